@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -17,7 +18,8 @@ _PROGRAM: Final = Path(__file__).with_name("reader_process.py")
 _STARTS_WITHIN_S: Final = 10.0
 _DIES_WITHIN_S: Final = 0.2
 _STARVED_FOR_S: Final = 10.0
-"""How much longer a reader may take that is not waiting, but gets no processor."""
+"""How much longer a reader may take that waits for a processor."""
+_LOOK_EVERY_S: Final = 0.1
 
 
 _guard: Final = threading.Lock()
@@ -73,12 +75,7 @@ class Reader:
             stdin.write(json.dumps(request).encode() + b"\n")
         except OSError as error:
             raise ReaderLostError("the reading process takes no request") from error
-        try:
-            line = self._line(time.monotonic() + within_s)
-        except TimeoutError:
-            if not self._gets_no_processor():
-                raise
-            line = self._line(time.monotonic() + _STARVED_FOR_S)
+        line = self._line_within(within_s)
         try:
             told: dict[str, Any] = json.loads(line)
         except ValueError as error:
@@ -122,12 +119,51 @@ class Reader:
         line, _, self._rest = self._rest.partition(b"\n")
         return line
 
-    def _gets_no_processor(self) -> bool:
+    def _line_within(self, within_s: float) -> bytes:
+        """Return the next line, for which the reader may run or be held up for so long.
+
+        What it has to wait for a processor comes on top of that, up to a bound.
+        """
+        began_s, before = time.monotonic(), self._work()
+        until_s, last = began_s + within_s, before
+        while True:
+            try:
+                return self._line(until_s)
+            except TimeoutError:
+                now_s, now = time.monotonic(), self._work()
+                left_s = within_s - (now_s - began_s - (now.queued_s - before.queued_s))
+                # The kernel counts what one waits for a processor when that comes to an end.
+                waits = now.is_runnable and (last is before or now.ran == last.ran)
+                if now_s >= began_s + within_s + _STARVED_FOR_S or (left_s <= 0 and not waits):
+                    raise
+                until_s, last = now_s + max(left_s, _LOOK_EVERY_S), now
+
+    def _work(self) -> "_Work":
+        folder = f"/proc/{self._process.pid}"
         try:
-            text = Path(f"/proc/{self._process.pid}/stat").read_bytes()
-        except OSError:
-            return False
-        return text[text.rfind(b")") + 2 :].startswith(b"R")
+            stat = Path(f"{folder}/stat").read_bytes()
+            fields = stat[stat.rfind(b")") + 2 :].split()
+            state, ran = fields[0], int(fields[11]) + int(fields[12])
+        except (OSError, ValueError, IndexError):
+            return _Work(is_runnable=False, ran=0, queued_s=0)
+        try:
+            ran, queued, _ = map(int, Path(f"{folder}/schedstat").read_bytes().split())
+        except (OSError, ValueError):
+            # Not every kernel counts that.
+            queued = 0
+        return _Work(is_runnable=state == b"R", ran=ran, queued_s=queued / 1e9)
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What the kernel tells of a process's work."""
+
+    is_runnable: bool
+    """Whether it runs, or would if it had a processor."""
+    ran: int
+    """How long it has run, in whatever the kernel counts."""
+    queued_s: float
+    """How long it has waited for a processor."""
 
 
 def _forget_ended() -> None:

@@ -4,9 +4,10 @@ The kernel reads both there, and a process decides how long that takes: a file o
 system (FUSE) that lies over its environment makes every read wait for as long as it likes, and
 whoever reads cannot always be killed. So a child process reads, in the time that it is given, and
 is left where it is when that is over. Nobody shall gain by that: at most one read of a tenant is
-under way at once; a tenant that let two reads of a minute wait is not read for the rest of it; and
-of readers that nothing ends each tenant leaves one behind, so that many have to agree before nobody
-is read any more.
+under way at once; of a minute a tenant's reads take two seconds (one more where the last of them is
+slow), and no read is made for the rest of it, however each of them ended; and of readers that
+nothing ends each tenant leaves one behind, so that many have to agree before nobody is read any
+more. What a reader had to wait for a processor is nobody's.
 
 A tenant is an account. Where many tenants share one, as all pods of a cluster do, the caller says
 whose a process is, by something that the process cannot choose.
@@ -22,7 +23,6 @@ import logging
 import os
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +30,7 @@ from typing import Any, Final, Protocol, Self
 
 from sublet_procfs.accounts import account_of
 from sublet_procfs.reader import Reader, ReaderLostError
+from sublet_procfs.reading_time import ReadingTime
 
 _PROC: Final = Path("/proc")
 _MOST_IDLE: Final = 2
@@ -61,8 +62,12 @@ class ReadingLimits:
     """How long one read may take, in seconds."""
     at_once: int = 8
     """The most reads at once, each of another tenant."""
+    most_s: float = 2.0
+    """How long a tenant's reads may take within ``rest_s``, until it is not read any more."""
     given_up: int = 2
-    """How many reads a tenant may let wait within ``rest_s``, until it is not read any more."""
+    """How many reads in vain take as long as that."""
+    free_s: float = 0.002
+    """What of each read is not counted: an honest process may be read as often as one likes."""
     rest_s: float = 60.0
     left_behind_of_one: int = 1
     """The most readers that nothing ends, of one tenant, and in all."""
@@ -84,7 +89,8 @@ class TenantMemory:
         self._changed = threading.Condition()
         self._idle: list[ReadsForUs] = []
         self._busy: set[str] = set()
-        self._given_up: dict[str, deque[float]] = {}
+        limits = self._limits
+        self._time = ReadingTime(limits.most_s, limits.rest_s, limits.free_s)
         self._left_behind: list[tuple[str, ReadsForUs]] = []
         self._closed = False
 
@@ -148,6 +154,8 @@ class TenantMemory:
                 self._busy.discard(whose)
                 self._changed.notify_all()
         number = told.get("errno")
+        if number == errno.EFBIG:
+            raise OSError(number, f"{whose} has a process with more of it than is read")
         if number is not None:
             raise OSError(number, os.strerror(number))
         return list(told["found"])
@@ -163,7 +171,7 @@ class TenantMemory:
             while True:
                 if self._closed:
                     raise OSError(errno.ESHUTDOWN, "nothing is read any more: it was closed")
-                self._refuse_who_lets_wait(whose)
+                self._refuse_who_holds_up(whose)
                 if whose not in self._busy and len(self._busy) < limits.at_once:
                     self._busy.add(whose)
                     return
@@ -172,35 +180,29 @@ class TenantMemory:
                     raise _not_told(whose, "had to wait for other reads for too long")
                 self._changed.wait(left_s)
 
-    def _refuse_who_lets_wait(self, whose: str) -> None:
+    def _refuse_who_holds_up(self, whose: str) -> None:
         limits = self._limits
         self._forget_ended()
         of_tenant = sum(1 for each, _ in self._left_behind if each == whose)
         if of_tenant >= limits.left_behind_of_one or len(self._left_behind) >= limits.left_behind:
             raise _not_told(whose, f"is not read: {len(self._left_behind)} readers hang")
-        given_up = self._given_up.get(whose)
-        if given_up is None:
-            return
-        while given_up and self._monotonic() - given_up[0] >= limits.rest_s:
-            given_up.popleft()
-        if not given_up:
-            del self._given_up[whose]
-        elif len(given_up) >= limits.given_up:
-            raise _not_told(
-                whose, "keeps its memory from being read, so it is not read for a while"
-            )
+        if self._time.is_used_up(whose, self._monotonic()):
+            raise _not_told(whose, "makes reads of its memory slow, so it is not read for a while")
 
     def _answer(self, whose: str, request: Mapping[str, Any]) -> dict[str, Any]:
         for reader in self._readers():
+            began_s = self._monotonic()
             try:
                 told = reader.ask(request, self._limits.within_s)
             except TimeoutError:
-                self._leave(whose, reader)
+                self._leave(whose, reader, self._monotonic() - began_s)
                 raise _not_told(whose, "has a process that keeps from being read") from None
             except ReaderLostError:
                 reader.give_up()
                 continue
+            now_s = self._monotonic()
             with self._changed:
+                self._time.charge(whose, told.get("took_s", now_s - began_s), now_s)
                 if len(self._idle) < _MOST_IDLE and not self._closed:
                     self._idle.append(reader)
                     return told
@@ -217,10 +219,12 @@ class TenantMemory:
             yield idle
         yield self._start()
 
-    def _leave(self, whose: str, reader: ReadsForUs) -> None:
+    def _leave(self, whose: str, reader: ReadsForUs, took_s: float) -> None:
         ended = reader.give_up()
+        limits = self._limits
+        least_s = limits.most_s / limits.given_up + limits.free_s
         with self._changed:
-            self._given_up.setdefault(whose, deque()).append(self._monotonic())
+            self._time.charge(whose, max(took_s, least_s), self._monotonic())
             if not ended:
                 self._left_behind.append((whose, reader))
         end = "" if ended else "; the reader cannot be ended"

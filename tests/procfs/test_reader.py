@@ -1,10 +1,13 @@
 """A child that reads is asked, given up, and never forgotten."""
 
+import contextlib
 import os
 import shutil
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from sublet_procfs.reader import Reader, ReaderLostError
@@ -46,6 +49,70 @@ def test_a_reader_that_is_gone_or_talks_nonsense_says_so_in_words(
         reader_that(line).ask({}, 60)
     assert told.value.strerror
     assert told.value.errno
+
+
+def cpu_s(reader: Reader) -> float:
+    """The time that a reader's process has run."""
+    stat = Path(f"/proc/{reader._process.pid}/stat").read_text()
+    user, system = stat.rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
+def test_a_reader_that_is_busy_is_not_one_that_gets_no_processor(reader_that: Started) -> None:
+    reader = reader_that("read line; while :; do :; done")
+    with pytest.raises(TimeoutError):
+        reader.ask({}, 0.3)
+    assert cpu_s(reader) < 1.5
+
+
+@contextlib.contextmanager
+def little_of_a_processor_for(reader: Reader) -> Iterator[None]:
+    """Give a reader one processor, which twelve others use as well."""
+    processor = {min(os.sched_getaffinity(0))}
+    os.sched_setaffinity(reader._process.pid, processor)
+    others = [subprocess.Popen([SHELL, "-c", "while :; do :; done"]) for _ in range(12)]
+    try:
+        for other in others:
+            os.sched_setaffinity(other.pid, processor)
+        yield
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
+
+
+def test_a_reader_that_gets_little_of_a_processor_is_waited_for_and_that_is_not_counted(
+    tmp_path: Path,
+) -> None:
+    maps = tmp_path / "maps"
+    maps.write_text("".join(f"{i:x}-{i:x} r--p 0 00:00 0    /lib/x{i}.so\n" for i in range(90_000)))
+    reader = Reader.start()
+    request = {"path": str(maps), "mapped": [f"/none{i}.so" for i in range(40)]}
+    with little_of_a_processor_for(reader):
+        began = time.monotonic()
+        told = reader.ask(request, 0.3)
+        took_s = time.monotonic() - began
+    assert told["found"] == []
+    assert 0 < told["took_s"] < took_s / 2
+    reader.give_up()
+
+
+def test_a_reader_says_how_long_a_read_was_held_up(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "environ")
+    reader = Reader.start()
+
+    def let_go() -> None:
+        time.sleep(0.3)
+        (tmp_path / "environ").write_bytes(b"A=1\0")
+
+    late = threading.Thread(target=let_go)
+    late.start()
+    request = {"pid": 1, "path": str(tmp_path / "environ"), "variables": ["A"]}
+    told = reader.ask(request, PATIENCE_S)
+    late.join()
+    assert told["found"] == ["A=1"]
+    assert told["took_s"] > 0.1
+    reader.give_up()
 
 
 class SlowToEnd(subprocess.Popen[bytes]):

@@ -1,5 +1,6 @@
 """Who keeps its memory from being read holds up nobody, and gains nothing by it."""
 
+import contextlib
 import subprocess
 import sys
 import threading
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sublet_procfs import reader_process
 from sublet_procfs.reader import Reader, ReaderLostError
 from sublet_procfs.tenant_memory import ReadingLimits, TenantMemory
 
@@ -28,6 +30,8 @@ class Readers:
         self.given_up = 0
         self.immortal = False
         self.broken = 0
+        self.took_s = 0.0
+        self.told: dict[str, float] = {}
         self.meanwhile: Callable[[], None] = lambda: None
 
     def start(self) -> "Readers":
@@ -43,7 +47,8 @@ class Readers:
         if Path(request["path"]).is_fifo():
             self.now += within_s
             raise TimeoutError
-        return {"found": [f"{NAME}=mine"]}
+        self.now += self.took_s
+        return {"found": [f"{NAME}=mine"], **self.told}
 
     def give_up(self) -> bool:
         self.given_up += 1
@@ -84,6 +89,13 @@ def test_what_is_mapped_is_looked_for_and_not_brought_here(
     maps = pretended_process(tmp_path, 7) / "maps"
     maps.write_text("".join(f"{i:x}-{i:x} r--p 0 00:00 0    /lib/x{i}.so\n" for i in range(50_000)))
     assert real.mapped(7, ["/x49999.so", "/x50000.so"], tmp_path) == {"/x49999.so"}
+
+
+@pytest.mark.parametrize("before", range(65_536 - 12, 65_536 + 2))
+def test_what_is_looked_for_is_found_wherever_it_stands(before: int, tmp_path: Path) -> None:
+    maps = tmp_path / "maps"
+    maps.write_text("x" * before + "/needle.so\n")
+    assert reader_process.mapped(str(maps), ["/needle.so", "/no.so"]) == ["/needle.so"]
 
 
 def test_a_process_that_is_gone_is_said_to_be(real: TenantMemory, tmp_path: Path) -> None:
@@ -151,6 +163,90 @@ def test_an_account_that_lets_wait_is_not_read_for_a_while(
     assert memory.variables(9, NAME, tmp_path) == ("mine",)
     readers.now += 60
     assert memory.variables(8, NAME, tmp_path) == ("mine",)
+
+
+def test_reads_that_end_just_in_time_are_not_made_without_end(
+    memory: TenantMemory, readers: Readers, tmp_path: Path
+) -> None:
+    readers.took_s = 0.9
+    for pid in range(100):
+        pretended_process(tmp_path, pid, uid=ADA)
+        with contextlib.suppress(TimeoutError):
+            memory.mapped(pid, ["x"], tmp_path)
+    assert readers.now < 3
+    with pytest.raises(TimeoutError, match="account 1001"):
+        memory.variables(7, NAME, tmp_path)
+    readers.took_s = 0.0
+    pretended_process(tmp_path, 1000, uid=BEN)
+    assert memory.variables(1000, NAME, tmp_path) == ("mine",)
+    readers.now += 60
+    assert memory.variables(7, NAME, tmp_path) == ("mine",)
+
+
+def test_in_any_minute_a_tenant_takes_no_more_than_three_seconds(
+    memory: TenantMemory, readers: Readers, tmp_path: Path
+) -> None:
+    pretended_process(tmp_path, 7, uid=ADA)
+    took: list[tuple[float, float]] = []
+    for tenth in range(3000):
+        readers.now = max(readers.now, tenth / 10)
+        readers.took_s = (0.05, 0.9, 0.004, 0.3)[tenth % 4]
+        began = readers.now
+        with contextlib.suppress(TimeoutError):
+            memory.mapped(7, ["x"], tmp_path)
+        took.append((began, readers.now - began))
+    for began, _ in took:
+        assert sum(s for at, s in took if began <= at < began + 60) < 3
+
+
+def test_sixteen_honest_processes_with_many_mappings_are_always_looked_at(
+    memory: TenantMemory, readers: Readers, tmp_path: Path
+) -> None:
+    # Of 3,000 mappings each, on a slow machine: every five seconds, for ten minutes.
+    readers.told = {"took_s": 0.008}
+    for pid in range(16):
+        pretended_process(tmp_path, pid, uid=ADA)
+    for _ in range(120):
+        for pid in range(16):
+            assert memory.mapped(pid, ["x"], tmp_path)
+        readers.now += 5
+
+
+def test_what_reads_wait_for_a_processor_is_no_tenants_fault(
+    memory: TenantMemory, readers: Readers, tmp_path: Path
+) -> None:
+    # Of these seconds the reader itself used little, it says.
+    readers.took_s, readers.told = 2.0, {"took_s": 0.01}
+    pretended_process(tmp_path, 7, uid=ADA)
+    for _ in range(20):
+        assert memory.variables(7, NAME, tmp_path) == ("mine",)
+
+
+def test_a_thousand_honest_processes_are_read_again_and_again(
+    memory: TenantMemory, readers: Readers, tmp_path: Path
+) -> None:
+    readers.told = {"took_s": 0.0015}
+    pretended_process(tmp_path, 7, uid=ADA)
+    for _ in range(20_000):
+        assert memory.variables(7, NAME, tmp_path) == ("mine",)
+
+
+def test_of_more_mapped_than_is_read_it_is_not_said_that_something_is_not_there(
+    real: TenantMemory, tmp_path: Path
+) -> None:
+    line = f"0-1 r--p 0 00:00 0    /{'x' * 1000}\n"
+    maps = pretended_process(tmp_path, 7) / "maps"
+    maps.write_text("0-1 r--p 0 00:00 0    /early.so\n" + line * 10_000)
+    with pytest.raises(OSError, match="more of it than is read") as told:
+        real.mapped(7, ["/late.so"], tmp_path)
+    assert not isinstance(told.value, FileNotFoundError | ProcessLookupError)
+    assert real.mapped(7, ["/early.so"], tmp_path) == {"/early.so"}
+
+
+def test_of_a_longer_environment_than_is_read_neither(real: TenantMemory, tmp_path: Path) -> None:
+    pretended_process(tmp_path, 7, b"A=" + b"x" * 5 * 2**20 + b"\0SUBLET_SLICE_ID=s\0")
+    with pytest.raises(OSError, match="more of it than is read"):
+        real.variables(7, NAME, tmp_path)
 
 
 POD_OF_ADA, POD_OF_BEN = "owner 'ada'", "owner 'ben'"

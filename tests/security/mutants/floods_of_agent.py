@@ -131,9 +131,30 @@ MUTANTS: Final = (
         12,
         "who lets readers wait is read again and again",
         _MEMORY,
-        "elif len(given_up) >= limits.given_up:",
-        "elif False:",
+        "if self._time.is_used_up(whose, self._monotonic()):",
+        "if False:",
         (_LETS_WAIT,),
+    ),
+    Mutant(
+        12,
+        "reads that end just in time cost a tenant nothing",
+        _MEMORY,
+        'self._time.charge(whose, told.get("took_s", now_s - began_s), now_s)',
+        "pass",
+        (f"{_READS}::test_reads_that_end_just_in_time_are_not_made_without_end",),
+    ),
+    Mutant(
+        12,
+        "a read of a map may be of any length",
+        "hub_ext/sublet_procfs/reader_process.py",
+        "if missing and read > _MOST_MAPPED_BYTES:",
+        "if False:",
+        (
+            (
+                f"{_READS}::test_of_more_mapped_than_is_read_it_is_not_said_that_something"
+                "_is_not_there"
+            ),
+        ),
     ),
     Mutant(
         12,
