@@ -40,6 +40,8 @@ class FakeKube:
     asked: list[tuple[str, str]] = field(default_factory=list)
     refuses: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)
     """By method and collection: HTTP's number, and why."""
+    causes: list[str] = field(default_factory=list)
+    """What the details of its refusals say of why."""
     silent: set[tuple[str, str]] = field(default_factory=set)
     """Methods and collections of requests that never get an answer."""
     logs: dict[str, bytes] = field(default_factory=dict)
@@ -220,7 +222,9 @@ class _Handler(RequestHandler):
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         error = kwargs["exc_info"][1]
         said = getattr(error, "log_message", None) or str(error)
-        self.finish({"kind": "Status", "code": status_code, "message": said, "reason": ""})
+        status = {"kind": "Status", "code": status_code, "message": said, "reason": ""}
+        details = {"causes": [{"message": each} for each in self.kube.causes]}
+        self.finish({**status, "details": details} if self.kube.causes else status)
 
     async def get(self) -> None:
         path, query = self.request.path, self.request.query_arguments

@@ -200,14 +200,17 @@ def _client_of(configuration: Configuration, unread: int, **values: Any) -> ApiC
 
 
 def _refused(method: str, path: str, status: int, body: bytes) -> KubeError:
+    causes: list[str] = []
     try:
         said = json.loads(body)
         words = str(said.get("message", ""))
         reason = str(said.get("reason", ""))
-    except (ValueError, AttributeError):
+        details = said.get("details") or {}
+        causes = [str(each.get("message", "")) for each in details.get("causes") or ()]
+    except (ValueError, AttributeError, TypeError):
         words, reason = body[:500].decode(errors="replace"), ""
     message = f"Kubernetes refused {method} {path} ({status}): {words[:2000]}"
-    return _ERRORS.get(status, KubeError)(message, status, reason)
+    return _ERRORS.get(status, KubeError)(message, status, reason, causes)
 
 
 def _words(error: BaseException) -> str:

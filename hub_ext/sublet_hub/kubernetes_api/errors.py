@@ -1,5 +1,7 @@
 """The errors of Kubernetes' API."""
 
+import re
+from collections.abc import Sequence
 from typing import Final
 
 from sublet_hub.errors import SubletHubError
@@ -16,15 +18,29 @@ _PASSES: Final = (
     "not yet ready to handle request",
 )
 """Kubernetes' words for refusals that have nothing to do with what was asked for."""
+_BY_RECORDS: Final = re.compile(r"ValidatingAdmissionPolicy '[^']*-owner-records' with ")
+"""How Kubernetes begins the cause of what the chart's policy of owners' records refuses.
+
+Its status has no field for a policy's name. All else is the policy's own sentence, which is not
+looked at.
+"""
 
 
 class KubeError(SubletHubError):
     """Kubernetes refused, or did not answer."""
 
-    def __init__(self, message: str, status: int | None = None, reason: str = "") -> None:
+    def __init__(
+        self,
+        message: str,
+        status: int | None = None,
+        reason: str = "",
+        causes: Sequence[str] = (),
+    ) -> None:
         self.status = status
         """The HTTP status; ``None``: there was no answer."""
         self.reason = reason
+        self.causes = tuple(causes)
+        """What the status's details say of why: of an admission policy that refused, its name."""
         super().__init__(message)
 
     @property
@@ -42,10 +58,10 @@ class KubeError(SubletHubError):
     def may_be_granted(self) -> bool:
         """Whether what is refused may be allowed soon, with nothing changed in what was asked for.
 
-        A role may be on its way, and so may the record of an owner's server, without which the
-        chart's policies forbid a job: while a release is upgraded both are.
+        The record of an owner's server, without which the chart's policy forbids a job, may be on
+        its way. Whatever else is forbidden (by a role, a webhook, another policy) stays so.
         """
-        return self.status == _FORBIDDEN
+        return self.status == _FORBIDDEN and any(_BY_RECORDS.match(each) for each in self.causes)
 
 
 class KubeNotFoundError(KubeError):

@@ -35,6 +35,23 @@ def test_asking_again_is_no_use_where_the_request_is_wrong(
     assert KubeError(message, status).is_final is is_final, what
 
 
-@pytest.mark.parametrize(("status", "may_be"), [(403, True), (422, False), (503, False)])
-def test_what_is_forbidden_may_be_allowed_soon(status: int, *, may_be: bool) -> None:
-    assert KubeError("Kubernetes refused POST jobs", status).may_be_granted is may_be
+RECORDS = "ValidatingAdmissionPolicy 'jhub-sublet-owner-records' with binding 'b' denied request: x"
+
+
+@pytest.mark.parametrize(
+    ("what", "status", "causes", "may_be"),
+    [
+        ("a record that is not there yet", 403, [RECORDS], True),
+        ("what the same policy refuses for good", 422, [RECORDS], False),
+        ("a right that is missing", 403, [], False),
+        ("the chart's other policy", 403, [f"{BINDING} denied request: no card"], False),
+        ("a policy that speaks of that one", 403, [f"{BINDING} denied request: {RECORDS}"], False),
+        ("a webhook", 403, ["admission webhook denied the request"], False),
+        ("a server with too much to do", 503, [], False),
+    ],
+)
+def test_what_is_not_recorded_yet_alone_may_be_allowed_soon(
+    what: str, status: int, causes: list[str], *, may_be: bool
+) -> None:
+    error = KubeError("Kubernetes refused POST jobs", status, causes=causes)
+    assert error.may_be_granted is may_be, what

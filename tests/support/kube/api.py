@@ -1,5 +1,6 @@
 """Speaks to an API server in JSON; paths come from what the server says it serves."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -15,11 +16,12 @@ _MERGE: Final = "application/merge-patch+json"
 
 
 class RefusedError(Exception):
-    """The API server refused; ``status`` is HTTP's number."""
+    """The API server refused; ``status`` is HTTP's number, ``causes`` what its details say."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, causes: Sequence[str] = ()) -> None:
         super().__init__(f"{status}: {message}")
         self.status = status
+        self.causes = tuple(causes)
 
 
 @dataclass
@@ -105,7 +107,8 @@ class Api:
             timeout=_ANSWER_S,
         )
         if not answer.ok:
-            raise RefusedError(answer.status_code, f"{method} {path}: {_message(answer)}")
+            message = f"{method} {path}: {_message(answer)}"
+            raise RefusedError(answer.status_code, message, _causes(answer))
         if answer.headers.get("Content-Type", "").startswith("application/json"):
             return answer.json()
         return answer.text
@@ -175,3 +178,10 @@ def _message(answer: requests.Response) -> str:
         return str(answer.json()["message"])
     except (ValueError, KeyError):
         return answer.text[:2000]
+
+
+def _causes(answer: requests.Response) -> list[str]:
+    try:
+        return [str(each.get("message", "")) for each in answer.json()["details"]["causes"]]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return []

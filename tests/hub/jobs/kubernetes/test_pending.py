@@ -198,17 +198,30 @@ async def test_where_events_may_not_be_read_a_job_without_pods_leaves_its_quota_
 
 
 UNRECORDED = (403, "nothing is recorded yet: start your server again")
+BY_THE_POLICY = (
+    "ValidatingAdmissionPolicy 'jhub-sublet-owner-records' with binding "
+    f"'jhub-sublet-owner-records' denied request: {UNRECORDED[1]}"
+)
 
 
 async def forbidden(story: JobsStory) -> None:
     """A job waits for what the cluster is to know of its owner's server; its owner reads so."""
     story.kube.refuses["POST", JOBS] = UNRECORDED
+    story.kube.causes.append(BY_THE_POLICY)
     await story.submit()
 
     async def is_told() -> bool:
         return "nothing is recorded yet" in str((await story.job())["reason"])
 
     await until(is_told, within_s=60)
+
+
+@pytest.mark.parametrize("settings", [SETTINGS, KUEUE])
+async def test_what_a_role_or_a_webhook_forbids_fails_a_job_at_once(story: JobsStory) -> None:
+    story.kube.refuses["POST", JOBS] = (403, "the account sublet cannot create jobs")
+    await story.submit()
+    job = await story.until_state("failed", "the account sublet cannot create jobs")
+    assert job["reason_code"] == "cluster-refused"
 
 
 @pytest.mark.parametrize("settings", [SETTINGS, KUEUE])

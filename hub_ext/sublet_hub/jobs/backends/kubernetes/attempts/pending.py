@@ -4,7 +4,8 @@ A pod that finds no node gives its place to others soon. One that has a node is 
 images take their time. What Kueue admits though no node takes it is queued again later each time;
 and what it admits though the cluster makes no pods for it (a policy, a webhook, a quota of the
 namespace is against them) does not keep Kueue's quota from others until then. What the cluster
-forbids may be allowed soon: its job is tried for a while before it fails.
+forbids since an owner's record is missing may be allowed soon: its job is tried for a while before
+it fails.
 """
 
 from collections.abc import Container
