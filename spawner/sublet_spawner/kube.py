@@ -15,6 +15,7 @@ from jupyterhub.utils import maybe_future  # type: ignore[import-untyped]
 from kubernetes_asyncio.client.models import V1Volume, V1VolumeMount
 from kubernetes_asyncio.client.rest import ApiException
 from kubespawner.utils import get_k8s_model  # type: ignore[import-untyped]
+from pydantic import ValidationError
 from sublet_quota.names.home_claim import claim_of
 from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.wire.api import AccountTemplate, Lease, PodStarted, PodTemplate, SliceRequest
@@ -242,7 +243,7 @@ class KubeSliceSpawner(KubeChoices):
             if self.tokens_in_secrets and not await self._hide_tokens(pod, request_timeout):
                 return False
             written = self.api.api_client.sanitize_for_serialization(pod)
-            self._pod_template = template_of(written, self.namespace)
+            self._pod_template = self._template_of(written)
             created: bool = await super()._make_create_pod_request(pod, request_timeout)
         except ApiException as error:
             refusal = refusal_of(error)
@@ -260,6 +261,17 @@ class KubeSliceSpawner(KubeChoices):
             await self._stop_following()
             self._following = asyncio.create_task(self._follow_pod())
         return created
+
+    def _template_of(self, pod: Mapping[str, Any]) -> PodTemplate | None:
+        """Return what jobs are made of; ``None``, which the user is told, where none can be."""
+        try:
+            return template_of(pod, self.namespace)
+        except ValidationError as error:
+            why = "; ".join(
+                f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()
+            )
+            self._tell_trouble(f"No training job can be made as this server is: {why[:500]}")
+            return None
 
     async def _hide_tokens(self, pod: Any, timeout_s: float) -> bool:
         """Have the pod name a Secret in place of its tokens; return whether it may be made now."""
@@ -310,7 +322,8 @@ class KubeSliceSpawner(KubeChoices):
         A server without a slice is not told of, and its owner's jobs are as the one before.
         """
         if self.owner_records and self._slice_id is not None and self._pod_template is not None:
-            await self._records().write(self.name, self._pod_template)
+            running = [each.name for each in self.user.spawners.values() if each.active]
+            await self._records().write(self.name, self._pod_template, running)
 
     async def delete_forever(self) -> None:
         """Forget what the server was made of, with all that KubeSpawner removes."""

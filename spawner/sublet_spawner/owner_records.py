@@ -6,7 +6,8 @@ there whole, so each record is a list of one.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -22,7 +23,8 @@ PLURAL: Final = "ownerrecords"
 _STORAGE: Final = ("persistentVolumeClaim", "nfs", "csi", "cephfs", "iscsi", "fc", "azureFile")
 """The kinds of volumes with users' files: claims, and those that ``jobs.volumeKinds`` can name."""
 _MERGE: Final = "application/merge-patch+json"
-_INVALID: Final = 422
+_TOO_MANY: Final = "FieldValueTooMany"
+_MOST_WORDS: Final = 500
 _HINTS: Final = {
     403: "the hub's role may not patch ownerrecords of sublet.dev",
     404: "there is no such OwnerRecords of sublet.dev in the namespace",
@@ -88,38 +90,52 @@ class OwnerRecords:
         self._owner = hash_of_name(owner)
         self._tell = tell
 
-    async def write(self, server: str, template: PodTemplate) -> None:
-        """Record what a server is made of. What cannot be recorded is told: it keeps no server."""
-        record = {hash_of_name(server): [record_of(template)]}
-        await self._try(self._write(record))
+    async def write(self, server: str, template: PodTemplate, running: Collection[str]) -> None:
+        """Record what a server is made of. What cannot be recorded is told: it keeps no server.
+
+        ``running`` are the owner's servers whose records stay, whatever has to make room.
+        """
+        kept = {hash_of_name(each) for each in running}
+        await self._try(self._write(hash_of_name(server), [record_of(template)], kept))
 
     async def forget(self, server: str) -> None:
         """Forget a server that is gone for ever; with the default server, its owner is."""
         await self._try(self._patch({hash_of_name(server): None} if server else None))
 
-    async def _write(self, record: Mapping[str, Any]) -> None:
+    async def _write(self, server: str, record: list[Any], kept: Collection[str]) -> None:
         try:
-            await self._patch(record)
+            await self._patch({server: record})
         except ApiException as error:
-            if error.status != _INVALID:
+            if not self._are_too_many(error):
                 raise
-            # More servers than a record holds: those of before are started again, if need be.
-            await self._patch(None)
-            await self._patch(record)
+            # A patch of nothing is answered with what is there. Of the servers that make room each
+            # is recorded anew when it is started again.
+            there = (await self._patch({}))["owners"].get(self._owner) or {}
+            room = dict.fromkeys(each for each in there if each not in kept)
+            if not room:
+                raise
+            await self._patch({**room, server: record})
 
-    async def _patch(self, servers: Mapping[str, Any] | None) -> None:
+    def _are_too_many(self, error: ApiException) -> bool:
+        """Whether the owner has as many records as there may be, and this would be one more."""
+        causes = (_status_of(error).get("details") or {}).get("causes") or ()
+        field = f"owners.{self._owner}"
+        return any((each.get("reason"), each.get("field")) == (_TOO_MANY, field) for each in causes)
+
+    async def _patch(self, servers: Mapping[str, Any] | None) -> dict[str, Any]:
         body = {"owners": {self._owner: servers}}
         place = self._place
         patching = shared_client("CustomObjectsApi").patch_namespaced_custom_object(
             GROUP, VERSION, place.namespace, PLURAL, place.name, body, _content_type=_MERGE
         )
-        await asyncio.wait_for(patching, place.within_s)
+        answer: dict[str, Any] = await asyncio.wait_for(patching, place.within_s)
+        return answer
 
     async def _try(self, writing: Any) -> None:
         try:
             await writing
         except ApiException as error:
-            self._tell_trouble(_HINTS.get(error.status, str(error.reason)))
+            self._tell_trouble(_HINTS.get(error.status) or _words_of(error))
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             self._tell_trouble(str(error) or type(error).__name__)
 
@@ -128,3 +144,16 @@ class OwnerRecords:
             f"What this server is made of could not be recorded ({why}): the cluster refuses "
             "training jobs that differ from the server as it was recorded last"
         )
+
+
+def _status_of(error: ApiException) -> dict[str, Any]:
+    """Return what the API server says of its refusal; empty where that is no status."""
+    try:
+        said = json.loads(error.body or b"")
+    except ValueError:
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def _words_of(error: ApiException) -> str:
+    return str(_status_of(error).get("message") or error.reason)[:_MOST_WORDS]

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jupyterhub import orm
 from sublet_quota.names.owner_hash import hash_of_name
 from sublet_quota.wire.api import PodTemplate
 from sublet_spawner.owner_records import record_of
@@ -153,20 +154,89 @@ async def test_a_new_start_leaves_nothing_of_the_record_before(
         assert "anything" not in record
 
 
+def is_full(world: World) -> None:
+    """As many of Ada's servers are recorded as there may be."""
+    cause = {"reason": "FieldValueTooMany", "field": f"owners.{ADA}"}
+    world.cluster.says_of_patches = {"message": "too many", "details": {"causes": [cause]}}
+    world.cluster.refused_patches = {"ownerrecords": [422]}
+
+
+def runs_too(world: World, *names: str) -> None:
+    """Other servers of Ada's run."""
+    user = world.spawner.user
+    for name in names:
+        user.db.add(orm.Spawner(name=name, user=user.orm_user))
+        user.db.commit()
+        user.spawners[name]._spawn_pending = True
+
+
+def told(world: World) -> str:
+    return " ".join(event["message"] for event in world.spawner._start_log._events)
+
+
 @pytest.mark.asyncio
-async def test_more_servers_than_a_record_holds_make_room_for_the_one_that_starts(
+async def test_more_servers_than_a_record_holds_make_room_but_none_that_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with a_world(tmp_path, monkeypatch, owner_records=NAME) as world:
-        make_object(world, **{ADA: {"of-many": [{}]}, "of-another": {"s": [{}]}})
-        world.cluster.refused_patches = {"ownerrecords": [422]}
+        running = hash_of_name("running")
+        make_object(world, **{ADA: {"ended": [{}], running: [{}]}, "of-another": {"s": [{}]}})
+        runs_too(world, "running")
+        is_full(world)
         await world.started()
-        assert list(records(world)[ADA]) == [DEFAULT]
+        assert set(records(world)[ADA]) == {running, DEFAULT}
+        assert records(world)[ADA][running] == [{}]
         assert records(world)["of-another"] == {"s": [{}]}
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize(("status", "words"), [(403, "the hub's role may not patch"), (404, "no")])
+async def test_where_all_that_a_record_holds_run_the_next_is_not_recorded_and_that_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with a_world(tmp_path, monkeypatch, owner_records=NAME) as world:
+        before = {ADA: {hash_of_name("running"): [{"image": "its:1"}]}}
+        make_object(world, **before)
+        runs_too(world, "running")
+        is_full(world)
+        await world.started()
+        assert records(world) == before
+        assert "could not be recorded (too many)" in told(world)
+
+
+@pytest.mark.asyncio
+async def test_what_the_api_server_finds_wrong_for_another_reason_costs_no_other_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with a_world(tmp_path, monkeypatch, owner_records=NAME) as world:
+        before = {ADA: {"ended": [{"image": "its:1"}]}}
+        make_object(world, **before)
+        world.cluster.refused_patches = {"ownerrecords": [422]}
+        causes = [{"reason": "FieldValueTooMany", "field": f"owners.{ADA}.{DEFAULT}[0].volumes"}]
+        says = {"message": "volumes: Too many: 65", "details": {"causes": causes}}
+        world.cluster.says_of_patches = says
+        await world.started()
+        assert records(world) == before
+        assert "could not be recorded (volumes: Too many: 65)" in told(world)
+
+
+@pytest.mark.asyncio
+async def test_a_server_starts_in_an_image_whose_name_no_job_can_have_and_that_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with a_world(tmp_path, monkeypatch, owner_records=NAME) as world:
+        before = {ADA: {DEFAULT: [{"image": "its:1"}]}}
+        make_object(world, **before)
+        world.spawner.image = f"registry.example/{'a' * 1024}:1"
+        await world.started()
+        assert records(world) == before
+        assert "No training job can be made as this server is: image: String should" in told(world)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [(403, "the hub's role may not patch"), (404, "there is no such OwnerRecords")],
+)
 async def test_what_cannot_be_recorded_is_told_and_keeps_no_server_from_starting(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int, words: str
 ) -> None:
@@ -174,8 +244,8 @@ async def test_what_cannot_be_recorded_is_told_and_keeps_no_server_from_starting
         make_object(world)
         world.cluster.refused_patches = {"ownerrecords": [status]}
         await world.started()
-        told = [event["message"] for event in world.spawner._start_log._events]
-        assert any("could not be recorded" in each and words in each for each in told)
+        assert "could not be recorded" in told(world)
+        assert words in told(world)
 
 
 @pytest.mark.asyncio

@@ -37,6 +37,8 @@ class FakeCluster:
     """Statuses to answer the next reads of one object of a kind with."""
     refused_patches: dict[str, list[int]] = field(default_factory=dict)
     """Statuses to answer the next patches of a kind with."""
+    says_of_patches: Object = field(default_factory=lambda: {"message": "refused"})
+    """What stands in those statuses."""
     patches: list[Object] = field(default_factory=list)
     """All that came, those that were refused, too."""
     dropped: set[str] = field(default_factory=set)
@@ -196,7 +198,8 @@ class _Thing(RequestHandler):
         thing = self.cluster.objects.get((kind, name))
         if status or thing is None:
             self.set_status(status or 404)
-            self.write({"kind": "Status", "code": status or 404, "message": "refused"})
+            says = self.cluster.says_of_patches
+            self.write({"kind": "Status", "code": status or 404, **says})
             return
         self.cluster.objects[kind, name] = merged = _merged(thing, change)
         self.write(merged)

@@ -311,11 +311,17 @@ async def test_a_real_api_server_takes_what_is_recorded_of_a_server(
         starting.cancel()
         await asyncio.gather(starting, return_exceptions=True)
         await world.spawner.stop()
-        # More servers than the kind takes: those of before make room.
-        many = {f"s{number}": [record] for number in range(16)}
+        # More servers than the kind takes: those that do not run make room.
+        many = {hash_of_name(f"s{number}"): [record] for number in range(16)}
         world.api.patch(*RECORDS, RECORD, {"owners": {ada: {default: None, **many}}})
-        await world.spawner._records().write("", world.spawner._pod_template)
-        assert list(world.api.get(*RECORDS, RECORD)["owners"][ada]) == [default]
+        template = world.spawner._pod_template
+        await world.spawner._records().write("", template, ["", "s1", "s2"])
+        kept = {hash_of_name(each) for each in ("", "s1", "s2")}
+        assert set(world.api.get(*RECORDS, RECORD)["owners"][ada]) == kept
+        # Of whatever else is wrong nothing is forgotten.
+        wrong = template.model_copy(update={"image_pull_secrets": ("registry",) * 17})
+        await world.spawner._records().write("", wrong, [])
+        assert set(world.api.get(*RECORDS, RECORD)["owners"][ada]) == kept
         await world.spawner._records().forget("")
         assert world.api.get(*RECORDS, RECORD).get("owners") in ({}, None)
 
