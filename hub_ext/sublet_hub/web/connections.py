@@ -3,9 +3,10 @@
 All that comes through the hub's proxy has one address, and what a slow client sends through it is a
 slow connection of the proxy's (or a silent one: it connects here before the client's body begins).
 So where all places are taken, what goes first is told by what a connection is about, in the order
-of ``_About``; of each kind, whoever has the most gives one up, their longest. Strangers are told
-apart by peer, who was let in by name. With that, who was let in keeps their places while there is a
-stranger's left, from however many addresses those come; and nobody has more than a part of them.
+of ``_About``, but for a few strangers who have just come; of each kind, whoever has the most gives
+one up, their longest. Strangers are told apart by peer, who was let in by name. With that, who is
+being answered keeps their places while there is a stranger's left, from however many addresses
+those come; and nobody has more than a part of them.
 """
 
 import resource
@@ -24,6 +25,10 @@ _LEAST: Final = 32
 _MOST: Final = 2048
 _SHARED_BY: Final = 8
 """One caller's requests have this part of all places."""
+_KEPT_FOR_THE_NEW: Final = 4
+"""Strangers who are still heard, and those who are found out, each have this part of all places
+before any that was there longer goes: who has just come is otherwise the first to go.
+"""
 
 Connection = TypeVar("Connection", bound=Hashable)
 
@@ -169,13 +174,15 @@ class OpenConnections(Generic[Connection]):
         if sum(self._number[about] for about in _STRANGERS) > self._most // 2:
             # So that connections kept open for the next request are not all lost to a crowd.
             order.sort(key=lambda about: about not in _STRANGERS)
-        if not order:
+        few = self._most // _KEPT_FOR_THE_NEW
+        late = [about for about in order if about is not _About.CALLER]
+        late = [each for each in late if each not in _STRANGERS or self._number[each] > few] or late
+        if late:
+            return self._longest(late[0])
+        of_callers = self._groups[_About.CALLER].values()
+        if max(map(len, of_callers), default=1) == 1:
             return None
-        if order[0] is _About.CALLER:
-            largest = max(len(group) for group in self._groups[_About.CALLER].values())
-            if largest == 1:
-                return None
-        return self._longest(order[0])
+        return self._longest(_About.CALLER)
 
     def _longest(self, about: _About) -> Connection:
         """Return the longest of who has the most of a kind, the longest of all among equals."""

@@ -70,7 +70,10 @@ def test_a_connection_that_was_used_again_is_not_the_longest_idle_one() -> None:
 
 @pytest.mark.parametrize("newcomer", ["p", "x"])
 def test_what_is_only_waited_for_goes_first_whosever_the_new_one_is(newcomer: str) -> None:
-    """All through one proxy: what they are about tells them apart, not their address."""
+    """All through one proxy: what they are about tells them apart, not their address.
+
+    Of seven places strangers have one of each kind before those go who were let in.
+    """
     names = ("p1-answered", "p2-slow", "p3-unknown", "p4-body", "p5-body", "p6-idle", "p7-unread")
     connections = opened(7, *names)
     for name in names:
@@ -80,7 +83,7 @@ def test_what_is_only_waited_for_goes_first_whosever_the_new_one_is(newcomer: st
     for name in ("p6-idle", "p7-unread"):
         connections.is_answered(name)
     connections.is_idle("p6-idle")
-    expected = ["p6-idle", "p4-body", "p5-body", "p3-unknown", "p2-slow", "p7-unread"]
+    expected = ["p6-idle", "p4-body", "p2-slow", "p7-unread", "p5-body", "p3-unknown"]
     gone = []
     for number in range(len(expected)):
         name = f"new{number}"
@@ -103,6 +106,21 @@ def test_a_new_connection_is_not_pushed_out_by_those_that_come_with_it() -> None
     connections = asked(64, *(f"s{n}" for n in range(64)), body_is_over=False)
     crowd = {connections.open(f"new{n}", "s") for n in range(64)}
     assert crowd == {f"s{n}" for n in range(64)}
+
+
+@pytest.mark.parametrize("crowd", ["whose tokens are asked about", "who were let in and are slow"])
+def test_who_has_just_come_is_read_before_the_next_ones_take_their_place(crowd: str) -> None:
+    was_let_in = crowd.startswith("who were")
+    names = [f"p{number}" for number in range(32)]
+    connections = asked(32, *names, body_is_over=not was_let_in)
+    for number, name in enumerate(names):
+        assert not was_let_in or connections.let_in(name, f"user:{number % 8}")
+    gone = [connections.open(f"new{number}", "p") for number in range(8)]
+    assert set(gone) <= set(names)
+    for number in range(8):
+        connections.is_asked(f"new{number}", body_is_over=True)
+    later = [connections.open(f"later{number}", "p") for number in range(8)]
+    assert set(later) <= set(names)
 
 
 def test_who_has_the_most_requests_under_way_gives_to_others_and_one_each_stays() -> None:

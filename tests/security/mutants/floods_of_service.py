@@ -241,6 +241,14 @@ MUTANTS: Final = (
     ),
     Mutant(
         12,
+        "who has just come is the first to go, whoever else is slow",
+        _CONNECTIONS,
+        "few = self._most // _KEPT_FOR_THE_NEW",
+        "few = 0",
+        (f"{_OPEN}::test_who_has_just_come_is_read_before_the_next_ones_take_their_place",),
+    ),
+    Mutant(
+        12,
         "more come in one round of the loop than there are places",
         _LISTENING,
         "self._at_once = max(1, min(_AT_ONCE, most_connections // _ROUNDS))",
