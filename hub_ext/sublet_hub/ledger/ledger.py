@@ -142,6 +142,12 @@ class Ledger:
         """Return the slices that one agent serves."""
         return tuple(self._by_node.get(node, {}).values())
 
+    def slices_behind(self, closing: Closing) -> tuple[SliceRecord, ...]:
+        """Return the slices on what an admin has closed, wherever a closed card is by now."""
+        if closing.gpu_id is None:
+            return self.slices_on_node(closing.node)
+        return self.slices_on_gpu(closing.gpu_id)
+
     def slice_of_server(self, owner: UserName, server: str) -> SliceRecord | None:
         """Return the slice of a notebook server; ``None`` where it holds none."""
         return self._by_server.get((owner, server))

@@ -5,19 +5,21 @@ to the queue. A closing is in the ledger, so it outlives the service, and it can
 """
 
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 from sublet_quota.names.ids import GpuId, NodeId, SliceId
 from sublet_quota.wire.closings import ClosingRequest
 from sublet_quota.wire.event_kinds import EventKind
+from sublet_quota.wire.schema import shortened
 
 from sublet_hub.errors import BadRequestError, ConflictError, NotFoundError
 from sublet_hub.ledger.events import event
 from sublet_hub.ledger.ledger import Ledger
-from sublet_hub.ledger.records import Change, Closing, EventRecord, GpuRecord
+from sublet_hub.ledger.records import Change, Closing, EventRecord
 
 _BY_ITSELF: Final = "its end has come"
+_MOST_NAMED: Final = 1000
 
 
 class Closings:
@@ -36,14 +38,14 @@ class Closings:
         if asked.until is not None and asked.until <= now:
             message = f"until={asked.until.isoformat()} is over: give a later end, or none"
             raise BadRequestError(message)
-        node, gpu = self._find(asked.where)
+        node, gpu_id = self._find(asked.where)
         made = Closing(
             node=node,
-            gpu_id=None if gpu is None else gpu.gpu_id,
+            gpu_id=gpu_id,
             reason=asked.reason,
             closed_by=admin,
             closed_at=now,
-            until=asked.until,
+            until=None if asked.until is None else asked.until.astimezone(UTC),
             drains=asked.drain,
         )
         told = self._event(EventKind.CARDS_CLOSED, made, now, _how(made))
@@ -56,10 +58,14 @@ class Closings:
         ``NotFoundError`` where there is no such place; ``ConflictError`` where it is not closed by
         an admin, or a card's node is as a whole.
         """
-        node, gpu = self._find(where)
-        there = [each for each in self._ledger.closings.values() if each.node == node]
-        undone = [each for each in there if gpu is None or each.gpu_id == gpu.gpu_id]
-        if not undone and there and gpu is not None and any(e.gpu_id is None for e in there):
+        node, gpu_id = self._find(where)
+        closings = self._ledger.closings
+        undone = [
+            each
+            for each in closings.values()
+            if (self._node_of(each) == node if gpu_id is None else each.gpu_id == gpu_id)
+        ]
+        if not undone and f"node:{node}" in closings:
             message = f"node {node} is closed as a whole: open {node}"
             raise ConflictError(message)
         if not undone:
@@ -86,8 +92,8 @@ class Closings:
         for closing in tuple(ledger.closings.values()):
             if not closing.drains:
                 continue
-            for record in ledger.slices_on_node(closing.node):
-                if record.is_job and closing.gpu_id in {None, record.gpu.gpu_id}:
+            for record in ledger.slices_behind(closing):
+                if record.is_job:
                     yield record.slice_id, closing.words(record.gpu)
 
     def _open(self, undone: list[Closing], why: str) -> None:
@@ -95,22 +101,39 @@ class Closings:
         told = tuple(self._event(EventKind.CARDS_OPENED, each, now, why) for each in undone)
         self._ledger.apply(Change(opened=tuple(e.place for e in undone), events=told), now)
 
-    def _find(self, where: str) -> tuple[NodeId, GpuRecord | None]:
-        """Return the node, and the card where one is named: by its id, or as ``NODE:INDEX``."""
-        gpus = self._ledger.gpus
-        named = gpus.get(GpuId(where))
-        if named is not None:
-            return named.node, named
-        node, colon, index = where.rpartition(":")
-        for gpu in self._ledger.gpus_on_node(NodeId(node)) if colon else ():
-            if str(gpu.index) == index:
-                return gpu.node, gpu
-        known = {gpu.node for gpu in gpus.values()}
-        known |= {each.node for each in self._ledger.closings.values()}
+    def _find(self, where: str) -> tuple[NodeId, GpuId | None]:
+        """Return the node, and the card where one is named: by its id, or as ``NODE:INDEX``.
+
+        An agent chooses its cards' ids, and must not be closed for another: nodes come first.
+        """
+        ledger = self._ledger
+        known = {gpu.node for gpu in ledger.gpus.values()}
+        known |= {each.node for each in ledger.closings.values()}
         if where in known:
             return NodeId(where), None
+        node, colon, index = where.rpartition(":")
+        on_node = ledger.gpus_on_node(NodeId(node)) if colon else ()
+        there = [gpu for gpu in on_node if str(gpu.index) == index]
+        if len(there) > 1:
+            ids = ", ".join(sorted(gpu.gpu_id for gpu in there))
+            message = f"{where} could be any of several: name one by its id: {ids}"
+            raise BadRequestError(shortened(message, _MOST_NAMED))
+        if there:
+            return there[0].node, there[0].gpu_id
+        named = ledger.gpus.get(GpuId(where))
+        if named is not None:
+            return named.node, named.gpu_id
+        # Of a card that is gone the closing is left.
+        gone = ledger.closings.get(f"gpu:{where}")
+        if gone is not None:
+            return gone.node, gone.gpu_id
         message = f"there is no GPU or node {where}: name a node, NODE:INDEX, or a GPU's id"
         raise NotFoundError(message)
+
+    def _node_of(self, closing: Closing) -> NodeId:
+        """Return where a closed card is now, or was."""
+        gpu = None if closing.gpu_id is None else self._ledger.gpus.get(closing.gpu_id)
+        return closing.node if gpu is None else gpu.node
 
     @staticmethod
     def _event(kind: EventKind, closing: Closing, now: datetime, detail: str) -> EventRecord:

@@ -1,12 +1,14 @@
 """Cards and nodes that an admin closes, drains and opens."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
+from sublet_hub.ledger.records import Change
 from sublet_quota.names.ids import GpuId, NodeId
 
 from tests.support.fake_agent import GIB, a_gpu
@@ -161,6 +163,47 @@ async def test_what_is_not_there_or_over_is_refused(
     body = {"where": where, "reason": "fan", **more}
     assert (await world.call("POST", "closings", world.admin(), body))[0] == status
     assert not world.service.ledger.closings
+
+
+async def test_a_closings_end_is_told_in_utc_whatever_its_zone_was(world: HubWorld) -> None:
+    await world.agent()
+    made = await close(world, "node-a", until="2100-01-01T05:00:00+14:00")
+    assert made["until"] == "2099-12-31T15:00:00Z"
+    assert "until 2099-12-31 15:00 UTC" in str((await closed(world))["SIM-0"])
+
+
+async def test_a_closed_card_that_is_gone_or_in_another_node_is_opened_by_its_id(
+    two_nodes: HubWorld,
+) -> None:
+    world = two_nodes
+    ledger = world.service.ledger
+    for gpu_id in ("SIM-1", "SIM-2"):
+        await close(world, gpu_id)
+    await world.agents[1].close()
+    await until(lambda: world.service.fleet.is_silent(NodeId("node-b")))
+    ledger.apply(Change(gone=(GpuId("SIM-2"),)), datetime.now(UTC))
+    moved = replace(ledger.gpus[GpuId("SIM-1")], node=NodeId("node-c"))
+    ledger.apply(Change(gpus=(moved,)), datetime.now(UTC))
+    _, found = await world.call("GET", "closings", world.admin())
+    assert [(each["gpu_id"], each["node"]) for each in found] == [
+        ("SIM-1", "node-c"),
+        ("SIM-2", "node-b"),
+    ]
+    await close(world, "SIM-2", reason="sold")
+    for gpu_id in ("SIM-1", "SIM-2"):
+        assert (await open_again(world, gpu_id))[0] == 200
+    assert not ledger.closings
+
+
+async def test_an_agent_names_no_card_so_that_another_node_stays_open(world: HubWorld) -> None:
+    await world.agent(node="node-b", boot_id="boot-b", secret=OTHER_SECRET, gpus=(a_gpu("SIM-2"),))
+    await world.agent(gpus=(a_gpu("node-b"), a_gpu("node-b:0", index=1), a_gpu("x", index=1)))
+    assert (await close(world, "node-b:0"))["gpu_id"] == "SIM-2"
+    assert (await close(world, "node-b"))["gpu_id"] is None
+    status, problem = await world.call(
+        "POST", "closings", world.admin(), {"where": "node-a:1", "reason": "fan"}
+    )
+    assert (status, "node-b:0, x" in problem["message"]) == (400, True)
 
 
 async def test_admins_alone_close_and_open(world: HubWorld) -> None:

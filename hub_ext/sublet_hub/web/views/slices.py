@@ -114,13 +114,9 @@ class Views:
     def closing(self, closing: Closing) -> ClosingInfo:
         """Return what an admin has closed, with what is still there; for admins."""
         gpu = None if closing.gpu_id is None else self._ledger.gpus.get(closing.gpu_id)
-        there = [
-            record
-            for record in self._ledger.slices_on_node(closing.node)
-            if closing.gpu_id in {None, record.gpu.gpu_id}
-        ]
+        there = self._ledger.slices_behind(closing)
         return ClosingInfo(
-            node=closing.node,
+            node=closing.node if gpu is None else gpu.node,
             gpu_id=closing.gpu_id,
             gpu_index=None if gpu is None else gpu.index,
             reason=closing.reason,
