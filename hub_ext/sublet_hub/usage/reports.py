@@ -1,4 +1,7 @@
-"""Reports of what was held and used over a time, for admins: one at a time, beside the loop."""
+"""Reports of what was held and used over a time, for admins: one at a time, beside the loop.
+
+So are they written: as JSON, which of very many rows takes a while.
+"""
 
 import asyncio
 from collections import defaultdict
@@ -6,11 +9,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
+from sublet_quota.wire.schema import shortened
 from sublet_quota.wire.use import UseKey, UseReport, UseRow
 
 from sublet_hub.errors import BadRequestError
 from sublet_hub.ledger.database import Database
-from sublet_hub.usage.held_hours import HeldHours, held_hours
+from sublet_hub.usage.held_hours import HeldHours, TooManySumsError, held_hours
 from sublet_hub.usage.store import HourOfUse, UseStore
 
 MOST_ROWS: Final = 50_000
@@ -27,20 +31,22 @@ class UseReports:
         self._store = store
         self._turn = asyncio.Lock()
 
-    async def report(self, since: datetime, until: datetime, by: Sequence[UseKey]) -> UseReport:
-        """Return a report. ``BadRequestError`` for one that is too long; ``LedgerReadError``."""
+    async def report(self, since: datetime, until: datetime, by: Sequence[UseKey]) -> bytes:
+        """Return a report as JSON. ``BadRequestError`` for a too long one; ``LedgerReadError``."""
         async with self._turn:
             return await asyncio.to_thread(self._report, since, until, tuple(by))
 
-    def _report(self, since: datetime, until: datetime, by: tuple[UseKey, ...]) -> UseReport:
-        held = held_hours(self._database.held_periods(since, until), since, until, by)
-        used = self._used(since, until, by) if _METERED.issuperset(by) else None
+    def _report(self, since: datetime, until: datetime, by: tuple[UseKey, ...]) -> bytes:
+        try:
+            held = held_hours(
+                self._database.held_periods(since, until), since, until, by, MOST_ROWS
+            )
+            used = self._used(since, until, by) if _METERED.issuperset(by) else None
+        except TooManySumsError as error:
+            raise _too_long() from error
         keys = held.keys() if used is None else held.keys() | used.keys()
         if len(keys) > MOST_ROWS:
-            message = (
-                f"{len(keys)} rows are more than {MOST_ROWS}: ask for less time, or fewer ?by="
-            )
-            raise BadRequestError(message)
+            raise _too_long()
         rows = [
             _row(
                 dict(zip(by, key, strict=True)),
@@ -50,7 +56,8 @@ class UseReports:
             for key in keys
         ]
         rows.sort(key=lambda row: (-row.card_hours, sorted(row.of.items())))
-        return UseReport(since=since, until=until, rows=tuple(rows))
+        report = UseReport(since=since, until=until, rows=tuple(rows))
+        return report.model_dump_json().encode()
 
     def _used(
         self, since: datetime, until: datetime, by: tuple[UseKey, ...]
@@ -60,7 +67,14 @@ class UseReports:
             values = {UseKey.OWNER: part.owner, UseKey.DAY: _day(part.hour)}
             key = tuple(values[each] for each in by)
             sums[key] = sums[key].plus(part)
+            if len(sums) > MOST_ROWS:
+                raise TooManySumsError
         return dict(sums)
+
+
+def _too_long() -> BadRequestError:
+    message = f"there are more than {MOST_ROWS} rows: ask for less time, or fewer ?by="
+    return BadRequestError(message)
 
 
 def _day(at: datetime) -> str:
@@ -71,7 +85,8 @@ def _row(of: dict[UseKey, str], held: HeldHours | None, used: HourOfUse | None) 
     found = HeldHours() if held is None else held
     is_metered = used is not None and used.unmetered_s == 0
     return UseRow(
-        of={key.value: value for key, value in of.items()},
+        # Of very many groups the names are too long for an answer.
+        of={key.value: shortened(value) for key, value in of.items()},
         slice_hours=round(found.slices, 4),
         card_hours=round(found.cards, 4),
         memory_gib_hours=round(found.memory_gib, 4),

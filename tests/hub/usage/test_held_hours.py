@@ -1,13 +1,20 @@
 """How long what was held: by owner, group, type and day, each at the size that it had then."""
 
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import astuple, replace
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
+from random import Random
+from time import process_time
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 from sublet_hub.ledger.held_periods import HeldPeriod
-from sublet_hub.usage.held_hours import held_hours
+from sublet_hub.ledger.records import Change
+from sublet_hub.usage.held_hours import TooManySumsError, held_hours
 from sublet_hub.usage.store import HourOfUse
 from sublet_quota.wire.use import UseKey
 
@@ -73,6 +80,73 @@ def test_hours_are_added_up_by_what_is_asked_for_and_days_end_at_midnight() -> N
     by_group = held_hours(periods, NOON, end, [UseKey.GROUP, UseKey.HOLDER, UseKey.NODE])
     assert set(by_group) == {("lab", "notebook", "n1"), ("", "notebook", "n1")}
     assert set(held_hours(periods, NOON, end, [UseKey.POOL])) == {("interactive",)}
+
+
+def test_a_year_by_day_is_what_its_hours_are_cut_at_each_midnight() -> None:
+    rng = Random(3)  # noqa: S311 - nothing secret
+    periods = []
+    for number in range(60):
+        began_h = rng.uniform(-2000, 9000)
+        ended_h = rng.choice([None, began_h + rng.uniform(0, 40), began_h + rng.uniform(0, 4000)])
+        sizes = {"memory_mib": rng.randrange(1, 80 * GIB), "compute_milli": rng.randrange(1, 1000)}
+        periods.append(a_period(f"u{number % 3}", began_h, ended_h, **sizes))
+    end = NOON + timedelta(days=366, hours=7)
+    found = held_hours(periods, NOON, end, [UseKey.OWNER, UseKey.DAY])
+    days = [NOON.replace(hour=0) + timedelta(days=n) for n in range(367)]
+    for day in days:
+        began, ended = max(day, NOON), min(day + timedelta(days=1), end)
+        cut = held_hours(periods, began, ended, [UseKey.OWNER])
+        for (owner,), hours in cut.items():
+            other = found.pop((owner, day.date().isoformat()))
+            assert astuple(other) == pytest.approx(astuple(hours))
+    assert not found
+
+
+def test_what_is_held_for_very_long_takes_no_longer_to_add_up_by_day() -> None:
+    """A hundred thousand periods of a year each would be cut 36 million times."""
+    periods = [a_period(f"u{number % 50}", number / 10, None) for number in range(2000)]
+    looked_at = Counter[str]()
+
+    def day_by_day() -> Iterator[HeldPeriod]:
+        for period in periods:
+            looked_at["periods"] += 1
+            yield period
+
+    began_s = process_time()
+    held_hours(periods, NOON, NOON + timedelta(hours=201), [UseKey.DAY])
+    short_s = process_time() - began_s
+    began_s = process_time()
+    found = held_hours(day_by_day(), NOON, NOON + timedelta(days=399), [UseKey.DAY])
+    assert process_time() - began_s < 10 * short_s
+    assert len(found) == 400
+    assert looked_at["periods"] == 2000
+
+
+@pytest.mark.parametrize("by", [[UseKey.OWNER], [UseKey.DAY]])
+def test_sums_beyond_a_bound_are_not_kept_until_all_is_added_up(by: list[UseKey]) -> None:
+    def endless() -> Iterator[HeldPeriod]:
+        for number in count():
+            yield a_period(f"u{number}", 24 * number, 24 * number + 60)
+
+    end = NOON + timedelta(days=1000)
+    with pytest.raises(TooManySumsError):
+        held_hours(endless(), NOON, end, by, most=100)
+    year = [a_period("ada", 0, None)]
+    with pytest.raises(TooManySumsError):
+        held_hours(year, NOON, end, [UseKey.DAY], most=100)
+
+
+@pytest.mark.asyncio
+async def test_a_report_of_one_with_very_many_groups_shows_as_many_as_fit(world: HubWorld) -> None:
+    await world.agent()
+    groups = [f"{number:03}-{'g' * 200}" for number in range(60)]
+    lease = await world.slice_for("ada", size="small")
+    ledger = world.service.ledger
+    held = replace(ledger.slices[lease["slice_id"]], groups=tuple(groups))
+    ledger.apply(Change(slices=(held,)), world.service.now())
+    status, report = await world.call("GET", "use?by=group", world.admin())
+    assert status == 200
+    assert "000-" in {row["of"]["group"][:4] for row in report["rows"]}
 
 
 @pytest.mark.asyncio

@@ -57,7 +57,7 @@ async def _switch_lending(service: ServiceParts, call: Call) -> LendingState:
     return await _lending(service, call)
 
 
-async def _use(service: ServiceParts, call: Call) -> UseReport:
+async def _use(service: ServiceParts, call: Call) -> bytes:
     now = service.now()
     # What is to come has not been held.
     until = min(call.time("until") or now, now)

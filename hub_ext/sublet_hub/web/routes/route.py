@@ -158,7 +158,8 @@ class Route:
     summary: str
     operation: Operation
     answer: Any
-    """The type of the answer's body; ``None`` for an answer without one. A ``Page`` is a list."""
+    """The type of the answer's body; ``None`` for an answer without one. A ``Page`` is a list, and
+    ``bytes`` are a body that was written beside the loop."""
     body: type[WireModel] | None = None
     status: int = 200
     parameters: tuple[Parameter, ...] = ()
