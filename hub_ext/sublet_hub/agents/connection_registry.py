@@ -11,7 +11,7 @@ import itertools
 import logging
 import zlib
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 from sublet_quota.names.ids import GpuId, NodeId, SliceId
 from sublet_quota.wire.agent_link import AgentEvent, Assignments, Events, GpuReport, Hello, Status
@@ -33,6 +33,10 @@ from sublet_hub.state.stores import Stores
 _LOG = logging.getLogger(__name__)
 RESEND_S = 5.0
 _PARTS = 20
+_MOST_CARDS: Final = 128
+"""So many cards of one node the ledger knows, of which a node tells half at a time: of more those
+go that it tells of no more, and that hold no slice.
+"""
 EventListener = Callable[[AgentEvent, EventRecord], None]
 
 
@@ -118,11 +122,22 @@ class AgentConnections:
         news = self._stores.fleet.reported(view, status)
         if news:
             records = tuple(_gpu_record(view.node, report) for report in news)
-            self._stores.ledger.apply(Change(gpus=records), self._stores.now())
+            gone = self._no_longer_told(view, records)
+            self._stores.ledger.apply(Change(gpus=records, gone=gone), self._stores.now())
         if news or set(view.gpus) != before:
             self.assign(view.node)
         for listener in self._on_status:
             listener(view)
+
+    def _no_longer_told(self, view: NodeView, news: tuple[GpuRecord, ...]) -> tuple[GpuId, ...]:
+        """Return the cards that the ledger forgets of a node that has too many with these."""
+        ledger = self._stores.ledger
+        known = ledger.gpus_on_node(view.node)
+        too_many = len({gpu.gpu_id for gpu in (*known, *news)}) - _MOST_CARDS
+        if too_many <= 0:
+            return ()
+        empty = (gpu.gpu_id for gpu in known if not ledger.slices_on_gpu(gpu.gpu_id))
+        return tuple(sorted(set(empty) - view.gpus.keys()))[:too_many]
 
     def happened(self, view: NodeView, told: Events) -> tuple[str, ...]:
         """Store an agent's events, of its own node alone; return the ids that it may forget."""

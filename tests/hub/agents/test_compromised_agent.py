@@ -12,7 +12,7 @@ from sublet_quota.reasons.waiting import WaitReason
 from sublet_quota.wire.agent_link import AgentEvent, ForeignProcesses, WaitReport
 from sublet_quota.wire.event_kinds import TOLD_BY_AGENTS
 
-from tests.support.fake_agent import FakeAgent, a_gpu, a_report
+from tests.support.fake_agent import GIB, FakeAgent, a_gpu, a_report
 from tests.support.hub_world import OTHER_SECRET, HubWorld, until
 
 pytestmark = pytest.mark.asyncio
@@ -96,6 +96,22 @@ async def test_what_it_reports_of_another_nodes_card_is_not_believed(nodes: TwoN
         await nodes.forge(a_gpu(CARD_OF_A, **forged))
         assert nodes.known() == before
     assert set(nodes.world.service.fleet.node(B).gpus) == {CARD_OF_B}
+
+
+async def test_of_ever_new_cards_the_ledger_keeps_the_last_ones_and_those_that_hold_a_slice(
+    nodes: TwoNodes,
+) -> None:
+    ledger = nodes.world.service.ledger
+    held = await nodes.world.slice_for("bob", memory_mib=79 * GIB, compute_milli=1000)
+    assert held["gpu_id"] == CARD_OF_B
+    for number in range(4):
+        cards = tuple(a_gpu(f"new-{number}-{index}", index=index) for index in range(60))
+        await nodes.stranger.report(gpus=cards)
+        await until(lambda card=cards[-1]: card.gpu_id in ledger.gpus)
+    there = {gpu.gpu_id for gpu in ledger.gpus_on_node(B)}
+    assert len(there) == 128
+    assert {CARD_OF_B, *(card.gpu_id for card in cards)} < there
+    assert CARD_OF_A in ledger.gpus
 
 
 async def test_it_does_not_get_the_card_of_a_node_that_is_silent_while_that_holds_a_slice(

@@ -23,7 +23,36 @@ _BEYOND: Final = "tests/hub/agents/test_beyond_bounds.py"
 
 _TOLD: Final = "tests/hub/agents/test_assignments.py"
 
+_REGISTRY: Final = "hub_ext/sublet_hub/agents/connection_registry.py"
+_CLOSINGS: Final = "hub_ext/sublet_hub/slices/closings.py"
+
 MUTANTS: Final = (
+    Mutant(
+        18,
+        "an agent fills the ledger with cards",
+        _REGISTRY,
+        "if too_many <= 0:",
+        "if True:",
+        (
+            (
+                f"{_COMPROMISED}::test_of_ever_new_cards_the_ledger_keeps_the_last_ones_and_those_"
+                "that_hold_a_slice"
+            ),
+        ),
+    ),
+    Mutant(
+        18,
+        "an agent's card has another node's name, and is closed for it",
+        _CLOSINGS,
+        "if where in known:",
+        "if where in known and GpuId(where) not in ledger.gpus:",
+        (
+            (
+                "tests/hub/slices/test_closings.py::"
+                "test_an_agent_names_no_card_so_that_another_node_stays_open"
+            ),
+        ),
+    ),
     Mutant(
         17,
         "browsers may connect",
