@@ -308,10 +308,7 @@ class RouteHandler(ServiceHandler):
                 self.set_header(TOTAL, str(answer.total))
             self._send(answer.body)
             return
-        if isinstance(answer, bytes):
-            text = answer
-        else:
-            text = _adapter_of(route.answer).dump_json(answer)
+        text = answer if isinstance(answer, bytes) else _adapter_of(route.answer).dump_json(answer)
         if self.caller is not None and route.counts_by_size:
             self.service.limits.owners.charge(self.caller.key, len(text) // BYTES_FOR_ONE)
         self._send(text)

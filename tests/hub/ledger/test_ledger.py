@@ -150,6 +150,56 @@ def test_a_switch_from_before_reasons_were_kept_stays_as_it_was(url: str) -> Non
     database.close()
 
 
+def test_what_was_held_before_periods_were_kept_is_one_period_each_and_nothing_is_closed(
+    url: str,
+) -> None:
+    """Among them a job's slice, one on a card that is gone, and one that is over."""
+    records = {
+        "held": a_slice_record("held", "ada", GPU, groups=("lab", "büro"), size="small"),
+        "job": a_slice_record("job", "ada", GPU, holder=Holder.JOB, job_id=JobId("j1")),
+        "over": a_slice_record("over", "bob", replace(GPU, gpu_id=GpuId("sold"))),
+    }
+    with migrating(url) as (config, connection):
+        command.upgrade(config, "0011")
+        old = sa.MetaData()
+        slices = sa.Table("slices", old, autoload_with=connection)
+        gpus = sa.Table("gpus", old, autoload_with=connection)
+        connection.execute(sa.insert(gpus), row_of_gpu(GPU))
+        for record in records.values():
+            connection.execute(sa.insert(slices), row_of_slice(record))
+        ended = sa.update(slices).where(slices.c.slice_id == "over")
+        connection.execute(ended.values(released_at=NOW + timedelta(hours=2)))
+    for _ in range(2):
+        database = Database(url)
+        database.migrate()
+        found = {
+            each.slice_id: each for each in database.held_periods(NOW, NOW + timedelta(days=1))
+        }
+        ledger = Ledger(database)
+        assert (set(ledger.slices), dict(ledger.closings)) == ({"held", "job"}, {})
+        database.close()
+    assert {name: each.ended_at for name, each in found.items()} == {
+        "held": None,
+        "job": None,
+        "over": NOW + timedelta(hours=2),
+    }
+    held = found["held"]
+    assert (held.groups, held.gpu_type, held.node) == (("lab", "büro"), GPU.type, GPU.node)
+    assert (held.began_at, found["job"].job_id) == (records["held"].created_at, "j1")
+    assert (found["over"].gpu_type, found["over"].usable_mib) == (None, None)
+    database = Database(url)
+    Ledger(database).apply(Change(released=(SliceId("held"),)), NOW + timedelta(hours=5))
+    (after,) = (
+        p for p in database.held_periods(NOW, NOW + timedelta(days=1)) if p.slice_id == "held"
+    )
+    assert after.ended_at == NOW + timedelta(hours=5)
+    database.close()
+    with migrating(url) as (config, _):
+        command.downgrade(config, "0011")
+    database.migrate()
+    database.close()
+
+
 SENTENCE = "attempt 1 of 2 failed: cell 3: ValueError: it's 100 % wrong"
 
 
