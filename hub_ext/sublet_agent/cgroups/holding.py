@@ -7,15 +7,20 @@ of the agent.
 """
 
 import contextlib
+import errno
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import PurePosixPath
+from typing import Final
 
 from sublet_agent.cgroups.outsiders_file import HeldOutsiders, OutsidersFile
 from sublet_agent.cgroups.registry import is_in
-from sublet_agent.cgroups.trees import REMOVED, FreezerTree, thaw_surely
+from sublet_agent.cgroups.trees import FreezerTree, thaw_surely
+
+_REMOVED: Final = frozenset({errno.ENOENT, errno.ENODEV})
+"""What the kernel says of a group that is gone, or is going at this moment."""
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +89,7 @@ class Holding:
             return
         for pid in pids:
             with _told(f"process {pid}"):
-                self._bring_in(pid)
+                self._move_in(pid)
 
     def take_at_once(self, pid: int, place: str) -> None:
         """Move a process that may start another and end at any moment, and note it no more."""
@@ -93,7 +98,7 @@ class Holding:
         if self.held.others_from != place and not self._note(replace(self.held, others_from=place)):
             return
         with _told(f"process {pid}"):
-            self._bring_in(pid)
+            self._move_in(pid)
 
     @contextlib.contextmanager
     def stopped(self, place: str) -> Iterator[None]:
@@ -140,6 +145,7 @@ class Holding:
             return True
         held = HeldOutsiders(self.tree, self._group)
         try:
+            # Frozen before anybody is in: who comes in forks no more.
             self._file.keep(held)
             self._make_group()
         except OSError as error:
@@ -149,17 +155,16 @@ class Holding:
         return True
 
     def _make_group(self) -> None:
-        # Frozen before anybody is in: who comes in forks no more.
         self.tree.make(self._group)
         self.tree.begin_freezing(self._group)
 
-    def _bring_in(self, pid: int) -> None:
+    def _move_in(self, pid: int) -> None:
         try:
             self.tree.move(pid, self._group)
         except OSError as error:
-            if error.errno not in REMOVED:
+            # Removed by another agent of this machine, empty as it still was.
+            if error.errno not in _REMOVED:
                 raise
-            # Another agent of this machine, which begins now, took it for one that was left behind.
             self._make_group()
             self.tree.move(pid, self._group)
 

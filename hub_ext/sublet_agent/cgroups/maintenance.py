@@ -316,6 +316,9 @@ def _remove_abandoned(tree: FreezerTree, above: str) -> None:
         # Others may have groups of their own that begin with this project's name.
         if not _AN_AGENTS.fullmatch(name) or tree.pids(place):
             continue
+        # A living agent's: frozen for who is to be moved in, the next moment.
+        if any(tree.is_told_to_freeze(f"{place}/{each}") for each in tree.inside(place)):
+            continue
         # An agent that has just made one and put nobody in yet makes it again.
         tree.remove(place)
 
