@@ -74,9 +74,11 @@ class SliceFreezer:
                 lambda pid: self._hold(gpu_id, pid),
             )
         finally:
-            for each in self._book.end(gpu_id):
-                log.error("the group %s stays frozen: thaw it by hand", each.place)
-            self._outsiders.end(gpu_id)
+            try:
+                for each in self._book.end(gpu_id):
+                    log.error("the group %s stays frozen: thaw it by hand", each.place)
+            finally:
+                self._outsiders.end(gpu_id)
 
     def _hold(self, gpu_id: GpuId, pid: int) -> None:
         """Keep a process from running that is no slice's of this GPU, with its slice on another.

@@ -44,6 +44,10 @@ class Holding:
         self._file = file
         self._holds_nobody_else = holds_nobody_else
         self.held: HeldOutsiders | None = None
+        # Those that an agent before this one could not let go are its own to let go.
+        left = file.load()
+        here = left is not None and (left.tree, left.group) == (tree, group)
+        self._left = left if here else None
 
     def has(self, pid: int) -> bool:
         """Whether a process is one of those held."""
@@ -68,10 +72,11 @@ class Holding:
             if any(is_in(place, each) for each in (*held.places, *in_place)):
                 continue
             with _told(f"group {place}"):
-                if self._holds_nobody_else(place, frozenset(outside)):
-                    in_place.add(self._outermost(place, frozenset(outside)))
-                else:
+                whole = self._freezable(place, frozenset(outside))
+                if whole is None:
                     moved.update(dict.fromkeys(here, place))
+                else:
+                    in_place.add(whole)
         # All of them at once: an account may have thousands.
         if in_place and not self._note(replace(held, in_place=held.in_place | in_place)):
             return
@@ -107,6 +112,8 @@ class Holding:
             yield
             return
         before = self.held.in_place
+        # By somebody else, who lets them run again.
+        is_frozen = self.tree.is_told_to_freeze(place)
         if not self._note(replace(self.held, in_place=before | {place})):
             yield
             return
@@ -115,8 +122,11 @@ class Holding:
                 self.tree.begin_freezing(place)
             yield
         finally:
-            if place not in before and thaw_surely(self.tree, place):
-                self._note(replace(self.held, in_place=self.held.in_place - {place}))
+            if place not in before and (is_frozen or thaw_surely(self.tree, place)):
+                after = replace(self.held, in_place=self.held.in_place - {place})
+                # Also where it cannot be written: who is taken for held must stand still.
+                if not self._note(after):
+                    self.held = after
 
     def free(self, pid: int) -> bool:
         """Let one of those held run; return whether that could be."""
@@ -127,31 +137,41 @@ class Holding:
             self.tree.move(pid, place)
         except OSError:
             return False
-        return True
+        return not self.has(pid)
 
     def let_go(self) -> None:
-        """Let all run, where they were."""
-        held = self.held
+        """Let all run, where they were, and those that could not be let go before."""
+        held = self.held or self._left
         if held is None:
             return
-        if held.let_go():
-            self._file.forget()
-        else:
-            log.error("outsiders stay frozen in %s: thaw them by hand", ", ".join(held.places))
-        self.held = None
+        self.held, self._left = None, held.let_go()
+        try:
+            if self._left is None:
+                self._file.forget()
+            else:
+                places = ", ".join(self._left.places)
+                log.error("outsiders stay frozen in %s: tried again, or thaw them by hand", places)
+                self._file.keep(self._left)
+        except OSError as error:
+            # More is written there then than is frozen, which harms nobody.
+            log.warning("the record of outsiders is not up to date: %s", error)
 
     def _begin(self) -> bool:
         if self.held is not None:
             return True
-        held = HeldOutsiders(self.tree, self._group)
+        held = self._left or HeldOutsiders(self.tree, self._group)
         try:
             # Frozen before anybody is in: who comes in forks no more.
             self._file.keep(held)
             self._make_group()
+            for place in held.in_place:
+                with contextlib.suppress(FileNotFoundError):
+                    self.tree.begin_freezing(place)
         except OSError as error:
             log.warning("outsiders cannot be kept from running: %s", error)
+            self._left = held
             return False
-        self.held = held
+        self.held, self._left = held, None
         return True
 
     def _make_group(self) -> None:
@@ -177,16 +197,19 @@ class Holding:
         self.held = held
         return True
 
-    def _outermost(self, place: str, pids: frozenset[int]) -> str:
-        """Return the outermost group around a place that holds nobody else either.
+    def _freezable(self, place: str, pids: frozenset[int]) -> str | None:
+        """Return the innermost group around a place that nobody else can thaw, or ``None``.
 
-        Among the groups in one that is theirs people may move their processes as they like.
+        In groups that are theirs (those below a user's systemd) people let run, or move, whom they
+        like. None further out than needed: who logs in meanwhile shall not stand still for it.
+        ``None``: others are there, too.
         """
-        for above in map(str, PurePosixPath(place).parents):
-            if above == "/" or not self._holds_nobody_else(above, pids):
-                break
-            place = above
-        return place
+        for each in (place, *map(str, PurePosixPath(place).parents)):
+            if each == "/" or not self._holds_nobody_else(each, pids):
+                return None
+            if self.tree.is_ours_alone(each):
+                return each
+        return None
 
 
 @contextlib.contextmanager

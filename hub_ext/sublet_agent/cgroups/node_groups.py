@@ -66,6 +66,7 @@ class NodeGroups:
     def serve(self, slices_now: Callable[[], Sequence[SliceAssignment]]) -> None:
         """Bring groups and slices in line; what goes wrong is logged, and tried again next time."""
         try:
+            self.outsiders.let_go_left()
             self.keeper.serve(slices_now)
         except Exception:
             log.exception("the slices' control groups could not all be looked after")

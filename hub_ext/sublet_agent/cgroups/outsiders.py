@@ -175,6 +175,12 @@ class Outsiders:
             if self._holding is not None:
                 self._holding.let_go()
 
+    def let_go_left(self) -> None:
+        """Let run those that could not be thawed when they should have been."""
+        with self._guard:
+            if self._holding is not None and not self._spared:
+                self._holding.let_go()
+
     def _spare(self, gpu_id: GpuId, pids: Iterable[int]) -> None:
         if not self._spared:
             self._held_since = self.monotonic()

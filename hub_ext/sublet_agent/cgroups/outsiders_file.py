@@ -9,7 +9,7 @@ import contextlib
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -44,18 +44,18 @@ class HeldOutsiders:
         """Every place that is frozen."""
         return (self.group, *sorted(self.in_place))
 
-    def let_go(self) -> bool:
-        """Let all run, and put back whom the agent moved; return whether all run."""
-        outcomes = [thaw_surely(self.tree, place) for place in self.in_place]
+    def let_go(self) -> "HeldOutsiders | None":
+        """Let all run, and put back whom the agent moved; return who stands still nevertheless."""
+        left = frozenset(each for each in self.in_place if not thaw_surely(self.tree, each))
         # While the group is frozen: nobody there starts others, and an agent that dies meanwhile
         # is known by it.
         for pid, place in self._origins().items():
             # A group that is gone meanwhile: they run on in the agent's.
             with contextlib.suppress(OSError):
                 self.tree.move(pid, place)
-        outcomes.append(thaw_surely(self.tree, self.group))
+        runs = thaw_surely(self.tree, self.group)
         self.tree.remove(self.group)
-        return all(outcomes)
+        return None if runs and not left else replace(self, in_place=left)
 
     def _origins(self) -> dict[int, str]:
         """Return where each process in the agent's group is from.
@@ -112,7 +112,7 @@ def let_go_left_over(groups_file: Path) -> None:
     """Let go whomever an agent that is dead kept from running."""
     file = OutsidersFile(groups_file)
     held = file.load()
-    if held is not None and held.let_go():
+    if held is not None and held.let_go() is None:
         file.forget()
 
 

@@ -150,6 +150,13 @@ class FreezerTree:
         name = "freezer.state" if self.version == 1 else "cgroup.freeze"
         return (self._path(place) / name).is_file()
 
+    def is_ours_alone(self, place: str) -> bool:
+        """Whether nobody but root and the agent can thaw a group, or move processes out of it."""
+        folder, ours = self._path(place), {0, os.geteuid()}
+        switch = "freezer.state" if self.version == 1 else "cgroup.freeze"
+        found = [each.stat() for each in (folder / switch, folder.parent / "cgroup.procs")]
+        return all(each.st_uid in ours and not each.st_mode & 0o022 for each in found)
+
     def _switch(self, place: str, *, frozen: bool) -> None:
         folder = self._path(place)
         if self.version == 1:
