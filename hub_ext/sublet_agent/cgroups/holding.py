@@ -7,20 +7,15 @@ of the agent.
 """
 
 import contextlib
-import errno
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import PurePosixPath
-from typing import Final
 
 from sublet_agent.cgroups.outsiders_file import HeldOutsiders, OutsidersFile
 from sublet_agent.cgroups.registry import is_in
-from sublet_agent.cgroups.trees import FreezerTree, thaw_surely
-
-_REMOVED: Final = frozenset({errno.ENOENT, errno.ENODEV})
-"""What the kernel says of a group that is gone, or is going at this moment."""
+from sublet_agent.cgroups.trees import REMOVED, FreezerTree, thaw_surely
 
 log = logging.getLogger(__name__)
 
@@ -183,7 +178,7 @@ class Holding:
             self.tree.move(pid, self._group)
         except OSError as error:
             # Removed by another agent of this machine, empty as it still was.
-            if error.errno not in _REMOVED:
+            if error.errno not in REMOVED:
                 raise
             self._make_group()
             self.tree.move(pid, self._group)

@@ -14,7 +14,6 @@ from typing import ClassVar
 import pytest
 from sublet_agent.cgroups.freezing import SliceFreezer
 from sublet_agent.cgroups.groups_file import SliceGroup, is_anything_frozen, thaw_left_over
-from sublet_agent.cgroups.maintenance import GroupKeeper
 from sublet_agent.cgroups.node_groups import GroupSettings, node_groups
 from sublet_agent.cgroups.outsiders import Outsiders
 from sublet_agent.cgroups.outsiders_file import OutsidersFile
@@ -321,16 +320,14 @@ def test_whoever_begins_to_use_the_gpu_meanwhile_is_held(groups):
     assert stranger.starts("child")
 
 
-def test_who_is_held_after_another_agent_removed_the_empty_group_for_them_stands_still(groups):
-    """An agent that begins on the machine removes what killed ones may have left behind."""
+def test_who_is_held_after_somebody_removed_the_empty_group_for_them_stands_still(groups):
     first, second = groups.family(), groups.family()
     _, place = groups.keeper.place_for_outsiders
     with coming_back(groups) as stillness:
         stillness.hold(first.pid)
         until(lambda: stands_still(groups, first.pid))
         groups.tree.move(first.pid, "/")
-        others = GroupBook(groups.folder / "others.json")
-        GroupKeeper(others, [groups.tree], groups.table, "node-2", str(groups.folder))
+        groups.tree.remove(place)
         assert not groups.tree.exists(place)
         stillness.hold(second.pid)
         assert groups.tree.place_of(second.pid) == place

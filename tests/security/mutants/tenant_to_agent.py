@@ -305,7 +305,7 @@ MUTANTS: Final = (
         (
             (
                 f"{_OUTSIDE}::"
-                "test_who_is_held_after_another_agent_removed_the_empty_group_for_them_stands_still"
+                "test_who_is_held_after_somebody_removed_the_empty_group_for_them_stands_still"
             ),
         ),
     ),
