@@ -149,12 +149,16 @@ def restore_one(
     state = tools.device.state(pid)
     if state is ProcessState.SUSPENDED:
         tools.journal.write(Step.RESUMING, [target])
+        obstacle = "what is on its GPU is not known"
         try:
             obstacle = why_not_now()
         except DeviceError as error:
             obstacle = str(error)
+        finally:
+            # Whatever it was: nobody who finds it in the journal has to wait for its arrival.
+            if obstacle:
+                tools.journal.write(Step.SUSPENDED, [target])
         if obstacle:
-            tools.journal.write(Step.SUSPENDED, [target])
             return Objection(MoveEnd.PUT_OFF, obstacle, target)
         failure, state = _moved(tools, target, tools.device.resume)
         if state is ProcessState.SUSPENDED:

@@ -1,5 +1,7 @@
 """Resuming slices: each hazard, and what must be left after it."""
 
+import errno
+import os
 import threading
 from dataclasses import replace
 
@@ -143,6 +145,38 @@ def test_beside_a_stranger_who_begins_while_a_restore_is_written_down_nothing_is
     outcome = resume_slice(replace(bench.tools, journal=journal), bench.plan(image))
     assert outcome.end is MoveEnd.PUT_OFF
     assert bench.device.counted()["resume"] == 0
+
+
+class BrokenTable:
+    """A table of processes that cannot be looked at any more: the agent has no file left."""
+
+    def __init__(self, table):
+        self._table = table
+        self.is_broken = False
+
+    def __getattr__(self, name):
+        return getattr(self._table, name)
+
+    def identify(self, pid):
+        if self.is_broken:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return self._table.identify(pid)
+
+
+def test_a_restore_that_breaks_off_before_its_call_is_not_noted_as_coming(bench):
+    (image,) = suspended(bench, bench.process("s", 1, 8 * GIB))
+    table = BrokenTable(bench.tools.table)
+
+    def a_stranger_begins_and_no_file_is_left():
+        bench.process("other", 2, GIB)
+        del bench.owners[2]
+        table.is_broken = True
+
+    journal = SlowJournal(bench.tools.journal, a_stranger_begins_and_no_file_is_left)
+    outcome = resume_slice(replace(bench.tools, journal=journal, table=table), bench.plan(image))
+    assert outcome.end is MoveEnd.PUT_OFF
+    assert bench.device.counted()["resume"] == 0
+    assert [e.step for e in bench.tools.journal.entries() if e.target == image] == [Step.SUSPENDED]
 
 
 def test_without_the_check_for_room_the_process_is_lost(tmp_path):
