@@ -131,6 +131,13 @@ def _state_after(tools: MoveTools, target: Target) -> ProcessState | None:
     return tools.device.state(target.identity.pid)
 
 
+def _answer(why_not_now: Callable[[], str]) -> str:
+    try:
+        return why_not_now()
+    except DeviceError as error:
+        return str(error)
+
+
 def restore_one(
     tools: MoveTools, target: Target, outcome: MoveOutcome, why_not_now: Callable[[], str]
 ) -> Objection | None:
@@ -151,9 +158,7 @@ def restore_one(
         tools.journal.write(Step.RESUMING, [target])
         obstacle = "what is on its GPU is not known"
         try:
-            obstacle = why_not_now()
-        except DeviceError as error:
-            obstacle = str(error)
+            obstacle = _answer(why_not_now)
         finally:
             # Whatever it was: nobody who finds it in the journal has to wait for its arrival.
             if obstacle:
