@@ -33,6 +33,9 @@ _ACCOUNT: Final = struct.Struct("IIII")
 _MOST_BYTES: Final = 1 << 16
 _BUFFER_BYTES: Final = 4 << 20
 _ANSWERS_WITHIN_S: Final = 1.0
+_MOST_AT_ONCE: Final = 1 << 14
+"""How many records are read before somebody is answered: more than lie ready in the socket."""
+_MOST_KEPT: Final = 1 << 16
 _OWN_NAMESPACES: Final = {"pid": "pid:[4026531836]", "user": "user:[4026531837]"}
 """The machine's own: the pids and uids in records are counted there."""
 
@@ -70,7 +73,7 @@ class EndedProcesses:
     def _read(self) -> None:
         if self._socket is None:
             return
-        while True:
+        for _ in range(_MOST_AT_ONCE):
             try:
                 message = self._socket.recv(_MOST_BYTES)
             except BlockingIOError:
@@ -78,11 +81,17 @@ class EndedProcesses:
             except OSError as error:
                 if error.errno != errno.ENOBUFS:
                     return
-                # More ended than there was room for: of some there is no word then.
+                # More ended than there was room for: of some there is no word then, and what was
+                # told of a pid may be of one that had it before.
                 log.debug("records of ended processes were lost: %s", error)
+                self._uids.clear()
                 continue
             for uid, pid, parent in _records(message):
                 self._uids[pid] = (uid, parent)
+            if len(self._uids) > _MOST_KEPT:
+                self._uids.clear()
+        # Those that end are more than can be read: what was not is not known.
+        self._uids.clear()
 
 
 def _listen() -> socket.socket:
