@@ -43,7 +43,7 @@ class Reader:
         self._rest = b""
 
     @classmethod
-    def start(cls) -> Self:
+    def start(cls, within_s: float = _STARTS_WITHIN_S) -> Self:
         """Start one, and wait until it can be asked, for ten seconds at the worst. ``OSError``."""
         _forget_ended()
         # A signal for this process's group is not for the reader: it ends when nobody asks.
@@ -59,14 +59,19 @@ class Reader:
             )
         reader = cls(process)
         try:
-            reader._line(time.monotonic() + _STARTS_WITHIN_S)
+            reader._line(time.monotonic() + within_s)
         except OSError:
             reader.give_up()
             raise
         return reader
 
-    def ask(self, request: Mapping[str, Any], within_s: float) -> dict[str, Any]:
-        """Return the answer. ``TimeoutError``: it waits for a tenant; ``ReaderLostError``."""
+    def ask(
+        self, request: Mapping[str, Any], within_s: float, starved_s: float = _STARVED_FOR_S
+    ) -> dict[str, Any]:
+        """Return the answer. ``TimeoutError``: it waits for a tenant; ``ReaderLostError``.
+
+        ``starved_s``: how much longer it may take where it gets no processor.
+        """
         _forget_ended()
         stdin = self._process.stdin
         assert stdin is not None  # noqa: S101 - it was started so
@@ -75,7 +80,7 @@ class Reader:
             stdin.write(json.dumps(request).encode() + b"\n")
         except OSError as error:
             raise ReaderLostError("the reading process takes no request") from error
-        line = self._line_within(within_s)
+        line = self._line_within(within_s, starved_s)
         try:
             told: dict[str, Any] = json.loads(line)
         except ValueError as error:
@@ -119,7 +124,7 @@ class Reader:
         line, _, self._rest = self._rest.partition(b"\n")
         return line
 
-    def _line_within(self, within_s: float) -> bytes:
+    def _line_within(self, within_s: float, starved_s: float) -> bytes:
         """Return the next line, for which the reader may run or be held up for so long.
 
         What it has to wait for a processor comes on top of that, up to a bound.
@@ -134,7 +139,7 @@ class Reader:
                 left_s = within_s - (now_s - began_s - (now.queued_s - before.queued_s))
                 # The kernel counts what one waits for a processor when that comes to an end.
                 waits = now.is_runnable and (last is before or now.ran == last.ran)
-                if now_s >= began_s + within_s + _STARVED_FOR_S or (left_s <= 0 and not waits):
+                if now_s >= began_s + within_s + starved_s or (left_s <= 0 and not waits):
                     raise
                 until_s, last = now_s + max(left_s, _LOOK_EVERY_S), now
 

@@ -27,6 +27,9 @@ _MOST_MAPPED_BYTES: Final = 8 * 1024 * 1024
 _AT_ONCE: Final = 64 * 1024
 _MOST_FOUND: Final = 16
 _MOST_VALUE_BYTES: Final = 4096
+_MAX_LINE_BYTES: Final = 16 * 1024
+_DEEPEST_STACK: Final = 64
+"""How many calls the kernel tells of a thread's stack at most."""
 
 
 class _Piece(ctypes.Structure):
@@ -80,22 +83,46 @@ def calls(pid: int, names: Iterable[str]) -> list[str]:
     into = tuple(names)
     found = []
     for thread in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 - hot path
-        folder = Path(f"/proc/{pid}/task/{thread}")
+        folder = f"/proc/{pid}/task/{thread}"
         try:
             before = _sleeps(folder)
-            stack = (folder / "stack").read_text()
+            stack = _read(f"{folder}/stack").decode("ascii", "replace")
             after = _sleeps(folder)
         except (FileNotFoundError, ProcessLookupError):
+            # A kernel may have no such file, of whomever.
+            if os.path.exists(folder):  # noqa: PTH110 - hot path
+                found.append(thread)
             continue
         # How often it was switched tells whether it slept all the time.
-        if before is None or before != after or any(name in stack for name in into):
+        if (
+            before is None
+            or before != after
+            or not is_whole(stack)
+            or any(name in stack for name in into)
+        ):
             found.append(thread)
-    return found[:_MOST_FOUND]
+        if len(found) >= _MOST_FOUND:
+            break
+    return found
 
 
-def _sleeps(folder: Path) -> tuple[bytes, ...] | None:
+def is_whole(stack: str) -> bool:
+    """Whether a stack names all calls that a thread is in: the kernel tells the innermost ones."""
+    lines = stack.count("\n")
+    return 0 < lines < _DEEPEST_STACK and "+0x" in stack
+
+
+def _read(path: str) -> bytes:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        return os.read(handle, _MAX_LINE_BYTES)
+    finally:
+        os.close(handle)
+
+
+def _sleeps(folder: str) -> tuple[bytes, ...] | None:
     """Return what changes whenever a thread runs; ``None``: it runs."""
-    lines = (folder / "status").read_bytes().splitlines()
+    lines = _read(f"{folder}/status").splitlines()
     state = next((line for line in lines if line.startswith(b"State:")), b"State: R")
     if state.split()[1] == b"R":
         return None

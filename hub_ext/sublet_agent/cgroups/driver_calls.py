@@ -23,7 +23,7 @@ NVIDIAS: Final = ("[nvidia",)
 SIMULATED: Final = ("unix_stream_",)
 """The same of a simulated card: a message on a socket."""
 _LOOK_EVERY_S: Final = 0.05
-_READ_WITHIN_S: Final = 1.0
+_LEAST_READ_S: Final = 0.01
 _GONE: Final = frozenset({0, errno.ENOENT, errno.ESRCH})
 
 log = logging.getLogger(__name__)
@@ -51,19 +51,26 @@ class DriverCalls:
             if not waiting or left_s <= 0:
                 return [place for _, place in waiting]
             pids = {pid for tree, place in waiting for pid in tree.pids(place)}
-            if self._nobody_calls(sorted(pids)):
+            if self._nobody_calls(sorted(pids), deadline):
                 log.info("in %s some wait in the kernel, for no GPU: as good as frozen", late)
                 return []
 
-    def _nobody_calls(self, pids: Iterable[int]) -> bool:
+    def _nobody_calls(self, pids: Iterable[int], deadline: float) -> bool:
+        """Whether nobody of these is in a call of the driver; all are read until ``deadline``.
+
+        Everybody on the card stands still meanwhile: who has too many threads to be read in that
+        time is not known, and neither are those after them.
+        """
         try:
-            reader = Reader.start()
+            reader = Reader.start(_left_s(deadline))
         except OSError:
             return False
         try:
             for pid in pids:
+                if time.monotonic() >= deadline:
+                    return False
                 request = {"pid": pid, "into": self._names}
-                answer = reader.ask(request, _READ_WITHIN_S)
+                answer = reader.ask(request, _left_s(deadline), starved_s=0.0)
                 if answer.get("found") or answer.get("errno", 0) not in _GONE:
                     log.warning("process %s does not stand still: %s", pid, answer)
                     return False
@@ -73,3 +80,7 @@ class DriverCalls:
         finally:
             reader.give_up()
         return True
+
+
+def _left_s(deadline: float) -> float:
+    return max(_LEAST_READ_S, deadline - time.monotonic())

@@ -4,6 +4,7 @@ import os
 
 import pytest
 from sublet_agent.cgroups.driver_calls import DriverCalls
+from sublet_procfs.reader_process import is_whole
 from sublet_quota.reasons.not_frozen import NotFrozen, not_frozen_clause
 
 from tests.support.accounts import an_account
@@ -89,3 +90,26 @@ def test_who_runs_may_use_the_gpu(groups, cleo):
     finally:
         groups.tree.move(family.pid, "/")
         until(lambda: groups.tree.remove(place))
+
+
+def test_the_look_at_calls_is_over_when_the_time_is(groups, cleo, hung):
+    """Everybody on the card stands still for it, and an account may have thousands."""
+    place = f"/hung-{os.getpid()}"
+    groups.tree.make(place)
+    try:
+        with waiting_for(hung, cleo) as pid:
+            groups.tree.move(pid, place)
+            groups.tree.begin_freezing(place)
+            assert DriverCalls().wait_harmless([(groups.tree, place)], 0.06) == [place]
+            assert DriverCalls().wait_harmless([(groups.tree, place)], WITHIN_S) == []
+            groups.tree.thaw(place)
+    finally:
+        until(lambda: groups.tree.remove(place))
+
+
+def test_of_a_stack_that_is_not_told_whole_nothing_is_known():
+    line = "[<0>] request_wait_answer+0x14b/0x200\n"
+    assert is_whole(line * 20)
+    assert not is_whole("")
+    assert not is_whole(line * 64)
+    assert not is_whole("[<0>] 0xffffffff81000000\n")

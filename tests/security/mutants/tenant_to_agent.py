@@ -21,6 +21,7 @@ _HELPERS: Final = "tests/agent/driver_helper/test_service.py"
 _RESUMES: Final = "tests/agent/moves/test_resume.py"
 _FREEZES: Final = "tests/agent/moves/test_moves_with_freezer.py"
 _OUTSIDE: Final = "tests/agent/cgroups/test_outsiders.py"
+_CHAINS: Final = "tests/agent/cgroups/test_chains.py"
 _TWO_GPUS: Final = "tests/agent/cgroups/test_two_gpus.py"
 _ACTIVITIES: Final = "tests/agent/residency/test_activity.py"
 _IN_FULL: Final = (
@@ -242,8 +243,8 @@ MUTANTS: Final = (
         2,
         "who runs is as good as frozen",
         _CALLS,
-        "if before is None or before != after or any(",
-        "if any(",
+        "            before is None\n            or before != after\n            or not",
+        "            not",
         (f"{_IN_CALLS}::test_who_runs_may_use_the_gpu",),
     ),
     Mutant(
@@ -262,7 +263,7 @@ MUTANTS: Final = (
         "if uid in accounts and self._book.slice_at(parent) is self:",
         (
             (
-                f"{_OUTSIDE}::"
+                f"{_CHAINS}::"
                 "test_where_each_starts_another_and_ends_nothing_comes_back_or_they_stand_still"
             ),
         ),
