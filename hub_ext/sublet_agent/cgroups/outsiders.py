@@ -37,6 +37,8 @@ _LEAST_LOOKS: Final = 4
 """How often they are listed at least before it counts that some end as soon as they are seen."""
 _HUNT_AFTER: Final = 3
 """After how many looks in which some are outside, or have ended, they are hunted."""
+_LET_OTHERS_S: Final = 0.001
+"""How long another GPU's restore has, between two looks, to have somebody held."""
 _LONGEST_S: Final = 30.0
 """How long they may stand still for one restore after another, where these overlap."""
 _REST_S: Final = 1.0
@@ -85,12 +87,13 @@ class Outsiders:
     def must_run_first(self) -> bool:
         """Whether no restore may begin: they have stood still for others for too long, and run now.
 
-        Cards whose restores overlap would never let them go.
+        Cards whose restores overlap would never let them go. A restore that does not end (its
+        process is stopped again and again) keeps others waiting for every other while alone.
         """
         with self._guard:
             now = self.monotonic()
             if self._spared:
-                return now - self._held_since >= _LONGEST_S
+                return (now - self._held_since) % (2 * _LONGEST_S) >= _LONGEST_S
             return now < self._rest_until
 
     def gather(self, gpu_id: GpuId, spared: Iterable[int]) -> None:
@@ -110,16 +113,18 @@ class Outsiders:
         holding = self._holding
         if holding is None:
             return True
+        with EndedProcesses() as ended:
+            deadline = time.monotonic() + within_s
+            with self._guard:
+                self._spare(gpu_id, spared)
+                are_free = self._free_the_spared(holding)
+            all_stand = are_free and self._still_all(holding, gpu_id, deadline, ended)
         with self._guard:
-            self._spare(gpu_id, spared)
-            with EndedProcesses() as ended:
-                deadline = time.monotonic() + within_s
-                all_stand = self._still_all(holding, gpu_id, deadline, ended)
             if all_stand:
                 self._at_large.pop(gpu_id, None)
             else:
                 self._at_large[gpu_id] = time.monotonic()
-            return all_stand
+        return all_stand
 
     def look_again(self, gpu_id: GpuId) -> None:
         """Keep from running who has logged in since; to be called while a slice comes back.
@@ -189,31 +194,34 @@ class Outsiders:
     def _still_all(
         self, holding: Holding, gpu_id: GpuId, deadline: float, ended: EndedProcesses
     ) -> bool:
-        if not self._free_the_spared(holding):
-            return False
         settled = False
         restless = 0
         seen: frozenset[int] = frozenset()
         for looks in itertools.count(1):
-            sighting = self._look(seen)
-            seen = sighting.pids
-            unknown = self._is_any_unknown(gpu_id, sighting.ended, ended)
-            if sighting.outside or unknown:
-                settled = False
-                restless += 1
+            with self._guard:
+                sighting = self._look(seen)
+                seen = sighting.pids
+                unknown = self._is_any_unknown(gpu_id, sighting.ended, ended)
+                is_restless = unknown or bool(sighting.outside)
+                restless += is_restless
                 # Some end at any moment on a busy machine, but not in each of these.
                 enough = bool(sighting.outside) or looks >= _LEAST_LOOKS
-                if enough and time.monotonic() >= deadline:
+                if is_restless and enough and time.monotonic() >= deadline:
                     whom = sorted(sighting.outside) or "some end as soon as they are seen"
                     log.warning("processes outside of their slices' groups run on: %s", whom)
                     return False
                 holding.take(sighting.outside)
-                if restless >= _HUNT_AFTER:
+                if is_restless and restless >= _HUNT_AFTER:
                     accounts, ours = self._accounts(), self._ours()
                     hunt(self._lookout, holding, accounts, self._inside, ours)
+                held = holding.held
+            if is_restless:
+                settled = False
+                # Who begins to use another GPU meanwhile, on which a slice comes back, is held.
+                time.sleep(_LET_OTHERS_S)
                 continue
-            held = holding.held
             if held is not None:
+                # Not under the guard: it may take all the time that there is.
                 left_s = max(0.0, deadline - time.monotonic())
                 late = self._calls.wait_harmless(
                     [(held.tree, place) for place in held.places], left_s
