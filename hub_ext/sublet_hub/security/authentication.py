@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from jupyterhub.services.auth import (  # type: ignore[import-untyped]
     HubOAuth,
@@ -39,6 +39,10 @@ _ORIGIN: ContextVar[Origin] = ContextVar("origin", default=Origin())  # noqa: B0
 """Where the request comes from that is being answered: JupyterHub's code does not hand it on."""
 
 UserModel = Mapping[str, Any]
+_OF_A_GROUP: Final = "!group="
+"""A scope for who is in a group, which the hub alone knows: here it is nobody's, and JupyterHub's
+check would write a warning for each name that is asked for.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,7 @@ def caller_of(model: UserModel) -> Caller:
         name=model["name"],
         kind=model.get("kind", "user"),
         groups=tuple(model.get("groups") or ()),
-        scopes=frozenset(model.get("scopes") or ()),
+        scopes=frozenset(each for each in model.get("scopes") or () if _OF_A_GROUP not in each),
     )
 
 

@@ -18,6 +18,7 @@ from tornado.web import create_signed_value
 
 from tests.support.hub_world import (
     ACCESS,
+    ADMIN_SCOPES,
     METRICS_TOKEN,
     SERVICE_TOKEN,
     FakeHub,
@@ -159,6 +160,48 @@ async def test_an_answer_of_the_hub_is_kept_for_seconds_but_not_for_admins_chang
     status, _ = await world.call("PUT", "lending", admin, {"lending": False})
     assert status == 401
     assert world.service.ledger.lending
+
+
+@pytest.mark.parametrize(
+    "route",
+    [route for route in ROUTES if route.access is Access.ADMIN and route.method != "GET"],
+    ids=lambda route: f"{route.method} {route.path}",
+)
+async def test_no_change_of_an_admins_is_made_with_a_token_that_was_just_taken_away(
+    world: HubWorld, route: Any
+) -> None:
+    await world.agent()
+    admin = world.admin()
+    assert (await world.call("GET", "closings", admin))[0] == 200
+    del world.hub.tokens[admin]
+    body = {"where": "node-a", "reason": "fan"} if "closings" in route.path else {}
+    assert (await world.call(route.method, route.path, admin, body))[0] == 401
+    assert not world.service.ledger.closings
+
+
+@pytest.mark.parametrize("kind", ["user", "service"])
+async def test_who_may_read_of_everybody_is_no_admin(world: HubWorld, kind: str) -> None:
+    await world.agent()
+    may = {*ADMIN_SCOPES, f"{scopes.ADMIN}!user=monitor"} - {scopes.ADMIN}
+    reads = world.hub.add("reads-canary", "monitor", may, kind=kind)
+    assert (await world.call("GET", "slices?owner=ada", reads))[0] == 200
+    for route in ROUTES:
+        if route.access is Access.ADMIN:
+            assert await _call(world, route, reads, {}) == 403, _named(route)
+    _, events = await world.call("GET", "events", world.admin())
+    assert not {"cards-closed", "cards-opened"} & {each["kind"] for each in events}
+
+
+@pytest.mark.parametrize("path", ["share", "slices", "events", "jobs"])
+@pytest.mark.filterwarnings("error")
+async def test_a_scope_for_a_groups_members_is_of_nobodys_and_no_warning_a_request(
+    world: HubWorld, path: str
+) -> None:
+    """Who is in a group only the hub knows; each name that was asked for would be a line."""
+    may = {ACCESS, *(f"{scope}!group=lab" for scope in (scopes.READ, scopes.JOBS, scopes.ADMIN))}
+    token = world.hub.add("lead-canary", "lead", may, groups=("lab",))
+    assert (await world.call("GET", f"{path}?owner=ada", token))[0] == 403
+    assert (await world.call("GET", "closings", token))[0] == 403
 
 
 async def test_agents_are_heard_while_the_hub_stalls_and_tokens_are_guessed(

@@ -11,7 +11,9 @@ from tests.security.mutant import Mutant
 _AUTHENTICATION: Final = "hub_ext/sublet_hub/security/authentication.py"
 _HANDLER: Final = "hub_ext/sublet_hub/web/request_handler.py"
 _SCOPES: Final = "spawner/sublet_spawner/hub_configuration.py"
+_ADMIN: Final = "hub_ext/sublet_hub/web/routes/admin.py"
 _ACCESS: Final = "tests/hub/web/test_access.py"
+_READERS: Final = f"{_ACCESS}::test_who_may_read_of_everybody_is_no_admin"
 _SCOPE_TESTS: Final = "tests/spawner/test_hub_configuration.py"
 _KEPT: Final = "tests/hub/security/test_kept_answers.py"
 _ANEW: Final = (
@@ -45,6 +47,43 @@ MUTANTS: Final = (
         "if route.access is Access.ADMIN and not caller.is_admin:",
         "if False:",
         (f"{_ACCESS}::test_admin_routes_are_closed_to_users",),
+    ),
+    Mutant(
+        6,
+        "whoever may come closes nodes",
+        _ADMIN,
+        '"closings",\n        Access.ADMIN,\n        "Close',
+        '"closings",\n        Access.USER,\n        "Close',
+        (_READERS, "tests/hub/slices/test_closings.py::test_admins_alone_close_and_open"),
+    ),
+    Mutant(
+        6,
+        "whoever may come opens what admins have closed",
+        _ADMIN,
+        '"closings/open",\n        Access.ADMIN,',
+        '"closings/open",\n        Access.USER,',
+        (_READERS, "tests/hub/slices/test_closings.py::test_admins_alone_close_and_open"),
+    ),
+    Mutant(
+        6,
+        "whoever may come sees what everybody has used",
+        _ADMIN,
+        '"use",\n        Access.ADMIN,',
+        '"use",\n        Access.USER,',
+        (_READERS,),
+    ),
+    Mutant(
+        7,
+        "an admin whose token was taken away closes nodes for a while",
+        _ADMIN,
+        "body=ClosingRequest,\n        refusals=(400, 404),\n        asks_hub_anew=True,",
+        "body=ClosingRequest,\n        refusals=(400, 404),",
+        (
+            (
+                f"{_ACCESS}::"
+                "test_no_change_of_an_admins_is_made_with_a_token_that_was_just_taken_away"
+            ),
+        ),
     ),
     Mutant(
         6,
