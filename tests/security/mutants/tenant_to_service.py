@@ -70,7 +70,7 @@ MUTANTS: Final = (
         _ADMIN,
         '"use",\n        Access.ADMIN,',
         '"use",\n        Access.USER,',
-        (_READERS,),
+        ("tests/hub/usage/test_held_hours.py::test_a_report_that_cannot_be_is_refused",),
     ),
     Mutant(
         7,
