@@ -383,7 +383,7 @@ class KubeSliceSpawner(KubeChoices):
 
     def _records(self) -> OwnerRecords:
         place = RecordsPlace(self.owner_records, self.namespace, self.k8s_api_request_timeout)
-        return OwnerRecords(place, self.user.name, self._tell_trouble)
+        return OwnerRecords(place, self.user.name, self._tell_trouble, self.log.warning)
 
     def _tell_trouble(self, message: str) -> None:
         self.log.error("%s: %s", self._log_name, message)

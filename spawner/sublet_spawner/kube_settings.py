@@ -62,8 +62,9 @@ class KubeSliceSettings(Configurable):
 
     owner_records = Unicode(
         "",
-        help="""The OwnerRecords object of Sublet's chart, in the servers' namespace: each start is
-        recorded there, and the cluster lets its owner's jobs have what the server had and no more.
+        help="""By what the names of the OwnerRecords objects of Sublet's chart begin, in the
+        servers' namespace: each start is recorded in one of them, and the cluster lets its owner's
+        jobs have what the server had and no more.
         Empty where the chart makes no admission policy for jobs: nothing is recorded.""",
     ).tag(config=True)
 

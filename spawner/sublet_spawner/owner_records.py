@@ -2,7 +2,8 @@
 
 The API server lets its owner's jobs have that and no more (the chart's admission policy). Each
 server has a record of its own, of its last start. A list in a merge patch replaces the one that was
-there whole, so each record is a list of one.
+there whole, so each record is a list of one. As etcd bounds what one object may have, owners are
+recorded in several, by the first digit of their hashes.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ from typing import Any, Final
 import aiohttp
 from kubernetes_asyncio.client.rest import ApiException
 from kubespawner.clients import shared_client  # type: ignore[import-untyped]
-from sublet_quota.names.owner_hash import hash_of_name
+from sublet_quota.names.owner_hash import hash_of_name, shard_of
 from sublet_quota.wire.api import PodTemplate
 
 GROUP: Final = "sublet.dev"
@@ -25,6 +26,8 @@ _STORAGE: Final = ("persistentVolumeClaim", "nfs", "csi", "cephfs", "iscsi", "fc
 _MERGE: Final = "application/merge-patch+json"
 _TOO_MANY: Final = "FieldValueTooMany"
 _MOST_WORDS: Final = 500
+_MOST_OF_OBJECT: Final = 1536 * 1024
+"""What etcd takes at once, in bytes, unless it is told otherwise (``--max-request-bytes``)."""
 _HINTS: Final = {
     403: "the hub's role may not patch ownerrecords of sublet.dev",
     404: "there is no such OwnerRecords of sublet.dev in the namespace",
@@ -73,22 +76,31 @@ def _mounts_of(name: str, source: Mapping[str, Any], template: PodTemplate) -> l
 
 @dataclass(frozen=True, slots=True)
 class RecordsPlace:
-    """The object that the admission policy reads."""
+    """The objects that the admission policy reads."""
 
     name: str
+    """By which theirs begin."""
     namespace: str
     within_s: float
     """How long the API server may take for an answer."""
 
 
 class OwnerRecords:
-    """The records of one owner, in the object that the admission policy reads."""
+    """The records of one owner, in one of the objects that the admission policy reads."""
 
-    def __init__(self, place: RecordsPlace, owner: str, tell: Callable[[str], None]) -> None:
-        """``tell`` tells the owner of trouble."""
+    def __init__(
+        self,
+        place: RecordsPlace,
+        owner: str,
+        tell: Callable[[str], None],
+        warn: Callable[[str], None],
+    ) -> None:
+        """``tell`` tells the owner of trouble, ``warn`` the admin of what will become trouble."""
         self._place = place
         self._owner = hash_of_name(owner)
+        self._object = f"{place.name}-{shard_of(self._owner)}"
         self._tell = tell
+        self._warn = warn
 
     async def write(self, server: str, template: PodTemplate, running: Collection[str]) -> None:
         """Record what a server is made of. What cannot be recorded is told: it keeps no server.
@@ -104,7 +116,7 @@ class OwnerRecords:
 
     async def _write(self, server: str, record: list[Any], kept: Collection[str]) -> None:
         try:
-            await self._patch({server: record})
+            answer = await self._patch({server: record})
         except ApiException as error:
             if not self._are_too_many(error):
                 raise
@@ -114,7 +126,15 @@ class OwnerRecords:
             room = dict.fromkeys(each for each in there if each not in kept)
             if not room:
                 raise
-            await self._patch({**room, server: record})
+            answer = await self._patch({**room, server: record})
+        size = len(json.dumps(answer, separators=(",", ":")))
+        if size > _MOST_OF_OBJECT // 2:
+            self._warn(
+                f"The OwnerRecords {self._object} of sublet.dev in {self._place.namespace} have "
+                f"{size >> 10} of the {_MOST_OF_OBJECT >> 10} KiB that etcd lets an object have: "
+                "once they are full no further server is recorded there, and jobs of its owner are "
+                "refused. Delete users and named servers that are no more (on the hub's admin page)"
+            )
 
     def _are_too_many(self, error: ApiException) -> bool:
         """Whether the owner has as many records as there may be, and this would be one more."""
@@ -126,7 +146,7 @@ class OwnerRecords:
         body = {"owners": {self._owner: servers}}
         place = self._place
         patching = shared_client("CustomObjectsApi").patch_namespaced_custom_object(
-            GROUP, VERSION, place.namespace, PLURAL, place.name, body, _content_type=_MERGE
+            GROUP, VERSION, place.namespace, PLURAL, self._object, body, _content_type=_MERGE
         )
         answer: dict[str, Any] = await asyncio.wait_for(patching, place.within_s)
         return answer

@@ -35,7 +35,7 @@ def test_what_the_check_looks_at_is_what_the_chart_makes(values: Values) -> None
     assert wanted.items() <= labels.items()
     policies = named(chart, "ValidatingAdmissionPolicyBinding")
     assert set(settings.admission_policies) == policies
-    assert {settings.owner_records} - {""} == named(chart, "OwnerRecords")
+    assert set(settings.owner_records) == named(chart, "OwnerRecords")
     (hub,) = (
         each for each in chart.all("RoleBinding") if each["metadata"]["name"].endswith("-hub")
     )
@@ -78,7 +78,7 @@ def test_classes_that_are_only_named_are_looked_for_too() -> None:
 def test_without_jobs_nothing_of_theirs_is_looked_for() -> None:
     settings = told(OPTIONS["no jobs"])
     assert settings.admission_policies == ()
-    assert settings.owner_records == ""
+    assert settings.owner_records == ()
     assert not any("jobs" in each.lower() for each in settings.priority_classes)
     assert settings.agents is not None
     assert settings.agents.lend is False

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from sublet_hub.jobs.backends.kubernetes.objects.names import JOB_ID
+from sublet_quota.names.owner_hash import SHARDS
 from sublet_quota.wire.api import PodTemplate
 from sublet_spawner.owner_records import record_of
 
@@ -168,15 +169,33 @@ def test_the_hub_alone_writes_what_is_recorded_of_owners_servers() -> None:
     }
     assert others == {"get"}
     assert writers == {"hub"}
-    (records,) = chart.all("OwnerRecords")
-    (policy, binding) = (
-        chart.one(kind, "jhub-sublet-owner-records")["spec"]
-        for kind in ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
-    )
+    written = {
+        name
+        for rule in chart.one("Role", "sublet-hub")["rules"]
+        if rule["apiGroups"] == ["sublet.dev"]
+        for name in rule["resourceNames"]
+    }
+    assert written == {f"sublet-{digit}" for digit in SHARDS}
+    assert not any("owners" in each for each in chart.all("OwnerRecords"))
+
+
+def test_each_part_of_the_owners_is_measured_by_the_object_in_which_it_is_recorded() -> None:
+    chart = render({})
+    policy = chart.one("ValidatingAdmissionPolicy", "jhub-sublet-owner-records")["spec"]
     assert policy["paramKind"] == {"apiVersion": "sublet.dev/v1", "kind": "OwnerRecords"}
-    assert binding["paramRef"]["name"] == records["metadata"]["name"]
-    assert binding["paramRef"]["parameterNotFoundAction"] == "Deny"
-    assert "owners" not in records
+    # Where the kind is gone, whatever the policy is about is refused, and no binding looked at.
+    known = {"key": "sublet.dev/job-id", "operator": "Exists"}
+    assert policy["matchConstraints"]["objectSelector"] == {"matchExpressions": [known]}
+    records = {each["metadata"]["name"] for each in chart.all("OwnerRecords")}
+    assert records == {f"sublet-{digit}" for digit in SHARDS}
+    for digit in SHARDS:
+        name = f"jhub-sublet-owner-records-{digit}"
+        binding = chart.one("ValidatingAdmissionPolicyBinding", name)["spec"]
+        assert binding["policyName"] == "jhub-sublet-owner-records"
+        selected = binding["matchResources"]["objectSelector"]
+        assert selected == {"matchLabels": {"sublet.dev/owner-shard": digit}}
+        assert binding["paramRef"]["name"] == f"sublet-{digit}"
+        assert binding["paramRef"]["parameterNotFoundAction"] == "Deny"
 
 
 def test_each_kind_of_volume_that_the_admin_can_name_is_recorded() -> None:

@@ -14,15 +14,16 @@ from tests.spawner.kube_world import POD, World, a_world
 
 NAME = "sublet"
 ADA = hash_of_name("ada")
+OBJECT = f"{NAME}-{ADA[0]}"
 DEFAULT = hash_of_name("")
 
 
 def records(world: World) -> Any:
-    return world.cluster.objects["ownerrecords", NAME].get("owners", {})
+    return world.cluster.objects["ownerrecords", OBJECT].get("owners", {})
 
 
 def make_object(world: World, **owners: Any) -> None:
-    world.cluster.create("ownerrecords", {"metadata": {"name": NAME}, "owners": owners})
+    world.cluster.create("ownerrecords", {"metadata": {"name": OBJECT}, "owners": owners})
 
 
 def test_a_record_has_what_jobs_may_have_of_a_pod_and_nothing_of_the_server_s_own() -> None:
@@ -271,3 +272,21 @@ async def test_with_its_owner_goes_all_that_is_recorded_and_with_a_named_server_
         world.spawner.orm_spawner.name = ""
         await world.spawner.delete_forever()
         assert records(world) == {"of-another": {}}
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(("kib", "is_told"), [(700, False), (800, True)])
+async def test_an_object_that_is_half_full_is_told_to_the_admin_before_it_takes_nothing_more(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    kib: int,
+    *,
+    is_told: bool,
+) -> None:
+    async with a_world(tmp_path, monkeypatch, owner_records=NAME) as world:
+        make_object(world, **{"of-many": {"s": [{"image": "i" * kib * 1024}]}})
+        world.spawner.log.addHandler(caplog.handler)
+        await world.started()
+        assert (f"The OwnerRecords {OBJECT} of sublet.dev in hub have" in caplog.text) is is_told
+        assert "OwnerRecords" not in told(world)

@@ -10,6 +10,7 @@ from sublet_hub.release_check.facts import (
     PartFacts,
     PodFacts,
     Reached,
+    RecordsFacts,
     RecordsStanding,
     Seen,
 )
@@ -46,8 +47,8 @@ def release(**values: Any) -> ReleaseSettings:
             "priorityClasses.jobs": "jhub-sublet-job",
             "priorityClasses.agents": "jhub-sublet-agent",
         },
-        "admission_policies": ("jhub-sublet-jobs", "jhub-sublet-owner-records"),
-        "owner_records": "sublet",
+        "admission_policies": ("jhub-sublet-jobs", "jhub-sublet-owner-records-0"),
+        "owner_records": ("sublet-0", "sublet-1"),
         "hub_account": "hub",
         "agents": agents,
     }
@@ -78,7 +79,7 @@ def cluster(**values: Any) -> ClusterFacts:
         "missing_runtime_class": False,
         "missing_priority_classes": (),
         "missing_policies": (),
-        "records": RecordsStanding.OK,
+        "records": RecordsFacts(RecordsStanding.OK),
         "service": PartFacts(1, pods(1)),
         "agents": PartFacts(2, pods()),
         "nodes": (NodeFacts("gpu-1", {LABEL: "true"}), NodeFacts("core-1", {})),

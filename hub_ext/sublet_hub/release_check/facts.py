@@ -80,6 +80,14 @@ class RecordsStanding(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class RecordsFacts:
+    """How it stands with the records, and with which of their objects."""
+
+    standing: RecordsStanding
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ClusterFacts:
     """What Kubernetes' API says of the release."""
 
@@ -90,7 +98,7 @@ class ClusterFacts:
     """The values whose class is not there."""
     missing_policies: tuple[str, ...]
     """The bindings of policies for jobs that are not there."""
-    records: RecordsStanding
+    records: RecordsFacts
     service: PartFacts | None
     """``None``: there is no Deployment."""
     agents: PartFacts | None

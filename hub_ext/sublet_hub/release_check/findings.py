@@ -14,6 +14,7 @@ from sublet_hub.release_check.facts import (
     PartFacts,
     PodFacts,
     Reached,
+    RecordsFacts,
     RecordsStanding,
     Seen,
 )
@@ -74,19 +75,19 @@ _WHOSE: Final = {
 }
 
 
-def _of_records(settings: ReleaseSettings, records: RecordsStanding) -> Iterator[Finding]:
-    name, namespace = settings.owner_records, settings.namespace
-    match records:
+def _of_records(settings: ReleaseSettings, records: RecordsFacts) -> Iterator[Finding]:
+    names, namespace = ", ".join(records.names), settings.namespace
+    match records.standing:
         case RecordsStanding.OK:
             pass
         case RecordsStanding.NO_KIND:
             yield found(Fault.NO_RECORDS_KIND)
         case RecordsStanding.NO_OBJECT:
-            yield found(Fault.NO_RECORDS, name=name, namespace=namespace)
+            yield found(Fault.NO_RECORDS, names=names, namespace=namespace)
         case RecordsStanding.NOT_WRITTEN:
             yield found(
                 Fault.RECORDS_NOT_WRITTEN,
-                name=name,
+                names=names,
                 namespace=namespace,
                 account=settings.hub_account,
             )

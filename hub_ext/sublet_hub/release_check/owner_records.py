@@ -5,7 +5,7 @@ from typing import Final
 from sublet_hub.kubernetes_api.client import KubeApi
 from sublet_hub.kubernetes_api.errors import KubeNotFoundError
 from sublet_hub.kubernetes_api.resources import Resource
-from sublet_hub.release_check.facts import RecordsStanding
+from sublet_hub.release_check.facts import RecordsFacts, RecordsStanding
 from sublet_hub.release_check.settings import ReleaseSettings
 
 _KINDS: Final = Resource(
@@ -24,16 +24,23 @@ class RecordsReader:
         self._api = api
         self._settings = settings
 
-    async def read(self) -> RecordsStanding:
-        """Return how it stands with them now."""
+    async def read(self) -> RecordsFacts:
+        """Return how it stands with them now, and with which."""
         settings = self._settings
         if not settings.owner_records:
-            return RecordsStanding.OK
+            return RecordsFacts(RecordsStanding.OK)
         if not await self._has(_KINDS, None, "ownerrecords.sublet.dev"):
-            return RecordsStanding.NO_KIND
-        if not await self._has(_RECORDS, settings.namespace, settings.owner_records):
-            return RecordsStanding.NO_OBJECT
-        return RecordsStanding.OK if await self._hub_writes() else RecordsStanding.NOT_WRITTEN
+            return RecordsFacts(RecordsStanding.NO_KIND)
+        missing, kept = [], []
+        for name in settings.owner_records:
+            if not await self._has(_RECORDS, settings.namespace, name):
+                missing.append(name)
+            elif not await self._hub_writes(name):
+                kept.append(name)
+        if missing:
+            return RecordsFacts(RecordsStanding.NO_OBJECT, tuple(missing))
+        standing = RecordsStanding.NOT_WRITTEN if kept else RecordsStanding.OK
+        return RecordsFacts(standing, tuple(kept))
 
     async def _has(self, resource: Resource, namespace: str | None, name: str) -> bool:
         try:
@@ -42,12 +49,12 @@ class RecordsReader:
             return False
         return True
 
-    async def _hub_writes(self) -> bool:
+    async def _hub_writes(self, name: str) -> bool:
         namespace, account = self._settings.namespace, self._settings.hub_account
         asked = {
             "group": "sublet.dev",
             "resource": "ownerrecords",
-            "name": self._settings.owner_records,
+            "name": name,
             "namespace": namespace,
             "verb": "patch",
         }

@@ -41,10 +41,10 @@ class ReleaseSettings(_Told):
     """Names by the chart's values that say them."""
     admission_policies: tuple[str, ...]
     """The bindings of the policies for jobs; empty: there are none."""
-    owner_records: str
-    """The object that these policies read; empty: there is none."""
+    owner_records: tuple[str, ...]
+    """The objects that these policies read; empty: there are none."""
     hub_account: str
-    """The hub's service account, which writes that."""
+    """The hub's service account, which writes these."""
     agents: Agents | None
     """``None``: no agents are wanted."""
 

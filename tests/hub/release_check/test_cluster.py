@@ -14,7 +14,7 @@ pytestmark = pytest.mark.asyncio
 
 
 async def found_of(kube: FakeKube, daemon_set: dict[str, Any]) -> list[Finding]:
-    settings = release(priority_classes={}, admission_policies=(), owner_records="", hub_labels={})
+    settings = release(priority_classes={}, admission_policies=(), owner_records=(), hub_labels={})
     kube.put("/api/v1/namespaces/jhub", {})
     kube.put("/apis/node.k8s.io/v1/runtimeclasses/nvidia", {})
     kube.put("/apis/apps/v1/namespaces/jhub/daemonsets/sublet-agent", daemon_set)

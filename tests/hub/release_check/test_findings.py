@@ -7,6 +7,7 @@ from sublet_hub.release_check.facts import (
     NodeFacts,
     PartFacts,
     Reached,
+    RecordsFacts,
     RecordsStanding,
     Seen,
 )
@@ -65,19 +66,23 @@ MISTAKES: dict[str, tuple[Seen, Fault, str]] = {
         "jhub-sublet-jobs",
     ),
     "no kind of records": (
-        seen(cluster=cluster(records=RecordsStanding.NO_KIND)),
+        seen(cluster=cluster(records=RecordsFacts(RecordsStanding.NO_KIND))),
         Fault.NO_RECORDS_KIND,
         "kubectl apply --filename helm/sublet/crds",
     ),
     "no records": (
-        seen(cluster=cluster(records=RecordsStanding.NO_OBJECT)),
+        seen(
+            cluster=cluster(
+                records=RecordsFacts(RecordsStanding.NO_OBJECT, ("sublet-0", "sublet-1"))
+            )
+        ),
         Fault.NO_RECORDS,
-        "no OwnerRecords sublet in jhub, so all jobs are refused",
+        "no OwnerRecords sublet-0, sublet-1 in jhub, so jobs are refused of all owners who",
     ),
     "records that the hub may not write": (
-        seen(cluster=cluster(records=RecordsStanding.NOT_WRITTEN)),
+        seen(cluster=cluster(records=RecordsFacts(RecordsStanding.NOT_WRITTEN, ("sublet-0",)))),
         Fault.RECORDS_NOT_WRITTEN,
-        "hub's account hub may not patch the OwnerRecords sublet in jhub",
+        "hub's account hub may not patch the OwnerRecords sublet-0 in jhub",
     ),
     "agents' pods are refused for something else": (
         seen(cluster=cluster(agents=PartFacts(2, (), "exceeded quota: small"))),

@@ -36,6 +36,7 @@ from tests.support.kube.policed_jobs import (
     from_elsewhere,
     inside,
     policed_release,
+    record,
     refusal_of,
     rules,
     service_of,
@@ -316,7 +317,7 @@ def test_what_the_spawner_writes_and_records_the_service_asks_for_and_the_policy
     template = template_of(pod, "policed")
     owner = f"owner-of-{kind}-{name}"
     servers = {hash_of_name(""): [record_of(template)]}
-    policed.patch(*RECORDS, RELEASE, {"owners": {hash_of_name(owner): servers}})
+    record(policed, owner, servers)
     job = a_placed_job_record(owner=owner, gpus=1 if kind == "Job" else 2)
     placed = a_placed_job(job, pod=template, simulated=True)
     for made in jobs_for(kind, placed):
@@ -349,8 +350,8 @@ def test_a_server_that_is_started_anew_is_the_only_measure_of_jobs_then(
     policed: Api, service: Api
 ) -> None:
     def start(image: str) -> None:
-        record = record_of(TEMPLATE.model_copy(update={"image": image}))
-        policed.patch(*RECORDS, RELEASE, {"owners": {hash_of_name("eve"): {"s": [record]}}})
+        server = record_of(TEMPLATE.model_copy(update={"image": image}))
+        record(policed, "eve", {"s": [server]})
 
     start("registry.example/old:1")
     old = a_job("of-old", "eve", **inside(image="registry.example/old:1"))
@@ -362,11 +363,10 @@ def test_a_server_that_is_started_anew_is_the_only_measure_of_jobs_then(
 
 
 def test_what_is_there_goes_on_whatever_is_recorded_since(policed: Api, service: Api) -> None:
-    record = record_of(TEMPLATE)
-    policed.patch(*RECORDS, RELEASE, {"owners": {hash_of_name("mia"): {"s": [record]}}})
+    record(policed, "mia", {"s": [record_of(TEMPLATE)]})
     wait_for(lambda: not refusal_of(service, a_job("queued", "mia")), 60, "the record to be known")
     service.create(a_job("queued", "mia"))
-    policed.patch(*RECORDS, RELEASE, {"owners": {hash_of_name("mia"): None}})
+    record(policed, "mia", None)
     again = a_job("again", "mia")
     wait_for(lambda: "start your server" in refusal_of(service, again), 60, "it to be forgotten")
     # As Kueue does: it says on which nodes the job runs, and lets it go.
@@ -398,16 +398,46 @@ def test_records_as_large_as_owners_have_them_are_weighed_within_the_server_s_bo
     )
     servers = {f"s{number:02}": [record_of(others)] for number in range(15)}
     servers["the-last"] = [record_of(template)]
-    policed.patch(*RECORDS, RELEASE, {"owners": {hash_of_name("many"): servers}})
+    record(policed, "many", servers)
     mounts = {"volumeMounts": list(template.volume_mounts)}
     job = a_job("of-many", "many", volumes=list(template.volumes), inside=mounts)
     assert wait_for(partial(known, service, job), 60, "the record to be known") == TAKEN
 
 
+def test_an_object_holds_two_thousand_servers_and_measures_jobs_by_each(
+    cluster: Api, crowded: tuple[str, ...]
+) -> None:
+    """Of sixteen; what would be too much is refused in etcd's words, and loses nothing."""
+    with policed_release(cluster, "crowded") as api:
+        usual = record_of(TEMPLATE.model_copy(update={"volumes": TEMPLATE.volumes[:1]}))
+
+        def record_all(owners: tuple[str, ...]) -> None:
+            servers = {owner: {hash_of_name(""): [usual]} for owner in owners}
+            api.patch(*RECORDS, f"{RELEASE}-0", {"owners": servers})
+
+        record_all(crowded[:2000])
+        with pytest.raises(RefusedError, match=r"request is too large|message larger than max"):
+            record_all(crowded[2000:])
+        service = service_of(api)
+        for owner, told in ((crowded[1999], ""), (crowded[-1], "nothing is recorded yet")):
+            job = a_job("crowded", labels={"sublet.dev/owner-hash": owner})
+            job["metadata"]["labels"]["sublet.dev/owner-shard"] = "0"
+            as_told = lambda job=job, told=told: (  # noqa: E731
+                told in (said := refusal_of(service, job)) and bool(said) is bool(told)
+            )
+            wait_for(as_told, 60, f"{owner} to be measured: {told}")
+
+
+@pytest.fixture
+def crowded() -> tuple[str, ...]:
+    """The hashes of more owners than one object holds, all of its part."""
+    return tuple(f"0{hash_of_name(str(number))[1:]}" for number in range(5000))
+
+
 def test_the_service_cannot_write_what_is_recorded(service: Api) -> None:
     for call in (
-        lambda: service.patch(*RECORDS, RELEASE, {"owners": {"mine": None}}),
-        lambda: service.delete(*RECORDS, RELEASE),
+        lambda: service.patch(*RECORDS, f"{RELEASE}-0", {"owners": {"mine": None}}),
+        lambda: service.delete(*RECORDS, f"{RELEASE}-0"),
         lambda: service.create(records_of("another")),
     ):
         with pytest.raises(RefusedError) as refused:
@@ -420,7 +450,7 @@ def test_a_job_without_a_name_of_ours_is_refused_to_the_service_and_to_nobody_el
 ) -> None:
     manifest = a_job("unnamed")
     manifest["spec"]["template"]["metadata"] = manifest["metadata"]["labels"] = {}
-    with pytest.raises(RefusedError, match="itself and its owner in the labels"):
+    with pytest.raises(RefusedError, match="itself and its owner in those of its pods"):
         service.create(manifest)
     policed.create(manifest)
     policed.delete("batch/v1", "Job", "unnamed")

@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 from sublet_hub.jobs.backends.kubernetes.objects.manifests import manifest_of
 from sublet_hub.jobs.backends.kubernetes.objects.settings import SeveralNodes
+from sublet_quota.names.owner_hash import hash_of_name, shard_of
 
 from tests.support.helm_charts import RELEASE, render
 from tests.support.helm_programs import find_helm
 from tests.support.jobs_on_kube import SETTINGS, a_placed_job
 from tests.support.jobs_on_kube import a_job as a_job_record
 from tests.support.kube.api import Api, Manifest, RefusedError
-from tests.support.kube.owner_records import RECORDS, all_records_kept
+from tests.support.kube.owner_records import RECORDS, all_records_kept, object_of
 from tests.support.kube.policed_jobs import (
     TEMPLATE,
     VALUES,
@@ -33,6 +34,8 @@ pytestmark = [
 
 JOB_ID = "sublet.dev/job-id"
 OWNER = "sublet.dev/owner-hash"
+SHARD = "sublet.dev/owner-shard"
+ADAS = shard_of(hash_of_name("Ada.L"))
 KIND = "ownerrecords.sublet.dev"
 DEFINITIONS = ("apiextensions.k8s.io/v1", "CustomResourceDefinition")
 
@@ -57,7 +60,7 @@ def without_records(request: pytest.FixtureRequest, policed: Api) -> Iterator[No
     """The release's OwnerRecords are gone, or their kind is, and with it those of all releases."""
     with all_records_kept(policed):
         if request.param == "object":
-            policed.delete(*RECORDS, RELEASE)
+            policed.delete(*RECORDS, object_of("Ada.L", RELEASE))
         else:
             policed.delete(*DEFINITIONS, KIND)
             wait_for(lambda: policed.find(*DEFINITIONS, KIND) is None, 60, "the kind to go")
@@ -113,9 +116,11 @@ def test_where_records_are_gone_jobs_of_others_are_taken_and_ours_wait_for_them(
 
 # A Job without any label gets its pods' from the API server.
 UNNAMED = {
-    "by another owner's label alone": {OWNER: "0" * 16},
-    "by a label without a name": {JOB_ID: ""},
-    "by another's name": {JOB_ID: "another"},
+    "by another owner's label alone": {OWNER: "0" * 16, SHARD: ADAS},
+    "by a label without a name": {JOB_ID: "", SHARD: ADAS},
+    "by another's name": {JOB_ID: "another", SHARD: ADAS},
+    "but not where its owner is recorded": {JOB_ID: "unnamed"},
+    "with a place where nobody is recorded": {JOB_ID: "unnamed", SHARD: "x"},
 }
 
 
@@ -127,7 +132,17 @@ def test_what_says_in_its_pods_that_it_is_a_job_of_ours_has_the_label_of_those_w
     manifest = a_job("unnamed")
     manifest["metadata"]["labels"] = labels
     by = service if maker == "the service" else policed
-    assert "names itself in its labels" in refusal_of(by, manifest)
+    assert "names itself" in refusal_of(by, manifest)
+
+
+def test_an_owner_who_can_be_recorded_nowhere_has_no_jobs(policed: Api, service: Api) -> None:
+    manifest = a_job("unnamed", labels={OWNER: "x" * 32})
+    manifest["metadata"]["labels"][SHARD] = "x"
+    assert "names itself" in refusal_of(service, manifest)
+    assert "names itself" in refusal_of(policed, manifest)
+    # Where others are recorded its owner is not.
+    manifest["metadata"]["labels"][SHARD] = f"{15 - int(ADAS, 16):x}"
+    assert refusal_of(service, manifest)
 
 
 def test_what_has_the_label_alone_is_a_job_of_ours_whoever_makes_it(policed: Api) -> None:

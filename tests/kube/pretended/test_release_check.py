@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from sublet_hub.kubernetes_api.errors import KubeError
+from sublet_quota.names.owner_hash import SHARDS
 from sublet_quota.reasons.installation.faults import Fault
 
 from tests.support.helm_charts import RELEASE
@@ -168,11 +169,11 @@ def test_objects_that_were_removed_since(release: CheckedRelease) -> None:
 def test_policies_of_jobs_that_were_removed_since(release: CheckedRelease) -> None:
     install(release)
     names = release.settings.admission_policies
-    assert len(names) == 3
+    assert len(names) == 2 + len(SHARDS)
     for name in names:
         version = "admissionregistration.k8s.io/v1"
         release.api.delete(version, "ValidatingAdmissionPolicyBinding", name)
-    said = release.until_told(*(3 * [Fault.ADMISSION_POLICY]), serves=True)
+    said = release.until_told(*(len(names) * [Fault.ADMISSION_POLICY]), serves=True)
     assert all(f"Binding {name} is not there" in said for name in names)
 
 
@@ -180,14 +181,14 @@ def test_a_hub_that_may_not_write_what_jobs_are_measured_by(release: CheckedRele
     install(release)
     release.api.delete("rbac.authorization.k8s.io/v1", "RoleBinding", f"{RELEASE}-hub")
     said = release.until_told(Fault.RECORDS_NOT_WRITTEN, serves=True)
-    assert "account hub may not patch the OwnerRecords sublet in checked" in said
+    assert "account hub may not patch the OwnerRecords sublet-0, sublet-1, " in said
 
 
 def test_records_of_owners_servers_that_are_gone(release: CheckedRelease) -> None:
     install(release)
-    release.api.delete(*RECORDS, RELEASE)
+    release.api.delete(*RECORDS, f"{RELEASE}-a")
     said = release.until_told(Fault.NO_RECORDS, serves=True)
-    assert "no OwnerRecords sublet in checked, so all jobs are refused: `helm upgrade`" in said
+    assert "no OwnerRecords sublet-a in checked, so jobs are refused of all owners" in said
 
 
 def test_records_whose_kind_is_gone(release: CheckedRelease) -> None:

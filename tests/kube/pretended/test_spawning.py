@@ -28,7 +28,7 @@ from tests.spawner.spawners import a_spawner
 from tests.support.closing import end_tasks_but
 from tests.support.fake_service import FakeService, fake_service
 from tests.support.kube.api import Api
-from tests.support.kube.owner_records import RECORDS, define_records, records_of
+from tests.support.kube.owner_records import RECORDS, define_records, object_of, records_of
 from tests.support.kube.pretended_nodes import pretended_node
 from tests.support.kube_spawner import point_clients_at
 
@@ -50,6 +50,7 @@ RULES = [
     {"apiGroups": [""], "resources": ["events"], "verbs": ["get", "watch", "list"]},
 ]
 RECORD = "sublet"
+OBJECT = object_of("ada", RECORD)
 RECORD_RULE = {"apiGroups": ["sublet.dev"], "resources": ["ownerrecords"]}
 CLAIM_RULE = {"apiGroups": ["resource.k8s.io"], "resources": ["resourceclaims"]}
 
@@ -112,7 +113,7 @@ def hub_account(namespace: Api) -> Api:
             *RULES,
             {**CLAIM_RULE, "verbs": ["create"]},
             {"apiGroups": [""], "resources": ["secrets"], "verbs": ["patch"]},
-            {**RECORD_RULE, "verbs": ["patch"], "resourceNames": [RECORD]},
+            {**RECORD_RULE, "verbs": ["patch"], "resourceNames": [OBJECT]},
         ],
     }
     binding = {
@@ -287,7 +288,7 @@ async def test_a_real_api_server_takes_what_is_recorded_of_a_server(
     hub_account: Api, node: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     define_records(hub_account)
-    hub_account.create(records_of(RECORD))
+    hub_account.create(records_of(OBJECT))
     async with a_world(hub_account, node, tmp_path, monkeypatch) as world:
         world.spawner.owner_records = RECORD
         world.spawner.volumes = [
@@ -300,7 +301,7 @@ async def test_a_real_api_server_takes_what_is_recorded_of_a_server(
         starting = world.spawner.start()
         ada, default = hash_of_name("ada"), hash_of_name("")
         owners = await world.until(
-            lambda: world.api.get(*RECORDS, RECORD).get("owners"), "what is recorded"
+            lambda: world.api.get(*RECORDS, OBJECT).get("owners"), "what is recorded"
         )
         (record,) = owners[ada][default]
         assert record["image"] == "notebook:1"
@@ -313,17 +314,17 @@ async def test_a_real_api_server_takes_what_is_recorded_of_a_server(
         await world.spawner.stop()
         # More servers than the kind takes: those that do not run make room.
         many = {hash_of_name(f"s{number}"): [record] for number in range(16)}
-        world.api.patch(*RECORDS, RECORD, {"owners": {ada: {default: None, **many}}})
+        world.api.patch(*RECORDS, OBJECT, {"owners": {ada: {default: None, **many}}})
         template = world.spawner._pod_template
         await world.spawner._records().write("", template, ["", "s1", "s2"])
         kept = {hash_of_name(each) for each in ("", "s1", "s2")}
-        assert set(world.api.get(*RECORDS, RECORD)["owners"][ada]) == kept
+        assert set(world.api.get(*RECORDS, OBJECT)["owners"][ada]) == kept
         # Of whatever else is wrong nothing is forgotten.
         wrong = template.model_copy(update={"image_pull_secrets": ("registry",) * 17})
         await world.spawner._records().write("", wrong, [])
-        assert set(world.api.get(*RECORDS, RECORD)["owners"][ada]) == kept
+        assert set(world.api.get(*RECORDS, OBJECT)["owners"][ada]) == kept
         await world.spawner._records().forget("")
-        assert world.api.get(*RECORDS, RECORD).get("owners") in ({}, None)
+        assert world.api.get(*RECORDS, OBJECT).get("owners") in ({}, None)
 
 
 @pytest.mark.asyncio

@@ -180,7 +180,7 @@ MUTANTS: Final = (
         "parameterNotFoundAction: Deny",
         "parameterNotFoundAction: Allow",
         (
-            "tests/helm/test_rights.py::test_the_hub_alone_writes_what_is_recorded_of_owners_servers",
+            "tests/helm/test_rights.py::test_each_part_of_the_owners_is_measured_by_the_object_in_which_it_is_recorded",
         ),
     ),
     Mutant(
@@ -191,7 +191,7 @@ MUTANTS: Final = (
         "        - {key: sublet.dev/job-id, operator: Exists}\n",
         "",
         (
-            f"{_LABEL_TESTS}::test_where_records_are_gone_jobs_of_others_are_taken_and_ours_wait_for_them",
+            "tests/helm/test_rights.py::test_each_part_of_the_owners_is_measured_by_the_object_in_which_it_is_recorded",
         ),
     ),
     Mutant(
@@ -204,6 +204,25 @@ MUTANTS: Final = (
         (
             f"{_LABEL_TESTS}::test_what_says_in_its_pods_that_it_is_a_job_of_ours_has_the_label_of_those_with_records",
         ),
+    ),
+    Mutant(
+        20,
+        "a job does not name the object where its owner is recorded",
+        _ADMISSION,
+        "        object.metadata.?labels[?'sublet.dev/owner-shard'].orValue('') ==\n"
+        "          variables.labels['sublet.dev/owner-hash'].substring(0, 1) &&\n",
+        "",
+        (
+            f"{_LABEL_TESTS}::test_what_says_in_its_pods_that_it_is_a_job_of_ours_has_the_label_of_those_with_records",
+        ),
+    ),
+    Mutant(
+        20,
+        "a job is of an owner who can be recorded nowhere",
+        _ADMISSION,
+        "variables.labels['sublet.dev/owner-hash'].matches('^[0-9a-f]{32}$')",
+        "variables.labels['sublet.dev/owner-hash'] != ''",
+        (f"{_LABEL_TESTS}::test_an_owner_who_can_be_recorded_nowhere_has_no_jobs",),
     ),
     Mutant(
         20,

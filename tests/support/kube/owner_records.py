@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Final
 
 import yaml
+from sublet_quota.names.owner_hash import hash_of_name, shard_of
 
 from tests.support.helm_documents import CHART
 from tests.support.kube.api import Api, Manifest, RefusedError
@@ -28,6 +29,11 @@ def records_of(name: str) -> Manifest:
     """Return an object of the kind, with nothing recorded."""
     version, kind = RECORDS
     return {"apiVersion": version, "kind": kind, "metadata": {"name": name}}
+
+
+def object_of(owner: str, release: str) -> str:
+    """Return the name of the object in which an owner is recorded."""
+    return f"{release}-{shard_of(hash_of_name(owner))}"
 
 
 @contextmanager

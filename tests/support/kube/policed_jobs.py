@@ -4,13 +4,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
-from sublet_quota.names.owner_hash import hash_of_name
+from sublet_quota.names.owner_hash import hash_of_name, shard_of
 from sublet_quota.wire.api import PodTemplate
 from sublet_spawner.owner_records import record_of
 
 from tests.support.helm_charts import RELEASE, render
 from tests.support.kube.api import Api, RefusedError
-from tests.support.kube.owner_records import RECORDS, define_records
+from tests.support.kube.owner_records import RECORDS, define_records, object_of
 from tests.support.kube.processes import wait_for
 
 _KINDS: Final = (
@@ -75,7 +75,7 @@ def policed_release(cluster: Api, namespace: str, *, records: bool = True) -> It
         each
         for kind in _KINDS
         for each in render(VALUES, namespace).all(kind)
-        if records or not each["metadata"]["name"].endswith("-owner-records")
+        if records or "-owner-records" not in each["metadata"]["name"]
     ]
     for each in made:
         api.create(each)
@@ -104,7 +104,12 @@ def record_servers(api: Api) -> None:
         hash_of_name(""): [record_of(TEMPLATE)],
         hash_of_name("other"): [record_of(_OTHER_SERVER)],
     }
-    api.patch(*RECORDS, RELEASE, {"owners": {hash_of_name("Ada.L"): servers}})
+    record(api, "Ada.L", servers)
+
+
+def record(api: Api, owner: str, servers: Mapping[str, Any] | None) -> None:
+    """Record an owner's servers; ``None``: forget the owner."""
+    api.patch(*RECORDS, object_of(owner, RELEASE), {"owners": {hash_of_name(owner): servers}})
 
 
 def service_of(api: Api) -> Api:
@@ -154,7 +159,14 @@ def a_job(name: str, owner: str = "Ada.L", **pod: Any) -> dict[str, Any]:
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": {"name": name, "labels": {**named, "sublet.dev/owner": "of-the-test"}},
+        "metadata": {
+            "name": name,
+            "labels": {
+                **named,
+                "sublet.dev/owner": "of-the-test",
+                "sublet.dev/owner-shard": shard_of(hash_of_name(owner)),
+            },
+        },
         "spec": {"suspend": True, "template": template},
     }
 

@@ -70,13 +70,14 @@ class Fault(Enum):
     )
     NO_RECORDS = FaultWords(
         _AT_ONCE_S,
-        "There is no OwnerRecords {name} in {namespace}, so all jobs are refused: `helm upgrade` "
-        "makes it anew, and it is filled as owners' servers are started again.",
+        "There are no OwnerRecords {names} in {namespace}, so jobs are refused of all owners who "
+        "are recorded there: `helm upgrade` makes them anew, and they are filled as owners' "
+        "servers are started again.",
     )
     RECORDS_NOT_WRITTEN = FaultWords(
         _AT_ONCE_S,
-        "The hub's account {account} may not patch the OwnerRecords {name} in {namespace}, so jobs "
-        "are refused whose owners start servers from now on: name the hub's account in "
+        "The hub's account {account} may not patch the OwnerRecords {names} in {namespace}, so "
+        "jobs are refused whose owners start servers from now on: name the hub's account in "
         "jupyterhub.serviceAccount; `helm upgrade` makes its rights.",
     )
     PART_GONE = FaultWords(

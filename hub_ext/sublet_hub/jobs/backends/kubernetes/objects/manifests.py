@@ -6,9 +6,12 @@ is never tried again by the cluster: whether and when a job begins anew is our q
 
 from typing import Final
 
+from sublet_quota.names.owner_hash import hash_of_name, shard_of
+
 from sublet_hub.jobs.backends.kubernetes.objects.names import (
     JOB_ID,
     NODES,
+    OWNER_SHARD,
     TRAINERS_CONTAINER,
     nodes_mark,
     object_name,
@@ -55,7 +58,11 @@ def manifest_of(placed: PlacedJob, settings: KubeJobSettings) -> Manifest:
     metadata: Manifest = {
         "name": object_name(placed.job),
         "namespace": settings.namespace,
-        "labels": {**labels, **_queue_labels(placed.job, settings.kueue)},
+        "labels": {
+            **labels,
+            OWNER_SHARD: _shard_of(placed),
+            **_queue_labels(placed.job, settings.kueue),
+        },
     }
     if settings.kueue is not None:
         metadata["annotations"] = {NODES: nodes_mark(placed.only_on)}
@@ -169,11 +176,15 @@ def _train_job_spec(
 
 
 def _of_what_it_is_made_into(placed: PlacedJob) -> Manifest:
-    """Return the label by which the chart's policies know the Jobs that others make of an object.
+    """Return the labels by which the chart's policies know the Jobs that others make of an object.
 
     No more: what ``ALL_JOBS`` finds the service made itself, and removes where it is not wanted.
     """
-    return {"labels": {JOB_ID: placed.job.job_id}}
+    return {"labels": {JOB_ID: placed.job.job_id, OWNER_SHARD: _shard_of(placed)}}
+
+
+def _shard_of(placed: PlacedJob) -> str:
+    return shard_of(hash_of_name(placed.job.owner))
 
 
 _PATCHED_IN_PODS: Final = (
