@@ -182,7 +182,7 @@ MUTANTS: Final = (
         2,
         "room that is taken while a restore is written down is not missed",
         _ONE_PROCESS,
-        "obstacle = why_not_now()",
+        "obstacle = _answer(why_not_now)",
         'obstacle = ""',
         (
             f"{_RESUMES}::test_room_taken_while_a_restore_is_written_down_is_seen",
