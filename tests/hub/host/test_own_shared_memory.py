@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,11 @@ from sublet_quota.wire.api import AccountTemplate
 
 SHARED = Path("/dev/shm")  # noqa: S108 - what is looked at
 SOMEBODY = 65534
+MINE = f"sublet-mine-{uuid.uuid4().hex}"
+"""Not the name of another run's, in which a process may have left it for everybody."""
 TELLS = (
     "import json, os; f = os.statvfs('/dev/shm'); m = os.stat('/dev/shm');"
-    "open('/dev/shm/mine', 'x').close();"
+    f"open('/dev/shm/{MINE}', 'x').close();"
     "print(json.dumps([os.getuid(), os.listdir('/dev/shm'), f.f_blocks * f.f_frsize, m.st_mode]))"
 )
 
@@ -39,10 +42,17 @@ def told() -> Any:
 @pytest.fixture
 def left_behind() -> Any:
     """A file of the machine's ``/dev/shm``."""
-    file = SHARED / "sublet-left-behind"
+    file = SHARED / f"sublet-left-behind-{uuid.uuid4().hex}"
     file.touch()
     yield file.name
     file.unlink()
+
+
+@pytest.fixture(autouse=True)
+def nothing_stays() -> Any:
+    """Remove what a process has left for everybody, where it had none of its own."""
+    yield
+    (SHARED / MINE).unlink(missing_ok=True)
 
 
 @pytest.fixture
@@ -60,9 +70,9 @@ def test_what_is_started_apart_sees_nothing_that_others_share_and_leaves_nothing
     for _ in range(2):
         # The first one's file would be in the way of the second one's.
         uid, seen, _, _ = in_own_shared_memory(told)
-        assert (uid, seen) == (SOMEBODY, ["mine"])
+        assert (uid, seen) == (SOMEBODY, [MINE])
     assert (SHARED / left_behind).exists()
-    assert not (SHARED / "mine").exists()
+    assert not (SHARED / MINE).exists()
 
 
 @as_root
