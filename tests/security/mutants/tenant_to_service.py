@@ -192,6 +192,27 @@ MUTANTS: Final = (
     ),
     Mutant(
         8,
+        "jobs run, and files are read for them, as the service",
+        "hub_ext/sublet_hub/host/accounts.py",
+        '"user": account.uid,',
+        '"user": own,',
+        (
+            (
+                "tests/hub/host/test_capabilities.py::"
+                "test_a_job_is_its_owners_and_has_no_right_of_roots"
+            ),
+        ),
+    ),
+    Mutant(
+        8,
+        "jobs may run as an account of the system's",
+        "hub_ext/sublet_hub/host/accounts.py",
+        "if account.uid < least_uid:",
+        "if False:",
+        ("tests/hub/host/test_accounts.py::test_jobs_of_the_systems_accounts_are_not_run",),
+    ),
+    Mutant(
+        8,
         "jobs inherit the service's rights of root",
         "hub_ext/sublet_hub/host/capabilities.py",
         "half.inheritable = 0",
