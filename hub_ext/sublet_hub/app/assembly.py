@@ -184,6 +184,7 @@ class Assembly:
         loops = (
             (Loop("jobs", _ROUND_S, self._jobs_round), self._wakeup),
             (Loop("silence", _ROUND_S, self._look_for_silence), Wakeup()),
+            (Loop("closings", _ROUND_S, self._end_closings), Wakeup()),
             (Loop("hub", settings.hub_check_period.total_seconds(), self._ask_hub), Wakeup()),
             (Loop("processes", 5.0, self.service.reconciliation.look_at_processes), Wakeup()),
             (Loop("quota", 2.0, self._look_at_quota), Wakeup()),
@@ -277,8 +278,10 @@ class Assembly:
         service.ledger.apply(Change(events=(event(EventKind.QUOTA_LOADED, now),)), now)
         self.connections.assign_all()
 
-    def _look_for_silence(self) -> None:
+    def _end_closings(self) -> None:
         self.service.closings.end_due()
+
+    def _look_for_silence(self) -> None:
         for node in self.service.capacity.look_for_silence():
             _LOG.warning("the agent of node %s does not report", node)
             now = self.service.now()
