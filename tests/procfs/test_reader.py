@@ -66,11 +66,25 @@ def test_a_reader_that_is_busy_is_not_one_that_gets_no_processor(reader_that: St
 
 
 @contextlib.contextmanager
+def started_reader() -> Iterator[Reader]:
+    """A real one, given up whatever becomes of the test."""
+    reader = Reader.start()
+    try:
+        yield reader
+    finally:
+        reader.give_up()
+
+
+@contextlib.contextmanager
 def little_of_a_processor_for(reader: Reader) -> Iterator[None]:
     """Give a reader one processor, which twelve others use as well."""
     processor = {min(os.sched_getaffinity(0))}
     os.sched_setaffinity(reader._process.pid, processor)
-    others = [subprocess.Popen([SHELL, "-c", "while :; do :; done"]) for _ in range(12)]
+    # Sessions may have equal parts of a processor, and the reader is one of its own.
+    others = [
+        subprocess.Popen([SHELL, "-c", "while :; do :; done"], start_new_session=True)
+        for _ in range(12)
+    ]
     try:
         for other in others:
             os.sched_setaffinity(other.pid, processor)
@@ -86,33 +100,36 @@ def test_a_reader_that_gets_little_of_a_processor_is_waited_for_and_that_is_not_
 ) -> None:
     maps = tmp_path / "maps"
     maps.write_text("".join(f"{i:x}-{i:x} r--p 0 00:00 0    /lib/x{i}.so\n" for i in range(90_000)))
-    reader = Reader.start()
     request = {"path": str(maps), "mapped": [f"/none{i}.so" for i in range(40)]}
-    with little_of_a_processor_for(reader):
-        began = time.monotonic()
-        told = reader.ask(request, 0.3)
-        took_s = time.monotonic() - began
-    assert told["found"] == []
-    assert 0 < told["took_s"] < took_s / 2
-    reader.give_up()
+    with started_reader() as reader, little_of_a_processor_for(reader):
+        until_s = time.monotonic() + PATIENCE_S
+        while True:
+            began = time.monotonic()
+            told = reader.ask(request, 0.3)
+            took_s = time.monotonic() - began
+            assert told["found"] == []
+            # Until the others all run, it may get more than little.
+            if took_s > 0.4 or time.monotonic() > until_s:
+                break
+    assert took_s > 0.4
+    assert 0 < told["took_s"] < 0.3
 
 
 def test_a_reader_says_how_long_a_read_was_held_up(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "environ")
-    reader = Reader.start()
 
     def let_go() -> None:
         time.sleep(0.3)
         (tmp_path / "environ").write_bytes(b"A=1\0")
 
     late = threading.Thread(target=let_go)
-    late.start()
-    request = {"pid": 1, "path": str(tmp_path / "environ"), "variables": ["A"]}
-    told = reader.ask(request, PATIENCE_S)
-    late.join()
+    with started_reader() as reader:
+        late.start()
+        request = {"pid": 1, "path": str(tmp_path / "environ"), "variables": ["A"]}
+        told = reader.ask(request, PATIENCE_S)
+        late.join()
     assert told["found"] == ["A=1"]
     assert told["took_s"] > 0.1
-    reader.give_up()
 
 
 class SlowToEnd(subprocess.Popen[bytes]):

@@ -17,6 +17,7 @@ from sublet_agent.cgroups.groups_file import thaw_left_over
 from sublet_agent.cgroups.maintenance import GroupKeeper
 from sublet_agent.cgroups.outsiders import Outsiders
 from sublet_agent.cgroups.registry import GroupBook
+from sublet_agent.cgroups.standing_still import StandingStill, Stillness
 from sublet_agent.cgroups.trees import FreezerTree, find_trees
 from sublet_agent.processes.process_table import LinuxProcessTable
 
@@ -236,6 +237,16 @@ def leave_no_groups(file: Path) -> None:
         return not book.groups()
 
     until(all_removed)
+
+
+def coming_back(groups, gpu_id=GPU, pids=(), within_s=WITHIN_S):
+    """Keep everybody else still while a slice comes back on a GPU."""
+    return groups.freezer.freeze_neighbours(gpu_id, "a", pids, within_s)
+
+
+def stands_still(groups, pid):
+    """Whether a process is frozen."""
+    return StandingStill([groups.tree]).why(pid) is Stillness.FROZEN
 
 
 def until(holds: Callable[[], object]) -> None:

@@ -1,50 +1,13 @@
 """Who starts others and ends, for ever, keeps no slice away, and stands still meanwhile."""
 
 import mmap
-import os
 import subprocess
 import sys
 import time
 
-import pytest
-from sublet_agent.cgroups.standing_still import StandingStill, Stillness
-
 from tests.support.accounts import an_account
 from tests.support.chains import CHAIN, chain
-from tests.support.control_groups import GPU, control_groups, needs_freezer, until
-
-WITHIN_S = 60.0
-
-
-@pytest.fixture(params=[1, 2], ids=["version 1", "version 2"])
-def groups(request, tmp_path):
-    with control_groups(needs_freezer(tmp_path, request.param), tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-def cleo():
-    return an_account()
-
-
-def coming_back(groups, gpu_id=GPU, pids=(), within_s=WITHIN_S):
-    return groups.freezer.freeze_neighbours(gpu_id, "a", pids, within_s)
-
-
-def stands_still(groups, pid):
-    return StandingStill([groups.tree]).why(pid) is Stillness.FROZEN
-
-
-@pytest.fixture
-def session(groups):
-    """A group as a login makes it."""
-    place = f"/session-{os.getpid()}"
-    groups.tree.make(place)
-    yield place
-    groups.tree.thaw(place)
-    for pid in groups.tree.pids(place):
-        groups.tree.move(pid, "/")
-    until(lambda: groups.tree.remove(place))
+from tests.support.control_groups import coming_back, stands_still, until
 
 
 def test_where_each_starts_another_and_ends_nothing_comes_back_or_they_stand_still(

@@ -14,25 +14,7 @@ from sublet_agent.cgroups.outsiders_file import OutsidersFile
 from sublet_agent.cgroups.registry import GroupBook
 from sublet_agent.cgroups.trees import FreezerTree
 
-from tests.support.accounts import an_account
-from tests.support.control_groups import GPU, control_groups, needs_freezer, until
-
-WITHIN_S = 60.0
-
-
-@pytest.fixture(params=[1, 2], ids=["version 1", "version 2"])
-def groups(request, tmp_path):
-    with control_groups(needs_freezer(tmp_path, request.param), tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-def cleo():
-    return an_account()
-
-
-def coming_back(groups):
-    return groups.freezer.freeze_neighbours(GPU, "a", [], WITHIN_S)
+from tests.support.control_groups import GPU, WITHIN_S, coming_back, until
 
 
 def another_agent_begins(groups):

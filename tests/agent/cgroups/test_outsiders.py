@@ -14,46 +14,12 @@ from sublet_agent.cgroups.outsiders import Outsiders
 from sublet_agent.cgroups.outsiders_file import OutsidersFile
 from sublet_agent.cgroups.pods import pod_in
 from sublet_agent.cgroups.registry import GroupBook
-from sublet_agent.cgroups.standing_still import StandingStill, Stillness
 from sublet_agent.cgroups.trees import FreezerTree
 from sublet_agent.processes.process_table import LinuxProcessTable
 from sublet_quota.reasons.not_frozen import NotFrozen, not_frozen_clause
 
 from tests.support.accounts import an_account
-from tests.support.control_groups import GPU, control_groups, needs_freezer, until
-
-WITHIN_S = 60.0
-
-
-@pytest.fixture(params=[1, 2], ids=["version 1", "version 2"])
-def groups(request, tmp_path):
-    with control_groups(needs_freezer(tmp_path, request.param), tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-def cleo():
-    return an_account()
-
-
-def coming_back(groups, gpu_id=GPU, pids=(), within_s=WITHIN_S):
-    return groups.freezer.freeze_neighbours(gpu_id, "a", pids, within_s)
-
-
-def stands_still(groups, pid):
-    return StandingStill([groups.tree]).why(pid) is Stillness.FROZEN
-
-
-@pytest.fixture
-def session(groups):
-    """A group as a login makes it."""
-    place = f"/session-{os.getpid()}"
-    groups.tree.make(place)
-    yield place
-    groups.tree.thaw(place)
-    for pid in groups.tree.pids(place):
-        groups.tree.move(pid, "/")
-    until(lambda: groups.tree.remove(place))
+from tests.support.control_groups import GPU, WITHIN_S, coming_back, stands_still, until
 
 
 def test_who_runs_outside_stands_still_and_is_where_they_were_afterwards(groups, cleo):
@@ -219,21 +185,6 @@ def test_whoever_begins_to_use_the_gpu_meanwhile_is_held(groups):
         stillness.hold(stranger.pid)
         until(lambda: stands_still(groups, stranger.pid))
     assert stranger.starts("child")
-
-
-def test_who_is_held_after_somebody_removed_the_empty_group_for_them_stands_still(groups):
-    first, second = groups.family(), groups.family()
-    _, place = groups.keeper.place_for_outsiders
-    with coming_back(groups) as stillness:
-        stillness.hold(first.pid)
-        until(lambda: stands_still(groups, first.pid))
-        groups.tree.move(first.pid, "/")
-        groups.tree.remove(place)
-        assert not groups.tree.exists(place)
-        stillness.hold(second.pid)
-        assert groups.tree.place_of(second.pid) == place
-        until(lambda: stands_still(groups, second.pid))
-    assert second.starts("child")
 
 
 def test_a_group_is_not_emptied_of_its_only_process(groups, session):

@@ -4,36 +4,12 @@ import contextlib
 import threading
 from typing import ClassVar
 
-import pytest
 from sublet_agent.cgroups.driver_calls import DriverCalls
 from sublet_agent.cgroups.freezing import SliceFreezer
 from sublet_agent.cgroups.outsiders import Outsiders
-from sublet_agent.cgroups.standing_still import StandingStill, Stillness
 from sublet_agent.cgroups.trees import FreezerTree
 
-from tests.support.accounts import an_account
-from tests.support.control_groups import GPU, control_groups, needs_freezer
-
-WITHIN_S = 60.0
-
-
-@pytest.fixture(params=[1, 2], ids=["version 1", "version 2"])
-def groups(request, tmp_path):
-    with control_groups(needs_freezer(tmp_path, request.param), tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-def cleo():
-    return an_account()
-
-
-def coming_back(groups, gpu_id=GPU, pids=(), within_s=WITHIN_S):
-    return groups.freezer.freeze_neighbours(gpu_id, "a", pids, within_s)
-
-
-def stands_still(groups, pid):
-    return StandingStill([groups.tree]).why(pid) is Stillness.FROZEN
+from tests.support.control_groups import GPU, WITHIN_S, coming_back, stands_still
 
 
 def test_one_held_for_another_gpu_runs_when_their_own_memory_comes_back(groups, cleo):

@@ -72,7 +72,7 @@ async def test_the_eviction_of_a_job_that_cannot_be_read_keeps_no_others_from_be
         )
     orphans = []
     for number, orphan in enumerate(("c" * 12, over.job_id), 1):
-        own = {"holder": Holder.JOB, "job_id": orphan, "memory_mib": 0, "compute_milli": 0}
+        own = {"holder": Holder.JOB, "job_id": orphan, "memory_mib": 1, "compute_milli": 0}
         orphans.append(a_slice_record(f"{number:032x}", "ada", gpu, **own))
     ledger.apply(Change(slices=tuple(orphans)), datetime.now(UTC))
     told = [_an_event(EventKind.EVICTED, each.slice_id) for each in orphans]

@@ -23,6 +23,7 @@ _FREEZES: Final = "tests/agent/moves/test_moves_with_freezer.py"
 _OUTSIDE: Final = "tests/agent/cgroups/test_outsiders.py"
 _CHAINS: Final = "tests/agent/cgroups/test_chains.py"
 _TWO_GPUS: Final = "tests/agent/cgroups/test_two_gpus.py"
+_HOLDINGS: Final = "tests/agent/cgroups/test_holding.py"
 _ACTIVITIES: Final = "tests/agent/residency/test_activity.py"
 _IN_FULL: Final = (
     "tests/hub/state/test_capacity.py"
@@ -303,12 +304,7 @@ MUTANTS: Final = (
         "hub_ext/sublet_agent/cgroups/holding.py",
         "if error.errno not in REMOVED:",
         "if True:",
-        (
-            (
-                f"{_OUTSIDE}::"
-                "test_who_is_held_after_somebody_removed_the_empty_group_for_them_stands_still"
-            ),
-        ),
+        (f"{_HOLDINGS}::test_where_the_group_was_removed_nevertheless_it_is_made_again",),
     ),
     Mutant(
         2,

@@ -1,0 +1,31 @@
+"""What tests of control groups share: both of the kernel's versions, an account, a login."""
+
+import os
+
+import pytest
+
+from tests.support.accounts import an_account
+from tests.support.control_groups import control_groups, needs_freezer, until
+
+
+@pytest.fixture(params=[1, 2], ids=["version 1", "version 2"])
+def groups(request, tmp_path):
+    with control_groups(needs_freezer(tmp_path, request.param), tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def cleo():
+    return an_account()
+
+
+@pytest.fixture
+def session(groups):
+    """A group as a login makes it."""
+    place = f"/session-{os.getpid()}"
+    groups.tree.make(place)
+    yield place
+    groups.tree.thaw(place)
+    for pid in groups.tree.pids(place):
+        groups.tree.move(pid, "/")
+    until(lambda: groups.tree.remove(place))
