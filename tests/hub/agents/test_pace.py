@@ -1,13 +1,13 @@
 """One agent's messages take a part of the service's time, and no more."""
 
 import json
-import time
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import pytest
 from sublet_hub.agents.pace import MessagePace
 from sublet_quota.names.ids import NodeId
-from sublet_quota.wire.agent_link import FROM_AGENT, Status
+from sublet_quota.wire.agent_link import Status
 
 from tests.support.fake_agent import a_gpu, a_report
 from tests.support.hub_world import OTHER_SECRET, HubWorld, until
@@ -52,6 +52,20 @@ def test_no_rest_is_so_long_that_an_agent_would_count_as_gone() -> None:
     assert max(pace.rest_s(60.0, 1000, 0) for _ in range(10)) == 2
 
 
+class RecordedPace(MessagePace):
+    """A pace that remembers how long each message took, when that ended, and the rest after it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reads: list[tuple[float, float, float]] = []
+
+    def rest_s(self, took_s: float, events: int, now_s: float) -> float:
+        """Return the rest, and remember it."""
+        rest_s = super().rest_s(took_s, events, now_s)
+        self.reads.append((took_s, now_s, rest_s))
+        return rest_s
+
+
 @pytest.mark.asyncio
 async def test_an_agent_that_reports_at_great_length_has_a_part_of_the_service_and_no_more(
     world: HubWorld,
@@ -64,16 +78,17 @@ async def test_an_agent_that_reports_at_great_length_has_a_part_of_the_service_a
         gpus=bad.gpus,
         slices=tuple(a_report(f"s{n}", pids=tuple(range(1, 500))) for n in range(400)),
     ).model_dump(mode="json")
-    text = json.dumps(said)
-    least_s = min(_seconds_to_read(text) for _ in range(5))
+    pace = RecordedPace()
+    world.assembly.connections._paces[NodeId("node-b")] = pace
     view = world.service.fleet.node("node-b")
     first, last = 1000, 1008
-    began = time.monotonic()
     for sequence in range(first, last + 1):
         await bad.send(json.dumps({**said, "sequence": sequence}))
-    await until(lambda: view.sequence >= last)
-    # Before the last one there were eight, each with its rest: all but a tenth of a second of it.
-    assert time.monotonic() - began > (last - first) * 4 * least_s - 0.1
+    await until(lambda: view.sequence >= last and len(pace.reads) > last - first)
+    # Nothing was read of it while it was to rest, nor was any of that time left out.
+    for (took_s, ended_s, rest_s), (next_took_s, next_ended_s, _) in pairwise(pace.reads):
+        assert rest_s >= min(2, 4 * took_s) - 0.1
+        assert next_ended_s - next_took_s >= ended_s + rest_s - 0.001
 
 
 @pytest.mark.asyncio
@@ -83,9 +98,3 @@ async def test_who_connects_anew_for_each_message_waits_as_long(world: HubWorld)
     node, other = NodeId("node-a"), NodeId("node-b")
     assert connections.pace_of(node) is connections.pace_of(node)
     assert connections.pace_of(node) is not connections.pace_of(other)
-
-
-def _seconds_to_read(text: str) -> float:
-    began = time.perf_counter()
-    FROM_AGENT.validate_json(text)
-    return time.perf_counter() - began
