@@ -239,6 +239,20 @@ def leave_no_groups(file: Path) -> None:
     until(all_removed)
 
 
+@contextmanager
+def a_group(groups, place: str, *parts: str) -> Iterator[str]:
+    """A group that is not the agent's, with these in it; at the end nobody is in them any more."""
+    groups.tree.make(place)
+    for part in parts:
+        groups.tree.make(f"{place}/{part}")
+    yield place
+    for each in (place, *(f"{place}/{part}" for part in parts)):
+        groups.tree.thaw(each)
+    for pid in groups.tree.pids(place):
+        groups.tree.move(pid, "/")
+    until(lambda: groups.tree.remove(place))
+
+
 def coming_back(groups, gpu_id=GPU, pids=(), within_s=WITHIN_S):
     """Keep everybody else still while a slice comes back on a GPU."""
     return groups.freezer.freeze_neighbours(gpu_id, "a", pids, within_s)

@@ -27,6 +27,11 @@ _REQUEST, _WITH_ANSWER = 1, 5
 _ERROR: Final = 2
 _HEADER: Final = struct.Struct("IHHII")
 _COMMAND: Final = struct.Struct("BBH")
+_ATTRIBUTE: Final = struct.Struct("HH")
+"""The length of an attribute, this included, and its kind."""
+_RECEIVE_BUFFER_FORCE: Final = 33
+"""The kernel's ``SO_RCVBUFFORCE``: beyond the bound for everybody, which ``socket`` does not name.
+"""
 _ACCOUNT_AT: Final = 120
 """Where the kernel's ``struct taskstats`` has uid, gid, pid and parent's pid, always"""
 _ACCOUNT: Final = struct.Struct("IIII")
@@ -104,7 +109,7 @@ def _listen() -> socket.socket:
         netlink.settimeout(_ANSWERS_WITHIN_S)
         netlink.bind((0, 0))
         with contextlib.suppress(OSError):
-            netlink.setsockopt(socket.SOL_SOCKET, 33, _BUFFER_BYTES)
+            netlink.setsockopt(socket.SOL_SOCKET, _RECEIVE_BUFFER_FORCE, _BUFFER_BYTES)
         netlink.send(_message(_CONTROLLER, _GET_FAMILY, _FAMILY_NAME, b"TASKSTATS\0", _REQUEST))
         family = dict(_attributes(_payload(netlink.recv(_MOST_BYTES))))[_FAMILY_ID]
         cpus = Path("/sys/devices/system/cpu/possible").read_text().strip().encode() + b"\0"
@@ -119,8 +124,8 @@ def _listen() -> socket.socket:
 
 
 def _message(kind: int, command: int, attribute: int, value: bytes, flags: int) -> bytes:
-    length = 4 + len(value)
-    body = _COMMAND.pack(command, 1, 0) + struct.pack("HH", length, attribute)
+    length = _ATTRIBUTE.size + len(value)
+    body = _COMMAND.pack(command, 1, 0) + _ATTRIBUTE.pack(length, attribute)
     body += value + b"\0" * (-length % 4)
     return _HEADER.pack(_HEADER.size + len(body), kind, flags, 1, 0) + body
 
@@ -137,11 +142,11 @@ def _payload(message: bytes) -> bytes:
 
 
 def _attributes(payload: bytes) -> Iterator[tuple[int, bytes]]:
-    while len(payload) >= 4:  # noqa: PLR2004 - a length and a kind
-        length, kind = struct.unpack_from("HH", payload)
-        if length < 4:  # noqa: PLR2004
+    while len(payload) >= _ATTRIBUTE.size:
+        length, kind = _ATTRIBUTE.unpack_from(payload)
+        if length < _ATTRIBUTE.size:
             return
-        yield kind & 0x3FFF, payload[4:length]
+        yield kind & 0x3FFF, payload[_ATTRIBUTE.size : length]
         payload = payload[(length + 3) & ~3 :]
 
 

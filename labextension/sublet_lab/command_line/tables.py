@@ -52,48 +52,40 @@ def _shown(control: re.Match[str]) -> str:
 
 def json_option(command: F) -> F:
     """Return a command with ``--json``; ``wants_json`` tells whether it was used."""
-
-    def remember(context: click.Context, _parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001 (click's signature)
-        context.meta[_JSON] = value or context.meta.get(_JSON, False)
-
-    option = click.option(
-        "--json",
-        is_flag=True,
-        expose_value=False,
-        callback=remember,
-        is_eager=True,
-        help="Print JSON, as the service sends it.",
-    )
-    return option(command)
+    return _flag(command, "--json", _JSON, "Print JSON, as the service sends it.")
 
 
 def wants_json() -> bool:
     """Whether the running command was given ``--json``."""
-    context = click.get_current_context(silent=True)
-    return bool(context and context.meta.get(_JSON))
+    return _is_set(_JSON)
 
 
 def csv_option(command: F) -> F:
     """Return a command with ``--csv``; ``wants_csv`` tells whether it was used."""
-
-    def remember(context: click.Context, _parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001 (click's signature)
-        context.meta[_CSV] = value or context.meta.get(_CSV, False)
-
-    option = click.option(
-        "--csv",
-        is_flag=True,
-        expose_value=False,
-        callback=remember,
-        is_eager=True,
-        help="Print comma-separated values with a line of headings; times in UTC, units as named.",
-    )
-    return option(command)
+    words = "Print comma-separated values with a line of headings; times in UTC, units as named."
+    return _flag(command, "--csv", _CSV, words)
 
 
 def wants_csv() -> bool:
     """Whether the running command was given ``--csv``."""
+    return _is_set(_CSV)
+
+
+def _flag(command: F, option: str, key: str, words: str) -> F:
+    """Return a command with a flag that its context keeps, and those of the commands in it."""
+
+    def remember(context: click.Context, _parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001 (click's signature)
+        context.meta[key] = value or context.meta.get(key, False)
+
+    add = click.option(
+        option, is_flag=True, expose_value=False, callback=remember, is_eager=True, help=words
+    )
+    return add(command)
+
+
+def _is_set(key: str) -> bool:
     context = click.get_current_context(silent=True)
-    return bool(context and context.meta.get(_CSV))
+    return bool(context and context.meta.get(key))
 
 
 def print_csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -8,14 +8,14 @@ knows stands beside the groups for themselves. Less use for one's weight comes f
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from heapq import heappop, heappush
-from math import exp2, log
 from typing import Final
 
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.holdings.gpu_load import GpuKind
 from sublet_quota.names.ids import GroupName, JobId, NodeId, UserName
+from sublet_quota.shares.past_use import worn_off_s
 
 NOMINAL_RUN_S: Final = 600.0
 """The use that a job counts as once it is put in order, so that nobody's jobs all come first."""
@@ -80,20 +80,12 @@ def past_use(document: QuotaDocument, runs: Iterable[JobRun], now: datetime) -> 
     groups: defaultdict[GroupName, float] = defaultdict(float)
     for run in runs:
         ended = now if run.ended is None else min(run.ended, now)
-        used = run.gpus * _worn_off_s(now - run.began, now - ended, half_life)
+        used = run.gpus * worn_off_s(now - run.began, now - ended, half_life)
         users[run.owner] += used
         for group in run.groups:
             if group in document.groups:
                 groups[GroupName(group)] += used
     return PastUse(dict(users), dict(groups))
-
-
-def _worn_off_s(from_age: timedelta, to_age: timedelta, half_life: timedelta) -> float:
-    """Return the seconds between two ages, each at its worth: the integral in closed form."""
-    if from_age <= to_age:
-        return 0.0
-    worth = exp2(-(to_age / half_life)) - exp2(-(from_age / half_life))
-    return worth * half_life.total_seconds() / log(2)
 
 
 def order_jobs(

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from tests.support.accounts import an_account
-from tests.support.control_groups import control_groups, needs_freezer, until
+from tests.support.control_groups import a_group, control_groups, needs_freezer
 
 
 @pytest.fixture(params=[1, 2], ids=["version 1", "version 2"])
@@ -22,10 +22,5 @@ def cleo():
 @pytest.fixture
 def session(groups):
     """A group as a login makes it."""
-    place = f"/session-{os.getpid()}"
-    groups.tree.make(place)
-    yield place
-    groups.tree.thaw(place)
-    for pid in groups.tree.pids(place):
-        groups.tree.move(pid, "/")
-    until(lambda: groups.tree.remove(place))
+    with a_group(groups, f"/session-{os.getpid()}") as place:
+        yield place

@@ -14,7 +14,7 @@ from sublet_agent.cgroups.outsiders_file import OutsidersFile
 from sublet_agent.cgroups.registry import GroupBook
 from sublet_agent.cgroups.trees import FreezerTree
 
-from tests.support.control_groups import GPU, WITHIN_S, coming_back, until
+from tests.support.control_groups import GPU, WITHIN_S, a_group, coming_back, until
 
 
 def another_agent_begins(groups):
@@ -52,14 +52,8 @@ def test_where_the_group_was_removed_nevertheless_it_is_made_again(groups, cleo)
 @pytest.fixture
 def session(groups):
     """A group as a login makes it, with one in it for a part of it."""
-    place = f"/session-{os.getpid()}"
-    groups.tree.make(f"{place}/part")
-    yield place
-    groups.tree.thaw(place)
-    groups.tree.thaw(f"{place}/part")
-    for pid in groups.tree.pids(place):
-        groups.tree.move(pid, "/")
-    until(lambda: groups.tree.remove(place))
+    with a_group(groups, f"/session-{os.getpid()}", "part") as place:
+        yield place
 
 
 class StubbornTree(FreezerTree):

@@ -19,7 +19,7 @@ from sublet_agent.processes.process_table import LinuxProcessTable
 from sublet_quota.reasons.not_frozen import NotFrozen, not_frozen_clause
 
 from tests.support.accounts import an_account
-from tests.support.control_groups import GPU, WITHIN_S, coming_back, stands_still, until
+from tests.support.control_groups import GPU, WITHIN_S, a_group, coming_back, stands_still, until
 
 
 def test_who_runs_outside_stands_still_and_is_where_they_were_afterwards(groups, cleo):
@@ -276,13 +276,9 @@ def test_after_an_agents_death_they_run_where_they_were(groups, cleo, session):
 @pytest.fixture
 def pod(groups):
     """A group as a kubelet makes it for a pod."""
-    above = f"/kubepods-besteffort-pod{str(uuid.uuid4()).replace('-', '_')}.slice"
-    groups.tree.make(above)
-    yield above
-    groups.tree.thaw(above)
-    for pid in groups.tree.pids(above):
-        groups.tree.move(pid, "/")
-    until(lambda: groups.tree.remove(above))
+    name = f"/kubepods-besteffort-pod{str(uuid.uuid4()).replace('-', '_')}.slice"
+    with a_group(groups, name) as above:
+        yield above
 
 
 def test_pods_count_their_accounts_each_for_itself(groups, cleo, pod):
