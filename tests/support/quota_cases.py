@@ -5,9 +5,10 @@ from textwrap import dedent
 
 from sublet_quota.admission.slice_request import RequestedSlice
 from sublet_quota.amounts.gpu_amounts import MIB_PER_GIB, GpuAmount
+from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.reading import read_quota_document
-from sublet_quota.holdings.gpu_load import GpuFacts, GpuKind, Holding
+from sublet_quota.holdings.gpu_load import GpuFacts, Holding
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GpuId, GroupName, NodeId, PoolName, SliceId, UserName
 from sublet_quota.placement.slice_placement import decide_slice

@@ -8,8 +8,9 @@ here is quick: sums change by what changed, only a new document adds up from scr
 from collections.abc import Callable
 
 from sublet_quota.amounts.gpu_amounts import GpuAmount
+from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.document.quota_document import QuotaDocument
-from sublet_quota.holdings.gpu_load import GpuFacts, GpuKind, Holding
+from sublet_quota.holdings.gpu_load import GpuFacts, Holding
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GroupName, NodeId
 from sublet_quota.reasons.fitness import Unfit

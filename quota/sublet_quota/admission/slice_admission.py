@@ -22,8 +22,8 @@ from sublet_quota.admission.quota_limits import (
 )
 from sublet_quota.admission.slice_request import RequestedSlice, Wanted, amount_of, read_wish
 from sublet_quota.amounts.gpu_amounts import WHOLE_GPU_MILLI, GpuAmount
+from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.document.rights import Rights, rights_of
-from sublet_quota.holdings.gpu_load import GpuKind
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.holdings.room_index import RoomIndex
 from sublet_quota.names.ids import GroupName, PoolName, SizeName, UserName

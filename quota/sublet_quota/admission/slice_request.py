@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from sublet_quota.amounts.gpu_amounts import BEYOND_ALL_GPUS, GpuAmount
+from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.rights import Rights
 from sublet_quota.document.sections import SliceSize
-from sublet_quota.holdings.gpu_load import GpuKind
 from sublet_quota.names.home_claim import HomeInUse
 from sublet_quota.names.ids import PoolName, SizeName
 from sublet_quota.reasons.refusal import Refusal

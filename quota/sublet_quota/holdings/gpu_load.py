@@ -1,37 +1,13 @@
 """The load of one GPU: what it holds in promises, and what may still be promised there."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from fnmatch import fnmatchcase
 
 from sublet_quota.amounts.gpu_amounts import NOTHING, WHOLE_GPU_MILLI, GpuAmount
+from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.document.sections import Pool
 from sublet_quota.names.ids import GpuId, GroupName, NodeId, PoolName, SliceId, UserName
 from sublet_quota.residency.snapshot import Holder
-
-
-def matches(name: str, patterns: Iterable[str]) -> bool:
-    """Whether a name matches one of the patterns; upper and lower case are the same."""
-    return any(fnmatchcase(name.lower(), pattern.lower()) for pattern in patterns)
-
-
-@dataclass(frozen=True, slots=True)
-class GpuKind:
-    """GPUs on which a size means the same."""
-
-    type: str
-    memory_mib: int
-    margin_mib: int
-
-    @property
-    def usable_mib(self) -> int:
-        """The memory that slices may fill: no slice is ever larger."""
-        return max(0, self.memory_mib - self.margin_mib)
-
-    def is_type(self, wished: str | None) -> bool:
-        """Whether the GPU is of the model that is wished for, by its name or a pattern for it."""
-        return wished is None or wished == self.type or matches(self.type, (wished,))
 
 
 @dataclass(frozen=True, slots=True)

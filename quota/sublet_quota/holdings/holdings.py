@@ -12,17 +12,10 @@ from types import MappingProxyType
 from typing import Final, TypeVar
 
 from sublet_quota.amounts.gpu_amounts import NOTHING, GpuAmount
+from sublet_quota.amounts.gpu_kind import GpuKind, matches
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.sections import GpuSelection
-from sublet_quota.holdings.gpu_load import (
-    GpuFacts,
-    GpuKind,
-    GpuLoad,
-    GpuRoom,
-    Holding,
-    matches,
-    room_on,
-)
+from sublet_quota.holdings.gpu_load import GpuFacts, GpuLoad, GpuRoom, Holding, room_on
 from sublet_quota.holdings.group_totals import GroupTotals
 from sublet_quota.holdings.room_index import RoomIndex
 from sublet_quota.names.ids import GpuId, PoolName, SliceId, UserName

@@ -12,8 +12,8 @@ from datetime import datetime
 from heapq import heappop, heappush
 from typing import Final
 
+from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.document.quota_document import QuotaDocument
-from sublet_quota.holdings.gpu_load import GpuKind
 from sublet_quota.names.ids import GroupName, JobId, NodeId, UserName
 from sublet_quota.shares.past_use import worn_off_s
 

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from sublet_quota.amounts.gpu_amounts import GpuAmount
-from sublet_quota.holdings.gpu_load import GpuFacts, GpuKind
+from sublet_quota.amounts.gpu_kind import GpuKind
+from sublet_quota.holdings.gpu_load import GpuFacts
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.jobs.fair_share import WaitingJob
 from sublet_quota.names.ids import GpuId, JobId, NodeId, PoolName

@@ -4,9 +4,9 @@ from dataclasses import dataclass, replace
 
 from sublet_quota.admission.slice_request import RequestedSlice, amount_of
 from sublet_quota.amounts.gpu_amounts import GpuAmount
+from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.document.rights import Rights, rights_of
 from sublet_quota.document.sections import SliceSize
-from sublet_quota.holdings.gpu_load import GpuKind
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import PoolName, SizeName
 from sublet_quota.placement.slice_placement import decide_slice

@@ -11,8 +11,8 @@ from math import lcm
 from typing import Final
 
 from sublet_quota.amounts.gpu_amounts import WHOLE_GPU_MILLI, GpuAmount
+from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.errors import AmountError
-from sublet_quota.holdings.gpu_load import GpuKind
 
 NO_CARD: Final = Fraction(0)
 WHOLE_CARD: Final = Fraction(1)

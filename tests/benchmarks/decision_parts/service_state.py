@@ -12,9 +12,10 @@ from sublet_hub.ledger.records import Change, GpuRecord, SliceRecord
 from sublet_hub.state.capacity import Capacity
 from sublet_hub.state.fleet import Fleet
 from sublet_quota.admission.slice_request import RequestedSlice
+from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.reading import read_quota_document
-from sublet_quota.holdings.gpu_load import GpuFacts, GpuKind, Holding
+from sublet_quota.holdings.gpu_load import GpuFacts, Holding
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GpuId, NodeId, SliceId
 from sublet_quota.placement.slice_placement import Placement, decide_slice

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from sublet_quota.admission.slice_admission import Admitted, admit
 from sublet_quota.admission.slice_request import RequestedSlice
 from sublet_quota.amounts.gpu_amounts import GpuAmount
-from sublet_quota.holdings.gpu_load import GpuKind, Holding
+from sublet_quota.amounts.gpu_kind import GpuKind
+from sublet_quota.holdings.gpu_load import Holding
 from sublet_quota.reasons.refusal import Refusal, RefusalReason
 
 from tests.support.admission_cases import SIZES

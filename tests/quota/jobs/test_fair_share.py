@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sublet_quota.holdings.gpu_load import GpuKind
+from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.jobs.fair_share import (
     NO_PAST_USE,
     JobRun,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sublet_quota.amounts.gpu_amounts import GpuAmount
-from sublet_quota.holdings.gpu_load import GpuKind
+from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.jobs.fair_share import WaitingJob
 from sublet_quota.jobs.job_queue import LendableGpu, QueuePlan, lendable_gpus, plan_queue
 from sublet_quota.names.ids import GpuId, JobId, NodeId, PoolName, UserName

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sublet_quota.admission.slice_request import RequestedSlice
-from sublet_quota.holdings.gpu_load import GpuFacts, GpuKind, Holding
+from sublet_quota.amounts.gpu_kind import GpuKind
+from sublet_quota.holdings.gpu_load import GpuFacts, Holding
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.home_claim import HomeInUse
 from sublet_quota.names.ids import NodeId

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sublet_quota.amounts.gpu_amounts import NOTHING, GpuAmount
+from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.errors import AmountError
-from sublet_quota.holdings.gpu_load import GpuKind
 from sublet_quota.shares.cards import cards_of
 
 CARD = GpuKind("H100", 81920, 1920)  # gives 80,000 MiB away

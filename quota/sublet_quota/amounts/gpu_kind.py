@@ -1,0 +1,28 @@
+"""The kinds of GPU: what a slice comes to depends on model and memory."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+
+def matches(name: str, patterns: Iterable[str]) -> bool:
+    """Whether a name matches one of the patterns; upper and lower case are the same."""
+    return any(fnmatchcase(name.lower(), pattern.lower()) for pattern in patterns)
+
+
+@dataclass(frozen=True, slots=True)
+class GpuKind:
+    """GPUs on which a size means the same."""
+
+    type: str
+    memory_mib: int
+    margin_mib: int
+
+    @property
+    def usable_mib(self) -> int:
+        """The memory that slices may fill: no slice is ever larger."""
+        return max(0, self.memory_mib - self.margin_mib)
+
+    def is_type(self, wished: str | None) -> bool:
+        """Whether the GPU is of the model that is wished for, by its name or a pattern for it."""
+        return wished is None or wished == self.type or matches(self.type, (wished,))
