@@ -4,31 +4,35 @@ A key that is left out says nothing: what others say then holds (``document.righ
 The descriptions are the manual: they appear in the published JSON Schema.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from sublet_quota.document.values import (
-    Compute,
-    ComputeLimit,
+    AmountLimit,
+    Cards,
     ComputeShare,
     CountLimit,
     Duration,
     Flag,
     GpuShare,
-    Memory,
-    MemoryLimit,
+    Instant,
     MemoryOrShare,
     Overcommit,
+    Part,
+    Rate,
     PositiveDuration,
 )
 
 EntryName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
-"""The name of a pool or of a size."""
+"""The name of a GPU type, a pool or a size."""
 HubName = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 """The name of a user or a group, as JupyterHub has it."""
+GroupKey = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+"""The name of a group in the tree."""
 Pattern = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 
 
@@ -46,38 +50,60 @@ class Section(BaseModel):
         return {} if value is None else value
 
 
-class GpuSelection(Section):
-    """Which GPUs belong to a pool: those that match one pattern of each list that is given."""
+class GpuType(Section):
+    """GPUs that count as one type: guarantees and limits are in cards of a type."""
 
-    types: tuple[Pattern, ...] = Field(
-        default=(),
-        description="Patterns for the model's name as NVML tells it, such as '*H100*'. "
-        "Upper and lower case are the same.",
+    match: Annotated[tuple[Pattern, ...], Field(min_length=1)] = Field(
+        description="The model's name as NVML tells it, or a pattern such as '*H100*'; one, or a "
+        "list. Upper and lower case are the same. A name without '*', '?' and '[' goes before "
+        "patterns; a card that two types match is closed."
     )
-    ids: tuple[Pattern, ...] = Field(
-        default=(), description="Patterns for a GPU's UUID, such as 'GPU-4f1c*'."
+    rate: Rate = Field(
+        default=Fraction(1),
+        description="What an hour on a card of this type counts beside other types, in past use "
+        "and budgets.",
     )
-    nodes: tuple[Pattern, ...] = Field(
-        default=(), description="Patterns for the name of the GPU's node."
+    expect: int | None = Field(
+        default=None,
+        ge=0,
+        le=1_000_000,
+        description="How many cards there should be: guarantees are checked against it, and it is "
+        "told when there are fewer.",
     )
 
 
 class Pool(Section):
     """A set of GPUs under one policy."""
 
-    gpus: GpuSelection = Field(
-        default=GpuSelection(),
-        description="Which GPUs belong to it; without this, every GPU that no earlier pool has. "
-        "A GPU belongs to the first pool, in the order of the list, that it matches.",
+    types: tuple[EntryName, ...] | None = Field(
+        default=None, description="The GPU types that belong to it, by their names in `gpu_types`."
+    )
+    nodes: tuple[Pattern, ...] = Field(
+        default=(), description="Patterns for the name of the GPU's node."
+    )
+    ids: tuple[Pattern, ...] = Field(
+        default=(), description="Patterns for a GPU's UUID, such as 'GPU-4f1c*'."
+    )
+    default: Flag = Field(
+        default=False,
+        description="Whether it is the pool of sizes that name none. The only pool is, unsaid. A "
+        "pool without `types`, `nodes` and `ids` has every GPU that no other pool has.",
+    )
+    lends: dict[EntryName, Part] = Field(
+        default={},
+        description="Up to which part of its cards slices of another pool may borrow: "
+        "`{interactive: 25%}`. What is guaranteed counts wherever its type is, and is not "
+        "bounded by this.",
     )
     memory_overcommit: Overcommit = Field(
         default=Decimal(2),
-        description="The sum of the memory caps on a GPU may reach its memory times this. "
-        "With 1 all slices of a GPU always fit on it together.",
+        description="The sum of the memory caps of borrowed slices on a GPU may reach its memory "
+        "times this. With 1 all slices of a GPU always fit on it together.",
     )
     compute_overcommit: Overcommit = Field(
         default=Decimal(4),
-        description="The sum of the compute shares on a GPU may reach one GPU times this.",
+        description="The sum of the compute shares of borrowed slices on a GPU may reach one GPU "
+        "times this.",
     )
     idle_after: PositiveDuration = Field(
         default=timedelta(minutes=10),
@@ -111,19 +137,27 @@ class SliceSize(Section):
     )
     memory: MemoryOrShare = Field(
         description="The memory cap: an amount, or a part such as '1/4' of the memory that the "
-        "GPU can give away (its memory without the margin kept for contexts)."
+        "GPU can give away (its memory without the margin kept for contexts); 1 is all of it."
     )
     compute: ComputeShare = Field(
-        description="The share of the GPU's compute: 0.25, '250m' or '1/4'."
+        description="The share of the GPU's compute: 0.25, '250m' or '1/4'; 1 is all of it."
+    )
+    types: tuple[EntryName, ...] | None = Field(
+        default=None, description="The GPU types it may lie on; any when left out."
     )
     pool: EntryName | None = Field(
-        default=None, description="The pool it lies in; the first one when left out."
+        default=None, description="The pool it lies in; the default one when left out."
     )
-    groups: tuple[HubName, ...] | None = Field(
-        default=None, description="Only members of these groups, and the users below, may pick it."
+    for_: tuple[HubName, ...] | None = Field(
+        default=None,
+        alias="for",
+        description="The groups whose members may pick it, those in groups below them too; "
+        "everybody when left out.",
     )
-    users: tuple[HubName, ...] | None = Field(
-        default=None, description="Only these users, and the groups above, may pick it."
+    default: Flag = Field(
+        default=False,
+        description="Whether it is what somebody gets who asks for no size. Unsaid: the first of "
+        "the list that they may pick.",
     )
 
     def memory_on(self, usable_mib: int) -> int:
@@ -132,59 +166,51 @@ class SliceSize(Section):
             return int(usable_mib * self.memory.part)
         return self.memory
 
-    def is_open_to(self, owner: str, groups: tuple[str, ...]) -> bool:
-        """Whether the size itself, not the user's rights, lets this user pick it."""
-        if self.groups is None and self.users is None:
-            return True
-        return owner in (self.users or ()) or any(g in (self.groups or ()) for g in groups)
 
+class JobRules(Section):
+    """What holds for training jobs. A key that is left out says nothing."""
 
-class Limit(Section):
-    """The most that slices may add up to. A part that is left out is not limited here."""
-
-    memory: MemoryLimit | None = Field(
-        default=None, description="The sum of the memory caps, or 'unlimited'."
+    types: tuple[EntryName, ...] | None = Field(
+        default=None, description="The GPU types that jobs may use; none with []."
     )
-    compute: ComputeLimit | None = Field(
-        default=None, description="The sum of the compute shares in GPUs, or 'unlimited'."
+    most: CountLimit | None = Field(
+        default=None, description="The most jobs at a time, waiting or running."
     )
-
-
-class Guarantee(Section):
-    """What is kept for somebody: others are not admitted into it."""
-
-    memory: Memory = Field(default=0, description="Memory caps that are always to be had.")
-    compute: Compute = Field(default=0, description="Compute, in GPUs, that is always to be had.")
-    pool: EntryName | None = Field(
-        default=None, description="In which pool; the first one when left out."
+    max_run: PositiveDuration | None = Field(
+        default=None, description="The longest that one attempt of a job may run."
     )
-
-
-class MemberQuota(Section):
-    """What one user may have."""
-
-    limit: Limit = Field(
-        default=Limit(), description="The most that one user's notebook slices may add up to."
-    )
-    most_slices: CountLimit | None = Field(
+    limit: AmountLimit | None = Field(
         default=None,
-        description="The most notebook slices one user may have at a time. When nobody says: 4.",
+        description="The most that running jobs may have: cards by type, `cards` of all types, "
+        "`memory`, `slices` (a job on one card counts as one). Unsaid, jobs count into the limit "
+        "of notebooks' slices.",
     )
-    most_jobs: CountLimit | None = Field(
-        default=None,
-        description="The most training jobs one user may have, waiting or running. "
-        "When nobody says: 20.",
+
+
+class PersonQuota(Section):
+    """What one person may have."""
+
+    limit: AmountLimit = Field(
+        default=AmountLimit(),
+        description="The most that one person may hold: cards by type, `cards` of all types, "
+        "`memory`, `slices` (when nobody says: 4 slices); 'unlimited' lifts one.",
     )
+    jobs: JobRules = Field(default=JobRules(), description="What holds for one person's jobs.")
     keep_a_day: Duration | None = Field(
         default=None,
-        description="For how long in a day a user may say that their slice is not to be lent. "
+        description="For how long in a day somebody may say that their slice is not to be lent. "
         "When nobody says: 4h.",
     )
 
 
-class _Choice(Section):
+class Choice(Section):
+    """What may be picked. A key that is left out says nothing."""
+
     sizes: tuple[EntryName, ...] | None = Field(
-        default=None, description="The sizes that may be picked; all open ones when left out."
+        default=None, description="The sizes that may be picked, with those that are `for` it."
+    )
+    types: tuple[EntryName, ...] | None = Field(
+        default=None, description="The GPU types that slices may lie on."
     )
     own_amounts: Flag | None = Field(
         default=None,
@@ -193,47 +219,103 @@ class _Choice(Section):
     )
 
 
-class EveryoneQuota(MemberQuota, _Choice):
-    """What holds for a user about whom neither their entry nor their groups say anything."""
+class EveryoneQuota(PersonQuota, Choice):
+    """What holds for each person where their groups say nothing."""
 
 
-class UserQuota(MemberQuota, _Choice):
-    """What holds for one user, whatever their groups say."""
+class GroupQuota(Choice):
+    """What holds for a group: its members together, those of groups in it too."""
 
-    guaranteed: Guarantee | None = Field(
-        default=None, description="What is kept for this user's notebook slices."
+    members: tuple[HubName, ...] | None = Field(
+        default=None,
+        description="The hub's groups whose members belong to it; when left out, the one of its "
+        "own name. With [], nobody directly.",
+    )
+    guaranteed: dict[EntryName, Cards] = Field(
+        default={},
+        description="Cards by type that are always to be had. What of them is unused is lent.",
+    )
+    limit: AmountLimit = Field(
+        default=AmountLimit(),
+        description="The most that all together may have, guaranteed and borrowed.",
     )
     weight: int = Field(
-        default=1, ge=1, le=1000, description="This user's weight when jobs wait for room."
+        default=1,
+        ge=0,
+        le=1000,
+        description="The group's part of what guarantees leave, beside its siblings'. 0: only what "
+        "nobody else wants.",
+    )
+    each: PersonQuota = Field(
+        default=PersonQuota(), description="What each member may have, of all they hold."
+    )
+    jobs: JobRules = Field(
+        default=JobRules(), description="What holds for the jobs that are charged to the group."
+    )
+    groups: dict[GroupKey, "GroupQuota"] = Field(
+        default={}, description="The groups in it; their guarantees fit into its own."
     )
 
 
-class GroupQuota(_Choice):
-    """What holds for a group as a whole, and for each of its members."""
+class ExceptionQuota(PersonQuota, Choice):
+    """What an exception lays over the rest, key by key."""
 
-    guaranteed: Guarantee | None = Field(
-        default=None, description="What is kept for the members' notebook slices together."
+    guaranteed: dict[EntryName, Cards] | None = Field(
+        default=None, description="For a group alone: cards by type that are always to be had."
     )
-    limit: Limit = Field(
-        default=Limit(),
-        description="The most that all members' notebook slices may add up to together.",
+    weight: int | None = Field(
+        default=None, ge=0, le=1000, description="For a group alone: its weight."
     )
-    most_slices: CountLimit | None = Field(
-        default=None, description="The most notebook slices of all members together."
+
+
+class QuotaException(Section):
+    """What holds for somebody for a time."""
+
+    who: tuple[HubName, ...] = Field(default=(), description="The persons it is for.")
+    groups: tuple[HubName, ...] = Field(
+        default=(), description="The groups, as this document has them, it is for."
     )
-    weight: int = Field(
-        default=1, ge=1, le=1000, description="The group's weight when jobs wait for room."
+    set_: ExceptionQuota = Field(alias="set", description="What holds instead, key by key.")
+    until: Instant | None = Field(
+        default=None,
+        description="When it ends by itself: a day (it is included) or a moment with its zone.",
     )
-    each_member: MemberQuota = Field(
-        default=MemberQuota(),
-        description="What each member may have. Who is in several groups has the most generous "
-        "of what they say.",
+    why: Annotated[str, StringConstraints(min_length=1, max_length=255)] = Field(
+        description="Why; shown to whom it concerns."
+    )
+
+
+class ClosedCards(Section):
+    """Cards that take nothing new."""
+
+    node: HubName = Field(description="The node.")
+    gpus: tuple[Annotated[int, Field(ge=0, le=1023)], ...] | None = Field(
+        default=None, description="The cards by their index there; all when left out."
+    )
+    drain: Flag = Field(default=False, description="Whether jobs leave them, too.")
+    until: Instant | None = Field(default=None, description="When they open by themselves.")
+    why: Annotated[str, StringConstraints(min_length=1, max_length=255)] = Field(
+        description="Why; shown to whoever is refused."
+    )
+
+
+class Shrink(Section):
+    """What holds when a guarantee, a limit or a membership becomes less."""
+
+    grace: Duration = Field(
+        default=timedelta(hours=24),
+        description="For so long what runs counts as before; then as borrowed. Nothing is ended.",
     )
 
 
 class FairShareSettings(Section):
-    """How past use of lent GPUs orders the jobs that wait."""
+    """How past use of GPUs orders what waits."""
 
     half_life: PositiveDuration = Field(
         default=timedelta(days=7), description="Use counts half after this time."
+    )
+    most_lag: PositiveDuration = Field(
+        default=timedelta(hours=24),
+        description="Nobody's past use counts for more than the others can catch up with in this "
+        "time on all cards.",
     )

@@ -140,15 +140,38 @@ def read_memory_limit(value: Any) -> int | Unlimited:
         raise ValueError(message) from error
 
 
-def read_compute_limit(value: Any) -> int | Unlimited:
-    """Return milli-GPU, or ``UNLIMITED``."""
-    if value == UNLIMITED:
-        return UNLIMITED
+def read_cards(value: Any) -> Fraction:
+    """Return the cards that ``6``, ``0.5`` or ``"1/2"`` stands for, exactly."""
+    found = _CARDS.match(str(value)) if isinstance(value, int | float | str) else None
+    if found is None or isinstance(value, bool) or (found[2] is not None and int(found[2]) == 0):
+        message = "is no number of cards: write 1, 6, 0.5 or '1/2'"
+        raise ValueError(message)
+    return Fraction(found[1]) / int(found[2] or 1)
+
+
+def read_part(value: Any) -> Fraction:
+    """Return the part that ``"25%"``, ``"1/4"`` or ``0.25`` stands for: from 0 to 1."""
+    text = str(value).strip()
     try:
-        return read_compute(value)
-    except ValueError as error:
-        message = "is no limit of compute: write '500m', 2 for two GPUs, or 'unlimited'"
-        raise ValueError(message) from error
+        part = read_cards(text[:-1]) / 100 if text.endswith("%") else read_cards(value)
+    except ValueError:
+        part = Fraction(-1)
+    if not 0 <= part <= 1:
+        message = "is no part: write '25%', '1/4' or 0.25, from 0 to 1"
+        raise ValueError(message)
+    return part
+
+
+def read_rate(value: Any) -> Fraction:
+    """Return a rate above zero, up to 1000."""
+    try:
+        rate = read_cards(value)
+    except ValueError:
+        rate = Fraction(0)
+    if not 0 < rate <= 1000:  # noqa: PLR2004
+        message = "is no rate: write a number above 0 and up to 1000, such as 4 or 0.5"
+        raise ValueError(message)
+    return rate
 
 
 def read_count_limit(value: Any) -> int | Unlimited:
@@ -159,6 +182,19 @@ def read_count_limit(value: Any) -> int | Unlimited:
         message = "is no limit of a number: write 0, 1, 2, up to 1000000, or 'unlimited'"
         raise ValueError(message)
     return value
+
+
+@dataclass(frozen=True, slots=True)
+class AmountLimit:
+    """The most of each kind, as far as it is said; ``UNLIMITED`` lifts what others say."""
+
+    types: Mapping[str, Fraction | Unlimited] = field(default_factory=dict)
+    """Cards by GPU type."""
+    cards: Fraction | Unlimited | None = None
+    """Cards of all types."""
+    memory: int | Unlimited | None = None
+    """In MiB."""
+    slices: int | Unlimited | None = None
 
 
 def read_overcommit(value: Any) -> Decimal:
