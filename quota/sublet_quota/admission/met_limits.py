@@ -63,16 +63,16 @@ class Without:
 
     holdings: Holdings
     gone: tuple[Holding, ...] = ()
-    recharged: Mapping[Holding, GroupName] = field(default_factory=dict)
+    recharged: tuple[tuple[Holding, GroupName], ...] = ()
     """Slices with the group that pays instead."""
 
     def held(self, node: NodeName) -> Amounts:
         """Return what is held at a group then."""
         held = self.holdings.held(node)
-        for holding in (*self.gone, *self.recharged):
+        for holding in (*self.gone, *(one for one, _ in self.recharged)):
             if node in paying_groups(self.holdings, holding.group):
                 held = _changed(held, self.holdings, holding, -1)
-        for holding, group in self.recharged.items():
+        for holding, group in self.recharged:
             if node in paying_groups(self.holdings, group):
                 held = _changed(held, self.holdings, holding, 1)
         return held
@@ -99,9 +99,7 @@ def _changed(held: Amounts, holdings: Holdings, holding: Holding, sign: int) -> 
     cards = dict(held.cards)
     if facts is not None and gpu_type is not None:
         cards[gpu_type] = cards.get(gpu_type, NO_CARD) + sign * holding.cards(facts.kind)
-    return Amounts(
-        cards, held.memory_mib + sign * holding.amount.memory_mib, held.slices + sign
-    )
+    return Amounts(cards, held.memory_mib + sign * holding.amount.memory_mib, held.slices + sign)
 
 
 def group_bounds(world: Without, group: GroupName | None, asked: Asked) -> tuple[Bound, ...]:

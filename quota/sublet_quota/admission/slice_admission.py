@@ -91,6 +91,8 @@ class Admission:
     rights: Rights
     options: tuple[Option, ...]
     """What is within rights and limits, in the order in which it is tried."""
+    within_rights: tuple[Option, ...]
+    """The same with what limits refuse."""
     beyond_groups: tuple[Option, ...]
     """What only limits of groups refuse: recharging may let it in."""
     denials: tuple[Denial, ...]
@@ -102,11 +104,12 @@ def admit(holdings: Holdings, wish: RequestedSlice) -> Admission:
     rights = rights_of(holdings.document, wish.owner, wish.groups)
     payers = choose_payers(holdings.document, rights, wish.group)
     if isinstance(payers, Denial):
-        return Admission(rights, (), (), (payers,))
+        return Admission(rights, (), (), (), (payers,))
     options: list[Option] = []
     beyond_groups: list[Option] = []
     denials: list[Denial] = []
-    for option in _options(holdings, rights, payers, wish, denials):
+    within_rights = tuple(_options(holdings, rights, payers, wish, denials))
+    for option in within_rights:
         of_group = beyond(group_bounds(Without(holdings), option.group, option.asked))
         of_person = beyond(person_bounds(Without(holdings), rights, option.asked))
         failed = [bound for bound in (of_group, of_person) if bound is not None]
@@ -118,7 +121,11 @@ def admit(holdings: Holdings, wish: RequestedSlice) -> Admission:
         else:
             options.append(option)
     return Admission(
-        rights, _in_order(options, wish.lot), _in_order(beyond_groups, wish.lot), tuple(denials)
+        rights,
+        _in_order(options, wish.lot),
+        within_rights,
+        _in_order(beyond_groups, wish.lot),
+        tuple(denials),
     )
 
 
@@ -299,4 +306,6 @@ def _above_all_sizes(payer: PayerRights, wanted: Wanted, kind: GpuKind) -> Denia
         code = SizeRefusal.AMOUNT_WITHOUT_SIZES
         return Denial(code, Rule.RIGHT, payer.group, (line,), facts)
     facts["largest"] = largest
-    return Denial(SizeRefusal.ABOVE_ALL_SIZES, Rule.RIGHT, payer.group, (line,), facts, less=largest)
+    return Denial(
+        SizeRefusal.ABOVE_ALL_SIZES, Rule.RIGHT, payer.group, (line,), facts, less=largest
+    )
