@@ -4,8 +4,7 @@ A group's limit counts what is charged to it and to the groups in it; a person's
 Slices alone count: running jobs of the payer make way for a slice.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
 
@@ -14,11 +13,11 @@ from sublet_quota.admission.told_lines import told_line
 from sublet_quota.amounts.gpu_amounts import WHOLE_GPU_MILLI, GpuAmount
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.document.group_limits import group_limit_sources, group_limits
-from sublet_quota.document.rights import Rights
+from sublet_quota.document.right_values import Rights
 from sublet_quota.holdings.gpu_load import Holding
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GroupName
-from sublet_quota.reasons.derivation import DocumentLine, Rule
+from sublet_quota.reasons.derivation import Rule
 from sublet_quota.reasons.refusals.facts import Fact
 from sublet_quota.reasons.refusals.limits import LimitRefusal
 from sublet_quota.shares.cards import NO_CARD

@@ -5,9 +5,9 @@ from math import floor
 
 from sublet_quota.admission.slice_admission import Option
 from sublet_quota.admission.told_lines import told_line
-from sublet_quota.document.group_paths import key_path
+from sublet_quota.document.group_limits import source_of
+from sublet_quota.document.lookups.group_paths import key_path
 from sublet_quota.document.problems import KeyPath
-from sublet_quota.document.rights import source_of
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GroupName
 from sublet_quota.reasons.derivation import Derivation, DocumentLine, Rule

@@ -8,7 +8,6 @@ missing is asked for in cards until both are there.
 from dataclasses import dataclass
 from fractions import Fraction
 
-from sublet_quota.admission.slice_admission import Option
 from sublet_quota.amounts.gpu_amounts import WHOLE_GPU_MILLI, GpuAmount
 from sublet_quota.holdings.gpu_load import GpuFacts, Holding
 from sublet_quota.holdings.holdings import Holdings

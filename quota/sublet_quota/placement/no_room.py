@@ -1,4 +1,4 @@
-"""Why a wish within rights and limits finds no place: what was looked for, and who is in the way."""
+"""Why a wish within rights and limits finds no place, and who is in the way."""
 
 from collections.abc import Iterable, Iterator
 from typing import Final

@@ -1,8 +1,8 @@
 """Whether a slice may become larger or smaller where it is, on its GPU.
 
-Less than before is always possible, down to what is held, in what may be picked. More is admitted as
-a new slice of that size would be on this very card, with the old one out of the way, and charged to
-the same group.
+Less than before is always possible, down to what is held, in what may be picked. More is admitted
+as a new slice of that size would be on this very card, with the old one out of the way, and charged
+to the same group.
 """
 
 from dataclasses import dataclass, replace

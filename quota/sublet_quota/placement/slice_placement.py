@@ -11,7 +11,6 @@ Who borrowed and cannot make way any more, on a card that is laid out for others
 until they can.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
@@ -102,7 +101,7 @@ def decided(question: Question) -> Placement | Denial:
     """Return the answer to a question, without what would help."""
     restarted = find_as_before(question)
     if restarted is not None:
-        return _restarted(question, restarted)
+        return _restarted(restarted)
     admission = admit(question.holdings, question.wish)
     if admission.options:
         placed = _place(question, admission)
@@ -199,7 +198,7 @@ def _placement(question: Question, admission: Admission, place: _Place) -> Place
     )
 
 
-def _restarted(question: Question, place: AsBeforePlace) -> Placement:
+def _restarted(place: AsBeforePlace) -> Placement:
     holding, before = place.holding, place.before
     return Placement(
         owner=holding.owner,
