@@ -20,7 +20,8 @@ def entitled_room(
     """Return what one more entitled slice of a leaf may have on a card.
 
     ``here`` are the notebooks' slices on it. On a whole card entitled slices of the group
-    overcommit each other, as the pool lets them; a part of a card is never overcommitted. In the way is what
+    overcommit each other, as the pool lets them; a part of a card is never overcommitted. In the
+    way is what
     others hold for good beyond their own parts, and what is entitled there without a part.
     """
     part = layout.part_for(facts.gpu_id, leaf)

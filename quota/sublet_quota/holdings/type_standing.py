@@ -49,7 +49,7 @@ class TypeStanding:
         self._lasting = EntitlementIndex(tree)
         self._now = self._lasting
         self._grace_is_other = False
-        self._cards_are_other = False
+        self._cards_are_other = True
         self._rank_changes: set[PieceId] = set()
         self._layout_changes: set[PieceId] = set()
 
