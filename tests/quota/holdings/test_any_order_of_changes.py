@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from sublet_quota.amounts.gpu_amounts import NOTHING, GpuAmount
 from sublet_quota.holdings.gpu_load import AsBefore, GpuFacts, Holding, cards_on, room_on
-from sublet_quota.holdings.group_trees import TurnsByLot, tree_of
 from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.holdings.standing.group_trees import TurnsByLot, tree_of
 from sublet_quota.names.ids import GpuId, GroupName, PoolName, SliceId, UserName
 from sublet_quota.residency.snapshot import Holder
 from sublet_quota.shares.division import divide

@@ -33,6 +33,10 @@ LAB = """
     groups:
       lab: {guaranteed: {H100: 2}, groups: {nlp: {guaranteed: {H100: 1}}, cv: {}}}
 """
+ONE_EACH = """
+    gpu_types: {H100: {match: '*H100*'}}
+    groups: {a: {guaranteed: {H100: 1}}, b: {guaranteed: {H100: 1}}}
+"""
 CARDS = (gpu("c0"), gpu("c1", index=1), gpu("c2", index=2))
 
 
@@ -159,9 +163,8 @@ def test_a_slice_of_a_group_that_the_document_does_not_have_counts_for_no_group(
 
 
 def test_too_few_cards_cut_guarantees_and_leave_no_trace_when_they_come_back() -> None:
-    text = "gpu_types: {H100: {match: '*H100*'}}\ngroups: {a: {guaranteed: {H100: 1}}, b: {guaranteed: {H100: 1}}}"
     young = notebook("young", group="a", amount=part(1), on="c0", since=9)
-    held = holdings(text, *CARDS[:2], young, notebook("b", group="b", amount=part(1), on="c1"))
+    held = holdings(ONE_EACH, *CARDS[:2], young, notebook("b", group="b", amount=part(1), on="c1"))
     held.put(notebook("old", group="a", amount=part(1), on="c1", since=0))
     assert ranks(held) == "b=entitled old=borrowed young=entitled"
     for name in ("c0", "c1"):
@@ -173,10 +176,9 @@ def test_too_few_cards_cut_guarantees_and_leave_no_trace_when_they_come_back() -
 
 
 def test_odd_cards_go_to_whose_turn_it_is() -> None:
-    text = "gpu_types: {H100: {match: '*H100*'}}\ngroups: {a: {guaranteed: {H100: 1}}, b: {guaranteed: {H100: 1}}}"
     for first in ("a", "b"):
         turns = {NodeName(name): (name != first, 0) for name in ("a", "b", "/")}
-        held = Holdings(document(text), [gpu()], turns=turns)
+        held = Holdings(document(ONE_EACH), [gpu()], turns=turns)
         kept = {name for name in ("a", "b") if held.tree("H100").nodes[NodeName(name)].guaranteed}
         assert kept == {first}
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from sublet_quota.amounts.gpu_amounts import NOTHING, WHOLE_GPU_MILLI, GpuAmount
 from sublet_quota.document.sections import Pool
 from sublet_quota.holdings.gpu_load import GpuFacts, GpuLoad, Holding, room_on
-from sublet_quota.holdings.layout import Layout
+from sublet_quota.holdings.layout.layout import Layout
 from sublet_quota.shares.cards import WHOLE_CARD
 from sublet_quota.shares.entitlement import Piece
 from sublet_quota.shares.group_tree import NodeName
