@@ -178,10 +178,10 @@ def test_each_right_names_the_line_that_says_it() -> None:
     rights = rights_of(DOCUMENT, "bob", ["nlp"])
     assert str(rights.limit.memory.source) == "exceptions[1].set.limit.memory (line 21)"
     assert (
-        str(rights.limit.slices.source) == "groups.science.groups.nlp.each.limit.slices (line 13)"
+        str(rights.limit.slices.source) == "groups.science.groups.nlp.each.limit.slices (line 14)"
     )
-    assert str(rights.limit.types["L4"].source) == "groups.science.each.limit.L4 (line 8)"
-    assert str(rights.payer("nlp").sizes.source) == "groups.science.sizes (line 9)"
+    assert str(rights.limit.types["L4"].source) == "groups.science.each.limit.L4 (line 9)"
+    assert str(rights.payer("nlp").sizes.source) == "groups.science.sizes (line 10)"
     assert str(rights.jobs_most.source) == "everyone.jobs.most (line 6)"
 
 
