@@ -10,7 +10,8 @@ from sublet_quota.holdings.gpu_load import GpuFacts, Holding
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import SliceId, UserName
 from sublet_quota.placement.called_back import back_to_their_place
-from sublet_quota.placement.slice_placement import Placement, decide_slice
+from sublet_quota.placement.question import Waiting
+from sublet_quota.placement.slice_placement import NOBODY_WAITS, Placement, decide_slice
 from sublet_quota.reasons.refusal import Refusal, RefusalReason
 from sublet_quota.residency.snapshot import Holder, Rank
 
@@ -84,8 +85,10 @@ class SmallHub:
         asked = RequestedSlice(owner, groups, **wish)  # type: ignore[arg-type]
         return self.hand_out(asked, owner if name is None else name)
 
-    def hand_out(self, wish: RequestedSlice, name: str) -> Placement | Refusal:
-        answer = decide_slice(self.holdings, wish)
+    def hand_out(
+        self, wish: RequestedSlice, name: str, waiting: Waiting = NOBODY_WAITS
+    ) -> Placement | Refusal:
+        answer = decide_slice(self.holdings, wish, waiting)
         if isinstance(answer, Placement):
             self.make_way(answer)
             self.minute += 1

@@ -61,9 +61,7 @@ BLOCKED_ONCE = {
 def test_what_is_guaranteed_is_given_though(name: str) -> None:
     cards, slices, amount = BLOCKED_ONCE[name]
     hub = SmallHub.under(LAB, *cards, *slices)
-    answer = hub.ask(
-        "lea", "lab", memory_mib=amount.memory_mib, compute_milli=amount.compute_milli
-    )
+    answer = hub.ask("lea", "lab", memory_mib=amount.memory_mib, compute_milli=amount.compute_milli)
     assert isinstance(answer, Placement), answer
     assert answer.rank is Rank.ENTITLED
     assert answer.why.rule is Rule.GUARANTEE
