@@ -22,6 +22,8 @@ SIZES = dedent(
     sizes:
       - {name: small, memory: 10 GiB, compute: 0.125}
       - {name: big, memory: 40 GiB, compute: 0.5, for: [staff]}
+    groups:
+      staff: {}
     """
 )
 PARTS = dedent(
@@ -65,6 +67,12 @@ def holding_of(placement: Placement, name: str, minute: int = 0) -> Holding:
         since=NOON + timedelta(minutes=minute),
         before=placement.before,
     )
+
+
+def hand_out(held: Holdings, wish: RequestedSlice, name: str) -> Holding | Refusal:
+    """Decide on a wish and, where it is granted, hand the slice out."""
+    answer = SmallHub(held).hand_out(wish, name)
+    return answer if isinstance(answer, Refusal) else holding_of(answer, name)
 
 
 @dataclass
