@@ -161,10 +161,13 @@ class JobRules(Section):
         default=None, description="The GPU types that jobs may use; none with []."
     )
     most: CountLimit | None = Field(
-        default=None, description="The most jobs at a time, waiting or running."
+        default=None,
+        description="The most jobs at a time, waiting or running. When nobody says: 20 for one "
+        "person, and no limit for a group.",
     )
     max_run: PositiveDuration | None = Field(
-        default=None, description="The longest that one attempt of a job may run."
+        default=None,
+        description="The longest that one attempt of a job may run. When nobody says: 24h.",
     )
     limit: AmountLimit | None = Field(
         default=None,
@@ -180,7 +183,7 @@ class PersonQuota(Section):
     limit: AmountLimit = Field(
         default=AmountLimit(),
         description="The most that one person may hold: cards by type, `cards` of all types, "
-        "`memory`, `slices` (when nobody says: 4 slices); 'unlimited' lifts one.",
+        "`memory`, `slices` (when nobody says: 4 of notebooks); 'unlimited' lifts one.",
     )
     jobs: JobRules = Field(default=JobRules(), description="What holds for one person's jobs.")
     keep_a_day: Duration | None = Field(
