@@ -1,7 +1,7 @@
 """Entries, each right alone, that do not fit together: with the numbers, and both lines."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sublet_quota.document.consistency.guarantees import ends_of_groups
 from sublet_quota.document.lookups.moments import State, in_force
@@ -260,7 +260,7 @@ def documents(draw: st.DrawFn) -> str:
         for day in draw(st.lists(st.integers(10, 20), max_size=2))
     ]
     reservations = [
-        f"{{name: {n}, for: {draw(st.sampled_from('abc'))}, guaranteed: {{L4: 1}}, at: {at}}}"
+        f"{{name: r{n}, for: {draw(st.sampled_from('abc'))}, guaranteed: {{L4: 1}}, at: {at}}}"
         for n, at in enumerate(draw(st.lists(st.sampled_from(TIMES), max_size=3)))
     ]
     return (
@@ -269,6 +269,7 @@ def documents(draw: st.DrawFn) -> str:
     )
 
 
+@settings(max_examples=300)
 @given(documents())
 def test_what_is_read_can_be_a_tree_of_shares_at_every_moment(text: str) -> None:
     try:
