@@ -33,6 +33,7 @@ from sublet_hub.ledger.database import Database, LedgerWriteError
 from sublet_hub.ledger.events import event, node_event
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import Change, EventRecord
+from sublet_hub.ledger.refusals import RefusalStore
 from sublet_hub.security.byte_room import RoomsByKind
 from sublet_hub.security.list_turns import ListTurns
 from sublet_hub.security.rate_limits import RateLimits
@@ -57,6 +58,7 @@ from sublet_hub.usage.job_stops import JobStops
 from sublet_hub.usage.lending_periods import LentTimes
 from sublet_hub.usage.meter import WEEK, UseMeter
 from sublet_hub.usage.queue_waits import QueueTimes
+from sublet_hub.usage.refusals import Refusals
 from sublet_hub.usage.reports import UseReports
 from sublet_hub.usage.slice_history import SPAN, Histories
 from sublet_hub.usage.store import UseStore
@@ -67,6 +69,7 @@ from sublet_hub.web.views.slices import Views
 
 _LOG = logging.getLogger(__name__)
 _ROUND_S = 1.0
+_BEHIND_S = 2.0
 _MINUTE_S = 60.0
 _HOUR_S = 3600.0
 _LOOK_AT_VOLUME_S = 15.0
@@ -150,6 +153,7 @@ class Assembly:
             shares=Shares(ledger, fleet, capacity, views, self._meter),
             histories=self._histories,
             use=UseReports(adapters.database, store),
+            refusals=Refusals(RefusalStore(adapters.database), now),
             queue=self._queue,
             views=views,
             job_views=JobViews(
@@ -189,6 +193,7 @@ class Assembly:
             (Loop("processes", 5.0, self.service.reconciliation.look_at_processes), Wakeup()),
             (Loop("quota", 2.0, self._look_at_quota), Wakeup()),
             (Loop("use", _MINUTE_S, self._store_use), quiet),
+            (Loop("refusals", _BEHIND_S, self.service.refusals.store), quiet),
             (Loop("logs", _LOOK_AT_VOLUME_S, self._look_at_logs, _MINUTE_S), quiet),
             (Loop("events", _LOOK_AT_VOLUME_S, self._look_at_events, _MINUTE_S), quiet),
             (Loop("retention", _HOUR_S, self._forget), quiet),
@@ -219,6 +224,7 @@ class Assembly:
         with contextlib.suppress(LedgerWriteError):
             self._meter.store()
             self._histories.store(everything=True)
+            self.service.refusals.store_at_end()
         self._adapters.database.close()
 
     def _make_runner(self) -> JobBackend:
@@ -318,5 +324,6 @@ class Assembly:
         now = self.service.now()
         cutoff = now - self._settings.retention
         self._store.forget_before(use=min(cutoff, now - 2 * WEEK), history=now - 2 * SPAN)
+        self.service.refusals.forget_before(cutoff)
         for job_id in self.service.ledger.forget_before(cutoff):
             self._files.remove(job_id)

@@ -12,6 +12,8 @@ _AUTHENTICATION: Final = "hub_ext/sublet_hub/security/authentication.py"
 _HANDLER: Final = "hub_ext/sublet_hub/web/request_handler.py"
 _SCOPES: Final = "spawner/sublet_spawner/hub_configuration.py"
 _ADMIN: Final = "hub_ext/sublet_hub/web/routes/admin.py"
+_OWNER: Final = "hub_ext/sublet_hub/web/routes/owner.py"
+_REFUSALS: Final = "hub_ext/sublet_hub/web/routes/refusals.py"
 _ACCESS: Final = "tests/hub/web/test_access.py"
 _READERS: Final = f"{_ACCESS}::test_who_may_read_of_everybody_is_no_admin"
 _SCOPE_TESTS: Final = "tests/spawner/test_hub_configuration.py"
@@ -71,6 +73,23 @@ MUTANTS: Final = (
         '"use",\n        Access.ADMIN,',
         '"use",\n        Access.USER,',
         ("tests/hub/usage/test_held_hours.py::test_a_report_that_cannot_be_is_refused",),
+    ),
+    Mutant(
+        6,
+        "whoever may come sees what was refused to anybody",
+        _OWNER,
+        "if asked in (None, caller.name) and caller.may(scopes.READ, caller.name):\n"
+        "        return UserName(caller.name)",
+        "if caller.may(scopes.READ, caller.name):\n        return UserName(asked or caller.name)",
+        (f"{_ACCESS}::test_lists_of_another_user_are_for_admins",),
+    ),
+    Mutant(
+        6,
+        "whoever names nobody sees what was refused to everybody",
+        _REFUSALS,
+        'owner, code = whose_record(call), call.text("code")',
+        'owner, code = call.text("owner") and whose_record(call), call.text("code")',
+        (f"{_ACCESS}::test_lists_show_nothing_of_others",),
     ),
     Mutant(
         7,

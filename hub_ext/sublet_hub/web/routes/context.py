@@ -25,6 +25,7 @@ from sublet_hub.state.metrics import ServiceMetrics
 from sublet_hub.state.owner_accounts import OwnerAccounts
 from sublet_hub.state.quota_file import QuotaFile
 from sublet_hub.usage.queue_waits import QueueTimes
+from sublet_hub.usage.refusals import Refusals
 from sublet_hub.usage.reports import UseReports
 from sublet_hub.usage.slice_history import Histories
 from sublet_hub.web.views.jobs import JobViews
@@ -62,6 +63,7 @@ class ServiceParts:
     shares: Shares
     histories: Histories
     use: UseReports
+    refusals: Refusals
     jobs: JobSubmission
     cancellation: JobCancellation
     queue: JobQueue
