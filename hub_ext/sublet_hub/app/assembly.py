@@ -29,6 +29,7 @@ from sublet_hub.jobs.intake import JobIntake
 from sublet_hub.jobs.log_retention import keep_all_logs_within
 from sublet_hub.jobs.queue import JobNodes, JobQueue, WaitingReasons
 from sublet_hub.jobs.submission import JobSubmission
+from sublet_hub.ledger.announcements import AnnouncementStore
 from sublet_hub.ledger.database import Database, LedgerWriteError
 from sublet_hub.ledger.events import event, node_event
 from sublet_hub.ledger.ledger import Ledger
@@ -39,6 +40,7 @@ from sublet_hub.security.list_turns import ListTurns
 from sublet_hub.security.rate_limits import RateLimits
 from sublet_hub.settings import ServiceSettings
 from sublet_hub.slices.allocation import Allocation
+from sublet_hub.slices.announcements import Announcements
 from sublet_hub.slices.closings import Closings
 from sublet_hub.slices.home_volumes import Homes, node_of_home
 from sublet_hub.slices.hub_users import HubUsers
@@ -149,6 +151,9 @@ class Assembly:
             jobs=JobSubmission(stores, intake),
             cancellation=JobCancellation(ledger, now, ends_jobs=runs is None or runs.ends_jobs),
             closings=Closings(ledger, now),
+            announcements=Announcements(
+                AnnouncementStore(adapters.database), ledger, fleet.is_known, now
+            ),
             resizing=Resizing(ledger, fleet, capacity, accounts, now),
             shares=Shares(ledger, fleet, capacity, views, self._meter),
             histories=self._histories,
@@ -189,6 +194,7 @@ class Assembly:
             (Loop("jobs", _ROUND_S, self._jobs_round), self._wakeup),
             (Loop("silence", _ROUND_S, self._look_for_silence), Wakeup()),
             (Loop("closings", _ROUND_S, self._end_closings), Wakeup()),
+            (Loop("announcements", _MINUTE_S, self._end_announcements), quiet),
             (Loop("hub", settings.hub_check_period.total_seconds(), self._ask_hub), Wakeup()),
             (Loop("processes", 5.0, self.service.reconciliation.look_at_processes), Wakeup()),
             (Loop("quota", 2.0, self._look_at_quota), Wakeup()),
@@ -286,6 +292,9 @@ class Assembly:
 
     def _end_closings(self) -> None:
         self.service.closings.end_due()
+
+    def _end_announcements(self) -> None:
+        self.service.announcements.end_due()
 
     def _look_for_silence(self) -> None:
         for node in self.service.capacity.look_for_silence():

@@ -223,6 +223,33 @@ REFUSALS = sa.Table(
     sa.Index("ix_refusals_owner_last_at_refusal_id", "owner", "last_at", "refusal_id"),
 )
 
+ANNOUNCEMENTS = sa.Table(
+    "announcements",
+    METADATA,
+    sa.Column("announcement_id", sa.String(64), primary_key=True),
+    sa.Column("audience", sa.String(16), nullable=False),
+    sa.Column("name", sa.String(255)),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("made_by", sa.String(255), nullable=False),
+    sa.Column("made_at", UtcDateTime, nullable=False),
+    sa.Column("until", UtcDateTime, nullable=False),
+)
+
+EVICTIONS = sa.Table(
+    "evictions",
+    METADATA,
+    sa.Column("eviction_id", sa.String(64), primary_key=True),
+    sa.Column("owner", sa.String(255), nullable=False),
+    sa.Column("server", sa.String(255), nullable=False),
+    sa.Column("slice_id", sa.String(64)),
+    sa.Column("job_id", sa.String(64)),
+    sa.Column("cancels", sa.Boolean, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("evicted_by", sa.String(255), nullable=False),
+    sa.Column("asked_at", UtcDateTime, nullable=False),
+    sa.Column("due_at", UtcDateTime, nullable=False),
+)
+
 SWITCHES = sa.Table(
     "switches",
     METADATA,

@@ -16,6 +16,7 @@ from sublet_hub.security.rate_limits import Rate
 from sublet_hub.web.routes.owner import NoBody
 from sublet_hub.web.routes.route import Access, Nature, Route
 from sublet_hub.web.routes.table import ROUTES
+from sublet_quota.wire.announcements import AnnouncementRequest, WithdrawalRequest
 from sublet_quota.wire.api import (
     JobRequest,
     KeepRequest,
@@ -98,6 +99,8 @@ VALUES = [
 ]
 WHOLE = [b"", b"null", b"[]", b"3", b'"x"', b"\xff", b"{" * 5000, b'{"a":' * 5000, b'{"a": NaN}']
 EXAMPLES: dict[type, dict[str, Any]] = {
+    AnnouncementRequest: {"text": "hello", "audience": "all"},
+    WithdrawalRequest: {"announcement_id": "a"},
     NoBody: {},
     ClosingRequest: {"where": "node-a", "reason": "fan"},
     OpeningRequest: {"where": "node-a"},

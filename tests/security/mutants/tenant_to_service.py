@@ -14,6 +14,9 @@ _SCOPES: Final = "spawner/sublet_spawner/hub_configuration.py"
 _ADMIN: Final = "hub_ext/sublet_hub/web/routes/admin.py"
 _OWNER: Final = "hub_ext/sublet_hub/web/routes/owner.py"
 _REFUSALS: Final = "hub_ext/sublet_hub/web/routes/refusals.py"
+_ANNOUNCED: Final = "hub_ext/sublet_hub/web/routes/announcements.py"
+_ANNOUNCEMENTS: Final = "hub_ext/sublet_hub/slices/announcements.py"
+_TELLING: Final = "tests/hub/slices/test_announcements.py"
 _ACCESS: Final = "tests/hub/web/test_access.py"
 _READERS: Final = f"{_ACCESS}::test_who_may_read_of_everybody_is_no_admin"
 _SCOPE_TESTS: Final = "tests/spawner/test_hub_configuration.py"
@@ -73,6 +76,59 @@ MUTANTS: Final = (
         '"use",\n        Access.ADMIN,',
         '"use",\n        Access.USER,',
         ("tests/hub/usage/test_held_hours.py::test_a_report_that_cannot_be_is_refused",),
+    ),
+    Mutant(
+        6,
+        "whoever may come tells all owners something",
+        _ANNOUNCED,
+        '"POST",\n        "announcements",\n        Access.ADMIN,',
+        '"POST",\n        "announcements",\n        Access.USER,',
+        (_READERS, f"{_TELLING}::test_admins_alone_tell_list_and_take_back"),
+    ),
+    Mutant(
+        6,
+        "whoever may come takes back what admins tell",
+        _ANNOUNCED,
+        '"announcements/withdraw",\n        Access.ADMIN,',
+        '"announcements/withdraw",\n        Access.USER,',
+        (_READERS, f"{_TELLING}::test_admins_alone_tell_list_and_take_back"),
+    ),
+    Mutant(
+        6,
+        "whoever may come reads what is told to others",
+        _ANNOUNCED,
+        '"GET",\n        "announcements",\n        Access.ADMIN,',
+        '"GET",\n        "announcements",\n        Access.USER,',
+        (_READERS, f"{_TELLING}::test_admins_alone_tell_list_and_take_back"),
+    ),
+    Mutant(
+        6,
+        "everybody is told what is meant for one owner",
+        _ANNOUNCEMENTS,
+        "return announcement.name == owner",
+        "return True",
+        (f"{_TELLING}::test_each_owner_hears_what_is_meant_for_them_and_nothing_else",),
+    ),
+    Mutant(
+        6,
+        "everybody is told what is meant for one group",
+        _ANNOUNCEMENTS,
+        "return announcement.name in groups",
+        "return True",
+        (f"{_TELLING}::test_each_owner_hears_what_is_meant_for_them_and_nothing_else",),
+    ),
+    Mutant(
+        7,
+        "an admin whose token was taken away tells owners something for a while",
+        _ANNOUNCED,
+        "refusals=(400, 404, 409),\n        asks_hub_anew=True,",
+        "refusals=(400, 404, 409),",
+        (
+            (
+                f"{_ACCESS}::"
+                "test_no_change_of_an_admins_is_made_with_a_token_that_was_just_taken_away"
+            ),
+        ),
     ),
     Mutant(
         6,

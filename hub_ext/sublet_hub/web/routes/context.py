@@ -13,6 +13,7 @@ from sublet_hub.security.byte_room import RoomsByKind
 from sublet_hub.security.list_turns import ListTurns
 from sublet_hub.security.rate_limits import RateLimits
 from sublet_hub.slices.allocation import Allocation
+from sublet_hub.slices.announcements import Announcements
 from sublet_hub.slices.closings import Closings
 from sublet_hub.slices.hub_users import HubUsers
 from sublet_hub.slices.keep_and_wake import KeepAndWake
@@ -59,6 +60,7 @@ class ServiceParts:
     pods: Pods
     keep_and_wake: KeepAndWake
     closings: Closings
+    announcements: Announcements
     resizing: Resizing
     shares: Shares
     histories: Histories

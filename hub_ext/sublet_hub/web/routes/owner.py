@@ -24,6 +24,7 @@ from sublet_hub.security.authentication import Caller
 from sublet_hub.security.rate_limits import cost_of_page, refuse_for
 from sublet_hub.usage.refusals import asked_for_size
 from sublet_hub.usage.slice_history import STEP_S
+from sublet_hub.web.routes.announcements import shown_announcement
 from sublet_hub.web.routes.context import ServiceParts
 from sublet_hub.web.routes.pages import Entry, Listing, Page, newest_page
 from sublet_hub.web.routes.route import Access, Call, Nature, Parameter, Route
@@ -92,7 +93,12 @@ async def _share(service: ServiceParts, call: Call) -> Share:
     groups = groups_of(service, caller) if own else await service.users.groups_of(owner)
     viewer = viewer_of(service, caller)
     share = service.shares.share(owner, groups or (), viewer, service.keep_and_wake)
-    return share if groups is not None else share.model_copy(update={"groups_known": False})
+    told = service.announcements.told_to(owner, groups or ())
+    more = {
+        "groups_known": groups is not None,
+        "announcements": tuple(shown_announcement(each) for each in told),
+    }
+    return share.model_copy(update=more)
 
 
 async def _slices(service: ServiceParts, call: Call) -> tuple[SliceInfo, ...]:

@@ -1,6 +1,7 @@
 """The one table of routes: below ``{prefix}api/``."""
 
 from sublet_hub.web.routes.admin import ADMIN_ROUTES
+from sublet_hub.web.routes.announcements import ANNOUNCEMENT_ROUTES
 from sublet_hub.web.routes.jobs import JOB_ROUTES
 from sublet_hub.web.routes.owner import OWNER_ROUTES
 from sublet_hub.web.routes.refusals import REFUSAL_ROUTES
@@ -13,6 +14,7 @@ ROUTES: tuple[Route, ...] = (
     *JOB_ROUTES,
     *REFUSAL_ROUTES,
     *ADMIN_ROUTES,
+    *ANNOUNCEMENT_ROUTES,
 )
 
 
