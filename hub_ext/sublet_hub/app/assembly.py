@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 from sublet_quota.document.quota_document import QuotaDocument
@@ -32,6 +33,7 @@ from sublet_hub.jobs.submission import JobSubmission
 from sublet_hub.ledger.announcements import AnnouncementStore
 from sublet_hub.ledger.database import Database, LedgerWriteError
 from sublet_hub.ledger.events import event, node_event
+from sublet_hub.ledger.evictions import EvictionStore
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import Change, EventRecord
 from sublet_hub.ledger.refusals import RefusalStore
@@ -42,6 +44,7 @@ from sublet_hub.settings import ServiceSettings
 from sublet_hub.slices.allocation import Allocation
 from sublet_hub.slices.announcements import Announcements
 from sublet_hub.slices.closings import Closings
+from sublet_hub.slices.evictions import Evictions
 from sublet_hub.slices.home_volumes import Homes, node_of_home
 from sublet_hub.slices.hub_users import HubUsers
 from sublet_hub.slices.jupyterhub_client import HubClient
@@ -154,6 +157,7 @@ class Assembly:
             announcements=Announcements(
                 AnnouncementStore(adapters.database), ledger, fleet.is_known, now
             ),
+            evictions=Evictions(EvictionStore(adapters.database), ledger, adapters.hub, now),
             resizing=Resizing(ledger, fleet, capacity, accounts, now),
             shares=Shares(ledger, fleet, capacity, views, self._meter),
             histories=self._histories,
@@ -194,6 +198,7 @@ class Assembly:
             (Loop("jobs", _ROUND_S, self._jobs_round), self._wakeup),
             (Loop("silence", _ROUND_S, self._look_for_silence), Wakeup()),
             (Loop("closings", _ROUND_S, self._end_closings), Wakeup()),
+            (Loop("evictions", _ROUND_S, self.service.evictions.stop_due), Wakeup()),
             (Loop("announcements", _MINUTE_S, self._end_announcements), quiet),
             (Loop("hub", settings.hub_check_period.total_seconds(), self._ask_hub), Wakeup()),
             (Loop("processes", 5.0, self.service.reconciliation.look_at_processes), Wakeup()),
@@ -251,7 +256,9 @@ class Assembly:
         service.quota.listen(self._quota_changed)
 
     def _jobs_round(self) -> None:
-        for slice_id, why in self.service.closings.jobs_to_send_back():
+        service = self.service
+        to_leave = (service.closings.jobs_to_send_back(), service.evictions.jobs_to_send_back())
+        for slice_id, why in chain(*to_leave):
             self._runner.evict(slice_id, why)
         self._runner.round()
         if self._queue.decides:
@@ -295,6 +302,7 @@ class Assembly:
 
     def _end_announcements(self) -> None:
         self.service.announcements.end_due()
+        self.service.evictions.forget_old()
 
     def _look_for_silence(self) -> None:
         for node in self.service.capacity.look_for_silence():

@@ -12,6 +12,7 @@ import click
 
 from sublet_lab.command_line.closings import close, closings, drain, open_again
 from sublet_lab.command_line.events import events
+from sublet_lab.command_line.evict import evict
 from sublet_lab.command_line.gpus import gpus
 from sublet_lab.command_line.jobs import jobs
 from sublet_lab.command_line.lending import lending
@@ -76,6 +77,7 @@ _ADMINS: Final = (
     drain,
     open_again,
     closings,
+    evict,
     notify,
 )
 for command in (*_OWNERS, *_ADMINS):

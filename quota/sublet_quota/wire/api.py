@@ -245,7 +245,8 @@ class Share(AnswerModel):
     """What another server of the caller's could have now."""
     week: WeekUse | None = None
     announcements: tuple[ShownAnnouncement, ...] = Field(default=(), max_length=_MOST_LISTED)
-    """What admins tell the caller now, the newest first."""
+    """What admins tell the caller now, the newest first; before that, which servers and jobs of the
+    caller's they end, or have ended lately."""
 
 
 class GpuInfo(AnswerModel):

@@ -42,6 +42,8 @@ class EventKind(StrEnum):
     CARDS_CLOSED = "cards-closed"
     """An admin has closed a card or a node."""
     CARDS_OPENED = "cards-opened"
+    ENDED_BY_ADMIN = "ended-by-admin"
+    """An admin ends a server, or takes a job off its GPU."""
     ANNOUNCED = "announced"
     """An admin tells owners something."""
     ANNOUNCEMENT_WITHDRAWN = "announcement-withdrawn"

@@ -26,6 +26,7 @@ from sublet_quota.wire.api import (
     SliceStarted,
 )
 from sublet_quota.wire.closings import ClosingRequest, OpeningRequest
+from sublet_quota.wire.evictions import EvictionRequest
 from sublet_quota.wire.share import ResizeRequest
 
 from tests.support.hub_world import SERVICE_TOKEN, FakeHub, HubWorld, hub_world, settings_for
@@ -104,6 +105,7 @@ EXAMPLES: dict[type, dict[str, Any]] = {
     NoBody: {},
     ClosingRequest: {"where": "node-a", "reason": "fan"},
     OpeningRequest: {"where": "node-a"},
+    EvictionRequest: {"what": "ada/", "reason": "fan"},
     JobRequest: {"notebook": "train.ipynb"},
     KeepRequest: {"minutes": 5},
     LendingSwitch: {"lending": True},

@@ -17,6 +17,9 @@ _REFUSALS: Final = "hub_ext/sublet_hub/web/routes/refusals.py"
 _ANNOUNCED: Final = "hub_ext/sublet_hub/web/routes/announcements.py"
 _ANNOUNCEMENTS: Final = "hub_ext/sublet_hub/slices/announcements.py"
 _TELLING: Final = "tests/hub/slices/test_announcements.py"
+_EVICT: Final = "hub_ext/sublet_hub/web/routes/evictions.py"
+_EVICTIONS: Final = "hub_ext/sublet_hub/slices/evictions.py"
+_EVICTING: Final = "tests/hub/slices/test_evictions.py"
 _ACCESS: Final = "tests/hub/web/test_access.py"
 _READERS: Final = f"{_ACCESS}::test_who_may_read_of_everybody_is_no_admin"
 _SCOPE_TESTS: Final = "tests/spawner/test_hub_configuration.py"
@@ -76,6 +79,51 @@ MUTANTS: Final = (
         '"use",\n        Access.ADMIN,',
         '"use",\n        Access.USER,',
         ("tests/hub/usage/test_held_hours.py::test_a_report_that_cannot_be_is_refused",),
+    ),
+    Mutant(
+        6,
+        "whoever may come ends others' servers and jobs",
+        _EVICT,
+        '"POST",\n        "evictions",\n        Access.ADMIN,',
+        '"POST",\n        "evictions",\n        Access.USER,',
+        (_READERS, f"{_EVICTING}::test_admins_alone_evict_and_list_evictions"),
+    ),
+    Mutant(
+        6,
+        "whoever may come sees whose servers admins end",
+        _EVICT,
+        '"GET",\n        "evictions",\n        Access.ADMIN,',
+        '"GET",\n        "evictions",\n        Access.USER,',
+        (_READERS, f"{_EVICTING}::test_admins_alone_evict_and_list_evictions"),
+    ),
+    Mutant(
+        6,
+        "everybody is told whose servers admins end, and why",
+        _EVICTIONS,
+        "if e.owner == owner and not",
+        "if not",
+        (f"{_EVICTING}::test_a_server_is_told_first_and_stopped_when_its_grace_is_over",),
+    ),
+    Mutant(
+        6,
+        "a server is stopped before its grace is over",
+        _EVICTIONS,
+        "and each.due_at <= now\n            and self._is_held(each)",
+        "and self._is_held(each)",
+        (f"{_EVICTING}::test_a_server_is_told_first_and_stopped_when_its_grace_is_over",),
+    ),
+    Mutant(
+        7,
+        "an admin whose token was taken away ends servers for a while",
+        _EVICT,
+        "refusals=(400, 404, 409),\n        asks_hub_anew=True,",
+        "refusals=(400, 404, 409),",
+        (
+            (
+                f"{_ACCESS}::"
+                "test_no_change_of_an_admins_is_made_with_a_token_that_was_just_taken_away"
+            ),
+        ),
     ),
     Mutant(
         6,
@@ -182,7 +230,9 @@ MUTANTS: Final = (
         _SCOPES,
         'SERVICE_SCOPES: Final = ("list:users", ',
         'SERVICE_SCOPES: Final = ("tokens", "list:users", ',
-        (f"{_SCOPE_TESTS}::test_the_service_may_read_servers_and_groups_and_nothing_else",),
+        (
+            f"{_SCOPE_TESTS}::test_the_service_may_read_servers_and_groups_stop_servers_and_nothing_else",
+        ),
     ),
     Mutant(
         6,

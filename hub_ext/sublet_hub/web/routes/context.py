@@ -15,6 +15,7 @@ from sublet_hub.security.rate_limits import RateLimits
 from sublet_hub.slices.allocation import Allocation
 from sublet_hub.slices.announcements import Announcements
 from sublet_hub.slices.closings import Closings
+from sublet_hub.slices.evictions import Evictions
 from sublet_hub.slices.hub_users import HubUsers
 from sublet_hub.slices.keep_and_wake import KeepAndWake
 from sublet_hub.slices.pods import Pods
@@ -61,6 +62,7 @@ class ServiceParts:
     keep_and_wake: KeepAndWake
     closings: Closings
     announcements: Announcements
+    evictions: Evictions
     resizing: Resizing
     shares: Shares
     histories: Histories

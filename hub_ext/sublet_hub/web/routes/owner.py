@@ -26,6 +26,7 @@ from sublet_hub.usage.refusals import asked_for_size
 from sublet_hub.usage.slice_history import STEP_S
 from sublet_hub.web.routes.announcements import shown_announcement
 from sublet_hub.web.routes.context import ServiceParts
+from sublet_hub.web.routes.evictions import shown_eviction
 from sublet_hub.web.routes.pages import Entry, Listing, Page, newest_page
 from sublet_hub.web.routes.route import Access, Call, Nature, Parameter, Route
 from sublet_hub.web.views.slices import Viewer
@@ -93,10 +94,12 @@ async def _share(service: ServiceParts, call: Call) -> Share:
     groups = groups_of(service, caller) if own else await service.users.groups_of(owner)
     viewer = viewer_of(service, caller)
     share = service.shares.share(owner, groups or (), viewer, service.keep_and_wake)
-    told = service.announcements.told_to(owner, groups or ())
+    evictions = (shown_eviction(*each) for each in service.evictions.told_to(owner))
+    announced = service.announcements.told_to(owner, groups or ())
     more = {
         "groups_known": groups is not None,
-        "announcements": tuple(shown_announcement(each) for each in told),
+        # What ends somebody's server stands first.
+        "announcements": (*evictions, *(shown_announcement(each) for each in announced)),
     }
     return share.model_copy(update=more)
 

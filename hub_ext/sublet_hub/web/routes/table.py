@@ -2,6 +2,7 @@
 
 from sublet_hub.web.routes.admin import ADMIN_ROUTES
 from sublet_hub.web.routes.announcements import ANNOUNCEMENT_ROUTES
+from sublet_hub.web.routes.evictions import EVICTION_ROUTES
 from sublet_hub.web.routes.jobs import JOB_ROUTES
 from sublet_hub.web.routes.owner import OWNER_ROUTES
 from sublet_hub.web.routes.refusals import REFUSAL_ROUTES
@@ -15,6 +16,7 @@ ROUTES: tuple[Route, ...] = (
     *REFUSAL_ROUTES,
     *ADMIN_ROUTES,
     *ANNOUNCEMENT_ROUTES,
+    *EVICTION_ROUTES,
 )
 
 
