@@ -1,17 +1,14 @@
 """The ledger's table of announcements: what admins tell owners, until it ends. A few rows."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
-from sqlalchemy.exc import SQLAlchemyError
 
-from sublet_hub.ledger.database import Database, LedgerWriteError
+from sublet_hub.ledger.database import Database
 from sublet_hub.ledger.reading import read_rows
 from sublet_hub.ledger.tables import ANNOUNCEMENTS
 from sublet_hub.ledger.text import storable
@@ -36,8 +33,8 @@ class AnnouncementStore:
     """The announcements in memory, written through to the database."""
 
     def __init__(self, database: Database) -> None:
-        self._engine = database.engine
-        with self._engine.connect() as connection:
+        self._database = database
+        with database.reading() as connection:
             read = read_rows(
                 connection, sa.select(ANNOUNCEMENTS), ANNOUNCEMENTS, _of_row, database.unread
             )
@@ -52,26 +49,17 @@ class AnnouncementStore:
         """Keep a new announcement. ``LedgerWriteError``: then it is not kept."""
         row = asdict(announcement)
         row = {name: storable(v) if isinstance(v, str) else v for name, v in row.items()}
-        with self._writing() as connection:
+        with self._database.writing() as connection:
             connection.execute(sa.insert(ANNOUNCEMENTS), row)
         self._kept[announcement.announcement_id] = announcement
 
     def drop(self, ids: tuple[str, ...]) -> None:
         """Forget announcements. ``LedgerWriteError``: then none of them is forgotten."""
         of_these = ANNOUNCEMENTS.c.announcement_id.in_(ids)
-        with self._writing() as connection:
+        with self._database.writing() as connection:
             connection.execute(sa.delete(ANNOUNCEMENTS).where(of_these))
         for each in ids:
             self._kept.pop(each, None)
-
-    @contextmanager
-    def _writing(self) -> Iterator[Connection]:
-        try:
-            with self._engine.begin() as connection:
-                yield connection
-        except SQLAlchemyError as error:
-            message = f"the ledger's database did not take it: {type(error).__name__}"
-            raise LedgerWriteError(message) from error
 
 
 def _of_row(row: Any) -> Announcement:

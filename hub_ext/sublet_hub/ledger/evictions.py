@@ -1,7 +1,6 @@
 """The ledger's table of servers and jobs that admins end, or have ended lately. A few rows."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from types import MappingProxyType
@@ -9,10 +8,9 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import SQLAlchemyError
 from sublet_quota.names.ids import JobId, SliceId, UserName
 
-from sublet_hub.ledger.database import Database, LedgerWriteError
+from sublet_hub.ledger.database import Database
 from sublet_hub.ledger.reading import read_rows
 from sublet_hub.ledger.tables import EVICTIONS
 from sublet_hub.ledger.text import storable
@@ -40,8 +38,8 @@ class EvictionStore:
     """The evictions in memory, written through to the database."""
 
     def __init__(self, database: Database) -> None:
-        self._engine = database.engine
-        with self._engine.connect() as connection:
+        self._database = database
+        with database.reading() as connection:
             read = read_rows(connection, sa.select(EVICTIONS), EVICTIONS, _of_row, database.unread)
         self._kept = {each.eviction_id: each for each in read}
 
@@ -54,7 +52,7 @@ class EvictionStore:
         """Keep a new one, in the place of others. ``LedgerWriteError``: then all is as before."""
         row = asdict(eviction)
         row = {name: storable(v) if isinstance(v, str) else v for name, v in row.items()}
-        with self._writing() as connection:
+        with self._database.writing() as connection:
             _delete(connection, instead_of)
             connection.execute(sa.insert(EVICTIONS), row)
         self._forget(instead_of)
@@ -62,22 +60,13 @@ class EvictionStore:
 
     def drop(self, ids: tuple[str, ...]) -> None:
         """Forget evictions. ``LedgerWriteError``: then none of them is forgotten."""
-        with self._writing() as connection:
+        with self._database.writing() as connection:
             _delete(connection, ids)
         self._forget(ids)
 
     def _forget(self, ids: tuple[str, ...]) -> None:
         for each in ids:
             self._kept.pop(each, None)
-
-    @contextmanager
-    def _writing(self) -> Iterator[Connection]:
-        try:
-            with self._engine.begin() as connection:
-                yield connection
-        except SQLAlchemyError as error:
-            message = f"the ledger's database did not take it: {type(error).__name__}"
-            raise LedgerWriteError(message) from error
 
 
 def _delete(connection: Connection, ids: tuple[str, ...]) -> None:

@@ -5,18 +5,16 @@ have too many together, those go first who have the most: nobody makes others' b
 the table does not fill the disk. The calls here are for another thread than the service's.
 """
 
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import SQLAlchemyError
 from sublet_quota.wire.schema import MOST_COUNT
 
-from sublet_hub.ledger.database import Database, LedgerReadError, LedgerWriteError
+from sublet_hub.ledger.database import Database
 from sublet_hub.ledger.fair_share import fair_share
 from sublet_hub.ledger.job_order import Place
 from sublet_hub.ledger.reading import read_rows
@@ -91,15 +89,14 @@ class RefusalStore:
     """The table of refusals."""
 
     def __init__(self, database: Database) -> None:
-        self._engine = database.engine
-        self._unread = database.unread
+        self._database = database
 
     def add(self, refusals: Sequence[RefusalRecord]) -> None:
         """Add refusals to those that are alike, or as new ones, and forget what is too much.
 
         ``LedgerWriteError``: then none of them was added.
         """
-        with self._writing() as connection:
+        with self._database.writing() as connection:
             for refusal in refusals:
                 _add(connection, refusal)
             for owner in {storable(refusal.owner) for refusal in refusals}:
@@ -119,8 +116,8 @@ class RefusalStore:
             at, refusal_id = before
             earlier = sa.or_(_C.last_at < at, _C.refusal_id < refusal_id)
             found = found.where(_C.last_at <= at, earlier)
-        with self._reading() as connection:
-            return read_rows(connection, found, REFUSALS, _record_of_row, self._unread)
+        with self._database.reading() as connection:
+            return read_rows(connection, found, REFUSALS, _record_of_row, self._database.unread)
 
     def sums(self, query: RefusalQuery) -> tuple[CodeSum, ...]:
         """Return how often each code was told, the most frequent first. ``LedgerReadError``."""
@@ -128,32 +125,14 @@ class RefusalStore:
         owners = sa.func.count(sa.distinct(_C.owner))
         last = sa.func.max(_C.last_at, type_=_C.last_at.type)
         found = sa.select(_C.code, times, owners, last).where(*_meant(query)).group_by(_C.code)
-        with self._reading() as connection:
+        with self._database.reading() as connection:
             rows = connection.execute(found.order_by(times.desc(), _C.code)).all()
         return tuple(CodeSum(code, int(number), of, at) for code, number, of, at in rows)
 
     def forget_before(self, cutoff: datetime) -> None:
         """Delete what was told last before. ``LedgerWriteError``."""
-        with self._writing() as connection:
+        with self._database.writing() as connection:
             connection.execute(sa.delete(REFUSALS).where(_C.last_at < cutoff))
-
-    @contextmanager
-    def _writing(self) -> Iterator[Connection]:
-        try:
-            with self._engine.begin() as connection:
-                yield connection
-        except (SQLAlchemyError, OverflowError) as error:
-            message = f"the ledger's database took no refusals: {type(error).__name__}"
-            raise LedgerWriteError(message) from error
-
-    @contextmanager
-    def _reading(self) -> Iterator[Connection]:
-        try:
-            with self._engine.connect() as connection:
-                yield connection
-        except SQLAlchemyError as error:
-            message = f"the ledger's database does not answer: {type(error).__name__}"
-            raise LedgerReadError(message) from error
 
 
 def _meant(query: RefusalQuery) -> list[sa.ColumnElement[bool]]:

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final, Protocol
@@ -168,12 +168,13 @@ class Evictions:
 
     def all(self) -> tuple[Eviction, ...]:
         """Return those under way and those of the last day, the newest first."""
-        return tuple(sorted(self._store.kept.values(), key=lambda e: e.asked_at, reverse=True))
+        return _newest_first(self._store.kept.values())
 
     def told_to(self, owner: UserName) -> tuple[tuple[Eviction, str], ...]:
         """Return what one owner is told, the newest first: each eviction with its sentences."""
-        own = (e for e in self.all() if e.owner == owner and not self._is_moot(e))
-        return tuple((each, eviction_sentence(self._facts(each))) for each in own)
+        kept = self._store.kept.values()
+        own = [e for e in kept if e.owner == owner and not self._is_moot(e)]
+        return tuple((each, eviction_sentence(self._facts(each))) for each in _newest_first(own))
 
     async def _stop(self, eviction: Eviction, now_s: float) -> None:
         self._asked_s[eviction.eviction_id] = now_s
@@ -257,3 +258,7 @@ class Evictions:
             stage = EvictionStage.SERVER_STOPS
         name = eviction.server if eviction.job_id is None else eviction.job_id
         return EvictionFacts(stage, name, eviction.evicted_by, eviction.due_at, eviction.reason)
+
+
+def _newest_first(evictions: Iterable[Eviction]) -> tuple[Eviction, ...]:
+    return tuple(sorted(evictions, key=lambda each: each.asked_at, reverse=True))

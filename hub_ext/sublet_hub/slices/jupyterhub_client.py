@@ -12,6 +12,7 @@ from urllib.parse import quote, urlencode
 from sublet_quota.names.ids import UserName
 from sublet_quota.names.scopes import SERVICE_NAME
 from sublet_quota.reasons.installation.standings import HubStanding
+from sublet_quota.reasons.refusal import quoted
 from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.simple_httpclient import SimpleAsyncHTTPClient
 
@@ -109,7 +110,7 @@ class HubClient:
         ``HubUnreachableError`` where the hub does not do that.
         """
         if owner in _NO_NAMES or server in _NO_NAMES - {""}:
-            message = f"the server {owner}/{server} cannot be named in an address"
+            message = f"the server {quoted(f'{owner}/{server}')} cannot be named in an address"
             raise HubUnreachableError(message)
         named = f"servers/{quote(server, safe='')}" if server else "server"
         try:

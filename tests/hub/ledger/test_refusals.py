@@ -140,7 +140,7 @@ def test_what_was_told_last_long_ago_is_forgotten(store: RefusalStore) -> None:
 
 
 def test_a_database_that_is_gone_takes_and_tells_nothing(store: RefusalStore) -> None:
-    engine = store._engine
+    engine = store._database.engine
     with engine.begin() as connection:
         connection.exec_driver_sql("DROP TABLE refusals")
     with pytest.raises(LedgerWriteError):
