@@ -1,4 +1,5 @@
 /** What the hub service says of the caller's share: `GET share` and `GET slices/{id}/history`. */
+import { readAnnouncement, type Announcement } from './announcements';
 import type { Reader } from './reader';
 import { readWarning, type SliceWarning } from './sliceWarnings';
 import { readStanding, type Standing } from './standing';
@@ -97,6 +98,8 @@ export interface Share {
   quota: QuotaShare | null;
   offers: Offer[];
   week: WeekUse | null;
+  /** What admins tell the caller, the newest first. */
+  announcements: Announcement[];
 }
 
 export interface HistoryPoint {
@@ -124,7 +127,8 @@ export function readShare(r: Reader): Share {
     agents_silent: r.texts('agents_silent'),
     quota: r.maybe('quota', readQuota),
     offers: r.list('offers', readOffer),
-    week: r.maybe('week', readWeek)
+    week: r.maybe('week', readWeek),
+    announcements: r.list('announcements', readAnnouncement)
   };
 }
 
