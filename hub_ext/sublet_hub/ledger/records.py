@@ -9,7 +9,16 @@ from datetime import datetime
 from typing import Any
 
 from sublet_quota.life_cycles.job_states import JobMove, JobState, move_job
-from sublet_quota.names.ids import GpuId, JobId, NodeId, PoolName, SizeName, SliceId, UserName
+from sublet_quota.names.ids import (
+    GpuId,
+    GroupName,
+    JobId,
+    NodeId,
+    PoolName,
+    SizeName,
+    SliceId,
+    UserName,
+)
 from sublet_quota.reasons.job_reasons import JobReason
 from sublet_quota.residency.snapshot import Holder
 
@@ -47,8 +56,6 @@ class SliceRecord:
     slice_id: SliceId
     holder: Holder
     owner: UserName
-    groups: tuple[str, ...]
-    """The owner's groups when the slice was asked for: whose quota it counts against."""
     server: str
     """The notebook server's name; empty for the default one, and for jobs."""
     job_id: JobId | None
@@ -78,6 +85,22 @@ class SliceRecord:
     last_lent_until: datetime | None = None
     last_lent_job: JobId | None = None
     """To which job the slice was lent then, the last of several; ``None``: not known."""
+    group: GroupName | None = None
+    """The group that the slice is charged to; ``None``: its owner was in no group."""
+    named: bool = False
+    """Whether the owner named that group: then none other is charged in its place."""
+    member_of: tuple[str, ...] = ()
+    """The groups of the quota document that could be charged instead, ``group`` among them."""
+    called_back_since: datetime | None = None
+    """Since when the slice has lost its place on the card; ``None``: it has it."""
+    called_back_for: GroupName | None = None
+    """For which group's slice; ``None`` also: for somebody's who is in no group."""
+    before_until: datetime | None = None
+    """Until when the slice counts as before something shrank; ``None``: nothing did."""
+    before_steps: int | None = None
+    """How many steps of its group's path were entitled to the slice before."""
+    lot: int = 0
+    """The lot that was drawn for the slice: it decides where all else is equal."""
 
     @property
     def is_job(self) -> bool:
