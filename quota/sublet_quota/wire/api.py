@@ -49,6 +49,7 @@ MOST_LOG_TEXT: Final = 2**20
 _MOST_NUMBERS: Final = 100
 _MOST_OFFERS: Final = 10_000
 _MOST_GROUPS: Final = 10_000
+_MOST_TYPES: Final = 10_000
 _MOST_LISTED: Final = 100_000
 NEXT_PAGE: Final = "Sublet-Next"
 """The header of a list that goes on: what ``?before=`` takes, percent-encoded."""
@@ -188,6 +189,8 @@ class Offer(AnswerModel):
     compute_milli: MilliGpu
     allowed: bool
     why_not: Words | None = None
+    types: tuple[Name, ...] | None = Field(default=None, max_length=_MOST_TYPES)
+    """The GPU types that the size may lie on; ``None``: any."""
     group: Name | None = None
     """The group that would pay; ``None``: none, or it is refused."""
     gpu_type: Name | None = None
