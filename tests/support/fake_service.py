@@ -24,6 +24,7 @@ from sublet_quota.wire.api import (
     SliceRequest,
     SliceStarted,
 )
+from sublet_quota.wire.share import GroupShare
 from sublet_quota.wire.standing import tell_standing
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
@@ -47,15 +48,28 @@ def an_offer(size: str = "small", **changes) -> Offer:
     return Offer(**{**values, **changes})
 
 
+def own_share(**changes) -> GroupShare:
+    """Return what somebody holds and may hold: nothing of 80 GiB in two slices."""
+    values = {
+        "group": None,
+        "path": (),
+        "types": (),
+        "held_cards": 0,
+        "limit_cards": None,
+        "held_mib": 0,
+        "limit_mib": 81920,
+        "slices": 0,
+        "most_slices": 2,
+    }
+    return GroupShare(**{**values, **changes})
+
+
 def some_offers(*offers: Offer, **changes) -> Offers:
     values = {
         "owner": "ada",
         "offers": offers or (an_offer("small"), an_offer("large", memory_mib=40960)),
         "default": "small",
-        "used_mib": 0,
-        "limit_mib": 81920,
-        "slices": 0,
-        "most_slices": 2,
+        "own": own_share(),
     }
     return Offers(**{**values, **changes})
 
@@ -68,6 +82,8 @@ class FakeService:
     token_file: Path
     url: str = ""
     offers: Offers = field(default_factory=some_offers)
+    offers_of_group: dict[str, Offers] = field(default_factory=dict)
+    """Answers to who asks what they could have if a group paid."""
     problem: Problem | None = None
     """Answer to every request for a slice."""
     problem_status: int = 403
@@ -149,7 +165,9 @@ class _Handler(RequestHandler):
 class _OffersHandler(_Handler):
     def get(self) -> None:
         owner = self.get_query_argument("owner")
-        self.answer(200, self.fake.offers.model_copy(update={"owner": owner}))
+        group = self.get_query_argument("group", "")
+        offers = self.fake.offers_of_group.get(group, self.fake.offers)
+        self.answer(200, offers.model_copy(update={"owner": owner}))
 
 
 class _SlicesHandler(_Handler):
