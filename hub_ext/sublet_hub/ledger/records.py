@@ -199,7 +199,7 @@ class LendingRecord:
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """That an admin has closed a card, or a whole node, to new slices and jobs."""
+    """That an admin, or the quota document, has closed a card or a node to new slices and jobs."""
 
     node: NodeId
     gpu_id: GpuId | None
@@ -211,6 +211,12 @@ class Closing:
     """When it opens by itself."""
     drains: bool = False
     """Whether jobs leave, too."""
+    by_document: bool = False
+    """Whether the quota document says so: ``closed_by`` is where, and the ledger has no such one."""
+
+    def of_card(self, gpu_id: GpuId) -> "Closing":
+        """Return the closing, for one card of the node."""
+        return replace(self, gpu_id=gpu_id)
 
     @property
     def place(self) -> str:
@@ -218,10 +224,11 @@ class Closing:
         return f"node:{self.node}" if self.gpu_id is None else f"gpu:{self.gpu_id}"
 
     def words(self, gpu: GpuRecord) -> str:
-        """Return why a card takes nothing new, for whoever is refused: without the admin's name."""
+        """Return why a card takes nothing new, for whoever is refused: without an admin's name."""
+        who = self.closed_by if self.by_document else "an admin"
         what = f"node {self.node}" if self.gpu_id is None else f"GPU {gpu.index} of {gpu.node}"
         until = "" if self.until is None else f" until {self.until:%Y-%m-%d %H:%M} UTC"
-        return f"an admin {'drains' if self.drains else 'has closed'} {what}{until}: {self.reason}"
+        return f"{who} {'drains' if self.drains else 'has closed'} {what}{until}: {self.reason}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -219,12 +219,14 @@ def lending_of_row(row: Row) -> LendingRecord:
 
 def row_of_closing(closing: Closing) -> dict[str, Any]:
     """Return a closing as a row of ``closings``."""
-    return {**asdict(closing), "reason": storable(closing.reason), "place": closing.place}
+    row = {**asdict(closing), "reason": storable(closing.reason), "place": closing.place}
+    del row["by_document"]
+    return row
 
 
 def closing_of_row(row: Row) -> Closing:
     """Return the closing of a row of ``closings``."""
-    return Closing(**{name: row[name] for name in Closing.__slots__})
+    return Closing(**{name: row[name] for name in Closing.__slots__ if name != "by_document"})
 
 
 def epoch_of_row(row: Row) -> tuple[NodeId, int]:

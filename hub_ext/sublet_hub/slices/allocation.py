@@ -7,8 +7,10 @@ import secrets
 import time
 from dataclasses import replace
 from datetime import datetime
+from typing import Final
 
 from sublet_quota.admission.slice_request import RequestedSlice
+from sublet_quota.holdings.gpu_load import Holding
 from sublet_quota.names.home_claim import HomeInUse
 from sublet_quota.names.ids import SliceId, UserName
 from sublet_quota.placement.offers import SliceOffers, offers_for
@@ -22,9 +24,13 @@ from sublet_hub.errors import NotFoundError
 from sublet_hub.ledger.events import slice_event
 from sublet_hub.ledger.records import Change, SliceRecord
 from sublet_hub.slices.home_volumes import Homes
+from sublet_hub.slices.places import others_of
 from sublet_hub.state.metrics import ServiceMetrics
 from sublet_hub.state.owner_accounts import OwnerAccount
 from sublet_hub.state.stores import Stores
+
+_LOTS: Final = 2**31
+"""Out of so many the lot of a request is drawn."""
 
 
 class Allocation:
@@ -37,11 +43,16 @@ class Allocation:
         self._homes = homes
 
     def offers(
-        self, owner: str, groups: tuple[str, ...], *, never_suspended: bool = False
+        self,
+        owner: str,
+        groups: tuple[str, ...],
+        *,
+        never_suspended: bool = False,
+        group: str | None = None,
     ) -> SliceOffers:
-        """Return what a user could have now."""
+        """Return what a user could have now; ``group``: if that one paid."""
         holdings = self._stores.capacity.holdings
-        return offers_for(holdings, owner, groups, never_suspended=never_suspended)
+        return offers_for(holdings, owner, groups, never_suspended=never_suspended, group=group)
 
     def request(self, request: SliceRequest) -> SliceRecord | Refusal:
         """Hand out a slice to a notebook server and return it, or the refusal.
@@ -53,23 +64,23 @@ class Allocation:
         owner = UserName(request.owner)
         before = stores.ledger.slice_of_server(owner, request.server)
         held = None if before is None else stores.capacity.holdings.remove(before.slice_id)
+        wish = _wish(request, self._home(request, before), held)
         began = time.perf_counter()
-        placement = decide_slice(
-            stores.capacity.holdings, _wish(request, self._home(request, before))
-        )
+        placement = decide_slice(stores.capacity.holdings, wish)
         self._metrics.decision("slice", time.perf_counter() - began)
         if held is not None:
             stores.capacity.holdings.put(held)
         if isinstance(placement, Refusal):
             return placement
         now = stores.now()
-        record = self._record(request, placement, now)
-        events = [slice_event(EventKind.SLICE_CREATED, record, now, str(placement.amount))]
+        record = self._record(request, placement, wish.lot, now)
+        others, told = others_of(stores.ledger, placement, record, now)
+        events = [slice_event(EventKind.SLICE_CREATED, record, now, str(placement.amount)), *told]
         if before is not None:
             events.append(slice_event(EventKind.SLICE_RELEASED, before, now, "its server is new"))
         stores.accounts.remember(self._account(owner, request))
         change = Change(
-            slices=(record,),
+            slices=(record, *others),
             released=() if before is None else (before.slice_id,),
             events=tuple(events),
         )
@@ -124,12 +135,13 @@ class Allocation:
             template = template.model_copy(update={"pod": known.template.pod})
         return OwnerAccount(owner=owner, groups=request.groups, template=template)
 
-    def _record(self, request: SliceRequest, placement: Placement, now: datetime) -> SliceRecord:
+    def _record(
+        self, request: SliceRequest, placement: Placement, lot: int, now: datetime
+    ) -> SliceRecord:
         return SliceRecord(
             slice_id=SliceId(secrets.token_hex(16)),
             holder=Holder.NOTEBOOK,
             owner=placement.owner,
-            groups=placement.groups,
             server=request.server,
             job_id=None,
             size=placement.size,
@@ -140,10 +152,14 @@ class Allocation:
             uid=request.account.uid,
             created_at=now,
             never_suspended=request.never_suspended,
+            group=placement.group,
+            named=placement.named,
+            member_of=placement.member_of,
+            lot=lot,
         )
 
 
-def _wish(request: SliceRequest, home: HomeInUse | None) -> RequestedSlice:
+def _wish(request: SliceRequest, home: HomeInUse | None, before: Holding | None) -> RequestedSlice:
     return RequestedSlice(
         owner=request.owner,
         groups=request.groups,
@@ -154,4 +170,7 @@ def _wish(request: SliceRequest, home: HomeInUse | None) -> RequestedSlice:
         compute_milli=request.compute_milli,
         never_suspended=request.never_suspended is not None,
         home=home,
+        group=request.group,
+        before=before,
+        lot=secrets.randbelow(_LOTS),
     )

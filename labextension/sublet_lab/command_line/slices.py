@@ -15,6 +15,11 @@ def size_of(info: SliceInfo) -> str:
     return f"{format_memory(info.lease.memory_mib)}, {format_compute(info.lease.compute_milli)}"
 
 
+def paid_by(info: SliceInfo) -> str:
+    """Return the group that pays, and whether it is guaranteed or borrowed: ``lab, borrowed``."""
+    return ", ".join(filter(None, (info.group, None if info.rank is None else info.rank.word)))
+
+
 def state_of(info: SliceInfo) -> str:
     """Return in words how a slice stands, and for how long its owner has worked, or has not."""
     report, standing = info.report, info.standing
