@@ -6,7 +6,7 @@ more. All amounts are MiB.
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
 from sublet_quota.errors import SubletQuotaError
 from sublet_quota.life_cycles.slice_states import SliceState
@@ -19,6 +19,22 @@ class Holder(StrEnum):
 
     NOTEBOOK = "notebook"
     JOB = "job"
+
+
+class Rank(IntEnum):
+    """What a notebook's slice is on its GPU by right: lower ones come first.
+
+    Without guarantees all are borrowed, and equals.
+    """
+
+    ENTITLED = 0
+    """Within the guarantee of its group, against everybody."""
+    ENTITLED_IN_PART = 1
+    """Within the guarantee of a group above, and borrowed from siblings there."""
+    BORROWED = 2
+    """Had because others left room."""
+    CALLED_BACK = 3
+    """Others are due its place: it runs only in room that nobody of a lower rank wants."""
 
 
 class TransitionKind(StrEnum):
@@ -75,6 +91,8 @@ class SliceView:
     """Since when an active slice with a closed gate waits for its room."""
     turn_since: datetime | None = None
     """Since when the slice's gate is open; ``None`` while it is closed."""
+    rank: Rank = Rank.BORROWED
+    """By which right a notebook's slice is here; nothing is asked of a job's."""
     entitlement: int = 0
     """A job's place among the jobs; 0 for the most entitled."""
     kept_until: datetime | None = None
