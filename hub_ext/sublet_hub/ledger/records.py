@@ -98,7 +98,11 @@ class SliceRecord:
     before_until: datetime | None = None
     """Until when the slice counts as before something shrank; ``None``: nothing did."""
     before_steps: int | None = None
-    """How many steps of its group's path were entitled to the slice before."""
+    """To how many steps of its group's path the slice was entitled before."""
+    entitled: int | None = None
+    """To how many steps it is entitled, as that was known last: what is entitled stays so, also
+    when the service starts anew. ``None``: nothing is known.
+    """
     lot: int = 0
     """The lot that was drawn for the slice: it decides where all else is equal."""
 
@@ -212,7 +216,7 @@ class Closing:
     drains: bool = False
     """Whether jobs leave, too."""
     by_document: bool = False
-    """Whether the quota document says so: ``closed_by`` is where, and the ledger has no such one."""
+    """Whether the quota document says so: ``closed_by`` is where. The ledger has no such one."""
 
     def of_card(self, gpu_id: GpuId) -> "Closing":
         """Return the closing, for one card of the node."""

@@ -98,6 +98,7 @@ def row_of_slice(record: SliceRecord) -> dict[str, Any]:
         "called_back_for": record.called_back_for,
         "before_until": record.before_until,
         "before_steps": record.before_steps,
+        "entitled": record.entitled,
         "lot": record.lot,
     }
 
@@ -136,6 +137,7 @@ def slice_of_row(row: Row, gpus: Mapping[GpuId, GpuRecord]) -> SliceRecord:
         called_back_for=_group(row["called_back_for"]),
         before_until=row["before_until"],
         before_steps=row["before_steps"],
+        entitled=row["entitled"],
         lot=row["lot"],
     )
 

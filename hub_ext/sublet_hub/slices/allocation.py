@@ -5,12 +5,12 @@ Decides nothing: admission and placement are ``sublet_quota``'s; here their answ
 
 import secrets
 import time
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
 from sublet_quota.admission.slice_request import RequestedSlice
-from sublet_quota.holdings.gpu_load import Holding
 from sublet_quota.names.home_claim import HomeInUse
 from sublet_quota.names.ids import SliceId, UserName
 from sublet_quota.placement.offers import SliceOffers, offers_for
@@ -58,22 +58,17 @@ class Allocation:
         """Hand out a slice to a notebook server and return it, or the refusal.
 
         A slice that this server still held is taken back first: the hub starts a server only when
-        the one before is gone. A refusal gives it back, so that nothing has changed.
+        the one before is gone. A refusal gives it back, so that nothing has changed. What the
+        decision makes of others' slices becomes true together with the new one.
         """
         stores = self._stores
         owner = UserName(request.owner)
         before = stores.ledger.slice_of_server(owner, request.server)
-        held = None if before is None else stores.capacity.holdings.remove(before.slice_id)
-        wish = _wish(request, self._home(request, before), held)
-        began = time.perf_counter()
-        placement = decide_slice(stores.capacity.holdings, wish)
-        self._metrics.decision("slice", time.perf_counter() - began)
-        if held is not None:
-            stores.capacity.holdings.put(held)
+        placement, lot = self._decide(request, before)
         if isinstance(placement, Refusal):
             return placement
         now = stores.now()
-        record = self._record(request, placement, wish.lot, now)
+        record = self._record(request, placement, lot, now)
         others, told = others_of(stores.ledger, placement, record, now)
         events = [slice_event(EventKind.SLICE_CREATED, record, now, str(placement.amount)), *told]
         if before is not None:
@@ -88,6 +83,20 @@ class Allocation:
         if self._homes is not None and request.home_claim is not None:
             self._homes.note(record.slice_id, request.home_claim)
         return record
+
+    def _decide(
+        self, request: SliceRequest, before: SliceRecord | None
+    ) -> tuple[Placement | Refusal, int]:
+        """Return the decision, as if the server's slice of before were gone, and the lot drawn."""
+        capacity = self._stores.capacity
+        lot = secrets.randbelow(_LOTS)
+        home = self._home(request, before)
+        with nullcontext() if before is None else capacity.without(before.slice_id) as held:
+            wish = replace(_wish(request, home), before=held, lot=lot)
+            began = time.perf_counter()
+            placement = decide_slice(capacity.holdings, wish)
+            self._metrics.decision("slice", time.perf_counter() - began)
+        return placement, lot
 
     def started(self, slice_id: SliceId, started: SliceStarted) -> None:
         """Note the server's first process. ``NotFoundError`` for a slice that nobody holds."""
@@ -159,7 +168,7 @@ class Allocation:
         )
 
 
-def _wish(request: SliceRequest, home: HomeInUse | None, before: Holding | None) -> RequestedSlice:
+def _wish(request: SliceRequest, home: HomeInUse | None) -> RequestedSlice:
     return RequestedSlice(
         owner=request.owner,
         groups=request.groups,
@@ -171,6 +180,4 @@ def _wish(request: SliceRequest, home: HomeInUse | None, before: Holding | None)
         never_suspended=request.never_suspended is not None,
         home=home,
         group=request.group,
-        before=before,
-        lot=secrets.randbelow(_LOTS),
     )

@@ -5,7 +5,7 @@ group of their owners. That becomes true together with the slice, in one change 
 ends by itself (a grace, a stated time of the quota document) or as room comes is looked for here.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -34,6 +34,8 @@ class Places:
         self._called_back = {
             each.slice_id for each in ledger.slices.values() if each.called_back_since is not None
         }
+        self._entitled: Mapping[SliceId, int] = {}
+        """What was stored last."""
         ledger.listen(self._ledger_changed)
 
     def take(self, document: QuotaDocument) -> None:
@@ -46,6 +48,7 @@ class Places:
         says_else = self._capacity.pass_time()
         self._keep_graces(self._capacity.holdings.end_graces(self._now()))
         self._bring_back()
+        self._keep_entitlements()
         return says_else
 
     def _keep_graces(self, slice_ids: Iterable[SliceId]) -> None:
@@ -81,6 +84,21 @@ class Places:
         told = tuple(slice_event(EventKind.SLICE_BROUGHT_BACK, each, now, words) for each in back)
         if back:
             self._ledger.apply(Change(slices=back, events=told), now)
+
+    def _keep_entitlements(self) -> None:
+        """Store what slices are entitled to, where that is something else than before."""
+        steps = self._capacity.holdings.lasting_steps()
+        if steps == self._entitled:
+            return
+        slices = self._ledger.slices
+        changed = tuple(
+            replace(slices[slice_id], entitled=entitled)
+            for slice_id, entitled in steps.items()
+            if slice_id in slices and slices[slice_id].entitled != entitled
+        )
+        if changed:
+            self._ledger.apply(Change(slices=changed), self._now())
+        self._entitled = steps
 
     def _ledger_changed(self, change: Change) -> None:
         self._called_back.difference_update(change.released)

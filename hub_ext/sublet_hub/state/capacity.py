@@ -8,15 +8,17 @@ The document is the one in force at this moment: some of what it says ends at a 
 ``pass_time`` takes that over.
 """
 
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime, timedelta
 
 from sublet_quota.amounts.gpu_amounts import GpuAmount
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.document.quota_document import QuotaDocument
+from sublet_quota.document.sections import Shrink
 from sublet_quota.holdings.gpu_load import AsBefore, GpuFacts, Holding
 from sublet_quota.holdings.holdings import Holdings
-from sublet_quota.names.ids import GroupName, NodeId
+from sublet_quota.names.ids import GroupName, NodeId, SliceId
 from sublet_quota.reasons.fitness import Unfit
 from sublet_quota.wire.agent_link import GpuReport
 
@@ -41,10 +43,14 @@ class Capacity:
         at = now()
         self._next_change = document.changes_after(at)
         fleet.closed_by_document = DocumentClosings(document.at(at), at)
-        self.holdings = Holdings(
+        self.holdings = self._added_up(
             document.at(at),
-            (self._facts(gpu) for gpu in ledger.gpus.values()),
             (self._holding(record) for record in ledger.slices.values()),
+            {
+                record.slice_id: record.entitled
+                for record in ledger.slices.values()
+                if record.entitled is not None
+            },
         )
         ledger.listen(self._ledger_changed)
 
@@ -60,23 +66,55 @@ class Capacity:
     def document_changed(self, document: QuotaDocument) -> None:
         """Put another document in force: what shrinks counts as before while its grace lasts."""
         self._document = document
-        self._take_over()
+        now = self._now()
+        self._take_over(document.at(now), now)
 
     def pass_time(self) -> bool:
-        """Take over what the document says by now; return whether that is something else."""
-        if self._next_change is None or self._now() < self._next_change:
+        """Take over what the document says by now; return whether that is something else.
+
+        What ends at a stated time has no grace.
+        """
+        now = self._now()
+        if self._next_change is None or now < self._next_change:
             return False
-        self._take_over()
+        in_force = self._document.at(now)
+        without_grace = Shrink(grace=timedelta())
+        self._take_over(in_force.model_copy(update={"shrink": without_grace}), now)
+        self.holdings.document = in_force
         return True
 
-    def _take_over(self) -> None:
-        now = self._now()
+    def _take_over(self, in_force: QuotaDocument, now: datetime) -> None:
         self._next_change = self._document.changes_after(now)
-        in_force = self._document.at(now)
         self._fleet.closed_by_document = DocumentClosings(in_force, now)
         self.holdings = self.holdings.under(in_force, now)
         self._look_again(frozenset(gpu.node for gpu in self._ledger.gpus.values()))
         self._tell()
+
+    @contextmanager
+    def without(self, slice_id: SliceId) -> Iterator[Holding | None]:
+        """Let a decision be made as if a slice were not there; afterwards all is as it was.
+
+        Where the slice is entitled another one follows it meanwhile: that is undone, too.
+        """
+        piece = self.holdings.piece(slice_id)
+        is_entitled = piece is not None and piece.entitled > 0
+        steps = self.holdings.lasting_steps() if is_entitled else {}
+        holding = self.holdings.remove(slice_id)
+        try:
+            yield holding
+        finally:
+            if holding is not None:
+                self.holdings.put(holding)
+            if is_entitled and self.holdings.lasting_steps() != steps:
+                self.holdings = self._added_up(
+                    self.holdings.document, tuple(self.holdings.slices()), steps
+                )
+
+    def _added_up(
+        self, in_force: QuotaDocument, slices: Iterable[Holding], entitled: Mapping[SliceId, int]
+    ) -> Holdings:
+        gpus = (self._facts(gpu) for gpu in self._ledger.gpus.values())
+        return Holdings(in_force, gpus, slices, entitled)
 
     def reported(self, view: NodeView) -> None:
         """Take over what an agent's report says about cards and slices."""

@@ -1,4 +1,4 @@
-"""The cards and nodes that the quota document closes: as an admin's closings, but not in the ledger.
+"""Cards and nodes that the quota document closes: as an admin's closings, but not in the ledger.
 
 A card is named by its index on its node, so which card is meant is looked up anew each time.
 """

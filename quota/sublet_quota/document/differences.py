@@ -5,7 +5,7 @@ from ``everyone``. So rights are compared as they hold, for a member of each gro
 who is in none.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -28,9 +28,7 @@ class Difference:
     after: str | None
 
 
-def written_differences(
-    before: QuotaDocument, after: QuotaDocument
-) -> tuple[Difference, ...]:
+def written_differences(before: QuotaDocument, after: QuotaDocument) -> tuple[Difference, ...]:
     """Return the keys that say something else, by name: ``groups.science.guaranteed.H100``."""
     return _differences(dict(_keys(_dumped(before))), dict(_keys(_dumped(after))))
 
@@ -38,8 +36,13 @@ def written_differences(
 def right_differences(
     before: QuotaDocument, after: QuotaDocument, now: datetime
 ) -> tuple[Difference, ...]:
-    """Return the rights that are others, by group: ``member of nlp: limit of H100``."""
-    return _differences(_rights(before.at(now)), _rights(after.at(now)))
+    """Return the rights that are others: ``member of nlp: limit of H100``.
+
+    Of groups that both documents have: what comes and goes is told by what is written.
+    """
+    known = before.all_groups.keys() & after.all_groups.keys()
+    one, other = (_rights(document.at(now), known) for document in (before, after))
+    return _differences(one, other)
 
 
 def _differences(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[Difference, ...]:
@@ -66,15 +69,20 @@ def _keys(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
                 yield from _keys(rest, f"{path}.{entry[_NAME]}")
             else:
                 yield from _keys(entry, f"{path}[{position}]")
-    elif isinstance(value, list):
+    elif isinstance(value, list) and (value or "." in path):
+        # A section without entries says nothing; a list of names that is empty does.
         yield path, ", ".join(map(str, value)) or "none"
+    elif isinstance(value, list):
+        return
     else:
         yield path, str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _rights(document: QuotaDocument) -> dict[str, str]:
+def _rights(document: QuotaDocument, known: Collection[GroupName]) -> dict[str, str]:
     told: dict[str, str] = {}
     for group, member in _members(document):
+        if group is not None and group not in known:
+            continue
         who = "in no group" if group is None else f"member of {group}"
         for line in tell_rights(rights_of(document, _NOBODY, member)):
             told.setdefault(f"{who}: {line.right}", line.value)

@@ -1,4 +1,4 @@
-"""Bodies of the API about the quota document: what is in force, and what somebody may have by it."""
+"""Bodies of the API about the quota document: what is in force, and what somebody may have."""
 
 from typing import Annotated, Any, Final
 

@@ -23,9 +23,7 @@ async def _offers(service: ServiceParts, call: Call) -> Offers:
     groups = call.texts("groups")
     group = call.text("group")
     await service.startup_grace.wait()
-    found = service.allocation.offers(
-        owner, groups, never_suspended=never_suspended, group=group
-    )
+    found = service.allocation.offers(owner, groups, never_suspended=never_suspended, group=group)
     own = service.ledger.slices_of_owner(UserName(owner))
     return offers_body(service.capacity.holdings, found, own)
 
