@@ -18,6 +18,8 @@ class CardPolicy:
     """The model's own name where several types match."""
     pool: PoolName | None
     """``None``: no pool has it, or several."""
+    told: GpuFacts
+    """The facts as they were told, whatever the document says."""
 
     @property
     def is_open(self) -> bool:
@@ -36,10 +38,10 @@ def policy_of(document: QuotaDocument, facts: GpuFacts) -> CardPolicy:
     gpu_type = facts.kind.type if isinstance(found, Ambiguous) else found
     pool = document.pool_for(gpu_type, facts.node, facts.gpu_id)
     if isinstance(found, Ambiguous):
-        return CardPolicy(_closed(facts, "types", found), gpu_type, None)
+        return CardPolicy(_closed(facts, "types", found), gpu_type, None, facts)
     if isinstance(pool, Ambiguous):
-        return CardPolicy(_closed(facts, "pools", pool), gpu_type, None)
-    return CardPolicy(facts, gpu_type, pool)
+        return CardPolicy(_closed(facts, "pools", pool), gpu_type, None, facts)
+    return CardPolicy(facts, gpu_type, pool, facts)
 
 
 def _closed(facts: GpuFacts, sections: str, found: Ambiguous) -> GpuFacts:

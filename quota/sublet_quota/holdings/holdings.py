@@ -19,6 +19,7 @@ from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.holdings.card_policy import CardPolicy, policy_of
 from sublet_quota.holdings.card_rooms import CardRooms
 from sublet_quota.holdings.gpu_load import GpuFacts, GpuLoad, GpuRoom, Holding
+from sublet_quota.holdings.grace import carried_steps, with_grace
 from sublet_quota.holdings.room_index import RoomIndex
 from sublet_quota.holdings.standings import NOT_TOLD, Standings, TypedKind
 from sublet_quota.holdings.type_standing import Turns
@@ -61,11 +62,7 @@ class Holdings:
         self._standings = Standings(document, turns)
         for facts in gpus:
             self.put_gpu(facts)
-        for holding in slices:
-            self._lay(holding)
-        self._standings.fill(
-            ((one, self._typed.get(one.gpu_id)) for one in self._slices.values()), entitled
-        )
+        self._fill(slices, entitled)
 
     def put_gpu(self, facts: GpuFacts) -> None:
         """Enter a GPU, or what is new about one."""
@@ -250,9 +247,7 @@ class Holdings:
         """Return what each slice is entitled to if there are enough cards: to be kept for later."""
         return dict(self._standings.lasting_steps())
 
-    def position(
-        self, gpu_type: str, asks: Mapping[NodeName, Fraction] = NO_ASKS
-    ) -> Position:
+    def position(self, gpu_type: str, asks: Mapping[NodeName, Fraction] = NO_ASKS) -> Position:
         """Return how the groups stand on a type.
 
         ``asks``: what leaves ask for beyond what they hold, the request that is decided among it.
@@ -260,12 +255,43 @@ class Holdings:
         """
         return self._standings.of_type(gpu_type).position(asks)
 
+    def under(self, document: QuotaDocument, now: datetime) -> "Holdings":
+        """Return the same slices and GPUs under another document.
+
+        What became less has a grace (``Holding.before``); a card that is closed has none.
+        """
+        after = Standings(document, self._turns)
+        steps = carried_steps(self._standings, after)
+        typed = self._typed_under(document)
+        after.fill(((one, typed.get(one.gpu_id)) for one in self.slices()), steps)
+        slices = dict(self._slices)
+        slices.update((one.slice_id, one) for one in with_grace(self._standings, after, steps, now))
+        anew = Holdings(document, turns=self._turns)
+        anew._typed = typed  # of cards that are gone, too
+        for card in self._rooms.cards().values():
+            anew.put_gpu(card.told)
+        anew._fill(slices.values(), steps)
+        anew._standings.take_over_ranks(self._standings.ranks_told())
+        return anew
+
     def end_graces(self, now: datetime) -> tuple[SliceId, ...]:
         """Let slices whose grace is over count as any others, and return which these are."""
         ended = self._standings.graces_until(now)
         for slice_id in ended:
             self.put(replace(self._slices[slice_id], before=None))
         return ended
+
+    def _fill(self, slices: Iterable[Holding], steps: Mapping[SliceId, int]) -> None:
+        for holding in slices:
+            self._lay(holding)
+        held = self._slices.values()
+        self._standings.fill(((one, self._typed.get(one.gpu_id)) for one in held), steps)
+
+    def _typed_under(self, document: QuotaDocument) -> dict[GpuId, TypedKind]:
+        typed = dict(self._typed)
+        for gpu_id, card in self._rooms.cards().items():
+            typed[gpu_id] = TypedKind(policy_of(document, card.told).gpu_type, card.told.kind)
+        return typed
 
     def _lay(self, holding: Holding) -> None:
         gpu_id = holding.gpu_id

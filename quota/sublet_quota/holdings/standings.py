@@ -68,7 +68,9 @@ class Standings:
 
     def types(self) -> tuple[str, ...]:
         """Return the types of which there are cards or slices, or guarantees, sorted."""
-        guaranteed = {name for each in self.document.all_groups.values() for name in each.guaranteed}
+        guaranteed = {
+            name for each in self.document.all_groups.values() for name in each.guaranteed
+        }
         return tuple(sorted(self._types.keys() | guaranteed))
 
     def fill(
@@ -102,6 +104,14 @@ class Standings:
             gone = self._forget(counted)
             if gone is not None:
                 self.of_type(gone).remove(counted.entered)
+
+    def holding(self, slice_id: SliceId) -> Holding:
+        """Return a slice as it is counted; ``KeyError`` where there is none."""
+        return self._counted[slice_id].holding
+
+    def type_of(self, slice_id: SliceId) -> str | None:
+        """Return the type on which a slice counts; ``None``: its card was never known."""
+        return self._counted[slice_id].entry.gpu_type
 
     def leaf(self, group: GroupName | None) -> NodeName:
         """Return where a slice counts that a group pays for."""
@@ -155,9 +165,13 @@ class Standings:
                 changed.add(slice_id)
         return frozenset(changed)
 
-    def take_over_ranks(self, before: "Standings") -> None:
-        """Let ``ranks_changed`` tell only what is new since others told their ranks."""
-        self._ranks = {one: rank for one, rank in before._ranks.items() if one in self._counted}
+    def ranks_told(self) -> Mapping[SliceId, Rank]:
+        """Return which ranks ``ranks_changed`` has told."""
+        return self._ranks
+
+    def take_over_ranks(self, told: Mapping[SliceId, Rank]) -> None:
+        """Let ``ranks_changed`` tell only what is new since these ranks were told."""
+        self._ranks = {one: rank for one, rank in told.items() if one in self._counted}
         self._ask_again = set(self._counted)
 
     def lasting_steps(self) -> Iterator[tuple[SliceId, int]]:

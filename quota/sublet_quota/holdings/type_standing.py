@@ -172,9 +172,7 @@ class TypeStanding:
         if not self._cards_are_other:
             return self._now
         self._cards_are_other = False
-        tree, self.cut = guarantees_in_force(
-            self.told, self._keeping, self._turns, self._graced
-        )
+        tree, self.cut = guarantees_in_force(self.told, self._keeping, self._turns, self._graced)
         if tree == self._lasting.tree:
             self._leave_shortage()
         elif self._now is self._lasting or tree != self._now.tree:

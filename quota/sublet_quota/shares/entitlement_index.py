@@ -33,9 +33,7 @@ class EntitlementIndex:
         self._entitled: dict[NodeName, Fraction] = {}
         self._changed: set[PieceId] = set()
 
-    def put(
-        self, piece: Piece, since: datetime, lot: int, tree: GroupTree | None = None
-    ) -> None:
+    def put(self, piece: Piece, since: datetime, lot: int, tree: GroupTree | None = None) -> None:
         """Enter a piece, or what is new about one; ``tree``: other guarantees that go with it.
 
         ``piece.entitled`` is what a new one was entitled to before. One that is there stays

@@ -103,7 +103,10 @@ def test_any_changes_one_by_one_come_to_what_entitle_says(data) -> None:
         }
         for leaf in leaves:
             asked = piece("new", leaf, data.draw(st.sampled_from([Fraction(1, 4), Fraction(1)])))
-            assert index.steps_for(leaf, asked.cards) == entitle(index.tree, [*expected, asked])[-1].entitled
+            assert (
+                index.steps_for(leaf, asked.cards)
+                == entitle(index.tree, [*expected, asked])[-1].entitled
+            )
         known = {one.piece_id: one for one in expected}
 
 
