@@ -31,6 +31,7 @@ from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
 from tests.support.closing import close_connections
+from tests.support.quota_shares import a_group_share
 
 PREFIX = "/services/sublet"
 GPU_ID = "SIM-00000000-0000-5000-8000-000000000000"
@@ -50,18 +51,7 @@ def an_offer(size: str = "small", **changes) -> Offer:
 
 def own_share(**changes) -> GroupShare:
     """Return what somebody holds and may hold: nothing of 80 GiB in two slices."""
-    values = {
-        "group": None,
-        "path": (),
-        "types": (),
-        "held_cards": 0,
-        "limit_cards": None,
-        "held_mib": 0,
-        "limit_mib": 81920,
-        "slices": 0,
-        "most_slices": 2,
-    }
-    return GroupShare(**{**values, **changes})
+    return a_group_share(**{"limit_mib": 81920, "most_slices": 2, **changes})
 
 
 def some_offers(*offers: Offer, **changes) -> Offers:

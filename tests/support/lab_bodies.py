@@ -13,6 +13,8 @@ from sublet_quota.wire.agent_link import SliceReport
 from sublet_quota.wire.api import JobInfo, Lease, Share, SliceInfo
 from sublet_quota.wire.standing import tell_standing
 
+from tests.support.quota_shares import a_quota
+
 NOW = datetime.now(UTC)
 
 
@@ -66,10 +68,8 @@ def share(**changes: Any) -> Share:
         "slices": (),
         "jobs_waiting": 0,
         "jobs_running": 0,
-        "used_mib": 0,
-        "guaranteed_mib": 0,
-        "limit_mib": None,
         "lending": True,
+        "quota": a_quota(),
     }
     return Share(**{**values, **changes})
 

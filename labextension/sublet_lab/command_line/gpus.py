@@ -13,7 +13,7 @@ from sublet_quota.wire.api import GpuInfo, SliceInfo
 
 from sublet_lab.command_line.job_list import has_type
 from sublet_lab.command_line.service import Service, pass_service
-from sublet_lab.command_line.slices import held_by, paid_by, remarks_on, size_of, state_of
+from sublet_lab.command_line.slices import held_by, remarks_on, size_of, state_of
 from sublet_lab.command_line.tables import (
     ago,
     clock,
@@ -39,17 +39,6 @@ _SORTS: Final[dict[str, Callable[[GpuInfo], Any]]] = {
     "lendable": lambda gpu: -gpu.report.lendable_mib,
     "utilisation": lambda gpu: -(gpu.report.utilisation_percent or 0),
 }
-_HOLDER_COLUMNS: Final = (
-    "!GPU",
-    "OWNER",
-    "FOR",
-    "SLICE",
-    "SIZE",
-    "PAID BY",
-    "STATE",
-    "HOLDS",
-    "REMARKS",
-)
 _FIELDS: Final = (
     "node",
     "gpu_index",
@@ -143,7 +132,6 @@ def _print_wide(found: Sequence[GpuInfo]) -> None:
             _purpose(info),
             info.lease.slice_id,
             size_of(info),
-            paid_by(info),
             state_of(info),
             held_by(info),
             remarks_on(info),
@@ -152,7 +140,7 @@ def _print_wide(found: Sequence[GpuInfo]) -> None:
     ]
     if rows:
         click.echo()
-        print_table(_HOLDER_COLUMNS, rows)
+        print_table(("!GPU", "OWNER", "FOR", "SLICE", "SIZE", "STATE", "HOLDS", "REMARKS"), rows)
 
 
 def _print_narrow(found: Sequence[GpuInfo]) -> None:

@@ -3,20 +3,13 @@
 from typing import Final
 
 import click
-from sublet_quota.amounts.gpu_amounts import format_cards, format_memory
+from sublet_quota.amounts.gpu_amounts import format_memory
 from sublet_quota.residency.snapshot import Holder
 from sublet_quota.wire.api import KeepRequest, Share, SliceInfo
-from sublet_quota.wire.share import GroupShare, QuotaShare, TypeShare, WeekUse
+from sublet_quota.wire.share import QuotaShare, WeekUse
 
 from sublet_lab.command_line.service import Service, id_in_path, pass_service
-from sublet_lab.command_line.slices import (
-    advice_on,
-    held_by,
-    paid_by,
-    remarks_on,
-    size_of,
-    state_of,
-)
+from sublet_lab.command_line.slices import advice_on, held_by, remarks_on, size_of, state_of
 from sublet_lab.command_line.tables import (
     clock,
     json_option,
@@ -26,6 +19,7 @@ from sublet_lab.command_line.tables import (
     print_table,
     wants_json,
 )
+from sublet_lab.share.quota_words import quota_rows, source_of
 from sublet_lab.share.words import jobs_in_words
 
 _GROUPS_UNKNOWN: Final = (
@@ -41,18 +35,20 @@ SLICE = click.option(
 
 @click.command()
 @click.option("--owner", help="Another user's share (admins).")
+@click.option("--rights", is_flag=True, help="With each right and the line that says so.")
 @json_option
 @pass_service
-def share(service: Service, owner: str | None) -> None:
-    """Show your share: slices, what they hold, and what is lent."""
+def share(service: Service, owner: str | None, rights: bool) -> None:  # noqa: FBT001 (click's signature)
+    """Show your share: slices, what they hold, what is lent, and quotas."""
     found = service.get(Share, "share", owner=owner)
     if wants_json():
         print_json(found)
         return
+    quota = found.quota
     print_facts(
         [
             ("Owner", found.owner),
-            ("In use", _in_use(found)),
+            ("In use", "" if quota is None else _in_use(quota, groups_known=found.groups_known)),
             ("Groups", "" if found.groups_known else _GROUPS_UNKNOWN),
             ("Seven days", _week(found.week)),
             ("Jobs", jobs_in_words(found)),
@@ -60,69 +56,41 @@ def share(service: Service, owner: str | None) -> None:
             ("No word from", ", ".join(found.agents_silent)),
         ]
     )
-    if found.quota is not None and found.quota.groups:
-        click.echo()
-        print_groups(found.quota)
-    click.echo()
     if found.slices:
+        click.echo()
         print_slices(found.slices)
     else:
         click.echo("No slices: start a notebook server with one from the hub's page.")
+    if quota is not None:
+        _print_quota(quota)
+        if rights:
+            _print_rights(quota)
 
 
-def _in_use(found: Share) -> str:
-    if found.quota is None:
-        return ""
-    own = found.quota.own
-    limits = [f"{format_cards(each.limit)} of {each.gpu_type}" for each in own.types if each.limit]
-    if own.limit_cards is not None:
-        limits.append(format_cards(own.limit_cards))
-    if own.limit_mib is not None:
-        limits.append(format_memory(own.limit_mib))
-    if own.most_slices is not None:
-        limits.append(f"{own.most_slices} slices")
-    unsaid = "no limit" if found.groups_known else "no limit but for what groups say"
-    limit = f"limit {', '.join(limits)}" if limits else unsaid
-    return f"{format_cards(own.held_cards)}, {format_memory(own.held_mib)} ({limit})"
+def _in_use(quota: QuotaShare, *, groups_known: bool) -> str:
+    own = quota.own
+    limit = "no limit" if own.limit_mib is None else f"limit {format_memory(own.limit_mib)}"
+    if own.limit_mib is None and not groups_known:
+        limit = "no limit but for what groups say"
+    return f"{format_memory(own.held_mib)} ({limit})"
 
 
-def print_groups(quota: QuotaShare) -> None:
-    """Print what groups hold and are guaranteed, a line for each type."""
+def _print_quota(quota: QuotaShare) -> None:
+    rows = quota_rows(quota)
+    if rows:
+        click.echo()
+        print_table(("QUOTA", "OF", ">HELD", ">GUARANTEED", ">BORROWED", ">LIMIT"), rows)
+
+
+def _print_rights(quota: QuotaShare) -> None:
+    click.echo()
     print_table(
-        ("GROUP", "TYPE", ">HELD", ">OF THAT GUARANTEED", ">GUARANTEED", ">LIMIT"),
+        ("RIGHT", "VALUE", "PAID BY", "SAID BY"),
         (
-            (
-                " / ".join(group.path),
-                each.gpu_type,
-                _cards(each.held),
-                _cards(each.entitled),
-                _cards(each.guaranteed),
-                "-" if each.limit is None else _cards(each.limit),
-            )
-            for group in quota.groups
-            for each in (*group.types, *_all_types(group))
+            (right.right, right.value, right.group or "whoever", source_of(right))
+            for right in quota.rights
         ),
     )
-
-
-def _all_types(group: GroupShare) -> tuple[TypeShare, ...]:
-    """Return a line for all types together, where they are limited together or there is none."""
-    if group.types and group.limit_cards is None:
-        return ()
-    sums = [(each.entitled, each.guaranteed) for each in group.types]
-    return (
-        TypeShare(
-            gpu_type="all",
-            held=group.held_cards,
-            entitled=sum(entitled for entitled, _ in sums),
-            guaranteed=sum(guaranteed for _, guaranteed in sums),
-            limit=group.limit_cards,
-        ),
-    )
-
-
-def _cards(cards: float) -> str:
-    return f"{cards:.3f}".rstrip("0").rstrip(".")
 
 
 def _week(week: WeekUse | None) -> str:
@@ -135,14 +103,13 @@ def _week(week: WeekUse | None) -> str:
 def print_slices(slices: tuple[SliceInfo, ...]) -> None:
     """Print a table of slices of one owner, and below it what they can do about its remarks."""
     print_table(
-        ("SLICE", "FOR", "GPU", "SIZE", "PAID BY", "STATE", "HOLDS", "REMARKS"),
+        ("SLICE", "FOR", "GPU", "SIZE", "STATE", "HOLDS", "REMARKS"),
         (
             (
                 info.lease.slice_id,
                 "job" if info.lease.holder is Holder.JOB else (info.lease.server or "notebook"),
                 f"{info.lease.node} {info.lease.gpu_index} ({info.lease.gpu_type})",
                 size_of(info),
-                paid_by(info),
                 state_of(info),
                 held_by(info),
                 remarks_on(info),
