@@ -97,5 +97,5 @@ def job(**changes: Any) -> JobInfo:
     return JobInfo(**{**values, **changes})
 
 
-def sublet(*arguments: str) -> Result:
-    return CliRunner().invoke(main, arguments)
+def sublet(*arguments: str, stdin: str | None = None) -> Result:
+    return CliRunner().invoke(main, arguments, input=stdin)

@@ -13,6 +13,7 @@ from sublet_quota.document.differences import (
     right_differences,
     written_differences,
 )
+from sublet_quota.document.document_warnings import warnings_of
 from sublet_quota.document.json_schema import quota_schema_text
 from sublet_quota.document.problems import DocumentProblem, QuotaDocumentError
 from sublet_quota.document.quota_document import QuotaDocument
@@ -32,6 +33,7 @@ from sublet_lab.command_line.tables import (
     wants_csv,
     wants_json,
 )
+from sublet_lab.share.quota_words import source_of
 
 _FILE: Final = click.argument("file", type=click.File("rb"))
 _RIGHT_FIELDS: Final = ("group", "right", "value", "source", "line")
@@ -54,13 +56,13 @@ def validate(file: BinaryIO) -> None:
     try:
         document = read_quota_document(_read(file))
     except QuotaDocumentError as error:
-        _tell_problems(file.name, error.problems, ())
+        _tell_problems(_name(file), error.problems, ())
         click.get_current_context().exit(REFUSED)
-    warnings = document.warnings
+    warnings = warnings_of(document)
     if wants_json() or warnings:
-        _tell_problems(file.name, (), warnings)
+        _tell_problems(_name(file), (), warnings)
     if not wants_json():
-        click.echo(f"{plain(file.name)}: {_contents(document)}")
+        click.echo(plain(f"{_name(file)}: {_contents(document)}"))
 
 
 @quota.command()
@@ -111,15 +113,9 @@ def rights(service: Service, user: str | None) -> None:
     print_facts([("Owner", found.owner), ("Groups", groups)])
     click.echo()
     print_table(
-        ("PAID BY", "RIGHT", "VALUE", "SAID BY", ">LINE"),
+        ("PAID BY", "RIGHT", "VALUE", "SAID BY"),
         (
-            (
-                line.group or "-",
-                line.right,
-                line.value,
-                line.source,
-                "" if line.line is None else str(line.line),
-            )
+            (line.group or "whoever", line.right, line.value, source_of(line))
             for line in found.rights
         ),
     )
@@ -137,7 +133,7 @@ def diff(service: Service, file: BinaryIO) -> None:
     try:
         after = read_quota_document(_read(file))
     except QuotaDocumentError as error:
-        _tell_problems(file.name, error.problems, ())
+        _tell_problems(_name(file), error.problems, ())
         click.get_current_context().exit(REFUSED)
     before = read_quota_document(service.get(QuotaInForce, "quota").text)
     keys = written_differences(before, after)
@@ -154,10 +150,14 @@ def diff(service: Service, file: BinaryIO) -> None:
         _print_differences("RIGHT", rights_)
 
 
+def _name(file: BinaryIO) -> str:
+    return str(getattr(file, "name", "<stdin>"))
+
+
 def _read(file: BinaryIO) -> bytes:
     text = file.read(MOST_DOCUMENT + 1)
     if len(text) > MOST_DOCUMENT:
-        message = f"{plain(file.name)} is larger than {MOST_DOCUMENT} bytes, which no service reads"
+        message = f"{plain(_name(file))} is larger than {MOST_DOCUMENT} bytes, which no service reads"
         raise click.ClickException(message)
     return text
 
