@@ -117,12 +117,12 @@ def _render(choice: _Choice, *, checked: bool) -> str:
     """Return a line of which all is the button's label, except why it is not to be had.
 
     The reason is in full contrast although the button is disabled, and read out with it; so is
-    what a slice would be sure of.
+    what a slice would be sure of, which is no part of the button's name.
     """
     field_id = escape(f"sublet-size-{choice.value}")
     inner = (
-        f'<span class="d-flex justify-content-between"><strong>{escape(choice.title)}</strong> '
-        f"<span>{escape(choice.amount)}</span></span>"
+        f'<span class="d-flex justify-content-between" id="{field_id}-name">'
+        f"<strong>{escape(choice.title)}</strong> <span>{escape(choice.amount)}</span></span>"
     )
     button = (
         f'<input class="form-check-input flex-shrink-0" type="radio" name="{FIELD}" required '
@@ -130,11 +130,14 @@ def _render(choice: _Choice, *, checked: bool) -> str:
     )
     if choice.why_not is None:
         lines = "<br>".join(escape(line) for line in choice.lines)
-        sure = f'<span class="d-block small">{lines}</span>' if lines else ""
+        sure, described = "", ""
+        if lines:
+            sure = f'<span class="d-block small" id="{field_id}-sure">{lines}</span>'
+            described = f' aria-labelledby="{field_id}-name" aria-describedby="{field_id}-sure"'
         return (
             '<label class="list-group-item list-group-item-action text-body d-flex gap-3" '
             f'for="{field_id}">'
-            f"{button}{' checked' if checked else ''}>"
+            f"{button}{described}{' checked' if checked else ''}>"
             f'<span class="flex-grow-1">{inner}{sure}</span></label>'
         )
     return (

@@ -17,7 +17,6 @@ from sublet_quota.wire.rank import tell_rank
 from sublet_quota.wire.share import (
     HistoryPoint,
     QuotaShare,
-    RightLine,
     SliceHistory,
     TypeShare,
     WeekUse,
@@ -43,17 +42,7 @@ def _told_of_science() -> QuotaShare:
     of_h100 = TypeShare(gpu_type="H100", held=1.5, entitled=1, guaranteed=1, limit=2)
     science = a_group_share("nlp", path=("science", "nlp"), types=(of_h100,), limit_cards=20)
     own = a_group_share(held_mib=40960, limit_mib=81920, slices=1, most_slices=4)
-    rights = (
-        RightLine(
-            right="limit of H100",
-            value="2 cards",
-            source="groups.science.groups.nlp.limit.H100",
-            line=12,
-            group="nlp",
-        ),
-        RightLine(right="slices", value="4", source="when nobody says", line=None, group=None),
-    )
-    return a_quota(own=own, groups=(science,), rights=rights)
+    return a_quota(own=own, groups=(science,))
 
 
 def _rows(shown: str) -> list[list[str]]:
@@ -71,20 +60,11 @@ def test_a_share_tells_by_group_and_type_what_is_held_guaranteed_borrowed_and_al
     assert ["science / nlp", "all cards", "0", "-", "-", "20"] in rows
     assert ["yours", "memory", "40 GiB", "-", "-", "80 GiB"] in rows
     assert ["yours", "slices", "1", "-", "-", "4"] in rows
-    assert "line 12" not in shown
-
-
-def test_rights_are_told_with_the_line_that_says_so(service: FakeHubService):
-    service.answer("GET share", share(quota=_told_of_science()))
-    rows = _rows(sublet("share", "--rights").output)
-    said = "groups.science.groups.nlp.limit.H100, line 12"
-    assert ["limit of H100", "2 cards", "nlp", said] in rows
-    assert ["slices", "4", "whoever", "when nobody says"] in rows
 
 
 def test_a_quota_is_told_in_eighty_columns_without_folding_figures(service: FakeHubService):
     service.answer("GET share", share(quota=_told_of_science()))
-    lines = sublet_at_a_terminal(80, "share", "--rights")
+    lines = sublet_at_a_terminal(80, "share")
     assert max(map(len, lines)) <= 80
     assert ["science / nlp", "H100", "1.5", "1", "0.5", "2"] in _rows("\n".join(lines))
 

@@ -123,6 +123,14 @@ def test_a_size_says_whether_it_is_guaranteed_or_makes_way():
     assert "3" not in page.text
 
 
+def test_what_a_size_is_sure_of_is_read_out_with_it_and_no_part_of_its_name():
+    page = read(some_offers(an_offer("small", rank=tell_rank(RankCode.BORROWED))))
+    button = page.sizes()["small"]
+    ids = {attrs.get("id") for _, attrs in page.tags}
+    assert {button["aria-labelledby"], button["aria-describedby"]} <= ids
+    assert button["aria-labelledby"] != button["aria-describedby"]
+
+
 def test_where_nothing_is_guaranteed_to_anybody_none_of_it_is_said():
     text = read(some_offers()).text
     assert "uaranteed" not in text

@@ -19,7 +19,7 @@ from sublet_lab.command_line.tables import (
     print_table,
     wants_json,
 )
-from sublet_lab.share.quota_words import quota_rows, source_of
+from sublet_lab.share.quota_words import quota_rows
 from sublet_lab.share.words import jobs_in_words
 
 _GROUPS_UNKNOWN: Final = (
@@ -35,10 +35,9 @@ SLICE = click.option(
 
 @click.command()
 @click.option("--owner", help="Another user's share (admins).")
-@click.option("--rights", is_flag=True, help="With each right and the line that says so.")
 @json_option
 @pass_service
-def share(service: Service, owner: str | None, rights: bool) -> None:  # noqa: FBT001 (click's signature)
+def share(service: Service, owner: str | None) -> None:
     """Show your share: slices, what they hold, what is lent, and quotas."""
     found = service.get(Share, "share", owner=owner)
     if wants_json():
@@ -63,8 +62,6 @@ def share(service: Service, owner: str | None, rights: bool) -> None:  # noqa: F
         click.echo("No slices: start a notebook server with one from the hub's page.")
     if quota is not None:
         _print_quota(quota)
-        if rights:
-            _print_rights(quota)
 
 
 def _in_use(quota: QuotaShare, *, groups_known: bool) -> str:
@@ -80,17 +77,6 @@ def _print_quota(quota: QuotaShare) -> None:
     if rows:
         click.echo()
         print_table(("QUOTA", "OF", ">HELD", ">GUARANTEED", ">BORROWED", ">LIMIT"), rows)
-
-
-def _print_rights(quota: QuotaShare) -> None:
-    click.echo()
-    print_table(
-        ("RIGHT", "VALUE", "PAID BY", "SAID BY"),
-        (
-            (right.right, right.value, right.group or "whoever", source_of(right))
-            for right in quota.rights
-        ),
-    )
 
 
 def _week(week: WeekUse | None) -> str:
