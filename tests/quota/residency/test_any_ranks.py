@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sublet_quota.reasons.waiting import WaitReason
 from sublet_quota.residency.actions import Suspend
-from sublet_quota.residency.candidates import list_candidates
+from sublet_quota.residency.candidates import RoomMaking, list_candidates
 from sublet_quota.residency.policy import decide
 from sublet_quota.residency.room import measure_room
-from sublet_quota.residency.seats import SeatPlan, seat_owners
+from sublet_quota.residency.seats import SeatPlan, Waiting, seat_owners
 from sublet_quota.residency.snapshot import GpuSnapshot, Rank, SliceView
 
 from tests.quota.residency.any_snapshot import snapshots
@@ -90,17 +90,26 @@ def test_nobody_at_work_who_waits_makes_way_for_a_higher_rank(snapshot):
 
 @examples
 @given(snapshots())
-def test_who_has_a_seat_loses_it_to_lower_ranks_only_as_far_as_these_need_it(snapshot):
-    plan = _plan(snapshot)
-    room = measure_room(snapshot)
+def test_a_seat_is_lost_to_lower_ranks_only_where_these_leave_too_little_for_it(snapshot):
+    plan, room = _plan(snapshot), measure_room(snapshot)
     for lost in plan.waiting:
         if lost.reason is WaitReason.CALLED_BACK and lost.view.gate_open:
-            without = replace(
-                snapshot,
-                slices=tuple(s for s in room.views if s.slice_id != lost.view.slice_id),
-            )
-            others = {s.slice_id for s in _plan(without).seated}
-            assert {s.slice_id for s in lost.waits_for} <= others
+            rank = lost.view.rank
+            beside = [
+                s
+                for s in plan.seated
+                if s.rank < rank or (s.gate_open and (s.rank == rank or s.unsuspendable))
+            ]
+            # Nor is it given back at once what the end of an equal's turn leaves over.
+            beside += [w.view for w in plan.waiting if w.view.rank == rank and _turn_is_over(w)]
+            # What lower ranks have there while they wait is not counted on.
+            waiting = {w.view.slice_id for w in plan.waiting if w.view.rank < rank}
+            leaving = (c for c in list_candidates(room) if c.slice_id not in waiting)
+            assert not RoomMaking(room, leaving).is_possible((*beside, lost.view))
+
+
+def _turn_is_over(waiting: Waiting) -> bool:
+    return waiting.reason is WaitReason.TURN and waiting.view.gate_open
 
 
 @examples

@@ -363,3 +363,25 @@ def test_what_a_lower_rank_has_there_while_it_waits_is_not_moved_for_a_higher_on
     borrowed = replace(snapshot, slices=(*snapshot.slices, replace(newcomer, **C)))
     assert told(borrowed) == []
     assert waits(borrowed) == [("F", WaitReason.TURN), ("G", WaitReason.CALLED_BACK)]
+
+
+#  GPU [FFF ..... ] host [G] D   F! has to leave for G! anyhow: D! may have what that leaves over
+def test_room_that_a_lower_rank_makes_for_its_equal_may_be_used_as_far_as_it_is_left_over():
+    snapshot = gpu(
+        waiting("G", 60, for_s=9, **E),
+        waiting("F", 40, on=30, for_s=1, **E),
+        waiting("D", 10, **B),
+    )
+    assert told(snapshot) == ["suspend F for G", "open D"]
+
+
+#  GPU [FF HH ....] host [G] D   F! cannot leave for G! yet: H! need not do so for D! meanwhile
+def test_nobody_of_a_lower_rank_leaves_for_a_higher_one_while_others_rest():
+    snapshot = gpu(
+        waiting("G", 60, for_s=99, **E),
+        waiting("F", 40, on=15, for_s=9, not_before=NOW + timedelta(seconds=5), **E),
+        waiting("H", 40, on=15, for_s=1, **E),
+        waiting("D", 20, **B),
+    )
+    assert told(snapshot) == []
+    assert ("D", WaitReason.MAKING_ROOM) in waits(snapshot)
