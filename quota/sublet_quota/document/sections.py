@@ -7,7 +7,7 @@ The descriptions are the manual: they appear in the published JSON Schema.
 from datetime import timedelta
 from decimal import Decimal
 from fractions import Fraction
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field, StringConstraints
 
@@ -31,7 +31,8 @@ HubName = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 """The name of a user or a group, as JupyterHub has it."""
 TypeName = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 """The name of a GPU type; without `gpu_types`, the model's as NVML tells it."""
-GroupKey = Annotated[str, StringConstraints(max_length=255, pattern=r"[^/]$")]
+GROUP_NAME: Final = r"[^/]$"
+GroupKey = Annotated[str, StringConstraints(max_length=255, pattern=GROUP_NAME)]
 """The name of a group in the tree."""
 Pattern = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 
