@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from sublet_quota.document.rights import Rights
+from sublet_quota.document.right_values import Rights
 from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.reasons.refusals.limits import LimitRefusal
 from sublet_quota.reasons.refusals.refuse import refuse

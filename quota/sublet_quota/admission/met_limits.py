@@ -4,8 +4,7 @@ A group's limit counts what is charged to it and to the groups in it; a person's
 Slices alone count: running jobs of the payer make way for a slice.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
 
@@ -14,11 +13,11 @@ from sublet_quota.admission.told_lines import told_line
 from sublet_quota.amounts.gpu_amounts import WHOLE_GPU_MILLI, GpuAmount
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.document.group_limits import group_limit_sources, group_limits
-from sublet_quota.document.rights import Rights
+from sublet_quota.document.right_values import Rights
 from sublet_quota.holdings.gpu_load import Holding
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GroupName
-from sublet_quota.reasons.derivation import DocumentLine, Rule
+from sublet_quota.reasons.derivation import Rule
 from sublet_quota.reasons.refusals.facts import Fact
 from sublet_quota.reasons.refusals.limits import LimitRefusal
 from sublet_quota.shares.cards import NO_CARD
@@ -63,16 +62,16 @@ class Without:
 
     holdings: Holdings
     gone: tuple[Holding, ...] = ()
-    recharged: Mapping[Holding, GroupName] = field(default_factory=dict)
+    recharged: tuple[tuple[Holding, GroupName], ...] = ()
     """Slices with the group that pays instead."""
 
     def held(self, node: NodeName) -> Amounts:
         """Return what is held at a group then."""
         held = self.holdings.held(node)
-        for holding in (*self.gone, *self.recharged):
+        for holding in (*self.gone, *(one for one, _ in self.recharged)):
             if node in paying_groups(self.holdings, holding.group):
                 held = _changed(held, self.holdings, holding, -1)
-        for holding, group in self.recharged.items():
+        for holding, group in self.recharged:
             if node in paying_groups(self.holdings, group):
                 held = _changed(held, self.holdings, holding, 1)
         return held
@@ -99,9 +98,7 @@ def _changed(held: Amounts, holdings: Holdings, holding: Holding, sign: int) -> 
     cards = dict(held.cards)
     if facts is not None and gpu_type is not None:
         cards[gpu_type] = cards.get(gpu_type, NO_CARD) + sign * holding.cards(facts.kind)
-    return Amounts(
-        cards, held.memory_mib + sign * holding.amount.memory_mib, held.slices + sign
-    )
+    return Amounts(cards, held.memory_mib + sign * holding.amount.memory_mib, held.slices + sign)
 
 
 def group_bounds(world: Without, group: GroupName | None, asked: Asked) -> tuple[Bound, ...]:

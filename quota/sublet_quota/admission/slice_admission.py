@@ -34,7 +34,8 @@ from sublet_quota.admission.slice_request import (
 from sublet_quota.admission.told_lines import told_line
 from sublet_quota.amounts.gpu_amounts import WHOLE_GPU_MILLI, GpuAmount
 from sublet_quota.amounts.gpu_kind import GpuKind, matches
-from sublet_quota.document.rights import PayerRights, Rights, rights_of
+from sublet_quota.document.right_values import PayerRights, Rights
+from sublet_quota.document.rights import rights_of
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GroupName, PoolName
 from sublet_quota.reasons.derivation import Rule
@@ -91,6 +92,8 @@ class Admission:
     rights: Rights
     options: tuple[Option, ...]
     """What is within rights and limits, in the order in which it is tried."""
+    within_rights: tuple[Option, ...]
+    """The same with what limits refuse."""
     beyond_groups: tuple[Option, ...]
     """What only limits of groups refuse: recharging may let it in."""
     denials: tuple[Denial, ...]
@@ -100,13 +103,14 @@ class Admission:
 def admit(holdings: Holdings, wish: RequestedSlice) -> Admission:
     """Return what the quotas allow of what is wished for, and why not the rest."""
     rights = rights_of(holdings.document, wish.owner, wish.groups)
-    payers = choose_payers(holdings.document, rights, wish.group)
+    payers = choose_payers(rights, wish.group)
     if isinstance(payers, Denial):
-        return Admission(rights, (), (), (payers,))
+        return Admission(rights, (), (), (), (payers,))
     options: list[Option] = []
     beyond_groups: list[Option] = []
     denials: list[Denial] = []
-    for option in _options(holdings, rights, payers, wish, denials):
+    within_rights = tuple(_options(holdings, rights, payers, wish, denials))
+    for option in within_rights:
         of_group = beyond(group_bounds(Without(holdings), option.group, option.asked))
         of_person = beyond(person_bounds(Without(holdings), rights, option.asked))
         failed = [bound for bound in (of_group, of_person) if bound is not None]
@@ -118,7 +122,11 @@ def admit(holdings: Holdings, wish: RequestedSlice) -> Admission:
         else:
             options.append(option)
     return Admission(
-        rights, _in_order(options, wish.lot), _in_order(beyond_groups, wish.lot), tuple(denials)
+        rights,
+        _in_order(options, wish.lot),
+        within_rights,
+        _in_order(beyond_groups, wish.lot),
+        tuple(denials),
     )
 
 
@@ -234,10 +242,16 @@ def _in_reach(holdings: Holdings, payer: PayerRights, pool: str) -> _There:
     for name, other in holdings.document.pools.items():
         lends = name == pool or bool(other.lends.get(pool))
         for kind, index in holdings.kinds_in(PoolName(name)).items():
-            gpu_type = holdings.type_of_kind(kind)
+            gpu_type = _type_of(holdings, kind)
             if lends or _is_guaranteed(holdings, payer, gpu_type):
                 found[kind, gpu_type] = found.get((kind, gpu_type), False) or bool(index.rooms)
     return found
+
+
+def _type_of(holdings: Holdings, kind: GpuKind) -> str:
+    """Return the type that cards of a kind count as; of unclear ones the model's own name."""
+    found = holdings.document.type_of(kind.type)
+    return found if isinstance(found, str) else kind.type
 
 
 def _is_guaranteed(holdings: Holdings, payer: PayerRights, gpu_type: str) -> bool:
@@ -299,4 +313,6 @@ def _above_all_sizes(payer: PayerRights, wanted: Wanted, kind: GpuKind) -> Denia
         code = SizeRefusal.AMOUNT_WITHOUT_SIZES
         return Denial(code, Rule.RIGHT, payer.group, (line,), facts)
     facts["largest"] = largest
-    return Denial(SizeRefusal.ABOVE_ALL_SIZES, Rule.RIGHT, payer.group, (line,), facts, less=largest)
+    return Denial(
+        SizeRefusal.ABOVE_ALL_SIZES, Rule.RIGHT, payer.group, (line,), facts, less=largest
+    )
