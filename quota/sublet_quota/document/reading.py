@@ -25,6 +25,7 @@ _KEY_MARK: Final = "[key]"
 _MOST_PROBLEMS: Final = 200
 _WORDS: Final = {
     "tuple_type": "is no list: write [a, b], or one '- item' a line",
+    "too_short": "is empty: write at least {min_length}",
     "string_type": "is no text: put it in quotes",
     "string_pattern_mismatch": "cannot be a name: write at most 63 letters, digits, '.', '_' and "
     "'-', beginning with a letter or a digit",
@@ -52,6 +53,9 @@ def read_quota_document(text: str | bytes) -> QuotaDocument:
             message = "is no mapping: write sections such as `pools:` and `sizes:`"
             problems.append(DocumentProblem(1, (), message))
         raise QuotaDocumentError(tuple(problems))
+    if any(not problem.path for problem in problems):
+        # Only a part of it was read: what is missing there is no problem of its own.
+        raise QuotaDocumentError(_in_order(problems))
     named = with_named_entries(value, tree, problems)
     document = _validate(without_old_keys(named, tree, problems), tree, problems)
     if document is None or problems:
