@@ -134,7 +134,7 @@ def test_the_quota_document_s_schema_is_in_the_chart_s() -> None:
 
 @pytest.mark.usefixtures("helm")
 def test_a_document_with_all_that_a_quota_can_say_is_taken() -> None:
-    quota = json.loads(json.dumps(yaml.safe_load(FULL)))
+    quota = json.loads(json.dumps(yaml.safe_load(FULL), default=str))
     text = render({"quota": quota}).one("ConfigMap", "sublet-quota")["data"]["quota.yaml"]
     assert yaml.safe_load(text) == quota
 
