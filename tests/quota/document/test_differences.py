@@ -1,4 +1,4 @@
-"""How documents differ, what they warn of, and how rights are told."""
+"""How documents differ, and how rights are told."""
 
 from datetime import UTC, datetime
 
@@ -8,7 +8,6 @@ from sublet_quota.document.differences import (
     right_differences,
     written_differences,
 )
-from sublet_quota.document.document_warnings import warnings_of
 from sublet_quota.document.reading import read_quota_document
 from sublet_quota.document.rights import rights_of
 from sublet_quota.document.told_rights import tell_rights
@@ -85,17 +84,6 @@ def test_the_rights_that_follow_are_told_of_groups_that_both_have(
 ) -> None:
     found = right_differences(read_quota_document(BEFORE), read_quota_document(after), NOW)
     assert found == tuple(Difference(*each) for each in rights)
-
-
-def test_more_guaranteed_than_expected_is_a_warning_at_the_first_guarantee() -> None:
-    text = "gpu_types:\n  H100: {match: H100, expect: 2}\n  L4: {match: L4}\ngroups:\n"
-    groups = "  a: {guaranteed: {H100: 1, L4: 9}}\n  b: {guaranteed: {H100: 1.5}}\n"
-    (warning,) = warnings_of(read_quota_document(text + groups))
-    assert (warning.line, warning.key) == (5, "groups.a.guaranteed.H100")
-    assert "a 1, b 3/2" in warning.message
-    assert "more than the 2 that gpu_types.H100.expect in line 2 says" in warning.message
-    fits = groups.replace("1.5", "1")
-    assert warnings_of(read_quota_document(text + fits)) == ()
 
 
 def test_rights_are_told_in_the_largest_unit_that_says_them() -> None:
