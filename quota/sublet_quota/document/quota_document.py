@@ -126,7 +126,8 @@ class QuotaDocument(Section):
     )
     shrink: Shrink = Field(
         default=Shrink(),
-        description="What holds when a guarantee, a limit or a membership becomes less.",
+        description="How long what runs counts as before when a guarantee, a limit or a "
+        "membership becomes less.",
     )
     fair_share: FairShareSettings = Field(
         default=FairShareSettings(), description="How past use orders what waits."

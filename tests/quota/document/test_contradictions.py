@@ -22,8 +22,9 @@ CASES = {
               bio: {guaranteed: {H100: 0.5}}
         """,
         (
-            "line 4: groups.science.guaranteed.H100: guarantees 2 cards, less than the groups in it "
-            "together: 2.5 (bio 0.5 in line 7, nlp 2 in line 6). Write 2.5 or more, or less for them"
+            "line 4: groups.science.guaranteed.H100: guarantees 2 cards, less than the groups in "
+            "it together: 2.5 (bio 0.5 in line 7, nlp 2 in line 6). Write 2.5 or more, or less for "
+            "them"
         ),
     ),
     "guarantees in a group that guarantees nothing of the type": (
@@ -123,6 +124,10 @@ CASES = {
     "a guarantee of a type that is not there": (
         "gpu_types: {H100: {match: '*H100*'}}\ngroups: {g: {guaranteed: {H10: 1}}}",
         "groups.g.guaranteed.H10: names 'H10', which is not in `gpu_types` (did you mean 'H100'?)",
+    ),
+    "a guarantee of cards of all types": (
+        "groups: {g: {guaranteed: {cards: 3}}}",
+        "groups.g.guaranteed.cards: 'cards' is no GPU type: name one",
     ),
     "a limit of a type that is not there": (
         "gpu_types: {H100: {match: '*H100*'}}\ngroups: {g: {each: {limit: {card: 1}}}}",

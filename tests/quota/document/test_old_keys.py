@@ -16,8 +16,8 @@ CASES = {
         "users: {ada: {limit: {memory: 10240, compute: 2}, most_slices: 3, most_jobs: 5}}",
         (
             "users: are `exceptions` now, and guarantees and weights are groups' alone: write "
-            "`exceptions: [{who: [ada], set: {limit: {memory: 10240 MiB, cards: 2, slices: 3}, jobs: "
-            "{most: 5}}, why: WHY, until: '2027-03-31'}]`"
+            "`exceptions: [{who: [ada], set: {limit: {memory: 10240 MiB, cards: 2, slices: 3}, "
+            "jobs: {most: 5}}, why: WHY, until: '2027-03-31'}]`"
         ),
     ),
     "pools by the models of their GPUs": (
@@ -39,8 +39,8 @@ CASES = {
     "a size for users": (
         "sizes: {s: {memory: 1, compute: 1, users: [zoe]}}",
         (
-            "sizes.s.users: is an exception now: write `exceptions: [{who: [zoe], set: {sizes: [s]}, "
-            "why: WHY}]`, and `for: []` here"
+            "sizes.s.users: is an exception now: write `exceptions: [{who: [zoe], set: {sizes: "
+            "[s]}, why: WHY}]`, and `for: []` here"
         ),
     ),
     "most_slices of everyone": (

@@ -106,15 +106,15 @@ CASES = {
     "compute in thousandths without their unit": (
         "sizes: {s: {memory: 1/2, compute: 2000}}",
         (
-            "sizes.s.compute: 2000 is 2000 GPUs, and a size lies on one: write 1 for all of it, 0.25 "
-            "or '250m' for a quarter; 2000 thousandths are '2000m', 2 GPUs"
+            "sizes.s.compute: 2000 is 2000 GPUs, and a size lies on one: write 1 for all of it, "
+            "0.25 or '250m' for a quarter; 2000 thousandths are '2000m', 2 GPUs"
         ),
     ),
     "compute finer than it is counted": (
         "sizes: {s: {memory: 1/2, compute: 0.3333}}",
         (
-            "sizes.s.compute: 0.3333 is 333.3 thousandths of a GPU, and the least part is one: write "
-            "'333m' or '334m', or a fraction such as '1/3'"
+            "sizes.s.compute: 0.3333 is 333.3 thousandths of a GPU, and the least part is one: "
+            "write '333m' or '334m', or a fraction such as '1/3'"
         ),
     ),
     "compute that is a word": (

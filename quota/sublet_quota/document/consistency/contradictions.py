@@ -72,6 +72,9 @@ class _Names:
         keys = isinstance(named, dict) or hasattr(named, "keys")
         for place, name in enumerate(named or ()):
             where = (*path, name) if keys else (*path, place)
+            if name in NO_TYPES:
+                yield Contradiction(where, f"'{name}' is no GPU type: name one")
+                continue
             if self.gpu_types and name not in self.gpu_types:
                 yield _missing(where, "gpu_types", name, self.gpu_types)
             elif not self.gpu_types and is_pattern(name):

@@ -11,10 +11,10 @@ from fractions import Fraction
 from itertools import combinations
 from typing import Final, NamedTuple
 
-from sublet_quota.holdings.layout import Layout, NotLaidOut
-from sublet_quota.holdings.layout_demand import Demand, demand_of
-from sublet_quota.holdings.packing import Cards, Packing
-from sublet_quota.holdings.placing_parts import Missing, place
+from sublet_quota.holdings.layout.demand import Demand, demand_of
+from sublet_quota.holdings.layout.layout import Layout, NotLaidOut
+from sublet_quota.holdings.layout.packing import Cards, Packing
+from sublet_quota.holdings.layout.placing_parts import Missing, place
 from sublet_quota.names.ids import GpuId
 from sublet_quota.shares.group_tree import GroupTree, NodeName
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from sublet_quota.holdings.packing import Packing
+from sublet_quota.holdings.layout.packing import Packing
 from sublet_quota.names.ids import GpuId
 from sublet_quota.shares.group_tree import NodeName
 from sublet_quota.shares.lots import lot_of

@@ -6,11 +6,11 @@ In between it only follows slices that became entitled elsewhere.
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, Protocol
 
-from sublet_quota.holdings.following import EntitledSlice, follow
 from sublet_quota.holdings.gpu_load import GpuFacts, GpuLoad, Holding
-from sublet_quota.holdings.laying_out import lay_out
-from sublet_quota.holdings.layout import Layout
-from sublet_quota.holdings.packing import Cards
+from sublet_quota.holdings.layout.following import EntitledSlice, follow
+from sublet_quota.holdings.layout.laying_out import lay_out
+from sublet_quota.holdings.layout.layout import Layout
+from sublet_quota.holdings.layout.packing import Cards
 from sublet_quota.names.ids import GpuId, SliceId
 from sublet_quota.shares.entitlement import Piece
 from sublet_quota.shares.group_tree import GroupTree, NodeName
