@@ -14,7 +14,7 @@ from sublet_quota.amounts.gpu_amounts import WHOLE_GPU_MILLI, GpuAmount
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.document.group_limits import group_limit_sources, group_limits
 from sublet_quota.document.right_values import Rights
-from sublet_quota.holdings.gpu_load import Holding
+from sublet_quota.holdings.gpu_load import Holding, cards_on
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GroupName
 from sublet_quota.reasons.derivation import Rule
@@ -85,19 +85,19 @@ class Without:
         return held
 
 
-def paying_groups(holdings: Holdings, group: GroupName | None) -> tuple[GroupName, ...]:
+def paying_groups(holdings: Holdings, group: GroupName | None) -> tuple[NodeName, ...]:
     """Return a group with all above it, the top first; none for one that is no more."""
     document = holdings.document
     if group is None or group not in document.all_groups:
         return ()
-    return document.path_of(group)
+    return tuple(NodeName(name) for name in document.path_of(group))
 
 
 def _changed(held: Amounts, holdings: Holdings, holding: Holding, sign: int) -> Amounts:
     facts, gpu_type = holdings.gpu(holding.gpu_id), holdings.type_of(holding.gpu_id)
     cards = dict(held.cards)
     if facts is not None and gpu_type is not None:
-        cards[gpu_type] = cards.get(gpu_type, NO_CARD) + sign * holding.cards(facts.kind)
+        cards[gpu_type] = cards.get(gpu_type, NO_CARD) + sign * cards_on(holding.amount, facts.kind)
     return Amounts(cards, held.memory_mib + sign * holding.amount.memory_mib, held.slices + sign)
 
 
@@ -105,7 +105,7 @@ def group_bounds(world: Without, group: GroupName | None, asked: Asked) -> tuple
     """Return the limits of a payer and of all above it, the least room first."""
     if group is None:
         return ()
-    path = tuple(NodeName(name) for name in paying_groups(world.holdings, group))
+    path = paying_groups(world.holdings, group)
     held = {name: world.held(name) for name in path}
     return bounds(group_limits(world.holdings.document, group), held, path, asked.counted)
 

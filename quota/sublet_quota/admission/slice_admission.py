@@ -39,6 +39,7 @@ from sublet_quota.document.rights import rights_of
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GroupName, PoolName
 from sublet_quota.reasons.derivation import Rule
+from sublet_quota.reasons.refusals.facts import Fact
 from sublet_quota.reasons.refusals.room import RoomRefusal
 from sublet_quota.reasons.refusals.sizes import SizeRefusal
 from sublet_quota.residency.snapshot import Rank
@@ -227,7 +228,11 @@ def _kinds_there(
     allowed = {each: is_open for each, is_open in sized.items() if _is_allowed(each, payer)}
     if not allowed:
         line = told_line(payer.types.source)
-        facts = {"payer": payer.group, "gpu_type": next(iter(sized))[1], "line": line}
+        facts: dict[str, Fact] = {
+            "payer": payer.group,
+            "gpu_type": next(iter(sized))[1],
+            "line": line,
+        }
         return Denial(SizeRefusal.TYPE_NOT_OPEN, Rule.RIGHT, payer.group, (line,), facts)
     opened = [each for each, is_open in allowed.items() if is_open]
     if not opened:
@@ -286,7 +291,11 @@ def _all_closed(holdings: Holdings, pool: PoolName, kinds: _There) -> Denial:
         if kind in wanted
         for reason in index.closed.values()
     ]
-    facts = {"pool": pool, "closed_gpus": len(closed), "why_closed": tuple(sorted(set(closed)))}
+    facts: dict[str, Fact] = {
+        "pool": pool,
+        "closed_gpus": len(closed),
+        "why_closed": tuple(sorted(set(closed))),
+    }
     return Denial(RoomRefusal.GPUS_CLOSED, Rule.CARDS, facts=facts)
 
 
@@ -294,7 +303,12 @@ def _larger_than_gpu(wanted: Wanted, largest: tuple[GpuKind, str]) -> Denial:
     kind, gpu_type = largest
     whole = GpuAmount(kind.usable_mib, WHOLE_GPU_MILLI)
     asked = wanted.on(kind)
-    facts = {"asked": asked, "pool": wanted.pool, "largest": whole, "gpu_type": gpu_type}
+    facts: dict[str, Fact] = {
+        "asked": asked,
+        "pool": wanted.pool,
+        "largest": whole,
+        "gpu_type": gpu_type,
+    }
     less = GpuAmount(
         min(asked.memory_mib, whole.memory_mib), min(asked.compute_milli, whole.compute_milli)
     )
@@ -308,7 +322,12 @@ def _above_all_sizes(payer: PayerRights, wanted: Wanted, kind: GpuKind) -> Denia
         key=lambda amount: (amount.memory_mib, amount.compute_milli),
         default=None,
     )
-    facts = {"payer": payer.group, "asked": wanted.on(kind), "pool": wanted.pool, "line": line}
+    facts: dict[str, Fact] = {
+        "payer": payer.group,
+        "asked": wanted.on(kind),
+        "pool": wanted.pool,
+        "line": line,
+    }
     if largest is None:
         code = SizeRefusal.AMOUNT_WITHOUT_SIZES
         return Denial(code, Rule.RIGHT, payer.group, (line,), facts)

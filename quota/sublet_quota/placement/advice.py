@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Final
 
 from sublet_quota.admission.denial import Denial
+from sublet_quota.admission.slice_request import RequestedSlice
 from sublet_quota.amounts.gpu_amounts import MIB_PER_GIB, GpuAmount
 from sublet_quota.placement.question import Question
 from sublet_quota.placement.without_slices import WithoutSlices
@@ -49,7 +50,7 @@ def _other_wishes(question: Question, denial: Denial, is_granted: IsGranted) -> 
         paying = tuple(
             group
             for group in groups
-            if group != wish.group and is_granted(_with(question, group=group))
+            if group != wish.group and is_granted(_wishing(question, replace(wish, group=group)))
         )
         if paying:
             yield Help(HelpKind.OTHER_GROUP, paying)
@@ -57,10 +58,11 @@ def _other_wishes(question: Question, denial: Denial, is_granted: IsGranted) -> 
 
 def _other_sizes(question: Question, is_granted: IsGranted) -> Iterator[Help]:
     """Yield the sizes that would be granted now, the largest that is smaller first."""
+    wish = question.wish
     names = tuple(
         name
         for name in question.holdings.document.sizes
-        if name != question.wish.size and is_granted(_with(question, size=name, pool=None))
+        if name != wish.size and is_granted(_wishing(question, replace(wish, size=name, pool=None)))
     )
     if names:
         yield Help(HelpKind.OTHER_SIZE, names[-_MOST_SIZES:])
@@ -75,11 +77,13 @@ def _told_exactly(amount: GpuAmount) -> GpuAmount:
 
 
 def _asking(question: Question, amount: GpuAmount) -> Question:
-    return _with(question, memory_mib=amount.memory_mib, compute_milli=amount.compute_milli)
+    memory_mib, compute_milli = amount.memory_mib, amount.compute_milli
+    wish = replace(question.wish, memory_mib=memory_mib, compute_milli=compute_milli)
+    return _wishing(question, wish)
 
 
-def _with(question: Question, **changes: str | int | None) -> Question:
-    return replace(question, wish=replace(question.wish, **changes))
+def _wishing(question: Question, wish: RequestedSlice) -> Question:
+    return replace(question, wish=wish)
 
 
 def _others_stop(question: Question) -> Iterator[Help]:
