@@ -329,13 +329,17 @@ class SliceSpawnerMixin(ServerPlace, Spawner):  # type: ignore[misc]
         self.tell(f"{reason}: starting without a GPU", 20)
 
     async def _tell_of_waiting(self) -> AsyncGenerator[Event, None]:
-        """Yield what the new slice waits for until its agent has taken it over."""
+        """Yield what the new slice is, and waits for, until its agent has taken it over."""
+        rank = None
         while self._slice_id is not None or self._in_start:
             if self._slice_id is not None:
                 try:
                     info = await self._client().slice_info(self._slice_id)
                 except SubletSpawnerError:
                     info = None
+                if info is not None and info.rank is not None and info.rank != rank:
+                    rank = info.rank
+                    yield {"message": rank.meaning}
                 if info is not None and info.report is not None:
                     yield {"message": how_it_waits(info)}
                     if info.report.wait is None:
