@@ -28,7 +28,8 @@ class HeldPeriod:
     """``None``: it goes on."""
     holder: str
     owner: str
-    groups: tuple[str, ...]
+    group: str | None
+    """Who paid; ``None``: nobody's group, or several that nobody chose from."""
     job_id: str | None
     pool: str
     size: str | None
@@ -45,29 +46,28 @@ class HeldPeriod:
 def begun_by(
     change: Change,
     before: Callable[[SliceRecord], SliceRecord | None],
-    groups: Callable[[SliceRecord], tuple[str, ...]],
     now: datetime,
 ) -> tuple[HeldPeriod, ...]:
     """Return the periods that begin with a change: of new slices, and of such as became others.
 
-    ``before``: a slice as it was until now; ``groups``: at whose expense it is held.
+    ``before``: a slice as it was until now.
     """
     begun = []
     for record in change.slices:
         known = before(record)
         if known is None or _held(known) != _held(record):
             at = record.created_at if known is None else now
-            begun.append(_period(record, groups(record), at))
+            begun.append(_period(record, at))
     return tuple(begun)
 
 
 def _held(record: SliceRecord) -> tuple[object, ...]:
     """Return all by which one period differs from the next."""
     amount = record.memory_mib, record.compute_milli
-    return record.gpu, record.pool, record.size, record.owner, record.groups, *amount
+    return record.gpu, record.pool, record.size, record.owner, record.group, *amount
 
 
-def _period(record: SliceRecord, groups: tuple[str, ...], at: datetime) -> HeldPeriod:
+def _period(record: SliceRecord, at: datetime) -> HeldPeriod:
     gpu = record.gpu
     return HeldPeriod(
         slice_id=record.slice_id,
@@ -75,7 +75,7 @@ def _period(record: SliceRecord, groups: tuple[str, ...], at: datetime) -> HeldP
         ended_at=None,
         holder=record.holder.value,
         owner=record.owner,
-        groups=groups,
+        group=record.group,
         job_id=record.job_id,
         pool=record.pool,
         size=record.size,
@@ -108,8 +108,7 @@ def write_periods(
 
 
 def _row(period: HeldPeriod) -> dict[str, Any]:
-    row = {name: getattr(period, name) for name in HeldPeriod.__slots__}
-    return {**row, "groups": list(period.groups)}
+    return {name: getattr(period, name) for name in HeldPeriod.__slots__}
 
 
 def read_periods(connection: Connection, since: datetime, until: datetime) -> Iterator[HeldPeriod]:
@@ -120,8 +119,7 @@ def read_periods(connection: Connection, since: datetime, until: datetime) -> It
     )
     rows = connection.execution_options(yield_per=1000).execute(found).mappings()
     for row in rows:
-        values = {name: row[name] for name in HeldPeriod.__slots__}
-        yield HeldPeriod(**{**values, "groups": tuple(row["groups"])})
+        yield HeldPeriod(**{name: row[name] for name in HeldPeriod.__slots__})
 
 
 def forget_periods(connection: Connection, cutoff: datetime) -> None:

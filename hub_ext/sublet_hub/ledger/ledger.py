@@ -214,7 +214,7 @@ class Ledger:
     def apply(self, change: Change, now: datetime) -> None:
         """Make the change true. ``LedgerWriteError`` where the database refuses it."""
         self._check_gone(change)
-        begun = begun_by(change, self._as_it_was, self._payers, now)
+        begun = begun_by(change, self._as_it_was, now)
         self._database.write(change, now, begun)
         for gpu in change.gpus:
             self._index_gpu(gpu)
@@ -272,11 +272,6 @@ class Ledger:
 
     def _as_it_was(self, record: SliceRecord) -> SliceRecord | None:
         return self._slices.get(record.slice_id)
-
-    def _payers(self, record: SliceRecord) -> tuple[str, ...]:
-        """Return the groups of who holds a slice; a job's are its owner's when it was submitted."""
-        job = None if record.job_id is None else self._live_jobs.by_id.get(record.job_id)
-        return record.groups if job is None else job.groups
 
     def _forget_surplus(self, owners: set[UserName], now: datetime) -> None:
         """Forget the ended jobs of owners who have more than ``MOST_ENDED_JOBS`` of them."""
