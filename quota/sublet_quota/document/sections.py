@@ -7,22 +7,26 @@ The descriptions are the manual: they appear in the published JSON Schema.
 from datetime import timedelta
 from decimal import Decimal
 from fractions import Fraction
-from typing import Annotated
+from typing import Annotated, Final
+from zoneinfo import ZoneInfo
 
 from pydantic import Field, StringConstraints
 
 from sublet_quota.document.section import Section
 from sublet_quota.document.value_kinds.amount_limit import AmountLimit
 from sublet_quota.document.value_kinds.cards import Cards, Part, Rate
+from sublet_quota.document.value_kinds.reserved_time import Day, TimeReserved, Zone
 from sublet_quota.document.value_kinds.sizes import ComputeShare, GpuShare, MemoryOrShare
 from sublet_quota.document.values import (
     CountLimit,
     Duration,
     Flag,
     Instant,
-    OneOrSeveral,
     Overcommit,
+    Pattern,
+    Patterns,
     PositiveDuration,
+    WholeNumber,
 )
 
 EntryName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
@@ -31,15 +35,15 @@ HubName = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 """The name of a user or a group, as JupyterHub has it."""
 TypeName = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 """The name of a GPU type; without `gpu_types`, the model's as NVML tells it."""
-GroupKey = Annotated[str, StringConstraints(max_length=255, pattern=r"[^/]$")]
+GROUP_NAME: Final = r"[^/]$"
+GroupKey = Annotated[str, StringConstraints(max_length=255, pattern=GROUP_NAME)]
 """The name of a group in the tree."""
-Pattern = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 
 
 class GpuType(Section):
     """GPUs that count as one type: guarantees and limits are in cards of a type."""
 
-    match: Annotated[tuple[Pattern, ...], Field(min_length=1), OneOrSeveral] = Field(
+    match: Patterns = Field(
         description="The model's name as NVML tells it, or a pattern such as '*H100*'; one, or a "
         "list. Upper and lower case are the same. A name without '*', '?' and '[' goes before "
         "patterns; a card that two types match is closed."
@@ -49,7 +53,7 @@ class GpuType(Section):
         description="What an hour on a card of this type counts beside other types, in past use "
         "and budgets.",
     )
-    expect: int | None = Field(
+    expect: WholeNumber | None = Field(
         default=None,
         ge=0,
         le=1_000_000,
@@ -159,10 +163,13 @@ class JobRules(Section):
         default=None, description="The GPU types that jobs may use; none with []."
     )
     most: CountLimit | None = Field(
-        default=None, description="The most jobs at a time, waiting or running."
+        default=None,
+        description="The most jobs at a time, waiting or running. When nobody says: 20 for one "
+        "person, and no limit for a group.",
     )
     max_run: PositiveDuration | None = Field(
-        default=None, description="The longest that one attempt of a job may run."
+        default=None,
+        description="The longest that one attempt of a job may run. When nobody says: 24h.",
     )
     limit: AmountLimit | None = Field(
         default=None,
@@ -178,7 +185,7 @@ class PersonQuota(Section):
     limit: AmountLimit = Field(
         default=AmountLimit(),
         description="The most that one person may hold: cards by type, `cards` of all types, "
-        "`memory`, `slices` (when nobody says: 4 slices); 'unlimited' lifts one.",
+        "`memory`, `slices` (when nobody says: 4 of notebooks); 'unlimited' lifts one.",
     )
     jobs: JobRules = Field(default=JobRules(), description="What holds for one person's jobs.")
     keep_a_day: Duration | None = Field(
@@ -224,7 +231,7 @@ class GroupQuota(Choice):
         default=AmountLimit(),
         description="The most that all together may have, guaranteed and borrowed.",
     )
-    weight: int = Field(
+    weight: WholeNumber = Field(
         default=1,
         ge=0,
         le=1000,
@@ -248,7 +255,7 @@ class ExceptionQuota(PersonQuota, Choice):
     guaranteed: dict[TypeName, Cards] = Field(
         default={}, description="For a group alone: cards by type that are always to be had."
     )
-    weight: int | None = Field(
+    weight: WholeNumber | None = Field(
         default=None, ge=0, le=1000, description="For a group alone: its weight."
     )
     each: PersonQuota = Field(
@@ -273,11 +280,35 @@ class QuotaException(Section):
     )
 
 
+class Reservation(Section):
+    """A guarantee between two times, beside what is always guaranteed."""
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=255)] = Field(
+        description="What it is for; each name is there once."
+    )
+    for_: HubName = Field(alias="for", description="The group, as this document has it.")
+    guaranteed: Annotated[dict[TypeName, Cards], Field(min_length=1)] = Field(
+        description="Cards by type, added to what the group and those above it are guaranteed. "
+        "Their limits still bind."
+    )
+    at: TimeReserved = Field(
+        description="When, by the wall clock: 'Mon 14:00-16:00', 'Mon-Fri 09:00-17:00' each week, "
+        "or once, '2027-02-15 14:00-16:00'."
+    )
+    zone: Zone = Field(
+        default=ZoneInfo("UTC"),
+        description="Whose wall clock it is, such as Europe/Berlin; its summer time counts.",
+    )
+    until: Day | None = Field(
+        default=None, description="The last day on which it may begin, which is included."
+    )
+
+
 class ClosedCards(Section):
     """Cards that take nothing new."""
 
-    node: HubName = Field(description="The node.")
-    gpus: tuple[Annotated[int, Field(ge=0, le=1023)], ...] | None = Field(
+    node: HubName = Field(description="The node's name, as its agent tells it.")
+    gpus: tuple[Annotated[WholeNumber, Field(ge=0, le=1023)], ...] | None = Field(
         default=None, description="The cards by their index there; all when left out."
     )
     drain: Flag = Field(default=False, description="Whether jobs leave them, too.")

@@ -178,10 +178,10 @@ def test_each_right_names_the_line_that_says_it() -> None:
     rights = rights_of(DOCUMENT, "bob", ["nlp"])
     assert str(rights.limit.memory.source) == "exceptions[1].set.limit.memory (line 21)"
     assert (
-        str(rights.limit.slices.source) == "groups.science.groups.nlp.each.limit.slices (line 13)"
+        str(rights.limit.slices.source) == "groups.science.groups.nlp.each.limit.slices (line 14)"
     )
-    assert str(rights.limit.types["L4"].source) == "groups.science.each.limit.L4 (line 8)"
-    assert str(rights.payer("nlp").sizes.source) == "groups.science.sizes (line 9)"
+    assert str(rights.limit.types["L4"].source) == "groups.science.each.limit.L4 (line 9)"
+    assert str(rights.payer("nlp").sizes.source) == "groups.science.sizes (line 10)"
     assert str(rights.jobs_most.source) == "everyone.jobs.most (line 6)"
 
 
@@ -208,6 +208,12 @@ def test_jobs_have_limits_of_their_own_where_somebody_says_so(
 ) -> None:
     job_limit = rights_of(document(JOBS), "eve", groups).job_limit
     assert (None if job_limit is None else job_limit.cards.value) == cards
+
+
+def test_how_many_slices_when_nobody_says_is_of_notebooks_alone() -> None:
+    assert rights_of(document(), "eve", []).limit_with_jobs.slices.value is None
+    said = rights_of(document("everyone: {limit: {slices: 3}}"), "eve", [])
+    assert said.limit_with_jobs.slices.value == 3
 
 
 names = st.sampled_from([f"g{n}" for n in range(6)])

@@ -30,13 +30,15 @@ class Written:
     pools: tuple[str, ...] = ()
     sizes: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
+    unsure: frozenset[str] = frozenset()
+    """Sections of which something was left out as wrong: nothing is missing in them."""
 
 
 def find_contradictions(document: "QuotaDocument", written: Written) -> tuple[Contradiction, ...]:
     """Return what in ``document`` does not fit together, the first hundreds of it."""
     names = _Names(document, written)
     alone = tuple(islice(chain(_in_the_tree(document), _of_names(document, names)), _MOST))
-    if any(found.path[0] in ("groups", "exceptions") for found in alone):
+    if any(found.path[0] in ("groups", "exceptions", "reservations") for found in alone):
         return alone
     return (*alone, *islice(guarantees_that_do_not_fit(document), _MOST))
 
@@ -56,14 +58,7 @@ class _Names:
         self.pools = _all_of(document.pools, written.pools)
         self.sizes = _all_of(document.sizes, written.sizes)
         self.groups = _all_of(groups, written.groups)
-        self.left_out = frozenset(
-            section
-            for section, all_names, read in (
-                ("pools", self.pools, document.pools),
-                ("sizes", self.sizes, document.sizes),
-            )
-            if len(all_names) > len(read)
-        )
+        self.unsure = written.unsure
 
     def missing(
         self, path: KeyPath, section: str, named: Iterable[str] | None, known: Sequence[str]
@@ -77,6 +72,9 @@ class _Names:
         keys = isinstance(named, dict) or hasattr(named, "keys")
         for place, name in enumerate(named or ()):
             where = (*path, name) if keys else (*path, place)
+            if name in NO_TYPES:
+                yield Contradiction(where, f"'{name}' is no GPU type: name one")
+                continue
             if self.gpu_types and name not in self.gpu_types:
                 yield _missing(where, "gpu_types", name, self.gpu_types)
             elif not self.gpu_types and is_pattern(name):
@@ -131,6 +129,7 @@ def _of_names(document: "QuotaDocument", names: _Names) -> Iterator[Contradictio
     for path, group in walk(document.groups):
         yield from _of_group(key_path(path), group, names)
     yield from _of_exceptions(document, names)
+    yield from _of_reservations(document, names)
 
 
 def _of_gpu_types(document: "QuotaDocument") -> Iterator[Contradiction]:
@@ -152,7 +151,7 @@ def _of_gpu_types(document: "QuotaDocument") -> Iterator[Contradiction]:
 
 
 def _of_pools(document: "QuotaDocument", names: _Names) -> Iterator[Contradiction]:
-    whole = len(document.pools) > 1 and "pools" not in names.left_out
+    whole = len(document.pools) > 1 and "pools" not in names.unsure
     defaults = [name for name, pool in document.pools.items() if pool.default]
     rest = [name for name, pool in document.pools.items() if not selects(pool)]
     if whole and not defaults:
@@ -163,7 +162,7 @@ def _of_pools(document: "QuotaDocument", names: _Names) -> Iterator[Contradictio
         )
     for name in defaults[1:]:
         yield _second(document, ("pools", name, "default"), ("pools", defaults[0], "default"))
-    for name in rest[1:]:
+    for name in rest[1:] if whole else ():
         yield Contradiction(
             ("pools", name),
             f"has what no other pool has, and so has {rest[0]}: give one of them `types`, `nodes` "
@@ -227,6 +226,19 @@ def _of_person(path: KeyPath, person: PersonQuota, names: _Names) -> Iterator[Co
 def _of_choice(path: KeyPath, choice: Choice, names: _Names) -> Iterator[Contradiction]:
     yield from names.missing((*path, "sizes"), "sizes", choice.sizes, names.sizes)
     yield from names.types((*path, "types"), choice.types)
+
+
+def _of_reservations(document: "QuotaDocument", names: _Names) -> Iterator[Contradiction]:
+    first: dict[str, int] = {}
+    for place, reservation in enumerate(document.reservations):
+        path = ("reservations", place)
+        if first.setdefault(reservation.name, place) != place:
+            line = document.line_of(("reservations", first[reservation.name]))
+            at = "" if line is None else f" (first in line {line})"
+            yield Contradiction((*path, "name"), f"'{reservation.name}' is there twice{at}")
+        if reservation.for_ not in names.groups:
+            yield _missing((*path, "for"), "groups", reservation.for_, names.groups)
+        yield from names.types((*path, "guaranteed"), reservation.guaranteed)
 
 
 def _of_exceptions(document: "QuotaDocument", names: _Names) -> Iterator[Contradiction]:

@@ -69,8 +69,8 @@ def _types_in_no_pool(document: QuotaDocument) -> Iterator[tuple[KeyPath, str]]:
         yield (
             ("gpu_types", gpu_type),
             (
-                "is a type that no pool has: its cards take nothing. Name it in a pool's `types`, or "
-                "make a pool without `types`, `nodes` and `ids`, which has all the rest"
+                "is a type that no pool has: its cards take nothing. Name it in a pool's `types`, "
+                "or make a pool without `types`, `nodes` and `ids`, which has all the rest"
             ),
         )
 
