@@ -9,6 +9,7 @@ from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.rights import Rights
 from sublet_quota.document.sections import SliceSize
+from sublet_quota.holdings.gpu_load import Holding
 from sublet_quota.names.home_claim import HomeInUse
 from sublet_quota.names.ids import PoolName, SizeName
 from sublet_quota.reasons.refusal import Refusal
@@ -35,6 +36,12 @@ class RequestedSlice:
     """
     home: HomeInUse | None = None
     """The node where alone the slice can be, because its owner's files are in use there."""
+    group: str | None = None
+    """The group of the quota document that is to pay, as the owner named it."""
+    before: Holding | None = None
+    """The same server's slice of just now: while a grace lasts, the server restarts as before."""
+    lot: int = 0
+    """Drawn once for each request, and kept: decides exact ties."""
 
 
 @dataclass(frozen=True, slots=True)

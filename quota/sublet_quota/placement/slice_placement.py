@@ -17,24 +17,45 @@ from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.holdings.room_index import Entry, RoomIndex
 from sublet_quota.names.home_claim import HomeInUse
 from sublet_quota.names.ids import GpuId, GroupName, NodeId, PoolName, SizeName, SliceId, UserName
+from sublet_quota.reasons.derivation import Derivation
 from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.reasons.refusals.refuse import refuse
 from sublet_quota.reasons.refusals.room import RoomRefusal
+from sublet_quota.residency.snapshot import Rank
 
 _Choice = tuple[GpuFacts, GpuRoom, AdmittedKind]
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """A slice has its place: what it is, where, and on whose account."""
+    """A slice has its place: what it is, where, who pays, and what follows for others.
+
+    The hub keeps all of it with the slice (``Holding``), and does what it says of others before
+    the slice is handed out.
+    """
 
     owner: UserName
     gpu_id: GpuId
+    gpu_type: str
     pool: PoolName
+    """The pool that was asked for; the GPU is in another where that lends, or where its type is
+    guaranteed.
+    """
     size: SizeName | None
     amount: GpuAmount
-    groups: tuple[GroupName, ...]
-    """The groups on whose account the slice is: keep these with it (``Holding.groups``)."""
+    group: GroupName | None
+    """Who pays; ``None``: no group."""
+    named: bool
+    """Whether the owner named the group, so that the slice is never charged to another."""
+    member_of: tuple[GroupName, ...]
+    """The groups of the document of which the owner is a member: those that could pay instead."""
+    rank: Rank
+    """How the slice stands as it is handed out."""
+    why: Derivation
+    calls_back: tuple[SliceId, ...] = ()
+    """Borrowed slices that lose their place on the GPU: to be kept as ``called_back``."""
+    recharged: tuple[tuple[SliceId, GroupName], ...] = ()
+    """Slices of others that another of their groups pays for from now on, to let this one in."""
 
 
 def decide_slice(holdings: Holdings, wish: RequestedSlice) -> Placement | Refusal:

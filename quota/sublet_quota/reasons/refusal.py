@@ -6,6 +6,10 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
+from sublet_quota.names.ids import GroupName
+from sublet_quota.reasons.derivation import Derivation
+from sublet_quota.reasons.helping import Help
+
 _MOST_QUOTED: Final = 60
 
 
@@ -14,6 +18,7 @@ class RefusalReason(StrEnum):
 
     UNKNOWN_POOL = "unknown-pool"
     UNKNOWN_SIZE = "unknown-size"
+    UNKNOWN_GROUP = "unknown-group"
     SIZE_NOT_ALLOWED = "size-not-allowed"
     BAD_AMOUNT = "bad-amount"
     LARGER_THAN_GPU = "larger-than-gpu"
@@ -48,6 +53,12 @@ class Refusal:
     reason: RefusalReason
     message: str
     numbers: Mapping[str, int] = field(default_factory=dict)
+    why: Derivation | None = None
+    """The group, the rule and the lines of the quota document that decided."""
+    waits_for: tuple[GroupName | None, ...] = ()
+    """The groups whose slices are in the way; ``None`` is who is in no group."""
+    helps: tuple[Help, ...] = ()
+    """What would help; each was found to."""
 
     def __post_init__(self) -> None:
         """Keep the numbers as they are now, whatever becomes of the mapping they came in."""

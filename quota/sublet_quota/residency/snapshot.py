@@ -6,7 +6,7 @@ more. All amounts are MiB.
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
 from sublet_quota.errors import SubletQuotaError
 from sublet_quota.life_cycles.slice_states import SliceState
@@ -19,6 +19,18 @@ class Holder(StrEnum):
 
     NOTEBOOK = "notebook"
     JOB = "job"
+
+
+class Rank(IntEnum):
+    """How well a slice stands on its GPU; who is before others keeps the room, or gets it first."""
+
+    ENTITLED = 0
+    """Within the guarantees of its group and of all above it."""
+    ENTITLED_IN_PART = 1
+    """Within the guarantee of a group above, borrowed from a sibling inside."""
+    BORROWED = 2
+    CALLED_BACK = 3
+    """Borrowed, and its place on the GPU has been given to somebody else."""
 
 
 class TransitionKind(StrEnum):

@@ -5,6 +5,7 @@ document and from agents are written as they are.
 """
 
 from collections.abc import Callable, Mapping
+from fractions import Fraction
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -14,10 +15,14 @@ from sublet_quota.amounts.gpu_amounts import (
     format_compute,
     format_memory,
 )
+from sublet_quota.names.ids import GroupName
+from sublet_quota.reasons.derivation import DocumentLine
 from sublet_quota.reasons.job_reasons import MOST_TOLD
 from sublet_quota.reasons.refusal import quoted
 
-Fact = int | str | GpuAmount | tuple[str, ...] | None
+Fact = int | str | Fraction | GpuAmount | DocumentLine | tuple[str, ...] | None
+CARDS: Final = "_cards"
+"""The end of the name of a fact that is an amount of cards."""
 _MOST_LISTED: Final = 20
 _MOST_REASONS: Final = 3
 
@@ -31,10 +36,35 @@ def written(name: str, value: Fact) -> object:
             return format_memory(value)
         case int() if name.endswith("_milli"):
             return format_compute(value)
+        case Fraction() if name.endswith(CARDS):
+            return format_cards(value)
         case tuple():
             return ", ".join(value)
         case _:
             return value
+
+
+def format_cards(cards: Fraction) -> str:
+    """Return ``1 card``, ``2.5 cards`` or ``0.25 of a card``, to a hundredth."""
+    hundredths = round(cards * 100)
+    whole, rest = divmod(abs(hundredths), 100)
+    number = f"{'-' if hundredths < 0 else ''}{whole}{f'.{rest:02d}'.rstrip('0') if rest else ''}"
+    if 0 < hundredths < 100:  # noqa: PLR2004 - a whole card
+        return f"{number} of a card"
+    return "1 card" if number == "1" else f"{number} cards"
+
+
+def in_the_way(groups: tuple[GroupName | None, ...]) -> str:
+    """Return whose slices are in the way, as a sentence behind another; empty for none."""
+    if not groups:
+        return ""
+    named = sorted(group for group in groups if group is not None)
+    told = [f"'{name}'" for name in named[:_MOST_LISTED]]
+    if len(named) > _MOST_LISTED:
+        told.append("...")
+    if None in groups:
+        told.append("people in no group")
+    return f" In the way are slices of {', '.join(told)}."
 
 
 def _listed(names: tuple[str, ...]) -> str:
@@ -43,6 +73,14 @@ def _listed(names: tuple[str, ...]) -> str:
 
 def _offered(sizes: tuple[str, ...]) -> str:
     return f"Pick one of: {_listed(sizes)}." if sizes else "Ask an administrator for a size."
+
+
+def _groups_to_choose(groups: tuple[str, ...]) -> str:
+    return f"Choose one of: {_listed(groups)}." if groups else "Name none."
+
+
+def _payer(group: str | None) -> str:
+    return "Who is in no group" if group is None else f"Group '{group}'"
 
 
 def _nearest(name: str) -> str:
@@ -75,14 +113,17 @@ def _told(words: str) -> str:
 
 _BY_NAME: Final[Mapping[str, Callable[[Any], str]]] = MappingProxyType(
     {
+        "asked_group": quoted,
         "asked_path": quoted,
         "asked_pool": quoted,
         "asked_size": quoted,
         "asked_type": quoted,
         "closed_gpus": _closed_gpus,
+        "groups_to_choose": _groups_to_choose,
         "most_gpus": _most_gpus,
         "nearest": _nearest,
         "offered": _offered,
+        "payer": _payer,
         "pools": _listed,
         "slices": _slices,
         "told": _told,

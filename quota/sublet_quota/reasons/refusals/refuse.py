@@ -1,20 +1,30 @@
 """A refusal, made of a specific code and its facts.
 
 Whoever decides gives the code and the facts that its sentence names; the coarse reason, the words
-and the numbers for programs follow from the code's row. Each subject has its codes and their rows
-in a module of its own here. No row names another user than the one who asked.
+and the numbers for programs follow from the code's row; what would help (``helps``) and whom
+the request waits for (``waits_for``) are kept as values in the refusal, too. Each subject has its
+codes and their rows in a module of its own here. No row names another user than the one who asked.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from fractions import Fraction
 from functools import cache
+from math import floor
 from string import Formatter
+from typing import Final
 
 from sublet_quota.amounts.gpu_amounts import GpuAmount
 from sublet_quota.errors import ReasonError
+from sublet_quota.names.ids import GroupName
+from sublet_quota.reasons.derivation import Derivation
+from sublet_quota.reasons.helping import Help, helping_sentence
 from sublet_quota.reasons.refusal import Refusal, RefusalReason
-from sublet_quota.reasons.refusals.facts import Fact, written
+from sublet_quota.reasons.refusals.facts import CARDS, Fact, in_the_way, written
+
+HELPS: Final = "helps"
+WAITS_FOR: Final = "waits_for"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +35,9 @@ class Row:
     sentence: str
     """A template of facts by their names; ``facts`` says how each is written."""
     numbers: tuple[str, ...] = ()
-    """The facts that programs are told as numbers; an amount is two, ``_mib`` and ``_milli``."""
+    """The facts that programs are told as numbers; an amount is two, ``_mib`` and ``_milli``; cards
+    are thousandths of one, ``_millicards``.
+    """
 
 
 class RefusalCode(Enum):
@@ -42,24 +54,43 @@ def facts_of(code: RefusalCode) -> frozenset[str]:
     return frozenset(named.union(row.numbers))
 
 
-def refuse(code: RefusalCode, **facts: Fact) -> Refusal:
-    """Return the refusal. ``ReasonError`` where the facts are not those of the code."""
+def refuse(
+    code: RefusalCode,
+    *,
+    why: Derivation | None = None,
+    helps: tuple[Help, ...] = (),
+    waits_for: tuple[GroupName | None, ...] = (),
+    **facts: Fact,
+) -> Refusal:
+    """Return the refusal.
+
+    ``helps`` is what would help, for codes that say so, and never empty there; ``waits_for`` are
+    the groups in the way, for codes that name them, and may be empty.
+
+    Raises ``ReasonError`` where the facts are not those of the code.
+    """
     needed = facts_of(code)
-    if facts.keys() != needed:
-        message = f"{code} needs {sorted(needed)}, and was given {sorted(facts)}"
+    given = {*facts, *([HELPS] if helps else ()), *([WAITS_FOR] if waits_for else ())}
+    given |= needed & {WAITS_FOR}
+    if given != needed:
+        message = f"{code} needs {sorted(needed)}, and was given {sorted(given)}"
         raise ReasonError(message)
     row = code.value
     shown = {name: written(name, value) for name, value in facts.items()}
+    shown |= {HELPS: helping_sentence(helps) if helps else "", WAITS_FOR: in_the_way(waits_for)}
     numbers: dict[str, int] = {}
     for name in row.numbers:
         numbers |= _numbers(name, facts[name])
-    return Refusal(row.reason, row.sentence.format_map(shown), numbers)
+    message = row.sentence.format_map(shown)
+    return Refusal(row.reason, message, numbers, why, waits_for, helps)
 
 
 def _numbers(name: str, value: Fact) -> Mapping[str, int]:
     match value:
         case GpuAmount():
             return {f"{name}_mib": value.memory_mib, f"{name}_milli": value.compute_milli}
+        case Fraction() if name.endswith(CARDS):
+            return {name.removesuffix(CARDS) + "_millicards": floor(value * 1000)}
         case int():
             return {name: value}
         case _:

@@ -6,67 +6,72 @@ from typing import Final
 from sublet_quota.reasons.refusal import RefusalReason
 from sublet_quota.reasons.refusals.refuse import RefusalCode, Row
 
-_FREE: Final = (
-    "GPU of pool '{pool}' has room for {asked} now: the one with the most free memory has {free}."
-)
+_FREE: Final = "has room for {asked} now: the one with the most free memory has {free}."
 _FILES_IN_USE: Final = (
     "Your files are in use on node '{node}', by {home_user}, and only one node at a time can have "
     "them. There"
 )
-_ENDED_OR_SMALLER: Final = (
-    "Wait until that has ended (a job can be cancelled, a server stopped), or pick a smaller size."
-)
-_STOPPED_OR_SMALLER: Final = "Pick a smaller size, or wait until somebody stops a server."
+_HELP: Final = "{waits_for} {helps}"
 
 
 @unique
 class RoomRefusal(RefusalCode):
-    """Why no GPU can have a slice, or a GPU no larger one."""
+    """Why no GPU can have a slice, or a GPU no larger one. ``payer`` is whom it is charged to."""
 
-    NO_GPU = Row(
-        RefusalReason.NO_GPU, "Pool '{pool}' has no GPU now. An administrator can add some."
-    )
+    NO_GPU = Row(RefusalReason.NO_GPU, "Pool '{pool}' has no GPU now. {helps}")
     NO_GPU_OF_TYPE = Row(
         RefusalReason.NO_GPU,
-        "Pool '{pool}' has no GPU of type {asked_type} now. There are: {types}.",
+        "Pool '{pool}' has no GPU of type {asked_type} now. There are: {types}. {helps}",
     )
     GPUS_CLOSED = Row(
         RefusalReason.GPU_CLOSED,
-        "In pool '{pool}' {closed_gpus} closed to new slices: {why_closed}. Try again later.",
+        "In pool '{pool}' {closed_gpus} closed to new slices: {why_closed}. {helps}",
         ("closed_gpus",),
     )
     LARGER_THAN_GPU = Row(
         RefusalReason.LARGER_THAN_GPU,
         "{asked} is more than one GPU of pool '{pool}' can give: at most {largest} on {gpu_type}. "
-        "Ask for less.",
+        "{helps}",
         ("asked", "largest"),
     )
-    MEMORY_KEPT_FOR_OTHERS = Row(
+    NO_ROOM = Row(
         RefusalReason.NO_ROOM,
-        "Pool '{pool}' has {free_mib} of memory left, of which {kept_mib} is guaranteed to "
-        f"others: {{asked_mib}} more does not fit. {_STOPPED_OR_SMALLER}",
-        ("asked_mib", "free_mib", "kept_mib"),
+        f"No GPU of pool '{{pool}}' {_FREE} {{payer}} has {{held_cards}} of {{gpu_type}}, and a "
+        f"share of {{share_cards}}.{_HELP}",
+        ("asked", "free", "held_cards", "share_cards"),
     )
-    COMPUTE_KEPT_FOR_OTHERS = Row(
+    """Nothing is free, and what may be taken for the share is too little."""
+    NO_ROOM_ALONE = Row(
         RefusalReason.NO_ROOM,
-        "Pool '{pool}' has {free_milli} of compute left, of which {kept_milli} is guaranteed to "
-        f"others: {{asked_milli}} more does not fit. {_STOPPED_OR_SMALLER}",
-        ("asked_milli", "free_milli", "kept_milli"),
+        f"A server that can never make room goes where all fit together, and no such GPU {_FREE}"
+        f"{_HELP}",
+        ("asked", "free"),
     )
-    NO_ROOM = Row(RefusalReason.NO_ROOM, f"No {_FREE} {_STOPPED_OR_SMALLER}", ("asked", "free"))
+    """The wish can never be suspended, and is not entitled."""
+    BORROWS_NO_MORE = Row(
+        RefusalReason.NO_ROOM,
+        "'{owner}' has a borrowed slice that has to make way and cannot: they borrow no more until "
+        "it can. {helps}",
+    )
+    GUARANTEE_IN_THE_WAY = Row(
+        RefusalReason.NO_ROOM,
+        "Group '{group}' is guaranteed {guaranteed_cards} of {gpu_type}, but on the GPUs of that "
+        f"guarantee stands what cannot make way: {{asked}} does not fit there.{_HELP}",
+        ("asked", "guaranteed_cards"),
+    )
     NO_ROOM_AT_HOME = Row(
         RefusalReason.NO_ROOM,
-        f"{_FILES_IN_USE} no {_FREE} {_ENDED_OR_SMALLER}",
+        f"{_FILES_IN_USE} no GPU of pool '{{pool}}' {_FREE}{_HELP}",
         ("asked", "free"),
     )
     NO_OPEN_GPU_AT_HOME = Row(
         RefusalReason.NO_ROOM,
-        f"{_FILES_IN_USE} no GPU of pool '{{pool}}' takes new slices now. {_ENDED_OR_SMALLER}",
+        f"{_FILES_IN_USE} no GPU of pool '{{pool}}' takes new slices now. {{helps}}",
         ("asked", "free"),
     )
-    GPU_LEFT_POOL = Row(
+    GPU_GONE = Row(
         RefusalReason.NO_GPU,
-        "Your slice's GPU belongs to its pool no more. Start your server again.",
+        "Your slice's GPU can have no other slices now. {helps}",
     )
     BELOW_HELD = Row(
         RefusalReason.BELOW_HELD,
@@ -82,7 +87,6 @@ class RoomRefusal(RefusalCode):
     )
     NO_ROOM_TO_GROW = Row(
         RefusalReason.NO_ROOM,
-        "Your GPU has no room for {asked}: a slice there can have {free} now. Ask for less, or "
-        "start your server again with the larger size, to get it on another GPU.",
+        f"Your GPU has no room for {{asked}}: a slice there can have {{free}} now.{_HELP}",
         ("asked", "free"),
     )

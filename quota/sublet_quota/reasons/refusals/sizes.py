@@ -21,32 +21,38 @@ class SizeRefusal(RefusalCode):
         RefusalReason.UNKNOWN_SIZE,
         "Size '{size}' lies in pool '{size_pool}', not in '{pool}'. {offered}",
     )
+    UNKNOWN_GROUP = Row(
+        RefusalReason.UNKNOWN_GROUP,
+        "There is no group {asked_group}{nearest} that could pay for '{owner}'. {groups_to_choose}",
+    )
     NO_SIZE_OPEN = Row(
-        RefusalReason.SIZE_NOT_ALLOWED,
-        "'{owner}' may pick no size. Ask an administrator for one.",
+        RefusalReason.SIZE_NOT_ALLOWED, "'{owner}' may pick no size ({line}). {helps}"
     )
     NO_SIZE_OPEN_IN_POOL = Row(
         RefusalReason.SIZE_NOT_ALLOWED,
-        "'{owner}' may pick no size in pool {asked_pool}. Ask an administrator for one.",
+        "'{owner}' may pick no size in pool {asked_pool} ({line}). {helps}",
     )
     SIZE_NOT_OPEN = Row(
-        RefusalReason.SIZE_NOT_ALLOWED, "'{owner}' may not pick size {asked_size}. {offered}"
+        RefusalReason.SIZE_NOT_ALLOWED, "{payer} may not have size {asked_size} ({line}). {helps}"
+    )
+    TYPE_NOT_OPEN = Row(
+        RefusalReason.SIZE_NOT_ALLOWED,
+        "{payer} may not have slices on {gpu_type} ({line}). {helps}",
     )
     NO_OWN_AMOUNTS = Row(
         RefusalReason.SIZE_NOT_ALLOWED,
-        "'{owner}' may not ask for amounts of their own ({asked}). {offered}",
+        "{payer} may not have amounts other than a size's ({asked}; {line}). {helps}",
         ("asked",),
     )
     ABOVE_ALL_SIZES = Row(
         RefusalReason.SIZE_NOT_ALLOWED,
-        "'{owner}' may not have {asked}: the largest size they may pick in pool '{pool}' is "
-        "{largest}. Ask for less.",
+        "{payer} may not have {asked}: the largest size to pick in pool '{pool}' is {largest} "
+        "({line}). {helps}",
         ("asked", "largest"),
     )
     AMOUNT_WITHOUT_SIZES = Row(
         RefusalReason.SIZE_NOT_ALLOWED,
-        "'{owner}' may not have {asked}: they may pick no size in pool '{pool}'. Ask an "
-        "administrator for one.",
+        "{payer} may not have {asked}: there is no size to pick in pool '{pool}' ({line}). {helps}",
         ("asked",),
     )
     SIZE_AND_AMOUNTS = Row(RefusalReason.BAD_AMOUNT, "Ask for a size or for amounts, not for both.")

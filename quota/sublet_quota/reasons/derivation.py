@@ -1,0 +1,61 @@
+"""What a decision follows from: the rule, who pays, the lines of the quota document, the numbers.
+
+Cards are told to programs in thousandths, as whole numbers.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+
+from sublet_quota.names.ids import GroupName
+
+
+class Rule(StrEnum):
+    """By which rule a request was granted or refused."""
+
+    GUARANTEE = "guarantee"
+    """The request is within the payer's guarantee."""
+    FREE_ROOM = "free-room"
+    """The request is borrowed, and there is room that nobody else has."""
+    SHARE = "share"
+    """The request stays within the payer's share, so those above theirs make way."""
+    AS_BEFORE = "as-before"
+    """The same server's slice of before a guarantee, a limit or a membership became less."""
+    LIMIT = "limit"
+    RIGHT = "right"
+    """What may be picked: sizes, types, amounts, groups."""
+    CARDS = "cards"
+    """Which cards there are, and which of them are open."""
+    ROOM = "room"
+    """No card has room, and none is made."""
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentLine:
+    """Where the quota document says something."""
+
+    path: str
+    """The key, such as ``groups.science.limit.H100``."""
+    line: int | None
+    """Counted from 1; ``None``: the document says nothing, and what is built in holds."""
+
+    def __str__(self) -> str:
+        """Return the place as it is told: ``groups.science.limit.H100, line 12``."""
+        return self.path if self.line is None else f"{self.path}, line {self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class Derivation:
+    """What a decision follows from."""
+
+    rule: Rule
+    group: GroupName | None = None
+    """Who pays, or whose limit it is; ``None``: no group."""
+    lines: tuple[DocumentLine, ...] = ()
+    """Where the document says what decided."""
+    numbers: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Keep the numbers as they are now, whatever becomes of the mapping they came in."""
+        object.__setattr__(self, "numbers", MappingProxyType(dict(self.numbers)))

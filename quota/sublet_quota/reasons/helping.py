@@ -1,0 +1,78 @@
+"""What would help somebody who is refused: codes with names, and the one table of their words.
+
+Only what was found to help may be given: whoever refuses asks first whether the request would then
+be granted.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+_MOST_NAMES: Final = 3
+
+
+class HelpKind(StrEnum):
+    """What somebody could do, or wait for."""
+
+    SMALLER_SIZE = "smaller-size"
+    """Pick one of the sizes that are named."""
+    LESS = "less"
+    """Ask for smaller amounts."""
+    OTHER_GROUP = "other-group"
+    """Have one of the groups that are named pay."""
+    STOP_ONE = "stop-one"
+    """Stop one of one's own other servers."""
+    STOP_ALL = "stop-all"
+    """Stop all one's own other servers."""
+    MEMBER_STOPS = "member-stops"
+    """Wait until members of the groups that are named stop servers."""
+    SOMEBODY_STOPS = "somebody-stops"
+    """Wait until others stop servers."""
+    START_AGAIN = "start-again"
+    """Start the server again, to be placed on another GPU."""
+    CANCEL_JOB = "cancel-job"
+    LATER = "later"
+    """Wait for cards to open again."""
+    ADMIN = "admin"
+    """Ask an administrator: nothing else helps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Help:
+    """One thing that would help."""
+
+    kind: HelpKind
+    names: tuple[str, ...] = ()
+    """The sizes or the groups, where the kind speaks of any."""
+
+
+ADMIN: Final = (Help(HelpKind.ADMIN),)
+
+_WORDS: Final[Mapping[HelpKind, str]] = MappingProxyType(
+    {
+        HelpKind.SMALLER_SIZE: "pick a smaller size ({names})",
+        HelpKind.LESS: "ask for less",
+        HelpKind.OTHER_GROUP: "have another group of yours pay ({names})",
+        HelpKind.STOP_ONE: "stop another server of yours",
+        HelpKind.STOP_ALL: "stop your other servers",
+        HelpKind.MEMBER_STOPS: "wait until members of {names} stop servers",
+        HelpKind.SOMEBODY_STOPS: "wait until somebody stops a server",
+        HelpKind.START_AGAIN: (
+            "start your server again with the larger size, to get it on another GPU"
+        ),
+        HelpKind.CANCEL_JOB: "cancel a job, or wait until one ends",
+        HelpKind.LATER: "try again later",
+        HelpKind.ADMIN: "ask an administrator",
+    }
+)
+
+
+def helping_sentence(helps: tuple[Help, ...]) -> str:
+    """Return what would help, as one sentence."""
+    clauses = [
+        _WORDS[each.kind].format(names=", ".join(each.names[:_MOST_NAMES])) for each in helps
+    ]
+    told = clauses[0] if len(clauses) == 1 else f"{', '.join(clauses[:-1])}, or {clauses[-1]}"
+    return f"{told[0].upper()}{told[1:]}."
