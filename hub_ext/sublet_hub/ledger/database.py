@@ -254,6 +254,7 @@ class Database:
             connection.execute(sa.delete(EVENTS).where(EVENTS.c.at < cutoff))
             connection.execute(sa.delete(SLICES).where(SLICES.c.released_at < cutoff))
             forget_periods(connection, cutoff)
+            connection.execute(sa.delete(WRITTEN_OFF).where(WRITTEN_OFF.c.at < cutoff))
             job_ids = tuple(connection.execute(sa.select(JOBS.c.job_id).where(old_jobs)).scalars())
             connection.execute(sa.delete(JOBS).where(old_jobs))
         return job_ids
@@ -317,6 +318,9 @@ def _stored(connection: Connection, unread: UnreadableRecords | None) -> StoredL
         ),
         epochs=dict(read_rows(connection, sa.select(NODES), NODES, rows.epoch_of_row, unread)),
         lending=switches[0] if switches else unswitched,
+        written_off=read_rows(
+            connection, sa.select(WRITTEN_OFF), WRITTEN_OFF, rows.lag_of_row, unread
+        ),
         closings=read_rows(connection, sa.select(CLOSINGS), CLOSINGS, rows.closing_of_row, unread),
     )
 
@@ -336,6 +340,8 @@ def _write(connection: Connection, change: Change, now: datetime) -> tuple[Event
         connection.execute(
             sa.update(SLICES).where(SLICES.c.slice_id.in_(change.released)).values(released_at=now)
         )
+    for lag in change.written_off:
+        _put(connection, WRITTEN_OFF, "place", rows.row_of_lag(lag))
     for job in change.jobs:
         _put(connection, JOBS, "job_id", rows.row_of_job(job))
     if change.forgotten:

@@ -1,0 +1,181 @@
+"""The order of jobs: entitled ones first, then priority, then whose turn it is.
+
+A guarantee is filled by the group's slices, then by its jobs: by those that have their place, then
+by those that wait, in the order of priority and turns. A job on several cards is entitled to all of
+them, or to none. Which of a group's jobs are entitled concerns whoever is outside: between two
+groups it is judged one step below their common ancestor, as for slices.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from fractions import Fraction
+
+from sublet_quota.amounts.gpu_kind import GpuKind
+from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.jobs.past_uses import PastUse, UsedBy, leaf_of
+from sublet_quota.jobs.waiting_job import WaitingJob, is_of_type
+from sublet_quota.names.ids import GroupName, JobId
+from sublet_quota.residency.snapshot import Rank
+from sublet_quota.shares.cards import NO_CARD
+from sublet_quota.shares.fair_order import RequestId, WaitingRequest, fair_order
+from sublet_quota.shares.group_tree import GroupTree, NodeName
+from sublet_quota.shares.past_use import NO_TIME, worn_off_s
+
+HeldCards = Mapping[JobId, tuple[str, Fraction]]
+"""The GPU type and the cards that jobs have which have their place."""
+
+
+class JobOrder:
+    """Orders jobs under the document in force, beside what slices hold now."""
+
+    def __init__(self, holdings: Holdings, weights: GroupTree, past: PastUse) -> None:
+        """``weights``: the tree of the document's groups (``past_uses.weights_of``)."""
+        self._holdings = holdings
+        self._weights = weights
+        self._past = past
+
+    def of(self, jobs: Iterable[WaitingJob], held: HeldCards | None = None) -> tuple[WaitingJob, ...]:
+        """Return the jobs in the order in which they come, each with its rank.
+
+        ``held``: what those have that have their place; the others wait.
+        """
+        placed = {} if held is None else held
+        kinds = open_kinds(self._holdings)
+        in_turn = self._by_turns(jobs, kinds)
+        filling = Guarantees(self._holdings)
+        ranked: dict[JobId, WaitingJob] = {}
+        for job in sorted(in_turn, key=lambda job: job.job_id not in placed):
+            has = placed.get(job.job_id)
+            choices = _choices(job, kinds) if has is None else (has,)
+            ranked[job.job_id] = self._ranked(job, choices, filling)
+        return tuple(sorted((ranked[job.job_id] for job in in_turn), key=lambda job: job.rank))
+
+    def _by_turns(
+        self, jobs: Iterable[WaitingJob], kinds: Mapping[GpuKind, str]
+    ) -> Sequence[WaitingJob]:
+        """Return the jobs by priority, and of one priority in the fair order."""
+        by_priority: defaultdict[int, list[WaitingJob]] = defaultdict(list)
+        for job in jobs:
+            by_priority[job.priority].append(job)
+        used = defaultdict(float, self._past.used)
+        used_by: defaultdict[UsedBy, float] = defaultdict(float, self._past.used_by)
+        ordered: list[WaitingJob] = []
+        for priority in sorted(by_priority, reverse=True):
+            by_id = {job.job_id: job for job in by_priority[priority]}
+            requests = [self._request(job, kinds) for job in by_id.values()]
+            for request in fair_order(self._weights, used, used_by, requests):
+                ordered.append(by_id[JobId(request.request_id)])
+            # Whoever had a turn before had it, whatever the priority.
+            for request in requests:
+                used_by[request.node, request.owner] += request.estimate
+                for name in self._weights.paths[request.node]:
+                    used[name] += request.estimate
+        return ordered
+
+    def _request(self, job: WaitingJob, kinds: Mapping[GpuKind, str]) -> WaitingRequest:
+        return WaitingRequest(
+            request_id=RequestId(job.job_id),
+            node=leaf_of(self._weights, job.group),
+            owner=job.owner,
+            since=job.submitted_at,
+            lot=job.lot,
+            estimate=self._estimate(job, kinds),
+        )
+
+    def _estimate(self, job: WaitingJob, kinds: Mapping[GpuKind, str]) -> float:
+        """Return what the job is thought to use, on the smallest GPUs on which it fits."""
+        document = self._holdings.document
+        seconds = worn_off_s(job.estimate, NO_TIME, document.fair_share.half_life)
+        kind = next(fitting(job, kinds), None)
+        if kind is None:
+            return job.gpus * seconds
+        return float(job.cards_on(kind) * rate_of(self._holdings, kinds[kind])) * seconds
+
+    def _ranked(
+        self, job: WaitingJob, choices: Iterable[tuple[str, Fraction]], filling: "Guarantees"
+    ) -> WaitingJob:
+        for gpu_type, cards in choices:
+            rank = filling.fill(job.group, gpu_type, cards)
+            if rank is not Rank.BORROWED:
+                return replace(job, rank=rank, entitled_on=gpu_type)
+        return job if job.rank is Rank.BORROWED else replace(job, rank=Rank.BORROWED)
+
+
+class Guarantees:
+    """What slices leave of guarantees, and jobs have not filled yet."""
+
+    def __init__(self, holdings: Holdings, *, with_jobs: bool = False) -> None:
+        """``with_jobs``: count what jobs hold already as filled."""
+        self._holdings = holdings
+        self._with_jobs = with_jobs
+        self._trees: dict[str, GroupTree | None] = {}
+        self._left: dict[tuple[str, NodeName], Fraction] = {}
+
+    def fill(self, group: GroupName | None, gpu_type: str, cards: Fraction) -> Rank:
+        """Return how a job of so many cards is entitled, and count it."""
+        tree = self._tree(gpu_type)
+        if tree is None or group is None:
+            return Rank.BORROWED
+        path = tree.paths[leaf_of(tree, group)]
+        fits = (step for step in range(len(path), 0, -1) if self._of(path[step - 1], gpu_type) >= cards)
+        steps = next(fits, 0)
+        for name in path[:steps]:
+            self._left[gpu_type, name] = self._of(name, gpu_type) - cards
+        if steps == 0:
+            return Rank.BORROWED
+        return Rank.ENTITLED if steps == len(path) else Rank.ENTITLED_IN_PART
+
+    def _tree(self, gpu_type: str) -> GroupTree | None:
+        """Return the guarantees in force of a type; ``None`` where there are none."""
+        if gpu_type not in self._trees:
+            tree = self._holdings.tree(gpu_type)
+            self._trees[gpu_type] = tree if tree.root.guaranteed else None
+        return self._trees[gpu_type]
+
+    def _of(self, node: NodeName, gpu_type: str) -> Fraction:
+        key = gpu_type, node
+        if key not in self._left:
+            tree = self._tree(gpu_type)
+            guaranteed = NO_CARD if tree is None else tree.nodes[node].guaranteed
+            held = self._holdings.held(node).cards.get(gpu_type, NO_CARD)
+            if self._with_jobs:
+                held += self._holdings.jobs_held(node).cards.get(gpu_type, NO_CARD)
+            self._left[key] = guaranteed - held
+        return self._left[key]
+
+
+def open_kinds(holdings: Holdings) -> Mapping[GpuKind, str]:
+    """Return the kinds of GPU in pools that lend to jobs, smallest first, each with its type."""
+    types: dict[GpuKind, str] = {}
+    for name, pool in holdings.document.pools.items():
+        for kind in holdings.kinds_in(name) if pool.lend else ():
+            gpu_type = type_of_kind(holdings, kind)
+            if gpu_type is not None:
+                types[kind] = gpu_type
+    return dict(sorted(types.items(), key=lambda each: (each[0].usable_mib, each[0].type)))
+
+
+def type_of_kind(holdings: Holdings, kind: GpuKind) -> str | None:
+    """Return the type of which GPUs of a kind are cards; ``None``: two types match."""
+    found = holdings.document.type_of(kind.type)
+    return found if isinstance(found, str) else None
+
+
+def rate_of(holdings: Holdings, gpu_type: str) -> Fraction:
+    """Return what a card of a type counts beside others."""
+    known = holdings.document.gpu_types.get(gpu_type)
+    return Fraction(1) if known is None else Fraction(known.rate)
+
+
+def fitting(job: WaitingJob, kinds: Mapping[GpuKind, str]) -> Iterator[GpuKind]:
+    """Yield the kinds where the job may run and fits, smallest first."""
+    return (
+        kind
+        for kind, gpu_type in kinds.items()
+        if job.may_run_on(kind) and job.fits_on(kind) and is_of_type(kind, gpu_type, job.gpu_type)
+    )
+
+
+def _choices(job: WaitingJob, kinds: Mapping[GpuKind, str]) -> Iterable[tuple[str, Fraction]]:
+    return ((kinds[kind], job.cards_on(kind)) for kind in fitting(job, kinds))
