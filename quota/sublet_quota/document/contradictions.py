@@ -6,42 +6,39 @@ from difflib import get_close_matches
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Final
 
-from sublet_quota.amounts.gpu_amounts import format_compute, format_memory
-from sublet_quota.document.sections import Guarantee, Limit
-from sublet_quota.document.values import Unlimited
+from sublet_quota.document.amount_limit import NO_TYPES, AmountLimit
+from sublet_quota.document.gpu_match import is_pattern, selects
+from sublet_quota.document.group_paths import key_path, walk
+from sublet_quota.document.guarantees import guarantees_that_do_not_fit
+from sublet_quota.document.problems import Contradiction, KeyPath
+from sublet_quota.document.sections import Choice, GroupQuota, JobRules, PersonQuota
 from sublet_quota.wire.environment import NO_GPU
 
 if TYPE_CHECKING:
     from sublet_quota.document.quota_document import QuotaDocument
 
 _MOST: Final = 400
+_MOST_LISTED: Final = 20
+_MOST_LEVELS: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Contradiction:
-    """A place where two entries do not fit together."""
+class Written:
+    """Names that a document has, those of entries too that were left out as wrong."""
 
-    path: tuple[str | int, ...]
-    message: str
+    gpu_types: tuple[str, ...] = ()
+    pools: tuple[str, ...] = ()
+    sizes: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
 
 
-def find_contradictions(
-    document: "QuotaDocument", pools: Iterable[str] = (), sizes: Iterable[str] = ()
-) -> tuple[Contradiction, ...]:
-    """Return what in ``document`` does not fit together, the first hundreds of it.
-
-    ``pools`` and ``sizes`` are names that were written but left out as wrong: they may be named.
-    """
-    known_pools = tuple(dict.fromkeys((*document.pools, *pools)))
-    known_sizes = tuple(dict.fromkeys((*document.sizes, *sizes)))
-    found = chain(
-        _size_called_as_if_there_was_none(document),
-        _pools_of_sizes(document, known_pools),
-        _default_size(document, known_sizes),
-        _sizes_of_people(document, known_sizes),
-        _guarantees(document, known_pools),
-    )
-    return tuple(islice(found, _MOST))
+def find_contradictions(document: "QuotaDocument", written: Written) -> tuple[Contradiction, ...]:
+    """Return what in ``document`` does not fit together, the first hundreds of it."""
+    names = _Names(document, written)
+    alone = tuple(islice(chain(_in_the_tree(document), _of_names(document, names)), _MOST))
+    if any(found.path[0] in ("groups", "exceptions") for found in alone):
+        return alone
+    return (*alone, *islice(guarantees_that_do_not_fit(document), _MOST))
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -50,66 +47,212 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return f" (did you mean '{found[0]}'?)" if found else ""
 
 
-def _missing(
-    path: tuple[str | int, ...], section: str, name: str, names: Sequence[str]
-) -> Contradiction:
-    shown = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")  # noqa: PLR2004
+class _Names:
+    """What may be named, and how it is told what is not there."""
+
+    def __init__(self, document: "QuotaDocument", written: Written) -> None:
+        groups = (path[-1] for path, _ in walk(document.groups))
+        self.gpu_types = _all_of(document.gpu_types, written.gpu_types)
+        self.pools = _all_of(document.pools, written.pools)
+        self.sizes = _all_of(document.sizes, written.sizes)
+        self.groups = _all_of(groups, written.groups)
+        self.left_out = frozenset(
+            section
+            for section, all_names, read in (
+                ("pools", self.pools, document.pools),
+                ("sizes", self.sizes, document.sizes),
+            )
+            if len(all_names) > len(read)
+        )
+
+    def missing(
+        self, path: KeyPath, section: str, named: Iterable[str] | None, known: Sequence[str]
+    ) -> Iterator[Contradiction]:
+        for place, name in enumerate(named or ()):
+            if name not in known:
+                yield _missing((*path, place), section, name, known)
+
+    def types(self, path: KeyPath, named: Iterable[str] | None) -> Iterator[Contradiction]:
+        """Yield what is wrong with names of GPU types, in a list or as keys of a mapping."""
+        keys = isinstance(named, dict) or hasattr(named, "keys")
+        for place, name in enumerate(named or ()):
+            where = (*path, name) if keys else (*path, place)
+            if self.gpu_types and name not in self.gpu_types:
+                yield _missing(where, "gpu_types", name, self.gpu_types)
+            elif not self.gpu_types and is_pattern(name):
+                yield Contradiction(
+                    where,
+                    f"'{name}' is a pattern, and types are named: write a section `gpu_types: "
+                    f'{{NAME: {{match: "{name}"}}}}`, and NAME here',
+                )
+
+
+def _all_of(*names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(chain(*names)))
+
+
+def _missing(path: KeyPath, section: str, name: str, names: Sequence[str]) -> Contradiction:
+    shown = ", ".join(names[:_MOST_LISTED]) + (", ..." if len(names) > _MOST_LISTED else "")
+    there = f"there are {shown}" if names else "there are none"
     return Contradiction(
-        path,
-        f"names '{name}', which is not in `{section}`{nearest(name, names)}: there are {shown}",
+        path, f"names '{name}', which is not in `{section}`{nearest(name, names)}: {there}"
     )
 
 
-def _size_called_as_if_there_was_none(document: "QuotaDocument") -> Iterator[Contradiction]:
+def _in_the_tree(document: "QuotaDocument") -> Iterator[Contradiction]:
+    first: dict[str, KeyPath] = {}
+    for path, group in walk(document.groups):
+        where = key_path(path)
+        if path[-1] in first:
+            line = document.line_of(first[path[-1]])
+            at = "" if line is None else f" (first in line {line})"
+            yield Contradiction(
+                where, f"is there twice in the tree{at}: groups are named by others; rename one"
+            )
+        first.setdefault(path[-1], where)
+        if len(path) > _MOST_LEVELS:
+            yield Contradiction(
+                where, f"is nested deeper than {_MOST_LEVELS} groups: take a level out"
+            )
+        for key in ("types", "max_run"):
+            if getattr(group.each.jobs, key) is not None:
+                yield Contradiction(
+                    (*where, "each", "jobs", key),
+                    "holds for every job that the group pays: write it in the group's own `jobs`",
+                )
+
+
+def _of_names(document: "QuotaDocument", names: _Names) -> Iterator[Contradiction]:
+    yield from _of_gpu_types(document)
+    yield from _of_pools(document, names)
+    yield from _of_sizes(document, names)
+    yield from _of_person(("everyone",), document.everyone, names)
+    yield from _of_choice(("everyone",), document.everyone, names)
+    for path, group in walk(document.groups):
+        yield from _of_group(key_path(path), group, names)
+    yield from _of_exceptions(document, names)
+
+
+def _of_gpu_types(document: "QuotaDocument") -> Iterator[Contradiction]:
+    seen: dict[str, str] = {}
+    for name, gpu_type in document.gpu_types.items():
+        if name in NO_TYPES:
+            yield Contradiction(
+                ("gpu_types", name),
+                "cannot be a type's name: it is a key of limits; write another",
+            )
+        for place, pattern in enumerate(gpu_type.match):
+            other = seen.setdefault(pattern.lower(), name)
+            if other != name:
+                yield Contradiction(
+                    ("gpu_types", name, "match", place),
+                    f"'{pattern}' is in `{other}`, too, and a card that two types match is closed: "
+                    "keep it in one",
+                )
+
+
+def _of_pools(document: "QuotaDocument", names: _Names) -> Iterator[Contradiction]:
+    whole = len(document.pools) > 1 and "pools" not in names.left_out
+    defaults = [name for name, pool in document.pools.items() if pool.default]
+    rest = [name for name, pool in document.pools.items() if not selects(pool)]
+    if whole and not defaults:
+        yield Contradiction(
+            ("pools",),
+            "has several entries, and none says `default: true`: say in which one sizes lie that "
+            "name none",
+        )
+    for name in defaults[1:]:
+        yield _second(document, ("pools", name, "default"), ("pools", defaults[0], "default"))
+    for name in rest[1:]:
+        yield Contradiction(
+            ("pools", name),
+            f"has what no other pool has, and so has {rest[0]}: give one of them `types`, `nodes` "
+            "or `ids`",
+        )
+    for name, pool in document.pools.items():
+        yield from names.types(("pools", name, "types"), pool.types)
+        for other in pool.lends:
+            path = ("pools", name, "lends", other)
+            if other == name:
+                yield Contradiction(path, "lends to itself: name another pool")
+            elif other not in names.pools:
+                yield _missing(path, "pools", other, names.pools)
+
+
+def _of_sizes(document: "QuotaDocument", names: _Names) -> Iterator[Contradiction]:
     if NO_GPU in document.sizes:
         yield Contradiction(
             ("sizes", NO_GPU),
             f"cannot be a size's name: who asks for '{NO_GPU}' gets no GPU; write another",
         )
-
-
-def _pools_of_sizes(document: "QuotaDocument", pools: Sequence[str]) -> Iterator[Contradiction]:
+    defaults = [name for name, size in document.sizes.items() if size.default]
+    for name in defaults[1:]:
+        yield _second(document, ("sizes", name, "default"), ("sizes", defaults[0], "default"))
     for name, size in document.sizes.items():
-        if size.pool is not None and size.pool not in pools:
-            yield _missing(("sizes", name, "pool"), "pools", size.pool, pools)
+        if size.pool is not None and size.pool not in names.pools:
+            yield _missing(("sizes", name, "pool"), "pools", size.pool, names.pools)
+        yield from names.types(("sizes", name, "types"), size.types)
+        yield from names.missing(("sizes", name, "for"), "groups", size.for_, names.groups)
 
 
-def _default_size(document: "QuotaDocument", sizes: Sequence[str]) -> Iterator[Contradiction]:
-    name = document.default_size
-    if name is not None and name not in sizes:
-        yield _missing(("default_size",), "sizes", name, sizes)
+def _second(document: "QuotaDocument", path: KeyPath, first: KeyPath) -> Contradiction:
+    line = document.line_of(first)
+    at = "" if line is None else f" (line {line})"
+    return Contradiction(path, f"is the second default beside {first[1]}{at}: keep one")
 
 
-def _sizes_of_people(document: "QuotaDocument", known: Sequence[str]) -> Iterator[Contradiction]:
-    people = [
-        (("everyone",), document.everyone.sizes),
-        *((("groups", name), group.sizes) for name, group in document.groups.items()),
-        *((("users", name), user.sizes) for name, user in document.users.items()),
-    ]
-    for path, sizes in people:
-        for place, size in enumerate(sizes or ()):
-            if size not in known:
-                yield _missing((*path, "sizes", place), "sizes", size, known)
+def _of_group(path: KeyPath, group: GroupQuota, names: _Names) -> Iterator[Contradiction]:
+    yield from names.types((*path, "guaranteed"), group.guaranteed)
+    yield from _of_limit((*path, "limit"), group.limit, names)
+    yield from _of_jobs((*path, "jobs"), group.jobs, names)
+    yield from _of_choice(path, group, names)
+    yield from _of_person((*path, "each"), group.each, names)
 
 
-def _guarantees(document: "QuotaDocument", pools: Sequence[str]) -> Iterator[Contradiction]:
-    people: list[tuple[tuple[str, ...], Guarantee | None, Limit]] = [
-        *((("groups", name), g.guaranteed, g.limit) for name, g in document.groups.items()),
-        *((("users", name), u.guaranteed, u.limit) for name, u in document.users.items()),
-    ]
-    for path, guaranteed, limit in people:
-        if guaranteed is None:
-            continue
-        if guaranteed.pool is not None and guaranteed.pool not in pools:
-            yield _missing((*path, "guaranteed", "pool"), "pools", guaranteed.pool, pools)
-        parts = (
-            ("memory", guaranteed.memory, limit.memory, format_memory),
-            ("compute", guaranteed.compute, limit.compute, format_compute),
-        )
-        for part, sure, most, written in parts:
-            if most is not None and not isinstance(most, Unlimited) and sure > most:
+def _of_limit(path: KeyPath, limit: AmountLimit | None, names: _Names) -> Iterator[Contradiction]:
+    if limit is not None:
+        yield from names.types(path, dict(limit.types))
+
+
+def _of_jobs(path: KeyPath, jobs: JobRules, names: _Names) -> Iterator[Contradiction]:
+    yield from names.types((*path, "types"), jobs.types)
+    yield from _of_limit((*path, "limit"), jobs.limit, names)
+
+
+def _of_person(path: KeyPath, person: PersonQuota, names: _Names) -> Iterator[Contradiction]:
+    yield from _of_limit((*path, "limit"), person.limit, names)
+    yield from _of_jobs((*path, "jobs"), person.jobs, names)
+
+
+def _of_choice(path: KeyPath, choice: Choice, names: _Names) -> Iterator[Contradiction]:
+    yield from names.missing((*path, "sizes"), "sizes", choice.sizes, names.sizes)
+    yield from names.types((*path, "types"), choice.types)
+
+
+def _of_exceptions(document: "QuotaDocument", names: _Names) -> Iterator[Contradiction]:
+    for place, exception in enumerate(document.exceptions):
+        path, said = ("exceptions", place), exception.set_
+        if not exception.who and not exception.groups:
+            yield Contradiction(path, "is for nobody: name persons in `who`, or `groups`")
+        yield from names.missing((*path, "groups"), "groups", exception.groups, names.groups)
+        here = (*path, "set")
+        yield from _of_person(here, said, names)
+        yield from _of_choice(here, said, names)
+        yield from names.types((*here, "guaranteed"), said.guaranteed)
+        yield from _of_person((*here, "each"), said.each, names)
+        if exception.who:
+            for key, value in (("guaranteed", said.guaranteed), ("weight", said.weight)):
+                if value not in ({}, None):
+                    yield Contradiction(
+                        (*here, key),
+                        "is for groups alone, and the exception is for persons (`who`): make them a "
+                        "group, or leave it out",
+                    )
+            if said.each != PersonQuota():
                 yield Contradiction(
-                    (*path, "guaranteed", part),
-                    f"guarantees {written(sure)}, above the limit of {written(most)}: "
-                    "write no more than the limit, or raise the limit",
+                    (*here, "each"), "is for groups alone: write for persons what is in it directly"
                 )
+        if exception.groups and said.keep_a_day is not None:
+            yield Contradiction(
+                (*here, "keep_a_day"), "is what one person may: write it in `each` for groups"
+            )

@@ -21,18 +21,31 @@ class DocumentProblem:
 
     @property
     def key(self) -> str:
-        """The path as people write it: ``pools.interactive.gpus.types[0]``."""
-        written = ""
-        for step in self.path:
-            if isinstance(step, int):
-                written += f"[{step}]"
-            else:
-                written += f".{_shown(step)}" if written else _shown(step)
-        return written
+        """The path as people write it: ``pools.interactive.types[0]``."""
+        return written_path(self.path)
 
     def __str__(self) -> str:
         """Return it for people: ``line 7: pools.fast.lend: 'perhaps' is neither true nor ...``."""
         return f"line {self.line}: {self.key or 'the document'}: {self.message}"
+
+
+@dataclass(frozen=True, slots=True)
+class Contradiction:
+    """A place where two entries do not fit together."""
+
+    path: KeyPath
+    message: str
+
+
+def written_path(path: KeyPath) -> str:
+    """Return a path as people write it: ``groups.science.limit.H100``, ``exceptions[2].set``."""
+    written = ""
+    for step in path:
+        if isinstance(step, int):
+            written += f"[{step}]"
+        else:
+            written += f".{_shown(step)}" if written else _shown(step)
+    return written
 
 
 def _shown(step: str) -> str:

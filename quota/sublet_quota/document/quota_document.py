@@ -1,10 +1,11 @@
-"""The quota document as a whole: pools, sizes, groups and users, and what holds without any.
+"""The quota document as a whole, and what holds without any.
 
-An empty document works: one pool `interactive` with every GPU, four sizes as parts of a GPU.
+An empty document works: one pool `interactive` with every GPU, four sizes as parts of a GPU. The
+document in force at a moment is another one, made by ``at``.
 """
 
-from collections.abc import Container, Mapping
-from fractions import Fraction
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from functools import cached_property
 from typing import Annotated, Any, Final, Self
 
@@ -13,30 +14,46 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PrivateAttr,
     ValidationInfo,
     field_serializer,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
 
-from sublet_quota.document.contradictions import find_contradictions
+from sublet_quota.document.contradictions import Written, find_contradictions
+from sublet_quota.document.gpu_match import Ambiguous, matching_pool, matching_type
+from sublet_quota.document.group_paths import GroupPaths
+from sublet_quota.document.moments import (
+    SaidAt,
+    end_after,
+    ends,
+    exceptions_of_persons,
+    in_force,
+)
 from sublet_quota.document.named_lists import NAME
+from sublet_quota.document.problems import KeyPath
+from sublet_quota.document.said_keys import said_by
+from sublet_quota.document.section import Section
 from sublet_quota.document.sections import (
+    ClosedCards,
     EntryName,
     EveryoneQuota,
     FairShareSettings,
+    GpuType,
+    GroupKey,
     GroupQuota,
-    HubName,
     Pool,
-    Section,
+    QuotaException,
+    Shrink,
     SliceSize,
-    UserQuota,
 )
-from sublet_quota.document.values import GpuShare
-from sublet_quota.names.ids import PoolName, SizeName
+from sublet_quota.names.ids import GroupName, PoolName, SizeName
 from sublet_quota.wire.environment import NO_GPU
 
 DEFAULT_POOL: Final = PoolName("interactive")
+_LINES: Final = "lines"
+_WRITTEN: Final = "written"
 
 
 def default_pools() -> dict[str, Pool]:
@@ -63,25 +80,16 @@ def _nothing_is_empty(value: object) -> object:
     return {} if value is None else value
 
 
+def _no_entries(value: object) -> object:
+    return () if value is None else value
+
+
 def _or_default_pools(value: dict[str, Pool]) -> dict[str, Pool]:
     return value or default_pools()
 
 
-def _sizes_in_order(value: dict[str, SliceSize], info: ValidationInfo) -> dict[str, SliceSize]:
-    """Return sizes as a list has them, else the smallest first, or those of a document without."""
-    if not value:
-        return default_sizes()
-    written: Mapping[str, Container[str]] = info.context or {}
-    if "sizes" in written.get("listed", ()):
-        return value
-    return dict(sorted(value.items(), key=_smallest_first))
-
-
-def _smallest_first(entry: tuple[str, SliceSize]) -> tuple[bool, Fraction, int, str]:
-    name, size = entry
-    if isinstance(size.memory, GpuShare):
-        return True, size.memory.part, size.compute, name
-    return False, Fraction(size.memory), size.compute, name
+def _or_default_sizes(value: dict[str, SliceSize]) -> dict[str, SliceSize]:
+    return value or default_sizes()
 
 
 class QuotaDocument(Section):
@@ -89,42 +97,68 @@ class QuotaDocument(Section):
 
     model_config = ConfigDict(title="Sublet's quota document")
 
+    gpu_types: Annotated[dict[EntryName, GpuType], BeforeValidator(_nothing_is_empty)] = Field(
+        default={},
+        description="The GPU types by name: guarantees and limits are in cards of a type. A card "
+        "that none matches, and every card without this section, has its model's own name as its "
+        "type.",
+    )
     pools: Annotated[
         dict[EntryName, Pool],
         BeforeValidator(_nothing_is_empty),
         AfterValidator(_or_default_pools),
     ] = Field(
         default_factory=default_pools,
-        description="Sets of GPUs by name; several as a list, each with its `name`, since a GPU "
-        "belongs to the first that it matches. Without any: `interactive`, with every GPU.",
+        description="Sets of GPUs under one policy each, a list of entries with a `name`. The order "
+        "means nothing. Without any: `interactive`, with every GPU.",
     )
     sizes: Annotated[
         dict[EntryName, SliceSize],
         BeforeValidator(_nothing_is_empty),
-        AfterValidator(_sizes_in_order),
+        AfterValidator(_or_default_sizes),
     ] = Field(
         default_factory=default_sizes,
-        description="Sizes of slices by name. A list, each with its `name`, is in the order of the "
-        "page; a mapping has the smallest first, amounts before parts. Without any: small, "
-        "medium, large and whole: an eighth, a quarter, half and all of a GPU.",
+        description="Sizes of slices, a list of entries with a `name`, in the order of the page. "
+        "Without any: small, medium, large and whole: an eighth, a quarter, half and all of a GPU.",
         json_schema_extra={"propertyNames": {"not": {"const": NO_GPU}}},
-    )
-    default_size: EntryName | None = Field(
-        default=None, description="The size of who asks for none; the first when left out."
     )
     everyone: EveryoneQuota = Field(
         default=EveryoneQuota(),
-        description="What holds for a user where neither their entry nor their groups say it.",
+        description="What each person may have where their groups say nothing, key by key.",
     )
-    groups: Annotated[dict[HubName, GroupQuota], BeforeValidator(_nothing_is_empty)] = Field(
-        default={}, description="JupyterHub's groups by name."
+    groups: Annotated[dict[GroupKey, GroupQuota], BeforeValidator(_nothing_is_empty)] = Field(
+        default={},
+        description="The tree of groups: what they are guaranteed and may have. Each name is there "
+        "once in the whole tree.",
     )
-    users: Annotated[dict[HubName, UserQuota], BeforeValidator(_nothing_is_empty)] = Field(
-        default={}, description="JupyterHub's users by name; goes before what groups say."
+    exceptions: Annotated[tuple[QuotaException, ...], BeforeValidator(_no_entries)] = Field(
+        default=(),
+        description="What holds instead for some persons or groups, for a time; of two the more "
+        "generous, key by key.",
+    )
+    closed: Annotated[tuple[ClosedCards, ...], BeforeValidator(_no_entries)] = Field(
+        default=(), description="Cards and nodes that take nothing new, for a time."
+    )
+    shrink: Shrink = Field(
+        default=Shrink(),
+        description="What holds when a guarantee, a limit or a membership becomes less.",
     )
     fair_share: FairShareSettings = Field(
-        default=FairShareSettings(), description="The order of waiting jobs."
+        default=FairShareSettings(), description="How past use orders what waits."
     )
+    _lines: Mapping[KeyPath, int] = PrivateAttr(default_factory=dict)
+    _origins: Mapping[KeyPath, KeyPath] = PrivateAttr(default_factory=dict)
+    _as_written: "QuotaDocument | None" = PrivateAttr(default=None)
+    _at: dict[datetime | None, "QuotaDocument"] = PrivateAttr(default_factory=dict)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether two documents say the same, on whatever lines; sizes have an order."""
+        if not isinstance(other, QuotaDocument):
+            return NotImplemented
+        said = all(getattr(self, each) == getattr(other, each) for each in type(self).model_fields)
+        return said and tuple(self.sizes) == tuple(other.sizes)
+
+    __hash__ = None  # type: ignore[assignment]
 
     @field_serializer("pools", "sizes", when_used="json")
     def _in_order(self, entries: dict[str, Section]) -> list[dict[str, Any]]:
@@ -134,8 +168,9 @@ class QuotaDocument(Section):
 
     @model_validator(mode="after")
     def _fits_together(self, info: ValidationInfo) -> Self:
-        written: Mapping[str, tuple[str, ...]] = info.context or {}
-        found = find_contradictions(self, written.get("pools", ()), written.get("sizes", ()))
+        context: Mapping[str, Any] = info.context or {}
+        self._lines = context.get(_LINES, {})
+        found = find_contradictions(self, context.get(_WRITTEN, Written()))
         if found:
             kind, text = "contradictions", "{text}"
             listed = "; ".join(f"{'.'.join(map(str, c.path))} {c.message}" for c in found)
@@ -143,10 +178,113 @@ class QuotaDocument(Section):
         return self
 
     @cached_property
-    def first_pool(self) -> PoolName:
-        """The name of the pool of sizes and guarantees that name none."""
-        return PoolName(next(iter(self.pools)))
+    def default_pool(self) -> PoolName:
+        """The pool of sizes that name none."""
+        said = [name for name, pool in self.pools.items() if pool.default]
+        return PoolName(said[0] if said else next(iter(self.pools)))
+
+    @cached_property
+    def default_size(self) -> SizeName | None:
+        """The size of who asks for none; ``None``: the first of the list that they may pick."""
+        said = [name for name, size in self.sizes.items() if size.default]
+        return SizeName(said[0]) if said else None
 
     def pool_of_size(self, name: SizeName) -> PoolName:
         """Return the pool that the size lies in."""
-        return PoolName(self.sizes[name].pool or self.first_pool)
+        return PoolName(self.sizes[name].pool or self.default_pool)
+
+    def type_of(self, model: str) -> str | Ambiguous:
+        """Return the type that a card of a model counts as; its own name where none matches."""
+        return matching_type(self.gpu_types, model)
+
+    def pool_for(self, gpu_type: str, node: str, gpu_id: str) -> PoolName | Ambiguous | None:
+        """Return the pool that a card belongs to; ``None``: no pool has it."""
+        found = matching_pool(self.pools, gpu_type, node, gpu_id)
+        return PoolName(found) if isinstance(found, str) else found
+
+    @cached_property
+    def group_paths(self) -> GroupPaths:
+        """The tree of groups, looked up by name."""
+        return GroupPaths(self.groups)
+
+    @cached_property
+    def said_of_everyone(self) -> Mapping[KeyPath, Any]:
+        """What `everyone` says, key by key."""
+        return said_by(self.everyone)
+
+    def exceptions_for(self, owner: str) -> Mapping[KeyPath, SaidAt]:
+        """Return what exceptions say for a person, key by key; of two the more generous."""
+        return self._exceptions_of_persons.get(owner, {})
+
+    @cached_property
+    def _exceptions_of_persons(self) -> Mapping[str, Mapping[KeyPath, SaidAt]]:
+        return exceptions_of_persons(self.exceptions)
+
+    @property
+    def all_groups(self) -> Mapping[GroupName, GroupQuota]:
+        """Every group of the tree, parents before their children."""
+        return self.group_paths.all
+
+    def path_of(self, group: str) -> tuple[GroupName, ...]:
+        """Return the way to a group, from the top; the group comes last.
+
+        Raises ``KeyError`` for one that is not in the tree.
+        """
+        return self.group_paths.paths[GroupName(group)]
+
+    def groups_of(self, hub_groups: Iterable[str]) -> tuple[GroupName, ...]:
+        """Return the groups of which who is in these groups of the hub is a direct member."""
+        return self.group_paths.of(hub_groups)
+
+    def at(self, now: datetime) -> "QuotaDocument":
+        """Return the document in force: without what has ended, groups' exceptions folded in."""
+        whole = self._as_written or self
+        until = whole.changes_after(now)
+        if until not in whole._at:
+            whole._at[until] = whole._made_for(now)
+        return whole._at[until]
+
+    def changes_after(self, now: datetime) -> datetime | None:
+        """Return the next moment at which ``at`` gives something else."""
+        whole = self._as_written or self
+        return end_after(whole._ends, now)
+
+    @cached_property
+    def _ends(self) -> tuple[datetime, ...]:
+        return ends(self)
+
+    def _made_for(self, now: datetime) -> "QuotaDocument":
+        parts = in_force(self, now)
+        made = QuotaDocument.model_construct(
+            gpu_types=self.gpu_types,
+            pools=self.pools,
+            sizes=parts.sizes,
+            everyone=self.everyone,
+            groups=parts.groups,
+            exceptions=parts.exceptions,
+            closed=parts.closed,
+            shrink=self.shrink,
+            fair_share=self.fair_share,
+        )
+        made._lines, made._origins, made._as_written = self._lines, parts.origins, self
+        return made
+
+    def origin_of(self, path: KeyPath) -> KeyPath:
+        """Return where the document as it was written has what is here now."""
+        for length in range(len(path), 0, -1):
+            origin = self._origins.get(path[:length])
+            if origin is not None:
+                return (*origin, *path[length:])
+        return path
+
+    def line_of(self, path: KeyPath) -> int | None:
+        """Return the line on which a path, or the nearest one around it, was read.
+
+        ``None``: it was not read, but holds when nobody says.
+        """
+        origin = self.origin_of(path)
+        for length in range(len(origin), 0, -1):
+            line = self._lines.get(origin[:length])
+            if line is not None:
+                return line
+        return None

@@ -1,15 +1,24 @@
 """Reading a quota document: text in, a valid document or the whole list of its problems out."""
 
 import types
+from collections.abc import Iterator
 from typing import Annotated, Any, Final, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from sublet_quota.document.contradictions import Contradiction, nearest
-from sublet_quota.document.named_lists import LISTED, listed_sections, with_named_entries
-from sublet_quota.document.problems import MOST_SHOWN, DocumentProblem, KeyPath, QuotaDocumentError
+from sublet_quota.document.contradictions import Written, nearest
+from sublet_quota.document.named_lists import LISTED, with_named_entries
+from sublet_quota.document.old_keys import without_old_keys
+from sublet_quota.document.problems import (
+    MOST_SHOWN,
+    Contradiction,
+    DocumentProblem,
+    KeyPath,
+    QuotaDocumentError,
+)
 from sublet_quota.document.quota_document import QuotaDocument
+from sublet_quota.document.section import EMPTY_KEY
 from sublet_quota.document.tree import DocumentTree, read_tree
 
 _KEY_MARK: Final = "[key]"
@@ -43,8 +52,8 @@ def read_quota_document(text: str | bytes) -> QuotaDocument:
             message = "is no mapping: write sections such as `pools:` and `sizes:`"
             problems.append(DocumentProblem(1, (), message))
         raise QuotaDocumentError(tuple(problems))
-    listed = listed_sections(value)
-    document = _validate(with_named_entries(value, tree, problems), listed, tree, problems)
+    value = without_old_keys(value, tree, problems)
+    document = _validate(with_named_entries(value, tree, problems), tree, problems)
     if document is None or problems:
         raise QuotaDocumentError(_in_order(problems))
     return document
@@ -62,24 +71,18 @@ def _in_order(problems: list[DocumentProblem]) -> tuple[DocumentProblem, ...]:
 
 
 def _validate(
-    value: dict[str, Any],
-    listed: frozenset[str],
-    tree: DocumentTree,
-    problems: list[DocumentProblem],
+    value: dict[str, Any], tree: DocumentTree, problems: list[DocumentProblem]
 ) -> QuotaDocument | None:
     """Return the document; note the problems of wrong entries, and try again without them.
 
     ``None`` where that fails, too. The second try finds what does not fit together.
     """
     pruned: set[KeyPath] = set()
-    written = {
-        section: tuple(content) if isinstance(content := value.get(section), dict) else ()
-        for section in LISTED
-    }
+    context = {"written": _written(value), "lines": tree.lines}
     for _ in range(2):
         try:
             return QuotaDocument.model_validate(
-                value, by_alias=True, by_name=False, context={**written, "listed": listed}
+                value, by_alias=True, by_name=False, context=context
             )
         except ValidationError as error:
             for details in error.errors(include_url=False):
@@ -88,6 +91,22 @@ def _validate(
                 break
             value = _without(value, pruned)
     return None
+
+
+def _written(value: dict[str, Any]) -> Written:
+    """Return the names of entries, whether or not these are right in themselves."""
+    names = {
+        section: tuple(content) if isinstance(content := value.get(section), dict) else ()
+        for section in ("gpu_types", *LISTED)
+    }
+    return Written(**names, groups=tuple(_groups_in(value.get("groups"))))
+
+
+def _groups_in(groups: Any) -> Iterator[str]:
+    if isinstance(groups, dict):
+        for name, group in groups.items():
+            yield name
+            yield from _groups_in(group.get("groups") if isinstance(group, dict) else None)
 
 
 def _translate(
@@ -101,7 +120,7 @@ def _translate(
         problems.extend(DocumentProblem(tree.line_of(c.path), c.path, c.message) for c in found)
         return
     path = tuple(step for step in details["loc"] if step != _KEY_MARK)
-    pruned.add(path[:2] if path[0] in (*LISTED, "groups", "users") else path[:1])
+    pruned.add(path[:2] if path[0] in (*LISTED, "gpu_types", "groups") else path[:1])
     problems.append(DocumentProblem(tree.line_of(path), path, _words_for(details, path)))
 
 
@@ -129,7 +148,9 @@ def _words_for(details: ErrorDetails, path: KeyPath) -> str:
         allowed = f": known here are {', '.join(known)}" if known else ""
         return f"is no known key{nearest(str(path[-1]), known)}{allowed}"
     if kind == "missing":
-        return "is missing: every size needs it"
+        return f"is missing: every entry of `{path[0]}` needs it"
+    if kind == EMPTY_KEY:
+        return "is empty: write a value, or leave the key out"
     if kind == "value_error":
         return f"{_shown(value)} {details['ctx']['error']}"
     if kind in ("model_type", "dict_type"):

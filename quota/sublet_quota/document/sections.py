@@ -4,26 +4,24 @@ A key that is left out says nothing: what others say then holds (``document.righ
 The descriptions are the manual: they appear in the published JSON Schema.
 """
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from fractions import Fraction
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints
 
+from sublet_quota.document.amount_limit import AmountLimit
+from sublet_quota.document.card_values import Cards, Part, Rate
+from sublet_quota.document.section import Section
+from sublet_quota.document.size_values import ComputeShare, GpuShare, MemoryOrShare
 from sublet_quota.document.values import (
-    AmountLimit,
-    Cards,
-    ComputeShare,
     CountLimit,
     Duration,
     Flag,
-    GpuShare,
     Instant,
-    MemoryOrShare,
+    OneOrSeveral,
     Overcommit,
-    Part,
-    Rate,
     PositiveDuration,
 )
 
@@ -31,29 +29,17 @@ EntryName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-
 """The name of a GPU type, a pool or a size."""
 HubName = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 """The name of a user or a group, as JupyterHub has it."""
-GroupKey = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+TypeName = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+"""The name of a GPU type; without `gpu_types`, the model's as NVML tells it."""
+GroupKey = Annotated[str, StringConstraints(max_length=255, pattern=r"[^/]$")]
 """The name of a group in the tree."""
 Pattern = Annotated[str, StringConstraints(min_length=1, max_length=255)]
-
-
-class Section(BaseModel):
-    """The base of all sections: frozen, and strict about keys it does not know."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, validate_by_alias=True, validate_by_name=True
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _nothing_is_empty(cls, value: Any) -> Any:
-        """Return a section without any key for one without content (``interactive:``)."""
-        return {} if value is None else value
 
 
 class GpuType(Section):
     """GPUs that count as one type: guarantees and limits are in cards of a type."""
 
-    match: Annotated[tuple[Pattern, ...], Field(min_length=1)] = Field(
+    match: Annotated[tuple[Pattern, ...], Field(min_length=1), OneOrSeveral] = Field(
         description="The model's name as NVML tells it, or a pattern such as '*H100*'; one, or a "
         "list. Upper and lower case are the same. A name without '*', '?' and '[' goes before "
         "patterns; a card that two types match is closed."
@@ -75,7 +61,7 @@ class GpuType(Section):
 class Pool(Section):
     """A set of GPUs under one policy."""
 
-    types: tuple[EntryName, ...] | None = Field(
+    types: tuple[TypeName, ...] | None = Field(
         default=None, description="The GPU types that belong to it, by their names in `gpu_types`."
     )
     nodes: tuple[Pattern, ...] = Field(
@@ -119,7 +105,6 @@ class Pool(Section):
     )
     turn: PositiveDuration = Field(
         default=timedelta(seconds=60),
-        alias="turn_s",
         description="How long a turn lasts when active owners do not fit on their GPU together.",
     )
     lend_at_least: Duration = Field(
@@ -142,7 +127,7 @@ class SliceSize(Section):
     compute: ComputeShare = Field(
         description="The share of the GPU's compute: 0.25, '250m' or '1/4'; 1 is all of it."
     )
-    types: tuple[EntryName, ...] | None = Field(
+    types: tuple[TypeName, ...] | None = Field(
         default=None, description="The GPU types it may lie on; any when left out."
     )
     pool: EntryName | None = Field(
@@ -170,7 +155,7 @@ class SliceSize(Section):
 class JobRules(Section):
     """What holds for training jobs. A key that is left out says nothing."""
 
-    types: tuple[EntryName, ...] | None = Field(
+    types: tuple[TypeName, ...] | None = Field(
         default=None, description="The GPU types that jobs may use; none with []."
     )
     most: CountLimit | None = Field(
@@ -209,7 +194,7 @@ class Choice(Section):
     sizes: tuple[EntryName, ...] | None = Field(
         default=None, description="The sizes that may be picked, with those that are `for` it."
     )
-    types: tuple[EntryName, ...] | None = Field(
+    types: tuple[TypeName, ...] | None = Field(
         default=None, description="The GPU types that slices may lie on."
     )
     own_amounts: Flag | None = Field(
@@ -231,7 +216,7 @@ class GroupQuota(Choice):
         description="The hub's groups whose members belong to it; when left out, the one of its "
         "own name. With [], nobody directly.",
     )
-    guaranteed: dict[EntryName, Cards] = Field(
+    guaranteed: dict[TypeName, Cards] = Field(
         default={},
         description="Cards by type that are always to be had. What of them is unused is lent.",
     )
@@ -260,11 +245,14 @@ class GroupQuota(Choice):
 class ExceptionQuota(PersonQuota, Choice):
     """What an exception lays over the rest, key by key."""
 
-    guaranteed: dict[EntryName, Cards] | None = Field(
-        default=None, description="For a group alone: cards by type that are always to be had."
+    guaranteed: dict[TypeName, Cards] = Field(
+        default={}, description="For a group alone: cards by type that are always to be had."
     )
     weight: int | None = Field(
         default=None, ge=0, le=1000, description="For a group alone: its weight."
+    )
+    each: PersonQuota = Field(
+        default=PersonQuota(), description="For a group alone: what each member may have."
     )
 
 

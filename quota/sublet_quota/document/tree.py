@@ -15,7 +15,7 @@ import yaml
 from sublet_quota.document.problems import DocumentProblem, KeyPath
 
 MOST_BYTES: Final = 1024 * 1024
-MOST_LEVELS: Final = 10
+MOST_LEVELS: Final = 32
 _MOST_PROBLEMS: Final = 100
 
 _INTEGER: Final = re.compile(r"[-+]?[0-9]{1,18}")

@@ -1,20 +1,17 @@
 """The kinds of values in a quota document, and how each may be written.
 
 Each kind is read by one function that says, when it refuses, what may be written instead; it is
-written back in a form that reads the same.
+written back in a form that reads the same. Cards are in ``card_values``, memory and compute in
+``size_values``.
 """
 
 import re
-from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
-from fractions import Fraction
 from typing import Annotated, Any, Final
 
 from pydantic import BeforeValidator, PlainSerializer, PlainValidator, WithJsonSchema
-
-from sublet_quota.amounts.gpu_amounts import WHOLE_GPU_MILLI, parse_compute, parse_memory
 
 _DURATION: Final = re.compile(r"^\s*(\d{1,9}(?:\.\d{1,3})?)\s*([a-z]*)\s*$", re.ASCII)
 _SECONDS_OF_UNIT: Final = {
@@ -24,8 +21,12 @@ _SECONDS_OF_UNIT: Final = {
     **dict.fromkeys(("d", "day", "days"), 86400),
 }
 _LONGEST: Final = timedelta(days=366)
-_SHARE: Final = re.compile(r"^\s*(?:(\d{1,4})\s*/\s*(\d{1,4})|(\d{1,3})\s*%)\s*$", re.ASCII)
 _LARGEST_OVERCOMMIT: Final = 100
+_DAY: Final = re.compile(r"^\s*(\d{4}-\d{2}-\d{2})\s*$", re.ASCII)
+_MOMENT: Final = re.compile(
+    r"^\s*(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?)\s*(Z|[+-]\d{2}:\d{2})\s*$",
+    re.ASCII,
+)
 
 
 class Unlimited(StrEnum):
@@ -35,17 +36,6 @@ class Unlimited(StrEnum):
 
 
 UNLIMITED: Final = Unlimited.UNLIMITED
-
-
-@dataclass(frozen=True, slots=True)
-class GpuShare:
-    """A part of a GPU's memory: of what can be given away, that is without the margin."""
-
-    part: Fraction
-
-    def __str__(self) -> str:
-        """Return the share as it is written in a document: ``1/4``."""
-        return f"{self.part.numerator}/{self.part.denominator}"
 
 
 def read_duration(value: Any) -> timedelta:
@@ -73,105 +63,27 @@ def read_positive_duration(value: Any) -> timedelta:
     return duration
 
 
-def read_memory(value: Any) -> int:
-    """Return the MiB that ``"40 GiB"`` or a number of MiB stands for."""
+def read_end(value: Any) -> datetime:
+    """Return the moment at which something ends: a day is included, and ends at midnight UTC."""
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        return value.astimezone(UTC)
+    text = value.isoformat() if isinstance(value, date) else value
+    day = _DAY.match(text) if isinstance(text, str) else None
+    moment = _MOMENT.match(text) if isinstance(text, str) else None
     try:
-        return parse_memory(value)
-    except ValueError as error:
-        message = "is no amount of memory: write '40 GiB', '512 MiB' or a whole number of MiB"
+        if day is not None:
+            return datetime.fromisoformat(day[1]).replace(tzinfo=UTC) + timedelta(days=1)
+        if moment is not None:
+            written = f"{moment[1]}T{moment[2]}{moment[3].replace('Z', '+00:00')}"
+            return datetime.fromisoformat(written).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        message = f"is no day of the calendar ({error}): write 2026-12-14"
         raise ValueError(message) from error
-
-
-def read_memory_or_share(value: Any) -> int | GpuShare:
-    """Return MiB, or the part of a GPU that ``"1/4"`` or ``"25%"`` stands for."""
-    if isinstance(value, GpuShare):
-        return value
-    found = _SHARE.match(value) if isinstance(value, str) else None
-    if found is not None:
-        over, under = (found[1], found[2]) if found[3] is None else (found[3], "100")
-        part = Fraction(int(over), int(under)) if int(under) else Fraction(0)
-        if not 0 < part <= 1:
-            message = "is no part of one GPU: write a part above 0 and up to 1, such as '1/4'"
-            raise ValueError(message)
-        return GpuShare(part)
-    try:
-        mib = parse_memory(value)
-    except ValueError as error:
-        message = "is no amount of memory: write '40 GiB', '512 MiB' or a part such as '1/4'"
-        raise ValueError(message) from error
-    if mib == 0:
-        message = "is no memory at all: write '40 GiB', '512 MiB' or a part such as '1/4'"
-        raise ValueError(message)
-    return mib
-
-
-def read_compute(value: Any) -> int:
-    """Return the milli-GPU that ``"500m"`` or a number of GPUs stands for."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    try:
-        return parse_compute(value)
-    except ValueError as error:
-        message = "is no share of GPUs: write '500m' or 0.5 for half a GPU, 2 for two"
-        raise ValueError(message) from error
-
-
-def read_compute_share(value: Any) -> int:
-    """Return the milli-GPU of a part of one GPU."""
-    if isinstance(value, str) and (found := _SHARE.match(value)) is not None and found[2] != "0":
-        part = Fraction(int(found[1] or found[3]), int(found[2] or 100))
-        milli = part * WHOLE_GPU_MILLI
-        value = f"{milli.numerator // milli.denominator}m"
-    milli_gpu = read_compute(value)
-    if not 1 <= milli_gpu <= WHOLE_GPU_MILLI:
-        message = "is no part of one GPU: write from '1m' to '1000m', or 0.25 for a quarter"
-        raise ValueError(message)
-    return milli_gpu
-
-
-def read_memory_limit(value: Any) -> int | Unlimited:
-    """Return MiB, or ``UNLIMITED``."""
-    if value == UNLIMITED:
-        return UNLIMITED
-    try:
-        return parse_memory(value)
-    except ValueError as error:
-        message = "is no limit of memory: write '40 GiB', a whole number of MiB, or 'unlimited'"
-        raise ValueError(message) from error
-
-
-def read_cards(value: Any) -> Fraction:
-    """Return the cards that ``6``, ``0.5`` or ``"1/2"`` stands for, exactly."""
-    found = _CARDS.match(str(value)) if isinstance(value, int | float | str) else None
-    if found is None or isinstance(value, bool) or (found[2] is not None and int(found[2]) == 0):
-        message = "is no number of cards: write 1, 6, 0.5 or '1/2'"
-        raise ValueError(message)
-    return Fraction(found[1]) / int(found[2] or 1)
-
-
-def read_part(value: Any) -> Fraction:
-    """Return the part that ``"25%"``, ``"1/4"`` or ``0.25`` stands for: from 0 to 1."""
-    text = str(value).strip()
-    try:
-        part = read_cards(text[:-1]) / 100 if text.endswith("%") else read_cards(value)
-    except ValueError:
-        part = Fraction(-1)
-    if not 0 <= part <= 1:
-        message = "is no part: write '25%', '1/4' or 0.25, from 0 to 1"
-        raise ValueError(message)
-    return part
-
-
-def read_rate(value: Any) -> Fraction:
-    """Return a rate above zero, up to 1000."""
-    try:
-        rate = read_cards(value)
-    except ValueError:
-        rate = Fraction(0)
-    if not 0 < rate <= 1000:  # noqa: PLR2004
-        message = "is no rate: write a number above 0 and up to 1000, such as 4 or 0.5"
-        raise ValueError(message)
-    return rate
+    message = (
+        "is no end: write a day, which is included (2026-12-14, till midnight UTC), or a moment "
+        "with its zone (2026-12-14 18:00+01:00)"
+    )
+    raise ValueError(message)
 
 
 def read_count_limit(value: Any) -> int | Unlimited:
@@ -182,19 +94,6 @@ def read_count_limit(value: Any) -> int | Unlimited:
         message = "is no limit of a number: write 0, 1, 2, up to 1000000, or 'unlimited'"
         raise ValueError(message)
     return value
-
-
-@dataclass(frozen=True, slots=True)
-class AmountLimit:
-    """The most of each kind, as far as it is said; ``UNLIMITED`` lifts what others say."""
-
-    types: Mapping[str, Fraction | Unlimited] = field(default_factory=dict)
-    """Cards by GPU type."""
-    cards: Fraction | Unlimited | None = None
-    """Cards of all types."""
-    memory: int | Unlimited | None = None
-    """In MiB."""
-    slices: int | Unlimited | None = None
 
 
 def read_overcommit(value: Any) -> Decimal:
@@ -226,21 +125,17 @@ def read_flag(value: Any) -> bool:
     raise ValueError(message)
 
 
+def _one_or_several(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
 def _write_duration(value: timedelta) -> int | float:
     seconds = value.total_seconds()
     return int(seconds) if seconds.is_integer() else seconds
 
 
-def _write_milli(value: int | Unlimited) -> str:
-    return value.value if isinstance(value, Unlimited) else f"{value}m"
-
-
 def _write_factor(value: Decimal) -> int | float:
     return int(value) if value == int(value) else float(value)
-
-
-def _write_memory_or_share(value: int | GpuShare) -> int | str:
-    return value if isinstance(value, int) else str(value)
 
 
 _DURATION_SCHEMA: Final = {
@@ -250,15 +145,9 @@ _DURATION_SCHEMA: Final = {
     ],
     "examples": ["30 s", "10m", "2h", "7d", 90],
 }
-_MEMORY_PATTERN: Final = r"^\s*\d{1,12}(\.\d{1,6})?\s*(MiB|Mi|GiB|Gi|TiB|Ti)\s*$"
-_SHARE_PATTERN: Final = r"^\s*(\d{1,4}\s*/\s*\d{1,4}|\d{1,3}\s*%)\s*$"
-_COMPUTE_PATTERN: Final = r"^\s*(\d{1,9}m|\d{1,6}(\.\d{1,6})?)\s*$"
-_MIB: Final = {"type": "integer", "minimum": 0}
-_MEMORY_TEXT: Final = {"type": "string", "pattern": _MEMORY_PATTERN}
-_SHARE_TEXT: Final = {"type": "string", "pattern": _SHARE_PATTERN}
-_COMPUTE_TEXT: Final = {"type": "string", "pattern": _COMPUTE_PATTERN}
-_GPUS: Final = {"type": "number", "minimum": 0}
-_UNLIMITED: Final = {"const": UNLIMITED.value}
+_END_PATTERN: Final = (
+    r"^\s*\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?\s*(Z|[+-]\d{2}:\d{2}))?\s*$"
+)
 
 Duration = Annotated[
     timedelta,
@@ -272,62 +161,29 @@ PositiveDuration = Annotated[
     PlainSerializer(_write_duration, when_used="json"),
     WithJsonSchema(_DURATION_SCHEMA),
 ]
-Memory = Annotated[
-    int,
-    PlainValidator(read_memory),
-    WithJsonSchema({"anyOf": [_MIB, _MEMORY_TEXT], "examples": ["40 GiB", "512 MiB", 40960]}),
-]
-MemoryOrShare = Annotated[
-    int | GpuShare,
-    PlainValidator(read_memory_or_share),
-    PlainSerializer(_write_memory_or_share, when_used="json"),
+Instant = Annotated[
+    datetime,
+    PlainValidator(read_end),
+    PlainSerializer(lambda value: value.isoformat(), when_used="json"),
     WithJsonSchema(
         {
-            "anyOf": [{"type": "integer", "minimum": 1}, _MEMORY_TEXT, _SHARE_TEXT],
-            "examples": ["1/4", "25%", "20 GiB"],
+            "type": "string",
+            "pattern": _END_PATTERN,
+            "examples": ["2026-12-14", "2026-12-14 18:00+01:00"],
         }
     ),
 ]
-Compute = Annotated[
-    int,
-    PlainValidator(read_compute),
-    PlainSerializer(_write_milli, when_used="json"),
-    WithJsonSchema({"anyOf": [_GPUS, _COMPUTE_TEXT], "examples": ["500m", 0.5, 2]}),
-]
-ComputeShare = Annotated[
-    int,
-    PlainValidator(read_compute_share),
-    PlainSerializer(_write_milli, when_used="json"),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
-                _COMPUTE_TEXT,
-                _SHARE_TEXT,
-            ],
-            "examples": ["250m", 0.25, "1/4"],
-        }
-    ),
-]
-MemoryLimit = Annotated[
-    int | Unlimited,
-    PlainValidator(read_memory_limit),
-    PlainSerializer(lambda value: value, when_used="json"),
-    WithJsonSchema({"anyOf": [_MIB, _MEMORY_TEXT, _UNLIMITED], "examples": ["160 GiB"]}),
-]
-ComputeLimit = Annotated[
-    int | Unlimited,
-    PlainValidator(read_compute_limit),
-    PlainSerializer(_write_milli, when_used="json"),
-    WithJsonSchema({"anyOf": [_GPUS, _COMPUTE_TEXT, _UNLIMITED], "examples": [2, "1500m"]}),
-]
+"""When something ends: aware, in UTC; from then on it is over."""
 CountLimit = Annotated[
     int | Unlimited,
     PlainValidator(read_count_limit),
     PlainSerializer(lambda value: value, when_used="json"),
     WithJsonSchema(
         {
-            "anyOf": [{"type": "integer", "minimum": 0, "maximum": 1_000_000}, _UNLIMITED],
+            "anyOf": [
+                {"type": "integer", "minimum": 0, "maximum": 1_000_000},
+                {"const": UNLIMITED.value},
+            ],
             "examples": [2, "unlimited"],
         }
     ),
@@ -339,3 +195,5 @@ Overcommit = Annotated[
     WithJsonSchema({"type": "number", "minimum": 1, "maximum": _LARGEST_OVERCOMMIT}),
 ]
 Flag = Annotated[bool, BeforeValidator(read_flag)]
+OneOrSeveral = BeforeValidator(_one_or_several, json_schema_input_type=str | list[str])
+"""Lets a list with one text be written as the text alone."""

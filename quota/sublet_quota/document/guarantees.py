@@ -1,0 +1,126 @@
+"""Guarantees that contradict limits, or the guarantees of the groups above.
+
+A document is looked at as it is in force at each moment at which its exceptions change something,
+so that nothing that ends by itself leaves a contradiction behind.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from fractions import Fraction
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from sublet_quota.document.card_values import write_cards
+from sublet_quota.document.group_paths import key_path
+from sublet_quota.document.problems import Contradiction, KeyPath, written_path
+from sublet_quota.document.sections import GroupQuota
+from sublet_quota.document.values import Unlimited
+
+if TYPE_CHECKING:
+    from sublet_quota.document.quota_document import QuotaDocument
+
+_EARLIEST: Final = datetime.min.replace(tzinfo=UTC)
+_CARDS: Final = "cards"
+
+
+def documents_in_force(document: "QuotaDocument") -> Iterator["QuotaDocument"]:
+    """Yield what is in force at first, and after each end of an exception of a group."""
+    yield document.at(_EARLIEST)
+    until = {each.until for each in document.exceptions if each.groups and each.until is not None}
+    for end in sorted(until):
+        yield document.at(end)
+
+
+def guarantees_that_do_not_fit(document: "QuotaDocument") -> Iterator[Contradiction]:
+    """Yield each guarantee above a limit, and each group that guarantees less than those in it."""
+    told: set[tuple[KeyPath, str]] = set()
+    for each in documents_in_force(document):
+        for name, group in each.groups.items():
+            for found in _in(each, (name,), group, ()):
+                if (found.path, found.message) not in told:
+                    told.add((found.path, found.message))
+                    yield found
+
+
+class _Bound(NamedTuple):
+    """The limits of a group above, or of the group itself."""
+
+    path: KeyPath
+    cards: Fraction | None
+    types: Mapping[str, Fraction | Unlimited]
+
+
+def _in(
+    document: "QuotaDocument",
+    path: tuple[str, ...],
+    group: GroupQuota,
+    above: tuple[_Bound, ...],
+) -> Iterator[Contradiction]:
+    where = key_path(path)
+    cards = group.limit.cards
+    bounds = (
+        *above,
+        _Bound(
+            (*where, "limit"), None if isinstance(cards, Unlimited) else cards, group.limit.types
+        ),
+    )
+    yield from _above_limits(document, where, group, bounds)
+    yield from _less_than_below(document, where, group)
+    for name, below in group.groups.items():
+        yield from _in(document, (*path, name), below, bounds)
+
+
+def _above_limits(
+    document: "QuotaDocument", where: KeyPath, group: GroupQuota, bounds: tuple[_Bound, ...]
+) -> Iterator[Contradiction]:
+    for bound in bounds:
+        for gpu_type, sure in group.guaranteed.items():
+            most = bound.types.get(gpu_type)
+            if most is not None and not isinstance(most, Unlimited) and sure > most:
+                limit = (*bound.path, gpu_type)
+                yield _above(document, (*where, "guaranteed", gpu_type), sure, most, limit)
+        total = sum(group.guaranteed.values(), Fraction(0))
+        if bound.cards is not None and total > bound.cards:
+            limit = (*bound.path, _CARDS)
+            yield _above(document, (*where, "guaranteed"), total, bound.cards, limit)
+
+
+def _above(
+    document: "QuotaDocument", path: KeyPath, sure: Fraction, most: Fraction, limit: KeyPath
+) -> Contradiction:
+    said = f"{written_path(document.origin_of(limit))}{_in_line(document, limit)}"
+    return Contradiction(
+        document.origin_of(path),
+        f"guarantees {write_cards(sure)} cards, above the limit of {write_cards(most)} that {said} "
+        "says: write no more than the limit, or raise the limit",
+    )
+
+
+def _less_than_below(
+    document: "QuotaDocument", where: KeyPath, group: GroupQuota
+) -> Iterator[Contradiction]:
+    types = {name for below in group.groups.values() for name in below.guaranteed}
+    for gpu_type in sorted(types):
+        parts = {
+            name: below.guaranteed[gpu_type]
+            for name, below in group.groups.items()
+            if below.guaranteed.get(gpu_type)
+        }
+        total, has = sum(parts.values(), Fraction(0)), group.guaranteed.get(gpu_type, Fraction(0))
+        if total <= has:
+            continue
+        listed = []
+        for name in sorted(parts):
+            path = (*where, "groups", name, "guaranteed", gpu_type)
+            listed.append(f"{name} {write_cards(parts[name])}{_in_line(document, path)}")
+        path = (*where, "guaranteed", gpu_type)
+        yield Contradiction(
+            document.origin_of(path),
+            f"guarantees {write_cards(has)} cards, less than the groups in it together: "
+            f"{write_cards(total)} ({', '.join(listed)}). Write {write_cards(total)} or more, or "
+            "less for them",
+        )
+
+
+def _in_line(document: "QuotaDocument", path: KeyPath) -> str:
+    line = document.line_of(path)
+    return "" if line is None else f" in line {line}"

@@ -1,0 +1,158 @@
+"""The document in force at a moment: what has ended is left out, groups' exceptions are folded in.
+
+So nothing else that decides knows the time. Exceptions of persons stay, as rights lay them over.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sublet_quota.document.group_paths import key_path
+from sublet_quota.document.problems import KeyPath
+from sublet_quota.document.said_keys import laid_over, more_generous, said_by
+from sublet_quota.document.sections import GroupQuota, QuotaException, SliceSize
+from sublet_quota.names.ids import GroupName
+
+if TYPE_CHECKING:
+    from sublet_quota.document.quota_document import QuotaDocument
+
+
+Placed = tuple[KeyPath, QuotaException]
+"""An exception, and its place in the document."""
+
+
+class SaidAt(NamedTuple):
+    """A value, and where a document says it."""
+
+    value: Any
+    origin: KeyPath
+
+
+class InForce(NamedTuple):
+    """The parts of a document that depend on the moment."""
+
+    exceptions: tuple[QuotaException, ...]
+    closed: tuple[Any, ...]
+    groups: dict[str, GroupQuota]
+    sizes: dict[str, SliceSize]
+    origins: dict[KeyPath, KeyPath]
+    """Where the document has what is elsewhere now."""
+
+
+def ends(document: "QuotaDocument") -> tuple[datetime, ...]:
+    """Return the moments, in order, at which something in a document ends."""
+    written = (*document.exceptions, *document.closed)
+    return tuple(sorted({entry.until for entry in written if entry.until is not None}))
+
+
+def end_after(moments: Sequence[datetime], now: datetime) -> datetime | None:
+    """Return the first of these moments that is still to come."""
+    place = bisect_right(moments, now)
+    return moments[place] if place < len(moments) else None
+
+
+def in_force(document: "QuotaDocument", now: datetime) -> InForce:
+    """Return what of a document as it was written is in force."""
+    exceptions = [
+        (("exceptions", place), each)
+        for place, each in enumerate(document.exceptions)
+        if each.until is None or now < each.until
+    ]
+    closed = [
+        (("closed", place), each)
+        for place, each in enumerate(document.closed)
+        if each.until is None or now < each.until
+    ]
+    origins: dict[KeyPath, KeyPath] = {}
+    for section in (exceptions, closed):
+        for place, (origin, _) in enumerate(section):
+            origins[origin[0], place] = origin
+    of_groups = exceptions_of_groups(exceptions)
+    for name, said in of_groups.items():
+        where = key_path(document.path_of(name))
+        origins.update({(*where, *path): each.origin for path, each in said.items()})
+    return InForce(
+        exceptions=tuple(each.model_copy(update={"groups": ()}) for _, each in exceptions),
+        closed=tuple(each for _, each in closed),
+        groups=_folded(document.groups, of_groups, _touched(document, of_groups)),
+        sizes=_opened(document.sizes, of_groups),
+        origins=origins,
+    )
+
+
+def merged(exceptions: Iterable[Placed]) -> dict[KeyPath, SaidAt]:
+    """Return what exceptions say together: of two the more generous, key by key."""
+    said: dict[KeyPath, SaidAt] = {}
+    for origin, exception in exceptions:
+        for path, value in said_by(exception.set_).items():
+            where = (*origin, "set", *path)
+            before = said.get(path)
+            if before is None:
+                said[path] = SaidAt(value, where)
+                continue
+            most = more_generous(before.value, value)
+            said[path] = SaidAt(most, before.origin if most == before.value else where)
+    return said
+
+
+def exceptions_of_groups(
+    exceptions: Iterable[Placed],
+) -> dict[GroupName, dict[KeyPath, SaidAt]]:
+    """Return what exceptions say for each group that they name."""
+    by_group = _by_name((each, each[1].groups) for each in exceptions)
+    return {GroupName(name): merged(each) for name, each in by_group.items()}
+
+
+def exceptions_of_persons(
+    exceptions: Sequence[QuotaException],
+) -> dict[str, dict[KeyPath, SaidAt]]:
+    """Return what exceptions say for each person that they name."""
+    placed = [(("exceptions", place), each) for place, each in enumerate(exceptions)]
+    by_person = _by_name((each, each[1].who) for each in placed)
+    return {name: merged(each) for name, each in by_person.items()}
+
+
+def _by_name(
+    named: Iterable[tuple[Placed, tuple[str, ...]]],
+) -> dict[str, list[Placed]]:
+    by_name: dict[str, list[Placed]] = {}
+    for each, names in named:
+        for name in dict.fromkeys(names):
+            by_name.setdefault(name, []).append(each)
+    return by_name
+
+
+def _touched(document: "QuotaDocument", names: Iterable[GroupName]) -> frozenset[GroupName]:
+    """Return groups and all above them."""
+    return frozenset(above for name in names for above in document.path_of(name))
+
+
+def _folded(
+    groups: Mapping[str, GroupQuota],
+    said: Mapping[GroupName, Mapping[KeyPath, SaidAt]],
+    touched: frozenset[GroupName],
+) -> dict[str, GroupQuota]:
+    folded: dict[str, GroupQuota] = {}
+    for name, group in groups.items():
+        if name not in touched:
+            folded[name] = group
+            continue
+        below = _folded(group.groups, said, touched)
+        values = {path: each.value for path, each in said.get(GroupName(name), {}).items()}
+        folded[name] = laid_over(group, values).model_copy(update={"groups": below})
+    return folded
+
+
+def _opened(
+    sizes: Mapping[str, SliceSize], said: Mapping[GroupName, Mapping[KeyPath, SaidAt]]
+) -> dict[str, SliceSize]:
+    """Return sizes that are `for` the groups, too, whose exceptions name them."""
+    opened = dict(sizes)
+    for group in sorted(said):
+        named = said[group].get(("sizes",))
+        for name in () if named is None else named.value:
+            size = opened.get(name)
+            if size is not None and size.for_ is not None and group not in size.for_:
+                opened[name] = size.model_copy(update={"for_": (*size.for_, group)})
+    return opened
