@@ -6,15 +6,15 @@ notebooks alone. All bind, and the one with least room is named first.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from fractions import Fraction
+from dataclasses import dataclass, field, replace
 
 from sublet_quota.amounts.gpu_kind import GpuKind
-from sublet_quota.document.amount_limit import AmountLimit
-from sublet_quota.document.problems import KeyPath
+from sublet_quota.document.group_limits import group_job_limits, group_limits, source_of
+from sublet_quota.document.group_paths import key_path
+from sublet_quota.document.problems import written_path
 from sublet_quota.document.quota_document import QuotaDocument
-from sublet_quota.document.rights import PersonLimit, Right, Rights, Source, rights_of
-from sublet_quota.document.values import Unlimited
+from sublet_quota.document.right_values import BUILT_IN, PersonLimit, Rights, Source
+from sublet_quota.document.rights import rights_of
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.jobs.waiting_job import WaitingJob
 from sublet_quota.names.ids import GroupName, UserName
@@ -150,54 +150,48 @@ def _node(level: _Level, owner: UserName) -> NodeName:
 
 
 def _group_levels(document: QuotaDocument, group: GroupName) -> Iterator[_Level]:
-    path: KeyPath = ()
-    for name in document.path_of(group):
-        path = (*path, "groups", name)
-        quota = document.all_groups[name]
-        jobs_alone = quota.jobs.limit is not None
-        said = quota.jobs.limit if jobs_alone else quota.limit
-        where = (*path, "jobs", "limit") if jobs_alone else (*path, "limit")
-        if said is not None:
-            level = _said_level(document, name, said, where, jobs_alone=jobs_alone)
-            if level.lines:
-                yield level
-
-
-def _said_level(
-    document: QuotaDocument, group: GroupName, said: AmountLimit, path: KeyPath, *, jobs_alone: bool
-) -> _Level:
-    def line(key: str) -> DocumentLine:
-        where = (*path, key)
-        return DocumentLine(".".join(map(str, where)), document.line_of(where))
-
-    types = {name: cards for name, cards in said.types.items() if isinstance(cards, Fraction)}
-    cards = said.cards if isinstance(said.cards, Fraction) else None
-    memory = said.memory if isinstance(said.memory, int) else None
-    slices = said.slices if isinstance(said.slices, int) else None
-    counted = {LimitKind.CARDS: cards, LimitKind.MEMORY: memory, LimitKind.SLICES: slices}
-    keys = (*types, *(kind.value for kind, most in counted.items() if most is not None))
-    lines = {key: line(key) for key in keys}
-    return _Level(group, Limit(types, cards, memory, slices), jobs_alone, lines)
+    apart = group_job_limits(document, group)
+    for node, together in group_limits(document, group).items():
+        name = GroupName(node)
+        limit = apart.get(node, together)
+        where = ("jobs", "limit") if node in apart else ("limit",)
+        path = (*key_path(document.path_of(name)), *where)
+        lines = {key: line_of(source_of(document, (*path, key))) for key in _keys(limit)}
+        if lines:
+            yield _Level(name, limit, node in apart, lines)
 
 
 def _own_levels(rights: Rights) -> Iterator[_Level]:
-    jobs_alone = any(_parts(rights.job_limit))
-    said = rights.job_limit if jobs_alone else rights.limit
-    parts = {name: right for name, right in _parts(said) if right.source.line is not None}
-    values = {name: right.value for name, right in parts.items()}
-    if values:
-        types = {name: v for name, v in values.items() if name not in _COUNTED}
-        limit = Limit(types, *(values.get(name) for name in _COUNTED))
-        lines = {name: line_of(right.source) for name, right in parts.items()}
-        yield _Level(None, limit, jobs_alone, lines)
+    person = rights.limit if rights.job_limit is None else rights.job_limit
+    said = person.limit
+    if said.slices is not None and person.slices.source == BUILT_IN:
+        said = replace(said, slices=None)
+    lines = {key: line_of(_source(person, key)) for key in _keys(said)}
+    if lines:
+        yield _Level(None, said, rights.job_limit is not None, lines)
 
 
-_COUNTED = (LimitKind.CARDS.value, LimitKind.MEMORY.value, LimitKind.SLICES.value)
+def _keys(limit: Limit) -> Iterator[str]:
+    """Yield what a limit says, by the keys of the document."""
+    yield from limit.types
+    counted = {
+        LimitKind.CARDS: limit.cards,
+        LimitKind.MEMORY: limit.memory_mib,
+        LimitKind.SLICES: limit.slices,
+    }
+    yield from (kind.value for kind, most in counted.items() if most is not None)
+
+
+def _source(person: PersonLimit, key: str) -> Source:
+    if key in person.types:
+        return person.source(LimitKind.TYPE, key)
+    return person.source(LimitKind(key))
 
 
 def line_of(source: Source) -> DocumentLine:
     """Return where a right is said, as it is told."""
-    return DocumentLine(".".join(map(str, source.path)), source.line)
+    path = written_path(source.path) if source.path else str(source)
+    return DocumentLine(path, source.line)
 
 
 def _plus(one: Amounts, other: Amounts) -> Amounts:

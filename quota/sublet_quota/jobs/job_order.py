@@ -35,7 +35,9 @@ class JobOrder:
         self._weights = weights
         self._past = past
 
-    def of(self, jobs: Iterable[WaitingJob], held: HeldCards | None = None) -> tuple[WaitingJob, ...]:
+    def of(
+        self, jobs: Iterable[WaitingJob], held: HeldCards | None = None
+    ) -> tuple[WaitingJob, ...]:
         """Return the jobs in the order in which they come, each with its rank.
 
         ``held``: what those have that have their place; the others wait.
@@ -118,7 +120,9 @@ class Guarantees:
         if tree is None or group is None:
             return Rank.BORROWED
         path = tree.paths[leaf_of(tree, group)]
-        fits = (step for step in range(len(path), 0, -1) if self._of(path[step - 1], gpu_type) >= cards)
+        fits = (
+            step for step in range(len(path), 0, -1) if self._of(path[step - 1], gpu_type) >= cards
+        )
         steps = next(fits, 0)
         for name in path[:steps]:
             self._left[gpu_type, name] = self._of(name, gpu_type) - cards

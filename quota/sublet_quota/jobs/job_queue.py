@@ -138,9 +138,7 @@ class _Bounds:
             self.limits.take(job, gpu.facts.kind, gpu.gpu_type)
 
 
-def _fit(
-    job: WaitingJob, room: "_Room", bounds: _Bounds
-) -> tuple[WaitingJob, LendableGpu] | None:
+def _fit(job: WaitingJob, room: "_Room", bounds: _Bounds) -> tuple[WaitingJob, LendableGpu] | None:
     """Return where the job goes, and at whose expense; ``None``: nowhere now."""
     for payer in (job, *job.instead):
         kinds = bounds.within(payer, room.kinds_for(payer))

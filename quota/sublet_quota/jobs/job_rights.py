@@ -7,19 +7,15 @@ of the pool it lies in, and on those that ``jobs.types`` names.
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
-from typing import Final
 
 from sublet_quota.amounts.gpu_amounts import GpuAmount
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.document.quota_document import QuotaDocument
-from sublet_quota.document.rights import PayerRights, Rights, Source, rights_of
+from sublet_quota.document.right_values import PayerRights, Rights, Source
+from sublet_quota.document.rights import rights_of
 from sublet_quota.document.sections import SliceSize
 from sublet_quota.jobs.waiting_job import WaitingJob
 from sublet_quota.names.ids import GroupName, UserName
-
-UNSAID_MAX_RUN: Final = timedelta(hours=24)
-"""How long an attempt may run when neither the job nor the document says so."""
 
 
 @dataclass(frozen=True, slots=True)
