@@ -1,18 +1,15 @@
 """Builders for the quota tests: a document from YAML, GPUs and slices in one line each."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from textwrap import dedent
 
-from sublet_quota.admission.slice_request import RequestedSlice
 from sublet_quota.amounts.gpu_amounts import MIB_PER_GIB, GpuAmount
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.reading import read_quota_document
-from sublet_quota.holdings.gpu_load import GpuFacts, Holding
+from sublet_quota.holdings.gpu_load import AsBefore, GpuFacts, Holding
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GpuId, GroupName, NodeId, PoolName, SliceId, UserName
-from sublet_quota.placement.slice_placement import decide_slice
-from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.residency.snapshot import Holder
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -47,10 +44,17 @@ def notebook(  # noqa: PLR0913 - a builder
     amount: GpuAmount | None = None,
     on: str = "gpu-0",
     *,
-    groups: tuple[str, ...] = (),
+    group: str | None = None,
+    named: bool = False,
+    member_of: tuple[str, ...] | None = None,
+    since: int = 0,
     pool: str = "interactive",
     unsuspendable: bool = False,
+    called_back: bool = False,
+    before: AsBefore | None = None,
 ) -> Holding:
+    """A slice, since so many minutes past noon; its owner is a member of the group that pays."""
+    members = member_of if member_of is not None else (group,) if group else ()
     return Holding(
         slice_id=SliceId(name),
         owner=UserName(owner),
@@ -58,19 +62,38 @@ def notebook(  # noqa: PLR0913 - a builder
         gpu_id=GpuId(on),
         pool=PoolName(pool),
         amount=gib(20, 250) if amount is None else amount,
-        groups=tuple(GroupName(group) for group in groups),
+        group=None if group is None else GroupName(group),
+        named=named,
+        member_of=tuple(GroupName(each) for each in members),
+        since=NOON + timedelta(minutes=since),
         unsuspendable=unsuspendable,
+        called_back=called_back,
+        before=before,
     )
 
 
-def job_slice(name: str, owner: str = "ada", amount: GpuAmount | None = None) -> Holding:
+def part(of_a_card: float, kind: GpuKind = H100) -> GpuAmount:
+    """What a part of a card comes to, in memory and compute alike."""
+    return GpuAmount(int(kind.usable_mib * of_a_card), int(1000 * of_a_card))
+
+
+def job_slice(
+    name: str,
+    owner: str = "ada",
+    amount: GpuAmount | None = None,
+    on: str = "gpu-0",
+    *,
+    group: str | None = None,
+) -> Holding:
     return Holding(
         slice_id=SliceId(name),
         owner=UserName(owner),
         holder=Holder.JOB,
-        gpu_id=GpuId("gpu-0"),
+        gpu_id=GpuId(on),
         pool=PoolName("interactive"),
         amount=gib(79, 1000) if amount is None else amount,
+        group=None if group is None else GroupName(group),
+        since=NOON,
     )
 
 
@@ -79,21 +102,3 @@ def holdings(text: str = "", *entries: GpuFacts | Holding) -> Holdings:
     gpus = [entry for entry in entries if isinstance(entry, GpuFacts)]
     slices = [entry for entry in entries if isinstance(entry, Holding)]
     return Holdings(document(text), gpus or [gpu()], slices)
-
-
-def hand_out(held: Holdings, wish: RequestedSlice, name: str) -> Holding | Refusal:
-    """Decide on a wish and, where it is granted, hand the slice out."""
-    answer = decide_slice(held, wish)
-    if isinstance(answer, Refusal):
-        return answer
-    granted = Holding(
-        slice_id=SliceId(name),
-        owner=answer.owner,
-        holder=Holder.NOTEBOOK,
-        gpu_id=answer.gpu_id,
-        pool=answer.pool,
-        amount=answer.amount,
-        groups=answer.groups,
-    )
-    held.put(granted)
-    return granted

@@ -1,13 +1,20 @@
 """The load of one GPU: what it holds in promises, and what may still be promised there."""
 
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from decimal import Decimal
+from fractions import Fraction
+from typing import Final
 
 from sublet_quota.amounts.gpu_amounts import NOTHING, WHOLE_GPU_MILLI, GpuAmount
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.document.sections import Pool
 from sublet_quota.names.ids import GpuId, GroupName, NodeId, PoolName, SliceId, UserName
 from sublet_quota.residency.snapshot import Holder
+from sublet_quota.shares.cards import cards_of
+
+LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
+"""Since when a slice is there of which it is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +29,22 @@ class GpuFacts:
     """Why the GPU takes no new slice (it fails, its agent is silent), or ``None``."""
     pause_only: bool = False
     """Whether a process that is no slice's runs there: nothing can be suspended, so nothing is
-    overcommitted.
+    overcommitted, and no guarantee is laid out.
     """
 
 
 @dataclass(frozen=True, slots=True)
+class AsBefore:
+    """A slice that goes on counting as before a guarantee or a limit became less."""
+
+    until: datetime
+    steps: int
+    """To how many steps of its group's path it was entitled."""
+
+
+@dataclass(frozen=True, slots=True)
 class Holding:
-    """A slice that is handed out: what it takes, from where, and on whose account."""
+    """A slice that is handed out: what it takes, from where, and who pays."""
 
     slice_id: SliceId
     owner: UserName
@@ -36,10 +52,33 @@ class Holding:
     gpu_id: GpuId
     pool: PoolName
     amount: GpuAmount
-    groups: tuple[GroupName, ...] = ()
-    """The groups on whose account the slice is, as its placement said."""
+    group: GroupName | None = None
+    """The group that pays; ``None``: nobody's, the direct members of the root."""
+    named: bool = False
+    """Whether the owner named the group: then no other one pays."""
+    member_of: tuple[GroupName, ...] = ()
+    """The groups that could pay, as the owner is a direct member of each."""
+    since: datetime = LONG_AGO
     unsuspendable: bool = False
     """Whether the slice can be paused, but never suspended: its cap cannot be overcommitted."""
+    called_back: bool = False
+    """Whether the slice lost its place on the GPU to an entitled one, and waits for room."""
+    before: AsBefore | None = None
+    """What the slice counts as while its grace lasts, after a guarantee became less."""
+
+    @property
+    def is_notebook(self) -> bool:
+        """Whether it is a slice of an owner, and no job's."""
+        return self.holder is Holder.NOTEBOOK
+
+    def cards(self, kind: GpuKind) -> Fraction:
+        """Return which part of a card of this kind the slice is, never more than a whole one."""
+        whole = GpuAmount(kind.usable_mib, WHOLE_GPU_MILLI)
+        bounded = GpuAmount(
+            min(self.amount.memory_mib, whole.memory_mib),
+            min(self.amount.compute_milli, whole.compute_milli),
+        )
+        return cards_of(bounded, kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,32 +88,48 @@ class GpuLoad:
     notebooks: GpuAmount = NOTHING
     slices: int = 0
     unsuspendable_mib: int = 0
+    called_back: GpuAmount = NOTHING
+    """The part of ``notebooks`` that lost its place here: it counts in no room for others, but
+    for the memory that cannot leave.
+    """
     jobs: GpuAmount = NOTHING
     job_slices: int = 0
 
     def plus(self, holding: Holding) -> "GpuLoad":
         """Return the load with this slice too."""
-        if holding.holder is Holder.JOB:
+        if not holding.is_notebook:
             return replace(self, jobs=self.jobs + holding.amount, job_slices=self.job_slices + 1)
-        fixed = holding.amount.memory_mib if holding.unsuspendable else 0
         return replace(
             self,
             notebooks=self.notebooks + holding.amount,
             slices=self.slices + 1,
-            unsuspendable_mib=self.unsuspendable_mib + fixed,
+            unsuspendable_mib=self.unsuspendable_mib + _fixed(holding),
+            called_back=self.called_back + _away(holding),
         )
 
     def minus(self, holding: Holding) -> "GpuLoad":
         """Return the load without this slice."""
-        if holding.holder is Holder.JOB:
+        if not holding.is_notebook:
             return replace(self, jobs=self.jobs - holding.amount, job_slices=self.job_slices - 1)
-        fixed = holding.amount.memory_mib if holding.unsuspendable else 0
         return replace(
             self,
             notebooks=self.notebooks - holding.amount,
             slices=self.slices - 1,
-            unsuspendable_mib=self.unsuspendable_mib - fixed,
+            unsuspendable_mib=self.unsuspendable_mib - _fixed(holding),
+            called_back=self.called_back - _away(holding),
         )
+
+
+def _fixed(holding: Holding) -> int:
+    return holding.amount.memory_mib if holding.unsuspendable else 0
+
+
+def _away(holding: Holding) -> GpuAmount:
+    if not holding.called_back:
+        return NOTHING
+    if holding.unsuspendable:
+        return GpuAmount(0, holding.amount.compute_milli)
+    return holding.amount
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +140,7 @@ class GpuRoom:
     """The room with which all slices fit on the GPU together."""
     alone_milli: int
     shared_mib: int
-    """The room under the pool's overcommit."""
+    """The room under the pool's overcommit: what was called back has lost its place."""
     shared_milli: int
     largest_mib: int
     """The room for one slice: what those that cannot be suspended leave of the GPU."""
@@ -109,12 +164,13 @@ def room_on(facts: GpuFacts, load: GpuLoad, pool: Pool) -> GpuRoom:
     overcommitted = pool.memory_overcommit > 1 and not facts.pause_only
     rest = facts.kind.memory_mib - load.unsuspendable_mib
     capacity = _times(rest, pool.memory_overcommit) if overcommitted and rest > 0 else largest
+    here_mib = load.notebooks.memory_mib - load.called_back.memory_mib
+    here_milli = load.notebooks.compute_milli - load.called_back.compute_milli
     return GpuRoom(
         alone_mib=usable - load.notebooks.memory_mib,
         alone_milli=WHOLE_GPU_MILLI - load.notebooks.compute_milli,
-        shared_mib=capacity - (load.notebooks.memory_mib - load.unsuspendable_mib),
-        shared_milli=_times(WHOLE_GPU_MILLI, pool.compute_overcommit)
-        - load.notebooks.compute_milli,
+        shared_mib=capacity - (here_mib - load.unsuspendable_mib),
+        shared_milli=_times(WHOLE_GPU_MILLI, pool.compute_overcommit) - here_milli,
         largest_mib=largest,
     )
 

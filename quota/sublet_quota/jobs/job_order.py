@@ -12,10 +12,11 @@ from dataclasses import replace
 from fractions import Fraction
 
 from sublet_quota.amounts.gpu_kind import GpuKind
+from sublet_quota.holdings.group_trees import leaf_of
 from sublet_quota.holdings.holdings import Holdings
-from sublet_quota.jobs.past_uses import PastUse, UsedBy, leaf_of
+from sublet_quota.jobs.past_uses import PastUse, UsedBy
 from sublet_quota.jobs.waiting_job import WaitingJob, is_of_type
-from sublet_quota.names.ids import GroupName, JobId
+from sublet_quota.names.ids import GroupName, JobId, PoolName
 from sublet_quota.residency.snapshot import Rank
 from sublet_quota.shares.cards import NO_CARD
 from sublet_quota.shares.fair_order import RequestId, WaitingRequest, fair_order
@@ -30,7 +31,7 @@ class JobOrder:
     """Orders jobs under the document in force, beside what slices hold now."""
 
     def __init__(self, holdings: Holdings, weights: GroupTree, past: PastUse) -> None:
-        """``weights``: the tree of the document's groups (``past_uses.weights_of``)."""
+        """``weights``: the tree of the document's groups (``group_trees.tree_of``)."""
         self._holdings = holdings
         self._weights = weights
         self._past = past
@@ -66,8 +67,8 @@ class JobOrder:
         for priority in sorted(by_priority, reverse=True):
             by_id = {job.job_id: job for job in by_priority[priority]}
             requests = [self._request(job, kinds) for job in by_id.values()]
-            for request in fair_order(self._weights, used, used_by, requests):
-                ordered.append(by_id[JobId(request.request_id)])
+            turns = fair_order(self._weights, used, used_by, requests)
+            ordered += (by_id[JobId(request.request_id)] for request in turns)
             # Whoever had a turn before had it, whatever the priority.
             for request in requests:
                 used_by[request.node, request.owner] += request.estimate
@@ -120,10 +121,9 @@ class Guarantees:
         if tree is None or group is None:
             return Rank.BORROWED
         path = tree.paths[leaf_of(tree, group)]
-        fits = (
-            step for step in range(len(path), 0, -1) if self._of(path[step - 1], gpu_type) >= cards
-        )
-        steps = next(fits, 0)
+        steps = len(path)
+        while steps and self._of(path[steps - 1], gpu_type) < cards:
+            steps -= 1
         for name in path[:steps]:
             self._left[gpu_type, name] = self._of(name, gpu_type) - cards
         if steps == 0:
@@ -153,7 +153,7 @@ def open_kinds(holdings: Holdings) -> Mapping[GpuKind, str]:
     """Return the kinds of GPU in pools that lend to jobs, smallest first, each with its type."""
     types: dict[GpuKind, str] = {}
     for name, pool in holdings.document.pools.items():
-        for kind in holdings.kinds_in(name) if pool.lend else ():
+        for kind in holdings.kinds_in(PoolName(name)) if pool.lend else ():
             gpu_type = type_of_kind(holdings, kind)
             if gpu_type is not None:
                 types[kind] = gpu_type

@@ -12,10 +12,10 @@ from datetime import datetime, timedelta
 from math import exp2
 from typing import Final
 
-from sublet_quota.document.quota_document import QuotaDocument
-from sublet_quota.document.sections import FairShareSettings, GroupQuota
+from sublet_quota.document.sections import FairShareSettings
+from sublet_quota.holdings.group_trees import leaf_of
 from sublet_quota.names.ids import GroupName, UserName
-from sublet_quota.shares.group_tree import GroupNode, GroupTree, NodeName
+from sublet_quota.shares.group_tree import GroupTree, NodeName
 from sublet_quota.shares.past_use import CardUse, WrittenOff, lag_written_off, use_of
 
 Payer = tuple[GroupName | None, UserName]
@@ -83,22 +83,6 @@ class UseSums:
         for payer in self._sums:
             self._sums[payer] *= worth
         self._at = now
-
-
-def weights_of(document: QuotaDocument) -> GroupTree:
-    """Return the tree of a document's groups with their weights alone."""
-
-    def node(name: str, quota: GroupQuota) -> GroupNode:
-        children = tuple(node(*child) for child in quota.groups.items())
-        return GroupNode(NodeName(name), quota.weight, children=children)
-
-    return GroupTree.of(node(*group) for group in document.groups.items())
-
-
-def leaf_of(tree: GroupTree, group: GroupName | None) -> NodeName:
-    """Return where a payer's amounts count; a group that is no more pays as none does."""
-    name = None if group is None or group not in tree.nodes else NodeName(group)
-    return tree.leaf_of(name)
 
 
 def past_use_of(

@@ -6,7 +6,7 @@ A limit that running work fills now is no such reason: the job waits for it.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.document.group_limits import group_jobs_most
@@ -44,7 +44,8 @@ class CannotPay:
     def refusal(self, others: tuple[Help, ...]) -> Refusal:
         """Return it in words; ``others``: which other groups could pay."""
         helps = others if others and self.helps == ADMIN else (*others, *self.helps)
-        return refuse(self.code, why=self.why, helps=helps, **self.facts)
+        facts: Mapping[str, Any] = self.facts
+        return refuse(self.code, why=self.why, helps=helps, **facts)
 
 
 def charge(

@@ -22,15 +22,19 @@ class Holder(StrEnum):
 
 
 class Rank(IntEnum):
-    """How well a slice stands on its GPU; who is before others keeps the room, or gets it first."""
+    """What a notebook's slice is on its GPU by right: lower ones come first.
+
+    Without guarantees all are borrowed, and equals.
+    """
 
     ENTITLED = 0
-    """Within the guarantees of its group and of all above it."""
+    """Within the guarantee of its group, against everybody."""
     ENTITLED_IN_PART = 1
-    """Within the guarantee of a group above, borrowed from a sibling inside."""
+    """Within the guarantee of a group above, and borrowed from siblings there."""
     BORROWED = 2
+    """Had because others left room."""
     CALLED_BACK = 3
-    """Borrowed, and its place on the GPU has been given to somebody else."""
+    """Others are due its place: it runs only in room that nobody of a lower rank wants."""
 
 
 class TransitionKind(StrEnum):
@@ -87,6 +91,8 @@ class SliceView:
     """Since when an active slice with a closed gate waits for its room."""
     turn_since: datetime | None = None
     """Since when the slice's gate is open; ``None`` while it is closed."""
+    rank: Rank = Rank.BORROWED
+    """By which right a notebook's slice is here; nothing is asked of a job's."""
     entitlement: int = 0
     """A job's place among the jobs; 0 for the most entitled."""
     kept_until: datetime | None = None

@@ -121,7 +121,10 @@ class GroupTree:
                 raise GroupTreeError(message)
 
     def with_guarantees(self, guaranteed: Mapping[NodeName, Fraction]) -> "GroupTree":
-        """Return the tree with other guarantees for the nodes that are named."""
+        """Return the tree with other guarantees for the nodes that are named.
+
+        A limit that is less than what is guaranteed now is raised to that.
+        """
         return GroupTree(_guaranteed_anew(self.root, guaranteed))
 
     def sums(self, of_leaves: Mapping[NodeName, Fraction]) -> dict[NodeName, Fraction]:
@@ -147,4 +150,6 @@ def _with_direct_members(group: GroupNode) -> GroupNode:
 
 def _guaranteed_anew(node: GroupNode, guaranteed: Mapping[NodeName, Fraction]) -> GroupNode:
     children = tuple(_guaranteed_anew(child, guaranteed) for child in node.children)
-    return replace(node, guaranteed=guaranteed.get(node.name, node.guaranteed), children=children)
+    cards = guaranteed.get(node.name, node.guaranteed)
+    limit = None if node.limit is None else max(node.limit, cards)
+    return replace(node, guaranteed=cards, limit=limit, children=children)

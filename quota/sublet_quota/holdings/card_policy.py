@@ -1,0 +1,50 @@
+"""Which type a card counts as, and which pool has it, as the document says."""
+
+from dataclasses import dataclass, replace
+
+from sublet_quota.document.gpu_match import Ambiguous
+from sublet_quota.document.quota_document import QuotaDocument
+from sublet_quota.holdings.gpu_load import GpuFacts
+from sublet_quota.names.ids import PoolName
+
+
+@dataclass(frozen=True, slots=True)
+class CardPolicy:
+    """A card with the type and the pool that it has under a document."""
+
+    facts: GpuFacts
+    """Closed, with that reason, where the document does not tell type or pool of it."""
+    gpu_type: str
+    """The model's own name where several types match."""
+    pool: PoolName | None
+    """``None``: no pool has it, or several."""
+    told: GpuFacts
+    """The facts as they were told, whatever the document says."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the card counts among those that there are of its type."""
+        return self.pool is not None and self.facts.closed is None
+
+    @property
+    def holds_guarantees(self) -> bool:
+        """Whether guarantees can be kept there: others can make way alive."""
+        return self.is_open and not self.facts.pause_only
+
+
+def policy_of(document: QuotaDocument, facts: GpuFacts) -> CardPolicy:
+    """Return a card's type and pool; one that several match alike is closed."""
+    found = document.type_of(facts.kind.type)
+    gpu_type = facts.kind.type if isinstance(found, Ambiguous) else found
+    pool = document.pool_for(gpu_type, facts.node, facts.gpu_id)
+    if isinstance(found, Ambiguous):
+        return CardPolicy(_closed(facts, "types", found), gpu_type, None, facts)
+    if isinstance(pool, Ambiguous):
+        return CardPolicy(_closed(facts, "pools", pool), gpu_type, None, facts)
+    return CardPolicy(facts, gpu_type, pool, facts)
+
+
+def _closed(facts: GpuFacts, sections: str, found: Ambiguous) -> GpuFacts:
+    if facts.closed is not None:
+        return facts
+    return replace(facts, closed=f"the quota document's {sections} {', '.join(found.names)} match")

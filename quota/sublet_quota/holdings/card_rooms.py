@@ -1,0 +1,112 @@
+"""The cards by pool and kind, in the order of their room, and what is promised on each."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from sublet_quota.amounts.gpu_amounts import NOTHING, GpuAmount
+from sublet_quota.amounts.gpu_kind import GpuKind
+from sublet_quota.document.sections import Pool
+from sublet_quota.holdings.card_policy import CardPolicy
+from sublet_quota.holdings.gpu_load import GpuLoad, GpuRoom, room_on
+from sublet_quota.holdings.room_index import RoomIndex
+from sublet_quota.names.ids import GpuId, PoolName
+
+_NO_KINDS: Final[Mapping[GpuKind, RoomIndex]] = MappingProxyType({})
+_NO_LOAD: Final = GpuLoad()
+
+
+class CardRooms:
+    """What may still be promised on each card of each pool."""
+
+    def __init__(self, pools: Mapping[str, Pool]) -> None:
+        self._pools = pools
+        self._cards: dict[GpuId, CardPolicy] = {}
+        self._loads: dict[GpuId, GpuLoad] = {}
+        self._kinds: dict[PoolName, dict[GpuKind, RoomIndex]] = {}
+        self._room: dict[PoolName, GpuAmount] = {}
+        self._open: dict[PoolName, int] = {}
+
+    def put(self, card: CardPolicy) -> None:
+        """Enter a card that is not there yet."""
+        self._cards[card.facts.gpu_id] = card
+        self._enter(card)
+
+    def take_out(self, gpu_id: GpuId) -> None:
+        """Take a card out, if it is there; what is promised on it stays."""
+        card = self._cards.get(gpu_id)
+        if card is not None:
+            self._leave(card)
+            del self._cards[gpu_id]
+
+    def card(self, gpu_id: GpuId) -> CardPolicy | None:
+        """Return a card, or ``None``."""
+        return self._cards.get(gpu_id)
+
+    def cards(self) -> Mapping[GpuId, CardPolicy]:
+        """Return all cards."""
+        return self._cards
+
+    def load(self, gpu_id: GpuId) -> GpuLoad:
+        """Return what is promised on a card."""
+        return self._loads.get(gpu_id, _NO_LOAD)
+
+    def set_load(self, gpu_id: GpuId, load: GpuLoad) -> None:
+        """Note what is promised on a card, whether it is known or not."""
+        card = self._cards.get(gpu_id)
+        if card is not None:
+            self._leave(card)
+        if load == _NO_LOAD:
+            self._loads.pop(gpu_id, None)
+        else:
+            self._loads[gpu_id] = load
+        if card is not None:
+            self._enter(card)
+
+    def room(self, gpu_id: GpuId) -> GpuRoom | None:
+        """Return what may still be promised on a card; ``None``: unknown, or in no pool."""
+        card = self._cards.get(gpu_id)
+        return None if card is None else self._room_of(card)
+
+    def room_in(self, pool: PoolName) -> GpuAmount:
+        """Return what may still be promised on a pool's open cards together."""
+        return self._room.get(pool, NOTHING)
+
+    def open_in(self, pool: PoolName) -> int:
+        """Return how many open cards a pool has."""
+        return self._open.get(pool, 0)
+
+    def kinds_in(self, pool: PoolName) -> Mapping[GpuKind, RoomIndex]:
+        """Return the kinds of card in a pool, and where there is room on them."""
+        return self._kinds.get(pool, _NO_KINDS)
+
+    def _room_of(self, card: CardPolicy) -> GpuRoom | None:
+        if card.pool is None:
+            return None
+        return room_on(card.facts, self.load(card.facts.gpu_id), self._pools[card.pool])
+
+    def _enter(self, card: CardPolicy) -> None:
+        room = self._room_of(card)
+        if card.pool is None or room is None:
+            return
+        kinds = self._kinds.setdefault(card.pool, {})
+        kinds.setdefault(card.facts.kind, RoomIndex()).put(card.facts, room)
+        if card.is_open:
+            self._room[card.pool] = self.room_in(card.pool) + _promisable(room)
+            self._open[card.pool] = self.open_in(card.pool) + 1
+
+    def _leave(self, card: CardPolicy) -> None:
+        room = self._room_of(card)
+        if card.pool is None or room is None:
+            return
+        kinds = self._kinds[card.pool]
+        kinds[card.facts.kind].take_out(card.facts)
+        if kinds[card.facts.kind].is_empty():
+            del kinds[card.facts.kind]
+        if card.is_open:
+            self._room[card.pool] = self.room_in(card.pool) - _promisable(room)
+            self._open[card.pool] = self.open_in(card.pool) - 1
+
+
+def _promisable(room: GpuRoom) -> GpuAmount:
+    return GpuAmount(max(0, room.shared_mib), max(0, room.shared_milli))

@@ -1,0 +1,93 @@
+"""What goes on as before for a time, when a guarantee, a limit or a membership became less.
+
+All slices that were entitled at a group keep that for the grace, where one of them would lose it;
+so do all of a group that holds more than a limit says now. Then they count as any others.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from sublet_quota.document.quota_document import QuotaDocument
+from sublet_quota.document.rights import group_limits
+from sublet_quota.holdings.gpu_load import AsBefore, Holding
+from sublet_quota.holdings.standings import Standings
+from sublet_quota.names.ids import SliceId
+from sublet_quota.shares.cards import total
+from sublet_quota.shares.group_tree import NodeName
+from sublet_quota.shares.limits import Amounts, Limit
+
+
+def carried_steps(before: Standings, after: Standings) -> dict[SliceId, int]:
+    """Return to how many steps slices of ``before`` are entitled on their way in another tree."""
+    steps: dict[SliceId, int] = {}
+    for slice_id, was in before.lasting_steps():
+        holding = before.holding(slice_id)
+        way = len(before.tree.paths[before.leaf(holding.group)])
+        new_way = len(after.tree.paths[after.leaf(holding.group)])
+        steps[slice_id] = new_way if was == way else min(was, new_way - 1)
+    return steps
+
+
+def with_grace(
+    before: Standings, after: Standings, steps: Mapping[SliceId, int], now: datetime
+) -> Iterator[Holding]:
+    """Yield the slices that get a grace, with it.
+
+    ``after`` has the same slices under another document, each with the ``steps`` that it had.
+    """
+    until = now + after.document.shrink.grace
+    if until == now:
+        return
+    less = _lost(after, steps) | _over_limit(before, after)
+    for slice_id, was in steps.items():
+        holding = after.holding(slice_id)
+        path = after.tree.paths[after.leaf(holding.group)]
+        gpu_type = after.type_of(slice_id)
+        concerned = any((gpu_type, name) in less for name in path[:was]) or any(
+            (None, name) in less for name in path
+        )
+        if concerned and holding.before is None:
+            yield replace(holding, before=AsBefore(until, was))
+
+
+_Where = tuple[str | None, NodeName]
+"""A node on a type, or (``None``) with all that it holds."""
+
+
+def _lost(after: Standings, steps: Mapping[SliceId, int]) -> set[_Where]:
+    """Return the nodes at which a slice is not entitled any more."""
+    lost: set[_Where] = set()
+    for slice_id, now in after.lasting_steps():
+        path = after.tree.paths[after.leaf(after.holding(slice_id).group)]
+        lost.update((after.type_of(slice_id), name) for name in path[now : steps[slice_id]])
+    return lost
+
+
+def _over_limit(before: Standings, after: Standings) -> set[_Where]:
+    """Return the groups that hold more than a limit says that was more before."""
+    old, new = _limits(before.document), _limits(after.document)
+    return {
+        (None, name)
+        for name, limit in new.items()
+        if name in old
+        and limit != old[name]
+        and not _within(after.held(name), limit)
+        and _within(after.held(name), old[name])
+    }
+
+
+def _limits(document: QuotaDocument) -> dict[NodeName, Limit]:
+    of_nodes: dict[NodeName, Limit] = {}
+    for group in document.all_groups:
+        of_nodes.update(group_limits(document, group))
+    return of_nodes
+
+
+def _within(held: Amounts, limit: Limit) -> bool:
+    return (
+        all(held.cards.get(name, 0) <= most for name, most in limit.types.items())
+        and (limit.cards is None or total(held.cards.values()) <= limit.cards)
+        and (limit.memory_mib is None or held.memory_mib <= limit.memory_mib)
+        and (limit.slices is None or held.slices <= limit.slices)
+    )

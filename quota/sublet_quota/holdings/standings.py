@@ -1,0 +1,233 @@
+"""Who holds what, and by which right: every slice on its payer's account, on each type by itself.
+
+Notebooks' slices are entitled or borrowed; what jobs hold is counted apart.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sublet_quota.amounts.gpu_kind import GpuKind
+from sublet_quota.document.quota_document import QuotaDocument
+from sublet_quota.holdings.accounts import Accounts, Entry
+from sublet_quota.holdings.gpu_load import Holding
+from sublet_quota.holdings.group_trees import TurnsByLot, leaf_of, tree_of
+from sublet_quota.holdings.type_standing import Entered, Turns, TypeStanding
+from sublet_quota.names.ids import GroupName, SliceId, UserName
+from sublet_quota.residency.snapshot import Rank
+from sublet_quota.shares.cards import NO_CARD
+from sublet_quota.shares.entitlement import Piece, PieceId
+from sublet_quota.shares.group_tree import ROOT, NodeName
+from sublet_quota.shares.limits import Amounts
+from sublet_quota.shares.lots import lot_of
+
+NOT_TOLD: Final[Mapping[SliceId, int]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class TypedKind:
+    """The kind of a card, and the type that it counts as."""
+
+    gpu_type: str
+    kind: GpuKind
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """A slice as it was counted: taken out, it leaves nothing behind."""
+
+    holding: Holding
+    entry: Entry
+    entered: Entered
+
+
+class Standings:
+    """All slices by their payers and owners."""
+
+    def __init__(self, document: QuotaDocument, turns: Turns | None = None) -> None:
+        self.document = document
+        self.tree = tree_of(document, None)
+        """The groups, without what they are guaranteed of any type."""
+        self._turns = TurnsByLot(self.tree) if turns is None else turns
+        self._types: dict[str, TypeStanding] = {}
+        self._counted: dict[SliceId, _Counted] = {}
+        self._graced: set[SliceId] = set()
+        self._slices_of: Accounts[NodeName] = Accounts()
+        self._slices_by: Accounts[UserName] = Accounts()
+        self._jobs_of: Accounts[NodeName] = Accounts()
+        self._jobs_by: Accounts[UserName] = Accounts()
+        self._ranks: dict[SliceId, Rank] = {}
+        self._ask_again: set[SliceId] = set()
+
+    def of_type(self, gpu_type: str) -> TypeStanding:
+        """Return how the groups stand on a type."""
+        if gpu_type not in self._types:
+            self._types[gpu_type] = TypeStanding(tree_of(self.document, gpu_type), self._turns)
+        return self._types[gpu_type]
+
+    def types(self) -> tuple[str, ...]:
+        """Return the types of which there are cards or slices, or guarantees, sorted."""
+        guaranteed = {
+            name for each in self.document.all_groups.values() for name in each.guaranteed
+        }
+        return tuple(sorted(self._types.keys() | guaranteed))
+
+    def fill(
+        self, slices: Iterable[tuple[Holding, TypedKind | None]], steps: Mapping[SliceId, int]
+    ) -> None:
+        """Enter many slices at once, with the steps to which each was entitled before."""
+        of_types: dict[str, list[Entered]] = {}
+        for holding, card in slices:
+            counted = self._note(holding, card, steps.get(holding.slice_id, 0))
+            if holding.is_notebook and counted.entry.gpu_type is not None:
+                of_types.setdefault(counted.entry.gpu_type, []).append(counted.entered)
+        for gpu_type, entered in of_types.items():
+            self.of_type(gpu_type).fill(entered)
+
+    def put(self, holding: Holding, card: TypedKind | None) -> None:
+        """Enter a slice, or what is new about one; ``None``: its card was never known."""
+        before = self._counted.get(holding.slice_id)
+        gone = None if before is None else self._forget(before)
+        counted = self._note(holding, card, 0)
+        here = counted.entry.gpu_type if holding.is_notebook else None
+        if before is not None and gone is not None and gone != here:
+            self.of_type(gone).remove(before.entered)
+        if here is not None:
+            same = before is not None and gone == here
+            self.of_type(here).put(counted.entered, before.entered if before and same else None)
+
+    def remove(self, slice_id: SliceId) -> None:
+        """Take a slice out, if it is there."""
+        counted = self._counted.get(slice_id)
+        if counted is not None:
+            gone = self._forget(counted)
+            if gone is not None:
+                self.of_type(gone).remove(counted.entered)
+
+    def holding(self, slice_id: SliceId) -> Holding:
+        """Return a slice as it is counted; ``KeyError`` where there is none."""
+        return self._counted[slice_id].holding
+
+    def type_of(self, slice_id: SliceId) -> str | None:
+        """Return the type on which a slice counts; ``None``: its card was never known."""
+        return self._counted[slice_id].entry.gpu_type
+
+    def leaf(self, group: GroupName | None) -> NodeName:
+        """Return where a slice counts that a group pays for."""
+        return leaf_of(self.tree, group)
+
+    def held(self, node: NodeName) -> Amounts:
+        """Return the slices of a group, with all that is in it."""
+        return self._slices_of.of(node)
+
+    def jobs_held(self, node: NodeName) -> Amounts:
+        """Return what jobs of a group have, with all that is in it."""
+        return self._jobs_of.of(node)
+
+    def held_by(self, owner: UserName) -> Amounts:
+        """Return the slices of a person."""
+        return self._slices_by.of(owner)
+
+    def jobs_held_by(self, owner: UserName) -> Amounts:
+        """Return what jobs of a person have."""
+        return self._jobs_by.of(owner)
+
+    def piece(self, slice_id: SliceId) -> Piece | None:
+        """Return a notebook's slice as a piece of its type; ``None``: there is none."""
+        counted = self._counted.get(slice_id)
+        if counted is None or counted.entry.gpu_type is None:
+            return None
+        return self.of_type(counted.entry.gpu_type).piece(PieceId(slice_id))
+
+    def rank(self, slice_id: SliceId) -> Rank:
+        """Return by which right a slice is there; of a job, and of none, ``BORROWED``."""
+        counted = self._counted.get(slice_id)
+        piece = self.piece(slice_id)
+        if counted is None or piece is None:
+            return Rank.BORROWED
+        if piece.entitled == len(self.tree.paths[piece.node]):
+            return Rank.ENTITLED
+        if counted.holding.called_back:
+            return Rank.CALLED_BACK
+        return Rank.ENTITLED_IN_PART if piece.entitled else Rank.BORROWED
+
+    def ranks_changed(self) -> frozenset[SliceId]:
+        """Return whose rank is another than when this was asked last; new slices, too."""
+        asked = {SliceId(piece) for each in self._types.values() for piece in each.changes()}
+        asked |= self._ask_again
+        self._ask_again = set()
+        changed = set()
+        for slice_id in asked & self._counted.keys():
+            rank = self.rank(slice_id)
+            if self._ranks.get(slice_id) is not rank:
+                self._ranks[slice_id] = rank
+                changed.add(slice_id)
+        return frozenset(changed)
+
+    def ranks_told(self) -> Mapping[SliceId, Rank]:
+        """Return which ranks ``ranks_changed`` has told."""
+        return self._ranks
+
+    def take_over_ranks(self, told: Mapping[SliceId, Rank]) -> None:
+        """Let ``ranks_changed`` tell only what is new since these ranks were told."""
+        self._ranks = {one: rank for one, rank in told.items() if one in self._counted}
+        self._ask_again = set(self._counted)
+
+    def lasting_steps(self) -> Iterator[tuple[SliceId, int]]:
+        """Yield of each slice to how many steps it is entitled if there are enough cards."""
+        for slice_id, counted in self._counted.items():
+            gpu_type = counted.entry.gpu_type
+            if gpu_type is not None and counted.holding.is_notebook:
+                yield slice_id, self.of_type(gpu_type).lasting_steps(PieceId(slice_id))
+
+    def graces_until(self, now: datetime) -> tuple[SliceId, ...]:
+        """Return the slices whose grace is over, sorted."""
+        held = ((one, self._counted[one].holding.before) for one in self._graced)
+        return tuple(sorted(one for one, before in held if before and before.until <= now))
+
+    def _note(self, holding: Holding, card: TypedKind | None, steps: int) -> _Counted:
+        counted = self._counted_as(holding, card, steps)
+        self._counted[holding.slice_id] = counted
+        of, by = self._accounts(holding)
+        of.add((ROOT, *self.tree.paths[counted.entered.piece.node]), counted.entry)
+        by.add((holding.owner,), counted.entry)
+        self._ask_again.add(holding.slice_id)
+        if holding.before is not None:
+            self._graced.add(holding.slice_id)
+        return counted
+
+    def _forget(self, counted: _Counted) -> str | None:
+        """Take a slice off the accounts, and return the type on which it is still entered."""
+        holding = counted.holding
+        del self._counted[holding.slice_id]
+        self._graced.discard(holding.slice_id)
+        self._ranks.pop(holding.slice_id, None)
+        of, by = self._accounts(holding)
+        of.remove((ROOT, *self.tree.paths[counted.entered.piece.node]), counted.entry)
+        by.remove((holding.owner,), counted.entry)
+        return counted.entry.gpu_type if holding.is_notebook else None
+
+    def _counted_as(self, holding: Holding, card: TypedKind | None, steps: int) -> _Counted:
+        node = self.leaf(holding.group)
+        path = self.tree.paths[node]
+        cards = NO_CARD if card is None else holding.cards(card.kind)
+        as_before = 0 if holding.before is None else min(holding.before.steps, len(path))
+        piece = Piece(
+            PieceId(holding.slice_id),
+            node,
+            cards,
+            suspendable=not holding.unsuspendable,
+            entitled=min(max(steps, as_before), len(path)),
+        )
+        gpu_type = None if card is None else card.gpu_type
+        return _Counted(
+            holding,
+            Entry(gpu_type, cards, holding.amount.memory_mib),
+            Entered(piece, holding.since, lot_of(holding.slice_id), as_before),
+        )
+
+    def _accounts(self, holding: Holding) -> tuple[Accounts[NodeName], Accounts[UserName]]:
+        if holding.is_notebook:
+            return self._slices_of, self._slices_by
+        return self._jobs_of, self._jobs_by

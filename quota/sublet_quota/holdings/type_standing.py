@@ -1,0 +1,187 @@
+"""How the groups stand on one GPU type: guarantees in force, and what is entitled under them.
+
+Two answers are kept. What counts by the document, with what is graced, is the one that lasts: a
+card that fails and comes back leaves no trace in it. Where there are fewer cards than guaranteed
+another follows from it: what counts under the guarantees that these cards can keep.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from fractions import Fraction
+
+from sublet_quota.holdings.wants import SumsOf, Wants
+from sublet_quota.shares.cards import NO_CARD
+from sublet_quota.shares.division import Shares
+from sublet_quota.shares.entitlement import Piece, PieceId
+from sublet_quota.shares.entitlement_index import EntitlementIndex
+from sublet_quota.shares.group_tree import GroupTree, NodeName
+from sublet_quota.shares.in_force import GuaranteesCut, guarantees_in_force
+from sublet_quota.shares.reclaim import Position
+
+Turns = Mapping[NodeName, tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """A slice as it counts on its type."""
+
+    piece: Piece
+    since: datetime
+    lot: int
+    as_before: int = 0
+    """To how many steps it counts as before while its grace lasts."""
+
+
+class TypeStanding:
+    """The slices on the cards of one type, and what is guaranteed of them."""
+
+    def __init__(self, tree: GroupTree, turns: Turns) -> None:
+        self.told = tree
+        """The groups as the document has them."""
+        self.cut: GuaranteesCut | None = None
+        """The warning, where there are fewer cards than guaranteed."""
+        self._turns = turns
+        self._wants = Wants(tree)
+        self._graced: dict[NodeName, Fraction] = {}
+        self._cards = NO_CARD
+        self._keeping = NO_CARD
+        self._lasting = EntitlementIndex(tree)
+        self._now = self._lasting
+        self._grace_is_other = False
+        self._cards_are_other = False
+
+    @property
+    def cards(self) -> Fraction:
+        """The open cards."""
+        return self._cards
+
+    @property
+    def cards_for_guarantees(self) -> Fraction:
+        """The open cards on which others can make way."""
+        return self._keeping
+
+    @property
+    def tree(self) -> GroupTree:
+        """The groups with the guarantees in force."""
+        return self._index().tree
+
+    def change_cards(self, cards: int, keeping: int) -> None:
+        """Count so many more open cards, and on which guarantees can be kept; or fewer."""
+        self._cards += cards
+        if keeping:
+            self._keeping += keeping
+            self._cards_are_other = True
+
+    def fill(self, entered: Iterable[Entered]) -> None:
+        """Enter many slices at once, with what they were entitled to before."""
+        every = list(entered)
+        for one in every:
+            self._count(one, 1)
+        self._refresh_grace()
+        self._lasting.fill((one.piece, one.since, one.lot) for one in every)
+        self._cards_are_other = True
+
+    def put(self, one: Entered, before: Entered | None) -> None:
+        """Enter a slice, or what is new about one that counted as ``before``."""
+        if before is not None:
+            self._count(before, -1)
+        self._count(one, 1)
+        self._lasting.put(one.piece, one.since, one.lot, self._other_grace())
+        if self._now is not self._lasting:
+            self._now.put(one.piece, one.since, one.lot)
+
+    def remove(self, one: Entered) -> None:
+        """Take a slice out."""
+        self._count(one, -1)
+        self._lasting.remove(one.piece.piece_id, self._other_grace())
+        if self._now is not self._lasting:
+            self._now.remove(one.piece.piece_id)
+
+    def end_grace(self, one: Entered) -> None:
+        """Let a slice count as any other from now on."""
+        self._grace(one, -1)
+
+    def steps(self, piece_id: PieceId) -> int:
+        """Return to how many steps a slice is entitled now."""
+        piece = self._index().piece(piece_id)
+        return 0 if piece is None else piece.entitled
+
+    def lasting_steps(self, piece_id: PieceId) -> int:
+        """Return to how many steps a slice would be entitled if there were enough cards."""
+        self._refresh_grace()
+        piece = self._lasting.piece(piece_id)
+        return 0 if piece is None else piece.entitled
+
+    def piece(self, piece_id: PieceId) -> Piece | None:
+        """Return a slice as a piece, or ``None``."""
+        return self._index().piece(piece_id)
+
+    def pieces(self) -> tuple[Piece, ...]:
+        """Return all slices, the oldest first."""
+        return tuple(self._index().pieces())
+
+    def steps_for(self, node: NodeName, cards: Fraction) -> int:
+        """Return to how many steps one more slice would be entitled."""
+        return self._index().steps_for(node, cards)
+
+    def position(self, asks: Mapping[NodeName, Fraction]) -> Position:
+        """Return how the groups stand where leaves ask for so much beyond what they hold."""
+        index = self._index()
+        supply = max(self._cards, index.tree.root.guaranteed)
+        shares = Shares(index.tree, supply, self._wants.asking(asks))
+        return Position(index.tree, shares, SumsOf(self._wants.held), SumsOf(index.entitled))
+
+    def changes(self) -> frozenset[PieceId]:
+        """Return whose entitlement may have changed since this was asked last."""
+        index = self._index()
+        changed = index.changes()
+        if index is not self._lasting:
+            changed |= self._lasting.changes()
+        return changed
+
+    def _count(self, one: Entered, count: int) -> None:
+        self._wants.change(one.piece.node, count * one.piece.cards)
+        self._grace(one, count)
+
+    def _grace(self, one: Entered, count: int) -> None:
+        for name in self.told.paths[one.piece.node][: one.as_before]:
+            graced = self._graced.get(name, NO_CARD) + count * one.piece.cards
+            if graced:
+                self._graced[name] = graced
+            else:
+                self._graced.pop(name, None)
+            self._grace_is_other = True
+
+    def _refresh_grace(self) -> None:
+        lasting = self._other_grace()
+        if lasting is not None:
+            self._lasting.under(lasting)
+
+    def _other_grace(self) -> GroupTree | None:
+        """Return the guarantees with what is graced, where that is other than before."""
+        if not self._grace_is_other:
+            return None
+        self._grace_is_other = False
+        self._cards_are_other = True
+        return guarantees_in_force(self.told, None, self._turns, self._graced)[0]
+
+    def _index(self) -> EntitlementIndex:
+        """Return what is entitled under the guarantees that the cards can keep."""
+        self._refresh_grace()
+        if not self._cards_are_other:
+            return self._now
+        self._cards_are_other = False
+        tree, self.cut = guarantees_in_force(self.told, self._keeping, self._turns, self._graced)
+        if tree == self._lasting.tree:
+            self._leave_shortage()
+        elif self._now is self._lasting or tree != self._now.tree:
+            self._now = EntitlementIndex(tree)
+            self._now.fill(self._lasting.entries())
+        return self._now
+
+    def _leave_shortage(self) -> None:
+        if self._now is not self._lasting:
+            everyone = (piece.piece_id for piece in self._now.pieces())
+            self._now = self._lasting
+            self._lasting.touch(everyone)

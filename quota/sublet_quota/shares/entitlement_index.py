@@ -1,0 +1,217 @@
+"""What is entitled, kept as slices come and go: equal to ``entitle`` on what was entitled before.
+
+A change concerns only the node that pays and those above it: at each of these, from the leaf up,
+what was entitled stays as far as it fits, and then the oldest borrowed ones that fit follow.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from fractions import Fraction
+
+from sublet_quota.shares.cards import NO_CARD
+from sublet_quota.shares.entitled_by_age import Age, KeptByAge, WaitingByAge
+from sublet_quota.shares.entitlement import Piece, PieceId
+from sublet_quota.shares.group_tree import GroupTree, NodeName
+
+
+@dataclass(slots=True)
+class _Entry:
+    piece: Piece
+    age: Age
+
+
+class EntitlementIndex:
+    """The pieces of one GPU type, with what each is entitled to."""
+
+    def __init__(self, tree: GroupTree) -> None:
+        self.tree = tree
+        """The groups, with the guarantees that count here."""
+        self._entries: dict[PieceId, _Entry] = {}
+        self._kept: dict[NodeName, KeptByAge] = {}
+        self._waiting: dict[NodeName, WaitingByAge] = {}
+        self._entitled: dict[NodeName, Fraction] = {}
+        self._changed: set[PieceId] = set()
+
+    def put(self, piece: Piece, since: datetime, lot: int, tree: GroupTree | None = None) -> None:
+        """Enter a piece, or what is new about one; ``tree``: other guarantees that go with it.
+
+        ``piece.entitled`` is what a new one was entitled to before. One that is there stays
+        entitled as far as its new size lets it, and is a new one where another node pays.
+        """
+        concerned = self._guarantee(tree)
+        before = self._entries.get(piece.piece_id)
+        age = (since, lot, piece.piece_id)
+        if before is not None:
+            same = replace(before.piece, suspendable=piece.suspendable)
+            if before.age == age and (same.node, same.cards) == (piece.node, piece.cards):
+                self._entries[piece.piece_id] = _Entry(same, age)
+                self._settle(concerned)
+                return
+            piece = replace(piece, entitled=self._stays(before.piece, piece))
+            self._take_out(before)
+        self._enter(_Entry(piece, age))
+        self._changed.add(piece.piece_id)
+        concerned.update(self.tree.paths[piece.node])
+        if before is not None:
+            concerned.update(self.tree.paths[before.piece.node])
+        self._settle(concerned)
+
+    def fill(self, pieces: Iterable[tuple[Piece, datetime, int]]) -> None:
+        """Enter many new pieces at once, with what they were entitled to before."""
+        leaves = set()
+        for piece, since, lot in pieces:
+            self._enter(_Entry(piece, (since, lot, piece.piece_id)))
+            self._changed.add(piece.piece_id)
+            leaves.add(piece.node)
+        self._settle({name for leaf in leaves for name in self.tree.paths[leaf]})
+
+    def remove(self, piece_id: PieceId, tree: GroupTree | None = None) -> None:
+        """Take a piece out, if it is there; the oldest borrowed ones that fit follow.
+
+        ``tree``: other guarantees that go with it.
+        """
+        concerned = self._guarantee(tree)
+        entry = self._entries.get(piece_id)
+        if entry is not None:
+            self._take_out(entry)
+            concerned.update(self.tree.paths[entry.piece.node])
+        self._settle(concerned)
+
+    def piece(self, piece_id: PieceId) -> Piece | None:
+        """Return a piece with what it is entitled to, or ``None``."""
+        entry = self._entries.get(piece_id)
+        return None if entry is None else entry.piece
+
+    def pieces(self) -> Iterator[Piece]:
+        """Yield all pieces, the oldest first."""
+        by_age = sorted(self._entries.values(), key=lambda entry: entry.age)
+        return (entry.piece for entry in by_age)
+
+    def entries(self) -> Iterator[tuple[Piece, datetime, int]]:
+        """Yield all pieces, each with its age and lot."""
+        return ((entry.piece, *entry.age[:2]) for entry in self._entries.values())
+
+    @property
+    def entitled(self) -> Mapping[NodeName, Fraction]:
+        """What is entitled at each node; a node that is not there has nothing."""
+        return self._entitled
+
+    def steps_for(self, node: NodeName, cards: Fraction) -> int:
+        """Return to how many steps of its way one more piece would be entitled."""
+        path = self.tree.paths[node]
+        return next(
+            (depth for depth in range(len(path), 0, -1) if cards <= self._spare(path[depth - 1])), 0
+        )
+
+    def changes(self) -> frozenset[PieceId]:
+        """Return whose entitlement may have changed since this was asked last."""
+        changed = frozenset(self._changed & self._entries.keys())
+        self._changed.clear()
+        return changed
+
+    def touch(self, piece_ids: Iterable[PieceId]) -> None:
+        """Let ``changes`` tell these, too."""
+        self._changed.update(piece_ids)
+
+    def under(self, tree: GroupTree) -> None:
+        """Put other guarantees in force; ``tree`` has the same groups."""
+        self._settle(self._guarantee(tree))
+
+    def _guarantee(self, tree: GroupTree | None) -> set[NodeName]:
+        """Take over other guarantees, and return the nodes that they concern."""
+        if tree is None or tree is self.tree:
+            return set()
+        before, self.tree = self.tree.nodes, tree
+        other = [
+            name for name, node in tree.nodes.items() if node.guaranteed != before[name].guaranteed
+        ]
+        return {above for name in other for above in tree.paths[name]}
+
+    def _stays(self, before: Piece, piece: Piece) -> int:
+        """Return to what a piece stays entitled that changes its size, beside all others."""
+        if before.node != piece.node:
+            return 0
+        more = piece.cards - before.cards
+        path = self.tree.paths[piece.node]
+        return next(
+            (
+                depth
+                for depth in range(before.entitled, 0, -1)
+                if more <= self._spare(path[depth - 1])
+            ),
+            0,
+        )
+
+    def _spare(self, name: NodeName) -> Fraction:
+        return self.tree.nodes[name].guaranteed - self._entitled.get(name, NO_CARD)
+
+    def _enter(self, entry: _Entry) -> None:
+        piece = entry.piece
+        self._entries[piece.piece_id] = entry
+        for depth, name in enumerate(self.tree.paths[piece.node], start=1):
+            self._place(entry, name, depth)
+
+    def _place(self, entry: _Entry, name: NodeName, depth: int) -> None:
+        piece = entry.piece
+        if depth > piece.entitled:
+            self._waiting.setdefault(name, WaitingByAge()).add(entry.age, piece.cards)
+            return
+        self._add(name, piece.cards)
+        if depth == piece.entitled:
+            self._kept.setdefault(name, KeptByAge()).add(entry.age, piece.cards)
+
+    def _take_out(self, entry: _Entry) -> None:
+        piece = entry.piece
+        del self._entries[piece.piece_id]
+        for depth, name in enumerate(self.tree.paths[piece.node], start=1):
+            if depth > piece.entitled:
+                self._waiting[name].discard(entry.age, piece.cards)
+                continue
+            self._add(name, -piece.cards)
+            if depth == piece.entitled:
+                self._kept[name].discard(entry.age, piece.cards)
+
+    def _add(self, name: NodeName, cards: Fraction) -> None:
+        entitled = self._entitled.get(name, NO_CARD) + cards
+        if entitled:
+            self._entitled[name] = entitled
+        else:
+            self._entitled.pop(name, None)
+
+    def _settle(self, names: Iterable[NodeName]) -> None:
+        """Look at nodes anew, each with all that are above it."""
+        for name in sorted(names, key=lambda name: -len(self.tree.paths[name])):
+            self._let_go(name)
+            self._let_in(name)
+
+    def _let_go(self, name: NodeName) -> None:
+        """Lessen what is entitled here and not below, the oldest that fit stay."""
+        kept = self._kept.get(name)
+        if kept is None or self._spare(name) >= 0:
+            return
+        room = self._spare(name) + kept.sum
+        for age in kept:
+            entry = self._entries[age[2]]
+            if entry.piece.cards <= room:
+                room -= entry.piece.cards
+            else:
+                self._set(entry, len(self.tree.paths[name]) - 1)
+
+    def _let_in(self, name: NodeName) -> None:
+        """Entitle the oldest borrowed ones that fit."""
+        waiting = self._waiting.get(name)
+        room = self._spare(name)
+        while waiting is not None and room > 0:
+            age = waiting.oldest_within(room)
+            if age is None:
+                return
+            entry = self._entries[age[2]]
+            room -= entry.piece.cards
+            self._set(entry, len(self.tree.paths[name]))
+
+    def _set(self, entry: _Entry, steps: int) -> None:
+        piece = entry.piece
+        self._take_out(entry)
+        self._enter(_Entry(replace(piece, entitled=steps), entry.age))
+        self._changed.add(piece.piece_id)
