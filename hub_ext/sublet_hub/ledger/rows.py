@@ -239,8 +239,7 @@ def row_of_lag(lag: LagWrittenOff) -> dict[str, Any]:
 
 
 def place_of_lag(lag: LagWrittenOff) -> str:
-    """Return by what a row of ``written_off`` is found: the group, and the person if it is one's.
-    """
+    """Return by what a row of ``written_off`` is found: the group, and the person if it is one's."""
     found: str = json.dumps([lag.node, lag.owner])
     return found
 

@@ -113,7 +113,9 @@ def _refuse_too_many(wish: RequestedJob, rights: Rights, counts: JobCounts) -> R
     why = Derivation(Rule.LIMIT, None, (line,), numbers)
     if most == 0:
         return refuse(LimitRefusal.NO_JOBS, why=why, owner=wish.owner, line=line)
-    return refuse(LimitRefusal.JOBS, why=why, owner=wish.owner, jobs=counts.of_owner, most_jobs=most)
+    return refuse(
+        LimitRefusal.JOBS, why=why, owner=wish.owner, jobs=counts.of_owner, most_jobs=most
+    )
 
 
 def _refuse_group(wish: RequestedJob, rights: Rights) -> Refusal | None:

@@ -18,13 +18,16 @@ from sublet_quota.jobs.past_uses import PastUse, UsedBy
 from sublet_quota.jobs.waiting_job import WaitingJob, is_of_type
 from sublet_quota.names.ids import GroupName, JobId, PoolName
 from sublet_quota.residency.snapshot import Rank
-from sublet_quota.shares.cards import NO_CARD
+from sublet_quota.shares.cards import NO_CARD, total
+from sublet_quota.shares.entitlement import Piece, PieceId, entitle
 from sublet_quota.shares.fair_order import RequestId, WaitingRequest, fair_order
-from sublet_quota.shares.group_tree import GroupTree, NodeName
+from sublet_quota.shares.group_tree import ROOT, GroupTree, NodeName
 from sublet_quota.shares.past_use import NO_TIME, worn_off_s
 
 HeldCards = Mapping[JobId, tuple[str, Fraction]]
 """The GPU type and the cards that jobs have which have their place."""
+JobCards = tuple[JobId, GroupName | None, Fraction]
+"""A job, who pays for it, and how many cards of one type it is."""
 
 
 class JobOrder:
@@ -43,16 +46,30 @@ class JobOrder:
 
         ``held``: what those have that have their place; the others wait.
         """
-        placed = {} if held is None else held
         kinds = open_kinds(self._holdings)
         in_turn = self._by_turns(jobs, kinds)
+        ranked = self._ranked(in_turn, kinds, {} if held is None else held)
+        return tuple(sorted(ranked, key=lambda job: job.rank))
+
+    def _ranked(
+        self, in_turn: Sequence[WaitingJob], kinds: Mapping[GpuKind, str], held: HeldCards
+    ) -> Iterator[WaitingJob]:
+        """Yield the jobs, each with its rank; one that takes several types is due the first."""
         filling = Guarantees(self._holdings)
-        ranked: dict[JobId, WaitingJob] = {}
-        for job in sorted(in_turn, key=lambda job: job.job_id not in placed):
-            has = placed.get(job.job_id)
-            choices = _choices(job, kinds) if has is None else (has,)
-            ranked[job.job_id] = self._ranked(job, choices, filling)
-        return tuple(sorted((ranked[job.job_id] for job in in_turn), key=lambda job: job.rank))
+        placed_first = sorted(in_turn, key=lambda job: job.job_id not in held)
+        found: dict[JobId, tuple[str, Rank]] = {}
+        for gpu_type in dict.fromkeys((*kinds.values(), *(name for name, _ in held.values()))):
+            asking = [
+                (job.job_id, job.group, cards)
+                for job in placed_first
+                if job.job_id not in found
+                and (cards := _cards_of_type(job, gpu_type, kinds, held)) is not None
+            ]
+            for job_id, rank in filling.fill(gpu_type, asking).items():
+                found[job_id] = gpu_type, rank
+        for job in in_turn:
+            entitled_on, rank = found.get(job.job_id, (None, Rank.BORROWED))
+            yield replace(job, rank=rank, entitled_on=entitled_on)
 
     def _by_turns(
         self, jobs: Iterable[WaitingJob], kinds: Mapping[GpuKind, str]
@@ -95,58 +112,60 @@ class JobOrder:
             return job.gpus * seconds
         return float(job.cards_on(kind) * rate_of(self._holdings, kinds[kind])) * seconds
 
-    def _ranked(
-        self, job: WaitingJob, choices: Iterable[tuple[str, Fraction]], filling: "Guarantees"
-    ) -> WaitingJob:
-        for gpu_type, cards in choices:
-            rank = filling.fill(job.group, gpu_type, cards)
-            if rank is not Rank.BORROWED:
-                return replace(job, rank=rank, entitled_on=gpu_type)
-        return job if job.rank is Rank.BORROWED else replace(job, rank=Rank.BORROWED)
-
 
 class Guarantees:
-    """What slices leave of guarantees, and jobs have not filled yet."""
+    """What of guarantees slices have not filled, for jobs to fill."""
 
     def __init__(self, holdings: Holdings, *, with_jobs: bool = False) -> None:
-        """``with_jobs``: count what jobs hold already as filled."""
+        """``with_jobs``: count what jobs hold already as filled, too."""
         self._holdings = holdings
         self._with_jobs = with_jobs
         self._trees: dict[str, GroupTree | None] = {}
-        self._left: dict[tuple[str, NodeName], Fraction] = {}
 
-    def fill(self, group: GroupName | None, gpu_type: str, cards: Fraction) -> Rank:
-        """Return how a job of so many cards is entitled, and count it."""
-        tree = self._tree(gpu_type)
-        if tree is None or group is None:
-            return Rank.BORROWED
-        path = tree.paths[leaf_of(tree, group)]
-        steps = len(path)
-        while steps and self._of(path[steps - 1], gpu_type) < cards:
-            steps -= 1
-        for name in path[:steps]:
-            self._left[gpu_type, name] = self._of(name, gpu_type) - cards
-        if steps == 0:
-            return Rank.BORROWED
-        return Rank.ENTITLED if steps == len(path) else Rank.ENTITLED_IN_PART
+    def fill(self, gpu_type: str, jobs: Iterable[JobCards]) -> Mapping[JobId, Rank]:
+        """Return which of these jobs are entitled to their cards, which are told in their order.
 
-    def _tree(self, gpu_type: str) -> GroupTree | None:
-        """Return the guarantees in force of a type; ``None`` where there are none."""
+        Those are missing that are borrowed.
+        """
+        tree = self._left(gpu_type)
+        if tree is None:
+            return {}
+        pieces = [Piece(PieceId(name), leaf_of(tree, group), size) for name, group, size in jobs]
+        return {
+            JobId(piece.piece_id): _rank(piece.entitled, len(tree.paths[piece.node]))
+            for piece in entitle(tree, pieces)
+            if piece.entitled
+        }
+
+    def _left(self, gpu_type: str) -> GroupTree | None:
+        """Return the guarantees in force less what fills them; ``None`` where there are none."""
         if gpu_type not in self._trees:
             tree = self._holdings.tree(gpu_type)
-            self._trees[gpu_type] = tree if tree.root.guaranteed else None
+            self._trees[gpu_type] = self._less_filled(tree, gpu_type) if _any(tree) else None
         return self._trees[gpu_type]
 
-    def _of(self, node: NodeName, gpu_type: str) -> Fraction:
-        key = gpu_type, node
-        if key not in self._left:
-            tree = self._tree(gpu_type)
-            guaranteed = NO_CARD if tree is None else tree.nodes[node].guaranteed
-            held = self._holdings.held(node).cards.get(gpu_type, NO_CARD)
-            if self._with_jobs:
-                held += self._holdings.jobs_held(node).cards.get(gpu_type, NO_CARD)
-            self._left[key] = guaranteed - held
-        return self._left[key]
+    def _less_filled(self, tree: GroupTree, gpu_type: str) -> GroupTree:
+        left: dict[NodeName, Fraction] = {}
+        for name, node in reversed(tuple(tree.nodes.items())):
+            inside = total(left[child.name] for child in node.children)
+            own = node.guaranteed - self._filled(name, gpu_type) if name != ROOT else inside
+            # What its children are due comes first in a group's own guarantee.
+            left[name] = max(own, inside)
+        return tree.with_guarantees(left)
+
+    def _filled(self, name: NodeName, gpu_type: str) -> Fraction:
+        held = self._holdings.held(name).cards.get(gpu_type, NO_CARD)
+        if self._with_jobs:
+            held += self._holdings.jobs_held(name).cards.get(gpu_type, NO_CARD)
+        return held
+
+
+def _any(tree: GroupTree) -> bool:
+    return tree.root.guaranteed > 0
+
+
+def _rank(entitled: int, steps: int) -> Rank:
+    return Rank.ENTITLED if entitled == steps else Rank.ENTITLED_IN_PART
 
 
 def open_kinds(holdings: Holdings) -> Mapping[GpuKind, str]:
@@ -181,5 +200,13 @@ def fitting(job: WaitingJob, kinds: Mapping[GpuKind, str]) -> Iterator[GpuKind]:
     )
 
 
-def _choices(job: WaitingJob, kinds: Mapping[GpuKind, str]) -> Iterable[tuple[str, Fraction]]:
-    return ((kinds[kind], job.cards_on(kind)) for kind in fitting(job, kinds))
+def _cards_of_type(
+    job: WaitingJob, gpu_type: str, kinds: Mapping[GpuKind, str], held: HeldCards
+) -> Fraction | None:
+    """Return how many cards of a type the job has, or would take; ``None``: none of that type."""
+    if job.job_id in held:
+        has, cards = held[job.job_id]
+        return cards if has == gpu_type else None
+    of_type = (kind for kind in fitting(job, kinds) if kinds[kind] == gpu_type)
+    kind = next(of_type, None)
+    return None if kind is None else job.cards_on(kind)

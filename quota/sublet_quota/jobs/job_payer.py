@@ -1,7 +1,6 @@
 """Who pays for a job: the group that is named; else one that is due it; else who has most room."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from math import inf
 
 from sublet_quota.amounts.gpu_kind import GpuKind
@@ -21,15 +20,15 @@ def best_payer(
     job's lot decides. There is at least one.
     """
     limits = JobLimits(holdings)
+    filling = Guarantees(holdings, with_jobs=True)
 
     def fitness(at: int) -> tuple[Rank, float, int]:
         job = choices[at]
         rank, room = Rank.BORROWED, -inf
         for kind in fitting(job, kinds):
             gpu_type = kinds[kind]
-            found = Guarantees(holdings, with_jobs=True).fill(
-                job.group, gpu_type, job.cards_on(kind)
-            )
+            asked = (job.job_id, job.group, job.cards_on(kind))
+            found = filling.fill(gpu_type, (asked,)).get(job.job_id, Rank.BORROWED)
             rank = min(rank, found)
             room = max(room, _room(limits, job, kind, gpu_type))
         return rank, -room, (at + job.lot) % len(choices)
@@ -41,8 +40,3 @@ def _room(limits: JobLimits, job: WaitingJob, kind: GpuKind, gpu_type: str) -> f
     """Return how many jobs like this one the tightest limit has room for."""
     met = limits.met(job, kind, gpu_type)
     return float(met[0].bound.room / met[0].bound.asked) if met else inf
-
-
-def paid_by(job: WaitingJob, others: tuple[WaitingJob, ...]) -> WaitingJob:
-    """Return the job with those of other payers that may pay instead."""
-    return replace(job, instead=tuple(other for other in others if other.group != job.group))

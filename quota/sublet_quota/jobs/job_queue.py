@@ -204,7 +204,7 @@ def _full(met: MetLimit) -> FullLimit:
             has, may_have = f"{bound.held} slices", str(bound.limit)
         case LimitKind.TYPE | LimitKind.CARDS:
             of = "" if bound.gpu_type is None else f" of {bound.gpu_type}"
-            has, may_have = format_cards(bound.held) + of, format_cards(bound.limit)
+            has, may_have = format_cards(bound.held) + of, format_cards(bound.limit) + of
     return FullLimit(met.group, has, may_have, met.line)
 
 
