@@ -35,6 +35,7 @@ STATE_KEY: Final = "sublet"
 """The key under which ``get_state`` keeps what must survive a restart of the hub."""
 
 _START_ENDS_WITHIN_S: Final = 10.0
+_MOST_GROUPS_COMPARED: Final = 8
 _starts: ContextVar[object] = ContextVar("starts", default=None)
 """The spawner whose start runs here."""
 
@@ -64,15 +65,16 @@ class SliceSpawnerMixin(ServerPlace, Spawner):  # type: ignore[misc]
 
     async def get_options_form(self) -> str:
         """Return the form of the sizes to be had, with the admin's own ``options_form`` if any."""
-        chosen = self.user_options.get("size") if isinstance(self.user_options, dict) else None
         settings = FormSettings(
             allow_no_gpu=self.allow_no_gpu,
-            chosen=chosen if isinstance(chosen, str) else None,
+            chosen=self._chosen_before("size"),
+            chosen_group=self._chosen_before("group"),
             warnings=self.form_warnings(),
             notes=await self.form_notes(),
         )
         try:
-            form = render_form(await self._offers(), settings)
+            offers = await self._offers()
+            form = render_form(offers, settings, await self._offers_by_group(offers))
         except SubletSpawnerError as error:
             self.log.error("No options form for %s: %s", self._log_name, error)  # noqa: TRY400
             if self.service_required and not self.allow_no_gpu:
@@ -275,6 +277,7 @@ class SliceSpawnerMixin(ServerPlace, Spawner):  # type: ignore[misc]
             gpu_type=choice.gpu_type,
             memory_mib=choice.memory_mib,
             compute_milli=choice.compute_milli,
+            group=choice.group,
             account=account,
             never_suspended=self.never_suspended(),
         )
@@ -369,11 +372,24 @@ class SliceSpawnerMixin(ServerPlace, Spawner):  # type: ignore[misc]
         groups = getattr(self.user, "groups", None) or ()
         return tuple(sorted(group.name for group in groups))
 
-    async def _offers(self) -> Offers:
+    def _chosen_before(self, key: str) -> str | None:
+        chosen = self.user_options.get(key) if isinstance(self.user_options, dict) else None
+        return chosen if isinstance(chosen, str) else None
+
+    async def _offers(self, group: str | None = None) -> Offers:
         never_suspended = self.never_suspended() is not None
         return await self._client().offers(
-            self.user.name, self._groups(), never_suspended=never_suspended
+            self.user.name, self._groups(), group=group, never_suspended=never_suspended
         )
+
+    async def _offers_by_group(self, offers: Offers) -> dict[str, Offers]:
+        """Return what the user could have by who pays, where they may choose.
+
+        Of very many groups only the first are asked for; all may be chosen.
+        """
+        groups = offers.groups[:_MOST_GROUPS_COMPARED] if len(offers.groups) > 1 else ()
+        found = await asyncio.gather(*(self._offers(group) for group in groups))
+        return dict(zip(groups, found, strict=True))
 
     def _log_line(self, message: str) -> None:
         self.log.warning("%s: %s", self._log_name, message)

@@ -147,7 +147,7 @@ def test_the_command_for_groups_queues_works_as_the_page_says(tmp_path: Path) ->
         r"^ +python -m sublet_hub.app.kueue_objects ((?:.*\\\n)*.*)\|", KUEUE, re.MULTILINE
     )
     file = tmp_path / "quota.yaml"
-    file.write_text("groups: {vision: {guaranteed: {memory: 80GiB}}}")
+    file.write_text("groups: {vision: {guaranteed: {H100: 1}}}")
     words = command.replace("\\\n", " ").replace("quota.yaml", str(file)).split()
     printed = CliRunner().invoke(main, words)
     assert printed.exit_code == 0, printed.output

@@ -24,12 +24,14 @@ from sublet_quota.wire.api import (
     SliceRequest,
     SliceStarted,
 )
+from sublet_quota.wire.share import GroupShare
 from sublet_quota.wire.standing import tell_standing
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
 from tests.support.closing import close_connections
+from tests.support.quota_shares import a_group_share
 
 PREFIX = "/services/sublet"
 GPU_ID = "SIM-00000000-0000-5000-8000-000000000000"
@@ -47,15 +49,17 @@ def an_offer(size: str = "small", **changes) -> Offer:
     return Offer(**{**values, **changes})
 
 
+def own_share(**changes) -> GroupShare:
+    """Return what somebody holds and may hold: nothing of 80 GiB in two slices."""
+    return a_group_share(**{"limit_mib": 81920, "most_slices": 2, **changes})
+
+
 def some_offers(*offers: Offer, **changes) -> Offers:
     values = {
         "owner": "ada",
         "offers": offers or (an_offer("small"), an_offer("large", memory_mib=40960)),
         "default": "small",
-        "used_mib": 0,
-        "limit_mib": 81920,
-        "slices": 0,
-        "most_slices": 2,
+        "own": own_share(),
     }
     return Offers(**{**values, **changes})
 
@@ -68,6 +72,8 @@ class FakeService:
     token_file: Path
     url: str = ""
     offers: Offers = field(default_factory=some_offers)
+    offers_of_group: dict[str, Offers] = field(default_factory=dict)
+    """Answers to who asks what they could have if a group paid."""
     problem: Problem | None = None
     """Answer to every request for a slice."""
     problem_status: int = 403
@@ -149,7 +155,9 @@ class _Handler(RequestHandler):
 class _OffersHandler(_Handler):
     def get(self) -> None:
         owner = self.get_query_argument("owner")
-        self.answer(200, self.fake.offers.model_copy(update={"owner": owner}))
+        group = self.get_query_argument("group", "")
+        offers = self.fake.offers_of_group.get(group, self.fake.offers)
+        self.answer(200, offers.model_copy(update={"owner": owner}))
 
 
 class _SlicesHandler(_Handler):

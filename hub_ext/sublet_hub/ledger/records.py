@@ -99,7 +99,11 @@ class SliceRecord:
     before_until: datetime | None = None
     """Until when the slice counts as before something shrank; ``None``: nothing did."""
     before_steps: int | None = None
-    """How many steps of its group's path were entitled to the slice before."""
+    """To how many steps of its group's path the slice was entitled before."""
+    entitled: int | None = None
+    """To how many steps it is entitled, as that was known last: what is entitled stays so, also
+    when the service starts anew. ``None``: nothing is known.
+    """
     lot: int = 0
     """The lot that was drawn for the slice: it decides where all else is equal."""
 
@@ -208,7 +212,7 @@ class LendingRecord:
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """That an admin has closed a card, or a whole node, to new slices and jobs."""
+    """That an admin, or the quota document, has closed a card or a node to new slices and jobs."""
 
     node: NodeId
     gpu_id: GpuId | None
@@ -220,6 +224,12 @@ class Closing:
     """When it opens by itself."""
     drains: bool = False
     """Whether jobs leave, too."""
+    by_document: bool = False
+    """Whether the quota document says so: ``closed_by`` is where. The ledger has no such one."""
+
+    def of_card(self, gpu_id: GpuId) -> "Closing":
+        """Return the closing, for one card of the node."""
+        return replace(self, gpu_id=gpu_id)
 
     @property
     def place(self) -> str:
@@ -227,10 +237,11 @@ class Closing:
         return f"node:{self.node}" if self.gpu_id is None else f"gpu:{self.gpu_id}"
 
     def words(self, gpu: GpuRecord) -> str:
-        """Return why a card takes nothing new, for whoever is refused: without the admin's name."""
+        """Return why a card takes nothing new, for whoever is refused: without an admin's name."""
+        who = self.closed_by if self.by_document else "an admin"
         what = f"node {self.node}" if self.gpu_id is None else f"GPU {gpu.index} of {gpu.node}"
         until = "" if self.until is None else f" until {self.until:%Y-%m-%d %H:%M} UTC"
-        return f"an admin {'drains' if self.drains else 'has closed'} {what}{until}: {self.reason}"
+        return f"{who} {'drains' if self.drains else 'has closed'} {what}{until}: {self.reason}"
 
 
 @dataclass(frozen=True, slots=True)

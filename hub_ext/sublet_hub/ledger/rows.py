@@ -101,6 +101,7 @@ def row_of_slice(record: SliceRecord) -> dict[str, Any]:
         "called_back_for": record.called_back_for,
         "before_until": record.before_until,
         "before_steps": record.before_steps,
+        "entitled": record.entitled,
         "lot": record.lot,
     }
 
@@ -139,6 +140,7 @@ def slice_of_row(row: Row, gpus: Mapping[GpuId, GpuRecord]) -> SliceRecord:
         called_back_for=_group(row["called_back_for"]),
         before_until=row["before_until"],
         before_steps=row["before_steps"],
+        entitled=row["entitled"],
         lot=row["lot"],
     )
 
@@ -225,12 +227,14 @@ def lending_of_row(row: Row) -> LendingRecord:
 
 def row_of_closing(closing: Closing) -> dict[str, Any]:
     """Return a closing as a row of ``closings``."""
-    return {**asdict(closing), "reason": storable(closing.reason), "place": closing.place}
+    row = {**asdict(closing), "reason": storable(closing.reason), "place": closing.place}
+    del row["by_document"]
+    return row
 
 
 def closing_of_row(row: Row) -> Closing:
     """Return the closing of a row of ``closings``."""
-    return Closing(**{name: row[name] for name in Closing.__slots__})
+    return Closing(**{name: row[name] for name in Closing.__slots__ if name != "by_document"})
 
 
 def row_of_lag(lag: LagWrittenOff) -> dict[str, Any]:

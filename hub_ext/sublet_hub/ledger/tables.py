@@ -83,6 +83,7 @@ SLICES = sa.Table(
     sa.Column("called_back_for", sa.String(255)),
     sa.Column("before_until", UtcDateTime),
     sa.Column("before_steps", sa.Integer),
+    sa.Column("entitled", sa.Integer),
     sa.Column("lot", sa.BigInteger, nullable=False),
     sa.Column("released_at", UtcDateTime, index=True),
 )

@@ -73,18 +73,14 @@ class Resizing:
 
     def _decide(self, record: SliceRecord, new: NewSize) -> Resized | Refusal:
         account = self._accounts.find(record.owner)
-        groups = record.groups if account is None else account.groups
+        groups = () if account is None else account.groups
         report = self._fleet.report(record.slice_id)
         held_mib = 0 if report is None else _held_mib(report)
-        holdings = self._capacity.holdings
-        holding = holdings.remove(record.slice_id)
-        if holding is None:
-            message = f"slice {record.slice_id} is being released"
-            raise ConflictError(message)
-        try:
-            return decide_resize(holdings, holding, groups, new, held_mib)
-        finally:
-            holdings.put(holding)
+        with self._capacity.without(record.slice_id) as holding:
+            if holding is None:
+                message = f"slice {record.slice_id} is being released"
+                raise ConflictError(message)
+            return decide_resize(self._capacity.holdings, holding, groups, new, held_mib)
 
 
 def _held_mib(report: SliceReport) -> int | None:

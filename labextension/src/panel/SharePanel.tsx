@@ -12,6 +12,7 @@ import { sliceIcon } from '../controls/icons';
 import { HistoryChart } from './HistoryChart';
 import { KernelList } from './KernelList';
 import { OfferSection, QuotaSection, WeekSection } from './QuotaSection';
+import { RankSign } from './RankSign';
 import { SliceCard } from './SliceCard';
 
 export class SharePanel extends ReactWidget {
@@ -165,6 +166,7 @@ function OtherSlices({ page }: { page: PageContext }): React.JSX.Element | null 
             <span className="sublet-grow sublet-cut">
               {each.lease.server === '' ? trans.__('default server') : each.lease.server}
             </span>
+            {each.rank !== null && <RankSign rank={each.rank} />}
             <span className="sublet-number">{gib(each.lease.memory_mib)}</span>
           </li>
         ))}

@@ -1,160 +1,302 @@
-"""Whether somebody may have a slice: admitted, or refused with the reason and the numbers.
+"""What somebody may have: for each of their groups that could pay, on which kinds of GPU.
 
-What is checked, in this order: the size or the amounts, the pool, the GPUs that are there, the
-largest slice a GPU takes, how many slices and how much the user may have, what the user's
-groups may have together, what is guaranteed to others. Whether a GPU has room is placement's
+What is checked, in this order: who could pay, the size or the amounts under the payer's rights, the
+GPUs that are there, their types, the largest slice that one takes, the payer's limits and those of
+all above it, and the person's limits over all they hold. Whether a GPU has room is placement's
 question.
 
-A slice goes on the account of one group: of those of the user's groups that the document knows,
-in its order, the first whose guarantee covers the slice, else the first whose limits do. Only
-when none has room left is it refused: of several groups the most generous counts. Who is in no
-group that the document knows is on no group's account.
+The options come in the order in which they are tried: those that the payer is entitled to first;
+of others the payer with most room below its limits; then the smaller amount. Exact ties go by the
+request's lot.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Final
 
-from sublet_quota.admission.quota_limits import (
-    group_to_charge,
-    refuse_beyond_user_limit,
-    refuse_one_more_slice,
-    refuse_what_is_kept_for_others,
+from sublet_quota.admission.denial import Denial
+from sublet_quota.admission.met_limits import (
+    Asked,
+    Without,
+    beyond,
+    denied_by,
+    group_bounds,
+    person_bounds,
 )
-from sublet_quota.admission.slice_request import RequestedSlice, Wanted, amount_of, read_wish
+from sublet_quota.admission.slice_request import (
+    RequestedSlice,
+    Wanted,
+    amount_of,
+    choose_payers,
+    read_wish,
+)
+from sublet_quota.admission.told_lines import told_line
 from sublet_quota.amounts.gpu_amounts import WHOLE_GPU_MILLI, GpuAmount
-from sublet_quota.amounts.gpu_kind import GpuKind
-from sublet_quota.document.rights import Rights, rights_of
+from sublet_quota.amounts.gpu_kind import GpuKind, matches
+from sublet_quota.document.rights import PayerRights, Rights, rights_of
 from sublet_quota.holdings.holdings import Holdings
-from sublet_quota.holdings.room_index import RoomIndex
-from sublet_quota.names.ids import GroupName, PoolName, SizeName, UserName
-from sublet_quota.reasons.refusal import Refusal, RefusalReason
-from sublet_quota.reasons.refusals.refuse import refuse
+from sublet_quota.names.ids import GroupName, PoolName
+from sublet_quota.reasons.derivation import Rule
 from sublet_quota.reasons.refusals.room import RoomRefusal
 from sublet_quota.reasons.refusals.sizes import SizeRefusal
+from sublet_quota.residency.snapshot import Rank
+from sublet_quota.shares.cards import cards_of
+from sublet_quota.shares.group_tree import NodeName
 
-
-@dataclass(frozen=True, slots=True)
-class AdmittedKind:
-    """A slice as it would be on GPUs of one kind, and on which groups' account."""
-
-    kind: GpuKind
-    amount: GpuAmount
-    groups: tuple[GroupName, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Admitted:
-    """The quotas allow the slice, on GPUs of these kinds."""
-
-    owner: UserName
-    pool: PoolName
-    size: SizeName | None
-    kinds: tuple[AdmittedKind, ...]
-    """The kinds of GPU that the slice may be on; never empty."""
-
-
-def admit(holdings: Holdings, wish: RequestedSlice) -> Admitted | Refusal:
-    """Return what the quotas allow of what is wished for, or why nothing."""
-    rights = rights_of(holdings.document, wish.owner, wish.groups)
-    wanted = read_wish(holdings.document, rights, wish)
-    if isinstance(wanted, Refusal):
-        return wanted
-    kinds = _kinds_there(holdings, wanted, wish)
-    if isinstance(kinds, Refusal):
-        return kinds
-    if (refusal := refuse_one_more_slice(holdings, rights)) is not None:
-        return refusal
-    refusals: list[Refusal] = []
-    admitted: list[AdmittedKind] = []
-    for kind in kinds:
-        answer = _admit_on(holdings, rights, wanted, kind)
-        if isinstance(answer, Refusal):
-            refusals.append(answer)
-        else:
-            admitted.append(answer)
-    if admitted:
-        return Admitted(rights.owner, wanted.pool, wanted.name, tuple(admitted))
-    return max(refusals, key=lambda refusal: _ORDER_OF_CHECKS.index(refusal.reason))
-
-
-_ORDER_OF_CHECKS: Final = (
-    RefusalReason.SIZE_NOT_ALLOWED,
-    RefusalReason.USER_LIMIT,
-    RefusalReason.GROUP_LIMIT,
-    RefusalReason.TOO_MANY_SLICES,
-    RefusalReason.NO_ROOM,
-)
-"""The order of the checks: where the kinds of GPU answer differently, what came furthest is said.
+_FURTHEST: Final = (Rule.RIGHT, Rule.CARDS, Rule.LIMIT, Rule.ROOM)
+"""The order of the checks: where payers and kinds of GPU answer differently, what came furthest is
+told.
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A slice as it would be on GPUs of one kind, charged to one payer."""
+
+    payer: PayerRights
+    wanted: Wanted
+    asked: Asked
+    node: NodeName
+    """Where it would count: the leaf of the payer."""
+    steps: int
+    """To how many steps of the payer's path it would be entitled."""
+    depth: int
+    """How many steps that path has."""
+    below_limits: Fraction | None
+    """The least room below the payer's limits, by what is asked; ``None``: no limit."""
+
+    @property
+    def group(self) -> GroupName | None:
+        """Who would pay."""
+        return self.payer.group
+
+    @property
+    def rank(self) -> Rank:
+        """How the slice would stand."""
+        return rank_of(self.steps, self.depth)
+
+
+def rank_of(steps: int, depth: int) -> Rank:
+    """Return the rank of what is entitled to so many steps of a path."""
+    if not steps:
+        return Rank.BORROWED
+    return Rank.ENTITLED if steps == depth else Rank.ENTITLED_IN_PART
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What the rights and limits say to a wish."""
+
+    rights: Rights
+    options: tuple[Option, ...]
+    """What is within rights and limits, in the order in which it is tried."""
+    beyond_groups: tuple[Option, ...]
+    """What only limits of groups refuse: recharging may let it in."""
+    denials: tuple[Denial, ...]
+    """Why not, of what was refused."""
+
+
+def admit(holdings: Holdings, wish: RequestedSlice) -> Admission:
+    """Return what the quotas allow of what is wished for, and why not the rest."""
+    rights = rights_of(holdings.document, wish.owner, wish.groups)
+    payers = choose_payers(holdings.document, rights, wish.group)
+    if isinstance(payers, Denial):
+        return Admission(rights, (), (), (payers,))
+    options: list[Option] = []
+    beyond_groups: list[Option] = []
+    denials: list[Denial] = []
+    for option in _options(holdings, rights, payers, wish, denials):
+        of_group = beyond(group_bounds(Without(holdings), option.group, option.asked))
+        of_person = beyond(person_bounds(Without(holdings), rights, option.asked))
+        failed = [bound for bound in (of_group, of_person) if bound is not None]
+        if failed:
+            least = min(failed, key=lambda bound: bound.room / bound.asked)
+            denials.append(denied_by(holdings, rights, least, option.asked))
+            if of_person is None:
+                beyond_groups.append(option)
+        else:
+            options.append(option)
+    return Admission(
+        rights, _in_order(options, wish.lot), _in_order(beyond_groups, wish.lot), tuple(denials)
+    )
+
+
+def furthest(denials: tuple[Denial, ...]) -> Denial:
+    """Return the refusal that is told: of what came furthest, the first."""
+    return max(denials, key=lambda denial: _FURTHEST.index(denial.rule))
+
+
+def _in_order(options: list[Option], lot: int) -> tuple[Option, ...]:
+    """Return the options in the order in which they are tried."""
+    groups = sorted({option.group or "" for option in options})
+
+    def turn(option: Option) -> tuple[Rank, bool, Fraction, int, str, int, int]:
+        room, kind = option.below_limits, option.asked.kind
+        drawn = (groups.index(option.group or "") + lot) % len(groups)
+        return (
+            option.rank,
+            room is not None,
+            -(room or Fraction(0)),
+            option.asked.amount.memory_mib,
+            kind.type,
+            kind.usable_mib,
+            drawn,
+        )
+
+    return tuple(sorted(options, key=turn))
+
+
+def _options(
+    holdings: Holdings,
+    rights: Rights,
+    payers: tuple[PayerRights, ...],
+    wish: RequestedSlice,
+    denials: list[Denial],
+) -> Iterator[Option]:
+    """Yield what rights and GPUs allow; what they do not goes to ``denials``."""
+    for payer in payers:
+        wanted = read_wish(holdings.document, rights, payer, wish)
+        if isinstance(wanted, Denial):
+            denials.append(wanted)
+            continue
+        kinds = _kinds_there(holdings, payer, wanted, wish)
+        if isinstance(kinds, Denial):
+            denials.append(kinds)
+            continue
+        for kind, gpu_type in kinds:
+            if wanted.may_be_had_on(kind, gpu_type):
+                yield option_of(holdings, payer, wanted, kind, gpu_type)
+            else:
+                denials.append(_above_all_sizes(payer, wanted, kind))
+
+
+def option_of(
+    holdings: Holdings, payer: PayerRights, wanted: Wanted, kind: GpuKind, gpu_type: str
+) -> Option:
+    """Return what a wish is on a kind of GPU that is large enough for it."""
+    amount = wanted.on(kind)
+    asked = Asked(kind, gpu_type, amount, cards_of(amount, kind))
+    node = holdings.leaf(payer.group, gpu_type)
+    met = group_bounds(Without(holdings), payer.group, asked)
+    return Option(
+        payer,
+        wanted,
+        asked,
+        node,
+        holdings.entitled_steps(gpu_type, payer.group, asked.cards),
+        len(holdings.tree(gpu_type).paths[node]),
+        met[0].room / met[0].asked if met else None,
+    )
+
+
+_There = dict[tuple[GpuKind, str], bool]
+"""Kinds of GPU with their type; whether one of them is open."""
 
 
 def _kinds_there(
-    holdings: Holdings, wanted: Wanted, wish: RequestedSlice
-) -> tuple[GpuKind, ...] | Refusal:
-    """Return the kinds with an open GPU that takes so large a slice, smallest amount first."""
-    everywhere = holdings.kinds_in(wanted.pool)
-    there = {k: v for k, v in everywhere.items() if k.is_type(wish.gpu_type)}
+    holdings: Holdings, payer: PayerRights, wanted: Wanted, wish: RequestedSlice
+) -> tuple[tuple[GpuKind, str], ...] | Denial:
+    """Return the kinds with an open GPU that takes so large a slice of this payer's."""
+    pool, size = wanted.pool, wanted.size
+    there = _in_reach(holdings, payer, pool)
     if not there:
-        if not everywhere:
-            return refuse(RoomRefusal.NO_GPU, pool=wanted.pool)
-        types = tuple(sorted({kind.type for kind in everywhere}))
-        return refuse(
-            RoomRefusal.NO_GPU_OF_TYPE, pool=wanted.pool, asked_type=wish.gpu_type, types=types
+        return _no_gpu(RoomRefusal.NO_GPU, pool)
+    types = tuple(sorted({gpu_type for _, gpu_type in there}))
+    wished = {each: is_open for each, is_open in there.items() if _is_wished(each, wish.gpu_type)}
+    if not wished:
+        asked = wish.gpu_type or ""
+        return _no_gpu(RoomRefusal.NO_GPU_OF_TYPE, pool, asked_type=asked, types=types)
+    sized = {each: is_open for each, is_open in wished.items() if wanted.may_lie_on(each[1])}
+    if not sized:
+        return _no_gpu(
+            RoomRefusal.NO_GPU_FOR_SIZE,
+            pool,
+            size=wanted.name or "",
+            size_types=() if size is None else size.types or (),
+            types=types,
         )
-    opened = [kind for kind, index in there.items() if index.rooms]
+    allowed = {each: is_open for each, is_open in sized.items() if _is_allowed(each, payer)}
+    if not allowed:
+        line = told_line(payer.types.source)
+        facts = {"payer": payer.group, "gpu_type": next(iter(sized))[1], "line": line}
+        return Denial(SizeRefusal.TYPE_NOT_OPEN, Rule.RIGHT, payer.group, (line,), facts)
+    opened = [each for each, is_open in allowed.items() if is_open]
     if not opened:
-        return _all_closed(wanted.pool, there)
-    large_enough = [kind for kind in opened if _fits_on_empty(wanted.on(kind), kind)]
-    if not large_enough:
-        return _larger_than_gpu(wanted, max(opened, key=lambda kind: kind.usable_mib))
-    return tuple(
-        sorted(large_enough, key=lambda k: (wanted.on(k).memory_mib, k.usable_mib, k.type))
-    )
+        return _all_closed(holdings, pool, allowed)
+    fitting = tuple(each for each in opened if _fits_on_empty(wanted.on(each[0]), each[0]))
+    return fitting or _larger_than_gpu(wanted, max(opened, key=lambda each: each[0].usable_mib))
+
+
+def _in_reach(holdings: Holdings, payer: PayerRights, pool: str) -> _There:
+    """Return the kinds of the pool, of those that lend to it, and what is guaranteed anywhere."""
+    found: _There = {}
+    for name, other in holdings.document.pools.items():
+        lends = name == pool or bool(other.lends.get(pool))
+        for kind, index in holdings.kinds_in(PoolName(name)).items():
+            gpu_type = holdings.type_of_kind(kind)
+            if lends or _is_guaranteed(holdings, payer, gpu_type):
+                found[kind, gpu_type] = found.get((kind, gpu_type), False) or bool(index.rooms)
+    return found
+
+
+def _is_guaranteed(holdings: Holdings, payer: PayerRights, gpu_type: str) -> bool:
+    tree = holdings.tree(gpu_type)
+    path = tree.paths[holdings.leaf(payer.group, gpu_type)]
+    return any(tree.nodes[name].guaranteed for name in path)
+
+
+def _is_wished(each: tuple[GpuKind, str], wished: str | None) -> bool:
+    kind, gpu_type = each
+    return kind.is_type(wished) or wished is None or matches(gpu_type, (wished,))
+
+
+def _is_allowed(each: tuple[GpuKind, str], payer: PayerRights) -> bool:
+    return payer.types.value is None or each[1] in payer.types.value
 
 
 def _fits_on_empty(amount: GpuAmount, kind: GpuKind) -> bool:
     return 1 <= amount.memory_mib <= kind.usable_mib and amount.compute_milli <= WHOLE_GPU_MILLI
 
 
-def _all_closed(pool: PoolName, there: dict[GpuKind, RoomIndex]) -> Refusal:
-    reasons = sorted({reason for index in there.values() for reason in index.closed.values()})
-    count = sum(len(index.closed) for index in there.values())
-    return refuse(RoomRefusal.GPUS_CLOSED, pool=pool, closed_gpus=count, why_closed=tuple(reasons))
+def _no_gpu(code: RoomRefusal, pool: PoolName, **facts: str | tuple[str, ...]) -> Denial:
+    return Denial(code, Rule.CARDS, facts={"pool": pool, **facts})
 
 
-def _larger_than_gpu(wanted: Wanted, largest: GpuKind) -> Refusal:
-    return refuse(
-        RoomRefusal.LARGER_THAN_GPU,
-        asked=wanted.on(largest),
-        pool=wanted.pool,
-        largest=GpuAmount(largest.usable_mib, WHOLE_GPU_MILLI),
-        gpu_type=largest.type,
+def _all_closed(holdings: Holdings, pool: PoolName, kinds: _There) -> Denial:
+    wanted = {kind for kind, _ in kinds}
+    closed = [
+        reason
+        for name in holdings.document.pools
+        for kind, index in holdings.kinds_in(PoolName(name)).items()
+        if kind in wanted
+        for reason in index.closed.values()
+    ]
+    facts = {"pool": pool, "closed_gpus": len(closed), "why_closed": tuple(sorted(set(closed)))}
+    return Denial(RoomRefusal.GPUS_CLOSED, Rule.CARDS, facts=facts)
+
+
+def _larger_than_gpu(wanted: Wanted, largest: tuple[GpuKind, str]) -> Denial:
+    kind, gpu_type = largest
+    whole = GpuAmount(kind.usable_mib, WHOLE_GPU_MILLI)
+    asked = wanted.on(kind)
+    facts = {"asked": asked, "pool": wanted.pool, "largest": whole, "gpu_type": gpu_type}
+    less = GpuAmount(
+        min(asked.memory_mib, whole.memory_mib), min(asked.compute_milli, whole.compute_milli)
     )
+    return Denial(RoomRefusal.LARGER_THAN_GPU, Rule.CARDS, facts=facts, less=less)
 
 
-def _admit_on(
-    holdings: Holdings, rights: Rights, wanted: Wanted, kind: GpuKind
-) -> AdmittedKind | Refusal:
-    amount = wanted.on(kind)
-    if not wanted.may_be_had_on(kind):
-        return _above_all_sizes(rights, wanted, kind)
-    over = refuse_beyond_user_limit(holdings, rights, amount)
-    if over is not None:
-        return over
-    groups = group_to_charge(holdings, rights, wanted.pool, amount)
-    if isinstance(groups, Refusal):
-        return groups
-    taken = refuse_what_is_kept_for_others(holdings, rights, wanted.pool, amount, groups)
-    return AdmittedKind(kind, amount, groups) if taken is None else taken
-
-
-def _above_all_sizes(rights: Rights, wanted: Wanted, kind: GpuKind) -> Refusal:
+def _above_all_sizes(payer: PayerRights, wanted: Wanted, kind: GpuKind) -> Denial:
+    line = told_line(payer.sizes.source)
     largest = max(
         (amount_of(size, kind) for size in wanted.up_to),
         key=lambda amount: (amount.memory_mib, amount.compute_milli),
         default=None,
     )
-    owner, asked, pool = rights.owner, wanted.on(kind), wanted.pool
+    facts = {"payer": payer.group, "asked": wanted.on(kind), "pool": wanted.pool, "line": line}
     if largest is None:
-        return refuse(SizeRefusal.AMOUNT_WITHOUT_SIZES, owner=owner, asked=asked, pool=pool)
-    return refuse(SizeRefusal.ABOVE_ALL_SIZES, owner=owner, asked=asked, pool=pool, largest=largest)
+        code = SizeRefusal.AMOUNT_WITHOUT_SIZES
+        return Denial(code, Rule.RIGHT, payer.group, (line,), facts)
+    facts["largest"] = largest
+    return Denial(SizeRefusal.ABOVE_ALL_SIZES, Rule.RIGHT, payer.group, (line,), facts, less=largest)

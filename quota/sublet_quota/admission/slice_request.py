@@ -1,19 +1,20 @@
-"""The wish of somebody for a slice, as a size or as amounts, read under their rights."""
+"""The wish of somebody for a slice, as a size or as amounts, read under the rights of who pays."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+from sublet_quota.admission.denial import Denial
+from sublet_quota.admission.told_lines import told_line
 from sublet_quota.amounts.gpu_amounts import BEYOND_ALL_GPUS, GpuAmount
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.document.quota_document import QuotaDocument
-from sublet_quota.document.rights import Rights
+from sublet_quota.document.rights import PayerRights, Rights
 from sublet_quota.document.sections import SliceSize
 from sublet_quota.holdings.gpu_load import Holding
 from sublet_quota.names.home_claim import HomeInUse
-from sublet_quota.names.ids import PoolName, SizeName
-from sublet_quota.reasons.refusal import Refusal
-from sublet_quota.reasons.refusals.refuse import refuse
+from sublet_quota.names.ids import GroupName, PoolName, SizeName
+from sublet_quota.reasons.derivation import Rule
 from sublet_quota.reasons.refusals.sizes import SizeRefusal
 
 
@@ -27,12 +28,12 @@ class RequestedSlice:
     size: str | None = None
     pool: str | None = None
     gpu_type: str | None = None
-    """The model's name, or a pattern for it."""
+    """The type's name, the model's, or a pattern for one of them."""
     memory_mib: int | None = None
     compute_milli: int | None = None
     never_suspended: bool = False
-    """Whether the slice can never make room for others, so that it goes where all slices fit
-    together.
+    """Whether the slice can never make room for others: it goes where all slices fit together, and
+    borrows only outside what is laid out for guarantees.
     """
     home: HomeInUse | None = None
     """The node where alone the slice can be, because its owner's files are in use there."""
@@ -62,10 +63,17 @@ class Wanted:
             return amount_of(self.size, kind)
         return self.amount or GpuAmount(0, 0)
 
-    def may_be_had_on(self, kind: GpuKind) -> bool:
+    def may_lie_on(self, gpu_type: str) -> bool:
+        """Whether the size may be had on a type; amounts may be had on any."""
+        return self.size is None or self.size.types is None or gpu_type in self.size.types
+
+    def may_be_had_on(self, kind: GpuKind, gpu_type: str) -> bool:
         """Whether amounts that were wished for are no larger than a size that may be picked."""
         amount = self.amount
-        return amount is None or any(amount.fits_in(amount_of(s, kind)) for s in self.up_to)
+        if amount is None:
+            return True
+        sizes = (size for size in self.up_to if size.types is None or gpu_type in size.types)
+        return any(amount.fits_in(amount_of(size, kind)) for size in sizes)
 
 
 def amount_of(size: SliceSize, kind: GpuKind) -> GpuAmount:
@@ -73,97 +81,149 @@ def amount_of(size: SliceSize, kind: GpuKind) -> GpuAmount:
     return GpuAmount(size.memory_on(kind.usable_mib), size.compute)
 
 
-def sizes_for(
-    document: QuotaDocument, rights: Rights, groups: tuple[str, ...]
-) -> Mapping[SizeName, SliceSize]:
-    """Return the sizes this user may pick, in the order of the document."""
+def sizes_for(document: QuotaDocument, payer: PayerRights) -> Mapping[SizeName, SliceSize]:
+    """Return the sizes that a payer's members may pick, in the order of the document."""
+    open_to = payer.sizes.value
     return {
         SizeName(name): size
         for name, size in document.sizes.items()
-        if (rights.sizes is None or name in rights.sizes) and size.is_open_to(rights.owner, groups)
+        if open_to is None or name in open_to
     }
 
 
-def read_wish(document: QuotaDocument, rights: Rights, wish: RequestedSlice) -> Wanted | Refusal:
-    """Return what the wish means, or why it means nothing that this user may ask for."""
+def choose_payers(
+    document: QuotaDocument, rights: Rights, group: str | None
+) -> tuple[PayerRights, ...] | Denial:
+    """Return who could pay: the group that was named, else all of the owner's."""
+    if group is None:
+        return rights.payers
+    if group in rights.groups:
+        return (rights.payer(GroupName(group)),)
+    return Denial(
+        SizeRefusal.UNKNOWN_GROUP,
+        Rule.RIGHT,
+        facts={
+            "owner": rights.owner,
+            "asked_group": group,
+            "nearest": _nearest(group, rights.groups),
+            "groups_to_choose": rights.groups,
+        },
+    )
+
+
+def read_wish(
+    document: QuotaDocument, rights: Rights, payer: PayerRights, wish: RequestedSlice
+) -> Wanted | Denial:
+    """Return what the wish means, or why it means nothing that could be charged to the payer."""
     if wish.pool is not None and wish.pool not in document.pools:
-        return refuse(
+        return Denial(
             SizeRefusal.UNKNOWN_POOL,
-            asked_pool=wish.pool,
-            nearest=_nearest(wish.pool, document.pools),
-            pools=tuple(document.pools),
+            Rule.RIGHT,
+            facts={
+                "asked_pool": wish.pool,
+                "nearest": _nearest(wish.pool, document.pools),
+                "pools": tuple(document.pools),
+            },
         )
-    open_sizes = sizes_for(document, rights, wish.groups)
+    reader = _Reader(document, rights, payer, wish)
     if wish.memory_mib is None and wish.compute_milli is None:
-        return _read_size(document, open_sizes, wish)
+        return reader.size()
     if wish.size is not None:
-        return refuse(SizeRefusal.SIZE_AND_AMOUNTS)
-    return _read_amounts(document, rights, open_sizes, wish)
+        return Denial(SizeRefusal.SIZE_AND_AMOUNTS, Rule.RIGHT)
+    return reader.amounts()
 
 
-def _read_size(
-    document: QuotaDocument, open_sizes: Mapping[SizeName, SliceSize], wish: RequestedSlice
-) -> Wanted | Refusal:
-    name = wish.size
-    offered = tuple(s for s in open_sizes if wish.pool in (None, document.pool_of_size(s)))
-    if name is None:
-        if not offered and wish.pool is None:
-            return refuse(SizeRefusal.NO_SIZE_OPEN, owner=wish.owner)
-        if not offered:
-            return refuse(SizeRefusal.NO_SIZE_OPEN_IN_POOL, owner=wish.owner, asked_pool=wish.pool)
-        name = document.default_size if document.default_size in offered else offered[0]
-    elif name not in document.sizes:
-        return refuse(
-            SizeRefusal.UNKNOWN_SIZE,
-            asked_size=name,
-            nearest=_nearest(name, offered),
-            offered=offered,
+class _Reader:
+    """One wish, as one payer would pay for it."""
+
+    def __init__(
+        self, document: QuotaDocument, rights: Rights, payer: PayerRights, wish: RequestedSlice
+    ) -> None:
+        self._document = document
+        self._rights = rights
+        self._payer = payer
+        self._wish = wish
+        self._open = sizes_for(document, payer)
+
+    def size(self) -> Wanted | Denial:
+        document, wish, name = self._document, self._wish, self._wish.size
+        offered = tuple(s for s in self._open if wish.pool in (None, document.pool_of_size(s)))
+        if name is None:
+            if not offered:
+                return self._none_offered()
+            usual = document.default_size
+            name = usual if usual is not None and usual in offered else offered[0]
+        elif name not in document.sizes:
+            return Denial(
+                SizeRefusal.UNKNOWN_SIZE,
+                Rule.RIGHT,
+                facts={
+                    "asked_size": name,
+                    "nearest": _nearest(name, offered),
+                    "offered": offered,
+                },
+            )
+        elif name not in self._open:
+            return self._denied(SizeRefusal.SIZE_NOT_OPEN, asked_size=name)
+        elif name not in offered:
+            return Denial(
+                SizeRefusal.IN_ANOTHER_POOL,
+                Rule.RIGHT,
+                facts={
+                    "size": name,
+                    "size_pool": document.pool_of_size(SizeName(name)),
+                    "pool": wish.pool or "",
+                    "offered": offered,
+                },
+            )
+        picked = SizeName(name)
+        return Wanted(document.pool_of_size(picked), picked, document.sizes[picked], None)
+
+    def amounts(self) -> Wanted | Denial:
+        document, wish = self._document, self._wish
+        memory_mib, compute_milli = wish.memory_mib, wish.compute_milli
+        for value, too_much, too_little in (
+            (memory_mib, SizeRefusal.MEMORY_BEYOND_ALL_GPUS, SizeRefusal.MEMORY_TOO_LITTLE),
+            (compute_milli, SizeRefusal.COMPUTE_BEYOND_ALL_GPUS, SizeRefusal.COMPUTE_TOO_LITTLE),
+        ):
+            if value is not None and value > BEYOND_ALL_GPUS:
+                return Denial(too_much, Rule.RIGHT)
+            if value is not None and value < 1:
+                return Denial(too_little, Rule.RIGHT, facts={"too_little": value})
+        if memory_mib is None:
+            return Denial(SizeRefusal.MEMORY_MISSING, Rule.RIGHT)
+        if compute_milli is None:
+            return Denial(SizeRefusal.COMPUTE_MISSING, Rule.RIGHT)
+        amount = GpuAmount(memory_mib, compute_milli)
+        if not self._payer.own_amounts.value:
+            line = told_line(self._payer.own_amounts.source)
+            return Denial(
+                SizeRefusal.NO_OWN_AMOUNTS,
+                Rule.RIGHT,
+                self._payer.group,
+                (line,),
+                {"payer": self._payer.group, "asked": amount, "line": line},
+            )
+        pool = PoolName(wish.pool or document.default_pool)
+        up_to = tuple(
+            size for name, size in self._open.items() if document.pool_of_size(name) == pool
         )
-    elif name not in open_sizes:
-        return refuse(SizeRefusal.SIZE_NOT_OPEN, owner=wish.owner, asked_size=name, offered=offered)
-    elif name not in offered:
-        return refuse(
-            SizeRefusal.IN_ANOTHER_POOL,
-            size=name,
-            size_pool=document.pool_of_size(SizeName(name)),
-            pool=wish.pool,
-            offered=offered,
-        )
-    size_name = SizeName(name)
-    pool = document.pool_of_size(size_name)
-    return Wanted(pool, size_name, document.sizes[size_name], None)
+        return Wanted(pool, None, None, amount, up_to)
 
-
-def _read_amounts(
-    document: QuotaDocument,
-    rights: Rights,
-    open_sizes: Mapping[SizeName, SliceSize],
-    wish: RequestedSlice,
-) -> Wanted | Refusal:
-    memory_mib, compute_milli = wish.memory_mib, wish.compute_milli
-    for value, too_much, too_little in (
-        (memory_mib, SizeRefusal.MEMORY_BEYOND_ALL_GPUS, SizeRefusal.MEMORY_TOO_LITTLE),
-        (compute_milli, SizeRefusal.COMPUTE_BEYOND_ALL_GPUS, SizeRefusal.COMPUTE_TOO_LITTLE),
-    ):
-        if value is not None and value > BEYOND_ALL_GPUS:
-            return refuse(too_much)
-        if value is not None and value < 1:
-            return refuse(too_little, too_little=value)
-    if memory_mib is None:
-        return refuse(SizeRefusal.MEMORY_MISSING)
-    if compute_milli is None:
-        return refuse(SizeRefusal.COMPUTE_MISSING)
-    amount = GpuAmount(memory_mib, compute_milli)
-    if not rights.own_amounts:
-        return refuse(
-            SizeRefusal.NO_OWN_AMOUNTS,
-            owner=wish.owner,
-            asked=amount,
-            offered=tuple(open_sizes),
+    def _none_offered(self) -> Denial:
+        owner, pool = self._rights.owner, self._wish.pool
+        if pool is None:
+            return self._denied(SizeRefusal.NO_SIZE_OPEN, payer=False, owner=owner)
+        return self._denied(
+            SizeRefusal.NO_SIZE_OPEN_IN_POOL, payer=False, owner=owner, asked_pool=pool
         )
-    pool = PoolName(wish.pool or document.first_pool)
-    up_to = tuple(s for name, s in open_sizes.items() if document.pool_of_size(name) == pool)
-    return Wanted(pool, None, None, amount, up_to)
+
+    def _denied(self, code: SizeRefusal, *, payer: bool = True, **facts: str) -> Denial:
+        line = told_line(self._payer.sizes.source)
+        who = {"payer": self._payer.group} if payer else {}
+        return Denial(
+            code, Rule.RIGHT, self._payer.group, (line,), {**who, **facts, "line": line}
+        )
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:

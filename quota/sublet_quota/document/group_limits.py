@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 
-from sublet_quota.document.amount_limit import AmountLimit
-from sublet_quota.document.group_paths import key_path
+from sublet_quota.document.lookups.group_paths import key_path
 from sublet_quota.document.problems import KeyPath
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.right_values import Right, Source
+from sublet_quota.document.value_kinds.amount_limit import AmountLimit
 from sublet_quota.document.values import Unlimited
+from sublet_quota.names.ids import GroupName
 from sublet_quota.shares.group_tree import NodeName
 from sublet_quota.shares.limits import Limit, LimitKind
 
@@ -78,5 +79,5 @@ def group_limit_sources(document: QuotaDocument, group: str | None) -> Mapping[L
     return found
 
 
-def _path(document: QuotaDocument, group: str | None) -> tuple[str, ...]:
+def _path(document: QuotaDocument, group: str | None) -> tuple[GroupName, ...]:
     return () if group is None else document.path_of(group)

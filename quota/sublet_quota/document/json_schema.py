@@ -8,12 +8,15 @@ import sys
 from collections.abc import Iterator
 from typing import Any, Final
 
-from sublet_quota.document.named_lists import LISTED, MAPPED_ALONE, NAME
 from sublet_quota.document.quota_document import QuotaDocument
-from sublet_quota.document.sections import Section
+from sublet_quota.document.section import Section
+from sublet_quota.document.text.named_lists import LISTED, NAME
+from sublet_quota.document.value_kinds.amount_limit import AmountLimit
+from sublet_quota.document.value_kinds.cards import CARDS_LIMIT_SCHEMA
 
 SCHEMA_DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _ITS_NAME: Final = "The entry's name, by which others speak of it."
+_NOTHING: Final = {"type": "null"}
 
 
 def quota_schema() -> dict[str, Any]:
@@ -28,18 +31,22 @@ def quota_schema() -> dict[str, Any]:
             described_key.pop("default", None)
             if isinstance(usual.get(key), int | float | str) and usual[key] != "":
                 described_key["default"] = usual[key]
+    schema["$defs"][AmountLimit.__name__]["additionalProperties"] = CARDS_LIMIT_SCHEMA
     for section in LISTED:
         schema["properties"][section] = _mapping_or_list(schema, section)
+    _refuse_empty_keys(schema)
     _allow_empty_sections(schema)
+    for section in ("exceptions", "closed"):
+        schema["properties"][section]["type"] = ["array", "null"]
+    schema["$defs"][AmountLimit.__name__]["type"] = "object"
     return {"$schema": SCHEMA_DIALECT, **schema}
 
 
 def _mapping_or_list(schema: dict[str, Any], section: str) -> dict[str, Any]:
-    """Return the schema of a section that is a mapping by name, or a list of entries with names."""
+    """Return the schema of a section that is a list of entries with names, or one entry by name."""
     mapping = dict(schema["properties"][section])
     about = {key: mapping.pop(key) for key in ("title", "description") if key in mapping}
-    if section in MAPPED_ALONE:
-        mapping["maxProperties"] = 1
+    mapping["maxProperties"] = 1
     ((pattern, reference),) = mapping["patternProperties"].items()
     entry = schema["$defs"][reference["$ref"].rpartition("/")[2]]
     name = {
@@ -63,6 +70,19 @@ def _sections() -> Iterator[type[Section]]:
         found.extend(model.__subclasses__())
         if model not in (Section, QuotaDocument):
             yield model
+
+
+def _refuse_empty_keys(schema: Any) -> None:
+    """Let no key be there without a value, as the reader does."""
+    if isinstance(schema, dict):
+        several = schema.get("anyOf")
+        if isinstance(several, list) and _NOTHING in several:
+            several.remove(_NOTHING)
+        for value in schema.values():
+            _refuse_empty_keys(value)
+    elif isinstance(schema, list):
+        for value in schema:
+            _refuse_empty_keys(value)
 
 
 def _allow_empty_sections(schema: Any) -> None:

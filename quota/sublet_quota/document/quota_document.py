@@ -21,19 +21,20 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from sublet_quota.document.contradictions import Written, find_contradictions
-from sublet_quota.document.gpu_match import Ambiguous, matching_pool, matching_type
-from sublet_quota.document.group_paths import GroupPaths
-from sublet_quota.document.moments import (
+from sublet_quota.document.consistency.contradictions import Written, find_contradictions
+from sublet_quota.document.lookups.gpu_match import Ambiguous, matching_pool, matching_type
+from sublet_quota.document.lookups.group_paths import GroupPaths
+from sublet_quota.document.lookups.moments import (
+    InForce,
     SaidAt,
     end_after,
     ends,
     exceptions_of_persons,
     in_force,
 )
-from sublet_quota.document.named_lists import NAME
+from sublet_quota.document.lookups.places import Places
+from sublet_quota.document.lookups.said_keys import said_by
 from sublet_quota.document.problems import KeyPath
-from sublet_quota.document.said_keys import said_by
 from sublet_quota.document.section import Section
 from sublet_quota.document.sections import (
     ClosedCards,
@@ -48,6 +49,7 @@ from sublet_quota.document.sections import (
     Shrink,
     SliceSize,
 )
+from sublet_quota.document.text.named_lists import NAME
 from sublet_quota.names.ids import GroupName, PoolName, SizeName
 from sublet_quota.wire.environment import NO_GPU
 
@@ -109,8 +111,8 @@ class QuotaDocument(Section):
         AfterValidator(_or_default_pools),
     ] = Field(
         default_factory=default_pools,
-        description="Sets of GPUs under one policy each, a list of entries with a `name`. The order "
-        "means nothing. Without any: `interactive`, with every GPU.",
+        description="Sets of GPUs under one policy each: a list of entries, each with a `name`. "
+        "Their order means nothing. Without any: `interactive`, with every GPU.",
     )
     sizes: Annotated[
         dict[EntryName, SliceSize],
@@ -146,10 +148,8 @@ class QuotaDocument(Section):
     fair_share: FairShareSettings = Field(
         default=FairShareSettings(), description="How past use orders what waits."
     )
-    _lines: Mapping[KeyPath, int] = PrivateAttr(default_factory=dict)
-    _origins: Mapping[KeyPath, KeyPath] = PrivateAttr(default_factory=dict)
-    _as_written: "QuotaDocument | None" = PrivateAttr(default=None)
-    _at: dict[datetime | None, "QuotaDocument"] = PrivateAttr(default_factory=dict)
+    _places: Places = PrivateAttr(default_factory=Places)
+    _timeline: "Timeline | None" = PrivateAttr(default=None)
 
     def __eq__(self, other: object) -> bool:
         """Whether two documents say the same, on whatever lines; sizes have an order."""
@@ -169,7 +169,7 @@ class QuotaDocument(Section):
     @model_validator(mode="after")
     def _fits_together(self, info: ValidationInfo) -> Self:
         context: Mapping[str, Any] = info.context or {}
-        self._lines = context.get(_LINES, {})
+        self._places = Places(context.get(_LINES, {}))
         found = find_contradictions(self, context.get(_WRITTEN, Written()))
         if found:
             kind, text = "contradictions", "{text}"
@@ -238,53 +238,55 @@ class QuotaDocument(Section):
 
     def at(self, now: datetime) -> "QuotaDocument":
         """Return the document in force: without what has ended, groups' exceptions folded in."""
-        whole = self._as_written or self
-        until = whole.changes_after(now)
-        if until not in whole._at:
-            whole._at[until] = whole._made_for(now)
-        return whole._at[until]
+        return self._over_time().at(now)
 
     def changes_after(self, now: datetime) -> datetime | None:
         """Return the next moment at which ``at`` gives something else."""
-        whole = self._as_written or self
-        return end_after(whole._ends, now)
+        return self._over_time().next_change(now)
 
-    @cached_property
-    def _ends(self) -> tuple[datetime, ...]:
-        return ends(self)
+    def _over_time(self) -> "Timeline":
+        if self._timeline is None:
+            self._timeline = Timeline(self)
+        return self._timeline
 
-    def _made_for(self, now: datetime) -> "QuotaDocument":
-        parts = in_force(self, now)
-        made = QuotaDocument.model_construct(
-            gpu_types=self.gpu_types,
-            pools=self.pools,
-            sizes=parts.sizes,
-            everyone=self.everyone,
-            groups=parts.groups,
-            exceptions=parts.exceptions,
-            closed=parts.closed,
-            shrink=self.shrink,
-            fair_share=self.fair_share,
-        )
-        made._lines, made._origins, made._as_written = self._lines, parts.origins, self
+    def with_parts(self, parts: InForce, timeline: "Timeline") -> "QuotaDocument":
+        """Return the document with the parts that are in force at a moment."""
+        said = {name: getattr(self, name) for name in type(self).model_fields}
+        made = self.model_construct(**(said | parts.sections()))
+        made.belongs_to(timeline, Places(self._places.lines, parts.origins))
         return made
+
+    def belongs_to(self, timeline: "Timeline", places: Places) -> None:
+        """Keep of which document this is what is in force, and where that one says it."""
+        self._timeline, self._places = timeline, places
 
     def origin_of(self, path: KeyPath) -> KeyPath:
         """Return where the document as it was written has what is here now."""
-        for length in range(len(path), 0, -1):
-            origin = self._origins.get(path[:length])
-            if origin is not None:
-                return (*origin, *path[length:])
-        return path
+        return self._places.origin_of(path)
 
     def line_of(self, path: KeyPath) -> int | None:
         """Return the line on which a path, or the nearest one around it, was read.
 
         ``None``: it was not read, but holds when nobody says.
         """
-        origin = self.origin_of(path)
-        for length in range(len(origin), 0, -1):
-            line = self._lines.get(origin[:length])
-            if line is not None:
-                return line
-        return None
+        return self._places.line_of(path)
+
+
+class Timeline:
+    """What of one document is in force when; each state is made once."""
+
+    def __init__(self, document: QuotaDocument) -> None:
+        self._document = document
+        self._ends = ends(document)
+        self._made: dict[datetime | None, QuotaDocument] = {}
+
+    def next_change(self, now: datetime) -> datetime | None:
+        """Return the first end that is still to come."""
+        return end_after(self._ends, now)
+
+    def at(self, now: datetime) -> QuotaDocument:
+        """Return what is in force; the same document until the next change."""
+        until = self.next_change(now)
+        if until not in self._made:
+            self._made[until] = self._document.with_parts(in_force(self._document, now), self)
+        return self._made[until]

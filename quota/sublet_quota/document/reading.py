@@ -7,9 +7,7 @@ from typing import Annotated, Any, Final, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from sublet_quota.document.contradictions import Written, nearest
-from sublet_quota.document.named_lists import LISTED, with_named_entries
-from sublet_quota.document.old_keys import without_old_keys
+from sublet_quota.document.consistency.contradictions import Written, nearest
 from sublet_quota.document.problems import (
     MOST_SHOWN,
     Contradiction,
@@ -19,7 +17,9 @@ from sublet_quota.document.problems import (
 )
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.section import EMPTY_KEY
-from sublet_quota.document.tree import DocumentTree, read_tree
+from sublet_quota.document.text.named_lists import LISTED, with_named_entries
+from sublet_quota.document.text.old_keys import without_old_keys
+from sublet_quota.document.text.tree import DocumentTree, read_tree
 
 _KEY_MARK: Final = "[key]"
 _MOST_PROBLEMS: Final = 200
@@ -52,8 +52,8 @@ def read_quota_document(text: str | bytes) -> QuotaDocument:
             message = "is no mapping: write sections such as `pools:` and `sizes:`"
             problems.append(DocumentProblem(1, (), message))
         raise QuotaDocumentError(tuple(problems))
-    value = without_old_keys(value, tree, problems)
-    document = _validate(with_named_entries(value, tree, problems), tree, problems)
+    named = with_named_entries(value, tree, problems)
+    document = _validate(without_old_keys(named, tree, problems), tree, problems)
     if document is None or problems:
         raise QuotaDocumentError(_in_order(problems))
     return document

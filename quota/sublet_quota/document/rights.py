@@ -1,16 +1,15 @@
 """The rights of one person, and the limits of groups, each with the line that says it.
 
-What is charged to a group obeys that group: its sizes, types and rules for jobs, key by key; where it
-is silent its nearest ancestor that speaks, then ``everyone``. What one person may have is the most
-that any of their groups says, over all they hold, so a further group takes nothing away. Exceptions
-of the person are laid over both, key by key.
+What is charged to a group obeys that group: its sizes, types and rules for jobs, key by key; where
+it is silent its nearest ancestor that speaks, then ``everyone``. What one person may have is the
+most that any of their groups says, over all they hold, so a further group takes nothing away.
+Exceptions of the person are laid over both, key by key.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
-from sublet_quota.document.amount_limit import NO_TYPES
 from sublet_quota.document.group_limits import (
     group_job_limits,
     group_jobs_most,
@@ -18,11 +17,12 @@ from sublet_quota.document.group_limits import (
     group_limits,
     source_of,
 )
-from sublet_quota.document.group_paths import key_path
+from sublet_quota.document.lookups.group_paths import key_path
+from sublet_quota.document.lookups.said_keys import more_generous
 from sublet_quota.document.problems import KeyPath
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.right_values import PayerRights, PersonLimit, Right, Rights, Source
-from sublet_quota.document.said_keys import more_generous
+from sublet_quota.document.value_kinds.amount_limit import NO_TYPES
 from sublet_quota.document.values import UNLIMITED
 from sublet_quota.names.ids import GroupName, SizeName, UserName
 
@@ -80,8 +80,8 @@ class _Said:
         self.groups = groups
         self._owner = owner
 
-    def keys(self) -> Iterator[KeyPath]:
-        """Yield every key that is said about one person, some of them several times."""
+    def all_keys(self) -> Iterator[KeyPath]:
+        """Yield what is said about one person, some keys several times."""
         yield from self.document.exceptions_for(self._owner)
         yield from self.document.said_of_everyone
         for group in self.groups:
@@ -174,11 +174,9 @@ def _open_sizes(
 
 def _person_limit(said: _Said, of: Callable[[KeyPath], Right[Any] | None]) -> PersonLimit:
     """Return a person's limits, each by the rule ``of`` for the key of a limit."""
-    types = {
-        str(key[-1]) for key in said.keys() if key[-2:-1] == ("limit",) and key[-1] not in NO_TYPES
-    }
+    limits = {str(key[-1]) for key in said.all_keys() if key[-2:-1] == ("limit",)}
     return PersonLimit(
-        types={name: _or_unlimited(of(("limit", name))) for name in sorted(types)},
+        types={name: _or_unlimited(of(("limit", name))) for name in sorted(limits - NO_TYPES)},
         cards=_or_unlimited(of(("limit", "cards"))),
         memory=_or_unlimited(of(("limit", "memory"))),
         slices=_or_unlimited(of(("limit", "slices"))),
@@ -190,7 +188,7 @@ def _job_limit(said: _Said) -> PersonLimit | None:
 
     Of several groups one that has no limits of jobs counts with its limits of all.
     """
-    if not any(key[:2] == ("jobs", "limit") for key in said.keys()):
+    if not any(key[:2] == ("jobs", "limit") for key in said.all_keys()):
         return None
 
     def of(key: KeyPath) -> Right[Any] | None:

@@ -43,8 +43,8 @@ class Section(BaseModel):
         annotation = cls.model_fields[info.field_name or ""].annotation
         if get_origin(annotation) is dict:
             return {}
-        if isinstance(annotation, type) and issubclass(annotation, Section):
-            if annotation.may_be_empty():
+        match annotation:
+            case type() if issubclass(annotation, Section) and annotation.may_be_empty():
                 return {}
         raise refused_as_empty()
 

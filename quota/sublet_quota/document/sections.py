@@ -11,10 +11,10 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from sublet_quota.document.amount_limit import AmountLimit
-from sublet_quota.document.card_values import Cards, Part, Rate
 from sublet_quota.document.section import Section
-from sublet_quota.document.size_values import ComputeShare, GpuShare, MemoryOrShare
+from sublet_quota.document.value_kinds.amount_limit import AmountLimit
+from sublet_quota.document.value_kinds.cards import Cards, Part, Rate
+from sublet_quota.document.value_kinds.sizes import ComputeShare, GpuShare, MemoryOrShare
 from sublet_quota.document.values import (
     CountLimit,
     Duration,

@@ -1,8 +1,7 @@
 """The kinds of values in a quota document, and how each may be written.
 
 Each kind is read by one function that says, when it refuses, what may be written instead; it is
-written back in a form that reads the same. Cards are in ``card_values``, memory and compute in
-``size_values``.
+written back in a form that reads the same. Cards, memory and compute are in ``value_kinds``.
 """
 
 import re

@@ -55,6 +55,7 @@ class Derivation:
     lines: tuple[DocumentLine, ...] = ()
     """Where the document says what decided."""
     numbers: Mapping[str, int] = field(default_factory=dict)
+    """What was granted, is held and is due; a refusal has its numbers itself."""
 
     def __post_init__(self) -> None:
         """Keep the numbers as they are now, whatever becomes of the mapping they came in."""

@@ -25,6 +25,8 @@ class WaitReason(StrEnum):
     """Other slices are being suspended for this one."""
     TURN = "turn"
     """Other active owners have their turn."""
+    CALLED_BACK = "called-back"
+    """Owners of a lower rank are at work, and what they leave is not enough for this one."""
     OWNERS_ACTIVE = "owners-active"
     """A job waits: an owner is active on this GPU."""
     NOT_IDLE_YET = "not-idle-yet"

@@ -35,3 +35,5 @@ class Health(AnswerModel):
     the service can have themselves counted here."""
     hub: HubStanding = HubStanding.UNASKED
     quota: QuotaStanding = QuotaStanding.OK
+    quota_warnings: Count = 0
+    """How many things the quota document says that the cards of now do not allow."""

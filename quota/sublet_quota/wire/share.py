@@ -110,6 +110,8 @@ class GroupShare(AnswerModel):
     limit_mib: Mib | None
     slices: Count
     most_slices: Count | None
+    may_pay: bool = True
+    """Whether the caller may have it pay: not where it is only above a group that may."""
 
 
 class RightLine(AnswerModel):

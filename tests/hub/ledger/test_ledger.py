@@ -149,6 +149,7 @@ OF_PAYERS = (
     "called_back_for",
     "before_until",
     "before_steps",
+    "entitled",
     "lot",
 )
 
@@ -203,6 +204,7 @@ def test_who_pays_and_who_was_called_back_is_there_after_a_restart(database: Dat
         called_back_for=GroupName("science"),
         before_until=NOW + timedelta(days=1),
         before_steps=2,
+        entitled=1,
         lot=2**62,
     )
     Ledger(database).apply(Change(gpus=(GPU,), slices=(record,)), NOW)

@@ -16,6 +16,7 @@ from sublet_hub.slices.allocation import Allocation
 from sublet_hub.slices.closings import Closings
 from sublet_hub.slices.hub_users import HubUsers
 from sublet_hub.slices.keep_and_wake import KeepAndWake
+from sublet_hub.slices.places import Places
 from sublet_hub.slices.pods import Pods
 from sublet_hub.slices.reconciliation import Reconciliation
 from sublet_hub.slices.resizing import Resizing
@@ -58,6 +59,7 @@ class ServiceParts:
     pods: Pods
     keep_and_wake: KeepAndWake
     closings: Closings
+    places: Places
     resizing: Resizing
     shares: Shares
     histories: Histories

@@ -84,12 +84,22 @@ async def page_of(service: ServiceParts, call: Call, listing: Listing[Entry], mo
     return page
 
 
+async def groups_asked_for(
+    service: ServiceParts, call: Call, owner: UserName
+) -> tuple[str, ...] | None:
+    """Return the hub's groups of whose things are asked for; ``None`` where nobody says.
+
+    ``NotFoundError`` for an owner whom nobody knows.
+    """
+    if call.user.name == owner:
+        return groups_of(service, call.user)
+    return await service.users.groups_of(owner)
+
+
 async def _share(service: ServiceParts, call: Call) -> Share:
     owner = call.owner(scopes.READ)
-    caller = call.user
-    own = caller.name == owner
-    groups = groups_of(service, caller) if own else await service.users.groups_of(owner)
-    viewer = viewer_of(service, caller)
+    groups = await groups_asked_for(service, call, owner)
+    viewer = viewer_of(service, call.user)
     share = service.shares.share(owner, groups or (), viewer, service.keep_and_wake)
     return share if groups is not None else share.model_copy(update={"groups_known": False})
 

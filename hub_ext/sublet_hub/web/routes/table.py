@@ -3,10 +3,17 @@
 from sublet_hub.web.routes.admin import ADMIN_ROUTES
 from sublet_hub.web.routes.jobs import JOB_ROUTES
 from sublet_hub.web.routes.owner import OWNER_ROUTES
+from sublet_hub.web.routes.quota import QUOTA_ROUTES
 from sublet_hub.web.routes.route import Route
 from sublet_hub.web.routes.spawner import HUB_ROUTES
 
-ROUTES: tuple[Route, ...] = (*HUB_ROUTES, *OWNER_ROUTES, *JOB_ROUTES, *ADMIN_ROUTES)
+ROUTES: tuple[Route, ...] = (
+    *HUB_ROUTES,
+    *OWNER_ROUTES,
+    *JOB_ROUTES,
+    *ADMIN_ROUTES,
+    *QUOTA_ROUTES,
+)
 
 
 def routes_by_path() -> dict[str, tuple[Route, ...]]:

@@ -176,7 +176,9 @@ class JobViews:
             record = self._ledger.slices.get(SliceId(slice_id))
             if record is not None and record.owner == viewer.name:
                 return "your own"
-            if record is not None and self._views.shows_name(record.owner, record.groups, viewer):
+            if record is not None and self._views.shows_name(
+                record.owner, record.member_of, viewer
+            ):
                 return f"{record.owner}'s"
         return "an owner's"
 

@@ -21,6 +21,7 @@ _OF_SLICES = (
     ("called_back_for", sa.String(255), None),
     ("before_until", _AT, None),
     ("before_steps", sa.Integer, None),
+    ("entitled", sa.Integer, None),
     ("lot", sa.BigInteger, "0"),
 )
 _CHARGED = ("slices", "held_periods")

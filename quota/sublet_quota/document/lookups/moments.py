@@ -6,18 +6,20 @@ So nothing else that decides knows the time. Exceptions of persons stay, as righ
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from itertools import chain
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from sublet_quota.document.group_paths import key_path
+from sublet_quota.document.lookups.group_paths import key_path
+from sublet_quota.document.lookups.said_keys import laid_over, more_generous, said_by
 from sublet_quota.document.problems import KeyPath
-from sublet_quota.document.said_keys import laid_over, more_generous, said_by
-from sublet_quota.document.sections import GroupQuota, QuotaException, SliceSize
+from sublet_quota.document.sections import ClosedCards, GroupQuota, QuotaException, SliceSize
 from sublet_quota.names.ids import GroupName
 
 if TYPE_CHECKING:
     from sublet_quota.document.quota_document import QuotaDocument
 
 
+E = TypeVar("E", QuotaException, ClosedCards)
 Placed = tuple[KeyPath, QuotaException]
 """An exception, and its place in the document."""
 
@@ -33,17 +35,22 @@ class InForce(NamedTuple):
     """The parts of a document that depend on the moment."""
 
     exceptions: tuple[QuotaException, ...]
-    closed: tuple[Any, ...]
+    closed: tuple[ClosedCards, ...]
     groups: dict[str, GroupQuota]
     sizes: dict[str, SliceSize]
     origins: dict[KeyPath, KeyPath]
     """Where the document has what is elsewhere now."""
 
+    def sections(self) -> dict[str, Any]:
+        """Return the sections of the document, by name."""
+        return {name: each for name, each in self._asdict().items() if name != "origins"}
+
 
 def ends(document: "QuotaDocument") -> tuple[datetime, ...]:
     """Return the moments, in order, at which something in a document ends."""
-    written = (*document.exceptions, *document.closed)
-    return tuple(sorted({entry.until for entry in written if entry.until is not None}))
+    of_exceptions = (each.until for each in document.exceptions)
+    of_closed = (each.until for each in document.closed)
+    return tuple(sorted({end for end in chain(of_exceptions, of_closed) if end is not None}))
 
 
 def end_after(moments: Sequence[datetime], now: datetime) -> datetime | None:
@@ -54,19 +61,11 @@ def end_after(moments: Sequence[datetime], now: datetime) -> datetime | None:
 
 def in_force(document: "QuotaDocument", now: datetime) -> InForce:
     """Return what of a document as it was written is in force."""
-    exceptions = [
-        (("exceptions", place), each)
-        for place, each in enumerate(document.exceptions)
-        if each.until is None or now < each.until
-    ]
-    closed = [
-        (("closed", place), each)
-        for place, each in enumerate(document.closed)
-        if each.until is None or now < each.until
-    ]
+    exceptions = [(("exceptions", place), each) for place, each in _left(document.exceptions, now)]
+    closed = [(("closed", place), each) for place, each in _left(document.closed, now)]
     origins: dict[KeyPath, KeyPath] = {}
-    for section in (exceptions, closed):
-        for place, (origin, _) in enumerate(section):
+    for origin_section in ((path for path, _ in exceptions), (path for path, _ in closed)):
+        for place, origin in enumerate(origin_section):
             origins[origin[0], place] = origin
     of_groups = exceptions_of_groups(exceptions)
     for name, said in of_groups.items():
@@ -79,6 +78,15 @@ def in_force(document: "QuotaDocument", now: datetime) -> InForce:
         sizes=_opened(document.sizes, of_groups),
         origins=origins,
     )
+
+
+def _left(entries: Sequence[E], now: datetime) -> list[tuple[int, E]]:
+    """Return the entries that have not ended, with their places."""
+    return [
+        (place, each)
+        for place, each in enumerate(entries)
+        if each.until is None or now < each.until
+    ]
 
 
 def merged(exceptions: Iterable[Placed]) -> dict[KeyPath, SaidAt]:

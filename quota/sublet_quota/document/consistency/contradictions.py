@@ -6,12 +6,12 @@ from difflib import get_close_matches
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Final
 
-from sublet_quota.document.amount_limit import NO_TYPES, AmountLimit
-from sublet_quota.document.gpu_match import is_pattern, selects
-from sublet_quota.document.group_paths import key_path, walk
-from sublet_quota.document.guarantees import guarantees_that_do_not_fit
+from sublet_quota.document.consistency.guarantees import guarantees_that_do_not_fit
+from sublet_quota.document.lookups.gpu_match import is_pattern, selects
+from sublet_quota.document.lookups.group_paths import key_path, walk
 from sublet_quota.document.problems import Contradiction, KeyPath
 from sublet_quota.document.sections import Choice, GroupQuota, JobRules, PersonQuota
+from sublet_quota.document.value_kinds.amount_limit import NO_TYPES, AmountLimit
 from sublet_quota.wire.environment import NO_GPU
 
 if TYPE_CHECKING:
@@ -245,8 +245,8 @@ def _of_exceptions(document: "QuotaDocument", names: _Names) -> Iterator[Contrad
                 if value not in ({}, None):
                     yield Contradiction(
                         (*here, key),
-                        "is for groups alone, and the exception is for persons (`who`): make them a "
-                        "group, or leave it out",
+                        "is for groups alone, and the exception is for persons (`who`): make them "
+                        "a group, or leave it out",
                     )
             if said.each != PersonQuota():
                 yield Contradiction(

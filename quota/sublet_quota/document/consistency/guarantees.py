@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from sublet_quota.document.card_values import write_cards
-from sublet_quota.document.group_paths import key_path
+from sublet_quota.document.lookups.group_paths import key_path
 from sublet_quota.document.problems import Contradiction, KeyPath, written_path
 from sublet_quota.document.sections import GroupQuota
+from sublet_quota.document.value_kinds.cards import write_cards
 from sublet_quota.document.values import Unlimited
 
 if TYPE_CHECKING:

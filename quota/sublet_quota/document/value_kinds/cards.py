@@ -81,6 +81,10 @@ _PART_TEXT: Final = {
     "pattern": r"^\s*(\d{1,6}\s*/\s*\d{1,4}|\d{1,6}(\.\d{1,6})?)\s*%?\s*$",
 }
 _NUMBER: Final = {"type": "number", "minimum": 0, "maximum": 999_999.999999}
+CARDS_LIMIT_SCHEMA: Final[dict[str, Any]] = {
+    "anyOf": [_NUMBER, _CARDS_TEXT, {"const": UNLIMITED.value}],
+    "examples": [8, 0.5, "unlimited"],
+}
 
 Cards = Annotated[
     Fraction,
@@ -92,12 +96,7 @@ CardsLimit = Annotated[
     Fraction | Unlimited,
     PlainValidator(read_cards_limit),
     PlainSerializer(write_cards, when_used="json"),
-    WithJsonSchema(
-        {
-            "anyOf": [_NUMBER, _CARDS_TEXT, {"const": UNLIMITED.value}],
-            "examples": [8, 0.5, "unlimited"],
-        }
-    ),
+    WithJsonSchema(CARDS_LIMIT_SCHEMA),
 ]
 Part = Annotated[
     Fraction,

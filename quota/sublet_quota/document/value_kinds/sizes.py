@@ -86,10 +86,10 @@ def read_compute_share(value: Any) -> int:
 
 
 def _more_than_one_gpu(part: Fraction, milli: Fraction) -> str:
-    meant = Fraction(part, WHOLE_GPU_MILLI)
-    guess = (
-        f": '{part.numerator}m' is {float(meant):g} of it" if meant <= 1 == part.denominator else ""
-    )
+    meant = part / WHOLE_GPU_MILLI
+    guess = ""
+    if part.denominator == 1 and meant <= 1:
+        guess = f"; '{part.numerator}m' is {float(meant):g} of it"
     return (
         f"is {float(part):g} GPUs ('{int(milli)}m'), and a size lies on one: write from '1m' to "
         f"'{WHOLE_GPU_MILLI}m', or 1 for all of it{guess}"

@@ -1,17 +1,17 @@
 """What a section says, key by key; what it does not say is not there.
 
-Rights and exceptions go key by key: a limit of H100 and a limit of memory are two keys. Of two values
-for one key the more generous is the larger number, the longer time, both lists together; no limit
-is more than any.
+Rights and exceptions go key by key: a limit of H100 and a limit of memory are two keys. Of two
+values for one key the more generous is the larger number, the longer time, both lists together; no
+limit is more than any.
 """
 
 from collections.abc import Iterable, Mapping
 from functools import reduce
 from typing import Any, Final, TypeVar
 
-from sublet_quota.document.amount_limit import AmountLimit
 from sublet_quota.document.problems import KeyPath
 from sublet_quota.document.section import Section
+from sublet_quota.document.value_kinds.amount_limit import AmountLimit
 from sublet_quota.document.values import UNLIMITED
 
 Said = Mapping[KeyPath, Any]

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from sublet_quota.document.lookups.said_keys import said_by
 from sublet_quota.document.problems import KeyPath
-from sublet_quota.document.said_keys import said_by
 from sublet_quota.document.sections import GroupQuota
 from sublet_quota.names.ids import GroupName
 

@@ -6,12 +6,12 @@ from typing import Final
 
 from pydantic import ConfigDict, Field
 
-from sublet_quota.document.card_values import CardsLimit
 from sublet_quota.document.section import Section
-from sublet_quota.document.size_values import MemoryLimit
+from sublet_quota.document.value_kinds.cards import CardsLimit
+from sublet_quota.document.value_kinds.sizes import MemoryLimit
 from sublet_quota.document.values import CountLimit, Unlimited
 
-NO_TYPES: Final = frozenset({"cards", "memory", "slices", "compute", "unlimited", "types"})
+NO_TYPES: Final = frozenset({"cards", "memory", "slices", "compute", "pool"})
 """What no GPU type may be called: keys of a limit, now or before."""
 
 

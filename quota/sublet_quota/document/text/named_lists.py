@@ -7,7 +7,7 @@ no order, and may be a mapping.
 from typing import Any, Final
 
 from sublet_quota.document.problems import DocumentProblem, KeyPath
-from sublet_quota.document.tree import DocumentTree
+from sublet_quota.document.text.tree import DocumentTree
 
 LISTED: Final = ("pools", "sizes")
 """The sections that are lists of entries with names."""

@@ -1,0 +1,177 @@
+"""The limits that a slice meets: of who pays, of all above it, and of the person. All bind.
+
+A group's limit counts what is charged to it and to the groups in it; a person's all that they hold.
+Slices alone count: running jobs of the payer make way for a slice.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Final
+
+from sublet_quota.admission.denial import Denial
+from sublet_quota.admission.told_lines import told_line
+from sublet_quota.amounts.gpu_amounts import WHOLE_GPU_MILLI, GpuAmount
+from sublet_quota.amounts.gpu_kind import GpuKind
+from sublet_quota.document.group_limits import group_limit_sources, group_limits
+from sublet_quota.document.rights import Rights
+from sublet_quota.holdings.gpu_load import Holding
+from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.names.ids import GroupName
+from sublet_quota.reasons.derivation import DocumentLine, Rule
+from sublet_quota.reasons.refusals.facts import Fact
+from sublet_quota.reasons.refusals.limits import LimitRefusal
+from sublet_quota.shares.cards import NO_CARD
+from sublet_quota.shares.group_tree import NodeName
+from sublet_quota.shares.limits import Amounts, Bound, LimitKind, bounds
+
+PERSON: Final = NodeName("/person")
+"""Stands for the owner among the nodes whose limits a slice meets; no group has such a name."""
+
+_OF_PERSON: Final = {
+    LimitKind.TYPE: LimitRefusal.USER_TYPE,
+    LimitKind.CARDS: LimitRefusal.USER_CARDS,
+    LimitKind.MEMORY: LimitRefusal.USER_MEMORY,
+    LimitKind.SLICES: LimitRefusal.USER_SLICES,
+}
+_OF_GROUP: Final = {
+    LimitKind.TYPE: LimitRefusal.GROUP_TYPE,
+    LimitKind.CARDS: LimitRefusal.GROUP_CARDS,
+    LimitKind.MEMORY: LimitRefusal.GROUP_MEMORY,
+    LimitKind.SLICES: LimitRefusal.GROUP_SLICES,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A slice as limits count it: of which type, which part of a card, how much."""
+
+    kind: GpuKind
+    gpu_type: str
+    amount: GpuAmount
+    cards: Fraction
+
+    @property
+    def counted(self) -> Amounts:
+        """The slice, counted in every way that a limit counts."""
+        return Amounts({self.gpu_type: self.cards}, self.amount.memory_mib, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Without:
+    """Slices of which it is asked what would be if they were not there, or paid for by others."""
+
+    holdings: Holdings
+    gone: tuple[Holding, ...] = ()
+    recharged: Mapping[Holding, GroupName] = field(default_factory=dict)
+    """Slices with the group that pays instead."""
+
+    def held(self, node: NodeName) -> Amounts:
+        """Return what is held at a group then."""
+        held = self.holdings.held(node)
+        for holding in (*self.gone, *self.recharged):
+            if node in paying_groups(self.holdings, holding.group):
+                held = _changed(held, self.holdings, holding, -1)
+        for holding, group in self.recharged.items():
+            if node in paying_groups(self.holdings, group):
+                held = _changed(held, self.holdings, holding, 1)
+        return held
+
+    def held_by(self, rights: Rights) -> Amounts:
+        """Return what a person holds then."""
+        held = self.holdings.held_by(rights.owner)
+        for holding in self.gone:
+            if holding.owner == rights.owner:
+                held = _changed(held, self.holdings, holding, -1)
+        return held
+
+
+def paying_groups(holdings: Holdings, group: GroupName | None) -> tuple[GroupName, ...]:
+    """Return a group with all above it, the top first; none for one that is no more."""
+    document = holdings.document
+    if group is None or group not in document.all_groups:
+        return ()
+    return document.path_of(group)
+
+
+def _changed(held: Amounts, holdings: Holdings, holding: Holding, sign: int) -> Amounts:
+    facts, gpu_type = holdings.gpu(holding.gpu_id), holdings.type_of(holding.gpu_id)
+    cards = dict(held.cards)
+    if facts is not None and gpu_type is not None:
+        cards[gpu_type] = cards.get(gpu_type, NO_CARD) + sign * holding.cards(facts.kind)
+    return Amounts(
+        cards, held.memory_mib + sign * holding.amount.memory_mib, held.slices + sign
+    )
+
+
+def group_bounds(world: Without, group: GroupName | None, asked: Asked) -> tuple[Bound, ...]:
+    """Return the limits of a payer and of all above it, the least room first."""
+    if group is None:
+        return ()
+    path = tuple(NodeName(name) for name in paying_groups(world.holdings, group))
+    held = {name: world.held(name) for name in path}
+    return bounds(group_limits(world.holdings.document, group), held, path, asked.counted)
+
+
+def person_bounds(world: Without, rights: Rights, asked: Asked) -> tuple[Bound, ...]:
+    """Return the limits of a person over all they hold, the least room first."""
+    limits, held = {PERSON: rights.limit.limit}, {PERSON: world.held_by(rights)}
+    return bounds(limits, held, (PERSON,), asked.counted)
+
+
+def beyond(bounds_met: tuple[Bound, ...]) -> Bound | None:
+    """Return the limit with the least room, if it does not allow what is asked."""
+    return next((bound for bound in bounds_met if not bound.allows), None)
+
+
+def denied_by(holdings: Holdings, rights: Rights, bound: Bound, asked: Asked) -> Denial:
+    """Return the refusal by a limit of the person, or of a group."""
+    if bound.node == PERSON:
+        line = told_line(rights.limit.source(bound.kind, bound.gpu_type))
+        facts: dict[str, Fact] = {"owner": rights.owner, **_numbers(bound, asked), "line": line}
+        return Denial(
+            _OF_PERSON[bound.kind], Rule.LIMIT, None, (line,), facts, less=_less(bound, asked)
+        )
+    group = GroupName(bound.node)
+    sources = group_limit_sources(holdings.document, group)
+    line = told_line(sources[bound.node, bound.kind, bound.gpu_type])
+    facts = {"group": group, **_numbers(bound, asked), "line": line}
+    return Denial(
+        _OF_GROUP[bound.kind], Rule.LIMIT, group, (line,), facts, less=_less(bound, asked)
+    )
+
+
+def _numbers(bound: Bound, asked: Asked) -> dict[str, Fact]:
+    match bound.kind:
+        case LimitKind.TYPE:
+            return {**_of_cards(bound), "gpu_type": asked.gpu_type}
+        case LimitKind.CARDS:
+            return _of_cards(bound)
+        case LimitKind.MEMORY:
+            return {
+                "asked_mib": asked.amount.memory_mib,
+                "used_mib": int(bound.held),
+                "limit_mib": int(bound.limit),
+            }
+        case LimitKind.SLICES:
+            return {"slices": int(bound.held), "most_slices": int(bound.limit)}
+
+
+def _of_cards(bound: Bound) -> dict[str, Fact]:
+    return {"asked_cards": bound.asked, "held_cards": bound.held, "limit_cards": bound.limit}
+
+
+def _less(bound: Bound, asked: Asked) -> GpuAmount | None:
+    """Return how much a limit still allows, where that is anything at all."""
+    room, amount = max(NO_CARD, bound.room), asked.amount
+    match bound.kind:
+        case LimitKind.TYPE | LimitKind.CARDS:
+            memory_mib = int(asked.kind.usable_mib * room)
+            compute_milli = int(WHOLE_GPU_MILLI * room)
+        case LimitKind.MEMORY:
+            memory_mib, compute_milli = int(room), amount.compute_milli
+        case LimitKind.SLICES:
+            return None
+    if not (memory_mib and compute_milli):
+        return None
+    return GpuAmount(min(amount.memory_mib, memory_mib), min(amount.compute_milli, compute_milli))

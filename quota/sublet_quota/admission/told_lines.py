@@ -1,0 +1,11 @@
+"""The lines of the quota document, as decisions tell them."""
+
+from sublet_quota.document.quota_document import QuotaDocument
+from sublet_quota.document.problems import KeyPath
+from sublet_quota.document.rights import Source
+from sublet_quota.reasons.derivation import DocumentLine
+
+
+def told_line(source: Source) -> DocumentLine:
+    """Return where a right is said."""
+    return DocumentLine(".".join(map(str, source.path)) or "when nobody says", source.line)

@@ -1,0 +1,1 @@
+"""Whether the entries of a document fit together."""

@@ -1,0 +1,1 @@
+"""From YAML to the entries of a document: lines, lists with names, and keys of before."""

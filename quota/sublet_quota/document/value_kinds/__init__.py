@@ -1,0 +1,1 @@
+"""Kinds of values that are in cards, memory or parts of a GPU."""
