@@ -7,7 +7,7 @@ from sublet_quota.holdings.gpu_load import GpuFacts, Holding
 from sublet_quota.holdings.group_trees import tree_of
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.jobs.job_limits import JobLimits
-from sublet_quota.jobs.job_order import HeldCards, JobOrder
+from sublet_quota.jobs.job_order import NOTHING_HELD, HeldCards, JobOrder
 from sublet_quota.jobs.job_queue import QueuePlan, lendable_gpus, plan_queue
 from sublet_quota.jobs.past_uses import NO_PAST_USE, PastUse
 from sublet_quota.jobs.waiting_job import WaitingJob
@@ -59,9 +59,14 @@ def ordered(
     held: Holdings,
     *jobs: WaitingJob,
     past: PastUse = NO_PAST_USE,
-    have: HeldCards | None = None,
+    placed: tuple[WaitingJob, ...] = (),
+    have: HeldCards = NOTHING_HELD,
 ) -> tuple[WaitingJob, ...]:
-    return JobOrder(held, tree_of(held.document, None), past).of(jobs, have)
+    return order_of(held, past).waiting(jobs, placed, have)
+
+
+def order_of(held: Holdings, past: PastUse = NO_PAST_USE) -> JobOrder:
+    return JobOrder(held, tree_of(held.document, None), past)
 
 
 def names(jobs: tuple[WaitingJob, ...]) -> str:

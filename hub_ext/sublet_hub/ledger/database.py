@@ -20,6 +20,7 @@ from alembic.config import Config
 from alembic.util import CommandError
 from sqlalchemy.engine import Connection, Engine, make_url
 from sqlalchemy.exc import SQLAlchemyError
+from sublet_quota.jobs.past_uses import LagWrittenOff
 from sublet_quota.life_cycles.job_states import ENDED
 from sublet_quota.names.ids import JobId, NodeId
 from sublet_quota.wire.event_kinds import EventKind
@@ -45,7 +46,16 @@ from sublet_hub.ledger.records import (
     LendingRecord,
     SliceRecord,
 )
-from sublet_hub.ledger.tables import CLOSINGS, EVENTS, GPUS, JOBS, NODES, SLICES, SWITCHES
+from sublet_hub.ledger.tables import (
+    CLOSINGS,
+    EVENTS,
+    GPUS,
+    JOBS,
+    NODES,
+    SLICES,
+    SWITCHES,
+    WRITTEN_OFF,
+)
 
 _SOUGHT: Final = "sought"
 """The parameter for the key of the row that is updated; no column has this name."""
@@ -74,6 +84,7 @@ class StoredLedger:
     epochs: dict[NodeId, int]
     lending: LendingRecord
     closings: tuple[Closing, ...]
+    written_off: tuple[LagWrittenOff, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Between the ledger's records and the rows of its tables; the only place that knows both."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -244,8 +245,7 @@ def row_of_lag(lag: LagWrittenOff) -> dict[str, Any]:
 
 def place_of_lag(lag: LagWrittenOff) -> str:
     """Return by what a row of ``written_off`` is found: the group, and the person if it is one's."""
-    found: str = json.dumps([lag.node, lag.owner])
-    return found
+    return hashlib.sha256(json.dumps([lag.node, lag.owner]).encode()).hexdigest()
 
 
 def lag_of_row(row: Row) -> LagWrittenOff:

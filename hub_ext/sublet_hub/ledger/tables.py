@@ -196,7 +196,7 @@ HISTORY = sa.Table(
 WRITTEN_OFF = sa.Table(
     "written_off",
     METADATA,
-    sa.Column("place", sa.String(4000), primary_key=True),
+    sa.Column("place", sa.String(64), primary_key=True),
     sa.Column("node", sa.String(255), nullable=False),
     sa.Column("owner", sa.String(255)),
     sa.Column("amount", sa.Float(53), nullable=False),

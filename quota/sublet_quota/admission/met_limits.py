@@ -99,9 +99,7 @@ def _changed(held: Amounts, holdings: Holdings, holding: Holding, sign: int) -> 
     cards = dict(held.cards)
     if facts is not None and gpu_type is not None:
         cards[gpu_type] = cards.get(gpu_type, NO_CARD) + sign * holding.cards(facts.kind)
-    return Amounts(
-        cards, held.memory_mib + sign * holding.amount.memory_mib, held.slices + sign
-    )
+    return Amounts(cards, held.memory_mib + sign * holding.amount.memory_mib, held.slices + sign)
 
 
 def group_bounds(world: Without, group: GroupName | None, asked: Asked) -> tuple[Bound, ...]:

@@ -299,4 +299,6 @@ def _above_all_sizes(payer: PayerRights, wanted: Wanted, kind: GpuKind) -> Denia
         code = SizeRefusal.AMOUNT_WITHOUT_SIZES
         return Denial(code, Rule.RIGHT, payer.group, (line,), facts)
     facts["largest"] = largest
-    return Denial(SizeRefusal.ABOVE_ALL_SIZES, Rule.RIGHT, payer.group, (line,), facts, less=largest)
+    return Denial(
+        SizeRefusal.ABOVE_ALL_SIZES, Rule.RIGHT, payer.group, (line,), facts, less=largest
+    )

@@ -221,9 +221,7 @@ class _Reader:
     def _denied(self, code: SizeRefusal, *, payer: bool = True, **facts: str) -> Denial:
         line = told_line(self._payer.sizes.source)
         who = {"payer": self._payer.group} if payer else {}
-        return Denial(
-            code, Rule.RIGHT, self._payer.group, (line,), {**who, **facts, "line": line}
-        )
+        return Denial(code, Rule.RIGHT, self._payer.group, (line,), {**who, **facts, "line": line})
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:

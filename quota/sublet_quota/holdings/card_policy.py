@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from sublet_quota.document.gpu_match import Ambiguous
+from sublet_quota.document.lookups.gpu_match import Ambiguous
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.holdings.gpu_load import GpuFacts
 from sublet_quota.names.ids import PoolName

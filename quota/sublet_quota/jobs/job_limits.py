@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.document.group_limits import group_job_limits, group_limits, source_of
-from sublet_quota.document.group_paths import key_path
+from sublet_quota.document.lookups.group_paths import key_path
 from sublet_quota.document.problems import written_path
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.right_values import BUILT_IN, PersonLimit, Rights, Source

@@ -10,11 +10,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from types import MappingProxyType
+from typing import Final
 
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.holdings.group_trees import leaf_of
 from sublet_quota.holdings.holdings import Holdings
-from sublet_quota.jobs.past_uses import PastUse, UsedBy
+from sublet_quota.jobs.past_uses import NO_PAST_USE, PastUse, UsedBy
 from sublet_quota.jobs.waiting_job import WaitingJob, is_of_type
 from sublet_quota.names.ids import GroupName, JobId, PoolName
 from sublet_quota.residency.snapshot import Rank
@@ -26,6 +28,7 @@ from sublet_quota.shares.past_use import NO_TIME, worn_off_s
 
 HeldCards = Mapping[JobId, tuple[str, Fraction]]
 """The GPU type and the cards that jobs have which have their place."""
+NOTHING_HELD: Final[HeldCards] = MappingProxyType({})
 JobCards = tuple[JobId, GroupName | None, Fraction]
 """A job, who pays for it, and how many cards of one type it is."""
 
@@ -39,29 +42,42 @@ class JobOrder:
         self._weights = weights
         self._past = past
 
-    def of(
-        self, jobs: Iterable[WaitingJob], held: HeldCards | None = None
+    def waiting(
+        self,
+        jobs: Iterable[WaitingJob],
+        placed: Iterable[WaitingJob] = (),
+        held: HeldCards = NOTHING_HELD,
     ) -> tuple[WaitingJob, ...]:
-        """Return the jobs in the order in which they come, each with its rank.
+        """Return the jobs that wait in the order in which they come, each with its rank.
 
-        ``held``: what those have that have their place; the others wait.
+        ``placed`` are those that have their place, whose use is in past use already; ``held`` is
+        what they have.
         """
         kinds = open_kinds(self._holdings)
-        in_turn = self._by_turns(jobs, kinds)
-        ranked = self._ranked(in_turn, kinds, {} if held is None else held)
-        return tuple(sorted(ranked, key=lambda job: job.rank))
+        first = self._by_turns(placed, kinds, NO_PAST_USE)
+        in_turn = self._by_turns(jobs, kinds, self._past)
+        ranked = tuple(self._ranked((*first, *in_turn), kinds, held))
+        return tuple(sorted(ranked[len(first) :], key=lambda job: job.rank))
+
+    def placed(self, jobs: Iterable[WaitingJob], held: HeldCards) -> tuple[WaitingJob, ...]:
+        """Return the jobs that have their place, the most entitled first.
+
+        Past use has no part in it, as that changes all the time, and they would change places.
+        """
+        kinds = open_kinds(self._holdings)
+        in_turn = self._by_turns(jobs, kinds, NO_PAST_USE)
+        return tuple(sorted(self._ranked(in_turn, kinds, held), key=lambda job: job.rank))
 
     def _ranked(
         self, in_turn: Sequence[WaitingJob], kinds: Mapping[GpuKind, str], held: HeldCards
     ) -> Iterator[WaitingJob]:
         """Yield the jobs, each with its rank; one that takes several types is due the first."""
         filling = Guarantees(self._holdings)
-        placed_first = sorted(in_turn, key=lambda job: job.job_id not in held)
         found: dict[JobId, tuple[str, Rank]] = {}
         for gpu_type in dict.fromkeys((*kinds.values(), *(name for name, _ in held.values()))):
             asking = [
                 (job.job_id, job.group, cards)
-                for job in placed_first
+                for job in in_turn
                 if job.job_id not in found
                 and (cards := _cards_of_type(job, gpu_type, kinds, held)) is not None
             ]
@@ -72,14 +88,14 @@ class JobOrder:
             yield replace(job, rank=rank, entitled_on=entitled_on)
 
     def _by_turns(
-        self, jobs: Iterable[WaitingJob], kinds: Mapping[GpuKind, str]
+        self, jobs: Iterable[WaitingJob], kinds: Mapping[GpuKind, str], past: PastUse
     ) -> Sequence[WaitingJob]:
         """Return the jobs by priority, and of one priority in the fair order."""
         by_priority: defaultdict[int, list[WaitingJob]] = defaultdict(list)
         for job in jobs:
             by_priority[job.priority].append(job)
-        used = defaultdict(float, self._past.used)
-        used_by: defaultdict[UsedBy, float] = defaultdict(float, self._past.used_by)
+        used = defaultdict(float, past.used)
+        used_by: defaultdict[UsedBy, float] = defaultdict(float, past.used_by)
         ordered: list[WaitingJob] = []
         for priority in sorted(by_priority, reverse=True):
             by_id = {job.job_id: job for job in by_priority[priority]}

@@ -61,6 +61,12 @@ class UseSums:
         self._at = at
         self._sums: defaultdict[Payer, float] = defaultdict(float)
 
+    def copy(self) -> "UseSums":
+        """Return sums of their own."""
+        copied = UseSums(self.half_life, self._at)
+        copied._sums.update(self._sums)
+        return copied
+
     def add(self, payer: Payer, use: CardUse, now: datetime) -> None:
         """Count what has ended by now."""
         self._wear_off(now)

@@ -366,6 +366,10 @@ class JobForecast(AnswerModel):
     """What the expected wait is reckoned from."""
     notebook_checked: bool = False
     """Whether the notebook was looked into as on submission: its place, kernel and parameters."""
+    group: Name | None = None
+    """The group of the quota document that would pay; ``None``: none, or the job is refused."""
+    max_run_s: Seconds | None = None
+    """How long an attempt may run: as asked for, or what holds when nobody says."""
 
 
 class JobFailure(AnswerModel):

@@ -13,7 +13,7 @@ from sublet_quota.names.ids import JobId, UserName
 from sublet_quota.residency.snapshot import Rank
 from sublet_quota.shares.group_tree import NodeName
 
-from tests.support.job_cases import a_job, names, ordered, under
+from tests.support.job_cases import a_job, names, order_of, ordered, under
 from tests.support.quota_cases import H100, L4, gpu, job_slice, notebook, part
 
 CARDS = tuple(gpu(f"h{n}", H100, index=n) for n in range(4))
@@ -59,14 +59,16 @@ def test_a_guarantee_is_filled_by_slices_before_jobs() -> None:
 def test_a_guarantee_is_filled_by_jobs_that_have_their_place_before_those_that_wait() -> None:
     held = under(TWO_GROUPS, *CARDS, job_slice("s", on="h0", group="a"))
     has = {JobId("runs"): ("H100", Fraction(1))}
-    found = ordered(
-        held, a_job("first", "a", priority=9), a_job("next", "a"), a_job("runs", "a"), have=has
-    )
-    assert {job.job_id: job.rank.name for job in found} == {
-        "runs": "ENTITLED",
-        "first": "ENTITLED",
-        "next": "BORROWED",
-    }
+    jobs = a_job("first", "a", priority=9), a_job("next", "a")
+    found = ordered(held, *jobs, placed=(a_job("runs", "a"),), have=has)
+    assert (names(found), ranks(*found)) == ("first next", "ENTITLED BORROWED")
+
+
+def test_entitled_jobs_are_before_others_for_agents_too() -> None:
+    held = under(TWO_GROUPS, *CARDS)
+    jobs = [a_job("b1", "b", priority=5), a_job("b2", "b"), a_job("a1", "a", minute=1)]
+    has = {JobId(name): ("H100", Fraction(1)) for name in ("b1", "b2", "a1")}
+    assert names(order_of(held).placed(jobs, has)) == "a1 b1 b2"
 
 
 @pytest.mark.parametrize(

@@ -125,9 +125,8 @@ class Cluster:
         jobs = [job for job, _ in self.waiting.values()]
         running = {job.job_id: (job, kind.part) for job, kind, *_ in self.running.values()}
         have = {job_id: ("H100", part) for job_id, (_, part) in running.items()}
-        everybody = [*jobs, *(job for job, _ in running.values())]
-        ordered = JobOrder(self.held, self.tree, past).of(everybody, have)
-        wait = [job for job in ordered if job.job_id in self.waiting]
+        placed = [job for job, _ in running.values()]
+        wait = JobOrder(self.held, self.tree, past).waiting(jobs, placed, have)
         lends = {
             g.gpu_id: H100.usable_mib - self.held.load(g.gpu_id).jobs.memory_mib
             for g in self.held.gpus()

@@ -41,7 +41,7 @@ def upgrade() -> None:
     op.execute(sa.update(waiting).where(*unbounded).values(max_run_s=_UNSAID_MAX_RUN_S))
     op.create_table(
         "written_off",
-        sa.Column("place", sa.String(4000), nullable=False),
+        sa.Column("place", sa.String(64), nullable=False),
         sa.Column("node", sa.String(255), nullable=False),
         sa.Column("owner", sa.String(255)),
         sa.Column("amount", sa.Float(53), nullable=False),
