@@ -89,7 +89,7 @@ class JobSubmission:
         *,
         may_go_first: bool = False,
     ) -> Foreseen | Refusal:
-        """Return who would pay, or why the job would be refused, without looking at its notebook."""
+        """Return who would pay, or why not, as far as that is known without the notebook."""
         account = self._account(owner, groups)
         if isinstance(account, Refusal):
             return account
@@ -239,7 +239,7 @@ class JobSubmission:
         of_group: Counter[GroupName] = Counter()
         own: Counter[GroupName] = Counter()
         for job in ledger.live_jobs.values():
-            if job.group in document.all_groups:
+            if job.group is not None and job.group in document.all_groups:
                 path = document.path_of(job.group)
                 of_group.update(path)
                 own.update(path if job.owner == owner else ())

@@ -244,7 +244,7 @@ def row_of_lag(lag: LagWrittenOff) -> dict[str, Any]:
 
 
 def place_of_lag(lag: LagWrittenOff) -> str:
-    """Return by what a row of ``written_off`` is found: the group, and the person if it is one's."""
+    """Return by what a row of ``written_off`` is found: the group, and the person where told."""
     return hashlib.sha256(json.dumps([lag.node, lag.owner]).encode()).hexdigest()
 
 

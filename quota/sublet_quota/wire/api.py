@@ -432,7 +432,7 @@ class JobInfo(AnswerModel):
     """Of ``attempts``, those that count against ``retries``: not those whose room was taken."""
     gpus: PositiveCount = 1
     group: Name | None = None
-    """The group that its owner named to pay; ``None``: whichever fits best."""
+    """The group that pays for it; ``None``: none."""
     max_run_s: Number | None = None
     """How long an attempt may run, pauses included; ``None``: no limit."""
     take_along: tuple[PathText, ...] = Field(default=(), max_length=_MOST_LISTED)

@@ -18,10 +18,6 @@ _OF_JOBS = (
     ("member_of", sa.JSON, "[]"),
     ("lot", sa.BigInteger, "0"),
 )
-_OF_PERIODS = (
-    ("off_s", sa.Float(53), "0"),
-    ("hardware_failed", sa.Boolean, sa.false()),
-)
 _UNSAID_MAX_RUN_S = 24 * 3600
 _MOST_NAME = 255
 
@@ -31,9 +27,10 @@ def upgrade() -> None:
     op.add_column("jobs", sa.Column("group", sa.String(_MOST_NAME)))
     for name, kind, default in _OF_JOBS:
         op.add_column("jobs", sa.Column(name, kind, nullable=False, server_default=default))
-    for name, kind, default in _OF_PERIODS:
-        column = sa.Column(name, kind, nullable=False, server_default=default)
-        op.add_column("held_periods", column)
+    off_s = sa.Column("off_s", sa.Float(53), nullable=False, server_default="0")
+    op.add_column("held_periods", off_s)
+    failed = sa.Column("hardware_failed", sa.Boolean, nullable=False, server_default=sa.false())
+    op.add_column("held_periods", failed)
     op.execute("UPDATE jobs SET member_of = groups")
     _charge()
     waiting = sa.table("jobs", sa.column("max_run_s"), sa.column("state"))
@@ -51,7 +48,7 @@ def upgrade() -> None:
 
 
 def _charge() -> None:
-    """Name the one group of whose owner had one; what is the same in many rows is looked at once."""
+    """Name the one group of who had one; what is the same in many rows is looked at once."""
     jobs = sa.table("jobs", sa.column("group"), sa.column("groups"))
     written = sa.cast(jobs.c.groups, sa.Text)
     for text in op.get_bind().execute(sa.select(written).distinct()).scalars().all():
@@ -74,8 +71,8 @@ def _only_one(text: str) -> str | None:
 def downgrade() -> None:
     """Forget who pays, and what was written off."""
     op.drop_table("written_off")
-    for name, *_ in reversed(_OF_PERIODS):
-        op.drop_column("held_periods", name)
+    op.drop_column("held_periods", "hardware_failed")
+    op.drop_column("held_periods", "off_s")
     for name, *_ in reversed(_OF_JOBS):
         op.drop_column("jobs", name)
     op.drop_column("jobs", "group")
