@@ -11,7 +11,7 @@ from typing import Any, Final
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.section import Section
 from sublet_quota.document.text.named_lists import LISTED, NAME
-from sublet_quota.document.value_kinds.amount_limit import AmountLimit
+from sublet_quota.document.value_kinds.amount_limit import NO_TYPES, AmountLimit
 from sublet_quota.document.value_kinds.cards import CARDS_LIMIT_SCHEMA
 
 SCHEMA_DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -31,14 +31,19 @@ def quota_schema() -> dict[str, Any]:
             described_key.pop("default", None)
             if isinstance(usual.get(key), int | float | str) and usual[key] != "":
                 described_key["default"] = usual[key]
-    schema["$defs"][AmountLimit.__name__]["additionalProperties"] = CARDS_LIMIT_SCHEMA
+    limit = schema["$defs"][AmountLimit.__name__]
+    limit["additionalProperties"] = CARDS_LIMIT_SCHEMA
+    limit["propertyNames"] = {"not": {"enum": sorted(NO_TYPES - limit["properties"].keys())}}
+    for name in ("GroupQuota", "ExceptionQuota"):
+        guaranteed = schema["$defs"][name]["properties"]["guaranteed"]
+        guaranteed["propertyNames"] = {"not": {"enum": sorted(NO_TYPES)}}
     for section in LISTED:
         schema["properties"][section] = _mapping_or_list(schema, section)
     _refuse_empty_keys(schema)
     _allow_empty_sections(schema)
     for section in ("exceptions", "closed"):
         schema["properties"][section]["type"] = ["array", "null"]
-    schema["$defs"][AmountLimit.__name__]["type"] = "object"
+    limit["type"] = "object"
     return {"$schema": SCHEMA_DIALECT, **schema}
 
 
@@ -90,6 +95,8 @@ def _allow_empty_sections(schema: Any) -> None:
     if isinstance(schema, dict):
         if schema.get("type") == "object":
             schema["type"] = ["object", "null"]
+        if "patternProperties" in schema:
+            schema["additionalProperties"] = False
         for value in schema.values():
             _allow_empty_sections(value)
     elif isinstance(schema, list):

@@ -11,7 +11,6 @@ from typing import Annotated, Any, Final, Self
 
 from pydantic import (
     AfterValidator,
-    BeforeValidator,
     ConfigDict,
     Field,
     PrivateAttr,
@@ -77,15 +76,6 @@ def default_sizes() -> dict[str, SliceSize]:
     }
 
 
-def _nothing_is_empty(value: object) -> object:
-    """Return an empty section for one without content (``groups:``)."""
-    return {} if value is None else value
-
-
-def _no_entries(value: object) -> object:
-    return () if value is None else value
-
-
 def _or_default_pools(value: dict[str, Pool]) -> dict[str, Pool]:
     return value or default_pools()
 
@@ -98,27 +88,20 @@ class QuotaDocument(Section):
     """Who may have how much of which GPUs."""
 
     model_config = ConfigDict(title="Sublet's quota document")
+    lists_that_may_be_empty = frozenset({"exceptions", "closed"})
 
-    gpu_types: Annotated[dict[EntryName, GpuType], BeforeValidator(_nothing_is_empty)] = Field(
+    gpu_types: dict[EntryName, GpuType] = Field(
         default={},
         description="The GPU types by name: guarantees and limits are in cards of a type. A card "
         "that none matches, and every card without this section, has its model's own name as its "
         "type.",
     )
-    pools: Annotated[
-        dict[EntryName, Pool],
-        BeforeValidator(_nothing_is_empty),
-        AfterValidator(_or_default_pools),
-    ] = Field(
+    pools: Annotated[dict[EntryName, Pool], AfterValidator(_or_default_pools)] = Field(
         default_factory=default_pools,
         description="Sets of GPUs under one policy each: a list of entries, each with a `name`. "
         "Their order means nothing. Without any: `interactive`, with every GPU.",
     )
-    sizes: Annotated[
-        dict[EntryName, SliceSize],
-        BeforeValidator(_nothing_is_empty),
-        AfterValidator(_or_default_sizes),
-    ] = Field(
+    sizes: Annotated[dict[EntryName, SliceSize], AfterValidator(_or_default_sizes)] = Field(
         default_factory=default_sizes,
         description="Sizes of slices, a list of entries with a `name`, in the order of the page. "
         "Without any: small, medium, large and whole: an eighth, a quarter, half and all of a GPU.",
@@ -128,22 +111,23 @@ class QuotaDocument(Section):
         default=EveryoneQuota(),
         description="What each person may have where their groups say nothing, key by key.",
     )
-    groups: Annotated[dict[GroupKey, GroupQuota], BeforeValidator(_nothing_is_empty)] = Field(
+    groups: dict[GroupKey, GroupQuota] = Field(
         default={},
         description="The tree of groups: what they are guaranteed and may have. Each name is there "
         "once in the whole tree.",
     )
-    exceptions: Annotated[tuple[QuotaException, ...], BeforeValidator(_no_entries)] = Field(
+    exceptions: tuple[QuotaException, ...] = Field(
         default=(),
         description="What holds instead for some persons or groups, for a time; of two the more "
         "generous, key by key.",
     )
-    closed: Annotated[tuple[ClosedCards, ...], BeforeValidator(_no_entries)] = Field(
+    closed: tuple[ClosedCards, ...] = Field(
         default=(), description="Cards and nodes that take nothing new, for a time."
     )
     shrink: Shrink = Field(
         default=Shrink(),
-        description="What holds when a guarantee, a limit or a membership becomes less.",
+        description="How long what runs counts as before when a guarantee, a limit or a "
+        "membership becomes less.",
     )
     fair_share: FairShareSettings = Field(
         default=FairShareSettings(), description="How past use orders what waits."

@@ -2,6 +2,7 @@
 
 import types
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Annotated, Any, Final, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -17,6 +18,7 @@ from sublet_quota.document.problems import (
 )
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.section import EMPTY_KEY
+from sublet_quota.document.sections import GROUP_NAME
 from sublet_quota.document.text.named_lists import LISTED, with_named_entries
 from sublet_quota.document.text.old_keys import without_old_keys
 from sublet_quota.document.text.tree import DocumentTree, read_tree
@@ -25,6 +27,7 @@ _KEY_MARK: Final = "[key]"
 _MOST_PROBLEMS: Final = 200
 _WORDS: Final = {
     "tuple_type": "is no list: write [a, b], or one '- item' a line",
+    "too_short": "is empty: write at least {min_length}",
     "string_type": "is no text: put it in quotes",
     "string_pattern_mismatch": "cannot be a name: write at most 63 letters, digits, '.', '_' and "
     "'-', beginning with a letter or a digit",
@@ -52,6 +55,9 @@ def read_quota_document(text: str | bytes) -> QuotaDocument:
             message = "is no mapping: write sections such as `pools:` and `sizes:`"
             problems.append(DocumentProblem(1, (), message))
         raise QuotaDocumentError(tuple(problems))
+    if any(not problem.path for problem in problems):
+        # Only a part of it was read: what is missing there is no problem of its own.
+        raise QuotaDocumentError(_in_order(problems))
     named = with_named_entries(value, tree, problems)
     document = _validate(without_old_keys(named, tree, problems), tree, problems)
     if document is None or problems:
@@ -78,8 +84,10 @@ def _validate(
     ``None`` where that fails, too. The second try finds what does not fit together.
     """
     pruned: set[KeyPath] = set()
-    context = {"written": _written(value), "lines": tree.lines}
+    names = _written(value)
     for _ in range(2):
+        unsure = frozenset(str(problem.path[0]) for problem in problems)
+        context = {"written": replace(names, unsure=unsure), "lines": tree.lines}
         try:
             return QuotaDocument.model_validate(
                 value, by_alias=True, by_name=False, context=context
@@ -95,11 +103,17 @@ def _validate(
 
 def _written(value: dict[str, Any]) -> Written:
     """Return the names of entries, whether or not these are right in themselves."""
-    names = {
-        section: tuple(content) if isinstance(content := value.get(section), dict) else ()
-        for section in ("gpu_types", *LISTED)
-    }
-    return Written(**names, groups=tuple(_groups_in(value.get("groups"))))
+
+    def names_in(section: str) -> tuple[str, ...]:
+        content = value.get(section)
+        return tuple(content) if isinstance(content, dict) else ()
+
+    return Written(
+        gpu_types=names_in("gpu_types"),
+        pools=names_in("pools"),
+        sizes=names_in("sizes"),
+        groups=tuple(_groups_in(value.get("groups"))),
+    )
 
 
 def _groups_in(groups: Any) -> Iterator[str]:
@@ -157,6 +171,8 @@ def _words_for(details: ErrorDetails, path: KeyPath) -> str:
         known = _keys_at(path)
         keys = f" with the keys {', '.join(known)}" if known else ""
         return f"{_shown(value)} is no mapping: write one{keys}"
+    if kind == "string_pattern_mismatch" and details["ctx"]["pattern"] == GROUP_NAME:
+        return f"{_shown(value)} cannot be a group's name: write text that does not end with '/'"
     words = _WORDS.get(kind, details["msg"])
     return f"{_shown(value)} {words.format_map(details.get('ctx', {}))}"
 

@@ -5,7 +5,7 @@ writer; a whole section without content says nothing.
 """
 
 from collections.abc import Mapping
-from typing import Any, Final, get_origin
+from typing import Any, ClassVar, Final, get_origin
 
 from pydantic import (
     BaseModel,
@@ -29,6 +29,9 @@ class Section(BaseModel):
         extra="forbid", frozen=True, validate_by_alias=True, validate_by_name=True
     )
 
+    lists_that_may_be_empty: ClassVar[frozenset[str]] = frozenset()
+    """The keys of lists that may be there without content; others are refused."""
+
     @model_validator(mode="before")
     @classmethod
     def _nothing_is_empty(cls, value: Any) -> Any:
@@ -41,8 +44,8 @@ class Section(BaseModel):
         if value is not None:
             return value
         annotation = cls.model_fields[info.field_name or ""].annotation
-        if get_origin(annotation) is dict:
-            return {}
+        if get_origin(annotation) is dict or info.field_name in cls.lists_that_may_be_empty:
+            return {} if get_origin(annotation) is dict else ()
         match annotation:
             case type() if issubclass(annotation, Section) and annotation.may_be_empty():
                 return {}

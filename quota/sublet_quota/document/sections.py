@@ -7,7 +7,7 @@ The descriptions are the manual: they appear in the published JSON Schema.
 from datetime import timedelta
 from decimal import Decimal
 from fractions import Fraction
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field, StringConstraints
 
@@ -20,9 +20,11 @@ from sublet_quota.document.values import (
     Duration,
     Flag,
     Instant,
-    OneOrSeveral,
     Overcommit,
+    Pattern,
+    Patterns,
     PositiveDuration,
+    WholeNumber,
 )
 
 EntryName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
@@ -31,15 +33,15 @@ HubName = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 """The name of a user or a group, as JupyterHub has it."""
 TypeName = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 """The name of a GPU type; without `gpu_types`, the model's as NVML tells it."""
-GroupKey = Annotated[str, StringConstraints(max_length=255, pattern=r"[^/]$")]
+GROUP_NAME: Final = r"[^/]$"
+GroupKey = Annotated[str, StringConstraints(max_length=255, pattern=GROUP_NAME)]
 """The name of a group in the tree."""
-Pattern = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 
 
 class GpuType(Section):
     """GPUs that count as one type: guarantees and limits are in cards of a type."""
 
-    match: Annotated[tuple[Pattern, ...], Field(min_length=1), OneOrSeveral] = Field(
+    match: Patterns = Field(
         description="The model's name as NVML tells it, or a pattern such as '*H100*'; one, or a "
         "list. Upper and lower case are the same. A name without '*', '?' and '[' goes before "
         "patterns; a card that two types match is closed."
@@ -49,7 +51,7 @@ class GpuType(Section):
         description="What an hour on a card of this type counts beside other types, in past use "
         "and budgets.",
     )
-    expect: int | None = Field(
+    expect: WholeNumber | None = Field(
         default=None,
         ge=0,
         le=1_000_000,
@@ -224,7 +226,7 @@ class GroupQuota(Choice):
         default=AmountLimit(),
         description="The most that all together may have, guaranteed and borrowed.",
     )
-    weight: int = Field(
+    weight: WholeNumber = Field(
         default=1,
         ge=0,
         le=1000,
@@ -248,7 +250,7 @@ class ExceptionQuota(PersonQuota, Choice):
     guaranteed: dict[TypeName, Cards] = Field(
         default={}, description="For a group alone: cards by type that are always to be had."
     )
-    weight: int | None = Field(
+    weight: WholeNumber | None = Field(
         default=None, ge=0, le=1000, description="For a group alone: its weight."
     )
     each: PersonQuota = Field(
@@ -276,8 +278,8 @@ class QuotaException(Section):
 class ClosedCards(Section):
     """Cards that take nothing new."""
 
-    node: HubName = Field(description="The node.")
-    gpus: tuple[Annotated[int, Field(ge=0, le=1023)], ...] | None = Field(
+    node: HubName = Field(description="The node's name, as its agent tells it.")
+    gpus: tuple[Annotated[WholeNumber, Field(ge=0, le=1023)], ...] | None = Field(
         default=None, description="The cards by their index there; all when left out."
     )
     drain: Flag = Field(default=False, description="Whether jobs leave them, too.")

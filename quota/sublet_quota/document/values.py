@@ -10,7 +10,14 @@ from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Annotated, Any, Final
 
-from pydantic import BeforeValidator, PlainSerializer, PlainValidator, WithJsonSchema
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    StringConstraints,
+    WithJsonSchema,
+)
 
 _DURATION: Final = re.compile(r"^\s*(\d{1,9}(?:\.\d{1,3})?)\s*([a-z]*)\s*$", re.ASCII)
 _SECONDS_OF_UNIT: Final = {
@@ -26,6 +33,16 @@ _MOMENT: Final = re.compile(
     r"^\s*(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?)\s*(Z|[+-]\d{2}:\d{2})\s*$",
     re.ASCII,
 )
+
+
+_WORDS_OF_FLAGS: Final = {"true": True, "yes": True, "on": True} | dict.fromkeys(
+    ("false", "no", "off"), False
+)
+_FLAGS: Final = {
+    spelled: flag
+    for word, flag in _WORDS_OF_FLAGS.items()
+    for spelled in (word, word.capitalize(), word.upper())
+}
 
 
 class Unlimited(StrEnum):
@@ -115,11 +132,8 @@ def read_flag(value: Any) -> bool:
     """Return true or false, however YAML's versions spell them."""
     if isinstance(value, bool):
         return value
-    word = str(value).lower()
-    if word in ("true", "yes", "on"):
-        return True
-    if word in ("false", "no", "off"):
-        return False
+    if (flag := _FLAGS.get(str(value))) is not None:
+        return flag
     message = "is neither true nor false: write true or false"
     raise ValueError(message)
 
@@ -193,6 +207,33 @@ Overcommit = Annotated[
     PlainSerializer(_write_factor, when_used="json"),
     WithJsonSchema({"type": "number", "minimum": 1, "maximum": _LARGEST_OVERCOMMIT}),
 ]
-Flag = Annotated[bool, BeforeValidator(read_flag)]
-OneOrSeveral = BeforeValidator(_one_or_several, json_schema_input_type=str | list[str])
-"""Lets a list with one text be written as the text alone."""
+Flag = Annotated[
+    bool,
+    PlainValidator(read_flag),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "boolean"},
+                {
+                    "type": "string",
+                    "pattern": "^([Tt]rue|TRUE|[Ff]alse|FALSE|[Yy]es|YES|[Nn]o|NO|[Oo]n|ON|[Oo]ff|OFF)$",
+                },
+            ]
+        }
+    ),
+]
+_PATTERN: Final = {"type": "string", "minLength": 1, "maxLength": 255}
+Pattern = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+Patterns = Annotated[
+    tuple[Pattern, ...],
+    Field(min_length=1),
+    BeforeValidator(_one_or_several),
+    WithJsonSchema(
+        {
+            "anyOf": [_PATTERN, {"type": "array", "items": _PATTERN, "minItems": 1}],
+            "examples": ["*H100*", ["*L4*", "Tesla T4"]],
+        }
+    ),
+]
+"""A pattern, or a list of them."""
+WholeNumber = Annotated[int, Field(strict=True)]

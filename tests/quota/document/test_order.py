@@ -2,25 +2,18 @@
 
 from typing import Any
 
-import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.reading import read_quota_document
-from sublet_quota.document.rights import rights_of
+from sublet_quota.document.rights import group_limits, rights_of
+from sublet_quota.document.text.tree import read_tree
 
-from tests.quota.document.test_quota_document import FULL
-from tests.support.quota_cases import document
+from tests.support.quota_documents import EXAMPLE, document
 
-SIZES = {
-    "whole": {"memory": "1/1", "compute": 1},
-    "small": {"memory": "1/8", "compute": "1/8"},
-    "slow": {"memory": "1/8", "compute": "1/16"},
-    "two": {"memory": "2 GiB", "compute": 0.1},
-    "one": {"memory": "1 GiB", "compute": 0.2},
-}
-GROUPS = {"vision": {"weight": 2}, "language": {}, "audio": {}}
+VALUE = read_tree(EXAMPLE).value
+HUB_GROUPS = ("science", "hub-nlp", "course-ml-101", "hub-bio")
 
 
 def shuffled(draw: st.DrawFn, value: Any) -> Any:
@@ -30,31 +23,44 @@ def shuffled(draw: st.DrawFn, value: Any) -> Any:
 
 
 @st.composite
-def documents(draw: st.DrawFn, value: Any) -> QuotaDocument:
-    return read_quota_document(yaml.safe_dump(shuffled(draw, value), sort_keys=False))
+def documents(draw: st.DrawFn) -> QuotaDocument:
+    value = shuffled(draw, VALUE)
+    value["pools"] = draw(st.permutations(value["pools"]))
+    return read(value)
+
+
+def read(value: Any, *, sort_keys: bool = False) -> QuotaDocument:
+    return read_quota_document(yaml.safe_dump(value, sort_keys=sort_keys))
 
 
 def described(read: QuotaDocument) -> tuple[Any, ...]:
-    """All of it that has an order, and all that it says."""
-    rights = rights_of(read, "ada", ("vision", "audio", "language"))
-    return list(read.pools), list(read.sizes), read.first_pool, rights, read.model_dump()
+    """All of it that has an order, and what follows from it."""
+    rights = rights_of(read, "user-17", HUB_GROUPS)
+    without_lines = [payer.sizes.value for payer in rights.payers], rights.limit.limit
+    groups = [(name, group_limits(read, name)) for name in read.all_groups]
+    return list(read.sizes), read.default_pool, read.groups_of(HUB_GROUPS), without_lines, groups
 
 
-@pytest.mark.parametrize(
-    "value", [yaml.safe_load(FULL), {"sizes": SIZES, "groups": GROUPS}], ids=["full", "mappings"]
-)
-@given(st.data())
-def test_whoever_sorts_the_keys_changes_nothing(value: dict[str, Any], data: st.DataObject) -> None:
-    as_written = read_quota_document(yaml.safe_dump(value, sort_keys=False))
-    assert described(data.draw(documents(value))) == described(as_written)
+@given(documents())
+def test_whoever_sorts_the_keys_changes_nothing(mixed: QuotaDocument) -> None:
+    as_written = document(EXAMPLE)
+    assert mixed == as_written
+    assert described(mixed) == described(as_written)
 
 
-def test_sizes_of_a_mapping_have_the_smallest_first_and_those_of_a_list_its_order() -> None:
-    read = read_quota_document(yaml.safe_dump({"sizes": SIZES}))
-    assert list(read.sizes) == ["one", "two", "slow", "small", "whole"]
-    listed = [{"name": name, **size} for name, size in SIZES.items()]
-    assert list(read_quota_document(yaml.safe_dump({"sizes": listed})).sizes) == list(SIZES)
+def test_a_document_whose_keys_helm_has_sorted_is_the_same() -> None:
+    as_written = document(EXAMPLE)
+    assert read(VALUE, sort_keys=True) == as_written
+    assert described(read(VALUE, sort_keys=True)) == described(as_written)
 
 
-def test_pools_of_a_list_have_its_order() -> None:
-    assert list(document("pools: [{name: z}, {name: a, lend: false}]").pools) == ["z", "a"]
+def test_sizes_have_the_order_of_their_list() -> None:
+    entries = [{"name": name, "memory": "1/2", "compute": 1} for name in "zab"]
+    assert list(read_quota_document(yaml.safe_dump({"sizes": entries})).sizes) == ["z", "a", "b"]
+
+
+def test_one_entry_has_no_order_and_may_be_a_mapping() -> None:
+    one = document("pools: {p: {lend: false}}\nsizes: {s: {memory: 1/2, compute: 1}}")
+    assert one == document(
+        "pools: [{name: p, lend: false}]\nsizes: [{name: s, memory: 1/2, compute: 1}]"
+    )

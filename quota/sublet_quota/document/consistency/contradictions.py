@@ -30,6 +30,8 @@ class Written:
     pools: tuple[str, ...] = ()
     sizes: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
+    unsure: frozenset[str] = frozenset()
+    """Sections of which something was left out as wrong: nothing is missing in them."""
 
 
 def find_contradictions(document: "QuotaDocument", written: Written) -> tuple[Contradiction, ...]:
@@ -56,14 +58,7 @@ class _Names:
         self.pools = _all_of(document.pools, written.pools)
         self.sizes = _all_of(document.sizes, written.sizes)
         self.groups = _all_of(groups, written.groups)
-        self.left_out = frozenset(
-            section
-            for section, all_names, read in (
-                ("pools", self.pools, document.pools),
-                ("sizes", self.sizes, document.sizes),
-            )
-            if len(all_names) > len(read)
-        )
+        self.unsure = written.unsure
 
     def missing(
         self, path: KeyPath, section: str, named: Iterable[str] | None, known: Sequence[str]
@@ -77,6 +72,9 @@ class _Names:
         keys = isinstance(named, dict) or hasattr(named, "keys")
         for place, name in enumerate(named or ()):
             where = (*path, name) if keys else (*path, place)
+            if name in NO_TYPES:
+                yield Contradiction(where, f"'{name}' is no GPU type: name one")
+                continue
             if self.gpu_types and name not in self.gpu_types:
                 yield _missing(where, "gpu_types", name, self.gpu_types)
             elif not self.gpu_types and is_pattern(name):
@@ -152,7 +150,7 @@ def _of_gpu_types(document: "QuotaDocument") -> Iterator[Contradiction]:
 
 
 def _of_pools(document: "QuotaDocument", names: _Names) -> Iterator[Contradiction]:
-    whole = len(document.pools) > 1 and "pools" not in names.left_out
+    whole = len(document.pools) > 1 and "pools" not in names.unsure
     defaults = [name for name, pool in document.pools.items() if pool.default]
     rest = [name for name, pool in document.pools.items() if not selects(pool)]
     if whole and not defaults:
@@ -163,7 +161,7 @@ def _of_pools(document: "QuotaDocument", names: _Names) -> Iterator[Contradictio
         )
     for name in defaults[1:]:
         yield _second(document, ("pools", name, "default"), ("pools", defaults[0], "default"))
-    for name in rest[1:]:
+    for name in rest[1:] if whole else ():
         yield Contradiction(
             ("pools", name),
             f"has what no other pool has, and so has {rest[0]}: give one of them `types`, `nodes` "

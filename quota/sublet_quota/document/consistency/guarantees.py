@@ -90,7 +90,7 @@ def _above(
     said = f"{written_path(document.origin_of(limit))}{_in_line(document, limit)}"
     return Contradiction(
         document.origin_of(path),
-        f"guarantees {write_cards(sure)} cards, above the limit of {write_cards(most)} that {said} "
+        f"guarantees {_in_cards(sure)}, above the limit of {write_cards(most)} that {said} "
         "says: write no more than the limit, or raise the limit",
     )
 
@@ -115,10 +115,14 @@ def _less_than_below(
         path = (*where, "guaranteed", gpu_type)
         yield Contradiction(
             document.origin_of(path),
-            f"guarantees {write_cards(has)} cards, less than the groups in it together: "
+            f"guarantees {_in_cards(has)}, less than the groups in it together: "
             f"{write_cards(total)} ({', '.join(listed)}). Write {write_cards(total)} or more, or "
             "less for them",
         )
+
+
+def _in_cards(amount: Fraction) -> str:
+    return "1 card" if amount == 1 else f"{write_cards(amount)} cards"
 
 
 def _in_line(document: "QuotaDocument", path: KeyPath) -> str:

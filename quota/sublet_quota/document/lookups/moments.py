@@ -67,7 +67,11 @@ def in_force(document: "QuotaDocument", now: datetime) -> InForce:
     for origin_section in ((path for path, _ in exceptions), (path for path, _ in closed)):
         for place, origin in enumerate(origin_section):
             origins[origin[0], place] = origin
-    of_groups = exceptions_of_groups(exceptions)
+    of_groups = {
+        name: said
+        for name, said in exceptions_of_groups(exceptions).items()
+        if name in document.all_groups
+    }
     for name, said in of_groups.items():
         where = key_path(document.path_of(name))
         origins.update({(*where, *path): each.origin for path, each in said.items()})

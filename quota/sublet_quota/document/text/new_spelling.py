@@ -23,14 +23,13 @@ def flow(value: Any) -> str:
     return text if len(text) <= _MOST_SHOWN else text[: _MOST_SHOWN - 3] + "..."
 
 
-def cards_anew(compute: Any) -> int | str:
+def cards_anew(compute: Any) -> int | float | str:
     """Return a number of GPUs as cards; what is none of either as it stands."""
     try:
         milli = parse_compute(str(compute))
     except AmountError:
         return flow(compute)
-    cards = Fraction(milli, WHOLE_GPU_MILLI)
-    return write_cards(cards) if cards.denominator == 1 else f"{float(cards):g}"
+    return write_cards(Fraction(milli, WHOLE_GPU_MILLI))
 
 
 def memory_anew(memory: Any) -> Any:
@@ -46,7 +45,7 @@ def person_anew(old: Any) -> dict[str, Any]:
     before = said.get("limit")
     for key, value in before.items() if isinstance(before, Mapping) else ():
         if key == "compute":
-            limit["cards"] = _number(cards_anew(value))
+            limit["cards"] = cards_anew(value)
         else:
             limit[key] = memory_anew(value) if key == "memory" else value
     if "most_slices" in said:
@@ -69,10 +68,3 @@ def pool_anew(gpus: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     if gpu_types or not pool:
         pool = {"types": list(gpu_types) or ["H100"], **pool}
     return gpu_types, pool
-
-
-def _number(written: int | str) -> Any:
-    try:
-        return float(written) if isinstance(written, str) else written
-    except ValueError:
-        return written

@@ -20,6 +20,7 @@ Says = Callable[[Any, KeyPath], str]
 TakesOut = Callable[[Mapping[str, Any], KeyPath], dict[str, Any]]
 """Returns a section without what is old in it."""
 _NOT_YET: Final = "is not there yet in this version: leave it out"
+_COUNTED: Final = "a slice counts as the larger of its part of memory and of compute"
 _GROUPS_ALONE: Final = "is for groups alone, and this is one person's: leave it out"
 
 
@@ -42,7 +43,7 @@ def _users(value: Any, _path: KeyPath) -> str:
     example = flow([{"who": [name], "set": said, "why": "WHY", "until": "2027-03-31"}])
     return (
         f"are `exceptions` now, and guarantees and weights are groups' alone: write `exceptions: "
-        f"{example}`, with or without an end"
+        f"{example}`"
     )
 
 
@@ -81,14 +82,7 @@ def _each_member(value: Any, _path: KeyPath) -> str:
 def _limit_compute(value: Any, _path: KeyPath) -> str:
     return (
         f"is in cards now: write `cards: {cards_anew(value)}`, or of one type `H100: "
-        f"{cards_anew(value)}` (a slice counts as the larger of its part of memory and of compute)"
-    )
-
-
-def _guarantee(_value: Any, _path: KeyPath) -> str:
-    return (
-        "is in cards of a GPU type now, whatever the pool: write `guaranteed: {H100: 2}` (a slice "
-        "counts as the larger of its part of memory and of compute)"
+        f"{cards_anew(value)}` ({_COUNTED})"
     )
 
 
@@ -113,14 +107,16 @@ _OF_PERSONS: Final[Mapping[str, Says]] = {
 }
 _OF_GROUPS: Final[Mapping[str, Says]] = {**_OF_ALL, "each_member": _each_member}
 _OF_LIMITS: Final[Mapping[str, Says]] = {"compute": _limit_compute}
-_OF_GUARANTEES: Final[Mapping[str, Says]] = dict.fromkeys(("memory", "compute", "pool"), _guarantee)
+_OF_GUARANTEES: Final = frozenset({"memory", "compute", "pool"})
 
 
 def without_old_keys(
     value: dict[str, Any], tree: DocumentTree, problems: list[DocumentProblem]
 ) -> dict[str, Any]:
     """Return a document without them; what is to be written instead is added to ``problems``."""
-    old = _Old(tree, problems)
+    gpu_types = value.get("gpu_types")
+    a_type = next(iter(gpu_types), "H100") if isinstance(gpu_types, dict) else "H100"
+    old = _Old(a_type, tree, problems)
     made = old.taken_out(value, _OF_DOCUMENT, ())
     old.in_entries(made, "pools", old.pool)
     old.in_entries(made, "sizes", old.size)
@@ -133,7 +129,8 @@ def without_old_keys(
 class _Old:
     """The old keys of one document, as they are found and taken out."""
 
-    def __init__(self, tree: DocumentTree, problems: list[DocumentProblem]) -> None:
+    def __init__(self, a_type: str, tree: DocumentTree, problems: list[DocumentProblem]) -> None:
+        self._a_type = a_type
         self._tree = tree
         self._problems = problems
 
@@ -217,7 +214,16 @@ class _Old:
         return made
 
     def _guarantees(self, section: Mapping[str, Any], path: KeyPath) -> dict[str, Any]:
-        return self.taken_out(section, _OF_GUARANTEES, path)
+        old = [key for key in section if key in _OF_GUARANTEES]
+        if old:
+            where = (*path, old[0])
+            cards = cards_anew(section.get("compute", 1))
+            message = (
+                "is in cards of a GPU type now, whatever the pool: write `guaranteed: "
+                f"{flow({self._a_type: cards})}` ({_COUNTED})"
+            )
+            self._problems.append(DocumentProblem(self._tree.line_of(where), where, message))
+        return {key: value for key, value in section.items() if key not in _OF_GUARANTEES}
 
     def _limits(self, made: dict[str, Any], path: KeyPath) -> None:
         self.in_section(made, "limit", path, self._limit)

@@ -10,7 +10,7 @@ from sublet_quota.document.section import refused_as_empty
 from sublet_quota.document.values import UNLIMITED, Unlimited
 
 _CARDS: Final = re.compile(
-    r"^\s*(?:(\d{1,6})\s*/\s*(\d{1,4})|(\d{1,6}(?:\.\d{1,6})?))\s*$", re.ASCII
+    r"^\s*(?:(\d{1,6})\s*/\s*(\d{1,7})|(\d{1,6}(?:\.\d{1,6})?))\s*$", re.ASCII
 )
 _MOST_RATE: Final = 1000
 
@@ -65,20 +65,23 @@ def read_rate(value: Any) -> Fraction:
     return rate
 
 
-def write_cards(value: Fraction | Unlimited) -> int | str:
-    """Return cards as a document writes them: ``6``, ``1/2``, ``unlimited``."""
+def write_cards(value: Fraction | Unlimited) -> int | float | str:
+    """Return cards as a document writes them: ``6``, ``0.5``, ``1/3``, ``unlimited``."""
     if isinstance(value, Unlimited):
         return value.value
-    return int(value) if value.denominator == 1 else f"{value.numerator}/{value.denominator}"
+    if value.denominator == 1:
+        return int(value)
+    thousandths = value * 1000
+    return float(value) if thousandths.denominator == 1 else str(value)
 
 
 _CARDS_TEXT: Final = {
     "type": "string",
-    "pattern": r"^\s*(\d{1,6}\s*/\s*\d{1,4}|\d{1,6}(\.\d{1,6})?)\s*$",
+    "pattern": r"^\s*(\d{1,6}\s*/\s*\d{1,7}|\d{1,6}(\.\d{1,6})?)\s*$",
 }
 _PART_TEXT: Final = {
     "type": "string",
-    "pattern": r"^\s*(\d{1,6}\s*/\s*\d{1,4}|\d{1,6}(\.\d{1,6})?)\s*%?\s*$",
+    "pattern": r"^\s*(\d{1,6}\s*/\s*\d{1,7}|\d{1,6}(\.\d{1,6})?)\s*%?\s*$",
 }
 _NUMBER: Final = {"type": "number", "minimum": 0, "maximum": 999_999.999999}
 CARDS_LIMIT_SCHEMA: Final[dict[str, Any]] = {

@@ -13,15 +13,17 @@ from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 from sublet_quota.amounts.gpu_amounts import (
     MIB_PER_GIB,
     WHOLE_GPU_MILLI,
-    format_memory,
     parse_memory,
 )
 from sublet_quota.document.values import UNLIMITED, Unlimited
 
-MOST_OF_A_CARD_MIB: Final = 4 * MIB_PER_GIB * MIB_PER_GIB
+MIB_PER_TIB: Final = MIB_PER_GIB * MIB_PER_GIB
+MOST_OF_A_CARD_MIB: Final = 4 * MIB_PER_TIB
 """More memory than any card has."""
-MOST_OF_ALL_MIB: Final = 65_536 * MIB_PER_GIB * MIB_PER_GIB
+MOST_OF_ALL_MIB: Final = 65_536 * MIB_PER_TIB
 """More memory than all cards of any hub have."""
+_NO_NUMBER_OF_GPUS: Final = 10
+"""From so much compute on, thousandths of a GPU are meant."""
 _PART: Final = re.compile(r"^\s*(?:(\d{1,4})\s*/\s*(\d{1,4})|(\d{1,3})\s*%)\s*$", re.ASCII)
 _NUMBER: Final = re.compile(r"^\s*(\d{1,9}(?:\.\d{1,9})?)\s*$", re.ASCII)
 _MILLI: Final = re.compile(r"^\s*(\d{1,9})\s*m\s*$", re.ASCII)
@@ -71,7 +73,7 @@ def read_compute_share(value: Any) -> int:
         raise ValueError(message)
     milli = part * WHOLE_GPU_MILLI
     if milli > WHOLE_GPU_MILLI:
-        raise ValueError(_more_than_one_gpu(part, milli))
+        raise ValueError(_more_than_one_gpu(part))
     nearest = milli.numerator // milli.denominator
     if nearest < 1:
         message = "is less than a thousandth of a GPU: write '1m' or more"
@@ -85,14 +87,14 @@ def read_compute_share(value: Any) -> int:
     return nearest
 
 
-def _more_than_one_gpu(part: Fraction, milli: Fraction) -> str:
-    meant = part / WHOLE_GPU_MILLI
-    guess = ""
-    if part.denominator == 1 and meant <= 1:
-        guess = f"; '{part.numerator}m' is {float(meant):g} of it"
+def _more_than_one_gpu(part: Fraction) -> str:
+    meant = ""
+    if part.denominator == 1 and part >= _NO_NUMBER_OF_GPUS:
+        meant = f"; {part} thousandths are '{part}m'"
+        meant += "" if part <= WHOLE_GPU_MILLI else f", {float(part / WHOLE_GPU_MILLI):g} GPUs"
     return (
-        f"is {float(part):g} GPUs ('{int(milli)}m'), and a size lies on one: write from '1m' to "
-        f"'{WHOLE_GPU_MILLI}m', or 1 for all of it{guess}"
+        f"is {float(part):g} GPUs, and a size lies on one: write 1 for all of it, 0.25 or '250m' "
+        f"for a quarter{meant}"
     )
 
 
@@ -120,7 +122,7 @@ def _mib_of(value: Any, otherwise: str, most: int, whose: str) -> int:
         message = f"is no amount of memory: write '40 GiB', '512 MiB' {otherwise}"
         raise ValueError(message)
     if mib > most:
-        message = f"is more memory than {whose}: write {format_memory(most)} or less"
+        message = f"is more memory than {whose}: write {most // MIB_PER_TIB} TiB or less"
         raise ValueError(message)
     return mib
 

@@ -1,0 +1,107 @@
+"""What of a quota document is read, and still may not be meant."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+from sublet_quota.document.lookups.group_paths import key_path
+from sublet_quota.document.problems import KeyPath, written_path
+from sublet_quota.document.quota_document import QuotaDocument
+from sublet_quota.document.sections import Choice, SliceSize
+from sublet_quota.document.value_kinds.cards import write_cards
+from sublet_quota.names.ids import GroupName
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentWarning:
+    """A thing in a document that somebody should look at, and where."""
+
+    path: KeyPath
+    line: int | None
+    """``None``: it was not read from text."""
+    words: str
+
+    def __str__(self) -> str:
+        """Return it for people: ``line 7: groups.lab.guaranteed.H100: is ...``."""
+        line = "" if self.line is None else f"line {self.line}: "
+        return f"{line}{written_path(self.path)}: {self.words}"
+
+
+def document_warnings(document: QuotaDocument) -> tuple[DocumentWarning, ...]:
+    """Return the warnings about a document, as it is in force where it was made by ``at``."""
+    return tuple(
+        DocumentWarning(document.origin_of(path), document.line_of(path), words)
+        for path, words in (
+            *_more_than_expected(document),
+            *_types_in_no_pool(document),
+            *_sizes_for_others(document),
+            *_without_an_end(document),
+        )
+    )
+
+
+def _more_than_expected(document: QuotaDocument) -> Iterator[tuple[KeyPath, str]]:
+    for gpu_type, described in sorted(document.gpu_types.items()):
+        parts = {
+            name: group.guaranteed[gpu_type]
+            for name, group in document.groups.items()
+            if group.guaranteed.get(gpu_type)
+        }
+        total = sum(parts.values(), Fraction(0))
+        if described.expect is None or total <= described.expect:
+            continue
+        listed = ", ".join(f"{name} {write_cards(parts[name])}" for name in sorted(parts))
+        yield (
+            ("gpu_types", gpu_type, "expect"),
+            (
+                f"expects {described.expect} cards, and {write_cards(total)} are guaranteed "
+                f"({listed}): whole cards in proportion will be in force"
+            ),
+        )
+
+
+def _types_in_no_pool(document: QuotaDocument) -> Iterator[tuple[KeyPath, str]]:
+    pools = document.pools.values()
+    if any(pool.types is None for pool in pools):
+        return
+    named = {name for pool in pools for name in pool.types or ()}
+    for gpu_type in sorted(document.gpu_types.keys() - named):
+        yield (
+            ("gpu_types", gpu_type),
+            (
+                "is a type that no pool has: its cards take nothing. Name it in a pool's `types`, "
+                "or make a pool without `types`, `nodes` and `ids`, which has all the rest"
+            ),
+        )
+
+
+def _sizes_for_others(document: QuotaDocument) -> Iterator[tuple[KeyPath, str]]:
+    yield from _closed_sizes(("everyone",), document.everyone, document.sizes, ())
+    for name, group in document.all_groups.items():
+        path = document.path_of(name)
+        yield from _closed_sizes(key_path(path), group, document.sizes, path)
+
+
+def _closed_sizes(
+    where: KeyPath,
+    choice: Choice,
+    sizes: Mapping[str, SliceSize],
+    path: tuple[GroupName, ...],
+) -> Iterator[tuple[KeyPath, str]]:
+    for place, name in enumerate(choice.sizes or ()):
+        named_for = sizes[name].for_
+        if named_for is not None and frozenset(named_for).isdisjoint(path):
+            groups = ", ".join(named_for) or "no group"
+            yield (
+                (*where, "sizes", place),
+                f"names '{name}', which is `for` {groups} alone: it cannot be picked here",
+            )
+
+
+def _without_an_end(document: QuotaDocument) -> Iterator[tuple[KeyPath, str]]:
+    for place, exception in enumerate(document.exceptions):
+        if exception.until is None:
+            yield (
+                ("exceptions", place),
+                f"has no end ('{exception.why}'): write `until`, or make it a rule of a group",
+            )

@@ -1,0 +1,64 @@
+"""What of a document is read, and still may not be meant."""
+
+from datetime import UTC, datetime
+
+import pytest
+from sublet_quota.document.consistency.warnings import document_warnings
+
+from tests.support.quota_documents import EXAMPLE, document
+
+CASES = {
+    "more guaranteed than expected": (
+        """
+        gpu_types: {H100: {match: "*H100*", expect: 8}}
+        groups: {a: {guaranteed: {H100: 6}}, b: {guaranteed: {H100: 2.5}}}
+        """,
+        (
+            "line 2: gpu_types.H100.expect: expects 8 cards, and 8.5 are guaranteed (a 6, b 2.5): "
+            "whole cards in proportion will be in force"
+        ),
+    ),
+    "an exception without an end": (
+        "exceptions: [{who: [ada], set: {limit: {cards: 4}}, why: deadline}]",
+        "line 1: exceptions[0]: has no end ('deadline'): write `until`, or make it a rule",
+    ),
+    "a size that is for others": (
+        """
+        sizes: [{name: whole, memory: 1, compute: 1, for: [staff]}]
+        groups: {staff: {groups: {lab: {sizes: [whole]}}}, course: {sizes: [whole]}}
+        """,
+        "line 3: groups.course.sizes[0]: names 'whole', which is `for` staff alone",
+    ),
+    "a type that is in no pool": (
+        """
+        gpu_types: {H100: {match: "*H100*"}, L4: {match: "*L4*"}}
+        pools: [{name: p, types: [H100]}]
+        """,
+        "line 2: gpu_types.L4: is a type that no pool has: its cards take nothing",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_warning_has_its_line_and_its_numbers(name: str) -> None:
+    text, expected = CASES[name]
+    (warning,) = document_warnings(document(text))
+    assert str(warning).startswith(expected)
+
+
+@pytest.mark.parametrize("text", ["", EXAMPLE])
+def test_of_what_is_meant_nothing_is_told(text: str) -> None:
+    assert document_warnings(document(text)) == ()
+
+
+def test_a_guarantee_by_exception_is_counted_while_it_lasts() -> None:
+    text = """
+        gpu_types: {L4: {match: "*L4*", expect: 2}}
+        groups: {a: {guaranteed: {L4: 2}}}
+        exceptions: [{groups: [a], set: {guaranteed: {L4: 3}}, until: 2026-12-10, why: x}]
+        """
+    during, after = (
+        document_warnings(document(text).at(datetime(2026, 12, day, tzinfo=UTC))) for day in (1, 24)
+    )
+    assert [warning.path for warning in during] == [("gpu_types", "L4", "expect")]
+    assert after == ()
