@@ -47,6 +47,10 @@ class CardRooms:
         """Return all cards."""
         return self._cards
 
+    def pool(self, card: CardPolicy) -> Pool | None:
+        """Return the pool of a card, as the document has it; ``None``: no pool has it."""
+        return None if card.pool is None else self._pools[card.pool]
+
     def load(self, gpu_id: GpuId) -> GpuLoad:
         """Return what is promised on a card."""
         return self._loads.get(gpu_id, _NO_LOAD)
@@ -81,9 +85,8 @@ class CardRooms:
         return self._kinds.get(pool, _NO_KINDS)
 
     def _room_of(self, card: CardPolicy) -> GpuRoom | None:
-        if card.pool is None:
-            return None
-        return room_on(card.facts, self.load(card.facts.gpu_id), self._pools[card.pool])
+        pool = self.pool(card)
+        return None if pool is None else room_on(card.facts, self.load(card.facts.gpu_id), pool)
 
     def _enter(self, card: CardPolicy) -> None:
         room = self._room_of(card)

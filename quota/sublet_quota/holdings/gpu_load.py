@@ -71,14 +71,11 @@ class Holding:
         """Whether it is a slice of an owner, and no job's."""
         return self.holder is Holder.NOTEBOOK
 
-    def cards(self, kind: GpuKind) -> Fraction:
-        """Return which part of a card of this kind the slice is, never more than a whole one."""
-        whole = GpuAmount(kind.usable_mib, WHOLE_GPU_MILLI)
-        bounded = GpuAmount(
-            min(self.amount.memory_mib, whole.memory_mib),
-            min(self.amount.compute_milli, whole.compute_milli),
-        )
-        return cards_of(bounded, kind)
+
+def cards_on(amount: GpuAmount, kind: GpuKind) -> Fraction:
+    """Return which part of a card of this kind an amount is, never more than a whole one."""
+    memory_mib = min(amount.memory_mib, kind.usable_mib)
+    return cards_of(GpuAmount(memory_mib, min(amount.compute_milli, WHOLE_GPU_MILLI)), kind)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ GPU, and hands it to admission and placement, which only read it. Every sum in i
 up from scratch would give, and a change costs the same however much is held.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -16,14 +15,19 @@ from typing import Final
 from sublet_quota.amounts.gpu_amounts import GpuAmount
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.document.quota_document import QuotaDocument
-from sublet_quota.holdings.card_policy import CardPolicy, policy_of
+from sublet_quota.holdings.card_policy import policy_of
 from sublet_quota.holdings.card_rooms import CardRooms
 from sublet_quota.holdings.gpu_load import GpuFacts, GpuLoad, GpuRoom, Holding
 from sublet_quota.holdings.grace import carried_steps, with_grace
+from sublet_quota.holdings.guarantees import Guarantees
+from sublet_quota.holdings.layout import Layout
+from sublet_quota.holdings.making_way import MakingWay
+from sublet_quota.holdings.placed_slices import PlacedSlices
 from sublet_quota.holdings.room_index import RoomIndex
 from sublet_quota.holdings.standings import NOT_TOLD, Standings, TypedKind
 from sublet_quota.holdings.type_standing import Turns
 from sublet_quota.names.ids import GpuId, GroupName, PoolName, SliceId, UserName
+from sublet_quota.reasons.guarantee_warnings import GuaranteeWarning
 from sublet_quota.residency.snapshot import Rank
 from sublet_quota.shares.cards import NO_CARD
 from sublet_quota.shares.entitlement import Piece
@@ -54,12 +58,11 @@ class Holdings:
         self.document = document
         """The document in force; ``under`` puts another in its place."""
         self._turns = turns
-        self._slices: dict[SliceId, Holding] = {}
-        self._on_gpu: defaultdict[GpuId, set[SliceId]] = defaultdict(set)
-        self._abroad: defaultdict[PoolName, set[SliceId]] = defaultdict(set)
         self._typed: dict[GpuId, TypedKind] = {}
         self._rooms = CardRooms(document.pools)
+        self._placed = PlacedSlices(self._rooms)
         self._standings = Standings(document, turns)
+        self._guarantees = Guarantees(self, self._rooms, self._standings)
         for facts in gpus:
             self.put_gpu(facts)
         self._fill(slices, entitled)
@@ -71,69 +74,70 @@ class Holdings:
         if before == card:
             return
         if before is not None:
-            self._count_card(before, -1)
+            self._guarantees.uncount(before)
             self._rooms.take_out(facts.gpu_id)
         self._rooms.put(card)
-        self._count_card(card, 1)
-        for slice_id in self._on_gpu.get(facts.gpu_id, ()):
-            self._note_pool(self._slices[slice_id])
+        self._guarantees.count(card)
+        self._placed.card_changed(facts.gpu_id)
         typed = TypedKind(card.gpu_type, facts.kind)
         if self._typed.get(facts.gpu_id) != typed:
             self._typed[facts.gpu_id] = typed
-            for slice_id in sorted(self._on_gpu.get(facts.gpu_id, ())):
-                self._standings.put(self._slices[slice_id], typed)
+            for holding in self._placed.on(facts.gpu_id):
+                self._standings.put(holding, typed)
 
     def remove_gpu(self, gpu_id: GpuId) -> None:
         """Forget a GPU; slices on it count for their payers until they are removed."""
         card = self._rooms.card(gpu_id)
         if card is not None:
-            self._count_card(card, -1)
+            self._guarantees.uncount(card)
             self._rooms.take_out(gpu_id)
             self._forget_type(gpu_id)
 
     def put(self, holding: Holding) -> None:
         """Enter a slice, or what is new about one (its amount, its place, its payer)."""
-        before = self._slices.get(holding.slice_id)
+        before = self._placed.all.get(holding.slice_id)
         if before == holding:
             return
         if before is not None:
-            self._lift(before)
-        self._lay(holding)
+            self._placed.lift(before)
+        self._placed.lay(holding)
+        if holding.unsuspendable:
+            self._guarantees.fixed_anew(holding.gpu_id)
         self._standings.put(holding, self._typed.get(holding.gpu_id))
 
     def remove(self, slice_id: SliceId) -> Holding | None:
         """Take a slice out; return what was held, or ``None`` when there is none."""
-        holding = self._slices.get(slice_id)
+        holding = self._placed.all.get(slice_id)
         if holding is None:
             return None
-        self._lift(holding)
+        self._placed.lift(holding)
         self._standings.remove(slice_id)
         self._forget_type(holding.gpu_id)
         return holding
 
     def mark_unsuspendable(self, slice_id: SliceId, *, unsuspendable: bool) -> None:
         """Note that a slice can not, or can again, be suspended."""
-        holding = self._slices.get(slice_id)
+        holding = self._placed.all.get(slice_id)
         if holding is not None and holding.unsuspendable is not unsuspendable:
             self.put(replace(holding, unsuspendable=unsuspendable))
 
     def mark_called_back(self, slice_id: SliceId, *, called_back: bool) -> None:
         """Note that a slice lost its place to an entitled one, or has it again."""
-        holding = self._slices.get(slice_id)
+        holding = self._placed.all.get(slice_id)
         if holding is not None and holding.called_back is not called_back:
             self.put(replace(holding, called_back=called_back))
 
     def slice(self, slice_id: SliceId) -> Holding | None:
         """Return one slice, or ``None``."""
-        return self._slices.get(slice_id)
+        return self._placed.all.get(slice_id)
 
     def slices(self) -> Iterator[Holding]:
         """Yield all slices."""
-        return iter(self._slices.values())
+        return iter(self._placed.all.values())
 
     def slices_on(self, gpu_id: GpuId) -> tuple[Holding, ...]:
         """Return the slices on a GPU, jobs' too, by id."""
-        return tuple(self._slices[s] for s in sorted(self._on_gpu.get(gpu_id, ())))
+        return self._placed.on(gpu_id)
 
     def gpu(self, gpu_id: GpuId) -> GpuFacts | None:
         """Return one GPU, or ``None``; one of unclear type or pool is closed for that reason."""
@@ -181,10 +185,9 @@ class Holdings:
     def lent(self, lender: PoolName, borrower: PoolName) -> Fraction:
         """Return the cards of one pool that borrowed slices of another one have."""
         cards = NO_CARD
-        for slice_id in self._abroad.get(borrower, ()):
-            piece = self._standings.piece(slice_id)
-            here = self.pool_of(self._slices[slice_id].gpu_id) == lender
-            if piece is not None and not piece.entitled and here:
+        for holding, pool in self._placed.abroad(borrower):
+            piece = self._standings.piece(holding.slice_id)
+            if pool == lender and piece is not None and not piece.entitled:
                 cards += piece.cards
         return cards
 
@@ -230,7 +233,7 @@ class Holdings:
         piece = self._standings.piece(slice_id)
         if piece is None:
             return None
-        facts = self.gpu(self._slices[slice_id].gpu_id)
+        facts = self.gpu(self._placed.all[slice_id].gpu_id)
         if facts is not None and facts.pause_only:
             return replace(piece, suspendable=False)
         return piece
@@ -255,6 +258,27 @@ class Holdings:
         """
         return self._standings.of_type(gpu_type).position(asks)
 
+    def layout(self, gpu_type: str) -> Layout:
+        """Return where the guarantees of a type that are in force lie."""
+        return self._guarantees.layout(gpu_type)
+
+    def room_for_entitled(self, gpu_id: GpuId, leaf: NodeName) -> GpuAmount:
+        """Return what one more entitled slice of a leaf may have on a card laid out for it.
+
+        On a whole card: beside the entitled slices of the group alone, which overcommit each other;
+        in a part of a card: what is left of the part. Whatever others borrow there makes way; what
+        cannot be suspended of theirs is in the way. Nothing where nothing is laid out for it.
+        """
+        return self._guarantees.room_for_entitled(gpu_id, leaf)
+
+    def making_way(self, gpu_id: GpuId, leaf: NodeName, amount: GpuAmount) -> MakingWay:
+        """Return which slices no longer fit when an entitled one of a leaf comes to a card."""
+        return self._guarantees.making_way(gpu_id, leaf, amount)
+
+    def warnings(self) -> tuple[GuaranteeWarning, ...]:
+        """Return what is wrong with guarantees: not all in force, not laid out, cards missing."""
+        return tuple(self._guarantees.warnings())
+
     def under(self, document: QuotaDocument, now: datetime) -> "Holdings":
         """Return the same slices and GPUs under another document.
 
@@ -264,13 +288,14 @@ class Holdings:
         steps = carried_steps(self._standings, after)
         typed = self._typed_under(document)
         after.fill(((one, typed.get(one.gpu_id)) for one in self.slices()), steps)
-        slices = dict(self._slices)
+        slices = dict(self._placed.all)
         slices.update((one.slice_id, one) for one in with_grace(self._standings, after, steps, now))
         anew = Holdings(document, turns=self._turns)
         anew._typed = typed  # of cards that are gone, too
         for card in self._rooms.cards().values():
             anew.put_gpu(card.told)
         anew._fill(slices.values(), steps)
+        anew._guarantees.begin_with(self._guarantees.laid_out())
         anew._standings.take_over_ranks(self._standings.ranks_told())
         return anew
 
@@ -278,13 +303,13 @@ class Holdings:
         """Let slices whose grace is over count as any others, and return which these are."""
         ended = self._standings.graces_until(now)
         for slice_id in ended:
-            self.put(replace(self._slices[slice_id], before=None))
+            self.put(replace(self._placed.all[slice_id], before=None))
         return ended
 
     def _fill(self, slices: Iterable[Holding], steps: Mapping[SliceId, int]) -> None:
         for holding in slices:
-            self._lay(holding)
-        held = self._slices.values()
+            self._placed.lay(holding)
+        held = self._placed.all.values()
         self._standings.fill(((one, self._typed.get(one.gpu_id)) for one in held), steps)
 
     def _typed_under(self, document: QuotaDocument) -> dict[GpuId, TypedKind]:
@@ -293,35 +318,6 @@ class Holdings:
             typed[gpu_id] = TypedKind(policy_of(document, card.told).gpu_type, card.told.kind)
         return typed
 
-    def _lay(self, holding: Holding) -> None:
-        gpu_id = holding.gpu_id
-        self._slices[holding.slice_id] = holding
-        self._on_gpu[gpu_id].add(holding.slice_id)
-        self._rooms.set_load(gpu_id, self.load(gpu_id).plus(holding))
-        self._note_pool(holding)
-
-    def _note_pool(self, holding: Holding) -> None:
-        """Note whether a slice lies in another pool than its own."""
-        pool = self.pool_of(holding.gpu_id)
-        if pool is not None and pool != holding.pool:
-            self._abroad[holding.pool].add(holding.slice_id)
-        else:
-            self._abroad[holding.pool].discard(holding.slice_id)
-
-    def _lift(self, holding: Holding) -> None:
-        gpu_id = holding.gpu_id
-        del self._slices[holding.slice_id]
-        self._abroad[holding.pool].discard(holding.slice_id)
-        self._on_gpu[gpu_id].discard(holding.slice_id)
-        if not self._on_gpu[gpu_id]:
-            del self._on_gpu[gpu_id]
-        self._rooms.set_load(gpu_id, self.load(gpu_id).minus(holding))
-
-    def _count_card(self, card: CardPolicy, count: int) -> None:
-        if card.is_open:
-            keeping = count if card.holds_guarantees else 0
-            self._standings.of_type(card.gpu_type).change_cards(count, keeping)
-
     def _forget_type(self, gpu_id: GpuId) -> None:
-        if self._rooms.card(gpu_id) is None and gpu_id not in self._on_gpu:
+        if self._rooms.card(gpu_id) is None and not self._placed.on(gpu_id):
             self._typed.pop(gpu_id, None)

@@ -11,7 +11,7 @@ from typing import Final
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.holdings.accounts import Accounts, Entry
-from sublet_quota.holdings.gpu_load import Holding
+from sublet_quota.holdings.gpu_load import Holding, cards_on
 from sublet_quota.holdings.group_trees import TurnsByLot, leaf_of, tree_of
 from sublet_quota.holdings.type_standing import Entered, Turns, TypeStanding
 from sublet_quota.names.ids import GroupName, SliceId, UserName
@@ -154,7 +154,7 @@ class Standings:
 
     def ranks_changed(self) -> frozenset[SliceId]:
         """Return whose rank is another than when this was asked last; new slices, too."""
-        asked = {SliceId(piece) for each in self._types.values() for piece in each.changes()}
+        asked = {SliceId(piece) for each in self._types.values() for piece in each.rank_changes()}
         asked |= self._ask_again
         self._ask_again = set()
         changed = set()
@@ -211,7 +211,7 @@ class Standings:
     def _counted_as(self, holding: Holding, card: TypedKind | None, steps: int) -> _Counted:
         node = self.leaf(holding.group)
         path = self.tree.paths[node]
-        cards = NO_CARD if card is None else holding.cards(card.kind)
+        cards = NO_CARD if card is None else cards_on(holding.amount, card.kind)
         as_before = 0 if holding.before is None else min(holding.before.steps, len(path))
         piece = Piece(
             PieceId(holding.slice_id),

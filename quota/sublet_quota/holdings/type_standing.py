@@ -50,6 +50,8 @@ class TypeStanding:
         self._now = self._lasting
         self._grace_is_other = False
         self._cards_are_other = False
+        self._rank_changes: set[PieceId] = set()
+        self._layout_changes: set[PieceId] = set()
 
     @property
     def cards(self) -> Fraction:
@@ -132,13 +134,27 @@ class TypeStanding:
         shares = Shares(index.tree, supply, self._wants.asking(asks))
         return Position(index.tree, shares, SumsOf(self._wants.held), SumsOf(index.entitled))
 
-    def changes(self) -> frozenset[PieceId]:
+    def rank_changes(self) -> frozenset[PieceId]:
         """Return whose entitlement may have changed since this was asked last."""
+        self._drain()
+        changed = frozenset(self._rank_changes)
+        self._rank_changes.clear()
+        return changed
+
+    def layout_changes(self) -> frozenset[PieceId]:
+        """Return the same for who asks for the layout."""
+        self._drain()
+        changed = frozenset(self._layout_changes)
+        self._layout_changes.clear()
+        return changed
+
+    def _drain(self) -> None:
         index = self._index()
         changed = index.changes()
         if index is not self._lasting:
             changed |= self._lasting.changes()
-        return changed
+        self._rank_changes |= changed
+        self._layout_changes |= changed
 
     def _count(self, one: Entered, count: int) -> None:
         self._wants.change(one.piece.node, count * one.piece.cards)

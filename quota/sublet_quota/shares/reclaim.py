@@ -7,7 +7,7 @@ taken from the entitled, nothing for past use, and nothing at all unless the req
 two groups never take from each other in turns, and the same question on the result takes nothing.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -86,6 +86,16 @@ def take(
         else:
             taking.put(piece)
     return Taken(tuple(chosen))
+
+
+def in_order(position: Position, request: Request, candidates: Iterable[Piece]) -> Iterator[Piece]:
+    """Yield one by one who may make way for a request, as ``take`` chooses them: it may stop."""
+    taking = _Taking(position, request)
+    waiting = taking.by_leaf(candidates)
+    while (piece := taking.next_of(waiting)) is not None:
+        waiting[piece.node].remove(piece)
+        taking.put(piece)
+        yield piece
 
 
 _Above = tuple[bool, Fraction]

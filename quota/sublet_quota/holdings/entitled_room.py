@@ -1,0 +1,106 @@
+"""The room of entitled slices where their guarantee is laid out, whatever others hold there."""
+
+from dataclasses import replace
+
+from sublet_quota.amounts.gpu_amounts import NOTHING, WHOLE_GPU_MILLI, GpuAmount
+from sublet_quota.document.sections import Pool
+from sublet_quota.holdings.gpu_load import GpuFacts, GpuLoad, Holding, room_on
+from sublet_quota.holdings.layout import Layout
+from sublet_quota.shares.cards import WHOLE_CARD
+from sublet_quota.shares.entitlement import Piece
+from sublet_quota.shares.group_tree import NodeName
+
+Held = tuple[Holding, Piece]
+"""A notebook's slice, and what it is entitled to."""
+
+
+def entitled_room(
+    facts: GpuFacts, pool: Pool, layout: Layout, leaf: NodeName, here: tuple[Held, ...]
+) -> GpuAmount:
+    """Return what one more entitled slice of a leaf may have on a card.
+
+    ``here`` are the notebooks' slices on it. On a whole card entitled slices of the group
+    overcommit each other, as the pool lets them; a part of a card is never overcommitted. In the way is what
+    others hold for good beyond their own parts, and what is entitled there without a part.
+    """
+    part = layout.part_for(facts.gpu_id, leaf)
+    if not part or facts.closed is not None or facts.pause_only:
+        return NOTHING
+    path = layout.tree.paths[leaf]
+    parts = {one.node for one in layout.on(facts.gpu_id)}
+    mine = parts & set(path)
+    own = tuple(one for one in here if _is_within(layout, one, mine))
+    others = tuple(one for one in here if one not in own)
+    if part == WHOLE_CARD:
+        return room_on(facts, _load(own, others), pool).free(shared=True)
+    usable = facts.kind.usable_mib
+    held = _used(facts, layout, mine, own)
+    in_the_way = _beside(facts, layout, mine, others)
+    memory_mib = min(int(part * usable), usable - in_the_way) - held.memory_mib
+    compute_milli = int(part * WHOLE_GPU_MILLI) - held.compute_milli
+    return GpuAmount(max(0, memory_mib), max(0, compute_milli))
+
+
+def _is_within(layout: Layout, one: Held, nodes: set[NodeName]) -> bool:
+    """Whether a slice is entitled through the guarantee of one of these groups."""
+    _, piece = one
+    return not nodes.isdisjoint(layout.tree.paths[piece.node][: piece.entitled])
+
+
+def _used(facts: GpuFacts, layout: Layout, mine: set[NodeName], own: tuple[Held, ...]) -> GpuAmount:
+    """Return what entitled slices use of the parts that are ``mine``: theirs beyond other parts.
+
+    A slice of a child lies in the child's part first, and then in what its parent keeps.
+    """
+    used, left = _sum(own), own
+    others = [part for part in layout.on(facts.gpu_id) if part.node not in mine]
+    for node, cards in sorted(others, key=lambda part: -len(layout.tree.paths[part.node])):
+        inside = tuple(one for one in left if _is_within(layout, one, {node}))
+        left = tuple(one for one in left if one not in inside)
+        absorbed = _sum(inside)
+        used -= GpuAmount(
+            min(absorbed.memory_mib, int(cards * facts.kind.usable_mib)),
+            min(absorbed.compute_milli, int(cards * WHOLE_GPU_MILLI)),
+        )
+    return used
+
+
+def _load(own: tuple[Held, ...], others: tuple[Held, ...]) -> GpuLoad:
+    load = GpuLoad()
+    for holding, _ in own:
+        load = load.plus(replace(holding, called_back=False))
+    for holding, piece in others:
+        if piece.entitled:
+            load = load.plus(replace(holding, called_back=False))
+        elif holding.unsuspendable:
+            stands_still = GpuAmount(holding.amount.memory_mib, 0)
+            load = load.plus(replace(holding, amount=stands_still, called_back=False))
+    return load
+
+
+def _beside(facts: GpuFacts, layout: Layout, mine: set[NodeName], others: tuple[Held, ...]) -> int:
+    """Return the MiB of a card that others' parts take, and what lies there for good beside."""
+    usable = facts.kind.usable_mib
+    taken = 0
+    left = others
+    for node, cards in layout.on(facts.gpu_id):
+        if node in mine:
+            continue
+        inside = tuple(one for one in left if _pays(layout, one, node))
+        left = tuple(one for one in left if one not in inside)
+        taken += max(int(cards * usable), _for_good(inside))
+    return taken + _for_good(left) + _sum(
+        tuple(one for one in left if one[1].entitled and not one[0].unsuspendable)
+    ).memory_mib  # fmt: skip
+
+
+def _pays(layout: Layout, one: Held, node: NodeName) -> bool:
+    return node in layout.tree.paths[one[1].node]
+
+
+def _for_good(held: tuple[Held, ...]) -> int:
+    return sum(holding.amount.memory_mib for holding, _ in held if holding.unsuspendable)
+
+
+def _sum(held: tuple[Held, ...]) -> GpuAmount:
+    return sum((holding.amount for holding, _ in held), NOTHING)

@@ -1,0 +1,65 @@
+"""The slices by the card where each lies, and what is promised there."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+
+from sublet_quota.holdings.card_rooms import CardRooms
+from sublet_quota.holdings.gpu_load import Holding
+from sublet_quota.names.ids import GpuId, PoolName, SliceId
+
+
+class PlacedSlices:
+    """All slices; the load of each card follows them."""
+
+    def __init__(self, rooms: CardRooms) -> None:
+        self._rooms = rooms
+        self._slices: dict[SliceId, Holding] = {}
+        self._on_gpu: defaultdict[GpuId, set[SliceId]] = defaultdict(set)
+        self._abroad: defaultdict[PoolName, set[SliceId]] = defaultdict(set)
+
+    @property
+    def all(self) -> Mapping[SliceId, Holding]:
+        """Every slice by its id."""
+        return self._slices
+
+    def lay(self, holding: Holding) -> None:
+        """Enter a slice that is not there yet."""
+        gpu_id = holding.gpu_id
+        self._slices[holding.slice_id] = holding
+        self._on_gpu[gpu_id].add(holding.slice_id)
+        self._rooms.set_load(gpu_id, self._rooms.load(gpu_id).plus(holding))
+        self._note_pool(holding)
+
+    def lift(self, holding: Holding) -> None:
+        """Take a slice out."""
+        gpu_id = holding.gpu_id
+        del self._slices[holding.slice_id]
+        self._abroad[holding.pool].discard(holding.slice_id)
+        self._on_gpu[gpu_id].discard(holding.slice_id)
+        if not self._on_gpu[gpu_id]:
+            del self._on_gpu[gpu_id]
+        self._rooms.set_load(gpu_id, self._rooms.load(gpu_id).minus(holding))
+
+    def on(self, gpu_id: GpuId) -> tuple[Holding, ...]:
+        """Return the slices on a card, by id."""
+        return tuple(self._slices[s] for s in sorted(self._on_gpu.get(gpu_id, ())))
+
+    def card_changed(self, gpu_id: GpuId) -> None:
+        """Note that a card may belong to another pool."""
+        for holding in self.on(gpu_id):
+            self._note_pool(holding)
+
+    def abroad(self, pool: PoolName) -> Iterator[tuple[Holding, PoolName]]:
+        """Yield a pool's slices that lie on cards of another, with that."""
+        for slice_id in self._abroad.get(pool, ()):
+            holding = self._slices[slice_id]
+            card = self._rooms.card(holding.gpu_id)
+            if card is not None and card.pool is not None and card.pool != pool:
+                yield holding, card.pool
+
+    def _note_pool(self, holding: Holding) -> None:
+        card = self._rooms.card(holding.gpu_id)
+        if card is not None and card.pool not in {None, holding.pool}:
+            self._abroad[holding.pool].add(holding.slice_id)
+        else:
+            self._abroad[holding.pool].discard(holding.slice_id)

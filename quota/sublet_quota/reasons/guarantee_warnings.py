@@ -1,0 +1,73 @@
+"""That guarantees are not all kept as the quota document has them: codes, numbers and words."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from fractions import Fraction
+from types import MappingProxyType
+from typing import Final
+
+
+class GuaranteeFault(StrEnum):
+    """What of a guarantee is not as it is written."""
+
+    CARDS_SHORT = "cards-short"
+    """More is guaranteed of a type than open cards can keep."""
+    LESSENED = "lessened"
+    """Less of a group's guarantee is in force, as cards are short or others have a grace."""
+    NOT_LAID_OUT = "not-laid-out"
+    """A part of a guarantee lies on no card, as the parts do not pack."""
+    FEWER_THAN_EXPECTED = "fewer-than-expected"
+    """There are fewer open cards of a type than the document expects."""
+
+
+@dataclass(frozen=True, slots=True)
+class GuaranteeWarning:
+    """A warning for those who write the quota document."""
+
+    fault: GuaranteeFault
+    gpu_type: str
+    told: Fraction
+    """The cards that the document says, or that lie nowhere."""
+    there: Fraction
+    """The cards that there are, or that are in force."""
+    group: str | None = None
+
+    @property
+    def words(self) -> str:
+        """The warning as a sentence."""
+        return _WORDS[self.fault].format(
+            type=self.gpu_type,
+            told=_cards(self.told),
+            there=_cards(self.there),
+            group=self.group or "who is in no group",
+        )
+
+
+_WORDS: Final[Mapping[GuaranteeFault, str]] = MappingProxyType(
+    {
+        GuaranteeFault.CARDS_SHORT: (
+            "{told} of {type} are guaranteed, and {there} can keep guarantees: whole cards in "
+            "proportion are in force"
+        ),
+        GuaranteeFault.LESSENED: (
+            "{group} is guaranteed {told} of {type}, of which {there} are in force until there is "
+            "room"
+        ),
+        GuaranteeFault.NOT_LAID_OUT: (
+            "{told} of {type} that are guaranteed to {group} lie on no card: parts of cards do not "
+            "fit together on the {there} that there are"
+        ),
+        GuaranteeFault.FEWER_THAN_EXPECTED: ("{told} of {type} are expected, and {there} are open"),
+    }
+)
+
+
+def _cards(cards: Fraction) -> str:
+    """Return ``1 card``, ``2.5 cards`` or ``1/3 cards``."""
+    if cards == 1:
+        return "1 card"
+    tenths = cards * 100
+    if tenths.denominator == 1:
+        return f"{float(cards):g} cards"
+    return f"{cards} cards"
