@@ -4,8 +4,7 @@ A group's limit counts what is charged to it and to the groups in it; a person's
 Slices alone count: running jobs of the payer make way for a slice.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
 
@@ -14,11 +13,11 @@ from sublet_quota.admission.told_lines import told_line
 from sublet_quota.amounts.gpu_amounts import WHOLE_GPU_MILLI, GpuAmount
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.document.group_limits import group_limit_sources, group_limits
-from sublet_quota.document.rights import Rights
-from sublet_quota.holdings.gpu_load import Holding
+from sublet_quota.document.right_values import Rights
+from sublet_quota.holdings.gpu_load import Holding, cards_on
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GroupName
-from sublet_quota.reasons.derivation import DocumentLine, Rule
+from sublet_quota.reasons.derivation import Rule
 from sublet_quota.reasons.refusals.facts import Fact
 from sublet_quota.reasons.refusals.limits import LimitRefusal
 from sublet_quota.shares.cards import NO_CARD
@@ -63,16 +62,16 @@ class Without:
 
     holdings: Holdings
     gone: tuple[Holding, ...] = ()
-    recharged: Mapping[Holding, GroupName] = field(default_factory=dict)
+    recharged: tuple[tuple[Holding, GroupName], ...] = ()
     """Slices with the group that pays instead."""
 
     def held(self, node: NodeName) -> Amounts:
         """Return what is held at a group then."""
         held = self.holdings.held(node)
-        for holding in (*self.gone, *self.recharged):
+        for holding in (*self.gone, *(one for one, _ in self.recharged)):
             if node in paying_groups(self.holdings, holding.group):
                 held = _changed(held, self.holdings, holding, -1)
-        for holding, group in self.recharged.items():
+        for holding, group in self.recharged:
             if node in paying_groups(self.holdings, group):
                 held = _changed(held, self.holdings, holding, 1)
         return held
@@ -86,19 +85,19 @@ class Without:
         return held
 
 
-def paying_groups(holdings: Holdings, group: GroupName | None) -> tuple[GroupName, ...]:
+def paying_groups(holdings: Holdings, group: GroupName | None) -> tuple[NodeName, ...]:
     """Return a group with all above it, the top first; none for one that is no more."""
     document = holdings.document
     if group is None or group not in document.all_groups:
         return ()
-    return document.path_of(group)
+    return tuple(NodeName(name) for name in document.path_of(group))
 
 
 def _changed(held: Amounts, holdings: Holdings, holding: Holding, sign: int) -> Amounts:
     facts, gpu_type = holdings.gpu(holding.gpu_id), holdings.type_of(holding.gpu_id)
     cards = dict(held.cards)
     if facts is not None and gpu_type is not None:
-        cards[gpu_type] = cards.get(gpu_type, NO_CARD) + sign * holding.cards(facts.kind)
+        cards[gpu_type] = cards.get(gpu_type, NO_CARD) + sign * cards_on(holding.amount, facts.kind)
     return Amounts(cards, held.memory_mib + sign * holding.amount.memory_mib, held.slices + sign)
 
 
@@ -106,7 +105,7 @@ def group_bounds(world: Without, group: GroupName | None, asked: Asked) -> tuple
     """Return the limits of a payer and of all above it, the least room first."""
     if group is None:
         return ()
-    path = tuple(NodeName(name) for name in paying_groups(world.holdings, group))
+    path = paying_groups(world.holdings, group)
     held = {name: world.held(name) for name in path}
     return bounds(group_limits(world.holdings.document, group), held, path, asked.counted)
 

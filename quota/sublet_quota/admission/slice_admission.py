@@ -34,10 +34,12 @@ from sublet_quota.admission.slice_request import (
 from sublet_quota.admission.told_lines import told_line
 from sublet_quota.amounts.gpu_amounts import WHOLE_GPU_MILLI, GpuAmount
 from sublet_quota.amounts.gpu_kind import GpuKind, matches
-from sublet_quota.document.rights import PayerRights, Rights, rights_of
+from sublet_quota.document.right_values import PayerRights, Rights
+from sublet_quota.document.rights import rights_of
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GroupName, PoolName
 from sublet_quota.reasons.derivation import Rule
+from sublet_quota.reasons.refusals.facts import Fact
 from sublet_quota.reasons.refusals.room import RoomRefusal
 from sublet_quota.reasons.refusals.sizes import SizeRefusal
 from sublet_quota.residency.snapshot import Rank
@@ -91,6 +93,8 @@ class Admission:
     rights: Rights
     options: tuple[Option, ...]
     """What is within rights and limits, in the order in which it is tried."""
+    within_rights: tuple[Option, ...]
+    """The same with what limits refuse."""
     beyond_groups: tuple[Option, ...]
     """What only limits of groups refuse: recharging may let it in."""
     denials: tuple[Denial, ...]
@@ -100,13 +104,14 @@ class Admission:
 def admit(holdings: Holdings, wish: RequestedSlice) -> Admission:
     """Return what the quotas allow of what is wished for, and why not the rest."""
     rights = rights_of(holdings.document, wish.owner, wish.groups)
-    payers = choose_payers(holdings.document, rights, wish.group)
+    payers = choose_payers(rights, wish.group)
     if isinstance(payers, Denial):
-        return Admission(rights, (), (), (payers,))
+        return Admission(rights, (), (), (), (payers,))
     options: list[Option] = []
     beyond_groups: list[Option] = []
     denials: list[Denial] = []
-    for option in _options(holdings, rights, payers, wish, denials):
+    within_rights = tuple(_options(holdings, rights, payers, wish, denials))
+    for option in within_rights:
         of_group = beyond(group_bounds(Without(holdings), option.group, option.asked))
         of_person = beyond(person_bounds(Without(holdings), rights, option.asked))
         failed = [bound for bound in (of_group, of_person) if bound is not None]
@@ -118,7 +123,11 @@ def admit(holdings: Holdings, wish: RequestedSlice) -> Admission:
         else:
             options.append(option)
     return Admission(
-        rights, _in_order(options, wish.lot), _in_order(beyond_groups, wish.lot), tuple(denials)
+        rights,
+        _in_order(options, wish.lot),
+        within_rights,
+        _in_order(beyond_groups, wish.lot),
+        tuple(denials),
     )
 
 
@@ -219,7 +228,11 @@ def _kinds_there(
     allowed = {each: is_open for each, is_open in sized.items() if _is_allowed(each, payer)}
     if not allowed:
         line = told_line(payer.types.source)
-        facts = {"payer": payer.group, "gpu_type": next(iter(sized))[1], "line": line}
+        facts: dict[str, Fact] = {
+            "payer": payer.group,
+            "gpu_type": next(iter(sized))[1],
+            "line": line,
+        }
         return Denial(SizeRefusal.TYPE_NOT_OPEN, Rule.RIGHT, payer.group, (line,), facts)
     opened = [each for each, is_open in allowed.items() if is_open]
     if not opened:
@@ -234,10 +247,16 @@ def _in_reach(holdings: Holdings, payer: PayerRights, pool: str) -> _There:
     for name, other in holdings.document.pools.items():
         lends = name == pool or bool(other.lends.get(pool))
         for kind, index in holdings.kinds_in(PoolName(name)).items():
-            gpu_type = holdings.type_of_kind(kind)
+            gpu_type = _type_of(holdings, kind)
             if lends or _is_guaranteed(holdings, payer, gpu_type):
                 found[kind, gpu_type] = found.get((kind, gpu_type), False) or bool(index.rooms)
     return found
+
+
+def _type_of(holdings: Holdings, kind: GpuKind) -> str:
+    """Return the type that cards of a kind count as; of unclear ones the model's own name."""
+    found = holdings.document.type_of(kind.type)
+    return found if isinstance(found, str) else kind.type
 
 
 def _is_guaranteed(holdings: Holdings, payer: PayerRights, gpu_type: str) -> bool:
@@ -272,7 +291,11 @@ def _all_closed(holdings: Holdings, pool: PoolName, kinds: _There) -> Denial:
         if kind in wanted
         for reason in index.closed.values()
     ]
-    facts = {"pool": pool, "closed_gpus": len(closed), "why_closed": tuple(sorted(set(closed)))}
+    facts: dict[str, Fact] = {
+        "pool": pool,
+        "closed_gpus": len(closed),
+        "why_closed": tuple(sorted(set(closed))),
+    }
     return Denial(RoomRefusal.GPUS_CLOSED, Rule.CARDS, facts=facts)
 
 
@@ -280,7 +303,12 @@ def _larger_than_gpu(wanted: Wanted, largest: tuple[GpuKind, str]) -> Denial:
     kind, gpu_type = largest
     whole = GpuAmount(kind.usable_mib, WHOLE_GPU_MILLI)
     asked = wanted.on(kind)
-    facts = {"asked": asked, "pool": wanted.pool, "largest": whole, "gpu_type": gpu_type}
+    facts: dict[str, Fact] = {
+        "asked": asked,
+        "pool": wanted.pool,
+        "largest": whole,
+        "gpu_type": gpu_type,
+    }
     less = GpuAmount(
         min(asked.memory_mib, whole.memory_mib), min(asked.compute_milli, whole.compute_milli)
     )
@@ -294,7 +322,12 @@ def _above_all_sizes(payer: PayerRights, wanted: Wanted, kind: GpuKind) -> Denia
         key=lambda amount: (amount.memory_mib, amount.compute_milli),
         default=None,
     )
-    facts = {"payer": payer.group, "asked": wanted.on(kind), "pool": wanted.pool, "line": line}
+    facts: dict[str, Fact] = {
+        "payer": payer.group,
+        "asked": wanted.on(kind),
+        "pool": wanted.pool,
+        "line": line,
+    }
     if largest is None:
         code = SizeRefusal.AMOUNT_WITHOUT_SIZES
         return Denial(code, Rule.RIGHT, payer.group, (line,), facts)

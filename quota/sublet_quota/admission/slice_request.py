@@ -9,7 +9,7 @@ from sublet_quota.admission.told_lines import told_line
 from sublet_quota.amounts.gpu_amounts import BEYOND_ALL_GPUS, GpuAmount
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.document.quota_document import QuotaDocument
-from sublet_quota.document.rights import PayerRights, Rights
+from sublet_quota.document.right_values import PayerRights, Rights
 from sublet_quota.document.sections import SliceSize
 from sublet_quota.holdings.gpu_load import Holding
 from sublet_quota.names.home_claim import HomeInUse
@@ -91,9 +91,7 @@ def sizes_for(document: QuotaDocument, payer: PayerRights) -> Mapping[SizeName, 
     }
 
 
-def choose_payers(
-    document: QuotaDocument, rights: Rights, group: str | None
-) -> tuple[PayerRights, ...] | Denial:
+def choose_payers(rights: Rights, group: str | None) -> tuple[PayerRights, ...] | Denial:
     """Return who could pay: the group that was named, else all of the owner's."""
     if group is None:
         return rights.payers

@@ -1,8 +1,6 @@
 """The lines of the quota document, as decisions tell them."""
 
-from sublet_quota.document.quota_document import QuotaDocument
-from sublet_quota.document.problems import KeyPath
-from sublet_quota.document.rights import Source
+from sublet_quota.document.right_values import Source
 from sublet_quota.reasons.derivation import DocumentLine
 
 

@@ -1,29 +1,42 @@
-"""The placement of an admitted slice: best fit, so that large slices still find room.
+"""Where a slice goes, who pays and who makes way for it: the whole decision about one wish.
 
-First a GPU on which all slices fit together, the tightest; only where there is none a GPU that is
-overcommitted then, again the tightest: nobody takes turns while another GPU has room. Of equally
-tight ones the first by node and index. Later issues refine what "tightest" means; who may have what
-is admission's question and stays there.
+The order: a restart while a grace lasts goes back to where it was. What is within a guarantee has
+its place on a card that is laid out for it, whatever others hold there. What is borrowed goes where
+room is free; else room is taken for who stays within their share; else borrowed slices move to
+other cards of their node, where the room is there but in pieces. Whoever a group's limit refuses,
+or want of room, may be let in by charging a slice of another member, who named no group, to another
+of theirs (``recharging``). Else it is refused, with what would help.
+
+Who borrowed and cannot make way any more, on a card that is laid out for others, borrows no more
+until they can.
 """
 
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Final
 
-from sublet_quota.admission.slice_admission import Admitted, AdmittedKind, admit
+from sublet_quota.admission.denial import Denial
+from sublet_quota.admission.slice_admission import Admission, Option, admit, furthest
 from sublet_quota.admission.slice_request import RequestedSlice
-from sublet_quota.amounts.gpu_amounts import NOTHING, GpuAmount
-from sublet_quota.holdings.gpu_load import GpuFacts, GpuRoom
+from sublet_quota.amounts.gpu_amounts import GpuAmount
+from sublet_quota.holdings.gpu_load import AsBefore
 from sublet_quota.holdings.holdings import Holdings
-from sublet_quota.holdings.room_index import Entry, RoomIndex
-from sublet_quota.names.home_claim import HomeInUse
-from sublet_quota.names.ids import GpuId, GroupName, NodeId, PoolName, SizeName, SliceId, UserName
-from sublet_quota.reasons.derivation import Derivation
+from sublet_quota.names.ids import GpuId, GroupName, PoolName, SizeName, SliceId, UserName
+from sublet_quota.placement.advice import helps_for
+from sublet_quota.placement.as_before import AsBeforePlace, find_as_before
+from sublet_quota.placement.deriving import derived
+from sublet_quota.placement.free_room import find_free
+from sublet_quota.placement.laid_out import find_laid_out
+from sublet_quota.placement.moving import Moves, find_by_moving
+from sublet_quota.placement.no_room import borrows_no_more, denied_a_loan, denied_room
+from sublet_quota.placement.question import Question, Waiting
+from sublet_quota.placement.recharging import Recharge, recharges
+from sublet_quota.placement.taking import find_taken
+from sublet_quota.reasons.derivation import Derivation, Rule
 from sublet_quota.reasons.refusal import Refusal
-from sublet_quota.reasons.refusals.refuse import refuse
-from sublet_quota.reasons.refusals.room import RoomRefusal
 from sublet_quota.residency.snapshot import Rank
 
-_Choice = tuple[GpuFacts, GpuRoom, AdmittedKind]
+NOBODY_WAITS: Final[Waiting] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,127 +67,158 @@ class Placement:
     why: Derivation
     calls_back: tuple[SliceId, ...] = ()
     """Borrowed slices that lose their place on the GPU: to be kept as ``called_back``."""
+    moves: Moves = ()
+    """Of these the ones that find as much room on another card of their node, with that card."""
     recharged: tuple[tuple[SliceId, GroupName], ...] = ()
     """Slices of others that another of their groups pays for from now on, to let this one in."""
+    before: AsBefore | None = None
+    """What the slice counts as while a grace lasts: to be kept as ``Holding.before``."""
 
 
-def decide_slice(holdings: Holdings, wish: RequestedSlice) -> Placement | Refusal:
-    """Return the place of a slice that is admitted, or why it has none."""
-    admitted = admit(holdings, wish)
-    if isinstance(admitted, Refusal):
-        return admitted
-    if wish.home is not None:
-        return place_at_home(holdings, admitted, wish.home, alone=wish.never_suspended)
-    return place(holdings, admitted, alone=wish.never_suspended)
-
-
-def place(holdings: Holdings, admitted: Admitted, *, alone: bool = False) -> Placement | Refusal:
-    """Return the best GPU for an admitted slice, or that none has room.
-
-    ``alone``: only where all slices fit together.
-    """
-    indices = holdings.kinds_in(admitted.pool)
-    ways = (RoomIndex.best_alone,) if alone else (RoomIndex.best_alone, RoomIndex.best_shared)
-    for find_best in ways:
-        found: list[tuple[int, Entry, AdmittedKind]] = []
-        for option in admitted.kinds:
-            entry = find_best(indices[option.kind], option.amount)
-            if entry is not None:
-                found.append((entry[0] - option.amount.memory_mib, entry, option))
-        if found:
-            _, entry, option = min(found, key=lambda item: item[:2])
-            return _placement(admitted, option, entry[4])
-    return _no_room(holdings, admitted, alone=alone)
-
-
-def place_at_home(
-    holdings: Holdings, admitted: Admitted, home: HomeInUse, *, alone: bool = False
+def decide_slice(
+    holdings: Holdings, wish: RequestedSlice, waiting: Waiting = NOBODY_WAITS
 ) -> Placement | Refusal:
-    """Return the best GPU of the one node that can have the owner's files now, or why none."""
-    options = {option.kind: option for option in admitted.kinds}
-    there: list[_Choice] = [
-        (gpu, room, options[gpu.kind])
-        for gpu in holdings.gpus()
-        if gpu.node == home.node and gpu.closed is None and gpu.kind in options
-        if holdings.pool_of(gpu.gpu_id) == admitted.pool
-        if (room := holdings.room(gpu.gpu_id)) is not None
-    ]
-    for shared in (False,) if alone else (False, True):
-        fitting = [each for each in there if each[2].amount.fits_in(each[1].free(shared=shared))]
-        if fitting:
-            gpu, _, option = min(fitting, key=partial(_tightness, shared=shared))
-            return _placement(admitted, option, gpu.gpu_id)
-    return _no_room_at_home(admitted, home, [room.free(shared=not alone) for _, room, _ in there])
+    """Return the place of a slice, or why it has none and what would help.
 
-
-def _tightness(choice: _Choice, *, shared: bool) -> tuple[int, int, int, int, GpuId]:
-    """Return the key by which ``place`` orders what it finds, the best first."""
-    gpu, room, option = choice
-    memory_mib = room.shared_mib if shared else room.alone_mib
-    compute_milli = room.shared_milli if shared else room.alone_milli
-    left_mib = memory_mib - option.amount.memory_mib
-    return left_mib, memory_mib, compute_milli, gpu.index, gpu.gpu_id
-
-
-def _placement(admitted: Admitted, option: AdmittedKind, gpu_id: GpuId) -> Placement:
-    return Placement(
-        owner=admitted.owner,
-        gpu_id=gpu_id,
-        pool=admitted.pool,
-        size=admitted.size,
-        amount=option.amount,
-        groups=option.groups,
-    )
-
-
-def gpu_on_node(holdings: Holdings, slice_id: SliceId, node: NodeId) -> GpuId | None:
-    """Return the likeliest GPU of a slice that the cluster's scheduler put on ``node``.
-
-    The scheduler does not say which card: until the node's agent has seen the slice's processes,
-    it counts where it fits best. Nothing for an unknown slice, or a node without known GPUs.
+    ``waiting`` are the cards that others wait for: they are asked for when shares are divided.
     """
-    holding = holdings.slice(slice_id)
-    facts = [gpu for gpu in holdings.gpus() if gpu.node == node]
-    if holding is None or not facts:
+    return told(Question(holdings, wish, waiting=waiting))
+
+
+def told(question: Question) -> Placement | Refusal:
+    """Return the answer to a question, a refusal with what would help."""
+    answer = decided(question)
+    return answer if isinstance(answer, Placement) else tell(question, answer)
+
+
+def tell(question: Question, denial: Denial) -> Refusal:
+    """Return a refusal with what would help."""
+    helps = helps_for(question, denial, _is_granted) if denial.tells_help else ()
+    return denial.told(helps)
+
+
+def decided(question: Question) -> Placement | Denial:
+    """Return the answer to a question, without what would help."""
+    restarted = find_as_before(question)
+    if restarted is not None:
+        return _restarted(restarted)
+    admission = admit(question.holdings, question.wish)
+    if admission.options:
+        placed = _place(question, admission)
+        if placed is not None:
+            return placed
+    for recharge in recharges(question, admission):
+        placed = _place_recharged(question, admission, recharge)
+        if placed is not None:
+            return placed
+    if admission.options:
+        return _denied(question, admission)
+    return furthest(admission.denials)
+
+
+def _is_granted(question: Question) -> bool:
+    return isinstance(decided(question), Placement)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """What placement found."""
+
+    option: Option
+    gpu_id: GpuId
+    rule: Rule
+    calls_back: tuple[SliceId, ...] = ()
+    moves: Moves = ()
+
+
+def _place(question: Question, admission: Admission) -> Placement | None:
+    place = _find(question, admission.rights.owner, admission.options)
+    return None if place is None else _placement(question, admission, place)
+
+
+def _find(question: Question, owner: UserName, options: tuple[Option, ...]) -> _Place | None:
+    laid_out = find_laid_out(question, options)
+    if laid_out is not None:
+        way = laid_out.way
+        return _Place(laid_out.option, way.gpu_id, Rule.GUARANTEE, way.slices)
+    if any(option.rank is Rank.BORROWED for option in options):
+        options = _without_loans(question, owner, options)
+    free = find_free(question, options)
+    if free is not None:
+        return _Place(free.option, free.gpu_id, Rule.FREE_ROOM)
+    taken = find_taken(question, options)
+    if taken is not None:
+        rule = Rule.GUARANTEE if taken.option.rank is Rank.ENTITLED else Rule.SHARE
+        return _Place(taken.option, taken.way.gpu_id, rule, taken.way.slices)
+    moved = find_by_moving(question, options)
+    if moved is not None:
+        away = tuple(slice_id for slice_id, _ in moved.moves)
+        return _Place(moved.option, moved.gpu_id, Rule.FREE_ROOM, away, moved.moves)
+    return None
+
+
+def _without_loans(
+    question: Question, owner: UserName, options: tuple[Option, ...]
+) -> tuple[Option, ...]:
+    """Return the options, without what would be borrowed where the owner borrows no more."""
+    if not borrows_no_more(question.holdings, owner):
+        return options
+    return tuple(option for option in options if option.rank is not Rank.BORROWED)
+
+
+def _place_recharged(
+    question: Question, admission: Admission, recharge: Recharge
+) -> Placement | None:
+    """Return the place that is found once somebody else's slice is charged to another group."""
+    asked = replace(question, recharge=recharge.of)
+    place = _find(asked, admission.rights.owner, (recharge.option,))
+    if place is None:
         return None
-    if any(gpu.gpu_id == holding.gpu_id for gpu in facts):
-        return holding.gpu_id
-
-    def rank(gpu: GpuFacts) -> tuple[bool, bool, bool, bool, int, int]:
-        room = holdings.room(gpu.gpu_id)
-        alone = 0 if room is None else room.alone_mib - holding.amount.memory_mib
-        shared = 0 if room is None else room.shared_mib - holding.amount.memory_mib
-        return (
-            holdings.pool_of(gpu.gpu_id) != holding.pool,
-            gpu.closed is not None,
-            alone < 0,
-            shared < 0,
-            alone if alone >= 0 else -shared,
-            gpu.index,
-        )
-
-    return min(facts, key=rank).gpu_id
+    holding, group = recharge.of
+    placement = _placement(question, admission, place)
+    return replace(placement, recharged=((holding.slice_id, group),))
 
 
-def _no_room_at_home(admitted: Admitted, home: HomeInUse, rooms: list[GpuAmount]) -> Refusal:
-    asked = admitted.kinds[0].amount
-    most = max(rooms, key=lambda r: (r.memory_mib, r.compute_milli), default=NOTHING)
-    return refuse(
-        RoomRefusal.NO_ROOM_AT_HOME if rooms else RoomRefusal.NO_OPEN_GPU_AT_HOME,
-        node=home.node,
-        home_user=home.by,
-        pool=admitted.pool,
-        asked=asked,
-        free=most,
+def _placement(question: Question, admission: Admission, place: _Place) -> Placement:
+    option, rights = place.option, admission.rights
+    return Placement(
+        owner=rights.owner,
+        gpu_id=place.gpu_id,
+        gpu_type=option.asked.gpu_type,
+        pool=option.wanted.pool,
+        size=option.wanted.name,
+        amount=option.asked.amount,
+        group=option.group,
+        named=question.wish.group is not None,
+        member_of=rights.groups,
+        rank=option.rank,
+        why=derived(question.holdings, option, place.rule),
+        calls_back=place.calls_back,
+        moves=place.moves,
     )
 
 
-def _no_room(holdings: Holdings, admitted: Admitted, *, alone: bool) -> Refusal:
-    indices = holdings.kinds_in(admitted.pool)
-    most_room = RoomIndex.most_alone if alone else RoomIndex.most_room
-    rooms = [(option, most_room(indices[option.kind])) for option in admitted.kinds]
-    option, most = max(
-        ((option, room) for option, room in rooms if room is not None),
-        key=lambda pair: (pair[1].memory_mib, pair[1].compute_milli),
+def _restarted(place: AsBeforePlace) -> Placement:
+    holding, before = place.holding, place.before
+    return Placement(
+        owner=holding.owner,
+        gpu_id=holding.gpu_id,
+        gpu_type=place.gpu_type,
+        pool=holding.pool,
+        size=place.size,
+        amount=place.amount,
+        group=holding.group,
+        named=holding.named,
+        member_of=holding.member_of,
+        rank=place.rank,
+        why=Derivation(Rule.AS_BEFORE, holding.group),
+        before=before,
     )
-    return refuse(RoomRefusal.NO_ROOM, pool=admitted.pool, asked=option.amount, free=most)
+
+
+def _denied(question: Question, admission: Admission) -> Denial:
+    owner, options = admission.rights.owner, admission.options
+    borrowed = all(option.rank is Rank.BORROWED for option in options)
+    if borrowed and borrows_no_more(question.holdings, owner):
+        return denied_a_loan(owner)
+    return denied_room(question, options)

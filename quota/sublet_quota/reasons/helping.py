@@ -10,23 +10,25 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
+from sublet_quota.amounts.gpu_amounts import GpuAmount
+
 _MOST_NAMES: Final = 3
 
 
 class HelpKind(StrEnum):
     """What somebody could do, or wait for."""
 
-    SMALLER_SIZE = "smaller-size"
+    OTHER_SIZE = "other-size"
     """Pick one of the sizes that are named."""
     LESS = "less"
-    """Ask for smaller amounts."""
+    """Ask for no more than the amount."""
     OTHER_GROUP = "other-group"
     """Have one of the groups that are named pay."""
     STOP_ONE = "stop-one"
     """Stop one of one's own other servers."""
     STOP_ALL = "stop-all"
     """Stop all one's own other servers."""
-    MEMBER_STOPS = "member-stops"
+    MEMBERS_STOP = "members-stop"
     """Wait until members of the groups that are named stop servers."""
     SOMEBODY_STOPS = "somebody-stops"
     """Wait until others stop servers."""
@@ -46,18 +48,19 @@ class Help:
     kind: HelpKind
     names: tuple[str, ...] = ()
     """The sizes or the groups, where the kind speaks of any."""
+    amount: GpuAmount | None = None
 
 
 ADMIN: Final = (Help(HelpKind.ADMIN),)
 
 _WORDS: Final[Mapping[HelpKind, str]] = MappingProxyType(
     {
-        HelpKind.SMALLER_SIZE: "pick a smaller size ({names})",
-        HelpKind.LESS: "ask for less",
+        HelpKind.OTHER_SIZE: "pick another size ({names})",
+        HelpKind.LESS: "ask for {amount} or less",
         HelpKind.OTHER_GROUP: "have another group of yours pay ({names})",
         HelpKind.STOP_ONE: "stop another server of yours",
         HelpKind.STOP_ALL: "stop your other servers",
-        HelpKind.MEMBER_STOPS: "wait until members of {names} stop servers",
+        HelpKind.MEMBERS_STOP: "wait until members of {names} stop servers",
         HelpKind.SOMEBODY_STOPS: "wait until somebody stops a server",
         HelpKind.START_AGAIN: (
             "start your server again with the larger size, to get it on another GPU"
@@ -72,7 +75,8 @@ _WORDS: Final[Mapping[HelpKind, str]] = MappingProxyType(
 def helping_sentence(helps: tuple[Help, ...]) -> str:
     """Return what would help, as one sentence."""
     clauses = [
-        _WORDS[each.kind].format(names=", ".join(each.names[:_MOST_NAMES])) for each in helps
+        _WORDS[each.kind].format(names=", ".join(each.names[:_MOST_NAMES]), amount=each.amount)
+        for each in helps
     ]
     told = clauses[0] if len(clauses) == 1 else f"{', '.join(clauses[:-1])}, or {clauses[-1]}"
     return f"{told[0].upper()}{told[1:]}."

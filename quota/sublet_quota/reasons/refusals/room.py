@@ -23,6 +23,11 @@ class RoomRefusal(RefusalCode):
         RefusalReason.NO_GPU,
         "Pool '{pool}' has no GPU of type {asked_type} now. There are: {types}. {helps}",
     )
+    NO_GPU_FOR_SIZE = Row(
+        RefusalReason.NO_GPU,
+        "Size '{size}' is had on {size_types} alone, and pool '{pool}' has none of them now. There "
+        "are: {types}. {helps}",
+    )
     GPUS_CLOSED = Row(
         RefusalReason.GPU_CLOSED,
         "In pool '{pool}' {closed_gpus} closed to new slices: {why_closed}. {helps}",

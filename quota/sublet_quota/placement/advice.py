@@ -1,0 +1,109 @@
+"""What would help somebody who is refused, as far as it surely does: nothing else is advised.
+
+Another size, less, or another payer help where the same question with these is granted. That
+somebody stops servers helps where limits and room would then allow the slice, counted without these
+servers' slices; whatever else might follow is not counted on.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Final
+
+from sublet_quota.admission.denial import Denial
+from sublet_quota.admission.slice_request import RequestedSlice
+from sublet_quota.amounts.gpu_amounts import MIB_PER_GIB, GpuAmount
+from sublet_quota.placement.question import Question
+from sublet_quota.placement.without_slices import WithoutSlices
+from sublet_quota.reasons.helping import ADMIN, Help, HelpKind
+from sublet_quota.reasons.refusals.room import RoomRefusal
+
+IsGranted = Callable[[Question], bool]
+
+_MOST_SIZES: Final = 3
+
+
+def helps_for(question: Question, denial: Denial, is_granted: IsGranted) -> tuple[Help, ...]:
+    """Return what would help; that an administrator is asked where nothing else would."""
+    if denial.code is RoomRefusal.GPUS_CLOSED:
+        return (Help(HelpKind.LATER),)
+    found = (
+        *_other_wishes(question, denial, is_granted),
+        *_others_stop(question),
+    )
+    return found or ADMIN
+
+
+def _other_wishes(question: Question, denial: Denial, is_granted: IsGranted) -> Iterator[Help]:
+    wish = question.wish
+    if denial.code is RoomRefusal.NO_ROOM_TO_GROW:
+        elsewhere = replace(question, only=None)
+        if is_granted(elsewhere):
+            yield Help(HelpKind.START_AGAIN)
+    if wish.memory_mib is None and wish.compute_milli is None:
+        yield from _other_sizes(question, is_granted)
+    elif denial.less is not None:
+        less = _told_exactly(denial.less)
+        if is_granted(_asking(question, less)):
+            yield Help(HelpKind.LESS, amount=less)
+    if wish.group is not None:
+        groups = question.holdings.document.groups_of(wish.groups)
+        paying = tuple(
+            group
+            for group in groups
+            if group != wish.group and is_granted(_wishing(question, replace(wish, group=group)))
+        )
+        if paying:
+            yield Help(HelpKind.OTHER_GROUP, paying)
+
+
+def _other_sizes(question: Question, is_granted: IsGranted) -> Iterator[Help]:
+    """Yield the sizes that would be granted now, the largest that is smaller first."""
+    wish = question.wish
+    names = tuple(
+        name
+        for name in question.holdings.document.sizes
+        if name != wish.size and is_granted(_wishing(question, replace(wish, size=name, pool=None)))
+    )
+    if names:
+        yield Help(HelpKind.OTHER_SIZE, names[-_MOST_SIZES:])
+
+
+def _told_exactly(amount: GpuAmount) -> GpuAmount:
+    """Return an amount that is no more than what its words say: they tell tenths of a GiB."""
+    whole, rest = divmod(amount.memory_mib, MIB_PER_GIB)
+    tenths = rest * 10 // MIB_PER_GIB
+    memory_mib = whole * MIB_PER_GIB + -(-tenths * MIB_PER_GIB // 10)
+    return GpuAmount(memory_mib if whole else amount.memory_mib, amount.compute_milli)
+
+
+def _asking(question: Question, amount: GpuAmount) -> Question:
+    memory_mib, compute_milli = amount.memory_mib, amount.compute_milli
+    wish = replace(question.wish, memory_mib=memory_mib, compute_milli=compute_milli)
+    return _wishing(question, wish)
+
+
+def _wishing(question: Question, wish: RequestedSlice) -> Question:
+    return replace(question, wish=wish)
+
+
+def _others_stop(question: Question) -> Iterator[Help]:
+    """Yield who could stop servers so that the slice is granted."""
+    holdings, wish = question.holdings, question.wish
+    world = WithoutSlices(question)
+    if not world.options:
+        return
+    slices = [one for one in holdings.slices() if one.is_notebook]
+    own = [one for one in slices if one.owner == wish.owner]
+    if any(world.is_granted((one,)) for one in own):
+        yield Help(HelpKind.STOP_ONE)
+    elif len(own) > 1 and world.is_granted(own):
+        yield Help(HelpKind.STOP_ALL)
+    others = [one for one in slices if one.owner != wish.owner]
+    groups = {option.group for option in world.options if option.group is not None}
+    for group in sorted(groups):
+        members = [one for one in others if one.group == group]
+        if members and world.is_granted(members):
+            yield Help(HelpKind.MEMBERS_STOP, (group,))
+            return
+    if others and world.is_granted(others):
+        yield Help(HelpKind.SOMEBODY_STOPS)

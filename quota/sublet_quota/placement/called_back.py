@@ -1,0 +1,53 @@
+"""Slices that were called back, and have their place again."""
+
+from sublet_quota.amounts.gpu_amounts import GpuAmount
+from sublet_quota.holdings.gpu_load import Holding
+from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.names.ids import GpuId, SliceId
+from sublet_quota.residency.snapshot import Rank
+
+
+def back_to_their_place(holdings: Holdings) -> tuple[SliceId, ...]:
+    """Return the called-back slices that fit on their card again, the oldest first.
+
+    One that is entitled by now is due its place whatever fits; others need room under the pool's
+    overcommit, as any that is borrowed. Told all at once, they fit together.
+    """
+    rooms: dict[GpuId, GpuAmount] = {}
+    back: list[SliceId] = []
+    away = sorted((one for one in holdings.slices() if one.called_back), key=_age)
+    for holding in away:
+        if holdings.rank(holding.slice_id) is Rank.ENTITLED:
+            back.append(holding.slice_id)
+            rooms[holding.gpu_id] = _less(_room(holdings, rooms, holding), holding.amount)
+    for holding in away:
+        room = _room(holdings, rooms, holding)
+        if holding.slice_id not in back and _place_of(holding).fits_in(room):
+            back.append(holding.slice_id)
+            rooms[holding.gpu_id] = _less(room, _place_of(holding))
+    return tuple(back)
+
+
+def _age(holding: Holding) -> tuple[float, SliceId]:
+    return holding.since.timestamp(), holding.slice_id
+
+
+def _room(holdings: Holdings, rooms: dict[GpuId, GpuAmount], holding: Holding) -> GpuAmount:
+    """Return what is left on a slice's card beside those that are back already."""
+    if holding.gpu_id in rooms:
+        return rooms[holding.gpu_id]
+    room = holdings.room(holding.gpu_id)
+    return GpuAmount(0, 0) if room is None else room.free(shared=True)
+
+
+def _place_of(holding: Holding) -> GpuAmount:
+    """Return what a slice takes as it is back: memory that cannot leave was counted all along."""
+    amount = holding.amount
+    return GpuAmount(0, amount.compute_milli) if holding.unsuspendable else amount
+
+
+def _less(room: GpuAmount, taken: GpuAmount) -> GpuAmount:
+    return GpuAmount(
+        max(0, room.memory_mib - taken.memory_mib),
+        max(0, room.compute_milli - taken.compute_milli),
+    )

@@ -1,0 +1,118 @@
+"""Room that nobody has: the best fit for a slice that is borrowed.
+
+The slice's own pool first, then others that lend; there first a card on which all fit together,
+before one where they take turns; of those a card that is laid out for no guarantee; and of those
+the tightest, so that large slices still find room. What can never be suspended borrows only where
+all fit together, outside of every layout.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sublet_quota.admission.slice_admission import Option
+from sublet_quota.amounts.gpu_amounts import GpuAmount
+from sublet_quota.holdings.gpu_load import GpuFacts, GpuRoom
+from sublet_quota.holdings.room_index import RoomIndex
+from sublet_quota.names.ids import GpuId, PoolName
+from sublet_quota.placement.question import Question
+
+_Fit = tuple[bool, int, int, int, str, int, GpuId]
+"""Laid out, memory that is left, memory room, compute room, node, index, id: the least is best."""
+
+
+@dataclass(frozen=True, slots=True)
+class FreePlace:
+    """A card with room for an option."""
+
+    option: Option
+    gpu_id: GpuId
+
+
+def find_free(question: Question, options: tuple[Option, ...]) -> FreePlace | None:
+    """Return the best free place of the first payer that finds one, or ``None``."""
+    for of_payer in by_payer(options):
+        found = _find_for_payer(question, of_payer)
+        if found is not None:
+            return found
+    return None
+
+
+def by_payer(options: tuple[Option, ...]) -> Iterator[tuple[Option, ...]]:
+    """Yield the options of one payer after another, in the order in which they are tried."""
+    groups = dict.fromkeys(option.group for option in options)
+    for group in groups:
+        yield tuple(option for option in options if option.group == group)
+
+
+def _find_for_payer(question: Question, options: tuple[Option, ...]) -> FreePlace | None:
+    reach = {option: question.pools(option) for option in options}
+    farthest = max((len(pools) for pools in reach.values()), default=0)
+    for place in range(farthest):
+        for shared in (False,) if question.wish.never_suspended else (False, True):
+            found = [
+                (fit, option)
+                for option, pools in reach.items()
+                if place < len(pools)
+                if (fit := _best(question, option, pools[place], shared=shared)) is not None
+            ]
+            if found:
+                fit, option = min(found, key=lambda each: each[0])
+                return FreePlace(option, fit[-1])
+    return None
+
+
+def _best(question: Question, option: Option, pool: PoolName, *, shared: bool) -> _Fit | None:
+    """Return the best card of one pool for an option, or ``None``."""
+    holdings, asked = question.holdings, option.asked
+    index = holdings.kinds_in(pool).get(asked.kind)
+    if index is None:
+        return None
+    layout = holdings.layout(asked.gpu_type)
+    if not question.node_bound:
+        entry = index.best_shared(asked.amount) if shared else index.best_alone(asked.amount)
+        if entry is None:
+            return None
+        if layout.is_free(entry[4]):
+            return (False, entry[0] - asked.amount.memory_mib, *entry)
+    fits = (
+        _fit(facts, room, asked.amount, shared=shared, laid_out=not layout.is_free(facts.gpu_id))
+        for facts, room in _rooms(question, index)
+        if asked.amount.fits_in(room.free(shared=shared))
+    )
+    if question.wish.never_suspended:
+        fits = (fit for fit in fits if not fit[0])
+    return min(fits, default=None)
+
+
+def _rooms(question: Question, index: RoomIndex) -> Iterator[tuple[GpuFacts, GpuRoom]]:
+    for gpu_id, room in index.rooms.items():
+        facts = question.holdings.gpu(gpu_id)
+        if facts is not None and question.may_lie_on(facts):
+            yield facts, room
+
+
+def _fit(
+    facts: GpuFacts, room: GpuRoom, amount: GpuAmount, *, shared: bool, laid_out: bool
+) -> _Fit:
+    memory_mib = room.shared_mib if shared else room.alone_mib
+    compute_milli = room.shared_milli if shared else room.alone_milli
+    return (
+        laid_out,
+        memory_mib - amount.memory_mib,
+        memory_mib,
+        compute_milli,
+        facts.node,
+        facts.index,
+        facts.gpu_id,
+    )
+
+
+def most_free(question: Question, options: tuple[Option, ...], *, alone: bool) -> GpuAmount | None:
+    """Return what is free on the card with the most free memory; ``None`` where none is open."""
+    rooms = [
+        room.free(shared=not alone)
+        for kind, pool in {(o.asked.kind, o.wanted.pool) for o in options}
+        if (index := question.holdings.kinds_in(pool).get(kind)) is not None
+        for _, room in _rooms(question, index)
+    ]
+    return max(rooms, key=lambda free: (free.memory_mib, free.compute_milli), default=None)

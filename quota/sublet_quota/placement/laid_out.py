@@ -1,0 +1,112 @@
+"""The place of what is entitled: on a card that is laid out for its group, whatever others hold.
+
+What does not fit beside it any more is called back, as far as it is borrowed: a group's entitled
+slices wait for no other group's work. What is entitled in part only, as it is borrowed from a
+sibling, has its place where the group above is laid out.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sublet_quota.admission.slice_admission import Option
+from sublet_quota.amounts.gpu_amounts import NOTHING, WHOLE_GPU_MILLI, GpuAmount
+from sublet_quota.holdings.gpu_load import GpuFacts
+from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.names.ids import GpuId
+from sublet_quota.placement.making_way import (
+    Missing,
+    Way,
+    make_way,
+    make_what_way_there_is,
+    missing_on,
+)
+from sublet_quota.placement.question import Question
+from sublet_quota.placement.taking import TakenPlace
+from sublet_quota.residency.snapshot import Rank
+from sublet_quota.shares.group_tree import NodeName
+
+
+@dataclass(frozen=True, slots=True)
+class _Card:
+    """A card of the layout with room for the option, as its group has it."""
+
+    facts: GpuFacts
+    missing: Missing
+    in_turns: bool
+    """Whether entitled slices of the group would take turns there."""
+    left_mib: int
+    """What the slice leaves of its group's part."""
+
+    @property
+    def turn(self) -> tuple[bool, int, int, int, str, int, GpuId]:
+        """What the best card has the least of: turns, then what has to move, then what is left."""
+        missing, facts = self.missing, self.facts
+        return (
+            self.in_turns,
+            max(0, missing.memory_mib),
+            max(0, missing.compute_milli),
+            self.left_mib,
+            facts.node,
+            facts.index,
+            facts.gpu_id,
+        )
+
+
+def find_laid_out(question: Question, options: tuple[Option, ...]) -> TakenPlace | None:
+    """Return the place of the first option that is entitled and finds one, or ``None``."""
+    for option in options:
+        if option.rank is Rank.BORROWED:
+            continue
+        if question.wish.never_suspended and option.rank is not Rank.ENTITLED:
+            continue
+        way = _place(question, option)
+        if way is not None:
+            return TakenPlace(option, way)
+    return None
+
+
+def _place(question: Question, option: Option) -> Way | None:
+    alone = question.wish.never_suspended
+    for card in sorted(_cards(question, option), key=lambda each: each.turn):
+        if card.missing.is_nothing:
+            return Way(card.facts.gpu_id)
+        holdings, request = question.holdings, question.request(option)
+        position = question.position(option)
+        if not alone:
+            return make_what_way_there_is(holdings, position, request, card.facts, card.missing)
+        way = make_way(holdings, position, request, card.facts, card.missing)
+        if way is not None:
+            return way
+    return None
+
+
+def _cards(question: Question, option: Option) -> Iterator[_Card]:
+    """Yield the cards that are laid out for the group, as far as the slice fits there."""
+    holdings, asked = question.holdings, option.asked
+    layout = holdings.layout(asked.gpu_type)
+    due = frozenset(layout.tree.paths[option.node][: option.steps])
+    alone = question.wish.never_suspended
+    for gpu_id in layout.usable_by(option.node):
+        facts = holdings.gpu(gpu_id)
+        if facts is None or facts.kind != asked.kind or not question.may_lie_on(facts):
+            continue
+        if due.isdisjoint(part.node for part in layout.on(gpu_id)):
+            continue
+        room = holdings.room_for_entitled(gpu_id, option.node)
+        missing = missing_on(holdings, facts, asked.amount, alone=alone)
+        if missing is not None and asked.amount.fits_in(room):
+            whole = GpuAmount(facts.kind.usable_mib, WHOLE_GPU_MILLI)
+            together = asked.amount + _entitled_there(holdings, facts, due)
+            left_mib = room.memory_mib - asked.amount.memory_mib
+            yield _Card(facts, missing, not together.fits_in(whole), left_mib)
+
+
+def _entitled_there(holdings: Holdings, facts: GpuFacts, due: frozenset[NodeName]) -> GpuAmount:
+    """Return what is entitled on a card by the same guarantees."""
+    found = NOTHING
+    paths = holdings.layout(holdings.type_of(facts.gpu_id) or "").tree.paths
+    for holding in holdings.slices_on(facts.gpu_id):
+        piece = holdings.piece(holding.slice_id)
+        if piece is not None and not due.isdisjoint(paths[piece.node][: piece.entitled]):
+            found += holding.amount
+    return found

@@ -1,0 +1,154 @@
+"""Why a wish within rights and limits finds no place, and who is in the way."""
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from sublet_quota.admission.denial import Denial
+from sublet_quota.admission.slice_admission import Option
+from sublet_quota.amounts.gpu_amounts import NOTHING, GpuAmount
+from sublet_quota.holdings.gpu_load import Holding
+from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.names.ids import GpuId, GroupName, SliceId, UserName
+from sublet_quota.placement.deriving import guarantee_line
+from sublet_quota.placement.free_room import most_free
+from sublet_quota.placement.question import Question
+from sublet_quota.reasons.derivation import Rule
+from sublet_quota.reasons.refusals.facts import Fact
+from sublet_quota.reasons.refusals.room import RoomRefusal
+from sublet_quota.residency.snapshot import Rank
+from sublet_quota.shares.cards import NO_CARD
+from sublet_quota.shares.group_tree import NodeName
+
+NONE_GONE: Final[frozenset[SliceId]] = frozenset()
+
+
+def borrows_no_more(
+    holdings: Holdings, owner: UserName, gone: frozenset[SliceId] = NONE_GONE
+) -> bool:
+    """Whether a borrowed slice of the owner has to make way, or will have to, and cannot.
+
+    That is one that can be paused only, where it was called back or lies on a card that is laid
+    out for others: it was let in there as one that can leave. ``gone``: slices that do not count.
+    """
+    if not holdings.held_by(owner).slices:
+        return False
+    return any(
+        holding.owner == owner and holding.unsuspendable and _is_in_the_way(holdings, holding)
+        for holding in holdings.slices()
+        if holding.slice_id not in gone
+    )
+
+
+def _is_in_the_way(holdings: Holdings, holding: Holding) -> bool:
+    if holdings.rank(holding.slice_id) not in (Rank.BORROWED, Rank.CALLED_BACK):
+        return False
+    gpu_type = holdings.type_of(holding.gpu_id)
+    if holding.called_back or gpu_type is None:
+        return holding.called_back
+    layout = holdings.layout(gpu_type)
+    if layout.is_free(holding.gpu_id):
+        return False
+    path = holdings.tree(gpu_type).paths[holdings.leaf(holding.group)]
+    return any(part.node not in path for part in layout.on(holding.gpu_id))
+
+
+def denied_a_loan(owner: UserName) -> Denial:
+    """Return the refusal of who borrows no more."""
+    return Denial(RoomRefusal.BORROWS_NO_MORE, Rule.ROOM, facts={"owner": owner})
+
+
+def denied_room(question: Question, options: tuple[Option, ...]) -> Denial:
+    """Return why no card has room for any of these, and none is made."""
+    option = options[0]
+    wish, asked = question.wish, option.asked
+    alone = wish.never_suspended
+    free = most_free(question, options, alone=alone)
+    facts: dict[str, Fact] = {"asked": asked.amount, "free": free or NOTHING}
+    waits_for = _in_the_way(question, options)
+    if question.only is not None:
+        return _denied(RoomRefusal.NO_ROOM_TO_GROW, option, facts, waits_for)
+    if wish.home is not None:
+        facts |= {
+            "node": wish.home.node,
+            "home_user": wish.home.by,
+            "pool": option.wanted.pool,
+        }
+        if free is None:
+            return _denied(RoomRefusal.NO_OPEN_GPU_AT_HOME, option, facts, ())
+        return _denied(RoomRefusal.NO_ROOM_AT_HOME, option, facts, waits_for)
+    if option.rank is Rank.ENTITLED:
+        return _guarantee_in_the_way(question, option)
+    if alone:
+        return _denied(RoomRefusal.NO_ROOM_ALONE, option, facts, waits_for)
+    facts |= {
+        "pool": option.wanted.pool,
+        "payer": option.group,
+        "gpu_type": asked.gpu_type,
+        "held_cards": question.holdings.held(option.node).cards.get(asked.gpu_type, NO_CARD),
+        "share_cards": question.position(option).shares[option.node],
+    }
+    return _denied(RoomRefusal.NO_ROOM, option, facts, waits_for)
+
+
+def _denied(
+    code: RoomRefusal,
+    option: Option,
+    facts: dict[str, Fact],
+    waits_for: tuple[GroupName | None, ...],
+) -> Denial:
+    free = facts["free"]
+    less = _smaller(option.asked.amount, free) if isinstance(free, GpuAmount) else None
+    return Denial(code, Rule.ROOM, option.group, (), facts, waits_for, less)
+
+
+def _smaller(asked: GpuAmount, free: GpuAmount) -> GpuAmount | None:
+    amount = GpuAmount(
+        min(asked.memory_mib, free.memory_mib), min(asked.compute_milli, free.compute_milli)
+    )
+    return amount if amount.memory_mib and amount.compute_milli else None
+
+
+def _guarantee_in_the_way(question: Question, option: Option) -> Denial:
+    holdings, gpu_type = question.holdings, option.asked.gpu_type
+    group = option.group or GroupName("")
+    line = guarantee_line(holdings, group, gpu_type)
+    blocking = (
+        holding
+        for gpu_id in holdings.layout(gpu_type).usable_by(option.node)
+        for holding in holdings.slices_on(gpu_id)
+        if holding.is_notebook and holding.unsuspendable
+    )
+    facts: dict[str, Fact] = {
+        "group": group,
+        "guaranteed_cards": holdings.tree(gpu_type).nodes[NodeName(group)].guaranteed,
+        "gpu_type": gpu_type,
+        "asked": option.asked.amount,
+    }
+    return Denial(
+        RoomRefusal.GUARANTEE_IN_THE_WAY,
+        Rule.ROOM,
+        option.group,
+        (line,),
+        facts,
+        _groups_of(holdings, blocking, question.wish.owner),
+    )
+
+
+def _in_the_way(question: Question, options: tuple[Option, ...]) -> tuple[GroupName | None, ...]:
+    """Return the groups, other than who asks alone, whose slices stand where it was looked."""
+    holdings = question.holdings
+    here = {facts.gpu_id for option in options for facts in question.cards(option)}
+    return _groups_of(holdings, _on(holdings, here), question.wish.owner)
+
+
+def _on(holdings: Holdings, cards: set[GpuId]) -> Iterator[Holding]:
+    return (one for one in holdings.slices() if one.is_notebook and one.gpu_id in cards)
+
+
+def _groups_of(
+    holdings: Holdings, slices: Iterable[Holding], owner: str
+) -> tuple[GroupName | None, ...]:
+    groups = {holding.group for holding in slices if holding.owner != owner}
+    known = holdings.document.all_groups
+    named = sorted(group for group in groups if group is not None and group in known)
+    return (*named, None) if len(named) < len(groups) else tuple(named)

@@ -1,0 +1,153 @@
+"""What placement is asked: a wish with what admission says to it, and where it may look."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from sublet_quota.admission.slice_admission import Option
+from sublet_quota.admission.slice_request import RequestedSlice
+from sublet_quota.holdings.gpu_load import GpuFacts, Holding
+from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.names.ids import GpuId, GroupName, PoolName
+from sublet_quota.shares.cards import NO_CARD
+from sublet_quota.shares.group_tree import NodeName
+from sublet_quota.shares.reclaim import Position, Request
+
+Waiting = Mapping[str, Mapping[NodeName, Fraction]]
+"""Cards that others wait for, by GPU type and by the leaf that would pay."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A wish that is to find its place."""
+
+    holdings: Holdings
+    wish: RequestedSlice
+    only: GpuId | None = None
+    """The one card that is looked at, where a slice grows on it."""
+    waiting: Waiting = field(default_factory=dict)
+    recharge: tuple[Holding, GroupName] | None = None
+    """Somebody else's slice that is charged to another of their groups from now on."""
+
+    @property
+    def node_bound(self) -> bool:
+        """Whether only few cards are looked at: one, or those of one node."""
+        return self.only is not None or self.wish.home is not None
+
+    def may_lie_on(self, facts: GpuFacts) -> bool:
+        """Whether the slice could be on a card, as far as the question goes."""
+        home = self.wish.home
+        return (
+            facts.closed is None
+            and (home is None or facts.node == home.node)
+            and (self.only is None or facts.gpu_id == self.only)
+        )
+
+    def cards(self, option: Option) -> Iterator[GpuFacts]:
+        """Yield the open cards of an option's kind in all pools in reach, the own pool's first."""
+        for pool in self.pools(option):
+            index = self.holdings.kinds_in(pool).get(option.asked.kind)
+            for gpu_id in () if index is None else index.rooms:
+                facts = self.holdings.gpu(gpu_id)
+                if facts is not None and self.may_lie_on(facts):
+                    yield facts
+
+    def pools(self, option: Option) -> tuple[PoolName, ...]:
+        """Return the pools on whose cards the slice may be: its own first.
+
+        What is within a guarantee may be anywhere; what is borrowed only in another pool that
+        lends, up to the part that it lends.
+        """
+        own = option.wanted.pool
+        others = sorted(name for name in self.holdings.document.pools if name != own)
+        return own, *(
+            PoolName(name) for name in others if option.steps or self._lends(name, option)
+        )
+
+    def _lends(self, lender: str, option: Option) -> bool:
+        own, holdings = option.wanted.pool, self.holdings
+        part = holdings.document.pools[lender].lends.get(own, NO_CARD)
+        if not part:
+            return False
+        pool = PoolName(lender)
+        lent = holdings.lent(pool, own) + option.asked.cards
+        return lent <= part * holdings.cards_in(pool)
+
+    def request(self, option: Option) -> Request:
+        """Return the request, as shares see it."""
+        return Request(option.node, option.asked.cards, suspendable=not self.wish.never_suspended)
+
+    def position(self, option: Option) -> Position:
+        """Return how the groups stand on the type, this request among what is asked for.
+
+        A slice that was called back is asked for, and held by nobody: who lost a place is not
+        above their share because of it.
+        """
+        gpu_type = option.asked.gpu_type
+        asks = dict(self.waiting.get(gpu_type, {}))
+        asks[option.node] = asks.get(option.node, NO_CARD) + option.asked.cards
+        position = self.holdings.position(gpu_type, asks)
+        away = called_back_sums(self.holdings, gpu_type)
+        held, entitled = self._recharged(gpu_type)
+        if not (away or held):
+            return position
+        return Position(
+            position.tree,
+            position.shares,
+            _Less(_Less(position.held, away), held),
+            _Less(position.entitled, entitled),
+        )
+
+    def _recharged(
+        self, gpu_type: str
+    ) -> tuple[Mapping[NodeName, Fraction], Mapping[NodeName, Fraction]]:
+        """Return what each node holds, and is entitled to, less by the slice charged elsewhere."""
+        held: defaultdict[NodeName, Fraction] = defaultdict(Fraction)
+        entitled: defaultdict[NodeName, Fraction] = defaultdict(Fraction)
+        if self.recharge is None:
+            return held, entitled
+        holding, group = self.recharge
+        piece, paths = self.holdings.piece(holding.slice_id), self.holdings.tree(gpu_type).paths
+        if piece is None or self.holdings.type_of(holding.gpu_id) != gpu_type:
+            return held, entitled
+        new_path = paths[self.holdings.leaf(group)]
+        steps = self.holdings.entitled_steps(gpu_type, group, piece.cards)
+        for path, to, sign in ((paths[piece.node], piece.entitled, 1), (new_path, steps, -1)):
+            for depth, name in enumerate(path):
+                held[name] += sign * piece.cards
+                entitled[name] += sign * piece.cards if depth < to else NO_CARD
+        return held, entitled
+
+
+class _Less(Mapping[NodeName, Fraction]):
+    """Sums by node, less some."""
+
+    def __init__(
+        self, sums: Mapping[NodeName, Fraction], less: Mapping[NodeName, Fraction]
+    ) -> None:
+        self._sums = sums
+        self._less = less
+
+    def __getitem__(self, name: NodeName) -> Fraction:
+        return self._sums[name] - self._less.get(name, NO_CARD)
+
+    def __iter__(self) -> Iterator[NodeName]:
+        return iter(self._sums)
+
+    def __len__(self) -> int:
+        return len(self._sums)
+
+
+def called_back_sums(holdings: Holdings, gpu_type: str) -> dict[NodeName, Fraction]:
+    """Return what slices that were called back hold at each node."""
+    sums: dict[NodeName, Fraction] = {}
+    paths = holdings.tree(gpu_type).paths
+    for holding in holdings.slices():
+        if not holding.called_back or holdings.type_of(holding.gpu_id) != gpu_type:
+            continue
+        piece = holdings.piece(holding.slice_id)
+        if piece is not None:
+            for name in paths[piece.node]:
+                sums[name] = sums.get(name, NO_CARD) + piece.cards
+    return sums

@@ -1,0 +1,166 @@
+"""Whose slice may be charged to another of their groups, so that somebody is let in.
+
+Only who named no group, one slice, one step. Nobody's slice stops being entitled for it where
+another one would do as well.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Final
+
+from sublet_quota.admission.met_limits import (
+    Asked,
+    Without,
+    beyond,
+    group_bounds,
+    paying_groups,
+)
+from sublet_quota.admission.slice_admission import Admission, Option
+from sublet_quota.admission.slice_request import amount_of, sizes_for
+from sublet_quota.document.right_values import PayerRights
+from sublet_quota.document.rights import rights_of
+from sublet_quota.holdings.gpu_load import Holding
+from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.names.ids import GroupName
+from sublet_quota.placement.question import Question
+from sublet_quota.shares.cards import NO_CARD
+
+_MOST_TRIED: Final = 16
+"""For how many slices, the best first, it is asked whether the request then finds a place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recharge:
+    """A request as it would be once a slice is charged to another group."""
+
+    option: Option
+    of: tuple[Holding, GroupName]
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """A slice that could be charged to another group."""
+
+    holding: Holding
+    group: GroupName
+    asked: Asked
+    steps_lost: int
+    """How many steps of entitlement it loses by that; below zero: it gains some."""
+
+    @property
+    def turn(self) -> tuple[bool, int, float, str, str]:
+        """What the best one has the least of: the one that loses nothing, the newest first."""
+        holding = self.holding
+        lost = max(0, self.steps_lost)
+        newest_first = -holding.since.timestamp()
+        return lost > 0, lost, newest_first, holding.slice_id, self.group
+
+
+def recharges(question: Question, admission: Admission) -> Iterator[Recharge]:
+    """Yield the requests with the slice that would let each in, the best first."""
+    for option in admission.beyond_groups:
+        for change in _changes(question.holdings, option):
+            if _fits_then(question.holdings, option, change):
+                yield Recharge(option, (change.holding, change.group))
+    for option in admission.options:
+        if option.group is None or option.steps == option.depth:
+            continue
+        for change in _changes(question.holdings, option):
+            if not change.steps_lost > 0 and _is_entitled_then(question.holdings, option, change):
+                entitled = replace(option, steps=option.depth)
+                yield Recharge(entitled, (change.holding, change.group))
+
+
+def _changes(holdings: Holdings, option: Option) -> list[_Change]:
+    """Return the slices charged below the payer's top group that could be charged elsewhere."""
+    path = set(paying_groups(holdings, option.group))
+    found = [
+        change
+        for holding in holdings.slices()
+        if holding.is_notebook and not holding.named and len(holding.member_of) > 1
+        if path.intersection(paying_groups(holdings, holding.group))
+        for group in holding.member_of
+        if group != holding.group and group in holdings.document.all_groups
+        if (change := _change(holdings, holding, group)) is not None
+    ]
+    return sorted(found, key=lambda change: change.turn)[:_MOST_TRIED]
+
+
+def _change(holdings: Holdings, holding: Holding, group: GroupName) -> _Change | None:
+    """Return a slice as another group would pay for it; ``None`` where that may not."""
+    facts, gpu_type = holdings.gpu(holding.gpu_id), holdings.type_of(holding.gpu_id)
+    piece = holdings.piece(holding.slice_id)
+    if facts is None or gpu_type is None or piece is None:
+        return None
+    asked = Asked(facts.kind, gpu_type, holding.amount, piece.cards)
+    payer = _payer(holdings, holding, group)
+    if payer is None or not _may_pay(holdings, payer, asked):
+        return None
+    without = Without(holdings, gone=(holding,))
+    if beyond(group_bounds(without, group, asked)) is not None:
+        return None
+    steps = holdings.entitled_steps(gpu_type, group, piece.cards)
+    depth = len(holdings.tree(gpu_type).paths[holdings.leaf(group)])
+    before = len(holdings.tree(gpu_type).paths[piece.node]) - piece.entitled
+    return _Change(holding, group, asked, _lost(piece.entitled, before, steps, depth - steps))
+
+
+def _lost(entitled: int, missing: int, steps: int, still_missing: int) -> int:
+    """Return what a slice loses: of being entitled at all, or against everybody."""
+    if entitled and not missing:
+        return still_missing
+    return 1 if entitled and not steps else 0
+
+
+def _payer(holdings: Holdings, holding: Holding, group: GroupName) -> PayerRights | None:
+    """Return the rights of what another group would pay, as far as they are known of a slice."""
+    groups = holdings.document.all_groups
+    quota = groups[group]
+    members = (group,) if quota.members is None else quota.members
+    rights = rights_of(holdings.document, holding.owner, members)
+    return rights.payer(group) if group in rights.groups else None
+
+
+def _may_pay(holdings: Holdings, payer: PayerRights, asked: Asked) -> bool:
+    """Whether a payer's types and sizes allow the slice: as one of its sizes, or as amounts."""
+    if payer.types.value is not None and asked.gpu_type not in payer.types.value:
+        return False
+    sizes = (
+        amount_of(size, asked.kind)
+        for size in sizes_for(holdings.document, payer).values()
+        if size.types is None or asked.gpu_type in size.types
+    )
+    if payer.own_amounts.value:
+        return any(asked.amount.fits_in(amount) for amount in sizes)
+    return asked.amount in sizes
+
+
+def _fits_then(holdings: Holdings, option: Option, change: _Change) -> bool:
+    """Whether the request is within the limits of its payer once the slice is charged elsewhere."""
+    world = Without(holdings, recharged=((change.holding, change.group),))
+    return beyond(group_bounds(world, option.group, option.asked)) is None
+
+
+def _is_entitled_then(holdings: Holdings, option: Option, change: _Change) -> bool:
+    """Whether the request is within its guarantee once the slice is charged elsewhere.
+
+    Where others in the group wait for the guarantee they come first, and this is not known.
+    """
+    gpu_type = option.asked.gpu_type
+    if change.asked.gpu_type != gpu_type:
+        return False
+    tree, position = holdings.tree(gpu_type), holdings.position(gpu_type)
+    old = tree.paths[holdings.leaf(change.holding.group)]
+    new = tree.paths[holdings.leaf(change.group)]
+    piece = holdings.piece(change.holding.slice_id)
+    for name in tree.paths[option.node]:
+        spare = tree.nodes[name].guaranteed - position.entitled[name]
+        if option.asked.cards <= spare:
+            continue
+        freed = NO_CARD
+        if piece is not None and name in old[: piece.entitled] and name not in new:
+            freed = change.asked.cards
+        others_wait = position.held[name] > position.entitled[name]
+        if option.asked.cards > spare + freed or others_wait:
+            return False
+    return True

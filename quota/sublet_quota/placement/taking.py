@@ -1,0 +1,93 @@
+"""Room that is taken card by card: for who is within their guarantee, or stays within their share.
+
+Every card in reach is looked at on which enough could be taken at all, those first where least is
+missing; of the first that do, the one where the fewest bytes have to move. Nothing is taken unless
+the slice then fits.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from sublet_quota.admission.slice_admission import Option
+from sublet_quota.holdings.gpu_load import GpuFacts
+from sublet_quota.placement.givers import givers
+from sublet_quota.placement.making_way import (
+    Missing,
+    Way,
+    candidates_on,
+    make_way,
+    missing_on,
+)
+from sublet_quota.placement.question import Question
+from sublet_quota.residency.snapshot import Rank
+from sublet_quota.shares.reclaim import Position
+
+_LOOKED_AT_FURTHER: Final = 16
+"""How many more cards are looked at for one with less to move, once room is found."""
+
+
+@dataclass(frozen=True, slots=True)
+class TakenPlace:
+    """A card on which room is made for an option."""
+
+    option: Option
+    way: Way
+
+
+def find_taken(question: Question, options: tuple[Option, ...]) -> TakenPlace | None:
+    """Return where room is made for the first option for which it may be, or ``None``."""
+    for option in options:
+        way = take_somewhere(question, option, question.position(option))
+        if way is not None:
+            return TakenPlace(option, way)
+    return None
+
+
+def take_somewhere(question: Question, option: Option, position: Position) -> Way | None:
+    """Return the card, of all in reach, on which room is made, or ``None``."""
+    if question.wish.never_suspended and option.rank is not Rank.ENTITLED:
+        return None
+    request = question.request(option)
+    who = givers(position, request)
+    best: Way | None = None
+    further = 0
+    for missing, facts in _by_what_is_missing(question, option):
+        if best is not None and (
+            further == _LOOKED_AT_FURTHER or missing.memory_mib >= best.moved_mib
+        ):
+            break
+        if missing.is_nothing:
+            return Way(facts.gpu_id)
+        if not who.most:
+            break
+        need = missing.cards(facts.kind.usable_mib)
+        if not who.could_give(candidates_on(question.holdings, facts.gpu_id), need):
+            continue
+        further += best is not None
+        way = make_way(question.holdings, position, request, facts, missing)
+        if way is not None and (best is None or way.moved_mib < best.moved_mib):
+            best = way
+    return best
+
+
+def _by_what_is_missing(question: Question, option: Option) -> Iterator[tuple[Missing, GpuFacts]]:
+    alone = question.wish.never_suspended
+    found: list[tuple[int, int, str, int, GpuFacts, Missing]] = []
+    for facts in question.cards(option):
+        if facts.pause_only:
+            continue
+        missing = missing_on(question.holdings, facts, option.asked.amount, alone=alone)
+        if missing is not None:
+            found.append(
+                (
+                    max(0, missing.memory_mib),
+                    max(0, missing.compute_milli),
+                    facts.node,
+                    facts.index,
+                    facts,
+                    missing,
+                )
+            )
+    found.sort(key=lambda each: each[:4])
+    return ((each[5], each[4]) for each in found)
