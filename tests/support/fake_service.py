@@ -24,6 +24,7 @@ from sublet_quota.wire.api import (
     SliceRequest,
     SliceStarted,
 )
+from sublet_quota.wire.rank import ToldRank
 from sublet_quota.wire.share import GroupShare
 from sublet_quota.wire.standing import tell_standing
 from tornado.httpserver import HTTPServer
@@ -94,6 +95,7 @@ class FakeService:
     released_one: asyncio.Event = field(default_factory=asyncio.Event)
     slices: dict[str, Lease] = field(default_factory=dict)
     reports: dict[str, SliceReport] = field(default_factory=dict)
+    ranks: dict[str, ToldRank] = field(default_factory=dict)
     requests: list[SliceRequest] = field(default_factory=list)
     started: dict[str, SliceStarted] = field(default_factory=dict)
     pods: dict[str, list[PodStarted]] = field(default_factory=dict)
@@ -183,7 +185,9 @@ class _SliceHandler(_Handler):
             return
         report = self.fake.reports.get(slice_id)
         standing = None if report is None else tell_standing(activity_of(active=report.active))
-        self.answer(200, SliceInfo(lease=lease, report=report, standing=standing, seen_at=None))
+        info = SliceInfo(lease=lease, report=report, standing=standing, seen_at=None)
+        rank = self.fake.ranks.get(slice_id)
+        self.answer(200, info.model_copy(update={"rank": rank}))
 
     def delete(self, slice_id: str) -> None:
         self.fake.slices.pop(slice_id, None)
