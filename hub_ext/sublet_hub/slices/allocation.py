@@ -164,6 +164,8 @@ class Allocation:
             group=placement.group,
             named=placement.named,
             member_of=placement.member_of,
+            before_until=None if placement.before is None else placement.before.until,
+            before_steps=None if placement.before is None else placement.before.steps,
             lot=lot,
         )
 

@@ -12,6 +12,7 @@ from datetime import datetime
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.names.ids import SliceId
 from sublet_quota.placement.called_back import back_to_their_place
+from sublet_quota.placement.resize import Resized
 from sublet_quota.placement.slice_placement import Placement
 from sublet_quota.reasons.quota_changes import QuotaChange, quota_change_words
 from sublet_quota.wire.event_kinds import EventKind
@@ -109,10 +110,15 @@ class Places:
                 self._called_back.add(record.slice_id)
 
 
-def others_of(ledger: Ledger, placement: Placement, made: SliceRecord, now: datetime) -> _Changed:
-    """Return what a placement makes of others' slices, and the events that tell their owners."""
-    recharged = dict(placement.recharged)
-    concerned: Iterable[SliceId] = dict.fromkeys((*placement.calls_back, *recharged))
+def others_of(
+    ledger: Ledger, decided: Placement | Resized, made: SliceRecord, now: datetime
+) -> _Changed:
+    """Return what a decision makes of others' slices, and the events that tell their owners.
+
+    Slices that could move to another card are called back like any others: no agent moves any yet.
+    """
+    recharged = dict(decided.recharged)
+    concerned: Iterable[SliceId] = dict.fromkeys((*decided.calls_back, *recharged))
     records: list[SliceRecord] = []
     events: list[EventRecord] = []
     for slice_id in concerned:
@@ -124,7 +130,7 @@ def others_of(ledger: Ledger, placement: Placement, made: SliceRecord, now: date
                 QuotaChange.RECHARGED, group=after.group, former=before.group, for_group=made.group
             )
             events.append(_event_for(EventKind.SLICE_RECHARGED, after, made, now, words))
-        if slice_id in placement.calls_back:
+        if slice_id in decided.calls_back:
             after = replace(after, called_back_since=now, called_back_for=made.group)
             words = quota_change_words(QuotaChange.CALLED_BACK, group=made.group)
             events.append(_event_for(EventKind.SLICE_CALLED_BACK, after, made, now, words))

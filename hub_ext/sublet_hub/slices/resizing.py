@@ -1,10 +1,10 @@
-"""The change of a slice's size where it is, live; ``sublet_quota.admission.resize`` decides."""
+"""The change of a slice's size where it is, live; ``sublet_quota.placement.resize`` decides."""
 
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
-from sublet_quota.admission.resize import NewSize, Resized, decide_resize
+from sublet_quota.placement.resize import NewSize, Resized, decide_resize
 from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.wire.agent_link import SliceReport
 from sublet_quota.wire.event_kinds import EventKind
@@ -13,6 +13,7 @@ from sublet_hub.errors import ConflictError
 from sublet_hub.ledger.events import slice_event
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import Change, SliceRecord
+from sublet_hub.slices.places import others_of
 from sublet_hub.state.capacity import Capacity
 from sublet_hub.state.fleet import Fleet
 from sublet_hub.state.owner_accounts import OwnerAccounts
@@ -65,10 +66,11 @@ class Resizing:
             memory_mib=answer.amount.memory_mib,
             compute_milli=answer.amount.compute_milli,
             size=answer.size,
-            groups=answer.groups,
+            group=answer.group,
         )
+        others, events = others_of(self._ledger, answer, after, now)
         told = slice_event(EventKind.SLICE_RESIZED, after, now, str(answer.amount))
-        self._ledger.apply(Change(slices=(after,), events=(told,)), now)
+        self._ledger.apply(Change(slices=(after, *others), events=(told, *events)), now)
         return after
 
     def _decide(self, record: SliceRecord, new: NewSize) -> Resized | Refusal:

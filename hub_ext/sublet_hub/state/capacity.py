@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 
 from sublet_quota.amounts.gpu_amounts import GpuAmount
 from sublet_quota.amounts.gpu_kind import GpuKind
+from sublet_quota.document.consistency.warnings import document_warnings
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.sections import Shrink
 from sublet_quota.holdings.gpu_load import AsBefore, GpuFacts, Holding
@@ -92,6 +93,15 @@ class Capacity:
         self.holdings = self.holdings.under(in_force, now)
         self._look_again(frozenset(gpu.node for gpu in self._ledger.gpus.values()))
         self._tell()
+
+    def warnings(self) -> tuple[str, ...]:
+        """Return what to look at in the document: what may not be meant, or cannot be had now."""
+        in_force = self.holdings.document
+        return (
+            *map(str, document_warnings(in_force)),
+            *(warning.words for warning in self.holdings.warnings()),
+            *self._fleet.closed_by_document.missing(self._ledger),
+        )
 
     @contextmanager
     def without(self, slice_id: SliceId) -> Iterator[Holding | None]:

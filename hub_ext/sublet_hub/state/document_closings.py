@@ -45,6 +45,14 @@ class DocumentClosings:
                 gpus = sorted(ledger.gpus_on_node(node), key=lambda gpu: (gpu.index, gpu.gpu_id))
                 yield from filter(None, (_of_card((cards, closing), gpu) for gpu in gpus))
 
+    def missing(self, ledger: Ledger) -> Iterator[str]:
+        """Yield in words the cards that are closed and that there are not."""
+        for node, closings in self._on_node.items():
+            there = {gpu.index for gpu in ledger.gpus_on_node(node)}
+            for cards, closing in closings:
+                for index in sorted(set(cards.gpus or ()) - there):
+                    yield f"{closing.closed_by} closes GPU {index} of {node}, which is not there"
+
 
 def _closing(cards: ClosedCards, node: NodeId, line: int | None, now: datetime) -> Closing:
     return Closing(

@@ -26,7 +26,7 @@ class QuotaCollector(Collector):
         )
         yield GaugeMetricFamily(
             "sublet_quota_warnings",
-            "What the quota document says that the cards of now do not allow",
+            "What to look at in the quota document: not meant, or not to be had of today's cards",
             value=len(self._capacity.warnings()),
         )
         ranks = GaugeMetricFamily(

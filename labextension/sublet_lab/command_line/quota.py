@@ -8,14 +8,19 @@ from datetime import UTC, datetime
 from typing import BinaryIO, Final
 
 import click
+from sublet_quota.document.consistency.warnings import DocumentWarning, document_warnings
 from sublet_quota.document.differences import (
     Difference,
     right_differences,
     written_differences,
 )
-from sublet_quota.document.document_warnings import warnings_of
 from sublet_quota.document.json_schema import quota_schema_text
-from sublet_quota.document.problems import DocumentProblem, QuotaDocumentError
+from sublet_quota.document.problems import (
+    DocumentProblem,
+    KeyPath,
+    QuotaDocumentError,
+    written_path,
+)
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.reading import read_quota_document
 from sublet_quota.wire.quota import MOST_DOCUMENT, QuotaInForce, QuotaRights
@@ -58,7 +63,7 @@ def validate(file: BinaryIO) -> None:
     except QuotaDocumentError as error:
         _tell_problems(_name(file), error.problems, ())
         click.get_current_context().exit(REFUSED)
-    warnings = warnings_of(document)
+    warnings = document_warnings(document)
     if wants_json() or warnings:
         _tell_problems(_name(file), (), warnings)
     if not wants_json():
@@ -157,7 +162,9 @@ def _name(file: BinaryIO) -> str:
 def _read(file: BinaryIO) -> bytes:
     text = file.read(MOST_DOCUMENT + 1)
     if len(text) > MOST_DOCUMENT:
-        message = f"{plain(_name(file))} is larger than {MOST_DOCUMENT} bytes, which no service reads"
+        message = (
+            f"{plain(_name(file))} is larger than {MOST_DOCUMENT} bytes, which no service reads"
+        )
         raise click.ClickException(message)
     return text
 
@@ -176,22 +183,21 @@ def _counted(count: int, what: str) -> str:
 
 
 def _tell_problems(
-    name: str, problems: Iterable[DocumentProblem], warnings: Iterable[DocumentProblem]
+    name: str, problems: Iterable[DocumentProblem], warnings: Iterable[DocumentWarning]
 ) -> None:
     if wants_json():
-        print_json({"problems": _lines(problems), "warnings": _lines(warnings)})
+        told = [_entry(each.line, each.path, each.message) for each in problems]
+        doubtful = [_entry(each.line, each.path, each.words) for each in warnings]
+        print_json({"problems": told, "warnings": doubtful})
         return
-    _echo(name, "", problems)
-    _echo(name, "warning: ", warnings)
-
-
-def _echo(name: str, kind: str, problems: Iterable[DocumentProblem]) -> None:
     for problem in problems:
-        click.echo(plain(f"{name}: {kind}{problem}"))
+        click.echo(plain(f"{name}: {problem}"))
+    for warning in warnings:
+        click.echo(plain(f"{name}: warning: {warning}"))
 
 
-def _lines(problems: Iterable[DocumentProblem]) -> list[dict[str, object]]:
-    return [{"line": each.line, "key": each.key, "message": each.message} for each in problems]
+def _entry(line: int | None, path: KeyPath, message: str) -> dict[str, object]:
+    return {"line": line, "key": written_path(path), "message": message}
 
 
 def _told(differences: Iterable[Difference]) -> list[dict[str, str | None]]:

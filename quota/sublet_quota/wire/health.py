@@ -36,4 +36,4 @@ class Health(AnswerModel):
     hub: HubStanding = HubStanding.UNASKED
     quota: QuotaStanding = QuotaStanding.OK
     quota_warnings: Count = 0
-    """How many things the quota document says that the cards of now do not allow."""
+    """How many things in it to look at: not meant, or not to be had of today's cards."""

@@ -26,7 +26,7 @@ class QuotaInForce(AnswerModel):
     errors: tuple[Words, ...] = Field(default=(), max_length=_MOST_LISTED)
     """Not empty: the file is wrong now, and the document of before is in force."""
     warnings: tuple[Words, ...] = Field(default=(), max_length=_MOST_LISTED)
-    """What the document says and the cards of now do not allow."""
+    """What to look at in the document: what may not be meant, or cannot be had of today's cards."""
 
 
 class QuotaRights(AnswerModel):

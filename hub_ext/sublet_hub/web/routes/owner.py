@@ -8,9 +8,9 @@ import time
 from dataclasses import replace
 from datetime import timedelta
 
-from sublet_quota.admission.resize import NewSize
 from sublet_quota.names import scopes
 from sublet_quota.names.ids import SliceId, UserName
+from sublet_quota.placement.resize import NewSize
 from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.wire.api import NEXT_PAGE, EventInfo, KeepRequest, Share, SliceInfo
 from sublet_quota.wire.schema import WireModel

@@ -101,12 +101,11 @@ def _entitled_cards(holdings: Holdings, own: Iterable[SliceRecord]) -> dict[str,
     """Return by type the cards of slices that are entitled against everybody."""
     cards: dict[str, Fraction] = {}
     for record in own:
-        holding, gpu = holdings.slice(record.slice_id), holdings.gpu(record.gpu.gpu_id)
-        gpu_type = holdings.type_of(record.gpu.gpu_id)
-        if record.is_job or holding is None or gpu is None or gpu_type is None:
+        piece, gpu_type = holdings.piece(record.slice_id), holdings.type_of(record.gpu.gpu_id)
+        if piece is None or gpu_type is None:
             continue
         if holdings.rank(record.slice_id) is Rank.ENTITLED:
-            cards[gpu_type] = cards.get(gpu_type, NO_CARD) + holding.cards(gpu.kind)
+            cards[gpu_type] = cards.get(gpu_type, NO_CARD) + piece.cards
     return cards
 
 
