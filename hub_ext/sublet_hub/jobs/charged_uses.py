@@ -15,8 +15,8 @@ from typing import Final
 from sublet_quota.amounts.gpu_amounts import GpuAmount
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.document.quota_document import QuotaDocument
+from sublet_quota.holdings.gpu_load import cards_on
 from sublet_quota.jobs.past_uses import Payer, UseSums
-from sublet_quota.jobs.waiting_job import job_cards
 from sublet_quota.names.ids import GroupName, SliceId, UserName
 from sublet_quota.shares.past_use import NO_TIME, CardUse, Span
 
@@ -234,7 +234,7 @@ def _charged(record: SliceRecord) -> tuple[object, ...]:
 def _cards(record: SliceRecord) -> Fraction:
     gpu = record.gpu
     kind = GpuKind(gpu.type, gpu.memory_mib, gpu.margin_mib)
-    return job_cards(GpuAmount(record.memory_mib, record.compute_milli), kind)
+    return cards_on(GpuAmount(record.memory_mib, record.compute_milli), kind)
 
 
 def _summed(periods: Iterable[HeldPeriod], document: QuotaDocument, at: datetime) -> UseSums:

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from sublet_quota.document.rights import DEFAULT_MAX_RUN
+from sublet_quota.holdings.gpu_load import cards_on
 from sublet_quota.jobs.job_admission import AdmittedJob
 from sublet_quota.jobs.job_limits import JobLimits
 from sublet_quota.jobs.job_queue import (
@@ -24,7 +25,7 @@ from sublet_quota.jobs.job_queue import (
 )
 from sublet_quota.jobs.past_uses import PastUse, Payer
 from sublet_quota.jobs.requested_job import RequestedJob
-from sublet_quota.jobs.waiting_job import WaitingJob, job_cards
+from sublet_quota.jobs.waiting_job import WaitingJob
 from sublet_quota.life_cycles.job_states import JobState
 from sublet_quota.names.ids import GpuId, JobId, NodeId, SliceId, UserName
 from sublet_quota.residency.snapshot import Holder
@@ -209,7 +210,7 @@ class JobQueue:
             lot=job.lot,
         )
         facts = self._stores.capacity.holdings.gpu(gpu.gpu_id)
-        held = 1.0 if facts is None else float(job_cards(placement.amount, facts.kind))
+        held = 1.0 if facts is None else float(cards_on(placement.amount, facts.kind))
         # Another group of the owner's may pay from now on, as that let the job in.
         charged = replace(job, group=placement.job.group)
         ledger.apply(changes.placed(charged, record, held, now), now)

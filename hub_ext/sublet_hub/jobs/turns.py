@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from fractions import Fraction
 
+from sublet_quota.holdings.gpu_load import cards_on
 from sublet_quota.holdings.group_trees import leaf_of, tree_of
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.jobs.job_order import HeldCards, JobOrder, rate_of
@@ -88,7 +89,7 @@ class Turns:
         gpu_type = None if gpu is None else holdings.type_of(gpu.gpu_id)
         if holding is None or gpu is None or gpu_type is None:
             return None
-        return gpu_type, job.gpus * holding.cards(gpu.kind)
+        return gpu_type, job.gpus * cards_on(holding.amount, gpu.kind)
 
 
 def _added(before: LagWrittenOff | None, lag: LagWrittenOff, stores: Stores) -> LagWrittenOff:

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from sublet_quota.amounts.gpu_amounts import GpuAmount
 from sublet_quota.amounts.gpu_kind import GpuKind
-from sublet_quota.jobs.waiting_job import job_cards
+from sublet_quota.holdings.gpu_load import cards_on
 
 from sublet_hub.ledger.records import Change, SliceRecord
 from sublet_hub.ledger.tables import HELD_PERIODS
@@ -54,7 +54,7 @@ class HeldPeriod:
     def cards(self) -> Fraction:
         """Which part of a card was held, or all of it where the card is not known any more."""
         kind = GpuKind(self.gpu_type or "", self.usable_mib or 0, 0)
-        return job_cards(GpuAmount(self.memory_mib, self.compute_milli), kind)
+        return cards_on(GpuAmount(self.memory_mib, self.compute_milli), kind)
 
 
 def begun_by(

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fractions import Fraction
 
-from sublet_quota.amounts.gpu_amounts import WHOLE_GPU_MILLI, GpuAmount
+from sublet_quota.amounts.gpu_amounts import GpuAmount
 from sublet_quota.amounts.gpu_kind import GpuKind
+from sublet_quota.holdings.gpu_load import cards_on
 from sublet_quota.names.ids import GroupName, JobId, NodeId, UserName
 from sublet_quota.residency.snapshot import Rank
-from sublet_quota.shares.cards import cards_of
 from sublet_quota.shares.past_use import NO_TIME
 
 
@@ -62,13 +62,7 @@ class WaitingJob:
 
     def cards_on(self, kind: GpuKind) -> Fraction:
         """Return how many cards the job is, all its GPUs together; it fits on the kind."""
-        return self.gpus * job_cards(self.amount_on(kind), kind)
-
-
-def job_cards(amount: GpuAmount, kind: GpuKind) -> Fraction:
-    """Return what part of a card a job is: its dominant share, never more than the card."""
-    memory_mib = min(amount.memory_mib, kind.usable_mib)
-    return cards_of(GpuAmount(memory_mib, min(amount.compute_milli, WHOLE_GPU_MILLI)), kind)
+        return self.gpus * cards_on(self.amount_on(kind), kind)
 
 
 def is_of_type(kind: GpuKind, gpu_type: str | None, asked: str | None) -> bool:

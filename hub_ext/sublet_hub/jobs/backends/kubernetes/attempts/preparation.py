@@ -2,8 +2,7 @@
 
 from sublet_quota.amounts.gpu_amounts import GpuAmount
 from sublet_quota.amounts.lent_units import units_for
-from sublet_quota.holdings.gpu_load import GpuFacts
-from sublet_quota.jobs.waiting_job import job_cards
+from sublet_quota.holdings.gpu_load import GpuFacts, cards_on
 from sublet_quota.names.ids import GpuId, NodeId, PoolName
 from sublet_quota.reasons.job_reasons import JobReason, JobReasonCode, job_clause
 from sublet_quota.residency.snapshot import Holder
@@ -96,7 +95,7 @@ class Attempts:
             if facts is None or pool is None:
                 return None
             memory_mib = facts.kind.usable_mib if job.memory_mib is None else job.memory_mib
-            held += float(job_cards(GpuAmount(memory_mib, job.compute_milli), facts.kind))
+            held += float(cards_on(GpuAmount(memory_mib, job.compute_milli), facts.kind))
             records.append(self._slice(job, rank, pod, facts, pool, memory_mib))
         return tuple(records), held
 
