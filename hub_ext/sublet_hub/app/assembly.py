@@ -139,7 +139,7 @@ class Assembly:
             homes = Homes(ledger, accounts)
         intake: JobIntake = LocalIntake(settings.jobs) if runs is None else runs.intake
         decides = runs is None or runs.has_own_queue
-        self._queue = JobQueue(stores, waiting, metrics, where, decides=decides)
+        self._queue = JobQueue(stores, waiting, metrics, where, self._stops, decides=decides)
         allocation = Allocation(stores, metrics, homes)
         patience = Patience(settings.missing_for, settings.start_within)
         self.service = ServiceParts(
@@ -211,6 +211,7 @@ class Assembly:
             (Loop("quota", 2.0, self._look_at_quota), Wakeup()),
             (Loop("use", _MINUTE_S, self._store_use), quiet),
             (Loop("refusals", _BEHIND_S, self.service.refusals.store), quiet),
+            (Loop("past use", _MINUTE_S, self._queue.look_at_past_use), quiet),
             (Loop("logs", _LOOK_AT_VOLUME_S, self._look_at_logs, _MINUTE_S), quiet),
             (Loop("events", _LOOK_AT_VOLUME_S, self._look_at_events, _MINUTE_S), quiet),
             (Loop("retention", _HOUR_S, self._forget), quiet),

@@ -18,8 +18,8 @@ from sublet_lab.command_line.jobs import jobs
 from sublet_lab.command_line.lending import lending
 from sublet_lab.command_line.notify import notify
 from sublet_lab.command_line.own_slice import give_up, history, resize
-from sublet_lab.command_line.refusals import refusals
 from sublet_lab.command_line.quota import quota
+from sublet_lab.command_line.refusals import refusals
 from sublet_lab.command_line.service import Service
 from sublet_lab.command_line.share import keep, share, wake
 from sublet_lab.command_line.use import use

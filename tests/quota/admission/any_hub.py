@@ -118,7 +118,9 @@ def any_hub(
     )
     names = [name for group in groups for name in group.names()]
     what = (*kinds, "fix") if unsuspendable else kinds
-    steps = tuple(draw(any_step(names, what)) for _ in range(draw(st.integers(most_steps // 3, most_steps))))
+    steps = tuple(
+        draw(any_step(names, what)) for _ in range(draw(st.integers(most_steps // 3, most_steps)))
+    )
     return AnyHub(groups, cards, draw(st.sampled_from(FACTORS)), steps)
 
 
