@@ -5,13 +5,15 @@ from typing import Any
 
 import pytest
 from sublet_lab import ShareWidget
-from sublet_lab.share.words import headline, local_lines, sign, used_mib
+from sublet_lab.share.words import headline, local_lines, service_lines, sign, used_mib
 from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.reasons.standings import Standing, standing_meaning, standing_word
+from sublet_quota.wire.announcements import ShownAnnouncement
 from sublet_quota.wire.slice_warnings import ToldWarning
 from sublet_quota.wire.standing import ToldStanding, tell_standing
 from sublet_quota.wire.tenant_socket import ShareMove, ShareProcess
 
+from tests.support.lab_bodies import share
 from tests.support.lab_shares import a_share
 from tests.support.told_shares import Told, shown
 
@@ -56,6 +58,12 @@ def test_what_an_owner_must_know_is_said() -> None:
         assert words in text
 
 
+def test_what_admins_tell_stands_first_with_its_control_characters_shown() -> None:
+    now = datetime.now(UTC)
+    told = ShownAnnouncement(announcement_id="a", text="save\x1b it", made_at=now, until=now)
+    assert service_lines(share(announcements=(told,)), None)[0] == "from an admin: save\\x1b it"
+
+
 @pytest.mark.parametrize("standing", Standing)
 def test_each_standing_is_explained_in_the_words_that_are_told_and_in_no_others(
     standing: Standing,
@@ -84,7 +92,8 @@ def test_the_widget_shows_memory_state_quota_and_processes(told: Told, widget: A
     told.share = a_share(processes=(ShareProcess(pid=7, kernel="abcdef", memory_mib=1024),))
     widget.update()
     text = shown(widget)
-    for words in ("● GPU 1 GiB of 40 GiB: active", "process 7", "group lab: 80 GiB", "2 running"):
+    in_group = "group lab, H100: 1 card (0.5 guaranteed, 0.5 borrowed, limit 2)"
+    for words in ("● GPU 1 GiB of 40 GiB: active", "process 7", in_group, "2 running"):
         assert words in text
     progress = widget.children[1].children[0]
     assert (progress.value, progress.max, progress.bar_style) == (1024, 40960, "")

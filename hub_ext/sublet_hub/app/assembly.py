@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 from sublet_quota.document.quota_document import QuotaDocument
@@ -29,20 +30,26 @@ from sublet_hub.jobs.intake import JobIntake
 from sublet_hub.jobs.log_retention import keep_all_logs_within
 from sublet_hub.jobs.queue import JobNodes, JobQueue, WaitingReasons
 from sublet_hub.jobs.submission import JobSubmission
+from sublet_hub.ledger.announcements import AnnouncementStore
 from sublet_hub.ledger.database import Database, LedgerWriteError
 from sublet_hub.ledger.events import event, node_event
+from sublet_hub.ledger.evictions import EvictionStore
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import Change, EventRecord
+from sublet_hub.ledger.refusals import RefusalStore
 from sublet_hub.security.byte_room import RoomsByKind
 from sublet_hub.security.list_turns import ListTurns
 from sublet_hub.security.rate_limits import RateLimits
 from sublet_hub.settings import ServiceSettings
 from sublet_hub.slices.allocation import Allocation
+from sublet_hub.slices.announcements import Announcements
 from sublet_hub.slices.closings import Closings
+from sublet_hub.slices.evictions import Evictions
 from sublet_hub.slices.home_volumes import Homes, node_of_home
 from sublet_hub.slices.hub_users import HubUsers
 from sublet_hub.slices.jupyterhub_client import HubClient
 from sublet_hub.slices.keep_and_wake import KeepAndWake
+from sublet_hub.slices.places import Places
 from sublet_hub.slices.pods import Pods
 from sublet_hub.slices.reconciliation import Patience, Reconciliation
 from sublet_hub.slices.resizing import Resizing
@@ -52,11 +59,13 @@ from sublet_hub.state.job_files import JobFiles
 from sublet_hub.state.metrics import ServiceMetrics
 from sublet_hub.state.owner_accounts import OwnerAccounts
 from sublet_hub.state.quota_file import QuotaFile
+from sublet_hub.state.quota_metrics import QuotaCollector
 from sublet_hub.state.stores import Stores
 from sublet_hub.usage.job_stops import JobStops
 from sublet_hub.usage.lending_periods import LentTimes
 from sublet_hub.usage.meter import WEEK, UseMeter
 from sublet_hub.usage.queue_waits import QueueTimes
+from sublet_hub.usage.refusals import Refusals
 from sublet_hub.usage.reports import UseReports
 from sublet_hub.usage.slice_history import SPAN, Histories
 from sublet_hub.usage.store import UseStore
@@ -67,6 +76,7 @@ from sublet_hub.web.views.slices import Views
 
 _LOG = logging.getLogger(__name__)
 _ROUND_S = 1.0
+_BEHIND_S = 2.0
 _MINUTE_S = 60.0
 _HOUR_S = 3600.0
 _LOOK_AT_VOLUME_S = 15.0
@@ -103,8 +113,9 @@ class Assembly:
         accounts = OwnerAccounts(settings.state_folder / "accounts")
         ledger = Ledger(adapters.database)
         fleet = Fleet(ledger, now, read_boot_id())
-        capacity = Capacity(quota.document, ledger, fleet)
+        capacity = Capacity(quota.document, ledger, fleet, now)
         metrics = ServiceMetrics(ledger, fleet)
+        metrics.add(QuotaCollector(quota, capacity))
         stores = Stores(ledger, fleet, capacity, accounts, self._files, now)
         self._stores = stores
         waiting = WaitingReasons()
@@ -117,6 +128,7 @@ class Assembly:
         views = Views(ledger, fleet, capacity)
         times = QueueTimes(ledger, now)
         self._wakeup = Wakeup()
+        self._room = Wakeup()
         runs, homes = adapters.runs, None
         if runs is None:
             where = JobNodes(fleet.is_here)
@@ -127,7 +139,7 @@ class Assembly:
             homes = Homes(ledger, accounts)
         intake: JobIntake = LocalIntake(settings.jobs) if runs is None else runs.intake
         decides = runs is None or runs.has_own_queue
-        self._queue = JobQueue(stores, waiting, metrics, where, decides=decides)
+        self._queue = JobQueue(stores, waiting, metrics, where, self._stops, decides=decides)
         allocation = Allocation(stores, metrics, homes)
         patience = Patience(settings.missing_for, settings.start_within)
         self.service = ServiceParts(
@@ -145,11 +157,17 @@ class Assembly:
             keep_and_wake=KeepAndWake(ledger, capacity, accounts, settings.limits.wakes, now),
             jobs=JobSubmission(stores, intake),
             cancellation=JobCancellation(ledger, now, ends_jobs=runs is None or runs.ends_jobs),
-            closings=Closings(ledger, now),
+            closings=Closings(ledger, fleet, now),
+            announcements=Announcements(
+                AnnouncementStore(adapters.database), ledger, fleet.is_known, now
+            ),
+            evictions=Evictions(EvictionStore(adapters.database), ledger, adapters.hub, now),
+            places=Places(ledger, capacity, now),
             resizing=Resizing(ledger, fleet, capacity, accounts, now),
             shares=Shares(ledger, fleet, capacity, views, self._meter),
             histories=self._histories,
             use=UseReports(adapters.database, store),
+            refusals=Refusals(RefusalStore(adapters.database), now),
             queue=self._queue,
             views=views,
             job_views=JobViews(
@@ -170,7 +188,7 @@ class Assembly:
         self.connections = AgentConnections(
             stores,
             adapters.agents,
-            Assigner(ledger, capacity, self._queue.entitlements),
+            Assigner(ledger, fleet, capacity, self._queue.entitlements),
             metrics,
         )
         self._runner = self._make_runner()
@@ -185,10 +203,15 @@ class Assembly:
             (Loop("jobs", _ROUND_S, self._jobs_round), self._wakeup),
             (Loop("silence", _ROUND_S, self._look_for_silence), Wakeup()),
             (Loop("closings", _ROUND_S, self._end_closings), Wakeup()),
+            (Loop("evictions", _ROUND_S, self.service.evictions.stop_due), Wakeup()),
+            (Loop("announcements", _MINUTE_S, self._end_announcements), quiet),
+            (Loop("places", _ROUND_S, self._look_at_places), self._room),
             (Loop("hub", settings.hub_check_period.total_seconds(), self._ask_hub), Wakeup()),
             (Loop("processes", 5.0, self.service.reconciliation.look_at_processes), Wakeup()),
             (Loop("quota", 2.0, self._look_at_quota), Wakeup()),
             (Loop("use", _MINUTE_S, self._store_use), quiet),
+            (Loop("refusals", _BEHIND_S, self.service.refusals.store), quiet),
+            (Loop("past use", _MINUTE_S, self._queue.look_at_past_use), quiet),
             (Loop("logs", _LOOK_AT_VOLUME_S, self._look_at_logs, _MINUTE_S), quiet),
             (Loop("events", _LOOK_AT_VOLUME_S, self._look_at_events, _MINUTE_S), quiet),
             (Loop("retention", _HOUR_S, self._forget), quiet),
@@ -219,6 +242,7 @@ class Assembly:
         with contextlib.suppress(LedgerWriteError):
             self._meter.store()
             self._histories.store(everything=True)
+            self.service.refusals.store_at_end()
         self._adapters.database.close()
 
     def _make_runner(self) -> JobBackend:
@@ -233,13 +257,17 @@ class Assembly:
         self.connections.on_event(self._happened)
         self._runner.on_news(self._wakeup.ring)
         service.capacity.on_room(self._wakeup.ring)
+        service.capacity.on_room(self._room.ring)
+        service.capacity.on_room(self.connections.look_at_ranks)
         if self._adapters.nodes is not None:
             self._adapters.nodes.on_cordons(service.capacity.nodes_are_cordoned)
         service.ledger.listen(self._ledger_changed)
         service.quota.listen(self._quota_changed)
 
     def _jobs_round(self) -> None:
-        for slice_id, why in self.service.closings.jobs_to_send_back():
+        service = self.service
+        to_leave = (service.closings.jobs_to_send_back(), service.evictions.jobs_to_send_back())
+        for slice_id, why in chain(*to_leave):
             self._runner.evict(slice_id, why)
         self._runner.round()
         if self._queue.decides:
@@ -273,13 +301,21 @@ class Assembly:
 
     def _quota_changed(self, document: QuotaDocument) -> None:
         service = self.service
-        service.capacity.document_changed(document)
+        service.places.take(document)
         now = service.now()
         service.ledger.apply(Change(events=(event(EventKind.QUOTA_LOADED, now),)), now)
         self.connections.assign_all()
 
+    def _look_at_places(self) -> None:
+        if self.service.places.look():
+            self.connections.assign_all()
+
     def _end_closings(self) -> None:
         self.service.closings.end_due()
+
+    def _end_announcements(self) -> None:
+        self.service.announcements.end_due()
+        self.service.evictions.forget_old()
 
     def _look_for_silence(self) -> None:
         for node in self.service.capacity.look_for_silence():
@@ -318,5 +354,6 @@ class Assembly:
         now = self.service.now()
         cutoff = now - self._settings.retention
         self._store.forget_before(use=min(cutoff, now - 2 * WEEK), history=now - 2 * SPAN)
+        self.service.refusals.forget_before(cutoff)
         for job_id in self.service.ledger.forget_before(cutoff):
             self._files.remove(job_id)

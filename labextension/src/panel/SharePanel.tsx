@@ -9,9 +9,11 @@ import { situationOf } from '../model/situation';
 import { useModel, type PageContext } from '../controls/pageContext';
 import { clock, gib, sentence } from '../format/quantities';
 import { sliceIcon } from '../controls/icons';
+import { Announcements } from './Announcements';
 import { HistoryChart } from './HistoryChart';
 import { KernelList } from './KernelList';
 import { OfferSection, QuotaSection, WeekSection } from './QuotaSection';
+import { RankSign } from './RankSign';
 import { SliceCard } from './SliceCard';
 
 export class SharePanel extends ReactWidget {
@@ -68,6 +70,7 @@ function Panel({ page }: { page: PageContext }): React.JSX.Element {
   return (
     <div className="sublet-panel-body">
       <Banner page={page} />
+      <Announcements page={page} now={now} />
       {situation === null ? (
         <NoSlice page={page} />
       ) : (
@@ -165,6 +168,7 @@ function OtherSlices({ page }: { page: PageContext }): React.JSX.Element | null 
             <span className="sublet-grow sublet-cut">
               {each.lease.server === '' ? trans.__('default server') : each.lease.server}
             </span>
+            {each.rank !== null && <RankSign rank={each.rank} />}
             <span className="sublet-number">{gib(each.lease.memory_mib)}</span>
           </li>
         ))}

@@ -109,7 +109,7 @@ async def test_a_refused_request_leaves_the_slice_that_was_there(world: HubWorld
     body = {"owner": "ada", "account": world.account("ada"), "size": "huge"}
     assert (await world.hub_call("POST", "slices", body))[0] == 400
     assert list(world.service.ledger.slices) == [first["slice_id"]]
-    assert world.service.capacity.holdings.totals.of_user("ada", None).slices == 1
+    assert world.service.capacity.holdings.held_by("ada").slices == 1
 
 
 async def test_a_released_slice_is_gone_everywhere_and_releasing_it_again_is_no_error(
@@ -153,7 +153,7 @@ async def test_my_share_shows_what_i_have_and_whom_i_wait_for_without_names(
 
     await until(waits)
     _, share = await world.call("GET", "share", token)
-    assert (share["used_mib"], share["lending"]) == (adas["memory_mib"], True)
+    assert (share["quota"]["own"]["held_mib"], share["lending"]) == (adas["memory_mib"], True)
     assert share["agents_silent"] == []
     assert "bob" not in str(share)
     assert bobs["slice_id"] not in str(share)
@@ -285,6 +285,21 @@ async def test_a_slice_whose_server_the_hub_does_not_know_is_released(world: Hub
     await until(lambda: list(world.service.ledger.slices) == [kept["slice_id"]])
     _, events = await world.call("GET", "events?owner=ada", world.admin())
     assert events[-1]["detail"] == "the hub has no such server"
+
+
+async def test_a_role_that_may_not_stop_servers_lets_slices_be_compared_all_the_same(
+    world: HubWorld, caplog: pytest.LogCaptureFixture
+) -> None:
+    await world.agent()
+    await world.slice_for("ada")
+    reconciliation = world.service.reconciliation
+    world.hub.service_may_stop = False
+    with caplog.at_level("WARNING", "sublet_hub.slices.reconciliation"):
+        reconciliation.hub_standing = HubStanding.UNASKED
+        await until(lambda: reconciliation.hub_standing is HubStanding.CANNOT_STOP_SERVERS)
+        world.hub.servers["ada"].clear()
+        await until(lambda: not world.service.ledger.slices)
+    assert sum("lacks delete:servers" in line for line in caplog.messages) == 1
 
 
 async def test_what_the_hub_shows_to_another_token_ends_no_slice(world: HubWorld) -> None:
