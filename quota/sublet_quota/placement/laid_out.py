@@ -2,8 +2,8 @@
 
 What does not fit beside it any more is called back, as far as it is borrowed: a group's entitled
 slices wait for no other group's work. The overcommit bounds what is borrowed: where all of a card
-is the group's, its entitled slices take turns there if need be. What is entitled in part only, as it is borrowed from a
-sibling, has its place where the group above is laid out.
+is the group's, its entitled slices take turns there if need be. What is entitled in part only, as
+it is borrowed from a sibling, has its place where the group above is laid out.
 """
 
 from collections.abc import Iterator

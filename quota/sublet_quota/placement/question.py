@@ -30,11 +30,6 @@ class Question:
     recharge: tuple[Holding, GroupName] | None = None
     """Somebody else's slice that is charged to another of their groups from now on."""
 
-    @property
-    def node_bound(self) -> bool:
-        """Whether only few cards are looked at: one, or those of one node."""
-        return self.only is not None or self.wish.home is not None
-
     def may_lie_on(self, facts: GpuFacts) -> bool:
         """Whether the slice could be on a card, as far as the question goes."""
         home = self.wish.home
