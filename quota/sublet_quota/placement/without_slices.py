@@ -30,9 +30,13 @@ class WithoutSlices:
         self._rights = admission.rights
         self._cards: dict[Option, dict[GpuId, GpuFacts]] = {}
 
-    def is_granted(self, gone: Sequence[Holding]) -> bool:
-        """Whether the wish would be granted without these slices."""
-        world = Without(self._question.holdings, gone=tuple(gone))
+    def is_granted(self, gone: Sequence[Holding], only: Sequence[Holding] | None = None) -> bool:
+        """Whether the wish would be granted without these slices.
+
+        ``only``: all that is left, where that is quicker to add up.
+        """
+        left = None if only is None else tuple(only)
+        world = Without(self._question.holdings, gone=tuple(gone), only=left)
         on_card: defaultdict[GpuId, list[Holding]] = defaultdict(list)
         for holding in gone:
             on_card[holding.gpu_id].append(holding)
@@ -71,7 +75,7 @@ class WithoutSlices:
             return True
         if option not in self._cards:
             cards = self._question.cards(option)
-            self._cards[option] = {facts.gpu_id: facts for facts in cards}
+            self._cards[option] = {facts.gpu_id: facts for facts, _ in cards}
         return any(
             self._has_room_on(option, self._cards[option][gpu_id], gone)
             for gpu_id, gone in on_card.items()
