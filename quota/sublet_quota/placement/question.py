@@ -53,13 +53,18 @@ class Question:
         )
 
     def cards(self, option: Option) -> Iterator[tuple[GpuFacts, GpuRoom]]:
-        """Yield the open cards of an option's kind in all pools in reach, the own pool's first."""
+        """Yield the open cards of an option's kind in all pools in reach, the own pool's first.
+
+        In each the one with the most memory room comes first.
+        """
         for pool in self.pools(option):
             index = self.holdings.kinds_in(pool).get(option.asked.kind)
-            for gpu_id, room in () if index is None else index.rooms.items():
+            if index is None:
+                continue
+            for gpu_id in index.by_room():
                 facts = self.holdings.gpu(gpu_id)
                 if facts is not None and self.may_lie_on(facts):
-                    yield facts, room
+                    yield facts, index.rooms[gpu_id]
 
     def pools(self, option: Option) -> tuple[PoolName, ...]:
         """Return the pools on whose cards the slice may be: its own first.
