@@ -92,11 +92,18 @@ def most_free(question: Question, options: tuple[Option, ...], *, alone: bool) -
 
     ``alone``: where all slices fit together, outside of every layout.
     """
-    rooms = [
-        room.free(shared=not alone)
+    indices = [
+        (asked, index)
         for asked, pool in {(option.asked, option.wanted.pool) for option in options}
         if (index := question.holdings.kinds_in(pool).get(asked.kind)) is not None
-        for facts, room in _rooms(question, index)
-        if not alone or question.holdings.layout(asked.gpu_type).is_free(facts.gpu_id)
     ]
+    if not alone and question.only is None and question.wish.home is None:
+        rooms = [room for _, index in indices if (room := index.most_room()) is not None]
+    else:
+        rooms = [
+            room.free(shared=not alone)
+            for asked, index in indices
+            for facts, room in _rooms(question, index)
+            if not alone or question.holdings.layout(asked.gpu_type).is_free(facts.gpu_id)
+        ]
     return max(rooms, key=lambda free: (free.memory_mib, free.compute_milli), default=None)
