@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 from sublet_hub.jobs import changes
-from sublet_hub.jobs.charged_uses import ChargedUses
+from sublet_hub.jobs.order.charged_uses import ChargedUses
 from sublet_hub.ledger.database import Database
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import Change, GpuRecord, JobRecord, SliceRecord
 from sublet_quota.document.quota_document import QuotaDocument
-from sublet_quota.jobs.past_uses import Payer
+from sublet_quota.jobs.turns.past_uses import Payer
 from sublet_quota.life_cycles.job_states import JobMove
 from sublet_quota.names.ids import GpuId, GroupName, JobId, NodeId, SliceId, UserName
 from sublet_quota.reasons.job_reasons import JobReason, JobReasonCode

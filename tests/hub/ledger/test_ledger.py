@@ -37,7 +37,7 @@ from sublet_hub.ledger.records import (
 from sublet_hub.ledger.rows import job_of_row, row_of_gpu, row_of_job, row_of_slice
 from sublet_hub.ledger.tables import METADATA
 from sublet_hub.usage.store import HourOfUse, UseStore
-from sublet_quota.jobs.past_uses import LagWrittenOff
+from sublet_quota.jobs.turns.past_uses import LagWrittenOff
 from sublet_quota.life_cycles.job_states import JobMove, JobState
 from sublet_quota.names.ids import GpuId, GroupName, JobId, NodeId, SliceId, UserName
 from sublet_quota.reasons.job_reasons import JobReason, JobReasonCode, job_clause

@@ -9,7 +9,7 @@ from sublet_quota.names.ids import NodeId
 from sublet_quota.reasons.job_reasons import JobReason, JobReasonCode, job_clause
 
 from sublet_hub.jobs.backends.kubernetes.objects.settings import KubeJobSettings
-from sublet_hub.jobs.waiting_jobs import WaitingJobs
+from sublet_hub.jobs.order.waiting_jobs import WaitingJobs
 from sublet_hub.ledger.records import JobRecord, SliceRecord
 from sublet_hub.slices.home_volumes import node_of_home
 from sublet_hub.state.stores import Stores
