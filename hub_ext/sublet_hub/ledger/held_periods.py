@@ -7,10 +7,14 @@ change of who pays stays here as it was. Kept as long as released slices are.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from fractions import Fraction
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
+from sublet_quota.amounts.gpu_amounts import GpuAmount
+from sublet_quota.amounts.gpu_kind import GpuKind
+from sublet_quota.holdings.gpu_load import cards_on
 
 from sublet_hub.ledger.records import Change, SliceRecord
 from sublet_hub.ledger.tables import HELD_PERIODS
@@ -41,6 +45,16 @@ class HeldPeriod:
     """How much memory the card gives away."""
     memory_mib: int
     compute_milli: int
+    off_s: float = 0.0
+    """For how many seconds of it the slice was lent, paused or suspended."""
+    hardware_failed: bool = False
+    """Whether it was an attempt that came to nothing as its card or node failed."""
+
+    @property
+    def cards(self) -> Fraction:
+        """Which part of a card was held, or all of it where the card is not known any more."""
+        kind = GpuKind(self.gpu_type or "", self.usable_mib or 0, 0)
+        return cards_on(GpuAmount(self.memory_mib, self.compute_milli), kind)
 
 
 def begun_by(
@@ -101,10 +115,25 @@ def write_periods(
         connection.execute(
             sa.update(HELD_PERIODS).where(of_these, _OPEN).values(ended_at=now),
         )
+    _note_what_is_not_charged(connection, change)
     if begun:
         rows = [_row(period) for period in begun if period.slice_id not in change.released]
         if rows:
             connection.execute(sa.insert(HELD_PERIODS), rows)
+
+
+def _note_what_is_not_charged(connection: Connection, change: Change) -> None:
+    columns = HELD_PERIODS.c
+    for off in change.off:
+        seconds = (off.ended_at - off.began_at).total_seconds()
+        # A slice that became another in between has a period of its own for each.
+        last = sa.select(sa.func.max(columns.began_at)).where(columns.slice_id == off.slice_id)
+        of_it = columns.slice_id == off.slice_id, columns.began_at == last.scalar_subquery()
+        more = sa.update(HELD_PERIODS).where(*of_it).values(off_s=columns.off_s + seconds)
+        connection.execute(more)
+    if change.failed_with_hardware:
+        of_these = columns.slice_id.in_(change.failed_with_hardware)
+        connection.execute(sa.update(HELD_PERIODS).where(of_these).values(hardware_failed=True))
 
 
 def _row(period: HeldPeriod) -> dict[str, Any]:

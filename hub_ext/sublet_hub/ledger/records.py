@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from sublet_quota.jobs.turns.past_uses import LagWrittenOff
 from sublet_quota.life_cycles.job_states import JobMove, JobState, move_job
 from sublet_quota.names.ids import (
     GpuId,
@@ -166,6 +167,14 @@ class JobRecord:
     gpus: int = 1
     current_cell: int | None = None
     """Which of the cells that run is running, from 1; ``None`` before the first."""
+    group: GroupName | None = None
+    """The group that the job is charged to; ``None``: its owner was in no group."""
+    named: bool = False
+    """Whether the owner named that group: then none other is charged in its place."""
+    member_of: tuple[str, ...] = ()
+    """The groups of the quota document that could be charged instead, ``group`` among them."""
+    lot: int = 0
+    """The lot that was drawn for the job: it decides where all else is equal."""
 
     def moved(self, move: JobMove, **values: Any) -> "JobRecord":
         """Return the job after ``move``; ``ForbiddenMoveError`` where there is no such move."""
@@ -236,6 +245,15 @@ class Closing:
 
 
 @dataclass(frozen=True, slots=True)
+class OffTime:
+    """A time in which a held slice was lent, paused or suspended: nobody is charged for it."""
+
+    slice_id: SliceId
+    began_at: datetime
+    ended_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """Records that become true together."""
 
@@ -255,3 +273,9 @@ class Change:
     closings: tuple[Closing, ...] = ()
     opened: tuple[str, ...] = ()
     """The places of closings that are over."""
+    off: tuple[OffTime, ...] = ()
+    """Times that slices which are held were off their cards, and that are over."""
+    failed_with_hardware: tuple[SliceId, ...] = ()
+    """Slices of attempts that came to nothing as their card or node failed, among ``released``."""
+    written_off: tuple[LagWrittenOff, ...] = ()
+    """What of past use counts no longer, in place of what was written off before."""

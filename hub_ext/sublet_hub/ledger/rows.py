@@ -1,10 +1,13 @@
 """Between the ledger's records and the rows of its tables; the only place that knows both."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Final
 
 import sqlalchemy as sa
+from sublet_quota.jobs.turns.past_uses import LagWrittenOff
 from sublet_quota.life_cycles.job_states import JobState
 from sublet_quota.names.ids import (
     GpuId,
@@ -18,6 +21,7 @@ from sublet_quota.names.ids import (
 )
 from sublet_quota.reasons.job_reasons import JobReason, JobReasonCode
 from sublet_quota.residency.snapshot import Holder
+from sublet_quota.shares.group_tree import NodeName
 from sublet_quota.wire.schema import MOST_REASON, shortened
 
 from sublet_hub.ledger.ended_jobs import EndedJob
@@ -161,6 +165,7 @@ def row_of_job(job: JobRecord) -> dict[str, Any]:
     row["groups"] = list(job.groups)
     row["parameters"] = job.parameters.values()
     row["take_along"] = list(job.take_along)
+    row["member_of"] = list(job.member_of)
     row["state"] = job.state.value
     process = job.process
     row["boot_id"] = None if process is None else process.boot_id
@@ -179,6 +184,8 @@ def job_of_row(row: Row) -> JobRecord:
     values["groups"] = tuple(row["groups"])
     values["parameters"] = JobParameters.of(row["parameters"])
     values["take_along"] = tuple(row["take_along"])
+    values["group"] = _group(row["group"])
+    values["member_of"] = tuple(row["member_of"])
     values["state"] = JobState(row["state"])
     process = None
     if row["pid"] is not None:
@@ -229,6 +236,22 @@ def row_of_closing(closing: Closing) -> dict[str, Any]:
 def closing_of_row(row: Row) -> Closing:
     """Return the closing of a row of ``closings``."""
     return Closing(**{name: row[name] for name in Closing.__slots__ if name != "by_document"})
+
+
+def row_of_lag(lag: LagWrittenOff) -> dict[str, Any]:
+    """Return what was written off as a row of ``written_off``."""
+    return {**asdict(lag), "place": place_of_lag(lag)}
+
+
+def place_of_lag(lag: LagWrittenOff) -> str:
+    """Return by what a row of ``written_off`` is found: the group, and the person where told."""
+    return hashlib.sha256(json.dumps([lag.node, lag.owner]).encode()).hexdigest()
+
+
+def lag_of_row(row: Row) -> LagWrittenOff:
+    """Return what was written off, of a row of ``written_off``."""
+    owner = None if row["owner"] is None else UserName(row["owner"])
+    return LagWrittenOff(NodeName(row["node"]), owner, row["amount"], row["at"])
 
 
 def epoch_of_row(row: Row) -> tuple[NodeId, int]:

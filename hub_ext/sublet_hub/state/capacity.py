@@ -26,6 +26,7 @@ from sublet_quota.wire.agent_link import GpuReport
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import Change, GpuRecord, SliceRecord
 from sublet_hub.state.document_closings import DocumentClosings
+from sublet_hub.state.fair_turns import FairTurns
 from sublet_hub.state.fleet import Fleet, NodeView
 
 
@@ -41,6 +42,8 @@ class Capacity:
         self._document = document
         self._silent: frozenset[NodeId] = frozenset()
         self._on_room: list[Callable[[], None]] = []
+        self.turns = FairTurns()
+        """In which order odd cards go where more is guaranteed than there is."""
         at = now()
         self._next_change = document.changes_after(at)
         fleet.closed_by_document = DocumentClosings(document.at(at), at)
@@ -124,7 +127,7 @@ class Capacity:
         self, in_force: QuotaDocument, slices: Iterable[Holding], entitled: Mapping[SliceId, int]
     ) -> Holdings:
         gpus = (self._facts(gpu) for gpu in self._ledger.gpus.values())
-        return Holdings(in_force, gpus, slices, entitled)
+        return Holdings(in_force, gpus, slices, entitled, self.turns)
 
     def reported(self, view: NodeView) -> None:
         """Take over what an agent's report says about cards and slices."""

@@ -125,6 +125,7 @@ class JobViews:
             retries=job.retries,
             failed_attempts=job.failed_attempts,
             gpus=job.gpus,
+            group=job.group,
             max_run_s=job.max_run_s,
             take_along=job.take_along,
             cancelled_by=job.cancel_asked_by if _may_know_who(job, viewer) else None,
