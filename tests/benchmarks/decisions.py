@@ -32,10 +32,14 @@ from decision_parts.service_state import (
 )
 from decision_parts.times import Times
 from sublet_agent.residency.snapshots import NodeConditions, assemble
-from sublet_quota.jobs.fair_share import NO_PAST_USE, WaitingJob, order_jobs
+from sublet_quota.holdings.group_trees import tree_of
 from sublet_quota.jobs.job_queue import plan_queue
 from sublet_quota.jobs.lendable_room import lendable_gpus
-from sublet_quota.names.ids import JobId, SliceId, UserName
+from sublet_quota.jobs.payers.job_limits import JobLimits
+from sublet_quota.jobs.turns.job_order import JobOrder
+from sublet_quota.jobs.turns.past_uses import NO_PAST_USE
+from sublet_quota.jobs.waiting_job import WaitingJob
+from sublet_quota.names.ids import GroupName, JobId, SliceId, UserName
 from sublet_quota.placement.offers import offers_for
 from sublet_quota.placement.slice_placement import Placement, decide_slice
 from sublet_quota.reasons.refusal import Refusal
@@ -120,7 +124,7 @@ def measure_others(service: Service, rng: random.Random) -> dict[str, Times]:
         WaitingJob(
             job_id=JobId(f"job{number}"),
             owner=UserName(f"user{rng.randrange(300)}"),
-            groups=(f"g{rng.randrange(40)}",),
+            group=GroupName(f"g{rng.randrange(40)}"),
             memory_mib=rng.choice((None, 8192, 20480, 40960)),
             compute_milli=1000,
             gpu_type=rng.choice((None, "*H100*")),
@@ -130,17 +134,18 @@ def measure_others(service: Service, rng: random.Random) -> dict[str, Times]:
         for number in range(1000)
     ]
     lendable = {facts.gpu_id: rng.randrange(0, 50_000) for facts in holdings.gpus()}
-    ordered = order_jobs(holdings.document, jobs, NO_PAST_USE)
+    order = JobOrder(holdings, tree_of(holdings.document, None), NO_PAST_USE)
+    ordered = order.waiting(jobs)
     gpus = lendable_gpus(holdings, lendable)
     return {
         "offers of all sizes": timed(
             200, lambda: offers_for(holdings, f"user{rng.randrange(4000)}", ("g1", "g2"))
         ),
-        "order of 1,000 waiting jobs": timed(
-            20, lambda: order_jobs(holdings.document, jobs, NO_PAST_USE)
-        ),
+        "order of 1,000 waiting jobs": timed(20, lambda: order.waiting(jobs)),
         "GPUs that lend, of all": timed(20, lambda: lendable_gpus(holdings, lendable)),
-        "places for 1,000 waiting jobs": timed(20, lambda: plan_queue(ordered, gpus, lending=True)),
+        "places for 1,000 waiting jobs": timed(
+            20, lambda: plan_queue(ordered, gpus, lending=True, limits=JobLimits(holdings))
+        ),
     }
 
 
