@@ -39,9 +39,9 @@ SERVER_TOKEN_SCOPES: Final = (
 """The scopes of a notebook server's own token. Kernels can read that token, so no more than this.
 """
 
-SERVICE_SCOPES: Final = ("list:users", "read:users:groups", "read:servers")
+SERVICE_SCOPES: Final = ("list:users", "read:users:groups", "read:servers", "delete:servers")
 """The scopes of the service: it lists users with their groups and servers, to see which slices
-still have one.
+still have one, and stops a server where an admin evicts it.
 """
 
 ADMIN_SCOPES: Final = (
@@ -168,7 +168,7 @@ def _grant_to_parts(c: Config, sublet: SubletOnHub) -> None:
     own = [
         {
             "name": "sublet-service",
-            "description": "What Sublet's service reads from the hub",
+            "description": "What Sublet's service reads from the hub; it stops servers for admins",
             "scopes": list(SERVICE_SCOPES),
             "services": [scopes.SERVICE_NAME],
         },

@@ -146,11 +146,13 @@ def test_the_chart_takes_the_values_that_the_pages_show() -> None:
 
 
 @pytest.mark.usefixtures("helm")
-def test_the_quota_document_of_its_page_is_the_same_through_the_chart() -> None:
-    (text,) = re.findall(r"```yaml\n(.*?)```", QUOTAS.read_text(), re.DOTALL)
-    values = json.loads(json.dumps({"quota": yaml.safe_load(text)}, default=str))
-    given = render(values).one("ConfigMap", "sublet-quota")["data"]["quota.yaml"]
-    assert read_quota_document(given) == read_quota_document(text)
+def test_the_quota_documents_of_their_page_are_the_same_through_the_chart() -> None:
+    shown = re.findall(r"```yaml\n(.*?)```", QUOTAS.read_text(), re.DOTALL)
+    for text in shown:
+        values = json.loads(json.dumps({"quota": yaml.safe_load(text)}, default=str))
+        given = render(values).one("ConfigMap", "sublet-quota")["data"]["quota.yaml"]
+        assert read_quota_document(given) == read_quota_document(text)
+    assert shown
 
 
 def test_the_command_for_groups_queues_works_as_the_page_says(tmp_path: Path) -> None:

@@ -5,13 +5,15 @@ from typing import Any
 
 import pytest
 from sublet_lab import ShareWidget
-from sublet_lab.share.words import headline, local_lines, sign, used_mib
+from sublet_lab.share.words import headline, local_lines, service_lines, sign, used_mib
 from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.reasons.standings import Standing, standing_meaning, standing_word
+from sublet_quota.wire.announcements import ShownAnnouncement
 from sublet_quota.wire.slice_warnings import ToldWarning
 from sublet_quota.wire.standing import ToldStanding, tell_standing
 from sublet_quota.wire.tenant_socket import ShareMove, ShareProcess
 
+from tests.support.lab_bodies import share
 from tests.support.lab_shares import a_share
 from tests.support.told_shares import Told, shown
 
@@ -54,6 +56,12 @@ def test_what_an_owner_must_know_is_said() -> None:
     text = "\n".join(lines)
     for words in ("2 GiB", "nearly full", "simulated", "12 %"):
         assert words in text
+
+
+def test_what_admins_tell_stands_first_with_its_control_characters_shown() -> None:
+    now = datetime.now(UTC)
+    told = ShownAnnouncement(announcement_id="a", text="save\x1b it", made_at=now, until=now)
+    assert service_lines(share(announcements=(told,)), None)[0] == "from an admin: save\\x1b it"
 
 
 @pytest.mark.parametrize("standing", Standing)

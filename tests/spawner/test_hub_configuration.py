@@ -62,12 +62,17 @@ def test_a_user_role_of_the_admins_is_added_to(sublet, hub_major):
     assert roles(c)["user"]["scopes"] == ["self", "shares!user", *USER_SCOPES]
 
 
-def test_the_service_may_read_servers_and_groups_and_nothing_else(sublet):
+def test_the_service_may_read_servers_and_groups_stop_servers_and_nothing_else(sublet):
     c = Config()
     configure(c, sublet)
     role = roles(c)["sublet-service"]
     assert role["services"] == ["sublet"]
-    assert set(role["scopes"]) == {"list:users", "read:users:groups", "read:servers"}
+    assert set(role["scopes"]) == {
+        "list:users",
+        "read:users:groups",
+        "read:servers",
+        "delete:servers",
+    }
 
 
 def test_a_servers_token_may_do_no_more_than_this(sublet):

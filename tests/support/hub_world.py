@@ -80,6 +80,9 @@ class FakeHub:
     service: str = "sublet"
     """Whose the service's token is; empty: nobody's."""
     service_may_list: bool = True
+    service_may_stop: bool = True
+    stopped: list[tuple[str, str]] = field(default_factory=list)
+    """The servers that the service had stopped, by owner and name."""
     people: dict[str, tuple[str, ...] | None] = field(default_factory=dict)
     """The users with their groups; ``None``: such as the service may not see."""
     asked_about: list[str] = field(default_factory=list)
@@ -113,7 +116,8 @@ class _UserHandler(RequestHandler):
         hub: FakeHub = self.settings["hub"]
         token = self.request.headers.get("Authorization", "").removeprefix("token ")
         if token == SERVICE_TOKEN and hub.service:
-            self.write({"kind": "service", "name": hub.service, "scopes": []})
+            may = ["delete:servers"] if hub.service_may_stop else []
+            self.write({"kind": "service", "name": hub.service, "scopes": ["list:users", *may]})
             return
         hub.asked += 1
         if hub.stalled is not None and token.startswith(hub.stalled_for):
@@ -166,6 +170,22 @@ class _OneUserHandler(RequestHandler):
             return
         groups = hub.people[name]
         self.write({"name": name} if groups is None else {"name": name, "groups": list(groups)})
+
+
+class _ServerHandler(RequestHandler):
+    def delete(self, owner: str, server: str = "") -> None:
+        hub: FakeHub = self.settings["hub"]
+        token = self.request.headers.get("Authorization", "").removeprefix("token ")
+        if hub.broken:
+            self.set_status(503)
+        elif token != SERVICE_TOKEN or not hub.service_may_stop:
+            self.set_status(403)
+        elif server not in hub.servers.get(owner, set()):
+            self.set_status(404)
+        else:
+            hub.stopped.append((owner, server))
+            hub.servers[owner].discard(server)
+            self.set_status(204)
 
 
 @dataclass
@@ -326,6 +346,8 @@ async def fake_hub() -> AsyncIterator[FakeHub]:
         ("/hub/api/user", _UserHandler),
         ("/hub/api/users", _UsersHandler),
         ("/hub/api/users/([^/]+)", _OneUserHandler),
+        ("/hub/api/users/([^/]+)/server", _ServerHandler),
+        ("/hub/api/users/([^/]+)/servers/([^/]+)", _ServerHandler),
         ("/hub/api/oauth2/token", _TokenHandler),
     ]
     server = HTTPServer(Application(routes, hub=hub, log_function=lambda _: None))

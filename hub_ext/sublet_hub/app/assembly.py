@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 from sublet_quota.document.quota_document import QuotaDocument
@@ -29,16 +30,21 @@ from sublet_hub.jobs.intake import JobIntake
 from sublet_hub.jobs.log_retention import keep_all_logs_within
 from sublet_hub.jobs.queue import JobNodes, JobQueue, WaitingReasons
 from sublet_hub.jobs.submission import JobSubmission
+from sublet_hub.ledger.announcements import AnnouncementStore
 from sublet_hub.ledger.database import Database, LedgerWriteError
 from sublet_hub.ledger.events import event, node_event
+from sublet_hub.ledger.evictions import EvictionStore
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import Change, EventRecord
+from sublet_hub.ledger.refusals import RefusalStore
 from sublet_hub.security.byte_room import RoomsByKind
 from sublet_hub.security.list_turns import ListTurns
 from sublet_hub.security.rate_limits import RateLimits
 from sublet_hub.settings import ServiceSettings
 from sublet_hub.slices.allocation import Allocation
+from sublet_hub.slices.announcements import Announcements
 from sublet_hub.slices.closings import Closings
+from sublet_hub.slices.evictions import Evictions
 from sublet_hub.slices.home_volumes import Homes, node_of_home
 from sublet_hub.slices.hub_users import HubUsers
 from sublet_hub.slices.jupyterhub_client import HubClient
@@ -59,6 +65,7 @@ from sublet_hub.usage.job_stops import JobStops
 from sublet_hub.usage.lending_periods import LentTimes
 from sublet_hub.usage.meter import WEEK, UseMeter
 from sublet_hub.usage.queue_waits import QueueTimes
+from sublet_hub.usage.refusals import Refusals
 from sublet_hub.usage.reports import UseReports
 from sublet_hub.usage.slice_history import SPAN, Histories
 from sublet_hub.usage.store import UseStore
@@ -69,6 +76,7 @@ from sublet_hub.web.views.slices import Views
 
 _LOG = logging.getLogger(__name__)
 _ROUND_S = 1.0
+_BEHIND_S = 2.0
 _MINUTE_S = 60.0
 _HOUR_S = 3600.0
 _LOOK_AT_VOLUME_S = 15.0
@@ -150,11 +158,16 @@ class Assembly:
             jobs=JobSubmission(stores, intake),
             cancellation=JobCancellation(ledger, now, ends_jobs=runs is None or runs.ends_jobs),
             closings=Closings(ledger, fleet, now),
+            announcements=Announcements(
+                AnnouncementStore(adapters.database), ledger, fleet.is_known, now
+            ),
+            evictions=Evictions(EvictionStore(adapters.database), ledger, adapters.hub, now),
             places=Places(ledger, capacity, now),
             resizing=Resizing(ledger, fleet, capacity, accounts, now),
             shares=Shares(ledger, fleet, capacity, views, self._meter),
             histories=self._histories,
             use=UseReports(adapters.database, store),
+            refusals=Refusals(RefusalStore(adapters.database), now),
             queue=self._queue,
             views=views,
             job_views=JobViews(
@@ -190,11 +203,14 @@ class Assembly:
             (Loop("jobs", _ROUND_S, self._jobs_round), self._wakeup),
             (Loop("silence", _ROUND_S, self._look_for_silence), Wakeup()),
             (Loop("closings", _ROUND_S, self._end_closings), Wakeup()),
+            (Loop("evictions", _ROUND_S, self.service.evictions.stop_due), Wakeup()),
+            (Loop("announcements", _MINUTE_S, self._end_announcements), quiet),
             (Loop("places", _ROUND_S, self._look_at_places), self._room),
             (Loop("hub", settings.hub_check_period.total_seconds(), self._ask_hub), Wakeup()),
             (Loop("processes", 5.0, self.service.reconciliation.look_at_processes), Wakeup()),
             (Loop("quota", 2.0, self._look_at_quota), Wakeup()),
             (Loop("use", _MINUTE_S, self._store_use), quiet),
+            (Loop("refusals", _BEHIND_S, self.service.refusals.store), quiet),
             (Loop("past use", _MINUTE_S, self._queue.look_at_past_use), quiet),
             (Loop("logs", _LOOK_AT_VOLUME_S, self._look_at_logs, _MINUTE_S), quiet),
             (Loop("events", _LOOK_AT_VOLUME_S, self._look_at_events, _MINUTE_S), quiet),
@@ -226,6 +242,7 @@ class Assembly:
         with contextlib.suppress(LedgerWriteError):
             self._meter.store()
             self._histories.store(everything=True)
+            self.service.refusals.store_at_end()
         self._adapters.database.close()
 
     def _make_runner(self) -> JobBackend:
@@ -248,7 +265,9 @@ class Assembly:
         service.quota.listen(self._quota_changed)
 
     def _jobs_round(self) -> None:
-        for slice_id, why in self.service.closings.jobs_to_send_back():
+        service = self.service
+        to_leave = (service.closings.jobs_to_send_back(), service.evictions.jobs_to_send_back())
+        for slice_id, why in chain(*to_leave):
             self._runner.evict(slice_id, why)
         self._runner.round()
         if self._queue.decides:
@@ -294,6 +313,10 @@ class Assembly:
     def _end_closings(self) -> None:
         self.service.closings.end_due()
 
+    def _end_announcements(self) -> None:
+        self.service.announcements.end_due()
+        self.service.evictions.forget_old()
+
     def _look_for_silence(self) -> None:
         for node in self.service.capacity.look_for_silence():
             _LOG.warning("the agent of node %s does not report", node)
@@ -331,5 +354,6 @@ class Assembly:
         now = self.service.now()
         cutoff = now - self._settings.retention
         self._store.forget_before(use=min(cutoff, now - 2 * WEEK), history=now - 2 * SPAN)
+        self.service.refusals.forget_before(cutoff)
         for job_id in self.service.ledger.forget_before(cutoff):
             self._files.remove(job_id)

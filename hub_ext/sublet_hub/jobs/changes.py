@@ -68,9 +68,11 @@ def started(
 
 
 def who_cancelled(job: JobRecord) -> JobReason:
-    """Return by whom a job was cancelled, as its owner is told: without an admin's name."""
+    """Return by whom and why a job was cancelled, as its owner is told: without an admin's name."""
     by_owner = job.cancel_asked_by in {None, job.owner}
-    return JobReason(JobReasonCode.CANCELLED if by_owner else JobReasonCode.CANCELLED_BY_ADMIN)
+    code = JobReasonCode.CANCELLED if by_owner else JobReasonCode.CANCELLED_BY_ADMIN
+    is_said = job.reason.code in {JobReasonCode.CANCEL_ASKED, JobReasonCode.CANCEL_ASKED_BY_ADMIN}
+    return JobReason(code, told=job.reason.told if is_said else "")
 
 
 def waits_for(job: JobRecord, why: JobReason) -> Change | None:

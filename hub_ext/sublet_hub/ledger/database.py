@@ -196,13 +196,9 @@ class Database:
 
         ``begun``: the periods of one size that begin with it.
         """
-        try:
-            with self._engine.begin() as connection:
-                write_periods(connection, change, begun, now)
-                return _write(connection, change, now)
-        except (SQLAlchemyError, OverflowError) as error:
-            message = f"the ledger's database did not take a change: {type(error).__name__}"
-            raise LedgerWriteError(message) from error
+        with self.writing() as connection:
+            write_periods(connection, change, begun, now)
+            return _write(connection, change, now)
 
     def events(self, query: EventQuery) -> tuple[EventRecord, ...]:
         """Return events, the oldest first; of more than the limit the newest."""
@@ -218,7 +214,7 @@ class Database:
             at, event_id = query.before
             earlier = sa.or_(EVENTS.c.at < at, EVENTS.c.event_id < event_id)
             found = found.where(EVENTS.c.at <= at, earlier)
-        with self._reading() as connection:
+        with self.reading() as connection:
             newest_first = self._read_events(connection, found)
             skipped = 0
             # A list goes on behind those that cannot be read.
@@ -235,21 +231,32 @@ class Database:
     def jobs(self, job_ids: Collection[JobId]) -> dict[JobId, JobRecord]:
         """Return the jobs of these ids, whole. ``LedgerReadError``."""
         found = sa.select(JOBS).where(JOBS.c.job_id.in_(job_ids))
-        with self._reading() as connection:
+        with self.reading() as connection:
             read = read_rows(connection, found, JOBS, rows.job_of_row, self.unread)
         return {job.job_id: job for job in read}
 
     def held_periods(self, since: datetime, until: datetime) -> Iterator[HeldPeriod]:
         """Go through the periods of one size that touch a time. ``LedgerReadError``."""
         try:
-            with self._reading() as connection:
+            with self.reading() as connection:
                 yield from read_periods(connection, since, until)
         except (ValueError, TypeError) as error:
             message = f"a period in the ledger cannot be read: {type(error).__name__}"
             raise LedgerReadError(message) from error
 
     @contextmanager
-    def _reading(self) -> Iterator[Connection]:
+    def writing(self) -> Iterator[Connection]:
+        """Return a context for one transaction. ``LedgerWriteError``: then nothing has changed."""
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except (SQLAlchemyError, OverflowError) as error:
+            message = f"the ledger's database did not take a change: {type(error).__name__}"
+            raise LedgerWriteError(message) from error
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Return a context for questions. ``LedgerReadError``."""
         try:
             with self._engine.connect() as connection:
                 yield connection

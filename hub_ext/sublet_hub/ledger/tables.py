@@ -223,6 +223,57 @@ CLOSINGS = sa.Table(
     sa.Column("drains", sa.Boolean, nullable=False),
 )
 
+REFUSALS = sa.Table(
+    "refusals",
+    METADATA,
+    sa.Column("refusal_id", sa.String(64), primary_key=True),
+    sa.Column("alike", sa.String(64), nullable=False, index=True),
+    sa.Column("owner", sa.String(255), nullable=False),
+    sa.Column("holder", sa.String(16), nullable=False),
+    sa.Column("groups", sa.JSON, nullable=False),
+    sa.Column("size", sa.String(255)),
+    sa.Column("memory_mib", sa.BigInteger),
+    sa.Column("compute_milli", sa.BigInteger),
+    sa.Column("gpus", sa.Integer),
+    sa.Column("gpu_type", sa.String(255)),
+    sa.Column("pool", sa.String(255)),
+    sa.Column("code", sa.String(64), nullable=False),
+    sa.Column("numbers", sa.JSON, nullable=False),
+    sa.Column("message", sa.Text, nullable=False),
+    sa.Column("times", sa.Integer, nullable=False),
+    sa.Column("first_at", UtcDateTime, nullable=False),
+    sa.Column("last_at", UtcDateTime, nullable=False),
+    sa.Index("ix_refusals_last_at_refusal_id", "last_at", "refusal_id"),
+    sa.Index("ix_refusals_owner_last_at_refusal_id", "owner", "last_at", "refusal_id"),
+)
+
+ANNOUNCEMENTS = sa.Table(
+    "announcements",
+    METADATA,
+    sa.Column("announcement_id", sa.String(64), primary_key=True),
+    sa.Column("audience", sa.String(16), nullable=False),
+    sa.Column("name", sa.String(255)),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("made_by", sa.String(255), nullable=False),
+    sa.Column("made_at", UtcDateTime, nullable=False),
+    sa.Column("until", UtcDateTime, nullable=False),
+)
+
+EVICTIONS = sa.Table(
+    "evictions",
+    METADATA,
+    sa.Column("eviction_id", sa.String(64), primary_key=True),
+    sa.Column("owner", sa.String(255), nullable=False),
+    sa.Column("server", sa.String(255), nullable=False),
+    sa.Column("slice_id", sa.String(64)),
+    sa.Column("job_id", sa.String(64)),
+    sa.Column("cancels", sa.Boolean, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("evicted_by", sa.String(255), nullable=False),
+    sa.Column("asked_at", UtcDateTime, nullable=False),
+    sa.Column("due_at", UtcDateTime, nullable=False),
+)
+
 SWITCHES = sa.Table(
     "switches",
     METADATA,

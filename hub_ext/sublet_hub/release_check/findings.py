@@ -198,6 +198,8 @@ def _of_standing(settings: ReleaseSettings, seen: Seen, hub: HubStanding) -> Fin
             return found(Fault.TOKEN_OF_ANOTHER, **token)
         case HubStanding.LACKS_SCOPES:
             return found(Fault.SCOPES)
+        case HubStanding.CANNOT_STOP_SERVERS:
+            return found(Fault.CANNOT_STOP_SERVERS)
         case _ as never:
             assert_never(never)
 

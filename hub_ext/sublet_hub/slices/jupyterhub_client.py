@@ -1,4 +1,4 @@
-"""The questions to JupyterHub: which servers there are, who a user is, whose our token is.
+"""What JupyterHub is asked: its servers, who a user is, whose our token is, to stop a server.
 
 No other module knows the hub's own API.
 """
@@ -12,6 +12,7 @@ from urllib.parse import quote, urlencode
 from sublet_quota.names.ids import UserName
 from sublet_quota.names.scopes import SERVICE_NAME
 from sublet_quota.reasons.installation.standings import HubStanding
+from sublet_quota.reasons.refusal import quoted
 from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.simple_httpclient import SimpleAsyncHTTPClient
 
@@ -22,6 +23,10 @@ _MOST_PAGES = 1000
 _MOST_BYTES = 64 * 1024 * 1024
 _NOT_ALLOWED: Final = 403
 _NOTHING_THERE: Final = 404
+_NOT_RUNNING: Final = frozenset({400, _NOTHING_THERE})
+"""What the hub answers to who stops a server that does not run, or is not there."""
+STOP_SERVERS: Final = "delete:servers"
+"""JupyterHub's scope for that."""
 _NO_NAMES: Final = frozenset({"", ".", ".."})
 """What stands for another place in an address."""
 
@@ -87,9 +92,39 @@ class HubClient:
             if error.code == _NOT_ALLOWED:
                 return HubStanding.REFUSES_TOKEN
             raise self._unexpected("whose the service's token is", error) from error
-        if isinstance(owner, dict) and owner.get("kind") == "service":
-            return HubStanding.OK if owner["name"] == SERVICE_NAME else HubStanding.TOKEN_OF_ANOTHER
-        return HubStanding.TOKEN_OF_ANOTHER
+        is_service = isinstance(owner, dict) and owner.get("kind") == "service"
+        if not is_service or owner["name"] != SERVICE_NAME:
+            return HubStanding.TOKEN_OF_ANOTHER
+        return HubStanding.OK if _may_stop(owner) else HubStanding.CANNOT_STOP_SERVERS
+
+    async def may_stop_servers(self) -> bool:
+        """Whether the service's role lets it stop servers. ``HubUnreachableError``."""
+        try:
+            return _may_stop(await self._ask("user"))
+        except HTTPClientError as error:
+            raise self._unexpected("what the service may do", error) from error
+
+    async def stop_server(self, owner: UserName, server: str) -> None:
+        """Have a server stopped as if its owner had; also where it does not run any more.
+
+        ``HubUnreachableError`` where the hub does not do that.
+        """
+        if owner in _NO_NAMES or server in _NO_NAMES - {""}:
+            message = f"the server {quoted(f'{owner}/{server}')} cannot be named in an address"
+            raise HubUnreachableError(message)
+        named = f"servers/{quote(server, safe='')}" if server else "server"
+        try:
+            await self._send("DELETE", f"users/{quote(owner, safe='')}/{named}")
+        except HTTPClientError as error:
+            if error.code in _NOT_RUNNING:
+                return
+            if error.code == _NOT_ALLOWED:
+                message = (
+                    "a server is not stopped: HTTP 403: the service's role lacks the scope "
+                    f"{STOP_SERVERS}"
+                )
+                raise HubUnreachableError(message, HubStanding.CANNOT_STOP_SERVERS) from error
+            raise self._unexpected("a server is not stopped", error) from error
 
     async def _page(self, offset: int | None) -> Mapping[str, Any]:
         query = urlencode({"state": "active", "offset": offset or 0, "limit": _PAGE})
@@ -114,8 +149,17 @@ class HubClient:
 
     async def _ask(self, path: str) -> Any:
         """Return what the hub answers. ``HTTPClientError`` where it refuses."""
+        try:
+            return json.loads(await self._send("GET", path))
+        except ValueError as error:
+            message = f"what answers at {self._api_url} is no JupyterHub: {error}"
+            raise HubUnreachableError(message, HubStanding.NO_HUB) from error
+
+    async def _send(self, method: str, path: str) -> bytes:
+        """Return the body of the hub's answer. ``HTTPClientError`` where it refuses."""
         request = HTTPRequest(
             f"{self._api_url}/{path}",
+            method=method,
             headers={
                 "Authorization": f"token {self._token}",
                 "Accept": "application/jupyterhub-pagination+json",
@@ -126,16 +170,12 @@ class HubClient:
         )
         client = SimpleAsyncHTTPClient(force_instance=True, max_body_size=_MOST_BYTES)
         try:
-            response = await client.fetch(request)
-            return json.loads(response.body)
+            return (await client.fetch(request)).body
         except HTTPClientError:
             raise
         except OSError as error:
             message = f"the hub at {self._api_url} does not answer: {error}"
             raise HubUnreachableError(message) from error
-        except ValueError as error:
-            message = f"what answers at {self._api_url} is no JupyterHub: {error}"
-            raise HubUnreachableError(message, HubStanding.NO_HUB) from error
         finally:
             client.close()
 
@@ -144,6 +184,13 @@ class HubClient:
         nothing = error.code in {301, 302, _NOTHING_THERE}
         standing = HubStanding.NO_HUB if nothing else HubStanding.UNREACHABLE
         return HubUnreachableError(message, standing)
+
+
+def _may_stop(owner: Any) -> bool:
+    """Whether a token, as the hub describes it, may stop servers: anybody's, or some people's."""
+    told = owner.get("scopes") if isinstance(owner, dict) else None
+    found = told if isinstance(told, list) else ()
+    return any(each == STOP_SERVERS or str(each).startswith(f"{STOP_SERVERS}!") for each in found)
 
 
 def _servers_of(user: Mapping[str, Any]) -> set[tuple[UserName, str]]:

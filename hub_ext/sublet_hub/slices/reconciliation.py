@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 
 from sublet_quota.names.ids import SliceId
 from sublet_quota.reasons.installation.standings import HubStanding
@@ -23,6 +24,8 @@ from sublet_hub.slices.jupyterhub_client import HubClient, HubServers
 from sublet_hub.state.fleet import Fleet
 
 _LOG = logging.getLogger(__name__)
+_OWN_TOKEN: Final = frozenset({HubStanding.OK, HubStanding.CANNOT_STOP_SERVERS})
+"""How the hub stands to the service's own token, which may see all servers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +71,16 @@ class Reconciliation:
             return
         if standing is not self.hub_standing and standing is HubStanding.OK:
             _LOG.info("the hub answers")
+        elif standing is not self.hub_standing and standing is HubStanding.CANNOT_STOP_SERVERS:
+            _LOG.warning(
+                "the hub answers, and does not let the service stop servers (`sublet evict`): its "
+                "role lacks delete:servers"
+            )
         elif standing is not self.hub_standing:
             _LOG.error("the hub answers, and the service's token is not its own (%s)", standing)
         self.hub_standing = standing
         # Somebody else's token may show them fewer servers than there are.
-        if standing is HubStanding.OK:
+        if standing in _OWN_TOKEN:
             self.compare(servers)
 
     def compare(self, hub: HubServers) -> None:

@@ -59,7 +59,7 @@ def _closing(cards: ClosedCards, node: NodeId, line: int | None, now: datetime) 
         node=node,
         gpu_id=None,
         reason=cards.why,
-        closed_by="the quota document" + ("" if line is None else f", line {line}"),
+        closed_by="the quota document" + ("" if line is None else f" (line {line})"),
         closed_at=now,
         until=cards.until,
         drains=cards.drain,

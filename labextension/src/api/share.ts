@@ -1,4 +1,5 @@
 /** What the hub service says of the caller's share: `GET share` and `GET slices/{id}/history`. */
+import { readAnnouncement, type Announcement } from './announcements';
 import { readQuota, type QuotaShare } from './quota';
 import { readRank, type Rank } from './rank';
 import type { Reader } from './reader';
@@ -92,6 +93,8 @@ export interface Share {
   quota: QuotaShare | null;
   offers: Offer[];
   week: WeekUse | null;
+  /** What admins tell the caller, the newest first. */
+  announcements: Announcement[];
 }
 
 export interface HistoryPoint {
@@ -119,7 +122,8 @@ export function readShare(r: Reader): Share {
     agents_silent: r.texts('agents_silent'),
     quota: r.maybe('quota', readQuota),
     offers: r.list('offers', readOffer),
-    week: r.maybe('week', readWeek)
+    week: r.maybe('week', readWeek),
+    announcements: r.list('announcements', readAnnouncement)
   };
 }
 

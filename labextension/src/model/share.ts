@@ -3,6 +3,7 @@ import { PromiseDelegate, Token } from '@lumino/coreutils';
 import type { IDisposable } from '@lumino/disposable';
 import { Signal, type ISignal } from '@lumino/signaling';
 
+import type { Announcement } from '../api/announcements';
 import type { SubletApi } from '../api/client';
 import { hasEnded, type Job } from '../api/jobs';
 import type { KernelHolding, LocalShare } from '../api/local';
@@ -113,6 +114,12 @@ export class ShareModel implements IDisposable {
 
   get share(): Seen<Share> | null {
     return this._share.seen;
+  }
+
+  /** What admins tell, the newest first, as far as it has not ended. */
+  announcements(now: Date): Announcement[] {
+    const told = this.share?.value.announcements ?? [];
+    return told.filter(each => each.until === null || each.until > now);
   }
 
   /** Whether agent or service have been asked for the first time and have not said anything yet. */

@@ -9,6 +9,7 @@ import { situationOf } from '../model/situation';
 import { useModel, type PageContext } from '../controls/pageContext';
 import { clock, gib, sentence } from '../format/quantities';
 import { sliceIcon } from '../controls/icons';
+import { Announcements } from './Announcements';
 import { HistoryChart } from './HistoryChart';
 import { KernelList } from './KernelList';
 import { OfferSection, QuotaSection, WeekSection } from './QuotaSection';
@@ -69,6 +70,7 @@ function Panel({ page }: { page: PageContext }): React.JSX.Element {
   return (
     <div className="sublet-panel-body">
       <Banner page={page} />
+      <Announcements page={page} now={now} />
       {situation === null ? (
         <NoSlice page={page} />
       ) : (

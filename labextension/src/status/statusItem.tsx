@@ -33,13 +33,15 @@ function Status(props: {
 }): React.JSX.Element | null {
   const { model, trans } = props;
   useModel(model);
-  const situation = situationOf(model, trans, new Date());
+  const now = new Date();
+  const situation = situationOf(model, trans, now);
   if (situation === null) {
     return null;
   }
   const amount = trans.__('GPU %1', heldOfCap(trans, situation));
   const stands = situation.standing;
-  const details = detailsOf(situation, trans);
+  const told = model.announcements(now);
+  const details = [...detailsOf(situation, trans), ...told.map(each => each.text)];
   return (
     <button
       type="button"
@@ -61,6 +63,13 @@ function Status(props: {
         <Sign icon={warningIcon} className="sublet-warn">
           {trans.__('near its cap')}
         </Sign>
+      )}
+      {told.length > 0 && (
+        <span data-sublet="status-announcement">
+          <Sign icon={warningIcon} className="sublet-warn">
+            {trans.__('word from an admin')}
+          </Sign>
+        </span>
       )}
       {situation.progress !== null && (
         <span className="sublet-status-progress" data-sublet="status-progress">

@@ -12,11 +12,14 @@ import click
 
 from sublet_lab.command_line.closings import close, closings, drain, open_again
 from sublet_lab.command_line.events import events
+from sublet_lab.command_line.evict import evict
 from sublet_lab.command_line.gpus import gpus
 from sublet_lab.command_line.jobs import jobs
 from sublet_lab.command_line.lending import lending
+from sublet_lab.command_line.notify import notify
 from sublet_lab.command_line.own_slice import give_up, history, resize
 from sublet_lab.command_line.quota import quota
+from sublet_lab.command_line.refusals import refusals
 from sublet_lab.command_line.service import Service
 from sublet_lab.command_line.share import keep, share, wake
 from sublet_lab.command_line.use import use
@@ -65,6 +68,18 @@ def main(context: click.Context, url: str | None, token_file: Path | None) -> No
 
 
 _OWNERS: Final = (share, keep, wake, give_up, resize, history, jobs, quota)
-_ADMINS: Final = (gpus, use, lending, events, close, drain, open_again, closings)
+_ADMINS: Final = (
+    gpus,
+    use,
+    lending,
+    events,
+    refusals,
+    close,
+    drain,
+    open_again,
+    closings,
+    evict,
+    notify,
+)
 for command in (*_OWNERS, *_ADMINS):
     main.add_command(command)

@@ -33,7 +33,7 @@ _WHERE: Final = click.argument("where", metavar="GPU-OR-NODE")
 _WHY: Final = click.option("--why", required=True, help="Whoever is refused for it reads this.")
 
 
-def _end_of(
+def end_of(
     _context: click.Context, _parameter: click.Parameter, text: str | None
 ) -> datetime | None:
     """Return when a time ends that was given as a length, a day (which it includes) or a time."""
@@ -54,7 +54,7 @@ def _end_of(
 
 _UNTIL: Final = click.option(
     "--until",
-    callback=_end_of,
+    callback=end_of,
     help="When it opens by itself: 4h, 2d, a day (which it includes), or a local time.",
 )
 

@@ -55,6 +55,8 @@ def share(service: Service, owner: str | None) -> None:
             ("No word from", ", ".join(found.agents_silent)),
         ]
     )
+    for each in found.announcements:
+        click.echo(f"From an admin, {clock(each.made_at)}: {plain(each.text)}")
     if found.slices:
         click.echo()
         print_slices(found.slices)

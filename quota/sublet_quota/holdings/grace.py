@@ -11,7 +11,7 @@ from datetime import datetime
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.rights import group_limits
 from sublet_quota.holdings.gpu_load import AsBefore, Holding
-from sublet_quota.holdings.standings import Standings
+from sublet_quota.holdings.standing.standings import Standings
 from sublet_quota.names.ids import SliceId
 from sublet_quota.shares.cards import total
 from sublet_quota.shares.group_tree import NodeName

@@ -6,12 +6,12 @@ from fractions import Fraction
 from sublet_quota.amounts.gpu_amounts import NOTHING, GpuAmount
 from sublet_quota.holdings.card_policy import CardPolicy
 from sublet_quota.holdings.card_rooms import CardRooms
-from sublet_quota.holdings.entitled_room import Held, entitled_room
 from sublet_quota.holdings.gpu_load import cards_on
-from sublet_quota.holdings.layout import Layout
+from sublet_quota.holdings.layout.entitled_room import Held, entitled_room
+from sublet_quota.holdings.layout.layout import Layout
+from sublet_quota.holdings.layout.type_layout import Slices, TypeLayout
 from sublet_quota.holdings.making_way import MakingWay, OnCard, making_way
-from sublet_quota.holdings.standings import Standings
-from sublet_quota.holdings.type_layout import Slices, TypeLayout
+from sublet_quota.holdings.standing.standings import Standings
 from sublet_quota.names.ids import GpuId, SliceId
 from sublet_quota.reasons.guarantee_warnings import GuaranteeFault, GuaranteeWarning
 from sublet_quota.shares.group_tree import ROOT, NodeName

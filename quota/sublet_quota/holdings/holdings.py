@@ -17,15 +17,15 @@ from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.holdings.card_policy import policy_of
 from sublet_quota.holdings.card_rooms import CardRooms
-from sublet_quota.holdings.gpu_load import GpuFacts, GpuLoad, GpuRoom, Holding
+from sublet_quota.holdings.gpu_load import AsBefore, GpuFacts, GpuLoad, GpuRoom, Holding
 from sublet_quota.holdings.grace import carried_steps, with_grace
 from sublet_quota.holdings.guarantees import Guarantees
-from sublet_quota.holdings.layout import Layout
+from sublet_quota.holdings.layout.layout import Layout
 from sublet_quota.holdings.making_way import MakingWay
 from sublet_quota.holdings.placed_slices import PlacedSlices
 from sublet_quota.holdings.room_index import RoomIndex
-from sublet_quota.holdings.standings import NOT_TOLD, Standings, TypedKind
-from sublet_quota.holdings.type_standing import Turns
+from sublet_quota.holdings.standing.standings import NOT_TOLD, Standings, TypedKind
+from sublet_quota.holdings.standing.type_standing import Turns
 from sublet_quota.names.ids import GpuId, GroupName, PoolName, SliceId, UserName
 from sublet_quota.reasons.guarantee_warnings import GuaranteeWarning
 from sublet_quota.residency.snapshot import Rank
@@ -298,6 +298,15 @@ class Holdings:
         anew._guarantees.begin_with(self._guarantees.laid_out())
         anew._standings.take_over_ranks(self._standings.ranks_told())
         return anew
+
+    def give_grace(self, slice_ids: Iterable[SliceId], now: datetime) -> None:
+        """Let slices go on as before for the grace, as those of who left the group that pays."""
+        until = now + self.document.shrink.grace
+        steps = self.lasting_steps()
+        for slice_id in slice_ids:
+            holding = self._placed.all.get(slice_id)
+            if holding is not None and holding.before is None:
+                self.put(replace(holding, before=AsBefore(until, steps.get(slice_id, 0))))
 
     def end_graces(self, now: datetime) -> tuple[SliceId, ...]:
         """Let slices whose grace is over count as any others, and return which these are."""

@@ -108,11 +108,15 @@ def _fit(
 
 
 def most_free(question: Question, options: tuple[Option, ...], *, alone: bool) -> GpuAmount | None:
-    """Return what is free on the card with the most free memory; ``None`` where none is open."""
+    """Return what is free on the card with the most free memory; ``None`` where none is open.
+
+    ``alone``: where all slices fit together, outside of every layout.
+    """
     rooms = [
         room.free(shared=not alone)
-        for kind, pool in {(o.asked.kind, o.wanted.pool) for o in options}
-        if (index := question.holdings.kinds_in(pool).get(kind)) is not None
-        for _, room in _rooms(question, index)
+        for asked, pool in {(option.asked, option.wanted.pool) for option in options}
+        if (index := question.holdings.kinds_in(pool).get(asked.kind)) is not None
+        for facts, room in _rooms(question, index)
+        if not alone or question.holdings.layout(asked.gpu_type).is_free(facts.gpu_id)
     ]
     return max(rooms, key=lambda free: (free.memory_mib, free.compute_milli), default=None)

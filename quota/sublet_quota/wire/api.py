@@ -13,6 +13,7 @@ from sublet_quota.life_cycles.job_states import JobState
 from sublet_quota.reasons.refusal import RefusalReason
 from sublet_quota.residency.snapshot import Holder
 from sublet_quota.wire.agent_link import MOST_NAMED, GpuReport, SliceReport
+from sublet_quota.wire.announcements import ShownAnnouncement
 from sublet_quota.wire.closings import ClosingInfo
 from sublet_quota.wire.job_size import check_job, check_parameters
 from sublet_quota.wire.rank import ToldRank
@@ -264,6 +265,9 @@ class Share(AnswerModel):
     offers: tuple[Offer, ...] = Field(default=(), max_length=_MOST_OFFERS)
     """What another server of the caller's could have now."""
     week: WeekUse | None = None
+    announcements: tuple[ShownAnnouncement, ...] = Field(default=(), max_length=_MOST_LISTED)
+    """What admins tell the caller now, the newest first; before that, which servers and jobs of the
+    caller's they end, or have ended lately."""
 
 
 class GpuInfo(AnswerModel):

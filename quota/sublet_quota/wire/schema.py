@@ -45,6 +45,9 @@ _MOST_UID: Final = 2**32 - 1
 _FIRST_YEAR: Final = 1970
 _LAST_YEAR: Final = 9000
 _CUT: Final = "…"
+_CONTROLS: Final = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2028\u2029\u2066-\u2069\ud800-\udfff]"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +86,26 @@ def _between_years(at: datetime) -> datetime:
     return at
 
 
+def of_plain_text(text: str) -> str:
+    """Return the text. ``ValueError`` where it has what a terminal or a page would obey."""
+    if _CONTROLS.search(text):
+        message = "it has control characters, or line breaks: write one line of plain text"
+        raise ValueError(message)
+    return text
+
+
 AwareDatetime = Annotated[pydantic.AwareDatetime, AfterValidator(_between_years)]
 """A time with its time zone, which every database takes."""
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 Reason = Annotated[str, StringConstraints(max_length=MOST_REASON)]
 """Why a person does something, in their words: refused where it is too long."""
+PlainReason = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=MOST_REASON),
+    AfterValidator(of_plain_text),
+]
+"""Such a reason that must be given, in one line."""
 Text = Annotated[str, StringConstraints(max_length=MOST_TEXT)]
 LongText = Annotated[str, StringConstraints(max_length=MOST_LONG_TEXT)]
 Words = Annotated[
@@ -160,6 +177,7 @@ __all__ = [
     "PathText",
     "Percent",
     "Pid",
+    "PlainReason",
     "PositiveCount",
     "PositiveMib",
     "Reason",

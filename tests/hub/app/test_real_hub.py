@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from sublet_hub.host.clock import read_boot_id
+from sublet_hub.slices.jupyterhub_client import HubClient
+from sublet_quota.names.ids import UserName
+from sublet_quota.reasons.installation.standings import HubStanding
 from sublet_spawner.hub_configuration import ONE_ORIGIN
 
 from tests.support.fake_agent import FakeAgent
@@ -122,6 +125,22 @@ async def test_a_server_stopped_while_the_service_was_away_has_no_slice_afterwar
         return (status, slices) == (200, [])
 
     await asyncio.to_thread(wait_for, is_gone, 120, "dora's slice to be released")
+
+
+async def test_the_services_role_lets_it_stop_a_server_as_its_owner_would(
+    real: Processes, agent: FakeAgent
+) -> None:
+    await asyncio.to_thread(real.start_server, "finn")
+    hub = HubClient(f"http://127.0.0.1:{real.ports['hub']}/hub/api", SERVICE_TOKEN)
+    assert await hub.whose_token() is HubStanding.OK
+    assert await hub.may_stop_servers()
+    await hub.stop_server(UserName("finn"), "")
+    await asyncio.to_thread(wait_for, lambda: not real.is_ready("finn"), 120, "the server's end")
+    await agent.until(lambda: "finn" not in [s.owner for s in agent.assignments.slices])
+    # What does not run, and what is not there, is stopped.
+    await hub.stop_server(UserName("finn"), "")
+    await hub.stop_server(UserName("finn"), "no-such")
+    await hub.stop_server(UserName("nobody-at-all"), "")
 
 
 async def test_neither_log_nor_ledger_holds_a_secret(real: Processes, agent: FakeAgent) -> None:

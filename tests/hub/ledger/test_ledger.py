@@ -45,7 +45,6 @@ from sublet_quota.residency.snapshot import Holder
 from sublet_quota.shares.group_tree import NodeName
 
 from tests.support.ledger_records import a_job_record, a_slice_record
-from tests.support.postgresql import NoPostgresqlError, PostgresqlServer, postgresql_server
 
 NOW = datetime(2026, 11, 24, 9, 30, 0, 123456, tzinfo=UTC)
 GPU = GpuRecord(GpuId("SIM-0"), NodeId("node-a"), 0, "Simulated", 81920, 1024, simulated=True)
@@ -68,31 +67,6 @@ def a_job(job_id: str = "j1") -> JobRecord:
         kernel="python3",
         submitted_at=NOW,
     )
-
-
-@pytest.fixture(scope="module")
-def postgresql() -> Iterator[PostgresqlServer]:
-    try:
-        with postgresql_server() as server:
-            yield server
-    except NoPostgresqlError as error:
-        pytest.skip(str(error))
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'ledger.sqlite'}"
-    server: PostgresqlServer = request.getfixturevalue("postgresql")
-    return server.new_database()
-
-
-@pytest.fixture
-def database(url: str) -> Iterator[Database]:
-    found = Database(url)
-    found.migrate()
-    yield found
-    found.close()
 
 
 def test_migrations_lead_to_the_tables_of_this_version(url: str, database: Database) -> None:

@@ -216,6 +216,11 @@ MISTAKES: dict[str, tuple[Seen, Fault, str]] = {
         Fault.TOKEN_OF_ANOTHER,
         "see jupyterhub.tokenSecret",
     ),
+    "no scope to stop servers": (
+        with_health(hub="cannot-stop-servers"),
+        Fault.CANNOT_STOP_SERVERS,
+        "delete:servers",
+    ),
     "no scopes": (with_health(hub="lacks-scopes"), Fault.SCOPES, "zz-sublet"),
     "the hub was not asked yet": (with_health(hub="unasked"), Fault.STARTING, "the hub"),
     "no proxy": (

@@ -11,7 +11,7 @@ from sublet_hub.ledger.records import Change
 from sublet_quota.residency.snapshot import Rank
 from sublet_quota.wire.event_kinds import EventKind
 
-from tests.support.fake_agent import FakeAgent
+from tests.support.fake_agent import GIB, FakeAgent
 from tests.support.hub_world import FakeHub, HubWorld, hub_world, settings_for, until
 
 pytestmark = pytest.mark.asyncio
@@ -121,21 +121,24 @@ async def test_what_is_entitled_stays_so_when_the_service_starts_anew(
     async with hub_world(tmp_path, hub, settings) as world:
         await world.agent()
         first = await world.slice_for("ada", size="whole", groups=["research"])
-        # The older one is beyond the guarantee until the first is small enough.
         await world.slice_for("abe", size="large", groups=["research"])
         await world.slice_for("amy", size="medium", groups=["research"])
-        path = f"slices/{first['slice_id']}/resize"
-        status, _ = await world.call(
-            "POST", path, world.user("ada", ("research",)), {"size": "large"}
-        )
-        assert status == 200
-        before = ranks_now(world)
+        path, token = f"slices/{first['slice_id']}/resize", world.user("ada", ("research",))
+        # What this leaves is enough for the newest alone, and after that not for the older one.
+        most = {"memory_mib": 79 * GIB * 3 // 4, "compute_milli": 750}
+        for size in (most, {"size": "large"}):
+            assert (await world.call("POST", path, token, size))[0] == 200
+        expected = {"ada": Rank.ENTITLED, "abe": Rank.BORROWED, "amy": Rank.ENTITLED}
+        assert ranks_now(world) == expected
         await until(
-            lambda: all(each.entitled is not None for each in world.service.ledger.slices.values())
+            lambda: (
+                {each.owner: each.entitled for each in world.service.ledger.slices.values()}
+                == {"ada": 1, "abe": 0, "amy": 1}
+            )
         )
     async with hub_world(tmp_path, hub, settings) as world:
         await world.agent()
-        assert ranks_now(world) == before
+        assert ranks_now(world) == expected
 
 
 def ranks_now(world: HubWorld) -> dict[str, Rank]:

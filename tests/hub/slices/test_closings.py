@@ -242,13 +242,13 @@ async def test_what_the_quota_document_closes_is_closed_alike_and_told_by_its_li
         )
         told = await closed(world)
         assert told["SIM-0"] is None
-        assert told["SIM-1"] == "the quota document, line 2, has closed GPU 1 of node-a: fan"
-        assert told["SIM-2"] == "the quota document, line 3, drains node node-b: moves"
+        assert told["SIM-1"] == "the quota document (line 2) has closed GPU 1 of node-a: fan"
+        assert told["SIM-2"] == "the quota document (line 3) drains node node-b: moves"
         assert (await world.slice_for("ada"))["gpu_id"] == "SIM-0"
         _, found = await world.call("GET", "closings", world.admin())
         assert [(each["gpu_id"], each["closed_by"], each["drains"]) for each in found] == [
-            ("SIM-1", "the quota document, line 2", False),
-            (None, "the quota document, line 3", True),
+            ("SIM-1", "the quota document (line 2)", False),
+            (None, "the quota document (line 3)", True),
         ]
         await agent.until(lambda: [gpu.lend for gpu in agent.assignments.gpus] == [True, False])
         status, problem = await open_again(world, "node-b")
@@ -288,5 +288,5 @@ async def test_a_job_on_a_card_that_the_quota_document_drains_goes_back(
         await ada.until(job_id, "waiting")
         _, events = await world.call("GET", "events", ada.token)
         (back,) = (e["detail"] for e in events if e["kind"] == "job-went-back")
-        assert "the quota document, line 3, drains node node-a: moves" in back
+        assert "the quota document (line 3) drains node node-a: moves" in back
         (ada.home / "flag").touch()

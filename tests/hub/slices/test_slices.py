@@ -287,6 +287,21 @@ async def test_a_slice_whose_server_the_hub_does_not_know_is_released(world: Hub
     assert events[-1]["detail"] == "the hub has no such server"
 
 
+async def test_a_role_that_may_not_stop_servers_lets_slices_be_compared_all_the_same(
+    world: HubWorld, caplog: pytest.LogCaptureFixture
+) -> None:
+    await world.agent()
+    await world.slice_for("ada")
+    reconciliation = world.service.reconciliation
+    world.hub.service_may_stop = False
+    with caplog.at_level("WARNING", "sublet_hub.slices.reconciliation"):
+        reconciliation.hub_standing = HubStanding.UNASKED
+        await until(lambda: reconciliation.hub_standing is HubStanding.CANNOT_STOP_SERVERS)
+        world.hub.servers["ada"].clear()
+        await until(lambda: not world.service.ledger.slices)
+    assert sum("lacks delete:servers" in line for line in caplog.messages) == 1
+
+
 async def test_what_the_hub_shows_to_another_token_ends_no_slice(world: HubWorld) -> None:
     await world.agent()
     await world.slice_for("ada")

@@ -53,6 +53,7 @@ async def _adas_things(world: HubWorld) -> dict[str, str]:
     agent.gpus = (agent.gpus[0].model_copy(update={"lendable_mib": 0}),)
     await agent.report()
     _, job = await world.call("POST", "jobs", world.user("ada"), {"notebook": "train.ipynb"})
+    await world.call("POST", "jobs", world.user("ada"), {"notebook": "nowhere.ipynb"})
     return {"slice_id": lease["slice_id"], "job_id": job["job_id"]}
 
 
@@ -104,7 +105,7 @@ async def test_another_server_of_mine_cannot_keep_or_wake_this_ones_slice(world:
 async def test_lists_of_another_user_are_for_admins(world: HubWorld) -> None:
     await _adas_things(world)
     bob, admin = world.user("bob"), world.admin()
-    for path in ("share", "slices", "jobs", "events"):
+    for path in ("share", "slices", "jobs", "events", "refusals", "refusals/sums"):
         status, _ = await world.call("GET", f"{path}?owner=ada", bob)
         assert status == 403, path
         status, answer = await world.call("GET", f"{path}?owner=ada", admin)
@@ -115,7 +116,7 @@ async def test_lists_of_another_user_are_for_admins(world: HubWorld) -> None:
 async def test_lists_show_nothing_of_others(world: HubWorld) -> None:
     await _adas_things(world)
     bob = world.user("bob")
-    for path in ("slices", "jobs", "events"):
+    for path in ("slices", "jobs", "events", "refusals", "refusals/sums"):
         assert await world.call("GET", path, bob) == (200, [])
 
 
@@ -192,7 +193,7 @@ async def test_who_may_read_of_everybody_is_no_admin(world: HubWorld, kind: str)
     assert not {"cards-closed", "cards-opened"} & {each["kind"] for each in events}
 
 
-@pytest.mark.parametrize("path", ["share", "slices", "events", "jobs"])
+@pytest.mark.parametrize("path", ["share", "slices", "events", "jobs", "refusals"])
 @pytest.mark.filterwarnings("error")
 async def test_a_scope_for_a_groups_members_is_of_nobodys_and_no_warning_a_request(
     world: HubWorld, path: str

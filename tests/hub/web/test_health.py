@@ -81,9 +81,10 @@ async def test_an_agent_that_speaks_otherwise_is_counted(world: HubWorld) -> Non
         ({"service": "tests"}, "token-of-another"),
         ({"service": ""}, "refuses-token"),
         ({"service_may_list": False}, "lacks-scopes"),
+        ({"service_may_stop": False}, "cannot-stop-servers"),
         ({"broken": True}, "unreachable"),
     ],
-    ids=["fine", "another's token", "no token of theirs", "no scopes", "away"],
+    ids=["fine", "another's token", "no token of theirs", "no scopes", "no stopping", "away"],
 )
 async def test_health_says_how_the_hub_answers_and_when_it_does_again(
     world: HubWorld, hub: FakeHub, hub_is: dict[str, Any], standing: str
@@ -100,6 +101,7 @@ async def test_health_says_how_the_hub_answers_and_when_it_does_again(
     world.service.reconciliation.hub_standing = "unasked"
     await told(standing)
     hub.service, hub.service_may_list, hub.broken = "sublet", True, False
+    hub.service_may_stop = True
     await told("ok")
 
 
@@ -119,7 +121,7 @@ async def test_a_refused_quota_document_is_told_until_it_is_right(
     settings = replace(settings_for(tmp_path), quota_file=file)
     async with hub_world(tmp_path, hub, settings) as world:
         assert (await health(world))["quota"] == "ok"
-        for text, standing in (("pool: {}", "refused"), ("everyone: {most_slices: 2}", "ok")):
+        for text, standing in (("pool: {}", "refused"), ("everyone: {limit: {slices: 2}}", "ok")):
             file.write_text(text)
 
             async def is_so(wanted: str = standing) -> bool:

@@ -16,6 +16,7 @@ from sublet_hub.security.rate_limits import Rate
 from sublet_hub.web.routes.owner import NoBody
 from sublet_hub.web.routes.route import Access, Nature, Route
 from sublet_hub.web.routes.table import ROUTES
+from sublet_quota.wire.announcements import AnnouncementRequest, WithdrawalRequest
 from sublet_quota.wire.api import (
     JobRequest,
     KeepRequest,
@@ -25,6 +26,7 @@ from sublet_quota.wire.api import (
     SliceStarted,
 )
 from sublet_quota.wire.closings import ClosingRequest, OpeningRequest
+from sublet_quota.wire.evictions import EvictionRequest
 from sublet_quota.wire.share import ResizeRequest
 
 from tests.support.hub_world import SERVICE_TOKEN, FakeHub, HubWorld, hub_world, settings_for
@@ -98,9 +100,12 @@ VALUES = [
 ]
 WHOLE = [b"", b"null", b"[]", b"3", b'"x"', b"\xff", b"{" * 5000, b'{"a":' * 5000, b'{"a": NaN}']
 EXAMPLES: dict[type, dict[str, Any]] = {
+    AnnouncementRequest: {"text": "hello", "audience": "all"},
+    WithdrawalRequest: {"announcement_id": "a"},
     NoBody: {},
     ClosingRequest: {"where": "node-a", "reason": "fan"},
     OpeningRequest: {"where": "node-a"},
+    EvictionRequest: {"what": "ada/", "reason": "fan"},
     JobRequest: {"notebook": "train.ipynb"},
     KeepRequest: {"minutes": 5},
     LendingSwitch: {"lending": True},

@@ -1,50 +1,74 @@
-"""Holdings: sums that stay right whatever changes, as a reference that adds up anew says."""
+"""Holdings: who holds what and by which right, in the cases that people ask about."""
 
-from collections import Counter
-from dataclasses import replace
+from fractions import Fraction
 
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from sublet_quota.amounts.gpu_amounts import NOTHING, GpuAmount
-from sublet_quota.holdings.gpu_load import GpuFacts, Holding, room_on
-from sublet_quota.holdings.group_totals import NO_USE
+from sublet_quota.amounts.gpu_amounts import NOTHING
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GpuId, GroupName, PoolName, SliceId, UserName
-from sublet_quota.residency.snapshot import Holder
+from sublet_quota.residency.snapshot import Rank
+from sublet_quota.shares.group_tree import NodeName
+from sublet_quota.shares.limits import Amounts
 
-from tests.support.quota_cases import H100, L4, document, gib, gpu, holdings, job_slice, notebook
+from tests.support.quota_cases import (
+    H100,
+    L4,
+    NOON,
+    document,
+    gib,
+    gpu,
+    holdings,
+    job_slice,
+    notebook,
+    part,
+)
 
 TWO_POOLS = """
+    gpu_types: {H100: {match: '*H100*'}, L4: {match: '*L4*'}}
     pools:
-      - {name: fast, gpus: {types: ['*h100*']}, memory_overcommit: 2}
-      - {name: rest, memory_overcommit: 1}
-    users: {ada: {guaranteed: {memory: 40 GiB, compute: 1, pool: rest}}}
-    groups: {lab: {guaranteed: {memory: 60 GiB}}}
+      - {name: fast, types: [H100], lends: {rest: 50%}}
+      - {name: rest, memory_overcommit: 1, default: true}
 """
+LAB = """
+    gpu_types: {H100: {match: '*H100*'}}
+    groups:
+      lab: {guaranteed: {H100: 2}, groups: {nlp: {guaranteed: {H100: 1}}, cv: {}}}
+"""
+ONE_EACH = """
+    gpu_types: {H100: {match: '*H100*'}}
+    groups: {a: {guaranteed: {H100: 1}}, b: {guaranteed: {H100: 1}}}
+"""
+CARDS = (gpu("c0"), gpu("c1", index=1), gpu("c2", index=2))
 
 
-def test_a_slice_counts_on_its_gpu_its_owner_and_its_groups() -> None:
-    held = holdings("groups: {lab: {}}", notebook("a", groups=("lab",)), notebook("b"))
-    assert held.load(GpuId("gpu-0")).notebooks == gib(40, 500)
-    assert held.totals.of_user(UserName("ada"), None).slices == 2
-    assert held.totals.of_group(GroupName("lab"), None).amount == gib(20, 250)
+def ranks(held: Holdings) -> str:
+    return " ".join(
+        f"{s}={held.rank(s).name.lower()}" for s in sorted(h.slice_id for h in held.slices())
+    )
+
+
+def test_a_slice_counts_on_its_gpu_its_owner_its_group_and_all_above() -> None:
+    held = holdings(LAB, notebook("a", group="nlp", amount=part(1 / 4)), notebook("b"))
+    assert held.load(GpuId("gpu-0")).slices == 2
+    assert held.held_by(UserName("ada")).slices == 2
+    quarter = Amounts({"H100": Fraction(1, 4)}, part(1 / 4).memory_mib, 1)
+    assert held.held(NodeName("nlp")) == held.held(NodeName("lab")) == quarter
+    assert held.held(held.leaf(None)).slices == 1
     assert [h.slice_id for h in held.slices_on(GpuId("gpu-0"))] == ["a", "b"]
 
 
-def test_a_job_is_on_nobodys_account_and_takes_no_room_from_notebooks() -> None:
-    held = holdings("", job_slice("job"))
-    assert held.totals.of_user(UserName("ada"), None) == NO_USE
-    load = held.load(GpuId("gpu-0"))
-    assert (load.notebooks, load.jobs) == (NOTHING, gib(79, 1000))
-    assert held.room(GpuId("gpu-0")) == holdings().room(GpuId("gpu-0"))
+def test_a_job_is_counted_apart_and_takes_no_room_from_notebooks() -> None:
+    held = holdings(LAB, job_slice("job", group="nlp"))
+    assert held.held_by(UserName("ada")) == held.held(NodeName("nlp")) == Amounts()
+    assert held.jobs_held(NodeName("lab")).cards == {"H100": Fraction(1)}
+    assert held.jobs_held_by(UserName("ada")).slices == 1
+    assert held.room(GpuId("gpu-0")) == holdings(LAB).room(GpuId("gpu-0"))
 
 
 def test_a_slice_that_is_resized_counts_with_its_new_amount() -> None:
     held = holdings("", notebook("a"))
     held.put(notebook("a", amount=gib(30, 100)))
     assert held.load(GpuId("gpu-0")).notebooks == gib(30, 100)
-    assert held.totals.of_user(UserName("ada"), None).amount == gib(30, 100)
+    assert held.held_by(UserName("ada")).memory_mib == gib(30).memory_mib
 
 
 def test_removing_a_slice_twice_changes_nothing_more() -> None:
@@ -54,187 +78,127 @@ def test_removing_a_slice_twice_changes_nothing_more() -> None:
     assert held.load(GpuId("gpu-0")).slices == 1
 
 
-def test_a_gpu_belongs_to_the_first_pool_that_selects_it() -> None:
-    held = holdings(TWO_POOLS, gpu("h", H100), gpu("l", L4))
-    assert (held.pool_of(GpuId("h")), held.pool_of(GpuId("l"))) == ("fast", "rest")
+def test_a_card_that_two_types_match_is_closed_for_that_reason() -> None:
+    held = holdings("gpu_types: {A: {match: '*H100*'}, B: {match: '*80GB*'}}")
+    assert held.gpu(GpuId("gpu-0")).closed == "the quota document's types A, B match"
+    assert held.pool_of(GpuId("gpu-0")) is None
 
 
-def test_a_selection_needs_one_pattern_of_each_list_that_is_given() -> None:
+def test_a_card_that_two_pools_match_is_closed_for_that_reason() -> None:
     held = holdings(
-        "pools: {p: {gpus: {types: ['*L4', '*H100*'], nodes: [node-b], ids: ['gpu-*']}}}",
-        gpu("gpu-1", H100, "node-b"),
-        gpu("gpu-2", H100, "node-a"),
-        gpu("other", L4, "node-b"),
+        "pools: [{name: a, nodes: [node-a, x]}, {name: b, nodes: [node-a], default: true}]"
     )
-    assert [held.pool_of(GpuId(g)) for g in ("gpu-1", "gpu-2", "other")] == ["p", None, None]
+    assert held.gpu(GpuId("gpu-0")).closed == "the quota document's pools a, b match"
+    held = held.under(document(), NOON)
+    assert held.gpu(GpuId("gpu-0")).closed is None
 
 
-def test_a_gpu_in_no_pool_has_no_room() -> None:
-    held = holdings("pools: {p: {gpus: {types: ['*A100*']}}}", gpu("h", H100))
-    assert held.room(GpuId("h")) is None
+def test_without_types_in_the_document_a_models_name_is_its_type() -> None:
+    held = holdings("", gpu("h", H100), gpu("l", L4))
+    assert [held.type_of(GpuId(name)) for name in "hl"] == [H100.type, L4.type]
 
 
-def test_slices_on_a_gpu_that_is_gone_stay_on_their_owners_account() -> None:
-    held = holdings("", notebook("a"))
+def test_cards_are_the_open_ones_that_a_pool_has() -> None:
+    cards = (gpu("c0"), gpu("c1", closed="XID 79"), gpu("c2", pause_only=True))
+    assert holdings(LAB, *cards).cards("H100") == 2
+    assert holdings("pools: [{name: p, types: [NVIDIA L4]}]", *cards).cards(H100.type) == 0
+
+
+def test_slices_on_a_gpu_that_is_gone_stay_on_their_payers_account() -> None:
+    held = holdings(LAB, notebook("a", group="nlp"))
+    before = held.held(NodeName("nlp"))
     held.remove_gpu(GpuId("gpu-0"))
-    assert held.totals.of_user(UserName("ada"), None).slices == 1
+    held.put(notebook("a", group="nlp", unsuspendable=True))
+    assert held.held(NodeName("nlp")) == before
     assert held.room_in(PoolName("interactive")) == NOTHING
-    held.put_gpu(gpu())
-    assert held.load(GpuId("gpu-0")).slices == 1
+    held.remove(SliceId("a"))
+    assert held.type_of(GpuId("gpu-0")) is None
 
 
 def test_slices_told_before_their_gpu_count_once_it_is_known() -> None:
-    late = Holdings(document())
-    late.put(notebook("a"))
+    late = Holdings(document(LAB))
+    late.put(notebook("a", group="nlp"))
+    assert late.held(NodeName("nlp")).cards == {}
     late.put_gpu(gpu())
-    assert late.room(GpuId("gpu-0")) == holdings("", notebook("a")).room(GpuId("gpu-0"))
+    assert late.room(GpuId("gpu-0")) == holdings(LAB, notebook("a")).room(GpuId("gpu-0"))
+    assert late.rank(SliceId("a")) is Rank.ENTITLED
 
 
-def test_another_document_is_taken_over_with_everything_that_is_held() -> None:
-    held = holdings("", notebook("a")).under(document("pools: {interactive: {lend: false}}"))
-    assert held.load(GpuId("gpu-0")).slices == 1
-    assert not held.document.pools["interactive"].lend
+def test_slices_are_entitled_within_their_groups_guarantee_and_then_within_the_one_above() -> None:
+    slices = [notebook(f"s{n}", group="nlp", amount=part(1), on=f"c{n}", since=n) for n in range(3)]
+    held = holdings(LAB, *CARDS, *slices)
+    assert ranks(held) == "s0=entitled s1=entitled_in_part s2=borrowed"
+    assert held.entitled_steps("H100", GroupName("cv"), Fraction(1)) == 0
+    held.remove(SliceId("s0"))
+    assert ranks(held) == "s1=entitled s2=entitled_in_part"
 
 
-def test_what_a_guarantee_does_not_use_is_known() -> None:
-    held = holdings("users: {ada: {guaranteed: {memory: 30 GiB}}}", notebook("a"))
-    assert held.totals.unused(PoolName("interactive")) == gib(10, 0)
-    held.put(notebook("b"))
-    assert held.totals.unused(PoolName("interactive")) == NOTHING
-
-
-owners = st.sampled_from(["ada", "bob", "eve"])
-gpu_ids = st.sampled_from(["g0", "g1", "g2", "g3"])
-kinds = st.sampled_from([H100, L4])
-
-
-class HoldingsMachine(RuleBasedStateMachine):
-    """Any order of changes; after each, everything equals what adding up anew gives."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.held = Holdings(document(TWO_POOLS))
-        self.slices: dict[SliceId, Holding] = {}
-        self.gpus: dict[GpuId, GpuFacts] = {}
-
-    @rule(
-        name=st.integers(0, 9).map(lambda n: SliceId(f"s{n}")),
-        owner=owners,
-        mib=st.integers(1, 80_000),
-        milli=st.integers(1, 1000),
-        on=gpu_ids,
-        groups=st.sampled_from([(), ("lab",), ("lab", "other")]),
-        pool=st.sampled_from(["fast", "rest"]),
-        job=st.booleans(),
-        unsuspendable=st.booleans(),
+def test_what_was_called_back_is_told_while_it_is_borrowed() -> None:
+    held = holdings(
+        LAB, notebook("a", called_back=True), notebook("b", group="nlp", called_back=True)
     )
-    def put_slice(  # noqa: PLR0913 - what a slice is
-        self, *, name, owner, mib, milli, on, groups, pool, job, unsuspendable
-    ) -> None:
-        holding = notebook(
-            name,
-            owner,
-            GpuAmount(mib, milli),
-            on,
-            groups=groups,
-            pool=pool,
-            unsuspendable=unsuspendable,
-        )
-        if job:
-            holding = replace(holding, holder=Holder.JOB)
-        self.slices[name] = holding
-        self.held.put(holding)
-
-    @precondition(lambda self: self.slices)
-    @rule(data=st.data())
-    def remove_slice(self, data) -> None:
-        name = data.draw(st.sampled_from(sorted(self.slices)))
-        assert self.held.remove(name) == self.slices.pop(name)
-
-    @precondition(lambda self: self.slices)
-    @rule(data=st.data(), unsuspendable=st.booleans())
-    def mark(self, data, unsuspendable) -> None:
-        name = data.draw(st.sampled_from(sorted(self.slices)))
-        self.held.mark_unsuspendable(name, unsuspendable=unsuspendable)
-        self.slices[name] = replace(self.slices[name], unsuspendable=unsuspendable)
-
-    @rule(name=gpu_ids, kind=kinds, closed=st.sampled_from([None, "XID 79"]), alone=st.booleans())
-    def put_gpu(self, name, kind, closed, alone) -> None:
-        facts = gpu(name, kind, index=int(name[1]), closed=closed, pause_only=alone)
-        self.gpus[facts.gpu_id] = facts
-        self.held.put_gpu(facts)
-
-    @precondition(lambda self: self.gpus)
-    @rule(data=st.data())
-    def remove_gpu(self, data) -> None:
-        name = data.draw(st.sampled_from(sorted(self.gpus)))
-        del self.gpus[name]
-        self.held.remove_gpu(name)
-
-    @rule(factor=st.sampled_from(["1", "1.5", "3"]))
-    def change_document(self, factor) -> None:
-        changed = TWO_POOLS.replace("memory_overcommit: 2", f"memory_overcommit: {factor}")
-        self.held = self.held.under(document(changed))
-
-    @invariant()
-    def sums_are_those_of_adding_up_anew(self) -> None:
-        held, slices = self.held, self.slices.values()
-        notebooks = [s for s in slices if s.holder is Holder.NOTEBOOK]
-        for pool in (None, "fast", "rest"):
-            mine = [s for s in notebooks if pool in (None, s.pool)]
-            for owner in ("ada", "bob", "eve"):
-                use = held.totals.of_user(UserName(owner), pool)
-                assert use.amount == total(s for s in mine if s.owner == owner)
-                assert use.slices == sum(s.owner == owner for s in mine)
-            for group in ("lab", "other"):
-                use = held.totals.of_group(GroupName(group), pool)
-                assert use.amount == total(s for s in mine if group in s.groups)
-        in_rest = total(s for s in notebooks if s.owner == "ada" and s.pool == "rest")
-        assert held.totals.unused(PoolName("rest")) == GpuAmount(
-            max(0, 40960 - in_rest.memory_mib), max(0, 1000 - in_rest.compute_milli)
-        )
-        in_fast = total(s for s in notebooks if "lab" in s.groups and s.pool == "fast")
-        assert held.totals.unused(PoolName("fast")) == GpuAmount(
-            max(0, 61440 - in_fast.memory_mib), 0
-        )
-
-    @invariant()
-    def loads_and_rooms_are_those_of_adding_up_anew(self) -> None:
-        held = self.held
-        rooms: Counter[tuple[str, str]] = Counter()
-        for name, facts in self.gpus.items():
-            here = [s for s in self.slices.values() if s.gpu_id == name]
-            load, pool = held.load(name), held.pool_of(name)
-            notebooks = [s for s in here if s.holder is Holder.NOTEBOOK]
-            assert load.notebooks == total(notebooks)
-            assert load.slices == len(notebooks)
-            fixed = sum(s.amount.memory_mib for s in notebooks if s.unsuspendable)
-            assert load.unsuspendable_mib == fixed
-            assert load.jobs == total(s for s in here if s.holder is Holder.JOB)
-            assert pool == ("fast" if facts.kind == H100 else "rest")
-            room = room_on(facts, load, held.document.pools[pool])
-            index = held.kinds_in(pool)[facts.kind]
-            assert index.closed.get(name) == facts.closed
-            assert index.rooms.get(name) == (None if facts.closed else room)
-            if facts.closed is None:
-                rooms[pool, "mib"] += max(0, room.shared_mib)
-                rooms[pool, "milli"] += max(0, room.shared_milli)
-        for pool in ("fast", "rest"):
-            expected = GpuAmount(rooms[pool, "mib"], rooms[pool, "milli"])
-            assert held.room_in(PoolName(pool)) == expected
-
-    @invariant()
-    def the_order_of_changes_leaves_no_trace(self) -> None:
-        anew = Holdings(self.held.document, self.gpus.values(), self.slices.values())
-        for pool in ("fast", "rest"):
-            assert self.held.kinds_in(PoolName(pool)) == anew.kinds_in(PoolName(pool))
+    assert ranks(held) == "a=called_back b=entitled"
 
 
-def total(slices) -> GpuAmount:
-    return sum((s.amount for s in slices), NOTHING)
+def test_what_was_called_back_counts_in_no_room_for_others() -> None:
+    held = holdings(LAB, notebook("a", amount=part(1)))
+    held.mark_called_back(SliceId("a"), called_back=True)
+    assert held.room(GpuId("gpu-0")).shared_mib == holdings(LAB).room(GpuId("gpu-0")).shared_mib
+    assert held.room(GpuId("gpu-0")).alone_mib == 0
 
 
-TestHoldingsUnderAnyOrderOfChanges = HoldingsMachine.TestCase
-TestHoldingsUnderAnyOrderOfChanges.settings = settings(
-    max_examples=40, stateful_step_count=25, deadline=None
-)
+def test_ranks_that_change_are_told_once() -> None:
+    slices = [notebook(f"s{n}", group="nlp", amount=part(1), on=f"c{n}", since=n) for n in range(3)]
+    held = holdings(LAB, *CARDS, *slices)
+    assert held.ranks_changed() == {"s0", "s1", "s2"}
+    held.remove(SliceId("s0"))
+    assert (held.ranks_changed(), held.ranks_changed()) == ({"s1", "s2"}, frozenset())
+    assert held.under(document(LAB), NOON).ranks_changed() == frozenset()
+
+
+def test_a_slice_of_a_group_that_the_document_does_not_have_counts_for_no_group() -> None:
+    held = holdings(LAB, notebook("a", group="gone"))
+    assert held.leaf(GroupName("gone")) == held.leaf(None)
+    assert ranks(held) == "a=borrowed"
+
+
+def test_too_few_cards_cut_guarantees_and_leave_no_trace_when_they_come_back() -> None:
+    young = notebook("young", group="a", amount=part(1), on="c0", since=9)
+    held = holdings(ONE_EACH, *CARDS[:2], young, notebook("b", group="b", amount=part(1), on="c1"))
+    held.put(notebook("old", group="a", amount=part(1), on="c1", since=0))
+    assert ranks(held) == "b=entitled old=borrowed young=entitled"
+    for name in ("c0", "c1"):
+        held.put_gpu(gpu(name, closed="silent"))
+    assert ranks(held) == "b=borrowed old=borrowed young=borrowed"
+    for card in CARDS[:2]:
+        held.put_gpu(card)
+    assert ranks(held) == "b=entitled old=borrowed young=entitled"
+
+
+def test_odd_cards_go_to_whose_turn_it_is() -> None:
+    for first in ("a", "b"):
+        turns = {NodeName(name): (name != first, 0) for name in ("a", "b", "/")}
+        held = Holdings(document(ONE_EACH), [gpu()], turns=turns)
+        kept = {name for name in ("a", "b") if held.tree("H100").nodes[NodeName(name)].guaranteed}
+        assert kept == {first}
+
+
+def test_what_is_entitled_stays_so_when_all_is_added_up_anew() -> None:
+    text = "gpu_types: {H100: {match: '*H100*'}}\ngroups: {a: {guaranteed: {H100: 1}}}"
+    held = holdings(text, *CARDS, notebook("young", group="a", amount=part(1), on="c0", since=9))
+    held.put(notebook("old", group="a", amount=part(1), on="c1"))
+    again = Holdings(held.document, held.gpus(), held.slices(), held.lasting_steps())
+    assert ranks(again) == ranks(held) == "old=borrowed young=entitled"
+
+
+def test_what_a_pool_lends_are_the_borrowed_slices_of_another_on_its_cards() -> None:
+    text = TWO_POOLS + "    groups: {a: {guaranteed: {H100: 1}}}\n"
+    held = holdings(
+        text,
+        gpu("h", H100),
+        notebook("own", amount=part(1 / 4), on="h", pool="fast"),
+        notebook("borrowed", amount=part(1 / 4), on="h", pool="rest"),
+        notebook("entitled", group="a", amount=part(1 / 2), on="h", pool="rest"),
+    )
+    assert held.lent(PoolName("fast"), PoolName("rest")) == Fraction(1, 4)
+    assert held.cards_in(PoolName("fast")) == 1

@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from fractions import Fraction
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sublet_quota.holdings.laying_out import lay_out
-from sublet_quota.holdings.layout import Layout
-from sublet_quota.holdings.packing import Cards
+from sublet_quota.holdings.layout.laying_out import lay_out
+from sublet_quota.holdings.layout.layout import Layout
+from sublet_quota.holdings.layout.packing import Cards
 from sublet_quota.names.ids import GpuId
 from sublet_quota.shares.group_tree import GroupNode, GroupTree, NodeName
 from sublet_quota.shares.in_force import guarantees_in_force
@@ -172,7 +171,7 @@ def test_under_any_changes_parts_fit_and_nothing_moves_in_vain(data) -> None:
         laid = lay_out(of, laid, there)
         assert all(sum(sizes) <= 1 for sizes in sizes_by_card(laid))
         assert laid.parts.keys() <= there.order.keys()
-        lacking = {node: size for node, size in laid.problems}
+        lacking = dict(laid.problems)
         lying: dict[NodeName, Fraction] = {}
         for here in laid.parts.values():
             for node, size in here:

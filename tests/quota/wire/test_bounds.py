@@ -14,10 +14,13 @@ from pydantic import AfterValidator, BaseModel, Field, StringConstraints, Valida
 from pydantic.fields import FieldInfo
 from sublet_quota.wire import (
     agent_link,
+    announcements,
     api,
+    evictions,
     health,
     notebook_server,
     rank,
+    refusals,
     share,
     slice_warnings,
     standing,
@@ -28,10 +31,13 @@ from sublet_quota.wire.schema import BoundedBy, Count, Name, WireModel
 
 MODULES = (
     agent_link,
+    announcements,
     api,
+    evictions,
     health,
     notebook_server,
     rank,
+    refusals,
     share,
     slice_warnings,
     standing,

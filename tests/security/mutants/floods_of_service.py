@@ -15,6 +15,8 @@ _ROOM: Final = "hub_ext/sublet_hub/security/byte_room.py"
 _QUESTIONS: Final = "hub_ext/sublet_hub/security/question_queue.py"
 _JOB_FILES: Final = "hub_ext/sublet_hub/state/job_files.py"
 _WRITER: Final = "hub_ext/sublet_hub/jobs/backends/local/output_writer.py"
+_REFUSED: Final = "hub_ext/sublet_hub/ledger/refusals.py"
+_REFUSALS: Final = "hub_ext/sublet_hub/usage/refusals.py"
 _ACCESS: Final = "tests/hub/web/test_access.py"
 _BODIES: Final = "tests/hub/web/test_methods_and_bodies.py"
 _LONG_BODY: Final = f"{_BODIES}::test_who_sends_no_token_is_refused_before_a_long_body_is_read"
@@ -32,6 +34,40 @@ _OUTPUT: Final = "tests/hub/jobs/local/test_job_output.py"
 _NO_MORE: Final = f"{_OUTPUT}::test_all_that_a_job_wrote_until_its_end_is_there_and_no_more"
 
 MUTANTS: Final = (
+    Mutant(
+        12,
+        "one user's refusals fill the ledger",
+        _REFUSED,
+        "_delete(connection, _beyond(connection, owner, MOST_OF_OWNER))",
+        "pass",
+        ("tests/hub/ledger/test_refusals.py::test_an_owner_has_so_many_rows_and_the_oldest_go",),
+    ),
+    Mutant(
+        12,
+        "one user's refusals make the ledger forget all others'",
+        _REFUSED,
+        "share = fair_share(numbers.values(), most)",
+        "share = 0",
+        (
+            (
+                "tests/hub/ledger/test_refusals.py::"
+                "test_of_too_many_in_all_those_go_whose_owner_has_the_most"
+            ),
+        ),
+    ),
+    Mutant(
+        12,
+        "one user's refusals leave no room to others' until they are stored",
+        _REFUSALS,
+        " and self._of_owner[owner] < MOST_WAITING_OF_OWNER:",
+        ":",
+        (
+            (
+                "tests/hub/usage/test_refusals.py::"
+                "test_an_owner_who_asks_for_ever_other_things_leaves_room_to_others"
+            ),
+        ),
+    ),
     Mutant(
         12,
         "tokens that are made up wait without end",

@@ -12,6 +12,14 @@ _AUTHENTICATION: Final = "hub_ext/sublet_hub/security/authentication.py"
 _HANDLER: Final = "hub_ext/sublet_hub/web/request_handler.py"
 _SCOPES: Final = "spawner/sublet_spawner/hub_configuration.py"
 _ADMIN: Final = "hub_ext/sublet_hub/web/routes/admin.py"
+_OWNER: Final = "hub_ext/sublet_hub/web/routes/owner.py"
+_REFUSALS: Final = "hub_ext/sublet_hub/web/routes/refusals.py"
+_ANNOUNCED: Final = "hub_ext/sublet_hub/web/routes/announcements.py"
+_ANNOUNCEMENTS: Final = "hub_ext/sublet_hub/slices/announcements.py"
+_TELLING: Final = "tests/hub/slices/test_announcements.py"
+_EVICT: Final = "hub_ext/sublet_hub/web/routes/evictions.py"
+_EVICTIONS: Final = "hub_ext/sublet_hub/slices/evictions.py"
+_EVICTING: Final = "tests/hub/slices/test_evictions.py"
 _ACCESS: Final = "tests/hub/web/test_access.py"
 _READERS: Final = f"{_ACCESS}::test_who_may_read_of_everybody_is_no_admin"
 _SCOPE_TESTS: Final = "tests/spawner/test_hub_configuration.py"
@@ -73,6 +81,121 @@ MUTANTS: Final = (
         ("tests/hub/usage/test_held_hours.py::test_a_report_that_cannot_be_is_refused",),
     ),
     Mutant(
+        6,
+        "whoever may come ends others' servers and jobs",
+        _EVICT,
+        '"POST",\n        "evictions",\n        Access.ADMIN,',
+        '"POST",\n        "evictions",\n        Access.USER,',
+        (_READERS, f"{_EVICTING}::test_admins_alone_evict_and_list_evictions"),
+    ),
+    Mutant(
+        6,
+        "whoever may come sees whose servers admins end",
+        _EVICT,
+        '"GET",\n        "evictions",\n        Access.ADMIN,',
+        '"GET",\n        "evictions",\n        Access.USER,',
+        (_READERS, f"{_EVICTING}::test_admins_alone_evict_and_list_evictions"),
+    ),
+    Mutant(
+        6,
+        "everybody is told whose servers admins end, and why",
+        _EVICTIONS,
+        "if e.owner == owner and not",
+        "if not",
+        (f"{_EVICTING}::test_a_server_is_told_first_and_stopped_when_its_grace_is_over",),
+    ),
+    Mutant(
+        6,
+        "a server is stopped before its grace is over",
+        _EVICTIONS,
+        "and each.due_at <= now\n            and self._is_held(each)",
+        "and self._is_held(each)",
+        (f"{_EVICTING}::test_a_server_is_told_first_and_stopped_when_its_grace_is_over",),
+    ),
+    Mutant(
+        7,
+        "an admin whose token was taken away ends servers for a while",
+        _EVICT,
+        "refusals=(400, 404, 409),\n        asks_hub_anew=True,",
+        "refusals=(400, 404, 409),",
+        (
+            (
+                f"{_ACCESS}::"
+                "test_no_change_of_an_admins_is_made_with_a_token_that_was_just_taken_away"
+            ),
+        ),
+    ),
+    Mutant(
+        6,
+        "whoever may come tells all owners something",
+        _ANNOUNCED,
+        '"POST",\n        "announcements",\n        Access.ADMIN,',
+        '"POST",\n        "announcements",\n        Access.USER,',
+        (_READERS, f"{_TELLING}::test_admins_alone_tell_list_and_take_back"),
+    ),
+    Mutant(
+        6,
+        "whoever may come takes back what admins tell",
+        _ANNOUNCED,
+        '"announcements/withdraw",\n        Access.ADMIN,',
+        '"announcements/withdraw",\n        Access.USER,',
+        (_READERS, f"{_TELLING}::test_admins_alone_tell_list_and_take_back"),
+    ),
+    Mutant(
+        6,
+        "whoever may come reads what is told to others",
+        _ANNOUNCED,
+        '"GET",\n        "announcements",\n        Access.ADMIN,',
+        '"GET",\n        "announcements",\n        Access.USER,',
+        (_READERS, f"{_TELLING}::test_admins_alone_tell_list_and_take_back"),
+    ),
+    Mutant(
+        6,
+        "everybody is told what is meant for one owner",
+        _ANNOUNCEMENTS,
+        "return announcement.name == owner",
+        "return True",
+        (f"{_TELLING}::test_each_owner_hears_what_is_meant_for_them_and_nothing_else",),
+    ),
+    Mutant(
+        6,
+        "everybody is told what is meant for one group",
+        _ANNOUNCEMENTS,
+        "return announcement.name in groups",
+        "return True",
+        (f"{_TELLING}::test_each_owner_hears_what_is_meant_for_them_and_nothing_else",),
+    ),
+    Mutant(
+        7,
+        "an admin whose token was taken away tells owners something for a while",
+        _ANNOUNCED,
+        "refusals=(400, 404, 409),\n        asks_hub_anew=True,",
+        "refusals=(400, 404, 409),",
+        (
+            (
+                f"{_ACCESS}::"
+                "test_no_change_of_an_admins_is_made_with_a_token_that_was_just_taken_away"
+            ),
+        ),
+    ),
+    Mutant(
+        6,
+        "whoever may come sees what was refused to anybody",
+        _OWNER,
+        "if asked in (None, caller.name) and caller.may(scopes.READ, caller.name):\n"
+        "        return UserName(caller.name)",
+        "if caller.may(scopes.READ, caller.name):\n        return UserName(asked or caller.name)",
+        (f"{_ACCESS}::test_lists_of_another_user_are_for_admins",),
+    ),
+    Mutant(
+        6,
+        "whoever names nobody sees what was refused to everybody",
+        _REFUSALS,
+        'owner, code = whose_record(call), call.text("code")',
+        'owner, code = call.text("owner") and whose_record(call), call.text("code")',
+        (f"{_ACCESS}::test_lists_show_nothing_of_others",),
+    ),
+    Mutant(
         7,
         "an admin whose token was taken away closes nodes for a while",
         _ADMIN,
@@ -107,7 +230,9 @@ MUTANTS: Final = (
         _SCOPES,
         'SERVICE_SCOPES: Final = ("list:users", ',
         'SERVICE_SCOPES: Final = ("tokens", "list:users", ',
-        (f"{_SCOPE_TESTS}::test_the_service_may_read_servers_and_groups_and_nothing_else",),
+        (
+            f"{_SCOPE_TESTS}::test_the_service_may_read_servers_and_groups_stop_servers_and_nothing_else",
+        ),
     ),
     Mutant(
         6,

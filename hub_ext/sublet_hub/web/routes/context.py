@@ -13,7 +13,9 @@ from sublet_hub.security.byte_room import RoomsByKind
 from sublet_hub.security.list_turns import ListTurns
 from sublet_hub.security.rate_limits import RateLimits
 from sublet_hub.slices.allocation import Allocation
+from sublet_hub.slices.announcements import Announcements
 from sublet_hub.slices.closings import Closings
+from sublet_hub.slices.evictions import Evictions
 from sublet_hub.slices.hub_users import HubUsers
 from sublet_hub.slices.keep_and_wake import KeepAndWake
 from sublet_hub.slices.places import Places
@@ -26,6 +28,7 @@ from sublet_hub.state.metrics import ServiceMetrics
 from sublet_hub.state.owner_accounts import OwnerAccounts
 from sublet_hub.state.quota_file import QuotaFile
 from sublet_hub.usage.queue_waits import QueueTimes
+from sublet_hub.usage.refusals import Refusals
 from sublet_hub.usage.reports import UseReports
 from sublet_hub.usage.slice_history import Histories
 from sublet_hub.web.views.jobs import JobViews
@@ -59,11 +62,14 @@ class ServiceParts:
     pods: Pods
     keep_and_wake: KeepAndWake
     closings: Closings
+    announcements: Announcements
+    evictions: Evictions
     places: Places
     resizing: Resizing
     shares: Shares
     histories: Histories
     use: UseReports
+    refusals: Refusals
     jobs: JobSubmission
     cancellation: JobCancellation
     queue: JobQueue

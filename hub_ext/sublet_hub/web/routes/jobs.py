@@ -14,6 +14,7 @@ from sublet_quota.wire.schema import MOST_EXACT
 from sublet_hub.errors import NotAllowedError, NotFoundError
 from sublet_hub.ledger.records import JobRecord
 from sublet_hub.security.rate_limits import cost_of_look
+from sublet_hub.usage.refusals import asked_for_again, asked_for_job
 from sublet_hub.web.routes.context import ServiceParts
 from sublet_hub.web.routes.job_forecast import LOOK, forecast
 from sublet_hub.web.routes.job_lists import ORDER, STATE, JobList
@@ -38,13 +39,14 @@ async def _submit(service: ServiceParts, call: Call) -> JobInfo | Refusal:
     if caller.kind != "user" or not caller.may(scopes.JOBS, caller.name):
         message = f"this token lacks the scope {scopes.JOBS}!user={caller.name}"
         raise NotAllowedError(message)
+    request, groups = call.body_as(JobRequest), groups_of(service, caller)
     answer = await service.jobs.submit(
-        UserName(caller.name),
-        groups_of(service, caller),
-        call.body_as(JobRequest),
-        may_go_first=caller.is_admin,
+        UserName(caller.name), groups, request, may_go_first=caller.is_admin
     )
-    return answer if isinstance(answer, Refusal) else _shown(service, call, answer)
+    if isinstance(answer, Refusal):
+        service.refusals.note(caller.name, asked_for_job(request, groups), answer)
+        return answer
+    return _shown(service, call, answer)
 
 
 async def _again(service: ServiceParts, call: Call) -> JobInfo | Refusal:
@@ -52,7 +54,10 @@ async def _again(service: ServiceParts, call: Call) -> JobInfo | Refusal:
     own = call.user.name == job.owner
     groups = groups_of(service, call.user) if own else job.groups
     answer = await service.jobs.again(job, groups, may_go_first=call.user.is_admin)
-    return answer if isinstance(answer, Refusal) else _shown(service, call, answer)
+    if isinstance(answer, Refusal):
+        service.refusals.note(job.owner, asked_for_again(job, groups), answer)
+        return answer
+    return _shown(service, call, answer)
 
 
 def _shown(service: ServiceParts, call: Call, job: JobRecord) -> JobInfo:

@@ -22,8 +22,11 @@ from sublet_hub.ledger.job_order import Place
 from sublet_hub.ledger.records import EventRecord, SliceRecord
 from sublet_hub.security.authentication import Caller
 from sublet_hub.security.rate_limits import cost_of_page, refuse_for
+from sublet_hub.usage.refusals import asked_for_size
 from sublet_hub.usage.slice_history import STEP_S
+from sublet_hub.web.routes.announcements import shown_announcement
 from sublet_hub.web.routes.context import ServiceParts
+from sublet_hub.web.routes.evictions import shown_eviction
 from sublet_hub.web.routes.pages import Entry, Listing, Page, newest_page
 from sublet_hub.web.routes.route import Access, Call, Nature, Parameter, Route
 from sublet_hub.web.views.slices import Viewer
@@ -101,7 +104,14 @@ async def _share(service: ServiceParts, call: Call) -> Share:
     groups = await groups_asked_for(service, call, owner)
     viewer = viewer_of(service, call.user)
     share = service.shares.share(owner, groups or (), viewer, service.keep_and_wake)
-    return share if groups is not None else share.model_copy(update={"groups_known": False})
+    evictions = (shown_eviction(*each) for each in service.evictions.told_to(owner))
+    announced = service.announcements.told_to(owner, groups or ())
+    more = {
+        "groups_known": groups is not None,
+        # What ends somebody's server stands first.
+        "announcements": (*evictions, *(shown_announcement(each) for each in announced)),
+    }
+    return share.model_copy(update=more)
 
 
 async def _slices(service: ServiceParts, call: Call) -> tuple[SliceInfo, ...]:
@@ -142,7 +152,10 @@ async def _resize(service: ServiceParts, call: Call) -> SliceInfo | Refusal:
     asked = call.body_as(ResizeRequest)
     new = NewSize(asked.size, asked.memory_mib, asked.compute_milli)
     answer = service.resizing.resize(record, new)
-    return answer if isinstance(answer, Refusal) else _shown(service, call, answer)
+    if isinstance(answer, Refusal):
+        service.refusals.note(record.owner, asked_for_size(record, new), answer)
+        return answer
+    return _shown(service, call, answer)
 
 
 async def _history(service: ServiceParts, call: Call) -> SliceHistory:
@@ -159,16 +172,22 @@ def _shown(service: ServiceParts, call: Call, record: SliceRecord) -> SliceInfo:
     return service.views.slice(record, viewer_of(service, call.user))
 
 
-async def _events(service: ServiceParts, call: Call) -> Page:
-    caller = call.user
-    asked = call.text("owner")
+def whose_record(call: Call) -> UserName | None:
+    """Return whose past is asked for: the caller's own; of admins anybody's, or everybody's.
+
+    ``NotAllowedError`` for another's, and for a token that reads nothing.
+    """
+    caller, asked = call.user, call.text("owner")
     if caller.is_admin:
-        owner = None if asked is None else UserName(asked)
-    elif asked in (None, caller.name) and caller.may(scopes.READ, caller.name):
-        owner = UserName(caller.name)
-    else:
-        message = f"this token lacks the scope {scopes.READ}!user={asked or caller.name}"
-        raise NotAllowedError(message)
+        return None if asked is None else UserName(asked)
+    if asked in (None, caller.name) and caller.may(scopes.READ, caller.name):
+        return UserName(caller.name)
+    message = f"this token lacks the scope {scopes.READ}!user={asked or caller.name}"
+    raise NotAllowedError(message)
+
+
+async def _events(service: ServiceParts, call: Call) -> Page:
+    caller, owner = call.user, whose_record(call)
     limit = call.number("limit", _MOST_EVENTS, _MOST_EVENTS)
     since, viewer = call.time("since"), viewer_of(service, caller)
     until = call.time("until")

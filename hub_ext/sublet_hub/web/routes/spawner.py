@@ -6,6 +6,7 @@ from sublet_quota.wire.api import Lease, Offers, PodStarted, SliceInfo, SliceReq
 
 from sublet_hub.errors import BadRequestError
 from sublet_hub.slices.lease import lease_of
+from sublet_hub.usage.refusals import asked_for_slice
 from sublet_hub.web.routes.context import ServiceParts
 from sublet_hub.web.routes.route import Access, Call, Nature, Parameter, Route
 from sublet_hub.web.views.offers import offers_body
@@ -32,7 +33,10 @@ async def _request(service: ServiceParts, call: Call) -> Lease | Refusal:
     request = call.body_as(SliceRequest)
     await service.startup_grace.wait()
     answer = service.allocation.request(request)
-    return answer if isinstance(answer, Refusal) else lease_of(answer)
+    if isinstance(answer, Refusal):
+        service.refusals.note(request.owner, asked_for_slice(request), answer)
+        return answer
+    return lease_of(answer)
 
 
 async def _started(service: ServiceParts, call: Call) -> None:

@@ -1,9 +1,12 @@
 """The one table of routes: below ``{prefix}api/``."""
 
 from sublet_hub.web.routes.admin import ADMIN_ROUTES
+from sublet_hub.web.routes.announcements import ANNOUNCEMENT_ROUTES
+from sublet_hub.web.routes.evictions import EVICTION_ROUTES
 from sublet_hub.web.routes.jobs import JOB_ROUTES
 from sublet_hub.web.routes.owner import OWNER_ROUTES
 from sublet_hub.web.routes.quota import QUOTA_ROUTES
+from sublet_hub.web.routes.refusals import REFUSAL_ROUTES
 from sublet_hub.web.routes.route import Route
 from sublet_hub.web.routes.spawner import HUB_ROUTES
 
@@ -11,7 +14,10 @@ ROUTES: tuple[Route, ...] = (
     *HUB_ROUTES,
     *OWNER_ROUTES,
     *JOB_ROUTES,
+    *REFUSAL_ROUTES,
     *ADMIN_ROUTES,
+    *ANNOUNCEMENT_ROUTES,
+    *EVICTION_ROUTES,
     *QUOTA_ROUTES,
 )
 

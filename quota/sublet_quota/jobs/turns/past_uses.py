@@ -13,7 +13,7 @@ from math import exp2
 from typing import Final
 
 from sublet_quota.document.sections import FairShareSettings
-from sublet_quota.holdings.group_trees import leaf_of
+from sublet_quota.holdings.standing.group_trees import leaf_of
 from sublet_quota.names.ids import GroupName, UserName
 from sublet_quota.shares.group_tree import GroupTree, NodeName
 from sublet_quota.shares.past_use import CardUse, WrittenOff, lag_written_off, use_of

@@ -167,6 +167,13 @@ class Fault(Enum):
         "file to the `helm upgrade` of zero-to-jupyterhub, and set no other extraConfig of that "
         "name.",
     )
+    CANNOT_STOP_SERVERS = FaultWords(
+        _SETTLING_S,
+        "The hub does not let the service stop servers, so admins cannot evict them: its role "
+        "`sublet-service` lacks the scope delete:servers. It comes with hub.extraConfig.zz-sublet "
+        "of helm/z2jh-values.yaml and Sublet's own package in the hub's image: bring both to this "
+        "release.",
+    )
     PROXY_UNREACHABLE = FaultWords(
         _SETTLING_S,
         "The hub's proxy cannot be reached at {url}, where users' servers look for it: {words}. "

@@ -20,6 +20,8 @@ class HubStanding(StrEnum):
     """The token is known, and is not that of the service ``sublet``."""
     LACKS_SCOPES = "lacks-scopes"
     """The service's role does not let it see users and servers."""
+    CANNOT_STOP_SERVERS = "cannot-stop-servers"
+    """It does let it see them, and not stop servers, as admins may want."""
 
 
 class QuotaStanding(StrEnum):

@@ -48,7 +48,8 @@ class RoomRefusal(RefusalCode):
     """Nothing is free, and what may be taken for the share is too little."""
     NO_ROOM_ALONE = Row(
         RefusalReason.NO_ROOM,
-        f"A server that can never make room goes where all fit together, and no such GPU {_FREE}"
+        "A server that can never make room goes where all fit together, on a GPU that is "
+        f"guaranteed to nobody. No such GPU {_FREE}"
         f"{_HELP}",
         ("asked", "free"),
     )

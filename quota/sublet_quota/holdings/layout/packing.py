@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from sublet_quota.holdings.layout_demand import Demand
+from sublet_quota.holdings.layout.demand import Demand
 from sublet_quota.names.ids import GpuId
 from sublet_quota.shares.group_tree import NodeName
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
 
-from sublet_quota.holdings.packing import Packing
+from sublet_quota.holdings.layout.packing import Packing
 from sublet_quota.names.ids import GpuId
 from sublet_quota.shares.group_tree import NodeName
 

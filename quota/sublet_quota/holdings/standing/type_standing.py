@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
 
-from sublet_quota.holdings.wants import SumsOf, Wants
+from sublet_quota.holdings.standing.wants import SumsOf, Wants
 from sublet_quota.shares.cards import NO_CARD
 from sublet_quota.shares.division import Shares
 from sublet_quota.shares.entitlement import Piece, PieceId
@@ -49,7 +49,7 @@ class TypeStanding:
         self._lasting = EntitlementIndex(tree)
         self._now = self._lasting
         self._grace_is_other = False
-        self._cards_are_other = False
+        self._cards_are_other = True
         self._rank_changes: set[PieceId] = set()
         self._layout_changes: set[PieceId] = set()
 

@@ -11,15 +11,15 @@ from fractions import Fraction
 from itertools import combinations
 from typing import Final, NamedTuple
 
-from sublet_quota.holdings.layout import Layout, NotLaidOut
-from sublet_quota.holdings.layout_demand import Demand, demand_of
-from sublet_quota.holdings.packing import Cards, Packing
-from sublet_quota.holdings.placing_parts import Missing, place
+from sublet_quota.holdings.layout.demand import Demand, demand_of
+from sublet_quota.holdings.layout.layout import Layout, NotLaidOut
+from sublet_quota.holdings.layout.packing import Cards, Packing
+from sublet_quota.holdings.layout.placing_parts import Before, Missing, place
 from sublet_quota.names.ids import GpuId
 from sublet_quota.shares.group_tree import GroupTree, NodeName
 
-_MOST_SINGLES: Final = 64
-_MOST_PAIRS: Final = 12
+_MOST_SINGLES: Final = 32
+_MOST_PAIRS: Final = 8
 """Of so many rests any two are lifted; of more, all at once."""
 
 Parts = Mapping[GpuId, Mapping[NodeName, int]]
@@ -51,13 +51,14 @@ def _problems(missing: Missing, units: int) -> Iterator[NotLaidOut]:
 def _laid_out(demand: Demand, old: Parts, cards: Cards) -> tuple[Packing, Missing]:
     """Return what is laid out by lifting as few rests as it takes, and what is still missing."""
     kept, wanted = _Keeping.of(demand, old, cards)
+    before = Before.of(old, demand.units)
     best: tuple[Packing, Missing] | None = None
     for attempt in _attempts(kept):
         packing, missing = kept.copy(), wanted.copy()
         for node, gpu_id in attempt.lifted:
             size = packing.lift(node, gpu_id)
             missing.rests[node] = missing.rests.get(node, 0) + size
-        place(packing, missing, old, tightly=attempt.tightly)
+        place(packing, missing, before, tightly=attempt.tightly)
         left = missing.units(demand.units)
         if best is None or left < best[1].units(demand.units):
             best = packing, missing

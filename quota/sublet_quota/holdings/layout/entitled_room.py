@@ -5,7 +5,7 @@ from dataclasses import replace
 from sublet_quota.amounts.gpu_amounts import NOTHING, WHOLE_GPU_MILLI, GpuAmount
 from sublet_quota.document.sections import Pool
 from sublet_quota.holdings.gpu_load import GpuFacts, GpuLoad, Holding, room_on
-from sublet_quota.holdings.layout import Layout
+from sublet_quota.holdings.layout.layout import Layout
 from sublet_quota.shares.cards import WHOLE_CARD
 from sublet_quota.shares.entitlement import Piece
 from sublet_quota.shares.group_tree import NodeName
@@ -20,7 +20,8 @@ def entitled_room(
     """Return what one more entitled slice of a leaf may have on a card.
 
     ``here`` are the notebooks' slices on it. On a whole card entitled slices of the group
-    overcommit each other, as the pool lets them; a part of a card is never overcommitted. In the way is what
+    overcommit each other, as the pool lets them; a part of a card is never overcommitted. In the
+    way is what
     others hold for good beyond their own parts, and what is entitled there without a part.
     """
     part = layout.part_for(facts.gpu_id, leaf)

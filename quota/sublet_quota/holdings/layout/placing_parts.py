@@ -1,15 +1,34 @@
 """Placing what is missing of a layout on the cards that are left."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from sublet_quota.holdings.packing import Packing
+from sublet_quota.holdings.layout.packing import Packing
 from sublet_quota.names.ids import GpuId
 from sublet_quota.shares.group_tree import NodeName
 from sublet_quota.shares.lots import lot_of
 
-Before = Mapping[GpuId, Mapping[NodeName, int]]
-"""The parts as they lay, in units."""
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """Where parts lay before."""
+
+    cards: Mapping[NodeName, frozenset[GpuId]]
+    """The cards on which each node had any."""
+    rest: Mapping[NodeName, GpuId]
+    """The card of each node's rest."""
+
+    @classmethod
+    def of(cls, parts: Mapping[GpuId, Mapping[NodeName, int]], units: int) -> "Before":
+        """Return where these parts lie, told in units of a card."""
+        cards: dict[NodeName, set[GpuId]] = {}
+        rest: dict[NodeName, GpuId] = {}
+        for gpu_id, here in parts.items():
+            for node, size in here.items():
+                cards.setdefault(node, set()).add(gpu_id)
+                if size < units:
+                    rest[node] = gpu_id
+        return cls({node: frozenset(there) for node, there in cards.items()}, rest)
 
 
 @dataclass(slots=True)
@@ -35,22 +54,17 @@ def place(packing: Packing, missing: Missing, before: Before, *, tightly: bool) 
 
     ``tightly``: rests go where they fit tightest, and not where they are wished.
     """
-    where: dict[NodeName, GpuId] = {}
-    had: dict[NodeName, list[GpuId]] = {}
-    for gpu_id, here in before.items():
-        for node, size in here.items():
-            had.setdefault(node, []).append(gpu_id)
-            if size < packing.demand.units:
-                where[node] = gpu_id
     for blocked in (False, True):
-        _place_whole_as_wished(packing, missing, had, blocked=blocked)
+        _place_whole_as_wished(packing, missing, before, blocked=blocked)
         _place_whole(packing, missing, blocked=blocked)
         for node in _largest_first(packing, missing):
             size = missing.rests[node]
             found = (
                 packing.tightest_for_rest(node, size, blocked=blocked)
                 if tightly
-                else packing.wished_for_rest(node, size, blocked=blocked, before=where.get(node))
+                else packing.wished_for_rest(
+                    node, size, blocked=blocked, before=before.rest.get(node)
+                )
             )
             if found is not None:
                 packing.put(node, found, size)
@@ -59,7 +73,7 @@ def place(packing: Packing, missing: Missing, before: Before, *, tightly: bool) 
 
 
 def _place_whole_as_wished(
-    packing: Packing, missing: Missing, had: Mapping[NodeName, list[GpuId]], *, blocked: bool
+    packing: Packing, missing: Missing, before: Before, *, blocked: bool
 ) -> None:
     """Give groups whole cards on which they had parts, or their entitled slices lie."""
     units = packing.demand.units
@@ -68,7 +82,7 @@ def _place_whole_as_wished(
             (amount, lot_of(node), node, gpu_id)
             for node, count in missing.whole.items()
             if count
-            for gpu_id, amount in _wished(packing, node, had.get(node, ()))
+            for gpu_id, amount in _wished(packing, node, before.cards.get(node, frozenset()))
             if gpu_id in packing.unused
         ),
         reverse=True,
@@ -81,10 +95,9 @@ def _place_whole_as_wished(
 
 
 def _wished(
-    packing: Packing, node: NodeName, had: Iterable[GpuId]
+    packing: Packing, node: NodeName, before: frozenset[GpuId]
 ) -> Iterator[tuple[GpuId, tuple[bool, int]]]:
     home = packing.cards.homes.get(node, {})
-    before = frozenset(had)
     for gpu_id in (*home, *(before - home.keys())):
         yield gpu_id, (gpu_id in before, home.get(gpu_id, 0))
 

@@ -10,10 +10,10 @@ from typing import Final
 
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.document.quota_document import QuotaDocument
-from sublet_quota.holdings.accounts import Accounts, Entry
 from sublet_quota.holdings.gpu_load import Holding, cards_on
-from sublet_quota.holdings.group_trees import TurnsByLot, leaf_of, tree_of
-from sublet_quota.holdings.type_standing import Entered, Turns, TypeStanding
+from sublet_quota.holdings.standing.accounts import Accounts, Entry
+from sublet_quota.holdings.standing.group_trees import TurnsByLot, leaf_of, tree_of
+from sublet_quota.holdings.standing.type_standing import Entered, Turns, TypeStanding
 from sublet_quota.names.ids import GroupName, SliceId, UserName
 from sublet_quota.residency.snapshot import Rank
 from sublet_quota.shares.cards import NO_CARD

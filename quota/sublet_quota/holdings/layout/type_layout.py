@@ -6,11 +6,11 @@ In between it only follows slices that became entitled elsewhere.
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, Protocol
 
-from sublet_quota.holdings.following import EntitledSlice, follow
 from sublet_quota.holdings.gpu_load import GpuFacts, GpuLoad, Holding
-from sublet_quota.holdings.laying_out import lay_out
-from sublet_quota.holdings.layout import Layout
-from sublet_quota.holdings.packing import Cards
+from sublet_quota.holdings.layout.following import EntitledSlice, IsVacant, follow
+from sublet_quota.holdings.layout.laying_out import lay_out
+from sublet_quota.holdings.layout.layout import Layout
+from sublet_quota.holdings.layout.packing import Cards, Homes
 from sublet_quota.names.ids import GpuId, SliceId
 from sublet_quota.shares.entitlement import Piece
 from sublet_quota.shares.group_tree import GroupTree, NodeName
@@ -84,11 +84,12 @@ class TypeLayout:
             self._paths = tree.paths
             laid = self._layout = lay_out(tree, laid, self._view(every))
             self._tree, self._is_stale = tree, False
+            follow(laid.packing, self._entitled(every), _without_homes(laid.packing.cards.homes))
         else:
             found = (self._slices.piece(slice_id) for slice_id in sorted(changed))
-            every = [piece for piece in found if piece is not None]
+            became = (piece for piece in found if piece is not None)
+            follow(laid.packing, self._entitled(became), self._is_vacant)
         self._fixed_anew.clear()
-        follow(laid.packing, self._entitled(every), self._is_vacant)
         return laid
 
     def _is_in_the_way(self, laid: Layout) -> bool:
@@ -141,3 +142,7 @@ class TypeLayout:
             and node not in self._paths[piece.node]
         )
         return fixed * units > (units - size) * usable
+
+
+def _without_homes(homes: Homes) -> IsVacant:
+    return lambda node, gpu_id: gpu_id not in homes.get(node, ())

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import NamedTuple
 
-from sublet_quota.holdings.packing import Packing
+from sublet_quota.holdings.layout.packing import Packing
 from sublet_quota.names.ids import GpuId
 from sublet_quota.shares.cards import WHOLE_CARD
 from sublet_quota.shares.group_tree import GroupTree, NodeName

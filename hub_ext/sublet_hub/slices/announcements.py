@@ -1,0 +1,131 @@
+"""What admins tell owners, in JupyterLab and by ``sublet share``, until it ends or is taken back.
+
+Who is not meant is not told: of an announcement to another owner, group or node nobody hears.
+"""
+
+import secrets
+from collections.abc import Callable, Collection
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from sublet_quota.names.ids import NodeId, UserName
+from sublet_quota.wire.announcements import AnnouncementRequest, Audience
+from sublet_quota.wire.event_kinds import EventKind
+
+from sublet_hub.errors import BadRequestError, ConflictError, NotFoundError
+from sublet_hub.ledger.announcements import Announcement, AnnouncementStore
+from sublet_hub.ledger.events import event
+from sublet_hub.ledger.ledger import Ledger
+from sublet_hub.ledger.records import Change
+
+MOST_LIVE: Final = 100
+"""How many there are at most at once: each answer about a share looks through them."""
+_USUAL: Final = timedelta(days=1)
+_LONGEST: Final = timedelta(days=366)
+
+
+class Announcements:
+    """The announcements that admins make and take back."""
+
+    def __init__(
+        self,
+        store: AnnouncementStore,
+        ledger: Ledger,
+        knows_node: Callable[[NodeId], bool],
+        now: Callable[[], datetime],
+    ) -> None:
+        """``knows_node``: whether there is such a node."""
+        self._store = store
+        self._ledger = ledger
+        self._knows_node = knows_node
+        self._now = now
+
+    def make(self, asked: AnnouncementRequest, admin: str) -> Announcement:
+        """Tell owners something, and return the announcement.
+
+        ``BadRequestError`` for an end that is over or too far away; ``NotFoundError`` for a node
+        that is not known; ``ConflictError`` where there are too many.
+        """
+        now = self._now()
+        until = now + _USUAL if asked.until is None else asked.until.astimezone(UTC)
+        if not now < until <= now + _LONGEST:
+            message = (
+                f"until={until.isoformat()} is over, or more than {_LONGEST.days} days away: give "
+                "another end, or none"
+            )
+            raise BadRequestError(message)
+        if asked.audience is Audience.NODE and not self._knows_node(NodeId(asked.name or "")):
+            message = f"there is no node {asked.name}: `sublet gpus` lists them"
+            raise NotFoundError(message)
+        if len(self.live()) >= MOST_LIVE:
+            message = f"there are {MOST_LIVE} announcements already: take some back first"
+            raise ConflictError(message)
+        made = Announcement(
+            announcement_id=secrets.token_hex(4),
+            audience=asked.audience.value,
+            name=asked.name,
+            text=asked.text,
+            made_by=admin,
+            made_at=now,
+            until=until,
+        )
+        self._store.add(made)
+        to = made.audience if made.name is None else f"{made.audience} {made.name}"
+        told = f"{made.announcement_id} by {admin} to {to} until {until.isoformat()}: {made.text}"
+        self._tell(EventKind.ANNOUNCED, told, now)
+        return made
+
+    def withdraw(self, announcement_id: str, admin: str) -> Announcement:
+        """Take an announcement back and return it. ``NotFoundError`` where there is none."""
+        found = self._store.kept.get(announcement_id)
+        now = self._now()
+        if found is None or found.until <= now:
+            message = f"there is no announcement {announcement_id}: `sublet notify --list`"
+            raise NotFoundError(message)
+        self._store.drop((announcement_id,))
+        self._tell(EventKind.ANNOUNCEMENT_WITHDRAWN, f"{announcement_id} by {admin}", now)
+        return found
+
+    def live(self) -> tuple[Announcement, ...]:
+        """Return the announcements that have not ended, the newest first."""
+        now = self._now()
+        found = [each for each in self._store.kept.values() if each.until > now]
+        return tuple(sorted(found, key=lambda each: each.made_at, reverse=True))
+
+    def told_to(self, owner: UserName, groups: Collection[str]) -> tuple[Announcement, ...]:
+        """Return what one owner, who is in these groups, is told: the newest first."""
+        live = self.live()
+        if not live:
+            return ()
+        nodes = {record.gpu.node for record in self._ledger.slices_of_owner(owner)}
+        return tuple(each for each in live if _is_meant(each, owner, groups, nodes))
+
+    def end_due(self) -> None:
+        """Forget the announcements whose end has come."""
+        now = self._now()
+        due = tuple(name for name, each in self._store.kept.items() if each.until <= now)
+        if due:
+            self._store.drop(due)
+
+    def _tell(self, kind: EventKind, detail: str, now: datetime) -> None:
+        self._ledger.apply(Change(events=(event(kind, now, detail),)), now)
+
+
+def _is_meant(
+    announcement: Announcement,
+    owner: UserName,
+    groups: Collection[str],
+    nodes: Collection[NodeId],
+) -> bool:
+    """Whether an owner is among those who are meant; nobody is by what is not known here."""
+    match announcement.audience:
+        case Audience.ALL:
+            return True
+        case Audience.OWNER:
+            return announcement.name == owner
+        case Audience.GROUP:
+            return announcement.name in groups
+        case Audience.NODE:
+            return announcement.name in nodes
+        case _:
+            return False

@@ -1,0 +1,264 @@
+"""Servers and jobs that an admin ends: their owners are told first, by whom and why.
+
+A server is stopped by JupyterHub when its grace is over, and never before: the service itself
+kills nothing. A job leaves its GPU as from one that is drained. What was asked for is in the
+ledger, so it outlives the service, and is done until it is done.
+"""
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final, Protocol
+
+from sublet_quota.names.ids import JobId, SliceId, UserName
+from sublet_quota.reasons.evictions import (
+    EvictionFacts,
+    EvictionStage,
+    eviction_sentence,
+    sent_back_clause,
+)
+from sublet_quota.wire.event_kinds import EventKind
+from sublet_quota.wire.evictions import USUAL_GRACE_S, EvictionRequest
+
+from sublet_hub.errors import (
+    BadRequestError,
+    ConflictError,
+    HubUnreachableError,
+    NotFoundError,
+)
+from sublet_hub.ledger.events import event
+from sublet_hub.ledger.evictions import Eviction, EvictionStore
+from sublet_hub.ledger.ledger import Ledger
+from sublet_hub.ledger.records import Change, EventRecord, JobRecord, SliceRecord
+
+MOST_KEPT: Final = 1000
+SHOWN_FOR: Final = timedelta(days=1)
+"""How long after its end an owner is told of it."""
+ASKED_AGAIN_S: Final = 30.0
+"""How long JupyterHub has to stop a server before it is asked again."""
+_STOPPED_AT_ONCE: Final = 20
+_LOG = logging.getLogger(__name__)
+
+
+class StopsServers(Protocol):
+    """What is asked of JupyterHub."""
+
+    async def may_stop_servers(self) -> bool:
+        """Whether the service's role lets it stop servers. ``HubUnreachableError``."""
+        ...
+
+    async def stop_server(self, owner: UserName, server: str) -> None:
+        """Have a server stopped as if its owner had. ``HubUnreachableError``."""
+        ...
+
+
+class Evictions:
+    """The evictions that admins ask for, and what is left to be done of them."""
+
+    def __init__(
+        self, store: EvictionStore, ledger: Ledger, hub: StopsServers, now: Callable[[], datetime]
+    ) -> None:
+        self._store = store
+        self._ledger = ledger
+        self._hub = hub
+        self._now = now
+        self._asked_s: dict[str, float] = {}
+        self._said: dict[str, str] = {}
+
+    def find(self, what: str) -> SliceRecord | JobRecord:
+        """Return the server's slice or the live job that is meant.
+
+        ``NotFoundError`` where there is none; ``ConflictError`` where it could be either.
+        """
+        owner, slash, server = what.partition("/")
+        of_server = self._ledger.slice_of_server(UserName(owner), server)
+        if slash and of_server is not None:
+            return of_server
+        by_id = None if slash else self._by_id(what)
+        if by_id is not None and of_server is not None:
+            message = f"{what} is an id and a user: name the user's server as {what}/"
+            raise ConflictError(message)
+        found = by_id or of_server
+        if found is None:
+            message = (
+                f"there is no server with a slice and no live job {what}: name a server as "
+                "OWNER/NAME (the default one as OWNER/), a job or a slice by its id"
+            )
+            raise NotFoundError(message)
+        return found
+
+    async def stop_server(
+        self, record: SliceRecord, asked: EvictionRequest, admin: str
+    ) -> Eviction:
+        """Have a server stopped when its grace is over, and tell its owner; return the eviction.
+
+        Asked again, the grace begins anew. ``BadRequestError`` where it asks for what only a job
+        can; ``ConflictError`` where the service may stop no servers; ``HubUnreachableError``.
+        """
+        if asked.cancel:
+            message = f"{asked.what} is a server: leave `cancel` out, only jobs have a queue"
+            raise BadRequestError(message)
+        if not await self._hub.may_stop_servers():
+            message = (
+                "JupyterHub does not let the service stop servers: its role `sublet-service` "
+                "lacks the scope delete:servers. `sublet_spawner.hub_configuration.configure` "
+                "adds it: bring the hub's configuration up to date, and restart the hub"
+            )
+            raise ConflictError(message)
+        if record.slice_id not in self._ledger.slices:
+            message = f"the server {asked.what} has just ended"
+            raise NotFoundError(message)
+        grace = timedelta(seconds=USUAL_GRACE_S if asked.grace_s is None else asked.grace_s)
+        made = self._made(record.owner, asked, admin, self._now() + grace)
+        return self._keep(made, record.server, record.slice_id, None)
+
+    def end_job(self, job: JobRecord, asked: EvictionRequest, admin: str) -> Eviction:
+        """Have a job leave its GPU, and tell its owner; return the eviction.
+
+        Who cancels it does that first. ``BadRequestError`` where a grace was asked for;
+        ``ConflictError`` for a job without a GPU that is not to be cancelled.
+        """
+        if asked.grace_s is not None:
+            message = "a job has the grace of the service's `job_grace_s`: leave the grace out"
+            raise BadRequestError(message)
+        if job.slice_id is None and not asked.cancel:
+            message = f"job {job.job_id} is {job.state.value}: only `cancel` ends it"
+            raise ConflictError(message)
+        made = self._made(job.owner, asked, admin, self._now())
+        return self._keep(made, "", job.slice_id, job.job_id)
+
+    def jobs_to_send_back(self) -> Iterator[tuple[SliceId, str]]:
+        """Go through the slices of jobs that must leave them, with why."""
+        for each in tuple(self._store.kept.values()):
+            if each.job_id is None or each.cancels or each.slice_id is None:
+                continue
+            if each.slice_id in self._ledger.slices:
+                yield each.slice_id, sent_back_clause(each.reason)
+
+    async def stop_due(self) -> None:
+        """Have the servers stopped whose grace is over, and that still have their slices."""
+        now, now_s = self._now(), time.monotonic()
+        due = [
+            each
+            for each in self._store.kept.values()
+            if each.job_id is None
+            and each.due_at <= now
+            and self._is_held(each)
+            and now_s - self._asked_s.get(each.eviction_id, -ASKED_AGAIN_S) >= ASKED_AGAIN_S
+        ]
+        await asyncio.gather(*(self._stop(each, now_s) for each in due[:_STOPPED_AT_ONCE]))
+
+    def forget_old(self) -> None:
+        """Forget what was told for long enough, and servers that ended before they had to."""
+        before = self._now() - SHOWN_FOR
+        old = tuple(
+            name
+            for name, each in self._store.kept.items()
+            if self._is_moot(each) or (each.due_at <= before and not self._is_held(each))
+        )
+        if old:
+            self._store.drop(old)
+        for notes in (self._asked_s, self._said):
+            for gone in notes.keys() - self._store.kept.keys():
+                del notes[gone]
+
+    def all(self) -> tuple[Eviction, ...]:
+        """Return those under way and those of the last day, the newest first."""
+        return _newest_first(self._store.kept.values())
+
+    def told_to(self, owner: UserName) -> tuple[tuple[Eviction, str], ...]:
+        """Return what one owner is told, the newest first: each eviction with its sentences."""
+        kept = self._store.kept.values()
+        own = [e for e in kept if e.owner == owner and not self._is_moot(e)]
+        return tuple((each, eviction_sentence(self._facts(each))) for each in _newest_first(own))
+
+    async def _stop(self, eviction: Eviction, now_s: float) -> None:
+        self._asked_s[eviction.eviction_id] = now_s
+        try:
+            await self._hub.stop_server(eviction.owner, eviction.server)
+        except HubUnreachableError as error:
+            # Asked again and again: what is no news is not said again.
+            if self._said.get(eviction.eviction_id) != str(error):
+                self._said[eviction.eviction_id] = str(error)
+                _LOG.warning(
+                    "eviction %s: the server is not stopped yet, and the hub is asked again: %s",
+                    eviction.eviction_id,
+                    error,
+                )
+
+    def _by_id(self, what: str) -> SliceRecord | JobRecord | None:
+        job = self._ledger.live_jobs.get(JobId(what))
+        record = self._ledger.slices.get(SliceId(what))
+        if job is None and record is not None and record.job_id is not None:
+            job = self._ledger.live_jobs.get(record.job_id)
+        return job or record
+
+    def _is_held(self, eviction: Eviction) -> bool:
+        return eviction.slice_id is not None and eviction.slice_id in self._ledger.slices
+
+    def _is_moot(self, eviction: Eviction) -> bool:
+        """Whether a server has ended by itself, before its grace was over."""
+        is_over = eviction.job_id is None and not self._is_held(eviction)
+        return is_over and eviction.due_at > self._now()
+
+    def _made(
+        self, owner: UserName, asked: EvictionRequest, admin: str, due_at: datetime
+    ) -> Eviction:
+        if len(self._store.kept) >= MOST_KEPT:
+            message = f"there are {MOST_KEPT} evictions of the last day: drain or cordon nodes"
+            raise ConflictError(message)
+        return Eviction(
+            eviction_id=secrets.token_hex(8),
+            owner=owner,
+            server="",
+            slice_id=None,
+            job_id=None,
+            cancels=asked.cancel,
+            reason=asked.reason,
+            evicted_by=admin,
+            asked_at=self._now(),
+            due_at=due_at,
+        )
+
+    def _keep(
+        self, made: Eviction, server: str, slice_id: SliceId | None, job_id: JobId | None
+    ) -> Eviction:
+        made = replace(made, server=server, slice_id=slice_id, job_id=job_id)
+        same = tuple(
+            each.eviction_id
+            for each in self._store.kept.values()
+            if slice_id is not None and each.slice_id == slice_id
+        )
+        self._store.add(made, instead_of=same)
+        self._ledger.apply(Change(events=(self._event(made),)), made.asked_at)
+        return made
+
+    def _event(self, made: Eviction) -> EventRecord:
+        what = f"server {made.owner}/{made.server}" if made.job_id is None else f"job {made.job_id}"
+        how = "cancelled" if made.cancels else f"to end at {made.due_at.isoformat()}"
+        told = event(
+            EventKind.ENDED_BY_ADMIN,
+            made.asked_at,
+            f"{what} {how}, by {made.evicted_by}: {made.reason}",
+        )
+        return replace(told, slice_id=made.slice_id, owner=made.owner)
+
+    def _facts(self, eviction: Eviction) -> EvictionFacts:
+        if eviction.job_id is not None:
+            stage = EvictionStage.JOB_CANCELLED if eviction.cancels else EvictionStage.JOB_SENT_BACK
+        elif not self._is_held(eviction):
+            stage = EvictionStage.SERVER_STOPPED
+        elif eviction.due_at > self._now():
+            stage = EvictionStage.SERVER_WILL_STOP
+        else:
+            stage = EvictionStage.SERVER_STOPS
+        name = eviction.server if eviction.job_id is None else eviction.job_id
+        return EvictionFacts(stage, name, eviction.evicted_by, eviction.due_at, eviction.reason)
+
+
+def _newest_first(evictions: Iterable[Eviction]) -> tuple[Eviction, ...]:
+    return tuple(sorted(evictions, key=lambda each: each.asked_at, reverse=True))

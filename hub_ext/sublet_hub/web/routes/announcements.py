@@ -1,0 +1,79 @@
+"""For admins: tell owners something, see what is told, and take it back.
+
+Owners are told with their share, and hear of what is meant for them alone.
+"""
+
+from sublet_quota.wire.announcements import (
+    AnnouncementInfo,
+    AnnouncementRequest,
+    ShownAnnouncement,
+    WithdrawalRequest,
+)
+
+from sublet_hub.ledger.announcements import Announcement
+from sublet_hub.web.routes.context import ServiceParts
+from sublet_hub.web.routes.route import Access, Call, Route
+
+
+def shown_announcement(made: Announcement) -> ShownAnnouncement:
+    """Return an announcement as owners are told of it: without the admin's name."""
+    return ShownAnnouncement(
+        announcement_id=made.announcement_id,
+        text=made.text,
+        made_at=made.made_at,
+        until=made.until,
+    )
+
+
+async def _list(service: ServiceParts, call: Call) -> tuple[AnnouncementInfo, ...]:
+    del call
+    return tuple(_info(each) for each in service.announcements.live())
+
+
+async def _make(service: ServiceParts, call: Call) -> AnnouncementInfo:
+    asked = call.body_as(AnnouncementRequest)
+    return _info(service.announcements.make(asked, call.user.name))
+
+
+async def _withdraw(service: ServiceParts, call: Call) -> AnnouncementInfo:
+    asked = call.body_as(WithdrawalRequest)
+    return _info(service.announcements.withdraw(asked.announcement_id, call.user.name))
+
+
+def _info(made: Announcement) -> AnnouncementInfo:
+    return AnnouncementInfo(**{name: getattr(made, name) for name in AnnouncementInfo.model_fields})
+
+
+ANNOUNCEMENT_ROUTES = (
+    Route(
+        "GET",
+        "announcements",
+        Access.ADMIN,
+        "What admins tell owners now, the newest first",
+        _list,
+        tuple[AnnouncementInfo, ...],
+    ),
+    Route(
+        "POST",
+        "announcements",
+        Access.ADMIN,
+        "Tell an owner, a group, whoever has a slice on a node, or all something",
+        _make,
+        AnnouncementInfo,
+        body=AnnouncementRequest,
+        status=201,
+        refusals=(400, 404, 409),
+        asks_hub_anew=True,
+    ),
+    Route(
+        "POST",
+        "announcements/withdraw",
+        Access.ADMIN,
+        "Take back what was told; the answer is what that was",
+        _withdraw,
+        AnnouncementInfo,
+        body=WithdrawalRequest,
+        refusals=(400, 404),
+        asks_hub_anew=True,
+    ),
+)

@@ -1,0 +1,87 @@
+"""What was refused: of all for admins, and to each user their own.
+
+Only requests are kept. What merely looks at what there could be (offers, forecasts) is not.
+"""
+
+from typing import Final
+
+from sublet_quota.reasons.refusal import RefusalReason
+from sublet_quota.wire.refusals import RefusalInfo, RefusalSum
+
+from sublet_hub.errors import BadRequestError
+from sublet_hub.ledger.job_order import Place
+from sublet_hub.ledger.refusals import CodeSum, RefusalQuery, RefusalRecord
+from sublet_hub.web.routes.context import ServiceParts
+from sublet_hub.web.routes.owner import BEFORE, OWNER, page_of, whose_record
+from sublet_hub.web.routes.pages import Listing, Page
+from sublet_hub.web.routes.route import Access, Call, Nature, Parameter, Route
+
+_MOST: Final = 1000
+_CHOICE: Final = (
+    OWNER,
+    Parameter("code", Nature.TEXT, f"Only with this code: {', '.join(RefusalReason)}."),
+    Parameter("since", Nature.TIME, "Only what was refused later than this time."),
+)
+
+
+def _query(call: Call) -> RefusalQuery:
+    owner, code = whose_record(call), call.text("code")
+    if code is not None and code not in set(RefusalReason):
+        message = f"?code={code} is none: there are {', '.join(RefusalReason)}"
+        raise BadRequestError(message)
+    return RefusalQuery(owner, code, call.time("since"))
+
+
+async def _refusals(service: ServiceParts, call: Call) -> Page:
+    query, limit = _query(call), call.number("limit", _MOST, _MOST)
+    await service.refusals.store()
+
+    def older(before: Place | None, most: int) -> tuple[RefusalRecord, ...]:
+        return service.refusals.newest(query, before, most)
+
+    listing: Listing[RefusalRecord] = Listing(
+        older, lambda each: (each.last_at, each.refusal_id), _info, "refusals"
+    )
+    return await page_of(service, call, listing, limit)
+
+
+async def _sums(service: ServiceParts, call: Call) -> tuple[RefusalSum, ...]:
+    return tuple(_sum(each) for each in await service.refusals.sums(_query(call)))
+
+
+def _info(record: RefusalRecord) -> RefusalInfo:
+    return RefusalInfo(**{name: getattr(record, name) for name in RefusalInfo.model_fields})
+
+
+def _sum(found: CodeSum) -> RefusalSum:
+    return RefusalSum(
+        code=found.code, times=found.times, owners=found.owners, last_at=found.last_at
+    )
+
+
+REFUSAL_ROUTES = (
+    Route(
+        "GET",
+        "refusals",
+        Access.USER,
+        "What was refused to me, the newest first; to all for admins",
+        _refusals,
+        tuple[RefusalInfo, ...],
+        parameters=(
+            *_CHOICE,
+            Parameter("limit", Nature.NUMBER, f"At most so many; {_MOST} at most."),
+            BEFORE,
+        ),
+        refusals=(400,),
+    ),
+    Route(
+        "GET",
+        "refusals/sums",
+        Access.USER,
+        "How often each code was told when something was refused, and to how many",
+        _sums,
+        tuple[RefusalSum, ...],
+        parameters=_CHOICE,
+        refusals=(400,),
+    ),
+)

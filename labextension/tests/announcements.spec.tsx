@@ -1,0 +1,80 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+
+import { SharePanel } from '../src/panel/SharePanel';
+import { StatusItem } from '../src/status/statusItem';
+import { share } from './support/answers';
+import { ABSENT, FakeApi } from './support/fakeApi';
+import { doing, openPanel, pageContextOf, part, show, type FakePage } from './support/page';
+import { trans } from './support/words';
+
+const HTML = '<img src=x onerror="window.hurt=1"> [a](b) *c*';
+
+let api: FakeApi;
+let page: FakePage;
+let panel: SharePanel;
+
+beforeEach(() => {
+  api = new FakeApi();
+  page = pageContextOf(api);
+  panel = new SharePanel(page);
+});
+
+afterEach(() => {
+  panel.dispose();
+  page.model.dispose();
+});
+
+async function open(): Promise<HTMLElement> {
+  return await openPanel(panel, page);
+}
+
+describe('what admins tell', () => {
+  const told = (text: string, until: Date): Record<string, unknown> => ({
+    announcement_id: text,
+    text,
+    made_at: new Date().toISOString(),
+    until: until.toISOString()
+  });
+  const later = new Date(Date.now() + 3_600_000);
+  const before = new Date(Date.now() - 1000);
+
+  test('is shown as text, whatever is in it, until it ends', async () => {
+    api.answers.share = share({ announcements: [told(HTML, later), told('is over', before)] });
+    const node = await open();
+    const shown = [...node.querySelectorAll('[data-sublet="announcement"]')];
+    expect(shown).toHaveLength(1);
+    expect(shown[0]?.textContent).toMatch(/^From an admin, .*: /);
+    expect(shown[0]?.textContent).toContain(HTML);
+    expect(shown[0]?.getAttribute('role')).toBe('status');
+    expect(node.querySelector('img')).toBeNull();
+  });
+
+  test('is shown also to who has no slice', async () => {
+    api.answers.local = ABSENT;
+    api.answers.share = share({ slices: [], announcements: [told('save your work', later)] });
+    const node = await open();
+    expect(part(node, 'announcement').textContent).toContain('save your work');
+  });
+
+  test('is gone when it was taken back', async () => {
+    api.answers.share = share({ announcements: [told('save your work', later)] });
+    const node = await open();
+    api.answers.share = share();
+    await doing(() => {
+      page.model.refresh();
+    });
+    expect(node.querySelector('[data-sublet="announcement"]')).toBeNull();
+  });
+
+  test('has a sign in the status bar', async () => {
+    api.answers.share = share({ announcements: [told('save your work', later)] });
+    const item = new StatusItem(page.model, trans, () => undefined);
+    const node = await show(item);
+    await doing(() => {
+      page.model.start();
+    });
+    expect(part(node, 'status-announcement').textContent).toBe('word from an admin');
+    expect(part(node, 'status-button').title).toContain('save your work');
+    item.dispose();
+  });
+});

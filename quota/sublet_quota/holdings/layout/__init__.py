@@ -1,0 +1,1 @@
+"""Layouts: on which cards guarantees lie, and what entitled slices have there."""

@@ -1,0 +1,1 @@
+"""Standings: what groups and persons hold, on whose account, entitled or borrowed."""

@@ -1,0 +1,79 @@
+"""Bodies of the API about what admins tell owners: plain text that ends by itself."""
+
+from enum import StrEnum
+from typing import Annotated, Final, Self
+
+from pydantic import AfterValidator, StringConstraints, model_validator
+
+from sublet_quota.wire.schema import (
+    AnswerModel,
+    AwareDatetime,
+    Name,
+    WireModel,
+    Words,
+    of_plain_text,
+)
+
+MOST_ANNOUNCED: Final = 500
+"""The most characters of an announcement."""
+
+
+class Audience(StrEnum):
+    """To whom something is announced."""
+
+    ALL = "all"
+    OWNER = "owner"
+    GROUP = "group"
+    """Whoever is in this group of JupyterHub's."""
+    NODE = "node"
+    """Whoever has a slice there, of a server or a job."""
+
+
+class AnnouncementRequest(WireModel):
+    """Tell owners something, in one line of plain text."""
+
+    text: Annotated[
+        str,
+        StringConstraints(min_length=1, max_length=MOST_ANNOUNCED),
+        AfterValidator(of_plain_text),
+    ]
+    audience: Audience
+    name: Name | None = None
+    """Which owner, group or node; none for all."""
+    until: AwareDatetime | None = None
+    """When it ends by itself; ``None``: after a day."""
+
+    @model_validator(mode="after")
+    def _is_to_somebody(self) -> Self:
+        if (self.name is None) is not (self.audience is Audience.ALL):
+            message = "give a name for an owner, a group or a node, and none for all"
+            raise ValueError(message)
+        return self
+
+
+class WithdrawalRequest(WireModel):
+    """Take an announcement back."""
+
+    announcement_id: Name
+
+
+class AnnouncementInfo(AnswerModel):
+    """What is announced, for admins."""
+
+    announcement_id: Name
+    text: Words
+    audience: Name
+    """A value of ``Audience``; a newer service may tell others."""
+    name: Name | None
+    made_by: Name
+    made_at: AwareDatetime
+    until: AwareDatetime
+
+
+class ShownAnnouncement(AnswerModel):
+    """What an owner is told by admins."""
+
+    announcement_id: Name
+    text: Words
+    made_at: AwareDatetime
+    until: AwareDatetime

@@ -1,0 +1,100 @@
+"""``sublet notify``."""
+
+import csv
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sublet_quota.wire.announcements import AnnouncementInfo, ShownAnnouncement
+
+from tests.support.fake_hub_service import FakeHubService, fake_hub_service
+from tests.support.lab_bodies import NOW, share, sublet
+from tests.support.terminals import sublet_at_a_terminal
+
+
+@pytest.fixture
+def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHubService]:
+    with fake_hub_service() as service:
+        monkeypatch.setenv("SUBLET_SERVICE_URL", service.url)
+        monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "a-token")
+        yield service
+
+
+def an_announcement(**values: Any) -> AnnouncementInfo:
+    facts: dict[str, Any] = {
+        "announcement_id": "1f0c9a2b",
+        "text": "save your work",
+        "audience": "owner",
+        "name": "ada",
+        "made_by": "root",
+        "made_at": NOW,
+        "until": NOW + timedelta(days=1),
+    }
+    return AnnouncementInfo(**{**facts, **values})
+
+
+@pytest.mark.parametrize(
+    ("options", "asked", "told"),
+    [
+        (("--owner", "ada"), ("owner", "ada"), "ada will read it until"),
+        (("--group", "lab"), ("group", "lab"), "group lab will read it until"),
+        (("--node", "dgx1"), ("node", "dgx1"), "node dgx1 will read it until"),
+        (("--all",), ("all", None), "everybody will read it until"),
+    ],
+)
+def test_somebody_is_told(
+    service: FakeHubService, options: tuple[str, ...], asked: tuple[str, str | None], told: str
+):
+    service.answer("POST announcements", an_announcement(audience=asked[0], name=asked[1]), 201)
+    shown = sublet("notify", *options, "save your work", "--until", "2d")
+    assert shown.exit_code == 0, shown.output
+    body = service.asked[-1].body
+    assert (body["audience"], body["name"], body["text"]) == (*asked, "save your work")
+    left = datetime.fromisoformat(body["until"]) - datetime.now(UTC)
+    assert timedelta(days=1, hours=23) < left <= timedelta(days=2)
+    assert told in shown.output
+    assert "sublet notify --withdraw 1f0c9a2b" in shown.output
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        (),
+        ("hello",),
+        ("hello", "--all", "--owner", "ada"),
+        ("hello", "--all", "--list"),
+        ("--list", "--all"),
+        ("--list", "--withdraw", "x"),
+        ("two\nlines", "--all"),
+        ("x" * 501, "--all"),
+        ("--withdraw", ""),
+    ],
+)
+def test_what_makes_no_sense_is_not_sent(service: FakeHubService, options: tuple[str, ...]):
+    assert sublet("notify", *options).exit_code == 2
+    assert service.asked == []
+
+
+def test_what_is_told_is_listed_and_taken_back(service: FakeHubService):
+    found = [an_announcement(text="a\x1bb"), an_announcement(audience="all", name=None)]
+    service.answer("GET announcements", found)
+    shown = sublet("notify", "--list").output
+    assert "a\\x1bb" in shown
+    assert "everybody" in shown
+    rows = list(csv.DictReader(sublet("notify", "--list", "--csv").output.splitlines()))
+    assert [row["name"] for row in rows] == ["ada", ""]
+    assert max(map(len, sublet_at_a_terminal(80, "notify", "--list"))) <= 80
+    service.answer("GET announcements", [])
+    assert sublet("notify", "--list").output == "Nothing is told to anybody.\n"
+    service.answer("POST announcements/withdraw", an_announcement())
+    assert sublet("notify", "--withdraw", "1f0c9a2b").output == "Taken back: save your work\n"
+    assert service.asked[-1].body == {"announcement_id": "1f0c9a2b"}
+
+
+def test_owners_read_it_with_their_share(service: FakeHubService):
+    told = ShownAnnouncement(announcement_id="a", text="save\x1b your work", made_at=NOW, until=NOW)
+    service.answer("GET share", share(announcements=(told,)))
+    shown = sublet("share").output
+    assert "From an admin, " in shown
+    assert "save\\x1b your work" in shown

@@ -1,0 +1,123 @@
+"""A guarantee, a limit or a group that becomes less: what runs counts as before, for a time."""
+
+from datetime import timedelta
+from fractions import Fraction
+
+from sublet_quota.holdings.gpu_load import AsBefore
+from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.names.ids import GroupName, SliceId
+from sublet_quota.reasons.guarantee_warnings import GuaranteeFault
+from sublet_quota.shares.group_tree import NodeName
+
+from tests.quota.holdings.test_holdings import ranks
+from tests.support.quota_cases import NOON, document, gpu, holdings, notebook, part
+
+TOMORROW = NOON + timedelta(hours=24)
+
+
+def two_groups(lab: int, other: int, more: str = "") -> str:
+    return f"""
+        gpu_types: {{H100: {{match: '*H100*'}}}}
+        groups: {{lab: {{guaranteed: {{H100: {lab}}}}}, other: {{guaranteed: {{H100: {other}}}}}}}
+        {more}
+    """
+
+
+def full(text: str, count: int = 3) -> Holdings:
+    """So many cards, each with a slice of the lab."""
+    cards = [gpu(f"c{n}", index=n) for n in range(count)]
+    slices = [
+        notebook(f"s{n}", group="lab", amount=part(1), on=f"c{n}", since=n) for n in range(count)
+    ]
+    return holdings(text, *cards, *slices)
+
+
+def in_force(held: Holdings, group: str) -> Fraction:
+    return held.tree("H100").nodes[NodeName(group)].guaranteed
+
+
+def test_who_is_guaranteed_less_keeps_what_runs_until_the_grace_ends() -> None:
+    held = full(two_groups(3, 0)).under(document(two_groups(1, 0)), NOON)
+    assert ranks(held) == "s0=entitled s1=entitled s2=entitled"
+    assert held.slice(SliceId("s2")).before == AsBefore(TOMORROW, 1)
+    assert held.end_graces(TOMORROW - timedelta(seconds=1)) == ()
+    assert held.end_graces(TOMORROW) == ("s0", "s1", "s2")
+    assert ranks(held) == "s0=entitled s1=borrowed s2=borrowed"
+    assert held.ranks_changed() >= {"s1", "s2"}
+
+
+def test_without_grace_what_is_beyond_the_guarantee_is_borrowed_at_once() -> None:
+    held = full(two_groups(3, 0)).under(document(two_groups(1, 0, "shrink: {grace: 0}")), NOON)
+    assert ranks(held) == "s0=entitled s1=borrowed s2=borrowed"
+
+
+def test_nothing_new_is_entitled_beyond_the_new_guarantee() -> None:
+    held = full(two_groups(3, 0)).under(document(two_groups(1, 0)), NOON)
+    held.remove(SliceId("s0"))
+    assert held.entitled_steps("H100", GroupName("lab"), Fraction(1)) == 0
+    held.put(notebook("new", group="lab", amount=part(1), on="c0", since=9))
+    assert ranks(held) == "new=borrowed s1=entitled s2=entitled"
+
+
+def test_a_slice_that_restarts_in_its_grace_counts_as_before() -> None:
+    held = full(two_groups(3, 0)).under(document(two_groups(1, 0)), NOON)
+    before = held.remove(SliceId("s2")).before
+    held.put(notebook("again", group="lab", amount=part(1), on="c2", since=9, before=before))
+    assert ranks(held) == "again=entitled s0=entitled s1=entitled"
+
+
+def test_a_guarantee_given_anew_is_in_force_as_room_comes() -> None:
+    held = full(two_groups(3, 0)).under(document(two_groups(1, 2)), NOON)
+    assert (in_force(held, "lab"), in_force(held, "other")) == (3, 0)
+    assert [(one.fault, one.group, one.told, one.there) for one in held.warnings()] == [
+        (GuaranteeFault.LESSENED, "other", 2, 0)
+    ]
+    held.remove(SliceId("s1"))
+    assert (in_force(held, "lab"), in_force(held, "other")) == (2, 1)
+    held.end_graces(TOMORROW)
+    assert (in_force(held, "lab"), in_force(held, "other")) == (1, 2)
+    assert held.warnings() == ()
+
+
+def test_a_card_that_fails_gives_no_grace() -> None:
+    held = full(two_groups(3, 0))
+    held.put_gpu(gpu("c0", closed="XID 79"))
+    assert ranks(held) == "s0=entitled s1=entitled s2=borrowed"
+    assert held.under(document(two_groups(3, 0)), NOON).slice(SliceId("s2")).before is None
+
+
+def test_slices_of_a_group_that_is_gone_count_for_no_group_after_their_grace() -> None:
+    gone = "gpu_types: {H100: {match: '*H100*'}}\ngroups: {other: {guaranteed: {H100: 3}}}"
+    held = full(two_groups(3, 0)).under(document(gone), NOON)
+    assert ranks(held) == "s0=entitled s1=entitled s2=entitled"
+    assert in_force(held, "other") == 0
+    held.end_graces(TOMORROW)
+    assert ranks(held) == "s0=borrowed s1=borrowed s2=borrowed"
+    assert in_force(held, "other") == 3
+
+
+def test_a_second_change_does_not_begin_the_grace_anew() -> None:
+    held = full(two_groups(3, 0)).under(document(two_groups(2, 0)), NOON)
+    held = held.under(document(two_groups(1, 0)), NOON + timedelta(hours=5))
+    assert held.slice(SliceId("s2")).before.until == TOMORROW
+
+
+def test_who_holds_more_than_a_new_limit_has_a_grace() -> None:
+    limited = two_groups(1, 0).replace("lab: {", "lab: {limit: {H100: 2}, ")
+    held = full(two_groups(1, 0)).under(document(limited), NOON)
+    assert {one.before.steps for one in held.slices()} == {0, 1}
+    assert ranks(held) == "s0=entitled s1=borrowed s2=borrowed"
+
+
+def test_a_group_that_loses_nothing_has_no_grace() -> None:
+    held = full(two_groups(3, 1), 2)
+    held.put(notebook("other", group="other", amount=part(1), on="c9"))
+    held = held.under(document(two_groups(1, 1)), NOON)
+    assert held.slice(SliceId("other")).before is None
+
+
+def test_a_membership_that_ends_may_be_given_a_grace() -> None:
+    held = full(two_groups(3, 0))
+    held.give_grace([SliceId("s1")], NOON)
+    assert held.slice(SliceId("s1")).before == AsBefore(TOMORROW, 1)
+    assert held.slice(SliceId("s0")).before is None
