@@ -42,7 +42,7 @@ def falls_idle(world, kernel, number, others, entitled):
 
 
 def computing_until(mark, gib, seed):
-    """A cell that holds memory and uses the card until there is a mark: its hash, then and after."""
+    """A cell that holds memory and computes until there is a mark: its hash before and after."""
     goes_on = f"iter(lambda: os.path.exists({str(mark)!r}), True)"
     return (
         f"[(held := gpu.allocate(gib={gib})).fill({seed}), "
