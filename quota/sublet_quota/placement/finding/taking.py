@@ -11,15 +11,15 @@ from typing import Final
 
 from sublet_quota.admission.slice_admission import Option
 from sublet_quota.holdings.gpu_load import GpuFacts
-from sublet_quota.placement.givers import givers
-from sublet_quota.placement.making_way import (
+from sublet_quota.placement.finding.givers import givers
+from sublet_quota.placement.finding.making_way import (
     Missing,
     Way,
     candidates_on,
     make_way,
     missing_on,
 )
-from sublet_quota.placement.question import Question
+from sublet_quota.placement.finding.question import Question
 from sublet_quota.residency.snapshot import Rank
 from sublet_quota.shares.reclaim import Position
 

@@ -9,9 +9,9 @@ from sublet_quota.amounts.gpu_amounts import NOTHING, GpuAmount
 from sublet_quota.holdings.gpu_load import Holding
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GroupName, SliceId, UserName
-from sublet_quota.placement.deriving import guarantee_line
-from sublet_quota.placement.free_room import most_free
-from sublet_quota.placement.question import Question
+from sublet_quota.placement.finding.deriving import guarantee_line
+from sublet_quota.placement.finding.free_room import most_free
+from sublet_quota.placement.finding.question import Question
 from sublet_quota.reasons.derivation import Rule
 from sublet_quota.reasons.refusals.facts import Fact
 from sublet_quota.reasons.refusals.room import RoomRefusal

@@ -14,7 +14,7 @@ from sublet_quota.amounts.gpu_amounts import GpuAmount
 from sublet_quota.holdings.gpu_load import GpuFacts, GpuRoom
 from sublet_quota.holdings.room_index import RoomIndex
 from sublet_quota.names.ids import GpuId, PoolName
-from sublet_quota.placement.question import Question
+from sublet_quota.placement.finding.question import Question
 
 _Fit = tuple[bool, int, int, int, str, int, GpuId]
 """Laid out, memory that is left, memory room, compute room, node, index, id: the least is best."""

@@ -14,8 +14,8 @@ from sublet_quota.holdings.gpu_load import GpuFacts, Holding
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.holdings.room_index import RoomIndex
 from sublet_quota.names.ids import GpuId, NodeId, PoolName, SliceId
-from sublet_quota.placement.making_way import Missing, missing_on
-from sublet_quota.placement.question import Question
+from sublet_quota.placement.finding.making_way import Missing, missing_on
+from sublet_quota.placement.finding.question import Question
 from sublet_quota.residency.snapshot import Rank
 
 Moves = tuple[tuple[SliceId, GpuId], ...]

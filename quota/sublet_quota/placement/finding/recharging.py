@@ -22,7 +22,7 @@ from sublet_quota.document.rights import rights_of
 from sublet_quota.holdings.gpu_load import Holding
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GroupName
-from sublet_quota.placement.question import Question
+from sublet_quota.placement.finding.question import Question
 from sublet_quota.shares.cards import NO_CARD
 
 _MOST_TRIED: Final = 16
