@@ -5,6 +5,7 @@ import { Reader } from '../src/api/reader';
 import { limitLine, stateLine, stateWord } from '../src/jobs/words';
 import {
   bytes,
+  cards,
   decimal,
   gib,
   limit,
@@ -27,6 +28,16 @@ describe('amounts and times', () => {
     [5, '0.1 GiB']
   ])('%i MiB is %s', (mib, said) => {
     expect(gib(mib)).toBe(said);
+  });
+
+  test.each([
+    [0, '0 cards'],
+    [1, '1 card'],
+    [0.125, '0.125 cards'],
+    [1 / 3, '0.333 cards'],
+    [20, '20 cards']
+  ])('%d cards are %s', (count, said) => {
+    expect(cards(trans, count)).toBe(said);
   });
 
   test.each([

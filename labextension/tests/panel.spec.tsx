@@ -120,29 +120,6 @@ describe('the panel', () => {
     expect(part(node, 'give-up').getAttribute('aria-disabled')).toBe('true');
   });
 
-  test('quotas of me and my group, and no bar where there is no limit', async () => {
-    api.answers.share = share({
-      quota: {
-        used_mib: 10240,
-        limit_mib: null,
-        group: 'vision',
-        group_used_mib: 1024,
-        group_limit_mib: 4096,
-        group_guaranteed_mib: 2048
-      }
-    });
-    const node = await open();
-    const accounts = [...node.querySelectorAll('[data-sublet="account"]')];
-    expect(accounts.map(each => each.textContent)).toEqual([
-      'You10 GiB, no limit',
-      'Group vision1 GiB of at most 4 GiB2 GiB guaranteed'
-    ]);
-    expect(accounts.map(each => each.querySelector('[role="meter"]') !== null)).toEqual([
-      false,
-      true
-    ]);
-  });
-
   test('a failed job shows its cell and its traceback', async () => {
     const failure = { cell: 3, name: 'KeyError', message: "'x'", traceback: 'line 1\nline 2' };
     api.answers.jobs = [job({ state: 'failed', failure })];

@@ -295,6 +295,11 @@ describe('the form', () => {
     expect(found.map(each => each?.memory_mib)).toEqual([12282, 24564, 23552]);
   });
 
+  test('the group that pays is said where one was chosen', () => {
+    expect(asked(form())?.group).toBeUndefined();
+    expect(asked(form({ group: 'vision' }))?.group).toBe('vision');
+  });
+
   test('files and retries', () => {
     const found = asked(form({ take: 'some', taken: ['data.csv'], retries: 2, hours: '' }));
     expect(found).toMatchObject({ take_along: ['data.csv'], retries: 2 });

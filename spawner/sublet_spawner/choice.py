@@ -16,7 +16,7 @@ from sublet_quota.wire.environment import NO_GPU
 MAX_NAME_LENGTH: Final = 255
 MOST_AMOUNT: Final = 10**12
 
-_NAMES: Final = ("size", "pool", "gpu_type")
+_NAMES: Final = ("size", "pool", "gpu_type", "group")
 _AMOUNTS: Final = ("memory_mib", "compute_milli")
 KEYS: Final = frozenset((*_NAMES, *_AMOUNTS))
 _FORM_KEYS_OF_THE_HUB: Final = frozenset({"_xsrf"})
@@ -31,6 +31,8 @@ class SliceChoice:
     gpu_type: str | None = None
     memory_mib: int | None = None
     compute_milli: int | None = None
+    group: str | None = None
+    """The group that is to pay; ``None``: whichever fits best."""
 
     @property
     def without_gpu(self) -> bool:
@@ -39,9 +41,10 @@ class SliceChoice:
 
     def __str__(self) -> str:
         """Return the choice in words, for the progress page and the log."""
+        what = "the default size" if self.size is None else f"size {self.size}"
         if self.memory_mib is not None:
-            return f"{self.memory_mib} MiB"
-        return "the default size" if self.size is None else f"size {self.size}"
+            what = f"{self.memory_mib} MiB"
+        return what if self.group is None else f"{what}, paid by {self.group}"
 
 
 def read_user_options(
@@ -83,6 +86,7 @@ def read_user_options(
         names["gpu_type"],
         amounts["memory_mib"],
         amounts["compute_milli"],
+        names["group"],
     )
 
 

@@ -5,7 +5,6 @@ KubeSpawner has applied the profile, which it does inside ``start``.
 """
 
 from copy import deepcopy
-from dataclasses import replace
 from typing import Any, Final
 
 from jupyterhub.utils import maybe_future  # type: ignore[import-untyped]
@@ -59,10 +58,10 @@ class KubeChoices(KubeSliceSettings, SliceSpawnerMixin, KubeSpawner):  # type: i
         choice = await super().choice()
         if not self.slice_size:
             return choice
-        size = SliceChoice(size=self.slice_size, gpu_type=choice.gpu_type)
+        size = SliceChoice(size=self.slice_size, gpu_type=choice.gpu_type, group=choice.group)
         if choice.size not in {None, self.slice_size} or choice.memory_mib is not None:
             self.tell(f"The profile comes with {size}; {choice} was not used")
-        return replace(size, gpu_type=None) if self.slice_size == NO_GPU else size
+        return SliceChoice(size=NO_GPU) if self.slice_size == NO_GPU else size
 
     async def form_notes(self) -> tuple[str, ...]:
         """Return what a slice is sure of on this cluster, and which profiles fix the size."""

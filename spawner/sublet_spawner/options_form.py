@@ -4,16 +4,19 @@ Texts come from the quota document and the service; JupyterHub puts the form on 
 The form has no script in it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from types import MappingProxyType
 from typing import Final
 
-from sublet_quota.amounts.gpu_amounts import format_compute, format_memory
 from sublet_quota.wire.api import Offer, Offers
 from sublet_quota.wire.environment import NO_GPU
 
+from sublet_spawner.offer_words import amount_of, rank_lines, what_is_left, why_not
+
 FIELD: Final = "size"
+GROUP_FIELD: Final = "group"
 
 SHARED_ACCOUNT_WARNING: Final = (
     "All users of this hub run as one system account: they are not walled off from each other, "
@@ -28,14 +31,21 @@ class FormSettings:
     allow_no_gpu: bool
     chosen: str | None = None
     """The name of the size that this user chose last."""
+    chosen_group: str | None = None
+    """The group that this user chose last to pay."""
     warnings: Sequence[str] = ()
     """The warnings above the sizes."""
     notes: Sequence[str] = ()
     """The notes below the sizes: what a slice is sure of."""
 
 
-def render_form(offers: Offers, settings: FormSettings) -> str:
-    """Return the sizes that this user may have now, and why others are not to be had, as HTML."""
+def render_form(
+    offers: Offers, settings: FormSettings, by_group: Mapping[str, Offers] = MappingProxyType({})
+) -> str:
+    """Return the sizes that this user may have now, and why others are not to be had, as HTML.
+
+    ``by_group`` has what they could have if one group paid, where they may choose which.
+    """
     chosen = _preselected(offers, settings)
     parts = [_alert(text, "warning") for text in settings.warnings]
     if offers.message:
@@ -43,12 +53,14 @@ def render_form(offers: Offers, settings: FormSettings) -> str:
     if not settings.allow_no_gpu and not any(offer.allowed for offer in offers.offers):
         parts.append(_alert("No size can be had at this moment: see the reasons below.", "warning"))
     parts.append('<fieldset class="sublet-sizes"><legend>Your slice of a GPU</legend>')
-    parts.append(f'<p class="sublet-left">{escape(_what_is_left(offers))}</p>')
+    parts.append(f'<p class="sublet-left">{escape(what_is_left(offers.own))}</p>')
+    if len(offers.groups) > 1:
+        parts.append(_group_choice(offers.groups, settings.chosen_group))
     parts.append('<div class="list-group">')
     # Where all lie in one pool its name says nothing.
     tell_pool = len({offer.pool for offer in offers.offers}) > 1
     for offer in offers.offers:
-        choice = _size(offer, tell_pool=tell_pool)
+        choice = _size(offer, by_group, tell_pool=tell_pool)
         parts.append(_render(choice, checked=offer.size == chosen))
     if settings.allow_no_gpu:
         parts.append(_render(_Choice(NO_GPU, "No GPU", "CPU only"), checked=chosen == NO_GPU))
@@ -79,25 +91,6 @@ def _preselected(offers: Offers, settings: FormSettings) -> str | None:
     return NO_GPU if settings.allow_no_gpu else None
 
 
-def _what_is_left(offers: Offers) -> str:
-    may = []
-    if offers.limit_mib is not None:
-        may.append(f"up to {format_memory(offers.limit_mib)} of GPU memory")
-    if offers.most_slices is not None:
-        may.append(f"at most {_slices(offers.most_slices)}")
-    limits = f"You may hold {' in '.join(may)}. " if may else ""
-    if not offers.slices and not offers.used_mib:
-        return f"{limits}You hold nothing now."
-    held = f"You hold {format_memory(offers.used_mib)} in {_slices(offers.slices)}"
-    if offers.limit_mib is not None:
-        held += f"; {format_memory(max(0, offers.limit_mib - offers.used_mib))} left"
-    return f"{limits}{held}."
-
-
-def _slices(count: int) -> str:
-    return f"{count} slice{'' if count == 1 else 's'}"
-
-
 @dataclass(frozen=True, slots=True)
 class _Choice:
     """A line of the form."""
@@ -106,44 +99,67 @@ class _Choice:
     title: str
     amount: str
     why_not: str | None = None
+    lines: tuple[str, ...] = ()
+    """What a slice of it would be sure of."""
 
 
-def _size(offer: Offer, *, tell_pool: bool) -> _Choice:
-    amount = format_compute(offer.compute_milli)
-    if offer.memory_mib:
-        amount = f"{format_memory(offer.memory_mib)}, {amount}"
-    if tell_pool:
-        amount += f", pool {offer.pool}"
-    why_not = None if offer.allowed else offer.why_not or "not to be had now"
-    return _Choice(offer.size, offer.title or offer.size, amount, why_not)
+def _size(offer: Offer, by_group: Mapping[str, Offers], *, tell_pool: bool) -> _Choice:
+    return _Choice(
+        offer.size,
+        offer.title or offer.size,
+        amount_of(offer, tell_pool=tell_pool),
+        why_not(offer),
+        rank_lines(offer, by_group),
+    )
 
 
 def _render(choice: _Choice, *, checked: bool) -> str:
     """Return a line of which all is the button's label, except why it is not to be had.
 
-    The reason is in full contrast although the button is disabled, and read out with it.
+    The reason is in full contrast although the button is disabled, and read out with it; so is
+    what a slice would be sure of, which is no part of the button's name.
     """
     field_id = escape(f"sublet-size-{choice.value}")
     inner = (
-        f'<span class="d-flex justify-content-between"><strong>{escape(choice.title)}</strong> '
-        f"<span>{escape(choice.amount)}</span></span>"
+        f'<span class="d-flex justify-content-between" id="{field_id}-name">'
+        f"<strong>{escape(choice.title)}</strong> <span>{escape(choice.amount)}</span></span>"
     )
     button = (
         f'<input class="form-check-input flex-shrink-0" type="radio" name="{FIELD}" required '
         f'id="{field_id}" value="{escape(choice.value)}"'
     )
     if choice.why_not is None:
+        lines = "<br>".join(escape(line) for line in choice.lines)
+        sure, described = "", ""
+        if lines:
+            sure = f'<span class="d-block small" id="{field_id}-sure">{lines}</span>'
+            described = f' aria-labelledby="{field_id}-name" aria-describedby="{field_id}-sure"'
         return (
             '<label class="list-group-item list-group-item-action text-body d-flex gap-3" '
             f'for="{field_id}">'
-            f"{button}{' checked' if checked else ''}>"
-            f'<span class="flex-grow-1">{inner}</span></label>'
+            f"{button}{described}{' checked' if checked else ''}>"
+            f'<span class="flex-grow-1">{inner}{sure}</span></label>'
         )
     return (
         f'<div class="list-group-item d-flex gap-3 bg-body-tertiary">'
         f'{button} disabled aria-describedby="{field_id}-why-not"><div class="flex-grow-1">'
         f'<label class="d-block text-body-secondary" for="{field_id}">{inner}</label>'
         f'<div class="small" id="{field_id}-why-not">{escape(choice.why_not)}</div></div></div>'
+    )
+
+
+def _group_choice(groups: Sequence[str], chosen: str | None) -> str:
+    """Return the choice of the group that pays; no answer leaves it to the service."""
+    options = "".join(
+        f'<option value="{escape(group)}"{" selected" if group == chosen else ""}>'
+        f"{escape(group)}</option>"
+        for group in groups
+    )
+    return (
+        '<div class="mb-3"><label class="form-label" for="sublet-group">'
+        "The group that pays for it</label>"
+        f'<select class="form-select" name="{GROUP_FIELD}" id="sublet-group">'
+        f'<option value="">Whichever fits best</option>{options}</select></div>'
     )
 
 

@@ -65,10 +65,17 @@ class ServiceClient:
         self._base = f"{access.api_url.rstrip('/')}/api/hub"
 
     async def offers(
-        self, owner: str, groups: tuple[str, ...], *, never_suspended: bool = False
+        self,
+        owner: str,
+        groups: tuple[str, ...],
+        *,
+        group: str | None = None,
+        never_suspended: bool = False,
     ) -> Offers:
-        """Return what this user could have now."""
-        fields = [("owner", owner), *(("groups", group) for group in groups)]
+        """Return what this user could have now: if ``group`` paid, else whichever fits best."""
+        fields = [("owner", owner), *(("groups", each) for each in groups)]
+        if group is not None:
+            fields.append(("group", group))
         if never_suspended:
             fields.append(("never_suspended", "1"))
         query = urlencode(fields)

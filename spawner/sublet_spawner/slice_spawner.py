@@ -16,7 +16,7 @@ from sublet_quota.names.ids import SliceId
 from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.reasons.refusals.refuse import refuse
 from sublet_quota.reasons.refusals.servers import ServerRefusal
-from sublet_quota.wire.api import Lease, Offers, SliceRequest
+from sublet_quota.wire.api import Lease, SliceRequest
 from sublet_quota.wire.environment import no_gpu_environment
 from traitlets import default
 
@@ -24,6 +24,7 @@ from sublet_spawner.choice import SliceChoice, read_form, read_user_options
 from sublet_spawner.errors import SubletSpawnerError
 from sublet_spawner.failure_count import leave_uncounted
 from sublet_spawner.messages import how_it_waits
+from sublet_spawner.offered import offered
 from sublet_spawner.options_form import FormSettings, render_form, render_without_service
 from sublet_spawner.progress import Event, StartLog, merged
 from sublet_spawner.refused import refused, unavailable
@@ -64,15 +65,21 @@ class SliceSpawnerMixin(ServerPlace, Spawner):  # type: ignore[misc]
 
     async def get_options_form(self) -> str:
         """Return the form of the sizes to be had, with the admin's own ``options_form`` if any."""
-        chosen = self.user_options.get("size") if isinstance(self.user_options, dict) else None
         settings = FormSettings(
             allow_no_gpu=self.allow_no_gpu,
-            chosen=chosen if isinstance(chosen, str) else None,
+            chosen=self._chosen_before("size"),
+            chosen_group=self._chosen_before("group"),
             warnings=self.form_warnings(),
             notes=await self.form_notes(),
         )
         try:
-            form = render_form(await self._offers(), settings)
+            offers, by_group = await offered(
+                self._client(),
+                self.user.name,
+                self._groups(),
+                never_suspended=self.never_suspended() is not None,
+            )
+            form = render_form(offers, settings, by_group)
         except SubletSpawnerError as error:
             self.log.error("No options form for %s: %s", self._log_name, error)  # noqa: TRY400
             if self.service_required and not self.allow_no_gpu:
@@ -275,6 +282,7 @@ class SliceSpawnerMixin(ServerPlace, Spawner):  # type: ignore[misc]
             gpu_type=choice.gpu_type,
             memory_mib=choice.memory_mib,
             compute_milli=choice.compute_milli,
+            group=choice.group,
             account=account,
             never_suspended=self.never_suspended(),
         )
@@ -326,13 +334,17 @@ class SliceSpawnerMixin(ServerPlace, Spawner):  # type: ignore[misc]
         self.tell(f"{reason}: starting without a GPU", 20)
 
     async def _tell_of_waiting(self) -> AsyncGenerator[Event, None]:
-        """Yield what the new slice waits for until its agent has taken it over."""
+        """Yield what the new slice is, and waits for, until its agent has taken it over."""
+        rank = None
         while self._slice_id is not None or self._in_start:
             if self._slice_id is not None:
                 try:
                     info = await self._client().slice_info(self._slice_id)
                 except SubletSpawnerError:
                     info = None
+                if info is not None and info.rank is not None and info.rank != rank:
+                    rank = info.rank
+                    yield {"message": rank.meaning}
                 if info is not None and info.report is not None:
                     yield {"message": how_it_waits(info)}
                     if info.report.wait is None:
@@ -369,11 +381,9 @@ class SliceSpawnerMixin(ServerPlace, Spawner):  # type: ignore[misc]
         groups = getattr(self.user, "groups", None) or ()
         return tuple(sorted(group.name for group in groups))
 
-    async def _offers(self) -> Offers:
-        never_suspended = self.never_suspended() is not None
-        return await self._client().offers(
-            self.user.name, self._groups(), never_suspended=never_suspended
-        )
+    def _chosen_before(self, key: str) -> str | None:
+        chosen = self.user_options.get(key) if isinstance(self.user_options, dict) else None
+        return chosen if isinstance(chosen, str) else None
 
     def _log_line(self, message: str) -> None:
         self.log.warning("%s: %s", self._log_name, message)

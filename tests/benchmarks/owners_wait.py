@@ -32,9 +32,9 @@ from tests.support.simulated_gpus import simulated_gpus
 BASELINE_ROUNDS = 24
 QUOTA = """
 pools:
-  interactive: {idle_after: 1s, give_back_within: 120s, lend_at_least: 0s}
+  - {name: interactive, idle_after: 1s, give_back_within: 120s, lend_at_least: 0s}
 sizes:
-  mine: {memory: 40 GiB, compute: 0.5}
+  - {name: mine, memory: 40 GiB, compute: 0.5}
 """
 CELL = """
 import json, time

@@ -59,8 +59,15 @@ def test_the_panel_tells_all_of_ones_share(bea):
     expect(mark(panel, "account")).to_have_count(2)
     you, group = mark(panel, "account").all()
     expect(you).to_contain_text("You10 GiB of at most 60 GiB")
-    expect(group).to_contain_text("Group vision10 GiB of at most 45 GiB10 GiB guaranteed")
-    expect(group.get_by_role("meter")).to_have_attribute("aria-valuenow", str(10 * 1024))
+    expect(group).to_contain_text("Group vision10 GiB of at most 45 GiB")
+    expect(group).to_contain_text("H1000.25 cards held, 0.25 guaranteed")
+    memory, cards = group.get_by_role("meter").all()
+    expect(memory).to_have_attribute("aria-valuenow", str(10 * 1024))
+    expect(cards).to_have_attribute("aria-valuetext", "0.25 cards held, 0.25 guaranteed")
+    expect(mark(panel, "paid-by")).to_have_text("vision")
+    expect(mark(panel, "slice").locator("[data-sublet='rank']")).to_contain_text(
+        "Guaranteed to vision"
+    )
     offers = mark(panel, "offer")
     expect(offers.filter(has_text=re.compile("^Small"))).to_have_attribute(
         "data-sublet-allowed", "true"

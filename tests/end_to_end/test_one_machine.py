@@ -83,7 +83,7 @@ def test_up_keeps_notebooks_and_jobs_when_parts_die_and_the_next_up_stops_what_a
 ):
     folder, port = tmp_path / "sublet", free_port()
     folder.mkdir()
-    (folder / "quota.yaml").write_text("pools: {interactive: {idle_after: 1s}}")
+    (folder / "quota.yaml").write_text("pools: [{name: interactive, idle_after: 1s}]")
     with program(up(folder, port), tmp_path / "first.txt") as killed:
         killed.wait_for(READY)
         asyncio.run(let_parts_die(killed, folder, port))

@@ -109,8 +109,11 @@ async def test_a_share_goes_idle_is_lent_given_up_resized_and_comes_back(ada: Sc
 
         # The service hears of it a moment after the agent.
         share = await ada.until("share", lambda s: _reported_mib(s) > 6 * 1024)
-        assert share["quota"]["group"] == "vision"
-        assert share["quota"]["group_limit_mib"] == 45 * 1024
+        (group,) = share["quota"]["groups"]
+        assert (group["group"], group["limit_mib"]) == ("vision", 45 * 1024)
+        (of_h100,) = group["types"]
+        assert (of_h100["held"], of_h100["entitled"], of_h100["guaranteed"]) == (0.25, 0.25, 0.25)
+        assert share["slices"][0]["rank"]["code"] == "entitled"
         assert {o["size"]: o["allowed"] for o in share["offers"]} == {
             "small": True,
             "large": False,

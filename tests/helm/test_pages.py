@@ -1,5 +1,6 @@
 """What the pages about Kubernetes say is so: settings exist, what is lent is lendable."""
 
+import json
 import re
 import textwrap
 from collections.abc import Iterator, Mapping
@@ -13,6 +14,7 @@ from sublet_hub.app.application import SubletHub
 from sublet_hub.app.kueue_objects import main
 from sublet_hub.jobs.backends.kubernetes.objects.kueue import with_lent_quota
 from sublet_hub.kubernetes_api.resources import CLUSTER_QUEUES
+from sublet_quota.document.reading import read_quota_document
 from sublet_spawner.backends import BACKENDS
 from sublet_spawner.backends.reading import read_settings
 from sublet_spawner.kube import KubeSliceSpawner
@@ -24,6 +26,7 @@ from tests.support.helm_documents import CHART, ROOT
 DOCS = ROOT / "spawner" / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
 KUBERNETES = (DOCS / "kubernetes.md").read_text()
+QUOTAS = ROOT / "quota" / "docs" / "quotas.md"
 KUEUE = (DOCS / "kueue.md").read_text()
 PAGE_OF = {
     **dict.fromkeys(("time-slicing", "none", "mps", "mig"), "device-plugin.md"),
@@ -142,12 +145,22 @@ def test_the_chart_takes_the_values_that_the_pages_show() -> None:
     assert shown
 
 
+@pytest.mark.usefixtures("helm")
+def test_the_quota_documents_of_their_page_are_the_same_through_the_chart() -> None:
+    shown = re.findall(r"```yaml\n(.*?)```", QUOTAS.read_text(), re.DOTALL)
+    for text in shown:
+        values = json.loads(json.dumps({"quota": yaml.safe_load(text)}, default=str))
+        given = render(values).one("ConfigMap", "sublet-quota")["data"]["quota.yaml"]
+        assert read_quota_document(given) == read_quota_document(text)
+    assert shown
+
+
 def test_the_command_for_groups_queues_works_as_the_page_says(tmp_path: Path) -> None:
     (command,) = re.findall(
         r"^ +python -m sublet_hub.app.kueue_objects ((?:.*\\\n)*.*)\|", KUEUE, re.MULTILINE
     )
     file = tmp_path / "quota.yaml"
-    file.write_text("groups: {vision: {guaranteed: {memory: 80GiB}}}")
+    file.write_text("groups: {vision: {guaranteed: {H100: 1}}}")
     words = command.replace("\\\n", " ").replace("quota.yaml", str(file)).split()
     printed = CliRunner().invoke(main, words)
     assert printed.exit_code == 0, printed.output

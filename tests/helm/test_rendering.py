@@ -65,9 +65,9 @@ def test_the_quota_document_is_mounted_as_it_was_given() -> None:
     written = read_quota_document(json.dumps(values["quota"]).encode())
     read = read_quota_document(text.encode())
     assert read == written
-    # Helm sorts keys.
-    assert list(read.pools) == ["interactive", "batch"]
-    assert list(read.sizes) == list(written.sizes) == ["half", "whole"]
+    # Helm sorts keys, and leaves lists as they are.
+    assert list(read.sizes) == list(written.sizes) == ["whole", "half"]
+    assert list(yaml.safe_load(text)["groups"]) == ["arts", "science"] != list(read.pools)
 
 
 def test_a_new_quota_document_restarts_nothing() -> None:

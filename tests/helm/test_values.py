@@ -10,7 +10,6 @@ import yaml
 from sublet_agent.app.application import SubletAgent
 from sublet_hub.app.application import SubletHub
 
-from tests.quota.document.test_quota_document import FULL
 from tests.support.helm_charts import ChartRefusedError, render
 from tests.support.helm_documents import (
     CHART,
@@ -23,6 +22,7 @@ from tests.support.helm_documents import (
     schema_text,
 )
 from tests.support.helm_options import OPTIONS
+from tests.support.quota_documents import EXAMPLE
 
 SCHEMA: Mapping[str, Any] = json.loads((CHART / "values.schema.json").read_text())
 FREE = {"global"}
@@ -134,7 +134,7 @@ def test_the_quota_document_s_schema_is_in_the_chart_s() -> None:
 
 @pytest.mark.usefixtures("helm")
 def test_a_document_with_all_that_a_quota_can_say_is_taken() -> None:
-    quota = json.loads(json.dumps(yaml.safe_load(FULL)))
+    quota = json.loads(json.dumps(yaml.safe_load(EXAMPLE), default=str))
     text = render({"quota": quota}).one("ConfigMap", "sublet-quota")["data"]["quota.yaml"]
     assert yaml.safe_load(text) == quota
 

@@ -18,6 +18,7 @@ from sublet_quota.wire.standing import tell_standing
 
 from tests.support.fake_hub_service import FakeHubService, fake_hub_service
 from tests.support.lab_bodies import NOW, job, lease, report, share, slice_info, sublet
+from tests.support.quota_shares import a_group_share, a_quota
 
 
 @pytest.fixture
@@ -30,11 +31,12 @@ def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHubService]:
 
 
 def test_share_shows_slices_and_what_is_lent(service: FakeHubService):
-    told = share(slices=(slice_info(),), jobs_waiting=1, used_mib=40960, limit_mib=81920)
+    own = a_group_share(held_mib=40960, limit_mib=81920)
+    told = share(slices=(slice_info(),), jobs_waiting=1, quota=a_quota(own=own))
     service.answer("GET share", told)
     shown = sublet("share")
     assert shown.exit_code == 0, shown.output
-    assert "40 GiB (guaranteed 0 MiB, limit 80 GiB)" in shown.output
+    assert "40 GiB (limit 80 GiB)" in shown.output
     assert "moved out, idle 3 min" in shown.output
     assert "0 MiB + 8 GiB in host memory" in shown.output
     assert "lent to a job" in shown.output

@@ -1,5 +1,6 @@
 """The command ``sublet``: what owners do with their slices, and jobs that are begun anew."""
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -9,13 +10,23 @@ from sublet_quota.life_cycles.job_states import JobState
 from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.reasons.caps import OverCap
 from sublet_quota.reasons.obstacles import Obstacle
+from sublet_quota.reasons.ranks import RankCode
 from sublet_quota.wire.api import JobFailure, JobForecast
 from sublet_quota.wire.environment import JOB_FILES_BELOW
-from sublet_quota.wire.share import HistoryPoint, QuotaShare, SliceHistory, WeekUse
+from sublet_quota.wire.rank import tell_rank
+from sublet_quota.wire.share import (
+    HistoryPoint,
+    QuotaShare,
+    SliceHistory,
+    TypeShare,
+    WeekUse,
+)
 from sublet_quota.wire.slice_warnings import tell_warnings
 
 from tests.support.fake_hub_service import FakeHubService, fake_hub_service
 from tests.support.lab_bodies import NOW, job, share, slice_info, sublet
+from tests.support.quota_shares import a_group_share, a_quota
+from tests.support.terminals import sublet_at_a_terminal
 
 
 @pytest.fixture
@@ -27,26 +38,66 @@ def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHubService]:
         yield service
 
 
-def test_a_share_tells_of_the_group_and_the_week(service: FakeHubService):
-    quota = QuotaShare(
-        groups=("lab",),
-        guaranteed_mib=0,
-        used_mib=0,
-        limit_mib=None,
-        slices=0,
-        most_slices=None,
-        group="lab",
-        group_used_mib=61440,
-        group_guaranteed_mib=40960,
-        group_limit_mib=81920,
-    )
-    week = WeekUse(since=NOW, gpu_hours=12.34, energy_wh=2500, lent_hours=40)
-    service.answer("GET share", share(quota=quota, week=week))
+def _told_of_science() -> QuotaShare:
+    of_h100 = TypeShare(gpu_type="H100", held=1.5, entitled=1, guaranteed=1, limit=2)
+    science = a_group_share("nlp", path=("science", "nlp"), types=(of_h100,), limit_cards=20)
+    own = a_group_share(held_mib=40960, limit_mib=81920, slices=1, most_slices=4)
+    return a_quota(own=own, groups=(science,))
+
+
+def _rows(shown: str) -> list[list[str]]:
+    return [re.split(r"  +", line.strip()) for line in shown.splitlines()]
+
+
+def test_a_share_tells_by_group_and_type_what_is_held_guaranteed_borrowed_and_allowed(
+    service: FakeHubService,
+):
+    service.answer("GET share", share(quota=_told_of_science()))
     shown = sublet("share").output
-    assert "lab: 60 GiB (guaranteed 40 GiB, limit 80 GiB)" in shown
+    rows = _rows(shown)
+    assert ["QUOTA", "OF", "HELD", "GUARANTEED", "BORROWED", "LIMIT"] in rows
+    assert ["science / nlp", "H100", "1.5", "1", "0.5", "2"] in rows
+    assert ["science / nlp", "all cards", "0", "-", "-", "20"] in rows
+    assert ["yours", "memory", "40 GiB", "-", "-", "80 GiB"] in rows
+    assert ["yours", "slices", "1", "-", "-", "4"] in rows
+
+
+def test_a_quota_is_told_in_eighty_columns_without_folding_figures(service: FakeHubService):
+    service.answer("GET share", share(quota=_told_of_science()))
+    lines = sublet_at_a_terminal(80, "share")
+    assert max(map(len, lines)) <= 80
+    assert ["science / nlp", "H100", "1.5", "1", "0.5", "2"] in _rows("\n".join(lines))
+
+
+def test_a_slice_tells_whether_it_is_borrowed_and_why_it_was_called_back(
+    service: FakeHubService,
+):
+    back = tell_rank(RankCode.CALLED_BACK, "nlp", "H100")
+    kept = slice_info(rank=tell_rank(RankCode.ENTITLED, "nlp", "H100"), group="nlp")
+    service.answer("GET share", share(slices=(slice_info(rank=back, group="nlp"), kept)))
+    shown = sublet("share").output
+    assert "called back; paid by nlp" in shown
+    assert "guaranteed; paid by nlp" in shown
+    assert [line for line in shown.splitlines() if back.meaning in line] == [f"s-1: {back.meaning}"]
+
+
+def test_a_job_is_submitted_with_the_group_that_pays_and_tells_who_does(service: FakeHubService):
+    service.answer("POST jobs", job(), 201)
+    assert sublet("jobs", "submit", "train.ipynb", "--group", "nlp").exit_code == 0
+    assert service.asked[-1].body["group"] == "nlp"
+    service.answer("GET jobs/j-1", job(group="nlp"))
+    assert "Paid by" in sublet("jobs", "show", "j-1").output
+    service.answer("GET jobs/j-1", job(slice=slice_info(group="arts")))
+    assert ["Paid by", "arts"] in _rows(sublet("jobs", "show", "j-1").output)
+
+
+def test_a_share_tells_of_the_week(service: FakeHubService):
+    week = WeekUse(since=NOW, gpu_hours=12.34, energy_wh=2500, lent_hours=40)
+    service.answer("GET share", share(week=week))
+    shown = sublet("share").output
     assert "12.3 GPU hours, 2.50 kWh; lent for 40.0 h" in shown
     unknown = week.model_copy(update={"energy_wh": None})
-    service.answer("GET share", share(quota=quota, week=unknown))
+    service.answer("GET share", share(week=unknown))
     assert "kWh" not in sublet("share").output
 
 

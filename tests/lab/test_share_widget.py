@@ -92,7 +92,8 @@ def test_the_widget_shows_memory_state_quota_and_processes(told: Told, widget: A
     told.share = a_share(processes=(ShareProcess(pid=7, kernel="abcdef", memory_mib=1024),))
     widget.update()
     text = shown(widget)
-    for words in ("● GPU 1 GiB of 40 GiB: active", "process 7", "group lab: 80 GiB", "2 running"):
+    in_group = "group lab, H100: 1 card (0.5 guaranteed, 0.5 borrowed, limit 2)"
+    for words in ("● GPU 1 GiB of 40 GiB: active", "process 7", in_group, "2 running"):
         assert words in text
     progress = widget.children[1].children[0]
     assert (progress.value, progress.max, progress.bar_style) == (1024, 40960, "")

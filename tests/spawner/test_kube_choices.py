@@ -100,6 +100,8 @@ async def test_a_slice_that_the_backend_cannot_express_is_refused_and_given_back
         ({"profile": "large", "size": "small"}, "large", "large:1"),
         ({"profile": "large", "memory_mib": 5, "compute_milli": 5}, "large", "large:1"),
         ({"profile": "choose", "image": "new", "size": "large"}, "large", "new:1"),
+        ({"profile": "usual", "size": "small", "group": "science"}, "small", "usual:1"),
+        ({"profile": "large", "group": "science"}, "large", "large:1"),
     ],
 )
 async def test_profiles_and_sizes_are_chosen_together(
@@ -115,6 +117,7 @@ async def test_profiles_and_sizes_are_chosen_together(
         await world.started()
         (request,) = world.service.requests
         assert (request.size, request.memory_mib) == (size, None)
+        assert request.group == options.get("group")
         assert world.pod["spec"]["containers"][0]["image"] == image
         told = [event["message"] for event in world.spawner._start_log._events]
         overruled = "small" in str(options) * (size == "large") or "memory_mib" in options

@@ -1,9 +1,12 @@
 from html.parser import HTMLParser
 
 import pytest
+from sublet_quota.reasons.ranks import RankCode
+from sublet_quota.wire.rank import tell_rank
+from sublet_quota.wire.share import TypeShare
 from sublet_spawner.options_form import FormSettings, render_form, render_without_service
 
-from tests.support.fake_service import an_offer, some_offers
+from tests.support.fake_service import an_offer, own_share, some_offers
 
 NASTY = "<img src=x onerror=alert(1)>\"'&"
 
@@ -37,13 +40,15 @@ def test_no_text_of_a_quota_document_becomes_html():
         an_offer(NASTY, title=NASTY, pool=NASTY),
         an_offer("x", title=NASTY, allowed=False, why_not=NASTY),
         message=NASTY,
+        groups=(NASTY, "other"),
     )
     page = read(offers, warnings=(NASTY,), chosen=NASTY)
     assert {tag for tag, _ in page.tags} <= {
-        *("p", "fieldset", "legend", "div", "input", "label", "strong", "span")
+        *("p", "fieldset", "legend", "div", "input", "label", "strong", "span"),
+        *("select", "option", "br"),
     }
     assert not [attrs for _, attrs in page.tags if any(name.startswith("on") for name in attrs)]
-    assert page.text.count(NASTY) == 6
+    assert page.text.count(NASTY) == 7
     assert page.sizes()[NASTY]["type"] == "radio"
 
 
@@ -57,8 +62,7 @@ def test_what_is_left_and_why_others_are_not_offered_is_said():
     offers = some_offers(
         an_offer("small"),
         an_offer("large", allowed=False, why_not="40 GiB asked, 30 GiB left"),
-        used_mib=51200,
-        slices=1,
+        own=own_share(held_mib=51200, slices=1),
     )
     page = read(offers)
     assert "You may hold up to 80 GiB of GPU memory in at most 2 slices." in page.text
@@ -70,14 +74,105 @@ def test_what_is_left_and_why_others_are_not_offered_is_said():
 
 
 def test_without_limits_no_limit_is_said():
-    page = read(some_offers(limit_mib=None, most_slices=None, used_mib=1024, slices=1))
+    page = read(
+        some_offers(own=own_share(limit_mib=None, most_slices=None, held_mib=1024, slices=1))
+    )
     assert "You hold 1 GiB in 1 slice." in page.text
     assert "You may hold" not in page.text
 
 
 def test_who_holds_nothing_is_told_what_may_be_had():
     assert "in at most 2 slices. You hold nothing now." in read(some_offers()).text
-    assert "at most 1 slice. You" in read(some_offers(limit_mib=None, most_slices=1)).text
+    assert (
+        "at most 1 slice. You"
+        in read(some_offers(own=own_share(limit_mib=None, most_slices=1))).text
+    )
+
+
+def test_limits_in_cards_are_said_by_type_and_for_all_types_together():
+    of_h100 = TypeShare(gpu_type="H100", held=1.5, entitled=0, guaranteed=0, limit=4)
+    of_l4 = TypeShare(gpu_type="L4", held=0.25, entitled=0, guaranteed=0, limit=None)
+    own = own_share(
+        types=(of_h100, of_l4),
+        held_cards=1.75,
+        limit_cards=6,
+        held_mib=1024,
+        limit_mib=None,
+        slices=3,
+        most_slices=None,
+    )
+    page = read(some_offers(own=own))
+    assert "You may hold up to 4 cards of H100, 6 cards in all." in page.text
+    assert "3 slices; 2.5 cards of H100, 4.25 cards in all left." in page.text
+
+
+def test_the_type_of_gpu_is_said_with_what_a_size_comes_to():
+    there = an_offer("small", gpu_type="L4", types=("L4", "A100"))
+    refused = an_offer("large", types=("A100", "H100"), allowed=False, why_not="no room")
+    page = read(some_offers(there, refused))
+    assert "10 GiB, 0.25 GPU, L4" in page.text
+    assert "10 GiB, 0.25 GPU, A100 or H100" in page.text
+
+
+def test_a_size_says_whether_it_is_guaranteed_or_makes_way():
+    guaranteed = an_offer("small", rank=tell_rank(RankCode.ENTITLED, "science", "L4"))
+    borrowed = an_offer("large", rank=tell_rank(RankCode.BORROWED, "science", "H100"), calls_back=3)
+    page = read(some_offers(guaranteed, borrowed))
+    assert "Guaranteed to science: it waits for no other group's work." in page.text
+    assert "Borrowed: it makes way, alive, when who is guaranteed H100 needs" in page.text
+    assert "3" not in page.text
+
+
+def test_what_a_size_is_sure_of_is_read_out_with_it_and_no_part_of_its_name():
+    page = read(some_offers(an_offer("small", rank=tell_rank(RankCode.BORROWED))))
+    button = page.sizes()["small"]
+    ids = {attrs.get("id") for _, attrs in page.tags}
+    assert {button["aria-labelledby"], button["aria-describedby"]} <= ids
+    assert button["aria-labelledby"] != button["aria-describedby"]
+
+
+def test_where_nothing_is_guaranteed_to_anybody_none_of_it_is_said():
+    text = read(some_offers()).text
+    assert "uaranteed" not in text
+    assert "orrowed" not in text
+    assert "pays" not in text
+
+
+def test_who_has_several_groups_chooses_the_one_that_pays():
+    offers = some_offers(groups=("ml-101", "science"))
+    page = read(offers, chosen_group="science")
+    (select,) = [attrs for tag, attrs in page.tags if tag == "select"]
+    options = [attrs for tag, attrs in page.tags if tag == "option"]
+    assert select["name"] == "group"
+    assert [option["value"] for option in options] == ["", "ml-101", "science"]
+    assert ["selected" in option for option in options] == [False, False, True]
+    labels = [attrs["for"] for tag, attrs in page.tags if tag == "label"]
+    assert select["id"] in labels
+
+
+@pytest.mark.parametrize("groups", [(), ("science",)])
+def test_who_has_no_choice_of_groups_is_shown_none(groups):
+    assert "select" not in {tag for tag, _ in read(some_offers(groups=groups)).tags}
+
+
+def test_a_group_that_was_chosen_and_is_theirs_no_longer_is_not_preselected():
+    page = read(some_offers(groups=("arts", "ml-101")), chosen_group="science")
+    assert not [attrs for tag, attrs in page.tags if tag == "option" and "selected" in attrs]
+
+
+def test_what_is_other_if_one_group_pays_is_said_with_the_size():
+    usual = tell_rank(RankCode.ENTITLED, "science", "L4")
+    borrowed = tell_rank(RankCode.BORROWED, "ml-101", "L4")
+    by_group = {
+        "arts": some_offers(an_offer(allowed=False, why_not="arts has 1 card of at most 1.")),
+        "ml-101": some_offers(an_offer(rank=borrowed)),
+        "science": some_offers(an_offer(rank=usual)),
+    }
+    offers = some_offers(an_offer(rank=usual), groups=tuple(by_group))
+    page = Reader(render_form(offers, FormSettings(allow_no_gpu=False), by_group))
+    assert "If ml-101 pays: borrowed." in page.text
+    assert "If arts pays: arts has 1 card of at most 1." in page.text
+    assert "If science pays" not in page.text
 
 
 def test_pools_are_named_only_where_there_is_more_than_one():

@@ -6,6 +6,7 @@ from sublet_quota.wire.api import Problem
 from tornado.web import HTTPError
 
 from tests.spawner.spawners import WORDS, a_service_and_spawner, refusal_of, said
+from tests.support.fake_service import an_offer, some_offers
 
 pytestmark = pytest.mark.asyncio
 
@@ -26,6 +27,26 @@ async def test_amounts_reach_the_service_as_they_are(tmp_path):
         assert request.gpu_type == "H100"
 
 
+async def test_the_group_that_pays_is_passed_on_as_the_user_wrote_it(tmp_path):
+    async with a_service_and_spawner(tmp_path) as (service, spawner):
+        spawner.user_options = {"size": "small", "group": "no group of theirs"}
+        await spawner.start()
+        assert service.requests[0].group == "no group of theirs"
+
+
+async def test_the_form_compares_the_groups_that_may_pay(tmp_path):
+    async with a_service_and_spawner(tmp_path) as (service, spawner):
+        groups = ("arts", "science")
+        service.offers = some_offers(groups=groups)
+        service.offers_of_group["arts"] = some_offers(
+            an_offer(allowed=False, why_not="arts may have nothing."), groups=groups
+        )
+        spawner.user_options = {"group": "science"}
+        form = await spawner.get_options_form()
+        assert "If arts pays: arts may have nothing." in form
+        assert '<option value="science" selected>' in form
+
+
 @pytest.mark.parametrize(
     ("options", "status", "part"),
     [
@@ -35,6 +56,9 @@ async def test_amounts_reach_the_service_as_they_are(tmp_path):
         ({"size": "x" * 300}, 400, "1 to 255"),
         ({"size": "a\nb"}, 400, "size is 'a\\nb'"),
         ({"size": {"$ne": None}}, 400, "size is {"),
+        ({"group": 5}, 400, "group is 5"),
+        ({"group": ["science"]}, 400, "group is ['science']"),
+        ({"group": ""}, 400, "group is ''"),
         ({"sudo": True}, 400, "'sudo'"),
         ({"owner": "bob"}, 400, "'owner'"),
         ({"account": {"uid": 0}}, 400, "'account'"),
@@ -117,6 +141,10 @@ async def test_a_refusal_is_a_refusal_also_where_the_service_is_not_required(tmp
 async def test_the_form_reads_as_the_rest_api_does(tmp_path):
     async with a_service_and_spawner(tmp_path) as (_service, spawner):
         assert spawner.run_options_from_form({"size": ["large"], "_xsrf": ["x"]}) == {
+            "size": "large"
+        }
+        assert spawner.run_options_from_form({"group": ["science"]}) == {"group": "science"}
+        assert spawner.run_options_from_form({"size": ["large"], "group": [""]}) == {
             "size": "large"
         }
         assert spawner.run_options_from_form({"memory_mib": ["-3"]}) == {"memory_mib": -3}

@@ -10,7 +10,9 @@ from datetime import UTC, datetime
 import psutil
 import pytest
 from jupyterhub.spawner import SimpleLocalProcessSpawner
+from sublet_quota.reasons.ranks import RankCode
 from sublet_quota.wire.agent_link import SliceReport
+from sublet_quota.wire.rank import tell_rank
 from sublet_spawner.errors import SubletSpawnerError
 
 from tests.spawner.real_hub import until
@@ -24,6 +26,7 @@ from tests.support.ended_processes import has_ended
 from tests.support.ports import free_port, is_kept_for_its_server
 
 pytestmark = pytest.mark.asyncio
+BORROWED = tell_rank(RankCode.BORROWED, "science", "H100")
 GRANTED = (
     "Slice granted (size small): 10 GiB and 0.25 GPU of GPU 0 on node-1, "
     "Simulated H100 80GB with 80 GiB (simulated)"
@@ -313,6 +316,7 @@ async def test_progress_tells_of_the_slice_and_of_what_it_waits_for(tmp_path):
         }
         wait = {"reason": "turn", "place": 2, "need_mib": 10240, "free_mib": 512}
         service.reports[slice_id] = SliceReport(**report, wait=wait)
+        service.ranks[slice_id] = BORROWED
         messages, reached = [], []
         progress = spawner.progress()
         async for event in progress:
@@ -330,6 +334,7 @@ async def test_progress_tells_of_the_slice_and_of_what_it_waits_for(tmp_path):
         assert [message for message in messages if message != "Spawning server..."] == [
             "Asking for a GPU slice: the default size",
             GRANTED,
+            BORROWED.meaning,
             "The slice waits: others have their turn, place 2, 10 GiB needed and 512 MiB free",
             "The slice is ready on node-1",
         ]

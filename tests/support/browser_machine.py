@@ -22,24 +22,27 @@ from sublet_hub.one_machine.settings import MachineSettings
 from tornado.httpclient import AsyncHTTPClient
 
 QUOTA = """\
+gpu_types:
+  H100: {match: "*H100*"}
 pools:
-  interactive:
+  - name: interactive
     memory_overcommit: 2
     compute_overcommit: 4
     idle_after: 3s
-    turn_s: 60
+    turn: 60s
     give_back_within: 60s
     lend_at_least: 2s
 sizes:
-  small: {title: Small, memory: 10 GiB, compute: 0.25}
-  large: {title: Large, memory: 40 GiB, compute: 0.5}
-  night: {title: Night shift, memory: 20 GiB, compute: 0.25, groups: [speech]}
+  - {name: small, title: Small, memory: 10 GiB, compute: 0.25}
+  - {name: large, title: Large, memory: 40 GiB, compute: 0.5}
+  - {name: night, title: Night shift, memory: 20 GiB, compute: 0.25, for: [speech]}
 everyone:
   limit: {memory: 60 GiB}
 groups:
-  vision: {limit: {memory: 45 GiB}, guaranteed: {memory: 10 GiB, compute: 0.25}}
-users:
-  dora: {limit: {memory: 20 GiB}, most_jobs: 2}
+  vision: {limit: {memory: 45 GiB}, guaranteed: {H100: 0.25}}
+  speech: {}
+exceptions:
+  - {who: [dora], set: {limit: {memory: 20 GiB}, jobs: {most: 2}}, why: tests of limits}
 """
 GROUPS = {"vision": ("ada", "bea"), "speech": ("cleo",)}
 IN_NO_GROUP = ("dora", "eva", "finn")

@@ -24,12 +24,15 @@ from sublet_quota.wire.api import (
     SliceRequest,
     SliceStarted,
 )
+from sublet_quota.wire.rank import ToldRank
+from sublet_quota.wire.share import GroupShare
 from sublet_quota.wire.standing import tell_standing
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
 from tests.support.closing import close_connections
+from tests.support.quota_shares import a_group_share
 
 PREFIX = "/services/sublet"
 GPU_ID = "SIM-00000000-0000-5000-8000-000000000000"
@@ -47,15 +50,17 @@ def an_offer(size: str = "small", **changes) -> Offer:
     return Offer(**{**values, **changes})
 
 
+def own_share(**changes) -> GroupShare:
+    """Return what somebody holds and may hold: nothing of 80 GiB in two slices."""
+    return a_group_share(**{"limit_mib": 81920, "most_slices": 2, **changes})
+
+
 def some_offers(*offers: Offer, **changes) -> Offers:
     values = {
         "owner": "ada",
         "offers": offers or (an_offer("small"), an_offer("large", memory_mib=40960)),
         "default": "small",
-        "used_mib": 0,
-        "limit_mib": 81920,
-        "slices": 0,
-        "most_slices": 2,
+        "own": own_share(),
     }
     return Offers(**{**values, **changes})
 
@@ -68,6 +73,8 @@ class FakeService:
     token_file: Path
     url: str = ""
     offers: Offers = field(default_factory=some_offers)
+    offers_of_group: dict[str, Offers] = field(default_factory=dict)
+    """Answers to who asks what they could have if a group paid."""
     problem: Problem | None = None
     """Answer to every request for a slice."""
     problem_status: int = 403
@@ -88,6 +95,7 @@ class FakeService:
     released_one: asyncio.Event = field(default_factory=asyncio.Event)
     slices: dict[str, Lease] = field(default_factory=dict)
     reports: dict[str, SliceReport] = field(default_factory=dict)
+    ranks: dict[str, ToldRank] = field(default_factory=dict)
     requests: list[SliceRequest] = field(default_factory=list)
     started: dict[str, SliceStarted] = field(default_factory=dict)
     pods: dict[str, list[PodStarted]] = field(default_factory=dict)
@@ -149,7 +157,9 @@ class _Handler(RequestHandler):
 class _OffersHandler(_Handler):
     def get(self) -> None:
         owner = self.get_query_argument("owner")
-        self.answer(200, self.fake.offers.model_copy(update={"owner": owner}))
+        group = self.get_query_argument("group", "")
+        offers = self.fake.offers_of_group.get(group, self.fake.offers)
+        self.answer(200, offers.model_copy(update={"owner": owner}))
 
 
 class _SlicesHandler(_Handler):
@@ -175,7 +185,9 @@ class _SliceHandler(_Handler):
             return
         report = self.fake.reports.get(slice_id)
         standing = None if report is None else tell_standing(activity_of(active=report.active))
-        self.answer(200, SliceInfo(lease=lease, report=report, standing=standing, seen_at=None))
+        info = SliceInfo(lease=lease, report=report, standing=standing, seen_at=None)
+        rank = self.fake.ranks.get(slice_id)
+        self.answer(200, info.model_copy(update={"rank": rank}))
 
     def delete(self, slice_id: str) -> None:
         self.fake.slices.pop(slice_id, None)

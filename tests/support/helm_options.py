@@ -27,15 +27,24 @@ OPTIONS: Final[Mapping[str, Values]] = {
     },
     "quota": {
         "quota": {
+            "gpu_types": {"H100": {"match": "*H100*", "rate": 4, "expect": 8}},
             "pools": [
-                {"name": "interactive", "gpus": {"types": ["*H100*"]}, "idle_after": "20m"},
-                {"name": "batch", "memory_overcommit": 1.5},
+                {"name": "interactive", "types": ["H100"], "idle_after": "20m"},
+                {"name": "batch", "memory_overcommit": 1.5, "default": True},
             ],
-            "sizes": {
-                "whole": {"memory": "1/1", "compute": 1},
-                "half": {"memory": "1/2", "compute": 0.5},
+            "sizes": [
+                {"name": "whole", "memory": "1/1", "compute": 1, "types": ["H100"]},
+                {"name": "half", "memory": "1/2", "compute": 0.5, "default": True},
+            ],
+            "groups": {
+                "science": {
+                    "guaranteed": {"H100": 6},
+                    "limit": {"H100": 8, "memory": "160 GiB"},
+                    "weight": 3,
+                    "groups": {"nlp": {"members": ["hub-nlp"], "guaranteed": {"H100": 4}}},
+                },
+                "arts": {"each": {"limit": {"cards": 1}}},
             },
-            "groups": {"science": {"limit": {"memory": "160 GiB"}, "weight": 3}},
         }
     },
     "PostgreSQL": {

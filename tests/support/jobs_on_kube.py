@@ -32,13 +32,15 @@ SETTINGS = KubeJobSettings(
     grace=timedelta(seconds=20),
 )
 GROUPS_OF_QUEUES = """
+gpu_types:
+  H100: {match: "*H100*"}
 groups:
   vision:
-    guaranteed: {memory: 80GiB}
-    limit: {memory: 160GiB}
+    guaranteed: {H100: 1}
+    limit: {H100: 2}
     weight: 3
   Language_Team:
-    limit: {memory: unlimited}
+    limit: {H100: unlimited}
 """
 """A quota document with groups, one of them with a name that Kubernetes does not take."""
 TEMPLATE = {

@@ -13,6 +13,8 @@ from sublet_quota.wire.agent_link import SliceReport
 from sublet_quota.wire.api import JobInfo, Lease, Share, SliceInfo
 from sublet_quota.wire.standing import tell_standing
 
+from tests.support.quota_shares import a_quota
+
 NOW = datetime.now(UTC)
 
 
@@ -66,10 +68,8 @@ def share(**changes: Any) -> Share:
         "slices": (),
         "jobs_waiting": 0,
         "jobs_running": 0,
-        "used_mib": 0,
-        "guaranteed_mib": 0,
-        "limit_mib": None,
         "lending": True,
+        "quota": a_quota(),
     }
     return Share(**{**values, **changes})
 
@@ -97,5 +97,5 @@ def job(**changes: Any) -> JobInfo:
     return JobInfo(**{**values, **changes})
 
 
-def sublet(*arguments: str) -> Result:
-    return CliRunner().invoke(main, arguments)
+def sublet(*arguments: str, stdin: str | None = None) -> Result:
+    return CliRunner().invoke(main, arguments, input=stdin)

@@ -17,7 +17,6 @@ def a_slice_record(slice_id: str, owner: str, gpu: GpuRecord, **values: Any) -> 
     """Return a notebook's slice on a GPU, of the server without a name."""
     facts: dict[str, Any] = {
         "holder": Holder.NOTEBOOK,
-        "groups": (),
         "server": "",
         "job_id": None,
         "size": None,

@@ -27,6 +27,7 @@ from sublet_quota.residency.snapshot import (
     GpuSnapshot,
     Holder,
     PoolSettings,
+    Rank,
     SliceView,
     Transition,
     TransitionKind,
@@ -66,6 +67,7 @@ class ModelSlice:
     """Its next suspend will be refused, which nobody can see beforehand."""
     fails_to_stop: int = 0
     """So many suspends of it will not work, and leave it running as it was."""
+    rank: Rank = Rank.BORROWED
     entitlement: int = 0
     ran_s: float = 0.0
     evicted: bool = False
@@ -247,6 +249,7 @@ class ModelDevice:
             state_since=served.state_since,
             waiting_since=served.waiting_since,
             turn_since=served.turn_since,
+            rank=served.rank,
             entitlement=served.entitlement,
             kept_until=served.kept_until,
             runs_a_cell=served.in_a_cell,

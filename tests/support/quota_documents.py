@@ -53,6 +53,9 @@ exceptions:
     set: {guaranteed: {H100: 6}, weight: 2, each: {limit: {H100: 3}}}
     until: 2026-12-10 18:00+01:00
     why: paper
+reservations:
+  - {name: lab, for: ml-101, guaranteed: {L4: 8}, at: 2026-12-11 14:00-16:00, zone: Europe/Berlin}
+  - {name: old, for: nlp, guaranteed: {H100: 1}, at: "Mon,Wed 09:00-24:00", until: 2026-06-30}
 closed:
   - {node: dgx1, gpus: [3], drain: true, until: 2026-12-02, why: fan}
 shrink: {grace: 12h}

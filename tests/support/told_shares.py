@@ -6,31 +6,23 @@ from typing import Any
 
 from sublet_lab.share.sources import UnknownShareError
 from sublet_quota.wire import api
-from sublet_quota.wire.share import QuotaShare, WeekUse
+from sublet_quota.wire.share import TypeShare, WeekUse
 from sublet_quota.wire.tenant_socket import LocalShare
+
+from tests.support.quota_shares import a_group_share, a_quota
 
 
 def the_service_says(**values: Any) -> api.Share:
-    quota = QuotaShare(
-        groups=("lab",),
-        guaranteed_mib=0,
-        used_mib=40960,
-        limit_mib=None,
-        slices=1,
-        most_slices=None,
-        group="lab",
-        group_used_mib=81920,
-        group_guaranteed_mib=40960,
-        group_limit_mib=163840,
+    of_h100 = TypeShare(gpu_type="H100", held=1, entitled=0.5, guaranteed=0.5, limit=2)
+    quota = a_quota(
+        own=a_group_share(held_mib=40960, slices=1),
+        groups=(a_group_share("lab", types=(of_h100,), held_mib=81920),),
     )
     facts: dict[str, Any] = {
         "owner": "ada",
         "slices": (),
         "jobs_waiting": 1,
         "jobs_running": 2,
-        "used_mib": 40960,
-        "guaranteed_mib": 0,
-        "limit_mib": None,
         "lending": True,
         "quota": quota,
         "week": WeekUse(

@@ -9,6 +9,7 @@ from sublet_quota.wire.agent_link import GpuAssignment, SliceAssignment
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import SliceRecord
 from sublet_hub.state.capacity import Capacity
+from sublet_hub.state.fleet import Fleet
 
 Entitlements = Callable[[], Mapping[JobId, int]]
 """Each job's place among the jobs; 0 for the most entitled."""
@@ -22,8 +23,11 @@ lent.
 class Assigner:
     """The maker of nodes' assignments, from ledger and document."""
 
-    def __init__(self, ledger: Ledger, capacity: Capacity, entitlements: Entitlements) -> None:
+    def __init__(
+        self, ledger: Ledger, fleet: Fleet, capacity: Capacity, entitlements: Entitlements
+    ) -> None:
         self._ledger = ledger
+        self._fleet = fleet
         self._capacity = capacity
         self._entitlements = entitlements
         self._order: Mapping[JobId, int] = {}
@@ -45,6 +49,12 @@ class Assigner:
             if record.job_id in moved
         }
 
+    def ranks_changed(self) -> set[NodeId]:
+        """Return the nodes of slices whose rank is another than when this was asked last."""
+        slices = self._ledger.slices
+        changed = self._capacity.holdings.ranks_changed()
+        return {slices[slice_id].gpu.node for slice_id in changed if slice_id in slices}
+
     def assignments(
         self, node: NodeId, gpus: Iterable[GpuId]
     ) -> tuple[tuple[GpuAssignment, ...], tuple[SliceAssignment, ...]]:
@@ -55,7 +65,7 @@ class Assigner:
         slices = sorted(self._ledger.slices_on_node(node), key=lambda s: s.slice_id)
         return (
             tuple(self._gpu(gpu_id) for gpu_id in sorted(gpus)),
-            tuple(_slice(record, self._order) for record in slices),
+            tuple(self._slice(record) for record in slices),
         )
 
     def _gpu(self, gpu_id: GpuId) -> GpuAssignment:
@@ -78,34 +88,34 @@ class Assigner:
         self._policies[gpu_id] = pool, policy
         return policy
 
+    def _slice(self, record: SliceRecord) -> SliceAssignment:
+        entitlement = 0 if record.job_id is None else self._order.get(record.job_id, 0)
+        return SliceAssignment(
+            slice_id=record.slice_id,
+            holder=record.holder,
+            owner=record.owner,
+            gpu_id=record.gpu.gpu_id,
+            memory_mib=record.memory_mib,
+            compute_milli=record.compute_milli,
+            uid=record.uid,
+            root_pid=record.root_pid,
+            root_start_time=record.root_start_time,
+            unit_group=record.unit_group,
+            pod_uid=None if record.pod is None else record.pod.uid,
+            never_suspended=record.never_suspended,
+            created_at=record.created_at,
+            entitlement=entitlement,
+            rank=self._capacity.holdings.rank(record.slice_id),
+            kept_until=record.kept_until,
+            wanted_since=record.wanted_since,
+            given_up_at=record.given_up_at,
+        )
+
     def _must_not_be_lent(self, gpu_id: GpuId) -> bool:
-        """Whether an admin has closed a card that no job is on, or from which jobs leave."""
+        """Whether a card is closed that no job is on, or from which jobs leave."""
         gpu = self._ledger.gpus.get(gpu_id)
-        closing = None if gpu is None else self._ledger.closing_of(gpu)
+        closing = None if gpu is None else self._fleet.closing_of(gpu)
         if closing is None:
             return False
         # Jobs that are on a card which is merely closed go on: they keep what they were lent.
         return closing.drains or not any(s.is_job for s in self._ledger.slices_on_gpu(gpu_id))
-
-
-def _slice(record: SliceRecord, entitlements: Mapping[JobId, int]) -> SliceAssignment:
-    entitlement = 0 if record.job_id is None else entitlements.get(record.job_id, 0)
-    return SliceAssignment(
-        slice_id=record.slice_id,
-        holder=record.holder,
-        owner=record.owner,
-        gpu_id=record.gpu.gpu_id,
-        memory_mib=record.memory_mib,
-        compute_milli=record.compute_milli,
-        uid=record.uid,
-        root_pid=record.root_pid,
-        root_start_time=record.root_start_time,
-        unit_group=record.unit_group,
-        pod_uid=None if record.pod is None else record.pod.uid,
-        never_suspended=record.never_suspended,
-        created_at=record.created_at,
-        entitlement=entitlement,
-        kept_until=record.kept_until,
-        wanted_since=record.wanted_since,
-        given_up_at=record.given_up_at,
-    )

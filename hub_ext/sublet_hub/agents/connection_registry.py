@@ -2,7 +2,8 @@
 
 Assignments are levels: sent whole on each change of the ledger that touches the node, and every
 five seconds. Several changes at once are sent as one. A job's change touches the nodes of those
-jobs alone that have another place among the jobs than before.
+jobs alone that have another place among the jobs than before; whatever changes the rank of a slice,
+its own node.
 """
 
 import asyncio
@@ -156,6 +157,10 @@ class AgentConnections:
         self._look_soon()
         self._to_assign.add(node)
 
+    def look_at_ranks(self) -> None:
+        """Tell the nodes of slices whose rank is another than before, soon."""
+        self._look_soon()
+
     def assign_all(self) -> None:
         """Send everybody's assignments soon."""
         for node in self._sockets:
@@ -185,6 +190,8 @@ class AgentConnections:
         nodes, self._to_assign = self._to_assign, set()
         with self._isolation.of("the order of jobs"):
             nodes |= self._assigner.reordered()
+        with self._isolation.of("the ranks of slices"):
+            nodes |= self._assigner.ranks_changed()
         for node in nodes:
             with self._isolation.of(f"what the agent of {node} is told"):
                 self._send_to(node)
@@ -209,8 +216,8 @@ class AgentConnections:
     def _ledger_changed(self, change: Change) -> None:
         if change.lending is not None or change.closings or change.opened:
             self.assign_all()
-        elif change.jobs:
-            # Their order may be another now.
+        elif change.jobs or change.slices or change.released or change.gpus:
+            # The order of jobs, or what others are entitled to, may be another now.
             self._look_soon()
         touched = {self._nodes.pop(slice_id, None) for slice_id in change.released}
         for record in change.slices:

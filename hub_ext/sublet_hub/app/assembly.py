@@ -49,6 +49,7 @@ from sublet_hub.slices.home_volumes import Homes, node_of_home
 from sublet_hub.slices.hub_users import HubUsers
 from sublet_hub.slices.jupyterhub_client import HubClient
 from sublet_hub.slices.keep_and_wake import KeepAndWake
+from sublet_hub.slices.places import Places
 from sublet_hub.slices.pods import Pods
 from sublet_hub.slices.reconciliation import Patience, Reconciliation
 from sublet_hub.slices.resizing import Resizing
@@ -58,6 +59,7 @@ from sublet_hub.state.job_files import JobFiles
 from sublet_hub.state.metrics import ServiceMetrics
 from sublet_hub.state.owner_accounts import OwnerAccounts
 from sublet_hub.state.quota_file import QuotaFile
+from sublet_hub.state.quota_metrics import QuotaCollector
 from sublet_hub.state.stores import Stores
 from sublet_hub.usage.job_stops import JobStops
 from sublet_hub.usage.lending_periods import LentTimes
@@ -111,8 +113,9 @@ class Assembly:
         accounts = OwnerAccounts(settings.state_folder / "accounts")
         ledger = Ledger(adapters.database)
         fleet = Fleet(ledger, now, read_boot_id())
-        capacity = Capacity(quota.document, ledger, fleet)
+        capacity = Capacity(quota.document, ledger, fleet, now)
         metrics = ServiceMetrics(ledger, fleet)
+        metrics.add(QuotaCollector(quota, capacity))
         stores = Stores(ledger, fleet, capacity, accounts, self._files, now)
         self._stores = stores
         waiting = WaitingReasons()
@@ -125,6 +128,7 @@ class Assembly:
         views = Views(ledger, fleet, capacity)
         times = QueueTimes(ledger, now)
         self._wakeup = Wakeup()
+        self._room = Wakeup()
         runs, homes = adapters.runs, None
         if runs is None:
             where = JobNodes(fleet.is_here)
@@ -135,7 +139,7 @@ class Assembly:
             homes = Homes(ledger, accounts)
         intake: JobIntake = LocalIntake(settings.jobs) if runs is None else runs.intake
         decides = runs is None or runs.has_own_queue
-        self._queue = JobQueue(stores, waiting, metrics, where, decides=decides)
+        self._queue = JobQueue(stores, waiting, metrics, where, self._stops, decides=decides)
         allocation = Allocation(stores, metrics, homes)
         patience = Patience(settings.missing_for, settings.start_within)
         self.service = ServiceParts(
@@ -153,11 +157,12 @@ class Assembly:
             keep_and_wake=KeepAndWake(ledger, capacity, accounts, settings.limits.wakes, now),
             jobs=JobSubmission(stores, intake),
             cancellation=JobCancellation(ledger, now, ends_jobs=runs is None or runs.ends_jobs),
-            closings=Closings(ledger, now),
+            closings=Closings(ledger, fleet, now),
             announcements=Announcements(
                 AnnouncementStore(adapters.database), ledger, fleet.is_known, now
             ),
             evictions=Evictions(EvictionStore(adapters.database), ledger, adapters.hub, now),
+            places=Places(ledger, capacity, now),
             resizing=Resizing(ledger, fleet, capacity, accounts, now),
             shares=Shares(ledger, fleet, capacity, views, self._meter),
             histories=self._histories,
@@ -183,7 +188,7 @@ class Assembly:
         self.connections = AgentConnections(
             stores,
             adapters.agents,
-            Assigner(ledger, capacity, self._queue.entitlements),
+            Assigner(ledger, fleet, capacity, self._queue.entitlements),
             metrics,
         )
         self._runner = self._make_runner()
@@ -200,11 +205,13 @@ class Assembly:
             (Loop("closings", _ROUND_S, self._end_closings), Wakeup()),
             (Loop("evictions", _ROUND_S, self.service.evictions.stop_due), Wakeup()),
             (Loop("announcements", _MINUTE_S, self._end_announcements), quiet),
+            (Loop("places", _ROUND_S, self._look_at_places), self._room),
             (Loop("hub", settings.hub_check_period.total_seconds(), self._ask_hub), Wakeup()),
             (Loop("processes", 5.0, self.service.reconciliation.look_at_processes), Wakeup()),
             (Loop("quota", 2.0, self._look_at_quota), Wakeup()),
             (Loop("use", _MINUTE_S, self._store_use), quiet),
             (Loop("refusals", _BEHIND_S, self.service.refusals.store), quiet),
+            (Loop("past use", _MINUTE_S, self._queue.look_at_past_use), quiet),
             (Loop("logs", _LOOK_AT_VOLUME_S, self._look_at_logs, _MINUTE_S), quiet),
             (Loop("events", _LOOK_AT_VOLUME_S, self._look_at_events, _MINUTE_S), quiet),
             (Loop("retention", _HOUR_S, self._forget), quiet),
@@ -250,6 +257,8 @@ class Assembly:
         self.connections.on_event(self._happened)
         self._runner.on_news(self._wakeup.ring)
         service.capacity.on_room(self._wakeup.ring)
+        service.capacity.on_room(self._room.ring)
+        service.capacity.on_room(self.connections.look_at_ranks)
         if self._adapters.nodes is not None:
             self._adapters.nodes.on_cordons(service.capacity.nodes_are_cordoned)
         service.ledger.listen(self._ledger_changed)
@@ -292,10 +301,14 @@ class Assembly:
 
     def _quota_changed(self, document: QuotaDocument) -> None:
         service = self.service
-        service.capacity.document_changed(document)
+        service.places.take(document)
         now = service.now()
         service.ledger.apply(Change(events=(event(EventKind.QUOTA_LOADED, now),)), now)
         self.connections.assign_all()
+
+    def _look_at_places(self) -> None:
+        if self.service.places.look():
+            self.connections.assign_all()
 
     def _end_closings(self) -> None:
         self.service.closings.end_due()

@@ -85,20 +85,21 @@ QUOTA_DOCUMENT: Final = """\
 # that it can say, with what each means, is printed as a JSON Schema by the Python of Sublet's
 # service (see `systemctl cat sublet-hub`): PYTHON -m sublet_quota.document.json_schema
 pools:
-  interactive:
+  - name: interactive
     memory_overcommit: 2      # slices may add up to twice a card's memory: not all compute at once
     idle_after: 10m           # how long an owner does nothing before others may get the room
     give_back_within: 60s     # how soon a slice is to be back when its owner returns
-# For limits of memory and number, remove the "#" before these lines:
+# For limits and guarantees, remove the "#" before these lines. What a group leaves unused of its
+# guarantee, others borrow.
 #everyone:
-#  limit:
-#    memory: 20GiB            # of all of one user's slices
-#  most_slices: 2
-#groups:                      # JupyterHub's
-#  teachers:
-#    each_member:
-#      limit:
-#        memory: 40GiB
+#  limit: {memory: 20GiB, slices: 2}  # of all that one user holds
+#gpu_types:
+#  GPU: {match: "*"}                  # guarantees and limits are in cards of a type
+#groups:
+#  teachers:                          # the members of JupyterHub's group of that name
+#    each: {limit: {memory: 40GiB}}   # what each of them may hold
+#    guaranteed: {GPU: 0.5}           # what all together can always have
+#    limit: {GPU: 1}                  # guaranteed and borrowed
 """
 
 

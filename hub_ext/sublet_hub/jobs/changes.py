@@ -6,6 +6,7 @@ reason tells in words from outside is made storable here, as it enters the recor
 
 from dataclasses import replace
 from datetime import datetime
+from typing import Final
 
 from sublet_quota.life_cycles.job_states import JobMove
 from sublet_quota.names.ids import SliceId
@@ -14,8 +15,19 @@ from sublet_quota.wire.event_kinds import EventKind
 
 from sublet_hub.ledger.events import job_event
 from sublet_hub.ledger.ledger import Ledger
-from sublet_hub.ledger.records import Change, JobRecord, SliceRecord, StartedProcess
+from sublet_hub.ledger.records import Change, EventRecord, JobRecord, SliceRecord, StartedProcess
 from sublet_hub.ledger.text import storable
+
+_FAILED_WITH_HARDWARE: Final = frozenset(
+    {
+        JobReasonCode.AGENT_SILENT,
+        JobReasonCode.GPU_STATE_LOST,
+        JobReasonCode.MACHINE_RESTARTED,
+        JobReasonCode.NODE_GAVE_UP,
+        JobReasonCode.NODE_RESTARTED,
+    }
+)
+"""Why an attempt comes to nothing through no fault of its owner's, who is not charged for it."""
 
 
 def submitted(job: JobRecord) -> Change:
@@ -86,7 +98,7 @@ def went_back(job: JobRecord, why: JobReason, now: datetime) -> Change:
     told = replace(
         job_event(EventKind.JOB_WENT_BACK, job, now, job_clause(why)), slice_id=job.slice_id
     )
-    return Change(jobs=(after,), released=_slices_of(job), events=(told,))
+    return _released(job, after, why, told)
 
 
 def begins_anew(job: JobRecord, why: JobReason, now: datetime) -> Change:
@@ -113,7 +125,7 @@ def ended(
         ),
         slice_id=job.slice_id,
     )
-    return Change(jobs=(after,), released=_slices_of(job), events=(told,))
+    return _released(job, after, why, told)
 
 
 def with_all_slices(ledger: Ledger, job: JobRecord, change: Change) -> Change:
@@ -121,7 +133,15 @@ def with_all_slices(ledger: Ledger, job: JobRecord, change: Change) -> Change:
     if not change.released:
         return change
     own = {s.slice_id for s in ledger.slices_of_owner(job.owner) if s.job_id == job.job_id}
-    return replace(change, released=tuple(sorted(own | set(change.released))))
+    released = tuple(sorted(own | set(change.released)))
+    failed = released if change.failed_with_hardware else ()
+    return replace(change, released=released, failed_with_hardware=failed)
+
+
+def _released(job: JobRecord, after: JobRecord, why: JobReason, told: EventRecord) -> Change:
+    slices = _slices_of(job)
+    failed = slices if why.code in _FAILED_WITH_HARDWARE else ()
+    return Change(jobs=(after,), released=slices, events=(told,), failed_with_hardware=failed)
 
 
 def _storable(reason: JobReason) -> JobReason:

@@ -1,35 +1,49 @@
 """The queue of waiting jobs: in the order that ``sublet_quota`` finds, placed where room is lent.
 
-Only nodes on which this service can run jobs are asked. Past use wears off slowly, so it
-is added up anew once a minute, not in each round.
+Only nodes on which this service can run jobs are asked. Past use wears off slowly, so it is looked
+at anew once a minute, in another thread where many slices are held, and not in each round.
 """
 
+import asyncio
 import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Final
 
-from sublet_quota.jobs.fair_share import (
-    NO_PAST_USE,
-    JobRun,
-    PastUse,
-    WaitingJob,
-    gpus_held,
-    order_jobs,
-    past_use,
+from sublet_quota.document.rights import DEFAULT_MAX_RUN
+from sublet_quota.holdings.gpu_load import cards_on
+from sublet_quota.jobs.job_admission import AdmittedJob
+from sublet_quota.jobs.job_limits import JobLimits
+from sublet_quota.jobs.job_queue import (
+    JobPlacement,
+    JobWait,
+    QueuePlan,
+    lendable_gpus,
+    plan_queue,
 )
-from sublet_quota.jobs.job_queue import JobPlacement, JobWait, lendable_gpus, plan_queue
+from sublet_quota.jobs.past_uses import PastUse, Payer
+from sublet_quota.jobs.requested_job import RequestedJob
+from sublet_quota.jobs.waiting_job import WaitingJob
 from sublet_quota.life_cycles.job_states import JobState
 from sublet_quota.names.ids import GpuId, JobId, NodeId, SliceId, UserName
 from sublet_quota.residency.snapshot import Holder
 
 from sublet_hub.jobs import changes
+from sublet_hub.jobs.charged_uses import ChargedUses
+from sublet_hub.jobs.turns import Turns
+from sublet_hub.jobs.waiting_jobs import WaitingJobs
 from sublet_hub.ledger.records import Change, JobRecord, SliceRecord
 from sublet_hub.state.metrics import ServiceMetrics
 from sublet_hub.state.stores import Stores
+from sublet_hub.usage.job_stops import JobStops
 
-_PAST_USE_KEPT = timedelta(minutes=1)
+_PAST_USE_KEPT: Final = timedelta(minutes=1)
+_FEW: Final = 1000
+"""So many slices are added up in a millisecond or few."""
+_LAST_OF_EQUALS: Final = 2**62
+"""The lot of a job that is only asked about: it hopes for nothing."""
 
 
 class WaitingReasons:
@@ -60,12 +74,13 @@ class JobNodes:
 class JobQueue:
     """Places waiting jobs, and says why the others wait."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it works on
         self,
         stores: Stores,
         waiting: WaitingReasons,
         metrics: ServiceMetrics,
         nodes: JobNodes,
+        stops: JobStops,
         *,
         decides: bool = True,
     ) -> None:
@@ -75,8 +90,17 @@ class JobQueue:
         self._metrics = metrics
         self._nodes = nodes
         self._decides = decides
-        self._past = NO_PAST_USE
-        self._past_at: datetime | None = None
+        self._jobs = WaitingJobs(stores.ledger, stores.capacity, nodes.only_for)
+        self._uses = ChargedUses(
+            stores.ledger,
+            stores.now,
+            stores.capacity.holdings.document,
+            self._estimate,
+            stops.since,
+        )
+        stops.on_end(self._uses.stopped)
+        self._turns = Turns(stores, self._jobs)
+        self._looked_at: datetime | None = None
         self._entitlements: Mapping[JobId, int] | None = None
         self._ordered_under = stores.capacity.holdings.document
         stores.ledger.listen(self._ledger_changed)
@@ -90,42 +114,58 @@ class JobQueue:
         """Return the place of each job that has a slice, 0 for the most entitled."""
         document = self._stores.capacity.holdings.document
         if self._entitlements is None or self._ordered_under is not document:
-            live = self._stores.ledger.live_jobs.values()
-            held = [self._waiting(job) for job in live if job.slice_id is not None]
-            ordered = order_jobs(document, held, NO_PAST_USE)
-            self._entitlements = {job.job_id: place for place, job in enumerate(ordered)}
+            ordered = self._turns.placed()
+            places = {job.job_id: place for place, job in enumerate(ordered)}
+            if places != self._entitlements:
+                self._entitlements = places
             self._ordered_under = document
         return self._entitlements
+
+    async def look_at_past_use(self) -> None:
+        """Look anew at what everybody used, and tell the ledger what is not charged."""
+        await self._uses.come_under(self._stores.capacity.holdings.document)
+        off = self._uses.off_times()
+        if off:
+            self._stores.ledger.apply(Change(off=off), self._stores.now())
+        now = self._stores.now()
+        self._take_past_use(await asyncio.to_thread(self._uses.now_used()), now)
 
     def place_jobs(self) -> int:
         """Place what can be placed; return how many jobs were."""
         stores = self._stores
         live = stores.ledger.live_jobs.values()
-        waiting = [self._waiting(job) for job in live if job.state is JobState.WAITING]
+        waiting = [job for job in live if job.state is JobState.WAITING]
         if not waiting:
             self._reasons.replace(())
             return 0
         now = stores.now()
-        holdings = stores.capacity.holdings
         began = time.perf_counter()
-        ordered = order_jobs(holdings.document, waiting, self._past_use(now))
-        gpus = lendable_gpus(holdings, self._lendable())
-        plan = plan_queue(ordered, gpus, lending=stores.ledger.lending)
+        plan = self._plan(waiting)
         self._metrics.decision("queue", time.perf_counter() - began)
         self._reasons.replace(plan.waits)
         return sum(self._place(placement, now) for placement in plan.placements)
 
-    def foresee(self, job: WaitingJob) -> JobWait | None:
+    def foresee(self, wish: RequestedJob, admitted: AdmittedJob) -> JobWait | None:
         """Return why one job more would wait now; ``None`` where it would start at once."""
-        job = replace(job, node=self._nodes.only_for(job.owner))
-        stores = self._stores
-        live = stores.ledger.live_jobs.values()
-        waiting = [*(self._waiting(j) for j in live if j.state is JobState.WAITING), job]
-        holdings = stores.capacity.holdings
-        ordered = order_jobs(holdings.document, waiting, self._past_use(stores.now()))
+        live = self._stores.ledger.live_jobs.values()
+        waiting = [job for job in live if job.state is JobState.WAITING]
+        asked = replace(wish, lot=_LAST_OF_EQUALS).charged_to(admitted.group, self._stores.now())
+        plan = self._plan(waiting, (asked, admitted.max_run))
+        return next((wait for wait in plan.waits if wait.job_id == asked.job_id), None)
+
+    def _plan(
+        self, waiting: Iterable[JobRecord], more: tuple[WaitingJob, timedelta] | None = None
+    ) -> QueuePlan:
+        """Return what comes of the jobs, and of one more with its bound, if there is any."""
+        holdings = self._stores.capacity.holdings
+        kinds = self._jobs.kinds()
+        jobs = [self._jobs.of(job, kinds) for job in waiting]
+        if more is not None:
+            jobs.append(self._jobs.allowed(*more, kinds))
+        ordered = self._turns.waiting(jobs, self._past_use())
         gpus = lendable_gpus(holdings, self._lendable())
-        plan = plan_queue(ordered, gpus, lending=stores.ledger.lending)
-        return next((wait for wait in plan.waits if wait.job_id == job.job_id), None)
+        lending = self._stores.ledger.lending
+        return plan_queue(ordered, gpus, lending=lending, limits=JobLimits(holdings))
 
     def _lendable(self) -> dict[GpuId, int]:
         """Return what agents can lend in MiB a card, less jobs that they have not heard of yet."""
@@ -155,7 +195,6 @@ class JobQueue:
             slice_id=SliceId(secrets.token_hex(16)),
             holder=Holder.JOB,
             owner=job.owner,
-            groups=(),
             server="",
             job_id=job.job_id,
             size=None,
@@ -165,41 +204,42 @@ class JobQueue:
             compute_milli=placement.amount.compute_milli,
             uid=account.template.uid,
             created_at=now,
+            group=placement.job.group,
+            named=job.named,
+            member_of=job.member_of,
+            lot=job.lot,
         )
         facts = self._stores.capacity.holdings.gpu(gpu.gpu_id)
-        held = 1.0 if facts is None else gpus_held(record.memory_mib, facts.kind)
-        ledger.apply(changes.placed(job, record, held, now), now)
+        held = 1.0 if facts is None else float(cards_on(placement.amount, facts.kind))
+        # Another group of the owner's may pay from now on, as that let the job in.
+        charged = replace(job, group=placement.job.group)
+        ledger.apply(changes.placed(charged, record, held, now), now)
         return True
 
-    def _waiting(self, job: JobRecord) -> WaitingJob:
-        return WaitingJob(
-            job_id=job.job_id,
-            owner=job.owner,
-            groups=job.groups,
-            memory_mib=job.memory_mib,
-            compute_milli=job.compute_milli,
-            gpu_type=job.gpu_type,
-            priority=job.priority,
-            submitted_at=job.submitted_at,
-            gpus=job.gpus,
-            node=self._nodes.only_for(job.owner),
-        )
+    def _estimate(self, record: SliceRecord) -> timedelta:
+        """Return how long a slice is thought to be held; of a notebook's nobody knows."""
+        job = None if record.job_id is None else self._stores.ledger.live_jobs.get(record.job_id)
+        if job is None:
+            return timedelta()
+        max_run = DEFAULT_MAX_RUN if job.max_run_s is None else timedelta(seconds=job.max_run_s)
+        return self._jobs.estimate(job.owner, max_run)
 
-    def _past_use(self, now: datetime) -> PastUse:
-        if self._past_at is None or now - self._past_at > _PAST_USE_KEPT:
-            runs = (
-                JobRun(job.owner, job.groups, job.gpus_held, job.started_at, job.ended_at)
-                for job in self._stores.ledger.all_job_facts()
-                if job.started_at is not None
-            )
-            self._past = past_use(self._stores.capacity.holdings.document, runs, now)
-            self._past_at = now
-        return self._past
+    def _past_use(self) -> PastUse:
+        now = self._stores.now()
+        is_old = self._looked_at is None or now - self._looked_at > _PAST_USE_KEPT
+        # Of many slices it is looked at in another thread, once a minute.
+        if is_old and (self._looked_at is None or len(self._stores.ledger.slices) <= _FEW):
+            self._take_past_use(self._uses.now_used()(), now)
+        return self._turns.past
+
+    def _take_past_use(self, sums: Mapping[Payer, float], now: datetime) -> None:
+        live = self._stores.ledger.live_jobs.values()
+        asking = {(job.group, job.owner) for job in live if job.state is JobState.WAITING}
+        self._turns.take(sums, asking, now)
+        self._looked_at = now
 
     def _ledger_changed(self, change: Change) -> None:
-        # What else changes of a job (its reason, its progress) has no part in the order.
-        order = self._entitlements
-        if order is not None and any(
-            (job.slice_id is not None) != (job.job_id in order) for job in change.jobs
-        ):
+        # What else changes of a job (its reason, its progress) has no part in the order; with
+        # slices goes what they leave of guarantees.
+        if change.slices or change.released:
             self._entitlements = None

@@ -6,16 +6,21 @@ that its owner may not run, never gets into the queue.
 
 import asyncio
 import secrets
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import PurePosixPath
 
 from pydantic import ValidationError
-from sublet_quota.jobs.job_admission import RequestedJob, refuse_job
+from sublet_quota.document.group_limits import group_jobs_most
+from sublet_quota.jobs.job_admission import AdmittedJob, admit_job
 from sublet_quota.jobs.job_room import TakenRoom, refuse_for_room
+from sublet_quota.jobs.requested_job import JobCounts, RequestedJob
 from sublet_quota.jobs.take_along import refuse_paths
 from sublet_quota.life_cycles.job_states import ENDED, JobState
-from sublet_quota.names.ids import JobId, UserName
+from sublet_quota.names.ids import GroupName, JobId, UserName
 from sublet_quota.names.job_names import job_name
 from sublet_quota.reasons.job_reasons import JobReason, JobReasonCode
 from sublet_quota.reasons.refusal import Refusal
@@ -37,6 +42,15 @@ _CHECKS_AT_ONCE = 12
 _COPIES_AT_ONCE = 12
 """How many copies are made at once, apart from checks: copying may take minutes."""
 _OWNERS_AT_ONCE = 64
+_LOT_BITS = 62
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """A job that would be taken in."""
+
+    wish: RequestedJob
+    admitted: AdmittedJob
 
 
 class JobSubmission:
@@ -67,20 +81,24 @@ class JobSubmission:
         with self._turn_of(owner):
             return await self._take_in(account, request, path, may_go_first=may_go_first)
 
-    def refuse(
+    def foresee(
         self,
         owner: UserName,
         groups: tuple[str, ...],
         request: JobRequest,
         *,
         may_go_first: bool = False,
-    ) -> Refusal | None:
-        """Return why the job would be refused, as far as that is known without its notebook."""
+    ) -> Foreseen | Refusal:
+        """Return who would pay, or why not, as far as that is known without the notebook."""
         account = self._account(owner, groups)
         if isinstance(account, Refusal):
             return account
         path = self._look_at(account, request, may_go_first=may_go_first)
-        return path if isinstance(path, Refusal) else None
+        if isinstance(path, Refusal):
+            return path
+        wish = _wish(account, request, may_go_first=may_go_first)
+        admitted = self._admit(wish)
+        return admitted if isinstance(admitted, Refusal) else Foreseen(wish, admitted)
 
     @property
     def sees_notebooks(self) -> bool:
@@ -121,6 +139,7 @@ class JobSubmission:
                 take_along=job.take_along,
                 retries=job.retries,
                 gpus=job.gpus,
+                group=job.group if job.named else None,
             )
         except ValidationError as error:
             found = "; ".join(str(each["msg"]) for each in error.errors(include_url=False))
@@ -166,9 +185,13 @@ class JobSubmission:
             or self._intake.refuse(account.template, request)
             or refuse_variables(request.environment)
             or refuse_paths(request.take_along)
-            or self._refuse(account, request, may_go_first=may_go_first)
         )
-        return refusal or locate_notebook(account.template, request.notebook)
+        if refusal is not None:
+            return refusal
+        admitted = self._admit(_wish(account, request, may_go_first=may_go_first))
+        if isinstance(admitted, Refusal):
+            return admitted
+        return locate_notebook(account.template, request.notebook)
 
     async def _take_in(
         self,
@@ -182,14 +205,16 @@ class JobSubmission:
         if isinstance(facts, Refusal):
             return facts
         # Asked again: others were served while the notebook was looked at.
-        refusal = (
-            refuse_parameters(request.parameters, facts)
-            or self._refuse_for_room(UserName(account.owner))
-            or self._refuse(account, request, may_go_first=may_go_first)
+        refusal = refuse_parameters(request.parameters, facts) or self._refuse_for_room(
+            UserName(account.owner)
         )
         if refusal is not None:
             return refusal
-        job = self._new_job(account, request, path, facts)
+        wish = _wish(account, request, may_go_first=may_go_first)
+        admitted = self._admit(wish)
+        if isinstance(admitted, Refusal):
+            return admitted
+        job = self._new_job(account, request, path, facts, Foreseen(wish, admitted))
         async with self._copies:
             refusal = await self._intake.take_along(account.template, path, job)
         if refusal is not None:
@@ -198,22 +223,27 @@ class JobSubmission:
         self._stores.ledger.apply(changes.submitted(job), job.submitted_at)
         return job
 
-    def _refuse(
-        self, account: OwnerAccount, request: JobRequest, *, may_go_first: bool
-    ) -> Refusal | None:
-        owner = UserName(account.owner)
-        wish = RequestedJob(
-            owner=owner,
-            groups=account.groups,
-            memory_mib=None if request.memory_mib == "whole" else request.memory_mib,
-            compute_milli=request.compute_milli,
-            gpus=request.gpus,
-            gpu_type=request.gpu_type,
-            priority=request.priority,
-            may_go_first=may_go_first,
-        )
-        live = len(self._stores.ledger.live_jobs_of_owner(owner))
-        return refuse_job(self._stores.capacity.holdings, wish, live)
+    def _admit(self, wish: RequestedJob) -> AdmittedJob | Refusal:
+        holdings = self._stores.capacity.holdings
+        return admit_job(holdings, wish, self._counts(wish), self._stores.now())
+
+    def _counts(self, wish: RequestedJob) -> JobCounts:
+        """Return the jobs that count against what somebody and their groups may have."""
+        ledger = self._stores.ledger
+        document = self._stores.capacity.holdings.document
+        owner = UserName(wish.owner)
+        of_owner = len(ledger.live_jobs_of_owner(owner))
+        groups = document.groups_of(wish.groups)
+        if not any(group_jobs_most(document, group) for group in groups):
+            return JobCounts(of_owner)
+        of_group: Counter[GroupName] = Counter()
+        own: Counter[GroupName] = Counter()
+        for job in ledger.live_jobs.values():
+            if job.group is not None and job.group in document.all_groups:
+                path = document.path_of(job.group)
+                of_group.update(path)
+                own.update(path if job.owner == owner else ())
+        return JobCounts(of_owner, of_group, own)
 
     def _refuse_for_room(self, owner: UserName) -> Refusal | None:
         ledger = self._stores.ledger
@@ -230,8 +260,14 @@ class JobSubmission:
         )
 
     def _new_job(
-        self, account: OwnerAccount, request: JobRequest, path: NotebookPath, facts: NotebookFacts
+        self,
+        account: OwnerAccount,
+        request: JobRequest,
+        path: NotebookPath,
+        facts: NotebookFacts,
+        seen: Foreseen,
     ) -> JobRecord:
+        admitted = seen.admitted
         stem = PurePosixPath(path.relative).stem
         return JobRecord(
             job_id=JobId(secrets.token_hex(6)),
@@ -245,7 +281,7 @@ class JobSubmission:
             compute_milli=request.compute_milli,
             gpu_type=request.gpu_type,
             priority=request.priority,
-            max_run_s=request.max_run_s,
+            max_run_s=max(1, int(admitted.max_run.total_seconds())),
             state=JobState.WAITING,
             reason=JobReason(JobReasonCode.SUBMITTED),
             submitted_at=self._stores.now(),
@@ -253,4 +289,25 @@ class JobSubmission:
             take_along=tuple(dict.fromkeys(request.take_along)),
             retries=request.retries,
             gpus=request.gpus,
+            group=admitted.group,
+            named=admitted.named,
+            member_of=admitted.member_of,
+            lot=seen.wish.lot,
         )
+
+
+def _wish(account: OwnerAccount, request: JobRequest, *, may_go_first: bool) -> RequestedJob:
+    max_run_s = request.max_run_s
+    return RequestedJob(
+        owner=account.owner,
+        groups=account.groups,
+        memory_mib=None if request.memory_mib == "whole" else request.memory_mib,
+        compute_milli=request.compute_milli,
+        gpus=request.gpus,
+        gpu_type=request.gpu_type,
+        priority=request.priority,
+        may_go_first=may_go_first,
+        group=request.group,
+        max_run=None if max_run_s is None else timedelta(seconds=max_run_s),
+        lot=secrets.randbits(_LOT_BITS),
+    )

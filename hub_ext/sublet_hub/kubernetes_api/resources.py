@@ -53,6 +53,7 @@ JOB_SETS: Final = Resource("jobset.x-k8s.io/v1alpha2", "JobSet", "jobsets")
 TRAIN_JOBS: Final = Resource("trainer.kubeflow.org/v1alpha1", "TrainJob", "trainjobs")
 _KUEUE: Final = "kueue.x-k8s.io/v1beta2"
 CLUSTER_QUEUES: Final = Resource(_KUEUE, "ClusterQueue", "clusterqueues", False)
+COHORTS: Final = Resource(_KUEUE, "Cohort", "cohorts", False)
 LOCAL_QUEUES: Final = Resource(_KUEUE, "LocalQueue", "localqueues")
 RESOURCE_FLAVORS: Final = Resource(_KUEUE, "ResourceFlavor", "resourceflavors", False)
 PRIORITY_CLASSES: Final = Resource(

@@ -20,6 +20,7 @@ from alembic.config import Config
 from alembic.util import CommandError
 from sqlalchemy.engine import Connection, Engine, make_url
 from sqlalchemy.exc import SQLAlchemyError
+from sublet_quota.jobs.past_uses import LagWrittenOff
 from sublet_quota.life_cycles.job_states import ENDED
 from sublet_quota.names.ids import JobId, NodeId
 from sublet_quota.wire.event_kinds import EventKind
@@ -45,7 +46,16 @@ from sublet_hub.ledger.records import (
     LendingRecord,
     SliceRecord,
 )
-from sublet_hub.ledger.tables import CLOSINGS, EVENTS, GPUS, JOBS, NODES, SLICES, SWITCHES
+from sublet_hub.ledger.tables import (
+    CLOSINGS,
+    EVENTS,
+    GPUS,
+    JOBS,
+    NODES,
+    SLICES,
+    SWITCHES,
+    WRITTEN_OFF,
+)
 
 _SOUGHT: Final = "sought"
 """The parameter for the key of the row that is updated; no column has this name."""
@@ -74,6 +84,7 @@ class StoredLedger:
     epochs: dict[NodeId, int]
     lending: LendingRecord
     closings: tuple[Closing, ...]
+    written_off: tuple[LagWrittenOff, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +272,7 @@ class Database:
             connection.execute(sa.delete(EVENTS).where(EVENTS.c.at < cutoff))
             connection.execute(sa.delete(SLICES).where(SLICES.c.released_at < cutoff))
             forget_periods(connection, cutoff)
+            connection.execute(sa.delete(WRITTEN_OFF).where(WRITTEN_OFF.c.at < cutoff))
             job_ids = tuple(connection.execute(sa.select(JOBS.c.job_id).where(old_jobs)).scalars())
             connection.execute(sa.delete(JOBS).where(old_jobs))
         return job_ids
@@ -324,6 +336,9 @@ def _stored(connection: Connection, unread: UnreadableRecords | None) -> StoredL
         ),
         epochs=dict(read_rows(connection, sa.select(NODES), NODES, rows.epoch_of_row, unread)),
         lending=switches[0] if switches else unswitched,
+        written_off=read_rows(
+            connection, sa.select(WRITTEN_OFF), WRITTEN_OFF, rows.lag_of_row, unread
+        ),
         closings=read_rows(connection, sa.select(CLOSINGS), CLOSINGS, rows.closing_of_row, unread),
     )
 
@@ -343,6 +358,8 @@ def _write(connection: Connection, change: Change, now: datetime) -> tuple[Event
         connection.execute(
             sa.update(SLICES).where(SLICES.c.slice_id.in_(change.released)).values(released_at=now)
         )
+    for lag in change.written_off:
+        _put(connection, WRITTEN_OFF, "place", rows.row_of_lag(lag))
     for job in change.jobs:
         _put(connection, JOBS, "job_id", rows.row_of_job(job))
     if change.forgotten:

@@ -7,10 +7,14 @@ change of who pays stays here as it was. Kept as long as released slices are.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from fractions import Fraction
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
+from sublet_quota.amounts.gpu_amounts import GpuAmount
+from sublet_quota.amounts.gpu_kind import GpuKind
+from sublet_quota.holdings.gpu_load import cards_on
 
 from sublet_hub.ledger.records import Change, SliceRecord
 from sublet_hub.ledger.tables import HELD_PERIODS
@@ -28,7 +32,8 @@ class HeldPeriod:
     """``None``: it goes on."""
     holder: str
     owner: str
-    groups: tuple[str, ...]
+    group: str | None
+    """Who paid; ``None``: nobody's group, or several that nobody chose from."""
     job_id: str | None
     pool: str
     size: str | None
@@ -40,34 +45,43 @@ class HeldPeriod:
     """How much memory the card gives away."""
     memory_mib: int
     compute_milli: int
+    off_s: float = 0.0
+    """For how many seconds of it the slice was lent, paused or suspended."""
+    hardware_failed: bool = False
+    """Whether it was an attempt that came to nothing as its card or node failed."""
+
+    @property
+    def cards(self) -> Fraction:
+        """Which part of a card was held, or all of it where the card is not known any more."""
+        kind = GpuKind(self.gpu_type or "", self.usable_mib or 0, 0)
+        return cards_on(GpuAmount(self.memory_mib, self.compute_milli), kind)
 
 
 def begun_by(
     change: Change,
     before: Callable[[SliceRecord], SliceRecord | None],
-    groups: Callable[[SliceRecord], tuple[str, ...]],
     now: datetime,
 ) -> tuple[HeldPeriod, ...]:
     """Return the periods that begin with a change: of new slices, and of such as became others.
 
-    ``before``: a slice as it was until now; ``groups``: at whose expense it is held.
+    ``before``: a slice as it was until now.
     """
     begun = []
     for record in change.slices:
         known = before(record)
         if known is None or _held(known) != _held(record):
             at = record.created_at if known is None else now
-            begun.append(_period(record, groups(record), at))
+            begun.append(_period(record, at))
     return tuple(begun)
 
 
 def _held(record: SliceRecord) -> tuple[object, ...]:
     """Return all by which one period differs from the next."""
     amount = record.memory_mib, record.compute_milli
-    return record.gpu, record.pool, record.size, record.owner, record.groups, *amount
+    return record.gpu, record.pool, record.size, record.owner, record.group, *amount
 
 
-def _period(record: SliceRecord, groups: tuple[str, ...], at: datetime) -> HeldPeriod:
+def _period(record: SliceRecord, at: datetime) -> HeldPeriod:
     gpu = record.gpu
     return HeldPeriod(
         slice_id=record.slice_id,
@@ -75,7 +89,7 @@ def _period(record: SliceRecord, groups: tuple[str, ...], at: datetime) -> HeldP
         ended_at=None,
         holder=record.holder.value,
         owner=record.owner,
-        groups=groups,
+        group=record.group,
         job_id=record.job_id,
         pool=record.pool,
         size=record.size,
@@ -101,15 +115,29 @@ def write_periods(
         connection.execute(
             sa.update(HELD_PERIODS).where(of_these, _OPEN).values(ended_at=now),
         )
+    _note_what_is_not_charged(connection, change)
     if begun:
         rows = [_row(period) for period in begun if period.slice_id not in change.released]
         if rows:
             connection.execute(sa.insert(HELD_PERIODS), rows)
 
 
+def _note_what_is_not_charged(connection: Connection, change: Change) -> None:
+    columns = HELD_PERIODS.c
+    for off in change.off:
+        seconds = (off.ended_at - off.began_at).total_seconds()
+        # A slice that became another in between has a period of its own for each.
+        last = sa.select(sa.func.max(columns.began_at)).where(columns.slice_id == off.slice_id)
+        of_it = columns.slice_id == off.slice_id, columns.began_at == last.scalar_subquery()
+        more = sa.update(HELD_PERIODS).where(*of_it).values(off_s=columns.off_s + seconds)
+        connection.execute(more)
+    if change.failed_with_hardware:
+        of_these = columns.slice_id.in_(change.failed_with_hardware)
+        connection.execute(sa.update(HELD_PERIODS).where(of_these).values(hardware_failed=True))
+
+
 def _row(period: HeldPeriod) -> dict[str, Any]:
-    row = {name: getattr(period, name) for name in HeldPeriod.__slots__}
-    return {**row, "groups": list(period.groups)}
+    return {name: getattr(period, name) for name in HeldPeriod.__slots__}
 
 
 def read_periods(connection: Connection, since: datetime, until: datetime) -> Iterator[HeldPeriod]:
@@ -120,8 +148,7 @@ def read_periods(connection: Connection, since: datetime, until: datetime) -> It
     )
     rows = connection.execution_options(yield_per=1000).execute(found).mappings()
     for row in rows:
-        values = {name: row[name] for name in HeldPeriod.__slots__}
-        yield HeldPeriod(**{**values, "groups": tuple(row["groups"])})
+        yield HeldPeriod(**{name: row[name] for name in HeldPeriod.__slots__})
 
 
 def forget_periods(connection: Connection, cutoff: datetime) -> None:

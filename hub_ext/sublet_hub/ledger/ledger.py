@@ -13,12 +13,13 @@ from itertools import chain
 from types import MappingProxyType
 from typing import Final, TypeVar
 
+from sublet_quota.jobs.past_uses import LagWrittenOff
 from sublet_quota.life_cycles.job_states import ENDED, JobState
 from sublet_quota.names.ids import GpuId, JobId, NodeId, SliceId, UserName
 
 from sublet_hub.ledger.database import Database, EventQuery, LedgerWriteError
 from sublet_hub.ledger.ended_jobs import EndedJob, EndedJobs, JobFacts, WholeJobs
-from sublet_hub.ledger.held_periods import begun_by
+from sublet_hub.ledger.held_periods import HeldPeriod, begun_by
 from sublet_hub.ledger.job_order import JobOrder, Place
 from sublet_hub.ledger.live_jobs import LiveJobs
 from sublet_hub.ledger.reading import UnreadableRecords
@@ -31,6 +32,7 @@ from sublet_hub.ledger.records import (
     LendingRecord,
     SliceRecord,
 )
+from sublet_hub.ledger.rows import place_of_lag
 
 Listener = Callable[[Change], None]
 _Key = TypeVar("_Key", bound=str)
@@ -52,6 +54,7 @@ class Ledger:
         self._epochs = dict(stored.epochs)
         self._lending = stored.lending
         self._closings = {closing.place: closing for closing in stored.closings}
+        self._written_off = {place_of_lag(lag): lag for lag in stored.written_off}
         self._slices: dict[SliceId, SliceRecord] = {}
         self._by_owner: defaultdict[UserName, dict[SliceId, SliceRecord]] = defaultdict(dict)
         self._by_gpu: defaultdict[GpuId, dict[SliceId, SliceRecord]] = defaultdict(dict)
@@ -89,6 +92,18 @@ class Ledger:
     def closings(self) -> Mapping[str, Closing]:
         """What admins have closed, by place."""
         return MappingProxyType(self._closings)
+
+    @property
+    def written_off(self) -> Collection[LagWrittenOff]:
+        """What of past use counts no longer: of each group and person all of it so far."""
+        return self._written_off.values()
+
+    def held_periods(self, since: datetime, until: datetime) -> Iterator[HeldPeriod]:
+        """Go through the periods of one size that touch a time. ``LedgerReadError``.
+
+        Where these are many, for another thread.
+        """
+        return self._database.held_periods(since, until)
 
     def closing_of(self, gpu: GpuRecord) -> Closing | None:
         """Return how an admin has closed a card, or else its node; ``None``: not."""
@@ -214,7 +229,7 @@ class Ledger:
     def apply(self, change: Change, now: datetime) -> None:
         """Make the change true. ``LedgerWriteError`` where the database refuses it."""
         self._check_gone(change)
-        begun = begun_by(change, self._as_it_was, self._payers, now)
+        begun = begun_by(change, self._as_it_was, now)
         self._database.write(change, now, begun)
         for gpu in change.gpus:
             self._index_gpu(gpu)
@@ -241,6 +256,7 @@ class Ledger:
             self._lending = change.lending
         for place in change.opened:
             self._closings.pop(place, None)
+        self._written_off |= {place_of_lag(lag): lag for lag in change.written_off}
         self._closings |= {closing.place: closing for closing in change.closings}
 
     def add_events(self, events: tuple[EventRecord, ...]) -> frozenset[str]:
@@ -272,11 +288,6 @@ class Ledger:
 
     def _as_it_was(self, record: SliceRecord) -> SliceRecord | None:
         return self._slices.get(record.slice_id)
-
-    def _payers(self, record: SliceRecord) -> tuple[str, ...]:
-        """Return the groups of who holds a slice; a job's are its owner's when it was submitted."""
-        job = None if record.job_id is None else self._live_jobs.by_id.get(record.job_id)
-        return record.groups if job is None else job.groups
 
     def _forget_surplus(self, owners: set[UserName], now: datetime) -> None:
         """Forget the ended jobs of owners who have more than ``MOST_ENDED_JOBS`` of them."""

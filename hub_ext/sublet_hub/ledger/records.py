@@ -8,8 +8,18 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from sublet_quota.jobs.past_uses import LagWrittenOff
 from sublet_quota.life_cycles.job_states import JobMove, JobState, move_job
-from sublet_quota.names.ids import GpuId, JobId, NodeId, PoolName, SizeName, SliceId, UserName
+from sublet_quota.names.ids import (
+    GpuId,
+    GroupName,
+    JobId,
+    NodeId,
+    PoolName,
+    SizeName,
+    SliceId,
+    UserName,
+)
 from sublet_quota.reasons.job_reasons import JobReason
 from sublet_quota.residency.snapshot import Holder
 
@@ -47,8 +57,6 @@ class SliceRecord:
     slice_id: SliceId
     holder: Holder
     owner: UserName
-    groups: tuple[str, ...]
-    """The owner's groups when the slice was asked for: whose quota it counts against."""
     server: str
     """The notebook server's name; empty for the default one, and for jobs."""
     job_id: JobId | None
@@ -78,6 +86,26 @@ class SliceRecord:
     last_lent_until: datetime | None = None
     last_lent_job: JobId | None = None
     """To which job the slice was lent then, the last of several; ``None``: not known."""
+    group: GroupName | None = None
+    """The group that the slice is charged to; ``None``: its owner was in no group."""
+    named: bool = False
+    """Whether the owner named that group: then none other is charged in its place."""
+    member_of: tuple[str, ...] = ()
+    """The groups of the quota document that could be charged instead, ``group`` among them."""
+    called_back_since: datetime | None = None
+    """Since when the slice has lost its place on the card; ``None``: it has it."""
+    called_back_for: GroupName | None = None
+    """For which group's slice; ``None`` also: for somebody's who is in no group."""
+    before_until: datetime | None = None
+    """Until when the slice counts as before something shrank; ``None``: nothing did."""
+    before_steps: int | None = None
+    """To how many steps of its group's path the slice was entitled before."""
+    entitled: int | None = None
+    """To how many steps it is entitled, as that was known last: what is entitled stays so, also
+    when the service starts anew. ``None``: nothing is known.
+    """
+    lot: int = 0
+    """The lot that was drawn for the slice: it decides where all else is equal."""
 
     @property
     def is_job(self) -> bool:
@@ -139,6 +167,14 @@ class JobRecord:
     gpus: int = 1
     current_cell: int | None = None
     """Which of the cells that run is running, from 1; ``None`` before the first."""
+    group: GroupName | None = None
+    """The group that the job is charged to; ``None``: its owner was in no group."""
+    named: bool = False
+    """Whether the owner named that group: then none other is charged in its place."""
+    member_of: tuple[str, ...] = ()
+    """The groups of the quota document that could be charged instead, ``group`` among them."""
+    lot: int = 0
+    """The lot that was drawn for the job: it decides where all else is equal."""
 
     def moved(self, move: JobMove, **values: Any) -> "JobRecord":
         """Return the job after ``move``; ``ForbiddenMoveError`` where there is no such move."""
@@ -176,7 +212,7 @@ class LendingRecord:
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """That an admin has closed a card, or a whole node, to new slices and jobs."""
+    """That an admin, or the quota document, has closed a card or a node to new slices and jobs."""
 
     node: NodeId
     gpu_id: GpuId | None
@@ -188,6 +224,12 @@ class Closing:
     """When it opens by itself."""
     drains: bool = False
     """Whether jobs leave, too."""
+    by_document: bool = False
+    """Whether the quota document says so: ``closed_by`` is where. The ledger has no such one."""
+
+    def of_card(self, gpu_id: GpuId) -> "Closing":
+        """Return the closing, for one card of the node."""
+        return replace(self, gpu_id=gpu_id)
 
     @property
     def place(self) -> str:
@@ -195,10 +237,20 @@ class Closing:
         return f"node:{self.node}" if self.gpu_id is None else f"gpu:{self.gpu_id}"
 
     def words(self, gpu: GpuRecord) -> str:
-        """Return why a card takes nothing new, for whoever is refused: without the admin's name."""
+        """Return why a card takes nothing new, for whoever is refused: without an admin's name."""
+        who = self.closed_by if self.by_document else "an admin"
         what = f"node {self.node}" if self.gpu_id is None else f"GPU {gpu.index} of {gpu.node}"
         until = "" if self.until is None else f" until {self.until:%Y-%m-%d %H:%M} UTC"
-        return f"an admin {'drains' if self.drains else 'has closed'} {what}{until}: {self.reason}"
+        return f"{who} {'drains' if self.drains else 'has closed'} {what}{until}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class OffTime:
+    """A time in which a held slice was lent, paused or suspended: nobody is charged for it."""
+
+    slice_id: SliceId
+    began_at: datetime
+    ended_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,3 +273,9 @@ class Change:
     closings: tuple[Closing, ...] = ()
     opened: tuple[str, ...] = ()
     """The places of closings that are over."""
+    off: tuple[OffTime, ...] = ()
+    """Times that slices which are held were off their cards, and that are over."""
+    failed_with_hardware: tuple[SliceId, ...] = ()
+    """Slices of attempts that came to nothing as their card or node failed, among ``released``."""
+    written_off: tuple[LagWrittenOff, ...] = ()
+    """What of past use counts no longer, in place of what was written off before."""

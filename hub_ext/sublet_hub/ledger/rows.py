@@ -1,14 +1,27 @@
 """Between the ledger's records and the rows of its tables; the only place that knows both."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Final
 
 import sqlalchemy as sa
+from sublet_quota.jobs.past_uses import LagWrittenOff
 from sublet_quota.life_cycles.job_states import JobState
-from sublet_quota.names.ids import GpuId, JobId, NodeId, PoolName, SizeName, SliceId, UserName
+from sublet_quota.names.ids import (
+    GpuId,
+    GroupName,
+    JobId,
+    NodeId,
+    PoolName,
+    SizeName,
+    SliceId,
+    UserName,
+)
 from sublet_quota.reasons.job_reasons import JobReason, JobReasonCode
 from sublet_quota.residency.snapshot import Holder
+from sublet_quota.shares.group_tree import NodeName
 from sublet_quota.wire.schema import MOST_REASON, shortened
 
 from sublet_hub.ledger.ended_jobs import EndedJob
@@ -58,7 +71,6 @@ def row_of_slice(record: SliceRecord) -> dict[str, Any]:
         "slice_id": record.slice_id,
         "holder": record.holder.value,
         "owner": record.owner,
-        "groups": list(record.groups),
         "server": record.server,
         "job_id": record.job_id,
         "size": record.size,
@@ -83,6 +95,15 @@ def row_of_slice(record: SliceRecord) -> dict[str, Any]:
         "last_lent_from": record.last_lent_from,
         "last_lent_until": record.last_lent_until,
         "last_lent_job": record.last_lent_job,
+        "group": record.group,
+        "named": record.named,
+        "member_of": list(record.member_of),
+        "called_back_since": record.called_back_since,
+        "called_back_for": record.called_back_for,
+        "before_until": record.before_until,
+        "before_steps": record.before_steps,
+        "entitled": record.entitled,
+        "lot": record.lot,
     }
 
 
@@ -92,7 +113,6 @@ def slice_of_row(row: Row, gpus: Mapping[GpuId, GpuRecord]) -> SliceRecord:
         slice_id=SliceId(row["slice_id"]),
         holder=Holder(row["holder"]),
         owner=UserName(row["owner"]),
-        groups=tuple(row["groups"]),
         server=row["server"],
         job_id=None if row["job_id"] is None else JobId(row["job_id"]),
         size=None if row["size"] is None else SizeName(row["size"]),
@@ -114,7 +134,20 @@ def slice_of_row(row: Row, gpus: Mapping[GpuId, GpuRecord]) -> SliceRecord:
         last_lent_from=row["last_lent_from"],
         last_lent_until=row["last_lent_until"],
         last_lent_job=None if row["last_lent_job"] is None else JobId(row["last_lent_job"]),
+        group=_group(row["group"]),
+        named=row["named"],
+        member_of=tuple(row["member_of"]),
+        called_back_since=row["called_back_since"],
+        called_back_for=_group(row["called_back_for"]),
+        before_until=row["before_until"],
+        before_steps=row["before_steps"],
+        entitled=row["entitled"],
+        lot=row["lot"],
     )
+
+
+def _group(name: str | None) -> GroupName | None:
+    return None if name is None else GroupName(name)
 
 
 def _pod_of_row(row: Row) -> PodIdentity | None:
@@ -132,6 +165,7 @@ def row_of_job(job: JobRecord) -> dict[str, Any]:
     row["groups"] = list(job.groups)
     row["parameters"] = job.parameters.values()
     row["take_along"] = list(job.take_along)
+    row["member_of"] = list(job.member_of)
     row["state"] = job.state.value
     process = job.process
     row["boot_id"] = None if process is None else process.boot_id
@@ -150,6 +184,8 @@ def job_of_row(row: Row) -> JobRecord:
     values["groups"] = tuple(row["groups"])
     values["parameters"] = JobParameters.of(row["parameters"])
     values["take_along"] = tuple(row["take_along"])
+    values["group"] = _group(row["group"])
+    values["member_of"] = tuple(row["member_of"])
     values["state"] = JobState(row["state"])
     process = None
     if row["pid"] is not None:
@@ -192,12 +228,30 @@ def lending_of_row(row: Row) -> LendingRecord:
 
 def row_of_closing(closing: Closing) -> dict[str, Any]:
     """Return a closing as a row of ``closings``."""
-    return {**asdict(closing), "reason": storable(closing.reason), "place": closing.place}
+    row = {**asdict(closing), "reason": storable(closing.reason), "place": closing.place}
+    del row["by_document"]
+    return row
 
 
 def closing_of_row(row: Row) -> Closing:
     """Return the closing of a row of ``closings``."""
-    return Closing(**{name: row[name] for name in Closing.__slots__})
+    return Closing(**{name: row[name] for name in Closing.__slots__ if name != "by_document"})
+
+
+def row_of_lag(lag: LagWrittenOff) -> dict[str, Any]:
+    """Return what was written off as a row of ``written_off``."""
+    return {**asdict(lag), "place": place_of_lag(lag)}
+
+
+def place_of_lag(lag: LagWrittenOff) -> str:
+    """Return by what a row of ``written_off`` is found: the group, and the person where told."""
+    return hashlib.sha256(json.dumps([lag.node, lag.owner]).encode()).hexdigest()
+
+
+def lag_of_row(row: Row) -> LagWrittenOff:
+    """Return what was written off, of a row of ``written_off``."""
+    owner = None if row["owner"] is None else UserName(row["owner"])
+    return LagWrittenOff(NodeName(row["node"]), owner, row["amount"], row["at"])
 
 
 def epoch_of_row(row: Row) -> tuple[NodeId, int]:

@@ -52,7 +52,6 @@ SLICES = sa.Table(
     sa.Column("slice_id", sa.String(64), primary_key=True),
     sa.Column("holder", sa.String(16), nullable=False),
     sa.Column("owner", sa.String(255), nullable=False),
-    sa.Column("groups", sa.JSON, nullable=False),
     sa.Column("server", sa.String(255), nullable=False),
     sa.Column("job_id", sa.String(64)),
     sa.Column("size", sa.String(255)),
@@ -77,6 +76,15 @@ SLICES = sa.Table(
     sa.Column("last_lent_from", UtcDateTime),
     sa.Column("last_lent_until", UtcDateTime),
     sa.Column("last_lent_job", sa.String(64)),
+    sa.Column("group", sa.String(255)),
+    sa.Column("named", sa.Boolean, nullable=False),
+    sa.Column("member_of", sa.JSON, nullable=False),
+    sa.Column("called_back_since", UtcDateTime),
+    sa.Column("called_back_for", sa.String(255)),
+    sa.Column("before_until", UtcDateTime),
+    sa.Column("before_steps", sa.Integer),
+    sa.Column("entitled", sa.Integer),
+    sa.Column("lot", sa.BigInteger, nullable=False),
     sa.Column("released_at", UtcDateTime, index=True),
 )
 
@@ -88,7 +96,7 @@ HELD_PERIODS = sa.Table(
     sa.Column("ended_at", UtcDateTime, index=True),
     sa.Column("holder", sa.String(16), nullable=False),
     sa.Column("owner", sa.String(255), nullable=False),
-    sa.Column("groups", sa.JSON, nullable=False),
+    sa.Column("group", sa.String(255)),
     sa.Column("job_id", sa.String(64)),
     sa.Column("pool", sa.String(255), nullable=False),
     sa.Column("size", sa.String(255)),
@@ -98,6 +106,8 @@ HELD_PERIODS = sa.Table(
     sa.Column("node", sa.String(255)),
     sa.Column("gpu_type", sa.String(255)),
     sa.Column("usable_mib", sa.BigInteger),
+    sa.Column("off_s", sa.Float(53), nullable=False),
+    sa.Column("hardware_failed", sa.Boolean, nullable=False),
 )
 
 JOBS = sa.Table(
@@ -136,6 +146,10 @@ JOBS = sa.Table(
     sa.Column("failed_attempts", sa.Integer, nullable=False),
     sa.Column("gpus", sa.Integer, nullable=False),
     sa.Column("current_cell", sa.Integer),
+    sa.Column("group", sa.String(255)),
+    sa.Column("named", sa.Boolean, nullable=False),
+    sa.Column("member_of", sa.JSON, nullable=False),
+    sa.Column("lot", sa.BigInteger, nullable=False),
     sa.Column("reason_code", sa.String(64), nullable=False),
     sa.Column("reason_numbers", sa.JSON, nullable=False),
     sa.Column("reason_told", sa.Text, nullable=False),
@@ -177,6 +191,16 @@ HISTORY = sa.Table(
     sa.Column("slice_id", sa.String(64), primary_key=True),
     sa.Column("ended_at", UtcDateTime, primary_key=True, index=True),
     sa.Column("points", sa.LargeBinary, nullable=False),
+)
+
+WRITTEN_OFF = sa.Table(
+    "written_off",
+    METADATA,
+    sa.Column("place", sa.String(64), primary_key=True),
+    sa.Column("node", sa.String(255), nullable=False),
+    sa.Column("owner", sa.String(255)),
+    sa.Column("amount", sa.Float(53), nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
 )
 
 NODES = sa.Table(

@@ -8,7 +8,7 @@ DEFAULT_QUOTA = """\
 # The quota document: see quota/quota.schema.json for all that it can say. Changes are taken up
 # while the hub runs; a document with an error is refused, and the one before stays in force.
 pools:
-  interactive:
+  - name: interactive
     memory_overcommit: 2
     idle_after: 1m
     give_back_within: 60s

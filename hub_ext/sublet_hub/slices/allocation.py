@@ -5,8 +5,10 @@ Decides nothing: admission and placement are ``sublet_quota``'s; here their answ
 
 import secrets
 import time
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime
+from typing import Final
 
 from sublet_quota.admission.slice_request import RequestedSlice
 from sublet_quota.names.home_claim import HomeInUse
@@ -22,9 +24,13 @@ from sublet_hub.errors import NotFoundError
 from sublet_hub.ledger.events import slice_event
 from sublet_hub.ledger.records import Change, SliceRecord
 from sublet_hub.slices.home_volumes import Homes
+from sublet_hub.slices.places import others_of
 from sublet_hub.state.metrics import ServiceMetrics
 from sublet_hub.state.owner_accounts import OwnerAccount
 from sublet_hub.state.stores import Stores
+
+_LOTS: Final = 2**31
+"""Out of so many the lot of a request is drawn."""
 
 
 class Allocation:
@@ -37,39 +43,39 @@ class Allocation:
         self._homes = homes
 
     def offers(
-        self, owner: str, groups: tuple[str, ...], *, never_suspended: bool = False
+        self,
+        owner: str,
+        groups: tuple[str, ...],
+        *,
+        never_suspended: bool = False,
+        group: str | None = None,
     ) -> SliceOffers:
-        """Return what a user could have now."""
+        """Return what a user could have now; ``group``: if that one paid."""
         holdings = self._stores.capacity.holdings
-        return offers_for(holdings, owner, groups, never_suspended=never_suspended)
+        return offers_for(holdings, owner, groups, never_suspended=never_suspended, group=group)
 
     def request(self, request: SliceRequest) -> SliceRecord | Refusal:
         """Hand out a slice to a notebook server and return it, or the refusal.
 
         A slice that this server still held is taken back first: the hub starts a server only when
-        the one before is gone. A refusal gives it back, so that nothing has changed.
+        the one before is gone. A refusal gives it back, so that nothing has changed. What the
+        decision makes of others' slices becomes true together with the new one.
         """
         stores = self._stores
         owner = UserName(request.owner)
         before = stores.ledger.slice_of_server(owner, request.server)
-        held = None if before is None else stores.capacity.holdings.remove(before.slice_id)
-        began = time.perf_counter()
-        placement = decide_slice(
-            stores.capacity.holdings, _wish(request, self._home(request, before))
-        )
-        self._metrics.decision("slice", time.perf_counter() - began)
-        if held is not None:
-            stores.capacity.holdings.put(held)
+        placement, lot = self._decide(request, before)
         if isinstance(placement, Refusal):
             return placement
         now = stores.now()
-        record = self._record(request, placement, now)
-        events = [slice_event(EventKind.SLICE_CREATED, record, now, str(placement.amount))]
+        record = self._record(request, placement, lot, now)
+        others, told = others_of(stores.ledger, placement, record, now)
+        events = [slice_event(EventKind.SLICE_CREATED, record, now, str(placement.amount)), *told]
         if before is not None:
             events.append(slice_event(EventKind.SLICE_RELEASED, before, now, "its server is new"))
         stores.accounts.remember(self._account(owner, request))
         change = Change(
-            slices=(record,),
+            slices=(record, *others),
             released=() if before is None else (before.slice_id,),
             events=tuple(events),
         )
@@ -77,6 +83,20 @@ class Allocation:
         if self._homes is not None and request.home_claim is not None:
             self._homes.note(record.slice_id, request.home_claim)
         return record
+
+    def _decide(
+        self, request: SliceRequest, before: SliceRecord | None
+    ) -> tuple[Placement | Refusal, int]:
+        """Return the decision, as if the server's slice of before were gone, and the lot drawn."""
+        capacity = self._stores.capacity
+        lot = secrets.randbelow(_LOTS)
+        home = self._home(request, before)
+        with nullcontext() if before is None else capacity.without(before.slice_id) as held:
+            wish = replace(_wish(request, home), before=held, lot=lot)
+            began = time.perf_counter()
+            placement = decide_slice(capacity.holdings, wish)
+            self._metrics.decision("slice", time.perf_counter() - began)
+        return placement, lot
 
     def started(self, slice_id: SliceId, started: SliceStarted) -> None:
         """Note the server's first process. ``NotFoundError`` for a slice that nobody holds."""
@@ -124,12 +144,13 @@ class Allocation:
             template = template.model_copy(update={"pod": known.template.pod})
         return OwnerAccount(owner=owner, groups=request.groups, template=template)
 
-    def _record(self, request: SliceRequest, placement: Placement, now: datetime) -> SliceRecord:
+    def _record(
+        self, request: SliceRequest, placement: Placement, lot: int, now: datetime
+    ) -> SliceRecord:
         return SliceRecord(
             slice_id=SliceId(secrets.token_hex(16)),
             holder=Holder.NOTEBOOK,
             owner=placement.owner,
-            groups=placement.groups,
             server=request.server,
             job_id=None,
             size=placement.size,
@@ -140,6 +161,12 @@ class Allocation:
             uid=request.account.uid,
             created_at=now,
             never_suspended=request.never_suspended,
+            group=placement.group,
+            named=placement.named,
+            member_of=placement.member_of,
+            before_until=None if placement.before is None else placement.before.until,
+            before_steps=None if placement.before is None else placement.before.steps,
+            lot=lot,
         )
 
 
@@ -154,4 +181,5 @@ def _wish(request: SliceRequest, home: HomeInUse | None) -> RequestedSlice:
         compute_milli=request.compute_milli,
         never_suspended=request.never_suspended is not None,
         home=home,
+        group=request.group,
     )

@@ -2,6 +2,7 @@
 
 What holds a slice there keeps it. Closed to be drained, a card is not lent either: its jobs go back
 to the queue. A closing is in the ledger, so it outlives the service, and it can have an end.
+What the quota document closes is closed alike, for as long as that says so.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from sublet_hub.errors import BadRequestError, ConflictError, NotFoundError
 from sublet_hub.ledger.events import event
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import Change, Closing, EventRecord
+from sublet_hub.state.fleet import Fleet
 
 _BY_ITSELF: Final = "its end has come"
 _MOST_NAMED: Final = 1000
@@ -25,8 +27,9 @@ _MOST_NAMED: Final = 1000
 class Closings:
     """The closings and openings of cards and nodes."""
 
-    def __init__(self, ledger: Ledger, now: Callable[[], datetime]) -> None:
+    def __init__(self, ledger: Ledger, fleet: Fleet, now: Callable[[], datetime]) -> None:
         self._ledger = ledger
+        self._fleet = fleet
         self._now = now
 
     def close(self, asked: ClosingRequest, admin: str) -> Closing:
@@ -69,8 +72,7 @@ class Closings:
             message = f"node {node} is closed as a whole: open {node}"
             raise ConflictError(message)
         if not undone:
-            message = f"{where} is not closed by an admin"
-            raise ConflictError(message)
+            raise ConflictError(self._why_not_opened(where, node, gpu_id))
         why = f"by {admin}{f': {reason}' if reason else ''}"
         self._open(undone, why)
         return tuple(undone)
@@ -89,12 +91,25 @@ class Closings:
     def jobs_to_send_back(self) -> Iterator[tuple[SliceId, str]]:
         """Go through the slices of jobs on cards that are drained, with why they must leave."""
         ledger = self._ledger
-        for closing in tuple(ledger.closings.values()):
+        for closing in tuple(self._fleet.closings()):
             if not closing.drains:
                 continue
             for record in ledger.slices_behind(closing):
                 if record.is_job:
                     yield record.slice_id, closing.words(record.gpu)
+
+    def _why_not_opened(self, where: str, node: NodeId, gpu_id: GpuId | None) -> str:
+        closing = next(
+            (
+                each
+                for each in self._fleet.closings()
+                if each.by_document and each.node == node and each.gpu_id in (None, gpu_id)
+            ),
+            None,
+        )
+        if closing is None:
+            return f"{where} is not closed by an admin"
+        return f"{where} is closed by {closing.closed_by}: it opens when that no longer says so"
 
     def _open(self, undone: list[Closing], why: str) -> None:
         now = self._now()

@@ -61,7 +61,7 @@ class KeepAndWake:
             return record
         _refuse_too_often(self._keeps, record.owner, "kept")
         account = self._accounts.find(record.owner)
-        groups = record.groups if account is None else account.groups
+        groups = () if account is None else account.groups
         rights = rights_of(self._capacity.holdings.document, record.owner, groups)
         refusal = refuse_keep(rights, self._kept(record.owner, record.slice_id, now), length)
         if refusal is not None:
@@ -112,7 +112,7 @@ class KeepAndWake:
     def keep_left(self, owner: UserName, groups: tuple[str, ...]) -> timedelta:
         """Return for how long an owner may still keep slices today, beyond what is kept already."""
         rights = rights_of(self._capacity.holdings.document, owner, groups)
-        return max(timedelta(), rights.keep_a_day - self._kept(owner, None, self._now()))
+        return max(timedelta(), rights.keep_a_day.value - self._kept(owner, None, self._now()))
 
     def _kept(self, owner: UserName, replaced: SliceId | None, now: datetime) -> timedelta:
         """Return how long the owner's slices were kept in the last day, or are for longer than now.

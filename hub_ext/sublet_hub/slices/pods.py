@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from sublet_quota.names.ids import GpuId, NodeId, SliceId
-from sublet_quota.placement.slice_placement import gpu_on_node
+from sublet_quota.placement.card_on_node import gpu_on_node
 from sublet_quota.wire.api import PodStarted
 from sublet_quota.wire.event_kinds import EventKind
 

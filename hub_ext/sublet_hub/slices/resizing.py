@@ -1,10 +1,10 @@
-"""The change of a slice's size where it is, live; ``sublet_quota.admission.resize`` decides."""
+"""The change of a slice's size where it is, live; ``sublet_quota.placement.resize`` decides."""
 
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
-from sublet_quota.admission.resize import NewSize, Resized, decide_resize
+from sublet_quota.placement.resize import NewSize, Resized, decide_resize
 from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.wire.agent_link import SliceReport
 from sublet_quota.wire.event_kinds import EventKind
@@ -13,6 +13,7 @@ from sublet_hub.errors import ConflictError
 from sublet_hub.ledger.events import slice_event
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import Change, SliceRecord
+from sublet_hub.slices.places import others_of
 from sublet_hub.state.capacity import Capacity
 from sublet_hub.state.fleet import Fleet
 from sublet_hub.state.owner_accounts import OwnerAccounts
@@ -65,26 +66,23 @@ class Resizing:
             memory_mib=answer.amount.memory_mib,
             compute_milli=answer.amount.compute_milli,
             size=answer.size,
-            groups=answer.groups,
+            group=answer.group,
         )
+        others, events = others_of(self._ledger, answer, after, now)
         told = slice_event(EventKind.SLICE_RESIZED, after, now, str(answer.amount))
-        self._ledger.apply(Change(slices=(after,), events=(told,)), now)
+        self._ledger.apply(Change(slices=(after, *others), events=(told, *events)), now)
         return after
 
     def _decide(self, record: SliceRecord, new: NewSize) -> Resized | Refusal:
         account = self._accounts.find(record.owner)
-        groups = record.groups if account is None else account.groups
+        groups = () if account is None else account.groups
         report = self._fleet.report(record.slice_id)
         held_mib = 0 if report is None else _held_mib(report)
-        holdings = self._capacity.holdings
-        holding = holdings.remove(record.slice_id)
-        if holding is None:
-            message = f"slice {record.slice_id} is being released"
-            raise ConflictError(message)
-        try:
-            return decide_resize(holdings, holding, groups, new, held_mib)
-        finally:
-            holdings.put(holding)
+        with self._capacity.without(record.slice_id) as holding:
+            if holding is None:
+                message = f"slice {record.slice_id} is being released"
+                raise ConflictError(message)
+            return decide_resize(self._capacity.holdings, holding, groups, new, held_mib)
 
 
 def _held_mib(report: SliceReport) -> int | None:

@@ -3,52 +3,142 @@
 The ledger says who holds what; the fleet, which cards are there and which are closed. A card whose
 agent is silent, or whose node is cordoned, takes nothing new; what is there stays. Every listener
 here is quick: sums change by what changed, only a new document adds up from scratch.
+
+The document is the one in force at this moment: some of what it says ends at a stated time, and
+``pass_time`` takes that over.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime, timedelta
 
 from sublet_quota.amounts.gpu_amounts import GpuAmount
 from sublet_quota.amounts.gpu_kind import GpuKind
+from sublet_quota.document.consistency.warnings import document_warnings
 from sublet_quota.document.quota_document import QuotaDocument
-from sublet_quota.holdings.gpu_load import GpuFacts, Holding
+from sublet_quota.document.sections import Shrink
+from sublet_quota.holdings.gpu_load import AsBefore, GpuFacts, Holding
 from sublet_quota.holdings.holdings import Holdings
-from sublet_quota.names.ids import GroupName, NodeId
+from sublet_quota.names.ids import GroupName, NodeId, SliceId
 from sublet_quota.reasons.fitness import Unfit
 from sublet_quota.wire.agent_link import GpuReport
 
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import Change, GpuRecord, SliceRecord
+from sublet_hub.state.document_closings import DocumentClosings
+from sublet_hub.state.fair_turns import FairTurns
 from sublet_hub.state.fleet import Fleet, NodeView
 
 
 class Capacity:
     """The holdings of the service."""
 
-    def __init__(self, document: QuotaDocument, ledger: Ledger, fleet: Fleet) -> None:
+    def __init__(
+        self, document: QuotaDocument, ledger: Ledger, fleet: Fleet, now: Callable[[], datetime]
+    ) -> None:
         self._ledger = ledger
         self._fleet = fleet
+        self._now = now
+        self._document = document
         self._silent: frozenset[NodeId] = frozenset()
         self._on_room: list[Callable[[], None]] = []
-        self.holdings = Holdings(
-            document,
-            (self._facts(gpu) for gpu in ledger.gpus.values()),
+        self.turns = FairTurns()
+        """In which order odd cards go where more is guaranteed than there is."""
+        at = now()
+        self._next_change = document.changes_after(at)
+        fleet.closed_by_document = DocumentClosings(document.at(at), at)
+        self.holdings = self._added_up(
+            document.at(at),
             (self._holding(record) for record in ledger.slices.values()),
+            {
+                record.slice_id: record.entitled
+                for record in ledger.slices.values()
+                if record.entitled is not None
+            },
         )
         ledger.listen(self._ledger_changed)
 
+    @property
+    def document(self) -> QuotaDocument:
+        """The document as it was read; ``holdings.document`` is what of it is in force now."""
+        return self._document
+
     def on_room(self, listener: Callable[[], None]) -> None:
-        """Call ``listener`` when there may be more room than before."""
+        """Call ``listener`` when there may be more room than before, or other cards are open."""
         self._on_room.append(listener)
 
     def document_changed(self, document: QuotaDocument) -> None:
-        """Add up again under another document."""
-        self.holdings = self.holdings.under(document)
+        """Put another document in force: what shrinks counts as before while its grace lasts."""
+        self._document = document
+        now = self._now()
+        self._take_over(document.at(now), now)
+
+    def pass_time(self) -> bool:
+        """Take over what the document says by now; return whether that is something else.
+
+        What ends at a stated time has no grace.
+        """
+        now = self._now()
+        if self._next_change is None or now < self._next_change:
+            return False
+        in_force = self._document.at(now)
+        without_grace = Shrink(grace=timedelta())
+        self._take_over(in_force.model_copy(update={"shrink": without_grace}), now)
+        self.holdings.document = in_force
+        return True
+
+    def _take_over(self, in_force: QuotaDocument, now: datetime) -> None:
+        self._next_change = self._document.changes_after(now)
+        self._fleet.closed_by_document = DocumentClosings(in_force, now)
+        self.holdings = self.holdings.under(in_force, now)
+        self._look_again(frozenset(gpu.node for gpu in self._ledger.gpus.values()))
         self._tell()
+
+    def warnings(self) -> tuple[str, ...]:
+        """Return what to look at in the document: what may not be meant, or cannot be had now."""
+        in_force = self.holdings.document
+        return (
+            *map(str, document_warnings(in_force)),
+            *(warning.words for warning in self.holdings.warnings()),
+            *self._fleet.closed_by_document.missing(self._ledger),
+        )
+
+    @contextmanager
+    def without(self, slice_id: SliceId) -> Iterator[Holding | None]:
+        """Let a decision be made as if a slice were not there; afterwards all is as it was.
+
+        Where the slice is entitled another one follows it meanwhile: that is undone, too.
+        """
+        piece = self.holdings.piece(slice_id)
+        is_entitled = piece is not None and piece.entitled > 0
+        steps = self.holdings.lasting_steps() if is_entitled else {}
+        holding = self.holdings.remove(slice_id)
+        try:
+            yield holding
+        finally:
+            if holding is not None:
+                self.holdings.put(holding)
+            if is_entitled and self.holdings.lasting_steps() != steps:
+                self.holdings = self._added_up(
+                    self.holdings.document, tuple(self.holdings.slices()), steps
+                )
+
+    def _added_up(
+        self, in_force: QuotaDocument, slices: Iterable[Holding], entitled: Mapping[SliceId, int]
+    ) -> Holdings:
+        gpus = (self._facts(gpu) for gpu in self._ledger.gpus.values())
+        return Holdings(in_force, gpus, slices, entitled, self.turns)
 
     def reported(self, view: NodeView) -> None:
         """Take over what an agent's report says about cards and slices."""
+        is_news = False
         for gpu in self._ledger.gpus_on_node(view.node):
-            self.holdings.put_gpu(self._facts(gpu))
+            facts = self._facts(gpu)
+            is_news |= self.holdings.gpu(gpu.gpu_id) != facts
+            self.holdings.put_gpu(facts)
+        if is_news:
+            # With the cards that are open go guarantees, and with these ranks.
+            self._tell()
         for slice_id in view.slices:
             record = self._ledger.slices.get(slice_id)
             if record is not None:
@@ -60,7 +150,7 @@ class Capacity:
         """Close the cards of these nodes, and open those of nodes that were cordoned before."""
         before, self._fleet.cordoned = self._fleet.cordoned, nodes
         self._look_again(before ^ nodes)
-        if before - nodes:
+        if before != nodes:
             self._tell()
 
     def look_for_silence(self) -> tuple[NodeId, ...]:
@@ -69,7 +159,7 @@ class Capacity:
         changed = silent ^ self._silent
         before, self._silent = self._silent, silent
         self._look_again(changed)
-        if changed - silent:
+        if changed:
             self._tell()
         return tuple(sorted(silent - before))
 
@@ -94,7 +184,8 @@ class Capacity:
         if change.closings or change.opened:
             # Few are, and seldom; which cards they concern may be known no more.
             self._look_again(frozenset(gpu.node for gpu in self._ledger.gpus.values()))
-        if change.released or change.gpus or change.opened or change.lending is not None:
+        opened = change.opened or change.closings or change.gpus or change.gone
+        if change.released or opened or change.lending is not None:
             self._tell()
 
     def _facts(self, gpu: GpuRecord) -> GpuFacts:
@@ -121,8 +212,13 @@ class Capacity:
             gpu_id=record.gpu.gpu_id,
             pool=record.pool,
             amount=GpuAmount(record.memory_mib, record.compute_milli),
-            groups=tuple(GroupName(group) for group in record.groups),
+            group=record.group,
+            named=record.named,
+            member_of=tuple(GroupName(group) for group in record.member_of),
+            since=record.created_at,
             unsuspendable=self._is_unsuspendable(record),
+            called_back=record.called_back_since is not None,
+            before=_grace(record),
         )
 
     def _is_unsuspendable(self, record: SliceRecord) -> bool:
@@ -130,6 +226,12 @@ class Capacity:
         report = self._fleet.report(record.slice_id)
         reported = report is not None and report.unsuspendable is not None
         return reported or record.never_suspended is not None
+
+
+def _grace(record: SliceRecord) -> AsBefore | None:
+    if record.before_until is None or record.before_steps is None:
+        return None
+    return AsBefore(record.before_until, record.before_steps)
 
 
 def _is_pause_only(report: GpuReport) -> bool:

@@ -14,6 +14,8 @@ from sublet_quota.names.ids import GpuId, NodeId, SliceId
 from sublet_quota.wire.agent_link import GpuReport, Hello, SliceReport, Status
 
 from sublet_hub.ledger.ledger import Ledger
+from sublet_hub.ledger.records import Closing, GpuRecord
+from sublet_hub.state.document_closings import DocumentClosings
 
 SILENT_AFTER = timedelta(seconds=10)
 """The time without a report after which a node is silent: ten of an agent's reports missed."""
@@ -49,6 +51,8 @@ class Fleet:
         self._nodes: dict[NodeId, NodeView] = {}
         self.cordoned: frozenset[NodeId] = frozenset()
         """The nodes that take nothing new, as the cluster says: cards there count as closed."""
+        self.closed_by_document = DocumentClosings()
+        """What the quota document closes now."""
 
     def nodes(self) -> Iterable[NodeView]:
         """Return all nodes that have connected since the service started."""
@@ -107,8 +111,21 @@ class Fleet:
         later = move.model_copy(update={"elapsed_s": move.elapsed_s + since_s})
         return report.model_copy(update={"move": later})
 
+    def closing_of(self, gpu: GpuRecord) -> Closing | None:
+        """Return how an admin, or the quota document, has closed a card or its node, or ``None``.
+
+        Of several one that drains.
+        """
+        found = self._ledger.closing_of(gpu), self.closed_by_document.of(gpu)
+        return max(filter(None, found), key=lambda each: each.drains, default=None)
+
+    def closings(self) -> Iterator[Closing]:
+        """Go through all closings, by admins and by the quota document."""
+        yield from tuple(self._ledger.closings.values())
+        yield from self.closed_by_document.all(self._ledger)
+
     def gpu_report(self, gpu_id: GpuId) -> GpuReport | None:
-        """Return the last report of a card, or ``None``; closed, where an admin has closed it.
+        """Return the last report of a card, or ``None``; closed, where that was closed.
 
         Nothing can be lent of a closed card, nor of one whose agent is silent: what that has said
         of room is over.
@@ -119,7 +136,7 @@ class Fleet:
         if view is None or report is None:
             return None
         closed = report.closed
-        closing = None if record is None else self._ledger.closing_of(record)
+        closing = None if record is None else self.closing_of(record)
         if closed is None and record is not None and closing is not None:
             closed = closing.words(record)
         elif closed is None and view.node in self.cordoned:

@@ -152,6 +152,10 @@ class ServiceMetrics:
             registry=self._registry,
         )
 
+    def add(self, collector: Collector) -> None:
+        """Read these gauges, too, when Prometheus asks."""
+        self._registry.register(collector)
+
     def request(self, method: str, route: str, status: int, took_s: float) -> None:
         """Count an answered request: a method that somebody made up becomes no label."""
         told = method if method in _METHODS else "other"

@@ -13,11 +13,11 @@ from pathlib import Path
 from sublet_quota.document.problems import QuotaDocumentError
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.reading import read_quota_document
+from sublet_quota.wire.quota import MOST_DOCUMENT
 
 from sublet_hub.errors import QuotaFileError
 
 _LOG = logging.getLogger(__name__)
-_MOST_BYTES = 1024 * 1024
 _UNREAD = ""
 
 Listener = Callable[[QuotaDocument], None]
@@ -37,6 +37,8 @@ class QuotaFile:
         text = self._read()
         self._digest = _digest(text)
         self.document = self._parse(text)
+        self.text = text.decode(errors="replace")
+        """The document in force as it was written; empty without a file."""
 
     @property
     def path(self) -> Path | None:
@@ -67,8 +69,10 @@ class QuotaFile:
             _LOG.error("%s\nThe document that was in force stays in force.", error)
             return False
         self.error = None
-        if document != self.document:
-            self.document = document
+        written = text.decode(errors="replace")
+        # The same on other lines is another one: refusals and rights name lines.
+        if written != self.text:
+            self.document, self.text = document, written
             _LOG.info("a new quota document is in force")
             for listener in self._listeners:
                 listener(document)
@@ -80,11 +84,11 @@ class QuotaFile:
             return b""
         try:
             with self._path.open("rb") as file:
-                text = file.read(_MOST_BYTES + 1)
+                text = file.read(MOST_DOCUMENT + 1)
         except OSError as error:
             raise QuotaFileError(str(self._path), [f"it cannot be read: {error}"]) from error
-        if len(text) > _MOST_BYTES:
-            raise QuotaFileError(str(self._path), [f"it is larger than {_MOST_BYTES} bytes"])
+        if len(text) > MOST_DOCUMENT:
+            raise QuotaFileError(str(self._path), [f"it is larger than {MOST_DOCUMENT} bytes"])
         return text
 
     def _parse(self, text: bytes) -> QuotaDocument:

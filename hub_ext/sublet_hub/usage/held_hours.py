@@ -134,7 +134,7 @@ def _value(period: HeldPeriod, at: datetime, key: UseKey) -> str:
         case UseKey.OWNER:
             return period.owner
         case UseKey.GROUP:
-            return ", ".join(period.groups)
+            return period.group or ""
         case UseKey.TYPE:
             return period.gpu_type or ""
         case UseKey.POOL:

@@ -14,6 +14,8 @@ from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import Change
 from sublet_hub.state.fleet import NodeView
 
+StopListener = Callable[[SliceId, datetime, datetime], None]
+
 
 def stop_in(report: SliceReport) -> JobStop | None:
     """Return how a job stands still by what its agent says of its slice; ``None``: it runs."""
@@ -26,9 +28,15 @@ class JobStops:
     def __init__(self, ledger: Ledger, now: Callable[[], datetime]) -> None:
         self._ledger = ledger
         self._now = now
+        self._on_end: list[StopListener] = []
+        self._released: tuple[SliceId, ...] = ()
         self._since: dict[SliceId, datetime | None] = {}
         """Since when each job's slice stands still; ``None``: it runs."""
         ledger.listen(self._ledger_changed)
+
+    def on_end(self, listener: StopListener) -> None:
+        """Call ``listener`` with each time in which a job stood still, once it runs again."""
+        self._on_end.append(listener)
 
     def since(self, slice_id: SliceId) -> datetime | None:
         """Return since when a job's slice stands still; ``None`` where it does not, or unknown."""
@@ -42,10 +50,18 @@ class JobStops:
                 continue
             slice_id = record.slice_id
             if stop_in(report) is None:
-                self._since[slice_id] = None
+                self._end(slice_id)
             elif slice_id in self._since and self._since[slice_id] is None:
                 self._since[slice_id] = self._now()
 
+    def _end(self, slice_id: SliceId) -> None:
+        since, self._since[slice_id] = self._since.get(slice_id), None
+        if since is not None:
+            for listener in self._on_end:
+                listener(slice_id, since, self._now())
+
     def _ledger_changed(self, change: Change) -> None:
-        for slice_id in change.released:
+        # Others who hear of the same change still find since when a job stood still.
+        for slice_id in self._released:
             self._since.pop(slice_id, None)
+        self._released = change.released

@@ -67,7 +67,7 @@ def asked_for_size(record: SliceRecord, new: NewSize) -> AskedFor:
     """Return what an owner asks for who wants a slice to have another size."""
     return AskedFor(
         Holder.NOTEBOOK,
-        groups=record.groups,
+        groups=record.member_of,
         size=new.size,
         memory_mib=new.memory_mib,
         compute_milli=new.compute_milli,

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
-from sublet_quota.wire.schema import shortened
 from sublet_quota.wire.use import UseKey, UseReport, UseRow
 
 from sublet_hub.errors import BadRequestError
@@ -85,8 +84,7 @@ def _row(of: dict[UseKey, str], held: HeldHours | None, used: HourOfUse | None) 
     found = HeldHours() if held is None else held
     is_metered = used is not None and used.unmetered_s == 0
     return UseRow(
-        # Of very many groups the names are too long for an answer.
-        of={key.value: shortened(value) for key, value in of.items()},
+        of={key.value: value for key, value in of.items()},
         slice_hours=round(found.slices, 4),
         card_hours=round(found.cards, 4),
         memory_gib_hours=round(found.memory_gib, 4),

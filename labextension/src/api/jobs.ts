@@ -56,6 +56,8 @@ export interface JobRequest {
   take_along?: string[];
   retries?: number;
   gpus?: number;
+  /** The group that pays; left out: whichever fits best. */
+  group?: string;
 }
 
 export interface Forecast {

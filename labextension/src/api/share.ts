@@ -1,5 +1,7 @@
 /** What the hub service says of the caller's share: `GET share` and `GET slices/{id}/history`. */
 import { readAnnouncement, type Announcement } from './announcements';
+import { readQuota, type QuotaShare } from './quota';
+import { readRank, type Rank } from './rank';
 import type { Reader } from './reader';
 import { readWarning, type SliceWarning } from './sliceWarnings';
 import { readStanding, type Standing } from './standing';
@@ -55,6 +57,10 @@ export interface SliceInfo {
   lent_since: Date | null;
   last_lent: LentPeriod | null;
   waits_for: string[];
+  /** `null`: nothing of this kind is guaranteed to anybody. */
+  rank: Rank | null;
+  /** The group that pays for it. */
+  group: string | null;
 }
 
 export interface Offer {
@@ -65,20 +71,9 @@ export interface Offer {
   compute_milli: number;
   allowed: boolean;
   why_not: string | null;
-}
-
-export interface QuotaShare {
-  groups: string[];
-  guaranteed_mib: number;
-  used_mib: number;
-  limit_mib: number | null;
-  slices: number;
-  most_slices: number | null;
-  group: string | null;
-  group_used_mib: number | null;
-  group_guaranteed_mib: number | null;
-  group_limit_mib: number | null;
-  keep_left_minutes: number | null;
+  /** The type of the card that it would lie on. */
+  gpu_type: string | null;
+  rank: Rank | null;
 }
 
 export interface WeekUse {
@@ -147,7 +142,9 @@ export function readSlice(r: Reader): SliceInfo {
       until: each.maybeTime('until'),
       to: each.text('to')
     })),
-    waits_for: r.texts('waits_for')
+    waits_for: r.texts('waits_for'),
+    rank: r.maybe('rank', readRank),
+    group: r.maybeText('group')
   };
 }
 
@@ -208,23 +205,9 @@ function readOffer(r: Reader): Offer {
     memory_mib: r.number('memory_mib'),
     compute_milli: r.number('compute_milli'),
     allowed: r.flag('allowed'),
-    why_not: r.maybeText('why_not')
-  };
-}
-
-function readQuota(r: Reader): QuotaShare {
-  return {
-    groups: r.texts('groups'),
-    guaranteed_mib: r.number('guaranteed_mib'),
-    used_mib: r.number('used_mib'),
-    limit_mib: r.maybeNumber('limit_mib'),
-    slices: r.number('slices'),
-    most_slices: r.maybeNumber('most_slices'),
-    group: r.maybeText('group'),
-    group_used_mib: r.maybeNumber('group_used_mib'),
-    group_guaranteed_mib: r.maybeNumber('group_guaranteed_mib'),
-    group_limit_mib: r.maybeNumber('group_limit_mib'),
-    keep_left_minutes: r.maybeNumber('keep_left_minutes')
+    why_not: r.maybeText('why_not'),
+    gpu_type: r.maybeText('gpu_type'),
+    rank: r.maybe('rank', readRank)
   };
 }
 

@@ -2,7 +2,7 @@
 import * as React from 'react';
 
 export interface Part {
-  kind: 'on-gpu' | 'in-host' | 'others';
+  kind: 'on-gpu' | 'in-host' | 'others' | 'borrowed';
   amount: number;
 }
 

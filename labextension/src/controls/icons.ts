@@ -67,6 +67,31 @@ const cancelledIcon = icon(
   '<circle cx="8" cy="8" r="5.5"/><path d="M4.2 11.8l7.600-7.600"/>'
 );
 
+const guaranteedIcon = icon(
+  'guaranteed',
+  '<path d="M8 2 13 4v4c0 3-2.2 5-5 6-2.8-1-5-3-5-6V4z"/><path d="M5.8 8 7.400 9.7l3-3.4"/>'
+);
+const borrowedIcon = icon(
+  'borrowed',
+  '<path d="M8 2 13 4v4c0 3-2.2 5-5 6-2.8-1-5-3-5-6V4z" stroke-dasharray="2 1.6"/>'
+);
+const calledBackIcon = icon(
+  'called-back',
+  '<path d="M13 11.5H5.500a3.5 3.5 0 0 1 0-7H12M9.500 2 12 4.5 9.500 7"/>'
+);
+
+const RANK_ICONS: ReadonlyMap<string, LabIcon> = new Map([
+  ['entitled', guaranteedIcon],
+  ['entitled-in-part', guaranteedIcon],
+  ['borrowed', borrowedIcon],
+  ['called-back', calledBackIcon]
+]);
+
+/** By the code of a rank; Sublet's own where the code is not known. */
+export function rankIcon(code: string): LabIcon {
+  return RANK_ICONS.get(code) ?? sliceIcon;
+}
+
 const STANDING_ICONS: ReadonlyMap<string, LabIcon> = new Map([
   ['active', activeIcon],
   ['idle', idleIcon],

@@ -43,6 +43,17 @@ export function heldOfCap(
     : trans.__('%1 of %2', heldGib(trans, used_mib, told), gib(cap_mib));
 }
 
+/** `0.5`, `6`: cards, to a thousandth. */
+export function cardNumber(cards: number): string {
+  return String(Number(cards.toFixed(3)));
+}
+
+/** `1 card`, `0.5 cards`. */
+export function cards(trans: TranslationBundle, count: number): string {
+  const shown = Number(count.toFixed(3));
+  return trans._n('%1 card', '%1 cards', shown);
+}
+
 /** `512 B`, `3.4 MB`. */
 export function bytes(count: number): string {
   const units = ['B', 'kB', 'MB', 'GB', 'TB'];

@@ -2,17 +2,11 @@
 import * as React from 'react';
 
 import type { Offer } from '../api/share';
-import { UseBar } from '../controls/bar';
 import { Section, Sign, type PageContext } from '../controls/pageContext';
 import { decimal, gib, percent } from '../format/quantities';
 import { doneIcon, failedIcon } from '../controls/icons';
-
-interface Account {
-  who: string;
-  used_mib: number;
-  guaranteed_mib: number;
-  limit_mib: number | null;
-}
+import { Account } from './Account';
+import { RankSign } from './RankSign';
 
 export function QuotaSection({ page }: { page: PageContext }): React.JSX.Element | null {
   const { trans, model } = page;
@@ -20,20 +14,10 @@ export function QuotaSection({ page }: { page: PageContext }): React.JSX.Element
   if (quota === null) {
     return null;
   }
-  const mine: Account = { who: trans.__('You'), ...quota };
-  const accounts = [mine];
-  if (quota.group !== null && quota.group_used_mib !== null) {
-    accounts.push({
-      who: trans.__('Group %1', quota.group),
-      used_mib: quota.group_used_mib,
-      guaranteed_mib: quota.group_guaranteed_mib ?? 0,
-      limit_mib: quota.group_limit_mib
-    });
-  }
+  const { own } = quota;
   const slices =
-    quota.most_slices === null
-      ? null
-      : trans.__('%1 of %2 slices', quota.slices, quota.most_slices);
+    own.most_slices === null ? null : trans.__('%1 of %2 slices', own.slices, own.most_slices);
+  const accounts = [own, ...quota.groups.filter(each => each.group !== null)];
   return (
     <Section
       name="quota"
@@ -42,41 +26,14 @@ export function QuotaSection({ page }: { page: PageContext }): React.JSX.Element
       aside={slices !== null && <span className="sublet-quiet">{slices}</span>}
     >
       {accounts.map(account => (
-        <AccountBar key={account.who} page={page} account={account} />
+        <Account
+          key={account.path.join('/')}
+          page={page}
+          share={account}
+          rights={quota.rights.filter(each => each.group === account.group)}
+        />
       ))}
     </Section>
-  );
-}
-
-function AccountBar({ page, account }: { page: PageContext; account: Account }): React.JSX.Element {
-  const { trans } = page;
-  const { used_mib, guaranteed_mib, limit_mib } = account;
-  const used =
-    limit_mib === null
-      ? trans.__('%1, no limit', gib(used_mib))
-      : trans.__('%1 of at most %2', gib(used_mib), gib(limit_mib));
-  const text = guaranteed_mib > 0 ? trans.__('%1, %2 guaranteed', used, gib(guaranteed_mib)) : used;
-  return (
-    <div className="sublet-account" data-sublet="account">
-      <div className="sublet-account-head">
-        <span className="sublet-cut" title={account.who}>
-          {account.who}
-        </span>
-        <span className="sublet-number">{used}</span>
-      </div>
-      {limit_mib !== null && (
-        <UseBar
-          label={trans.__('Quota of %1', account.who)}
-          text={text}
-          whole={limit_mib}
-          parts={[{ kind: 'on-gpu', amount: used_mib }]}
-          mark={guaranteed_mib}
-        />
-      )}
-      {guaranteed_mib > 0 && (
-        <span className="sublet-quiet">{trans.__('%1 guaranteed', gib(guaranteed_mib))}</span>
-      )}
-    </div>
   );
 }
 
@@ -109,7 +66,9 @@ function OfferItem({ page, offer }: { page: PageContext; offer: Offer }): React.
       <span className="sublet-grow">
         {offer.title}{' '}
         <span className="sublet-quiet sublet-number">
-          {gib(offer.memory_mib)} · {percent(offer.compute_milli)}
+          {[gib(offer.memory_mib), percent(offer.compute_milli), offer.gpu_type]
+            .filter(each => each !== null)
+            .join(' · ')}
         </span>
       </span>
       <Sign
@@ -119,6 +78,11 @@ function OfferItem({ page, offer }: { page: PageContext; offer: Offer }): React.
         {word}
       </Sign>
       {offer.why_not !== null && <span className="sublet-why">{offer.why_not}</span>}
+      {offer.allowed && offer.rank !== null && (
+        <span className="sublet-why">
+          <RankSign rank={offer.rank} explained />
+        </span>
+      )}
     </li>
   );
 }

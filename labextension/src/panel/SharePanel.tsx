@@ -13,6 +13,7 @@ import { Announcements } from './Announcements';
 import { HistoryChart } from './HistoryChart';
 import { KernelList } from './KernelList';
 import { OfferSection, QuotaSection, WeekSection } from './QuotaSection';
+import { RankSign } from './RankSign';
 import { SliceCard } from './SliceCard';
 
 export class SharePanel extends ReactWidget {
@@ -167,6 +168,7 @@ function OtherSlices({ page }: { page: PageContext }): React.JSX.Element | null 
             <span className="sublet-grow sublet-cut">
               {each.lease.server === '' ? trans.__('default server') : each.lease.server}
             </span>
+            {each.rank !== null && <RankSign rank={each.rank} />}
             <span className="sublet-number">{gib(each.lease.memory_mib)}</span>
           </li>
         ))}

@@ -8,6 +8,7 @@ import { ProgressBar, UseBar, type Part } from '../controls/bar';
 import { Sign, type PageContext } from '../controls/pageContext';
 import { clock, gib, heldOfCap, moment, percent, sentence } from '../format/quantities';
 import { standingIcon, warningIcon } from '../controls/icons';
+import { RankSign } from './RankSign';
 import { SliceActions } from './SliceActions';
 
 interface Facts {
@@ -18,6 +19,8 @@ interface Facts {
   kept_until: Date | null;
   over_cap: boolean;
   warnings: SliceWarning[];
+  /** The group that pays for it. */
+  group: string | null;
   parts: Part[];
 }
 
@@ -59,6 +62,11 @@ export function SliceCard(props: {
         warn={situation.nearCap}
       />
       <p className="sublet-quiet">{situation.standing.meaning}</p>
+      {page.model.slice?.rank != null && (
+        <p className="sublet-quiet">
+          <RankSign rank={page.model.slice.rank} explained />
+        </p>
+      )}
       {/* For screen readers, once: its progress changes several times a second. */}
       <p className="sublet-unseen" role="status" data-sublet="announced">
         {situation.progress === null ? '' : situation.standing.meaning}
@@ -84,6 +92,12 @@ export function SliceCard(props: {
       <dl className="sublet-facts">
         <dt>{trans.__('GPU')}</dt>
         <dd>{facts.gpu}</dd>
+        {facts.group !== null && (
+          <>
+            <dt>{trans.__('Paid by')}</dt>
+            <dd data-sublet="paid-by">{facts.group}</dd>
+          </>
+        )}
         <dt>{trans.__('Compute share')}</dt>
         <dd>{percent(facts.compute_milli)}</dd>
         {facts.utilisation_percent !== null && (
@@ -118,6 +132,7 @@ function factsOf(page: PageContext, situation: Situation): Facts {
     kept_until: slice?.kept_until ?? null,
     over_cap: held?.over_cap ?? false,
     warnings: local?.warnings ?? slice?.warnings ?? [],
+    group: slice?.group ?? null,
     parts: [
       { kind: 'on-gpu', amount: on_gpu },
       { kind: 'in-host', amount: situation.used_mib - on_gpu }

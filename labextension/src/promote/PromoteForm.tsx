@@ -61,6 +61,7 @@ export function PromoteForm(props: PromoteFormProps): React.JSX.Element {
           }}
         />
         <SizePart {...part} />
+        <GroupPart {...part} />
         <ParameterPart {...part} />
         <FilesPart {...part} />
         <details className="sublet-more" data-sublet="promote-more">
@@ -191,6 +192,33 @@ function SizePart({ trans, form, problems, set }: PartProps): React.JSX.Element 
         </>
       )}
     </>
+  );
+}
+
+/** Who has several groups may say which of them pays. */
+function GroupPart({ trans, subject, form, set }: PartProps): React.JSX.Element | null {
+  if (subject.groups.length < 2) {
+    return null;
+  }
+  return (
+    <Field name="group" label={trans.__('Group that pays')}>
+      {ids => (
+        <select
+          {...ids}
+          value={form.group}
+          onChange={event => {
+            set({ group: event.target.value });
+          }}
+        >
+          <option value="">{trans.__('whichever fits best')}</option>
+          {subject.groups.map(group => (
+            <option key={group} value={group}>
+              {group}
+            </option>
+          ))}
+        </select>
+      )}
+    </Field>
   );
 }
 

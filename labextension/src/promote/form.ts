@@ -25,6 +25,8 @@ export interface Form {
   /** Empty: no limit. */
   hours: string;
   retries: number;
+  /** The one that pays; empty: whichever fits best. */
+  group: string;
 }
 
 /** What a form is filled in for. */
@@ -36,6 +38,8 @@ export interface Subject {
   slice_mib: number | null;
   /** The GPU that it is on. */
   card_mib: number | null;
+  /** The caller's groups, of which one pays. */
+  groups: readonly string[];
 }
 
 export type Problems = Readonly<Record<string, string>>;
@@ -55,14 +59,16 @@ const MOST_RUN_S = 10 * 366 * 24 * S_PER_HOUR;
 export function subjectOf(
   inspection: NotebookInspection,
   slice_mib: number | null,
-  card_mib: number | null
+  card_mib: number | null,
+  groups: readonly string[] = []
 ): Subject {
   return {
     path: inspection.path,
     inspection,
     fields: inspection.parameters.map(fieldOf),
     slice_mib,
-    card_mib
+    card_mib,
+    groups
   };
 }
 
@@ -79,7 +85,8 @@ export function firstForm(subject: Subject): Form {
     take: 'nothing',
     taken: [],
     hours: USUAL_HOURS,
-    retries: 0
+    retries: 0,
+    group: ''
   };
 }
 
@@ -181,7 +188,8 @@ export function requestOf(
     ...(environment.length > 0 ? { environment: Object.fromEntries(environment) } : {}),
     ...(form.take === 'nothing' ? {} : { take_along: taken(form) }),
     ...(max_run_s === null ? {} : { max_run_s }),
-    ...(form.retries > 0 ? { retries: form.retries } : {})
+    ...(form.retries > 0 ? { retries: form.retries } : {}),
+    ...(form.group === '' ? {} : { group: form.group })
   };
 }
 

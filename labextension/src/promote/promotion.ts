@@ -5,6 +5,7 @@ import type { Contents } from '@jupyterlab/services';
 import { Signal } from '@lumino/signaling';
 
 import type { Job } from '../api/jobs';
+import { payersIn } from '../api/quota';
 import type { PageContext } from '../controls/pageContext';
 import { LateRefusalError, PromoteDialog } from './dialog';
 import { subjectOf } from './form';
@@ -94,7 +95,12 @@ export class Promotion {
     const inspection = await model.api.inspect(this.contents.localPath(path));
     const slice_mib = model.local?.value.cap_mib ?? model.slice?.lease.memory_mib ?? null;
     const card_mib = model.local?.value.gpu_memory_mib ?? model.slice?.lease.gpu_memory_mib ?? null;
-    const subject = subjectOf(inspection, slice_mib, card_mib);
+    const subject = subjectOf(
+      inspection,
+      slice_mib,
+      card_mib,
+      payersIn(model.share?.value.quota ?? null)
+    );
     return await new PromoteDialog(model.api, trans, subject).outcome();
   }
 

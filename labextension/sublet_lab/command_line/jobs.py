@@ -60,6 +60,7 @@ jobs.add_command(list_jobs)
 )
 @click.option("--compute", default="1", show_default=True, help="GPUs: 0.5, or 500m.")
 @click.option("--gpu-type", help="Only cards of this type.")
+@click.option("--group", help="The group that pays. Default: whichever fits best.")
 @click.option(
     "--priority",
     type=click.IntRange(-100, 100),
@@ -151,6 +152,7 @@ def show(service: Service, job_id: str) -> None:
             ("GPU", f"{lease.node} {lease.gpu_index} ({lease.gpu_type})" if lease else ""),
             ("Slice", state_of(job.slice) if job.slice else ""),
             ("Priority", str(job.priority)),
+            ("Paid by", _payer(job)),
             ("Submitted", clock(job.submitted_at)),
             ("Started", clock(job.started_at)),
             ("Ended", clock(job.ended_at)),
@@ -248,6 +250,7 @@ def _request(notebook: str, given: dict[str, Any]) -> JobRequest:
             memory_mib="whole" if memory == "whole" else parse_memory(memory),
             compute_milli=parse_compute(given["compute"]),
             gpu_type=given["gpu_type"],
+            group=given["group"],
             priority=given["priority"],
             max_run_s=_seconds(given["max_run"]),
             environment=dict(_pairs("--env", given["environment"])),
@@ -311,6 +314,12 @@ def _print_forecast(forecast: JobForecast) -> None:
             click.echo("Its notebook was not looked into: that happens when the job begins.")
     if not forecast.allowed:
         click.get_current_context().exit(REFUSED)
+
+
+def _payer(job: JobInfo) -> str:
+    """Return the group that pays for a job: of its slice, else the one that was named."""
+    paying = None if job.slice is None else job.slice.group
+    return paying or job.group or ""
 
 
 def _longest_run(job: JobInfo) -> str:

@@ -19,6 +19,7 @@ from sublet_lab.command_line.tables import (
     print_table,
     wants_json,
 )
+from sublet_lab.share.quota_words import quota_rows
 from sublet_lab.share.words import jobs_in_words
 
 _GROUPS_UNKNOWN: Final = (
@@ -37,17 +38,17 @@ SLICE = click.option(
 @json_option
 @pass_service
 def share(service: Service, owner: str | None) -> None:
-    """Show your share: slices, what they hold, and what is lent."""
+    """Show your share: slices, what they hold, what is lent, and quotas."""
     found = service.get(Share, "share", owner=owner)
     if wants_json():
         print_json(found)
         return
-    guaranteed = f"guaranteed {format_memory(found.guaranteed_mib)}"
+    quota = found.quota
     print_facts(
         [
             ("Owner", found.owner),
-            ("In use", f"{format_memory(found.used_mib)} ({guaranteed}, {_limit(found)})"),
-            ("Group", _group(found.quota) if found.groups_known else _GROUPS_UNKNOWN),
+            ("In use", "" if quota is None else _in_use(quota, groups_known=found.groups_known)),
+            ("Groups", "" if found.groups_known else _GROUPS_UNKNOWN),
             ("Seven days", _week(found.week)),
             ("Jobs", jobs_in_words(found)),
             ("Lending", "on" if found.lending else "off, by an admin"),
@@ -61,21 +62,23 @@ def share(service: Service, owner: str | None) -> None:
         print_slices(found.slices)
     else:
         click.echo("No slices: start a notebook server with one from the hub's page.")
+    if quota is not None:
+        _print_quota(quota)
 
 
-def _limit(found: Share) -> str:
-    if found.limit_mib is not None:
-        return f"limit {format_memory(found.limit_mib)}"
-    return "no limit" if found.groups_known else "no limit but for what groups say"
+def _in_use(quota: QuotaShare, *, groups_known: bool) -> str:
+    own = quota.own
+    limit = "no limit" if own.limit_mib is None else f"limit {format_memory(own.limit_mib)}"
+    if own.limit_mib is None and not groups_known:
+        limit = "no limit but for what groups say"
+    return f"{format_memory(own.held_mib)} ({limit})"
 
 
-def _group(quota: QuotaShare | None) -> str:
-    if quota is None or quota.group is None:
-        return ""
-    most = quota.group_limit_mib
-    limit = "no limit" if most is None else f"limit {format_memory(most)}"
-    guaranteed = f"guaranteed {format_memory(quota.group_guaranteed_mib or 0)}"
-    return f"{quota.group}: {format_memory(quota.group_used_mib or 0)} ({guaranteed}, {limit})"
+def _print_quota(quota: QuotaShare) -> None:
+    rows = quota_rows(quota)
+    if rows:
+        click.echo()
+        print_table(("QUOTA", "OF", ">HELD", ">GUARANTEED", ">BORROWED", ">LIMIT"), rows)
 
 
 def _week(week: WeekUse | None) -> str:

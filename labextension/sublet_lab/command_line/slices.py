@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 from sublet_quota.amounts.gpu_amounts import format_compute, format_held, format_memory
+from sublet_quota.reasons.ranks import RankCode
 from sublet_quota.reasons.standings import activity_of, standing_word
 from sublet_quota.reasons.waiting import wait_clause
 from sublet_quota.wire.api import SliceInfo
@@ -37,13 +38,21 @@ def held_by(info: SliceInfo) -> str:
 
 
 def advice_on(info: SliceInfo) -> list[str]:
-    """Return what a slice's owner can do about what is not as it should be, a line each."""
-    return [f"{info.lease.slice_id}: {told.advice}" for told in info.warnings if told.advice]
+    """Return what a slice's owner can do about what is not as it should be, a line each.
+
+    Why a slice was called back, and what becomes of it, is told with that.
+    """
+    told = [warning.advice for warning in info.warnings if warning.advice]
+    if info.rank is not None and info.rank.code == RankCode.CALLED_BACK:
+        told.insert(0, info.rank.meaning)
+    return [f"{info.lease.slice_id}: {each}" for each in told]
 
 
 def remarks_on(info: SliceInfo) -> str:
     """Return in words whatever a slice's owner should know."""
-    remarks = []
+    remarks = [] if info.rank is None else [info.rank.word]
+    if info.group is not None:
+        remarks.append(f"paid by {info.group}")
     report = info.report
     if report is not None and report.move is not None:
         remarks.append(f"{report.move.kind} {format_memory(report.move.bytes_mib)}")

@@ -163,9 +163,6 @@ _NOTHING: Final = api.Share(
     slices=(),
     jobs_waiting=0,
     jobs_running=0,
-    used_mib=0,
-    guaranteed_mib=0,
-    limit_mib=None,
     lending=True,
 )
 

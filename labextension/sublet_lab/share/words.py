@@ -16,8 +16,10 @@ from sublet_quota.amounts.gpu_amounts import format_compute, format_held, format
 from sublet_quota.reasons.standings import Standing, activity_of, standing_word
 from sublet_quota.residency.snapshot import Holder
 from sublet_quota.wire import api
-from sublet_quota.wire.share import QuotaShare, WeekUse
+from sublet_quota.wire.share import WeekUse
 from sublet_quota.wire.tenant_socket import LocalShare, ShareMove
+
+from sublet_lab.share.quota_words import quota_lines
 
 NEARLY_FULL: Final = 0.9
 """The part of its cap in use from which on a share warns."""
@@ -100,10 +102,10 @@ def process_lines(share: LocalShare) -> list[str]:
 def service_lines(share: api.Share, slice_id: str | None) -> list[str]:
     """Return what the service says: what admins tell, quota, and to whom this slice is lent."""
     lines = [f"from an admin: {plain(told.text)}" for told in share.announcements]
-    lines += [] if share.quota is None else _quota_lines(share.quota)
+    lines += [] if share.quota is None else [plain(line) for line in quota_lines(share.quota)]
     for info in share.slices:
         if info.lease.slice_id == slice_id:
-            lines += _lending_lines(info)
+            lines += _rank_lines(info) + _lending_lines(info)
     if not share.lending:
         lines.append("lending is switched off")
     jobs = [info for info in share.slices if info.lease.holder is Holder.JOB]
@@ -157,17 +159,10 @@ def plain(text: str) -> str:
     )
 
 
-def _quota_lines(quota: QuotaShare) -> list[str]:
-    lines = [f"your slices: {_of(quota.used_mib, quota.guaranteed_mib, quota.limit_mib)}"]
-    if quota.group is not None:
-        used, kept = quota.group_used_mib or 0, quota.group_guaranteed_mib or 0
-        lines.append(f"group {plain(quota.group)}: {_of(used, kept, quota.group_limit_mib)}")
-    return lines
-
-
-def _of(used_mib: int, guaranteed_mib: int, limit_mib: int | None) -> str:
-    limit = "no limit" if limit_mib is None else f"limit {format_memory(limit_mib)}"
-    return f"{format_memory(used_mib)} (guaranteed {format_memory(guaranteed_mib)}, {limit})"
+def _rank_lines(info: api.SliceInfo) -> list[str]:
+    """Return who pays for a slice, and whether it is guaranteed or borrowed."""
+    lines = [] if info.group is None else [f"paid by {plain(info.group)}"]
+    return lines if info.rank is None else [*lines, plain(info.rank.meaning)]
 
 
 def _lending_lines(info: api.SliceInfo) -> list[str]:

@@ -20,6 +20,16 @@ export function standing(code: string, word = code): Fields {
   return { code, word, meaning: `What ${word} means.` };
 }
 
+/** As the service tells it; a test makes the words its own. */
+export function rank(code: string, word = code): Fields {
+  return { code, word, meaning: `What ${word} means.` };
+}
+
+/** A group's part of a quota; `null`: the caller's own. */
+export function groupShare(group: string | null, fields: Fields = {}): Fields {
+  return { group, path: group === null ? [] : [group], ...fields };
+}
+
 /** Of an agent's answer, where a job uses the slice. */
 export const LENT: Fields = { lent: true, standing: standing('lent') };
 

@@ -122,3 +122,9 @@ def format_compute(milli: int) -> str:
     whole, rest = divmod(abs(milli), WHOLE_GPU_MILLI)
     part = f".{rest:03d}".rstrip("0") if rest else ""
     return f"{'-' if milli < 0 else ''}{whole}{part} GPU"
+
+
+def format_cards(cards: float) -> str:
+    """Return ``1 card``, ``0.5 cards`` or ``6 cards``, to a thousandth."""
+    number = f"{cards:.3f}".rstrip("0").rstrip(".")
+    return f"{number} {'card' if number == '1' else 'cards'}"

@@ -34,14 +34,14 @@ def quota_schema() -> dict[str, Any]:
     limit = schema["$defs"][AmountLimit.__name__]
     limit["additionalProperties"] = CARDS_LIMIT_SCHEMA
     limit["propertyNames"] = {"not": {"enum": sorted(NO_TYPES - limit["properties"].keys())}}
-    for name in ("GroupQuota", "ExceptionQuota"):
+    for name in ("GroupQuota", "ExceptionQuota", "Reservation"):
         guaranteed = schema["$defs"][name]["properties"]["guaranteed"]
         guaranteed["propertyNames"] = {"not": {"enum": sorted(NO_TYPES)}}
     for section in LISTED:
         schema["properties"][section] = _mapping_or_list(schema, section)
     _refuse_empty_keys(schema)
     _allow_empty_sections(schema)
-    for section in ("exceptions", "closed"):
+    for section in sorted(QuotaDocument.lists_that_may_be_empty):
         schema["properties"][section]["type"] = ["array", "null"]
     limit["type"] = "object"
     return {"$schema": SCHEMA_DIALECT, **schema}

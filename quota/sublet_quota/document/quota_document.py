@@ -26,12 +26,15 @@ from sublet_quota.document.lookups.group_paths import GroupPaths
 from sublet_quota.document.lookups.moments import (
     InForce,
     SaidAt,
+    State,
     end_after,
     ends,
     exceptions_of_persons,
     in_force,
+    state_at,
 )
 from sublet_quota.document.lookups.places import Places
+from sublet_quota.document.lookups.reservations import next_change_of
 from sublet_quota.document.lookups.said_keys import said_by
 from sublet_quota.document.problems import KeyPath
 from sublet_quota.document.section import Section
@@ -45,6 +48,7 @@ from sublet_quota.document.sections import (
     GroupQuota,
     Pool,
     QuotaException,
+    Reservation,
     Shrink,
     SliceSize,
 )
@@ -88,7 +92,7 @@ class QuotaDocument(Section):
     """Who may have how much of which GPUs."""
 
     model_config = ConfigDict(title="Sublet's quota document")
-    lists_that_may_be_empty = frozenset({"exceptions", "closed"})
+    lists_that_may_be_empty = frozenset({"exceptions", "reservations", "closed"})
 
     gpu_types: dict[EntryName, GpuType] = Field(
         default={},
@@ -120,6 +124,9 @@ class QuotaDocument(Section):
         default=(),
         description="What holds instead for some persons or groups, for a time; of two the more "
         "generous, key by key.",
+    )
+    reservations: tuple[Reservation, ...] = Field(
+        default=(), description="Guarantees between two times: a course's hours, say."
     )
     closed: tuple[ClosedCards, ...] = Field(
         default=(), description="Cards and nodes that take nothing new, for a time."
@@ -233,14 +240,22 @@ class QuotaDocument(Section):
             self._timeline = Timeline(self)
         return self._timeline
 
-    def with_parts(self, parts: InForce, timeline: "Timeline") -> "QuotaDocument":
-        """Return the document with the parts that are in force at a moment."""
+    def is_at_another_moment(self, other: "QuotaDocument") -> bool:
+        """Whether both are one document: what became less from one to the other ended by itself."""
+        return self._timeline is not None and other.is_of(self._timeline)
+
+    def is_of(self, timeline: "Timeline") -> bool:
+        """Whether it is what is in force of one document."""
+        return self._timeline is timeline
+
+    def with_parts(self, parts: InForce, timeline: "Timeline | None" = None) -> "QuotaDocument":
+        """Return the document with the parts that are in force in a state."""
         said = {name: getattr(self, name) for name in type(self).model_fields}
         made = self.model_construct(**(said | parts.sections()))
         made.belongs_to(timeline, Places(self._places.lines, parts.origins))
         return made
 
-    def belongs_to(self, timeline: "Timeline", places: Places) -> None:
+    def belongs_to(self, timeline: "Timeline | None", places: Places) -> None:
         """Keep of which document this is what is in force, and where that one says it."""
         self._timeline, self._places = timeline, places
 
@@ -262,15 +277,23 @@ class Timeline:
     def __init__(self, document: QuotaDocument) -> None:
         self._document = document
         self._ends = ends(document)
-        self._made: dict[datetime | None, QuotaDocument] = {}
+        self._made: dict[State, QuotaDocument] = {}
+        self._last: tuple[datetime, datetime | None, QuotaDocument] | None = None
 
     def next_change(self, now: datetime) -> datetime | None:
-        """Return the first end that is still to come."""
-        return end_after(self._ends, now)
+        """Return the first end, or begin of a reservation, that is still to come."""
+        changes = [next_change_of(each, now) for each in self._document.reservations]
+        changes.append(end_after(self._ends, now))
+        return min((each for each in changes if each is not None), default=None)
 
     def at(self, now: datetime) -> QuotaDocument:
         """Return what is in force; the same document until the next change."""
-        until = self.next_change(now)
-        if until not in self._made:
-            self._made[until] = self._document.with_parts(in_force(self._document, now), self)
-        return self._made[until]
+        if self._last is not None:
+            since, until, made = self._last
+            if since <= now and (until is None or now < until):
+                return made
+        state = state_at(self._document, self._ends, now)
+        if state not in self._made:
+            self._made[state] = self._document.with_parts(in_force(self._document, state), self)
+        self._last = now, self.next_change(now), self._made[state]
+        return self._made[state]

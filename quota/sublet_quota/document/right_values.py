@@ -1,7 +1,7 @@
 """The values of rights: each with the line of the document that says it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from fractions import Fraction
 from typing import Final, Generic, TypeVar
@@ -107,6 +107,16 @@ class Rights:
     def groups(self) -> tuple[GroupName, ...]:
         """The groups that can pay, by name."""
         return tuple(payer.group for payer in self.payers if payer.group is not None)
+
+    @property
+    def limit_with_jobs(self) -> PersonLimit:
+        """What slices and running jobs may have together, where ``job_limit`` is ``None``.
+
+        How many slices somebody has when nobody says is of notebooks alone.
+        """
+        if self.limit.slices.source == BUILT_IN:
+            return replace(self.limit, slices=Right(None))
+        return self.limit
 
     def payer(self, group: str | None) -> PayerRights:
         """Return what holds for what a group pays; ``KeyError`` for one that is not theirs."""

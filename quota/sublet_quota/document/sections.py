@@ -8,12 +8,14 @@ from datetime import timedelta
 from decimal import Decimal
 from fractions import Fraction
 from typing import Annotated, Final
+from zoneinfo import ZoneInfo
 
 from pydantic import Field, StringConstraints
 
 from sublet_quota.document.section import Section
 from sublet_quota.document.value_kinds.amount_limit import AmountLimit
 from sublet_quota.document.value_kinds.cards import Cards, Part, Rate
+from sublet_quota.document.value_kinds.reserved_time import Day, TimeReserved, Zone
 from sublet_quota.document.value_kinds.sizes import ComputeShare, GpuShare, MemoryOrShare
 from sublet_quota.document.values import (
     CountLimit,
@@ -161,10 +163,13 @@ class JobRules(Section):
         default=None, description="The GPU types that jobs may use; none with []."
     )
     most: CountLimit | None = Field(
-        default=None, description="The most jobs at a time, waiting or running."
+        default=None,
+        description="The most jobs at a time, waiting or running. When nobody says: 20 for one "
+        "person, and no limit for a group.",
     )
     max_run: PositiveDuration | None = Field(
-        default=None, description="The longest that one attempt of a job may run."
+        default=None,
+        description="The longest that one attempt of a job may run. When nobody says: 24h.",
     )
     limit: AmountLimit | None = Field(
         default=None,
@@ -180,7 +185,7 @@ class PersonQuota(Section):
     limit: AmountLimit = Field(
         default=AmountLimit(),
         description="The most that one person may hold: cards by type, `cards` of all types, "
-        "`memory`, `slices` (when nobody says: 4 slices); 'unlimited' lifts one.",
+        "`memory`, `slices` (when nobody says: 4 of notebooks); 'unlimited' lifts one.",
     )
     jobs: JobRules = Field(default=JobRules(), description="What holds for one person's jobs.")
     keep_a_day: Duration | None = Field(
@@ -272,6 +277,30 @@ class QuotaException(Section):
     )
     why: Annotated[str, StringConstraints(min_length=1, max_length=255)] = Field(
         description="Why; shown to whom it concerns."
+    )
+
+
+class Reservation(Section):
+    """A guarantee between two times, beside what is always guaranteed."""
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=255)] = Field(
+        description="What it is for; each name is there once."
+    )
+    for_: HubName = Field(alias="for", description="The group, as this document has it.")
+    guaranteed: Annotated[dict[TypeName, Cards], Field(min_length=1)] = Field(
+        description="Cards by type, added to what the group and those above it are guaranteed. "
+        "Their limits still bind."
+    )
+    at: TimeReserved = Field(
+        description="When, by the wall clock: 'Mon 14:00-16:00', 'Mon-Fri 09:00-17:00' each week, "
+        "or once, '2027-02-15 14:00-16:00'."
+    )
+    zone: Zone = Field(
+        default=ZoneInfo("UTC"),
+        description="Whose wall clock it is, such as Europe/Berlin; its summer time counts.",
+    )
+    until: Day | None = Field(
+        default=None, description="The last day on which it may begin, which is included."
     )
 
 

@@ -214,10 +214,7 @@ Flag = Annotated[
         {
             "anyOf": [
                 {"type": "boolean"},
-                {
-                    "type": "string",
-                    "pattern": "^([Tt]rue|TRUE|[Ff]alse|FALSE|[Yy]es|YES|[Nn]o|NO|[Oo]n|ON|[Oo]ff|OFF)$",
-                },
+                {"enum": sorted(_FLAGS)},
             ]
         }
     ),

@@ -1,16 +1,27 @@
-"""The admission of training jobs: what could never run is refused when it is submitted.
+"""The admission of training jobs: who pays, and what could never run or is too much.
 
-A job uses what is lent, so it is on nobody's account and waits for room as long as it takes; only a
-job that the GPUs can never take, one too many, and one that would go before what is fair without an
-admin's word, are refused.
+A job waits for room as long as it takes, also for a limit that other work fills now. Refused at
+once is what the GPUs or the limits can never take, one job too many, and what would go before what
+is fair without an admin's word.
 """
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from sublet_quota.amounts.gpu_amounts import BEYOND_ALL_GPUS, WHOLE_GPU_MILLI
+from sublet_quota.amounts.gpu_kind import GpuKind
+from sublet_quota.document.right_values import PayerRights, Rights
 from sublet_quota.document.rights import rights_of
 from sublet_quota.holdings.holdings import Holdings
-from sublet_quota.names.ids import PoolName
+from sublet_quota.jobs.job_limits import line_of
+from sublet_quota.jobs.job_order import open_kinds
+from sublet_quota.jobs.job_payer import best_payer
+from sublet_quota.jobs.payer_refusals import CannotPay, charge
+from sublet_quota.jobs.requested_job import JobCounts, RequestedJob
+from sublet_quota.jobs.waiting_job import WaitingJob, is_of_type
+from sublet_quota.names.ids import GroupName, UserName
+from sublet_quota.reasons.derivation import Derivation, Rule
+from sublet_quota.reasons.helping import Help, HelpKind
 from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.reasons.refusals.jobs import JobRefusal
 from sublet_quota.reasons.refusals.limits import LimitRefusal
@@ -18,31 +29,62 @@ from sublet_quota.reasons.refusals.refuse import refuse
 
 
 @dataclass(frozen=True, slots=True)
-class RequestedJob:
-    """A wish to submit a training job."""
+class AdmittedJob:
+    """A job may wait for room: at whose expense, and for how long an attempt of it may run."""
 
-    owner: str
-    groups: tuple[str, ...] = ()
-    memory_mib: int | None = None
-    """The memory on each GPU; ``None``: the whole GPU."""
-    compute_milli: int = WHOLE_GPU_MILLI
-    gpus: int = 1
-    """The number of GPUs, each with as much of its memory and compute."""
-    gpu_type: str | None = None
-    """The model's name, or a pattern for it."""
-    priority: int = 0
-    may_go_first: bool = False
-    """Whether an admin submits it."""
+    group: GroupName | None
+    named: bool
+    """Whether the owner named the group: then no other one pays."""
+    member_of: tuple[GroupName, ...]
+    """The groups that could pay instead, ``group`` among them."""
+    max_run: timedelta
 
 
-def refuse_job(holdings: Holdings, wish: RequestedJob, live_jobs: int) -> Refusal | None:
-    """Return why the job is refused, or ``None``; ``live_jobs`` of its owner wait or run."""
-    return (
+def admit_job(
+    holdings: Holdings, wish: RequestedJob, counts: JobCounts, now: datetime
+) -> AdmittedJob | Refusal:
+    """Return who pays for the job, or why it is refused."""
+    rights = rights_of(holdings.document, UserName(wish.owner), wish.groups)
+    refusal = (
         _refuse_amount(wish)
         or _refuse_going_first(wish)
-        or _refuse_too_many(holdings, wish, live_jobs)
+        or _refuse_too_many(wish, rights, counts)
         or _refuse_what_never_fits(holdings, wish)
+        or _refuse_group(wish, rights)
     )
+    if refusal is not None:
+        return refusal
+    payers = tuple(p for p in rights.payers if wish.group is None or p.group == wish.group)
+    found = [charge(holdings, wish, payer, counts, now) for payer in payers]
+    able = tuple(each for each in found if isinstance(each, WaitingJob))
+    if not able:
+        cannot = (each for each in found if isinstance(each, CannotPay))
+        others = _others_that_pay(holdings, wish, rights, counts, now)
+        return max(cannot, key=lambda each: each.stage).refusal(others)
+    best = best_payer(holdings, able, open_kinds(holdings))
+    return AdmittedJob(
+        group=best.group,
+        named=wish.group is not None,
+        member_of=rights.groups,
+        max_run=_max_run(wish, rights.payer(best.group)),
+    )
+
+
+def _others_that_pay(
+    holdings: Holdings, wish: RequestedJob, rights: Rights, counts: JobCounts, now: datetime
+) -> tuple[Help, ...]:
+    """Return which of the owner's other groups would pay, where one was named."""
+    others = [p for p in rights.payers if p.group != wish.group] if wish.group else []
+    able = tuple(
+        payer.group
+        for payer in others
+        if payer.group and isinstance(charge(holdings, wish, payer, counts, now), WaitingJob)
+    )
+    return (Help(HelpKind.OTHER_GROUP, able),) if able else ()
+
+
+def _max_run(wish: RequestedJob, payer: PayerRights) -> timedelta:
+    return payer.job_max_run.value if wish.max_run is None else wish.max_run
 
 
 def _refuse_amount(wish: RequestedJob) -> Refusal | None:
@@ -62,27 +104,42 @@ def _refuse_going_first(wish: RequestedJob) -> Refusal | None:
     return refuse(JobRefusal.GOING_FIRST, asked=wish.priority, most=0)
 
 
-def _refuse_too_many(holdings: Holdings, wish: RequestedJob, live_jobs: int) -> Refusal | None:
-    most = rights_of(holdings.document, wish.owner, wish.groups).most_jobs
-    if most is None or live_jobs < most:
+def _refuse_too_many(wish: RequestedJob, rights: Rights, counts: JobCounts) -> Refusal | None:
+    most = rights.jobs_most.value
+    if most is None or counts.of_owner < most:
         return None
-    return refuse(LimitRefusal.JOBS, owner=wish.owner, jobs=live_jobs, most_jobs=most)
+    line = line_of(rights.jobs_most.source)
+    numbers = {"jobs": counts.of_owner, "most_jobs": most}
+    why = Derivation(Rule.LIMIT, None, (line,), numbers)
+    if most == 0:
+        return refuse(LimitRefusal.NO_JOBS, why=why, owner=wish.owner, line=line)
+    return refuse(
+        LimitRefusal.JOBS, why=why, owner=wish.owner, jobs=counts.of_owner, most_jobs=most
+    )
+
+
+def _refuse_group(wish: RequestedJob, rights: Rights) -> Refusal | None:
+    if wish.group is None or wish.group in rights.groups:
+        return None
+    return refuse(
+        JobRefusal.NO_GROUP_OF_YOURS, asked_group=wish.group, groups_to_choose=rights.groups
+    )
 
 
 def _refuse_what_never_fits(holdings: Holdings, wish: RequestedJob) -> Refusal | None:
-    lending = [name for name, pool in holdings.document.pools.items() if pool.lend]
+    lending = frozenset(name for name, pool in holdings.document.pools.items() if pool.lend)
     if not lending:
         return refuse(JobRefusal.NO_POOL_LENDS)
-    everywhere = {kind for name in lending for kind in holdings.kinds_in(PoolName(name))}
+    everywhere = open_kinds(holdings)
     if not everywhere:
         return refuse(JobRefusal.NO_GPU)
-    kinds = [kind for kind in everywhere if kind.is_type(wish.gpu_type)]
+    kinds = [kind for kind, name in everywhere.items() if is_of_type(kind, name, wish.gpu_type)]
     if not kinds:
-        types = tuple(sorted({kind.type for kind in everywhere}))
+        types = tuple(sorted(set(everywhere.values())))
         return refuse(JobRefusal.NO_GPU_OF_TYPE, asked_type=wish.gpu_type, types=types)
     largest = max(kinds, key=lambda kind: (kind.usable_mib, kind.type))
     if (wish.memory_mib or 1) <= largest.usable_mib:
-        return _refuse_too_few_gpus(holdings, wish, frozenset(lending))
+        return _refuse_too_few_gpus(holdings, wish, lending, frozenset(kinds))
     return refuse(
         JobRefusal.LARGER_THAN_GPU,
         asked_mib=wish.memory_mib or 0,
@@ -92,12 +149,12 @@ def _refuse_what_never_fits(holdings: Holdings, wish: RequestedJob) -> Refusal |
 
 
 def _refuse_too_few_gpus(
-    holdings: Holdings, wish: RequestedJob, lending: frozenset[str]
+    holdings: Holdings, wish: RequestedJob, lending: frozenset[str], kinds: frozenset[GpuKind]
 ) -> Refusal | None:
     if wish.gpus <= 1:
         return None
     there = sum(
-        gpu.kind.is_type(wish.gpu_type)
+        gpu.kind in kinds
         and (wish.memory_mib or 1) <= gpu.kind.usable_mib
         and holdings.pool_of(gpu.gpu_id) in lending
         for gpu in holdings.gpus()

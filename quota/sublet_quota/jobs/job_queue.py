@@ -1,6 +1,7 @@
 """The queue of jobs: which goes to which GPU now, and why each of the others waits.
 
-Jobs are served in their order, each on the tightest GPU that can lend what it needs. One that fits
+Jobs are served in their order, each on the tightest GPU that can lend what it needs, where rights
+and limits let it; cards of the type of which it is entitled to its own go first. One that fits
 nowhere now does not hold up those behind it, with one exception: a GPU on which it would fit but
 for the jobs that run there is kept for it, so that small jobs never starve a large one. A job that
 can run on one node alone is placed there, or waits for that node.
@@ -11,13 +12,17 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from sublet_quota.amounts.gpu_amounts import GpuAmount
+from sublet_quota.amounts.gpu_amounts import GpuAmount, format_memory
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.holdings.gpu_load import GpuFacts
 from sublet_quota.holdings.holdings import Holdings
-from sublet_quota.jobs.fair_share import WaitingJob
-from sublet_quota.names.ids import GpuId, JobId, NodeId, PoolName
-from sublet_quota.reasons.waiting import KeptGpu, QueueReason, QueueWait
+from sublet_quota.jobs.job_limits import JobLimits, MetLimit
+from sublet_quota.jobs.job_order import type_of_kind
+from sublet_quota.jobs.waiting_job import WaitingJob, is_of_type
+from sublet_quota.names.ids import GpuId, GroupName, JobId, NodeId, PoolName
+from sublet_quota.reasons.refusals.facts import format_cards
+from sublet_quota.reasons.waiting import FullLimit, KeptGpu, QueueReason, QueueWait
+from sublet_quota.shares.limits import LimitKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +31,8 @@ class LendableGpu:
 
     facts: GpuFacts
     pool: PoolName
+    gpu_type: str
+    """The type of the quota document of which it is a card."""
     lendable_mib: int
     jobs_mib: int
     """The memory that jobs have there already: it could be lent again once they are done."""
@@ -36,6 +43,7 @@ class JobPlacement:
     """The GPU that a waiting job goes to."""
 
     job: WaitingJob
+    """The job, with who pays: another of its owner's groups than before where that let it in."""
     gpu_id: GpuId
     pool: PoolName
     amount: GpuAmount
@@ -70,70 +78,138 @@ def lendable_gpus(holdings: Holdings, lendable_mib: Mapping[GpuId, int]) -> tupl
         pool = holdings.pool_of(facts.gpu_id)
         if pool is None or facts.closed is not None or not holdings.document.pools[pool].lend:
             continue
+        gpu_type = type_of_kind(holdings, facts.kind)
+        if gpu_type is None:
+            continue
         lendable = min(lendable_mib.get(facts.gpu_id, 0), facts.kind.usable_mib)
         jobs_mib = holdings.load(facts.gpu_id).jobs.memory_mib
-        found.append(LendableGpu(facts, pool, lendable, jobs_mib))
+        found.append(LendableGpu(facts, pool, gpu_type, lendable, jobs_mib))
     return tuple(found)
 
 
 def plan_queue(
-    jobs: Sequence[WaitingJob], gpus: Iterable[LendableGpu], *, lending: bool
+    jobs: Sequence[WaitingJob],
+    gpus: Iterable[LendableGpu],
+    *,
+    lending: bool,
+    limits: JobLimits | None = None,
 ) -> QueuePlan:
-    """Return what can be placed of ``jobs``, which are in their order, and why others wait."""
+    """Return what can be placed of ``jobs``, which are in their order, and why others wait.
+
+    ``limits``: what payers and owners may have; ``None``: nothing is limited.
+    """
     room = _Room(gpus)
+    bounds = _Bounds(limits)
     placements: list[JobPlacement] = []
     waits: list[JobWait] = []
     for job in jobs:
-        gpu = room.best_fit(job) if lending else None
-        if gpu is not None:
-            amount = GpuAmount(_need_on(job, gpu.facts.kind), job.compute_milli)
-            placements.append(JobPlacement(job, gpu.facts.gpu_id, gpu.pool, amount))
+        found = _fit(job, room, bounds) if lending else None
+        if found is not None:
+            payer, gpu = found
+            amount = payer.amount_on(gpu.facts.kind)
+            placements.append(JobPlacement(payer, gpu.facts.gpu_id, gpu.pool, amount))
             room.take(gpu, amount.memory_mib)
+            bounds.take(payer, gpu)
         else:
-            waits.append(_wait(job, len(waits) + 1, room, lending=lending))
+            why = _why(job, room, bounds, lending=lending)
+            waits.append(JobWait(job.job_id, len(waits) + 1, why))
     return QueuePlan(tuple(placements), tuple(waits))
 
 
-def _need_on(job: WaitingJob, kind: GpuKind) -> int:
-    return kind.usable_mib if job.memory_mib is None else job.memory_mib
+@dataclass(slots=True)
+class _Bounds:
+    """The limits, as far as there are any."""
+
+    limits: JobLimits | None
+
+    def within(self, job: WaitingJob, kinds: "_Kinds") -> "_Kinds":
+        """Return the kinds on which the job passes no limit."""
+        return {kind: name for kind, name in kinds.items() if self.met(job, kind, name) is None}
+
+    def met(self, job: WaitingJob, kind: GpuKind, gpu_type: str) -> MetLimit | None:
+        """Return the limit that the job would pass, or ``None``."""
+        if self.limits is None or not job.fits_on(kind):
+            return None
+        return self.limits.in_the_way(job, kind, gpu_type)
+
+    def take(self, job: WaitingJob, gpu: LendableGpu) -> None:
+        """Count a job that is placed."""
+        if self.limits is not None:
+            self.limits.take(job, gpu.facts.kind, gpu.gpu_type)
 
 
-def _wait(job: WaitingJob, place: int, room: "_Room", *, lending: bool) -> JobWait:
-    return JobWait(job.job_id, place, _why(job, room, lending=lending))
+def _fit(job: WaitingJob, room: "_Room", bounds: _Bounds) -> tuple[WaitingJob, LendableGpu] | None:
+    """Return where the job goes, and at whose expense; ``None``: nowhere now."""
+    for payer in (job, *job.instead):
+        kinds = bounds.within(payer, room.kinds_for(payer))
+        # What the job is entitled to it has on cards of that type.
+        entitled = {k: name for k, name in kinds.items() if name == payer.entitled_on}
+        gpu = room.best_fit(payer, entitled) or room.best_fit(payer, kinds)
+        if gpu is not None:
+            return payer, gpu
+    return None
 
 
-def _why(job: WaitingJob, room: "_Room", *, lending: bool) -> QueueWait:
+def _why(job: WaitingJob, room: "_Room", bounds: _Bounds, *, lending: bool) -> QueueWait:
+    there = room.kinds_for(job, anywhere=True)
     kinds = room.kinds_for(job)
-    large_enough = [kind for kind in kinds if 0 < _need_on(job, kind) <= kind.usable_mib]
-    need = min((_need_on(job, kind) for kind in large_enough or kinds), default=job.memory_mib)
+    large_enough = {kind: name for kind, name in kinds.items() if job.fits_on(kind)}
+    within = bounds.within(job, large_enough)
+    needs = (job.amount_on(kind).memory_mib for kind in within or large_enough or kinds)
     of_all = QueueWait(
         reason=QueueReason.TOO_LITTLE_IDLE,
-        need_mib=need,
-        most_mib=room.most_lendable(job),
+        need_mib=min(needs, default=job.memory_mib),
+        most_mib=room.most_lendable(job, within),
         is_whole=job.memory_mib is None,
         gpu_type=job.gpu_type,
         node=job.node,
     )
     if not lending:
         return replace(of_all, reason=QueueReason.LENDING_OFF)
-    if not kinds:
+    if not there:
         return replace(of_all, reason=QueueReason.NO_GPU)
+    if not kinds:
+        largest = max(kind.usable_mib for kind in there)
+        too_large = (job.memory_mib or 1) > largest
+        reason = QueueReason.LARGER_THAN_GPU if too_large else QueueReason.NOT_ALLOWED
+        return replace(of_all, reason=reason, largest_mib=largest)
     if not large_enough:
         largest = max(kind.usable_mib for kind in kinds)
         return replace(of_all, reason=QueueReason.LARGER_THAN_GPU, largest_mib=largest)
-    kept = room.keep_for(job)
-    if kept is None and room.is_kept_for_others(job):
-        return replace(of_all, reason=QueueReason.BEHIND_OTHERS)
+    if not within:
+        met = (bounds.met(job, kind, name) for kind, name in large_enough.items())
+        limit = next((each for each in met if each is not None), None)
+        full = None if limit is None else _full(limit)
+        return replace(of_all, reason=QueueReason.LIMIT_FULL, limit=full)
+    kept = room.keep_for(job, within)
+    behind = () if kept is not None else room.kept_for_others(job, within)
+    if behind:
+        return replace(of_all, reason=QueueReason.BEHIND_OTHERS, behind=behind)
     if kept is None:
         return of_all
     return replace(
         of_all,
         reason=QueueReason.GPU_KEPT,
-        need_mib=_need_on(job, kept.facts.kind),
+        need_mib=job.amount_on(kept.facts.kind).memory_mib,
         kept=KeptGpu(kept.facts.node, kept.facts.index),
     )
 
 
+def _full(met: MetLimit) -> FullLimit:
+    bound = met.bound
+    match bound.kind:
+        case LimitKind.MEMORY:
+            has, may_have = format_memory(int(bound.held)), format_memory(int(bound.limit))
+        case LimitKind.SLICES:
+            has, may_have = f"{bound.held} slices", str(bound.limit)
+        case LimitKind.TYPE | LimitKind.CARDS:
+            of = "" if bound.gpu_type is None else f" of {bound.gpu_type}"
+            has, may_have = format_cards(bound.held) + of, format_cards(bound.limit) + of
+    return FullLimit(met.group, has, may_have, met.line)
+
+
+_Kinds = Mapping[GpuKind, str]
+"""Kinds of GPU, each with the type of which its GPUs are cards."""
 _Entry = tuple[int, str, int, GpuId]
 
 
@@ -152,14 +228,17 @@ class _Room:
         self._gpus: dict[GpuId, LendableGpu] = {}
         self._left: dict[GpuId, int] = {}
         self._lists: defaultdict[GpuKind, _Lists] = defaultdict(_Lists)
-        self._kinds_for_type: dict[str | None, tuple[GpuKind, ...]] = {}
+        self._types: dict[GpuKind, str] = {}
+        self._kinds_for_type: dict[str | None, dict[GpuKind, str]] = {}
         self._on_node: defaultdict[NodeId, list[LendableGpu]] = defaultdict(list)
-        self._kept: set[GpuId] = set()
-        self._most_kept: dict[GpuKind, int] = {}
+        self._kept: dict[GpuId, tuple[LendableGpu, GroupName | None]] = {}
+        """The GPUs that are kept, and for whose job."""
+        self._largest_kept: dict[GpuKind, tuple[LendableGpu, GroupName | None]] = {}
         for gpu in gpus:
             self._gpus[gpu.facts.gpu_id] = gpu
             self._on_node[gpu.facts.node].append(gpu)
             self._left[gpu.facts.gpu_id] = gpu.lendable_mib
+            self._types[gpu.facts.kind] = gpu.gpu_type
             lists = self._lists[gpu.facts.kind]
             lists.lendable.append(_entry(gpu, gpu.lendable_mib))
             if gpu.jobs_mib:
@@ -168,62 +247,71 @@ class _Room:
             lists.lendable.sort()
             lists.without_jobs.sort()
 
-    def kinds_for(self, job: WaitingJob) -> tuple[GpuKind, ...]:
-        """Return the kinds of GPU that the job takes."""
-        wished = job.gpu_type
+    def kinds_for(self, job: WaitingJob, *, anywhere: bool = False) -> _Kinds:
+        """Return the kinds of GPU that the job takes, where it may run, smallest first.
+
+        ``anywhere``: also those where rights do not let it.
+        """
         if job.node is not None:
-            there = {gpu.facts.kind for gpu in self._on_node.get(job.node, ())}
-            return tuple(kind for kind in there if kind.is_type(wished))
+            there = self._on_node.get(job.node, ())
+            found = {g.facts.kind: g.gpu_type for g in there if _is_wanted(job, g)}
+        else:
+            found = self._kinds_of_type(job.gpu_type)
+        return found if anywhere else {k: v for k, v in found.items() if job.may_run_on(k)}
+
+    def _kinds_of_type(self, wished: str | None) -> dict[GpuKind, str]:
         if wished not in self._kinds_for_type:
-            kinds = [kind for kind in self._lists if kind.is_type(wished)]
+            kinds = [k for k in self._lists if is_of_type(k, self._types[k], wished)]
             kinds.sort(key=lambda kind: (kind.usable_mib, kind.type))
-            self._kinds_for_type[wished] = tuple(kinds)
+            self._kinds_for_type[wished] = {kind: self._types[kind] for kind in kinds}
         return self._kinds_for_type[wished]
 
-    def best_fit(self, job: WaitingJob) -> LendableGpu | None:
-        """Return the GPU on which the least is left over, or ``None``."""
+    def best_fit(self, job: WaitingJob, kinds: _Kinds) -> LendableGpu | None:
+        """Return the GPU of these kinds on which the least is left over, or ``None``."""
         if job.node is not None:
             left = self._left
-            return _tightest_of(job, [(gpu, left[gpu.facts.gpu_id]) for gpu in self._there(job)])
-        return self._tightest(job, [(k, self._lists[k].lendable) for k in self.kinds_for(job)])
+            there = self._there(job, kinds)
+            return _tightest_of(job, [(gpu, left[gpu.facts.gpu_id]) for gpu in there])
+        return self._tightest(job, [(k, self._lists[k].lendable) for k in kinds])
 
-    def keep_for(self, job: WaitingJob) -> LendableGpu | None:
+    def keep_for(self, job: WaitingJob, kinds: _Kinds) -> LendableGpu | None:
         """Keep and return a GPU on which the job fits once the jobs there are done, or ``None``."""
         if job.node is not None:
-            busy = [(gpu, _without_jobs(gpu)) for gpu in self._there(job) if self._has_jobs(gpu)]
+            there = self._there(job, kinds)
+            busy = [(gpu, _without_jobs(gpu)) for gpu in there if self._has_jobs(gpu)]
             gpu = _tightest_of(job, busy)
         else:
-            lists = [(k, self._lists[k].without_jobs) for k in self.kinds_for(job)]
-            gpu = self._tightest(job, lists)
+            gpu = self._tightest(job, [(k, self._lists[k].without_jobs) for k in kinds])
         if gpu is not None:
-            self._drop(gpu)
+            self._drop(gpu, job.group)
         return gpu
 
-    def is_kept_for_others(self, job: WaitingJob) -> bool:
-        """Whether the job would fit on a GPU that this plan keeps, once the jobs there are done."""
-        if job.node is None:
-            rooms = ((kind, self._most_kept.get(kind, 0)) for kind in self.kinds_for(job))
-        else:
-            rooms = (
-                (gpu.facts.kind, _without_jobs(gpu))
-                for gpu in self._on_node.get(job.node, ())
-                if gpu.facts.gpu_id in self._kept and gpu.facts.kind.is_type(job.gpu_type)
-            )
-        return any(0 < _need_on(job, kind) <= room_mib for kind, room_mib in rooms)
+    def kept_for_others(self, job: WaitingJob, kinds: _Kinds) -> tuple[GroupName | None, ...]:
+        """Return whose jobs have GPUs kept that this job would fit on, once jobs there are done."""
+        found: dict[GroupName | None, None] = {}
+        for gpu, group in self._kept.values() if job.node else self._largest_kept.values():
+            kind = gpu.facts.kind
+            elsewhere = job.node is not None and gpu.facts.node != job.node
+            if kind not in kinds or elsewhere:
+                continue
+            if 0 < job.amount_on(kind).memory_mib <= _without_jobs(gpu):
+                found[group] = None
+        return tuple(found)
 
-    def most_lendable(self, job: WaitingJob) -> int:
-        """Return the most that one GPU that the job takes lends now."""
+    def most_lendable(self, job: WaitingJob, kinds: _Kinds) -> int:
+        """Return the most that one GPU of these kinds lends now."""
         if job.node is not None:
-            return max((self._left[gpu.facts.gpu_id] for gpu in self._there(job)), default=0)
-        lists = (self._lists[kind].lendable for kind in self.kinds_for(job))
+            there = self._there(job, kinds)
+            return max((self._left[gpu.facts.gpu_id] for gpu in there), default=0)
+        lists = (self._lists[kind].lendable for kind in kinds)
         return max((entries[-1][0] for entries in lists if entries), default=0)
 
-    def _there(self, job: WaitingJob) -> list[LendableGpu]:
-        """Return the GPUs of the one node on which the job can run, of a type that it takes."""
+    def _there(self, job: WaitingJob, kinds: _Kinds) -> list[LendableGpu]:
+        """Return the GPUs of these kinds on the one node on which the job can run."""
         return [
             gpu
             for gpu in ([] if job.node is None else self._on_node.get(job.node, []))
-            if gpu.facts.gpu_id not in self._kept and gpu.facts.kind.is_type(job.gpu_type)
+            if gpu.facts.gpu_id not in self._kept and gpu.facts.kind in kinds
         ]
 
     def _has_jobs(self, gpu: LendableGpu) -> bool:
@@ -242,10 +330,12 @@ class _Room:
         if without_jobs[place : place + 1] != [entry]:
             without_jobs.insert(place, entry)
 
-    def _drop(self, gpu: LendableGpu) -> None:
-        self._kept.add(gpu.facts.gpu_id)
-        kind = gpu.facts.kind
-        self._most_kept[kind] = max(self._most_kept.get(kind, 0), _without_jobs(gpu))
+    def _drop(self, gpu: LendableGpu, group: GroupName | None) -> None:
+        kept = gpu, group
+        self._kept[gpu.facts.gpu_id] = kept
+        largest, _ = self._largest_kept.get(gpu.facts.kind, kept)
+        if _without_jobs(gpu) >= _without_jobs(largest):
+            self._largest_kept[gpu.facts.kind] = kept
         lists = self._lists[gpu.facts.kind]
         entry = _entry(gpu, self._left[gpu.facts.gpu_id])
         del lists.lendable[bisect_left(lists.lendable, entry)]
@@ -256,18 +346,22 @@ class _Room:
     ) -> LendableGpu | None:
         found: list[tuple[int, _Entry]] = []
         for kind, entries in lists:
-            need = _need_on(job, kind)
+            need = job.amount_on(kind).memory_mib
             place = bisect_left(entries, (need,))
             if place < len(entries) and need > 0:
                 found.append((entries[place][0] - need, entries[place]))
         return self._gpus[min(found)[1][3]] if found else None
 
 
+def _is_wanted(job: WaitingJob, gpu: LendableGpu) -> bool:
+    return is_of_type(gpu.facts.kind, gpu.gpu_type, job.gpu_type)
+
+
 def _tightest_of(job: WaitingJob, gpus: Iterable[tuple[LendableGpu, int]]) -> LendableGpu | None:
     """Return the GPU on which the least is left over, of a few, each with its room."""
     found = []
     for gpu, room_mib in gpus:
-        need = _need_on(job, gpu.facts.kind)
+        need = job.amount_on(gpu.facts.kind).memory_mib
         if 0 < need <= room_mib:
             found.append((room_mib - need, _entry(gpu, room_mib), gpu))
     return min(found, key=lambda each: each[:2])[2] if found else None

@@ -11,7 +11,8 @@ from types import MappingProxyType
 from typing import Final, assert_never
 
 from sublet_quota.amounts.gpu_amounts import format_memory
-from sublet_quota.names.ids import NodeId
+from sublet_quota.names.ids import GroupName, NodeId
+from sublet_quota.reasons.derivation import DocumentLine
 from sublet_quota.reasons.refusal import quoted
 
 
@@ -24,6 +25,8 @@ class WaitReason(StrEnum):
     """Other slices are being suspended for this one."""
     TURN = "turn"
     """Other active owners have their turn."""
+    CALLED_BACK = "called-back"
+    """Owners of a lower rank are at work, and what they leave is not enough for this one."""
     OWNERS_ACTIVE = "owners-active"
     """A job waits: an owner is active on this GPU."""
     NOT_IDLE_YET = "not-idle-yet"
@@ -82,6 +85,10 @@ class QueueReason(StrEnum):
     """The GPUs on which the job would fit are kept for jobs before it."""
     TOO_LITTLE_IDLE = "too-little-idle"
     """No GPU can lend so much now."""
+    LIMIT_FULL = "limit-full"
+    """A limit is filled by what runs: the job waits until some of that ends."""
+    NOT_ALLOWED = "not-allowed"
+    """Rights let the job run on none of the GPUs that are open to jobs now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +97,18 @@ class KeptGpu:
 
     node: NodeId
     index: int
+
+
+@dataclass(frozen=True, slots=True)
+class FullLimit:
+    """A limit that what runs fills: whose, of what, and where it is said."""
+
+    group: GroupName | None
+    """Whose limit it is; ``None``: the owner's own."""
+    has: str
+    """What is held, in words: ``2 cards of H100``, ``40 GiB``."""
+    may_have: str
+    line: DocumentLine
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +128,9 @@ class QueueWait:
     node: NodeId | None = None
     """The one node on which the job can run, where there is only one."""
     kept: KeptGpu | None = None
+    behind: tuple[GroupName | None, ...] = ()
+    """The groups whose jobs have the GPUs kept that would do; ``None``: people's in no group."""
+    limit: FullLimit | None = None
 
 
 class JobsOff(StrEnum):
@@ -195,6 +217,7 @@ _MOVES: Final[Mapping[AwaitedMove, str]] = MappingProxyType(
     }
 )
 _ANOTHERS_FIRST: Final = " First ends another's move on this GPU{about}."
+_MOST_GROUPS: Final = 3
 PREPARING: Final = "Your slice is being prepared."
 """The sentence of a cell whose slice the GPU's policy has not looked at yet."""
 
@@ -257,8 +280,12 @@ def queue_clause(wait: QueueWait) -> str:
         case QueueReason.BEHIND_OTHERS:
             why = (
                 f"needs {_needed(wait)}, and the GPUs{there} that could give that are kept for "
-                "jobs before it: it begins after those"
+                f"jobs{_of_whom(wait.behind)} before it: it begins after those"
             )
+        case QueueReason.LIMIT_FULL:
+            why = _full(wait.limit)
+        case QueueReason.NOT_ALLOWED:
+            why = f"the GPUs{there} that are open to jobs now are of types or sizes not allowed it"
         case QueueReason.TOO_LITTLE_IDLE:
             why = f"needs {_needed(wait)}{_too_little(wait, there)}"
         case _:
@@ -279,6 +306,25 @@ def _too_little(wait: QueueWait, there: str) -> str:
         f", and the most that one GPU{there} can lend now is {most}: it begins when more slices "
         "are idle"
     )
+
+
+def _full(limit: FullLimit | None) -> str:
+    if limit is None:
+        return "a limit is full: it begins when something that counts there ends"
+    whose = "its owner" if limit.group is None else f"group '{limit.group}'"
+    return (
+        f"{whose} has {limit.has} and may have {limit.may_have} ({limit.line}): it begins when "
+        "enough of that ends"
+    )
+
+
+def _of_whom(groups: tuple[GroupName | None, ...]) -> str:
+    """Return whose jobs; of people in no group nobody is named."""
+    named = [f"'{group}'" for group in groups if group is not None]
+    if not named:
+        return ""
+    shown = ", ".join(named[:_MOST_GROUPS]) + (", ..." if len(named) > _MOST_GROUPS else "")
+    return f" of {shown}" + (" and others" if None in groups else "")
 
 
 def _needed(wait: QueueWait) -> str:

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from sublet_quota.names.ids import SliceId
 from sublet_quota.reasons.waiting import WaitReason
+from sublet_quota.residency.snapshot import Rank
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,8 @@ class Wait:
     need_mib: int = 0
     free_mib: int = 0
     turn_ends: datetime | None = None
+    rank: Rank = Rank.BORROWED
+    """The rank of the slice that waits."""
 
 
 @dataclass(frozen=True, slots=True)

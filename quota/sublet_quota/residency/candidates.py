@@ -9,8 +9,8 @@ from sublet_quota.residency.room import Room, is_kept, is_moving
 from sublet_quota.residency.snapshot import GpuSnapshot, SliceView, TransitionKind
 
 
-class _Rank(IntEnum):
-    """The rank of a slice among those that could leave: lower ones leave first."""
+class _Kind(IntEnum):
+    """What a slice is among those that could leave: lower ones leave first."""
 
     ON_ITS_WAY = 0
     JOB = 1
@@ -28,7 +28,7 @@ class SuspendCandidate:
     """A slice that could make room."""
 
     view: SliceView
-    rank: _Rank
+    kind: _Kind
     room_mib: int
     """The memory that becomes free when the whole slice is out."""
     host_mib: int
@@ -42,12 +42,12 @@ class SuspendCandidate:
     @property
     def by_eviction(self) -> bool:
         """Whether the slice can only leave by being ended."""
-        return self.rank is _Rank.UNSUSPENDABLE_JOB
+        return self.kind is _Kind.UNSUSPENDABLE_JOB
 
     @property
     def for_a_job(self) -> bool:
         """Whether the slice may have to leave for a job, too."""
-        return self.rank <= _Rank.IDLE
+        return self.kind <= _Kind.IDLE
 
     def may_begin(self, snapshot: GpuSnapshot) -> bool:
         """Whether the slice can be told to leave now, as far as its last failed move allows."""
@@ -62,42 +62,42 @@ def list_candidates(room: Room) -> tuple[SuspendCandidate, ...]:
     candidates = []
     for view in room.views:
         room_mib = room.committed_mib[view.slice_id]
-        rank = _rank(room.snapshot, view)
-        if rank is None or room_mib <= 0:
+        kind = _kind_of(room.snapshot, view)
+        if kind is None or room_mib <= 0:
             continue
-        candidates.append(SuspendCandidate(view, rank, room_mib, _host_mib(room, view, rank)))
+        candidates.append(SuspendCandidate(view, kind, room_mib, _host_mib(room, view, kind)))
     return tuple(sorted(candidates, key=_order))
 
 
-def _rank(snapshot: GpuSnapshot, view: SliceView) -> _Rank | None:
+def _kind_of(snapshot: GpuSnapshot, view: SliceView) -> _Kind | None:
     transition = snapshot.transition
     if is_moving(snapshot, view) and transition is not None:
         if transition.kind is TransitionKind.SUSPENDING:
-            return _Rank.ON_ITS_WAY
+            return _Kind.ON_ITS_WAY
     elif not view.on_gpu:
         return None
     if view.unsuspendable is not None:
-        return _Rank.UNSUSPENDABLE_JOB if view.is_job else None
+        return _Kind.UNSUSPENDABLE_JOB if view.is_job else None
     if view.is_job:
-        return _Rank.JOB
+        return _Kind.JOB
     if view.active:
-        return _Rank.ACTIVE
-    return _Rank.KEPT if is_kept(snapshot, view) else _Rank.IDLE
+        return _Kind.ACTIVE
+    return _Kind.KEPT if is_kept(snapshot, view) else _Kind.IDLE
 
 
-def _host_mib(room: Room, view: SliceView, rank: _Rank) -> int:
-    if rank in (_Rank.ON_ITS_WAY, _Rank.UNSUSPENDABLE_JOB):
+def _host_mib(room: Room, view: SliceView, kind: _Kind) -> int:
+    if kind in (_Kind.ON_ITS_WAY, _Kind.UNSUSPENDABLE_JOB):
         # Set aside already; or never needed.
         return 0
     return room.committed_mib[view.slice_id] if is_moving(room.snapshot, view) else view.held_mib
 
 
-def _order(candidate: SuspendCandidate) -> tuple[int, float, SliceId]:
+def _order(candidate: SuspendCandidate) -> tuple[int, int, float, SliceId]:
     view = candidate.view
     if view.is_job:
-        return (candidate.rank, -view.entitlement, view.slice_id)
+        return (candidate.kind, -view.entitlement, 0.0, view.slice_id)
     began = (view.turn_since or view.since) if view.active else view.since
-    return (candidate.rank, began.timestamp(), view.slice_id)
+    return (candidate.kind, -view.rank, began.timestamp(), view.slice_id)
 
 
 def choose_candidates(
@@ -129,11 +129,11 @@ def _gather(
             in_host_mib += candidate.host_mib
     if gathered_mib < shortfall_mib:
         return {}
-    last_rank = max((c.rank for c in chosen.values()), default=_Rank.JOB)
+    last_kind = max((c.kind for c in chosen.values()), default=_Kind.JOB)
     for candidate in tuple(chosen.values()):
         # A job that was first to go is not spared for an owner's slice that would do alone,
         # and who is on its way already leaves anyhow.
-        spared = candidate.rank > _Rank.JOB or candidate.rank is last_rank
+        spared = candidate.kind > _Kind.JOB or candidate.kind is last_kind
         if spared and gathered_mib - candidate.room_mib >= shortfall_mib:
             del chosen[candidate.slice_id]
             gathered_mib -= candidate.room_mib
@@ -149,6 +149,14 @@ class RoomMaking:
         self._by_id = {c.slice_id: c for c in self._candidates}
         self._room_mib = sum(c.room_mib for c in self._candidates)
         self._host_mib = sum(c.host_mib for c in self._candidates)
+
+    def without(self, waiting: Collection[SliceView]) -> "RoomMaking":
+        """Return what the others can make, and those of these that are on their way out anyhow."""
+        stay = {s.slice_id for s in waiting}
+        leaving = (
+            c for c in self._candidates if c.kind is _Kind.ON_ITS_WAY or c.slice_id not in stay
+        )
+        return RoomMaking(self._room, leaving)
 
     def includes(self, view: SliceView) -> bool:
         """Whether this slice could leave."""

@@ -1,9 +1,9 @@
 """The return of idle slices, once nobody needs their room on the GPU.
 
-An owner whose slice is at home again finds it there without a wait. That is never worth somebody
-else's move, with one exception: what was lent against its owner's wish, or may not be lent any
-more, comes home even if a job has to leave for it. Where nobody could be made to leave again, only
-that comes home.
+An owner whose slice is at home again finds it there without a wait. They come back by rank, of one
+rank the latest active first. That is never worth somebody else's move, with one exception: what was
+lent against its owner's wish, or may not be lent any more, comes home first, even if a job has to
+leave for it. Where nobody could be made to leave again, only that comes home.
 """
 
 from sublet_quota.reasons.waiting import WaitReason
@@ -37,7 +37,13 @@ def bring_home(room: Room, plan: SeatPlan, free_mib: int) -> list[Action]:
         )
     ]
     for view in sorted(
-        away, key=lambda s: (not _must_come_home(snapshot, s), -s.since.timestamp(), s.slice_id)
+        away,
+        key=lambda s: (
+            not _must_come_home(snapshot, s),
+            s.rank,
+            -s.since.timestamp(),
+            s.slice_id,
+        ),
     ):
         # A cell of it that still runs may fill its whole cap as soon as it is back.
         goes_on = view.runs_a_cell or view.past_the_gate

@@ -4,6 +4,7 @@ Compute moves at once (pausing takes a millisecond), memory one slice at a time.
 never plans ahead of what it sees: it names the next move, and is asked again when that is done.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from sublet_quota.life_cycles.slice_states import SliceState
@@ -75,6 +76,12 @@ def _plan(snapshot: GpuSnapshot) -> tuple[SeatPlan, list[Pause], Room]:
     return plan, pauses, _with_paused(room, pauses)
 
 
+def _comes_before(waiting: SliceView, view: SliceView) -> bool:
+    """Whether a slice waits for room of which this one has only what is left over."""
+    has_work = waiting.active and not waiting.is_job and not waiting.gate_open
+    return has_work and not view.is_job and waiting.rank < view.rank
+
+
 def _must_be_paused(snapshot: GpuSnapshot, view: SliceView) -> bool:
     return (
         view.is_job
@@ -137,11 +144,21 @@ class _Course:
 
     def keep_promises(self) -> None:
         """Make room where more is taken than is there, before who was promised it meets the end."""
-        promised = next(
-            (s for s in self.plan.seated if s.gate_open and self.room.can_grow(s)), None
-        )
-        if self.free_mib < 0 and promised is not None:
+        if self.free_mib >= 0:
+            return
+        endangered = (s for s in self.plan.seated if s.gate_open and self.room.can_grow(s))
+        promised = next(endangered, None) or next(self._who_called_others_back(), None)
+        if promised is not None:
             self._make_room(promised, -self.free_mib)
+
+    def _who_called_others_back(self) -> Iterator[SliceView]:
+        """Return for whom those leave that run on, called back, with less than they were promised.
+
+        Who took that from them may have all it is owed, and more.
+        """
+        for waiting in self.plan.waiting:
+            if waiting.reason is WaitReason.CALLED_BACK and waiting.view.gate_open:
+                yield from waiting.waits_for
 
     def let_run(self, view: SliceView) -> None:
         """Let a job run that has all it is owed."""
@@ -183,7 +200,9 @@ class _Course:
         candidates = [
             c
             for c in self._candidates
-            if c.slice_id != view.slice_id and (c.for_a_job or not view.is_job)
+            if c.slice_id != view.slice_id
+            and (c.for_a_job or not view.is_job)
+            and not _comes_before(c.view, view)
         ]
         leaving = choose_candidates(candidates, shortfall_mib, self._host_free_mib)
         for candidate in leaving:
@@ -240,5 +259,6 @@ class _Course:
                 need_mib=self.room.full_mib[view.slice_id],
                 free_mib=max(0, self.free_mib),
                 turn_ends=ends if reason is WaitReason.TURN else None,
+                rank=view.rank,
             )
         )

@@ -91,6 +91,8 @@ class SliceView:
     """Since when an active slice with a closed gate waits for its room."""
     turn_since: datetime | None = None
     """Since when the slice's gate is open; ``None`` while it is closed."""
+    rank: Rank = Rank.BORROWED
+    """By which right a notebook's slice is here; nothing is asked of a job's."""
     entitlement: int = 0
     """A job's place among the jobs; 0 for the most entitled."""
     kept_until: datetime | None = None

@@ -9,16 +9,17 @@ service had, so that their age is known by the agent's clock alone.
 
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, Field, TypeAdapter
+from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter
 
 from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.reasons.fitness import Unfit, UnfitReason
 from sublet_quota.reasons.not_frozen import NotFrozen
 from sublet_quota.reasons.obstacles import Obstacle
 from sublet_quota.reasons.waiting import WaitReason
-from sublet_quota.residency.snapshot import Holder
+from sublet_quota.residency.snapshot import Holder, Rank
 from sublet_quota.wire.event_kinds import TOLD_BY_AGENTS, EventKind
 from sublet_quota.wire.schema import (
+    MOST_COUNT,
     AnswerModel,
     AwareDatetime,
     Count,
@@ -225,6 +226,15 @@ class Events(WireModel):
     events: tuple[AgentEvent, ...] = Field(max_length=_MOST_EVENTS)
 
 
+def _known_rank(told: object) -> object:
+    """Return a rank as this version knows it: what an older or a newer one tells is borrowed."""
+    if isinstance(told, bool):
+        message = f"{told!r} is no rank"
+        raise ValueError(message)  # noqa: TRY004 - pydantic turns it into a field's problem
+    unknown = isinstance(told, int) and 0 <= told <= MOST_COUNT and told not in set(Rank)
+    return Rank.BORROWED if told is None or unknown else told
+
+
 class SliceAssignment(AnswerModel):
     """A slice that the agent serves."""
 
@@ -247,6 +257,8 @@ class SliceAssignment(AnswerModel):
     """Why the slice must never be moved off the card, where the hub's slice backend says so."""
     created_at: AwareDatetime
     entitlement: Number = 0
+    rank: Annotated[Rank, BeforeValidator(_known_rank)] = Rank.BORROWED
+    """By which right a notebook's slice is on its card: lower ones come first."""
     kept_until: AwareDatetime | None = None
     wanted_since: AwareDatetime | None = None
     """When the owner last asked for the slice (``sublet wake``): counts as a wake."""

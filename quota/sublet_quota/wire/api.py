@@ -16,6 +16,7 @@ from sublet_quota.wire.agent_link import MOST_NAMED, GpuReport, SliceReport
 from sublet_quota.wire.announcements import ShownAnnouncement
 from sublet_quota.wire.closings import ClosingInfo
 from sublet_quota.wire.job_size import check_job, check_parameters
+from sublet_quota.wire.rank import ToldRank
 from sublet_quota.wire.schema import (
     MOST_MIB,
     AnswerModel,
@@ -40,7 +41,7 @@ from sublet_quota.wire.schema import (
     WireModel,
     Words,
 )
-from sublet_quota.wire.share import LentPeriod, QuotaShare, WeekUse
+from sublet_quota.wire.share import GroupShare, LentPeriod, QuotaShare, WeekUse
 from sublet_quota.wire.slice_warnings import ToldWarning
 from sublet_quota.wire.standing import ToldStanding
 
@@ -48,6 +49,8 @@ MOST_LOG_TEXT: Final = 2**20
 """The most characters of a log that one answer has."""
 _MOST_NUMBERS: Final = 100
 _MOST_OFFERS: Final = 10_000
+_MOST_GROUPS: Final = 10_000
+_MOST_TYPES: Final = 10_000
 _MOST_LISTED: Final = 100_000
 NEXT_PAGE: Final = "Sublet-Next"
 """The header of a list that goes on: what ``?before=`` takes, percent-encoded."""
@@ -113,6 +116,10 @@ class SliceRequest(WireModel):
 
     owner: Name
     groups: tuple[Name, ...] = ()
+    """The hub's groups that the owner is in, as the hub says."""
+    group: Name | None = None
+    """The group of the quota document that the owner wants to pay; ``None``: whichever fits best.
+    What the owner wrote: refused where it is none of theirs."""
     server: Annotated[str, Field(max_length=255)] = ""
     """The server's name; empty for the default one."""
     size: Name | None = None
@@ -174,7 +181,7 @@ class PodStarted(WireModel):
 
 
 class Offer(AnswerModel):
-    """A size that the user may have now, or why not."""
+    """A size that the user may have now, or why not; and what the slice would be."""
 
     size: Name
     title: Words
@@ -183,18 +190,31 @@ class Offer(AnswerModel):
     compute_milli: MilliGpu
     allowed: bool
     why_not: Words | None = None
+    types: tuple[Name, ...] | None = Field(default=None, max_length=_MOST_TYPES)
+    """The GPU types that the size may lie on; ``None``: any."""
+    group: Name | None = None
+    """The group that would pay; ``None``: none, or it is refused."""
+    gpu_type: Name | None = None
+    """The type of the card it would lie on, as the quota document calls it."""
+    rank: ToldRank | None = None
+    """``None``: refused, or nothing of this type is guaranteed to anybody."""
+    calls_back: Count = 0
+    """How many borrowed slices would lose their place on the card."""
 
 
 class Offers(AnswerModel):
-    """What a user could have now, for the options form."""
+    """What a user could have now, for the options form.
+
+    Asked with ``?group=``, what they could have if this group paid; else whichever fits best.
+    """
 
     owner: Name
     offers: tuple[Offer, ...] = Field(max_length=_MOST_OFFERS)
     default: Name | None
-    used_mib: Mib
-    limit_mib: Mib | None
-    slices: Count
-    most_slices: Count | None
+    groups: tuple[Name, ...] = Field(default=(), max_length=_MOST_GROUPS)
+    """The groups that may pay, of which the user may choose one."""
+    own: GroupShare
+    """What the user holds, and may hold at most, whoever pays."""
     message: Words = ""
 
 
@@ -221,6 +241,10 @@ class SliceInfo(AnswerModel):
     """Since when the slice is lent now."""
     last_lent: LentPeriod | None = None
     """The last time that the slice was lent and that is over."""
+    rank: ToldRank | None = None
+    """``None``: nothing of its card's type is guaranteed to anybody."""
+    group: Name | None = None
+    """The group that pays for the slice; ``None``: none."""
 
 
 class Share(AnswerModel):
@@ -232,12 +256,9 @@ class Share(AnswerModel):
     jobs_running: Count
     jobs_stopped: Count = 0
     """Of ``jobs_running``, those that stand still at the moment, as their agents tell."""
-    used_mib: Mib
-    guaranteed_mib: Mib
-    limit_mib: Mib | None
     groups_known: bool = True
     """Whether the owner's groups are known: where not, what they may have through these is not in
-    here, and a limit of ``None`` means none that is known."""
+    ``quota``, and a limit of ``None`` means none that is known."""
     lending: bool
     agents_silent: tuple[Name, ...] = Field(default=(), max_length=_MOST_LISTED)
     quota: QuotaShare | None = None
@@ -318,6 +339,8 @@ class JobRequest(WireModel):
     retries: int = Field(default=0, ge=0, le=5)
     """How often the job is begun anew after it has failed."""
     gpus: int = Field(default=1, ge=1, le=1024)
+    group: Name | None = None
+    """The group of the quota document that pays; ``None``: whichever fits best."""
 
     @model_validator(mode="after")
     def _is_of_bounded_size(self) -> Self:
@@ -347,6 +370,10 @@ class JobForecast(AnswerModel):
     """What the expected wait is reckoned from."""
     notebook_checked: bool = False
     """Whether the notebook was looked into as on submission: its place, kernel and parameters."""
+    group: Name | None = None
+    """The group of the quota document that would pay; ``None``: none, or the job is refused."""
+    max_run_s: Seconds | None = None
+    """How long an attempt may run: as asked for, or what holds when nobody says."""
 
 
 class JobFailure(AnswerModel):
@@ -408,6 +435,8 @@ class JobInfo(AnswerModel):
     failed_attempts: Count = 0
     """Of ``attempts``, those that count against ``retries``: not those whose room was taken."""
     gpus: PositiveCount = 1
+    group: Name | None = None
+    """The group that pays for it; ``None``: none."""
     max_run_s: Number | None = None
     """How long an attempt may run, pauses included; ``None``: no limit."""
     take_along: tuple[PathText, ...] = Field(default=(), max_length=_MOST_LISTED)

@@ -35,3 +35,5 @@ class Health(AnswerModel):
     the service can have themselves counted here."""
     hub: HubStanding = HubStanding.UNASKED
     quota: QuotaStanding = QuotaStanding.OK
+    quota_warnings: Count = 0
+    """How many things in it to look at: not meant, or not to be had of today's cards."""

@@ -132,6 +132,8 @@ MilliGpu = Annotated[int, Field(ge=0, le=MOST_COUNT)]
 """A compute share: 1000 is a whole GPU."""
 Seconds = Annotated[float, Field(ge=0, le=MOST_S, allow_inf_nan=False)]
 Hours = Annotated[float, Field(ge=0, le=1e18, allow_inf_nan=False)]
+CardCount = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
+"""GPUs, as quotas count them: a slice is the larger of its parts of memory and compute."""
 Percent = Annotated[int, Field(ge=0, le=100)]
 Pid = Annotated[int, Field(ge=0, le=_MOST_PID)]
 RunningPid = Annotated[int, Field(ge=1, le=_MOST_PID)]
@@ -161,6 +163,7 @@ __all__ = [
     "AwareDatetime",
     "BoundedBy",
     "Bytes",
+    "CardCount",
     "Count",
     "Hours",
     "LongText",

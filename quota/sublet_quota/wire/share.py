@@ -1,6 +1,6 @@
 """Bodies about a user's share: the last hour of a slice, quotas, the week's use, another size."""
 
-from typing import Annotated, Final
+from typing import Final
 
 from pydantic import Field
 
@@ -8,6 +8,7 @@ from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.wire.schema import (
     AnswerModel,
     AwareDatetime,
+    CardCount,
     Count,
     Hours,
     Mib,
@@ -18,11 +19,14 @@ from sublet_quota.wire.schema import (
     PositiveMib,
     WireModel,
     Words,
-    keeps_first,
 )
 
 _MOST_POINTS: Final = 360
-_MOST_GROUPS: Final = 1000
+_MOST_GROUPS: Final = 10_000
+_MOST_DEEP: Final = 1000
+"""How many groups may lie within each other."""
+_MOST_TYPES: Final = 10_000
+_MOST_RIGHTS: Final = 100_000
 _MOST_WH: Final = 1e18
 
 
@@ -75,26 +79,65 @@ class ResizeRequest(WireModel):
     size: Name | None = None
 
 
-class QuotaShare(AnswerModel):
-    """What the caller, and the caller's group, are guaranteed, hold, and may hold at most.
+class TypeShare(AnswerModel):
+    """What a group, or a person, has of one GPU type, in cards of it."""
 
-    In notebooks' slices: jobs use what is lent, and are on nobody's account.
-    """
+    gpu_type: Name
+    """As the quota document calls it; without one, the model's own name."""
+    held: CardCount
+    """By slices, of notebooks and jobs alike where these count into one limit."""
+    entitled: CardCount
+    """Of ``held``, what is within the guarantee; the rest is borrowed."""
+    guaranteed: CardCount
+    limit: CardCount | None
+    """``None``: no limit of this type."""
 
-    groups: Annotated[tuple[Name, ...], keeps_first(_MOST_GROUPS), Field(max_length=_MOST_GROUPS)]
-    """The caller's groups that the quota document knows."""
-    guaranteed_mib: Mib
-    used_mib: Mib
+
+class GroupShare(AnswerModel):
+    """What a group's members together have, or a person; guarantees of groups below are in it."""
+
+    group: Name | None
+    """``None``: no group. What is charged to none is guaranteed nothing."""
+    path: tuple[Name, ...] = Field(max_length=_MOST_DEEP)
+    """The groups above it, the top one first, and the group itself."""
+    types: tuple[TypeShare, ...] = Field(max_length=_MOST_TYPES)
+    """The types of which something is held, guaranteed, or limited."""
+    held_cards: CardCount
+    """Of all types."""
+    limit_cards: CardCount | None
+    """``None``: no limit; the same below."""
+    held_mib: Mib
     limit_mib: Mib | None
-    """``None``: no limit."""
     slices: Count
     most_slices: Count | None
-    group: Name | None = None
-    """The group of the next three, on whose account the caller's slices are."""
-    group_used_mib: Mib | None = None
-    group_guaranteed_mib: Mib | None = None
-    group_limit_mib: Mib | None = None
-    """``None``: no limit, or no group."""
+    may_pay: bool = True
+    """Whether the caller may have it pay: not where it is only above a group that may."""
+
+
+class RightLine(AnswerModel):
+    """What somebody may have or do, and which line of the quota document says so."""
+
+    right: Name
+    """What it is: ``limit of H100``."""
+    value: Words
+    """How much: ``8 cards``."""
+    source: Words
+    """Where that comes from: ``groups.science.limit.H100``, or ``when nobody says``."""
+    line: Count | None
+    """The document's line; ``None`` for what it does not say."""
+    group: Name | None
+    """The group to whose account it applies; ``None``: whoever pays."""
+
+
+class QuotaShare(AnswerModel):
+    """What the caller's groups and the caller are guaranteed, hold, and may hold at most."""
+
+    groups: tuple[GroupShare, ...] = Field(max_length=_MOST_GROUPS)
+    """The caller's groups that the quota document knows, which may pay, and those above them; by
+    their paths."""
+    own: GroupShare
+    """The caller's own, whoever pays: of a person nothing is guaranteed."""
+    rights: tuple[RightLine, ...] = Field(default=(), max_length=_MOST_RIGHTS)
     keep_left_minutes: Count = 0
     """For how long the caller may still keep slices from being lent today."""
 

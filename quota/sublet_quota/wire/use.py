@@ -16,7 +16,7 @@ class UseKey(StrEnum):
 
     OWNER = "owner"
     GROUP = "group"
-    """Whose quota it counted against; of several groups all names, by commas."""
+    """Which group it was charged to; empty for none."""
     TYPE = "type"
     """The card's type."""
     POOL = "pool"

@@ -35,8 +35,8 @@ OPEN_FILES: Final = 1024
 """What a process may have open where nobody has said otherwise."""
 QUOTA: Final = """
 sizes:
-  some: {memory: 4 GiB, compute: 0.05}
-everyone: {most_jobs: unlimited}
+  - {name: some, memory: 4 GiB, compute: 0.05}
+everyone: {jobs: {most: unlimited}}
 """
 _BIN: Final = Path(sys.executable).parent
 _AT_ONCE: Final = 4

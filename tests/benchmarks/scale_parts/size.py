@@ -11,8 +11,8 @@ UNIT_MIB: Final = 1024
 UNITS_A_JOB: Final = 20
 QUOTA: Final = """
 sizes:
-  most: {memory: 60 GiB, compute: 0.75}
-everyone: {most_jobs: unlimited}
+  - {name: most, memory: 60 GiB, compute: 0.75}
+everyone: {jobs: {most: unlimited}}
 """
 
 

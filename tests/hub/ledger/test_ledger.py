@@ -38,7 +38,7 @@ from sublet_hub.ledger.rows import job_of_row, row_of_gpu, row_of_job, row_of_sl
 from sublet_hub.ledger.tables import METADATA
 from sublet_hub.usage.store import HourOfUse, UseStore
 from sublet_quota.life_cycles.job_states import JobMove, JobState
-from sublet_quota.names.ids import GpuId, JobId, NodeId, SliceId, UserName
+from sublet_quota.names.ids import GpuId, GroupName, JobId, NodeId, SliceId, UserName
 from sublet_quota.reasons.job_reasons import JobReason, JobReasonCode, job_clause
 from sublet_quota.residency.snapshot import Holder
 
@@ -51,7 +51,8 @@ BY_OWNER = JobReason(JobReasonCode.CANCELLED)
 
 def a_slice(slice_id: str = "s1", owner: str = "ada", server: str = "") -> SliceRecord:
     kept_until = NOW + timedelta(hours=1)
-    values = {"groups": ("lab",), "server": server, "created_at": NOW, "kept_until": kept_until}
+    values = {"group": GroupName("lab"), "server": server, "created_at": NOW}
+    values |= {"kept_until": kept_until}
     return a_slice_record(slice_id, owner, GPU, **values)
 
 
@@ -114,6 +115,89 @@ def migrating(url: str) -> Iterator[tuple[Config, sa.Connection]]:
     engine.dispose()
 
 
+OF_PAYERS = (
+    "group",
+    "named",
+    "member_of",
+    "called_back_since",
+    "called_back_for",
+    "before_until",
+    "before_steps",
+    "entitled",
+    "lot",
+)
+
+
+def as_before_payers(record: SliceRecord, *groups: str, **values: object) -> dict[str, object]:
+    """The row of a slice of a service that charged it to all groups of its owner."""
+    row = {name: value for name, value in row_of_slice(record).items() if name not in OF_PAYERS}
+    return {**row, "groups": list(groups), **values}
+
+
+def test_of_before_there_was_one_payer_the_only_group_is_it(url: str) -> None:
+    groups = {"none": (), "one": ("büro",), "two": ("lab", "büro")}
+    with migrating(url) as (config, connection):
+        command.upgrade(config, "0013")
+        old = sa.MetaData()
+        slices, periods, gpus = (
+            sa.Table(name, old, autoload_with=connection)
+            for name in ("slices", "held_periods", "gpus")
+        )
+        connection.execute(sa.insert(gpus), row_of_gpu(GPU))
+        for name, theirs in groups.items():
+            row = as_before_payers(a_slice(name, name), *theirs)
+            connection.execute(sa.insert(slices), row)
+            about = {"node": GPU.node, "gpu_type": GPU.type, "usable_mib": 1, "began_at": NOW}
+            of_period = {key: value for key, value in row.items() if key in periods.columns}
+            connection.execute(sa.insert(periods), {**of_period, **about})
+    for _ in range(2):
+        database = Database(url)
+        database.migrate()
+        found = Ledger(database).slices.values()
+        held = list(database.held_periods(NOW, NOW + timedelta(days=1)))
+        database.close()
+        assert {each.slice_id: each.member_of for each in found} == groups
+        expected = {"none": None, "one": "büro", "two": None}
+        assert {each.slice_id: each.group for each in found} == expected
+        assert {each.slice_id: each.group for each in held} == expected
+        assert {(each.named, each.called_back_since, each.lot) for each in found} == {
+            (False, None, 0)
+        }
+    with migrating(url) as (config, connection):
+        command.downgrade(config, "0013")
+        again = connection.execute(sa.select(slices.c.slice_id, slices.c.groups)).all()
+    assert dict(map(tuple, again)) == {"none": [], "one": ["büro"], "two": []}
+
+
+def test_who_pays_and_who_was_called_back_is_there_after_a_restart(database: Database) -> None:
+    record = replace(
+        a_slice(),
+        named=True,
+        member_of=("büro", "lab"),
+        called_back_since=NOW,
+        called_back_for=GroupName("science"),
+        before_until=NOW + timedelta(days=1),
+        before_steps=2,
+        entitled=1,
+        lot=2**62,
+    )
+    Ledger(database).apply(Change(gpus=(GPU,), slices=(record,)), NOW)
+    assert Ledger(database).slices[record.slice_id] == record
+
+
+def test_a_slice_that_another_group_pays_for_begins_a_period_of_its_own(
+    database: Database,
+) -> None:
+    ledger, later = Ledger(database), NOW + timedelta(hours=1)
+    ledger.apply(Change(gpus=(GPU,), slices=(a_slice(),)), NOW)
+    ledger.apply(Change(slices=(replace(a_slice(), group=GroupName("büro")),)), later)
+    periods = database.held_periods(NOW - timedelta(days=1), NOW + timedelta(days=1))
+    assert [(each.group, each.ended_at) for each in sorted(periods, key=lambda p: p.began_at)] == [
+        ("lab", later),
+        ("büro", None),
+    ]
+
+
 def test_a_switch_from_before_reasons_were_kept_stays_as_it_was(url: str) -> None:
     with migrating(url) as (config, connection):
         command.upgrade(config, "0007")
@@ -129,7 +213,7 @@ def test_what_was_held_before_periods_were_kept_is_one_period_each_and_nothing_i
 ) -> None:
     """Among them a job's slice, one on a card that is gone, and one that is over."""
     records = {
-        "held": a_slice_record("held", "ada", GPU, groups=("lab", "büro"), size="small"),
+        "held": a_slice_record("held", "ada", GPU, size="small"),
         "job": a_slice_record("job", "ada", GPU, holder=Holder.JOB, job_id=JobId("j1")),
         "over": a_slice_record("over", "bob", replace(GPU, gpu_id=GpuId("sold"))),
     }
@@ -140,7 +224,7 @@ def test_what_was_held_before_periods_were_kept_is_one_period_each_and_nothing_i
         gpus = sa.Table("gpus", old, autoload_with=connection)
         connection.execute(sa.insert(gpus), row_of_gpu(GPU))
         for record in records.values():
-            connection.execute(sa.insert(slices), row_of_slice(record))
+            connection.execute(sa.insert(slices), as_before_payers(record, "büro"))
         ended = sa.update(slices).where(slices.c.slice_id == "over")
         connection.execute(ended.values(released_at=NOW + timedelta(hours=2)))
     for _ in range(2):
@@ -158,7 +242,7 @@ def test_what_was_held_before_periods_were_kept_is_one_period_each_and_nothing_i
         "over": NOW + timedelta(hours=2),
     }
     held = found["held"]
-    assert (held.groups, held.gpu_type, held.node) == (("lab", "büro"), GPU.type, GPU.node)
+    assert (held.group, held.gpu_type, held.node) == ("büro", GPU.type, GPU.node)
     assert (held.began_at, found["job"].job_id) == (records["held"].created_at, "j1")
     assert (found["over"].gpu_type, found["over"].usable_mib) == (None, None)
     database = Database(url)
@@ -340,13 +424,13 @@ def test_two_sizes_at_one_moment_are_the_last_of_them(database: Database) -> Non
     assert held(database) == [("s1", 2, NOW, None)]
 
 
-def test_what_a_job_holds_is_its_groups(database: Database) -> None:
+def test_what_a_job_holds_is_its_payers(database: Database) -> None:
     ledger, job = Ledger(database), a_job()
-    record = replace(a_slice("s2"), holder=Holder.JOB, job_id=job.job_id, groups=())
+    record = replace(a_slice("s2"), holder=Holder.JOB, job_id=job.job_id, group=GroupName("büro"))
     ledger.apply(Change(gpus=(GPU,), jobs=(job,)), NOW)
     ledger.apply(Change(slices=(record,)), NOW)
     (period,) = database.held_periods(NOW - timedelta(days=1), NOW + timedelta(days=1))
-    assert (period.groups, period.gpu_type) == (job.groups, GPU.type)
+    assert (period.group, period.gpu_type) == ("büro", GPU.type)
     assert period.usable_mib == GPU.memory_mib - GPU.margin_mib
 
 
@@ -358,7 +442,7 @@ def test_slices_from_before_periods_were_kept_have_one_each(url: str) -> None:
         gpus = sa.Table("gpus", tables, autoload_with=connection)
         connection.execute(sa.insert(gpus), [row_of_gpu(GPU)])
         gone = replace(a_slice("s2"), gpu=replace(GPU, gpu_id=GpuId("gone")))
-        rows = [row_of_slice(a_slice()), {**row_of_slice(gone), "released_at": NOW}]
+        rows = [as_before_payers(a_slice(), "lab"), as_before_payers(gone, released_at=NOW)]
         for row in rows:
             connection.execute(sa.insert(slices), [row])
     database = Database(url)
@@ -371,7 +455,7 @@ def test_slices_from_before_periods_were_kept_have_one_each(url: str) -> None:
         a_slice().created_at,
     )
     assert (second.ended_at, second.gpu_type, second.usable_mib) == (NOW, None, None)
-    assert first.groups == a_slice().groups
+    assert (first.group, second.group) == ("lab", None)
     database.close()
 
 

@@ -52,7 +52,7 @@ def _write(database: Database, statement: str, value: object) -> None:
     [
         ("slices", "memory_mib", "much", {"s2"}),
         ("slices", "holder", "nobody", {"s2"}),
-        ("slices", "groups", "{", {"s2"}),
+        ("slices", "member_of", "{", {"s2"}),
         ("slices", "gpu_id", "SIM-9", {"s2"}),
         ("slices", "created_at", "yesterday", {"s2"}),
         ("slices", "owner", "x" * 256, {"s2"}),

@@ -12,7 +12,14 @@ from sublet_hub.ledger.records import Change
 from sublet_quota.names.ids import GpuId, NodeId
 
 from tests.support.fake_agent import GIB, a_gpu
-from tests.support.hub_world import OTHER_SECRET, FakeHub, HubWorld, hub_world, until
+from tests.support.hub_world import (
+    OTHER_SECRET,
+    FakeHub,
+    HubWorld,
+    hub_world,
+    settings_for,
+    until,
+)
 from tests.support.job_owner import make_ada
 
 pytestmark = pytest.mark.asyncio
@@ -214,3 +221,72 @@ async def test_admins_alone_close_and_open(world: HubWorld) -> None:
         assert (await world.call(method, path, ada, body))[0] == 403
     assert world.service.fleet.gpu_report(GpuId("SIM-0")).closed is None
     assert not world.service.fleet.is_silent(NodeId("node-a"))
+
+
+CLOSES = """\
+closed:
+  - {node: node-a, gpus: [1], why: fan}
+  - {node: node-b, drain: true, why: moves}
+"""
+
+
+async def test_what_the_quota_document_closes_is_closed_alike_and_told_by_its_line(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    (tmp_path / "quota.yaml").write_text(CLOSES)
+    settings = settings_for(tmp_path, quota_file=tmp_path / "quota.yaml")
+    async with hub_world(tmp_path, hub, settings) as world:
+        agent = await world.agent(gpus=TWO_CARDS)
+        await world.agent(
+            node="node-b", boot_id="boot-b", secret=OTHER_SECRET, gpus=(a_gpu("SIM-2"),)
+        )
+        told = await closed(world)
+        assert told["SIM-0"] is None
+        assert told["SIM-1"] == "the quota document (line 2) has closed GPU 1 of node-a: fan"
+        assert told["SIM-2"] == "the quota document (line 3) drains node node-b: moves"
+        assert (await world.slice_for("ada"))["gpu_id"] == "SIM-0"
+        _, found = await world.call("GET", "closings", world.admin())
+        assert [(each["gpu_id"], each["closed_by"], each["drains"]) for each in found] == [
+            ("SIM-1", "the quota document (line 2)", False),
+            (None, "the quota document (line 3)", True),
+        ]
+        await agent.until(lambda: [gpu.lend for gpu in agent.assignments.gpus] == [True, False])
+        status, problem = await open_again(world, "node-b")
+        assert (status, "line 3" in problem["message"]) == (409, True)
+        (tmp_path / "quota.yaml").write_text("{}\n")
+        await world.call("POST", "quota/reload", world.admin())
+        assert set((await closed(world)).values()) == {None}
+        await agent.until(lambda: all(gpu.lend for gpu in agent.assignments.gpus))
+
+
+async def test_what_the_quota_document_closes_opens_by_itself(tmp_path: Path, hub: FakeHub) -> None:
+    until_ = (datetime.now(UTC) + timedelta(seconds=3)).isoformat()
+    (tmp_path / "quota.yaml").write_text(
+        f"closed:\n  - {{node: node-a, until: '{until_}', why: fan}}\n"
+    )
+    settings = settings_for(tmp_path, quota_file=tmp_path / "quota.yaml")
+    async with hub_world(tmp_path, hub, settings) as world:
+        agent = await world.agent()
+        assert "until" in str((await closed(world))["SIM-0"])
+        await agent.until(lambda: not agent.assignments.gpus[0].lend)
+        await agent.until(lambda: agent.assignments.gpus[0].lend)
+        assert (await closed(world))["SIM-0"] is None
+        await world.slice_for("ada")
+
+
+async def test_a_job_on_a_card_that_the_quota_document_drains_goes_back(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    (tmp_path / "quota.yaml").write_text("{}\n")
+    settings = settings_for(tmp_path, quota_file=tmp_path / "quota.yaml")
+    async with hub_world(tmp_path, hub, settings) as world:
+        ada = await make_ada(world)
+        job_id = await ada.submit(["wait", str(ada.home / "flag")])
+        await ada.until(job_id, "running")
+        (tmp_path / "quota.yaml").write_text(CLOSES.replace("node-b", "node-a"))
+        await world.call("POST", "quota/reload", world.admin())
+        await ada.until(job_id, "waiting")
+        _, events = await world.call("GET", "events", ada.token)
+        (back,) = (e["detail"] for e in events if e["kind"] == "job-went-back")
+        assert "the quota document (line 3) drains node node-a: moves" in back
+        (ada.home / "flag").touch()

@@ -109,7 +109,7 @@ async def test_a_refused_request_leaves_the_slice_that_was_there(world: HubWorld
     body = {"owner": "ada", "account": world.account("ada"), "size": "huge"}
     assert (await world.hub_call("POST", "slices", body))[0] == 400
     assert list(world.service.ledger.slices) == [first["slice_id"]]
-    assert world.service.capacity.holdings.totals.of_user("ada", None).slices == 1
+    assert world.service.capacity.holdings.held_by("ada").slices == 1
 
 
 async def test_a_released_slice_is_gone_everywhere_and_releasing_it_again_is_no_error(
@@ -153,7 +153,7 @@ async def test_my_share_shows_what_i_have_and_whom_i_wait_for_without_names(
 
     await until(waits)
     _, share = await world.call("GET", "share", token)
-    assert (share["used_mib"], share["lending"]) == (adas["memory_mib"], True)
+    assert (share["quota"]["own"]["held_mib"], share["lending"]) == (adas["memory_mib"], True)
     assert share["agents_silent"] == []
     assert "bob" not in str(share)
     assert bobs["slice_id"] not in str(share)

@@ -11,9 +11,12 @@ from tests.support.hub_world import FakeHub, HubWorld, hub_world, settings_for, 
 
 pytestmark = pytest.mark.asyncio
 
-GOOD = "sizes:\n  half: {memory: 1/2, compute: 0.5}\n"
-OTHER = "sizes:\n  third: {memory: 1/3, compute: 0.3}\npools:\n  interactive: {idle_after: 90s}\n"
-BAD = "sizes:\n  half: {memory: 1/2, compute: 9.5}\npolls: {}\n"
+GOOD = "sizes:\n  - {name: half, memory: 1/2, compute: 0.5}\n"
+OTHER = (
+    "sizes:\n  - {name: third, memory: 1/3, compute: 0.3}\n"
+    "pools:\n  - {name: interactive, idle_after: 90s}\n"
+)
+BAD = "sizes:\n  - {name: half, memory: 1/2, compute: 9.5}\npolls: {}\n"
 
 
 async def _sizes(world: HubWorld) -> list[str]:
@@ -81,7 +84,7 @@ async def test_a_changed_file_is_taken_up_by_itself_and_keeps_the_slices(
 
         await until(taken_up)
         assert len(world.service.ledger.slices) == 1
-        assert world.service.capacity.holdings.totals.of_user("ada", None).slices == 1
+        assert world.service.capacity.holdings.held_by("ada").slices == 1
 
 
 async def test_a_file_that_cannot_be_read_for_a_moment_is_right_again_with_the_same_text(
@@ -109,3 +112,45 @@ async def test_a_file_that_cannot_be_read_for_a_moment_is_right_again_with_the_s
         await until(is_right)
         _, events = await world.call("GET", "events", admin)
         assert [event["kind"] for event in events].count("quota-refused") == 1
+
+
+async def test_the_document_in_force_is_told_as_it_was_written_with_what_the_cards_do_not_allow(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    path = tmp_path / "quota.yaml"
+    path.write_text("groups:\n  lab: {guaranteed: {Simulated H100 80GB: 2}}\n")
+    settings = replace(settings_for(tmp_path), quota_file=path)
+    async with hub_world(tmp_path, hub, settings) as world:
+        await world.agent()
+        status, quota = await world.call("GET", "quota", world.admin())
+        assert (status, quota["text"], quota["path"]) == (200, path.read_text(), str(path))
+        assert "2 cards of Simulated H100 80GB are guaranteed" in quota["warnings"][0]
+        text = world.service.metrics.text().decode()
+        assert "sublet_quota_valid 1.0" in text
+        assert f"sublet_quota_warnings {len(quota['warnings'])}.0" in text
+        path.write_text("# of before\n" + path.read_text().replace(": 2}", ": 1}"))
+        _, quota = await world.call("POST", "quota/reload", world.admin())
+        assert quota["warnings"] == []
+        path.write_text(BAD)
+        await world.call("POST", "quota/reload", world.admin())
+        assert "sublet_quota_valid 0.0" in world.service.metrics.text().decode()
+
+
+async def test_the_same_on_other_lines_is_told_by_its_new_lines(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    path = tmp_path / "quota.yaml"
+    path.write_text("everyone: {limit: {cards: 2}}\n")
+    settings = replace(settings_for(tmp_path), quota_file=path)
+    async with hub_world(tmp_path, hub, settings) as world:
+
+        async def line() -> int:
+            _, found = await world.call("GET", "quota/rights", world.user("ada"))
+            (told,) = (each for each in found["rights"] if each["right"] == "limit of cards")
+            assert (told["value"], told["source"]) == ("2 cards", "everyone.limit.cards")
+            return int(told["line"])
+
+        assert await line() == 1
+        path.write_text("# whole cards\n" + path.read_text())
+        await world.call("POST", "quota/reload", world.admin())
+        assert await line() == 2

@@ -121,7 +121,7 @@ async def test_a_refused_quota_document_is_told_until_it_is_right(
     settings = replace(settings_for(tmp_path), quota_file=file)
     async with hub_world(tmp_path, hub, settings) as world:
         assert (await health(world))["quota"] == "ok"
-        for text, standing in (("pool: {}", "refused"), ("everyone: {most_slices: 2}", "ok")):
+        for text, standing in (("pool: {}", "refused"), ("everyone: {limit: {slices: 2}}", "ok")):
             file.write_text(text)
 
             async def is_so(wanted: str = standing) -> bool:

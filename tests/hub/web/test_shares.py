@@ -22,11 +22,15 @@ from tests.support.hub_world import FakeHub, HubWorld, hub_world, settings_for, 
 pytestmark = pytest.mark.asyncio
 
 QUOTA = """
+gpu_types: {H100: {match: "*H100*"}}
+everyone: {limit: {slices: 3}}
 groups:
-  lab: {guaranteed: {memory: 40 GiB}, limit: {memory: 70 GiB}}
+  science:
+    guaranteed: {H100: 1}
+    limit: {H100: 2, memory: 70 GiB}
+    groups:
+      lab: {guaranteed: {H100: 1/4}, each: {limit: {memory: 60 GiB}}}
   other: {}
-users:
-  ada: {guaranteed: {memory: 8 GiB}, limit: {memory: 60 GiB}, most_slices: 3}
 """
 
 
@@ -57,23 +61,71 @@ async def test_my_share_has_my_quota_my_groups_my_offers_and_my_week(
     settings = settings_for(tmp_path, quota_file=tmp_path / "quota.yaml")
     async with hub_world(tmp_path, hub, settings) as world:
         await world.agent()
-        await world.slice_for("ada", memory_mib=10 * GIB, compute_milli=100, groups=["lab"])
-        await world.slice_for("ben", memory_mib=20 * GIB, compute_milli=100, groups=["lab"])
+        # A quarter and half of the 79 GiB that the card gives away.
+        await world.slice_for("ada", memory_mib=79 * GIB // 4, compute_milli=250, groups=["lab"])
+        await world.slice_for("ben", memory_mib=79 * GIB // 2, compute_milli=500, groups=["lab"])
         status, share = await world.call("GET", "share", world.user("ada", ("lab", "unknown")))
         assert status == 200
         quota = share["quota"]
-        assert quota["groups"] == ["lab"]
-        assert (quota["guaranteed_mib"], quota["used_mib"]) == (8 * GIB, 10 * GIB)
-        assert (quota["limit_mib"], quota["slices"], quota["most_slices"]) == (60 * GIB, 1, 3)
-        assert (quota["group"], quota["group_used_mib"]) == ("lab", 30 * GIB)
-        assert quota["group_guaranteed_mib"] == 40 * GIB
-        assert quota["group_limit_mib"] == 70 * GIB
+        science, lab = quota["groups"]
+        assert (science["path"], science["may_pay"]) == (["science"], False)
+        assert (lab["path"], lab["may_pay"]) == (["science", "lab"], True)
+        (of_science,), (of_lab,) = science["types"], lab["types"]
+        assert of_science == {
+            "gpu_type": "H100",
+            "held": 0.75,
+            "entitled": 0.75,
+            "guaranteed": 1,
+            "limit": 2,
+        }
+        assert (of_lab["entitled"], of_lab["guaranteed"], of_lab["limit"]) == (0.25, 0.25, None)
+        assert (science["held_mib"], science["limit_mib"]) == (79 * GIB * 3 // 4, 70 * GIB)
+        own = quota["own"]
+        assert (own["held_mib"], own["limit_mib"]) == (79 * GIB // 4, 60 * GIB)
+        assert (own["slices"], own["most_slices"], own["held_cards"]) == (1, 3, 0.25)
+        assert own["types"] == [
+            {"gpu_type": "H100", "held": 0.25, "entitled": 0.25, "guaranteed": 0, "limit": None}
+        ]
+        said = {(each["right"], each["line"]) for each in quota["rights"]}
+        assert {("limit of memory", 9), ("limit of slices", 3)} <= said
+        (slice_,) = share["slices"]
+        assert (slice_["group"], slice_["rank"]["code"]) == ("lab", "entitled")
         assert quota["keep_left_minutes"] == 240
         assert {o["size"]: o["allowed"] for o in share["offers"]}["small"]
         assert share["week"]["gpu_hours"] == 0
         assert share["week"]["lent_hours"] == 0
         since = datetime.fromisoformat(share["week"]["since"])
         assert timedelta(days=6, hours=23) < datetime.now(UTC) - since < timedelta(days=7, hours=1)
+
+
+async def test_what_somebody_may_have_is_told_to_them_and_to_admins(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    (tmp_path / "quota.yaml").write_text(QUOTA)
+    settings = settings_for(tmp_path, quota_file=tmp_path / "quota.yaml")
+    hub.people["cleo"] = ("lab",)
+    async with hub_world(tmp_path, hub, settings) as world:
+        status, found = await world.call("GET", "quota/rights?owner=cleo", world.admin())
+        assert (status, found["groups"], found["groups_known"]) == (200, ["lab"], True)
+        memory = next(each for each in found["rights"] if each["right"] == "limit of memory")
+        assert memory == {
+            "right": "limit of memory",
+            "value": "60 GiB",
+            "source": "groups.science.groups.lab.each.limit.memory",
+            "line": 9,
+            "group": None,
+        }
+        sizes = next(each for each in found["rights"] if each["right"] == "sizes")
+        assert (sizes["value"], sizes["source"], sizes["group"]) == (
+            "all",
+            "when nobody says",
+            "lab",
+        )
+        _, own = await world.call("GET", "quota/rights", world.user("cleo", ("lab",)))
+        assert own == found
+        assert (await world.call("GET", "quota/rights?owner=cleo", world.user("eve")))[0] == 403
+        assert (await world.call("GET", "quota/rights?owner=nobody", world.admin()))[0] == 404
+        assert (await world.call("GET", "quota", world.user("eve")))[0] == 403
 
 
 async def test_an_admin_sees_the_limits_of_somebody_who_never_started_a_server(
@@ -84,8 +136,9 @@ async def test_an_admin_sees_the_limits_of_somebody_who_never_started_a_server(
     hub.people |= {"cleo": ("lab",), "unseen": None}
     async with hub_world(tmp_path, hub, settings) as world:
         status, share = await world.call("GET", "share?owner=cleo", world.admin())
-        assert (status, share["quota"]["groups"], share["groups_known"]) == (200, ["lab"], True)
-        assert share["quota"]["group_limit_mib"] == 70 * GIB
+        science, lab = share["quota"]["groups"]
+        assert (status, lab["group"], share["groups_known"]) == (200, "lab", True)
+        assert science["limit_mib"] == 70 * GIB
         status, share = await world.call("GET", "share?owner=unseen", world.admin())
         assert (status, share["quota"]["groups"], share["groups_known"]) == (200, [], False)
 
@@ -121,8 +174,8 @@ async def test_who_is_in_no_group_has_no_groups_numbers(world: HubWorld) -> None
     await world.agent()
     _, share = await world.call("GET", "share", world.user("ada"))
     quota = share["quota"]
-    assert (quota["groups"], quota["group"], quota["group_used_mib"]) == ([], None, None)
-    assert (quota["used_mib"], quota["limit_mib"]) == (0, None)
+    assert quota["groups"] == []
+    assert (quota["own"]["held_mib"], quota["own"]["limit_mib"]) == (0, None)
     assert share["week"] | {"since": ""} == {
         "since": "",
         "gpu_hours": 0.0,
@@ -304,7 +357,7 @@ async def test_a_slice_is_resized_live_and_its_agent_counts_by_the_new_size(
     assert info["lease"]["compute_milli"] == lease["compute_milli"]
     await agent.until(lambda: agent.assignments.slices[0].memory_mib == 30 * GIB, 60)
     _, share = await world.call("GET", "share", token)
-    assert share["used_mib"] == 30 * GIB
+    assert share["quota"]["own"]["held_mib"] == 30 * GIB
     status, info = await world.call("POST", path, token, {"size": "small"})
     assert (status, info["lease"]["memory_mib"]) == (200, lease["memory_mib"])
     assert info["lease"]["size"] == "small"

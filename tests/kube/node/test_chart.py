@@ -154,7 +154,7 @@ async def test_upgrading_everything_leaves_a_notebook_as_it_was(
 
 def test_a_new_quota_document_is_in_force_without_a_restart(chart: ChartOnCluster) -> None:
     (service,) = chart.pods("service")
-    chart.upgrade(wait=False, quota={"pools": {"interactive": {"idle_after": "2h"}}})
+    chart.upgrade(wait=False, quota={"pools": [{"name": "interactive", "idle_after": "2h"}]})
     wait_for(
         lambda: "a new quota document is in force" in chart.logs("service"),
         # The kubelet brings it to the pod when it looks at that again, and takes its time for it.

@@ -31,9 +31,9 @@ pytestmark = [
     pytest.mark.kube,
 ]
 
-GOOD = {"pools": {"interactive": {"idle_after": "1h"}}}
+GOOD = {"pools": [{"name": "interactive", "idle_after": "1h"}]}
 # What helm's schema cannot see.
-WRONG = {"default_size": "huge"}
+WRONG = {"everyone": {"sizes": ["huge"]}}
 
 
 @dataclass

@@ -44,7 +44,7 @@ def queues(kueue: Api, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api
     api = kueue.make_namespace("queued")
     file = tmp_path_factory.mktemp("quota") / "quota.yaml"
     file.write_text(GROUPS_OF_QUEUES)
-    options = ["--quota-file", str(file), "--namespace", api.namespace]
+    options = ["--quota-file", str(file), "--namespace", api.namespace, "--card", "H100=80GiB"]
     for least, name in CLASSES:
         options += ["--priority", f"{least}={name}"]
     printed = CliRunner().invoke(main, options)

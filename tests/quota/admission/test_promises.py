@@ -1,20 +1,18 @@
 """What people read into the words of a quota document is what they get."""
 
-from dataclasses import replace
 from datetime import timedelta
 from textwrap import dedent
 
 import pytest
 from sublet_quota.document.quota_document import QuotaDocument
-from sublet_quota.holdings.gpu_load import GpuFacts, Holding
-from sublet_quota.holdings.holdings import Holdings
-from sublet_quota.names.ids import GroupName, SliceId
-from sublet_quota.placement.slice_placement import Placement, decide_slice
+from sublet_quota.holdings.gpu_load import Holding
+from sublet_quota.names.ids import SliceId
+from sublet_quota.placement.slice_placement import Placement
 from sublet_quota.reasons.derivation import Rule
 from sublet_quota.reasons.refusal import Refusal, RefusalReason
 from sublet_quota.residency.snapshot import Rank
 
-from tests.support.admission_cases import PARTS, SmallHub, holding_of
+from tests.support.admission_cases import PARTS, SmallHub
 from tests.support.quota_cases import H100, L4, NOON, document, gib, gpu, notebook
 
 TYPES = dedent(
@@ -61,9 +59,7 @@ BLOCKED_ONCE = {
 def test_what_is_guaranteed_is_given_though(name: str) -> None:
     cards, slices, amount = BLOCKED_ONCE[name]
     hub = SmallHub.under(LAB, *cards, *slices)
-    answer = hub.ask(
-        "lea", "lab", memory_mib=amount.memory_mib, compute_milli=amount.compute_milli
-    )
+    answer = hub.ask("lea", "lab", memory_mib=amount.memory_mib, compute_milli=amount.compute_milli)
     assert isinstance(answer, Placement), answer
     assert answer.rank is Rank.ENTITLED
     assert answer.why.rule is Rule.GUARANTEE

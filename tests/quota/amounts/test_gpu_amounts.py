@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sublet_quota.amounts.gpu_amounts import (
     GpuAmount,
+    format_cards,
     format_compute,
     format_held,
     format_memory,
@@ -162,3 +163,20 @@ def test_what_is_held_and_not_told_is_never_written_as_nothing(
     mib: int, *, told: bool, written: str
 ) -> None:
     assert format_held(mib, told=told) == written
+
+
+@pytest.mark.parametrize(
+    ("cards", "written"),
+    [
+        (0, "0 cards"),
+        (0.125, "0.125 cards"),
+        (1, "1 card"),
+        (1 / 3, "0.333 cards"),
+        (6.5, "6.5 cards"),
+        (20, "20 cards"),
+        (0.9999, "1 card"),
+        (1200, "1200 cards"),
+    ],
+)
+def test_cards_are_written_to_a_thousandth(cards: float, written: str) -> None:
+    assert format_cards(cards) == written

@@ -1,9 +1,11 @@
 """Entries, each right alone, that do not fit together: with the numbers, and both lines."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from sublet_quota.document.consistency.guarantees import documents_in_force
+from sublet_quota.document.consistency.guarantees import ends_of_groups
+from sublet_quota.document.lookups.moments import State, in_force
+from sublet_quota.document.lookups.reservations import sets_that_overlap
 from sublet_quota.document.problems import QuotaDocumentError
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.reading import read_quota_document
@@ -237,6 +239,7 @@ def node(name: str, document: QuotaDocument, gpu_type: str) -> GroupNode:
     )
 
 
+TIMES = ("Mon 09:00-12:00", "Mon 11:00-14:00", "2026-12-14 10:00-20:00", "Sun 20:00-24:00")
 amounts = st.one_of(st.none(), st.integers(0, 4))
 
 
@@ -256,14 +259,24 @@ def documents(draw: st.DrawFn) -> str:
         f"why: x, until: 2026-12-{day}}}"
         for day in draw(st.lists(st.integers(10, 20), max_size=2))
     ]
-    return f"groups: {groups}\nexceptions: [{', '.join(exceptions)}]"
+    reservations = [
+        f"{{name: r{n}, for: {draw(st.sampled_from('abc'))}, guaranteed: {{L4: 1}}, at: {at}}}"
+        for n, at in enumerate(draw(st.lists(st.sampled_from(TIMES), max_size=3)))
+    ]
+    return (
+        f"groups: {groups}\nexceptions: [{', '.join(exceptions)}]\n"
+        f"reservations: [{', '.join(reservations)}]"
+    )
 
 
+@settings(max_examples=300)
 @given(documents())
 def test_what_is_read_can_be_a_tree_of_shares_at_every_moment(text: str) -> None:
     try:
         read = read_quota_document(text)
     except QuotaDocumentError:
         return
-    for each in documents_in_force(read):
+    reserved = {frozenset[int](), *sets_that_overlap(read.reservations)}
+    for state in (State(ended, on) for ended in ends_of_groups(read) for on in reserved):
+        each = read.with_parts(in_force(read, state))
         GroupTree.of([node(name, each, "L4") for name in each.groups])

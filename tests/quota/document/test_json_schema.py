@@ -14,7 +14,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sublet_quota.document.json_schema import quota_schema, quota_schema_text
 from sublet_quota.document.problems import QuotaDocumentError
-from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.reading import read_quota_document
 from sublet_quota.document.text.tree import read_tree
 
@@ -108,8 +107,10 @@ VALUES = st.one_of(
     st.integers(-2, 2000),
     st.floats(0, 3, width=16),
     st.sampled_from(
-        ["1/4", "1/3", "25%", "0.5", "40 GiB", "10m", "90", "250m", "unlimited", "yes", "no", ""]
-        + ["2026-12-14", "2026-12-14 18:00Z", "small", "H100", "science", "interactive"]
+        (
+            *("1/4", "1/3", "25%", "0.5", "40 GiB", "10m", "90", "250m", "unlimited", "yes", ""),
+            *("2026-12-14", "2026-12-14 18:00Z", "small", "H100", "science", "interactive"),
+        )
     ),
     st.sampled_from([[], {}, ["small"], ["L4"], {"H100": 1}, {"cards": "1/2"}, [3]]),
 )

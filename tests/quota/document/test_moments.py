@@ -40,6 +40,8 @@ def test_the_next_change_is_the_next_end() -> None:
     assert ends[1:] == [
         datetime(2026, 12, 3, tzinfo=UTC),
         datetime(2026, 12, 10, 17, tzinfo=UTC),
+        datetime(2026, 12, 11, 13, tzinfo=UTC),
+        datetime(2026, 12, 11, 15, tzinfo=UTC),
         datetime(2026, 12, 15, tzinfo=UTC),
     ]
 

@@ -210,6 +210,12 @@ def test_jobs_have_limits_of_their_own_where_somebody_says_so(
     assert (None if job_limit is None else job_limit.cards.value) == cards
 
 
+def test_how_many_slices_when_nobody_says_is_of_notebooks_alone() -> None:
+    assert rights_of(document(), "eve", []).limit_with_jobs.slices.value is None
+    said = rights_of(document("everyone: {limit: {slices: 3}}"), "eve", [])
+    assert said.limit_with_jobs.slices.value == 3
+
+
 names = st.sampled_from([f"g{n}" for n in range(6)])
 cards = st.one_of(st.none(), st.integers(0, 9), st.just("unlimited"))
 

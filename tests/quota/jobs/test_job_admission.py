@@ -2,12 +2,21 @@
 
 import pytest
 from sublet_quota.holdings.gpu_load import GpuFacts
-from sublet_quota.jobs.job_admission import RequestedJob, refuse_job
-from sublet_quota.reasons.refusal import RefusalReason
+from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.jobs.job_admission import AdmittedJob, admit_job
+from sublet_quota.jobs.requested_job import JobCounts, RequestedJob
+from sublet_quota.reasons.refusal import Refusal, RefusalReason
 
-from tests.support.quota_cases import H100, L4, gpu, holdings
+from tests.support.quota_cases import H100, L4, NOON, gpu, holdings
 
 TWO = (gpu("h", H100), gpu("l", L4))
+NONE = JobCounts()
+
+
+def refusal_of(held: Holdings, wish: RequestedJob, counts: JobCounts = NONE) -> Refusal | None:
+    answer = admit_job(held, wish, counts, NOON)
+    return answer if isinstance(answer, Refusal) else None
+
 
 REFUSED = {
     "no memory": (RequestedJob("ada", memory_mib=0), RefusalReason.BAD_AMOUNT, "1 MiB or more"),
@@ -71,7 +80,7 @@ REFUSED = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_job_that_can_never_run_is_refused(name: str) -> None:
     wish, reason, words = REFUSED[name]
-    refusal = refuse_job(holdings("", *TWO), wish, 0)
+    refusal = refusal_of(holdings("", *TWO), wish)
     assert refusal is not None
     assert refusal.reason is reason
     assert words in refusal.message
@@ -89,34 +98,41 @@ def test_a_job_that_can_never_run_is_refused(name: str) -> None:
     ],
 )
 def test_a_job_that_fits_some_gpu_may_wait_for_it(wish: RequestedJob) -> None:
-    assert refuse_job(holdings("", *TWO), wish, 0) is None
+    assert isinstance(admit_job(holdings("", *TWO), wish, NONE, NOON), AdmittedJob)
 
 
 def test_a_closed_gpu_is_waited_for() -> None:
-    assert refuse_job(holdings("", gpu(closed="XID 79")), RequestedJob("ada"), 0) is None
+    held = holdings("", gpu(closed="XID 79"))
+    assert isinstance(admit_job(held, RequestedJob("ada"), NONE, NOON), AdmittedJob)
 
 
 def test_without_a_pool_that_lends_no_job_can_run() -> None:
-    refusal = refuse_job(holdings("pools: {p: {lend: false}}"), RequestedJob("ada"), 0)
+    refusal = refusal_of(holdings("pools: [{name: p, lend: false}]"), RequestedJob("ada"))
     assert refusal is not None
     assert refusal.reason is RefusalReason.NO_GPU
 
 
 def test_gpus_of_pools_that_do_not_lend_do_not_count() -> None:
-    text = "pools: [{name: no-lending, gpus: {types: ['*H100*']}, lend: false}, {name: lending}]"
+    text = """
+    gpu_types: {H100: {match: "*H100*"}}
+    pools:
+      - {name: no-lending, types: [H100], lend: false}
+      - {name: lending, default: true}
+    """
     gpus: tuple[GpuFacts, ...] = TWO
-    refusal = refuse_job(holdings(text, *gpus), RequestedJob("ada", memory_mib=40 * 1024), 0)
+    refusal = refusal_of(holdings(text, *gpus), RequestedJob("ada", memory_mib=40 * 1024))
     assert refusal is not None
     assert refusal.numbers == {"asked_mib": 40960, "largest_mib": 23552}
-    refusal = refuse_job(holdings(text, *gpus), RequestedJob("ada", gpus=2), 0)
+    refusal = refusal_of(holdings(text, *gpus), RequestedJob("ada", gpus=2))
     assert refusal is not None
     assert refusal.numbers == {"asked_gpus": 2, "most_gpus": 1}
 
 
 def test_one_job_too_many_is_refused_with_the_numbers() -> None:
-    held = holdings("groups: {lab: {each_member: {most_jobs: 2}}}")
-    assert refuse_job(held, RequestedJob("ada", ("lab",)), 1) is None
-    refusal = refuse_job(held, RequestedJob("ada", ("lab",)), 2)
+    held = holdings("groups: {lab: {each: {jobs: {most: 2}}}}")
+    wish = RequestedJob("ada", ("lab",))
+    assert isinstance(admit_job(held, wish, JobCounts(1), NOON), AdmittedJob)
+    refusal = refusal_of(held, wish, JobCounts(2))
     assert refusal is not None
     assert refusal.reason is RefusalReason.TOO_MANY_JOBS
     assert refusal.numbers == {"jobs": 2, "most_jobs": 2}

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sublet_quota.amounts.gpu_amounts import GpuAmount
 from sublet_quota.amounts.gpu_kind import GpuKind
-from sublet_quota.jobs.fair_share import WaitingJob
 from sublet_quota.jobs.job_queue import LendableGpu, QueuePlan, lendable_gpus, plan_queue
+from sublet_quota.jobs.waiting_job import WaitingJob
 from sublet_quota.names.ids import GpuId, JobId, NodeId, PoolName, UserName
 from sublet_quota.reasons.waiting import queue_clause
 
@@ -26,7 +26,6 @@ def job(
     return WaitingJob(
         job_id=JobId(name),
         owner=UserName("ada"),
-        groups=(),
         memory_mib=None if need_gib is None else need_gib * 1024,
         compute_milli=1000,
         gpu_type=gpu_type,
@@ -46,7 +45,8 @@ def lends(  # noqa: PLR0913 - a builder
     node: str = "node-a",
 ) -> LendableGpu:
     facts = gpu(name, kind, node, index)
-    return LendableGpu(facts, PoolName("interactive"), lendable_gib * 1024, jobs_gib * 1024)
+    lendable_mib, jobs_mib = lendable_gib * 1024, jobs_gib * 1024
+    return LendableGpu(facts, PoolName("interactive"), kind.type, lendable_mib, jobs_mib)
 
 
 @dataclass(frozen=True)
@@ -220,7 +220,12 @@ def test_a_whole_gpu_is_what_slices_can_fill_of_it() -> None:
 
 def test_only_open_gpus_of_pools_that_lend_are_considered() -> None:
     held = holdings(
-        "pools: [{name: no-lending, gpus: {types: ['*L4']}, lend: false}, {name: lending}]",
+        """
+        gpu_types: {L4: {match: "*L4*"}}
+        pools:
+          - {name: no-lending, types: [L4], lend: false}
+          - {name: lending, default: true}
+        """,
         gpu("l", L4),
         gpu("gpu-0", H100),
         gpu("c", H100, closed="XID 79"),

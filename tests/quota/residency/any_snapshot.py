@@ -12,6 +12,7 @@ from sublet_quota.residency.snapshot import (
     GpuSnapshot,
     Holder,
     PoolSettings,
+    Rank,
     SliceView,
     Transition,
     TransitionKind,
@@ -40,7 +41,7 @@ class _Chances:
         return next(self._left) % many == many - 1
 
 
-_SLICE = st.binary(min_size=19, max_size=19)
+_SLICE = st.binary(min_size=20, max_size=20)
 _SLICES = st.lists(_SLICE, max_size=7)
 _GPU = st.binary(min_size=12, max_size=12)
 
@@ -80,6 +81,7 @@ def _slice(name: str, drawn: bytes) -> SliceView:
         past_the_gate=of.one_in(3) and not is_job and not gate_open,
         unsuspendable=of.one_of((None, None, None, None, "managed memory")),
         not_before=None if rests is None else NOW + timedelta(seconds=rests),
+        rank=of.one_of((Rank.BORROWED, Rank.ENTITLED, Rank.ENTITLED_IN_PART, Rank.CALLED_BACK)),
     )
 
 
@@ -136,6 +138,7 @@ def _as_moving(view: SliceView, kind: TransitionKind) -> SliceView:
         gate_open=False,
         state_since=view.state_since,
         waiting_since=view.since if view.active else None,
+        rank=view.rank,
         entitlement=view.entitlement,
         kept_until=view.kept_until,
         runs_a_cell=view.runs_a_cell,

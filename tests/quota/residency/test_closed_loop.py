@@ -11,133 +11,22 @@ comes back, and ``turn`` the pool's turn:
 - when nothing changes any more and nobody waits, the policy falls silent.
 """
 
-import random
-from dataclasses import dataclass, field
 from datetime import timedelta
 
 import pytest
 from sublet_quota.life_cycles.slice_states import SliceState
-from sublet_quota.residency.snapshot import PoolSettings
 
-from tests.support.model_device import ModelDevice, ModelSlice
-
-STEP_S = 0.5
-SETTINGS = PoolSettings(
-    turn=timedelta(seconds=20),
-    give_back_within=timedelta(seconds=30),
-    lend_at_least=timedelta(seconds=20),
+from tests.quota.residency.town import (
+    SETTINGS,
+    STEP_S,
+    Town,
+    back_s,
+    found_town,
+    out_s,
+    quiet_bound_s,
+    run_until_quiet,
 )
-
-
-def out_s(device: ModelDevice) -> float:
-    return device.total_mib / device.suspend_mib_per_s + 0.5 * len(device.slices)
-
-
-def back_s(device: ModelDevice) -> float:
-    return device.total_mib / device.resume_mib_per_s + 0.5 * len(device.slices)
-
-
-@dataclass
-class Town:
-    """Owners who wake and fall idle, and jobs that come and end, by a seeded chance."""
-
-    chance: random.Random
-    device: ModelDevice
-    wakes: float = 0.02
-    idles: float = 0.03
-    interrupts: float = 0.001
-    """How likely an owner stops a cell that still waits for its room."""
-    dawdles: float = 0.0
-    """How likely who falls idle does so in the middle of a cell, and may go on with its GPU."""
-    waits: dict[str, tuple[float, int]] = field(default_factory=dict)
-    """Since when an owner waits, and how many waited then."""
-    longest: float = 0.0
-    time_s: float = 0.0
-    no_job_since: float | None = None
-    """Since when jobs could run, and none does."""
-    jobs_made: int = 0
-
-    def step(self) -> None:
-        self.device.pass_time(STEP_S)
-        self.time_s += STEP_S
-        self.people_change_their_minds()
-        self.device.settle()
-
-    def people_change_their_minds(self) -> None:
-        for owner in self.device.owners:
-            if not owner.active and self.chance.random() < self.wakes:
-                self.device.wake(owner.name)
-                owner.wants_mib = self.chance.randint(owner.cap_mib // 2, owner.cap_mib)
-            elif self.chance.random() < (self.idles if owner.gate_open else self.interrupts):
-                in_a_cell = owner.gate_open and self.chance.random() < self.dawdles
-                self.device.fall_idle(owner.name, in_a_cell=in_a_cell)
-
-    def jobs_come_and_end(self) -> None:
-        for job in self.device.jobs:
-            if job.ran_s > 60:
-                self.device.end(job.name)
-                if job.name not in self.device.slices:
-                    self.device.done.append(job.name)
-        if len(self.device.jobs) < 2 and self.chance.random() < 0.02:
-            self.jobs_made += 1
-            cap = self.chance.randint(10, 60)
-            name = f"job{self.jobs_made}"
-            rank = self.chance.randint(0, 3)
-            self.device.add(ModelSlice(name, cap, is_job=True, wants_mib=cap, entitlement=rank))
-
-    def check_that_owners_run_in_time(self) -> None:
-        device = self.device
-        waiting = {
-            s.name: s.waiting_since
-            for s in device.owners
-            if s.active and not s.gate_open and s.waiting_since is not None
-        }
-        self.waits = {n: w for n, w in self.waits.items() if n in waiting}
-        for name, began in waiting.items():
-            ahead = sum(other <= began for other in waiting.values()) - 1
-            since, before = self.waits.setdefault(name, (self.time_s, ahead))
-            waited = self.time_s - since
-            self.longest = max(self.longest, waited)
-            place_s = SETTINGS.turn.total_seconds() + out_s(device) + back_s(device)
-            bound = (before + 1) * place_s + out_s(device)
-            assert waited <= bound, f"{name} has waited {waited} s behind {before}: {device}"
-
-    def check_that_jobs_run_in_time(self) -> None:
-        device = self.device
-        owners_work = any(s.active for s in device.owners)
-        if owners_work or not device.jobs or any(j.gate_open for j in device.jobs):
-            self.no_job_since = None
-            return
-        if self.no_job_since is None:
-            self.no_job_since = self.time_s
-        bound = out_s(device) + 2 * (out_s(device) + back_s(device))
-        assert self.time_s - self.no_job_since <= bound, f"no job runs: {device}"
-
-
-def found_town(seed: int, *, owners: int = 2, **device: int) -> Town:
-    chance = random.Random(seed)  # noqa: S311 - the same seed gives the same town
-    town = Town(chance, ModelDevice(settings=SETTINGS, **device))
-    for number in range(chance.randint(owners, 7)):
-        town.device.add(ModelSlice(f"owner{number}", chance.randint(10, 70)))
-    return town
-
-
-def run_until_quiet(device: ModelDevice, within_s: float) -> None:
-    """Let time pass with nothing new until the policy has said nothing for a minute."""
-    quiet_s = passed_s = 0.0
-    while quiet_s < 60:
-        assert passed_s < within_s, f"the policy does not fall silent: {device}"
-        device.pass_time(STEP_S)
-        passed_s += STEP_S
-        moves = device.moves_done
-        decision = device.settle()
-        silent = not decision.actions and device.move is None and device.moves_done == moves
-        quiet_s = quiet_s + STEP_S if silent else 0.0
-
-
-def quiet_bound_s(device: ModelDevice) -> float:
-    round_trip = out_s(device) + back_s(device)
-    return 60 + SETTINGS.lend_at_least.total_seconds() + 3 * round_trip
+from tests.support.model_device import ModelSlice
 
 
 @pytest.mark.parametrize("seed", range(12))

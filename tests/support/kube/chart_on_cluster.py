@@ -261,7 +261,7 @@ class ChartOnCluster:
                 # Pretended nodes run nothing.
                 "nodeSelector": {"kubernetes.io/hostname": NODE},
             },
-            "quota": {"pools": {"interactive": {"idle_after": "1h"}}},
+            "quota": {"pools": [{"name": "interactive", "idle_after": "1h"}]},
         }
 
 

@@ -50,20 +50,21 @@ _OURS: Final = frozenset(
     }
 )
 QUOTA: Final[Manifest] = {
-    "pools": {
-        "interactive": {
+    "pools": [
+        {
+            "name": "interactive",
             "memory_overcommit": 2,
             "compute_overcommit": 8,
             "idle_after": "4s",
-            "turn_s": 10,
+            "turn": "10s",
             "give_back_within": "60s",
             "lend_at_least": "2s",
         }
-    },
-    "sizes": {
-        "small": {"title": "Small", "memory": "1 GiB", "compute": 0.125},
-        "large": {"title": "Large", "memory": "3 GiB", "compute": 0.5},
-    },
+    ],
+    "sizes": [
+        {"name": "small", "title": "Small", "memory": "1 GiB", "compute": 0.125},
+        {"name": "large", "title": "Large", "memory": "3 GiB", "compute": 0.5},
+    ],
     "everyone": {"limit": {"memory": "4 GiB"}},
     # Not everybody of a crowd can have a server: two of them fill what their group may have.
     "groups": {"crowd": {"limit": {"memory": "2 GiB"}}},

@@ -34,16 +34,16 @@ from sublet_hub.one_machine.signals import exit_once, when_told_to_stop
 
 QUOTA = """\
 pools:
-  interactive:
+  - name: interactive
     memory_overcommit: 2
     compute_overcommit: 4
     idle_after: 1s
-    turn_s: {turn_s:g}
+    turn: {turn_s:g}s
     give_back_within: {give_back_within_s}s
     lend_at_least: 2s
 sizes:
-  large: {{title: Large, memory: "{large_mib} MiB", compute: 0.5}}
-  medium: {{title: Medium, memory: "{small_mib} MiB", compute: 0.5}}
+  - {{name: medium, title: Medium, memory: "{small_mib} MiB", compute: 0.5}}
+  - {{name: large, title: Large, memory: "{large_mib} MiB", compute: 0.5}}
 """
 
 

@@ -1,16 +1,14 @@
-"""For admins: the cards, all lending, and the quota document."""
+"""For admins: the cards, all lending, closings, and what was held."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
-from pydantic import Field
 from sublet_quota.wire.api import GpuInfo, LendingState, LendingSwitch
 from sublet_quota.wire.closings import ClosingInfo, ClosingRequest, OpeningRequest
 from sublet_quota.wire.event_kinds import EventKind
-from sublet_quota.wire.schema import AwareDatetime, Text, WireModel
 from sublet_quota.wire.use import UseKey, UseReport
 
-from sublet_hub.errors import BadRequestError, QuotaFileError
+from sublet_hub.errors import BadRequestError
 from sublet_hub.ledger.events import event
 from sublet_hub.ledger.records import Change, LendingRecord
 from sublet_hub.web.routes.context import ServiceParts
@@ -19,16 +17,6 @@ from sublet_hub.web.routes.route import Access, Call, Nature, Parameter, Route
 
 _LONGEST_REPORT: Final = timedelta(days=400)
 _FIRST_REPORT: Final = datetime(1970, 1, 2, tzinfo=UTC)
-
-
-class QuotaInForce(WireModel):
-    """The quota document in force, and what is wrong with the file as it is now."""
-
-    document: dict[str, Any]
-    path: Text | None
-    loaded_at: AwareDatetime
-    errors: tuple[Text, ...] = Field(default=())
-    """Not empty: the file is wrong now, and the document of before is in force."""
 
 
 async def _gpus(service: ServiceParts, call: Call) -> tuple[GpuInfo, ...]:
@@ -82,7 +70,7 @@ async def _use(service: ServiceParts, call: Call) -> bytes:
 
 async def _closings(service: ServiceParts, call: Call) -> tuple[ClosingInfo, ...]:
     del call
-    found = sorted(service.ledger.closings.values(), key=lambda each: each.place)
+    found = sorted(service.fleet.closings(), key=lambda each: (each.place, each.by_document))
     return tuple(service.views.closing(each) for each in found)
 
 
@@ -95,23 +83,6 @@ async def _open(service: ServiceParts, call: Call) -> tuple[ClosingInfo, ...]:
     asked = call.body_as(OpeningRequest)
     undone = service.closings.open(asked.where, call.user.name, asked.reason)
     return tuple(service.views.closing(each) for each in undone)
-
-
-async def _quota(service: ServiceParts, call: Call) -> QuotaInForce:
-    del call
-    quota = service.quota
-    return QuotaInForce(
-        document=quota.document.model_dump(mode="json", by_alias=True),
-        path=None if quota.path is None else str(quota.path),
-        loaded_at=quota.loaded_at,
-        errors=() if quota.error is None else quota.error.problems,
-    )
-
-
-async def _reload_quota(service: ServiceParts, call: Call) -> QuotaInForce:
-    if not service.quota.reload():
-        raise service.quota.error or QuotaFileError(str(service.quota.path), ["it is wrong"])
-    return await _quota(service, call)
 
 
 ADMIN_ROUTES = (
@@ -139,7 +110,7 @@ ADMIN_ROUTES = (
         "GET",
         "closings",
         Access.ADMIN,
-        "The cards and nodes that admins have closed",
+        "The cards and nodes that admins, or the quota document, have closed",
         _closings,
         tuple[ClosingInfo, ...],
     ),
@@ -178,16 +149,5 @@ ADMIN_ROUTES = (
             Parameter("by", Nature.TEXTS, f"Added up by; may be repeated: {', '.join(UseKey)}."),
         ),
         refusals=(400,),
-    ),
-    Route("GET", "quota", Access.ADMIN, "The quota document in force", _quota, QuotaInForce),
-    Route(
-        "POST",
-        "quota/reload",
-        Access.ADMIN,
-        "Read the quota file again; where it is wrong, the old one stays in force",
-        _reload_quota,
-        QuotaInForce,
-        refusals=(409,),
-        asks_hub_anew=True,
     ),
 )

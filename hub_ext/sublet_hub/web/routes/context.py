@@ -18,6 +18,7 @@ from sublet_hub.slices.closings import Closings
 from sublet_hub.slices.evictions import Evictions
 from sublet_hub.slices.hub_users import HubUsers
 from sublet_hub.slices.keep_and_wake import KeepAndWake
+from sublet_hub.slices.places import Places
 from sublet_hub.slices.pods import Pods
 from sublet_hub.slices.reconciliation import Reconciliation
 from sublet_hub.slices.resizing import Resizing
@@ -63,6 +64,7 @@ class ServiceParts:
     closings: Closings
     announcements: Announcements
     evictions: Evictions
+    places: Places
     resizing: Resizing
     shares: Shares
     histories: Histories

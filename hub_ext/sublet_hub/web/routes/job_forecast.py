@@ -2,12 +2,12 @@
 
 from typing import Final
 
-from sublet_quota.jobs.fair_share import WaitingJob
 from sublet_quota.names import scopes
-from sublet_quota.names.ids import JobId, UserName
+from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.reasons.waiting import queue_clause
 from sublet_quota.wire.api import JobForecast, JobRequest
 
+from sublet_hub.jobs.submission import Foreseen
 from sublet_hub.web.routes.context import ServiceParts
 from sublet_hub.web.routes.owner import groups_of
 from sublet_hub.web.routes.problems import problem_of_refusal
@@ -32,32 +32,29 @@ async def forecast(service: ServiceParts, call: Call) -> JobForecast:
     groups = groups_of(service, call.user)
     first = call.user.is_admin
     looks = call.number(LOOK.name, 0, 1) == 1 and service.jobs.sees_notebooks
-    refusal = service.jobs.refuse(owner, groups, request, may_go_first=first)
-    if refusal is None and looks:
-        refusal = await service.jobs.refuse_notebook(owner, groups, request)
+    seen = service.jobs.foresee(owner, groups, request, may_go_first=first)
+    if isinstance(seen, Refusal):
+        return _refused(seen)
+    refusal = await service.jobs.refuse_notebook(owner, groups, request) if looks else None
     if refusal is not None:
-        _, problem = problem_of_refusal(refusal)
-        return JobForecast(allowed=False, problem=problem, message=problem.message)
-    return _foreseen(service, request, owner, groups).model_copy(update={"notebook_checked": looks})
+        return _refused(refusal)
+    told = {
+        "notebook_checked": looks,
+        "group": seen.admitted.group,
+        "max_run_s": seen.admitted.max_run.total_seconds(),
+    }
+    return _foreseen(service, seen).model_copy(update=told)
 
 
-def _foreseen(
-    service: ServiceParts, request: JobRequest, owner: UserName, groups: tuple[str, ...]
-) -> JobForecast:
-    job = WaitingJob(
-        job_id=JobId("forecast"),
-        owner=owner,
-        groups=groups,
-        memory_mib=None if request.memory_mib == "whole" else request.memory_mib,
-        compute_milli=request.compute_milli,
-        gpu_type=request.gpu_type,
-        priority=request.priority,
-        submitted_at=service.now(),
-        gpus=request.gpus,
-    )
+def _refused(refusal: Refusal) -> JobForecast:
+    _, problem = problem_of_refusal(refusal)
+    return JobForecast(allowed=False, problem=problem, message=problem.message)
+
+
+def _foreseen(service: ServiceParts, seen: Foreseen) -> JobForecast:
     if not service.queue.decides:
-        return _left_to_the_cluster(service, job)
-    wait = service.queue.foresee(job)
+        return _left_to_the_cluster(service, seen)
+    wait = service.queue.foresee(seen.wish, seen.admitted)
     if wait is None:
         message = "A GPU has room for it: it starts at once."
         basis = "what GPUs can lend now"
@@ -67,14 +64,15 @@ def _foreseen(
     return _as_usual(service, message).model_copy(update=more)
 
 
-def _left_to_the_cluster(service: ServiceParts, job: WaitingJob) -> JobForecast:
+def _left_to_the_cluster(service: ServiceParts, seen: Foreseen) -> JobForecast:
     """Return the forecast where the cluster's queue decides: what could be lent now is known."""
     decides = "the cluster's queue decides when it begins"
-    if job.gpus > 1:
+    gpus = seen.wish.gpus
+    if gpus > 1:
         basis = "how long jobs on several GPUs wait is not known"
-        message = f"It needs {job.gpus} GPUs at once: {decides}."
+        message = f"It needs {gpus} GPUs at once: {decides}."
         return JobForecast(allowed=True, message=message, basis=basis)
-    wait = service.queue.foresee(job)
+    wait = service.queue.foresee(seen.wish, seen.admitted)
     now = (
         "A GPU has room for it now"
         if wait is None

@@ -8,9 +8,9 @@ import time
 from dataclasses import replace
 from datetime import timedelta
 
-from sublet_quota.admission.resize import NewSize
 from sublet_quota.names import scopes
 from sublet_quota.names.ids import SliceId, UserName
+from sublet_quota.placement.resize import NewSize
 from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.wire.api import NEXT_PAGE, EventInfo, KeepRequest, Share, SliceInfo
 from sublet_quota.wire.schema import WireModel
@@ -87,12 +87,22 @@ async def page_of(service: ServiceParts, call: Call, listing: Listing[Entry], mo
     return page
 
 
+async def groups_asked_for(
+    service: ServiceParts, call: Call, owner: UserName
+) -> tuple[str, ...] | None:
+    """Return the hub's groups of whose things are asked for; ``None`` where nobody says.
+
+    ``NotFoundError`` for an owner whom nobody knows.
+    """
+    if call.user.name == owner:
+        return groups_of(service, call.user)
+    return await service.users.groups_of(owner)
+
+
 async def _share(service: ServiceParts, call: Call) -> Share:
     owner = call.owner(scopes.READ)
-    caller = call.user
-    own = caller.name == owner
-    groups = groups_of(service, caller) if own else await service.users.groups_of(owner)
-    viewer = viewer_of(service, caller)
+    groups = await groups_asked_for(service, call, owner)
+    viewer = viewer_of(service, call.user)
     share = service.shares.share(owner, groups or (), viewer, service.keep_and_wake)
     evictions = (shown_eviction(*each) for each in service.evictions.told_to(owner))
     announced = service.announcements.told_to(owner, groups or ())

@@ -14,6 +14,7 @@ _MOST_TEXT: Final = 4000
 STATUS_OF_REFUSAL: Final = {
     RefusalReason.UNKNOWN_POOL: 400,
     RefusalReason.UNKNOWN_SIZE: 400,
+    RefusalReason.UNKNOWN_GROUP: 400,
     RefusalReason.SIZE_NOT_ALLOWED: 403,
     RefusalReason.BAD_AMOUNT: 400,
     RefusalReason.LARGER_THAN_GPU: 400,

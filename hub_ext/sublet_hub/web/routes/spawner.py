@@ -1,6 +1,6 @@
 """Between spawner and service: offers, and slices handed out and taken back."""
 
-from sublet_quota.names.ids import SliceId
+from sublet_quota.names.ids import SliceId, UserName
 from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.wire.api import Lease, Offers, PodStarted, SliceInfo, SliceRequest, SliceStarted
 
@@ -9,7 +9,8 @@ from sublet_hub.slices.lease import lease_of
 from sublet_hub.usage.refusals import asked_for_slice
 from sublet_hub.web.routes.context import ServiceParts
 from sublet_hub.web.routes.route import Access, Call, Nature, Parameter, Route
-from sublet_hub.web.views.slices import HUB, offers_body
+from sublet_hub.web.views.offers import offers_body
+from sublet_hub.web.views.slices import HUB
 
 _BIG_BODY = 256 * 1024
 
@@ -21,8 +22,11 @@ async def _offers(service: ServiceParts, call: Call) -> Offers:
         raise BadRequestError(message)
     never_suspended = bool(call.number("never_suspended", default=0, most=1))
     groups = call.texts("groups")
+    group = call.text("group")
     await service.startup_grace.wait()
-    return offers_body(service.allocation.offers(owner, groups, never_suspended=never_suspended))
+    found = service.allocation.offers(owner, groups, never_suspended=never_suspended, group=group)
+    own = service.ledger.slices_of_owner(UserName(owner))
+    return offers_body(service.capacity.holdings, found, own)
 
 
 async def _request(service: ServiceParts, call: Call) -> Lease | Refusal:
@@ -65,6 +69,7 @@ HUB_ROUTES = (
             Parameter(
                 "never_suspended", Nature.NUMBER, "1 where the hub's backend cannot suspend."
             ),
+            Parameter("group", Nature.TEXT, "The group that is to pay; whichever fits best, else."),
         ),
         refusals=(400,),
     ),

@@ -5,6 +5,7 @@ from sublet_hub.web.routes.announcements import ANNOUNCEMENT_ROUTES
 from sublet_hub.web.routes.evictions import EVICTION_ROUTES
 from sublet_hub.web.routes.jobs import JOB_ROUTES
 from sublet_hub.web.routes.owner import OWNER_ROUTES
+from sublet_hub.web.routes.quota import QUOTA_ROUTES
 from sublet_hub.web.routes.refusals import REFUSAL_ROUTES
 from sublet_hub.web.routes.route import Route
 from sublet_hub.web.routes.spawner import HUB_ROUTES
@@ -17,6 +18,7 @@ ROUTES: tuple[Route, ...] = (
     *ADMIN_ROUTES,
     *ANNOUNCEMENT_ROUTES,
     *EVICTION_ROUTES,
+    *QUOTA_ROUTES,
 )
 
 

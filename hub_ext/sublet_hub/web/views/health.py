@@ -61,4 +61,5 @@ def health_of(service: ServiceParts, refused: RefusedAgents, version: str) -> He
         refused_agents=refused.lately(),
         hub=service.reconciliation.hub_standing,
         quota=QuotaStanding.OK if service.quota.error is None else QuotaStanding.REFUSED,
+        quota_warnings=len(service.capacity.warnings()),
     )

@@ -125,6 +125,7 @@ class JobViews:
             retries=job.retries,
             failed_attempts=job.failed_attempts,
             gpus=job.gpus,
+            group=job.group,
             max_run_s=job.max_run_s,
             take_along=job.take_along,
             cancelled_by=job.cancel_asked_by if _may_know_who(job, viewer) else None,
@@ -176,7 +177,9 @@ class JobViews:
             record = self._ledger.slices.get(SliceId(slice_id))
             if record is not None and record.owner == viewer.name:
                 return "your own"
-            if record is not None and self._views.shows_name(record.owner, record.groups, viewer):
+            if record is not None and self._views.shows_name(
+                record.owner, record.member_of, viewer
+            ):
                 return f"{record.owner}'s"
         return "an owner's"
 

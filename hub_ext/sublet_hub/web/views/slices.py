@@ -8,11 +8,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sublet_quota.names.ids import GpuId, JobId, SliceId
-from sublet_quota.placement.offers import SliceOffers
 from sublet_quota.reasons.caps import OverCap
 from sublet_quota.reasons.standings import SliceFacts, standing_of
 from sublet_quota.wire.agent_link import GpuReport, SliceReport
-from sublet_quota.wire.api import EventInfo, GpuInfo, Offer, Offers, SliceInfo
+from sublet_quota.wire.api import EventInfo, GpuInfo, SliceInfo
 from sublet_quota.wire.closings import ClosingInfo
 from sublet_quota.wire.share import LentPeriod
 from sublet_quota.wire.slice_warnings import ToldWarning, tell_warnings
@@ -23,6 +22,7 @@ from sublet_hub.ledger.records import Closing, EventRecord, GpuRecord, SliceReco
 from sublet_hub.slices.lease import lease_of
 from sublet_hub.state.capacity import Capacity
 from sublet_hub.state.fleet import Fleet
+from sublet_hub.web.views.ranks import rank_of
 
 _MOST_TEXT = 4000
 
@@ -37,30 +37,6 @@ class Viewer:
 
 
 HUB = Viewer(name="", sees_all=True)
-
-
-def offers_body(found: SliceOffers) -> Offers:
-    """Return what a user could have now, as the options form gets it."""
-    return Offers(
-        owner=found.rights.owner,
-        offers=tuple(
-            Offer(
-                size=offer.size,
-                title=offer.title,
-                pool=offer.pool,
-                memory_mib=offer.amount.memory_mib,
-                compute_milli=offer.amount.compute_milli,
-                allowed=offer.allowed,
-                why_not=None if offer.refusal is None else offer.refusal.message[:_MOST_TEXT],
-            )
-            for offer in found.offers
-        ),
-        default=found.default,
-        used_mib=found.used.memory_mib,
-        limit_mib=found.rights.limit_mib,
-        slices=found.slices,
-        most_slices=found.rights.most_slices,
-    )
 
 
 class Views:
@@ -87,6 +63,8 @@ class Views:
             waits_for=self._names(waits_for, viewer),
             lent_since=record.lent_since,
             last_lent=self._last_lent(record, viewer),
+            rank=rank_of(self._capacity.holdings, record),
+            group=record.group,
         )
 
     def slices(self, records: Iterable[SliceRecord], viewer: Viewer) -> tuple[SliceInfo, ...]:
@@ -112,7 +90,7 @@ class Views:
         )
 
     def closing(self, closing: Closing) -> ClosingInfo:
-        """Return what an admin has closed, with what is still there; for admins."""
+        """Return what is closed, with what is still there; for admins."""
         gpu = None if closing.gpu_id is None else self._ledger.gpus.get(closing.gpu_id)
         there = self._ledger.slices_behind(closing)
         return ClosingInfo(
@@ -136,7 +114,7 @@ class Views:
     def _gpu(self, gpu: GpuRecord, viewer: Viewer) -> GpuInfo:
         slices = self._ledger.slices_on_gpu(gpu.gpu_id)
         promised = self._ledger.promised_mib(gpu.gpu_id)
-        closing = self._ledger.closing_of(gpu)
+        closing = self._fleet.closing_of(gpu)
         return GpuInfo(
             node=gpu.node,
             pool=self._capacity.holdings.pool_of(gpu.gpu_id) or "none",
@@ -165,7 +143,16 @@ class Views:
         if viewer.sees_all:
             return True
         record = self._ledger.slices.get(SliceId(slice_id))
-        return record is not None and self.shows_name(record.owner, record.groups, viewer)
+        return record is not None and self.shows_name(record.owner, self._groups(record), viewer)
+
+    def _groups(self, record: SliceRecord) -> tuple[str, ...]:
+        """Return the groups of the quota document that a slice's owner is in."""
+        job = None if record.job_id is None else self._ledger.job_facts(record.job_id)
+        return record.member_of if job is None else self.groups_of(job.groups)
+
+    def groups_of(self, hub_groups: Iterable[str]) -> tuple[str, ...]:
+        """Return the groups of the quota document that members of these of the hub are in."""
+        return self._capacity.holdings.document.groups_of(hub_groups)
 
     def _names(self, slice_ids: Iterable[str], viewer: Viewer) -> tuple[str, ...]:
         return tuple(self._name(SliceId(slice_id), viewer) for slice_id in slice_ids)
@@ -176,7 +163,7 @@ class Views:
             return "a slice that is gone"
         if record.job_id is not None:
             return self.job_name(record.job_id, viewer)
-        if self.shows_name(record.owner, record.groups, viewer):
+        if self.shows_name(record.owner, record.member_of, viewer):
             return record.owner
         return "another owner"
 
@@ -195,16 +182,18 @@ class Views:
         job = self._ledger.job_facts(job_id)
         if job is not None and job.owner == viewer.name:
             return "a job of yours"
-        if job is not None and self.shows_name(job.owner, job.groups, viewer):
+        if job is not None and self.shows_name(job.owner, self.groups_of(job.groups), viewer):
             return f"a job of {job.owner}"
         return "a job"
 
     def shows_name(self, owner: str, groups: Iterable[str], viewer: Viewer) -> bool:
-        """Whether a viewer may see an owner's name: their own, or of one group with them."""
+        """Whether a viewer may see an owner's name: their own, or of one group with them.
+
+        ``groups``: of the owner, as the quota document has them.
+        """
         if viewer.sees_all or owner == viewer.name:
             return True
-        known = self._capacity.holdings.document.groups
-        return any(group in viewer.groups and group in known for group in groups)
+        return not set(self.groups_of(viewer.groups)).isdisjoint(groups)
 
 
 def _standing(report: SliceReport) -> ToldStanding:

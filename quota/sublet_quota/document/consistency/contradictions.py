@@ -38,7 +38,7 @@ def find_contradictions(document: "QuotaDocument", written: Written) -> tuple[Co
     """Return what in ``document`` does not fit together, the first hundreds of it."""
     names = _Names(document, written)
     alone = tuple(islice(chain(_in_the_tree(document), _of_names(document, names)), _MOST))
-    if any(found.path[0] in ("groups", "exceptions") for found in alone):
+    if any(found.path[0] in ("groups", "exceptions", "reservations") for found in alone):
         return alone
     return (*alone, *islice(guarantees_that_do_not_fit(document), _MOST))
 
@@ -129,6 +129,7 @@ def _of_names(document: "QuotaDocument", names: _Names) -> Iterator[Contradictio
     for path, group in walk(document.groups):
         yield from _of_group(key_path(path), group, names)
     yield from _of_exceptions(document, names)
+    yield from _of_reservations(document, names)
 
 
 def _of_gpu_types(document: "QuotaDocument") -> Iterator[Contradiction]:
@@ -225,6 +226,19 @@ def _of_person(path: KeyPath, person: PersonQuota, names: _Names) -> Iterator[Co
 def _of_choice(path: KeyPath, choice: Choice, names: _Names) -> Iterator[Contradiction]:
     yield from names.missing((*path, "sizes"), "sizes", choice.sizes, names.sizes)
     yield from names.types((*path, "types"), choice.types)
+
+
+def _of_reservations(document: "QuotaDocument", names: _Names) -> Iterator[Contradiction]:
+    first: dict[str, int] = {}
+    for place, reservation in enumerate(document.reservations):
+        path = ("reservations", place)
+        if first.setdefault(reservation.name, place) != place:
+            line = document.line_of(("reservations", first[reservation.name]))
+            at = "" if line is None else f" (first in line {line})"
+            yield Contradiction((*path, "name"), f"'{reservation.name}' is there twice{at}")
+        if reservation.for_ not in names.groups:
+            yield _missing((*path, "for"), "groups", reservation.for_, names.groups)
+        yield from names.types((*path, "guaranteed"), reservation.guaranteed)
 
 
 def _of_exceptions(document: "QuotaDocument", names: _Names) -> Iterator[Contradiction]:

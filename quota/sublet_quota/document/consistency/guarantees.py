@@ -4,41 +4,82 @@ A document is looked at as it is in force at each moment at which its exceptions
 so that nothing that ends by itself leaves a contradiction behind.
 """
 
-from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sublet_quota.document.lookups.group_paths import key_path
+from sublet_quota.document.lookups.moments import State, in_force
+from sublet_quota.document.lookups.reservations import (
+    LeftOut,
+    sets_that_overlap,
+    with_reservations,
+)
 from sublet_quota.document.problems import Contradiction, KeyPath, written_path
-from sublet_quota.document.sections import GroupQuota
+from sublet_quota.document.sections import GroupQuota, Reservation
+from sublet_quota.document.value_kinds.amount_limit import AmountLimit
 from sublet_quota.document.value_kinds.cards import write_cards
 from sublet_quota.document.values import Unlimited
 
 if TYPE_CHECKING:
     from sublet_quota.document.quota_document import QuotaDocument
 
-_EARLIEST: Final = datetime.min.replace(tzinfo=UTC)
 _CARDS: Final = "cards"
 
 
-def documents_in_force(document: "QuotaDocument") -> Iterator["QuotaDocument"]:
-    """Yield what is in force at first, and after each end of an exception of a group."""
-    yield document.at(_EARLIEST)
-    until = {each.until for each in document.exceptions if each.groups and each.until is not None}
-    for end in sorted(until):
-        yield document.at(end)
+def ends_of_groups(document: "QuotaDocument") -> tuple[datetime | None, ...]:
+    """Return the ends of exceptions that change what groups are guaranteed or limited to.
+
+    ``None`` comes first: nothing has ended.
+    """
+    found = {
+        each.until
+        for each in document.exceptions
+        if each.groups
+        and each.until is not None
+        and (each.set_.guaranteed or each.set_.limit != AmountLimit())
+    }
+    return (None, *sorted(found))
+
+
+def _is_over(reservation: Reservation, ended: datetime | None) -> bool:
+    last = reservation.at.day or reservation.until
+    return ended is not None and last is not None and last < ended.date() - timedelta(days=1)
 
 
 def guarantees_that_do_not_fit(document: "QuotaDocument") -> Iterator[Contradiction]:
     """Yield each guarantee above a limit, and each group that guarantees less than those in it."""
-    told: set[tuple[KeyPath, str]] = set()
-    for each in documents_in_force(document):
-        for name, group in each.groups.items():
-            for found in _in(each, (name,), group, ()):
-                if (found.path, found.message) not in told:
-                    told.add((found.path, found.message))
-                    yield found
+    told: set[Contradiction] = set()
+    together = sorted(map(sorted, sets_that_overlap(document.reservations)))
+    for ended in ends_of_groups(document):
+        each = document.with_parts(in_force(document, State(ended, frozenset())))
+        found = [*_in_all(each), *_reservations_above(document, each, ended, together)]
+        yield from dict.fromkeys(problem for problem in found if problem not in told)
+        told.update(found)
+
+
+def _reservations_above(
+    document: "QuotaDocument",
+    in_force_then: "QuotaDocument",
+    ended: datetime | None,
+    together: Iterable[Sequence[int]],
+) -> Iterator[Contradiction]:
+    """Yield the reservations that do not fit below limits, of those that may be on together."""
+    entries = document.reservations
+    paths = document.group_paths.paths
+    left = {place for place, each in enumerate(entries) if not _is_over(each, ended)}
+    for places in dict.fromkeys(tuple(left.intersection(each)) for each in together):
+        reserved = with_reservations(
+            in_force_then.groups, paths, [(place, entries[place]) for place in places]
+        )
+        for out in reserved.left_out:
+            yield _above_with(in_force_then, entries[out.place], out)
+
+
+def _in_all(document: "QuotaDocument") -> Iterator[Contradiction]:
+    for name, group in document.groups.items():
+        yield from _in(document, (name,), group, ())
 
 
 class _Bound(NamedTuple):
@@ -92,6 +133,17 @@ def _above(
         document.origin_of(path),
         f"guarantees {_in_cards(sure)}, above the limit of {write_cards(most)} that {said} "
         "says: write no more than the limit, or raise the limit",
+    )
+
+
+def _above_with(
+    document: "QuotaDocument", reservation: Reservation, left: LeftOut
+) -> Contradiction:
+    limit = f"{written_path(document.origin_of(left.limit))}{_in_line(document, left.limit)}"
+    return Contradiction(
+        ("reservations", left.place),
+        f"'{reservation.name}' would guarantee {_in_cards(left.guaranteed)} in all, above the "
+        f"limit of {write_cards(left.most)} that {limit} says: reserve less, or raise the limit",
     )
 
 

@@ -10,9 +10,16 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from sublet_quota.document.lookups.group_paths import key_path
+from sublet_quota.document.lookups.reservations import LeftOut, is_on, with_reservations
 from sublet_quota.document.lookups.said_keys import laid_over, more_generous, said_by
 from sublet_quota.document.problems import KeyPath
-from sublet_quota.document.sections import ClosedCards, GroupQuota, QuotaException, SliceSize
+from sublet_quota.document.sections import (
+    ClosedCards,
+    GroupQuota,
+    QuotaException,
+    Reservation,
+    SliceSize,
+)
 from sublet_quota.names.ids import GroupName
 
 if TYPE_CHECKING:
@@ -31,19 +38,32 @@ class SaidAt(NamedTuple):
     origin: KeyPath
 
 
+class State(NamedTuple):
+    """Which entries of a document are in force."""
+
+    ended: datetime | None
+    """The last end of an entry that is past; ``None``: nothing has ended."""
+    reservations: frozenset[int]
+    """The places of those that are on."""
+
+
 class InForce(NamedTuple):
     """The parts of a document that depend on the moment."""
 
+    reservations: tuple[Reservation, ...]
+    """None: they are in the groups."""
     exceptions: tuple[QuotaException, ...]
     closed: tuple[ClosedCards, ...]
     groups: dict[str, GroupQuota]
     sizes: dict[str, SliceSize]
     origins: dict[KeyPath, KeyPath]
     """Where the document has what is elsewhere now."""
+    left_out: tuple[LeftOut, ...]
 
     def sections(self) -> dict[str, Any]:
         """Return the sections of the document, by name."""
-        return {name: each for name, each in self._asdict().items() if name != "origins"}
+        beside = ("origins", "left_out")
+        return {name: each for name, each in self._asdict().items() if name not in beside}
 
 
 def ends(document: "QuotaDocument") -> tuple[datetime, ...]:
@@ -59,13 +79,20 @@ def end_after(moments: Sequence[datetime], now: datetime) -> datetime | None:
     return moments[place] if place < len(moments) else None
 
 
-def in_force(document: "QuotaDocument", now: datetime) -> InForce:
-    """Return what of a document as it was written is in force."""
-    exceptions = [(("exceptions", place), each) for place, each in _left(document.exceptions, now)]
-    closed = [(("closed", place), each) for place, each in _left(document.closed, now)]
+def state_at(document: "QuotaDocument", moments: Sequence[datetime], now: datetime) -> State:
+    """Return which entries of a document as it was written are in force."""
+    ended = moments[bisect_right(moments, now) - 1] if moments and moments[0] <= now else None
+    on = (place for place, each in enumerate(document.reservations) if is_on(each, now))
+    return State(ended, frozenset(on))
+
+
+def in_force(document: "QuotaDocument", state: State) -> InForce:
+    """Return what of a document as it was written is in force in a state."""
+    exceptions = [(("exceptions", n), each) for n, each in _left(document.exceptions, state.ended)]
+    closed = [(("closed", n), each) for n, each in _left(document.closed, state.ended)]
     origins: dict[KeyPath, KeyPath] = {}
-    for origin_section in ((path for path, _ in exceptions), (path for path, _ in closed)):
-        for place, origin in enumerate(origin_section):
+    for paths in ((path for path, _ in exceptions), (path for path, _ in closed)):
+        for place, origin in enumerate(paths):
             origins[origin[0], place] = origin
     of_groups = {
         name: said
@@ -75,21 +102,28 @@ def in_force(document: "QuotaDocument", now: datetime) -> InForce:
     for name, said in of_groups.items():
         where = key_path(document.path_of(name))
         origins.update({(*where, *path): each.origin for path, each in said.items()})
+    reserved = with_reservations(
+        _folded(document.groups, of_groups, _touched(document, of_groups)),
+        document.group_paths.paths,
+        [(place, document.reservations[place]) for place in sorted(state.reservations)],
+    )
     return InForce(
         exceptions=tuple(each.model_copy(update={"groups": ()}) for _, each in exceptions),
+        reservations=(),
         closed=tuple(each for _, each in closed),
-        groups=_folded(document.groups, of_groups, _touched(document, of_groups)),
+        groups=reserved.groups,
         sizes=_opened(document.sizes, of_groups),
-        origins=origins,
+        origins=origins | reserved.origins,
+        left_out=reserved.left_out,
     )
 
 
-def _left(entries: Sequence[E], now: datetime) -> list[tuple[int, E]]:
+def _left(entries: Sequence[E], ended: datetime | None) -> list[tuple[int, E]]:
     """Return the entries that have not ended, with their places."""
     return [
         (place, each)
         for place, each in enumerate(entries)
-        if each.until is None or now < each.until
+        if each.until is None or ended is None or ended < each.until
     ]
 
 

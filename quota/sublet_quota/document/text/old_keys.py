@@ -89,7 +89,6 @@ def _limit_compute(value: Any, _path: KeyPath) -> str:
 _OF_DOCUMENT: Final[Mapping[str, Says]] = {
     "default_size": _default_size,
     "users": _users,
-    "reservations": _not_yet,
     "notebooks": _not_yet,
 }
 _OF_POOLS: Final[Mapping[str, Says]] = {"gpus": _gpus, "turn_s": _turn}

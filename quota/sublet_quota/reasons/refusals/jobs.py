@@ -1,10 +1,13 @@
 """Refusals of training jobs for what they ask of GPUs, or for where they would run."""
 
 from enum import unique
+from typing import Final
 
 from sublet_quota.reasons.refusal import RefusalReason
 from sublet_quota.reasons.refusals.refuse import RefusalCode, Row
 from sublet_quota.reasons.shared_clauses import START_A_SERVER_ONCE
+
+_NEVER: Final = "A job of {asked_%s} never fits: {whose} may have {limit_%s}%s ({line}). {helps}"
 
 
 @unique
@@ -60,6 +63,66 @@ class JobRefusal(RefusalCode):
         "Priority {asked} would put your job before everybody's fair share: ask for 0, or for "
         "less, which lets others' jobs go first. Above 0 is for administrators.",
         ("asked", "most"),
+    )
+    NO_GROUP_OF_YOURS = Row(
+        RefusalReason.UNKNOWN_GROUP,
+        "You are no direct member of a group {asked_group} that the quota document knows, so it "
+        "cannot pay for your job. {groups_to_choose}",
+    )
+    NO_TYPES = Row(
+        RefusalReason.NO_JOBS, "{payer} may run jobs on no type of GPU ({line}). {helps}"
+    )
+    OTHER_TYPES = Row(
+        RefusalReason.SIZE_NOT_ALLOWED,
+        "{payer} may run jobs on {types} ({line}), and not on {asked_type}: ask for such a GPU. "
+        "{helps}",
+    )
+    NO_SIZE_ON_TYPE = Row(
+        RefusalReason.SIZE_NOT_ALLOWED,
+        "{payer} has no size on {gpu_type}, and a job is no larger than a size ({line}). {helps}",
+    )
+    LARGER_THAN_SIZES = Row(
+        RefusalReason.SIZE_NOT_ALLOWED,
+        "{payer} may have {largest} on {gpu_type} at most ({line}), and this job asks for {asked}. "
+        "{helps}",
+        ("asked", "largest"),
+    )
+    RUNS_TOO_LONG = Row(
+        RefusalReason.BAD_AMOUNT,
+        "{payer} may run a job for {most_s} s at most ({line}), and this one asks for {asked_s} s. "
+        "{helps}",
+        ("asked_s", "most_s"),
+    )
+    GROUP_JOBS = Row(
+        RefusalReason.TOO_MANY_JOBS,
+        "Group '{group}' has {jobs} jobs waiting or running and may have {most_jobs} ({line}). "
+        "{helps}",
+        ("jobs", "most_jobs"),
+    )
+    GROUP_NO_JOBS = Row(
+        RefusalReason.TOO_MANY_JOBS, "Group '{group}' may have no jobs ({line}). {helps}"
+    )
+    """For a group that may have 0: there is none to cancel."""
+    NEVER_OF_TYPE = Row(
+        RefusalReason.GROUP_LIMIT,
+        _NEVER % ("cards", "cards", " of {gpu_type} in all"),
+        ("asked_cards", "limit_cards"),
+    )
+    NEVER_SO_MANY_CARDS = Row(
+        RefusalReason.GROUP_LIMIT,
+        _NEVER % ("cards", "cards", " of all types in all"),
+        ("asked_cards", "limit_cards"),
+    )
+    NEVER_SO_MUCH_MEMORY = Row(
+        RefusalReason.GROUP_LIMIT,
+        _NEVER % ("mib", "mib", " of memory in all"),
+        ("asked_mib", "limit_mib"),
+    )
+    NEVER_SO_MANY_GPUS = Row(
+        RefusalReason.GROUP_LIMIT,
+        "A job on {asked_gpus} GPUs never fits: {whose} may have {limit_gpus} slices in all "
+        "({line}). {helps}",
+        ("asked_gpus", "limit_gpus"),
     )
     SWITCHED_OFF = Row(
         RefusalReason.NO_JOBS,

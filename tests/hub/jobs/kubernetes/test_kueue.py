@@ -16,7 +16,9 @@ from click.testing import CliRunner
 from sublet_hub.app.kueue_objects import main
 from sublet_hub.jobs.backends.kubernetes.lent_quota import LentQuota
 from sublet_hub.jobs.backends.kubernetes.objects.kueue import (
+    CardsOfType,
     KueueNames,
+    flavor_of,
     group_queue,
     lent_quota_of,
     priority_objects,
@@ -41,6 +43,7 @@ from tests.support.jobs_on_kube import (
 )
 
 EXPECTED = Path(__file__).parent / "expected" / "kueue-objects.yaml"
+H100 = CardsOfType(80 * 1024, (("gpu", "hopper"),))
 QUEUE = "/apis/kueue.x-k8s.io/v1beta2/clusterqueues/sublet-lent"
 WORKLOADS = f"/apis/kueue.x-k8s.io/v1beta2/namespaces/{NAMESPACE}/workloads"
 JOB_SETS = f"/apis/jobset.x-k8s.io/v1alpha2/namespaces/{NAMESPACE}/jobsets"
@@ -49,7 +52,7 @@ JOB_SETS = f"/apis/jobset.x-k8s.io/v1alpha2/namespaces/{NAMESPACE}/jobsets"
 def test_queues_are_as_the_file_says() -> None:
     document = read_quota_document(GROUPS_OF_QUEUES)
     made = [
-        *queue_objects(document, KueueNames(NAMESPACE), 40),
+        *queue_objects(document, KueueNames(NAMESPACE), 40, {"H100": H100}),
         *priority_objects(((10, "sublet-high"), (0, "sublet-normal"))),
     ]
     if os.environ.get("SUBLET_WRITE_EXPECTED"):
@@ -294,6 +297,7 @@ def test_the_objects_can_be_printed_for_kubectl(tmp_path: Path) -> None:
     file = tmp_path / "quota.yaml"
     file.write_text(GROUPS_OF_QUEUES)
     options = ["--quota-file", str(file), "--namespace", NAMESPACE, "--lent-units", "40"]
+    options += ["--card", "H100=80GiB", "--node-label", "H100=gpu=hopper"]
     options += ["--priority", "10=sublet-high", "--priority", "0=sublet-normal"]
     answer = CliRunner().invoke(main, options)
     assert answer.exit_code == 0, answer.output
@@ -309,3 +313,42 @@ def test_the_objects_can_be_printed_for_kubectl(tmp_path: Path) -> None:
     assert vision["spec"]["resourceGroups"][0]["coveredResources"] == ["cpu", "memory", "gpumem"]
     file.write_text("groups: 3")
     assert CliRunner().invoke(main, options).exit_code == 1
+
+
+def test_the_memory_of_a_card_is_asked_for_where_quotas_need_it(tmp_path: Path) -> None:
+    file = tmp_path / "quota.yaml"
+    file.write_text(GROUPS_OF_QUEUES)
+    answer = CliRunner().invoke(main, ["--quota-file", str(file), "--namespace", NAMESPACE])
+    assert answer.exit_code == 1
+    assert "say how much memory a card has: --card H100=80GiB" in answer.output
+
+
+def test_a_group_with_groups_in_it_is_a_cohort_and_its_direct_members_have_the_queue() -> None:
+    document = read_quota_document(
+        """
+        gpu_types: {H100: {match: "*H100*"}}
+        groups:
+          uni:
+            guaranteed: {H100: 3}
+            weight: 2
+            groups: {lab: {guaranteed: {H100: 1}, limit: {H100: 2}}}
+        """
+    )
+    names = KueueNames(NAMESPACE, lent_queue="")
+    made = queue_objects(document, names, 0, {"H100": CardsOfType(1000)})
+    (cohort,) = (each for each in made if each["kind"] == "Cohort")
+    queues = {each["metadata"]["name"]: each for each in made if each["kind"] == "ClusterQueue"}
+    assert cohort["metadata"]["name"] == "sublet-uni"
+    assert cohort["spec"]["parentName"] == "sublet"
+    assert cohort["spec"]["fairSharing"] == {"weight": "2"}
+    assert {each["spec"]["cohortName"] for each in queues.values()} == {"sublet-uni"}
+
+    def quota_of(spec: dict[str, Any]) -> dict[str, str]:
+        (flavor,) = spec["resourceGroups"][0]["flavors"]
+        assert flavor["name"] == flavor_of("H100", names)
+        return dict(flavor["resources"][-1])
+
+    assert quota_of(cohort["spec"])["nominalQuota"] == "2000"
+    assert quota_of(queues["sublet-uni"]["spec"])["nominalQuota"] == "0"
+    of_lab = quota_of(queues["sublet-lab"]["spec"])
+    assert (of_lab["nominalQuota"], of_lab["borrowingLimit"]) == ("1000", "1000")

@@ -1,8 +1,8 @@
 """What a job's pod is made of, and which card it most likely has, from what the service knows."""
 
+from sublet_quota.amounts.gpu_amounts import GpuAmount
 from sublet_quota.amounts.lent_units import units_for
-from sublet_quota.holdings.gpu_load import GpuFacts
-from sublet_quota.jobs.fair_share import gpus_held
+from sublet_quota.holdings.gpu_load import GpuFacts, cards_on
 from sublet_quota.names.ids import GpuId, NodeId, PoolName
 from sublet_quota.reasons.job_reasons import JobReason, JobReasonCode, job_clause
 from sublet_quota.residency.snapshot import Holder
@@ -95,7 +95,7 @@ class Attempts:
             if facts is None or pool is None:
                 return None
             memory_mib = facts.kind.usable_mib if job.memory_mib is None else job.memory_mib
-            held += gpus_held(memory_mib, facts.kind)
+            held += float(cards_on(GpuAmount(memory_mib, job.compute_milli), facts.kind))
             records.append(self._slice(job, rank, pod, facts, pool, memory_mib))
         return tuple(records), held
 
@@ -114,7 +114,10 @@ class Attempts:
             slice_id=slice_id_of(job.job_id, job.attempts + 1, rank),
             holder=Holder.JOB,
             owner=job.owner,
-            groups=(),
+            group=job.group,
+            named=job.named,
+            member_of=job.member_of,
+            lot=job.lot,
             server="",
             job_id=job.job_id,
             size=None,

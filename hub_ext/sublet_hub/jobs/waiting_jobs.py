@@ -1,0 +1,94 @@
+"""Jobs of the ledger as the queue orders and places them: with what their payers let them use."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from sublet_quota.amounts.gpu_kind import GpuKind
+from sublet_quota.document.rights import DEFAULT_MAX_RUN
+from sublet_quota.jobs.job_order import open_kinds
+from sublet_quota.jobs.job_rights import KnownRights
+from sublet_quota.jobs.past_uses import estimate_of
+from sublet_quota.jobs.waiting_job import WaitingJob
+from sublet_quota.names.ids import GroupName, NodeId, UserName
+
+from sublet_hub.ledger.ledger import Ledger
+from sublet_hub.ledger.records import Change, JobRecord
+from sublet_hub.state.capacity import Capacity
+
+
+class WaitingJobs:
+    """Makes jobs of records, under the document in force."""
+
+    def __init__(
+        self, ledger: Ledger, capacity: Capacity, only_for: Callable[[UserName], NodeId | None]
+    ) -> None:
+        """``only_for``: the one node on which the jobs of an owner can run, where there is one."""
+        self._ledger = ledger
+        self._capacity = capacity
+        self._only_for = only_for
+        self._known = KnownRights(capacity.holdings.document)
+        self._last_runs: dict[UserName, tuple[timedelta, ...]] = {}
+        ledger.listen(self._ledger_changed)
+
+    def kinds(self) -> Mapping[GpuKind, str]:
+        """Return the kinds of GPU that jobs could use now; asked once in a round."""
+        holdings = self._capacity.holdings
+        if self._known.document is not holdings.document:
+            self._known = KnownRights(holdings.document)
+        return open_kinds(holdings)
+
+    def of(self, job: JobRecord, kinds: Mapping[GpuKind, str]) -> WaitingJob:
+        """Return a job with where it may run, of these kinds, and who else could pay."""
+        waiting = WaitingJob(
+            job_id=job.job_id,
+            owner=job.owner,
+            memory_mib=job.memory_mib,
+            compute_milli=job.compute_milli,
+            gpu_type=job.gpu_type,
+            priority=job.priority,
+            submitted_at=job.submitted_at,
+            gpus=job.gpus,
+            hub_groups=job.groups,
+            group=job.group,
+            lot=job.lot,
+        )
+        max_run = DEFAULT_MAX_RUN if job.max_run_s is None else timedelta(seconds=job.max_run_s)
+        others = () if job.named else job.member_of
+        instead = tuple(
+            self.allowed(replace(waiting, group=GroupName(group)), max_run, kinds)
+            for group in others
+            if group != job.group
+        )
+        return replace(self.allowed(waiting, max_run, kinds), instead=instead)
+
+    def allowed(
+        self, job: WaitingJob, max_run: timedelta, kinds: Mapping[GpuKind, str]
+    ) -> WaitingJob:
+        """Return a job with where it may and can run, and how long it is thought to take."""
+        return replace(
+            job,
+            kinds=self._known.kinds_for(job, kinds),
+            node=self._only_for(job.owner),
+            estimate=self.estimate(job.owner, max_run),
+        )
+
+    def estimate(self, owner: UserName, max_run: timedelta) -> timedelta:
+        """Return how long an attempt of a job is thought to take."""
+        if owner not in self._last_runs:
+            self._last_runs[owner] = self._runs_of(owner)
+        return estimate_of(max_run, self._last_runs[owner])
+
+    def _runs_of(self, owner: UserName) -> tuple[timedelta, ...]:
+        """Return how long the last jobs of an owner ran, the last first."""
+        runs: list[tuple[datetime, timedelta]] = [
+            (job.ended_at, job.ended_at - job.started_at)
+            for job in self._ledger.ended_jobs_of_owner(owner)
+            if job.started_at is not None and job.ended_at is not None
+        ]
+        return tuple(run for _, run in sorted(runs, reverse=True))
+
+    def _ledger_changed(self, change: Change) -> None:
+        for job in change.jobs:
+            if job.ended_at is not None:
+                self._last_runs.pop(job.owner, None)

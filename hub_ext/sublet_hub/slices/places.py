@@ -1,0 +1,153 @@
+"""Slices' places on their cards: called back for others, brought back, charged elsewhere, in grace.
+
+A decision for one slice can concern others: it calls borrowed ones back, or charges them to another
+group of their owners. That becomes true together with the slice, in one change of the ledger. What
+ends by itself (a grace, a stated time of the quota document) or as room comes is looked for here.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from sublet_quota.document.quota_document import QuotaDocument
+from sublet_quota.names.ids import SliceId
+from sublet_quota.placement.called_back import back_to_their_place
+from sublet_quota.placement.resize import Resized
+from sublet_quota.placement.slice_placement import Placement
+from sublet_quota.reasons.quota_changes import QuotaChange, quota_change_words
+from sublet_quota.wire.event_kinds import EventKind
+
+from sublet_hub.ledger.events import slice_event
+from sublet_hub.ledger.ledger import Ledger
+from sublet_hub.ledger.records import Change, EventRecord, SliceRecord
+from sublet_hub.state.capacity import Capacity
+
+_Changed = tuple[tuple[SliceRecord, ...], tuple[EventRecord, ...]]
+
+
+class Places:
+    """The keeper of what becomes of slices because of others, of the document, and of time."""
+
+    def __init__(self, ledger: Ledger, capacity: Capacity, now: Callable[[], datetime]) -> None:
+        self._ledger = ledger
+        self._capacity = capacity
+        self._now = now
+        self._called_back = {
+            each.slice_id for each in ledger.slices.values() if each.called_back_since is not None
+        }
+        self._entitled: Mapping[SliceId, int] = {}
+        """What was stored last."""
+        ledger.listen(self._ledger_changed)
+
+    def take(self, document: QuotaDocument) -> None:
+        """Put another document in force; what it makes less counts as before for a while."""
+        self._capacity.document_changed(document)
+        self._keep_graces(holding.slice_id for holding in self._capacity.holdings.slices())
+
+    def look(self) -> bool:
+        """Take over what time and new room have brought; return whether the document says else."""
+        says_else = self._capacity.pass_time()
+        self._keep_graces(self._capacity.holdings.end_graces(self._now()))
+        self._bring_back()
+        self._keep_entitlements()
+        return says_else
+
+    def _keep_graces(self, slice_ids: Iterable[SliceId]) -> None:
+        """Store which of these slices count as before, and until when."""
+        now, holdings = self._now(), self._capacity.holdings
+        changed: list[SliceRecord] = []
+        events: list[EventRecord] = []
+        for slice_id in slice_ids:
+            record, holding = self._ledger.slices.get(slice_id), holdings.slice(slice_id)
+            if record is None or holding is None:
+                continue
+            grace = holding.before
+            until = None if grace is None else grace.until
+            steps = None if grace is None else grace.steps
+            if (record.before_until, record.before_steps) != (until, steps):
+                changed.append(replace(record, before_until=until, before_steps=steps))
+                if record.before_until is None or until is None:
+                    events.append(_grace_event(changed[-1], now))
+        if changed:
+            self._ledger.apply(Change(slices=tuple(changed), events=tuple(events)), now)
+
+    def _bring_back(self) -> None:
+        """Give slices that were called back their places again, as far as there is room."""
+        if not self._called_back:
+            return
+        now = self._now()
+        back = tuple(
+            replace(record, called_back_since=None, called_back_for=None)
+            for slice_id in back_to_their_place(self._capacity.holdings)
+            if (record := self._ledger.slices.get(slice_id)) is not None
+        )
+        words = quota_change_words(QuotaChange.BROUGHT_BACK)
+        told = tuple(slice_event(EventKind.SLICE_BROUGHT_BACK, each, now, words) for each in back)
+        if back:
+            self._ledger.apply(Change(slices=back, events=told), now)
+
+    def _keep_entitlements(self) -> None:
+        """Store what slices are entitled to, where that is something else than before."""
+        steps = self._capacity.holdings.lasting_steps()
+        if steps == self._entitled:
+            return
+        slices = self._ledger.slices
+        changed = tuple(
+            replace(slices[slice_id], entitled=entitled)
+            for slice_id, entitled in steps.items()
+            if slice_id in slices and slices[slice_id].entitled != entitled
+        )
+        if changed:
+            self._ledger.apply(Change(slices=changed), self._now())
+        self._entitled = steps
+
+    def _ledger_changed(self, change: Change) -> None:
+        self._called_back.difference_update(change.released)
+        for record in change.slices:
+            if record.called_back_since is None:
+                self._called_back.discard(record.slice_id)
+            else:
+                self._called_back.add(record.slice_id)
+
+
+def others_of(
+    ledger: Ledger, decided: Placement | Resized, made: SliceRecord, now: datetime
+) -> _Changed:
+    """Return what a decision makes of others' slices, and the events that tell their owners.
+
+    Slices that could move to another card are called back like any others: no agent moves any yet.
+    """
+    recharged = dict(decided.recharged)
+    concerned: Iterable[SliceId] = dict.fromkeys((*decided.calls_back, *recharged))
+    records: list[SliceRecord] = []
+    events: list[EventRecord] = []
+    for slice_id in concerned:
+        before = ledger.slices[slice_id]
+        after = before
+        if slice_id in recharged:
+            after = replace(after, group=recharged[slice_id])
+            words = quota_change_words(
+                QuotaChange.RECHARGED, group=after.group, former=before.group, for_group=made.group
+            )
+            events.append(_event_for(EventKind.SLICE_RECHARGED, after, made, now, words))
+        if slice_id in decided.calls_back:
+            after = replace(after, called_back_since=now, called_back_for=made.group)
+            words = quota_change_words(QuotaChange.CALLED_BACK, group=made.group)
+            events.append(_event_for(EventKind.SLICE_CALLED_BACK, after, made, now, words))
+        records.append(after)
+    return tuple(records), tuple(events)
+
+
+def _event_for(
+    kind: EventKind, record: SliceRecord, made: SliceRecord, now: datetime, words: str
+) -> EventRecord:
+    return replace(slice_event(kind, record, now, words), for_slice_id=made.slice_id)
+
+
+def _grace_event(record: SliceRecord, now: datetime) -> EventRecord:
+    until = record.before_until
+    if until is None:
+        words = quota_change_words(QuotaChange.AS_BEFORE_NO_MORE, group=record.group)
+        return slice_event(EventKind.SLICE_AS_BEFORE_NO_MORE, record, now, words)
+    words = quota_change_words(QuotaChange.AS_BEFORE, group=record.group, until=until)
+    return slice_event(EventKind.SLICE_AS_BEFORE, record, now, words)

@@ -1,0 +1,67 @@
+"""The quota document in force, for admins; and by which line of it somebody has which right."""
+
+from sublet_quota.document.rights import rights_of
+from sublet_quota.document.told_rights import tell_rights
+from sublet_quota.names import scopes
+from sublet_quota.wire.quota import QuotaInForce, QuotaRights
+
+from sublet_hub.errors import QuotaFileError
+from sublet_hub.web.routes.context import ServiceParts
+from sublet_hub.web.routes.owner import OWNER, groups_asked_for
+from sublet_hub.web.routes.route import Access, Call, Route
+
+
+async def _quota(service: ServiceParts, call: Call) -> QuotaInForce:
+    del call
+    quota = service.quota
+    return QuotaInForce(
+        document=quota.document.model_dump(mode="json", by_alias=True),
+        text=quota.text,
+        path=None if quota.path is None else str(quota.path),
+        loaded_at=quota.loaded_at,
+        errors=() if quota.error is None else quota.error.problems,
+        warnings=service.capacity.warnings(),
+    )
+
+
+async def _reload_quota(service: ServiceParts, call: Call) -> QuotaInForce:
+    if not service.quota.reload():
+        raise service.quota.error or QuotaFileError(str(service.quota.path), ["it is wrong"])
+    return await _quota(service, call)
+
+
+async def _rights(service: ServiceParts, call: Call) -> QuotaRights:
+    owner = call.owner(scopes.READ)
+    groups = await groups_asked_for(service, call, owner)
+    rights = rights_of(service.capacity.holdings.document, owner, groups or ())
+    return QuotaRights(
+        owner=owner,
+        groups=rights.groups,
+        groups_known=groups is not None,
+        rights=tell_rights(rights),
+    )
+
+
+QUOTA_ROUTES = (
+    Route("GET", "quota", Access.ADMIN, "The quota document in force", _quota, QuotaInForce),
+    Route(
+        "POST",
+        "quota/reload",
+        Access.ADMIN,
+        "Read the quota file again; where it is wrong, the old one stays in force",
+        _reload_quota,
+        QuotaInForce,
+        refusals=(409,),
+        asks_hub_anew=True,
+    ),
+    Route(
+        "GET",
+        "quota/rights",
+        Access.USER,
+        "What I may have, each right with the line of the quota document that says so",
+        _rights,
+        QuotaRights,
+        parameters=(OWNER,),
+        refusals=(404,),
+    ),
+)

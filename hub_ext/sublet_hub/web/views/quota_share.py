@@ -1,0 +1,125 @@
+"""What somebody's groups, and they themselves, hold, are guaranteed and may have at most."""
+
+from collections.abc import Iterable
+from fractions import Fraction
+
+from sublet_quota.document.rights import Rights, group_limits
+from sublet_quota.document.told_rights import tell_rights
+from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.names.ids import GroupName
+from sublet_quota.residency.snapshot import Rank
+from sublet_quota.shares.cards import NO_CARD
+from sublet_quota.shares.group_tree import NodeName
+from sublet_quota.shares.limits import Amounts, Limit
+from sublet_quota.wire.share import GroupShare, QuotaShare, TypeShare
+
+from sublet_hub.ledger.records import SliceRecord
+
+
+def quota_share(
+    holdings: Holdings, rights: Rights, own: Iterable[SliceRecord], keep_left_minutes: int
+) -> QuotaShare:
+    """Return one person's quota: ``own`` are their slices."""
+    return QuotaShare(
+        groups=tuple(_group(holdings, rights, name) for name in _groups(holdings, rights)),
+        own=own_share(holdings, rights, own),
+        rights=tell_rights(rights),
+        keep_left_minutes=keep_left_minutes,
+    )
+
+
+def own_share(holdings: Holdings, rights: Rights, own: Iterable[SliceRecord]) -> GroupShare:
+    """Return what a person holds, whoever pays: of a person nothing is guaranteed."""
+    held = holdings.held_by(rights.owner)
+    if rights.job_limit is None:
+        held = _together(held, holdings.jobs_held_by(rights.owner))
+    limit = rights.limit.limit
+    entitled = _entitled_cards(holdings, own)
+    types = tuple(
+        TypeShare(
+            gpu_type=name,
+            held=_told(held.cards.get(name)),
+            entitled=_told(entitled.get(name)),
+            guaranteed=0,
+            limit=_limit(limit.types.get(name)),
+        )
+        for name in sorted({*held.cards, *limit.types})
+    )
+    return _share(None, (), types, held, limit)
+
+
+def _groups(holdings: Holdings, rights: Rights) -> list[GroupName]:
+    """Return the groups that may pay, and those above them, by their paths."""
+    document = holdings.document
+    paths = {document.path_of(group) for group in rights.groups}
+    known = {path[: depth + 1] for path in paths for depth in range(len(path))}
+    return [path[-1] for path in sorted(known)]
+
+
+def _group(holdings: Holdings, rights: Rights, name: GroupName) -> GroupShare:
+    document, node = holdings.document, NodeName(name)
+    group = document.all_groups[name]
+    held = holdings.held(node)
+    if group.jobs.limit is None:
+        held = _together(held, holdings.jobs_held(node))
+    limit = group_limits(document, name).get(node, Limit())
+    types = tuple(
+        TypeShare(
+            gpu_type=each,
+            held=_told(held.cards.get(each)),
+            entitled=_told(holdings.position(each).entitled.get(node)),
+            guaranteed=_told(holdings.tree(each).nodes[node].guaranteed),
+            limit=_limit(limit.types.get(each)),
+        )
+        for each in sorted({*held.cards, *limit.types, *group.guaranteed})
+    )
+    shown = _share(name, document.path_of(name), types, held, limit)
+    return shown.model_copy(update={"may_pay": name in rights.groups})
+
+
+def _share(
+    group: GroupName | None,
+    path: tuple[GroupName, ...],
+    types: tuple[TypeShare, ...],
+    held: Amounts,
+    limit: Limit,
+) -> GroupShare:
+    return GroupShare(
+        group=group,
+        path=path,
+        types=types,
+        held_cards=_told(sum(held.cards.values(), NO_CARD)),
+        limit_cards=_limit(limit.cards),
+        held_mib=held.memory_mib,
+        limit_mib=limit.memory_mib,
+        slices=held.slices,
+        most_slices=limit.slices,
+    )
+
+
+def _entitled_cards(holdings: Holdings, own: Iterable[SliceRecord]) -> dict[str, Fraction]:
+    """Return by type the cards of slices that are entitled against everybody."""
+    cards: dict[str, Fraction] = {}
+    for record in own:
+        piece, gpu_type = holdings.piece(record.slice_id), holdings.type_of(record.gpu.gpu_id)
+        if piece is None or gpu_type is None:
+            continue
+        if holdings.rank(record.slice_id) is Rank.ENTITLED:
+            cards[gpu_type] = cards.get(gpu_type, NO_CARD) + piece.cards
+    return cards
+
+
+def _together(one: Amounts, other: Amounts) -> Amounts:
+    cards = {
+        name: one.cards.get(name, NO_CARD) + other.cards.get(name, NO_CARD)
+        for name in (*one.cards, *other.cards)
+    }
+    return Amounts(cards, one.memory_mib + other.memory_mib, one.slices + other.slices)
+
+
+def _told(cards: Fraction | None) -> float:
+    return 0.0 if cards is None else float(cards)
+
+
+def _limit(cards: Fraction | None) -> float | None:
+    return None if cards is None else float(cards)

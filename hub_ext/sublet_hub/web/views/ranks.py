@@ -1,0 +1,42 @@
+"""How slices stand to what groups are guaranteed, as it is told: by code and words."""
+
+from typing import Final
+
+from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.reasons.ranks import RankCode
+from sublet_quota.residency.snapshot import Rank
+from sublet_quota.wire.rank import ToldRank, tell_rank
+
+from sublet_hub.ledger.records import SliceRecord
+
+_CODES: Final = {
+    Rank.ENTITLED: RankCode.ENTITLED,
+    Rank.ENTITLED_IN_PART: RankCode.ENTITLED_IN_PART,
+    Rank.BORROWED: RankCode.BORROWED,
+    Rank.CALLED_BACK: RankCode.CALLED_BACK,
+}
+
+
+def rank_on(
+    holdings: Holdings, gpu_type: str | None, rank: Rank, group: str | None
+) -> ToldRank | None:
+    """Return a rank with its words; ``None`` where nothing of the type is guaranteed to anybody.
+
+    Without guarantees nothing is borrowed from anybody, and nobody needs to know the word.
+    """
+    if gpu_type is None or not guarantees_any(holdings, gpu_type):
+        return None
+    return tell_rank(_CODES[rank], group, gpu_type)
+
+
+def rank_of(holdings: Holdings, record: SliceRecord) -> ToldRank | None:
+    """Return the rank of a notebook's slice; ``None`` for a job's, too."""
+    if record.is_job:
+        return None
+    gpu_type = holdings.type_of(record.gpu.gpu_id)
+    return rank_on(holdings, gpu_type, holdings.rank(record.slice_id), record.group)
+
+
+def guarantees_any(holdings: Holdings, gpu_type: str) -> bool:
+    """Whether anything of a GPU type is guaranteed to any group, in force now."""
+    return any(node.guaranteed for node in holdings.tree(gpu_type).root.children)

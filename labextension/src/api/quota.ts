@@ -1,0 +1,88 @@
+/** What the caller's groups and the caller hold, are guaranteed and may have: part of `GET share`. */
+import type { Reader } from './reader';
+
+/** Of one GPU type, in cards. */
+export interface TypeShare {
+  gpu_type: string;
+  held: number;
+  /** Of what is held, what is within the guarantee; the rest is borrowed. */
+  entitled: number;
+  guaranteed: number;
+  limit: number | null;
+}
+
+export interface GroupShare {
+  /** `null`: none; what is charged to none is guaranteed nothing. */
+  group: string | null;
+  /** The groups above it, the top one first, and itself. */
+  path: string[];
+  types: TypeShare[];
+  held_cards: number;
+  limit_cards: number | null;
+  held_mib: number;
+  limit_mib: number | null;
+  slices: number;
+  most_slices: number | null;
+  /** Whether the caller may have it pay. */
+  may_pay: boolean;
+}
+
+/** A right, and which line of the quota document says so. */
+export interface RightLine {
+  right: string;
+  value: string;
+  source: string;
+  line: number | null;
+  /** Where it holds only if this group pays. */
+  group: string | null;
+}
+
+export interface QuotaShare {
+  groups: GroupShare[];
+  own: GroupShare;
+  rights: RightLine[];
+  keep_left_minutes: number | null;
+}
+
+export function readQuota(r: Reader): QuotaShare {
+  return {
+    groups: r.list('groups', readGroup),
+    own: r.object('own', readGroup),
+    rights: r.list('rights', each => ({
+      right: each.text('right'),
+      value: each.text('value'),
+      source: each.text('source'),
+      line: each.maybeNumber('line'),
+      group: each.maybeText('group')
+    })),
+    keep_left_minutes: r.maybeNumber('keep_left_minutes')
+  };
+}
+
+function readGroup(r: Reader): GroupShare {
+  return {
+    group: r.maybeText('group'),
+    path: r.texts('path'),
+    types: r.list('types', each => ({
+      gpu_type: each.text('gpu_type'),
+      held: each.number('held'),
+      entitled: each.number('entitled'),
+      guaranteed: each.number('guaranteed'),
+      limit: each.maybeNumber('limit')
+    })),
+    held_cards: r.number('held_cards'),
+    limit_cards: r.maybeNumber('limit_cards'),
+    held_mib: r.number('held_mib'),
+    limit_mib: r.maybeNumber('limit_mib'),
+    slices: r.number('slices'),
+    most_slices: r.maybeNumber('most_slices'),
+    may_pay: r.flag('may_pay', true)
+  };
+}
+
+/** The groups of which the caller may choose one to pay. */
+export function payersIn(quota: QuotaShare | null): string[] {
+  return (quota?.groups ?? [])
+    .filter(each => each.may_pay)
+    .flatMap(each => (each.group === null ? [] : [each.group]));
+}

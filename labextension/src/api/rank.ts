@@ -1,0 +1,16 @@
+/** Whether a slice is guaranteed or borrowed, as the service tells it: the code with its words. */
+import type { Reader } from './reader';
+
+export interface Rank {
+  /** Icons go by it; a newer service may tell one that is not known here. */
+  code: string;
+  /** To be shown beside the icon. */
+  word: string;
+  /** The word explained, in sentences. */
+  meaning: string;
+}
+
+export function readRank(r: Reader): Rank {
+  const code = r.text('code', 'unknown');
+  return { code, word: r.text('word', code), meaning: r.text('meaning') };
+}

@@ -1,0 +1,211 @@
+"""``sublet quota``: the quota document, what is wrong with one, and who may have what by it.
+
+``validate`` and ``schema`` ask nobody: they work on a machine without a hub.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import BinaryIO, Final
+
+import click
+from sublet_quota.document.consistency.warnings import DocumentWarning, document_warnings
+from sublet_quota.document.differences import (
+    Difference,
+    right_differences,
+    written_differences,
+)
+from sublet_quota.document.json_schema import quota_schema_text
+from sublet_quota.document.problems import (
+    DocumentProblem,
+    KeyPath,
+    QuotaDocumentError,
+    written_path,
+)
+from sublet_quota.document.quota_document import QuotaDocument
+from sublet_quota.document.reading import read_quota_document
+from sublet_quota.wire.quota import MOST_DOCUMENT, QuotaInForce, QuotaRights
+
+from sublet_lab.command_line.service import REFUSED, Service, pass_service
+from sublet_lab.command_line.tables import (
+    clock,
+    csv_option,
+    json_option,
+    plain,
+    print_csv,
+    print_facts,
+    print_json,
+    print_table,
+    wants_csv,
+    wants_json,
+)
+from sublet_lab.share.quota_words import source_of
+
+_FILE: Final = click.argument("file", type=click.File("rb"))
+_RIGHT_FIELDS: Final = ("group", "right", "value", "source", "line")
+_WITHOUT_FILE: Final = "none: what holds when nobody says"
+
+
+@click.group()
+def quota() -> None:
+    """See the quota document, check one, and see who may have what by it."""
+
+
+@quota.command()
+@_FILE
+@json_option
+def validate(file: BinaryIO) -> None:
+    """Say all that is wrong with a quota document in FILE (- for standard input).
+
+    Asks no service. Exits with 1 where the document could not be in force.
+    """
+    try:
+        document = read_quota_document(_read(file))
+    except QuotaDocumentError as error:
+        _tell_problems(_name(file), error.problems, ())
+        click.get_current_context().exit(REFUSED)
+    warnings = document_warnings(document)
+    if wants_json() or warnings:
+        _tell_problems(_name(file), (), warnings)
+    if not wants_json():
+        click.echo(plain(f"{_name(file)}: {_contents(document)}"))
+
+
+@quota.command()
+def schema() -> None:
+    """Print the JSON Schema of quota documents, for editors."""
+    click.echo(quota_schema_text(), nl=False)
+
+
+@quota.command()
+@json_option
+@pass_service
+def show(service: Service) -> None:
+    """Show the quota document in force, where it came from and when it was read (admins)."""
+    found = service.get(QuotaInForce, "quota")
+    if wants_json():
+        print_json(found)
+        return
+    print_facts([("File", found.path or _WITHOUT_FILE), ("Read", clock(found.loaded_at))])
+    for error in found.errors:
+        click.echo(f"Wrong in the file now, and not in force: {plain(error)}")
+    for warning in found.warnings:
+        click.echo(f"Warning: {plain(warning)}")
+    click.echo()
+    for line in found.text.splitlines():
+        click.echo(plain(line))
+
+
+@quota.command()
+@click.argument("user", required=False)
+@json_option
+@csv_option
+@pass_service
+def rights(service: Service, user: str | None) -> None:
+    """Show what you may have, or USER (admins), and which line of the document says so."""
+    found = service.get(QuotaRights, "quota/rights", owner=user)
+    if wants_json():
+        print_json(found)
+        return
+    if wants_csv():
+        print_csv(
+            _RIGHT_FIELDS,
+            ([getattr(line, name) for name in _RIGHT_FIELDS] for line in found.rights),
+        )
+        return
+    groups = ", ".join(found.groups) or "none that the quota document knows"
+    if not found.groups_known:
+        groups = "not known: JupyterHub does not tell of them"
+    print_facts([("Owner", found.owner), ("Groups", groups)])
+    click.echo()
+    print_table(
+        ("PAID BY", "RIGHT", "VALUE", "SAID BY"),
+        (
+            (line.group or "whoever", line.right, line.value, source_of(line))
+            for line in found.rights
+        ),
+    )
+
+
+@quota.command()
+@_FILE
+@json_option
+@pass_service
+def diff(service: Service, file: BinaryIO) -> None:
+    """Show what a quota document in FILE would change of the one in force (admins).
+
+    By key as it is written, and by the rights that follow for members of each group.
+    """
+    try:
+        after = read_quota_document(_read(file))
+    except QuotaDocumentError as error:
+        _tell_problems(_name(file), error.problems, ())
+        click.get_current_context().exit(REFUSED)
+    before = read_quota_document(service.get(QuotaInForce, "quota").text)
+    keys = written_differences(before, after)
+    rights_ = right_differences(before, after, datetime.now(UTC))
+    if wants_json():
+        print_json({"keys": _told(keys), "rights": _told(rights_)})
+        return
+    if not keys and not rights_:
+        click.echo("Nothing would change.")
+        return
+    _print_differences("KEY", keys)
+    if rights_:
+        click.echo()
+        _print_differences("RIGHT", rights_)
+
+
+def _name(file: BinaryIO) -> str:
+    return str(getattr(file, "name", "<stdin>"))
+
+
+def _read(file: BinaryIO) -> bytes:
+    text = file.read(MOST_DOCUMENT + 1)
+    if len(text) > MOST_DOCUMENT:
+        message = (
+            f"{plain(_name(file))} is larger than {MOST_DOCUMENT} bytes, which no service reads"
+        )
+        raise click.ClickException(message)
+    return text
+
+
+def _contents(document: QuotaDocument) -> str:
+    counts = (
+        _counted(len(document.all_groups), "group"),
+        _counted(len(document.pools), "pool"),
+        _counted(len(document.sizes), "size"),
+    )
+    return f"right: {', '.join(counts)}"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"1 {what}" if count == 1 else f"{count} {what}s"
+
+
+def _tell_problems(
+    name: str, problems: Iterable[DocumentProblem], warnings: Iterable[DocumentWarning]
+) -> None:
+    if wants_json():
+        told = [_entry(each.line, each.path, each.message) for each in problems]
+        doubtful = [_entry(each.line, each.path, each.words) for each in warnings]
+        print_json({"problems": told, "warnings": doubtful})
+        return
+    for problem in problems:
+        click.echo(plain(f"{name}: {problem}"))
+    for warning in warnings:
+        click.echo(plain(f"{name}: warning: {warning}"))
+
+
+def _entry(line: int | None, path: KeyPath, message: str) -> dict[str, object]:
+    return {"line": line, "key": written_path(path), "message": message}
+
+
+def _told(differences: Iterable[Difference]) -> list[dict[str, str | None]]:
+    return [{"what": d.what, "before": d.before, "after": d.after} for d in differences]
+
+
+def _print_differences(heading: str, differences: Iterable[Difference]) -> None:
+    print_table(
+        (heading, "BEFORE", "AFTER"),
+        ((each.what, each.before or "-", each.after or "-") for each in differences),
+    )

@@ -1,0 +1,77 @@
+"""Quotas in words and figures: the same in the widget, in ``%sublet`` and on the command line."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from sublet_quota.amounts.gpu_amounts import format_cards, format_memory
+from sublet_quota.wire.share import GroupShare, QuotaShare, RightLine, TypeShare
+
+YOURS = "yours"
+"""What stands for a group where a person's own is told."""
+
+
+class QuotaRow(NamedTuple):
+    """One line of a quota's table; a dash for what there is not."""
+
+    group: str
+    of: str
+    """A GPU type, ``all cards``, ``memory`` or ``slices``."""
+    held: str
+    guaranteed: str
+    borrowed: str
+    limit: str
+
+
+def quota_rows(quota: QuotaShare) -> tuple[QuotaRow, ...]:
+    """Return the table: a person's own rows, then those of each group, by type of GPU first."""
+    return tuple(row for share in (quota.own, *quota.groups) for row in _rows(share))
+
+
+def _rows(share: GroupShare) -> Iterator[QuotaRow]:
+    who = YOURS if share.group is None else " / ".join(share.path) or share.group
+    for each in share.types:
+        guaranteed = _number(each.guaranteed) if each.guaranteed else "-"
+        borrowed = _number(borrowed_cards(each)) if borrowed_cards(each) else "-"
+        limit = "-" if each.limit is None else _number(each.limit)
+        yield QuotaRow(who, each.gpu_type, _number(each.held), guaranteed, borrowed, limit)
+    if share.limit_cards is not None:
+        held, limit = _number(share.held_cards), _number(share.limit_cards)
+        yield QuotaRow(who, "all cards", held, "-", "-", limit)
+    if share.limit_mib is not None:
+        held, limit = format_memory(share.held_mib), format_memory(share.limit_mib)
+        yield QuotaRow(who, "memory", held, "-", "-", limit)
+    if share.most_slices is not None:
+        yield QuotaRow(who, "slices", str(share.slices), "-", "-", str(share.most_slices))
+
+
+def quota_lines(quota: QuotaShare) -> list[str]:
+    """Return what a person holds, and what each of their groups holds, one fact a line."""
+    own = quota.own
+    limit = "no limit" if own.limit_mib is None else f"limit {format_memory(own.limit_mib)}"
+    lines = [f"your slices: {format_memory(own.held_mib)} ({limit})"]
+    lines += [f"yours of {_of_type(each)}" for each in own.types]
+    for share in quota.groups:
+        lines += [f"group {share.group}, {_of_type(each)}" for each in share.types]
+    return lines
+
+
+def borrowed_cards(share: TypeShare) -> float:
+    """Return how many cards of a type a group holds beyond its guarantee, where it has one."""
+    return max(0.0, share.held - share.entitled) if share.guaranteed else 0.0
+
+
+def source_of(right: RightLine) -> str:
+    """Return where a right comes from: ``groups.science.limit.H100, line 12``."""
+    return right.source if right.line is None else f"{right.source}, line {right.line}"
+
+
+def _of_type(share: TypeShare) -> str:
+    facts = [f"{_number(share.guaranteed)} guaranteed"] if share.guaranteed else []
+    if borrowed := borrowed_cards(share):
+        facts.append(f"{_number(borrowed)} borrowed")
+    facts.append("no limit" if share.limit is None else f"limit {_number(share.limit)}")
+    return f"{share.gpu_type}: {format_cards(share.held)} ({', '.join(facts)})"
+
+
+def _number(cards: float) -> str:
+    return format_cards(cards).partition(" ")[0]

@@ -1,0 +1,152 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+
+import { SharePanel } from '../src/panel/SharePanel';
+import { groupShare, rank, share, slice } from './support/answers';
+import { FakeApi } from './support/fakeApi';
+import { pageContextOf, doing, openPanel, part, type FakePage } from './support/page';
+
+let api: FakeApi;
+let page: FakePage;
+let panel: SharePanel;
+
+beforeEach(() => {
+  api = new FakeApi();
+  page = pageContextOf(api);
+  panel = new SharePanel(page);
+});
+
+afterEach(() => {
+  panel.dispose();
+  page.model.dispose();
+});
+
+async function open(): Promise<HTMLElement> {
+  return await openPanel(panel, page);
+}
+
+describe('the panel', () => {
+  test('quotas of me and my group by type of GPU, and no bar where there is no limit', async () => {
+    api.answers.share = share({
+      quota: {
+        own: groupShare(null, {
+          held_mib: 10240,
+          types: [{ gpu_type: 'H100', held: 0.125, entitled: 0, guaranteed: 0, limit: null }]
+        }),
+        groups: [
+          groupShare('vision', {
+            path: ['science', 'vision'],
+            held_mib: 1024,
+            limit_mib: 4096,
+            held_cards: 1.5,
+            limit_cards: 3,
+            types: [{ gpu_type: 'H100', held: 1.5, entitled: 1, guaranteed: 1, limit: 2 }]
+          })
+        ]
+      }
+    });
+    const node = await open();
+    const accounts = [...node.querySelectorAll('[data-sublet="account"]')];
+    expect(accounts.map(each => each.textContent)).toEqual([
+      'You10 GiBH1000.125 cards held',
+      'Group vision1 GiB of at most 4 GiB · 1.5 of at most 3 cards' +
+        'H1001.5 of at most 2 cards, 1 guaranteed, 0.5 borrowed'
+    ]);
+    const told = accounts.map(account =>
+      [...account.querySelectorAll('[role="meter"]')].map(each =>
+        each.getAttribute('aria-valuetext')
+      )
+    );
+    expect(told).toEqual([
+      [],
+      ['1 GiB of at most 4 GiB', '1.5 of at most 2 cards, 1 guaranteed, 0.5 borrowed']
+    ]);
+    expect(accounts[1]?.querySelector('[title]')?.getAttribute('title')).toBe('science / vision');
+  });
+
+  test('a guarantee is drawn where there is no limit, and what is borrowed has a look of its own', async () => {
+    const types = [{ gpu_type: 'L4', held: 3, entitled: 2, guaranteed: 2, limit: null }];
+    api.answers.share = share({ quota: { groups: [groupShare('vision', { types })] } });
+    const node = await open();
+    const parts = [...part(node, 'type-share').querySelectorAll('.sublet-bar-part')];
+    expect(parts.map(each => each.className)).toEqual([
+      'sublet-bar-part sublet-on-gpu',
+      'sublet-bar-part sublet-borrowed'
+    ]);
+  });
+
+  test('where a right comes from is told with the line of the document', async () => {
+    const right = (value: string, source: string, line: number | null, group: string | null) => ({
+      right: 'limit of H100',
+      value,
+      source,
+      line,
+      group
+    });
+    api.answers.share = share({
+      quota: {
+        groups: [groupShare('vision')],
+        rights: [
+          right('8 cards', 'groups.vision.limit.H100', 12, 'vision'),
+          right('1 card', 'when nobody says', null, null)
+        ]
+      }
+    });
+    const node = await open();
+    const accounts = [...node.querySelectorAll('[data-sublet="account"]')];
+    const told = accounts.map(each => each.querySelector('[data-sublet="right"]')?.textContent);
+    expect(told).toEqual([
+      'limit of H100: 1 cardwhen nobody says',
+      'limit of H100: 8 cardsgroups.vision.limit.H100, line 12'
+    ]);
+    expect(part(node, 'sources').querySelector('summary')).not.toBeNull();
+  });
+
+  test('a slice says whether it is guaranteed or borrowed, what that means, and who pays', async () => {
+    api.answers.share = share({
+      slices: [
+        slice({ rank: rank('called-back', 'called back'), group: 'vision' }),
+        slice({
+          lease: { slice_id: 's2', holder: 'notebook', server: 'other', memory_mib: 1024 },
+          rank: rank('borrowed')
+        })
+      ]
+    });
+    const node = await open();
+    const own = part(node, 'slice').querySelector('[data-sublet="rank"]');
+    expect(own?.textContent).toBe('What called back means.');
+    expect(own?.querySelector('svg')).not.toBeNull();
+    expect(part(node, 'paid-by').textContent).toBe('vision');
+    const other = part(node, 'other-slice').querySelector('[data-sublet="rank"]');
+    expect([other?.textContent, other?.getAttribute('title')]).toEqual([
+      'borrowed',
+      'What borrowed means.'
+    ]);
+  });
+
+  test('a rank that is not known has its words and an icon, and without any none is shown', async () => {
+    api.answers.share = share({ slices: [slice({ rank: rank('adrift', 'far away') })] });
+    const node = await open();
+    expect(part(node, 'rank').textContent).toBe('What far away means.');
+    expect(part(node, 'rank').querySelector('svg')).not.toBeNull();
+    api.answers.share = share();
+    await doing(() => {
+      page.model.refresh();
+    });
+    expect(node.querySelector('[data-sublet="rank"], [data-sublet="paid-by"]')).toBeNull();
+  });
+
+  test('what I could have now says on which type of GPU, and whether it would make way', async () => {
+    api.answers.share = share({
+      offers: [
+        { size: 's', memory_mib: 1024, compute_milli: 250, allowed: true, gpu_type: 'L4' },
+        { size: 'm', memory_mib: 2048, compute_milli: 500, allowed: true, rank: rank('borrowed') },
+        { size: 'l', allowed: false, why_not: 'no', rank: rank('entitled') }
+      ]
+    });
+    const node = await open();
+    const offers = [...node.querySelectorAll('[data-sublet="offer"]')];
+    expect(offers[0]?.textContent).toContain('1 GiB · 25 % · L4');
+    expect(offers[1]?.textContent).toContain('What borrowed means.');
+    expect(offers[2]?.textContent).not.toContain('entitled');
+  });
+});

@@ -1,0 +1,201 @@
+"""Limits as jobs meet them: of their payer, of all groups above it, and of their owner.
+
+A limit counts slices and running jobs together; where ``jobs.limit`` is said, that counts the jobs
+and nothing else does. What nobody said (the slices that a person may have by default) bounds
+notebooks alone. All bind, and the one with least room is named first.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from sublet_quota.amounts.gpu_kind import GpuKind
+from sublet_quota.document.group_limits import group_job_limits, group_limits, source_of
+from sublet_quota.document.lookups.group_paths import key_path
+from sublet_quota.document.problems import written_path
+from sublet_quota.document.quota_document import QuotaDocument
+from sublet_quota.document.right_values import BUILT_IN, PersonLimit, Rights, Source
+from sublet_quota.document.rights import rights_of
+from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.jobs.waiting_job import WaitingJob
+from sublet_quota.names.ids import GroupName, UserName
+from sublet_quota.reasons.derivation import DocumentLine
+from sublet_quota.shares.cards import NO_CARD
+from sublet_quota.shares.group_tree import NodeName
+from sublet_quota.shares.limits import Amounts, Bound, Limit, LimitKind, bounds
+
+NOTHING = Amounts()
+
+
+@dataclass(frozen=True, slots=True)
+class MetLimit:
+    """A limit as one job meets it."""
+
+    group: GroupName | None
+    """Whose limit it is; ``None``: the owner's own."""
+    bound: Bound
+    line: DocumentLine
+    """Where the quota document says it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Level:
+    """The limit of one group, or of the owner."""
+
+    group: GroupName | None
+    limit: Limit
+    jobs_alone: bool
+    """Whether it counts jobs and no slices."""
+    lines: Mapping[str, DocumentLine] = field(default_factory=dict)
+    """Where each part is said: by GPU type, and by the kind of the limit."""
+
+
+@dataclass(slots=True)
+class JobLimits:
+    """The limits, with what one round has placed so far."""
+
+    holdings: Holdings
+    _taken: dict[NodeName, Amounts] = field(default_factory=dict)
+    _groups: dict[GroupName, tuple[_Level, ...]] = field(default_factory=dict)
+    _owners: dict[tuple[UserName, tuple[str, ...]], tuple[_Level, ...]] = field(
+        default_factory=dict
+    )
+    _found: dict[object, MetLimit | None] = field(default_factory=dict)
+    """What was found since something was placed last."""
+
+    def in_the_way(self, job: WaitingJob, kind: GpuKind, gpu_type: str) -> MetLimit | None:
+        """Return the limit with least room that the job would pass now; ``None``: it fits in."""
+        levels = self._levels(job)
+        if not levels:
+            return None
+        asked = amounts_of(job, kind, gpu_type)
+        who = job.owner, job.hub_groups, job.group
+        key = (*who, gpu_type, asked.cards[gpu_type], asked.memory_mib, asked.slices)
+        if key not in self._found:
+            self._found[key] = _first(levels, asked, lambda level: self._held(level, job.owner))
+        return self._found[key]
+
+    def never_fits(self, job: WaitingJob, kind: GpuKind, gpu_type: str) -> MetLimit | None:
+        """Return a limit that the job would pass even if nothing else ran."""
+        asked = amounts_of(job, kind, gpu_type)
+        return _first(self._levels(job), asked, lambda _: NOTHING)
+
+    def met(self, job: WaitingJob, kind: GpuKind, gpu_type: str) -> tuple[MetLimit, ...]:
+        """Return all limits that the job meets, the least room first."""
+        asked = amounts_of(job, kind, gpu_type)
+        return _met(self._levels(job), asked, lambda level: self._held(level, job.owner))
+
+    def take(self, job: WaitingJob, kind: GpuKind, gpu_type: str) -> None:
+        """Count a job that was placed."""
+        asked = amounts_of(job, kind, gpu_type)
+        for level in self._levels(job):
+            node = _node(level, job.owner)
+            self._taken[node] = _plus(self._taken.get(node, NOTHING), asked)
+        self._found.clear()
+
+    def _held(self, level: _Level, owner: UserName) -> Amounts:
+        held = self._taken.get(_node(level, owner), NOTHING)
+        holdings = self.holdings
+        if level.group is None:
+            held = _plus(held, holdings.jobs_held_by(owner))
+            return held if level.jobs_alone else _plus(held, holdings.held_by(owner))
+        node = NodeName(level.group)
+        held = _plus(held, holdings.jobs_held(node))
+        return held if level.jobs_alone else _plus(held, holdings.held(node))
+
+    def _levels(self, job: WaitingJob) -> tuple[_Level, ...]:
+        document = self.holdings.document
+        of_group: tuple[_Level, ...] = ()
+        if job.group is not None and job.group in document.all_groups:
+            if job.group not in self._groups:
+                self._groups[job.group] = tuple(_group_levels(document, job.group))
+            of_group = self._groups[job.group]
+        key = job.owner, job.hub_groups
+        if key not in self._owners:
+            rights = rights_of(document, job.owner, job.hub_groups)
+            self._owners[key] = tuple(_own_levels(rights))
+        return (*of_group, *self._owners[key])
+
+
+def amounts_of(job: WaitingJob, kind: GpuKind, gpu_type: str) -> Amounts:
+    """Return a job as limits count it: on each card it counts as one slice."""
+    memory_mib = job.amount_on(kind).memory_mib * job.gpus
+    return Amounts({gpu_type: job.cards_on(kind)}, memory_mib, job.gpus)
+
+
+def _first(
+    levels: Iterable[_Level], asked: Amounts, held: Callable[[_Level], Amounts]
+) -> MetLimit | None:
+    return next((met for met in _met(levels, asked, held) if not met.bound.allows), None)
+
+
+def _met(
+    levels: Iterable[_Level], asked: Amounts, held: Callable[[_Level], Amounts]
+) -> tuple[MetLimit, ...]:
+    met = [
+        MetLimit(level.group, bound, level.lines[bound.gpu_type or bound.kind.value])
+        for level in levels
+        for bound in _bounds(level, held(level), asked)
+    ]
+    return tuple(sorted(met, key=lambda each: each.bound.room / each.bound.asked))
+
+
+def _bounds(level: _Level, held: Amounts, asked: Amounts) -> tuple[Bound, ...]:
+    node = NodeName(level.group or "")
+    return bounds({node: level.limit}, {node: held}, (node,), asked)
+
+
+def _node(level: _Level, owner: UserName) -> NodeName:
+    """Return by which name a level's amounts are kept: no group's ends like a person's."""
+    return NodeName(f"{owner}/") if level.group is None else NodeName(level.group)
+
+
+def _group_levels(document: QuotaDocument, group: GroupName) -> Iterator[_Level]:
+    apart = group_job_limits(document, group)
+    for node, together in group_limits(document, group).items():
+        name = GroupName(node)
+        limit = apart.get(node, together)
+        where = ("jobs", "limit") if node in apart else ("limit",)
+        path = (*key_path(document.path_of(name)), *where)
+        lines = {key: line_of(source_of(document, (*path, key))) for key in _keys(limit)}
+        if lines:
+            yield _Level(name, limit, node in apart, lines)
+
+
+def _own_levels(rights: Rights) -> Iterator[_Level]:
+    person = rights.limit if rights.job_limit is None else rights.job_limit
+    said = person.limit
+    if said.slices is not None and person.slices.source == BUILT_IN:
+        said = replace(said, slices=None)
+    lines = {key: line_of(_source(person, key)) for key in _keys(said)}
+    if lines:
+        yield _Level(None, said, rights.job_limit is not None, lines)
+
+
+def _keys(limit: Limit) -> Iterator[str]:
+    """Yield what a limit says, by the keys of the document."""
+    yield from limit.types
+    counted = {
+        LimitKind.CARDS: limit.cards,
+        LimitKind.MEMORY: limit.memory_mib,
+        LimitKind.SLICES: limit.slices,
+    }
+    yield from (kind.value for kind, most in counted.items() if most is not None)
+
+
+def _source(person: PersonLimit, key: str) -> Source:
+    if key in person.types:
+        return person.source(LimitKind.TYPE, key)
+    return person.source(LimitKind(key))
+
+
+def line_of(source: Source) -> DocumentLine:
+    """Return where a right is said, as it is told."""
+    path = written_path(source.path) if source.path else str(source)
+    return DocumentLine(path, source.line)
+
+
+def _plus(one: Amounts, other: Amounts) -> Amounts:
+    cards = dict(one.cards)
+    for gpu_type, more in other.cards.items():
+        cards[gpu_type] = cards.get(gpu_type, NO_CARD) + more
+    return Amounts(cards, one.memory_mib + other.memory_mib, one.slices + other.slices)

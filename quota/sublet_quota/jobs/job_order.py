@@ -1,0 +1,228 @@
+"""The order of jobs: entitled ones first, then priority, then whose turn it is.
+
+A guarantee is filled by the group's slices, then by its jobs: by those that have their place, then
+by those that wait, in the order of priority and turns. A job on several cards is entitled to all of
+them, or to none. Which of a group's jobs are entitled concerns whoever is outside: between two
+groups it is judged one step below their common ancestor, as for slices.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from types import MappingProxyType
+from typing import Final
+
+from sublet_quota.amounts.gpu_kind import GpuKind
+from sublet_quota.holdings.standing.group_trees import leaf_of
+from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.jobs.past_uses import NO_PAST_USE, PastUse, UsedBy
+from sublet_quota.jobs.waiting_job import WaitingJob, is_of_type
+from sublet_quota.names.ids import GroupName, JobId, PoolName
+from sublet_quota.residency.snapshot import Rank
+from sublet_quota.shares.cards import NO_CARD, total
+from sublet_quota.shares.entitlement import Piece, PieceId, entitle
+from sublet_quota.shares.fair_order import RequestId, WaitingRequest, fair_order
+from sublet_quota.shares.group_tree import ROOT, GroupTree, NodeName
+from sublet_quota.shares.past_use import NO_TIME, worn_off_s
+
+HeldCards = Mapping[JobId, tuple[str, Fraction]]
+"""The GPU type and the cards that jobs have which have their place."""
+NOTHING_HELD: Final[HeldCards] = MappingProxyType({})
+JobCards = tuple[JobId, GroupName | None, Fraction]
+"""A job, who pays for it, and how many cards of one type it is."""
+
+
+class JobOrder:
+    """Orders jobs under the document in force, beside what slices hold now."""
+
+    def __init__(self, holdings: Holdings, weights: GroupTree, past: PastUse) -> None:
+        """``weights``: the tree of the document's groups (``group_trees.tree_of``)."""
+        self._holdings = holdings
+        self._weights = weights
+        self._past = past
+
+    def waiting(
+        self,
+        jobs: Iterable[WaitingJob],
+        placed: Iterable[WaitingJob] = (),
+        held: HeldCards = NOTHING_HELD,
+    ) -> tuple[WaitingJob, ...]:
+        """Return the jobs that wait in the order in which they come, each with its rank.
+
+        ``placed`` are those that have their place, whose use is in past use already; ``held`` is
+        what they have.
+        """
+        kinds = open_kinds(self._holdings)
+        first = self._by_turns(placed, kinds, NO_PAST_USE)
+        in_turn = self._by_turns(jobs, kinds, self._past)
+        ranked = tuple(self._ranked((*first, *in_turn), kinds, held))
+        return tuple(sorted(ranked[len(first) :], key=lambda job: job.rank))
+
+    def placed(self, jobs: Iterable[WaitingJob], held: HeldCards) -> tuple[WaitingJob, ...]:
+        """Return the jobs that have their place, the most entitled first.
+
+        Past use has no part in it, as that changes all the time, and they would change places.
+        """
+        kinds = open_kinds(self._holdings)
+        in_turn = self._by_turns(jobs, kinds, NO_PAST_USE)
+        return tuple(sorted(self._ranked(in_turn, kinds, held), key=lambda job: job.rank))
+
+    def _ranked(
+        self, in_turn: Sequence[WaitingJob], kinds: Mapping[GpuKind, str], held: HeldCards
+    ) -> Iterator[WaitingJob]:
+        """Yield the jobs, each with its rank; one that takes several types is due the first."""
+        filling = Guarantees(self._holdings)
+        found: dict[JobId, tuple[str, Rank]] = {}
+        for gpu_type in dict.fromkeys((*kinds.values(), *(name for name, _ in held.values()))):
+            asking = [
+                (job.job_id, job.group, cards)
+                for job in in_turn
+                if job.job_id not in found
+                and (cards := _cards_of_type(job, gpu_type, kinds, held)) is not None
+            ]
+            for job_id, rank in filling.fill(gpu_type, asking).items():
+                found[job_id] = gpu_type, rank
+        for job in in_turn:
+            entitled_on, rank = found.get(job.job_id, (None, Rank.BORROWED))
+            yield replace(job, rank=rank, entitled_on=entitled_on)
+
+    def _by_turns(
+        self, jobs: Iterable[WaitingJob], kinds: Mapping[GpuKind, str], past: PastUse
+    ) -> Sequence[WaitingJob]:
+        """Return the jobs by priority, and of one priority in the fair order."""
+        by_priority: defaultdict[int, list[WaitingJob]] = defaultdict(list)
+        for job in jobs:
+            by_priority[job.priority].append(job)
+        used = defaultdict(float, past.used)
+        used_by: defaultdict[UsedBy, float] = defaultdict(float, past.used_by)
+        ordered: list[WaitingJob] = []
+        for priority in sorted(by_priority, reverse=True):
+            by_id = {job.job_id: job for job in by_priority[priority]}
+            requests = [self._request(job, kinds) for job in by_id.values()]
+            turns = fair_order(self._weights, used, used_by, requests)
+            ordered += (by_id[JobId(request.request_id)] for request in turns)
+            # Whoever had a turn before had it, whatever the priority.
+            for request in requests:
+                used_by[request.node, request.owner] += request.estimate
+                for name in self._weights.paths[request.node]:
+                    used[name] += request.estimate
+        return ordered
+
+    def _request(self, job: WaitingJob, kinds: Mapping[GpuKind, str]) -> WaitingRequest:
+        return WaitingRequest(
+            request_id=RequestId(job.job_id),
+            node=leaf_of(self._weights, job.group),
+            owner=job.owner,
+            since=job.submitted_at,
+            lot=job.lot,
+            estimate=self._estimate(job, kinds),
+        )
+
+    def _estimate(self, job: WaitingJob, kinds: Mapping[GpuKind, str]) -> float:
+        """Return what the job is thought to use, on the smallest GPUs on which it fits."""
+        document = self._holdings.document
+        seconds = worn_off_s(job.estimate, NO_TIME, document.fair_share.half_life)
+        kind = next(fitting(job, kinds), None)
+        if kind is None:
+            return job.gpus * seconds
+        return float(job.cards_on(kind) * rate_of(self._holdings, kinds[kind])) * seconds
+
+
+class Guarantees:
+    """What of guarantees slices have not filled, for jobs to fill."""
+
+    def __init__(self, holdings: Holdings, *, with_jobs: bool = False) -> None:
+        """``with_jobs``: count what jobs hold already as filled, too."""
+        self._holdings = holdings
+        self._with_jobs = with_jobs
+        self._trees: dict[str, GroupTree | None] = {}
+
+    def fill(self, gpu_type: str, jobs: Iterable[JobCards]) -> Mapping[JobId, Rank]:
+        """Return which of these jobs are entitled to their cards, which are told in their order.
+
+        Those are missing that are borrowed.
+        """
+        tree = self._left(gpu_type)
+        if tree is None:
+            return {}
+        pieces = [Piece(PieceId(name), leaf_of(tree, group), size) for name, group, size in jobs]
+        return {
+            JobId(piece.piece_id): _rank(piece.entitled, len(tree.paths[piece.node]))
+            for piece in entitle(tree, pieces)
+            if piece.entitled
+        }
+
+    def _left(self, gpu_type: str) -> GroupTree | None:
+        """Return the guarantees in force less what fills them; ``None`` where there are none."""
+        if gpu_type not in self._trees:
+            tree = self._holdings.tree(gpu_type)
+            self._trees[gpu_type] = self._less_filled(tree, gpu_type) if _any(tree) else None
+        return self._trees[gpu_type]
+
+    def _less_filled(self, tree: GroupTree, gpu_type: str) -> GroupTree:
+        left: dict[NodeName, Fraction] = {}
+        for name, node in reversed(tuple(tree.nodes.items())):
+            inside = total(left[child.name] for child in node.children)
+            own = node.guaranteed - self._filled(name, gpu_type) if name != ROOT else inside
+            # What its children are due comes first in a group's own guarantee.
+            left[name] = max(own, inside)
+        return tree.with_guarantees(left)
+
+    def _filled(self, name: NodeName, gpu_type: str) -> Fraction:
+        held = self._holdings.held(name).cards.get(gpu_type, NO_CARD)
+        if self._with_jobs:
+            held += self._holdings.jobs_held(name).cards.get(gpu_type, NO_CARD)
+        return held
+
+
+def _any(tree: GroupTree) -> bool:
+    return tree.root.guaranteed > 0
+
+
+def _rank(entitled: int, steps: int) -> Rank:
+    return Rank.ENTITLED if entitled == steps else Rank.ENTITLED_IN_PART
+
+
+def open_kinds(holdings: Holdings) -> Mapping[GpuKind, str]:
+    """Return the kinds of GPU in pools that lend to jobs, smallest first, each with its type."""
+    types: dict[GpuKind, str] = {}
+    for name, pool in holdings.document.pools.items():
+        for kind in holdings.kinds_in(PoolName(name)) if pool.lend else ():
+            gpu_type = type_of_kind(holdings, kind)
+            if gpu_type is not None:
+                types[kind] = gpu_type
+    return dict(sorted(types.items(), key=lambda each: (each[0].usable_mib, each[0].type)))
+
+
+def type_of_kind(holdings: Holdings, kind: GpuKind) -> str | None:
+    """Return the type of which GPUs of a kind are cards; ``None``: two types match."""
+    found = holdings.document.type_of(kind.type)
+    return found if isinstance(found, str) else None
+
+
+def rate_of(holdings: Holdings, gpu_type: str) -> Fraction:
+    """Return what a card of a type counts beside others."""
+    known = holdings.document.gpu_types.get(gpu_type)
+    return Fraction(1) if known is None else Fraction(known.rate)
+
+
+def fitting(job: WaitingJob, kinds: Mapping[GpuKind, str]) -> Iterator[GpuKind]:
+    """Yield the kinds where the job may run and fits, smallest first."""
+    return (
+        kind
+        for kind, gpu_type in kinds.items()
+        if job.may_run_on(kind) and job.fits_on(kind) and is_of_type(kind, gpu_type, job.gpu_type)
+    )
+
+
+def _cards_of_type(
+    job: WaitingJob, gpu_type: str, kinds: Mapping[GpuKind, str], held: HeldCards
+) -> Fraction | None:
+    """Return how many cards of a type the job has, or would take; ``None``: none of that type."""
+    if job.job_id in held:
+        has, cards = held[job.job_id]
+        return cards if has == gpu_type else None
+    of_type = (kind for kind in fitting(job, kinds) if kinds[kind] == gpu_type)
+    kind = next(of_type, None)
+    return None if kind is None else job.cards_on(kind)

@@ -1,0 +1,183 @@
+"""Why a group cannot pay for a job: its rights, the jobs that it has, and limits that never do.
+
+A limit that running work fills now is no such reason: the job waits for it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Final
+
+from sublet_quota.amounts.gpu_kind import GpuKind
+from sublet_quota.document.group_limits import group_jobs_most
+from sublet_quota.document.right_values import BUILT_IN, PayerRights
+from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.jobs.job_limits import JobLimits, MetLimit, line_of
+from sublet_quota.jobs.job_order import open_kinds
+from sublet_quota.jobs.job_rights import RightsOfJobs, kinds_allowed
+from sublet_quota.jobs.requested_job import JobCounts, RequestedJob
+from sublet_quota.jobs.waiting_job import WaitingJob, is_of_type
+from sublet_quota.names.ids import GroupName
+from sublet_quota.reasons.derivation import Derivation, Rule
+from sublet_quota.reasons.helping import ADMIN, Help, HelpKind
+from sublet_quota.reasons.refusal import Refusal
+from sublet_quota.reasons.refusals.facts import Fact
+from sublet_quota.reasons.refusals.jobs import JobRefusal
+from sublet_quota.reasons.refusals.refuse import refuse
+from sublet_quota.shares.limits import LimitKind
+
+_LESS: Final = (Help(HelpKind.LESS),)
+_TYPES, _SIZE, _RUN, _COUNT, _LIMIT = range(5)
+
+
+@dataclass(frozen=True, slots=True)
+class CannotPay:
+    """Why a group cannot pay for a job."""
+
+    stage: int
+    """How far the job came: of several refusals that one is told which came furthest."""
+    code: JobRefusal
+    why: Derivation
+    helps: tuple[Help, ...]
+    facts: Mapping[str, Fact]
+
+    def refusal(self, others: tuple[Help, ...]) -> Refusal:
+        """Return it in words; ``others``: which other groups could pay."""
+        helps = others if others and self.helps == ADMIN else (*others, *self.helps)
+        facts: Mapping[str, Any] = self.facts
+        return refuse(self.code, why=self.why, helps=helps, **facts)
+
+
+def charge(
+    holdings: Holdings, wish: RequestedJob, payer: PayerRights, counts: JobCounts, now: datetime
+) -> WaitingJob | CannotPay:
+    """Return the job at a group's expense, or why that cannot be."""
+    rights = RightsOfJobs(payer, holdings.document)
+    job = wish.charged_to(payer.group, now)
+    there = {
+        kind: gpu_type
+        for kind, gpu_type in open_kinds(holdings).items()
+        if job.fits_on(kind) and is_of_type(kind, gpu_type, wish.gpu_type)
+    }
+    job = replace(job, kinds=kinds_allowed(rights, job, there))
+    return (
+        _refuse_types(rights, there, wish)
+        or _refuse_size(rights, job, there)
+        or _refuse_long_run(wish, payer)
+        or _refuse_one_too_many(holdings, payer.group, counts)
+        or _refuse_for_good(holdings, job, there)
+        or job
+    )
+
+
+def _refuse_types(
+    rights: RightsOfJobs, there: Mapping[GpuKind, str], wish: RequestedJob
+) -> CannotPay | None:
+    if any(rights.may_use(gpu_type) for gpu_type in there.values()):
+        return None
+    group, types = rights.payer.group, tuple(sorted(rights.types or ()))
+    line = line_of(rights.source_of_types)
+    why = Derivation(Rule.RIGHT, group, (line,))
+    facts: dict[str, Fact] = {"payer": group, "line": line}
+    if not types:
+        return CannotPay(_TYPES, JobRefusal.NO_TYPES, why, ADMIN, facts)
+    asked = wish.gpu_type or ", ".join(sorted(set(there.values())))
+    facts |= {"types": types, "asked_type": asked}
+    return CannotPay(_TYPES, JobRefusal.OTHER_TYPES, why, ADMIN, facts)
+
+
+def _refuse_size(
+    rights: RightsOfJobs, job: WaitingJob, there: Mapping[GpuKind, str]
+) -> CannotPay | None:
+    if job.kinds:
+        return None
+    bounds = [
+        (most.memory_mib, most.compute_milli, gpu_type, kind, most)
+        for kind, gpu_type in there.items()
+        if rights.may_use(gpu_type) and (most := rights.largest_on(kind, gpu_type)) is not None
+    ]
+    *_, gpu_type, kind, largest = max(bounds, key=lambda each: each[:3])
+    group, line = rights.payer.group, line_of(rights.payer.sizes.source)
+    why = Derivation(Rule.RIGHT, group, (line,))
+    facts: dict[str, Fact] = {"payer": group, "line": line, "gpu_type": gpu_type}
+    if largest.memory_mib == 0:
+        return CannotPay(_SIZE, JobRefusal.NO_SIZE_ON_TYPE, why, ADMIN, facts)
+    facts |= {"asked": job.amount_on(kind), "largest": largest}
+    return CannotPay(_SIZE, JobRefusal.LARGER_THAN_SIZES, why, _LESS, facts)
+
+
+def _refuse_long_run(wish: RequestedJob, payer: PayerRights) -> CannotPay | None:
+    most = payer.job_max_run
+    # What holds when nobody says it holds for who says nothing, too.
+    if most.source == BUILT_IN or wish.max_run is None or wish.max_run <= most.value:
+        return None
+    line = line_of(most.source)
+    numbers = {
+        "asked_s": int(wish.max_run.total_seconds()),
+        "most_s": int(most.value.total_seconds()),
+    }
+    why = Derivation(Rule.LIMIT, payer.group, (line,), numbers)
+    facts: dict[str, Fact] = {"payer": payer.group, "line": line, **numbers}
+    return CannotPay(_RUN, JobRefusal.RUNS_TOO_LONG, why, _LESS, facts)
+
+
+def _refuse_one_too_many(
+    holdings: Holdings, group: GroupName | None, counts: JobCounts
+) -> CannotPay | None:
+    for node, most in group_jobs_most(holdings.document, group).items():
+        name = GroupName(node)
+        jobs = counts.of_group.get(name, 0)
+        if jobs < most.value:
+            continue
+        line = line_of(most.source)
+        numbers = {"jobs": jobs, "most_jobs": most.value}
+        why = Derivation(Rule.LIMIT, name, (line,), numbers)
+        facts: dict[str, Fact] = {"group": name, "line": line}
+        if most.value == 0:
+            return CannotPay(_COUNT, JobRefusal.GROUP_NO_JOBS, why, ADMIN, facts)
+        own = counts.own_of_group.get(name, 0)
+        helps = (Help(HelpKind.CANCEL_JOB if own else HelpKind.LATER),)
+        return CannotPay(_COUNT, JobRefusal.GROUP_JOBS, why, helps, {**facts, **numbers})
+    return None
+
+
+def _refuse_for_good(
+    holdings: Holdings, job: WaitingJob, there: Mapping[GpuKind, str]
+) -> CannotPay | None:
+    limits = JobLimits(holdings)
+    met = [
+        limits.never_fits(job, kind, gpu_type)
+        for kind, gpu_type in there.items()
+        if job.may_run_on(kind)
+    ]
+    never = [each for each in met if each is not None]
+    return _of_limit(never[0], job) if never and len(never) == len(met) else None
+
+
+def _of_limit(met: MetLimit, job: WaitingJob) -> CannotPay:
+    bound = met.bound
+    facts: dict[str, Fact] = {
+        "whose": f"'{job.owner}'" if met.group is None else f"Group '{met.group}'",
+        "line": met.line,
+    }
+    asked, limit = int(bound.asked), int(bound.limit)
+    match bound.kind:
+        case LimitKind.TYPE:
+            code = JobRefusal.NEVER_OF_TYPE
+            facts |= {"asked_cards": bound.asked, "limit_cards": bound.limit}
+            facts["gpu_type"] = bound.gpu_type
+        case LimitKind.CARDS:
+            code = JobRefusal.NEVER_SO_MANY_CARDS
+            facts |= {"asked_cards": bound.asked, "limit_cards": bound.limit}
+        case LimitKind.MEMORY:
+            code = JobRefusal.NEVER_SO_MUCH_MEMORY
+            facts |= {"asked_mib": asked, "limit_mib": limit}
+        case LimitKind.SLICES:
+            code = JobRefusal.NEVER_SO_MANY_GPUS
+            facts |= {"asked_gpus": asked, "limit_gpus": limit}
+    numbers = {
+        "asked_thousandths": int(bound.asked * 1000),
+        "limit_thousandths": int(bound.limit * 1000),
+    }
+    why = Derivation(Rule.LIMIT, met.group, (met.line,), numbers)
+    return CannotPay(_LIMIT, code, why, _LESS if bound.limit > 0 else ADMIN, facts)

@@ -1,0 +1,59 @@
+"""What becomes of a slice because of others' guarantees: the words of such events."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+_NOBODY: Final = "who is in no group"
+
+
+class QuotaChange(StrEnum):
+    """What has become of a slice."""
+
+    CALLED_BACK = "called-back"
+    BROUGHT_BACK = "brought-back"
+    RECHARGED = "recharged"
+    AS_BEFORE = "as-before"
+    AS_BEFORE_NO_MORE = "as-before-no-more"
+
+
+_WORDS: Final[Mapping[QuotaChange, str]] = MappingProxyType(
+    {
+        QuotaChange.CALLED_BACK: (
+            "its room on the card is due to {group}: it takes turns behind them, and loses nothing"
+        ),
+        QuotaChange.BROUGHT_BACK: "there is room again: it has its place on the card back",
+        QuotaChange.RECHARGED: (
+            "charged to {group} instead of {former}, which lets a slice of {for_group} in"
+        ),
+        QuotaChange.AS_BEFORE: (
+            "what {group} is guaranteed has become less: it counts as before until {until}"
+        ),
+        QuotaChange.AS_BEFORE_NO_MORE: (
+            "it counts as before no longer: it is within what {group} is guaranteed now, or borrowed"
+        ),
+    }
+)
+
+
+def quota_change_words(
+    change: QuotaChange,
+    *,
+    group: str | None = None,
+    former: str | None = None,
+    for_group: str | None = None,
+    until: datetime | None = None,
+) -> str:
+    """Return what happened to a slice, as one clause.
+
+    ``group``: whom it is about; of a slice that was charged to another group, that one, ``former``
+    the one before, and ``for_group`` whose slice that lets in. ``None``: nobody's group.
+    """
+    return _WORDS[change].format(
+        group=group or _NOBODY,
+        former=former or "no group",
+        for_group=for_group or _NOBODY,
+        until="" if until is None else f"{until:%Y-%m-%d %H:%M} UTC",
+    )

@@ -1,0 +1,61 @@
+"""Whether a slice is guaranteed or borrowed: the codes, and the one table of their words.
+
+Options form, panel, widget and command line show these words; signs and colours go by the code.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+
+class RankCode(StrEnum):
+    """How a slice stands to what groups are guaranteed; the names are those of ``Rank``."""
+
+    ENTITLED = "entitled"
+    ENTITLED_IN_PART = "entitled-in-part"
+    """Within what a group above its own is guaranteed, and beyond its own group's."""
+    BORROWED = "borrowed"
+    CALLED_BACK = "called-back"
+    """Borrowed, and others need its room now."""
+
+
+_WORDS: Final[Mapping[RankCode, str]] = MappingProxyType(
+    {
+        RankCode.ENTITLED: "guaranteed",
+        RankCode.ENTITLED_IN_PART: "guaranteed in part",
+        RankCode.BORROWED: "borrowed",
+        RankCode.CALLED_BACK: "called back",
+    }
+)
+_MEANINGS: Final[Mapping[RankCode, str]] = MappingProxyType(
+    {
+        RankCode.ENTITLED: "Guaranteed to {group}: it waits for no other group's work.",
+        RankCode.ENTITLED_IN_PART: (
+            "Beyond what {group} is guaranteed, within what a group above it is: it makes way, "
+            "alive, when groups beside {group} need their guarantees; never for others."
+        ),
+        RankCode.BORROWED: (
+            "Borrowed: it makes way, alive, when who is guaranteed {cards} needs the room. It is "
+            "suspended then, takes turns or moves, and loses nothing."
+        ),
+        RankCode.CALLED_BACK: (
+            "Called back: who is guaranteed {cards} needs the room. It takes turns behind them, "
+            "loses nothing, and is in its place again once there is room."
+        ),
+    }
+)
+
+
+def rank_word(rank: RankCode) -> str:
+    """Return the word of a rank, to be shown beside a slice or a size."""
+    return _WORDS[rank]
+
+
+def rank_meaning(rank: RankCode, group: str | None = None, gpu_type: str | None = None) -> str:
+    """Return what a rank means for a slice that is charged to ``group``, as sentences.
+
+    ``gpu_type`` is the type of the slice's card, as the quota document has it.
+    """
+    cards = "GPUs" if gpu_type is None else gpu_type
+    return _MEANINGS[rank].format(group=group or "its group", cards=cards)

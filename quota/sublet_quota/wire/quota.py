@@ -1,0 +1,41 @@
+"""Bodies of the API about the quota document: what is in force, and what somebody may have."""
+
+from typing import Annotated, Any, Final
+
+from pydantic import Field, StringConstraints
+
+from sublet_quota.wire.schema import AnswerModel, AwareDatetime, Name, Text, Words
+from sublet_quota.wire.share import RightLine
+
+MOST_DOCUMENT: Final = 2**20
+"""The most bytes of a quota document."""
+_MOST_LISTED: Final = 10_000
+
+
+class QuotaInForce(AnswerModel):
+    """The quota document in force, and what is wrong with the file as it is now."""
+
+    document: dict[str, Any]
+    """All that it says, and what holds where it says nothing; as it was read, whatever has ended by
+    now.
+    """
+    text: Annotated[str, StringConstraints(max_length=MOST_DOCUMENT)]
+    """As it was written; empty without a file."""
+    path: Text | None
+    loaded_at: AwareDatetime
+    errors: tuple[Words, ...] = Field(default=(), max_length=_MOST_LISTED)
+    """Not empty: the file is wrong now, and the document of before is in force."""
+    warnings: tuple[Words, ...] = Field(default=(), max_length=_MOST_LISTED)
+    """What to look at in the document: what may not be meant, or cannot be had of today's cards."""
+
+
+class QuotaRights(AnswerModel):
+    """What somebody may have, each right with the line of the document that says so."""
+
+    owner: Name
+    groups: tuple[Name, ...] = Field(max_length=_MOST_LISTED)
+    """Their groups that can pay."""
+    groups_known: bool = True
+    """Whether their groups are known: where not, what they may have through these is not in here.
+    """
+    rights: tuple[RightLine, ...] = Field(max_length=_MOST_LISTED)

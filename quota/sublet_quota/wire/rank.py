@@ -1,0 +1,21 @@
+"""Whether a slice is guaranteed or borrowed, as the service tells it: the code with its words."""
+
+from sublet_quota.reasons.ranks import RankCode, rank_meaning, rank_word
+from sublet_quota.wire.schema import AnswerModel, Name, Words
+
+
+class ToldRank(AnswerModel):
+    """A rank, to be shown by these very words."""
+
+    code: Name
+    """A value of ``RankCode``; a newer service may tell others. Signs and colours go by it."""
+    word: Words
+    meaning: Words
+    """The word explained, in sentences for the slice's owner."""
+
+
+def tell_rank(rank: RankCode, group: str | None = None, gpu_type: str | None = None) -> ToldRank:
+    """Return a rank with its words, for a slice on ``gpu_type`` that is charged to ``group``."""
+    return ToldRank(
+        code=rank.value, word=rank_word(rank), meaning=rank_meaning(rank, group, gpu_type)
+    )

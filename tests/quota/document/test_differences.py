@@ -1,0 +1,117 @@
+"""How documents differ, and how rights are told."""
+
+from datetime import UTC, datetime
+
+import pytest
+from sublet_quota.document.differences import (
+    Difference,
+    right_differences,
+    written_differences,
+)
+from sublet_quota.document.reading import read_quota_document
+from sublet_quota.document.rights import rights_of
+from sublet_quota.document.told_rights import tell_rights
+
+NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
+BEFORE = """\
+everyone: {limit: {cards: 2}}
+groups:
+  a: {guaranteed: {H100: 2}, members: [x], sizes: [small]}
+  b: {each: {limit: {cards: 4}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("after", "keys"),
+    [
+        (BEFORE, ()),
+        ("# else\n" + BEFORE, ()),
+        (BEFORE.replace("H100: 2", "H100: 3"), (("groups.a.guaranteed.H100", "2", "3"),)),
+        (BEFORE.replace("[x]", "[x, y]"), (("groups.a.members", "x", "x, y"),)),
+        (BEFORE.replace("[x]", "[]"), (("groups.a.members", "x", "none"),)),
+        (BEFORE.replace(", sizes: [small]", ""), (("groups.a.sizes", "small", None),)),
+        (
+            BEFORE + "closed: [{node: n, why: fan}]\n",
+            (
+                ("closed[0].node", None, "n"),
+                ("closed[0].drain", None, "false"),
+                ("closed[0].why", None, "fan"),
+            ),
+        ),
+        (
+            BEFORE + "pools: [{name: interactive, lend: false}]\n",
+            (("pools.interactive.lend", "true", "false"),),
+        ),
+    ],
+)
+def test_each_key_that_says_something_else_is_told(
+    after: str, keys: tuple[tuple[str, str | None, str | None], ...]
+) -> None:
+    found = written_differences(read_quota_document(BEFORE), read_quota_document(after))
+    assert set(found) == {Difference(*each) for each in keys}
+
+
+@pytest.mark.parametrize(
+    ("after", "rights"),
+    [
+        (BEFORE.replace("H100: 2", "H100: 3"), ()),
+        (
+            BEFORE.replace("cards: 2", "cards: 3"),
+            (
+                ("in no group: limit of cards", "2 cards", "3 cards"),
+                ("member of a: limit of cards", "2 cards", "3 cards"),
+            ),
+        ),
+        (
+            BEFORE.replace("cards: 4", "cards: unlimited"),
+            (("member of b: limit of cards", "4 cards", "no limit"),),
+        ),
+        (
+            BEFORE
+            + "exceptions: [{groups: [a], set: {sizes: [large]}, until: 2026-12-01, why: w}]",
+            (("member of a: sizes", "small", "large"),),
+        ),
+        (
+            BEFORE
+            + "exceptions: [{groups: [a], set: {sizes: [large]}, until: 2026-11-01, why: w}]",
+            (),
+        ),
+        (BEFORE + "  c: {sizes: [small]}\n", ()),
+    ],
+)
+def test_the_rights_that_follow_are_told_of_groups_that_both_have(
+    after: str, rights: tuple[tuple[str, str, str], ...]
+) -> None:
+    found = right_differences(read_quota_document(BEFORE), read_quota_document(after), NOW)
+    assert found == tuple(Difference(*each) for each in rights)
+
+
+def test_rights_are_told_in_the_largest_unit_that_says_them() -> None:
+    text = """\
+everyone:
+  limit: {cards: 1/2, memory: 20 GiB, H100: unlimited, slices: 1}
+  keep_a_day: 90m
+  jobs: {max_run: 2d, most: 0, types: [], limit: {cards: 3}}
+  own_amounts: false
+"""
+    told = {
+        line.right: (line.value, line.line)
+        for line in tell_rights(rights_of(read_quota_document(text), "ada", ()))
+    }
+    assert told == {
+        "limit of H100": ("no limit", 2),
+        "limit of cards": ("0.5 cards", 2),
+        "limit of memory": ("20 GiB", 2),
+        "limit of slices": ("1", 2),
+        "limit of running jobs: H100": ("no limit", None),
+        "limit of running jobs: cards": ("3 cards", 4),
+        "limit of running jobs: memory": ("no limit", None),
+        "limit of running jobs: slices": ("no limit", None),
+        "most jobs": ("0", 4),
+        "slices kept a day": ("90 min", 3),
+        "sizes": ("all", None),
+        "GPU types": ("all", None),
+        "own amounts": ("no", 5),
+        "GPU types of jobs": ("none", 4),
+        "longest run of a job": ("2 d", 4),
+    }

@@ -1,0 +1,93 @@
+"""Limits of running jobs: what they count, and what a job is told that waits for one."""
+
+import pytest
+from sublet_quota.jobs.job_queue import QueuePlan
+from sublet_quota.reasons.waiting import QueueReason, queue_clause
+
+from tests.support.job_cases import a_job, ordered, planned, under
+from tests.support.quota_cases import H100, L4, gpu, job_slice, notebook, part
+
+CARDS = (gpu("h0", H100), gpu("h1", H100, index=1), gpu("l0", L4, index=2))
+JOB = a_job("j", "lab", gpu_type="H100")
+
+
+def waits(plan: QueuePlan) -> dict[str, str]:
+    return {wait.job_id: queue_clause(wait.why) for wait in plan.waits}
+
+
+FULL = {
+    "slices and jobs count together": (
+        "lab: {limit: {H100: 2}}",
+        "group 'lab' has 2 cards of H100 and may have 2 cards of H100 (groups.lab.limit.H100, line",
+    ),
+    "all types": ("lab: {limit: {cards: 2}}", "group 'lab' has 2 cards and may have 2 cards"),
+    "memory": ("lab: {limit: {memory: 200 GiB}}", "has 158 GiB and may have 200 GiB"),
+    "each card of a job is a slice": ("lab: {limit: {slices: 2}}", "has 2 slices and may have 2"),
+    "jobs apart": ("lab: {limit: {cards: 9}, jobs: {limit: {cards: 1}}}", "has 1 card and may"),
+    "a group above": ("uni: {limit: {cards: 2}, groups: {lab: {}}}", "group 'uni' has 2 cards"),
+    "a person's": ("lab: {each: {limit: {cards: 2}}}", "its owner has 2 cards and may have 2"),
+    "a person's jobs": ("lab: {each: {jobs: {limit: {cards: 1}}}}", "its owner has 1 card and"),
+}
+ROOM = {
+    "jobs apart from slices": "lab: {limit: {cards: 1}, jobs: {limit: {cards: 2}}}",
+    "a person's jobs apart": "lab: {each: {limit: {cards: 1}, jobs: {limit: {cards: 2}}}}",
+    "enough": "lab: {limit: {H100: 3, cards: 3, slices: 3}}",
+    "of another type": "lab: {limit: {L4: 0}}",
+}
+HELD = (notebook("n", "ada", part(1), "h0", group="lab"), job_slice("s", on="h0", group="lab"))
+
+
+@pytest.mark.parametrize("name", FULL)
+def test_a_job_waits_for_a_limit_that_is_full_and_is_told_whose(name: str) -> None:
+    text, words = FULL[name]
+    plan = planned(under(f"groups: {{{text}}}", *CARDS, *HELD), JOB)
+    assert words in waits(plan)["j"]
+    assert plan.waits[0].why.reason is QueueReason.LIMIT_FULL
+
+
+@pytest.mark.parametrize("name", ROOM)
+def test_a_job_starts_that_passes_no_limit(name: str) -> None:
+    assert not planned(under(f"groups: {{{ROOM[name]}}}", *CARDS, *HELD), JOB).waits
+
+
+def test_four_slices_that_nobody_wrote_down_bound_no_jobs() -> None:
+    slices = [notebook(f"n{n}", "ada", part(0.1), "h0") for n in range(4)]
+    assert not planned(under("", *CARDS, *slices), a_job("j", gpu_type="H100")).waits
+
+
+def test_what_one_round_places_counts() -> None:
+    held = under("groups: {lab: {limit: {H100: 1}}}", *CARDS)
+    plan = planned(held, a_job("i", "lab", gpu_type="H100"), JOB)
+    assert [p.job.job_id for p in plan.placements] == ["i"]
+    assert plan.waits[0].why.reason is QueueReason.LIMIT_FULL
+
+
+def test_a_job_goes_to_a_type_of_which_its_limit_has_room() -> None:
+    held = under("groups: {lab: {limit: {H100: 0}}}", *CARDS)
+    assert planned(held, a_job("j", "lab", 20)).placements[0].gpu_id == "l0"
+
+
+def test_no_gpu_is_kept_for_a_job_that_waits_for_a_limit() -> None:
+    held = under("groups: {lab: {limit: {H100: 1}}}", *CARDS, *HELD)
+    plan = planned(held, a_job("i", "lab", gpu_type="H100"), a_job("j", gpu_type="H100"))
+    assert [p.job.job_id for p in plan.placements] == ["j"]
+
+
+def test_another_group_pays_for_who_named_none_where_that_lets_the_job_in() -> None:
+    held = under("groups: {lab: {limit: {H100: 1}}, course: {}}", *CARDS, *HELD)
+    job = a_job("j", "lab", gpu_type="H100", instead=(a_job("j", "course", gpu_type="H100"),))
+    assert planned(held, job).placements[0].job.group == "course"
+
+
+def test_entitled_jobs_go_to_cards_of_the_type_that_they_are_due() -> None:
+    held = under("groups: {lab: {guaranteed: {H100: 1}}}", *CARDS)
+    jobs = ordered(held, a_job("i", "lab", 20), a_job("j", "lab", 20, minute=1))
+    placed = planned(held, *jobs).placements
+    assert [(each.job.job_id, each.gpu_id) for each in placed] == [("i", "h0"), ("j", "l0")]
+
+
+def test_who_waits_behind_others_is_told_whose_jobs() -> None:
+    held = under("groups: {lab: {}, law: {}}", gpu("h0", H100), job_slice("s", on="h0"))
+    large = a_job("large", "law", gpu_type="H100")
+    plan = planned(held, large, a_job("small", "lab", 40, gpu_type="H100"), lends_gib=20)
+    assert "kept for jobs of 'law' before it" in waits(plan)["small"]

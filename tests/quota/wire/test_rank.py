@@ -1,0 +1,18 @@
+"""A rank on the wire: the code with its words, and codes of a newer service."""
+
+import pytest
+from sublet_quota.reasons.ranks import RankCode, rank_meaning, rank_word
+from sublet_quota.wire.rank import ToldRank, tell_rank
+
+
+@pytest.mark.parametrize("rank", RankCode)
+def test_a_rank_is_told_with_its_words_and_found_by_its_code(rank: RankCode) -> None:
+    told = ToldRank.model_validate_json(tell_rank(rank, "science", "H100").model_dump_json())
+    assert told.code == rank
+    assert told.word == rank_word(rank)
+    assert told.meaning == rank_meaning(rank, "science", "H100")
+
+
+def test_a_code_that_is_not_known_is_read_with_its_words() -> None:
+    told = ToldRank.model_validate({"code": "adrift", "word": "far away", "meaning": "Gone."})
+    assert (told.code, told.word) == ("adrift", "far away")
