@@ -4,6 +4,7 @@ In between it only follows slices that became entitled elsewhere.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from heapq import nsmallest
 from typing import Final, Protocol
 
 from sublet_quota.holdings.gpu_load import GpuFacts, GpuLoad, Holding
@@ -17,7 +18,7 @@ from sublet_quota.shares.group_tree import GroupTree, NodeName
 
 _FINENESS: Final = 10**6
 """How finely slices are measured to find where most of a group's lie: in millionths of a card."""
-_MOST_AGAIN: Final = 16
+_MOST_AGAIN: Final = 4
 """For so many slices without a part one is looked for again after a change."""
 
 
@@ -92,7 +93,7 @@ class TypeLayout:
             homes = laid.packing.cards.homes
             self._without = follow(laid.packing, self._entitled(every), _without_homes(homes))
         elif changed:
-            again = sorted(self._without - changed)[:_MOST_AGAIN]
+            again = nsmallest(_MOST_AGAIN, self._without - changed)
             found = (self._slices.piece(slice_id) for slice_id in (*sorted(changed), *again))
             became = (piece for piece in found if piece is not None)
             left = follow(laid.packing, self._entitled(became), self._is_vacant)
