@@ -14,6 +14,7 @@ from sublet_quota.document.lookups.group_paths import key_path
 from sublet_quota.document.problems import written_path
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.rights import PayerRights, PersonLimit, Right, Rights
+from sublet_quota.names.ids import GroupName
 from sublet_quota.shares.group_tree import NodeName
 from sublet_quota.shares.limits import LimitKind
 from sublet_quota.wire.schema import shortened
@@ -47,7 +48,7 @@ def _lines(document: QuotaDocument, rights: Rights) -> Iterator[RightLine]:
             yield from _of_group(document, group, payer.group)
 
 
-def _of_group(document: QuotaDocument, group: str, payer: str | None) -> Iterator[RightLine]:
+def _of_group(document: QuotaDocument, group: GroupName, payer: str | None) -> Iterator[RightLine]:
     """Go through what a group's members are guaranteed, and limited to, together."""
     quota, where = document.all_groups[group], key_path(document.path_of(group))
     for name in sorted(quota.guaranteed):
