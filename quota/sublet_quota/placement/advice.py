@@ -109,5 +109,5 @@ def _others_stop(question: Question) -> Iterator[Help]:
         if members and world.is_granted(members):
             yield Help(HelpKind.MEMBERS_STOP, (group,))
             return
-    if others and world.is_granted(others):
+    if others and world.is_granted(others, only=own):
         yield Help(HelpKind.SOMEBODY_STOPS)

@@ -2,8 +2,8 @@
 
 What does not fit beside it any more is called back, as far as it is borrowed: a group's entitled
 slices wait for no other group's work. The overcommit bounds what is borrowed: where all of a card
-is the group's, its entitled slices take turns there if need be. What is entitled in part only, as it is borrowed from a
-sibling, has its place where the group above is laid out.
+is the group's, its entitled slices take turns there if need be. What is entitled in part only, as
+it is borrowed from a sibling, has its place where the group above is laid out.
 """
 
 from collections.abc import Iterator
@@ -81,11 +81,10 @@ def _place(question: Question, option: Option) -> Way | None:
     for card in sorted(_cards(question, option), key=lambda each: each.turn):
         if card.missing.is_nothing:
             return Way(card.facts.gpu_id)
-        holdings, request = question.holdings, question.request(option)
         position = question.position(option)
         if not alone:
-            return make_what_way_there_is(holdings, position, request, card.facts, card.missing)
-        way = make_way(holdings, position, request, card.facts, card.missing)
+            return make_what_way_there_is(question, option, position, card.facts, card.missing)
+        way = make_way(question, option, position, card.facts, card.missing)
         if way is not None:
             return way
     return None
@@ -104,7 +103,10 @@ def _cards(question: Question, option: Option) -> Iterator[_Card]:
         if due.isdisjoint(part.node for part in layout.on(gpu_id)):
             continue
         room = holdings.room_for_entitled(gpu_id, option.node)
-        missing = missing_on(holdings, facts, asked.amount, alone=alone)
+        shared = holdings.room(gpu_id)
+        if shared is None:
+            continue
+        missing = missing_on(holdings, facts, shared, asked.amount, alone=alone)
         part = layout.part_for(gpu_id, option.node)
         beyond_part = not asked.amount.fits_in(room)
         if missing is None or (beyond_part and (alone or part < WHOLE_CARD)):
