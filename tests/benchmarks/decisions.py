@@ -32,7 +32,7 @@ from decision_parts.service_state import (
 )
 from decision_parts.times import Times
 from sublet_agent.residency.snapshots import NodeConditions, assemble
-from sublet_quota.holdings.group_trees import tree_of
+from sublet_quota.holdings.standing.group_trees import tree_of
 from sublet_quota.jobs.job_queue import plan_queue
 from sublet_quota.jobs.lendable_room import lendable_gpus
 from sublet_quota.jobs.payers.job_limits import JobLimits
