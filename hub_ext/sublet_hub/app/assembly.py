@@ -242,6 +242,7 @@ class Assembly:
         with contextlib.suppress(LedgerWriteError):
             self._meter.store()
             self._histories.store(everything=True)
+            self._queue.tell_off_times()
             self.service.refusals.store_at_end()
         self._adapters.database.close()
 

@@ -119,11 +119,16 @@ class JobQueue:
     async def look_at_past_use(self) -> None:
         """Look anew at what everybody used, and tell the ledger what is not charged."""
         await self._uses.come_under(self._stores.capacity.holdings.document)
+        self.tell_off_times()
+        now = self._stores.now()
+        self._take_past_use(await asyncio.to_thread(self._uses.now_used()), now)
+
+    def tell_off_times(self) -> None:
+        """Tell the ledger for which times nobody is charged. ``LedgerWriteError``."""
         off = self._uses.off_times()
         if off:
             self._stores.ledger.apply(Change(off=off), self._stores.now())
-        now = self._stores.now()
-        self._take_past_use(await asyncio.to_thread(self._uses.now_used()), now)
+            self._uses.told(off)
 
     def place_jobs(self) -> int:
         """Place what can be placed; return how many jobs were."""
