@@ -1,0 +1,54 @@
+"""Why a card takes nothing new, as one of few codes: its words are told elsewhere."""
+
+from enum import StrEnum
+
+from sublet_quota.holdings.holdings import Holdings
+
+from sublet_hub.ledger.ledger import Ledger
+from sublet_hub.ledger.records import GpuRecord
+from sublet_hub.state.fleet import Fleet
+
+
+class CardClosed(StrEnum):
+    """Why a card is closed; of several reasons the first of these."""
+
+    SILENT = "agent-silent"
+    """Its node's agent does not report."""
+    GONE = "gone"
+    """Its node reports, and has it no longer."""
+    FAULT = "closed-by-agent"
+    """Its agent has closed it: it failed, or what it needs did."""
+    ADMIN = "closed-by-admin"
+    """An admin has closed it, or its node."""
+    DOCUMENT = "closed-by-document"
+    """The quota document closes it, or its node."""
+    CORDONED = "node-cordoned"
+    """The cluster's admin has cordoned its node."""
+    UNCLEAR = "unclear"
+    """Several types or pools of the quota document match it alike."""
+    NO_POOL = "no-pool"
+    """No pool of the quota document has it."""
+
+
+def why_closed(
+    ledger: Ledger, fleet: Fleet, holdings: Holdings, gpu: GpuRecord
+) -> CardClosed | None:
+    """Return why a card takes nothing new; ``None``: it is open."""
+    view = fleet.node(gpu.node)
+    if view is None or fleet.is_silent(gpu.node):
+        return CardClosed.SILENT
+    report = view.gpus.get(gpu.gpu_id)
+    if report is None:
+        return CardClosed.GONE
+    if report.closed is not None:
+        return CardClosed.FAULT
+    if ledger.closing_of(gpu) is not None:
+        return CardClosed.ADMIN
+    if fleet.closed_by_document.of(gpu) is not None:
+        return CardClosed.DOCUMENT
+    if gpu.node in fleet.cordoned:
+        return CardClosed.CORDONED
+    facts = holdings.gpu(gpu.gpu_id)
+    if facts is not None and facts.closed is not None:
+        return CardClosed.UNCLEAR
+    return CardClosed.NO_POOL if holdings.pool_of(gpu.gpu_id) is None else None
