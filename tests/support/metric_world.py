@@ -6,24 +6,35 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from textwrap import dedent
-from typing import Any
+from typing import Any, Final
 
 from prometheus_client.parser import text_string_to_metric_families
+from sublet_hub.jobs import changes
 from sublet_hub.ledger.database import Database
+from sublet_hub.ledger.events import slice_event
 from sublet_hub.ledger.ledger import Ledger
-from sublet_hub.ledger.records import Change, GpuRecord, SliceRecord
+from sublet_hub.ledger.records import Change, GpuRecord, SliceRecord, StartedProcess
 from sublet_hub.state.capacity import Capacity
 from sublet_hub.state.collectors.sources import MetricSources
 from sublet_hub.state.fleet import Fleet
 from sublet_hub.state.metrics import ServiceMetrics
 from sublet_hub.state.quota_file import QuotaFile
-from sublet_quota.names.ids import GpuId, NodeId, SliceId
+from sublet_quota.life_cycles.job_states import JobMove
+from sublet_quota.names.ids import GpuId, GroupName, NodeId, SliceId
+from sublet_quota.reasons.refusal import Refusal, RefusalReason
+from sublet_quota.residency.snapshot import Holder
 from sublet_quota.wire.agent_link import GpuReport, Hello, SliceReport, Status
+from sublet_quota.wire.event_kinds import EventKind
 
 from tests.support.fake_agent import a_gpu
-from tests.support.ledger_records import a_slice_record
+from tests.support.ledger_records import a_job_record, a_slice_record
 
-NODE = NodeId("node-a")
+NODE: Final = NodeId("node-a")
+_DOCUMENT: Final = """
+    groups:
+      lab: {guaranteed: {Simulated H100 80GB: 1}, limit: {Simulated H100 80GB: 2}}
+      other: {}
+"""
 
 
 @dataclass
@@ -114,6 +125,47 @@ def metric_world(folder: Path, document: str = "") -> Iterator[MetricWorld]:
         yield MetricWorld(Ledger(database), path)
     finally:
         database.close()
+
+
+def exposed(folder: Path) -> dict[str, set[str]]:
+    """Each metric that the service has by its name in a query, with its labels.
+
+    Of each there is one at least, but of records that cannot be read.
+    """
+    with metric_world(folder, _DOCUMENT) as world:
+        _let_everything_happen(world)
+        text = world.metrics.text().decode()
+    found: dict[str, set[str]] = {}
+    for family in text_string_to_metric_families(text):
+        found.setdefault(f"{family.name}_total" if family.type == "counter" else family.name, set())
+        for sample in family.samples:
+            found.setdefault(sample.name, set()).update(sample.labels)
+    return found
+
+
+def _let_everything_happen(world: MetricWorld) -> None:
+    lab = GroupName("lab")
+    world.cards(2, utilisation_percent=50, energy_mj=1000)
+    held = world.hold("s", group=lab, lent_since=world.now, called_back_since=world.now)
+    others = world.hold("s2", group=GroupName("other"), called_back_since=world.now)
+    told = slice_event(EventKind.SLICE_STARTED, held, world.now)
+    world.apply(Change(slices=(held, others), events=(told,)))
+    job = a_job_record("job", "ada", group=lab, submitted_at=world.now)
+    world.apply(changes.submitted(job))
+    record = world.hold("of-job", "SIM-1", holder=Holder.JOB, job_id=job.job_id, group=lab)
+    world.apply(changes.placed(job, record, 1.0, world.now))
+    placed, process = world.ledger.live_jobs[job.job_id], StartedProcess("boot", 42, 1.0)
+    world.apply(changes.started(placed, record, process, "out.ipynb", world.now))
+    ended = a_job_record("ended", "ada", group=lab, submitted_at=world.now)
+    world.apply(changes.submitted(ended))
+    world.apply(changes.ended(ended, JobMove.CANCEL, world.now, ended.reason))
+    metrics = world.metrics
+    metrics.refused(Refusal(RefusalReason.NO_ROOM, "full"), Holder.NOTEBOOK, ("lab",))
+    metrics.jobs_wait({lab: 1})
+    metrics.request("GET", "share", 200, 0.1)
+    metrics.decision("slice", 0.001)
+    metrics.agent_message("status")
+    metrics.loop_failed("jobs")
 
 
 def _record(gpu: GpuReport, node: NodeId) -> GpuRecord:

@@ -12,10 +12,10 @@ from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GroupName
 from sublet_quota.shares.cards import NO_CARD
-from sublet_quota.shares.group_tree import ROOT, NodeName
+from sublet_quota.shares.group_tree import ROOT, GroupTree, NodeName
 
 from sublet_hub.state.capacity import Capacity
-from sublet_hub.state.collectors.group_labels import GROUP_AND_TYPE, node_labels
+from sublet_hub.state.collectors.group_labels import GROUP, GROUP_AND_TYPE, node_labels
 from sublet_hub.state.collectors.stepped import SteppedCollector, in_parts
 
 _FAMILIES: Final[Mapping[str, str]] = {
@@ -47,6 +47,18 @@ class GroupCollector(SteppedCollector):
                 _read(families, holdings, gpu_type, names)
                 yield None
         yield from families.values()
+        yield _weights(holdings.groups)
+
+
+def _weights(tree: GroupTree) -> GaugeMetricFamily:
+    """Return the weights: the one metric that there is of every group, whatever it holds."""
+    weights = GaugeMetricFamily(
+        "sublet_group_weight", "The group's part of what guarantees leave", labels=GROUP
+    )
+    for name, node in tree.nodes.items():
+        if name != ROOT:
+            weights.add_metric(node_labels(tree, name), node.weight)
+    return weights
 
 
 def _read(

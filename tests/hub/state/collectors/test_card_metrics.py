@@ -55,6 +55,13 @@ def test_a_closed_card_is_counted_by_its_reason(world: MetricWorld, reason: Card
     assert world.having("sublet_cards", state="closed") == 1
 
 
+def test_who_closes_a_card_that_failed_is_troubled_no_longer(world: MetricWorld) -> None:
+    world.cards(1, closed="XID 79")
+    _by_admin(world)
+    assert world.having("sublet_closed_cards", reason="closed-by-agent") == 0
+    assert world.having("sublet_closed_cards", reason="closed-by-admin") == 1
+
+
 def test_a_card_on_which_nothing_can_be_suspended_is_no_open_one(world: MetricWorld) -> None:
     world.cards(1, unfit=(ToldUnfit(why=Unfit.MPS),))
     assert world.having("sublet_cards", state="pause-only") == 1
