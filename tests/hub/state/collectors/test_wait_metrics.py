@@ -17,6 +17,7 @@ from sublet_quota.reasons.refusal import Refusal, RefusalReason
 from sublet_quota.residency.snapshot import Holder
 from sublet_quota.wire.event_kinds import EventKind
 
+from tests.support.hub_world import METRICS_TOKEN, FakeHub, hub_world, settings_for
 from tests.support.ledger_records import a_job_record
 from tests.support.metric_world import MetricWorld, metric_world
 
@@ -137,3 +138,20 @@ def test_a_document_that_is_not_valid_is_told_while_the_one_before_holds(
     world.document("groups: [")
     assert world.value("sublet_quota_valid") == 0
     assert world.value("sublet_quota_loaded_timestamp_seconds") == loaded
+
+
+@pytest.mark.asyncio
+async def test_a_request_that_the_service_refuses_is_counted_on_its_page(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    path = tmp_path / "quota.yaml"
+    path.write_text("groups: {lab: {limit: {cards: 0}}}\n")
+    settings = replace(settings_for(tmp_path), quota_file=path)
+    async with hub_world(tmp_path, hub, settings) as world:
+        await world.agent()
+        body = {"owner": "ada", "account": world.account("ada"), "groups": ["lab"], "size": "small"}
+        status, problem = await world.hub_call("POST", "slices", body)
+        assert status == 403
+        page = (await world.raw("GET", "metrics", METRICS_TOKEN)).body.decode()
+    labels = f'group="lab",holder="notebook",reason="{problem["reason"]}"'
+    assert f"sublet_refusals_total{{{labels}}} 1.0" in page

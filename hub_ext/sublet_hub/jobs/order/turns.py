@@ -5,11 +5,12 @@ from dataclasses import replace
 from datetime import datetime
 from fractions import Fraction
 
+from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.holdings.gpu_load import cards_on
 from sublet_quota.holdings.standing.group_trees import leaf_of, tree_of
 from sublet_quota.holdings.holdings import Holdings
-from sublet_quota.jobs.job_order import HeldCards, JobOrder, rate_of
-from sublet_quota.jobs.past_uses import (
+from sublet_quota.jobs.turns.job_order import HeldCards, JobOrder, rate_of
+from sublet_quota.jobs.turns.past_uses import (
     NO_PAST_USE,
     LagWrittenOff,
     PastUse,
@@ -21,9 +22,9 @@ from sublet_quota.jobs.past_uses import (
 )
 from sublet_quota.jobs.waiting_job import WaitingJob
 from sublet_quota.shares.fair_order import ranks
-from sublet_quota.shares.group_tree import GroupTree
+from sublet_quota.shares.group_tree import GroupTree, NodeName
 
-from sublet_hub.jobs.waiting_jobs import WaitingJobs
+from sublet_hub.jobs.order.waiting_jobs import WaitingJobs
 from sublet_hub.ledger.records import Change, JobRecord
 from sublet_hub.state.stores import Stores
 
@@ -36,7 +37,8 @@ class Turns:
         self._jobs = jobs
         self._under = stores.capacity.holdings.document
         self._weights = tree_of(self._under, None)
-        self._sums: Mapping[Payer, float] = {}
+        self._guaranteed_by: QuotaDocument | None = None
+        self._guaranteed: tuple[NodeName, ...] = ()
         self.past: PastUse = NO_PAST_USE
         """What everybody used, when that was looked at last."""
 
@@ -49,6 +51,23 @@ class Turns:
         """Return the jobs that have a slice, the most entitled first."""
         order = JobOrder(self._stores.capacity.holdings, self._tree(), NO_PAST_USE)
         return order.placed(*self._placed())
+
+    def guarantees_left(self) -> object:
+        """Return what says which jobs are entitled, as far as that is not the jobs' own matter.
+
+        It is the same as long as that is.
+        """
+        holdings = self._stores.capacity.holdings
+        document = holdings.document
+        if document is not self._guaranteed_by:
+            self._guaranteed_by = document
+            groups = document.all_groups.items()
+            self._guaranteed = tuple(NodeName(name) for name, each in groups if each.guaranteed)
+        if not self._guaranteed:
+            return (document,)
+        cards = tuple((name, holdings.cards(name)) for name in holdings.types())
+        held = tuple(tuple(holdings.held(name).cards.items()) for name in self._guaranteed)
+        return document, cards, held
 
     def take(self, sums: Mapping[Payer, float], asking: Collection[Payer], now: datetime) -> None:
         """Take over what everybody used; what is too much beside who asks is written off."""
