@@ -54,12 +54,12 @@ from sublet_hub.slices.pods import Pods
 from sublet_hub.slices.reconciliation import Patience, Reconciliation
 from sublet_hub.slices.resizing import Resizing
 from sublet_hub.state.capacity import Capacity
+from sublet_hub.state.collectors.sources import MetricSources
 from sublet_hub.state.fleet import Fleet, NodeView
 from sublet_hub.state.job_files import JobFiles
 from sublet_hub.state.metrics import ServiceMetrics
 from sublet_hub.state.owner_accounts import OwnerAccounts
 from sublet_hub.state.quota_file import QuotaFile
-from sublet_hub.state.quota_metrics import QuotaCollector
 from sublet_hub.state.stores import Stores
 from sublet_hub.usage.job_stops import JobStops
 from sublet_hub.usage.lending_periods import LentTimes
@@ -114,8 +114,7 @@ class Assembly:
         ledger = Ledger(adapters.database)
         fleet = Fleet(ledger, now, read_boot_id())
         capacity = Capacity(quota.document, ledger, fleet, now)
-        metrics = ServiceMetrics(ledger, fleet)
-        metrics.add(QuotaCollector(quota, capacity))
+        metrics = ServiceMetrics(MetricSources(ledger, fleet, capacity, quota, now))
         stores = Stores(ledger, fleet, capacity, accounts, self._files, now)
         self._stores = stores
         waiting = WaitingReasons()
@@ -167,7 +166,7 @@ class Assembly:
             shares=Shares(ledger, fleet, capacity, views, self._meter),
             histories=self._histories,
             use=UseReports(adapters.database, store),
-            refusals=Refusals(RefusalStore(adapters.database), now),
+            refusals=Refusals(RefusalStore(adapters.database), now, metrics.refused),
             queue=self._queue,
             views=views,
             job_views=JobViews(

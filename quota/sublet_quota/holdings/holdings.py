@@ -199,6 +199,11 @@ class Holdings:
         """Return the open cards of a type."""
         return self._standings.of_type(gpu_type).cards
 
+    @property
+    def groups(self) -> GroupTree:
+        """The groups, without what they are guaranteed of any type."""
+        return self._standings.tree
+
     def tree(self, gpu_type: str) -> GroupTree:
         """Return the groups with the guarantees of a type that are in force."""
         return self._standings.of_type(gpu_type).tree
