@@ -4,7 +4,7 @@ from datetime import timedelta
 from textwrap import dedent
 
 from sublet_quota.holdings.gpu_load import GpuFacts, Holding
-from sublet_quota.holdings.group_trees import tree_of
+from sublet_quota.holdings.standing.group_trees import tree_of
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.jobs.job_limits import JobLimits
 from sublet_quota.jobs.job_order import NOTHING_HELD, HeldCards, JobOrder
