@@ -33,7 +33,8 @@ from decision_parts.service_state import (
 from decision_parts.times import Times
 from sublet_agent.residency.snapshots import NodeConditions, assemble
 from sublet_quota.jobs.fair_share import NO_PAST_USE, WaitingJob, order_jobs
-from sublet_quota.jobs.job_queue import lendable_gpus, plan_queue
+from sublet_quota.jobs.job_queue import plan_queue
+from sublet_quota.jobs.lendable_room import lendable_gpus
 from sublet_quota.names.ids import JobId, SliceId, UserName
 from sublet_quota.placement.offers import offers_for
 from sublet_quota.placement.slice_placement import Placement, decide_slice

@@ -6,10 +6,11 @@ from textwrap import dedent
 from sublet_quota.holdings.gpu_load import GpuFacts, Holding
 from sublet_quota.holdings.standing.group_trees import tree_of
 from sublet_quota.holdings.holdings import Holdings
-from sublet_quota.jobs.job_limits import JobLimits
-from sublet_quota.jobs.job_order import NOTHING_HELD, HeldCards, JobOrder
-from sublet_quota.jobs.job_queue import QueuePlan, lendable_gpus, plan_queue
-from sublet_quota.jobs.past_uses import NO_PAST_USE, PastUse
+from sublet_quota.jobs.job_queue import QueuePlan, plan_queue
+from sublet_quota.jobs.lendable_room import lendable_gpus
+from sublet_quota.jobs.payers.job_limits import JobLimits
+from sublet_quota.jobs.turns.job_order import NOTHING_HELD, HeldCards, JobOrder
+from sublet_quota.jobs.turns.past_uses import NO_PAST_USE, PastUse
 from sublet_quota.jobs.waiting_job import WaitingJob
 from sublet_quota.names.ids import GpuId, GroupName, JobId, UserName
 

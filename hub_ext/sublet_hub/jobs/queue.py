@@ -15,25 +15,20 @@ from typing import Final
 from sublet_quota.document.rights import DEFAULT_MAX_RUN
 from sublet_quota.holdings.gpu_load import cards_on
 from sublet_quota.jobs.job_admission import AdmittedJob
-from sublet_quota.jobs.job_limits import JobLimits
-from sublet_quota.jobs.job_queue import (
-    JobPlacement,
-    JobWait,
-    QueuePlan,
-    lendable_gpus,
-    plan_queue,
-)
-from sublet_quota.jobs.past_uses import PastUse, Payer
+from sublet_quota.jobs.job_queue import JobPlacement, JobWait, QueuePlan, plan_queue
+from sublet_quota.jobs.lendable_room import lendable_gpus
+from sublet_quota.jobs.payers.job_limits import JobLimits
 from sublet_quota.jobs.requested_job import RequestedJob
+from sublet_quota.jobs.turns.past_uses import PastUse, Payer
 from sublet_quota.jobs.waiting_job import WaitingJob
 from sublet_quota.life_cycles.job_states import JobState
 from sublet_quota.names.ids import GpuId, JobId, NodeId, SliceId, UserName
 from sublet_quota.residency.snapshot import Holder
 
 from sublet_hub.jobs import changes
-from sublet_hub.jobs.charged_uses import ChargedUses
-from sublet_hub.jobs.turns import Turns
-from sublet_hub.jobs.waiting_jobs import WaitingJobs
+from sublet_hub.jobs.order.charged_uses import ChargedUses
+from sublet_hub.jobs.order.turns import Turns
+from sublet_hub.jobs.order.waiting_jobs import WaitingJobs
 from sublet_hub.ledger.records import Change, JobRecord, SliceRecord
 from sublet_hub.state.metrics import ServiceMetrics
 from sublet_hub.state.stores import Stores

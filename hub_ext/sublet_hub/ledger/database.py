@@ -20,7 +20,7 @@ from alembic.config import Config
 from alembic.util import CommandError
 from sqlalchemy.engine import Connection, Engine, make_url
 from sqlalchemy.exc import SQLAlchemyError
-from sublet_quota.jobs.past_uses import LagWrittenOff
+from sublet_quota.jobs.turns.past_uses import LagWrittenOff
 from sublet_quota.life_cycles.job_states import ENDED
 from sublet_quota.names.ids import JobId, NodeId
 from sublet_quota.wire.event_kinds import EventKind

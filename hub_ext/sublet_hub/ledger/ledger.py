@@ -13,7 +13,7 @@ from itertools import chain
 from types import MappingProxyType
 from typing import Final, TypeVar
 
-from sublet_quota.jobs.past_uses import LagWrittenOff
+from sublet_quota.jobs.turns.past_uses import LagWrittenOff
 from sublet_quota.life_cycles.job_states import ENDED, JobState
 from sublet_quota.names.ids import GpuId, JobId, NodeId, SliceId, UserName
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from sublet_quota.jobs.past_uses import LagWrittenOff
+from sublet_quota.jobs.turns.past_uses import LagWrittenOff
 from sublet_quota.life_cycles.job_states import JobMove, JobState, move_job
 from sublet_quota.names.ids import (
     GpuId,

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sublet_quota.jobs.past_uses import LagWrittenOff
+from sublet_quota.jobs.turns.past_uses import LagWrittenOff
 from sublet_quota.life_cycles.job_states import JobState
 from sublet_quota.names.ids import (
     GpuId,

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Final
 
-from sublet_quota.admission.resize import NewSize
+from sublet_quota.placement.resize import NewSize
 from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.residency.snapshot import Holder
 from sublet_quota.wire.api import JobRequest, SliceRequest

@@ -7,35 +7,18 @@ for the jobs that run there is kept for it, so that small jobs never starve a la
 can run on one node alone is placed there, or waits for that node.
 """
 
-from bisect import bisect_left, insort
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from sublet_quota.amounts.gpu_amounts import GpuAmount, format_memory
 from sublet_quota.amounts.gpu_kind import GpuKind
-from sublet_quota.holdings.gpu_load import GpuFacts
-from sublet_quota.holdings.holdings import Holdings
-from sublet_quota.jobs.job_limits import JobLimits, MetLimit
-from sublet_quota.jobs.job_order import type_of_kind
-from sublet_quota.jobs.waiting_job import WaitingJob, is_of_type
-from sublet_quota.names.ids import GpuId, GroupName, JobId, NodeId, PoolName
+from sublet_quota.jobs.lendable_room import Kinds, LendableGpu, LendableRoom
+from sublet_quota.jobs.payers.job_limits import JobLimits, MetLimit
+from sublet_quota.jobs.waiting_job import WaitingJob
+from sublet_quota.names.ids import GpuId, JobId, PoolName
 from sublet_quota.reasons.refusals.facts import format_cards
 from sublet_quota.reasons.waiting import FullLimit, KeptGpu, QueueReason, QueueWait
 from sublet_quota.shares.limits import LimitKind
-
-
-@dataclass(frozen=True, slots=True)
-class LendableGpu:
-    """A GPU of a pool that lends, and how large a job could begin there now."""
-
-    facts: GpuFacts
-    pool: PoolName
-    gpu_type: str
-    """The type of the quota document of which it is a card."""
-    lendable_mib: int
-    jobs_mib: int
-    """The memory that jobs have there already: it could be lent again once they are done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,26 +50,6 @@ class QueuePlan:
     waits: tuple[JobWait, ...] = ()
 
 
-def lendable_gpus(holdings: Holdings, lendable_mib: Mapping[GpuId, int]) -> tuple[LendableGpu, ...]:
-    """Return the open GPUs of pools that lend.
-
-    ``lendable_mib`` is what the agents report, less the jobs placed since; a GPU that is not in
-    it lends nothing now.
-    """
-    found = []
-    for facts in holdings.gpus():
-        pool = holdings.pool_of(facts.gpu_id)
-        if pool is None or facts.closed is not None or not holdings.document.pools[pool].lend:
-            continue
-        gpu_type = type_of_kind(holdings, facts.kind)
-        if gpu_type is None:
-            continue
-        lendable = min(lendable_mib.get(facts.gpu_id, 0), facts.kind.usable_mib)
-        jobs_mib = holdings.load(facts.gpu_id).jobs.memory_mib
-        found.append(LendableGpu(facts, pool, gpu_type, lendable, jobs_mib))
-    return tuple(found)
-
-
 def plan_queue(
     jobs: Sequence[WaitingJob],
     gpus: Iterable[LendableGpu],
@@ -98,7 +61,7 @@ def plan_queue(
 
     ``limits``: what payers and owners may have; ``None``: nothing is limited.
     """
-    room = _Room(gpus)
+    room = LendableRoom(gpus)
     bounds = _Bounds(limits)
     placements: list[JobPlacement] = []
     waits: list[JobWait] = []
@@ -122,7 +85,7 @@ class _Bounds:
 
     limits: JobLimits | None
 
-    def within(self, job: WaitingJob, kinds: "_Kinds") -> "_Kinds":
+    def within(self, job: WaitingJob, kinds: Kinds) -> Kinds:
         """Return the kinds on which the job passes no limit."""
         return {kind: name for kind, name in kinds.items() if self.met(job, kind, name) is None}
 
@@ -138,7 +101,9 @@ class _Bounds:
             self.limits.take(job, gpu.facts.kind, gpu.gpu_type)
 
 
-def _fit(job: WaitingJob, room: "_Room", bounds: _Bounds) -> tuple[WaitingJob, LendableGpu] | None:
+def _fit(
+    job: WaitingJob, room: LendableRoom, bounds: _Bounds
+) -> tuple[WaitingJob, LendableGpu] | None:
     """Return where the job goes, and at whose expense; ``None``: nowhere now."""
     for payer in (job, *job.instead):
         kinds = bounds.within(payer, room.kinds_for(payer))
@@ -150,7 +115,7 @@ def _fit(job: WaitingJob, room: "_Room", bounds: _Bounds) -> tuple[WaitingJob, L
     return None
 
 
-def _why(job: WaitingJob, room: "_Room", bounds: _Bounds, *, lending: bool) -> QueueWait:
+def _why(job: WaitingJob, room: LendableRoom, bounds: _Bounds, *, lending: bool) -> QueueWait:
     there = room.kinds_for(job, anywhere=True)
     kinds = room.kinds_for(job)
     large_enough = {kind: name for kind, name in kinds.items() if job.fits_on(kind)}
@@ -206,170 +171,3 @@ def _full(met: MetLimit) -> FullLimit:
             of = "" if bound.gpu_type is None else f" of {bound.gpu_type}"
             has, may_have = format_cards(bound.held) + of, format_cards(bound.limit) + of
     return FullLimit(met.group, has, may_have, met.line)
-
-
-_Kinds = Mapping[GpuKind, str]
-"""Kinds of GPU, each with the type of which its GPUs are cards."""
-_Entry = tuple[int, str, int, GpuId]
-
-
-@dataclass(slots=True)
-class _Lists:
-    """The GPUs of one kind, by what they lend and by what they could lend without jobs."""
-
-    lendable: list[_Entry] = field(default_factory=list)
-    without_jobs: list[_Entry] = field(default_factory=list)
-
-
-class _Room:
-    """The room that can be lent, less what this plan has given away."""
-
-    def __init__(self, gpus: Iterable[LendableGpu]) -> None:
-        self._gpus: dict[GpuId, LendableGpu] = {}
-        self._left: dict[GpuId, int] = {}
-        self._lists: defaultdict[GpuKind, _Lists] = defaultdict(_Lists)
-        self._types: dict[GpuKind, str] = {}
-        self._kinds_for_type: dict[str | None, dict[GpuKind, str]] = {}
-        self._on_node: defaultdict[NodeId, list[LendableGpu]] = defaultdict(list)
-        self._kept: dict[GpuId, tuple[LendableGpu, GroupName | None]] = {}
-        """The GPUs that are kept, and for whose job."""
-        self._largest_kept: dict[GpuKind, tuple[LendableGpu, GroupName | None]] = {}
-        for gpu in gpus:
-            self._gpus[gpu.facts.gpu_id] = gpu
-            self._on_node[gpu.facts.node].append(gpu)
-            self._left[gpu.facts.gpu_id] = gpu.lendable_mib
-            self._types[gpu.facts.kind] = gpu.gpu_type
-            lists = self._lists[gpu.facts.kind]
-            lists.lendable.append(_entry(gpu, gpu.lendable_mib))
-            if gpu.jobs_mib:
-                lists.without_jobs.append(_entry(gpu, _without_jobs(gpu)))
-        for lists in self._lists.values():
-            lists.lendable.sort()
-            lists.without_jobs.sort()
-
-    def kinds_for(self, job: WaitingJob, *, anywhere: bool = False) -> _Kinds:
-        """Return the kinds of GPU that the job takes, where it may run, smallest first.
-
-        ``anywhere``: also those where rights do not let it.
-        """
-        if job.node is not None:
-            there = self._on_node.get(job.node, ())
-            found = {g.facts.kind: g.gpu_type for g in there if _is_wanted(job, g)}
-        else:
-            found = self._kinds_of_type(job.gpu_type)
-        return found if anywhere else {k: v for k, v in found.items() if job.may_run_on(k)}
-
-    def _kinds_of_type(self, wished: str | None) -> dict[GpuKind, str]:
-        if wished not in self._kinds_for_type:
-            kinds = [k for k in self._lists if is_of_type(k, self._types[k], wished)]
-            kinds.sort(key=lambda kind: (kind.usable_mib, kind.type))
-            self._kinds_for_type[wished] = {kind: self._types[kind] for kind in kinds}
-        return self._kinds_for_type[wished]
-
-    def best_fit(self, job: WaitingJob, kinds: _Kinds) -> LendableGpu | None:
-        """Return the GPU of these kinds on which the least is left over, or ``None``."""
-        if job.node is not None:
-            left = self._left
-            there = self._there(job, kinds)
-            return _tightest_of(job, [(gpu, left[gpu.facts.gpu_id]) for gpu in there])
-        return self._tightest(job, [(k, self._lists[k].lendable) for k in kinds])
-
-    def keep_for(self, job: WaitingJob, kinds: _Kinds) -> LendableGpu | None:
-        """Keep and return a GPU on which the job fits once the jobs there are done, or ``None``."""
-        if job.node is not None:
-            there = self._there(job, kinds)
-            busy = [(gpu, _without_jobs(gpu)) for gpu in there if self._has_jobs(gpu)]
-            gpu = _tightest_of(job, busy)
-        else:
-            gpu = self._tightest(job, [(k, self._lists[k].without_jobs) for k in kinds])
-        if gpu is not None:
-            self._drop(gpu, job.group)
-        return gpu
-
-    def kept_for_others(self, job: WaitingJob, kinds: _Kinds) -> tuple[GroupName | None, ...]:
-        """Return whose jobs have GPUs kept that this job would fit on, once jobs there are done."""
-        found: dict[GroupName | None, None] = {}
-        for gpu, group in self._kept.values() if job.node else self._largest_kept.values():
-            kind = gpu.facts.kind
-            elsewhere = job.node is not None and gpu.facts.node != job.node
-            if kind not in kinds or elsewhere:
-                continue
-            if 0 < job.amount_on(kind).memory_mib <= _without_jobs(gpu):
-                found[group] = None
-        return tuple(found)
-
-    def most_lendable(self, job: WaitingJob, kinds: _Kinds) -> int:
-        """Return the most that one GPU of these kinds lends now."""
-        if job.node is not None:
-            there = self._there(job, kinds)
-            return max((self._left[gpu.facts.gpu_id] for gpu in there), default=0)
-        lists = (self._lists[kind].lendable for kind in kinds)
-        return max((entries[-1][0] for entries in lists if entries), default=0)
-
-    def _there(self, job: WaitingJob, kinds: _Kinds) -> list[LendableGpu]:
-        """Return the GPUs of these kinds on the one node on which the job can run."""
-        return [
-            gpu
-            for gpu in ([] if job.node is None else self._on_node.get(job.node, []))
-            if gpu.facts.gpu_id not in self._kept and gpu.facts.kind in kinds
-        ]
-
-    def _has_jobs(self, gpu: LendableGpu) -> bool:
-        """Whether jobs are there, or come there by this plan."""
-        return gpu.jobs_mib > 0 or self._left[gpu.facts.gpu_id] != gpu.lendable_mib
-
-    def take(self, gpu: LendableGpu, memory_mib: int) -> None:
-        """Give away room on a GPU."""
-        lendable = self._lists[gpu.facts.kind].lendable
-        del lendable[bisect_left(lendable, _entry(gpu, self._left[gpu.facts.gpu_id]))]
-        self._left[gpu.facts.gpu_id] -= memory_mib
-        insort(lendable, _entry(gpu, self._left[gpu.facts.gpu_id]))
-        without_jobs = self._lists[gpu.facts.kind].without_jobs
-        entry = _entry(gpu, _without_jobs(gpu))
-        place = bisect_left(without_jobs, entry)
-        if without_jobs[place : place + 1] != [entry]:
-            without_jobs.insert(place, entry)
-
-    def _drop(self, gpu: LendableGpu, group: GroupName | None) -> None:
-        kept = gpu, group
-        self._kept[gpu.facts.gpu_id] = kept
-        largest, _ = self._largest_kept.get(gpu.facts.kind, kept)
-        if _without_jobs(gpu) >= _without_jobs(largest):
-            self._largest_kept[gpu.facts.kind] = kept
-        lists = self._lists[gpu.facts.kind]
-        entry = _entry(gpu, self._left[gpu.facts.gpu_id])
-        del lists.lendable[bisect_left(lists.lendable, entry)]
-        del lists.without_jobs[bisect_left(lists.without_jobs, _entry(gpu, _without_jobs(gpu)))]
-
-    def _tightest(
-        self, job: WaitingJob, lists: Iterable[tuple[GpuKind, list[_Entry]]]
-    ) -> LendableGpu | None:
-        found: list[tuple[int, _Entry]] = []
-        for kind, entries in lists:
-            need = job.amount_on(kind).memory_mib
-            place = bisect_left(entries, (need,))
-            if place < len(entries) and need > 0:
-                found.append((entries[place][0] - need, entries[place]))
-        return self._gpus[min(found)[1][3]] if found else None
-
-
-def _is_wanted(job: WaitingJob, gpu: LendableGpu) -> bool:
-    return is_of_type(gpu.facts.kind, gpu.gpu_type, job.gpu_type)
-
-
-def _tightest_of(job: WaitingJob, gpus: Iterable[tuple[LendableGpu, int]]) -> LendableGpu | None:
-    """Return the GPU on which the least is left over, of a few, each with its room."""
-    found = []
-    for gpu, room_mib in gpus:
-        need = job.amount_on(gpu.facts.kind).memory_mib
-        if 0 < need <= room_mib:
-            found.append((room_mib - need, _entry(gpu, room_mib), gpu))
-    return min(found, key=lambda each: each[:2])[2] if found else None
-
-
-def _entry(gpu: LendableGpu, room_mib: int) -> _Entry:
-    return (room_mib, gpu.facts.node, gpu.facts.index, gpu.facts.gpu_id)
-
-
-def _without_jobs(gpu: LendableGpu) -> int:
-    return gpu.lendable_mib + gpu.jobs_mib

@@ -37,10 +37,12 @@ from sublet_hub.ledger.records import (
 from sublet_hub.ledger.rows import job_of_row, row_of_gpu, row_of_job, row_of_slice
 from sublet_hub.ledger.tables import METADATA
 from sublet_hub.usage.store import HourOfUse, UseStore
+from sublet_quota.jobs.turns.past_uses import LagWrittenOff
 from sublet_quota.life_cycles.job_states import JobMove, JobState
 from sublet_quota.names.ids import GpuId, GroupName, JobId, NodeId, SliceId, UserName
 from sublet_quota.reasons.job_reasons import JobReason, JobReasonCode, job_clause
 from sublet_quota.residency.snapshot import Holder
+from sublet_quota.shares.group_tree import NodeName
 
 from tests.support.ledger_records import a_job_record, a_slice_record
 
@@ -183,6 +185,46 @@ def test_who_pays_and_who_was_called_back_is_there_after_a_restart(database: Dat
     )
     Ledger(database).apply(Change(gpus=(GPU,), slices=(record,)), NOW)
     assert Ledger(database).slices[record.slice_id] == record
+
+
+def test_who_pays_for_a_job_and_its_lot_are_there_after_a_restart(database: Database) -> None:
+    job = replace(a_job(), group=GroupName("lab"), named=True, member_of=("lab", "x"), lot=2**61)
+    Ledger(database).apply(changes.submitted(job), NOW)
+    assert Ledger(database).jobs[job.job_id] == job
+
+
+def test_of_jobs_of_before_the_only_group_pays_and_no_run_is_endless(url: str) -> None:
+    groups = {"none": (), "one": ("büro",), "two": ("lab", "büro")}
+    of_payers = {"group", "named", "member_of", "lot"}
+    with migrating(url) as (config, connection):
+        command.upgrade(config, "0016")
+        jobs = sa.Table("jobs", sa.MetaData(), autoload_with=connection)
+        for name, theirs in groups.items():
+            row = row_of_job(replace(a_job(name), groups=theirs))
+            connection.execute(
+                sa.insert(jobs), {key: each for key, each in row.items() if key not in of_payers}
+            )
+    database = Database(url)
+    database.migrate()
+    found = Ledger(database).live_jobs.values()
+    database.close()
+    assert {job.job_id: job.group for job in found} == {"none": None, "one": "büro", "two": None}
+    assert {job.job_id: job.member_of for job in found} == groups
+    assert {(job.named, job.lot, job.max_run_s) for job in found} == {(False, 0, 24 * 3600)}
+    with migrating(url) as (config, _):
+        command.downgrade(config, "0016")
+
+
+def test_what_was_written_off_last_is_there_after_a_restart(database: Database) -> None:
+    lag = LagWrittenOff(NodeName("a"), None, 5.0, NOW)
+    of_ada = replace(lag, owner=UserName("ada"))
+    more = replace(lag, amount=7.0, at=NOW + timedelta(hours=1))
+    Ledger(database).apply(Change(written_off=(lag, of_ada)), NOW)
+    Ledger(database).apply(Change(written_off=(more,)), NOW)
+    ledger = Ledger(database)
+    assert sorted(ledger.written_off, key=lambda each: each.amount) == [of_ada, more]
+    ledger.forget_before(NOW + timedelta(minutes=1))
+    assert list(Ledger(database).written_off) == [more]
 
 
 def test_a_slice_that_another_group_pays_for_begins_a_period_of_its_own(

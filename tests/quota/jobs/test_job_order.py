@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sublet_quota.holdings.gpu_load import GpuFacts, Holding
-from sublet_quota.jobs.past_uses import PastUse
+from sublet_quota.jobs.turns.past_uses import PastUse
 from sublet_quota.jobs.waiting_job import WaitingJob
 from sublet_quota.names.ids import JobId, UserName
 from sublet_quota.residency.snapshot import Rank

@@ -7,7 +7,7 @@ from fractions import Fraction
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sublet_quota.jobs.past_uses import (
+from sublet_quota.jobs.turns.past_uses import (
     LagWrittenOff,
     PastUse,
     UseSums,

@@ -2,11 +2,14 @@
 
 from collections.abc import Collection
 
+from sublet_quota.amounts.gpu_kind import GpuKind
+from sublet_quota.jobs.waiting_job import is_of_type
 from sublet_quota.life_cycles.job_states import JobState
 from sublet_quota.names.ids import NodeId
 from sublet_quota.reasons.job_reasons import JobReason, JobReasonCode, job_clause
 
 from sublet_hub.jobs.backends.kubernetes.objects.settings import KubeJobSettings
+from sublet_hub.jobs.order.waiting_jobs import WaitingJobs
 from sublet_hub.ledger.records import JobRecord, SliceRecord
 from sublet_hub.slices.home_volumes import node_of_home
 from sublet_hub.state.stores import Stores
@@ -27,11 +30,12 @@ class NodesForJobs:
     def __init__(self, stores: Stores, settings: KubeJobSettings) -> None:
         self._stores = stores
         self._settings = settings
-        self._with_type: dict[str, frozenset[NodeId]] = {}
+        self._jobs = WaitingJobs(stores.ledger, stores.capacity, lambda _: None)
+        self._with_kinds: dict[frozenset[GpuKind], frozenset[NodeId]] = {}
 
     def begin_round(self) -> None:
         """Look at all cards again."""
-        self._with_type.clear()
+        self._with_kinds.clear()
 
     def only_on(self, job: JobRecord, record: SliceRecord | None = None) -> tuple[NodeId, ...]:
         """Return the only nodes that a job can run on; empty: on all. ``NotYetError``: on none.
@@ -42,15 +46,16 @@ class NodesForJobs:
         home = self._home_of(job)
         if record is not None and home not in {None, record.gpu.node}:
             raise NotYetError(JobReason(JobReasonCode.FILES_MOVED, {"node": home}))
-        if job.gpu_type is None:
+        having = self._having(job)
+        if having is None:
             return () if home is None else (home,)
-        having = self._having(job.gpu_type)
+        gpu_type = job.gpu_type or "that it may use"
         if not having:
-            raise NotYetError(JobReason(JobReasonCode.NO_NODE_OF_TYPE, {"gpu_type": job.gpu_type}))
+            raise NotYetError(JobReason(JobReasonCode.NO_NODE_OF_TYPE, {"gpu_type": gpu_type}))
         if home is None:
             return tuple(sorted(having))
         if home not in having:
-            numbers = {"node": home, "gpu_type": job.gpu_type}
+            numbers = {"node": home, "gpu_type": gpu_type}
             raise NotYetError(JobReason(JobReasonCode.FILES_ON_OTHER_TYPE, numbers))
         return (home,)
 
@@ -75,11 +80,16 @@ class NodesForJobs:
             return None
         return node_of_home(self._stores.ledger, job.owner)
 
-    def _having(self, gpu_type: str) -> frozenset[NodeId]:
-        known = self._with_type.get(gpu_type)
-        if known is None:
+    def _having(self, job: JobRecord) -> frozenset[NodeId] | None:
+        """Return the nodes with cards that the job asks for and may use; ``None``: any will do."""
+        there = self._jobs.kinds()
+        asked = {k for k, gpu_type in there.items() if is_of_type(k, gpu_type, job.gpu_type)}
+        wanted = frozenset(asked) & (self._jobs.of(job, there).kinds or frozenset())
+        if job.gpu_type is None and wanted == there.keys():
+            return None
+        if wanted not in self._with_kinds:
             gpus = self._stores.capacity.holdings.gpus()
             lost = self._stores.fleet.has_lost
-            known = frozenset(g.node for g in gpus if g.kind.is_type(gpu_type) and not lost(g))
-            self._with_type[gpu_type] = known
-        return known
+            nodes = frozenset(gpu.node for gpu in gpus if gpu.kind in wanted and not lost(gpu))
+            self._with_kinds[wanted] = nodes
+        return self._with_kinds[wanted]

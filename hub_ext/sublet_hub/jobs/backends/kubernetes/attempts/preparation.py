@@ -3,6 +3,7 @@
 from sublet_quota.amounts.gpu_amounts import GpuAmount
 from sublet_quota.amounts.lent_units import units_for
 from sublet_quota.holdings.gpu_load import GpuFacts, cards_on
+from sublet_quota.jobs.waiting_job import is_of_type
 from sublet_quota.names.ids import GpuId, NodeId, PoolName
 from sublet_quota.reasons.job_reasons import JobReason, JobReasonCode, job_clause
 from sublet_quota.residency.snapshot import Holder
@@ -144,10 +145,14 @@ class Attempts:
             report = None if view is None else view.gpus.get(gpu.gpu_id)
             lendable = 0 if report is None else report.lendable_mib
             need = gpu.kind.usable_mib if job.memory_mib is None else job.memory_mib
-            another_type = not gpu.kind.is_type(job.gpu_type)
+            another_type = not self._is_wanted(job, gpu)
             return another_type, gpu.closed is not None, lendable < need, lendable, gpu.index
 
         return min(found, key=rank, default=None)
+
+    def _is_wanted(self, job: JobRecord, gpu: GpuFacts) -> bool:
+        gpu_type = self._stores.capacity.holdings.type_of(gpu.gpu_id)
+        return is_of_type(gpu.kind, gpu_type, job.gpu_type)
 
     def _pool_of(self, facts: GpuFacts) -> PoolName | None:
         return self._stores.capacity.holdings.pool_of(facts.gpu_id)
@@ -160,7 +165,7 @@ class Attempts:
             facts = holdings.gpu(record.gpu.gpu_id)
             usable_mib = record.memory_mib if facts is None else facts.kind.usable_mib
             return record.memory_mib, units_for(record.memory_mib, usable_mib, unit_mib)
-        known = [gpu for gpu in holdings.gpus() if gpu.kind.is_type(job.gpu_type)]
+        known = [gpu for gpu in holdings.gpus() if self._is_wanted(job, gpu)]
         largest_mib = max((gpu.kind.usable_mib for gpu in known), default=0)
         if largest_mib < (job.memory_mib or 1):
             raise NotYetError(JobReason(JobReasonCode.NO_GPU_TOLD_OF))

@@ -5,8 +5,8 @@ from math import inf
 
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.holdings.holdings import Holdings
-from sublet_quota.jobs.job_limits import JobLimits
-from sublet_quota.jobs.job_order import Guarantees, fitting
+from sublet_quota.jobs.payers.job_limits import JobLimits
+from sublet_quota.jobs.turns.job_order import Guarantees, fitting
 from sublet_quota.jobs.waiting_job import WaitingJob
 from sublet_quota.residency.snapshot import Rank
 

@@ -8,8 +8,8 @@ from fractions import Fraction
 from sublet_quota.holdings.gpu_load import cards_on
 from sublet_quota.holdings.standing.group_trees import leaf_of, tree_of
 from sublet_quota.holdings.holdings import Holdings
-from sublet_quota.jobs.job_order import HeldCards, JobOrder, rate_of
-from sublet_quota.jobs.past_uses import (
+from sublet_quota.jobs.turns.job_order import HeldCards, JobOrder, rate_of
+from sublet_quota.jobs.turns.past_uses import (
     NO_PAST_USE,
     LagWrittenOff,
     PastUse,
@@ -23,7 +23,7 @@ from sublet_quota.jobs.waiting_job import WaitingJob
 from sublet_quota.shares.fair_order import ranks
 from sublet_quota.shares.group_tree import GroupTree
 
-from sublet_hub.jobs.waiting_jobs import WaitingJobs
+from sublet_hub.jobs.order.waiting_jobs import WaitingJobs
 from sublet_hub.ledger.records import Change, JobRecord
 from sublet_hub.state.stores import Stores
 

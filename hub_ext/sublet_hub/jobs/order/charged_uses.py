@@ -16,7 +16,7 @@ from sublet_quota.amounts.gpu_amounts import GpuAmount
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.holdings.gpu_load import cards_on
-from sublet_quota.jobs.past_uses import Payer, UseSums
+from sublet_quota.jobs.turns.past_uses import Payer, UseSums
 from sublet_quota.names.ids import GroupName, SliceId, UserName
 from sublet_quota.shares.past_use import NO_TIME, CardUse, Span
 

@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.document.rights import DEFAULT_MAX_RUN
-from sublet_quota.jobs.job_order import open_kinds
-from sublet_quota.jobs.job_rights import KnownRights
-from sublet_quota.jobs.past_uses import estimate_of
+from sublet_quota.jobs.payers.job_rights import KnownRights
+from sublet_quota.jobs.turns.job_order import open_kinds
+from sublet_quota.jobs.turns.past_uses import estimate_of
 from sublet_quota.jobs.waiting_job import WaitingJob
 from sublet_quota.names.ids import GroupName, NodeId, UserName
 

@@ -1,0 +1,1 @@
+"""The order of the ledger's jobs: what is charged to whom, and whose turn it is."""
