@@ -7,13 +7,13 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from sublet_hub.state.capacity import Capacity
-from sublet_hub.state.quota_file import QuotaFile
+from sublet_hub.state.quota_documents.source import QuotaSource
 
 
 class QuotaCollector(Collector):
     """The gauges of the quota document and of slices' ranks, read when Prometheus asks."""
 
-    def __init__(self, quota: QuotaFile, capacity: Capacity) -> None:
+    def __init__(self, quota: QuotaSource, capacity: Capacity) -> None:
         self._quota = quota
         self._capacity = capacity
 

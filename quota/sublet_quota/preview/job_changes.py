@@ -7,11 +7,12 @@ from datetime import datetime
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.holdings.standing.group_trees import tree_of
-from sublet_quota.jobs.job_limits import JobLimits
-from sublet_quota.jobs.job_order import JobOrder, open_kinds
-from sublet_quota.jobs.job_queue import QueuePlan, lendable_gpus, plan_queue
-from sublet_quota.jobs.job_rights import KnownRights
-from sublet_quota.jobs.past_uses import past_use_of
+from sublet_quota.jobs.job_queue import QueuePlan, plan_queue
+from sublet_quota.jobs.lendable_room import lendable_gpus
+from sublet_quota.jobs.payers.job_limits import JobLimits
+from sublet_quota.jobs.payers.job_rights import KnownRights
+from sublet_quota.jobs.turns.job_order import JobOrder, open_kinds
+from sublet_quota.jobs.turns.past_uses import past_use_of
 from sublet_quota.jobs.waiting_job import WaitingJob
 from sublet_quota.names.ids import GroupName, JobId, UserName
 from sublet_quota.preview.present_state import JobsNow

@@ -11,8 +11,8 @@ from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.holdings.gpu_load import GpuFacts, Holding
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.holdings.standing.type_standing import Turns
-from sublet_quota.jobs.job_order import HeldCards
-from sublet_quota.jobs.past_uses import LagWrittenOff, Payer
+from sublet_quota.jobs.turns.job_order import HeldCards
+from sublet_quota.jobs.turns.past_uses import LagWrittenOff, Payer
 from sublet_quota.jobs.waiting_job import WaitingJob
 from sublet_quota.names.ids import GpuId, SliceId, UserName
 
