@@ -14,12 +14,14 @@ from tests.security.mutants import (
     kept_secrets,
     left_behind,
     page_to_service,
+    ranks,
     tenant_to_agent,
     tenant_to_service,
 )
 
 MUTANTS: Final[tuple[Mutant, ...]] = (
     *tenant_to_agent.MUTANTS,
+    *ranks.MUTANTS,
     *left_behind.MUTANTS,
     *tenant_to_service.MUTANTS,
     *files.MUTANTS,

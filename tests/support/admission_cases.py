@@ -10,7 +10,8 @@ from sublet_quota.holdings.gpu_load import GpuFacts, Holding
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import SliceId, UserName
 from sublet_quota.placement.called_back import back_to_their_place
-from sublet_quota.placement.slice_placement import Placement, decide_slice
+from sublet_quota.placement.question import Waiting
+from sublet_quota.placement.slice_placement import NOBODY_WAITS, Placement, decide_slice
 from sublet_quota.reasons.refusal import Refusal, RefusalReason
 from sublet_quota.residency.snapshot import Holder, Rank
 
@@ -21,6 +22,8 @@ SIZES = dedent(
     sizes:
       - {name: small, memory: 10 GiB, compute: 0.125}
       - {name: big, memory: 40 GiB, compute: 0.5, for: [staff]}
+    groups:
+      staff: {}
     """
 )
 PARTS = dedent(
@@ -66,6 +69,12 @@ def holding_of(placement: Placement, name: str, minute: int = 0) -> Holding:
     )
 
 
+def hand_out(held: Holdings, wish: RequestedSlice, name: str) -> Holding | Refusal:
+    """Decide on a wish and, where it is granted, hand the slice out."""
+    answer = SmallHub(held).hand_out(wish, name)
+    return answer if isinstance(answer, Refusal) else holding_of(answer, name)
+
+
 @dataclass
 class SmallHub:
     """Holdings with what follows from each decision: who is called back, and comes back."""
@@ -84,8 +93,10 @@ class SmallHub:
         asked = RequestedSlice(owner, groups, **wish)  # type: ignore[arg-type]
         return self.hand_out(asked, owner if name is None else name)
 
-    def hand_out(self, wish: RequestedSlice, name: str) -> Placement | Refusal:
-        answer = decide_slice(self.holdings, wish)
+    def hand_out(
+        self, wish: RequestedSlice, name: str, waiting: Waiting = NOBODY_WAITS
+    ) -> Placement | Refusal:
+        answer = decide_slice(self.holdings, wish, waiting)
         if isinstance(answer, Placement):
             self.make_way(answer)
             self.minute += 1

@@ -13,7 +13,13 @@ from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.names.ids import SliceId
 from sublet_quota.reasons.fitness import is_return_put_off
 from sublet_quota.residency import lending
-from sublet_quota.residency.snapshot import GpuSnapshot, SliceView, Transition, TransitionKind
+from sublet_quota.residency.snapshot import (
+    GpuSnapshot,
+    Rank,
+    SliceView,
+    Transition,
+    TransitionKind,
+)
 
 from sublet_agent.residency.served_gpu import RunningMove, ServedGpu
 from sublet_agent.residency.served_slice import ServedSlice
@@ -114,6 +120,7 @@ def _view(served: ServedSlice, move: RunningMove | None, node: NodeConditions) -
         state_since=served.state_since,
         waiting_since=served.gate.waiting_since,
         turn_since=served.gate.turn_since,
+        rank=Rank.BORROWED if assignment is None else assignment.rank,
         entitlement=0 if assignment is None else assignment.entitlement,
         kept_until=kept and kept + node.ahead,
         runs_a_cell=not served.is_job and served.activity_record.may_run_a_cell(now),

@@ -154,10 +154,12 @@ class TenantRequests:
         return told.share
 
     def _look_at_share(self, residency: GpuResidency, served: ServedSlice) -> LocalShare:
-        now = self._clock.now()
+        now, wait = self._clock.now(), served.gate.wait
+        # Before the gate, or in its middle: whoever lost their seat is told why, too.
+        cell_stands = served.requests or (wait is not None and served.past_the_gate(now))
         view = TenantView(
             now=now,
-            wait=describe(served.gate.wait, residency.gpu.move, now) if served.requests else None,
+            wait=describe(wait, residency.gpu.move, now) if cell_stands else None,
             kernels=served.kernels.of([p.identity for p in served.processes], self._parent),
         )
         return share_of(served, residency.gpu, tuple(residency.slices.values()), view)

@@ -12,7 +12,7 @@ from sublet_quota.reasons.waiting import (
     cell_sentence,
 )
 from sublet_quota.residency.actions import Wait
-from sublet_quota.residency.snapshot import TransitionKind
+from sublet_quota.residency.snapshot import Rank, TransitionKind
 from sublet_quota.wire.tenant_socket import GateWaits
 
 from sublet_agent.residency.served_gpu import RunningMove
@@ -46,6 +46,7 @@ def describe(wait: Wait | None, move: RunningMove | None, now: datetime) -> Gate
         need_mib=max(0, wait.need_mib),
         move=awaited,
         moving_mib=moving_mib,
+        called_back=wait.rank is Rank.CALLED_BACK,
         seconds_left=seconds_left,
     )
     return GateWaits(

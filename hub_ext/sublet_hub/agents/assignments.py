@@ -2,10 +2,13 @@
 
 from collections.abc import Callable, Iterable, Mapping
 
+from sublet_quota.admission.slice_admission import rank_of
 from sublet_quota.document.sections import Pool
 from sublet_quota.names.ids import GpuId, JobId, NodeId
+from sublet_quota.residency.snapshot import Rank
 from sublet_quota.wire.agent_link import GpuAssignment, SliceAssignment
 
+from sublet_hub.agents.startup_grace import StartupGrace
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import SliceRecord
 from sublet_hub.state.capacity import Capacity
@@ -24,12 +27,18 @@ class Assigner:
     """The maker of nodes' assignments, from ledger and document."""
 
     def __init__(
-        self, ledger: Ledger, fleet: Fleet, capacity: Capacity, entitlements: Entitlements
+        self,
+        ledger: Ledger,
+        fleet: Fleet,
+        capacity: Capacity,
+        entitlements: Entitlements,
+        grace: StartupGrace,
     ) -> None:
         self._ledger = ledger
         self._fleet = fleet
         self._capacity = capacity
         self._entitlements = entitlements
+        self._grace = grace
         self._order: Mapping[JobId, int] = {}
         self._policies: dict[GpuId, tuple[Pool, GpuAssignment]] = {}
         """What was made of each card's pool: told again and again, it seldom changes."""
@@ -105,11 +114,25 @@ class Assigner:
             never_suspended=record.never_suspended,
             created_at=record.created_at,
             entitlement=entitlement,
-            rank=self._capacity.holdings.rank(record.slice_id),
+            rank=self._rank(record),
             kept_until=record.kept_until,
             wanted_since=record.wanted_since,
             given_up_at=record.given_up_at,
         )
+
+    def _rank(self, record: SliceRecord) -> Rank:
+        """Return a slice's rank; while agents come back after a start, the one of before that.
+
+        The cards of who is not back yet are only missing because of the start.
+        """
+        holdings, steps = self._capacity.holdings, record.entitled
+        gpu_type = holdings.type_of(record.gpu.gpu_id)
+        if steps is None or gpu_type is None or self._grace.is_over:
+            return holdings.rank(record.slice_id)
+        path = holdings.tree(gpu_type).paths[holdings.leaf(record.group)]
+        rank = rank_of(min(steps, len(path)), len(path))
+        called_back = record.called_back_since is not None and rank is not Rank.ENTITLED
+        return Rank.CALLED_BACK if called_back else rank
 
     def _must_not_be_lent(self, gpu_id: GpuId) -> bool:
         """Whether a card is closed that no job is on, or from which jobs leave."""

@@ -28,10 +28,14 @@ class StartupGrace:
         """Held by the request that waits longest; the lock keeps the others in their order."""
         self.look()
 
+    @property
+    def is_over(self) -> bool:
+        """Whether all agents are back, or had time enough since the start."""
+        return self._all_back.is_set() or time.monotonic() >= self._until
+
     def look(self) -> None:
         """Look whether all agents are back, as one has reported."""
-        nobody_waits = self._all_back.is_set() or time.monotonic() >= self._until
-        if nobody_waits or (self._awaited is not None and self._is_awaited(self._awaited)):
+        if self.is_over or (self._awaited is not None and self._is_awaited(self._awaited)):
             return
         silent = self._fleet.silent_nodes()
         self._awaited = silent[-1] if silent else None

@@ -195,7 +195,7 @@ class Assembly:
         self.connections = AgentConnections(
             stores,
             adapters.agents,
-            Assigner(ledger, fleet, capacity, self._queue.entitlements),
+            Assigner(ledger, fleet, capacity, self._queue.entitlements, self.service.startup_grace),
             metrics,
         )
         self._runner = self._make_runner()

@@ -17,7 +17,6 @@ from sublet_quota.holdings.gpu_load import cards_on
 from sublet_quota.jobs.job_admission import AdmittedJob
 from sublet_quota.jobs.job_queue import JobPlacement, JobWait, QueuePlan, plan_queue
 from sublet_quota.jobs.lendable_room import lendable_gpus
-from sublet_quota.jobs.payers.job_limits import JobLimits
 from sublet_quota.jobs.requested_job import RequestedJob
 from sublet_quota.jobs.turns.past_uses import PastUse, Payer
 from sublet_quota.jobs.waiting_job import WaitingJob
@@ -97,8 +96,9 @@ class JobQueue:
         stops.on_end(self._uses.stopped)
         self._turns = Turns(stores, self._jobs)
         self._looked_at: datetime | None = None
-        self._entitlements: Mapping[JobId, int] | None = None
-        self._ordered_under = stores.capacity.holdings.document
+        self._entitlements: Mapping[JobId, int] = {}
+        self._ordered_under: object = None
+        """By what the places were found; ``None``: they are to be found anew."""
         stores.ledger.listen(self._ledger_changed)
 
     @property
@@ -108,13 +108,13 @@ class JobQueue:
 
     def entitlements(self) -> Mapping[JobId, int]:
         """Return the place of each job that has a slice, 0 for the most entitled."""
-        document = self._stores.capacity.holdings.document
-        if self._entitlements is None or self._ordered_under is not document:
+        under = self._turns.guarantees_left()
+        if self._ordered_under != under:
             ordered = self._turns.placed()
             places = {job.job_id: place for place, job in enumerate(ordered)}
             if places != self._entitlements:
                 self._entitlements = places
-            self._ordered_under = document
+            self._ordered_under = under
         return self._entitlements
 
     async def look_at_past_use(self) -> None:
@@ -177,7 +177,7 @@ class JobQueue:
         ordered = self._turns.waiting(jobs, self._past_use())
         gpus = lendable_gpus(holdings, self._lendable())
         lending = self._stores.ledger.lending
-        return plan_queue(ordered, gpus, lending=lending, limits=JobLimits(holdings))
+        return plan_queue(ordered, gpus, lending=lending, limits=self._jobs.limits())
 
     def _lendable(self) -> dict[GpuId, int]:
         """Return what agents can lend in MiB a card, less jobs that they have not heard of yet."""
@@ -251,7 +251,7 @@ class JobQueue:
         self._looked_at = now
 
     def _ledger_changed(self, change: Change) -> None:
-        # What else changes of a job (its reason, its progress) has no part in the order; with
-        # slices goes what they leave of guarantees.
-        if change.slices or change.released:
-            self._entitlements = None
+        # What else changes of a job (its reason, its progress) has no part in the order.
+        order = self._entitlements
+        if any((job.slice_id is not None) != (job.job_id in order) for job in change.jobs):
+            self._ordered_under = None

@@ -5,7 +5,7 @@ group of their owners. That becomes true together with the slice, in one change 
 ends by itself (a grace, a stated time of the quota document) or as room comes is looked for here.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
 
@@ -35,9 +35,10 @@ class Places:
         self._called_back = {
             each.slice_id for each in ledger.slices.values() if each.called_back_since is not None
         }
-        self._entitled: Mapping[SliceId, int] = {}
-        """What was stored last."""
+        self._may_differ = True
+        """Whether anything has changed since what slices are entitled to was stored last."""
         ledger.listen(self._ledger_changed)
+        capacity.on_room(self._note_change)
 
     def take(self, document: QuotaDocument) -> None:
         """Put another document in force; what it makes less counts as before for a while."""
@@ -88,20 +89,23 @@ class Places:
 
     def _keep_entitlements(self) -> None:
         """Store what slices are entitled to, where that is something else than before."""
-        steps = self._capacity.holdings.lasting_steps()
-        if steps == self._entitled:
+        if not self._may_differ:
             return
         slices = self._ledger.slices
         changed = tuple(
             replace(slices[slice_id], entitled=entitled)
-            for slice_id, entitled in steps.items()
+            for slice_id, entitled in self._capacity.holdings.lasting_steps().items()
             if slice_id in slices and slices[slice_id].entitled != entitled
         )
         if changed:
             self._ledger.apply(Change(slices=changed), self._now())
-        self._entitled = steps
+        self._may_differ = False
+
+    def _note_change(self) -> None:
+        self._may_differ = True
 
     def _ledger_changed(self, change: Change) -> None:
+        self._may_differ |= bool(change.slices or change.released)
         self._called_back.difference_update(change.released)
         for record in change.slices:
             if record.called_back_since is None:

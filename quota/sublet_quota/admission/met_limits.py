@@ -4,6 +4,7 @@ A group's limit counts what is charged to it and to the groups in it; a person's
 Slices alone count: running jobs of the payer make way for a slice.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
@@ -62,11 +63,17 @@ class Without:
 
     holdings: Holdings
     gone: tuple[Holding, ...] = ()
+    only: tuple[Holding, ...] | None = None
+    """All that is left, where nearly everything is gone: ``gone`` says nothing then."""
     recharged: tuple[tuple[Holding, GroupName], ...] = ()
     """Slices with the group that pays instead."""
 
     def held(self, node: NodeName) -> Amounts:
         """Return what is held at a group then."""
+        if self.only is not None:
+            return self._sum(
+                one for one in self.only if node in paying_groups(self.holdings, one.group)
+            )
         held = self.holdings.held(node)
         for holding in (*self.gone, *(one for one, _ in self.recharged)):
             if node in paying_groups(self.holdings, holding.group):
@@ -76,8 +83,16 @@ class Without:
                 held = _changed(held, self.holdings, holding, 1)
         return held
 
+    def _sum(self, slices: Iterable[Holding]) -> Amounts:
+        held = Amounts()
+        for holding in slices:
+            held = _changed(held, self.holdings, holding, 1)
+        return held
+
     def held_by(self, rights: Rights) -> Amounts:
         """Return what a person holds then."""
+        if self.only is not None:
+            return self._sum(one for one in self.only if one.owner == rights.owner)
         held = self.holdings.held_by(rights.owner)
         for holding in self.gone:
             if holding.owner == rights.owner:

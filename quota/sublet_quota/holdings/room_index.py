@@ -1,6 +1,7 @@
 """The GPUs of one kind in one pool, kept in the order of their room."""
 
 from bisect import bisect_left, insort
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from sublet_quota.amounts.gpu_amounts import GpuAmount
@@ -49,11 +50,11 @@ class RoomIndex:
 
     def best_alone(self, amount: GpuAmount) -> Entry | None:
         """Return the tightest GPU on which all slices would still fit together, or ``None``."""
-        return self._first(self._alone, amount)
+        return next(self.fitting(amount, shared=False), None)
 
     def best_shared(self, amount: GpuAmount) -> Entry | None:
         """Return the tightest GPU under the pool's overcommit, or ``None``."""
-        return self._first(self._shared, amount)
+        return next(self.fitting(amount, shared=True), None)
 
     def most_room(self) -> GpuAmount | None:
         """Return what is free on the GPU with the most room; ``None`` where none is open."""
@@ -70,7 +71,9 @@ class RoomIndex:
         memory_mib, compute_milli, *_ = self._alone[-1]
         return GpuAmount(max(0, memory_mib), max(0, compute_milli))
 
-    def _first(self, entries: list[Entry], amount: GpuAmount) -> Entry | None:
+    def fitting(self, amount: GpuAmount, *, shared: bool) -> Iterator[Entry]:
+        """Yield the GPUs with room, the tightest first; ``shared``: under the overcommit."""
+        entries = self._shared if shared else self._alone
         begin = bisect_left(entries, (amount.memory_mib,))
         for place in range(begin, len(entries)):
             entry = entries[place]
@@ -78,8 +81,7 @@ class RoomIndex:
                 entry[1] >= amount.compute_milli
                 and self.rooms[entry[4]].largest_mib >= amount.memory_mib
             ):
-                return entry
-        return None
+                yield entry
 
 
 def _entry(facts: GpuFacts, memory_mib: int, compute_milli: int) -> Entry:

@@ -106,7 +106,10 @@ def _fit(
 ) -> tuple[WaitingJob, LendableGpu] | None:
     """Return where the job goes, and at whose expense; ``None``: nowhere now."""
     for payer in (job, *job.instead):
-        kinds = bounds.within(payer, room.kinds_for(payer))
+        kinds = room.kinds_for(payer)
+        if room.best_fit(payer, kinds) is None:
+            continue
+        kinds = bounds.within(payer, kinds)
         # What the job is entitled to it has on cards of that type.
         entitled = {k: name for k, name in kinds.items() if name == payer.entitled_on}
         gpu = room.best_fit(payer, entitled) or room.best_fit(payer, kinds)

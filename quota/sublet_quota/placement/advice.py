@@ -16,6 +16,7 @@ from sublet_quota.placement.question import Question
 from sublet_quota.placement.without_slices import WithoutSlices
 from sublet_quota.reasons.helping import ADMIN, Help, HelpKind
 from sublet_quota.reasons.refusals.room import RoomRefusal
+from sublet_quota.reasons.refusals.sizes import SizeRefusal
 
 IsGranted = Callable[[Question], bool]
 
@@ -39,7 +40,10 @@ def _other_wishes(question: Question, denial: Denial, is_granted: IsGranted) -> 
         elsewhere = replace(question, only=None)
         if is_granted(elsewhere):
             yield Help(HelpKind.START_AGAIN)
-    if wish.memory_mib is None and wish.compute_milli is None:
+    if denial.code is SizeRefusal.NO_OWN_AMOUNTS:
+        by_size = replace(wish, memory_mib=None, compute_milli=None)
+        yield from _other_sizes(_wishing(question, by_size), is_granted)
+    elif wish.memory_mib is None and wish.compute_milli is None:
         yield from _other_sizes(question, is_granted)
     elif denial.less is not None:
         less = _told_exactly(denial.less)
@@ -105,5 +109,5 @@ def _others_stop(question: Question) -> Iterator[Help]:
         if members and world.is_granted(members):
             yield Help(HelpKind.MEMBERS_STOP, (group,))
             return
-    if others and world.is_granted(others):
+    if others and world.is_granted(others, only=own):
         yield Help(HelpKind.SOMEBODY_STOPS)

@@ -46,7 +46,8 @@ def find_as_before(question: Question) -> AsBeforePlace | None:
     amount = holding.amount if size is None else amount_of(size, facts.kind)
     if question.wish.memory_mib is not None and question.wish.compute_milli is not None:
         amount = GpuAmount(question.wish.memory_mib, question.wish.compute_milli)
-    missing = missing_on(holdings, facts, amount, alone=question.wish.never_suspended)
+    room, alone = holdings.room(holding.gpu_id), question.wish.never_suspended
+    missing = None if room is None else missing_on(holdings, facts, room, amount, alone=alone)
     if missing is None or not amount.fits_in(holding.amount):
         return None
     if not (missing.is_nothing or holding.before.steps):

@@ -68,20 +68,16 @@ def _best(question: Question, option: Option, pool: PoolName, *, shared: bool) -
     if index is None:
         return None
     layout = holdings.layout(asked.gpu_type)
-    if not question.node_bound:
-        entry = index.best_shared(asked.amount) if shared else index.best_alone(asked.amount)
-        if entry is None:
-            return None
-        if layout.is_free(entry[4]):
-            return (False, entry[0] - asked.amount.memory_mib, *entry)
-    fits = (
-        _fit(facts, room, asked.amount, shared=shared, laid_out=not layout.is_free(facts.gpu_id))
-        for facts, room in _rooms(question, index)
-        if asked.amount.fits_in(room.free(shared=shared))
-    )
-    if question.wish.never_suspended:
-        fits = (fit for fit in fits if not fit[0])
-    return min(fits, default=None)
+    laid_out: _Fit | None = None
+    for entry in index.fitting(asked.amount, shared=shared):
+        facts = holdings.gpu(entry[4])
+        if facts is None or not question.may_lie_on(facts):
+            continue
+        fit = (entry[0] - asked.amount.memory_mib, *entry)
+        if layout.is_free(facts.gpu_id):
+            return (False, *fit)
+        laid_out = laid_out or (True, *fit)
+    return None if question.wish.never_suspended else laid_out
 
 
 def _rooms(question: Question, index: RoomIndex) -> Iterator[tuple[GpuFacts, GpuRoom]]:
@@ -89,22 +85,6 @@ def _rooms(question: Question, index: RoomIndex) -> Iterator[tuple[GpuFacts, Gpu
         facts = question.holdings.gpu(gpu_id)
         if facts is not None and question.may_lie_on(facts):
             yield facts, room
-
-
-def _fit(
-    facts: GpuFacts, room: GpuRoom, amount: GpuAmount, *, shared: bool, laid_out: bool
-) -> _Fit:
-    memory_mib = room.shared_mib if shared else room.alone_mib
-    compute_milli = room.shared_milli if shared else room.alone_milli
-    return (
-        laid_out,
-        memory_mib - amount.memory_mib,
-        memory_mib,
-        compute_milli,
-        facts.node,
-        facts.index,
-        facts.gpu_id,
-    )
 
 
 def most_free(question: Question, options: tuple[Option, ...], *, alone: bool) -> GpuAmount | None:

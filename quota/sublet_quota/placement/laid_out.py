@@ -1,12 +1,14 @@
 """The place of what is entitled: on a card that is laid out for its group, whatever others hold.
 
 What does not fit beside it any more is called back, as far as it is borrowed: a group's entitled
-slices wait for no other group's work. What is entitled in part only, as it is borrowed from a
-sibling, has its place where the group above is laid out.
+slices wait for no other group's work. The overcommit bounds what is borrowed: where all of a card
+is the group's, its entitled slices take turns there if need be. What is entitled in part only, as
+it is borrowed from a sibling, has its place where the group above is laid out.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 
 from sublet_quota.admission.slice_admission import Option
 from sublet_quota.amounts.gpu_amounts import NOTHING, WHOLE_GPU_MILLI, GpuAmount
@@ -23,6 +25,7 @@ from sublet_quota.placement.making_way import (
 from sublet_quota.placement.question import Question
 from sublet_quota.placement.taking import TakenPlace
 from sublet_quota.residency.snapshot import Rank
+from sublet_quota.shares.cards import WHOLE_CARD
 from sublet_quota.shares.group_tree import NodeName
 
 
@@ -32,17 +35,25 @@ class _Card:
 
     facts: GpuFacts
     missing: Missing
+    beyond_part: bool
+    """Whether the group has no such room there, but all of the card: the overcommit that its
+    entitled slices may have among themselves is passed.
+    """
     in_turns: bool
     """Whether entitled slices of the group would take turns there."""
+    part: Fraction
+    """How much of the card is the group's: what fits in a rest leaves whole cards whole."""
     left_mib: int
     """What the slice leaves of its group's part."""
 
     @property
-    def turn(self) -> tuple[bool, int, int, int, str, int, GpuId]:
+    def turn(self) -> tuple[bool, bool, Fraction, int, int, int, str, int, GpuId]:
         """What the best card has the least of: turns, then what has to move, then what is left."""
         missing, facts = self.missing, self.facts
         return (
+            self.beyond_part,
             self.in_turns,
+            self.part,
             max(0, missing.memory_mib),
             max(0, missing.compute_milli),
             self.left_mib,
@@ -70,11 +81,10 @@ def _place(question: Question, option: Option) -> Way | None:
     for card in sorted(_cards(question, option), key=lambda each: each.turn):
         if card.missing.is_nothing:
             return Way(card.facts.gpu_id)
-        holdings, request = question.holdings, question.request(option)
         position = question.position(option)
         if not alone:
-            return make_what_way_there_is(holdings, position, request, card.facts, card.missing)
-        way = make_way(holdings, position, request, card.facts, card.missing)
+            return make_what_way_there_is(question, option, position, card.facts, card.missing)
+        way = make_way(question, option, position, card.facts, card.missing)
         if way is not None:
             return way
     return None
@@ -93,12 +103,19 @@ def _cards(question: Question, option: Option) -> Iterator[_Card]:
         if due.isdisjoint(part.node for part in layout.on(gpu_id)):
             continue
         room = holdings.room_for_entitled(gpu_id, option.node)
-        missing = missing_on(holdings, facts, asked.amount, alone=alone)
-        if missing is not None and asked.amount.fits_in(room):
-            whole = GpuAmount(facts.kind.usable_mib, WHOLE_GPU_MILLI)
-            together = asked.amount + _entitled_there(holdings, facts, due)
-            left_mib = room.memory_mib - asked.amount.memory_mib
-            yield _Card(facts, missing, not together.fits_in(whole), left_mib)
+        shared = holdings.room(gpu_id)
+        if shared is None:
+            continue
+        missing = missing_on(holdings, facts, shared, asked.amount, alone=alone)
+        part = layout.part_for(gpu_id, option.node)
+        beyond_part = not asked.amount.fits_in(room)
+        if missing is None or (beyond_part and (alone or part < WHOLE_CARD)):
+            continue
+        whole = GpuAmount(facts.kind.usable_mib, WHOLE_GPU_MILLI)
+        together = asked.amount + _entitled_there(holdings, facts, due)
+        in_turns = not together.fits_in(whole)
+        left_mib = room.memory_mib - asked.amount.memory_mib
+        yield _Card(facts, missing, beyond_part, in_turns, part, left_mib)
 
 
 def _entitled_there(holdings: Holdings, facts: GpuFacts, due: frozenset[NodeName]) -> GpuAmount:

@@ -6,15 +6,18 @@ missing is asked for in cards until both are there.
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from fractions import Fraction
 
+from sublet_quota.admission.slice_admission import Option
 from sublet_quota.amounts.gpu_amounts import WHOLE_GPU_MILLI, GpuAmount
-from sublet_quota.holdings.gpu_load import GpuFacts, Holding
+from sublet_quota.holdings.gpu_load import GpuFacts, GpuRoom, Holding
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GpuId, SliceId
+from sublet_quota.placement.question import Question
 from sublet_quota.shares.cards import NO_CARD, total
 from sublet_quota.shares.entitlement import Piece
-from sublet_quota.shares.reclaim import Position, Request, Taken, take
+from sublet_quota.shares.reclaim import Position, Taken, take
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +53,13 @@ class Missing:
 
 
 def missing_on(
-    holdings: Holdings, facts: GpuFacts, amount: GpuAmount, *, alone: bool
+    holdings: Holdings, facts: GpuFacts, room: GpuRoom, amount: GpuAmount, *, alone: bool
 ) -> Missing | None:
     """Return what a card lacks for a slice; ``None`` where no slice that makes way could help.
 
     ``alone``: so that all who have their place there fit together. Who was called back has none.
     """
-    room = holdings.room(facts.gpu_id)
-    if room is None or amount.memory_mib > room.largest_mib:
+    if amount.memory_mib > room.largest_mib:
         return None
     if not alone:
         return Missing(
@@ -70,38 +72,45 @@ def missing_on(
     )
 
 
-def candidates_on(holdings: Holdings, gpu_id: GpuId) -> tuple[Piece, ...]:
+def candidates_on(question: Question, gpu_id: GpuId) -> tuple[Piece, ...]:
     """Return the slices that have their place on a card, those to go first at the front.
 
     The newest goes first; of equal ones the one that has less to move.
     """
+    known = question.seen.candidates
+    if gpu_id not in known:
+        known[gpu_id] = _candidates_on(question.holdings, gpu_id)
+    return known[gpu_id]
+
+
+def _candidates_on(holdings: Holdings, gpu_id: GpuId) -> tuple[Piece, ...]:
     here = [one for one in holdings.slices_on(gpu_id) if one.is_notebook and not one.called_back]
     in_turn = sorted(here, key=_last_in, reverse=True)
     pieces = (holdings.piece(one.slice_id) for one in in_turn)
     return tuple(piece for piece in pieces if piece is not None)
 
 
-def _last_in(holding: Holding) -> tuple[float, int, SliceId]:
-    return holding.since.timestamp(), -holding.amount.memory_mib, holding.slice_id
+def _last_in(holding: Holding) -> tuple[datetime, int, SliceId]:
+    return holding.since, -holding.amount.memory_mib, holding.slice_id
 
 
 def make_way(
-    holdings: Holdings,
+    question: Question,
+    option: Option,
     position: Position,
-    request: Request,
     facts: GpuFacts,
     missing: Missing,
 ) -> Way | None:
     """Return who makes way so that the slice fits; ``None`` where not enough may be taken."""
     if missing.is_nothing:
         return Way(facts.gpu_id)
-    candidates = candidates_on(holdings, facts.gpu_id)
+    candidates, request = candidates_on(question, facts.gpu_id), question.request(option)
     need = missing.cards(facts.kind.usable_mib)
     while True:
         answer = take(position, request, need, candidates)
         if not isinstance(answer, Taken):
             return None
-        freed = amount_of(holdings, answer.pieces)
+        freed = amount_of(question.holdings, answer.pieces)
         left = missing.without(freed)
         if left.is_nothing:
             return _way(facts.gpu_id, answer.pieces, freed)
@@ -109,9 +118,9 @@ def make_way(
 
 
 def make_what_way_there_is(
-    holdings: Holdings,
+    question: Question,
+    option: Option,
     position: Position,
-    request: Request,
     facts: GpuFacts,
     missing: Missing,
 ) -> Way:
@@ -119,16 +128,16 @@ def make_what_way_there_is(
 
     What no longer fits beside it is called back, as far as it may be.
     """
-    way = make_way(holdings, position, request, facts, missing)
+    way = make_way(question, option, position, facts, missing)
     if way is not None:
         return way
-    candidates = candidates_on(holdings, facts.gpu_id)
+    candidates, request = candidates_on(question, facts.gpu_id), question.request(option)
     all_cards = total(one.cards for one in candidates) + 1
     most = take(position, request, all_cards, candidates)
     takable = NO_CARD if isinstance(most, Taken) else most.takable
     answer = take(position, request, takable, candidates)
     pieces = answer.pieces if isinstance(answer, Taken) else ()
-    return _way(facts.gpu_id, pieces, amount_of(holdings, pieces))
+    return _way(facts.gpu_id, pieces, amount_of(question.holdings, pieces))
 
 
 def amount_of(holdings: Holdings, pieces: tuple[Piece, ...]) -> GpuAmount:

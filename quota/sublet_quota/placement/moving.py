@@ -18,6 +18,7 @@ from sublet_quota.residency.snapshot import Rank
 
 Moves = tuple[tuple[SliceId, GpuId], ...]
 """Slices, with the card of the same node that each finds room on."""
+_Place = tuple[NodeId, PoolName | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +43,22 @@ def find_by_moving(question: Question, options: tuple[Option, ...]) -> MovedPlac
 
 
 def _by_moving(question: Question, option: Option) -> Iterator[MovedPlace]:
-    holdings, asked = question.holdings, option.asked
-    cards = [facts for facts in question.cards(option) if not facts.pause_only]
-    on_node: defaultdict[tuple[NodeId, PoolName | None], dict[GpuId, GpuAmount]] = defaultdict(dict)
-    for facts in cards:
-        room = holdings.room(facts.gpu_id)
-        if room is not None:
-            beside = on_node[facts.node, holdings.pool_of(facts.gpu_id)]
-            beside[facts.gpu_id] = room.free(shared=True)
-    for facts in cards:
-        missing = missing_on(holdings, facts, asked.amount, alone=False)
-        rooms = dict(on_node[facts.node, holdings.pool_of(facts.gpu_id)])
-        rooms.pop(facts.gpu_id, None)
-        moves = None if missing is None else _moves_from(holdings, facts, missing, rooms)
+    holdings, amount = question.holdings, option.asked.amount
+    cards = [each for each in question.cards(option) if not each[0].pause_only]
+    on_node: defaultdict[_Place, dict[GpuId, GpuAmount]] = defaultdict(dict)
+    for facts, room in cards:
+        beside = on_node[facts.node, holdings.pool_of(facts.gpu_id)]
+        beside[facts.gpu_id] = room.free(shared=True)
+    free = {
+        place: sum(one.memory_mib for one in rooms.values()) for place, rooms in on_node.items()
+    }
+    for facts, room in cards:
+        place = facts.node, holdings.pool_of(facts.gpu_id)
+        missing = missing_on(holdings, facts, room, amount, alone=False)
+        if missing is None or missing.memory_mib > free[place]:
+            continue
+        rooms = {name: one for name, one in on_node[place].items() if name != facts.gpu_id}
+        moves = _moves_from(holdings, facts, missing, rooms)
         if moves is not None:
             moved = sum(one.amount.memory_mib for one, _ in moves)
             listed = tuple((one.slice_id, gpu_id) for one, gpu_id in moves)
@@ -65,9 +69,6 @@ def _moves_from(
     holdings: Holdings, facts: GpuFacts, missing: Missing, rooms: dict[GpuId, GpuAmount]
 ) -> list[tuple[Holding, GpuId]] | None:
     """Return which slices go where so that nothing is missing, or ``None``."""
-    free = sum(room.memory_mib for room in rooms.values())
-    if free < missing.memory_mib:
-        return None
     movable = [one for one in holdings.slices_on(facts.gpu_id) if _may_move(holdings, one)]
     moves: list[tuple[Holding, GpuId]] = []
     while not missing.is_nothing:

@@ -137,7 +137,7 @@ def _guarantee_in_the_way(question: Question, option: Option) -> Denial:
 def _in_the_way(question: Question, options: tuple[Option, ...]) -> tuple[GroupName | None, ...]:
     """Return the groups, other than who asks alone, whose slices stand where it was looked."""
     holdings = question.holdings
-    here = {facts.gpu_id for option in options for facts in question.cards(option)}
+    here = {facts.gpu_id for option in options for facts, _ in question.cards(option)}
     return _groups_of(holdings, _on(holdings, here), question.wish.owner)
 
 

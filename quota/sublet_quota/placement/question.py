@@ -7,15 +7,26 @@ from fractions import Fraction
 
 from sublet_quota.admission.slice_admission import Option
 from sublet_quota.admission.slice_request import RequestedSlice
-from sublet_quota.holdings.gpu_load import GpuFacts, Holding
+from sublet_quota.holdings.gpu_load import GpuFacts, GpuRoom, Holding
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GpuId, GroupName, PoolName
-from sublet_quota.shares.cards import NO_CARD
+from sublet_quota.shares.cards import NO_CARD, total
+from sublet_quota.shares.entitlement import Piece
 from sublet_quota.shares.group_tree import NodeName
 from sublet_quota.shares.reclaim import Position, Request
 
 Waiting = Mapping[str, Mapping[NodeName, Fraction]]
 """Cards that others wait for, by GPU type and by the leaf that would pay."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What decisions on the same holdings add up once: never kept beyond one answer."""
+
+    away: dict[str, Mapping[NodeName, Fraction]]
+    """By type: what slices that were called back hold at each node."""
+    candidates: dict[GpuId, tuple[Piece, ...]]
+    """By card: the slices that have their place there, those to go first at the front."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +40,8 @@ class Question:
     waiting: Waiting = field(default_factory=dict)
     recharge: tuple[Holding, GroupName] | None = None
     """Somebody else's slice that is charged to another of their groups from now on."""
-
-    @property
-    def node_bound(self) -> bool:
-        """Whether only few cards are looked at: one, or those of one node."""
-        return self.only is not None or self.wish.home is not None
+    seen: "Seen" = field(default_factory=lambda: Seen({}, {}))
+    """What was added up for this question, or for one like it on the same holdings."""
 
     def may_lie_on(self, facts: GpuFacts) -> bool:
         """Whether the slice could be on a card, as far as the question goes."""
@@ -44,14 +52,14 @@ class Question:
             and (self.only is None or facts.gpu_id == self.only)
         )
 
-    def cards(self, option: Option) -> Iterator[GpuFacts]:
+    def cards(self, option: Option) -> Iterator[tuple[GpuFacts, GpuRoom]]:
         """Yield the open cards of an option's kind in all pools in reach, the own pool's first."""
         for pool in self.pools(option):
             index = self.holdings.kinds_in(pool).get(option.asked.kind)
-            for gpu_id in () if index is None else index.rooms:
+            for gpu_id, room in () if index is None else index.rooms.items():
                 facts = self.holdings.gpu(gpu_id)
                 if facts is not None and self.may_lie_on(facts):
-                    yield facts
+                    yield facts, room
 
     def pools(self, option: Option) -> tuple[PoolName, ...]:
         """Return the pools on whose cards the slice may be: its own first.
@@ -88,7 +96,9 @@ class Question:
         asks = dict(self.waiting.get(gpu_type, {}))
         asks[option.node] = asks.get(option.node, NO_CARD) + option.asked.cards
         position = self.holdings.position(gpu_type, asks)
-        away = called_back_sums(self.holdings, gpu_type)
+        if gpu_type not in self.seen.away:
+            self.seen.away[gpu_type] = called_back_sums(self.holdings, gpu_type)
+        away = self.seen.away[gpu_type]
         held, entitled = self._recharged(gpu_type)
         if not (away or held):
             return position
@@ -141,13 +151,16 @@ class _Less(Mapping[NodeName, Fraction]):
 
 def called_back_sums(holdings: Holdings, gpu_type: str) -> dict[NodeName, Fraction]:
     """Return what slices that were called back hold at each node."""
+    of_leaf: defaultdict[NodeName, list[Fraction]] = defaultdict(list)
+    for holding in holdings.slices():
+        if holding.called_back and holdings.type_of(holding.gpu_id) == gpu_type:
+            piece = holdings.piece(holding.slice_id)
+            if piece is not None:
+                of_leaf[piece.node].append(piece.cards)
     sums: dict[NodeName, Fraction] = {}
     paths = holdings.tree(gpu_type).paths
-    for holding in holdings.slices():
-        if not holding.called_back or holdings.type_of(holding.gpu_id) != gpu_type:
-            continue
-        piece = holdings.piece(holding.slice_id)
-        if piece is not None:
-            for name in paths[piece.node]:
-                sums[name] = sums.get(name, NO_CARD) + piece.cards
+    for leaf, cards in of_leaf.items():
+        away = total(cards)
+        for name in paths[leaf]:
+            sums[name] = sums.get(name, NO_CARD) + away
     return sums

@@ -73,12 +73,12 @@ def recharges(question: Question, admission: Admission) -> Iterator[Recharge]:
 
 def _changes(holdings: Holdings, option: Option) -> list[_Change]:
     """Return the slices charged below the payer's top group that could be charged elsewhere."""
-    path = set(paying_groups(holdings, option.group))
+    top = paying_groups(holdings, option.group)[:1]
     found = [
         change
         for holding in holdings.slices()
         if holding.is_notebook and not holding.named and len(holding.member_of) > 1
-        if path.intersection(paying_groups(holdings, holding.group))
+        if top and paying_groups(holdings, holding.group)[:1] == top
         for group in holding.member_of
         if group != holding.group and group in holdings.document.all_groups
         if (change := _change(holdings, holding, group)) is not None

@@ -103,6 +103,16 @@ def decided(question: Question) -> Placement | Denial:
     if restarted is not None:
         return _restarted(restarted)
     admission = admit(question.holdings, question.wish)
+    placed = _granted(question, admission)
+    if placed is not None:
+        return placed
+    if admission.options:
+        return _denied(question, admission)
+    return furthest(admission.denials)
+
+
+def _granted(question: Question, admission: Admission) -> Placement | None:
+    """Return the place of a wish, if it has one."""
     if admission.options:
         placed = _place(question, admission)
         if placed is not None:
@@ -111,13 +121,13 @@ def decided(question: Question) -> Placement | Denial:
         placed = _place_recharged(question, admission, recharge)
         if placed is not None:
             return placed
-    if admission.options:
-        return _denied(question, admission)
-    return furthest(admission.denials)
+    return None
 
 
 def _is_granted(question: Question) -> bool:
-    return isinstance(decided(question), Placement)
+    if find_as_before(question) is not None:
+        return True
+    return _granted(question, admit(question.holdings, question.wish)) is not None
 
 
 @dataclass(frozen=True, slots=True)

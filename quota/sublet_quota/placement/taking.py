@@ -48,8 +48,9 @@ def take_somewhere(question: Question, option: Option, position: Position) -> Wa
     """Return the card, of all in reach, on which room is made, or ``None``."""
     if question.wish.never_suspended and option.rank is not Rank.ENTITLED:
         return None
-    request = question.request(option)
-    who = givers(position, request)
+    who = givers(position, question.request(option))
+    if not who.most and not question.wish.never_suspended:
+        return None
     best: Way | None = None
     further = 0
     for missing, facts in _by_what_is_missing(question, option):
@@ -62,32 +63,28 @@ def take_somewhere(question: Question, option: Option, position: Position) -> Wa
         if not who.most:
             break
         need = missing.cards(facts.kind.usable_mib)
-        if not who.could_give(candidates_on(question.holdings, facts.gpu_id), need):
+        if not who.could_give(candidates_on(question, facts.gpu_id), need):
             continue
         further += best is not None
-        way = make_way(question.holdings, position, request, facts, missing)
+        way = make_way(question, option, position, facts, missing)
         if way is not None and (best is None or way.moved_mib < best.moved_mib):
             best = way
     return best
 
 
 def _by_what_is_missing(question: Question, option: Option) -> Iterator[tuple[Missing, GpuFacts]]:
-    alone = question.wish.never_suspended
-    found: list[tuple[int, int, str, int, GpuFacts, Missing]] = []
-    for facts in question.cards(option):
-        if facts.pause_only:
-            continue
-        missing = missing_on(question.holdings, facts, option.asked.amount, alone=alone)
-        if missing is not None:
-            found.append(
-                (
-                    max(0, missing.memory_mib),
-                    max(0, missing.compute_milli),
-                    facts.node,
-                    facts.index,
-                    facts,
-                    missing,
-                )
-            )
-    found.sort(key=lambda each: each[:4])
-    return ((each[5], each[4]) for each in found)
+    """Yield the cards where others could make way, those first where least is missing."""
+    alone, amount = question.wish.never_suspended, option.asked.amount
+    found = [
+        (missing, facts)
+        for facts, room in question.cards(option)
+        if not facts.pause_only
+        if (missing := missing_on(question.holdings, facts, room, amount, alone=alone)) is not None
+    ]
+    found.sort(key=_least_missing)
+    return iter(found)
+
+
+def _least_missing(card: tuple[Missing, GpuFacts]) -> tuple[int, int, str, int]:
+    missing, facts = card
+    return max(0, missing.memory_mib), max(0, missing.compute_milli), facts.node, facts.index

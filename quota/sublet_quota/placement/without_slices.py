@@ -30,24 +30,40 @@ class WithoutSlices:
         self._rights = admission.rights
         self._cards: dict[Option, dict[GpuId, GpuFacts]] = {}
 
-    def is_granted(self, gone: Sequence[Holding]) -> bool:
-        """Whether the wish would be granted without these slices."""
-        world = Without(self._question.holdings, gone=tuple(gone))
+    def is_granted(self, gone: Sequence[Holding], only: Sequence[Holding] | None = None) -> bool:
+        """Whether the wish would be granted without these slices.
+
+        ``only``: all that is left, where that is quicker to add up.
+        """
+        left = None if only is None else tuple(only)
+        world = Without(self._question.holdings, gone=tuple(gone), only=left)
         on_card: defaultdict[GpuId, list[Holding]] = defaultdict(list)
         for holding in gone:
             on_card[holding.gpu_id].append(holding)
         return any(
-            self._may_borrow(option, gone)
+            self._is_sure_of_cards(option)
+            and self._may_borrow(option, gone)
             and self._is_within_limits(world, option)
             and self._has_room(option, on_card)
             for option in self.options
         )
 
+    def _is_sure_of_cards(self, option: Option) -> bool:
+        """Whether where guarantees are laid out does not matter: that may change as slices go."""
+        guaranteed = self._question.holdings.tree(option.asked.gpu_type).root.guaranteed
+        return not (self._question.wish.never_suspended and guaranteed)
+
     def _may_borrow(self, option: Option, gone: Sequence[Holding]) -> bool:
         if option.rank is not Rank.BORROWED:
             return True
         away = frozenset(holding.slice_id for holding in gone)
-        return not borrows_no_more(self._question.holdings, self._rights.owner, away)
+        holdings, owner = self._question.holdings, self._rights.owner
+        if not holdings.tree(option.asked.gpu_type).root.guaranteed:
+            return not borrows_no_more(holdings, owner, away)
+        return not any(
+            holding.owner == owner and holding.unsuspendable and holding.slice_id not in away
+            for holding in holdings.slices()
+        )
 
     def _is_within_limits(self, world: Without, option: Option) -> bool:
         of_group = group_bounds(world, option.group, option.asked)
@@ -59,7 +75,7 @@ class WithoutSlices:
             return True
         if option not in self._cards:
             cards = self._question.cards(option)
-            self._cards[option] = {facts.gpu_id: facts for facts in cards}
+            self._cards[option] = {facts.gpu_id: facts for facts, _ in cards}
         return any(
             self._has_room_on(option, self._cards[option][gpu_id], gone)
             for gpu_id, gone in on_card.items()
@@ -68,8 +84,8 @@ class WithoutSlices:
 
     def _has_room_on(self, option: Option, facts: GpuFacts, gone: Sequence[Holding]) -> bool:
         holdings, alone = self._question.holdings, self._question.wish.never_suspended
-        pool, layout = holdings.pool_of(facts.gpu_id), holdings.layout(option.asked.gpu_type)
-        if pool is None or (alone and not layout.is_free(facts.gpu_id)):
+        pool = holdings.pool_of(facts.gpu_id)
+        if pool is None:
             return False
         load = holdings.load(facts.gpu_id)
         for holding in gone:

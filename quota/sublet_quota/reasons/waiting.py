@@ -68,6 +68,8 @@ class CellWait:
     move: AwaitedMove | None = None
     moving_mib: int = 0
     """How much the move takes, where that is awaited."""
+    called_back: bool = False
+    """Whether others are due the place of the slice, which is more than that it is borrowed."""
     seconds_left: float | None = None
     """Seconds until the move or another's turn ends; ``None``: not known."""
 
@@ -165,6 +167,12 @@ _WORDS: Final[Mapping[WaitReason, _Words]] = MappingProxyType(
             "line, and it is another's turn.{ends}",
             "others have their turn",
         ),
+        WaitReason.CALLED_BACK: _Words(
+            "Your slice is borrowed, and {others_here} at work on this GPU to whom the room is "
+            "guaranteed. Nothing is lost: your slice goes on as soon as there is room for it, or "
+            "they are idle.",
+            "it is borrowed, and those are at work there who come before it",
+        ),
         WaitReason.OWNERS_ACTIVE: _Words(
             "The job waits: {others} at work on this GPU.",
             "an owner is active there",
@@ -216,6 +224,11 @@ _MOVES: Final[Mapping[AwaitedMove, str]] = MappingProxyType(
         ),
     }
 )
+_DUE_TO_OTHERS: Final = (
+    "Your slice is called back: its place is due to others, and {others_here} at work on this GPU. "
+    "Nothing is lost: your slice goes on as soon as nobody of those needs the room."
+)
+"""The sentence of a cell whose slice is called back, and not only borrowed."""
 _ANOTHERS_FIRST: Final = " First ends another's move on this GPU{about}."
 _MOST_GROUPS: Final = 3
 PREPARING: Final = "Your slice is being prepared."
@@ -225,16 +238,19 @@ PREPARING: Final = "Your slice is being prepared."
 def cell_sentence(wait: CellWait) -> str:
     """Return why a cell waits, as a sentence for its owner."""
     sentence = _WORDS[wait.reason].cell
+    if wait.reason is WaitReason.CALLED_BACK and wait.called_back:
+        sentence = _DUE_TO_OTHERS
     if wait.move is AwaitedMove.ANOTHERS:
         sentence += _ANOTHERS_FIRST
     elif wait.move is not None:
         sentence = _MOVES[wait.move]
-    left = wait.seconds_left
+    left, one = wait.seconds_left, wait.others <= 1
     return sentence.format(
         own=_amount(wait.need_mib),
         moving=_amount(wait.moving_mib),
         about="" if left is None else f", about {left:.0f} s left",
-        others="Another owner is" if wait.others <= 1 else f"{wait.others} others are",
+        others="Another owner is" if one else f"{wait.others} others are",
+        others_here="another owner is" if one else f"{wait.others} others are",
         place=wait.place,
         ends="" if left is None else f" It ends in about {left:.0f} s.",
     )

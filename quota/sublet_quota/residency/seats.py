@@ -2,8 +2,8 @@
 
 A seat is the promise of a slice's whole cap. The plan says who should have one; how to get there,
 one safe move at a time, is the policy's business. Owners keep their seat while nobody else needs
-it. Those of a lower rank are seated first, and never wait for a turn of a higher one: whoever of
-that is in the way loses its seat at once, as few as must.
+it. Those of a lower rank are seated first, and never wait for a turn of a higher one: who
+of those is in the way loses its seat at once, as few as must.
 
 Where owners of one rank do not fit together the one who waited longest comes next, as soon as the
 turns of enough others are over. Who comes later may take room meanwhile only where that does not

@@ -9,7 +9,7 @@ from sublet_agent.residency.served_slice import (
 )
 from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.reasons.obstacles import Obstacle, Unsuspendable
-from sublet_quota.residency.snapshot import Holder
+from sublet_quota.residency.snapshot import Holder, Rank
 
 from tests.support.agent_cases import START
 from tests.support.served_slices import (
@@ -78,6 +78,7 @@ def test_an_assignment_brings_holder_and_cap_and_tells_whether_it_is_new(unserve
     assert (unserved.is_job, unserved.cap_mib) == (True, CAP_MIB)
     assert not unserved.assign(assignment(holder="job"), START)
     assert unserved.assign(assignment(holder="job", entitlement=3), START)
+    assert unserved.assign(assignment(holder="job", entitlement=3, rank=Rank.CALLED_BACK), START)
 
 
 def test_a_released_slice_has_no_assignment_gate_judgement_or_cells(served):

@@ -5,10 +5,11 @@ from sublet_agent.devices.interface import Gpu, GpuMemory
 from sublet_agent.residency.served_gpu import CardReading, ServedGpu
 from sublet_agent.residency.snapshots import NodeConditions, assemble, lendable_mib
 from sublet_quota.reasons.fitness import Unfit, UnfitReason
+from sublet_quota.residency.snapshot import Rank
 
 from tests.support.agent_cases import START
 from tests.support.fake_device import GPU
-from tests.support.served_slices import CAP_MIB, process
+from tests.support.served_slices import CAP_MIB, activity_record, assignment, process
 
 TOTAL_MIB = 80_000
 NODE = NodeConditions(START, lending=True, margin_mib=1000, host_free_mib=1000)
@@ -64,3 +65,14 @@ def test_a_card_that_leaves_memory_to_others_is_not_lent(gpu):
     assert lendable_mib(gpu, [], NODE) > 0
     gpu.note_unfit((UnfitReason(Unfit.MEMORY_LEFT),))
     assert lendable_mib(gpu, [], NODE) == 0
+
+
+@pytest.mark.parametrize("rank", Rank)
+def test_a_slice_has_the_rank_that_the_hub_tells_and_is_borrowed_where_it_tells_none(
+    gpu, owners, rank
+):
+    assert assemble(gpu, [owners], NODE).slices[0].rank is Rank.BORROWED
+    owners.assign(assignment(rank=rank), START)
+    assert assemble(gpu, [owners], NODE).slices[0].rank is rank
+    owners.release(activity_record())
+    assert assemble(gpu, [owners], NODE).slices[0].rank is Rank.BORROWED

@@ -14,6 +14,9 @@ from sublet_agent.residency.registry import SliceRegistry
 from sublet_agent.residency.served_gpu import ServedGpu
 from sublet_agent.residency.served_slice import ServedSlice
 from sublet_agent.tenants.request_handler import TenantRequests
+from sublet_quota.reasons.standings import Standing
+from sublet_quota.reasons.waiting import WaitReason
+from sublet_quota.residency.actions import Wait
 
 from tests.support.agent_cases import START, FakeClock
 from tests.support.fake_device import GPU, FakeTable
@@ -144,6 +147,27 @@ def test_what_was_told_is_forgotten_when_a_move_begins_or_a_cell_waits_for_anoth
         again = office.tenant_requests.share("a")
         assert again is not told
         told = again
+
+
+def test_a_cell_that_is_stopped_in_its_middle_is_told_why(office):
+    request = GateRequest("k", "c", lambda: None, office.kernel)
+    office.tenant_requests.enter("a", request)
+    served, now = office.slice, office.clock.now()
+    served.open_gate(now)
+    assert office.tenant_requests.lets_through("a", request)
+    assert office.tenant_requests.share("a").wait is None
+    served.begin_suspend(now)
+    served.show_wait(Wait("a", WaitReason.CALLED_BACK, place=1, waits_for=("b",)))
+    told = office.tenant_requests.share("a")
+    assert told.wait.reason is WaitReason.CALLED_BACK
+    assert told.standing.code == Standing.WAITING
+
+
+def test_a_slice_without_a_cell_waits_for_nothing(office):
+    served, now = office.slice, office.clock.now()
+    served.begin_suspend(now)
+    served.show_wait(Wait("a", WaitReason.CALLED_BACK, place=1, waits_for=("b",)))
+    assert office.tenant_requests.share("a").wait is None
 
 
 ADA, BEN = 1001, 1002

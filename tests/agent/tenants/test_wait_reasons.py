@@ -1,5 +1,6 @@
 """What a waiting cell's owner is told of the moves on their GPU."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,7 +11,7 @@ from sublet_quota.amounts.gpu_amounts import MIB_PER_GIB
 from sublet_quota.names.ids import SliceId
 from sublet_quota.reasons.waiting import WaitReason
 from sublet_quota.residency.actions import Wait
-from sublet_quota.residency.snapshot import TransitionKind
+from sublet_quota.residency.snapshot import Rank, TransitionKind
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 COMING, ROOM = WaitReason.COMING_BACK, WaitReason.MAKING_ROOM
@@ -101,3 +102,20 @@ def test_only_a_move_it_waits_for_is_told_with_its_bytes(reason, moving, words, 
     assert told.message == words
     assert told.moving_mib == moving_gib * MIB_PER_GIB
     assert told.seconds_left == (None if moving is None else 15.0)
+
+
+@pytest.mark.parametrize(
+    ("rank", "words"),
+    [
+        (Rank.BORROWED, "Your slice is borrowed, "),
+        (Rank.CALLED_BACK, "Your slice is called back: "),
+    ],
+)
+def test_who_makes_way_for_others_is_told_by_which_right_it_was_there(rank, words):
+    others = (SliceId("b"), SliceId("c"))
+    waits = replace(wait(WaitReason.CALLED_BACK), rank=rank, waits_for=others)
+    told = describe(waits, move("mine", OUT), NOW)
+    assert told.reason is WaitReason.CALLED_BACK
+    assert told.message.startswith(words)
+    assert "2 others are at work" in told.message
+    assert told.seconds_left is None

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,15 @@ from sublet_hub.ledger.records import Change
 from sublet_quota.residency.snapshot import Rank
 from sublet_quota.wire.event_kinds import EventKind
 
-from tests.support.fake_agent import GIB, FakeAgent
-from tests.support.hub_world import FakeHub, HubWorld, hub_world, settings_for, until
+from tests.support.fake_agent import GIB, FakeAgent, a_gpu
+from tests.support.hub_world import (
+    OTHER_SECRET,
+    FakeHub,
+    HubWorld,
+    hub_world,
+    settings_for,
+    until,
+)
 
 pytestmark = pytest.mark.asyncio
 
@@ -170,3 +178,93 @@ async def test_a_guarantee_that_becomes_less_counts_as_before_for_its_grace(
         world.service.ledger.apply(Change(slices=(over,)), world.service.now())
         await until(lambda: ranks_now(world) == {"ada": Rank.BORROWED})
         assert [who for who, _ in await told(world, EventKind.SLICE_AS_BEFORE_NO_MORE)] == ["ada"]
+
+
+async def test_while_agents_come_back_after_a_start_ranks_are_those_of_before(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    """Else the cards of who is not back yet would be missing, and guarantees would be cut."""
+    settings = settings_with(tmp_path, QUOTA.replace("H100: 1}}", "H100: 2}}"))
+    newest = {"node": "node-b", "boot_id": "b", "secret": OTHER_SECRET, "gpus": (a_gpu("SIM-1"),)}
+    async with hub_world(tmp_path, hub, settings) as world:
+        await world.agent()
+        first = await world.slice_for("ada", size="whole", groups=["research"])
+        await world.agent(**newest)
+        second = await world.slice_for("abe", size="whole", groups=["research"])
+        assert (first["gpu_id"], second["gpu_id"]) == ("SIM-0", "SIM-1")
+        await until(lambda: {each.entitled for each in world.service.ledger.slices.values()} == {1})
+    returning = replace(settings, agents_return_within=timedelta(hours=1))
+    async with hub_world(tmp_path, hub, returning) as world:
+        agent = await world.agent(**newest)
+        await agent.until(lambda: ranks(agent) == {"abe": Rank.ENTITLED})
+        assert ranks_now(world)["abe"] is Rank.BORROWED
+        await world.agent()
+        await until(lambda: ranks_now(world) == {"ada": Rank.ENTITLED, "abe": Rank.ENTITLED})
+
+
+async def test_who_named_no_group_is_charged_to_another_of_theirs_to_let_somebody_in(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    text = "groups:\n  one: {limit: {slices: 1}}\n  other: {limit: {slices: 1}}\n"
+    async with hub_world(tmp_path, hub, settings_with(tmp_path, text)) as world:
+        await world.agent()
+        await world.slice_for("ada", size="small", groups=["one", "other"])
+        (record,) = world.service.ledger.slices_of_owner("ada")
+        before = record.group
+        (after,) = {"one", "other"} - {before}
+        assert (record.member_of, record.named) == (("one", "other"), False)
+        await world.slice_for("bob", size="small", groups=[str(before)])
+        (record,) = world.service.ledger.slices_of_owner("ada")
+        assert record.group == after
+        ((who, words),) = await told(world, EventKind.SLICE_RECHARGED)
+        assert who == "ada"
+        assert words == (
+            f"charged to {after} instead of {before}, which lets a slice of {before} in"
+        )
+        body = {"owner": "cleo", "account": world.account("cleo"), "size": "small"}
+        status, problem = await world.hub_call("POST", "slices", {**body, "groups": ["one"]})
+        assert (status, problem["reason"]) == (403, "group-limit")
+        wrong = {**body, "groups": ["one"], "group": "other"}
+        status, problem = await world.hub_call("POST", "slices", wrong)
+        assert (status, problem["reason"]) == (400, "unknown-group")
+
+
+async def test_who_named_their_group_stays_charged_to_it(tmp_path: Path, hub: FakeHub) -> None:
+    text = "groups:\n  one: {limit: {slices: 1}}\n  other: {limit: {slices: 1}}\n"
+    async with hub_world(tmp_path, hub, settings_with(tmp_path, text)) as world:
+        await world.agent()
+        await world.slice_for("ada", size="small", groups=["one", "other"], group="one")
+        body = {"owner": "bob", "account": world.account("bob"), "size": "small"}
+        status, problem = await world.hub_call("POST", "slices", {**body, "groups": ["one"]})
+        assert (status, problem["reason"]) == (403, "group-limit")
+        (record,) = world.service.ledger.slices_of_owner("ada")
+        assert (record.group, record.named) == ("one", True)
+
+
+async def test_offers_tell_who_would_pay_how_it_would_stand_and_whose_place_it_takes(
+    world: HubWorld,
+) -> None:
+    await world.agent()
+    await borrowed(world)
+    _, offers = await world.hub_call("GET", "offers?owner=ada&groups=research&groups=teaching")
+    assert offers["groups"] == ["research", "teaching"]
+    whole = next(each for each in offers["offers"] if each["size"] == "whole")
+    assert (whole["allowed"], whole["group"], whole["gpu_type"]) == (True, "research", "H100")
+    assert (whole["rank"]["code"], whole["calls_back"]) == ("entitled", 1)
+    _, offers = await world.hub_call(
+        "GET", "offers?owner=ada&groups=research&groups=teaching&group=teaching"
+    )
+    assert not any(each["allowed"] for each in offers["offers"])
+
+
+async def test_what_grows_within_its_guarantee_calls_a_borrower_back(world: HubWorld) -> None:
+    agent = await world.agent()
+    lease = await world.slice_for("ada", size="large", groups=["research"])
+    for owner, size in (("bob", "whole"), ("ben", "large")):
+        await world.slice_for(owner, size=size, groups=["teaching"])
+    await agent.until(lambda: len(ranks(agent)) == 3)
+    path, token = f"slices/{lease['slice_id']}/resize", world.user("ada", ("research",))
+    status, info = await world.call("POST", path, token, {"size": "whole"})
+    assert (status, info["rank"]["code"]) == (200, "entitled")
+    expected = {"ada": Rank.ENTITLED, "bob": Rank.BORROWED, "ben": Rank.CALLED_BACK}
+    await agent.until(lambda: ranks(agent) == expected)

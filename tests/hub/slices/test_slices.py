@@ -127,14 +127,15 @@ async def test_a_released_slice_is_gone_everywhere_and_releasing_it_again_is_no_
     await agent.until(lambda: agent.assignments.slices == ())
 
 
+@pytest.mark.parametrize("reason", [WaitReason.TURN, WaitReason.CALLED_BACK])
 async def test_my_share_shows_what_i_have_and_whom_i_wait_for_without_names(
-    world: HubWorld,
+    world: HubWorld, reason: WaitReason
 ) -> None:
     agent = await world.agent()
     bobs = await world.slice_for("bob", size="whole")
     adas = await world.slice_for("ada", size="small")
     await agent.until(lambda: len(agent.assignments.slices) == 2)
-    wait = WaitReport(reason=WaitReason.TURN, place=1, waits_for=(bobs["slice_id"],))
+    wait = WaitReport(reason=reason, place=1, waits_for=(bobs["slice_id"],))
     agent.says = {
         adas["slice_id"]: a_report(
             adas["slice_id"],
@@ -155,6 +156,7 @@ async def test_my_share_shows_what_i_have_and_whom_i_wait_for_without_names(
     _, share = await world.call("GET", "share", token)
     assert (share["quota"]["own"]["held_mib"], share["lending"]) == (adas["memory_mib"], True)
     assert share["agents_silent"] == []
+    assert share["slices"][0]["report"]["wait"]["reason"] == reason
     assert "bob" not in str(share)
     assert bobs["slice_id"] not in str(share)
     _, seen = await world.call("GET", "share?owner=ada", admin)

@@ -70,7 +70,10 @@ class AnyHub:
 
 @dataclass(frozen=True)
 class Step:
-    """Somebody asks, or of those who hold something one stops, or can be paused only."""
+    """Somebody asks, or of those who hold something one stops, or can be paused only.
+
+    ``who`` asks: each time somebody else where it is 0.
+    """
 
     what: str
     who: int = 0
@@ -78,7 +81,8 @@ class Step:
     wish: dict[str, object] = field(default_factory=dict)
 
     def asked(self, number: int) -> RequestedSlice:
-        return RequestedSlice(f"user{number}", self.groups, **self.wish)  # type: ignore[arg-type]
+        owner = f"user{self.who or number}"
+        return RequestedSlice(owner, self.groups, **self.wish)  # type: ignore[arg-type]
 
 
 QUARTERS = [Fraction(number, 4) for number in range(9)]
@@ -108,6 +112,7 @@ def any_hub(
     most_steps: int = 24,
     *,
     unsuspendable: bool = False,
+    owners: int = 0,
     kinds: tuple[str, ...] = ("ask", "ask", "ask", "stop"),
 ) -> AnyHub:
     groups = tuple(draw(any_group(letter, 1)) for letter in "abc"[: draw(st.integers(1, 3))])
@@ -119,13 +124,14 @@ def any_hub(
     names = [name for group in groups for name in group.names()]
     what = (*kinds, "fix") if unsuspendable else kinds
     steps = tuple(
-        draw(any_step(names, what)) for _ in range(draw(st.integers(most_steps // 3, most_steps)))
+        draw(any_step(names, what, owners))
+        for _ in range(draw(st.integers(most_steps // 3, most_steps)))
     )
     return AnyHub(groups, cards, draw(st.sampled_from(FACTORS)), steps)
 
 
 @st.composite
-def any_step(draw: st.DrawFn, names: list[str], kinds: tuple[str, ...]) -> Step:
+def any_step(draw: st.DrawFn, names: list[str], kinds: tuple[str, ...], owners: int) -> Step:
     what = draw(st.sampled_from(kinds))
     if what != "ask":
         return Step(what, draw(st.integers(0, 99)))
@@ -135,4 +141,11 @@ def any_step(draw: st.DrawFn, names: list[str], kinds: tuple[str, ...]) -> Step:
         wish["group"] = groups[0]
     if draw(st.integers(0, 9)) == 0:
         wish["never_suspended"] = True
-    return Step("ask", groups=groups, wish=wish)
+    if draw(st.integers(0, 4)) == 0:
+        del wish["size"]
+        wish |= {
+            "memory_mib": draw(st.integers(1, 80_896)),
+            "compute_milli": draw(st.integers(1, 1000)),
+        }
+    who = draw(st.integers(1, owners)) if owners else 0
+    return Step("ask", who, groups, wish)

@@ -96,7 +96,7 @@ def test_a_server_that_restarts_calls_nobody_back_anew(any_one: AnyHub) -> None:
         assert not again.calls_back
 
 
-@given(any_hub(unsuspendable=True))
+@given(any_hub())
 @settings(max_examples=EXAMPLES, deadline=None)
 def test_who_is_back_fits_and_is_not_sent_away_by_it(any_one: AnyHub) -> None:
     for hub, _, _ in walk(any_one):

@@ -31,3 +31,10 @@ def test_beyond_it_is_refused_with_what_is_left(kept: int, asked: int, left: int
     assert refusal.numbers == {"asked_min": asked, "left_min": left, "most_min": 120}
     advice = f"Ask for {left} min or less" if left else "Try again tomorrow"
     assert advice in refusal.message
+
+
+def test_who_may_keep_nothing_is_not_told_to_try_tomorrow() -> None:
+    rights = rights_of(document("everyone: {keep_a_day: 0}"), "ada", ())
+    refusal = refuse_keep(rights, minutes(0), minutes(1))
+    assert refusal is not None
+    assert "tomorrow" not in refusal.message

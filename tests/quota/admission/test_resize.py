@@ -4,29 +4,30 @@ The GPU has 79 GiB for slices (80 less the margin); the slice is 20 GiB and a qu
 """
 
 import pytest
-from sublet_quota.admission.resize import NewSize, Resized, decide_resize
+from sublet_quota.placement.resize import NewSize, Resized, decide_resize
 from sublet_quota.reasons.refusal import Refusal, RefusalReason
 
-from tests.support.quota_cases import gib, holdings, notebook
+from tests.support.quota_cases import gib, gpu, holdings, notebook
 
-NO_OVERCOMMIT = "pools: {interactive: {memory_overcommit: 1, compute_overcommit: 1}}\n"
+NO_OVERCOMMIT = "pools: [{name: interactive, memory_overcommit: 1, compute_overcommit: 1}]\n"
 
 
 def decide(
     text: str, new: NewSize, *others, held_mib: int | None = 0, groups: tuple[str, ...] = ()
 ):
-    return decide_resize(holdings(text, *others), notebook("a"), groups, new, held_mib)
+    mine = notebook("a", group=groups[0] if groups else None)
+    return decide_resize(holdings(text, *others), mine, groups, new, held_mib)
 
 
 def test_what_is_left_out_stays_as_it_is() -> None:
     answer = decide(NO_OVERCOMMIT, NewSize(memory_mib=30 * 1024))
-    assert answer == Resized(gib(30, 250), None, ())
+    assert answer == Resized(gib(30, 250), None, None)
     answer = decide(NO_OVERCOMMIT, NewSize(compute_milli=500))
-    assert answer == Resized(gib(20, 500), None, ())
+    assert answer == Resized(gib(20, 500), None, None)
 
 
 def test_a_size_by_name_is_what_it_is_on_this_gpu() -> None:
-    sizes = NO_OVERCOMMIT + "sizes: {half: {memory: 1/2, compute: 0.5}}\n"
+    sizes = NO_OVERCOMMIT + "sizes: [{name: half, memory: 1/2, compute: 0.5}]\n"
     answer = decide(sizes, NewSize(size="half"))
     assert isinstance(answer, Resized)
     assert (answer.size, answer.amount.compute_milli) == ("half", 500)
@@ -52,19 +53,19 @@ def test_never_below_what_is_held() -> None:
 def test_less_is_possible_on_a_gpu_that_is_full() -> None:
     full = notebook("b", "ben", gib(79, 1000))
     assert decide(NO_OVERCOMMIT, NewSize(memory_mib=8 * 1024), full) == Resized(
-        gib(8, 250), None, ()
+        gib(8, 250), None, None
     )
 
 
 @pytest.mark.parametrize(
     ("text", "new", "reason"),
     [
-        ("users: {ada: {limit: {memory: 25 GiB}}}", NewSize(memory_mib=26 * 1024), "user-limit"),
+        ("everyone: {limit: {memory: 25 GiB}}", NewSize(memory_mib=26 * 1024), "user-limit"),
         ("", NewSize(memory_mib=90 * 1024), "larger-than-gpu"),
         ("", NewSize(size="huge"), "unknown-size"),
         ("", NewSize(size="small", memory_mib=1024), "bad-amount"),
         ("everyone: {own_amounts: false}", NewSize(memory_mib=1024), "size-not-allowed"),
-        ("users: {ada: {sizes: [small]}}", NewSize(size="medium"), "size-not-allowed"),
+        ("everyone: {sizes: [small]}", NewSize(size="medium"), "size-not-allowed"),
     ],
 )
 def test_quotas_hold_for_a_new_size_as_for_a_new_slice(
@@ -75,21 +76,49 @@ def test_quotas_hold_for_a_new_size_as_for_a_new_slice(
     assert answer.reason == reason
 
 
-def test_room_on_another_gpu_does_not_help_and_it_says_so() -> None:
+def test_without_room_it_says_how_much_there_is() -> None:
     from_others = notebook("b", "ben", gib(50, 100))
     answer = decide(NO_OVERCOMMIT, NewSize(memory_mib=40 * 1024), from_others)
     assert isinstance(answer, Refusal)
     assert answer.reason is RefusalReason.NO_ROOM
     assert answer.numbers["free_mib"] == 29 * 1024
-    assert "start your server again" in answer.message
+    assert "tart your server again" not in answer.message, "it would find no room either"
+
+
+def test_that_there_is_room_on_another_gpu_is_said() -> None:
+    from_others = notebook("b", "ben", gib(50, 100))
+    answer = decide(
+        NO_OVERCOMMIT, NewSize(memory_mib=40 * 1024), gpu(), gpu("g", index=1), from_others
+    )
+    assert isinstance(answer, Refusal)
+    assert "tart your server again with the larger size" in answer.message
+
+
+def test_who_grows_within_a_guarantee_calls_back_what_others_borrow() -> None:
+    text = NO_OVERCOMMIT + "groups: {lab: {guaranteed: {'NVIDIA H100 80GB HBM3': 1}}}\n"
+    borrowed = notebook("b", "ben", gib(50, 100))
+    answer = decide(text, NewSize(size="whole"), borrowed, groups=("lab",))
+    assert isinstance(answer, Resized)
+    assert answer.calls_back == ("b",)
+
+
+def test_who_is_a_member_no_more_may_still_have_less() -> None:
+    mine = notebook("a", group="lab")
+    held = holdings(NO_OVERCOMMIT + "groups: {lab: {}}")
+    smaller = decide_resize(held, mine, (), NewSize(size="small"), 0)
+    assert isinstance(smaller, Resized)
+    assert smaller.group == "lab"
+    larger = decide_resize(held, mine, (), NewSize(size="whole"), 0)
+    assert isinstance(larger, Refusal)
+    assert larger.reason is RefusalReason.UNKNOWN_GROUP
 
 
 def test_the_groups_limit_counts_with_the_old_size_out_of_the_way() -> None:
     text = NO_OVERCOMMIT + "groups: {lab: {limit: {memory: 60 GiB}}}\n"
-    bens = notebook("b", "ben", gib(30, 100), groups=("lab",))
+    bens = notebook("b", "ben", gib(30, 100), group="lab")
     fits = decide(text, NewSize(memory_mib=30 * 1024), bens, groups=("lab",))
     assert isinstance(fits, Resized)
-    assert fits.groups == ("lab",)
+    assert fits.group == "lab"
     over = decide(text, NewSize(memory_mib=31 * 1024), bens, groups=("lab",))
     assert isinstance(over, Refusal)
     assert over.reason is RefusalReason.GROUP_LIMIT

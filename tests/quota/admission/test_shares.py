@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
+from fractions import Fraction
 from itertools import permutations
 
 import pytest
@@ -12,6 +13,7 @@ from sublet_quota.holdings.gpu_load import GpuFacts
 from sublet_quota.names.ids import SliceId
 from sublet_quota.placement.slice_placement import Placement, decide_slice
 from sublet_quota.reasons.refusal import Refusal
+from sublet_quota.shares.group_tree import NodeName
 
 from tests.quota.admission.any_hub import HEAD, AnyHub, any_hub
 from tests.support.admission_cases import SmallHub
@@ -47,11 +49,13 @@ def test_each_group_gets_at_least_its_share_however_late_it_comes(
     for number, group in enumerate(before):
         if group in weights:
             hub.ask(f"u{number}", group, name=f"before{number}", size="whole")
+    wants = {NodeName(group): Fraction(cards) for group in weights}
     asks = [group for group, weight in weights.items() for _ in range(weight)]
     random.shuffle(asks)
     for number, group in enumerate(asks):
         if cards_of(hub)[group] < weights[group]:
-            answer = hub.ask(f"v{number}", group, name=f"late{number}", size="whole")
+            wish = RequestedSlice(f"v{number}", (group,), size="whole")
+            answer = hub.hand_out(wish, f"late{number}", {"H100": wants})
             assert isinstance(answer, Placement), answer
     assert cards_of(hub) == weights, "all ask for all, so each has its part"
 
@@ -88,7 +92,14 @@ def test_the_order_of_keys_means_nothing(any_one: AnyHub) -> None:
             continue
         wish = step.asked(number)
         one, other = (hub.hand_out(wish, f"s{number}") for hub in hubs)
-        assert one == other
+        assert _without_lines(one) == _without_lines(other)
+
+
+def _without_lines(answer: Placement | Refusal) -> object:
+    """An answer without where the document says what decided: the lines differ, and no more."""
+    if isinstance(answer, Placement):
+        return replace(answer, why=replace(answer.why, lines=()))
+    return replace(answer, why=None, message="")
 
 
 @given(any_hub(), st.integers(0, 9))

@@ -1,12 +1,12 @@
 """Admission: what is not allowed, each refusal with its reason and its numbers."""
 
 import pytest
-from sublet_quota.admission.slice_admission import admit
 from sublet_quota.admission.slice_request import RequestedSlice
+from sublet_quota.placement.slice_placement import decide_slice
 from sublet_quota.reasons.refusal import Refusal, RefusalReason
 
 from tests.support.admission_cases import SIZES, Case, amounts
-from tests.support.quota_cases import L4, gpu, holdings, notebook
+from tests.support.quota_cases import L4, gib, gpu, holdings, notebook
 
 REFUSED = {
     "a pool that is not there": Case(
@@ -22,25 +22,37 @@ REFUSED = {
     "a size for a group that one is not in": Case(
         RequestedSlice("ada", size="big"),
         RefusalReason.SIZE_NOT_ALLOWED,
-        "'ada' may not pick size 'big'. Pick one of: small.",
+        "Who is in no group may not have size 'big' (when nobody says). Pick another size (small).",
     ),
-    "a size that one's own entry leaves out": Case(
-        RequestedSlice("ada", ("staff",), size="big"),
+    "a size that is not said for one's group": Case(
+        RequestedSlice("ada", ("club",), size="big"),
         RefusalReason.SIZE_NOT_ALLOWED,
-        "'ada' may not pick size 'big'. Pick one of: small.",
-        document=SIZES + "\nusers: {ada: {sizes: [small]}}",
+        "Group 'club' may not have size 'big' (everyone.sizes, line 8). Pick another size (small).",
+        document=SIZES + "  club: {}\neveryone: {sizes: [small]}",
+    ),
+    "a group that is not one's own": Case(
+        RequestedSlice("ada", ("club",), group="clubb"),
+        RefusalReason.UNKNOWN_GROUP,
+        "There is no group 'clubb' (did you mean 'club'?) that could pay for 'ada'. Choose one of: "
+        "club.",
+        document=SIZES + "  club: {}",
+    ),
+    "a group where one has none": Case(
+        RequestedSlice("ada", group="staff"),
+        RefusalReason.UNKNOWN_GROUP,
+        "There is no group 'staff' that could pay for 'ada'. Name none.",
     ),
     "no size at all to pick": Case(
         RequestedSlice("ada"),
         RefusalReason.SIZE_NOT_ALLOWED,
-        "'ada' may pick no size. Ask an administrator for one.",
+        "'ada' may pick no size (everyone.sizes, line 1). Ask an administrator.",
         document="everyone: {sizes: []}",
     ),
     "a size in another pool": Case(
         RequestedSlice("ada", size="small", pool="slow"),
         RefusalReason.UNKNOWN_SIZE,
         "Size 'small' lies in pool 'interactive', not in 'slow'.",
-        document=SIZES + "\npools: [{name: interactive}, {name: slow}]",
+        document=SIZES + "\npools: [{name: interactive, default: true}, {name: slow, types: [Z]}]",
     ),
     "a size and amounts": Case(
         amounts(1024, 100, size="small"),
@@ -85,7 +97,7 @@ REFUSED = {
         amounts(80 * 1024, 100),
         RefusalReason.LARGER_THAN_GPU,
         "80 GiB, 0.1 GPU is more than one GPU of pool 'interactive' can give: at most 79 GiB, "
-        "1 GPU on NVIDIA H100 80GB HBM3. Ask for less.",
+        "1 GPU on NVIDIA H100 80GB HBM3. Ask an administrator.",
         {"asked_mib": 81920, "asked_milli": 100, "largest_mib": 80896, "largest_milli": 1000},
     ),
     "more compute than a GPU has": Case(
@@ -104,14 +116,15 @@ REFUSED = {
     "own amounts above the largest size one may pick": Case(
         amounts(10241, 100),
         RefusalReason.SIZE_NOT_ALLOWED,
-        "'ada' may not have 10241 MiB, 0.1 GPU: the largest size they may pick in pool "
-        "'interactive' is 10 GiB, 0.125 GPU. Ask for less.",
+        "Who is in no group may not have 10241 MiB, 0.1 GPU: the largest size to pick in pool "
+        "'interactive' is 10 GiB, 0.125 GPU (when nobody says). Ask for 10 GiB, 0.125 GPU or less.",
         {"asked_mib": 10241, "asked_milli": 100, "largest_mib": 10240, "largest_milli": 125},
     ),
     "own amounts where only sizes are allowed": Case(
         amounts(1024, 100),
         RefusalReason.SIZE_NOT_ALLOWED,
-        "'ada' may not ask for amounts of their own (1 GiB, 0.1 GPU). Pick one of: small.",
+        "Who is in no group may not have amounts other than a size's (1 GiB, 0.1 GPU; "
+        "everyone.own_amounts, line 8). Pick another size (small).",
         {"asked_mib": 1024, "asked_milli": 100},
         document=SIZES + "\neveryone: {own_amounts: false}",
     ),
@@ -137,69 +150,119 @@ REFUSED = {
     "one slice too many": Case(
         RequestedSlice("ada"),
         RefusalReason.TOO_MANY_SLICES,
-        "'ada' has 1 slice and may have 1. Stop another server first.",
+        "'ada' has 1 slice and may have 1 (everyone.limit.slices, line 7). Stop another server of "
+        "yours.",
         {"slices": 1, "most_slices": 1},
-        document=SIZES + "\neveryone: {most_slices: 1}",
+        document=SIZES + "everyone: {limit: {slices: 1}}",
         world=(notebook("a"),),
     ),
-    "no slices for this user": Case(
+    "one more than is usual": Case(
         RequestedSlice("ada"),
         RefusalReason.TOO_MANY_SLICES,
-        "'ada' has 0 slices and may have 0. Stop another server first.",
+        "'ada' has 4 slices and may have 4 (when nobody says). Stop another server of yours.",
+        {"slices": 4, "most_slices": 4},
+        world=tuple(notebook(f"s{n}", amount=gib(1)) for n in range(4)),
+    ),
+    "no slices for anybody: there is none to stop": Case(
+        RequestedSlice("ada"),
+        RefusalReason.TOO_MANY_SLICES,
+        "'ada' has 0 slices and may have 0 (everyone.limit.slices, line 1). Ask an administrator.",
         {"slices": 0, "most_slices": 0},
-        document="users: {ada: {most_slices: 0}}",
+        document="everyone: {limit: {slices: 0}}",
     ),
-    "memory above the user's limit": Case(
+    "memory above the person's limit": Case(
         RequestedSlice("ada"),
         RefusalReason.USER_LIMIT,
-        "'ada' has 20 GiB of memory and may have 29 GiB: 10 GiB more is too much. "
-        "Stop another server, or pick a smaller size.",
+        "'ada' has 20 GiB of memory and may have 29 GiB (everyone.limit.memory, line 7): 10 GiB "
+        "more is too much. Stop another server of yours.",
         {"asked_mib": 10240, "used_mib": 20480, "limit_mib": 29696},
-        document=SIZES + "\neveryone: {limit: {memory: 29 GiB}}",
+        document=SIZES + "everyone: {limit: {memory: 29 GiB}}",
         world=(notebook("a"),),
     ),
-    "compute above the user's limit": Case(
+    "cards above the person's limit, with what could be had": Case(
+        RequestedSlice("ada", memory_mib=79 * 1024, compute_milli=400),
+        RefusalReason.USER_LIMIT,
+        "'ada' has 0.25 of a card and may have 0.5 of a card of all types (everyone.limit.cards, "
+        "line 1): 1 card more is too much. Ask for 19.5 GiB, 0.246 GPU or less.",
+        {"asked_millicards": 1000, "held_millicards": 253, "limit_millicards": 500},
+        document="everyone: {limit: {cards: 1/2}}",
+        world=(notebook("a"),),
+    ),
+    "a type above the person's limit": Case(
         RequestedSlice("ada"),
         RefusalReason.USER_LIMIT,
-        "'ada' has 0.25 GPU of compute and may have 0.3 GPU: 0.125 GPU more is too much.",
-        {"asked_milli": 125, "used_milli": 250, "limit_milli": 300},
-        document=SIZES + "\neveryone: {limit: {compute: 0.3}}",
-        world=(notebook("a"),),
+        "'ada' has 0 cards of NVIDIA L4 and may have 0 cards (everyone.limit.NVIDIA L4, line 7)",
+        {"asked_millicards": 434, "held_millicards": 0, "limit_millicards": 0},
+        document=SIZES + "everyone: {limit: {NVIDIA L4: 0}}",
+        world=(gpu("l", L4),),
     ),
     "memory above the group's limit, held by another member": Case(
-        RequestedSlice("ada", ("lab",)),
+        RequestedSlice("ada", ("staff",), size="big"),
         RefusalReason.GROUP_LIMIT,
-        "Group 'lab' has 20 GiB of memory and may have 25 GiB: 10 GiB more is too much. "
-        "Wait until a member stops a server, or pick a smaller size.",
-        {"asked_mib": 10240, "used_mib": 20480, "limit_mib": 25600},
-        document=SIZES + "\ngroups: {lab: {limit: {memory: 25 GiB}}}",
-        world=(notebook("b", "bob", groups=("lab",)),),
+        "Group 'staff' has 20 GiB of memory and may have 45 GiB (groups.staff.limit.memory, line "
+        "6): 40 GiB more is too much. Pick another size (small), or wait until members of staff "
+        "stop servers.",
+        {"asked_mib": 40960, "used_mib": 20480, "limit_mib": 46080},
+        document=SIZES.replace("staff: {}", "staff: {limit: {memory: 45 GiB}}"),
+        world=(notebook("b", "bob", group="staff"),),
+    ),
+    "the group's limit, and no member has a server": Case(
+        RequestedSlice("ada", ("staff",), size="big"),
+        RefusalReason.GROUP_LIMIT,
+        "is too much. Pick another size (small).",
+        {"asked_mib": 40960, "used_mib": 0, "limit_mib": 20480},
+        document=SIZES.replace("staff: {}", "staff: {limit: {memory: 20 GiB}}"),
     ),
     "one slice of the group too many": Case(
-        RequestedSlice("ada", ("lab",)),
+        RequestedSlice("ada", ("staff",)),
         RefusalReason.GROUP_LIMIT,
-        "Group 'lab' has 1 slice and may have 1. Wait until a member stops a server.",
+        "Group 'staff' has 1 slice and may have 1 (groups.staff.limit.slices, line 6). Wait until "
+        "members of staff stop servers.",
         {"slices": 1, "most_slices": 1},
-        document=SIZES + "\ngroups: {lab: {most_slices: 1}}",
-        world=(notebook("b", "bob", groups=("lab",)),),
+        document=SIZES.replace("staff: {}", "staff: {limit: {slices: 1}}"),
+        world=(notebook("b", "bob", group="staff"),),
     ),
-    "what is guaranteed to another user": Case(
+    "a group that is full where another of one's own could pay": Case(
+        RequestedSlice("ada", ("staff", "club"), group="staff"),
+        RefusalReason.GROUP_LIMIT,
+        "Have another group of yours pay (club), or wait until members of staff stop servers.",
+        {"slices": 1, "most_slices": 1},
+        document=SIZES.replace("staff: {}", "staff: {limit: {slices: 1}}\n  club: {}"),
+        world=(notebook("b", "bob", group="staff"),),
+    ),
+    "a type that one's group may not use": Case(
+        RequestedSlice("ada", ("staff",)),
+        RefusalReason.SIZE_NOT_ALLOWED,
+        "Group 'staff' may not have slices on NVIDIA H100 80GB HBM3 (groups.staff.types, line 6). "
+        "Ask an administrator.",
+        document=SIZES.replace("staff: {}", "staff: {types: [NVIDIA L4]}"),
+        world=(gpu(),),
+    ),
+    "a size of a type that is not there": Case(
+        RequestedSlice("ada", size="l4s"),
+        RefusalReason.NO_GPU,
+        "Size 'l4s' is had on L4 alone, and pool 'interactive' has none of them now. There are: "
+        "NVIDIA H100 80GB HBM3. Pick another size (small).",
+        document=SIZES.replace(
+            "groups:", "  - {name: l4s, memory: 1 GiB, compute: 1, types: [L4]}\ngroups:"
+        )
+        + "gpu_types: {L4: {match: '*L4*'}}",
+    ),
+    "no room, and nobody above their share": Case(
         RequestedSlice("ada"),
         RefusalReason.NO_ROOM,
-        "Pool 'interactive' has 59 GiB of memory left, of which 50 GiB is guaranteed to others: "
-        "10 GiB more does not fit.",
-        {"asked_mib": 10240, "free_mib": 60416, "kept_mib": 51200},
-        document=SIZES
-        + "\npools: {interactive: {memory_overcommit: 1}}"
-        + "\nusers: {bob: {guaranteed: {memory: 50 GiB}}}",
-        world=(notebook("e", "eve"),),
-    ),
-    "compute that is guaranteed to a group one is not in": Case(
-        RequestedSlice("ada"),
-        RefusalReason.NO_ROOM,
-        "Pool 'interactive' has 4 GPU of compute left, of which 3.9 GPU is guaranteed to others",
-        {"asked_milli": 125, "free_milli": 4000, "kept_milli": 3900},
-        document=SIZES + "\ngroups: {lab: {guaranteed: {compute: 3.9}}}",
+        "Who is in no group has 1 card of NVIDIA H100 80GB HBM3, and a share of 1 card. In the way "
+        "are slices of people in no group. Wait until somebody stops a server.",
+        {
+            "asked_mib": 10240,
+            "asked_milli": 125,
+            "free_mib": 1024,
+            "free_milli": 0,
+            "held_millicards": 1000,
+            "share_millicards": 1000,
+        },
+        document=SIZES + "pools: [{name: p, memory_overcommit: 1, compute_overcommit: 1}]",
+        world=(notebook("e", "eve", gib(78, 1000)),),
     ),
 }
 
@@ -207,7 +270,7 @@ REFUSED = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_is_not_allowed_is_refused_with_words_and_numbers(name: str) -> None:
     case = REFUSED[name]
-    answer = admit(holdings(case.document, *case.world), case.wish)
+    answer = decide_slice(holdings(case.document, *case.world), case.wish)
     assert isinstance(answer, Refusal)
     assert answer.reason is case.reason
     assert case.words in answer.message

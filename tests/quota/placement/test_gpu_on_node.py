@@ -4,15 +4,15 @@ from dataclasses import dataclass
 
 import pytest
 from sublet_quota.holdings.gpu_load import GpuFacts, Holding
-from sublet_quota.placement.slice_placement import gpu_on_node
+from sublet_quota.placement.card_on_node import gpu_on_node
 
 from tests.support.quota_cases import gib, gpu, holdings, notebook
 
 POOLS = """
-    sizes: {s: {memory: 1/4, compute: 1/4}}
+    sizes: [{name: s, memory: 1/4, compute: 1/4}]
     pools:
-      - {name: interactive, gpus: {ids: ["i-*"]}, memory_overcommit: 2, compute_overcommit: 2}
-      - {name: training, gpus: {ids: ["t-*"]}}
+      - {name: interactive, ids: ["i-*"], default: true, memory_overcommit: 2, compute_overcommit: 2}
+      - {name: training, ids: ["t-*"]}
 """
 MINE = notebook("mine", amount=gib(20), on="i-0")
 

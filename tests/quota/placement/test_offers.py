@@ -1,11 +1,14 @@
 """Offers: each size, to be had now or not, in the words in which it would be refused."""
 
+from textwrap import dedent
+
 from hypothesis import given
 from hypothesis import strategies as st
 from sublet_quota.admission.slice_request import RequestedSlice
 from sublet_quota.placement.offers import offers_for
 from sublet_quota.placement.slice_placement import Placement, decide_slice
 from sublet_quota.reasons.refusal import Refusal
+from sublet_quota.residency.snapshot import Rank
 
 from tests.support.quota_cases import H100, L4, gib, gpu, holdings, notebook
 
@@ -24,16 +27,23 @@ def test_every_size_is_offered_on_an_empty_gpu_with_what_it_comes_to() -> None:
 def test_what_is_used_and_what_may_be_is_told() -> None:
     held = holdings("everyone: {limit: {memory: 50 GiB}}", notebook("a"))
     offers = offers_for(held, "ada", ())
-    assert (offers.used, offers.slices) == (gib(20, 250), 1)
-    assert (offers.rights.limit_mib, offers.rights.most_slices) == (51200, 4)
+    assert (offers.held.memory_mib, offers.held.slices) == (20480, 1)
+    assert offers.rights.limit.memory.value == 51200
     assert [o.allowed for o in offers.offers] == [True, True, False, False]
 
 
 def test_the_default_is_the_usual_size_while_it_is_to_be_had() -> None:
-    text = "default_size: large\neveryone: {limit: {memory: 50 GiB}}"
+    text = dedent(
+        """
+        sizes:
+          - {name: small, memory: 1/8, compute: 1/8}
+          - {name: large, memory: 1/2, compute: 1/2, default: true}
+        everyone: {limit: {memory: 50 GiB}}
+        """
+    )
     assert offers_for(holdings(text), "ada", ()).default == "large"
     assert offers_for(holdings(text, notebook("a")), "ada", ()).default == "small"
-    full = holdings("everyone: {most_slices: 0}")
+    full = holdings("everyone: {limit: {slices: 0}}")
     assert offers_for(full, "ada", ()).default is None
 
 
@@ -42,12 +52,12 @@ def test_without_any_gpu_every_size_says_so() -> None:
     held.remove_gpu("gpu-0")
     offers = offers_for(held, "ada", ())
     assert {o.refusal.message for o in offers.offers if o.refusal} == {
-        "Pool 'interactive' has no GPU now. An administrator can add some."
+        "Pool 'interactive' has no GPU now. Ask an administrator."
     }
 
 
 def test_a_size_without_a_title_is_called_by_its_name() -> None:
-    offers = offers_for(holdings("sizes: {s: {memory: 1/2, compute: 1}}"), "ada", ())
+    offers = offers_for(holdings("sizes: [{name: s, memory: 1/2, compute: 1}]"), "ada", ())
     assert offers.offers[0].title == "s"
 
 
@@ -73,3 +83,14 @@ def test_an_offer_holds_what_a_request_gets(
             assert isinstance(answer, Placement)
             assert offer.allowed
             assert offer.amount == answer.amount
+
+
+def test_each_offer_says_who_would_pay_and_how_it_would_stand() -> None:
+    text = "groups: {lab: {guaranteed: {'NVIDIA H100 80GB HBM3': 1/4}}}"
+    others = (notebook("x", "eve", gib(79, 1000)), notebook("y", "eve", gib(79, 1000)))
+    offers = {o.size: o for o in offers_for(holdings(text, *others), "ada", ("lab",)).offers}
+    assert offers["medium"].allowed
+    assert (offers["medium"].group, offers["medium"].gpu_type) == ("lab", H100.type)
+    assert (offers["medium"].rank, offers["medium"].calls_back) == (Rank.ENTITLED, 1)
+    assert (offers["large"].rank, offers["large"].calls_back) == (Rank.BORROWED, 1)
+    assert not offers["whole"].allowed

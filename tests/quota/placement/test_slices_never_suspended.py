@@ -8,9 +8,9 @@ from sublet_quota.reasons.refusal import Refusal, RefusalReason
 from tests.support.quota_cases import gib, gpu, holdings, notebook
 
 TWICE = """
-    sizes: {s: {memory: 1/1, compute: 1}}
+    sizes: [{name: s, memory: 1/1, compute: 1}]
     everyone: {own_amounts: true}
-    pools: {interactive: {memory_overcommit: 2, compute_overcommit: 2}}
+    pools: [{name: interactive, memory_overcommit: 2, compute_overcommit: 2}]
 """
 
 

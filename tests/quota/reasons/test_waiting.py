@@ -1,5 +1,7 @@
 """Why something waits, in words: every code has them, with its numbers, and nobody is named."""
 
+from dataclasses import replace
+
 import pytest
 from sublet_quota.names.ids import NodeId
 from sublet_quota.reasons.waiting import (
@@ -51,6 +53,25 @@ def test_the_line_and_the_end_of_anothers_turn_are_told() -> None:
         "3 others are at work on this GPU, and not all fit at once: you are number 2 in line, and "
         "it is another's turn. It ends in about 40 s."
     )
+
+
+def test_who_borrows_is_told_that_nothing_is_lost_and_when_it_goes_on() -> None:
+    told = cell_sentence(CellWait(WaitReason.CALLED_BACK, others=1))
+    assert told == (
+        "Your slice is borrowed, and another owner is at work on this GPU to whom the room is "
+        "guaranteed. Nothing is lost: your slice goes on as soon as there is room for it, or they "
+        "are idle."
+    )
+
+
+def test_who_is_called_back_is_told_that_its_place_is_due_to_others() -> None:
+    told = cell_sentence(CellWait(WaitReason.CALLED_BACK, others=2, called_back=True))
+    assert told == (
+        "Your slice is called back: its place is due to others, and 2 others are at work on this "
+        "GPU. Nothing is lost: your slice goes on as soon as nobody of those needs the room."
+    )
+    turn = CellWait(WaitReason.TURN, others=2)
+    assert cell_sentence(turn) == cell_sentence(replace(turn, called_back=True))
 
 
 @pytest.mark.parametrize("reason", QueueReason)

@@ -11,20 +11,18 @@ comes back, and ``turn`` the pool's turn:
 - when nothing changes any more and nobody waits, the policy falls silent.
 """
 
-from datetime import timedelta
-
 import pytest
 from sublet_quota.life_cycles.slice_states import SliceState
 
 from tests.quota.residency.town import (
     SETTINGS,
     STEP_S,
-    Town,
     back_s,
     found_town,
     out_s,
     quiet_bound_s,
     run_until_quiet,
+    strike,
 )
 from tests.support.model_device import ModelSlice
 
@@ -143,36 +141,3 @@ def test_with_faults_everything_stays_safe_and_recovers_when_they_are_over(seed)
         town.step()
         town.check_that_owners_run_in_time()
     assert all(s.ran_s > ran[s.name] for s in device.owners)
-
-
-def strike(town: Town) -> None:
-    """Let something go wrong, rarely."""
-    device, chance = town.device, town.chance
-    lot = chance.random()
-    if lot < 0.005 and device.move is None:
-        free_mib = device.total_mib - device.used_mib
-        device.foreign_present, device.foreign_mib = True, chance.randint(0, max(0, free_mib))
-    elif lot < 0.03:
-        device.foreign_present, device.foreign_mib = False, 0
-    elif lot < 0.035:
-        device.lending = not device.lending
-    elif lot < 0.04 and device.slices:
-        chance.choice(list(device.slices.values())).refuses_suspend = True
-    elif lot < 0.06:
-        end_a_process(town)
-    elif lot < 0.07:
-        chance.choice(device.owners).kept_until = device.now + timedelta(seconds=60)
-    elif lot < 0.08:
-        served = chance.choice(list(device.slices.values()))
-        served.not_before = device.now + timedelta(seconds=5)
-
-
-def end_a_process(town: Town) -> None:
-    """A kernel is restarted or killed: what it held is gone, wherever it was."""
-    device = town.device
-    served = town.chance.choice(device.owners)
-    if device.move is None or device.move.slice is not served:
-        served.held_mib = served.image_mib = 0
-        served.past_the_gate = False
-        served.state, served.unsuspendable = SliceState.RESIDENT, None
-        served.refuses_suspend = False

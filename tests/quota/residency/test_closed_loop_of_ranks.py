@@ -11,7 +11,6 @@ import pytest
 from sublet_quota.reasons.waiting import WaitReason
 from sublet_quota.residency.snapshot import Rank
 
-from tests.quota.residency.test_closed_loop import strike
 from tests.quota.residency.town import (
     STEP_S,
     back_s,
@@ -19,6 +18,7 @@ from tests.quota.residency.town import (
     out_s,
     quiet_bound_s,
     run_until_quiet,
+    strike,
 )
 from tests.support.model_device import ModelSlice
 

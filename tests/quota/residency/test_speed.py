@@ -6,10 +6,11 @@ take is printed by ``tests/benchmarks/decisions.py`` (10,000 calls: about a mill
 
 import random
 import sys
+from dataclasses import replace
 
 import pytest
 from sublet_quota.residency.policy import decide
-from sublet_quota.residency.snapshot import GpuSnapshot
+from sublet_quota.residency.snapshot import GpuSnapshot, Rank
 
 from tests.quota.residency.gpu_pictures import GIB, gpu, idle, running, stopped, waiting
 
@@ -58,3 +59,20 @@ def test_a_decision_about_64_slices_is_little_work_at_the_99th_percentile(host_g
     chance = random.Random(1)  # noqa: S311 - the same seed gives the same GPUs
     counted = sorted(calls_of(crowded(chance, host_gib)) for _ in range(100))
     assert counted[98] < most
+
+
+@pytest.mark.parametrize(
+    ("host_gib", "most"),
+    [(1000, 12_000), (30, 30_000)],
+    ids=["host memory to spare", "little of it"],
+)
+def test_ranks_make_it_half_as_much_again_at_most(host_gib, most):
+    chance = random.Random(1)  # noqa: S311 - the same seed gives the same GPUs
+    counted = sorted(calls_of(of_ranks(chance, crowded(chance, host_gib))) for _ in range(100))
+    assert counted[98] < most
+
+
+def of_ranks(chance: random.Random, snapshot: GpuSnapshot) -> GpuSnapshot:
+    """Give each slice a rank by chance."""
+    slices = tuple(replace(s, rank=chance.choice(list(Rank))) for s in snapshot.slices)
+    return replace(snapshot, slices=slices)

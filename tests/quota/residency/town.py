@@ -4,6 +4,7 @@ import random
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.residency.snapshot import PoolSettings, Rank
 
 from tests.support.model_device import ModelDevice, ModelSlice
@@ -159,3 +160,36 @@ def run_until_quiet(device: ModelDevice, within_s: float) -> None:
 def quiet_bound_s(device: ModelDevice) -> float:
     round_trip = out_s(device) + back_s(device)
     return 60 + SETTINGS.lend_at_least.total_seconds() + 3 * round_trip
+
+
+def strike(town: Town) -> None:
+    """Let something go wrong, rarely."""
+    device, chance = town.device, town.chance
+    lot = chance.random()
+    if lot < 0.005 and device.move is None:
+        free_mib = device.total_mib - device.used_mib
+        device.foreign_present, device.foreign_mib = True, chance.randint(0, max(0, free_mib))
+    elif lot < 0.03:
+        device.foreign_present, device.foreign_mib = False, 0
+    elif lot < 0.035:
+        device.lending = not device.lending
+    elif lot < 0.04 and device.slices:
+        chance.choice(list(device.slices.values())).refuses_suspend = True
+    elif lot < 0.06:
+        end_a_process(town)
+    elif lot < 0.07:
+        chance.choice(device.owners).kept_until = device.now + timedelta(seconds=60)
+    elif lot < 0.08:
+        served = chance.choice(list(device.slices.values()))
+        served.not_before = device.now + timedelta(seconds=5)
+
+
+def end_a_process(town: Town) -> None:
+    """A kernel is restarted or killed: what it held is gone, wherever it was."""
+    device = town.device
+    served = town.chance.choice(device.owners)
+    if device.move is None or device.move.slice is not served:
+        served.held_mib = served.image_mib = 0
+        served.past_the_gate = False
+        served.state, served.unsuspendable = SliceState.RESIDENT, None
+        served.refuses_suspend = False

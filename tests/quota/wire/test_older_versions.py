@@ -3,7 +3,9 @@
 import json
 
 import pytest
-from sublet_quota.wire.agent_link import Status
+from pydantic import ValidationError
+from sublet_quota.residency.snapshot import Rank
+from sublet_quota.wire.agent_link import SliceAssignment, Status
 from sublet_quota.wire.api import LendingState, SliceInfo
 from sublet_quota.wire.standing import NOT_TOLD
 from sublet_quota.wire.tenant_socket import TO_TENANT, GateOpen, GateWaits, LocalShare
@@ -80,3 +82,40 @@ def test_a_longer_reason_that_an_older_service_took_is_read() -> None:
 
 def test_a_services_slice_may_come_without_a_standing() -> None:
     assert not SliceInfo.model_fields["standing"].is_required()
+
+
+SERVED = {
+    "slice_id": "a",
+    "holder": "notebook",
+    "owner": "ada",
+    "gpu_id": "g",
+    "memory_mib": 1024,
+    "compute_milli": 250,
+    "uid": 1000,
+    "created_at": "2026-11-29T08:04:09.659322Z",
+}
+
+
+@pytest.mark.parametrize(
+    ("told", "rank"),
+    [
+        ({}, Rank.BORROWED),
+        ({"rank": None}, Rank.BORROWED),
+        ({"rank": 7}, Rank.BORROWED),
+        *(({"rank": int(rank)}, rank) for rank in Rank),
+    ],
+)
+def test_a_slice_of_which_no_known_rank_is_told_is_borrowed(told, rank) -> None:
+    assert SliceAssignment.model_validate_json(json.dumps({**SERVED, **told})).rank is rank
+
+
+@pytest.mark.parametrize("told", [-1, 2**31, "entitled", True, 0.5])
+def test_what_can_be_no_rank_is_refused(told) -> None:
+    with pytest.raises(ValidationError):
+        SliceAssignment.model_validate_json(json.dumps({**SERVED, "rank": told}))
+
+
+@pytest.mark.parametrize("rank", Rank)
+def test_a_rank_goes_over_the_wire_and_back(rank: Rank) -> None:
+    sent = SliceAssignment(**{**SERVED, "rank": rank})
+    assert SliceAssignment.model_validate_json(sent.model_dump_json()) == sent

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from fractions import Fraction
 
+from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.holdings.gpu_load import cards_on
 from sublet_quota.holdings.standing.group_trees import leaf_of, tree_of
 from sublet_quota.holdings.holdings import Holdings
@@ -21,7 +22,7 @@ from sublet_quota.jobs.turns.past_uses import (
 )
 from sublet_quota.jobs.waiting_job import WaitingJob
 from sublet_quota.shares.fair_order import ranks
-from sublet_quota.shares.group_tree import GroupTree
+from sublet_quota.shares.group_tree import GroupTree, NodeName
 
 from sublet_hub.jobs.order.waiting_jobs import WaitingJobs
 from sublet_hub.ledger.records import Change, JobRecord
@@ -38,6 +39,8 @@ class Turns:
         self._weights = tree_of(self._under, None)
         self.sums: Mapping[Payer, float] = {}
         """What everybody used, when that was looked at last, nothing of it written off."""
+        self._guaranteed_by: QuotaDocument | None = None
+        self._guaranteed: tuple[NodeName, ...] = ()
         self.past: PastUse = NO_PAST_USE
         """The same by group and person, less what is written off."""
 
@@ -50,6 +53,23 @@ class Turns:
         """Return the jobs that have a slice, the most entitled first."""
         order = JobOrder(self._stores.capacity.holdings, self._tree(), NO_PAST_USE)
         return order.placed(*self.jobs_placed())
+
+    def guarantees_left(self) -> object:
+        """Return what says which jobs are entitled, as far as that is not the jobs' own matter.
+
+        It is the same as long as that is.
+        """
+        holdings = self._stores.capacity.holdings
+        document = holdings.document
+        if document is not self._guaranteed_by:
+            self._guaranteed_by = document
+            groups = document.all_groups.items()
+            self._guaranteed = tuple(NodeName(name) for name, each in groups if each.guaranteed)
+        if not self._guaranteed:
+            return (document,)
+        cards = tuple((name, holdings.cards(name)) for name in holdings.types())
+        held = tuple(tuple(holdings.held(name).cards.items()) for name in self._guaranteed)
+        return document, cards, held
 
     def take(self, sums: Mapping[Payer, float], asking: Collection[Payer], now: datetime) -> None:
         """Take over what everybody used; what is too much beside who asks is written off."""

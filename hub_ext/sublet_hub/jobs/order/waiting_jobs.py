@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.document.rights import DEFAULT_MAX_RUN
+from sublet_quota.jobs.payers.job_limits import JobLimits, KnownLimits
 from sublet_quota.jobs.payers.job_rights import KnownRights
 from sublet_quota.jobs.turns.job_order import open_kinds
 from sublet_quota.jobs.turns.past_uses import estimate_of
@@ -28,6 +29,7 @@ class WaitingJobs:
         self._capacity = capacity
         self._only_for = only_for
         self._known = KnownRights(capacity.holdings.document)
+        self._limits = KnownLimits(capacity.holdings.document)
         self._last_runs: dict[UserName, tuple[timedelta, ...]] = {}
         ledger.listen(self._ledger_changed)
 
@@ -36,7 +38,12 @@ class WaitingJobs:
         holdings = self._capacity.holdings
         if self._known.document is not holdings.document:
             self._known = KnownRights(holdings.document)
+            self._limits = KnownLimits(holdings.document)
         return open_kinds(holdings)
+
+    def limits(self) -> JobLimits:
+        """Return the limits that jobs meet in a round, after ``kinds``."""
+        return JobLimits(self._capacity.holdings, self._limits)
 
     def of(self, job: JobRecord, kinds: Mapping[GpuKind, str]) -> WaitingJob:
         """Return a job with where it may run, of these kinds, and who else could pay."""
