@@ -54,15 +54,22 @@ class RankForecast(AnswerModel):
     """When, as its grace is over; ``None``: at once."""
 
 
+class ConcernedSlice(AnswerModel):
+    """A slice, and whose it is."""
+
+    slice_id: Name
+    owner: Name
+
+
 class ClaimInfo(AnswerModel):
     """A part of a guarantee on which slices of others lie."""
 
     group: Name
     gpu_type: Name
     gpu_id: Name
-    calls_back: tuple[Name, ...] = Field(max_length=MOST_TOLD)
+    calls_back: tuple[ConcernedSlice, ...] = Field(max_length=MOST_TOLD)
     """The slices that would make way, alive, as soon as the group wants the card."""
-    in_the_way: tuple[Name, ...] = Field(max_length=MOST_TOLD)
+    in_the_way: tuple[ConcernedSlice, ...] = Field(max_length=MOST_TOLD)
     """The slices that cannot: until they have gone the guarantee is not met there."""
 
 
@@ -104,7 +111,7 @@ class QuotaPreviewInfo(AnswerModel):
     """How many people have slices or jobs now."""
     beyond: tuple[ExcessInfo, ...] = Field(max_length=MOST_TOLD)
     ranks: tuple[RankForecast, ...] = Field(max_length=MOST_TOLD)
-    brought_back: tuple[Name, ...] = Field(max_length=MOST_TOLD)
+    brought_back: tuple[ConcernedSlice, ...] = Field(max_length=MOST_TOLD)
     """Called-back slices that would have their place again at once."""
     claims: tuple[ClaimInfo, ...] = Field(max_length=MOST_TOLD)
     """Who would have to make way as soon as guarantees are claimed, and has not now."""

@@ -5,14 +5,14 @@ entries are told, and how many more there are.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from fractions import Fraction
 from typing import Any, TypeVar
 
 from sublet_quota.amounts.gpu_amounts import format_memory
 from sublet_quota.jobs.waiting_job import WaitingJob
-from sublet_quota.names.ids import UserName
+from sublet_quota.names.ids import SliceId, UserName
 from sublet_quota.preview.beyond import Excess
 from sublet_quota.preview.claims import Claim
 from sublet_quota.preview.job_changes import JobChange
@@ -29,6 +29,7 @@ from sublet_quota.wire.quota_preview import (
     MOST_NAMED,
     MOST_TOLD,
     ClaimInfo,
+    ConcernedSlice,
     ExcessInfo,
     JobForecastChange,
     QuotaPreviewInfo,
@@ -92,11 +93,12 @@ class _Telling:
     def tell(self, preview: QuotaPreview, state: PresentState) -> QuotaPreviewInfo:
         """Return the answer."""
         jobs = preview.jobs if self._are_jobs_planned else ()
+        owners = {holding.slice_id: holding.owner for holding in state.slices}
         lists: dict[str, Any] = {
             "beyond": self._first(preview.beyond, _excess),
             "ranks": self._first(preview.ranks, _rank),
-            "brought_back": self._first(preview.brought_back, str),
-            "claims": self._first(preview.claims, _claim),
+            "brought_back": self._first(preview.brought_back, lambda each: _slice(each, owners)),
+            "claims": self._first(preview.claims, lambda each: _claim(each, owners)),
             "jobs": self._first(jobs, _job),
             "unmet": self._first(preview.unmet, lambda warning: warning.words),
             "rights": self._first(preview.rights, _right),
@@ -158,13 +160,17 @@ def _told_rank(rank: Rank, group: str | None) -> ToldRank:
     return tell_rank(RankCode[rank.name], group)
 
 
-def _claim(claim: Claim) -> ClaimInfo:
+def _slice(slice_id: SliceId, owners: Mapping[SliceId, UserName]) -> ConcernedSlice:
+    return ConcernedSlice(slice_id=slice_id, owner=owners[slice_id])
+
+
+def _claim(claim: Claim, owners: Mapping[SliceId, UserName]) -> ClaimInfo:
     return ClaimInfo(
         group=claim.group,
         gpu_type=claim.gpu_type,
         gpu_id=claim.gpu_id,
-        calls_back=claim.calls_back[:MOST_TOLD],
-        in_the_way=claim.in_the_way[:MOST_TOLD],
+        calls_back=tuple(_slice(each, owners) for each in claim.calls_back[:MOST_TOLD]),
+        in_the_way=tuple(_slice(each, owners) for each in claim.in_the_way[:MOST_TOLD]),
     )
 
 
