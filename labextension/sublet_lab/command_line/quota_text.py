@@ -11,7 +11,6 @@ from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.reading import read_quota_document
 from sublet_quota.wire.quota import MOST_DOCUMENT
 
-from sublet_lab.command_line.service import REFUSED
 from sublet_lab.command_line.tables import plain, print_table
 
 FILE: Final = click.argument("file", type=click.File("rb"))
@@ -42,9 +41,7 @@ def sent_text(file: BinaryIO) -> str:
         return read_text(file).decode()
     except UnicodeDecodeError as error:
         message = f"{plain(name_of(file))} is no text in UTF-8: byte {error.start} is wrong"
-        failure = click.ClickException(message)
-        failure.exit_code = REFUSED
-        raise failure from error
+        raise click.ClickException(message) from error
 
 
 def read_or_none(text: str) -> QuotaDocument | None:

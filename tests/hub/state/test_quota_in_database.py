@@ -259,10 +259,10 @@ async def test_admins_alone_apply_roll_back_and_read_the_history(world: HubWorld
     )
     for method, path, sent in asked:
         assert (await world.call(method, path, user, sent))[0] == 403, path
-    gone = world.admin("gone")
-    assert (await world.call("GET", "quota/revisions", gone))[0] == 200
-    del world.hub.tokens[gone]
     for method, path, sent in asked[:3]:
+        gone = world.admin(f"gone-{path}")
+        assert (await world.call("GET", "quota/revisions", gone))[0] == 200
+        del world.hub.tokens[gone]
         assert (await world.call(method, path, gone, sent))[0] == 401, path
     assert await in_force(world) == (2, "3 cards")
 
