@@ -152,6 +152,10 @@ class Holdings:
         """Yield all GPUs."""
         return (card.facts for card in self._rooms.cards().values())
 
+    def gpus_as_told(self) -> Iterator[GpuFacts]:
+        """Yield all GPUs as they were entered, whatever the document says of them."""
+        return (card.told for card in self._rooms.cards().values())
+
     def pool_of(self, gpu_id: GpuId) -> PoolName | None:
         """Return the pool that a GPU belongs to; ``None`` when no pool has it."""
         card = self._rooms.card(gpu_id)
