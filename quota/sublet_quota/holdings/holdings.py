@@ -139,6 +139,10 @@ class Holdings:
         """Return the slices on a GPU, jobs' too, by id."""
         return self._placed.on(gpu_id)
 
+    def slices_of(self, owner: UserName) -> tuple[Holding, ...]:
+        """Return the slices of a person, jobs' too, by id."""
+        return self._placed.of(owner)
+
     def gpu(self, gpu_id: GpuId) -> GpuFacts | None:
         """Return one GPU, or ``None``; one of unclear type or pool is closed for that reason."""
         card = self._rooms.card(gpu_id)
