@@ -23,6 +23,7 @@ from sublet_quota.jobs.turns.past_uses import PastUse, Payer
 from sublet_quota.jobs.waiting_job import WaitingJob
 from sublet_quota.life_cycles.job_states import JobState
 from sublet_quota.names.ids import GpuId, GroupName, JobId, NodeId, SliceId, UserName
+from sublet_quota.preview.present_state import JobsNow
 from sublet_quota.residency.snapshot import Holder, Rank
 
 from sublet_hub.jobs import changes
@@ -120,11 +121,16 @@ class JobQueue:
     async def look_at_past_use(self) -> None:
         """Look anew at what everybody used, and tell the ledger what is not charged."""
         await self._uses.come_under(self._stores.capacity.holdings.document)
+        self.tell_off_times()
+        now = self._stores.now()
+        self._take_past_use(await asyncio.to_thread(self._uses.now_used()), now)
+
+    def tell_off_times(self) -> None:
+        """Tell the ledger for which times nobody is charged. ``LedgerWriteError``."""
         off = self._uses.off_times()
         if off:
             self._stores.ledger.apply(Change(off=off), self._stores.now())
-        now = self._stores.now()
-        self._take_past_use(await asyncio.to_thread(self._uses.now_used()), now)
+            self._uses.told(off)
 
     def place_jobs(self) -> int:
         """Place what can be placed; return how many jobs were."""
@@ -151,6 +157,22 @@ class JobQueue:
         asked = replace(wish, lot=_LAST_OF_EQUALS).charged_to(admitted.group, self._stores.now())
         plan = self._plan_for(self._ordered(waiting, (asked, admitted.max_run)))
         return next((wait for wait in plan.waits if wait.job_id == asked.job_id), None)
+
+    def as_it_is(self) -> JobsNow:
+        """Return the jobs, and all that their order hangs on, as values."""
+        live, kinds = self._stores.ledger.live_jobs.values(), self._jobs.kinds()
+        waiting = (self._jobs.of(job, kinds) for job in live if job.state is JobState.WAITING)
+        placed, held = self._turns.jobs_placed()
+        self._past_use()
+        return JobsNow(
+            waiting=tuple(waiting),
+            placed=tuple(placed),
+            held=held,
+            past=self._turns.sums,
+            written_off=tuple(self._stores.ledger.written_off),
+            lendable_mib=self._lendable(),
+            lending=self._stores.ledger.lending,
+        )
 
     def _ordered(
         self, waiting: Iterable[JobRecord], more: tuple[WaitingJob, timedelta] | None = None

@@ -8,13 +8,13 @@ from sublet_quota.reasons.guarantee_warnings import GuaranteeFault
 
 from sublet_hub.state.capacity import Capacity
 from sublet_hub.state.collectors.stepped import SteppedCollector
-from sublet_hub.state.quota_file import QuotaFile
+from sublet_hub.state.quota_documents.source import QuotaSource
 
 
 class QuotaCollector(SteppedCollector):
     """The gauges of the quota document, read when Prometheus asks."""
 
-    def __init__(self, quota: QuotaFile, capacity: Capacity) -> None:
+    def __init__(self, quota: QuotaSource, capacity: Capacity) -> None:
         self._quota = quota
         self._capacity = capacity
 

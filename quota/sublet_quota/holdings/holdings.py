@@ -139,6 +139,10 @@ class Holdings:
         """Return the slices on a GPU, jobs' too, by id."""
         return self._placed.on(gpu_id)
 
+    def slices_of(self, owner: UserName) -> tuple[Holding, ...]:
+        """Return the slices of a person, jobs' too, by id."""
+        return self._placed.of(owner)
+
     def gpu(self, gpu_id: GpuId) -> GpuFacts | None:
         """Return one GPU, or ``None``; one of unclear type or pool is closed for that reason."""
         card = self._rooms.card(gpu_id)
@@ -147,6 +151,10 @@ class Holdings:
     def gpus(self) -> Iterator[GpuFacts]:
         """Yield all GPUs."""
         return (card.facts for card in self._rooms.cards().values())
+
+    def gpus_as_told(self) -> Iterator[GpuFacts]:
+        """Yield all GPUs as they were entered, whatever the document says of them."""
+        return (card.told for card in self._rooms.cards().values())
 
     def pool_of(self, gpu_id: GpuId) -> PoolName | None:
         """Return the pool that a GPU belongs to; ``None`` when no pool has it."""

@@ -7,7 +7,7 @@ from datetime import datetime
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.state.capacity import Capacity
 from sublet_hub.state.fleet import Fleet
-from sublet_hub.state.quota_file import QuotaFile
+from sublet_hub.state.quota_documents.source import QuotaSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,5 +17,5 @@ class MetricSources:
     ledger: Ledger
     fleet: Fleet
     capacity: Capacity
-    quota: QuotaFile
+    quota: QuotaSource
     now: Callable[[], datetime]
