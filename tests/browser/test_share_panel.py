@@ -73,7 +73,7 @@ def test_the_panel_tells_all_of_ones_share(bea):
         "data-sublet-allowed", "true"
     )
     expect(offers.filter(has_text=re.compile("^Large"))).to_contain_text(
-        "may have 45 GiB: 40 GiB more is too"
+        re.compile(r"may have 45 GiB \(groups\.vision\..*\): 40 GiB more is too")
     )
     expect(offers.filter(has_text=re.compile("^Night"))).to_contain_text("not now")
     expect(mark(panel, "week")).to_contain_text(re.compile(r"GPU-hours used.*k?Wh.*energy.*lent"))
@@ -129,7 +129,7 @@ def test_its_buttons_keep_give_up_and_resize_by_keyboard(bea, hub):
     bea.expect_complaint("403")
     mark(form, "resize-memory").fill("46")
     mark(form, "resize-memory").press("Enter")
-    expect(mark(form, "said")).to_contain_text("the largest size they may pick")
+    expect(mark(form, "said")).to_contain_text("the largest size to pick in pool")
     bea.photograph("resize-refused")
     mark(form, "resize-memory").fill("12")
     mark(form, "resize-memory").press("Enter")

@@ -93,6 +93,8 @@ def test_the_widget_shows_memory_state_quota_and_processes(told: Told, widget: A
     widget.update()
     text = shown(widget)
     in_group = "group lab, H100: 1 card (0.5 guaranteed, 0.5 borrowed, limit 2)"
+    in_all = ("group lab: 80 GiB (limit 160 GiB)", "group lab, all types: 1 card (limit 3)")
+    assert all(each in text for each in in_all)
     for words in ("● GPU 1 GiB of 40 GiB: active", "process 7", in_group, "2 running"):
         assert words in text
     progress = widget.children[1].children[0]

@@ -38,8 +38,9 @@ sizes:
   - {name: night, title: Night shift, memory: 20 GiB, compute: 0.25, for: [speech]}
 everyone:
   limit: {memory: 60 GiB}
+  jobs: {limit: {cards: 4}}
 groups:
-  vision: {limit: {memory: 45 GiB}, guaranteed: {H100: 0.25}}
+  vision: {limit: {memory: 45 GiB}, guaranteed: {H100: 0.25}, jobs: {limit: {cards: 4}}}
   speech: {}
 exceptions:
   - {who: [dora], set: {limit: {memory: 20 GiB}, jobs: {most: 2}}, why: tests of limits}

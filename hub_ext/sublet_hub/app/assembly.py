@@ -57,6 +57,7 @@ from sublet_hub.slices.pods import Pods
 from sublet_hub.slices.reconciliation import Patience, Reconciliation
 from sublet_hub.slices.resizing import Resizing
 from sublet_hub.state.capacity import Capacity
+from sublet_hub.state.collectors.sources import MetricSources
 from sublet_hub.state.fleet import Fleet, NodeView
 from sublet_hub.state.job_files import JobFiles
 from sublet_hub.state.metrics import ServiceMetrics
@@ -64,7 +65,6 @@ from sublet_hub.state.owner_accounts import OwnerAccounts
 from sublet_hub.state.quota_documents.in_database import QuotaInDatabase
 from sublet_hub.state.quota_documents.source import QuotaSource
 from sublet_hub.state.quota_file import QuotaFile
-from sublet_hub.state.quota_metrics import QuotaCollector
 from sublet_hub.state.stores import Stores
 from sublet_hub.usage.job_stops import JobStops
 from sublet_hub.usage.lending_periods import LentTimes
@@ -120,8 +120,7 @@ class Assembly:
         ledger = Ledger(adapters.database)
         fleet = Fleet(ledger, now, read_boot_id())
         capacity = Capacity(quota.document, ledger, fleet, now)
-        metrics = ServiceMetrics(ledger, fleet)
-        metrics.add(QuotaCollector(quota, capacity))
+        metrics = ServiceMetrics(MetricSources(ledger, fleet, capacity, quota, now))
         stores = Stores(ledger, fleet, capacity, accounts, self._files, now)
         self._stores = stores
         waiting = WaitingReasons()
@@ -174,7 +173,7 @@ class Assembly:
             previews=QuotaPreviews(stores, quota, self._queue),
             histories=self._histories,
             use=UseReports(adapters.database, store),
-            refusals=Refusals(RefusalStore(adapters.database), now),
+            refusals=Refusals(RefusalStore(adapters.database), now, metrics.refused),
             queue=self._queue,
             views=views,
             job_views=JobViews(
@@ -249,6 +248,7 @@ class Assembly:
         with contextlib.suppress(LedgerWriteError):
             self._meter.store()
             self._histories.store(everything=True)
+            self._queue.tell_off_times()
             self.service.refusals.store_at_end()
         self._adapters.database.close()
 

@@ -93,6 +93,7 @@ pools:
 # guarantee, others borrow.
 #everyone:
 #  limit: {memory: 20GiB, slices: 2}  # of all that one user holds
+#  jobs: {limit: {cards: 1}}          # of all their running jobs; unsaid, the above
 #gpu_types:
 #  GPU: {match: "*"}                  # guarantees and limits are in cards of a type
 #groups:

@@ -47,12 +47,23 @@ def _rows(share: GroupShare) -> Iterator[QuotaRow]:
 def quota_lines(quota: QuotaShare) -> list[str]:
     """Return what a person holds, and what each of their groups holds, one fact a line."""
     own = quota.own
-    limit = "no limit" if own.limit_mib is None else f"limit {format_memory(own.limit_mib)}"
-    lines = [f"your slices: {format_memory(own.held_mib)} ({limit})"]
+    lines = [f"your slices: {_of_memory(own)}"]
     lines += [f"yours of {_of_type(each)}" for each in own.types]
     for share in quota.groups:
+        if share.limit_mib is not None:
+            lines.append(f"group {share.group}: {_of_memory(share)}")
         lines += [f"group {share.group}, {_of_type(each)}" for each in share.types]
+    for share in (own, *quota.groups):
+        if share.limit_cards is not None:
+            who = "yours" if share.group is None else f"group {share.group}"
+            limit = _number(share.limit_cards)
+            lines.append(f"{who}, all types: {format_cards(share.held_cards)} (limit {limit})")
     return lines
+
+
+def _of_memory(share: GroupShare) -> str:
+    limit = "no limit" if share.limit_mib is None else f"limit {format_memory(share.limit_mib)}"
+    return f"{format_memory(share.held_mib)} ({limit})"
 
 
 def borrowed_cards(share: TypeShare) -> float:

@@ -57,7 +57,7 @@ class Guarantees:
     def layout(self, gpu_type: str) -> Layout:
         """Return where the guarantees of a type lie."""
         standing = self._standings.of_type(gpu_type)
-        changed = (SliceId(piece_id) for piece_id in standing.layout_changes())
+        changed = frozenset(SliceId(piece_id) for piece_id in standing.layout_changes())
         return self._of_type(gpu_type).layout(standing.tree, standing.pieces, changed)
 
     def room_for_entitled(self, gpu_id: GpuId, leaf: NodeName) -> GpuAmount:

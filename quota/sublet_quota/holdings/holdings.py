@@ -140,6 +140,10 @@ class Holdings:
         """Return the slices on a GPU, jobs' too, by id."""
         return self._placed.on(gpu_id)
 
+    def slices_of(self, owner: UserName) -> tuple[Holding, ...]:
+        """Return the slices of a person, jobs' too, by id."""
+        return self._placed.of(owner)
+
     def gpu(self, gpu_id: GpuId) -> GpuFacts | None:
         """Return one GPU, or ``None``; one of unclear type or pool is closed for that reason."""
         card = self._rooms.card(gpu_id)
@@ -199,6 +203,11 @@ class Holdings:
     def cards(self, gpu_type: str) -> Fraction:
         """Return the open cards of a type."""
         return self._standings.of_type(gpu_type).cards
+
+    @property
+    def groups(self) -> GroupTree:
+        """The groups, without what they are guaranteed of any type."""
+        return self._standings.tree
 
     def tree(self, gpu_type: str) -> GroupTree:
         """Return the groups with the guarantees of a type that are in force."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 
 from sublet_quota.holdings.card_rooms import CardRooms
 from sublet_quota.holdings.gpu_load import Holding
-from sublet_quota.names.ids import GpuId, PoolName, SliceId
+from sublet_quota.names.ids import GpuId, PoolName, SliceId, UserName
 
 
 class PlacedSlices:
@@ -15,6 +15,7 @@ class PlacedSlices:
         self._rooms = rooms
         self._slices: dict[SliceId, Holding] = {}
         self._on_gpu: defaultdict[GpuId, set[SliceId]] = defaultdict(set)
+        self._of_owner: defaultdict[UserName, set[SliceId]] = defaultdict(set)
         self._abroad: defaultdict[PoolName, set[SliceId]] = defaultdict(set)
 
     @property
@@ -27,6 +28,7 @@ class PlacedSlices:
         gpu_id = holding.gpu_id
         self._slices[holding.slice_id] = holding
         self._on_gpu[gpu_id].add(holding.slice_id)
+        self._of_owner[holding.owner].add(holding.slice_id)
         self._rooms.set_load(gpu_id, self._rooms.load(gpu_id).plus(holding))
         self._note_pool(holding)
 
@@ -35,6 +37,9 @@ class PlacedSlices:
         gpu_id = holding.gpu_id
         del self._slices[holding.slice_id]
         self._abroad[holding.pool].discard(holding.slice_id)
+        self._of_owner[holding.owner].discard(holding.slice_id)
+        if not self._of_owner[holding.owner]:
+            del self._of_owner[holding.owner]
         self._on_gpu[gpu_id].discard(holding.slice_id)
         if not self._on_gpu[gpu_id]:
             del self._on_gpu[gpu_id]
@@ -43,6 +48,10 @@ class PlacedSlices:
     def on(self, gpu_id: GpuId) -> tuple[Holding, ...]:
         """Return the slices on a card, by id."""
         return tuple(self._slices[s] for s in sorted(self._on_gpu.get(gpu_id, ())))
+
+    def of(self, owner: UserName) -> tuple[Holding, ...]:
+        """Return the slices of a person, by id."""
+        return tuple(self._slices[s] for s in sorted(self._of_owner.get(owner, ())))
 
     def card_changed(self, gpu_id: GpuId) -> None:
         """Note that a card may belong to another pool."""

@@ -42,7 +42,7 @@ class _KnownValues:
         if key not in self._known:
             rights = rights_of(self._document, person.owner, person.hub_groups)
             self._known[key] = {
-                (line.group, line.right): line.value for line in tell_rights(rights)
+                (line.group, line.right): line.value for line in tell_rights(self._document, rights)
             }
         return self._known[key]
 

@@ -24,8 +24,8 @@ KINDS = (
 USERS = 4000
 DEPARTMENT = 24
 """Groups in each department."""
-MOST_REFUSED = 200
-"""After so many refusals a scene is full."""
+MOST_REFUSED = 30
+"""After so many refusals in a row a scene is full."""
 PARTS = ("1/4", "1/2", "1", "3/2")
 
 TYPES_AND_SIZES = """
@@ -128,7 +128,7 @@ def filled(scene: Scene, rng: random.Random) -> Holdings:
         placement = decide_slice(held, wish_in(scene, rng))
         if isinstance(placement, Placement):
             hand_out(held, placement, f"slice{attempt}", attempt)
-            there += 1
+            there, refused = there + 1, 0
         else:
             refused += 1
     return held

@@ -197,6 +197,8 @@ class HoldingsMachine(RuleBasedStateMachine):
             assert held.jobs_held(node) == self.total(s for s in on if not s.is_notebook)
         for owner in OWNERS:
             mine = [s for s in self.slices.values() if s.owner == owner]
+            by_id = sorted(mine, key=lambda one: one.slice_id)
+            assert held.slices_of(UserName(owner)) == tuple(by_id)
             assert held.held_by(UserName(owner)) == self.total(s for s in mine if s.is_notebook)
             assert held.jobs_held_by(UserName(owner)) == self.total(
                 s for s in mine if not s.is_notebook

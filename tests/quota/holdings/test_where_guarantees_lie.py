@@ -104,6 +104,19 @@ def test_vacant_guarantees_change_places_for_it() -> None:
     assert (home(held, A), home(held, B)) == ((other,), (card,))
 
 
+def test_a_guarantee_follows_later_where_it_could_not_at_once() -> None:
+    text = TYPES + "groups: {a: {guaranteed: {H100: 1}}, b: {guaranteed: {H100: 1}}, c: {}}"
+    held = holdings(text, *CARDS)
+    ((card,), (other,)) = home(held, A), home(held, B)
+    held.put(notebook("first", group="a", on=card, amount=part(1)))
+    held.put(notebook("second", group="a", on=other, amount=part(1), since=1))
+    held.put(notebook("theirs", group="b", on=other, amount=part(1), since=2))
+    held.remove(SliceId("first"))
+    assert (home(held, A), home(held, B)) == ((card,), (other,))
+    held.remove(SliceId("theirs"))
+    assert (home(held, A), home(held, B)) == ((other,), (card,))
+
+
 def test_a_new_document_moves_no_part_in_vain() -> None:
     held = holdings(TWO, *CARDS, gpu("c2", index=2))
     before = home(held, A), home(held, B)

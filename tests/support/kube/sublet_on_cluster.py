@@ -65,9 +65,9 @@ QUOTA: Final[Manifest] = {
         {"name": "small", "title": "Small", "memory": "1 GiB", "compute": 0.125},
         {"name": "large", "title": "Large", "memory": "3 GiB", "compute": 0.5},
     ],
-    "everyone": {"limit": {"memory": "4 GiB"}},
+    "everyone": {"limit": {"memory": "4 GiB"}, "jobs": {"limit": {"cards": 4}}},
     # Not everybody of a crowd can have a server: two of them fill what their group may have.
-    "groups": {"crowd": {"limit": {"memory": "2 GiB"}}},
+    "groups": {"crowd": {"limit": {"memory": "2 GiB"}, "jobs": {"limit": {"cards": 4}}}},
 }
 
 

@@ -7,8 +7,8 @@ from fractions import Fraction
 
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.holdings.gpu_load import cards_on
-from sublet_quota.holdings.standing.group_trees import leaf_of, tree_of
 from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.holdings.standing.group_trees import leaf_of, tree_of
 from sublet_quota.jobs.turns.job_order import HeldCards, JobOrder, rate_of
 from sublet_quota.jobs.turns.past_uses import (
     NO_PAST_USE,

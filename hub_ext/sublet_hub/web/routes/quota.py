@@ -41,12 +41,13 @@ async def _reload_quota(service: ServiceParts, call: Call) -> QuotaInForce:
 async def _rights(service: ServiceParts, call: Call) -> QuotaRights:
     owner = call.owner(scopes.READ)
     groups = await groups_asked_for(service, call, owner)
-    rights = rights_of(service.capacity.holdings.document, owner, groups or ())
+    document = service.capacity.holdings.document
+    rights = rights_of(document, owner, groups or ())
     return QuotaRights(
         owner=owner,
         groups=rights.groups,
         groups_known=groups is not None,
-        rights=tell_rights(rights),
+        rights=tell_rights(document, rights),
     )
 
 

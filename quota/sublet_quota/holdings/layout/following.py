@@ -10,7 +10,7 @@ from fractions import Fraction
 from math import ceil
 
 from sublet_quota.holdings.layout.packing import Packing
-from sublet_quota.names.ids import GpuId
+from sublet_quota.names.ids import GpuId, SliceId
 from sublet_quota.shares.group_tree import NodeName
 
 IsVacant = Callable[[NodeName, GpuId], bool]
@@ -21,21 +21,32 @@ IsVacant = Callable[[NodeName, GpuId], bool]
 class EntitledSlice:
     """An entitled slice, and the groups whose guarantee it is within."""
 
+    slice_id: SliceId
     nodes: tuple[NodeName, ...]
     """From the top."""
     gpu_id: GpuId
     cards: Fraction
 
 
-def follow(packing: Packing, slices: Iterable[EntitledSlice], is_vacant: IsVacant) -> None:
-    """Move vacant parts of a layout to entitled slices that have none where they lie."""
+def follow(
+    packing: Packing, slices: Iterable[EntitledSlice], is_vacant: IsVacant
+) -> frozenset[SliceId]:
+    """Move vacant parts of a layout to entitled slices that have none where they lie.
+
+    Return the slices that still have none, as no part that is large enough could come.
+    """
+    without: set[SliceId] = set()
     for one in slices:
         lies_in = packing.parts.get(one.gpu_id, {})
-        if one.gpu_id in packing.cards.order and not any(node in lies_in for node in one.nodes):
-            _bring_part(packing, one, is_vacant)
+        if one.gpu_id not in packing.cards.order or any(node in lies_in for node in one.nodes):
+            continue
+        if not _bring_part(packing, one, is_vacant):
+            without.add(one.slice_id)
+    return frozenset(without)
 
 
-def _bring_part(packing: Packing, one: EntitledSlice, is_vacant: IsVacant) -> None:
+def _bring_part(packing: Packing, one: EntitledSlice, is_vacant: IsVacant) -> bool:
+    """Bring the part that fits best; return whether one came."""
     needed = ceil(one.cards * packing.demand.units)
     for node in reversed(one.nodes):
         there = sorted(
@@ -44,7 +55,8 @@ def _bring_part(packing: Packing, one: EntitledSlice, is_vacant: IsVacant) -> No
         )
         for gpu_id, _ in there:
             if is_vacant(node, gpu_id) and _move(packing, node, gpu_id, one.gpu_id, is_vacant):
-                return
+                return True
+    return False
 
 
 def _move(packing: Packing, node: NodeName, gpu_id: GpuId, to: GpuId, is_vacant: IsVacant) -> bool:

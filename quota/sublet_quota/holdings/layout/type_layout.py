@@ -4,6 +4,7 @@ In between it only follows slices that became entitled elsewhere.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from heapq import nsmallest
 from typing import Final, Protocol
 
 from sublet_quota.holdings.gpu_load import GpuFacts, GpuLoad, Holding
@@ -17,6 +18,8 @@ from sublet_quota.shares.group_tree import GroupTree, NodeName
 
 _FINENESS: Final = 10**6
 """How finely slices are measured to find where most of a group's lie: in millionths of a card."""
+_MOST_AGAIN: Final = 4
+"""For so many slices without a part one is looked for again after a change."""
 
 
 class Slices(Protocol):
@@ -45,6 +48,8 @@ class TypeLayout:
         self._tree: GroupTree | None = None
         self._paths: Mapping[NodeName, tuple[NodeName, ...]] = {}
         self._is_stale = True
+        self._without: frozenset[SliceId] = frozenset()
+        """Entitled slices that have no part where they lie."""
         self._fixed_anew: set[GpuId] = set()
 
     def put_card(self, facts: GpuFacts) -> None:
@@ -72,11 +77,12 @@ class TypeLayout:
         return self._layout
 
     def layout(
-        self, tree: GroupTree, pieces: Callable[[], Iterable[Piece]], changed: Iterable[SliceId]
+        self, tree: GroupTree, pieces: Callable[[], Iterable[Piece]], changed: frozenset[SliceId]
     ) -> Layout:
         """Return the layout of the guarantees in force.
 
-        ``pieces`` are the type's; of those that ``changed`` something may be other than before.
+        ``pieces`` are the type's; of those that ``changed`` something may be other than before, or
+        they are gone.
         """
         laid = self._layout
         if laid is None or self._is_stale or tree is not self._tree or self._is_in_the_way(laid):
@@ -84,11 +90,14 @@ class TypeLayout:
             self._paths = tree.paths
             laid = self._layout = lay_out(tree, laid, self._view(every))
             self._tree, self._is_stale = tree, False
-            follow(laid.packing, self._entitled(every), _without_homes(laid.packing.cards.homes))
-        else:
-            found = (self._slices.piece(slice_id) for slice_id in sorted(changed))
+            homes = laid.packing.cards.homes
+            self._without = follow(laid.packing, self._entitled(every), _without_homes(homes))
+        elif changed:
+            again = nsmallest(_MOST_AGAIN, self._without - changed)
+            found = (self._slices.piece(slice_id) for slice_id in (*sorted(changed), *again))
             became = (piece for piece in found if piece is not None)
-            follow(laid.packing, self._entitled(became), self._is_vacant)
+            left = follow(laid.packing, self._entitled(became), self._is_vacant)
+            self._without = (self._without - changed - frozenset(again)) | left
         self._fixed_anew.clear()
         return laid
 
@@ -123,7 +132,9 @@ class TypeLayout:
         for piece in pieces:
             holding = self._slices.slice(SliceId(piece.piece_id))
             if piece.entitled and holding is not None:
-                yield EntitledSlice(self._nodes(piece), holding.gpu_id, piece.cards)
+                yield EntitledSlice(
+                    holding.slice_id, self._nodes(piece), holding.gpu_id, piece.cards
+                )
 
     def _is_vacant(self, node: NodeName, gpu_id: GpuId) -> bool:
         here = (self._slices.piece(one.slice_id) for one in self._slices.slices_on(gpu_id))

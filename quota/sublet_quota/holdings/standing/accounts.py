@@ -4,12 +4,13 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from types import MappingProxyType
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from sublet_quota.shares.cards import NO_CARD
 from sublet_quota.shares.limits import Amounts
 
 K = TypeVar("K", bound=Hashable)
+_NOTHING: Final = Amounts()
 
 
 @dataclass(slots=True)
@@ -17,6 +18,8 @@ class _Sum:
     cards: dict[str, Fraction] = field(default_factory=dict)
     memory_mib: int = 0
     slices: int = 0
+    told: Amounts | None = None
+    """The same as a value, once it was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,7 @@ class Accounts(Generic[K]):
         """Count an entry for each of these."""
         for key in keys:
             found = self._sums.setdefault(key, _Sum())
+            found.told = None
             found.slices += 1
             found.memory_mib += entry.memory_mib
             if entry.gpu_type is not None:
@@ -49,6 +53,7 @@ class Accounts(Generic[K]):
         """Count an entry no longer."""
         for key in keys:
             found = self._sums[key]
+            found.told = None
             found.slices -= 1
             found.memory_mib -= entry.memory_mib
             if entry.gpu_type is not None:
@@ -64,5 +69,8 @@ class Accounts(Generic[K]):
         """Return what somebody holds."""
         found = self._sums.get(key)
         if found is None:
-            return Amounts()
-        return Amounts(MappingProxyType(dict(found.cards)), found.memory_mib, found.slices)
+            return _NOTHING
+        if found.told is None:
+            cards = MappingProxyType(dict(found.cards))
+            found.told = Amounts(cards, found.memory_mib, found.slices)
+        return found.told

@@ -95,6 +95,7 @@ class TypeStanding:
 
     def remove(self, one: Entered) -> None:
         """Take a slice out."""
+        self._layout_changes.add(one.piece.piece_id)
         self._count(one, -1)
         self._lasting.remove(one.piece.piece_id, self._other_grace())
         if self._now is not self._lasting:
@@ -142,7 +143,7 @@ class TypeStanding:
         return changed
 
     def layout_changes(self) -> frozenset[PieceId]:
-        """Return the same for who asks for the layout."""
+        """Return the same for who asks for the layout, and what is gone."""
         self._drain()
         changed = frozenset(self._layout_changes)
         self._layout_changes.clear()
