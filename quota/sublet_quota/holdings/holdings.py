@@ -57,7 +57,8 @@ class Holdings:
         """
         self.document = document
         """The document in force; ``under`` puts another in its place."""
-        self._turns = turns
+        self.turns = turns
+        """In which order odd cards go where there are too few."""
         self._typed: dict[GpuId, TypedKind] = {}
         self._rooms = CardRooms(document.pools)
         self._placed = PlacedSlices(self._rooms)
@@ -297,13 +298,13 @@ class Holdings:
 
         What became less has a grace (``Holding.before``); a card that is closed has none.
         """
-        after = Standings(document, self._turns)
+        after = Standings(document, self.turns)
         steps = carried_steps(self._standings, after)
         typed = self._typed_under(document)
         after.fill(((one, typed.get(one.gpu_id)) for one in self.slices()), steps)
         slices = dict(self._placed.all)
         slices.update((one.slice_id, one) for one in with_grace(self._standings, after, steps, now))
-        anew = Holdings(document, turns=self._turns)
+        anew = Holdings(document, turns=self.turns)
         anew._typed = typed  # of cards that are gone, too
         for card in self._rooms.cards().values():
             anew.put_gpu(card.told)
@@ -322,10 +323,16 @@ class Holdings:
                 self.put(replace(holding, before=AsBefore(until, steps.get(slice_id, 0))))
 
     def end_graces(self, now: datetime) -> tuple[SliceId, ...]:
-        """Let slices whose grace is over count as any others, and return which these are."""
+        """Let slices whose grace is over count as any others, and return which these are.
+
+        All at once: which of them stay entitled hangs on no order in which their graces end.
+        """
         ended = self._standings.graces_until(now)
-        for slice_id in ended:
-            self.put(replace(self._placed.all[slice_id], before=None))
+        slices = [replace(self._placed.all[slice_id], before=None) for slice_id in ended]
+        for holding in slices:
+            self._placed.lift(self._placed.all[holding.slice_id])
+            self._placed.lay(holding)
+        self._standings.end_graces(slices)
         return ended
 
     def _fill(self, slices: Iterable[Holding], steps: Mapping[SliceId, int]) -> None:
