@@ -114,7 +114,7 @@ async def test_who_is_guaranteed_is_let_in_and_who_borrowed_loses_nothing_and_co
             await until(lambda: _said(beas), lambda said: "called back" in said)
             assert not look.done()
         assert (await look).text == "True 2\n"
-    # The cell that was interrupted has gone on, and ended; so do all, each when the others are idle.
+    # The cell that was interrupted has gone on, and ended.
     assert (await adas.run(LOOK)).text == "True 1\n"
     assert (await lenas.run(LOOK)).text == "True 3\n"
 
