@@ -61,17 +61,14 @@ def document_of(scene: Scene, overcommit: int) -> str:
             f"g{number}x{n}: {{guaranteed: {{H100: {each}}}, weight: {n % 3 + 1}}}"
             for n in range(10)
         )
-        lines.append(
-            f"  d{number}: {{guaranteed: {{H100: {each * 10}}}, groups: {{{inside}}}}}\n"
-        )
+        lines.append(f"  d{number}: {{guaranteed: {{H100: {each * 10}}}, groups: {{{inside}}}}}\n")
     return "".join(lines)
 
 
 def filled(scene: Scene, overcommit: int, rng: random.Random) -> tuple[Holdings, list[str]]:
     """Return holdings as full as decisions fill them, and the groups that ask."""
     gpus = [
-        GpuFacts(GpuId(f"gpu{n}"), NodeId(f"node{n // 8}"), n % 8, KIND)
-        for n in range(scene.cards)
+        GpuFacts(GpuId(f"gpu{n}"), NodeId(f"node{n // 8}"), n % 8, KIND) for n in range(scene.cards)
     ]
     holdings = Holdings(read_quota_document(document_of(scene, overcommit)), gpus)
     groups = [f"g{d}x{n}" for d in range(scene.groups // 10) for n in range(10)]
@@ -142,7 +139,7 @@ def main() -> int:
         for scene in SCENES:
             times, answers = measured(scene, overcommit, rounds)
             print(f"{scene} overcommit {overcommit}: {told(times)} {dict(answers)}", flush=True)
-            slow = scene is SCENES[-1] and times.p99_ms > GOAL_MS or slow
+            slow = (scene is SCENES[-1] and times.p99_ms > GOAL_MS) or slow
     return int(slow)
 
 

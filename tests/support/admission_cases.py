@@ -10,7 +10,7 @@ from sublet_quota.holdings.gpu_load import GpuFacts, Holding
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import SliceId, UserName
 from sublet_quota.placement.called_back import back_to_their_place
-from sublet_quota.placement.question import Waiting
+from sublet_quota.placement.finding.question import Waiting
 from sublet_quota.placement.slice_placement import NOBODY_WAITS, Placement, decide_slice
 from sublet_quota.reasons.refusal import Refusal, RefusalReason
 from sublet_quota.residency.snapshot import Holder, Rank

@@ -56,6 +56,10 @@ class RoomIndex:
         """Return the tightest GPU under the pool's overcommit, or ``None``."""
         return next(self.fitting(amount, shared=True), None)
 
+    def by_room(self) -> Iterator[GpuId]:
+        """Yield the open GPUs, those with the most memory room under the overcommit first."""
+        return (entry[4] for entry in reversed(self._shared))
+
     def most_room(self) -> GpuAmount | None:
         """Return what is free on the GPU with the most room; ``None`` where none is open."""
         if not self._shared:

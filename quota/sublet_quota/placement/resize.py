@@ -15,8 +15,8 @@ from sublet_quota.document.rights import rights_of
 from sublet_quota.holdings.gpu_load import Holding
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GroupName, SizeName, SliceId
-from sublet_quota.placement.moving import Moves
-from sublet_quota.placement.question import Question
+from sublet_quota.placement.finding.moving import Moves
+from sublet_quota.placement.finding.question import Question
 from sublet_quota.placement.slice_placement import tell, told
 from sublet_quota.reasons.helping import Help, HelpKind
 from sublet_quota.reasons.refusal import Refusal

@@ -22,16 +22,16 @@ from sublet_quota.amounts.gpu_amounts import GpuAmount
 from sublet_quota.holdings.gpu_load import AsBefore
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GpuId, GroupName, PoolName, SizeName, SliceId, UserName
-from sublet_quota.placement.advice import helps_for
-from sublet_quota.placement.as_before import AsBeforePlace, find_as_before
-from sublet_quota.placement.deriving import derived
-from sublet_quota.placement.free_room import find_free
-from sublet_quota.placement.laid_out import find_laid_out
-from sublet_quota.placement.moving import Moves, find_by_moving
-from sublet_quota.placement.no_room import borrows_no_more, denied_a_loan, denied_room
-from sublet_quota.placement.question import Question, Waiting
-from sublet_quota.placement.recharging import Recharge, recharges
-from sublet_quota.placement.taking import find_taken
+from sublet_quota.placement.finding.as_before import AsBeforePlace, find_as_before
+from sublet_quota.placement.finding.deriving import derived
+from sublet_quota.placement.finding.free_room import find_free
+from sublet_quota.placement.finding.laid_out import find_laid_out
+from sublet_quota.placement.finding.moving import Moves, find_by_moving
+from sublet_quota.placement.finding.question import Question, Waiting
+from sublet_quota.placement.finding.recharging import Recharge, recharges
+from sublet_quota.placement.finding.taking import find_taken
+from sublet_quota.placement.refusing.advice import helps_for
+from sublet_quota.placement.refusing.no_room import borrows_no_more, denied_a_loan, denied_room
 from sublet_quota.reasons.derivation import Derivation, Rule
 from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.residency.snapshot import Rank

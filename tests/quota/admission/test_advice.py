@@ -13,7 +13,7 @@ from tests.quota.admission.any_hub import AnyHub, any_hub
 from tests.quota.admission.test_guarantees import walk
 from tests.support.admission_cases import SmallHub
 
-EXAMPLES = 80
+EXAMPLES = 30
 
 
 def copy_of(hub: SmallHub) -> SmallHub:

@@ -14,7 +14,7 @@ from sublet_quota.residency.snapshot import Rank
 from tests.quota.admission.any_hub import AnyHub, any_hub
 from tests.support.admission_cases import SmallHub
 
-EXAMPLES = 60
+EXAMPLES = 30
 
 
 def walk(any_one: AnyHub) -> Iterator[tuple[SmallHub, RequestedSlice, str]]:

@@ -88,7 +88,7 @@ def test_without_room_it_says_how_much_there_is() -> None:
 def test_that_there_is_room_on_another_gpu_is_said() -> None:
     from_others = notebook("b", "ben", gib(50, 100))
     answer = decide(
-        NO_OVERCOMMIT, NewSize(memory_mib=40 * 1024), gpu(), gpu("g", index=1), from_others
+        NO_OVERCOMMIT, NewSize(memory_mib=40 * 1024), gpu(), gpu("g", node="node-z"), from_others
     )
     assert isinstance(answer, Refusal)
     assert "tart your server again with the larger size" in answer.message

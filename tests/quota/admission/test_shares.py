@@ -19,7 +19,7 @@ from tests.quota.admission.any_hub import HEAD, AnyHub, any_hub
 from tests.support.admission_cases import SmallHub
 from tests.support.quota_cases import gpu
 
-EXAMPLES = 60
+EXAMPLES = 30
 ONCE = "pools: [{name: interactive, memory_overcommit: 1, compute_overcommit: 1}]\n"
 
 

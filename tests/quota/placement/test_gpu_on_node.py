@@ -11,7 +11,7 @@ from tests.support.quota_cases import gib, gpu, holdings, notebook
 POOLS = """
     sizes: [{name: s, memory: 1/4, compute: 1/4}]
     pools:
-      - {name: interactive, ids: ["i-*"], default: true, memory_overcommit: 2, compute_overcommit: 2}
+      - {name: interactive, ids: ["i-*"], default: true, compute_overcommit: 2}
       - {name: training, ids: ["t-*"]}
 """
 MINE = notebook("mine", amount=gib(20), on="i-0")

@@ -13,9 +13,9 @@ from sublet_quota.admission.slice_admission import Option, admit
 from sublet_quota.amounts.gpu_amounts import NOTHING
 from sublet_quota.holdings.gpu_load import GpuFacts, Holding, room_on
 from sublet_quota.names.ids import GpuId
-from sublet_quota.placement.free_room import find_free
-from sublet_quota.placement.no_room import borrows_no_more
-from sublet_quota.placement.question import Question
+from sublet_quota.placement.finding.free_room import find_free
+from sublet_quota.placement.finding.question import Question
+from sublet_quota.placement.refusing.no_room import borrows_no_more
 from sublet_quota.residency.snapshot import Rank
 
 

@@ -15,15 +15,15 @@ from sublet_quota.amounts.gpu_amounts import NOTHING, WHOLE_GPU_MILLI, GpuAmount
 from sublet_quota.holdings.gpu_load import GpuFacts
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GpuId
-from sublet_quota.placement.making_way import (
+from sublet_quota.placement.finding.making_way import (
     Missing,
     Way,
     make_way,
     make_what_way_there_is,
     missing_on,
 )
-from sublet_quota.placement.question import Question
-from sublet_quota.placement.taking import TakenPlace
+from sublet_quota.placement.finding.question import Question
+from sublet_quota.placement.finding.taking import TakenPlace
 from sublet_quota.residency.snapshot import Rank
 from sublet_quota.shares.cards import WHOLE_CARD
 from sublet_quota.shares.group_tree import NodeName

@@ -11,15 +11,15 @@ from typing import Final
 
 from sublet_quota.admission.slice_admission import Option
 from sublet_quota.holdings.gpu_load import GpuFacts
-from sublet_quota.placement.givers import givers
-from sublet_quota.placement.making_way import (
+from sublet_quota.placement.finding.givers import givers
+from sublet_quota.placement.finding.making_way import (
     Missing,
     Way,
     candidates_on,
     make_way,
     missing_on,
 )
-from sublet_quota.placement.question import Question
+from sublet_quota.placement.finding.question import Question
 from sublet_quota.residency.snapshot import Rank
 from sublet_quota.shares.reclaim import Position
 
@@ -73,18 +73,14 @@ def take_somewhere(question: Question, option: Option, position: Position) -> Wa
 
 
 def _by_what_is_missing(question: Question, option: Option) -> Iterator[tuple[Missing, GpuFacts]]:
-    """Yield the cards where others could make way, those first where least is missing."""
+    """Yield the cards where others could make way, those first where least memory is missing."""
     alone, amount = question.wish.never_suspended, option.asked.amount
-    found = [
+    found = (
         (missing, facts)
         for facts, room in question.cards(option)
         if not facts.pause_only
         if (missing := missing_on(question.holdings, facts, room, amount, alone=alone)) is not None
-    ]
-    found.sort(key=_least_missing)
-    return iter(found)
-
-
-def _least_missing(card: tuple[Missing, GpuFacts]) -> tuple[int, int, str, int]:
-    missing, facts = card
-    return max(0, missing.memory_mib), max(0, missing.compute_milli), facts.node, facts.index
+    )
+    if len(question.pools(option)) == 1 and not alone:
+        return found
+    return iter(sorted(found, key=lambda card: max(0, card[0].memory_mib)))

@@ -1,6 +1,6 @@
 """Why a wish within rights and limits finds no place, and who is in the way."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Final
 
 from sublet_quota.admission.denial import Denial
@@ -8,10 +8,10 @@ from sublet_quota.admission.slice_admission import Option
 from sublet_quota.amounts.gpu_amounts import NOTHING, GpuAmount
 from sublet_quota.holdings.gpu_load import Holding
 from sublet_quota.holdings.holdings import Holdings
-from sublet_quota.names.ids import GpuId, GroupName, SliceId, UserName
-from sublet_quota.placement.deriving import guarantee_line
-from sublet_quota.placement.free_room import most_free
-from sublet_quota.placement.question import Question
+from sublet_quota.names.ids import GroupName, SliceId, UserName
+from sublet_quota.placement.finding.deriving import guarantee_line
+from sublet_quota.placement.finding.free_room import most_free
+from sublet_quota.placement.finding.question import Question
 from sublet_quota.reasons.derivation import Rule
 from sublet_quota.reasons.refusals.facts import Fact
 from sublet_quota.reasons.refusals.room import RoomRefusal
@@ -137,12 +137,13 @@ def _guarantee_in_the_way(question: Question, option: Option) -> Denial:
 def _in_the_way(question: Question, options: tuple[Option, ...]) -> tuple[GroupName | None, ...]:
     """Return the groups, other than who asks alone, whose slices stand where it was looked."""
     holdings = question.holdings
-    here = {facts.gpu_id for option in options for facts, _ in question.cards(option)}
-    return _groups_of(holdings, _on(holdings, here), question.wish.owner)
-
-
-def _on(holdings: Holdings, cards: set[GpuId]) -> Iterator[Holding]:
-    return (one for one in holdings.slices() if one.is_notebook and one.gpu_id in cards)
+    if question.only is None and question.wish.home is None:
+        types = {option.asked.gpu_type for option in options}
+        there = (one for one in holdings.slices() if holdings.type_of(one.gpu_id) in types)
+    else:
+        here = {facts.gpu_id for option in options for facts, _ in question.cards(option)}
+        there = (one for one in holdings.slices() if one.gpu_id in here)
+    return _groups_of(holdings, (one for one in there if one.is_notebook), question.wish.owner)
 
 
 def _groups_of(

@@ -14,7 +14,7 @@ from sublet_quota.amounts.gpu_amounts import GpuAmount
 from sublet_quota.holdings.gpu_load import GpuFacts, GpuRoom
 from sublet_quota.holdings.room_index import RoomIndex
 from sublet_quota.names.ids import GpuId, PoolName
-from sublet_quota.placement.question import Question
+from sublet_quota.placement.finding.question import Question
 
 _Fit = tuple[bool, int, int, int, str, int, GpuId]
 """Laid out, memory that is left, memory room, compute room, node, index, id: the least is best."""
@@ -92,11 +92,18 @@ def most_free(question: Question, options: tuple[Option, ...], *, alone: bool) -
 
     ``alone``: where all slices fit together, outside of every layout.
     """
-    rooms = [
-        room.free(shared=not alone)
+    indices = [
+        (asked, index)
         for asked, pool in {(option.asked, option.wanted.pool) for option in options}
         if (index := question.holdings.kinds_in(pool).get(asked.kind)) is not None
-        for facts, room in _rooms(question, index)
-        if not alone or question.holdings.layout(asked.gpu_type).is_free(facts.gpu_id)
     ]
+    if not alone and question.only is None and question.wish.home is None:
+        rooms = [room for _, index in indices if (room := index.most_room()) is not None]
+    else:
+        rooms = [
+            room.free(shared=not alone)
+            for asked, index in indices
+            for facts, room in _rooms(question, index)
+            if not alone or question.holdings.layout(asked.gpu_type).is_free(facts.gpu_id)
+        ]
     return max(rooms, key=lambda free: (free.memory_mib, free.compute_milli), default=None)

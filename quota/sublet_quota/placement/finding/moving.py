@@ -4,21 +4,22 @@ Nobody loses room by it: each finds as much on another card as they have now. Th
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from sublet_quota.admission.slice_admission import Option
 from sublet_quota.amounts.gpu_amounts import GpuAmount
+from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.holdings.gpu_load import GpuFacts, Holding
 from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.holdings.room_index import RoomIndex
 from sublet_quota.names.ids import GpuId, NodeId, PoolName, SliceId
-from sublet_quota.placement.making_way import Missing, missing_on
-from sublet_quota.placement.question import Question
+from sublet_quota.placement.finding.making_way import Missing, missing_on
+from sublet_quota.placement.finding.question import Question
 from sublet_quota.residency.snapshot import Rank
 
 Moves = tuple[tuple[SliceId, GpuId], ...]
 """Slices, with the card of the same node that each finds room on."""
-_Place = tuple[NodeId, PoolName | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,25 +45,47 @@ def find_by_moving(question: Question, options: tuple[Option, ...]) -> MovedPlac
 
 def _by_moving(question: Question, option: Option) -> Iterator[MovedPlace]:
     holdings, amount = question.holdings, option.asked.amount
-    cards = [each for each in question.cards(option) if not each[0].pause_only]
-    on_node: defaultdict[_Place, dict[GpuId, GpuAmount]] = defaultdict(dict)
-    for facts, room in cards:
-        beside = on_node[facts.node, holdings.pool_of(facts.gpu_id)]
-        beside[facts.gpu_id] = room.free(shared=True)
-    free = {
-        place: sum(one.memory_mib for one in rooms.values()) for place, rooms in on_node.items()
-    }
-    for facts, room in cards:
-        place = facts.node, holdings.pool_of(facts.gpu_id)
-        missing = missing_on(holdings, facts, room, amount, alone=False)
-        if missing is None or missing.memory_mib > free[place]:
-            continue
-        rooms = {name: one for name, one in on_node[place].items() if name != facts.gpu_id}
-        moves = _moves_from(holdings, facts, missing, rooms)
-        if moves is not None:
-            moved = sum(one.amount.memory_mib for one, _ in moves)
-            listed = tuple((one.slice_id, gpu_id) for one, gpu_id in moves)
-            yield MovedPlace(option, facts.gpu_id, listed, moved)
+    for pool in question.pools(option):
+        index = holdings.kinds_in(pool).get(option.asked.kind)
+        on_node = {} if index is None else _free_on_nodes(question, pool, option.asked.kind, index)
+        enough = {node for node, free in on_node.items() if _is_enough(free, amount)}
+        for gpu_id, room in () if index is None or not enough else index.rooms.items():
+            facts = holdings.gpu(gpu_id)
+            if facts is None or facts.node not in enough or not question.may_lie_on(facts):
+                continue
+            missing = missing_on(holdings, facts, room, amount, alone=False)
+            if missing is None or facts.pause_only:
+                continue
+            beside = {name: one for name, one in on_node[facts.node].items() if name != gpu_id}
+            moves = _moves_from(holdings, facts, missing, beside)
+            if moves is not None:
+                moved = sum(one.amount.memory_mib for one, _ in moves)
+                listed = tuple((one.slice_id, to) for one, to in moves)
+                yield MovedPlace(option, gpu_id, listed, moved)
+
+
+def _free_on_nodes(
+    question: Question, pool: PoolName, kind: GpuKind, index: RoomIndex
+) -> Mapping[NodeId, Mapping[GpuId, GpuAmount]]:
+    """Return the cards with free room, by node."""
+    known = question.seen.free_on
+    if (pool, kind) not in known:
+        found: defaultdict[NodeId, dict[GpuId, GpuAmount]] = defaultdict(dict)
+        for gpu_id in index.by_room():
+            room, facts = index.rooms[gpu_id], question.holdings.gpu(gpu_id)
+            if room.shared_mib <= 0:
+                break
+            if facts is not None and not facts.pause_only:
+                found[facts.node][gpu_id] = room.free(shared=True)
+        known[pool, kind] = found
+    return known[pool, kind]
+
+
+def _is_enough(free: Mapping[GpuId, GpuAmount], amount: GpuAmount) -> bool:
+    """Whether the room on a node is enough in sum."""
+    memory_mib = sum(room.memory_mib for room in free.values())
+    compute_milli = sum(room.compute_milli for room in free.values())
+    return amount.fits_in(GpuAmount(memory_mib, compute_milli))
 
 
 def _moves_from(

@@ -12,8 +12,8 @@ from typing import Final
 from sublet_quota.admission.denial import Denial
 from sublet_quota.admission.slice_request import RequestedSlice
 from sublet_quota.amounts.gpu_amounts import MIB_PER_GIB, GpuAmount
-from sublet_quota.placement.question import Question
-from sublet_quota.placement.without_slices import WithoutSlices
+from sublet_quota.placement.finding.question import Question
+from sublet_quota.placement.refusing.without_slices import WithoutSlices
 from sublet_quota.reasons.helping import ADMIN, Help, HelpKind
 from sublet_quota.reasons.refusals.room import RoomRefusal
 from sublet_quota.reasons.refusals.sizes import SizeRefusal

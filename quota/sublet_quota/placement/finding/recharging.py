@@ -22,7 +22,7 @@ from sublet_quota.document.rights import rights_of
 from sublet_quota.holdings.gpu_load import Holding
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GroupName
-from sublet_quota.placement.question import Question
+from sublet_quota.placement.finding.question import Question
 from sublet_quota.shares.cards import NO_CARD
 
 _MOST_TRIED: Final = 16
@@ -59,31 +59,46 @@ class _Change:
 def recharges(question: Question, admission: Admission) -> Iterator[Recharge]:
     """Yield the requests with the slice that would let each in, the best first."""
     for option in admission.beyond_groups:
-        for change in _changes(question.holdings, option):
+        for change in _changes(question, option):
             if _fits_then(question.holdings, option, change):
                 yield Recharge(option, (change.holding, change.group))
     for option in admission.options:
         if option.group is None or option.steps == option.depth:
             continue
-        for change in _changes(question.holdings, option):
+        for change in _changes(question, option):
             if not change.steps_lost > 0 and _is_entitled_then(question.holdings, option, change):
                 entitled = replace(option, steps=option.depth)
                 yield Recharge(entitled, (change.holding, change.group))
 
 
-def _changes(holdings: Holdings, option: Option) -> list[_Change]:
+def _changes(question: Question, option: Option) -> list[_Change]:
     """Return the slices charged below the payer's top group that could be charged elsewhere."""
+    holdings = question.holdings
     top = paying_groups(holdings, option.group)[:1]
     found = [
         change
-        for holding in holdings.slices()
-        if holding.is_notebook and not holding.named and len(holding.member_of) > 1
+        for holding in _rechargeable(question)
         if top and paying_groups(holdings, holding.group)[:1] == top
         for group in holding.member_of
         if group != holding.group and group in holdings.document.all_groups
         if (change := _change(holdings, holding, group)) is not None
     ]
     return sorted(found, key=lambda change: change.turn)[:_MOST_TRIED]
+
+
+def _rechargeable(question: Question) -> tuple[Holding, ...]:
+    """Return the slices of people in several groups who named none."""
+    known = question.seen.rechargeable
+    if not known:
+        slices = question.holdings.slices()
+        known.append(
+            tuple(
+                one
+                for one in slices
+                if len(one.member_of) > 1 and not one.named and one.is_notebook
+            )
+        )
+    return known[0]
 
 
 def _change(holdings: Holdings, holding: Holding, group: GroupName) -> _Change | None:

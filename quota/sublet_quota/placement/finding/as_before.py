@@ -12,8 +12,8 @@ from sublet_quota.amounts.gpu_amounts import GpuAmount
 from sublet_quota.amounts.gpu_kind import matches
 from sublet_quota.holdings.gpu_load import AsBefore, GpuFacts, Holding
 from sublet_quota.names.ids import SizeName
-from sublet_quota.placement.making_way import missing_on
-from sublet_quota.placement.question import Question
+from sublet_quota.placement.finding.making_way import missing_on
+from sublet_quota.placement.finding.question import Question
 from sublet_quota.residency.snapshot import Rank
 
 

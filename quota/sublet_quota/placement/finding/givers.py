@@ -28,9 +28,10 @@ class Givers:
         sums: dict[NodeName, Fraction] = {}
         for piece in pieces:
             giver = self._giver(piece.node)
-            if piece.suspendable and giver in self.most:
+            if piece.suspendable and piece.cards <= self.most.get(giver, NO_CARD):
                 sums[giver] = sums.get(giver, NO_CARD) + piece.cards
-        return sum((min(cards, self.most[name]) for name, cards in sums.items()), NO_CARD) >= need
+        given = (min(cards, self.most[name]) for name, cards in sums.items())
+        return sum(given, NO_CARD) >= need
 
     def _giver(self, leaf: NodeName) -> NodeName:
         """Return the node above a leaf that is compared with one on the request's path."""

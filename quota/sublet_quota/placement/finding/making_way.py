@@ -14,7 +14,7 @@ from sublet_quota.amounts.gpu_amounts import WHOLE_GPU_MILLI, GpuAmount
 from sublet_quota.holdings.gpu_load import GpuFacts, GpuRoom, Holding
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GpuId, SliceId
-from sublet_quota.placement.question import Question
+from sublet_quota.placement.finding.question import Question
 from sublet_quota.shares.cards import NO_CARD, total
 from sublet_quota.shares.entitlement import Piece
 from sublet_quota.shares.reclaim import Position, Taken, take

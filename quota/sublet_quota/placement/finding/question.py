@@ -7,9 +7,11 @@ from fractions import Fraction
 
 from sublet_quota.admission.slice_admission import Option
 from sublet_quota.admission.slice_request import RequestedSlice
+from sublet_quota.amounts.gpu_amounts import GpuAmount
+from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.holdings.gpu_load import GpuFacts, GpuRoom, Holding
 from sublet_quota.holdings.holdings import Holdings
-from sublet_quota.names.ids import GpuId, GroupName, PoolName
+from sublet_quota.names.ids import GpuId, GroupName, NodeId, PoolName
 from sublet_quota.shares.cards import NO_CARD, total
 from sublet_quota.shares.entitlement import Piece
 from sublet_quota.shares.group_tree import NodeName
@@ -27,6 +29,10 @@ class Seen:
     """By type: what slices that were called back hold at each node."""
     candidates: dict[GpuId, tuple[Piece, ...]]
     """By card: the slices that have their place there, those to go first at the front."""
+    free_on: dict[tuple[PoolName, GpuKind], Mapping[NodeId, Mapping[GpuId, GpuAmount]]]
+    """By pool and kind: on each node the cards with free room."""
+    rechargeable: list[tuple[Holding, ...]]
+    """One entry, once it is known: the slices of who could have another group pay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +46,7 @@ class Question:
     waiting: Waiting = field(default_factory=dict)
     recharge: tuple[Holding, GroupName] | None = None
     """Somebody else's slice that is charged to another of their groups from now on."""
-    seen: "Seen" = field(default_factory=lambda: Seen({}, {}))
+    seen: "Seen" = field(default_factory=lambda: Seen({}, {}, {}, []))
     """What was added up for this question, or for one like it on the same holdings."""
 
     def may_lie_on(self, facts: GpuFacts) -> bool:
@@ -53,13 +59,18 @@ class Question:
         )
 
     def cards(self, option: Option) -> Iterator[tuple[GpuFacts, GpuRoom]]:
-        """Yield the open cards of an option's kind in all pools in reach, the own pool's first."""
+        """Yield the open cards of an option's kind in all pools in reach, the own pool's first.
+
+        In each the one with the most memory room comes first.
+        """
         for pool in self.pools(option):
             index = self.holdings.kinds_in(pool).get(option.asked.kind)
-            for gpu_id, room in () if index is None else index.rooms.items():
+            if index is None:
+                continue
+            for gpu_id in index.by_room():
                 facts = self.holdings.gpu(gpu_id)
                 if facts is not None and self.may_lie_on(facts):
-                    yield facts, room
+                    yield facts, index.rooms[gpu_id]
 
     def pools(self, option: Option) -> tuple[PoolName, ...]:
         """Return the pools on whose cards the slice may be: its own first.

@@ -1,0 +1,1 @@
+"""How a slice finds its place: where, who makes way, and what the decision follows from."""

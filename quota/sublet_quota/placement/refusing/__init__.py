@@ -1,0 +1,1 @@
+"""Why a slice finds no place, and what would help."""
