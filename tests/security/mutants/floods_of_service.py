@@ -618,4 +618,17 @@ MUTANTS: Final = (
             ),
         ),
     ),
+    Mutant(
+        12,
+        "every slice of a top group is looked at for each size that somebody could have",
+        "quota/sublet_quota/placement/finding/recharging.py",
+        "in islice(there, _MOST_LOOKED_AT)",
+        "in there",
+        (
+            (
+                "tests/quota/placement/test_recharging_in_bounds.py::"
+                "test_of_very_many_slices_the_newest_are_looked_at_once_for_all_sizes"
+            ),
+        ),
+    ),
 )
