@@ -168,7 +168,7 @@ class Assembly:
             ),
             evictions=Evictions(EvictionStore(adapters.database), ledger, adapters.hub, now),
             places=Places(ledger, capacity, now),
-            resizing=Resizing(ledger, fleet, capacity, accounts, now),
+            resizing=Resizing(ledger, fleet, capacity, now),
             shares=Shares(ledger, fleet, capacity, views, self._meter),
             previews=QuotaPreviews(stores, quota, self._queue),
             histories=self._histories,
