@@ -554,6 +554,19 @@ MUTANTS: Final = (
         ("tests/quota/document/test_bounds.py::test_the_groups_of_the_whole_tree_are_counted",),
     ),
     Mutant(
+        16,
+        "names in a document may steer terminals and logs",
+        "quota/sublet_quota/document/text/tree.py",
+        "        self._refuse_unseen(event, line)\n",
+        "",
+        (
+            (
+                "tests/quota/document/test_unseen_characters.py::"
+                "test_they_are_refused_wherever_they_are"
+            ),
+        ),
+    ),
+    Mutant(
         11,
         "an id may be a path",
         "labextension/sublet_lab/server/handlers.py",

@@ -20,6 +20,11 @@ _MOST_PROBLEMS: Final = 100
 
 _INTEGER: Final = re.compile(r"[-+]?[0-9]{1,18}")
 _NUMBER: Final = re.compile(r"[-+]?[0-9]{1,18}\.[0-9]{1,18}")
+_NO_TEXT: Final = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2028\u2029\u2066-\u2069\ud800-\udfff]"
+)
+"""Characters that steer a terminal, a line of a log or the direction of writing, or that are none.
+"""
 _WORDS: Final = {"": None, "~": None, "null": None, "true": True, "false": False}
 
 
@@ -114,6 +119,7 @@ class _Reader:
         self._levels.pop()
 
     def _put_scalar(self, event: yaml.ScalarEvent, line: int) -> None:
+        self._refuse_unseen(event, line)
         level = self._levels[-1] if self._levels else None
         if level is not None and isinstance(level.value, dict) and level.key is None:
             level.key = event.value
@@ -127,6 +133,20 @@ class _Reader:
             return
         plain = event.style is None and event.implicit[0]
         self._put(_plain_value(event.value) if plain else event.value, line)
+
+    def _refuse_unseen(self, event: yaml.ScalarEvent, line: int) -> None:
+        """Refuse what cannot be seen in a text, and read on as if something else were there."""
+        level = self._levels[-1] if self._levels else None
+        is_key = level is not None and isinstance(level.value, dict) and level.key is None
+        unseen = _NO_TEXT.search(event.value if is_key else _in_one_line(event.value))
+        if unseen is None:
+            return
+        event.value = _NO_TEXT.sub("_", event.value)
+        path = level.place() if level is not None else ()
+        if is_key:
+            path = (*path[:-1], event.value)
+        code = f"U+{ord(unseen[0]):04X}"
+        self._complain(line, path, f"has a character that cannot be seen ({code}): leave it out")
 
     def _put(self, value: Any, line: int) -> KeyPath:
         if not self._levels:
@@ -151,6 +171,11 @@ class _Reader:
 
     def _complain(self, line: int, path: KeyPath, message: str) -> None:
         self.tree.problems.append(DocumentProblem(line, path, message))
+
+
+def _in_one_line(text: str) -> str:
+    """Return a value without what long ones may have: they are written on several lines."""
+    return text.replace("\n", " ").replace("\t", " ")
 
 
 def _plain_value(text: str) -> Any:

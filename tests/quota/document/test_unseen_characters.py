@@ -1,0 +1,31 @@
+"""Characters that steer a terminal or a log: no name and no text of a document has any."""
+
+import pytest
+
+from tests.support.quota_documents import document, problems_of
+
+UNSEEN = ("\\e", "\\0", "\\u202e", "\\x85", "\\ud800", "\\u2028", "\\x7f")
+PLACES = {
+    "a group": 'groups: {"a%s": {members: [a]}}',
+    "a reason": 'exceptions: [{who: [ada], set: {limit: {cards: 1}}, why: "a%s"}]',
+    "a title": 'sizes: [{name: s, title: "a%s", memory: 1, compute: 1}]',
+    "a type": 'groups: {a: {guaranteed: {"L4%s": 1}}}',
+    "a node": 'closed: [{node: "n%s", why: fan}]',
+    "a hub's group": 'groups: {a: {members: ["a%s"]}}',
+}
+
+
+@pytest.mark.parametrize("unseen", UNSEEN)
+@pytest.mark.parametrize("place", sorted(PLACES))
+def test_they_are_refused_wherever_they_are(place: str, unseen: str) -> None:
+    (problem,) = problems_of(PLACES[place] % unseen)
+    assert "cannot be seen (U+" in problem
+    assert problem.startswith("line 1: ")
+    assert problem.encode().decode().isprintable()
+
+
+def test_a_name_is_on_one_line_and_a_reason_may_be_on_several() -> None:
+    (problem,) = problems_of('groups: {"a\\nlevel=ERROR": {}}')
+    assert "(U+000A)" in problem
+    read = document("closed:\n- node: n\n  why: |\n    a fan\n\tand a disk\n".expandtabs(4))
+    assert read.closed[0].why == "a fan\nand a disk\n"
