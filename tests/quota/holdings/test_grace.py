@@ -106,12 +106,11 @@ def test_what_was_guaranteed_while_a_grace_lasts_has_its_own_when_it_is_gone() -
     """Of a group in it the slice is entitled to a step more than its grace says."""
     text = """
         gpu_types: {{H100: {{match: '*H100*'}}}}
-        groups: {{lab: {{guaranteed: {{H100: {lab}}}, groups: {{nlp: {{guaranteed: {{H100: {nlp}}}}}}}}}}}
+        groups:
+          lab: {{guaranteed: {{H100: {lab}}}, groups: {{nlp: {{guaranteed: {{H100: {nlp}}}}}}}}}
     """
     cards = [gpu(f"c{n}", index=n) for n in range(2)]
-    slices = [
-        notebook(f"s{n}", group="nlp", amount=part(1), on=f"c{n}", since=n) for n in range(2)
-    ]
+    slices = [notebook(f"s{n}", group="nlp", amount=part(1), on=f"c{n}", since=n) for n in range(2)]
     held = holdings(text.format(lab=2, nlp=0), *cards, *slices)
     assert ranks(held) == "s0=entitled_in_part s1=entitled_in_part"
     held = held.under(document(text.format(lab=1, nlp=0)), NOON)
