@@ -293,12 +293,15 @@ class Holdings:
         typed = self._typed_under(document)
         after.fill(((one, typed.get(one.gpu_id)) for one in self.slices()), steps)
         slices = dict(self._placed.all)
-        slices.update((one.slice_id, one) for one in with_grace(self._standings, after, steps, now))
+        graced = {one.slice_id: one for one in with_grace(self._standings, after, steps, now)}
+        if graced:
+            slices.update(graced)
+            after = Standings(document, self._turns)
+            after.fill(((one, typed.get(one.gpu_id)) for one in slices.values()), steps)
         anew = Holdings(document, turns=self._turns)
-        anew._typed = typed  # of cards that are gone, too
+        anew._begin_with(after, slices.values(), typed)
         for card in self._rooms.cards().values():
             anew.put_gpu(card.told)
-        anew._fill(slices.values(), steps)
         anew._guarantees.begin_with(self._guarantees.laid_out())
         anew._standings.take_over_ranks(self._standings.ranks_told())
         return anew
@@ -324,6 +327,22 @@ class Holdings:
             self._placed.lay(holding)
         held = self._placed.all.values()
         self._standings.fill(((one, self._typed.get(one.gpu_id)) for one in held), steps)
+
+    def _begin_with(
+        self,
+        standings: Standings,
+        slices: Iterable[Holding],
+        typed: dict[GpuId, TypedKind],
+    ) -> None:
+        """Take over slices that are counted already; ``typed`` also tells of cards that are gone.
+
+        No card is there yet: so each finds its place among the others once, with all it holds.
+        """
+        self._typed = typed
+        self._standings = standings
+        self._guarantees = Guarantees(self, self._rooms, standings)
+        for holding in slices:
+            self._placed.lay(holding)
 
     def _typed_under(self, document: QuotaDocument) -> dict[GpuId, TypedKind]:
         typed = dict(self._typed)
