@@ -33,6 +33,15 @@ class QuotaFileError(SubletHubError):
         super().__init__(f"the quota file {path} has {len(self.problems)} error(s):\n{listed}")
 
 
+class QuotaRefusedError(SubletHubError):
+    """A quota document that was sent cannot be in force; ``problems`` is the full list."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        listed = "\n".join(f"  - {problem}" for problem in self.problems)
+        super().__init__(f"the quota document has {len(self.problems)} error(s):\n{listed}")
+
+
 class BadRequestError(SubletHubError):
     """A request that cannot be read, or asks for what is not possible."""
 

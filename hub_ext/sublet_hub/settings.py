@@ -5,6 +5,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
+from sublet_quota.wire.quota import KeptIn
+
 from sublet_hub.security.rate_limits import Rate
 
 _MIB: Final = 2**20
@@ -56,6 +58,7 @@ class ServiceSettings:
     state_folder: Path
     quota_file: Path | None
     jobs: JobSettings
+    quota_source: KeptIn = KeptIn.FILE
     limits: OwnerLimits = OwnerLimits()
     volume: VolumeBudget = VolumeBudget()
     retention: timedelta = timedelta(days=90)

@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,7 +24,14 @@ from decision_parts.quota_scene import LARGEST, SCENES, Scene, filled, hand_out,
 from decision_parts.times import Times
 from sublet_agent.residency.snapshots import NodeConditions, assemble
 from sublet_quota.holdings.holdings import Holdings
-from sublet_quota.names.ids import SliceId
+from sublet_quota.holdings.standing.group_trees import tree_of
+from sublet_quota.jobs.job_queue import plan_queue
+from sublet_quota.jobs.lendable_room import lendable_gpus
+from sublet_quota.jobs.payers.job_limits import JobLimits, KnownLimits
+from sublet_quota.jobs.turns.job_order import JobOrder
+from sublet_quota.jobs.turns.past_uses import NO_PAST_USE
+from sublet_quota.jobs.waiting_job import WaitingJob
+from sublet_quota.names.ids import JobId, SliceId, UserName
 from sublet_quota.placement.offers import offers_for
 from sublet_quota.placement.slice_placement import Placement, decide_slice
 from sublet_quota.reasons.refusal import Refusal
@@ -132,6 +140,38 @@ def measure_others(held: Holdings, rng: random.Random) -> dict[str, Times]:
         ),
         "a card that closes and opens": timed(20, close_and_open),
         "another document": timed(5, lambda: held.under(held.document, NOW)),
+        **measure_queue(held, rng),
+    }
+
+
+def measure_queue(held: Holdings, rng: random.Random) -> dict[str, Times]:
+    """Time the queue with a thousand jobs in it."""
+    groups = sorted(held.document.all_groups)
+    jobs = [
+        WaitingJob(
+            job_id=JobId(f"job{number}"),
+            owner=UserName(f"user{rng.randrange(300)}"),
+            group=rng.choice(groups),
+            memory_mib=rng.choice((None, 8192, 20480, 40960)),
+            compute_milli=1000,
+            gpu_type=rng.choice((None, "*H100*")),
+            priority=rng.randrange(2),
+            submitted_at=NOW - timedelta(seconds=rng.randrange(100_000)),
+        )
+        for number in range(1000)
+    ]
+    lendable = {facts.gpu_id: rng.randrange(0, 50_000) for facts in held.gpus()}
+    order = JobOrder(held, tree_of(held.document, None), NO_PAST_USE)
+    ordered, gpus = order.waiting(jobs), lendable_gpus(held, lendable)
+    known = KnownLimits(held.document)
+
+    def plan() -> None:
+        plan_queue(ordered, gpus, lending=True, limits=JobLimits(held, known))
+
+    return {
+        "order of 1,000 waiting jobs": timed(20, lambda: order.waiting(jobs)),
+        "GPUs that lend, of all": timed(20, lambda: lendable_gpus(held, lendable)),
+        "places for 1,000 waiting jobs": timed(20, plan),
     }
 
 

@@ -57,6 +57,8 @@ def test_the_whole_story_is_played_and_nothing_is_lost(tmp_path):
     assert code == 0
     assert [each["training_was"] for each in record["give_backs"]] == ["paused", "suspended"]
     assert record["facts"]["promised_mib"] == 2 * record["facts"]["gpu_memory_mib"]
+    assert record["facts"]["called_back"]["for"] == "lab"
+    assert "Called back: its room is due to lab." in told
     assert "lost or wrong: nothing" in told
     assert (tmp_path / "out" / "timeline.svg").read_text().startswith("<?xml")
 

@@ -175,6 +175,9 @@ def test_what_a_document_would_change_is_told_by_key_and_by_right(
     told = json.loads(sublet("quota", "diff", "-", "--json", stdin=other).output)
     assert {"what": "everyone.limit.cards", "before": "2", "after": "3"} in told["keys"]
     assert {each["what"] for each in told["rights"]} == {
-        f"{who}: limit of cards" for who in ("in no group", "member of science", "member of nlp")
+        "in no group: limit of cards",
+        "member of science: limit of cards",
+        "member of nlp: limit of cards",
+        "member of nlp: nlp is guaranteed H100",
     }
     assert sublet("quota", "diff", "-", stdin=BAD).exit_code == 1

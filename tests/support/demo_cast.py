@@ -11,10 +11,11 @@ from sublet_hub.one_machine.demo.record import Record
 from sublet_hub.one_machine.demo.stage import Casting, Script, Stage
 
 CAST = (
-    Casting("ada", "large", 50, 1),
-    Casting("bea", "large", 50, 2),
-    Casting("cleo", "medium", 30, 3),
+    Casting("ada", "course", "large", 50, 1),
+    Casting("bea", "course", "large", 50, 2),
+    Casting("cleo", "course", "medium", 30, 3),
 )
+GUARANTEED = Casting("dora", "lab", "whole", 50, 4)
 KERNEL = 7
 RESULT = {"steps": 500, "accuracy": 0.9, "gpu_memory_intact": True, "weights": "f00d" * 16}
 
@@ -63,7 +64,7 @@ def stage_of_a_job(*, seen_in: tuple[int, ...], pid: int, attempts: int) -> Stag
     kernels: dict[str, Any] = {role.name: FakeKernel(role.seed) for role in CAST}
     return Stage(
         record=Record(lambda _: None),
-        script=Script(CAST, Path("train-digits.ipynb"), {}),
+        script=Script(CAST, GUARANTEED, Path("train-digits.ipynb"), {}),
         cells=Cells(simulated=True),
         admin=cleo,
         people={"cleo": cleo},

@@ -45,6 +45,30 @@ SPECS: Final[Mapping[tuple[str, str], Mapping[str, Any]]] = {
             },
         }
     ),
+    ("monitoring.coreos.com/v1", "PrometheusRule"): _closed(
+        {
+            "groups": {
+                "type": "array",
+                "items": _closed(
+                    {
+                        "name": _TEXT,
+                        "rules": {
+                            "type": "array",
+                            "items": _closed(
+                                {
+                                    "alert": _TEXT,
+                                    "expr": _TEXT,
+                                    "for": {"type": "string", "pattern": "^[0-9]+[smhd]$"},
+                                    "labels": _LABELS,
+                                    "annotations": _LABELS,
+                                }
+                            ),
+                        },
+                    }
+                ),
+            }
+        }
+    ),
     (_KUEUE, "ResourceFlavor"): _closed({"nodeLabels": _LABELS}),
     (_KUEUE, "LocalQueue"): _closed({"clusterQueue": _TEXT}),
     (_KUEUE, "ClusterQueue"): _closed(

@@ -195,6 +195,11 @@ OPTIONS: Final[Mapping[str, Values]] = {
     "monitoring": {
         "monitoring": {
             "serviceMonitor": {"enabled": True, "interval": "1m", "labels": {"release": "prom"}},
+            "alerts": {
+                "enabled": True,
+                "labels": {"release": "prom"},
+                "runbook": "https://git.example.org/sublet/monitoring.md",
+            },
             "dashboard": {
                 "enabled": True,
                 "namespace": "monitoring",

@@ -4,8 +4,8 @@ from datetime import timedelta
 from textwrap import dedent
 
 from sublet_quota.holdings.gpu_load import GpuFacts, Holding
-from sublet_quota.holdings.group_trees import tree_of
 from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.holdings.standing.group_trees import tree_of
 from sublet_quota.jobs.job_queue import QueuePlan, plan_queue
 from sublet_quota.jobs.lendable_room import lendable_gpus
 from sublet_quota.jobs.payers.job_limits import JobLimits

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from sublet_quota.log_lines.redaction import redact
 from sublet_quota.names import scopes
+from sublet_quota.wire.quota import KeptIn
 from tornado.httpserver import HTTPServer
-from traitlets import Float, Integer, List, Unicode, default, validate
+from traitlets import Enum, Float, Integer, List, Unicode, default, validate
 from traitlets.config import Application
 
 from sublet_hub.app.agents_port import AgentsPortOptions
@@ -88,6 +89,14 @@ class SubletHub(KubeOptions, AgentsPortOptions, Application):
     ).tag(config=True)
     quota_file = Unicode(
         "", help="The quota document (YAML). Without it, the defaults of an empty document."
+    ).tag(config=True)
+    quota_source = Enum(
+        [each.value for each in KeptIn],
+        default_value=KeptIn.FILE.value,
+        help="Where the quota document is kept: 'file' (quota_file, read again when it changes, "
+        "for those who keep it in a repository) or 'database' (with its revisions: `sublet quota "
+        "apply`, `history` and `rollback`; the first one is what quota_file says when there is "
+        "none yet, and that file is not read again).",
     ).tag(config=True)
     node_secrets_folder = Unicode(
         help="A folder with one file (mode 0600) per node, named as the node, holding the secret "
@@ -172,6 +181,7 @@ class SubletHub(KubeOptions, AgentsPortOptions, Application):
         "state-folder": "SubletHub.state_folder",
         "database-url": "SubletHub.database_url",
         "quota-file": "SubletHub.quota_file",
+        "quota-source": "SubletHub.quota_source",
         "node-secrets-folder": "SubletHub.node_secrets_folder",
         "agent-socket": "SubletHub.agent_socket",
         "simulated-socket": "SubletHub.simulated_socket",
@@ -313,6 +323,7 @@ class SubletHub(KubeOptions, AgentsPortOptions, Application):
                 grace=timedelta(seconds=self.job_grace_s),
                 most_attempts=self.job_attempts,
             ),
+            quota_source=KeptIn(self.quota_source),
             limits=OwnerLimits(
                 log_bytes=self.job_log_mib * _MIB, owner_logs_bytes=self.owner_logs_mib * _MIB
             ),

@@ -13,6 +13,7 @@ from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.names.ids import SliceId
 from sublet_quota.wire.agent_link import AgentEvent
 from sublet_quota.wire.event_kinds import EventKind
+from sublet_quota.wire.quota import KeptIn
 
 from sublet_hub.agents.assignments import Assigner
 from sublet_hub.agents.connection_registry import AgentConnections
@@ -20,6 +21,7 @@ from sublet_hub.agents.departed_nodes import ClusterNodes, DepartedNodes
 from sublet_hub.agents.identity import AgentIdentities
 from sublet_hub.agents.startup_grace import StartupGrace
 from sublet_hub.app.loops import Loop, Wakeup, repeat
+from sublet_hub.errors import ConfigurationError
 from sublet_hub.host.clock import read_boot_id
 from sublet_hub.host.private_files import make_private_folder
 from sublet_hub.jobs.backend import JobBackend, JobRuns
@@ -31,10 +33,11 @@ from sublet_hub.jobs.log_retention import keep_all_logs_within
 from sublet_hub.jobs.queue import JobNodes, JobQueue, WaitingReasons
 from sublet_hub.jobs.submission import JobSubmission
 from sublet_hub.ledger.announcements import AnnouncementStore
-from sublet_hub.ledger.database import Database, LedgerWriteError
+from sublet_hub.ledger.database import Database, LedgerReadError, LedgerWriteError
 from sublet_hub.ledger.events import event, node_event
 from sublet_hub.ledger.evictions import EvictionStore
 from sublet_hub.ledger.ledger import Ledger
+from sublet_hub.ledger.quota_revisions import QuotaRevisionStore
 from sublet_hub.ledger.records import Change, EventRecord
 from sublet_hub.ledger.refusals import RefusalStore
 from sublet_hub.security.byte_room import RoomsByKind
@@ -54,12 +57,14 @@ from sublet_hub.slices.pods import Pods
 from sublet_hub.slices.reconciliation import Patience, Reconciliation
 from sublet_hub.slices.resizing import Resizing
 from sublet_hub.state.capacity import Capacity
+from sublet_hub.state.collectors.sources import MetricSources
 from sublet_hub.state.fleet import Fleet, NodeView
 from sublet_hub.state.job_files import JobFiles
 from sublet_hub.state.metrics import ServiceMetrics
 from sublet_hub.state.owner_accounts import OwnerAccounts
+from sublet_hub.state.quota_documents.in_database import QuotaInDatabase
+from sublet_hub.state.quota_documents.source import QuotaSource
 from sublet_hub.state.quota_file import QuotaFile
-from sublet_hub.state.quota_metrics import QuotaCollector
 from sublet_hub.state.stores import Stores
 from sublet_hub.usage.job_stops import JobStops
 from sublet_hub.usage.lending_periods import LentTimes
@@ -71,6 +76,7 @@ from sublet_hub.usage.slice_history import SPAN, Histories
 from sublet_hub.usage.store import UseStore
 from sublet_hub.web.routes.context import RequestLimits, ServiceParts
 from sublet_hub.web.views.jobs import JobTimes, JobViews
+from sublet_hub.web.views.quota_previews import QuotaPreviews
 from sublet_hub.web.views.share import Shares
 from sublet_hub.web.views.slices import Views
 
@@ -106,7 +112,7 @@ class Assembly:
         self._settings = settings
         self._adapters = adapters
         now = adapters.now
-        quota = QuotaFile(settings.quota_file, now)
+        quota = _quota_of(settings, adapters)
         make_private_folder(settings.state_folder)
         folder = make_private_folder(settings.state_folder / "jobs")
         self._files = JobFiles(folder, settings.volume.keep_free_bytes)
@@ -114,8 +120,7 @@ class Assembly:
         ledger = Ledger(adapters.database)
         fleet = Fleet(ledger, now, read_boot_id())
         capacity = Capacity(quota.document, ledger, fleet, now)
-        metrics = ServiceMetrics(ledger, fleet)
-        metrics.add(QuotaCollector(quota, capacity))
+        metrics = ServiceMetrics(MetricSources(ledger, fleet, capacity, quota, now))
         stores = Stores(ledger, fleet, capacity, accounts, self._files, now)
         self._stores = stores
         waiting = WaitingReasons()
@@ -165,9 +170,10 @@ class Assembly:
             places=Places(ledger, capacity, now),
             resizing=Resizing(ledger, fleet, capacity, accounts, now),
             shares=Shares(ledger, fleet, capacity, views, self._meter),
+            previews=QuotaPreviews(stores, quota, self._queue),
             histories=self._histories,
             use=UseReports(adapters.database, store),
-            refusals=Refusals(RefusalStore(adapters.database), now),
+            refusals=Refusals(RefusalStore(adapters.database), now, metrics.refused),
             queue=self._queue,
             views=views,
             job_views=JobViews(
@@ -242,6 +248,7 @@ class Assembly:
         with contextlib.suppress(LedgerWriteError):
             self._meter.store()
             self._histories.store(everything=True)
+            self._queue.tell_off_times()
             self.service.refusals.store_at_end()
         self._adapters.database.close()
 
@@ -303,7 +310,8 @@ class Assembly:
         service = self.service
         service.places.take(document)
         now = service.now()
-        service.ledger.apply(Change(events=(event(EventKind.QUOTA_LOADED, now),)), now)
+        loaded = event(EventKind.QUOTA_LOADED, now, service.quota.told)
+        service.ledger.apply(Change(events=(loaded,)), now)
         self.connections.assign_all()
 
     def _look_at_places(self) -> None:
@@ -357,3 +365,15 @@ class Assembly:
         self.service.refusals.forget_before(cutoff)
         for job_id in self.service.ledger.forget_before(cutoff):
             self._files.remove(job_id)
+
+
+def _quota_of(settings: ServiceSettings, adapters: Adapters) -> QuotaSource:
+    """Return where the quota document is kept. ``QuotaFileError``, ``ConfigurationError``."""
+    if settings.quota_source is KeptIn.FILE:
+        return QuotaFile(settings.quota_file, adapters.now)
+    store = QuotaRevisionStore(adapters.database)
+    try:
+        return QuotaInDatabase(store, settings.quota_file, adapters.now)
+    except (LedgerReadError, LedgerWriteError) as error:
+        message = f"the quota document cannot be had from the database: {error}"
+        raise ConfigurationError(message) from error

@@ -7,6 +7,7 @@ at anew once a minute, in another thread where many slices are held, and not in 
 import asyncio
 import secrets
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -21,8 +22,9 @@ from sublet_quota.jobs.requested_job import RequestedJob
 from sublet_quota.jobs.turns.past_uses import PastUse, Payer
 from sublet_quota.jobs.waiting_job import WaitingJob
 from sublet_quota.life_cycles.job_states import JobState
-from sublet_quota.names.ids import GpuId, JobId, NodeId, SliceId, UserName
-from sublet_quota.residency.snapshot import Holder
+from sublet_quota.names.ids import GpuId, GroupName, JobId, NodeId, SliceId, UserName
+from sublet_quota.preview.present_state import JobsNow
+from sublet_quota.residency.snapshot import Holder, Rank
 
 from sublet_hub.jobs import changes
 from sublet_hub.jobs.order.charged_uses import ChargedUses
@@ -119,11 +121,16 @@ class JobQueue:
     async def look_at_past_use(self) -> None:
         """Look anew at what everybody used, and tell the ledger what is not charged."""
         await self._uses.come_under(self._stores.capacity.holdings.document)
+        self.tell_off_times()
+        now = self._stores.now()
+        self._take_past_use(await asyncio.to_thread(self._uses.now_used()), now)
+
+    def tell_off_times(self) -> None:
+        """Tell the ledger for which times nobody is charged. ``LedgerWriteError``."""
         off = self._uses.off_times()
         if off:
             self._stores.ledger.apply(Change(off=off), self._stores.now())
-        now = self._stores.now()
-        self._take_past_use(await asyncio.to_thread(self._uses.now_used()), now)
+            self._uses.told(off)
 
     def place_jobs(self) -> int:
         """Place what can be placed; return how many jobs were."""
@@ -132,12 +139,15 @@ class JobQueue:
         waiting = [job for job in live if job.state is JobState.WAITING]
         if not waiting:
             self._reasons.replace(())
+            self._metrics.jobs_wait({})
             return 0
         now = stores.now()
         began = time.perf_counter()
-        plan = self._plan(waiting)
+        ordered = self._ordered(waiting)
+        plan = self._plan_for(ordered)
         self._metrics.decision("queue", time.perf_counter() - began)
         self._reasons.replace(plan.waits)
+        self._metrics.jobs_wait(_entitled(ordered, plan))
         return sum(self._place(placement, now) for placement in plan.placements)
 
     def foresee(self, wish: RequestedJob, admitted: AdmittedJob) -> JobWait | None:
@@ -145,19 +155,38 @@ class JobQueue:
         live = self._stores.ledger.live_jobs.values()
         waiting = [job for job in live if job.state is JobState.WAITING]
         asked = replace(wish, lot=_LAST_OF_EQUALS).charged_to(admitted.group, self._stores.now())
-        plan = self._plan(waiting, (asked, admitted.max_run))
+        plan = self._plan_for(self._ordered(waiting, (asked, admitted.max_run)))
         return next((wait for wait in plan.waits if wait.job_id == asked.job_id), None)
 
-    def _plan(
+    def as_it_is(self) -> JobsNow:
+        """Return the jobs, and all that their order hangs on, as values."""
+        live, kinds = self._stores.ledger.live_jobs.values(), self._jobs.kinds()
+        waiting = (self._jobs.of(job, kinds) for job in live if job.state is JobState.WAITING)
+        placed, held = self._turns.jobs_placed()
+        self._past_use()
+        return JobsNow(
+            waiting=tuple(waiting),
+            placed=tuple(placed),
+            held=held,
+            past=self._turns.sums,
+            written_off=tuple(self._stores.ledger.written_off),
+            lendable_mib=self._lendable(),
+            lending=self._stores.ledger.lending,
+        )
+
+    def _ordered(
         self, waiting: Iterable[JobRecord], more: tuple[WaitingJob, timedelta] | None = None
-    ) -> QueuePlan:
-        """Return what comes of the jobs, and of one more with its bound, if there is any."""
-        holdings = self._stores.capacity.holdings
+    ) -> tuple[WaitingJob, ...]:
+        """Return the jobs in their order, and one more with its bound, if there is any."""
         kinds = self._jobs.kinds()
         jobs = [self._jobs.of(job, kinds) for job in waiting]
         if more is not None:
             jobs.append(self._jobs.allowed(*more, kinds))
-        ordered = self._turns.waiting(jobs, self._past_use())
+        return self._turns.waiting(jobs, self._past_use())
+
+    def _plan_for(self, ordered: tuple[WaitingJob, ...]) -> QueuePlan:
+        """Return what comes of jobs in this order."""
+        holdings = self._stores.capacity.holdings
         gpus = lendable_gpus(holdings, self._lendable())
         lending = self._stores.ledger.lending
         return plan_queue(ordered, gpus, lending=lending, limits=self._jobs.limits())
@@ -238,3 +267,11 @@ class JobQueue:
         order = self._entitlements
         if any((job.slice_id is not None) != (job.job_id in order) for job in change.jobs):
             self._ordered_under = None
+
+
+def _entitled(ordered: Iterable[WaitingJob], plan: QueuePlan) -> Counter[GroupName | None]:
+    """Return of how many jobs each group pays that wait though they are within its guarantee."""
+    waits = {wait.job_id for wait in plan.waits}
+    return Counter(
+        job.group for job in ordered if job.rank is Rank.ENTITLED and job.job_id in waits
+    )

@@ -274,6 +274,18 @@ EVICTIONS = sa.Table(
     sa.Column("due_at", UtcDateTime, nullable=False),
 )
 
+QUOTA_REVISIONS = sa.Table(
+    "quota_revisions",
+    METADATA,
+    sa.Column("revision", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("text", sa.LargeBinary, nullable=False),
+    sa.Column("size", sa.Integer, nullable=False),
+    sa.Column("author", sa.String(255), nullable=False),
+    sa.Column("made_at", UtcDateTime, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("keys_changed", sa.Integer, nullable=False),
+)
+
 SWITCHES = sa.Table(
     "switches",
     METADATA,

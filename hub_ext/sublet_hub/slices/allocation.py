@@ -64,16 +64,31 @@ class Allocation:
         stores = self._stores
         owner = UserName(request.owner)
         before = stores.ledger.slice_of_server(owner, request.server)
-        placement, lot = self._decide(request, before)
-        if isinstance(placement, Refusal):
-            return placement
-        now = stores.now()
+        gone = nullcontext() if before is None else stores.capacity.without(before.slice_id)
+        with gone as held:
+            wish = replace(
+                _wish(request, self._home(request, before)),
+                before=held,
+                lot=secrets.randbelow(_LOTS),
+            )
+            began = time.perf_counter()
+            placement = decide_slice(stores.capacity.holdings, wish)
+            self._metrics.decision("slice", time.perf_counter() - began)
+            if isinstance(placement, Refusal):
+                return placement
+            return self._hand_out(request, placement, wish.lot, before)
+
+    def _hand_out(
+        self, request: SliceRequest, placement: Placement, lot: int, before: SliceRecord | None
+    ) -> SliceRecord:
+        """Make a placement true, in place of the server's slice of ``before``."""
+        stores, now = self._stores, self._stores.now()
         record = self._record(request, placement, lot, now)
         others, told = others_of(stores.ledger, placement, record, now)
         events = [slice_event(EventKind.SLICE_CREATED, record, now, str(placement.amount)), *told]
         if before is not None:
             events.append(slice_event(EventKind.SLICE_RELEASED, before, now, "its server is new"))
-        stores.accounts.remember(self._account(owner, request))
+        stores.accounts.remember(self._account(record.owner, request))
         change = Change(
             slices=(record, *others),
             released=() if before is None else (before.slice_id,),
@@ -83,20 +98,6 @@ class Allocation:
         if self._homes is not None and request.home_claim is not None:
             self._homes.note(record.slice_id, request.home_claim)
         return record
-
-    def _decide(
-        self, request: SliceRequest, before: SliceRecord | None
-    ) -> tuple[Placement | Refusal, int]:
-        """Return the decision, as if the server's slice of before were gone, and the lot drawn."""
-        capacity = self._stores.capacity
-        lot = secrets.randbelow(_LOTS)
-        home = self._home(request, before)
-        with nullcontext() if before is None else capacity.without(before.slice_id) as held:
-            wish = replace(_wish(request, home), before=held, lot=lot)
-            began = time.perf_counter()
-            placement = decide_slice(capacity.holdings, wish)
-            self._metrics.decision("slice", time.perf_counter() - began)
-        return placement, lot
 
     def started(self, slice_id: SliceId, started: SliceStarted) -> None:
         """Note the server's first process. ``NotFoundError`` for a slice that nobody holds."""

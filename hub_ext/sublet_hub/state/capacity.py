@@ -107,7 +107,8 @@ class Capacity:
     def without(self, slice_id: SliceId) -> Iterator[Holding | None]:
         """Let a decision be made as if a slice were not there; afterwards all is as it was.
 
-        Where the slice is entitled another one follows it meanwhile: that is undone, too.
+        Where the slice is entitled another one follows it meanwhile: that is undone, too. A slice
+        that the ledger has no more by then stays away.
         """
         piece = self.holdings.piece(slice_id)
         is_entitled = piece is not None and piece.entitled > 0
@@ -116,12 +117,12 @@ class Capacity:
         try:
             yield holding
         finally:
-            if holding is not None:
+            if holding is not None and slice_id in self._ledger.slices:
                 self.holdings.put(holding)
-            if is_entitled and self.holdings.lasting_steps() != steps:
-                self.holdings = self._added_up(
-                    self.holdings.document, tuple(self.holdings.slices()), steps
-                )
+                if is_entitled and self.holdings.lasting_steps() != steps:
+                    self.holdings = self._added_up(
+                        self.holdings.document, tuple(self.holdings.slices()), steps
+                    )
 
     def _added_up(
         self, in_force: QuotaDocument, slices: Iterable[Holding], entitled: Mapping[SliceId, int]

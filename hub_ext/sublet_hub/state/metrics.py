@@ -1,125 +1,52 @@
 """The metrics that Prometheus reads: a registry of the service's own, without owners' names."""
 
+import asyncio
 from collections import Counter as Tally
-from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
+from sublet_quota.names.ids import GroupName
+from sublet_quota.reasons.refusal import Refusal
+from sublet_quota.residency.snapshot import Holder
 
-from sublet_hub.ledger.ledger import Ledger
-from sublet_hub.state.fleet import Fleet
+from sublet_hub.state.collectors.cards import CardCollector
+from sublet_hub.state.collectors.group_labels import GROUP, UNKNOWN, CountsByGroup, node_labels
+from sublet_hub.state.collectors.groups import GroupCollector
+from sublet_hub.state.collectors.jobs import JobCollector
+from sublet_hub.state.collectors.service import ServiceCollector
+from sublet_hub.state.collectors.slices import SliceCollector
+from sublet_hub.state.collectors.sources import MetricSources
+from sublet_hub.state.collectors.stepped import SteppedCollector
+from sublet_hub.state.collectors.waits import WaitCollector
+from sublet_hub.state.quota_metrics import QuotaCollector
 
-_QUICK_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0)
-_METHODS = frozenset({"GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"})
-_GPU_LABELS = ("node", "gpu")
+_QUICK_BUCKETS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0)
+_METHODS: Final = frozenset({"GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"})
 
 
-class LedgerCollector(Collector):
-    """The gauges of ledger and fleet, read when Prometheus asks."""
-
-    def __init__(self, ledger: Ledger, fleet: Fleet) -> None:
-        self._ledger = ledger
-        self._fleet = fleet
-
-    def collect(self) -> Iterable[Metric]:
-        """Yield all gauges at this moment."""
-        yield from self._counts()
-        yield from self._cards()
-        yield from self._agents()
-
-    def _counts(self) -> Iterator[Metric]:
-        slices = GaugeMetricFamily(
-            "sublet_slices", "Slices by holder and state", labels=("holder", "state", "active")
-        )
-        tally: Tally[tuple[str, str, str]] = Tally()
-        for record in self._ledger.slices.values():
-            report = self._fleet.report(record.slice_id)
-            state = "unreported" if report is None else report.state.value
-            active = "unknown" if report is None else str(report.active).lower()
-            tally[record.holder.value, state, active] += 1
-        for labels, count in tally.items():
-            slices.add_metric(labels, count)
-        yield slices
-        lent = GaugeMetricFamily("sublet_lent_slices", "Idle slices that jobs use")
-        lent.add_metric((), sum(s.lent_since is not None for s in self._ledger.slices.values()))
-        yield lent
-        jobs = GaugeMetricFamily("sublet_jobs", "Jobs by state", labels=("state",))
-        for state, count in Tally(job.state.value for job in self._ledger.all_job_facts()).items():
-            jobs.add_metric((state,), count)
-        yield jobs
-        unread = CounterMetricFamily(
-            "sublet_records_skipped",
-            "Records that cannot be read",
-            labels=("kind",),
-        )
-        for kind, count in self._ledger.unread.counts.items():
-            unread.add_metric((kind,), count)
-        yield unread
-        lending = GaugeMetricFamily("sublet_lending", "1 while slices may be lent")
-        lending.add_metric((), int(self._ledger.lending))
-        yield lending
-
-    def _cards(self) -> Iterator[Metric]:
-        families = {
-            "memory_mib": GaugeMetricFamily(
-                "sublet_gpu_memory_mib", "Memory of the card, MiB", labels=_GPU_LABELS
-            ),
-            "used_mib": GaugeMetricFamily(
-                "sublet_gpu_used_mib", "Memory in use, MiB", labels=_GPU_LABELS
-            ),
-            "utilisation_percent": GaugeMetricFamily(
-                "sublet_gpu_utilisation_percent", "How busy the card is", labels=_GPU_LABELS
-            ),
-            "lendable_mib": GaugeMetricFamily(
-                "sublet_gpu_lendable_mib", "What a job could get, MiB", labels=_GPU_LABELS
-            ),
-        }
-        energy = CounterMetricFamily(
-            "sublet_gpu_energy_joules", "What the card's own counter says", labels=_GPU_LABELS
-        )
-        promised = GaugeMetricFamily(
-            "sublet_gpu_promised_mib", "The sum of the notebooks' caps, MiB", labels=_GPU_LABELS
-        )
-        for gpu_id, gpu in self._ledger.gpus.items():
-            labels = (gpu.node, gpu_id)
-            promised.add_metric(labels, self._ledger.promised_mib(gpu_id))
-            report = self._fleet.gpu_report(gpu_id)
-            if report is not None:
-                for name, family in families.items():
-                    told = getattr(report, name)
-                    if told is not None:
-                        family.add_metric(labels, told)
-                if report.energy_mj is not None:
-                    energy.add_metric(labels, report.energy_mj / 1000)
-        yield promised
-        yield energy
-        yield from families.values()
-
-    def _agents(self) -> Iterator[Metric]:
-        silent = GaugeMetricFamily(
-            "sublet_agent_silent", "1 while the node's agent does not report", labels=("node",)
-        )
-        age = GaugeMetricFamily(
-            "sublet_agent_report_age_seconds", "Age of the last report", labels=("node",)
-        )
-        now = datetime.now(UTC)
-        for node in {gpu.node for gpu in self._ledger.gpus.values()}:
-            silent.add_metric((node,), int(self._fleet.is_silent(node)))
-            seen_at = self._fleet.seen_at(node)
-            if seen_at is not None:
-                age.add_metric((node,), (now - seen_at).total_seconds())
-        yield silent
-        yield age
+def _collectors(sources: MetricSources) -> tuple[Collector, ...]:
+    return (
+        ServiceCollector(sources),
+        SliceCollector(sources),
+        JobCollector(sources.ledger, sources.capacity),
+        CardCollector(sources),
+        GroupCollector(sources.capacity),
+        QuotaCollector(sources.quota, sources.capacity),
+        WaitCollector(sources.ledger, sources.capacity),
+    )
 
 
 class ServiceMetrics:
-    """Counters that the service's parts count up, and the gauges of the ledger."""
+    """Counters that the service's parts count up, and the gauges of what it knows."""
 
-    def __init__(self, ledger: Ledger, fleet: Fleet) -> None:
+    def __init__(self, sources: MetricSources) -> None:
+        self._capacity = sources.capacity
+        self._counts = CountsByGroup(sources.capacity)
+        self._collectors = _collectors(sources)
         self._registry = CollectorRegistry()
-        self._registry.register(LedgerCollector(ledger, fleet))
         self._requests = Counter(
             "sublet_requests",
             "Requests answered",
@@ -151,10 +78,18 @@ class ServiceMetrics:
             ("loop",),
             registry=self._registry,
         )
-
-    def add(self, collector: Collector) -> None:
-        """Read these gauges, too, when Prometheus asks."""
-        self._registry.register(collector)
+        self._refusals = Counter(
+            "sublet_refusals",
+            "Requests that were refused",
+            ("group", "reason", "holder"),
+            registry=self._registry,
+        )
+        self._entitled_waiting = Gauge(
+            "sublet_entitled_jobs_waiting",
+            "Jobs within their group's guarantee that wait nonetheless",
+            GROUP,
+            registry=self._registry,
+        )
 
     def request(self, method: str, route: str, status: int, took_s: float) -> None:
         """Count an answered request: a method that somebody made up becomes no label."""
@@ -177,6 +112,64 @@ class ServiceMetrics:
         """Count a failed round of a loop."""
         self._failures.labels(loop).inc()
 
+    def refused(self, refusal: Refusal, holder: Holder, hub_groups: Sequence[str]) -> None:
+        """Count a refusal for who would have paid; of several groups, none that decided: nobody.
+
+        ``hub_groups`` are those of whoever asked.
+        """
+        group = self._payer(refusal, hub_groups)
+        self._counts.count(self._refusals, group, refusal.reason.value, holder.value)
+
+    def jobs_wait(self, entitled: Mapping[GroupName | None, int]) -> None:
+        """Note how many jobs wait that are within their group's guarantee, by who pays."""
+        holdings = self._capacity.holdings
+        tree, sums = holdings.groups, Tally[tuple[str, str]]()
+        for group, count in entitled.items():
+            for name in tree.paths[holdings.leaf(group)]:
+                sums[node_labels(tree, name)] += count
+        self._entitled_waiting.clear()
+        for labels, count in sums.items():
+            self._entitled_waiting.labels(*labels).set(count)
+
+    def families(self) -> Iterator[Metric | None]:
+        """Yield all metrics of this moment, and ``None`` wherever others may have a turn."""
+        self._counts.forget_gone()
+        yield from self._registry.collect()
+        for collector in self._collectors:
+            if isinstance(collector, SteppedCollector):
+                yield from collector.steps()
+            else:
+                yield from collector.collect()
+
     def text(self) -> bytes:
         """Return all metrics in Prometheus' text format."""
-        return generate_latest(self._registry)
+        return generate_latest(_Read(self.families()))
+
+    async def page(self) -> bytes:
+        """Return the same; meanwhile others have a turn after each step, and while it is written.
+
+        With many groups and cards both would hold the loop for longer than cells may wait.
+        """
+        read: list[Metric] = []
+        for metric in self.families():
+            if metric is not None:
+                read.append(metric)
+            await asyncio.sleep(0)
+        return await asyncio.to_thread(generate_latest, _Read(read))
+
+    def _payer(self, refusal: Refusal, hub_groups: Sequence[str]) -> str:
+        if refusal.why is not None and refusal.why.group is not None:
+            return self._counts.label(refusal.why.group)
+        groups = self._capacity.holdings.document.groups_of(hub_groups)
+        return UNKNOWN if len(groups) > 1 else self._counts.label(next(iter(groups), None))
+
+
+class _Read(Collector):
+    """Metrics that were read already."""
+
+    def __init__(self, metrics: Iterable[Metric | None]) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterable[Metric]:
+        """Return them."""
+        return (metric for metric in self._metrics if metric is not None)

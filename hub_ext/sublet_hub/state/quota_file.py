@@ -9,45 +9,33 @@ import logging
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from typing import NoReturn
 
 from sublet_quota.document.problems import QuotaDocumentError
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.reading import read_quota_document
-from sublet_quota.wire.quota import MOST_DOCUMENT
+from sublet_quota.wire.quota import MOST_DOCUMENT, KeptIn
 
-from sublet_hub.errors import QuotaFileError
+from sublet_hub.errors import ConflictError, QuotaFileError
+from sublet_hub.ledger.quota_revisions import QuotaRevision, WrittenRevision
+from sublet_hub.state.quota_documents.source import InForce, QuotaSource, Wish
 
 _LOG = logging.getLogger(__name__)
 _UNREAD = ""
 
-Listener = Callable[[QuotaDocument], None]
 
+class QuotaFile(QuotaSource):
+    """The quota document of a file; without a file, the empty document."""
 
-class QuotaFile:
-    """The quota document and where it comes from; without a file, the empty document."""
+    kept_in = KeptIn.FILE
 
     def __init__(self, path: Path | None, now: Callable[[], datetime]) -> None:
         """Read the file. ``QuotaFileError`` with the full list where it is wrong."""
-        self._path = path
-        self._now = now
-        self._listeners: list[Listener] = []
-        self.error: QuotaFileError | None = None
-        """Why the file, as it is now, is not in force; ``None``: it is."""
-        self.loaded_at = now()
+        super().__init__(path, now)
         text = self._read()
         self._digest = _digest(text)
         self.document = self._parse(text)
         self.text = text.decode(errors="replace")
-        """The document in force as it was written; empty without a file."""
-
-    @property
-    def path(self) -> Path | None:
-        """The file, if there is one."""
-        return self._path
-
-    def listen(self, listener: Listener) -> None:
-        """Call ``listener`` with each document that comes in force."""
-        self._listeners.append(listener)
 
     def changed(self) -> bool:
         """Whether the file is another one than was looked at last."""
@@ -72,12 +60,42 @@ class QuotaFile:
         written = text.decode(errors="replace")
         # The same on other lines is another one: refusals and rights name lines.
         if written != self.text:
-            self.document, self.text = document, written
-            _LOG.info("a new quota document is in force")
-            for listener in self._listeners:
-                listener(document)
+            self._put_in_force(document, written)
         self.loaded_at = self._now()
         return True
+
+    async def apply(self, text: str, wish: Wish) -> InForce:
+        """Say which file to change instead. ``ConflictError``."""
+        del text, wish
+        self._refuse()
+
+    async def roll_back(self, revision: int, wish: Wish) -> InForce:
+        """Say which file to change instead. ``ConflictError``."""
+        del revision, wish
+        self._refuse()
+
+    async def history(self) -> tuple[QuotaRevision, ...]:
+        """Say that the file has no revisions here. ``ConflictError``."""
+        self._refuse()
+
+    async def written(self, revision: int) -> tuple[WrittenRevision, WrittenRevision | None]:
+        """Say that the file has no revisions here. ``ConflictError``."""
+        del revision
+        self._refuse()
+
+    def _refuse(self) -> NoReturn:
+        instead = (
+            "none is configured: name one as `quota_file`"
+            if self._path is None
+            else f"change {self._path}, which is in force seconds after it was written, where it "
+            "is kept (a repository, the chart's value `quota`)"
+        )
+        message = (
+            "the quota document is a file here (`quota_source` is `file`), and what was applied "
+            f"beside it would be lost: {instead}. With `quota_source: database` the service keeps "
+            "the document and its revisions"
+        )
+        raise ConflictError(message)
 
     def _read(self) -> bytes:
         if self._path is None:

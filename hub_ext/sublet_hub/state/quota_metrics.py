@@ -1,43 +1,53 @@
-"""What Prometheus reads of quotas: whether the document is in force, and how slices stand by it."""
+"""What Prometheus reads of the quota document: whether it is in force, and all it guarantees."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterator
 
 from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
+from sublet_quota.reasons.guarantee_warnings import GuaranteeFault
 
 from sublet_hub.state.capacity import Capacity
-from sublet_hub.state.quota_file import QuotaFile
+from sublet_hub.state.collectors.stepped import SteppedCollector
+from sublet_hub.state.quota_documents.source import QuotaSource
 
 
-class QuotaCollector(Collector):
-    """The gauges of the quota document and of slices' ranks, read when Prometheus asks."""
+class QuotaCollector(SteppedCollector):
+    """The gauges of the quota document, read when Prometheus asks."""
 
-    def __init__(self, quota: QuotaFile, capacity: Capacity) -> None:
+    def __init__(self, quota: QuotaSource, capacity: Capacity) -> None:
         self._quota = quota
         self._capacity = capacity
 
-    def collect(self) -> Iterable[Metric]:
-        """Yield all gauges at this moment."""
+    def steps(self) -> Iterator[Metric | None]:
+        """Yield all gauges at this moment, with a turn for others between the longer ones."""
         yield GaugeMetricFamily(
             "sublet_quota_valid",
             "1 while the quota document is in force as it is now",
             value=int(self._quota.error is None),
         )
         yield GaugeMetricFamily(
+            "sublet_quota_loaded_timestamp_seconds",
+            "When the quota document was last read and found right",
+            value=self._quota.loaded_at.timestamp(),
+        )
+        yield GaugeMetricFamily(
             "sublet_quota_warnings",
             "What to look at in the quota document: not meant, or not to be had of today's cards",
             value=len(self._capacity.warnings()),
         )
-        ranks = GaugeMetricFamily(
-            "sublet_slices_by_rank", "Notebooks' slices, guaranteed or borrowed", labels=("rank",)
-        )
+        yield None
+        yield from self._guarantees()
+
+    def _guarantees(self) -> Iterator[Metric]:
         holdings = self._capacity.holdings
-        tally = Counter(
-            holdings.rank(holding.slice_id).name.lower().replace("_", "-")
-            for holding in holdings.slices()
-            if holding.is_notebook
+        types = {*holdings.types(), *holdings.document.gpu_types}
+        counts = Counter({(name, fault): 0 for name in types for fault in GuaranteeFault})
+        counts.update((each.gpu_type, each.fault) for each in holdings.warnings())
+        faults = GaugeMetricFamily(
+            "sublet_guarantee_faults",
+            "What of guarantees is not as the quota document has it, by its kind",
+            labels=("gpu_type", "fault"),
         )
-        for rank, count in tally.items():
-            ranks.add_metric((rank,), count)
-        yield ranks
+        for (gpu_type, fault), count in counts.items():
+            faults.add_metric((gpu_type, fault.value), count)
+        yield faults

@@ -10,7 +10,7 @@ import json
 import logging
 import secrets
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Final
@@ -103,7 +103,14 @@ def asked_for_again(job: JobRecord, groups: tuple[str, ...]) -> AskedFor:
 class Refusals:
     """The refusals that wait to be stored, and those that are."""
 
-    def __init__(self, store: RefusalStore, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        store: RefusalStore,
+        now: Callable[[], datetime],
+        count: Callable[[Refusal, Holder, Sequence[str]], None] = lambda *_: None,
+    ) -> None:
+        """``count`` is told each refusal, whose, and the hub's groups of whoever asked."""
+        self._count = count
         self._store = store
         self._now = now
         self._waiting: dict[str, RefusalRecord] = {}
@@ -112,6 +119,7 @@ class Refusals:
 
     def note(self, owner: str, asked: AskedFor, refusal: Refusal) -> None:
         """Note that a request was refused; it is stored soon."""
+        self._count(refusal, asked.holder, asked.groups)
         record = _record_of(owner, asked, refusal, self._now())
         known = self._waiting.get(record.alike)
         if known is not None:

@@ -75,7 +75,7 @@ class MetricsHandler(ServiceHandler):
     async def answer(self, **_path: str) -> None:
         """Send all metrics."""
         self.set_header("Content-Type", CONTENT_TYPE_LATEST)
-        self.finish(self.service.metrics.text())
+        self.finish(await self.service.metrics.page())
 
 
 def _came_directly_from_here(request: Any) -> bool:

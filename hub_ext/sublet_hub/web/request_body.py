@@ -42,7 +42,7 @@ class RequestBody:
         self._promised = (room, room.promise(caller, size, self._give_up))
         self._most = most
         # More than the route takes is still taken off the connection, for an answer that says so.
-        self._connection.set_max_body_size(LARGEST_BODY)
+        self._connection.set_max_body_size(max(most, LARGEST_BODY))
 
     def throw_away(self, *, let_in: bool) -> bool:
         """Keep nothing of what comes; return whether all of it can be read before the answer."""

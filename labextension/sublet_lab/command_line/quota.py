@@ -1,5 +1,7 @@
 """``sublet quota``: the quota document, what is wrong with one, and who may have what by it.
 
+How one is put in force is in ``quota_revisions``, what would follow of one in ``quota_preview``.
+
 ``validate`` and ``schema`` ask nobody: they work on a machine without a hub.
 """
 
@@ -9,11 +11,7 @@ from typing import BinaryIO, Final
 
 import click
 from sublet_quota.document.consistency.warnings import DocumentWarning, document_warnings
-from sublet_quota.document.differences import (
-    Difference,
-    right_differences,
-    written_differences,
-)
+from sublet_quota.document.differences import right_differences, written_differences
 from sublet_quota.document.json_schema import quota_schema_text
 from sublet_quota.document.problems import (
     DocumentProblem,
@@ -23,8 +21,18 @@ from sublet_quota.document.problems import (
 )
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.reading import read_quota_document
-from sublet_quota.wire.quota import MOST_DOCUMENT, QuotaInForce, QuotaRights
+from sublet_quota.wire.quota import KeptIn, QuotaInForce, QuotaRights
+from sublet_quota.wire.quota_revisions import RevisionText
 
+from sublet_lab.command_line.quota_preview import preview
+from sublet_lab.command_line.quota_revisions import apply, history, print_revision, rollback
+from sublet_lab.command_line.quota_text import (
+    FILE,
+    name_of,
+    print_differences,
+    read_text,
+    told_differences,
+)
 from sublet_lab.command_line.service import REFUSED, Service, pass_service
 from sublet_lab.command_line.tables import (
     clock,
@@ -40,7 +48,6 @@ from sublet_lab.command_line.tables import (
 )
 from sublet_lab.share.quota_words import source_of
 
-_FILE: Final = click.argument("file", type=click.File("rb"))
 _RIGHT_FIELDS: Final = ("group", "right", "value", "source", "line")
 _WITHOUT_FILE: Final = "none: what holds when nobody says"
 
@@ -51,7 +58,7 @@ def quota() -> None:
 
 
 @quota.command()
-@_FILE
+@FILE
 @json_option
 def validate(file: BinaryIO) -> None:
     """Say all that is wrong with a quota document in FILE (- for standard input).
@@ -59,15 +66,15 @@ def validate(file: BinaryIO) -> None:
     Asks no service. Exits with 1 where the document could not be in force.
     """
     try:
-        document = read_quota_document(_read(file))
+        document = read_quota_document(read_text(file))
     except QuotaDocumentError as error:
-        _tell_problems(_name(file), error.problems, ())
+        _tell_problems(name_of(file), error.problems, ())
         click.get_current_context().exit(REFUSED)
     warnings = document_warnings(document)
     if wants_json() or warnings:
-        _tell_problems(_name(file), (), warnings)
+        _tell_problems(name_of(file), (), warnings)
     if not wants_json():
-        click.echo(plain(f"{_name(file)}: {_contents(document)}"))
+        click.echo(plain(f"{name_of(file)}: {_contents(document)}"))
 
 
 @quota.command()
@@ -77,15 +84,19 @@ def schema() -> None:
 
 
 @quota.command()
+@click.option("--revision", type=click.IntRange(min=1), help="An earlier one, by its number.")
 @json_option
 @pass_service
-def show(service: Service) -> None:
+def show(service: Service, revision: int | None) -> None:
     """Show the quota document in force, where it came from and when it was read (admins)."""
+    if revision is not None:
+        print_revision(service.get(RevisionText, f"quota/revisions/{revision}"))
+        return
     found = service.get(QuotaInForce, "quota")
     if wants_json():
         print_json(found)
         return
-    print_facts([("File", found.path or _WITHOUT_FILE), ("Read", clock(found.loaded_at))])
+    print_facts([_place(found), ("Read", clock(found.loaded_at))])
     for error in found.errors:
         click.echo(f"Wrong in the file now, and not in force: {plain(error)}")
     for warning in found.warnings:
@@ -127,7 +138,7 @@ def rights(service: Service, user: str | None) -> None:
 
 
 @quota.command()
-@_FILE
+@FILE
 @json_option
 @pass_service
 def diff(service: Service, file: BinaryIO) -> None:
@@ -136,37 +147,29 @@ def diff(service: Service, file: BinaryIO) -> None:
     By key as it is written, and by the rights that follow for members of each group.
     """
     try:
-        after = read_quota_document(_read(file))
+        after = read_quota_document(read_text(file))
     except QuotaDocumentError as error:
-        _tell_problems(_name(file), error.problems, ())
+        _tell_problems(name_of(file), error.problems, ())
         click.get_current_context().exit(REFUSED)
     before = read_quota_document(service.get(QuotaInForce, "quota").text)
     keys = written_differences(before, after)
     rights_ = right_differences(before, after, datetime.now(UTC))
     if wants_json():
-        print_json({"keys": _told(keys), "rights": _told(rights_)})
+        print_json({"keys": told_differences(keys), "rights": told_differences(rights_)})
         return
     if not keys and not rights_:
         click.echo("Nothing would change.")
         return
-    _print_differences("KEY", keys)
+    print_differences("KEY", keys)
     if rights_:
         click.echo()
-        _print_differences("RIGHT", rights_)
+        print_differences("RIGHT", rights_)
 
 
-def _name(file: BinaryIO) -> str:
-    return str(getattr(file, "name", "<stdin>"))
-
-
-def _read(file: BinaryIO) -> bytes:
-    text = file.read(MOST_DOCUMENT + 1)
-    if len(text) > MOST_DOCUMENT:
-        message = (
-            f"{plain(_name(file))} is larger than {MOST_DOCUMENT} bytes, which no service reads"
-        )
-        raise click.ClickException(message)
-    return text
+def _place(found: QuotaInForce) -> tuple[str, str]:
+    if found.kept_in == KeptIn.DATABASE:
+        return "Revision", f"{found.revision}, in the service's database"
+    return "File", found.path or _WITHOUT_FILE
 
 
 def _contents(document: QuotaDocument) -> str:
@@ -200,12 +203,5 @@ def _entry(line: int | None, path: KeyPath, message: str) -> dict[str, object]:
     return {"line": line, "key": written_path(path), "message": message}
 
 
-def _told(differences: Iterable[Difference]) -> list[dict[str, str | None]]:
-    return [{"what": d.what, "before": d.before, "after": d.after} for d in differences]
-
-
-def _print_differences(heading: str, differences: Iterable[Difference]) -> None:
-    print_table(
-        (heading, "BEFORE", "AFTER"),
-        ((each.what, each.before or "-", each.after or "-") for each in differences),
-    )
+for command in (preview, apply, history, rollback):
+    quota.add_command(command)

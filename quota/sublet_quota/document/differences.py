@@ -84,7 +84,7 @@ def _rights(document: QuotaDocument, known: Collection[GroupName]) -> dict[str, 
         if group is not None and group not in known:
             continue
         who = "in no group" if group is None else f"member of {group}"
-        for line in tell_rights(rights_of(document, _NOBODY, member)):
+        for line in tell_rights(document, rights_of(document, _NOBODY, member)):
             told.setdefault(f"{who}: {line.right}", line.value)
     return told
 

@@ -9,21 +9,33 @@ from fractions import Fraction
 from typing import Any, Final
 
 from sublet_quota.amounts.gpu_amounts import format_cards, format_memory
+from sublet_quota.document.group_limits import group_limit_sources, limit_of, source_of
+from sublet_quota.document.lookups.group_paths import key_path
 from sublet_quota.document.problems import written_path
+from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.rights import PayerRights, PersonLimit, Right, Rights
+from sublet_quota.names.ids import GroupName
+from sublet_quota.shares.group_tree import NodeName
+from sublet_quota.shares.limits import LimitKind
+from sublet_quota.wire.schema import shortened
 from sublet_quota.wire.share import RightLine
 
 _NO_LIMIT: Final = "no limit"
 _NOBODY_SAYS: Final = "when nobody says"
+_MOST_NAME: Final = 255
 _UNITS: Final = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
-def tell_rights(rights: Rights) -> tuple[RightLine, ...]:
-    """Return a person's rights as lines: whoever pays first, then by the group that does."""
-    return tuple(_lines(rights))
+def tell_rights(document: QuotaDocument, rights: Rights) -> tuple[RightLine, ...]:
+    """Return a person's rights as lines: whoever pays first, then by the group that does.
+
+    With each group what it is guaranteed and limited to, and all above it: that binds, too.
+    ``document``: the one in force that the rights are of.
+    """
+    return tuple(_lines(document, rights))
 
 
-def _lines(rights: Rights) -> Iterator[RightLine]:
+def _lines(document: QuotaDocument, rights: Rights) -> Iterator[RightLine]:
     yield from _limits("limit of ", rights.limit)
     if rights.job_limit is not None:
         yield from _limits("limit of running jobs: ", rights.job_limit)
@@ -32,6 +44,29 @@ def _lines(rights: Rights) -> Iterator[RightLine]:
     yield _line("slices kept a day", rights.keep_a_day, None, kept)
     for payer in rights.payers:
         yield from _of_payer(payer)
+        for group in () if payer.group is None else reversed(document.path_of(payer.group)):
+            yield from _of_group(document, group, payer.group)
+
+
+def _of_group(document: QuotaDocument, group: GroupName, payer: str | None) -> Iterator[RightLine]:
+    """Go through what a group's members are guaranteed, and limited to, together."""
+    quota, where = document.all_groups[group], key_path(document.path_of(group))
+    for name in sorted(quota.guaranteed):
+        sure = Right(quota.guaranteed[name], source_of(document, (*where, "guaranteed", name)))
+        yield _line(f"{group} is guaranteed {name}", sure, payer, _cards(sure.value))
+    sources = group_limit_sources(document, group)
+    limit = limit_of(quota.limit)
+    said: dict[tuple[LimitKind, str | None], str] = {
+        **{(LimitKind.TYPE, name): _cards(most) for name, most in limit.types.items()},
+        (LimitKind.CARDS, None): _cards(limit.cards),
+        (LimitKind.MEMORY, None): _memory(limit.memory_mib),
+        (LimitKind.SLICES, None): _count(limit.slices),
+    }
+    for (kind, gpu_type), words in said.items():
+        source = sources.get((NodeName(group), kind, gpu_type))
+        if source is not None:
+            what = gpu_type or kind.value
+            yield _line(f"limit of {group} together: {what}", Right(None, source), payer, words)
 
 
 def _of_payer(payer: PayerRights) -> Iterator[RightLine]:
@@ -56,7 +91,7 @@ def _limits(what: str, limit: PersonLimit) -> Iterator[RightLine]:
 def _line(what: str, right: Right[Any], group: str | None, value: str) -> RightLine:
     source = right.source
     return RightLine(
-        right=what,
+        right=shortened(what, _MOST_NAME),
         value=value,
         source=written_path(source.path) if source.path else _NOBODY_SAYS,
         line=source.line,

@@ -152,6 +152,10 @@ class Holdings:
         """Yield all GPUs."""
         return (card.facts for card in self._rooms.cards().values())
 
+    def gpus_as_told(self) -> Iterator[GpuFacts]:
+        """Yield all GPUs as they were entered, whatever the document says of them."""
+        return (card.told for card in self._rooms.cards().values())
+
     def pool_of(self, gpu_id: GpuId) -> PoolName | None:
         """Return the pool that a GPU belongs to; ``None`` when no pool has it."""
         card = self._rooms.card(gpu_id)
@@ -198,6 +202,11 @@ class Holdings:
     def cards(self, gpu_type: str) -> Fraction:
         """Return the open cards of a type."""
         return self._standings.of_type(gpu_type).cards
+
+    @property
+    def groups(self) -> GroupTree:
+        """The groups, without what they are guaranteed of any type."""
+        return self._standings.tree
 
     def tree(self, gpu_type: str) -> GroupTree:
         """Return the groups with the guarantees of a type that are in force."""

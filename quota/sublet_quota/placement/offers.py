@@ -10,7 +10,8 @@ from sublet_quota.document.rights import rights_of
 from sublet_quota.document.sections import SliceSize
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GroupName, PoolName, SizeName
-from sublet_quota.placement.slice_placement import Placement, decide_slice
+from sublet_quota.placement.finding.question import Question
+from sublet_quota.placement.slice_placement import Placement, told
 from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.residency.snapshot import Rank
 from sublet_quota.shares.limits import Amounts
@@ -69,8 +70,9 @@ def offers_for(  # noqa: PLR0913 - each is a part of the wish
     wish = RequestedSlice(
         owner, groups, gpu_type=gpu_type, never_suspended=never_suspended, group=group
     )
+    asked = Question(holdings, wish)
     offers = tuple(
-        _offer(holdings, SizeName(name), size, replace(wish, size=name))
+        _offer(replace(asked, wish=replace(wish, size=name)), SizeName(name), size)
         for name, size in document.sizes.items()
     )
     allowed = [offer.size for offer in offers if offer.allowed]
@@ -83,9 +85,10 @@ def offers_for(  # noqa: PLR0913 - each is a part of the wish
     )
 
 
-def _offer(holdings: Holdings, name: SizeName, size: SliceSize, wish: RequestedSlice) -> SizeOffer:
+def _offer(question: Question, name: SizeName, size: SliceSize) -> SizeOffer:
+    holdings = question.holdings
     pool, title = holdings.document.pool_of_size(name), size.title or name
-    answer = decide_slice(holdings, wish)
+    answer = told(question)
     if isinstance(answer, Placement):
         return SizeOffer(
             name,

@@ -88,6 +88,7 @@ def decide_slice(
 def told(question: Question) -> Placement | Refusal:
     """Return the answer to a question, a refusal with what would help."""
     answer = decided(question)
+    question.seen.granted[question.wish, question.only] = isinstance(answer, Placement)
     return answer if isinstance(answer, Placement) else tell(question, answer)
 
 
@@ -125,9 +126,12 @@ def _granted(question: Question, admission: Admission) -> Placement | None:
 
 
 def _is_granted(question: Question) -> bool:
-    if find_as_before(question) is not None:
-        return True
-    return _granted(question, admit(question.holdings, question.wish)) is not None
+    known, asked = question.seen.granted, (question.wish, question.only)
+    if asked not in known:
+        known[asked] = find_as_before(question) is not None or (
+            _granted(question, admit(question.holdings, question.wish)) is not None
+        )
+    return known[asked]
 
 
 @dataclass(frozen=True, slots=True)

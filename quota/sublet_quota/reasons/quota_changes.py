@@ -32,7 +32,7 @@ _WORDS: Final[Mapping[QuotaChange, str]] = MappingProxyType(
             "what {group} is guaranteed has become less: it counts as before until {until}"
         ),
         QuotaChange.AS_BEFORE_NO_MORE: (
-            "it counts as before no longer: it is within what {group} is guaranteed now, or borrowed"
+            "it counts as before no longer: it is within what {group} is guaranteed, or borrowed"
         ),
     }
 )

@@ -40,11 +40,13 @@ _MEANINGS: Final[Mapping[RankCode, str]] = MappingProxyType(
             "suspended then, takes turns or moves, and loses nothing."
         ),
         RankCode.CALLED_BACK: (
-            "Called back: who is guaranteed {cards} needs the room. It takes turns behind them, "
-            "loses nothing, and is in its place again once there is room."
+            "Called back: {why}. It takes turns behind them, loses nothing, and is in its place "
+            "again once there is room."
         ),
     }
 )
+_FOR_WHOM: Final = "its room is due to {group}"
+_FOR_ANYBODY: Final = "who is guaranteed {cards} needs the room"
 
 
 def rank_word(rank: RankCode) -> str:
@@ -52,10 +54,18 @@ def rank_word(rank: RankCode) -> str:
     return _WORDS[rank]
 
 
-def rank_meaning(rank: RankCode, group: str | None = None, gpu_type: str | None = None) -> str:
+def rank_meaning(
+    rank: RankCode,
+    group: str | None = None,
+    gpu_type: str | None = None,
+    called_back_for: str | None = None,
+) -> str:
     """Return what a rank means for a slice that is charged to ``group``, as sentences.
 
-    ``gpu_type`` is the type of the slice's card, as the quota document has it.
+    ``gpu_type`` is the type of the slice's card, as the quota document has it; ``called_back_for``
+    the group whose slice a called-back one makes way for.
     """
     cards = "GPUs" if gpu_type is None else gpu_type
-    return _MEANINGS[rank].format(group=group or "its group", cards=cards)
+    why = _FOR_ANYBODY if called_back_for is None else _FOR_WHOM
+    why = why.format(group=called_back_for, cards=cards)
+    return _MEANINGS[rank].format(group=group or "its group", cards=cards, why=why)

@@ -1,15 +1,25 @@
 """Bodies of the API about the quota document: what is in force, and what somebody may have."""
 
+from enum import StrEnum
 from typing import Annotated, Any, Final
 
 from pydantic import Field, StringConstraints
 
-from sublet_quota.wire.schema import AnswerModel, AwareDatetime, Name, Text, Words
+from sublet_quota.wire.schema import AnswerModel, AwareDatetime, Name, PositiveCount, Text, Words
 from sublet_quota.wire.share import RightLine
 
 MOST_DOCUMENT: Final = 2**20
 """The most bytes of a quota document."""
 _MOST_LISTED: Final = 10_000
+
+
+class KeptIn(StrEnum):
+    """Where the quota document is kept."""
+
+    FILE = "file"
+    """In a file, which the service reads again when it changes."""
+    DATABASE = "database"
+    """In the service's database, with its revisions."""
 
 
 class QuotaInForce(AnswerModel):
@@ -22,6 +32,11 @@ class QuotaInForce(AnswerModel):
     text: Annotated[str, StringConstraints(max_length=MOST_DOCUMENT)]
     """As it was written; empty without a file."""
     path: Text | None
+    """The file; where it is kept in the database, the one that its first revision came from."""
+    kept_in: Name = KeptIn.FILE.value
+    """A value of ``KeptIn``."""
+    revision: PositiveCount | None = None
+    """The revision in force, where it is kept in the database."""
     loaded_at: AwareDatetime
     errors: tuple[Words, ...] = Field(default=(), max_length=_MOST_LISTED)
     """Not empty: the file is wrong now, and the document of before is in force."""

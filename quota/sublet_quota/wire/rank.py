@@ -14,8 +14,12 @@ class ToldRank(AnswerModel):
     """The word explained, in sentences for the slice's owner."""
 
 
-def tell_rank(rank: RankCode, group: str | None = None, gpu_type: str | None = None) -> ToldRank:
+def tell_rank(
+    rank: RankCode,
+    group: str | None = None,
+    gpu_type: str | None = None,
+    called_back_for: str | None = None,
+) -> ToldRank:
     """Return a rank with its words, for a slice on ``gpu_type`` that is charged to ``group``."""
-    return ToldRank(
-        code=rank.value, word=rank_word(rank), meaning=rank_meaning(rank, group, gpu_type)
-    )
+    meaning = rank_meaning(rank, group, gpu_type, called_back_for)
+    return ToldRank(code=rank.value, word=rank_word(rank), meaning=meaning)

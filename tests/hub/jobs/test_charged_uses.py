@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from sublet_hub.jobs import changes
 from sublet_hub.jobs.order.charged_uses import ChargedUses
 from sublet_hub.ledger.database import Database
@@ -53,8 +54,9 @@ class Books:
         self.uses = ChargedUses(self.ledger, self.now, self.document, self.estimate, self.stops.get)
 
     def reopen(self) -> None:
-        told = self.uses.off_times()
-        self.ledger.apply(Change(off=told), self.at)
+        off = self.uses.off_times()
+        self.ledger.apply(Change(off=off), self.at)
+        self.uses.told(off)
         self.database.close()
         self.open()
 
@@ -233,6 +235,16 @@ def test_many_times_off_take_no_more_memory(books: Books) -> None:
         books.after(0.1)
     assert books.hours()[LAB, ADA] == pytest.approx(40, rel=0.005)
     assert len(books.uses.off_times()) == 100
+
+
+def test_a_period_that_cannot_be_read_keeps_no_service_from_starting(books: Books) -> None:
+    books.apply(slices=(a_slice(books),))
+    books.after(1)
+    books.apply(released=(SliceId("s"),))
+    with books.database.engine.begin() as connection:
+        connection.execute(sa.text("UPDATE held_periods SET began_at = 'yesterday'"))
+    books.reopen()
+    assert books.hours() == {}
 
 
 def test_a_job_that_waits_is_charged_nothing(books: Books) -> None:

@@ -81,6 +81,7 @@ async def test_who_is_within_the_guarantee_is_granted_and_a_borrower_is_called_b
     assert ranks(agent) == expected
     _, share = await world.call("GET", "share", world.user("ben", ("teaching",)))
     assert share["slices"][0]["rank"]["code"] == "called-back"
+    assert "its room is due to research" in share["slices"][0]["rank"]["meaning"]
     assert share["slices"][0]["group"] == "teaching"
     ((who, words),) = await told(world, EventKind.SLICE_CALLED_BACK)
     assert (who, "due to research" in words) == ("ben", True)

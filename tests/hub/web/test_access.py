@@ -58,7 +58,7 @@ async def _adas_things(world: HubWorld) -> dict[str, str]:
 
 
 def _path(route: Any, things: dict[str, str]) -> str:
-    return re.sub(r"{(\w+)}", lambda found: things[found[1]], route.path)
+    return re.sub(r"{(\w+)}", lambda found: things.get(found[1], "1"), route.path)
 
 
 def settings_with(folder: Path, **limits: Rate) -> ServiceSettings:

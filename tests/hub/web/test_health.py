@@ -130,6 +130,15 @@ async def test_a_refused_quota_document_is_told_until_it_is_right(
             await until(is_so)
 
 
+async def test_what_todays_cards_do_not_allow_is_counted(tmp_path: Path, hub: FakeHub) -> None:
+    file = tmp_path / "quota.yaml"
+    file.write_text("closed: [{node: node-a, gpus: [0, 7], until: 2099-01-01, why: fan}]")
+    async with hub_world(tmp_path, hub, settings_for(tmp_path, quota_file=file)) as world:
+        assert (await health(world))["quota_warnings"] == 2
+        await world.agent()
+        await until(lambda: says(world, {"quota_warnings": 1}))
+
+
 async def test_health_names_nobody(world: HubWorld) -> None:
     world.user("ada")
     await world.agent()

@@ -27,6 +27,9 @@ from sublet_quota.wire.api import (
 )
 from sublet_quota.wire.closings import ClosingRequest, OpeningRequest
 from sublet_quota.wire.evictions import EvictionRequest
+from sublet_quota.wire.quota import KeptIn
+from sublet_quota.wire.quota_preview import PreviewRequest
+from sublet_quota.wire.quota_revisions import ApplyRequest, RollbackRequest
 from sublet_quota.wire.share import ResizeRequest
 
 from tests.support.hub_world import SERVICE_TOKEN, FakeHub, HubWorld, hub_world, settings_for
@@ -109,6 +112,9 @@ EXAMPLES: dict[type, dict[str, Any]] = {
     JobRequest: {"notebook": "train.ipynb"},
     KeepRequest: {"minutes": 5},
     LendingSwitch: {"lending": True},
+    ApplyRequest: {"text": "everyone: {}", "reason": "a course", "expect": 1},
+    PreviewRequest: {"text": "everyone: {}"},
+    RollbackRequest: {"revision": 1, "reason": "too much", "expect": 1},
     PodStarted: {"pod_uid": "u", "namespace": "n", "pod_name": "p"},
     ResizeRequest: {"memory_mib": 1024},
     SliceStarted: {"root_pid": 1, "root_start_time": 1.5},
@@ -119,7 +125,7 @@ EXAMPLES: dict[type, dict[str, Any]] = {
 @pytest_asyncio.fixture
 async def patient(tmp_path: Path, hub: FakeHub) -> AsyncIterator[HubWorld]:
     """A service that lets everybody ask as often as they like."""
-    settings = settings_for(tmp_path)
+    settings = settings_for(tmp_path, quota_source=KeptIn.DATABASE)
     limits = replace(settings.limits, requests=Rate(1e9, 1e9))
     async with hub_world(tmp_path, hub, replace(settings, limits=limits)) as world:
         yield world
@@ -133,7 +139,7 @@ async def _things(world: HubWorld) -> dict[str, str]:
     agent.gpus = (agent.gpus[0].model_copy(update={"lendable_mib": 0}),)
     await agent.report()
     _, job = await world.call("POST", "jobs", world.user("ada"), {"notebook": "train.ipynb"})
-    return {"slice_id": lease["slice_id"], "job_id": job["job_id"]}
+    return {"slice_id": lease["slice_id"], "job_id": job["job_id"], "revision": "1"}
 
 
 def _tokens(world: HubWorld, route: Route) -> tuple[str, ...]:

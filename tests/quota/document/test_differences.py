@@ -54,7 +54,10 @@ def test_each_key_that_says_something_else_is_told(
 @pytest.mark.parametrize(
     ("after", "rights"),
     [
-        (BEFORE.replace("H100: 2", "H100: 3"), ()),
+        (
+            BEFORE.replace("H100: 2", "H100: 3"),
+            (("member of a: a is guaranteed H100", "2 cards", "3 cards"),),
+        ),
         (
             BEFORE.replace("cards: 2", "cards: 3"),
             (
@@ -94,9 +97,10 @@ everyone:
   jobs: {max_run: 2d, most: 0, types: [], limit: {cards: 3}}
   own_amounts: false
 """
+    document = read_quota_document(text)
     told = {
         line.right: (line.value, line.line)
-        for line in tell_rights(rights_of(read_quota_document(text), "ada", ()))
+        for line in tell_rights(document, rights_of(document, "ada", ()))
     }
     assert told == {
         "limit of H100": ("no limit", 2),
@@ -115,3 +119,36 @@ everyone:
         "GPU types of jobs": ("none", 4),
         "longest run of a job": ("2 d", 4),
     }
+
+
+def test_what_a_group_and_all_above_it_are_guaranteed_and_limited_to_is_told_with_the_payer() -> (
+    None
+):
+    text = """\
+groups:
+  science:
+    guaranteed: {H100: 2}
+    limit: {H100: 4, memory: 80 GiB}
+    groups:
+      nlp: {limit: {slices: 3, cards: unlimited}}
+"""
+    document = read_quota_document(text)
+    told = [
+        (line.right, line.value, line.source, line.line)
+        for line in tell_rights(document, rights_of(document, "ada", ("nlp",)))
+        if line.group == "nlp" and ("together" in line.right or "guaranteed" in line.right)
+    ]
+    within = "groups.science"
+    assert told == [
+        ("limit of nlp together: slices", "3", f"{within}.groups.nlp.limit.slices", 6),
+        ("science is guaranteed H100", "2 cards", f"{within}.guaranteed.H100", 3),
+        ("limit of science together: H100", "4 cards", f"{within}.limit.H100", 4),
+        ("limit of science together: memory", "80 GiB", f"{within}.limit.memory", 4),
+    ]
+
+
+def test_the_name_of_a_right_is_bounded_whatever_a_groups_name_is() -> None:
+    name = "g" * 255
+    document = read_quota_document(f"groups: {{{name}: {{limit: {{cards: 1}}}}}}")
+    lines = tell_rights(document, rights_of(document, "ada", (name,)))
+    assert max(len(line.right) for line in lines) <= 255

@@ -12,8 +12,8 @@ from fractions import Fraction
 import pytest
 from sublet_quota.amounts.gpu_amounts import GpuAmount
 from sublet_quota.holdings.gpu_load import Holding
-from sublet_quota.holdings.group_trees import tree_of
 from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.holdings.standing.group_trees import tree_of
 from sublet_quota.jobs.job_queue import plan_queue
 from sublet_quota.jobs.lendable_room import lendable_gpus
 from sublet_quota.jobs.payers.job_limits import JobLimits

@@ -1,16 +1,19 @@
 """Who pays for a job, and what the payer's rights and limits say of it at submission."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.jobs.job_admission import AdmittedJob, admit_job
+from sublet_quota.jobs.payers.job_rights import KnownRights
 from sublet_quota.jobs.requested_job import JobCounts, RequestedJob
+from sublet_quota.jobs.turns.job_order import open_kinds
 from sublet_quota.names.ids import GroupName
 from sublet_quota.reasons.helping import HelpKind
 from sublet_quota.reasons.refusal import Refusal, RefusalReason
 
-from tests.support.job_cases import under
+from tests.support.job_cases import a_job, under
 from tests.support.quota_cases import H100, L4, NOON, gpu, job_slice, notebook, part
 
 CARDS = (gpu("h0", H100), gpu("h1", H100, index=1), gpu("l0", L4, index=2), gpu("l1", L4, index=3))
@@ -230,3 +233,10 @@ def test_a_limit_that_is_full_now_refuses_nobody() -> None:
         notebook("n", "eve", part(1), "h0", group="lab"),
     )
     admitted(held, RequestedJob("ada", ("lab",), gpu_type="H100"))
+
+
+def test_a_job_whose_payer_is_no_more_may_use_what_its_owner_may() -> None:
+    held = under("groups: {course: {types: [L4]}}", *CARDS)
+    kinds = open_kinds(held)
+    job = replace(a_job("j", "lab", 8), hub_groups=("course",))
+    assert KnownRights(held.document).kinds_for(job, kinds) == {L4}

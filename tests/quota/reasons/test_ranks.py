@@ -22,6 +22,11 @@ def test_what_is_borrowed_says_for_which_cards_it_makes_way_and_that_nothing_is_
     assert "loses nothing" in meaning
 
 
+def test_what_is_called_back_says_for_which_group() -> None:
+    meaning = rank_meaning(RankCode.CALLED_BACK, "science", "H100", called_back_for="nlp")
+    assert meaning.startswith("Called back: its room is due to nlp. ")
+
+
 @pytest.mark.parametrize("rank", RankCode)
 def test_without_group_and_type_a_meaning_is_a_whole_sentence_too(rank: RankCode) -> None:
     meaning = rank_meaning(rank)

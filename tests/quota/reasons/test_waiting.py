@@ -93,6 +93,8 @@ def test_every_reason_in_the_queue_has_its_clause(reason: QueueReason) -> None:
         QueueReason.GPU_KEPT: "GPU 1 of node-a is kept for it",
         QueueReason.BEHIND_OTHERS: "are kept for jobs before it: it begins after those",
         QueueReason.TOO_LITTLE_IDLE: "the most that one GPU can lend now is 12 GiB",
+        QueueReason.LIMIT_FULL: "a limit is full",
+        QueueReason.NOT_ALLOWED: "are of types or sizes not allowed",
     }
     assert expected[reason] in told
 

@@ -19,6 +19,11 @@ _ANNOUNCEMENTS: Final = "hub_ext/sublet_hub/slices/announcements.py"
 _TELLING: Final = "tests/hub/slices/test_announcements.py"
 _EVICT: Final = "hub_ext/sublet_hub/web/routes/evictions.py"
 _EVICTIONS: Final = "hub_ext/sublet_hub/slices/evictions.py"
+_REVISIONS: Final = "hub_ext/sublet_hub/web/routes/quota_revisions.py"
+_QUOTA_IN_DATABASE: Final = "tests/hub/state/test_quota_in_database.py"
+_QUOTA_ADMINS: Final = (
+    f"{_QUOTA_IN_DATABASE}::test_admins_alone_apply_roll_back_and_read_the_history"
+)
 _EVICTING: Final = "tests/hub/slices/test_evictions.py"
 _ACCESS: Final = "tests/hub/web/test_access.py"
 _READERS: Final = f"{_ACCESS}::test_who_may_read_of_everybody_is_no_admin"
@@ -79,6 +84,63 @@ MUTANTS: Final = (
         '"use",\n        Access.ADMIN,',
         '"use",\n        Access.USER,',
         ("tests/hub/usage/test_held_hours.py::test_a_report_that_cannot_be_is_refused",),
+    ),
+    Mutant(
+        6,
+        "whoever may come puts a quota document in force",
+        _REVISIONS,
+        '"POST",\n        "quota/revisions",\n        Access.ADMIN,',
+        '"POST",\n        "quota/revisions",\n        Access.USER,',
+        (_READERS, _QUOTA_ADMINS),
+    ),
+    Mutant(
+        6,
+        "whoever may come puts an earlier quota document in force",
+        _REVISIONS,
+        '"quota/rollback",\n        Access.ADMIN,',
+        '"quota/rollback",\n        Access.USER,',
+        (_READERS, _QUOTA_ADMINS),
+    ),
+    Mutant(
+        6,
+        "whoever may come reads who changed quotas, and why",
+        _REVISIONS,
+        '"GET",\n        "quota/revisions",\n        Access.ADMIN,',
+        '"GET",\n        "quota/revisions",\n        Access.USER,',
+        (_READERS, _QUOTA_ADMINS),
+    ),
+    Mutant(
+        6,
+        "whoever may come reads quota documents of before",
+        _REVISIONS,
+        '"quota/revisions/{revision}",\n        Access.ADMIN,',
+        '"quota/revisions/{revision}",\n        Access.USER,',
+        (_READERS, _QUOTA_ADMINS),
+    ),
+    Mutant(
+        6,
+        "whoever may come is told of a preview what everybody holds",
+        _REVISIONS,
+        '"quota/preview",\n        Access.ADMIN,',
+        '"quota/preview",\n        Access.USER,',
+        (_READERS, _QUOTA_ADMINS),
+    ),
+    Mutant(
+        7,
+        "an admin whose token was taken away puts quota documents in force for a while",
+        _REVISIONS,
+        "body=ApplyRequest,\n        most_body_bytes=_MOST_BODY,\n        refusals=(400, 409),\n"
+        "        asks_hub_anew=True,",
+        "body=ApplyRequest,\n        most_body_bytes=_MOST_BODY,\n        refusals=(400, 409),",
+        (_QUOTA_ADMINS,),
+    ),
+    Mutant(
+        7,
+        "an admin whose token was taken away rolls quota documents back for a while",
+        _REVISIONS,
+        "body=RollbackRequest,\n        refusals=(400, 404, 409),\n        asks_hub_anew=True,",
+        "body=RollbackRequest,\n        refusals=(400, 404, 409),",
+        (_QUOTA_ADMINS,),
     ),
     Mutant(
         6,

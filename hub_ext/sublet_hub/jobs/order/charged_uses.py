@@ -6,6 +6,7 @@ serves, but where a new document has another half-life: that is done in another 
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -20,10 +21,12 @@ from sublet_quota.jobs.turns.past_uses import Payer, UseSums
 from sublet_quota.names.ids import GroupName, SliceId, UserName
 from sublet_quota.shares.past_use import NO_TIME, CardUse, Span
 
+from sublet_hub.ledger.database import LedgerReadError
 from sublet_hub.ledger.held_periods import HeldPeriod
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import Change, OffTime, SliceRecord
 
+_LOG = logging.getLogger(__name__)
 _HALF_LIVES: Final = 20
 """What is older than so many has worn off to a millionth."""
 _MOST_SPANS: Final = 32
@@ -79,7 +82,7 @@ class ChargedUses:
             record.slice_id: _Open(record, record.created_at, estimate(record))
             for record in ledger.slices.values()
         }
-        known = tuple(ledger.held_periods(at - _horizon(document), at))
+        known = _readable(ledger.held_periods(at - _horizon(document), at))
         self._take_up(known)
         self._sums = _summed(known, document, at)
         ledger.listen(self._ledger_changed)
@@ -91,9 +94,12 @@ class ChargedUses:
             self._note_off(found, began, ended)
 
     def off_times(self) -> tuple[OffTime, ...]:
-        """Return what the ledger has not been told of yet, and forget it."""
-        told, self._pending = tuple(self._pending), []
-        return told
+        """Return what the ledger has not been told of yet."""
+        return tuple(self._pending)
+
+    def told(self, off: tuple[OffTime, ...]) -> None:
+        """Forget what the ledger has been told of."""
+        del self._pending[: len(off)]
 
     def now_used(self) -> Callable[[], Mapping[Payer, float]]:
         """Return what adds up all that is charged by now, also in another thread."""
@@ -214,6 +220,16 @@ class _Rates:
             known = self._document.gpu_types.get(found) if isinstance(found, str) else None
             self._known[model] = Fraction(1) if known is None else Fraction(known.rate)
         return replace(use, rate=self._known[model])
+
+
+def _readable(periods: Iterable[HeldPeriod]) -> tuple[HeldPeriod, ...]:
+    """Return what can be read: a service with less of past use is better than none."""
+    known: list[HeldPeriod] = []
+    try:
+        known.extend(periods)
+    except LedgerReadError as error:
+        _LOG.error("what was used before is not known whole: %s", error)
+    return tuple(known)
 
 
 def _horizon(document: QuotaDocument) -> timedelta:

@@ -7,8 +7,8 @@ from fractions import Fraction
 
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.holdings.gpu_load import cards_on
-from sublet_quota.holdings.standing.group_trees import leaf_of, tree_of
 from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.holdings.standing.group_trees import leaf_of, tree_of
 from sublet_quota.jobs.turns.job_order import HeldCards, JobOrder, rate_of
 from sublet_quota.jobs.turns.past_uses import (
     NO_PAST_USE,
@@ -37,20 +37,22 @@ class Turns:
         self._jobs = jobs
         self._under = stores.capacity.holdings.document
         self._weights = tree_of(self._under, None)
+        self.sums: Mapping[Payer, float] = {}
+        """What everybody used, when that was looked at last, nothing of it written off."""
         self._guaranteed_by: QuotaDocument | None = None
         self._guaranteed: tuple[NodeName, ...] = ()
         self.past: PastUse = NO_PAST_USE
-        """What everybody used, when that was looked at last."""
+        """The same by group and person, less what is written off."""
 
     def waiting(self, jobs: Iterable[WaitingJob], past: PastUse) -> tuple[WaitingJob, ...]:
         """Return jobs that wait in their order, each with its rank."""
         order = JobOrder(self._stores.capacity.holdings, self._tree(), past)
-        return order.waiting(jobs, *self._placed())
+        return order.waiting(jobs, *self.jobs_placed())
 
     def placed(self) -> tuple[WaitingJob, ...]:
         """Return the jobs that have a slice, the most entitled first."""
         order = JobOrder(self._stores.capacity.holdings, self._tree(), NO_PAST_USE)
-        return order.placed(*self._placed())
+        return order.placed(*self.jobs_placed())
 
     def guarantees_left(self) -> object:
         """Return what says which jobs are entitled, as far as that is not the jobs' own matter.
@@ -74,6 +76,7 @@ class Turns:
         capacity, ledger = self._stores.capacity, self._stores.ledger
         settings = capacity.holdings.document.fair_share
         tree = self._tree()
+        self.sums = dict(sums)
         past = past_use_of(tree, sums, ledger.written_off, now, settings.half_life)
         full_use = full_use_of(settings, _cards_at_rate(capacity.holdings))
         leaves = {(leaf_of(tree, group), owner) for group, owner in asking}
@@ -91,7 +94,7 @@ class Turns:
             self._under, self._weights = document, tree_of(document, None)
         return self._weights
 
-    def _placed(self) -> tuple[list[WaitingJob], HeldCards]:
+    def jobs_placed(self) -> tuple[list[WaitingJob], HeldCards]:
         """Return the jobs that have slices, and what they have."""
         kinds = self._jobs.kinds()
         live = self._stores.ledger.live_jobs.values()

@@ -17,12 +17,12 @@ from sublet_hub.one_machine.demo.cells import Cells
 from sublet_hub.one_machine.demo.choice import CannotPlayError, choose
 from sublet_hub.one_machine.demo.jupyter_client import Person
 from sublet_hub.one_machine.demo.parts_watch import while_all_run
+from sublet_hub.one_machine.demo.play import play
 from sublet_hub.one_machine.demo.record import Record
 from sublet_hub.one_machine.demo.report import print_report
 from sublet_hub.one_machine.demo.sampling import gpu_seconds, sample_for_ever
 from sublet_hub.one_machine.demo.sizes import Sizes
 from sublet_hub.one_machine.demo.stage import Casting, Script, Stage
-from sublet_hub.one_machine.demo.story import play
 from sublet_hub.one_machine.demo.timeline import draw_timeline
 from sublet_hub.one_machine.hub_configuration import NOTEBOOKS
 from sublet_hub.one_machine.machine import OneMachine
@@ -33,6 +33,8 @@ from sublet_hub.one_machine.settings import MachineSettings
 from sublet_hub.one_machine.signals import exit_once, when_told_to_stop
 
 QUOTA = """\
+gpu_types:
+  GPU: {{match: "*"}}
 pools:
   - name: interactive
     memory_overcommit: 2
@@ -44,6 +46,10 @@ pools:
 sizes:
   - {{name: medium, title: Medium, memory: "{small_mib} MiB", compute: 0.5}}
   - {{name: large, title: Large, memory: "{large_mib} MiB", compute: 0.5}}
+  - {{name: whole, title: Whole, memory: 1, compute: 1}}
+groups:
+  course: {{}}
+  lab: {{guaranteed: {{GPU: 1}}}}
 """
 
 
@@ -75,7 +81,7 @@ sizes:
 def main(
     device: str, output: Path, speed: float, *, poison: bool, without_room_check: bool
 ) -> None:
-    """Play Sublet's main job on this machine: a hub, three owners, a training job, one GPU."""
+    """Play Sublet's main job on this machine: a hub, four owners, a training job, one GPU."""
     try:
         choice = choose(device, speed)
     except CannotPlayError as error:
@@ -135,15 +141,17 @@ async def _perform(record: Record, machine: OneMachine, sizes: Sizes, *, poison:
         return Person(settings.places.hub_url, name, settings.password)
 
     cast = (
-        Casting("ada", "large", round(sizes.large_gib, 1), 1),
-        Casting("bea", "large", round(sizes.large_gib, 1), 2),
-        Casting("cleo", "medium", round(sizes.small_gib, 1), 3),
+        Casting("ada", "course", "large", round(sizes.large_gib, 1), 1),
+        Casting("bea", "course", "large", round(sizes.large_gib, 1), 2),
+        Casting("cleo", "course", "medium", round(sizes.small_gib, 1), 3),
     )
+    guaranteed = Casting("dora", "lab", "whole", round(sizes.large_gib, 1), 4)
     kind = "simulated" if settings.simulated else "nvidia"
     stage = Stage(
         record=record,
         script=Script(
             cast=cast,
+            guaranteed=guaranteed,
             training_notebook=NOTEBOOKS / kind / "train-digits.ipynb",
             training={
                 "steps": sizes.training_steps,
@@ -156,7 +164,7 @@ async def _perform(record: Record, machine: OneMachine, sizes: Sizes, *, poison:
         ),
         cells=Cells(simulated=settings.simulated),
         admin=Person(settings.places.hub_url, "admin", settings.admin_password),
-        people={role.name: person(role.name) for role in cast},
+        people={role.name: person(role.name) for role in (*cast, guaranteed)},
         before_first_return=_poisoner(settings) if poison else None,
     )
     sampling = None

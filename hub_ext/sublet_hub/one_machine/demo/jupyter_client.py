@@ -95,6 +95,10 @@ class Person:
             if event.get("ready"):
                 return
 
+    async def stop_server(self) -> None:
+        """Stop the notebook server; it may take a moment longer."""
+        await self.call("DELETE", f"/hub/api/users/{quote(self.name)}/server")
+
     async def _progress(self) -> AsyncIterator[dict[str, Any]]:
         lines: asyncio.Queue[bytes] = asyncio.Queue()
         request = HTTPRequest(

@@ -31,7 +31,7 @@ HOST_RESERVE_GIB: Final = 12.0
 """
 CONTEXT_GIB: Final = 1.0
 """The most that a process's CUDA context and caches add to what it holds."""
-MOVES_WITHIN_S: Final = 300.0
+MOVES_WITHIN_S: Final = 420.0
 """How long all moves of the story may take together, at the slowest, where the card allows it."""
 
 _TURN_S: Final = 2.0
@@ -94,8 +94,8 @@ class Sizes:
         """How much the whole story moves out and back, in GiB."""
         turns = self._switches
         return (
-            (7 + turns) * self.large_gib + 2 * self.small_gib + self.training_gib,
-            (5 + turns) * self.large_gib + 2 * self.small_gib + self.training_gib,
+            (12 + turns) * self.large_gib + 3 * self.small_gib + self.training_gib,
+            (10 + turns) * self.large_gib + 3 * self.small_gib + self.training_gib,
         )
 
     @property

@@ -17,9 +17,10 @@ from sublet_hub.one_machine.demo.record import Record
 
 @dataclass(frozen=True, slots=True)
 class Casting:
-    """A player: name, size of slice, how much they fill."""
+    """A player: name, group, size of slice, how much they fill."""
 
     name: str
+    group: str
     size: str
     fill_gib: float
     seed: int
@@ -30,12 +31,19 @@ class Script:
     """The numbers of the story."""
 
     cast: tuple[Casting, Casting, Casting]
+    guaranteed: Casting
+    """Who comes in the last act: a member of the group that is guaranteed the card."""
     training_notebook: Path
     training: dict[str, Any]
     compute_rounds: int = 50
     patience_s: float = 120.0
     """How long to wait for anything; ``turns_patience_s``: for those who compute at once."""
     turns_patience_s: float = 120.0
+
+    @property
+    def everybody(self) -> tuple[Casting, ...]:
+        """All players."""
+        return (*self.cast, self.guaranteed)
 
 
 @dataclass(slots=True)
@@ -130,10 +138,13 @@ class Stage:
                 each.cancel()
             await asyncio.gather(running, losing, return_exceptions=True)
 
-    async def events_since(self, at_s: float) -> list[dict[str, Any]]:
-        """Return the events since then, in seconds of the record: asked for again and again."""
+    async def events_since(self, at_s: float, who: Person | None = None) -> list[dict[str, Any]]:
+        """Return the events since then, in seconds of the record: asked for again and again.
+
+        All of them, or those that ``who`` is shown.
+        """
         since = self.record.began + timedelta(seconds=at_s - 0.001)
-        found: list[dict[str, Any]] = await self.admin.service(
+        found: list[dict[str, Any]] = await (who or self.admin).service(
             "GET", f"events?{urlencode({'since': since.isoformat()})}"
         )
         return found
@@ -151,7 +162,7 @@ class Stage:
         if outcome is None:
             return None
         seen: dict[str, Any] = outcome.value()
-        seed = next(c.seed for c in self.script.cast if c.name == owner)
+        seed = next(role.seed for role in self.script.everybody if role.name == owner)
         record = self.record
         record.expect(
             seen["intact"], f"the GPU memory of {owner} is not what it was: its hash differs"

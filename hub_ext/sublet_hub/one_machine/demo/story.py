@@ -1,4 +1,4 @@
-"""The story in four acts, played by three owners and a training job on one GPU."""
+"""The first four acts, played by three owners and a training job on one GPU."""
 
 import asyncio
 import contextlib
@@ -22,18 +22,11 @@ from sublet_hub.one_machine.demo.training import (
 )
 
 
-async def play(stage: Stage) -> None:
-    """Play the four acts. What goes wrong is in the record, and ends the story with its act."""
-    for act in (curtain, owners_share, training_borrows, owners_return, training_ends):
-        await act(stage)
-        if stage.record.wrong:
-            return
-
-
 async def curtain(stage: Stage) -> None:
     """Log in, start servers with slices, open kernels."""
     record = stage.record
     record.begin(0, "Three owners log in and get a slice each")
+    await form_groups(stage)
     leases = await asyncio.gather(*(arrive(stage, role) for role in stage.script.cast))
     total_mib = leases[0]["gpu_memory_mib"]
     promised_mib = sum(lease["memory_mib"] for lease in leases)
@@ -43,6 +36,19 @@ async def curtain(stage: Stage) -> None:
     )
     record.facts["gpu_memory_mib"] = total_mib
     record.facts["promised_mib"] = promised_mib
+
+
+async def form_groups(stage: Stage) -> None:
+    """Make the hub's groups, as its admin."""
+    members: dict[str, list[str]] = {}
+    for role in stage.script.everybody:
+        members.setdefault(role.group, []).append(role.name)
+        await stage.admin.call("POST", f"/hub/api/users/{role.name}")
+    for group, names in members.items():
+        await stage.admin.call("POST", f"/hub/api/groups/{group}")
+        await stage.admin.call("POST", f"/hub/api/groups/{group}/users", {"users": names})
+    told = "; ".join(f"{group}: {', '.join(names)}" for group, names in members.items())
+    stage.record.tell(f"the hub's groups are {told}")
 
 
 async def arrive(stage: Stage, role: Casting) -> dict[str, Any]:
@@ -95,11 +101,11 @@ async def owners_share(stage: Stage) -> None:
     record.tell(f"{turns} suspends so far, no error")
 
 
-async def tell_who_is_where(stage: Stage) -> None:
-    """Say where each owner's memory is."""
+async def tell_who_is_where(stage: Stage, *further: Casting) -> None:
+    """Say where each owner's memory is, and that of further ones."""
     sample = await stage.gpu()
     words = []
-    for role in stage.script.cast:
+    for role in (*stage.script.cast, *further):
         found = stage.slice_named(sample, role.name)
         if found and found["report"]:
             report = found["report"]

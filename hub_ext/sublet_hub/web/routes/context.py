@@ -26,12 +26,13 @@ from sublet_hub.state.capacity import Capacity
 from sublet_hub.state.fleet import Fleet
 from sublet_hub.state.metrics import ServiceMetrics
 from sublet_hub.state.owner_accounts import OwnerAccounts
-from sublet_hub.state.quota_file import QuotaFile
+from sublet_hub.state.quota_documents.source import QuotaSource
 from sublet_hub.usage.queue_waits import QueueTimes
 from sublet_hub.usage.refusals import Refusals
 from sublet_hub.usage.reports import UseReports
 from sublet_hub.usage.slice_history import Histories
 from sublet_hub.web.views.jobs import JobViews
+from sublet_hub.web.views.quota_previews import QuotaPreviews
 from sublet_hub.web.views.share import Shares
 from sublet_hub.web.views.slices import Views
 
@@ -52,7 +53,8 @@ class ServiceParts:
     now: Callable[[], datetime]
     ledger: Ledger
     fleet: Fleet
-    quota: QuotaFile
+    quota: QuotaSource
+    previews: QuotaPreviews
     capacity: Capacity
     accounts: OwnerAccounts
     users: HubUsers

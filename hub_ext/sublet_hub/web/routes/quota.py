@@ -3,9 +3,9 @@
 from sublet_quota.document.rights import rights_of
 from sublet_quota.document.told_rights import tell_rights
 from sublet_quota.names import scopes
-from sublet_quota.wire.quota import QuotaInForce, QuotaRights
+from sublet_quota.wire.quota import KeptIn, QuotaInForce, QuotaRights
 
-from sublet_hub.errors import QuotaFileError
+from sublet_hub.errors import ConflictError, QuotaFileError
 from sublet_hub.web.routes.context import ServiceParts
 from sublet_hub.web.routes.owner import OWNER, groups_asked_for
 from sublet_hub.web.routes.route import Access, Call, Route
@@ -18,6 +18,8 @@ async def _quota(service: ServiceParts, call: Call) -> QuotaInForce:
         document=quota.document.model_dump(mode="json", by_alias=True),
         text=quota.text,
         path=None if quota.path is None else str(quota.path),
+        kept_in=quota.kept_in.value,
+        revision=None if quota.revision is None else quota.revision.revision,
         loaded_at=quota.loaded_at,
         errors=() if quota.error is None else quota.error.problems,
         warnings=service.capacity.warnings(),
@@ -25,6 +27,12 @@ async def _quota(service: ServiceParts, call: Call) -> QuotaInForce:
 
 
 async def _reload_quota(service: ServiceParts, call: Call) -> QuotaInForce:
+    if service.quota.kept_in is KeptIn.DATABASE:
+        message = (
+            "the quota document is in the database (`quota_source` is `database`), and no file is "
+            "read: put another one in force with `sublet quota apply`"
+        )
+        raise ConflictError(message)
     if not service.quota.reload():
         raise service.quota.error or QuotaFileError(str(service.quota.path), ["it is wrong"])
     return await _quota(service, call)
@@ -33,12 +41,13 @@ async def _reload_quota(service: ServiceParts, call: Call) -> QuotaInForce:
 async def _rights(service: ServiceParts, call: Call) -> QuotaRights:
     owner = call.owner(scopes.READ)
     groups = await groups_asked_for(service, call, owner)
-    rights = rights_of(service.capacity.holdings.document, owner, groups or ())
+    document = service.capacity.holdings.document
+    rights = rights_of(document, owner, groups or ())
     return QuotaRights(
         owner=owner,
         groups=rights.groups,
         groups_known=groups is not None,
-        rights=tell_rights(rights),
+        rights=tell_rights(document, rights),
     )
 
 

@@ -6,6 +6,7 @@ from sublet_hub.web.routes.evictions import EVICTION_ROUTES
 from sublet_hub.web.routes.jobs import JOB_ROUTES
 from sublet_hub.web.routes.owner import OWNER_ROUTES
 from sublet_hub.web.routes.quota import QUOTA_ROUTES
+from sublet_hub.web.routes.quota_revisions import QUOTA_REVISION_ROUTES
 from sublet_hub.web.routes.refusals import REFUSAL_ROUTES
 from sublet_hub.web.routes.route import Route
 from sublet_hub.web.routes.spawner import HUB_ROUTES
@@ -19,6 +20,7 @@ ROUTES: tuple[Route, ...] = (
     *ANNOUNCEMENT_ROUTES,
     *EVICTION_ROUTES,
     *QUOTA_ROUTES,
+    *QUOTA_REVISION_ROUTES,
 )
 
 

@@ -23,7 +23,7 @@ def quota_share(
     return QuotaShare(
         groups=tuple(_group(holdings, rights, name) for name in _groups(holdings, rights)),
         own=own_share(holdings, rights, own),
-        rights=tell_rights(rights),
+        rights=tell_rights(holdings.document, rights),
         keep_left_minutes=keep_left_minutes,
     )
 

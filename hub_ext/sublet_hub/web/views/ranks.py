@@ -34,7 +34,10 @@ def rank_of(holdings: Holdings, record: SliceRecord) -> ToldRank | None:
     if record.is_job:
         return None
     gpu_type = holdings.type_of(record.gpu.gpu_id)
-    return rank_on(holdings, gpu_type, holdings.rank(record.slice_id), record.group)
+    if gpu_type is None or not guarantees_any(holdings, gpu_type):
+        return None
+    rank = _CODES[holdings.rank(record.slice_id)]
+    return tell_rank(rank, record.group, gpu_type, record.called_back_for)
 
 
 def guarantees_any(holdings: Holdings, gpu_type: str) -> bool:

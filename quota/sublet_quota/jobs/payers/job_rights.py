@@ -96,18 +96,22 @@ class KnownRights:
 
     def kinds_for(self, job: WaitingJob, kinds: Mapping[GpuKind, str]) -> frozenset[GpuKind]:
         """Return where the rights of the job's payer let it run, of these kinds."""
-        payer = payer_of(self.of(job.owner, job.hub_groups), job.group)
-        if payer is None:
-            return frozenset(kinds)
+        payers = payers_of(self.of(job.owner, job.hub_groups), job.group)
+        return frozenset().union(*(self._allowed(payer, job, kinds) for payer in payers))
+
+    def _allowed(
+        self, payer: PayerRights, job: WaitingJob, kinds: Mapping[GpuKind, str]
+    ) -> frozenset[GpuKind]:
         key = payer, job.memory_mib, job.compute_milli, frozenset(kinds)
         if key not in self._kinds:
             self._kinds[key] = kinds_allowed(RightsOfJobs(payer, self.document), job, kinds)
         return self._kinds[key]
 
 
-def payer_of(rights: Rights, group: GroupName | None) -> PayerRights | None:
-    """Return what holds for what a group pays; ``None`` where it is none of the owner's now."""
-    return next((payer for payer in rights.payers if payer.group == group), None)
+def payers_of(rights: Rights, group: GroupName | None) -> tuple[PayerRights, ...]:
+    """Return what holds for what a group pays; where it is none of the owner's now, all theirs."""
+    named = tuple(payer for payer in rights.payers if payer.group == group)
+    return named or rights.payers
 
 
 def kinds_allowed(

@@ -14,8 +14,8 @@ from types import MappingProxyType
 from typing import Final
 
 from sublet_quota.amounts.gpu_kind import GpuKind
-from sublet_quota.holdings.standing.group_trees import leaf_of
 from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.holdings.standing.group_trees import leaf_of
 from sublet_quota.jobs.turns.past_uses import NO_PAST_USE, PastUse, UsedBy
 from sublet_quota.jobs.waiting_job import WaitingJob, is_of_type
 from sublet_quota.names.ids import GroupName, JobId, PoolName

@@ -33,6 +33,13 @@ class Seen:
     """By pool and kind: on each node the cards with free room."""
     rechargeable: list[tuple[Holding, ...]]
     """One entry, once it is known: the slices of who could have another group pay."""
+    granted: dict[tuple[RequestedSlice, GpuId | None], bool]
+    """Whether a wish finds a place, and which card alone was looked at."""
+
+    @classmethod
+    def nothing(cls) -> "Seen":
+        """Return that nothing was added up yet."""
+        return cls({}, {}, {}, [], {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +53,7 @@ class Question:
     waiting: Waiting = field(default_factory=dict)
     recharge: tuple[Holding, GroupName] | None = None
     """Somebody else's slice that is charged to another of their groups from now on."""
-    seen: "Seen" = field(default_factory=lambda: Seen({}, {}, {}, []))
+    seen: Seen = field(default_factory=Seen.nothing)
     """What was added up for this question, or for one like it on the same holdings."""
 
     def may_lie_on(self, facts: GpuFacts) -> bool:

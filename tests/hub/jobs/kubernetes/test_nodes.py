@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from sublet_hub.jobs.backends.kubernetes.objects.settings import KubeJobSettings, KueueSettings
+from sublet_quota.document.reading import read_quota_document
 
 from tests.support.fake_agent import a_gpu
 from tests.support.hub_world import until
@@ -187,3 +188,11 @@ async def test_of_a_nodes_cards_the_slice_is_on_one_of_the_type_that_was_asked_f
     await story.until_state("running")
     (held,) = story.gpu_slices()
     assert held.gpu.gpu_id == "SIM-0"
+
+
+async def test_a_job_runs_where_there_are_cards_that_its_owner_may_use(story: JobsStory) -> None:
+    text = 'gpu_types: {A100: {match: "*A100*"}}\neveryone: {jobs: {types: [A100]}}'
+    story.world.service.capacity.document_changed(read_quota_document(text))
+    await another_agent(story.world, type=A100)
+    await story.submit()
+    await until(lambda: only_on(story) == ["node-b"], within_s=60)

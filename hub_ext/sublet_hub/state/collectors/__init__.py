@@ -1,0 +1,1 @@
+"""What Prometheus reads of the service's state, one family of metrics after the other."""

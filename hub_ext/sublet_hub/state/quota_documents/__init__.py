@@ -1,0 +1,1 @@
+"""Where the quota document comes from, and how another one is put in force."""

@@ -1,0 +1,167 @@
+"""The quota document in the database, with its revisions: each with author, time and reason.
+
+What is refused is never stored, and what cannot be stored is never in force. Whoever applies a
+document names the revision that they made it from, so nobody undoes unseen what another has done.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from sublet_quota.document.differences import written_differences
+from sublet_quota.document.problems import QuotaDocumentError
+from sublet_quota.document.quota_document import QuotaDocument
+from sublet_quota.document.reading import read_quota_document
+from sublet_quota.wire.quota import MOST_DOCUMENT, KeptIn
+
+from sublet_hub.errors import ConflictError, NotFoundError, QuotaFileError, QuotaRefusedError
+from sublet_hub.ledger.database import LedgerWriteError
+from sublet_hub.ledger.quota_revisions import QuotaRevision, QuotaRevisionStore, WrittenRevision
+from sublet_hub.state.quota_documents.source import InForce, QuotaSource, Wish
+from sublet_hub.state.quota_file import QuotaFile
+
+_FIRST_AUTHOR: Final = "sublet"
+_MOST_TOLD: Final = 5
+_LOG = logging.getLogger(__name__)
+
+
+class QuotaInDatabase(QuotaSource):
+    """The document that the newest revision says."""
+
+    kept_in = KeptIn.DATABASE
+
+    def __init__(
+        self, store: QuotaRevisionStore, path: Path | None, now: Callable[[], datetime]
+    ) -> None:
+        """Read the newest revision; where there is none, make the first of the file.
+
+        ``QuotaFileError`` where neither can be in force. ``LedgerReadError``, ``LedgerWriteError``.
+        """
+        super().__init__(path, now)
+        self._store = store
+        self._turn = asyncio.Lock()
+        self._is_told = True
+        newest = store.newest() or self._first()
+        self._revision = newest.about
+        try:
+            self.document = read_quota_document(newest.text)
+        except QuotaDocumentError as error:
+            where = f"revision {newest.about.revision} in the database"
+            problems = [str(problem) for problem in error.problems]
+            remedy = "start with quota_source 'file' and a document that is right"
+            raise QuotaFileError(where, [*problems, remedy]) from error
+        self.text = newest.text
+
+    def _first(self) -> WrittenRevision:
+        file = QuotaFile(self._path, self._now)
+        reason = "no file: what holds when nobody says"
+        if self._path is not None:
+            reason = f"as it was in {self._path}"
+        keys = len(written_differences(QuotaDocument(), file.document))
+        made = WrittenRevision(
+            QuotaRevision(1, _FIRST_AUTHOR, self._now(), reason, keys), file.text
+        )
+        self._store.add(made)
+        return made
+
+    @property
+    def revision(self) -> QuotaRevision:
+        """The revision in force."""
+        return self._revision
+
+    @property
+    def told(self) -> str:
+        """Who put the document in force, and why."""
+        made = self._revision
+        return f"revision {made.revision} by {made.author}: {made.reason}"
+
+    def changed(self) -> bool:
+        """Whether some of those who work by the document have not been told of it."""
+        return not self._is_told
+
+    def reload(self) -> bool:
+        """Tell them again."""
+        self._tell(self.document, self.text)
+        return True
+
+    async def apply(self, text: str, wish: Wish) -> InForce:
+        """Put a document in force. ``LedgerWriteError``: then the old one stays in force."""
+        async with self._turn:
+            self._check(wish.expect)
+            if text == self.text:
+                return InForce(self._revision, is_new=False)
+            document, keys = await asyncio.to_thread(_read, text, self.document)
+            # No other apply has a turn meanwhile: the revision is still the one that was expected.
+            about = QuotaRevision(
+                self._revision.revision + 1, wish.author, self._now(), wish.reason, keys
+            )
+            self._store.add(WrittenRevision(about, text))
+            self._revision = about
+            self._tell(document, text)
+            return InForce(about, is_new=True)
+
+    async def roll_back(self, revision: int, wish: Wish) -> InForce:
+        """Put in force what an earlier revision says, as a new one."""
+        earlier, _ = await self.written(revision)
+        return await self.apply(earlier.text, wish)
+
+    async def history(self) -> tuple[QuotaRevision, ...]:
+        """Return the revisions that are kept, the newest first. ``LedgerReadError``."""
+        return await asyncio.to_thread(self._store.listed)
+
+    async def written(self, revision: int) -> tuple[WrittenRevision, WrittenRevision | None]:
+        """Return a revision, and the one before it if that is kept. ``LedgerReadError``."""
+        found = await asyncio.to_thread(self._store.with_the_one_before, revision)
+        if found is None:
+            message = f"there is no revision {revision}: `sublet quota history` lists those kept"
+            raise NotFoundError(message)
+        return found
+
+    def _check(self, expect: int) -> None:
+        now = self._revision.revision
+        if expect == now:
+            return
+        if expect > now:
+            message = f"there is no revision {expect} yet: {now} is in force"
+            raise ConflictError(message)
+        since = self._store.listed(expect)
+        told = [
+            f"{each.revision} by {each.author} at {each.made_at:%Y-%m-%d %H:%M} UTC ({each.reason})"
+            for each in reversed(since[:_MOST_TOLD])
+        ]
+        left = f", and {len(since) - len(told)} before" if len(since) > len(told) else ""
+        message = (
+            f"revision {now} is in force, not {expect}, which this was made from. Since then: "
+            f"{'; '.join(told)}{left}. Nothing was changed: see `sublet quota history {now}`, and "
+            "make it anew from what is in force"
+        )
+        raise ConflictError(message)
+
+    def _tell(self, document: QuotaDocument, text: str) -> None:
+        """Put in force what is stored; whoever cannot be told now is told again soon."""
+        self._is_told = False
+        try:
+            self._put_in_force(document, text)
+        except LedgerWriteError as error:
+            _LOG.warning("the quota document is in force, and told again soon: %s", error)
+        else:
+            self._is_told = True
+
+
+def _read(text: str, before: QuotaDocument) -> tuple[QuotaDocument, int]:
+    """Return a document, and how many keys say something else. ``QuotaRefusedError``."""
+    document = read_applied(text)
+    return document, len(written_differences(before, document))
+
+
+def read_applied(text: str) -> QuotaDocument:
+    """Return a document that somebody sent. ``QuotaRefusedError`` with all that is wrong."""
+    if len(text.encode()) > MOST_DOCUMENT:
+        raise QuotaRefusedError([f"it is larger than {MOST_DOCUMENT} bytes"])
+    try:
+        return read_quota_document(text)
+    except QuotaDocumentError as error:
+        raise QuotaRefusedError([str(problem) for problem in error.problems]) from error

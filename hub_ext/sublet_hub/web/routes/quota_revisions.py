@@ -1,0 +1,136 @@
+"""For admins: try a quota document, put one in force, and see which were before.
+
+Where the document is a file, all but the preview answer which file to change.
+"""
+
+from typing import Final
+
+from sublet_quota.wire.quota import MOST_DOCUMENT
+from sublet_quota.wire.quota_preview import PreviewRequest, QuotaPreviewInfo
+from sublet_quota.wire.quota_revisions import (
+    Applied,
+    ApplyRequest,
+    RevisionInfo,
+    RevisionText,
+    RollbackRequest,
+)
+
+from sublet_hub.errors import NotFoundError
+from sublet_hub.ledger.quota_revisions import QuotaRevision
+from sublet_hub.state.quota_documents.source import InForce, Wish
+from sublet_hub.web.routes.context import ServiceParts
+from sublet_hub.web.routes.route import Access, Call, Route
+
+_MOST_BODY: Final = 2 * MOST_DOCUMENT + 64 * 1024
+"""A document as JSON has its line ends and quotes twice as long."""
+_MOST_DIGITS: Final = 9
+
+
+async def _preview(service: ServiceParts, call: Call) -> bytes:
+    return await service.previews.preview(call.body_as(PreviewRequest).text)
+
+
+async def _apply(service: ServiceParts, call: Call) -> Applied:
+    asked = call.body_as(ApplyRequest)
+    wish = Wish(call.user.name, asked.reason, asked.expect)
+    return _applied(service, await service.quota.apply(asked.text, wish))
+
+
+async def _roll_back(service: ServiceParts, call: Call) -> Applied:
+    asked = call.body_as(RollbackRequest)
+    wish = Wish(call.user.name, asked.reason, asked.expect)
+    return _applied(service, await service.quota.roll_back(asked.revision, wish))
+
+
+async def _history(service: ServiceParts, call: Call) -> tuple[RevisionInfo, ...]:
+    del call
+    return tuple(_info(service, each) for each in await service.quota.history())
+
+
+async def _revision(service: ServiceParts, call: Call) -> RevisionText:
+    named = call.path["revision"]
+    if not (named.isascii() and named.isdigit() and len(named) <= _MOST_DIGITS):
+        message = f"{named!r} is no revision: they are numbers, as `sublet quota history` lists"
+        raise NotFoundError(message)
+    found, before = await service.quota.written(int(named))
+    return RevisionText(
+        about=_info(service, found.about),
+        text=found.text,
+        text_before=None if before is None else before.text,
+    )
+
+
+def _applied(service: ServiceParts, done: InForce) -> Applied:
+    return Applied(
+        about=_info(service, done.about),
+        is_new=done.is_new,
+        warnings=service.capacity.warnings(),
+    )
+
+
+def _info(service: ServiceParts, made: QuotaRevision) -> RevisionInfo:
+    return RevisionInfo(
+        revision=made.revision,
+        author=made.author,
+        made_at=made.made_at,
+        reason=made.reason,
+        keys_changed=made.keys_changed,
+        in_force=made == service.quota.revision,
+    )
+
+
+QUOTA_REVISION_ROUTES = (
+    Route(
+        "POST",
+        "quota/preview",
+        Access.ADMIN,
+        "What would follow if a document were in force now; it changes nothing",
+        _preview,
+        QuotaPreviewInfo,
+        body=PreviewRequest,
+        most_body_bytes=_MOST_BODY,
+        refusals=(400,),
+        asks_hub_anew=True,
+    ),
+    Route(
+        "GET",
+        "quota/revisions",
+        Access.ADMIN,
+        "The revisions of the quota document, the newest first: who made them, when and why",
+        _history,
+        tuple[RevisionInfo, ...],
+        refusals=(409,),
+    ),
+    Route(
+        "POST",
+        "quota/revisions",
+        Access.ADMIN,
+        "Put a quota document in force, made from the revision that is in force",
+        _apply,
+        Applied,
+        body=ApplyRequest,
+        most_body_bytes=_MOST_BODY,
+        refusals=(400, 409),
+        asks_hub_anew=True,
+    ),
+    Route(
+        "GET",
+        "quota/revisions/{revision}",
+        Access.ADMIN,
+        "A revision of the quota document, and what the one before said",
+        _revision,
+        RevisionText,
+        refusals=(404, 409),
+    ),
+    Route(
+        "POST",
+        "quota/rollback",
+        Access.ADMIN,
+        "Put in force what an earlier revision says, as a new one",
+        _roll_back,
+        Applied,
+        body=RollbackRequest,
+        refusals=(400, 404, 409),
+        asks_hub_anew=True,
+    ),
+)

@@ -1,0 +1,199 @@
+"""What would follow if another quota document were in force: reckoned beside the loop, and told.
+
+One at a time, on a copy of how things are when its turn comes. Of very long lists the first
+entries are told, and how many more there are.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from fractions import Fraction
+from typing import Any, TypeVar
+
+from sublet_quota.amounts.gpu_amounts import format_memory
+from sublet_quota.jobs.waiting_job import WaitingJob
+from sublet_quota.names.ids import SliceId, UserName
+from sublet_quota.preview.beyond import Excess
+from sublet_quota.preview.claims import Claim
+from sublet_quota.preview.job_changes import JobChange
+from sublet_quota.preview.present_state import PersonHere, PresentState, present_state
+from sublet_quota.preview.quota_preview import QuotaPreview, preview_quota
+from sublet_quota.preview.rank_changes import RankChange
+from sublet_quota.preview.rights_changes import RightChange
+from sublet_quota.reasons.ranks import RankCode
+from sublet_quota.reasons.refusals.facts import format_cards
+from sublet_quota.reasons.waiting import QueueWait, queue_clause
+from sublet_quota.residency.snapshot import Rank
+from sublet_quota.shares.limits import LimitKind
+from sublet_quota.wire.quota_preview import (
+    MOST_NAMED,
+    MOST_TOLD,
+    ClaimInfo,
+    ConcernedSlice,
+    ExcessInfo,
+    JobForecastChange,
+    QuotaPreviewInfo,
+    RankForecast,
+    RightForecast,
+)
+from sublet_quota.wire.rank import ToldRank, tell_rank
+
+from sublet_hub.jobs.queue import JobQueue
+from sublet_hub.state.quota_documents.in_database import read_applied
+from sublet_hub.state.quota_documents.source import QuotaSource
+from sublet_hub.state.stores import Stores
+
+_Told = TypeVar("_Told")
+
+
+class QuotaPreviews:
+    """The previews of documents that might be put in force."""
+
+    def __init__(self, stores: Stores, quota: QuotaSource, queue: JobQueue) -> None:
+        self._stores = stores
+        self._quota = quota
+        self._queue = queue
+        self._turn = asyncio.Lock()
+
+    async def preview(self, text: str) -> bytes:
+        """Return what would follow, as JSON. ``QuotaRefusedError`` with all that is wrong."""
+        async with self._turn:
+            state, revision = self._present(), self._quota.revision
+            told = _Telling(
+                self._stores.now(),
+                None if revision is None else revision.revision,
+                self._queue.decides,
+            )
+            return await asyncio.to_thread(_reckon, text, state, told)
+
+    def _present(self) -> PresentState:
+        capacity = self._stores.capacity
+        jobs = self._queue.as_it_is()
+        people = tuple(self._people((*jobs.waiting, *jobs.placed)))
+        return present_state(capacity.holdings, capacity.turns, people, jobs)
+
+    def _people(self, jobs: Iterable[WaitingJob]) -> Iterable[PersonHere]:
+        groups: dict[UserName, tuple[str, ...]] = {job.owner: job.hub_groups for job in jobs}
+        for holding in self._stores.capacity.holdings.slices():
+            groups.setdefault(holding.owner, ())
+        for owner in sorted(groups):
+            account = self._stores.accounts.find(owner)
+            yield PersonHere(owner, groups[owner] if account is None else account.groups)
+
+
+class _Telling:
+    """Makes the answer of what was reckoned, and counts what is left out."""
+
+    def __init__(self, at: datetime, revision: int | None, are_jobs_planned: bool) -> None:  # noqa: FBT001
+        self.at = at
+        self._revision = revision
+        self._are_jobs_planned = are_jobs_planned
+        self._left_out = 0
+
+    def tell(self, preview: QuotaPreview, state: PresentState) -> QuotaPreviewInfo:
+        """Return the answer."""
+        jobs = preview.jobs if self._are_jobs_planned else ()
+        owners = {holding.slice_id: holding.owner for holding in state.slices}
+        lists: dict[str, Any] = {
+            "beyond": self._first(preview.beyond, _excess),
+            "ranks": self._first(preview.ranks, _rank),
+            "brought_back": self._first(preview.brought_back, lambda each: _slice(each, owners)),
+            "claims": self._first(preview.claims, lambda each: _claim(each, owners)),
+            "jobs": self._first(jobs, _job),
+            "unmet": self._first(preview.unmet, lambda warning: warning.words),
+            "rights": self._first(preview.rights, _right),
+            "warnings": self._first(preview.warnings, str),
+        }
+        return QuotaPreviewInfo(
+            at=self.at,
+            revision=self._revision,
+            people=len(state.people),
+            jobs_are_planned=self._are_jobs_planned,
+            left_out=self._left_out,
+            **lists,
+        )
+
+    def _first(self, found: Sequence[_Told], tell: Callable[[_Told], object]) -> tuple[object, ...]:
+        self._left_out += max(0, len(found) - MOST_TOLD)
+        return tuple(tell(each) for each in found[:MOST_TOLD])
+
+
+def _reckon(text: str, state: PresentState, told: _Telling) -> bytes:
+    preview = preview_quota(state, read_applied(text), told.at)
+    return told.tell(preview, state).model_dump_json().encode()
+
+
+def _excess(excess: Excess) -> ExcessInfo:
+    return ExcessInfo(
+        beyond=excess.what.value,
+        group=excess.group,
+        owner=excess.owner,
+        held=_amount(excess, excess.held),
+        most=_amount(excess, excess.most),
+    )
+
+
+def _amount(excess: Excess, amount: Fraction) -> str:
+    match excess.kind:
+        case LimitKind.MEMORY:
+            return format_memory(int(amount))
+        case LimitKind.SLICES:
+            return f"{amount} slices"
+        case LimitKind.TYPE:
+            return f"{format_cards(amount)} of {excess.gpu_type}"
+        case LimitKind.CARDS:
+            return format_cards(amount)
+
+
+def _rank(change: RankChange) -> RankForecast:
+    return RankForecast(
+        slice_id=change.slice_id,
+        owner=change.owner,
+        group=change.group,
+        before=_told_rank(change.before, change.group),
+        after=_told_rank(change.after, change.group),
+        at=change.at,
+    )
+
+
+def _told_rank(rank: Rank, group: str | None) -> ToldRank:
+    return tell_rank(RankCode[rank.name], group)
+
+
+def _slice(slice_id: SliceId, owners: Mapping[SliceId, UserName]) -> ConcernedSlice:
+    return ConcernedSlice(slice_id=slice_id, owner=owners[slice_id])
+
+
+def _claim(claim: Claim, owners: Mapping[SliceId, UserName]) -> ClaimInfo:
+    return ClaimInfo(
+        group=claim.group,
+        gpu_type=claim.gpu_type,
+        gpu_id=claim.gpu_id,
+        calls_back=tuple(_slice(each, owners) for each in claim.calls_back[:MOST_TOLD]),
+        in_the_way=tuple(_slice(each, owners) for each in claim.in_the_way[:MOST_TOLD]),
+    )
+
+
+def _job(change: JobChange) -> JobForecastChange:
+    return JobForecastChange(
+        job_id=change.job_id,
+        owner=change.owner,
+        group=change.group,
+        before=_why(change.before),
+        after=_why(change.after),
+    )
+
+
+def _why(wait: QueueWait | None) -> str | None:
+    return None if wait is None else queue_clause(wait)
+
+
+def _right(change: RightChange) -> RightForecast:
+    return RightForecast(
+        group=change.group,
+        right=change.right,
+        before=change.before,
+        after=change.after,
+        people=len(change.people),
+        named=change.people[:MOST_NAMED],
+    )

@@ -1,0 +1,190 @@
+"""``sublet quota apply``, ``history`` and ``rollback``: the document in the service's database."""
+
+from collections.abc import Callable
+from typing import Any, BinaryIO, Final, TypeVar
+
+import click
+from pydantic import ValidationError
+from sublet_quota.wire.quota import QuotaInForce
+from sublet_quota.wire.quota_revisions import (
+    Applied,
+    ApplyRequest,
+    RevisionInfo,
+    RevisionText,
+    RollbackRequest,
+)
+from sublet_quota.wire.schema import WireModel
+
+from sublet_lab.command_line.quota_text import (
+    FILE,
+    key_differences,
+    line_differences,
+    print_differences,
+    sent_text,
+    told_differences,
+)
+from sublet_lab.command_line.service import Service, pass_service
+from sublet_lab.command_line.tables import (
+    clock,
+    json_option,
+    plain,
+    print_facts,
+    print_json,
+    print_table,
+    wants_json,
+)
+
+F = TypeVar("F", bound=Callable[..., Any])
+Body = TypeVar("Body", bound=WireModel)
+_PATIENCE_S: Final = 120.0
+_NO_REVISIONS: Final = 1
+"""Expected of a service without revisions, which then says where its document is."""
+_REVISION: Final = click.argument("revision", type=click.IntRange(min=1))
+_REASON: Final = click.option(
+    "--reason", required=True, metavar="TEXT", help="Why: one line, which the history keeps."
+)
+_EXPECT: Final = click.option(
+    "--expect",
+    type=click.IntRange(min=1),
+    metavar="REVISION",
+    help="The revision that it was made from: refused where another is in force by now. Default: "
+    "the one that is in force as the command begins.",
+)
+
+
+@click.command()
+@FILE
+@_REASON
+@_EXPECT
+@json_option
+@pass_service
+def apply(service: Service, file: BinaryIO, reason: str, expect: int | None) -> None:
+    """Put the document in FILE in force, as a new revision (admins).
+
+    Refused, with who changed what, where somebody else has put another one in force since. See
+    `sublet quota preview` for what would follow.
+    """
+    asked = _body(
+        ApplyRequest,
+        text=sent_text(file),
+        reason=reason,
+        expect=_in_force(service) if expect is None else expect,
+    )
+    _tell(service.post(Applied, "quota/revisions", asked, _PATIENCE_S))
+
+
+@click.command()
+@_REVISION
+@_REASON
+@_EXPECT
+@json_option
+@pass_service
+def rollback(service: Service, revision: int, reason: str, expect: int | None) -> None:
+    """Put in force what REVISION says, as a new revision (admins)."""
+    asked = _body(
+        RollbackRequest,
+        revision=revision,
+        reason=reason,
+        expect=_in_force(service) if expect is None else expect,
+    )
+    _tell(service.post(Applied, "quota/rollback", asked, _PATIENCE_S))
+
+
+@click.command()
+@click.argument("revision", type=click.IntRange(min=1), required=False)
+@json_option
+@pass_service
+def history(service: Service, revision: int | None) -> None:
+    """List who changed the quota document when and why, or what REVISION changed (admins)."""
+    if revision is not None:
+        _print_changes(service.get(RevisionText, f"quota/revisions/{revision}"))
+        return
+    found = service.get(tuple[RevisionInfo, ...], "quota/revisions")
+    if wants_json():
+        print_json(found)
+        return
+    print_table(
+        (">REVISION", "BY", "AT", ">KEYS", "REASON"),
+        (
+            (
+                f"{'in force ' if each.in_force else ''}{each.revision}",
+                each.author,
+                clock(each.made_at),
+                str(each.keys_changed),
+                each.reason,
+            )
+            for each in found
+        ),
+    )
+
+
+def print_revision(found: RevisionText) -> None:
+    """Print a revision with the document, as it was written."""
+    if wants_json():
+        print_json(found)
+        return
+    _print_facts(found.about)
+    click.echo()
+    for line in found.text.splitlines():
+        click.echo(plain(line))
+
+
+def _in_force(service: Service) -> int:
+    return service.get(QuotaInForce, "quota").revision or _NO_REVISIONS
+
+
+def _body(kind: type[Body], **values: object) -> Body:
+    try:
+        return kind(**values)
+    except ValidationError as error:
+        told = error.errors(include_url=False, include_input=False)
+        message = "; ".join(f"--{each['loc'][0]}: {each['msg']}" for each in told)
+        raise click.UsageError(plain(message)) from error
+
+
+def _tell(done: Applied) -> None:
+    if wants_json():
+        print_json(done)
+        return
+    about = done.about
+    if done.is_new:
+        keys = "1 key says" if about.keys_changed == 1 else f"{about.keys_changed} keys say"
+        click.echo(f"Revision {about.revision} is in force: {keys} something else.")
+    else:
+        click.echo(f"Nothing was changed: revision {about.revision}, in force, is the same text.")
+    for warning in done.warnings:
+        click.echo(f"Warning: {plain(warning)}")
+
+
+def _print_facts(about: RevisionInfo) -> None:
+    standing = " (in force)" if about.in_force else ""
+    print_facts(
+        [
+            ("Revision", f"{about.revision}{standing}"),
+            ("By", about.author),
+            ("At", clock(about.made_at)),
+            ("Reason", about.reason),
+        ]
+    )
+
+
+def _print_changes(found: RevisionText) -> None:
+    before = found.text_before or ""
+    keys = key_differences(before, found.text)
+    if wants_json():
+        lines = list(line_differences(before, found.text))
+        told = None if keys is None else told_differences(keys)
+        print_json({"about": found.about.model_dump(mode="json"), "keys": told, "lines": lines})
+        return
+    _print_facts(found.about)
+    if found.text_before is None:
+        click.echo("None before it is kept: compared with what holds when nobody says.")
+    click.echo()
+    if keys:
+        print_differences("KEY", keys)
+    elif keys is not None:
+        click.echo("No key says something else.")
+    else:
+        # One of them is of a version that spelled it otherwise.
+        for line in line_differences(before, found.text):
+            click.echo(plain(line))

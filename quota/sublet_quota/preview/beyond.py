@@ -1,0 +1,136 @@
+"""Who would hold more than a limit says, or than is guaranteed to them."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from fractions import Fraction
+
+from sublet_quota.document.group_limits import group_job_limits, group_limits
+from sublet_quota.document.right_values import BUILT_IN
+from sublet_quota.document.rights import rights_of
+from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.holdings.standing.group_trees import tree_of
+from sublet_quota.names.ids import GroupName, UserName
+from sublet_quota.preview.present_state import PersonHere
+from sublet_quota.shares.cards import NO_CARD, total
+from sublet_quota.shares.group_tree import NodeName
+from sublet_quota.shares.limits import Amounts, Limit, LimitKind
+
+
+class Beyond(StrEnum):
+    """What more is held than."""
+
+    LIMIT = "limit"
+    JOB_LIMIT = "job-limit"
+    """The limit that running jobs have apart."""
+    GUARANTEE = "guarantee"
+
+
+@dataclass(frozen=True, slots=True)
+class Excess:
+    """A group, or a person, with more than they may have, or than is guaranteed."""
+
+    what: Beyond
+    group: GroupName | None
+    owner: UserName | None
+    """``None``: the group's together."""
+    kind: LimitKind
+    gpu_type: str | None
+    held: Fraction
+    """Cards, MiB or slices, as the kind counts."""
+    most: Fraction
+
+
+_Key = tuple[Beyond, GroupName | None, UserName | None, LimitKind, str | None]
+
+
+def new_excesses(
+    before: Holdings, after: Holdings, people: Iterable[PersonHere]
+) -> tuple[Excess, ...]:
+    """Return who would be beyond what the other document says, by more than they are now."""
+    here = tuple(people)
+    now = {_key(each): each.held - each.most for each in _excesses(before, here)}
+    return tuple(
+        each for each in _excesses(after, here) if each.held - each.most > now.get(_key(each), 0)
+    )
+
+
+def _key(excess: Excess) -> _Key:
+    return excess.what, excess.group, excess.owner, excess.kind, excess.gpu_type
+
+
+def _excesses(holdings: Holdings, people: Iterable[PersonHere]) -> Iterator[Excess]:
+    yield from _of_groups(holdings)
+    yield from _beyond_guarantees(holdings)
+    for person in people:
+        yield from _of_person(holdings, person)
+
+
+def _of_groups(holdings: Holdings) -> Iterator[Excess]:
+    document = holdings.document
+    for group in document.all_groups:
+        node = NodeName(group)
+        limit, apart = group_limits(document, group)[node], group_job_limits(document, group)
+        slices, jobs = holdings.held(node), holdings.jobs_held(node)
+        together = slices if node in apart else _plus(slices, jobs)
+        yield from _passed(Beyond.LIMIT, limit, together, group, None)
+        if node in apart:
+            yield from _passed(Beyond.JOB_LIMIT, apart[node], jobs, group, None)
+
+
+def _of_person(holdings: Holdings, person: PersonHere) -> Iterator[Excess]:
+    owner = person.owner
+    rights = rights_of(holdings.document, owner, person.hub_groups)
+    slices, jobs, limit = holdings.held_by(owner), holdings.jobs_held_by(owner), rights.limit
+    if rights.job_limit is not None:
+        yield from _passed(Beyond.LIMIT, limit.limit, slices, None, owner)
+        yield from _passed(Beyond.JOB_LIMIT, rights.job_limit.limit, jobs, None, owner)
+        return
+    together = _plus(slices, jobs)
+    if limit.slices.source == BUILT_IN:
+        # What nobody said bounds notebooks alone.
+        together = replace(together, slices=slices.slices)
+    yield from _passed(Beyond.LIMIT, limit.limit, together, None, owner)
+
+
+def _beyond_guarantees(holdings: Holdings) -> Iterator[Excess]:
+    """Yield the groups whose slices are more than the document guarantees, whatever is graced."""
+    for gpu_type in holdings.types():
+        told = tree_of(holdings.document, gpu_type)
+        for group in holdings.document.all_groups:
+            node = NodeName(group)
+            guaranteed = told.nodes[node].guaranteed
+            held = holdings.held(node).cards.get(gpu_type, NO_CARD)
+            if held > guaranteed:
+                kind = LimitKind.TYPE
+                yield Excess(Beyond.GUARANTEE, group, None, kind, gpu_type, held, guaranteed)
+
+
+def _passed(
+    what: Beyond, limit: Limit, held: Amounts, group: GroupName | None, owner: UserName | None
+) -> Iterator[Excess]:
+    for kind, gpu_type, has, most in _counted(limit, held):
+        if has > most:
+            yield Excess(what, group, owner, kind, gpu_type, has, most)
+
+
+def _counted(
+    limit: Limit, held: Amounts
+) -> Iterator[tuple[LimitKind, str | None, Fraction, Fraction]]:
+    for gpu_type, most in limit.types.items():
+        yield LimitKind.TYPE, gpu_type, held.cards.get(gpu_type, NO_CARD), most
+    if limit.cards is not None:
+        yield LimitKind.CARDS, None, total(held.cards.values()), limit.cards
+    if limit.memory_mib is not None:
+        yield LimitKind.MEMORY, None, Fraction(held.memory_mib), Fraction(limit.memory_mib)
+    if limit.slices is not None:
+        yield LimitKind.SLICES, None, Fraction(held.slices), Fraction(limit.slices)
+
+
+def _plus(one: Amounts, other: Amounts) -> Amounts:
+    cards = _sums(one.cards, other.cards)
+    return Amounts(cards, one.memory_mib + other.memory_mib, one.slices + other.slices)
+
+
+def _sums(one: Mapping[str, Fraction], other: Mapping[str, Fraction]) -> Mapping[str, Fraction]:
+    return {name: one.get(name, NO_CARD) + other.get(name, NO_CARD) for name in one.keys() | other}

@@ -1,0 +1,91 @@
+"""Which of the jobs that wait would be started, or wait for something else: by the queue's plan."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from sublet_quota.amounts.gpu_kind import GpuKind
+from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.holdings.standing.group_trees import tree_of
+from sublet_quota.jobs.job_queue import QueuePlan, plan_queue
+from sublet_quota.jobs.lendable_room import lendable_gpus
+from sublet_quota.jobs.payers.job_limits import JobLimits
+from sublet_quota.jobs.payers.job_rights import KnownRights
+from sublet_quota.jobs.turns.job_order import JobOrder, open_kinds
+from sublet_quota.jobs.turns.past_uses import past_use_of
+from sublet_quota.jobs.waiting_job import WaitingJob
+from sublet_quota.names.ids import GroupName, JobId, UserName
+from sublet_quota.preview.present_state import JobsNow
+from sublet_quota.reasons.waiting import QueueWait
+
+
+@dataclass(frozen=True, slots=True)
+class JobChange:
+    """A job that waits, and of which something else would come than now."""
+
+    job_id: JobId
+    owner: UserName
+    group: GroupName | None
+    """Who would pay."""
+    before: QueueWait | None
+    """Why it would wait on as things are; ``None``: it would start."""
+    after: QueueWait | None
+
+    @property
+    def starts(self) -> bool:
+        """Whether it would start."""
+        return self.after is None
+
+
+def job_changes(
+    jobs: JobsNow, before: Holdings, after: Holdings, now: datetime
+) -> tuple[JobChange, ...]:
+    """Return the jobs of which something else would come, in their order under the new document."""
+    was, becomes = _outcomes(jobs, before, now), _outcomes(jobs, after, now)
+    return tuple(
+        JobChange(job_id, job.owner, job.group, was[job_id][1], why)
+        for job_id, (job, why) in becomes.items()
+        if _kind(was[job_id][1]) != _kind(why)
+    )
+
+
+def _kind(wait: QueueWait | None) -> object:
+    return None if wait is None else wait.reason
+
+
+_Outcomes = Mapping[JobId, tuple[WaitingJob, QueueWait | None]]
+
+
+def _outcomes(jobs: JobsNow, holdings: Holdings, now: datetime) -> _Outcomes:
+    """Return what comes of each job in the next round; ``None``: it starts."""
+    plan = _plan(jobs, holdings, now)
+    by_id = {job.job_id: job for job in jobs.waiting}
+    started = ((each.job.job_id, (each.job, None)) for each in plan.placements)
+    return {**dict(started), **{w.job_id: (by_id[w.job_id], w.why) for w in plan.waits}}
+
+
+def _plan(jobs: JobsNow, holdings: Holdings, now: datetime) -> QueuePlan:
+    document = holdings.document
+    tree, half_life = tree_of(document, None), document.fair_share.half_life
+    past = past_use_of(tree, jobs.past, jobs.written_off, now, half_life)
+    rights, kinds = KnownRights(document), open_kinds(holdings)
+    waiting = (_allowed(job, rights, kinds) for job in jobs.waiting)
+    placed = tuple(_allowed(job, rights, kinds) for job in jobs.placed)
+    ordered = JobOrder(holdings, tree, past).waiting(waiting, placed, jobs.held)
+    gpus = lendable_gpus(holdings, jobs.lendable_mib)
+    return plan_queue(ordered, gpus, lending=jobs.lending, limits=JobLimits(holdings))
+
+
+def _allowed(job: WaitingJob, rights: KnownRights, kinds: Mapping[GpuKind, str]) -> WaitingJob:
+    """Return a job with where its payer, and those who could pay instead, let it run."""
+    return replace(
+        job,
+        kinds=rights.kinds_for(job, kinds),
+        instead=tuple(_all_allowed(job.instead, rights, kinds)),
+    )
+
+
+def _all_allowed(
+    jobs: tuple[WaitingJob, ...], rights: KnownRights, kinds: Mapping[GpuKind, str]
+) -> Iterator[WaitingJob]:
+    return (replace(job, kinds=rights.kinds_for(job, kinds)) for job in jobs)

@@ -1,0 +1,77 @@
+"""How things are now, as values that nothing changes any more: what a preview starts from.
+
+It is taken in the service's one thread, in which holdings change, and worked on in another. Nothing
+that is done with it reaches the holdings that it was taken of.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sublet_quota.document.quota_document import QuotaDocument
+from sublet_quota.holdings.gpu_load import GpuFacts, Holding
+from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.holdings.standing.type_standing import Turns
+from sublet_quota.jobs.turns.job_order import HeldCards
+from sublet_quota.jobs.turns.past_uses import LagWrittenOff, Payer
+from sublet_quota.jobs.waiting_job import WaitingJob
+from sublet_quota.names.ids import GpuId, SliceId, UserName
+
+
+@dataclass(frozen=True, slots=True)
+class PersonHere:
+    """Somebody who has a slice, or a job."""
+
+    owner: UserName
+    hub_groups: tuple[str, ...] = ()
+    """Their groups in the hub, as these were known last."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobsNow:
+    """The jobs, and what their order hangs on."""
+
+    waiting: tuple[WaitingJob, ...] = ()
+    placed: tuple[WaitingJob, ...] = ()
+    held: HeldCards = field(default_factory=dict)
+    past: Mapping[Payer, float] = field(default_factory=dict)
+    """What everybody used, worn off (``past_uses.UseSums``)."""
+    written_off: tuple[LagWrittenOff, ...] = ()
+    lendable_mib: Mapping[GpuId, int] = field(default_factory=dict)
+    """What agents can lend, by GPU."""
+    lending: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class PresentState:
+    """Cards, slices, people and jobs at one moment, under one document."""
+
+    document: QuotaDocument
+    """The document in force (``QuotaDocument.at``)."""
+    gpus: tuple[GpuFacts, ...]
+    slices: tuple[Holding, ...]
+    entitled: Mapping[SliceId, int]
+    turns: Turns | None = None
+    people: tuple[PersonHere, ...] = ()
+    jobs: JobsNow = field(default_factory=JobsNow)
+
+    def holdings(self) -> Holdings:
+        """Return holdings of their own that say what those of now say."""
+        return Holdings(self.document, self.gpus, self.slices, self.entitled, self.turns)
+
+
+def present_state(
+    holdings: Holdings,
+    turns: Turns | None = None,
+    people: tuple[PersonHere, ...] = (),
+    jobs: JobsNow | None = None,
+) -> PresentState:
+    """Return how things are now; ``turns`` are those of the holdings."""
+    return PresentState(
+        document=holdings.document,
+        gpus=tuple(holdings.gpus_as_told()),
+        slices=tuple(holdings.slices()),
+        entitled=holdings.lasting_steps(),
+        turns=turns,
+        people=people,
+        jobs=jobs or JobsNow(),
+    )

@@ -1,0 +1,57 @@
+"""What would follow if another quota document were in force from now on.
+
+Decided by the code that decides when it is: ``Holdings.under`` for the slices, the queue's own plan
+for the jobs, ``rights_of`` for the people. A function of values: nothing of it changes anything.
+What begins or ends at a stated time later is not in it.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sublet_quota.document.consistency.warnings import DocumentWarning, document_warnings
+from sublet_quota.document.quota_document import QuotaDocument
+from sublet_quota.names.ids import SliceId
+from sublet_quota.preview.beyond import Excess, new_excesses
+from sublet_quota.preview.claims import Claim, claims
+from sublet_quota.preview.job_changes import JobChange, job_changes
+from sublet_quota.preview.present_state import PresentState
+from sublet_quota.preview.rank_changes import RankChange, brought_back, rank_changes
+from sublet_quota.preview.rights_changes import RightChange, rights_changes
+from sublet_quota.reasons.guarantee_warnings import GuaranteeWarning
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaPreview:
+    """What would be otherwise than it is."""
+
+    beyond: tuple[Excess, ...]
+    ranks: tuple[RankChange, ...]
+    brought_back: tuple[SliceId, ...]
+    """Called-back slices that would have their place again at once."""
+    claims: tuple[Claim, ...]
+    """Who would have to make way as soon as guarantees are claimed, and has not now."""
+    jobs: tuple[JobChange, ...]
+    unmet: tuple[GuaranteeWarning, ...]
+    """What of guarantees could not be met of the cards of now."""
+    rights: tuple[RightChange, ...]
+    warnings: tuple[DocumentWarning, ...]
+    """What may not be meant in the document."""
+
+
+def preview_quota(state: PresentState, document: QuotaDocument, now: datetime) -> QuotaPreview:
+    """Return what would follow if ``document``, as it was read, were in force from now on."""
+    in_force = document.at(now)
+    before = state.holdings()
+    after = before.under(in_force, now)
+    claimed = frozenset(claims(before))
+    return QuotaPreview(
+        beyond=new_excesses(before, after, state.people),
+        brought_back=brought_back(before, after),
+        claims=tuple(each for each in claims(after) if each not in claimed),
+        jobs=job_changes(state.jobs, before, after, now),
+        unmet=after.warnings(),
+        rights=rights_changes(before.document, in_force, state.people),
+        warnings=document_warnings(in_force),
+        # The last: their graces end with it.
+        ranks=rank_changes(before, after),
+    )

@@ -1,0 +1,64 @@
+"""Which rights would be others, for how many of the people that are here."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from sublet_quota.document.quota_document import QuotaDocument
+from sublet_quota.document.rights import rights_of
+from sublet_quota.document.told_rights import tell_rights
+from sublet_quota.names.ids import UserName
+from sublet_quota.preview.present_state import PersonHere
+
+_Right = tuple[str | None, str]
+"""Who pays, and what right it is."""
+_Values = Mapping[_Right, str]
+
+
+@dataclass(frozen=True, slots=True)
+class RightChange:
+    """A right that would be another for some people."""
+
+    group: str | None
+    """The group that pays; ``None``: whoever pays."""
+    right: str
+    before: str | None
+    """``None``: there is none, as the group is none of theirs."""
+    after: str | None
+    people: tuple[UserName, ...]
+
+
+class _KnownValues:
+    """The rights of people under one document: most have the same groups, and no exception."""
+
+    def __init__(self, document: QuotaDocument) -> None:
+        self._document = document
+        self._known: dict[object, _Values] = {}
+
+    def of(self, person: PersonHere) -> _Values:
+        """Return a person's rights as they are told."""
+        own = person.owner if self._document.exceptions_for(person.owner) else None
+        key = own, person.hub_groups
+        if key not in self._known:
+            rights = rights_of(self._document, person.owner, person.hub_groups)
+            self._known[key] = {
+                (line.group, line.right): line.value for line in tell_rights(self._document, rights)
+            }
+        return self._known[key]
+
+
+def rights_changes(
+    before: QuotaDocument, after: QuotaDocument, people: Iterable[PersonHere]
+) -> tuple[RightChange, ...]:
+    """Return the rights that would be others; both documents are ones in force."""
+    now, then = _KnownValues(before), _KnownValues(after)
+    found: defaultdict[tuple[_Right, str | None, str | None], list[UserName]] = defaultdict(list)
+    for person in people:
+        was, becomes = now.of(person), then.of(person)
+        for right in dict.fromkeys((*was, *becomes)):
+            if was.get(right) != becomes.get(right):
+                found[right, was.get(right), becomes.get(right)].append(person.owner)
+    return tuple(
+        RightChange(group, right, old, new, tuple(sorted(owners)))
+        for ((group, right), old, new), owners in found.items()
+    )

@@ -1,0 +1,127 @@
+"""Bodies of the API about what would follow if another quota document were in force."""
+
+from typing import Annotated, Final
+
+from pydantic import Field, StringConstraints
+
+from sublet_quota.wire.quota import MOST_DOCUMENT
+from sublet_quota.wire.rank import ToldRank
+from sublet_quota.wire.schema import (
+    AnswerModel,
+    AwareDatetime,
+    Count,
+    Name,
+    PositiveCount,
+    WireModel,
+    Words,
+)
+
+MOST_TOLD: Final = 1000
+"""The most entries of each list."""
+MOST_NAMED: Final = 100
+"""The most people who are named with one right."""
+
+
+class PreviewRequest(WireModel):
+    """A quota document that might be put in force."""
+
+    text: Annotated[str, StringConstraints(max_length=MOST_DOCUMENT)]
+
+
+class ExcessInfo(AnswerModel):
+    """A group, or a person, who would hold more than they may, or than is guaranteed."""
+
+    beyond: Name
+    """``limit``, ``job-limit`` or ``guarantee``."""
+    group: Name | None
+    owner: Name | None
+    """``None``: the group's members together."""
+    held: Words
+    """``2.5 cards of H100``."""
+    most: Words
+
+
+class RankForecast(AnswerModel):
+    """A slice that would stand otherwise than now."""
+
+    slice_id: Name
+    owner: Name
+    group: Name | None
+    """Who pays."""
+    before: ToldRank
+    after: ToldRank
+    at: AwareDatetime | None
+    """When, as its grace is over; ``None``: at once."""
+
+
+class ConcernedSlice(AnswerModel):
+    """A slice, and whose it is."""
+
+    slice_id: Name
+    owner: Name
+
+
+class ClaimInfo(AnswerModel):
+    """A part of a guarantee on which slices of others lie."""
+
+    group: Name
+    gpu_type: Name
+    gpu_id: Name
+    calls_back: tuple[ConcernedSlice, ...] = Field(max_length=MOST_TOLD)
+    """The slices that would make way, alive, as soon as the group wants the card."""
+    in_the_way: tuple[ConcernedSlice, ...] = Field(max_length=MOST_TOLD)
+    """The slices that cannot: until they have gone the guarantee is not met there."""
+
+
+class JobForecastChange(AnswerModel):
+    """A job that waits, and of which something else would come."""
+
+    job_id: Name
+    owner: Name
+    group: Name | None
+    """Who would pay."""
+    before: Words | None
+    """Why it would wait on as things are; ``None``: it would start."""
+    after: Words | None
+    """Why it would wait; ``None``: it would start."""
+
+
+class RightForecast(AnswerModel):
+    """A right that would be another for some of those who have slices or jobs."""
+
+    group: Name | None
+    """The group to whose account it applies; ``None``: whoever pays."""
+    right: Name
+    before: Words | None
+    """``None``: there is none, as the group is none of theirs."""
+    after: Words | None
+    people: Count
+    named: tuple[Name, ...] = Field(max_length=MOST_NAMED)
+    """The first of them, by name."""
+
+
+class QuotaPreviewInfo(AnswerModel):
+    """What would follow if a document were in force now; nothing of it has happened."""
+
+    at: AwareDatetime
+    """When it was reckoned."""
+    revision: PositiveCount | None
+    """The revision in force, with which it was compared; ``None``: a file is in force."""
+    people: Count
+    """How many people have slices or jobs now."""
+    beyond: tuple[ExcessInfo, ...] = Field(max_length=MOST_TOLD)
+    ranks: tuple[RankForecast, ...] = Field(max_length=MOST_TOLD)
+    brought_back: tuple[ConcernedSlice, ...] = Field(max_length=MOST_TOLD)
+    """Called-back slices that would have their place again at once."""
+    claims: tuple[ClaimInfo, ...] = Field(max_length=MOST_TOLD)
+    """Who would have to make way as soon as guarantees are claimed, and has not now."""
+    jobs: tuple[JobForecastChange, ...] = Field(max_length=MOST_TOLD)
+    jobs_are_planned: bool = True
+    """Whether the service's own queue says which job is next: else another one does."""
+    unmet: tuple[Words, ...] = Field(max_length=MOST_TOLD)
+    """Which guarantees could not be met of the cards of now, and why."""
+    rights: tuple[RightForecast, ...] = Field(max_length=MOST_TOLD)
+    warnings: tuple[Words, ...] = Field(max_length=MOST_TOLD)
+    """What may not be meant in the document."""
+    left_out: Count
+    """How many entries are not told, as there are too many."""

@@ -1,0 +1,117 @@
+"""What would follow of a document is told of the service's own state, and changes nothing."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sublet_hub.web.views import quota_previews
+
+from tests.support.hub_world import FakeHub, HubWorld, hub_world, settings_for
+from tests.support.hub_world_runner import write_interpreter, write_script
+
+pytestmark = pytest.mark.asyncio
+
+TYPES = 'gpu_types: {H100: {match: "*H100*"}}\n'
+QUOTA = TYPES + "groups: {research: {guaranteed: {H100: 1}}, teaching: {}}\n"
+OTHER = (
+    TYPES
+    + "groups: {research: {guaranteed: {H100: 1/2}}, teaching: {each: {limit: {cards: 1/2}}}}\n"
+)
+
+
+async def previewed(world: HubWorld, text: str) -> dict[str, Any]:
+    status, found = await world.call("POST", "quota/preview", world.admin(), {"text": text})
+    assert status == 200, found
+    return dict(found)
+
+
+def kept(world: HubWorld) -> object:
+    service = world.service
+    holdings = service.capacity.holdings
+    return (
+        {each.slice_id: (each, holdings.rank(each.slice_id)) for each in holdings.slices()},
+        dict(service.ledger.slices),
+        dict(service.ledger.live_jobs),
+        service.quota.text,
+        holdings,
+        holdings.document,
+    )
+
+
+async def test_what_would_follow_is_told_and_nothing_has_changed(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    (tmp_path / "quota.yaml").write_text(QUOTA)
+    settings = settings_for(tmp_path, quota_file=tmp_path / "quota.yaml")
+    async with hub_world(tmp_path, hub, settings) as world:
+        await world.agent()
+        await world.slice_for("ada", size="whole", groups=["research"])
+        await world.slice_for("bob", size="whole", groups=["teaching"])
+        before = kept(world)
+        found = await previewed(world, OTHER)
+        assert kept(world) == before
+        (rank,) = found["ranks"]
+        assert (rank["owner"], rank["before"]["code"], rank["after"]["code"]) == (
+            "ada",
+            "entitled",
+            "borrowed",
+        )
+        assert rank["at"] > found["at"]
+        beyond = {
+            (e["beyond"], e["group"], e["owner"], e["held"], e["most"]) for e in found["beyond"]
+        }
+        assert beyond == {
+            ("guarantee", "research", None, "1 card of H100", "0.5 of a card of H100"),
+            ("limit", None, "bob", "1 card", "0.5 of a card"),
+        }
+        (right,) = found["rights"]
+        assert (right["right"], right["people"], right["named"]) == ("limit of cards", 1, ["bob"])
+        assert (found["people"], found["revision"], found["left_out"]) == (2, None, 0)
+        # The code that decides says the same.
+        (tmp_path / "quota.yaml").write_text(OTHER)
+        await world.call("POST", "quota/reload", world.admin())
+        (record,) = world.service.ledger.slices_of_owner("ada")
+        assert record.before_until is not None
+
+
+async def test_a_job_that_would_be_started_is_told_by_the_queues_own_plan(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    async with hub_world(tmp_path, hub) as world:
+        agent = await world.agent()
+        agent.gpus = (agent.gpus[0].model_copy(update={"lendable_mib": 0}),)
+        await agent.report()
+        world.interpreter = write_interpreter(world.folder / "python")
+        await world.slice_for("ada", size="small")
+        write_script(world.folder / "homes/ada/train.ipynb", ["print", "x"])
+        asked = {"notebook": "train.ipynb", "memory_mib": 4096}
+        status, job = await world.call("POST", "jobs", world.user("ada"), asked)
+        assert status == 201, job
+        found = await previewed(world, "everyone: {jobs: {types: []}}\n")
+        (change,) = found["jobs"]
+        assert (change["job_id"], change["owner"]) == (job["job_id"], "ada")
+        assert "types or sizes not allowed" in change["after"]
+        assert world.service.ledger.live_jobs[job["job_id"]].slice_id is None
+
+
+async def test_a_document_that_is_refused_is_told_with_all_that_is_wrong(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    async with hub_world(tmp_path, hub) as world:
+        body = {"text": "polls: {}\nsizes: 1\n"}
+        status, problem = await world.call("POST", "quota/preview", world.admin(), body)
+        assert (status, problem["reason"]) == (400, "bad-quota-document")
+        assert "line 1" in problem["message"]
+        assert "line 2" in problem["message"]
+
+
+async def test_of_very_many_entries_the_first_are_told_and_how_many_more_there_are(
+    tmp_path: Path, hub: FakeHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with hub_world(tmp_path, hub) as world:
+        await world.agent()
+        for name in ("ada", "bob", "cleo"):
+            await world.slice_for(name, size="small")
+        monkeypatch.setattr(quota_previews, "MOST_TOLD", 2)
+        found = await previewed(world, "everyone: {limit: {slices: 0}}\n")
+        assert (len(found["beyond"]), found["left_out"]) == (2, 1)

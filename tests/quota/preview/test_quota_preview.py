@@ -1,0 +1,264 @@
+"""What another document would make of slices, jobs and people, before anybody is concerned."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from fractions import Fraction
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sublet_quota.holdings.gpu_load import Holding
+from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.names.ids import GpuId, UserName
+from sublet_quota.preview.beyond import Beyond
+from sublet_quota.preview.present_state import JobsNow, PersonHere, present_state
+from sublet_quota.preview.quota_preview import QuotaPreview, preview_quota
+from sublet_quota.reasons.guarantee_warnings import GuaranteeFault
+from sublet_quota.reasons.waiting import QueueReason
+from sublet_quota.residency.snapshot import Rank
+from sublet_quota.shares.limits import LimitKind
+
+from tests.support.job_cases import a_job
+from tests.support.quota_cases import NOON, document, gpu, holdings, job_slice, notebook, part
+
+TYPE = 'gpu_types: {H100: {match: "*H100*"}}\n'
+TWO_CARDS = (gpu("gpu-0"), gpu("gpu-1", index=1))
+
+
+def under(guaranteed: Mapping[str, object], more: str = "", grace: str = "24h") -> str:
+    """A document that guarantees groups so many cards."""
+    groups = "".join(f"  {name}: {{guaranteed: {{H100: {n}}}}}\n" for name, n in guaranteed.items())
+    return f"{TYPE}shrink: {{grace: {grace}}}\ngroups:\n{groups}{more}"
+
+
+def limited(what: str, most: object) -> str:
+    return f"{TYPE}groups: {{a: {{limit: {{{what}: {most}}}}}}}\n"
+
+
+def previewed(
+    held: Holdings, text: str, people: tuple[PersonHere, ...] = (), jobs: JobsNow | None = None
+) -> QuotaPreview:
+    return preview_quota(present_state(held, None, people, jobs), document(text), NOON)
+
+
+def person(owner: str, *groups: str) -> PersonHere:
+    return PersonHere(UserName(owner), groups)
+
+
+def ranks(preview: QuotaPreview) -> list[tuple[str, Rank, Rank, timedelta | None]]:
+    return [
+        (each.slice_id, each.before, each.after, None if each.at is None else each.at - NOON)
+        for each in preview.ranks
+    ]
+
+
+def shown(held: Holdings) -> object:
+    """All that holdings say of slices."""
+    return (
+        held.document,
+        sorted(held.slices(), key=lambda each: each.slice_id),
+        {each.slice_id: held.rank(each.slice_id) for each in held.slices()},
+        dict(held.lasting_steps()),
+        {name: held.layout(name).parts for name in held.types()},
+        held.warnings(),
+    )
+
+
+def test_a_document_that_says_the_same_changes_nothing() -> None:
+    held = holdings(under({"a": 1}), *TWO_CARDS, notebook("s", amount=part(1), group="a"))
+    preview = previewed(held, under({"a": 1}), (person("ada", "a"),))
+    assert preview == QuotaPreview((), (), (), (), (), (), (), ())
+
+
+def test_what_is_guaranteed_becomes_borrowed_when_its_grace_is_over() -> None:
+    held = holdings(under({"a": 1}), *TWO_CARDS, notebook("s", amount=part(1), group="a"))
+    preview = previewed(held, under({"a": "1/2"}))
+    later = timedelta(hours=24)
+    assert ranks(preview) == [("s", Rank.ENTITLED, Rank.BORROWED, later)]
+    assert [each.is_worse for each in preview.ranks] == [True]
+
+
+def test_without_a_grace_it_becomes_borrowed_at_once_and_others_are_guaranteed() -> None:
+    held = holdings(
+        under({"a": 1}, "  b: {}\n"),
+        *TWO_CARDS,
+        notebook("s", amount=part(1), group="a"),
+        notebook("t", "bob", part(1), "gpu-1", group="b"),
+    )
+    preview = previewed(held, under({"b": 1}, "  a: {}\n", grace="0s"))
+    expected = [
+        ("s", Rank.ENTITLED, Rank.BORROWED, None),
+        ("t", Rank.BORROWED, Rank.ENTITLED, None),
+    ]
+    assert ranks(preview) == expected
+
+
+def test_a_grace_that_was_given_before_is_no_change_of_this_document() -> None:
+    held = holdings(under({"a": 1}), *TWO_CARDS, notebook("s", amount=part(1), group="a"))
+    held = held.under(document(under({"a": "1/2"})), NOON)
+    assert ranks(previewed(held, under({"a": "1/2"}, "  b: {}\n"))) == []
+
+
+def test_who_holds_more_than_a_limit_or_a_guarantee_is_told_with_numbers() -> None:
+    held = holdings(
+        under({"a": 2}),
+        *TWO_CARDS,
+        notebook("s", amount=part(1), group="a"),
+        notebook("t", amount=part(1), on="gpu-1", group="a"),
+        job_slice("j", amount=part(0.5), group="a"),
+    )
+    text = f"{TYPE}groups: {{a: {{guaranteed: {{H100: 1}}, limit: {{H100: 2}}}}}}\n"
+    preview = previewed(held, text + "everyone: {limit: {slices: 1}}\n", (person("ada", "a"),))
+    told = [
+        (each.what, each.group, each.owner, each.kind, each.held, each.most)
+        for each in preview.beyond
+    ]
+    assert told[0][:4] == (Beyond.LIMIT, "a", None, LimitKind.TYPE)
+    assert (float(told[0][4]), told[0][5]) == (2.5, 2)
+    assert told[1:] == [
+        (Beyond.GUARANTEE, "a", None, LimitKind.TYPE, 2, 1),
+        (Beyond.LIMIT, None, "ada", LimitKind.SLICES, 3, 1),
+    ]
+
+
+def test_who_is_beyond_a_limit_already_is_told_only_where_it_gets_worse() -> None:
+    slices = (notebook("s", amount=part(1), group="a"),)
+    held = holdings(limited("H100", "1/2"), *TWO_CARDS, *slices)
+    assert previewed(held, limited("H100", "3/4")).beyond == ()
+    (excess,) = previewed(held, limited("H100", "1/4")).beyond
+    assert (excess.held, excess.most) == (1, Fraction(1, 4))
+
+
+def test_jobs_that_have_a_limit_apart_are_compared_with_that() -> None:
+    held = holdings(
+        TYPE + "groups: {a: {}}\n",
+        *TWO_CARDS,
+        job_slice("j", amount=part(1), group="a"),
+        job_slice("k", "bob", part(1), "gpu-1", group="a"),
+    )
+    text = f"{TYPE}groups: {{a: {{limit: {{H100: 1}}, jobs: {{limit: {{cards: 1}}}}}}}}\n"
+    (excess,) = previewed(held, text).beyond
+    assert (excess.what, excess.kind, excess.held) == (Beyond.JOB_LIMIT, LimitKind.CARDS, 2)
+
+
+def test_more_guaranteed_than_the_cards_of_now_can_keep_is_told() -> None:
+    held = holdings(TYPE, *TWO_CARDS)
+    faults = [each.fault for each in previewed(held, under({"a": 3})).unmet]
+    assert faults[0] is GuaranteeFault.CARDS_SHORT
+
+
+def test_who_would_make_way_for_a_new_guarantee_is_told_and_who_cannot() -> None:
+    slices = (
+        notebook("s", "bob", part(1), "gpu-0", group="b"),
+        notebook("t", "ben", part(1), "gpu-0", group="b"),
+    )
+    held = holdings(TYPE + "groups: {b: {}}\n", gpu(), *slices)
+    (claim,) = previewed(held, under({"a": 1}, "  b: {}\n")).claims
+    assert (claim.group, claim.gpu_id, claim.in_the_way) == ("a", "gpu-0", ())
+    assert set(claim.calls_back) <= {"s", "t"}
+    assert claim.calls_back
+    held.mark_unsuspendable(slices[0].slice_id, unsuspendable=True)
+    (claim,) = previewed(held, under({"a": 1}, "  b: {}\n")).claims
+    assert claim.in_the_way == ("s",)
+    assert previewed(held, TYPE + "groups: {b: {}, c: {}}\n").claims == ()
+
+
+def test_a_guarantee_that_is_claimed_already_is_no_news() -> None:
+    slices = (
+        notebook("s", "bob", part(1), "gpu-0", group="b"),
+        notebook("t", "ben", part(1), "gpu-0", group="b"),
+    )
+    held = holdings(under({"a": 1}, "  b: {}\n"), gpu(), *slices)
+    assert previewed(held, under({"a": 1}, "  b: {weight: 2}\n")).claims == ()
+
+
+def test_a_called_back_slice_that_is_guaranteed_now_has_its_place_again() -> None:
+    held = holdings(
+        under({"a": 1}, "  b: {}\n"),
+        gpu(),
+        notebook("s", amount=part(1), group="a"),
+        notebook("t", "bob", part(1), group="b", called_back=True),
+        notebook("u", "ben", part(1), group="b"),
+    )
+    preview = previewed(held, under({"b": 1}, "  a: {}\n", grace="0s"))
+    assert ("t", Rank.CALLED_BACK, Rank.ENTITLED, None) in ranks(preview)
+    assert preview.brought_back == ("t",)
+
+
+JOBS = JobsNow(
+    waiting=(a_job("j", "a", 40), a_job("k", "b", 40, owner="bob", minute=1)),
+    lendable_mib={GpuId("gpu-0"): 50 * 1024},
+)
+
+
+def test_the_job_that_would_be_started_and_the_one_that_would_wait_on_are_told() -> None:
+    held = holdings(TYPE + "groups: {a: {}, b: {}}\n", gpu())
+    preview = previewed(held, under({"b": 1}, "  a: {}\n"), jobs=JOBS)
+    told = {each.job_id: (each.starts, each.after and each.after.reason) for each in preview.jobs}
+    assert told == {"k": (True, None), "j": (False, QueueReason.GPU_KEPT)}
+
+
+def test_a_job_whose_limit_was_full_would_be_started() -> None:
+    held = holdings(limited("cards", "1/4"), gpu())
+    jobs = JobsNow(waiting=JOBS.waiting[:1], lendable_mib=JOBS.lendable_mib)
+    (change,) = previewed(held, limited("cards", 1), jobs=jobs).jobs
+    assert change.starts
+    assert change.before is not None
+    assert change.before.reason is QueueReason.LIMIT_FULL
+
+
+def test_a_job_whose_type_is_taken_away_would_wait_for_ever() -> None:
+    held = holdings(TYPE + "groups: {a: {}}\n", gpu())
+    jobs = JobsNow(waiting=JOBS.waiting[:1], lendable_mib=JOBS.lendable_mib)
+    text = f"{TYPE}groups: {{a: {{jobs: {{types: []}}}}}}\n"
+    (change,) = previewed(held, text, jobs=jobs).jobs
+    assert change.after is not None
+    assert (change.before, change.after.reason) == (None, QueueReason.NOT_ALLOWED)
+
+
+def test_rights_that_would_be_others_are_told_with_whom_they_concern() -> None:
+    held = holdings(TYPE + "groups: {a: {}, b: {}}\n", gpu())
+    people = (person("ada", "a"), person("abe", "a"), person("bob", "b"))
+    text = f"{TYPE}groups: {{a: {{each: {{limit: {{cards: 2}}}}}}, b: {{}}}}\n"
+    (change,) = previewed(held, text, people).rights
+    assert (change.right, change.before, change.after) == ("limit of cards", "no limit", "2 cards")
+    assert change.people == ("abe", "ada")
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> tuple[Holdings, str]:
+    groups = ("a", "b", None)
+    slices: list[Holding] = [
+        notebook(
+            f"s{number}",
+            f"user-{number}",
+            part(draw(st.sampled_from((0.25, 0.5, 1)))),
+            draw(st.sampled_from(("gpu-0", "gpu-1"))),
+            group=draw(st.sampled_from(groups)),
+            since=number,
+            called_back=draw(st.booleans()),
+            unsuspendable=draw(st.booleans()),
+        )
+        for number in range(draw(st.integers(0, 5)))
+    ]
+    cards = st.sampled_from((0, "1/4", 1, 2))
+    now, then = ({"a": draw(cards), "b": draw(cards)} for _ in range(2))
+    grace = draw(st.sampled_from(("0s", "1h")))
+    return holdings(under(now), *TWO_CARDS, *slices), under(then, grace=grace)
+
+
+@settings(max_examples=60, deadline=None)
+@given(worlds())
+def test_nothing_is_changed_and_what_is_told_is_what_comes(world: tuple[Holdings, str]) -> None:
+    held, text = world
+    before, again = shown(held), dict(held.lasting_steps())
+    preview = previewed(held, text)
+    assert shown(held) == before
+    after = held.under(document(text).at(NOON), NOON)
+    now = {each.slice_id: held.rank(each.slice_id) for each in held.slices()}
+    now |= {each.slice_id: each.after for each in preview.ranks if each.at is None}
+    assert now == {each.slice_id: after.rank(each.slice_id) for each in after.slices()}
+    after.end_graces(NOON + timedelta(hours=1))
+    now |= {each.slice_id: each.after for each in preview.ranks}
+    assert now == {each.slice_id: after.rank(each.slice_id) for each in after.slices()}
+    assert preview.unmet == held.under(document(text).at(NOON), NOON).warnings()
+    assert dict(held.lasting_steps()) == again
