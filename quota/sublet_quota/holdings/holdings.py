@@ -297,20 +297,18 @@ class Holdings:
 
         What became less has a grace (``Holding.before``); a card that is closed has none.
         """
-        after = Standings(document, self._turns)
-        steps = carried_steps(self._standings, after)
+        before, after = self._standings, Standings(document, self._turns)
+        steps = carried_steps(before, after, before.lasting_steps())
+        in_force = carried_steps(before, after, before.steps_in_force())
+        cards = tuple(card.told for card in self._rooms.cards().values())
         typed = self._typed_under(document)
-        after.fill(((one, typed.get(one.gpu_id)) for one in self.slices()), steps)
-        slices = dict(self._placed.all)
-        graced = {one.slice_id: one for one in with_grace(self._standings, after, steps, now)}
-        if graced:
-            slices.update(graced)
-            after = Standings(document, self._turns)
-            after.fill(((one, typed.get(one.gpu_id)) for one in slices.values()), steps)
         anew = Holdings(document, turns=self._turns)
-        anew._begin_with(after, slices.values(), typed)
-        for card in self._rooms.cards().values():
-            anew.put_gpu(card.told)
+        anew._take_over(self._placed.all.values(), steps, cards, typed)
+        found = with_grace(before, anew._standings, steps, in_force, now)
+        graced = {one.slice_id: one for one in found}
+        if graced:
+            anew = Holdings(document, turns=self._turns)
+            anew._take_over({**self._placed.all, **graced}.values(), steps, cards, typed)
         anew._guarantees.begin_with(self._guarantees.laid_out())
         anew._standings.take_over_ranks(self._standings.ranks_told())
         return anew
@@ -337,21 +335,21 @@ class Holdings:
         held = self._placed.all.values()
         self._standings.fill(((one, self._typed.get(one.gpu_id)) for one in held), steps)
 
-    def _begin_with(
+    def _take_over(
         self,
-        standings: Standings,
         slices: Iterable[Holding],
-        typed: dict[GpuId, TypedKind],
+        steps: Mapping[SliceId, int],
+        cards: Iterable[GpuFacts],
+        typed: Mapping[GpuId, TypedKind],
     ) -> None:
-        """Take over slices that are counted already; ``typed`` also tells of cards that are gone.
+        """Begin with these; ``typed`` also tells of cards that are gone.
 
-        No card is there yet: so each finds its place among the others once, with all it holds.
+        Cards come last: each then finds its place among the others once, with all it holds.
         """
-        self._typed = typed
-        self._standings = standings
-        self._guarantees = Guarantees(self, self._rooms, standings)
-        for holding in slices:
-            self._placed.lay(holding)
+        self._typed = dict(typed)
+        self._fill(slices, steps)
+        for facts in cards:
+            self.put_gpu(facts)
 
     def _typed_under(self, document: QuotaDocument) -> dict[GpuId, TypedKind]:
         typed = dict(self._typed)
