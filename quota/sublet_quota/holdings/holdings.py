@@ -57,7 +57,8 @@ class Holdings:
         """
         self.document = document
         """The document in force; ``under`` puts another in its place."""
-        self._turns = turns
+        self.turns = turns
+        """In which order odd cards go where there are too few."""
         self._typed: dict[GpuId, TypedKind] = {}
         self._rooms = CardRooms(document.pools)
         self._placed = PlacedSlices(self._rooms)
@@ -297,17 +298,17 @@ class Holdings:
 
         What became less has a grace (``Holding.before``); a card that is closed has none.
         """
-        before, after = self._standings, Standings(document, self._turns)
+        before, after = self._standings, Standings(document, self.turns)
         steps = carried_steps(before, after, before.lasting_steps())
         in_force = carried_steps(before, after, before.steps_in_force())
         cards = tuple(card.told for card in self._rooms.cards().values())
         typed = self._typed_under(document)
-        anew = Holdings(document, turns=self._turns)
+        anew = Holdings(document, turns=self.turns)
         anew._take_over(self._placed.all.values(), steps, cards, typed)
         found = with_grace(before, anew._standings, steps, in_force, now)
         graced = {one.slice_id: one for one in found}
         if graced:
-            anew = Holdings(document, turns=self._turns)
+            anew = Holdings(document, turns=self.turns)
             anew._take_over({**self._placed.all, **graced}.values(), steps, cards, typed)
         anew._guarantees.begin_with(self._guarantees.laid_out())
         anew._standings.take_over_ranks(self._standings.ranks_told())
@@ -323,10 +324,16 @@ class Holdings:
                 self.put(replace(holding, before=AsBefore(until, steps.get(slice_id, 0))))
 
     def end_graces(self, now: datetime) -> tuple[SliceId, ...]:
-        """Let slices whose grace is over count as any others, and return which these are."""
+        """Let slices whose grace is over count as any others, and return which these are.
+
+        All at once: which of them stay entitled hangs on no order in which their graces end.
+        """
         ended = self._standings.graces_until(now)
-        for slice_id in ended:
-            self.put(replace(self._placed.all[slice_id], before=None))
+        slices = [replace(self._placed.all[slice_id], before=None) for slice_id in ended]
+        for holding in slices:
+            self._placed.lift(self._placed.all[holding.slice_id])
+            self._placed.lay(holding)
+        self._standings.end_graces(slices)
         return ended
 
     def _fill(self, slices: Iterable[Holding], steps: Mapping[SliceId, int]) -> None:

@@ -1,11 +1,18 @@
-"""What would follow if groups claimed all that is guaranteed to them, where it is laid out."""
+"""What would follow if groups claimed what is guaranteed to them anew, where it is laid out."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
+from typing import Final
 
+from sublet_quota.amounts.gpu_amounts import GpuAmount
 from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.holdings.layout.layout import Part
 from sublet_quota.names.ids import GpuId, GroupName, SliceId
 from sublet_quota.shares.group_tree import ROOT, NodeName
+
+MOST_CLAIMS: Final = 200
+"""So many are reckoned: of very many groups each takes as long as a decision."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,29 +28,58 @@ class Claim:
     """Who cannot: until they have gone the guarantee is not met there."""
 
 
-def claims(holdings: Holdings) -> Iterator[Claim]:
-    """Yield the parts of guarantees on which slices of others lie, by type and card."""
-    for gpu_type in holdings.types():
-        layout = holdings.layout(gpu_type)
-        for gpu_id, parts in sorted(layout.parts.items()):
-            for part in parts:
-                if part.node != ROOT:
-                    claim = _claim(holdings, gpu_type, gpu_id, part.node)
-                    if claim.calls_back or claim.in_the_way:
-                        yield claim
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """The parts of guarantees that are laid out anew on others' slices."""
+
+    found: tuple[Claim, ...]
+    not_reckoned: int
+    """How many parts were not looked at, as there are too many."""
+
+
+def new_claims(before: Holdings, after: Holdings) -> Claims:
+    """Return what follows of parts that are laid out otherwise than before."""
+    parts = list(_with_others(after, _new_parts(before, after)))
+    claims = (_claim(after, *each) for each in islice(parts, MOST_CLAIMS))
+    found = tuple(claim for claim in claims if claim.calls_back or claim.in_the_way)
+    return Claims(found, max(0, len(parts) - MOST_CLAIMS))
+
+
+_Place = tuple[str, GpuId, NodeName]
+
+
+def _new_parts(before: Holdings, after: Holdings) -> Iterator[_Place]:
+    for gpu_type in after.types():
+        known, parts = before.layout(gpu_type).parts, after.layout(gpu_type).parts
+        for gpu_id, here in sorted(parts.items()):
+            there: frozenset[Part] = frozenset(known.get(gpu_id, ()))
+            new = (part.node for part in here if part not in there and part.node != ROOT)
+            yield from ((gpu_type, gpu_id, node) for node in new)
+
+
+def _with_others(holdings: Holdings, parts: Iterator[_Place]) -> Iterator[_Place]:
+    """Yield the parts on cards that have slices at all."""
+    return (each for each in parts if holdings.load(each[1]).slices)
 
 
 def _claim(holdings: Holdings, gpu_type: str, gpu_id: GpuId, node: NodeName) -> Claim:
     group = GroupName(node)
     leaf = holdings.leaf(group)
-    room = holdings.room_for_entitled(gpu_id, leaf)
-    way = holdings.making_way(gpu_id, leaf, room)
+    amount = holdings.room_for_entitled(gpu_id, leaf)
+    way: tuple[SliceId, ...] = ()
+    if not _is_free(holdings, gpu_id, amount):
+        way = holdings.making_way(gpu_id, leaf, amount).called_back
     fixed = (
         each.slice_id
         for each in holdings.slices_on(gpu_id)
         if _is_in_the_way(holdings, each.slice_id, node, gpu_type)
     )
-    return Claim(group, gpu_type, gpu_id, way.called_back, tuple(sorted(fixed)))
+    return Claim(group, gpu_type, gpu_id, way, tuple(sorted(fixed)))
+
+
+def _is_free(holdings: Holdings, gpu_id: GpuId, amount: GpuAmount) -> bool:
+    room = holdings.room(gpu_id)
+    return room is not None and amount.fits_in(room.free(shared=True))
 
 
 def _is_in_the_way(holdings: Holdings, slice_id: SliceId, node: NodeName, gpu_type: str) -> bool:

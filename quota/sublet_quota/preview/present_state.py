@@ -61,17 +61,16 @@ class PresentState:
 
 def present_state(
     holdings: Holdings,
-    turns: Turns | None = None,
     people: tuple[PersonHere, ...] = (),
     jobs: JobsNow | None = None,
 ) -> PresentState:
-    """Return how things are now; ``turns`` are those of the holdings."""
+    """Return how things are now."""
     return PresentState(
         document=holdings.document,
         gpus=tuple(holdings.gpus_as_told()),
         slices=tuple(holdings.slices()),
         entitled=holdings.lasting_steps(),
-        turns=turns,
+        turns=holdings.turns,
         people=people,
         jobs=jobs or JobsNow(),
     )

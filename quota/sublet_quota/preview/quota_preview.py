@@ -12,7 +12,7 @@ from sublet_quota.document.consistency.warnings import DocumentWarning, document
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.names.ids import SliceId
 from sublet_quota.preview.beyond import Excess, new_excesses
-from sublet_quota.preview.claims import Claim, claims
+from sublet_quota.preview.claims import Claims, new_claims
 from sublet_quota.preview.job_changes import JobChange, job_changes
 from sublet_quota.preview.present_state import PresentState
 from sublet_quota.preview.rank_changes import RankChange, brought_back, rank_changes
@@ -28,7 +28,7 @@ class QuotaPreview:
     ranks: tuple[RankChange, ...]
     brought_back: tuple[SliceId, ...]
     """Called-back slices that would have their place again at once."""
-    claims: tuple[Claim, ...]
+    claims: Claims
     """Who would have to make way as soon as guarantees are claimed, and has not now."""
     jobs: tuple[JobChange, ...]
     unmet: tuple[GuaranteeWarning, ...]
@@ -42,12 +42,14 @@ def preview_quota(state: PresentState, document: QuotaDocument, now: datetime) -
     """Return what would follow if ``document``, as it was read, were in force from now on."""
     in_force = document.at(now)
     before = state.holdings()
+    for gpu_type in before.types():
+        # What lies where now is what the other document begins with.
+        before.layout(gpu_type)
     after = before.under(in_force, now)
-    claimed = frozenset(claims(before))
     return QuotaPreview(
         beyond=new_excesses(before, after, state.people),
         brought_back=brought_back(before, after),
-        claims=tuple(each for each in claims(after) if each not in claimed),
+        claims=new_claims(before, after),
         jobs=job_changes(state.jobs, before, after, now),
         unmet=after.warnings(),
         rights=rights_changes(before.document, in_force, state.people),

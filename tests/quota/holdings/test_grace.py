@@ -1,12 +1,16 @@
 """A guarantee, a limit or a group that becomes less: what runs counts as before, for a time."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from fractions import Fraction
 
+from hypothesis import given
+from hypothesis import strategies as st
 from sublet_quota.holdings.gpu_load import AsBefore
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GroupName, SliceId
 from sublet_quota.reasons.guarantee_warnings import GuaranteeFault
+from sublet_quota.residency.snapshot import Rank
 from sublet_quota.shares.group_tree import NodeName
 
 from tests.quota.holdings.test_holdings import ranks
@@ -123,7 +127,9 @@ def test_what_was_guaranteed_while_a_grace_lasts_has_its_own_when_it_is_gone() -
     text = """
         gpu_types: {{H100: {{match: '*H100*'}}}}
         groups:
-          lab: {{guaranteed: {{H100: {lab}}}, groups: {{nlp: {{guaranteed: {{H100: {nlp}}}}}}}}}
+          lab:
+            guaranteed: {{H100: {lab}}}
+            groups: {{nlp: {{guaranteed: {{H100: {nlp}}}}}}}
     """
     cards = [gpu(f"c{n}", index=n) for n in range(2)]
     slices = [notebook(f"s{n}", group="nlp", amount=part(1), on=f"c{n}", since=n) for n in range(2)]
@@ -159,3 +165,40 @@ def test_a_membership_that_ends_may_be_given_a_grace() -> None:
     held.give_grace([SliceId("s1")], NOON)
     assert held.slice(SliceId("s1")).before == AsBefore(TOMORROW, 1)
     assert held.slice(SliceId("s0")).before is None
+
+
+@given(
+    st.lists(st.sampled_from((0.25, 0.5, 0.75, 1)), min_size=2, max_size=6),
+    st.permutations(range(6)),
+)
+def test_which_slices_stay_entitled_when_graces_end_hangs_on_age_and_not_on_names(
+    sizes: list[float], names: list[int]
+) -> None:
+    cards = [gpu(f"c{n}", index=n) for n in range(6)]
+
+    def stay(name_of: Callable[[int], str]) -> list[bool]:
+        slices = [
+            notebook(name_of(n), group="lab", amount=part(size), on=f"c{n}", since=n)
+            for n, size in enumerate(sizes)
+        ]
+        held = holdings(two_groups(6, 0), *cards, *slices)
+        held = held.under(document(two_groups(1, 0)), NOON)
+        held.end_graces(TOMORROW)
+        return [held.rank(each.slice_id) is Rank.ENTITLED for each in slices]
+
+    assert stay(lambda n: f"s{names[n]}") == stay(lambda n: f"s{n}")
+
+
+def test_graces_that_ended_leave_sums_as_they_were() -> None:
+    held = full(two_groups(3, 0)).under(document(two_groups(1, 0)), NOON)
+    held.end_graces(TOMORROW)
+    again = holdings(two_groups(1, 0), *held.gpus(), *held.slices())
+    node = NodeName("lab")
+    assert held.held(node) == again.held(node)
+    assert in_force(held, "lab") == in_force(again, "lab") == 1
+    assert held.end_graces(TOMORROW) == ()
+    assert [held.room(each.gpu_id) for each in held.gpus()] == [
+        again.room(each.gpu_id) for each in again.gpus()
+    ]
+    held.remove(SliceId("s0"))
+    assert ranks(held) == "s1=entitled s2=borrowed"

@@ -4,12 +4,15 @@ from collections.abc import Mapping
 from datetime import timedelta
 from fractions import Fraction
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sublet_quota.holdings.gpu_load import Holding
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GpuId, UserName
+from sublet_quota.preview import claims
 from sublet_quota.preview.beyond import Beyond
+from sublet_quota.preview.claims import Claims
 from sublet_quota.preview.present_state import JobsNow, PersonHere, present_state
 from sublet_quota.preview.quota_preview import QuotaPreview, preview_quota
 from sublet_quota.reasons.guarantee_warnings import GuaranteeFault
@@ -37,7 +40,7 @@ def limited(what: str, most: object) -> str:
 def previewed(
     held: Holdings, text: str, people: tuple[PersonHere, ...] = (), jobs: JobsNow | None = None
 ) -> QuotaPreview:
-    return preview_quota(present_state(held, None, people, jobs), document(text), NOON)
+    return preview_quota(present_state(held, people, jobs), document(text), NOON)
 
 
 def person(owner: str, *groups: str) -> PersonHere:
@@ -66,7 +69,7 @@ def shown(held: Holdings) -> object:
 def test_a_document_that_says_the_same_changes_nothing() -> None:
     held = holdings(under({"a": 1}), *TWO_CARDS, notebook("s", amount=part(1), group="a"))
     preview = previewed(held, under({"a": 1}), (person("ada", "a"),))
-    assert preview == QuotaPreview((), (), (), (), (), (), (), ())
+    assert preview == QuotaPreview((), (), (), Claims((), 0), (), (), (), ())
 
 
 def test_what_is_guaranteed_becomes_borrowed_when_its_grace_is_over() -> None:
@@ -152,14 +155,14 @@ def test_who_would_make_way_for_a_new_guarantee_is_told_and_who_cannot() -> None
         notebook("t", "ben", part(1), "gpu-0", group="b"),
     )
     held = holdings(TYPE + "groups: {b: {}}\n", gpu(), *slices)
-    (claim,) = previewed(held, under({"a": 1}, "  b: {}\n")).claims
+    (claim,) = previewed(held, under({"a": 1}, "  b: {}\n")).claims.found
     assert (claim.group, claim.gpu_id, claim.in_the_way) == ("a", "gpu-0", ())
     assert set(claim.calls_back) <= {"s", "t"}
     assert claim.calls_back
     held.mark_unsuspendable(slices[0].slice_id, unsuspendable=True)
-    (claim,) = previewed(held, under({"a": 1}, "  b: {}\n")).claims
+    (claim,) = previewed(held, under({"a": 1}, "  b: {}\n")).claims.found
     assert claim.in_the_way == ("s",)
-    assert previewed(held, TYPE + "groups: {b: {}, c: {}}\n").claims == ()
+    assert previewed(held, TYPE + "groups: {b: {}, c: {}}\n").claims.found == ()
 
 
 def test_a_guarantee_that_is_claimed_already_is_no_news() -> None:
@@ -168,7 +171,18 @@ def test_a_guarantee_that_is_claimed_already_is_no_news() -> None:
         notebook("t", "ben", part(1), "gpu-0", group="b"),
     )
     held = holdings(under({"a": 1}, "  b: {}\n"), gpu(), *slices)
-    assert previewed(held, under({"a": 1}, "  b: {weight: 2}\n")).claims == ()
+    assert previewed(held, under({"a": 1}, "  b: {weight: 2}\n")).claims.found == ()
+
+
+def test_of_very_many_claims_the_first_are_reckoned(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(claims, "MOST_CLAIMS", 1)
+    slices = (
+        notebook(f"s{number}", f"user-{number}", part(1), f"gpu-{number // 2}", group="b")
+        for number in range(4)
+    )
+    held = holdings(TYPE + "groups: {b: {}}\n", *TWO_CARDS, *slices)
+    found = previewed(held, under({"a": 2}, "  b: {}\n")).claims
+    assert (len(found.found), found.not_reckoned) == (1, 1)
 
 
 def test_a_called_back_slice_that_is_guaranteed_now_has_its_place_again() -> None:

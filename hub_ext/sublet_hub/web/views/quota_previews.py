@@ -70,7 +70,7 @@ class QuotaPreviews:
         capacity = self._stores.capacity
         jobs = self._queue.as_it_is()
         people = tuple(self._people((*jobs.waiting, *jobs.placed)))
-        return present_state(capacity.holdings, capacity.turns, people, jobs)
+        return present_state(capacity.holdings, people, jobs)
 
     def _people(self, jobs: Iterable[WaitingJob]) -> Iterable[PersonHere]:
         groups: dict[UserName, tuple[str, ...]] = {job.owner: job.hub_groups for job in jobs}
@@ -94,11 +94,12 @@ class _Telling:
         """Return the answer."""
         jobs = preview.jobs if self._are_jobs_planned else ()
         owners = {holding.slice_id: holding.owner for holding in state.slices}
+        self._left_out += preview.claims.not_reckoned
         lists: dict[str, Any] = {
             "beyond": self._first(preview.beyond, _excess),
             "ranks": self._first(preview.ranks, _rank),
             "brought_back": self._first(preview.brought_back, lambda each: _slice(each, owners)),
-            "claims": self._first(preview.claims, lambda each: _claim(each, owners)),
+            "claims": self._first(preview.claims.found, lambda each: _claim(each, owners)),
             "jobs": self._first(jobs, _job),
             "unmet": self._first(preview.unmet, lambda warning: warning.words),
             "rights": self._first(preview.rights, _right),

@@ -4,7 +4,7 @@ Notebooks' slices are entitled or borrowed; what jobs hold is counted apart.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -192,6 +192,18 @@ class Standings:
         """Return the slices whose grace is over, sorted."""
         held = ((one, self._counted[one].holding.before) for one in self._graced)
         return tuple(sorted(one for one, before in held if before and before.until <= now))
+
+    def end_graces(self, slices: Iterable[Holding]) -> None:
+        """Let slices count as any others; they are told as they are then."""
+        for holding in slices:
+            counted = self._counted[holding.slice_id]
+            gpu_type = counted.entry.gpu_type
+            if gpu_type is not None and holding.is_notebook:
+                self.of_type(gpu_type).end_grace(counted.entered)
+            entered = replace(counted.entered, as_before=0)
+            self._counted[holding.slice_id] = replace(counted, holding=holding, entered=entered)
+            self._graced.discard(holding.slice_id)
+            self._ask_again.add(holding.slice_id)
 
     def _note(self, holding: Holding, card: TypedKind | None, steps: int) -> _Counted:
         counted = self._counted_as(holding, card, steps)

@@ -30,11 +30,9 @@ def borrows_no_more(
     That is one that can be paused only, where it was called back or lies on a card that is laid
     out for others: it was let in there as one that can leave. ``gone``: slices that do not count.
     """
-    if not holdings.held_by(owner).slices:
-        return False
     return any(
-        holding.owner == owner and holding.unsuspendable and _is_in_the_way(holdings, holding)
-        for holding in holdings.slices()
+        holding.is_notebook and holding.unsuspendable and _is_in_the_way(holdings, holding)
+        for holding in holdings.slices_of(owner)
         if holding.slice_id not in gone
     )
 
