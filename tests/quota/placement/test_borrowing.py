@@ -7,7 +7,7 @@ from sublet_quota.admission.slice_request import RequestedSlice
 from sublet_quota.names.ids import SliceId
 from sublet_quota.placement.called_back import back_to_their_place
 from sublet_quota.placement.slice_placement import Placement, decide_slice
-from sublet_quota.reasons.refusal import Refusal
+from sublet_quota.reasons.refusal import Refusal, RefusalReason
 from sublet_quota.residency.snapshot import Rank
 
 from tests.support.admission_cases import PARTS, SmallHub
@@ -126,7 +126,7 @@ def test_one_that_is_entitled_by_now_is_back_whatever_fits() -> None:
     assert back_to_their_place(hub.holdings) == ("late",)
 
 
-def test_of_who_could_be_recharged_nobody_stops_being_entitled_where_another_does() -> None:
+def test_of_who_could_be_recharged_nobody_stops_being_entitled() -> None:
     text = (
         PARTS
         + TYPE
@@ -150,3 +150,8 @@ def test_of_who_could_be_recharged_nobody_stops_being_entitled_where_another_doe
     answer = decide_slice(hub.holdings, RequestedSlice("new", ("lab",), size="quarter"))
     assert isinstance(answer, Placement)
     assert answer.recharged == ((SliceId("borrowed"), "club"),)
+    hub.holdings.remove(SliceId("borrowed"))
+    hub.ask("named", "lab", group="lab", size="quarter")
+    refused = decide_slice(hub.holdings, RequestedSlice("new", ("lab",), size="quarter"))
+    assert isinstance(refused, Refusal)
+    assert refused.reason is RefusalReason.GROUP_LIMIT
