@@ -70,13 +70,16 @@ def _best(question: Question, option: Option, pool: PoolName, *, shared: bool) -
     layout = holdings.layout(asked.gpu_type)
     laid_out: _Fit | None = None
     for entry in index.fitting(asked.amount, shared=shared):
+        is_free = layout.is_free(entry[4])
+        if laid_out is not None and not is_free:
+            continue
         facts = holdings.gpu(entry[4])
         if facts is None or not question.may_lie_on(facts):
             continue
-        fit = (entry[0] - asked.amount.memory_mib, *entry)
-        if layout.is_free(facts.gpu_id):
-            return (False, *fit)
-        laid_out = laid_out or (True, *fit)
+        fit = (not is_free, entry[0] - asked.amount.memory_mib, *entry)
+        if is_free:
+            return fit
+        laid_out = fit
     return None if question.wish.never_suspended else laid_out
 
 
