@@ -34,7 +34,8 @@ def with_grace(
 ) -> Iterator[Holding]:
     """Yield the slices that get a grace, with it.
 
-    ``after`` has the same slices under another document, each with the ``steps`` that it had.
+    ``after`` has the same slices under another document, each with the ``steps`` that it had. A
+    grace that lasts goes on, unless it says less than what the slice was entitled to by now.
     """
     until = now + after.document.shrink.grace
     if until == now:
@@ -47,7 +48,7 @@ def with_grace(
         concerned = any((gpu_type, name) in less for name in path[:was]) or any(
             (None, name) in less for name in path
         )
-        if concerned and holding.before is None:
+        if concerned and (holding.before is None or holding.before.steps < was):
             yield replace(holding, before=AsBefore(until, was))
 
 

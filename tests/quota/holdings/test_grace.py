@@ -106,6 +106,30 @@ def test_a_second_change_does_not_begin_the_grace_anew() -> None:
     assert held.slice(SliceId("s2")).before.until == TOMORROW
 
 
+def test_what_was_guaranteed_while_a_grace_lasts_has_its_own_when_it_is_gone() -> None:
+    """Of a group in it the slice is entitled to a step more than its grace says."""
+    text = """
+        gpu_types: {{H100: {{match: '*H100*'}}}}
+        groups:
+          lab:
+            guaranteed: {{H100: {lab}}}
+            groups: {{nlp: {{guaranteed: {{H100: {nlp}}}}}}}
+    """
+    cards = [gpu(f"c{n}", index=n) for n in range(2)]
+    slices = [notebook(f"s{n}", group="nlp", amount=part(1), on=f"c{n}", since=n) for n in range(2)]
+    held = holdings(text.format(lab=2, nlp=0), *cards, *slices)
+    assert ranks(held) == "s0=entitled_in_part s1=entitled_in_part"
+    held = held.under(document(text.format(lab=1, nlp=0)), NOON)
+    held = held.under(document(text.format(lab=2, nlp=2)), NOON + timedelta(hours=1))
+    assert ranks(held) == "s0=entitled s1=entitled"
+    held = held.under(document(text.format(lab=1, nlp=1)), NOON + timedelta(hours=2))
+    assert ranks(held) == "s0=entitled s1=entitled"
+    held.end_graces(TOMORROW)
+    assert ranks(held) == "s0=entitled s1=entitled"
+    held.end_graces(TOMORROW + timedelta(hours=2))
+    assert ranks(held) == "s0=entitled s1=borrowed"
+
+
 def test_who_holds_more_than_a_new_limit_has_a_grace() -> None:
     limited = two_groups(1, 0).replace("lab: {", "lab: {limit: {H100: 2}, ")
     held = full(two_groups(1, 0)).under(document(limited), NOON)

@@ -456,7 +456,7 @@ MUTANTS: Final = (
     Mutant(
         10,
         "YAML may have aliases",
-        "quota/sublet_quota/document/tree.py",
+        "quota/sublet_quota/document/text/tree.py",
         "            self._refuse_references(event, line)\n",
         "",
         (
@@ -469,7 +469,7 @@ MUTANTS: Final = (
     Mutant(
         10,
         "of a key that is there twice the last counts",
-        "quota/sublet_quota/document/tree.py",
+        "quota/sublet_quota/document/text/tree.py",
         "level.ignored = event.value in level.value",
         "level.ignored = False",
         (
@@ -483,7 +483,7 @@ MUTANTS: Final = (
         10,
         # Without any end a document of a MiB takes all of the machine's memory.
         "YAML may be nested a hundred times as deep",
-        "quota/sublet_quota/document/tree.py",
+        "quota/sublet_quota/document/text/tree.py",
         "if len(self._levels) >= MOST_LEVELS:",
         "if len(self._levels) >= 100 * MOST_LEVELS:",
         (
@@ -496,7 +496,7 @@ MUTANTS: Final = (
     Mutant(
         10,
         "YAML may be of any size",
-        "quota/sublet_quota/document/tree.py",
+        "quota/sublet_quota/document/text/tree.py",
         "if size > MOST_BYTES:",
         "if False:",
         (

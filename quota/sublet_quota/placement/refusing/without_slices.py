@@ -58,6 +58,8 @@ class WithoutSlices:
             return True
         away = frozenset(holding.slice_id for holding in gone)
         holdings, owner = self._question.holdings, self._rights.owner
+        if not holdings.held_by(owner).slices:
+            return True
         if not holdings.tree(option.asked.gpu_type).root.guaranteed:
             return not borrows_no_more(holdings, owner, away)
         return not any(

@@ -1,0 +1,136 @@
+"""Borrowing alive, on a whole Sublet: a real hub, a real agent, real kernels, a simulated card.
+
+``lab`` is guaranteed the one card and uses nothing of it; members of ``course`` have borrowed it.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from sublet_hub.one_machine.demo.jupyter_client import Kernel, Person
+from sublet_quota.wire.event_kinds import EventKind
+from tornado.httpclient import AsyncHTTPClient, HTTPClientError
+
+from tests.support.browser_machine import BrowserMachine, browser_machine
+
+pytestmark = [pytest.mark.end_to_end, pytest.mark.asyncio]
+QUOTA = """\
+gpu_types:
+  H100: {match: "*H100*"}
+pools:
+  - {name: interactive, memory_overcommit: 1, compute_overcommit: 2, idle_after: 1s, turn: 2s}
+sizes:
+  - {name: half, memory: 1/2, compute: 1/2}
+  - {name: whole, memory: 1, compute: 1}
+everyone: {limit: {cards: 1}}
+groups:
+  course: {}
+  lab: {guaranteed: {H100: 1}}
+"""
+GROUPS = {"course": ("ada", "bea"), "lab": ("lena",)}
+PATIENCE_S = 180
+HOLD = """
+import sublet_agent.simulated.client as gpu
+data = gpu.allocate(gib={gib})
+data.fill({seed})
+before, variable = data.sha256(), {seed}
+"""
+WORK = """
+import os
+while not os.path.exists({path!r}):
+    gpu.compute(seconds=0.05)
+"""
+LOOK = "gpu.compute(seconds=0.01); print(data.sha256() == before, variable)"
+
+
+@pytest.fixture
+def machine() -> Iterator[BrowserMachine]:
+    with browser_machine(QUOTA, GROUPS, speed=40) as running:
+        yield running
+
+
+async def until(ask: Callable[[], Any], holds: Callable[[Any], Any]) -> Any:
+    ends = time.monotonic() + PATIENCE_S
+    while not holds(answer := await ask()):
+        assert time.monotonic() < ends, answer
+        await asyncio.sleep(0.2)
+    return answer
+
+
+async def slice_of(person: Person) -> dict[str, Any]:
+    share = await person.service("GET", "share")
+    (mine,) = share["slices"]
+    return dict(mine)
+
+
+@asynccontextmanager
+async def at_work(machine: BrowserMachine, name: str, kernel: Kernel) -> AsyncIterator[None]:
+    """Compute on the card while the block lasts; the cell has ended after it."""
+    enough = machine.home(name) / f"enough-{time.monotonic_ns()}"
+    working = asyncio.create_task(kernel.run(WORK.format(path=str(enough)), PATIENCE_S))
+    try:
+        yield
+    finally:
+        enough.touch()
+        await working
+
+
+async def a_notebook(person: Person, size: str, gib: int, seed: int) -> Kernel:
+    await person.log_in()
+    await person.start_server({"size": size})
+    kernel = await person.open_kernel()
+    await kernel.run(HOLD.format(gib=gib, seed=seed))
+    return kernel
+
+
+async def test_who_is_guaranteed_is_let_in_and_who_borrowed_loses_nothing_and_comes_back(
+    machine: BrowserMachine,
+) -> None:
+    ada, bea, lena = (
+        Person(machine.places.hub_url, name, machine.settings.password)
+        for name in ("ada", "bea", "lena")
+    )
+    adas = await a_notebook(ada, "half", 30, 1)
+    beas = await a_notebook(bea, "half", 30, 2)
+    for borrower in (ada, bea):
+        assert (await slice_of(borrower))["rank"]["code"] == "borrowed"
+
+    async with at_work(machine, "ada", adas):
+        # Nobody else is let in: the card is full. Who is guaranteed it is, whatever they do.
+        lenas = await a_notebook(lena, "whole", 60, 3)
+        assert (await slice_of(lena))["rank"]["code"] == "entitled"
+        async with at_work(machine, "lena", lenas):
+            waits = await until(
+                lambda: slice_of(ada),
+                lambda mine: mine["report"]["state"] == "suspended" and mine["report"]["wait"],
+            )
+            assert waits["report"]["wait"]["reason"] == "called-back"
+            assert waits["rank"]["code"] == "called-back"
+            assert "its room is due to lab" in waits["rank"]["meaning"]
+            look = asyncio.create_task(beas.run(LOOK, PATIENCE_S))
+            await until(lambda: _said(beas), lambda said: "called back" in said)
+            assert not look.done()
+        assert (await look).text == "True 2\n"
+    # The cell that was interrupted has gone on, and ended.
+    assert (await adas.run(LOOK)).text == "True 1\n"
+    assert (await lenas.run(LOOK)).text == "True 3\n"
+
+    lenas.close()
+    await lena.stop_server()
+    for borrower, kernel, seed in ((ada, adas, 1), (bea, beas, 2)):
+        await until(lambda who=borrower: slice_of(who), lambda s: s["rank"]["code"] == "borrowed")
+        kinds = [event["kind"] for event in await borrower.service("GET", "events")]
+        assert EventKind.SLICE_CALLED_BACK in kinds
+        assert EventKind.SLICE_BROUGHT_BACK in kinds
+        assert (await kernel.run(LOOK)).text == f"True {seed}\n"
+        kernel.close()
+    with pytest.raises(HTTPClientError, match="unknown-group"):
+        await ada.service("POST", "jobs", {"notebook": "train-digits.ipynb", "group": "lab"})
+    AsyncHTTPClient().close()
+
+
+async def _said(kernel: Kernel) -> str:
+    return "\n".join(kernel.waits)
