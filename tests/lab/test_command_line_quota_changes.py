@@ -282,6 +282,13 @@ def test_what_this_version_cannot_read_is_compared_by_line(service: FakeHubServi
     assert lines[-2:] == ["-old: spelling", "+everyone: {limit: {cards: 2}}"]
 
 
+def test_what_is_compared_with_is_told_by_its_revision(service: FakeHubService, file: Path) -> None:
+    service.answer("GET quota", in_force(7))
+    shown = sublet("quota", "diff", str(file)).output
+    assert shown.startswith("Compared with revision 7, which is in force.\n")
+    assert json.loads(sublet("quota", "diff", str(file), "--json").output)["revision"] == 7
+
+
 def test_an_earlier_document_is_shown_as_it_was_written(service: FakeHubService) -> None:
     service.answer("GET quota/revisions/8", revision(BEFORE))
     shown = sublet("quota", "show", "--revision", "8").output

@@ -112,6 +112,14 @@ def test_a_share_tells_what_is_not_as_it_should_be_and_what_to_do(service: FakeH
     assert "41 GiB on the" in words
 
 
+def test_no_limit_of_memory_is_not_told_where_cards_are_limited(service: FakeHubService):
+    own = a_group_share(held_mib=40960, held_cards=0.5, limit_cards=1)
+    service.answer("GET share", share(quota=a_quota(own=own)))
+    shown = sublet("share").output
+    assert "40 GiB, 0.5 cards (limits: below)" in shown
+    assert "no limit" not in shown
+
+
 def test_no_limit_is_told_only_where_all_that_could_say_one_is_known(service: FakeHubService):
     service.answer("GET share", share())
     assert "no limit)" in sublet("share").output

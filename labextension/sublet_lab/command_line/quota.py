@@ -151,12 +151,16 @@ def diff(service: Service, file: BinaryIO) -> None:
     except QuotaDocumentError as error:
         _tell_problems(name_of(file), error.problems, ())
         click.get_current_context().exit(REFUSED)
-    before = read_quota_document(service.get(QuotaInForce, "quota").text)
+    found = service.get(QuotaInForce, "quota")
+    before = read_quota_document(found.text)
     keys = written_differences(before, after)
     rights_ = right_differences(before, after, datetime.now(UTC))
     if wants_json():
-        print_json({"keys": told_differences(keys), "rights": told_differences(rights_)})
+        told = {"keys": told_differences(keys), "rights": told_differences(rights_)}
+        print_json({"revision": found.revision, **told})
         return
+    if found.revision is not None:
+        click.echo(f"Compared with revision {found.revision}, which is in force.")
     if not keys and not rights_:
         click.echo("Nothing would change.")
         return

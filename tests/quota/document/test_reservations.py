@@ -259,3 +259,36 @@ def test_nothing_changes_before_the_next_change(when: str, zone: str, now: datet
     for part in range(8):
         moment = now + (change - now) * part / 8
         assert lab(when, zone=zone).at(moment).groups == before
+
+
+@pytest.mark.parametrize("day", ["0001-01-01", "1999-12-31", "3000-01-01", "9999-12-31"])
+@pytest.mark.parametrize("zone", ["UTC", "Pacific/Kiritimati", "Etc/GMT+12"])
+def test_days_at_the_ends_of_time_are_refused_with_their_line(day: str, zone: str) -> None:
+    (problem,) = problems_of(
+        f"""
+        groups: {{lab: {{}}}}
+        reservations:
+          - {{name: x, for: lab, guaranteed: {{L4: 1}}, at: "{day} 00:00-24:00", zone: {zone}}}
+        """
+    )
+    assert "is in no year from 2000 to 2999" in str(problem)
+    assert "line" in str(problem)
+
+
+def test_the_last_day_is_within_the_same_years() -> None:
+    (problem,) = problems_of(
+        """
+        groups: {lab: {}}
+        reservations:
+          - {name: x, for: lab, guaranteed: {L4: 1}, at: "Mon 14:00-24:00", until: 9999-12-31}
+        """
+    )
+    assert "is in no year from 2000 to 2999" in str(problem)
+
+
+@pytest.mark.parametrize("day", ["2000-01-01", "2999-12-31"])
+def test_the_first_and_the_last_day_of_these_years_can_be_reserved(day: str) -> None:
+    read = lab(f"{day} 00:00-24:00", until=day, zone="Pacific/Kiritimati")
+    change = read.changes_after(at("1999-12-01 00:00"))
+    assert change is not None
+    assert guaranteed(read, change.strftime("%Y-%m-%d %H:%M")) == 5

@@ -125,6 +125,7 @@ def test_no_job_is_larger_than_the_largest_size_that_may_be_picked() -> None:
     admitted(held, RequestedJob("ada", students, 4 * 1024, 500))
     refusal = refused(held, RequestedJob("ada", students, 4 * 1024 + 1, 500))
     assert refusal.numbers["largest_mib"] == 4 * 1024
+    assert "Ask for 4 GiB" in refusal.message
     refused(held, RequestedJob("ada", students, 4 * 1024, 501))
     refused(held, RequestedJob("ada", students))
     admitted(held, RequestedJob("ada"))
@@ -202,6 +203,7 @@ def test_a_longer_run_than_is_allowed_is_refused_with_the_number() -> None:
     refusal = refused(held, RequestedJob("ada", ("lab",), max_run=timedelta(hours=3)))
     assert refusal.numbers == {"asked_s": 3 * 3600, "most_s": 2 * 3600}
     assert "groups.lab.jobs.max_run, line " in refusal.message
+    assert refusal.message.endswith("Ask for less.")
 
 
 NEVER = {
@@ -224,6 +226,7 @@ def test_what_no_limit_ever_lets_in_is_refused_at_once(name: str) -> None:
     assert refusal.why is not None
     assert refusal.why.lines[0].line is not None
     assert [help_.kind for help_ in refusal.helps] == [HelpKind.LESS]
+    assert refusal.message.endswith("Ask for less.")
 
 
 def test_a_limit_that_is_full_now_refuses_nobody() -> None:

@@ -507,6 +507,19 @@ MUTANTS: Final = (
         ),
     ),
     Mutant(
+        10,
+        "a day of a reservation may be at the end of time",
+        "quota/sublet_quota/document/value_kinds/reserved_time.py",
+        "if not _FIRST_YEAR <= day.year <= _LAST_YEAR:",
+        "if False:",
+        (
+            (
+                "tests/quota/document/test_reservations.py::"
+                "test_days_at_the_ends_of_time_are_refused_with_their_line"
+            ),
+        ),
+    ),
+    Mutant(
         11,
         "an id may be a path",
         "labextension/sublet_lab/server/handlers.py",

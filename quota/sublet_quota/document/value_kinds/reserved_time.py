@@ -18,6 +18,9 @@ _ZONE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}", re.
 _ON_DAY: Final = re.compile(r"\s*(\d{4}-\d{2}-\d{2})\s*", re.ASCII)
 _MIDNIGHT: Final = 24 * 60
 _ONE_DAY: Final = timedelta(days=1)
+_FIRST_YEAR: Final = 2000
+_LAST_YEAR: Final = 2999
+"""So that the days around it, in whatever zone, are days that a computer can tell."""
 
 Span = tuple[datetime, datetime]
 """Begin and end, in UTC."""
@@ -110,10 +113,14 @@ def _weekdays(text: str) -> frozenset[int]:
 
 def _calendar_day(text: str) -> date:
     try:
-        return date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError as error:
         message = f"is no day of the calendar ({error}): write 2026-12-14"
         raise ValueError(message) from error
+    if not _FIRST_YEAR <= day.year <= _LAST_YEAR:
+        message = f"is in no year from {_FIRST_YEAR} to {_LAST_YEAR}: write 2026-12-14"
+        raise ValueError(message)
+    return day
 
 
 def read_day(value: Any) -> date:
