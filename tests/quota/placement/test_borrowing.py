@@ -3,6 +3,7 @@
 from dataclasses import replace
 from textwrap import dedent
 
+import pytest
 from sublet_quota.admission.slice_request import RequestedSlice
 from sublet_quota.names.ids import SliceId
 from sublet_quota.placement.called_back import back_to_their_place
@@ -155,3 +156,21 @@ def test_of_who_could_be_recharged_nobody_stops_being_entitled() -> None:
     refused = decide_slice(hub.holdings, RequestedSlice("new", ("lab",), size="quarter"))
     assert isinstance(refused, Refusal)
     assert refused.reason is RefusalReason.GROUP_LIMIT
+
+
+@pytest.mark.parametrize("names", [("east", "west"), ("west", "east")])
+def test_which_of_several_pools_lends_goes_by_room_and_not_by_names(names: tuple[str, str]) -> None:
+    text = dedent(
+        """
+        pools:
+          - {{name: own, nodes: [node-0], default: true}}
+          - {{name: {}, nodes: [node-1], lends: {{own: 100%}}}}
+          - {{name: {}, nodes: [node-2], lends: {{own: 100%}}}}
+        """
+    ).format(*names)
+    cards = gpu("empty", node="node-1"), gpu("tighter", node="node-2")
+    there = notebook("other", amount=gib(20), on="tighter", pool=names[1])
+    hub = SmallHub.under(text + PARTS, *cards, there)
+    answer = hub.ask("una", size="quarter", pool="own")
+    assert isinstance(answer, Placement)
+    assert answer.gpu_id == "tighter"
