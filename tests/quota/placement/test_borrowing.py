@@ -174,3 +174,24 @@ def test_which_of_several_pools_lends_goes_by_room_and_not_by_names(names: tuple
     answer = hub.ask("una", size="quarter", pool="own")
     assert isinstance(answer, Placement)
     assert answer.gpu_id == "tighter"
+
+
+def test_nobody_waits_for_who_stands_where_the_slice_may_not_lie() -> None:
+    text = dedent(
+        """
+        pools:
+          - {name: own, nodes: [node-0], default: true, memory_overcommit: 1}
+          - {name: away, nodes: [node-1]}
+        groups: {near: {}, closed: {}, away: {}}
+        """
+    )
+    cards = (
+        gpu("near", node="node-0"),
+        gpu("closed", node="node-0", index=1, closed="XID 79"),
+        gpu("away", node="node-1"),
+    )
+    there = [notebook(one.gpu_id, on=one.gpu_id, group=one.gpu_id, pool="own") for one in cards]
+    hub = SmallHub.under(text + PARTS, *cards, *there)
+    refused = hub.ask("una", size="whole")
+    assert isinstance(refused, Refusal)
+    assert refused.waits_for == ("near",)
