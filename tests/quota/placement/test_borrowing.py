@@ -195,3 +195,15 @@ def test_nobody_waits_for_who_stands_where_the_slice_may_not_lie() -> None:
     refused = hub.ask("una", size="whole")
     assert isinstance(refused, Refusal)
     assert refused.waits_for == ("near",)
+
+
+def test_together_those_who_are_back_may_have_more_than_a_card_under_the_overcommit() -> None:
+    text = PARTS + "pools: [{name: interactive, memory_overcommit: 2, compute_overcommit: 2}]"
+    large, small = gib(70), gib(20)
+    hub = SmallHub.under(
+        text,
+        gpu("a"),
+        notebook("large", "u1", large, "a", since=1, called_back=True),
+        notebook("small", "u2", small, "a", since=2, called_back=True),
+    )
+    assert back_to_their_place(hub.holdings) == ("large", "small")
