@@ -48,7 +48,7 @@ class NoBody(WireModel):
 
 def groups_of(service: ServiceParts, caller: Caller) -> tuple[str, ...]:
     """Return the caller's groups: as the hub says, else as they were when their server started."""
-    if caller.groups:
+    if caller.groups is not None:
         return caller.groups
     account = service.accounts.find(UserName(caller.name))
     return () if account is None else account.groups
@@ -148,10 +148,13 @@ async def _give_up(service: ServiceParts, call: Call) -> SliceInfo:
 
 
 async def _resize(service: ServiceParts, call: Call) -> SliceInfo | Refusal:
-    record = own_slice(service, call, scopes.ACTIVITY)
+    owner = own_slice(service, call, scopes.ACTIVITY).owner
     asked = call.body_as(ResizeRequest)
     new = NewSize(asked.size, asked.memory_mib, asked.compute_milli)
-    answer = service.resizing.resize(record, new)
+    groups = await groups_asked_for(service, call, owner)
+    # The hub may have been asked meanwhile.
+    record = own_slice(service, call, scopes.ACTIVITY)
+    answer = service.resizing.resize(record, new, groups or ())
     if isinstance(answer, Refusal):
         service.refusals.note(record.owner, asked_for_size(record, new), answer)
         return answer

@@ -33,7 +33,7 @@ async def _reload_quota(service: ServiceParts, call: Call) -> QuotaInForce:
             "read: put another one in force with `sublet quota apply`"
         )
         raise ConflictError(message)
-    if not service.quota.reload():
+    if not await service.quota.reload():
         raise service.quota.error or QuotaFileError(str(service.quota.path), ["it is wrong"])
     return await _quota(service, call)
 

@@ -6,6 +6,7 @@ let others take what a group is guaranteed.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Final
 
 from sublet_quota.admission.met_limits import (
@@ -24,7 +25,12 @@ from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GroupName
 from sublet_quota.placement.finding.question import Question
 from sublet_quota.shares.cards import NO_CARD
+from sublet_quota.shares.group_tree import NodeName
 
+_MOST_LOOKED_AT: Final = 32
+"""How many slices of a top group, the newest first, are looked at: there may be thousands, and
+whoever looks at their share asks this of every size.
+"""
 _MOST_TRIED: Final = 16
 """For how many slices, the best first, it is asked whether the request then finds a place."""
 
@@ -70,12 +76,25 @@ def recharges(question: Question, admission: Admission) -> Iterator[Recharge]:
 
 def _changes(question: Question, option: Option) -> list[_Change]:
     """Return the slices charged below the payer's top group that could be charged elsewhere."""
+    top = paying_groups(question.holdings, option.group)[:1]
+    if not top:
+        return []
+    known = question.seen.recharges
+    if top[0] not in known:
+        known[top[0]] = _changes_below(question, top)
+    return known[top[0]]
+
+
+def _changes_below(question: Question, top: tuple[NodeName, ...]) -> list[_Change]:
     holdings = question.holdings
-    top = paying_groups(holdings, option.group)[:1]
+    there = (
+        holding
+        for holding in _rechargeable(question)
+        if paying_groups(holdings, holding.group)[:1] == top
+    )
     found = [
         change
-        for holding in _rechargeable(question)
-        if top and paying_groups(holdings, holding.group)[:1] == top
+        for holding in islice(there, _MOST_LOOKED_AT)
         for group in holding.member_of
         if group != holding.group and group in holdings.document.all_groups
         if (change := _change(holdings, holding, group)) is not None
@@ -84,17 +103,16 @@ def _changes(question: Question, option: Option) -> list[_Change]:
 
 
 def _rechargeable(question: Question) -> tuple[Holding, ...]:
-    """Return the slices of people in several groups who named none."""
+    """Return the slices of people in several groups who named none, the newest first."""
     known = question.seen.rechargeable
     if not known:
-        slices = question.holdings.slices()
-        known.append(
-            tuple(
-                one
-                for one in slices
-                if len(one.member_of) > 1 and not one.named and one.is_notebook
-            )
-        )
+        found = [
+            one
+            for one in question.holdings.slices()
+            if len(one.member_of) > 1 and not one.named and one.is_notebook
+        ]
+        found.sort(key=lambda one: (-one.since.timestamp(), one.slice_id))
+        known.append(tuple(found))
     return known[0]
 
 
