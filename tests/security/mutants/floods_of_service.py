@@ -631,4 +631,17 @@ MUTANTS: Final = (
             ),
         ),
     ),
+    Mutant(
+        12,
+        "how long an answer took counts for nobody",
+        _OWNER_ROUTES,
+        "service.limits.owners.charge(call.user.key, cost_of(time.thread_time() - began_s))",
+        "cost_of(time.thread_time() - began_s)",
+        (
+            (
+                "tests/hub/web/test_costly_answers.py::"
+                "test_who_asks_for_what_takes_long_waits_and_nobody_else"
+            ),
+        ),
+    ),
 )

@@ -546,6 +546,14 @@ MUTANTS: Final = (
         ),
     ),
     Mutant(
+        10,
+        "a document may have any number of entries",
+        "quota/sublet_quota/document/consistency/contradictions.py",
+        "    if many:\n",
+        "    if False:\n",
+        ("tests/quota/document/test_bounds.py::test_the_groups_of_the_whole_tree_are_counted",),
+    ),
+    Mutant(
         11,
         "an id may be a path",
         "labextension/sublet_lab/server/handlers.py",

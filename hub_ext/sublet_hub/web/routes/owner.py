@@ -5,6 +5,8 @@ What is another's answers as what is not there: nobody learns which ids there ar
 
 import asyncio
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 
@@ -21,7 +23,7 @@ from sublet_hub.ledger.database import EventQuery
 from sublet_hub.ledger.job_order import Place
 from sublet_hub.ledger.records import EventRecord, SliceRecord
 from sublet_hub.security.authentication import Caller
-from sublet_hub.security.rate_limits import cost_of_page, refuse_for
+from sublet_hub.security.rate_limits import cost_of_decision, cost_of_page, refuse_for
 from sublet_hub.usage.refusals import asked_for_size
 from sublet_hub.usage.slice_history import STEP_S
 from sublet_hub.web.routes.announcements import shown_announcement
@@ -73,6 +75,21 @@ def own_slice(service: ServiceParts, call: Call, scope: str) -> SliceRecord:
     return record
 
 
+@contextmanager
+def charged(
+    service: ServiceParts, call: Call, cost_of: Callable[[float], int] = cost_of_decision
+) -> Iterator[None]:
+    """Return a context whose time counts for the caller, as so many requests more.
+
+    How long it takes is up to callers: by what they wrote into a job, or how full their groups are.
+    """
+    began_s = time.thread_time()
+    try:
+        yield
+    finally:
+        service.limits.owners.charge(call.user.key, cost_of(time.thread_time() - began_s))
+
+
 async def page_of(service: ServiceParts, call: Call, listing: Listing[Entry], most: int) -> Page:
     """Return the page of a list that is asked for, when it is the caller's turn.
 
@@ -103,7 +120,8 @@ async def _share(service: ServiceParts, call: Call) -> Share:
     owner = call.owner(scopes.READ)
     groups = await groups_asked_for(service, call, owner)
     viewer = viewer_of(service, call.user)
-    share = service.shares.share(owner, groups or (), viewer, service.keep_and_wake)
+    with charged(service, call):
+        share = service.shares.share(owner, groups or (), viewer, service.keep_and_wake)
     evictions = (shown_eviction(*each) for each in service.evictions.told_to(owner))
     announced = service.announcements.told_to(owner, groups or ())
     more = {
@@ -154,7 +172,8 @@ async def _resize(service: ServiceParts, call: Call) -> SliceInfo | Refusal:
     groups = await groups_asked_for(service, call, owner)
     # The hub may have been asked meanwhile.
     record = own_slice(service, call, scopes.ACTIVITY)
-    answer = service.resizing.resize(record, new, groups or ())
+    with charged(service, call):
+        answer = service.resizing.resize(record, new, groups or ())
     if isinstance(answer, Refusal):
         service.refusals.note(record.owner, asked_for_size(record, new), answer)
         return answer
