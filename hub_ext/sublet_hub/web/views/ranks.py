@@ -24,7 +24,7 @@ def rank_on(
 
     Without guarantees nothing is borrowed from anybody, and nobody needs to know the word.
     """
-    if gpu_type is None or not guarantees_any(holdings, gpu_type):
+    if gpu_type is None or gpu_type not in holdings.document.types_guaranteed:
         return None
     return tell_rank(_CODES[rank], group, gpu_type)
 
@@ -34,12 +34,7 @@ def rank_of(holdings: Holdings, record: SliceRecord) -> ToldRank | None:
     if record.is_job:
         return None
     gpu_type = holdings.type_of(record.gpu.gpu_id)
-    if gpu_type is None or not guarantees_any(holdings, gpu_type):
+    if gpu_type is None or gpu_type not in holdings.document.types_guaranteed:
         return None
     rank = _CODES[holdings.rank(record.slice_id)]
     return tell_rank(rank, record.group, gpu_type, record.called_back_for)
-
-
-def guarantees_any(holdings: Holdings, gpu_type: str) -> bool:
-    """Whether anything of a GPU type is guaranteed to any group, in force now."""
-    return any(node.guaranteed for node in holdings.tree(gpu_type).root.children)
