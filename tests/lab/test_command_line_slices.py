@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sublet_lab.share.quota_words import quota_lines
 from sublet_quota.life_cycles.job_states import JobState
 from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.reasons.caps import OverCap
@@ -39,7 +40,8 @@ def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHubService]:
 
 
 def _told_of_science() -> QuotaShare:
-    of_h100 = TypeShare(gpu_type="H100", held=1.5, entitled=1, guaranteed=1, limit=2)
+    figures = {"held": 1.5, "entitled": 1, "borrowed": 0.5, "guaranteed": 1, "limit": 2}
+    of_h100 = TypeShare(gpu_type="H100", **figures)
     science = a_group_share("nlp", path=("science", "nlp"), types=(of_h100,), limit_cards=20)
     own = a_group_share(held_mib=40960, limit_mib=81920, slices=1, most_slices=4)
     return a_quota(own=own, groups=(science,))
@@ -60,6 +62,30 @@ def test_a_share_tells_by_group_and_type_what_is_held_guaranteed_borrowed_and_al
     assert ["science / nlp", "all cards", "0", "-", "-", "20"] in rows
     assert ["yours", "memory", "40 GiB", "-", "-", "80 GiB"] in rows
     assert ["yours", "slices", "1", "-", "-", "4"] in rows
+
+
+def test_a_share_tells_what_a_person_borrows_what_jobs_have_and_which_group_they_left(
+    service: FakeHubService,
+):
+    figures = {"held": 2.25, "jobs": 2, "entitled": 0, "borrowed": 0.25, "guaranteed": 0}
+    types = (TypeShare(gpu_type="H100", limit=None, **figures),)
+    course = a_group_share("course", types=types, may_pay=False, left=True)
+    quota = a_quota(own=a_group_share(types=types), groups=(course,))
+    service.answer("GET share", share(quota=quota))
+    rows = _rows(sublet("share").output)
+    assert ["QUOTA", "OF", "HELD", "BORROWED", "JOBS", "LIMIT"] in rows
+    assert ["yours", "H100", "2.25", "0.25", "2", "-"] in rows
+    assert ["course (no longer yours)", "H100", "2.25", "0.25", "2", "-"] in rows
+    assert quota_lines(quota)[1:] == [
+        "yours of H100: 2.25 cards (0.25 borrowed, 2 by jobs, no limit)",
+        "group course (no longer yours), H100: 2.25 cards (0.25 borrowed, 2 by jobs, no limit)",
+    ]
+
+
+def test_nothing_is_said_of_guarantees_where_there_are_none(service: FakeHubService):
+    types = (TypeShare(gpu_type="H100", held=1, entitled=0, guaranteed=0, limit=2),)
+    service.answer("GET share", share(quota=a_quota(own=a_group_share(types=types))))
+    assert ["QUOTA", "OF", "HELD", "LIMIT"] in _rows(sublet("share").output)
 
 
 def test_a_quota_is_told_in_eighty_columns_without_folding_figures(service: FakeHubService):
