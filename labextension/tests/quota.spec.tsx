@@ -141,6 +141,20 @@ describe('the panel', () => {
     ]);
   });
 
+  test('until when a slice is guaranteed as before is told', async () => {
+    const until = new Date(new Date().setHours(23, 59, 0, 0)).toISOString();
+    const graced = { ...rank('entitled', 'guaranteed'), as_before_until: until };
+    const lease = { slice_id: 's2', holder: 'notebook', server: 'other', memory_mib: 1024 };
+    api.answers.share = share({
+      slices: [slice({ rank: graced }), slice({ lease, rank: graced })]
+    });
+    const node = await open();
+    const own = part(node, 'slice').querySelector('[data-sublet="rank"]')?.textContent;
+    expect(own).toMatch(/^What guaranteed means. As before until 11:59.PM, as less is guaranteed/);
+    const other = part(node, 'other-slice').querySelector('[data-sublet="rank"]')?.textContent;
+    expect(other).toMatch(/^guaranteed until 11:59.PM \(as before\)$/);
+  });
+
   test('a rank that is not known has its words and an icon, and without any none is shown', async () => {
     api.answers.share = share({ slices: [slice({ rank: rank('adrift', 'far away') })] });
     const node = await open();

@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 from sublet_lab.share.quota_words import quota_lines
+from sublet_lab.share.words import service_lines
 from sublet_quota.life_cycles.job_states import JobState
 from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.reasons.caps import OverCap
@@ -105,6 +106,16 @@ def test_a_slice_tells_whether_it_is_borrowed_and_why_it_was_called_back(
     assert "called back; paid by nlp" in shown
     assert "guaranteed; paid by nlp" in shown
     assert [line for line in shown.splitlines() if back.meaning in line] == [f"s-1: {back.meaning}"]
+
+
+def test_a_slice_tells_until_when_it_is_guaranteed_as_before(service: FakeHubService):
+    until = datetime(2031, 5, 4, 14, 30).astimezone()
+    graced = tell_rank(RankCode.ENTITLED, "nlp", "H100", as_before_until=until)
+    told = share(slices=(slice_info(rank=graced, group="nlp"),))
+    service.answer("GET share", told)
+    assert "guaranteed until 2031-05-04 14:30 (as before)" in sublet("share").output
+    lines = service_lines(told, told.slices[0].lease.slice_id)
+    assert any("As before until 2031-05-04 14:30" in line for line in lines)
 
 
 def test_a_job_is_submitted_with_the_group_that_pays_and_tells_who_does(service: FakeHubService):

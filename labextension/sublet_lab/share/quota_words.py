@@ -1,9 +1,11 @@
 """Quotas in words and figures: the same in the widget, in ``%sublet`` and on the command line."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Final, NamedTuple
 
 from sublet_quota.amounts.gpu_amounts import format_cards, format_memory
+from sublet_quota.wire.rank import ToldRank
 from sublet_quota.wire.share import GroupShare, QuotaShare, RightLine, TypeShare
 
 YOURS = "yours"
@@ -77,6 +79,26 @@ def quota_lines(quota: QuotaShare) -> list[str]:
 def _of_memory(share: GroupShare) -> str:
     limit = "no limit" if share.limit_mib is None else f"limit {format_memory(share.limit_mib)}"
     return f"{format_memory(share.held_mib)} ({limit})"
+
+
+def rank_in_words(rank: ToldRank) -> str:
+    """Return a rank's word: ``guaranteed until 14:30 (as before)`` while a grace lasts."""
+    until = rank.as_before_until
+    return rank.word if until is None else f"{rank.word} until {_moment(until)} (as before)"
+
+
+def rank_explained(rank: ToldRank) -> str:
+    """Return what a rank means, and until when, in sentences."""
+    until = rank.as_before_until
+    if until is None:
+        return rank.meaning
+    return f"{rank.meaning} As before until {_moment(until)}, as less is guaranteed by now."
+
+
+def _moment(at: datetime) -> str:
+    local = at.astimezone()
+    today = local.date() == datetime.now().astimezone().date()
+    return f"{local:%H:%M}" if today else f"{local:%Y-%m-%d %H:%M}"
 
 
 def source_of(right: RightLine) -> str:

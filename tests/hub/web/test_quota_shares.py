@@ -1,17 +1,19 @@
-"""What groups and people hold as they are told of it: guaranteed, borrowed, of jobs, and who pays."""
+"""What groups and people hold as it is told: guaranteed, borrowed, of jobs, and who pays."""
 
+from datetime import timedelta
 from typing import Any
 
 from sublet_hub.ledger.records import GpuRecord
 from sublet_hub.web.views.quota_share import quota_share
 from sublet_hub.web.views.ranks import rank_of
 from sublet_quota.document.rights import rights_of
+from sublet_quota.holdings.gpu_load import AsBefore
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GpuId, NodeId, UserName
 from sublet_quota.wire.share import GroupShare, QuotaShare, TypeShare
 
 from tests.support.ledger_records import a_slice_record
-from tests.support.quota_cases import gpu, holdings, job_slice, notebook, part
+from tests.support.quota_cases import NOON, gpu, holdings, job_slice, notebook, part
 
 QUOTA = """
     gpu_types: {H100: {match: '*H100*'}, L4: {match: '*L4*'}}
@@ -75,3 +77,13 @@ def test_a_group_that_still_pays_for_who_left_it_is_told_and_may_pay_no_more() -
     assert told == {"science": (False, False), "nlp": (True, False), "course": (False, True)}
     others = share_of(held, "nlp", owner="ben").groups
     assert [each.group for each in others] == ["science", "nlp"]
+
+
+def test_until_when_a_slice_is_guaranteed_as_before_is_told_with_its_rank() -> None:
+    until = NOON + timedelta(hours=2)
+    graced = notebook("a", group="course", before=AsBefore(until, 2))
+    plain = notebook("b", group="course", since=1)
+    held = holdings(QUOTA, graced, plain, notebook("c", group="nlp", before=AsBefore(until, 0)))
+    told = {name: rank_of(held, record(name, group="course")) for name in "ab"}
+    found = {name: each and (each.code, each.as_before_until) for name, each in told.items()}
+    assert found == {"a": ("entitled", until), "b": ("borrowed", None)}

@@ -1,8 +1,10 @@
 """How slices stand to what groups are guaranteed, as it is told: by code and words."""
 
+from datetime import datetime
 from typing import Final
 
 from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.names.ids import SliceId
 from sublet_quota.reasons.ranks import RankCode
 from sublet_quota.residency.snapshot import Rank
 from sublet_quota.wire.rank import ToldRank, tell_rank
@@ -15,6 +17,8 @@ _CODES: Final = {
     Rank.BORROWED: RankCode.BORROWED,
     Rank.CALLED_BACK: RankCode.CALLED_BACK,
 }
+
+_GUARANTEED: Final = frozenset({RankCode.ENTITLED, RankCode.ENTITLED_IN_PART})
 
 
 def rank_on(
@@ -37,4 +41,12 @@ def rank_of(holdings: Holdings, record: SliceRecord) -> ToldRank | None:
     if gpu_type is None or gpu_type not in holdings.document.types_guaranteed:
         return None
     rank = _CODES[holdings.rank(record.slice_id)]
-    return tell_rank(rank, record.group, gpu_type, record.called_back_for)
+    until = _as_before_until(holdings, record.slice_id, rank)
+    return tell_rank(rank, record.group, gpu_type, record.called_back_for, until)
+
+
+def _as_before_until(holdings: Holdings, slice_id: SliceId, rank: RankCode) -> datetime | None:
+    held = holdings.slice(slice_id)
+    if held is None or held.before is None or not held.before.steps:
+        return None
+    return held.before.until if rank in _GUARANTEED else None
