@@ -229,12 +229,14 @@ def test_submit_takes_files_along_and_forecasts(service: FakeHubService):
         place=2,
         expected_wait_s=240,
         basis="the median wait of the last 5 jobs",
+        max_run_s=43200,
     )
     service.answer("POST jobs/forecast", told)
     shown = sublet("jobs", "submit", "train.ipynb", "--forecast")
     assert shown.output == (
         "It would wait, at place 2: no GPU.\n"
         "Expected wait: 4 min, by the median wait of the last 5 jobs.\n"
+        "It is stopped after 12 h 0 min at the latest, pauses included.\n"
         "Its notebook was not looked into: that happens when the job begins.\n"
     )
     assert service.asked[-1].path == "jobs/forecast?look=1"
