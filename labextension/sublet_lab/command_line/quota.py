@@ -74,7 +74,7 @@ def validate(file: BinaryIO) -> None:
     if wants_json() or warnings:
         _tell_problems(name_of(file), (), warnings)
     if not wants_json():
-        click.echo(plain(f"{name_of(file)}: {_contents(document)}"))
+        click.echo(plain(f"{name_of(file)} is valid: {_contents(document)}"))
 
 
 @quota.command()
@@ -182,7 +182,7 @@ def _contents(document: QuotaDocument) -> str:
         _counted(len(document.pools), "pool"),
         _counted(len(document.sizes), "size"),
     )
-    return f"right: {', '.join(counts)}"
+    return ", ".join(counts)
 
 
 def _counted(count: int, what: str) -> str:

@@ -25,6 +25,9 @@ from sublet_lab.share.words import jobs_in_words
 _GROUPS_UNKNOWN: Final = (
     "not known until they start a server: JupyterHub does not tell of their groups"
 )
+_QUOTA_COLUMNS: Final = ("QUOTA", "OF", ">HELD", ">GUARANTEED", ">BORROWED", ">JOBS", ">LIMIT")
+_WHERE_SAID: Final = frozenset({">GUARANTEED", ">BORROWED", ">JOBS"})
+"""Columns that are left out where no row says anything in them."""
 SLICE = click.option(
     "--slice",
     "slice_id",
@@ -82,9 +85,15 @@ def _cards_are_limited(own: GroupShare) -> bool:
 
 def _print_quota(quota: QuotaShare) -> None:
     rows = quota_rows(quota)
-    if rows:
-        click.echo()
-        print_table(("QUOTA", "OF", ">HELD", ">GUARANTEED", ">BORROWED", ">LIMIT"), rows)
+    if not rows:
+        return
+    click.echo()
+    shown = [
+        (heading, cells)
+        for heading, cells in zip(_QUOTA_COLUMNS, zip(*rows, strict=True), strict=True)
+        if heading not in _WHERE_SAID or set(cells) != {"-"}
+    ]
+    print_table([heading for heading, _ in shown], zip(*(cells for _, cells in shown), strict=True))
 
 
 def _week(week: WeekUse | None) -> str:

@@ -40,7 +40,7 @@ class GuaranteeWarning:
             type=self.gpu_type,
             told=_cards(self.told),
             there=_cards(self.there),
-            group=self.group or "who is in no group",
+            group=self.group or "users without a group",
         )
 
 

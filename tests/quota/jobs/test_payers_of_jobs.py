@@ -207,10 +207,10 @@ def test_a_longer_run_than_is_allowed_is_refused_with_the_number() -> None:
 
 
 NEVER = {
-    "a type": ("lab: {limit: {H100: 1/2}}", 1, "0.5 of a card of H100 in all"),
+    "a type": ("lab: {limit: {H100: 1/2}}", 1, "0.5 cards of H100 in all"),
     "all types": ("lab: {limit: {cards: 1}}", 2, "1 card of all types in all"),
     "memory": ("lab: {limit: {memory: 20 GiB}}", 1, "20 GiB of memory in all"),
-    "slices": ("lab: {limit: {slices: 1}}", 2, "1 slices in all"),
+    "slices": ("lab: {limit: {slices: 1}}", 2, "1 slice in all"),
     "jobs' own": ("lab: {limit: {cards: 9}, jobs: {limit: {H100: 1}}}", 2, "1 card of H100"),
     "a group above": ("uni: {limit: {H100: 1}, groups: {lab: {}}}", 2, "Group 'uni' may have"),
     "a person's": ("lab: {each: {limit: {cards: 1}}}", 2, "'ada' may have 1 card"),

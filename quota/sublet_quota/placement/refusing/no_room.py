@@ -13,7 +13,7 @@ from sublet_quota.placement.finding.deriving import guarantee_line
 from sublet_quota.placement.finding.free_room import most_free
 from sublet_quota.placement.finding.question import Question
 from sublet_quota.reasons.derivation import Rule
-from sublet_quota.reasons.refusals.facts import Fact
+from sublet_quota.reasons.refusals.facts import Fact, Holder
 from sublet_quota.reasons.refusals.room import RoomRefusal
 from sublet_quota.residency.snapshot import Rank
 from sublet_quota.shares.cards import NO_CARD
@@ -80,12 +80,17 @@ def denied_room(question: Question, options: tuple[Option, ...]) -> Denial:
         return _denied(RoomRefusal.NO_ROOM_ALONE, option, facts, waits_for)
     facts |= {
         "pool": option.wanted.pool,
-        "payer": option.group,
+        "holder": _holder(option),
         "gpu_type": asked.gpu_type,
         "held_cards": question.holdings.held(option.node).cards.get(asked.gpu_type, NO_CARD),
         "share_cards": question.position(option).shares[option.node],
     }
     return _denied(RoomRefusal.NO_ROOM, option, facts, waits_for)
+
+
+def _holder(option: Option) -> Holder:
+    is_direct = option.group is not None and option.node != NodeName(option.group)
+    return Holder(option.group, is_direct)
 
 
 def _denied(
