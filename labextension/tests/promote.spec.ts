@@ -263,8 +263,7 @@ describe('the form', () => {
       notebook: 'train-digits.ipynb',
       name: 'train-digits',
       memory_mib: 'whole',
-      gpus: 1,
-      max_run_s: 604800
+      gpus: 1
     });
   });
 
@@ -356,7 +355,14 @@ describe('the form', () => {
 });
 
 describe('the forecast in words', () => {
-  const forecast = { allowed: true, problem: null, message: '', place: null, basis: 'reckoned' };
+  const forecast = {
+    allowed: true,
+    problem: null,
+    message: '',
+    place: null,
+    basis: 'reckoned',
+    max_run_s: null
+  };
 
   test.each([
     [{ message: 'It starts at once.', expected_wait_s: 0 }, 'It starts at once.'],
@@ -365,6 +371,10 @@ describe('the forecast in words', () => {
       'It would wait. Expected wait: about 4 min. (reckoned)'
     ],
     [{ message: 'It would wait.', expected_wait_s: null }, 'It would wait. (reckoned)'],
+    [
+      { message: 'It starts at once.', expected_wait_s: 0, max_run_s: 86_400 },
+      'It starts at once. It stops after 24 h at the latest.'
+    ],
     [{ allowed: false, message: 'Too many jobs.', expected_wait_s: null }, 'Too many jobs.']
   ])('%j', (told, words) => {
     expect(forecastWords({ ...forecast, ...told }, trans)).toBe(words);

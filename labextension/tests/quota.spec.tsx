@@ -39,7 +39,9 @@ describe('the panel', () => {
             limit_mib: 4096,
             held_cards: 1.5,
             limit_cards: 3,
-            types: [{ gpu_type: 'H100', held: 1.5, entitled: 1, guaranteed: 1, limit: 2 }]
+            types: [
+              { gpu_type: 'H100', held: 1.5, entitled: 1, borrowed: 0.5, guaranteed: 1, limit: 2 }
+            ]
           })
         ]
       }
@@ -64,13 +66,29 @@ describe('the panel', () => {
   });
 
   test('a guarantee is drawn where there is no limit, and what is borrowed has a look of its own', async () => {
-    const types = [{ gpu_type: 'L4', held: 3, entitled: 2, guaranteed: 2, limit: null }];
+    const types = [
+      { gpu_type: 'L4', held: 3, entitled: 2, borrowed: 1, guaranteed: 2, limit: null }
+    ];
     api.answers.share = share({ quota: { groups: [groupShare('vision', { types })] } });
     const node = await open();
     const parts = [...part(node, 'type-share').querySelectorAll('.sublet-bar-part')];
     expect(parts.map(each => each.className)).toEqual([
       'sublet-bar-part sublet-on-gpu',
       'sublet-bar-part sublet-borrowed'
+    ]);
+  });
+
+  test('what I borrow and what jobs have is told apart, and that I left a group that pays', async () => {
+    const types = [
+      { gpu_type: 'L4', held: 2.25, jobs: 2, entitled: 0, borrowed: 0.25, guaranteed: 0 }
+    ];
+    const course = groupShare('course', { types, may_pay: false, left: true });
+    api.answers.share = share({ quota: { own: groupShare(null, { types }), groups: [course] } });
+    const node = await open();
+    const accounts = [...node.querySelectorAll('[data-sublet="account"]')];
+    expect(accounts.map(each => each.textContent)).toEqual([
+      'You0 GiBL42.25 cards held, 0.25 borrowed, 2 by jobs',
+      'Group course (no longer yours)0 GiBL42.25 cards held, 0.25 borrowed, 2 by jobs'
     ]);
   });
 
@@ -121,6 +139,20 @@ describe('the panel', () => {
       'borrowed',
       'What borrowed means.'
     ]);
+  });
+
+  test('until when a slice is guaranteed as before is told', async () => {
+    const until = new Date(new Date().setHours(23, 59, 0, 0)).toISOString();
+    const graced = { ...rank('entitled', 'guaranteed'), as_before_until: until };
+    const lease = { slice_id: 's2', holder: 'notebook', server: 'other', memory_mib: 1024 };
+    api.answers.share = share({
+      slices: [slice({ rank: graced }), slice({ lease, rank: graced })]
+    });
+    const node = await open();
+    const own = part(node, 'slice').querySelector('[data-sublet="rank"]')?.textContent;
+    expect(own).toMatch(/^What guaranteed means. As before until 11:59.PM, as less is guaranteed/);
+    const other = part(node, 'other-slice').querySelector('[data-sublet="rank"]')?.textContent;
+    expect(other).toMatch(/^guaranteed until 11:59.PM \(as before\)$/);
   });
 
   test('a rank that is not known has its words and an icon, and without any none is shown', async () => {

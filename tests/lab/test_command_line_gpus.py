@@ -10,6 +10,7 @@ import pytest
 from sublet_quota.reasons.fitness import Unfit
 from sublet_quota.wire.agent_link import GpuReport, ToldUnfit
 from sublet_quota.wire.api import GpuInfo
+from sublet_quota.wire.closings import ClosingInfo
 
 from tests.support.fake_hub_service import FakeHubService, fake_hub_service
 from tests.support.lab_bodies import NOW, lease, slice_info, sublet
@@ -101,6 +102,33 @@ def test_twelve_cards_are_twelve_lines_of_eighty_columns(service: FakeHubService
     assert [tuple(words[:2]) for words in rows] == [(n, str(i)) for n in names for i in range(4)]
     assert all("97" in words and "20" in words and "2.00" in words for words in rows)
     assert "gpu-node-02 3: closed: XID 79" in [line.strip() for line in lines]
+
+
+@pytest.mark.parametrize(
+    ("closed_by", "closed"),
+    [
+        ("the quota document (line 26)", "the quota document (line 26) has closed it: fan"),
+        ("root", "an admin has closed it: fan"),
+    ],
+)
+def test_who_has_closed_a_card_is_told_once(service: FakeHubService, closed_by: str, closed: str):
+    closing = ClosingInfo(
+        node="n1",
+        gpu_id="n1-0",
+        gpu_index=0,
+        reason="fan",
+        closed_by=closed_by,
+        closed_at=NOW,
+        until=None,
+        drains=False,
+        notebooks=0,
+        jobs=0,
+    )
+    card = a_card("n1", 0, closed=closed).model_copy(update={"closing": closing})
+    service.answer("GET gpus", [card])
+    shown = " ".join(sublet("gpus").output.split())
+    assert closed in shown
+    assert shown.count(closed_by) == 1
 
 
 def test_who_holds_what_is_shown_at_a_narrow_terminal_too(service: FakeHubService):

@@ -59,7 +59,7 @@ def nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("nowhere")
 def test_a_right_document_is_told_to_be_right_without_a_service(file: Path) -> None:
     shown = sublet("quota", "validate", str(file))
-    assert (shown.exit_code, shown.output) == (0, f"{file}: right: 2 groups, 1 pool, 4 sizes\n")
+    assert (shown.exit_code, shown.output) == (0, f"{file} is valid: 2 groups, 1 pool, 4 sizes\n")
 
 
 @pytest.mark.usefixtures("nowhere")
@@ -87,7 +87,7 @@ def test_more_guaranteed_than_there_should_be_is_a_warning_with_numbers(file: Pa
     warning, right = shown.output.splitlines()
     expected = f"{file}: warning: line 2: gpu_types.H100.expect: expects 3 cards, and 4 are"
     assert warning.startswith(expected)
-    assert ": right: " in right
+    assert " is valid: " in right
     told = json.loads(sublet("quota", "validate", str(file), "--json").output)
     assert (told["problems"], [each["line"] for each in told["warnings"]]) == ([], [2])
 

@@ -104,7 +104,7 @@ EVERYTHING = NOTHING.model_copy(
                 group="research",
                 owner=None,
                 held="1 card of H100",
-                most="0.5 of a card of H100",
+                most="0.5 cards of H100",
             ),
             ExcessInfo(beyond="job-limit", group=None, owner="bob", held="2 cards", most="1 card"),
         ),
@@ -148,7 +148,7 @@ def test_what_would_follow_is_told_in_parts(service: FakeHubService, file: Path)
     lines = [" ".join(line.split()) for line in shown.output.splitlines()]
     assert lines[0].startswith("Compared with revision 7 in force, at ")
     assert lines[0].endswith("people with slices or jobs now: 3.")
-    assert "group research 1 card of H100 0.5 of a card of H100 guarantee" in lines
+    assert "group research 1 card of H100 0.5 cards of H100 guarantee" in lines
     assert "bob 2 cards 1 card job limit" in lines
     assert any(line.startswith("ada research guaranteed borrowed at once") for line in lines)
     assert "bob" in lines[lines.index("Called back, and in their place again at once:") + 1]
@@ -280,6 +280,13 @@ def test_what_this_version_cannot_read_is_compared_by_line(service: FakeHubServi
     service.answer("GET quota/revisions/8", revision("old: spelling\n"))
     lines = sublet("quota", "history", "8").output.splitlines()
     assert lines[-2:] == ["-old: spelling", "+everyone: {limit: {cards: 2}}"]
+
+
+def test_what_is_compared_with_is_told_by_its_revision(service: FakeHubService, file: Path) -> None:
+    service.answer("GET quota", in_force(7))
+    shown = sublet("quota", "diff", str(file)).output
+    assert shown.startswith("Compared with revision 7, which is in force.\n")
+    assert json.loads(sublet("quota", "diff", str(file), "--json").output)["revision"] == 7
 
 
 def test_an_earlier_document_is_shown_as_it_was_written(service: FakeHubService) -> None:

@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sublet_lab.share.quota_words import quota_lines
+from sublet_lab.share.words import service_lines
 from sublet_quota.life_cycles.job_states import JobState
 from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.reasons.caps import OverCap
@@ -39,7 +41,8 @@ def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHubService]:
 
 
 def _told_of_science() -> QuotaShare:
-    of_h100 = TypeShare(gpu_type="H100", held=1.5, entitled=1, guaranteed=1, limit=2)
+    figures = {"held": 1.5, "entitled": 1, "borrowed": 0.5, "guaranteed": 1, "limit": 2}
+    of_h100 = TypeShare(gpu_type="H100", **figures)
     science = a_group_share("nlp", path=("science", "nlp"), types=(of_h100,), limit_cards=20)
     own = a_group_share(held_mib=40960, limit_mib=81920, slices=1, most_slices=4)
     return a_quota(own=own, groups=(science,))
@@ -62,6 +65,30 @@ def test_a_share_tells_by_group_and_type_what_is_held_guaranteed_borrowed_and_al
     assert ["yours", "slices", "1", "-", "-", "4"] in rows
 
 
+def test_a_share_tells_what_a_person_borrows_what_jobs_have_and_which_group_they_left(
+    service: FakeHubService,
+):
+    figures = {"held": 2.25, "jobs": 2, "entitled": 0, "borrowed": 0.25, "guaranteed": 0}
+    types = (TypeShare(gpu_type="H100", limit=None, **figures),)
+    course = a_group_share("course", types=types, may_pay=False, left=True)
+    quota = a_quota(own=a_group_share(types=types), groups=(course,))
+    service.answer("GET share", share(quota=quota))
+    rows = _rows(sublet("share").output)
+    assert ["QUOTA", "OF", "HELD", "BORROWED", "JOBS", "LIMIT"] in rows
+    assert ["yours", "H100", "2.25", "0.25", "2", "-"] in rows
+    assert ["course (no longer yours)", "H100", "2.25", "0.25", "2", "-"] in rows
+    assert quota_lines(quota)[1:] == [
+        "yours of H100: 2.25 cards (0.25 borrowed, 2 by jobs, no limit)",
+        "group course (no longer yours), H100: 2.25 cards (0.25 borrowed, 2 by jobs, no limit)",
+    ]
+
+
+def test_nothing_is_said_of_guarantees_where_there_are_none(service: FakeHubService):
+    types = (TypeShare(gpu_type="H100", held=1, entitled=0, guaranteed=0, limit=2),)
+    service.answer("GET share", share(quota=a_quota(own=a_group_share(types=types))))
+    assert ["QUOTA", "OF", "HELD", "LIMIT"] in _rows(sublet("share").output)
+
+
 def test_a_quota_is_told_in_eighty_columns_without_folding_figures(service: FakeHubService):
     service.answer("GET share", share(quota=_told_of_science()))
     lines = sublet_at_a_terminal(80, "share")
@@ -79,6 +106,16 @@ def test_a_slice_tells_whether_it_is_borrowed_and_why_it_was_called_back(
     assert "called back; paid by nlp" in shown
     assert "guaranteed; paid by nlp" in shown
     assert [line for line in shown.splitlines() if back.meaning in line] == [f"s-1: {back.meaning}"]
+
+
+def test_a_slice_tells_until_when_it_is_guaranteed_as_before(service: FakeHubService):
+    until = datetime(2031, 5, 4, 14, 30).astimezone()
+    graced = tell_rank(RankCode.ENTITLED, "nlp", "H100", as_before_until=until)
+    told = share(slices=(slice_info(rank=graced, group="nlp"),))
+    service.answer("GET share", told)
+    assert "guaranteed until 2031-05-04 14:30 (as before)" in sublet("share").output
+    lines = service_lines(told, told.slices[0].lease.slice_id)
+    assert any("As before until 2031-05-04 14:30" in line for line in lines)
 
 
 def test_a_job_is_submitted_with_the_group_that_pays_and_tells_who_does(service: FakeHubService):
@@ -110,6 +147,14 @@ def test_a_share_tells_what_is_not_as_it_should_be_and_what_to_do(service: FakeH
         assert f"s-1: {told.advice}" in shown.splitlines()
     words = " ".join(shown.split())
     assert "41 GiB on the" in words
+
+
+def test_no_limit_of_memory_is_not_told_where_cards_are_limited(service: FakeHubService):
+    own = a_group_share(held_mib=40960, held_cards=0.5, limit_cards=1)
+    service.answer("GET share", share(quota=a_quota(own=own)))
+    shown = sublet("share").output
+    assert "40 GiB, 0.5 cards (limits: below)" in shown
+    assert "no limit" not in shown
 
 
 def test_no_limit_is_told_only_where_all_that_could_say_one_is_known(service: FakeHubService):
@@ -184,12 +229,14 @@ def test_submit_takes_files_along_and_forecasts(service: FakeHubService):
         place=2,
         expected_wait_s=240,
         basis="the median wait of the last 5 jobs",
+        max_run_s=43200,
     )
     service.answer("POST jobs/forecast", told)
     shown = sublet("jobs", "submit", "train.ipynb", "--forecast")
     assert shown.output == (
         "It would wait, at place 2: no GPU.\n"
         "Expected wait: 4 min, by the median wait of the last 5 jobs.\n"
+        "It is stopped after 12 h 0 min at the latest, pauses included.\n"
         "Its notebook was not looked into: that happens when the job begins.\n"
     )
     assert service.asked[-1].path == "jobs/forecast?look=1"

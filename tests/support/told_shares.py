@@ -13,7 +13,8 @@ from tests.support.quota_shares import a_group_share, a_quota
 
 
 def the_service_says(**values: Any) -> api.Share:
-    of_h100 = TypeShare(gpu_type="H100", held=1, entitled=0.5, guaranteed=0.5, limit=2)
+    figures = {"held": 1, "entitled": 0.5, "borrowed": 0.5, "guaranteed": 0.5, "limit": 2}
+    of_h100 = TypeShare(gpu_type="H100", **figures)
     limits = {"limit_mib": 163840, "held_cards": 1, "limit_cards": 3}
     quota = a_quota(
         own=a_group_share(held_mib=40960, slices=1),

@@ -67,6 +67,8 @@ export interface Forecast {
   place: number | null;
   expected_wait_s: number | null;
   basis: string;
+  /** How long an attempt may run: as asked for, or what holds when nobody says. */
+  max_run_s: number | null;
 }
 
 export interface JobLog {
@@ -130,7 +132,8 @@ export function readForecast(r: Reader): Forecast {
     message: r.text('message'),
     place: r.maybeNumber('place'),
     expected_wait_s: r.maybeNumber('expected_wait_s'),
-    basis: r.text('basis')
+    basis: r.text('basis'),
+    max_run_s: r.maybeNumber('max_run_s')
   };
 }
 

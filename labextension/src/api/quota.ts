@@ -5,8 +5,12 @@ import type { Reader } from './reader';
 export interface TypeShare {
   gpu_type: string;
   held: number;
-  /** Of what is held, what is within the guarantee; the rest is borrowed. */
+  /** Of what is held, what running jobs have: neither guaranteed nor borrowed. */
+  jobs: number;
+  /** What slices of notebooks have within the guarantee. */
   entitled: number;
+  /** What they have beyond it; `null`: of this type nothing is guaranteed to anybody. */
+  borrowed: number | null;
   guaranteed: number;
   limit: number | null;
 }
@@ -25,6 +29,8 @@ export interface GroupShare {
   most_slices: number | null;
   /** Whether the caller may have it pay. */
   may_pay: boolean;
+  /** Whether the caller is a member no more, and it still pays for slices of theirs. */
+  left: boolean;
 }
 
 /** A right, and which line of the quota document says so. */
@@ -66,7 +72,9 @@ function readGroup(r: Reader): GroupShare {
     types: r.list('types', each => ({
       gpu_type: each.text('gpu_type'),
       held: each.number('held'),
+      jobs: each.number('jobs'),
       entitled: each.number('entitled'),
+      borrowed: each.maybeNumber('borrowed'),
       guaranteed: each.number('guaranteed'),
       limit: each.maybeNumber('limit')
     })),
@@ -76,7 +84,8 @@ function readGroup(r: Reader): GroupShare {
     limit_mib: r.maybeNumber('limit_mib'),
     slices: r.number('slices'),
     most_slices: r.maybeNumber('most_slices'),
-    may_pay: r.flag('may_pay', true)
+    may_pay: r.flag('may_pay', true),
+    left: r.flag('left', false)
   };
 }
 

@@ -8,9 +8,16 @@ export interface Rank {
   word: string;
   /** The word explained, in sentences. */
   meaning: string;
+  /** Until when that holds, where something became less and a grace lasts. */
+  as_before_until: Date | null;
 }
 
 export function readRank(r: Reader): Rank {
   const code = r.text('code', 'unknown');
-  return { code, word: r.text('word', code), meaning: r.text('meaning') };
+  return {
+    code,
+    word: r.text('word', code),
+    meaning: r.text('meaning'),
+    as_before_until: r.maybeTime('as_before_until')
+  };
 }

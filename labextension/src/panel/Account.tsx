@@ -14,7 +14,7 @@ export function Account(props: {
 }): React.JSX.Element {
   const { page, share, rights } = props;
   const { trans } = page;
-  const who = share.group === null ? trans.__('You') : trans.__('Group %1', share.group);
+  const who = accountName(trans, share);
   return (
     <div className="sublet-account" data-sublet="account">
       <div className="sublet-account-head">
@@ -32,17 +32,20 @@ export function Account(props: {
         />
       )}
       {share.types.map(each => (
-        <TypeBar
-          key={each.gpu_type}
-          page={page}
-          who={who}
-          share={each}
-          isGroup={share.group !== null}
-        />
+        <TypeBar key={each.gpu_type} page={page} who={who} share={each} />
       ))}
       <Sources page={page} rights={rights} />
     </div>
   );
+}
+
+function accountName(trans: TranslationBundle, share: GroupShare): string {
+  if (share.group === null) {
+    return trans.__('You');
+  }
+  return share.left
+    ? trans.__('Group %1 (no longer yours)', share.group)
+    : trans.__('Group %1', share.group);
 }
 
 /** All types together: memory, and cards where these have a limit. */
@@ -58,23 +61,17 @@ function total(trans: TranslationBundle, share: GroupShare): string {
   return `${memory} · ${trans.__('%1 of at most %2', held, cards(trans, share.limit_cards))}`;
 }
 
-function TypeBar(props: {
-  page: PageContext;
-  who: string;
-  share: TypeShare;
-  isGroup: boolean;
-}): React.JSX.Element {
+function TypeBar(props: { page: PageContext; who: string; share: TypeShare }): React.JSX.Element {
   const { trans } = props.page;
-  const { gpu_type, held, entitled, guaranteed, limit } = props.share;
-  const borrowed = Math.max(0, held - entitled);
+  const { gpu_type, held, jobs, guaranteed, limit } = props.share;
+  const borrowed = props.share.borrowed ?? 0;
   const facts = [
     limit === null
       ? trans.__('%1 held', cards(trans, held))
       : trans.__('%1 of at most %2', cardNumber(held), cards(trans, limit)),
     ...(guaranteed > 0 ? [trans.__('%1 guaranteed', cardNumber(guaranteed))] : []),
-    ...(props.isGroup && guaranteed > 0 && borrowed > 0
-      ? [trans.__('%1 borrowed', cardNumber(borrowed))]
-      : [])
+    ...(borrowed > 0 ? [trans.__('%1 borrowed', cardNumber(borrowed))] : []),
+    ...(jobs > 0 ? [trans.__('%1 by jobs', cardNumber(jobs))] : [])
   ];
   const text = facts.join(', ');
   const whole = limit ?? Math.max(guaranteed, held);
@@ -91,14 +88,10 @@ function TypeBar(props: {
           label={trans.__('%1 of %2', gpu_type, props.who)}
           text={text}
           whole={whole}
-          parts={
-            props.isGroup
-              ? [
-                  { kind: 'on-gpu', amount: held - borrowed },
-                  { kind: 'borrowed', amount: borrowed }
-                ]
-              : [{ kind: 'on-gpu', amount: held }]
-          }
+          parts={[
+            { kind: 'on-gpu', amount: held - borrowed },
+            { kind: 'borrowed', amount: borrowed }
+          ]}
           mark={guaranteed}
         />
       )}

@@ -80,7 +80,7 @@ function OfferItem({ page, offer }: { page: PageContext; offer: Offer }): React.
       {offer.why_not !== null && <span className="sublet-why">{offer.why_not}</span>}
       {offer.allowed && offer.rank !== null && (
         <span className="sublet-why">
-          <RankSign rank={offer.rank} explained />
+          <RankSign trans={trans} rank={offer.rank} explained />
         </span>
       )}
     </li>

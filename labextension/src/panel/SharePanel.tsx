@@ -168,7 +168,7 @@ function OtherSlices({ page }: { page: PageContext }): React.JSX.Element | null 
             <span className="sublet-grow sublet-cut">
               {each.lease.server === '' ? trans.__('default server') : each.lease.server}
             </span>
-            {each.rank !== null && <RankSign rank={each.rank} />}
+            {each.rank !== null && <RankSign trans={trans} rank={each.rank} />}
             <span className="sublet-number">{gib(each.lease.memory_mib)}</span>
           </li>
         ))}

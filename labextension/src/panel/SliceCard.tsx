@@ -64,7 +64,7 @@ export function SliceCard(props: {
       <p className="sublet-quiet">{situation.standing.meaning}</p>
       {page.model.slice?.rank != null && (
         <p className="sublet-quiet">
-          <RankSign rank={page.model.slice.rank} explained />
+          <RankSign trans={trans} rank={page.model.slice.rank} explained />
         </p>
       )}
       {/* For screen readers, once: its progress changes several times a second. */}

@@ -4,7 +4,7 @@ import * as React from 'react';
 
 import type { SubletApi } from '../api/client';
 import type { Forecast, JobRequest } from '../api/jobs';
-import { span } from '../format/quantities';
+import { limit, span } from '../format/quantities';
 
 const FORECAST_AFTER_MS = 400;
 
@@ -87,6 +87,9 @@ export function forecastWords(
   }
   if (forecast.basis !== '' && forecast.expected_wait_s !== 0) {
     parts.push(`(${forecast.basis})`);
+  }
+  if (forecast.max_run_s !== null) {
+    parts.push(trans.__('It stops after %1 at the latest.', limit(trans, forecast.max_run_s)));
   }
   return parts.filter(Boolean).join(' ');
 }

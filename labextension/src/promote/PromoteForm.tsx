@@ -295,7 +295,7 @@ function moreWords(form: Form, problems: Problems, trans: TranslationBundle): st
   }
   const longest_s = longestRunOf(form);
   return longest_s === null
-    ? trans.__('Limits and environment · no longest run')
+    ? trans.__('Limits and environment')
     : trans.__('Limits and environment · stops after %1, pauses included', limit(trans, longest_s));
 }
 
@@ -305,7 +305,7 @@ function LimitPart({ trans, form, problems, set }: PartProps): React.JSX.Element
       <TextField
         name="hours"
         label={trans.__('Longest run (hours)')}
-        help={trans.__('Pauses included. Empty: no limit.')}
+        help={trans.__('Pauses included. Empty: as long as your quota lets a job run.')}
         numeric
         value={form.hours}
         problem={problems.hours}

@@ -47,7 +47,8 @@ export type Problems = Readonly<Record<string, string>>;
 const MIB_PER_GIB = 1024;
 const S_PER_HOUR = 3600;
 /** A week: pauses count, and a job that yields to owners by day may have only the nights. */
-const USUAL_HOURS = '168';
+/** Nothing: as long as the payer's quota lets a job run, which the forecast tells. */
+const USUAL_HOURS = '';
 const USUAL_MIB = 10 * MIB_PER_GIB;
 const MOST_NAME = 100;
 const NOT_PLAIN = /[^A-Za-z0-9._-]/;

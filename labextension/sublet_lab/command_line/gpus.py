@@ -249,7 +249,7 @@ def remarks_on_gpu(gpu: GpuInfo) -> str:
         remarks.append(f"closed: {report.closed}")
     elif closing is not None:
         remarks.append(f"closed by an admin: {closing.reason}")
-    if closing is not None:
+    if closing is not None and closing.closed_by not in (report.closed or ""):
         remarks.append(f"closed by {closing.closed_by} at {clock(closing.closed_at)}")
     if foreign is not None:
         who = foreign_clause(

@@ -68,7 +68,11 @@ jobs.add_command(list_jobs)
     show_default=True,
     help="Below 0 lets others' jobs go first; above 0, before what is fair, is for admins alone.",
 )
-@click.option("--max-run", metavar="TIME", help="Stop it after this time: 90m, 12h, 2d.")
+@click.option(
+    "--max-run",
+    metavar="TIME",
+    help="Stop it after this time: 90m, 12h, 2d. Default: what the quota document says.",
+)
 @click.option(
     "--env",
     "environment",
@@ -310,6 +314,9 @@ def _print_forecast(forecast: JobForecast) -> None:
         if forecast.expected_wait_s:
             wait = duration(timedelta(seconds=forecast.expected_wait_s))
             click.echo(f"Expected wait: {wait}, by {plain(forecast.basis)}.")
+        if forecast.max_run_s is not None:
+            longest = duration(timedelta(seconds=forecast.max_run_s))
+            click.echo(f"It is stopped after {longest} at the latest, pauses included.")
         if forecast.allowed and not forecast.notebook_checked:
             click.echo("Its notebook was not looked into: that happens when the job begins.")
     if not forecast.allowed:

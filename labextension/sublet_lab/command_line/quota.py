@@ -74,7 +74,7 @@ def validate(file: BinaryIO) -> None:
     if wants_json() or warnings:
         _tell_problems(name_of(file), (), warnings)
     if not wants_json():
-        click.echo(plain(f"{name_of(file)}: {_contents(document)}"))
+        click.echo(plain(f"{name_of(file)} is valid: {_contents(document)}"))
 
 
 @quota.command()
@@ -151,12 +151,16 @@ def diff(service: Service, file: BinaryIO) -> None:
     except QuotaDocumentError as error:
         _tell_problems(name_of(file), error.problems, ())
         click.get_current_context().exit(REFUSED)
-    before = read_quota_document(service.get(QuotaInForce, "quota").text)
+    found = service.get(QuotaInForce, "quota")
+    before = read_quota_document(found.text)
     keys = written_differences(before, after)
     rights_ = right_differences(before, after, datetime.now(UTC))
     if wants_json():
-        print_json({"keys": told_differences(keys), "rights": told_differences(rights_)})
+        told = {"keys": told_differences(keys), "rights": told_differences(rights_)}
+        print_json({"revision": found.revision, **told})
         return
+    if found.revision is not None:
+        click.echo(f"Compared with revision {found.revision}, which is in force.")
     if not keys and not rights_:
         click.echo("Nothing would change.")
         return
@@ -178,7 +182,7 @@ def _contents(document: QuotaDocument) -> str:
         _counted(len(document.pools), "pool"),
         _counted(len(document.sizes), "size"),
     )
-    return f"right: {', '.join(counts)}"
+    return ", ".join(counts)
 
 
 def _counted(count: int, what: str) -> str:

@@ -3,10 +3,10 @@
 from typing import Final
 
 import click
-from sublet_quota.amounts.gpu_amounts import format_memory
+from sublet_quota.amounts.gpu_amounts import format_cards, format_memory
 from sublet_quota.residency.snapshot import Holder
 from sublet_quota.wire.api import KeepRequest, Share, SliceInfo
-from sublet_quota.wire.share import QuotaShare, WeekUse
+from sublet_quota.wire.share import GroupShare, QuotaShare, WeekUse
 
 from sublet_lab.command_line.service import Service, id_in_path, pass_service
 from sublet_lab.command_line.slices import advice_on, held_by, remarks_on, size_of, state_of
@@ -25,6 +25,9 @@ from sublet_lab.share.words import jobs_in_words
 _GROUPS_UNKNOWN: Final = (
     "not known until they start a server: JupyterHub does not tell of their groups"
 )
+_QUOTA_COLUMNS: Final = ("QUOTA", "OF", ">HELD", ">GUARANTEED", ">BORROWED", ">JOBS", ">LIMIT")
+_WHERE_SAID: Final = frozenset({">GUARANTEED", ">BORROWED", ">JOBS"})
+"""Columns that are left out where no row says anything in them."""
 SLICE = click.option(
     "--slice",
     "slice_id",
@@ -71,14 +74,26 @@ def _in_use(quota: QuotaShare, *, groups_known: bool) -> str:
     limit = "no limit" if own.limit_mib is None else f"limit {format_memory(own.limit_mib)}"
     if own.limit_mib is None and not groups_known:
         limit = "no limit but for what groups say"
+    elif own.limit_mib is None and _cards_are_limited(own):
+        return f"{format_memory(own.held_mib)}, {format_cards(own.held_cards)} (limits: below)"
     return f"{format_memory(own.held_mib)} ({limit})"
+
+
+def _cards_are_limited(own: GroupShare) -> bool:
+    return own.limit_cards is not None or any(each.limit is not None for each in own.types)
 
 
 def _print_quota(quota: QuotaShare) -> None:
     rows = quota_rows(quota)
-    if rows:
-        click.echo()
-        print_table(("QUOTA", "OF", ">HELD", ">GUARANTEED", ">BORROWED", ">LIMIT"), rows)
+    if not rows:
+        return
+    click.echo()
+    shown = [
+        (heading, cells)
+        for heading, cells in zip(_QUOTA_COLUMNS, zip(*rows, strict=True), strict=True)
+        if heading not in _WHERE_SAID or set(cells) != {"-"}
+    ]
+    print_table([heading for heading, _ in shown], zip(*(cells for _, cells in shown), strict=True))
 
 
 def _week(week: WeekUse | None) -> str:

@@ -9,6 +9,7 @@ from sublet_quota.reasons.waiting import wait_clause
 from sublet_quota.wire.api import SliceInfo
 
 from sublet_lab.command_line.tables import ago, duration
+from sublet_lab.share.quota_words import rank_in_words
 
 
 def size_of(info: SliceInfo) -> str:
@@ -50,7 +51,7 @@ def advice_on(info: SliceInfo) -> list[str]:
 
 def remarks_on(info: SliceInfo) -> str:
     """Return in words whatever a slice's owner should know."""
-    remarks = [] if info.rank is None else [info.rank.word]
+    remarks = [] if info.rank is None else [rank_in_words(info.rank)]
     if info.group is not None:
         remarks.append(f"paid by {info.group}")
     report = info.report

@@ -1,13 +1,18 @@
 """Quotas in words and figures: the same in the widget, in ``%sublet`` and on the command line."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from datetime import datetime
+from typing import Final, NamedTuple
 
 from sublet_quota.amounts.gpu_amounts import format_cards, format_memory
+from sublet_quota.wire.rank import ToldRank
 from sublet_quota.wire.share import GroupShare, QuotaShare, RightLine, TypeShare
 
 YOURS = "yours"
 """What stands for a group where a person's own is told."""
+
+
+_LEFT: Final = "no longer yours"
 
 
 class QuotaRow(NamedTuple):
@@ -19,6 +24,9 @@ class QuotaRow(NamedTuple):
     held: str
     guaranteed: str
     borrowed: str
+    """Of notebooks' slices; a dash where nothing of the type is guaranteed to anybody."""
+    jobs: str
+    """Of what is held, what running jobs have."""
     limit: str
 
 
@@ -29,19 +37,25 @@ def quota_rows(quota: QuotaShare) -> tuple[QuotaRow, ...]:
 
 def _rows(share: GroupShare) -> Iterator[QuotaRow]:
     who = YOURS if share.group is None else " / ".join(share.path) or share.group
+    who = f"{who} ({_LEFT})" if share.left else who
     for each in share.types:
-        guaranteed = _number(each.guaranteed) if each.guaranteed else "-"
-        borrowed = _number(borrowed_cards(each)) if borrowed_cards(each) else "-"
-        limit = "-" if each.limit is None else _number(each.limit)
-        yield QuotaRow(who, each.gpu_type, _number(each.held), guaranteed, borrowed, limit)
+        yield QuotaRow(
+            who,
+            each.gpu_type,
+            _number(each.held),
+            _number(each.guaranteed) if each.guaranteed else "-",
+            "-" if each.borrowed is None else _number(each.borrowed),
+            _number(each.jobs) if each.jobs else "-",
+            "-" if each.limit is None else _number(each.limit),
+        )
     if share.limit_cards is not None:
         held, limit = _number(share.held_cards), _number(share.limit_cards)
-        yield QuotaRow(who, "all cards", held, "-", "-", limit)
+        yield QuotaRow(who, "all cards", held, "-", "-", "-", limit)
     if share.limit_mib is not None:
         held, limit = format_memory(share.held_mib), format_memory(share.limit_mib)
-        yield QuotaRow(who, "memory", held, "-", "-", limit)
+        yield QuotaRow(who, "memory", held, "-", "-", "-", limit)
     if share.most_slices is not None:
-        yield QuotaRow(who, "slices", str(share.slices), "-", "-", str(share.most_slices))
+        yield QuotaRow(who, "slices", str(share.slices), "-", "-", "-", str(share.most_slices))
 
 
 def quota_lines(quota: QuotaShare) -> list[str]:
@@ -50,9 +64,10 @@ def quota_lines(quota: QuotaShare) -> list[str]:
     lines = [f"your slices: {_of_memory(own)}"]
     lines += [f"yours of {_of_type(each)}" for each in own.types]
     for share in quota.groups:
+        who = f"group {share.group}{f' ({_LEFT})' if share.left else ''}"
         if share.limit_mib is not None:
-            lines.append(f"group {share.group}: {_of_memory(share)}")
-        lines += [f"group {share.group}, {_of_type(each)}" for each in share.types]
+            lines.append(f"{who}: {_of_memory(share)}")
+        lines += [f"{who}, {_of_type(each)}" for each in share.types]
     for share in (own, *quota.groups):
         if share.limit_cards is not None:
             who = "yours" if share.group is None else f"group {share.group}"
@@ -66,9 +81,24 @@ def _of_memory(share: GroupShare) -> str:
     return f"{format_memory(share.held_mib)} ({limit})"
 
 
-def borrowed_cards(share: TypeShare) -> float:
-    """Return how many cards of a type a group holds beyond its guarantee, where it has one."""
-    return max(0.0, share.held - share.entitled) if share.guaranteed else 0.0
+def rank_in_words(rank: ToldRank) -> str:
+    """Return a rank's word: ``guaranteed until 14:30 (as before)`` while a grace lasts."""
+    until = rank.as_before_until
+    return rank.word if until is None else f"{rank.word} until {_moment(until)} (as before)"
+
+
+def rank_explained(rank: ToldRank) -> str:
+    """Return what a rank means, and until when, in sentences."""
+    until = rank.as_before_until
+    if until is None:
+        return rank.meaning
+    return f"{rank.meaning} As before until {_moment(until)}, as less is guaranteed by now."
+
+
+def _moment(at: datetime) -> str:
+    local = at.astimezone()
+    today = local.date() == datetime.now().astimezone().date()
+    return f"{local:%H:%M}" if today else f"{local:%Y-%m-%d %H:%M}"
 
 
 def source_of(right: RightLine) -> str:
@@ -78,8 +108,10 @@ def source_of(right: RightLine) -> str:
 
 def _of_type(share: TypeShare) -> str:
     facts = [f"{_number(share.guaranteed)} guaranteed"] if share.guaranteed else []
-    if borrowed := borrowed_cards(share):
-        facts.append(f"{_number(borrowed)} borrowed")
+    if share.borrowed:
+        facts.append(f"{_number(share.borrowed)} borrowed")
+    if share.jobs:
+        facts.append(f"{_number(share.jobs)} by jobs")
     facts.append("no limit" if share.limit is None else f"limit {_number(share.limit)}")
     return f"{share.gpu_type}: {format_cards(share.held)} ({', '.join(facts)})"
 

@@ -19,7 +19,7 @@ from sublet_quota.wire import api
 from sublet_quota.wire.share import WeekUse
 from sublet_quota.wire.tenant_socket import LocalShare, ShareMove
 
-from sublet_lab.share.quota_words import quota_lines
+from sublet_lab.share.quota_words import quota_lines, rank_explained
 
 NEARLY_FULL: Final = 0.9
 """The part of its cap in use from which on a share warns."""
@@ -162,7 +162,7 @@ def plain(text: str) -> str:
 def _rank_lines(info: api.SliceInfo) -> list[str]:
     """Return who pays for a slice, and whether it is guaranteed or borrowed."""
     lines = [] if info.group is None else [f"paid by {plain(info.group)}"]
-    return lines if info.rank is None else [*lines, plain(info.rank.meaning)]
+    return lines if info.rank is None else [*lines, plain(rank_explained(info.rank))]
 
 
 def _lending_lines(info: api.SliceInfo) -> list[str]:

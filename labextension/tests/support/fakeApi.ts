@@ -46,7 +46,8 @@ export class FakeApi implements SubletApi {
       message: 'It would start at once.',
       place: null,
       expected_wait_s: null,
-      basis: ''
+      basis: '',
+      max_run_s: null
     },
     submit: job(),
     log: { text: '', offset: 0, next_offset: 0, ended: true },

@@ -124,7 +124,7 @@ def format_compute(milli: int) -> str:
     return f"{'-' if milli < 0 else ''}{whole}{part} GPU"
 
 
-def format_cards(cards: float) -> str:
+def format_cards(cards: float | Fraction) -> str:
     """Return ``1 card``, ``0.5 cards`` or ``6 cards``, to a thousandth."""
-    number = f"{cards:.3f}".rstrip("0").rstrip(".")
+    number = f"{float(cards):.3f}".rstrip("0").rstrip(".")
     return f"{number} {'card' if number == '1' else 'cards'}"

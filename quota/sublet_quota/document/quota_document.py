@@ -216,6 +216,12 @@ class QuotaDocument(Section):
         """Every group of the tree, parents before their children."""
         return self.group_paths.all
 
+    @cached_property
+    def types_guaranteed(self) -> frozenset[str]:
+        """The GPU types of which any group is guaranteed something, whatever cards are open."""
+        each = (group.guaranteed.items() for group in self.all_groups.values())
+        return frozenset(name for said in each for name, cards in said if cards)
+
     def path_of(self, group: str) -> tuple[GroupName, ...]:
         """Return the way to a group, from the top; the group comes last.
 

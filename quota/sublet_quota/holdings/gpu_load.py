@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from typing import Final
 
 from sublet_quota.amounts.gpu_amounts import NOTHING, WHOLE_GPU_MILLI, GpuAmount
@@ -72,6 +73,7 @@ class Holding:
         return self.holder is Holder.NOTEBOOK
 
 
+@lru_cache(maxsize=4096)
 def cards_on(amount: GpuAmount, kind: GpuKind) -> Fraction:
     """Return which part of a card of this kind an amount is, never more than a whole one."""
     memory_mib = min(amount.memory_mib, kind.usable_mib)

@@ -1,10 +1,11 @@
 """What goes on as before for a time, when a guarantee, a limit or a membership became less.
 
-All slices that were entitled at a group keep that for the grace, where one of them would lose it;
+All slices that were entitled at a group keep that for the grace, where one of them would lose it,
+be it to a guarantee that is given anew and for which there are too few cards;
 so do all of a group that holds more than a limit says now. Then they count as any others.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -18,30 +19,42 @@ from sublet_quota.shares.group_tree import NodeName
 from sublet_quota.shares.limits import Amounts, Limit
 
 
-def carried_steps(before: Standings, after: Standings) -> dict[SliceId, int]:
-    """Return to how many steps slices of ``before`` are entitled on their way in another tree."""
+def carried_steps(
+    before: Standings, after: Standings, was: Iterable[tuple[SliceId, int]]
+) -> dict[SliceId, int]:
+    """Return to how many steps slices of ``before`` are entitled on their way in another tree.
+
+    ``was``: to how many they were.
+    """
     steps: dict[SliceId, int] = {}
-    for slice_id, was in before.lasting_steps():
+    for slice_id, count in was:
         holding = before.holding(slice_id)
         way = len(before.tree.paths[before.leaf(holding.group)])
         new_way = len(after.tree.paths[after.leaf(holding.group)])
-        steps[slice_id] = new_way if was == way else min(was, new_way - 1)
+        steps[slice_id] = new_way if count == way else min(count, new_way - 1)
     return steps
 
 
 def with_grace(
-    before: Standings, after: Standings, steps: Mapping[SliceId, int], now: datetime
+    before: Standings,
+    after: Standings,
+    steps: Mapping[SliceId, int],
+    in_force: Mapping[SliceId, int],
+    now: datetime,
 ) -> Iterator[Holding]:
     """Yield the slices that get a grace, with it.
 
-    ``after`` has the same slices under another document, each with the ``steps`` that it had. A
-    grace that lasts goes on, unless it says less than what the slice was entitled to by now.
+    ``after`` has the same slices and cards under another document, ``steps`` to what each was
+    entitled if there are enough cards, ``in_force`` to what with those that there are. A grace that
+    lasts goes on, unless it says less than what the slice was entitled to by now.
     """
     until = now + after.document.shrink.grace
     if until == now:
         return
-    less = _lost(after, steps) | _over_limit(before, after)
-    for slice_id, was in steps.items():
+    less = _lost(after, steps, after.lasting_steps())
+    less |= _lost(after, in_force, after.steps_in_force())
+    less |= _over_limit(before, after)
+    for slice_id, was in in_force.items():
         holding = after.holding(slice_id)
         path = after.tree.paths[after.leaf(holding.group)]
         gpu_type = after.type_of(slice_id)
@@ -56,12 +69,14 @@ _Where = tuple[str | None, NodeName]
 """A node on a type, or (``None``) with all that it holds."""
 
 
-def _lost(after: Standings, steps: Mapping[SliceId, int]) -> set[_Where]:
+def _lost(
+    after: Standings, steps: Mapping[SliceId, int], now: Iterable[tuple[SliceId, int]]
+) -> set[_Where]:
     """Return the nodes at which a slice is not entitled any more."""
     lost: set[_Where] = set()
-    for slice_id, now in after.lasting_steps():
+    for slice_id, count in now:
         path = after.tree.paths[after.leaf(after.holding(slice_id).group)]
-        lost.update((after.type_of(slice_id), name) for name in path[now : steps[slice_id]])
+        lost.update((after.type_of(slice_id), name) for name in path[count : steps[slice_id]])
     return lost
 
 

@@ -298,17 +298,18 @@ class Holdings:
 
         What became less has a grace (``Holding.before``); a card that is closed has none.
         """
-        after = Standings(document, self.turns)
-        steps = carried_steps(self._standings, after)
+        before, after = self._standings, Standings(document, self.turns)
+        steps = carried_steps(before, after, before.lasting_steps())
+        in_force = carried_steps(before, after, before.steps_in_force())
+        cards = tuple(card.told for card in self._rooms.cards().values())
         typed = self._typed_under(document)
-        after.fill(((one, typed.get(one.gpu_id)) for one in self.slices()), steps)
-        slices = dict(self._placed.all)
-        slices.update((one.slice_id, one) for one in with_grace(self._standings, after, steps, now))
         anew = Holdings(document, turns=self.turns)
-        anew._typed = typed  # of cards that are gone, too
-        for card in self._rooms.cards().values():
-            anew.put_gpu(card.told)
-        anew._fill(slices.values(), steps)
+        anew._take_over(self._placed.all.values(), steps, cards, typed)
+        found = with_grace(before, anew._standings, steps, in_force, now)
+        graced = {one.slice_id: one for one in found}
+        if graced:
+            anew = Holdings(document, turns=self.turns)
+            anew._take_over({**self._placed.all, **graced}.values(), steps, cards, typed)
         anew._guarantees.begin_with(self._guarantees.laid_out())
         anew._standings.take_over_ranks(self._standings.ranks_told())
         return anew
@@ -340,6 +341,22 @@ class Holdings:
             self._placed.lay(holding)
         held = self._placed.all.values()
         self._standings.fill(((one, self._typed.get(one.gpu_id)) for one in held), steps)
+
+    def _take_over(
+        self,
+        slices: Iterable[Holding],
+        steps: Mapping[SliceId, int],
+        cards: Iterable[GpuFacts],
+        typed: Mapping[GpuId, TypedKind],
+    ) -> None:
+        """Begin with these; ``typed`` also tells of cards that are gone.
+
+        Cards come last: each then finds its place among the others once, with all it holds.
+        """
+        self._typed = dict(typed)
+        self._fill(slices, steps)
+        for facts in cards:
+            self.put_gpu(facts)
 
     def _typed_under(self, document: QuotaDocument) -> dict[GpuId, TypedKind]:
         typed = dict(self._typed)

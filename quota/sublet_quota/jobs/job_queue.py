@@ -10,13 +10,12 @@ can run on one node alone is placed there, or waits for that node.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from sublet_quota.amounts.gpu_amounts import GpuAmount, format_memory
+from sublet_quota.amounts.gpu_amounts import GpuAmount, format_cards, format_memory
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.jobs.lendable_room import Kinds, LendableGpu, LendableRoom
 from sublet_quota.jobs.payers.job_limits import JobLimits, MetLimit
 from sublet_quota.jobs.waiting_job import WaitingJob
 from sublet_quota.names.ids import GpuId, JobId, PoolName
-from sublet_quota.reasons.refusals.facts import format_cards
 from sublet_quota.reasons.waiting import FullLimit, KeptGpu, QueueReason, QueueWait
 from sublet_quota.shares.limits import LimitKind
 
@@ -169,7 +168,8 @@ def _full(met: MetLimit) -> FullLimit:
         case LimitKind.MEMORY:
             has, may_have = format_memory(int(bound.held)), format_memory(int(bound.limit))
         case LimitKind.SLICES:
-            has, may_have = f"{bound.held} slices", str(bound.limit)
+            slices = "1 slice" if bound.held == 1 else f"{bound.held} slices"
+            has, may_have = slices, str(bound.limit)
         case LimitKind.TYPE | LimitKind.CARDS:
             of = "" if bound.gpu_type is None else f" of {bound.gpu_type}"
             has, may_have = format_cards(bound.held) + of, format_cards(bound.limit) + of

@@ -40,7 +40,7 @@ class GuaranteeWarning:
             type=self.gpu_type,
             told=_cards(self.told),
             there=_cards(self.there),
-            group=self.group or "who is in no group",
+            group=self.group or "users without a group",
         )
 
 
@@ -58,7 +58,7 @@ _WORDS: Final[Mapping[GuaranteeFault, str]] = MappingProxyType(
             "{told} of {type} that are guaranteed to {group} lie on no card: parts of cards do not "
             "fit together on the {there} that there are"
         ),
-        GuaranteeFault.FEWER_THAN_EXPECTED: ("{told} of {type} are expected, and {there} are open"),
+        GuaranteeFault.FEWER_THAN_EXPECTED: ("{type}: {told} expected, and {there} open"),
     }
 )
 

@@ -70,13 +70,18 @@ _WORDS: Final[Mapping[HelpKind, str]] = MappingProxyType(
         HelpKind.ADMIN: "ask an administrator",
     }
 )
+_LESS: Final = "ask for less"
+"""Where the refusal itself says how much there may be, in other units than memory and compute."""
 
 
 def helping_sentence(helps: tuple[Help, ...]) -> str:
     """Return what would help, as one sentence."""
-    clauses = [
-        _WORDS[each.kind].format(names=", ".join(each.names[:_MOST_NAMES]), amount=each.amount)
-        for each in helps
-    ]
+    clauses = [_clause(each) for each in helps]
     told = clauses[0] if len(clauses) == 1 else f"{', '.join(clauses[:-1])}, or {clauses[-1]}"
     return f"{told[0].upper()}{told[1:]}."
+
+
+def _clause(one: Help) -> str:
+    if one.kind is HelpKind.LESS and one.amount is None:
+        return _LESS
+    return _WORDS[one.kind].format(names=", ".join(one.names[:_MOST_NAMES]), amount=one.amount)

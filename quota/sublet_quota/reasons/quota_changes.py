@@ -6,7 +6,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
-_NOBODY: Final = "who is in no group"
+_NOBODY: Final = "users without a group"
 
 
 class QuotaChange(StrEnum):

@@ -1,7 +1,9 @@
 """Whether a slice is guaranteed or borrowed, as the service tells it: the code with its words."""
 
+from datetime import datetime
+
 from sublet_quota.reasons.ranks import RankCode, rank_meaning, rank_word
-from sublet_quota.wire.schema import AnswerModel, Name, Words
+from sublet_quota.wire.schema import AnswerModel, AwareDatetime, Name, Words
 
 
 class ToldRank(AnswerModel):
@@ -12,6 +14,8 @@ class ToldRank(AnswerModel):
     word: Words
     meaning: Words
     """The word explained, in sentences for the slice's owner."""
+    as_before_until: AwareDatetime | None = None
+    """Until when that holds, where something became less and a grace lasts; ``None``: lasting."""
 
 
 def tell_rank(
@@ -19,7 +23,9 @@ def tell_rank(
     group: str | None = None,
     gpu_type: str | None = None,
     called_back_for: str | None = None,
+    as_before_until: datetime | None = None,
 ) -> ToldRank:
     """Return a rank with its words, for a slice on ``gpu_type`` that is charged to ``group``."""
     meaning = rank_meaning(rank, group, gpu_type, called_back_for)
-    return ToldRank(code=rank.value, word=rank_word(rank), meaning=meaning)
+    word = rank_word(rank)
+    return ToldRank(code=rank.value, word=word, meaning=meaning, as_before_until=as_before_until)

@@ -85,9 +85,14 @@ class TypeShare(AnswerModel):
     gpu_type: Name
     """As the quota document calls it; without one, the model's own name."""
     held: CardCount
-    """By slices, of notebooks and jobs alike where these count into one limit."""
+    """By slices of notebooks, and by running jobs where these count into the same limit."""
+    jobs: CardCount = 0
+    """Of ``held``, what running jobs have: it is neither guaranteed nor borrowed."""
     entitled: CardCount
-    """Of ``held``, what is within the guarantee; the rest is borrowed."""
+    """What slices of notebooks have within the guarantee."""
+    borrowed: CardCount | None = None
+    """What slices of notebooks have beyond it; ``None``: of this type nothing is guaranteed to
+    anybody, so nothing is borrowed from anybody."""
     guaranteed: CardCount
     limit: CardCount | None
     """``None``: no limit of this type."""
@@ -112,6 +117,8 @@ class GroupShare(AnswerModel):
     most_slices: Count | None
     may_pay: bool = True
     """Whether the caller may have it pay: not where it is only above a group that may."""
+    left: bool = False
+    """Whether the caller is a member no more, and it still pays for slices of theirs."""
 
 
 class RightLine(AnswerModel):
@@ -133,8 +140,8 @@ class QuotaShare(AnswerModel):
     """What the caller's groups and the caller are guaranteed, hold, and may hold at most."""
 
     groups: tuple[GroupShare, ...] = Field(max_length=_MOST_GROUPS)
-    """The caller's groups that the quota document knows, which may pay, and those above them; by
-    their paths."""
+    """The caller's groups that the quota document knows, which may pay, those that still pay for
+    slices of theirs, and those above them; by their paths."""
     own: GroupShare
     """The caller's own, whoever pays: of a person nothing is guaranteed."""
     rights: tuple[RightLine, ...] = Field(default=(), max_length=_MOST_RIGHTS)

@@ -9,10 +9,14 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from sublet_hub.errors import QuotaFileError
+import sqlalchemy as sa
+from sublet_hub.app.application import SubletHub
+from sublet_hub.errors import ConfigurationError, QuotaFileError
 from sublet_hub.ledger.database import LedgerWriteError
+from sublet_hub.ledger.tables import QUOTA_REVISIONS
 from sublet_hub.settings import ServiceSettings
 from sublet_quota.wire.quota import MOST_DOCUMENT, KeptIn
+from traitlets import TraitError
 
 from tests.support.hub_world import FakeHub, HubWorld, hub_world, settings_for, until
 
@@ -222,6 +226,43 @@ async def test_whoever_could_not_be_told_of_a_stored_revision_is_told_again(
     assert (status, heard) == (200, [])
     await until(lambda: bool(heard))
     assert await in_force(world) == (2, "3 cards")
+
+
+async def test_a_revision_that_this_version_cannot_have_in_force_stops_the_start_with_a_way_out(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    settings = settings_with(tmp_path)
+    async with hub_world(tmp_path, hub, settings) as world:
+        with world.assembly._adapters.database.engine.begin() as connection:
+            statement = sa.update(QUOTA_REVISIONS).values(text=b"everyone: {most_jobs: 4}\n")
+            connection.execute(statement)
+    with pytest.raises(QuotaFileError, match="revision 1 in the database") as error:
+        async with hub_world(tmp_path, hub, settings):
+            pass
+    assert "quota_source 'file'" in str(error.value)
+    with_file = replace(settings, quota_source=KeptIn.FILE)
+    async with hub_world(tmp_path, hub, with_file) as world:
+        _, quota = await world.call("GET", "quota", world.admin())
+        assert quota["text"] == FIRST
+
+
+async def test_a_database_without_revisions_to_be_read_stops_the_start(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    settings = settings_with(tmp_path)
+    async with hub_world(tmp_path, hub, settings) as world:
+        with world.assembly._adapters.database.engine.begin() as connection:
+            connection.exec_driver_sql("DROP TABLE quota_revisions")
+    with pytest.raises(ConfigurationError, match="cannot be had from the database"):
+        async with hub_world(tmp_path, hub, settings):
+            pass
+
+
+async def test_where_it_is_kept_is_an_option_of_the_service() -> None:
+    assert SubletHub()._settings().quota_source is KeptIn.FILE
+    assert SubletHub(quota_source="database")._settings().quota_source is KeptIn.DATABASE
+    with pytest.raises(TraitError):
+        SubletHub(quota_source="somewhere")
 
 
 async def test_a_file_is_named_to_who_would_apply_beside_it(tmp_path: Path, hub: FakeHub) -> None:

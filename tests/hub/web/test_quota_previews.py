@@ -61,11 +61,12 @@ async def test_what_would_follow_is_told_and_nothing_has_changed(
             (e["beyond"], e["group"], e["owner"], e["held"], e["most"]) for e in found["beyond"]
         }
         assert beyond == {
-            ("guarantee", "research", None, "1 card of H100", "0.5 of a card of H100"),
-            ("limit", None, "bob", "1 card", "0.5 of a card"),
+            ("guarantee", "research", None, "1 card of H100", "0.5 cards of H100"),
+            ("limit", None, "bob", "1 card", "0.5 cards"),
         }
-        (right,) = found["rights"]
-        assert (right["right"], right["people"], right["named"]) == ("limit of cards", 1, ["bob"])
+        rights = {each["right"]: each for each in found["rights"]}
+        limit = rights["limit of cards"]
+        assert (limit["after"], limit["people"], limit["named"]) == ("0.5 cards", 1, ["bob"])
         assert (found["people"], found["revision"], found["left_out"]) == (2, None, 0)
         # The code that decides says the same.
         (tmp_path / "quota.yaml").write_text(OTHER)

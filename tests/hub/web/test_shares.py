@@ -75,7 +75,9 @@ async def test_my_share_has_my_quota_my_groups_my_offers_and_my_week(
         assert of_science == {
             "gpu_type": "H100",
             "held": 0.75,
+            "jobs": 0,
             "entitled": 0.75,
+            "borrowed": 0,
             "guaranteed": 1,
             "limit": 2,
         }
@@ -85,7 +87,15 @@ async def test_my_share_has_my_quota_my_groups_my_offers_and_my_week(
         assert (own["held_mib"], own["limit_mib"]) == (79 * GIB // 4, 60 * GIB)
         assert (own["slices"], own["most_slices"], own["held_cards"]) == (1, 3, 0.25)
         assert own["types"] == [
-            {"gpu_type": "H100", "held": 0.25, "entitled": 0.25, "guaranteed": 0, "limit": None}
+            {
+                "gpu_type": "H100",
+                "held": 0.25,
+                "jobs": 0,
+                "entitled": 0.25,
+                "borrowed": 0,
+                "guaranteed": 0,
+                "limit": None,
+            }
         ]
         said = {(each["right"], each["line"]) for each in quota["rights"]}
         assert {("limit of memory", 9), ("limit of slices", 3)} <= said
@@ -97,6 +107,27 @@ async def test_my_share_has_my_quota_my_groups_my_offers_and_my_week(
         assert share["week"]["lent_hours"] == 0
         since = datetime.fromisoformat(share["week"]["since"])
         assert timedelta(days=6, hours=23) < datetime.now(UTC) - since < timedelta(days=7, hours=1)
+
+
+async def test_a_group_that_somebody_left_still_pays_for_what_runs_and_for_nothing_more(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    (tmp_path / "quota.yaml").write_text(QUOTA)
+    settings = settings_for(tmp_path, quota_file=tmp_path / "quota.yaml")
+    async with hub_world(tmp_path, hub, settings) as world:
+        await world.agent()
+        await world.slice_for("ada", size="small", groups=["other"])
+        _, share = await world.call("GET", "share", world.user("ada", ("lab",)))
+        told = [(each["group"], each["may_pay"], each["left"]) for each in share["quota"]["groups"]]
+        assert told == [("other", False, True), ("science", False, False), ("lab", True, False)]
+        assert share["slices"][0]["group"] == "other"
+        wish = {"owner": "ada", "server": "more", "account": world.account("ada"), "size": "small"}
+        wish |= {"groups": ["lab"], "group": "other"}
+        status, problem = await world.hub_call("POST", "slices", wish)
+        assert (status, problem["reason"]) == (400, "unknown-group")
+        job = {"notebook": "train.ipynb", "group": "other"}
+        status, problem = await world.call("POST", "jobs", world.user("ada", ("lab",)), job)
+        assert (status, problem["reason"]) == (400, "unknown-group")
 
 
 async def test_what_somebody_may_have_is_told_to_them_and_to_admins(

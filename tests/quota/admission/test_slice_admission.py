@@ -133,7 +133,7 @@ def test_limits_of_all_groups_above_bind_the_least_room_first() -> None:
     )
     answer = decide_slice(holdings(text), RequestedSlice("ada", ("low",)))
     assert isinstance(answer, Refusal)
-    assert "Group 'top' has 0 cards and may have 0.25 of a card of all types" in answer.message
+    assert "Group 'top' has 0 cards and may have 0.25 cards of all types" in answer.message
     assert "groups.top.limit.cards, line 5" in answer.message
     assert answer.why is not None
     assert (answer.why.group, answer.why.lines[0].line) == ("top", 5)

@@ -22,7 +22,8 @@ REFUSED = {
     "a size for a group that one is not in": Case(
         RequestedSlice("ada", size="big"),
         RefusalReason.SIZE_NOT_ALLOWED,
-        "Who is in no group may not have size 'big' (when nobody says). Pick another size (small).",
+        "Users without a group may not have size 'big' (when nobody says). Pick another size "
+        "(small).",
     ),
     "a size that is not said for one's group": Case(
         RequestedSlice("ada", ("club",), size="big"),
@@ -116,14 +117,14 @@ REFUSED = {
     "own amounts above the largest size one may pick": Case(
         amounts(10241, 100),
         RefusalReason.SIZE_NOT_ALLOWED,
-        "Who is in no group may not have 10241 MiB, 0.1 GPU: the largest size to pick in pool "
+        "Users without a group may not have 10241 MiB, 0.1 GPU: the largest size to pick in pool "
         "'interactive' is 10 GiB, 0.125 GPU (when nobody says). Ask for 10 GiB, 0.125 GPU or less.",
         {"asked_mib": 10241, "asked_milli": 100, "largest_mib": 10240, "largest_milli": 125},
     ),
     "own amounts where only sizes are allowed": Case(
         amounts(1024, 100),
         RefusalReason.SIZE_NOT_ALLOWED,
-        "Who is in no group may not have amounts other than a size's (1 GiB, 0.1 GPU; "
+        "Users without a group may not have amounts other than a size's (1 GiB, 0.1 GPU; "
         "everyone.own_amounts, line 8). Pick another size (small).",
         {"asked_mib": 1024, "asked_milli": 100},
         document=SIZES + "\neveryone: {own_amounts: false}",
@@ -182,7 +183,7 @@ REFUSED = {
     "cards above the person's limit, with what could be had": Case(
         RequestedSlice("ada", memory_mib=79 * 1024, compute_milli=400),
         RefusalReason.USER_LIMIT,
-        "'ada' has 0.25 of a card and may have 0.5 of a card of all types (everyone.limit.cards, "
+        "'ada' has 0.253 cards and may have 0.5 cards of all types (everyone.limit.cards, "
         "line 1): 1 card more is too much. Ask for 19.5 GiB, 0.246 GPU or less.",
         {"asked_millicards": 1000, "held_millicards": 253, "limit_millicards": 500},
         document="everyone: {limit: {cards: 1/2}}",
@@ -251,8 +252,8 @@ REFUSED = {
     "no room, and nobody above their share": Case(
         RequestedSlice("ada"),
         RefusalReason.NO_ROOM,
-        "Who is in no group has 1 card of NVIDIA H100 80GB HBM3, and a share of 1 card. In the way "
-        "are slices of people in no group. Wait until somebody stops a server.",
+        "Users without a group have 1 card of NVIDIA H100 80GB HBM3, and a share of 1 card. In the "
+        "way are slices of users without a group. Wait until somebody stops a server.",
         {
             "asked_mib": 10240,
             "asked_milli": 125,
@@ -263,6 +264,23 @@ REFUSED = {
         },
         document=SIZES + "pools: [{name: p, memory_overcommit: 1, compute_overcommit: 1}]",
         world=(notebook("e", "eve", gib(78, 1000)),),
+    ),
+    "no room for direct members of a group with groups in it": Case(
+        RequestedSlice("ada", ("research",)),
+        RefusalReason.NO_ROOM,
+        "Members of 'research' itself have 0 cards of NVIDIA H100 80GB HBM3, and a share of "
+        "0.127 cards. In the way are slices of 'nlp'. Wait until somebody stops a server.",
+        {
+            "asked_mib": 10240,
+            "asked_milli": 125,
+            "free_mib": 1024,
+            "free_milli": 0,
+            "held_millicards": 0,
+            "share_millicards": 126,
+        },
+        document=SIZES.replace("groups:", "groups:\n  research: {groups: {nlp: {}}}")
+        + "pools: [{name: p, memory_overcommit: 1, compute_overcommit: 1}]",
+        world=(notebook("e", "eve", gib(78, 1000), group="nlp"),),
     ),
 }
 

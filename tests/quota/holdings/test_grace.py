@@ -83,6 +83,22 @@ def test_a_guarantee_given_anew_is_in_force_as_room_comes() -> None:
     assert held.warnings() == ()
 
 
+def test_a_guarantee_given_anew_takes_nothing_entitled_of_others_before_the_grace_is_over() -> None:
+    held = full(two_groups(2, 0), 2).under(document(two_groups(2, 2)), NOON)
+    assert ranks(held) == "s0=entitled s1=entitled"
+    assert (in_force(held, "lab"), in_force(held, "other")) == (2, 0)
+    held.end_graces(TOMORROW)
+    assert (in_force(held, "lab"), in_force(held, "other")) == (1, 1)
+
+
+def test_what_the_cards_did_not_keep_has_no_grace() -> None:
+    held = full(two_groups(3, 0))
+    held.remove_gpu("c2")
+    held = held.under(document(two_groups(1, 1)), NOON)
+    assert ranks(held) == "s0=entitled s1=entitled s2=borrowed"
+    assert (in_force(held, "lab"), in_force(held, "other")) == (2, 0)
+
+
 def test_a_card_that_fails_gives_no_grace() -> None:
     held = full(two_groups(3, 0))
     held.put_gpu(gpu("c0", closed="XID 79"))

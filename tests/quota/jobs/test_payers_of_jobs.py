@@ -125,6 +125,7 @@ def test_no_job_is_larger_than_the_largest_size_that_may_be_picked() -> None:
     admitted(held, RequestedJob("ada", students, 4 * 1024, 500))
     refusal = refused(held, RequestedJob("ada", students, 4 * 1024 + 1, 500))
     assert refusal.numbers["largest_mib"] == 4 * 1024
+    assert "Ask for 4 GiB" in refusal.message
     refused(held, RequestedJob("ada", students, 4 * 1024, 501))
     refused(held, RequestedJob("ada", students))
     admitted(held, RequestedJob("ada"))
@@ -202,13 +203,14 @@ def test_a_longer_run_than_is_allowed_is_refused_with_the_number() -> None:
     refusal = refused(held, RequestedJob("ada", ("lab",), max_run=timedelta(hours=3)))
     assert refusal.numbers == {"asked_s": 3 * 3600, "most_s": 2 * 3600}
     assert "groups.lab.jobs.max_run, line " in refusal.message
+    assert refusal.message.endswith("Ask for less.")
 
 
 NEVER = {
-    "a type": ("lab: {limit: {H100: 1/2}}", 1, "0.5 of a card of H100 in all"),
+    "a type": ("lab: {limit: {H100: 1/2}}", 1, "0.5 cards of H100 in all"),
     "all types": ("lab: {limit: {cards: 1}}", 2, "1 card of all types in all"),
     "memory": ("lab: {limit: {memory: 20 GiB}}", 1, "20 GiB of memory in all"),
-    "slices": ("lab: {limit: {slices: 1}}", 2, "1 slices in all"),
+    "slices": ("lab: {limit: {slices: 1}}", 2, "1 slice in all"),
     "jobs' own": ("lab: {limit: {cards: 9}, jobs: {limit: {H100: 1}}}", 2, "1 card of H100"),
     "a group above": ("uni: {limit: {H100: 1}, groups: {lab: {}}}", 2, "Group 'uni' may have"),
     "a person's": ("lab: {each: {limit: {cards: 1}}}", 2, "'ada' may have 1 card"),
@@ -224,6 +226,7 @@ def test_what_no_limit_ever_lets_in_is_refused_at_once(name: str) -> None:
     assert refusal.why is not None
     assert refusal.why.lines[0].line is not None
     assert [help_.kind for help_ in refusal.helps] == [HelpKind.LESS]
+    assert refusal.message.endswith("Ask for less.")
 
 
 def test_a_limit_that_is_full_now_refuses_nobody() -> None:
@@ -240,3 +243,15 @@ def test_a_job_whose_payer_is_no_more_may_use_what_its_owner_may() -> None:
     kinds = open_kinds(held)
     job = replace(a_job("j", "lab", 8), hub_groups=("course",))
     assert KnownRights(held.document).kinds_for(job, kinds) == {L4}
+
+
+@pytest.mark.parametrize("groups", [(), ("course",), ("lab",)], ids=str)
+def test_a_size_for_a_group_bounds_nobodys_jobs(groups: tuple[str, ...]) -> None:
+    sizes = """
+        sizes:
+          - {name: small, memory: 1/8, compute: 1/8}
+          - {name: whole, memory: 1, compute: 1, for: [lab]}
+        groups: {lab: {}, course: {}}
+    """
+    admitted(under(sizes, *CARDS), RequestedJob("ada", groups))
+    admitted(under(sizes, *CARDS), RequestedJob("ada", groups, memory_mib=20 * 1024))

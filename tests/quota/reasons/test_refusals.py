@@ -12,7 +12,7 @@ from sublet_quota.reasons import refusals
 from sublet_quota.reasons.derivation import DocumentLine
 from sublet_quota.reasons.helping import ADMIN, Help, HelpKind, helping_sentence
 from sublet_quota.reasons.refusal import Refusal, RefusalReason
-from sublet_quota.reasons.refusals.facts import Fact
+from sublet_quota.reasons.refusals.facts import Fact, Holder
 from sublet_quota.reasons.refusals.jobs import JobRefusal
 from sublet_quota.reasons.refusals.limits import LimitRefusal
 from sublet_quota.reasons.refusals.notebooks import NotebookRefusal
@@ -31,6 +31,7 @@ OF_WHO_ASKED: dict[str, Fact] = {
     "least_uid": 1000,
     "group": "physics",
     "payer": "physics",
+    "holder": Holder("physics"),
     "whose": "physics",
     "home_user": "your server",
 }
@@ -117,7 +118,7 @@ def test_every_code_is_told_with_its_facts_and_of_nobody_else(code: RefusalCode)
         f"{name.removesuffix('_cards')}_millicards" for name in CARDS
     }
     assert ("Ask an administrator." in refusal.message) or HELPS not in facts_of(code)
-    assert ("'biology', people in no group" in refusal.message) is (WAITS_FOR in facts_of(code))
+    assert ("'biology', users without a group" in refusal.message) is (WAITS_FOR in facts_of(code))
 
 
 def test_no_two_codes_are_told_alike() -> None:
@@ -220,9 +221,9 @@ def test_facts_are_written_by_their_names(code: RefusalCode, facts: dict, told: 
 
 @pytest.mark.parametrize(
     ("cards", "written"),
-    [(0, "0 cards"), ("1/4", "0.25 of a card"), (1, "1 card"), ("5/2", "2.5 cards")],
+    [(0, "0 cards"), ("1/4", "0.25 cards"), (1, "1 card"), ("5/2", "2.5 cards")],
 )
-def test_cards_are_written_to_a_hundredth(cards: int | str, written: str) -> None:
+def test_cards_are_written_as_rights_write_them(cards: int | str, written: str) -> None:
     facts = sample(LimitRefusal.USER_CARDS) | {"held_cards": Fraction(cards)}
     refusal = refuse(LimitRefusal.USER_CARDS, helps=ADMIN, **facts)
     assert f"'ada' has {written} and may have 4 cards" in refusal.message

@@ -10,7 +10,7 @@ from datetime import datetime
 from fractions import Fraction
 from typing import Any, TypeVar
 
-from sublet_quota.amounts.gpu_amounts import format_memory
+from sublet_quota.amounts.gpu_amounts import format_cards, format_memory
 from sublet_quota.jobs.waiting_job import WaitingJob
 from sublet_quota.names.ids import SliceId, UserName
 from sublet_quota.preview.beyond import Excess
@@ -21,7 +21,6 @@ from sublet_quota.preview.quota_preview import QuotaPreview, preview_quota
 from sublet_quota.preview.rank_changes import RankChange
 from sublet_quota.preview.rights_changes import RightChange
 from sublet_quota.reasons.ranks import RankCode
-from sublet_quota.reasons.refusals.facts import format_cards
 from sublet_quota.reasons.waiting import QueueWait, queue_clause
 from sublet_quota.residency.snapshot import Rank
 from sublet_quota.shares.limits import LimitKind
@@ -139,7 +138,7 @@ def _amount(excess: Excess, amount: Fraction) -> str:
         case LimitKind.MEMORY:
             return format_memory(int(amount))
         case LimitKind.SLICES:
-            return f"{amount} slices"
+            return "1 slice" if amount == 1 else f"{amount} slices"
         case LimitKind.TYPE:
             return f"{format_cards(amount)} of {excess.gpu_type}"
         case LimitKind.CARDS:

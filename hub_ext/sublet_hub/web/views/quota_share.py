@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from fractions import Fraction
+from typing import Final
 
 from sublet_quota.document.rights import Rights, group_limits
 from sublet_quota.document.told_rights import tell_rights
@@ -14,6 +15,8 @@ from sublet_quota.shares.limits import Amounts, Limit
 from sublet_quota.wire.share import GroupShare, QuotaShare, TypeShare
 
 from sublet_hub.ledger.records import SliceRecord
+
+_NONE: Final = Amounts()
 
 
 def quota_share(
@@ -30,16 +33,18 @@ def quota_share(
 
 def own_share(holdings: Holdings, rights: Rights, own: Iterable[SliceRecord]) -> GroupShare:
     """Return what a person holds, whoever pays: of a person nothing is guaranteed."""
-    held = holdings.held_by(rights.owner)
-    if rights.job_limit is None:
-        held = _together(held, holdings.jobs_held_by(rights.owner))
+    slices = holdings.held_by(rights.owner)
+    jobs = _NONE if rights.job_limit is not None else holdings.jobs_held_by(rights.owner)
+    held = _together(slices, jobs)
     limit = rights.limit.limit
     entitled = _entitled_cards(holdings, own)
     types = tuple(
         TypeShare(
             gpu_type=name,
             held=_told(held.cards.get(name)),
+            jobs=_told(jobs.cards.get(name)),
             entitled=_told(entitled.get(name)),
+            borrowed=_borrowed(holdings, name, slices, entitled.get(name)),
             guaranteed=0,
             limit=_limit(limit.types.get(name)),
         )
@@ -49,32 +54,41 @@ def own_share(holdings: Holdings, rights: Rights, own: Iterable[SliceRecord]) ->
 
 
 def _groups(holdings: Holdings, rights: Rights) -> list[GroupName]:
-    """Return the groups that may pay, and those above them, by their paths."""
+    """Return the groups that may pay or do, and those above them, by their paths."""
     document = holdings.document
-    paths = {document.path_of(group) for group in rights.groups}
+    paths = {document.path_of(group) for group in (*rights.groups, *_left(holdings, rights))}
     known = {path[: depth + 1] for path in paths for depth in range(len(path))}
     return [path[-1] for path in sorted(known)]
+
+
+def _left(holdings: Holdings, rights: Rights) -> frozenset[GroupName]:
+    """Return the groups that pay for what somebody holds, who is a member no more."""
+    paying = {held.group for held in holdings.slices_of(rights.owner) if held.group is not None}
+    return frozenset(paying & holdings.document.all_groups.keys() - set(rights.groups))
 
 
 def _group(holdings: Holdings, rights: Rights, name: GroupName) -> GroupShare:
     document, node = holdings.document, NodeName(name)
     group = document.all_groups[name]
-    held = holdings.held(node)
-    if group.jobs.limit is None:
-        held = _together(held, holdings.jobs_held(node))
+    slices = holdings.held(node)
+    jobs = _NONE if group.jobs.limit is not None else holdings.jobs_held(node)
+    held = _together(slices, jobs)
     limit = group_limits(document, name).get(node, Limit())
     types = tuple(
         TypeShare(
             gpu_type=each,
             held=_told(held.cards.get(each)),
-            entitled=_told(holdings.position(each).entitled.get(node)),
+            jobs=_told(jobs.cards.get(each)),
+            entitled=_told(entitled := holdings.position(each).entitled.get(node)),
+            borrowed=_borrowed(holdings, each, slices, entitled),
             guaranteed=_told(holdings.tree(each).nodes[node].guaranteed),
             limit=_limit(limit.types.get(each)),
         )
         for each in sorted({*held.cards, *limit.types, *group.guaranteed})
     )
     shown = _share(name, document.path_of(name), types, held, limit)
-    return shown.model_copy(update={"may_pay": name in rights.groups})
+    told = {"may_pay": name in rights.groups, "left": name in _left(holdings, rights)}
+    return shown.model_copy(update=told)
 
 
 def _share(
@@ -107,6 +121,14 @@ def _entitled_cards(holdings: Holdings, own: Iterable[SliceRecord]) -> dict[str,
         if holdings.rank(record.slice_id) is Rank.ENTITLED:
             cards[gpu_type] = cards.get(gpu_type, NO_CARD) + piece.cards
     return cards
+
+
+def _borrowed(
+    holdings: Holdings, gpu_type: str, slices: Amounts, entitled: Fraction | None
+) -> float | None:
+    if gpu_type not in holdings.document.types_guaranteed:
+        return None
+    return float(max(NO_CARD, slices.cards.get(gpu_type, NO_CARD) - (entitled or NO_CARD)))
 
 
 def _together(one: Amounts, other: Amounts) -> Amounts:

@@ -1,8 +1,10 @@
 """How slices stand to what groups are guaranteed, as it is told: by code and words."""
 
+from datetime import datetime
 from typing import Final
 
 from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.names.ids import SliceId
 from sublet_quota.reasons.ranks import RankCode
 from sublet_quota.residency.snapshot import Rank
 from sublet_quota.wire.rank import ToldRank, tell_rank
@@ -16,6 +18,8 @@ _CODES: Final = {
     Rank.CALLED_BACK: RankCode.CALLED_BACK,
 }
 
+_GUARANTEED: Final = frozenset({RankCode.ENTITLED, RankCode.ENTITLED_IN_PART})
+
 
 def rank_on(
     holdings: Holdings, gpu_type: str | None, rank: Rank, group: str | None
@@ -24,7 +28,7 @@ def rank_on(
 
     Without guarantees nothing is borrowed from anybody, and nobody needs to know the word.
     """
-    if gpu_type is None or not guarantees_any(holdings, gpu_type):
+    if gpu_type is None or gpu_type not in holdings.document.types_guaranteed:
         return None
     return tell_rank(_CODES[rank], group, gpu_type)
 
@@ -34,12 +38,15 @@ def rank_of(holdings: Holdings, record: SliceRecord) -> ToldRank | None:
     if record.is_job:
         return None
     gpu_type = holdings.type_of(record.gpu.gpu_id)
-    if gpu_type is None or not guarantees_any(holdings, gpu_type):
+    if gpu_type is None or gpu_type not in holdings.document.types_guaranteed:
         return None
     rank = _CODES[holdings.rank(record.slice_id)]
-    return tell_rank(rank, record.group, gpu_type, record.called_back_for)
+    until = _as_before_until(holdings, record.slice_id, rank)
+    return tell_rank(rank, record.group, gpu_type, record.called_back_for, until)
 
 
-def guarantees_any(holdings: Holdings, gpu_type: str) -> bool:
-    """Whether anything of a GPU type is guaranteed to any group, in force now."""
-    return any(node.guaranteed for node in holdings.tree(gpu_type).root.children)
+def _as_before_until(holdings: Holdings, slice_id: SliceId, rank: RankCode) -> datetime | None:
+    held = holdings.slice(slice_id)
+    if held is None or held.before is None or not held.before.steps:
+        return None
+    return held.before.until if rank in _GUARANTEED else None

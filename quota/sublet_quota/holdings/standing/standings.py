@@ -181,6 +181,13 @@ class Standings:
             if gpu_type is not None and counted.holding.is_notebook:
                 yield slice_id, self.of_type(gpu_type).lasting_steps(PieceId(slice_id))
 
+    def steps_in_force(self) -> Iterator[tuple[SliceId, int]]:
+        """Yield of each slice to how many steps it is entitled with the cards that there are."""
+        for slice_id, counted in self._counted.items():
+            gpu_type = counted.entry.gpu_type
+            if gpu_type is not None and counted.holding.is_notebook:
+                yield slice_id, self.of_type(gpu_type).steps(PieceId(slice_id))
+
     def graces_until(self, now: datetime) -> tuple[SliceId, ...]:
         """Return the slices whose grace is over, sorted."""
         held = ((one, self._counted[one].holding.before) for one in self._graced)

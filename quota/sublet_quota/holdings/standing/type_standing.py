@@ -11,7 +11,7 @@ from datetime import datetime
 from fractions import Fraction
 
 from sublet_quota.holdings.standing.wants import SumsOf, Wants
-from sublet_quota.shares.cards import NO_CARD
+from sublet_quota.shares.cards import NO_CARD, total
 from sublet_quota.shares.division import Shares
 from sublet_quota.shares.entitlement import Piece, PieceId
 from sublet_quota.shares.entitlement_index import EntitlementIndex
@@ -78,8 +78,12 @@ class TypeStanding:
     def fill(self, entered: Iterable[Entered]) -> None:
         """Enter many slices at once, with what they were entitled to before."""
         every = list(entered)
+        of_leaf: dict[NodeName, list[Fraction]] = {}
         for one in every:
-            self._count(one, 1)
+            of_leaf.setdefault(one.piece.node, []).append(one.piece.cards)
+            self._grace(one, 1)
+        for leaf, cards in of_leaf.items():
+            self._wants.change(leaf, total(cards))
         self._refresh_grace()
         self._lasting.fill((one.piece, one.since, one.lot) for one in every)
         self._cards_are_other = True

@@ -103,7 +103,8 @@ def _refuse_size(
     if largest.memory_mib == 0:
         return CannotPay(_SIZE, JobRefusal.NO_SIZE_ON_TYPE, why, ADMIN, facts)
     facts |= {"asked": job.amount_on(kind), "largest": largest}
-    return CannotPay(_SIZE, JobRefusal.LARGER_THAN_SIZES, why, _LESS, facts)
+    less = (Help(HelpKind.LESS, amount=largest),)
+    return CannotPay(_SIZE, JobRefusal.LARGER_THAN_SIZES, why, less, facts)
 
 
 def _refuse_long_run(wish: RequestedJob, payer: PayerRights) -> CannotPay | None:

@@ -34,6 +34,8 @@ class Seen:
     """By pool and kind: on each node the cards with free room."""
     rechargeable: list[tuple[Holding, ...]]
     """One entry, once it is known: the slices of who could have another group pay."""
+    lent: dict[tuple[PoolName, PoolName], Fraction]
+    """By lender and borrower: the cards that borrowed slices have."""
     recharges: dict[NodeName, list[Any]]
     """By top group: what could be charged elsewhere below it, the best first."""
     granted: dict[tuple[RequestedSlice, GpuId | None], bool]
@@ -42,7 +44,7 @@ class Seen:
     @classmethod
     def nothing(cls) -> "Seen":
         """Return that nothing was added up yet."""
-        return cls({}, {}, {}, [], {}, {})
+        return cls({}, {}, {}, [], {}, {}, {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,9 @@ class Question:
         if not part:
             return False
         pool = PoolName(lender)
-        lent = holdings.lent(pool, own) + option.asked.cards
+        if (pool, own) not in self.seen.lent:
+            self.seen.lent[pool, own] = holdings.lent(pool, own)
+        lent = self.seen.lent[pool, own] + option.asked.cards
         return lent <= part * holdings.cards_in(pool)
 
     def request(self, option: Option) -> Request:

@@ -1,7 +1,7 @@
 """Whose slice may be charged to another of their groups, so that somebody is let in.
 
-Only who named no group, one slice, one step. Nobody's slice stops being entitled for it where
-another one would do as well.
+Only who named no group, one slice, one step. Nobody's slice stops being entitled for it: that would
+let others take what a group is guaranteed.
 """
 
 from collections.abc import Iterator
@@ -50,16 +50,13 @@ class _Change:
     holding: Holding
     group: GroupName
     asked: Asked
-    steps_lost: int
-    """How many steps of entitlement it loses by that; below zero: it gains some."""
 
     @property
-    def turn(self) -> tuple[bool, int, float, str, str]:
-        """What the best one has the least of: the one that loses nothing, the newest first."""
+    def turn(self) -> tuple[float, str, str]:
+        """What the best one has the least of: the newest first."""
         holding = self.holding
-        lost = max(0, self.steps_lost)
         newest_first = -holding.since.timestamp()
-        return lost > 0, lost, newest_first, holding.slice_id, self.group
+        return newest_first, holding.slice_id, self.group
 
 
 def recharges(question: Question, admission: Admission) -> Iterator[Recharge]:
@@ -72,7 +69,7 @@ def recharges(question: Question, admission: Admission) -> Iterator[Recharge]:
         if option.group is None or option.steps == option.depth:
             continue
         for change in _changes(question, option):
-            if not change.steps_lost > 0 and _is_entitled_then(question.holdings, option, change):
+            if _is_entitled_then(question.holdings, option, change):
                 entitled = replace(option, steps=option.depth)
                 yield Recharge(entitled, (change.holding, change.group))
 
@@ -135,14 +132,16 @@ def _change(holdings: Holdings, holding: Holding, group: GroupName) -> _Change |
     steps = holdings.entitled_steps(gpu_type, group, piece.cards)
     depth = len(holdings.tree(gpu_type).paths[holdings.leaf(group)])
     before = len(holdings.tree(gpu_type).paths[piece.node]) - piece.entitled
-    return _Change(holding, group, asked, _lost(piece.entitled, before, steps, depth - steps))
+    if _is_less(piece.entitled, before, steps, depth - steps):
+        return None
+    return _Change(holding, group, asked)
 
 
-def _lost(entitled: int, missing: int, steps: int, still_missing: int) -> int:
-    """Return what a slice loses: of being entitled at all, or against everybody."""
+def _is_less(entitled: int, missing: int, steps: int, still_missing: int) -> bool:
+    """Whether a slice would no longer be entitled at all, or against everybody, as it is."""
     if entitled and not missing:
-        return still_missing
-    return 1 if entitled and not steps else 0
+        return still_missing > 0
+    return entitled > 0 and not steps
 
 
 def _payer(holdings: Holdings, holding: Holding, group: GroupName) -> PayerRights | None:

@@ -13,7 +13,7 @@ from sublet_quota.placement.finding.deriving import guarantee_line
 from sublet_quota.placement.finding.free_room import most_free
 from sublet_quota.placement.finding.question import Question
 from sublet_quota.reasons.derivation import Rule
-from sublet_quota.reasons.refusals.facts import Fact
+from sublet_quota.reasons.refusals.facts import Fact, Holder
 from sublet_quota.reasons.refusals.room import RoomRefusal
 from sublet_quota.residency.snapshot import Rank
 from sublet_quota.shares.cards import NO_CARD
@@ -30,11 +30,9 @@ def borrows_no_more(
     That is one that can be paused only, where it was called back or lies on a card that is laid
     out for others: it was let in there as one that can leave. ``gone``: slices that do not count.
     """
-    if not holdings.held_by(owner).slices:
-        return False
     return any(
-        holding.owner == owner and holding.unsuspendable and _is_in_the_way(holdings, holding)
-        for holding in holdings.slices()
+        holding.is_notebook and holding.unsuspendable and _is_in_the_way(holdings, holding)
+        for holding in holdings.slices_of(owner)
         if holding.slice_id not in gone
     )
 
@@ -82,12 +80,17 @@ def denied_room(question: Question, options: tuple[Option, ...]) -> Denial:
         return _denied(RoomRefusal.NO_ROOM_ALONE, option, facts, waits_for)
     facts |= {
         "pool": option.wanted.pool,
-        "payer": option.group,
+        "holder": _holder(option),
         "gpu_type": asked.gpu_type,
         "held_cards": question.holdings.held(option.node).cards.get(asked.gpu_type, NO_CARD),
         "share_cards": question.position(option).shares[option.node],
     }
     return _denied(RoomRefusal.NO_ROOM, option, facts, waits_for)
+
+
+def _holder(option: Option) -> Holder:
+    is_direct = option.group is not None and option.node != NodeName(option.group)
+    return Holder(option.group, is_direct)
 
 
 def _denied(
@@ -136,14 +139,22 @@ def _guarantee_in_the_way(question: Question, option: Option) -> Denial:
 
 def _in_the_way(question: Question, options: tuple[Option, ...]) -> tuple[GroupName | None, ...]:
     """Return the groups, other than who asks alone, whose slices stand where it was looked."""
-    holdings = question.holdings
-    if question.only is None and question.wish.home is None:
-        types = {option.asked.gpu_type for option in options}
-        there = (one for one in holdings.slices() if holdings.type_of(one.gpu_id) in types)
-    else:
-        here = {facts.gpu_id for option in options for facts, _ in question.cards(option)}
-        there = (one for one in holdings.slices() if one.gpu_id in here)
-    return _groups_of(holdings, (one for one in there if one.is_notebook), question.wish.owner)
+    holdings, owner = question.holdings, question.wish.owner
+    types = {option.asked.gpu_type for option in options}
+    pools = {pool for option in options for pool in question.pools(option)}
+    found: dict[GroupName | None, Holding] = {}
+    for one in holdings.slices():
+        if one.group in found or one.owner == owner or not one.is_notebook:
+            continue
+        facts = holdings.gpu(one.gpu_id)
+        if (
+            facts is not None
+            and question.may_lie_on(facts)
+            and holdings.type_of(one.gpu_id) in types
+            and holdings.pool_of(one.gpu_id) in pools
+        ):
+            found[one.group] = one
+    return _groups_of(holdings, found.values(), owner)
 
 
 def _groups_of(

@@ -5,6 +5,7 @@ document and from agents are written as they are.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from fractions import Fraction
 from types import MappingProxyType
 from typing import Any, Final
@@ -12,6 +13,7 @@ from typing import Any, Final
 from sublet_quota.amounts.gpu_amounts import (
     BEYOND_ALL_GPUS,
     GpuAmount,
+    format_cards,
     format_compute,
     format_memory,
 )
@@ -20,7 +22,24 @@ from sublet_quota.reasons.derivation import DocumentLine
 from sublet_quota.reasons.job_reasons import MOST_TOLD
 from sublet_quota.reasons.refusal import quoted
 
-Fact = int | str | Fraction | GpuAmount | DocumentLine | tuple[str, ...] | None
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who holds something together: a group, its direct members alone, or users without a group."""
+
+    group: str | None
+    direct: bool = False
+    """Of a group with groups in it: its direct members, as these are beside those groups."""
+
+    def __str__(self) -> str:
+        """Return who that is, with the verb."""
+        if self.group is None:
+            return f"{_payer(None)} have"
+        members = f"Members of '{self.group}' itself have"
+        return members if self.direct else f"{_payer(self.group)} has"
+
+
+Fact = int | str | Fraction | GpuAmount | DocumentLine | Holder | tuple[str, ...] | None
 CARDS: Final = "_cards"
 """The end of the name of a fact that is an amount of cards."""
 _MOST_LISTED: Final = 20
@@ -44,16 +63,6 @@ def written(name: str, value: Fact) -> object:
             return value
 
 
-def format_cards(cards: Fraction) -> str:
-    """Return ``1 card``, ``2.5 cards`` or ``0.25 of a card``, to a hundredth."""
-    hundredths = round(cards * 100)
-    whole, rest = divmod(abs(hundredths), 100)
-    number = f"{'-' if hundredths < 0 else ''}{whole}{f'.{rest:02d}'.rstrip('0') if rest else ''}"
-    if 0 < hundredths < 100:  # noqa: PLR2004 - a whole card
-        return f"{number} of a card"
-    return "1 card" if number == "1" else f"{number} cards"
-
-
 def in_the_way(groups: tuple[GroupName | None, ...]) -> str:
     """Return whose slices are in the way, as a sentence behind another; empty for none."""
     if not groups:
@@ -63,7 +72,7 @@ def in_the_way(groups: tuple[GroupName | None, ...]) -> str:
     if len(named) > _MOST_LISTED:
         told.append("...")
     if None in groups:
-        told.append("people in no group")
+        told.append("users without a group")
     return f" In the way are slices of {', '.join(told)}."
 
 
@@ -80,7 +89,7 @@ def _groups_to_choose(groups: tuple[str, ...]) -> str:
 
 
 def _payer(group: str | None) -> str:
-    return "Who is in no group" if group is None else f"Group '{group}'"
+    return "Users without a group" if group is None else f"Group '{group}'"
 
 
 def _nearest(name: str) -> str:
@@ -89,6 +98,10 @@ def _nearest(name: str) -> str:
 
 def _slices(count: int) -> str:
     return "1 slice" if count == 1 else f"{count} slices"
+
+
+def _jobs(count: int) -> str:
+    return "1 job" if count == 1 else f"{count} jobs"
 
 
 def _closed_gpus(count: int) -> str:
@@ -120,6 +133,8 @@ _BY_NAME: Final[Mapping[str, Callable[[Any], str]]] = MappingProxyType(
         "asked_type": quoted,
         "closed_gpus": _closed_gpus,
         "groups_to_choose": _groups_to_choose,
+        "jobs": _jobs,
+        "limit_gpus": _slices,
         "most_gpus": _most_gpus,
         "nearest": _nearest,
         "offered": _offered,

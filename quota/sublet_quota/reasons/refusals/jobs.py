@@ -79,7 +79,8 @@ class JobRefusal(RefusalCode):
     )
     NO_SIZE_ON_TYPE = Row(
         RefusalReason.SIZE_NOT_ALLOWED,
-        "{payer} has no size on {gpu_type}, and a job is no larger than a size ({line}). {helps}",
+        "{payer} may have no size on {gpu_type}, and a job is no larger than a size ({line}). "
+        "{helps}",
     )
     LARGER_THAN_SIZES = Row(
         RefusalReason.SIZE_NOT_ALLOWED,
@@ -95,8 +96,7 @@ class JobRefusal(RefusalCode):
     )
     GROUP_JOBS = Row(
         RefusalReason.TOO_MANY_JOBS,
-        "Group '{group}' has {jobs} jobs waiting or running and may have {most_jobs} ({line}). "
-        "{helps}",
+        "Group '{group}' has {jobs} waiting or running and may have {most_jobs} ({line}). {helps}",
         ("jobs", "most_jobs"),
     )
     GROUP_NO_JOBS = Row(
@@ -120,7 +120,7 @@ class JobRefusal(RefusalCode):
     )
     NEVER_SO_MANY_GPUS = Row(
         RefusalReason.GROUP_LIMIT,
-        "A job on {asked_gpus} GPUs never fits: {whose} may have {limit_gpus} slices in all "
+        "A job on {asked_gpus} GPUs never fits: {whose} may have {limit_gpus} in all "
         "({line}). {helps}",
         ("asked_gpus", "limit_gpus"),
     )

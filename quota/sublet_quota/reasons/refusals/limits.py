@@ -58,7 +58,7 @@ class LimitRefusal(RefusalCode):
     )
     JOBS = Row(
         RefusalReason.TOO_MANY_JOBS,
-        "'{owner}' has {jobs} jobs waiting or running and may have {most_jobs}. Cancel one, or "
+        "'{owner}' has {jobs} waiting or running and may have {most_jobs}. Cancel one, or "
         "wait until one ends.",
         ("jobs", "most_jobs"),
     )

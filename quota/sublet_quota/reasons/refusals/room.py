@@ -16,7 +16,7 @@ _HELP: Final = "{waits_for} {helps}"
 
 @unique
 class RoomRefusal(RefusalCode):
-    """Why no GPU can have a slice, or a GPU no larger one. ``payer`` is whom it is charged to."""
+    """Why no GPU can have a slice, or a GPU no larger one. ``holder`` is whom it is charged to."""
 
     NO_GPU = Row(RefusalReason.NO_GPU, "Pool '{pool}' has no GPU now. {helps}")
     NO_GPU_OF_TYPE = Row(
@@ -41,7 +41,7 @@ class RoomRefusal(RefusalCode):
     )
     NO_ROOM = Row(
         RefusalReason.NO_ROOM,
-        f"No GPU of pool '{{pool}}' {_FREE} {{payer}} has {{held_cards}} of {{gpu_type}}, and a "
+        f"No GPU of pool '{{pool}}' {_FREE} {{holder}} {{held_cards}} of {{gpu_type}}, and a "
         f"share of {{share_cards}}.{_HELP}",
         ("asked", "free", "held_cards", "share_cards"),
     )
