@@ -142,4 +142,5 @@ async def test_who_left_their_last_group_has_no_group_pay_any_more(ada: Ada) -> 
     _, answer = await world.call("POST", "jobs/forecast", left, body)
     assert (answer["allowed"], answer["problem"]["reason"]) == (False, "unknown-group")
     _, share = await world.call("GET", "share", left)
-    assert [each["group"] for each in share["quota"]["groups"]] == []
+    # It pays for the slice that they hold still, and for nothing new.
+    assert [each["may_pay"] for each in share["quota"]["groups"]] == [False]
