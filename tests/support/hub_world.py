@@ -97,13 +97,13 @@ class FakeHub:
         token: str,
         name: str,
         scopes_: set[str],
-        groups: tuple[str, ...] = (),
+        groups: tuple[str, ...] | None = None,
         kind: str = "user",
     ) -> str:
         self.tokens[token] = {
             "kind": kind,
             "name": name,
-            "groups": list(groups),
+            **({} if groups is None else {"groups": list(groups)}),
             "scopes": sorted(scopes_),
             "token_id": "a1",
             "session_id": None,
@@ -272,7 +272,7 @@ class HubWorld:
             "environment": {"PATH": os.environ["PATH"], "JUPYTERHUB_API_TOKEN": "token-canary"},
         }
 
-    def user(self, name: str, groups: tuple[str, ...] = ()) -> str:
+    def user(self, name: str, groups: tuple[str, ...] | None = None) -> str:
         return self.hub.add(f"{name}-token-canary", name, user_scopes(name), groups)
 
     def server(self, name: str, server: str = "") -> str:

@@ -1,5 +1,6 @@
 """The state of a service without its loops, and what Prometheus reads of it."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -63,7 +64,7 @@ class MetricWorld:
 
     def document(self, text: str) -> None:
         self.quota_path.write_text(dedent(text))
-        self.quota.reload()
+        asyncio.run(self.quota.reload())
 
     def report(
         self, *gpus: GpuReport, node: NodeId = NODE, slices: tuple[SliceReport, ...] = ()

@@ -168,7 +168,7 @@ class Assembly:
             ),
             evictions=Evictions(EvictionStore(adapters.database), ledger, adapters.hub, now),
             places=Places(ledger, capacity, now),
-            resizing=Resizing(ledger, fleet, capacity, accounts, now),
+            resizing=Resizing(ledger, fleet, capacity, now),
             shares=Shares(ledger, fleet, capacity, views, self._meter),
             previews=QuotaPreviews(stores, quota, self._queue),
             histories=self._histories,
@@ -335,9 +335,9 @@ class Assembly:
     async def _ask_hub(self) -> None:
         await self.service.reconciliation.ask_hub(self._adapters.hub)
 
-    def _look_at_quota(self) -> None:
+    async def _look_at_quota(self) -> None:
         quota = self.service.quota
-        if quota.changed() and not quota.reload():
+        if quota.changed() and not await quota.reload():
             now = self.service.now()
             told = event(EventKind.QUOTA_REFUSED, now, str(quota.error)[:4000])
             self.service.ledger.apply(Change(events=(told,)), now)

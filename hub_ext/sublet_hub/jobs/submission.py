@@ -173,7 +173,7 @@ class JobSubmission:
         account = self._stores.accounts.find(owner)
         if account is None:
             return refuse(JobRefusal.ACCOUNT_UNKNOWN)
-        return account.model_copy(update={"groups": groups or account.groups})
+        return account.model_copy(update={"groups": groups})
 
     def _look_at(
         self, account: OwnerAccount, request: JobRequest, *, may_go_first: bool

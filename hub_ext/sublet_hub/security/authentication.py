@@ -51,7 +51,8 @@ class Caller:
 
     name: str
     kind: str
-    groups: tuple[str, ...]
+    groups: tuple[str, ...] | None
+    """``None``: the hub does not say. None at all is something else: who left their last group."""
     scopes: frozenset[str]
 
     @property
@@ -79,10 +80,11 @@ class Caller:
 
 def caller_of(model: UserModel) -> Caller:
     """Return the caller that the hub's answer describes."""
+    groups = model.get("groups")
     return Caller(
         name=model["name"],
         kind=model.get("kind", "user"),
-        groups=tuple(model.get("groups") or ()),
+        groups=None if groups is None else tuple(groups),
         scopes=frozenset(each for each in model.get("scopes") or () if _OF_A_GROUP not in each),
     )
 

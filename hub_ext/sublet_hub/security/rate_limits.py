@@ -14,6 +14,7 @@ BYTES_FOR_ONE: Final = 64 * 1024
 _SLOW_S: Final = 0.05
 _ONES_FOR_SLOW: Final = 10
 _LOOK_S: Final = 0.002
+_DECISION_S: Final = 0.01
 """What a look at one thing is reckoned to take of a processor."""
 
 
@@ -82,6 +83,14 @@ def cost_of_page(size: int, cpu_s: float) -> int:
 def cost_of_look(cpu_s: float) -> int:
     """Return how many requests more a look at one thing counts as, by the time that it took."""
     return int(cpu_s / _LOOK_S)
+
+
+def cost_of_decision(cpu_s: float) -> int:
+    """Return how many requests more what is decided for a caller counts as, by its time.
+
+    Panels ask for a share every few seconds: so it costs less than a look.
+    """
+    return int(cpu_s / _DECISION_S)
 
 
 class Guesses:

@@ -16,7 +16,6 @@ from sublet_hub.ledger.records import Change, SliceRecord
 from sublet_hub.slices.places import others_of
 from sublet_hub.state.capacity import Capacity
 from sublet_hub.state.fleet import Fleet
-from sublet_hub.state.owner_accounts import OwnerAccounts
 
 
 class Resizing:
@@ -27,18 +26,19 @@ class Resizing:
         ledger: Ledger,
         fleet: Fleet,
         capacity: Capacity,
-        accounts: OwnerAccounts,
         now: Callable[[], datetime],
     ) -> None:
         self._ledger = ledger
         self._fleet = fleet
         self._capacity = capacity
-        self._accounts = accounts
         self._now = now
 
-    def resize(self, record: SliceRecord, new: NewSize) -> SliceRecord | Refusal:
+    def resize(
+        self, record: SliceRecord, new: NewSize, groups: tuple[str, ...]
+    ) -> SliceRecord | Refusal:
         """Give the slice another size and return it, or the refusal.
 
+        ``groups`` are those of the hub that the owner is in by now.
         ``ConflictError`` for a job's, and for one whose size the cluster fixes.
         """
         if record.is_job:
@@ -57,7 +57,7 @@ class Resizing:
                 "known, so it keeps its size for now"
             )
             raise ConflictError(message)
-        answer = self._decide(record, new)
+        answer = self._decide(record, new, groups)
         if isinstance(answer, Refusal):
             return answer
         now = self._now()
@@ -73,9 +73,9 @@ class Resizing:
         self._ledger.apply(Change(slices=(after, *others), events=(told, *events)), now)
         return after
 
-    def _decide(self, record: SliceRecord, new: NewSize) -> Resized | Refusal:
-        account = self._accounts.find(record.owner)
-        groups = () if account is None else account.groups
+    def _decide(
+        self, record: SliceRecord, new: NewSize, groups: tuple[str, ...]
+    ) -> Resized | Refusal:
         report = self._fleet.report(record.slice_id)
         held_mib = 0 if report is None else _held_mib(report)
         with self._capacity.without(record.slice_id) as holding:

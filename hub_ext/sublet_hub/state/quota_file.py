@@ -4,6 +4,7 @@ Wrong at start: the service does not start, and says everything that is wrong. W
 document that was in force stays, and what is wrong is told until the file is right again.
 """
 
+import asyncio
 import hashlib
 import logging
 from collections.abc import Callable
@@ -32,6 +33,7 @@ class QuotaFile(QuotaSource):
     def __init__(self, path: Path | None, now: Callable[[], datetime]) -> None:
         """Read the file. ``QuotaFileError`` with the full list where it is wrong."""
         super().__init__(path, now)
+        self._turn = asyncio.Lock()
         text = self._read()
         self._digest = _digest(text)
         self.document = self._parse(text)
@@ -44,14 +46,19 @@ class QuotaFile(QuotaSource):
         except QuotaFileError as error:
             return self.error is None or str(error) != str(self.error)
 
-    def reload(self) -> bool:
-        """Look at the file again; return whether it is in force now."""
+    async def reload(self) -> bool:
+        """Look at the file again, beside the loop; return whether it is in force now."""
+        async with self._turn:
+            return await self._look_again()
+
+    async def _look_again(self) -> bool:
         # While it cannot be read, whatever comes next is another file, also the same text.
         self._digest = _UNREAD
         try:
             text = self._read()
             self._digest = _digest(text)
-            document = self._parse(text)
+            # Of a large one it takes seconds, in which agents are to be heard.
+            document = await asyncio.to_thread(self._parse, text)
         except QuotaFileError as error:
             self.error = error
             _LOG.error("%s\nThe document that was in force stays in force.", error)

@@ -3,6 +3,7 @@
 from bisect import bisect_left, insort
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 
 from sublet_quota.amounts.gpu_amounts import GpuAmount
 from sublet_quota.holdings.gpu_load import GpuFacts, GpuRoom
@@ -78,13 +79,10 @@ class RoomIndex:
     def fitting(self, amount: GpuAmount, *, shared: bool) -> Iterator[Entry]:
         """Yield the GPUs with room, the tightest first; ``shared``: under the overcommit."""
         entries = self._shared if shared else self._alone
-        begin = bisect_left(entries, (amount.memory_mib,))
-        for place in range(begin, len(entries)):
-            entry = entries[place]
-            if (
-                entry[1] >= amount.compute_milli
-                and self.rooms[entry[4]].largest_mib >= amount.memory_mib
-            ):
+        memory_mib, compute_milli, rooms = amount.memory_mib, amount.compute_milli, self.rooms
+        begin = bisect_left(entries, (memory_mib,))
+        for entry in islice(entries, begin, None):
+            if entry[1] >= compute_milli and rooms[entry[4]].largest_mib >= memory_mib:
                 yield entry
 
 

@@ -22,7 +22,7 @@ def back_to_their_place(holdings: Holdings) -> tuple[SliceId, ...]:
             rooms[holding.gpu_id] = _less(_room(holdings, rooms, holding), holding.amount)
     for holding in away:
         room = _room(holdings, rooms, holding)
-        if holding.slice_id not in back and _place_of(holding).fits_in(room):
+        if holding.slice_id not in back and _fits(holdings, holding, room):
             back.append(holding.slice_id)
             rooms[holding.gpu_id] = _less(room, _place_of(holding))
     return tuple(back)
@@ -37,7 +37,15 @@ def _room(holdings: Holdings, rooms: dict[GpuId, GpuAmount], holding: Holding) -
     if holding.gpu_id in rooms:
         return rooms[holding.gpu_id]
     room = holdings.room(holding.gpu_id)
-    return GpuAmount(0, 0) if room is None else room.free(shared=True)
+    if room is None:
+        return GpuAmount(0, 0)
+    return GpuAmount(max(0, room.shared_mib), max(0, room.shared_milli))
+
+
+def _fits(holdings: Holdings, holding: Holding, left: GpuAmount) -> bool:
+    """Whether a slice fits in what is left under the overcommit, which is more than one may be."""
+    room, amount = holdings.room(holding.gpu_id), _place_of(holding)
+    return room is not None and amount.memory_mib <= room.largest_mib and amount.fits_in(left)
 
 
 def _place_of(holding: Holding) -> GpuAmount:

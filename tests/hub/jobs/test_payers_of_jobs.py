@@ -12,7 +12,14 @@ from sublet_hub.ledger.records import JobRecord
 from sublet_quota.names.ids import JobId
 
 from tests.support.fake_agent import GIB, a_gpu
-from tests.support.hub_world import FakeHub, HubWorld, hub_world, settings_for, until
+from tests.support.hub_world import (
+    FakeHub,
+    HubWorld,
+    hub_world,
+    settings_for,
+    until,
+    user_scopes,
+)
 from tests.support.job_owner import Ada, make_ada
 
 pytestmark = pytest.mark.asyncio
@@ -121,3 +128,18 @@ async def test_payer_and_lot_are_the_same_after_a_restart(tmp_path: Path, hub: F
         again = world.service.ledger.jobs[job.job_id]
     assert (again.group, again.lot, again.member_of) == ("lab", job.lot, ("lab",))
     assert again.lot > 0
+
+
+async def test_who_left_their_last_group_has_no_group_pay_any_more(ada: Ada) -> None:
+    world = ada.world
+    ada.script(["print", "x"])
+    await world.slice_for("ada", size="small", groups=["lab"])
+    body = {"notebook": "train.ipynb", "group": "lab"}
+    silent = world.hub.add("silent-canary", "ada", user_scopes("ada"))
+    _, answer = await world.call("POST", "jobs/forecast", silent, body)
+    assert (answer["allowed"], answer["group"]) == (True, "lab")
+    left = world.hub.add("left-canary", "ada", user_scopes("ada"), ())
+    _, answer = await world.call("POST", "jobs/forecast", left, body)
+    assert (answer["allowed"], answer["problem"]["reason"]) == (False, "unknown-group")
+    _, share = await world.call("GET", "share", left)
+    assert [each["group"] for each in share["quota"]["groups"]] == []

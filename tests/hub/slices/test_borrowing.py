@@ -20,6 +20,7 @@ from tests.support.hub_world import (
     hub_world,
     settings_for,
     until,
+    user_scopes,
 )
 
 pytestmark = pytest.mark.asyncio
@@ -269,3 +270,15 @@ async def test_what_grows_within_its_guarantee_calls_a_borrower_back(world: HubW
     assert (status, info["rank"]["code"]) == (200, "entitled")
     expected = {"ada": Rank.ENTITLED, "bob": Rank.BORROWED, "ben": Rank.CALLED_BACK}
     await agent.until(lambda: ranks(agent) == expected)
+
+
+async def test_who_left_the_group_cannot_grow_within_its_guarantee(world: HubWorld) -> None:
+    agent = await world.agent()
+    lease = await world.slice_for("ada", size="small", groups=["research"])
+    await agent.until(lambda: bool(ranks(agent)))
+    path, body = f"slices/{lease['slice_id']}/resize", {"size": "whole"}
+    left = world.hub.add("left-canary", "ada", user_scopes("ada"), ())
+    status, problem = await world.call("POST", path, left, body)
+    assert (status, "research" in problem["message"]) == (400, True), problem
+    status, shown = await world.call("POST", path, world.user("ada", ("research",)), body)
+    assert (status, shown["lease"]["size"]) == (200, "whole")

@@ -1,11 +1,16 @@
 """The quota file: wrong at start, wrong on reload, and changed while the service runs."""
 
+import asyncio
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sublet_hub.errors import QuotaFileError
+from sublet_hub.state import quota_file
+from sublet_quota.document.quota_document import QuotaDocument
+from sublet_quota.document.reading import read_quota_document
 
 from tests.support.hub_world import FakeHub, HubWorld, hub_world, settings_for, until
 
@@ -154,3 +159,41 @@ async def test_the_same_on_other_lines_is_told_by_its_new_lines(
         path.write_text("# whole cards\n" + path.read_text())
         await world.call("POST", "quota/reload", world.admin())
         assert await line() == 2
+
+
+async def test_a_file_is_read_beside_the_loop_and_two_at_once_one_after_the_other(
+    tmp_path: Path, hub: FakeHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "quota.yaml"
+    path.write_text(GOOD)
+    settings = replace(settings_for(tmp_path), quota_file=path)
+    may_end, reading = threading.Event(), threading.Event()
+    most_at_once, at_once = 0, 0
+
+    def read_slowly(text: bytes) -> QuotaDocument:
+        nonlocal most_at_once, at_once
+        at_once += 1
+        most_at_once = max(most_at_once, at_once)
+        reading.set()
+        assert may_end.wait(20)
+        at_once -= 1
+        return read_quota_document(text)
+
+    async with hub_world(tmp_path, hub, settings) as world:
+        await world.agent()
+        monkeypatch.setattr(quota_file, "read_quota_document", read_slowly)
+        path.write_text(OTHER)
+        asked = [
+            asyncio.create_task(world.call("POST", "quota/reload", world.admin())) for _ in range(2)
+        ]
+
+        async def is_being_read() -> bool:
+            return reading.is_set()
+
+        await until(is_being_read)
+        # Whoever asks meanwhile has an answer.
+        assert await _sizes(world) == ["half"]
+        may_end.set()
+        assert [status for status, _ in await asyncio.gather(*asked)] == [200, 200]
+        assert await _sizes(world) == ["third"]
+    assert most_at_once == 1

@@ -219,6 +219,22 @@ def test_a_limit_lowered_below_what_runs_refuses_no_restart() -> None:
     assert new.reason is RefusalReason.GROUP_LIMIT
 
 
+def test_who_restarts_as_before_has_what_their_group_is_guaranteed_by_now() -> None:
+    text = LOWERED.replace("{lab: {", "{lab: {guaranteed: {H100: 0.5}, ")
+    hub = SmallHub.under(TYPES + text.replace("LIMIT", "1"), gpu())
+    for owner, rank in (("lea", Rank.ENTITLED), ("lou", Rank.BORROWED)):
+        answer = hub.ask(owner, "lab", size="half")
+        assert isinstance(answer, Placement)
+        assert answer.rank is rank
+    lower = document(TYPES + text.replace("LIMIT", "0.75"))
+    hub.holdings = hub.holdings.under(lower, NOON)
+    hub.end("lea")
+    before = hub.holdings.remove(SliceId("lou"))
+    again = hub.ask("lou", "lab", size="half", before=before)
+    assert isinstance(again, Placement)
+    assert again.rank is hub.rank("lou") is Rank.ENTITLED
+
+
 def test_after_the_grace_a_restart_is_a_request_as_any() -> None:
     hub = SmallHub.under(LOWERED.replace("LIMIT", "1"), gpu())
     assert isinstance(hub.ask("lea", "lab", size="half"), Placement)

@@ -243,3 +243,15 @@ def test_a_job_whose_payer_is_no_more_may_use_what_its_owner_may() -> None:
     kinds = open_kinds(held)
     job = replace(a_job("j", "lab", 8), hub_groups=("course",))
     assert KnownRights(held.document).kinds_for(job, kinds) == {L4}
+
+
+@pytest.mark.parametrize("groups", [(), ("course",), ("lab",)], ids=str)
+def test_a_size_for_a_group_bounds_nobodys_jobs(groups: tuple[str, ...]) -> None:
+    sizes = """
+        sizes:
+          - {name: small, memory: 1/8, compute: 1/8}
+          - {name: whole, memory: 1, compute: 1, for: [lab]}
+        groups: {lab: {}, course: {}}
+    """
+    admitted(under(sizes, *CARDS), RequestedJob("ada", groups))
+    admitted(under(sizes, *CARDS), RequestedJob("ada", groups, memory_mib=20 * 1024))

@@ -3,11 +3,12 @@
 from dataclasses import replace
 from textwrap import dedent
 
+import pytest
 from sublet_quota.admission.slice_request import RequestedSlice
 from sublet_quota.names.ids import SliceId
 from sublet_quota.placement.called_back import back_to_their_place
 from sublet_quota.placement.slice_placement import Placement, decide_slice
-from sublet_quota.reasons.refusal import Refusal
+from sublet_quota.reasons.refusal import Refusal, RefusalReason
 from sublet_quota.residency.snapshot import Rank
 
 from tests.support.admission_cases import PARTS, SmallHub
@@ -126,7 +127,7 @@ def test_one_that_is_entitled_by_now_is_back_whatever_fits() -> None:
     assert back_to_their_place(hub.holdings) == ("late",)
 
 
-def test_of_who_could_be_recharged_nobody_stops_being_entitled_where_another_does() -> None:
+def test_of_who_could_be_recharged_nobody_stops_being_entitled() -> None:
     text = (
         PARTS
         + TYPE
@@ -150,3 +151,59 @@ def test_of_who_could_be_recharged_nobody_stops_being_entitled_where_another_doe
     answer = decide_slice(hub.holdings, RequestedSlice("new", ("lab",), size="quarter"))
     assert isinstance(answer, Placement)
     assert answer.recharged == ((SliceId("borrowed"), "club"),)
+    hub.holdings.remove(SliceId("borrowed"))
+    hub.ask("named", "lab", group="lab", size="quarter")
+    refused = decide_slice(hub.holdings, RequestedSlice("new", ("lab",), size="quarter"))
+    assert isinstance(refused, Refusal)
+    assert refused.reason is RefusalReason.GROUP_LIMIT
+
+
+@pytest.mark.parametrize("names", [("east", "west"), ("west", "east")])
+def test_which_of_several_pools_lends_goes_by_room_and_not_by_names(names: tuple[str, str]) -> None:
+    text = dedent(
+        """
+        pools:
+          - {{name: own, nodes: [node-0], default: true}}
+          - {{name: {}, nodes: [node-1], lends: {{own: 100%}}}}
+          - {{name: {}, nodes: [node-2], lends: {{own: 100%}}}}
+        """
+    ).format(*names)
+    cards = gpu("empty", node="node-1"), gpu("tighter", node="node-2")
+    there = notebook("other", amount=gib(20), on="tighter", pool=names[1])
+    hub = SmallHub.under(text + PARTS, *cards, there)
+    answer = hub.ask("una", size="quarter", pool="own")
+    assert isinstance(answer, Placement)
+    assert answer.gpu_id == "tighter"
+
+
+def test_nobody_waits_for_who_stands_where_the_slice_may_not_lie() -> None:
+    text = dedent(
+        """
+        pools:
+          - {name: own, nodes: [node-0], default: true, memory_overcommit: 1}
+          - {name: away, nodes: [node-1]}
+        groups: {near: {}, closed: {}, away: {}}
+        """
+    )
+    cards = (
+        gpu("near", node="node-0"),
+        gpu("closed", node="node-0", index=1, closed="XID 79"),
+        gpu("away", node="node-1"),
+    )
+    there = [notebook(one.gpu_id, on=one.gpu_id, group=one.gpu_id, pool="own") for one in cards]
+    hub = SmallHub.under(text + PARTS, *cards, *there)
+    refused = hub.ask("una", size="whole")
+    assert isinstance(refused, Refusal)
+    assert refused.waits_for == ("near",)
+
+
+def test_together_those_who_are_back_may_have_more_than_a_card_under_the_overcommit() -> None:
+    text = PARTS + "pools: [{name: interactive, memory_overcommit: 2, compute_overcommit: 2}]"
+    large, small = gib(70), gib(20)
+    hub = SmallHub.under(
+        text,
+        gpu("a"),
+        notebook("large", "u1", large, "a", since=1, called_back=True),
+        notebook("small", "u2", small, "a", since=2, called_back=True),
+    )
+    assert back_to_their_place(hub.holdings) == ("large", "small")

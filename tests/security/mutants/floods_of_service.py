@@ -605,4 +605,43 @@ MUTANTS: Final = (
         "            raise\n",
         ("tests/hub/ledger/test_reading.py::test_a_row_that_cannot_be_read_is_left_out_alone",),
     ),
+    Mutant(
+        12,
+        "the quota file is read on the loop",
+        "hub_ext/sublet_hub/state/quota_file.py",
+        "await asyncio.to_thread(self._parse, text)",
+        "self._parse(text)",
+        (
+            (
+                "tests/hub/state/test_quota_file.py::"
+                "test_a_file_is_read_beside_the_loop_and_two_at_once_one_after_the_other"
+            ),
+        ),
+    ),
+    Mutant(
+        12,
+        "every slice of a top group is looked at for each size that somebody could have",
+        "quota/sublet_quota/placement/finding/recharging.py",
+        "in islice(there, _MOST_LOOKED_AT)",
+        "in there",
+        (
+            (
+                "tests/quota/placement/test_recharging_in_bounds.py::"
+                "test_of_very_many_slices_the_newest_are_looked_at_once_for_all_sizes"
+            ),
+        ),
+    ),
+    Mutant(
+        12,
+        "how long an answer took counts for nobody",
+        _OWNER_ROUTES,
+        "service.limits.owners.charge(call.user.key, cost_of(time.thread_time() - began_s))",
+        "cost_of(time.thread_time() - began_s)",
+        (
+            (
+                "tests/hub/web/test_costly_answers.py::"
+                "test_who_asks_for_what_takes_long_waits_and_nobody_else"
+            ),
+        ),
+    ),
 )

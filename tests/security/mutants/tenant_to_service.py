@@ -412,6 +412,32 @@ MUTANTS: Final = (
         ),
     ),
     Mutant(
+        7,
+        "who left their last group counts as in those of before",
+        "hub_ext/sublet_hub/web/routes/owner.py",
+        "if caller.groups is not None:",
+        "if caller.groups:",
+        (
+            (
+                "tests/hub/jobs/test_payers_of_jobs.py::"
+                "test_who_left_their_last_group_has_no_group_pay_any_more"
+            ),
+        ),
+    ),
+    Mutant(
+        7,
+        "a slice grows by the groups that the owner was in when it was handed out",
+        "hub_ext/sublet_hub/web/routes/owner.py",
+        "service.resizing.resize(record, new, groups or ())",
+        "service.resizing.resize(record, new, record.member_of)",
+        (
+            (
+                "tests/hub/slices/test_borrowing.py::"
+                "test_who_left_the_group_cannot_grow_within_its_guarantee"
+            ),
+        ),
+    ),
+    Mutant(
         8,
         "jobs inherit the right to trace, once a reader was started",
         "hub_ext/sublet_procfs/right_to_trace.py",
@@ -518,6 +544,14 @@ MUTANTS: Final = (
                 "test_days_at_the_ends_of_time_are_refused_with_their_line"
             ),
         ),
+    ),
+    Mutant(
+        10,
+        "a document may have any number of entries",
+        "quota/sublet_quota/document/consistency/contradictions.py",
+        "    if many:\n",
+        "    if False:\n",
+        ("tests/quota/document/test_bounds.py::test_the_groups_of_the_whole_tree_are_counted",),
     ),
     Mutant(
         11,

@@ -82,7 +82,7 @@ class QuotaInDatabase(QuotaSource):
         """Whether some of those who work by the document have not been told of it."""
         return not self._is_told
 
-    def reload(self) -> bool:
+    async def reload(self) -> bool:
         """Tell them again."""
         self._tell(self.document, self.text)
         return True

@@ -76,7 +76,7 @@ class QuotaSource(ABC):
         """Whether ``reload`` has something to do."""
 
     @abstractmethod
-    def reload(self) -> bool:
+    async def reload(self) -> bool:
         """Look again; return whether what is there is in force now."""
 
     @abstractmethod

@@ -9,7 +9,7 @@ from sublet_quota.wire.api import JobForecast, JobRequest
 
 from sublet_hub.jobs.submission import Foreseen
 from sublet_hub.web.routes.context import ServiceParts
-from sublet_hub.web.routes.owner import groups_of
+from sublet_hub.web.routes.owner import charged, groups_of
 from sublet_hub.web.routes.problems import problem_of_refusal
 from sublet_hub.web.routes.route import Call, Nature, Parameter
 
@@ -32,7 +32,8 @@ async def forecast(service: ServiceParts, call: Call) -> JobForecast:
     groups = groups_of(service, call.user)
     first = call.user.is_admin
     looks = call.number(LOOK.name, 0, 1) == 1 and service.jobs.sees_notebooks
-    seen = service.jobs.foresee(owner, groups, request, may_go_first=first)
+    with charged(service, call):
+        seen = service.jobs.foresee(owner, groups, request, may_go_first=first)
     if isinstance(seen, Refusal):
         return _refused(seen)
     refusal = await service.jobs.refuse_notebook(owner, groups, request) if looks else None

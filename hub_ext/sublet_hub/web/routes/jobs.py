@@ -1,8 +1,5 @@
 """Training jobs: forecast, submit, list, see, cancel, run again, and read the log."""
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 
 from sublet_quota.names import scopes
@@ -18,7 +15,15 @@ from sublet_hub.usage.refusals import asked_for_again, asked_for_job
 from sublet_hub.web.routes.context import ServiceParts
 from sublet_hub.web.routes.job_forecast import LOOK, forecast
 from sublet_hub.web.routes.job_lists import ORDER, STATE, JobList
-from sublet_hub.web.routes.owner import BEFORE, OWNER, NoBody, groups_of, page_of, viewer_of
+from sublet_hub.web.routes.owner import (
+    BEFORE,
+    OWNER,
+    NoBody,
+    charged,
+    groups_of,
+    page_of,
+    viewer_of,
+)
 from sublet_hub.web.routes.pages import Page
 from sublet_hub.web.routes.route import Access, Call, Nature, Parameter, Route
 
@@ -26,7 +31,7 @@ _BIG_BODY = 256 * 1024
 
 
 def _own_job(service: ServiceParts, call: Call) -> JobRecord:
-    with _charged(service, call):
+    with charged(service, call, cost_of_look):
         job = service.ledger.jobs.get(JobId(call.path["job_id"]))
     if job is None or not call.user.may(scopes.JOBS, job.owner):
         message = f"there is no job {call.path['job_id']} of yours"
@@ -61,19 +66,8 @@ async def _again(service: ServiceParts, call: Call) -> JobInfo | Refusal:
 
 
 def _shown(service: ServiceParts, call: Call, job: JobRecord) -> JobInfo:
-    with _charged(service, call):
+    with charged(service, call, cost_of_look):
         return service.job_views.job(job, viewer_of(service, call.user))
-
-
-@contextmanager
-def _charged(service: ServiceParts, call: Call) -> Iterator[None]:
-    """Return a context whose time counts for the caller: an owner wrote what is read of a job."""
-    began_s = time.thread_time()
-    try:
-        yield
-    finally:
-        cost = cost_of_look(time.thread_time() - began_s)
-        service.limits.owners.charge(call.user.key, cost)
 
 
 async def _list(service: ServiceParts, call: Call) -> Page:

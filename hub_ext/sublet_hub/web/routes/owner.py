@@ -5,6 +5,8 @@ What is another's answers as what is not there: nobody learns which ids there ar
 
 import asyncio
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 
@@ -21,7 +23,7 @@ from sublet_hub.ledger.database import EventQuery
 from sublet_hub.ledger.job_order import Place
 from sublet_hub.ledger.records import EventRecord, SliceRecord
 from sublet_hub.security.authentication import Caller
-from sublet_hub.security.rate_limits import cost_of_page, refuse_for
+from sublet_hub.security.rate_limits import cost_of_decision, cost_of_page, refuse_for
 from sublet_hub.usage.refusals import asked_for_size
 from sublet_hub.usage.slice_history import STEP_S
 from sublet_hub.web.routes.announcements import shown_announcement
@@ -48,7 +50,7 @@ class NoBody(WireModel):
 
 def groups_of(service: ServiceParts, caller: Caller) -> tuple[str, ...]:
     """Return the caller's groups: as the hub says, else as they were when their server started."""
-    if caller.groups:
+    if caller.groups is not None:
         return caller.groups
     account = service.accounts.find(UserName(caller.name))
     return () if account is None else account.groups
@@ -71,6 +73,21 @@ def own_slice(service: ServiceParts, call: Call, scope: str) -> SliceRecord:
         message = f"there is no slice {call.path['slice_id']} of yours"
         raise NotFoundError(message)
     return record
+
+
+@contextmanager
+def charged(
+    service: ServiceParts, call: Call, cost_of: Callable[[float], int] = cost_of_decision
+) -> Iterator[None]:
+    """Return a context whose time counts for the caller, as so many requests more.
+
+    How long it takes is up to callers: by what they wrote into a job, or how full their groups are.
+    """
+    began_s = time.thread_time()
+    try:
+        yield
+    finally:
+        service.limits.owners.charge(call.user.key, cost_of(time.thread_time() - began_s))
 
 
 async def page_of(service: ServiceParts, call: Call, listing: Listing[Entry], most: int) -> Page:
@@ -103,7 +120,8 @@ async def _share(service: ServiceParts, call: Call) -> Share:
     owner = call.owner(scopes.READ)
     groups = await groups_asked_for(service, call, owner)
     viewer = viewer_of(service, call.user)
-    share = service.shares.share(owner, groups or (), viewer, service.keep_and_wake)
+    with charged(service, call):
+        share = service.shares.share(owner, groups or (), viewer, service.keep_and_wake)
     evictions = (shown_eviction(*each) for each in service.evictions.told_to(owner))
     announced = service.announcements.told_to(owner, groups or ())
     more = {
@@ -148,10 +166,14 @@ async def _give_up(service: ServiceParts, call: Call) -> SliceInfo:
 
 
 async def _resize(service: ServiceParts, call: Call) -> SliceInfo | Refusal:
-    record = own_slice(service, call, scopes.ACTIVITY)
+    owner = own_slice(service, call, scopes.ACTIVITY).owner
     asked = call.body_as(ResizeRequest)
     new = NewSize(asked.size, asked.memory_mib, asked.compute_milli)
-    answer = service.resizing.resize(record, new)
+    groups = await groups_asked_for(service, call, owner)
+    # The hub may have been asked meanwhile.
+    record = own_slice(service, call, scopes.ACTIVITY)
+    with charged(service, call):
+        answer = service.resizing.resize(record, new, groups or ())
     if isinstance(answer, Refusal):
         service.refusals.note(record.owner, asked_for_size(record, new), answer)
         return answer

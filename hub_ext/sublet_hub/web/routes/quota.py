@@ -7,7 +7,7 @@ from sublet_quota.wire.quota import KeptIn, QuotaInForce, QuotaRights
 
 from sublet_hub.errors import ConflictError, QuotaFileError
 from sublet_hub.web.routes.context import ServiceParts
-from sublet_hub.web.routes.owner import OWNER, groups_asked_for
+from sublet_hub.web.routes.owner import OWNER, charged, groups_asked_for
 from sublet_hub.web.routes.route import Access, Call, Route
 
 
@@ -33,7 +33,7 @@ async def _reload_quota(service: ServiceParts, call: Call) -> QuotaInForce:
             "read: put another one in force with `sublet quota apply`"
         )
         raise ConflictError(message)
-    if not service.quota.reload():
+    if not await service.quota.reload():
         raise service.quota.error or QuotaFileError(str(service.quota.path), ["it is wrong"])
     return await _quota(service, call)
 
@@ -42,12 +42,11 @@ async def _rights(service: ServiceParts, call: Call) -> QuotaRights:
     owner = call.owner(scopes.READ)
     groups = await groups_asked_for(service, call, owner)
     document = service.capacity.holdings.document
-    rights = rights_of(document, owner, groups or ())
+    with charged(service, call):
+        rights = rights_of(document, owner, groups or ())
+        told = tell_rights(document, rights)
     return QuotaRights(
-        owner=owner,
-        groups=rights.groups,
-        groups_known=groups is not None,
-        rights=tell_rights(document, rights),
+        owner=owner, groups=rights.groups, groups_known=groups is not None, rights=told
     )
 
 

@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Final
 
+from sublet_quota.document.consistency.bounds import too_many
 from sublet_quota.document.consistency.guarantees import guarantees_that_do_not_fit
 from sublet_quota.document.lookups.gpu_match import is_pattern, selects
 from sublet_quota.document.lookups.group_paths import key_path, walk
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _MOST: Final = 400
 _MOST_LISTED: Final = 20
+_MOST_COMPARED: Final = 500
 _MOST_LEVELS: Final = 12
 
 
@@ -36,6 +38,9 @@ class Written:
 
 def find_contradictions(document: "QuotaDocument", written: Written) -> tuple[Contradiction, ...]:
     """Return what in ``document`` does not fit together, the first hundreds of it."""
+    many = tuple(too_many(document))
+    if many:
+        return many
     names = _Names(document, written)
     alone = tuple(islice(chain(_in_the_tree(document), _of_names(document, names)), _MOST))
     if any(found.path[0] in ("groups", "exceptions", "reservations") for found in alone):
@@ -44,8 +49,11 @@ def find_contradictions(document: "QuotaDocument", written: Written) -> tuple[Co
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """Return `` (did you mean 'x'?)``, or ``""`` where no known word is near."""
-    found = get_close_matches(word, list(known), n=1, cutoff=0.6)
+    """Return `` (did you mean 'x'?)``, or ``""`` where no known word is near, or very many are."""
+    words = list(islice(known, _MOST_COMPARED + 1))
+    if len(words) > _MOST_COMPARED:
+        return ""
+    found = get_close_matches(word, words, n=1, cutoff=0.6)
     return f" (did you mean '{found[0]}'?)" if found else ""
 
 

@@ -1,8 +1,9 @@
 """Where a payer's rights let a job run, and how large it may be there.
 
-Jobs may use the types that ``jobs.types`` says, else those that slices may lie on. Where not every
-size may be picked, a job is no larger than the largest that may be: on the types of that size, or
-of the pool it lies in, and on those that ``jobs.types`` names.
+Jobs may use the types that ``jobs.types`` says, else those that slices may lie on. Where a document
+says which sizes may be picked, and not all of them, a job is no larger than the largest of them: on
+the types of that size, or of the pool it lies in, and on those that ``jobs.types`` names. That a
+size is ``for`` some groups bounds nobody else's jobs.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,7 +12,7 @@ from dataclasses import dataclass, field
 from sublet_quota.amounts.gpu_amounts import GpuAmount
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.document.quota_document import QuotaDocument
-from sublet_quota.document.right_values import PayerRights, Rights, Source
+from sublet_quota.document.right_values import BUILT_IN, PayerRights, Rights, Source
 from sublet_quota.document.rights import rights_of
 from sublet_quota.document.sections import SliceSize
 from sublet_quota.jobs.waiting_job import WaitingJob
@@ -59,8 +60,10 @@ class RightsOfJobs:
         return any(asked.fits_in(_amount(size, kind)) for size in self._sizes_on(gpu_type))
 
     def _is_bounded(self) -> bool:
-        sizes = self.payer.sizes.value
-        return sizes is not None and not sizes >= self.document.sizes.keys()
+        sizes = self.payer.sizes
+        if sizes.value is None or sizes.source == BUILT_IN:
+            return False
+        return not sizes.value >= self.document.sizes.keys()
 
     def _sizes_on(self, gpu_type: str) -> Iterator[SliceSize]:
         named_for_jobs = self.payer.job_types.value

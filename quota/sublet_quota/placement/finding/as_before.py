@@ -10,7 +10,7 @@ from sublet_quota.admission.slice_admission import rank_of
 from sublet_quota.admission.slice_request import amount_of
 from sublet_quota.amounts.gpu_amounts import GpuAmount
 from sublet_quota.amounts.gpu_kind import matches
-from sublet_quota.holdings.gpu_load import AsBefore, GpuFacts, Holding
+from sublet_quota.holdings.gpu_load import AsBefore, GpuFacts, Holding, cards_on
 from sublet_quota.names.ids import SizeName
 from sublet_quota.placement.finding.making_way import missing_on
 from sublet_quota.placement.finding.question import Question
@@ -54,7 +54,8 @@ def find_as_before(question: Question) -> AsBeforePlace | None:
         return None
     name = None if size is None else SizeName(question.wish.size or "")
     depth = len(holdings.tree(gpu_type).paths[holdings.leaf(holding.group)])
-    rank = rank_of(min(depth, holding.before.steps), depth)
+    anew = holdings.entitled_steps(gpu_type, holding.group, cards_on(amount, facts.kind))
+    rank = rank_of(max(min(depth, holding.before.steps), anew), depth)
     return AsBeforePlace(holding, facts, gpu_type, name, amount, holding.before, rank)
 
 

@@ -1,9 +1,9 @@
 """Room that nobody has: the best fit for a slice that is borrowed.
 
-The slice's own pool first, then others that lend; there first a card on which all fit together,
-before one where they take turns; of those a card that is laid out for no guarantee; and of those
-the tightest, so that large slices still find room. What can never be suspended borrows only where
-all fit together, outside of every layout.
+The slice's own pool first, then all others that lend, whatever their names; there first a card on
+which all fit together, before one where they take turns; of those a card that is laid out for no
+guarantee; and of those the tightest, so that large slices still find room. What can never be
+suspended borrows only where all fit together, outside of every layout.
 """
 
 from collections.abc import Iterator
@@ -46,14 +46,15 @@ def by_payer(options: tuple[Option, ...]) -> Iterator[tuple[Option, ...]]:
 
 def _find_for_payer(question: Question, options: tuple[Option, ...]) -> FreePlace | None:
     reach = {option: question.pools(option) for option in options}
-    farthest = max((len(pools) for pools in reach.values()), default=0)
-    for place in range(farthest):
+    own = {option: pools[:1] for option, pools in reach.items()}
+    others = {option: pools[1:] for option, pools in reach.items()}
+    for near in (own, others):
         for shared in (False,) if question.wish.never_suspended else (False, True):
             found = [
                 (fit, option)
-                for option, pools in reach.items()
-                if place < len(pools)
-                if (fit := _best(question, option, pools[place], shared=shared)) is not None
+                for option, pools in near.items()
+                for pool in pools
+                if (fit := _best(question, option, pool, shared=shared)) is not None
             ]
             if found:
                 fit, option = min(found, key=lambda each: each[0])
@@ -70,13 +71,16 @@ def _best(question: Question, option: Option, pool: PoolName, *, shared: bool) -
     layout = holdings.layout(asked.gpu_type)
     laid_out: _Fit | None = None
     for entry in index.fitting(asked.amount, shared=shared):
+        is_free = layout.is_free(entry[4])
+        if laid_out is not None and not is_free:
+            continue
         facts = holdings.gpu(entry[4])
         if facts is None or not question.may_lie_on(facts):
             continue
-        fit = (entry[0] - asked.amount.memory_mib, *entry)
-        if layout.is_free(facts.gpu_id):
-            return (False, *fit)
-        laid_out = laid_out or (True, *fit)
+        fit = (not is_free, entry[0] - asked.amount.memory_mib, *entry)
+        if is_free:
+            return fit
+        laid_out = fit
     return None if question.wish.never_suspended else laid_out
 
 

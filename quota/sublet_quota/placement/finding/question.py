@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import Any
 
 from sublet_quota.admission.slice_admission import Option
 from sublet_quota.admission.slice_request import RequestedSlice
@@ -33,13 +34,17 @@ class Seen:
     """By pool and kind: on each node the cards with free room."""
     rechargeable: list[tuple[Holding, ...]]
     """One entry, once it is known: the slices of who could have another group pay."""
+    lent: dict[tuple[PoolName, PoolName], Fraction]
+    """By lender and borrower: the cards that borrowed slices have."""
+    recharges: dict[NodeName, list[Any]]
+    """By top group: what could be charged elsewhere below it, the best first."""
     granted: dict[tuple[RequestedSlice, GpuId | None], bool]
     """Whether a wish finds a place, and which card alone was looked at."""
 
     @classmethod
     def nothing(cls) -> "Seen":
         """Return that nothing was added up yet."""
-        return cls({}, {}, {}, [], {})
+        return cls({}, {}, {}, [], {}, {}, {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +102,9 @@ class Question:
         if not part:
             return False
         pool = PoolName(lender)
-        lent = holdings.lent(pool, own) + option.asked.cards
+        if (pool, own) not in self.seen.lent:
+            self.seen.lent[pool, own] = holdings.lent(pool, own)
+        lent = self.seen.lent[pool, own] + option.asked.cards
         return lent <= part * holdings.cards_in(pool)
 
     def request(self, option: Option) -> Request:

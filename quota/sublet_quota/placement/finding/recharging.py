@@ -1,11 +1,12 @@
 """Whose slice may be charged to another of their groups, so that somebody is let in.
 
-Only who named no group, one slice, one step. Nobody's slice stops being entitled for it where
-another one would do as well.
+Only who named no group, one slice, one step. Nobody's slice stops being entitled for it: that would
+let others take what a group is guaranteed.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Final
 
 from sublet_quota.admission.met_limits import (
@@ -24,7 +25,12 @@ from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GroupName
 from sublet_quota.placement.finding.question import Question
 from sublet_quota.shares.cards import NO_CARD
+from sublet_quota.shares.group_tree import NodeName
 
+_MOST_LOOKED_AT: Final = 32
+"""How many slices of a top group, the newest first, are looked at: there may be thousands, and
+whoever looks at their share asks this of every size.
+"""
 _MOST_TRIED: Final = 16
 """For how many slices, the best first, it is asked whether the request then finds a place."""
 
@@ -44,16 +50,13 @@ class _Change:
     holding: Holding
     group: GroupName
     asked: Asked
-    steps_lost: int
-    """How many steps of entitlement it loses by that; below zero: it gains some."""
 
     @property
-    def turn(self) -> tuple[bool, int, float, str, str]:
-        """What the best one has the least of: the one that loses nothing, the newest first."""
+    def turn(self) -> tuple[float, str, str]:
+        """What the best one has the least of: the newest first."""
         holding = self.holding
-        lost = max(0, self.steps_lost)
         newest_first = -holding.since.timestamp()
-        return lost > 0, lost, newest_first, holding.slice_id, self.group
+        return newest_first, holding.slice_id, self.group
 
 
 def recharges(question: Question, admission: Admission) -> Iterator[Recharge]:
@@ -66,19 +69,32 @@ def recharges(question: Question, admission: Admission) -> Iterator[Recharge]:
         if option.group is None or option.steps == option.depth:
             continue
         for change in _changes(question, option):
-            if not change.steps_lost > 0 and _is_entitled_then(question.holdings, option, change):
+            if _is_entitled_then(question.holdings, option, change):
                 entitled = replace(option, steps=option.depth)
                 yield Recharge(entitled, (change.holding, change.group))
 
 
 def _changes(question: Question, option: Option) -> list[_Change]:
     """Return the slices charged below the payer's top group that could be charged elsewhere."""
+    top = paying_groups(question.holdings, option.group)[:1]
+    if not top:
+        return []
+    known = question.seen.recharges
+    if top[0] not in known:
+        known[top[0]] = _changes_below(question, top)
+    return known[top[0]]
+
+
+def _changes_below(question: Question, top: tuple[NodeName, ...]) -> list[_Change]:
     holdings = question.holdings
-    top = paying_groups(holdings, option.group)[:1]
+    there = (
+        holding
+        for holding in _rechargeable(question)
+        if paying_groups(holdings, holding.group)[:1] == top
+    )
     found = [
         change
-        for holding in _rechargeable(question)
-        if top and paying_groups(holdings, holding.group)[:1] == top
+        for holding in islice(there, _MOST_LOOKED_AT)
         for group in holding.member_of
         if group != holding.group and group in holdings.document.all_groups
         if (change := _change(holdings, holding, group)) is not None
@@ -87,17 +103,16 @@ def _changes(question: Question, option: Option) -> list[_Change]:
 
 
 def _rechargeable(question: Question) -> tuple[Holding, ...]:
-    """Return the slices of people in several groups who named none."""
+    """Return the slices of people in several groups who named none, the newest first."""
     known = question.seen.rechargeable
     if not known:
-        slices = question.holdings.slices()
-        known.append(
-            tuple(
-                one
-                for one in slices
-                if len(one.member_of) > 1 and not one.named and one.is_notebook
-            )
-        )
+        found = [
+            one
+            for one in question.holdings.slices()
+            if len(one.member_of) > 1 and not one.named and one.is_notebook
+        ]
+        found.sort(key=lambda one: (-one.since.timestamp(), one.slice_id))
+        known.append(tuple(found))
     return known[0]
 
 
@@ -117,14 +132,16 @@ def _change(holdings: Holdings, holding: Holding, group: GroupName) -> _Change |
     steps = holdings.entitled_steps(gpu_type, group, piece.cards)
     depth = len(holdings.tree(gpu_type).paths[holdings.leaf(group)])
     before = len(holdings.tree(gpu_type).paths[piece.node]) - piece.entitled
-    return _Change(holding, group, asked, _lost(piece.entitled, before, steps, depth - steps))
+    if _is_less(piece.entitled, before, steps, depth - steps):
+        return None
+    return _Change(holding, group, asked)
 
 
-def _lost(entitled: int, missing: int, steps: int, still_missing: int) -> int:
-    """Return what a slice loses: of being entitled at all, or against everybody."""
+def _is_less(entitled: int, missing: int, steps: int, still_missing: int) -> bool:
+    """Whether a slice would no longer be entitled at all, or against everybody, as it is."""
     if entitled and not missing:
-        return still_missing
-    return 1 if entitled and not steps else 0
+        return still_missing > 0
+    return entitled > 0 and not steps
 
 
 def _payer(holdings: Holdings, holding: Holding, group: GroupName) -> PayerRights | None:

@@ -30,11 +30,9 @@ def borrows_no_more(
     That is one that can be paused only, where it was called back or lies on a card that is laid
     out for others: it was let in there as one that can leave. ``gone``: slices that do not count.
     """
-    if not holdings.held_by(owner).slices:
-        return False
     return any(
-        holding.owner == owner and holding.unsuspendable and _is_in_the_way(holdings, holding)
-        for holding in holdings.slices()
+        holding.is_notebook and holding.unsuspendable and _is_in_the_way(holdings, holding)
+        for holding in holdings.slices_of(owner)
         if holding.slice_id not in gone
     )
 
@@ -141,14 +139,22 @@ def _guarantee_in_the_way(question: Question, option: Option) -> Denial:
 
 def _in_the_way(question: Question, options: tuple[Option, ...]) -> tuple[GroupName | None, ...]:
     """Return the groups, other than who asks alone, whose slices stand where it was looked."""
-    holdings = question.holdings
-    if question.only is None and question.wish.home is None:
-        types = {option.asked.gpu_type for option in options}
-        there = (one for one in holdings.slices() if holdings.type_of(one.gpu_id) in types)
-    else:
-        here = {facts.gpu_id for option in options for facts, _ in question.cards(option)}
-        there = (one for one in holdings.slices() if one.gpu_id in here)
-    return _groups_of(holdings, (one for one in there if one.is_notebook), question.wish.owner)
+    holdings, owner = question.holdings, question.wish.owner
+    types = {option.asked.gpu_type for option in options}
+    pools = {pool for option in options for pool in question.pools(option)}
+    found: dict[GroupName | None, Holding] = {}
+    for one in holdings.slices():
+        if one.group in found or one.owner == owner or not one.is_notebook:
+            continue
+        facts = holdings.gpu(one.gpu_id)
+        if (
+            facts is not None
+            and question.may_lie_on(facts)
+            and holdings.type_of(one.gpu_id) in types
+            and holdings.pool_of(one.gpu_id) in pools
+        ):
+            found[one.group] = one
+    return _groups_of(holdings, found.values(), owner)
 
 
 def _groups_of(

@@ -58,13 +58,11 @@ class WithoutSlices:
             return True
         away = frozenset(holding.slice_id for holding in gone)
         holdings, owner = self._question.holdings, self._rights.owner
-        if not holdings.held_by(owner).slices:
-            return True
         if not holdings.tree(option.asked.gpu_type).root.guaranteed:
             return not borrows_no_more(holdings, owner, away)
         return not any(
-            holding.owner == owner and holding.unsuspendable and holding.slice_id not in away
-            for holding in holdings.slices()
+            holding.is_notebook and holding.unsuspendable and holding.slice_id not in away
+            for holding in holdings.slices_of(owner)
         )
 
     def _is_within_limits(self, world: Without, option: Option) -> bool:

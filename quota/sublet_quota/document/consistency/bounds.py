@@ -1,0 +1,46 @@
+"""How many entries a document may have: what follows from it is reckoned while others wait."""
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+from sublet_quota.document.consistency.guarantees import ends_of_groups
+from sublet_quota.document.problems import Contradiction
+
+if TYPE_CHECKING:
+    from sublet_quota.document.quota_document import QuotaDocument
+
+MOST_ENTRIES: Final[Mapping[str, int]] = MappingProxyType(
+    {
+        "gpu_types": 200,
+        "pools": 200,
+        "sizes": 200,
+        "exceptions": 5000,
+        "reservations": 300,
+        "closed": 1000,
+    }
+)
+MOST_GROUPS: Final = 5000
+"""In the whole tree."""
+MOST_ENDS: Final = 200
+"""Of groups' exceptions: the document is looked at as it is after each."""
+
+
+def too_many(document: "QuotaDocument") -> Iterator[Contradiction]:
+    """Yield the sections that have more entries than can be looked at."""
+    for section, most in MOST_ENTRIES.items():
+        count = len(getattr(document, section))
+        if count > most:
+            yield Contradiction((section,), f"has {count} entries: at most {most} are read")
+    count = len(document.all_groups)
+    if count > MOST_GROUPS:
+        yield Contradiction(
+            ("groups",), f"has {count} groups in all: at most {MOST_GROUPS} are read"
+        )
+    count = len(ends_of_groups(document)) - 1
+    if count > MOST_ENDS:
+        yield Contradiction(
+            ("exceptions",),
+            f"for groups end at {count} times: at most {MOST_ENDS} are read, so let some end "
+            "together",
+        )

@@ -1,0 +1,51 @@
+"""Whose slices are looked at to be charged elsewhere: of thousands the newest, once an answer."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sublet_quota.names.ids import GroupName
+from sublet_quota.placement.finding import recharging
+from sublet_quota.placement.offers import offers_for
+from sublet_quota.reasons.refusal import Refusal
+
+from tests.support.admission_cases import SmallHub
+from tests.support.quota_cases import gib, gpu, notebook
+
+FULL = """
+gpu_types: {H100: {match: '*H100*'}}
+groups:
+  top:
+    limit: {slices: 100}
+    groups: {lab: {}, course: {}}
+"""
+
+
+def test_of_very_many_slices_the_newest_are_looked_at_once_for_all_sizes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cards = [gpu(f"g{n}", index=n) for n in range(13)]
+    groups = (GroupName("course"), GroupName("lab"))
+    slices = [notebook(f"s{n}", f"u{n}", gib(1, 10), f"g{n // 8}") for n in range(100)]
+    held = [
+        replace(each, group=groups[1], member_of=groups, since=each.since + timedelta(seconds=n))
+        for n, each in enumerate(slices)
+    ]
+    hub = SmallHub.under(FULL, *cards, *held)
+    looked_at: list[str] = []
+    change = recharging._change
+
+    def counted(holdings: Any, holding: Any, group: Any) -> Any:
+        looked_at.append(holding.slice_id)
+        return change(holdings, holding, group)
+
+    monkeypatch.setattr(recharging, "_change", counted)
+    answer = hub.ask("eve", "lab", size="small")
+    assert isinstance(answer, Refusal)
+    assert len(looked_at) == len(set(looked_at)) == 32
+    assert "s99" in looked_at
+    assert "s0" not in looked_at
+    looked_at.clear()
+    assert not any(offer.allowed for offer in offers_for(hub.holdings, "eve", ("lab",)).offers)
+    assert len(looked_at) == 32
