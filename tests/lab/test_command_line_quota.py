@@ -179,5 +179,6 @@ def test_what_a_document_would_change_is_told_by_key_and_by_right(
         "member of science: limit of cards",
         "member of nlp: limit of cards",
         "member of nlp: nlp is guaranteed H100",
+        "member of nlp: weight of nlp",
     }
     assert sublet("quota", "diff", "-", stdin=BAD).exit_code == 1

@@ -172,7 +172,7 @@ class Assembly:
             shares=Shares(ledger, fleet, capacity, views, self._meter),
             previews=QuotaPreviews(stores, quota, self._queue),
             histories=self._histories,
-            use=UseReports(adapters.database, store),
+            use=UseReports(adapters.database, store, lambda: capacity.holdings.document),
             refusals=Refusals(RefusalStore(adapters.database), now, metrics.refused),
             queue=self._queue,
             views=views,

@@ -196,6 +196,8 @@ class Capacity:
             closed = f"the agent of node {gpu.node} does not report"
         elif report is None:
             closed = f"node {gpu.node} has it no longer"
+        ends = [each.until for each in self._fleet.closings_of(gpu)]
+        last = max((each for each in ends if each is not None), default=None)
         return GpuFacts(
             gpu_id=gpu.gpu_id,
             node=gpu.node,
@@ -203,6 +205,8 @@ class Capacity:
             kind=GpuKind(gpu.type, gpu.memory_mib, gpu.margin_mib),
             closed=closed,
             pause_only=report is not None and _is_pause_only(report),
+            closed_by_hand=bool(ends) or gpu.node in self._fleet.cordoned,
+            closed_until=None if None in ends or gpu.node in self._fleet.cordoned else last,
         )
 
     def _holding(self, record: SliceRecord) -> Holding:

@@ -116,8 +116,12 @@ class Fleet:
 
         Of several one that drains.
         """
+        return max(self.closings_of(gpu), key=lambda each: each.drains, default=None)
+
+    def closings_of(self, gpu: GpuRecord) -> tuple[Closing, ...]:
+        """Return how an admin has closed a card or its node, and how the quota document has."""
         found = self._ledger.closing_of(gpu), self.closed_by_document.of(gpu)
-        return max(filter(None, found), key=lambda each: each.drains, default=None)
+        return tuple(each for each in found if each is not None)
 
     def closings(self) -> Iterator[Closing]:
         """Go through all closings, by admins and by the quota document."""

@@ -5,14 +5,17 @@ So are they written: as JSON, which of very many rows takes a while.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
+from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.wire.use import UseKey, UseReport, UseRow
 
 from sublet_hub.errors import BadRequestError
 from sublet_hub.ledger.database import Database
+from sublet_hub.ledger.held_periods import HeldPeriod
 from sublet_hub.usage.held_hours import HeldHours, TooManySumsError, held_hours
 from sublet_hub.usage.store import HourOfUse, UseStore
 
@@ -25,9 +28,13 @@ _MJ_PER_WH: Final = 3_600_000
 class UseReports:
     """The reports, put together from periods held and from the meter's sums."""
 
-    def __init__(self, database: Database, store: UseStore) -> None:
+    def __init__(
+        self, database: Database, store: UseStore, document: Callable[[], QuotaDocument]
+    ) -> None:
+        """``document``: tells the one in force, by whose types hours are added up."""
         self._database = database
         self._store = store
+        self._document = document
         self._turn = asyncio.Lock()
 
     async def report(self, since: datetime, until: datetime, by: Sequence[UseKey]) -> bytes:
@@ -37,9 +44,7 @@ class UseReports:
 
     def _report(self, since: datetime, until: datetime, by: tuple[UseKey, ...]) -> bytes:
         try:
-            held = held_hours(
-                self._database.held_periods(since, until), since, until, by, MOST_ROWS
-            )
+            held = held_hours(self._periods(since, until, by), since, until, by, MOST_ROWS)
             used = self._used(since, until, by) if _METERED.issuperset(by) else None
         except TooManySumsError as error:
             raise _too_long() from error
@@ -58,6 +63,14 @@ class UseReports:
         report = UseReport(since=since, until=until, rows=tuple(rows))
         return report.model_dump_json().encode()
 
+    def _periods(
+        self, since: datetime, until: datetime, by: tuple[UseKey, ...]
+    ) -> Iterator[HeldPeriod]:
+        periods = self._database.held_periods(since, until)
+        if UseKey.TYPE not in by:
+            return periods
+        return _by_types_of(self._document(), periods)
+
     def _used(
         self, since: datetime, until: datetime, by: tuple[UseKey, ...]
     ) -> dict[tuple[str, ...], HourOfUse]:
@@ -69,6 +82,20 @@ class UseReports:
             if len(sums) > MOST_ROWS:
                 raise TooManySumsError
         return dict(sums)
+
+
+def _by_types_of(document: QuotaDocument, periods: Iterator[HeldPeriod]) -> Iterator[HeldPeriod]:
+    """Yield periods with the type that the document gives their cards in place of the model."""
+    types: dict[str, str] = {}
+    for period in periods:
+        model = period.gpu_type
+        if model is None:
+            yield period
+            continue
+        if model not in types:
+            found = document.type_of(model)
+            types[model] = found if isinstance(found, str) else model
+        yield replace(period, gpu_type=types[model])
 
 
 def _too_long() -> BadRequestError:

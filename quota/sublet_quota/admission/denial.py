@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sublet_quota.amounts.gpu_amounts import GpuAmount
-from sublet_quota.names.ids import GroupName
+from sublet_quota.names.ids import GpuId, GroupName
 from sublet_quota.reasons.derivation import Derivation, DocumentLine, Rule
 from sublet_quota.reasons.helping import Help
 from sublet_quota.reasons.refusal import Refusal
@@ -29,6 +29,9 @@ class Denial:
     waits_for: tuple[GroupName | None, ...] = ()
     less: GpuAmount | None = None
     """What could be had of the amounts that were asked for, as far as this refusal knows."""
+
+    closed: tuple[GpuId, ...] = ()
+    """The cards that would do, were they open."""
 
     @property
     def tells_help(self) -> bool:

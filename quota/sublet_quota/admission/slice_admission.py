@@ -284,19 +284,19 @@ def _no_gpu(code: RoomRefusal, pool: PoolName, **facts: str | tuple[str, ...]) -
 
 def _all_closed(holdings: Holdings, pool: PoolName, kinds: _There) -> Denial:
     wanted = {kind for kind, _ in kinds}
-    closed = [
-        reason
+    closed = {
+        gpu_id: reason
         for name in holdings.document.pools
         for kind, index in holdings.kinds_in(PoolName(name)).items()
         if kind in wanted
-        for reason in index.closed.values()
-    ]
+        for gpu_id, reason in index.closed.items()
+    }
     facts: dict[str, Fact] = {
         "pool": pool,
         "closed_gpus": len(closed),
-        "why_closed": tuple(sorted(set(closed))),
+        "why_closed": tuple(sorted(set(closed.values()))),
     }
-    return Denial(RoomRefusal.GPUS_CLOSED, Rule.CARDS, facts=facts)
+    return Denial(RoomRefusal.GPUS_CLOSED, Rule.CARDS, facts=facts, closed=tuple(sorted(closed)))
 
 
 def _larger_than_gpu(wanted: Wanted, largest: tuple[GpuKind, str]) -> Denial:

@@ -241,6 +241,11 @@ class QuotaDocument(Section):
         """Return the next moment at which ``at`` gives something else."""
         return self._over_time().next_change(now)
 
+    @property
+    def as_written(self) -> "QuotaDocument":
+        """The document of which this is what is in force at a moment; or itself."""
+        return self._over_time().document
+
     def _over_time(self) -> "Timeline":
         if self._timeline is None:
             self._timeline = Timeline(self)
@@ -281,14 +286,15 @@ class Timeline:
     """What of one document is in force when; each state is made once."""
 
     def __init__(self, document: QuotaDocument) -> None:
-        self._document = document
+        self.document = document
+        """As it was written."""
         self._ends = ends(document)
         self._made: dict[State, QuotaDocument] = {}
         self._last: tuple[datetime, datetime | None, QuotaDocument] | None = None
 
     def next_change(self, now: datetime) -> datetime | None:
         """Return the first end, or begin of a reservation, that is still to come."""
-        changes = [next_change_of(each, now) for each in self._document.reservations]
+        changes = [next_change_of(each, now) for each in self.document.reservations]
         changes.append(end_after(self._ends, now))
         return min((each for each in changes if each is not None), default=None)
 
@@ -298,8 +304,8 @@ class Timeline:
             since, until, made = self._last
             if since <= now and (until is None or now < until):
                 return made
-        state = state_at(self._document, self._ends, now)
+        state = state_at(self.document, self._ends, now)
         if state not in self._made:
-            self._made[state] = self._document.with_parts(in_force(self._document, state), self)
+            self._made[state] = self.document.with_parts(in_force(self.document, state), self)
         self._last = now, self.next_change(now), self._made[state]
         return self._made[state]

@@ -9,10 +9,16 @@ from fractions import Fraction
 from typing import Any, Final
 
 from sublet_quota.amounts.gpu_amounts import format_cards, format_memory
-from sublet_quota.document.group_limits import group_limit_sources, limit_of, source_of
+from sublet_quota.document.group_limits import (
+    group_jobs_most,
+    group_limit_sources,
+    limit_of,
+    source_of,
+)
 from sublet_quota.document.lookups.group_paths import key_path
 from sublet_quota.document.problems import written_path
 from sublet_quota.document.quota_document import QuotaDocument
+from sublet_quota.document.right_values import BUILT_IN
 from sublet_quota.document.rights import PayerRights, PersonLimit, Right, Rights
 from sublet_quota.names.ids import GroupName
 from sublet_quota.shares.group_tree import NodeName
@@ -29,7 +35,8 @@ _UNITS: Final = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 def tell_rights(document: QuotaDocument, rights: Rights) -> tuple[RightLine, ...]:
     """Return a person's rights as lines: whoever pays first, then by the group that does.
 
-    With each group what it is guaranteed and limited to, and all above it: that binds, too.
+    With each group what it is guaranteed, limited to and weighs, what is reserved for it, and all
+    above it: that binds, too.
     ``document``: the one in force that the rights are of.
     """
     return tuple(_lines(document, rights))
@@ -49,13 +56,59 @@ def _lines(document: QuotaDocument, rights: Rights) -> Iterator[RightLine]:
 
 
 def _of_group(document: QuotaDocument, group: GroupName, payer: str | None) -> Iterator[RightLine]:
-    """Go through what a group's members are guaranteed, and limited to, together."""
+    """Go through what holds for a group's members together."""
     quota, where = document.all_groups[group], key_path(document.path_of(group))
     for name in sorted(quota.guaranteed):
         sure = Right(quota.guaranteed[name], source_of(document, (*where, "guaranteed", name)))
         yield _line(f"{group} is guaranteed {name}", sure, payer, _cards(sure.value))
+    yield from _reserved(document, group, payer)
+    is_said = "weight" in quota.model_fields_set
+    weight = source_of(document, (*where, "weight")) if is_said else BUILT_IN
+    yield _line(f"weight of {group}", Right(None, weight), payer, str(quota.weight))
+    yield from _group_limit(document, group, payer)
+    yield from _jobs_of_group(document, group, payer)
+
+
+def _reserved(document: QuotaDocument, group: GroupName, payer: str | None) -> Iterator[RightLine]:
+    """Go through what is reserved for a group, on or not: a document in force has these no more."""
+    written = document.as_written
+    for place, each in enumerate(written.reservations):
+        for name in sorted(each.guaranteed) if each.for_ == group else ():
+            source = source_of(written, ("reservations", place, "guaranteed", name))
+            until = "" if each.until is None else f", until {each.until}"
+            words = f"{_cards(each.guaranteed[name])}, {each.at} {each.zone}{until}"
+            what = f"reserved for {group}: {name} ({each.name})"
+            yield _line(what, Right(None, source), payer, words)
+
+
+def _jobs_of_group(
+    document: QuotaDocument, group: GroupName, payer: str | None
+) -> Iterator[RightLine]:
+    where = (*key_path(document.path_of(group)), "jobs")
+    most = group_jobs_most(document, group).get(NodeName(group))
+    if most is not None:
+        yield _line(f"most jobs of {group} together", most, payer, _count(most.value))
+    running = document.all_groups[group].jobs.limit
+    if running is None:
+        return
+    limit = limit_of(running)
+    said = {
+        **{name: _cards(most) for name, most in limit.types.items()},
+        **({} if limit.cards is None else {"cards": _cards(limit.cards)}),
+        **({} if limit.memory_mib is None else {"memory": _memory(limit.memory_mib)}),
+        **({} if limit.slices is None else {"slices": _count(limit.slices)}),
+    }
+    for name, words in said.items():
+        source = source_of(document, (*where, "limit", name))
+        what = f"limit of running jobs of {group} together: {name}"
+        yield _line(what, Right(None, source), payer, words)
+
+
+def _group_limit(
+    document: QuotaDocument, group: GroupName, payer: str | None
+) -> Iterator[RightLine]:
     sources = group_limit_sources(document, group)
-    limit = limit_of(quota.limit)
+    limit = limit_of(document.all_groups[group].limit)
     said: dict[tuple[LimitKind, str | None], str] = {
         **{(LimitKind.TYPE, name): _cards(most) for name, most in limit.types.items()},
         (LimitKind.CARDS, None): _cards(limit.cards),

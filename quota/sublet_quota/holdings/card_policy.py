@@ -47,4 +47,5 @@ def policy_of(document: QuotaDocument, facts: GpuFacts) -> CardPolicy:
 def _closed(facts: GpuFacts, sections: str, found: Ambiguous) -> GpuFacts:
     if facts.closed is not None:
         return facts
-    return replace(facts, closed=f"the quota document's {sections} {', '.join(found.names)} match")
+    why = f"the quota document's {sections} {', '.join(found.names)} match"
+    return replace(facts, closed=why, closed_by_hand=True)

@@ -32,6 +32,12 @@ class GpuFacts:
     """Whether a process that is no slice's runs there: nothing can be suspended, so nothing is
     overcommitted, and no guarantee is laid out.
     """
+    closed_by_hand: bool = False
+    """Whether an admin, or the quota document, closed it: it opens at ``closed_until``, or when one
+    opens it.
+    """
+    closed_until: datetime | None = None
+    """When it opens by itself, where that is said."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,10 @@ class HelpKind(StrEnum):
     CANCEL_JOB = "cancel-job"
     LATER = "later"
     """Wait for cards to open again."""
+    AFTER = "after"
+    """Wait for the time that is named: a card opens then."""
+    ADMIN_OPENS = "admin-opens"
+    """Wait for an administrator to open a card: none opens by itself."""
     ADMIN = "admin"
     """Ask an administrator: nothing else helps."""
 
@@ -67,6 +71,8 @@ _WORDS: Final[Mapping[HelpKind, str]] = MappingProxyType(
         ),
         HelpKind.CANCEL_JOB: "cancel a job, or wait until one ends",
         HelpKind.LATER: "try again later",
+        HelpKind.AFTER: "try again after {names}",
+        HelpKind.ADMIN_OPENS: "an administrator has to open a GPU",
         HelpKind.ADMIN: "ask an administrator",
     }
 )

@@ -18,7 +18,7 @@ class UseKey(StrEnum):
     GROUP = "group"
     """Which group it was charged to; empty for none."""
     TYPE = "type"
-    """The card's type."""
+    """The card's type, as the quota document in force calls it; else its model."""
     POOL = "pool"
     NODE = "node"
     HOLDER = "holder"

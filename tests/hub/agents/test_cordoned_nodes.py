@@ -87,6 +87,7 @@ async def test_where_all_nodes_are_cordoned_a_server_is_refused_in_plain_words(
     status, problem = await cluster.hub_call("POST", "slices", body)
     assert (status, problem["reason"]) == (409, "gpu-closed")
     assert "an admin has cordoned node node-a" in problem["message"]
+    assert problem["message"].endswith("An administrator has to open a GPU.")
 
 
 async def test_an_agent_s_reports_do_not_open_the_cards_again(

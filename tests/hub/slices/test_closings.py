@@ -64,6 +64,7 @@ async def test_a_closed_card_takes_nothing_new_and_what_is_there_stays(two_nodes
     assert "an admin has closed GPU 0 of node-a: fan" in refusal["message"]
     assert "an admin has closed node node-b: fan" in refusal["message"]
     assert "root" not in refusal["message"]
+    assert "Try again after 20" in refusal["message"]
     assert kept["slice_id"] in world.service.ledger.slices
     _, gpus = await world.call("GET", "gpus", world.admin())
     assert [gpu["closing"]["closed_by"] for gpu in gpus] == ["root"] * 3

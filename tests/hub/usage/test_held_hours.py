@@ -18,7 +18,7 @@ from sublet_hub.usage.store import HourOfUse
 from sublet_quota.wire.use import UseKey
 
 from tests.support.fake_agent import GIB
-from tests.support.hub_world import FakeHub, HubWorld, hub_world
+from tests.support.hub_world import FakeHub, HubWorld, hub_world, settings_for
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
@@ -162,6 +162,17 @@ async def test_an_admin_sees_what_was_held_and_what_was_used_of_it(
         before = quote((created - timedelta(hours=1)).isoformat())
         _, none = await world.call("GET", f"use?by=type&until={before}", admin)
         assert none["rows"] == []
+
+
+@pytest.mark.asyncio
+async def test_types_are_those_of_the_quota_document(tmp_path: Path, hub: FakeHub) -> None:
+    (tmp_path / "quota.yaml").write_text("gpu_types: {H100: {match: '*H100*'}}")
+    settings = settings_for(tmp_path, quota_file=tmp_path / "quota.yaml")
+    async with hub_world(tmp_path, hub, settings) as world:
+        await world.agent()
+        await world.slice_for("ada", size="small")
+        _, report = await world.call("GET", "use?by=type", world.admin())
+        assert [row["of"] for row in report["rows"]] == [{"type": "H100"}]
 
 
 @pytest.mark.asyncio

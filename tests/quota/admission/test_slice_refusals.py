@@ -1,12 +1,14 @@
 """Admission: what is not allowed, each refusal with its reason and its numbers."""
 
+from dataclasses import replace
+
 import pytest
 from sublet_quota.admission.slice_request import RequestedSlice
 from sublet_quota.placement.slice_placement import decide_slice
 from sublet_quota.reasons.refusal import Refusal, RefusalReason
 
 from tests.support.admission_cases import SIZES, Case, amounts
-from tests.support.quota_cases import L4, gib, gpu, holdings, notebook
+from tests.support.quota_cases import L4, NOON, gib, gpu, holdings, notebook
 
 REFUSED = {
     "a pool that is not there": Case(
@@ -140,6 +142,30 @@ REFUSED = {
         "In pool 'interactive' the only GPU is closed to new slices: XID 79. Try again later.",
         {"closed_gpus": 1},
         world=(gpu(closed="XID 79"),),
+    ),
+    "GPUs that an administrator has to open": Case(
+        RequestedSlice("ada"),
+        RefusalReason.GPU_CLOSED,
+        "the only GPU is closed to new slices: fan. An administrator has to open a GPU.",
+        {"closed_gpus": 1},
+        world=(replace(gpu(closed="fan"), closed_by_hand=True),),
+    ),
+    "GPUs of which one opens at a time that is said": Case(
+        RequestedSlice("ada"),
+        RefusalReason.GPU_CLOSED,
+        "all 2 GPUs are closed to new slices: fan; move. Try again after 2026-11-23 12:00 UTC.",
+        {"closed_gpus": 2},
+        world=(
+            replace(gpu("a", closed="fan"), closed_by_hand=True),
+            replace(gpu("b", closed="move"), closed_by_hand=True, closed_until=NOON),
+        ),
+    ),
+    "GPUs of which one may open at any time": Case(
+        RequestedSlice("ada"),
+        RefusalReason.GPU_CLOSED,
+        "all 2 GPUs are closed to new slices: XID 79; fan. Try again later.",
+        {"closed_gpus": 2},
+        world=(replace(gpu("a", closed="fan"), closed_by_hand=True), gpu("b", closed="XID 79")),
     ),
     "a type whose GPUs are all closed": Case(
         RequestedSlice("ada", gpu_type="*h100*"),

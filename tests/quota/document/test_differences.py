@@ -147,6 +147,36 @@ groups:
     ]
 
 
+def test_a_groups_weight_its_jobs_and_its_reservations_are_told_with_their_lines() -> None:
+    text = """\
+groups:
+  science:
+    weight: 3
+    jobs: {most: 9, limit: {cards: 2}}
+    groups: {nlp: {}}
+reservations:
+  - {name: lab, for: nlp, guaranteed: {H100: 2}, at: "Mon 14:00-16:00", zone: Europe/Berlin}
+  - {name: exam, for: nlp, guaranteed: {H100: 1}, at: 2031-02-15 14:00-16:00}
+  - {name: other, for: else, guaranteed: {H100: 1}, at: "Tue 08:00-09:00", until: 2031-03-01}
+"""
+    document = read_quota_document(text.replace("  science:", "  else: {}\n  science:"))
+    in_force = document.at(datetime(2026, 11, 24, tzinfo=UTC))
+    told = {
+        line.right: (line.value, line.source, line.line)
+        for line in tell_rights(in_force, rights_of(in_force, "ada", ("nlp",)))
+        if line.group == "nlp"
+    }
+    assert told["weight of science"] == ("3", "groups.science.weight", 4)
+    assert told["weight of nlp"] == ("1", "when nobody says", None)
+    assert told["most jobs of science together"] == ("9", "groups.science.jobs.most", 5)
+    running = told["limit of running jobs of science together: cards"]
+    assert running == ("2 cards", "groups.science.jobs.limit.cards", 5)
+    lab = told["reserved for nlp: H100 (lab)"]
+    assert lab == ("2 cards, Mon 14:00-16:00 Europe/Berlin", "reservations[0].guaranteed.H100", 8)
+    assert told["reserved for nlp: H100 (exam)"][0] == "1 card, 2031-02-15 14:00-16:00 UTC"
+    assert not any("other" in name for name in told)
+
+
 def test_the_name_of_a_right_is_bounded_whatever_a_groups_name_is() -> None:
     name = "g" * 255
     document = read_quota_document(f"groups: {{{name}: {{limit: {{cards: 1}}}}}}")

@@ -1,6 +1,6 @@
 """What somebody's groups, and they themselves, hold, are guaranteed and may have at most."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import Final
 
@@ -24,7 +24,7 @@ def quota_share(
 ) -> QuotaShare:
     """Return one person's quota: ``own`` are their slices."""
     return QuotaShare(
-        groups=tuple(_group(holdings, rights, name) for name in _groups(holdings, rights)),
+        groups=tuple(_groups(holdings, rights)),
         own=own_share(holdings, rights, own),
         rights=tell_rights(holdings.document, rights),
         keep_left_minutes=keep_left_minutes,
@@ -53,21 +53,25 @@ def own_share(holdings: Holdings, rights: Rights, own: Iterable[SliceRecord]) ->
     return _share(None, (), types, held, limit)
 
 
-def _groups(holdings: Holdings, rights: Rights) -> list[GroupName]:
-    """Return the groups that may pay or do, and those above them, by their paths."""
-    document = holdings.document
-    paths = {document.path_of(group) for group in (*rights.groups, *_left(holdings, rights))}
+def _groups(holdings: Holdings, rights: Rights) -> Iterator[GroupShare]:
+    """Go through the groups that may pay or do, and those above them, by their paths."""
+    document, left, own = holdings.document, _left(holdings, rights), frozenset(rights.groups)
+    paths = {document.path_of(group) for group in (*own, *left)}
     known = {path[: depth + 1] for path in paths for depth in range(len(path))}
-    return [path[-1] for path in sorted(known)]
+    for path in sorted(known):
+        name = path[-1]
+        told = {"may_pay": name in own, "left": name in left}
+        yield _group(holdings, name).model_copy(update=told)
 
 
 def _left(holdings: Holdings, rights: Rights) -> frozenset[GroupName]:
     """Return the groups that pay for what somebody holds, who is a member no more."""
     paying = {held.group for held in holdings.slices_of(rights.owner) if held.group is not None}
-    return frozenset(paying & holdings.document.all_groups.keys() - set(rights.groups))
+    known = holdings.document.all_groups
+    return frozenset(group for group in paying.difference(rights.groups) if group in known)
 
 
-def _group(holdings: Holdings, rights: Rights, name: GroupName) -> GroupShare:
+def _group(holdings: Holdings, name: GroupName) -> GroupShare:
     document, node = holdings.document, NodeName(name)
     group = document.all_groups[name]
     slices = holdings.held(node)
@@ -86,9 +90,7 @@ def _group(holdings: Holdings, rights: Rights, name: GroupName) -> GroupShare:
         )
         for each in sorted({*held.cards, *limit.types, *group.guaranteed})
     )
-    shown = _share(name, document.path_of(name), types, held, limit)
-    told = {"may_pay": name in rights.groups, "left": name in _left(holdings, rights)}
-    return shown.model_copy(update=told)
+    return _share(name, document.path_of(name), types, held, limit)
 
 
 def _share(

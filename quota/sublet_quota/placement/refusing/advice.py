@@ -7,6 +7,7 @@ servers' slices; whatever else might follow is not counted on.
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC
 from typing import Final
 
 from sublet_quota.admission.denial import Denial
@@ -26,12 +27,23 @@ _MOST_SIZES: Final = 3
 def helps_for(question: Question, denial: Denial, is_granted: IsGranted) -> tuple[Help, ...]:
     """Return what would help; that an administrator is asked where nothing else would."""
     if denial.code is RoomRefusal.GPUS_CLOSED:
-        return (Help(HelpKind.LATER),)
+        return (_opening(question, denial),)
     found = (
         *_other_wishes(question, denial, is_granted),
         *_others_stop(question),
     )
     return found or ADMIN
+
+
+def _opening(question: Question, denial: Denial) -> Help:
+    """Return what opens the first of the cards that are closed, as far as that is said."""
+    cards = [question.holdings.gpu(gpu_id) for gpu_id in denial.closed]
+    until = [card.closed_until for card in cards if card is not None and card.closed_until]
+    if any(card is not None and not card.closed_by_hand for card in cards):
+        return Help(HelpKind.LATER)
+    if until:
+        return Help(HelpKind.AFTER, (f"{min(until).astimezone(UTC):%Y-%m-%d %H:%M} UTC",))
+    return Help(HelpKind.ADMIN_OPENS)
 
 
 def _other_wishes(question: Question, denial: Denial, is_granted: IsGranted) -> Iterator[Help]:
