@@ -121,6 +121,10 @@ class Guarantees:
         there = self._standings.of_type(gpu_type).cards_for_guarantees
         for node, cards in self.layout(gpu_type).problems:
             yield GuaranteeWarning(GuaranteeFault.NOT_LAID_OUT, gpu_type, cards, there, node)
+        for rest in self.layout(gpu_type).in_pieces():
+            yield GuaranteeWarning(
+                GuaranteeFault.IN_PIECES, gpu_type, rest.cards, rest.largest, rest.node
+            )
 
     def _held_on(self, gpu_id: GpuId) -> Iterator[Held]:
         for holding in self._slices.slices_on(gpu_id):
