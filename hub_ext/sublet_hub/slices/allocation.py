@@ -64,7 +64,8 @@ class Allocation:
         stores = self._stores
         owner = UserName(request.owner)
         before = stores.ledger.slice_of_server(owner, request.server)
-        gone = nullcontext() if before is None else stores.capacity.without(before.slice_id)
+        holdings = stores.capacity.holdings
+        gone = nullcontext() if before is None else holdings.without(before.slice_id)
         with gone as held:
             wish = replace(
                 _wish(request, self._home(request, before)),
@@ -72,11 +73,11 @@ class Allocation:
                 lot=secrets.randbelow(_LOTS),
             )
             began = time.perf_counter()
-            placement = decide_slice(stores.capacity.holdings, wish)
+            placement = decide_slice(holdings, wish)
             self._metrics.decision("slice", time.perf_counter() - began)
-            if isinstance(placement, Refusal):
-                return placement
-            return self._hand_out(request, placement, wish.lot, before)
+        if isinstance(placement, Refusal):
+            return placement
+        return self._hand_out(request, placement, wish.lot, before)
 
     def _hand_out(
         self, request: SliceRequest, placement: Placement, lot: int, before: SliceRecord | None

@@ -78,11 +78,12 @@ class Resizing:
     ) -> Resized | Refusal:
         report = self._fleet.report(record.slice_id)
         held_mib = 0 if report is None else _held_mib(report)
-        with self._capacity.without(record.slice_id) as holding:
+        holdings = self._capacity.holdings
+        with holdings.without(record.slice_id) as holding:
             if holding is None:
                 message = f"slice {record.slice_id} is being released"
                 raise ConflictError(message)
-            return decide_resize(self._capacity.holdings, holding, groups, new, held_mib)
+            return decide_resize(holdings, holding, groups, new, held_mib)
 
 
 def _held_mib(report: SliceReport) -> int | None:

@@ -8,8 +8,7 @@ The document is the one in force at this moment: some of what it says ends at a 
 ``pass_time`` takes that over.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 
 from sublet_quota.amounts.gpu_amounts import GpuAmount
@@ -103,27 +102,6 @@ class Capacity:
             *self._fleet.closed_by_document.missing(self._ledger),
         )
 
-    @contextmanager
-    def without(self, slice_id: SliceId) -> Iterator[Holding | None]:
-        """Let a decision be made as if a slice were not there; afterwards all is as it was.
-
-        Where the slice is entitled another one follows it meanwhile: that is undone, too. A slice
-        that the ledger has no more by then stays away.
-        """
-        piece = self.holdings.piece(slice_id)
-        is_entitled = piece is not None and piece.entitled > 0
-        steps = self.holdings.lasting_steps() if is_entitled else {}
-        holding = self.holdings.remove(slice_id)
-        try:
-            yield holding
-        finally:
-            if holding is not None and slice_id in self._ledger.slices:
-                self.holdings.put(holding)
-                if is_entitled and self.holdings.lasting_steps() != steps:
-                    self.holdings = self._added_up(
-                        self.holdings.document, tuple(self.holdings.slices()), steps
-                    )
-
     def _added_up(
         self, in_force: QuotaDocument, slices: Iterable[Holding], entitled: Mapping[SliceId, int]
     ) -> Holdings:
@@ -178,16 +156,31 @@ class Capacity:
             self.holdings.put_gpu(self._facts(gpu))
         for gpu_id in change.gone:
             self.holdings.remove_gpu(gpu_id)
-        for slice_id in change.released:
-            self.holdings.remove(slice_id)
-        for record in change.slices:
-            self.holdings.put(self._holding(record))
+        self._take_over_slices(change)
         if change.closings or change.opened:
             # Few are, and seldom; which cards they concern may be known no more.
             self._look_again(frozenset(gpu.node for gpu in self._ledger.gpus.values()))
         opened = change.opened or change.closings or change.gpus or change.gone
         if change.released or opened or change.lending is not None:
             self._tell()
+
+    def _take_over_slices(self, change: Change) -> None:
+        """Take over what is released and what is new.
+
+        A person's new slice comes in the place of the one released with it: nobody follows that.
+        """
+        gone = {one: self.holdings.slice(one) for one in change.released}
+        instead_of: dict[SliceId, SliceId] = {}
+        for record in change.slices:
+            for slice_id, holding in gone.items():
+                if holding is not None and _is_in_its_place(self.holdings, record, holding):
+                    instead_of[record.slice_id] = slice_id
+                    del gone[slice_id]
+                    break
+        for slice_id in gone:
+            self.holdings.remove(slice_id)
+        for record in change.slices:
+            self.holdings.put(self._holding(record), instead_of.get(record.slice_id))
 
     def _facts(self, gpu: GpuRecord) -> GpuFacts:
         report = self._fleet.gpu_report(gpu.gpu_id)
@@ -231,6 +224,12 @@ class Capacity:
         report = self._fleet.report(record.slice_id)
         reported = report is not None and report.unsuspendable is not None
         return reported or record.never_suspended is not None
+
+
+def _is_in_its_place(holdings: Holdings, record: SliceRecord, gone: Holding) -> bool:
+    """Whether a notebook's slice is new, and may come in the place of one that is released."""
+    is_new = holdings.slice(record.slice_id) is None
+    return is_new and not record.is_job and gone.is_notebook and gone.owner == record.owner
 
 
 def _grace(record: SliceRecord) -> AsBefore | None:

@@ -1,6 +1,7 @@
 """The guarantees of each type: where they lie, who makes way for them, what is wrong with them."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from fractions import Fraction
 
 from sublet_quota.amounts.gpu_amounts import NOTHING, GpuAmount
@@ -53,6 +54,16 @@ class Guarantees:
         """Begin with what another document had laid out, so that little moves."""
         for gpu_type, layout in laid_out.items():
             self._of_type(gpu_type).begin_with(layout)
+
+    @contextmanager
+    def without_trace(self, gpu_type: str | None) -> Iterator[None]:
+        """Let what is laid out of a type for a time be forgotten afterwards."""
+        if gpu_type is None:
+            yield
+            return
+        self.layout(gpu_type)
+        with self._of_type(gpu_type).without_trace():
+            yield
 
     def layout(self, gpu_type: str) -> Layout:
         """Return where the guarantees of a type lie."""
@@ -110,6 +121,10 @@ class Guarantees:
         there = self._standings.of_type(gpu_type).cards_for_guarantees
         for node, cards in self.layout(gpu_type).problems:
             yield GuaranteeWarning(GuaranteeFault.NOT_LAID_OUT, gpu_type, cards, there, node)
+        for rest in self.layout(gpu_type).in_pieces():
+            yield GuaranteeWarning(
+                GuaranteeFault.IN_PIECES, gpu_type, rest.cards, rest.largest, rest.node
+            )
 
     def _held_on(self, gpu_id: GpuId) -> Iterator[Held]:
         for holding in self._slices.slices_on(gpu_id):

@@ -6,11 +6,10 @@ up from scratch would give, and a change costs the same however much is held.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from fractions import Fraction
-from types import MappingProxyType
-from typing import Final
 
 from sublet_quota.amounts.gpu_amounts import GpuAmount
 from sublet_quota.amounts.gpu_kind import GpuKind
@@ -24,21 +23,17 @@ from sublet_quota.holdings.layout.layout import Layout
 from sublet_quota.holdings.making_way import MakingWay
 from sublet_quota.holdings.placed_slices import PlacedSlices
 from sublet_quota.holdings.room_index import RoomIndex
+from sublet_quota.holdings.standing.held_sums import HeldSums
 from sublet_quota.holdings.standing.standings import NOT_TOLD, Standings, TypedKind
 from sublet_quota.holdings.standing.type_standing import Turns
-from sublet_quota.names.ids import GpuId, GroupName, PoolName, SliceId, UserName
+from sublet_quota.names.ids import GpuId, PoolName, SliceId, UserName
 from sublet_quota.reasons.guarantee_warnings import GuaranteeWarning
-from sublet_quota.residency.snapshot import Rank
 from sublet_quota.shares.cards import NO_CARD
 from sublet_quota.shares.entitlement import Piece
-from sublet_quota.shares.group_tree import GroupTree, NodeName
-from sublet_quota.shares.limits import Amounts
-from sublet_quota.shares.reclaim import Position
-
-NO_ASKS: Final[Mapping[NodeName, Fraction]] = MappingProxyType({})
+from sublet_quota.shares.group_tree import NodeName
 
 
-class Holdings:
+class Holdings(HeldSums):
     """All slices and GPUs, with their sums by group, person, type, pool and GPU."""
 
     def __init__(
@@ -62,7 +57,7 @@ class Holdings:
         self._typed: dict[GpuId, TypedKind] = {}
         self._rooms = CardRooms(document.pools)
         self._placed = PlacedSlices(self._rooms)
-        self._standings = Standings(document, turns)
+        super().__init__(Standings(document, turns))
         self._guarantees = Guarantees(self, self._rooms, self._standings)
         for facts in gpus:
             self.put_gpu(facts)
@@ -94,17 +89,24 @@ class Holdings:
             self._rooms.take_out(gpu_id)
             self._forget_type(gpu_id)
 
-    def put(self, holding: Holding) -> None:
-        """Enter a slice, or what is new about one (its amount, its place, its payer)."""
+    def put(self, holding: Holding, instead_of: SliceId | None = None) -> None:
+        """Enter a slice, or what is new about one (its amount, its place, its payer).
+
+        ``instead_of``: a slice that goes, whose place a new one takes before anybody follows.
+        """
         before = self._placed.all.get(holding.slice_id)
         if before == holding:
             return
-        if before is not None:
-            self._placed.lift(before)
+        gone = None if instead_of is None else self._placed.all.get(instead_of)
+        for other in (before, gone):
+            if other is not None:
+                self._placed.lift(other)
         self._placed.lay(holding)
         if holding.unsuspendable:
             self._guarantees.fixed_anew(holding.gpu_id)
-        self._standings.put(holding, self._typed.get(holding.gpu_id))
+        self._standings.put(holding, self._typed.get(holding.gpu_id), instead_of)
+        if gone is not None:
+            self._forget_type(gone.gpu_id)
 
     def remove(self, slice_id: SliceId) -> Holding | None:
         """Take a slice out; return what was held, or ``None`` when there is none."""
@@ -115,6 +117,26 @@ class Holdings:
         self._standings.remove(slice_id)
         self._forget_type(holding.gpu_id)
         return holding
+
+    @contextmanager
+    def without(self, slice_id: SliceId) -> Iterator[Holding | None]:
+        """Let a decision be made as if a slice were not there; then all is as before.
+
+        Nobody follows it meanwhile, and nothing may change. Tells the slice, or ``None``.
+        """
+        holding = self._placed.all.get(slice_id)
+        if holding is None:
+            yield None
+            return
+        with (
+            self._guarantees.without_trace(self.type_of(holding.gpu_id)),
+            self._standings.without(slice_id),
+        ):
+            self._placed.lift(holding)
+            try:
+                yield holding
+            finally:
+                self._placed.lay(holding)
 
     def mark_unsuspendable(self, slice_id: SliceId, *, unsuspendable: bool) -> None:
         """Note that a slice can not, or can again, be suspended."""
@@ -200,48 +222,6 @@ class Holdings:
                 cards += piece.cards
         return cards
 
-    def cards(self, gpu_type: str) -> Fraction:
-        """Return the open cards of a type."""
-        return self._standings.of_type(gpu_type).cards
-
-    @property
-    def groups(self) -> GroupTree:
-        """The groups, without what they are guaranteed of any type."""
-        return self._standings.tree
-
-    def tree(self, gpu_type: str) -> GroupTree:
-        """Return the groups with the guarantees of a type that are in force."""
-        return self._standings.of_type(gpu_type).tree
-
-    def leaf(self, group: GroupName | None, gpu_type: str | None = None) -> NodeName:
-        """Return where a slice counts that a group pays for; the same for all types.
-
-        Of a group that the document does not have, as of none: among the root's direct members.
-        """
-        del gpu_type
-        return self._standings.leaf(group)
-
-    def held(self, node: NodeName) -> Amounts:
-        """Return the slices of a group, with all that is in it; jobs are apart."""
-        return self._standings.held(node)
-
-    def jobs_held(self, node: NodeName) -> Amounts:
-        """Return what jobs of a group have, with all that is in it."""
-        return self._standings.jobs_held(node)
-
-    def held_by(self, owner: UserName) -> Amounts:
-        """Return the slices of a person."""
-        return self._standings.held_by(owner)
-
-    def jobs_held_by(self, owner: UserName) -> Amounts:
-        """Return what jobs of a person have."""
-        return self._standings.jobs_held_by(owner)
-
-    def entitled_steps(self, gpu_type: str, group: GroupName | None, cards: Fraction) -> int:
-        """Return to how many steps of its way one more slice of a group would be entitled now."""
-        standing = self._standings.of_type(gpu_type)
-        return standing.steps_for(self._standings.leaf(group), cards)
-
     def piece(self, slice_id: SliceId) -> Piece | None:
         """Return a notebook's slice as a piece; it cannot make way where nothing is suspended."""
         piece = self._standings.piece(slice_id)
@@ -251,26 +231,6 @@ class Holdings:
         if facts is not None and facts.pause_only:
             return replace(piece, suspendable=False)
         return piece
-
-    def rank(self, slice_id: SliceId) -> Rank:
-        """Return by which right a slice is there; of a job, and of none, ``BORROWED``."""
-        return self._standings.rank(slice_id)
-
-    def ranks_changed(self) -> frozenset[SliceId]:
-        """Return whose rank is another than when this was asked last; new slices, too."""
-        return self._standings.ranks_changed()
-
-    def lasting_steps(self) -> Mapping[SliceId, int]:
-        """Return what each slice is entitled to if there are enough cards: to be kept for later."""
-        return dict(self._standings.lasting_steps())
-
-    def position(self, gpu_type: str, asks: Mapping[NodeName, Fraction] = NO_ASKS) -> Position:
-        """Return how the groups stand on a type.
-
-        ``asks``: what leaves ask for beyond what they hold, the request that is decided among it.
-        Its sums are those of this moment, and go on changing.
-        """
-        return self._standings.of_type(gpu_type).position(asks)
 
     def layout(self, gpu_type: str) -> Layout:
         """Return where the guarantees of a type that are in force lie."""

@@ -17,6 +17,8 @@ class GuaranteeFault(StrEnum):
     """Less of a group's guarantee is in force, as cards are short or others have a grace."""
     NOT_LAID_OUT = "not-laid-out"
     """A part of a guarantee lies on no card, as the parts do not pack."""
+    IN_PIECES = "in-pieces"
+    """A rest lies in pieces on several cards, as it fits on none."""
     FEWER_THAN_EXPECTED = "fewer-than-expected"
     """There are fewer open cards of a type than the document expects."""
 
@@ -30,7 +32,7 @@ class GuaranteeWarning:
     told: Fraction
     """The cards that the document says, or that lie nowhere."""
     there: Fraction
-    """The cards that there are, or that are in force."""
+    """The cards that there are, or that are in force, or the largest piece."""
     group: str | None = None
 
     @property
@@ -57,6 +59,10 @@ _WORDS: Final[Mapping[GuaranteeFault, str]] = MappingProxyType(
         GuaranteeFault.NOT_LAID_OUT: (
             "{told} of {type} that are guaranteed to {group} lie on no card: parts of cards do not "
             "fit together on the {there} that there are"
+        ),
+        GuaranteeFault.IN_PIECES: (
+            "{told} of {type} that are guaranteed to {group} lie in pieces on several cards, "
+            "{there} the largest: a larger slice may wait for others"
         ),
         GuaranteeFault.FEWER_THAN_EXPECTED: ("{type}: {told} expected, and {there} open"),
     }

@@ -5,12 +5,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from fractions import Fraction
+from typing import NamedTuple
 
 from sublet_quota.shares.cards import NO_CARD
 from sublet_quota.shares.entitlement import PieceId
 
-Age = tuple[datetime, int, PieceId]
-"""Since when, a lot, and whose: older ones sort first, and names decide nothing."""
+
+class Age(NamedTuple):
+    """What goes by age: older ones sort first, and names decide nothing."""
+
+    is_new: bool
+    """False of what counts as before a guarantee became less: it comes before all others."""
+    since: datetime
+    lot: int
+    piece_id: PieceId
 
 
 @dataclass(slots=True)

@@ -5,6 +5,7 @@ what was entitled stays as far as it fits, and then the oldest borrowed ones tha
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from fractions import Fraction
@@ -33,15 +34,31 @@ class EntitlementIndex:
         self._entitled: dict[NodeName, Fraction] = {}
         self._changed: set[PieceId] = set()
 
-    def put(self, piece: Piece, since: datetime, lot: int, tree: GroupTree | None = None) -> None:
+    def put(  # noqa: PLR0913 - what a piece is, and what goes with it
+        self,
+        piece: Piece,
+        since: datetime,
+        lot: int,
+        tree: GroupTree | None = None,
+        *,
+        as_before: bool = False,
+        instead_of: PieceId | None = None,
+    ) -> None:
         """Enter a piece, or what is new about one; ``tree``: other guarantees that go with it.
 
         ``piece.entitled`` is what a new one was entitled to before. One that is there stays
         entitled as far as its new size lets it, and is a new one where another node pays.
+        ``as_before``: it comes before those that are older. ``instead_of``: a piece that is taken
+        out, in whose place a new one is entitled before any other follows.
         """
         concerned = self._guarantee(tree)
+        if instead_of is not None and (gone := self._entries.get(instead_of)) is not None:
+            self._take_out(gone)
+            concerned.update(self.tree.paths[gone.piece.node])
+            steps = max(piece.entitled, self.steps_for(piece.node, piece.cards))
+            piece = replace(piece, entitled=steps)
         before = self._entries.get(piece.piece_id)
-        age = (since, lot, piece.piece_id)
+        age = Age(not as_before, since, lot, piece.piece_id)
         if before is not None:
             same = replace(before.piece, suspendable=piece.suspendable)
             if before.age == age and (same.node, same.cards) == (piece.node, piece.cards):
@@ -57,11 +74,11 @@ class EntitlementIndex:
             concerned.update(self.tree.paths[before.piece.node])
         self._settle(concerned)
 
-    def fill(self, pieces: Iterable[tuple[Piece, datetime, int]]) -> None:
+    def fill(self, pieces: Iterable[tuple[Piece, Age]]) -> None:
         """Enter many new pieces at once, with what they were entitled to before."""
         leaves = set()
-        for piece, since, lot in pieces:
-            self._enter(_Entry(piece, (since, lot, piece.piece_id)))
+        for piece, age in pieces:
+            self._enter(_Entry(piece, age))
             self._changed.add(piece.piece_id)
             leaves.add(piece.node)
         self._settle({name for leaf in leaves for name in self.tree.paths[leaf]})
@@ -78,6 +95,21 @@ class EntitlementIndex:
             concerned.update(self.tree.paths[entry.piece.node])
         self._settle(concerned)
 
+    @contextmanager
+    def without(self, piece_id: PieceId, tree: GroupTree) -> Iterator[None]:
+        """Let a piece not be there for a time, and nobody follow it; then all is as before.
+
+        ``tree`` has the guarantees of that time. Nothing may be put or removed in it.
+        """
+        entry, before = self._entries[piece_id], self.tree
+        self._take_out(entry)
+        self.tree = tree
+        try:
+            yield
+        finally:
+            self.tree = before
+            self._enter(entry)
+
     def piece(self, piece_id: PieceId) -> Piece | None:
         """Return a piece with what it is entitled to, or ``None``."""
         entry = self._entries.get(piece_id)
@@ -88,9 +120,9 @@ class EntitlementIndex:
         by_age = sorted(self._entries.values(), key=lambda entry: entry.age)
         return (entry.piece for entry in by_age)
 
-    def entries(self) -> Iterator[tuple[Piece, datetime, int]]:
-        """Yield all pieces, each with its age and lot."""
-        return ((entry.piece, *entry.age[:2]) for entry in self._entries.values())
+    def entries(self) -> Iterator[tuple[Piece, Age]]:
+        """Yield all pieces, each with its age."""
+        return ((entry.piece, entry.age) for entry in self._entries.values())
 
     @property
     def entitled(self) -> Mapping[NodeName, Fraction]:
@@ -192,7 +224,7 @@ class EntitlementIndex:
             return
         room = self._spare(name) + kept.sum
         for age in kept:
-            entry = self._entries[age[2]]
+            entry = self._entries[age.piece_id]
             if entry.piece.cards <= room:
                 room -= entry.piece.cards
             else:
@@ -206,7 +238,7 @@ class EntitlementIndex:
             age = waiting.oldest_within(room)
             if age is None:
                 return
-            entry = self._entries[age[2]]
+            entry = self._entries[age.piece_id]
             room -= entry.piece.cards
             self._set(entry, len(self.tree.paths[name]))
 

@@ -124,6 +124,17 @@ async def test_a_refused_restart_takes_no_entitlement_away(world: HubWorld) -> N
     assert {each.owner: holdings.rank(each.slice_id) for each in holdings.slices()} == expected
 
 
+async def test_nobody_follows_a_server_that_restarts(world: HubWorld) -> None:
+    agent = await world.agent()
+    for owner in ("ada", "abe"):
+        await world.slice_for(owner, size="whole", groups=["research"])
+    await world.slice_for("ada", size="whole", groups=["research"])
+    holdings = world.service.capacity.holdings
+    expected = {"ada": Rank.ENTITLED, "abe": Rank.BORROWED}
+    await agent.until(lambda: ranks(agent) == expected)
+    assert {each.owner: holdings.rank(each.slice_id) for each in holdings.slices()} == expected
+
+
 async def test_what_is_entitled_stays_so_when_the_service_starts_anew(
     tmp_path: Path, hub: FakeHub
 ) -> None:

@@ -111,6 +111,26 @@ class HoldingsMachine(RuleBasedStateMachine):
         self.steps.pop(name, None)
 
     @precondition(lambda self: self.slices)
+    @rule(data=st.data(), group=st.sampled_from(PAYERS))
+    def decide_as_if_one_were_not_there(self, data, group) -> None:
+        name = data.draw(st.sampled_from(sorted(self.slices)))
+        before = self.seen()
+        with self.held.without(name) as away:
+            assert away == self.slices[name]
+            assert self.held.slice(name) is None
+            for gpu_type in TYPES:
+                self.held.entitled_steps(gpu_type, group, Fraction(1, 4))
+                self.held.layout(gpu_type)
+        assert self.seen() == before
+
+    def seen(self) -> object:
+        held = self.held
+        ranks = {name: (held.rank(name), held.piece(name)) for name in self.slices}
+        layouts = [held.layout(gpu_type).parts for gpu_type in TYPES]
+        trees = [held.tree(gpu_type) for gpu_type in TYPES]
+        return ranks, layouts, trees, held.lasting_steps()
+
+    @precondition(lambda self: self.slices)
     @rule(data=st.data(), unsuspendable=st.booleans(), called_back=st.booleans())
     def mark(self, data, unsuspendable, called_back) -> None:
         name = data.draw(st.sampled_from(sorted(self.slices)))
@@ -274,8 +294,12 @@ class HoldingsMachine(RuleBasedStateMachine):
             )
         return sorted(found, key=self.age)
 
-    def age(self, piece: Piece) -> tuple[datetime, int]:
-        return self.slices[piece.piece_id].since, lot_of(piece.piece_id)
+    def age(self, piece: Piece) -> tuple[bool, datetime, int]:
+        """What counts as before comes first."""
+        holding = self.slices[piece.piece_id]
+        path = self.held.groups.paths[piece.node]
+        as_before = holding.before is not None and min(holding.before.steps, len(path)) > 0
+        return not as_before, holding.since, lot_of(piece.piece_id)
 
     def held_piece(self, piece: Piece) -> Piece:
         """A piece with what it is entitled to now."""

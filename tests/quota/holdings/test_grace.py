@@ -1,6 +1,7 @@
 """A guarantee, a limit or a group that becomes less: what runs counts as before, for a time."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from fractions import Fraction
 
@@ -16,6 +17,7 @@ from sublet_quota.shares.group_tree import NodeName
 from tests.quota.holdings.test_holdings import ranks
 from tests.support.quota_cases import NOON, document, gpu, holdings, notebook, part
 
+QUARTER_AND_HALF = (Fraction(1, 4), Fraction(1, 2))
 TOMORROW = NOON + timedelta(hours=24)
 
 
@@ -68,6 +70,50 @@ def test_a_slice_that_restarts_in_its_grace_counts_as_before() -> None:
     before = held.remove(SliceId("s2")).before
     held.put(notebook("again", group="lab", amount=part(1), on="c2", since=9, before=before))
     assert ranks(held) == "again=entitled s0=entitled s1=entitled"
+
+
+LESS = "groups: {lab: {guaranteed: {H100: AMOUNT}}}"
+
+
+def shrunk() -> Holdings:
+    """``kept`` has a grace, and one that is a little newer is borrowed."""
+    text = "gpu_types: {H100: {match: '*H100*'}}\n" + LESS
+    kept = notebook("kept", "ada", part(1 / 2), group="lab", since=0)
+    waits = notebook("waits", "bob", part(1 / 4), group="lab", since=1)
+    held = holdings(text.replace("AMOUNT", "1/2"), kept, waits)
+    held = held.under(document(text.replace("AMOUNT", "1/4")), NOON)
+    assert ranks(held) == "kept=entitled waits=borrowed"
+    return held
+
+
+def test_who_restarts_in_the_grace_comes_before_whoever_followed_meanwhile() -> None:
+    held = shrunk()
+    before = held.remove(SliceId("kept"))
+    assert before is not None
+    assert ranks(held) == "waits=entitled"
+    held.put(replace(before, since=NOON + timedelta(hours=1)))
+    assert ranks(held) == "kept=entitled waits=borrowed"
+    assert held.end_graces(TOMORROW) == ("kept",)
+    assert ranks(held) == "kept=borrowed waits=entitled"
+
+
+def test_while_a_slice_is_away_for_a_decision_nobody_follows_it() -> None:
+    held = shrunk()
+    was = ranks(held), held.layout("H100").parts, held.lasting_steps()
+    with held.without(SliceId("kept")) as away:
+        assert away is not None
+        assert held.slice(SliceId("kept")) is None
+        assert ranks(held) == "waits=borrowed"
+        steps = [held.entitled_steps("H100", GroupName("lab"), part) for part in QUARTER_AND_HALF]
+        assert steps == [1, 0], "there is no grace for anything new"
+        assert held.held(NodeName("lab")).slices == 1
+    assert (ranks(held), held.layout("H100").parts, held.lasting_steps()) == was
+
+
+def test_a_slice_in_the_place_of_another_has_what_that_was_entitled_to() -> None:
+    held = shrunk()
+    held.put(notebook("new", "ada", part(1 / 4), group="lab", since=9), SliceId("kept"))
+    assert ranks(held) == "new=entitled waits=borrowed"
 
 
 def test_a_guarantee_given_anew_is_in_force_as_room_comes() -> None:

@@ -2,6 +2,7 @@
 
 from fractions import Fraction
 
+import pytest
 from sublet_quota.amounts.gpu_amounts import NOTHING, GpuAmount
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GpuId, SliceId
@@ -179,3 +180,46 @@ def test_rests_that_do_not_pack_are_told() -> None:
     (told,) = holdings(TYPES + f"groups: {{{thirds}}}", *CARDS).warnings()
     assert (told.fault, told.told) == (GuaranteeFault.NOT_LAID_OUT, Fraction(2, 3))
     assert told.words.startswith("2/3 cards of H100 that are guaranteed to")
+
+
+SPLIT = (
+    TYPES
+    + """groups:
+  p: {guaranteed: {H100: 3/4}}
+  q: {guaranteed: {H100: 3/4}}
+  lab: {guaranteed: {H100: 1/2}, groups: {nlp: {}}}
+"""
+)
+
+
+def test_a_rest_that_is_split_over_cards_is_told() -> None:
+    (told,) = holdings(SPLIT, *CARDS).warnings()
+    assert (told.fault, told.group) == (GuaranteeFault.IN_PIECES, "lab")
+    assert (told.told, told.there) == (Fraction(1, 2), Fraction(1, 4))
+    assert told.words == (
+        "0.5 cards of H100 that are guaranteed to lab lie in pieces on several cards, 0.25 cards "
+        "the largest: a larger slice may wait for others"
+    )
+
+
+def test_what_a_group_keeps_beside_its_childrens_parts_is_whole_with_them() -> None:
+    text = "groups: {lab: {guaranteed: {H100: 2}, groups: {a: HAS, b: HAS}}}"
+    has = "{guaranteed: {H100: 3/4}}"
+    assert holdings(TYPES + text.replace("HAS", has), *CARDS).warnings() == ()
+
+
+@pytest.mark.parametrize("amount", [part(1 / 2), GpuAmount(1024, 500)])
+def test_who_lies_beyond_their_part_leaves_no_room_to_another_group(amount: GpuAmount) -> None:
+    held = holdings(SPLIT, *CARDS)
+    (card,) = home(held, NodeName("p"))
+    held.put(notebook("n", group="nlp", amount=amount, on=card))
+    left = held.room_for_entitled(card, NodeName("p"))
+    assert (left + amount).fits_in(WHOLE)
+    assert not part(3 / 4).fits_in(left)
+
+
+def test_what_a_child_has_beyond_its_part_lies_in_what_its_parent_keeps() -> None:
+    nested = "p: {guaranteed: {H100: 3/4}, groups: {a: {guaranteed: {H100: 1/4}}}}"
+    text = f"groups: {{{nested}, q: {{guaranteed: {{H100: 1/4}}}}}}"
+    held = holdings(TYPES + text, CARDS[0], notebook("a", group="a", on="c0", amount=part(3 / 4)))
+    assert held.room_for_entitled(C0, NodeName("q")) == part(1 / 4)

@@ -6,6 +6,7 @@ from fractions import Fraction
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sublet_quota.shares.entitled_by_age import Age
 from sublet_quota.shares.entitlement import Piece, PieceId, entitle, entitled_sums
 from sublet_quota.shares.entitlement_index import EntitlementIndex
 from sublet_quota.shares.group_tree import GroupNode, GroupTree
@@ -121,5 +122,5 @@ def test_many_at_once_come_to_what_entitle_says(data) -> None:
         for n in range(data.draw(st.integers(0, 12)))
     ]  # fmt: skip
     index = EntitlementIndex(of)
-    index.fill((one, NOON, number) for number, one in enumerate(pieces))
+    index.fill((one, Age(True, NOON, n, one.piece_id)) for n, one in enumerate(pieces))
     assert tuple(index.pieces()) == entitle(of, pieces)

@@ -1,6 +1,7 @@
 """The room of entitled slices where their guarantee is laid out, whatever others hold there."""
 
 from dataclasses import replace
+from math import ceil
 
 from sublet_quota.amounts.gpu_amounts import NOTHING, WHOLE_GPU_MILLI, GpuAmount
 from sublet_quota.document.sections import Pool
@@ -22,7 +23,7 @@ def entitled_room(
     ``here`` are the notebooks' slices on it. On a whole card entitled slices of the group
     overcommit each other, as the pool lets them; a part of a card is never overcommitted. In the
     way is what
-    others hold for good beyond their own parts, and what is entitled there without a part.
+    others hold for good beyond their own parts, and what of theirs is entitled there beyond them.
     """
     part = layout.part_for(facts.gpu_id, leaf)
     if not part or facts.closed is not None or facts.pause_only:
@@ -37,8 +38,9 @@ def entitled_room(
     usable = facts.kind.usable_mib
     held = _used(facts, layout, mine, own)
     in_the_way = _beside(facts, layout, mine, others)
-    memory_mib = min(int(part * usable), usable - in_the_way) - held.memory_mib
-    compute_milli = int(part * WHOLE_GPU_MILLI) - held.compute_milli
+    memory_mib = min(int(part * usable), usable - in_the_way.memory_mib) - held.memory_mib
+    left_milli = WHOLE_GPU_MILLI - in_the_way.compute_milli
+    compute_milli = min(int(part * WHOLE_GPU_MILLI), left_milli) - held.compute_milli
     return GpuAmount(max(0, memory_mib), max(0, compute_milli))
 
 
@@ -79,28 +81,38 @@ def _load(own: tuple[Held, ...], others: tuple[Held, ...]) -> GpuLoad:
     return load
 
 
-def _beside(facts: GpuFacts, layout: Layout, mine: set[NodeName], others: tuple[Held, ...]) -> int:
-    """Return the MiB of a card that others' parts take, and what lies there for good beside."""
-    usable = facts.kind.usable_mib
-    taken = 0
-    left = others
-    for node, cards in layout.on(facts.gpu_id):
-        if node in mine:
-            continue
-        inside = tuple(one for one in left if _pays(layout, one, node))
-        left = tuple(one for one in left if one not in inside)
-        taken += max(int(cards * usable), _for_good(inside))
-    return taken + _for_good(left) + _sum(
-        tuple(one for one in left if one[1].entitled and not one[0].unsuspendable)
-    ).memory_mib  # fmt: skip
+def _beside(
+    facts: GpuFacts, layout: Layout, mine: set[NodeName], others: tuple[Held, ...]
+) -> GpuAmount:
+    """Return what others' parts take of a card, and what does not make way beyond them.
+
+    What a child has beyond its part lies in what its parent keeps, and only then beyond both.
+    """
+    paths = layout.tree.paths
+    taken = NOTHING
+    beyond = [(paths[one[1].node], _stays((one,))) for one in others]
+    parts = [part for part in layout.on(facts.gpu_id) if part.node not in mine]
+    for node, cards in sorted(parts, key=lambda part: -len(paths[part.node])):
+        part = GpuAmount(int(cards * facts.kind.usable_mib), int(cards * WHOLE_GPU_MILLI))
+        inside = sum((amount for path, amount in beyond if node in path), NOTHING)
+        beyond = [(path, amount) for path, amount in beyond if node not in path]
+        further = GpuAmount(
+            max(0, inside.memory_mib - ceil(cards * facts.kind.usable_mib)),
+            max(0, inside.compute_milli - ceil(cards * WHOLE_GPU_MILLI)),
+        )
+        beyond.append((paths[node][:-1], further))
+        taken += part
+    return taken + sum((amount for _, amount in beyond), NOTHING)
 
 
-def _pays(layout: Layout, one: Held, node: NodeName) -> bool:
-    return node in layout.tree.paths[one[1].node]
-
-
-def _for_good(held: tuple[Held, ...]) -> int:
-    return sum(holding.amount.memory_mib for holding, _ in held if holding.unsuspendable)
+def _stays(held: tuple[Held, ...]) -> GpuAmount:
+    """Return what does not make way: what is entitled, and memory that cannot leave."""
+    return _sum(tuple(one for one in held if one[1].entitled)) + GpuAmount(
+        sum(
+            one.amount.memory_mib for one, piece in held if one.unsuspendable and not piece.entitled
+        ),
+        0,
+    )
 
 
 def _sum(held: tuple[Held, ...]) -> GpuAmount:

@@ -30,6 +30,15 @@ class NotLaidOut(NamedTuple):
     cards: Fraction
 
 
+class InPieces(NamedTuple):
+    """A rest that lies on several cards, none of which is all its group's: a warning."""
+
+    node: NodeName
+    cards: Fraction
+    largest: Fraction
+    """The largest piece, with what lies beside it for the groups in this one."""
+
+
 class Layout:
     """The parts of all groups on the cards of one type, as they are now."""
 
@@ -77,6 +86,22 @@ class Layout:
     def is_whole_for(self, gpu_id: GpuId, leaf: NodeName) -> bool:
         """Whether all of a card is laid out for a leaf and the groups above it."""
         return self.part_for(gpu_id, leaf) == WHOLE_CARD
+
+    def in_pieces(self) -> Iterator[InPieces]:
+        """Yield the rests that lie on several cards; a card that is all a group's is no piece."""
+        for node, there in sorted(self.packing.where.items()):
+            if len(there) == 1:
+                continue
+            inside = tuple(self._inside(node))
+            beside = {
+                gpu_id: sum(self.packing.parts[gpu_id].get(name, 0) for name in inside)
+                for gpu_id in there
+            }
+            pieces = [gpu_id for gpu_id in there if beside[gpu_id] < self.packing.demand.units]
+            if len(pieces) > 1:
+                rest = sum(there[gpu_id] for gpu_id in pieces)
+                largest = max(beside[gpu_id] for gpu_id in pieces)
+                yield InPieces(node, self._cards(rest), self._cards(largest))
 
     def _own(self, node: NodeName) -> tuple[GpuId, ...]:
         there = self.packing.where.get(node, {})

@@ -4,6 +4,7 @@ In between it only follows slices that became entitled elsewhere.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from heapq import nsmallest
 from typing import Final, Protocol
 
@@ -70,6 +71,15 @@ class TypeLayout:
         """Begin with what is laid out, so that little moves."""
         self._layout = before
         self._is_stale = True
+
+    @contextmanager
+    def without_trace(self) -> Iterator[None]:
+        """Let what is laid out for a time, under other guarantees, be forgotten afterwards."""
+        before = self._layout, self._tree, self._paths, self._without
+        try:
+            yield
+        finally:
+            self._layout, self._tree, self._paths, self._without = before
 
     @property
     def laid_out(self) -> Layout | None:

@@ -4,6 +4,7 @@ Notebooks' slices are entitled or borrowed; what jobs hold is counted apart.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -85,17 +86,24 @@ class Standings:
         for gpu_type, entered in of_types.items():
             self.of_type(gpu_type).fill(entered)
 
-    def put(self, holding: Holding, card: TypedKind | None) -> None:
-        """Enter a slice, or what is new about one; ``None``: its card was never known."""
-        before = self._counted.get(holding.slice_id)
-        gone = None if before is None else self._forget(before)
+    def put(
+        self, holding: Holding, card: TypedKind | None, instead_of: SliceId | None = None
+    ) -> None:
+        """Enter a slice, or what is new about one; ``None``: its card was never known.
+
+        ``instead_of``: a slice that is gone, in whose place a new one is.
+        """
+        out = [self._counted.get(holding.slice_id), self._counted.get(instead_of or SliceId(""))]
+        left = [None if one is None else self._forget(one) for one in out]
         counted = self._note(holding, card, 0)
         here = counted.entry.gpu_type if holding.is_notebook else None
-        if before is not None and gone is not None and gone != here:
-            self.of_type(gone).remove(before.entered)
+        was_here: list[Entered | None] = []
+        for one, gpu_type in zip(out, left, strict=True):
+            if one is not None and gpu_type is not None and gpu_type != here:
+                self.of_type(gpu_type).remove(one.entered)
+            was_here.append(one.entered if one is not None and gpu_type == here else None)
         if here is not None:
-            same = before is not None and gone == here
-            self.of_type(here).put(counted.entered, before.entered if before and same else None)
+            self.of_type(here).put(counted.entered, *was_here)
 
     def remove(self, slice_id: SliceId) -> None:
         """Take a slice out, if it is there."""
@@ -104,6 +112,25 @@ class Standings:
             gone = self._forget(counted)
             if gone is not None:
                 self.of_type(gone).remove(counted.entered)
+
+    @contextmanager
+    def without(self, slice_id: SliceId) -> Iterator[None]:
+        """Let a slice not be counted for a time, and nobody follow it; then all is as before."""
+        counted = self._counted[slice_id]
+        holding, entered, gpu_type = counted.holding, counted.entered, counted.entry.gpu_type
+        of, by = self._accounts(holding)
+        nodes = (ROOT, *self.tree.paths[entered.piece.node])
+        typed = gpu_type if holding.is_notebook else None
+        with nullcontext() if typed is None else self.of_type(typed).without(entered):
+            del self._counted[slice_id]
+            of.remove(nodes, counted.entry)
+            by.remove((holding.owner,), counted.entry)
+            try:
+                yield
+            finally:
+                self._counted[slice_id] = counted
+                of.add(nodes, counted.entry)
+                by.add((holding.owner,), counted.entry)
 
     def holding(self, slice_id: SliceId) -> Holding:
         """Return a slice as it is counted; ``KeyError`` where there is none."""

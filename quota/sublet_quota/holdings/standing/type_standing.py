@@ -5,7 +5,8 @@ card that fails and comes back leaves no trace in it. Where there are fewer card
 another follows from it: what counts under the guarantees that these cards can keep.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
@@ -13,6 +14,7 @@ from fractions import Fraction
 from sublet_quota.holdings.standing.wants import SumsOf, Wants
 from sublet_quota.shares.cards import NO_CARD, total
 from sublet_quota.shares.division import Shares
+from sublet_quota.shares.entitled_by_age import Age
 from sublet_quota.shares.entitlement import Piece, PieceId
 from sublet_quota.shares.entitlement_index import EntitlementIndex
 from sublet_quota.shares.group_tree import GroupTree, NodeName
@@ -31,6 +33,11 @@ class Entered:
     lot: int
     as_before: int = 0
     """To how many steps it counts as before while its grace lasts."""
+
+    @property
+    def age(self) -> Age:
+        """Its age: what counts as before comes before all others."""
+        return Age(not self.as_before, self.since, self.lot, self.piece.piece_id)
 
 
 class TypeStanding:
@@ -85,17 +92,30 @@ class TypeStanding:
         for leaf, cards in of_leaf.items():
             self._wants.change(leaf, total(cards))
         self._refresh_grace()
-        self._lasting.fill((one.piece, one.since, one.lot) for one in every)
+        self._lasting.fill((one.piece, one.age) for one in every)
         self._cards_are_other = True
 
-    def put(self, one: Entered, before: Entered | None) -> None:
-        """Enter a slice, or what is new about one that counted as ``before``."""
-        if before is not None:
-            self._count(before, -1)
+    def put(self, one: Entered, before: Entered | None, instead_of: Entered | None = None) -> None:
+        """Enter a slice, or what is new about one that counted as ``before``.
+
+        ``instead_of``: a slice that is gone, in whose place this one is.
+        """
+        for other in (before, instead_of):
+            if other is not None:
+                self._count(other, -1)
         self._count(one, 1)
-        self._lasting.put(one.piece, one.since, one.lot, self._other_grace())
+        gone = None if instead_of is None else instead_of.piece.piece_id
+        if gone is not None:
+            self._layout_changes.add(gone)
+        self._put_into(self._lasting, one, gone, self._other_grace())
         if self._now is not self._lasting:
-            self._now.put(one.piece, one.since, one.lot)
+            self._put_into(self._now, one, gone, None)
+
+    def _put_into(
+        self, index: EntitlementIndex, one: Entered, gone: PieceId | None, tree: GroupTree | None
+    ) -> None:
+        as_before = bool(one.as_before)
+        index.put(one.piece, one.since, one.lot, tree, as_before=as_before, instead_of=gone)
 
     def remove(self, one: Entered) -> None:
         """Take a slice out."""
@@ -105,9 +125,30 @@ class TypeStanding:
         if self._now is not self._lasting:
             self._now.remove(one.piece.piece_id)
 
+    @contextmanager
+    def without(self, one: Entered) -> Iterator[None]:
+        """Let a slice not be there for a time, and nobody follow it; then all is as before."""
+        now, lasting = self._index(), self._lasting
+        flags = self._grace_is_other, self._cards_are_other
+        self._count(one, -1)
+        self._grace_is_other, self._cards_are_other = flags
+        tree = self._in_force(None) if one.as_before else lasting.tree
+        tree_now = self._in_force(self._keeping) if one.as_before else now.tree
+        try:
+            with ExitStack() as aside:
+                if lasting is not now:
+                    aside.enter_context(lasting.without(one.piece.piece_id, tree))
+                aside.enter_context(now.without(one.piece.piece_id, tree_now))
+                yield
+        finally:
+            self._count(one, 1)
+            self._grace_is_other, self._cards_are_other = flags
+
     def end_grace(self, one: Entered) -> None:
         """Let a slice count as any other from now on."""
         self._grace(one, -1)
+        for index in {self._lasting, self._now}:
+            index.put(one.piece, one.since, one.lot)
 
     def steps(self, piece_id: PieceId) -> int:
         """Return to how many steps a slice is entitled now."""
@@ -179,13 +220,16 @@ class TypeStanding:
         if lasting is not None:
             self._lasting.under(lasting)
 
+    def _in_force(self, cards: Fraction | None) -> GroupTree:
+        return guarantees_in_force(self.told, cards, self._turns, self._graced)[0]
+
     def _other_grace(self) -> GroupTree | None:
         """Return the guarantees with what is graced, where that is other than before."""
         if not self._grace_is_other:
             return None
         self._grace_is_other = False
         self._cards_are_other = True
-        return guarantees_in_force(self.told, None, self._turns, self._graced)[0]
+        return self._in_force(None)
 
     def _index(self) -> EntitlementIndex:
         """Return what is entitled under the guarantees that the cards can keep."""

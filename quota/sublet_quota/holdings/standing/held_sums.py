@@ -1,0 +1,84 @@
+"""What groups and persons hold, by which right, and how they stand: what is read of standings."""
+
+from collections.abc import Mapping
+from fractions import Fraction
+from types import MappingProxyType
+from typing import Final
+
+from sublet_quota.holdings.standing.standings import Standings
+from sublet_quota.names.ids import GroupName, SliceId, UserName
+from sublet_quota.residency.snapshot import Rank
+from sublet_quota.shares.group_tree import GroupTree, NodeName
+from sublet_quota.shares.limits import Amounts
+from sublet_quota.shares.reclaim import Position
+
+NO_ASKS: Final[Mapping[NodeName, Fraction]] = MappingProxyType({})
+
+
+class HeldSums:
+    """Sums by group, person and type, and the ranks of slices; they go on changing."""
+
+    def __init__(self, standings: Standings) -> None:
+        self._standings = standings
+
+    def cards(self, gpu_type: str) -> Fraction:
+        """Return the open cards of a type."""
+        return self._standings.of_type(gpu_type).cards
+
+    @property
+    def groups(self) -> GroupTree:
+        """The groups, without what they are guaranteed of any type."""
+        return self._standings.tree
+
+    def tree(self, gpu_type: str) -> GroupTree:
+        """Return the groups with the guarantees of a type that are in force."""
+        return self._standings.of_type(gpu_type).tree
+
+    def leaf(self, group: GroupName | None, gpu_type: str | None = None) -> NodeName:
+        """Return where a slice counts that a group pays for; the same for all types.
+
+        Of a group that the document does not have, as of none: among the root's direct members.
+        """
+        del gpu_type
+        return self._standings.leaf(group)
+
+    def held(self, node: NodeName) -> Amounts:
+        """Return the slices of a group, with all that is in it; jobs are apart."""
+        return self._standings.held(node)
+
+    def jobs_held(self, node: NodeName) -> Amounts:
+        """Return what jobs of a group have, with all that is in it."""
+        return self._standings.jobs_held(node)
+
+    def held_by(self, owner: UserName) -> Amounts:
+        """Return the slices of a person."""
+        return self._standings.held_by(owner)
+
+    def jobs_held_by(self, owner: UserName) -> Amounts:
+        """Return what jobs of a person have."""
+        return self._standings.jobs_held_by(owner)
+
+    def entitled_steps(self, gpu_type: str, group: GroupName | None, cards: Fraction) -> int:
+        """Return to how many steps of its way one more slice of a group would be entitled now."""
+        standing = self._standings.of_type(gpu_type)
+        return standing.steps_for(self._standings.leaf(group), cards)
+
+    def rank(self, slice_id: SliceId) -> Rank:
+        """Return by which right a slice is there; of a job, and of none, ``BORROWED``."""
+        return self._standings.rank(slice_id)
+
+    def ranks_changed(self) -> frozenset[SliceId]:
+        """Return whose rank is another than when this was asked last; new slices, too."""
+        return self._standings.ranks_changed()
+
+    def lasting_steps(self) -> Mapping[SliceId, int]:
+        """Return what each slice is entitled to if there are enough cards: to be kept for later."""
+        return dict(self._standings.lasting_steps())
+
+    def position(self, gpu_type: str, asks: Mapping[NodeName, Fraction] = NO_ASKS) -> Position:
+        """Return how the groups stand on a type.
+
+        ``asks``: what leaves ask for beyond what they hold, the request that is decided among it.
+        Its sums are those of this moment, and go on changing.
+        """
+        return self._standings.of_type(gpu_type).position(asks)
