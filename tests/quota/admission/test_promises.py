@@ -6,7 +6,7 @@ from textwrap import dedent
 import pytest
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.holdings.gpu_load import Holding
-from sublet_quota.names.ids import SliceId
+from sublet_quota.names.ids import GpuId, SliceId
 from sublet_quota.placement.slice_placement import Placement
 from sublet_quota.reasons.derivation import Rule
 from sublet_quota.reasons.refusal import Refusal, RefusalReason
@@ -181,6 +181,21 @@ def test_a_whole_card_is_had_where_one_is_free_in_sum() -> None:
     assert isinstance(answer, Placement), answer
     assert answer.gpu_id == "a", "the fewest bytes move"
     assert answer.moves == ((SliceId("x"), "b"),)
+
+
+def test_what_moves_goes_where_nothing_is_laid_out_for_others_if_it_can() -> None:
+    cards = [gpu("a"), gpu("b", index=1), gpu("c", index=2)]
+    slices = [
+        notebook("x", "u1", gib(30, 300), "a"),
+        notebook("lab", "u2", gib(45, 400), "b", group="lab"),
+        notebook("y", "u3", gib(40, 400), "c"),
+    ]
+    text = PIECES + "\ngroups: {lab: {guaranteed: {H100: 1}}}\n"
+    hub = SmallHub.under(text, *cards, *slices)
+    assert not hub.holdings.layout("H100").is_free(GpuId("b"))
+    answer = hub.ask("ada", size="whole")
+    assert isinstance(answer, Placement), answer
+    assert answer.moves == ((SliceId("x"), "c"),), "b is a tighter fit"
     assert answer.calls_back == (SliceId("x"),)
 
 

@@ -95,7 +95,7 @@ def _moves_from(
     movable = [one for one in holdings.slices_on(facts.gpu_id) if _may_move(holdings, one)]
     moves: list[tuple[Holding, GpuId]] = []
     while not missing.is_nothing:
-        step = _next_move(movable, rooms, missing)
+        step = _next_move(holdings, movable, rooms, missing)
         if step is None:
             return None
         holding, gpu_id = step
@@ -117,15 +117,21 @@ def _may_move(holdings: Holdings, holding: Holding) -> bool:
 
 
 def _next_move(
-    movable: list[Holding], rooms: dict[GpuId, GpuAmount], missing: Missing
+    holdings: Holdings,
+    movable: list[Holding],
+    rooms: dict[GpuId, GpuAmount],
+    missing: Missing,
 ) -> tuple[Holding, GpuId] | None:
-    """Return one that is enough with the fewest bytes, else the largest; each to the best fit."""
+    """Return one that is enough with the fewest bytes, else the largest; each to the best fit.
+
+    The best fit is a card that is laid out for no others, if there is one.
+    """
     possible = [
-        (one, min(fitting)[1])
+        (one, min(fitting)[2])
         for one in movable
         if (
             fitting := [
-                (room.memory_mib, gpu_id)
+                (_is_others(holdings, one, gpu_id), room.memory_mib, gpu_id)
                 for gpu_id, room in rooms.items()
                 if one.amount.fits_in(room)
             ]
@@ -137,3 +143,9 @@ def _next_move(
     return max(
         possible, key=lambda each: (each[0].amount.memory_mib, each[0].slice_id), default=None
     )
+
+
+def _is_others(holdings: Holdings, holding: Holding, gpu_id: GpuId) -> bool:
+    """Whether a card is laid out for groups that do not pay for a slice."""
+    layout = holdings.layout(holdings.type_of(gpu_id) or "")
+    return not layout.is_free(gpu_id) and not layout.part_for(gpu_id, holdings.leaf(holding.group))
