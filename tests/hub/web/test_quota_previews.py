@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sublet_hub.web.views import quota_previews
 
-from tests.support.hub_world import FakeHub, HubWorld, hub_world, settings_for
+from tests.support.hub_world import FakeHub, HubWorld, hub_world, settings_for, until
 from tests.support.hub_world_runner import write_interpreter, write_script
 
 pytestmark = pytest.mark.asyncio
@@ -82,6 +82,9 @@ async def test_a_job_that_would_be_started_is_told_by_the_queues_own_plan(
         agent = await world.agent()
         agent.gpus = (agent.gpus[0].model_copy(update={"lendable_mib": 0}),)
         await agent.report()
+        gpu_id = agent.gpus[0].gpu_id
+        fleet = world.service.fleet
+        await until(lambda: fleet.gpu_report(gpu_id).lendable_mib == 0)
         world.interpreter = write_interpreter(world.folder / "python")
         await world.slice_for("ada", size="small")
         write_script(world.folder / "homes/ada/train.ipynb", ["print", "x"])
