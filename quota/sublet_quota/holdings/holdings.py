@@ -36,19 +36,22 @@ from sublet_quota.shares.group_tree import NodeName
 class Holdings(HeldSums, CardSums):
     """All slices and GPUs, with their sums by group, person, type, pool and GPU."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what was known before
         self,
         document: QuotaDocument,
         gpus: Iterable[GpuFacts] = (),
         slices: Iterable[Holding] = (),
         entitled: Mapping[SliceId, int] = NOT_TOLD,
         turns: Turns | None = None,
+        *,
+        in_force: Mapping[SliceId, int] = NOT_TOLD,
     ) -> None:
         """``document`` is one in force (``at``).
 
         ``entitled`` is what ``lasting_steps`` said before of slices that it tells of: what is
         entitled stays so, also where all is added up anew. ``turns``: in which order odd cards go
-        where there are too few (``in_force``); by lot while nobody's past use is known.
+        where there are too few; by lot while nobody's past use is known. ``in_force`` is what
+        ``steps_in_force`` said before: with too few cards, that stays so too.
         """
         self.document = document
         """The document in force; ``under`` puts another in its place."""
@@ -61,7 +64,7 @@ class Holdings(HeldSums, CardSums):
         self._guarantees = Guarantees(self, self._rooms, self._standings)
         for facts in gpus:
             self.put_gpu(facts)
-        self._fill(slices, entitled)
+        self._fill(slices, entitled, in_force)
 
     def put_gpu(self, facts: GpuFacts) -> None:
         """Enter a GPU, or what is new about one."""
@@ -273,11 +276,16 @@ class Holdings(HeldSums, CardSums):
         self._standings.end_graces(slices)
         return ended
 
-    def _fill(self, slices: Iterable[Holding], steps: Mapping[SliceId, int]) -> None:
+    def _fill(
+        self,
+        slices: Iterable[Holding],
+        steps: Mapping[SliceId, int],
+        in_force: Mapping[SliceId, int] = NOT_TOLD,
+    ) -> None:
         for holding in slices:
             self._placed.lay(holding)
         held = self._placed.all.values()
-        self._standings.fill(((one, self._typed.get(one.gpu_id)) for one in held), steps)
+        self._standings.fill(((one, self._typed.get(one.gpu_id)) for one in held), steps, in_force)
 
     def _take_over(
         self,

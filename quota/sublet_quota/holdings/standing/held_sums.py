@@ -66,6 +66,10 @@ class HeldSums:
         """Return what each slice is entitled to if there are enough cards: to be kept for later."""
         return dict(self._standings.lasting_steps())
 
+    def steps_in_force(self) -> Mapping[SliceId, int]:
+        """Return what each slice is entitled to with the cards that there are."""
+        return dict(self._standings.steps_in_force())
+
     def position(self, gpu_type: str, asks: Mapping[NodeName, Fraction] = NO_ASKS) -> Position:
         """Return how the groups stand on a type.
 

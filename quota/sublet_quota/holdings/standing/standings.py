@@ -75,16 +75,23 @@ class Standings:
         return tuple(sorted(self._types.keys() | guaranteed))
 
     def fill(
-        self, slices: Iterable[tuple[Holding, TypedKind | None]], steps: Mapping[SliceId, int]
+        self,
+        slices: Iterable[tuple[Holding, TypedKind | None]],
+        steps: Mapping[SliceId, int],
+        in_force: Mapping[SliceId, int] = NOT_TOLD,
     ) -> None:
-        """Enter many slices at once, with the steps to which each was entitled before."""
+        """Enter many slices at once, with the steps to which each was entitled before.
+
+        ``in_force``: to how many with the cards that there were.
+        """
+        before = {PieceId(slice_id): count for slice_id, count in in_force.items()}
         of_types: dict[str, list[Entered]] = {}
         for holding, card in slices:
             counted = self._note(holding, card, steps.get(holding.slice_id, 0))
             if holding.is_notebook and counted.entry.gpu_type is not None:
                 of_types.setdefault(counted.entry.gpu_type, []).append(counted.entered)
         for gpu_type, entered in of_types.items():
-            self.of_type(gpu_type).fill(entered)
+            self.of_type(gpu_type).fill(entered, before)
 
     def put(
         self, holding: Holding, card: TypedKind | None, instead_of: SliceId | None = None
