@@ -104,6 +104,8 @@ class SliceRecord:
     """To how many steps it is entitled, as that was known last: what is entitled stays so, also
     when the service starts anew. ``None``: nothing is known.
     """
+    entitled_in_force: int | None = None
+    """The same with the cards that there were, which may be fewer than guaranteed."""
     lot: int = 0
     """The lot that was drawn for the slice: it decides where all else is equal."""
 

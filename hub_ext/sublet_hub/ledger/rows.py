@@ -103,6 +103,7 @@ def row_of_slice(record: SliceRecord) -> dict[str, Any]:
         "before_until": record.before_until,
         "before_steps": record.before_steps,
         "entitled": record.entitled,
+        "entitled_in_force": record.entitled_in_force,
         "lot": record.lot,
     }
 
@@ -142,6 +143,7 @@ def slice_of_row(row: Row, gpus: Mapping[GpuId, GpuRecord]) -> SliceRecord:
         before_until=row["before_until"],
         before_steps=row["before_steps"],
         entitled=row["entitled"],
+        entitled_in_force=row["entitled_in_force"],
         lot=row["lot"],
     )
 

@@ -84,6 +84,7 @@ SLICES = sa.Table(
     sa.Column("before_until", UtcDateTime),
     sa.Column("before_steps", sa.Integer),
     sa.Column("entitled", sa.Integer),
+    sa.Column("entitled_in_force", sa.Integer),
     sa.Column("lot", sa.BigInteger, nullable=False),
     sa.Column("released_at", UtcDateTime, index=True),
 )

@@ -91,11 +91,13 @@ class Places:
         """Store what slices are entitled to, where that is something else than before."""
         if not self._may_differ:
             return
-        slices = self._ledger.slices
+        slices, holdings = self._ledger.slices, self._capacity.holdings
+        in_force = holdings.steps_in_force()
         changed = tuple(
-            replace(slices[slice_id], entitled=entitled)
-            for slice_id, entitled in self._capacity.holdings.lasting_steps().items()
-            if slice_id in slices and slices[slice_id].entitled != entitled
+            replace(record, entitled=entitled, entitled_in_force=in_force[slice_id])
+            for slice_id, entitled in holdings.lasting_steps().items()
+            if (record := slices.get(slice_id)) is not None
+            and (record.entitled, record.entitled_in_force) != (entitled, in_force[slice_id])
         )
         if changed:
             self._ledger.apply(Change(slices=changed), self._now())

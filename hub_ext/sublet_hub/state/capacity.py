@@ -54,6 +54,11 @@ class Capacity:
                 for record in ledger.slices.values()
                 if record.entitled is not None
             },
+            {
+                record.slice_id: record.entitled_in_force
+                for record in ledger.slices.values()
+                if record.entitled_in_force is not None
+            },
         )
         ledger.listen(self._ledger_changed)
 
@@ -103,10 +108,14 @@ class Capacity:
         )
 
     def _added_up(
-        self, in_force: QuotaDocument, slices: Iterable[Holding], entitled: Mapping[SliceId, int]
+        self,
+        document: QuotaDocument,
+        slices: Iterable[Holding],
+        entitled: Mapping[SliceId, int],
+        in_force: Mapping[SliceId, int],
     ) -> Holdings:
         gpus = (self._facts(gpu) for gpu in self._ledger.gpus.values())
-        return Holdings(in_force, gpus, slices, entitled, self.turns)
+        return Holdings(document, gpus, slices, entitled, self.turns, in_force=in_force)
 
     def reported(self, view: NodeView) -> None:
         """Take over what an agent's report says about cards and slices."""

@@ -1,7 +1,9 @@
 """The guarantees of each type: where they lie, who makes way for them, what is wrong with them."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from fractions import Fraction
 
 from sublet_quota.amounts.gpu_amounts import NOTHING, GpuAmount
@@ -10,12 +12,16 @@ from sublet_quota.holdings.card_rooms import CardRooms
 from sublet_quota.holdings.gpu_load import cards_on
 from sublet_quota.holdings.layout.entitled_room import Held, entitled_room
 from sublet_quota.holdings.layout.layout import Layout
+from sublet_quota.holdings.layout.together import OnCard as OnSharedCard
+from sublet_quota.holdings.layout.together import without_place
 from sublet_quota.holdings.layout.type_layout import Slices, TypeLayout
 from sublet_quota.holdings.making_way import MakingWay, OnCard, making_way
 from sublet_quota.holdings.standing.standings import Standings
 from sublet_quota.names.ids import GpuId, SliceId
 from sublet_quota.reasons.guarantee_warnings import GuaranteeFault, GuaranteeWarning
+from sublet_quota.residency.snapshot import Rank
 from sublet_quota.shares.group_tree import ROOT, NodeName
+from sublet_quota.shares.lots import lot_of
 from sublet_quota.shares.reclaim import Request
 
 
@@ -27,6 +33,8 @@ class Guarantees:
         self._rooms = rooms
         self._standings = standings
         self._layouts: dict[str, TypeLayout] = {}
+        self._shared: set[GpuId] = set()
+        """Cards on which entitled slices of several groups took turns when that was asked last."""
 
     def count(self, card: CardPolicy) -> None:
         """Let a card count that was entered."""
@@ -80,6 +88,47 @@ class Guarantees:
         layout = self.layout(card.gpu_type)
         return entitled_room(card.facts, pool, layout, leaf, tuple(self._held_on(gpu_id)))
 
+    def rank(self, slice_id: SliceId) -> Rank:
+        """Return by which right a slice is there: of who takes turns on others' card, in part."""
+        rank, holding = self._standings.rank(slice_id), self._slices.slice(slice_id)
+        if rank is not Rank.ENTITLED or holding is None:
+            return rank
+        if slice_id not in self._without_place(holding.gpu_id):
+            return rank
+        return Rank.CALLED_BACK if holding.called_back else Rank.ENTITLED_IN_PART
+
+    def has_place(self, gpu_id: GpuId, leaf: NodeName, amount: GpuAmount) -> bool:
+        """Whether one more entitled slice of a leaf takes turns behind no others' on a card."""
+        new = OnSharedCard(datetime.max.replace(tzinfo=UTC), 0, SliceId(""), leaf, amount)
+        return new.slice_id not in self._without_place(gpu_id, new)
+
+    def ranks_changed(self) -> frozenset[SliceId]:
+        """Return whose rank is another than when this was asked last."""
+        asked = self._standings.asked_again()
+        lie = (self._slices.slice(slice_id) for slice_id in asked)
+        cards = self._shared | {one.gpu_id for one in lie if one is not None}
+        self._shared = {gpu_id for gpu_id in cards if self._without_place(gpu_id)}
+        beside = {one.slice_id for gpu_id in cards for one in self._slices.slices_on(gpu_id)}
+        return self._standings.told_anew(asked | beside, self.rank)
+
+    def _without_place(self, gpu_id: GpuId, *new: OnSharedCard) -> frozenset[SliceId]:
+        """Return the entitled slices of a card that take turns behind other groups'."""
+        card = self._rooms.card(gpu_id)
+        if card is None or not card.holds_guarantees:
+            return frozenset()
+        paths = self._standings.tree.paths
+        here = [
+            OnSharedCard(held.since, lot_of(held.slice_id), held.slice_id, piece.node, held.amount)
+            for held, piece in self._held_on(gpu_id)
+            if piece.entitled == len(paths[piece.node])
+        ]
+        leaves = {one.leaf for one in (*here, *new)}
+        if len(leaves) < 2:  # noqa: PLR2004 - between two groups
+            return frozenset()
+        layout = self.layout(card.gpu_type)
+        parts = {leaf: layout.part_for(gpu_id, leaf) for leaf in leaves}
+        return without_place((*here, *new), parts, card.facts.kind.usable_mib)
+
     def making_way(self, gpu_id: GpuId, leaf: NodeName, amount: GpuAmount) -> MakingWay:
         """Return which borrowed slices no longer fit when an entitled one comes to a card."""
         card, room = self._rooms.card(gpu_id), self._rooms.room(gpu_id)
@@ -95,6 +144,7 @@ class Guarantees:
         for gpu_type in self._standings.types():
             yield from self._cut(gpu_type)
             yield from self._not_laid_out(gpu_type)
+            yield from self._outside(gpu_type)
         for gpu_type, said in sorted(self._standings.document.gpu_types.items()):
             there = self._standings.of_type(gpu_type).cards
             if said.expect is not None and there < said.expect:
@@ -124,6 +174,31 @@ class Guarantees:
         for rest in self.layout(gpu_type).in_pieces():
             yield GuaranteeWarning(
                 GuaranteeFault.IN_PIECES, gpu_type, rest.cards, rest.largest, rest.node
+            )
+
+    def _outside(self, gpu_type: str) -> Iterator[GuaranteeWarning]:
+        """Yield of each group what is entitled on other groups' cards, and takes turns there."""
+        layout, paths = self.layout(gpu_type), self._standings.tree.paths
+        lie: defaultdict[NodeName, Fraction] = defaultdict(Fraction)
+        wait: defaultdict[NodeName, Fraction] = defaultdict(Fraction)
+        for gpu_id, card in self._rooms.cards().items():
+            if card.gpu_type != gpu_type or not card.holds_guarantees:
+                continue
+            here = [
+                piece
+                for _, piece in self._held_on(gpu_id)
+                if piece.entitled == len(paths[piece.node])
+            ]
+            if len({piece.node for piece in here}) < 2:  # noqa: PLR2004 - between two groups
+                continue
+            behind = self._without_place(gpu_id)
+            for piece in here:
+                if SliceId(piece.piece_id) in behind or not layout.part_for(gpu_id, piece.node):
+                    lie[piece.node] += piece.cards
+                    wait[piece.node] += piece.cards if SliceId(piece.piece_id) in behind else 0
+        for leaf, cards in sorted(lie.items()):
+            yield GuaranteeWarning(
+                GuaranteeFault.OUTSIDE, gpu_type, cards, wait[leaf], paths[leaf][-1]
             )
 
     def _held_on(self, gpu_id: GpuId) -> Iterator[Held]:

@@ -12,43 +12,46 @@ from datetime import datetime
 from fractions import Fraction
 
 from sublet_quota.amounts.gpu_amounts import GpuAmount
-from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.holdings.card_policy import policy_of
 from sublet_quota.holdings.card_rooms import CardRooms
-from sublet_quota.holdings.gpu_load import AsBefore, GpuFacts, GpuLoad, GpuRoom, Holding
+from sublet_quota.holdings.card_sums import CardSums
+from sublet_quota.holdings.gpu_load import AsBefore, GpuFacts, Holding
 from sublet_quota.holdings.grace import carried_steps, with_grace
 from sublet_quota.holdings.guarantees import Guarantees
 from sublet_quota.holdings.layout.layout import Layout
 from sublet_quota.holdings.making_way import MakingWay
 from sublet_quota.holdings.placed_slices import PlacedSlices
-from sublet_quota.holdings.room_index import RoomIndex
 from sublet_quota.holdings.standing.held_sums import HeldSums
 from sublet_quota.holdings.standing.standings import NOT_TOLD, Standings, TypedKind
 from sublet_quota.holdings.standing.type_standing import Turns
 from sublet_quota.names.ids import GpuId, PoolName, SliceId, UserName
 from sublet_quota.reasons.guarantee_warnings import GuaranteeWarning
+from sublet_quota.residency.snapshot import Rank
 from sublet_quota.shares.cards import NO_CARD
 from sublet_quota.shares.entitlement import Piece
 from sublet_quota.shares.group_tree import NodeName
 
 
-class Holdings(HeldSums):
+class Holdings(HeldSums, CardSums):
     """All slices and GPUs, with their sums by group, person, type, pool and GPU."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what was known before
         self,
         document: QuotaDocument,
         gpus: Iterable[GpuFacts] = (),
         slices: Iterable[Holding] = (),
         entitled: Mapping[SliceId, int] = NOT_TOLD,
         turns: Turns | None = None,
+        *,
+        in_force: Mapping[SliceId, int] = NOT_TOLD,
     ) -> None:
         """``document`` is one in force (``at``).
 
         ``entitled`` is what ``lasting_steps`` said before of slices that it tells of: what is
         entitled stays so, also where all is added up anew. ``turns``: in which order odd cards go
-        where there are too few (``in_force``); by lot while nobody's past use is known.
+        where there are too few; by lot while nobody's past use is known. ``in_force`` is what
+        ``steps_in_force`` said before: with too few cards, that stays so too.
         """
         self.document = document
         """The document in force; ``under`` puts another in its place."""
@@ -61,7 +64,7 @@ class Holdings(HeldSums):
         self._guarantees = Guarantees(self, self._rooms, self._standings)
         for facts in gpus:
             self.put_gpu(facts)
-        self._fill(slices, entitled)
+        self._fill(slices, entitled, in_force)
 
     def put_gpu(self, facts: GpuFacts) -> None:
         """Enter a GPU, or what is new about one."""
@@ -166,24 +169,6 @@ class Holdings(HeldSums):
         """Return the slices of a person, jobs' too, by id."""
         return self._placed.of(owner)
 
-    def gpu(self, gpu_id: GpuId) -> GpuFacts | None:
-        """Return one GPU, or ``None``; one of unclear type or pool is closed for that reason."""
-        card = self._rooms.card(gpu_id)
-        return None if card is None else card.facts
-
-    def gpus(self) -> Iterator[GpuFacts]:
-        """Yield all GPUs."""
-        return (card.facts for card in self._rooms.cards().values())
-
-    def gpus_as_told(self) -> Iterator[GpuFacts]:
-        """Yield all GPUs as they were entered, whatever the document says of them."""
-        return (card.told for card in self._rooms.cards().values())
-
-    def pool_of(self, gpu_id: GpuId) -> PoolName | None:
-        """Return the pool that a GPU belongs to; ``None`` when no pool has it."""
-        card = self._rooms.card(gpu_id)
-        return None if card is None else card.pool
-
     def type_of(self, gpu_id: GpuId) -> str | None:
         """Return the type that a GPU counts as; of one that is gone, while slices lie there."""
         typed = self._typed.get(gpu_id)
@@ -192,26 +177,6 @@ class Holdings(HeldSums):
     def types(self) -> tuple[str, ...]:
         """Return the types of which there are cards or slices, or guarantees, sorted."""
         return self._standings.types()
-
-    def load(self, gpu_id: GpuId) -> GpuLoad:
-        """Return what a GPU holds in promises."""
-        return self._rooms.load(gpu_id)
-
-    def room(self, gpu_id: GpuId) -> GpuRoom | None:
-        """Return what may still be promised on a GPU; ``None``: unknown, or in no pool."""
-        return self._rooms.room(gpu_id)
-
-    def room_in(self, pool: PoolName) -> GpuAmount:
-        """Return what may still be promised on a pool's open GPUs together."""
-        return self._rooms.room_in(pool)
-
-    def cards_in(self, pool: PoolName) -> Fraction:
-        """Return the open cards of a pool: ``lends`` says a part of them."""
-        return Fraction(self._rooms.open_in(pool))
-
-    def kinds_in(self, pool: PoolName) -> Mapping[GpuKind, RoomIndex]:
-        """Return the kinds of GPU in a pool, and where there is room on them."""
-        return self._rooms.kinds_in(pool)
 
     def lent(self, lender: PoolName, borrower: PoolName) -> Fraction:
         """Return the cards of one pool that borrowed slices of another one have."""
@@ -231,6 +196,21 @@ class Holdings(HeldSums):
         if facts is not None and facts.pause_only:
             return replace(piece, suspendable=False)
         return piece
+
+    def rank(self, slice_id: SliceId) -> Rank:
+        """Return by which right a slice is there; of a job, and of none, ``BORROWED``.
+
+        What is entitled on another group's card, and takes turns there, is so in part.
+        """
+        return self._guarantees.rank(slice_id)
+
+    def ranks_changed(self) -> frozenset[SliceId]:
+        """Return whose rank is another than when this was asked last; new slices, too."""
+        return self._guarantees.ranks_changed()
+
+    def has_place(self, gpu_id: GpuId, leaf: NodeName, amount: GpuAmount) -> bool:
+        """Whether one more entitled slice of a leaf takes turns behind no others' on a card."""
+        return self._guarantees.has_place(gpu_id, leaf, amount)
 
     def layout(self, gpu_type: str) -> Layout:
         """Return where the guarantees of a type that are in force lie."""
@@ -296,11 +276,16 @@ class Holdings(HeldSums):
         self._standings.end_graces(slices)
         return ended
 
-    def _fill(self, slices: Iterable[Holding], steps: Mapping[SliceId, int]) -> None:
+    def _fill(
+        self,
+        slices: Iterable[Holding],
+        steps: Mapping[SliceId, int],
+        in_force: Mapping[SliceId, int] = NOT_TOLD,
+    ) -> None:
         for holding in slices:
             self._placed.lay(holding)
         held = self._placed.all.values()
-        self._standings.fill(((one, self._typed.get(one.gpu_id)) for one in held), steps)
+        self._standings.fill(((one, self._typed.get(one.gpu_id)) for one in held), steps, in_force)
 
     def _take_over(
         self,

@@ -205,11 +205,19 @@ def _placement(question: Question, admission: Admission, place: _Place) -> Place
         group=option.group,
         named=question.wish.group is not None,
         member_of=rights.groups,
-        rank=option.rank,
+        rank=_rank_on(question.holdings, option, place.gpu_id),
         why=derived(question.holdings, option, place.rule),
         calls_back=place.calls_back,
         moves=place.moves,
     )
+
+
+def _rank_on(holdings: Holdings, option: Option, gpu_id: GpuId) -> Rank:
+    """Return how a slice stands on a card: in part, where it takes turns behind other groups'."""
+    if option.rank is not Rank.ENTITLED:
+        return option.rank
+    has_place = holdings.has_place(gpu_id, option.node, option.asked.amount)
+    return option.rank if has_place else Rank.ENTITLED_IN_PART
 
 
 def _restarted(place: AsBeforePlace) -> Placement:

@@ -51,12 +51,21 @@ class PresentState:
     slices: tuple[Holding, ...]
     entitled: Mapping[SliceId, int]
     turns: Turns | None = None
+    in_force: Mapping[SliceId, int] = field(default_factory=dict)
+    """What is entitled with the cards that there are."""
     people: tuple[PersonHere, ...] = ()
     jobs: JobsNow = field(default_factory=JobsNow)
 
     def holdings(self) -> Holdings:
         """Return holdings of their own that say what those of now say."""
-        return Holdings(self.document, self.gpus, self.slices, self.entitled, self.turns)
+        return Holdings(
+            self.document,
+            self.gpus,
+            self.slices,
+            self.entitled,
+            self.turns,
+            in_force=self.in_force,
+        )
 
 
 def present_state(
@@ -71,6 +80,7 @@ def present_state(
         slices=tuple(holdings.slices()),
         entitled=holdings.lasting_steps(),
         turns=holdings.turns,
+        in_force=holdings.steps_in_force(),
         people=people,
         jobs=jobs or JobsNow(),
     )

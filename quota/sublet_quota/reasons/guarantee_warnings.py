@@ -19,6 +19,8 @@ class GuaranteeFault(StrEnum):
     """A part of a guarantee lies on no card, as the parts do not pack."""
     IN_PIECES = "in-pieces"
     """A rest lies in pieces on several cards, as it fits on none."""
+    OUTSIDE = "outside"
+    """Entitled slices lie on other groups' cards, beside what is entitled there."""
     FEWER_THAN_EXPECTED = "fewer-than-expected"
     """There are fewer open cards of a type than the document expects."""
 
@@ -32,7 +34,9 @@ class GuaranteeWarning:
     told: Fraction
     """The cards that the document says, or that lie nowhere."""
     there: Fraction
-    """The cards that there are, or that are in force, or the largest piece."""
+    """The cards that there are, or that are in force, or the largest piece,
+    or what takes turns.
+    """
     group: str | None = None
 
     @property
@@ -63,6 +67,10 @@ _WORDS: Final[Mapping[GuaranteeFault, str]] = MappingProxyType(
         GuaranteeFault.IN_PIECES: (
             "{told} of {type} that are guaranteed to {group} lie in pieces on several cards, "
             "{there} the largest: a larger slice may wait for others"
+        ),
+        GuaranteeFault.OUTSIDE: (
+            "{told} of {type} that {group} is guaranteed lie beside what is guaranteed to others, "
+            "on their cards: {there} of it by turns behind them"
         ),
         GuaranteeFault.FEWER_THAN_EXPECTED: ("{type}: {told} expected, and {there} open"),
     }

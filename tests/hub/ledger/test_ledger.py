@@ -126,6 +126,7 @@ OF_PAYERS = (
     "before_until",
     "before_steps",
     "entitled",
+    "entitled_in_force",
     "lot",
 )
 
@@ -181,6 +182,7 @@ def test_who_pays_and_who_was_called_back_is_there_after_a_restart(database: Dat
         before_until=NOW + timedelta(days=1),
         before_steps=2,
         entitled=1,
+        entitled_in_force=1,
         lot=2**62,
     )
     Ledger(database).apply(Change(gpus=(GPU,), slices=(record,)), NOW)

@@ -13,7 +13,7 @@ from sublet_quota.holdings.gpu_load import AsBefore, GpuFacts, Holding, cards_on
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.holdings.standing.group_trees import TurnsByLot, tree_of
 from sublet_quota.names.ids import GpuId, GroupName, PoolName, SliceId, UserName
-from sublet_quota.residency.snapshot import Holder
+from sublet_quota.residency.snapshot import Holder, Rank
 from sublet_quota.shares.division import divide
 from sublet_quota.shares.entitlement import Piece, PieceId, entitle, entitled_sums, held_sums
 from sublet_quota.shares.in_force import guarantees_in_force
@@ -379,6 +379,17 @@ class HoldingsMachine(RuleBasedStateMachine):
             lacking = sum(cards for _, cards in layout.problems)
             assert lying + lacking == self.held.tree(gpu_type).root.guaranteed
             assert self.held.layout(gpu_type).parts == layout.parts
+
+    @invariant()
+    def entitled_slices_of_different_groups_never_exceed_a_card(self) -> None:
+        held = self.held
+        for gpu_id, facts in self.gpus.items():
+            if facts.closed or facts.pause_only or held.pool_of(gpu_id) is None:
+                continue
+            here = [s for s in held.slices_on(gpu_id) if held.rank(s.slice_id) is Rank.ENTITLED]
+            together = sum((one.amount for one in here), NOTHING)
+            whole = GpuAmount(facts.kind.usable_mib, 1000)
+            assert len({held.leaf(s.group) for s in here}) < 2 or together.fits_in(whole)
 
     @invariant()
     def the_order_of_changes_leaves_no_trace(self) -> None:

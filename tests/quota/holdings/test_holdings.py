@@ -202,3 +202,23 @@ def test_what_a_pool_lends_are_the_borrowed_slices_of_another_on_its_cards() -> 
     )
     assert held.lent(PoolName("fast"), PoolName("rest")) == Fraction(1, 4)
     assert held.cards_in(PoolName("fast")) == 1
+
+
+def test_what_is_entitled_with_too_few_cards_stays_so_when_all_is_added_up_anew() -> None:
+    text = "gpu_types: {H100: {match: '*H100*'}}\ngroups: {lab: {guaranteed: {H100: 2}}}"
+    sizes = (1 / 2, 1, 1 / 2)
+    slices = [
+        notebook(f"s{n}", group="lab", amount=part(size), since=n) for n, size in enumerate(sizes)
+    ]
+    held = holdings(text, gpu(), *slices)
+    assert ranks(held) == "s0=entitled s1=borrowed s2=entitled"
+    held.remove(SliceId("s0"))
+    assert ranks(held) == "s1=borrowed s2=entitled"
+    again = Holdings(
+        held.document,
+        held.gpus(),
+        held.slices(),
+        held.lasting_steps(),
+        in_force=held.steps_in_force(),
+    )
+    assert ranks(again) == "s1=borrowed s2=entitled"

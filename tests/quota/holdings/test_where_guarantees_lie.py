@@ -7,6 +7,7 @@ from sublet_quota.amounts.gpu_amounts import NOTHING, GpuAmount
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GpuId, SliceId
 from sublet_quota.reasons.guarantee_warnings import GuaranteeFault
+from sublet_quota.residency.snapshot import Rank
 from sublet_quota.shares.group_tree import NodeName
 
 from tests.support.quota_cases import H100, NOON, document, gpu, holdings, notebook, part
@@ -223,3 +224,39 @@ def test_what_a_child_has_beyond_its_part_lies_in_what_its_parent_keeps() -> Non
     text = f"groups: {{{nested}, q: {{guaranteed: {{H100: 1/4}}}}}}"
     held = holdings(TYPES + text, CARDS[0], notebook("a", group="a", on="c0", amount=part(3 / 4)))
     assert held.room_for_entitled(C0, NodeName("q")) == part(1 / 4)
+
+
+def outside() -> Holdings:
+    """On a's card lies a slice of b that became entitled there; b's card is full."""
+    slices = [
+        notebook("b0", group="b", on="c1", amount=part(1 / 2)),
+        notebook("b1", group="b", on="c0", amount=part(1 / 2), since=1),
+        notebook("a0", group="a", on="c0", amount=part(3 / 4), since=2),
+    ]
+    return holdings(TWO, *CARDS, *slices)
+
+
+def test_who_is_entitled_on_others_card_takes_turns_behind_them_and_that_is_told() -> None:
+    held = outside()
+    ranks = [held.rank(SliceId(name)) for name in ("b0", "b1", "a0")]
+    assert ranks == [Rank.ENTITLED, Rank.ENTITLED_IN_PART, Rank.ENTITLED]
+    (told,) = held.warnings()
+    assert (told.fault, told.group) == (GuaranteeFault.OUTSIDE, "b")
+    assert (told.told, told.there) == (Fraction(1, 2), Fraction(1, 2))
+    assert told.words == (
+        "0.5 cards of H100 that b is guaranteed lie beside what is guaranteed to others, on their "
+        "cards: 0.5 cards of it by turns behind them"
+    )
+
+
+def test_who_takes_turns_no_more_is_told_so() -> None:
+    held = outside()
+    held.ranks_changed()
+    held.remove(SliceId("a0"))
+    assert held.ranks_changed() == {"b1"}
+    assert held.rank(SliceId("b1")) is Rank.ENTITLED
+    held.put(notebook("a0", group="a", on="c0", amount=part(1 / 2), since=2))
+    assert held.ranks_changed() == {"a0"}, "together they fit"
+    assert [one.fault for one in held.warnings()] == [GuaranteeFault.OUTSIDE]
+    held.put(notebook("a0", group="a", on="c0", amount=part(3 / 4), since=2))
+    assert held.ranks_changed() == {"a0", "b1"}

@@ -7,7 +7,6 @@ from typing import Final
 
 from sublet_quota.holdings.standing.standings import Standings
 from sublet_quota.names.ids import GroupName, SliceId, UserName
-from sublet_quota.residency.snapshot import Rank
 from sublet_quota.shares.group_tree import GroupTree, NodeName
 from sublet_quota.shares.limits import Amounts
 from sublet_quota.shares.reclaim import Position
@@ -16,7 +15,7 @@ NO_ASKS: Final[Mapping[NodeName, Fraction]] = MappingProxyType({})
 
 
 class HeldSums:
-    """Sums by group, person and type, and the ranks of slices; they go on changing."""
+    """Sums by group, person and type; they go on changing."""
 
     def __init__(self, standings: Standings) -> None:
         self._standings = standings
@@ -63,17 +62,13 @@ class HeldSums:
         standing = self._standings.of_type(gpu_type)
         return standing.steps_for(self._standings.leaf(group), cards)
 
-    def rank(self, slice_id: SliceId) -> Rank:
-        """Return by which right a slice is there; of a job, and of none, ``BORROWED``."""
-        return self._standings.rank(slice_id)
-
-    def ranks_changed(self) -> frozenset[SliceId]:
-        """Return whose rank is another than when this was asked last; new slices, too."""
-        return self._standings.ranks_changed()
-
     def lasting_steps(self) -> Mapping[SliceId, int]:
         """Return what each slice is entitled to if there are enough cards: to be kept for later."""
         return dict(self._standings.lasting_steps())
+
+    def steps_in_force(self) -> Mapping[SliceId, int]:
+        """Return what each slice is entitled to with the cards that there are."""
+        return dict(self._standings.steps_in_force())
 
     def position(self, gpu_type: str, asks: Mapping[NodeName, Fraction] = NO_ASKS) -> Position:
         """Return how the groups stand on a type.

@@ -3,7 +3,7 @@
 Notebooks' slices are entitled or borrowed; what jobs hold is counted apart.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -75,16 +75,23 @@ class Standings:
         return tuple(sorted(self._types.keys() | guaranteed))
 
     def fill(
-        self, slices: Iterable[tuple[Holding, TypedKind | None]], steps: Mapping[SliceId, int]
+        self,
+        slices: Iterable[tuple[Holding, TypedKind | None]],
+        steps: Mapping[SliceId, int],
+        in_force: Mapping[SliceId, int] = NOT_TOLD,
     ) -> None:
-        """Enter many slices at once, with the steps to which each was entitled before."""
+        """Enter many slices at once, with the steps to which each was entitled before.
+
+        ``in_force``: to how many with the cards that there were.
+        """
+        before = {PieceId(slice_id): count for slice_id, count in in_force.items()}
         of_types: dict[str, list[Entered]] = {}
         for holding, card in slices:
             counted = self._note(holding, card, steps.get(holding.slice_id, 0))
             if holding.is_notebook and counted.entry.gpu_type is not None:
                 of_types.setdefault(counted.entry.gpu_type, []).append(counted.entered)
         for gpu_type, entered in of_types.items():
-            self.of_type(gpu_type).fill(entered)
+            self.of_type(gpu_type).fill(entered, before)
 
     def put(
         self, holding: Holding, card: TypedKind | None, instead_of: SliceId | None = None
@@ -179,14 +186,20 @@ class Standings:
             return Rank.CALLED_BACK
         return Rank.ENTITLED_IN_PART if piece.entitled else Rank.BORROWED
 
-    def ranks_changed(self) -> frozenset[SliceId]:
-        """Return whose rank is another than when this was asked last; new slices, too."""
+    def asked_again(self) -> set[SliceId]:
+        """Return whose rank may be another than when this was asked last; new slices, too."""
         asked = {SliceId(piece) for each in self._types.values() for piece in each.rank_changes()}
         asked |= self._ask_again
         self._ask_again = set()
+        return asked
+
+    def told_anew(
+        self, asked: set[SliceId], rank_of: Callable[[SliceId], Rank]
+    ) -> frozenset[SliceId]:
+        """Return of these whose rank is another than when it was told last."""
         changed = set()
         for slice_id in asked & self._counted.keys():
-            rank = self.rank(slice_id)
+            rank = rank_of(slice_id)
             if self._ranks.get(slice_id) is not rank:
                 self._ranks[slice_id] = rank
                 changed.add(slice_id)

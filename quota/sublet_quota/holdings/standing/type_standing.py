@@ -7,7 +7,7 @@ another follows from it: what counts under the guarantees that these cards can k
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from fractions import Fraction
 
@@ -55,6 +55,7 @@ class TypeStanding:
         self._keeping = NO_CARD
         self._lasting = EntitlementIndex(tree)
         self._now = self._lasting
+        self._in_force_before: Mapping[PieceId, int] = {}
         self._grace_is_other = False
         self._cards_are_other = True
         self._rank_changes: set[PieceId] = set()
@@ -82,8 +83,13 @@ class TypeStanding:
             self._keeping += keeping
             self._cards_are_other = True
 
-    def fill(self, entered: Iterable[Entered]) -> None:
-        """Enter many slices at once, with what they were entitled to before."""
+    def fill(self, entered: Iterable[Entered], in_force: Mapping[PieceId, int]) -> None:
+        """Enter many slices at once, with what they were entitled to before.
+
+        ``in_force``: to how many steps with the cards that there were; these come first while there
+        are too few, until slices change.
+        """
+        self._in_force_before = in_force
         every = list(entered)
         of_leaf: dict[NodeName, list[Fraction]] = {}
         for one in every:
@@ -119,6 +125,7 @@ class TypeStanding:
 
     def remove(self, one: Entered) -> None:
         """Take a slice out."""
+        self._in_force_before = {}
         self._layout_changes.add(one.piece.piece_id)
         self._count(one, -1)
         self._lasting.remove(one.piece.piece_id, self._other_grace())
@@ -242,7 +249,11 @@ class TypeStanding:
             self._leave_shortage()
         elif self._now is self._lasting or tree != self._now.tree:
             self._now = EntitlementIndex(tree)
-            self._now.fill(self._lasting.entries())
+            before = self._in_force_before
+            self._now.fill(
+                (replace(piece, entitled=before.get(piece.piece_id, piece.entitled)), age)
+                for piece, age in self._lasting.entries()
+            )
         return self._now
 
     def _leave_shortage(self) -> None:

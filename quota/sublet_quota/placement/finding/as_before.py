@@ -56,6 +56,9 @@ def find_as_before(question: Question) -> AsBeforePlace | None:
     depth = len(holdings.tree(gpu_type).paths[holdings.leaf(holding.group)])
     anew = holdings.entitled_steps(gpu_type, holding.group, cards_on(amount, facts.kind))
     rank = rank_of(max(min(depth, holding.before.steps), anew), depth)
+    leaf = holdings.leaf(holding.group)
+    if rank is Rank.ENTITLED and not holdings.has_place(facts.gpu_id, leaf, amount):
+        rank = Rank.ENTITLED_IN_PART
     return AsBeforePlace(holding, facts, gpu_type, name, amount, holding.before, rank)
 
 

@@ -22,6 +22,7 @@ _OF_SLICES = (
     ("before_until", _AT, None),
     ("before_steps", sa.Integer, None),
     ("entitled", sa.Integer, None),
+    ("entitled_in_force", sa.Integer, None),
     ("lot", sa.BigInteger, "0"),
 )
 _CHARGED = ("slices", "held_periods")

@@ -1,0 +1,55 @@
+"""The cards as they are told, and the room on them: what is read of the rooms of all cards."""
+
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+
+from sublet_quota.amounts.gpu_amounts import GpuAmount
+from sublet_quota.amounts.gpu_kind import GpuKind
+from sublet_quota.holdings.card_rooms import CardRooms
+from sublet_quota.holdings.gpu_load import GpuFacts, GpuLoad, GpuRoom
+from sublet_quota.holdings.room_index import RoomIndex
+from sublet_quota.names.ids import GpuId, PoolName
+
+
+class CardSums:
+    """Cards by pool and kind, with what is promised there; they go on changing."""
+
+    _rooms: CardRooms
+
+    def gpu(self, gpu_id: GpuId) -> GpuFacts | None:
+        """Return one GPU, or ``None``; one of unclear type or pool is closed for that reason."""
+        card = self._rooms.card(gpu_id)
+        return None if card is None else card.facts
+
+    def gpus(self) -> Iterator[GpuFacts]:
+        """Yield all GPUs."""
+        return (card.facts for card in self._rooms.cards().values())
+
+    def gpus_as_told(self) -> Iterator[GpuFacts]:
+        """Yield all GPUs as they were entered, whatever the document says of them."""
+        return (card.told for card in self._rooms.cards().values())
+
+    def pool_of(self, gpu_id: GpuId) -> PoolName | None:
+        """Return the pool that a GPU belongs to; ``None`` when no pool has it."""
+        card = self._rooms.card(gpu_id)
+        return None if card is None else card.pool
+
+    def load(self, gpu_id: GpuId) -> GpuLoad:
+        """Return what a GPU holds in promises."""
+        return self._rooms.load(gpu_id)
+
+    def room(self, gpu_id: GpuId) -> GpuRoom | None:
+        """Return what may still be promised on a GPU; ``None``: unknown, or in no pool."""
+        return self._rooms.room(gpu_id)
+
+    def room_in(self, pool: PoolName) -> GpuAmount:
+        """Return what may still be promised on a pool's open GPUs together."""
+        return self._rooms.room_in(pool)
+
+    def cards_in(self, pool: PoolName) -> Fraction:
+        """Return the open cards of a pool: ``lends`` says a part of them."""
+        return Fraction(self._rooms.open_in(pool))
+
+    def kinds_in(self, pool: PoolName) -> Mapping[GpuKind, RoomIndex]:
+        """Return the kinds of GPU in a pool, and where there is room on them."""
+        return self._rooms.kinds_in(pool)
