@@ -14,7 +14,8 @@ class RankCode(StrEnum):
 
     ENTITLED = "entitled"
     ENTITLED_IN_PART = "entitled-in-part"
-    """Within what a group above its own is guaranteed, and beyond its own group's."""
+    """Within what a group above its own is guaranteed, and beyond its own group's; or entitled on a
+    card that is laid out for others."""
     BORROWED = "borrowed"
     CALLED_BACK = "called-back"
     """Borrowed, and others need its room now."""
@@ -32,8 +33,9 @@ _MEANINGS: Final[Mapping[RankCode, str]] = MappingProxyType(
     {
         RankCode.ENTITLED: "Guaranteed to {group}: it waits for no other group's work.",
         RankCode.ENTITLED_IN_PART: (
-            "Beyond what {group} is guaranteed, within what a group above it is: it makes way, "
-            "alive, when groups beside {group} need their guarantees; never for others."
+            "Guaranteed, but others come before it here: it is within what a group above {group} "
+            "is guaranteed, or on a card that is laid out for another group. It makes way, alive, "
+            "for who is guaranteed this room; never for others."
         ),
         RankCode.BORROWED: (
             "Borrowed: it makes way, alive, when who is guaranteed {cards} needs the room. It is "
