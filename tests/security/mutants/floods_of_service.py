@@ -355,9 +355,9 @@ MUTANTS: Final = (
     Mutant(
         12,
         "a look at a job that is slow to read costs as little as another",
-        "hub_ext/sublet_hub/web/routes/jobs.py",
-        "service.limits.owners.charge(call.user.key, cost)",
-        "del cost",
+        "hub_ext/sublet_hub/security/rate_limits.py",
+        "return int(cpu_s / _LOOK_S)",
+        "return 0",
         (
             (
                 "tests/hub/web/test_job_views.py::"
