@@ -15,7 +15,6 @@ from sublet_quota.amounts.gpu_amounts import GpuAmount
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.document.consistency.warnings import document_warnings
 from sublet_quota.document.quota_document import QuotaDocument
-from sublet_quota.document.sections import Shrink
 from sublet_quota.holdings.gpu_load import AsBefore, GpuFacts, Holding
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GroupName, NodeId, SliceId
@@ -85,16 +84,15 @@ class Capacity:
         now = self._now()
         if self._next_change is None or now < self._next_change:
             return False
-        in_force = self._document.at(now)
-        without_grace = Shrink(grace=timedelta())
-        self._take_over(in_force.model_copy(update={"shrink": without_grace}), now)
-        self.holdings.document = in_force
+        self._take_over(self._document.at(now), now, grace=timedelta())
         return True
 
-    def _take_over(self, in_force: QuotaDocument, now: datetime) -> None:
+    def _take_over(
+        self, in_force: QuotaDocument, now: datetime, grace: timedelta | None = None
+    ) -> None:
         self._next_change = self._document.changes_after(now)
         self._fleet.closed_by_document = DocumentClosings(in_force, now)
-        self.holdings = self.holdings.under(in_force, now)
+        self.holdings = self.holdings.under(in_force, now, grace)
         self._look_again(frozenset(gpu.node for gpu in self._ledger.gpus.values()))
         self._tell()
 

@@ -76,6 +76,13 @@ class PersonLimit:
             slices=self.slices.value,
         )
 
+    @property
+    def with_jobs(self) -> "PersonLimit":
+        """The same for jobs, too: how many slices when nobody says is of notebooks alone."""
+        if self.slices.source == BUILT_IN:
+            return replace(self, slices=Right(None))
+        return self
+
     def source(self, kind: LimitKind, gpu_type: str | None = None) -> Source:
         """Return what says one of the limits."""
         match kind:
@@ -110,13 +117,8 @@ class Rights:
 
     @property
     def limit_with_jobs(self) -> PersonLimit:
-        """What slices and running jobs may have together, where ``job_limit`` is ``None``.
-
-        How many slices somebody has when nobody says is of notebooks alone.
-        """
-        if self.limit.slices.source == BUILT_IN:
-            return replace(self.limit, slices=Right(None))
-        return self.limit
+        """What slices and running jobs may have together, where ``job_limit`` is ``None``."""
+        return self.limit.with_jobs
 
     def payer(self, group: str | None) -> PayerRights:
         """Return what holds for what a group pays; ``KeyError`` for one that is not theirs."""

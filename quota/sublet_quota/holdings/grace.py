@@ -40,17 +40,14 @@ def with_grace(
     after: Standings,
     steps: Mapping[SliceId, int],
     in_force: Mapping[SliceId, int],
-    now: datetime,
+    until: datetime,
 ) -> Iterator[Holding]:
-    """Yield the slices that get a grace, with it.
+    """Yield the slices that get a grace, with it: it lasts ``until`` then.
 
     ``after`` has the same slices and cards under another document, ``steps`` to what each was
     entitled if there are enough cards, ``in_force`` to what with those that there are. A grace that
     lasts goes on, unless it says less than what the slice was entitled to by now.
     """
-    until = now + after.document.shrink.grace
-    if until == now:
-        return
     less = _lost(after, steps, after.lasting_steps())
     less |= _lost(after, in_force, after.steps_in_force())
     less |= _over_limit(before, after)

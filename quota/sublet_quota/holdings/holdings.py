@@ -8,7 +8,7 @@ up from scratch would give, and a change costs the same however much is held.
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from fractions import Fraction
 
 from sublet_quota.amounts.gpu_amounts import GpuAmount
@@ -233,11 +233,15 @@ class Holdings(HeldSums, CardSums):
         """Return what is wrong with guarantees: not all in force, not laid out, cards missing."""
         return tuple(self._guarantees.warnings())
 
-    def under(self, document: QuotaDocument, now: datetime) -> "Holdings":
+    def under(
+        self, document: QuotaDocument, now: datetime, grace: timedelta | None = None
+    ) -> "Holdings":
         """Return the same slices and GPUs under another document.
 
-        What became less has a grace (``Holding.before``); a card that is closed has none.
+        What became less has a grace (``Holding.before``), as long as the document says unless
+        ``grace`` does: what ends at a stated time has none, nor has a card that is closed.
         """
+        grace = document.shrink.grace if grace is None else grace
         before, after = self._standings, Standings(document, self.turns)
         steps = carried_steps(before, after, before.lasting_steps())
         in_force = carried_steps(before, after, before.steps_in_force())
@@ -245,8 +249,10 @@ class Holdings(HeldSums, CardSums):
         typed = self._typed_under(document)
         anew = Holdings(document, turns=self.turns)
         anew._take_over(self._placed.all.values(), steps, cards, typed)
-        found = with_grace(before, anew._standings, steps, in_force, now)
-        graced = {one.slice_id: one for one in found}
+        graced: dict[SliceId, Holding] = {}
+        if grace:
+            found = with_grace(before, anew._standings, steps, in_force, now + grace)
+            graced = {one.slice_id: one for one in found}
         if graced:
             anew = Holdings(document, turns=self.turns)
             anew._take_over({**self._placed.all, **graced}.values(), steps, cards, typed)

@@ -49,14 +49,6 @@ class RoomIndex:
         """Whether no GPU is left, open or closed."""
         return not self.rooms and not self.closed
 
-    def best_alone(self, amount: GpuAmount) -> Entry | None:
-        """Return the tightest GPU on which all slices would still fit together, or ``None``."""
-        return next(self.fitting(amount, shared=False), None)
-
-    def best_shared(self, amount: GpuAmount) -> Entry | None:
-        """Return the tightest GPU under the pool's overcommit, or ``None``."""
-        return next(self.fitting(amount, shared=True), None)
-
     def by_room(self) -> Iterator[GpuId]:
         """Yield the open GPUs, those with the most memory room under the overcommit first."""
         return (entry[4] for entry in reversed(self._shared))
@@ -68,13 +60,6 @@ class RoomIndex:
         memory_mib, compute_milli, _, _, gpu_id = self._shared[-1]
         largest = min(memory_mib, self.rooms[gpu_id].largest_mib)
         return GpuAmount(max(0, largest), max(0, compute_milli))
-
-    def most_alone(self) -> GpuAmount | None:
-        """Return what is free on the GPU with the most room without overcommit, or ``None``."""
-        if not self._alone:
-            return None
-        memory_mib, compute_milli, *_ = self._alone[-1]
-        return GpuAmount(max(0, memory_mib), max(0, compute_milli))
 
     def fitting(self, amount: GpuAmount, *, shared: bool) -> Iterator[Entry]:
         """Yield the GPUs with room, the tightest first; ``shared``: under the overcommit."""

@@ -284,3 +284,10 @@ def test_the_order_of_the_persons_groups_does_not_matter(
     tree: QuotaDocument, groups: list[str]
 ) -> None:
     assert rights_of(tree, "eve", groups) == rights_of(tree, "eve", sorted(groups))
+
+
+def test_neither_do_they_bound_jobs_where_another_group_says_less_of_jobs() -> None:
+    text = "groups: {lab: {}, course: {each: {jobs: {limit: {slices: 2}}}}}"
+    job_limit = rights_of(document(text), "eve", ["lab", "course"]).job_limit
+    assert job_limit is not None
+    assert job_limit.with_jobs.slices.value is None

@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 from sublet_quota.holdings.layout.packing import Packing
 from sublet_quota.names.ids import GpuId
-from sublet_quota.shares.cards import WHOLE_CARD
 from sublet_quota.shares.group_tree import GroupTree, NodeName
 
 
@@ -82,10 +81,6 @@ class Layout:
         """Return the share of a card that is laid out for a leaf and the groups above it."""
         here = self.packing.parts.get(gpu_id, {})
         return self._cards(sum(here.get(name, 0) for name in self.tree.paths[leaf]))
-
-    def is_whole_for(self, gpu_id: GpuId, leaf: NodeName) -> bool:
-        """Whether all of a card is laid out for a leaf and the groups above it."""
-        return self.part_for(gpu_id, leaf) == WHOLE_CARD
 
     def in_pieces(self) -> Iterator[InPieces]:
         """Yield the rests that lie on several cards; a card that is all a group's is no piece."""

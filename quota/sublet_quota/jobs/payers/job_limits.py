@@ -6,14 +6,14 @@ notebooks alone. All bind, and the one with least room is named first.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.document.group_limits import group_job_limits, group_limits, source_of
 from sublet_quota.document.lookups.group_paths import key_path
 from sublet_quota.document.problems import written_path
 from sublet_quota.document.quota_document import QuotaDocument
-from sublet_quota.document.right_values import BUILT_IN, PersonLimit, Rights, Source
+from sublet_quota.document.right_values import PersonLimit, Rights, Source
 from sublet_quota.document.rights import rights_of
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.jobs.waiting_job import WaitingJob
@@ -194,13 +194,12 @@ def _group_levels(document: QuotaDocument, group: GroupName) -> Iterator[_Level]
 
 
 def _own_levels(rights: Rights) -> Iterator[_Level]:
-    person = rights.limit if rights.job_limit is None else rights.job_limit
+    apart = rights.job_limit
+    person = rights.limit_with_jobs if apart is None else apart.with_jobs
     said = person.limit
-    if said.slices is not None and person.slices.source == BUILT_IN:
-        said = replace(said, slices=None)
     lines = {key: line_of(_source(person, key)) for key in _keys(said)}
     if lines:
-        yield _Level(None, said, rights.job_limit is not None, lines)
+        yield _Level(None, said, apart is not None, lines)
 
 
 def _keys(limit: Limit) -> Iterator[str]:
