@@ -64,7 +64,8 @@ def test_a_slices_memory_is_kept_out_of_swap_as_its_group_is_made(groups, monkey
     kept_out = []
     monkeypatch.setattr(FreezerTree, "keep_out_of_swap", lambda _, place: kept_out.append(place))
     groups.serve(groups.slice("a", groups.family()))
-    assert kept_out == [groups.book.of("a").place]
+    # More than once where another agent of this machine removed the group while it was empty.
+    assert set(kept_out) == {groups.book.of("a").place}
 
 
 def test_a_slice_whose_swap_cannot_be_bounded_is_frozen_all_the_same(groups, monkeypatch, caplog):
