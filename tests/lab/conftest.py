@@ -14,11 +14,22 @@ from sublet_lab import ShareWidget
 from sublet_lab.kernel.kernel_link import KernelLink
 from sublet_lab.share.updates import UPDATES
 
+from tests.support.fake_hub_service import FakeHubService, fake_hub_service
 from tests.support.fake_tenant_socket import FakeAgent, fake_agent
 from tests.support.jupyter_server import JupyterServer, Surroundings, server_in_surroundings
 from tests.support.lab_shares import a_share
 from tests.support.real_kernels import RunningKernel, running_kernel, slice_environment
 from tests.support.told_shares import Told
+
+
+@pytest.fixture
+def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHubService]:
+    """The service that a command speaks to, outside of any server with a slice."""
+    with fake_hub_service() as service:
+        monkeypatch.setenv("SUBLET_SERVICE_URL", service.url)
+        monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "a-token")
+        monkeypatch.delenv("SUBLET_SLICE_ID", raising=False)
+        yield service
 
 
 @pytest.fixture(scope="module")

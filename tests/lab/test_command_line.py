@@ -1,7 +1,6 @@
 """The command ``sublet`` over a fake hub service."""
 
 import json
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,18 +15,9 @@ from sublet_quota.wire.agent_link import ForeignProcesses, GpuReport, ToldUnfit,
 from sublet_quota.wire.api import EventInfo, GpuInfo, JobLog, LendingState, Share
 from sublet_quota.wire.standing import tell_standing
 
-from tests.support.fake_hub_service import FakeHubService, fake_hub_service
+from tests.support.fake_hub_service import FakeHubService
 from tests.support.lab_bodies import NOW, job, lease, report, share, slice_info, sublet
 from tests.support.quota_shares import a_group_share, a_quota
-
-
-@pytest.fixture
-def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHubService]:
-    with fake_hub_service() as service:
-        monkeypatch.setenv("SUBLET_SERVICE_URL", service.url)
-        monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "a-token")
-        monkeypatch.delenv("SUBLET_SLICE_ID", raising=False)
-        yield service
 
 
 def test_share_shows_slices_and_what_is_lent(service: FakeHubService):

@@ -1,22 +1,12 @@
 """``sublet close``, ``drain``, ``open`` and ``closings``."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import pytest
 from sublet_quota.wire.closings import ClosingInfo
 
-from tests.support.fake_hub_service import FakeHubService, fake_hub_service
+from tests.support.fake_hub_service import FakeHubService
 from tests.support.lab_bodies import NOW, sublet
-
-
-@pytest.fixture
-def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHubService]:
-    with fake_hub_service() as service:
-        monkeypatch.setenv("SUBLET_SERVICE_URL", service.url)
-        monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "a-token")
-        yield service
 
 
 def a_closing(**values: Any) -> ClosingInfo:

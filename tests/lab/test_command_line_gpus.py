@@ -3,7 +3,6 @@
 import csv
 import importlib.metadata
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,17 +11,9 @@ from sublet_quota.wire.agent_link import GpuReport, ToldUnfit
 from sublet_quota.wire.api import GpuInfo
 from sublet_quota.wire.closings import ClosingInfo
 
-from tests.support.fake_hub_service import FakeHubService, fake_hub_service
+from tests.support.fake_hub_service import FakeHubService
 from tests.support.lab_bodies import NOW, lease, slice_info, sublet
 from tests.support.terminals import sublet_at_a_terminal
-
-
-@pytest.fixture
-def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHubService]:
-    with fake_hub_service() as service:
-        monkeypatch.setenv("SUBLET_SERVICE_URL", service.url)
-        monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "a-token")
-        yield service
 
 
 def a_card(node: str, index: int = 0, *owners: str, **values: Any) -> GpuInfo:

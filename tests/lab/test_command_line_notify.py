@@ -1,24 +1,15 @@
 """``sublet notify``."""
 
 import csv
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from sublet_quota.wire.announcements import AnnouncementInfo, ShownAnnouncement
 
-from tests.support.fake_hub_service import FakeHubService, fake_hub_service
+from tests.support.fake_hub_service import FakeHubService
 from tests.support.lab_bodies import NOW, share, sublet
 from tests.support.terminals import sublet_at_a_terminal
-
-
-@pytest.fixture
-def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHubService]:
-    with fake_hub_service() as service:
-        monkeypatch.setenv("SUBLET_SERVICE_URL", service.url)
-        monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "a-token")
-        yield service
 
 
 def an_announcement(**values: Any) -> AnnouncementInfo:

@@ -2,7 +2,6 @@
 
 import csv
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from sublet_quota.document.reading import read_quota_document
 from sublet_quota.wire.quota import MOST_DOCUMENT, QuotaInForce, QuotaRights
 from sublet_quota.wire.share import RightLine
 
-from tests.support.fake_hub_service import FakeHubService, fake_hub_service
+from tests.support.fake_hub_service import FakeHubService
 from tests.support.lab_bodies import NOW, sublet
 
 GOOD = """\
@@ -33,14 +32,6 @@ def file(tmp_path: Path) -> Path:
     path = tmp_path / "quota.yaml"
     path.write_text(GOOD)
     return path
-
-
-@pytest.fixture
-def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHubService]:
-    with fake_hub_service() as service:
-        monkeypatch.setenv("SUBLET_SERVICE_URL", service.url)
-        monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "a-token")
-        yield service
 
 
 def in_force(text: str, **values: Any) -> QuotaInForce:

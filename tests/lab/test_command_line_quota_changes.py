@@ -1,7 +1,6 @@
 """``sublet quota preview``, ``apply``, ``history`` and ``rollback``: as admins read them."""
 
 import json
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from sublet_quota.wire.quota_preview import (
 from sublet_quota.wire.quota_revisions import Applied, RevisionInfo, RevisionText
 from sublet_quota.wire.rank import tell_rank
 
-from tests.support.fake_hub_service import FakeHubService, fake_hub_service
+from tests.support.fake_hub_service import FakeHubService
 from tests.support.lab_bodies import NOW, sublet
 
 TEXT = "everyone: {limit: {cards: 2}}\n"
@@ -34,14 +33,6 @@ def file(tmp_path: Path) -> Path:
     path = tmp_path / "quota.yaml"
     path.write_text(TEXT)
     return path
-
-
-@pytest.fixture
-def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHubService]:
-    with fake_hub_service() as service:
-        monkeypatch.setenv("SUBLET_SERVICE_URL", service.url)
-        monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "a-token")
-        yield service
 
 
 def in_force(revision: int | None) -> QuotaInForce:

@@ -2,25 +2,15 @@
 
 import csv
 import json
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
 from sublet_quota.wire.refusals import RefusalInfo, RefusalSum
 
-from tests.support.fake_hub_service import FakeHubService, fake_hub_service
+from tests.support.fake_hub_service import FakeHubService
 from tests.support.lab_bodies import NOW, sublet
 from tests.support.terminals import sublet_at_a_terminal
 
 WHY = "There is no room for 40 GiB now: the most that is free on one GPU is 12 GiB. Try later."
-
-
-@pytest.fixture
-def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHubService]:
-    with fake_hub_service() as service:
-        monkeypatch.setenv("SUBLET_SERVICE_URL", service.url)
-        monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "a-token")
-        yield service
 
 
 def a_refusal(number: int = 1, **values: Any) -> RefusalInfo:

@@ -1,7 +1,6 @@
 """The command ``sublet``: what owners do with their slices, and jobs that are begun anew."""
 
 import re
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -25,19 +24,10 @@ from sublet_quota.wire.share import (
 )
 from sublet_quota.wire.slice_warnings import tell_warnings
 
-from tests.support.fake_hub_service import FakeHubService, fake_hub_service
+from tests.support.fake_hub_service import FakeHubService
 from tests.support.lab_bodies import NOW, job, share, slice_info, sublet
 from tests.support.quota_shares import a_group_share, a_quota
 from tests.support.terminals import sublet_at_a_terminal
-
-
-@pytest.fixture
-def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHubService]:
-    with fake_hub_service() as service:
-        monkeypatch.setenv("SUBLET_SERVICE_URL", service.url)
-        monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "a-token")
-        monkeypatch.delenv("SUBLET_SLICE_ID", raising=False)
-        yield service
 
 
 def _told_of_science() -> QuotaShare:

@@ -1,12 +1,11 @@
 """``sublet use``."""
 
 import csv
-from collections.abc import Iterator
 
 import pytest
 from sublet_quota.wire.use import UseReport, UseRow
 
-from tests.support.fake_hub_service import FakeHubService, fake_hub_service
+from tests.support.fake_hub_service import FakeHubService
 from tests.support.lab_bodies import NOW, sublet
 
 ROWS = (
@@ -26,12 +25,9 @@ ROWS = (
 
 
 @pytest.fixture
-def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHubService]:
-    with fake_hub_service() as service:
-        monkeypatch.setenv("SUBLET_SERVICE_URL", service.url)
-        monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "a-token")
-        service.answer("GET use", UseReport(since=NOW, until=NOW, rows=ROWS))
-        yield service
+def service(service: FakeHubService) -> FakeHubService:
+    service.answer("GET use", UseReport(since=NOW, until=NOW, rows=ROWS))
+    return service
 
 
 def test_use_is_shown_by_what_is_asked_for(service: FakeHubService):

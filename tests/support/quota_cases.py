@@ -1,25 +1,20 @@
 """Builders for the quota tests: a document from YAML, GPUs and slices in one line each."""
 
 from datetime import UTC, datetime, timedelta
-from textwrap import dedent
 
 from sublet_quota.amounts.gpu_amounts import MIB_PER_GIB, GpuAmount
 from sublet_quota.amounts.gpu_kind import GpuKind
-from sublet_quota.document.quota_document import QuotaDocument
-from sublet_quota.document.reading import read_quota_document
 from sublet_quota.holdings.gpu_load import AsBefore, GpuFacts, Holding
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GpuId, GroupName, NodeId, PoolName, SliceId, UserName
 from sublet_quota.residency.snapshot import Holder
 
+from tests.support.quota_documents import document
+
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 MARGIN_MIB = 1024
 H100 = GpuKind("NVIDIA H100 80GB HBM3", 80 * MIB_PER_GIB, MARGIN_MIB)
 L4 = GpuKind("NVIDIA L4", 24 * MIB_PER_GIB, MARGIN_MIB)
-
-
-def document(text: str = "") -> QuotaDocument:
-    return read_quota_document(dedent(text))
 
 
 def gib(amount: float, compute_milli: int = 1) -> GpuAmount:
