@@ -186,7 +186,7 @@ def option_of(
     """Return what a wish is on a kind of GPU that is large enough for it."""
     amount = wanted.on(kind)
     asked = Asked(kind, gpu_type, amount, cards_of(amount, kind))
-    node = holdings.leaf(payer.group, gpu_type)
+    node = holdings.leaf(payer.group)
     met = group_bounds(Without(holdings), payer.group, asked)
     return Option(
         payer,
@@ -261,7 +261,7 @@ def _type_of(holdings: Holdings, kind: GpuKind) -> str:
 
 def _is_guaranteed(holdings: Holdings, payer: PayerRights, gpu_type: str) -> bool:
     tree = holdings.tree(gpu_type)
-    path = tree.paths[holdings.leaf(payer.group, gpu_type)]
+    path = tree.paths[holdings.leaf(payer.group)]
     return any(tree.nodes[name].guaranteed for name in path)
 
 
