@@ -45,6 +45,7 @@ from sublet_quota.reasons.refusals.sizes import SizeRefusal
 from sublet_quota.residency.snapshot import Rank
 from sublet_quota.shares.cards import cards_of
 from sublet_quota.shares.group_tree import NodeName
+from sublet_quota.shares.limits import Bound
 
 _FURTHEST: Final = (Rule.RIGHT, Rule.CARDS, Rule.LIMIT, Rule.ROOM)
 """The order of the checks: where payers and kinds of GPU answer differently, what came furthest is
@@ -65,8 +66,10 @@ class Option:
     """To how many steps of the payer's path it would be entitled."""
     depth: int
     """How many steps that path has."""
-    below_limits: Fraction | None
-    """The least room below the payer's limits, by what is asked; ``None``: no limit."""
+    least: Bound | None
+    """Of the limits of the payer and of all above it the one with the least room, by what is asked;
+    ``None``: no limit.
+    """
 
     @property
     def group(self) -> GroupName | None:
@@ -112,9 +115,9 @@ def admit(holdings: Holdings, wish: RequestedSlice) -> Admission:
     denials: list[Denial] = []
     within_rights = tuple(_options(holdings, rights, payers, wish, denials))
     for option in within_rights:
-        of_group = beyond(group_bounds(Without(holdings), option.group, option.asked))
         of_person = beyond(person_bounds(Without(holdings), rights, option.asked))
-        failed = [bound for bound in (of_group, of_person) if bound is not None]
+        met = (option.least, of_person)
+        failed = [bound for bound in met if bound is not None and not bound.allows]
         if failed:
             least = min(failed, key=lambda bound: bound.room / bound.asked)
             denials.append(denied_by(holdings, rights, least, option.asked))
@@ -141,12 +144,12 @@ def _in_order(options: list[Option], lot: int) -> tuple[Option, ...]:
     groups = sorted({option.group or "" for option in options})
 
     def turn(option: Option) -> tuple[Rank, bool, Fraction, int, str, int, int]:
-        room, kind = option.below_limits, option.asked.kind
+        least, kind = option.least, option.asked.kind
         drawn = (groups.index(option.group or "") + lot) % len(groups)
         return (
             option.rank,
-            room is not None,
-            -(room or Fraction(0)),
+            least is not None,
+            Fraction(0) if least is None else -least.room / least.asked,
             option.asked.amount.memory_mib,
             kind.type,
             kind.usable_mib,
@@ -175,12 +178,12 @@ def _options(
             continue
         for kind, gpu_type in kinds:
             if wanted.may_be_had_on(kind, gpu_type):
-                yield option_of(holdings, payer, wanted, kind, gpu_type)
+                yield _option(holdings, payer, wanted, kind, gpu_type)
             else:
                 denials.append(_above_all_sizes(payer, wanted, kind))
 
 
-def option_of(
+def _option(
     holdings: Holdings, payer: PayerRights, wanted: Wanted, kind: GpuKind, gpu_type: str
 ) -> Option:
     """Return what a wish is on a kind of GPU that is large enough for it."""
@@ -195,7 +198,7 @@ def option_of(
         node,
         holdings.entitled_steps(gpu_type, payer.group, asked.cards),
         len(holdings.tree(gpu_type).paths[node]),
-        met[0].room / met[0].asked if met else None,
+        met[0] if met else None,
     )
 
 
