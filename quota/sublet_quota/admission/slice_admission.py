@@ -33,7 +33,7 @@ from sublet_quota.admission.slice_request import (
 )
 from sublet_quota.admission.told_lines import told_line
 from sublet_quota.amounts.gpu_amounts import WHOLE_GPU_MILLI, GpuAmount
-from sublet_quota.amounts.gpu_kind import GpuKind, matches
+from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.document.right_values import PayerRights, Rights
 from sublet_quota.document.rights import rights_of
 from sublet_quota.holdings.holdings import Holdings
@@ -215,7 +215,7 @@ def _kinds_there(
     if not there:
         return _no_gpu(RoomRefusal.NO_GPU, pool)
     types = tuple(sorted({gpu_type for _, gpu_type in there}))
-    wished = {each: is_open for each, is_open in there.items() if _is_wished(each, wish.gpu_type)}
+    wished = {each: is_open for each, is_open in there.items() if wish.may_be_on(*each)}
     if not wished:
         asked = wish.gpu_type or ""
         return _no_gpu(RoomRefusal.NO_GPU_OF_TYPE, pool, asked_type=asked, types=types)
@@ -266,11 +266,6 @@ def _is_guaranteed(holdings: Holdings, payer: PayerRights, gpu_type: str) -> boo
     tree = holdings.tree(gpu_type)
     path = tree.paths[holdings.leaf(payer.group)]
     return any(tree.nodes[name].guaranteed for name in path)
-
-
-def _is_wished(each: tuple[GpuKind, str], wished: str | None) -> bool:
-    kind, gpu_type = each
-    return kind.is_type(wished) or wished is None or matches(gpu_type, (wished,))
 
 
 def _is_allowed(each: tuple[GpuKind, str], payer: PayerRights) -> bool:

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from sublet_quota.admission.denial import Denial
 from sublet_quota.admission.told_lines import told_line
 from sublet_quota.amounts.gpu_amounts import BEYOND_ALL_GPUS, GpuAmount
-from sublet_quota.amounts.gpu_kind import GpuKind
+from sublet_quota.amounts.gpu_kind import GpuKind, matches
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.right_values import PayerRights, Rights
 from sublet_quota.document.sections import SliceSize
@@ -43,6 +43,11 @@ class RequestedSlice:
     """The same server's slice of just now: while a grace lasts, the server restarts as before."""
     lot: int = 0
     """Drawn once for each request, and kept: decides exact ties."""
+
+    def may_be_on(self, kind: GpuKind, gpu_type: str) -> bool:
+        """Whether GPUs of a kind, which count as a type, are what is asked for."""
+        wished = self.gpu_type
+        return wished is None or kind.is_type(wished) or matches(gpu_type, (wished,))
 
 
 @dataclass(frozen=True, slots=True)
