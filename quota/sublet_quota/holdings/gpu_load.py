@@ -78,6 +78,11 @@ class Holding:
         """Whether it is a slice of an owner, and no job's."""
         return self.holder is Holder.NOTEBOOK
 
+    @property
+    def can_leave(self) -> GpuAmount:
+        """What of it leaves the GPU where it is called back: never memory that cannot."""
+        return GpuAmount(0, self.amount.compute_milli) if self.unsuspendable else self.amount
+
 
 @lru_cache(maxsize=4096)
 def cards_on(amount: GpuAmount, kind: GpuKind) -> Fraction:
@@ -130,11 +135,7 @@ def _fixed(holding: Holding) -> int:
 
 
 def _away(holding: Holding) -> GpuAmount:
-    if not holding.called_back:
-        return NOTHING
-    if holding.unsuspendable:
-        return GpuAmount(0, holding.amount.compute_milli)
-    return holding.amount
+    return holding.can_leave if holding.called_back else NOTHING
 
 
 @dataclass(frozen=True, slots=True)
