@@ -228,7 +228,7 @@ def _kinds_there(
             size_types=() if size is None else size.types or (),
             types=types,
         )
-    allowed = {each: is_open for each, is_open in sized.items() if _is_allowed(each, payer)}
+    allowed = {each: is_open for each, is_open in sized.items() if payer.allows_type(each[1])}
     if not allowed:
         line = told_line(payer.types.source)
         facts: dict[str, Fact] = {
@@ -266,10 +266,6 @@ def _is_guaranteed(holdings: Holdings, payer: PayerRights, gpu_type: str) -> boo
     tree = holdings.tree(gpu_type)
     path = tree.paths[holdings.leaf(payer.group)]
     return any(tree.nodes[name].guaranteed for name in path)
-
-
-def _is_allowed(each: tuple[GpuKind, str], payer: PayerRights) -> bool:
-    return payer.types.value is None or each[1] in payer.types.value
 
 
 def _fits_on_empty(amount: GpuAmount, kind: GpuKind) -> bool:

@@ -70,14 +70,14 @@ class Wanted:
 
     def may_lie_on(self, gpu_type: str) -> bool:
         """Whether the size may be had on a type; amounts may be had on any."""
-        return self.size is None or self.size.types is None or gpu_type in self.size.types
+        return self.size is None or self.size.may_lie_on(gpu_type)
 
     def may_be_had_on(self, kind: GpuKind, gpu_type: str) -> bool:
         """Whether amounts that were wished for are no larger than a size that may be picked."""
         amount = self.amount
         if amount is None:
             return True
-        sizes = (size for size in self.up_to if size.types is None or gpu_type in size.types)
+        sizes = (size for size in self.up_to if size.may_lie_on(gpu_type))
         return any(amount.fits_in(amount_of(size, kind)) for size in sizes)
 
 
