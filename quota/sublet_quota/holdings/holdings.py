@@ -246,7 +246,7 @@ class Holdings(HeldSums, CardSums):
         before, after = self._standings, Standings(document, self.turns)
         steps = carried_steps(before, after, before.lasting_steps())
         in_force = carried_steps(before, after, before.steps_in_force())
-        cards = tuple(card.told for card in self._rooms.cards().values())
+        cards = tuple(self.gpus_as_told())
         typed = self._typed_under(document)
         anew = Holdings(document, turns=self.turns)
         anew._take_over(self._placed.all.values(), steps, cards, typed)

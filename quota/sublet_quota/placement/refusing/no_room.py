@@ -43,11 +43,9 @@ def _is_in_the_way(holdings: Holdings, holding: Holding) -> bool:
     gpu_type = holdings.type_of(holding.gpu_id)
     if holding.called_back or gpu_type is None:
         return holding.called_back
-    layout = holdings.layout(gpu_type)
-    if layout.is_free(holding.gpu_id):
-        return False
+    parts = holdings.layout(gpu_type).on(holding.gpu_id)
     path = holdings.tree(gpu_type).paths[holdings.leaf(holding.group)]
-    return any(part.node not in path for part in layout.on(holding.gpu_id))
+    return any(part.node not in path for part in parts)
 
 
 def denied_a_loan(owner: UserName) -> Denial:
