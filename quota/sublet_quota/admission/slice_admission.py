@@ -303,9 +303,7 @@ def _larger_than_gpu(wanted: Wanted, largest: tuple[GpuKind, str]) -> Denial:
         "largest": whole,
         "gpu_type": gpu_type,
     }
-    less = GpuAmount(
-        min(asked.memory_mib, whole.memory_mib), min(asked.compute_milli, whole.compute_milli)
-    )
+    less = asked.lesser(whole)
     return Denial(RoomRefusal.LARGER_THAN_GPU, Rule.CARDS, facts=facts, less=less)
 
 

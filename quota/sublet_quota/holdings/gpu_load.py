@@ -87,8 +87,7 @@ class Holding:
 @lru_cache(maxsize=4096)
 def cards_on(amount: GpuAmount, kind: GpuKind) -> Fraction:
     """Return which part of a card of this kind an amount is, never more than a whole one."""
-    memory_mib = min(amount.memory_mib, kind.usable_mib)
-    return cards_of(GpuAmount(memory_mib, min(amount.compute_milli, WHOLE_GPU_MILLI)), kind)
+    return cards_of(amount.lesser(GpuAmount(kind.usable_mib, WHOLE_GPU_MILLI)), kind)
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,9 +103,7 @@ def _denied(
 
 
 def _smaller(asked: GpuAmount, free: GpuAmount) -> GpuAmount | None:
-    amount = GpuAmount(
-        min(asked.memory_mib, free.memory_mib), min(asked.compute_milli, free.compute_milli)
-    )
+    amount = asked.lesser(free)
     return amount if amount.memory_mib and amount.compute_milli else None
 
 
