@@ -119,9 +119,7 @@ class Capacity:
         """Take over what an agent's report says about cards and slices."""
         is_news = False
         for gpu in self._ledger.gpus_on_node(view.node):
-            facts = self._facts(gpu)
-            is_news |= self.holdings.gpu(gpu.gpu_id) != facts
-            self.holdings.put_gpu(facts)
+            is_news |= self.holdings.put_gpu(self._facts(gpu))
         if is_news:
             # With the cards that are open go guarantees, and with these ranks.
             self._tell()

@@ -43,7 +43,7 @@ class Denial:
         return refuse(
             self.code,
             why=Derivation(self.rule, self.group, self.lines),
-            helps=helps if self.tells_help else (),
+            helps=helps,
             waits_for=self.waits_for,
             **self.facts,
         )

@@ -186,4 +186,4 @@ def _less(bound: Bound, asked: Asked) -> GpuAmount | None:
             return None
     if not (memory_mib and compute_milli):
         return None
-    return GpuAmount(min(amount.memory_mib, memory_mib), min(amount.compute_milli, compute_milli))
+    return amount.lesser(GpuAmount(memory_mib, compute_milli))

@@ -33,7 +33,7 @@ from sublet_quota.admission.slice_request import (
 )
 from sublet_quota.admission.told_lines import told_line
 from sublet_quota.amounts.gpu_amounts import WHOLE_GPU_MILLI, GpuAmount
-from sublet_quota.amounts.gpu_kind import GpuKind, matches
+from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.document.right_values import PayerRights, Rights
 from sublet_quota.document.rights import rights_of
 from sublet_quota.holdings.holdings import Holdings
@@ -45,6 +45,7 @@ from sublet_quota.reasons.refusals.sizes import SizeRefusal
 from sublet_quota.residency.snapshot import Rank
 from sublet_quota.shares.cards import cards_of
 from sublet_quota.shares.group_tree import NodeName
+from sublet_quota.shares.limits import Bound
 
 _FURTHEST: Final = (Rule.RIGHT, Rule.CARDS, Rule.LIMIT, Rule.ROOM)
 """The order of the checks: where payers and kinds of GPU answer differently, what came furthest is
@@ -65,8 +66,10 @@ class Option:
     """To how many steps of the payer's path it would be entitled."""
     depth: int
     """How many steps that path has."""
-    below_limits: Fraction | None
-    """The least room below the payer's limits, by what is asked; ``None``: no limit."""
+    least: Bound | None
+    """Of the limits of the payer and of all above it the one with the least room, by what is asked;
+    ``None``: no limit.
+    """
 
     @property
     def group(self) -> GroupName | None:
@@ -112,9 +115,9 @@ def admit(holdings: Holdings, wish: RequestedSlice) -> Admission:
     denials: list[Denial] = []
     within_rights = tuple(_options(holdings, rights, payers, wish, denials))
     for option in within_rights:
-        of_group = beyond(group_bounds(Without(holdings), option.group, option.asked))
         of_person = beyond(person_bounds(Without(holdings), rights, option.asked))
-        failed = [bound for bound in (of_group, of_person) if bound is not None]
+        met = (option.least, of_person)
+        failed = [bound for bound in met if bound is not None and not bound.allows]
         if failed:
             least = min(failed, key=lambda bound: bound.room / bound.asked)
             denials.append(denied_by(holdings, rights, least, option.asked))
@@ -141,12 +144,12 @@ def _in_order(options: list[Option], lot: int) -> tuple[Option, ...]:
     groups = sorted({option.group or "" for option in options})
 
     def turn(option: Option) -> tuple[Rank, bool, Fraction, int, str, int, int]:
-        room, kind = option.below_limits, option.asked.kind
+        least, kind = option.least, option.asked.kind
         drawn = (groups.index(option.group or "") + lot) % len(groups)
         return (
             option.rank,
-            room is not None,
-            -(room or Fraction(0)),
+            least is not None,
+            Fraction(0) if least is None else -least.room / least.asked,
             option.asked.amount.memory_mib,
             kind.type,
             kind.usable_mib,
@@ -175,18 +178,18 @@ def _options(
             continue
         for kind, gpu_type in kinds:
             if wanted.may_be_had_on(kind, gpu_type):
-                yield option_of(holdings, payer, wanted, kind, gpu_type)
+                yield _option(holdings, payer, wanted, kind, gpu_type)
             else:
                 denials.append(_above_all_sizes(payer, wanted, kind))
 
 
-def option_of(
+def _option(
     holdings: Holdings, payer: PayerRights, wanted: Wanted, kind: GpuKind, gpu_type: str
 ) -> Option:
     """Return what a wish is on a kind of GPU that is large enough for it."""
     amount = wanted.on(kind)
     asked = Asked(kind, gpu_type, amount, cards_of(amount, kind))
-    node = holdings.leaf(payer.group, gpu_type)
+    node = holdings.leaf(payer.group)
     met = group_bounds(Without(holdings), payer.group, asked)
     return Option(
         payer,
@@ -195,7 +198,7 @@ def option_of(
         node,
         holdings.entitled_steps(gpu_type, payer.group, asked.cards),
         len(holdings.tree(gpu_type).paths[node]),
-        met[0].room / met[0].asked if met else None,
+        met[0] if met else None,
     )
 
 
@@ -212,7 +215,7 @@ def _kinds_there(
     if not there:
         return _no_gpu(RoomRefusal.NO_GPU, pool)
     types = tuple(sorted({gpu_type for _, gpu_type in there}))
-    wished = {each: is_open for each, is_open in there.items() if _is_wished(each, wish.gpu_type)}
+    wished = {each: is_open for each, is_open in there.items() if wish.may_be_on(*each)}
     if not wished:
         asked = wish.gpu_type or ""
         return _no_gpu(RoomRefusal.NO_GPU_OF_TYPE, pool, asked_type=asked, types=types)
@@ -225,7 +228,7 @@ def _kinds_there(
             size_types=() if size is None else size.types or (),
             types=types,
         )
-    allowed = {each: is_open for each, is_open in sized.items() if _is_allowed(each, payer)}
+    allowed = {each: is_open for each, is_open in sized.items() if payer.allows_type(each[1])}
     if not allowed:
         line = told_line(payer.types.source)
         facts: dict[str, Fact] = {
@@ -261,17 +264,8 @@ def _type_of(holdings: Holdings, kind: GpuKind) -> str:
 
 def _is_guaranteed(holdings: Holdings, payer: PayerRights, gpu_type: str) -> bool:
     tree = holdings.tree(gpu_type)
-    path = tree.paths[holdings.leaf(payer.group, gpu_type)]
+    path = tree.paths[holdings.leaf(payer.group)]
     return any(tree.nodes[name].guaranteed for name in path)
-
-
-def _is_wished(each: tuple[GpuKind, str], wished: str | None) -> bool:
-    kind, gpu_type = each
-    return kind.is_type(wished) or wished is None or matches(gpu_type, (wished,))
-
-
-def _is_allowed(each: tuple[GpuKind, str], payer: PayerRights) -> bool:
-    return payer.types.value is None or each[1] in payer.types.value
 
 
 def _fits_on_empty(amount: GpuAmount, kind: GpuKind) -> bool:
@@ -309,9 +303,7 @@ def _larger_than_gpu(wanted: Wanted, largest: tuple[GpuKind, str]) -> Denial:
         "largest": whole,
         "gpu_type": gpu_type,
     }
-    less = GpuAmount(
-        min(asked.memory_mib, whole.memory_mib), min(asked.compute_milli, whole.compute_milli)
-    )
+    less = asked.lesser(whole)
     return Denial(RoomRefusal.LARGER_THAN_GPU, Rule.CARDS, facts=facts, less=less)
 
 

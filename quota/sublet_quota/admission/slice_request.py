@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from sublet_quota.admission.denial import Denial
 from sublet_quota.admission.told_lines import told_line
 from sublet_quota.amounts.gpu_amounts import BEYOND_ALL_GPUS, GpuAmount
-from sublet_quota.amounts.gpu_kind import GpuKind
+from sublet_quota.amounts.gpu_kind import GpuKind, matches
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.right_values import PayerRights, Rights
 from sublet_quota.document.sections import SliceSize
@@ -44,6 +44,11 @@ class RequestedSlice:
     lot: int = 0
     """Drawn once for each request, and kept: decides exact ties."""
 
+    def may_be_on(self, kind: GpuKind, gpu_type: str) -> bool:
+        """Whether GPUs of a kind, which count as a type, are what is asked for."""
+        wished = self.gpu_type
+        return wished is None or kind.is_type(wished) or matches(gpu_type, (wished,))
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -65,14 +70,14 @@ class Wanted:
 
     def may_lie_on(self, gpu_type: str) -> bool:
         """Whether the size may be had on a type; amounts may be had on any."""
-        return self.size is None or self.size.types is None or gpu_type in self.size.types
+        return self.size is None or self.size.may_lie_on(gpu_type)
 
     def may_be_had_on(self, kind: GpuKind, gpu_type: str) -> bool:
         """Whether amounts that were wished for are no larger than a size that may be picked."""
         amount = self.amount
         if amount is None:
             return True
-        sizes = (size for size in self.up_to if size.types is None or gpu_type in size.types)
+        sizes = (size for size in self.up_to if size.may_lie_on(gpu_type))
         return any(amount.fits_in(amount_of(size, kind)) for size in sizes)
 
 

@@ -47,6 +47,12 @@ class GpuAmount:
             self.memory_mib - other.memory_mib, self.compute_milli - other.compute_milli
         )
 
+    def lesser(self, other: Self) -> "GpuAmount":
+        """Return of each part the lesser one."""
+        return GpuAmount(
+            min(self.memory_mib, other.memory_mib), min(self.compute_milli, other.compute_milli)
+        )
+
     def fits_in(self, room: Self) -> bool:
         """Whether neither part is more than ``room`` has."""
         return self.memory_mib <= room.memory_mib and self.compute_milli <= room.compute_milli

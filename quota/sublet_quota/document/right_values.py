@@ -53,6 +53,10 @@ class PayerRights:
     """The GPU types of jobs; ``None`` for all."""
     job_max_run: Right[timedelta]
 
+    def allows_type(self, gpu_type: str) -> bool:
+        """Whether slices may lie on a GPU type."""
+        return self.types.value is None or gpu_type in self.types.value
+
 
 @dataclass(frozen=True, slots=True)
 class PersonLimit:

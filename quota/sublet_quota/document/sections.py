@@ -155,6 +155,10 @@ class SliceSize(Section):
             return int(usable_mib * self.memory.part)
         return self.memory
 
+    def may_lie_on(self, gpu_type: str) -> bool:
+        """Whether a slice of the size may lie on a GPU type."""
+        return self.types is None or gpu_type in self.types
+
 
 class JobRules(Section):
     """What holds for training jobs. A key that is left out says nothing."""

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from sublet_quota.amounts.gpu_amounts import NOTHING, GpuAmount
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.document.sections import Pool
 from sublet_quota.holdings.card_policy import CardPolicy
@@ -24,7 +23,6 @@ class CardRooms:
         self._cards: dict[GpuId, CardPolicy] = {}
         self._loads: dict[GpuId, GpuLoad] = {}
         self._kinds: dict[PoolName, dict[GpuKind, RoomIndex]] = {}
-        self._room: dict[PoolName, GpuAmount] = {}
         self._open: dict[PoolName, int] = {}
 
     def put(self, card: CardPolicy) -> None:
@@ -72,10 +70,6 @@ class CardRooms:
         card = self._cards.get(gpu_id)
         return None if card is None else self._room_of(card)
 
-    def room_in(self, pool: PoolName) -> GpuAmount:
-        """Return what may still be promised on a pool's open cards together."""
-        return self._room.get(pool, NOTHING)
-
     def open_in(self, pool: PoolName) -> int:
         """Return how many open cards a pool has."""
         return self._open.get(pool, 0)
@@ -95,21 +89,14 @@ class CardRooms:
         kinds = self._kinds.setdefault(card.pool, {})
         kinds.setdefault(card.facts.kind, RoomIndex()).put(card.facts, room)
         if card.is_open:
-            self._room[card.pool] = self.room_in(card.pool) + _promisable(room)
             self._open[card.pool] = self.open_in(card.pool) + 1
 
     def _leave(self, card: CardPolicy) -> None:
-        room = self._room_of(card)
-        if card.pool is None or room is None:
+        if card.pool is None:
             return
         kinds = self._kinds[card.pool]
         kinds[card.facts.kind].take_out(card.facts)
         if kinds[card.facts.kind].is_empty():
             del kinds[card.facts.kind]
         if card.is_open:
-            self._room[card.pool] = self.room_in(card.pool) - _promisable(room)
             self._open[card.pool] = self.open_in(card.pool) - 1
-
-
-def _promisable(room: GpuRoom) -> GpuAmount:
-    return GpuAmount(max(0, room.shared_mib), max(0, room.shared_milli))

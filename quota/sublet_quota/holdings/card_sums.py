@@ -44,7 +44,12 @@ class CardSums:
 
     def room_in(self, pool: PoolName) -> GpuAmount:
         """Return what may still be promised on a pool's open GPUs together."""
-        return self._rooms.room_in(pool)
+        kinds = self._rooms.kinds_in(pool).values()
+        rooms = [room for index in kinds for room in index.rooms.values()]
+        return GpuAmount(
+            sum(max(0, room.shared_mib) for room in rooms),
+            sum(max(0, room.shared_milli) for room in rooms),
+        )
 
     def cards_in(self, pool: PoolName) -> Fraction:
         """Return the open cards of a pool: ``lends`` says a part of them."""

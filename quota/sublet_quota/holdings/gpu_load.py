@@ -78,12 +78,16 @@ class Holding:
         """Whether it is a slice of an owner, and no job's."""
         return self.holder is Holder.NOTEBOOK
 
+    @property
+    def can_leave(self) -> GpuAmount:
+        """What of it leaves the GPU where it is called back: never memory that cannot."""
+        return GpuAmount(0, self.amount.compute_milli) if self.unsuspendable else self.amount
+
 
 @lru_cache(maxsize=4096)
 def cards_on(amount: GpuAmount, kind: GpuKind) -> Fraction:
     """Return which part of a card of this kind an amount is, never more than a whole one."""
-    memory_mib = min(amount.memory_mib, kind.usable_mib)
-    return cards_of(GpuAmount(memory_mib, min(amount.compute_milli, WHOLE_GPU_MILLI)), kind)
+    return cards_of(amount.lesser(GpuAmount(kind.usable_mib, WHOLE_GPU_MILLI)), kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +134,7 @@ def _fixed(holding: Holding) -> int:
 
 
 def _away(holding: Holding) -> GpuAmount:
-    if not holding.called_back:
-        return NOTHING
-    if holding.unsuspendable:
-        return GpuAmount(0, holding.amount.compute_milli)
-    return holding.amount
+    return holding.can_leave if holding.called_back else NOTHING
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,11 +116,9 @@ class Guarantees:
         card = self._rooms.card(gpu_id)
         if card is None or not card.holds_guarantees:
             return frozenset()
-        paths = self._standings.tree.paths
         here = [
             OnSharedCard(held.since, lot_of(held.slice_id), held.slice_id, piece.node, held.amount)
-            for held, piece in self._held_on(gpu_id)
-            if piece.entitled == len(paths[piece.node])
+            for held, piece in self._entitled_on(gpu_id)
         ]
         leaves = {one.leaf for one in (*here, *new)}
         if len(leaves) < 2:  # noqa: PLR2004 - between two groups
@@ -169,9 +167,10 @@ class Guarantees:
 
     def _not_laid_out(self, gpu_type: str) -> Iterator[GuaranteeWarning]:
         there = self._standings.of_type(gpu_type).cards_for_guarantees
-        for node, cards in self.layout(gpu_type).problems:
+        layout = self.layout(gpu_type)
+        for node, cards in layout.problems:
             yield GuaranteeWarning(GuaranteeFault.NOT_LAID_OUT, gpu_type, cards, there, node)
-        for rest in self.layout(gpu_type).in_pieces():
+        for rest in layout.in_pieces():
             yield GuaranteeWarning(
                 GuaranteeFault.IN_PIECES, gpu_type, rest.cards, rest.largest, rest.node
             )
@@ -184,11 +183,7 @@ class Guarantees:
         for gpu_id, card in self._rooms.cards().items():
             if card.gpu_type != gpu_type or not card.holds_guarantees:
                 continue
-            here = [
-                piece
-                for _, piece in self._held_on(gpu_id)
-                if piece.entitled == len(paths[piece.node])
-            ]
+            here = [piece for _, piece in self._entitled_on(gpu_id)]
             if len({piece.node for piece in here}) < 2:  # noqa: PLR2004 - between two groups
                 continue
             behind = self._without_place(gpu_id)
@@ -205,6 +200,13 @@ class Guarantees:
         for holding in self._slices.slices_on(gpu_id):
             piece = self._slices.piece(holding.slice_id)
             if piece is not None:
+                yield holding, piece
+
+    def _entitled_on(self, gpu_id: GpuId) -> Iterator[Held]:
+        """Yield what is entitled against everybody on a card."""
+        paths = self._standings.tree.paths
+        for holding, piece in self._held_on(gpu_id):
+            if piece.entitled == len(paths[piece.node]):
                 yield holding, piece
 
     def _change(self, card: CardPolicy, count: int) -> None:

@@ -66,12 +66,12 @@ class Holdings(HeldSums, CardSums):
             self.put_gpu(facts)
         self._fill(slices, entitled, in_force)
 
-    def put_gpu(self, facts: GpuFacts) -> None:
-        """Enter a GPU, or what is new about one."""
-        card = policy_of(self.document, facts)
+    def put_gpu(self, facts: GpuFacts) -> bool:
+        """Enter a GPU, or what is new about one; return whether anything is."""
         before = self._rooms.card(facts.gpu_id)
-        if before == card:
-            return
+        if before is not None and before.told == facts:
+            return False
+        card = policy_of(self.document, facts)
         if before is not None:
             self._guarantees.uncount(before)
             self._rooms.take_out(facts.gpu_id)
@@ -83,6 +83,7 @@ class Holdings(HeldSums, CardSums):
             self._typed[facts.gpu_id] = typed
             for holding in self._placed.on(facts.gpu_id):
                 self._standings.put(holding, typed)
+        return True
 
     def remove_gpu(self, gpu_id: GpuId) -> None:
         """Forget a GPU; slices on it count for their payers until they are removed."""
@@ -245,7 +246,7 @@ class Holdings(HeldSums, CardSums):
         before, after = self._standings, Standings(document, self.turns)
         steps = carried_steps(before, after, before.lasting_steps())
         in_force = carried_steps(before, after, before.steps_in_force())
-        cards = tuple(card.told for card in self._rooms.cards().values())
+        cards = tuple(self.gpus_as_told())
         typed = self._typed_under(document)
         anew = Holdings(document, turns=self.turns)
         anew._take_over(self._placed.all.values(), steps, cards, typed)

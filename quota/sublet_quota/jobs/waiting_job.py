@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fractions import Fraction
-from functools import lru_cache
 
 from sublet_quota.amounts.gpu_amounts import GpuAmount
 from sublet_quota.amounts.gpu_kind import GpuKind
@@ -63,13 +62,7 @@ class WaitingJob:
 
     def cards_on(self, kind: GpuKind) -> Fraction:
         """Return how many cards the job is, all its GPUs together; it fits on the kind."""
-        return self.gpus * _cards(self.amount_on(kind), kind)
-
-
-@lru_cache(4096)
-def _cards(amount: GpuAmount, kind: GpuKind) -> Fraction:
-    """Return the same as ``cards_on``: many jobs ask for the same."""
-    return cards_on(amount, kind)
+        return self.gpus * cards_on(self.amount_on(kind), kind)
 
 
 def is_of_type(kind: GpuKind, gpu_type: str | None, asked: str | None) -> bool:

@@ -24,7 +24,7 @@ def back_to_their_place(holdings: Holdings) -> tuple[SliceId, ...]:
         room = _room(holdings, rooms, holding)
         if holding.slice_id not in back and _fits(holdings, holding, room):
             back.append(holding.slice_id)
-            rooms[holding.gpu_id] = _less(room, _place_of(holding))
+            rooms[holding.gpu_id] = _less(room, holding.can_leave)
     return tuple(back)
 
 
@@ -43,15 +43,12 @@ def _room(holdings: Holdings, rooms: dict[GpuId, GpuAmount], holding: Holding) -
 
 
 def _fits(holdings: Holdings, holding: Holding, left: GpuAmount) -> bool:
-    """Whether a slice fits in what is left under the overcommit, which is more than one may be."""
-    room, amount = holdings.room(holding.gpu_id), _place_of(holding)
+    """Whether a slice fits in what is left under the overcommit, which is more than one may be.
+
+    As it is back it takes what left: memory that cannot leave was counted all along.
+    """
+    room, amount = holdings.room(holding.gpu_id), holding.can_leave
     return room is not None and amount.memory_mib <= room.largest_mib and amount.fits_in(left)
-
-
-def _place_of(holding: Holding) -> GpuAmount:
-    """Return what a slice takes as it is back: memory that cannot leave was counted all along."""
-    amount = holding.amount
-    return GpuAmount(0, amount.compute_milli) if holding.unsuspendable else amount
 
 
 def _less(room: GpuAmount, taken: GpuAmount) -> GpuAmount:

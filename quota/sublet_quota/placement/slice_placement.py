@@ -205,23 +205,15 @@ def _placement(question: Question, admission: Admission, place: _Place) -> Place
         group=option.group,
         named=question.wish.group is not None,
         member_of=rights.groups,
-        rank=_rank_on(question.holdings, option, place.gpu_id),
+        rank=question.rank_on(option.rank, place.gpu_id, option.node, option.asked.amount),
         why=derived(question.holdings, option, place.rule),
         calls_back=place.calls_back,
         moves=place.moves,
     )
 
 
-def _rank_on(holdings: Holdings, option: Option, gpu_id: GpuId) -> Rank:
-    """Return how a slice stands on a card: in part, where it takes turns behind other groups'."""
-    if option.rank is not Rank.ENTITLED:
-        return option.rank
-    has_place = holdings.has_place(gpu_id, option.node, option.asked.amount)
-    return option.rank if has_place else Rank.ENTITLED_IN_PART
-
-
 def _restarted(place: AsBeforePlace) -> Placement:
-    holding, before = place.holding, place.before
+    holding = place.holding
     return Placement(
         owner=holding.owner,
         gpu_id=holding.gpu_id,
@@ -234,7 +226,7 @@ def _restarted(place: AsBeforePlace) -> Placement:
         member_of=holding.member_of,
         rank=place.rank,
         why=Derivation(Rule.AS_BEFORE, holding.group),
-        before=before,
+        before=holding.before,
     )
 
 

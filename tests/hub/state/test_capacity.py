@@ -1,6 +1,7 @@
 """What admission and placement see of a card follows from what its agent says of it."""
 
 import re
+from pathlib import Path
 
 import pytest
 from sublet_quota.names.ids import GpuId, NodeId
@@ -9,6 +10,7 @@ from sublet_quota.wire.agent_link import ForeignProcesses, GpuReport, ToldUnfit
 
 from tests.support.fake_agent import GIB, a_gpu, a_report
 from tests.support.hub_world import HubWorld, until
+from tests.support.metric_world import NODE, metric_world
 
 pytestmark = pytest.mark.asyncio
 
@@ -46,6 +48,23 @@ async def test_a_card_is_pause_only_for_as_long_as_somebody_foreign_uses_it(
     agent.gpus = (a_gpu(),)
     await agent.report()
     await until(lambda: not is_pause_only())
+
+
+async def test_a_card_that_two_types_match_is_no_news_in_a_second_equal_report(
+    tmp_path: Path,
+) -> None:
+    types = "gpu_types: {A: {match: '*H100*'}, B: {match: '*80GB*'}}"
+    with metric_world(tmp_path, types) as world:
+        world.report(a_gpu())
+        view = world.fleet.node(NODE)
+        facts = world.capacity.holdings.gpu(GpuId("SIM-0"))
+        assert view is not None
+        assert facts is not None
+        assert facts.closed == "the quota document's types A, B match"
+        told: list[bool] = []
+        world.capacity.on_room(lambda: told.append(True))
+        world.capacity.reported(view)
+        assert not told
 
 
 async def test_nothing_can_be_lent_of_a_card_whose_agent_is_silent_or_whose_node_is_cordoned(

@@ -2,6 +2,7 @@
 
 from fractions import Fraction
 
+import pytest
 from sublet_quota.amounts.gpu_amounts import NOTHING
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GpuId, GroupName, PoolName, SliceId, UserName
@@ -76,6 +77,16 @@ def test_removing_a_slice_twice_changes_nothing_more() -> None:
     assert held.remove(SliceId("a")) == notebook("a")
     assert held.remove(SliceId("a")) is None
     assert held.load(GpuId("gpu-0")).slices == 1
+
+
+@pytest.mark.parametrize("text", ["", "gpu_types: {A: {match: '*H100*'}, B: {match: '*80GB*'}}"])
+def test_a_card_is_news_where_it_was_not_known_or_was_told_otherwise(text: str) -> None:
+    held = Holdings(document(text))
+    assert held.put_gpu(gpu())
+    assert not held.put_gpu(gpu())
+    assert held.put_gpu(gpu(closed="XID 79"))
+    assert not held.put_gpu(gpu(closed="XID 79"))
+    assert held.put_gpu(gpu())
 
 
 def test_a_card_that_two_types_match_is_closed_for_that_reason() -> None:

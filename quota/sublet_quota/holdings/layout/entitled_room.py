@@ -60,11 +60,8 @@ def _used(facts: GpuFacts, layout: Layout, mine: set[NodeName], own: tuple[Held,
     for node, cards in sorted(others, key=lambda part: -len(layout.tree.paths[part.node])):
         inside = tuple(one for one in left if _is_within(layout, one, {node}))
         left = tuple(one for one in left if one not in inside)
-        absorbed = _sum(inside)
-        used -= GpuAmount(
-            min(absorbed.memory_mib, int(cards * facts.kind.usable_mib)),
-            min(absorbed.compute_milli, int(cards * WHOLE_GPU_MILLI)),
-        )
+        theirs = GpuAmount(int(cards * facts.kind.usable_mib), int(cards * WHOLE_GPU_MILLI))
+        used -= _sum(inside).lesser(theirs)
     return used
 
 

@@ -33,12 +33,11 @@ class HeldSums:
         """Return the groups with the guarantees of a type that are in force."""
         return self._standings.of_type(gpu_type).tree
 
-    def leaf(self, group: GroupName | None, gpu_type: str | None = None) -> NodeName:
+    def leaf(self, group: GroupName | None) -> NodeName:
         """Return where a slice counts that a group pays for; the same for all types.
 
         Of a group that the document does not have, as of none: among the root's direct members.
         """
-        del gpu_type
         return self._standings.leaf(group)
 
     def held(self, node: NodeName) -> Amounts:

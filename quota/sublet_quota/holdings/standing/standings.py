@@ -124,20 +124,13 @@ class Standings:
     def without(self, slice_id: SliceId) -> Iterator[None]:
         """Let a slice not be counted for a time, and nobody follow it; then all is as before."""
         counted = self._counted[slice_id]
-        holding, entered, gpu_type = counted.holding, counted.entered, counted.entry.gpu_type
-        of, by = self._accounts(holding)
-        nodes = (ROOT, *self.tree.paths[entered.piece.node])
-        typed = gpu_type if holding.is_notebook else None
-        with nullcontext() if typed is None else self.of_type(typed).without(entered):
-            del self._counted[slice_id]
-            of.remove(nodes, counted.entry)
-            by.remove((holding.owner,), counted.entry)
+        typed = counted.entry.gpu_type if counted.holding.is_notebook else None
+        with nullcontext() if typed is None else self.of_type(typed).without(counted.entered):
+            self._take_off(counted)
             try:
                 yield
             finally:
-                self._counted[slice_id] = counted
-                of.add(nodes, counted.entry)
-                by.add((holding.owner,), counted.entry)
+                self._put_on(counted)
 
     def holding(self, slice_id: SliceId) -> Holding:
         """Return a slice as it is counted; ``KeyError`` where there is none."""
@@ -247,10 +240,7 @@ class Standings:
 
     def _note(self, holding: Holding, card: TypedKind | None, steps: int) -> _Counted:
         counted = self._counted_as(holding, card, steps)
-        self._counted[holding.slice_id] = counted
-        of, by = self._accounts(holding)
-        of.add((ROOT, *self.tree.paths[counted.entered.piece.node]), counted.entry)
-        by.add((holding.owner,), counted.entry)
+        self._put_on(counted)
         self._ask_again.add(holding.slice_id)
         if holding.before is not None:
             self._graced.add(holding.slice_id)
@@ -259,13 +249,25 @@ class Standings:
     def _forget(self, counted: _Counted) -> str | None:
         """Take a slice off the accounts, and return the type on which it is still entered."""
         holding = counted.holding
-        del self._counted[holding.slice_id]
+        self._take_off(counted)
         self._graced.discard(holding.slice_id)
         self._ranks.pop(holding.slice_id, None)
+        return counted.entry.gpu_type if holding.is_notebook else None
+
+    def _put_on(self, counted: _Counted) -> None:
+        """Put a slice on the accounts of its payer and of its owner."""
+        holding = counted.holding
+        self._counted[holding.slice_id] = counted
+        of, by = self._accounts(holding)
+        of.add((ROOT, *self.tree.paths[counted.entered.piece.node]), counted.entry)
+        by.add((holding.owner,), counted.entry)
+
+    def _take_off(self, counted: _Counted) -> None:
+        holding = counted.holding
+        del self._counted[holding.slice_id]
         of, by = self._accounts(holding)
         of.remove((ROOT, *self.tree.paths[counted.entered.piece.node]), counted.entry)
         by.remove((holding.owner,), counted.entry)
-        return counted.entry.gpu_type if holding.is_notebook else None
 
     def _counted_as(self, holding: Holding, card: TypedKind | None, steps: int) -> _Counted:
         node = self.leaf(holding.group)

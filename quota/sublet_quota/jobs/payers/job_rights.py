@@ -9,6 +9,7 @@ size is ``for`` some groups bounds nobody else's jobs.
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from sublet_quota.admission.slice_request import amount_of, sizes_for
 from sublet_quota.amounts.gpu_amounts import GpuAmount
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.document.quota_document import QuotaDocument
@@ -46,7 +47,7 @@ class RightsOfJobs:
         """Return the largest size that bounds jobs on a kind; ``None``: no size does."""
         if not self._is_bounded():
             return None
-        amounts = [_amount(size, kind) for size in self._sizes_on(gpu_type)]
+        amounts = [amount_of(size, kind) for size in self._sizes_on(gpu_type)]
         key = lambda amount: (amount.memory_mib, amount.compute_milli)  # noqa: E731
         return max(amounts, key=key, default=GpuAmount(0, 0))
 
@@ -57,7 +58,7 @@ class RightsOfJobs:
         if not self._is_bounded():
             return True
         asked = job.amount_on(kind)
-        return any(asked.fits_in(_amount(size, kind)) for size in self._sizes_on(gpu_type))
+        return any(asked.fits_in(amount_of(size, kind)) for size in self._sizes_on(gpu_type))
 
     def _is_bounded(self) -> bool:
         sizes = self.payer.sizes
@@ -67,9 +68,7 @@ class RightsOfJobs:
 
     def _sizes_on(self, gpu_type: str) -> Iterator[SliceSize]:
         named_for_jobs = self.payer.job_types.value
-        for name, size in self.document.sizes.items():
-            if self.payer.sizes.value is None or name not in self.payer.sizes.value:
-                continue
+        for size in sizes_for(self.document, self.payer).values():
             types = self._types_of(size)
             is_named = named_for_jobs is not None and gpu_type in named_for_jobs
             if types is None or gpu_type in types or is_named:
@@ -125,7 +124,3 @@ def kinds_allowed(
         kind for kind, gpu_type in kinds.items() if rights.allows(job, kind, gpu_type)
     )
     return frozenset(allowed)
-
-
-def _amount(size: SliceSize, kind: GpuKind) -> GpuAmount:
-    return GpuAmount(size.memory_on(kind.usable_mib), size.compute)

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from sublet_quota.admission.slice_admission import rank_of
 from sublet_quota.admission.slice_request import amount_of
 from sublet_quota.amounts.gpu_amounts import GpuAmount
-from sublet_quota.amounts.gpu_kind import matches
-from sublet_quota.holdings.gpu_load import AsBefore, GpuFacts, Holding, cards_on
+from sublet_quota.holdings.gpu_load import Holding, cards_on
 from sublet_quota.names.ids import SizeName
 from sublet_quota.placement.finding.making_way import missing_on
 from sublet_quota.placement.finding.question import Question
@@ -23,11 +22,9 @@ class AsBeforePlace:
 
     holding: Holding
     """The slice of just now: its card, its payer and its grace are kept."""
-    facts: GpuFacts
     gpu_type: str
     size: SizeName | None
     amount: GpuAmount
-    before: AsBefore
     rank: Rank
     """How the slice goes on counting."""
 
@@ -41,7 +38,7 @@ def find_as_before(question: Question) -> AsBeforePlace | None:
     if facts is None or gpu_type is None or not question.may_lie_on(facts):
         return None
     size = holdings.document.sizes.get(question.wish.size or "")
-    if not _is_wished(question, facts, gpu_type):
+    if not question.wish.may_be_on(facts.kind, gpu_type):
         return None
     amount = holding.amount if size is None else amount_of(size, facts.kind)
     if question.wish.memory_mib is not None and question.wish.compute_milli is not None:
@@ -53,13 +50,12 @@ def find_as_before(question: Question) -> AsBeforePlace | None:
     if not (missing.is_nothing or holding.before.steps):
         return None
     name = None if size is None else SizeName(question.wish.size or "")
-    depth = len(holdings.tree(gpu_type).paths[holdings.leaf(holding.group)])
+    leaf = holdings.leaf(holding.group)
+    depth = len(holdings.tree(gpu_type).paths[leaf])
     anew = holdings.entitled_steps(gpu_type, holding.group, cards_on(amount, facts.kind))
     rank = rank_of(max(min(depth, holding.before.steps), anew), depth)
-    leaf = holdings.leaf(holding.group)
-    if rank is Rank.ENTITLED and not holdings.has_place(facts.gpu_id, leaf, amount):
-        rank = Rank.ENTITLED_IN_PART
-    return AsBeforePlace(holding, facts, gpu_type, name, amount, holding.before, rank)
+    rank = question.rank_on(rank, facts.gpu_id, leaf, amount)
+    return AsBeforePlace(holding, gpu_type, name, amount, rank)
 
 
 def _is_the_same_wish(question: Question, holding: Holding) -> bool:
@@ -69,8 +65,3 @@ def _is_the_same_wish(question: Question, holding: Holding) -> bool:
         and wish.group in (None, holding.group)
         and wish.pool in (None, holding.pool)
     )
-
-
-def _is_wished(question: Question, facts: GpuFacts, gpu_type: str) -> bool:
-    wished = question.wish.gpu_type
-    return facts.kind.is_type(wished) or wished is None or matches(gpu_type, (wished,))

@@ -14,6 +14,7 @@ from sublet_quota.admission.slice_admission import Option
 from sublet_quota.amounts.gpu_amounts import NOTHING, WHOLE_GPU_MILLI, GpuAmount
 from sublet_quota.holdings.gpu_load import GpuFacts
 from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.holdings.layout.layout import Layout
 from sublet_quota.names.ids import GpuId
 from sublet_quota.placement.finding.making_way import (
     Missing,
@@ -112,17 +113,18 @@ def _cards(question: Question, option: Option) -> Iterator[_Card]:
         if missing is None or (beyond_part and (alone or part < WHOLE_CARD)):
             continue
         whole = GpuAmount(facts.kind.usable_mib, WHOLE_GPU_MILLI)
-        together = asked.amount + _entitled_there(holdings, facts, due)
+        together = asked.amount + _entitled_there(holdings, layout, gpu_id, due)
         in_turns = not together.fits_in(whole)
         left_mib = room.memory_mib - asked.amount.memory_mib
         yield _Card(facts, missing, beyond_part, in_turns, part, left_mib)
 
 
-def _entitled_there(holdings: Holdings, facts: GpuFacts, due: frozenset[NodeName]) -> GpuAmount:
+def _entitled_there(
+    holdings: Holdings, layout: Layout, gpu_id: GpuId, due: frozenset[NodeName]
+) -> GpuAmount:
     """Return what is entitled on a card by the same guarantees."""
-    found = NOTHING
-    paths = holdings.layout(holdings.type_of(facts.gpu_id) or "").tree.paths
-    for holding in holdings.slices_on(facts.gpu_id):
+    found, paths = NOTHING, layout.tree.paths
+    for holding in holdings.slices_on(gpu_id):
         piece = holdings.piece(holding.slice_id)
         if piece is not None and not due.isdisjoint(paths[piece.node][: piece.entitled]):
             found += holding.amount

@@ -13,6 +13,7 @@ from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.holdings.gpu_load import GpuFacts, GpuRoom, Holding
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GpuId, GroupName, NodeId, PoolName
+from sublet_quota.residency.snapshot import Rank
 from sublet_quota.shares.cards import NO_CARD, total
 from sublet_quota.shares.entitlement import Piece
 from sublet_quota.shares.group_tree import NodeName
@@ -69,6 +70,12 @@ class Question:
             and (home is None or facts.node == home.node)
             and (self.only is None or facts.gpu_id == self.only)
         )
+
+    def rank_on(self, rank: Rank, gpu_id: GpuId, leaf: NodeName, amount: GpuAmount) -> Rank:
+        """Return how a slice stands on a card: in part, where it takes turns behind others'."""
+        if rank is Rank.ENTITLED and not self.holdings.has_place(gpu_id, leaf, amount):
+            return Rank.ENTITLED_IN_PART
+        return rank
 
     def cards(self, option: Option) -> Iterator[tuple[GpuFacts, GpuRoom]]:
         """Yield the open cards of an option's kind in all pools in reach, the own pool's first.

@@ -155,12 +155,12 @@ def _payer(holdings: Holdings, holding: Holding, group: GroupName) -> PayerRight
 
 def _may_pay(holdings: Holdings, payer: PayerRights, asked: Asked) -> bool:
     """Whether a payer's types and sizes allow the slice: as one of its sizes, or as amounts."""
-    if payer.types.value is not None and asked.gpu_type not in payer.types.value:
+    if not payer.allows_type(asked.gpu_type):
         return False
     sizes = (
         amount_of(size, asked.kind)
         for size in sizes_for(holdings.document, payer).values()
-        if size.types is None or asked.gpu_type in size.types
+        if size.may_lie_on(asked.gpu_type)
     )
     if payer.own_amounts.value:
         return any(asked.amount.fits_in(amount) for amount in sizes)

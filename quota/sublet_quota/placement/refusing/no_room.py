@@ -43,11 +43,9 @@ def _is_in_the_way(holdings: Holdings, holding: Holding) -> bool:
     gpu_type = holdings.type_of(holding.gpu_id)
     if holding.called_back or gpu_type is None:
         return holding.called_back
-    layout = holdings.layout(gpu_type)
-    if layout.is_free(holding.gpu_id):
-        return False
+    parts = holdings.layout(gpu_type).on(holding.gpu_id)
     path = holdings.tree(gpu_type).paths[holdings.leaf(holding.group)]
-    return any(part.node not in path for part in layout.on(holding.gpu_id))
+    return any(part.node not in path for part in parts)
 
 
 def denied_a_loan(owner: UserName) -> Denial:
@@ -105,9 +103,7 @@ def _denied(
 
 
 def _smaller(asked: GpuAmount, free: GpuAmount) -> GpuAmount | None:
-    amount = GpuAmount(
-        min(asked.memory_mib, free.memory_mib), min(asked.compute_milli, free.compute_milli)
-    )
+    amount = asked.lesser(free)
     return amount if amount.memory_mib and amount.compute_milli else None
 
 
