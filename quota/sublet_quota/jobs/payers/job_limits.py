@@ -116,7 +116,7 @@ class JobLimits:
         asked = amounts_of(job, kind, gpu_type)
         for level in self._known.of(job):
             node = _node(level, job.owner)
-            self._taken[node] = _plus(self._taken.get(node, NOTHING), asked)
+            self._taken[node] = self._taken.get(node, NOTHING) + asked
         self._found.clear()
         self._holds.clear()
 
@@ -135,8 +135,8 @@ class JobLimits:
         key = _node(level, owner), level.jobs_alone
         if key not in self._holds:
             jobs, slices = self._of_level(level, owner)
-            held = _plus(self._taken.get(key[0], NOTHING), jobs)
-            self._holds[key] = held if level.jobs_alone else _plus(held, slices)
+            held = self._taken.get(key[0], NOTHING) + jobs
+            self._holds[key] = held if level.jobs_alone else held + slices
         return self._holds[key]
 
     def _of_level(self, level: _Level, owner: UserName) -> tuple[Amounts, Amounts]:
@@ -227,10 +227,3 @@ def line_of(source: Source) -> DocumentLine:
 
 def _is_above(amount: int, limit: int | None) -> bool:
     return limit is not None and amount > limit
-
-
-def _plus(one: Amounts, other: Amounts) -> Amounts:
-    cards = dict(one.cards)
-    for gpu_type, more in other.cards.items():
-        cards[gpu_type] = cards.get(gpu_type, NO_CARD) + more
-    return Amounts(cards, one.memory_mib + other.memory_mib, one.slices + other.slices)
