@@ -13,7 +13,6 @@ from typing import Any, Final
 from sublet_quota.document.group_limits import (
     group_job_limits,
     group_jobs_most,
-    group_limit_sources,
     group_limits,
     source_of,
 )
@@ -38,7 +37,6 @@ __all__ = [
     "Source",
     "group_job_limits",
     "group_jobs_most",
-    "group_limit_sources",
     "group_limits",
     "most_generous",
     "rights_of",
