@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from fractions import Fraction
 
-from sublet_quota.document.group_limits import group_job_limits, group_limits
+from sublet_quota.document.group_limits import limit_of
 from sublet_quota.document.right_values import BUILT_IN
 from sublet_quota.document.rights import rights_of
 from sublet_quota.holdings.holdings import Holdings
@@ -67,15 +67,13 @@ def _excesses(holdings: Holdings, people: Iterable[PersonHere]) -> Iterator[Exce
 
 
 def _of_groups(holdings: Holdings) -> Iterator[Excess]:
-    document = holdings.document
-    for group in document.all_groups:
-        node = NodeName(group)
-        limit, apart = group_limits(document, group)[node], group_job_limits(document, group)
+    for name, group in holdings.document.all_groups.items():
+        node, apart = NodeName(name), group.jobs.limit
         slices, jobs = holdings.held(node), holdings.jobs_held(node)
-        together = slices if node in apart else slices + jobs
-        yield from _passed(Beyond.LIMIT, limit, together, group, None)
-        if node in apart:
-            yield from _passed(Beyond.JOB_LIMIT, apart[node], jobs, group, None)
+        together = slices + jobs if apart is None else slices
+        yield from _passed(Beyond.LIMIT, limit_of(group.limit), together, name, None)
+        if apart is not None:
+            yield from _passed(Beyond.JOB_LIMIT, limit_of(apart), jobs, name, None)
 
 
 def _of_person(holdings: Holdings, person: PersonHere) -> Iterator[Excess]:

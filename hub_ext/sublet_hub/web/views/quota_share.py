@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import Final
 
-from sublet_quota.document.rights import Rights, group_limits
+from sublet_quota.document.group_limits import limit_of
+from sublet_quota.document.rights import Rights
 from sublet_quota.document.told_rights import tell_rights
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GroupName
@@ -77,7 +78,7 @@ def _group(holdings: Holdings, name: GroupName) -> GroupShare:
     slices = holdings.held(node)
     jobs = _NONE if group.jobs.limit is not None else holdings.jobs_held(node)
     held = slices + jobs
-    limit = group_limits(document, name).get(node, Limit())
+    limit = limit_of(group.limit)
     types = tuple(
         TypeShare(
             gpu_type=each,
