@@ -11,7 +11,7 @@ from typing import Any, Final
 from sublet_quota.amounts.gpu_amounts import format_cards, format_memory
 from sublet_quota.document.group_limits import group_jobs_most, limit_of, source_of
 from sublet_quota.document.lookups.group_paths import key_path
-from sublet_quota.document.problems import KeyPath, written_path
+from sublet_quota.document.problems import KeyPath
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.right_values import BUILT_IN
 from sublet_quota.document.rights import PayerRights, PersonLimit, Right, Rights
@@ -22,7 +22,6 @@ from sublet_quota.wire.schema import shortened
 from sublet_quota.wire.share import RightLine
 
 _NO_LIMIT: Final = "no limit"
-_NOBODY_SAYS: Final = "when nobody says"
 _MOST_NAME: Final = 255
 _UNITS: Final = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
@@ -130,7 +129,7 @@ def _line(what: str, right: Right[Any], group: str | None, value: str) -> RightL
     return RightLine(
         right=shortened(what, _MOST_NAME),
         value=value,
-        source=written_path(source.path) if source.path else _NOBODY_SAYS,
+        source=source.key,
         line=source.line,
         group=group,
     )

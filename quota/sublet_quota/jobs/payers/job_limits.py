@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.document.group_limits import group_job_limits, group_limits, source_of
 from sublet_quota.document.lookups.group_paths import key_path
-from sublet_quota.document.problems import written_path
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.right_values import PersonLimit, Rights, Source
 from sublet_quota.document.rights import rights_of
@@ -221,8 +220,7 @@ def _source(person: PersonLimit, key: str) -> Source:
 
 def line_of(source: Source) -> DocumentLine:
     """Return where a right is said, as it is told."""
-    path = written_path(source.path) if source.path else str(source)
-    return DocumentLine(path, source.line)
+    return DocumentLine(source.key, source.line)
 
 
 def _is_above(amount: int, limit: int | None) -> bool:
