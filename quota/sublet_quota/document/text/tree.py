@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import yaml
 
-from sublet_quota.document.problems import DocumentProblem, KeyPath
+from sublet_quota.document.problems import DocumentProblem, KeyPath, nearest_line
 
 MOST_BYTES: Final = 1024 * 1024
 MOST_LEVELS: Final = 32
@@ -37,12 +37,9 @@ class DocumentTree:
     problems: list[DocumentProblem] = field(default_factory=list)
 
     def line_of(self, path: KeyPath) -> int:
-        """Return the line of a path, or of the nearest one around it."""
-        for length in range(len(path), 0, -1):
-            line = self.lines.get(path[:length])
-            if line is not None:
-                return line
-        return 1
+        """Return the line of a path, or of the nearest one around it; else the first."""
+        line = nearest_line(self.lines, path)
+        return 1 if line is None else line
 
 
 @dataclass(slots=True)
