@@ -19,15 +19,13 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+from sublet_quota.wire.schema import CONTROLS
 
 _WIDTH_OF_FILES = 200
 _WIDE = 120
 _JSON = "sublet.json"
 _CSV = "sublet.csv"
 _FORMULAS = ("=", "+", "-", "@", "\t", "\r")
-_CONTROLS = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2028\u2029\u2066-\u2069\ud800-\udfff]"
-)
 _LOG_CONTROLS = re.compile(
     "(?![\n\t\r])[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
@@ -38,7 +36,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def plain(text: str) -> str:
     """Return the text with control characters shown, not obeyed."""
-    return _CONTROLS.sub(_shown, text)
+    return CONTROLS.sub(_shown, text)
 
 
 def plain_log(text: str) -> str:

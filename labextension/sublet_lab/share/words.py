@@ -6,7 +6,6 @@ Names of GPUs, users and groups come from others: their control characters are s
 and the widget escapes them once more.
 """
 
-import re
 from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
@@ -16,6 +15,7 @@ from sublet_quota.amounts.gpu_amounts import format_compute, format_held, format
 from sublet_quota.reasons.standings import Standing, activity_of, standing_word
 from sublet_quota.residency.snapshot import Holder
 from sublet_quota.wire import api
+from sublet_quota.wire.schema import CONTROLS
 from sublet_quota.wire.share import WeekUse
 from sublet_quota.wire.tenant_socket import LocalShare, ShareMove
 
@@ -23,10 +23,6 @@ from sublet_lab.share.quota_words import quota_lines, rank_explained
 
 NEARLY_FULL: Final = 0.9
 """The part of its cap in use from which on a share warns."""
-_CONTROLS: Final = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2028\u2029\u2066-\u2069\ud800-\udfff]"
-)
-
 
 _SIGNS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -154,7 +150,7 @@ def is_nearly_full(share: LocalShare) -> bool:
 
 def plain(text: str) -> str:
     """Return a text with its control characters shown, not obeyed."""
-    return _CONTROLS.sub(
+    return CONTROLS.sub(
         lambda found: found[0].encode("unicode_escape", "surrogatepass").decode(), text
     )
 

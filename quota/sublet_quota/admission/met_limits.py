@@ -13,7 +13,7 @@ from sublet_quota.admission.denial import Denial
 from sublet_quota.admission.told_lines import told_line
 from sublet_quota.amounts.gpu_amounts import WHOLE_GPU_MILLI, GpuAmount
 from sublet_quota.amounts.gpu_kind import GpuKind
-from sublet_quota.document.group_limits import group_limit_sources, group_limits
+from sublet_quota.document.group_limits import group_limits, limit_source
 from sublet_quota.document.right_values import Rights
 from sublet_quota.holdings.gpu_load import Holding, cards_on
 from sublet_quota.holdings.holdings import Holdings
@@ -145,8 +145,7 @@ def denied_by(holdings: Holdings, rights: Rights, bound: Bound, asked: Asked) ->
             _OF_PERSON[bound.kind], Rule.LIMIT, None, (line,), facts, less=_less(bound, asked)
         )
     group = GroupName(bound.node)
-    sources = group_limit_sources(holdings.document, group)
-    line = told_line(sources[bound.node, bound.kind, bound.gpu_type])
+    line = told_line(limit_source(holdings.document, group, bound.kind, bound.gpu_type))
     facts = {"group": group, **_numbers(bound, asked), "line": line}
     return Denial(
         _OF_GROUP[bound.kind], Rule.LIMIT, group, (line,), facts, less=_less(bound, asked)

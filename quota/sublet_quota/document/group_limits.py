@@ -12,9 +12,6 @@ from sublet_quota.names.ids import GroupName
 from sublet_quota.shares.group_tree import NodeName
 from sublet_quota.shares.limits import Limit, LimitKind
 
-LimitKey = tuple[NodeName, LimitKind, str | None]
-"""Whose limit, of what, and of which GPU type where it is of a type."""
-
 
 def source_of(document: QuotaDocument, path: KeyPath) -> Source:
     """Return where a document says what it has at a path."""
@@ -61,22 +58,12 @@ def group_jobs_most(document: QuotaDocument, group: str | None) -> Mapping[NodeN
     return most
 
 
-def group_limit_sources(document: QuotaDocument, group: str | None) -> Mapping[LimitKey, Source]:
-    """Return what says each of ``group_limits``."""
-    found: dict[LimitKey, Source] = {}
-    for name in _path(document, group):
-        where, node = (*key_path(document.path_of(name)), "limit"), NodeName(name)
-        limit = limit_of(document.all_groups[name].limit)
-        for gpu_type in limit.types:
-            found[node, LimitKind.TYPE, gpu_type] = source_of(document, (*where, gpu_type))
-        for kind, most in (
-            (LimitKind.CARDS, limit.cards),
-            (LimitKind.MEMORY, limit.memory_mib),
-            (LimitKind.SLICES, limit.slices),
-        ):
-            if most is not None:
-                found[node, kind, None] = source_of(document, (*where, kind.value))
-    return found
+def limit_source(
+    document: QuotaDocument, group: GroupName, kind: LimitKind, gpu_type: str | None
+) -> Source:
+    """Return what says a limit of a group; ``gpu_type``: of which type, where it is of one."""
+    key = kind.value if gpu_type is None else gpu_type
+    return source_of(document, (*key_path(document.path_of(group)), "limit", key))
 
 
 def _path(document: QuotaDocument, group: str | None) -> tuple[GroupName, ...]:

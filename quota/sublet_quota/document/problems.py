@@ -1,5 +1,6 @@
 """The problems of a quota document: line, key, what is wrong, what is allowed."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -35,6 +36,15 @@ class Contradiction:
 
     path: KeyPath
     message: str
+
+
+def nearest_line(lines: Mapping[KeyPath, int], path: KeyPath) -> int | None:
+    """Return the line of a path, or of the nearest one around it; ``None``: none has a line."""
+    for length in range(len(path), 0, -1):
+        line = lines.get(path[:length])
+        if line is not None:
+            return line
+    return None
 
 
 def written_path(path: KeyPath) -> str:

@@ -20,12 +20,14 @@ class Source:
     path: KeyPath
     line: int | None
 
+    @property
+    def key(self) -> str:
+        """The path as people write it, or ``when nobody says``."""
+        return written_path(self.path) if self.path else "when nobody says"
+
     def __str__(self) -> str:
         """Return it for people: ``groups.science.limit.H100 (line 12)``."""
-        if not self.path:
-            return "when nobody says"
-        key = written_path(self.path)
-        return key if self.line is None else f"{key} (line {self.line})"
+        return self.key if self.line is None else f"{self.key} (line {self.line})"
 
 
 BUILT_IN: Final = Source((), None)

@@ -13,7 +13,6 @@ from typing import Any, Final
 from sublet_quota.document.group_limits import (
     group_job_limits,
     group_jobs_most,
-    group_limit_sources,
     group_limits,
     source_of,
 )
@@ -38,9 +37,7 @@ __all__ = [
     "Source",
     "group_job_limits",
     "group_jobs_most",
-    "group_limit_sources",
     "group_limits",
-    "most_generous",
     "rights_of",
     "source_of",
 ]
@@ -101,7 +98,7 @@ class _Said:
         if excepted is not None:
             return excepted
         found = [self.of_member(group, key) for group in self.groups] or [self.of_everyone(key)]
-        return most_generous(found)
+        return _most_generous(found)
 
     def of_member(self, group: GroupName, key: KeyPath) -> Right[Any] | None:
         """Return what each member of a group may have, by the nearest group that says it."""
@@ -132,7 +129,7 @@ class _Said:
         return Right(value, source_of(self.document, path))
 
 
-def most_generous(rights: Sequence[Right[Any] | None]) -> Right[Any] | None:
+def _most_generous(rights: Sequence[Right[Any] | None]) -> Right[Any] | None:
     """Return the most generous of rights, of equal ones the first; ``None`` is no limit."""
     most = rights[0]
     for right in rights[1:]:
@@ -197,7 +194,7 @@ def _job_limit(said: _Said) -> PersonLimit | None:
             return excepted
         if not said.groups:
             return said.of_everyone(("jobs", *key))
-        return most_generous([_of_jobs(said, group, key) for group in said.groups])
+        return _most_generous([_of_jobs(said, group, key) for group in said.groups])
 
     return _person_limit(said, of)
 

@@ -9,25 +9,19 @@ from fractions import Fraction
 from typing import Any, Final
 
 from sublet_quota.amounts.gpu_amounts import format_cards, format_memory
-from sublet_quota.document.group_limits import (
-    group_jobs_most,
-    group_limit_sources,
-    limit_of,
-    source_of,
-)
+from sublet_quota.document.group_limits import group_jobs_most, limit_of, source_of
 from sublet_quota.document.lookups.group_paths import key_path
-from sublet_quota.document.problems import written_path
+from sublet_quota.document.problems import KeyPath
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.right_values import BUILT_IN
 from sublet_quota.document.rights import PayerRights, PersonLimit, Right, Rights
+from sublet_quota.document.value_kinds.amount_limit import AmountLimit
 from sublet_quota.names.ids import GroupName
 from sublet_quota.shares.group_tree import NodeName
-from sublet_quota.shares.limits import LimitKind
 from sublet_quota.wire.schema import shortened
 from sublet_quota.wire.share import RightLine
 
 _NO_LIMIT: Final = "no limit"
-_NOBODY_SAYS: Final = "when nobody says"
 _MOST_NAME: Final = 255
 _UNITS: Final = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
@@ -65,7 +59,8 @@ def _of_group(document: QuotaDocument, group: GroupName, payer: str | None) -> I
     is_said = "weight" in quota.model_fields_set
     weight = source_of(document, (*where, "weight")) if is_said else BUILT_IN
     yield _line(f"weight of {group}", Right(None, weight), payer, str(quota.weight))
-    yield from _group_limit(document, group, payer)
+    what = f"limit of {group} together"
+    yield from _limit_together(document, what, (*where, "limit"), quota.limit, payer)
     yield from _jobs_of_group(document, group, payer)
 
 
@@ -84,42 +79,30 @@ def _reserved(document: QuotaDocument, group: GroupName, payer: str | None) -> I
 def _jobs_of_group(
     document: QuotaDocument, group: GroupName, payer: str | None
 ) -> Iterator[RightLine]:
-    where = (*key_path(document.path_of(group)), "jobs")
     most = group_jobs_most(document, group).get(NodeName(group))
     if most is not None:
         yield _line(f"most jobs of {group} together", most, payer, _count(most.value))
     running = document.all_groups[group].jobs.limit
-    if running is None:
-        return
-    limit = limit_of(running)
-    said = {
+    if running is not None:
+        what = f"limit of running jobs of {group} together"
+        where = (*key_path(document.path_of(group)), "jobs", "limit")
+        yield from _limit_together(document, what, where, running, payer)
+
+
+def _limit_together(
+    document: QuotaDocument, what: str, where: KeyPath, said: AmountLimit, payer: str | None
+) -> Iterator[RightLine]:
+    """Go through a limit of a group's members together, which the document says at a path."""
+    limit = limit_of(said)
+    amounts = {
         **{name: _cards(most) for name, most in limit.types.items()},
         **({} if limit.cards is None else {"cards": _cards(limit.cards)}),
         **({} if limit.memory_mib is None else {"memory": _memory(limit.memory_mib)}),
         **({} if limit.slices is None else {"slices": _count(limit.slices)}),
     }
-    for name, words in said.items():
-        source = source_of(document, (*where, "limit", name))
-        what = f"limit of running jobs of {group} together: {name}"
-        yield _line(what, Right(None, source), payer, words)
-
-
-def _group_limit(
-    document: QuotaDocument, group: GroupName, payer: str | None
-) -> Iterator[RightLine]:
-    sources = group_limit_sources(document, group)
-    limit = limit_of(document.all_groups[group].limit)
-    said: dict[tuple[LimitKind, str | None], str] = {
-        **{(LimitKind.TYPE, name): _cards(most) for name, most in limit.types.items()},
-        (LimitKind.CARDS, None): _cards(limit.cards),
-        (LimitKind.MEMORY, None): _memory(limit.memory_mib),
-        (LimitKind.SLICES, None): _count(limit.slices),
-    }
-    for (kind, gpu_type), words in said.items():
-        source = sources.get((NodeName(group), kind, gpu_type))
-        if source is not None:
-            what = gpu_type or kind.value
-            yield _line(f"limit of {group} together: {what}", Right(None, source), payer, words)
+    for name, words in amounts.items():
+        source = source_of(document, (*where, name))
+        yield _line(f"{what}: {name}", Right(None, source), payer, words)
 
 
 def _of_payer(payer: PayerRights) -> Iterator[RightLine]:
@@ -146,7 +129,7 @@ def _line(what: str, right: Right[Any], group: str | None, value: str) -> RightL
     return RightLine(
         right=shortened(what, _MOST_NAME),
         value=value,
-        source=written_path(source.path) if source.path else _NOBODY_SAYS,
+        source=source.key,
         line=source.line,
         group=group,
     )

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 
+from sublet_quota.document.group_limits import limit_of
 from sublet_quota.document.quota_document import QuotaDocument
-from sublet_quota.document.rights import group_limits
 from sublet_quota.holdings.gpu_load import AsBefore, Holding
 from sublet_quota.holdings.standing.standings import Standings
 from sublet_quota.names.ids import SliceId
@@ -79,7 +79,7 @@ def _lost(
 
 def _over_limit(before: Standings, after: Standings) -> set[_Where]:
     """Return the groups that hold more than a limit says that was more before."""
-    old, new = _limits(before.document), _limits(after.document)
+    old, new = _own_limits(before.document), _own_limits(after.document)
     return {
         (None, name)
         for name, limit in new.items()
@@ -90,11 +90,8 @@ def _over_limit(before: Standings, after: Standings) -> set[_Where]:
     }
 
 
-def _limits(document: QuotaDocument) -> dict[NodeName, Limit]:
-    of_nodes: dict[NodeName, Limit] = {}
-    for group in document.all_groups:
-        of_nodes.update(group_limits(document, group))
-    return of_nodes
+def _own_limits(document: QuotaDocument) -> dict[NodeName, Limit]:
+    return {NodeName(name): limit_of(group.limit) for name, group in document.all_groups.items()}
 
 
 def _within(held: Amounts, limit: Limit) -> bool:

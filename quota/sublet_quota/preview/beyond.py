@@ -1,11 +1,11 @@
 """Who would hold more than a limit says, or than is guaranteed to them."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from fractions import Fraction
 
-from sublet_quota.document.group_limits import group_job_limits, group_limits
+from sublet_quota.document.group_limits import limit_of
 from sublet_quota.document.right_values import BUILT_IN
 from sublet_quota.document.rights import rights_of
 from sublet_quota.holdings.holdings import Holdings
@@ -67,15 +67,13 @@ def _excesses(holdings: Holdings, people: Iterable[PersonHere]) -> Iterator[Exce
 
 
 def _of_groups(holdings: Holdings) -> Iterator[Excess]:
-    document = holdings.document
-    for group in document.all_groups:
-        node = NodeName(group)
-        limit, apart = group_limits(document, group)[node], group_job_limits(document, group)
+    for name, group in holdings.document.all_groups.items():
+        node, apart = NodeName(name), group.jobs.limit
         slices, jobs = holdings.held(node), holdings.jobs_held(node)
-        together = slices if node in apart else _plus(slices, jobs)
-        yield from _passed(Beyond.LIMIT, limit, together, group, None)
-        if node in apart:
-            yield from _passed(Beyond.JOB_LIMIT, apart[node], jobs, group, None)
+        together = slices + jobs if apart is None else slices
+        yield from _passed(Beyond.LIMIT, limit_of(group.limit), together, name, None)
+        if apart is not None:
+            yield from _passed(Beyond.JOB_LIMIT, limit_of(apart), jobs, name, None)
 
 
 def _of_person(holdings: Holdings, person: PersonHere) -> Iterator[Excess]:
@@ -86,7 +84,7 @@ def _of_person(holdings: Holdings, person: PersonHere) -> Iterator[Excess]:
         yield from _passed(Beyond.LIMIT, limit.limit, slices, None, owner)
         yield from _passed(Beyond.JOB_LIMIT, rights.job_limit.limit, jobs, None, owner)
         return
-    together = _plus(slices, jobs)
+    together = slices + jobs
     if limit.slices.source == BUILT_IN:
         # What nobody said bounds notebooks alone.
         together = replace(together, slices=slices.slices)
@@ -125,12 +123,3 @@ def _counted(
         yield LimitKind.MEMORY, None, Fraction(held.memory_mib), Fraction(limit.memory_mib)
     if limit.slices is not None:
         yield LimitKind.SLICES, None, Fraction(held.slices), Fraction(limit.slices)
-
-
-def _plus(one: Amounts, other: Amounts) -> Amounts:
-    cards = _sums(one.cards, other.cards)
-    return Amounts(cards, one.memory_mib + other.memory_mib, one.slices + other.slices)
-
-
-def _sums(one: Mapping[str, Fraction], other: Mapping[str, Fraction]) -> Mapping[str, Fraction]:
-    return {name: one.get(name, NO_CARD) + other.get(name, NO_CARD) for name in one.keys() | other}

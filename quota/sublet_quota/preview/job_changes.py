@@ -1,6 +1,6 @@
 """Which of the jobs that wait would be started, or wait for something else: by the queue's plan."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -81,11 +81,5 @@ def _allowed(job: WaitingJob, rights: KnownRights, kinds: Mapping[GpuKind, str])
     return replace(
         job,
         kinds=rights.kinds_for(job, kinds),
-        instead=tuple(_all_allowed(job.instead, rights, kinds)),
+        instead=tuple(_allowed(other, rights, kinds) for other in job.instead),
     )
-
-
-def _all_allowed(
-    jobs: tuple[WaitingJob, ...], rights: KnownRights, kinds: Mapping[GpuKind, str]
-) -> Iterator[WaitingJob]:
-    return (replace(job, kinds=rights.kinds_for(job, kinds)) for job in jobs)

@@ -7,6 +7,8 @@ from fractions import Fraction
 from types import MappingProxyType
 from typing import Final
 
+from sublet_quota.reasons.shared_clauses import USERS_WITHOUT_GROUP
+
 
 class GuaranteeFault(StrEnum):
     """What of a guarantee is not as it is written."""
@@ -46,7 +48,7 @@ class GuaranteeWarning:
             type=self.gpu_type,
             told=_cards(self.told),
             there=_cards(self.there),
-            group=self.group or "users without a group",
+            group=self.group or USERS_WITHOUT_GROUP,
         )
 
 

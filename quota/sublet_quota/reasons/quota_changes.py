@@ -6,7 +6,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
-_NOBODY: Final = "users without a group"
+from sublet_quota.reasons.shared_clauses import USERS_WITHOUT_GROUP
 
 
 class QuotaChange(StrEnum):
@@ -52,8 +52,8 @@ def quota_change_words(
     the one before, and ``for_group`` whose slice that lets in. ``None``: nobody's group.
     """
     return _WORDS[change].format(
-        group=group or _NOBODY,
+        group=group or USERS_WITHOUT_GROUP,
         former=former or "no group",
-        for_group=for_group or _NOBODY,
+        for_group=for_group or USERS_WITHOUT_GROUP,
         until="" if until is None else f"{until:%Y-%m-%d %H:%M} UTC",
     )

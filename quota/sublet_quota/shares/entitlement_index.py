@@ -131,10 +131,7 @@ class EntitlementIndex:
 
     def steps_for(self, node: NodeName, cards: Fraction) -> int:
         """Return to how many steps of its way one more piece would be entitled."""
-        path = self.tree.paths[node]
-        return next(
-            (depth for depth in range(len(path), 0, -1) if cards <= self._spare(path[depth - 1])), 0
-        )
+        return self._steps_with_room(node, cards, len(self.tree.paths[node]))
 
     def changes(self) -> frozenset[PieceId]:
         """Return whose entitlement may have changed since this was asked last."""
@@ -164,16 +161,13 @@ class EntitlementIndex:
         """Return to what a piece stays entitled that changes its size, beside all others."""
         if before.node != piece.node:
             return 0
-        more = piece.cards - before.cards
-        path = self.tree.paths[piece.node]
-        return next(
-            (
-                depth
-                for depth in range(before.entitled, 0, -1)
-                if more <= self._spare(path[depth - 1])
-            ),
-            0,
-        )
+        return self._steps_with_room(piece.node, piece.cards - before.cards, before.entitled)
+
+    def _steps_with_room(self, node: NodeName, cards: Fraction, most: int) -> int:
+        """Return how many steps of a way, at most so many, lead to a node with room for cards."""
+        path = self.tree.paths[node]
+        depths = range(most, 0, -1)
+        return next((depth for depth in depths if cards <= self._spare(path[depth - 1])), 0)
 
     def _spare(self, name: NodeName) -> Fraction:
         return self.tree.nodes[name].guaranteed - self._entitled.get(name, NO_CARD)

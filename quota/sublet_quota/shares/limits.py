@@ -32,6 +32,13 @@ class Amounts:
     memory_mib: int = 0
     slices: int = 0
 
+    def __add__(self, other: "Amounts") -> "Amounts":
+        """Return both together."""
+        cards = dict(self.cards)
+        for gpu_type, more in other.cards.items():
+            cards[gpu_type] = cards.get(gpu_type, NO_CARD) + more
+        return Amounts(cards, self.memory_mib + other.memory_mib, self.slices + other.slices)
+
 
 @dataclass(frozen=True, slots=True)
 class Limit:

@@ -70,14 +70,12 @@ def take(
     for, among them any that may not be taken; of one group's, the ones to go first come first.
     """
     taking = _Taking(position, request)
-    waiting = taking.by_leaf(candidates)
+    taken = taking.in_order(candidates)
     chosen: list[Piece] = []
     while taking.sum < need:
-        piece = taking.next_of(waiting)
+        piece = next(taken, None)
         if piece is None:
             return TooLittle(need, taking.sum)
-        waiting[piece.node].remove(piece)
-        taking.put(piece)
         chosen.append(piece)
     for piece in reversed(tuple(chosen)):
         taking.put_back(piece)
@@ -90,12 +88,7 @@ def take(
 
 def in_order(position: Position, request: Request, candidates: Iterable[Piece]) -> Iterator[Piece]:
     """Yield one by one who may make way for a request, as ``take`` chooses them: it may stop."""
-    taking = _Taking(position, request)
-    waiting = taking.by_leaf(candidates)
-    while (piece := taking.next_of(waiting)) is not None:
-        waiting[piece.node].remove(piece)
-        taking.put(piece)
-        yield piece
+    return _Taking(position, request).in_order(candidates)
 
 
 _Above = tuple[bool, Fraction]
@@ -119,7 +112,15 @@ class _Taking:
     def __post_init__(self) -> None:
         self._path = self.position.tree.paths[self.request.node]
 
-    def by_leaf(self, candidates: Iterable[Piece]) -> dict[NodeName, list[Piece]]:
+    def in_order(self, candidates: Iterable[Piece]) -> Iterator[Piece]:
+        """Yield what is taken, piece by piece: each counts as taken when it is yielded."""
+        waiting = self._by_leaf(candidates)
+        while (piece := self._next_of(waiting)) is not None:
+            waiting[piece.node].remove(piece)
+            self.put(piece)
+            yield piece
+
+    def _by_leaf(self, candidates: Iterable[Piece]) -> dict[NodeName, list[Piece]]:
         """Return the pieces that are borrowed, as the request sees them, and can make way."""
         waiting: dict[NodeName, list[Piece]] = {}
         for piece in candidates:
@@ -127,7 +128,7 @@ class _Taking:
                 waiting.setdefault(piece.node, []).append(piece)
         return waiting
 
-    def next_of(self, waiting: Mapping[NodeName, Sequence[Piece]]) -> Piece | None:
+    def _next_of(self, waiting: Mapping[NodeName, Sequence[Piece]]) -> Piece | None:
         """Return the piece to take next: of who is furthest above their share."""
         due = [self._within_guarantee(level) for level in range(len(self._path))]
         shared = [self._within_share(level) for level in range(len(self._path))]

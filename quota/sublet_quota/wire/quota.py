@@ -10,6 +10,7 @@ from sublet_quota.wire.share import RightLine
 
 MOST_DOCUMENT: Final = 2**20
 """The most bytes of a quota document."""
+DocumentText = Annotated[str, StringConstraints(max_length=MOST_DOCUMENT)]
 _MOST_LISTED: Final = 10_000
 
 
@@ -29,7 +30,7 @@ class QuotaInForce(AnswerModel):
     """All that it says, and what holds where it says nothing; as it was read, whatever has ended by
     now.
     """
-    text: Annotated[str, StringConstraints(max_length=MOST_DOCUMENT)]
+    text: DocumentText
     """As it was written; empty without a file."""
     path: Text | None
     """The file; where it is kept in the database, the one that its first revision came from."""

@@ -1,10 +1,10 @@
 """Bodies of the API about what would follow if another quota document were in force."""
 
-from typing import Annotated, Final
+from typing import Final
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
-from sublet_quota.wire.quota import MOST_DOCUMENT
+from sublet_quota.wire.quota import DocumentText
 from sublet_quota.wire.rank import ToldRank
 from sublet_quota.wire.schema import (
     AnswerModel,
@@ -25,7 +25,7 @@ MOST_NAMED: Final = 100
 class PreviewRequest(WireModel):
     """A quota document that might be put in force."""
 
-    text: Annotated[str, StringConstraints(max_length=MOST_DOCUMENT)]
+    text: DocumentText
 
 
 class ExcessInfo(AnswerModel):

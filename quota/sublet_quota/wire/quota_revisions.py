@@ -1,10 +1,8 @@
 """Bodies of the API about the revisions of the quota document, where it is in the database."""
 
-from typing import Annotated
+from pydantic import Field
 
-from pydantic import Field, StringConstraints
-
-from sublet_quota.wire.quota import MOST_DOCUMENT
+from sublet_quota.wire.quota import DocumentText
 from sublet_quota.wire.schema import (
     AnswerModel,
     AwareDatetime,
@@ -17,7 +15,6 @@ from sublet_quota.wire.schema import (
 
 MOST_REVISIONS = 1000
 """So many are kept, the newest."""
-DocumentText = Annotated[str, StringConstraints(max_length=MOST_DOCUMENT)]
 _MOST_LISTED = 10_000
 
 

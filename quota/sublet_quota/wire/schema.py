@@ -45,9 +45,11 @@ _MOST_UID: Final = 2**32 - 1
 _FIRST_YEAR: Final = 1970
 _LAST_YEAR: Final = 9000
 _CUT: Final = "…"
-_CONTROLS: Final = re.compile(
+CONTROLS: Final = re.compile(
     "[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2028\u2029\u2066-\u2069\ud800-\udfff]"
 )
+"""Characters that steer a terminal, a line of a log or the direction of writing, or that are none.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,7 @@ def _between_years(at: datetime) -> datetime:
 
 def of_plain_text(text: str) -> str:
     """Return the text. ``ValueError`` where it has what a terminal or a page would obey."""
-    if _CONTROLS.search(text):
+    if CONTROLS.search(text):
         message = "it has control characters, or line breaks: write one line of plain text"
         raise ValueError(message)
     return text
@@ -159,6 +161,7 @@ _WRITTEN_NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 """A NUL in a text of JSON: a backslash before it that is none's own."""
 
 __all__ = [
+    "CONTROLS",
     "AnswerModel",
     "AwareDatetime",
     "BoundedBy",

@@ -2,13 +2,15 @@
 
 from fractions import Fraction
 
+from sublet_quota.document.group_limits import limit_source
 from sublet_quota.document.rights import (
     group_job_limits,
     group_jobs_most,
-    group_limit_sources,
     group_limits,
 )
-from sublet_quota.shares.limits import Limit, LimitKind
+from sublet_quota.names.ids import GroupName
+from sublet_quota.shares.group_tree import NodeName
+from sublet_quota.shares.limits import Amounts, Limit, LimitKind, bounds
 
 from tests.support.quota_documents import document
 
@@ -37,8 +39,11 @@ def test_the_limits_of_a_group_and_of_all_above_it_bind() -> None:
 
 
 def test_each_limit_names_its_line() -> None:
-    sources = group_limit_sources(DOCUMENT, "nlp")
-    assert {key: str(source) for key, source in sources.items()} == {
+    path = tuple(NodeName(name) for name in DOCUMENT.path_of(GroupName("nlp")))
+    asked = Amounts({"H100": Fraction(1)}, memory_mib=1, slices=1)
+    met = bounds(group_limits(DOCUMENT, "nlp"), {}, path, asked)
+    keys = [(bound.node, bound.kind, bound.gpu_type) for bound in met]
+    assert {key: str(limit_source(DOCUMENT, GroupName(key[0]), *key[1:])) for key in keys} == {
         ("science", LimitKind.TYPE, "H100"): "groups.science.limit.H100 (line 4)",
         ("science", LimitKind.CARDS, None): "groups.science.limit.cards (line 4)",
         ("nlp", LimitKind.MEMORY, None): "groups.science.groups.nlp.limit.memory (line 8)",

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import Final
 
-from sublet_quota.document.rights import Rights, group_limits
+from sublet_quota.document.group_limits import limit_of
+from sublet_quota.document.rights import Rights
 from sublet_quota.document.told_rights import tell_rights
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GroupName
@@ -35,7 +36,7 @@ def own_share(holdings: Holdings, rights: Rights, own: Iterable[SliceRecord]) ->
     """Return what a person holds, whoever pays: of a person nothing is guaranteed."""
     slices = holdings.held_by(rights.owner)
     jobs = _NONE if rights.job_limit is not None else holdings.jobs_held_by(rights.owner)
-    held = _together(slices, jobs)
+    held = slices + jobs
     limit = rights.limit.limit
     entitled = _entitled_cards(holdings, own)
     types = tuple(
@@ -76,8 +77,8 @@ def _group(holdings: Holdings, name: GroupName) -> GroupShare:
     group = document.all_groups[name]
     slices = holdings.held(node)
     jobs = _NONE if group.jobs.limit is not None else holdings.jobs_held(node)
-    held = _together(slices, jobs)
-    limit = group_limits(document, name).get(node, Limit())
+    held = slices + jobs
+    limit = limit_of(group.limit)
     types = tuple(
         TypeShare(
             gpu_type=each,
@@ -131,14 +132,6 @@ def _borrowed(
     if gpu_type not in holdings.document.types_guaranteed:
         return None
     return float(max(NO_CARD, slices.cards.get(gpu_type, NO_CARD) - (entitled or NO_CARD)))
-
-
-def _together(one: Amounts, other: Amounts) -> Amounts:
-    cards = {
-        name: one.cards.get(name, NO_CARD) + other.cards.get(name, NO_CARD)
-        for name in (*one.cards, *other.cards)
-    }
-    return Amounts(cards, one.memory_mib + other.memory_mib, one.slices + other.slices)
 
 
 def _told(cards: Fraction | None) -> float:

@@ -1,6 +1,6 @@
 """The contradictions of a quota document: entries, each right alone, that do not fit together."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import chain, islice
@@ -77,7 +77,7 @@ class _Names:
 
     def types(self, path: KeyPath, named: Iterable[str] | None) -> Iterator[Contradiction]:
         """Yield what is wrong with names of GPU types, in a list or as keys of a mapping."""
-        keys = isinstance(named, dict) or hasattr(named, "keys")
+        keys = isinstance(named, Mapping)
         for place, name in enumerate(named or ()):
             where = (*path, name) if keys else (*path, place)
             if name in NO_TYPES:

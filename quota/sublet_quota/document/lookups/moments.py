@@ -10,7 +10,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from sublet_quota.document.lookups.group_paths import key_path
-from sublet_quota.document.lookups.reservations import LeftOut, is_on, with_reservations
+from sublet_quota.document.lookups.reservations import is_on, with_reservations
 from sublet_quota.document.lookups.said_keys import laid_over, more_generous, said_by
 from sublet_quota.document.problems import KeyPath
 from sublet_quota.document.sections import (
@@ -58,12 +58,10 @@ class InForce(NamedTuple):
     sizes: dict[str, SliceSize]
     origins: dict[KeyPath, KeyPath]
     """Where the document has what is elsewhere now."""
-    left_out: tuple[LeftOut, ...]
 
     def sections(self) -> dict[str, Any]:
         """Return the sections of the document, by name."""
-        beside = ("origins", "left_out")
-        return {name: each for name, each in self._asdict().items() if name not in beside}
+        return {name: each for name, each in self._asdict().items() if name != "origins"}
 
 
 def ends(document: "QuotaDocument") -> tuple[datetime, ...]:
@@ -114,7 +112,6 @@ def in_force(document: "QuotaDocument", state: State) -> InForce:
         groups=reserved.groups,
         sizes=_opened(document.sizes, of_groups),
         origins=origins | reserved.origins,
-        left_out=reserved.left_out,
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from sublet_quota.document.problems import KeyPath
+from sublet_quota.document.problems import KeyPath, nearest_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +24,4 @@ class Places:
 
     def line_of(self, path: KeyPath) -> int | None:
         """Return the line of a path, or of the nearest one around it; ``None``: it was not read."""
-        origin = self.origin_of(path)
-        for length in range(len(origin), 0, -1):
-            line = self.lines.get(origin[:length])
-            if line is not None:
-                return line
-        return None
+        return nearest_line(self.lines, self.origin_of(path))

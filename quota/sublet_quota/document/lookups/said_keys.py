@@ -5,8 +5,7 @@ values for one key the more generous is the larger number, the longer time, both
 limit is more than any.
 """
 
-from collections.abc import Iterable, Mapping
-from functools import reduce
+from collections.abc import Mapping
 from typing import Any, Final, TypeVar
 
 from sublet_quota.document.problems import KeyPath
@@ -45,11 +44,6 @@ def more_generous(one: Any, other: Any) -> Any:
     if isinstance(one, tuple):
         return tuple(sorted({*one, *other}))
     return max(one, other)
-
-
-def most_generous(values: Iterable[Any]) -> Any:
-    """Return the most generous of values of one key; at least one is there."""
-    return reduce(more_generous, values)
 
 
 def laid_over(section: S, said: Said) -> S:

@@ -12,7 +12,8 @@ from typing import Any, Final
 
 import yaml
 
-from sublet_quota.document.problems import DocumentProblem, KeyPath
+from sublet_quota.document.problems import DocumentProblem, KeyPath, nearest_line
+from sublet_quota.wire.schema import CONTROLS
 
 MOST_BYTES: Final = 1024 * 1024
 MOST_LEVELS: Final = 32
@@ -20,11 +21,6 @@ _MOST_PROBLEMS: Final = 100
 
 _INTEGER: Final = re.compile(r"[-+]?[0-9]{1,18}")
 _NUMBER: Final = re.compile(r"[-+]?[0-9]{1,18}\.[0-9]{1,18}")
-_NO_TEXT: Final = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2028\u2029\u2066-\u2069\ud800-\udfff]"
-)
-"""Characters that steer a terminal, a line of a log or the direction of writing, or that are none.
-"""
 _WORDS: Final = {"": None, "~": None, "null": None, "true": True, "false": False}
 
 
@@ -37,12 +33,9 @@ class DocumentTree:
     problems: list[DocumentProblem] = field(default_factory=list)
 
     def line_of(self, path: KeyPath) -> int:
-        """Return the line of a path, or of the nearest one around it."""
-        for length in range(len(path), 0, -1):
-            line = self.lines.get(path[:length])
-            if line is not None:
-                return line
-        return 1
+        """Return the line of a path, or of the nearest one around it; else the first."""
+        line = nearest_line(self.lines, path)
+        return 1 if line is None else line
 
 
 @dataclass(slots=True)
@@ -138,10 +131,10 @@ class _Reader:
         """Refuse what cannot be seen in a text, and read on as if something else were there."""
         level = self._levels[-1] if self._levels else None
         is_key = level is not None and isinstance(level.value, dict) and level.key is None
-        unseen = _NO_TEXT.search(event.value if is_key else _in_one_line(event.value))
+        unseen = CONTROLS.search(event.value if is_key else _in_one_line(event.value))
         if unseen is None:
             return
-        event.value = _NO_TEXT.sub("_", event.value)
+        event.value = CONTROLS.sub("_", event.value)
         path = level.place() if level is not None else ()
         if is_key:
             path = (*path[:-1], event.value)

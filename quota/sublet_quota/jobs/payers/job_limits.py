@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.document.group_limits import group_job_limits, group_limits, source_of
 from sublet_quota.document.lookups.group_paths import key_path
-from sublet_quota.document.problems import written_path
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.right_values import PersonLimit, Rights, Source
 from sublet_quota.document.rights import rights_of
@@ -116,7 +115,7 @@ class JobLimits:
         asked = amounts_of(job, kind, gpu_type)
         for level in self._known.of(job):
             node = _node(level, job.owner)
-            self._taken[node] = _plus(self._taken.get(node, NOTHING), asked)
+            self._taken[node] = self._taken.get(node, NOTHING) + asked
         self._found.clear()
         self._holds.clear()
 
@@ -135,8 +134,8 @@ class JobLimits:
         key = _node(level, owner), level.jobs_alone
         if key not in self._holds:
             jobs, slices = self._of_level(level, owner)
-            held = _plus(self._taken.get(key[0], NOTHING), jobs)
-            self._holds[key] = held if level.jobs_alone else _plus(held, slices)
+            held = self._taken.get(key[0], NOTHING) + jobs
+            self._holds[key] = held if level.jobs_alone else held + slices
         return self._holds[key]
 
     def _of_level(self, level: _Level, owner: UserName) -> tuple[Amounts, Amounts]:
@@ -221,16 +220,8 @@ def _source(person: PersonLimit, key: str) -> Source:
 
 def line_of(source: Source) -> DocumentLine:
     """Return where a right is said, as it is told."""
-    path = written_path(source.path) if source.path else str(source)
-    return DocumentLine(path, source.line)
+    return DocumentLine(source.key, source.line)
 
 
 def _is_above(amount: int, limit: int | None) -> bool:
     return limit is not None and amount > limit
-
-
-def _plus(one: Amounts, other: Amounts) -> Amounts:
-    cards = dict(one.cards)
-    for gpu_type, more in other.cards.items():
-        cards[gpu_type] = cards.get(gpu_type, NO_CARD) + more
-    return Amounts(cards, one.memory_mib + other.memory_mib, one.slices + other.slices)

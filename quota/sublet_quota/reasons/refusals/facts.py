@@ -21,6 +21,7 @@ from sublet_quota.names.ids import GroupName
 from sublet_quota.reasons.derivation import DocumentLine
 from sublet_quota.reasons.job_reasons import MOST_TOLD
 from sublet_quota.reasons.refusal import quoted
+from sublet_quota.reasons.shared_clauses import USERS_WITHOUT_GROUP
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ def in_the_way(groups: tuple[GroupName | None, ...]) -> str:
     if len(named) > _MOST_LISTED:
         told.append("...")
     if None in groups:
-        told.append("users without a group")
+        told.append(USERS_WITHOUT_GROUP)
     return f" In the way are slices of {', '.join(told)}."
 
 
