@@ -13,6 +13,7 @@ from sublet_quota.holdings.gpu_load import Holding, cards_on
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GroupName
 from sublet_quota.residency.snapshot import Rank
+from sublet_quota.wire.rank import code_of
 
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import SliceRecord
@@ -22,9 +23,6 @@ from sublet_hub.state.collectors.stepped import SteppedCollector, in_parts
 from sublet_hub.state.fleet import Fleet
 
 POOL_AND_TYPE: Final = ("pool", "gpu_type")
-RANK_LABELS: Final[Mapping[Rank, str]] = {
-    rank: rank.name.lower().replace("_", "-") for rank in Rank
-}
 
 
 class SliceCollector(SteppedCollector):
@@ -77,8 +75,9 @@ class _Walk:
             self._of_jobs[pool_and_type] += cards
             return
         rank = self._holdings.rank(record.slice_id)
-        self._ranks[RANK_LABELS[rank], *pool_and_type] += 1
-        self._by_rank[*pool_and_type, RANK_LABELS[rank]] += cards
+        label = code_of(rank).value
+        self._ranks[label, *pool_and_type] += 1
+        self._by_rank[*pool_and_type, label] += cards
         if record.lent_since is not None:
             self._lent_slices += 1
             self._lent[pool_and_type] += cards
