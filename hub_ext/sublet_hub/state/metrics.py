@@ -13,7 +13,7 @@ from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.residency.snapshot import Holder
 
 from sublet_hub.state.collectors.cards import CardCollector
-from sublet_hub.state.collectors.group_labels import GROUP, UNKNOWN, CountsByGroup, node_labels
+from sublet_hub.state.collectors.group_labels import GROUP, UNKNOWN, CountsByGroup, payer_labels
 from sublet_hub.state.collectors.groups import GroupCollector
 from sublet_hub.state.collectors.jobs import JobCollector
 from sublet_hub.state.collectors.service import ServiceCollector
@@ -123,10 +123,10 @@ class ServiceMetrics:
     def jobs_wait(self, entitled: Mapping[GroupName | None, int]) -> None:
         """Note how many jobs wait that are within their group's guarantee, by who pays."""
         holdings = self._capacity.holdings
-        tree, sums = holdings.groups, Tally[tuple[str, str]]()
+        sums = Tally[tuple[str, str]]()
         for group, count in entitled.items():
-            for name in tree.paths[holdings.leaf(group)]:
-                sums[node_labels(tree, name)] += count
+            for labels in payer_labels(holdings, group):
+                sums[labels] += count
         self._entitled_waiting.clear()
         for labels, count in sums.items():
             self._entitled_waiting.labels(*labels).set(count)

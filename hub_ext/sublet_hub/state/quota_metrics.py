@@ -7,6 +7,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from sublet_quota.reasons.guarantee_warnings import GuaranteeFault
 
 from sublet_hub.state.capacity import Capacity
+from sublet_hub.state.collectors.gauges import gauge_of
 from sublet_hub.state.collectors.stepped import SteppedCollector
 from sublet_hub.state.quota_documents.source import QuotaSource
 
@@ -41,13 +42,13 @@ class QuotaCollector(SteppedCollector):
     def _guarantees(self) -> Iterator[Metric]:
         holdings = self._capacity.holdings
         types = {*holdings.types(), *holdings.document.gpu_types}
-        counts = Counter({(name, fault): 0 for name in types for fault in GuaranteeFault})
-        counts.update((each.gpu_type, each.fault) for each in holdings.warnings())
-        faults = GaugeMetricFamily(
+        counts: Counter[tuple[str, ...]] = Counter(
+            {(name, fault.value): 0 for name in types for fault in GuaranteeFault}
+        )
+        counts.update((each.gpu_type, each.fault.value) for each in holdings.warnings())
+        yield gauge_of(
             "sublet_guarantee_faults",
             "What of guarantees is not as the quota document has it, by its kind",
-            labels=("gpu_type", "fault"),
+            ("gpu_type", "fault"),
+            counts,
         )
-        for (gpu_type, fault), count in counts.items():
-            faults.add_metric((gpu_type, fault.value), count)
-        yield faults
