@@ -27,7 +27,7 @@ _QUICK_BUCKETS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0
 _METHODS: Final = frozenset({"GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"})
 
 
-def _collectors(sources: MetricSources) -> tuple[Collector, ...]:
+def _collectors(sources: MetricSources) -> tuple[SteppedCollector, ...]:
     return (
         ServiceCollector(sources),
         SliceCollector(sources),
@@ -136,10 +136,7 @@ class ServiceMetrics:
         self._counts.forget_gone()
         yield from self._registry.collect()
         for collector in self._collectors:
-            if isinstance(collector, SteppedCollector):
-                yield from collector.steps()
-            else:
-                yield from collector.collect()
+            yield from collector.steps()
 
     def text(self) -> bytes:
         """Return all metrics in Prometheus' text format."""
