@@ -19,6 +19,7 @@ from sublet_quota.holdings.gpu_load import AsBefore, GpuFacts, Holding
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GroupName, NodeId, SliceId
 from sublet_quota.reasons.fitness import Unfit
+from sublet_quota.reasons.guarantee_warnings import GuaranteeWarning
 from sublet_quota.wire.agent_link import GpuReport
 
 from sublet_hub.ledger.ledger import Ledger
@@ -96,12 +97,17 @@ class Capacity:
         self._look_again(frozenset(gpu.node for gpu in self._ledger.gpus.values()))
         self._tell()
 
-    def warnings(self) -> tuple[str, ...]:
-        """Return what to look at in the document: what may not be meant, or cannot be had now."""
+    def warnings(self, found: Iterable[GuaranteeWarning] | None = None) -> tuple[str, ...]:
+        """Return what to look at in the document: what may not be meant, or cannot be had now.
+
+        ``found`` is what the holdings warn of, where that was asked already.
+        """
+        if found is None:
+            found = self.holdings.warnings()
         in_force = self.holdings.document
         return (
             *map(str, document_warnings(in_force)),
-            *(warning.words for warning in self.holdings.warnings()),
+            *(warning.words for warning in found),
             *self._fleet.closed_by_document.missing(self._ledger),
         )
 
