@@ -14,6 +14,8 @@ from sublet_quota.wire.quota import MOST_DOCUMENT
 from sublet_lab.command_line.tables import plain, print_table
 
 FILE: Final = click.argument("file", type=click.File("rb"))
+PATIENCE_S: Final = 120.0
+"""How long the service may reckon, of very many slices."""
 
 
 def name_of(file: BinaryIO) -> str:
