@@ -113,8 +113,7 @@ class Evictions:
             message = f"the server {asked.what} has just ended"
             raise NotFoundError(message)
         grace = timedelta(seconds=USUAL_GRACE_S if asked.grace_s is None else asked.grace_s)
-        made = self._made(record.owner, asked, admin, self._now() + grace)
-        return self._keep(made, record.server, record.slice_id, None)
+        return self._keep(record, asked, admin, self._now() + grace)
 
     def end_job(self, job: JobRecord, asked: EvictionRequest, admin: str) -> Eviction:
         """Have a job leave its GPU, and tell its owner; return the eviction.
@@ -128,8 +127,7 @@ class Evictions:
         if job.slice_id is None and not asked.cancel:
             message = f"job {job.job_id} is {job.state.value}: only `cancel` ends it"
             raise ConflictError(message)
-        made = self._made(job.owner, asked, admin, self._now())
-        return self._keep(made, "", job.slice_id, job.job_id)
+        return self._keep(job, asked, admin, self._now())
 
     def jobs_to_send_back(self) -> Iterator[tuple[SliceId, str]]:
         """Go through the slices of jobs that must leave them, with why."""
@@ -205,33 +203,33 @@ class Evictions:
         is_over = eviction.job_id is None and not self._is_held(eviction)
         return is_over and eviction.due_at > self._now()
 
-    def _made(
-        self, owner: UserName, asked: EvictionRequest, admin: str, due_at: datetime
+    def _keep(
+        self,
+        target: SliceRecord | JobRecord,
+        asked: EvictionRequest,
+        admin: str,
+        due_at: datetime,
     ) -> Eviction:
+        """Keep a new eviction, of a server for its slice, in the place of those of that slice."""
         if len(self._store.kept) >= MOST_KEPT:
             message = f"there are {MOST_KEPT} evictions of the last day: drain or cordon nodes"
             raise ConflictError(message)
-        return Eviction(
+        made = Eviction(
             eviction_id=secrets.token_hex(8),
-            owner=owner,
-            server="",
-            slice_id=None,
-            job_id=None,
+            owner=target.owner,
+            server=target.server if isinstance(target, SliceRecord) else "",
+            slice_id=target.slice_id,
+            job_id=None if isinstance(target, SliceRecord) else target.job_id,
             cancels=asked.cancel,
             reason=asked.reason,
             evicted_by=admin,
             asked_at=self._now(),
             due_at=due_at,
         )
-
-    def _keep(
-        self, made: Eviction, server: str, slice_id: SliceId | None, job_id: JobId | None
-    ) -> Eviction:
-        made = replace(made, server=server, slice_id=slice_id, job_id=job_id)
         same = tuple(
             each.eviction_id
             for each in self._store.kept.values()
-            if slice_id is not None and each.slice_id == slice_id
+            if made.slice_id is not None and each.slice_id == made.slice_id
         )
         self._store.add(made, instead_of=same)
         self._ledger.apply(Change(events=(self._event(made),)), made.asked_at)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sublet_quota.admission.keep_budget import refuse_keep
-from sublet_quota.document.rights import rights_of
+from sublet_quota.document.rights import Rights, rights_of
 from sublet_quota.names.ids import SliceId, UserName
 from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.wire.agent_link import SliceReport
@@ -109,10 +109,10 @@ class KeepAndWake:
         self._ledger.apply(Change(slices=(after,), events=tuple(events)), now)
         return after
 
-    def keep_left(self, owner: UserName, groups: tuple[str, ...]) -> timedelta:
+    def keep_left(self, rights: Rights) -> timedelta:
         """Return for how long an owner may still keep slices today, beyond what is kept already."""
-        rights = rights_of(self._capacity.holdings.document, owner, groups)
-        return max(timedelta(), rights.keep_a_day.value - self._kept(owner, None, self._now()))
+        kept = self._kept(rights.owner, None, self._now())
+        return max(timedelta(), rights.keep_a_day.value - kept)
 
     def _kept(self, owner: UserName, replaced: SliceId | None, now: datetime) -> timedelta:
         """Return how long the owner's slices were kept in the last day, or are for longer than now.

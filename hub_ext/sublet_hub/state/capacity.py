@@ -8,7 +8,7 @@ The document is the one in force at this moment: some of what it says ends at a 
 ``pass_time`` takes that over.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
 from sublet_quota.amounts.gpu_amounts import GpuAmount
@@ -19,6 +19,7 @@ from sublet_quota.holdings.gpu_load import AsBefore, GpuFacts, Holding
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GroupName, NodeId, SliceId
 from sublet_quota.reasons.fitness import Unfit
+from sublet_quota.reasons.guarantee_warnings import GuaranteeWarning
 from sublet_quota.wire.agent_link import GpuReport
 
 from sublet_hub.ledger.ledger import Ledger
@@ -38,6 +39,7 @@ class Capacity:
         self._fleet = fleet
         self._now = now
         self._document = document
+        """The document as it was read; ``holdings.document`` is what of it is in force now."""
         self._silent: frozenset[NodeId] = frozenset()
         self._on_room: list[Callable[[], None]] = []
         self.turns = FairTurns()
@@ -45,26 +47,23 @@ class Capacity:
         at = now()
         self._next_change = document.changes_after(at)
         fleet.closed_by_document = DocumentClosings(document.at(at), at)
-        self.holdings = self._added_up(
+        self.holdings = Holdings(
             document.at(at),
+            (self._facts(gpu) for gpu in ledger.gpus.values()),
             (self._holding(record) for record in ledger.slices.values()),
             {
                 record.slice_id: record.entitled
                 for record in ledger.slices.values()
                 if record.entitled is not None
             },
-            {
+            self.turns,
+            in_force={
                 record.slice_id: record.entitled_in_force
                 for record in ledger.slices.values()
                 if record.entitled_in_force is not None
             },
         )
         ledger.listen(self._ledger_changed)
-
-    @property
-    def document(self) -> QuotaDocument:
-        """The document as it was read; ``holdings.document`` is what of it is in force now."""
-        return self._document
 
     def on_room(self, listener: Callable[[], None]) -> None:
         """Call ``listener`` when there may be more room than before, or other cards are open."""
@@ -96,24 +95,19 @@ class Capacity:
         self._look_again(frozenset(gpu.node for gpu in self._ledger.gpus.values()))
         self._tell()
 
-    def warnings(self) -> tuple[str, ...]:
-        """Return what to look at in the document: what may not be meant, or cannot be had now."""
+    def warnings(self, found: Iterable[GuaranteeWarning] | None = None) -> tuple[str, ...]:
+        """Return what to look at in the document: what may not be meant, or cannot be had now.
+
+        ``found`` is what the holdings warn of, where that was asked already.
+        """
+        if found is None:
+            found = self.holdings.warnings()
         in_force = self.holdings.document
         return (
             *map(str, document_warnings(in_force)),
-            *(warning.words for warning in self.holdings.warnings()),
+            *(warning.words for warning in found),
             *self._fleet.closed_by_document.missing(self._ledger),
         )
-
-    def _added_up(
-        self,
-        document: QuotaDocument,
-        slices: Iterable[Holding],
-        entitled: Mapping[SliceId, int],
-        in_force: Mapping[SliceId, int],
-    ) -> Holdings:
-        gpus = (self._facts(gpu) for gpu in self._ledger.gpus.values())
-        return Holdings(document, gpus, slices, entitled, self.turns, in_force=in_force)
 
     def reported(self, view: NodeView) -> None:
         """Take over what an agent's report says about cards and slices."""

@@ -13,7 +13,7 @@ from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.residency.snapshot import Holder
 
 from sublet_hub.state.collectors.cards import CardCollector
-from sublet_hub.state.collectors.group_labels import GROUP, UNKNOWN, CountsByGroup, node_labels
+from sublet_hub.state.collectors.group_labels import GROUP, UNKNOWN, CountsByGroup, payer_labels
 from sublet_hub.state.collectors.groups import GroupCollector
 from sublet_hub.state.collectors.jobs import JobCollector
 from sublet_hub.state.collectors.service import ServiceCollector
@@ -27,7 +27,7 @@ _QUICK_BUCKETS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0
 _METHODS: Final = frozenset({"GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"})
 
 
-def _collectors(sources: MetricSources) -> tuple[Collector, ...]:
+def _collectors(sources: MetricSources) -> tuple[SteppedCollector, ...]:
     return (
         ServiceCollector(sources),
         SliceCollector(sources),
@@ -123,10 +123,10 @@ class ServiceMetrics:
     def jobs_wait(self, entitled: Mapping[GroupName | None, int]) -> None:
         """Note how many jobs wait that are within their group's guarantee, by who pays."""
         holdings = self._capacity.holdings
-        tree, sums = holdings.groups, Tally[tuple[str, str]]()
+        sums = Tally[tuple[str, str]]()
         for group, count in entitled.items():
-            for name in tree.paths[holdings.leaf(group)]:
-                sums[node_labels(tree, name)] += count
+            for labels in payer_labels(holdings, group):
+                sums[labels] += count
         self._entitled_waiting.clear()
         for labels, count in sums.items():
             self._entitled_waiting.labels(*labels).set(count)
@@ -136,10 +136,7 @@ class ServiceMetrics:
         self._counts.forget_gone()
         yield from self._registry.collect()
         for collector in self._collectors:
-            if isinstance(collector, SteppedCollector):
-                yield from collector.steps()
-            else:
-                yield from collector.collect()
+            yield from collector.steps()
 
     def text(self) -> bytes:
         """Return all metrics in Prometheus' text format."""

@@ -1,12 +1,14 @@
 """What Prometheus reads of the quota document: whether it is in force, and all it guarantees."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from prometheus_client.core import GaugeMetricFamily, Metric
-from sublet_quota.reasons.guarantee_warnings import GuaranteeFault
+from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.reasons.guarantee_warnings import GuaranteeFault, GuaranteeWarning
 
 from sublet_hub.state.capacity import Capacity
+from sublet_hub.state.collectors.gauges import gauge_of
 from sublet_hub.state.collectors.stepped import SteppedCollector
 from sublet_hub.state.quota_documents.source import QuotaSource
 
@@ -30,24 +32,26 @@ class QuotaCollector(SteppedCollector):
             "When the quota document was last read and found right",
             value=self._quota.loaded_at.timestamp(),
         )
+        holdings = self._capacity.holdings
+        warnings = holdings.warnings()
         yield GaugeMetricFamily(
             "sublet_quota_warnings",
             "What to look at in the quota document: not meant, or not to be had of today's cards",
-            value=len(self._capacity.warnings()),
+            value=len(self._capacity.warnings(warnings)),
         )
         yield None
-        yield from self._guarantees()
+        yield _guarantees(holdings, warnings)
 
-    def _guarantees(self) -> Iterator[Metric]:
-        holdings = self._capacity.holdings
-        types = {*holdings.types(), *holdings.document.gpu_types}
-        counts = Counter({(name, fault): 0 for name in types for fault in GuaranteeFault})
-        counts.update((each.gpu_type, each.fault) for each in holdings.warnings())
-        faults = GaugeMetricFamily(
-            "sublet_guarantee_faults",
-            "What of guarantees is not as the quota document has it, by its kind",
-            labels=("gpu_type", "fault"),
-        )
-        for (gpu_type, fault), count in counts.items():
-            faults.add_metric((gpu_type, fault.value), count)
-        yield faults
+
+def _guarantees(holdings: Holdings, warnings: Iterable[GuaranteeWarning]) -> Metric:
+    types = {*holdings.types(), *holdings.document.gpu_types}
+    counts: Counter[tuple[str, ...]] = Counter(
+        {(name, fault.value): 0 for name in types for fault in GuaranteeFault}
+    )
+    counts.update((each.gpu_type, each.fault.value) for each in warnings)
+    return gauge_of(
+        "sublet_guarantee_faults",
+        "What of guarantees is not as the quota document has it, by its kind",
+        ("gpu_type", "fault"),
+        counts,
+    )

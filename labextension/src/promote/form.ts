@@ -22,7 +22,7 @@ export interface Form {
   environment: Readonly<Record<string, string>>;
   take: Take;
   taken: readonly string[];
-  /** Empty: no limit. */
+  /** Empty: as long as the payer's quota lets a job run. */
   hours: string;
   retries: number;
   /** The one that pays; empty: whichever fits best. */
@@ -46,7 +46,6 @@ export type Problems = Readonly<Record<string, string>>;
 
 const MIB_PER_GIB = 1024;
 const S_PER_HOUR = 3600;
-/** A week: pauses count, and a job that yields to owners by day may have only the nights. */
 /** Nothing: as long as the payer's quota lets a job run, which the forecast tells. */
 const USUAL_HOURS = '';
 const USUAL_MIB = 10 * MIB_PER_GIB;
@@ -254,7 +253,7 @@ function memoryOf(form: Form, subject: Subject): number {
   return mibOf(form.memory_gib, [subject.slice_mib, subject.card_mib]);
 }
 
-/** In seconds; `null` for no limit, `NaN` where no number is typed. */
+/** In seconds; `null` where the payer's quota decides, `NaN` where no number is typed. */
 export function longestRunOf(form: Form): number | null {
   return form.hours.trim() === '' ? null : Math.round(numberOf(form.hours) * S_PER_HOUR);
 }

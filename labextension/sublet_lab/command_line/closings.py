@@ -14,10 +14,9 @@ from sublet_lab.command_line.tables import (
     csv_option,
     json_option,
     plain,
-    print_csv,
+    print_found,
     print_json,
     print_table,
-    wants_csv,
     wants_json,
 )
 
@@ -110,14 +109,7 @@ def open_again(service: Service, where: str, why: str) -> None:
 def closings(service: Service) -> None:
     """List the cards and nodes that admins have closed, and what is still there (admins)."""
     found = service.get(tuple[ClosingInfo, ...], "closings")
-    if wants_json():
-        print_json(found)
-    elif wants_csv():
-        print_csv(_FIELDS, ([getattr(each, name) for name in _FIELDS] for each in found))
-    elif not found:
-        click.echo("Nothing is closed by an admin.")
-    else:
-        _print(found)
+    print_found(found, _FIELDS, "Nothing is closed by an admin.", _print)
 
 
 def _close(service: Service, asked: ClosingRequest) -> None:

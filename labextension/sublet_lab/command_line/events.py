@@ -2,7 +2,7 @@
 
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -16,8 +16,7 @@ from sublet_lab.command_line.tables import (
     csv_option,
     json_option,
     plain,
-    print_csv,
-    print_json,
+    print_found,
     print_table,
     wants_csv,
     wants_json,
@@ -74,14 +73,8 @@ def events(  # noqa: PLR0913 (click's signature)
     found = events_between(service, owner, since, until, None if everything else limit)
     if follow:
         _follow(service, owner, found)
-    elif wants_json():
-        print_json(found)
-    elif wants_csv():
-        print_csv(_FIELDS, ([getattr(event, name) for name in _FIELDS] for event in found))
-    elif not found:
-        click.echo("No events.")
     else:
-        print_table(_COLUMNS, (_cells(event) for event in found))
+        print_found(found, _FIELDS, "No events.", _print)
 
 
 def events_between(
@@ -109,6 +102,10 @@ def written(at: datetime | None) -> str | None:
     except (OverflowError, ValueError) as error:
         message = f"{at:%Y-%m-%d} is too long ago, or too far away"
         raise click.UsageError(message) from error
+
+
+def _print(found: Sequence[EventInfo]) -> None:
+    print_table(_COLUMNS, (_cells(event) for event in found))
 
 
 def _cells(event: EventInfo) -> tuple[str, ...]:

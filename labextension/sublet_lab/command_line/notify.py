@@ -20,10 +20,9 @@ from sublet_lab.command_line.tables import (
     csv_option,
     json_option,
     plain,
-    print_csv,
+    print_found,
     print_json,
     print_table,
-    wants_csv,
     wants_json,
 )
 
@@ -120,14 +119,7 @@ def _withdrawal(announcement_id: str) -> WithdrawalRequest:
 
 def _list(service: Service) -> None:
     found = service.get(tuple[AnnouncementInfo, ...], "announcements")
-    if wants_json():
-        print_json(found)
-    elif wants_csv():
-        print_csv(_FIELDS, ([getattr(each, name) for name in _FIELDS] for each in found))
-    elif not found:
-        click.echo("Nothing is told to anybody.")
-    else:
-        _print(found)
+    print_found(found, _FIELDS, "Nothing is told to anybody.", _print)
 
 
 def _print(found: Sequence[AnnouncementInfo]) -> None:

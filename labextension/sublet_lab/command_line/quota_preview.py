@@ -14,7 +14,7 @@ from sublet_quota.wire.quota_preview import (
     RightForecast,
 )
 
-from sublet_lab.command_line.quota_text import FILE, sent_text
+from sublet_lab.command_line.quota_text import FILE, PATIENCE_S, sent_text
 from sublet_lab.command_line.service import Service, pass_service
 from sublet_lab.command_line.tables import (
     clock,
@@ -25,9 +25,6 @@ from sublet_lab.command_line.tables import (
     print_table,
     wants_json,
 )
-
-PATIENCE_S = 120.0
-"""How long the service may reckon, of very many slices."""
 
 
 @click.command()

@@ -17,6 +17,7 @@ from sublet_quota.wire.schema import WireModel
 
 from sublet_lab.command_line.quota_text import (
     FILE,
+    PATIENCE_S,
     key_differences,
     line_differences,
     print_differences,
@@ -36,7 +37,6 @@ from sublet_lab.command_line.tables import (
 
 F = TypeVar("F", bound=Callable[..., Any])
 Body = TypeVar("Body", bound=WireModel)
-_PATIENCE_S: Final = 120.0
 _NO_REVISIONS: Final = 1
 """Expected of a service without revisions, which then says where its document is."""
 _REVISION: Final = click.argument("revision", type=click.IntRange(min=1))
@@ -70,7 +70,7 @@ def apply(service: Service, file: BinaryIO, reason: str, expect: int | None) -> 
         reason=reason,
         expect=_in_force(service) if expect is None else expect,
     )
-    _tell(service.post(Applied, "quota/revisions", asked, _PATIENCE_S))
+    _tell(service.post(Applied, "quota/revisions", asked, PATIENCE_S))
 
 
 @click.command()
@@ -87,7 +87,7 @@ def rollback(service: Service, revision: int, reason: str, expect: int | None) -
         reason=reason,
         expect=_in_force(service) if expect is None else expect,
     )
-    _tell(service.post(Applied, "quota/rollback", asked, _PATIENCE_S))
+    _tell(service.post(Applied, "quota/rollback", asked, PATIENCE_S))
 
 
 @click.command()

@@ -14,6 +14,8 @@ from sublet_quota.wire.quota import MOST_DOCUMENT
 from sublet_lab.command_line.tables import plain, print_table
 
 FILE: Final = click.argument("file", type=click.File("rb"))
+PATIENCE_S: Final = 120.0
+"""How long the service may reckon, of very many slices."""
 
 
 def name_of(file: BinaryIO) -> str:
@@ -44,7 +46,7 @@ def sent_text(file: BinaryIO) -> str:
         raise click.ClickException(message) from error
 
 
-def read_or_none(text: str) -> QuotaDocument | None:
+def _read_or_none(text: str) -> QuotaDocument | None:
     """Return a document of before; ``None`` where this version could not have it in force."""
     try:
         return read_quota_document(text)
@@ -67,7 +69,7 @@ def print_differences(heading: str, differences: Iterable[Difference]) -> None:
 
 def key_differences(before: str, after: str) -> tuple[Difference, ...] | None:
     """Return the keys that say something else; ``None`` where one of the two cannot be read."""
-    one, other = read_or_none(before), read_or_none(after)
+    one, other = _read_or_none(before), _read_or_none(after)
     return None if one is None or other is None else written_differences(one, other)
 
 

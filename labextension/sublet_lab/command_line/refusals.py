@@ -18,6 +18,7 @@ from sublet_lab.command_line.tables import (
     json_option,
     plain,
     print_csv,
+    print_found,
     print_json,
     print_table,
     wants_csv,
@@ -42,6 +43,7 @@ _FIELDS: Final = (
     "message",
 )
 _SUMS: Final = tuple(RefusalSum.model_fields)
+_NONE: Final = "Nothing was refused."
 
 
 @click.command()
@@ -68,15 +70,14 @@ def refusals(  # noqa: PLR0913 (click's signature)
 ) -> None:
     """Show which of your requests were refused, the newest first; admins: everybody's."""
     if summary:
-        _print_sums(
-            service.get(
-                tuple[RefusalSum, ...],
-                "refusals/sums",
-                owner=owner,
-                code=code,
-                since=written(since),
-            )
+        sums = service.get(
+            tuple[RefusalSum, ...],
+            "refusals/sums",
+            owner=owner,
+            code=code,
+            since=written(since),
         )
+        print_found(sums, _SUMS, _NONE, _print_sums)
         return
     pages = service.pages(
         RefusalInfo,
@@ -92,23 +93,14 @@ def refusals(  # noqa: PLR0913 (click's signature)
     elif wants_csv():
         print_csv(_FIELDS, map(_values, found))
     elif not found:
-        click.echo("Nothing was refused.")
+        click.echo(_NONE)
     else:
         _print(found)
 
 
-def _print_sums(found: tuple[RefusalSum, ...]) -> None:
-    if wants_json():
-        print_json(found)
-    elif wants_csv():
-        print_csv(_SUMS, ([getattr(each, name) for name in _SUMS] for each in found))
-    elif not found:
-        click.echo("Nothing was refused.")
-    else:
-        rows = (
-            (each.code, str(each.times), str(each.owners), clock(each.last_at)) for each in found
-        )
-        print_table(("!CODE", ">TIMES", ">OWNERS", "LAST"), rows)
+def _print_sums(found: Sequence[RefusalSum]) -> None:
+    rows = ((each.code, str(each.times), str(each.owners), clock(each.last_at)) for each in found)
+    print_table(("!CODE", ">TIMES", ">OWNERS", "LAST"), rows)
 
 
 def _print(found: Sequence[RefusalInfo]) -> None:

@@ -32,6 +32,7 @@ _LOG_CONTROLS = re.compile(
 _COLOURS = re.compile("\x1b\\[[0-9;]*m")
 
 F = TypeVar("F", bound=Callable[..., Any])
+Found = TypeVar("Found", bound=BaseModel)
 
 
 def plain(text: str) -> str:
@@ -113,6 +114,26 @@ def print_json(value: Any) -> None:
     if isinstance(value, BaseModel | tuple | list):
         value = TypeAdapter(Any).dump_python(value, mode="json")
     click.echo(json.dumps(value, indent=2))
+
+
+def print_found(
+    found: Sequence[Found],
+    fields: Sequence[str],
+    nothing: str,
+    show: Callable[[Sequence[Found]], None],
+) -> None:
+    """Print a list as JSON, or its ``fields`` as CSV, where asked for; else for people.
+
+    People are shown it by ``show``, or read ``nothing``, the sentence for an empty one.
+    """
+    if wants_json():
+        print_json(found)
+    elif wants_csv():
+        print_csv(fields, ([getattr(each, name) for name in fields] for each in found))
+    elif not found:
+        click.echo(nothing)
+    else:
+        show(found)
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

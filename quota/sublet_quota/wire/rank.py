@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from sublet_quota.reasons.ranks import RankCode, rank_meaning, rank_word
+from sublet_quota.residency.snapshot import Rank
 from sublet_quota.wire.schema import AnswerModel, AwareDatetime, Name, Words
 
 
@@ -16,6 +17,11 @@ class ToldRank(AnswerModel):
     """The word explained, in sentences for the slice's owner."""
     as_before_until: AwareDatetime | None = None
     """Until when that holds, where something became less and a grace lasts; ``None``: lasting."""
+
+
+def code_of(rank: Rank) -> RankCode:
+    """Return the code by which a rank is told."""
+    return RankCode[rank.name]
 
 
 def tell_rank(

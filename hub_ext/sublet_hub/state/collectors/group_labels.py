@@ -6,10 +6,12 @@ one more, with the tree's own name for them (``science/``); ``/`` is who is in n
 that the document does not have counts as none. Nothing here is ever the name of a person.
 """
 
+from collections.abc import Iterator
 from typing import Final
 
 from prometheus_client import Counter, Histogram
 from sublet_quota.document.quota_document import QuotaDocument
+from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GroupName
 from sublet_quota.shares.group_tree import ROOT, GroupTree, NodeName, direct_members
 
@@ -31,6 +33,12 @@ def node_labels(tree: GroupTree, name: NodeName) -> tuple[str, str]:
     """Return the labels of a node of the tree: its own and its parent's."""
     path = tree.paths[name]
     return str(name), str(path[-2]) if len(path) > 1 else ""
+
+
+def payer_labels(holdings: Holdings, group: GroupName | None) -> Iterator[tuple[str, str]]:
+    """Yield the labels of the group that pays, and of all above it."""
+    tree = holdings.groups
+    return (node_labels(tree, name) for name in tree.paths[holdings.leaf(group)])
 
 
 class CountsByGroup:

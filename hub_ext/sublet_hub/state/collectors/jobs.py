@@ -6,12 +6,13 @@ What ended is counted as it ends (``waits``).
 from collections import Counter
 from collections.abc import Iterator
 
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import Metric
 from sublet_quota.life_cycles.job_states import ENDED, JobState
 
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.state.capacity import Capacity
-from sublet_hub.state.collectors.group_labels import GROUP, node_labels
+from sublet_hub.state.collectors.gauges import gauge_of
+from sublet_hub.state.collectors.group_labels import GROUP, payer_labels
 from sublet_hub.state.collectors.stepped import SteppedCollector, in_parts
 
 
@@ -25,26 +26,20 @@ class JobCollector(SteppedCollector):
     def steps(self) -> Iterator[Metric | None]:
         """Yield all gauges, after a step for some jobs each."""
         holdings = self._capacity.holdings
-        tree = holdings.groups
-        states = Counter({state.value: 0 for state in JobState if state not in ENDED})
-        of_groups: Counter[tuple[str, str, str]] = Counter()
+        states: Counter[tuple[str, ...]] = Counter(
+            {(state.value,): 0 for state in JobState if state not in ENDED}
+        )
+        of_groups: Counter[tuple[str, ...]] = Counter()
         for part in in_parts(self._ledger.live_jobs.values()):
             for job in part:
-                states[job.state.value] += 1
-                for name in tree.paths[holdings.leaf(job.group)]:
-                    of_groups[*node_labels(tree, name), job.state.value] += 1
+                states[job.state.value,] += 1
+                for group in payer_labels(holdings, job.group):
+                    of_groups[*group, job.state.value] += 1
             yield None
-        jobs = GaugeMetricFamily(
-            "sublet_jobs", "Jobs that wait or run, by state", labels=("state",)
-        )
-        for state, count in states.items():
-            jobs.add_metric((state,), count)
-        yield jobs
-        by_group = GaugeMetricFamily(
+        yield gauge_of("sublet_jobs", "Jobs that wait or run, by state", ("state",), states)
+        yield gauge_of(
             "sublet_group_jobs",
             "Jobs of the group that wait or run, by state",
-            labels=(*GROUP, "state"),
+            (*GROUP, "state"),
+            of_groups,
         )
-        for labels, count in of_groups.items():
-            by_group.add_metric(labels, count)
-        yield by_group

@@ -1,20 +1,20 @@
 """What the ledger and the agents say of the whole service."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
 
 from sublet_hub.state.collectors.sources import MetricSources
+from sublet_hub.state.collectors.stepped import SteppedCollector
 
 
-class ServiceCollector(Collector):
+class ServiceCollector(SteppedCollector):
     """The gauges of lending, of unreadable records and of agents."""
 
     def __init__(self, sources: MetricSources) -> None:
         self._sources = sources
 
-    def collect(self) -> Iterable[Metric]:
+    def steps(self) -> Iterator[Metric | None]:
         """Yield all gauges at this moment."""
         ledger = self._sources.ledger
         unread = CounterMetricFamily(

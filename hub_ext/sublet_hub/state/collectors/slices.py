@@ -4,27 +4,27 @@ One walk over all slices for every sum that nobody keeps.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime
-from typing import Final
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 from sublet_quota.holdings.gpu_load import Holding, cards_on
 from sublet_quota.holdings.holdings import Holdings
-from sublet_quota.names.ids import GroupName
 from sublet_quota.residency.snapshot import Rank
+from sublet_quota.wire.rank import code_of
 
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import SliceRecord
-from sublet_hub.state.collectors.group_labels import GROUP, GROUP_AND_TYPE, UNKNOWN, node_labels
+from sublet_hub.state.collectors.gauges import POOL_AND_TYPE, gauge_of
+from sublet_hub.state.collectors.group_labels import (
+    GROUP,
+    GROUP_AND_TYPE,
+    UNKNOWN,
+    payer_labels,
+)
 from sublet_hub.state.collectors.sources import MetricSources
 from sublet_hub.state.collectors.stepped import SteppedCollector, in_parts
 from sublet_hub.state.fleet import Fleet
-
-POOL_AND_TYPE: Final = ("pool", "gpu_type")
-RANK_LABELS: Final[Mapping[Rank, str]] = {
-    rank: rank.name.lower().replace("_", "-") for rank in Rank
-}
 
 
 class SliceCollector(SteppedCollector):
@@ -77,8 +77,9 @@ class _Walk:
             self._of_jobs[pool_and_type] += cards
             return
         rank = self._holdings.rank(record.slice_id)
-        self._ranks[RANK_LABELS[rank], *pool_and_type] += 1
-        self._by_rank[*pool_and_type, RANK_LABELS[rank]] += cards
+        label = code_of(rank).value
+        self._ranks[label, *pool_and_type] += 1
+        self._by_rank[*pool_and_type, label] += cards
         if record.lent_since is not None:
             self._lent_slices += 1
             self._lent[pool_and_type] += cards
@@ -89,7 +90,7 @@ class _Walk:
 
     def families(self) -> Iterator[Metric]:
         """Yield the gauges."""
-        yield _family(
+        yield gauge_of(
             "sublet_slices",
             "Slices by holder and state",
             ("holder", "state", "active", *POOL_AND_TYPE),
@@ -98,38 +99,40 @@ class _Walk:
         yield GaugeMetricFamily(
             "sublet_lent_slices", "Idle slices that jobs use", value=self._lent_slices
         )
-        yield _family(
+        yield gauge_of(
             "sublet_slices_by_rank",
             "Notebooks' slices, guaranteed or borrowed",
             ("rank", *POOL_AND_TYPE),
             self._ranks,
         )
-        yield _family(
+        yield gauge_of(
             "sublet_pool_held_cards",
             "Cards that notebooks have, guaranteed or borrowed",
             (*POOL_AND_TYPE, "rank"),
             self._by_rank,
         )
-        yield _family("sublet_pool_job_cards", "Cards that jobs have", POOL_AND_TYPE, self._of_jobs)
-        yield _family(
+        yield gauge_of(
+            "sublet_pool_job_cards", "Cards that jobs have", POOL_AND_TYPE, self._of_jobs
+        )
+        yield gauge_of(
             "sublet_pool_lent_cards",
             "Cards that notebooks have, and jobs use meanwhile",
             POOL_AND_TYPE,
             self._lent,
         )
-        yield _family(
+        yield gauge_of(
             "sublet_group_lent_cards",
             "Cards that notebooks of the group have, and jobs use meanwhile",
             GROUP_AND_TYPE,
             self._lent_of,
         )
-        yield _family(
+        yield gauge_of(
             "sublet_group_called_back_cards",
             "Borrowed cards of the group that others are due now",
             GROUP_AND_TYPE,
             self._called_back_of,
         )
-        yield _family(
+        yield gauge_of(
             "sublet_called_back_seconds",
             "How long the slice of the group has been called back that was so first",
             GROUP,
@@ -150,26 +153,12 @@ class _Walk:
         gpu_type: str,
         cards: float,
     ) -> None:
-        for group in self._groups_of(record.group):
+        for group in payer_labels(self._holdings, record.group):
             sums[*group, gpu_type] += cards
 
     def _note_called_back(self, record: SliceRecord) -> None:
         if record.called_back_since is None:
             return
         seconds = (self._now - record.called_back_since).total_seconds()
-        for group in self._groups_of(record.group):
+        for group in payer_labels(self._holdings, record.group):
             self._longest[group] = max(seconds, self._longest.get(group, 0.0))
-
-    def _groups_of(self, group: GroupName | None) -> Iterator[tuple[str, str]]:
-        """Yield the labels of the group that pays, and of all above it."""
-        tree = self._holdings.groups
-        return (node_labels(tree, name) for name in tree.paths[self._holdings.leaf(group)])
-
-
-def _family(
-    name: str, words: str, labels: tuple[str, ...], sums: Mapping[tuple[str, ...], float]
-) -> GaugeMetricFamily:
-    family = GaugeMetricFamily(name, words, labels=labels)
-    for values, amount in sums.items():
-        family.add_metric(values, amount)
-    return family

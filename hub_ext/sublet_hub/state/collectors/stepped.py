@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, TypeVar
 
 from prometheus_client.core import Metric
-from prometheus_client.registry import Collector
 
 T = TypeVar("T")
 
@@ -13,7 +12,7 @@ STEP: Final = 100
 """So many slices, cards or groups are read at once: a few milliseconds."""
 
 
-class SteppedCollector(Collector, ABC):
+class SteppedCollector(ABC):
     """A collector whose reading can be interrupted, as by 5,000 cards or 10,000 slices.
 
     What is read in different steps is of different moments: a fraction of a second apart.
@@ -22,10 +21,6 @@ class SteppedCollector(Collector, ABC):
     @abstractmethod
     def steps(self) -> Iterator[Metric | None]:
         """Yield all metrics, and ``None`` wherever others may have a turn before it goes on."""
-
-    def collect(self) -> Iterable[Metric]:
-        """Yield all metrics at once."""
-        return (metric for metric in self.steps() if metric is not None)
 
 
 def in_parts(things: Iterable[T]) -> Iterator[Sequence[T]]:

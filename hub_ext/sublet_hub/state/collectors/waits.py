@@ -5,7 +5,6 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import Metric
-from prometheus_client.registry import Collector
 from sublet_quota.life_cycles.job_states import ENDED
 from sublet_quota.names.ids import SliceId
 from sublet_quota.wire.event_kinds import EventKind
@@ -14,13 +13,14 @@ from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import Change, EventRecord, JobRecord, SliceRecord
 from sublet_hub.state.capacity import Capacity
 from sublet_hub.state.collectors.group_labels import UNKNOWN, CountsByGroup
+from sublet_hub.state.collectors.stepped import SteppedCollector
 
 _WAIT_BUCKETS: Final = (1.0, 10.0, 60.0, 300.0, 1800.0, 7200.0, 28800.0, 86400.0, 604800.0)
 _START_BUCKETS: Final = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)
 _TOLD: Final = frozenset({EventKind.JOB_STARTED, EventKind.JOB_ENDED, EventKind.SLICE_STARTED})
 
 
-class WaitCollector(Collector):
+class WaitCollector(SteppedCollector):
     """The histograms of waits, and the counter of jobs that ended; by the group that pays."""
 
     def __init__(self, ledger: Ledger, capacity: Capacity) -> None:
@@ -47,10 +47,10 @@ class WaitCollector(Collector):
         )
         ledger.listen(self._ledger_changed)
 
-    def collect(self) -> Iterable[Metric]:
+    def steps(self) -> Iterator[Metric | None]:
         """Yield histograms and counter."""
         self._counts.forget_gone()
-        return self._registry.collect()
+        yield from self._registry.collect()
 
     def _ledger_changed(self, change: Change) -> None:
         # Of all changes few tell of these.

@@ -41,7 +41,7 @@ async def _withdraw(service: ServiceParts, call: Call) -> AnnouncementInfo:
 
 
 def _info(made: Announcement) -> AnnouncementInfo:
-    return AnnouncementInfo(**{name: getattr(made, name) for name in AnnouncementInfo.model_fields})
+    return AnnouncementInfo.model_validate(made, from_attributes=True)
 
 
 ANNOUNCEMENT_ROUTES = (

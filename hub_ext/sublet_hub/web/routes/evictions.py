@@ -42,7 +42,7 @@ async def _evict(service: ServiceParts, call: Call) -> EvictionInfo:
 
 
 def _info(made: Eviction) -> EvictionInfo:
-    return EvictionInfo(**{name: getattr(made, name) for name in EvictionInfo.model_fields})
+    return EvictionInfo.model_validate(made, from_attributes=True)
 
 
 EVICTION_ROUTES = (

@@ -50,7 +50,7 @@ async def _sums(service: ServiceParts, call: Call) -> tuple[RefusalSum, ...]:
 
 
 def _info(record: RefusalRecord) -> RefusalInfo:
-    return RefusalInfo(**{name: getattr(record, name) for name in RefusalInfo.model_fields})
+    return RefusalInfo.model_validate(record, from_attributes=True)
 
 
 def _sum(found: CodeSum) -> RefusalSum:

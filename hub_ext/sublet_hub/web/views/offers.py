@@ -19,11 +19,16 @@ def offers_body(holdings: Holdings, found: SliceOffers, own: Iterable[SliceRecor
     """Return what a user could have, as the options form gets it; ``own`` are their slices."""
     return Offers(
         owner=found.rights.owner,
-        offers=tuple(_offer(holdings, offer) for offer in found.offers),
+        offers=told_offers(holdings, found),
         default=found.default,
         groups=found.rights.groups,
         own=own_share(holdings, found.rights, own),
     )
+
+
+def told_offers(holdings: Holdings, found: SliceOffers) -> tuple[Offer, ...]:
+    """Return each size as a user is told of it, in the order of the document."""
+    return tuple(_offer(holdings, offer) for offer in found.offers)
 
 
 def _offer(holdings: Holdings, offer: SizeOffer) -> Offer:

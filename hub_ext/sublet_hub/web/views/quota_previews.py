@@ -20,7 +20,6 @@ from sublet_quota.preview.present_state import PersonHere, PresentState, present
 from sublet_quota.preview.quota_preview import QuotaPreview, preview_quota
 from sublet_quota.preview.rank_changes import RankChange
 from sublet_quota.preview.rights_changes import RightChange
-from sublet_quota.reasons.ranks import RankCode
 from sublet_quota.reasons.waiting import QueueWait, queue_clause
 from sublet_quota.residency.snapshot import Rank
 from sublet_quota.shares.limits import LimitKind
@@ -35,7 +34,7 @@ from sublet_quota.wire.quota_preview import (
     RankForecast,
     RightForecast,
 )
-from sublet_quota.wire.rank import ToldRank, tell_rank
+from sublet_quota.wire.rank import ToldRank, code_of, tell_rank
 
 from sublet_hub.jobs.queue import JobQueue
 from sublet_hub.state.quota_documents.in_database import read_applied
@@ -157,7 +156,7 @@ def _rank(change: RankChange) -> RankForecast:
 
 
 def _told_rank(rank: Rank, group: str | None) -> ToldRank:
-    return tell_rank(RankCode[rank.name], group)
+    return tell_rank(code_of(rank), group)
 
 
 def _slice(slice_id: SliceId, owners: Mapping[SliceId, UserName]) -> ConcernedSlice:

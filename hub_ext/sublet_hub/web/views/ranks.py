@@ -7,16 +7,9 @@ from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import SliceId
 from sublet_quota.reasons.ranks import RankCode
 from sublet_quota.residency.snapshot import Rank
-from sublet_quota.wire.rank import ToldRank, tell_rank
+from sublet_quota.wire.rank import ToldRank, code_of, tell_rank
 
 from sublet_hub.ledger.records import SliceRecord
-
-_CODES: Final = {
-    Rank.ENTITLED: RankCode.ENTITLED,
-    Rank.ENTITLED_IN_PART: RankCode.ENTITLED_IN_PART,
-    Rank.BORROWED: RankCode.BORROWED,
-    Rank.CALLED_BACK: RankCode.CALLED_BACK,
-}
 
 _GUARANTEED: Final = frozenset({RankCode.ENTITLED, RankCode.ENTITLED_IN_PART})
 
@@ -30,7 +23,7 @@ def rank_on(
     """
     if gpu_type is None or gpu_type not in holdings.document.types_guaranteed:
         return None
-    return tell_rank(_CODES[rank], group, gpu_type)
+    return tell_rank(code_of(rank), group, gpu_type)
 
 
 def rank_of(holdings: Holdings, record: SliceRecord) -> ToldRank | None:
@@ -40,7 +33,7 @@ def rank_of(holdings: Holdings, record: SliceRecord) -> ToldRank | None:
     gpu_type = holdings.type_of(record.gpu.gpu_id)
     if gpu_type is None or gpu_type not in holdings.document.types_guaranteed:
         return None
-    rank = _CODES[holdings.rank(record.slice_id)]
+    rank = code_of(holdings.rank(record.slice_id))
     until = _as_before_until(holdings, record.slice_id, rank)
     return tell_rank(rank, record.group, gpu_type, record.called_back_for, until)
 

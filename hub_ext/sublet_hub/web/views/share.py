@@ -1,6 +1,5 @@
 """One user's share: their slices, what their groups and they may have, and the week's use."""
 
-from sublet_quota.document.rights import rights_of
 from sublet_quota.life_cycles.job_states import JobState
 from sublet_quota.names.ids import UserName
 from sublet_quota.placement.offers import offers_for
@@ -13,7 +12,7 @@ from sublet_hub.state.capacity import Capacity
 from sublet_hub.state.fleet import Fleet
 from sublet_hub.usage.job_stops import stop_in
 from sublet_hub.usage.meter import UseMeter
-from sublet_hub.web.views.offers import offers_body
+from sublet_hub.web.views.offers import told_offers
 from sublet_hub.web.views.quota_share import quota_share
 from sublet_hub.web.views.slices import Viewer, Views
 
@@ -39,9 +38,9 @@ class Shares:
         jobs = self._ledger.live_jobs_of_owner(owner)
         running = [job for job in jobs if job.state is JobState.RUNNING]
         silent = {r.gpu.node for r in own if self._fleet.is_silent(r.gpu.node)}
-        keep_left = keep_and_wake.keep_left(owner, groups)
-        rights = rights_of(holdings.document, owner, groups)
-        quota = quota_share(holdings, rights, own, int(keep_left.total_seconds() // 60))
+        found = offers_for(holdings, owner, groups)
+        keep_left = keep_and_wake.keep_left(found.rights)
+        quota = quota_share(holdings, found.rights, own, int(keep_left.total_seconds() // 60))
         return Share(
             owner=owner,
             slices=self._views.slices(own, viewer),
@@ -51,7 +50,7 @@ class Shares:
             lending=self._ledger.lending,
             agents_silent=tuple(sorted(silent)),
             quota=quota,
-            offers=offers_body(holdings, offers_for(holdings, owner, groups), own).offers,
+            offers=told_offers(holdings, found),
             week=self._meter.week(owner),
         )
 
