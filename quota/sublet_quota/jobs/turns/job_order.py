@@ -36,10 +36,8 @@ JobCards = tuple[JobId, GroupName | None, Fraction]
 class JobOrder:
     """Orders jobs under the document in force, beside what slices hold now."""
 
-    def __init__(self, holdings: Holdings, weights: GroupTree, past: PastUse) -> None:
-        """``weights``: the tree of the document's groups (``group_trees.tree_of``)."""
+    def __init__(self, holdings: Holdings, past: PastUse) -> None:
         self._holdings = holdings
-        self._weights = weights
         self._past = past
 
     def waiting(
@@ -100,19 +98,19 @@ class JobOrder:
         for priority in sorted(by_priority, reverse=True):
             by_id = {job.job_id: job for job in by_priority[priority]}
             requests = [self._request(job, kinds) for job in by_id.values()]
-            turns = fair_order(self._weights, used, used_by, requests)
+            turns = fair_order(self._holdings.groups, used, used_by, requests)
             ordered += (by_id[JobId(request.request_id)] for request in turns)
             # Whoever had a turn before had it, whatever the priority.
             for request in requests:
                 used_by[request.node, request.owner] += request.estimate
-                for name in self._weights.paths[request.node]:
+                for name in self._holdings.groups.paths[request.node]:
                     used[name] += request.estimate
         return ordered
 
     def _request(self, job: WaitingJob, kinds: Mapping[GpuKind, str]) -> WaitingRequest:
         return WaitingRequest(
             request_id=RequestId(job.job_id),
-            node=leaf_of(self._weights, job.group),
+            node=self._holdings.leaf(job.group),
             owner=job.owner,
             since=job.submitted_at,
             lot=job.lot,
