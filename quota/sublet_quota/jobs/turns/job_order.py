@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Final
 
 from sublet_quota.amounts.gpu_kind import GpuKind
+from sublet_quota.holdings.card_policy import counted_type
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.holdings.standing.group_trees import leaf_of
 from sublet_quota.jobs.turns.past_uses import NO_PAST_USE, PastUse, UsedBy
@@ -184,19 +185,14 @@ def _rank(entitled: int, steps: int) -> Rank:
 
 def open_kinds(holdings: Holdings) -> Mapping[GpuKind, str]:
     """Return the kinds of GPU in pools that lend to jobs, smallest first, each with its type."""
-    types: dict[GpuKind, str] = {}
-    for name, pool in holdings.document.pools.items():
-        for kind in holdings.kinds_in(PoolName(name)) if pool.lend else ():
-            gpu_type = type_of_kind(holdings, kind)
-            if gpu_type is not None:
-                types[kind] = gpu_type
+    document = holdings.document
+    types = {
+        kind: counted_type(document, kind.type)
+        for name, pool in document.pools.items()
+        if pool.lend
+        for kind in holdings.kinds_in(PoolName(name))
+    }
     return dict(sorted(types.items(), key=lambda each: (each[0].usable_mib, each[0].type)))
-
-
-def type_of_kind(holdings: Holdings, kind: GpuKind) -> str | None:
-    """Return the type of which GPUs of a kind are cards; ``None``: two types match."""
-    found = holdings.document.type_of(kind.type)
-    return found if isinstance(found, str) else None
 
 
 def rate_of(holdings: Holdings, gpu_type: str) -> Fraction:
