@@ -17,6 +17,7 @@ from sublet_quota.amounts.gpu_amounts import GpuAmount
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.holdings.gpu_load import cards_on
+from sublet_quota.jobs.turns.job_order import rate_of
 from sublet_quota.jobs.turns.past_uses import Payer, UseSums
 from sublet_quota.names.ids import GroupName, SliceId, UserName
 from sublet_quota.shares.past_use import NO_TIME, CardUse, Span
@@ -217,8 +218,9 @@ class _Rates:
         """Return a use at the rate of its card."""
         if model not in self._known:
             found = self._document.type_of(model)
-            known = self._document.gpu_types.get(found) if isinstance(found, str) else None
-            self._known[model] = Fraction(1) if known is None else Fraction(known.rate)
+            self._known[model] = (
+                rate_of(self._document, found) if isinstance(found, str) else Fraction(1)
+            )
         return replace(use, rate=self._known[model])
 
 

@@ -5,7 +5,6 @@ from dataclasses import replace
 from datetime import datetime
 from fractions import Fraction
 
-from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.holdings.gpu_load import cards_on
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.jobs.turns.job_order import HeldCards, JobOrder, rate_of
@@ -36,8 +35,6 @@ class Turns:
         self._jobs = jobs
         self.sums: Mapping[Payer, float] = {}
         """What everybody used, when that was looked at last, nothing of it written off."""
-        self._guaranteed_by: QuotaDocument | None = None
-        self._guaranteed: tuple[NodeName, ...] = ()
         self.past: PastUse = NO_PAST_USE
         """The same by group and person, less what is written off."""
 
@@ -58,14 +55,11 @@ class Turns:
         """
         holdings = self._stores.capacity.holdings
         document = holdings.document
-        if document is not self._guaranteed_by:
-            self._guaranteed_by = document
-            groups = document.all_groups.items()
-            self._guaranteed = tuple(NodeName(name) for name, each in groups if each.guaranteed)
-        if not self._guaranteed:
+        if not document.groups_guaranteed:
             return (document,)
         cards = tuple((name, holdings.cards(name)) for name in holdings.types())
-        held = tuple(tuple(holdings.held(name).cards.items()) for name in self._guaranteed)
+        nodes = (NodeName(name) for name in document.groups_guaranteed)
+        held = tuple(tuple(holdings.held(node).cards.items()) for node in nodes)
         return document, cards, held
 
     def take(self, sums: Mapping[Payer, float], asking: Collection[Payer], now: datetime) -> None:
@@ -112,4 +106,5 @@ def _added(before: LagWrittenOff | None, lag: LagWrittenOff, stores: Stores) -> 
 
 
 def _cards_at_rate(holdings: Holdings) -> float:
-    return float(sum(holdings.cards(name) * rate_of(holdings, name) for name in holdings.types()))
+    document = holdings.document
+    return float(sum(holdings.cards(name) * rate_of(document, name) for name in holdings.types()))

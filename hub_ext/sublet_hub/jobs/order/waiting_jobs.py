@@ -18,6 +18,11 @@ from sublet_hub.ledger.records import Change, JobRecord
 from sublet_hub.state.capacity import Capacity
 
 
+def max_run_of(job: JobRecord) -> timedelta:
+    """Return how long one attempt of a job lasts at most, as far as estimates know."""
+    return DEFAULT_MAX_RUN if job.max_run_s is None else timedelta(seconds=job.max_run_s)
+
+
 class WaitingJobs:
     """Makes jobs of records, under the document in force."""
 
@@ -60,7 +65,7 @@ class WaitingJobs:
             group=job.group,
             lot=job.lot,
         )
-        max_run = DEFAULT_MAX_RUN if job.max_run_s is None else timedelta(seconds=job.max_run_s)
+        max_run = max_run_of(job)
         others = () if job.named else job.member_of
         instead = tuple(
             self.allowed(replace(waiting, group=GroupName(group)), max_run, kinds)

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Final
 
 from sublet_quota.amounts.gpu_kind import GpuKind
+from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.holdings.card_policy import counted_type
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.holdings.standing.group_trees import leaf_of
@@ -125,7 +126,7 @@ class JobOrder:
         kind = next(fitting(job, kinds), None)
         if kind is None:
             return job.gpus * seconds
-        return float(job.cards_on(kind) * rate_of(self._holdings, kinds[kind])) * seconds
+        return float(job.cards_on(kind) * rate_of(document, kinds[kind])) * seconds
 
 
 class Guarantees:
@@ -195,9 +196,9 @@ def open_kinds(holdings: Holdings) -> Mapping[GpuKind, str]:
     return dict(sorted(types.items(), key=lambda each: (each[0].usable_mib, each[0].type)))
 
 
-def rate_of(holdings: Holdings, gpu_type: str) -> Fraction:
+def rate_of(document: QuotaDocument, gpu_type: str) -> Fraction:
     """Return what a card of a type counts beside others."""
-    known = holdings.document.gpu_types.get(gpu_type)
+    known = document.gpu_types.get(gpu_type)
     return Fraction(1) if known is None else Fraction(known.rate)
 
 
