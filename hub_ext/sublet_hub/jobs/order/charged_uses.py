@@ -48,9 +48,6 @@ class _Open:
         return self.record.group, self.record.owner
 
     def add_off(self, began: datetime, ended: datetime) -> None:
-        began = max(began, self.began_at)
-        if began >= ended:
-            return
         self.off.append(Span(began, ended))
         if len(self.off) > _MOST_SPANS:
             first, second = self.off[:2]
@@ -67,7 +64,7 @@ class ChargedUses:
         now: Callable[[], datetime],
         document: QuotaDocument,
         estimate: Callable[[SliceRecord], timedelta],
-        stopped_since: Callable[[SliceId], datetime | None] = lambda _: None,
+        stopped_since: Callable[[SliceId], datetime | None],
     ) -> None:
         """``estimate``: how long a slice is thought to be held; ``stopped_since``: of a job's."""
         self._ledger = ledger
@@ -147,7 +144,9 @@ class ChargedUses:
             if found is not None and period.ended_at is None:
                 found.began_at = period.began_at
                 # When it was is not kept: it counts as if it had been at first.
-                found.add_off(period.began_at, period.began_at + timedelta(seconds=period.off_s))
+                off_until = period.began_at + timedelta(seconds=period.off_s)
+                if off_until > period.began_at:
+                    found.add_off(period.began_at, off_until)
 
     def _use(self, held: _Open, now: datetime) -> CardUse:
         """Return what a slice is charged that is held, at the rate 1."""
