@@ -24,7 +24,6 @@ from decision_parts.quota_scene import LARGEST, SCENES, Scene, filled, hand_out,
 from decision_parts.times import Times
 from sublet_agent.residency.snapshots import NodeConditions, assemble
 from sublet_quota.holdings.holdings import Holdings
-from sublet_quota.holdings.standing.group_trees import tree_of
 from sublet_quota.jobs.job_queue import plan_queue
 from sublet_quota.jobs.lendable_room import lendable_gpus
 from sublet_quota.jobs.payers.job_limits import JobLimits, KnownLimits
@@ -161,7 +160,7 @@ def measure_queue(held: Holdings, rng: random.Random) -> dict[str, Times]:
         for number in range(1000)
     ]
     lendable = {facts.gpu_id: rng.randrange(0, 50_000) for facts in held.gpus()}
-    order = JobOrder(held, tree_of(held.document, None), NO_PAST_USE)
+    order = JobOrder(held, NO_PAST_USE)
     ordered, gpus = order.waiting(jobs), lendable_gpus(held, lendable)
     known = KnownLimits(held.document)
 

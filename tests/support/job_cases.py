@@ -5,7 +5,6 @@ from textwrap import dedent
 
 from sublet_quota.holdings.gpu_load import GpuFacts, Holding
 from sublet_quota.holdings.holdings import Holdings
-from sublet_quota.holdings.standing.group_trees import tree_of
 from sublet_quota.jobs.job_queue import QueuePlan, plan_queue
 from sublet_quota.jobs.lendable_room import lendable_gpus
 from sublet_quota.jobs.payers.job_limits import JobLimits
@@ -67,7 +66,7 @@ def ordered(
 
 
 def order_of(held: Holdings, past: PastUse = NO_PAST_USE) -> JobOrder:
-    return JobOrder(held, tree_of(held.document, None), past)
+    return JobOrder(held, past)
 
 
 def names(jobs: tuple[WaitingJob, ...]) -> str:

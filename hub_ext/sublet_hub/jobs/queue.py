@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from sublet_quota.document.rights import DEFAULT_MAX_RUN
 from sublet_quota.holdings.gpu_load import cards_on
 from sublet_quota.jobs.job_admission import AdmittedJob
 from sublet_quota.jobs.job_queue import JobPlacement, JobWait, QueuePlan, plan_queue
@@ -29,7 +28,7 @@ from sublet_quota.residency.snapshot import Holder, Rank
 from sublet_hub.jobs import changes
 from sublet_hub.jobs.order.charged_uses import ChargedUses
 from sublet_hub.jobs.order.turns import Turns
-from sublet_hub.jobs.order.waiting_jobs import WaitingJobs
+from sublet_hub.jobs.order.waiting_jobs import WaitingJobs, max_run_of
 from sublet_hub.ledger.records import Change, JobRecord, SliceRecord
 from sublet_hub.state.metrics import ServiceMetrics
 from sublet_hub.state.stores import Stores
@@ -245,8 +244,7 @@ class JobQueue:
         job = None if record.job_id is None else self._stores.ledger.live_jobs.get(record.job_id)
         if job is None:
             return timedelta()
-        max_run = DEFAULT_MAX_RUN if job.max_run_s is None else timedelta(seconds=job.max_run_s)
-        return self._jobs.estimate(job.owner, max_run)
+        return self._jobs.estimate(job.owner, max_run_of(job))
 
     def _past_use(self) -> PastUse:
         now = self._stores.now()

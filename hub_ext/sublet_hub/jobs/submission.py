@@ -51,6 +51,7 @@ class Foreseen:
 
     wish: RequestedJob
     admitted: AdmittedJob
+    path: NotebookPath
 
 
 class JobSubmission:
@@ -75,11 +76,11 @@ class JobSubmission:
         account = self._account(owner, groups)
         if isinstance(account, Refusal):
             return account
-        path = self._look_at(account, request, may_go_first=may_go_first)
-        if isinstance(path, Refusal):
-            return path
+        seen = self._look_at(account, request, may_go_first=may_go_first)
+        if isinstance(seen, Refusal):
+            return seen
         with self._turn_of(owner):
-            return await self._take_in(account, request, path, may_go_first=may_go_first)
+            return await self._take_in(account, request, seen.path, may_go_first=may_go_first)
 
     def foresee(
         self,
@@ -93,12 +94,7 @@ class JobSubmission:
         account = self._account(owner, groups)
         if isinstance(account, Refusal):
             return account
-        path = self._look_at(account, request, may_go_first=may_go_first)
-        if isinstance(path, Refusal):
-            return path
-        wish = _wish(account, request, may_go_first=may_go_first)
-        admitted = self._admit(wish)
-        return admitted if isinstance(admitted, Refusal) else Foreseen(wish, admitted)
+        return self._look_at(account, request, may_go_first=may_go_first)
 
     @property
     def sees_notebooks(self) -> bool:
@@ -177,8 +173,8 @@ class JobSubmission:
 
     def _look_at(
         self, account: OwnerAccount, request: JobRequest, *, may_go_first: bool
-    ) -> NotebookPath | Refusal:
-        """Return the notebook's place, or what is refused without reading it. ``AccountError``."""
+    ) -> Foreseen | Refusal:
+        """Return what is known without reading the notebook, or refused. ``AccountError``."""
         refusal = (
             self._refuse_for_disk()
             or self._refuse_for_room(UserName(account.owner))
@@ -188,10 +184,12 @@ class JobSubmission:
         )
         if refusal is not None:
             return refusal
-        admitted = self._admit(_wish(account, request, may_go_first=may_go_first))
+        wish = _wish(account, request, may_go_first=may_go_first)
+        admitted = self._admit(wish)
         if isinstance(admitted, Refusal):
             return admitted
-        return locate_notebook(account.template, request.notebook)
+        path = locate_notebook(account.template, request.notebook)
+        return path if isinstance(path, Refusal) else Foreseen(wish, admitted, path)
 
     async def _take_in(
         self,
@@ -214,7 +212,7 @@ class JobSubmission:
         admitted = self._admit(wish)
         if isinstance(admitted, Refusal):
             return admitted
-        job = self._new_job(account, request, path, facts, Foreseen(wish, admitted))
+        job = self._new_job(account, request, facts, Foreseen(wish, admitted, path))
         async with self._copies:
             refusal = await self._intake.take_along(account.template, path, job)
         if refusal is not None:
@@ -263,21 +261,20 @@ class JobSubmission:
         self,
         account: OwnerAccount,
         request: JobRequest,
-        path: NotebookPath,
         facts: NotebookFacts,
         seen: Foreseen,
     ) -> JobRecord:
         admitted = seen.admitted
-        stem = PurePosixPath(path.relative).stem
+        stem = PurePosixPath(seen.path.relative).stem
         return JobRecord(
             job_id=JobId(secrets.token_hex(6)),
             owner=UserName(account.owner),
             groups=account.groups,
             name=job_name(request.name or stem),
-            notebook=path.relative,
+            notebook=seen.path.relative,
             parameters=JobParameters.of(request.parameters),
             kernel=facts.kernel,
-            memory_mib=None if request.memory_mib == "whole" else request.memory_mib,
+            memory_mib=request.asked_mib,
             compute_milli=request.compute_milli,
             gpu_type=request.gpu_type,
             priority=request.priority,
@@ -301,7 +298,7 @@ def _wish(account: OwnerAccount, request: JobRequest, *, may_go_first: bool) -> 
     return RequestedJob(
         owner=account.owner,
         groups=account.groups,
-        memory_mib=None if request.memory_mib == "whole" else request.memory_mib,
+        memory_mib=request.asked_mib,
         compute_milli=request.compute_milli,
         gpus=request.gpus,
         gpu_type=request.gpu_type,

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sublet_hub.ledger.database import Database
 from sublet_hub.ledger.reading import read_rows
 from sublet_hub.ledger.tables import ANNOUNCEMENTS
-from sublet_hub.ledger.text import storable
+from sublet_hub.ledger.text import storable_row
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +47,7 @@ class AnnouncementStore:
 
     def add(self, announcement: Announcement) -> None:
         """Keep a new announcement. ``LedgerWriteError``: then it is not kept."""
-        row = asdict(announcement)
-        row = {name: storable(v) if isinstance(v, str) else v for name, v in row.items()}
+        row = storable_row(asdict(announcement))
         with self._database.writing() as connection:
             connection.execute(sa.insert(ANNOUNCEMENTS), row)
         self._kept[announcement.announcement_id] = announcement

@@ -13,7 +13,7 @@ from sublet_quota.names.ids import JobId, SliceId, UserName
 from sublet_hub.ledger.database import Database
 from sublet_hub.ledger.reading import read_rows
 from sublet_hub.ledger.tables import EVICTIONS
-from sublet_hub.ledger.text import storable
+from sublet_hub.ledger.text import storable_row
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +50,7 @@ class EvictionStore:
 
     def add(self, eviction: Eviction, instead_of: tuple[str, ...] = ()) -> None:
         """Keep a new one, in the place of others. ``LedgerWriteError``: then all is as before."""
-        row = asdict(eviction)
-        row = {name: storable(v) if isinstance(v, str) else v for name, v in row.items()}
+        row = storable_row(asdict(eviction))
         with self._database.writing() as connection:
             _delete(connection, instead_of)
             connection.execute(sa.insert(EVICTIONS), row)

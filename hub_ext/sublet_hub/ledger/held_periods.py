@@ -52,7 +52,7 @@ class HeldPeriod:
 
     @property
     def cards(self) -> Fraction:
-        """Which part of a card was held, or all of it where the card is not known any more."""
+        """Which part of a card was held; of one that is not known any more, of its compute."""
         kind = GpuKind(self.gpu_type or "", self.usable_mib or 0, 0)
         return cards_on(GpuAmount(self.memory_mib, self.compute_milli), kind)
 

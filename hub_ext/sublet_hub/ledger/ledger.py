@@ -364,8 +364,9 @@ class Ledger:
 def to_forget(ended: Collection[EndedJob]) -> list[JobId]:
     """Return those of one owner's ended jobs that are too many, the oldest first.
 
-    Past use is reckoned from jobs that ran: they go last, or it could be wiped out by jobs that
-    are submitted and cancelled. The newest are kept whatever they were.
+    How long jobs take, and usually wait, is reckoned from those that ran: they go last, or that
+    could be wiped out by jobs that are submitted and cancelled. The newest are kept whatever they
+    were.
     """
     surplus = len(ended) - MOST_ENDED_JOBS
     if surplus <= 0:

@@ -19,7 +19,7 @@ from sublet_hub.ledger.fair_share import fair_share
 from sublet_hub.ledger.job_order import Place
 from sublet_hub.ledger.reading import read_rows
 from sublet_hub.ledger.tables import REFUSALS
-from sublet_hub.ledger.text import storable
+from sublet_hub.ledger.text import storable, storable_row
 
 SAME_WITHIN: Final = timedelta(days=1)
 """For how long equal refusals are added to the first of them."""
@@ -187,7 +187,7 @@ def _delete(connection: Connection, ids: Collection[str]) -> None:
 
 
 def _row_of(refusal: RefusalRecord) -> dict[str, Any]:
-    row = {name: storable(v) if isinstance(v, str) else v for name, v in asdict(refusal).items()}
+    row = storable_row(asdict(refusal))
     return {**row, "groups": [storable(each) for each in refusal.groups]}
 
 

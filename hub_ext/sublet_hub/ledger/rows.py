@@ -36,7 +36,7 @@ from sublet_hub.ledger.records import (
     SliceRecord,
     StartedProcess,
 )
-from sublet_hub.ledger.text import storable
+from sublet_hub.ledger.text import storable, storable_row
 
 LENDING: Final = "lending"
 """The name of the switch of lending in ``switches``."""
@@ -263,9 +263,8 @@ def epoch_of_row(row: Row) -> tuple[NodeId, int]:
 
 def row_of_event(event: EventRecord) -> dict[str, Any]:
     """Return an event as a row of ``events``."""
-    row = {**asdict(event), "detail": shortened(event.detail)}
     # Agents say most of it: text like anybody's from outside.
-    return {name: storable(v) if isinstance(v, str) else v for name, v in row.items()}
+    return storable_row({**asdict(event), "detail": shortened(event.detail)})
 
 
 def event_of_row(row: Row) -> EventRecord:

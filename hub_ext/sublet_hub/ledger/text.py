@@ -1,7 +1,8 @@
 """Text from outside, as every database takes it."""
 
 import re
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 _CUT: Final = "…".encode()
 _NOT_STORED: Final = re.compile("[\0\ud800-\udfff]")
@@ -10,6 +11,11 @@ _NOT_STORED: Final = re.compile("[\0\ud800-\udfff]")
 def storable(text: str) -> str:
     """Return the text without what PostgreSQL refuses: NUL, and halves of characters."""
     return _NOT_STORED.sub("\ufffd", text)
+
+
+def storable_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row with every text in its columns storable; what is in lists is left."""
+    return {name: storable(v) if isinstance(v, str) else v for name, v in row.items()}
 
 
 def within_bytes(text: str, most: int) -> str:

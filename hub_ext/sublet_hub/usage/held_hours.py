@@ -50,7 +50,7 @@ class _WholeDays:
     memory_mib: defaultdict[date, int] = field(default_factory=lambda: defaultdict(int))
 
     def add(self, first: date, end: date, period: HeldPeriod) -> None:
-        cards = round(_part_of_card(period) * _CARD_PARTS)
+        cards = round(float(period.cards) * _CARD_PARTS)
         for day, sign in ((first, 1), (end, -1)):
             self.slices[day] += sign
             self.cards[day] += sign * cards
@@ -90,7 +90,7 @@ def held_hours(
         if ended <= began:
             continue
         values = tuple(_value(period, began, key) for key in by)
-        part = _part_of_card(period), period.memory_mib / _MIB_PER_GIB
+        part = float(period.cards), period.memory_mib / _MIB_PER_GIB
         first, last = began.date(), ended.date()
         if day_at is None or first == last:
             sums[values].add((ended - began) / _HOUR, 1, *part)
@@ -120,13 +120,6 @@ def _of_day(values: tuple[str, ...], day_at: int | None, day: date | None) -> tu
     if day_at is None:
         return values
     return (*values[:day_at], "" if day is None else day.isoformat(), *values[day_at + 1 :])
-
-
-def _part_of_card(period: HeldPeriod) -> float:
-    compute = period.compute_milli / 1000
-    if not period.usable_mib:
-        return min(1.0, compute)
-    return min(1.0, max(compute, period.memory_mib / period.usable_mib))
 
 
 def _value(period: HeldPeriod, at: datetime, key: UseKey) -> str:

@@ -81,7 +81,7 @@ def asked_for_job(request: JobRequest, groups: tuple[str, ...]) -> AskedFor:
     return AskedFor(
         Holder.JOB,
         groups=groups,
-        memory_mib=None if request.memory_mib == "whole" else request.memory_mib,
+        memory_mib=request.asked_mib,
         compute_milli=request.compute_milli,
         gpus=request.gpus,
         gpu_type=request.gpu_type,

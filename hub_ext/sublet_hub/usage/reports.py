@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from sublet_quota.document.quota_document import QuotaDocument
+from sublet_quota.holdings.card_policy import counted_type
 from sublet_quota.wire.use import UseKey, UseReport, UseRow
 
 from sublet_hub.errors import BadRequestError
@@ -93,8 +94,7 @@ def _by_types_of(document: QuotaDocument, periods: Iterator[HeldPeriod]) -> Iter
             yield period
             continue
         if model not in types:
-            found = document.type_of(model)
-            types[model] = found if isinstance(found, str) else model
+            types[model] = counted_type(document, model)
         yield replace(period, gpu_type=types[model])
 
 

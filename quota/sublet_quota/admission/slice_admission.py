@@ -36,6 +36,7 @@ from sublet_quota.amounts.gpu_amounts import WHOLE_GPU_MILLI, GpuAmount
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.document.right_values import PayerRights, Rights
 from sublet_quota.document.rights import rights_of
+from sublet_quota.holdings.card_policy import counted_type
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GroupName, PoolName
 from sublet_quota.reasons.derivation import Rule
@@ -250,16 +251,10 @@ def _in_reach(holdings: Holdings, payer: PayerRights, pool: str) -> _There:
     for name, other in holdings.document.pools.items():
         lends = name == pool or bool(other.lends.get(pool))
         for kind, index in holdings.kinds_in(PoolName(name)).items():
-            gpu_type = _type_of(holdings, kind)
+            gpu_type = counted_type(holdings.document, kind.type)
             if lends or _is_guaranteed(holdings, payer, gpu_type):
                 found[kind, gpu_type] = found.get((kind, gpu_type), False) or bool(index.rooms)
     return found
-
-
-def _type_of(holdings: Holdings, kind: GpuKind) -> str:
-    """Return the type that cards of a kind count as; of unclear ones the model's own name."""
-    found = holdings.document.type_of(kind.type)
-    return found if isinstance(found, str) else kind.type
 
 
 def _is_guaranteed(holdings: Holdings, payer: PayerRights, gpu_type: str) -> bool:

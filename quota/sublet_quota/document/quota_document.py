@@ -222,6 +222,11 @@ class QuotaDocument(Section):
         each = (group.guaranteed.items() for group in self.all_groups.values())
         return frozenset(name for said in each for name, cards in said if cards)
 
+    @cached_property
+    def groups_guaranteed(self) -> tuple[GroupName, ...]:
+        """The groups that say what they are guaranteed, parents before their children."""
+        return tuple(name for name, group in self.all_groups.items() if group.guaranteed)
+
     def path_of(self, group: str) -> tuple[GroupName, ...]:
         """Return the way to a group, from the top; the group comes last.
 

@@ -32,6 +32,12 @@ class CardPolicy:
         return self.is_open and not self.facts.pause_only
 
 
+def counted_type(document: QuotaDocument, model: str) -> str:
+    """Return the type that cards of a model count as; of unclear ones the model's own name."""
+    found = document.type_of(model)
+    return model if isinstance(found, Ambiguous) else found
+
+
 def policy_of(document: QuotaDocument, facts: GpuFacts) -> CardPolicy:
     """Return a card's type and pool; one that several match alike is closed."""
     found = document.type_of(facts.kind.type)

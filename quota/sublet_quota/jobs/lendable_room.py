@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.holdings.gpu_load import GpuFacts
 from sublet_quota.holdings.holdings import Holdings
-from sublet_quota.jobs.turns.job_order import type_of_kind
 from sublet_quota.jobs.waiting_job import WaitingJob, is_of_type
 from sublet_quota.names.ids import GpuId, GroupName, NodeId, PoolName
 
@@ -37,11 +36,10 @@ def lendable_gpus(holdings: Holdings, lendable_mib: Mapping[GpuId, int]) -> tupl
     """
     found = []
     for facts in holdings.gpus():
-        pool = holdings.pool_of(facts.gpu_id)
-        if pool is None or facts.closed is not None or not holdings.document.pools[pool].lend:
+        pool, gpu_type = holdings.pool_of(facts.gpu_id), holdings.type_of(facts.gpu_id)
+        if pool is None or gpu_type is None or facts.closed is not None:
             continue
-        gpu_type = type_of_kind(holdings, facts.kind)
-        if gpu_type is None:
+        if not holdings.document.pools[pool].lend:
             continue
         lendable = min(lendable_mib.get(facts.gpu_id, 0), facts.kind.usable_mib)
         jobs_mib = holdings.load(facts.gpu_id).jobs.memory_mib

@@ -6,7 +6,6 @@ from datetime import datetime
 
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.holdings.holdings import Holdings
-from sublet_quota.holdings.standing.group_trees import tree_of
 from sublet_quota.jobs.job_queue import QueuePlan, plan_queue
 from sublet_quota.jobs.lendable_room import lendable_gpus
 from sublet_quota.jobs.payers.job_limits import JobLimits
@@ -66,12 +65,12 @@ def _outcomes(jobs: JobsNow, holdings: Holdings, now: datetime) -> _Outcomes:
 
 def _plan(jobs: JobsNow, holdings: Holdings, now: datetime) -> QueuePlan:
     document = holdings.document
-    tree, half_life = tree_of(document, None), document.fair_share.half_life
-    past = past_use_of(tree, jobs.past, jobs.written_off, now, half_life)
+    half_life = document.fair_share.half_life
+    past = past_use_of(holdings.groups, jobs.past, jobs.written_off, now, half_life)
     rights, kinds = KnownRights(document), open_kinds(holdings)
     waiting = (_allowed(job, rights, kinds) for job in jobs.waiting)
     placed = tuple(_allowed(job, rights, kinds) for job in jobs.placed)
-    ordered = JobOrder(holdings, tree, past).waiting(waiting, placed, jobs.held)
+    ordered = JobOrder(holdings, past).waiting(waiting, placed, jobs.held)
     gpus = lendable_gpus(holdings, jobs.lendable_mib)
     return plan_queue(ordered, gpus, lending=jobs.lending, limits=JobLimits(holdings))
 

@@ -342,6 +342,11 @@ class JobRequest(WireModel):
     group: Name | None = None
     """The group of the quota document that pays; ``None``: whichever fits best."""
 
+    @property
+    def asked_mib(self) -> int | None:
+        """How much GPU memory the job asks for, on each GPU; ``None``: the whole GPU."""
+        return None if self.memory_mib == "whole" else self.memory_mib
+
     @model_validator(mode="after")
     def _is_of_bounded_size(self) -> Self:
         stored = {"notebook", "name", "parameters", "gpu_type", "environment", "take_along"}

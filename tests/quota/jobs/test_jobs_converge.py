@@ -127,7 +127,7 @@ class Cluster:
         running = {job.job_id: (job, kind.part) for job, kind, *_ in self.running.values()}
         have = {job_id: ("H100", part) for job_id, (_, part) in running.items()}
         placed = [job for job, _ in running.values()]
-        wait = JobOrder(self.held, self.tree, past).waiting(jobs, placed, have)
+        wait = JobOrder(self.held, past).waiting(jobs, placed, have)
         lends = {
             g.gpu_id: H100.usable_mib - self.held.load(g.gpu_id).jobs.memory_mib
             for g in self.held.gpus()

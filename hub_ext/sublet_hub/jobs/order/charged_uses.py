@@ -17,6 +17,7 @@ from sublet_quota.amounts.gpu_amounts import GpuAmount
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.holdings.gpu_load import cards_on
+from sublet_quota.jobs.turns.job_order import rate_of
 from sublet_quota.jobs.turns.past_uses import Payer, UseSums
 from sublet_quota.names.ids import GroupName, SliceId, UserName
 from sublet_quota.shares.past_use import NO_TIME, CardUse, Span
@@ -47,9 +48,6 @@ class _Open:
         return self.record.group, self.record.owner
 
     def add_off(self, began: datetime, ended: datetime) -> None:
-        began = max(began, self.began_at)
-        if began >= ended:
-            return
         self.off.append(Span(began, ended))
         if len(self.off) > _MOST_SPANS:
             first, second = self.off[:2]
@@ -66,7 +64,7 @@ class ChargedUses:
         now: Callable[[], datetime],
         document: QuotaDocument,
         estimate: Callable[[SliceRecord], timedelta],
-        stopped_since: Callable[[SliceId], datetime | None] = lambda _: None,
+        stopped_since: Callable[[SliceId], datetime | None],
     ) -> None:
         """``estimate``: how long a slice is thought to be held; ``stopped_since``: of a job's."""
         self._ledger = ledger
@@ -146,7 +144,9 @@ class ChargedUses:
             if found is not None and period.ended_at is None:
                 found.began_at = period.began_at
                 # When it was is not kept: it counts as if it had been at first.
-                found.add_off(period.began_at, period.began_at + timedelta(seconds=period.off_s))
+                off_until = period.began_at + timedelta(seconds=period.off_s)
+                if off_until > period.began_at:
+                    found.add_off(period.began_at, off_until)
 
     def _use(self, held: _Open, now: datetime) -> CardUse:
         """Return what a slice is charged that is held, at the rate 1."""
@@ -217,8 +217,9 @@ class _Rates:
         """Return a use at the rate of its card."""
         if model not in self._known:
             found = self._document.type_of(model)
-            known = self._document.gpu_types.get(found) if isinstance(found, str) else None
-            self._known[model] = Fraction(1) if known is None else Fraction(known.rate)
+            self._known[model] = (
+                rate_of(self._document, found) if isinstance(found, str) else Fraction(1)
+            )
         return replace(use, rate=self._known[model])
 
 

@@ -5,10 +5,8 @@ from dataclasses import replace
 from datetime import datetime
 from fractions import Fraction
 
-from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.holdings.gpu_load import cards_on
 from sublet_quota.holdings.holdings import Holdings
-from sublet_quota.holdings.standing.group_trees import leaf_of, tree_of
 from sublet_quota.jobs.turns.job_order import HeldCards, JobOrder, rate_of
 from sublet_quota.jobs.turns.past_uses import (
     NO_PAST_USE,
@@ -22,7 +20,7 @@ from sublet_quota.jobs.turns.past_uses import (
 )
 from sublet_quota.jobs.waiting_job import WaitingJob
 from sublet_quota.shares.fair_order import ranks
-from sublet_quota.shares.group_tree import GroupTree, NodeName
+from sublet_quota.shares.group_tree import NodeName
 
 from sublet_hub.jobs.order.waiting_jobs import WaitingJobs
 from sublet_hub.ledger.records import Change, JobRecord
@@ -35,23 +33,19 @@ class Turns:
     def __init__(self, stores: Stores, jobs: WaitingJobs) -> None:
         self._stores = stores
         self._jobs = jobs
-        self._under = stores.capacity.holdings.document
-        self._weights = tree_of(self._under, None)
         self.sums: Mapping[Payer, float] = {}
         """What everybody used, when that was looked at last, nothing of it written off."""
-        self._guaranteed_by: QuotaDocument | None = None
-        self._guaranteed: tuple[NodeName, ...] = ()
         self.past: PastUse = NO_PAST_USE
         """The same by group and person, less what is written off."""
 
     def waiting(self, jobs: Iterable[WaitingJob], past: PastUse) -> tuple[WaitingJob, ...]:
         """Return jobs that wait in their order, each with its rank."""
-        order = JobOrder(self._stores.capacity.holdings, self._tree(), past)
+        order = JobOrder(self._stores.capacity.holdings, past)
         return order.waiting(jobs, *self.jobs_placed())
 
     def placed(self) -> tuple[WaitingJob, ...]:
         """Return the jobs that have a slice, the most entitled first."""
-        order = JobOrder(self._stores.capacity.holdings, self._tree(), NO_PAST_USE)
+        order = JobOrder(self._stores.capacity.holdings, NO_PAST_USE)
         return order.placed(*self.jobs_placed())
 
     def guarantees_left(self) -> object:
@@ -61,25 +55,22 @@ class Turns:
         """
         holdings = self._stores.capacity.holdings
         document = holdings.document
-        if document is not self._guaranteed_by:
-            self._guaranteed_by = document
-            groups = document.all_groups.items()
-            self._guaranteed = tuple(NodeName(name) for name, each in groups if each.guaranteed)
-        if not self._guaranteed:
+        if not document.groups_guaranteed:
             return (document,)
         cards = tuple((name, holdings.cards(name)) for name in holdings.types())
-        held = tuple(tuple(holdings.held(name).cards.items()) for name in self._guaranteed)
+        nodes = (NodeName(name) for name in document.groups_guaranteed)
+        held = tuple(tuple(holdings.held(node).cards.items()) for node in nodes)
         return document, cards, held
 
     def take(self, sums: Mapping[Payer, float], asking: Collection[Payer], now: datetime) -> None:
         """Take over what everybody used; what is too much beside who asks is written off."""
         capacity, ledger = self._stores.capacity, self._stores.ledger
         settings = capacity.holdings.document.fair_share
-        tree = self._tree()
+        tree = capacity.holdings.groups
         self.sums = dict(sums)
         past = past_use_of(tree, sums, ledger.written_off, now, settings.half_life)
         full_use = full_use_of(settings, _cards_at_rate(capacity.holdings))
-        leaves = {(leaf_of(tree, group), owner) for group, owner in asking}
+        leaves = {(capacity.holdings.leaf(group), owner) for group, owner in asking}
         lags = lags_of(tree, past, leaves, full_use, now)
         if lags:
             before = {(lag.node, lag.owner): lag for lag in ledger.written_off}
@@ -87,12 +78,6 @@ class Turns:
             ledger.apply(Change(written_off=tuple(added)), now)
         self.past = less_lags(past, lags)
         capacity.turns.replace(ranks(tree, self.past.used))
-
-    def _tree(self) -> GroupTree:
-        document = self._stores.capacity.holdings.document
-        if document is not self._under:
-            self._under, self._weights = document, tree_of(document, None)
-        return self._weights
 
     def jobs_placed(self) -> tuple[list[WaitingJob], HeldCards]:
         """Return the jobs that have slices, and what they have."""
@@ -121,4 +106,5 @@ def _added(before: LagWrittenOff | None, lag: LagWrittenOff, stores: Stores) -> 
 
 
 def _cards_at_rate(holdings: Holdings) -> float:
-    return float(sum(holdings.cards(name) * rate_of(holdings, name) for name in holdings.types()))
+    document = holdings.document
+    return float(sum(holdings.cards(name) * rate_of(document, name) for name in holdings.types()))

@@ -18,6 +18,11 @@ from sublet_hub.ledger.records import Change, JobRecord
 from sublet_hub.state.capacity import Capacity
 
 
+def max_run_of(job: JobRecord) -> timedelta:
+    """Return how long one attempt of a job lasts at most, as far as estimates know."""
+    return DEFAULT_MAX_RUN if job.max_run_s is None else timedelta(seconds=job.max_run_s)
+
+
 class WaitingJobs:
     """Makes jobs of records, under the document in force."""
 
@@ -47,20 +52,7 @@ class WaitingJobs:
 
     def of(self, job: JobRecord, kinds: Mapping[GpuKind, str]) -> WaitingJob:
         """Return a job with where it may run, of these kinds, and who else could pay."""
-        waiting = WaitingJob(
-            job_id=job.job_id,
-            owner=job.owner,
-            memory_mib=job.memory_mib,
-            compute_milli=job.compute_milli,
-            gpu_type=job.gpu_type,
-            priority=job.priority,
-            submitted_at=job.submitted_at,
-            gpus=job.gpus,
-            hub_groups=job.groups,
-            group=job.group,
-            lot=job.lot,
-        )
-        max_run = DEFAULT_MAX_RUN if job.max_run_s is None else timedelta(seconds=job.max_run_s)
+        waiting, max_run = _waiting(job), max_run_of(job)
         others = () if job.named else job.member_of
         instead = tuple(
             self.allowed(replace(waiting, group=GroupName(group)), max_run, kinds)
@@ -68,6 +60,10 @@ class WaitingJobs:
             if group != job.group
         )
         return replace(self.allowed(waiting, max_run, kinds), instead=instead)
+
+    def kinds_for(self, job: JobRecord, kinds: Mapping[GpuKind, str]) -> frozenset[GpuKind]:
+        """Return where the rights of a job's payer let it run, of these kinds."""
+        return self._known.kinds_for(_waiting(job), kinds)
 
     def allowed(
         self, job: WaitingJob, max_run: timedelta, kinds: Mapping[GpuKind, str]
@@ -99,3 +95,20 @@ class WaitingJobs:
         for job in change.jobs:
             if job.ended_at is not None:
                 self._last_runs.pop(job.owner, None)
+
+
+def _waiting(job: JobRecord) -> WaitingJob:
+    """Return a job as its record has it, without what rights and other jobs make of it."""
+    return WaitingJob(
+        job_id=job.job_id,
+        owner=job.owner,
+        memory_mib=job.memory_mib,
+        compute_milli=job.compute_milli,
+        gpu_type=job.gpu_type,
+        priority=job.priority,
+        submitted_at=job.submitted_at,
+        gpus=job.gpus,
+        hub_groups=job.groups,
+        group=job.group,
+        lot=job.lot,
+    )

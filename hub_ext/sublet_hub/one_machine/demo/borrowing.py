@@ -7,7 +7,13 @@ from sublet_quota.reasons.waiting import WaitReason
 from sublet_quota.wire.event_kinds import EventKind
 
 from sublet_hub.one_machine.demo.stage import Stage
-from sublet_hub.one_machine.demo.story import arrive, computes_meanwhile, tell_who_is_where
+from sublet_hub.one_machine.demo.story import (
+    arrive,
+    computes_meanwhile,
+    fill,
+    tell_what_is_there,
+    tell_who_is_where,
+)
 
 
 async def borrowed_is_called_back(stage: Stage) -> None:
@@ -25,11 +31,7 @@ async def borrowed_is_called_back(stage: Stage) -> None:
         up_s = record.seconds() - since_s
         record.tell(f"{owner.name}'s server is up after {up_s:.2f} s, with all others there")
         await expect_ranks(stage, borrower)
-        outcome = await stage.run(owner.name, stage.cells.fill(owner.fill_gib, owner.seed))
-        if outcome is None:
-            message = f"{owner.name} could not fill the slice"
-            raise RuntimeError(message)
-        stage.pids[owner.name] = outcome.value()["pid"]
+        outcome = await fill(stage, owner)
         record.tell(
             f"{owner.name} filled {owner.fill_gib:.0f} of {lease['memory_mib'] / 1024:.0f} GiB in"
             f" {outcome.took_s:.2f} s"
@@ -55,18 +57,14 @@ async def borrowed_is_called_back(stage: Stage) -> None:
         "first_cell_s": round(outcome.took_s, 3),
     }
     record.tell(f"{owner.name} is idle: the cell of {borrower} went on where it was, and ended")
-    for name in (borrower, owner.name):
-        if await stage.look(name) is not None:
-            record.tell(f"{name}: every variable and byte is there")
+    await tell_what_is_there(stage, (borrower, owner.name))
     await leave(stage, owner.name)
     back = await stage.until(
         f"{borrower} to have the place back",
         lambda: told(stage, borrower, since_s, EventKind.SLICE_BROUGHT_BACK),
     )
     record.tell(f"{owner.name} has gone; {borrower} reads: {back}")
-    for role in stage.script.cast:
-        if await stage.look(role.name) is not None:
-            record.tell(f"{role.name}: every variable and byte is there")
+    await tell_what_is_there(stage, (role.name for role in stage.script.cast))
 
 
 async def newest_borrower(stage: Stage) -> str:

@@ -3,12 +3,13 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from datetime import datetime
 from typing import Any
 
 from sublet_quota.wire.event_kinds import EventKind
 
+from sublet_hub.one_machine.demo.jupyter_client import CellOutcome
 from sublet_hub.one_machine.demo.record import GiveBack
 from sublet_hub.one_machine.demo.stage import Casting, Stage
 from sublet_hub.one_machine.demo.training import (
@@ -71,12 +72,8 @@ async def owners_share(stage: Stage) -> None:
     record = stage.record
     record.begin(1, "Each fills their slice; who is idle makes room")
     for role in stage.script.cast:
-        outcome = await stage.run(role.name, stage.cells.fill(role.fill_gib, role.seed))
-        if outcome is None:
-            message = f"{role.name} could not fill the slice"
-            raise RuntimeError(message)
-        stage.pids[role.name] = outcome.value()["pid"]
-        record.tell(f"{role.name} filled {role.fill_gib:.0f} GiB in {outcome.took_s:.2f} s")
+        filled = await fill(stage, role)
+        record.tell(f"{role.name} filled {role.fill_gib:.0f} GiB in {filled.took_s:.2f} s")
         await tell_who_is_where(stage)
         await stage.until_idle(role.name)
     first, second, _ = stage.script.cast
@@ -99,6 +96,23 @@ async def owners_share(stage: Stage) -> None:
     turns = sum(e["kind"] == EventKind.SUSPENDED for e in events)
     record.expect(turns > 0, "nobody was suspended although they do not fit together")
     record.tell(f"{turns} suspends so far, no error")
+
+
+async def fill(stage: Stage, role: Casting) -> CellOutcome:
+    """Have an owner fill the slice, in a process to be known again. ``RuntimeError``."""
+    outcome = await stage.run(role.name, stage.cells.fill(role.fill_gib, role.seed))
+    if outcome is None:
+        message = f"{role.name} could not fill the slice"
+        raise RuntimeError(message)
+    stage.pids[role.name] = outcome.value()["pid"]
+    return outcome
+
+
+async def tell_what_is_there(stage: Stage, owners: Iterable[str]) -> None:
+    """Look at each owner's memory in turn, and say so where all of it is there."""
+    for owner in owners:
+        if await stage.look(owner) is not None:
+            stage.record.tell(f"{owner}: every variable and byte is there")
 
 
 async def tell_who_is_where(stage: Stage, *further: Casting) -> None:
@@ -246,9 +260,7 @@ async def training_ends(stage: Stage) -> None:
     )
     record.tell(f"same final weights: {disturbed['weights'][:16]}")
     record.facts["weights"] = disturbed["weights"]
-    for role in stage.script.cast:
-        if await stage.look(role.name) is not None:
-            record.tell(f"{role.name}: every variable and byte is there")
+    await tell_what_is_there(stage, (role.name for role in stage.script.cast))
     for event in await stage.admin.service("GET", "events"):
         told = f"the agent reports {event['owner']}'s slice lost: {event['detail']}"
         record.expect(event["kind"] != EventKind.LOST, told)

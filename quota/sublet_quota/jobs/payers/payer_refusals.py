@@ -15,8 +15,8 @@ from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.jobs.payers.job_limits import JobLimits, MetLimit, line_of
 from sublet_quota.jobs.payers.job_rights import RightsOfJobs, kinds_allowed
 from sublet_quota.jobs.requested_job import JobCounts, RequestedJob
-from sublet_quota.jobs.turns.job_order import open_kinds
-from sublet_quota.jobs.waiting_job import WaitingJob, is_of_type
+from sublet_quota.jobs.turns.job_order import fitting, open_kinds
+from sublet_quota.jobs.waiting_job import WaitingJob
 from sublet_quota.names.ids import GroupName
 from sublet_quota.reasons.derivation import Derivation, Rule
 from sublet_quota.reasons.helping import ADMIN, Help, HelpKind
@@ -54,11 +54,8 @@ def charge(
     """Return the job at a group's expense, or why that cannot be."""
     rights = RightsOfJobs(payer, holdings.document)
     job = wish.charged_to(payer.group, now)
-    there = {
-        kind: gpu_type
-        for kind, gpu_type in open_kinds(holdings).items()
-        if job.fits_on(kind) and is_of_type(kind, gpu_type, wish.gpu_type)
-    }
+    kinds = open_kinds(holdings)
+    there = {kind: kinds[kind] for kind in fitting(job, kinds)}
     job = replace(job, kinds=kinds_allowed(rights, job, there))
     return (
         _refuse_types(rights, there, wish)

@@ -14,6 +14,8 @@ from types import MappingProxyType
 from typing import Final
 
 from sublet_quota.amounts.gpu_kind import GpuKind
+from sublet_quota.document.quota_document import QuotaDocument
+from sublet_quota.holdings.card_policy import counted_type
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.holdings.standing.group_trees import leaf_of
 from sublet_quota.jobs.turns.past_uses import NO_PAST_USE, PastUse, UsedBy
@@ -36,10 +38,8 @@ JobCards = tuple[JobId, GroupName | None, Fraction]
 class JobOrder:
     """Orders jobs under the document in force, beside what slices hold now."""
 
-    def __init__(self, holdings: Holdings, weights: GroupTree, past: PastUse) -> None:
-        """``weights``: the tree of the document's groups (``group_trees.tree_of``)."""
+    def __init__(self, holdings: Holdings, past: PastUse) -> None:
         self._holdings = holdings
-        self._weights = weights
         self._past = past
 
     def waiting(
@@ -100,19 +100,19 @@ class JobOrder:
         for priority in sorted(by_priority, reverse=True):
             by_id = {job.job_id: job for job in by_priority[priority]}
             requests = [self._request(job, kinds) for job in by_id.values()]
-            turns = fair_order(self._weights, used, used_by, requests)
+            turns = fair_order(self._holdings.groups, used, used_by, requests)
             ordered += (by_id[JobId(request.request_id)] for request in turns)
             # Whoever had a turn before had it, whatever the priority.
             for request in requests:
                 used_by[request.node, request.owner] += request.estimate
-                for name in self._weights.paths[request.node]:
+                for name in self._holdings.groups.paths[request.node]:
                     used[name] += request.estimate
         return ordered
 
     def _request(self, job: WaitingJob, kinds: Mapping[GpuKind, str]) -> WaitingRequest:
         return WaitingRequest(
             request_id=RequestId(job.job_id),
-            node=leaf_of(self._weights, job.group),
+            node=self._holdings.leaf(job.group),
             owner=job.owner,
             since=job.submitted_at,
             lot=job.lot,
@@ -126,7 +126,7 @@ class JobOrder:
         kind = next(fitting(job, kinds), None)
         if kind is None:
             return job.gpus * seconds
-        return float(job.cards_on(kind) * rate_of(self._holdings, kinds[kind])) * seconds
+        return float(job.cards_on(kind) * rate_of(document, kinds[kind])) * seconds
 
 
 class Guarantees:
@@ -186,24 +186,19 @@ def _rank(entitled: int, steps: int) -> Rank:
 
 def open_kinds(holdings: Holdings) -> Mapping[GpuKind, str]:
     """Return the kinds of GPU in pools that lend to jobs, smallest first, each with its type."""
-    types: dict[GpuKind, str] = {}
-    for name, pool in holdings.document.pools.items():
-        for kind in holdings.kinds_in(PoolName(name)) if pool.lend else ():
-            gpu_type = type_of_kind(holdings, kind)
-            if gpu_type is not None:
-                types[kind] = gpu_type
+    document = holdings.document
+    types = {
+        kind: counted_type(document, kind.type)
+        for name, pool in document.pools.items()
+        if pool.lend
+        for kind in holdings.kinds_in(PoolName(name))
+    }
     return dict(sorted(types.items(), key=lambda each: (each[0].usable_mib, each[0].type)))
 
 
-def type_of_kind(holdings: Holdings, kind: GpuKind) -> str | None:
-    """Return the type of which GPUs of a kind are cards; ``None``: two types match."""
-    found = holdings.document.type_of(kind.type)
-    return found if isinstance(found, str) else None
-
-
-def rate_of(holdings: Holdings, gpu_type: str) -> Fraction:
+def rate_of(document: QuotaDocument, gpu_type: str) -> Fraction:
     """Return what a card of a type counts beside others."""
-    known = holdings.document.gpu_types.get(gpu_type)
+    known = document.gpu_types.get(gpu_type)
     return Fraction(1) if known is None else Fraction(known.rate)
 
 

@@ -1,6 +1,6 @@
 """The nodes on which jobs can run: where their owners' files are, and the cards they ask for."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.jobs.waiting_job import is_of_type
@@ -31,10 +31,12 @@ class NodesForJobs:
         self._stores = stores
         self._settings = settings
         self._jobs = WaitingJobs(stores.ledger, stores.capacity, lambda _: None)
+        self._kinds: Mapping[GpuKind, str] = {}
         self._with_kinds: dict[frozenset[GpuKind], frozenset[NodeId]] = {}
 
     def begin_round(self) -> None:
         """Look at all cards again."""
+        self._kinds = self._jobs.kinds()
         self._with_kinds.clear()
 
     def only_on(self, job: JobRecord, record: SliceRecord | None = None) -> tuple[NodeId, ...]:
@@ -82,9 +84,9 @@ class NodesForJobs:
 
     def _having(self, job: JobRecord) -> frozenset[NodeId] | None:
         """Return the nodes with cards that the job asks for and may use; ``None``: any will do."""
-        there = self._jobs.kinds()
+        there = self._kinds
         asked = {k for k, gpu_type in there.items() if is_of_type(k, gpu_type, job.gpu_type)}
-        wanted = frozenset(asked) & (self._jobs.of(job, there).kinds or frozenset())
+        wanted = self._jobs.kinds_for(job, there).intersection(asked)
         if job.gpu_type is None and wanted == there.keys():
             return None
         if wanted not in self._with_kinds:

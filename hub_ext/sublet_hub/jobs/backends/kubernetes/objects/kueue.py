@@ -108,7 +108,7 @@ def _of_group(
     spec = {
         "parentName": cohort,
         "fairSharing": {"weight": str(quota.weight)},
-        "resourceGroups": _resource_groups(_quotas(quota, names, types), names),
+        "resourceGroups": _resource_groups(_quotas(quota, names, types), names.gpu_memory),
     }
     direct = _group_queue_objects(name, 1, name, names, _quotas(GroupQuota(), names, types))
     return [COHORTS.manifest(_metadata(name), spec=spec), *direct, *inside]
@@ -122,7 +122,7 @@ def _group_queue_objects(
         "namespaceSelector": _namespace(names),
         "queueingStrategy": "BestEffortFIFO",
         "fairSharing": {"weight": str(weight)},
-        "resourceGroups": _resource_groups(quotas, names),
+        "resourceGroups": _resource_groups(quotas, names.gpu_memory),
     }
     return _queue(names, name, spec)
 
@@ -156,14 +156,20 @@ def _flavor(gpu_type: str, cards: CardsOfType, names: KueueNames) -> Manifest:
     return RESOURCE_FLAVORS.manifest(_metadata(flavor_of(gpu_type, names)), spec=spec)
 
 
-def _resource_groups(quotas: Mapping[str, Manifest], names: KueueNames) -> list[Manifest]:
-    flavors = [_covered(flavor, (quota,)) for flavor, quota in quotas.items()]
-    return [
+def _resource_groups(quotas: Mapping[str, Manifest], resource: str) -> list[Manifest]:
+    """Return the one group of resources: of ``resource`` each flavor's quota."""
+    flavors = [
         {
-            "coveredResources": ["cpu", "memory", names.gpu_memory],
-            "flavors": [each for covered in flavors for each in covered["flavors"]],
+            "name": flavor,
+            "resources": [
+                {"name": "cpu", "nominalQuota": _ABUNDANT_CPU},
+                {"name": "memory", "nominalQuota": _ABUNDANT_MEMORY},
+                quota,
+            ],
         }
+        for flavor, quota in quotas.items()
     ]
+    return [{"coveredResources": ["cpu", "memory", resource], "flavors": flavors}]
 
 
 def group_queue(group: str, names: KueueNames) -> str:
@@ -227,14 +233,13 @@ def _at(resource: Manifest, units: int) -> Manifest:
 
 
 def _lent_spec(names: KueueNames, units: int) -> Manifest:
+    lent: Manifest = {"name": RESOURCE, "nominalQuota": str(units)}
     return {
         "namespaceSelector": _namespace(names),
         "queueingStrategy": "BestEffortFIFO",
         # A job is suspended in place, not preempted by another job.
         "preemption": {"withinClusterQueue": "Never", "reclaimWithinCohort": "Never"},
-        "resourceGroups": [
-            _covered(names.flavor, ({"name": RESOURCE, "nominalQuota": str(units)},))
-        ],
+        "resourceGroups": _resource_groups({names.flavor: lent}, RESOURCE),
     }
 
 
@@ -243,18 +248,6 @@ def _queue(names: KueueNames, name: str, spec: Manifest) -> list[Manifest]:
         {**_metadata(name), "namespace": names.namespace}, spec={"clusterQueue": name}
     )
     return [CLUSTER_QUEUES.manifest(_metadata(name), spec=spec), local]
-
-
-def _covered(flavor: str, quotas: tuple[Manifest, ...]) -> Manifest:
-    resources = [
-        {"name": "cpu", "nominalQuota": _ABUNDANT_CPU},
-        {"name": "memory", "nominalQuota": _ABUNDANT_MEMORY},
-        *quotas,
-    ]
-    return {
-        "coveredResources": [resource["name"] for resource in resources],
-        "flavors": [{"name": flavor, "resources": resources}],
-    }
 
 
 def _namespace(names: KueueNames) -> Manifest:
