@@ -95,7 +95,8 @@ def _files(systemd: RealSystemd) -> str:
 
 
 def _serves(systemd: RealSystemd) -> None:
-    systemd.until("curl", "-sf", f"{SERVICE}/health")
+    # The agent begins beside the service: only with its card is there a slice to be had.
+    systemd.until("sh", "-c", f"curl -sf {SERVICE}/health | grep -q '\"cards\": *1\\b'")
     systemd.until("curl", "-sf", "http://127.0.0.1:8000/hub/api/")
     status = systemd.said("sh", "-c", "cat /proc/$(systemctl show -P MainPID sublet-hub)/status")
     assert re.search(r"^Uid:\t(?!0\t)", status, re.MULTILINE)
