@@ -1,6 +1,7 @@
 """Jobs whose service, agent or process was lost meanwhile: taken up, begun anew, or failed."""
 
 import asyncio
+import json
 import os
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -36,6 +37,10 @@ async def ada(world: HubWorld) -> AsyncIterator[Ada]:
 async def kill(pid: int) -> None:
     """Kill a job's process, and see it dead: a signal has been sent before it has been heeded."""
     psutil.Process(pid).kill()
+    await until_dead(pid)
+
+
+async def until_dead(pid: int) -> None:
     await until(lambda: psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
 
 
@@ -226,7 +231,10 @@ async def test_a_job_whose_request_was_never_handed_over_begins_anew(
         job_id = await ada.submit(["write", "pid", "pid"], ["wait", "go"])
         pid = int(await ada.until_file("pid"))
     await kill(pid)
-    (tmp_path / "state" / "jobs" / job_id / "progress-1.jsonl").write_text("")
+    files = tmp_path / "state" / "jobs" / job_id
+    # What the job said last is on its way still, until the process that writes it has ended, too.
+    await until_dead(json.loads((files / "writer.json").read_bytes())["pid"])
+    (files / "progress-1.jsonl").write_text("")
     (ada.home / "go").touch()
     async with hub_world(tmp_path, hub) as world:
         ada.world = world
