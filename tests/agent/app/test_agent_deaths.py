@@ -68,16 +68,17 @@ def test_a_kernel_that_died_at_the_gate_leaves_no_promise_to_a_new_agent(tmp_pat
 
 def test_a_cell_that_was_let_through_keeps_its_promise_over_two_deaths_of_the_agent(tmp_path):
     with agent_world(tmp_path, "--SubletAgent.tick_s=0.05") as world:
-        pool = {"turn_s": 0.2, "idle_after_s": 60.0}
-        world.serve(world.notebook("a", 60), world.notebook("b", 50), **pool)
+        world.serve(world.notebook("a", 60), turn_s=0.2, idle_after_s=60.0)
         ada = world.kernel("a")
         ada.run("from sublet_lab.kernel.kernel_link import KernelLink")
         ada.run("from tests.support.gated_cell import gated_cell")
         ada.run("cell = gated_cell(KernelLink(os.environ['SUBLET_AGENT_SOCKET'], 'k'), 'c0')")
         ada.run("cell.__enter__()")
         hers = ada.fill(20, 1)
-        # Its cell runs on past a gate that closes when its turn ends.
         _cannot_be_suspended(world, ada)
+        # Its cell runs on past a gate that closes when its turn ends. The other comes only now that
+        # something is held: before, there was nothing that its turn could have waited for.
+        world.serve_too(world.notebook("b", 50))
         for _ in range(2):
             refused = len(world.events("refused-move", "a"))
             world.agent.kill()
