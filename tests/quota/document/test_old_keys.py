@@ -98,7 +98,6 @@ CASES = {
     ),
     "budgets": ("groups: {a: {budget: {hours: 3}}}", "a.budget: is not there yet in this version"),
     "servers that end": ("everyone: {max_idle: 8h}", "max_idle: is not there yet in this version"),
-    "notebooks in line": ("notebooks: {}", "notebooks: is not there yet in this version"),
 }
 
 
