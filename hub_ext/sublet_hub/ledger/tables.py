@@ -287,6 +287,20 @@ QUOTA_REVISIONS = sa.Table(
     sa.Column("keys_changed", sa.Integer, nullable=False),
 )
 
+QUEUED_SERVERS = sa.Table(
+    "queued_servers",
+    METADATA,
+    sa.Column("request_id", sa.String(64), primary_key=True),
+    sa.Column("owner", sa.String(255), nullable=False),
+    sa.Column("server", sa.String(255), nullable=False),
+    sa.Column("request", sa.JSON, nullable=False),
+    sa.Column("lot", sa.BigInteger, nullable=False),
+    sa.Column("since", UtcDateTime, nullable=False),
+    sa.Column("slice_id", sa.String(64)),
+    sa.Column("turn_at", UtcDateTime),
+    sa.UniqueConstraint("owner", "server", name="uq_queued_servers_owner_server"),
+)
+
 SWITCHES = sa.Table(
     "switches",
     METADATA,

@@ -134,6 +134,9 @@ class SliceRequest(WireModel):
     home_claim: Text | None = None
     """Where its pod may run on the node of its slice alone: the volume claim with the owner's home,
     empty for none. Unless nodes share homes, it goes where that is in use."""
+    start_options: dict[str, Any] | None = None
+    """The options with which the hub started the server: where it waits in line, it is started with
+    these when its turn comes. ``None``: with those that the hub knows."""
 
 
 class Lease(AnswerModel):
