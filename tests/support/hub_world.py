@@ -83,6 +83,10 @@ class FakeHub:
     service_may_stop: bool = True
     stopped: list[tuple[str, str]] = field(default_factory=list)
     """The servers that the service had stopped, by owner and name."""
+    start_status: int = 201
+    """How the hub answers who has a server started."""
+    started: list[tuple[str, str, Any]] = field(default_factory=list)
+    """The servers that the service had started, with their options."""
     people: dict[str, tuple[str, ...] | None] = field(default_factory=dict)
     """The users with their groups; ``None``: such as the service may not see."""
     asked_about: list[str] = field(default_factory=list)
@@ -186,6 +190,16 @@ class _ServerHandler(RequestHandler):
             hub.stopped.append((owner, server))
             hub.servers[owner].discard(server)
             self.set_status(204)
+
+    def post(self, owner: str, server: str = "") -> None:
+        hub: FakeHub = self.settings["hub"]
+        token = self.request.headers.get("Authorization", "").removeprefix("token ")
+        status = 503 if hub.broken else hub.start_status if token == SERVICE_TOKEN else 403
+        if status == 201:
+            options = json.loads(self.request.body)["user_options"]
+            hub.started.append((owner, server, options))
+            hub.servers.setdefault(owner, set()).add(server)
+        self.set_status(status)
 
 
 @dataclass

@@ -162,7 +162,7 @@ class JobQueue:
         live, kinds = self._stores.ledger.live_jobs.values(), self._jobs.kinds()
         waiting = (self._jobs.of(job, kinds) for job in live if job.state is JobState.WAITING)
         placed, held = self._turns.jobs_placed()
-        self._past_use()
+        self.past_use()
         return JobsNow(
             waiting=tuple(waiting),
             placed=tuple(placed),
@@ -181,7 +181,7 @@ class JobQueue:
         jobs = [self._jobs.of(job, kinds) for job in waiting]
         if more is not None:
             jobs.append(self._jobs.allowed(*more, kinds))
-        return self._turns.waiting(jobs, self._past_use())
+        return self._turns.waiting(jobs, self.past_use())
 
     def _plan_for(self, ordered: tuple[WaitingJob, ...]) -> QueuePlan:
         """Return what comes of jobs in this order."""
@@ -246,7 +246,8 @@ class JobQueue:
             return timedelta()
         return self._jobs.estimate(job.owner, max_run_of(job))
 
-    def _past_use(self) -> PastUse:
+    def past_use(self) -> PastUse:
+        """Return what everybody used, at most a minute old where few slices are held."""
         now = self._stores.now()
         is_old = self._looked_at is None or now - self._looked_at > _PAST_USE_KEPT
         # Of many slices it is looked at in another thread, once a minute.

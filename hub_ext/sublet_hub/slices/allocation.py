@@ -29,7 +29,7 @@ from sublet_hub.state.metrics import ServiceMetrics
 from sublet_hub.state.owner_accounts import OwnerAccount
 from sublet_hub.state.stores import Stores
 
-_LOTS: Final = 2**31
+LOTS: Final = 2**31
 """Out of so many the lot of a request is drawn."""
 
 
@@ -61,35 +61,50 @@ class Allocation:
         the one before is gone. A refusal gives it back, so that nothing has changed. What the
         decision makes of others' slices becomes true together with the new one.
         """
-        stores = self._stores
-        owner = UserName(request.owner)
-        before = stores.ledger.slice_of_server(owner, request.server)
-        holdings = stores.capacity.holdings
+        lot = secrets.randbelow(LOTS)
+        placement = self.decide(request, lot)
+        if isinstance(placement, Refusal):
+            return placement
+        return self.hand_out(request, placement, lot)
+
+    def decide(self, request: SliceRequest, lot: int) -> Placement | Refusal:
+        """Return the place that a notebook server would have now, or the refusal."""
+        before = self._before(request)
+        holdings = self._stores.capacity.holdings
         gone = nullcontext() if before is None else holdings.without(before.slice_id)
         with gone as held:
-            wish = replace(
-                _wish(request, self._home(request, before)),
-                before=held,
-                lot=secrets.randbelow(_LOTS),
-            )
+            wish = replace(self.wish(request), before=held, lot=lot)
             began = time.perf_counter()
             placement = decide_slice(holdings, wish)
             self._metrics.decision("slice", time.perf_counter() - began)
-        if isinstance(placement, Refusal):
-            return placement
-        return self._hand_out(request, placement, wish.lot, before)
+        return placement
+
+    def wish(self, request: SliceRequest) -> RequestedSlice:
+        """Return what is wished for, as decisions read it."""
+        return _wish(request, self._home(request, self._before(request)))
+
+    def remember(self, request: SliceRequest) -> None:
+        """Keep the account as the hub says it with a request."""
+        self._stores.accounts.remember(self._account(UserName(request.owner), request))
+
+    def hand_out(self, request: SliceRequest, placement: Placement, lot: int) -> SliceRecord:
+        """Make a placement true, in the place of the slice that the server still held."""
+        return self._hand_out(request, placement, lot, self._before(request))
+
+    def _before(self, request: SliceRequest) -> SliceRecord | None:
+        owner = UserName(request.owner)
+        return self._stores.ledger.slice_of_server(owner, request.server)
 
     def _hand_out(
         self, request: SliceRequest, placement: Placement, lot: int, before: SliceRecord | None
     ) -> SliceRecord:
-        """Make a placement true, in place of the server's slice of ``before``."""
         stores, now = self._stores, self._stores.now()
         record = self._record(request, placement, lot, now)
         others, told = others_of(stores.ledger, placement, record, now)
         events = [slice_event(EventKind.SLICE_CREATED, record, now, str(placement.amount)), *told]
         if before is not None:
             events.append(slice_event(EventKind.SLICE_RELEASED, before, now, "its server is new"))
-        stores.accounts.remember(self._account(record.owner, request))
+        self.remember(request)
         change = Change(
             slices=(record, *others),
             released=() if before is None else (before.slice_id,),

@@ -39,14 +39,17 @@ class Patience:
 class Reconciliation:
     """The comparison of the ledger with the hub's servers and this machine's processes."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - what it compares, and by which rules
         self,
         ledger: Ledger,
         fleet: Fleet,
         allocation: Allocation,
         patience: Patience,
         now: Callable[[], datetime],
+        is_to_start: Callable[[SliceId], bool] = lambda _: False,
     ) -> None:
+        """``is_to_start``: whether the hub is being asked to start a slice's server."""
+        self._is_to_start = is_to_start
         self._ledger = ledger
         self._fleet = fleet
         self._allocation = allocation
@@ -88,7 +91,8 @@ class Reconciliation:
         now = self._now()
         missing: dict[SliceId, datetime] = {}
         for record in list(self._ledger.slices.values()):
-            if record.is_job or (record.owner, record.server) in hub.servers:
+            is_known = (record.owner, record.server) in hub.servers
+            if record.is_job or is_known or self._is_to_start(record.slice_id):
                 continue
             since = self._missing_since.get(record.slice_id, now)
             old_enough = now - record.created_at >= self._patience.missing_for

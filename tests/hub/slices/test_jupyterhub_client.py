@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from sublet_hub.errors import HubUnreachableError
-from sublet_hub.slices.jupyterhub_client import HubClient
+from sublet_hub.slices.jupyterhub_client import HubClient, StartAnswer
 from sublet_quota.names.ids import UserName
 from sublet_quota.reasons.installation.standings import HubStanding
 
@@ -38,11 +38,64 @@ def test_a_server_is_stopped_by_its_names_whatever_they_are(
         assert [(each.method, each.path) for each in hub.asked] == [("DELETE", asked)]
 
 
+@pytest.mark.parametrize("options", [None, {"size": "small", "deep": [1, {"x": None}]}])
+@pytest.mark.parametrize("status", [201, 202])
+def test_a_server_is_started_with_the_options_that_its_owner_chose(
+    options: dict[str, object] | None, status: int
+) -> None:
+    with fake_hub_service() as hub:
+        hub.answer("POST users/ada/servers/big%20one", {}, status)
+        client = HubClient(f"{hub.url}api", "token")
+        answer = asyncio.run(client.start_server(UserName("ada"), "big one", options))
+        assert answer is StartAnswer.STARTS
+        (asked,) = hub.asked
+        assert asked.body == {"user_options": options}
+
+
+@pytest.mark.parametrize(
+    ("status", "answer"),
+    [
+        (400, StartAnswer.RUNS_ALREADY),
+        (404, StartAnswer.REFUSED),
+        (409, StartAnswer.REFUSED),
+    ],
+)
+def test_what_the_hub_says_of_a_server_that_it_does_not_start(
+    status: int, answer: StartAnswer
+) -> None:
+    with fake_hub_service() as hub:
+        hub.answer("POST users/ada/server", {}, status)
+        client = HubClient(f"{hub.url}api", "token")
+        assert asyncio.run(client.start_server(UserName("ada"), "", None)) is answer
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        (403, "have the scope start:servers"),
+        (429, "too many servers start at once: HTTP 429"),
+        (500, "HTTP 500"),
+        (503, "HTTP 503"),
+        (302, "HTTP 302"),
+    ],
+)
+def test_a_hub_that_cannot_start_a_server_now_is_to_be_asked_again(status: int, told: str) -> None:
+    with fake_hub_service() as hub:
+        hub.answer("POST users/ada/server", {}, status)
+        client = HubClient(f"{hub.url}api", "token")
+        with pytest.raises(HubUnreachableError, match=told):
+            asyncio.run(client.start_server(UserName("ada"), "", None))
+
+
 @pytest.mark.parametrize(("owner", "server"), [("..", ""), ("", "x"), ("ada", ".."), ("ada", ".")])
 def test_a_name_that_stands_for_another_place_is_not_asked_for(owner: str, server: str) -> None:
     with fake_hub_service() as hub:
         with pytest.raises(HubUnreachableError):
             asyncio.run(HubClient(f"{hub.url}api", "token").stop_server(UserName(owner), server))
+        with pytest.raises(HubUnreachableError):
+            asyncio.run(
+                HubClient(f"{hub.url}api", "token").start_server(UserName(owner), server, None)
+            )
         assert hub.asked == []
 
 

@@ -22,6 +22,7 @@ from sublet_hub.slices.places import Places
 from sublet_hub.slices.pods import Pods
 from sublet_hub.slices.reconciliation import Reconciliation
 from sublet_hub.slices.resizing import Resizing
+from sublet_hub.slices.server_queue import ServerQueue
 from sublet_hub.state.capacity import Capacity
 from sublet_hub.state.fleet import Fleet
 from sublet_hub.state.metrics import ServiceMetrics
@@ -66,6 +67,7 @@ class ServiceParts:
     closings: Closings
     announcements: Announcements
     evictions: Evictions
+    line: ServerQueue
     places: Places
     resizing: Resizing
     shares: Shares
