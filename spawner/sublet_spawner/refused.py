@@ -10,13 +10,16 @@ from typing import Final
 
 from jupyterhub import spawner as hub_spawner  # type: ignore[import-untyped]
 from sublet_quota.reasons.refusal import Refusal, RefusalReason
+from sublet_quota.wire.server_queue import QueueWait
 from tornado.web import HTTPError
 
 SERVICE_UNREACHABLE: Final = "service-unreachable"
+IN_LINE: Final = "in-line"
 
 _REASON: Final = re.compile(r"[a-z][a-z-]{0,39}")
 _BAD_REQUEST: Final = 400
 _FORBIDDEN: Final = 403
+_CONFLICT: Final = 409
 _UNAVAILABLE: Final = 503
 _SPAWN_EXCEPTION: Final = getattr(hub_spawner, "SpawnException", None)
 
@@ -25,6 +28,11 @@ def refused(refusal: Refusal) -> HTTPError:
     """Return the exception that says ``refusal`` in its own words."""
     malformed = refusal.reason is RefusalReason.BAD_PARAMETERS
     return not_started(refusal.message, refusal.reason, _BAD_REQUEST if malformed else _FORBIDDEN)
+
+
+def in_line(wait: QueueWait) -> HTTPError:
+    """Return the exception for a server that waits in line, and is started when its turn comes."""
+    return not_started(wait.message, IN_LINE, _CONFLICT)
 
 
 def unavailable(message: str) -> HTTPError:

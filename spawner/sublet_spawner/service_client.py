@@ -17,6 +17,7 @@ from sublet_quota.names.ids import SliceId
 from sublet_quota.reasons.refusal import Refusal, RefusalReason
 from sublet_quota.wire.api import Lease, Offers, PodStarted, Problem, SliceInfo, SliceRequest
 from sublet_quota.wire.schema import WireModel
+from sublet_quota.wire.server_queue import QueueWait
 from tornado.httpclient import HTTPClientError, HTTPRequest, HTTPResponse
 from tornado.simple_httpclient import HTTPStreamClosedError, SimpleAsyncHTTPClient
 
@@ -28,6 +29,7 @@ MAX_ANSWER_BYTES: Final = 4 * 1024 * 1024
 
 _OK: Final = 200
 _CREATED: Final = 201
+_ACCEPTED: Final = 202
 _NO_CONTENT: Final = 204
 _NOT_FOUND: Final = 404
 _UNAUTHORIZED: Final = frozenset({401, 403})
@@ -82,8 +84,10 @@ class ServiceClient:
         response = await self._repeated("GET", f"/offers?{query}")
         return self._model(response, Offers, _OK)
 
-    async def request_slice(self, request: SliceRequest) -> Lease | Refusal:
+    async def request_slice(self, request: SliceRequest) -> Lease | Refusal | QueueWait:
         """Return the slice that the service hands out, or its refusal, in its own words.
+
+        Or how the server stands that waits in line: the service starts it when its turn comes.
 
         Raises ``ServiceUnreachableError`` or ``ServiceAnswerError``; after the first, a slice may
         have been handed out that nobody knows of: the service takes it back when it sees that its
@@ -94,6 +98,8 @@ class ServiceClient:
         )
         if response.code in {_OK, _CREATED}:
             return self._model(response, Lease, response.code)
+        if response.code == _ACCEPTED:
+            return self._model(response, QueueWait, response.code)
         refusal = _refusal_of(response)
         if refusal is None:
             raise self._unexpected(response)

@@ -18,6 +18,7 @@ from sublet_quota.reasons.refusals.refuse import refuse
 from sublet_quota.reasons.refusals.servers import ServerRefusal
 from sublet_quota.wire.api import Lease, SliceRequest
 from sublet_quota.wire.environment import no_gpu_environment
+from sublet_quota.wire.server_queue import QueueWait
 from traitlets import default
 
 from sublet_spawner.choice import SliceChoice, read_form, read_user_options
@@ -27,7 +28,7 @@ from sublet_spawner.messages import how_it_waits
 from sublet_spawner.offered import offered
 from sublet_spawner.options_form import FormSettings, render_form, render_without_service
 from sublet_spawner.progress import Event, StartLog, merged
-from sublet_spawner.refused import refused, unavailable
+from sublet_spawner.refused import in_line, refused, unavailable
 from sublet_spawner.releases import Releases
 from sublet_spawner.server_place import ServerPlace
 from sublet_spawner.started import Started, started_of, state_of
@@ -256,6 +257,8 @@ class SliceSpawnerMixin(ServerPlace, Spawner):  # type: ignore[misc]
             return
         if isinstance(answer, Refusal):
             raise self.refusal(answer)
+        if isinstance(answer, QueueWait):
+            raise self._waits_in_line(answer)
         self._lease, self._slice_id = answer, SliceId(answer.slice_id)
         self._write_state()
         unusable = self.look_at_lease(answer)
@@ -285,9 +288,10 @@ class SliceSpawnerMixin(ServerPlace, Spawner):  # type: ignore[misc]
             group=choice.group,
             account=account,
             never_suspended=self.never_suspended(),
+            start_options=dict(self.user_options),
         )
 
-    async def _ask(self, request: SliceRequest) -> Lease | Refusal:
+    async def _ask(self, request: SliceRequest) -> Lease | Refusal | QueueWait:
         """Return the answer; when the start is given up meanwhile, give back what is handed out."""
         asking = asyncio.create_task(self._client().request_slice(request))
         try:
@@ -296,7 +300,9 @@ class SliceSpawnerMixin(ServerPlace, Spawner):  # type: ignore[misc]
             asking.add_done_callback(self._give_back_what_came_late)
             raise
 
-    def _give_back_what_came_late(self, asking: "asyncio.Task[Lease | Refusal]") -> None:
+    def _give_back_what_came_late(
+        self, asking: "asyncio.Task[Lease | Refusal | QueueWait]"
+    ) -> None:
         if asking.cancelled() or asking.exception() is not None:
             return
         answer = asking.result()
@@ -375,6 +381,12 @@ class SliceSpawnerMixin(ServerPlace, Spawner):  # type: ignore[misc]
             self.orm_spawner.user_options = dict(self._accepted_options)
         leave_uncounted(self)
         return refused(refusal)
+
+    def _waits_in_line(self, wait: QueueWait) -> Exception:
+        """Return the exception; the hub keeps the choice, with which the server is started."""
+        self.log.info("In line: %s, at place %d", self._log_name, wait.place)
+        leave_uncounted(self)
+        return in_line(wait)
 
     def _groups(self) -> tuple[str, ...]:
         # Some authenticators' users have none, and neither do those of KubeSpawner's own tests.

@@ -23,6 +23,7 @@ from tests.spawner.spawners import (
     said,
 )
 from tests.support.ended_processes import has_ended
+from tests.support.fake_service import a_wait
 from tests.support.ports import free_port, is_kept_for_its_server
 
 pytestmark = pytest.mark.asyncio
@@ -276,6 +277,20 @@ async def test_a_service_that_is_away_is_said_clearly(tmp_path, failure):
         assert status == 503
         assert "Try again in a minute" in words
         assert service.token not in words
+
+
+async def test_a_server_in_line_is_not_started_and_its_choice_is_kept_for_its_turn(tmp_path):
+    async with a_service_and_spawner(tmp_path) as (service, spawner):
+        service.wait = a_wait()
+        spawner.user_options = {"size": "large"}
+        assert said(await refusal_of(spawner)) == (409, service.wait.message)
+        (asked,) = service.requests
+        assert asked.start_options == {"size": "large"}
+        assert spawner.user_options == {"size": "large"}
+        assert not service.slices
+        service.wait = None
+        await spawner.start()
+        assert [lease.size for lease in service.slices.values()] == ["large"]
 
 
 async def test_a_server_starts_without_gpu_while_the_service_is_away_where_that_is_wanted(tmp_path):
