@@ -105,6 +105,13 @@ class ServiceClient:
             raise self._unexpected(response)
         return refusal
 
+    async def leave_line(self, owner: str, server: str) -> None:
+        """Take a server out of the line; also succeeds where it is not in line."""
+        fields = {"owner": owner, **({"server": server} if server else {})}
+        response = await self._repeated("DELETE", f"/queue?{urlencode(fields)}", patient=False)
+        if response.code not in {_NO_CONTENT, _NOT_FOUND}:
+            raise self._unexpected(response)
+
     async def report_started(self, slice_id: SliceId, started: Started) -> bool:
         """Tell a server's first process, or pod; return whether the service knows this slice."""
         what = "pod" if isinstance(started, PodStarted) else "started"

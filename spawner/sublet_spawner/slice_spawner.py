@@ -152,6 +152,7 @@ class SliceSpawnerMixin(ServerPlace, Spawner):  # type: ignore[misc]
         choice = await self.choice()
         await self._releases.run()
         if choice.without_gpu:
+            await self._leave_line()
             self._go_without("You chose a server without a GPU")
         else:
             await self._get_slice(choice)
@@ -381,6 +382,14 @@ class SliceSpawnerMixin(ServerPlace, Spawner):  # type: ignore[misc]
             self.orm_spawner.user_options = dict(self._accepted_options)
         leave_uncounted(self)
         return refused(refusal)
+
+    async def _leave_line(self) -> None:
+        """Take the server out of the line: it is started without a slice."""
+        try:
+            await self._client().leave_line(self.user.name, self.name)
+        except SubletSpawnerError as error:
+            # A service that is away starts nothing either; later it sees that the server runs.
+            self.log.warning("%s. %s may still be in line", error, self._log_name)
 
     def _waits_in_line(self, wait: QueueWait) -> Exception:
         """Return the exception; the hub keeps the choice, with which the server is started."""

@@ -293,6 +293,16 @@ async def test_a_server_in_line_is_not_started_and_its_choice_is_kept_for_its_tu
         assert [lease.size for lease in service.slices.values()] == ["large"]
 
 
+async def test_a_start_without_a_gpu_takes_the_server_out_of_the_line(tmp_path):
+    async with a_service_and_spawner(tmp_path, allow_no_gpu=True) as (service, spawner):
+        service.wait = a_wait()
+        spawner.user_options = {"size": "large"}
+        await refusal_of(spawner)
+        spawner.user_options = {"size": "none"}
+        await spawner.start()
+        assert service.left_line == [(spawner.user.name, spawner.name)]
+
+
 async def test_a_server_starts_without_gpu_while_the_service_is_away_where_that_is_wanted(tmp_path):
     async with a_service_and_spawner(tmp_path, service_required=False) as (service, spawner):
         service.away = True

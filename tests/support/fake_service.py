@@ -99,6 +99,8 @@ class FakeService:
     problem: Problem | None = None
     """Answer to every request for a slice."""
     problem_status: int = 403
+    left_line: list[tuple[str, str]] = field(default_factory=list)
+    """The servers that were taken out of the line, by owner and name."""
     wait: QueueWait | None = None
     """Answer to every request for a slice: it waits in line."""
     failures: list[int] = field(default_factory=list)
@@ -202,6 +204,13 @@ class _SlicesHandler(_Handler):
             self.answer(201, self.fake.grant(request))
 
 
+class _QueueHandler(_Handler):
+    def delete(self) -> None:
+        name = self.get_query_argument("owner"), self.get_query_argument("server", "")
+        self.fake.left_line.append(name)
+        self.set_status(204)
+
+
 class _SliceHandler(_Handler):
     def get(self, slice_id: str) -> None:
         lease = self.fake.slices.get(slice_id)
@@ -267,6 +276,7 @@ async def fake_service(folder: Path) -> AsyncIterator[FakeService]:
         [
             (f"{base}/offers", _OffersHandler, arguments),
             (f"{base}/slices", _SlicesHandler, arguments),
+            (f"{base}/queue", _QueueHandler, arguments),
             (f"{base}/slices/([^/]+)/started", _StartedHandler, arguments),
             (f"{base}/slices/([^/]+)/pod", _PodHandler, arguments),
             (f"{base}/slices/([^/]+)", _SliceHandler, arguments),
