@@ -51,6 +51,7 @@ class SliceSpawnerMixin(ServerPlace, Spawner):  # type: ignore[misc]
         self._started: Started | None = None
         self._started_is_told = True
         self._slice_variables: dict[str, str] = {}
+        self._is_in_line = False
         self._in_start = False
         self._starting: asyncio.Task[Any] | None = None
         self._start_is_given_up = False
@@ -260,6 +261,7 @@ class SliceSpawnerMixin(ServerPlace, Spawner):  # type: ignore[misc]
             raise self.refusal(answer)
         if isinstance(answer, QueueWait):
             raise self._waits_in_line(answer)
+        self._is_in_line = False
         self._lease, self._slice_id = answer, SliceId(answer.slice_id)
         self._write_state()
         unusable = self.look_at_lease(answer)
@@ -384,9 +386,12 @@ class SliceSpawnerMixin(ServerPlace, Spawner):  # type: ignore[misc]
         return refused(refusal)
 
     async def _leave_line(self) -> None:
-        """Take the server out of the line: it is started without a slice."""
+        """Take the server out of the line, where it was in it: it starts without a slice."""
+        if not self._is_in_line:
+            return
         try:
             await self._client().leave_line(self.user.name, self.name)
+            self._is_in_line = False
         except SubletSpawnerError as error:
             # A service that is away starts nothing either; later it sees that the server runs.
             self.log.warning("%s. %s may still be in line", error, self._log_name)
@@ -394,6 +399,7 @@ class SliceSpawnerMixin(ServerPlace, Spawner):  # type: ignore[misc]
     def _waits_in_line(self, wait: QueueWait) -> Exception:
         """Return the exception; the hub keeps the choice, with which the server is started."""
         self.log.info("In line: %s, at place %d", self._log_name, wait.place)
+        self._is_in_line = True
         leave_uncounted(self)
         return in_line(wait)
 
