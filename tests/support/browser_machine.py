@@ -31,7 +31,7 @@ pools:
     memory_overcommit: 2
     compute_overcommit: 4
     idle_after: 3s
-    turn: 60s
+    turn: 1h
     give_back_within: 60s
     lend_at_least: 2s
 sizes:
