@@ -7,6 +7,7 @@ import re
 
 import pytest
 from playwright.sync_api import expect
+from sublet_quota.wire.event_kinds import EventKind
 
 from tests.support.browser_lab import open_notebook, put_notebook
 from tests.support.browser_machine import until
@@ -53,6 +54,13 @@ def ada(in_lab, hub):
     return in_lab("ada", "large", a_page_of_its_own=True)
 
 
+def returns_of(hub, user):
+    """How often the memory of a user's slice has come back to the GPU."""
+    slice_id = hub.slice_of(user)["lease"]["slice_id"]
+    events = hub.call("GET", "/services/sublet/api/events").json()
+    return sum((each["kind"], each["slice_id"]) == (EventKind.RESUMED, slice_id) for each in events)
+
+
 def test_a_button_and_a_cell_bring_back_what_was_lent_with_every_byte(ada, hub):
     """The button is for who waits without a cell: a widget, a script, a thread."""
     hub.start_server("eva", "large")
@@ -68,9 +76,13 @@ def test_a_button_and_a_cell_bring_back_what_was_lent_with_every_byte(ada, hub):
     until(lambda: hub.job(job)["cells_done"], "the job to run on what is lent")
     until_standing(ada, "lent")
     expect(mark(panel, "kernels")).to_contain_text("memory moved out")
+    before = returns_of(hub, "ada")
     when_steady(mark(panel, "wake")).click()
-    expect(mark(panel, "kernels")).not_to_contain_text("memory moved out")
-    expect(mark(panel, "wake")).to_have_count(0)
+    until(lambda: returns_of(hub, "ada") > before, "what was lent to come back")
+    # Else it would be lent again as soon as she is idle, perhaps before the page has shown this.
+    with hub.lending_off():
+        expect(mark(panel, "kernels")).not_to_contain_text("memory moved out")
+        expect(mark(panel, "wake")).to_have_count(0)
 
     progress = texts_seen(ada.page.locator("#jp-main-statusbar"), "[data-sublet='status-progress']")
     output = texts_seen(notebook.cell(1), ".jp-OutputArea-output")
