@@ -1,5 +1,5 @@
 import { Widget } from '@lumino/widgets';
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 import { ApiError } from '../src/api/client';
 import { underWay } from '../src/api/jobs';
@@ -7,7 +7,7 @@ import { LogView } from '../src/jobs/logWidget';
 import { RunningJobs } from '../src/jobs/running';
 import { job } from './support/answers';
 import { AWAY, FakeApi } from './support/fakeApi';
-import { pageContextOf, doing, show, type FakePage } from './support/page';
+import { pageContextOf, doing, eventually, show, type FakePage } from './support/page';
 import { trans } from './support/words';
 
 let api: FakeApi;
@@ -48,7 +48,9 @@ describe('a log', () => {
       log.hide();
       log.show();
     });
-    await vi.waitUntil(() => api.asked.length > 1, { timeout: 3000 });
+    await eventually(() => {
+      expect(api.asked.length).toBeGreaterThan(1);
+    });
     expect(node.querySelector('[role="log"]')?.textContent).toMatch(/^first second/);
     log.dispose();
   });
@@ -91,7 +93,9 @@ describe('a long log', () => {
       log.hide();
       log.show();
     });
-    await vi.waitUntil(() => api.asked.length >= 12, { timeout: 3000 });
+    await eventually(() => {
+      expect(api.asked.length).toBeGreaterThanOrEqual(12);
+    });
     expect(new Set(api.asked).size).toBe(api.asked.length);
     log.dispose();
   });
