@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from sublet_agent.durable_writes import replace_file
+
 from tests.support.kube.programs import kubernetes
 
 PAUSE: Final = "sublet.test/pause:1"
@@ -34,7 +36,8 @@ class Layer:
             with path.open("rb") as file:
                 while chunk := file.read(_CHUNK):
                     found.update(chunk)
-            kept.write_text(found.hexdigest())
+            # Runs beside this one read it as soon as it is there.
+            replace_file(kept, found.hexdigest().encode())
         return cls(path, kept.read_text(), path.stat().st_size)
 
 
