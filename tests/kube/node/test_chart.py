@@ -147,6 +147,7 @@ async def test_upgrading_everything_leaves_a_notebook_as_it_was(
     for part, uid in parts.items():
         wait_for(lambda part=part, uid=uid: replaced(chart, part, uid), 180, chart.story)
 
+    await asyncio.to_thread(chart.wait_until_card_is_known)
     assert chart.pods("simulated-gpus")[0]["metadata"]["uid"] == cards
     assert await run(kernel, CHECK) == before
     assert await slices_of(ada) == slices

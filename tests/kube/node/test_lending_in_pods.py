@@ -55,7 +55,12 @@ async def test_a_job_stands_still_in_its_pod_for_its_owner_and_a_crash_of_all_pa
     (pod,) = sublet.job_pods(job_id)
     (container,) = pod["spec"]["containers"]
     assert container["resources"]["limits"]["sublet.dev/lent"] == "4"
-    assert sublet.slice_of("ada")["lent_to"] == ["a job of ada"]
+    # The agent says it in its next report.
+    await story.until(
+        lambda: sublet.slice_of("ada")["lent_to"] == ["a job of ada"],
+        "her room to be shown as lent",
+        lambda: sublet.slice_of("ada"),
+    )
 
     # She runs a cell.
     answered = (await story.kernel.run(CHECK)).value()

@@ -203,6 +203,18 @@ class ChartOnCluster:
             error.add_note(self.story())
             raise
 
+    def wait_until_card_is_known(self) -> None:
+        """Wait until the service answers through the hub's proxy, and hears the agent.
+
+        A pod that is ready is not where its Service leads to yet.
+        """
+
+        def is_known() -> bool:
+            status, gpus = self.hub.service_call("GET", "gpus")
+            return status == 200 and any(not each["silent"] for each in gpus)
+
+        wait_for(is_known, _READY_S, lambda: f"the agent's card to be known\n{self.story()}")
+
     @property
     def service_address(self) -> str:
         """Where the service is reached in the cluster."""
@@ -292,12 +304,7 @@ def install_chart(api: Api, node: Node, folder: Path) -> ChartOnCluster:
     make_secret_of_z2jh(api, {KEY: chart.hub.token})
     chart.upgrade()
     chart.hub.start_beside(chart.service_address)
-
-    def knows_card() -> bool:
-        status, gpus = chart.hub.service_call("GET", "gpus")
-        return status == 200 and any(not each["silent"] for each in gpus)
-
-    wait_for(knows_card, _READY_S, lambda: f"the agent's card to be known\n{chart.story()}")
+    chart.wait_until_card_is_known()
     return chart
 
 

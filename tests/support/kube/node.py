@@ -84,7 +84,8 @@ class Node:
 
     def ensure_power(self, api: Api) -> None:
         """Start it again where its power was cut."""
-        if self.kubelet not in self.programs.running:
+        # Not whether it is among the programs: one that was started again is there twice.
+        if self.kubelet.process.poll() is not None:
             self.power_on(api)
 
     def reboot(self, api: Api) -> None:

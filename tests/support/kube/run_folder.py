@@ -91,8 +91,7 @@ def run_folder() -> Iterator[Path]:
         for folder in base.glob(_PREFIX + "*"):
             if not _alive(folder):
                 tidy(folder)
-    started = int(psutil.Process().create_time())
-    folder = base / f"{_PREFIX}{os.getpid()}-{started}"
+    folder = base / f"{_PREFIX}{os.getpid()}-{_start_of(os.getpid())}"
     folder.mkdir(mode=0o755)
     try:
         yield folder
@@ -226,10 +225,20 @@ def _remove_cgroup(group: Path) -> None:
 
 def _alive(folder: Path) -> bool:
     pid, started = folder.name.removeprefix(_PREFIX).split("-")
+    return _start_of(int(pid)) == started
+
+
+def _start_of(pid: int) -> str:
+    """Return when a process has started, in the kernel's ticks since boot; empty: there is none.
+
+    Not its time of day: that is another when the machine's clock is set, and a run would take those
+    beside it for killed ones.
+    """
     try:
-        return int(psutil.Process(int(pid)).create_time()) == int(started)
-    except psutil.NoSuchProcess:
-        return False
+        after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2]
+    except OSError:
+        return ""
+    return after_name.split()[19]
 
 
 def _no_logs(folder: Path, names: list[str]) -> list[str]:
