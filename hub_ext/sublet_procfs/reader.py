@@ -70,7 +70,7 @@ class Reader:
     ) -> dict[str, Any]:
         """Return the answer. ``TimeoutError``: it waits for a tenant; ``ReaderLostError``.
 
-        ``starved_s``: how much longer it may take where it gets no processor.
+        ``starved_s``: how much longer it may take where it gets no processor, or is stopped.
         """
         _forget_ended()
         stdin = self._process.stdin
@@ -127,21 +127,25 @@ class Reader:
     def _line_within(self, within_s: float, starved_s: float) -> bytes:
         """Return the next line, for which the reader may run or be held up for so long.
 
-        What it has to wait for a processor comes on top of that, up to a bound.
+        What it has to wait for a processor, or stands stopped, comes on top of that, up to a bound.
         """
         began_s, before = time.monotonic(), self._work()
-        until_s, last = began_s + within_s, before
+        until_s, last, last_s, stopped_s = began_s + within_s, before, began_s, 0.0
         while True:
             try:
                 return self._line(until_s)
             except TimeoutError:
                 now_s, now = time.monotonic(), self._work()
-                left_s = within_s - (now_s - began_s - (now.queued_s - before.queued_s))
+                if now.is_stopped or last.is_stopped:
+                    # By a signal, which is none of those whose memory it reads.
+                    stopped_s += now_s - last_s
+                waited_s = stopped_s + now.queued_s - before.queued_s
+                left_s = within_s - (now_s - began_s - waited_s)
                 # The kernel counts what one waits for a processor when that comes to an end.
                 waits = now.is_runnable and (last is before or now.ran == last.ran)
                 if now_s >= began_s + within_s + starved_s or (left_s <= 0 and not waits):
                     raise
-                until_s, last = now_s + max(left_s, _LOOK_EVERY_S), now
+                until_s, last, last_s = now_s + max(left_s, _LOOK_EVERY_S), now, now_s
 
     def _work(self) -> "_Work":
         folder = f"/proc/{self._process.pid}"
@@ -150,13 +154,14 @@ class Reader:
             fields = stat[stat.rfind(b")") + 2 :].split()
             state, ran = fields[0], int(fields[11]) + int(fields[12])
         except (OSError, ValueError, IndexError):
-            return _Work(is_runnable=False, ran=0, queued_s=0)
+            return _Work(is_runnable=False, is_stopped=False, ran=0, queued_s=0)
         try:
             ran, queued, _ = map(int, Path(f"{folder}/schedstat").read_bytes().split())
         except (OSError, ValueError):
             # Not every kernel counts that.
             queued = 0
-        return _Work(is_runnable=state == b"R", ran=ran, queued_s=queued / 1e9)
+        is_stopped = state in {b"T", b"t"}
+        return _Work(state == b"R", is_stopped, ran, queued / 1e9)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +170,8 @@ class _Work:
 
     is_runnable: bool
     """Whether it runs, or would if it had a processor."""
+    is_stopped: bool
+    """Whether a signal or a debugger has stopped it."""
     ran: int
     """How long it has run, in whatever the kernel counts."""
     queued_s: float

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import threading
 import time
@@ -113,6 +114,19 @@ def test_a_reader_that_gets_little_of_a_processor_is_waited_for_and_that_is_not_
                 break
     assert took_s > 0.4
     assert 0 < told["took_s"] < 0.3
+
+
+def test_a_reader_that_somebody_has_stopped_is_waited_for(tmp_path: Path) -> None:
+    maps = tmp_path / "maps"
+    maps.write_text("1-2 r--p 0 00:00 0    /lib/x.so\n")
+    with started_reader() as reader:
+        pid = reader._process.pid
+        os.kill(pid, signal.SIGSTOP)
+        goes_on = threading.Timer(0.6, os.kill, (pid, signal.SIGCONT))
+        goes_on.start()
+        told = reader.ask({"path": str(maps), "mapped": ["/lib/x.so"]}, 0.2)
+        goes_on.join()
+    assert told["found"] == ["/lib/x.so"]
 
 
 def test_a_reader_says_how_long_a_read_was_held_up(tmp_path: Path) -> None:
