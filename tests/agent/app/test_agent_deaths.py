@@ -228,7 +228,9 @@ def test_events_are_told_once_whatever_happens_to_the_link(tmp_path):
         ada = world.kernel("a")
         ada.enter_and_fill(50, 1)
         world.serve_too(world.job("j", 75))
-        world.until(lambda: world.truth(ada.pid) == "checkpointed")
+        # On disk before it dies: that is a moment after it is so.
+        kept = tmp_path / "state" / "events.jsonl"
+        world.until(lambda: '"suspended"' in kept.read_text())
         world.agent.kill()
         world.service.take_events = True
         world.agent.start()
