@@ -29,9 +29,10 @@ def say(**message):
     _line.sendall(json.dumps(message).encode() + b"\\n")
     return json.loads(_answers.readline())
 def enter():
-    began, waits = time.perf_counter(), []
+    global _cell
+    _cell, began, waits = f"c{next(_cells)}", time.perf_counter(), []
     _line.sendall(json.dumps(
-        {"type": "enter", "kernel": _kernel, "cell": f"c{next(_cells)}"}).encode() + b"\\n")
+        {"type": "enter", "kernel": _kernel, "cell": _cell}).encode() + b"\\n")
     while True:
         message = json.loads(_answers.readline())
         if message["type"] != "wait":
@@ -39,8 +40,8 @@ def enter():
         waits.append(message)
 def level(busy):
     _line.sendall(json.dumps(
-        {"type": "activity", "kernel": _kernel, "sequence": next(_levels), "busy": busy}
-    ).encode() + b"\\n")
+        {"type": "activity", "kernel": _kernel, "sequence": next(_levels), "busy": busy,
+         "cell": _cell if busy else None}).encode() + b"\\n")
 def run_cell(line):
     kind = enter()[0]
     if kind != "open":
