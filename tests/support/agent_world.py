@@ -23,18 +23,34 @@ import json, os, socket, time
 _line = socket.socket(socket.AF_UNIX); _line.connect(os.environ["SUBLET_AGENT_SOCKET"])
 _answers = _line.makefile("rb")
 _cells = iter(range(10**9))
+_kernel = f"k{os.getpid()}"
+_levels = iter(range(time.time_ns() // 10**6, 10**15))
 def say(**message):
     _line.sendall(json.dumps(message).encode() + b"\\n")
     return json.loads(_answers.readline())
 def enter():
-    began, waits = time.perf_counter(), []
+    global _cell
+    _cell, began, waits = f"c{next(_cells)}", time.perf_counter(), []
     _line.sendall(json.dumps(
-        {"type": "enter", "kernel": "k", "cell": f"c{next(_cells)}"}).encode() + b"\\n")
+        {"type": "enter", "kernel": _kernel, "cell": _cell}).encode() + b"\\n")
     while True:
         message = json.loads(_answers.readline())
         if message["type"] != "wait":
             return [message["type"], time.perf_counter() - began, waits]
         waits.append(message)
+def level(busy):
+    _line.sendall(json.dumps(
+        {"type": "activity", "kernel": _kernel, "sequence": next(_levels), "busy": busy,
+         "cell": _cell if busy else None}).encode() + b"\\n")
+def run_cell(line):
+    kind = enter()[0]
+    if kind != "open":
+        return [kind, None]
+    level(busy=True)
+    try:
+        return [kind, eval(line, globals())]
+    finally:
+        level(busy=False)
 """
 
 
@@ -89,9 +105,10 @@ class Kernel:
     def begin_cell(self, line: str) -> None:
         """Wait at the gate, and run a line at once: a little later the slice may be idle, and lent.
 
-        The value is ``end_cell``'s, and a literal.
+        As a kernel does, it says that the cell runs until it is over: where that is lent all the
+        same, the agent brings it back sooner or later. The value is ``end_cell``'s, and a literal.
         """
-        self.tenant.begin(f"[kind := enter()[0], kind == 'open' and {line}]")
+        self.tenant.begin(f"run_cell({line!r})")
 
     def end_cell(self) -> str:
         """Wait for the cell that was begun, and return its value's representation."""
@@ -102,6 +119,10 @@ class Kernel:
     def reconnect(self) -> None:
         """Speak to the agent that is there now."""
         self.tenant.run(f"exec({_GATE!r})")
+
+    def ends_cell(self) -> None:
+        """Say that its cell is over, as a kernel does."""
+        self.tenant.run("level(busy=False)")
 
     def fill(self, gib: float, seed: int) -> str:
         """Hold memory, and return its hash."""

@@ -7,7 +7,8 @@ import sys
 from dataclasses import dataclass
 from typing import Final
 
-_ANSWERS_WITHIN_S: Final = 120.0
+_ANSWERS_WITHIN_S: Final = 300.0
+"""Longer than until an agent brings back a cell that was lent: that is 120 s."""
 _PROGRAM: Final = """
 import ctypes, importlib, os, signal, sys  # another account may not find ctypes later
 # A shell starts what runs in its background with SIGINT ignored, and children inherit that.

@@ -73,7 +73,7 @@ def test_until_it_has_passed_nothing_is_moved_and_owners_read_why(tmp_path):
     def suspend_and_delay(world):
         suspend_a_notebook(world)
         # Kept from ending: the agent's start must not depend on it.
-        world.gpus.administration.delay(OperationKind.CHECKPOINT, 4.0)
+        world.gpus.administration.delay(OperationKind.CHECKPOINT, 8.0)
 
     with after(tmp_path, suspend_and_delay) as world:
         world.ada.reconnect()

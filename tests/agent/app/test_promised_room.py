@@ -8,13 +8,10 @@ from sublet_agent.simulated.protocol.errors import CudaCode
 from tests.support.agent_world import agent_world
 
 FAULTY = "tests.support.faulty_agent"
-END_OF_CELL = (
-    "_line.sendall(json.dumps({'type': 'activity', 'kernel': 'k', 'sequence': 1, 'busy': False})"
-    ".encode() + b'\\n')"
-)
 LONG = {"idle_after_s": 60.0, "turn_s": 60.0}
-LEND = {"idle_after_s": 2.0, "turn_s": 60.0}
-"""Who comes when another is idle has time to take what it came for, also on a busy machine."""
+LEND = {"idle_after_s": 2.0, "turn_s": 60.0, "lend_at_least_s": 600.0}
+"""Who comes when another is idle has time to take what it came for, also on a busy machine: the
+other does not come home by themselves."""
 
 
 @pytest.fixture
@@ -98,7 +95,7 @@ def test_what_a_cell_took_since_it_was_measured_is_promised_to_nobody(tmp_path):
         world.gpus.administration.delay(OperationKind.CHECKPOINT, 5.0, pid=ada.pid)
         world.set_pool(turn_s=0.5)
         world.until(lambda: world.report("a").move is not None)
-        ada.run(END_OF_CELL)
+        ada.ends_cell()
         assert cleo.tenant.end() == "'open'"
         assert world.truth(ada.pid) == "checkpointed"
         cleo.fill(47, 2)

@@ -17,7 +17,10 @@ DELAY_S = 3.0
 def filled(tmp_path, *, nvidia):
     """A world with a notebook that is away, and two that are on the card, and who they are."""
     with agent_world(tmp_path, "--SubletAgent.tick_s=0.05", nvidia=nvidia) as world:
-        world.serve(world.notebook("a", 50), world.notebook("b", 20), world.notebook("c", 30))
+        slices = (world.notebook("a", 50), world.notebook("b", 20), world.notebook("c", 30))
+        # Who is idle does not come home by themselves while a cell has its promise, and holds
+        # nothing yet.
+        world.serve(*slices, lend_at_least_s=600.0)
         ada, ben, cat = world.kernel("a"), world.kernel("b"), world.kernel("c")
         hers = ada.enter_and_fill(40, 1)
         world.until_idle("a")
