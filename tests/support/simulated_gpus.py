@@ -91,7 +91,7 @@ def simulated_gpus(*options: str, instant: bool = True) -> Iterator[SimulatedGpu
             output.close()
 
 
-def wait_until(holds: Callable[[], bool], within_s: float = 10.0) -> None:
+def wait_until(holds: Callable[[], bool], within_s: float = 60.0) -> None:
     """Look again and again until something holds; fail where it does not in time."""
     deadline = time.monotonic() + within_s
     while not holds():

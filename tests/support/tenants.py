@@ -69,6 +69,10 @@ class Tenant:
         self.process.stdin.write(line + "\n")
         self.process.stdin.flush()
 
+    def has_answered(self) -> bool:
+        """Whether the line that was begun has ended."""
+        return bool(select.select([self.process.stdout], [], [], 0)[0])
+
     def end(self) -> str:
         """Wait for the line that was begun, and return its value's representation."""
         assert self.process.stdout is not None

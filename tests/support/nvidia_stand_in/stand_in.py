@@ -18,6 +18,7 @@ import pytest
 from sublet_agent.devices.nvidia import NvidiaDevice
 from sublet_agent.driver_helper.client import DriverHelper
 from sublet_agent.simulated.administration import Administration, Truth
+from sublet_agent.simulated.machine.operations import OperationKind
 from sublet_quota.names.ids import GpuId
 
 from tests.support.nursery import PRELOAD_VARIABLE, NurserySprout, nursery
@@ -37,6 +38,7 @@ GIB_VARIABLE = "SUBLET_TEST_MIB_PER_GIB"
 GiB is."""
 _REPOSITORY = Path(__file__).parents[3]
 _END_S = 60.0
+_UNTIL_TOLD_S = 3600.0
 
 
 @dataclass(frozen=True)
@@ -274,6 +276,16 @@ class NvidiaStandIn:
             "profiler = mmap.mmap(library.fileno(), 0, prot=mmap.PROT_READ)"
         )
 
+    def delay(self, kind: OperationKind, pid: int) -> None:
+        """Let the next such operation of a process last until ``end_delays``."""
+        with contextlib.closing(self.administration) as administration:
+            administration.delay(kind, _UNTIL_TOLD_S, pid=pid)
+
+    def end_delays(self) -> None:
+        """Let go on what ``delay`` holds."""
+        with contextlib.closing(self.administration) as administration:
+            administration.clear_faults()
+
     def make_mps_client(self, pid: int) -> None:
         """Let a process that has a context be an MPS client."""
         self._ask("join_mps", pid=pid)
@@ -282,7 +294,7 @@ class NvidiaStandIn:
         """Forget what was said with ``answer``, ``hold``, faults and switches."""
         self._ask("reset")
 
-    def until(self, holds: Any, within_s: float = 15.0) -> None:
+    def until(self, holds: Any, within_s: float = 60.0) -> None:
         """Look again and again until something holds; fail where it does not in time."""
         deadline = time.monotonic() + within_s
         while not holds():
