@@ -72,6 +72,9 @@ class FakeAgent:
     assignments: Assignments | None = None
     taken: list[str] = field(default_factory=list)
     close_reason: str | None = None
+    _asked: int = 0
+    """How often the service was asked whether it has taken all that was said before."""
+    _answered: int = 0
     _connection: WebSocketClientConnection | None = None
     _reading: asyncio.Task[None] | None = None
     _news: asyncio.Event = field(default_factory=asyncio.Event)
@@ -83,6 +86,7 @@ class FakeAgent:
             ca_certs=self.ca_file,
         )
         self._connection = await websocket_connect(request)
+        self._asked = self._answered = 0
         # As the real one does.
         if self._connection.protocol is not None:
             self._connection.protocol.set_nodelay(True)
@@ -102,6 +106,19 @@ class FakeAgent:
             await self._connection.write_message(text)
 
     async def report(self, **values: Any) -> None:
+        """Say what there is, and return when the service has taken it, or has hung up.
+
+        An agent's messages are read at a pace of their own: after one that took long, what is asked
+        by another connection meanwhile is heard before the next.
+        """
+        await self.send_report(**values)
+        self._asked += 1
+        asked = self._asked
+        # A node's messages are answered in their order, also those that tell nothing.
+        await self.send(Events(epoch=self.epoch, events=()))
+        await self.until(lambda: self._answered >= asked or self.close_reason is not None)
+
+    async def send_report(self, **values: Any) -> None:
         """Say what there is, all gates open but the closed ones."""
         told = self.assignments.slices if self.assignments else ()
         slices = tuple(
@@ -148,7 +165,9 @@ class FakeAgent:
                     self.epoch = welcome.epoch
                 case Assignments() as assignments:
                     self.assignments = assignments
-                    await self.report()
+                    await self.send_report()
+                case EventsTaken(event_ids=()):
+                    self._answered += 1
                 case EventsTaken() as taken:
                     self.taken.extend(taken.event_ids)
             self._news.set()
