@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -17,6 +18,7 @@ from sublet_quota.wire.agent_link import (
     EventsTaken,
     GpuReport,
     Hello,
+    SliceAssignment,
     SliceReport,
     Status,
     Welcome,
@@ -149,6 +151,11 @@ class FakeAgent:
                 await self._news.wait()
 
         await asyncio.wait_for(wait(), within_s)
+
+    def serves(self, is_so: Callable[[SliceAssignment], bool]) -> bool:
+        """Whether it is told of slices by now, and each of them is so."""
+        told = () if self.assignments is None else self.assignments.slices
+        return bool(told) and all(map(is_so, told))
 
     async def close(self) -> None:
         if self._connection is not None:
