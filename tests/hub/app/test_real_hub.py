@@ -184,7 +184,7 @@ async def test_a_token_that_was_not_used_is_refused_as_soon_as_its_server_was_st
     del agent
     unused = await asyncio.to_thread(real.start_server, "hal")
     await asyncio.to_thread(real.hub_call, "DELETE", "users/hal/server")
-    await asyncio.to_thread(wait_for, lambda: not real.is_ready("hal"), 120, "hal's server to end")
+    await asyncio.to_thread(wait_for, lambda: real.has_stopped("hal"), 120, "hal's server to end")
     assert (await call(real, "GET", "share", unused))[0] == 401
 
 
