@@ -289,11 +289,17 @@ async def test_a_slice_whose_server_the_hub_does_not_know_is_released(world: Hub
     assert events[-1]["detail"] == "the hub has no such server"
 
 
+async def until_no_answer_is_on_its_way(world: HubWorld) -> None:
+    """Wait until the hub has told whose the token is: it is not asked again once that was so."""
+    await until(lambda: world.service.reconciliation.hub_standing is HubStanding.OK)
+
+
 async def test_a_role_that_may_not_stop_servers_lets_slices_be_compared_all_the_same(
     world: HubWorld, caplog: pytest.LogCaptureFixture
 ) -> None:
     await world.agent()
     await world.slice_for("ada")
+    await until_no_answer_is_on_its_way(world)
     reconciliation = world.service.reconciliation
     world.hub.service_may_stop = False
     with caplog.at_level("WARNING", "sublet_hub.slices.reconciliation"):
@@ -307,6 +313,7 @@ async def test_a_role_that_may_not_stop_servers_lets_slices_be_compared_all_the_
 async def test_what_the_hub_shows_to_another_token_ends_no_slice(world: HubWorld) -> None:
     await world.agent()
     await world.slice_for("ada")
+    await until_no_answer_is_on_its_way(world)
     reconciliation = world.service.reconciliation
     world.hub.service, reconciliation.hub_standing = "tests", HubStanding.UNASKED
     await until(lambda: reconciliation.hub_standing is HubStanding.TOKEN_OF_ANOTHER)
