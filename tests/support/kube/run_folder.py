@@ -175,6 +175,8 @@ def _remove_cgroups(name: str) -> None:
             with suppress(OSError):
                 for pid in listed.read_text().split():
                     os.kill(int(pid), signal.SIGKILL)
+    _thaw(name)
+    for root in (*_CGROUPS.glob(name), *_CGROUPS.glob(f"*/{name}")):
         for group in sorted((root, *root.rglob("*/")), reverse=True):
             if group.is_dir():
                 _remove_cgroup(group)
@@ -194,7 +196,19 @@ def end_programs(folder: Path, named: Sequence[str] = _OURS) -> None:
                 process.send_signal(signal.SIGKILL)
             except psutil.NoSuchProcess:
                 continue
+        _thaw(cgroup_of(folder))
         psutil.wait_procs(left, timeout=2)
+
+
+def _thaw(name: str) -> None:
+    """Let what has been killed in the run's cgroups end, where these are frozen (version 1).
+
+    The agent freezes slices, and runc the container whose devices it sets: killed in the middle of
+    that, it leaves it so.
+    """
+    for state in _CGROUPS.glob(f"*/{name}/**/freezer.state"):
+        with suppress(OSError):
+            state.write_text("THAWED")
 
 
 def _programs_of(folder: Path, named: tuple[str, ...]) -> list[psutil.Process]:
