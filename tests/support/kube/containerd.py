@@ -18,7 +18,7 @@ from tests.support.kube.programs import find, network_plugins
 from tests.support.kube.run_folder import Network
 
 _NAMESPACE: Final = "k8s.io"
-_START_S: Final = 60.0
+_START_S: Final = 300.0
 _PLUGINS: Final = Path("/var/lib/kubelet/device-plugins")
 BOOT_ID: Final = "boot-id"
 """In the run's folder: the id of the machine's boot, where it is another than the machine's own."""
