@@ -78,6 +78,7 @@ class Node:
 
         # What was told of it before its power was cut is still there.
         def is_back() -> bool:
+            self.kubelet.must_run()
             told = api.get("v1", "Node", self.name)["status"]["nodeInfo"]
             return told["bootID"] == boot and _ready(self, api)
 
