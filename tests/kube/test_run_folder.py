@@ -28,9 +28,12 @@ def run(tmp_path: Path) -> Iterator[Path]:
     group.parent.rmdir()
 
 
-def test_what_stands_still_in_a_cgroup_is_ended_too(run: Path) -> None:
+@pytest.mark.parametrize(
+    "name", ["containerd", "orphan"], ids=["a program", "one whose parent was killed"]
+)
+def test_what_stands_still_in_a_cgroup_is_ended_too(run: Path, name: str) -> None:
     group = FREEZERS / cgroup_of(run) / "pod"
-    words = ["containerd", "-c", "input()", f"{run}/containerd.sock"]
+    words = [name, "-c", "input()", f"{run}/containerd.sock"]
     with subprocess.Popen(words, executable=sys.executable, stdin=subprocess.PIPE) as process:
         try:
             (group / "cgroup.procs").write_text(str(process.pid))

@@ -37,6 +37,7 @@ RELEASE: Final = "sublet"
 KEY: Final = "hub.services.sublet.apiToken"
 _CLAIM: Final = "state-of-sublet"
 _READY_S: Final = 180
+_END_S: Final = 300
 _OURS: Final = """
 c.JupyterHub.bind_url = "http://{address}:{public}"
 c.JupyterHub.hub_bind_url = c.JupyterHub.hub_connect_url = "http://{address}:{hub}"
@@ -296,6 +297,10 @@ def place_for_chart(
     with cluster_services(cluster, node):
         yield api, folder
         cluster.delete("v1", "Namespace", name)
+        # A node has one agent: another's device plugin would take the kubelet from it, and it again
+        # from that, until it has ended.
+        pods = lambda: [each["metadata"]["name"] for each in api.pods()]  # noqa: E731
+        wait_for(lambda: not pods(), _END_S, lambda: f"the pods {pods()} to end")
 
 
 def install_chart(api: Api, node: Node, folder: Path) -> ChartOnCluster:

@@ -200,7 +200,7 @@ class SubletOnCluster:
         # The one before has ended: what is heard from now on the new one has said.
         now = datetime.now(UTC)
         heard = lambda: self.hears_agent(since=now)  # noqa: E731
-        wait_for(heard, 60, lambda: f"the new agent to be heard\n{self.story()}")
+        wait_for(heard, 180, lambda: f"the new agent to be heard\n{self.story()}")
 
     def stop(self) -> None:
         """End hub and service, and what makes pods."""
