@@ -114,8 +114,9 @@ class Reader:
         ready = select.poll()
         ready.register(stdout, select.POLLIN)
         while b"\n" not in self._rest:
-            left_s = until - time.monotonic()
-            if left_s <= 0 or not ready.poll(left_s * 1000):
+            # What is there already is heard, also where this process itself stood still meanwhile.
+            left_s = max(0.0, until - time.monotonic())
+            if not ready.poll(left_s * 1000):
                 raise TimeoutError(errno.ETIMEDOUT, "the reading process does not answer")
             told = stdout.read(65536)
             if not told:

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sublet_procfs.reader import Reader, ReaderLostError
@@ -51,6 +52,20 @@ def test_a_reader_that_is_gone_or_talks_nonsense_says_so_in_words(
         reader_that(line).ask({}, 60)
     assert told.value.strerror
     assert told.value.errno
+
+
+def test_a_reader_that_has_answered_while_the_one_who_asks_stood_still_is_heard(
+    reader_that: Started, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = Reader._work
+
+    def once_it_has_ended(reader: Reader) -> Any:
+        reader._process.wait(PATIENCE_S)
+        time.sleep(0.1)
+        return look(reader)
+
+    monkeypatch.setattr(Reader, "_work", once_it_has_ended)
+    assert reader_that("read line; echo '{}'").ask({}, 0.1) == {}
 
 
 def cpu_s(reader: Reader) -> float:
