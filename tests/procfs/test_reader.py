@@ -128,8 +128,10 @@ def test_a_reader_that_gets_little_of_a_processor_is_waited_for_and_that_is_not_
             told = reader.ask(request, 0.3)
             took_s = time.monotonic() - began
             assert told["found"] == []
-            # Until the others all run, it may get more than little.
-            if took_s > 0.4 or time.monotonic() > until_s:
+            # Until the others all run, it may get more than little; and where the machine stands
+            # still, or a disk is waited for, that counts as having been held up.
+            seen = took_s > 0.4 and told["took_s"] < 0.3
+            if seen or time.monotonic() > until_s:
                 break
     assert took_s > 0.4
     assert 0 < told["took_s"] < 0.3
