@@ -75,16 +75,20 @@ class Reader:
         _forget_ended()
         stdin = self._process.stdin
         assert stdin is not None  # noqa: S101 - it was started so
+        began_s = time.monotonic()
         try:
             # Shorter than what a pipe takes at once.
             stdin.write(json.dumps(request).encode() + b"\n")
         except OSError as error:
             raise ReaderLostError("the reading process takes no request") from error
-        line = self._line_within(within_s, starved_s)
+        line, stopped_s = self._line_within(began_s, within_s, starved_s)
         try:
             told: dict[str, Any] = json.loads(line)
         except ValueError as error:
             raise ReaderLostError("the reading process talks nonsense") from error
+        if stopped_s and "took_s" in told:
+            # It cannot know that itself.
+            told["took_s"] = max(0.0, told["took_s"] - stopped_s)
         return told
 
     def give_up(self) -> bool:
@@ -114,8 +118,9 @@ class Reader:
         ready = select.poll()
         ready.register(stdout, select.POLLIN)
         while b"\n" not in self._rest:
-            left_s = until - time.monotonic()
-            if left_s <= 0 or not ready.poll(left_s * 1000):
+            # What is there already is heard, also where this process itself stood still meanwhile.
+            left_s = max(0.0, until - time.monotonic())
+            if not ready.poll(left_s * 1000):
                 raise TimeoutError(errno.ETIMEDOUT, "the reading process does not answer")
             told = stdout.read(65536)
             if not told:
@@ -124,16 +129,19 @@ class Reader:
         line, _, self._rest = self._rest.partition(b"\n")
         return line
 
-    def _line_within(self, within_s: float, starved_s: float) -> bytes:
-        """Return the next line, for which the reader may run or be held up for so long.
+    def _line_within(
+        self, began_s: float, within_s: float, starved_s: float
+    ) -> tuple[bytes, float]:
+        """Return the next line, and for how long the reader was seen to stand stopped meanwhile.
 
-        What it has to wait for a processor, or stands stopped, comes on top of that, up to a bound.
+        It may run or be held up for ``within_s``. What it has to wait for a processor, or stands
+        stopped, comes on top of that, up to a bound.
         """
-        began_s, before = time.monotonic(), self._work()
+        before = self._work()
         until_s, last, last_s, stopped_s = began_s + within_s, before, began_s, 0.0
         while True:
             try:
-                return self._line(until_s)
+                line = self._line(until_s)
             except TimeoutError:
                 now_s, now = time.monotonic(), self._work()
                 if now.is_stopped or last.is_stopped:
@@ -146,6 +154,10 @@ class Reader:
                 if now_s >= began_s + within_s + starved_s or (left_s <= 0 and not waits):
                     raise
                 until_s, last, last_s = now_s + max(left_s, _LOOK_EVERY_S), now, now_s
+            else:
+                if last.is_stopped:
+                    stopped_s += time.monotonic() - last_s
+                return line, stopped_s
 
     def _work(self) -> "_Work":
         folder = f"/proc/{self._process.pid}"
