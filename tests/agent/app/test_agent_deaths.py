@@ -152,8 +152,10 @@ def test_the_watchdog_lets_owners_run_and_leaves_jobs_and_suspended_slices(tmp_p
         ada = world.kernel("a")
         # She is at work until the agent is gone: in between the job would run on.
         ada.tenant.begin("enter() and gpu.allocate(gib=5) and gpu.compute(600)")
-        world.until(lambda: world.truth(job.pid) == "locked")
         world.until(lambda: world.report("a").memory_mib > 5 * world.gib)
+        # Before it is seen that she computes she may have been idle for a moment, and the job ran.
+        world.until(lambda: world.report("a").gpu_busy_ms and world.report("a").active)
+        world.until(lambda: world.truth(job.pid) == "locked")
         world.agent.kill()
         world.gpus.device.pause(ada.pid, 10_000)
         with world.agent.journal.open("a") as journal:
