@@ -29,7 +29,7 @@ def after(tmp_path, prepare):
 
 def restart(world, *options):
     world.agent.stop()
-    world.service.status = None
+    world.service.forget_status()
     world.agent.options = options
     world.agent.start()
     world.agent.wait_until_serving()
