@@ -58,6 +58,7 @@ def test_a_released_slice_that_comes_back_takes_room_at_once(tmp_path):
         # Told, and not seen: once she is idle he may be on his way back.
         world.until(lambda: world.events("suspended", "a"))
         world.until_idle("c")
+        world.until(lambda: world.events("gate-opened", "c"))
         opened = len(world.events("gate-opened", "c"))
         world.service.assign(world.notebook("c", 60))
         world.until(lambda: world.truth(ada.pid) != "checkpointed")
