@@ -121,8 +121,9 @@ class Kernel:
         self.tenant.run(f"exec({_GATE!r})")
 
     def ends_cell(self) -> None:
-        """Say that its cell is over, as a kernel does."""
-        self.tenant.run("level(busy=False)")
+        """Say that its cell is over, as a kernel does; the agent has heard it by then."""
+        # What comes by one connection is heard in its order, before what the hub says after.
+        self.tenant.run("[level(busy=False), say(type='share')][0]")
 
     def fill(self, gib: float, seed: int) -> str:
         """Hold memory, and return its hash."""

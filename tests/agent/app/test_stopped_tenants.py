@@ -9,8 +9,8 @@ from sublet_agent.simulated.machine.operations import OperationKind
 from tests.support.agent_world import agent_world
 
 LONG_S = 60.0
-DELAY_S = 3.0
-"""Long enough to be stopped in the middle of a move."""
+UNTIL_TOLD_S = 3600.0
+"""A move lasts so long, or until its process was stopped in the middle."""
 
 
 @pytest.fixture
@@ -34,12 +34,13 @@ def stop_in_mid(world, kind, kernel):
     process = world.gpus.administration.inspect
     world.until(lambda: process().process(kernel.pid).operation == kind.value, LONG_S)
     os.kill(kernel.pid, signal.SIGSTOP)
+    world.gpus.administration.clear_faults()
 
 
 def test_who_stops_in_mid_restore_comes_back_and_holds_up_nobody(filled):
     world, ada, hers, ben, cat, _ = filled
     ben.enter()
-    world.gpus.administration.delay(OperationKind.RESTORE, DELAY_S, pid=ada.pid)
+    world.gpus.administration.delay(OperationKind.RESTORE, UNTIL_TOLD_S, pid=ada.pid)
     ada.tenant.begin("enter()[0]")
     stop_in_mid(world, OperationKind.RESTORE, ada)
     world.until(lambda: world.truth(ada.pid) == "running", LONG_S)
@@ -54,7 +55,7 @@ def test_who_stops_in_mid_suspend_goes_and_makes_room(filled):
     world, ada, hers, ben, cat, his = filled
     world.until_idle("b", "c")
     # Whoever must go for her is stopped on the way.
-    world.gpus.administration.delay(OperationKind.CHECKPOINT, DELAY_S, pid=cat.pid)
+    world.gpus.administration.delay(OperationKind.CHECKPOINT, UNTIL_TOLD_S, pid=cat.pid)
     ada.tenant.begin("enter()[0]")
     stop_in_mid(world, OperationKind.CHECKPOINT, cat)
     world.until(lambda: world.truth(ada.pid) == "running", LONG_S)

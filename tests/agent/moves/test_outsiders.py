@@ -53,6 +53,8 @@ def begin(world):
     cleo = an_account()
     ada, ben = world.kernel("a"), world.kernel("b")
     outsider = Kernel(world.gpus.tenant(uid=cleo))
+    # Until it answers it may not have her account yet, and nobody keeps it from running.
+    outsider.run("None")
     world.serve(
         world.notebook("a", 60, **first_process(ada)),
         world.notebook("b", 60, **first_process(ben)),

@@ -50,6 +50,19 @@ def test_use_from_before_that_is_measured_late_does_not_bring_it_back(activity_r
     assert judged(activity_record, clock).active
 
 
+def test_use_that_may_be_from_before_does_not_bring_it_back_however_late_it_is_measured(
+    activity_record, clock
+):
+    before = clock.now()
+    clock.passes(1)
+    activity_record.gives_up(IDLE_AFTER, clock.now())
+    clock.passes(5)
+    activity_record.gpu_is_used(clock.now(), before)
+    assert not judged(activity_record, clock).active
+    activity_record.gpu_is_used(clock.now(), clock.now())
+    assert judged(activity_record, clock).active
+
+
 def test_the_next_cell_brings_it_back_and_its_use_counts_at_once(activity_record, clock):
     activity_record.gives_up(IDLE_AFTER, clock.now())
     run_a_cell(activity_record, clock, "c1", 1)
