@@ -15,7 +15,13 @@ import pytest
 from sublet_quota.reasons.obstacles import Obstacle
 
 from tests.gpu.conftest import REAL_PATIENCE_S, open_node
-from tests.support.agent_world import DIGEST, AgentWorld, Kernel, agent_beside
+from tests.support.agent_world import (
+    DIGEST,
+    AgentWorld,
+    Kernel,
+    agent_beside,
+    digest_and_compute_until,
+)
 from tests.support.control_groups import needs_freezer
 from tests.support.fake_service_link import gpu_assignment, slice_assignment
 from tests.support.grabbers import Grabber
@@ -50,12 +56,6 @@ def lent_away(world: AgentWorld, shares: Shares, *others: Any) -> tuple[Kernel, 
     world.serve_too(world.job("j", shares.job))
     world.until(lambda: world.report("j").gate_open and world.truth(ada.pid) == "checkpointed")
     return ada, hers
-
-
-def digest_and_compute_until(mark: Path) -> str:
-    """A cell that reads the memory, and computes until there is a mark."""
-    computes = f"gpu.compute(0.01) for _ in iter(lambda: os.path.exists({str(mark)!r}), True)"
-    return f"[held.sha256(), *({computes})][0]"
 
 
 def until_seen(world: AgentWorld, shares: Shares) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from sublet_agent.devices.interface import Device
+from sublet_agent.simulated.machine.operations import OperationKind
 
 from tests.support.fake_service_link import FakeServiceLink, gpu_assignment, slice_assignment
 from tests.support.nvidia_stand_in.cards import nvidia_gpus
@@ -56,6 +57,12 @@ def run_cell(line):
 
 DIGEST = "held.sha256()"
 """A cell's line that reads the memory whole."""
+
+
+def digest_and_compute_until(mark: Path) -> str:
+    """A cell's line that reads the memory whole, and computes until there is a mark."""
+    computes = f"gpu.compute(0.01) for _ in iter(lambda: os.path.exists({str(mark)!r}), True)"
+    return f"[{DIGEST}, *({computes})][0]"
 
 
 def _filling(gib: float, seed: int) -> str:
@@ -234,6 +241,11 @@ class AgentWorld:
     def truth(self, pid: int) -> str | None:
         """Return the state of a process as daemon or driver know it."""
         return self.gpus.state_word(pid)
+
+    def is_restored_now(self, kernel: Kernel) -> bool:
+        """Whether the simulated driver is bringing a kernel's memory back."""
+        process = self.gpus.administration.inspect().process(kernel.pid)
+        return process is not None and process.operation == OperationKind.RESTORE
 
     def events(self, kind: str, slice_id: str | None = None) -> list[Any]:
         return [e for e in self.service.events if e.kind == kind and slice_id in (None, e.slice_id)]

@@ -15,6 +15,8 @@ from sublet_agent.simulated.administration import Administration
 from tests.support.nursery import NurserySprout, nursery
 from tests.support.tenants import Tenant
 
+UNTIL_TOLD_S: Final = 3600.0
+"""So long lasts what a fault delays, or until the faults are cleared."""
 _END_S: Final = 60.0
 
 

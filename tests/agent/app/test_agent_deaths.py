@@ -13,10 +13,10 @@ from sublet_agent.simulated.protocol.errors import CudaCode
 
 from tests.support.agent_world import agent_world
 from tests.support.lag import measured_lag
+from tests.support.simulated_gpus import UNTIL_TOLD_S
 
 APPLICATION = "sublet_agent.app.application"
 CANARY = "a-canary-of-a-secret"
-UNTIL_TOLD_S = 3600.0
 STAYS_AWAY = {"lend_at_least_s": 600.0}
 """Who is idle does not come home by themselves: another's cell that has its promise, and holds
 nothing yet, keeps its room however late it takes it."""
@@ -104,11 +104,6 @@ def test_a_cell_that_was_let_through_keeps_its_promise_over_two_deaths_of_the_ag
         assert ada.digest() == hers
 
 
-def _is_restored_now(world, kernel):
-    process = world.gpus.administration.inspect().process(kernel.pid)
-    return process is not None and process.operation == OperationKind.RESTORE
-
-
 def test_neighbours_that_stood_still_for_a_restore_run_once_it_is_over(tmp_path, *, nvidia):
     with agent_world(
         tmp_path, "--SubletAgent.tick_s=0.05", module=APPLICATION, speed=100, nvidia=nvidia
@@ -123,7 +118,7 @@ def test_neighbours_that_stood_still_for_a_restore_run_once_it_is_over(tmp_path,
         # It lasts until the agent has died in its middle.
         world.gpus.administration.delay(OperationKind.RESTORE, UNTIL_TOLD_S, pid=ada.pid)
         ada.tenant.begin("enter()[0]")
-        world.until(lambda: _is_restored_now(world, ada))
+        world.until(lambda: world.is_restored_now(ada))
         assert world.truth(ben.pid) == "locked"
         with measured_lag() as lag:
             os.kill(world.agent.child_pid(), signal.SIGKILL)

@@ -13,6 +13,7 @@ from sublet_quota.reasons.fitness import Unfit
 from sublet_quota.reasons.waiting import WaitReason
 
 from tests.support.agent_world import agent_world
+from tests.support.simulated_gpus import UNTIL_TOLD_S
 
 TICK = "--SubletAgent.tick_s=0.03"
 TRIES = (TICK, "--SubletAgent.canary=True")
@@ -73,7 +74,7 @@ def test_until_it_has_passed_nothing_is_moved_and_owners_read_why(tmp_path):
     def suspend_and_delay(world):
         suspend_a_notebook(world)
         # Kept from ending: the agent's start must not depend on it.
-        world.gpus.administration.delay(OperationKind.CHECKPOINT, 3600)
+        world.gpus.administration.delay(OperationKind.CHECKPOINT, UNTIL_TOLD_S)
 
     with after(tmp_path, suspend_and_delay, "--SubletAgent.canary_within_s=600") as world:
         world.ada.reconnect()
@@ -159,7 +160,7 @@ def hang_beside_a_notebook(world):
     world.ada = world.kernel("a")
     world.ada.enter()
     world.hers = world.ada.fill(10, 1)
-    world.gpus.administration.delay(OperationKind.RESTORE, 3600)
+    world.gpus.administration.delay(OperationKind.RESTORE, UNTIL_TOLD_S)
 
 
 def until_it_hangs(world):

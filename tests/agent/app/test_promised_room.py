@@ -6,9 +6,9 @@ from sublet_agent.simulated.machine.operations import OperationKind
 from sublet_agent.simulated.protocol.errors import CudaCode
 
 from tests.support.agent_world import agent_world
+from tests.support.simulated_gpus import UNTIL_TOLD_S
 
 FAULTY = "tests.support.faulty_agent"
-UNTIL_TOLD_S = 3600.0
 LONG = {"idle_after_s": 60.0, "turn_s": 60.0}
 LEND = {"idle_after_s": 2.0, "turn_s": 60.0, "lend_at_least_s": 600.0}
 """Who comes when another is idle has time to take what it came for, also on a busy machine: the

@@ -3,7 +3,7 @@
 from sublet_agent.simulated.machine.operations import OperationKind
 from sublet_agent.simulated.protocol.errors import CudaCode
 
-from tests.support.agent_world import agent_world
+from tests.support.agent_world import agent_world, digest_and_compute_until
 
 
 def test_two_owners_that_do_not_fit_together_both_work_and_keep_every_byte(world):
@@ -159,8 +159,7 @@ def test_a_slice_of_two_kernels_moves_whole(world, tmp_path):
     world.until(lambda: world.report("a").host_mib > 30 * world.gib)
     # The slice stays until the other has looked, too: the job would have it again.
     looked = tmp_path / "looked"
-    computes = f"gpu.compute(0.01) for _ in iter(lambda: os.path.exists({str(looked)!r}), True)"
-    two.begin_cell(f"[held.sha256(), *({computes})][0]")
+    two.begin_cell(digest_and_compute_until(looked))
     assert one.digest() == first
     looked.touch()
     assert two.end_cell() == second

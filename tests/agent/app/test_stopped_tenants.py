@@ -7,10 +7,9 @@ import pytest
 from sublet_agent.simulated.machine.operations import OperationKind
 
 from tests.support.agent_world import agent_world
+from tests.support.simulated_gpus import UNTIL_TOLD_S
 
 LONG_S = 60.0
-UNTIL_TOLD_S = 3600.0
-"""A move lasts so long, or until its process was stopped in the middle."""
 
 
 @pytest.fixture

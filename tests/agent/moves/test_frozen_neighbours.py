@@ -17,12 +17,12 @@ from tests.support.agent_world import agent_world
 from tests.support.control_groups import leave_no_groups, needs_freezer
 from tests.support.grabbers import Grabber
 from tests.support.lag import measured_lag
+from tests.support.simulated_gpus import UNTIL_TOLD_S
 
 APPLICATION = "sublet_agent.app.application"
 QUICK = "--SubletAgent.tick_s=0.03"
 GRAB_MIB = 30 * 1024
 WITHIN_S = 120.0
-UNTIL_TOLD_S = 3600.0
 # He takes the room she needs in about every second of her returns, so all of these in vain
 # happens once in a million.
 TRIES = 20
@@ -131,14 +131,9 @@ def frozen_in_a_restore(world):
     world.gpus.administration.delay(OperationKind.RESTORE, UNTIL_TOLD_S, pid=ada.pid)
     ben.enter()
     ada.tenant.begin("enter()[0]")
-    world.until(lambda: is_restored_now(world, ada), WITHIN_S)
+    world.until(lambda: world.is_restored_now(ada), WITHIN_S)
     assert is_anything_frozen(world.agent.folder / "state" / GROUPS_NAME)
     return ada, ben, hers
-
-
-def is_restored_now(world, kernel):
-    process = world.gpus.administration.inspect().process(kernel.pid)
-    return process is not None and process.operation == OperationKind.RESTORE
 
 
 def let_the_driver_go_on(world):

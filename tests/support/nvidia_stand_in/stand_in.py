@@ -27,6 +27,7 @@ from tests.support.nvidia_stand_in.building import LIBRARIES, library_folder
 from tests.support.nvidia_stand_in.door import ANSWER, CONTROL, REQUEST
 from tests.support.nvidia_stand_in.nvml_calls import FALLEN_OFF_THE_BUS
 from tests.support.nvidia_stand_in.server import gpu_id
+from tests.support.simulated_gpus import UNTIL_TOLD_S
 from tests.support.tenants import Tenant
 
 __all__ = ["CallerDies", "ComputeMode", "Meanwhile", "NvidiaStandIn", "StandInOptions"]
@@ -38,7 +39,6 @@ GIB_VARIABLE = "SUBLET_TEST_MIB_PER_GIB"
 GiB is."""
 _REPOSITORY = Path(__file__).parents[3]
 _END_S = 60.0
-_UNTIL_TOLD_S = 3600.0
 
 
 @dataclass(frozen=True)
@@ -279,7 +279,7 @@ class NvidiaStandIn:
     def delay(self, kind: OperationKind, pid: int) -> None:
         """Let the next such operation of a process last until ``end_delays``."""
         with contextlib.closing(self.administration) as administration:
-            administration.delay(kind, _UNTIL_TOLD_S, pid=pid)
+            administration.delay(kind, UNTIL_TOLD_S, pid=pid)
 
     def end_delays(self) -> None:
         """Let go on what ``delay`` holds."""
