@@ -87,6 +87,8 @@ class FakeHub:
     """How the hub answers who has a server started."""
     started: list[tuple[str, str, Any]] = field(default_factory=list)
     """The servers that the service had started, with their options."""
+    starts_or_stops: set[tuple[str, str]] = field(default_factory=set)
+    """The servers that the hub is starting or stopping."""
     people: dict[str, tuple[str, ...] | None] = field(default_factory=dict)
     """The users with their groups; ``None``: such as the service may not see."""
     asked_about: list[str] = field(default_factory=list)
@@ -173,7 +175,13 @@ class _OneUserHandler(RequestHandler):
             self.write({"status": 404, "message": "Not Found"})
             return
         groups = hub.people[name]
-        self.write({"name": name} if groups is None else {"name": name, "groups": list(groups)})
+        servers = {
+            each: {"name": each, "ready": not pending, "pending": "spawn" if pending else None}
+            for each in hub.servers.get(name, set())
+            for pending in ((name, each) in hub.starts_or_stops,)
+        }
+        told = {} if groups is None else {"groups": list(groups)}
+        self.write({"name": name, "servers": servers, **told})
 
 
 class _ServerHandler(RequestHandler):

@@ -11,7 +11,6 @@ from typing import Any
 
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.names.ids import SliceId
-from sublet_quota.server_queue.expected import Ends
 from sublet_quota.wire.agent_link import AgentEvent
 from sublet_quota.wire.event_kinds import EventKind
 from sublet_quota.wire.quota import KeptIn
@@ -21,6 +20,7 @@ from sublet_hub.agents.connection_registry import AgentConnections
 from sublet_hub.agents.departed_nodes import ClusterNodes, DepartedNodes
 from sublet_hub.agents.identity import AgentIdentities
 from sublet_hub.agents.startup_grace import StartupGrace
+from sublet_hub.app.line_parts import LineNeeds, LineParts
 from sublet_hub.app.loops import Loop, Wakeup, repeat
 from sublet_hub.errors import ConfigurationError
 from sublet_hub.host.clock import read_boot_id
@@ -38,7 +38,6 @@ from sublet_hub.ledger.database import Database, LedgerReadError, LedgerWriteErr
 from sublet_hub.ledger.events import event, node_event
 from sublet_hub.ledger.evictions import EvictionStore
 from sublet_hub.ledger.ledger import Ledger
-from sublet_hub.ledger.queued_servers import QueuedServerStore
 from sublet_hub.ledger.quota_revisions import QuotaRevisionStore
 from sublet_hub.ledger.records import Change, EventRecord
 from sublet_hub.ledger.refusals import RefusalStore
@@ -58,8 +57,6 @@ from sublet_hub.slices.places import Places
 from sublet_hub.slices.pods import Pods
 from sublet_hub.slices.reconciliation import Patience, Reconciliation
 from sublet_hub.slices.resizing import Resizing
-from sublet_hub.slices.server_queue import LineFacts, ServerQueue
-from sublet_hub.slices.server_starts import ServerStarts
 from sublet_hub.state.capacity import Capacity
 from sublet_hub.state.collectors.sources import MetricSources
 from sublet_hub.state.fleet import Fleet, NodeView
@@ -70,7 +67,6 @@ from sublet_hub.state.quota_documents.in_database import QuotaInDatabase
 from sublet_hub.state.quota_documents.source import QuotaSource
 from sublet_hub.state.quota_file import QuotaFile
 from sublet_hub.state.stores import Stores
-from sublet_hub.usage.held_lengths import HeldLengths
 from sublet_hub.usage.job_stops import JobStops
 from sublet_hub.usage.lending_periods import LentTimes
 from sublet_hub.usage.meter import WEEK, UseMeter
@@ -91,7 +87,6 @@ _BEHIND_S = 2.0
 _MINUTE_S = 60.0
 _HOUR_S = 3600.0
 _LOOK_AT_VOLUME_S = 15.0
-_LENGTHS_S = 600.0
 _BETWEEN_S = 1.0
 _PARTS_OF_EVENTS = 100
 
@@ -140,7 +135,6 @@ class Assembly:
         times = QueueTimes(ledger, now)
         self._wakeup = Wakeup()
         self._room = Wakeup()
-        self._line = Wakeup()
         runs, homes = adapters.runs, None
         if runs is None:
             where = JobNodes(fleet.is_here)
@@ -154,14 +148,19 @@ class Assembly:
         self._queue = JobQueue(stores, waiting, metrics, where, self._stops, decides=decides)
         allocation = Allocation(stores, metrics, homes)
         evictions = Evictions(EvictionStore(adapters.database), ledger, adapters.hub, now)
-        self._lengths = HeldLengths(ledger, now)
-        line = ServerQueue(
-            stores,
-            QueuedServerStore(adapters.database),
-            allocation,
-            LineFacts(self._queue.past_use, lambda: self._ends(evictions)),
+        users = HubUsers(adapters.hub, ledger, accounts)
+        self.line = LineParts(
+            LineNeeds(
+                stores=stores,
+                database=adapters.database,
+                hub=adapters.hub,
+                users=users,
+                allocation=allocation,
+                jobs=self._queue,
+                evictions=evictions,
+                start_within=settings.start_within,
+            )
         )
-        self._starts = ServerStarts(line, adapters.hub, settings.start_within, now)
         patience = Patience(settings.missing_for, settings.start_within)
         self.service = ServiceParts(
             now=now,
@@ -170,10 +169,10 @@ class Assembly:
             quota=quota,
             capacity=capacity,
             accounts=accounts,
-            users=HubUsers(adapters.hub, ledger, accounts),
+            users=users,
             allocation=allocation,
             reconciliation=Reconciliation(
-                ledger, fleet, allocation, patience, now, line.waits_with
+                ledger, fleet, allocation, patience, now, self.line.line.waits_with
             ),
             startup_grace=StartupGrace(fleet, settings.agents_return_within),
             pods=Pods(ledger, capacity, accounts, now),
@@ -185,7 +184,7 @@ class Assembly:
                 AnnouncementStore(adapters.database), ledger, fleet.is_known, now
             ),
             evictions=evictions,
-            line=line,
+            line=self.line.line,
             places=Places(ledger, capacity, now),
             resizing=Resizing(ledger, fleet, capacity, now),
             shares=Shares(ledger, fleet, capacity, views, self._meter),
@@ -229,8 +228,6 @@ class Assembly:
             (Loop("silence", _ROUND_S, self._look_for_silence), Wakeup()),
             (Loop("closings", _ROUND_S, self._end_closings), Wakeup()),
             (Loop("evictions", _ROUND_S, self.service.evictions.stop_due), Wakeup()),
-            (Loop("line", _ROUND_S, self._look_at_line), self._line),
-            (Loop("lengths", _LENGTHS_S, self._lengths.look, _MINUTE_S), quiet),
             (Loop("announcements", _MINUTE_S, self._end_announcements), quiet),
             (Loop("places", _ROUND_S, self._look_at_places), self._room),
             (Loop("hub", settings.hub_check_period.total_seconds(), self._ask_hub), Wakeup()),
@@ -242,6 +239,7 @@ class Assembly:
             (Loop("logs", _LOOK_AT_VOLUME_S, self._look_at_logs, _MINUTE_S), quiet),
             (Loop("events", _LOOK_AT_VOLUME_S, self._look_at_events, _MINUTE_S), quiet),
             (Loop("retention", _HOUR_S, self._forget), quiet),
+            *self.line.loops(),
             *((loop, quiet) for loop in more),
         )
         create = asyncio.get_running_loop().create_task
@@ -286,7 +284,6 @@ class Assembly:
         self._runner.on_news(self._wakeup.ring)
         service.capacity.on_room(self._wakeup.ring)
         service.capacity.on_room(self._room.ring)
-        service.capacity.on_room(self._line.ring)
         service.capacity.on_room(self.connections.look_at_ranks)
         if self._adapters.nodes is not None:
             self._adapters.nodes.on_cordons(service.capacity.nodes_are_cordoned)
@@ -339,20 +336,6 @@ class Assembly:
     def _look_at_places(self) -> None:
         if self.service.places.look():
             self.connections.assign_all()
-
-    async def _look_at_line(self) -> None:
-        self.service.line.look()
-        await self._starts.start_due()
-
-    def _ends(self, evictions: Evictions) -> Ends:
-        """Return what is known of when slices end: what admins end, and how long others lasted."""
-        known = {
-            each.slice_id: each.due_at
-            for each in evictions.all()
-            if each.slice_id is not None and each.job_id is None
-        }
-        document = self._stores.capacity.holdings.document
-        return Ends(self._adapters.now(), known, self._lengths.by_type(document))
 
     def _end_closings(self) -> None:
         self.service.closings.end_due()

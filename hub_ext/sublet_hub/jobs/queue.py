@@ -99,7 +99,12 @@ class JobQueue:
         self._entitlements: Mapping[JobId, int] = {}
         self._ordered_under: object = None
         """By what the places were found; ``None``: they are to be found anew."""
+        self._others_ask: Callable[[], Iterable[Payer]] = tuple
         stores.ledger.listen(self._ledger_changed)
+
+    def others_ask(self, asking: Callable[[], Iterable[Payer]]) -> None:
+        """Have it known who waits beside jobs: what is used too much is seen beside who asks."""
+        self._others_ask = asking
 
     @property
     def decides(self) -> bool:
@@ -258,6 +263,7 @@ class JobQueue:
     def _take_past_use(self, sums: Mapping[Payer, float], now: datetime) -> None:
         live = self._stores.ledger.live_jobs.values()
         asking = {(job.group, job.owner) for job in live if job.state is JobState.WAITING}
+        asking.update(self._others_ask())
         self._turns.take(sums, asking, now)
         self._looked_at = now
 

@@ -47,6 +47,15 @@ class StartAnswer(StrEnum):
     """It will not be started: its owner is gone, or may have no more servers."""
 
 
+class ServerStanding(StrEnum):
+    """How a server stands with the hub."""
+
+    RUNS = "runs"
+    CHANGES = "changes"
+    """It starts or stops just now."""
+    NOT_THERE = "not-there"
+
+
 @dataclass(frozen=True, slots=True)
 class HubServers:
     """The servers that run, start or stop, by owner and name."""
@@ -166,6 +175,22 @@ class HubClient:
             return StartAnswer.REFUSED
         return StartAnswer.STARTS
 
+    async def standing_of(self, owner: UserName, server: str) -> ServerStanding:
+        """Return how a server stands. ``HubUnreachableError``."""
+        try:
+            user = await self._ask(_path_of_user(owner))
+        except HTTPClientError as error:
+            if error.code == _NOTHING_THERE:
+                return ServerStanding.NOT_THERE
+            raise self._unexpected("how a server stands", error) from error
+        found = user.get("servers") if isinstance(user, dict) else None
+        told = found.get(server) if isinstance(found, dict) else None
+        if not isinstance(told, dict):
+            return ServerStanding.NOT_THERE
+        if told.get("pending"):
+            return ServerStanding.CHANGES
+        return ServerStanding.RUNS if told.get("ready") else ServerStanding.NOT_THERE
+
     async def _page(self, offset: int | None) -> Mapping[str, Any]:
         query = urlencode({"state": "active", "offset": offset or 0, "limit": _PAGE})
         try:
@@ -233,7 +258,11 @@ def _path_of(owner: UserName, server: str) -> str:
         message = f"the server {quoted(f'{owner}/{server}')} cannot be named in an address"
         raise HubUnreachableError(message)
     named = f"servers/{quote(server, safe='')}" if server else "server"
-    return f"users/{quote(owner, safe='')}/{named}"
+    return f"{_path_of_user(owner)}/{named}"
+
+
+def _path_of_user(owner: UserName) -> str:
+    return f"users/{quote(owner, safe='')}"
 
 
 def _may_stop(owner: Any) -> bool:

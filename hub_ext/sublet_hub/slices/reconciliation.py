@@ -55,8 +55,11 @@ class Reconciliation:
         self._allocation = allocation
         self._patience = patience
         self._now = now
+        self._began = now()
         self._missing_since: dict[SliceId, datetime] = {}
         self._dead: set[SliceId] = set()
+        self._may_start_since: dict[SliceId, datetime] = {}
+        """Of slices whose servers were to be started: when that was seen last."""
         self.hub_standing = HubStanding.UNASKED
         """How the hub answered when it was asked last."""
 
@@ -110,7 +113,7 @@ class Reconciliation:
             if record.is_job or record.pod is not None:
                 continue
             if record.root_pid is None:
-                if now - record.created_at > self._patience.start_within:
+                if self._never_came(record, now):
                     self._allocation.release(record.slice_id, "its server never started")
             elif self._is_dead(record):
                 # Seen twice: the hub may be replacing the process at this moment.
@@ -119,6 +122,16 @@ class Reconciliation:
                 else:
                     dead.add(record.slice_id)
         self._dead = dead
+        for gone in self._may_start_since.keys() - self._ledger.slices.keys():
+            del self._may_start_since[gone]
+
+    def _never_came(self, record: SliceRecord, now: datetime) -> bool:
+        """Whether the hub had enough time to start a slice's server, once it could."""
+        if self._is_to_start(record.slice_id):
+            self._may_start_since[record.slice_id] = now
+            return False
+        since = self._may_start_since.get(record.slice_id, record.created_at)
+        return now - max(since, self._began) > self._patience.start_within
 
     def _is_dead(self, record: SliceRecord) -> bool:
         view = self._fleet.node(record.gpu.node)

@@ -2,7 +2,8 @@
 
 Only ever a server that its owner asked for, with the options that they chose. One that is not
 started within the service's ``start_within_s`` loses its slice to others, and its owner is told.
-A hub that does not answer is asked again, and no time is counted meanwhile.
+A hub that does not answer is asked again, and no time is counted meanwhile; nor while the server
+is being started, which the hub bounds.
 """
 
 import asyncio
@@ -18,7 +19,7 @@ from sublet_quota.wire.event_kinds import EventKind
 
 from sublet_hub.errors import HubUnreachableError
 from sublet_hub.ledger.queued_servers import QueueEntry
-from sublet_hub.slices.jupyterhub_client import StartAnswer
+from sublet_hub.slices.jupyterhub_client import ServerStanding, StartAnswer
 from sublet_hub.slices.server_queue import ServerQueue, started_with
 
 ASKED_AGAIN_S: Final = 15.0
@@ -34,6 +35,10 @@ class StartsServers(Protocol):
         self, owner: UserName, server: str, options: Mapping[str, Any] | None
     ) -> StartAnswer:
         """Have a server started. ``HubUnreachableError``."""
+        ...
+
+    async def standing_of(self, owner: UserName, server: str) -> ServerStanding:
+        """Return how a server stands. ``HubUnreachableError``."""
         ...
 
 
@@ -52,6 +57,8 @@ class ServerStarts:
         self._start_within = start_within
         self._now = now
         self._asked_s: dict[str, float] = {}
+        self._counted_from: dict[str, datetime] = {}
+        """Since when a server could have been started, by its entry's id."""
         self._said = ""
 
     async def start_due(self) -> None:
@@ -59,6 +66,7 @@ class ServerStarts:
         due = [each for each in self._queue.entries.values() if each.slice_id is not None]
         for gone in self._asked_s.keys() - {each.request_id for each in due}:
             del self._asked_s[gone]
+            self._counted_from.pop(gone, None)
         now_s = time.monotonic()
         again = [
             each
@@ -75,6 +83,9 @@ class ServerStarts:
         self._asked_s[entry.request_id] = now_s
         try:
             answer = await self._hub.start_server(entry.owner, entry.server, started_with(entry))
+            standing = ServerStanding.NOT_THERE
+            if answer is StartAnswer.RUNS_ALREADY:
+                standing = await self._hub.standing_of(entry.owner, entry.server)
         except HubUnreachableError as error:
             # Asked again and again: what is no news is not said again.
             if self._said != str(error):
@@ -83,6 +94,11 @@ class ServerStarts:
             return
         self._said = ""
         match answer:
+            case StartAnswer.RUNS_ALREADY if standing is ServerStanding.RUNS:
+                self._give_up(entry, line_end_words(LineEnd.RUNS_OTHERWISE))
+            case StartAnswer.RUNS_ALREADY if standing is ServerStanding.CHANGES:
+                # The start that was asked for, or its owner's own: it asks for its slice yet.
+                self._counted_from[entry.request_id] = self._now()
             case StartAnswer.STARTS | StartAnswer.RUNS_ALREADY:
                 self._give_up_late(entry)
             case StartAnswer.REFUSED:
@@ -91,8 +107,8 @@ class ServerStarts:
 
     def _give_up_late(self, entry: QueueEntry) -> None:
         """Give one up whose server did not ask for its slice in time, though the hub answers."""
-        turn_at = entry.turn_at or entry.since
-        if self._now() - turn_at >= self._start_within:
+        now = self._now()
+        if now - self._counted_from.setdefault(entry.request_id, now) >= self._start_within:
             self._give_up(entry, line_end_words(LineEnd.NOT_STARTED))
 
     def _give_up(self, entry: QueueEntry, words: str) -> None:

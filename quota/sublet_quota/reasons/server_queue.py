@@ -38,6 +38,8 @@ class LineEnd(StrEnum):
     WAITED_LONG = "waited-long"
     NOT_STARTED = "not-started"
     """It had its slice, and its server was not started in time."""
+    RUNS_OTHERWISE = "runs-otherwise"
+    """Its server was started in another way meanwhile, without the slice."""
     HUB_REFUSES = "hub-refuses"
     RULES_CHANGED = "rules-changed"
     """By now the request is one that no waiting helps."""
@@ -94,6 +96,7 @@ _ENDS: Final[Mapping[LineEnd, str]] = MappingProxyType(
         LineEnd.NOT_STARTED: (
             "its turn came, but its server was not started in time: its slice went to others"
         ),
+        LineEnd.RUNS_OTHERWISE: "its server runs already, without the slice that it waited for",
         LineEnd.HUB_REFUSES: "its turn came, but JupyterHub does not start it: {by}",
         LineEnd.RULES_CHANGED: "no waiting helps any more: {by}",
         LineEnd.NO_LINE: "the quota document lets no notebooks wait in line any more",

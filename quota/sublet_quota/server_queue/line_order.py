@@ -34,10 +34,16 @@ class _Asking:
 
 
 def in_order(
-    holdings: Holdings, waiting: Iterable[QueuedServer], past: PastUse
+    holdings: Holdings,
+    waiting: Iterable[QueuedServer],
+    past: PastUse,
+    payers: Payers | None = None,
 ) -> tuple[QueuedServer, ...]:
-    """Return the notebooks in line in the order in which they come."""
-    payers = Payers(holdings)
+    """Return the notebooks in line in the order in which they come.
+
+    ``payers``: of these holdings, where some were looked up already.
+    """
+    payers = payers or Payers(holdings)
     asking = {each.request_id: _Asking(each, payers.of(each)) for each in waiting}
     requests = (_request(holdings, each) for each in asking.values())
     turns = fair_order(holdings.groups, past.used, past.used_by, requests)

@@ -1,7 +1,7 @@
 """How each of the line stands: its place, why it waits and for whom, when there will be room."""
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sublet_quota.admission.denial import Denial
@@ -38,38 +38,80 @@ class QueueWait:
     expected: Expected
 
 
-def waits(
-    holdings: Holdings,
-    ordered: Sequence[QueuedServer],
-    ends: Ends,
-    of: Collection[RequestId] | None = None,
-) -> tuple[QueueWait, ...]:
-    """Return how those in line stand, who are in their order.
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """One of the line, before it is told why it waits."""
 
-    ``of``: those alone of whom it is asked, as the words of each take time; ``None``: all.
+    server: QueuedServer
+    place: int
+    before: int
+    payer: Payer
+    step: Step | None
+    """What becomes of it; ``None``: it is too far back to be looked at."""
+    expected: Expected
+
+
+class Standings:
+    """How all in line stand, who are in their order, at one moment.
+
+    Places and times are reckoned at once; why one waits, when it is asked for, as the words of each
+    take time. The holdings must be as they were until all is told.
     """
+
+    def __init__(self, holdings: Holdings, ordered: Sequence[QueuedServer], ends: Ends) -> None:
+        self._holdings = holdings
+        self._by_id = {each.server.request_id: each for each in _standings(holdings, ordered, ends)}
+        self._told: dict[RequestId, QueueWait] = {}
+
+    def __contains__(self, request_id: RequestId) -> bool:
+        """Whether a request was in line then."""
+        return request_id in self._by_id
+
+    def __iter__(self) -> Iterator[RequestId]:
+        """Yield all requests in their order."""
+        return iter(self._by_id)
+
+    def of(self, request_id: RequestId) -> QueueWait:
+        """Return how one stands that was in line then."""
+        if request_id not in self._told:
+            standing = self._by_id[request_id]
+            step = standing.step or _alone(self._holdings, standing.server)
+            self._told[request_id] = QueueWait(
+                server=standing.server,
+                place=standing.place,
+                before=standing.before,
+                group=standing.payer.group,
+                pool=_pool(self._holdings, standing.server),
+                why=_why(step, standing.payer),
+                expected=standing.expected,
+            )
+        return self._told[request_id]
+
+
+def waits(holdings: Holdings, ordered: Sequence[QueuedServer], ends: Ends) -> tuple[QueueWait, ...]:
+    """Return how those in line stand, who are in their order."""
+    standings = Standings(holdings, ordered, ends)
+    return tuple(standings.of(name) for name in standings)
+
+
+def _standings(
+    holdings: Holdings, ordered: Sequence[QueuedServer], ends: Ends
+) -> Iterator[_Standing]:
     payers, reckoning = Payers(holdings), Reckoning(ends)
-    steps = walk(holdings, ordered)
+    steps = walk(holdings, ordered, payers)
     asked_before: defaultdict[str, int] = defaultdict(int)
-    found: list[QueueWait] = []
     for place, server in enumerate(ordered, start=1):
         payer, step = payers.of(server), next(steps, None)
-        expected = FAR_BACK if step is None else reckoning.of(step)
-        if of is None or server.request_id in of:
-            found.append(
-                QueueWait(
-                    server=server,
-                    place=place,
-                    before=max((asked_before[name] for name in payer.cards), default=0),
-                    group=payer.group,
-                    pool=_pool(holdings, server),
-                    why=_why(step or _alone(holdings, server), payer),
-                    expected=expected,
-                )
-            )
+        yield _Standing(
+            server=server,
+            place=place,
+            before=max((asked_before[name] for name in payer.cards), default=0),
+            payer=payer,
+            step=step,
+            expected=FAR_BACK if step is None else reckoning.of(step),
+        )
         for name in payer.cards:
             asked_before[name] += 1
-    return tuple(found)
 
 
 def _alone(holdings: Holdings, server: QueuedServer) -> Step:

@@ -56,12 +56,15 @@ class Step:
     """The card that is kept for it."""
 
 
-def walk(holdings: Holdings, ordered: Sequence[QueuedServer]) -> Iterator[Step]:
+def walk(
+    holdings: Holdings, ordered: Sequence[QueuedServer], payers: Payers | None = None
+) -> Iterator[Step]:
     """Yield what becomes of those in line, in their order, as far as they are looked at.
 
     Nobody's place changes what there is for those behind: whoever acts on a place begins anew.
+    ``payers``: of these holdings, where some were looked up already.
     """
-    line = _Line(holdings, ordered)
+    line = _Line(holdings, ordered, payers or Payers(holdings))
     for server in ordered:
         if line.looked_at == MOST_LOOKED_AT:
             return
@@ -71,9 +74,9 @@ def walk(holdings: Holdings, ordered: Sequence[QueuedServer]) -> Iterator[Step]:
 class _Line:
     """What is known of the line so far."""
 
-    def __init__(self, holdings: Holdings, ordered: Sequence[QueuedServer]) -> None:
+    def __init__(self, holdings: Holdings, ordered: Sequence[QueuedServer], payers: Payers) -> None:
         self._holdings = holdings
-        self._payers = Payers(holdings)
+        self._payers = payers
         self._asks = self._all_asks(ordered)
         self._kept: dict[str, GpuId] = {}
         """By type: the card of the first that has no place."""

@@ -1,5 +1,6 @@
 """Notebooks in line: they join it, have their turn, are started by the hub, and leave it."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from sublet_hub.slices import server_queue, server_starts
+from sublet_hub.slices import line_rounds, line_standings, server_queue, server_starts
 from sublet_quota.wire.event_kinds import EventKind
 
 from tests.support.hub_world import FakeHub, HubWorld, hub_world, settings_for, until
@@ -81,7 +82,8 @@ def pass_time(world: HubWorld, length: timedelta) -> None:
     stores = world.service.line._stores
     now = stores.now
     object.__setattr__(stores, "now", lambda: now() + length)
-    world.assembly._starts._now = stores.now
+    world.assembly.line.starts._now = stores.now
+    world.service.reconciliation._now = stores.now
 
 
 async def test_a_notebook_without_room_waits_and_is_told_its_place(world: HubWorld) -> None:
@@ -292,3 +294,187 @@ async def test_no_account_is_in_the_ledger(world: HubWorld) -> None:
     (entry,) = world.service.line.entries.values()
     assert "account" not in entry.request
     assert b"canary" not in (world.folder / "ledger.sqlite").read_bytes()
+
+
+async def test_while_the_hub_is_down_a_slice_that_is_to_be_started_is_kept(world: HubWorld) -> None:
+    eves = await full(world)
+    await ask(world, "ada")
+    world.hub.start_status = 503
+    await give_back(world, eves)
+    await until(lambda: bool(world.service.ledger.slices))
+    (record,) = world.service.ledger.slices.values()
+    reconciliation = world.service.reconciliation
+    reconciliation.look_at_processes()
+    pass_time(world, timedelta(hours=1))
+    reconciliation.look_at_processes()
+    assert record.slice_id in world.service.ledger.slices
+    status, lease = await ask(world, "ada")
+    assert (status, lease["slice_id"]) == (201, record.slice_id)
+    reconciliation.look_at_processes()
+    assert record.slice_id in world.service.ledger.slices, "its server is starting only now"
+    pass_time(world, timedelta(hours=1))
+    reconciliation.look_at_processes()
+    assert record.slice_id not in world.service.ledger.slices
+
+
+async def test_time_counts_from_when_the_hub_could_start_it(world: HubWorld) -> None:
+    eves = await full(world)
+    await ask(world, "ada")
+    world.hub.start_status = 503
+    await give_back(world, eves)
+    await until(lambda: bool(world.service.ledger.slices))
+    pass_time(world, timedelta(hours=1))
+    world.hub.start_status = 201
+    await until(lambda: len(world.hub.started) >= 2)
+    assert [owner for owner, _ in world.service.line.entries] == ["ada"]
+
+
+async def test_a_server_that_is_being_started_keeps_its_slice_however_long(
+    world: HubWorld,
+) -> None:
+    eves = await full(world)
+    await ask(world, "ada")
+    world.hub.people["ada"] = ()
+    world.hub.servers["ada"] = {""}
+    world.hub.starts_or_stops.add(("ada", ""))
+    world.hub.start_status = 400
+    await give_back(world, eves)
+    await until(lambda: world.hub.asked_about.count("ada") > 1)
+    pass_time(world, timedelta(hours=1))
+    asked = len(world.hub.asked_about)
+    await until(lambda: len(world.hub.asked_about) > asked + 1)
+    assert (await ask(world, "ada"))[0] == 201
+
+
+async def test_a_server_that_runs_without_its_slice_leaves_the_line_and_is_told(
+    world: HubWorld,
+) -> None:
+    eves = await full(world)
+    await ask(world, "ada")
+    world.hub.people["ada"] = ()
+    world.hub.servers["ada"] = {""}
+    world.hub.start_status = 400
+    await give_back(world, eves)
+    await until(lambda: not world.service.line.entries)
+    assert not world.service.ledger.slices
+    ((_, words),) = await events(world, EventKind.QUEUE_GAVE_UP)
+    assert "runs already, without the slice" in words
+
+
+async def put_in_force(world: HubWorld, text: str) -> None:
+    (world.folder / "quota.yaml").write_text(text)
+    assert await world.service.quota.reload()
+
+
+async def test_whom_no_waiting_helps_under_another_document_is_told_and_leaves(
+    world: HubWorld,
+) -> None:
+    await full(world)
+    await ask(world, "ada")
+    await ask(world, "bob", size="whole")
+    await put_in_force(world, QUOTA.replace("  - {name: half, memory: 1/2, compute: 1/2}\n", ""))
+    await until(lambda: [owner for owner, _ in world.service.line.entries] == ["bob"])
+    ((owner, words),) = await events(world, EventKind.QUEUE_GAVE_UP)
+    assert owner == "ada"
+    assert "no waiting helps any more" in words
+    assert "half" in words
+
+
+async def test_where_the_line_is_closed_who_waits_is_told(world: HubWorld) -> None:
+    await full(world)
+    await ask(world, "ada")
+    await put_in_force(world, QUOTA.replace("when_full: queue, ", ""))
+    await until(lambda: not world.service.line.entries)
+    ((_, words),) = await events(world, EventKind.QUEUE_GAVE_UP)
+    assert "lets no notebooks wait in line any more" in words
+
+
+async def test_who_is_in_another_group_by_now_waits_by_that_one(world: HubWorld) -> None:
+    await full(world)
+    await ask(world, "ada")
+    world.hub.people["ada"] = ("research",)
+    await world.assembly.line.rights.look()
+    await until(lambda: bool(world.hub.started))
+    status, _ = await ask(world, "ada", groups=["research"])
+    assert status == 201
+    assert {each.group for each in world.service.ledger.slices.values()} == {"teaching", "research"}
+
+
+async def test_whose_turn_comes_and_who_has_no_right_any_more_is_refused_and_told(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    text = QUOTA.replace("compute: 1/2}", "compute: 1/2, for: [teaching]}")
+    async with hub_world(tmp_path, hub, settings_with(tmp_path, text)) as world:
+        eves = await full(world)
+        await ask(world, "ada")
+        await give_back(world, eves)
+        await until(lambda: bool(world.hub.started))
+        status, _ = await ask(world, "ada", groups=["research"])
+        assert status == 403
+        assert not world.service.line.entries
+        assert not world.service.ledger.slices
+        ((_, words),) = await events(world, EventKind.QUEUE_GAVE_UP)
+        assert "no waiting helps any more" in words
+
+
+async def test_who_waits_counts_among_those_beside_whom_use_is_seen(world: HubWorld) -> None:
+    await full(world)
+    await ask(world, "ada")
+    assert set(world.service.line.asking()) == {("teaching", "ada")}
+    assert set(world.service.queue._others_ask()) == {("teaching", "ada")}
+    await world.call("DELETE", "queue", world.user("ada"))
+    await until(lambda: not set(world.service.line.asking()))
+
+
+async def test_a_line_in_which_nothing_changes_is_not_walked_again(
+    world: HubWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await full(world)
+    await ask(world, "ada")
+    rounds = world.service.line._rounds
+    await rounds.look()
+    walked: list[object] = []
+    walk = line_rounds.walk
+    monkeypatch.setattr(line_rounds, "_AT_LEAST_EVERY_S", 3600.0)
+    monkeypatch.setattr(line_rounds, "walk", lambda *of: walked.append(of) or walk(*of))
+    await rounds.look()
+    assert not walked
+    await ask(world, "bob")
+    assert walked
+
+
+async def test_how_the_line_stands_is_reckoned_once_until_it_changes(
+    world: HubWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await full(world)
+    await ask(world, "ada")
+    reckoned: list[object] = []
+    reckon = line_standings._reckon
+    monkeypatch.setattr(line_standings, "_reckon", lambda *of: reckoned.append(of) or reckon(*of))
+    for _ in range(3):
+        _, found = await world.call("GET", "queue", world.user("ada"))
+        assert [each["place"] for each in found] == [1]
+    assert len(reckoned) <= 1
+    await ask(world, "bob")
+    _, found = await world.call("GET", "queue?all=1", world.admin())
+    assert [each["owner"] for each in found] == ["ada", "bob"]
+
+
+async def test_others_are_served_while_a_long_line_is_walked(
+    world: HubWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await full(world)
+    for number in range(5):
+        await ask(world, f"user{number}")
+    monkeypatch.setattr(line_rounds, "_PART_S", 0.0)
+    between: list[int] = []
+
+    async def others() -> None:
+        while True:
+            between.append(1)
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(others())
+    await world.service.line._rounds.take()
+    task.cancel()
+    assert len(between) >= 5

@@ -8,7 +8,7 @@ from sublet_quota.placement.slice_placement import Placement
 from sublet_quota.reasons.refusal import RefusalReason
 from sublet_quota.reasons.server_queue import Expected, ExpectedFrom
 from sublet_quota.server_queue.expected import MOST_RECKONED, Ends
-from sublet_quota.server_queue.waits import waits
+from sublet_quota.server_queue.waits import Standings
 
 from tests.support.admission_cases import PARTS, SmallHub
 from tests.support.queue_cases import queued, with_line
@@ -125,5 +125,5 @@ def test_far_back_in_line_nothing_is_reckoned() -> None:
 def test_one_alone_can_be_asked_for() -> None:
     found = with_line(hub(), [queued("a"), queued("b", minute=1)])
     order = found.order()
-    (only,) = waits(found.hub.holdings, order, Ends(NOON), of={order[1].request_id})
+    only = Standings(found.hub.holdings, order, Ends(NOON)).of(order[1].request_id)
     assert (only.server.request_id, only.place) == ("b", 2)

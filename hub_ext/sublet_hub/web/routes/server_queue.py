@@ -17,13 +17,14 @@ _SERVER = Parameter("server", Nature.TEXT, "The server's name; the default one, 
 _OF_WHOM = Parameter("owner", Nature.TEXT, "The user.", required=True)
 
 
-def _waits(service: ServiceParts, owner: UserName | None) -> tuple[QueueWait, ...]:
+async def _waits(service: ServiceParts, owner: UserName | None) -> tuple[QueueWait, ...]:
     line = service.line
-    return tuple(wait_body(each, line.until(each.server.since)) for each in line.waits_of(owner))
+    found = await line.standings.of(owner)
+    return tuple(wait_body(each, line.until(each.server.since)) for each in found)
 
 
 async def _hub_list(service: ServiceParts, call: Call) -> tuple[QueueWait, ...]:
-    return _waits(service, _asked_owner(call))
+    return await _waits(service, _asked_owner(call))
 
 
 async def _hub_leave(service: ServiceParts, call: Call) -> None:
@@ -32,12 +33,14 @@ async def _hub_leave(service: ServiceParts, call: Call) -> None:
 
 
 async def _list(service: ServiceParts, call: Call) -> tuple[QueueWait, ...]:
-    if call.number("all", default=0, most=1):
-        if not call.user.is_admin:
-            message = "only admins see all who wait: leave ?all= out"
-            raise NotAllowedError(message)
-        return _waits(service, None)
-    return _waits(service, call.owner(scopes.READ))
+    owner: UserName | None = None
+    if not call.number("all", default=0, most=1):
+        owner = call.owner(scopes.READ)
+    elif not call.user.is_admin:
+        message = "only admins see all who wait: leave ?all= out"
+        raise NotAllowedError(message)
+    async with service.limits.lists.of_caller(call.user.key):
+        return await _waits(service, owner)
 
 
 async def _leave(service: ServiceParts, call: Call) -> None:
@@ -88,7 +91,9 @@ QUEUE_ROUTES = (
         tuple[QueueWait, ...],
         parameters=(
             OWNER,
-            Parameter("all", Nature.NUMBER, "1 for all who wait, in their order (admins)."),
+            Parameter(
+                "all", Nature.NUMBER, "1 for all who wait, in their order: the first 500 (admins)."
+            ),
         ),
         refusals=(400,),
     ),

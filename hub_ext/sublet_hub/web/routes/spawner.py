@@ -35,9 +35,9 @@ async def _offers(service: ServiceParts, call: Call) -> Offers:
 async def _request(service: ServiceParts, call: Call) -> Lease | Refusal | Accepted:
     request = call.body_as(SliceRequest)
     await service.startup_grace.wait()
-    answer = service.line.request(request)
+    answer = await service.line.request(request)
     if isinstance(answer, QueueEntry):
-        return Accepted(wait_of_entry(service.line, answer))
+        return Accepted(await wait_of_entry(service.line, answer))
     if isinstance(answer, Refusal):
         service.refusals.note(request.owner, asked_for_slice(request), answer)
         return answer

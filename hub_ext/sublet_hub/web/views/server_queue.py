@@ -41,9 +41,9 @@ def wait_body(wait: Wait, until: datetime) -> QueueWait:
     )
 
 
-def wait_of_entry(line: ServerQueue, entry: QueueEntry) -> QueueWait:
+async def wait_of_entry(line: ServerQueue, entry: QueueEntry) -> QueueWait:
     """Return how a server stands that is in line, or whose turn has come just now."""
-    found = line.wait_of(entry)
+    found = await line.standings.one(entry)
     if found is not None:
         return wait_body(found, line.until(entry.since))
     expected, until = Expected(None, ExpectedFrom.TURN_NOW), line.until(entry.since)
