@@ -17,6 +17,7 @@ SERVICE_UNREACHABLE: Final = "service-unreachable"
 IN_LINE: Final = "in-line"
 
 _REASON: Final = re.compile(r"[a-z][a-z-]{0,39}")
+_SEE_OTHER: Final = 303
 _BAD_REQUEST: Final = 400
 _FORBIDDEN: Final = 403
 _CONFLICT: Final = 409
@@ -33,6 +34,14 @@ def refused(refusal: Refusal) -> HTTPError:
 def in_line(wait: QueueWait) -> HTTPError:
     """Return the exception for a server that waits in line, and is started when its turn comes."""
     return not_started(wait.message, IN_LINE, _CONFLICT)
+
+
+def sent_on(message: str, page: str) -> HTTPError:
+    """Return the exception that leads a browser to another page; ``page`` is its address."""
+    error = not_started(message, IN_LINE, _SEE_OTHER)
+    # The spawn page sets these headers of an exception.
+    error.headers = {"Location": page}  # type: ignore[attr-defined]
+    return error
 
 
 def unavailable(message: str) -> HTTPError:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 from urllib.parse import quote, urlencode
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from sublet_quota.names.ids import SliceId
 from sublet_quota.reasons.refusal import Refusal, RefusalReason
 from sublet_quota.wire.api import Lease, Offers, PodStarted, Problem, SliceInfo, SliceRequest
@@ -39,6 +39,7 @@ starts many servers at once may be too busy to connect in time.
 """
 _NO_ANSWER_BEHIND_THE_PROXY: Final = frozenset({502, 503, 504, 599})
 
+_WAITS: Final = TypeAdapter(tuple[QueueWait, ...])
 Model = TypeVar("Model", bound=WireModel)
 
 
@@ -104,6 +105,17 @@ class ServiceClient:
         if refusal is None:
             raise self._unexpected(response)
         return refusal
+
+    async def waits(self, owner: str) -> tuple[QueueWait, ...]:
+        """Return how a user's servers stand that are in line."""
+        response = await self._repeated("GET", f"/queue?{urlencode({'owner': owner})}")
+        if response.code != _OK:
+            raise self._unexpected(response)
+        try:
+            return _WAITS.validate_json(response.body)
+        except ValidationError as error:
+            message = f"The Sublet service at {self._access.api_url} answered with no list of waits"
+            raise ServiceAnswerError(message) from error
 
     async def leave_line(self, owner: str, server: str) -> None:
         """Take a server out of the line; also succeeds where it is not in line."""

@@ -101,6 +101,8 @@ class FakeService:
     problem_status: int = 403
     left_line: list[tuple[str, str]] = field(default_factory=list)
     """The servers that were taken out of the line, by owner and name."""
+    in_line: list[QueueWait] = field(default_factory=list)
+    """The servers in line, as the page shows them."""
     wait: QueueWait | None = None
     """Answer to every request for a slice: it waits in line."""
     failures: list[int] = field(default_factory=list)
@@ -205,9 +207,16 @@ class _SlicesHandler(_Handler):
 
 
 class _QueueHandler(_Handler):
+    def get(self) -> None:
+        owner = self.get_query_argument("owner")
+        waits = [each for each in self.fake.in_line if each.owner == owner]
+        self.set_header("Content-Type", "application/json")
+        self.finish(f"[{','.join(each.model_dump_json() for each in waits)}]")
+
     def delete(self) -> None:
         name = self.get_query_argument("owner"), self.get_query_argument("server", "")
         self.fake.left_line.append(name)
+        self.fake.in_line = [e for e in self.fake.in_line if (e.owner, e.server) != name]
         self.set_status(204)
 
 

@@ -193,6 +193,8 @@ class Offer(AnswerModel):
     compute_milli: MilliGpu
     allowed: bool
     why_not: Words | None = None
+    waits: bool = False
+    """Whether who picks it though it is not to be had now waits in line for it."""
     types: tuple[Name, ...] | None = Field(default=None, max_length=_MOST_TYPES)
     """The GPU types that the size may lie on; ``None``: any."""
     group: Name | None = None

@@ -478,3 +478,15 @@ async def test_others_are_served_while_a_long_line_is_walked(
     await world.service.line._rounds.take()
     task.cancel()
     assert len(between) >= 5
+
+
+async def test_offers_say_for_which_sizes_one_can_wait(world: HubWorld) -> None:
+    await full(world)
+    _, offers = await world.hub_call("GET", "offers?owner=ada&groups=teaching")
+    assert {each["size"]: (each["allowed"], each["waits"]) for each in offers["offers"]} == {
+        "whole": (False, True),
+        "half": (False, True),
+    }
+    await put_in_force(world, QUOTA.replace("when_full: queue, ", ""))
+    _, offers = await world.hub_call("GET", "offers?owner=ada&groups=teaching")
+    assert not any(each["waits"] for each in offers["offers"])

@@ -11,7 +11,7 @@ from sublet_hub.errors import BadRequestError, NotAllowedError, NotFoundError
 from sublet_hub.web.routes.context import ServiceParts
 from sublet_hub.web.routes.owner import OWNER
 from sublet_hub.web.routes.route import Access, Call, Nature, Parameter, Route
-from sublet_hub.web.views.server_queue import wait_body
+from sublet_hub.web.views.server_queue import wait_body, wait_of_entry
 
 _SERVER = Parameter("server", Nature.TEXT, "The server's name; the default one, if left out.")
 _OF_WHOM = Parameter("owner", Nature.TEXT, "The user.", required=True)
@@ -19,8 +19,13 @@ _OF_WHOM = Parameter("owner", Nature.TEXT, "The user.", required=True)
 
 async def _waits(service: ServiceParts, owner: UserName | None) -> tuple[QueueWait, ...]:
     line = service.line
+    due = [
+        await wait_of_entry(line, each)
+        for each in tuple(line.entries.values())
+        if each.slice_id is not None and (owner is None or each.owner == owner)
+    ]
     found = await line.standings.of(owner)
-    return tuple(wait_body(each, line.until(each.server.since)) for each in found)
+    return (*due, *(wait_body(each, line.until(each.server.since)) for each in found))
 
 
 async def _hub_list(service: ServiceParts, call: Call) -> tuple[QueueWait, ...]:
