@@ -81,6 +81,7 @@ class FakeHub:
     """Whose the service's token is; empty: nobody's."""
     service_may_list: bool = True
     service_may_stop: bool = True
+    service_may_start: bool = True
     stopped: list[tuple[str, str]] = field(default_factory=list)
     """The servers that the service had stopped, by owner and name."""
     start_status: int = 201
@@ -123,6 +124,7 @@ class _UserHandler(RequestHandler):
         token = self.request.headers.get("Authorization", "").removeprefix("token ")
         if token == SERVICE_TOKEN and hub.service:
             may = ["delete:servers"] if hub.service_may_stop else []
+            may += ["start:servers"] if hub.service_may_start else []
             self.write({"kind": "service", "name": hub.service, "scopes": ["list:users", *may]})
             return
         hub.asked += 1

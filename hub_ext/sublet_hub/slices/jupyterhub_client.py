@@ -120,12 +120,15 @@ class HubClient:
         is_service = isinstance(owner, dict) and owner.get("kind") == "service"
         if not is_service or owner["name"] != SERVICE_NAME:
             return HubStanding.TOKEN_OF_ANOTHER
-        return HubStanding.OK if _may_stop(owner) else HubStanding.CANNOT_STOP_SERVERS
+        if not _may(owner, STOP_SERVERS):
+            return HubStanding.CANNOT_STOP_SERVERS
+        may_start = _may(owner, START_SERVERS)
+        return HubStanding.OK if may_start else HubStanding.CANNOT_START_SERVERS
 
     async def may_stop_servers(self) -> bool:
         """Whether the service's role lets it stop servers. ``HubUnreachableError``."""
         try:
-            return _may_stop(await self._ask("user"))
+            return _may(await self._ask("user"), STOP_SERVERS)
         except HTTPClientError as error:
             raise self._unexpected("what the service may do", error) from error
 
@@ -167,7 +170,7 @@ class HubClient:
                     "a server is not started: HTTP 403: does the service's role have the scope "
                     f"{START_SERVERS}?"
                 )
-                raise HubUnreachableError(message, HubStanding.LACKS_SCOPES) from error
+                raise HubUnreachableError(message, HubStanding.CANNOT_START_SERVERS) from error
             if error.code < _RUNS_ALREADY or error.code >= _ERRORS_OF_THE_HUB:
                 raise self._unexpected("a server is not started", error) from error
             if error.code == _TOO_MANY:
@@ -265,11 +268,11 @@ def _path_of_user(owner: UserName) -> str:
     return f"users/{quote(owner, safe='')}"
 
 
-def _may_stop(owner: Any) -> bool:
-    """Whether a token, as the hub describes it, may stop servers: anybody's, or some people's."""
+def _may(owner: Any, scope: str) -> bool:
+    """Whether a token, as the hub describes it, has a scope: for anybody, or for some people."""
     told = owner.get("scopes") if isinstance(owner, dict) else None
     found = told if isinstance(told, list) else ()
-    return any(each == STOP_SERVERS or str(each).startswith(f"{STOP_SERVERS}!") for each in found)
+    return any(each == scope or str(each).startswith(f"{scope}!") for each in found)
 
 
 def _servers_of(user: Mapping[str, Any]) -> set[tuple[UserName, str]]:

@@ -24,7 +24,9 @@ from sublet_hub.slices.jupyterhub_client import HubClient, HubServers
 from sublet_hub.state.fleet import Fleet
 
 _LOG = logging.getLogger(__name__)
-_OWN_TOKEN: Final = frozenset({HubStanding.OK, HubStanding.CANNOT_STOP_SERVERS})
+_OWN_TOKEN: Final = frozenset(
+    {HubStanding.OK, HubStanding.CANNOT_STOP_SERVERS, HubStanding.CANNOT_START_SERVERS}
+)
 """How the hub stands to the service's own token, which may see all servers."""
 
 
@@ -75,15 +77,8 @@ class Reconciliation:
                 _LOG.warning("slices are not compared with the hub's servers: %s", error)
             self.hub_standing = error.standing
             return
-        if standing is not self.hub_standing and standing is HubStanding.OK:
-            _LOG.info("the hub answers")
-        elif standing is not self.hub_standing and standing is HubStanding.CANNOT_STOP_SERVERS:
-            _LOG.warning(
-                "the hub answers, and does not let the service stop servers (`sublet evict`): its "
-                "role lacks delete:servers"
-            )
-        elif standing is not self.hub_standing:
-            _LOG.error("the hub answers, and the service's token is not its own (%s)", standing)
+        if standing is not self.hub_standing:
+            _log_standing(standing)
         self.hub_standing = standing
         # Somebody else's token may show them fewer servers than there are.
         if standing in _OWN_TOKEN:
@@ -141,3 +136,21 @@ class Reconciliation:
             return False
         process = StartedProcess(view.boot_id, record.root_pid, record.root_start_time)
         return not is_alive(process, view.boot_id)
+
+
+def _log_standing(standing: HubStanding) -> None:
+    match standing:
+        case HubStanding.OK:
+            _LOG.info("the hub answers")
+        case HubStanding.CANNOT_STOP_SERVERS:
+            _LOG.warning(
+                "the hub answers, and does not let the service stop servers (`sublet evict`): its "
+                "role lacks delete:servers"
+            )
+        case HubStanding.CANNOT_START_SERVERS:
+            _LOG.warning(
+                "the hub answers, and does not let the service start servers that wait in line: "
+                "its role lacks start:servers"
+            )
+        case _:
+            _LOG.error("the hub answers, and the service's token is not its own (%s)", standing)

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from sublet_hub.errors import HubUnreachableError
-from sublet_hub.slices.jupyterhub_client import HubClient, StartAnswer
+from sublet_hub.slices.jupyterhub_client import HubClient, ServerStanding, StartAnswer
 from sublet_quota.names.ids import UserName
 from sublet_quota.reasons.installation.standings import HubStanding
 
@@ -112,8 +112,8 @@ def test_a_hub_that_does_not_stop_a_server_says_so(status: int, told: str) -> No
 @pytest.mark.parametrize(
     ("scopes", "may"),
     [
-        (["list:users", "delete:servers"], True),
-        (["delete:servers!group=course"], True),
+        (["list:users", "delete:servers", "start:servers"], True),
+        (["delete:servers!group=course", "start:servers!group=course"], True),
         (["list:users", "read:servers"], False),
         (["delete:servers-of-old"], False),
         (None, False),
@@ -128,3 +128,40 @@ def test_the_role_says_whether_servers_may_be_stopped(
         assert asyncio.run(client.may_stop_servers()) is may
         standing = HubStanding.OK if may else HubStanding.CANNOT_STOP_SERVERS
         assert asyncio.run(client.whose_token()) is standing
+
+
+def test_the_role_says_whether_servers_may_be_started() -> None:
+    with fake_hub_service() as hub:
+        scopes = ["list:users", "delete:servers", "start:servers-of-old"]
+        hub.answer("GET user", {"kind": "service", "name": "sublet", "scopes": scopes})
+        standing = asyncio.run(HubClient(f"{hub.url}api", "token").whose_token())
+        assert standing is HubStanding.CANNOT_START_SERVERS
+
+
+@pytest.mark.parametrize(
+    ("server", "standing"),
+    [
+        ({"ready": True, "pending": None}, ServerStanding.RUNS),
+        ({"ready": False, "pending": "spawn"}, ServerStanding.CHANGES),
+        ({"ready": True, "pending": "stop"}, ServerStanding.CHANGES),
+        ({"ready": False, "pending": None, "stopped": True}, ServerStanding.NOT_THERE),
+        (None, ServerStanding.NOT_THERE),
+    ],
+)
+def test_how_a_server_stands(server: dict[str, object] | None, standing: ServerStanding) -> None:
+    with fake_hub_service() as hub:
+        servers = {} if server is None else {"big one": server}
+        hub.answer("GET users/ada", {"name": "ada", "servers": servers})
+        client = HubClient(f"{hub.url}api", "token")
+        assert asyncio.run(client.standing_of(UserName("ada"), "big one")) is standing
+
+
+def test_of_nobody_there_is_no_server_and_an_error_says_nothing() -> None:
+    with fake_hub_service() as hub:
+        client = HubClient(f"{hub.url}api", "token")
+        hub.answer("GET users/ada", {}, 404)
+        found = asyncio.run(client.standing_of(UserName("ada"), ""))
+        assert found is ServerStanding.NOT_THERE
+        hub.answer("GET users/ada", {}, 500)
+        with pytest.raises(HubUnreachableError, match="HTTP 500"):
+            asyncio.run(client.standing_of(UserName("ada"), ""))

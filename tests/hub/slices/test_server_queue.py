@@ -1,6 +1,8 @@
 """Notebooks in line: they join it, have their turn, are started by the hub, and leave it."""
 
 import asyncio
+import json
+import re
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -490,3 +492,48 @@ async def test_offers_say_for_which_sizes_one_can_wait(world: HubWorld) -> None:
     await put_in_force(world, QUOTA.replace("when_full: queue, ", ""))
     _, offers = await world.hub_call("GET", "offers?owner=ada&groups=teaching")
     assert not any(each["waits"] for each in offers["offers"])
+
+
+async def test_only_whose_turn_has_come_is_ever_started(world: HubWorld) -> None:
+    await full(world)
+    for owner in ("ada", "bob"):
+        await ask(world, owner)
+    for _ in range(3):
+        await world.assembly.line.starts.start_due()
+    assert not world.hub.started
+    assert [owner for owner, _ in world.service.line.entries] == ["ada", "bob"]
+
+
+async def test_nobody_elses_place_is_seen_or_left(world: HubWorld) -> None:
+    await full(world)
+    await ask(world, "ada", server="big")
+    others = world.user("bob")
+    assert (await world.call("GET", "queue?owner=ada", others))[0] == 403
+    assert (await world.call("GET", "queue?all=1", others))[0] == 403
+    assert (await world.call("GET", "hub/queue?owner=ada", others))[0] == 403
+    assert (await world.call("DELETE", "queue?owner=ada&server=big", others))[0] == 404
+    assert (await world.call("DELETE", "hub/queue?owner=ada&server=big", others))[0] == 403
+    assert (await world.call("GET", "queue", others))[1] == []
+    _, (own,) = await world.call("GET", "queue", world.user("ada"))
+    assert (own["owner"], own["server"]) == ("ada", "big")
+
+
+async def test_what_is_told_of_a_place_names_groups_and_nobody_else(world: HubWorld) -> None:
+    await full(world)
+    await ask(world, "ada")
+    _, wait = await ask(world, "bob")
+    told = json.dumps({**wait, "owner": ""})
+    assert not any(re.search(rf"\b{name}\b", told) for name in ("ada", "eve"))
+
+
+async def test_what_lost_its_slice_is_not_started(world: HubWorld) -> None:
+    eves = await full(world)
+    await ask(world, "ada")
+    world.hub.start_status = 503
+    await give_back(world, eves)
+    await until(lambda: bool(world.service.ledger.slices))
+    (slice_id,) = world.service.ledger.slices
+    await give_back(world, slice_id)
+    await until(lambda: not world.service.line.entries)
+    ((_, words),) = await events(world, EventKind.QUEUE_GAVE_UP)
+    assert "its slice went to others" in words
