@@ -537,3 +537,27 @@ async def test_what_lost_its_slice_is_not_started(world: HubWorld) -> None:
     await until(lambda: not world.service.line.entries)
     ((_, words),) = await events(world, EventKind.QUEUE_GAVE_UP)
     assert "its slice went to others" in words
+
+
+async def test_metrics_tell_who_waits_and_how_long_those_waited_who_had_their_turn(
+    world: HubWorld,
+) -> None:
+    eves = await full(world)
+    for owner in ("ada", "bob"):
+        await ask(world, owner)
+
+    def told(name: str) -> dict[tuple[str, ...], float]:
+        lines = world.service.metrics.text().decode().splitlines()
+        found = (re.match(rf"{name}{{(.*)}} (.*)", line) for line in lines)
+        return {
+            tuple(re.findall(r'"([^"]*)"', each[1])): float(each[2])
+            for each in found
+            if each is not None
+        }
+
+    assert told("sublet_notebooks_waiting") == {("teaching", ""): 2}
+    await give_back(world, eves)
+    await until(lambda: not any(e.slice_id is None for e in world.service.line.entries.values()))
+    await until(lambda: not told("sublet_notebooks_waiting"))
+    assert told("sublet_notebook_wait_seconds_count") == {("H100", "teaching", "interactive"): 2}
+    assert '"ada"' not in world.service.metrics.text().decode()
