@@ -184,10 +184,11 @@ class Capacity:
     def _facts(self, gpu: GpuRecord) -> GpuFacts:
         report = self._fleet.gpu_report(gpu.gpu_id)
         closed = None if report is None else report.closed
+        for_good = report is not None and report.closed_for_good
         if self._fleet.is_silent(gpu.node):
             closed = f"the agent of node {gpu.node} does not report"
         elif report is None:
-            closed = f"node {gpu.node} has it no longer"
+            closed, for_good = f"node {gpu.node} has it no longer", True
         ends = [each.until for each in self._fleet.closings_of(gpu)]
         last = max((each for each in ends if each is not None), default=None)
         return GpuFacts(
@@ -199,6 +200,7 @@ class Capacity:
             pause_only=report is not None and _is_pause_only(report),
             closed_by_hand=bool(ends) or gpu.node in self._fleet.cordoned,
             closed_until=None if None in ends or gpu.node in self._fleet.cordoned else last,
+            closed_for_good=for_good,
         )
 
     def _holding(self, record: SliceRecord) -> Holding:
