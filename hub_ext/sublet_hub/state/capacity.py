@@ -50,7 +50,7 @@ class Capacity:
         self.holdings = Holdings(
             document.at(at),
             (self._facts(gpu) for gpu in ledger.gpus.values()),
-            (self._holding(record) for record in ledger.slices.values()),
+            (self.holding(record) for record in ledger.slices.values()),
             {
                 record.slice_id: record.entitled
                 for record in ledger.slices.values()
@@ -179,7 +179,7 @@ class Capacity:
         for slice_id in gone:
             self.holdings.remove(slice_id)
         for record in change.slices:
-            self.holdings.put(self._holding(record), instead_of.get(record.slice_id))
+            self.holdings.put(self.holding(record), instead_of.get(record.slice_id))
 
     def _facts(self, gpu: GpuRecord) -> GpuFacts:
         report = self._fleet.gpu_report(gpu.gpu_id)
@@ -203,7 +203,8 @@ class Capacity:
             closed_for_good=for_good,
         )
 
-    def _holding(self, record: SliceRecord) -> Holding:
+    def holding(self, record: SliceRecord) -> Holding:
+        """Return a slice of the ledger as it is counted."""
         return Holding(
             slice_id=record.slice_id,
             owner=record.owner,

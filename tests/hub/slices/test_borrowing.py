@@ -193,6 +193,28 @@ async def test_a_guarantee_that_becomes_less_counts_as_before_for_its_grace(
         assert [who for who, _ in await told(world, EventKind.SLICE_AS_BEFORE_NO_MORE)] == ["ada"]
 
 
+async def test_a_server_stopped_and_started_within_the_grace_counts_as_before(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    settings = settings_with(tmp_path)
+    async with hub_world(tmp_path, hub, settings) as world:
+        await world.agent()
+        first = await world.slice_for("ada", size="whole", groups=["research"])
+        (tmp_path / "quota.yaml").write_text(QUOTA.replace("H100: 1}}", "H100: 1/2}}"))
+        await world.call("POST", "quota/reload", world.admin())
+        (before,) = world.service.ledger.slices_of_owner("ada")
+        assert (await world.hub_call("DELETE", f"slices/{first['slice_id']}"))[0] == 204
+        assert not world.service.ledger.slices
+    async with hub_world(tmp_path, hub, settings) as world:
+        await world.agent()
+        await world.slice_for("ada", server="other", size="whole", groups=["research"])
+        assert ranks_now(world) == {"ada": Rank.BORROWED}, "another server is a new one"
+        await world.slice_for("ada", size="whole", groups=["research"])
+        (after,) = (each for each in world.service.ledger.slices.values() if not each.server)
+        assert (after.before_until, after.before_steps) == (before.before_until, 1)
+        assert world.service.capacity.holdings.rank(after.slice_id) is Rank.ENTITLED
+
+
 async def test_while_agents_come_back_after_a_start_ranks_are_those_of_before(
     tmp_path: Path, hub: FakeHub
 ) -> None:
