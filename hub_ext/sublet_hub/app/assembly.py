@@ -63,6 +63,7 @@ from sublet_hub.state.job_files import JobFiles
 from sublet_hub.state.metrics import ServiceMetrics
 from sublet_hub.state.owner_accounts import OwnerAccounts
 from sublet_hub.state.quota_documents.in_database import QuotaInDatabase
+from sublet_hub.state.quota_documents.last_in_force import LastInForce
 from sublet_hub.state.quota_documents.source import QuotaSource
 from sublet_hub.state.quota_file import QuotaFile
 from sublet_hub.state.stores import Stores
@@ -117,6 +118,7 @@ class Assembly:
         folder = make_private_folder(settings.state_folder / "jobs")
         self._files = JobFiles(folder, settings.volume.keep_free_bytes)
         accounts = OwnerAccounts(settings.state_folder / "accounts")
+        self._last_in_force = LastInForce(settings.state_folder / "quota-in-force.yaml")
         ledger = Ledger(adapters.database)
         fleet = Fleet(ledger, now, read_boot_id())
         capacity = Capacity(quota.document, ledger, fleet, now)
@@ -203,6 +205,7 @@ class Assembly:
 
     def start(self, more: Iterable[Loop] = ()) -> None:
         """Take up what runs, and start the loops, with those of whoever put this together."""
+        self._take_missed_document()
         self._runner.adopt()
         settings, quiet = self._settings, Wakeup()
         loops = (
@@ -306,8 +309,17 @@ class Assembly:
         if change.jobs or change.released or change.closings or change.lending is not None:
             self._wakeup.ring()
 
+    def _take_missed_document(self) -> None:
+        """Give what became less while the service was down its grace."""
+        text = self.service.quota.text
+        before = self._last_in_force.before(text)
+        if before is not None:
+            self.service.places.take_missed(before)
+        self._last_in_force.keep(text)
+
     def _quota_changed(self, document: QuotaDocument) -> None:
         service = self.service
+        self._last_in_force.keep(service.quota.text)
         service.places.take(document)
         now = service.now()
         loaded = event(EventKind.QUOTA_LOADED, now, service.quota.told)

@@ -45,6 +45,13 @@ class Places:
         self._capacity.document_changed(document)
         self._keep_graces(holding.slice_id for holding in self._capacity.holdings.slices())
 
+    def take_missed(self, before: QuotaDocument) -> None:
+        """Let count as before what became less since ``before`` was in force, at a start."""
+        graced = self._capacity.graced_since(before)
+        for holding in graced:
+            self._capacity.holdings.put(holding)
+        self._keep_graces(holding.slice_id for holding in graced)
+
     def look(self) -> bool:
         """Take over what time and new room have brought; return whether the document says else."""
         says_else = self._capacity.pass_time()

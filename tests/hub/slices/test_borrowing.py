@@ -193,6 +193,46 @@ async def test_a_guarantee_that_becomes_less_counts_as_before_for_its_grace(
         assert [who for who, _ in await told(world, EventKind.SLICE_AS_BEFORE_NO_MORE)] == ["ada"]
 
 
+async def test_what_became_less_while_the_service_was_down_counts_as_before(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    settings = settings_with(tmp_path)
+    async with hub_world(tmp_path, hub, settings) as world:
+        await world.agent()
+        await world.slice_for("ada", size="whole", groups=["research"])
+        await until(lambda: {each.entitled for each in world.service.ledger.slices.values()} == {1})
+    less = settings_with(tmp_path, QUOTA.replace("H100: 1}}", "H100: 1/2}}"))
+    async with hub_world(tmp_path, hub, less) as world:
+        agent = await world.agent()
+        (record,) = world.service.ledger.slices_of_owner("ada")
+        assert record.before_steps == 1
+        assert record.before_until is not None
+        await agent.until(lambda: ranks(agent) == {"ada": Rank.ENTITLED})
+        assert [who for who, _ in await told(world, EventKind.SLICE_AS_BEFORE)] == ["ada"]
+    # At the next start nothing has become less.
+    async with hub_world(tmp_path, hub, less) as world:
+        await world.agent()
+        assert world.service.ledger.slices_of_owner("ada") == (record,)
+        assert len(await told(world, EventKind.SLICE_AS_BEFORE)) == 1
+
+
+async def test_a_limit_lowered_while_the_service_was_down_refuses_no_restart(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    text = "groups: {lab: {limit: {slices: 2}}}\n"
+    async with hub_world(tmp_path, hub, settings_with(tmp_path, text)) as world:
+        await world.agent()
+        for owner in ("ada", "abe"):
+            await world.slice_for(owner, size="small", groups=["lab"])
+    less = settings_with(tmp_path, text.replace("2", "1"))
+    async with hub_world(tmp_path, hub, less) as world:
+        await world.agent()
+        await world.slice_for("ada", size="small", groups=["lab"])
+        body = {"owner": "amy", "account": world.account("amy"), "size": "small"}
+        status, problem = await world.hub_call("POST", "slices", {**body, "groups": ["lab"]})
+        assert (status, problem["reason"]) == (403, "group-limit")
+
+
 async def test_a_server_stopped_and_started_within_the_grace_counts_as_before(
     tmp_path: Path, hub: FakeHub
 ) -> None:
