@@ -52,6 +52,7 @@ from sublet_hub.slices.home_volumes import Homes, node_of_home
 from sublet_hub.slices.hub_users import HubUsers
 from sublet_hub.slices.jupyterhub_client import HubClient
 from sublet_hub.slices.keep_and_wake import KeepAndWake
+from sublet_hub.slices.memberships import Memberships
 from sublet_hub.slices.places import Places
 from sublet_hub.slices.pods import Pods
 from sublet_hub.slices.reconciliation import Patience, Reconciliation
@@ -148,6 +149,8 @@ class Assembly:
         decides = runs is None or runs.has_own_queue
         self._queue = JobQueue(stores, waiting, metrics, where, self._stops, decides=decides)
         allocation = Allocation(stores, metrics, homes)
+        places = Places(ledger, capacity, now)
+        self._memberships = Memberships(ledger, capacity, places, now)
         patience = Patience(settings.missing_for, settings.start_within)
         self.service = ServiceParts(
             now=now,
@@ -169,7 +172,7 @@ class Assembly:
                 AnnouncementStore(adapters.database), ledger, fleet.is_known, now
             ),
             evictions=Evictions(EvictionStore(adapters.database), ledger, adapters.hub, now),
-            places=Places(ledger, capacity, now),
+            places=places,
             resizing=Resizing(ledger, fleet, capacity, now),
             shares=Shares(ledger, fleet, capacity, views, self._meter),
             previews=QuotaPreviews(stores, quota, self._queue),
@@ -273,6 +276,7 @@ class Assembly:
             self._adapters.nodes.on_cordons(service.capacity.nodes_are_cordoned)
         service.ledger.listen(self._ledger_changed)
         service.quota.listen(self._quota_changed)
+        service.reconciliation.on_groups(self._memberships.take)
 
     def _jobs_round(self) -> None:
         service = self.service

@@ -7,12 +7,12 @@ from what it shows to another token than the service's own.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sublet_quota.names.ids import SliceId
+from sublet_quota.names.ids import SliceId, UserName
 from sublet_quota.reasons.installation.standings import HubStanding
 
 from sublet_hub.errors import HubUnreachableError
@@ -47,6 +47,7 @@ class Reconciliation:
         patience: Patience,
         now: Callable[[], datetime],
     ) -> None:
+        self._on_groups: Callable[[Mapping[UserName, tuple[str, ...]]], None] = lambda _: None
         self._ledger = ledger
         self._fleet = fleet
         self._allocation = allocation
@@ -56,6 +57,10 @@ class Reconciliation:
         self._dead: set[SliceId] = set()
         self.hub_standing = HubStanding.UNASKED
         """How the hub answered when it was asked last."""
+
+    def on_groups(self, listener: Callable[[Mapping[UserName, tuple[str, ...]]], None]) -> None:
+        """Tell ``listener`` the groups of those whose servers the hub tells, each time."""
+        self._on_groups = listener
 
     async def ask_hub(self, hub: HubClient) -> None:
         """Compare with the hub's servers; what else it answers is logged when that is news."""
@@ -82,6 +87,7 @@ class Reconciliation:
         # Somebody else's token may show them fewer servers than there are.
         if standing in _OWN_TOKEN:
             self.compare(servers)
+            self._on_groups(servers.groups)
 
     def compare(self, hub: HubServers) -> None:
         """Release the slices of servers that have been unknown to the hub for long enough."""
