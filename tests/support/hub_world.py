@@ -159,7 +159,11 @@ class _UsersHandler(RequestHandler):
             self.write({"status": 403, "message": "Forbidden"})
             return
         items = [
-            {"name": name, "servers": {s: {"name": s, "ready": True} for s in servers}}
+            {
+                "name": name,
+                "servers": {s: {"name": s, "ready": True} for s in servers},
+                **({} if (groups := hub.people.get(name)) is None else {"groups": list(groups)}),
+            }
             for name, servers in list(hub.servers.items())
         ]
         self.write({"items": items, "_pagination": {"next": None}})

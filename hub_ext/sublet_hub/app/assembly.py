@@ -53,6 +53,7 @@ from sublet_hub.slices.home_volumes import Homes, node_of_home
 from sublet_hub.slices.hub_users import HubUsers
 from sublet_hub.slices.jupyterhub_client import HubClient
 from sublet_hub.slices.keep_and_wake import KeepAndWake
+from sublet_hub.slices.memberships import Memberships
 from sublet_hub.slices.places import Places
 from sublet_hub.slices.pods import Pods
 from sublet_hub.slices.reconciliation import Patience, Reconciliation
@@ -64,6 +65,7 @@ from sublet_hub.state.job_files import JobFiles
 from sublet_hub.state.metrics import ServiceMetrics
 from sublet_hub.state.owner_accounts import OwnerAccounts
 from sublet_hub.state.quota_documents.in_database import QuotaInDatabase
+from sublet_hub.state.quota_documents.last_in_force import LastInForce
 from sublet_hub.state.quota_documents.source import QuotaSource
 from sublet_hub.state.quota_file import QuotaFile
 from sublet_hub.state.stores import Stores
@@ -118,6 +120,7 @@ class Assembly:
         folder = make_private_folder(settings.state_folder / "jobs")
         self._files = JobFiles(folder, settings.volume.keep_free_bytes)
         accounts = OwnerAccounts(settings.state_folder / "accounts")
+        self._last_in_force = LastInForce(settings.state_folder / "quota-in-force.yaml")
         ledger = Ledger(adapters.database)
         fleet = Fleet(ledger, now, read_boot_id())
         capacity = Capacity(quota.document, ledger, fleet, now)
@@ -161,6 +164,8 @@ class Assembly:
                 start_within=settings.start_within,
             )
         )
+        places = Places(ledger, capacity, now)
+        self._memberships = Memberships(ledger, capacity, places, now)
         patience = Patience(settings.missing_for, settings.start_within)
         self.service = ServiceParts(
             now=now,
@@ -185,7 +190,7 @@ class Assembly:
             ),
             evictions=evictions,
             line=self.line.line,
-            places=Places(ledger, capacity, now),
+            places=places,
             resizing=Resizing(ledger, fleet, capacity, now),
             shares=Shares(ledger, fleet, capacity, views, self._meter),
             previews=QuotaPreviews(stores, quota, self._queue),
@@ -221,6 +226,7 @@ class Assembly:
 
     def start(self, more: Iterable[Loop] = ()) -> None:
         """Take up what runs, and start the loops, with those of whoever put this together."""
+        self._take_missed_document()
         self._runner.adopt()
         settings, quiet = self._settings, Wakeup()
         loops = (
@@ -289,6 +295,7 @@ class Assembly:
             self._adapters.nodes.on_cordons(service.capacity.nodes_are_cordoned)
         service.ledger.listen(self._ledger_changed)
         service.quota.listen(self._quota_changed)
+        service.reconciliation.on_groups(self._memberships.take)
 
     def _jobs_round(self) -> None:
         service = self.service
@@ -325,8 +332,17 @@ class Assembly:
         if change.jobs or change.released or change.closings or change.lending is not None:
             self._wakeup.ring()
 
+    def _take_missed_document(self) -> None:
+        """Give what became less while the service was down its grace."""
+        text = self.service.quota.text
+        before = self._last_in_force.before(text)
+        if before is not None:
+            self.service.places.take_missed(before)
+        self._last_in_force.keep(text)
+
     def _quota_changed(self, document: QuotaDocument) -> None:
         service = self.service
+        self._last_in_force.keep(service.quota.text)
         service.places.take(document)
         now = service.now()
         loaded = event(EventKind.QUOTA_LOADED, now, service.quota.told)

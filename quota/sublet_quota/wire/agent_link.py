@@ -93,6 +93,8 @@ class GpuReport(AnswerModel):
     energy_mj: Millijoules | None = None
     closed: Words | None = None
     """Why the card takes nothing new (XID, ECC, gone); ``None``: it does."""
+    closed_for_good: bool = False
+    """Whether the agent opens the card again only after an admin has seen to it."""
     foreign_processes: ForeignProcesses | None = None
     """Who else uses the card, which is pause-only for as long as somebody does."""
     unfit: tuple[ToldUnfit, ...] | None = Field(default=None, max_length=64)
