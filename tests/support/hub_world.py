@@ -83,6 +83,8 @@ class FakeHub:
     service_may_stop: bool = True
     stopped: list[tuple[str, str]] = field(default_factory=list)
     """The servers that the service had stopped, by owner and name."""
+    slow_to_stop: bool = False
+    """Whether what it stops runs on meanwhile."""
     people: dict[str, tuple[str, ...] | None] = field(default_factory=dict)
     """The users with their groups; ``None``: such as the service may not see."""
     asked_about: list[str] = field(default_factory=list)
@@ -184,8 +186,9 @@ class _ServerHandler(RequestHandler):
             self.set_status(404)
         else:
             hub.stopped.append((owner, server))
-            hub.servers[owner].discard(server)
-            self.set_status(204)
+            if not hub.slow_to_stop:
+                hub.servers[owner].discard(server)
+            self.set_status(202 if hub.slow_to_stop else 204)
 
 
 @dataclass

@@ -36,6 +36,7 @@ from sublet_hub.ledger.announcements import AnnouncementStore
 from sublet_hub.ledger.database import Database, LedgerReadError, LedgerWriteError
 from sublet_hub.ledger.events import event, node_event
 from sublet_hub.ledger.evictions import EvictionStore
+from sublet_hub.ledger.idle_servers import IdleNotes
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.quota_revisions import QuotaRevisionStore
 from sublet_hub.ledger.records import Change, EventRecord
@@ -50,6 +51,7 @@ from sublet_hub.slices.closings import Closings
 from sublet_hub.slices.evictions import Evictions
 from sublet_hub.slices.home_volumes import Homes, node_of_home
 from sublet_hub.slices.hub_users import HubUsers
+from sublet_hub.slices.idle_servers import IdleServers
 from sublet_hub.slices.jupyterhub_client import HubClient
 from sublet_hub.slices.keep_and_wake import KeepAndWake
 from sublet_hub.slices.places import Places
@@ -83,6 +85,7 @@ from sublet_hub.web.views.slices import Views
 _LOG = logging.getLogger(__name__)
 _ROUND_S = 1.0
 _BEHIND_S = 2.0
+_IDLE_S = 5.0
 _MINUTE_S = 60.0
 _HOUR_S = 3600.0
 _LOOK_AT_VOLUME_S = 15.0
@@ -130,7 +133,10 @@ class Assembly:
         self._lent_times = LentTimes(ledger, now)
         self._stops = JobStops(ledger, now)
         self._store = store
-        views = Views(ledger, fleet, capacity)
+        idle_servers = IdleServers(
+            IdleNotes(adapters.database), stores, adapters.hub, settings.limits.wakes
+        )
+        views = Views(ledger, fleet, capacity, idle_servers.end_of)
         times = QueueTimes(ledger, now)
         self._wakeup = Wakeup()
         self._room = Wakeup()
@@ -167,6 +173,7 @@ class Assembly:
                 AnnouncementStore(adapters.database), ledger, fleet.is_known, now
             ),
             evictions=Evictions(EvictionStore(adapters.database), ledger, adapters.hub, now),
+            idle_servers=idle_servers,
             places=Places(ledger, capacity, now),
             resizing=Resizing(ledger, fleet, capacity, now),
             shares=Shares(ledger, fleet, capacity, views, self._meter),
@@ -210,6 +217,7 @@ class Assembly:
             (Loop("silence", _ROUND_S, self._look_for_silence), Wakeup()),
             (Loop("closings", _ROUND_S, self._end_closings), Wakeup()),
             (Loop("evictions", _ROUND_S, self.service.evictions.stop_due), Wakeup()),
+            (Loop("idle servers", _IDLE_S, self.service.idle_servers.look), Wakeup()),
             (Loop("announcements", _MINUTE_S, self._end_announcements), quiet),
             (Loop("places", _ROUND_S, self._look_at_places), self._room),
             (Loop("hub", settings.hub_check_period.total_seconds(), self._ask_hub), Wakeup()),
@@ -324,6 +332,7 @@ class Assembly:
     def _end_announcements(self) -> None:
         self.service.announcements.end_due()
         self.service.evictions.forget_old()
+        self.service.idle_servers.forget_old()
 
     def _look_for_silence(self) -> None:
         for node in self.service.capacity.look_for_silence():
