@@ -166,9 +166,10 @@ class IdleServers:
             return False
         self._unheard_since.pop(record.slice_id, None)
         idle = self._idle(record)
+        if note is not None and (idle is None or note.idle_since < idle.idle_since):
+            self._notes.drop(record.slice_id)
+            note = None
         if idle is None:
-            if note is not None:
-                self._notes.drop(record.slice_id)
             return False
         stage = idle.stage(now)
         if stage is IdleStage.TO_WARN:
@@ -204,9 +205,13 @@ class IdleServers:
         max_idle = self._max_idle(record.owner)
         if max_idle is None:
             return None
+        since = max(report.quiet_since, record.created_at)
         note = self._notes.kept.get(record.slice_id)
+        if note is not None and note.idle_since < since:
+            # A cell has run between two looks: what was said of before is over.
+            note = None
         return IdleServer(
-            idle_since=max(report.quiet_since, record.created_at),
+            idle_since=since,
             max_idle=max_idle,
             extended_until=None if note is None else note.extended_until,
             kept_until=record.kept_until,

@@ -177,6 +177,22 @@ async def test_a_cell_begins_the_time_anew(idle: IdleWorld) -> None:
     assert datetime.fromisoformat(end["ends_at"]) == idle.began + 15.8 * HOUR
 
 
+async def test_what_was_said_before_a_cell_that_nobody_saw_run_is_over(idle: IdleWorld) -> None:
+    await idle.at(7.6)
+    await idle.extend()
+    await idle.at(15.3)
+    assert len(await idle.told()) == 1
+    # Begun and ended between two looks.
+    await idle.says(quiet_since=idle.began + 15.4 * HOUR)
+    end = await idle.end()
+    assert end is not None
+    assert (end["extended_until"], end["warned_at"], await idle.told()) == (None, None, [])
+    await idle.at(16)
+    assert not idle.idle_servers._notes.kept
+    await idle.at(30)
+    assert (len(await idle.told()), idle.world.hub.stopped) == (1, [])
+
+
 async def test_nothing_is_concluded_from_an_agents_silence_and_its_owner_is_warned_anew(
     idle: IdleWorld,
 ) -> None:
