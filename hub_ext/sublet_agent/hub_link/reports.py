@@ -103,6 +103,7 @@ def report_slice(
         **describe_trouble(served),
         over_cap=served.over_cap,
         running_cell=served.activity_record.runs_a_cell(now),
+        quiet_since=served.activity_record.quiet_since(),
         lent_to=lent_to(served, slices),
     )
 

@@ -169,6 +169,10 @@ class SliceReport(AnswerModel):
     over_cap: bool = False
     running_cell: bool = False
     """A kernel says that a cell runs, or waits at the gate."""
+    quiet_since: AwareDatetime | None = None
+    """Since when nothing was seen of work: no cell has begun or ended, no process has used the GPU,
+    nor the CPU while it was suspended; a cell that runs on without either is ``running_cell``.
+    ``None``: the agent does not tell (it is of an older version)."""
     lent_to: _Names = ()
     """Slices of the jobs that use this one's room, or its compute, while it is idle."""
 

@@ -16,6 +16,7 @@ from sublet_quota.wire.agent_link import MOST_NAMED, GpuReport, SliceReport
 from sublet_quota.wire.announcements import ShownAnnouncement
 from sublet_quota.wire.closings import ClosingInfo
 from sublet_quota.wire.decision import ToldDerivation, ToldHelp
+from sublet_quota.wire.idle import IdleEnd
 from sublet_quota.wire.job_size import check_job, check_parameters
 from sublet_quota.wire.rank import ToldRank
 from sublet_quota.wire.schema import (
@@ -257,6 +258,9 @@ class SliceInfo(AnswerModel):
     """``None``: nothing of its card's type is guaranteed to anybody."""
     group: Name | None = None
     """The group that pays for the slice; ``None``: none."""
+    idle_end: IdleEnd | None = None
+    """When the server is ended for being idle; ``None``: it is at work, or may be idle for ever, or
+    its node's agent does not say."""
 
 
 class Share(AnswerModel):
