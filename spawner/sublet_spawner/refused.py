@@ -9,6 +9,7 @@ from html import escape
 from typing import Final
 
 from jupyterhub import spawner as hub_spawner  # type: ignore[import-untyped]
+from sublet_quota.reasons.derivation import derivation_sentence
 from sublet_quota.reasons.refusal import Refusal, RefusalReason
 from sublet_quota.wire.server_queue import QueueWait
 from tornado.web import HTTPError
@@ -26,9 +27,11 @@ _SPAWN_EXCEPTION: Final = getattr(hub_spawner, "SpawnException", None)
 
 
 def refused(refusal: Refusal) -> HTTPError:
-    """Return the exception that says ``refusal`` in its own words."""
+    """Return the exception that says ``refusal`` in its own words, and what it follows from."""
     malformed = refusal.reason is RefusalReason.BAD_PARAMETERS
-    return not_started(refusal.message, refusal.reason, _BAD_REQUEST if malformed else _FORBIDDEN)
+    why = "" if refusal.why is None else f" {derivation_sentence(refusal.why)}"
+    status_code = _BAD_REQUEST if malformed else _FORBIDDEN
+    return not_started(f"{refusal.message}{why}", refusal.reason, status_code)
 
 
 def in_line(wait: QueueWait) -> HTTPError:

@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from sublet_quota.names.ids import SliceId
 from sublet_quota.reasons.refusal import Refusal, RefusalReason
 from sublet_quota.wire.api import Lease, Offers, PodStarted, Problem, SliceInfo, SliceRequest
+from sublet_quota.wire.decision import derivation_of
 from sublet_quota.wire.schema import WireModel
 from sublet_quota.wire.server_queue import QueueWait
 from tornado.httpclient import HTTPClientError, HTTPRequest, HTTPResponse
@@ -273,4 +274,5 @@ def _refusal_of(response: HTTPResponse) -> Refusal | None:
         reason = RefusalReason(problem.reason)
     except ValueError:
         return None
-    return Refusal(reason, problem.message, problem.numbers)
+    why = None if problem.why is None else derivation_of(problem.why)
+    return Refusal(reason, problem.message, problem.numbers, why)

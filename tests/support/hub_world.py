@@ -90,6 +90,8 @@ class FakeHub:
     """The servers that the service had started, with their options."""
     starts_or_stops: set[tuple[str, str]] = field(default_factory=set)
     """The servers that the hub is starting or stopping."""
+    slow_to_stop: bool = False
+    """Whether what it stops runs on meanwhile."""
     people: dict[str, tuple[str, ...] | None] = field(default_factory=dict)
     """The users with their groups; ``None``: such as the service may not see."""
     asked_about: list[str] = field(default_factory=list)
@@ -159,7 +161,11 @@ class _UsersHandler(RequestHandler):
             self.write({"status": 403, "message": "Forbidden"})
             return
         items = [
-            {"name": name, "servers": {s: {"name": s, "ready": True} for s in servers}}
+            {
+                "name": name,
+                "servers": {s: {"name": s, "ready": True} for s in servers},
+                **({} if (groups := hub.people.get(name)) is None else {"groups": list(groups)}),
+            }
             for name, servers in list(hub.servers.items())
         ]
         self.write({"items": items, "_pagination": {"next": None}})
@@ -198,8 +204,9 @@ class _ServerHandler(RequestHandler):
             self.set_status(404)
         else:
             hub.stopped.append((owner, server))
-            hub.servers[owner].discard(server)
-            self.set_status(204)
+            if not hub.slow_to_stop:
+                hub.servers[owner].discard(server)
+            self.set_status(202 if hub.slow_to_stop else 204)
 
     def post(self, owner: str, server: str = "") -> None:
         hub: FakeHub = self.settings["hub"]

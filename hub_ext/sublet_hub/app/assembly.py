@@ -37,6 +37,7 @@ from sublet_hub.ledger.announcements import AnnouncementStore
 from sublet_hub.ledger.database import Database, LedgerReadError, LedgerWriteError
 from sublet_hub.ledger.events import event, node_event
 from sublet_hub.ledger.evictions import EvictionStore
+from sublet_hub.ledger.idle_servers import IdleNotes
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.quota_revisions import QuotaRevisionStore
 from sublet_hub.ledger.records import Change, EventRecord
@@ -51,8 +52,10 @@ from sublet_hub.slices.closings import Closings
 from sublet_hub.slices.evictions import Evictions
 from sublet_hub.slices.home_volumes import Homes, node_of_home
 from sublet_hub.slices.hub_users import HubUsers
+from sublet_hub.slices.idle_servers import IdleServers
 from sublet_hub.slices.jupyterhub_client import HubClient
 from sublet_hub.slices.keep_and_wake import KeepAndWake
+from sublet_hub.slices.memberships import Memberships
 from sublet_hub.slices.places import Places
 from sublet_hub.slices.pods import Pods
 from sublet_hub.slices.reconciliation import Patience, Reconciliation
@@ -64,6 +67,7 @@ from sublet_hub.state.job_files import JobFiles
 from sublet_hub.state.metrics import ServiceMetrics
 from sublet_hub.state.owner_accounts import OwnerAccounts
 from sublet_hub.state.quota_documents.in_database import QuotaInDatabase
+from sublet_hub.state.quota_documents.last_in_force import LastInForce
 from sublet_hub.state.quota_documents.source import QuotaSource
 from sublet_hub.state.quota_file import QuotaFile
 from sublet_hub.state.stores import Stores
@@ -84,6 +88,7 @@ from sublet_hub.web.views.slices import Views
 _LOG = logging.getLogger(__name__)
 _ROUND_S = 1.0
 _BEHIND_S = 2.0
+_IDLE_S = 5.0
 _MINUTE_S = 60.0
 _HOUR_S = 3600.0
 _LOOK_AT_VOLUME_S = 15.0
@@ -118,6 +123,7 @@ class Assembly:
         folder = make_private_folder(settings.state_folder / "jobs")
         self._files = JobFiles(folder, settings.volume.keep_free_bytes)
         accounts = OwnerAccounts(settings.state_folder / "accounts")
+        self._last_in_force = LastInForce(settings.state_folder / "quota-in-force.yaml")
         ledger = Ledger(adapters.database)
         fleet = Fleet(ledger, now, read_boot_id())
         capacity = Capacity(quota.document, ledger, fleet, now)
@@ -131,18 +137,15 @@ class Assembly:
         self._lent_times = LentTimes(ledger, now)
         self._stops = JobStops(ledger, now)
         self._store = store
-        views = Views(ledger, fleet, capacity)
+        idle_servers = IdleServers(
+            IdleNotes(adapters.database), stores, adapters.hub, settings.limits.wakes
+        )
+        views = Views(ledger, fleet, capacity, idle_servers.end_of)
         times = QueueTimes(ledger, now)
         self._wakeup = Wakeup()
         self._room = Wakeup()
-        runs, homes = adapters.runs, None
-        if runs is None:
-            where = JobNodes(fleet.is_here)
-        elif runs.home_is_shared:
-            where = JobNodes(lambda _: True)
-        else:
-            where = JobNodes(lambda _: True, lambda owner: node_of_home(ledger, owner))
-            homes = Homes(ledger, accounts)
+        runs = adapters.runs
+        where, homes = _nodes_and_homes(runs, fleet, ledger, accounts)
         intake: JobIntake = LocalIntake(settings.jobs) if runs is None else runs.intake
         decides = runs is None or runs.has_own_queue
         self._queue = JobQueue(stores, waiting, metrics, where, self._stops, decides=decides)
@@ -162,6 +165,8 @@ class Assembly:
                 start_within=settings.start_within,
             )
         )
+        places = Places(ledger, capacity, now)
+        self._memberships = Memberships(ledger, capacity, places, now)
         patience = Patience(settings.missing_for, settings.start_within)
         self.service = ServiceParts(
             now=now,
@@ -186,7 +191,8 @@ class Assembly:
             ),
             evictions=evictions,
             line=self.line.line,
-            places=Places(ledger, capacity, now),
+            idle_servers=idle_servers,
+            places=places,
             resizing=Resizing(ledger, fleet, capacity, now),
             shares=Shares(ledger, fleet, capacity, views, self._meter),
             previews=QuotaPreviews(stores, quota, self._queue),
@@ -222,6 +228,7 @@ class Assembly:
 
     def start(self, more: Iterable[Loop] = ()) -> None:
         """Take up what runs, and start the loops, with those of whoever put this together."""
+        self._take_missed_document()
         self._runner.adopt()
         settings, quiet = self._settings, Wakeup()
         loops = (
@@ -229,6 +236,7 @@ class Assembly:
             (Loop("silence", _ROUND_S, self._look_for_silence), Wakeup()),
             (Loop("closings", _ROUND_S, self._end_closings), Wakeup()),
             (Loop("evictions", _ROUND_S, self.service.evictions.stop_due), Wakeup()),
+            (Loop("idle servers", _IDLE_S, self.service.idle_servers.look), Wakeup()),
             (Loop("announcements", _MINUTE_S, self._end_announcements), quiet),
             (Loop("places", _ROUND_S, self._look_at_places), self._room),
             (Loop("hub", settings.hub_check_period.total_seconds(), self._ask_hub), Wakeup()),
@@ -290,6 +298,7 @@ class Assembly:
             self._adapters.nodes.on_cordons(service.capacity.nodes_are_cordoned)
         service.ledger.listen(self._ledger_changed)
         service.quota.listen(self._quota_changed)
+        service.reconciliation.on_groups(self._memberships.take)
 
     def _jobs_round(self) -> None:
         service = self.service
@@ -326,8 +335,17 @@ class Assembly:
         if change.jobs or change.released or change.closings or change.lending is not None:
             self._wakeup.ring()
 
+    def _take_missed_document(self) -> None:
+        """Give what became less while the service was down its grace."""
+        text = self.service.quota.text
+        before = self._last_in_force.before(text)
+        if before is not None:
+            self.service.places.take_missed(before)
+        self._last_in_force.keep(text)
+
     def _quota_changed(self, document: QuotaDocument) -> None:
         service = self.service
+        self._last_in_force.keep(service.quota.text)
         service.places.take(document)
         now = service.now()
         loaded = event(EventKind.QUOTA_LOADED, now, service.quota.told)
@@ -344,6 +362,7 @@ class Assembly:
     def _end_announcements(self) -> None:
         self.service.announcements.end_due()
         self.service.evictions.forget_old()
+        self.service.idle_servers.forget_old()
 
     def _look_for_silence(self) -> None:
         for node in self.service.capacity.look_for_silence():
@@ -397,3 +416,15 @@ def _quota_of(settings: ServiceSettings, adapters: Adapters) -> QuotaSource:
     except (LedgerReadError, LedgerWriteError) as error:
         message = f"the quota document cannot be had from the database: {error}"
         raise ConfigurationError(message) from error
+
+
+def _nodes_and_homes(
+    runs: JobRuns | None, fleet: Fleet, ledger: Ledger, accounts: OwnerAccounts
+) -> tuple[JobNodes, Homes | None]:
+    """Return on which nodes jobs may run, and the homes, where a node has one to itself."""
+    if runs is None:
+        return JobNodes(fleet.is_here), None
+    if runs.home_is_shared:
+        return JobNodes(lambda _: True), None
+    nodes = JobNodes(lambda _: True, lambda owner: node_of_home(ledger, owner))
+    return nodes, Homes(ledger, accounts)

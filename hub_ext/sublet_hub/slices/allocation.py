@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Final
 
 from sublet_quota.admission.slice_request import RequestedSlice
+from sublet_quota.holdings.gpu_load import Holding
 from sublet_quota.names.home_claim import HomeInUse
 from sublet_quota.names.ids import SliceId, UserName
 from sublet_quota.placement.offers import SliceOffers, offers_for
@@ -73,7 +74,13 @@ class Allocation:
         holdings = self._stores.capacity.holdings
         gone = nullcontext() if before is None else holdings.without(before.slice_id)
         with gone as held:
-            wish = replace(self.wish(request), before=held, lot=lot)
+            stopped = self._stopped(request) if before is None else None
+            wish = replace(
+                self.wish(request),
+                before=held if stopped is None else stopped,
+                stopped=stopped is not None,
+                lot=lot,
+            )
             began = time.perf_counter()
             placement = decide_slice(holdings, wish)
             self._metrics.decision("slice", time.perf_counter() - began)
@@ -145,6 +152,16 @@ class Allocation:
             message = f"there is no slice {slice_id}"
             raise NotFoundError(message)
         return record
+
+    def _stopped(self, request: SliceRequest) -> Holding | None:
+        """Return the slice that a server gave back while a grace lasted which lasts still."""
+        stores, now = self._stores, self._stores.now()
+        owner, server = UserName(request.owner), request.server
+        grace = stores.capacity.holdings.document.shrink.grace
+        record = stores.ledger.last_of_server(owner, server, now - grace)
+        if record is None or record.before_until is None or record.before_until <= now:
+            return None
+        return stores.capacity.holding(record)
 
     def _home(self, request: SliceRequest, before: SliceRecord | None) -> HomeInUse | None:
         """Return where alone a server can be, as its home is in use there, or ``None``."""

@@ -5,7 +5,7 @@ No other module knows the hub's own API.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 from urllib.parse import quote, urlencode
@@ -61,6 +61,8 @@ class HubServers:
     """The servers that run, start or stop, by owner and name."""
 
     servers: frozenset[tuple[UserName, str]]
+    groups: Mapping[UserName, tuple[str, ...]] = field(default_factory=dict)
+    """The groups of those who have any, or none: of whom the service may see them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +83,19 @@ class HubClient:
     async def servers(self) -> HubServers:
         """Return all servers that are active or pending. ``HubUnreachableError``."""
         found: set[tuple[UserName, str]] = set()
+        groups: dict[UserName, tuple[str, ...]] = {}
         offset: int | None = 0
         for _ in range(_MOST_PAGES):
             page = await self._page(offset)
             for user in page["items"]:
                 found.update(_servers_of(user))
+                named = _groups_of(user)
+                if named is not None:
+                    groups[UserName(user["name"])] = named
             following = page["_pagination"].get("next")
             offset = None if following is None else following["offset"]
             if offset is None:
-                return HubServers(frozenset(found))
+                return HubServers(frozenset(found), groups)
         message = f"the hub's list of users has no end after {_MOST_PAGES} pages"
         raise HubUnreachableError(message)
 
@@ -106,8 +112,7 @@ class HubClient:
             if error.code == _NOTHING_THERE:
                 return None
             raise self._unexpected("who a user is", error) from error
-        groups = found.get("groups") if isinstance(found, dict) else None
-        return HubUser(tuple(map(str, groups)) if isinstance(groups, list) else None)
+        return HubUser(_groups_of(found) if isinstance(found, dict) else None)
 
     async def whose_token(self) -> HubStanding:
         """Return how the hub knows the service's token. ``HubUnreachableError``."""
@@ -273,6 +278,12 @@ def _may(owner: Any, scope: str) -> bool:
     told = owner.get("scopes") if isinstance(owner, dict) else None
     found = told if isinstance(told, list) else ()
     return any(each == scope or str(each).startswith(f"{scope}!") for each in found)
+
+
+def _groups_of(user: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """Return a user's groups; ``None`` where the service may not see them."""
+    groups = user.get("groups")
+    return tuple(map(str, groups)) if isinstance(groups, list) else None
 
 
 def _servers_of(user: Mapping[str, Any]) -> set[tuple[UserName, str]]:

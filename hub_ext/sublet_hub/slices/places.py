@@ -11,6 +11,7 @@ from datetime import datetime
 
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.names.ids import SliceId
+from sublet_quota.placement.after_leaving import payer_after_leaving
 from sublet_quota.placement.called_back import back_to_their_place
 from sublet_quota.placement.resize import Resized
 from sublet_quota.placement.slice_placement import Placement
@@ -45,10 +46,26 @@ class Places:
         self._capacity.document_changed(document)
         self._keep_graces(holding.slice_id for holding in self._capacity.holdings.slices())
 
+    def take_missed(self, before: QuotaDocument) -> None:
+        """Let count as before what became less since ``before`` was in force, at a start."""
+        graced = self._capacity.graced_since(before)
+        for holding in graced:
+            self._capacity.holdings.put(holding)
+        self._keep_graces(holding.slice_id for holding in graced)
+
+    def give_grace(self, slice_ids: Iterable[SliceId]) -> None:
+        """Let slices of those who left the group that pays count as before for a while."""
+        left = tuple(slice_ids)
+        if left:
+            self._capacity.holdings.give_grace(left, self._now())
+            self._keep_graces(left)
+
     def look(self) -> bool:
         """Take over what time and new room have brought; return whether the document says else."""
         says_else = self._capacity.pass_time()
-        self._keep_graces(self._capacity.holdings.end_graces(self._now()))
+        ended = self._capacity.holdings.end_graces(self._now())
+        self._keep_graces(ended)
+        self._charge_elsewhere(ended)
         self._bring_back()
         self._keep_entitlements()
         return says_else
@@ -71,6 +88,21 @@ class Places:
                     events.append(_grace_event(changed[-1], now))
         if changed:
             self._ledger.apply(Change(slices=tuple(changed), events=tuple(events)), now)
+
+    def _charge_elsewhere(self, slice_ids: Iterable[SliceId]) -> None:
+        """Let other groups pay for slices whose owners have left the one that did."""
+        now, holdings = self._now(), self._capacity.holdings
+        for slice_id in slice_ids:
+            record, holding = self._ledger.slices.get(slice_id), holdings.slice(slice_id)
+            if record is None or holding is None or not _has_left(record):
+                continue
+            # One after another: what one is charged to has less room for the next.
+            after = replace(record, group=payer_after_leaving(holdings, holding), named=False)
+            words = quota_change_words(
+                QuotaChange.RECHARGED_AFTER_LEAVING, group=after.group, former=record.group
+            )
+            told = slice_event(EventKind.SLICE_RECHARGED, after, now, words)
+            self._ledger.apply(Change(slices=(after,), events=(told,)), now)
 
     def _bring_back(self) -> None:
         """Give slices that were called back their places again, as far as there is room."""
@@ -150,10 +182,16 @@ def _event_for(
     return replace(slice_event(kind, record, now, words), for_slice_id=made.slice_id)
 
 
+def _has_left(record: SliceRecord) -> bool:
+    """Whether the owner of a notebook's slice is a member of the group that pays no more."""
+    return not record.is_job and record.group is not None and record.group not in record.member_of
+
+
 def _grace_event(record: SliceRecord, now: datetime) -> EventRecord:
     until = record.before_until
     if until is None:
         words = quota_change_words(QuotaChange.AS_BEFORE_NO_MORE, group=record.group)
         return slice_event(EventKind.SLICE_AS_BEFORE_NO_MORE, record, now, words)
-    words = quota_change_words(QuotaChange.AS_BEFORE, group=record.group, until=until)
+    change = QuotaChange.AS_BEFORE_AFTER_LEAVING if _has_left(record) else QuotaChange.AS_BEFORE
+    words = quota_change_words(change, group=record.group, until=until)
     return slice_event(EventKind.SLICE_AS_BEFORE, record, now, words)

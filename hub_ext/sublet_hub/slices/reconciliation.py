@@ -7,12 +7,12 @@ from what it shows to another token than the service's own.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sublet_quota.names.ids import SliceId
+from sublet_quota.names.ids import SliceId, UserName
 from sublet_quota.reasons.installation.standings import HubStanding
 
 from sublet_hub.errors import HubUnreachableError
@@ -52,6 +52,7 @@ class Reconciliation:
     ) -> None:
         """``is_to_start``: whether the hub is being asked to start a slice's server."""
         self._is_to_start = is_to_start
+        self._on_groups: Callable[[Mapping[UserName, tuple[str, ...]]], None] = lambda _: None
         self._ledger = ledger
         self._fleet = fleet
         self._allocation = allocation
@@ -64,6 +65,10 @@ class Reconciliation:
         """Of slices whose servers were to be started: when that was seen last."""
         self.hub_standing = HubStanding.UNASKED
         """How the hub answered when it was asked last."""
+
+    def on_groups(self, listener: Callable[[Mapping[UserName, tuple[str, ...]]], None]) -> None:
+        """Tell ``listener`` the groups of those whose servers the hub tells, each time."""
+        self._on_groups = listener
 
     async def ask_hub(self, hub: HubClient) -> None:
         """Compare with the hub's servers; what else it answers is logged when that is news."""
@@ -83,6 +88,7 @@ class Reconciliation:
         # Somebody else's token may show them fewer servers than there are.
         if standing in _OWN_TOKEN:
             self.compare(servers)
+            self._on_groups(servers.groups)
 
     def compare(self, hub: HubServers) -> None:
         """Release the slices of servers that have been unknown to the hub for long enough."""

@@ -68,6 +68,18 @@ class RefusedError(click.ClickException):
             print_json(self.problem.model_dump(mode="json"))
         else:
             click.echo(f"Refused: {self.format_message()}", err=True, file=file)
+            for line in _told_beside(self.problem):
+                click.echo(f"  {plain(line)}", err=True, file=file)
+
+
+def _told_beside(problem: Problem) -> Iterator[str]:
+    """Yield what a refusal tells beside its sentence: what it follows from, and what would help."""
+    if problem.why is not None and problem.why.words:
+        yield problem.why.words
+    if problem.waits_for:
+        yield f"In the way: {', '.join(problem.waits_for)}"
+    if problem.helps:
+        yield f"What helps: {'; '.join(each.words for each in problem.helps)}"
 
 
 class NoAnswerError(click.ClickException):

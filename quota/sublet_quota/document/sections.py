@@ -27,6 +27,7 @@ from sublet_quota.document.values import (
     Pattern,
     Patterns,
     PositiveDuration,
+    TimeLimit,
     WhenFull,
     WholeNumber,
 )
@@ -198,6 +199,11 @@ class PersonQuota(Section):
         default=None,
         description="For how long in a day somebody may say that their slice is not to be lent. "
         "When nobody says: 4h.",
+    )
+    max_idle: TimeLimit | None = Field(
+        default=None,
+        description="A notebook server that has been idle for so long is ended: its owner is "
+        "warned before, and can put that off. 'unlimited': never; so it is when nobody says.",
     )
 
 

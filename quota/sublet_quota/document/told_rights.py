@@ -45,6 +45,9 @@ def _lines(document: QuotaDocument, rights: Rights) -> Iterator[RightLine]:
     kept = _duration(rights.keep_a_day.value)
     yield _line("slices kept a day", rights.keep_a_day, None, kept)
     yield from _in_line(document)
+    idle = rights.max_idle.value
+    longest = _NO_LIMIT if idle is None else _duration(idle)
+    yield _line("longest idleness of a server", rights.max_idle, None, longest)
     for payer in rights.payers:
         yield from _of_payer(payer)
         for group in () if payer.group is None else reversed(document.path_of(payer.group)):

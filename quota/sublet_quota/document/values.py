@@ -109,6 +109,17 @@ def read_end(value: Any) -> datetime:
     raise ValueError(message)
 
 
+def read_time_limit(value: Any) -> timedelta | Unlimited:
+    """Return how long at most, which is not zero, or ``UNLIMITED``."""
+    if value == UNLIMITED:
+        return UNLIMITED
+    try:
+        return read_positive_duration(value)
+    except ValueError as error:
+        message = f"{error}; or 'unlimited'"
+        raise ValueError(message) from error
+
+
 def read_count_limit(value: Any) -> int | Unlimited:
     """Return how many at most, or ``UNLIMITED``."""
     if value == UNLIMITED:
@@ -166,7 +177,7 @@ def _write_factor(value: Decimal) -> int | float:
     return int(value) if value == int(value) else float(value)
 
 
-_DURATION_SCHEMA: Final = {
+_DURATION_SCHEMA: Final[dict[str, Any]] = {
     "anyOf": [
         {"type": "number", "minimum": 0},
         {"type": "string", "pattern": r"^\s*\d{1,9}(\.\d{1,3})?\s*[A-Za-z]*\s*$"},
@@ -188,6 +199,19 @@ PositiveDuration = Annotated[
     PlainValidator(read_positive_duration),
     PlainSerializer(_write_duration, when_used="json"),
     WithJsonSchema(_DURATION_SCHEMA),
+]
+TimeLimit = Annotated[
+    timedelta | Unlimited,
+    PlainValidator(read_time_limit),
+    PlainSerializer(
+        lambda value: value if value is UNLIMITED else _write_duration(value), when_used="json"
+    ),
+    WithJsonSchema(
+        {
+            "anyOf": [*_DURATION_SCHEMA["anyOf"], {"const": UNLIMITED.value}],
+            "examples": ["8h", "unlimited"],
+        }
+    ),
 ]
 Instant = Annotated[
     datetime,

@@ -15,7 +15,9 @@ class QuotaChange(StrEnum):
     CALLED_BACK = "called-back"
     BROUGHT_BACK = "brought-back"
     RECHARGED = "recharged"
+    RECHARGED_AFTER_LEAVING = "recharged-after-leaving"
     AS_BEFORE = "as-before"
+    AS_BEFORE_AFTER_LEAVING = "as-before-after-leaving"
     AS_BEFORE_NO_MORE = "as-before-no-more"
 
 
@@ -27,6 +29,12 @@ _WORDS: Final[Mapping[QuotaChange, str]] = MappingProxyType(
         QuotaChange.BROUGHT_BACK: "there is room again: it has its place on the card back",
         QuotaChange.RECHARGED: (
             "charged to {group} instead of {former}, which lets a slice of {for_group} in"
+        ),
+        QuotaChange.RECHARGED_AFTER_LEAVING: (
+            "charged to {group} instead of {former}, in which its owner is no more"
+        ),
+        QuotaChange.AS_BEFORE_AFTER_LEAVING: (
+            "its owner is in {group} no more: it counts as before until {until}"
         ),
         QuotaChange.AS_BEFORE: (
             "what {group} is guaranteed has become less: it counts as before until {until}"

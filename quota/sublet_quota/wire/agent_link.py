@@ -93,6 +93,8 @@ class GpuReport(AnswerModel):
     energy_mj: Millijoules | None = None
     closed: Words | None = None
     """Why the card takes nothing new (XID, ECC, gone); ``None``: it does."""
+    closed_for_good: bool = False
+    """Whether the agent opens the card again only after an admin has seen to it."""
     foreign_processes: ForeignProcesses | None = None
     """Who else uses the card, which is pause-only for as long as somebody does."""
     unfit: tuple[ToldUnfit, ...] | None = Field(default=None, max_length=64)
@@ -167,6 +169,10 @@ class SliceReport(AnswerModel):
     over_cap: bool = False
     running_cell: bool = False
     """A kernel says that a cell runs, or waits at the gate."""
+    quiet_since: AwareDatetime | None = None
+    """Since when nothing was seen of work: no cell has begun or ended, no process has used the GPU,
+    nor the CPU while it was suspended; a cell that runs on without either is ``running_cell``.
+    ``None``: the agent does not tell (it is of an older version)."""
     lent_to: _Names = ()
     """Slices of the jobs that use this one's room, or its compute, while it is idle."""
 

@@ -15,6 +15,8 @@ from sublet_quota.residency.snapshot import Holder
 from sublet_quota.wire.agent_link import MOST_NAMED, GpuReport, SliceReport
 from sublet_quota.wire.announcements import ShownAnnouncement
 from sublet_quota.wire.closings import ClosingInfo
+from sublet_quota.wire.decision import ToldDerivation, ToldHelp
+from sublet_quota.wire.idle import IdleEnd
 from sublet_quota.wire.job_size import check_job, check_parameters
 from sublet_quota.wire.rank import ToldRank
 from sublet_quota.wire.schema import (
@@ -68,6 +70,12 @@ class Problem(AnswerModel):
     reason: RefusalReason | Name
     message: Words
     numbers: Annotated[dict[Name, ToldNumber], Field(max_length=_MOST_NUMBERS)] = {}
+    why: ToldDerivation | None = None
+    """What a refusal follows from; ``None``: it follows from no rule of the quotas."""
+    helps: tuple[ToldHelp, ...] = Field(default=(), max_length=_MOST_NUMBERS)
+    """What would help; ``message`` says it, too."""
+    waits_for: tuple[Words, ...] = Field(default=(), max_length=_MOST_NUMBERS)
+    """Whose slices are in the way; ``message`` says it, too."""
 
 
 # Between spawner and service. Authorised by the service's own token, which only the hub has.
@@ -250,6 +258,9 @@ class SliceInfo(AnswerModel):
     """``None``: nothing of its card's type is guaranteed to anybody."""
     group: Name | None = None
     """The group that pays for the slice; ``None``: none."""
+    idle_end: IdleEnd | None = None
+    """When the server is ended for being idle; ``None``: it is at work, or may be idle for ever, or
+    its node's agent does not say."""
 
 
 class Share(AnswerModel):

@@ -108,6 +108,7 @@ def test_rights_are_told_in_the_largest_unit_that_says_them() -> None:
 everyone:
   limit: {cards: 1/2, memory: 20 GiB, H100: unlimited, slices: 1}
   keep_a_day: 90m
+  max_idle: 8h
   jobs: {max_run: 2d, most: 0, types: [], limit: {cards: 3}}
   own_amounts: false
 """
@@ -122,16 +123,17 @@ everyone:
         "limit of memory": ("20 GiB", 2),
         "limit of slices": ("1", 2),
         "limit of running jobs: H100": ("no limit", None),
-        "limit of running jobs: cards": ("3 cards", 4),
+        "limit of running jobs: cards": ("3 cards", 5),
         "limit of running jobs: memory": ("no limit", None),
         "limit of running jobs: slices": ("no limit", None),
-        "most jobs": ("0", 4),
+        "most jobs": ("0", 5),
         "slices kept a day": ("90 min", 3),
+        "longest idleness of a server": ("8 h", 4),
         "sizes": ("all", None),
         "GPU types": ("all", None),
-        "own amounts": ("no", 5),
-        "GPU types of jobs": ("none", 4),
-        "longest run of a job": ("2 d", 4),
+        "own amounts": ("no", 6),
+        "GPU types of jobs": ("none", 5),
+        "longest run of a job": ("2 d", 5),
     }
 
 

@@ -17,6 +17,7 @@ from sublet_hub.slices.announcements import Announcements
 from sublet_hub.slices.closings import Closings
 from sublet_hub.slices.evictions import Evictions
 from sublet_hub.slices.hub_users import HubUsers
+from sublet_hub.slices.idle_servers import IdleServers
 from sublet_hub.slices.keep_and_wake import KeepAndWake
 from sublet_hub.slices.places import Places
 from sublet_hub.slices.pods import Pods
@@ -68,6 +69,7 @@ class ServiceParts:
     announcements: Announcements
     evictions: Evictions
     line: ServerQueue
+    idle_servers: IdleServers
     places: Places
     resizing: Resizing
     shares: Shares

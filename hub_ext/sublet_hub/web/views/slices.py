@@ -4,7 +4,7 @@ Other users' names are shown to admins and within a group that the quota documen
 everybody else a job is "a job", and an owner "another owner". The ids of their slices likewise.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from sublet_quota.names.ids import GpuId, JobId, SliceId
@@ -13,6 +13,7 @@ from sublet_quota.reasons.standings import SliceFacts, standing_of
 from sublet_quota.wire.agent_link import GpuReport, SliceReport
 from sublet_quota.wire.api import EventInfo, GpuInfo, SliceInfo
 from sublet_quota.wire.closings import ClosingInfo
+from sublet_quota.wire.idle import IdleEnd
 from sublet_quota.wire.share import LentPeriod
 from sublet_quota.wire.slice_warnings import ToldWarning, tell_warnings
 from sublet_quota.wire.standing import ToldStanding, tell_standing
@@ -42,10 +43,18 @@ HUB = Viewer(name="", sees_all=True)
 class Views:
     """Puts ledger and fleet together."""
 
-    def __init__(self, ledger: Ledger, fleet: Fleet, capacity: Capacity) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        fleet: Fleet,
+        capacity: Capacity,
+        idle_end_of: Callable[[SliceRecord], IdleEnd | None],
+    ) -> None:
+        """``idle_end_of``: when a server is ended for being idle."""
         self._ledger = ledger
         self._fleet = fleet
         self._capacity = capacity
+        self._idle_end_of = idle_end_of
 
     def slice(self, record: SliceRecord, viewer: Viewer) -> SliceInfo:
         """Return a slice with what its agent last said of it."""
@@ -65,6 +74,7 @@ class Views:
             last_lent=self._last_lent(record, viewer),
             rank=rank_of(self._capacity.holdings, record),
             group=record.group,
+            idle_end=self._idle_end_of(record),
         )
 
     def slices(self, records: Iterable[SliceRecord], viewer: Viewer) -> tuple[SliceInfo, ...]:
