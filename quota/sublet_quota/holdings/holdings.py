@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from fractions import Fraction
+from itertools import chain
 
 from sublet_quota.amounts.gpu_amounts import GpuAmount
 from sublet_quota.document.quota_document import QuotaDocument
@@ -22,18 +23,19 @@ from sublet_quota.holdings.guarantees import Guarantees
 from sublet_quota.holdings.layout.layout import Layout
 from sublet_quota.holdings.making_way import MakingWay
 from sublet_quota.holdings.placed_slices import PlacedSlices
+from sublet_quota.holdings.slice_lists import SliceLists
 from sublet_quota.holdings.standing.held_sums import HeldSums
 from sublet_quota.holdings.standing.standings import NOT_TOLD, Standings, TypedKind
 from sublet_quota.holdings.standing.type_standing import Turns
-from sublet_quota.names.ids import GpuId, PoolName, SliceId, UserName
+from sublet_quota.names.ids import GpuId, GroupName, PoolName, SliceId
 from sublet_quota.reasons.guarantee_warnings import GuaranteeWarning
 from sublet_quota.residency.snapshot import Rank
 from sublet_quota.shares.cards import NO_CARD
 from sublet_quota.shares.entitlement import Piece
-from sublet_quota.shares.group_tree import NodeName
+from sublet_quota.shares.group_tree import ROOT, NodeName, group_at
 
 
-class Holdings(HeldSums, CardSums):
+class Holdings(HeldSums, CardSums, SliceLists):
     """All slices and GPUs, with their sums by group, person, type, pool and GPU."""
 
     def __init__(  # noqa: PLR0913 - what was known before
@@ -154,22 +156,6 @@ class Holdings(HeldSums, CardSums):
         if holding is not None and holding.called_back is not called_back:
             self.put(replace(holding, called_back=called_back))
 
-    def slice(self, slice_id: SliceId) -> Holding | None:
-        """Return one slice, or ``None``."""
-        return self._placed.all.get(slice_id)
-
-    def slices(self) -> Iterator[Holding]:
-        """Yield all slices."""
-        return iter(self._placed.all.values())
-
-    def slices_on(self, gpu_id: GpuId) -> tuple[Holding, ...]:
-        """Return the slices on a GPU, jobs' too, by id."""
-        return self._placed.on(gpu_id)
-
-    def slices_of(self, owner: UserName) -> tuple[Holding, ...]:
-        """Return the slices of a person, jobs' too, by id."""
-        return self._placed.of(owner)
-
     def type_of(self, gpu_id: GpuId) -> str | None:
         """Return the type that a GPU counts as; of one that is gone, while slices lie there."""
         typed = self._typed.get(gpu_id)
@@ -178,6 +164,15 @@ class Holdings(HeldSums, CardSums):
     def types(self) -> tuple[str, ...]:
         """Return the types of which there are cards or slices, or guarantees, sorted."""
         return self._standings.types()
+
+    def slices_at(self, leaf: NodeName) -> Iterator[Holding]:
+        """Yield the notebooks' slices that count at a leaf, in no order."""
+        group = group_at(leaf)
+        if group != ROOT:
+            return self.paid_by(GroupName(group))
+        known = self.document.all_groups
+        payers = (each for each in self.payers() if each is None or each not in known)
+        return chain.from_iterable(self.paid_by(each) for each in payers)
 
     def lent(self, lender: PoolName, borrower: PoolName) -> Fraction:
         """Return the cards of one pool that borrowed slices of another one have."""

@@ -15,7 +15,7 @@ def back_to_their_place(holdings: Holdings) -> tuple[SliceId, ...]:
     """
     rooms: dict[GpuId, GpuAmount] = {}
     back: list[SliceId] = []
-    away = sorted((one for one in holdings.slices() if one.called_back), key=_age)
+    away = sorted(holdings.called_back(), key=_age)
     for holding in away:
         if holdings.rank(holding.slice_id) is Rank.ENTITLED:
             back.append(holding.slice_id)

@@ -56,6 +56,10 @@ class HeldSums:
         """Return what jobs of a person have."""
         return self._standings.jobs_held_by(owner)
 
+    def called_back_sums(self, gpu_type: str) -> Mapping[NodeName, Fraction]:
+        """Return what slices that were called back hold of a type at each node but the root."""
+        return self._standings.called_back_sums(gpu_type)
+
     def entitled_steps(self, gpu_type: str, group: GroupName | None, cards: Fraction) -> int:
         """Return to how many steps of its way one more slice of a group would be entitled now."""
         standing = self._standings.of_type(gpu_type)
