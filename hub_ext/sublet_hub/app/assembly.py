@@ -161,6 +161,7 @@ class Assembly:
                 allocation=allocation,
                 jobs=self._queue,
                 evictions=evictions,
+                metrics=metrics.line,
                 start_within=settings.start_within,
             )
         )

@@ -17,6 +17,7 @@ from sublet_hub.slices.line_rights import LineRights
 from sublet_hub.slices.line_standings import LineFacts
 from sublet_hub.slices.server_queue import ServerQueue
 from sublet_hub.slices.server_starts import ServerStarts
+from sublet_hub.state.collectors.line import LineMetrics
 from sublet_hub.state.stores import Stores
 from sublet_hub.usage.held_lengths import HeldLengths
 
@@ -36,6 +37,7 @@ class LineNeeds:
     allocation: Allocation
     jobs: JobQueue
     evictions: Evictions
+    metrics: LineMetrics
     start_within: timedelta
     """How long a server has to start, once it could."""
 
@@ -50,7 +52,7 @@ class LineParts:
         self._lengths = HeldLengths(stores.ledger, stores.now)
         facts = LineFacts(needs.jobs.past_use, self._ends)
         store = QueuedServerStore(needs.database)
-        self.line = ServerQueue(stores, store, needs.allocation, facts)
+        self.line = ServerQueue(stores, store, needs.allocation, facts, needs.metrics)
         needs.jobs.others_ask(self.line.asking)
         self.starts = ServerStarts(self.line, needs.hub, needs.start_within, self._now)
         self.rights = LineRights(self.line, needs.users, stores.accounts)

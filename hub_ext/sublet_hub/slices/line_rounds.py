@@ -29,6 +29,7 @@ from sublet_quota.wire.event_kinds import EventKind
 
 from sublet_hub.slices.allocation import Allocation
 from sublet_hub.slices.line_entries import LineEntries, kept_of
+from sublet_hub.state.collectors.line import LineMetrics
 from sublet_hub.state.stores import Stores
 
 _MOST_TURNS: Final = 100
@@ -54,8 +55,10 @@ class LineRounds:
         entries: LineEntries,
         allocation: Allocation,
         past: Callable[[], PastUse],
+        metrics: LineMetrics,
     ) -> None:
         """``past``: what everybody used before."""
+        self._metrics = metrics
         self._stores = stores
         self._entries = entries
         self._allocation = allocation
@@ -113,6 +116,7 @@ class LineRounds:
                 line.append(server)
             await breath.take()
         self.asking = frozenset((payers.of(each).group, each.owner) for each in line)
+        self._metrics.wait(payers.of(each).group for each in line)
         if not line:
             self._settled = before
             return None
@@ -144,10 +148,12 @@ class LineRounds:
             return
         request = asked.model_copy(update={"account": account.template})
         record = self._allocation.hand_out(request, turn.placement, entry.lot)
+        now = self._stores.now()
+        self._metrics.turn(record, now - entry.since)
         given = replace(
             entry,
             slice_id=record.slice_id,
-            turn_at=self._stores.now(),
+            turn_at=now,
             request={**entry.request, "groups": kept_of(request)["groups"]},
         )
         self._entries.put(given)

@@ -32,6 +32,7 @@ from sublet_hub.slices.allocation import LOTS, Allocation
 from sublet_hub.slices.line_entries import LineEntries, kept_of
 from sublet_hub.slices.line_rounds import LineRounds
 from sublet_hub.slices.line_standings import LineFacts, LineStandings
+from sublet_hub.state.collectors.line import LineMetrics
 from sublet_hub.state.stores import Stores
 
 MOST_OF_AN_OWNER: Final = 20
@@ -43,12 +44,17 @@ class ServerQueue:
     """The line of notebook servers."""
 
     def __init__(
-        self, stores: Stores, store: QueuedServerStore, allocation: Allocation, facts: LineFacts
+        self,
+        stores: Stores,
+        store: QueuedServerStore,
+        allocation: Allocation,
+        facts: LineFacts,
+        metrics: LineMetrics,
     ) -> None:
         self._stores = stores
         self._allocation = allocation
         self._entries = LineEntries(stores, store, allocation)
-        self._rounds = LineRounds(stores, self._entries, allocation, facts.past)
+        self._rounds = LineRounds(stores, self._entries, allocation, facts.past, metrics)
         self.standings = LineStandings(stores, self._entries, facts)
         """How those in line stand."""
 

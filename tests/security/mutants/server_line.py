@@ -11,9 +11,11 @@ _STARTS: Final = "hub_ext/sublet_hub/slices/server_starts.py"
 _ROUTES: Final = "hub_ext/sublet_hub/web/routes/server_queue.py"
 _QUEUE: Final = "hub_ext/sublet_hub/slices/server_queue.py"
 _SPAWNER: Final = "spawner/sublet_spawner/slice_spawner.py"
-_LINE: Final = "tests/hub/slices/test_server_queue.py"
+_JOINING: Final = "tests/hub/slices/line/test_joining.py"
+_STARTING: Final = "tests/hub/slices/line/test_starts.py"
+_TOLD: Final = "tests/hub/slices/line/test_told.py"
 _PAGE: Final = "tests/spawner/test_slice_spawner.py"
-_OTHERS: Final = f"{_LINE}::test_nobody_elses_place_is_seen_or_left"
+_OTHERS: Final = f"{_TOLD}::test_nobody_elses_place_is_seen_or_left"
 
 MUTANTS: Final = (
     Mutant(
@@ -23,8 +25,8 @@ MUTANTS: Final = (
         "if not self._queue.holds_slice(entry):",
         "if False:",
         (
-            f"{_LINE}::test_only_whose_turn_has_come_is_ever_started",
-            f"{_LINE}::test_what_lost_its_slice_is_not_started",
+            f"{_STARTING}::test_only_whose_turn_has_come_is_ever_started",
+            f"{_STARTING}::test_what_lost_its_slice_is_not_started",
         ),
     ),
     Mutant(
@@ -33,7 +35,7 @@ MUTANTS: Final = (
         _STARTS,
         "due = [each for each in self._queue.entries.values() if each.slice_id is not None]",
         "due = list(self._queue.entries.values())",
-        (f"{_LINE}::test_only_whose_turn_has_come_is_ever_started",),
+        (f"{_STARTING}::test_only_whose_turn_has_come_is_ever_started",),
     ),
     Mutant(
         6,
@@ -57,7 +59,7 @@ MUTANTS: Final = (
         _ROUTES,
         "if not (caller.is_admin or caller.may(scopes.ACTIVITY, owner, server)):",
         "if False:",
-        (_OTHERS, f"{_LINE}::test_its_owner_and_an_admin_take_it_out_and_nobody_else"),
+        (_OTHERS, f"{_TOLD}::test_its_owner_and_an_admin_take_it_out_and_nobody_else"),
     ),
     Mutant(
         6,
@@ -65,7 +67,7 @@ MUTANTS: Final = (
         _QUEUE,
         "if entry.slice_id is None or entry.request != kept_of(request):",
         "if entry.slice_id is None:",
-        (f"{_LINE}::test_another_wish_at_its_turn_is_decided_anew",),
+        (f"{_JOINING}::test_another_wish_at_its_turn_is_decided_anew",),
     ),
     Mutant(
         14,
