@@ -121,7 +121,7 @@ def submit(
     if wants_json():
         print_json(job)
     else:
-        click.echo(f"Job {plain(job.job_id)} is {job.state}. {plain(job.reason)}".rstrip())
+        click.echo(_told(job))
     if follow:
         _follow(service, job.job_id, 0)
 
@@ -203,7 +203,7 @@ def again(service: Service, job_id: str) -> None:
     if wants_json():
         print_json(job)
     else:
-        click.echo(f"Job {plain(job.job_id)} is {job.state}. {plain(job.reason)}".rstrip())
+        click.echo(_told(job))
 
 
 @jobs.command()
@@ -216,7 +216,13 @@ def cancel(service: Service, job_id: str) -> None:
     if wants_json():
         print_json(job)
     else:
-        click.echo(f"Job {plain(job.job_id)} is {job.state}. {plain(job.reason)}".rstrip())
+        click.echo(_told(job))
+
+
+def _told(job: JobInfo) -> str:
+    """Return how a job is, and why, as a sentence."""
+    why = f": {plain(job.reason)}" if job.reason else ""
+    return f"Job {plain(job.job_id)} is {job.state}{why}".removesuffix(".") + "."
 
 
 def _forecast(service: Service, request: JobRequest) -> JobForecast:
@@ -353,6 +359,6 @@ def _follow(service: Service, job_id: str, offset: int) -> None:
         offset = part.next_offset
         time.sleep(_ASK_AGAIN_S)
     job = service.get(JobInfo, f"jobs/{job_id}")
-    click.echo(f"Job {plain(job.job_id)} is {job.state}. {plain(job.reason)}".rstrip(), err=True)
+    click.echo(_told(job), err=True)
     if job.state in {JobState.FAILED, JobState.CANCELLED}:
         click.get_current_context().exit(REFUSED)
