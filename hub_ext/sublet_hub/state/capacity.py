@@ -28,6 +28,7 @@ from sublet_hub.ledger.records import Change, GpuRecord, SliceRecord
 from sublet_hub.state.document_closings import DocumentClosings
 from sublet_hub.state.fair_turns import FairTurns
 from sublet_hub.state.fleet import Fleet, NodeView
+from sublet_hub.state.unmatched_names import unmatched_names
 
 
 class Capacity:
@@ -111,6 +112,7 @@ class Capacity:
             *map(str, document_warnings(in_force)),
             *(warning.words for warning in found),
             *self._fleet.closed_by_document.missing(self._ledger),
+            *unmatched_names(self.holdings),
         )
 
     def reported(self, view: NodeView) -> None:
