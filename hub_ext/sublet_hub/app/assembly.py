@@ -147,6 +147,7 @@ class Assembly:
         self._queue = JobQueue(stores, waiting, metrics, where, self._stops, decides=decides)
         allocation = Allocation(stores, metrics, homes)
         patience = Patience(settings.missing_for, settings.start_within)
+        startup = StartupGrace(fleet, settings.agents_return_within)
         self.service = ServiceParts(
             now=now,
             ledger=ledger,
@@ -157,7 +158,7 @@ class Assembly:
             users=HubUsers(adapters.hub, ledger, accounts),
             allocation=allocation,
             reconciliation=Reconciliation(ledger, fleet, allocation, patience, now),
-            startup_grace=StartupGrace(fleet, settings.agents_return_within),
+            startup_grace=startup,
             pods=Pods(ledger, capacity, accounts, now),
             keep_and_wake=KeepAndWake(ledger, capacity, accounts, settings.limits.wakes, now),
             jobs=JobSubmission(stores, intake),
@@ -167,7 +168,7 @@ class Assembly:
                 AnnouncementStore(adapters.database), ledger, fleet.is_known, now
             ),
             evictions=Evictions(EvictionStore(adapters.database), ledger, adapters.hub, now),
-            places=Places(ledger, capacity, now),
+            places=Places(ledger, capacity, now, lambda: startup.is_over),
             resizing=Resizing(ledger, fleet, capacity, now),
             shares=Shares(ledger, fleet, capacity, views, self._meter),
             previews=QuotaPreviews(stores, quota, self._queue),
@@ -269,6 +270,7 @@ class Assembly:
         if self._adapters.nodes is not None:
             self._adapters.nodes.on_cordons(service.capacity.nodes_are_cordoned)
         service.ledger.listen(self._ledger_changed)
+        service.quota.prepare_by(service.capacity.prepare)
         service.quota.listen(self._quota_changed)
 
     def _jobs_round(self) -> None:
@@ -314,7 +316,8 @@ class Assembly:
         service.ledger.apply(Change(events=(loaded,)), now)
         self.connections.assign_all()
 
-    def _look_at_places(self) -> None:
+    async def _look_at_places(self) -> None:
+        await self.service.capacity.prepare_for_time()
         if self.service.places.look():
             self.connections.assign_all()
 

@@ -7,6 +7,7 @@ from typing import Final
 
 from sublet_quota.holdings.standing.standings import Standings
 from sublet_quota.names.ids import GroupName, SliceId, UserName
+from sublet_quota.residency.snapshot import Rank
 from sublet_quota.shares.group_tree import GroupTree, NodeName
 from sublet_quota.shares.limits import Amounts
 from sublet_quota.shares.reclaim import Position
@@ -72,6 +73,10 @@ class HeldSums:
     def steps_in_force(self) -> Mapping[SliceId, int]:
         """Return what each slice is entitled to with the cards that there are."""
         return dict(self._standings.steps_in_force())
+
+    def ranks_told(self) -> Mapping[SliceId, Rank]:
+        """Return which ranks ``ranks_changed`` has told."""
+        return self._standings.ranks_told()
 
     def position(self, gpu_type: str, asks: Mapping[NodeName, Fraction] = NO_ASKS) -> Position:
         """Return how the groups stand on a type.
