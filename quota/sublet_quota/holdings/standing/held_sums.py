@@ -57,6 +57,13 @@ class HeldSums:
         """Return what jobs of a person have."""
         return self._standings.jobs_held_by(owner)
 
+    def steps_as_before(
+        self, gpu_type: str, group: GroupName | None, cards: Fraction, steps: int
+    ) -> int:
+        """Return the same of a slice that counts as before, entitled to so many steps then."""
+        standing = self._standings.of_type(gpu_type)
+        return standing.steps_as_before(self._standings.leaf(group), cards, steps)
+
     def called_back_sums(self, gpu_type: str) -> Mapping[NodeName, Fraction]:
         """Return what slices that were called back hold of a type at each node but the root."""
         return self._standings.called_back_sums(gpu_type)

@@ -52,8 +52,10 @@ def find_as_before(question: Question) -> AsBeforePlace | None:
     name = None if size is None else SizeName(question.wish.size or "")
     leaf = holdings.leaf(holding.group)
     depth = len(holdings.tree(gpu_type).paths[leaf])
-    anew = holdings.entitled_steps(gpu_type, holding.group, cards_on(amount, facts.kind))
-    rank = rank_of(max(min(depth, holding.before.steps), anew), depth)
+    cards = cards_on(amount, facts.kind)
+    kept = holdings.steps_as_before(gpu_type, holding.group, cards, holding.before.steps)
+    anew = holdings.entitled_steps(gpu_type, holding.group, cards)
+    rank = rank_of(max(kept, anew), depth)
     rank = question.rank_on(rank, facts.gpu_id, leaf, amount)
     return AsBeforePlace(holding, gpu_type, name, amount, rank)
 
