@@ -213,8 +213,10 @@ class Standings:
 
     def take_over_ranks(self, told: Mapping[SliceId, Rank]) -> None:
         """Let ``ranks_changed`` tell only what is new since these ranks were told."""
+        own = self._ranks
+        self._ask_again |= {one for one in self._counted if own.get(one) is not told.get(one)}
+        self._ask_again |= self._counted.keys() - own.keys()
         self._ranks = {one: rank for one, rank in told.items() if one in self._counted}
-        self._ask_again = set(self._counted)
 
     def lasting_steps(self) -> Iterator[tuple[SliceId, int]]:
         """Yield of each slice to how many steps it is entitled if there are enough cards."""
