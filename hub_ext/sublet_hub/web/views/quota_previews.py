@@ -101,6 +101,7 @@ class _Telling:
             "jobs": self._first(jobs, _job),
             "unmet": self._first(preview.unmet, lambda warning: warning.words),
             "rights": self._first(preview.rights, _right),
+            "reservations": self._first(preview.reservations, str),
             "warnings": self._first(preview.warnings, str),
         }
         return QuotaPreviewInfo(
