@@ -12,8 +12,8 @@ from sublet_quota.document.consistency.warnings import DocumentWarning, document
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.told_reservations import tell_reservations
 from sublet_quota.names.ids import SliceId
+from sublet_quota.placement.claims import Claims, new_claims
 from sublet_quota.preview.beyond import Excess, new_excesses
-from sublet_quota.preview.claims import Claims, new_claims
 from sublet_quota.preview.job_changes import JobChange, job_changes
 from sublet_quota.preview.present_state import PresentState
 from sublet_quota.preview.rank_changes import RankChange, brought_back, rank_changes

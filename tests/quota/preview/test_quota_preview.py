@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from sublet_quota.holdings.gpu_load import Holding
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GpuId, UserName
-from sublet_quota.preview import claims
+from sublet_quota.placement import claims
+from sublet_quota.placement.claims import Claims
 from sublet_quota.preview.beyond import Beyond
-from sublet_quota.preview.claims import Claims
 from sublet_quota.preview.present_state import JobsNow, PersonHere, present_state
 from sublet_quota.preview.quota_preview import QuotaPreview, preview_quota
 from sublet_quota.reasons.guarantee_warnings import GuaranteeFault
