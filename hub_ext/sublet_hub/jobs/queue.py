@@ -18,6 +18,7 @@ from sublet_quota.jobs.job_admission import AdmittedJob
 from sublet_quota.jobs.job_queue import JobPlacement, JobWait, QueuePlan, plan_queue
 from sublet_quota.jobs.lendable_room import lendable_gpus
 from sublet_quota.jobs.requested_job import RequestedJob
+from sublet_quota.jobs.turns.job_order import JobEntitlement
 from sublet_quota.jobs.turns.past_uses import PastUse, Payer
 from sublet_quota.jobs.waiting_job import WaitingJob
 from sublet_quota.life_cycles.job_states import JobState
@@ -96,7 +97,7 @@ class JobQueue:
         stops.on_end(self._uses.stopped)
         self._turns = Turns(stores, self._jobs)
         self._looked_at: datetime | None = None
-        self._entitlements: Mapping[JobId, int] = {}
+        self._entitlements: Mapping[JobId, JobEntitlement] = {}
         self._ordered_under: object = None
         """By what the places were found; ``None``: they are to be found anew."""
         stores.ledger.listen(self._ledger_changed)
@@ -106,14 +107,14 @@ class JobQueue:
         """Whether this queue says which job is next; else it tells only what could be lent now."""
         return self._decides
 
-    def entitlements(self) -> Mapping[JobId, int]:
-        """Return the place of each job that has a slice, 0 for the most entitled."""
+    def entitlements(self) -> Mapping[JobId, JobEntitlement]:
+        """Return how each job that has a slice is entitled."""
         under = self._turns.guarantees_left()
         if self._ordered_under != under:
-            ordered = self._turns.placed()
-            places = {job.job_id: place for place, job in enumerate(ordered)}
-            if places != self._entitlements:
-                self._entitlements = places
+            ordered = enumerate(self._turns.placed())
+            entitled = {job.job_id: JobEntitlement(place, job.rank) for place, job in ordered}
+            if entitled != self._entitlements:
+                self._entitlements = entitled
             self._ordered_under = under
         return self._entitlements
 
