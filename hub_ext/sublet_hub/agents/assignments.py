@@ -101,9 +101,9 @@ class Assigner:
         return policy
 
     def _slice(self, record: SliceRecord) -> SliceAssignment:
-        of_job = None
+        of_job = _NOT_ORDERED
         if record.job_id is not None:
-            of_job = self._order.get(record.job_id, _NOT_ORDERED)
+            of_job = self._order.get(record.job_id, of_job)
         return SliceAssignment(
             slice_id=record.slice_id,
             holder=record.holder,
@@ -118,14 +118,14 @@ class Assigner:
             pod_uid=None if record.pod is None else record.pod.uid,
             never_suspended=record.never_suspended,
             created_at=record.created_at,
-            entitlement=0 if of_job is None else of_job.place,
-            rank=self._rank(record) if of_job is None else of_job.rank,
+            entitlement=of_job.place,
+            rank=self._rank(record, of_job.rank),
             kept_until=record.kept_until,
             wanted_since=record.wanted_since,
             given_up_at=record.given_up_at,
         )
 
-    def _rank(self, record: SliceRecord) -> Rank:
+    def _rank(self, record: SliceRecord, of_job: Rank) -> Rank:
         """Return a slice's rank; while agents come back after a start, the one of before that.
 
         The cards of who is not back yet are only missing because of the start.
@@ -133,7 +133,7 @@ class Assigner:
         holdings, steps = self._capacity.holdings, record.entitled
         gpu_type = holdings.type_of(record.gpu.gpu_id)
         if steps is None or gpu_type is None or self._grace.is_over:
-            return holdings.rank(record.slice_id)
+            return of_job if record.is_job else holdings.rank(record.slice_id)
         path = holdings.tree(gpu_type).paths[holdings.leaf(record.group)]
         rank = rank_of(min(steps, len(path)), len(path))
         called_back = record.called_back_since is not None and rank is not Rank.ENTITLED

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from sublet_quota.holdings.gpu_load import cards_on
+from sublet_quota.jobs.entitled_places import EntitledPlaces
 from sublet_quota.jobs.job_admission import AdmittedJob
 from sublet_quota.jobs.job_queue import JobPlacement, JobWait, QueuePlan, plan_queue
 from sublet_quota.jobs.lendable_room import lendable_gpus
@@ -31,6 +32,7 @@ from sublet_hub.jobs.order.charged_uses import ChargedUses
 from sublet_hub.jobs.order.turns import Turns
 from sublet_hub.jobs.order.waiting_jobs import WaitingJobs, max_run_of
 from sublet_hub.ledger.records import Change, JobRecord, SliceRecord
+from sublet_hub.slices.places import others_of
 from sublet_hub.state.metrics import ServiceMetrics
 from sublet_hub.state.stores import Stores
 from sublet_hub.usage.job_stops import JobStops
@@ -38,6 +40,8 @@ from sublet_hub.usage.job_stops import JobStops
 _PAST_USE_KEPT: Final = timedelta(minutes=1)
 _FEW: Final = 1000
 """So many slices are added up in a millisecond or few."""
+ALL_STEPS: Final = 2**15
+"""More steps than any group's path has."""
 _LAST_OF_EQUALS: Final = 2**62
 """The lot of a job that is only asked about: it hopes for nothing."""
 
@@ -118,6 +122,19 @@ class JobQueue:
             self._ordered_under = under
         return self._entitlements
 
+    def keep_ranks(self) -> None:
+        """Store by which right the slices of jobs are there, where that is another than before."""
+        entitled, ledger = self.entitlements(), self._stores.ledger
+        changed = tuple(
+            replace(record, entitled=steps)
+            for job_id, each in entitled.items()
+            if (job := ledger.live_jobs.get(job_id)) is not None
+            and (record := ledger.slices.get(job.slice_id or SliceId(""))) is not None
+            and record.entitled != (steps := steps_of(each.rank))
+        )
+        if changed:
+            ledger.apply(Change(slices=changed), self._stores.now())
+
     async def look_at_past_use(self) -> None:
         """Look anew at what everybody used, and tell the ledger what is not charged."""
         await self._uses.come_under(self._stores.capacity.holdings.document)
@@ -186,10 +203,14 @@ class JobQueue:
 
     def _plan_for(self, ordered: tuple[WaitingJob, ...]) -> QueuePlan:
         """Return what comes of jobs in this order."""
-        holdings = self._stores.capacity.holdings
-        gpus = lendable_gpus(holdings, self._lendable())
-        lending = self._stores.ledger.lending
-        return plan_queue(ordered, gpus, lending=lending, limits=self._jobs.limits())
+        holdings, lendable = self._stores.capacity.holdings, self._lendable()
+        return plan_queue(
+            ordered,
+            lendable_gpus(holdings, lendable),
+            lending=self._stores.ledger.lending,
+            limits=self._jobs.limits(),
+            by_right=EntitledPlaces(holdings, lendable),
+        )
 
     def _lendable(self) -> dict[GpuId, int]:
         """Return what agents can lend in MiB a card, less jobs that they have not heard of yet."""
@@ -232,12 +253,16 @@ class JobQueue:
             named=job.named,
             member_of=job.member_of,
             lot=job.lot,
+            entitled=steps_of(placement.job.rank),
         )
         facts = self._stores.capacity.holdings.gpu(gpu.gpu_id)
         held = 1.0 if facts is None else float(cards_on(placement.amount, facts.kind))
         # Another group of the owner's may pay from now on, as that let the job in.
         charged = replace(job, group=placement.job.group)
-        ledger.apply(changes.placed(charged, record, held, now), now)
+        others, told = others_of(ledger, placement, record, now)
+        placed = changes.placed(charged, record, held, now)
+        change = replace(placed, slices=(*placed.slices, *others), events=(*placed.events, *told))
+        ledger.apply(change, now)
         return True
 
     def _estimate(self, record: SliceRecord) -> timedelta:
@@ -266,6 +291,17 @@ class JobQueue:
         order = self._entitlements
         if any((job.slice_id is not None) != (job.job_id in order) for job in change.jobs):
             self._ordered_under = None
+
+
+def steps_of(rank: Rank) -> int:
+    """Return a number of steps of a group's path by which a job's slice is of a rank."""
+    match rank:
+        case Rank.ENTITLED:
+            return ALL_STEPS
+        case Rank.ENTITLED_IN_PART:
+            return 1
+        case _:
+            return 0
 
 
 def _entitled(ordered: Iterable[WaitingJob], plan: QueuePlan) -> Counter[GroupName | None]:
