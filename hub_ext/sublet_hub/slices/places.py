@@ -8,13 +8,12 @@ ends by itself (a grace, a stated time of the quota document) or as room comes i
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
+from typing import Protocol
 
 from sublet_quota.document.quota_document import QuotaDocument
-from sublet_quota.names.ids import SliceId
+from sublet_quota.names.ids import GroupName, SliceId
 from sublet_quota.placement.after_leaving import payer_after_leaving
 from sublet_quota.placement.called_back import back_to_their_place
-from sublet_quota.placement.resize import Resized
-from sublet_quota.placement.slice_placement import Placement
 from sublet_quota.reasons.quota_changes import QuotaChange, quota_change_words
 from sublet_quota.wire.event_kinds import EventKind
 
@@ -24,6 +23,18 @@ from sublet_hub.ledger.records import Change, EventRecord, SliceRecord
 from sublet_hub.state.capacity import Capacity
 
 _Changed = tuple[tuple[SliceRecord, ...], tuple[EventRecord, ...]]
+
+
+class Deciding(Protocol):
+    """What a decision makes of others' slices."""
+
+    @property
+    def calls_back(self) -> tuple[SliceId, ...]:
+        """The slices that lose their place."""
+
+    @property
+    def recharged(self) -> tuple[tuple[SliceId, GroupName], ...]:
+        """The slices that another of their owners' groups pays for from now on."""
 
 
 class Places:
@@ -164,9 +175,7 @@ class Places:
                 self._called_back.add(record.slice_id)
 
 
-def others_of(
-    ledger: Ledger, decided: Placement | Resized, made: SliceRecord, now: datetime
-) -> _Changed:
+def others_of(ledger: Ledger, decided: Deciding, made: SliceRecord, now: datetime) -> _Changed:
     """Return what a decision makes of others' slices, and the events that tell their owners.
 
     Slices that could move to another card are called back like any others: no agent moves any yet.

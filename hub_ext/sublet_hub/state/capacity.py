@@ -298,6 +298,7 @@ class Capacity:
             unsuspendable=self._is_unsuspendable(record),
             called_back=record.called_back_since is not None,
             before=_grace(record),
+            entitled_job=record.is_job and bool(record.entitled),
         )
 
     def _is_unsuspendable(self, record: SliceRecord) -> bool:
