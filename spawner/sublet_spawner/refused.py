@@ -27,9 +27,14 @@ _SPAWN_EXCEPTION: Final = getattr(hub_spawner, "SpawnException", None)
 
 
 def refused(refusal: Refusal) -> HTTPError:
-    """Return the exception that says ``refusal`` in its own words, and what it follows from."""
+    """Return the exception that says ``refusal`` in its own words, and what it follows from.
+
+    A rule that names neither a group nor a line says nothing that the words do not.
+    """
     malformed = refusal.reason is RefusalReason.BAD_PARAMETERS
-    why = "" if refusal.why is None else f" {derivation_sentence(refusal.why)}"
+    why = ""
+    if refusal.why is not None and (refusal.why.group is not None or refusal.why.lines):
+        why = f" {derivation_sentence(refusal.why)}"
     status_code = _BAD_REQUEST if malformed else _FORBIDDEN
     return not_started(f"{refusal.message}{why}", refusal.reason, status_code)
 

@@ -63,7 +63,7 @@ def test_submit_sends_the_whole_request(service: FakeHubService):
         *("--memory", "20 GiB", "--compute", "500m", "--max-run", "90m", "--env", "A=b=c"),
     )
     assert shown.exit_code == 0, shown.output
-    assert shown.output == "Job j-1 is waiting. No slice is idle yet.\n"
+    assert shown.output == "Job j-1 is waiting: No slice is idle yet.\n"
     sent = service.asked[0].body
     assert sent["parameters"] == {"epochs": 3, "name": "digits", "x": "NaN"}
     assert (sent["memory_mib"], sent["compute_milli"], sent["max_run_s"]) == (20480, 500, 5400)
@@ -185,7 +185,7 @@ def test_following_a_log_ends_with_the_job_and_tells_its_failure(service: FakeHu
     shown = sublet("jobs", "log", "--follow", "j-1")
     assert shown.exit_code == 1
     assert shown.stdout == "one\n"
-    assert shown.stderr == "Job j-1 is failed. cell 1: Bad\n"
+    assert shown.stderr == "Job j-1 is failed: cell 1: Bad.\n"
 
 
 def _answer_log(service: FakeHubService, parts: dict[int, tuple[str, int]]) -> None:

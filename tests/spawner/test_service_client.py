@@ -96,6 +96,9 @@ async def test_a_refusal_keeps_what_it_follows_from_and_the_hub_says_it(tmp_path
         error = refused(answer)
         assert error.jupyterhub_message == f"No <more>. {derivation_sentence(why)}"
         assert "<" not in error.jupyterhub_html_message
+        bare = tell_derivation(Derivation(Rule.ROOM))
+        service.problem = service.problem.model_copy(update={"why": bare})
+        assert refused(await client.request_slice(REQUEST)).jupyterhub_message == "No <more>."
         told = told.model_copy(update={"rule": "of-a-newer-service"})
         service.problem = service.problem.model_copy(update={"why": told})
         assert refused(await client.request_slice(REQUEST)).jupyterhub_message == "No <more>."

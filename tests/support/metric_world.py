@@ -53,6 +53,7 @@ class MetricWorld:
         self.fleet = Fleet(self.ledger, lambda: self.now, "boot")
         self.quota = QuotaFile(self.quota_path, lambda: self.now)
         self.capacity = Capacity(self.quota.document, self.ledger, self.fleet, lambda: self.now)
+        self.quota.prepare_by(self.capacity.prepare)
         self.quota.listen(self.capacity.document_changed)
         sources = MetricSources(
             self.ledger, self.fleet, self.capacity, self.quota, lambda: self.now

@@ -166,7 +166,8 @@ class Assembly:
                 start_within=settings.start_within,
             )
         )
-        places = Places(ledger, capacity, now)
+        startup = StartupGrace(fleet, settings.agents_return_within)
+        places = Places(ledger, capacity, now, lambda: startup.is_over)
         self._memberships = Memberships(ledger, capacity, places, now)
         patience = Patience(settings.missing_for, settings.start_within)
         self.service = ServiceParts(
@@ -181,7 +182,7 @@ class Assembly:
             reconciliation=Reconciliation(
                 ledger, fleet, allocation, patience, now, self.line.line.waits_with
             ),
-            startup_grace=StartupGrace(fleet, settings.agents_return_within),
+            startup_grace=startup,
             pods=Pods(ledger, capacity, accounts, now),
             keep_and_wake=KeepAndWake(ledger, capacity, accounts, settings.limits.wakes, now),
             jobs=JobSubmission(stores, intake),
@@ -298,6 +299,7 @@ class Assembly:
         if self._adapters.nodes is not None:
             self._adapters.nodes.on_cordons(service.capacity.nodes_are_cordoned)
         service.ledger.listen(self._ledger_changed)
+        service.quota.prepare_by(service.capacity.prepare)
         service.quota.listen(self._quota_changed)
         service.reconciliation.on_groups(self._memberships.take)
 
@@ -307,6 +309,7 @@ class Assembly:
         for slice_id, why in chain(*to_leave):
             self._runner.evict(slice_id, why)
         self._runner.round()
+        self._queue.keep_ranks()
         if self._queue.decides:
             self._queue.place_jobs()
 
@@ -353,7 +356,8 @@ class Assembly:
         service.ledger.apply(Change(events=(loaded,)), now)
         self.connections.assign_all()
 
-    def _look_at_places(self) -> None:
+    async def _look_at_places(self) -> None:
+        await self.service.capacity.prepare_for_time()
         if self.service.places.look():
             self.connections.assign_all()
 

@@ -8,13 +8,12 @@ ends by itself (a grace, a stated time of the quota document) or as room comes i
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
+from typing import Protocol
 
 from sublet_quota.document.quota_document import QuotaDocument
-from sublet_quota.names.ids import SliceId
+from sublet_quota.names.ids import GroupName, SliceId
 from sublet_quota.placement.after_leaving import payer_after_leaving
 from sublet_quota.placement.called_back import back_to_their_place
-from sublet_quota.placement.resize import Resized
-from sublet_quota.placement.slice_placement import Placement
 from sublet_quota.reasons.quota_changes import QuotaChange, quota_change_words
 from sublet_quota.wire.event_kinds import EventKind
 
@@ -26,13 +25,32 @@ from sublet_hub.state.capacity import Capacity
 _Changed = tuple[tuple[SliceRecord, ...], tuple[EventRecord, ...]]
 
 
+class Deciding(Protocol):
+    """What a decision makes of others' slices."""
+
+    @property
+    def calls_back(self) -> tuple[SliceId, ...]:
+        """The slices that lose their place."""
+
+    @property
+    def recharged(self) -> tuple[tuple[SliceId, GroupName], ...]:
+        """The slices that another of their owners' groups pays for from now on."""
+
+
 class Places:
     """The keeper of what becomes of slices because of others, of the document, and of time."""
 
-    def __init__(self, ledger: Ledger, capacity: Capacity, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        capacity: Capacity,
+        now: Callable[[], datetime],
+        agents_are_back: Callable[[], bool],
+    ) -> None:
         self._ledger = ledger
         self._capacity = capacity
         self._now = now
+        self._agents_are_back = agents_are_back
         self._called_back = {
             each.slice_id for each in ledger.slices.values() if each.called_back_since is not None
         }
@@ -108,10 +126,11 @@ class Places:
         """Give slices that were called back their places again, as far as there is room."""
         if not self._called_back:
             return
-        now = self._now()
+        now, pauses = self._now(), self._capacity.return_pauses
+        away = {one for one in self._called_back if pauses.back_at(one) is not None}
         back = tuple(
             replace(record, called_back_since=None, called_back_for=None)
-            for slice_id in back_to_their_place(self._capacity.holdings)
+            for slice_id in back_to_their_place(self._capacity.holdings, away)
             if (record := self._ledger.slices.get(slice_id)) is not None
         )
         words = quota_change_words(QuotaChange.BROUGHT_BACK)
@@ -120,20 +139,28 @@ class Places:
             self._ledger.apply(Change(slices=back, events=told), now)
 
     def _keep_entitlements(self) -> None:
-        """Store what slices are entitled to, where that is something else than before."""
+        """Store what slices are entitled to, where that is something else than before.
+
+        After a start cards are missing until their agents are back: till then what was in force
+        before stays stored, for a start that follows soon.
+        """
         if not self._may_differ:
             return
-        slices, holdings = self._ledger.slices, self._capacity.holdings
+        settled, holdings = self._agents_are_back(), self._capacity.holdings
         in_force = holdings.steps_in_force()
-        changed = tuple(
-            replace(record, entitled=entitled, entitled_in_force=in_force[slice_id])
-            for slice_id, entitled in holdings.lasting_steps().items()
-            if (record := slices.get(slice_id)) is not None
-            and (record.entitled, record.entitled_in_force) != (entitled, in_force[slice_id])
-        )
+        changed: list[SliceRecord] = []
+        for slice_id, entitled in holdings.lasting_steps().items():
+            record = self._ledger.slices.get(slice_id)
+            if record is None:
+                continue
+            kept = in_force[slice_id]
+            if not settled:
+                kept = max(kept, record.entitled_in_force or 0)
+            if (record.entitled, record.entitled_in_force) != (entitled, kept):
+                changed.append(replace(record, entitled=entitled, entitled_in_force=kept))
         if changed:
-            self._ledger.apply(Change(slices=changed), self._now())
-        self._may_differ = False
+            self._ledger.apply(Change(slices=tuple(changed)), self._now())
+        self._may_differ = not settled
 
     def _note_change(self) -> None:
         self._may_differ = True
@@ -148,9 +175,7 @@ class Places:
                 self._called_back.add(record.slice_id)
 
 
-def others_of(
-    ledger: Ledger, decided: Placement | Resized, made: SliceRecord, now: datetime
-) -> _Changed:
+def others_of(ledger: Ledger, decided: Deciding, made: SliceRecord, now: datetime) -> _Changed:
     """Return what a decision makes of others' slices, and the events that tell their owners.
 
     Slices that could move to another card are called back like any others: no agent moves any yet.

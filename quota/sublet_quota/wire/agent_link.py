@@ -264,7 +264,7 @@ class SliceAssignment(AnswerModel):
     created_at: AwareDatetime
     entitlement: Number = 0
     rank: Annotated[Rank, BeforeValidator(_known_rank)] = Rank.BORROWED
-    """By which right a notebook's slice is on its card: lower ones come first."""
+    """By which right a slice is on its card: lower ones come first."""
     kept_until: AwareDatetime | None = None
     wanted_since: AwareDatetime | None = None
     """When the owner last asked for the slice (``sublet wake``): counts as a wake."""

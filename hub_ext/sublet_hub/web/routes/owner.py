@@ -121,7 +121,9 @@ async def _share(service: ServiceParts, call: Call) -> Share:
     groups = await groups_asked_for(service, call, owner)
     viewer = viewer_of(service, call.user)
     with charged(service, call):
-        share = service.shares.share(owner, groups or (), viewer, service.keep_and_wake)
+        share = service.shares.share(
+            owner, groups or (), viewer, service.keep_and_wake, service.now()
+        )
     evictions = (shown_eviction(*each) for each in service.evictions.told_to(owner))
     idle = service.idle_servers.told_to(owner)
     announced = service.announcements.told_to(owner, groups or ())

@@ -26,8 +26,13 @@ def rank_on(
     return tell_rank(code_of(rank), group, gpu_type)
 
 
-def rank_of(holdings: Holdings, record: SliceRecord) -> ToldRank | None:
-    """Return the rank of a notebook's slice; ``None`` for a job's, too."""
+def rank_of(
+    holdings: Holdings, record: SliceRecord, back_at: datetime | None = None
+) -> ToldRank | None:
+    """Return the rank of a notebook's slice; ``None`` for a job's, too.
+
+    ``back_at``: before when a slice that was called back does not come back.
+    """
     if record.is_job:
         return None
     gpu_type = holdings.type_of(record.gpu.gpu_id)
@@ -35,7 +40,8 @@ def rank_of(holdings: Holdings, record: SliceRecord) -> ToldRank | None:
         return None
     rank = code_of(holdings.rank(record.slice_id))
     until = _as_before_until(holdings, record.slice_id, rank)
-    return tell_rank(rank, record.group, gpu_type, record.called_back_for, until)
+    back_at = back_at if rank is RankCode.CALLED_BACK else None
+    return tell_rank(rank, record.group, gpu_type, record.called_back_for, until, back_at=back_at)
 
 
 def _as_before_until(holdings: Holdings, slice_id: SliceId, rank: RankCode) -> datetime | None:

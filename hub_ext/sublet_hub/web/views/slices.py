@@ -72,7 +72,11 @@ class Views:
             waits_for=self._names(waits_for, viewer),
             lent_since=record.lent_since,
             last_lent=self._last_lent(record, viewer),
-            rank=rank_of(self._capacity.holdings, record),
+            rank=rank_of(
+                self._capacity.holdings,
+                record,
+                self._capacity.return_pauses.back_at(record.slice_id),
+            ),
             group=record.group,
             idle_end=self._idle_end_of(record),
         )
