@@ -14,7 +14,7 @@ from sublet_procfs.tenant_memory import TenantMemory, tenant_memory
 from sublet_quota.reasons.staying import Staying, Stays
 
 _CHOOSES: Final = "CUDA_VISIBLE_DEVICES"
-_CARD: Final = re.compile(r"^/dev/nvidia\d+$")
+_CARD: Final = re.compile(r"/dev/nvidia\d+")
 
 
 def why_not_all(
@@ -37,7 +37,7 @@ def why_not_all(
         }
     except OSError as error:
         return Stays(Staying.UNREADABLE, f"process {pid}: {error.strerror or error}")
-    seen = sum(1 for path in opened if _CARD.match(path))
+    seen = sum(1 for path in opened if _CARD.fullmatch(path))
     if seen < count:
         return Stays(Staying.SEES_SOME_CARDS, f"process {pid} has opened {seen} of {count}")
     return None

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from sublet_quota.document.quota_document import QuotaDocument
-from sublet_quota.names.ids import SliceId
+from sublet_quota.names.ids import GpuId, GroupName, SliceId
 from sublet_quota.placement.called_back import back_to_their_place
 from sublet_quota.placement.resize import Resized
 from sublet_quota.placement.slice_placement import Placement
@@ -121,9 +121,10 @@ def others_of(
 ) -> _Changed:
     """Return what a decision makes of others' slices, and the events that tell their owners.
 
-    Slices that could move to another card are called back like any others: no agent moves any yet.
+    One that moves to another card has its place there from now on; until it is there, it is called
+    back.
     """
-    recharged = dict(decided.recharged)
+    recharged, moves = dict(decided.recharged), dict(decided.moves)
     concerned: Iterable[SliceId] = dict.fromkeys((*decided.calls_back, *recharged))
     records: list[SliceRecord] = []
     events: list[EventRecord] = []
@@ -137,11 +138,30 @@ def others_of(
             )
             events.append(_event_for(EventKind.SLICE_RECHARGED, after, made, now, words))
         if slice_id in decided.calls_back:
-            after = replace(after, called_back_since=now, called_back_for=made.group)
-            words = quota_change_words(QuotaChange.CALLED_BACK, group=made.group)
+            after, words = _called_back(ledger, after, moves.get(slice_id), made.group, now)
             events.append(_event_for(EventKind.SLICE_CALLED_BACK, after, made, now, words))
         records.append(after)
     return tuple(records), tuple(events)
+
+
+def _called_back(
+    ledger: Ledger,
+    record: SliceRecord,
+    moving_to: GpuId | None,
+    group: GroupName | None,
+    now: datetime,
+) -> tuple[SliceRecord, str]:
+    """Return what becomes of a slice that loses its place, and the words for that."""
+    if moving_to is None:
+        after = replace(record, called_back_since=now, called_back_for=group, moving_to=None)
+        return after, quota_change_words(QuotaChange.CALLED_BACK, group=group)
+    card = ledger.gpus[moving_to].index
+    words = quota_change_words(QuotaChange.MOVES, group=group, card=card)
+    if moving_to == record.gpu.gpu_id:
+        # It was to move away from there, and has not yet.
+        return replace(record, called_back_since=None, called_back_for=None, moving_to=None), words
+    after = replace(record, called_back_since=now, called_back_for=group, moving_to=moving_to)
+    return after, words
 
 
 def _event_for(
