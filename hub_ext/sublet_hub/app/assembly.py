@@ -48,6 +48,7 @@ from sublet_hub.security.rate_limits import RateLimits
 from sublet_hub.settings import ServiceSettings
 from sublet_hub.slices.allocation import Allocation
 from sublet_hub.slices.announcements import Announcements
+from sublet_hub.slices.card_changes import CardChanges
 from sublet_hub.slices.closings import Closings
 from sublet_hub.slices.evictions import Evictions
 from sublet_hub.slices.home_volumes import Homes, node_of_home
@@ -182,6 +183,7 @@ class Assembly:
                 ledger, fleet, allocation, patience, now, self.line.line.waits_with
             ),
             startup_grace=startup,
+            card_changes=CardChanges(ledger, capacity, now),
             pods=Pods(ledger, capacity, accounts, now),
             keep_and_wake=KeepAndWake(ledger, capacity, accounts, settings.limits.wakes, now),
             jobs=JobSubmission(stores, intake),
@@ -315,6 +317,7 @@ class Assembly:
     def _reported(self, view: NodeView) -> None:
         self.service.capacity.reported(view)
         self.service.startup_grace.look()
+        self.service.card_changes.reported(view)
         self.service.pods.reported(view)
         self._meter.take(view)
         self._histories.take(view)
@@ -357,6 +360,7 @@ class Assembly:
 
     async def _look_at_places(self) -> None:
         await self.service.capacity.prepare_for_time()
+        self.service.card_changes.look()
         if self.service.places.look():
             self.connections.assign_all()
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Protocol
 
 from sublet_quota.document.quota_document import QuotaDocument
-from sublet_quota.names.ids import GroupName, SliceId
+from sublet_quota.names.ids import GpuId, GroupName, SliceId
 from sublet_quota.placement.after_leaving import payer_after_leaving
 from sublet_quota.placement.called_back import back_to_their_place
 from sublet_quota.reasons.quota_changes import QuotaChange, quota_change_words
@@ -175,12 +175,19 @@ class Places:
                 self._called_back.add(record.slice_id)
 
 
-def others_of(ledger: Ledger, decided: Deciding, made: SliceRecord, now: datetime) -> _Changed:
+def others_of(
+    ledger: Ledger,
+    decided: Deciding,
+    made: SliceRecord,
+    now: datetime,
+    moves: Iterable[tuple[SliceId, GpuId]] = (),
+) -> _Changed:
     """Return what a decision makes of others' slices, and the events that tell their owners.
 
-    Slices that could move to another card are called back like any others: no agent moves any yet.
+    One of ``moves`` goes to another card, and has its place there from now on; until it is there, it is called
+    back.
     """
-    recharged = dict(decided.recharged)
+    recharged, card_of = dict(decided.recharged), dict(moves)
     concerned: Iterable[SliceId] = dict.fromkeys((*decided.calls_back, *recharged))
     records: list[SliceRecord] = []
     events: list[EventRecord] = []
@@ -194,11 +201,30 @@ def others_of(ledger: Ledger, decided: Deciding, made: SliceRecord, now: datetim
             )
             events.append(_event_for(EventKind.SLICE_RECHARGED, after, made, now, words))
         if slice_id in decided.calls_back:
-            after = replace(after, called_back_since=now, called_back_for=made.group)
-            words = quota_change_words(QuotaChange.CALLED_BACK, group=made.group)
+            after, words = _called_back(ledger, after, card_of.get(slice_id), made.group, now)
             events.append(_event_for(EventKind.SLICE_CALLED_BACK, after, made, now, words))
         records.append(after)
     return tuple(records), tuple(events)
+
+
+def _called_back(
+    ledger: Ledger,
+    record: SliceRecord,
+    moving_to: GpuId | None,
+    group: GroupName | None,
+    now: datetime,
+) -> tuple[SliceRecord, str]:
+    """Return what becomes of a slice that loses its place, and the words for that."""
+    if moving_to is None:
+        after = replace(record, called_back_since=now, called_back_for=group, moving_to=None)
+        return after, quota_change_words(QuotaChange.CALLED_BACK, group=group)
+    card = ledger.gpus[moving_to].index
+    words = quota_change_words(QuotaChange.MOVES, group=group, card=card)
+    if moving_to == record.gpu.gpu_id:
+        # It was to move away from there, and has not yet.
+        return replace(record, called_back_since=None, called_back_for=None, moving_to=None), words
+    after = replace(record, called_back_since=now, called_back_for=group, moving_to=moving_to)
+    return after, words
 
 
 def _event_for(
