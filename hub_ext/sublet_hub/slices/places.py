@@ -184,8 +184,8 @@ def others_of(
 ) -> _Changed:
     """Return what a decision makes of others' slices, and the events that tell their owners.
 
-    One of ``moves`` goes to another card, and has its place there from now on; until it is there, it is called
-    back.
+    One of ``moves`` goes to another card, and has its place there from now on; until it is there,
+    it is called back.
     """
     recharged, card_of = dict(decided.recharged), dict(moves)
     concerned: Iterable[SliceId] = dict.fromkeys((*decided.calls_back, *recharged))
