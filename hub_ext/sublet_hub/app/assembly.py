@@ -57,6 +57,7 @@ from sublet_hub.slices.keep_and_wake import KeepAndWake
 from sublet_hub.slices.places import Places
 from sublet_hub.slices.pods import Pods
 from sublet_hub.slices.reconciliation import Patience, Reconciliation
+from sublet_hub.slices.reserved_rooms import ReservedRooms
 from sublet_hub.slices.resizing import Resizing
 from sublet_hub.state.capacity import Capacity
 from sublet_hub.state.collectors.sources import MetricSources
@@ -80,7 +81,7 @@ from sublet_hub.web.routes.context import RequestLimits, ServiceParts
 from sublet_hub.web.views.jobs import JobTimes, JobViews
 from sublet_hub.web.views.quota_previews import QuotaPreviews
 from sublet_hub.web.views.share import Shares
-from sublet_hub.web.views.slices import Views
+from sublet_hub.web.views.slices import OverTime, Views
 
 _LOG = logging.getLogger(__name__)
 _ROUND_S = 1.0
@@ -136,7 +137,9 @@ class Assembly:
         idle_servers = IdleServers(
             IdleNotes(adapters.database), stores, adapters.hub, settings.limits.wakes
         )
-        views = Views(ledger, fleet, capacity, idle_servers.end_of)
+        reserved = ReservedRooms(ledger, fleet, capacity, now)
+        over_time = OverTime(idle_servers.end_of, reserved.reserved_from)
+        views = Views(ledger, fleet, capacity, over_time)
         times = QueueTimes(ledger, now)
         self._wakeup = Wakeup()
         self._room = Wakeup()
@@ -174,7 +177,7 @@ class Assembly:
             ),
             evictions=Evictions(EvictionStore(adapters.database), ledger, adapters.hub, now),
             idle_servers=idle_servers,
-            places=Places(ledger, capacity, now),
+            places=Places(ledger, capacity, reserved, now),
             resizing=Resizing(ledger, fleet, capacity, now),
             shares=Shares(ledger, fleet, capacity, views, self._meter),
             previews=QuotaPreviews(stores, quota, self._queue),

@@ -32,6 +32,8 @@ async def _offers(service: ServiceParts, call: Call) -> Offers:
 async def _request(service: ServiceParts, call: Call) -> Lease | Refusal:
     request = call.body_as(SliceRequest)
     await service.startup_grace.wait()
+    # Who asks at the hour has what begins then.
+    service.places.pass_time()
     answer = service.allocation.request(request)
     if isinstance(answer, Refusal):
         service.refusals.note(request.owner, asked_for_slice(request), answer)
