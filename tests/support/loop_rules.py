@@ -1,4 +1,4 @@
-"""What must hold at each step of a closed loop, whatever happens: ``watched`` runs it to its end."""
+"""What must hold at each step of a closed loop: ``watched`` runs it to its end, looking."""
 
 from sublet_quota.closed_loop.card_model import CardModel
 from sublet_quota.closed_loop.cluster import Cluster, Scenario

@@ -60,6 +60,7 @@ from sublet_hub.slices.memberships import Memberships
 from sublet_hub.slices.places import Places
 from sublet_hub.slices.pods import Pods
 from sublet_hub.slices.reconciliation import Patience, Reconciliation
+from sublet_hub.slices.reserved_rooms import ReservedRooms
 from sublet_hub.slices.resizing import Resizing
 from sublet_hub.state.capacity import Capacity
 from sublet_hub.state.collectors.sources import MetricSources
@@ -84,7 +85,7 @@ from sublet_hub.web.routes.context import RequestLimits, ServiceParts
 from sublet_hub.web.views.jobs import JobTimes, JobViews
 from sublet_hub.web.views.quota_previews import QuotaPreviews
 from sublet_hub.web.views.share import Shares
-from sublet_hub.web.views.slices import Views
+from sublet_hub.web.views.slices import OverTime, Views
 
 _LOG = logging.getLogger(__name__)
 _ROUND_S = 1.0
@@ -141,7 +142,9 @@ class Assembly:
         idle_servers = IdleServers(
             IdleNotes(adapters.database), stores, adapters.hub, settings.limits.wakes
         )
-        views = Views(ledger, fleet, capacity, idle_servers.end_of)
+        reserved = ReservedRooms(ledger, fleet, capacity, now)
+        over_time = OverTime(idle_servers.end_of, reserved.reserved_from)
+        views = Views(ledger, fleet, capacity, over_time)
         times = QueueTimes(ledger, now)
         self._wakeup = Wakeup()
         self._room = Wakeup()
@@ -167,7 +170,7 @@ class Assembly:
             )
         )
         startup = StartupGrace(fleet, settings.agents_return_within)
-        places = Places(ledger, capacity, now, lambda: startup.is_over)
+        places = Places(ledger, capacity, reserved, now, lambda: startup.is_over)
         self._memberships = Memberships(ledger, capacity, places, now)
         patience = Patience(settings.missing_for, settings.start_within)
         self.service = ServiceParts(

@@ -79,3 +79,14 @@ def quota_change_words(  # noqa: PLR0913 - the facts of the sentences
         why=why,
         until="" if until is None else f"{until:%Y-%m-%d %H:%M} UTC",
     )
+
+
+def reserved_words(group: str, reserved_from: str) -> str:
+    """Return that a slice was called back for a reservation, as one clause.
+
+    ``reserved_from``: from when on (``ranks.from_words``).
+    """
+    return (
+        f"its room on the card is reserved for {group} {reserved_from}: it takes turns behind "
+        "them, and loses nothing"
+    )
