@@ -165,6 +165,7 @@ class Assembly:
                 allocation=allocation,
                 jobs=self._queue,
                 evictions=evictions,
+                idle_servers=idle_servers,
                 metrics=metrics.line,
                 start_within=settings.start_within,
             )

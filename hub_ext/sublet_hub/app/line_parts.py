@@ -12,6 +12,7 @@ from sublet_hub.ledger.queued_servers import QueuedServerStore
 from sublet_hub.slices.allocation import Allocation
 from sublet_hub.slices.evictions import Evictions
 from sublet_hub.slices.hub_users import HubUsers
+from sublet_hub.slices.idle_servers import IdleServers
 from sublet_hub.slices.jupyterhub_client import HubClient
 from sublet_hub.slices.line_rights import LineRights
 from sublet_hub.slices.line_standings import LineFacts
@@ -37,6 +38,7 @@ class LineNeeds:
     allocation: Allocation
     jobs: JobQueue
     evictions: Evictions
+    idle_servers: IdleServers
     metrics: LineMetrics
     start_within: timedelta
     """How long a server has to start, once it could."""
@@ -49,6 +51,7 @@ class LineParts:
         stores = needs.stores
         self._stores = stores
         self._evictions = needs.evictions
+        self._idle_servers = needs.idle_servers
         self._lengths = HeldLengths(stores.ledger, stores.now)
         facts = LineFacts(needs.jobs.past_use, self._ends)
         store = QueuedServerStore(needs.database)
@@ -73,14 +76,19 @@ class LineParts:
         await self.starts.start_due()
 
     def _ends(self) -> Ends:
-        """Return what is known of when slices end: what admins end, and how long others lasted."""
+        """Return when slices end: by admins, for being idle, and as others lasted before."""
         known = {
             each.slice_id: each.due_at
             for each in self._evictions.all()
             if each.slice_id is not None and each.job_id is None
         }
         document = self._stores.capacity.holdings.document
-        return Ends(self._now(), known, self._lengths.by_type(document))
+        return Ends(
+            now=self._now(),
+            of_slices=known,
+            of_idle=self._idle_servers.announced_ends(),
+            held=self._lengths.by_type(document),
+        )
 
     def _now(self) -> datetime:
         return self._stores.now()

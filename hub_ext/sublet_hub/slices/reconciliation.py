@@ -58,7 +58,6 @@ class Reconciliation:
         self._allocation = allocation
         self._patience = patience
         self._now = now
-        self._began = now()
         self._missing_since: dict[SliceId, datetime] = {}
         self._dead: set[SliceId] = set()
         self._may_start_since: dict[SliceId, datetime] = {}
@@ -132,7 +131,7 @@ class Reconciliation:
             self._may_start_since[record.slice_id] = now
             return False
         since = self._may_start_since.get(record.slice_id, record.created_at)
-        return now - max(since, self._began) > self._patience.start_within
+        return now - since > self._patience.start_within
 
     def _is_dead(self, record: SliceRecord) -> bool:
         view = self._fleet.node(record.gpu.node)

@@ -17,6 +17,8 @@ class ExpectedFrom(StrEnum):
     TURN_NOW = "turn-now"
     KNOWN_ENDS = "known-ends"
     """From ends that are known."""
+    IDLE_ENDS = "idle-ends"
+    """From when idle servers are ended whose owners were warned."""
     HELD_BEFORE = "held-before"
     """From how long slices of that type were held lately."""
     CARD_OPENS = "card-opens"
@@ -73,6 +75,9 @@ _EXPECTED: Final[Mapping[ExpectedFrom, str]] = MappingProxyType(
     {
         ExpectedFrom.TURN_NOW: "its turn has come",
         ExpectedFrom.KNOWN_ENDS: "room is expected at {at}, when what is in the way ends",
+        ExpectedFrom.IDLE_ENDS: (
+            "room is expected at {at}, when idle servers end, unless their owners come back"
+        ),
         ExpectedFrom.HELD_BEFORE: (
             "room is expected at about {at}, if slices of {gpu_type} are held as long as lately"
         ),

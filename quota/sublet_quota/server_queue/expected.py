@@ -31,6 +31,12 @@ LEAST_KNOWN: Final = 3
 """From fewer slices that were held as long nothing follows."""
 
 
+_LESS_SURE: Final = (
+    ExpectedFrom.KNOWN_ENDS,
+    ExpectedFrom.IDLE_ENDS,
+    ExpectedFrom.HELD_BEFORE,
+)
+"""What ends follow from, the surest first: a time is as sure as the least sure of its ends."""
 FAR_BACK: Final = Expected(None, ExpectedFrom.FAR_BACK)
 
 
@@ -41,6 +47,8 @@ class Ends:
     now: datetime
     of_slices: Mapping[SliceId, datetime] = field(default_factory=dict)
     """When slices end for sure, or are sure to make room."""
+    of_idle: Mapping[SliceId, datetime] = field(default_factory=dict)
+    """When slices end whose owners were warned that they are idle, unless they come back."""
     held: Mapping[str, Sequence[timedelta]] = field(default_factory=dict)
     """How long notebooks' slices of a GPU type were held lately, the shortest first."""
 
@@ -49,6 +57,9 @@ class Ends:
         known = self.of_slices.get(holding.slice_id)
         if known is not None:
             return max(known, self.now), ExpectedFrom.KNOWN_ENDS
+        warned = self.of_idle.get(holding.slice_id)
+        if warned is not None:
+            return max(warned, self.now), ExpectedFrom.IDLE_ENDS
         lengths = self.held.get(gpu_type, ())
         longer = lengths[bisect_right(lengths, self.now - holding.since) :]
         if len(longer) < LEAST_KNOWN:
@@ -126,8 +137,7 @@ class Reckoning:
             if left.is_nothing:
                 break
             left, at = left.without(amount), ends_at
-            if follows_from is ExpectedFrom.HELD_BEFORE:
-                by = follows_from
+            by = max(by, follows_from, key=_LESS_SURE.index)
         return (at, by) if left.is_nothing else None
 
     def _give(self, gpu_id: GpuId, amount: GpuAmount) -> None:

@@ -19,7 +19,12 @@ UNTIL = datetime(2026, 11, 30, 16, 0, tzinfo=UTC)
 
 @pytest.mark.parametrize("by", ExpectedFrom)
 def test_a_time_is_told_where_one_is_known_and_else_that_it_is_not(by: ExpectedFrom) -> None:
-    known = {ExpectedFrom.KNOWN_ENDS, ExpectedFrom.HELD_BEFORE, ExpectedFrom.CARD_OPENS}
+    known = {
+        ExpectedFrom.KNOWN_ENDS,
+        ExpectedFrom.IDLE_ENDS,
+        ExpectedFrom.HELD_BEFORE,
+        ExpectedFrom.CARD_OPENS,
+    }
     words = expected_words(Expected(AT if by in known else None, by, "H100"))
     assert "{" not in words
     assert ("2026-11-30 14:05 UTC" in words) is (by in known)

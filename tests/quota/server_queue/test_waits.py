@@ -6,7 +6,7 @@ from datetime import timedelta
 from sublet_quota.names.ids import SliceId
 from sublet_quota.placement.slice_placement import Placement
 from sublet_quota.reasons.refusal import RefusalReason
-from sublet_quota.reasons.server_queue import Expected, ExpectedFrom
+from sublet_quota.reasons.server_queue import Expected, ExpectedFrom, expected_words
 from sublet_quota.server_queue.expected import MOST_RECKONED, Ends
 from sublet_quota.server_queue.waits import Standings
 
@@ -127,3 +127,15 @@ def test_one_alone_can_be_asked_for() -> None:
     order = found.order()
     only = Standings(found.hub.holdings, order, Ends(NOON)).of(order[1].request_id)
     assert (only.server.request_id, only.place) == ("b", 2)
+
+
+def test_the_end_of_an_idle_server_is_told_with_what_it_hangs_on() -> None:
+    found = with_line(hub(), [queued("a")]).waits(20, of_idle={SliceId("s0"): at(50)})["a"]
+    assert found.expected == Expected(at(50), ExpectedFrom.IDLE_ENDS, "H100")
+    assert "unless their owners come back" in expected_words(found.expected)
+
+
+def test_what_is_known_for_sure_goes_before_an_idle_end() -> None:
+    ends = {"of_slices": {SliceId("s0"): at(30)}, "of_idle": {SliceId("s0"): at(50)}}
+    found = with_line(hub(), [queued("a")]).waits(20, **ends)["a"]
+    assert found.expected == Expected(at(30), ExpectedFrom.KNOWN_ENDS, "H100")
