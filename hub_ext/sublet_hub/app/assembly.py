@@ -48,6 +48,7 @@ from sublet_hub.security.rate_limits import RateLimits
 from sublet_hub.settings import ServiceSettings
 from sublet_hub.slices.allocation import Allocation
 from sublet_hub.slices.announcements import Announcements
+from sublet_hub.slices.card_changes import CardChanges
 from sublet_hub.slices.closings import Closings
 from sublet_hub.slices.evictions import Evictions
 from sublet_hub.slices.home_volumes import Homes, node_of_home
@@ -59,6 +60,7 @@ from sublet_hub.slices.memberships import Memberships
 from sublet_hub.slices.places import Places
 from sublet_hub.slices.pods import Pods
 from sublet_hub.slices.reconciliation import Patience, Reconciliation
+from sublet_hub.slices.reserved_rooms import ReservedRooms
 from sublet_hub.slices.resizing import Resizing
 from sublet_hub.state.capacity import Capacity
 from sublet_hub.state.collectors.sources import MetricSources
@@ -83,7 +85,7 @@ from sublet_hub.web.routes.context import RequestLimits, ServiceParts
 from sublet_hub.web.views.jobs import JobTimes, JobViews
 from sublet_hub.web.views.quota_previews import QuotaPreviews
 from sublet_hub.web.views.share import Shares
-from sublet_hub.web.views.slices import Views
+from sublet_hub.web.views.slices import OverTime, Views
 
 _LOG = logging.getLogger(__name__)
 _ROUND_S = 1.0
@@ -140,7 +142,9 @@ class Assembly:
         idle_servers = IdleServers(
             IdleNotes(adapters.database), stores, adapters.hub, settings.limits.wakes
         )
-        views = Views(ledger, fleet, capacity, idle_servers.end_of)
+        reserved = ReservedRooms(ledger, fleet, capacity, now)
+        over_time = OverTime(idle_servers.end_of, reserved.reserved_from)
+        views = Views(ledger, fleet, capacity, over_time)
         times = QueueTimes(ledger, now)
         self._wakeup = Wakeup()
         self._room = Wakeup()
@@ -167,7 +171,7 @@ class Assembly:
             )
         )
         startup = StartupGrace(fleet, settings.agents_return_within)
-        places = Places(ledger, capacity, now, lambda: startup.is_over)
+        places = Places(ledger, capacity, reserved, now, lambda: startup.is_over)
         self._memberships = Memberships(ledger, capacity, places, now)
         patience = Patience(settings.missing_for, settings.start_within)
         self.service = ServiceParts(
@@ -183,6 +187,7 @@ class Assembly:
                 ledger, fleet, allocation, patience, now, self.line.line.waits_with
             ),
             startup_grace=startup,
+            card_changes=CardChanges(ledger, capacity, now),
             pods=Pods(ledger, capacity, accounts, now),
             keep_and_wake=KeepAndWake(ledger, capacity, accounts, settings.limits.wakes, now),
             jobs=JobSubmission(stores, intake),
@@ -316,6 +321,7 @@ class Assembly:
     def _reported(self, view: NodeView) -> None:
         self.service.capacity.reported(view)
         self.service.startup_grace.look()
+        self.service.card_changes.reported(view)
         self.service.pods.reported(view)
         self._meter.take(view)
         self._histories.take(view)
@@ -358,6 +364,7 @@ class Assembly:
 
     async def _look_at_places(self) -> None:
         await self.service.capacity.prepare_for_time()
+        self.service.card_changes.look()
         if self.service.places.look():
             self.connections.assign_all()
 

@@ -107,7 +107,7 @@ class Allocation:
     ) -> SliceRecord:
         stores, now = self._stores, self._stores.now()
         record = self._record(request, placement, lot, now)
-        others, told = others_of(stores.ledger, placement, record, now)
+        others, told = others_of(stores.ledger, placement, record, now, placement.moves)
         events = [slice_event(EventKind.SLICE_CREATED, record, now, str(placement.amount)), *told]
         if before is not None:
             events.append(slice_event(EventKind.SLICE_RELEASED, before, now, "its server is new"))

@@ -288,7 +288,7 @@ class Capacity:
             slice_id=record.slice_id,
             owner=record.owner,
             holder=record.holder,
-            gpu_id=record.gpu.gpu_id,
+            gpu_id=record.moving_to or record.gpu.gpu_id,
             pool=record.pool,
             amount=GpuAmount(record.memory_mib, record.compute_milli),
             group=record.group,
@@ -296,7 +296,7 @@ class Capacity:
             member_of=tuple(GroupName(group) for group in record.member_of),
             since=record.created_at,
             unsuspendable=self._is_unsuspendable(record),
-            called_back=record.called_back_since is not None,
+            called_back=record.called_back_since is not None and record.moving_to is None,
             before=_grace(record),
             entitled_job=record.is_job and bool(record.entitled),
         )

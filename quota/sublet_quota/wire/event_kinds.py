@@ -14,6 +14,8 @@ class EventKind(StrEnum):
     UNPAUSED = "unpaused"
     SUSPENDED = "suspended"
     RESUMED = "resumed"
+    CARD_CHANGED = "card-changed"
+    """A slice is on another card of its node now."""
     UNDONE = "undone"
     """A move was taken back before its end."""
     EVICTED = "evicted"
@@ -87,6 +89,7 @@ TOLD_BY_AGENTS: Final = frozenset(
         EventKind.UNPAUSED,
         EventKind.SUSPENDED,
         EventKind.RESUMED,
+        EventKind.CARD_CHANGED,
         EventKind.UNDONE,
         EventKind.EVICTED,
         EventKind.REFUSED_MOVE,

@@ -14,6 +14,7 @@ from sublet_hub.security.list_turns import ListTurns
 from sublet_hub.security.rate_limits import RateLimits
 from sublet_hub.slices.allocation import Allocation
 from sublet_hub.slices.announcements import Announcements
+from sublet_hub.slices.card_changes import CardChanges
 from sublet_hub.slices.closings import Closings
 from sublet_hub.slices.evictions import Evictions
 from sublet_hub.slices.hub_users import HubUsers
@@ -64,6 +65,7 @@ class ServiceParts:
     reconciliation: Reconciliation
     startup_grace: StartupGrace
     pods: Pods
+    card_changes: CardChanges
     keep_and_wake: KeepAndWake
     closings: Closings
     announcements: Announcements

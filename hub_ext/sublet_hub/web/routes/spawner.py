@@ -35,6 +35,8 @@ async def _offers(service: ServiceParts, call: Call) -> Offers:
 async def _request(service: ServiceParts, call: Call) -> Lease | Refusal | Accepted:
     request = call.body_as(SliceRequest)
     await service.startup_grace.wait()
+    # Who asks at the hour has what begins then.
+    service.places.pass_time()
     answer = await service.line.request(request)
     if isinstance(answer, QueueEntry):
         return Accepted(await wait_of_entry(service.line, answer))

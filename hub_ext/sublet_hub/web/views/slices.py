@@ -37,6 +37,16 @@ class Viewer:
     groups: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True, slots=True)
+class OverTime:
+    """What a moment makes of a slice."""
+
+    idle_end: Callable[[SliceRecord], IdleEnd | None]
+    """When its server is ended for being idle."""
+    reserved_from: Callable[[SliceRecord], str | None]
+    """From when on the room is reserved that a called-back slice left, in words."""
+
+
 HUB = Viewer(name="", sees_all=True)
 
 
@@ -48,13 +58,12 @@ class Views:
         ledger: Ledger,
         fleet: Fleet,
         capacity: Capacity,
-        idle_end_of: Callable[[SliceRecord], IdleEnd | None],
+        over_time: OverTime,
     ) -> None:
-        """``idle_end_of``: when a server is ended for being idle."""
         self._ledger = ledger
         self._fleet = fleet
         self._capacity = capacity
-        self._idle_end_of = idle_end_of
+        self._over_time = over_time
 
     def slice(self, record: SliceRecord, viewer: Viewer) -> SliceInfo:
         """Return a slice with what its agent last said of it."""
@@ -75,10 +84,11 @@ class Views:
             rank=rank_of(
                 self._capacity.holdings,
                 record,
+                self._over_time.reserved_from(record),
                 self._capacity.return_pauses.back_at(record.slice_id),
             ),
             group=record.group,
-            idle_end=self._idle_end_of(record),
+            idle_end=self._over_time.idle_end(record),
         )
 
     def slices(self, records: Iterable[SliceRecord], viewer: Viewer) -> tuple[SliceInfo, ...]:
