@@ -12,8 +12,10 @@ from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.reasons.caps import OverCap
 from sublet_quota.reasons.obstacles import Obstacle
 from sublet_quota.reasons.ranks import RankCode
+from sublet_quota.wire.announcements import ShownAnnouncement
 from sublet_quota.wire.api import JobFailure, JobForecast
 from sublet_quota.wire.environment import JOB_FILES_BELOW
+from sublet_quota.wire.idle import IdleEnd
 from sublet_quota.wire.rank import tell_rank
 from sublet_quota.wire.share import (
     HistoryPoint,
@@ -174,6 +176,27 @@ def test_a_slice_is_given_up_and_resized(service: FakeHubService):
     assert "restart a kernel" in shown.output
     assert sublet("resize", "large", "--slice", "s-1").exit_code == 0
     assert service.asked[-1].body["size"] == "large"
+
+
+def _idle_until(ends_at: datetime, **more: datetime) -> IdleEnd:
+    return IdleEnd(server="", ends_at=ends_at, idle_since=NOW, max_idle_s=3600, **more)
+
+
+def test_an_idle_server_says_when_it_is_ended_and_is_extended(service: FakeHubService):
+    ends = datetime(2031, 5, 4, 14, 30).astimezone()
+    idle = slice_info(idle_end=_idle_until(ends, warned_at=NOW))
+    told = ShownAnnouncement(
+        announcement_id="idle-s-1", text="Save it.", made_at=NOW, until=ends, from_admin=False
+    )
+    service.answer("GET share", share(slices=(idle,), announcements=(told,)))
+    shown = sublet("share").output
+    assert "ended at 2031-05-04 14:30 if idle" in shown
+    assert re.search(r"^From Sublet, .*: Save it\.$", shown, re.MULTILINE)
+    service.answer("POST slices/s-1/extend", idle)
+    shown = sublet("extend", "--slice", "s-1")
+    assert (shown.exit_code, "may be idle until 2031-05-04 14:30" in shown.output) == (0, True)
+    service.answer("POST slices/s-1/extend", slice_info())
+    assert "is not idle" in sublet("extend", "--slice", "s-1").output
 
 
 @pytest.mark.parametrize("arguments", [(), ("--memory", "much"), ("--compute", "9")])

@@ -14,7 +14,7 @@ from sublet_spawner.errors import ServiceAnswerError, ServiceUnreachableError, T
 from sublet_spawner.refused import refused
 from sublet_spawner.service_client import ServiceAccess, ServiceClient, read_token
 
-from tests.support.fake_service import fake_service
+from tests.support.fake_service import a_wait, fake_service
 from tests.support.ports import free_ports
 
 REQUEST = SliceRequest(
@@ -76,6 +76,13 @@ async def test_a_refusal_is_a_value(tmp_path):
         service.problem = Problem(reason="user-limit", message="no more", numbers={"left_mib": 3})
         answer = await client.request_slice(REQUEST)
         assert answer == Refusal(RefusalReason.USER_LIMIT, "no more", {"left_mib": 3})
+
+
+@pytest.mark.asyncio
+async def test_a_place_in_line_is_a_value(tmp_path):
+    async with service_and_client(tmp_path) as (service, client):
+        service.wait = a_wait()
+        assert await client.request_slice(REQUEST) == service.wait
 
 
 @pytest.mark.asyncio

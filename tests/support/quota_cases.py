@@ -74,13 +74,14 @@ def part(of_a_card: float, kind: GpuKind = H100) -> GpuAmount:
     return GpuAmount(int(kind.usable_mib * of_a_card), int(1000 * of_a_card))
 
 
-def job_slice(
+def job_slice(  # noqa: PLR0913 - a builder
     name: str,
     owner: str = "ada",
     amount: GpuAmount | None = None,
     on: str = "gpu-0",
     *,
     group: str | None = None,
+    entitled: bool = False,
 ) -> Holding:
     return Holding(
         slice_id=SliceId(name),
@@ -91,6 +92,7 @@ def job_slice(
         amount=gib(79, 1000) if amount is None else amount,
         group=None if group is None else GroupName(group),
         since=NOON,
+        entitled_job=entitled,
     )
 
 

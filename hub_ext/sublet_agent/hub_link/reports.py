@@ -101,8 +101,10 @@ def report_slice(
         wait=_wait(served.gate.wait),
         move=describe_move(move, now),
         **describe_trouble(served),
+        stays=None if served.stays is None else served.stays.clause[:_MOST],
         over_cap=served.over_cap,
         running_cell=served.activity_record.runs_a_cell(now),
+        quiet_since=served.activity_record.quiet_since(),
         lent_to=lent_to(served, slices),
     )
 

@@ -24,7 +24,7 @@ import {
   type NotebookInspection
 } from './local';
 import { Reader, readList } from './reader';
-import { readHistory, readShare, type Share, type SliceHistory } from './share';
+import { readHistory, readShare, readSlice, type Share, type SliceHistory } from './share';
 
 /** The service or this server said no, or could not be reached: in words for the user. */
 export class ApiError extends Error {
@@ -72,6 +72,8 @@ export interface SubletApi {
   keep(sliceId: string, minutes: number): Promise<void>;
   giveUp(sliceId: string): Promise<void>;
   wake(sliceId: string): Promise<void>;
+  /** Until when its server may stay idle then; `null` where it is not ended for that. */
+  extend(sliceId: string): Promise<Date | null>;
   resize(sliceId: string, wanted: Resize): Promise<void>;
   inspect(path: string): Promise<NotebookInspection>;
   /** As many readings as texts, in order. */
@@ -136,6 +138,11 @@ export class SubletClient implements SubletApi {
 
   async wake(sliceId: string): Promise<void> {
     await this.post(`slices/${part(sliceId)}/wake`, {});
+  }
+
+  async extend(sliceId: string): Promise<Date | null> {
+    const after = await this.post(`slices/${part(sliceId)}/extend`, {});
+    return readSlice(new Reader(after)).idle_end?.ends_at ?? null;
   }
 
   async resize(sliceId: string, wanted: Resize): Promise<void> {

@@ -132,6 +132,14 @@ class Service:
         """Put, and return the answer as ``kind``."""
         return self._ask("PUT", path, body, kind)
 
+    def delete(self, path: str, **query: Asked) -> None:
+        """Delete, where the service answers with nothing."""
+        given = {name: value for name, value in query.items() if value not in {None, ()}}
+        address = f"{path}{'?' + urlencode(given, doseq=True) if given else ''}"
+        answer = self._answer("DELETE", address, None)
+        if not answer.is_success:
+            _raise_problem(answer.status, answer.body)
+
     def _get(self, path: str, query: Mapping[str, Asked]) -> ServiceAnswer:
         given = {name: value for name, value in query.items() if value not in {None, ()}}
         address = f"{path}{'?' + urlencode(given, doseq=True) if given else ''}"

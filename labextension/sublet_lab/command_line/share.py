@@ -68,7 +68,8 @@ def share(service: Service, owner: str | None) -> None:
         ]
     )
     for each in found.announcements:
-        click.echo(f"From an admin, {clock(each.made_at)}: {plain(each.text)}")
+        teller = "an admin" if each.from_admin else "Sublet"
+        click.echo(f"From {teller}, {clock(each.made_at)}: {plain(each.text)}")
     if found.slices:
         click.echo()
         print_slices(found.slices)

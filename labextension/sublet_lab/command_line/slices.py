@@ -73,5 +73,7 @@ def remarks_on(info: SliceInfo) -> str:
         remarks.append(f"lent to {', '.join(info.lent_to)}")
     if info.kept_until is not None and info.kept_until > datetime.now(UTC):
         remarks.append(f"not lent until {info.kept_until.astimezone():%H:%M}")
+    if info.idle_end is not None:
+        remarks.append(f"ended at {info.idle_end.ends_at.astimezone():%Y-%m-%d %H:%M} if idle")
     remarks += [told.clause for told in info.warnings]
     return "; ".join(remarks)

@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import Final
 
 from sublet_quota.admission.denial import Denial
-from sublet_quota.admission.slice_admission import Admission, Option, admit, furthest
+from sublet_quota.admission.slice_admission import Admission, Option, furthest
 from sublet_quota.admission.slice_request import RequestedSlice
 from sublet_quota.amounts.gpu_amounts import GpuAmount
 from sublet_quota.holdings.gpu_load import AsBefore, Holding
@@ -92,7 +92,6 @@ def decide_slice(
 def told(question: Question) -> Placement | Refusal:
     """Return the answer to a question, a refusal with what would help."""
     answer = decided(question)
-    question.seen.granted[question.wish, question.only] = isinstance(answer, Placement)
     return answer if isinstance(answer, Placement) else tell(question, answer)
 
 
@@ -104,20 +103,31 @@ def tell(question: Question, denial: Denial) -> Refusal:
 
 def decided(question: Question) -> Placement | Denial:
     """Return the answer to a question, without what would help."""
-    restarted = _as_before(question)
-    if restarted is not None:
-        return restarted
-    admission = admit(question.holdings, question.wish)
-    placed = _granted(question, admission)
+    placed = _placed(question)
     if placed is not None:
         return placed
+    admission = question.admission
     if admission.options:
         return _denied(question, admission)
     return furthest(admission.denials)
 
 
-def _granted(question: Question, admission: Admission) -> Placement | None:
-    """Return the place of a wish, if it has one."""
+def _is_granted(question: Question) -> bool:
+    return _placed(question) is not None
+
+
+def _placed(question: Question) -> Placement | None:
+    """Return the place of a wish, if it has one; each is looked for once."""
+    known, asked = question.seen.answers, (question.wish, question.only)
+    if asked not in known:
+        known[asked] = _as_before(question) or _granted(question)
+    placed: Placement | None = known[asked]
+    return placed
+
+
+def _granted(question: Question) -> Placement | None:
+    """Return the place of a wish that is no restart, if it has one."""
+    admission = question.admission
     if admission.options:
         placed = _place(question, admission)
         if placed is not None:
@@ -127,15 +137,6 @@ def _granted(question: Question, admission: Admission) -> Placement | None:
         if placed is not None:
             return placed
     return None
-
-
-def _is_granted(question: Question) -> bool:
-    known, asked = question.seen.granted, (question.wish, question.only)
-    if asked not in known:
-        known[asked] = _as_before(question) is not None or (
-            _granted(question, admit(question.holdings, question.wish)) is not None
-        )
-    return known[asked]
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,7 +108,8 @@ def _steps(question: Question, holding: Holding, before: AsBefore, asked: Asked)
     holdings = question.holdings
     depth = len(holdings.tree(asked.gpu_type).paths[holdings.leaf(holding.group)])
     anew = holdings.entitled_steps(asked.gpu_type, holding.group, asked.cards)
-    return max(min(depth, before.steps), anew), depth
+    kept = holdings.steps_as_before(asked.gpu_type, holding.group, asked.cards, before.steps)
+    return max(min(depth, kept), anew), depth
 
 
 def _size(question: Question) -> SizeName | None:
