@@ -72,6 +72,10 @@ class Figures:
     servers_granted: int
     servers_refused: int
     """The servers that were never had, however often they were asked for."""
+    refused_within_guarantee: int
+    """How often want of room refused what was within guarantee and limits: never, but where
+    others' slices that cannot be suspended are in the way.
+    """
     jobs: Waits
     """From submission to start, those that began."""
     jobs_done: int
@@ -104,6 +108,7 @@ def figures_of(record: Record) -> Figures:
         cells={rank: Waits.of(by_rank[rank]) for rank in sorted(by_rank)},
         servers_granted=len(granted),
         servers_refused=len(refused),
+        refused_within_guarantee=sum(each.within_guarantee for each in record.answers),
         jobs=Waits.of(begun),
         jobs_done=len(record.jobs_done),
         jobs_not_begun=sum(not each.started for each in record.job_waits),

@@ -53,6 +53,8 @@ class Answered:
     rank: Rank | None
     """How it stands; ``None``: refused."""
     refused: str | None = None
+    within_guarantee: bool = False
+    """Whether it was refused for want of room, though within guarantee and limits."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from fractions import Fraction
 
+from sublet_quota.admission.slice_admission import admit
 from sublet_quota.admission.slice_request import RequestedSlice
 from sublet_quota.closed_loop.asks.asked import AskedServer
 from sublet_quota.closed_loop.card.slice_on_card import SliceOnCard
@@ -19,8 +20,7 @@ from sublet_quota.holdings.gpu_load import Holding
 from sublet_quota.jobs.turns.job_order import open_kinds
 from sublet_quota.names.ids import SliceId, UserName
 from sublet_quota.placement.slice_placement import Placement, decide_slice
-from sublet_quota.reasons.refusal import Refusal
-from sublet_quota.residency.snapshot import Holder
+from sublet_quota.residency.snapshot import Holder, Rank
 from sublet_quota.shares.lots import lot_of
 
 
@@ -44,13 +44,20 @@ class Servers:
     def ask(self, asked: AskedServer) -> None:
         """Ask for a server's slice; where it is refused, again later, as long as patience lasts."""
         clock, record = self._parts.clock, self._parts.record
-        answer = decide_slice(self._parts.holdings, self._wish(asked))
+        wish = self._wish(asked)
+        answer = decide_slice(self._parts.holdings, wish)
         owner = UserName(asked.owner)
         if isinstance(answer, Placement):
             record.answers.append(Answered(asked.name, owner, clock.now, answer.group, answer.rank))
             self._hand_out(asked, answer)
             return
-        record.answers.append(Answered(asked.name, owner, clock.now, None, None, _code(answer)))
+        within = any(
+            option.rank is Rank.ENTITLED for option in admit(self._parts.holdings, wish).options
+        )
+        code = str(answer.reason)
+        record.answers.append(
+            Answered(asked.name, owner, clock.now, None, None, code, within_guarantee=within)
+        )
         again = clock.now + asked.asks_again
         if again <= asked.at + asked.patience:
             clock.at(again, Phase.ASKS, asked.name, lambda: self.ask(asked))
@@ -164,7 +171,3 @@ def part_of_a_card(parts: Parts, cards: Fraction, gpu_type: str | None) -> tuple
     usable = min((kind.usable_mib for kind in meant), default=1)
     part = min(cards, Fraction(1))
     return max(1, int(usable * part)), max(1, int(1000 * part))
-
-
-def _code(refusal: Refusal) -> str:
-    return str(refusal.reason)
