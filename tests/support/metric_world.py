@@ -165,6 +165,8 @@ def _let_everything_happen(world: MetricWorld) -> None:
     metrics = world.metrics
     metrics.refused(Refusal(RefusalReason.NO_ROOM, "full"), Holder.NOTEBOOK, ("lab",))
     metrics.jobs_wait({lab: 1})
+    metrics.line.wait((lab,))
+    metrics.line.turn(held, timedelta(minutes=1))
     metrics.request("GET", "share", 200, 0.1)
     metrics.decision("slice", 0.001)
     metrics.agent_message("status")

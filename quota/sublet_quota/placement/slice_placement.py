@@ -19,10 +19,14 @@ from sublet_quota.admission.denial import Denial
 from sublet_quota.admission.slice_admission import Admission, Option, furthest
 from sublet_quota.admission.slice_request import RequestedSlice
 from sublet_quota.amounts.gpu_amounts import GpuAmount
-from sublet_quota.holdings.gpu_load import AsBefore
+from sublet_quota.holdings.gpu_load import AsBefore, Holding
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GpuId, GroupName, PoolName, SizeName, SliceId, UserName
-from sublet_quota.placement.finding.as_before import AsBeforePlace, find_as_before
+from sublet_quota.placement.finding.as_before import (
+    AsBeforePlace,
+    find_as_before,
+    options_as_before,
+)
 from sublet_quota.placement.finding.deriving import derived
 from sublet_quota.placement.finding.free_room import find_free
 from sublet_quota.placement.finding.laid_out import find_laid_out
@@ -116,8 +120,7 @@ def _placed(question: Question) -> Placement | None:
     """Return the place of a wish, if it has one; each is looked for once."""
     known, asked = question.seen.answers, (question.wish, question.only)
     if asked not in known:
-        restarted = find_as_before(question)
-        known[asked] = _restarted(restarted) if restarted is not None else _granted(question)
+        known[asked] = _as_before(question) or _granted(question)
     placed: Placement | None = known[asked]
     return placed
 
@@ -214,6 +217,41 @@ def _placement(question: Question, admission: Admission, place: _Place) -> Place
     )
 
 
+def _as_before(question: Question) -> Placement | None:
+    """Return the place of a server that restarts as before; ``None``: it is a request as any."""
+    place = find_as_before(question)
+    if place is not None:
+        return _restarted(place)
+    holding, options = question.wish.before, tuple(options_as_before(question))
+    if holding is None or not options:
+        return None
+    found = _find(question, UserName(holding.owner), options)
+    if found is not None:
+        return _restarted_elsewhere(question, holding, found)
+    place = find_as_before(question, others_make_way=True)
+    return None if place is None else _restarted(place)
+
+
+def _restarted_elsewhere(question: Question, holding: Holding, place: _Place) -> Placement:
+    option = place.option
+    return Placement(
+        owner=holding.owner,
+        gpu_id=place.gpu_id,
+        gpu_type=option.asked.gpu_type,
+        pool=holding.pool,
+        size=option.wanted.name,
+        amount=option.asked.amount,
+        group=holding.group,
+        named=holding.named,
+        member_of=holding.member_of,
+        rank=question.rank_on(option.rank, place.gpu_id, option.node, option.asked.amount),
+        why=Derivation(Rule.AS_BEFORE, holding.group),
+        calls_back=place.calls_back,
+        moves=place.moves,
+        before=holding.before,
+    )
+
+
 def _restarted(place: AsBeforePlace) -> Placement:
     holding = place.holding
     return Placement(
@@ -228,6 +266,7 @@ def _restarted(place: AsBeforePlace) -> Placement:
         member_of=holding.member_of,
         rank=place.rank,
         why=Derivation(Rule.AS_BEFORE, holding.group),
+        calls_back=place.calls_back,
         before=holding.before,
     )
 

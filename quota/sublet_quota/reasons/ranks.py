@@ -49,6 +49,7 @@ _MEANINGS: Final[Mapping[RankCode, str]] = MappingProxyType(
     }
 )
 _FOR_WHOM: Final = "its room is due to {group}"
+_RESERVED: Final = "its room is reserved for {group} {reserved_from}"
 _FOR_ANYBODY: Final = "who is guaranteed {cards} needs the room"
 _NOT_BEFORE: Final = (
     " It was called back several times in a few minutes, so it comes back at {at} at the earliest."
@@ -58,6 +59,20 @@ _NOT_BEFORE: Final = (
 def rank_word(rank: RankCode) -> str:
     """Return the word of a rank, to be shown beside a slice or a size."""
     return _WORDS[rank]
+
+
+def reserved_meaning(called_back_for: str, reserved_from: str) -> str:
+    """Return what it means to be called back for a reservation, as sentences.
+
+    ``reserved_from``: from when on (``from_words``).
+    """
+    why = _RESERVED.format(group=called_back_for, reserved_from=reserved_from)
+    return _MEANINGS[RankCode.CALLED_BACK].format(why=why)
+
+
+def from_words(begin: datetime) -> str:
+    """Return from when on something is reserved, by the wall clock of its zone."""
+    return f"from {begin:%H:%M} ({begin.tzinfo})"
 
 
 def rank_meaning(

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sublet_quota.reasons.ranks import RankCode, rank_meaning, rank_word
+from sublet_quota.reasons.ranks import RankCode, rank_meaning, rank_word, reserved_meaning
 from sublet_quota.residency.snapshot import Rank
 from sublet_quota.wire.schema import AnswerModel, AwareDatetime, Name, Words
 
@@ -47,3 +47,9 @@ def tell_rank(  # noqa: PLR0913 - what a rank hangs on
         as_before_until=as_before_until,
         back_at=back_at,
     )
+
+
+def tell_reserved(called_back_for: str, reserved_from: str) -> ToldRank:
+    """Return the rank of a slice that was called back for a reservation, and from when on."""
+    rank, meaning = RankCode.CALLED_BACK, reserved_meaning(called_back_for, reserved_from)
+    return ToldRank(code=rank.value, word=rank_word(rank), meaning=meaning)

@@ -7,6 +7,7 @@ from pathlib import Path
 from sublet_hub.ledger.events import slice_event
 from sublet_hub.ledger.records import Change
 from sublet_hub.slices.places import Places
+from sublet_hub.slices.reserved_rooms import ReservedRooms
 from sublet_quota.names.ids import SliceId
 from sublet_quota.wire.event_kinds import EventKind
 
@@ -20,7 +21,10 @@ GUEST = SliceId("guest")
 
 
 def places_of(world: MetricWorld, *, agents_are_back: bool = True) -> Places:
-    return Places(world.ledger, world.capacity, lambda: world.now, lambda: agents_are_back)
+    reserved = ReservedRooms(world.ledger, world.fleet, world.capacity, lambda: world.now)
+    return Places(
+        world.ledger, world.capacity, reserved, lambda: world.now, lambda: agents_are_back
+    )
 
 
 def started_again(world: MetricWorld) -> MetricWorld:

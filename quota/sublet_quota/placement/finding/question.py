@@ -42,8 +42,8 @@ class Seen:
     """By a wish: what rights and limits say to it."""
     unusable: dict[GpuKind, UnusableRoom | None]
     """By kind: what room there is worth to those who ask."""
-    departures: dict[GroupName, Any]
-    """By payer: what would be if the slices of all its members but who asks were gone."""
+    departures: dict[tuple[GroupName, str], Any]
+    """By payer and who asks: what would be if the slices of all its other members were gone."""
 
     @classmethod
     def nothing(cls) -> "Seen":
@@ -60,6 +60,8 @@ class Question:
     only: GpuId | None = None
     """The one card that is looked at, where a slice grows on it."""
     waiting: Waiting = field(default_factory=dict)
+    kept: frozenset[GpuId] = frozenset()
+    """Cards that are kept for others who wait."""
     recharge: tuple[Holding, GroupName] | None = None
     """Somebody else's slice that is charged to another of their groups from now on."""
     seen: Seen = field(default_factory=Seen.nothing)
@@ -88,6 +90,7 @@ class Question:
             facts.closed is None
             and (home is None or facts.node == home.node)
             and (self.only is None or facts.gpu_id == self.only)
+            and facts.gpu_id not in self.kept
         )
 
     def rank_on(self, rank: Rank, gpu_id: GpuId, leaf: NodeName, amount: GpuAmount) -> Rank:

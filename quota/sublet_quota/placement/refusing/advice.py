@@ -38,9 +38,10 @@ def helps_for(question: Question, denial: Denial, is_granted: IsGranted) -> tupl
 
 def _opening(question: Question, denial: Denial) -> Help:
     """Return what opens the first of the cards that are closed, as far as that is said."""
-    cards = [question.holdings.gpu(gpu_id) for gpu_id in denial.closed]
-    until = [card.closed_until for card in cards if card is not None and card.closed_until]
-    if any(card is not None and not card.closed_by_hand for card in cards):
+    closed = (question.holdings.gpu(gpu_id) for gpu_id in denial.closed)
+    cards = [card for card in closed if card is not None and not card.closed_for_good]
+    until = [card.closed_until for card in cards if card.closed_until]
+    if any(not card.closed_by_hand for card in cards):
         return Help(HelpKind.LATER)
     if until:
         return Help(HelpKind.AFTER, (f"{min(until).astimezone(UTC):%Y-%m-%d %H:%M} UTC",))
