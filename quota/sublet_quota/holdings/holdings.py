@@ -60,6 +60,10 @@ class Holdings(HeldSums, CardSums, SliceLists):
         """The document in force; ``under`` puts another in its place."""
         self.turns = turns
         """In which order odd cards go where there are too few."""
+        self.asked_sizes: Mapping[str, int] = {}
+        """How often people have asked for each size lately, by its name: what room is worth hangs
+        on it. Nothing: not known.
+        """
         self._typed: dict[GpuId, TypedKind] = {}
         self._rooms = CardRooms(document.pools)
         self._placed = PlacedSlices(self._rooms)
@@ -293,6 +297,7 @@ class Holdings(HeldSums, CardSums, SliceLists):
             self.remove_gpu(gpu_id)
         for facts in cards.values():
             self.put_gpu(facts)
+        self.asked_sizes = before.asked_sizes
         mine, theirs = dict(self._placed.all), {one.slice_id: one for one in before.slices()}
         gone = {one: mine[one] for one in mine.keys() - theirs.keys()}
         new = {one: theirs[one] for one in theirs.keys() - mine.keys()}

@@ -13,6 +13,7 @@ from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.holdings.gpu_load import GpuFacts, GpuRoom, Holding
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GpuId, GroupName, NodeId, PoolName
+from sublet_quota.placement.finding.unusable_room import UnusableRoom
 from sublet_quota.residency.snapshot import Rank
 from sublet_quota.shares.cards import NO_CARD
 from sublet_quota.shares.entitlement import Piece
@@ -39,13 +40,15 @@ class Seen:
     """By a wish, and the card that alone was looked at: its place, if it has one."""
     admissions: dict[RequestedSlice, Admission]
     """By a wish: what rights and limits say to it."""
-    departures: dict[GroupName, Any]
-    """By payer: what would be if the slices of all its members but who asks were gone."""
+    unusable: dict[GpuKind, UnusableRoom | None]
+    """By kind: what room there is worth to those who ask."""
+    departures: dict[tuple[GroupName, str], Any]
+    """By payer and who asks: what would be if the slices of all its other members were gone."""
 
     @classmethod
     def nothing(cls) -> "Seen":
         """Return that nothing was added up yet."""
-        return cls({}, {}, {}, {}, {}, {}, {})
+        return cls({}, {}, {}, {}, {}, {}, {}, {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,14 @@ class Question:
         if self.wish not in known:
             known[self.wish] = admit(self.holdings, self.wish)
         return known[self.wish]
+
+    def unusable_room(self, kind: GpuKind, gpu_type: str) -> UnusableRoom | None:
+        """Return what room on a kind of card is worth to those who ask; ``None``: not known."""
+        known, holdings = self.seen.unusable, self.holdings
+        if kind not in known:
+            asked = holdings.asked_sizes
+            known[kind] = UnusableRoom.on(holdings.document, asked, kind, gpu_type)
+        return known[kind]
 
     def may_lie_on(self, facts: GpuFacts) -> bool:
         """Whether the slice could be on a card, as far as the question goes."""
