@@ -29,8 +29,10 @@ def gpu(  # noqa: PLR0913 - a builder
     *,
     closed: str | None = None,
     pause_only: bool = False,
+    closed_for_good: bool = False,
 ) -> GpuFacts:
-    return GpuFacts(GpuId(name), NodeId(node), index, kind, closed, pause_only)
+    card = GpuId(name), NodeId(node), index, kind
+    return GpuFacts(*card, closed, pause_only, closed_for_good=closed_for_good)
 
 
 def notebook(  # noqa: PLR0913 - a builder

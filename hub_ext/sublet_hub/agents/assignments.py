@@ -121,6 +121,7 @@ class Assigner:
             created_at=record.created_at,
             entitlement=of_job.place,
             rank=self._rank(record, of_job.rank),
+            move_to=record.moving_to,
             kept_until=record.kept_until,
             wanted_since=record.wanted_since,
             given_up_at=record.given_up_at,
@@ -131,6 +132,9 @@ class Assigner:
 
         The cards of who is not back yet are only missing because of the start.
         """
+        if record.moving_to is not None and record.called_back_since is not None:
+            # Its place is on the other card: on this one it is in somebody's way.
+            return Rank.CALLED_BACK
         holdings, steps = self._capacity.holdings, record.entitled
         gpu_type = holdings.type_of(record.gpu.gpu_id)
         if steps is None or gpu_type is None or self._grace.is_over:

@@ -105,7 +105,12 @@ class JobQueue:
         self._entitlements: Mapping[JobId, JobEntitlement] = {}
         self._ordered_under: object = None
         """By what the places were found; ``None``: they are to be found anew."""
+        self._others_ask: Callable[[], Iterable[Payer]] = tuple
         stores.ledger.listen(self._ledger_changed)
+
+    def others_ask(self, asking: Callable[[], Iterable[Payer]]) -> None:
+        """Have it known who waits beside jobs: what is used too much is seen beside who asks."""
+        self._others_ask = asking
 
     @property
     def decides(self) -> bool:
@@ -181,7 +186,7 @@ class JobQueue:
         live, kinds = self._stores.ledger.live_jobs.values(), self._jobs.kinds()
         waiting = (self._jobs.of(job, kinds) for job in live if job.state is JobState.WAITING)
         placed, held = self._turns.jobs_placed()
-        self._past_use()
+        self.past_use()
         return JobsNow(
             waiting=tuple(waiting),
             placed=tuple(placed),
@@ -200,7 +205,7 @@ class JobQueue:
         jobs = [self._jobs.of(job, kinds) for job in waiting]
         if more is not None:
             jobs.append(self._jobs.allowed(*more, kinds))
-        return self._turns.waiting(jobs, self._past_use())
+        return self._turns.waiting(jobs, self.past_use())
 
     def _plan_for(self, ordered: tuple[WaitingJob, ...]) -> QueuePlan:
         """Return what comes of jobs in this order."""
@@ -286,7 +291,8 @@ class JobQueue:
             return timedelta()
         return self._jobs.estimate(job.owner, max_run_of(job))
 
-    def _past_use(self) -> PastUse:
+    def past_use(self) -> PastUse:
+        """Return what everybody used, at most a minute old where few slices are held."""
         now = self._stores.now()
         is_old = self._looked_at is None or now - self._looked_at > _PAST_USE_KEPT
         # Of many slices it is looked at in another thread, once a minute.
@@ -297,6 +303,7 @@ class JobQueue:
     def _take_past_use(self, sums: Mapping[Payer, float], now: datetime) -> None:
         live = self._stores.ledger.live_jobs.values()
         asking = {(job.group, job.owner) for job in live if job.state is JobState.WAITING}
+        asking.update(self._others_ask())
         self._turns.take(sums, asking, now)
         self._looked_at = now
 

@@ -96,6 +96,9 @@ class SliceRecord:
     """Since when the slice has lost its place on the card; ``None``: it has it."""
     called_back_for: GroupName | None = None
     """For which group's slice; ``None`` also: for somebody's who is in no group."""
+    moving_to: GpuId | None = None
+    """The card of its node that the slice is to come back on, and has its place on already; ``gpu``
+    is the one that it is on. ``None``: it stays."""
     before_until: datetime | None = None
     """Until when the slice counts as before something shrank; ``None``: nothing did."""
     before_steps: int | None = None

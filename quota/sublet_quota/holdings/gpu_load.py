@@ -38,6 +38,8 @@ class GpuFacts:
     """
     closed_until: datetime | None = None
     """When it opens by itself, where that is said."""
+    closed_for_good: bool = False
+    """Whether it has failed, so that it opens only after an admin has seen to it."""
 
 
 @dataclass(frozen=True, slots=True)

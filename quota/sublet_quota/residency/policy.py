@@ -245,7 +245,8 @@ class _Course:
             return
         idle = {s.slice_id for s in self.room.views if not s.is_job and not s.active}
         wanted_back = transition.slice_id in self.plan.seated_ids
-        nobody_needs_it = transition.slice_id in idle and not self.is_short
+        for_room = not transition.leaves
+        nobody_needs_it = for_room and transition.slice_id in idle and not self.is_short
         if wanted_back or nobody_needs_it:
             self.actions.append(Undo(transition.slice_id))
 

@@ -53,6 +53,8 @@ class Transition:
     kind: TransitionKind
     undoable: bool
     """Whether the bytes have not begun to move: then the move can be undone at once."""
+    leaves: bool = False
+    """Whether the slice leaves for another card, and not for somebody's room on this one."""
 
 
 @dataclass(frozen=True, slots=True)
