@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from fractions import Fraction
+from types import MappingProxyType
+from typing import Final
 
 from sublet_quota.amounts.gpu_amounts import GpuAmount
 from sublet_quota.document.quota_document import QuotaDocument
@@ -25,12 +27,14 @@ from sublet_quota.holdings.placed_slices import PlacedSlices
 from sublet_quota.holdings.standing.held_sums import HeldSums
 from sublet_quota.holdings.standing.standings import NOT_TOLD, Standings, TypedKind
 from sublet_quota.holdings.standing.type_standing import Turns
-from sublet_quota.names.ids import GpuId, PoolName, SliceId, UserName
+from sublet_quota.names.ids import GpuId, GroupName, PoolName, SliceId, UserName
 from sublet_quota.reasons.guarantee_warnings import GuaranteeWarning
 from sublet_quota.residency.snapshot import Rank
 from sublet_quota.shares.cards import NO_CARD
 from sublet_quota.shares.entitlement import Piece
 from sublet_quota.shares.group_tree import NodeName
+
+NO_CARDS_KEPT: Final[Mapping[GpuId, GroupName]] = MappingProxyType({})
 
 
 class Holdings(HeldSums, CardSums):
@@ -57,6 +61,8 @@ class Holdings(HeldSums, CardSums):
         """The document in force; ``under`` puts another in its place."""
         self.turns = turns
         """In which order odd cards go where there are too few."""
+        self.kept_cards: Mapping[GpuId, GroupName] = NO_CARDS_KEPT
+        """Cards whose room is kept for a reservation of a group: nobody else borrows it."""
         self._typed: dict[GpuId, TypedKind] = {}
         self._rooms = CardRooms(document.pools)
         self._placed = PlacedSlices(self._rooms)
@@ -258,6 +264,7 @@ class Holdings(HeldSums, CardSums):
             anew = Holdings(document, turns=self.turns)
             anew._take_over({**self._placed.all, **graced}.values(), steps, cards, typed)
         anew._guarantees.begin_with(self._guarantees.laid_out())
+        anew.kept_cards = self.kept_cards
         anew._standings.take_over_ranks(self._standings.ranks_told())
         return anew
 
