@@ -27,7 +27,7 @@ from sublet_quota.wire.share import (
 from sublet_quota.wire.slice_warnings import tell_warnings
 
 from tests.support.fake_hub_service import FakeHubService
-from tests.support.lab_bodies import NOW, job, share, slice_info, sublet
+from tests.support.lab_bodies import NOW, job, lease, share, slice_info, sublet
 from tests.support.quota_shares import a_group_share, a_quota
 from tests.support.terminals import sublet_at_a_terminal
 
@@ -280,7 +280,7 @@ def test_a_cancelled_job_shows_an_admin_who_cancelled_it(service: FakeHubService
 
 def test_a_job_is_run_again_and_shows_why_it_failed_before(service: FakeHubService):
     service.answer("POST jobs/j-1/again", job(job_id="j-2"), 201)
-    assert sublet("jobs", "again", "j-1").output.startswith("Job j-2 is waiting.")
+    assert sublet("jobs", "again", "j-1").output.startswith("Job j-2 is waiting")
     failure = JobFailure(cell=3, name="E", message="m", traceback="Traceback\n  \x1b[2Jline 1")
     failed = job(state=JobState.FAILED, place=None, failure=failure, attempts=3, retries=2)
     service.answer("GET jobs/j-1", failed)
@@ -295,3 +295,14 @@ def test_a_slice_whose_agent_is_silent_is_shown_as_not_reachable(service: FakeHu
     shown = sublet("share").output
     assert "not reachable, last seen" in shown
     assert "moved out" not in shown
+
+
+def test_slices_stand_in_eighty_columns_each_with_its_whole_id(service: FakeHubService):
+    ids = ["7d3e40c4e01be210fee048a5324972c9", "4b37bcdeffd394f4f76cba8c788c9434"]
+    told = [slice_info(lease=lease(slice_id=each, node="gpu-node-17")) for each in ids]
+    service.answer("GET share", share(slices=tuple(told)))
+    lines = sublet_at_a_terminal(80, "share")
+    rows = [line for line in lines if any(each in line for each in ids)]
+    assert [line.split()[0] for line in rows] == ids
+    assert max(map(len, rows)) <= 80
+    assert any(line.startswith("notebook: 40 GiB, 0.5 GPU of gpu-node-17 0") for line in lines)

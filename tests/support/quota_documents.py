@@ -61,6 +61,7 @@ closed:
   - {node: dgx1, gpus: [3], drain: true, until: 2026-12-02, why: fan}
 shrink: {grace: 12h}
 fair_share: {half_life: 2d, most_lag: 12h}
+notebooks: {when_full: queue, wait_most: 3h}
 """
 
 

@@ -20,6 +20,7 @@ from sublet_hub.agents.connection_registry import AgentConnections
 from sublet_hub.agents.departed_nodes import ClusterNodes, DepartedNodes
 from sublet_hub.agents.identity import AgentIdentities
 from sublet_hub.agents.startup_grace import StartupGrace
+from sublet_hub.app.line_parts import LineNeeds, LineParts
 from sublet_hub.app.loops import Loop, Wakeup, repeat
 from sublet_hub.errors import ConfigurationError
 from sublet_hub.host.clock import read_boot_id
@@ -47,6 +48,7 @@ from sublet_hub.security.rate_limits import RateLimits
 from sublet_hub.settings import ServiceSettings
 from sublet_hub.slices.allocation import Allocation
 from sublet_hub.slices.announcements import Announcements
+from sublet_hub.slices.card_changes import CardChanges
 from sublet_hub.slices.closings import Closings
 from sublet_hub.slices.evictions import Evictions
 from sublet_hub.slices.home_volumes import Homes, node_of_home
@@ -54,6 +56,7 @@ from sublet_hub.slices.hub_users import HubUsers
 from sublet_hub.slices.idle_servers import IdleServers
 from sublet_hub.slices.jupyterhub_client import HubClient
 from sublet_hub.slices.keep_and_wake import KeepAndWake
+from sublet_hub.slices.memberships import Memberships
 from sublet_hub.slices.places import Places
 from sublet_hub.slices.pods import Pods
 from sublet_hub.slices.reconciliation import Patience, Reconciliation
@@ -66,6 +69,7 @@ from sublet_hub.state.job_files import JobFiles
 from sublet_hub.state.metrics import ServiceMetrics
 from sublet_hub.state.owner_accounts import OwnerAccounts
 from sublet_hub.state.quota_documents.in_database import QuotaInDatabase
+from sublet_hub.state.quota_documents.last_in_force import LastInForce
 from sublet_hub.state.quota_documents.source import QuotaSource
 from sublet_hub.state.quota_file import QuotaFile
 from sublet_hub.state.stores import Stores
@@ -121,6 +125,7 @@ class Assembly:
         folder = make_private_folder(settings.state_folder / "jobs")
         self._files = JobFiles(folder, settings.volume.keep_free_bytes)
         accounts = OwnerAccounts(settings.state_folder / "accounts")
+        self._last_in_force = LastInForce(settings.state_folder / "quota-in-force.yaml")
         ledger = Ledger(adapters.database)
         fleet = Fleet(ledger, now, read_boot_id())
         capacity = Capacity(quota.document, ledger, fleet, now)
@@ -143,18 +148,31 @@ class Assembly:
         times = QueueTimes(ledger, now)
         self._wakeup = Wakeup()
         self._room = Wakeup()
-        runs, homes = adapters.runs, None
-        if runs is None:
-            where = JobNodes(fleet.is_here)
-        elif runs.home_is_shared:
-            where = JobNodes(lambda _: True)
-        else:
-            where = JobNodes(lambda _: True, lambda owner: node_of_home(ledger, owner))
-            homes = Homes(ledger, accounts)
+        runs = adapters.runs
+        where, homes = _nodes_and_homes(runs, fleet, ledger, accounts)
         intake: JobIntake = LocalIntake(settings.jobs) if runs is None else runs.intake
         decides = runs is None or runs.has_own_queue
         self._queue = JobQueue(stores, waiting, metrics, where, self._stops, decides=decides)
         allocation = Allocation(stores, metrics, homes)
+        evictions = Evictions(EvictionStore(adapters.database), ledger, adapters.hub, now)
+        users = HubUsers(adapters.hub, ledger, accounts)
+        self.line = LineParts(
+            LineNeeds(
+                stores=stores,
+                database=adapters.database,
+                hub=adapters.hub,
+                users=users,
+                allocation=allocation,
+                jobs=self._queue,
+                evictions=evictions,
+                idle_servers=idle_servers,
+                metrics=metrics.line,
+                start_within=settings.start_within,
+            )
+        )
+        startup = StartupGrace(fleet, settings.agents_return_within)
+        places = Places(ledger, capacity, reserved, now, lambda: startup.is_over)
+        self._memberships = Memberships(ledger, capacity, places, now)
         patience = Patience(settings.missing_for, settings.start_within)
         self.service = ServiceParts(
             now=now,
@@ -163,10 +181,13 @@ class Assembly:
             quota=quota,
             capacity=capacity,
             accounts=accounts,
-            users=HubUsers(adapters.hub, ledger, accounts),
+            users=users,
             allocation=allocation,
-            reconciliation=Reconciliation(ledger, fleet, allocation, patience, now),
-            startup_grace=StartupGrace(fleet, settings.agents_return_within),
+            reconciliation=Reconciliation(
+                ledger, fleet, allocation, patience, now, self.line.line.waits_with
+            ),
+            startup_grace=startup,
+            card_changes=CardChanges(ledger, capacity, now),
             pods=Pods(ledger, capacity, accounts, now),
             keep_and_wake=KeepAndWake(ledger, capacity, accounts, settings.limits.wakes, now),
             jobs=JobSubmission(stores, intake),
@@ -175,9 +196,10 @@ class Assembly:
             announcements=Announcements(
                 AnnouncementStore(adapters.database), ledger, fleet.is_known, now
             ),
-            evictions=Evictions(EvictionStore(adapters.database), ledger, adapters.hub, now),
+            evictions=evictions,
+            line=self.line.line,
             idle_servers=idle_servers,
-            places=Places(ledger, capacity, reserved, now),
+            places=places,
             resizing=Resizing(ledger, fleet, capacity, now),
             shares=Shares(ledger, fleet, capacity, views, self._meter),
             previews=QuotaPreviews(stores, quota, self._queue),
@@ -213,6 +235,7 @@ class Assembly:
 
     def start(self, more: Iterable[Loop] = ()) -> None:
         """Take up what runs, and start the loops, with those of whoever put this together."""
+        self._take_missed_document()
         self._runner.adopt()
         settings, quiet = self._settings, Wakeup()
         loops = (
@@ -232,6 +255,7 @@ class Assembly:
             (Loop("logs", _LOOK_AT_VOLUME_S, self._look_at_logs, _MINUTE_S), quiet),
             (Loop("events", _LOOK_AT_VOLUME_S, self._look_at_events, _MINUTE_S), quiet),
             (Loop("retention", _HOUR_S, self._forget), quiet),
+            *self.line.loops(),
             *((loop, quiet) for loop in more),
         )
         create = asyncio.get_running_loop().create_task
@@ -280,7 +304,9 @@ class Assembly:
         if self._adapters.nodes is not None:
             self._adapters.nodes.on_cordons(service.capacity.nodes_are_cordoned)
         service.ledger.listen(self._ledger_changed)
+        service.quota.prepare_by(service.capacity.prepare)
         service.quota.listen(self._quota_changed)
+        service.reconciliation.on_groups(self._memberships.take)
 
     def _jobs_round(self) -> None:
         service = self.service
@@ -288,12 +314,14 @@ class Assembly:
         for slice_id, why in chain(*to_leave):
             self._runner.evict(slice_id, why)
         self._runner.round()
+        self._queue.keep_ranks()
         if self._queue.decides:
             self._queue.place_jobs()
 
     def _reported(self, view: NodeView) -> None:
         self.service.capacity.reported(view)
         self.service.startup_grace.look()
+        self.service.card_changes.reported(view)
         self.service.pods.reported(view)
         self._meter.take(view)
         self._histories.take(view)
@@ -317,15 +345,26 @@ class Assembly:
         if change.jobs or change.released or change.closings or change.lending is not None:
             self._wakeup.ring()
 
+    def _take_missed_document(self) -> None:
+        """Give what became less while the service was down its grace."""
+        text = self.service.quota.text
+        before = self._last_in_force.before(text)
+        if before is not None:
+            self.service.places.take_missed(before)
+        self._last_in_force.keep(text)
+
     def _quota_changed(self, document: QuotaDocument) -> None:
         service = self.service
+        self._last_in_force.keep(service.quota.text)
         service.places.take(document)
         now = service.now()
         loaded = event(EventKind.QUOTA_LOADED, now, service.quota.told)
         service.ledger.apply(Change(events=(loaded,)), now)
         self.connections.assign_all()
 
-    def _look_at_places(self) -> None:
+    async def _look_at_places(self) -> None:
+        await self.service.capacity.prepare_for_time()
+        self.service.card_changes.look()
         if self.service.places.look():
             self.connections.assign_all()
 
@@ -389,3 +428,15 @@ def _quota_of(settings: ServiceSettings, adapters: Adapters) -> QuotaSource:
     except (LedgerReadError, LedgerWriteError) as error:
         message = f"the quota document cannot be had from the database: {error}"
         raise ConfigurationError(message) from error
+
+
+def _nodes_and_homes(
+    runs: JobRuns | None, fleet: Fleet, ledger: Ledger, accounts: OwnerAccounts
+) -> tuple[JobNodes, Homes | None]:
+    """Return on which nodes jobs may run, and the homes, where a node has one to itself."""
+    if runs is None:
+        return JobNodes(fleet.is_here), None
+    if runs.home_is_shared:
+        return JobNodes(lambda _: True), None
+    nodes = JobNodes(lambda _: True, lambda owner: node_of_home(ledger, owner))
+    return nodes, Homes(ledger, accounts)

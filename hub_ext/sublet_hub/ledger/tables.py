@@ -81,6 +81,7 @@ SLICES = sa.Table(
     sa.Column("member_of", sa.JSON, nullable=False),
     sa.Column("called_back_since", UtcDateTime),
     sa.Column("called_back_for", sa.String(255)),
+    sa.Column("moving_to", sa.String(255)),
     sa.Column("before_until", UtcDateTime),
     sa.Column("before_steps", sa.Integer),
     sa.Column("entitled", sa.Integer),
@@ -298,6 +299,20 @@ QUOTA_REVISIONS = sa.Table(
     sa.Column("made_at", UtcDateTime, nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("keys_changed", sa.Integer, nullable=False),
+)
+
+QUEUED_SERVERS = sa.Table(
+    "queued_servers",
+    METADATA,
+    sa.Column("request_id", sa.String(64), primary_key=True),
+    sa.Column("owner", sa.String(255), nullable=False),
+    sa.Column("server", sa.String(255), nullable=False),
+    sa.Column("request", sa.JSON, nullable=False),
+    sa.Column("lot", sa.BigInteger, nullable=False),
+    sa.Column("since", UtcDateTime, nullable=False),
+    sa.Column("slice_id", sa.String(64)),
+    sa.Column("turn_at", UtcDateTime),
+    sa.UniqueConstraint("owner", "server", name="uq_queued_servers_owner_server"),
 )
 
 SWITCHES = sa.Table(

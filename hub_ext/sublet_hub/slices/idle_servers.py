@@ -15,7 +15,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -128,6 +128,16 @@ class IdleServers:
             warned_at=idle.warned_at,
             message=_sentence(record.server, idle, now),
         )
+
+    def announced_ends(self) -> Mapping[SliceId, datetime]:
+        """Return when servers are ended whose owners were warned, unless they come back."""
+        now, ends = self._now(), dict[SliceId, datetime]()
+        for name, note in tuple(self._notes.kept.items()):
+            record = self._ledger.slices.get(name)
+            idle = None if record is None or note.ended_at is not None else self._idle(record)
+            if idle is not None and idle.warned_at is not None:
+                ends[name] = idle.ends_at(now)
+        return ends
 
     def told_to(self, owner: UserName) -> tuple[ShownAnnouncement, ...]:
         """Return what one owner is told of idle servers, the newest first."""

@@ -3,6 +3,7 @@ import { URLExt } from '@jupyterlab/coreutils';
 import { KernelAPI, ServerConnection } from '@jupyterlab/services';
 import { PromiseDelegate } from '@lumino/coreutils';
 
+import { readDecision, type Decision } from './decision';
 import {
   readForecast,
   readJob,
@@ -31,10 +32,17 @@ export class ApiError extends Error {
     /** The HTTP status; 0 where there was no answer. */
     readonly status: number,
     readonly reason: string,
-    message: string
+    message: string,
+    /** What it follows from, and what would help, where that is told. */
+    readonly decision: Decision | null = null
   ) {
     super(message);
   }
+}
+
+/** What a refusal tells beside its sentence. */
+export function decisionOf(error: unknown): Decision | null {
+  return error instanceof ApiError ? error.decision : null;
 }
 
 /** What went wrong, in words for the user. */
@@ -237,7 +245,8 @@ export class SubletClient implements SubletApi {
     throw new ApiError(
       response.status,
       problem.text('reason', 'unknown'),
-      problem.text('message') || `The notebook server answered ${response.status}.`
+      problem.text('message') || `The notebook server answered ${response.status}.`,
+      readDecision(problem)
     );
   }
 }

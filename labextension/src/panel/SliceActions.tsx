@@ -67,7 +67,7 @@ export function SliceActions(props: {
           }}
         />
       )}
-      <Said said={action.said} />
+      <Said trans={trans} said={action.said} />
     </div>
   );
 }

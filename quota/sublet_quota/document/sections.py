@@ -21,12 +21,14 @@ from sublet_quota.document.values import (
     CountLimit,
     Duration,
     Flag,
+    FullRule,
     Instant,
     Overcommit,
     Pattern,
     Patterns,
     PositiveDuration,
     TimeLimit,
+    WhenFull,
     WholeNumber,
 )
 
@@ -347,4 +349,18 @@ class FairShareSettings(Section):
         default=timedelta(hours=24),
         description="Nobody's past use counts for more than the others can catch up with in this "
         "time on all cards.",
+    )
+
+
+class NotebookRules(Section):
+    """What holds for notebooks that find no room."""
+
+    when_full: FullRule = Field(
+        default=WhenFull.REFUSE,
+        description="What becomes of a notebook for which there is no room: `refuse` says why, "
+        "`queue` lets it wait in line, and starts it when its turn comes.",
+    )
+    wait_most: PositiveDuration = Field(
+        default=timedelta(hours=2),
+        description="The longest that a notebook waits in line; then it is told that none came.",
     )

@@ -18,6 +18,7 @@ from sublet_quota.document.right_values import BUILT_IN
 from sublet_quota.document.rights import PayerRights, PersonLimit, Right, Rights
 from sublet_quota.document.told_reservations import when_reserved
 from sublet_quota.document.value_kinds.amount_limit import AmountLimit
+from sublet_quota.document.values import WhenFull
 from sublet_quota.names.ids import GroupName
 from sublet_quota.shares.group_tree import NodeName
 from sublet_quota.wire.schema import shortened
@@ -45,6 +46,7 @@ def _lines(document: QuotaDocument, rights: Rights, now: datetime) -> Iterator[R
     yield _line("most jobs", rights.jobs_most, None, _count(rights.jobs_most.value))
     kept = _duration(rights.keep_a_day.value)
     yield _line("slices kept a day", rights.keep_a_day, None, kept)
+    yield from _in_line(document)
     idle = rights.max_idle.value
     longest = _NO_LIMIT if idle is None else _duration(idle)
     yield _line("longest idleness of a server", rights.max_idle, None, longest)
@@ -52,6 +54,19 @@ def _lines(document: QuotaDocument, rights: Rights, now: datetime) -> Iterator[R
         yield from _of_payer(payer)
         for group in () if payer.group is None else reversed(document.path_of(payer.group)):
             yield from _of_group(document, group, payer.group, now)
+
+
+def _in_line(document: QuotaDocument) -> Iterator[RightLine]:
+    """Go through what the document says, if anything, of a notebook that finds no room."""
+    rules = document.notebooks
+    if not rules.model_fields_set:
+        return
+    if rules.when_full is WhenFull.REFUSE:
+        words = "is refused"
+    else:
+        words = f"waits in line, at most {_duration(rules.wait_most)}"
+    source = source_of(document, ("notebooks", "when_full"))
+    yield _line("a notebook without room", Right(None, source), None, words)
 
 
 def _of_group(

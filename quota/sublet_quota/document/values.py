@@ -54,6 +54,13 @@ class Unlimited(StrEnum):
 UNLIMITED: Final = Unlimited.UNLIMITED
 
 
+class WhenFull(StrEnum):
+    """What becomes of a request for a notebook's slice that finds no room."""
+
+    REFUSE = "refuse"
+    QUEUE = "queue"
+
+
 def read_duration(value: Any) -> timedelta:
     """Return the time that ``"10m"``, ``"30 s"`` or a number of seconds stands for."""
     if isinstance(value, timedelta):
@@ -121,6 +128,14 @@ def read_count_limit(value: Any) -> int | Unlimited:
         message = "is no limit of a number: write 0, 1, 2, up to 1000000, or 'unlimited'"
         raise ValueError(message)
     return value
+
+
+def read_when_full(value: Any) -> WhenFull:
+    """Return what becomes of a notebook for which there is no room."""
+    if isinstance(value, str) and value in {each.value for each in WhenFull}:
+        return WhenFull(value)
+    message = "is not known: write 'refuse', or 'queue' for notebooks that wait in line"
+    raise ValueError(message)
 
 
 def read_overcommit(value: Any) -> Decimal:
@@ -224,6 +239,12 @@ CountLimit = Annotated[
             "examples": [2, "unlimited"],
         }
     ),
+]
+FullRule = Annotated[
+    WhenFull,
+    PlainValidator(read_when_full),
+    PlainSerializer(lambda value: value.value, when_used="json"),
+    WithJsonSchema({"enum": [each.value for each in WhenFull]}),
 ]
 Overcommit = Annotated[
     Decimal,

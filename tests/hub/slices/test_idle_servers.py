@@ -339,3 +339,18 @@ async def test_a_shorter_time_in_a_new_document_warns_first(tmp_path: Path, hub:
         assert hub.stopped == []
         await idle.at(5.5)
         assert hub.stopped == [("ada", "")]
+
+
+async def test_an_end_that_its_owner_was_warned_of_is_known_to_who_waits_in_line(
+    idle: IdleWorld,
+) -> None:
+    await idle.at(7.4)
+    assert idle.idle_servers.announced_ends() == {}
+    await idle.at(7.6)
+    end = await idle.end()
+    assert end is not None
+    ends_at = datetime.fromisoformat(end["ends_at"])
+    assert idle.idle_servers.announced_ends() == {idle.slice_id: ends_at}
+    assert idle.world.assembly.line._ends().of_idle == idle.idle_servers.announced_ends()
+    await idle.says(active=True)
+    assert idle.idle_servers.announced_ends() == {}

@@ -80,6 +80,20 @@ def test_each_key_that_says_something_else_is_told(
             (),
         ),
         (BEFORE + "  c: {sizes: [small]}\n", ()),
+        (
+            BEFORE + "notebooks: {when_full: queue, wait_most: 90m}\n",
+            tuple(
+                (f"{who}: a notebook without room", None, "waits in line, at most 90 min")
+                for who in ("in no group", "member of a", "member of b")
+            ),
+        ),
+        (
+            BEFORE + "notebooks: {when_full: refuse}\n",
+            tuple(
+                (f"{who}: a notebook without room", None, "is refused")
+                for who in ("in no group", "member of a", "member of b")
+            ),
+        ),
     ],
 )
 def test_the_rights_that_follow_are_told_of_groups_that_both_have(

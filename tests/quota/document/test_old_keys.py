@@ -101,7 +101,6 @@ CASES = {
         "groups: {lab: {max_idle: 8h}}",
         "groups.lab.max_idle: is what one person may: write `each: {max_idle: 8h}`",
     ),
-    "notebooks in line": ("notebooks: {}", "notebooks: is not there yet in this version"),
 }
 
 

@@ -302,8 +302,8 @@ MUTANTS: Final = (
         6,
         "the service may make tokens",
         _SCOPES,
-        'SERVICE_SCOPES: Final = ("list:users", ',
-        'SERVICE_SCOPES: Final = ("tokens", "list:users", ',
+        'SERVICE_SCOPES: Final = (\n    "list:users",',
+        'SERVICE_SCOPES: Final = (\n    "tokens",\n    "list:users",',
         (
             f"{_SCOPE_TESTS}::test_the_service_may_read_servers_and_groups_stop_servers_and_nothing_else",
         ),

@@ -27,11 +27,15 @@ def rank_on(
 
 
 def rank_of(
-    holdings: Holdings, record: SliceRecord, reserved_from: str | None = None
+    holdings: Holdings,
+    record: SliceRecord,
+    reserved_from: str | None = None,
+    back_at: datetime | None = None,
 ) -> ToldRank | None:
     """Return the rank of a notebook's slice; ``None`` for a job's, too.
 
-    ``reserved_from``: from when on the room that a called-back one left is reserved, in words.
+    ``reserved_from``: from when on the room that a called-back one left is reserved, in words;
+    ``back_at``: before when it does not come back.
     """
     if record.is_job:
         return None
@@ -43,7 +47,8 @@ def rank_of(
     for_whom = record.called_back_for
     if rank is RankCode.CALLED_BACK and for_whom is not None and reserved_from is not None:
         return tell_reserved(for_whom, reserved_from)
-    return tell_rank(rank, record.group, gpu_type, for_whom, until)
+    back_at = back_at if rank is RankCode.CALLED_BACK else None
+    return tell_rank(rank, record.group, gpu_type, for_whom, until, back_at=back_at)
 
 
 def _as_before_until(holdings: Holdings, slice_id: SliceId, rank: RankCode) -> datetime | None:

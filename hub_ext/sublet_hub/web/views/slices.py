@@ -81,7 +81,12 @@ class Views:
             waits_for=self._names(waits_for, viewer),
             lent_since=record.lent_since,
             last_lent=self._last_lent(record, viewer),
-            rank=rank_of(self._capacity.holdings, record, self._over_time.reserved_from(record)),
+            rank=rank_of(
+                self._capacity.holdings,
+                record,
+                self._over_time.reserved_from(record),
+                self._capacity.return_pauses.back_at(record.slice_id),
+            ),
             group=record.group,
             idle_end=self._over_time.idle_end(record),
         )

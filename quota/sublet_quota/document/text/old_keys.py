@@ -93,7 +93,6 @@ def _limit_compute(value: Any, _path: KeyPath) -> str:
 _OF_DOCUMENT: Final[Mapping[str, Says]] = {
     "default_size": _default_size,
     "users": _users,
-    "notebooks": _not_yet,
 }
 _OF_POOLS: Final[Mapping[str, Says]] = {"gpus": _gpus, "turn_s": _turn}
 _OF_SIZES: Final[Mapping[str, Says]] = {"groups": _sizes_groups, "users": _sizes_users}

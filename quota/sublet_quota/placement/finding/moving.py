@@ -75,7 +75,7 @@ def _free_on_nodes(
             room, facts = index.rooms[gpu_id], question.holdings.gpu(gpu_id)
             if room.shared_mib <= 0:
                 break
-            is_kept = gpu_id in question.holdings.kept_cards
+            is_kept = gpu_id in question.kept or gpu_id in question.holdings.kept_cards
             if facts is not None and not facts.pause_only and not is_kept:
                 found[facts.node][gpu_id] = room.free(shared=True)
         known[pool, kind] = found
