@@ -11,6 +11,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from fractions import Fraction
 from itertools import chain
+from types import MappingProxyType
+from typing import Final
 
 from sublet_quota.amounts.gpu_amounts import GpuAmount
 from sublet_quota.document.quota_document import QuotaDocument
@@ -34,6 +36,8 @@ from sublet_quota.residency.snapshot import Rank
 from sublet_quota.shares.cards import NO_CARD
 from sublet_quota.shares.entitlement import Piece
 from sublet_quota.shares.group_tree import ROOT, NodeName, group_at
+
+NO_CARDS_KEPT: Final[Mapping[GpuId, GroupName]] = MappingProxyType({})
 
 
 class Holdings(HeldSums, CardSums, SliceLists):
@@ -64,6 +68,8 @@ class Holdings(HeldSums, CardSums, SliceLists):
         """How often people have asked for each size lately, by its name: what room is worth hangs
         on it. Nothing: not known.
         """
+        self.kept_cards: Mapping[GpuId, GroupName] = NO_CARDS_KEPT
+        """Cards whose room is kept for a reservation of a group: nobody else borrows it."""
         self._typed: dict[GpuId, TypedKind] = {}
         self._rooms = CardRooms(document.pools)
         self._placed = PlacedSlices(self._rooms)
@@ -310,6 +316,7 @@ class Holdings(HeldSums, CardSums, SliceLists):
         for slice_id in sorted(new):
             self.put(new[slice_id], instead_of.get(slice_id))
         self._standings.take_over_ranks(before.ranks_told())
+        self.kept_cards = before.kept_cards
 
     def give_grace(self, slice_ids: Iterable[SliceId], now: datetime) -> None:
         """Let slices go on as before for the grace, as those of who left the group that pays."""
