@@ -159,7 +159,7 @@ class Assembly:
             allocation=allocation,
             reconciliation=Reconciliation(ledger, fleet, allocation, patience, now),
             startup_grace=StartupGrace(fleet, settings.agents_return_within),
-            card_changes=CardChanges(ledger, capacity, now),
+            card_changes=CardChanges(ledger, fleet, capacity, now),
             pods=Pods(ledger, capacity, accounts, now),
             keep_and_wake=KeepAndWake(ledger, capacity, accounts, settings.limits.wakes, now),
             jobs=JobSubmission(stores, intake),

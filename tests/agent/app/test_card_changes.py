@@ -354,11 +354,11 @@ def test_an_agent_that_is_killed_at_any_moment_of_moves_loses_nothing(
 ) -> None:
     pool = {"lend_at_least_s": 0.1, "idle_after_s": 0.2}
     with a_node(tmp_path, module=APPLICATION, speed=40.0, pool=pool) as node:
-        node.serve(node.slice("a", 60), node.slice("b", 70), node.slice("c", 10))
+        node.serve(node.slice("a", 50), node.slice("b", 20))
         ada, ben = node.world.kernel("a"), node.world.kernel("b")
         second = node.world.kernel("a")
         hers, hers_too = ada.enter_and_fill(20, 1), second.enter_and_fill(20, 3)
-        his = ben.enter_and_fill(50, 2)
+        his = ben.enter_and_fill(15, 2)
         there = 0
         for turn in range(6):
             there = 1 - there

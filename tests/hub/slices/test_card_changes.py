@@ -165,3 +165,48 @@ async def test_the_hub_follows_a_slice_that_its_agent_took_back(world: HubWorld)
     await agent.report()
     (after,) = world.service.ledger.slices_of_owner(record.owner)
     assert after.gpu.gpu_id == hers
+
+
+def failing(agent: FakeAgent, gpu_id: str) -> None:
+    agent.gpus = tuple(
+        gpu.model_copy(update={"closed": "xid: XID 79"}) if gpu.gpu_id == gpu_id else gpu
+        for gpu in agent.gpus
+    )
+
+
+@pytest.mark.parametrize("state", ["suspended", "resident"])
+async def test_what_is_suspended_on_a_card_that_fails_comes_back_on_another(
+    world: HubWorld, state: str
+) -> None:
+    agent = await world.agent(gpus=CARDS)
+    lease = await world.slice_for("bob", size="large")
+    slice_id, first = lease["slice_id"], lease["gpu_id"]
+    agent.says[slice_id] = a_report(slice_id, state=state, active=False, gate_open=False)
+    failing(agent, first)
+    await agent.report()
+    world.service.card_changes.look()
+    record = moving(world)
+    if state == "resident":
+        # Its memory is on the card that fails: nothing can be moved from there.
+        assert record is None
+        return
+    assert record is not None
+    (other,) = {"SIM-0", "SIM-1"} - {first}
+    assert (record.gpu.gpu_id, record.moving_to) == (first, other)
+    agent.says[slice_id] = a_report(slice_id, stays="the driver refused")
+    await agent.report()
+    world.service.card_changes.look()
+    assert moving(world) is None
+
+
+async def test_no_card_is_left_for_what_is_suspended_where_the_others_are_full(
+    world: HubWorld,
+) -> None:
+    agent = await world.agent(gpus=CARDS)
+    leases = [await world.slice_for(each, size="whole") for each in ("bob", "ben")]
+    slice_id, first = leases[0]["slice_id"], leases[0]["gpu_id"]
+    agent.says[slice_id] = a_report(slice_id, state="suspended", active=False, gate_open=False)
+    failing(agent, first)
+    await agent.report()
+    world.service.card_changes.look()
+    assert moving(world) is None
