@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from sublet_quota.holdings.gpu_load import GpuFacts, Holding
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GpuId, SliceId
-from sublet_quota.residency.snapshot import Rank
 
 
 def card_in_place_of(holdings: Holdings, slice_id: SliceId) -> GpuId | None:
@@ -35,10 +34,10 @@ def home_of(holdings: Holdings, slice_id: SliceId) -> GpuId | None:
     holding, piece = holdings.slice(slice_id), holdings.piece(slice_id)
     if holding is None or piece is None or not piece.entitled or not piece.suspendable:
         return None
-    if holdings.rank(slice_id) is Rank.ENTITLED:
-        return None
     leaf = holdings.leaf(holding.group)
     layout = holdings.layout(holdings.type_of(holding.gpu_id) or "")
+    if layout.part_for(holding.gpu_id, leaf):
+        return None
     homes = (
         (room_mib, gpu_id)
         for gpu_id, room_mib in _with_room(holdings, holding)

@@ -1,9 +1,11 @@
-"""Another card of its node for a slice that is there: its home, or one in place of a failed card."""
+"""Another card of its node for a slice that is there: its home, or one for a card that fails."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
+from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.holdings.gpu_load import GpuFacts, Holding
+from sublet_quota.names.ids import GpuId
 from sublet_quota.placement.other_card import card_in_place_of, home_of
 
 from tests.support.quota_cases import gib, gpu, holdings, notebook
@@ -32,7 +34,7 @@ CASES = {
         (gpu("g1", index=1), notebook("x", amount=gib(70), on="g1")), None
     ),
     "one of another type is none": Case(
-        (gpu("g1", index=1, gpu_type="NVIDIA A100-SXM4-80GB"),), None
+        (gpu("g1", GpuKind("NVIDIA A100-SXM4-80GB", 80 * 1024, 1024), index=1),), None
     ),
 }
 
@@ -49,14 +51,37 @@ def test_a_slice_that_nobody_holds_has_no_other_card() -> None:
     assert home_of(world, MINE.slice_id) is None
 
 
-def test_who_is_in_their_place_or_not_entitled_has_no_home_to_come_to() -> None:
-    groups = POOLS + "    groups: {a: {guaranteed: {any: 1}}, b: {}}\n"
-    world = holdings(
-        groups,
-        gpu("g0"),
-        gpu("g1", index=1),
-        notebook("entitled", amount=gib(20), on="g0", group="a"),
-        notebook("borrowed", amount=gib(20), on="g0", group="b"),
+GROUPS = """
+    gpu_types: {H100: {match: "*H100*"}}
+    pools: [{name: interactive, default: true, memory_overcommit: 1, compute_overcommit: 4}]
+    groups: {a: {guaranteed: {H100: 1}}, b: {guaranteed: {H100: 1}}, c: {}}
+"""
+CARDS = (gpu("g0"), gpu("g1", index=1))
+
+
+def on_g0(name: str, group: str, since: int, gib_held: int = 20) -> Holding:
+    return notebook(name, amount=gib(gib_held), on="g0", group=group, since=since)
+
+
+def test_who_is_entitled_on_another_groups_card_comes_home_and_nobody_else() -> None:
+    world = holdings(GROUPS, *CARDS, on_g0("a", "a", 0), on_g0("b", "b", 1), on_g0("c", "c", 2))
+    homes = {one.slice_id: home_of(world, one.slice_id) for one in world.slices()}
+    (away,) = (name for name, home in homes.items() if home is not None)
+    assert away in {"a", "b"}
+    assert homes[away] == "g1"
+    found = world.slice(away)
+    assert found is not None
+    world.put(replace(found, gpu_id=GpuId("g1")))
+    # Replayed on its own result it changes nothing.
+    assert all(home_of(world, one.slice_id) is None for one in world.slices())
+
+
+def test_nobody_comes_home_where_there_is_no_room_or_who_cannot_be_suspended() -> None:
+    full = notebook("c", amount=gib(70), on="g1", group="c")
+    world = holdings(GROUPS, *CARDS, on_g0("a", "a", 0), on_g0("b", "b", 1), full)
+    assert all(home_of(world, one.slice_id) is None for one in world.slices())
+    stuck = (
+        replace(on_g0(each, each, since), unsuspendable=True) for since, each in enumerate("ab")
     )
-    for holding in world.slices():
-        assert home_of(world, holding.slice_id) is None
+    world = holdings(GROUPS, *CARDS, *stuck)
+    assert all(home_of(world, one.slice_id) is None for one in world.slices())
