@@ -245,6 +245,8 @@ class SliceInfo(AnswerModel):
     """``None``: nothing of its card's type is guaranteed to anybody."""
     group: Name | None = None
     """The group that pays for the slice; ``None``: none."""
+    moving_to: Count | None = None
+    """The place among its node's cards of the one that the slice moves to; ``None``: it stays."""
 
 
 class Share(AnswerModel):

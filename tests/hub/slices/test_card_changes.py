@@ -84,6 +84,8 @@ async def test_a_whole_card_is_made_from_two_halves(world: HubWorld) -> None:
     told = assigned(agent, record.slice_id)
     assert told is not None
     assert (told.gpu_id, told.rank) == (hers, Rank.CALLED_BACK)
+    _, share = await world.call("GET", "share", world.user(record.owner))
+    assert share["slices"][0]["moving_to"] == int(str(other).removeprefix("SIM-"))
     _, events = await world.call("GET", "events", world.admin())
     assert any("moves to GPU" in each["detail"] for each in events)
 
