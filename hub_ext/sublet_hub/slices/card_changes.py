@@ -91,6 +91,8 @@ class CardChanges:
     def _begin(self, record: SliceRecord, to_card: GpuId | None, change: QuotaChange) -> None:
         """Let a slice move, one at a time: where the next one fits depends on it."""
         is_due = record.moving_to is None and not record.is_job and record.never_suspended is None
+        # Which card a pod has is the cluster's to say.
+        is_due = is_due and record.pod is None
         if to_card is None or not is_due or (record.slice_id, to_card) in self._stayed:
             return
         after = replace(record, moving_to=to_card)
@@ -121,9 +123,10 @@ class CardChanges:
         if gpu is None or gpu.node != view.node or gpu == record.gpu or is_followed:
             return None
         arrived = record.moving_to == gpu_id
-        after = replace(record, gpu=gpu, moving_to=None)
-        if arrived:
-            after = replace(after, called_back_since=None, called_back_for=None)
+        # Who came without being asked has no place there, until there is room.
+        since = None if arrived or record.pod is not None else self._now()
+        after = replace(record, gpu=gpu, moving_to=None, called_back_since=since)
+        after = replace(after, called_back_for=None)
         words = quota_change_words(QuotaChange.MOVED, card=gpu.index)
         is_back = arrived and record.called_back_since is not None
         kind = EventKind.SLICE_BROUGHT_BACK if is_back else EventKind.SLICE_PLACED

@@ -1,12 +1,13 @@
 """Room in pieces becomes a whole card: a slice moves to another, and the hub follows it there."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
-from sublet_hub.ledger.records import SliceRecord
+from sublet_hub.ledger.records import Change, PodIdentity, SliceRecord
 from sublet_quota.residency.snapshot import Rank
 from sublet_quota.wire.agent_link import SliceAssignment
 
@@ -167,6 +168,8 @@ async def test_the_hub_follows_a_slice_that_its_agent_took_back(world: HubWorld)
     await agent.report()
     (after,) = world.service.ledger.slices_of_owner(record.owner)
     assert after.gpu.gpu_id == hers
+    # It has no place there beside her.
+    assert after.called_back_since is not None
 
 
 def failing(agent: FakeAgent, gpu_id: str) -> None:
@@ -212,3 +215,17 @@ async def test_no_card_is_left_for_what_is_suspended_where_the_others_are_full(
     await agent.report()
     world.service.card_changes.look()
     assert moving(world) is None
+
+
+async def test_the_slice_of_a_pod_takes_turns_on_the_card_that_the_cluster_gave_it(
+    world: HubWorld,
+) -> None:
+    await in_pieces(world)
+    now = world.service.now()
+    for record in tuple(world.service.ledger.slices.values()):
+        pod = PodIdentity(f"uid-{record.slice_id}", "default", "jupyter-x", record.gpu.node)
+        world.service.ledger.apply(Change(slices=(replace(record, pod=pod),)), now)
+    await world.slice_for("ada", size="whole")
+    assert moving(world) is None
+    called_back = [s for s in world.service.ledger.slices.values() if s.called_back_since]
+    assert len(called_back) == 1
