@@ -20,6 +20,7 @@ from sublet_hub.agents.connection_registry import AgentConnections
 from sublet_hub.agents.departed_nodes import ClusterNodes, DepartedNodes
 from sublet_hub.agents.identity import AgentIdentities
 from sublet_hub.agents.startup_grace import StartupGrace
+from sublet_hub.app.line_parts import LineNeeds, LineParts
 from sublet_hub.app.loops import Loop, Wakeup, repeat
 from sublet_hub.errors import ConfigurationError
 from sublet_hub.host.clock import read_boot_id
@@ -36,6 +37,7 @@ from sublet_hub.ledger.announcements import AnnouncementStore
 from sublet_hub.ledger.database import Database, LedgerReadError, LedgerWriteError
 from sublet_hub.ledger.events import event, node_event
 from sublet_hub.ledger.evictions import EvictionStore
+from sublet_hub.ledger.idle_servers import IdleNotes
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.quota_revisions import QuotaRevisionStore
 from sublet_hub.ledger.records import Change, EventRecord
@@ -51,11 +53,14 @@ from sublet_hub.slices.closings import Closings
 from sublet_hub.slices.evictions import Evictions
 from sublet_hub.slices.home_volumes import Homes, node_of_home
 from sublet_hub.slices.hub_users import HubUsers
+from sublet_hub.slices.idle_servers import IdleServers
 from sublet_hub.slices.jupyterhub_client import HubClient
 from sublet_hub.slices.keep_and_wake import KeepAndWake
+from sublet_hub.slices.memberships import Memberships
 from sublet_hub.slices.places import Places
 from sublet_hub.slices.pods import Pods
 from sublet_hub.slices.reconciliation import Patience, Reconciliation
+from sublet_hub.slices.reserved_rooms import ReservedRooms
 from sublet_hub.slices.resizing import Resizing
 from sublet_hub.state.capacity import Capacity
 from sublet_hub.state.collectors.sources import MetricSources
@@ -64,6 +69,7 @@ from sublet_hub.state.job_files import JobFiles
 from sublet_hub.state.metrics import ServiceMetrics
 from sublet_hub.state.owner_accounts import OwnerAccounts
 from sublet_hub.state.quota_documents.in_database import QuotaInDatabase
+from sublet_hub.state.quota_documents.last_in_force import LastInForce
 from sublet_hub.state.quota_documents.source import QuotaSource
 from sublet_hub.state.quota_file import QuotaFile
 from sublet_hub.state.stores import Stores
@@ -79,11 +85,12 @@ from sublet_hub.web.routes.context import RequestLimits, ServiceParts
 from sublet_hub.web.views.jobs import JobTimes, JobViews
 from sublet_hub.web.views.quota_previews import QuotaPreviews
 from sublet_hub.web.views.share import Shares
-from sublet_hub.web.views.slices import Views
+from sublet_hub.web.views.slices import OverTime, Views
 
 _LOG = logging.getLogger(__name__)
 _ROUND_S = 1.0
 _BEHIND_S = 2.0
+_IDLE_S = 5.0
 _MINUTE_S = 60.0
 _HOUR_S = 3600.0
 _LOOK_AT_VOLUME_S = 15.0
@@ -118,6 +125,7 @@ class Assembly:
         folder = make_private_folder(settings.state_folder / "jobs")
         self._files = JobFiles(folder, settings.volume.keep_free_bytes)
         accounts = OwnerAccounts(settings.state_folder / "accounts")
+        self._last_in_force = LastInForce(settings.state_folder / "quota-in-force.yaml")
         ledger = Ledger(adapters.database)
         fleet = Fleet(ledger, now, read_boot_id())
         capacity = Capacity(quota.document, ledger, fleet, now)
@@ -131,22 +139,40 @@ class Assembly:
         self._lent_times = LentTimes(ledger, now)
         self._stops = JobStops(ledger, now)
         self._store = store
-        views = Views(ledger, fleet, capacity)
+        idle_servers = IdleServers(
+            IdleNotes(adapters.database), stores, adapters.hub, settings.limits.wakes
+        )
+        reserved = ReservedRooms(ledger, fleet, capacity, now)
+        over_time = OverTime(idle_servers.end_of, reserved.reserved_from)
+        views = Views(ledger, fleet, capacity, over_time)
         times = QueueTimes(ledger, now)
         self._wakeup = Wakeup()
         self._room = Wakeup()
-        runs, homes = adapters.runs, None
-        if runs is None:
-            where = JobNodes(fleet.is_here)
-        elif runs.home_is_shared:
-            where = JobNodes(lambda _: True)
-        else:
-            where = JobNodes(lambda _: True, lambda owner: node_of_home(ledger, owner))
-            homes = Homes(ledger, accounts)
+        runs = adapters.runs
+        where, homes = _nodes_and_homes(runs, fleet, ledger, accounts)
         intake: JobIntake = LocalIntake(settings.jobs) if runs is None else runs.intake
         decides = runs is None or runs.has_own_queue
         self._queue = JobQueue(stores, waiting, metrics, where, self._stops, decides=decides)
         allocation = Allocation(stores, metrics, homes)
+        evictions = Evictions(EvictionStore(adapters.database), ledger, adapters.hub, now)
+        users = HubUsers(adapters.hub, ledger, accounts)
+        self.line = LineParts(
+            LineNeeds(
+                stores=stores,
+                database=adapters.database,
+                hub=adapters.hub,
+                users=users,
+                allocation=allocation,
+                jobs=self._queue,
+                evictions=evictions,
+                idle_servers=idle_servers,
+                metrics=metrics.line,
+                start_within=settings.start_within,
+            )
+        )
+        startup = StartupGrace(fleet, settings.agents_return_within)
+        places = Places(ledger, capacity, reserved, now, lambda: startup.is_over)
+        self._memberships = Memberships(ledger, capacity, places, now)
         patience = Patience(settings.missing_for, settings.start_within)
         self.service = ServiceParts(
             now=now,
@@ -155,10 +181,12 @@ class Assembly:
             quota=quota,
             capacity=capacity,
             accounts=accounts,
-            users=HubUsers(adapters.hub, ledger, accounts),
+            users=users,
             allocation=allocation,
-            reconciliation=Reconciliation(ledger, fleet, allocation, patience, now),
-            startup_grace=StartupGrace(fleet, settings.agents_return_within),
+            reconciliation=Reconciliation(
+                ledger, fleet, allocation, patience, now, self.line.line.waits_with
+            ),
+            startup_grace=startup,
             card_changes=CardChanges(ledger, fleet, capacity, now),
             pods=Pods(ledger, capacity, accounts, now),
             keep_and_wake=KeepAndWake(ledger, capacity, accounts, settings.limits.wakes, now),
@@ -168,8 +196,10 @@ class Assembly:
             announcements=Announcements(
                 AnnouncementStore(adapters.database), ledger, fleet.is_known, now
             ),
-            evictions=Evictions(EvictionStore(adapters.database), ledger, adapters.hub, now),
-            places=Places(ledger, capacity, now),
+            evictions=evictions,
+            line=self.line.line,
+            idle_servers=idle_servers,
+            places=places,
             resizing=Resizing(ledger, fleet, capacity, now),
             shares=Shares(ledger, fleet, capacity, views, self._meter),
             previews=QuotaPreviews(stores, quota, self._queue),
@@ -205,6 +235,7 @@ class Assembly:
 
     def start(self, more: Iterable[Loop] = ()) -> None:
         """Take up what runs, and start the loops, with those of whoever put this together."""
+        self._take_missed_document()
         self._runner.adopt()
         settings, quiet = self._settings, Wakeup()
         loops = (
@@ -212,6 +243,7 @@ class Assembly:
             (Loop("silence", _ROUND_S, self._look_for_silence), Wakeup()),
             (Loop("closings", _ROUND_S, self._end_closings), Wakeup()),
             (Loop("evictions", _ROUND_S, self.service.evictions.stop_due), Wakeup()),
+            (Loop("idle servers", _IDLE_S, self.service.idle_servers.look), Wakeup()),
             (Loop("announcements", _MINUTE_S, self._end_announcements), quiet),
             (Loop("places", _ROUND_S, self._look_at_places), self._room),
             (Loop("hub", settings.hub_check_period.total_seconds(), self._ask_hub), Wakeup()),
@@ -223,6 +255,7 @@ class Assembly:
             (Loop("logs", _LOOK_AT_VOLUME_S, self._look_at_logs, _MINUTE_S), quiet),
             (Loop("events", _LOOK_AT_VOLUME_S, self._look_at_events, _MINUTE_S), quiet),
             (Loop("retention", _HOUR_S, self._forget), quiet),
+            *self.line.loops(),
             *((loop, quiet) for loop in more),
         )
         create = asyncio.get_running_loop().create_task
@@ -271,7 +304,9 @@ class Assembly:
         if self._adapters.nodes is not None:
             self._adapters.nodes.on_cordons(service.capacity.nodes_are_cordoned)
         service.ledger.listen(self._ledger_changed)
+        service.quota.prepare_by(service.capacity.prepare)
         service.quota.listen(self._quota_changed)
+        service.reconciliation.on_groups(self._memberships.take)
 
     def _jobs_round(self) -> None:
         service = self.service
@@ -279,6 +314,7 @@ class Assembly:
         for slice_id, why in chain(*to_leave):
             self._runner.evict(slice_id, why)
         self._runner.round()
+        self._queue.keep_ranks()
         if self._queue.decides:
             self._queue.place_jobs()
 
@@ -309,15 +345,25 @@ class Assembly:
         if change.jobs or change.released or change.closings or change.lending is not None:
             self._wakeup.ring()
 
+    def _take_missed_document(self) -> None:
+        """Give what became less while the service was down its grace."""
+        text = self.service.quota.text
+        before = self._last_in_force.before(text)
+        if before is not None:
+            self.service.places.take_missed(before)
+        self._last_in_force.keep(text)
+
     def _quota_changed(self, document: QuotaDocument) -> None:
         service = self.service
+        self._last_in_force.keep(service.quota.text)
         service.places.take(document)
         now = service.now()
         loaded = event(EventKind.QUOTA_LOADED, now, service.quota.told)
         service.ledger.apply(Change(events=(loaded,)), now)
         self.connections.assign_all()
 
-    def _look_at_places(self) -> None:
+    async def _look_at_places(self) -> None:
+        await self.service.capacity.prepare_for_time()
         self.service.card_changes.look()
         if self.service.places.look():
             self.connections.assign_all()
@@ -328,6 +374,7 @@ class Assembly:
     def _end_announcements(self) -> None:
         self.service.announcements.end_due()
         self.service.evictions.forget_old()
+        self.service.idle_servers.forget_old()
 
     def _look_for_silence(self) -> None:
         for node in self.service.capacity.look_for_silence():
@@ -381,3 +428,15 @@ def _quota_of(settings: ServiceSettings, adapters: Adapters) -> QuotaSource:
     except (LedgerReadError, LedgerWriteError) as error:
         message = f"the quota document cannot be had from the database: {error}"
         raise ConfigurationError(message) from error
+
+
+def _nodes_and_homes(
+    runs: JobRuns | None, fleet: Fleet, ledger: Ledger, accounts: OwnerAccounts
+) -> tuple[JobNodes, Homes | None]:
+    """Return on which nodes jobs may run, and the homes, where a node has one to itself."""
+    if runs is None:
+        return JobNodes(fleet.is_here), None
+    if runs.home_is_shared:
+        return JobNodes(lambda _: True), None
+    nodes = JobNodes(lambda _: True, lambda owner: node_of_home(ledger, owner))
+    return nodes, Homes(ledger, accounts)

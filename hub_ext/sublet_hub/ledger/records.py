@@ -105,7 +105,8 @@ class SliceRecord:
     """To how many steps of its group's path the slice was entitled before."""
     entitled: int | None = None
     """To how many steps it is entitled, as that was known last: what is entitled stays so, also
-    when the service starts anew. ``None``: nothing is known.
+    when the service starts anew. ``None``: nothing is known. Of a job's slice not the number counts
+    but whether it is none, some or all.
     """
     entitled_in_force: int | None = None
     """The same with the cards that there were, which may be fewer than guaranteed."""

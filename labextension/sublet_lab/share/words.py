@@ -98,7 +98,10 @@ def process_lines(share: LocalShare) -> list[str]:
 
 def service_lines(share: api.Share, slice_id: str | None) -> list[str]:
     """Return what the service says: what admins tell, quota, and to whom this slice is lent."""
-    lines = [f"from an admin: {plain(told.text)}" for told in share.announcements]
+    lines = [
+        f"from {'an admin' if told.from_admin else 'Sublet'}: {plain(told.text)}"
+        for told in share.announcements
+    ]
     lines += [] if share.quota is None else [plain(line) for line in quota_lines(share.quota)]
     for info in share.slices:
         if info.lease.slice_id == slice_id:

@@ -20,7 +20,9 @@ class QuotaChange(StrEnum):
     COMES_HOME = "comes-home"
     BROUGHT_BACK = "brought-back"
     RECHARGED = "recharged"
+    RECHARGED_AFTER_LEAVING = "recharged-after-leaving"
     AS_BEFORE = "as-before"
+    AS_BEFORE_AFTER_LEAVING = "as-before-after-leaving"
     AS_BEFORE_NO_MORE = "as-before-no-more"
 
 
@@ -42,6 +44,12 @@ _WORDS: Final[Mapping[QuotaChange, str]] = MappingProxyType(
         QuotaChange.BROUGHT_BACK: "there is room again: it has its place on the card back",
         QuotaChange.RECHARGED: (
             "charged to {group} instead of {former}, which lets a slice of {for_group} in"
+        ),
+        QuotaChange.RECHARGED_AFTER_LEAVING: (
+            "charged to {group} instead of {former}, in which its owner is no more"
+        ),
+        QuotaChange.AS_BEFORE_AFTER_LEAVING: (
+            "its owner is in {group} no more: it counts as before until {until}"
         ),
         QuotaChange.AS_BEFORE: (
             "what {group} is guaranteed has become less: it counts as before until {until}"
@@ -76,4 +84,15 @@ def quota_change_words(  # noqa: PLR0913 - the facts of the sentences
         card="" if card is None else card,
         why=why,
         until="" if until is None else f"{until:%Y-%m-%d %H:%M} UTC",
+    )
+
+
+def reserved_words(group: str, reserved_from: str) -> str:
+    """Return that a slice was called back for a reservation, as one clause.
+
+    ``reserved_from``: from when on (``ranks.from_words``).
+    """
+    return (
+        f"its room on the card is reserved for {group} {reserved_from}: it takes turns behind "
+        "them, and loses nothing"
     )

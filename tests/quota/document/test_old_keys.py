@@ -97,8 +97,10 @@ CASES = {
         "exceptions[0].set.most_slices: is a limit now: write `limit: {slices: 2}`",
     ),
     "budgets": ("groups: {a: {budget: {hours: 3}}}", "a.budget: is not there yet in this version"),
-    "servers that end": ("everyone: {max_idle: 8h}", "max_idle: is not there yet in this version"),
-    "notebooks in line": ("notebooks: {}", "notebooks: is not there yet in this version"),
+    "how long servers of a group may be idle": (
+        "groups: {lab: {max_idle: 8h}}",
+        "groups.lab.max_idle: is what one person may: write `each: {max_idle: 8h}`",
+    ),
 }
 
 

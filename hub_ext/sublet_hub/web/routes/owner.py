@@ -121,13 +121,16 @@ async def _share(service: ServiceParts, call: Call) -> Share:
     groups = await groups_asked_for(service, call, owner)
     viewer = viewer_of(service, call.user)
     with charged(service, call):
-        share = service.shares.share(owner, groups or (), viewer, service.keep_and_wake)
+        share = service.shares.share(
+            owner, groups or (), viewer, service.keep_and_wake, service.now()
+        )
     evictions = (shown_eviction(*each) for each in service.evictions.told_to(owner))
+    idle = service.idle_servers.told_to(owner)
     announced = service.announcements.told_to(owner, groups or ())
     more = {
         "groups_known": groups is not None,
         # What ends somebody's server stands first.
-        "announcements": (*evictions, *(shown_announcement(each) for each in announced)),
+        "announcements": (*evictions, *idle, *(shown_announcement(each) for each in announced)),
     }
     return share.model_copy(update=more)
 
@@ -163,6 +166,12 @@ async def _give_up(service: ServiceParts, call: Call) -> SliceInfo:
     record = own_slice(service, call, scopes.ACTIVITY)
     after = service.keep_and_wake.give_up(record, service.fleet.report(record.slice_id))
     return _shown(service, call, after)
+
+
+async def _extend(service: ServiceParts, call: Call) -> SliceInfo:
+    record = own_slice(service, call, scopes.ACTIVITY)
+    service.idle_servers.extend(record)
+    return _shown(service, call, record)
 
 
 async def _resize(service: ServiceParts, call: Call) -> SliceInfo | Refusal:
@@ -275,6 +284,16 @@ OWNER_ROUTES = (
         Access.USER,
         "I need my slice no more for now: idle at once; the next cell brings it back",
         _give_up,
+        SliceInfo,
+        body=NoBody,
+        refusals=(400, 404, 409),
+    ),
+    Route(
+        "POST",
+        "slices/{slice_id}/extend",
+        Access.USER,
+        "Put off that my idle server is ended: it may be idle for as long again, from now on",
+        _extend,
         SliceInfo,
         body=NoBody,
         refusals=(400, 404, 409),

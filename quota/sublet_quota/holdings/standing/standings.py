@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
+from fractions import Fraction
 from typing import Final
 
 from sublet_quota.amounts.gpu_kind import GpuKind
@@ -15,6 +16,7 @@ from sublet_quota.holdings.gpu_load import Holding, cards_on
 from sublet_quota.holdings.standing.accounts import Accounts, Entry
 from sublet_quota.holdings.standing.group_trees import TurnsByLot, leaf_of, tree_of
 from sublet_quota.holdings.standing.type_standing import Entered, Turns, TypeStanding
+from sublet_quota.holdings.standing.wants import PathSums
 from sublet_quota.names.ids import GroupName, SliceId, UserName
 from sublet_quota.residency.snapshot import Rank
 from sublet_quota.shares.cards import NO_CARD
@@ -58,6 +60,8 @@ class Standings:
         self._slices_by: Accounts[UserName] = Accounts()
         self._jobs_of: Accounts[NodeName] = Accounts()
         self._jobs_by: Accounts[UserName] = Accounts()
+        self._called_back: dict[str, PathSums] = {}
+        """By type: what slices that lost their place hold."""
         self._ranks: dict[SliceId, Rank] = {}
         self._ask_again: set[SliceId] = set()
 
@@ -167,6 +171,11 @@ class Standings:
             return None
         return self.of_type(counted.entry.gpu_type).piece(PieceId(slice_id))
 
+    def called_back_sums(self, gpu_type: str) -> Mapping[NodeName, Fraction]:
+        """Return what slices that were called back hold of a type at each node but the root."""
+        found = self._called_back.get(gpu_type)
+        return {} if found is None else found.sums
+
     def rank(self, slice_id: SliceId) -> Rank:
         """Return by which right a slice is there; of a job, and of none, ``BORROWED``."""
         counted = self._counted.get(slice_id)
@@ -204,8 +213,10 @@ class Standings:
 
     def take_over_ranks(self, told: Mapping[SliceId, Rank]) -> None:
         """Let ``ranks_changed`` tell only what is new since these ranks were told."""
+        own = self._ranks
+        self._ask_again |= {one for one in self._counted if own.get(one) is not told.get(one)}
+        self._ask_again |= self._counted.keys() - own.keys()
         self._ranks = {one: rank for one, rank in told.items() if one in self._counted}
-        self._ask_again = set(self._counted)
 
     def lasting_steps(self) -> Iterator[tuple[SliceId, int]]:
         """Yield of each slice to how many steps it is entitled if there are enough cards."""
@@ -261,6 +272,7 @@ class Standings:
         of, by = self._accounts(holding)
         of.add((ROOT, *self.tree.paths[counted.entered.piece.node]), counted.entry)
         by.add((holding.owner,), counted.entry)
+        self._count_called_back(counted, 1)
 
     def _take_off(self, counted: _Counted) -> None:
         holding = counted.holding
@@ -268,6 +280,13 @@ class Standings:
         of, by = self._accounts(holding)
         of.remove((ROOT, *self.tree.paths[counted.entered.piece.node]), counted.entry)
         by.remove((holding.owner,), counted.entry)
+        self._count_called_back(counted, -1)
+
+    def _count_called_back(self, counted: _Counted, count: int) -> None:
+        gpu_type, piece = counted.entry.gpu_type, counted.entered.piece
+        if counted.holding.called_back and counted.holding.is_notebook and gpu_type is not None:
+            sums = self._called_back.setdefault(gpu_type, PathSums(self.tree))
+            sums.change(piece.node, count * piece.cards)
 
     def _counted_as(self, holding: Holding, card: TypedKind | None, steps: int) -> _Counted:
         node = self.leaf(holding.group)
