@@ -125,6 +125,7 @@ def test_a_suspended_slice_comes_back_on_the_other_card(tmp_path: Path) -> None:
     with a_node(tmp_path, pool=STAYS_AWAY) as node:
         ada, hers, ben, his = suspended_for_another(node)
         node.move("a", 1)
+        node.until_bound_for("a", 1)
         assert ada.enter_and_digest() == hers
         assert node.is_on(ada, 1)
         node.until_on("a", 1)
@@ -332,6 +333,7 @@ def test_what_was_suspended_on_a_card_that_is_gone_comes_back_on_the_other(
         node.world.gpus.administration.lose_card(node.cards[0])
         node.world.until(lambda: node.world.status.gpus[0].closed is not None)
         node.move("a", 1)
+        node.until_bound_for("a", 1)
         assert ada.enter_and_digest() == hers
         assert node.is_on(ada, 1)
         node.until_on("a", 1)
