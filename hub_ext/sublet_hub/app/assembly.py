@@ -189,7 +189,7 @@ class Assembly:
                 ledger, fleet, allocation, patience, now, self.line.line.waits_with
             ),
             startup_grace=startup,
-            card_changes=CardChanges(ledger, capacity, now),
+            card_changes=CardChanges(ledger, fleet, capacity, now),
             pods=Pods(ledger, capacity, accounts, now),
             keep_and_wake=KeepAndWake(ledger, capacity, accounts, settings.limits.wakes, now),
             jobs=JobSubmission(stores, intake),
