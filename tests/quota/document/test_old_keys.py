@@ -96,7 +96,11 @@ CASES = {
         "exceptions: [{who: [a], set: {most_slices: 2}, why: x}]",
         "exceptions[0].set.most_slices: is a limit now: write `limit: {slices: 2}`",
     ),
-    "budgets": ("groups: {a: {budget: {hours: 3}}}", "a.budget: is not there yet in this version"),
+    "a budget of one person": (
+        "groups: {a: {each: {budget: {hours: 3}}}}",
+        "groups.a.each.budget: is a group's: write `budget: {each: {hours: 400}}` in the group",
+    ),
+    "a budget of everyone": ("everyone: {budget: {hours: 3}}", "everyone.budget: is a group's"),
     "servers that end": ("everyone: {max_idle: 8h}", "max_idle: is not there yet in this version"),
     "notebooks in line": ("notebooks: {}", "notebooks: is not there yet in this version"),
 }
@@ -131,6 +135,7 @@ PLACES = {
     "limit": "groups: {{g: {{{0}}}}}",
     "each": "groups: {{g: {{{0}}}}}",
     "jobs": "groups: {{g: {{{0}}}}}",
+    "budget": "groups: {{g: {{{0}}}}}",
 }
 
 
