@@ -1,0 +1,147 @@
+"""How a budget stands: what is spent of it in the period, and when there will be hours again."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from fractions import Fraction
+from types import MappingProxyType
+
+from sublet_quota.budgets.charge import Charge
+from sublet_quota.budgets.period import HOUR, period_at
+from sublet_quota.document.lookups.group_budgets import Budget
+from sublet_quota.document.right_values import Right
+from sublet_quota.document.value_kinds.budget_values import AtEnd
+from sublet_quota.names.ids import GroupName, UserName
+
+Whose = tuple[GroupName, UserName | None]
+"""A group's budget, of all together, or of one person."""
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetStanding:
+    """One budget in the period that lasts."""
+
+    budget: Budget
+    owner: UserName | None
+    """Whose it is; ``None``: of all together."""
+    hours: Right[Fraction]
+    charged: Fraction
+    credited: Fraction
+    begins_at: datetime
+    renews_at: datetime | None
+    """When there are hours again, if nothing more is spent: at the next period; of a rolling one
+    that is over, as enough has left it. ``None``: that is not known, or never is.
+    """
+
+    @property
+    def group(self) -> GroupName:
+        """The group whose budget it is."""
+        return self.budget.group
+
+    @property
+    def whose(self) -> Whose:
+        """By what it is known among all budgets."""
+        return self.group, self.owner
+
+    @property
+    def spent(self) -> Fraction:
+        """What is spent, less what is credited."""
+        return self.charged - self.credited
+
+    @property
+    def left(self) -> Fraction:
+        """The hours that are left."""
+        return max(Fraction(0), self.hours.value - self.spent)
+
+    @property
+    def warn_at(self) -> Fraction:
+        """The hours at which it is told that they end."""
+        return self.hours.value * self.budget.warn
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the hours are spent."""
+        return self.spent >= self.hours.value
+
+    @property
+    def warns(self) -> bool:
+        """Whether it is to be told that the hours end: they are not over yet."""
+        return not self.is_over and self.spent >= self.warn_at
+
+
+def standing_of(
+    budget: Budget,
+    hours: Right[Fraction],
+    owner: UserName | None,
+    charges: Mapping[datetime, Charge],
+    now: datetime,
+) -> BudgetStanding:
+    """Return how a budget stands.
+
+    ``charges``: what was charged in each hour of UTC, by when that began; hours that do not count
+    in the period may be among them.
+    """
+    period = period_at(budget.per, budget.zone, now)
+    counted = [(hour, charges[hour]) for hour in sorted(charges) if hour >= period.first_hour]
+    total = sum((charge for _, charge in counted), Charge())
+    renews_at = period.end
+    if isinstance(budget.per, timedelta):
+        renews_at = _rolls_free(counted, hours.value, budget.per)
+    return BudgetStanding(
+        budget=budget,
+        owner=owner,
+        hours=hours,
+        charged=total.charged,
+        credited=total.credited,
+        begins_at=period.begin,
+        renews_at=renews_at if hours.value else None,
+    )
+
+
+def _rolls_free(
+    counted: Sequence[tuple[datetime, Charge]], hours: Fraction, length: timedelta
+) -> datetime | None:
+    """Return when so much has left a rolling period that there are hours; ``None``: there are."""
+    spent = sum((charge.spent for _, charge in counted), Fraction(0))
+    free_at = None
+    for hour, charge in counted:
+        if spent < hours:
+            break
+        spent -= charge.spent
+        free_at = hour + HOUR + length
+    return free_at
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """The budgets that are over: what these pay for counts as borrowed with weight 0."""
+
+    over: Mapping[Whose, BudgetStanding] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, standings: Iterable[BudgetStanding]) -> "Spent":
+        """Return those of these budgets that are over."""
+        return cls(MappingProxyType({each.whose: each for each in standings if each.is_over}))
+
+    def on(self, path: Sequence[GroupName], owner: UserName) -> tuple[BudgetStanding, ...]:
+        """Return the budgets that are over of what the last group of a path pays for somebody.
+
+        The group's own come first, then those above.
+        """
+        if not self.over:
+            return ()
+        asked: list[Whose] = []
+        for group in reversed(path):
+            asked += [(group, owner), (group, None)]
+        return tuple(self.over[each] for each in asked if each in self.over)
+
+    def refuses(self, path: Sequence[GroupName], owner: UserName) -> BudgetStanding | None:
+        """Return the budget that lets in nothing new; ``None``: there is none.
+
+        Of several the one with hours again last: before then none of them helps.
+        """
+        found = [each for each in self.on(path, owner) if each.budget.at_end is AtEnd.NO_NEW]
+        never = [each for each in found if each.renews_at is None]
+        if never or not found:
+            return never[0] if never else None
+        return max(found, key=lambda each: each.renews_at or each.begins_at)
