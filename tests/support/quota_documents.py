@@ -50,7 +50,8 @@ groups:
     members: [course-ml-101]
     limit: {L4: 8}
     jobs: {types: []}
-    budget: {hours: 300.5, per: month, zone: Europe/Berlin, at_end: no-new, each: {hours: unlimited}}
+    budget:
+      {hours: 300.5, per: month, zone: Europe/Berlin, at_end: no-new, each: {hours: unlimited}}
   123: {sizes: [small], weight: 0}
 exceptions:
   - {who: [user-17], set: {limit: {cards: 4, H100: 4}}, until: 2026-12-14, why: deadline}

@@ -43,6 +43,15 @@ class HeldTime:
     paid_us: int = 0
     """Card-microseconds that guests paid for in its room, at the rate that they pay."""
 
+    def plus(self, other: "HeldTime") -> "HeldTime":
+        """Return the time of both, of this one's kind."""
+        return replace(
+            self,
+            held_us=self.held_us + other.held_us,
+            card_us=self.card_us + other.card_us,
+            paid_us=self.paid_us + other.paid_us,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Charge:
@@ -89,12 +98,14 @@ def price(kind: HeldKind, lent_rate: Fraction, *, entitled: bool) -> Fraction:
 
 def charge_of(times: Iterable[HeldTime], rate: Fraction, lent_rate: Fraction) -> Charge:
     """Return what held times on cards of one type cost in a budget with this ``lent_rate``."""
-    total = Charge()
+    charged, lent, paid_us = Fraction(0), Fraction(0), 0
     for time in times:
         cost = time.card_us * price(time.kind, lent_rate, entitled=time.entitled)
-        credit = min(Fraction(time.paid_us), cost) if time.kind is HeldKind.LENT else Fraction(0)
-        total += Charge(cost * rate / US_PER_HOUR, credit * rate / US_PER_HOUR)
-    return total
+        charged += cost
+        if time.kind is HeldKind.LENT:
+            lent += cost
+            paid_us += time.paid_us
+    return Charge(charged * rate / US_PER_HOUR, min(lent, Fraction(paid_us)) * rate / US_PER_HOUR)
 
 
 def times_of(stretch: Stretch) -> tuple[HeldTime, ...]:

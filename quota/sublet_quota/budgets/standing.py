@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from fractions import Fraction
 from types import MappingProxyType
+from typing import Final
 
 from sublet_quota.budgets.charge import Charge
 from sublet_quota.budgets.period import HOUR, period_at
-from sublet_quota.document.lookups.group_budgets import Budget
+from sublet_quota.document.lookups.group_budgets import Budget, budget_of
+from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.right_values import Right
 from sublet_quota.document.value_kinds.budget_values import AtEnd
 from sublet_quota.names.ids import GroupName, UserName
@@ -118,6 +120,21 @@ class Spent:
 
     over: Mapping[Whose, BudgetStanding] = field(default_factory=dict)
 
+    def is_over(self, document: QuotaDocument, group: str | None, owner: UserName) -> bool:
+        """Whether a budget is over of what a group pays for somebody."""
+        if not self.over or group is None or group not in document.all_groups:
+            return False
+        return bool(self.on(document.path_of(group), owner))
+
+    def under(self, document: QuotaDocument) -> "Spent":
+        """Return those of them that another document has, too; how they stand is told anew."""
+        left = {
+            whose: each
+            for whose, each in self.over.items()
+            if whose[0] in document.all_groups and budget_of(document, whose[0]) is not None
+        }
+        return Spent(left)
+
     @classmethod
     def of(cls, standings: Iterable[BudgetStanding]) -> "Spent":
         """Return those of these budgets that are over."""
@@ -145,3 +162,6 @@ class Spent:
         if never or not found:
             return never[0] if never else None
         return max(found, key=lambda each: each.renews_at or each.begins_at)
+
+
+NOTHING_SPENT: Final = Spent()

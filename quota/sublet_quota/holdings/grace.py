@@ -29,8 +29,8 @@ def carried_steps(
     steps: dict[SliceId, int] = {}
     for slice_id, count in was:
         holding = before.holding(slice_id)
-        way = len(before.tree.paths[before.leaf(holding.group)])
-        new_way = len(after.tree.paths[after.leaf(holding.group)])
+        way = len(before.tree.paths[before.leaf_for(holding.group, holding.owner)])
+        new_way = len(after.tree.paths[after.leaf_for(holding.group, holding.owner)])
         steps[slice_id] = new_way if count == way else min(count, new_way - 1)
     return steps
 
@@ -53,7 +53,7 @@ def with_grace(
     less |= _over_limit(before, after)
     for slice_id, was in in_force.items():
         holding = after.holding(slice_id)
-        path = after.tree.paths[after.leaf(holding.group)]
+        path = after.tree.paths[after.leaf_for(holding.group, holding.owner)]
         gpu_type = after.type_of(slice_id)
         concerned = any((gpu_type, name) in less for name in path[:was]) or any(
             (None, name) in less for name in path
@@ -72,7 +72,8 @@ def _lost(
     """Return the nodes at which a slice is not entitled any more."""
     lost: set[_Where] = set()
     for slice_id, count in now:
-        path = after.tree.paths[after.leaf(after.holding(slice_id).group)]
+        holding = after.holding(slice_id)
+        path = after.tree.paths[after.leaf_for(holding.group, holding.owner)]
         lost.update((after.type_of(slice_id), name) for name in path[count : steps[slice_id]])
     return lost
 

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from fractions import Fraction
 
 from sublet_quota.amounts.gpu_amounts import GpuAmount
+from sublet_quota.budgets.standing import NOTHING_SPENT, Spent
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.holdings.card_policy import policy_of
 from sublet_quota.holdings.card_rooms import CardRooms
@@ -31,6 +32,7 @@ from sublet_quota.residency.snapshot import Rank
 from sublet_quota.shares.cards import NO_CARD
 from sublet_quota.shares.entitlement import Piece
 from sublet_quota.shares.group_tree import NodeName
+from sublet_quota.shares.lots import lot_of
 
 
 class Holdings(HeldSums, CardSums):
@@ -45,13 +47,15 @@ class Holdings(HeldSums, CardSums):
         turns: Turns | None = None,
         *,
         in_force: Mapping[SliceId, int] = NOT_TOLD,
+        spent: Spent = NOTHING_SPENT,
     ) -> None:
         """``document`` is one in force (``at``).
 
         ``entitled`` is what ``lasting_steps`` said before of slices that it tells of: what is
         entitled stays so, also where all is added up anew. ``turns``: in which order odd cards go
         where there are too few; by lot while nobody's past use is known. ``in_force`` is what
-        ``steps_in_force`` said before: with too few cards, that stays so too.
+        ``steps_in_force`` said before: with too few cards, that stays so too. ``spent``: the
+        budgets that are over.
         """
         self.document = document
         """The document in force; ``under`` puts another in its place."""
@@ -60,7 +64,7 @@ class Holdings(HeldSums, CardSums):
         self._typed: dict[GpuId, TypedKind] = {}
         self._rooms = CardRooms(document.pools)
         self._placed = PlacedSlices(self._rooms)
-        super().__init__(Standings(document, turns))
+        super().__init__(Standings(document, turns, spent))
         self._guarantees = Guarantees(self, self._rooms, self._standings)
         for facts in gpus:
             self.put_gpu(facts)
@@ -141,6 +145,24 @@ class Holdings(HeldSums, CardSums):
                 yield holding
             finally:
                 self._placed.lay(holding)
+
+    def spend(self, spent: Spent) -> frozenset[SliceId]:
+        """Let these budgets be over, and no others; return whose slices count otherwise now.
+
+        Of what counts again the oldest comes first.
+        """
+        before, self._standings.spent = self._standings.spent, spent
+        if before.over.keys() == spent.over.keys():
+            return frozenset()
+        changed = [
+            each
+            for each in self._placed.all.values()
+            if before.is_over(self.document, each.group, each.owner)
+            is not spent.is_over(self.document, each.group, each.owner)
+        ]
+        for holding in sorted(changed, key=lambda each: (each.since, lot_of(each.slice_id))):
+            self._standings.put(holding, self._typed.get(holding.gpu_id))
+        return frozenset(each.slice_id for each in changed)
 
     def mark_unsuspendable(self, slice_id: SliceId, *, unsuspendable: bool) -> None:
         """Note that a slice can not, or can again, be suspended."""
@@ -243,19 +265,20 @@ class Holdings(HeldSums, CardSums):
         ``grace`` does: what ends at a stated time has none, nor has a card that is closed.
         """
         grace = document.shrink.grace if grace is None else grace
-        before, after = self._standings, Standings(document, self.turns)
+        spent = self.spent.under(document)
+        before, after = self._standings, Standings(document, self.turns, spent)
         steps = carried_steps(before, after, before.lasting_steps())
         in_force = carried_steps(before, after, before.steps_in_force())
         cards = tuple(self.gpus_as_told())
         typed = self._typed_under(document)
-        anew = Holdings(document, turns=self.turns)
+        anew = Holdings(document, turns=self.turns, spent=spent)
         anew._take_over(self._placed.all.values(), steps, cards, typed)
         graced: dict[SliceId, Holding] = {}
         if grace:
             found = with_grace(before, anew._standings, steps, in_force, now + grace)
             graced = {one.slice_id: one for one in found}
         if graced:
-            anew = Holdings(document, turns=self.turns)
+            anew = Holdings(document, turns=self.turns, spent=spent)
             anew._take_over({**self._placed.all, **graced}.values(), steps, cards, typed)
         anew._guarantees.begin_with(self._guarantees.laid_out())
         anew._standings.take_over_ranks(self._standings.ranks_told())

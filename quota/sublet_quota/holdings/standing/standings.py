@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Final
 
 from sublet_quota.amounts.gpu_kind import GpuKind
+from sublet_quota.budgets.standing import NOTHING_SPENT, Spent
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.holdings.gpu_load import Holding, cards_on
 from sublet_quota.holdings.standing.accounts import Accounts, Entry
@@ -19,7 +20,7 @@ from sublet_quota.names.ids import GroupName, SliceId, UserName
 from sublet_quota.residency.snapshot import Rank
 from sublet_quota.shares.cards import NO_CARD
 from sublet_quota.shares.entitlement import Piece, PieceId
-from sublet_quota.shares.group_tree import ROOT, NodeName
+from sublet_quota.shares.group_tree import ROOT, SPENT, NodeName
 from sublet_quota.shares.limits import Amounts
 from sublet_quota.shares.lots import lot_of
 
@@ -46,8 +47,11 @@ class _Counted:
 class Standings:
     """All slices by their payers and owners."""
 
-    def __init__(self, document: QuotaDocument, turns: Turns | None = None) -> None:
+    def __init__(
+        self, document: QuotaDocument, turns: Turns | None = None, spent: Spent = NOTHING_SPENT
+    ) -> None:
         self.document = document
+        self.spent = spent
         self.tree = tree_of(document, None)
         """The groups, without what they are guaranteed of any type."""
         self._turns = TurnsByLot(self.tree) if turns is None else turns
@@ -143,6 +147,14 @@ class Standings:
     def leaf(self, group: GroupName | None) -> NodeName:
         """Return where a slice counts that a group pays for."""
         return leaf_of(self.tree, group)
+
+    def is_spent(self, group: GroupName | None, owner: UserName) -> bool:
+        """Whether a budget is over of what a group pays for somebody."""
+        return self.spent.is_over(self.document, group, owner)
+
+    def leaf_for(self, group: GroupName | None, owner: UserName) -> NodeName:
+        """Return where a slice counts that a group pays for somebody, budgets among it."""
+        return SPENT if self.is_spent(group, owner) else self.leaf(group)
 
     def held(self, node: NodeName) -> Amounts:
         """Return the slices of a group, with all that is in it."""
@@ -259,27 +271,29 @@ class Standings:
         holding = counted.holding
         self._counted[holding.slice_id] = counted
         of, by = self._accounts(holding)
-        of.add((ROOT, *self.tree.paths[counted.entered.piece.node]), counted.entry)
+        of.add((ROOT, *self.tree.paths[self.leaf(holding.group)]), counted.entry)
         by.add((holding.owner,), counted.entry)
 
     def _take_off(self, counted: _Counted) -> None:
         holding = counted.holding
         del self._counted[holding.slice_id]
         of, by = self._accounts(holding)
-        of.remove((ROOT, *self.tree.paths[counted.entered.piece.node]), counted.entry)
+        of.remove((ROOT, *self.tree.paths[self.leaf(holding.group)]), counted.entry)
         by.remove((holding.owner,), counted.entry)
 
     def _counted_as(self, holding: Holding, card: TypedKind | None, steps: int) -> _Counted:
-        node = self.leaf(holding.group)
+        node = self.leaf_for(holding.group, holding.owner)
         path = self.tree.paths[node]
         cards = NO_CARD if card is None else cards_on(holding.amount, card.kind)
-        as_before = 0 if holding.before is None else min(holding.before.steps, len(path))
+        # What is spent has no grace.
+        graced = holding.before if node != SPENT else None
+        as_before = 0 if graced is None else min(graced.steps, len(path))
         piece = Piece(
             PieceId(holding.slice_id),
             node,
             cards,
             suspendable=not holding.unsuspendable,
-            entitled=min(max(steps, as_before), len(path)),
+            entitled=0 if node == SPENT else min(max(steps, as_before), len(path)),
         )
         gpu_type = None if card is None else card.gpu_type
         return _Counted(

@@ -34,6 +34,8 @@ def find_as_before(question: Question) -> AsBeforePlace | None:
     holding, holdings = question.wish.before, question.holdings
     if holding is None or holding.before is None or not _is_the_same_wish(question, holding):
         return None
+    if holdings.is_spent(holding.group, holding.owner):
+        return None
     facts, gpu_type = holdings.gpu(holding.gpu_id), holdings.type_of(holding.gpu_id)
     if facts is None or gpu_type is None or not question.may_lie_on(facts):
         return None
@@ -52,7 +54,7 @@ def find_as_before(question: Question) -> AsBeforePlace | None:
     name = None if size is None else SizeName(question.wish.size or "")
     leaf = holdings.leaf(holding.group)
     depth = len(holdings.tree(gpu_type).paths[leaf])
-    anew = holdings.entitled_steps(gpu_type, holding.group, cards_on(amount, facts.kind))
+    anew = holdings.steps_at(gpu_type, leaf, cards_on(amount, facts.kind))
     rank = rank_of(max(min(depth, holding.before.steps), anew), depth)
     rank = question.rank_on(rank, facts.gpu_id, leaf, amount)
     return AsBeforePlace(holding, gpu_type, name, amount, rank)
