@@ -1,0 +1,128 @@
+"""The tables of budgets: what was held in each hour of UTC by kind, and what was told of budgets.
+
+A row is of one payer, owner, card's model, kind and right. What is added and until when all is
+counted become true together, so that nothing is counted twice after a restart, and nothing left
+out. Amounts are exact integers: one card for a year is a hundred-thousandth of what a column holds.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+from sublet_quota.budgets.charge import HeldKind, HeldTime
+from sublet_quota.budgets.spending import ChargedHour
+from sublet_quota.budgets.standing import Whose
+from sublet_quota.names.ids import GroupName, UserName
+
+from sublet_hub.ledger.database import Database
+from sublet_hub.ledger.tables import BUDGETS_TOLD, CHARGED_HOURS, CHARGED_UNTIL
+
+_C: Final = CHARGED_HOURS.c
+_KEY: Final = ("hour", "payer", "owner", "model", "kind", "entitled")
+_SUMS: Final = ("held_us", "card_us", "paid_us")
+_MORE: Final = "more_"
+_MARK: Final = 0
+_ADD: Final = (
+    sa.update(CHARGED_HOURS)
+    .where(*(_C[name] == sa.bindparam(f"{_MORE}{name}") for name in _KEY))
+    .values({name: _C[name] + sa.bindparam(f"{_MORE}{name}") for name in _SUMS})
+)
+
+
+class ChargedHourStore:
+    """The tables of budgets."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, parts: Iterable[ChargedHour], until: datetime) -> None:
+        """Add to what is stored of the same hours; all is counted ``until`` then.
+
+        No two parts are of one row. ``LedgerWriteError``: then nothing was added.
+        """
+        rows = [_row_of(part) for part in parts]
+        with self._database.writing() as connection:
+            _add(connection, rows)
+            connection.execute(sa.delete(CHARGED_UNTIL))
+            connection.execute(sa.insert(CHARGED_UNTIL), [{"mark": _MARK, "until": until}])
+
+    def until(self) -> datetime | None:
+        """Return until when all is counted; ``None``: nothing is yet. ``LedgerReadError``."""
+        with self._database.reading() as connection:
+            return connection.execute(sa.select(CHARGED_UNTIL.c.until)).scalar()
+
+    def since(self, hour: datetime, until: datetime | None = None) -> Iterator[ChargedHour]:
+        """Go through what was held from an hour on, to one that is not in it. ``LedgerReadError``.
+
+        Whole hours alone are told apart.
+        """
+        found = sa.select(CHARGED_HOURS).where(_C.hour >= hour)
+        if until is not None:
+            found = found.where(_C.hour < until)
+        with self._database.reading() as connection:
+            rows = connection.execution_options(yield_per=1000).execute(found).mappings()
+            for row in rows:
+                yield _part_of(row)
+
+    def forget_before(self, hour: datetime) -> None:
+        """Delete the hours before one. ``LedgerWriteError``."""
+        with self._database.writing() as connection:
+            connection.execute(sa.delete(CHARGED_HOURS).where(_C.hour < hour))
+
+    def told(self) -> dict[Whose, str]:
+        """Return what was told of budgets last. ``LedgerReadError``."""
+        with self._database.reading() as connection:
+            rows = connection.execute(sa.select(BUDGETS_TOLD)).mappings().all()
+        return {_whose(row["payer"], row["owner"]): row["level"] for row in rows}
+
+    def tell(self, levels: Mapping[Whose, str | None]) -> None:
+        """Keep what is told of budgets now; ``None``: nothing is. ``LedgerWriteError``."""
+        columns = BUDGETS_TOLD.c
+        with self._database.writing() as connection:
+            for (payer, owner), level in levels.items():
+                of_it = columns.payer == payer, columns.owner == (owner or "")
+                connection.execute(sa.delete(BUDGETS_TOLD).where(*of_it))
+                if level is not None:
+                    row = {"payer": payer, "owner": owner or "", "level": level}
+                    connection.execute(sa.insert(BUDGETS_TOLD), [row])
+
+
+def _add(connection: Connection, rows: list[dict[str, Any]]) -> None:
+    hours = {row["hour"] for row in rows}
+    there = sa.select(*(_C[name] for name in _KEY)).where(_C.hour.in_(hours))
+    known = {tuple(row) for row in connection.execute(there)}
+    old = [row for row in rows if tuple(row[name] for name in _KEY) in known]
+    new = [row for row in rows if tuple(row[name] for name in _KEY) not in known]
+    if old:
+        more = [{f"{_MORE}{name}": row[name] for name in row} for row in old]
+        connection.execute(_ADD, more)
+    if new:
+        connection.execute(sa.insert(CHARGED_HOURS), new)
+
+
+def _row_of(part: ChargedHour) -> dict[str, Any]:
+    time = part.time
+    return {
+        "hour": part.hour,
+        "payer": part.payer or "",
+        "owner": part.owner,
+        "model": part.model,
+        "kind": time.kind.value,
+        "entitled": time.entitled,
+        "held_us": time.held_us,
+        "card_us": time.card_us,
+        "paid_us": time.paid_us,
+    }
+
+
+def _part_of(row: sa.RowMapping) -> ChargedHour:
+    kind = HeldKind(row["kind"])
+    time = HeldTime(kind, row["entitled"], row["held_us"], row["card_us"], row["paid_us"])
+    payer = GroupName(row["payer"]) if row["payer"] else None
+    return ChargedHour(row["hour"], payer, UserName(row["owner"]), row["model"], time)
+
+
+def _whose(payer: str, owner: str) -> Whose:
+    return GroupName(payer), UserName(owner) if owner else None
