@@ -5,7 +5,7 @@ import contextlib
 import logging
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import chain
 from typing import Any
 
@@ -33,6 +33,7 @@ from sublet_hub.jobs.log_retention import keep_all_logs_within
 from sublet_hub.jobs.queue import JobNodes, JobQueue, WaitingReasons
 from sublet_hub.jobs.submission import JobSubmission
 from sublet_hub.ledger.announcements import AnnouncementStore
+from sublet_hub.ledger.charged_hours import ChargedHourStore
 from sublet_hub.ledger.database import Database, LedgerReadError, LedgerWriteError
 from sublet_hub.ledger.events import event, node_event
 from sublet_hub.ledger.evictions import EvictionStore
@@ -66,6 +67,8 @@ from sublet_hub.state.quota_documents.in_database import QuotaInDatabase
 from sublet_hub.state.quota_documents.source import QuotaSource
 from sublet_hub.state.quota_file import QuotaFile
 from sublet_hub.state.stores import Stores
+from sublet_hub.usage.budget_meter import BudgetMeter
+from sublet_hub.usage.budgets import Budgets
 from sublet_hub.usage.job_stops import JobStops
 from sublet_hub.usage.lending_periods import LentTimes
 from sublet_hub.usage.meter import WEEK, UseMeter
@@ -85,6 +88,8 @@ _ROUND_S = 1.0
 _BEHIND_S = 2.0
 _MINUTE_S = 60.0
 _HOUR_S = 3600.0
+_LONGEST_BUDGET = timedelta(days=367)
+"""The longest period of a budget, and an hour of it that counts in part."""
 _LOOK_AT_VOLUME_S = 15.0
 _BETWEEN_S = 1.0
 _PARTS_OF_EVENTS = 100
@@ -127,6 +132,10 @@ class Assembly:
         store = UseStore(adapters.database)
         self._histories = Histories(ledger, store, now)
         self._meter = UseMeter(ledger, store, now)
+        self._charged = ChargedHourStore(adapters.database)
+        self._budget_meter = BudgetMeter(ledger, capacity, self._charged, now)
+        self._budgets = Budgets(ledger, capacity, self._charged, now)
+        self._budget_meter.listen(self._budgets.take)
         self._lent_times = LentTimes(ledger, now)
         self._stops = JobStops(ledger, now)
         self._store = store
@@ -216,6 +225,7 @@ class Assembly:
             (Loop("processes", 5.0, self.service.reconciliation.look_at_processes), Wakeup()),
             (Loop("quota", 2.0, self._look_at_quota), Wakeup()),
             (Loop("use", _MINUTE_S, self._store_use), quiet),
+            (Loop("budgets", _MINUTE_S, self._look_at_budgets), quiet),
             (Loop("refusals", _BEHIND_S, self.service.refusals.store), quiet),
             (Loop("past use", _MINUTE_S, self._queue.look_at_past_use), quiet),
             (Loop("logs", _LOOK_AT_VOLUME_S, self._look_at_logs, _MINUTE_S), quiet),
@@ -247,6 +257,7 @@ class Assembly:
         await self._runner.close()
         with contextlib.suppress(LedgerWriteError):
             self._meter.store()
+            self._budget_meter.store()
             self._histories.store(everything=True)
             self._queue.tell_off_times()
             self.service.refusals.store_at_end()
@@ -285,6 +296,7 @@ class Assembly:
         self.service.startup_grace.look()
         self.service.pods.reported(view)
         self._meter.take(view)
+        self._budget_meter.take(view)
         self._histories.take(view)
         self._lent_times.take(view)
         self._stops.take(view)
@@ -346,6 +358,10 @@ class Assembly:
         self._meter.store()
         self._histories.store()
 
+    def _look_at_budgets(self) -> None:
+        self._budget_meter.store()
+        self._budgets.look()
+
     async def _look_at_logs(self) -> None:
         most_bytes = self._settings.volume.logs_bytes
         await keep_all_logs_within(self.service.ledger, self._files, most_bytes)
@@ -362,6 +378,7 @@ class Assembly:
         now = self.service.now()
         cutoff = now - self._settings.retention
         self._store.forget_before(use=min(cutoff, now - 2 * WEEK), history=now - 2 * SPAN)
+        self._charged.forget_before(min(cutoff, now - _LONGEST_BUDGET))
         self.service.refusals.forget_before(cutoff)
         for job_id in self.service.ledger.forget_before(cutoff):
             self._files.remove(job_id)

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 from sublet_quota.amounts.gpu_amounts import GpuAmount
 from sublet_quota.amounts.gpu_kind import GpuKind
+from sublet_quota.budgets.standing import Spent
 from sublet_quota.document.consistency.warnings import document_warnings
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.holdings.gpu_load import AsBefore, GpuFacts, Holding
@@ -85,6 +86,13 @@ class Capacity:
             return False
         self._take_over(self._document.at(now), now, grace=timedelta())
         return True
+
+    def spend(self, spent: Spent) -> bool:
+        """Let these budgets be over; return whether slices count otherwise now."""
+        changed = bool(self.holdings.spend(spent))
+        if changed:
+            self._tell()
+        return changed
 
     def _take_over(
         self, in_force: QuotaDocument, now: datetime, grace: timedelta | None = None

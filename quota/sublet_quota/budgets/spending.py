@@ -86,13 +86,17 @@ class Spending:
         self._forget_before(self.first_hour(now))
         return tuple(self._standings(now))
 
-    def of_person(self, budget: Budget, owner: UserName, now: datetime) -> BudgetStanding | None:
-        """Return how a person's budget stands, spent or not; ``None``: they have none there."""
+    def of_person(self, group: GroupName, owner: UserName, now: datetime) -> BudgetStanding | None:
+        """Return how a person's budget in a group stands, spent or not; ``None``: they have none.
+
+        That is of what is paid by the group, and by those in it.
+        """
         self._read()
-        hours = hours_of_person(self._document, budget, owner)
-        if hours is None:
+        budget = self._budgets.get(group)
+        hours = None if budget is None else hours_of_person(self._document, budget, owner)
+        if budget is None or hours is None:
             return None
-        charges = self._charges.get((budget.group, owner), {})
+        charges = self._charges.get((group, owner), {})
         return standing_of(budget, hours, owner, charges, now)
 
     def _standings(self, now: datetime) -> Iterator[BudgetStanding]:
@@ -105,7 +109,7 @@ class Spending:
                 charges = self._charges.get((budget.group, None), {})
                 yield standing_of(budget, budget.hours, None, charges, now)
             for owner in sorted(persons[budget.group]):
-                standing = self.of_person(budget, owner, now)
+                standing = self.of_person(budget.group, owner, now)
                 if standing is not None:
                     yield standing
 

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from sublet_quota.budgets.charge import US_PER_HOUR, HeldKind, HeldTime
 from sublet_quota.budgets.spending import ChargedHour, Spending, paying_rate
 from sublet_quota.budgets.standing import BudgetStanding
-from sublet_quota.document.lookups.group_budgets import budget_of
 from sublet_quota.names.ids import GroupName, UserName
 
 from tests.support.quota_documents import document
@@ -85,9 +84,7 @@ def test_each_person_has_their_own_hours() -> None:
 
 
 def test_who_spent_nothing_has_all_their_hours() -> None:
-    budget = budget_of(DOCUMENT, GroupName("science"))
-    assert budget is not None
-    standing = Spending(DOCUMENT).of_person(budget, UserName("eve"), NOW)
+    standing = Spending(DOCUMENT).of_person(GroupName("science"), UserName("eve"), NOW)
     assert standing is not None
     assert standing.left == 10
 
