@@ -182,6 +182,7 @@ class Assembly:
             previews=QuotaPreviews(stores, quota, self._queue),
             histories=self._histories,
             use=UseReports(adapters.database, store, lambda: capacity.holdings.document),
+            budgets=self._budgets,
             refusals=Refusals(RefusalStore(adapters.database), now, metrics.refused),
             queue=self._queue,
             views=views,

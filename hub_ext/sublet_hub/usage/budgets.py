@@ -44,7 +44,10 @@ class Budgets:
         store: ChargedHourStore,
         now: Callable[[], datetime],
     ) -> None:
-        """``LedgerReadError`` where what was spent cannot be read."""
+        """Let count as borrowed what is spent already.
+
+        ``LedgerReadError`` where what was spent cannot be read.
+        """
         self._ledger = ledger
         self._capacity = capacity
         self._store = store
@@ -53,6 +56,7 @@ class Budgets:
         self._spending = self._added_up(self._document)
         self._told = store.told()
         self._standings: dict[Whose, BudgetStanding] = {}
+        self._stand(now())
 
     def take(self, parts: Iterable[ChargedHour]) -> None:
         """Take over what was held, as it was stored."""
@@ -67,11 +71,14 @@ class Budgets:
         document, now = self._capacity.holdings.document, self._now()
         if document is not self._document:
             self._spending, self._document = self._added_up(document), document
-        standings = self._spending.standings(now)
-        self._standings = {each.whose: each for each in standings}
-        changed = self._capacity.spend(Spent.of(standings))
+        changed = self._stand(now)
         self._tell(now)
         return changed
+
+    def _stand(self, now: datetime) -> bool:
+        standings = self._spending.standings(now)
+        self._standings = {each.whose: each for each in standings}
+        return self._capacity.spend(Spent.of(standings))
 
     def all(self) -> tuple[BudgetInfo, ...]:
         """Return all budgets as they were looked at last; of persons, those who spent anything."""

@@ -10,11 +10,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 
+from sublet_quota.document.lookups.group_budgets import has_budgets
+from sublet_quota.document.rights import rights_of
 from sublet_quota.names import scopes
 from sublet_quota.names.ids import SliceId, UserName
 from sublet_quota.placement.resize import NewSize
 from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.wire.api import NEXT_PAGE, EventInfo, KeepRequest, Share, SliceInfo
+from sublet_quota.wire.budget import BudgetInfo
 from sublet_quota.wire.schema import WireModel
 from sublet_quota.wire.share import ResizeRequest, SliceHistory
 
@@ -116,16 +119,28 @@ async def groups_asked_for(
     return await service.users.groups_of(owner)
 
 
+def budgets_of(
+    service: ServiceParts, owner: UserName, groups: tuple[str, ...]
+) -> tuple[BudgetInfo, ...]:
+    """Return the budgets that what a person's groups pay for them counts in."""
+    document = service.capacity.holdings.document
+    if not has_budgets(document):
+        return ()
+    return service.budgets.of(owner, rights_of(document, owner, groups).groups)
+
+
 async def _share(service: ServiceParts, call: Call) -> Share:
     owner = call.owner(scopes.READ)
     groups = await groups_asked_for(service, call, owner)
     viewer = viewer_of(service, call.user)
     with charged(service, call):
         share = service.shares.share(owner, groups or (), viewer, service.keep_and_wake)
+        budgets = budgets_of(service, owner, groups or ())
     evictions = (shown_eviction(*each) for each in service.evictions.told_to(owner))
     announced = service.announcements.told_to(owner, groups or ())
     more = {
         "groups_known": groups is not None,
+        "quota": share.quota and share.quota.model_copy(update={"budgets": budgets}),
         # What ends somebody's server stands first.
         "announcements": (*evictions, *(shown_announcement(each) for each in announced)),
     }
