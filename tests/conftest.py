@@ -37,6 +37,24 @@ _PATIENCE_TURNS = 200
 """Of 5 ms each: while this machine stands still a loop takes none, and closes nothing."""
 _TOGETHER = ("tests/kube/node/", "tests/kube/pretended/", "tests/browser/")
 """Folders of which one process runs all files."""
+_WITH_AGENTS = (
+    "tests/agent/app/",
+    "tests/agent/device_plugin/test_device_plugin.py",
+    "tests/agent/moves/test_frozen_neighbours.py",
+    "tests/agent/moves/test_outsiders.py",
+    "tests/agent/processes/test_core_dumps.py",
+    "tests/agent/residency/test_giving_up.py",
+    "tests/agent/state_files/test_failed_gpus.py",
+    "tests/agent/tenants/test_server.py",
+    "tests/gpu/",
+)
+"""Files that one process runs, too: they start agents that serve slices of the same names.
+
+A node has one agent. Of two, the one that starts anew looks for what stands still on the whole
+machine, and takes a process of the other's slice for one that was left to it.
+"""
+_STARTS_AGENTS = frozenset({"RunningAgent", "agent_beside", "agent_world"})
+"""The names of ``tests.support`` by which a test starts one."""
 _LONGEST_FIRST = (
     *_TOGETHER,
     "tests/end_to_end/",
@@ -86,11 +104,20 @@ async def loop_at_rest() -> AsyncIterator[None]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=_turn_of)
     for item in items:
+        if _starts_agents(item) and not _path_of(item).startswith(_WITH_AGENTS):
+            message = (
+                f"{_path_of(item)} starts agents: name it in _WITH_AGENTS of tests/conftest.py"
+            )
+            raise pytest.UsageError(message)
         if _path_of(item).startswith(_WHOLE):
             item.add_marker(pytest.mark.whole)
         if inspect.iscoroutinefunction(getattr(item, "obj", None)):
             # The first to be set up is the last to be torn down.
             item.fixturenames.insert(0, loop_at_rest.__name__)  # type: ignore[attr-defined]
+
+
+def _starts_agents(item: pytest.Item) -> bool:
+    return not _STARTS_AGENTS.isdisjoint(vars(getattr(item, "module", item)))
 
 
 def _turn_of(item: pytest.Item) -> int:
@@ -116,4 +143,6 @@ class _FilesAndFolders(LoadScopeScheduling):  # type: ignore[misc]
 
     def _split_scope(self, nodeid: str) -> str:
         path = nodeid.partition("::")[0]
+        if path.startswith(_WITH_AGENTS):
+            return "agents"
         return next((folder for folder in _TOGETHER if path.startswith(folder)), path)

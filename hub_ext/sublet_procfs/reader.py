@@ -70,21 +70,25 @@ class Reader:
     ) -> dict[str, Any]:
         """Return the answer. ``TimeoutError``: it waits for a tenant; ``ReaderLostError``.
 
-        ``starved_s``: how much longer it may take where it gets no processor.
+        ``starved_s``: how much longer it may take where it gets no processor, or is stopped.
         """
         _forget_ended()
         stdin = self._process.stdin
         assert stdin is not None  # noqa: S101 - it was started so
+        began_s = time.monotonic()
         try:
             # Shorter than what a pipe takes at once.
             stdin.write(json.dumps(request).encode() + b"\n")
         except OSError as error:
             raise ReaderLostError("the reading process takes no request") from error
-        line = self._line_within(within_s, starved_s)
+        line, stopped_s = self._line_within(began_s, within_s, starved_s)
         try:
             told: dict[str, Any] = json.loads(line)
         except ValueError as error:
             raise ReaderLostError("the reading process talks nonsense") from error
+        if stopped_s and "took_s" in told:
+            # It cannot know that itself.
+            told["took_s"] = max(0.0, told["took_s"] - stopped_s)
         return told
 
     def give_up(self) -> bool:
@@ -114,8 +118,9 @@ class Reader:
         ready = select.poll()
         ready.register(stdout, select.POLLIN)
         while b"\n" not in self._rest:
-            left_s = until - time.monotonic()
-            if left_s <= 0 or not ready.poll(left_s * 1000):
+            # What is there already is heard, also where this process itself stood still meanwhile.
+            left_s = max(0.0, until - time.monotonic())
+            if not ready.poll(left_s * 1000):
                 raise TimeoutError(errno.ETIMEDOUT, "the reading process does not answer")
             told = stdout.read(65536)
             if not told:
@@ -124,24 +129,35 @@ class Reader:
         line, _, self._rest = self._rest.partition(b"\n")
         return line
 
-    def _line_within(self, within_s: float, starved_s: float) -> bytes:
-        """Return the next line, for which the reader may run or be held up for so long.
+    def _line_within(
+        self, began_s: float, within_s: float, starved_s: float
+    ) -> tuple[bytes, float]:
+        """Return the next line, and for how long the reader was seen to stand stopped meanwhile.
 
-        What it has to wait for a processor comes on top of that, up to a bound.
+        It may run or be held up for ``within_s``. What it has to wait for a processor, or stands
+        stopped, comes on top of that, up to a bound.
         """
-        began_s, before = time.monotonic(), self._work()
-        until_s, last = began_s + within_s, before
+        before = self._work()
+        until_s, last, last_s, stopped_s = began_s + within_s, before, began_s, 0.0
         while True:
             try:
-                return self._line(until_s)
+                line = self._line(until_s)
             except TimeoutError:
                 now_s, now = time.monotonic(), self._work()
-                left_s = within_s - (now_s - began_s - (now.queued_s - before.queued_s))
+                if now.is_stopped or last.is_stopped:
+                    # By a signal, which is none of those whose memory it reads.
+                    stopped_s += now_s - last_s
+                waited_s = stopped_s + now.queued_s - before.queued_s
+                left_s = within_s - (now_s - began_s - waited_s)
                 # The kernel counts what one waits for a processor when that comes to an end.
                 waits = now.is_runnable and (last is before or now.ran == last.ran)
                 if now_s >= began_s + within_s + starved_s or (left_s <= 0 and not waits):
                     raise
-                until_s, last = now_s + max(left_s, _LOOK_EVERY_S), now
+                until_s, last, last_s = now_s + max(left_s, _LOOK_EVERY_S), now, now_s
+            else:
+                if last.is_stopped:
+                    stopped_s += time.monotonic() - last_s
+                return line, stopped_s
 
     def _work(self) -> "_Work":
         folder = f"/proc/{self._process.pid}"
@@ -150,13 +166,14 @@ class Reader:
             fields = stat[stat.rfind(b")") + 2 :].split()
             state, ran = fields[0], int(fields[11]) + int(fields[12])
         except (OSError, ValueError, IndexError):
-            return _Work(is_runnable=False, ran=0, queued_s=0)
+            return _Work(is_runnable=False, is_stopped=False, ran=0, queued_s=0)
         try:
             ran, queued, _ = map(int, Path(f"{folder}/schedstat").read_bytes().split())
         except (OSError, ValueError):
             # Not every kernel counts that.
             queued = 0
-        return _Work(is_runnable=state == b"R", ran=ran, queued_s=queued / 1e9)
+        is_stopped = state in {b"T", b"t"}
+        return _Work(state == b"R", is_stopped, ran, queued / 1e9)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +182,8 @@ class _Work:
 
     is_runnable: bool
     """Whether it runs, or would if it had a processor."""
+    is_stopped: bool
+    """Whether a signal or a debugger has stopped it."""
     ran: int
     """How long it has run, in whatever the kernel counts."""
     queued_s: float

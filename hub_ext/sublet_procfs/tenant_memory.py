@@ -7,7 +7,7 @@ is left where it is when that is over. Nobody shall gain by that: at most one re
 under way at once; of a minute a tenant's reads take two seconds (one more where the last of them is
 slow), and no read is made for the rest of it, however each of them ended; and of readers that
 nothing ends each tenant leaves one behind, so that many have to agree before nobody is read any
-more. What a reader had to wait for a processor is nobody's.
+more. What a reader had to wait for a processor, or stood stopped by a signal, is nobody's.
 
 A tenant is an account. Where many tenants share one, as all pods of a cluster do, the caller says
 whose a process is, by something that the process cannot choose.

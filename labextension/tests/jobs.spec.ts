@@ -1,5 +1,5 @@
 import { Widget } from '@lumino/widgets';
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 import { ApiError } from '../src/api/client';
 import { underWay } from '../src/api/jobs';
@@ -7,7 +7,7 @@ import { LogView } from '../src/jobs/logWidget';
 import { RunningJobs } from '../src/jobs/running';
 import { job } from './support/answers';
 import { AWAY, FakeApi } from './support/fakeApi';
-import { pageContextOf, doing, show, type FakePage } from './support/page';
+import { pageContextOf, doing, eventually, show, type FakePage } from './support/page';
 import { trans } from './support/words';
 
 let api: FakeApi;
@@ -22,50 +22,54 @@ afterEach(() => {
   page.model.dispose();
 });
 
+const PIECE = 256 * 1024;
+
+/** A service with this log, which gives so much of it at once. */
+function serve(log: string): void {
+  api.log = (id, offset) => {
+    api.asked.push(`log ${id} ${offset}`);
+    const text = log.slice(offset, offset + PIECE);
+    return Promise.resolve({ text, offset, next_offset: offset + text.length, ended: false });
+  };
+}
+
 describe('a log', () => {
   test('is shown as text without colours, and followed from where it was', async () => {
-    api.answers.log = {
-      text: '\u001b[31m<b>red</b>\u001b[0m',
-      offset: 0,
-      next_offset: 12,
-      ended: false
-    };
+    serve('\u001b[31m<b>red</b>\u001b[0m');
     const log = new LogView(api, job({ state: 'running' }), trans);
     const node = await show(log);
     expect(node.querySelector('[role="log"]')?.textContent).toBe('<b>red</b>');
     expect(node.querySelector('b')).toBeNull();
-    expect(api.asked).toEqual(['log j1 0']);
+    // It is asked for again after a second, which may have passed.
+    expect(api.asked[0]).toBe('log j1 0');
+    await eventually(() => {
+      expect(new Set(api.asked.slice(1))).toEqual(new Set(['log j1 19']));
+    });
     log.dispose();
   });
 
   test('of much colour is not cut for what is not shown of it', async () => {
     const red = '\u001b[31m'.repeat(150_000);
     const log = new LogView(api, job({ state: 'running' }), trans);
-    api.answers.log = { text: `${red}first `, offset: 0, next_offset: 1, ended: false };
+    const pieces = [`${red}first `, `${red}second`];
+    api.log = (_, offset) => {
+      const text = pieces[offset] ?? '';
+      const next_offset = Math.min(offset + 1, pieces.length);
+      return Promise.resolve({ text, offset, next_offset, ended: false });
+    };
     const node = await show(log);
-    api.answers.log = { text: `${red}second`, offset: 1, next_offset: 2, ended: false };
     await doing(() => {
       log.hide();
       log.show();
     });
-    await vi.waitUntil(() => api.asked.length > 1, { timeout: 3000 });
-    expect(node.querySelector('[role="log"]')?.textContent).toMatch(/^first second/);
+    await eventually(() => {
+      expect(node.querySelector('[role="log"]')?.textContent).toMatch(/^first second/);
+    });
     log.dispose();
   });
 });
 
 describe('a long log', () => {
-  const PIECE = 256 * 1024;
-
-  /** A service with this log, which gives so much of it at once. */
-  function serve(log: string): void {
-    api.log = (id, offset) => {
-      api.asked.push(`log ${id} ${offset}`);
-      const text = log.slice(offset, offset + PIECE);
-      return Promise.resolve({ text, offset, next_offset: offset + text.length, ended: false });
-    };
-  }
-
   test('is read to its end at once, and not a piece a second', async () => {
     serve(`${'x'.repeat(99)}\n`.repeat(30_000) + 'the end');
     const log = new LogView(api, job({ state: 'running' }), trans);
@@ -80,7 +84,8 @@ describe('a long log', () => {
 
   test('is not read twice where its tab is shown again meanwhile', async () => {
     const log = new LogView(api, job({ state: 'running' }), trans);
-    serve(`${'x'.repeat(99)}\n`.repeat(30_000));
+    const end = 3_000_000;
+    serve(`${'x'.repeat(99)}\n`.repeat(end / 100));
     const answer = api.log;
     api.log = async (id, offset) => {
       await new Promise(resolve => setTimeout(resolve, 10));
@@ -91,8 +96,12 @@ describe('a long log', () => {
       log.hide();
       log.show();
     });
-    await vi.waitUntil(() => api.asked.length >= 12, { timeout: 3000 });
-    expect(new Set(api.asked).size).toBe(api.asked.length);
+    await eventually(() => {
+      expect(api.asked.length).toBeGreaterThanOrEqual(12);
+    });
+    // What comes after the end is asked for each second.
+    const read = api.asked.filter(each => each !== `log j1 ${end}`);
+    expect(new Set(read).size).toBe(read.length);
     log.dispose();
   });
 

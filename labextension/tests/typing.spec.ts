@@ -10,7 +10,7 @@ import { Promotion } from '../src/promote/promotion';
 import { TypedTexts } from '../src/promote/readings';
 import { inspection, literal, NO_LITERAL } from './support/answers';
 import { FakeApi } from './support/fakeApi';
-import { doing, pageContextOf, part, write, type FakePage } from './support/page';
+import { doing, eventually, pageContextOf, part, write, type FakePage } from './support/page';
 import { button, dialog, dialogs, pressEscape } from './support/promoteDialog';
 
 const CONTENTS = {
@@ -62,11 +62,6 @@ async function type(text: string, name = 'steps'): Promise<void> {
 
 function forecast(): string {
   return part(dialog(), 'forecast').textContent;
-}
-
-/** Reading and forecast each begin a moment after what is typed, on a machine that may be busy. */
-async function eventually(check: () => void): Promise<void> {
-  await vi.waitFor(check, { timeout: 10_000 });
 }
 
 /** Let the server answer only when the test says so. */

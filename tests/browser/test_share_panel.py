@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 from tests.support.browser_lab import open_notebook, put_notebook
+from tests.support.browser_machine import until
 from tests.support.browser_panel import (
     mark,
     open_panel,
@@ -114,6 +115,8 @@ def test_its_buttons_keep_give_up_and_resize_by_keyboard(bea, hub):
     until_standing(bea, "active")
     (hub.home("bea") / "worked").touch()
     notebook.until_run(4)
+    # The page has it from the agent, perhaps earlier than the service, which would refuse.
+    until(lambda: not hub.slice_of("bea")["report"]["running_cell"], "the cell's end to be known")
     mark(panel, "give-up").focus()
     press(mark(panel, "give-up"))
     expect(mark(panel, "said").first).to_contain_text("Given up for now")

@@ -42,8 +42,9 @@ def test_a_start_tells_of_the_slice_and_ends_in_jupyterlab(visit, hub):
     log_in(cleo, hub.settings.password)
     size(cleo.page, "Night shift").check()
     cleo.photograph("form-free")
-    # The page goes on by itself, and might do so before it is looked at.
-    go_on = cleo.hold(re.compile("/hub/spawn-pending/"), but_the_first=1)
+    # The page goes on by itself, by being loaded anew, and might do so before it is looked at. That
+    # it is led to at first is not asked about.
+    go_on = cleo.stay(re.compile("/hub/spawn-pending/"))
     start(cleo.page)
     cleo.page.wait_for_url(re.compile("/hub/spawn-pending/"))
     cleo.page.get_by_text("Event log").click()

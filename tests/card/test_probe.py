@@ -7,11 +7,12 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from sublet_agent.simulated.machine.operations import OperationKind
@@ -24,6 +25,7 @@ from tests.gpu.probe.facts import facts_of_card
 from tests.gpu.probe.lab import threads_of
 from tests.gpu.probe.questions.callers import have_open
 from tests.gpu.probe.questions.standing_still import CannotStandStillError, ptraced
+from tests.support.ended_processes import lives
 from tests.support.nvidia_stand_in.stand_in import NvidiaStandIn
 from tests.support.simulated_gpus import SimulatedGpus, simulated_gpus
 
@@ -143,15 +145,52 @@ def test_what_is_answered_is_not_asked_again(tmp_path: Path) -> None:
 def test_a_probe_that_is_told_to_end_says_so_in_a_sentence(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.gpu.probe", "--driver", "simulated"]
     command += ["--answers", str(tmp_path / "probe.json"), "--only", "waiting-locked"]
-    with subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as probe:
+    # Where the tests run in a shell's background, all that is started would be deaf to it.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        probe = subprocess.Popen(
+            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with probe:
         assert probe.stdout is not None
         assert probe.stdout.readline().startswith("waiting-locked: ")
         probe.send_signal(signal.SIGINT)
         _, said = probe.communicate(timeout=60)
     assert said == "Told to end: what was answered is kept, and it goes on from there.\n"
     assert probe.returncode == 130
+
+
+class InterruptedAsItStarts(subprocess.Popen[str]):
+    """A process whose parent is told to end before the process is what it shall be."""
+
+    pids: ClassVar[list[int]] = []
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        read, write = os.pipe()
+
+        def interrupt() -> None:
+            os.write(write, str(os.getpid()).encode())
+            os.kill(os.getppid(), signal.SIGINT)
+            time.sleep(0.5)
+
+        try:
+            super().__init__(*arguments, preexec_fn=interrupt, **options)
+        finally:
+            self.pids.append(int(os.read(read, 100)))
+            os.close(read)
+            os.close(write)
+
+
+@pytest.mark.usefixtures("gpus")
+def test_a_question_that_is_just_being_started_is_ended_with_the_probe(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tests.gpu.probe.__main__.subprocess.Popen", InterruptedAsItStarts)
+    with pytest.raises(KeyboardInterrupt):
+        ask("waiting-locked")
+    assert not lives(InterruptedAsItStarts.pids.pop())
 
 
 @pytest.mark.usefixtures("stand_in")

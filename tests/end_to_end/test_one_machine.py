@@ -1,6 +1,7 @@
 """`make up` as a person runs it: it says how to log in, and leaves nothing behind."""
 
 import asyncio
+import contextlib
 import re
 import shlex
 import shutil
@@ -17,11 +18,16 @@ from sublet_hub.one_machine.demo.jupyter_client import CellError, Person
 from tornado.httpclient import AsyncHTTPClient
 
 from tests.support.ports import free_port
-from tests.support.programs import Program, in_a_terminal, program
+from tests.support.programs import STOP_WITHIN_S, Program, in_a_terminal, program
 
 pytestmark = pytest.mark.end_to_end
 
 UP = [sys.executable, "-m", "sublet_hub.one_machine", "--device", "simulated"]
+PROXY = "configurable-http-proxy"
+SIMULATED_GPUS = "sublet_agent.simulated.daemon"
+SERVICE = "sublet_hub.app"
+HUB = "jupyterhub -f"
+AGENT = "sublet_agent.app.application"
 READY = "Stop with Ctrl-C"
 HOLD = "import sublet_agent.simulated.client as gpu; b = gpu.allocate(gib=4); h = b.fill(1); x = 41"
 LOOK = "print(b.sha256() == h, x)"
@@ -47,8 +53,7 @@ def test_up_tells_how_to_log_in_refuses_a_second_on_its_folder_and_ends_with_all
         assert_answers(port)
         parts, before = running.parts(), state_of(folder)
         # Below these there are some that end soon by themselves, as the agent's canary does.
-        main_parts = psutil.Process(running.process.pid).children()
-        assert len(main_parts) >= 4
+        main_parts = parts_of(running, PROXY, SIMULATED_GPUS, SERVICE, HUB, AGENT)
         second = subprocess.run(
             up(folder, free_port()), capture_output=True, text=True, timeout=300, check=False
         )
@@ -58,7 +63,7 @@ def test_up_tells_how_to_log_in_refuses_a_second_on_its_folder_and_ends_with_all
         assert all(each.is_running() for each in main_parts)
         assert_answers(port)
         running.process.send_signal(signal.SIGINT)
-        assert running.process.wait(60) == 0, running.told()
+        assert running.process.wait(STOP_WITHIN_S) == 0, running.told()
         assert psutil.wait_procs(parts, timeout=60)[1] == []
     private = [folder / "secrets" / name for name in ("password", "service-token")]
     assert [oct(each.stat().st_mode & 0o777) for each in private] == ["0o600", "0o600"]
@@ -89,7 +94,7 @@ def test_up_keeps_notebooks_and_jobs_when_parts_die_and_the_next_up_stops_what_a
         asyncio.run(let_parts_die(killed, folder, port))
         left = killed.parts()
         killed.process.kill()
-        killed.process.wait(60)
+        killed.process.wait(STOP_WITHIN_S)
         before = passwords(folder)
         closed = folder / "agent" / "closed-gpus.json"
         closed.write_text("of simulated GPUs that are no more")
@@ -104,7 +109,7 @@ def test_up_keeps_notebooks_and_jobs_when_parts_die_and_the_next_up_stops_what_a
             parts = running.parts()
             assert len(parts) >= 4
             running.close_terminal()
-            running.process.wait(60)
+            running.process.wait(STOP_WITHIN_S)
             assert psutil.wait_procs(parts, timeout=60)[1] == []
 
 
@@ -124,18 +129,18 @@ async def let_parts_die(running: Program, folder: Path, port: int) -> None:
     job = await ada.service("POST", "jobs", JOB)
     trains = await until_it_trains(ada, job["job_id"])
     slices = await slices_of(boss)
-    kill_parts(running, "sublet_hub.app", "sublet_agent.app.application", "jupyterhub -f")
+    kill_parts(running, SERVICE, AGENT, HUB)
     # The way to the kernel is there all the while; the cell waits for the agent's next life.
     assert (await kernel.run(LOOK)).text == "True 41\n"
     for name in ("service", "agent", "hub"):
         running.wait_for(f"{name} answers again")
     assert await slices_of(boss) == slices
-    kill_parts(running, "configurable-http-proxy")
+    kill_parts(running, PROXY)
     running.wait_for("proxy answers again")
     await kernel.connect_again()
     assert (await kernel.run(LOOK)).text == "True 41\n"
     assert await until_it_trains(ada, job["job_id"]) == trains
-    kill_parts(running, "sublet_agent.simulated.daemon")
+    kill_parts(running, SIMULATED_GPUS)
     running.wait_for("simulated-gpus answers again")
     assert "WHAT WAS ON THE SIMULATED GPUS IS GONE" in running.told()
     with pytest.raises(CellError, match="the simulated GPUs"):
@@ -165,18 +170,30 @@ async def slices_of(admin: Person) -> set[tuple[str, str]]:
 
 def kill_parts(running: Program, *commands: str) -> None:
     """Kill the parts whose command lines have these words in them."""
+    for part in parts_of(running, *commands):
+        part.kill()
+
+
+def parts_of(running: Program, *commands: str) -> list[psutil.Process]:
+    """The parts whose command lines have these words in them, each of another."""
     parts = psutil.Process(running.process.pid).children()
-    lines = {each: shlex.join(each.cmdline()) for each in parts}
+    lines = {each: command_line(each) for each in parts}
     found = [each for each, line in lines.items() if any(words in line for words in commands)]
     assert len(found) == len(commands), lines
-    for part in found:
-        part.kill()
+    return found
+
+
+def command_line(process: psutil.Process) -> str:
+    """Nothing of who has ended, as what a dead part has left may do at any moment."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return shlex.join(process.cmdline())
+    return ""
 
 
 def test_up_on_a_machine_without_a_card_refuses_nvidia_and_says_what_to_do():
     command = [sys.executable, "-m", "sublet_hub.one_machine", "--device", "nvidia"]
     if shutil.which("nvidia-smi") is not None:
         pytest.skip("this machine has an NVIDIA driver")
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert ended.returncode != 0
     assert "no NVIDIA GPU" in ended.stderr

@@ -15,7 +15,13 @@ import pytest
 from sublet_quota.reasons.obstacles import Obstacle
 
 from tests.gpu.conftest import REAL_PATIENCE_S, open_node
-from tests.support.agent_world import DIGEST, AgentWorld, Kernel, agent_beside
+from tests.support.agent_world import (
+    DIGEST,
+    AgentWorld,
+    Kernel,
+    agent_beside,
+    digest_and_compute_until,
+)
 from tests.support.control_groups import needs_freezer
 from tests.support.fake_service_link import gpu_assignment, slice_assignment
 from tests.support.grabbers import Grabber
@@ -52,13 +58,17 @@ def lent_away(world: AgentWorld, shares: Shares, *others: Any) -> tuple[Kernel, 
     return ada, hers
 
 
+def until_seen(world: AgentWorld, shares: Shares) -> None:
+    """Wait until the agent has seen what the owner holds: else a job could be promised that."""
+    world.until(lambda: world.report("a").memory_mib >= shares.held * world.gib)
+
+
 def test_idle_slices_are_lent_and_given_back_with_every_byte(world, shares, tmp_path) -> None:
     ada, hers = lent_away(world, shares)
     job = world.kernel("j")
     its = job.fill(shares.small, 2)
     rest = tmp_path / "rest"
-    computes = f"gpu.compute(0.01) for _ in iter(lambda: os.path.exists({str(rest)!r}), True)"
-    ada.begin_cell(f"[held.sha256(), *({computes})][0]")
+    ada.begin_cell(digest_and_compute_until(rest))
     world.until(lambda: world.truth(job.pid) in {"locked", "checkpointed"})
     rest.touch()
     assert ada.end_cell() == hers
@@ -104,7 +114,7 @@ def test_who_comes_back_beside_processes_that_take_memory_when_they_are_born_los
     assert not world.events("lost")
 
 
-def test_a_slice_of_several_processes_moves_whole(world, shares) -> None:
+def test_a_slice_of_several_processes_moves_whole(world, shares, tmp_path) -> None:
     world.serve(world.notebook("a", shares.owner))
     kernels = [world.kernel("a") for _ in range(3)]
     hashes = []
@@ -113,8 +123,11 @@ def test_a_slice_of_several_processes_moves_whole(world, shares) -> None:
         hashes.append(kernel.fill(shares.held / 3, number))
     world.serve_too(world.job("j", shares.job))
     world.until(lambda: {world.truth(each.pid) for each in kernels} == {"checkpointed"})
-    assert kernels[1].enter_and_digest() == hashes[1]
-    assert [each.digest() for each in kernels] == hashes
+    # The slice stays until the others have looked, too: the job would have it again.
+    kernels[1].begin_cell(digest_and_compute_until(tmp_path / "looked"))
+    assert [kernels[n].digest() for n in (0, 2)] == [hashes[n] for n in (0, 2)]
+    (tmp_path / "looked").touch()
+    assert kernels[1].end_cell() == hashes[1]
 
 
 def test_managed_memory_stays_on_the_card_and_says_so(world, shares) -> None:
@@ -138,6 +151,7 @@ def test_memory_shared_by_cuda_ipc_is_seen_beforehand_and_never_suspended(world,
     hers = ada.fill(shares.held, 1)
     token = ada.run("held.share()")
     other.run(f"s = gpu.open_shared({token})")
+    until_seen(world, shares)
     world.serve_too(world.job("j", shares.job))
     world.until(lambda: world.report("a").obstacle is Obstacle.CUDA_IPC)
     world.until_idle("a")
@@ -172,6 +186,7 @@ def test_a_client_of_mps_stays_on_the_card_and_says_so(world, shares, kind, mps)
         world.gpus.stand_in.make_mps_client(ada.pid)
     ada.enter()
     hers = ada.fill(shares.held, 1)
+    until_seen(world, shares)
     world.serve_too(world.job("j", shares.job))
     world.until(lambda: world.report("a").obstacle in {Obstacle.MPS, Obstacle.NOT_SUPPORTED})
     world.until_idle("a")

@@ -32,7 +32,7 @@ async def impatient_of_all(
 @pytest_asyncio.fixture(loop_scope="module")
 async def impatient(impatient_of_all: RunningKernel, agent: FakeAgent) -> RunningKernel:
     """A kernel that soon runs a cell without the agent's leave, and has just had it for one."""
-    await set_gate(impatient_of_all, agent_patience_s=0.7, notice_after_s=0.3)
+    await set_gate(impatient_of_all, agent_patience_s=0.7, notice_after_s=0)
     async with asyncio.timeout(90):
         while (await impatient_of_all.run("pass")).warnings:
             pass

@@ -26,6 +26,18 @@ from sublet_lab.runner.notebook import (
     read_notebook,
 )
 
+RUNNER = ("-m", "sublet_lab.runner")
+TOLD_WHEN_ALL_HAS_RUN = """
+import os, signal
+import papermill.execute
+from sublet_lab.runner.__main__ import main
+write = papermill.execute.write_ipynb
+def write_once_told(*arguments):
+    os.kill(os.getpid(), signal.SIGTERM)
+    write(*arguments)
+papermill.execute.write_ipynb = write_once_told
+main()
+"""
 KERNELSPEC = {"name": "python3", "display_name": "Python 3", "language": "python"}
 
 
@@ -45,7 +57,9 @@ def write_notebook(
 class Run:
     """One started run, with its log and progress as files."""
 
-    def __init__(self, folder: Path, request: dict[str, Any]) -> None:
+    def __init__(
+        self, folder: Path, request: dict[str, Any], program: Sequence[str] = RUNNER
+    ) -> None:
         self.log_path, self.progress_path = folder / "log", folder / "progress.jsonl"
         request_read, request_write = os.pipe()
         os.write(request_write, json.dumps(request).encode())
@@ -55,7 +69,7 @@ class Run:
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
                 [
-                    *(sys.executable, "-m", "sublet_lab.runner", "run"),
+                    *(sys.executable, *program, "run"),
                     *("--request-fd", str(request_read), "--progress-fd", str(progress)),
                 ],
                 stdin=subprocess.DEVNULL,
@@ -168,6 +182,20 @@ def test_sigterm_before_the_kernel_runs_writes_the_last_line(tmp_path: Path):
     job.process.send_signal(signal.SIGTERM)
     assert job.wait() == 143
     assert job.last["error"]["name"] == "Terminated"
+
+
+def test_sigterm_after_the_last_cell_keeps_neither_notebook_nor_last_line_from_being_written(
+    tmp_path: Path,
+):
+    output = tmp_path / "sublet-jobs" / "job-1" / "a.ipynb"
+    request = {
+        "notebook": str(write_notebook(tmp_path / "a.ipynb", ["print('all')"])),
+        "output": str(output),
+    }
+    job = Run(tmp_path, request, ("-c", TOLD_WHEN_ALL_HAS_RUN))
+    assert job.wait() == 0, job.log
+    assert job.last["ok"] is True
+    assert outputs(output) == "all\n"
 
 
 def test_a_job_that_runs_too_long_is_stopped(tmp_path: Path):

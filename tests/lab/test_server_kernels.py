@@ -87,13 +87,16 @@ async def test_what_a_widget_calls_counts_as_a_cell_when_it_takes_long(
         teller = f"{kernel_id} {BESIDE_CELLS}" if name == "python3" else kernel_id
         await agent.until(lambda a: not _levels(a, kernel_id)[-1].busy)
         heard = len(_levels(agent, teller))
+        calls = []
         for until in (ends, answered):
             data = {"until": str(until)}
             content = {"comm_id": until.name, "target_name": "slow", "data": data}
             call = kernel.client.session.msg("comm_open", content)
             kernel.client.shell_channel.send(call)
+            calls.append(call["header"]["msg_id"])
+        short, long = calls
         # Until it has been told, or the server might look too late.
-        await agent.until(lambda a: [x.busy for x in _levels(a, teller)[heard:]][-1:] == [True])
+        await agent.until(lambda a: [x.cell for x in _levels(a, teller)[heard:]][-1:] == [long])
         answered.touch()
         levels = await agent.until(
             lambda a: (
@@ -101,8 +104,10 @@ async def test_what_a_widget_calls_counts_as_a_cell_when_it_takes_long(
                 and _levels(a, teller)[heard:]
             )
         )
-        assert all(x.busy for x in levels[:-1])
-        assert {x.cell for x in levels[:-1]} == {call["header"]["msg_id"]}
+        told = [x.cell for x in levels]
+        assert set(told[told.index(long) : -1]) == {long}
+        # Where kernel or server stands still for a second, the short one takes long, too.
+        assert set(told[: told.index(long)]) <= {short, None}
 
 
 async def test_a_killed_cell_does_not_stay_busy(server: JupyterServer, agent: FakeAgent):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from sublet_agent.devices.interface import Device
+from sublet_agent.simulated.machine.operations import OperationKind
 
 from tests.support.fake_service_link import FakeServiceLink, gpu_assignment, slice_assignment
 from tests.support.nvidia_stand_in.cards import nvidia_gpus
@@ -23,23 +24,45 @@ import json, os, socket, time
 _line = socket.socket(socket.AF_UNIX); _line.connect(os.environ["SUBLET_AGENT_SOCKET"])
 _answers = _line.makefile("rb")
 _cells = iter(range(10**9))
+_kernel = f"k{os.getpid()}"
+_levels = iter(range(time.time_ns() // 10**6, 10**15))
 def say(**message):
     _line.sendall(json.dumps(message).encode() + b"\\n")
     return json.loads(_answers.readline())
 def enter():
-    began, waits = time.perf_counter(), []
+    global _cell
+    _cell, began, waits = f"c{next(_cells)}", time.perf_counter(), []
     _line.sendall(json.dumps(
-        {"type": "enter", "kernel": "k", "cell": f"c{next(_cells)}"}).encode() + b"\\n")
+        {"type": "enter", "kernel": _kernel, "cell": _cell}).encode() + b"\\n")
     while True:
         message = json.loads(_answers.readline())
         if message["type"] != "wait":
             return [message["type"], time.perf_counter() - began, waits]
         waits.append(message)
+def level(busy):
+    _line.sendall(json.dumps(
+        {"type": "activity", "kernel": _kernel, "sequence": next(_levels), "busy": busy,
+         "cell": _cell if busy else None}).encode() + b"\\n")
+def run_cell(line):
+    kind = enter()[0]
+    if kind != "open":
+        return [kind, None]
+    level(busy=True)
+    try:
+        return [kind, eval(line, globals())]
+    finally:
+        level(busy=False)
 """
 
 
 DIGEST = "held.sha256()"
 """A cell's line that reads the memory whole."""
+
+
+def digest_and_compute_until(mark: Path) -> str:
+    """A cell's line that reads the memory whole, and computes until there is a mark."""
+    computes = f"gpu.compute(0.01) for _ in iter(lambda: os.path.exists({str(mark)!r}), True)"
+    return f"[{DIGEST}, *({computes})][0]"
 
 
 def _filling(gib: float, seed: int) -> str:
@@ -89,9 +112,10 @@ class Kernel:
     def begin_cell(self, line: str) -> None:
         """Wait at the gate, and run a line at once: a little later the slice may be idle, and lent.
 
-        The value is ``end_cell``'s, and a literal.
+        As a kernel does, it says that the cell runs until it is over: where that is lent all the
+        same, the agent brings it back sooner or later. The value is ``end_cell``'s, and a literal.
         """
-        self.tenant.begin(f"[kind := enter()[0], kind == 'open' and {line}]")
+        self.tenant.begin(f"run_cell({line!r})")
 
     def end_cell(self) -> str:
         """Wait for the cell that was begun, and return its value's representation."""
@@ -102,6 +126,11 @@ class Kernel:
     def reconnect(self) -> None:
         """Speak to the agent that is there now."""
         self.tenant.run(f"exec({_GATE!r})")
+
+    def ends_cell(self) -> None:
+        """Say that its cell is over, as a kernel does; the agent has heard it by then."""
+        # What comes by one connection is heard in its order, before what the hub says after.
+        self.tenant.run("[level(busy=False), say(type='share')][0]")
 
     def fill(self, gib: float, seed: int) -> str:
         """Hold memory, and return its hash."""
@@ -212,6 +241,11 @@ class AgentWorld:
     def truth(self, pid: int) -> str | None:
         """Return the state of a process as daemon or driver know it."""
         return self.gpus.state_word(pid)
+
+    def is_restored_now(self, kernel: Kernel) -> bool:
+        """Whether the simulated driver is bringing a kernel's memory back."""
+        process = self.gpus.administration.inspect().process(kernel.pid)
+        return process is not None and process.operation == OperationKind.RESTORE
 
     def events(self, kind: str, slice_id: str | None = None) -> list[Any]:
         return [e for e in self.service.events if e.kind == kind and slice_id in (None, e.slice_id)]

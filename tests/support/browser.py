@@ -1,6 +1,5 @@
 """Chromium for tests: found, started, watched for errors, and its pages photographed."""
 
-import itertools
 import os
 import re
 import shlex
@@ -10,6 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 
 from playwright.sync_api import (
@@ -108,24 +108,21 @@ class Visitor:
         self.page.screenshot(path=path, clip={**top, "height": height})
         return path
 
-    def hold(self, url: re.Pattern[str], but_the_first: int = 0) -> Callable[[], None]:
-        """Keep the page's requests to ``url`` waiting until the function given back is called."""
-        held: list[Route] = []
-        seen = itertools.count()
+    def stay(self, url: re.Pattern[str]) -> Callable[[], None]:
+        """Keep the page from loading ``url`` anew by itself, until the function given back does so.
 
-        def keep(route: Route) -> None:
-            if next(seen) < but_the_first:
-                route.continue_()
-            else:
-                held.append(route)
+        A page that waits for an answer instead is clicked on only once it has come.
+        """
 
-        def let_go() -> None:
-            self.page.unroute(url, keep)
-            for route in held:
-                route.continue_()
+        def answer_nothing(route: Route) -> None:
+            route.fulfill(status=HTTPStatus.NO_CONTENT)
 
-        self.page.route(url, keep)
-        return let_go
+        def go_on() -> None:
+            self.page.unroute(url, answer_nothing)
+            self.page.reload()
+
+        self.page.route(url, answer_nothing)
+        return go_on
 
     def expect_complaint(self, pattern: str) -> None:
         """Say beforehand that the console will complain of something on purpose."""

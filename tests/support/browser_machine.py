@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from sublet_hub.one_machine.machine import OneMachine
 from sublet_hub.one_machine.paths import Places
 from sublet_hub.one_machine.ports import held_ports
 from sublet_hub.one_machine.settings import MachineSettings
+from sublet_quota.life_cycles.job_states import ENDED
 from tornado.httpclient import AsyncHTTPClient
 
 QUOTA = """\
@@ -29,7 +31,7 @@ pools:
     memory_overcommit: 2
     compute_overcommit: 4
     idle_after: 3s
-    turn: 60s
+    turn: 1h
     give_back_within: 60s
     lend_at_least: 2s
 sizes:
@@ -73,16 +75,21 @@ class BrowserMachine:
         self, method: str, path: str, body: object = None, token: str | None = None
     ) -> requests.Response:
         """Ask the hub, or a service or a server behind it, as the admin or by another's token."""
+        answer = self._ask(method, path, body, token)
+        assert answer.ok, answer.text
+        return answer
+
+    def _ask(
+        self, method: str, path: str, body: object = None, token: str | None = None
+    ) -> requests.Response:
         with requests.Session() as session:
-            answer = session.request(
+            return session.request(
                 method,
                 self.places.hub_url + path,
                 json=body,
                 headers={"Authorization": f"token {token or self.token}"},
                 timeout=120,
             )
-        assert answer.ok, answer.text
-        return answer
 
     def start_server(self, user: str, size: str) -> None:
         """Start a user's server, unless it runs, and wait until it answers."""
@@ -97,9 +104,10 @@ class BrowserMachine:
 
     def stop_all(self) -> None:
         """Stop every server and job, so that no test meets what another left."""
-        for job in self.call("GET", "/services/sublet/api/jobs").json():
-            if job["state"] in ("waiting", "placed", "running"):
-                self.call("POST", f"/services/sublet/api/jobs/{job['job_id']}/cancel", {})
+        for job_id in self._open_jobs():
+            self._cancel(job_id)
+        # One that ran is only asked to end.
+        until(lambda: not self._open_jobs(), "the jobs to end")
         users = self.call("GET", "/hub/api/users?state=active").json()
         # A server takes seconds to end its kernels: all do so at the same time.
         with ThreadPoolExecutor(max_workers=8) as pool:
@@ -109,6 +117,15 @@ class BrowserMachine:
             lambda: not self.call("GET", "/hub/api/users?state=active").json(),
             "the servers to stop",
         )
+
+    def _open_jobs(self) -> list[str]:
+        jobs = self.call("GET", "/services/sublet/api/jobs").json()
+        return [job["job_id"] for job in jobs if job["state"] not in ENDED]
+
+    def _cancel(self, job_id: str) -> None:
+        answer = self._ask("POST", f"/services/sublet/api/jobs/{job_id}/cancel", {})
+        # It may have come to its end by itself since it was seen.
+        assert answer.ok or answer.status_code == HTTPStatus.CONFLICT, answer.text
 
     @contextmanager
     def lending_off(self) -> Iterator[None]:

@@ -24,6 +24,21 @@ _WATCH_STANDINGS = """\
   });
 }"""
 
+_WATCH_TEXTS = """\
+(root, selector) => {
+  const seen = (root.textsSeen = []);
+  const look = () => {
+    for (const each of root.querySelectorAll(selector)) {
+      const text = each.textContent;
+      if (!seen.includes(text)) seen.push(text);
+    }
+  };
+  look();
+  new MutationObserver(look).observe(root, {
+    subtree: true, childList: true, characterData: true
+  });
+}"""
+
 
 STEADY_MS = 700
 """A button that has come to mean something else does nothing for half a second."""
@@ -68,6 +83,15 @@ def standings_seen(visitor: Visitor) -> Iterator[list[str]]:
     seen: list[str] = []
     yield seen
     seen.extend(visitor.page.evaluate("() => window.standingsSeen"))
+
+
+@contextmanager
+def texts_seen(root: Locator, selector: str) -> Iterator[list[str]]:
+    """Keep each text that elements below ``root`` show meanwhile, however short."""
+    root.evaluate(_WATCH_TEXTS, selector)
+    seen: list[str] = []
+    yield seen
+    seen.extend(root.evaluate("root => root.textsSeen"))
 
 
 def open_panel(visitor: Visitor) -> Locator:

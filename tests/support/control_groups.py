@@ -34,6 +34,8 @@ for uid in map(int, sys.argv[1:]):
     print(uid, flush=True)
 # Each line starts one more process: a child, or one whose parent is gone in a session of its own.
 for line in sys.stdin:
+    if line.strip() == "spin":
+        print("spins", flush=True)
     while line.strip() == "spin":
         pass
     if line.strip() == "child":
@@ -110,10 +112,12 @@ class Family:
         return self.others[-1]
 
     def spins(self) -> None:
-        """Let it run for ever, in its own program."""
+        """Let it run for ever, in its own program; it does so when this returns."""
         assert self.process.stdin is not None
+        assert self.process.stdout is not None
         self.process.stdin.write("spin\n")
         self.process.stdin.flush()
+        self.process.stdout.readline()
 
     def ends(self) -> None:
         for pid in self.others:

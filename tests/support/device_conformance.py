@@ -30,7 +30,7 @@ from tests.support.tenants import Tenant
 GIB = 1024
 BLOCKED_S = 0.3
 """A call that has not returned after this long is taken to be blocked."""
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 ROOM_LEFT_MIB = 2 * GIB
 
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -17,6 +18,7 @@ from sublet_quota.wire.agent_link import (
     EventsTaken,
     GpuReport,
     Hello,
+    SliceAssignment,
     SliceReport,
     Status,
     Welcome,
@@ -72,6 +74,9 @@ class FakeAgent:
     assignments: Assignments | None = None
     taken: list[str] = field(default_factory=list)
     close_reason: str | None = None
+    _asked: int = 0
+    """How often the service was asked whether it has taken all that was said before."""
+    _answered: int = 0
     _connection: WebSocketClientConnection | None = None
     _reading: asyncio.Task[None] | None = None
     _news: asyncio.Event = field(default_factory=asyncio.Event)
@@ -83,6 +88,7 @@ class FakeAgent:
             ca_certs=self.ca_file,
         )
         self._connection = await websocket_connect(request)
+        self._asked = self._answered = 0
         # As the real one does.
         if self._connection.protocol is not None:
             self._connection.protocol.set_nodelay(True)
@@ -102,6 +108,19 @@ class FakeAgent:
             await self._connection.write_message(text)
 
     async def report(self, **values: Any) -> None:
+        """Say what there is, and return when the service has taken it, or has hung up.
+
+        An agent's messages are read at a pace of their own: after one that took long, what is asked
+        by another connection meanwhile is heard before the next.
+        """
+        await self.send_report(**values)
+        self._asked += 1
+        asked = self._asked
+        # A node's messages are answered in their order, also those that tell nothing.
+        await self.send(Events(epoch=self.epoch, events=()))
+        await self.until(lambda: self._answered >= asked or self.close_reason is not None)
+
+    async def send_report(self, **values: Any) -> None:
         """Say what there is, all gates open but the closed ones."""
         told = self.assignments.slices if self.assignments else ()
         slices = tuple(
@@ -133,6 +152,11 @@ class FakeAgent:
 
         await asyncio.wait_for(wait(), within_s)
 
+    def serves(self, is_so: Callable[[SliceAssignment], bool]) -> bool:
+        """Whether it is told of slices by now, and each of them is so."""
+        told = () if self.assignments is None else self.assignments.slices
+        return bool(told) and all(map(is_so, told))
+
     async def close(self) -> None:
         if self._connection is not None:
             self._connection.close()
@@ -148,7 +172,9 @@ class FakeAgent:
                     self.epoch = welcome.epoch
                 case Assignments() as assignments:
                     self.assignments = assignments
-                    await self.report()
+                    await self.send_report()
+                case EventsTaken(event_ids=()):
+                    self._answered += 1
                 case EventsTaken() as taken:
                     self.taken.extend(taken.event_ids)
             self._news.set()

@@ -299,9 +299,10 @@ class _Handler(RequestHandler):
             self._line("ERROR", {"kind": "Status", "code": 410, "message": "too old"})
             return
         self.set_header("Content-Type", "application/json")
+        # Taken before anything is sent: watches that are ended meanwhile are this one, too.
+        watch = self.kube.watch_number
         await self.flush()
         try:
-            watch = self.kube.watch_number
             async for number, kind, value in self.kube.next_events(path, version, watch):
                 if _carries(value, selector):
                     self._line(kind, value)

@@ -62,13 +62,13 @@ class FakeServiceLink:
         started: Future[int] = Future()
         self._thread = threading.Thread(target=self._run, args=(started,), daemon=True)
         self._thread.start()
-        self.port = started.result(10)
+        self.port = started.result(60)
 
     def stop(self) -> None:
         """Close all connections and the port."""
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stopping.set)
-            self._thread.join(10)
+            self._thread.join(60)
 
     @property
     def url(self) -> str:
@@ -94,7 +94,12 @@ class FakeServiceLink:
             return None
         return next((s for s in self.status.slices if s.slice_id == slice_id), None)
 
-    def wait_for(self, holds: Any, within_s: float = 10.0) -> None:
+    def forget_status(self) -> None:
+        """Forget what an agent said that has ended, once all of that has come."""
+        self.wait_for(lambda: not self._connections)
+        self.status = None
+
+    def wait_for(self, holds: Any, within_s: float = 60.0) -> None:
         """Wait until something the agent told makes this true."""
         with self.told:
             assert self.told.wait_for(holds, within_s), "the agent did not tell it in time"
@@ -191,6 +196,8 @@ class _Link(WebSocketHandler):
 
     def on_close(self) -> None:
         self.service._connections.discard(self)
+        with self.service.told:
+            self.service.told.notify_all()
 
 
 def gpu_assignment(gpu_id: str, **changes: Any) -> GpuAssignment:

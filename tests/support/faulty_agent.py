@@ -2,7 +2,8 @@
 
 Run as a module in the place of ``sublet_agent.app.serving``. ``SUBLET_TEST_FAULTS`` names a folder:
 while ``state-PID`` is there, the state of that process cannot be read (where it names one, no
-sooner than the process is in that); ``samples`` holds how many samples of a card fail.
+sooner than the process is in that); while ``silent`` is there, every sample of a card fails, and
+``samples`` holds how many do that an agent takes first.
 """
 
 import os
@@ -28,8 +29,11 @@ def state(device: SimulatedDevice, pid: int) -> ProcessState | None:
 
 def memory(device: SimulatedDevice, gpu_id: GpuId) -> GpuMemory:
     left = _FAULTS / "samples"
+    fails = (_FAULTS / "silent").exists()
     if left.exists() and int(left.read_text()):
         left.write_text(str(int(left.read_text()) - 1))
+        fails = True
+    if fails:
         message = "unknown error"
         raise DeviceError(message)
     return _memory(device, gpu_id)

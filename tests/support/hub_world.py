@@ -293,9 +293,14 @@ class HubWorld:
         if agent.close_reason is None:
             known = self.service.fleet
             await until(lambda: not known.is_silent(agent.node))
-            await until(lambda: agent.assignments is not None)
+            # The first assignments may be of before its cards were told.
+            await until(lambda: self._is_told_of_its_cards(agent))
             self.service.capacity.look_for_silence()
         return agent
+
+    def _is_told_of_its_cards(self, agent: FakeAgent) -> bool:
+        view, told = self.service.fleet.node(agent.node), agent.assignments
+        return told is not None and {gpu.gpu_id for gpu in told.gpus} == view.gpus.keys()
 
 
 async def until(happened: Any, within_s: float = 60) -> None:

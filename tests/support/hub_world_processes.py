@@ -163,6 +163,11 @@ class Processes:
         _, found = self.hub_call("GET", f"users/{user}")
         return bool(found["servers"].get("", {}).get("ready"))
 
+    def has_stopped(self, user: str) -> bool:
+        """Whether a server is gone, and its token: one that is being stopped is not ready, too."""
+        _, found = self.hub_call("GET", f"users/{user}")
+        return "" not in found["servers"]
+
     def environment_of(self, user: str) -> dict[str, str]:
         process = self.server_process(user)
         return process.environ()

@@ -220,16 +220,20 @@ class JobsStory:
         return dict(job)
 
     async def until_state(self, state: str, reason: str = "") -> dict[str, Any]:
+        """Wait for the job to be in a state, with words in its reason; returns it as it was."""
+        seen: dict[str, Any] = {}
+
         async def is_so() -> bool:
+            nonlocal seen
             self.cluster.collect_garbage()
-            job = await self.job()
-            return job["state"] == state and reason in job["reason"]
+            seen = await self.job()
+            return seen["state"] == state and reason in seen["reason"]
 
         try:
             await until(is_so, within_s=60)
         except TimeoutError:
-            raise AssertionError(await self.job()) from None
-        return await self.job()
+            raise AssertionError(seen) from None
+        return seen
 
     async def running(self) -> str:
         """Submit, and let the pod run; returns the pod's name."""

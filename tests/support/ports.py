@@ -2,8 +2,11 @@
 
 import atexit
 import contextlib
+import os
 import socket
+import stat
 from contextlib import ExitStack
+from pathlib import Path
 
 from sublet_hub.one_machine.ports import hold_ports
 
@@ -33,3 +36,17 @@ def is_kept_for_its_server(port: int) -> bool:
         server.listen()
         socket.create_connection(("127.0.0.1", port), timeout=10).close()
     return True
+
+
+def ports_of_this_process() -> set[int]:
+    """The ports to which this process has a socket bound, also where nobody listens."""
+    found = set()
+    for each in Path("/proc/self/fd").iterdir():
+        # Another thread may close one meanwhile.
+        with contextlib.suppress(OSError):
+            if not stat.S_ISSOCK(os.fstat(int(each.name)).st_mode):
+                continue
+            with socket.socket(fileno=os.dup(int(each.name))) as bound:
+                if bound.family == socket.AF_INET:
+                    found.add(bound.getsockname()[1])
+    return found

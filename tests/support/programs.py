@@ -12,7 +12,8 @@ from pathlib import Path
 import psutil
 
 START_WITHIN_S = 300
-STOP_WITHIN_S = 60
+STOP_WITHIN_S = 300
+"""Each of a machine's parts has some time to end, one after the other."""
 
 
 @dataclass

@@ -98,7 +98,7 @@ class RunningAgent:
         A helper that has died stays there, without its words, until the watchdog wants another.
         """
         assert self.process is not None
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         path = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
         while time.monotonic() < deadline:
             for pid in path.read_text().split():
@@ -137,13 +137,13 @@ class TenantLine:
     def send(self, **message: Any) -> None:
         self._socket.sendall(json.dumps(message).encode() + b"\n")
 
-    def receive(self, within_s: float = 10.0) -> dict[str, Any]:
+    def receive(self, within_s: float = 60.0) -> dict[str, Any]:
         self._socket.settimeout(within_s)
         line = self._reader.readline()
         assert line, "the agent closed the connection"
         return json.loads(line)
 
-    def enter(self, cell: str = "c1", kernel: str = "k1", within_s: float = 20.0) -> list[Any]:
+    def enter(self, cell: str = "c1", kernel: str = "k1", within_s: float = 60.0) -> list[Any]:
         """Ask at the gate and wait until it opens; returns the waits told."""
         self.send(type="enter", kernel=kernel, cell=cell)
         waits = []

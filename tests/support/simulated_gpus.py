@@ -15,6 +15,8 @@ from sublet_agent.simulated.administration import Administration
 from tests.support.nursery import NurserySprout, nursery
 from tests.support.tenants import Tenant
 
+UNTIL_TOLD_S: Final = 3600.0
+"""So long lasts what a fault delays, or until the faults are cleared."""
 _END_S: Final = 60.0
 
 
@@ -91,7 +93,7 @@ def simulated_gpus(*options: str, instant: bool = True) -> Iterator[SimulatedGpu
             output.close()
 
 
-def wait_until(holds: Callable[[], bool], within_s: float = 10.0) -> None:
+def wait_until(holds: Callable[[], bool], within_s: float = 60.0) -> None:
     """Look again and again until something holds; fail where it does not in time."""
     deadline = time.monotonic() + within_s
     while not holds():

@@ -7,7 +7,8 @@ import sys
 from dataclasses import dataclass
 from typing import Final
 
-_ANSWERS_WITHIN_S: Final = 120.0
+_ANSWERS_WITHIN_S: Final = 300.0
+"""Longer than until an agent brings back a cell that was lent: that is 120 s."""
 _PROGRAM: Final = """
 import ctypes, importlib, os, signal, sys  # another account may not find ctypes later
 # A shell starts what runs in its background with SIGINT ignored, and children inherit that.
@@ -67,6 +68,10 @@ class Tenant:
         assert self.process.stdin is not None
         self.process.stdin.write(line + "\n")
         self.process.stdin.flush()
+
+    def has_answered(self) -> bool:
+        """Whether the line that was begun has ended."""
+        return bool(select.select([self.process.stdout], [], [], 0)[0])
 
     def end(self) -> str:
         """Wait for the line that was begun, and return its value's representation."""

@@ -150,21 +150,23 @@ class SampleUpdate:
         elif served.paused:
             effects.pause_for_policy.extend(served.targets([process]))
         if sampled.busy_ms:
-            served.activity_record.gpu_is_used(now)
+            served.activity_record.gpu_is_used(now, self._gpu.reading.measured_until)
         return process
 
     def _note_use(
         self, served: ServedSlice, process: TrackedProcess, sampled: SampledProcess, now: datetime
     ) -> None:
+        # The sample is not taken over yet: that is when it was measured before.
+        before = self._gpu.reading.measured_until
         if sampled.busy_ms is not None:
             used_ms = process.count_use(sampled.busy_ms)
             if used_ms > 0:
-                served.note_use(used_ms, now)
+                served.note_use(used_ms, now, before)
         elif sampled.utilisation_percent is not None:
             served.count_gpu_time(process.count_utilisation(sampled.utilisation_percent, now))
             # Paused, it is the second before that the utilisation still speaks of.
             if sampled.utilisation_percent > 0 and not served.paused:
-                served.activity_record.gpu_is_used(now)
+                served.activity_record.gpu_is_used(now, before)
 
     def _note_states(self, served: ServedSlice, sample: Sample, effects: Consequences) -> None:
         """Take over what the device says of processes: that beats what is believed here."""

@@ -185,9 +185,15 @@ class ActivityRecord:
         for noted in self._kernels.values():
             noted.loses(connection, now)
 
-    def gpu_is_used(self, now: datetime) -> None:
-        """Note the measured use of the GPU by a process of the slice."""
-        if self._given_up is not None and now - self._given_up < _MEASURED_LATE:
+    def gpu_is_used(self, now: datetime, since: datetime | None = None) -> None:
+        """Note the measured use of the GPU by a process of the slice.
+
+        ``since``: when the GPU was measured before that; ``None``: a moment ago.
+        """
+        given_up = self._given_up
+        if given_up is not None and (
+            now - given_up < _MEASURED_LATE or (since is not None and since < given_up)
+        ):
             return
         self._gpu_used = now
         self.looked_in_in_vain = 0

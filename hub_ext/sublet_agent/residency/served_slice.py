@@ -433,10 +433,13 @@ class ServedSlice:
         """Begin no move of the slice before that time, for a reason that is not its own."""
         self._move_failures = replace(self._move_failures, not_before=not_before)
 
-    def note_use(self, used_ms: int, now: datetime) -> None:
-        """Count measured use of the GPU, in milliseconds: the slice's owner is at work."""
+    def note_use(self, used_ms: int, now: datetime, since: datetime | None = None) -> None:
+        """Count measured use of the GPU, in milliseconds: the slice's owner is at work.
+
+        ``since``: when the GPU was measured before that; ``None``: a moment ago.
+        """
         self.count_gpu_time(used_ms)
-        self._activity_record.gpu_is_used(now)
+        self._activity_record.gpu_is_used(now, since)
 
     def count_gpu_time(self, used_ms: int) -> None:
         """Count use of the GPU, in milliseconds, of which it is not known whether it goes on."""

@@ -157,7 +157,7 @@ class Administration:
         self._daemon.ask("leave_memory", left=left)
 
     def clear_faults(self) -> None:
-        """Forget the faults that have not come yet."""
+        """Forget the faults that have not come yet, and let go on what one delays."""
         self._daemon.ask("clear_faults")
 
     def report_xid(self, gpu_id: str, code: int, detail: str = "") -> None:

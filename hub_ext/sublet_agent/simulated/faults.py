@@ -127,7 +127,7 @@ def hide_memory(daemon: Administration, pid: int, *, again: bool) -> None:
 @command.command()
 @click.pass_obj
 def clear(daemon: Administration) -> None:
-    """Forget the faults that have not come yet."""
+    """Forget the faults that have not come yet, and let go on what one delays."""
     daemon.clear_faults()
 
 

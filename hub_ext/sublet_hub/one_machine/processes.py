@@ -16,6 +16,8 @@ import psutil
 from sublet_hub.one_machine.restarts import words_of
 
 STOP_GRACE_S = 15.0
+ANSWERS_WITHIN_S = 180.0
+"""How long a part may take to answer: one that cannot work ends before."""
 
 
 class PartDidNotStartError(Exception):
@@ -107,7 +109,9 @@ class Parts:
         self.note(launch.name, process.pid)
         return Part(launch, process, log)
 
-    def wait(self, part: Part, ready: Callable[[], bool], within_s: float = 60) -> None:
+    def wait(
+        self, part: Part, ready: Callable[[], bool], within_s: float = ANSWERS_WITHIN_S
+    ) -> None:
         """Wait until the part is ready. ``PartDidNotStartError`` where it does not get there."""
         ends = time.monotonic() + within_s
         while time.monotonic() < ends:

@@ -5,6 +5,7 @@ import contextlib
 import signal
 import sys
 from enum import StrEnum
+from types import FrameType
 from typing import Any, Final
 
 from jupyter_core.utils import ensure_async
@@ -16,6 +17,7 @@ from sublet_lab.runner.notebook import runs_in_a_job
 from sublet_lab.runner.progress import ProgressWriter
 
 _INTERRUPT_GRACE_S: Final = 10.0
+_SIGTERM: Final = frozenset({signal.SIGTERM})
 
 
 class StopReason(StrEnum):
@@ -28,7 +30,8 @@ class StopReason(StrEnum):
 class JobClient(PapermillNotebookClient):  # type: ignore[misc] # papermill has no types
     """A client that runs the cells of a job; SIGTERM and ``max_run_s`` interrupt the running one.
 
-    An interrupted cell has ten seconds to save what it wants; then its kernel is killed.
+    An interrupted cell has ten seconds to save what it wants; then its kernel is killed. A job that
+    is told to stop after its last cell ends by itself: its result is still to be written then.
     """
 
     def __init__(
@@ -38,6 +41,7 @@ class JobClient(PapermillNotebookClient):  # type: ignore[misc] # papermill has 
         self.progress = progress
         self.stopped: StopReason | None = None
         self._in_cell = False
+        self._has_run = False
         self._stopping: asyncio.Task[None] | None = None
 
     async def run_job(self, max_run_s: int | None) -> None:
@@ -48,11 +52,14 @@ class JobClient(PapermillNotebookClient):  # type: ignore[misc] # papermill has 
         self.progress.starts(len(cells))
         if max_run_s is not None:
             loop.call_later(max_run_s, self.stop, StopReason.TOO_LONG)
+        # Until the job's handler is there: what comes to nbclient's would be dropped.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGTERM)
         try:
             async with self.async_setup_kernel():
                 for index, cell in cells:
                     if self.stopped is not None or not await self._run_cell(index, cell):
                         break
+                self._has_run = True
                 if self.stopped is None:
                     self.set_widgets_metadata()
         finally:
@@ -60,14 +67,24 @@ class JobClient(PapermillNotebookClient):  # type: ignore[misc] # papermill has 
                 self._stopping.cancel()
 
     async def async_start_new_kernel(self, **options: Any) -> None:
-        """Start the kernel, once the job's handler has replaced nbclient's, which would drop it."""
+        """Start the kernel, once the job's handler has replaced nbclient's.
+
+        It is none of the loop's, which leaves a signal, once it ends, to what ends the process.
+        """
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGTERM, self.stop, StopReason.TERMINATED)
+        loop.remove_signal_handler(signal.SIGTERM)
+
+        def stop(_signal: int, _frame: FrameType | None) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(self.stop, StopReason.TERMINATED)
+
+        signal.signal(signal.SIGTERM, stop)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGTERM)
         await super().async_start_new_kernel(**options)
 
     def stop(self, reason: StopReason) -> None:
         """Interrupt the running cell, and kill its kernel if that does not end it."""
-        if self.stopped is None:
+        if self.stopped is None and not self._has_run:
             self.stopped = reason
             self._stopping = asyncio.get_running_loop().create_task(self._end_kernel())
 

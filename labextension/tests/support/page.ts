@@ -1,5 +1,6 @@
 /** A page that a test looks at: widgets are attached to it, and it is cleared afterwards. */
 import { Widget } from '@lumino/widgets';
+import { vi } from 'vitest';
 
 import { partsOf, ShareModel } from '../../src/model/share';
 import type { PageContext } from '../../src/controls/pageContext';
@@ -79,6 +80,11 @@ export function part(node: HTMLElement, name: string): HTMLElement {
     throw new Error(`there is no ${name} in: ${node.textContent}`);
   }
   return found;
+}
+
+/** Some things begin a moment after what is done, on a machine that may stand still meanwhile. */
+export async function eventually(check: () => void): Promise<void> {
+  await vi.waitFor(check, { timeout: 20_000 });
 }
 
 /** Answers of the fake arrive within a few turns of the loop, and are drawn in the next ones. */

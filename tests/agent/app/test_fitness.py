@@ -13,23 +13,24 @@ from sublet_quota.reasons.fitness import Unfit
 from sublet_quota.reasons.waiting import WaitReason
 
 from tests.support.agent_world import agent_world
+from tests.support.simulated_gpus import UNTIL_TOLD_S
 
 TICK = "--SubletAgent.tick_s=0.03"
 TRIES = (TICK, "--SubletAgent.canary=True")
 
 
 @contextmanager
-def after(tmp_path, prepare):
+def after(tmp_path, prepare, *options):
     """Start an agent that tries its card, after something was prepared on the card."""
     with agent_world(tmp_path, TICK) as world:
         prepare(world)
-        restart(world, *TRIES)
+        restart(world, *TRIES, *options)
         yield world
 
 
 def restart(world, *options):
     world.agent.stop()
-    world.service.status = None
+    world.service.forget_status()
     world.agent.options = options
     world.agent.start()
     world.agent.wait_until_serving()
@@ -73,11 +74,17 @@ def test_until_it_has_passed_nothing_is_moved_and_owners_read_why(tmp_path):
     def suspend_and_delay(world):
         suspend_a_notebook(world)
         # Kept from ending: the agent's start must not depend on it.
-        world.gpus.administration.delay(OperationKind.CHECKPOINT, 4.0)
+        world.gpus.administration.delay(OperationKind.CHECKPOINT, UNTIL_TOLD_S)
 
-    with after(tmp_path, suspend_and_delay) as world:
+    with after(tmp_path, suspend_and_delay, "--SubletAgent.canary_within_s=600") as world:
         world.ada.reconnect()
-        (_, _, waits), told = ast.literal_eval(world.ada.run("(enter(), held.sha256())"))
+        world.ada.tenant.begin("[enter(), level(busy=True), held.sha256(), level(busy=False)]")
+        world.until(lambda: world.report("a").wait is not None)
+        # A cell is told a moment later than the service.
+        seen = world.status.sequence
+        world.until(lambda: world.status.sequence > seen + 2)
+        world.gpus.administration.clear_faults()
+        (_, _, waits), _, told, _ = ast.literal_eval(world.ada.tenant.end())
         assert WaitReason.UNFIT_GPU in {wait["reason"] for wait in waits}
         assert repr(told) == world.hers
         # Told a moment after it is so.
@@ -153,7 +160,7 @@ def hang_beside_a_notebook(world):
     world.ada = world.kernel("a")
     world.ada.enter()
     world.hers = world.ada.fill(10, 1)
-    world.gpus.administration.delay(OperationKind.RESTORE, 3600)
+    world.gpus.administration.delay(OperationKind.RESTORE, UNTIL_TOLD_S)
 
 
 def until_it_hangs(world):

@@ -67,8 +67,9 @@ def test_a_process_on_two_cards_is_paused_and_never_suspended(world: AgentWorld)
     kernel = world.kernel("a", SUBLET_GPU_ID=first)
     hers = kernel.enter_and_fill(5, 1)
     kernel.run(f"more = gpu.allocate(gib=5, on={second!r})")
-    world.service.assign(a, slice_assignment("j", first, 70 * GIB, holder="job"))
     world.until(lambda: world.report("a").obstacle is Obstacle.SEVERAL_GPUS, WITHIN_S)
+    # Only now, so that nothing could be lent before that was seen.
+    world.service.assign(a, slice_assignment("j", first, 70 * GIB, holder="job"))
     assert "more than one GPU (0 and 1)" in world.report("a").unsuspendable
     world.until_idle("a")
     assert not world.report("j").gate_open

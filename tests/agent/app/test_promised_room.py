@@ -6,15 +6,13 @@ from sublet_agent.simulated.machine.operations import OperationKind
 from sublet_agent.simulated.protocol.errors import CudaCode
 
 from tests.support.agent_world import agent_world
+from tests.support.simulated_gpus import UNTIL_TOLD_S
 
 FAULTY = "tests.support.faulty_agent"
-END_OF_CELL = (
-    "_line.sendall(json.dumps({'type': 'activity', 'kernel': 'k', 'sequence': 1, 'busy': False})"
-    ".encode() + b'\\n')"
-)
 LONG = {"idle_after_s": 60.0, "turn_s": 60.0}
-LEND = {"idle_after_s": 2.0, "turn_s": 60.0}
-"""Who comes when another is idle has time to take what it came for, also on a busy machine."""
+LEND = {"idle_after_s": 2.0, "turn_s": 60.0, "lend_at_least_s": 600.0}
+"""Who comes when another is idle has time to take what it came for, also on a busy machine: the
+other does not come home by themselves."""
 
 
 @pytest.fixture
@@ -29,6 +27,12 @@ def held_up(world, kernel, slice_id):
     """Let a cell ask, and see that it is held up."""
     kernel.tenant.begin("enter()")
     world.until(lambda: world.report(slice_id).wait is not None)
+
+
+def until_sampled(world):
+    """Wait until the card was measured once more."""
+    seen = world.status.gpus[0].energy_mj
+    world.until(lambda: world.status.gpus[0].energy_mj != seen)
 
 
 def test_what_a_released_slice_holds_is_promised_to_nobody(tmp_path):
@@ -61,6 +65,7 @@ def test_a_released_slice_that_comes_back_takes_room_at_once(tmp_path):
         # Told, and not seen: once she is idle he may be on his way back.
         world.until(lambda: world.events("suspended", "a"))
         world.until_idle("c")
+        world.until(lambda: world.events("gate-opened", "c"))
         opened = len(world.events("gate-opened", "c"))
         world.service.assign(world.notebook("c", 60))
         world.until(lambda: world.truth(ada.pid) != "checkpointed")
@@ -95,10 +100,14 @@ def test_what_a_cell_took_since_it_was_measured_is_promised_to_nobody(tmp_path):
         world.until(lambda: world.report("a").memory_mib > 5 * 1024)
         cleo.tenant.begin("enter()[0]")
         ada.run("more = gpu.allocate(gib=45)")
-        world.gpus.administration.delay(OperationKind.CHECKPOINT, 5.0, pid=ada.pid)
+        world.gpus.administration.delay(OperationKind.CHECKPOINT, UNTIL_TOLD_S, pid=ada.pid)
         world.set_pool(turn_s=0.5)
         world.until(lambda: world.report("a").move is not None)
-        ada.run(END_OF_CELL)
+        ada.ends_cell()
+        # While she is on her way it is decided once more, after a sample.
+        for _ in range(2):
+            until_sampled(world)
+        world.gpus.administration.clear_faults()
         assert cleo.tenant.end() == "'open'"
         assert world.truth(ada.pid) == "checkpointed"
         cleo.fill(47, 2)

@@ -28,16 +28,15 @@ def serve_both(world, borrowed, entitled):
     world.until_idle(entitled.slice_id)
 
 
-def ends_cell(world, kernel, slice_id, number):
-    """The kernel says for the so many-th time that its cell is over."""
-    level = {"type": "activity", "kernel": "k", "sequence": number, "busy": False}
-    kernel.run(f"_line.sendall(json.dumps({level}).encode() + b'\\n')")
+def ends_cell(world, kernel, slice_id):
+    """The kernel says that its cell is over."""
+    kernel.ends_cell()
     world.until(lambda: not world.report(slice_id).running_cell)
 
 
-def falls_idle(world, kernel, number, others, entitled):
+def falls_idle(world, kernel, others, entitled):
     """An owner's cell is over, and they give their slice up for now."""
-    ends_cell(world, kernel, entitled.slice_id, number)
+    ends_cell(world, kernel, entitled.slice_id)
     world.service.assign(others, given_up(entitled))
 
 
@@ -74,17 +73,17 @@ def test_who_borrows_makes_way_for_an_entitled_cell_and_comes_back_with_every_by
         # His next cell is held up, however long he waits for his turn.
         bob.begin_cell(DIGEST)
         assert not world.report("b").gate_open
-        falls_idle(world, eve, 1, b, e)
+        falls_idle(world, eve, b, e)
         assert bob.end_cell() == his
         assert world.truth(eve.pid) == "checkpointed"
-        ends_cell(world, bob, "b", 1)
+        ends_cell(world, bob, "b")
         # And he makes way again for her next cell.
         _, waits = eve.enter()
         assert WaitReason.CALLED_BACK not in {w["reason"] for w in waits}
         assert eve.digest() == hers
         bob.tenant.begin("enter()")
         world.until(lambda: world.report("b").running_cell)
-        falls_idle(world, eve, 2, b, e)
+        falls_idle(world, eve, b, e)
         kind, _, waits = ast.literal_eval(bob.tenant.end())
         assert kind == "open"
         called = [w for w in waits if w["reason"] == "called-back"]
@@ -105,7 +104,7 @@ def test_a_borrowed_cell_that_is_stopped_in_its_middle_goes_on_there(tmp_path):
         eve.enter_and_fill(50, 2)
         assert world.truth(bob.pid) == "checkpointed"
         mark.touch()
-        falls_idle(world, eve, 1, b, e)
+        falls_idle(world, eve, b, e)
         before, after = ast.literal_eval(bob.end_cell())
         assert after == before
         assert world.gpus.administration.inspect().lost == ()

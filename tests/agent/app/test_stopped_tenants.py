@@ -7,17 +7,19 @@ import pytest
 from sublet_agent.simulated.machine.operations import OperationKind
 
 from tests.support.agent_world import agent_world
+from tests.support.simulated_gpus import UNTIL_TOLD_S
 
 LONG_S = 60.0
-DELAY_S = 3.0
-"""Long enough to be stopped in the middle of a move."""
 
 
 @pytest.fixture
 def filled(tmp_path, *, nvidia):
     """A world with a notebook that is away, and two that are on the card, and who they are."""
     with agent_world(tmp_path, "--SubletAgent.tick_s=0.05", nvidia=nvidia) as world:
-        world.serve(world.notebook("a", 50), world.notebook("b", 20), world.notebook("c", 30))
+        slices = (world.notebook("a", 50), world.notebook("b", 20), world.notebook("c", 30))
+        # Who is idle does not come home by themselves while a cell has its promise, and holds
+        # nothing yet.
+        world.serve(*slices, lend_at_least_s=600.0)
         ada, ben, cat = world.kernel("a"), world.kernel("b"), world.kernel("c")
         hers = ada.enter_and_fill(40, 1)
         world.until_idle("a")
@@ -31,12 +33,13 @@ def stop_in_mid(world, kind, kernel):
     process = world.gpus.administration.inspect
     world.until(lambda: process().process(kernel.pid).operation == kind.value, LONG_S)
     os.kill(kernel.pid, signal.SIGSTOP)
+    world.gpus.administration.clear_faults()
 
 
 def test_who_stops_in_mid_restore_comes_back_and_holds_up_nobody(filled):
     world, ada, hers, ben, cat, _ = filled
     ben.enter()
-    world.gpus.administration.delay(OperationKind.RESTORE, DELAY_S, pid=ada.pid)
+    world.gpus.administration.delay(OperationKind.RESTORE, UNTIL_TOLD_S, pid=ada.pid)
     ada.tenant.begin("enter()[0]")
     stop_in_mid(world, OperationKind.RESTORE, ada)
     world.until(lambda: world.truth(ada.pid) == "running", LONG_S)
@@ -51,7 +54,7 @@ def test_who_stops_in_mid_suspend_goes_and_makes_room(filled):
     world, ada, hers, ben, cat, his = filled
     world.until_idle("b", "c")
     # Whoever must go for her is stopped on the way.
-    world.gpus.administration.delay(OperationKind.CHECKPOINT, DELAY_S, pid=cat.pid)
+    world.gpus.administration.delay(OperationKind.CHECKPOINT, UNTIL_TOLD_S, pid=cat.pid)
     ada.tenant.begin("enter()[0]")
     stop_in_mid(world, OperationKind.CHECKPOINT, cat)
     world.until(lambda: world.truth(ada.pid) == "running", LONG_S)

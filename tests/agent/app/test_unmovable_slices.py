@@ -7,9 +7,14 @@ import pytest
 from sublet_agent.simulated.machine.card import Figure
 from sublet_quota.reasons.obstacles import Obstacle
 
-from tests.support.agent_world import agent_world
+from tests.support.agent_world import DIGEST, agent_world
 from tests.support.lag import measured_lag
 from tests.support.silent_cards import hide_memory, silence, tell_everything
+
+
+def until_seen(world, gib):
+    """Wait until the agent has seen what the slice holds: else it could lend that."""
+    world.until(lambda: world.report("a").memory_mib >= gib * world.gib)
 
 
 def test_managed_memory_makes_a_slice_unsuspendable_and_says_so(world):
@@ -17,6 +22,7 @@ def test_managed_memory_makes_a_slice_unsuspendable_and_says_so(world):
     ada = world.kernel("a")
     ada.enter()
     ada.run("m = gpu.allocate_managed(gib=10)")
+    until_seen(world, 10)
     world.serve_too(world.job("j", 75))
     world.until(lambda: world.report("a").unsuspendable is not None)
     assert world.report("a").obstacle is Obstacle.NOT_SUPPORTED
@@ -30,6 +36,7 @@ def test_a_slice_whose_backend_cannot_suspend_stays_on_its_card_and_says_so(worl
     world.serve(world.notebook("a", 40, never_suspended=why))
     ada = world.kernel("a")
     ada.enter_and_fill(30, 1)
+    until_seen(world, 30)
     world.serve_too(world.job("j", 75))
     world.until_idle("a")
     said = world.report("a")
@@ -107,12 +114,11 @@ def test_an_endless_kernel_beside_it_delays_a_return_and_loses_nobody(tmp_path):
         hostile = world.kernel("h")
         hostile.enter()
         hostile.run("gpu.launch_endless_kernel()")
-        ada.tenant.begin("enter()[0]")
+        ada.begin_cell(DIGEST)
         world.until(lambda: world.events("refused-move", "a"))
         assert world.truth(ada.pid) == "checkpointed"
         hostile.kill()
-        assert ada.tenant.end() == "'open'"
-        assert ada.digest() == hers
+        assert ada.end_cell() == hers
 
 
 def test_a_neighbour_whose_main_thread_has_ended_holds_up_nobodys_return(world):
@@ -122,7 +128,8 @@ def test_a_neighbour_whose_main_thread_has_ended_holds_up_nobodys_return(world):
     world.serve_too(world.job("j", 70))
     world.until(lambda: world.truth(ada.pid) == "checkpointed")
     hostile = world.kernel("h")
-    hostile.enter_and_fill(5, 2)
+    # So little that it may stay beside the job.
+    hostile.enter_and_fill(1, 2)
     hostile.run("import ctypes, threading, time")
     hostile.run("threading.Thread(target=time.sleep, args=(600,), daemon=True).start()")
     hostile.tenant.begin("ctypes.CDLL(None).pthread_exit(None)")

@@ -21,7 +21,8 @@ def test_a_suspended_process_that_uses_the_cpu_is_woken(tmp_path):
         world.until(lambda: world.events("active", "a"), 60)
         (tmp_path / "enough").touch()
         ada.tenant.end()
-        assert ada.digest() == hers
+        # In a cell: the job may have her room again by now.
+        assert ada.enter_and_digest() == hers
 
 
 def test_a_program_without_a_kernel_that_sleeps_in_a_gpu_call_is_not_left_there(tmp_path):
@@ -79,6 +80,8 @@ def test_a_tenant_that_only_claims_to_work_is_lent_from_and_moved_seldom(tmp_pat
         )
         world.until(lambda: world.report("j").gate_open)
         spammer.tenant.end()
+        # Told a moment after the job was let in, which may be at the very end.
+        world.until(lambda: world.events("suspended", "a"))
         moves = len(world.events("suspended", "a"))
         assert 1 <= moves <= (time.monotonic() - began) / 2 + 1
 

@@ -7,7 +7,7 @@ import time
 
 from tests.support.accounts import an_account
 from tests.support.chains import CHAIN, chain
-from tests.support.control_groups import coming_back, stands_still, until
+from tests.support.control_groups import WITHIN_S, coming_back, stands_still, until
 
 
 def test_where_each_starts_another_and_ends_nothing_comes_back_or_they_stand_still(
@@ -31,8 +31,9 @@ def test_where_each_starts_another_and_ends_nothing_comes_back_or_they_stand_sti
 
 
 def comes_back_beside(groups, count):
-    """Try it as often as an agent does in a while; return whether a try succeeded."""
-    for _ in range(10):
+    """Try it again and again, as an agent does; return whether a try succeeded."""
+    until_s = time.monotonic() + WITHIN_S
+    while time.monotonic() < until_s:
         with coming_back(groups, within_s=1.0) as stillness:
             if stillness.problem == "":
                 before = count[:8]

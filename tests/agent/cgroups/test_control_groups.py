@@ -16,7 +16,7 @@ from sublet_agent.cgroups.trees import FreezerTree, find_trees
 from sublet_agent.processes.process_table import LinuxProcessTable
 from sublet_quota.reasons.not_frozen import NotFrozen, UnfrozenSlices
 
-from tests.support.control_groups import GPU, control_groups, needs_freezer, until
+from tests.support.control_groups import GPU, WITHIN_S, control_groups, needs_freezer, until
 
 
 @pytest.fixture(params=[1, 2], ids=["version 1", "version 2"])
@@ -77,7 +77,7 @@ def test_a_slice_whose_swap_cannot_be_bounded_is_frozen_all_the_same(groups, mon
     groups.serve(groups.slice("a", ada), groups.slice("b", ben))
     assert "slice a may be written to swap" in caplog.text
     assert groups.keeper.unfrozen is None
-    with groups.freezer.freeze_neighbours(GPU, "a", [ada.pid], 5.0) as stillness:
+    with groups.freezer.freeze_neighbours(GPU, "a", [ada.pid], WITHIN_S) as stillness:
         assert stillness.has_frozen(ben.pid)
 
 
@@ -160,7 +160,7 @@ def test_while_a_slice_comes_back_everybody_else_on_the_gpu_stands_still(groups)
     )
     kernel, other = ada.starts("child"), ada.starts("child")
     # Her first process tells her how far her slice has come.
-    with groups.freezer.freeze_neighbours(GPU, "a", [kernel], 5.0) as stillness:
+    with groups.freezer.freeze_neighbours(GPU, "a", [kernel], WITHIN_S) as stillness:
         assert stillness.problem == ""
         still = {p: stillness.has_frozen(p) for p in (ada.pid, other, kernel, ben.pid, far.pid)}
         assert still == {
@@ -185,9 +185,9 @@ def test_whoever_was_born_apart_stands_still_the_next_time(groups):
     ada = groups.family()
     groups.serve(groups.slice("a", ada))
     kernel = ada.starts("child")
-    with groups.freezer.freeze_neighbours(GPU, "a", [kernel], 5.0):
+    with groups.freezer.freeze_neighbours(GPU, "a", [kernel], WITHIN_S):
         born = ada.starts("child")
-    with groups.freezer.freeze_neighbours(GPU, "a", [kernel], 5.0) as stillness:
+    with groups.freezer.freeze_neighbours(GPU, "a", [kernel], WITHIN_S) as stillness:
         assert stillness.problem == ""
         assert [stillness.has_frozen(p) for p in (born, kernel, ada.pid)] == [
             True,
@@ -201,7 +201,7 @@ def test_everybody_runs_on_when_the_block_ends_in_an_error(groups):
     groups.serve(groups.slice("a", ada), groups.slice("b", ben))
     with (
         pytest.raises(ZeroDivisionError),
-        groups.freezer.freeze_neighbours(GPU, "a", [ada.pid], 5.0),
+        groups.freezer.freeze_neighbours(GPU, "a", [ada.pid], WITHIN_S),
     ):
         assert 1 / 0
     assert ben.starts("child")
@@ -218,7 +218,7 @@ def test_a_process_stays_apart_so_that_the_next_time_costs_less(groups):
 def test_a_slice_whose_group_is_made_during_a_restore_is_frozen_at_once(groups):
     ada, ben = groups.family(), groups.family()
     groups.serve(groups.slice("a", ada))
-    with groups.freezer.freeze_neighbours(GPU, "a", [ada.pid], 5.0) as stillness:
+    with groups.freezer.freeze_neighbours(GPU, "a", [ada.pid], WITHIN_S) as stillness:
         groups.serve(groups.slice("a", ada), groups.slice("b", ben))
         assert stillness.has_frozen(ben.pid)
     assert ben.starts("child")
@@ -267,7 +267,7 @@ def test_the_agent_never_freezes_itself(groups):
     home = groups.tree.place_of(os.getpid())
     groups.tree.move(os.getpid(), groups.book.of("b").rest)
     try:
-        with groups.freezer.freeze_neighbours(GPU, "a", [ada.pid], 5.0) as stillness:
+        with groups.freezer.freeze_neighbours(GPU, "a", [ada.pid], WITHIN_S) as stillness:
             assert stillness.problem == ""
             assert not stillness.has_frozen(ben.pid)
     finally:

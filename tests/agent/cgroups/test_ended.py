@@ -19,9 +19,11 @@ def test_where_records_were_lost_what_was_told_before_is_not_known_either():
     """A pid may be another's by then."""
     with EndedProcesses() as ended:
         told = one_ends()
-        if ended.account_and_parent(told) is None:
+        # Asked once: of all who end on this machine, more may be told meanwhile than there is room.
+        found = ended.account_and_parent(told)
+        if found is None:
             pytest.skip("the kernel tells this account nothing of who ends")
-        assert ended.account_and_parent(told) == (os.getuid(), os.getpid())
+        assert found == (os.getuid(), os.getpid())
         ended._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
         for _ in range(20):
             last = one_ends()

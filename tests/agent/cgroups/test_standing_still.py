@@ -12,7 +12,7 @@ import psutil
 import pytest
 from sublet_agent.cgroups.standing_still import StandingStill, Stillness
 
-from tests.support.control_groups import GPU, Groups, control_groups, needs_freezer, until
+from tests.support.control_groups import GPU, WITHIN_S, Groups, control_groups, needs_freezer, until
 from tests.support.leaderless import leaderless
 
 PTRACE_ATTACH, PTRACE_DETACH = 16, 17
@@ -69,7 +69,7 @@ def test_who_is_frozen_stands_still_and_so_does_a_stopped_neighbour(groups: Grou
     kernel = ada.starts("child")
     still = StandingStill([groups.tree])
     psutil.Process(stopped.pid).suspend()
-    with groups.freezer.freeze_neighbours(GPU, "a", [kernel], 5.0) as stillness:
+    with groups.freezer.freeze_neighbours(GPU, "a", [kernel], WITHIN_S) as stillness:
         assert stillness.problem == ""
         assert stillness.has_frozen(stopped.pid)
         assert [still.why(pid) for pid in (kernel, ben.pid)] == [None, Stillness.FROZEN]

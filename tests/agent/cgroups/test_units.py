@@ -7,7 +7,7 @@ import pytest
 from sublet_agent.cgroups.groups_file import is_anything_frozen, thaw_left_over
 from sublet_agent.cgroups.registry import Verdict
 
-from tests.support.control_groups import GPU, control_groups, needs_freezer, until
+from tests.support.control_groups import GPU, WITHIN_S, control_groups, needs_freezer, until
 
 SLICE = f"/sublet-test-{os.getpid()}.slice"
 UNIT = f"{SLICE}/jupyter-ada.service"
@@ -59,7 +59,7 @@ def test_who_left_the_family_stands_still_with_the_rest_when_the_slice_comes_bac
         ada = started_in(groups, UNIT)
         gone_early, kernel = ada.starts("detached"), ada.starts("child")
         groups.serve(of_ada(groups, ada))
-        with groups.freezer.freeze_neighbours(GPU, "a", [kernel], 5.0) as stillness:
+        with groups.freezer.freeze_neighbours(GPU, "a", [kernel], WITHIN_S) as stillness:
             assert stillness.problem == ""
             assert stillness.has_frozen(gone_early)
             assert not stillness.has_frozen(kernel)
@@ -72,7 +72,7 @@ def test_a_neighbour_stands_still_whole_wherever_in_its_unit_a_process_is(groups
         outside = ada.starts("child")
         groups.tree.make(f"{UNIT}/of-hers")
         groups.tree.move(outside, f"{UNIT}/of-hers")
-        with groups.freezer.freeze_neighbours(GPU, "b", [ben.pid], 5.0) as stillness:
+        with groups.freezer.freeze_neighbours(GPU, "b", [ben.pid], WITHIN_S) as stillness:
             assert stillness.problem == ""
             assert stillness.has_frozen(outside)
             assert stillness.has_frozen(ada.pid)

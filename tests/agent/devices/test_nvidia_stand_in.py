@@ -56,7 +56,7 @@ class Caller:
             stdout=subprocess.PIPE,
             text=True,
         )
-        self.versions = self._line()
+        self.versions = self.line()
 
     def begin(self, call: str, pid: int) -> None:
         assert self.process.stdin is not None
@@ -65,13 +65,16 @@ class Caller:
 
     def call(self, call: str, pid: int) -> str:
         self.begin(call, pid)
-        return self._line()
+        return self.line()
+
+    def has_answered(self) -> bool:
+        return bool(select.select([self.process.stdout], [], [], 0.3)[0])
 
     def kill(self) -> None:
         self.process.kill()
         self.process.communicate()
 
-    def _line(self) -> str:
+    def line(self) -> str:
         assert self.process.stdout is not None
         return self.process.stdout.readline().rstrip("\n")
 
@@ -147,7 +150,7 @@ def test_get_state_waits_or_tells_what_is_under_way(
     tenant = filled(stand_in)
     device.pause(tenant.pid, 1000)
     asking = Caller(stand_in)
-    stand_in.administration.delay(OperationKind.CHECKPOINT, 5.0)
+    stand_in.delay(OperationKind.CHECKPOINT, tenant.pid)
     caller.begin("checkpoint", tenant.pid)
     stand_in.until(lambda: stand_in.truth().process(tenant.pid).operation == "checkpoint")
     stand_in.while_moving(Meanwhile.TELLS_BEFORE)
@@ -157,15 +160,18 @@ def test_get_state_waits_or_tells_what_is_under_way(
     stand_in.while_moving(Meanwhile.TELLS_NEWER)
     assert asking.call("state", tenant.pid).startswith("ValueError")
     stand_in.while_moving(Meanwhile.WAITS)
-    assert asking.call("state", tenant.pid) == "checkpointed"
+    asking.begin("state", tenant.pid)
+    assert not asking.has_answered()
+    stand_in.end_delays()
+    assert asking.line() == "checkpointed"
     asking.kill()
 
 
-def killed_in_a_checkpoint(stand_in: NvidiaStandIn, takes_s: float) -> Tenant:
+def killed_in_a_checkpoint(stand_in: NvidiaStandIn) -> Tenant:
     """Start a tenant, and kill a caller in the middle of its checkpoint."""
     tenant, caller = filled(stand_in), Caller(stand_in)
     assert caller.call("lock", tenant.pid) == "None"
-    stand_in.administration.delay(OperationKind.CHECKPOINT, takes_s)
+    stand_in.delay(OperationKind.CHECKPOINT, tenant.pid)
     caller.begin("checkpoint", tenant.pid)
     stand_in.until(lambda: stand_in.calls("cuCheckpointProcessCheckpoint", caller.process.pid))
     caller.kill()
@@ -175,15 +181,18 @@ def killed_in_a_checkpoint(stand_in: NvidiaStandIn, takes_s: float) -> Tenant:
 def test_what_a_killed_caller_began_goes_on_and_get_state_waits_for_its_end(
     stand_in: NvidiaStandIn, caller: Caller
 ) -> None:
-    tenant = killed_in_a_checkpoint(stand_in, takes_s=0.5)
-    assert caller.call("state", tenant.pid) == "checkpointed"
+    tenant = killed_in_a_checkpoint(stand_in)
+    caller.begin("state", tenant.pid)
+    assert not caller.has_answered()
+    stand_in.end_delays()
+    assert caller.line() == "checkpointed"
 
 
 def test_what_a_killed_caller_began_may_be_left_half_way(
     stand_in: NvidiaStandIn, caller: Caller
 ) -> None:
     stand_in.when_the_caller_dies(CallerDies.LEFT_HALF_WAY)
-    tenant = killed_in_a_checkpoint(stand_in, takes_s=30.0)
+    tenant = killed_in_a_checkpoint(stand_in)
     assert "CUDA_ERROR_ILLEGAL_STATE" in caller.call("unlock", tenant.pid)
     assert caller.call("state", tenant.pid) == "locked"
     tenant.begin("b.sha256()")
@@ -205,7 +214,7 @@ def frozen(pid: int, folder: Path) -> Iterator[None]:
     tree.make(place)
     tree.move(pid, place)
     tree.begin_freezing(place)
-    assert not wait_frozen([(tree, place)], 10)
+    assert not wait_frozen([(tree, place)], 60)
     yield
     tree.thaw(place)
     tree.move(pid, home or "/")
@@ -219,8 +228,8 @@ def test_a_process_that_stands_still_does_not_answer_until_it_runs(
     tenant = filled(stand_in)
     with held(tenant.pid, tmp_path):
         caller.begin("state", tenant.pid)
-        assert not select.select([caller.process.stdout], [], [], 0.3)[0]
-    assert caller._line() == "running"
+        assert not caller.has_answered()
+    assert caller.line() == "running"
 
 
 def test_a_restore_needs_cu_init_in_the_caller_or_persistence_mode(
@@ -301,7 +310,7 @@ def test_a_held_call_returns_when_it_is_let_go(stand_in: NvidiaStandIn, caller: 
     asking = Caller(stand_in)
     assert asking.call("lock", tenant.pid) == "None"
     stand_in.release()
-    assert caller._line() == "locked"
+    assert caller.line() == "locked"
     asking.kill()
 
 

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,6 +37,7 @@ AT_ONCE = 0.3
 RESTORE = "cuCheckpointProcessRestore"
 STATE = "cuCheckpointProcessGetState"
 LOCK = "cuCheckpointProcessLock"
+UNLOCK = "cuCheckpointProcessUnlock"
 CHECKPOINTED = 2
 
 
@@ -103,6 +105,16 @@ def hang(stand_in: NvidiaStandIn, helper: DriverHelper, symbol: str, asked: Driv
         return any(call["first"] == asked.pid for call in stand_in.calls(symbol))
 
     stand_in.until(stands, LONG)
+
+
+def workers_of(stand_in: NvidiaStandIn) -> int:
+    """Return how many workers the helper has, busy, idle or just started."""
+    commands = [process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"])]
+    folder = str(stand_in.folder)
+    return sum(
+        "sublet_agent.driver_helper.worker" in words and words[-1].startswith(folder)
+        for words in commands
+    )
 
 
 def start_asker(stand_in: NvidiaStandIn, asked: DriverRequest) -> subprocess.Popen[str]:
@@ -306,14 +318,16 @@ def test_a_pid_that_changed_hands_is_not_called_for(
 
 @contextlib.contextmanager
 def checkpoint_by_somebody_else(
-    stand_in: NvidiaStandIn, device: NvidiaDevice, tenant: Tenant, lasts_s: float
+    stand_in: NvidiaStandIn, device: NvidiaDevice, tenant: Tenant
 ) -> Iterator[subprocess.Popen[str]]:
-    """Begin a checkpoint that the helper knows nothing of, and that get-state tells meanwhile."""
+    """Begin a checkpoint that the helper knows nothing of, and that get-state tells meanwhile.
+
+    It lasts until ``end_delays``.
+    """
     stand_in.while_moving(Meanwhile.TELLS_MOVING)
     stand_in.forget_calls()
     device.pause(tenant.pid, 1000)
-    with contextlib.closing(stand_in.administration) as administration:
-        administration.delay(OperationKind.CHECKPOINT, lasts_s, pid=tenant.pid)
+    stand_in.delay(OperationKind.CHECKPOINT, tenant.pid)
     direct = (
         "import sys; from cuda.bindings import driver; driver.cuInit(0);"
         "print(int(driver.cuCheckpointProcessCheckpoint(int(sys.argv[1]), None)[0]))"
@@ -329,9 +343,18 @@ def test_a_state_in_the_middle_of_somebody_elses_operation_is_waited_for(
     stand_in: NvidiaStandIn, device: NvidiaDevice, helper: DriverHelper
 ) -> None:
     tenant = holding(stand_in)
-    with checkpoint_by_somebody_else(stand_in, device, tenant, 3.0) as other:
+    with checkpoint_by_somebody_else(stand_in, device, tenant) as other:
         assert helper.ask(request(Operation.STATE, tenant.pid)).state == 4
+        asked = len(stand_in.calls(STATE))
+
+        def end_it_once_it_is_waited_for() -> None:
+            stand_in.until(lambda: len(stand_in.calls(STATE)) > asked + 1, LONG)
+            stand_in.end_delays()
+
+        ends = threading.Thread(target=end_it_once_it_is_waited_for)
+        ends.start()
         assert device.state(tenant.pid) is ProcessState.SUSPENDED
+        ends.join()
         assert other.communicate()[0].strip() == "0"
 
 
@@ -344,7 +367,7 @@ def test_a_state_that_is_not_to_be_had_is_said_so_whenever_the_time_ends(
     del helper
     monkeypatch.setattr("sublet_agent.devices.nvidia_checkpoint._UNDER_WAY_WITHIN_S", 0.03)
     tenant = holding(stand_in)
-    with checkpoint_by_somebody_else(stand_in, device, tenant, 20.0) as other:
+    with checkpoint_by_somebody_else(stand_in, device, tenant) as other:
         for _ in range(20):
             with pytest.raises(NoAnswerError):
                 device.state(tenant.pid)
@@ -426,9 +449,12 @@ def test_a_call_whose_worker_starts_too_late_is_not_made(
 ) -> None:
     tenant = holding(stand_in)
     take_away(device, tenant)
-    silent = [holding(stand_in) for _ in range(CALLS_AT_ONCE)]
-    for each in silent:
-        hang(stand_in, helper, STATE, request(Operation.STATE, each.pid, AT_ONCE))
+    hanging = 0
+    # There may be more of them than calls at once: one that began too late for its call is kept.
+    while hanging < max(CALLS_AT_ONCE, workers_of(stand_in)):
+        silent = holding(stand_in)
+        hang(stand_in, helper, STATE, request(Operation.STATE, silent.pid, AT_ONCE))
+        hanging += 1
     stand_in.hold("cuInit")
     stand_in.forget_calls()
     answer = helper.ask(request(Operation.RESTORE, tenant.pid, 1.0))
@@ -583,11 +609,17 @@ def test_a_call_that_nobody_can_make_is_an_error_of_the_device(
 ) -> None:
     del helper
     tenant = holding(stand_in)
-    stand_in.hold("cuCheckpointProcessUnlock", pid=tenant.pid)
+    stand_in.hold(UNLOCK, pid=tenant.pid)
     device.pause(tenant.pid, 1000)
+
+    def stands() -> bool:
+        # As in ``hang``.
+        with pytest.raises(NoAnswerError) as told:
+            device.unpause(tenant.pid)
+        return "unlock of process" in str(told.value)
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sublet_agent.devices.nvidia_checkpoint._SHORT_WITHIN_S", AT_ONCE)
-        with pytest.raises(NoAnswerError, match="unlock of process"):
-            device.unpause(tenant.pid)
+        stand_in.until(stands, LONG)
     stand_in.release()
     assert device.state(tenant.pid) is ProcessState.RUNNING

@@ -17,6 +17,7 @@ from tests.support.agent_world import agent_world
 from tests.support.control_groups import leave_no_groups, needs_freezer
 from tests.support.grabbers import Grabber
 from tests.support.lag import measured_lag
+from tests.support.simulated_gpus import UNTIL_TOLD_S
 
 APPLICATION = "sublet_agent.app.application"
 QUICK = "--SubletAgent.tick_s=0.03"
@@ -79,13 +80,10 @@ def her_bytes_in_a_cell(ada):
     return [repr(each) for each in told]
 
 
-def returns(world):
-    return len(world.events("resumed", "a"))
-
-
-def is_lost_when_she_comes_back(world, before):
+def is_lost_before_she_is_let_in(world, ada):
+    # Not when she first comes back: where he is idle she does so unasked, and leaves again.
     lost = world.gpus.administration.inspect
-    world.until(lambda: lost().lost or returns(world) > before, WITHIN_S)
+    world.until(lambda: lost().lost or ada.tenant.has_answered(), WITHIN_S)
     return bool(lost().lost)
 
 
@@ -111,11 +109,10 @@ def test_without_the_freezer_such_a_loop_loses_the_notebook_and_it_is_said_that_
     assert world.status.gpus[0].unfrozen is NotFrozen.SWITCHED_OFF
     grabber = Grabber(ben, GRAB_MIB, tmp_path / "rest")
     for _ in range(TRIES):
-        before = returns(world)
         ben.enter()
         grabber.begin()
         ada.tenant.begin("enter()[0]")
-        if is_lost_when_she_comes_back(world, before):
+        if is_lost_before_she_is_let_in(world, ada):
             return
         ada.tenant.end()
         grabber.rest()
@@ -127,23 +124,30 @@ def test_the_agent_says_that_it_can_freeze(world):
     assert world.status.gpus[0].unfrozen is None
 
 
-def frozen_in_a_restore(world, restore_s):
+def frozen_in_a_restore(world):
+    """Let her memory be on its way, and him frozen, until the driver is told to go on."""
     ada, ben, hers = begin(world)
     # Before he comes: once he is idle she comes back, asked for or not.
-    world.gpus.administration.delay(OperationKind.RESTORE, restore_s, pid=ada.pid)
+    world.gpus.administration.delay(OperationKind.RESTORE, UNTIL_TOLD_S, pid=ada.pid)
     ben.enter()
     ada.tenant.begin("enter()[0]")
-    file = world.agent.folder / "state" / GROUPS_NAME
-    world.until(lambda: is_anything_frozen(file), WITHIN_S)
+    world.until(lambda: world.is_restored_now(ada), WITHIN_S)
+    assert is_anything_frozen(world.agent.folder / "state" / GROUPS_NAME)
     return ada, ben, hers
+
+
+def let_the_driver_go_on(world):
+    """Let her come back now, also where nobody waits for it any more."""
+    world.gpus.administration.clear_faults()
 
 
 @pytest.mark.parametrize("world", [{"module": APPLICATION}], indirect=True)
 def test_when_the_agent_dies_the_watchdog_thaws_whom_it_had_frozen(world):
-    ada, ben, hers = frozen_in_a_restore(world, 3.0)
+    ada, ben, hers = frozen_in_a_restore(world)
     with measured_lag() as lag:
         os.kill(world.agent.child_pid(), signal.SIGKILL)
         died = time.monotonic()
+        let_the_driver_go_on(world)
         assert ben.run("1 + 1") == "2"
         took_s = time.monotonic() - died
     assert took_s - lag.total_s < 10
@@ -153,8 +157,9 @@ def test_when_the_agent_dies_the_watchdog_thaws_whom_it_had_frozen(world):
 
 
 def test_a_new_agent_thaws_whom_the_one_before_left_frozen(world):
-    ada, ben, hers = frozen_in_a_restore(world, 3.0)
+    ada, ben, hers = frozen_in_a_restore(world)
     world.agent.kill()
+    let_the_driver_go_on(world)
     world.agent.start()
     assert ben.run("1 + 1") == "2"
     world.agent.wait_until_serving()

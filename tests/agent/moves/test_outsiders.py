@@ -53,6 +53,8 @@ def begin(world):
     cleo = an_account()
     ada, ben = world.kernel("a"), world.kernel("b")
     outsider = Kernel(world.gpus.tenant(uid=cleo))
+    # Until it answers it may not have her account yet, and nobody keeps it from running.
+    outsider.run("None")
     world.serve(
         world.notebook("a", 60, **first_process(ada)),
         world.notebook("b", 60, **first_process(ben)),
@@ -111,10 +113,10 @@ def coming_back_slowly(world, kernels, for_s):
     names = ", ".join(f"b{n}.sha256()" for n in range(5))
     ada.begin_cell(f"[{names}]")
     # Who begins to use the GPU before that is not restored beside.
-    world.until(lambda: is_restored_now(world, ada) or times_resumed(world) > before, WITHIN_S)
-    began = is_restored_now(world, ada)
+    world.until(lambda: world.is_restored_now(ada) or times_resumed(world) > before, WITHIN_S)
+    began = world.is_restored_now(ada)
     stands = is_frozen(outsider.pid)
-    is_on_its_way = began and is_restored_now(world, ada)
+    is_on_its_way = began and world.is_restored_now(ada)
     assert stands or not is_on_its_way
     if not is_on_its_way:
         is_back(world, ada, before)
@@ -129,11 +131,6 @@ def is_back(world, ada, before):
 
 def times_resumed(world):
     return len(world.events("resumed", "a"))
-
-
-def is_restored_now(world, kernel):
-    processes = world.gpus.administration.inspect().processes
-    return any((p.pid, p.operation) == (kernel.pid, OperationKind.RESTORE) for p in processes)
 
 
 def a_stranger_freezes(world, kernels, rest, for_s):

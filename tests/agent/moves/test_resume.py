@@ -206,7 +206,7 @@ def test_a_process_born_while_a_restore_is_under_way_is_paused_at_once(bench):
     def a_process_begins():
         bench.process("other", 2, GIB)
         bench.device.before["pause", 2] = stood_still.set
-        assert stood_still.wait(5)
+        assert stood_still.wait(60)
 
     bench.device.before["resume", 1] = a_process_begins
     assert resume_slice(bench.tools, bench.plan(image)).end is MoveEnd.DONE
@@ -222,7 +222,7 @@ def test_beside_a_stranger_a_process_born_while_a_restore_is_under_way_is_paused
         del bench.owners[2]
         bench.process("other", 3, GIB)
         bench.device.before["pause", 3] = stood_still.set
-        assert stood_still.wait(5)
+        assert stood_still.wait(60)
 
     bench.device.before["resume", 1] = two_processes_begin
     resume_slice(bench.tools, bench.plan(image))

@@ -194,7 +194,7 @@ def test_a_signal_ends_a_blocked_process_and_frees_its_memory(
     tenant.begin("b.sha256()")
     wait_until(lambda: waiting(gpus, tenant.pid) == 1)
     os.kill(tenant.pid, number)
-    tenant.process.wait(timeout=5)
+    tenant.process.wait(timeout=60)
     wait_until(lambda: gpus.device.memory(gpus.gpu_id).free_mib == 80 * MIB_OF_GIB)
     assert gpus.device.state(tenant.pid) is None
 

@@ -105,6 +105,21 @@ def test_a_delay_makes_an_operation_take_longer() -> None:
     assert reply.at_s == pytest.approx(0.5)
 
 
+def test_where_faults_are_cleared_what_one_delays_takes_its_own_time() -> None:
+    bench = Bench(Speeds())
+    bench.tenant(1).allocate(1, 30 * GIB)
+    bench.lock(1)
+    bench.pass_time(1)
+    fault = PlannedFault(OperationKind.CHECKPOINT, delay_s=3600)
+    bench.machine.faults.faults.append(fault)
+    reply = bench.checkpoint(1)
+    bench.pass_time(1)
+    bench.machine.clear_faults()
+    assert not reply.done
+    bench.pass_time(20)
+    assert reply.ok
+
+
 def test_an_operation_that_has_begun_goes_on_when_its_caller_dies() -> None:
     bench = Bench(Speeds())
     bench.tenant(1).allocate(1, 30 * GIB)

@@ -16,13 +16,13 @@ def test_a_card_that_failed_stays_closed_for_the_next_agent_until_the_machine_is
         world.gpus.administration.report_xid(world.gpu_id, 79)
         world.until(lambda: world.status.gpus[0].closed is not None)
         world.agent.kill()
-        world.service.status = None
+        world.service.forget_status()
         world.agent.start()
         assert world.status.gpus[0].closed == "xid: XID 79"
         kept = world.agent.folder / "state" / "closed-gpus.json"
         world.agent.kill()
         kept.write_text(json.dumps({**json.loads(kept.read_text()), "boot": "the one before"}))
-        world.service.status = None
+        world.service.forget_status()
         world.agent.start()
         assert world.status.gpus[0].closed is None
 
@@ -49,8 +49,10 @@ def test_a_card_that_did_not_answer_for_a_while_is_open_again(tmp_path, monkeypa
     monkeypatch.setenv("SUBLET_TEST_FAULTS", str(tmp_path))
     with agent_world(tmp_path, module="tests.support.faulty_agent") as world:
         world.serve(world.notebook("a", 10))
-        (tmp_path / "samples").write_text("5")
+        silent = tmp_path / "silent"
+        silent.touch()
         world.until(lambda: world.status.gpus[0].closed is not None)
         assert world.status.gpus[0].closed == "unreadable: unknown error"
+        silent.unlink()
         world.until(lambda: world.status.gpus[0].closed is None)
         world.kernel("a").enter()

@@ -81,7 +81,7 @@ class NodesAgent(FakeAgent):
         except (HTTPClientError, OSError) as error:
             self.close_reason = str(error)
 
-    async def report(self, **_: Any) -> None:
+    async def send_report(self, **_: Any) -> None:
         self.sequence += 1
         self.sent += 1
         jobs: defaultdict[str, list[Any]] = defaultdict(list)
@@ -121,7 +121,7 @@ async def _report_each_second(agent: NodesAgent, phase_s: float) -> None:
     while True:
         began = time.monotonic()
         if agent.close_reason is None:
-            await agent.report()
+            await agent.send_report()
         else:
             await agent.connect_again()
         await asyncio.sleep(max(0.0, PERIOD_S - (time.monotonic() - began)))
@@ -135,7 +135,7 @@ async def _listen(agents: dict[str, NodesAgent]) -> None:
         rooms: dict[str, int] = json.loads(line).get("room", {})
         for node, room_mib in rooms.items():
             agents[node].room_mib = room_mib
-            await agents[node].report()
+            await agents[node].send_report()
         _say(agents, told_at=time.time())
 
 

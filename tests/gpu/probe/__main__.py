@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -45,16 +45,20 @@ def ask_apart(options: argparse.Namespace, asked: Question) -> dict[str, Any]:
     command += ["--here", asked.name, *(["--change-settings"] if options.change_settings else [])]
     mark = f"{os.getpid()}.{time.monotonic_ns()}"
     began = time.monotonic()
-    with subprocess.Popen(
-        command,
-        cwd=_ROOT,
-        env={**os.environ, _MARK: mark},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as process:
+    with (
+        _interrupted_later() as from_now_on,
+        subprocess.Popen(
+            command,
+            cwd=_ROOT,
+            env={**os.environ, _MARK: mark},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        ) as process,
+    ):
         try:
+            from_now_on()
             said, _ = process.communicate(timeout=asked.limit_s)
             answer = json.loads(said.splitlines()[-1])
         except subprocess.TimeoutExpired:
@@ -68,6 +72,26 @@ def ask_apart(options: argparse.Namespace, asked: Question) -> dict[str, Any]:
     seconds = round(time.monotonic() - began, 3)
     at = datetime.now(UTC).isoformat(timespec="seconds")
     return {"question": asked.name, "done": asked.done, **answer, "seconds": seconds, "at": at}
+
+
+@contextlib.contextmanager
+def _interrupted_later() -> Iterator[Callable[[], None]]:
+    """Keep back an interrupt until what is yielded is called: raises it then.
+
+    Who is just being started has no mark yet, and would be left behind.
+    """
+    came: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+
+    def from_now_on() -> None:
+        signal.signal(signal.SIGINT, before)
+        if came:
+            raise KeyboardInterrupt
+
+    try:
+        yield from_now_on
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def ask_and_put_back(options: argparse.Namespace, asked: Question) -> dict[str, Any]:

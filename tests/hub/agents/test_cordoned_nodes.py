@@ -106,7 +106,9 @@ async def test_a_card_that_fails_says_so_on_a_cordoned_node_too(
     cluster: HubWorld, kube: FakeKube
 ) -> None:
     await cordon(cluster, kube, "node-a")
-    await cluster.agents[0].report(gpus=(a_gpu(closed="XID 79"),))
+    # For good: it reports again whenever it is told something.
+    cluster.agents[0].gpus = (a_gpu(closed="XID 79"),)
+    await cluster.agents[0].report()
 
     async def told() -> bool:
         return (await closed(cluster))["node-a"] == "XID 79"

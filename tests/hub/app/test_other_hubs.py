@@ -1,6 +1,7 @@
 """The service beside a real JupyterHub set up otherwise: an origin for each user, no role."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -70,8 +71,10 @@ def test_servers_reach_the_service_where_users_have_origins_of_their_own(
 def test_a_hub_without_the_service_s_role_is_told_apart(real: Processes) -> None:
     def standing() -> Any:
         url = f"http://127.0.0.1:{real.ports['service']}/services/sublet/health"
-        with requests.Session() as session:
+        # The service may not listen yet.
+        with requests.Session() as session, contextlib.suppress(requests.ConnectionError):
             return json.loads(session.get(url, timeout=10).text)["hub"]
+        return None
 
     wait_for(lambda: standing() == "lacks-scopes", 60, "lacks-scopes")
 

@@ -44,6 +44,15 @@ async def until_dead(pid: int) -> None:
     await until(lambda: psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
 
 
+async def until_written(folder: Path, job_id: str) -> None:
+    """Wait until what a dead job said last is written.
+
+    A service that is started before waits for the process that writes it.
+    """
+    files = folder / "state" / "jobs" / job_id
+    await until_dead(json.loads((files / "writer.json").read_bytes())["pid"])
+
+
 def _an_event(kind: EventKind, slice_id: str, **values: Any) -> AgentEvent:
     facts = {"event_id": f"e-{kind}-{slice_id}", "at": datetime.now(UTC), "gpu_id": "SIM-0"}
     return AgentEvent(**{**facts, "kind": kind, "slice_id": slice_id, **values})
@@ -125,6 +134,7 @@ async def test_a_job_that_was_evicted_while_the_service_was_away_runs_again(
         pid = int(await ada.until_file("pid"))
         slice_id = (await ada.see(job_id))["slice"]["lease"]["slice_id"]
     await kill(pid)
+    await until_written(tmp_path, job_id)
     (ada.home / "go").touch()
     # Shorter than since its end, and longer than this machine may take to tell of the eviction.
     monkeypatch.setattr(runner, "_EVICTION_IS_TOLD_WITHIN", timedelta(seconds=25))
@@ -152,6 +162,7 @@ async def test_a_job_that_nobody_says_to_have_evicted_has_failed(
         job_id = await ada.submit(["write", "pid", "pid"], ["wait", "go"])
         pid = int(await ada.until_file("pid"))
     await kill(pid)
+    await until_written(tmp_path, job_id)
     monkeypatch.setattr(runner, "_EVICTION_IS_TOLD_WITHIN", timedelta(seconds=0.5))
     async with hub_world(tmp_path, hub) as world:
         ada.world = world
@@ -231,10 +242,8 @@ async def test_a_job_whose_request_was_never_handed_over_begins_anew(
         job_id = await ada.submit(["write", "pid", "pid"], ["wait", "go"])
         pid = int(await ada.until_file("pid"))
     await kill(pid)
-    files = tmp_path / "state" / "jobs" / job_id
-    # What the job said last is on its way still, until the process that writes it has ended, too.
-    await until_dead(json.loads((files / "writer.json").read_bytes())["pid"])
-    (files / "progress-1.jsonl").write_text("")
+    await until_written(tmp_path, job_id)
+    (tmp_path / "state" / "jobs" / job_id / "progress-1.jsonl").write_text("")
     (ada.home / "go").touch()
     async with hub_world(tmp_path, hub) as world:
         ada.world = world

@@ -13,6 +13,7 @@ from tornado.web import Application, RequestHandler
 
 from tests.support.closing import close_connections
 from tests.support.hub_world import HubWorld
+from tests.support.ports import free_port
 
 pytestmark = pytest.mark.asyncio
 
@@ -63,9 +64,7 @@ async def test_another_s_answer_is_told_by_its_status(
 
 
 async def test_where_nobody_listens_it_is_said_why() -> None:
-    socket, port = bind_unused_port()
-    socket.close()
-    reached = await ask_health(f"http://127.0.0.1:{port}/")
+    reached = await ask_health(f"http://127.0.0.1:{free_port()}/")
     assert (reached.health, reached.status) == (None, None)
     assert "refused" in reached.words
 

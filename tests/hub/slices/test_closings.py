@@ -90,15 +90,20 @@ async def test_a_closing_outlives_the_service_and_ends_by_itself(
 ) -> None:
     async with hub_world(tmp_path, hub) as world:
         await world.agent()
-        end = datetime.now(UTC) + timedelta(seconds=3)
+        end = datetime.now(UTC) + timedelta(hours=1)
         await close(world, "node-a", until=end.isoformat())
     async with hub_world(tmp_path, hub) as world:
         await world.agent()
         _, found = await world.call("GET", "closings", world.admin())
         assert [each["node"] for each in found] == ["node-a"]
         assert "an admin has closed node node-a until" in str((await closed(world))["SIM-0"])
+        clock = [end - timedelta(seconds=1)]
+        closings = world.service.closings
+        closings._now = lambda: clock[0]
+        closings.end_due()
+        assert world.service.ledger.closings
+        clock[0] = end
         await until(lambda: not world.service.ledger.closings)
-        assert datetime.now(UTC) >= end
         assert (await closed(world))["SIM-0"] is None
         await world.slice_for("ada")
 
@@ -261,15 +266,19 @@ async def test_what_the_quota_document_closes_is_closed_alike_and_told_by_its_li
 
 
 async def test_what_the_quota_document_closes_opens_by_itself(tmp_path: Path, hub: FakeHub) -> None:
-    until_ = (datetime.now(UTC) + timedelta(seconds=3)).isoformat()
+    end = datetime.now(UTC) + timedelta(hours=1)
     (tmp_path / "quota.yaml").write_text(
-        f"closed:\n  - {{node: node-a, until: '{until_}', why: fan}}\n"
+        f"closed:\n  - {{node: node-a, until: '{end.isoformat()}', why: fan}}\n"
     )
     settings = settings_for(tmp_path, quota_file=tmp_path / "quota.yaml")
     async with hub_world(tmp_path, hub, settings) as world:
         agent = await world.agent()
         assert "until" in str((await closed(world))["SIM-0"])
         await agent.until(lambda: not agent.assignments.gpus[0].lend)
+        capacity, clock = world.service.capacity, [end - timedelta(seconds=1)]
+        capacity._now = lambda: clock[0]
+        assert not world.service.places.look()
+        clock[0] = end
         await agent.until(lambda: agent.assignments.gpus[0].lend)
         assert (await closed(world))["SIM-0"] is None
         await world.slice_for("ada")

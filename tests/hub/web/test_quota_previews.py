@@ -47,6 +47,8 @@ async def test_what_would_follow_is_told_and_nothing_has_changed(
         await world.agent()
         await world.slice_for("ada", size="whole", groups=["research"])
         await world.slice_for("bob", size="whole", groups=["teaching"])
+        # Else what they are entitled to would be stored meanwhile.
+        world.service.places.look()
         before = kept(world)
         found = await previewed(world, OTHER)
         assert kept(world) == before

@@ -344,12 +344,12 @@ async def test_giving_up_is_told_to_the_agent_and_ends_a_keep(world: HubWorld) -
     assert (await world.call("POST", f"{path}/keep", token, {"minutes": 60}))[0] == 200
     status, info = await world.call("POST", f"{path}/give-up", token)
     assert (status, info["kept_until"]) == (200, None)
-    await agent.until(lambda: agent.assignments.slices[0].given_up_at is not None, 60)
+    await agent.until(lambda: agent.serves(lambda told: told.given_up_at is not None), 60)
     assert agent.assignments.slices[0].kept_until is None
     _, share = await world.call("GET", "share", token)
     assert share["quota"]["keep_left_minutes"] >= 239
     await world.call("POST", f"{path}/wake", token)
-    await agent.until(lambda: agent.assignments.slices[0].wanted_since is not None, 60)
+    await agent.until(lambda: agent.serves(lambda told: told.wanted_since is not None), 60)
     assert agent.assignments.slices[0].given_up_at is None
 
 
@@ -387,7 +387,7 @@ async def test_a_slice_is_resized_live_and_its_agent_counts_by_the_new_size(
     assert status == 200, info
     assert info["lease"]["memory_mib"] == 30 * GIB
     assert info["lease"]["compute_milli"] == lease["compute_milli"]
-    await agent.until(lambda: agent.assignments.slices[0].memory_mib == 30 * GIB, 60)
+    await agent.until(lambda: agent.serves(lambda told: told.memory_mib == 30 * GIB), 60)
     _, share = await world.call("GET", "share", token)
     assert share["quota"]["own"]["held_mib"] == 30 * GIB
     status, info = await world.call("POST", path, token, {"size": "small"})

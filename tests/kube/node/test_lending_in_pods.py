@@ -15,7 +15,7 @@ import pytest_asyncio
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError
 
 from tests.support.kube.cells import CHECK
-from tests.support.kube.lending_story import Story, begin
+from tests.support.kube.lending_story import WITHIN_S, Story, begin
 from tests.support.kube.sublet_on_cluster import SubletOnCluster
 
 pytestmark = [
@@ -44,7 +44,7 @@ async def test_a_job_stands_still_in_its_pod_for_its_owner_and_a_crash_of_all_pa
 ) -> None:
     sublet = story.sublet
     # While Ada is at work the rest of the card is lent, and when she is not, hers too.
-    busy = asyncio.create_task(story.kernel.run(BUSY))
+    busy = asyncio.create_task(story.kernel.run(BUSY, timeout_s=2 * WITHIN_S))
     await story.until(lambda: story.lent_units() == 2, "the rest of the card to be lent")
     (story.home / "rest").touch()
     await busy
@@ -55,13 +55,19 @@ async def test_a_job_stands_still_in_its_pod_for_its_owner_and_a_crash_of_all_pa
     (pod,) = sublet.job_pods(job_id)
     (container,) = pod["spec"]["containers"]
     assert container["resources"]["limits"]["sublet.dev/lent"] == "4"
-    assert sublet.slice_of("ada")["lent_to"] == ["a job of ada"]
+    # The agent says it in its next report.
+    await story.until(
+        lambda: sublet.slice_of("ada")["lent_to"] == ["a job of ada"],
+        "her room to be shown as lent",
+        lambda: sublet.slice_of("ada"),
+    )
 
     # She runs a cell.
     answered = (await story.kernel.run(CHECK)).value()
     assert answered["intact"] is True
     # She is at work from then on: where she only thought, the job could go on before one looks.
-    computing = asyncio.create_task(story.kernel.run("gpu.compute(seconds=20)"))
+    at_work = story.kernel.run("gpu.compute(seconds=20)", timeout_s=4 * WITHIN_S)
+    computing = asyncio.create_task(at_work)
     await story.until(lambda: story.slice_state(job_id) == "suspended", "the job to be suspended")
 
     # All parts end as in a power cut, while the job is suspended.
@@ -127,9 +133,13 @@ async def test_the_owner_of_a_job_whose_pod_cannot_begin_reads_what_its_kubelet_
 ) -> None:
     sublet = story.sublet
     await story.write("away")
-    await asyncio.to_thread(sublet.restart_service, job_begins_s="10")
     with story.without_home():
         job_id = await story.promote("away")
+        # Its time begins with the service, and with what its kubelet has said by then.
+        await story.until(
+            lambda: "FailedMount" in _told_of_pods(sublet, job_id), "its kubelet to say why"
+        )
+        await asyncio.to_thread(sublet.restart_service, job_begins_s="10")
         failed = await story.until_job(job_id, lambda job: job["ended_at"])
     assert failed["state"] == "failed", failed
     assert "has not begun within 10 s" in failed["reason"], failed
@@ -151,6 +161,12 @@ async def test_the_service_uses_every_right_that_the_chart_gives_it_and_asks_for
     granted, asked, refused = sublet.rights_of_service()
     assert refused == []
     assert asked >= granted, sorted(granted - asked)
+
+
+def _told_of_pods(sublet: SubletOnCluster, job_id: str) -> str:
+    """What a job's pods are in, and what befell them."""
+    names = [each["metadata"]["name"] for each in sublet.job_pods(job_id)]
+    return "\n".join(map(sublet.api.story_of, names))
 
 
 def _pid_on_node(sublet: SubletOnCluster, job_id: str) -> int:

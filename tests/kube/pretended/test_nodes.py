@@ -4,6 +4,7 @@ What the cluster does about them is the scheduler's and the controllers' own wor
 """
 
 import asyncio
+import secrets
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -99,6 +100,8 @@ async def test_a_job_of_a_node_that_is_drained_goes_on_at_another(
         await cluster.until_state(job_id, "running")
         # As `kubectl drain` does it.
         await asyncio.to_thread(_cordon, namespace, first)
+        passed_over = lambda: _is_passed_over(namespace, first)  # noqa: E731
+        await asyncio.to_thread(wait_for, passed_over, WITHIN_S, "the cordon to be known")
         still = await cluster.until_state(job_id, "running")
         assert still["attempts"] == 1
         lend(namespace, second, 20)
@@ -145,6 +148,21 @@ def _run_pinned(namespace: Api, node: str) -> None:
 
 def _cordon(namespace: Api, node: str) -> None:
     namespace.patch("v1", "Node", node, {"spec": {"unschedulable": True}})
+
+
+def _is_passed_over(namespace: Api, node: str) -> bool:
+    """Whether the scheduler has heard that a node is cordoned: it puts a pod there no more."""
+    name = f"trial-{secrets.token_hex(4)}"
+    namespace.create(pod(name, pretended_pod(node=node)))
+
+    def judged() -> Manifest | None:
+        found = namespace.pod(name)
+        conditions = found["status"].get("conditions", ())
+        return found if any(each["type"] == "PodScheduled" for each in conditions) else None
+
+    found = wait_for(judged, WITHIN_S, lambda: namespace.story_of(name))
+    namespace.delete("v1", "Pod", name, grace_s=0)
+    return "nodeName" not in found["spec"]
 
 
 def _evict(namespace: Api, name: str) -> None:

@@ -30,6 +30,7 @@ from tests.support.fake_service import FakeService, fake_service
 from tests.support.kube.api import Api
 from tests.support.kube.owner_records import RECORDS, define_records, object_of, records_of
 from tests.support.kube.pretended_nodes import pretended_node
+from tests.support.kube.processes import wait_for
 from tests.support.kube_spawner import point_clients_at
 
 pytestmark = [
@@ -125,7 +126,22 @@ def hub_account(namespace: Api) -> Api:
     }
     for each in (account, role, binding):
         namespace.create(each)
+    # The API server goes by what it has taken some moments later.
+    wait_for(lambda: _may_write_tokens(namespace), 60, "the hub's rights")
     return namespace
+
+
+def _may_write_tokens(api: Api) -> bool:
+    """Whether the hub's account has the last of its rights, and so all of that role."""
+    who = f"system:serviceaccount:{api.namespace}:{HUB}"
+    what = {"namespace": api.namespace, "verb": "patch", "resource": "secrets"}
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SubjectAccessReview",
+        "spec": {"user": who, "resourceAttributes": what},
+    }
+    path = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+    return bool(api.call("POST", path, review)["status"]["allowed"])
 
 
 @pytest.fixture

@@ -130,6 +130,21 @@ class Api:
         middle = f"/namespaces/{namespace or self.namespace}" if namespaced else ""
         return f"{root}{middle}/{plural}" + (f"/{name}" if name else "")
 
+    def serves(self, version: str, kind: str) -> bool:
+        """Say whether a kind is served, and told of to who asks what there is.
+
+        Of a kind that has just been defined the API server does the one earlier than the other.
+        """
+        root = f"/apis/{version}"
+        try:
+            found = self.call("GET", root)["resources"]
+            names = [each["name"] for each in found if each["kind"] == kind]
+            return bool(names) and bool(self.call("GET", f"{root}/{names[0]}"))
+        except RefusedError as refused:
+            if refused.status in {404, 503}:
+                return False
+            raise
+
     def account_token(self, account: str, *, audience: str = "", seconds: int = 7200) -> str:
         """Return a token of a service account, as a pod gets one."""
         wanted = {"audiences": [audience] if audience else [], "expirationSeconds": seconds}

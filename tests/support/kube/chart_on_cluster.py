@@ -37,6 +37,7 @@ RELEASE: Final = "sublet"
 KEY: Final = "hub.services.sublet.apiToken"
 _CLAIM: Final = "state-of-sublet"
 _READY_S: Final = 180
+_END_S: Final = 300
 _OURS: Final = """
 c.JupyterHub.bind_url = "http://{address}:{public}"
 c.JupyterHub.hub_bind_url = c.JupyterHub.hub_connect_url = "http://{address}:{hub}"
@@ -203,6 +204,18 @@ class ChartOnCluster:
             error.add_note(self.story())
             raise
 
+    def wait_until_card_is_known(self) -> None:
+        """Wait until the service answers through the hub's proxy, and hears the agent.
+
+        A pod that is ready is not where its Service leads to yet.
+        """
+
+        def is_known() -> bool:
+            status, gpus = self.hub.service_call("GET", "gpus")
+            return status == 200 and any(not each["silent"] for each in gpus)
+
+        wait_for(is_known, _READY_S, lambda: f"the agent's card to be known\n{self.story()}")
+
     @property
     def service_address(self) -> str:
         """Where the service is reached in the cluster."""
@@ -284,6 +297,10 @@ def place_for_chart(
     with cluster_services(cluster, node):
         yield api, folder
         cluster.delete("v1", "Namespace", name)
+        # A node has one agent: another's device plugin would take the kubelet from it, and it again
+        # from that, until it has ended.
+        pods = lambda: [each["metadata"]["name"] for each in api.pods()]  # noqa: E731
+        wait_for(lambda: not pods(), _END_S, lambda: f"the pods {pods()} to end")
 
 
 def install_chart(api: Api, node: Node, folder: Path) -> ChartOnCluster:
@@ -292,12 +309,7 @@ def install_chart(api: Api, node: Node, folder: Path) -> ChartOnCluster:
     make_secret_of_z2jh(api, {KEY: chart.hub.token})
     chart.upgrade()
     chart.hub.start_beside(chart.service_address)
-
-    def knows_card() -> bool:
-        status, gpus = chart.hub.service_call("GET", "gpus")
-        return status == 200 and any(not each["silent"] for each in gpus)
-
-    wait_for(knows_card, _READY_S, lambda: f"the agent's card to be known\n{chart.story()}")
+    chart.wait_until_card_is_known()
     return chart
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from sublet_hub.kubernetes_api.client import connect
+from sublet_hub.kubernetes_api.errors import KubeError
 from sublet_hub.release_check.__main__ import VARIABLE, look
 from sublet_hub.release_check.cluster import ReleaseReader
 from sublet_hub.release_check.facts import ClusterFacts, Reached, Seen
@@ -50,7 +51,11 @@ class CheckedRelease:
         self.make_rights()
 
     def make_rights(self) -> None:
-        """Make what helm makes when it tests."""
+        """Make what helm makes when it tests; returns when the check may read.
+
+        The API server goes by an account of this name that is gone, and by what it had no right to,
+        for some time after it has made another.
+        """
         self.remove_rights()
         assert self.chart is not None
         for kind in _KINDS:
@@ -58,6 +63,18 @@ class CheckedRelease:
                 if "helm.sh/hook" in each["metadata"].get("annotations", {}):
                     self.made.append(each)
                     self.api.create(each)
+        refused = ""
+
+        def may_read() -> bool:
+            nonlocal refused
+            try:
+                self.read()
+            except KubeError as error:
+                refused = str(error)
+                return False
+            return True
+
+        wait_for(may_read, WITHIN_S, lambda: f"the check's rights: {refused}")
 
     def remove_rights(self) -> None:
         """Remove them, as helm does."""

@@ -12,13 +12,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import grpc
+
 from tests.support.kube.images import PAUSE, pause_image
 from tests.support.kube.processes import Program, Programs, run, wait_for
 from tests.support.kube.programs import find, network_plugins
 from tests.support.kube.run_folder import Network
 
 _NAMESPACE: Final = "k8s.io"
-_START_S: Final = 60.0
+_START_S: Final = 300.0
+_ANSWER_S: Final = 10.0
+_VERSION: Final = "/runtime.v1.RuntimeService/Version"
+"""What a kubelet asks first."""
 _PLUGINS: Final = Path("/var/lib/kubelet/device-plugins")
 BOOT_ID: Final = "boot-id"
 """In the run's folder: the id of the machine's boot, where it is another than the machine's own."""
@@ -198,9 +203,14 @@ def _start(programs: Programs) -> Program:
 
 
 def _answers(containerd: Containerd) -> bool:
+    """Whether it answers kubelets, too, which end where it does not: that it does later."""
     containerd.program.must_run()
     try:
         containerd.ctr("version")
-    except RuntimeError:
+        # Go's server refuses the escaped path that would be the authority otherwise.
+        told = [("grpc.default_authority", "localhost")]
+        with grpc.insecure_channel(f"unix://{containerd.socket}", options=told) as channel:
+            channel.unary_unary(_VERSION)(b"", timeout=_ANSWER_S)
+    except (RuntimeError, grpc.RpcError):
         return False
     return True

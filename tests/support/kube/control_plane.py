@@ -84,8 +84,9 @@ class ControlPlane:
 
     def asked_by(self, account: str) -> list[dict[str, Any]]:
         """Return what a service account (``NAMESPACE:NAME``) has asked for, and what came of it."""
-        lines = (self.programs.folder / _AUDIT_LOG).read_text().splitlines()
-        events = [json.loads(line) for line in lines]
+        log = (self.programs.folder / _AUDIT_LOG).read_text()
+        # The last line may be on its way.
+        events = [json.loads(line) for line in log.splitlines(keepends=True) if line[-1] == "\n"]
         who = f"system:serviceaccount:{account}"
         return [each for each in events if each["user"]["username"] == who]
 

@@ -22,8 +22,8 @@ def acting(api: Api, definitions: Path, look: Callable[[Api], None]) -> Iterator
     made = yaml.safe_load(definitions.read_text())["items"]
     for each in made:
         api.create(each)
-    paths = [path for each in made for path in _paths_of(each)]
-    wait_for(lambda: all(_is_served(api, path) for path in paths), 60, "the fake's kinds")
+    kinds = [kind for each in made for kind in _kinds_of(each)]
+    wait_for(lambda: all(api.serves(*kind) for kind in kinds), 60, "the fake's kinds")
     stopped = threading.Event()
     thread = threading.Thread(target=_look_until, args=(api, look, stopped))
     thread.start()
@@ -54,18 +54,12 @@ def true_conditions(found: Manifest) -> set[str]:
     return {str(each["type"]) for each in conditions if each["status"] == "True"}
 
 
-def _paths_of(definition: Manifest) -> list[str]:
+def _kinds_of(definition: Manifest) -> list[tuple[str, str]]:
     if definition["kind"] != "CustomResourceDefinition":
         return []
     spec = definition["spec"]
-    names = [each["name"] for each in spec["versions"]]
-    return [f"/apis/{spec['group']}/{name}/{spec['names']['plural']}" for name in names]
-
-
-def _is_served(api: Api, path: str) -> bool:
-    with suppress(RefusedError):
-        return api.call("GET", path) is not None
-    return False
+    kind = spec["names"]["kind"]
+    return [(f"{spec['group']}/{each['name']}", kind) for each in spec["versions"]]
 
 
 def _look_until(api: Api, look: Callable[[Api], None], stopped: threading.Event) -> None:

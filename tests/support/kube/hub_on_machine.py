@@ -42,6 +42,8 @@ c.JupyterHub.db_url = "sqlite:///{folder}/hub.sqlite"
 c.JupyterHub.cookie_secret_file = "{folder}/cookie_secret"
 c.JupyterHub.cleanup_servers = True
 c.JupyterHub.concurrent_spawn_limit = 0
+# A server that is elsewhere after a boot is reached once routes are looked at: every five minutes.
+c.JupyterHub.last_activity_interval = 15
 c.JupyterHub.authenticator_class = "dummy"
 c.Authenticator.allow_all = True
 c.Authenticator.admin_users = {{"{admin}"}}

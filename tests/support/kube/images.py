@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from tests.support.kube.cache import alone
 from tests.support.kube.programs import kubernetes
 
 PAUSE: Final = "sublet.test/pause:1"
@@ -29,13 +30,15 @@ class Layer:
     def of(cls, path: Path) -> "Layer":
         """Read a tar file once for its digest, which is kept beside it."""
         kept = path.with_suffix(".sha256")
-        if not kept.exists():
-            found = hashlib.sha256()
-            with path.open("rb") as file:
-                while chunk := file.read(_CHUNK):
-                    found.update(chunk)
-            kept.write_text(found.hexdigest())
-        return cls(path, kept.read_text(), path.stat().st_size)
+        # A run beside this one may be about to keep it.
+        with alone(path.with_suffix(".lock")):
+            if not kept.exists():
+                found = hashlib.sha256()
+                with path.open("rb") as file:
+                    while chunk := file.read(_CHUNK):
+                        found.update(chunk)
+                kept.write_text(found.hexdigest())
+            return cls(path, kept.read_text(), path.stat().st_size)
 
 
 @dataclass(frozen=True, slots=True)

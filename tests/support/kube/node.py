@@ -26,6 +26,7 @@ from tests.support.kube.run_folder import (
 )
 
 _READY_S: Final = 300.0
+_END_S: Final = 300.0
 _PORT: Final = 17050
 _CGROUPS: Final = Path("/sys/fs/cgroup")
 _NEEDED: Final = (
@@ -62,7 +63,7 @@ class Node:
             program.kill()
             # Nobody asks any more whether they run.
             self.programs.running.remove(program)
-        end_programs(folder, named=["containerd"])
+        end_programs(folder, named=["containerd", "runc"])
         # What a machine keeps in memory alone.
         shutil.rmtree(folder / "containerd-state")
 
@@ -77,6 +78,7 @@ class Node:
 
         # What was told of it before its power was cut is still there.
         def is_back() -> bool:
+            self.kubelet.must_run()
             told = api.get("v1", "Node", self.name)["status"]["nodeInfo"]
             return told["bootID"] == boot and _ready(self, api)
 
@@ -84,7 +86,8 @@ class Node:
 
     def ensure_power(self, api: Api) -> None:
         """Start it again where its power was cut."""
-        if self.kubelet not in self.programs.running:
+        # Not whether it is among the programs: one that was started again is there twice.
+        if self.kubelet.process.poll() is not None:
             self.power_on(api)
 
     def reboot(self, api: Api) -> None:
@@ -228,4 +231,4 @@ def _delete_pods(api: Api) -> None:
             )
         return [item["metadata"]["name"] for item in items]
 
-    wait_for(lambda: not left(), 60, lambda: f"the pods {left()} to end")
+    wait_for(lambda: not left(), _END_S, lambda: f"the pods {left()} to end")

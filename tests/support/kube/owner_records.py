@@ -8,7 +8,7 @@ import yaml
 from sublet_quota.names.owner_hash import hash_of_name, shard_of
 
 from tests.support.helm_documents import CHART
-from tests.support.kube.api import Api, Manifest, RefusedError
+from tests.support.kube.api import Api, Manifest
 from tests.support.kube.fake_controllers import listed
 from tests.support.kube.processes import wait_for
 
@@ -22,7 +22,7 @@ def define_records(cluster: Api) -> None:
     kind = (definition["apiVersion"], definition["kind"])
     if cluster.find(*kind, definition["metadata"]["name"]) is None:
         cluster.create(definition)
-    wait_for(lambda: _is_served(cluster), 60, "the kind to be served")
+    wait_for(lambda: cluster.serves(*RECORDS), 60, "the kind to be served")
 
 
 def records_of(name: str) -> Manifest:
@@ -50,13 +50,3 @@ def all_records_kept(cluster: Api) -> Iterator[None]:
             kept = {key: about[key] for key in ("name", "labels", "annotations") if key in about}
             owners = {"owners": each["owners"]} if "owners" in each else {}
             within.create({**records_of(about["name"]), "metadata": kept, **owners})
-
-
-def _is_served(cluster: Api) -> bool:
-    try:
-        cluster.all(*RECORDS)
-    except RefusedError as refused:
-        if refused.status == 404:
-            return False
-        raise
-    return True

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Final
 
-from sublet_quota.names.owner_hash import hash_of_name, shard_of
+from sublet_quota.names.owner_hash import SHARDS, hash_of_name, shard_of
 from sublet_quota.wire.api import PodTemplate
 from sublet_spawner.owner_records import record_of
 
@@ -80,15 +81,46 @@ def policed_release(cluster: Api, namespace: str, *, records: bool = True) -> It
     for each in made:
         api.create(each)
     record_servers(api)
-    service = service_of(api)
-    # A policy is in force some time after it was made, and knows the records some time after that.
-    early = a_job("early", hostPID=True)
-    wait_for(lambda: "nothing of its node" in refusal_of(service, early), 60, "the policy")
-    wait_for(lambda: not refusal_of(service, a_job("early")), 60, "the records to be known")
+    _wait_until_in_force(api, records=records)
     yield api
     for each in reversed(made):
         api.delete(each["apiVersion"], each["kind"], each["metadata"]["name"])
     cluster.delete("v1", "Namespace", namespace)
+
+
+def _wait_until_in_force(api: Api, *, records: bool) -> None:
+    """Wait for each policy, and each binding of it, by what it alone refuses.
+
+    Some time after they were made they come into force, those that were made first perhaps a second
+    before the others; the records are known some time after that.
+    """
+    service = service_of(api)
+    early = a_job("early", hostPID=True)
+    wait_for(lambda: "nothing of its node" in refusal_of(service, early), 60, "the policy")
+    for shard in SHARDS if records else "":
+        wait_for(partial(_asks_for_a_record, service, shard), 60, f"the policy of part {shard}")
+    wait_for(lambda: not refusal_of(service, a_job("early")), 60, "the records to be known")
+    wait_for(lambda: _keeps_its_name(api), 60, "the policy of changes")
+
+
+def _asks_for_a_record(service: Api, shard: str) -> bool:
+    """Whether a job is refused whose owner is recorded in no object, and would be in this part."""
+    manifest = a_job("early", labels={"sublet.dev/owner-hash": f"{shard}{'0' * 31}"})
+    manifest["metadata"]["labels"]["sublet.dev/owner-shard"] = shard
+    return "nothing is recorded yet" in refusal_of(service, manifest)
+
+
+def _keeps_its_name(api: Api) -> bool:
+    """Whether nobody can name a job that is there otherwise."""
+    api.create(a_job("early"))
+    renamed = {"metadata": {"labels": {"sublet.dev/job-id": "another"}}}
+    try:
+        api.patch("batch/v1", "Job", "early", renamed)
+    except RefusedError as refused:
+        return "keeps its labels" in str(refused)
+    finally:
+        api.delete("batch/v1", "Job", "early")
+    return False
 
 
 def upgrade_policies(api: Api, values: Mapping[str, Any]) -> None:

@@ -38,8 +38,9 @@ _CHANGED_BY_KUBELET: Final = (
     "kernel/keys/root_maxkeys",
     "kernel/keys/root_maxbytes",
 )
-_OURS: Final = ("etcd", "kube-", "kubelet", "containerd", "kwok")
+_OURS: Final = ("etcd", "kube-", "kubelet", "containerd", "runc", "kwok")
 _CGROUPS: Final = Path("/sys/fs/cgroup")
+_END_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +92,7 @@ def run_folder() -> Iterator[Path]:
         for folder in base.glob(_PREFIX + "*"):
             if not _alive(folder):
                 tidy(folder)
-    started = int(psutil.Process().create_time())
-    folder = base / f"{_PREFIX}{os.getpid()}-{started}"
+    folder = base / f"{_PREFIX}{os.getpid()}-{_start_of(os.getpid())}"
     folder.mkdir(mode=0o755)
     try:
         yield folder
@@ -170,15 +170,15 @@ def tidy(folder: Path) -> None:
 
 
 def _remove_cgroups(name: str) -> None:
-    """Remove the run's cgroups, with the containers there that have lost their shims."""
+    for group in sorted(_groups(name), reverse=True):
+        _remove_cgroup(group)
+
+
+def _groups(name: str) -> Iterator[Path]:
+    """Yield the run's cgroups of every hierarchy; one that goes away meanwhile is no error."""
     for root in (*_CGROUPS.glob(name), *_CGROUPS.glob(f"*/{name}")):
-        for listed in root.rglob("cgroup.procs"):
-            with suppress(OSError):
-                for pid in listed.read_text().split():
-                    os.kill(int(pid), signal.SIGKILL)
-        for group in sorted((root, *root.rglob("*/")), reverse=True):
-            if group.is_dir():
-                _remove_cgroup(group)
+        for group, _, _ in os.walk(root):
+            yield Path(group)
 
 
 def _try(*command: str) -> None:
@@ -187,15 +187,34 @@ def _try(*command: str) -> None:
 
 
 def end_programs(folder: Path, named: Sequence[str] = _OURS) -> None:
-    """Kill programs of a run, with what they contain."""
-    ends = time.monotonic() + 20
-    while (left := _programs_of(folder, tuple(named))) and time.monotonic() < ends:
+    """Kill programs of a run, with what they contain.
+
+    What one of them starts while it is killed has no parent any more: its cgroup tells whose it is.
+    """
+    ends = time.monotonic() + _END_S
+    while time.monotonic() < ends:
+        left = [*_programs_of(folder, tuple(named)), *_contained(cgroup_of(folder))]
+        if not left:
+            return
         for process in left:
             try:
                 process.send_signal(signal.SIGKILL)
             except psutil.NoSuchProcess:
                 continue
+        _thaw(cgroup_of(folder))
         psutil.wait_procs(left, timeout=2)
+
+
+def _thaw(name: str) -> None:
+    """Let what has been killed in the run's cgroups end, where these are frozen (version 1).
+
+    The agent freezes slices, and runc the container whose devices it sets: killed in the middle of
+    that, it leaves it so.
+    """
+    for group in _groups(name):
+        with suppress(OSError):
+            if (state := group / "freezer.state").exists():
+                state.write_text("THAWED")
 
 
 def _programs_of(folder: Path, named: tuple[str, ...]) -> list[psutil.Process]:
@@ -209,6 +228,19 @@ def _programs_of(folder: Path, named: tuple[str, ...]) -> list[psutil.Process]:
                 found += [*process.children(recursive=True), process]
             except psutil.NoSuchProcess:
                 continue
+    return [each for each in found if not has_ended(each)]
+
+
+def _contained(name: str) -> list[psutil.Process]:
+    """Return what lives in the run's cgroups."""
+    pids: set[int] = set()
+    for group in _groups(name):
+        with suppress(OSError):
+            pids.update(map(int, (group / "cgroup.procs").read_text().split()))
+    found = []
+    for pid in pids:
+        with suppress(psutil.NoSuchProcess):
+            found.append(psutil.Process(pid))
     return [each for each in found if not has_ended(each)]
 
 
@@ -226,10 +258,20 @@ def _remove_cgroup(group: Path) -> None:
 
 def _alive(folder: Path) -> bool:
     pid, started = folder.name.removeprefix(_PREFIX).split("-")
+    return _start_of(int(pid)) == started
+
+
+def _start_of(pid: int) -> str:
+    """Return when a process has started, in the kernel's ticks since boot; empty: there is none.
+
+    Not its time of day: that is another when the machine's clock is set, and a run would take those
+    beside it for killed ones.
+    """
     try:
-        return int(psutil.Process(int(pid)).create_time()) == int(started)
-    except psutil.NoSuchProcess:
-        return False
+        after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2]
+    except OSError:
+        return ""
+    return after_name.split()[19]
 
 
 def _no_logs(folder: Path, names: list[str]) -> list[str]:

@@ -8,6 +8,7 @@ rights that the chart gives it, and no more.
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import product
 from pathlib import Path
 from typing import Any, Final
@@ -35,6 +36,7 @@ Right = tuple[str, str, str]
 """A group, a resource in it, and a verb."""
 _RIGHTS: Final = "rbac.authorization.k8s.io/v1"
 _MARGIN_MIB: Final = 128
+_LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 _OURS: Final = frozenset(
     {
         "ClusterRole",
@@ -141,7 +143,7 @@ class SubletOnCluster:
         """
         own = {f"SubletHub.{name}": value for name, value in changed.items()}
         self.hub.start_service({**self.service_options, **own})
-        wait_for(self._service_answers, 120, self.hub.running["service"].tail)
+        wait_for(self._service_answers, 120, lambda: f"the service to answer\n{self.story()}")
 
     def agent_pods(self) -> list[Manifest]:
         """Return the agents' pods."""
@@ -195,7 +197,10 @@ class SubletOnCluster:
             return bool(uids) and before["metadata"]["uid"] not in uids
 
         wait_for(another, 180, lambda: f"another agent\n{self.story()}")
-        wait_for(self._hears_agent, 60, lambda: f"the new agent to be heard\n{self.story()}")
+        # The one before has ended: what is heard from now on the new one has said.
+        now = datetime.now(UTC)
+        heard = lambda: self.hears_agent(since=now)  # noqa: E731
+        wait_for(heard, 180, lambda: f"the new agent to be heard\n{self.story()}")
 
     def stop(self) -> None:
         """End hub and service, and what makes pods."""
@@ -221,13 +226,15 @@ class SubletOnCluster:
         labels = f"app.kubernetes.io/instance={RELEASE},app.kubernetes.io/component={component}"
         return self.api.pods(labels)
 
-    def _hears_agent(self) -> bool:
-        return any(gpu["node"] == NODE and gpu.get("connected", True) for gpu in self.gpus())
+    def hears_agent(self, since: datetime = _LONG_AGO) -> bool:
+        """Say whether the node's agent reports to the service, and has done so since a time."""
+        here = [gpu for gpu in self.gpus() if gpu["node"] == NODE and not gpu["silent"]]
+        return any(datetime.fromisoformat(gpu["seen_at"]) > since for gpu in here)
 
     def _service_answers(self) -> bool:
         self.hub.running["service"].must_run()
         status, _ = self.hub.service_call("GET", "openapi.json")
-        return status == 200 and self._hears_agent()
+        return status == 200 and self.hears_agent()
 
 
 def start_sublet(programs: Programs, api: Api, node: Node, folder: Path) -> SubletOnCluster:
@@ -261,7 +268,7 @@ def start_sublet(programs: Programs, api: Api, node: Node, folder: Path) -> Subl
     )
     hub.start(options)
     sublet = SubletOnCluster(hub, api, node, options)
-    wait_for(sublet.gpus, 180, lambda: f"the agent\n{sublet.story()}")
+    wait_for(sublet.hears_agent, 180, lambda: f"the agent\n{sublet.story()}")
     return sublet
 
 

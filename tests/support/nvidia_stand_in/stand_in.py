@@ -18,6 +18,7 @@ import pytest
 from sublet_agent.devices.nvidia import NvidiaDevice
 from sublet_agent.driver_helper.client import DriverHelper
 from sublet_agent.simulated.administration import Administration, Truth
+from sublet_agent.simulated.machine.operations import OperationKind
 from sublet_quota.names.ids import GpuId
 
 from tests.support.nursery import PRELOAD_VARIABLE, NurserySprout, nursery
@@ -26,6 +27,7 @@ from tests.support.nvidia_stand_in.building import LIBRARIES, library_folder
 from tests.support.nvidia_stand_in.door import ANSWER, CONTROL, REQUEST
 from tests.support.nvidia_stand_in.nvml_calls import FALLEN_OFF_THE_BUS
 from tests.support.nvidia_stand_in.server import gpu_id
+from tests.support.simulated_gpus import UNTIL_TOLD_S
 from tests.support.tenants import Tenant
 
 __all__ = ["CallerDies", "ComputeMode", "Meanwhile", "NvidiaStandIn", "StandInOptions"]
@@ -274,6 +276,16 @@ class NvidiaStandIn:
             "profiler = mmap.mmap(library.fileno(), 0, prot=mmap.PROT_READ)"
         )
 
+    def delay(self, kind: OperationKind, pid: int) -> None:
+        """Let the next such operation of a process last until ``end_delays``."""
+        with contextlib.closing(self.administration) as administration:
+            administration.delay(kind, UNTIL_TOLD_S, pid=pid)
+
+    def end_delays(self) -> None:
+        """Let go on what ``delay`` holds."""
+        with contextlib.closing(self.administration) as administration:
+            administration.clear_faults()
+
     def make_mps_client(self, pid: int) -> None:
         """Let a process that has a context be an MPS client."""
         self._ask("join_mps", pid=pid)
@@ -282,7 +294,7 @@ class NvidiaStandIn:
         """Forget what was said with ``answer``, ``hold``, faults and switches."""
         self._ask("reset")
 
-    def until(self, holds: Any, within_s: float = 15.0) -> None:
+    def until(self, holds: Any, within_s: float = 60.0) -> None:
         """Look again and again until something holds; fail where it does not in time."""
         deadline = time.monotonic() + within_s
         while not holds():

@@ -216,6 +216,7 @@ class Driver:
         operation.not_before_s = machine.time_s
         fault = machine.faults.take(kind, process.pid)
         if fault is not None:
+            operation.delay_s = fault.delay_s
             operation.not_before_s += fault.delay_s
             operation.corrupts = fault.corrupts
             if fault.poisons:

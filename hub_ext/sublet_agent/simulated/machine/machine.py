@@ -105,6 +105,15 @@ class SimulatedMachine:
                 changed |= process.work.finish_due()
                 changed |= self.driver.settle(process)
 
+    def clear_faults(self) -> None:
+        """Forget the faults that have not come yet, and let go on what one delays."""
+        self.faults.faults.clear()
+        for process in self.processes.values():
+            if process.operation is not None:
+                process.operation.not_before_s -= process.operation.delay_s
+                process.operation.delay_s = 0.0
+        self.settle()
+
     def card(self, gpu_id: str) -> Card:
         """Return a card by its id."""
         found = self.cards.get(GpuId(gpu_id))

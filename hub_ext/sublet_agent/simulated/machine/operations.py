@@ -32,6 +32,8 @@ class Operation:
     """The cards of a restore by their ids, old to new."""
     begun: bool = False
     not_before_s: float = 0.0
+    delay_s: float = 0.0
+    """The part of the time until ``not_before_s`` that is a fault's."""
     deadline_s: float = math.inf
     fails_with: SimulatedGpuError | None = None
     """The answer at ``not_before_s``, instead of success."""

@@ -239,7 +239,7 @@ class Requests:
 
     def _clear_faults(self, request: Request, reply: Reply) -> None:
         self._check_admin(request)
-        self._machine.faults.faults.clear()
+        self._machine.clear_faults()
         reply.succeed({})
 
     def _break_card(self, request: Request, reply: Reply) -> None:

@@ -39,7 +39,7 @@ pools:
   - name: interactive
     memory_overcommit: 2
     compute_overcommit: 4
-    idle_after: 1s
+    idle_after: 3s
     turn: {turn_s:g}s
     give_back_within: {give_back_within_s}s
     lend_at_least: 2s

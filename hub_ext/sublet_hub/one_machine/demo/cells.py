@@ -1,10 +1,11 @@
 """The cells that the owners of the demo run, for each kind of device.
 
-Each prints one line of JSON last. ``seconds_to_gpu`` is the wait for the first GPU call of the
-cell, measured in the kernel from the cell's first line.
+Each but ``work`` prints one line of JSON last. ``seconds_to_gpu`` is the wait for the first GPU
+call of the cell, measured in the kernel from the cell's first line.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from string import Template
 
 _SIMULATED = {
@@ -24,6 +25,10 @@ seconds_to_gpu = time.monotonic() - started
 for _ in range($rounds):
     gpu.compute(seconds=0.05)
 print(json.dumps({"seconds_to_gpu": seconds_to_gpu, "rounds": $rounds}))
+""",
+    "work": """
+while not os.path.exists($until_there):
+    gpu.compute(seconds=0.05)
 """,
     "check": """
 started = time.monotonic()
@@ -65,6 +70,12 @@ right = bool((product == 4096).all())
 assert right, "a product came out wrong"
 print(json.dumps({"seconds_to_gpu": seconds_to_gpu, "rounds": $rounds}))
 """,
+    "work": """
+left = torch.ones(4096, 4096, device="cuda")
+while not os.path.exists($until_there):
+    product = left @ left
+    torch.cuda.synchronize()
+""",
     "check": """
 started = time.monotonic()
 torch.zeros(1, device="cuda").item()
@@ -93,10 +104,14 @@ class Cells:
         """Return a cell that computes for ``rounds`` times 0.05 s of GPU time."""
         return self._text("compute", rounds=rounds)
 
+    def work(self, until_there: Path) -> str:
+        """Return a cell that computes until there is such a file."""
+        return self._text("work", until_there=repr(str(until_there)))
+
     def check(self) -> str:
         """Return a cell that tells whether every variable and every byte is there."""
         return self._text("check")
 
-    def _text(self, name: str, **values: float) -> str:
+    def _text(self, name: str, **values: float | str) -> str:
         source = _SIMULATED if self.simulated else _NVIDIA
         return Template(source[name]).substitute(values).strip() + "\n"

@@ -19,6 +19,8 @@ from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest, HT
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
 REQUEST_TIMEOUT_S = 60.0
+SERVER_STARTS_WITHIN_S = 300.0
+KERNEL_STARTS_WITHIN_S = 180.0
 
 
 class CellError(Exception):
@@ -105,7 +107,7 @@ class Person:
             f"{self.hub_url}/hub/api/users/{quote(self.name)}/server/progress",
             headers={"Authorization": f"token {self.token}"},
             streaming_callback=lines.put_nowait,
-            request_timeout=180,
+            request_timeout=SERVER_STARTS_WITHIN_S,
         )
         fetching = asyncio.ensure_future(AsyncHTTPClient().fetch(request))
         pending = b""
@@ -123,7 +125,7 @@ class Person:
         answer = await self.call("POST", f"/user/{quote(self.name)}/api/kernels", {"name": name})
         kernel_id = json.loads(answer.body)["id"]
         kernel = Kernel(self, kernel_id, await self.connect(kernel_id))
-        await kernel.run("None", timeout_s=60)
+        await kernel.run("None", timeout_s=KERNEL_STARTS_WITHIN_S)
         return kernel
 
     async def connect(self, kernel_id: str) -> WebSocketClientConnection:

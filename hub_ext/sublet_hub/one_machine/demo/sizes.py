@@ -36,7 +36,9 @@ MOVES_WITHIN_S: Final = 420.0
 
 _TURN_S: Final = 2.0
 _ROUND_S: Final = 0.05
-_PATIENCE_S: Final = 120.0
+_PATIENCE_S: Final = 240.0
+"""Beside all moves: twice as long as a cell waits that was suspended in its middle, for being idle.
+"""
 _SLACK: Final = 1.5
 _GIVE_BACK_WITHIN_S: Final = 60.0
 
@@ -135,7 +137,7 @@ def simulated_sizes(card_gib: float, speed: float) -> Sizes:
         large_gib=float(round(card_gib * MOST_LARGE)),
         small_gib=float(round(card_gib * 0.38)),
         training_gib=float(round(card_gib * TRAINING)),
-        training_steps=400,
+        training_steps=800,
         compute_rounds=50,
         out_gib_s=SLOWEST_OUT * speed,
         back_gib_s=SLOWEST_BACK * speed,

@@ -3,9 +3,11 @@
 import asyncio
 import contextlib
 import json
+import tempfile
 from collections.abc import AsyncIterator, Iterable
 from datetime import datetime
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 from sublet_quota.wire.event_kinds import EventKind
 
@@ -14,13 +16,15 @@ from sublet_hub.one_machine.demo.record import GiveBack
 from sublet_hub.one_machine.demo.stage import Casting, Stage
 from sublet_hub.one_machine.demo.training import (
     expect_same_training,
-    job_of,
     job_that_is,
     reason_to_wait,
     result_of,
     submit,
     training_holds,
 )
+
+_STEPS_MEANWHILE: Final = 5
+"""So many things are waited for, at the most, while somebody computes."""
 
 
 async def curtain(stage: Stage) -> None:
@@ -159,20 +163,21 @@ async def training_borrows(stage: Stage) -> None:
 
 @contextlib.asynccontextmanager
 async def computes_meanwhile(stage: Stage, owner: str) -> AsyncIterator[None]:
-    """Have an owner run a cell after the other while the block lasts, and be at work before it."""
-    enough = asyncio.Event()
-
-    async def compute() -> None:
-        while await stage.run(owner, stage.cells.compute(10)) is not None and not enough.is_set():
-            pass
-
-    computing = asyncio.ensure_future(compute())
-    try:
-        await stage.until_active(owner)
-        yield
-    finally:
-        enough.set()
-        await computing
+    """Have an owner run one cell while the block lasts, and be at work before it."""
+    longest_s = _STEPS_MEANWHILE * stage.script.patience_s
+    with tempfile.TemporaryDirectory(prefix="sublet-demo-") as folder:
+        enough = Path(folder) / "enough"
+        computing = asyncio.ensure_future(stage.run(owner, stage.cells.work(enough), longest_s))
+        try:
+            await stage.until_active(owner)
+            yield
+        except BaseException:
+            computing.cancel()
+            raise
+        finally:
+            enough.touch()
+            await asyncio.wait((computing,))
+        computing.result()
 
 
 async def owners_return(stage: Stage) -> None:
@@ -181,13 +186,13 @@ async def owners_return(stage: Stage) -> None:
     record.begin(3, "Owners run a cell: their GPU comes back")
     small, large = stage.script.cast[2].name, stage.script.cast[0].name
     for owner, expected in ((small, "paused"), (large, "suspended")):
-        await stage.until("training to go on", lambda: training_holds(stage))
-        await give_back(stage, owner, expected)
+        training = await stage.until("training to go on", lambda: training_holds(stage))
+        await give_back(stage, owner, training["slice"]["lease"]["slice_id"], expected)
         await stage.until_idle(owner)
         record.tell(f"{owner} is idle again")
 
 
-async def give_back(stage: Stage, owner: str, expected: str) -> None:
+async def give_back(stage: Stage, owner: str, training_slice: str, expected: str) -> None:
     """Measure one give-back: an owner runs a cell while training has the GPU."""
     record = stage.record
     before = record.seconds()
@@ -198,9 +203,7 @@ async def give_back(stage: Stage, owner: str, expected: str) -> None:
     events = await stage.until(
         f"the agent's account of how {owner} came back", lambda: return_of(stage, owner, before)
     )
-    job = await job_of(stage, stage.job_id)
-    job_slice = job["slice"]["lease"]["slice_id"] if job["slice"] else None
-    training = [e for e in events if e["slice_id"] == job_slice]
+    training = [e for e in events if e["slice_id"] == training_slice]
     paused = next((e for e in training if e["kind"] == EventKind.PAUSED), None)
     was = "suspended" if any(e["kind"] == EventKind.SUSPENDED for e in training) else "paused"
     stopped_after = None

@@ -180,7 +180,9 @@ async def test_without_room_for_logs_nothing_is_written_until_there_is_again(
             printer.files.stop_log_of(JOB, stopped=stopped)
 
     stop(stopped=True)
-    steps = "echo 1; echo 2; echo a >&3; until [ -e go ]; do sleep 0.1; done; echo 3; echo b >&3"
+    # At once: of two lines the second may be read only when there is room again.
+    says = "printf '1\\n2\\n'; echo a >&3"
+    steps = f"{says}; until [ -e go ]; do sleep 0.1; done; echo 3; echo b >&3"
     child = printer.run(steps)
     await until(lambda: printer.said == b"a\n")
     await until(lambda: printer.log == NOT_KEPT.encode())
