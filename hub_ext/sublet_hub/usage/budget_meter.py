@@ -79,7 +79,10 @@ class BudgetMeter:
         store: ChargedHourStore,
         now: Callable[[], datetime],
     ) -> None:
-        """Begin where what is stored ends. ``LedgerReadError``."""
+        """Begin where what is stored ends, at first now.
+
+        ``LedgerReadError``, ``LedgerWriteError``.
+        """
         self._ledger = ledger
         self._capacity = capacity
         self._store = store
@@ -88,7 +91,11 @@ class BudgetMeter:
         self._looked_at: dict[NodeId, datetime] = {}
         self._unstored: dict[tuple[object, ...], ChargedHour] = {}
         self._listeners: list[Callable[[tuple[ChargedHour, ...]], None]] = []
-        counted = store.until() or now()
+        counted = store.until()
+        if counted is None:
+            # Stored at once: a service that is killed before its first minute forgets nothing.
+            counted = now()
+            store.add((), counted)
         for record in ledger.slices.values():
             self._seen[record.slice_id] = _Seen(record, max(record.created_at, counted))
         ledger.listen(self._ledger_changed)

@@ -1,5 +1,6 @@
 """What is held of each kind adds up to how long it was held, whoever was away meanwhile."""
 
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -10,6 +11,8 @@ from textwrap import dedent
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sublet_hub.ledger.charged_hours import ChargedHourStore
 from sublet_hub.ledger.database import Database
 from sublet_hub.ledger.ledger import Ledger
@@ -60,15 +63,18 @@ class Desk:
 
     def __post_init__(self) -> None:
         self.store = ChargedHourStore(self.database)
-        self.start()
+        self.read()
 
     def start(self) -> BudgetMeter:
         """Start the service anew: what was not stored is forgotten."""
+        self.read()
+        return BudgetMeter(self.ledger, self.capacity, self.store, self.clock)
+
+    def read(self) -> None:
         self.ledger = Ledger(self.database)
         self.fleet = Fleet(self.ledger, self.clock, "boot")
         document = read_quota_document(DOCUMENT)
         self.capacity = Capacity(document, self.ledger, self.fleet, self.clock)
-        return BudgetMeter(self.ledger, self.capacity, self.store, self.clock)
 
     def clock(self) -> datetime:
         return self.now
@@ -270,3 +276,48 @@ def test_what_was_stored_is_told_once(desk: Desk) -> None:
     assert told == desk.rows()
     meter.store()
     assert told == desk.rows()
+
+
+_STEPS = st.one_of(
+    st.tuples(
+        st.just("report"),
+        st.integers(1, 50_000_000),
+        st.integers(0, 60_000),
+        st.sampled_from([SliceState.RESIDENT, SliceState.SUSPENDED]),
+        st.sampled_from([(), ("j",)]),
+    ),
+    st.tuples(st.sampled_from(["wait", "store", "grow"]), st.integers(0, 2 * 3600 * S)),
+    st.tuples(st.just("restart")),
+)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(_STEPS, max_size=10))
+def test_held_is_used_idle_lent_and_suspended_to_the_microsecond(
+    steps: list[tuple[Any, ...]],
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        database = Database(f"sqlite:///{folder}/ledger.sqlite")
+        database.migrate()
+        desk = Desk(database)
+        meter, busy_ms = desk.start(), 1
+        desk.hold(a_slice("a", "ada"))
+        for name, *values in steps:
+            match name, values:
+                case "report", (passes_us, more_ms, state, lent_to):
+                    busy_ms += more_ms
+                    said = {"gpu_busy_ms": busy_ms, "state": state, "lent_to": lent_to}
+                    desk.report(meter, passes=passes_us / S, a=said)
+                case "restart", ():
+                    meter = desk.start()
+                case _, (passes_us,):
+                    desk.now += timedelta(microseconds=passes_us)
+                    if name == "store":
+                        meter.store()
+                    elif name == "grow":
+                        desk.hold(a_slice("a", "ada", compute_milli=750))
+        meter.store()
+        database.close()
+        held_us = desk.held_us("ada")
+    assert sum(held_us.values()) == (desk.now - START) // timedelta(microseconds=1)
+    assert held_us[HeldKind.USED] <= busy_ms * 1000

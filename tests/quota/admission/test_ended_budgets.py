@@ -3,16 +3,19 @@
 from textwrap import dedent
 
 import pytest
+from sublet_quota.budgets.standing import NOTHING_SPENT
 from sublet_quota.jobs.job_admission import AdmittedJob, admit_job
 from sublet_quota.jobs.requested_job import JobCounts, RequestedJob
+from sublet_quota.names.ids import SliceId
 from sublet_quota.placement.slice_placement import Placement
 from sublet_quota.reasons.derivation import Rule
 from sublet_quota.reasons.refusal import Refusal, RefusalReason
 from sublet_quota.residency.snapshot import Rank
+from sublet_quota.shares.group_tree import NodeName
 
 from tests.support.admission_cases import PARTS, SmallHub
 from tests.support.job_cases import a_job, names, ordered
-from tests.support.quota_cases import NOON, gpu
+from tests.support.quota_cases import NOON, gpu, job_slice
 from tests.support.spent_budgets import spent
 
 GROUPS = dedent(
@@ -123,3 +126,28 @@ def test_a_waiting_job_of_a_spent_budget_comes_after_all_others_and_is_due_nothi
     )
     assert names(jobs) == "due other spent"
     assert [job.rank for job in jobs] == [Rank.ENTITLED, Rank.BORROWED, Rank.BORROWED]
+
+
+@pytest.mark.parametrize("lot", range(2))
+def test_what_is_spent_fills_no_guarantee_that_somebody_elses_job_is_due(lot: int) -> None:
+    small = hub("soft-landing", "lab/ada", cards=3)
+    for number in range(2):
+        small.holdings.put(job_slice(f"j{number}", on=f"c{number}", group="lab"))
+    wish = RequestedJob("eve", ("lab", "other"), lot=lot)
+    answer = admit_job(small.holdings, wish, JobCounts(), NOON)
+    assert isinstance(answer, AdmittedJob)
+    assert answer.group == "lab"
+    assert small.holdings.jobs_held(NodeName("lab")).cards == {"H100": 2}
+
+
+def test_a_job_fills_the_guarantee_again_once_there_are_hours_again() -> None:
+    small = hub("soft-landing", "lab/ada", cards=3)
+    held, lab = small.holdings, NodeName("lab")
+    held.put(job_slice("j0", on="c0", group="lab"))
+    assert held.jobs_filling(lab, "H100") == 0
+    held.spend(NOTHING_SPENT)
+    assert held.jobs_filling(lab, "H100") == 1
+    held.spend(spent(held.document, "lab"))
+    assert held.jobs_filling(lab, "H100") == 0
+    held.remove(SliceId("j0"))
+    assert held.jobs_filling(lab, "H100") == 0

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from sublet_quota.budgets.standing import NOTHING_SPENT
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GroupName, SliceId, UserName
+from sublet_quota.residency.snapshot import Rank
 from sublet_quota.shares.group_tree import SPENT, NodeName
 
 from tests.quota.holdings.test_holdings import ranks
@@ -141,3 +142,40 @@ def test_however_it_came_to_be_over_it_stands_as_if_told_at_once(steps: list[str
     assert ranks(held) == ranks(anew)
     held_at = [dict(each.position("H100").held) for each in (held, anew)]
     assert held_at[0] == held_at[1]
+
+
+_CARDS = 4
+_PAYERS = [("ada", "lab"), ("eve", "lab"), ("ada", "vision"), ("ben", "vision"), ("eve", "other")]
+_BUDGETS = {"lab": ["lab"], "vision": ["lab"], "other": []}
+"""The budgets that what each group pays counts in."""
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(_PAYERS), st.sampled_from([0.25, 0.5, 1]), st.integers(0, 3)),
+        max_size=12,
+    ),
+    st.lists(st.sets(st.sampled_from(["lab", "lab/ada", "lab/eve", "lab/ben"])), max_size=6),
+)
+def test_only_the_end_of_a_budget_makes_what_it_pays_borrowed_and_nothing_is_ended(
+    slices: list[tuple[tuple[str, str], float, int]], steps: list[set[str]]
+) -> None:
+    cards = [gpu(f"c{number}", index=number) for number in range(_CARDS)]
+    held = holdings(TEXT, *cards)
+    for number, ((owner, group), size, card) in enumerate(slices):
+        held.put(notebook(f"s{number}", owner, part(size), f"c{card}", group=group, since=number))
+    before = list(held.slices())
+    was_over: set[str] = set()
+    for over in steps:
+        was = held.lasting_steps()
+        held.spend(spent(held.document, *sorted(over)))
+        assert list(held.slices()) == before
+        for each in before:
+            budgets = _BUDGETS[each.group or ""]
+            mine = {*budgets, *(f"{one}/{each.owner}" for one in budgets)}
+            steps = held.lasting_steps()[each.slice_id]
+            if mine & over:
+                assert (steps, held.rank(each.slice_id)) == (0, Rank.BORROWED)
+            elif not mine & was_over:
+                assert steps >= was[each.slice_id]
+        was_over = over

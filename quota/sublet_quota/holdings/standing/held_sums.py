@@ -62,6 +62,10 @@ class HeldSums:
         """Return what jobs of a group have, with all that is in it."""
         return self._standings.jobs_held(node)
 
+    def jobs_filling(self, node: NodeName, gpu_type: str) -> Fraction:
+        """Return which cards of jobs fill a group's guarantee: what is spent fills none."""
+        return self._standings.jobs_filling(node, gpu_type)
+
     def held_by(self, owner: UserName) -> Amounts:
         """Return the slices of a person."""
         return self._standings.held_by(owner)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
+from fractions import Fraction
 from typing import Final
 
 from sublet_quota.amounts.gpu_kind import GpuKind
@@ -43,6 +44,11 @@ class _Counted:
     entry: Entry
     entered: Entered
 
+    @property
+    def is_spent_job(self) -> bool:
+        """Whether it is a job's, and its payer's budget was over when it was counted."""
+        return not self.holding.is_notebook and self.entered.piece.node == SPENT
+
 
 class Standings:
     """All slices by their payers and owners."""
@@ -61,6 +67,7 @@ class Standings:
         self._slices_of: Accounts[NodeName] = Accounts()
         self._slices_by: Accounts[UserName] = Accounts()
         self._jobs_of: Accounts[NodeName] = Accounts()
+        self._spent_jobs_of: Accounts[NodeName] = Accounts()
         self._jobs_by: Accounts[UserName] = Accounts()
         self._ranks: dict[SliceId, Rank] = {}
         self._ask_again: set[SliceId] = set()
@@ -163,6 +170,11 @@ class Standings:
     def jobs_held(self, node: NodeName) -> Amounts:
         """Return what jobs of a group have, with all that is in it."""
         return self._jobs_of.of(node)
+
+    def jobs_filling(self, node: NodeName, gpu_type: str) -> Fraction:
+        """Return the cards of a group's guarantee that jobs can fill: not those that are spent."""
+        held, spent = self._jobs_of.of(node), self._spent_jobs_of.of(node)
+        return held.cards.get(gpu_type, NO_CARD) - spent.cards.get(gpu_type, NO_CARD)
 
     def held_by(self, owner: UserName) -> Amounts:
         """Return the slices of a person."""
@@ -271,15 +283,21 @@ class Standings:
         holding = counted.holding
         self._counted[holding.slice_id] = counted
         of, by = self._accounts(holding)
-        of.add((ROOT, *self.tree.paths[self.leaf(holding.group)]), counted.entry)
+        path = (ROOT, *self.tree.paths[self.leaf(holding.group)])
+        of.add(path, counted.entry)
         by.add((holding.owner,), counted.entry)
+        if counted.is_spent_job:
+            self._spent_jobs_of.add(path, counted.entry)
 
     def _take_off(self, counted: _Counted) -> None:
         holding = counted.holding
         del self._counted[holding.slice_id]
         of, by = self._accounts(holding)
-        of.remove((ROOT, *self.tree.paths[self.leaf(holding.group)]), counted.entry)
+        path = (ROOT, *self.tree.paths[self.leaf(holding.group)])
+        of.remove(path, counted.entry)
         by.remove((holding.owner,), counted.entry)
+        if counted.is_spent_job:
+            self._spent_jobs_of.remove(path, counted.entry)
 
     def _counted_as(self, holding: Holding, card: TypedKind | None, steps: int) -> _Counted:
         node = self.leaf_for(holding.group, holding.owner)

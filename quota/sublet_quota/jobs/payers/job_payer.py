@@ -17,8 +17,7 @@ def best_payer(
     """Return the job at the expense of the group that fits best, of the same job's several.
 
     One where the job is entitled goes first, then one whose budget is not over, then the most room
-    below limits; of equal ones the
-    job's lot decides. There is at least one.
+    below limits; of equal ones the job's lot decides. There is at least one.
     """
     limits = JobLimits(holdings)
     filling = Guarantees(holdings, with_jobs=True)

@@ -21,7 +21,7 @@ from sublet_quota.jobs.turns.past_uses import NO_PAST_USE, PastUse, UsedBy
 from sublet_quota.jobs.waiting_job import WaitingJob, is_of_type
 from sublet_quota.names.ids import JobId, PoolName
 from sublet_quota.residency.snapshot import Rank
-from sublet_quota.shares.cards import NO_CARD, total
+from sublet_quota.shares.cards import total
 from sublet_quota.shares.entitlement import Piece, PieceId, entitle
 from sublet_quota.shares.fair_order import RequestId, WaitingRequest, fair_order
 from sublet_quota.shares.group_tree import ROOT, GroupTree, NodeName
@@ -171,7 +171,7 @@ class Guarantees:
     def _filled(self, name: NodeName, gpu_type: str) -> Fraction:
         held = self._holdings.position(gpu_type).held[name]
         if self._with_jobs:
-            held += self._holdings.jobs_held(name).cards.get(gpu_type, NO_CARD)
+            held += self._holdings.jobs_filling(name, gpu_type)
         return held
 
 
