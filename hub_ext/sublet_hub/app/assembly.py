@@ -67,8 +67,8 @@ from sublet_hub.state.quota_documents.in_database import QuotaInDatabase
 from sublet_hub.state.quota_documents.source import QuotaSource
 from sublet_hub.state.quota_file import QuotaFile
 from sublet_hub.state.stores import Stores
-from sublet_hub.usage.budget_meter import BudgetMeter
-from sublet_hub.usage.budgets import Budgets
+from sublet_hub.usage.budgets.meter import BudgetMeter
+from sublet_hub.usage.budgets.standings import Budgets
 from sublet_hub.usage.job_stops import JobStops
 from sublet_hub.usage.lending_periods import LentTimes
 from sublet_hub.usage.meter import WEEK, UseMeter
@@ -181,7 +181,9 @@ class Assembly:
             shares=Shares(ledger, fleet, capacity, views, self._meter),
             previews=QuotaPreviews(stores, quota, self._queue),
             histories=self._histories,
-            use=UseReports(adapters.database, store, lambda: capacity.holdings.document),
+            use=UseReports(
+                adapters.database, store, self._charged, lambda: capacity.holdings.document
+            ),
             budgets=self._budgets,
             refusals=Refusals(RefusalStore(adapters.database), now, metrics.refused),
             queue=self._queue,

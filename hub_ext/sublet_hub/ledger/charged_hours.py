@@ -56,11 +56,12 @@ class ChargedHourStore:
     def since(self, hour: datetime, until: datetime | None = None) -> Iterator[ChargedHour]:
         """Go through what was held from an hour on, to one that is not in it. ``LedgerReadError``.
 
-        Whole hours alone are told apart.
+        They come in the order of their hours, which alone are told apart.
         """
         found = sa.select(CHARGED_HOURS).where(_C.hour >= hour)
         if until is not None:
             found = found.where(_C.hour < until)
+        found = found.order_by(_C.hour)
         with self._database.reading() as connection:
             rows = connection.execution_options(yield_per=1000).execute(found).mappings()
             for row in rows:

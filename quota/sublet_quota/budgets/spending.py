@@ -118,7 +118,7 @@ class Spending:
         for hour in self._unread:
             found: defaultdict[Whose, Charge] = defaultdict(Charge)
             for holder, times in self._times[hour].items():
-                rate = self._rate(holder.model)
+                rate = rate_of_model(self._document, holder.model)
                 for budget in self._budgets_above(holder.payer):
                     charge = charge_of(times.values(), rate, budget.lent_rate)
                     found[budget.group, None] += charge
@@ -139,11 +139,6 @@ class Spending:
             self._above[payer] = budgets_above(self._document, payer)
         return self._above[payer]
 
-    def _rate(self, model: str) -> Fraction:
-        gpu_type = self._document.type_of(model)
-        said = self._document.gpu_types.get(gpu_type) if isinstance(gpu_type, str) else None
-        return _ONE if said is None else said.rate
-
 
 def paying_rate(document: QuotaDocument, payer: GroupName | None) -> Fraction:
     """Return at which part of its time a guest pays for lent room: by the nearest budget.
@@ -152,3 +147,10 @@ def paying_rate(document: QuotaDocument, payer: GroupName | None) -> Fraction:
     """
     budgets = budgets_above(document, payer)
     return budgets[0].lent_rate if budgets else Fraction(0)
+
+
+def rate_of_model(document: QuotaDocument, model: str) -> Fraction:
+    """Return what an hour on a card of a model counts; a model of no type counts 1."""
+    gpu_type = document.type_of(model)
+    said = document.gpu_types.get(gpu_type) if isinstance(gpu_type, str) else None
+    return _ONE if said is None else said.rate

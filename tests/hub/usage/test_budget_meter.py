@@ -19,7 +19,7 @@ from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import Change, GpuRecord, SliceRecord
 from sublet_hub.state.capacity import Capacity
 from sublet_hub.state.fleet import Fleet, NodeView
-from sublet_hub.usage.budget_meter import BudgetMeter
+from sublet_hub.usage.budgets.meter import BudgetMeter
 from sublet_quota.budgets.charge import HeldKind
 from sublet_quota.budgets.spending import ChargedHour
 from sublet_quota.document.reading import read_quota_document

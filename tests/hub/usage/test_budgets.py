@@ -7,7 +7,7 @@ from textwrap import dedent
 
 import pytest
 from sublet_hub.ledger.database import Database, EventQuery
-from sublet_hub.usage.budgets import Budgets
+from sublet_hub.usage.budgets.standings import Budgets
 from sublet_quota.budgets.charge import US_PER_HOUR, HeldKind, HeldTime
 from sublet_quota.budgets.period import hour_of
 from sublet_quota.budgets.spending import ChargedHour
