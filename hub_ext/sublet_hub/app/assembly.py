@@ -260,7 +260,7 @@ class Assembly:
         await self._runner.close()
         with contextlib.suppress(LedgerWriteError):
             self._meter.store()
-            self._budget_meter.store()
+            self._budget_meter.store_at_end()
             self._histories.store(everything=True)
             self._queue.tell_off_times()
             self.service.refusals.store_at_end()
@@ -361,9 +361,9 @@ class Assembly:
         self._meter.store()
         self._histories.store()
 
-    def _look_at_budgets(self) -> None:
-        self._budget_meter.store()
-        self._budgets.look()
+    async def _look_at_budgets(self) -> None:
+        await self._budget_meter.store()
+        await self._budgets.look()
 
     async def _look_at_logs(self) -> None:
         most_bytes = self._settings.volume.logs_bytes

@@ -5,16 +5,20 @@ counted become true together, so that nothing is counted twice after a restart, 
 out. Amounts are exact integers: one card for a year is a hundred-thousandth of what a column holds.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
+from fractions import Fraction
 from typing import Any, Final
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 from sublet_quota.budgets.charge import HeldKind, HeldTime
 from sublet_quota.budgets.spending import ChargedHour
 from sublet_quota.budgets.standing import Whose
 from sublet_quota.names.ids import GroupName, UserName
+from sublet_quota.reasons.budget_levels import BudgetNews
 
 from sublet_hub.ledger.database import Database
 from sublet_hub.ledger.tables import BUDGETS_TOLD, CHARGED_HOURS, CHARGED_UNTIL
@@ -22,17 +26,24 @@ from sublet_hub.ledger.tables import BUDGETS_TOLD, CHARGED_HOURS, CHARGED_UNTIL
 _C: Final = CHARGED_HOURS.c
 _KEY: Final = ("hour", "payer", "owner", "model", "kind", "entitled")
 _SUMS: Final = ("held_us", "card_us", "paid_us")
-_MORE: Final = "more_"
 _MARK: Final = 0
-_ADD: Final = (
-    sa.update(CHARGED_HOURS)
-    .where(*(_C[name] == sa.bindparam(f"{_MORE}{name}") for name in _KEY))
-    .values({name: _C[name] + sa.bindparam(f"{_MORE}{name}") for name in _SUMS})
-)
+
+
+@dataclass(frozen=True, slots=True)
+class ToldOfBudget:
+    """What was told of a budget, when that was last, and of how many hours it was then."""
+
+    whose: Whose
+    news: BudgetNews
+    at: datetime
+    hours: Fraction
 
 
 class ChargedHourStore:
-    """The tables of budgets."""
+    """The tables of budgets.
+
+    What is added may be written in another thread; all else is for the service's one.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -72,35 +83,54 @@ class ChargedHourStore:
         with self._database.writing() as connection:
             connection.execute(sa.delete(CHARGED_HOURS).where(_C.hour < hour))
 
-    def told(self) -> dict[Whose, str]:
+    def told(self) -> tuple[ToldOfBudget, ...]:
         """Return what was told of budgets last. ``LedgerReadError``."""
         with self._database.reading() as connection:
             rows = connection.execute(sa.select(BUDGETS_TOLD)).mappings().all()
-        return {_whose(row["payer"], row["owner"]): row["level"] for row in rows}
+        return tuple(_told_of(row) for row in rows if row["news"] in set(BudgetNews))
 
-    def tell(self, levels: Mapping[Whose, str | None]) -> None:
-        """Keep what is told of budgets now; ``None``: nothing is. ``LedgerWriteError``."""
-        columns = BUDGETS_TOLD.c
+    def tell(self, told: Iterable[ToldOfBudget], gone: Iterable[Whose] = ()) -> None:
+        """Keep what is told of budgets now, and nothing of those that are gone.
+
+        ``LedgerWriteError``.
+        """
+        rows = [_row_of_told(each) for each in told]
+        of = BUDGETS_TOLD.c
         with self._database.writing() as connection:
-            for (payer, owner), level in levels.items():
-                of_it = columns.payer == payer, columns.owner == (owner or "")
-                connection.execute(sa.delete(BUDGETS_TOLD).where(*of_it))
-                if level is not None:
-                    row = {"payer": payer, "owner": owner or "", "level": level}
-                    connection.execute(sa.insert(BUDGETS_TOLD), [row])
+            for payer, owner in gone:
+                mine = of.payer == payer, of.owner == (owner or "")
+                connection.execute(sa.delete(BUDGETS_TOLD).where(*mine))
+            for row in rows:
+                same = (of[name] == row[name] for name in ("payer", "owner", "news"))
+                connection.execute(sa.delete(BUDGETS_TOLD).where(*same))
+            if rows:
+                connection.execute(sa.insert(BUDGETS_TOLD), rows)
 
 
 def _add(connection: Connection, rows: list[dict[str, Any]]) -> None:
-    hours = {row["hour"] for row in rows}
-    there = sa.select(*(_C[name] for name in _KEY)).where(_C.hour.in_(hours))
-    known = {tuple(row) for row in connection.execute(there)}
-    old = [row for row in rows if tuple(row[name] for name in _KEY) in known]
-    new = [row for row in rows if tuple(row[name] for name in _KEY) not in known]
-    if old:
-        more = [{f"{_MORE}{name}": row[name] for name in row} for row in old]
-        connection.execute(_ADD, more)
-    if new:
-        connection.execute(sa.insert(CHARGED_HOURS), new)
+    """Add rows to what is there; both databases know how to do that in one step."""
+    if not rows:
+        return
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    new = insert(CHARGED_HOURS)
+    more = {name: _C[name] + new.excluded[name] for name in _SUMS}
+    connection.execute(new.on_conflict_do_update(index_elements=_KEY, set_=more), rows)
+
+
+def _row_of_told(told: ToldOfBudget) -> dict[str, Any]:
+    payer, owner = told.whose
+    return {
+        "payer": payer,
+        "owner": owner or "",
+        "news": told.news.value,
+        "at": told.at,
+        "hours": str(told.hours),
+    }
+
+
+def _told_of(row: sa.RowMapping) -> ToldOfBudget:
+    whose = GroupName(row["payer"]), UserName(row["owner"]) if row["owner"] else None
+    return ToldOfBudget(whose, BudgetNews(row["news"]), row["at"], Fraction(row["hours"]))
 
 
 def _row_of(part: ChargedHour) -> dict[str, Any]:
@@ -123,7 +153,3 @@ def _part_of(row: sa.RowMapping) -> ChargedHour:
     time = HeldTime(kind, row["entitled"], row["held_us"], row["card_us"], row["paid_us"])
     payer = GroupName(row["payer"]) if row["payer"] else None
     return ChargedHour(row["hour"], payer, UserName(row["owner"]), row["model"], time)
-
-
-def _whose(payer: str, owner: str) -> Whose:
-    return GroupName(payer), UserName(owner) if owner else None

@@ -313,7 +313,9 @@ BUDGETS_TOLD = sa.Table(
     METADATA,
     sa.Column("payer", sa.String(255), primary_key=True),
     sa.Column("owner", sa.String(255), primary_key=True),
-    sa.Column("level", sa.String(16), nullable=False),
+    sa.Column("news", sa.String(16), primary_key=True),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("hours", sa.String(64), nullable=False),
 )
 
 SWITCHES = sa.Table(

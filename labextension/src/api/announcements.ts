@@ -1,4 +1,4 @@
-/** What admins tell owners: plain text that ends by itself. */
+/** What owners are told, by admins or of a budget: plain text that ends by itself. */
 import type { Reader } from './reader';
 
 export interface Announcement {
@@ -8,6 +8,8 @@ export interface Announcement {
   made_at: Date | null;
   /** `null`: no end is known. */
   until: Date | null;
+  /** Whether an admin says it; else the service does by itself. */
+  from_admin: boolean;
 }
 
 export function readAnnouncement(r: Reader): Announcement {
@@ -15,6 +17,7 @@ export function readAnnouncement(r: Reader): Announcement {
     announcement_id: r.text('announcement_id'),
     text: r.text('text'),
     made_at: r.maybeTime('made_at'),
-    until: r.maybeTime('until')
+    until: r.maybeTime('until'),
+    from_admin: r.flag('from_admin', true)
   };
 }

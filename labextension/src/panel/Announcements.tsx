@@ -1,4 +1,4 @@
-/** What admins tell me, until it ends. */
+/** What I am told, by admins or of a budget, until it ends. */
 import * as React from 'react';
 
 import { warningIcon } from '../controls/icons';
@@ -18,9 +18,11 @@ export function Announcements(props: { page: PageContext; now: Date }): React.JS
           data-sublet="announcement"
         >
           <Sign icon={warningIcon}>
-            {each.made_at === null
-              ? trans.__('From an admin:')
-              : trans.__('From an admin, %1:', moment(each.made_at, now))}{' '}
+            {!each.from_admin
+              ? ''
+              : each.made_at === null
+                ? `${trans.__('From an admin:')} `
+                : `${trans.__('From an admin, %1:', moment(each.made_at, now))} `}
             {each.text}
           </Sign>
         </div>

@@ -67,7 +67,9 @@ function Status(props: {
       {told.length > 0 && (
         <span data-sublet="status-announcement">
           <Sign icon={warningIcon} className="sublet-warn">
-            {trans.__('word from an admin')}
+            {told.some(each => each.from_admin)
+              ? trans.__('word from an admin')
+              : trans.__('word on a budget')}
           </Sign>
         </span>
       )}

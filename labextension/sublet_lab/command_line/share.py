@@ -59,7 +59,8 @@ def share(service: Service, owner: str | None) -> None:
         ]
     )
     for each in found.announcements:
-        click.echo(f"From an admin, {clock(each.made_at)}: {plain(each.text)}")
+        by = f"From an admin, {clock(each.made_at)}: " if each.from_admin else ""
+        click.echo(f"{by}{plain(each.text)}")
     if found.slices:
         click.echo()
         print_slices(found.slices)

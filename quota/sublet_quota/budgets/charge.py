@@ -115,11 +115,11 @@ def times_of(stretch: Stretch) -> tuple[HeldTime, ...]:
     """
     used_us = min(stretch.busy_us, stretch.length_us)
     rest_us = stretch.length_us - used_us
-    whole_card_us = round(stretch.length_us * stretch.cards)
-    used_card_us = round(used_us * stretch.cards)
+    whole_card_us = _times(stretch.length_us, stretch.cards)
+    used_card_us = _times(used_us, stretch.cards)
     rest = HeldTime(_kind_of_rest(stretch), stretch.entitled, rest_us, whole_card_us - used_card_us)
     if rest.kind is HeldKind.LENT:
-        rest = replace(rest, paid_us=int(rest_us * stretch.paid))
+        rest = replace(rest, paid_us=rest_us * stretch.paid.numerator // stretch.paid.denominator)
     used = HeldTime(HeldKind.USED, stretch.entitled, used_us, used_card_us)
     return tuple(time for time in (used, rest) if time.held_us)
 
@@ -128,3 +128,8 @@ def _kind_of_rest(stretch: Stretch) -> HeldKind:
     if stretch.lent:
         return HeldKind.LENT
     return HeldKind.SUSPENDED if stretch.suspended else HeldKind.IDLE
+
+
+def _times(time_us: int, cards: Fraction) -> int:
+    """Return a time on a part of a card in card-microseconds, the nearest whole one."""
+    return (2 * time_us * cards.numerator + cards.denominator) // (2 * cards.denominator)

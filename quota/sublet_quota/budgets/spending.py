@@ -1,19 +1,23 @@
 """What is spent of all budgets of a document: hours of held time, added up as they come.
 
 What one owner's time on cards of one type came to in one hour is added up before guests' payments
-are set against it: so the sums do not depend on how the hour came in parts. The answers are those
-of adding up from scratch; a part costs what its own hour costs.
+are set against it: so the sums do not depend on how the hour came in parts. Only what is new is
+reckoned, in integers; the answers are those of adding up from scratch. How each holder's hour came
+to be is forgotten once six hours came after it: if a part of it comes later still, its payments are
+set against itself alone, which never credits more.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from fractions import Fraction
+from math import lcm
+from typing import Final
 
-from sublet_quota.budgets.charge import Charge, HeldKind, HeldTime, charge_of
+from sublet_quota.budgets.accounts import BudgetAccount, BudgetScale, CountedHours
+from sublet_quota.budgets.charge import HeldKind, HeldTime
 from sublet_quota.budgets.period import period_at
-from sublet_quota.budgets.standing import BudgetStanding, Whose, standing_of
+from sublet_quota.budgets.standing import BudgetStanding, standing_after
 from sublet_quota.document.lookups.group_budgets import (
     Budget,
     all_budgets,
@@ -21,9 +25,12 @@ from sublet_quota.document.lookups.group_budgets import (
     hours_of_person,
 )
 from sublet_quota.document.quota_document import QuotaDocument
+from sublet_quota.document.right_values import Right
 from sublet_quota.names.ids import GroupName, UserName
 
-_ONE: Fraction = Fraction(1)
+_ONE: Final = Fraction(1)
+_OPEN_HOURS: Final = 6
+_NOTHING: Final = BudgetAccount()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +47,32 @@ class ChargedHour:
     time: HeldTime
 
 
-@dataclass(frozen=True, slots=True)
-class _Holder:
-    """Whose time is added up."""
+@dataclass(slots=True)
+class _LentHour:
+    """What of one holder's hour was lent, and what guests paid for it."""
 
-    payer: GroupName | None
-    owner: UserName
-    model: str
+    card_us: int = 0
+    paid_us: int = 0
 
 
-_Key = tuple[HeldKind, bool]
+_Holder = tuple[GroupName | None, UserName, str]
+
+
+@dataclass(slots=True)
+class _Charged:
+    """A budget, and what is charged in it."""
+
+    budget: Budget
+    scale: BudgetScale
+    counted: CountedHours
+    together: BudgetAccount = field(default_factory=BudgetAccount)
+    persons: dict[UserName, BudgetAccount] = field(default_factory=dict)
+
+    def account_of(self, owner: UserName) -> BudgetAccount:
+        found = self.persons.get(owner)
+        if found is None:
+            found = self.persons[owner] = BudgetAccount()
+        return found
 
 
 class Spending:
@@ -58,32 +81,60 @@ class Spending:
     def __init__(self, document: QuotaDocument) -> None:
         """``document`` is one in force (``QuotaDocument.at``)."""
         self._document = document
-        self._budgets = {budget.group: budget for budget in all_budgets(document)}
-        self._above: dict[GroupName | None, tuple[Budget, ...]] = {}
-        self._times: dict[datetime, dict[_Holder, dict[_Key, HeldTime]]] = {}
-        self._charges: defaultdict[Whose, dict[datetime, Charge]] = defaultdict(dict)
-        self._unread: set[datetime] = set()
+        self._rates = _Rates(document)
+        self._of: dict[GroupName, _Charged] = {
+            budget.group: _Charged(
+                budget, BudgetScale.of(budget, self._rates.parts), CountedHours(budget)
+            )
+            for budget in all_budgets(document)
+        }
+        self._above: dict[GroupName | None, tuple[_Charged, ...]] = {}
+        self._lent: dict[datetime, dict[_Holder, _LentHour]] = {}
+
+    def under(self, document: QuotaDocument) -> bool:
+        """Go on with another document where time costs the same under it; return whether so.
+
+        Hours, and what follows at their end, may be others. Else all is to be added up anew.
+        """
+        if _costs(document) != _costs(self._document):
+            return False
+        self._document = document
+        for budget in all_budgets(document):
+            self._of[budget.group].budget = budget
+        return True
 
     def add(self, part: ChargedHour) -> None:
         """Add what was held in an hour, or in a part of one."""
-        if not self._budgets_above(part.payer):
+        above = self._charged_above(part.payer)
+        if not above:
             return
-        of_hour = self._times.setdefault(part.hour, {})
-        times = of_hour.setdefault(_Holder(part.payer, part.owner, part.model), {})
-        key = part.time.kind, part.time.entitled
-        before = times.get(key)
-        times[key] = part.time if before is None else before.plus(part.time)
-        self._unread.add(part.hour)
+        time, rate = part.time, self._rates.of(part.model)
+        before, after = (0, 0), (0, 0)
+        if time.kind is HeldKind.LENT:
+            of_hour = self._lent.setdefault(part.hour, {})
+            lent = of_hour.setdefault((part.payer, part.owner, part.model), _LentHour())
+            before = lent.card_us, lent.paid_us
+            lent.card_us += time.card_us
+            lent.paid_us += time.paid_us
+            after = lent.card_us, lent.paid_us
+        for each in above:
+            scale = each.scale
+            charged = time.card_us * scale.price(time.kind, entitled=time.entitled) * rate
+            credited = (scale.credit(*after) - scale.credit(*before)) * rate
+            hour = each.counted(part.hour)
+            each.together.add(hour, charged, credited)
+            if each.budget.each is not None:
+                each.account_of(part.owner).add(hour, charged, credited)
 
     def first_hour(self, now: datetime) -> datetime | None:
         """Return the begin of the first hour that counts in any budget; ``None``: there is none."""
-        periods = (period_at(each.per, each.zone, now) for each in self._budgets.values())
+        budgets = (each.budget for each in self._of.values())
+        periods = (period_at(each.per, each.zone, now) for each in budgets)
         return min((period.first_hour for period in periods), default=None)
 
     def standings(self, now: datetime) -> tuple[BudgetStanding, ...]:
         """Return how each budget stands; of persons those who spent anything in the period."""
-        self._read()
-        self._forget_before(self.first_hour(now))
+        self._forget(now)
         return tuple(self._standings(now))
 
     def of_person(self, group: GroupName, owner: UserName, now: datetime) -> BudgetStanding | None:
@@ -91,53 +142,86 @@ class Spending:
 
         That is of what is paid by the group, and by those in it.
         """
-        self._read()
-        budget = self._budgets.get(group)
-        hours = None if budget is None else hours_of_person(self._document, budget, owner)
-        if budget is None or hours is None:
+        charged = self._of.get(group)
+        if charged is None:
             return None
-        charges = self._charges.get((group, owner), {})
-        return standing_of(budget, hours, owner, charges, now)
+        return self._of_person(charged, owner, now)
+
+    def _of_person(
+        self, charged: _Charged, owner: UserName, now: datetime
+    ) -> BudgetStanding | None:
+        hours = hours_of_person(self._document, charged.budget, owner)
+        if hours is None:
+            return None
+        account = charged.persons.get(owner, _NOTHING)
+        return _standing(charged, hours, owner, account, now)
 
     def _standings(self, now: datetime) -> Iterator[BudgetStanding]:
-        persons: defaultdict[GroupName, list[UserName]] = defaultdict(list)
-        for group, owner in self._charges:
-            if owner is not None:
-                persons[group].append(owner)
-        for budget in self._budgets.values():
+        for each in self._of.values():
+            budget = each.budget
             if budget.hours is not None:
-                charges = self._charges.get((budget.group, None), {})
-                yield standing_of(budget, budget.hours, None, charges, now)
-            for owner in sorted(persons[budget.group]):
-                standing = self.of_person(budget.group, owner, now)
+                yield _standing(each, budget.hours, None, each.together, now)
+            for owner in sorted(each.persons) if budget.each is not None else ():
+                standing = self._of_person(each, owner, now)
                 if standing is not None:
                     yield standing
 
-    def _read(self) -> None:
-        """Charge the hours anew to which anything was added."""
-        for hour in self._unread:
-            found: defaultdict[Whose, Charge] = defaultdict(Charge)
-            for holder, times in self._times[hour].items():
-                rate = rate_of_model(self._document, holder.model)
-                for budget in self._budgets_above(holder.payer):
-                    charge = charge_of(times.values(), rate, budget.lent_rate)
-                    found[budget.group, None] += charge
-                    if budget.each is not None:
-                        found[budget.group, holder.owner] += charge
-            for whose, charge in found.items():
-                self._charges[whose][hour] = charge
-        self._unread.clear()
+    def _forget(self, now: datetime) -> None:
+        """Forget what counts no more, and how hours came to be that are long over."""
+        for each in self._of.values():
+            budget = each.budget
+            first = period_at(budget.per, budget.zone, now).first_hour
+            each.together.forget_before(first)
+            for account in each.persons.values():
+                account.forget_before(first)
+            for owner in [one for one, account in each.persons.items() if account.is_empty]:
+                del each.persons[owner]
+        for hour in sorted(self._lent)[:-_OPEN_HOURS]:
+            del self._lent[hour]
 
-    def _forget_before(self, first: datetime | None) -> None:
-        for hour in [hour for hour in self._times if first is not None and hour < first]:
-            del self._times[hour]
-            for charges in self._charges.values():
-                charges.pop(hour, None)
-
-    def _budgets_above(self, payer: GroupName | None) -> tuple[Budget, ...]:
+    def _charged_above(self, payer: GroupName | None) -> tuple[_Charged, ...]:
         if payer not in self._above:
-            self._above[payer] = budgets_above(self._document, payer)
+            budgets = budgets_above(self._document, payer)
+            self._above[payer] = tuple(self._of[budget.group] for budget in budgets)
         return self._above[payer]
+
+
+class _Rates:
+    """What types count, in whole numbers."""
+
+    def __init__(self, document: QuotaDocument) -> None:
+        self._document = document
+        rates = (gpu_type.rate for gpu_type in document.gpu_types.values())
+        self.parts = lcm(*(Fraction(rate).denominator for rate in rates))
+        self._of: dict[str, int] = {}
+
+    def of(self, model: str) -> int:
+        """Return in how many parts of 1 an hour on a card of a model counts."""
+        if model not in self._of:
+            self._of[model] = int(rate_of_model(self._document, model) * self.parts)
+        return self._of[model]
+
+
+def _standing(
+    charged: _Charged,
+    hours: Right[Fraction],
+    owner: UserName | None,
+    account: BudgetAccount,
+    now: datetime,
+) -> BudgetStanding:
+    scale = charged.scale
+    total, by_hour = account.total(scale), account.by_hour(scale)
+    return standing_after(charged.budget, hours, owner, total, by_hour, now=now)
+
+
+def _costs(document: QuotaDocument) -> tuple[object, ...]:
+    """Return all by which it is known what time costs whom, and in which period it counts."""
+    budgets = tuple(
+        (each.group, each.per, each.zone, each.lent_rate, each.each is None)
+        for each in all_budgets(document)
+    )
+    paths = tuple(document.path_of(name) for name in document.all_groups)
+    return budgets, paths, document.gpu_types
 
 
 def paying_rate(document: QuotaDocument, payer: GroupName | None) -> Fraction:

@@ -83,12 +83,31 @@ def standing_of(
     ``charges``: what was charged in each hour of UTC, by when that began; hours that do not count
     in the period may be among them.
     """
-    period = period_at(budget.per, budget.zone, now)
-    counted = [(hour, charges[hour]) for hour in sorted(charges) if hour >= period.first_hour]
+    first = period_at(budget.per, budget.zone, now).first_hour
+    counted = [(hour, charges[hour]) for hour in sorted(charges) if hour >= first]
     total = sum((charge for _, charge in counted), Charge())
+    by_hour = ((hour, charge.spent) for hour, charge in counted)
+    return standing_after(budget, hours, owner, total, by_hour, now=now)
+
+
+def standing_after(  # noqa: PLR0913 - what a standing is made of
+    budget: Budget,
+    hours: Right[Fraction],
+    owner: UserName | None,
+    total: Charge,
+    by_hour: Iterable[tuple[datetime, Fraction]],
+    *,
+    now: datetime,
+) -> BudgetStanding:
+    """Return how a budget stands after all that counts in its period.
+
+    ``by_hour``: what of that was spent in each hour, the oldest first; read for a rolling one that
+    is over alone.
+    """
+    period = period_at(budget.per, budget.zone, now)
     renews_at = period.end
     if isinstance(budget.per, timedelta):
-        renews_at = _rolls_free(counted, hours.value, budget.per)
+        renews_at = _rolls_free(by_hour, total.spent, hours.value, budget.per)
     return BudgetStanding(
         budget=budget,
         owner=owner,
@@ -101,15 +120,19 @@ def standing_of(
 
 
 def _rolls_free(
-    counted: Sequence[tuple[datetime, Charge]], hours: Fraction, length: timedelta
+    by_hour: Iterable[tuple[datetime, Fraction]],
+    spent: Fraction,
+    hours: Fraction,
+    length: timedelta,
 ) -> datetime | None:
     """Return when so much has left a rolling period that there are hours; ``None``: there are."""
-    spent = sum((charge.spent for _, charge in counted), Fraction(0))
+    if spent < hours:
+        return None
     free_at = None
-    for hour, charge in counted:
+    for hour, of_hour in by_hour:
         if spent < hours:
             break
-        spent -= charge.spent
+        spent -= of_hour
         free_at = hour + HOUR + length
     return free_at
 

@@ -7,15 +7,8 @@ from types import MappingProxyType
 from typing import Final
 
 
-class BudgetLevel(StrEnum):
-    """What was told of a budget last; nothing, while there are hours enough."""
-
-    WARNED = "warned"
-    OVER = "over"
-
-
 class BudgetNews(StrEnum):
-    """What is told of a budget now."""
+    """What is told of a budget."""
 
     ENDS = "ends"
     OVER = "over"

@@ -71,9 +71,11 @@ class AnnouncementInfo(AnswerModel):
 
 
 class ShownAnnouncement(AnswerModel):
-    """What an owner is told by admins."""
+    """What an owner is told, by admins or of a budget."""
 
     announcement_id: Name
     text: Words
     made_at: AwareDatetime
     until: AwareDatetime
+    from_admin: bool = True
+    """Whether an admin says it; else the service does by itself."""

@@ -1,15 +1,18 @@
 """What was held by kind and hour: added up exactly, with the moment until which all is counted."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from sublet_hub.ledger.charged_hours import ChargedHourStore
+from sublet_hub.ledger.charged_hours import ChargedHourStore, ToldOfBudget
 from sublet_hub.ledger.database import Database, LedgerWriteError
 from sublet_quota.budgets.charge import HeldKind, HeldTime
 from sublet_quota.budgets.spending import ChargedHour
 from sublet_quota.names.ids import GroupName, UserName
+from sublet_quota.reasons.budget_levels import BudgetNews
 
 HOUR = datetime(2026, 11, 24, 9, tzinfo=UTC)
 NOW = HOUR + timedelta(minutes=10)
@@ -75,6 +78,10 @@ def test_what_was_told_of_a_budget_is_kept_until_it_is_told_otherwise(
     store: ChargedHourStore,
 ) -> None:
     group, person = (LAB, None), (LAB, UserName("ada"))
-    store.tell({group: "warned", person: "over"})
-    store.tell({group: "over", person: None})
-    assert store.told() == {group: "over"}
+    ends = ToldOfBudget(group, BudgetNews.ENDS, NOW, Fraction(10))
+    over = ToldOfBudget(person, BudgetNews.OVER, NOW, Fraction(1, 3))
+    store.tell([ends, over])
+    later = replace(ends, at=NOW + timedelta(days=1))
+    spent = replace(later, news=BudgetNews.OVER)
+    store.tell([later, spent], gone=[person])
+    assert set(store.told()) == {later, spent}

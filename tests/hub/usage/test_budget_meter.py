@@ -1,8 +1,10 @@
 """What is held of each kind adds up to how long it was held, whoever was away meanwhile."""
 
+import asyncio
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
@@ -11,10 +13,11 @@ from textwrap import dedent
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sublet_hub.ledger.charged_hours import ChargedHourStore
-from sublet_hub.ledger.database import Database
+from sublet_hub.ledger.database import Database, LedgerWriteError
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import Change, GpuRecord, SliceRecord
 from sublet_hub.state.capacity import Capacity
@@ -127,7 +130,7 @@ def test_time_is_used_while_the_gpu_computes_and_idle_else(desk: Desk) -> None:
     desk.report(meter, a={"gpu_busy_ms": 1000})
     desk.report(meter, a={"gpu_busy_ms": 3000})
     desk.report(meter, a={"gpu_busy_ms": 3000})
-    meter.store()
+    meter.store_at_end()
     assert desk.held_us("ada") == {HeldKind.USED: 2 * S, HeldKind.IDLE: 13 * S}
 
 
@@ -146,7 +149,7 @@ def test_each_stretch_is_of_the_kind_that_the_agent_tells(
     meter = desk.start()
     desk.hold(a_slice("a", "ada"))
     desk.report(meter, a=report)
-    meter.store()
+    meter.store_at_end()
     assert desk.held_us("ada") == {kind: 5 * S}
 
 
@@ -154,7 +157,7 @@ def test_a_slice_counts_as_the_part_of_its_card_that_it_is(desk: Desk) -> None:
     meter = desk.start()
     desk.hold(a_slice("a", "ada", compute_milli=250))
     desk.report(meter, a={})
-    meter.store()
+    meter.store_at_end()
     (row,) = desk.rows()
     assert (row.time.card_us, row.payer, row.model) == (5 * S // 4, "lab", "Simulated")
 
@@ -166,7 +169,7 @@ def test_what_a_gpu_computed_as_a_report_came_late_counts_in_the_next_stretch(de
     for passes, more_ms in ((5, 0), (5, 5500), (6, 5500), (5, 5000)):
         busy_ms += more_ms
         desk.report(meter, passes=passes, a={"gpu_busy_ms": busy_ms})
-    meter.store()
+    meter.store_at_end()
     assert desk.held_us("ada") == {HeldKind.IDLE: 5 * S, HeldKind.USED: 16 * S}
 
 
@@ -175,7 +178,7 @@ def test_an_entitled_slice_is_told_from_a_borrowed_one(desk: Desk) -> None:
     desk.hold(a_slice("a", "ada"), a_slice("b", "ben", "free"))
     with_card_open(desk)
     desk.report(meter, a={}, b={})
-    meter.store()
+    meter.store_at_end()
     assert {row.owner: row.time.entitled for row in desk.rows()} == {"ada": True, "ben": False}
 
 
@@ -185,7 +188,7 @@ def test_guests_pay_by_their_own_budget_for_their_part_of_the_room(desk: Desk) -
     desk.hold(a_slice("a", "ada"), a_slice("b", "ben"), a_slice("j", "eve", "poor", **job))
     lent = {"lent_to": ("j",)}
     desk.report(meter, a=lent, b=lent, j={})
-    meter.store()
+    meter.store_at_end()
     paid = {row.owner: row.time.paid_us for row in desk.rows()}
     each = int(5 * S * Fraction(400, 1000) * Fraction(1, 4) / 2)
     assert paid == {"ada": each, "ben": each, "eve": 0}
@@ -201,7 +204,7 @@ def test_a_guest_without_a_budget_or_off_the_card_pays_nothing(
     job = {"holder": Holder.JOB, "job_id": JobId("job-1")}
     desk.hold(a_slice("a", "ada"), a_slice("j", "eve", group, **job))
     desk.report(meter, a={"lent_to": ("j",)}, j={"state": state})
-    meter.store()
+    meter.store_at_end()
     assert {row.time.paid_us for row in desk.rows()} == {0}
 
 
@@ -212,7 +215,7 @@ def test_a_slice_is_counted_to_its_end(desk: Desk) -> None:
     desk.now += timedelta(seconds=3)
     desk.release("a")
     desk.now += timedelta(seconds=60)
-    meter.store()
+    meter.store_at_end()
     assert desk.held_us("ada") == {HeldKind.IDLE: 8 * S}
 
 
@@ -221,7 +224,7 @@ def test_a_slice_whose_agent_is_silent_counts_as_it_was_seen_last(desk: Desk) ->
     desk.hold(a_slice("a", "ada"))
     desk.report(meter, a={"state": SliceState.SUSPENDED})
     desk.now += timedelta(hours=2)
-    meter.store()
+    meter.store_at_end()
     assert desk.held_us("ada") == {HeldKind.SUSPENDED: 7205 * S}
 
 
@@ -229,7 +232,7 @@ def test_time_is_counted_in_the_hours_in_which_it_was(desk: Desk) -> None:
     meter = desk.start()
     desk.hold(a_slice("a", "ada"))
     desk.now += timedelta(hours=2)
-    meter.store()
+    meter.store_at_end()
     hours = {row.hour.hour: row.time.held_us for row in desk.rows()}
     assert hours == {9: 50 * 60 * S, 10: 3600 * S, 11: 10 * 60 * S}
 
@@ -240,7 +243,7 @@ def test_who_pays_and_how_large_it_is_counts_from_the_change_on(desk: Desk) -> N
     desk.now += timedelta(seconds=10)
     desk.hold(a_slice("a", "ada", "poor", compute_milli=1000))
     desk.now += timedelta(seconds=20)
-    meter.store()
+    meter.store_at_end()
     assert {row.payer: row.time.card_us for row in desk.rows()} == {"lab": 5 * S, "poor": 20 * S}
 
 
@@ -249,11 +252,11 @@ def test_nothing_is_left_out_or_counted_twice_when_the_service_is_killed(desk: D
     desk.hold(a_slice("a", "ada"), a_slice("b", "ben"))
     desk.report(meter, a={}, b={})
     desk.now += timedelta(seconds=3)
-    meter.store()
+    meter.store_at_end()
     desk.report(meter, a={}, b={})
     again = desk.start()
     desk.report(again, passes=600, a={})
-    again.store()
+    again.store_at_end()
     total = (desk.now - START) // timedelta(microseconds=1)
     assert [sum(desk.held_us(owner).values()) for owner in ("ada", "ben")] == [total, total]
 
@@ -263,7 +266,7 @@ def test_what_was_held_before_budgets_were_metered_is_charged_to_nobody(desk: De
     desk.now += timedelta(days=3)
     meter = desk.start()
     desk.now += timedelta(seconds=7)
-    meter.store()
+    meter.store_at_end()
     assert desk.held_us("ada") == {HeldKind.IDLE: 7 * S}
 
 
@@ -272,9 +275,9 @@ def test_what_was_stored_is_told_once(desk: Desk) -> None:
     meter.listen(told.extend)
     desk.hold(a_slice("a", "ada"))
     desk.report(meter, a={})
-    meter.store()
+    meter.store_at_end()
     assert told == desk.rows()
-    meter.store()
+    meter.store_at_end()
     assert told == desk.rows()
 
 
@@ -313,11 +316,65 @@ def test_held_is_used_idle_lent_and_suspended_to_the_microsecond(
                 case _, (passes_us,):
                     desk.now += timedelta(microseconds=passes_us)
                     if name == "store":
-                        meter.store()
+                        meter.store_at_end()
                     elif name == "grow":
                         desk.hold(a_slice("a", "ada", compute_milli=750))
-        meter.store()
+        meter.store_at_end()
         database.close()
         held_us = desk.held_us("ada")
     assert sum(held_us.values()) == (desk.now - START) // timedelta(microseconds=1)
     assert held_us[HeldKind.USED] <= busy_ms * 1000
+
+
+@pytest.mark.asyncio
+async def test_what_is_counted_while_it_is_stored_is_stored_the_next_time(desk: Desk) -> None:
+    meter = desk.start()
+    desk.hold(*(a_slice(f"s{number}", "ada", compute_milli=1) for number in range(250)))
+    desk.now += timedelta(seconds=10)
+    storing = asyncio.create_task(meter.store())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    desk.report(meter, passes=7, **{f"s{number}": {} for number in range(0, 250, 5)})
+    desk.release("s249")
+    await storing
+    assert desk.store.until() == START + timedelta(seconds=10)
+    assert sum(desk.held_us("ada").values()) == 250 * 10 * S
+    await meter.store()
+    assert sum(desk.held_us("ada").values()) == 250 * 17 * S
+
+
+@pytest.mark.asyncio
+async def test_what_could_not_be_stored_is_the_next_time(desk: Desk) -> None:
+    meter = desk.start()
+    desk.hold(a_slice("a", "ada"))
+    desk.now += timedelta(seconds=10)
+    with closed(desk.database), pytest.raises(LedgerWriteError):
+        await meter.store()
+    desk.now += timedelta(seconds=5)
+    await meter.store()
+    assert desk.held_us("ada") == {HeldKind.IDLE: 15 * S}
+
+
+@contextmanager
+def closed(database: Database) -> Iterator[None]:
+    """The table cannot be written."""
+    with database.engine.begin() as connection:
+        connection.execute(sa.text("ALTER TABLE charged_hours RENAME TO gone"))
+    yield
+    with database.engine.begin() as connection:
+        connection.execute(sa.text("ALTER TABLE gone RENAME TO charged_hours"))
+
+
+@pytest.mark.asyncio
+async def test_who_is_cancelled_while_it_is_stored_stores_nothing_twice(desk: Desk) -> None:
+    meter = desk.start()
+    desk.hold(a_slice("a", "ada"))
+    desk.now += timedelta(seconds=10)
+    storing = asyncio.create_task(meter.store())
+    for _ in range(3):
+        await asyncio.sleep(0)
+    storing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await storing
+    meter.store_at_end()
+    assert desk.held_us("ada") == {HeldKind.IDLE: 10 * S}

@@ -116,7 +116,8 @@ held_times = st.lists(stretches, max_size=20).map(
 def test_held_is_always_the_sum_of_its_kinds(stretch: Stretch) -> None:
     times = times_of(stretch)
     assert sum(time.held_us for time in times) == stretch.length_us
-    assert sum(time.card_us for time in times) == round(stretch.length_us * stretch.cards)
+    in_cards_us = sum(time.card_us for time in times)
+    assert abs(in_cards_us - stretch.length_us * stretch.cards) <= Fraction(1, 2)
     assert all(time.held_us > 0 and time.card_us >= 0 for time in times)
 
 

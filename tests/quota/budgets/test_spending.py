@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sublet_quota.budgets.charge import US_PER_HOUR, HeldKind, HeldTime
@@ -10,6 +11,7 @@ from sublet_quota.budgets.spending import ChargedHour, Spending, paying_rate
 from sublet_quota.budgets.standing import BudgetStanding
 from sublet_quota.names.ids import GroupName, UserName
 
+from tests.support.naive_spending import NaiveSpending
 from tests.support.quota_documents import document
 
 NOW = datetime(2026, 11, 30, 12, 20, tzinfo=UTC)
@@ -131,3 +133,60 @@ def test_the_sums_depend_neither_on_order_nor_on_when_they_were_asked(
             asked.standings(NOW)
         asked.add(part)
     assert asked.standings(NOW) == once.standings(NOW)
+
+
+far_parts = st.builds(
+    hour,
+    payer=st.sampled_from(["science", "nlp"]),
+    owner=st.sampled_from(["ada", "bob"]),
+    kind=st.sampled_from(HeldKind),
+    cards=st.integers(1, 30),
+    paid=st.integers(0, 4),
+    ago=st.integers(0, 24 * 45),
+    entitled=st.booleans(),
+)
+
+
+@given(st.lists(far_parts, max_size=12), st.sets(st.integers(0, 12)), st.integers(0, 24 * 40))
+def test_what_is_reckoned_as_it_comes_is_what_adding_up_from_scratch_says(
+    found: list[ChargedHour], asked: set[int], later_h: int
+) -> None:
+    spending, naive = Spending(DOCUMENT), NaiveSpending(DOCUMENT)
+    now = NOW - timedelta(days=45)
+    for number, part in enumerate(sorted(found, key=lambda part: part.hour)):
+        spending.add(part)
+        naive.add(part)
+        now = max(now, part.hour)
+        if number in asked:
+            assert told(spending, now) == told(naive, now)
+    assert told(spending, now) == told(naive, now)
+    later = now + timedelta(hours=later_h)
+    assert told(spending, later) == told(naive, later)
+
+
+def told(spending: Spending | NaiveSpending, now: datetime) -> list[BudgetStanding]:
+    """How all stand who spent anything in the period."""
+    return [each for each in spending.standings(now) if each.owner is None or each.charged]
+
+
+@pytest.mark.parametrize(
+    ("said", "instead"),
+    [
+        ("lent_rate: 0.5", "lent_rate: 0.4"),
+        ("per: month", "per: day"),
+        ("rate: 4", "rate: 3"),
+        ("each: {hours: 10}", "each: {}"),
+        ("nlp: {budget: {hours: 20, per: month}}", "nlp: {}"),
+    ],
+)
+def test_where_time_costs_otherwise_all_is_added_up_anew(said: str, instead: str) -> None:
+    assert said in TEXT
+    assert not Spending(DOCUMENT).under(document(TEXT.replace(said, instead)))
+
+
+def test_with_other_hours_what_was_spent_stays() -> None:
+    spending = Spending(DOCUMENT)
+    spending.add(hour(cards=4))
+    assert spending.under(document(TEXT.replace("hours: 100", "hours: 3")))
+    (science, *_) = spending.standings(NOW)
+    assert (science.spent, science.is_over) == (4, True)

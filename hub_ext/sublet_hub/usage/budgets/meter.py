@@ -9,13 +9,18 @@ its room.
 What a GPU computed beyond a stretch, as reports come early or late, counts in the next one. Who
 pays for lent room is the guest: its part of the room, at the rate of the nearest budget of its
 group's; a guest in the room of several owners pays each by the size of theirs.
+
+What is stored is counted up to one moment, some slices at a time, and written in a thread: what is
+counted beyond that moment meanwhile is stored the next time.
 """
 
+import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from fractions import Fraction
+from functools import partial
 from typing import Final
 
 from sublet_quota.amounts.gpu_amounts import GpuAmount
@@ -26,13 +31,13 @@ from sublet_quota.budgets.spending import ChargedHour, paying_rate
 from sublet_quota.holdings.gpu_load import cards_on
 from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.names.ids import NodeId, SliceId
-from sublet_quota.residency.snapshot import Rank
 from sublet_quota.wire.agent_link import SliceReport
 
 from sublet_hub.ledger.charged_hours import ChargedHourStore
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import Change, SliceRecord
 from sublet_hub.state.capacity import Capacity
+from sublet_hub.state.collectors.stepped import in_parts
 from sublet_hub.state.fleet import NodeView
 
 STRETCH: Final = timedelta(seconds=5)
@@ -41,7 +46,6 @@ LONGEST: Final = timedelta(seconds=30)
 _MOST_OWED_US: Final = 30_000_000
 _US: Final = timedelta(microseconds=1)
 _US_PER_MS: Final = 1000
-_ENTITLED: Final = frozenset({Rank.ENTITLED, Rank.ENTITLED_IN_PART})
 _NOTHING: Final = Fraction(0)
 
 
@@ -51,6 +55,8 @@ class _Seen:
 
     record: SliceRecord
     until: datetime
+    cards: Fraction
+    """Which part of its card the slice is."""
     busy_ms: int | None = None
     """Its counter of GPU time when it was told last."""
     owed_us: int = 0
@@ -61,12 +67,9 @@ class _Seen:
     paid: Fraction = _NOTHING
     """For which part of a card guests pay in its room."""
 
-    @property
-    def cards(self) -> Fraction:
-        """Which part of its card the slice is."""
-        gpu = self.record.gpu
-        kind = GpuKind(gpu.type, gpu.memory_mib, gpu.margin_mib)
-        return cards_on(GpuAmount(self.record.memory_mib, self.record.compute_milli), kind)
+
+_Row = tuple[object, ...]
+_Rows = dict[_Row, ChargedHour]
 
 
 class BudgetMeter:
@@ -89,7 +92,11 @@ class BudgetMeter:
         self._now = now
         self._seen: dict[SliceId, _Seen] = {}
         self._looked_at: dict[NodeId, datetime] = {}
-        self._unstored: dict[tuple[object, ...], ChargedHour] = {}
+        self._unstored: _Rows = {}
+        self._cut: datetime | None = None
+        """Up to when is counted what is about to be stored."""
+        self._beyond: _Rows = {}
+        """What was counted beyond that."""
         self._listeners: list[Callable[[tuple[ChargedHour, ...]], None]] = []
         counted = store.until()
         if counted is None:
@@ -97,7 +104,7 @@ class BudgetMeter:
             counted = now()
             store.add((), counted)
         for record in ledger.slices.values():
-            self._seen[record.slice_id] = _Seen(record, max(record.created_at, counted))
+            self._see(record, max(record.created_at, counted))
         ledger.listen(self._ledger_changed)
 
     def listen(self, listener: Callable[[tuple[ChargedHour, ...]], None]) -> None:
@@ -122,15 +129,61 @@ class BudgetMeter:
             seen.paid = paid.get(slice_id, _NOTHING)
             self._count(seen, now)
 
-    def store(self) -> None:
-        """Count all slices up to now, and store that; after a ``LedgerWriteError`` next time."""
-        now = self._now()
-        for seen in self._seen.values():
-            seen.entitled = self._is_entitled(seen)
-            self._count(seen, now)
+    async def store(self) -> None:
+        """Count all slices up to now, and store that; others have turns meanwhile.
+
+        After a ``LedgerWriteError`` that is tried again next time.
+        """
+        for step in self._count_all(self._now()):
+            await asyncio.sleep(0)
+            step()
+        parts, until = self._taken_off()
+        writing = asyncio.ensure_future(asyncio.to_thread(self._store.add, parts, until))
+        try:
+            await asyncio.wait({writing})
+        finally:
+            # Also who is cancelled must know what was stored, for the thread writes on.
+            await asyncio.wait({writing})
+            if writing.exception() is None:
+                self._tell(parts)
+            else:
+                self._put_back(parts)
+        writing.result()
+
+    def store_at_end(self) -> None:
+        """Do the same at once, for a service that ends. ``LedgerWriteError``."""
+        for step in self._count_all(self._now()):
+            step()
+        parts, until = self._taken_off()
+        self._store.add(parts, until)
+        self._tell(parts)
+
+    def _count_all(self, now: datetime) -> Iterable[Callable[[], None]]:
+        """Return the steps that count all slices up to a moment."""
+        self._cut = now
+        return tuple(partial(self._count_some, part, now) for part in in_parts(self._seen))
+
+    def _count_some(self, slices: Iterable[SliceId], now: datetime) -> None:
+        for slice_id in slices:
+            # What was released meanwhile is counted to its end.
+            seen = self._seen.get(slice_id)
+            if seen is not None and seen.until < now:
+                seen.entitled = self._is_entitled(seen)
+                self._count(seen, now)
+
+    def _taken_off(self) -> tuple[tuple[ChargedHour, ...], datetime]:
+        """Return what is to be stored, and up to when all is counted then."""
+        until = self._cut or self._now()
         parts = tuple(self._unstored.values())
-        self._store.add(parts, now)
-        self._unstored.clear()
+        self._unstored, self._beyond, self._cut = self._beyond, {}, None
+        return parts, until
+
+    def _put_back(self, parts: Iterable[ChargedHour]) -> None:
+        """Keep what could not be stored for the next time."""
+        for part in parts:
+            _add_to(self._unstored, part)
+
+    def _tell(self, parts: tuple[ChargedHour, ...]) -> None:
         for listener in self._listeners:
             listener(parts)
 
@@ -151,7 +204,7 @@ class BudgetMeter:
         seen.entitled = self._is_entitled(seen)
 
     def _is_entitled(self, seen: _Seen) -> bool:
-        return self._capacity.holdings.rank(seen.record.slice_id) in _ENTITLED
+        return self._capacity.holdings.is_entitled(seen.record.slice_id)
 
     def _paid(
         self, here: Mapping[SliceId, tuple[_Seen, SliceReport]]
@@ -178,6 +231,10 @@ class BudgetMeter:
         paid = seen.paid if now - seen.until <= LONGEST else _NOTHING
         while seen.until < now:
             end = min(now, hour_of(seen.until) + HOUR)
+            rows = self._unstored
+            if self._cut is not None:
+                rows = rows if seen.until < self._cut else self._beyond
+                end = min(end, self._cut) if seen.until < self._cut else end
             length_us = (end - seen.until) // _US
             busy_us = min(seen.owed_us, length_us)
             seen.owed_us -= busy_us
@@ -185,20 +242,12 @@ class BudgetMeter:
                 length_us, busy_us, seen.cards, seen.entitled, seen.suspended, seen.lent, paid
             )
             for time in times_of(stretch):
-                self._add(seen, time)
+                _add_to(rows, _part_of(seen, time))
             seen.until = end
         seen.owed_us = min(seen.owed_us, _MOST_OWED_US)
 
-    def _add(self, seen: _Seen, time: HeldTime) -> None:
-        record, hour = seen.record, hour_of(seen.until).astimezone(UTC)
-        key = hour, record.group, record.owner, record.gpu.type, time.kind, time.entitled
-        before = self._unstored.get(key)
-        if before is not None:
-            self._unstored[key] = replace(before, time=before.time.plus(time))
-        else:
-            self._unstored[key] = ChargedHour(
-                hour, record.group, record.owner, record.gpu.type, time
-            )
+    def _see(self, record: SliceRecord, since: datetime) -> None:
+        self._seen[record.slice_id] = _Seen(record, since, _cards_of(record))
 
     def _ledger_changed(self, change: Change) -> None:
         """Count what is released, or counts otherwise from now on, as it was until now."""
@@ -206,10 +255,11 @@ class BudgetMeter:
         for record in change.slices:
             seen = self._seen.get(record.slice_id)
             if seen is None:
-                self._seen[record.slice_id] = _Seen(record, record.created_at)
+                self._see(record, record.created_at)
                 continue
             if _counts_as(seen.record) != _counts_as(record):
                 self._count(seen, now)
+                seen.cards = _cards_of(record)
             seen.record = record
         for slice_id in change.released:
             gone = self._seen.pop(slice_id, None)
@@ -220,3 +270,22 @@ class BudgetMeter:
 def _counts_as(record: SliceRecord) -> tuple[object, ...]:
     """Return all by which what a slice holds is counted."""
     return record.group, record.owner, record.gpu, record.memory_mib, record.compute_milli
+
+
+def _cards_of(record: SliceRecord) -> Fraction:
+    """Return which part of its card a slice is."""
+    gpu = record.gpu
+    kind = GpuKind(gpu.type, gpu.memory_mib, gpu.margin_mib)
+    return cards_on(GpuAmount(record.memory_mib, record.compute_milli), kind)
+
+
+def _part_of(seen: _Seen, time: HeldTime) -> ChargedHour:
+    record, hour = seen.record, hour_of(seen.until)
+    return ChargedHour(hour, record.group, record.owner, record.gpu.type, time)
+
+
+def _add_to(rows: _Rows, part: ChargedHour) -> None:
+    time = part.time
+    key = part.hour, part.payer, part.owner, part.model, time.kind, time.entitled
+    before = rows.get(key)
+    rows[key] = part if before is None else replace(before, time=before.time.plus(time))

@@ -1,22 +1,22 @@
 """How the budgets stand, who is told, and what follows: what is spent counts as borrowed.
 
 Looked at once a minute, when what was held meanwhile is stored, and when another document is in
-force: then all is added up anew. What was told is kept, so that each word is said once: that the
-hours end, that they are spent, and that there are hours again.
+force. Reckoned in a thread beside the loop, which meanwhile answers by how they stood before.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import Final
 
 from sublet_quota.budgets.spending import ChargedHour, Spending
-from sublet_quota.budgets.standing import BudgetStanding, Spent, Whose
-from sublet_quota.document.lookups.group_budgets import budgets_above
+from sublet_quota.budgets.standing import BudgetStanding, Spent, Whose, standing_of
+from sublet_quota.document.lookups.group_budgets import budget_of, budgets_above, hours_of_person
 from sublet_quota.document.quota_document import QuotaDocument
-from sublet_quota.document.value_kinds.budget_values import AtEnd
 from sublet_quota.names.ids import GroupName, UserName
-from sublet_quota.reasons.budget_levels import BudgetLevel, BudgetNews, budget_words
+from sublet_quota.reasons.budget_levels import BudgetNews
 from sublet_quota.wire.budget import BudgetInfo
 from sublet_quota.wire.event_kinds import EventKind
 
@@ -25,6 +25,7 @@ from sublet_hub.ledger.events import event
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import Change, EventRecord
 from sublet_hub.state.capacity import Capacity
+from sublet_hub.usage.budgets.telling import BudgetNote, BudgetTelling, words_of
 
 _KINDS: Final = {
     BudgetNews.ENDS: EventKind.BUDGET_ENDS,
@@ -32,6 +33,17 @@ _KINDS: Final = {
     BudgetNews.OVER_NO_NEW: EventKind.BUDGET_SPENT,
     BudgetNews.AGAIN: EventKind.BUDGET_RENEWED,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """What a look at all budgets found."""
+
+    standings: Mapping[Whose, BudgetStanding]
+    spent: Spent
+    due: tuple[tuple[BudgetStanding, BudgetNews], ...]
+    gone: tuple[Whose, ...]
+    """Of which something was told, and which are no budgets any more."""
 
 
 class Budgets:
@@ -52,33 +64,33 @@ class Budgets:
         self._capacity = capacity
         self._store = store
         self._now = now
-        self._document = capacity.holdings.document
-        self._spending = self._added_up(self._document)
-        self._told = store.told()
-        self._standings: dict[Whose, BudgetStanding] = {}
-        self._stand(now())
+        self._telling = BudgetTelling(store)
+        self._spending: Spending | None = None
+        self._document: QuotaDocument | None = None
+        self._pending: list[ChargedHour] = []
+        self._turn = asyncio.Lock()
+        looked = self._look(capacity.holdings.document, (), now())
+        self._standings = looked.standings
+        capacity.spend(looked.spent)
 
     def take(self, parts: Iterable[ChargedHour]) -> None:
         """Take over what was held, as it was stored."""
-        for part in parts:
-            self._spending.add(part)
+        self._pending += parts
 
-    def look(self) -> bool:
+    async def look(self) -> bool:
         """Look how budgets stand, and tell; return whether slices count otherwise now.
 
-        ``LedgerReadError``, ``LedgerWriteError``: then it is looked at again next time.
+        Nothing may be stored meanwhile. ``LedgerReadError``, ``LedgerWriteError``: then it is
+        looked at again next time.
         """
-        document, now = self._capacity.holdings.document, self._now()
-        if document is not self._document:
-            self._spending, self._document = self._added_up(document), document
-        changed = self._stand(now)
-        self._tell(now)
-        return changed
-
-    def _stand(self, now: datetime) -> bool:
-        standings = self._spending.standings(now)
-        self._standings = {each.whose: each for each in standings}
-        return self._capacity.spend(Spent.of(standings))
+        async with self._turn:
+            document, now = self._capacity.holdings.document, self._now()
+            parts, self._pending = tuple(self._pending), []
+            looked = await asyncio.to_thread(self._look, document, parts, now)
+            self._standings = looked.standings
+            changed = self._capacity.spend(looked.spent.under(self._capacity.holdings.document))
+            self._tell(looked, now)
+            return changed
 
     def all(self) -> tuple[BudgetInfo, ...]:
         """Return all budgets as they were looked at last; of persons, those who spent anything."""
@@ -87,54 +99,62 @@ class Budgets:
 
     def of(self, owner: str, groups: Iterable[str]) -> tuple[BudgetInfo, ...]:
         """Return the budgets that what these groups pay for somebody counts in."""
+        return tuple(budget_info(each) for each in self._of(UserName(owner), groups))
+
+    def notes(self, owner: str, groups: Iterable[str]) -> tuple[BudgetNote, ...]:
+        """Return what somebody is told of the budgets that these groups' payments count in."""
+        now = self._now()
+        notes = (self._telling.note(each, now) for each in self._of(UserName(owner), groups))
+        return tuple(note for note in notes if note is not None)
+
+    def _of(self, owner: UserName, groups: Iterable[str]) -> Iterator[BudgetStanding]:
         document = self._capacity.holdings.document
         found: dict[GroupName, None] = {}
         for group in groups:
             found |= dict.fromkeys(budget.group for budget in budgets_above(document, group))
-        return tuple(self._of(UserName(owner), found))
+        for name in found:
+            for whose in ((name, None), (name, owner)):
+                standing = self._standings.get(whose)
+                if standing is None:
+                    standing = _unspent(document, whose, self._now())
+                if standing is not None:
+                    yield standing
 
-    def _of(self, owner: UserName, groups: Iterable[GroupName]) -> Iterator[BudgetInfo]:
-        for group in groups:
-            together = self._standings.get((group, None))
-            if together is not None:
-                yield budget_info(together)
-            own = self._spending.of_person(group, owner, self._now())
-            if own is not None:
-                yield budget_info(own)
+    def _look(
+        self, document: QuotaDocument, parts: tuple[ChargedHour, ...], now: datetime
+    ) -> _Looked:
+        """Add up what is new; where time costs otherwise now, all anew, as it is stored."""
+        spending = self._spending
+        if spending is None or (document is not self._document and not spending.under(document)):
+            self._spending = None
+            spending = Spending(document)
+            first = spending.first_hour(now)
+            for part in () if first is None else self._store.since(first):
+                spending.add(part)
+        else:
+            for part in parts:
+                spending.add(part)
+        self._spending, self._document = spending, document
+        standings = {each.whose: each for each in spending.standings(now)}
+        due = self._telling.due(standings, lambda whose: _unspent(document, whose, now))
+        known = (whose for whose in self._telling.known() if whose not in standings)
+        return _Looked(
+            MappingProxyType(standings),
+            Spent.of(standings.values()),
+            due,
+            tuple(whose for whose in known if _unspent(document, whose, now) is None),
+        )
 
-    def _added_up(self, document: QuotaDocument) -> Spending:
-        spending = Spending(document)
-        first = spending.first_hour(self._now())
-        for part in () if first is None else self._store.since(first):
-            spending.add(part)
-        return spending
-
-    def _tell(self, now: datetime) -> None:
+    def _tell(self, looked: _Looked, now: datetime) -> None:
         """Tell what is new of budgets, and keep that it was told."""
-        levels: dict[Whose, str | None] = {}
-        events: list[EventRecord] = []
-        for whose, standing in self._standings.items():
-            level, before = _level_of(standing), self._told.get(whose)
-            if level == before:
-                continue
-            levels[whose] = level
-            news = _news_of(standing, level, before)
-            if news is not None:
-                events.append(_event_of(standing, news, now))
-        # What is no budget any more is told of by nobody.
-        levels |= dict.fromkeys(self._told.keys() - self._standings.keys())
-        if not levels:
-            return
-        self._store.tell(levels)
-        self._told = {
-            whose: level for whose, level in {**self._told, **levels}.items() if level is not None
-        }
+        self._telling.keep(looked.due, looked.gone, now)
+        events = tuple(_event_of(standing, news, now) for standing, news in looked.due)
         if events:
-            self._ledger.apply(Change(events=tuple(events)), now)
+            self._ledger.apply(Change(events=events), now)
 
 
 def budget_info(standing: BudgetStanding) -> BudgetInfo:
-    """Return how a budget stands, for the API."""
+    """Return a budget as the API tells it."""
     return BudgetInfo(
         group=standing.group,
         owner=standing.owner,
@@ -152,29 +172,15 @@ def budget_info(standing: BudgetStanding) -> BudgetInfo:
     )
 
 
-def _level_of(standing: BudgetStanding) -> str | None:
-    if standing.is_over:
-        return BudgetLevel.OVER.value
-    return BudgetLevel.WARNED.value if standing.warns else None
-
-
-def _news_of(standing: BudgetStanding, level: str | None, before: str | None) -> BudgetNews | None:
-    """Return what is told when a budget comes to a level from another."""
-    if level == BudgetLevel.OVER:
-        no_new = standing.budget.at_end is AtEnd.NO_NEW
-        return BudgetNews.OVER_NO_NEW if no_new else BudgetNews.OVER
-    if before == BudgetLevel.OVER:
-        return BudgetNews.AGAIN
-    return BudgetNews.ENDS if level == BudgetLevel.WARNED else None
+def _unspent(document: QuotaDocument, whose: Whose, now: datetime) -> BudgetStanding | None:
+    """Return how a budget stands of which nothing was spent; ``None``: there is none."""
+    group, owner = whose
+    budget = budget_of(document, group) if group in document.all_groups else None
+    if budget is None:
+        return None
+    hours = budget.hours if owner is None else hours_of_person(document, budget, owner)
+    return None if hours is None else standing_of(budget, hours, owner, {}, now)
 
 
 def _event_of(standing: BudgetStanding, news: BudgetNews, now: datetime) -> EventRecord:
-    words = budget_words(
-        news,
-        group=standing.group,
-        owner=standing.owner,
-        hours=float(standing.hours.value),
-        left=float(standing.left),
-        again_at=standing.renews_at,
-    )
-    return replace(event(_KINDS[news], now, words), owner=standing.owner)
+    return replace(event(_KINDS[news], now, words_of(standing, news)), owner=standing.owner)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
+from hashlib import sha256
 
 from sublet_quota.document.lookups.group_budgets import has_budgets
 from sublet_quota.document.rights import rights_of
@@ -16,6 +17,7 @@ from sublet_quota.names import scopes
 from sublet_quota.names.ids import SliceId, UserName
 from sublet_quota.placement.resize import NewSize
 from sublet_quota.reasons.refusal import Refusal
+from sublet_quota.wire.announcements import ShownAnnouncement
 from sublet_quota.wire.api import NEXT_PAGE, EventInfo, KeepRequest, Share, SliceInfo
 from sublet_quota.wire.budget import BudgetInfo
 from sublet_quota.wire.schema import WireModel
@@ -27,6 +29,7 @@ from sublet_hub.ledger.job_order import Place
 from sublet_hub.ledger.records import EventRecord, SliceRecord
 from sublet_hub.security.authentication import Caller
 from sublet_hub.security.rate_limits import cost_of_decision, cost_of_page, refuse_for
+from sublet_hub.usage.budgets.telling import BudgetNote
 from sublet_hub.usage.refusals import asked_for_size
 from sublet_hub.usage.slice_history import STEP_S
 from sublet_hub.web.routes.announcements import shown_announcement
@@ -123,10 +126,27 @@ def budgets_of(
     service: ServiceParts, owner: UserName, groups: tuple[str, ...]
 ) -> tuple[BudgetInfo, ...]:
     """Return the budgets that what a person's groups pay for them counts in."""
+    return service.budgets.of(owner, _paying_groups(service, owner, groups))
+
+
+def _paying_groups(
+    service: ServiceParts, owner: UserName, groups: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Return the groups that pay for a person, where there are budgets."""
     document = service.capacity.holdings.document
-    if not has_budgets(document):
-        return ()
-    return service.budgets.of(owner, rights_of(document, owner, groups).groups)
+    return rights_of(document, owner, groups).groups if has_budgets(document) else ()
+
+
+def _shown_note(note: BudgetNote) -> ShownAnnouncement:
+    """Return what is told of a budget as admins' announcements are told."""
+    whose = sha256("\0".join(each or "" for each in note.whose).encode()).hexdigest()
+    return ShownAnnouncement(
+        announcement_id=f"budget-{whose[:12]}",
+        text=note.text,
+        made_at=note.made_at,
+        until=note.until,
+        from_admin=False,
+    )
 
 
 async def _share(service: ServiceParts, call: Call) -> Share:
@@ -136,13 +156,18 @@ async def _share(service: ServiceParts, call: Call) -> Share:
     with charged(service, call):
         share = service.shares.share(owner, groups or (), viewer, service.keep_and_wake)
         budgets = budgets_of(service, owner, groups or ())
+        notes = service.budgets.notes(owner, _paying_groups(service, owner, groups or ()))
     evictions = (shown_eviction(*each) for each in service.evictions.told_to(owner))
     announced = service.announcements.told_to(owner, groups or ())
     more = {
         "groups_known": groups is not None,
         "quota": share.quota and share.quota.model_copy(update={"budgets": budgets}),
         # What ends somebody's server stands first.
-        "announcements": (*evictions, *(shown_announcement(each) for each in announced)),
+        "announcements": (
+            *evictions,
+            *map(_shown_note, notes),
+            *map(shown_announcement, announced),
+        ),
     }
     return share.model_copy(update=more)
 

@@ -78,6 +78,11 @@ class HeldSums:
         """Return to how many steps of its way one more slice of a group would be entitled now."""
         return self.steps_at(gpu_type, self._standings.leaf(group), cards)
 
+    def is_entitled(self, slice_id: SliceId) -> bool:
+        """Whether a slice is within a guarantee, its group's or one of a group above."""
+        piece = self._standings.piece(slice_id)
+        return piece is not None and piece.entitled > 0
+
     def steps_at(self, gpu_type: str, leaf: NodeName, cards: Fraction) -> int:
         """Return to how many steps of its way one more slice of a leaf would be entitled now."""
         return self._standings.of_type(gpu_type).steps_for(leaf, cards)

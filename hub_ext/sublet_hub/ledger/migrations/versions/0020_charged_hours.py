@@ -37,8 +37,10 @@ def upgrade() -> None:
         "budgets_told",
         sa.Column("payer", sa.String(255), nullable=False),
         sa.Column("owner", sa.String(255), nullable=False),
-        sa.Column("level", sa.String(16), nullable=False),
-        sa.PrimaryKeyConstraint("payer", "owner", name="pk_budgets_told"),
+        sa.Column("news", sa.String(16), nullable=False),
+        sa.Column("at", _AT, nullable=False),
+        sa.Column("hours", sa.String(64), nullable=False),
+        sa.PrimaryKeyConstraint("payer", "owner", "news", name="pk_budgets_told"),
     )
 
 
