@@ -1,6 +1,6 @@
 """How a budget stands: what is spent of it in the period, and when there will be hours again."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from fractions import Fraction
@@ -157,6 +157,19 @@ class Spent:
             if whose[0] in document.all_groups and budget_of(document, whose[0]) is not None
         }
         return Spent(left)
+
+    def towards(self, spent: "Spent", most: int) -> Iterator["Spent"]:
+        """Yield how these become others, in steps of so many budgets; the last are the others."""
+        over, then = dict(self.over), spent.over
+        changed = [*(whose for whose in over if whose not in then), *(then.keys() - over.keys())]
+        for start in range(0, len(changed) - most, most):
+            for whose in changed[start : start + most]:
+                if whose in then:
+                    over[whose] = then[whose]
+                else:
+                    del over[whose]
+            yield Spent(dict(over))
+        yield spent
 
     @classmethod
     def of(cls, standings: Iterable[BudgetStanding]) -> "Spent":

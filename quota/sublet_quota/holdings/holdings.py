@@ -152,11 +152,10 @@ class Holdings(HeldSums, CardSums):
         Of what counts again the oldest comes first.
         """
         before, self._standings.spent = self._standings.spent, spent
-        if before.over.keys() == spent.over.keys():
-            return frozenset()
+        groups = {group for group, _ in before.over.keys() ^ spent.over.keys()}
         changed = [
             each
-            for each in self._placed.all.values()
+            for each in self._standings.paid_below(groups)
             if before.is_over(self.document, each.group, each.owner)
             is not spent.is_over(self.document, each.group, each.owner)
         ]

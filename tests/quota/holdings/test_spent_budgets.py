@@ -179,3 +179,20 @@ def test_only_the_end_of_a_budget_makes_what_it_pays_borrowed_and_nothing_is_end
             elif not mine & was_over:
                 assert steps >= was[each.slice_id]
         was_over = over
+
+
+_WHOSE = st.sets(st.sampled_from(["lab", "lab/ada", "lab/eve", "lab/ben"]))
+
+
+@given(_WHOSE, _WHOSE, st.integers(1, 3))
+def test_in_steps_it_comes_to_the_same(before: set[str], after: set[str], most: int) -> None:
+    held, at_once = full(), full()
+    for each in (held, at_once):
+        each.spend(spent(each.document, *sorted(before)))
+    steps = list(held.spent.towards(spent(held.document, *sorted(after)), most))
+    for step in steps:
+        assert len(held.spent.over.keys() ^ step.over.keys()) <= most
+        held.spend(step)
+    at_once.spend(spent(at_once.document, *sorted(after)))
+    assert held.spent.over.keys() == at_once.spent.over.keys()
+    assert ranks(held) == ranks(at_once)

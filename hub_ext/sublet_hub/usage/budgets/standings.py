@@ -27,6 +27,8 @@ from sublet_hub.ledger.records import Change, EventRecord
 from sublet_hub.state.capacity import Capacity
 from sublet_hub.usage.budgets.telling import BudgetNote, BudgetTelling, words_of
 
+_AT_ONCE: Final = 5
+"""So many budgets come to be over, or not, at once."""
 _KINDS: Final = {
     BudgetNews.ENDS: EventKind.BUDGET_ENDS,
     BudgetNews.OVER: EventKind.BUDGET_SPENT,
@@ -88,9 +90,18 @@ class Budgets:
             parts, self._pending = tuple(self._pending), []
             looked = await asyncio.to_thread(self._look, document, parts, now)
             self._standings = looked.standings
-            changed = self._capacity.spend(looked.spent.under(self._capacity.holdings.document))
+            changed = await self._let_be_over(looked.spent, document)
             self._tell(looked, now)
             return changed
+
+    async def _let_be_over(self, spent: Spent, document: QuotaDocument) -> bool:
+        """Let budgets be over, or no more, some at a time; others have turns meanwhile."""
+        changed = False
+        for step in self._capacity.holdings.spent.towards(spent, _AT_ONCE):
+            there = self._capacity.holdings.document
+            changed |= self._capacity.spend(step if there is document else step.under(there))
+            await asyncio.sleep(0)
+        return changed
 
     def all(self) -> tuple[BudgetInfo, ...]:
         """Return all budgets as they were looked at last; of persons, those who spent anything."""
