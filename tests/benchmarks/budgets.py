@@ -42,7 +42,7 @@ GOAL_MS = 10.0
 BEGAN = datetime(2026, 11, 24, 9, 10, tzinfo=UTC)
 NODE_CARDS = 8
 MINUTE = timedelta(minutes=1)
-AT_ONCE = 5
+AT_ONCE = 3
 """As many budgets as the service lets end at once."""
 
 

@@ -58,6 +58,7 @@ from sublet_hub.slices.pods import Pods
 from sublet_hub.slices.reconciliation import Patience, Reconciliation
 from sublet_hub.slices.resizing import Resizing
 from sublet_hub.state.capacity import Capacity
+from sublet_hub.state.collectors.budgets import BudgetCollector
 from sublet_hub.state.collectors.sources import MetricSources
 from sublet_hub.state.fleet import Fleet, NodeView
 from sublet_hub.state.job_files import JobFiles
@@ -136,6 +137,8 @@ class Assembly:
         self._budget_meter = BudgetMeter(ledger, capacity, self._charged, now)
         self._budgets = Budgets(ledger, capacity, self._charged, now)
         self._budget_meter.listen(self._budgets.take)
+        self._budget_bell = Wakeup()
+        metrics.read_too(BudgetCollector(capacity, self._budgets.of_groups))
         self._lent_times = LentTimes(ledger, now)
         self._stops = JobStops(ledger, now)
         self._store = store
@@ -179,7 +182,7 @@ class Assembly:
             places=Places(ledger, capacity, now),
             resizing=Resizing(ledger, fleet, capacity, now),
             shares=Shares(ledger, fleet, capacity, views, self._meter),
-            previews=QuotaPreviews(stores, quota, self._queue),
+            previews=QuotaPreviews(stores, quota, self._queue, self._budgets),
             histories=self._histories,
             use=UseReports(
                 adapters.database, store, self._charged, lambda: capacity.holdings.document
@@ -228,7 +231,7 @@ class Assembly:
             (Loop("processes", 5.0, self.service.reconciliation.look_at_processes), Wakeup()),
             (Loop("quota", 2.0, self._look_at_quota), Wakeup()),
             (Loop("use", _MINUTE_S, self._store_use), quiet),
-            (Loop("budgets", _MINUTE_S, self._look_at_budgets), quiet),
+            (Loop("budgets", _MINUTE_S, self._look_at_budgets), self._budget_bell),
             (Loop("refusals", _BEHIND_S, self.service.refusals.store), quiet),
             (Loop("past use", _MINUTE_S, self._queue.look_at_past_use), quiet),
             (Loop("logs", _LOOK_AT_VOLUME_S, self._look_at_logs, _MINUTE_S), quiet),
@@ -328,6 +331,7 @@ class Assembly:
         loaded = event(EventKind.QUOTA_LOADED, now, service.quota.told)
         service.ledger.apply(Change(events=(loaded,)), now)
         self.connections.assign_all()
+        self._budget_bell.ring()
 
     def _look_at_places(self) -> None:
         if self.service.places.look():

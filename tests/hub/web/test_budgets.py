@@ -103,3 +103,19 @@ async def test_who_spends_the_hours_is_told_with_their_share_and_nobody_else(
     for name, groups in (("eve", ("lab",)), ("zed", ("free",))):
         _, share = await budgeted.call("GET", "share", budgeted.user(name, groups))
         assert share["announcements"] == []
+
+
+async def test_a_preview_says_whose_budget_would_be_over_after_what_they_spent(
+    budgeted: HubWorld,
+) -> None:
+    now = budgeted.service.now()
+    part = spent("ada", 9, now)
+    budgeted.service.budgets._store.add([part], now)
+    await spend(budgeted, part)
+    text = QUOTA.replace("hours: 100", "hours: 5").replace("each: {hours: 10}", "each: {hours: 9}")
+    status, found = await budgeted.call("POST", "quota/preview", budgeted.admin(), {"text": text})
+    assert status == 200, found
+    told = [(each["owner"], each["hours"], each["charged"]) for each in found["budgets"]]
+    assert told == [(None, 5, 9), ("ada", 9, 9)]
+    _, same = await budgeted.call("POST", "quota/preview", budgeted.admin(), {"text": QUOTA})
+    assert same["budgets"] == []

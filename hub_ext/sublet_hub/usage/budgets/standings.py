@@ -27,7 +27,7 @@ from sublet_hub.ledger.records import Change, EventRecord
 from sublet_hub.state.capacity import Capacity
 from sublet_hub.usage.budgets.telling import BudgetNote, BudgetTelling, words_of
 
-_AT_ONCE: Final = 5
+_AT_ONCE: Final = 3
 """So many budgets come to be over, or not, at once."""
 _KINDS: Final = {
     BudgetNews.ENDS: EventKind.BUDGET_ENDS,
@@ -108,6 +108,10 @@ class Budgets:
         told = sorted(self._standings.items(), key=lambda each: (each[0][0], each[0][1] or ""))
         return tuple(budget_info(standing) for _, standing in told)
 
+    def of_groups(self) -> tuple[BudgetStanding, ...]:
+        """Return how groups' budgets stood when they were looked at last; no one person's."""
+        return tuple(each for each in self._standings.values() if each.owner is None)
+
     def of(self, owner: str, groups: Iterable[str]) -> tuple[BudgetInfo, ...]:
         """Return the budgets that what these groups pay for somebody counts in."""
         return tuple(budget_info(each) for each in self._of(UserName(owner), groups))
@@ -117,6 +121,20 @@ class Budgets:
         now = self._now()
         notes = (self._telling.note(each, now) for each in self._of(UserName(owner), groups))
         return tuple(note for note in notes if note is not None)
+
+    def under(self, document: QuotaDocument, now: datetime) -> tuple[BudgetStanding, ...]:
+        """Return how budgets would stand under another document, by what is stored: for a thread.
+
+        ``LedgerReadError``.
+        """
+        return self._added_up(document, now).standings(now)
+
+    def _added_up(self, document: QuotaDocument, now: datetime) -> Spending:
+        spending = Spending(document)
+        first = spending.first_hour(now)
+        for part in () if first is None else self._store.since(first):
+            spending.add(part)
+        return spending
 
     def _of(self, owner: UserName, groups: Iterable[str]) -> Iterator[BudgetStanding]:
         document = self._capacity.holdings.document
@@ -138,10 +156,7 @@ class Budgets:
         spending = self._spending
         if spending is None or (document is not self._document and not spending.under(document)):
             self._spending = None
-            spending = Spending(document)
-            first = spending.first_hour(now)
-            for part in () if first is None else self._store.since(first):
-                spending.add(part)
+            spending = self._added_up(document, now)
         else:
             for part in parts:
                 spending.add(part)
