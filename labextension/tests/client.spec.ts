@@ -133,3 +133,39 @@ describe('a list that comes in pages', () => {
     expect(await client().jobs()).toHaveLength(4);
   });
 });
+
+describe('a refusal', () => {
+  async function refused(problem: object): Promise<unknown> {
+    answer = () => Promise.resolve(new Response(JSON.stringify(problem), { status: 409 }));
+    return await client()
+      .share()
+      .catch((error: unknown) => error);
+  }
+
+  test('has what it follows from, who is in the way and what helps', async () => {
+    const problem = {
+      reason: 'no-room',
+      message: 'No room.',
+      why: { rule: 'room', group: null, lines: [], words: 'Decided by the room.' },
+      helps: [{ kind: 'stop-one', words: 'stop another server of yours' }],
+      waits_for: ["'b'"]
+    };
+    expect(await refused(problem)).toMatchObject({
+      reason: 'no-room',
+      message: 'No room.',
+      decision: {
+        why: 'Decided by the room.',
+        waits_for: ["'b'"],
+        helps: ['stop another server of yours']
+      }
+    });
+  });
+
+  test.each([
+    [{ reason: 'not-found', message: 'No.' }],
+    [{ reason: 'no-room', message: 'No.', why: null, helps: [], waits_for: [] }],
+    [{ reason: 'no-room', message: 'No.', why: 'odd', helps: 'odd', waits_for: 7 }]
+  ])('has none of these where the service tells none: %j', async problem => {
+    expect(await refused(problem)).toMatchObject({ message: 'No.', decision: null });
+  });
+});

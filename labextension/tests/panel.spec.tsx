@@ -1,6 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 
 import { ApiError } from '../src/api/client';
+import { readDecision } from '../src/api/decision';
+import { Reader } from '../src/api/reader';
 import { SharePanel } from '../src/panel/SharePanel';
 import { StatusItem } from '../src/status/statusItem';
 import { job, kernel, LENT, localShare, share, slice, standing } from './support/answers';
@@ -111,6 +113,28 @@ describe('the panel', () => {
     expect([said.getAttribute('role'), said.textContent]).toEqual([
       'alert',
       'You have kept for 4 h today.'
+    ]);
+  });
+
+  test('what a refusal follows from and what helps stands below it', async () => {
+    const decision = readDecision(
+      new Reader({
+        why: { rule: 'limit', words: HTML },
+        helps: [{ kind: 'admin', words: 'ask an administrator' }, { kind: 'newer' }],
+        waits_for: ["'b'", 'users without a group']
+      })
+    );
+    api.answers.deed = new ApiError(409, 'keep-budget', 'No.', decision);
+    const node = await open();
+    await doing(() => {
+      part(node, 'keep').click();
+    });
+    expect(part(node, 'said').textContent).toBe('No.');
+    const told = part(node, 'decision');
+    expect([...told.querySelectorAll('p, li')].map(each => each.textContent)).toEqual([
+      HTML,
+      "In the way are slices of 'b', users without a group.",
+      'ask an administrator'
     ]);
   });
 

@@ -113,9 +113,11 @@ describe('while a job is being submitted', () => {
     const { told } = await promote();
     await startJob();
     await doing(() => {
-      answer.reject(new ApiError(409, 'too-many', 'You have 2 jobs.'));
+      const decision = { why: 'Decided by a limit.', waits_for: [], helps: ['cancel a job'] };
+      answer.reject(new ApiError(409, 'too-many', 'You have 2 jobs.', decision));
     });
     expect(part(dialog(), 'promote-refusal').textContent).toBe('You have 2 jobs.');
+    expect(part(dialog(), 'decision').textContent).toContain('Decided by a limit.cancel a job');
     expect(button('Start training job').disabled).toBe(false);
     expect(document.activeElement).toBe(button('Start training job'));
     expect(dialog().querySelector('fieldset')?.disabled).toBe(false);

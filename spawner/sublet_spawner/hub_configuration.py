@@ -39,9 +39,16 @@ SERVER_TOKEN_SCOPES: Final = (
 """The scopes of a notebook server's own token. Kernels can read that token, so no more than this.
 """
 
-SERVICE_SCOPES: Final = ("list:users", "read:users:groups", "read:servers", "delete:servers")
+SERVICE_SCOPES: Final = (
+    "list:users",
+    "read:users:groups",
+    "read:servers",
+    "delete:servers",
+    "start:servers",
+)
 """The scopes of the service: it lists users with their groups and servers, to see which slices
-still have one, and stops a server where an admin evicts it.
+still have one, stops a server where an admin evicts it, and starts one that waits in line when its
+turn comes.
 """
 
 ADMIN_SCOPES: Final = (

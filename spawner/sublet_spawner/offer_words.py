@@ -26,6 +26,13 @@ def why_not(offer: Offer) -> str | None:
     return None if offer.allowed else offer.why_not or "not to be had now"
 
 
+def waits_words(offer: Offer) -> str:
+    """Return what becomes of who picks a size though there is no room; empty: it is not offered."""
+    if offer.allowed or not offer.waits:
+        return ""
+    return "No room now: your server waits in line, and starts by itself when its turn comes."
+
+
 def rank_lines(offer: Offer, by_group: Mapping[str, Offers]) -> tuple[str, ...]:
     """Return whether a slice would be guaranteed or borrowed: whichever pays, then who differs.
 

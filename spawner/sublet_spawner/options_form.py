@@ -13,7 +13,7 @@ from typing import Final
 from sublet_quota.wire.api import Offer, Offers
 from sublet_quota.wire.environment import NO_GPU
 
-from sublet_spawner.offer_words import amount_of, rank_lines, what_is_left, why_not
+from sublet_spawner.offer_words import amount_of, rank_lines, waits_words, what_is_left, why_not
 
 FIELD: Final = "size"
 GROUP_FIELD: Final = "group"
@@ -51,7 +51,9 @@ def render_form(
     if offers.message:
         parts.append(_alert(offers.message, "info"))
     if not settings.allow_no_gpu and not any(offer.allowed for offer in offers.offers):
-        parts.append(_alert("No size can be had at this moment: see the reasons below.", "warning"))
+        waits = any(offer.waits for offer in offers.offers)
+        what = "you can wait in line for some" if waits else "see the reasons below"
+        parts.append(_alert(f"No size can be had at this moment: {what}.", "warning"))
     parts.append('<fieldset class="sublet-sizes"><legend>Your slice of a GPU</legend>')
     parts.append(f'<p class="sublet-left">{escape(what_is_left(offers.own))}</p>')
     if len(offers.groups) > 1:
@@ -99,6 +101,8 @@ class _Choice:
     title: str
     amount: str
     why_not: str | None = None
+    waits: str = ""
+    """What becomes of who picks it though it is not to be had now; empty: nobody can."""
     lines: tuple[str, ...] = ()
     """What a slice of it would be sure of."""
 
@@ -109,6 +113,7 @@ def _size(offer: Offer, by_group: Mapping[str, Offers], *, tell_pool: bool) -> _
         offer.title or offer.size,
         amount_of(offer, tell_pool=tell_pool),
         why_not(offer),
+        waits_words(offer),
         rank_lines(offer, by_group),
     )
 
@@ -128,8 +133,9 @@ def _render(choice: _Choice, *, checked: bool) -> str:
         f'<input class="form-check-input flex-shrink-0" type="radio" name="{FIELD}" required '
         f'id="{field_id}" value="{escape(choice.value)}"'
     )
-    if choice.why_not is None:
-        lines = "<br>".join(escape(line) for line in choice.lines)
+    if choice.why_not is None or choice.waits:
+        told = (choice.waits, choice.why_not or "") if choice.waits else choice.lines
+        lines = "<br>".join(escape(line) for line in told)
         sure, described = "", ""
         if lines:
             sure = f'<span class="d-block small" id="{field_id}-sure">{lines}</span>'

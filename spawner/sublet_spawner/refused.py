@@ -9,22 +9,47 @@ from html import escape
 from typing import Final
 
 from jupyterhub import spawner as hub_spawner  # type: ignore[import-untyped]
+from sublet_quota.reasons.derivation import derivation_sentence
 from sublet_quota.reasons.refusal import Refusal, RefusalReason
+from sublet_quota.wire.server_queue import QueueWait
 from tornado.web import HTTPError
 
 SERVICE_UNREACHABLE: Final = "service-unreachable"
+IN_LINE: Final = "in-line"
 
 _REASON: Final = re.compile(r"[a-z][a-z-]{0,39}")
+_SEE_OTHER: Final = 303
 _BAD_REQUEST: Final = 400
 _FORBIDDEN: Final = 403
+_CONFLICT: Final = 409
 _UNAVAILABLE: Final = 503
 _SPAWN_EXCEPTION: Final = getattr(hub_spawner, "SpawnException", None)
 
 
 def refused(refusal: Refusal) -> HTTPError:
-    """Return the exception that says ``refusal`` in its own words."""
+    """Return the exception that says ``refusal`` in its own words, and what it follows from.
+
+    A rule that names neither a group nor a line says nothing that the words do not.
+    """
     malformed = refusal.reason is RefusalReason.BAD_PARAMETERS
-    return not_started(refusal.message, refusal.reason, _BAD_REQUEST if malformed else _FORBIDDEN)
+    why = ""
+    if refusal.why is not None and (refusal.why.group is not None or refusal.why.lines):
+        why = f" {derivation_sentence(refusal.why)}"
+    status_code = _BAD_REQUEST if malformed else _FORBIDDEN
+    return not_started(f"{refusal.message}{why}", refusal.reason, status_code)
+
+
+def in_line(wait: QueueWait) -> HTTPError:
+    """Return the exception for a server that waits in line, and is started when its turn comes."""
+    return not_started(wait.message, IN_LINE, _CONFLICT)
+
+
+def sent_on(message: str, page: str) -> HTTPError:
+    """Return the exception that leads a browser to another page; ``page`` is its address."""
+    error = not_started(message, IN_LINE, _SEE_OTHER)
+    # The spawn page sets these headers of an exception.
+    error.headers = {"Location": page}  # type: ignore[attr-defined]
+    return error
 
 
 def unavailable(message: str) -> HTTPError:

@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Final, TypeVar
 from urllib.parse import quote, urlencode
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from sublet_quota.names.ids import SliceId
 from sublet_quota.reasons.refusal import Refusal, RefusalReason
 from sublet_quota.wire.api import Lease, Offers, PodStarted, Problem, SliceInfo, SliceRequest
+from sublet_quota.wire.decision import derivation_of
 from sublet_quota.wire.schema import WireModel
+from sublet_quota.wire.server_queue import QueueWait
 from tornado.httpclient import HTTPClientError, HTTPRequest, HTTPResponse
 from tornado.simple_httpclient import HTTPStreamClosedError, SimpleAsyncHTTPClient
 
@@ -28,6 +30,7 @@ MAX_ANSWER_BYTES: Final = 4 * 1024 * 1024
 
 _OK: Final = 200
 _CREATED: Final = 201
+_ACCEPTED: Final = 202
 _NO_CONTENT: Final = 204
 _NOT_FOUND: Final = 404
 _UNAUTHORIZED: Final = frozenset({401, 403})
@@ -37,6 +40,7 @@ starts many servers at once may be too busy to connect in time.
 """
 _NO_ANSWER_BEHIND_THE_PROXY: Final = frozenset({502, 503, 504, 599})
 
+_WAITS: Final = TypeAdapter(tuple[QueueWait, ...])
 Model = TypeVar("Model", bound=WireModel)
 
 
@@ -82,8 +86,10 @@ class ServiceClient:
         response = await self._repeated("GET", f"/offers?{query}")
         return self._model(response, Offers, _OK)
 
-    async def request_slice(self, request: SliceRequest) -> Lease | Refusal:
+    async def request_slice(self, request: SliceRequest) -> Lease | Refusal | QueueWait:
         """Return the slice that the service hands out, or its refusal, in its own words.
+
+        Or how the server stands that waits in line: the service starts it when its turn comes.
 
         Raises ``ServiceUnreachableError`` or ``ServiceAnswerError``; after the first, a slice may
         have been handed out that nobody knows of: the service takes it back when it sees that its
@@ -94,10 +100,30 @@ class ServiceClient:
         )
         if response.code in {_OK, _CREATED}:
             return self._model(response, Lease, response.code)
+        if response.code == _ACCEPTED:
+            return self._model(response, QueueWait, response.code)
         refusal = _refusal_of(response)
         if refusal is None:
             raise self._unexpected(response)
         return refusal
+
+    async def waits(self, owner: str) -> tuple[QueueWait, ...]:
+        """Return how a user's servers stand that are in line."""
+        response = await self._repeated("GET", f"/queue?{urlencode({'owner': owner})}")
+        if response.code != _OK:
+            raise self._unexpected(response)
+        try:
+            return _WAITS.validate_json(response.body)
+        except ValidationError as error:
+            message = f"The Sublet service at {self._access.api_url} answered with no list of waits"
+            raise ServiceAnswerError(message) from error
+
+    async def leave_line(self, owner: str, server: str) -> None:
+        """Take a server out of the line; also succeeds where it is not in line."""
+        fields = {"owner": owner, **({"server": server} if server else {})}
+        response = await self._repeated("DELETE", f"/queue?{urlencode(fields)}", patient=False)
+        if response.code not in {_NO_CONTENT, _NOT_FOUND}:
+            raise self._unexpected(response)
 
     async def report_started(self, slice_id: SliceId, started: Started) -> bool:
         """Tell a server's first process, or pod; return whether the service knows this slice."""
@@ -248,4 +274,5 @@ def _refusal_of(response: HTTPResponse) -> Refusal | None:
         reason = RefusalReason(problem.reason)
     except ValueError:
         return None
-    return Refusal(reason, problem.message, problem.numbers)
+    why = None if problem.why is None else derivation_of(problem.why)
+    return Refusal(reason, problem.message, problem.numbers, why)

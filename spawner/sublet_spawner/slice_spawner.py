@@ -6,7 +6,7 @@ the moment a slice is had, ``poll`` and ``stop`` give it back once the server is
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable
 from contextvars import ContextVar
 from typing import Any, Final
 
@@ -18,14 +18,17 @@ from sublet_quota.reasons.refusals.refuse import refuse
 from sublet_quota.reasons.refusals.servers import ServerRefusal
 from sublet_quota.wire.api import Lease, SliceRequest
 from sublet_quota.wire.environment import no_gpu_environment
+from sublet_quota.wire.server_queue import QueueWait
 from traitlets import default
 
 from sublet_spawner.choice import SliceChoice, read_form, read_user_options
 from sublet_spawner.errors import SubletSpawnerError
 from sublet_spawner.failure_count import leave_uncounted
+from sublet_spawner.line_notice import render_notice
 from sublet_spawner.messages import how_it_waits
 from sublet_spawner.offered import offered
 from sublet_spawner.options_form import FormSettings, render_form, render_without_service
+from sublet_spawner.place_in_line import LEAVE_FIELD, PlaceInLine
 from sublet_spawner.progress import Event, StartLog, merged
 from sublet_spawner.refused import refused, unavailable
 from sublet_spawner.releases import Releases
@@ -50,6 +53,7 @@ class SliceSpawnerMixin(ServerPlace, Spawner):  # type: ignore[misc]
         self._started: Started | None = None
         self._started_is_told = True
         self._slice_variables: dict[str, str] = {}
+        self._line = PlaceInLine(self, self._client)
         self._in_start = False
         self._starting: asyncio.Task[Any] | None = None
         self._start_is_given_up = False
@@ -79,7 +83,9 @@ class SliceSpawnerMixin(ServerPlace, Spawner):  # type: ignore[misc]
                 self._groups(),
                 never_suspended=self.never_suspended() is not None,
             )
+            wait = await self._line.shown()
             form = render_form(offers, settings, by_group)
+            form = form if wait is None else f"{render_notice(wait)}\n{form}"
         except SubletSpawnerError as error:
             self.log.error("No options form for %s: %s", self._log_name, error)  # noqa: TRY400
             if self.service_required and not self.allow_no_gpu:
@@ -90,7 +96,20 @@ class SliceSpawnerMixin(ServerPlace, Spawner):  # type: ignore[misc]
 
     @default("options_from_form")
     def _read_own_form(self) -> Any:
-        return self._options_of_form
+        return self._read_form
+
+    def _read_form(
+        self, form_data: dict[str, list[str]]
+    ) -> dict[str, Any] | Awaitable[dict[str, Any]]:
+        if LEAVE_FIELD in form_data:
+            return self._line.leave_by_form()
+        return self._options_of_form(form_data)
+
+    def options_from_query(self, query_data: dict[str, list[str]]) -> Any:
+        """Read a choice in an address. Nobody leaves the line by a link: that is the form's."""
+        return super().options_from_query(
+            {name: values for name, values in query_data.items() if name != LEAVE_FIELD}
+        )
 
     def _options_of_form(self, form_data: dict[str, list[str]]) -> dict[str, Any]:
         options = read_form(form_data, frozenset(self.other_user_options))
@@ -151,6 +170,7 @@ class SliceSpawnerMixin(ServerPlace, Spawner):  # type: ignore[misc]
         choice = await self.choice()
         await self._releases.run()
         if choice.without_gpu:
+            await self._line.leave()
             self._go_without("You chose a server without a GPU")
         else:
             await self._get_slice(choice)
@@ -165,6 +185,7 @@ class SliceSpawnerMixin(ServerPlace, Spawner):  # type: ignore[misc]
         else:
             self._give_up_slice()
             await self._releases.run()
+            await self._line.leave_if_given_up()
         return status
 
     async def stop(self, now: bool = False) -> None:  # noqa: FBT001, FBT002 - JupyterHub's signature
@@ -178,6 +199,7 @@ class SliceSpawnerMixin(ServerPlace, Spawner):  # type: ignore[misc]
         finally:
             self._give_up_slice()
             await self._releases.run()
+            await self._line.leave_if_given_up()
 
     async def _end_start(self) -> None:
         starting = self._starting
@@ -220,6 +242,7 @@ class SliceSpawnerMixin(ServerPlace, Spawner):  # type: ignore[misc]
             own |= state_of(self._started)
         if self._releases.waiting:
             own["to_release"] = sorted(self._releases.waiting)
+        own |= self._line.state
         if own:
             state[STATE_KEY] = own
         return state
@@ -232,6 +255,7 @@ class SliceSpawnerMixin(ServerPlace, Spawner):  # type: ignore[misc]
             self._releases.add(SliceId(slice_id))
         if "slice_id" in own:
             self._slice_id = SliceId(own["slice_id"])
+        self._line.load(own)
         self._started = started_of(own)
         self._started_is_told = self._started is None
 
@@ -254,6 +278,9 @@ class SliceSpawnerMixin(ServerPlace, Spawner):  # type: ignore[misc]
                 raise unavailable(self._what_to_do()) from error
             self._go_without("The Sublet service could not be asked for a GPU slice")
             return
+        if isinstance(answer, QueueWait):
+            raise self._waits_in_line(answer)
+        self._line.is_over()
         if isinstance(answer, Refusal):
             raise self.refusal(answer)
         self._lease, self._slice_id = answer, SliceId(answer.slice_id)
@@ -285,9 +312,10 @@ class SliceSpawnerMixin(ServerPlace, Spawner):  # type: ignore[misc]
             group=choice.group,
             account=account,
             never_suspended=self.never_suspended(),
+            start_options=dict(self.user_options),
         )
 
-    async def _ask(self, request: SliceRequest) -> Lease | Refusal:
+    async def _ask(self, request: SliceRequest) -> Lease | Refusal | QueueWait:
         """Return the answer; when the start is given up meanwhile, give back what is handed out."""
         asking = asyncio.create_task(self._client().request_slice(request))
         try:
@@ -296,10 +324,14 @@ class SliceSpawnerMixin(ServerPlace, Spawner):  # type: ignore[misc]
             asking.add_done_callback(self._give_back_what_came_late)
             raise
 
-    def _give_back_what_came_late(self, asking: "asyncio.Task[Lease | Refusal]") -> None:
+    def _give_back_what_came_late(
+        self, asking: "asyncio.Task[Lease | Refusal | QueueWait]"
+    ) -> None:
         if asking.cancelled() or asking.exception() is not None:
             return
         answer = asking.result()
+        if isinstance(answer, QueueWait):
+            self._line.joined_too_late()
         if isinstance(answer, Lease):
             self._releases.add(SliceId(answer.slice_id))
             self._releases.run_soon()
@@ -375,6 +407,14 @@ class SliceSpawnerMixin(ServerPlace, Spawner):  # type: ignore[misc]
             self.orm_spawner.user_options = dict(self._accepted_options)
         leave_uncounted(self)
         return refused(refusal)
+
+    def _waits_in_line(self, wait: QueueWait) -> Exception:
+        """Return the exception; the hub keeps the choice, with which the server is started."""
+        self.log.info("In line: %s, at place %d", self._log_name, wait.place)
+        leave_uncounted(self)
+        error = self._line.joined(wait)
+        self._write_state()
+        return error
 
     def _groups(self) -> tuple[str, ...]:
         # Some authenticators' users have none, and neither do those of KubeSpawner's own tests.

@@ -63,7 +63,7 @@ def test_submit_sends_the_whole_request(service: FakeHubService):
         *("--memory", "20 GiB", "--compute", "500m", "--max-run", "90m", "--env", "A=b=c"),
     )
     assert shown.exit_code == 0, shown.output
-    assert shown.output == "Job j-1 is waiting. No slice is idle yet.\n"
+    assert shown.output == "Job j-1 is waiting: No slice is idle yet.\n"
     sent = service.asked[0].body
     assert sent["parameters"] == {"epochs": 3, "name": "digits", "x": "NaN"}
     assert (sent["memory_mib"], sent["compute_milli"], sent["max_run_s"]) == (20480, 500, 5400)
@@ -127,7 +127,41 @@ def test_a_refusal_is_shown_in_the_services_words_with_exit_code_1(service: Fake
     assert (shown.exit_code, shown.stderr) == (1, f"Refused: {message}\n")
     as_json = sublet("jobs", "submit", "train.ipynb", "--json")
     assert as_json.exit_code == 1
-    assert json.loads(as_json.stdout) == problem
+    empty = {"why": None, "helps": [], "waits_for": []}
+    assert json.loads(as_json.stdout) == {**problem, **empty}
+
+
+def test_what_a_refusal_follows_from_and_what_helps_is_shown_below_it(service: FakeHubService):
+    why = {
+        "rule": "limit",
+        "group": "lab",
+        "lines": [{"path": "groups.lab.limit.H100", "line": 12}],
+        "words": "Decided by a limit, for group 'lab' (groups.lab.limit.H100, line 12).",
+    }
+    helps = [
+        {"kind": "other-size", "words": "pick another size (small)", "names": ["small"]},
+        {"kind": "stop-one", "words": "stop another server of yours\x1b[31m"},
+    ]
+    problem = {
+        "reason": "group-limit",
+        "message": "No.",
+        "why": why,
+        "helps": helps,
+        "waits_for": ["'b'", "users without a group"],
+    }
+    service.answer("POST jobs", problem, 403)
+    lines = sublet("jobs", "submit", "train.ipynb").stderr.splitlines()
+    assert lines[:3] == [
+        "Refused: No.",
+        f"  {why['words']}",
+        "  In the way: 'b', users without a group",
+    ]
+    assert lines[3].startswith(
+        "  What helps: pick another size (small); stop another server of yours"
+    )
+    assert "\x1b" not in lines[3]
+    as_json = json.loads(sublet("jobs", "submit", "train.ipynb", "--json").stdout)
+    assert (as_json["why"], as_json["waits_for"]) == (why, problem["waits_for"])
 
 
 def test_show_tells_all_of_a_job(service: FakeHubService):
@@ -151,7 +185,7 @@ def test_following_a_log_ends_with_the_job_and_tells_its_failure(service: FakeHu
     shown = sublet("jobs", "log", "--follow", "j-1")
     assert shown.exit_code == 1
     assert shown.stdout == "one\n"
-    assert shown.stderr == "Job j-1 is failed. cell 1: Bad\n"
+    assert shown.stderr == "Job j-1 is failed: cell 1: Bad.\n"
 
 
 def _answer_log(service: FakeHubService, parts: dict[int, tuple[str, int]]) -> None:

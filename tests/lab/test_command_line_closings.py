@@ -7,6 +7,7 @@ from sublet_quota.wire.closings import ClosingInfo
 
 from tests.support.fake_hub_service import FakeHubService
 from tests.support.lab_bodies import NOW, sublet
+from tests.support.terminals import sublet_at_a_terminal
 
 
 def a_closing(**values: Any) -> ClosingInfo:
@@ -27,19 +28,19 @@ def a_closing(**values: Any) -> ClosingInfo:
 
 def test_a_card_is_closed_and_what_is_there_is_told(service: FakeHubService):
     service.answer("POST closings", a_closing())
-    shown = sublet("close", "dgx1:3", "--why", "fan")
+    shown = sublet("close", "dgx1:3", "--reason", "fan")
     assert shown.exit_code == 0, shown.output
     assert service.asked[-1].body == {"where": "dgx1:3", "reason": "fan", "until": None}
     assert "GPU 3 of dgx1 is closed to new slices and jobs until it is opened." in shown.output
-    assert "2 slices of owners, which stay; 1 jobs, which go on" in shown.output
+    assert "Still there: 2 owners' slices, which stay; 1 job, which goes on." in shown.output
     assert sublet("close", "dgx1").exit_code == 2
 
 
 def test_a_node_is_drained_until_a_time(service: FakeHubService):
     service.answer("POST closings", a_closing(gpu_id=None, gpu_index=None, drains=True, until=NOW))
     shown = sublet("drain", "dgx1", "--why", "fan", "--until", "2d")
-    assert "node dgx1 is closed" in shown.output
-    assert "which go back to the queue" in shown.output
+    assert "Node dgx1 is closed" in shown.output
+    assert "which goes back to the queue" in shown.output
     body = service.asked[-1].body
     assert body["drain"] is True
     left = datetime.fromisoformat(body["until"]) - datetime.now(UTC)
@@ -61,10 +62,25 @@ def test_a_day_as_an_end_is_in_the_closing(service: FakeHubService):
 def test_what_was_closed_is_opened_and_listed(service: FakeHubService):
     service.answer("POST closings/open", [a_closing(), a_closing(gpu_id=None)])
     shown = sublet("open", "dgx1", "--why", "mended").output
-    assert shown.splitlines() == ["GPU 3 of dgx1 is open.", "node dgx1 is open."]
+    assert shown.splitlines() == ["GPU 3 of dgx1 is open.", "Node dgx1 is open."]
     assert service.asked[-1].body == {"where": "dgx1", "reason": "mended"}
     service.answer("GET closings", [a_closing(reason="f\x1ban")])
     assert "f\\x1ban" in sublet("closings").output
     assert "SIM-3" in sublet("closings", "--csv").output
     service.answer("GET closings", [])
     assert sublet("closings").output == "Nothing is closed by an admin.\n"
+
+
+def test_closings_stand_in_eighty_columns_each_with_its_end_on_a_line(service: FakeHubService):
+    until = NOW + timedelta(days=1)
+    service.answer("GET closings", [a_closing(node="gpu-node-17", until=until), a_closing()])
+    lines = sublet_at_a_terminal(80, "closings")
+    assert max(map(len, lines)) <= 80
+    (row,) = (line for line in lines if line.startswith(" GPU 3 of gpu-node-17"))
+    assert f"{until.astimezone():%m-%d %H:%M}" in row
+    assert f"GPU 3 of dgx1: fan (root, {NOW.astimezone():%m-%d %H:%M})" in lines
+
+
+def test_where_nothing_is_left_that_is_said(service: FakeHubService):
+    service.answer("POST closings", a_closing(notebooks=0, jobs=0))
+    assert "Still there: nothing." in sublet("drain", "dgx1:3", "--why", "fan").output

@@ -10,6 +10,7 @@ from sublet_quota.wire.api import EventInfo
 
 from tests.support.fake_hub_service import FakeHubService
 from tests.support.lab_bodies import sublet
+from tests.support.terminals import sublet_at_a_terminal
 
 BEGAN = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
 
@@ -87,3 +88,18 @@ def test_who_follows_is_told_once_of_each_event_also_of_what_an_agent_tells_late
 def test_what_goes_on_has_no_end(service: FakeHubService, more: tuple[str, ...]):
     assert sublet("events", "--follow", *more).exit_code == 2
     assert service.asked == []
+
+
+def test_an_event_is_a_line_of_eighty_columns_without_the_slices_id(service: FakeHubService):
+    told = [
+        an_event(1, slice_id="f" * 32, kind="slice-as-before-no-more", node="gpu-node-17"),
+        an_event(2, slice_id="e" * 32, owner="a-long-name@example.org", detail="pid 27447"),
+    ]
+    service.answer("GET events", told)
+    lines = sublet_at_a_terminal(80, "events")
+    assert max(map(len, lines)) <= 80
+    (first,) = (line for line in lines if "slice-as-before-no-more" in line)
+    assert "ada" in first
+    (second,) = (line for line in lines if "pid 27447" in line)
+    assert f"{told[1].at.astimezone():%m-%d %H:%M:%S}" in second
+    assert "eee" not in "".join(lines)

@@ -82,12 +82,25 @@ def test_none_of_the_cards_is_told_apart_from_no_cards(service: FakeHubService):
     assert "no agent has connected yet" in sublet("gpus").stdout
 
 
-def test_twelve_cards_are_twelve_lines_of_eighty_columns(service: FakeHubService):
+@pytest.mark.parametrize("pools", [("interactive",) * 3, ("interactive", "training", "long-runs")])
+@pytest.mark.parametrize("types", [("NVIDIA H100 80GB HBM3",) * 3, ("NVIDIA L4", "Tesla T4", "A")])
+def test_twelve_cards_are_twelve_lines_of_eighty_columns(
+    service: FakeHubService, types: tuple[str, ...], pools: tuple[str, ...]
+):
     names = [f"gpu-node-{node:02}" for node in (1, 2, 3)]
-    cards = [a_card(name, index, closed="XID 79") for name in names for index in range(4)]
+    cards = [
+        a_card(name, index, closed="XID 79", type=a_type, pool=pool)
+        for name, a_type, pool in zip(names, types, pools, strict=True)
+        for index in range(4)
+    ]
     service.answer("GET gpus", cards)
     lines = sublet_at_a_terminal(80, "gpus")
     assert max(map(len, lines[:15])) <= 80
+    first, last = (
+        next(n for n, line in enumerate(lines) if line.split()[:2] == [name, str(index)])
+        for name, index in ((names[0], 0), (names[-1], 3))
+    )
+    assert last - first == 11, "no card has a second line"
     told = [line.split() for line in lines]
     rows = [words for words in told if words[:1] and words[0] in names and words[-1] == "%"]
     assert [tuple(words[:2]) for words in rows] == [(n, str(i)) for n in names for i in range(4)]

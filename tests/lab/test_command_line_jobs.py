@@ -65,6 +65,8 @@ def test_ids_of_jobs_are_not_folded_in_eighty_columns(service: FakeHubService):
     lines = sublet_at_a_terminal(80, "jobs", "list")
     assert [word for line in lines for word in line.split() if word in ids] == ids
     assert max(map(len, lines)) <= 80
+    rows = [number for number, line in enumerate(lines) if set(line.split()) & set(ids)]
+    assert rows == list(range(rows[0], rows[0] + len(ids))), "no job has a second line"
 
 
 def test_a_job_that_stands_still_is_not_shown_as_running(service: FakeHubService):
@@ -86,3 +88,11 @@ def test_a_job_that_stands_still_is_not_shown_as_running(service: FakeHubService
     assert "suspended for eve's cell, 5 min" in sublet("jobs", "show", "a").stdout
     service.answer("GET share", share(jobs_running=3, jobs_stopped=1))
     assert "3 running (1 of them not now), 0 waiting" in sublet("share").stdout
+
+
+def test_a_job_of_a_whole_gpu_that_is_over_is_not_said_to_have_no_memory(service: FakeHubService):
+    over = job(state="done", place=None, reason="", memory_mib=0)
+    service.answer("GET jobs/j-1", over)
+    assert "a whole GPU" in sublet("jobs", "show", "j-1").output
+    service.answer("GET jobs", [over])
+    assert "a whole GPU" in sublet("jobs", "list").output

@@ -161,6 +161,10 @@ def test_that_nothing_would_follow_is_told_and_that_another_queue_decides(
     shown = sublet("quota", "preview", str(file)).output
     assert "Compared with the file in force" in shown
     assert shown.endswith("Nothing would follow.\n")
+    coming = "lab: 8 cards of L4 for ml-101, next from 2026-12-07 13:00 UTC"
+    service.answer("POST quota/preview", NOTHING.model_copy(update={"reservations": (coming,)}))
+    shown = sublet("quota", "preview", str(file)).output
+    assert f"Nothing would follow.\n\nReserved, now or later:\n  {coming}\n" in shown
     service.answer("POST quota/preview", NOTHING.model_copy(update={"jobs_are_planned": False}))
     assert "another queue decides that" in sublet("quota", "preview", str(file)).output
 

@@ -12,8 +12,10 @@ from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.reasons.caps import OverCap
 from sublet_quota.reasons.obstacles import Obstacle
 from sublet_quota.reasons.ranks import RankCode
+from sublet_quota.wire.announcements import ShownAnnouncement
 from sublet_quota.wire.api import JobFailure, JobForecast
 from sublet_quota.wire.environment import JOB_FILES_BELOW
+from sublet_quota.wire.idle import IdleEnd
 from sublet_quota.wire.rank import tell_rank
 from sublet_quota.wire.share import (
     HistoryPoint,
@@ -25,7 +27,7 @@ from sublet_quota.wire.share import (
 from sublet_quota.wire.slice_warnings import tell_warnings
 
 from tests.support.fake_hub_service import FakeHubService
-from tests.support.lab_bodies import NOW, job, share, slice_info, sublet
+from tests.support.lab_bodies import NOW, job, lease, share, slice_info, sublet
 from tests.support.quota_shares import a_group_share, a_quota
 from tests.support.terminals import sublet_at_a_terminal
 
@@ -176,6 +178,27 @@ def test_a_slice_is_given_up_and_resized(service: FakeHubService):
     assert service.asked[-1].body["size"] == "large"
 
 
+def _idle_until(ends_at: datetime, **more: datetime) -> IdleEnd:
+    return IdleEnd(server="", ends_at=ends_at, idle_since=NOW, max_idle_s=3600, **more)
+
+
+def test_an_idle_server_says_when_it_is_ended_and_is_extended(service: FakeHubService):
+    ends = datetime(2031, 5, 4, 14, 30).astimezone()
+    idle = slice_info(idle_end=_idle_until(ends, warned_at=NOW))
+    told = ShownAnnouncement(
+        announcement_id="idle-s-1", text="Save it.", made_at=NOW, until=ends, from_admin=False
+    )
+    service.answer("GET share", share(slices=(idle,), announcements=(told,)))
+    shown = sublet("share").output
+    assert "ended at 2031-05-04 14:30 if idle" in shown
+    assert re.search(r"^From Sublet, .*: Save it\.$", shown, re.MULTILINE)
+    service.answer("POST slices/s-1/extend", idle)
+    shown = sublet("extend", "--slice", "s-1")
+    assert (shown.exit_code, "may be idle until 2031-05-04 14:30" in shown.output) == (0, True)
+    service.answer("POST slices/s-1/extend", slice_info())
+    assert "is not idle" in sublet("extend", "--slice", "s-1").output
+
+
 @pytest.mark.parametrize("arguments", [(), ("--memory", "much"), ("--compute", "9")])
 def test_a_size_that_is_none_is_not_sent(service: FakeHubService, arguments: tuple[str, ...]):
     assert sublet("resize", "--slice", "s-1", *arguments).exit_code == 2
@@ -257,7 +280,7 @@ def test_a_cancelled_job_shows_an_admin_who_cancelled_it(service: FakeHubService
 
 def test_a_job_is_run_again_and_shows_why_it_failed_before(service: FakeHubService):
     service.answer("POST jobs/j-1/again", job(job_id="j-2"), 201)
-    assert sublet("jobs", "again", "j-1").output.startswith("Job j-2 is waiting.")
+    assert sublet("jobs", "again", "j-1").output.startswith("Job j-2 is waiting")
     failure = JobFailure(cell=3, name="E", message="m", traceback="Traceback\n  \x1b[2Jline 1")
     failed = job(state=JobState.FAILED, place=None, failure=failure, attempts=3, retries=2)
     service.answer("GET jobs/j-1", failed)
@@ -272,3 +295,14 @@ def test_a_slice_whose_agent_is_silent_is_shown_as_not_reachable(service: FakeHu
     shown = sublet("share").output
     assert "not reachable, last seen" in shown
     assert "moved out" not in shown
+
+
+def test_slices_stand_in_eighty_columns_each_with_its_whole_id(service: FakeHubService):
+    ids = ["7d3e40c4e01be210fee048a5324972c9", "4b37bcdeffd394f4f76cba8c788c9434"]
+    told = [slice_info(lease=lease(slice_id=each, node="gpu-node-17")) for each in ids]
+    service.answer("GET share", share(slices=tuple(told)))
+    lines = sublet_at_a_terminal(80, "share")
+    rows = [line for line in lines if any(each in line for each in ids)]
+    assert [line.split()[0] for line in rows] == ids
+    assert max(map(len, rows)) <= 80
+    assert any(line.startswith("notebook: 40 GiB, 0.5 GPU of gpu-node-17 0") for line in lines)

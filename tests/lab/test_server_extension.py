@@ -84,6 +84,7 @@ async def test_the_panels_requests_are_in_the_table(server: JupyterServer, servi
     assert service.asked[-1].path.startswith("slices/s-1/history?since=2026-11-24T09")
     for path, body, status in (
         ("slices/s-1/give-up", {}, 200),
+        ("slices/s-1/extend", {}, 200),
         ("slices/s-1/resize", {"memory_mib": 4096}, 200),
         ("jobs/forecast", {"notebook": "a.ipynb", "retries": 2, "take_along": ["data"]}, 200),
         ("jobs/j-1/again", {}, 201),

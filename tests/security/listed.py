@@ -15,6 +15,7 @@ from tests.security.mutants import (
     left_behind,
     page_to_service,
     ranks,
+    server_line,
     tenant_to_agent,
     tenant_to_service,
 )
@@ -32,6 +33,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *agents.MUTANTS,
     *cluster.MUTANTS,
     *admission.MUTANTS,
+    *server_line.MUTANTS,
 )
 WITHOUT: Final[Mapping[int, str]] = {}
 """The rules that have no mutant, and why; who builds what can be switched off takes them out."""

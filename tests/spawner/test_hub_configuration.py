@@ -72,6 +72,7 @@ def test_the_service_may_read_servers_and_groups_stop_servers_and_nothing_else(s
         "read:users:groups",
         "read:servers",
         "delete:servers",
+        "start:servers",
     }
 
 

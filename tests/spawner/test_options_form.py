@@ -220,3 +220,17 @@ def test_no_gpu_is_offered_only_where_it_is_allowed():
 def test_a_user_who_can_have_nothing_is_told_so():
     page = read(some_offers(an_offer("small", allowed=False, why_not="no room")))
     assert "No size can be had at this moment" in page.text
+
+
+def test_a_size_without_room_that_one_can_wait_for_is_to_be_picked_and_says_so():
+    offers = some_offers(
+        an_offer("small", allowed=False, why_not="No room <b>now</b>", waits=True),
+        an_offer("large", allowed=False, why_not="Not for you"),
+        default=None,
+    )
+    page = read(offers)
+    assert "disabled" not in page.sizes()["small"]
+    assert "disabled" in page.sizes()["large"]
+    assert "your server waits in line, and starts by itself" in page.text
+    assert "No room <b>now</b>" in page.text
+    assert "you can wait in line for some" in page.text

@@ -5,12 +5,16 @@ import secrets
 import socket
 
 import pytest
+from sublet_quota.names.ids import GroupName
+from sublet_quota.reasons.derivation import Derivation, DocumentLine, Rule, derivation_sentence
 from sublet_quota.reasons.refusal import Refusal, RefusalReason
 from sublet_quota.wire.api import AccountTemplate, Lease, Problem, SliceRequest, SliceStarted
+from sublet_quota.wire.decision import tell_derivation
 from sublet_spawner.errors import ServiceAnswerError, ServiceUnreachableError, TokenFileError
+from sublet_spawner.refused import refused
 from sublet_spawner.service_client import ServiceAccess, ServiceClient, read_token
 
-from tests.support.fake_service import fake_service
+from tests.support.fake_service import a_wait, fake_service
 from tests.support.ports import free_ports
 
 REQUEST = SliceRequest(
@@ -72,6 +76,32 @@ async def test_a_refusal_is_a_value(tmp_path):
         service.problem = Problem(reason="user-limit", message="no more", numbers={"left_mib": 3})
         answer = await client.request_slice(REQUEST)
         assert answer == Refusal(RefusalReason.USER_LIMIT, "no more", {"left_mib": 3})
+
+
+@pytest.mark.asyncio
+async def test_a_place_in_line_is_a_value(tmp_path):
+    async with service_and_client(tmp_path) as (service, client):
+        service.wait = a_wait()
+        assert await client.request_slice(REQUEST) == service.wait
+
+
+@pytest.mark.asyncio
+async def test_a_refusal_keeps_what_it_follows_from_and_the_hub_says_it(tmp_path):
+    why = Derivation(Rule.LIMIT, GroupName("lab"), (DocumentLine("groups.lab.limit.H100", 12),))
+    async with service_and_client(tmp_path) as (service, client):
+        told = tell_derivation(why)
+        service.problem = Problem(reason="group-limit", message="No <more>.", why=told)
+        answer = await client.request_slice(REQUEST)
+        assert answer == Refusal(RefusalReason.GROUP_LIMIT, "No <more>.", {}, why)
+        error = refused(answer)
+        assert error.jupyterhub_message == f"No <more>. {derivation_sentence(why)}"
+        assert "<" not in error.jupyterhub_html_message
+        bare = tell_derivation(Derivation(Rule.ROOM))
+        service.problem = service.problem.model_copy(update={"why": bare})
+        assert refused(await client.request_slice(REQUEST)).jupyterhub_message == "No <more>."
+        told = told.model_copy(update={"rule": "of-a-newer-service"})
+        service.problem = service.problem.model_copy(update={"why": told})
+        assert refused(await client.request_slice(REQUEST)).jupyterhub_message == "No <more>."
 
 
 @pytest.mark.asyncio

@@ -14,6 +14,7 @@ from sublet_quota.reasons.ranks import RankCode
 from sublet_quota.wire.agent_link import SliceReport
 from sublet_quota.wire.rank import tell_rank
 from sublet_spawner.errors import SubletSpawnerError
+from tornado.web import HTTPError
 
 from tests.spawner.real_hub import until
 from tests.spawner.spawners import (
@@ -23,6 +24,7 @@ from tests.spawner.spawners import (
     said,
 )
 from tests.support.ended_processes import has_ended
+from tests.support.fake_service import a_wait
 from tests.support.ports import free_port, is_kept_for_its_server, ports_of_this_process
 
 pytestmark = pytest.mark.asyncio
@@ -278,6 +280,98 @@ async def test_a_service_that_is_away_is_said_clearly(tmp_path, failure):
         assert status == 503
         assert "Try again in a minute" in words
         assert service.token not in words
+
+
+async def test_a_server_in_line_is_not_started_and_its_choice_is_kept_for_its_turn(tmp_path):
+    async with a_service_and_spawner(tmp_path) as (service, spawner):
+        service.wait = a_wait()
+        spawner.user_options = {"size": "large"}
+        assert said(await refusal_of(spawner)) == (409, service.wait.message)
+        (asked,) = service.requests
+        assert asked.start_options == {"size": "large"}
+        assert spawner.user_options == {"size": "large"}
+        assert not service.slices
+        service.wait = None
+        await spawner.start()
+        assert [lease.size for lease in service.slices.values()] == ["large"]
+
+
+async def test_a_start_without_a_gpu_takes_the_server_out_of_the_line(tmp_path):
+    async with a_service_and_spawner(tmp_path, allow_no_gpu=True) as (service, spawner):
+        service.wait = a_wait()
+        spawner.user_options = {"size": "large"}
+        await refusal_of(spawner)
+        spawner.user_options = {"size": "none"}
+        await spawner.start()
+        assert service.left_line == [(spawner.user.name, spawner.name)]
+
+
+async def test_that_a_server_is_in_line_outlives_the_hub(tmp_path):
+    async with a_service_and_spawner(tmp_path, allow_no_gpu=True) as (service, spawner):
+        service.wait = a_wait()
+        await refusal_of(spawner)
+        spawner.clear_state()
+        again = after_a_restart(spawner)
+        for _ in range(2):
+            again.user_options = {"size": "none"}
+            await again.start()
+            await again.stop()
+            assert service.left_line == [("ada", "")], "it leaves, and once"
+
+
+async def test_who_gives_up_a_start_that_then_joins_the_line_leaves_it(tmp_path):
+    async with a_service_and_spawner(tmp_path) as (service, spawner):
+        service.wait = a_wait()
+        service.granting.clear()
+        starting = asyncio.create_task(spawner.start())
+        await service.asked.wait()
+        await spawner.stop()
+        with pytest.raises(SubletSpawnerError):
+            await starting
+        service.granting.set()
+
+        async def has_its_answer() -> bool:
+            return spawner._line._leaves
+
+        await until(has_its_answer, 30, "the answer that comes late")
+        await spawner.poll()
+        assert service.left_line == [("ada", "")]
+
+
+async def test_the_page_of_a_server_in_line_shows_its_place_and_how_to_leave(tmp_path):
+    async with a_service_and_spawner(tmp_path) as (service, spawner):
+        assert "Leave the line" not in await spawner.get_options_form()
+        service.in_line = [a_wait(server="other"), a_wait(message="<b>You are third.</b>")]
+        form = await spawner.get_options_form()
+        assert "&lt;b&gt;You are third." in form
+        assert form.count('name="leave_line" value="1" formnovalidate') == 1
+        assert form.index('type="submit" hidden') < form.index("Leave the line")
+
+
+async def test_the_button_leaves_the_line_and_leads_back_to_the_page(tmp_path):
+    async with a_service_and_spawner(tmp_path) as (service, spawner):
+        service.in_line = [a_wait()]
+        with pytest.raises(HTTPError) as sent:
+            await spawner.run_options_from_form({"leave_line": ["1"], "size": ["large"]})
+        assert sent.value.status_code == 303
+        assert sent.value.headers == {"Location": "/spawn/ada"}
+        assert service.left_line == [("ada", "")]
+
+
+async def test_no_link_leaves_the_line(tmp_path):
+    async with a_service_and_spawner(tmp_path) as (service, spawner):
+        options = spawner.options_from_query({"leave_line": ["1"], "size": ["large"]})
+        assert options == {"size": "large"}
+        assert not service.left_line
+
+
+async def test_where_the_service_is_away_nobody_is_told_that_they_left(tmp_path):
+    async with a_service_and_spawner(tmp_path) as (service, spawner):
+        service.away = True
+        with pytest.raises(HTTPError) as told:
+            await spawner.run_options_from_form({"leave_line": ["1"]})
+        assert told.value.status_code == 503
+        assert "still in line" in told.value.jupyterhub_message
 
 
 async def test_a_server_starts_without_gpu_while_the_service_is_away_where_that_is_wanted(tmp_path):

@@ -98,10 +98,14 @@ class SmallHub:
     ) -> Placement | Refusal:
         answer = decide_slice(self.holdings, wish, waiting)
         if isinstance(answer, Placement):
-            self.make_way(answer)
-            self.minute += 1
-            self.holdings.put(holding_of(answer, name, self.minute))
+            self.hand_out_placed(answer, name)
         return answer
+
+    def hand_out_placed(self, placement: Placement, name: str) -> None:
+        """A slice that has its place is handed out."""
+        self.make_way(placement)
+        self.minute += 1
+        self.holdings.put(holding_of(placement, name, self.minute))
 
     def make_way(self, placement: Placement) -> None:
         """Others do what a placement says of them."""

@@ -37,6 +37,8 @@ def enter():
     while True:
         message = json.loads(_answers.readline())
         if message["type"] != "wait":
+            if message.get("gpu_id"):
+                os.environ["SUBLET_GPU_ID"] = message["gpu_id"]
             return [message["type"], time.perf_counter() - began, waits]
         waits.append(message)
 def level(busy):
@@ -267,13 +269,14 @@ class AgentWorld:
 
 
 @contextmanager
-def agent_world(
+def agent_world(  # noqa: PLR0913 - what a test may want to be otherwise
     folder: Path,
     *agent_options: str,
     module: str = "sublet_agent.app.serving",
     speed: float = 0.0,
     beat_s: float = 5.0,
     nvidia: bool = False,
+    cards: int = 1,
 ) -> Iterator[AgentWorld]:
     """Start all three; ``speed`` 0 moves memory in no time."""
     folder.chmod(0o755)
@@ -282,9 +285,11 @@ def agent_world(
     daemon = ("--speed", str(speed)) if speed else ()
     with (
         (
-            nvidia_gpus(speed=speed)
+            nvidia_gpus(speed=speed, cards=cards)
             if nvidia
-            else simulated_gpus(*daemon, "--scale", "16384", instant=not speed)
+            else simulated_gpus(
+                *daemon, "--gpus", str(cards), "--scale", "16384", instant=not speed
+            )
         ) as gpus,
         agent_beside(gpus, folder, *agent_options, module=module, service=service) as world,
     ):

@@ -210,9 +210,12 @@ class BrowserMachine:
 
 @contextmanager
 def browser_machine(
-    quota: str = QUOTA, groups: dict[str, tuple[str, ...]] | None = None, speed: float = 1.0
+    quota: str = QUOTA,
+    groups: dict[str, tuple[str, ...]] | None = None,
+    speed: float = 1.0,
+    gpus: int = 1,
 ) -> Iterator[BrowserMachine]:
-    """Start a hub with a simulated GPU of 80 GiB, and make its groups."""
+    """Start a hub with simulated GPUs of 80 GiB, and make its groups."""
     # pytest's own folders have longer names than a Unix socket's address may have.
     with tempfile.TemporaryDirectory(prefix="sublet-browser-") as folder, held_ports() as ports:
         settings = MachineSettings(
@@ -220,6 +223,7 @@ def browser_machine(
             simulated=True,
             quota=quota,
             speed=speed,
+            simulated_gpus=gpus,
         )
         with OneMachine(settings, lambda _: None) as machine:
             admin = Person(settings.places.hub_url, "admin", settings.admin_password)

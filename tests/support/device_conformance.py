@@ -24,6 +24,8 @@ from sublet_agent.devices.interface import (
     ProcessState,
     ResumeRefusedError,
 )
+from sublet_quota.names.ids import GpuId
+from sublet_quota.reasons.staying import Staying
 
 from tests.support.tenants import Tenant
 
@@ -42,6 +44,10 @@ class Node(Protocol):
 
     def tenant(self) -> Tenant:
         """Start a process that uses the first card; it ends with the test."""
+        ...
+
+    def tenant_that_sees(self, *, all_cards: bool) -> Tenant:
+        """Start a process that uses the first card, and sees the others too, or not."""
         ...
 
 
@@ -250,6 +256,52 @@ class DeviceConformance:
             list(pool.map(lambda tenant: self.resume(node, tenant), pair))
         for tenant in pair:
             assert tenant.run("b.sha256() == h") == "True"
+
+    def test_a_process_that_sees_every_card_comes_back_on_another(self, node: Node) -> None:
+        first, second = self.two_of_a_type(node)
+        tenant = node.tenant_that_sees(all_cards=True)
+        tenant.run(f"b = gpu.allocate(mib={GIB}); h = b.fill(7)")
+        reason = node.device.why_not_movable(tenant.pid, second)
+        if reason is not None:
+            pytest.skip(reason.clause)
+        for mapping, where in (({first: second}, second), (None, second), ({second: first}, first)):
+            self.suspend(node, tenant)
+            assert node.device.why_not_movable(tenant.pid, second) is None
+            node.device.resume(tenant.pid, mapping)
+            node.device.unpause(tenant.pid)
+            holds = {g: self.held_on(node, g, tenant.pid) for g in (first, second)}
+            assert [g for g, held in holds.items() if held >= GIB] == [where]
+            assert tenant.run("b.sha256() == h") == "True"
+
+    def test_a_process_that_sees_one_card_is_told_to_stay(self, node: Node) -> None:
+        _, second = self.two_of_a_type(node)
+        tenant = node.tenant_that_sees(all_cards=False)
+        tenant.run(f"b = gpu.allocate(mib={GIB}); h = b.fill(7)")
+        for _ in range(2):
+            reason = node.device.why_not_movable(tenant.pid, second)
+            assert reason is not None
+            assert reason.why is Staying.SEES_SOME_CARDS
+            self.suspend(node, tenant)
+            self.resume(node, tenant)
+        assert tenant.run("b.sha256() == h") == "True"
+
+    def test_a_card_that_is_not_there_takes_nobody(self, node: Node) -> None:
+        tenant = self.filled(node)
+        reason = node.device.why_not_movable(tenant.pid, GpuId("GPU-of-elsewhere"))
+        assert reason is not None
+        assert reason.why is Staying.NO_SUCH_CARD
+
+    def two_of_a_type(self, node: Node) -> tuple[GpuId, GpuId]:
+        first, *others = node.device.gpus()
+        same = [each.gpu_id for each in others if each.type == first.type]
+        if not same:
+            pytest.skip("this node has one card of its type")
+        return first.gpu_id, same[0]
+
+    @staticmethod
+    def held_on(node: Node, gpu_id: GpuId, pid: int) -> int:
+        listed = node.device.processes(gpu_id)
+        return sum(each.memory_mib or 0 for each in listed if each.pid == pid)
 
     def test_computing_shows_as_utilisation(self, node: Node) -> None:
         tenant = node.tenant()

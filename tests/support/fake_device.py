@@ -24,6 +24,7 @@ from sublet_agent.devices.interface import (
 from sublet_agent.processes.process_table import ProcessIdentity
 from sublet_quota.names.ids import GpuId
 from sublet_quota.reasons.obstacles import Unsuspendable
+from sublet_quota.reasons.staying import Stays
 
 GPU = GpuId("FAKE-0")
 BOOT = "boot-1"
@@ -44,19 +45,26 @@ class FakeProcess:
     """Whether it could not answer, as by Ctrl-Z."""
     told: bool = True
     """Whether the card tells how much it holds."""
+    gpu_id: GpuId = GPU
+    """The card that it is on, or was when it was suspended."""
+    stays: Stays | None = None
+    """Why it cannot be resumed on another card."""
 
 
 @dataclass
 class FakeDevice:
-    """One card; every call that changes a process is kept in ``calls``."""
+    """One card, or two; every call that changes a process is kept in ``calls``."""
 
     total_mib: int = 80 * 1024
     processes_here: dict[int, FakeProcess] = field(default_factory=dict)
     calls: list[tuple[str, int]] = field(default_factory=list)
+    mapped: list[tuple[int, dict[GpuId, GpuId] | None]] = field(default_factory=list)
+    """The mappings of all resumes."""
     failures: dict[tuple[str, int], list[DeviceError]] = field(default_factory=dict)
     before: dict[tuple[str, int], Callable[[], None]] = field(default_factory=dict)
     before_listing: list[Callable[[], None]] = field(default_factory=list)
     simulated: bool = True
+    cards: tuple[GpuId, ...] = (GPU,)
     health_events: list[HealthEvent] = field(default_factory=list)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -73,7 +81,10 @@ class FakeDevice:
         return Counter(name for name, _ in self.calls)
 
     def gpus(self) -> Sequence[Gpu]:
-        return [Gpu(GPU, 0, "Fake GPU", self.total_mib, simulated=True)]
+        return [
+            Gpu(gpu_id, index, "Fake GPU", self.total_mib, simulated=True)
+            for index, gpu_id in enumerate(self.cards)
+        ]
 
     def left_out(self) -> Sequence[LeftOutGpu]:
         return []
@@ -90,16 +101,16 @@ class FakeDevice:
     def client_environment(self, gpu_id: GpuId) -> dict[str, str]:
         return {"FAKE_GPU": gpu_id}
 
-    def memory(self, _gpu_id: GpuId) -> GpuMemory:
-        used = sum(p.memory_mib for p in self._listed())
+    def memory(self, gpu_id: GpuId) -> GpuMemory:
+        used = sum(p.memory_mib for p in self._listed(gpu_id))
         return GpuMemory(self.total_mib, used, self.total_mib - used)
 
-    def processes(self, _gpu_id: GpuId) -> Sequence[GpuProcess]:
+    def processes(self, gpu_id: GpuId) -> Sequence[GpuProcess]:
         while self.before_listing:
             self.before_listing.pop(0)()
         return [
             GpuProcess(p.pid, p.memory_mib if p.told else None, 0, p.busy_ms)
-            for p in self._listed()
+            for p in self._listed(gpu_id)
         ]
 
     def utilisation_percent(self, _gpu_id: GpuId) -> int:
@@ -126,6 +137,10 @@ class FakeDevice:
         process = self.processes_here.get(pid)
         return None if process is None else process.unsuspendable
 
+    def why_not_movable(self, pid: int, _to: GpuId, _whose: str | None = None) -> Stays | None:
+        process = self.processes_here.get(pid)
+        return None if process is None else process.stays
+
     def pause(self, pid: int, _timeout_ms: int) -> None:
         process = self._called("pause", pid, ProcessState.RUNNING)
         if process.endless:
@@ -136,19 +151,24 @@ class FakeDevice:
     def suspend(self, pid: int) -> None:
         self._called("suspend", pid, ProcessState.PAUSED).state = ProcessState.SUSPENDED
 
-    def resume(self, pid: int, _gpu_mapping: dict[GpuId, GpuId] | None = None) -> None:
+    def resume(self, pid: int, gpu_mapping: dict[GpuId, GpuId] | None = None) -> None:
         process = self._called("resume", pid, ProcessState.SUSPENDED)
-        if process.poisoned or process.memory_mib > self.memory(GPU).free_mib:
+        goes_to = (gpu_mapping or {}).get(process.gpu_id, process.gpu_id)
+        self.mapped.append((pid, gpu_mapping))
+        untold = goes_to != process.gpu_id and process.stays is not None
+        process.poisoned |= untold or process.memory_mib > self.memory(goes_to).free_mib
+        if process.poisoned:
             process.poisoned = True
             message = "no room: the process is lost"
             raise OutOfGpuMemoryError(message)
-        process.state = ProcessState.PAUSED
+        process.gpu_id, process.state = goes_to, ProcessState.PAUSED
 
     def unpause(self, pid: int) -> None:
         self._called("unpause", pid, ProcessState.PAUSED).state = ProcessState.RUNNING
 
-    def _listed(self) -> list[FakeProcess]:
-        return [p for p in self.processes_here.values() if p.state is not ProcessState.SUSPENDED]
+    def _listed(self, gpu_id: GpuId) -> list[FakeProcess]:
+        here = (p for p in self.processes_here.values() if p.gpu_id == gpu_id)
+        return [p for p in here if p.state is not ProcessState.SUSPENDED]
 
     def _called(self, name: str, pid: int, needs: ProcessState) -> FakeProcess:
         hook = self.before.pop((name, pid), None)

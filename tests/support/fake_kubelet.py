@@ -37,6 +37,8 @@ class FakeKubelet:
     registrations: int = 0
     refuses: str = ""
     """Registrations are refused with these words."""
+    overlooks: int = 0
+    """How many of the next plugins it disconnects as soon as they are registered."""
     _server: Any = None
     _channel: Any = None
     _calls: ThreadPoolExecutor | None = None
@@ -77,6 +79,12 @@ class FakeKubelet:
                 # A plugin that ends its server, as it may do just now, removes its own.
                 path.unlink(missing_ok=True)
         self.start()
+
+    def disconnect(self) -> None:
+        """Leave its plugin, as the real one does that has just noticed the end of one before it."""
+        with self._lock:
+            left, self._channel, self.devices = self._channel, None, {}
+        left.close()
 
     def allocatable(self) -> int:
         """What the node says it has, pods' share included."""
@@ -146,6 +154,10 @@ class FakeKubelet:
         self.resource = request.resource_name
         self._channel = grpc.insecure_channel(f"unix://{self.folder / request.endpoint}")
         self.registrations += 1
+        if self.overlooks:
+            self.overlooks -= 1
+            self.disconnect()
+            return messages.Empty()
         threading.Thread(target=self._watch, args=(self._channel,), daemon=True).start()
         return messages.Empty()
 

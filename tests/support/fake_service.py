@@ -25,6 +25,7 @@ from sublet_quota.wire.api import (
     SliceStarted,
 )
 from sublet_quota.wire.rank import ToldRank
+from sublet_quota.wire.server_queue import QueueWait
 from sublet_quota.wire.share import GroupShare
 from sublet_quota.wire.standing import tell_standing
 from tornado.httpserver import HTTPServer
@@ -65,6 +66,26 @@ def some_offers(*offers: Offer, **changes) -> Offers:
     return Offers(**{**values, **changes})
 
 
+def a_wait(**changes) -> QueueWait:
+    at = datetime(2026, 11, 30, 12, tzinfo=UTC)
+    values = {
+        "owner": "ada",
+        "server": "",
+        "size": "small",
+        "pool": "interactive",
+        "group": None,
+        "since": at,
+        "place": 3,
+        "before": 1,
+        "expected_at": None,
+        "expected_why": "when there will be room is not known",
+        "waits_for": ("lab",),
+        "message": "Your notebook is in line, at place 3.",
+        "until": at,
+    }
+    return QueueWait(**{**values, **changes})
+
+
 @dataclass
 class FakeService:
     """What the service knows and was asked; tests change it at will."""
@@ -78,6 +99,12 @@ class FakeService:
     problem: Problem | None = None
     """Answer to every request for a slice."""
     problem_status: int = 403
+    left_line: list[tuple[str, str]] = field(default_factory=list)
+    """The servers that were taken out of the line, by owner and name."""
+    in_line: list[QueueWait] = field(default_factory=list)
+    """The servers in line, as the page shows them."""
+    wait: QueueWait | None = None
+    """Answer to every request for a slice: it waits in line."""
     failures: list[int] = field(default_factory=list)
     """Statuses to answer the next requests with, before anything else is done."""
     away: bool = False
@@ -173,8 +200,24 @@ class _SlicesHandler(_Handler):
             self.answer(400, Problem(reason="bad-amount", message=message))
         elif self.fake.problem is not None:
             self.answer(self.fake.problem_status, self.fake.problem)
+        elif self.fake.wait is not None:
+            self.answer(202, self.fake.wait)
         else:
             self.answer(201, self.fake.grant(request))
+
+
+class _QueueHandler(_Handler):
+    def get(self) -> None:
+        owner = self.get_query_argument("owner")
+        waits = [each for each in self.fake.in_line if each.owner == owner]
+        self.set_header("Content-Type", "application/json")
+        self.finish(f"[{','.join(each.model_dump_json() for each in waits)}]")
+
+    def delete(self) -> None:
+        name = self.get_query_argument("owner"), self.get_query_argument("server", "")
+        self.fake.left_line.append(name)
+        self.fake.in_line = [e for e in self.fake.in_line if (e.owner, e.server) != name]
+        self.set_status(204)
 
 
 class _SliceHandler(_Handler):
@@ -242,6 +285,7 @@ async def fake_service(folder: Path) -> AsyncIterator[FakeService]:
         [
             (f"{base}/offers", _OffersHandler, arguments),
             (f"{base}/slices", _SlicesHandler, arguments),
+            (f"{base}/queue", _QueueHandler, arguments),
             (f"{base}/slices/([^/]+)/started", _StartedHandler, arguments),
             (f"{base}/slices/([^/]+)/pod", _PodHandler, arguments),
             (f"{base}/slices/([^/]+)", _SliceHandler, arguments),

@@ -81,8 +81,17 @@ class FakeHub:
     """Whose the service's token is; empty: nobody's."""
     service_may_list: bool = True
     service_may_stop: bool = True
+    service_may_start: bool = True
     stopped: list[tuple[str, str]] = field(default_factory=list)
     """The servers that the service had stopped, by owner and name."""
+    start_status: int = 201
+    """How the hub answers who has a server started."""
+    started: list[tuple[str, str, Any]] = field(default_factory=list)
+    """The servers that the service had started, with their options."""
+    starts_or_stops: set[tuple[str, str]] = field(default_factory=set)
+    """The servers that the hub is starting or stopping."""
+    slow_to_stop: bool = False
+    """Whether what it stops runs on meanwhile."""
     people: dict[str, tuple[str, ...] | None] = field(default_factory=dict)
     """The users with their groups; ``None``: such as the service may not see."""
     asked_about: list[str] = field(default_factory=list)
@@ -117,6 +126,7 @@ class _UserHandler(RequestHandler):
         token = self.request.headers.get("Authorization", "").removeprefix("token ")
         if token == SERVICE_TOKEN and hub.service:
             may = ["delete:servers"] if hub.service_may_stop else []
+            may += ["start:servers"] if hub.service_may_start else []
             self.write({"kind": "service", "name": hub.service, "scopes": ["list:users", *may]})
             return
         hub.asked += 1
@@ -151,7 +161,11 @@ class _UsersHandler(RequestHandler):
             self.write({"status": 403, "message": "Forbidden"})
             return
         items = [
-            {"name": name, "servers": {s: {"name": s, "ready": True} for s in servers}}
+            {
+                "name": name,
+                "servers": {s: {"name": s, "ready": True} for s in servers},
+                **({} if (groups := hub.people.get(name)) is None else {"groups": list(groups)}),
+            }
             for name, servers in list(hub.servers.items())
         ]
         self.write({"items": items, "_pagination": {"next": None}})
@@ -169,7 +183,13 @@ class _OneUserHandler(RequestHandler):
             self.write({"status": 404, "message": "Not Found"})
             return
         groups = hub.people[name]
-        self.write({"name": name} if groups is None else {"name": name, "groups": list(groups)})
+        servers = {
+            each: {"name": each, "ready": not pending, "pending": "spawn" if pending else None}
+            for each in hub.servers.get(name, set())
+            for pending in ((name, each) in hub.starts_or_stops,)
+        }
+        told = {} if groups is None else {"groups": list(groups)}
+        self.write({"name": name, "servers": servers, **told})
 
 
 class _ServerHandler(RequestHandler):
@@ -184,8 +204,19 @@ class _ServerHandler(RequestHandler):
             self.set_status(404)
         else:
             hub.stopped.append((owner, server))
-            hub.servers[owner].discard(server)
-            self.set_status(204)
+            if not hub.slow_to_stop:
+                hub.servers[owner].discard(server)
+            self.set_status(202 if hub.slow_to_stop else 204)
+
+    def post(self, owner: str, server: str = "") -> None:
+        hub: FakeHub = self.settings["hub"]
+        token = self.request.headers.get("Authorization", "").removeprefix("token ")
+        status = 503 if hub.broken else hub.start_status if token == SERVICE_TOKEN else 403
+        if status == 201:
+            options = json.loads(self.request.body)["user_options"]
+            hub.started.append((owner, server, options))
+            hub.servers.setdefault(owner, set()).add(server)
+        self.set_status(status)
 
 
 @dataclass

@@ -5,6 +5,7 @@ from textwrap import dedent
 
 from sublet_quota.holdings.gpu_load import GpuFacts, Holding
 from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.jobs.entitled_places import EntitledPlaces
 from sublet_quota.jobs.job_queue import QueuePlan, plan_queue
 from sublet_quota.jobs.lendable_room import lendable_gpus
 from sublet_quota.jobs.payers.job_limits import JobLimits
@@ -76,8 +77,13 @@ def names(jobs: tuple[WaitingJob, ...]) -> str:
 def planned(held: Holdings, *jobs: WaitingJob, lends_gib: int = 1000) -> QueuePlan:
     """What comes of jobs in this order where each card lends so much."""
     lends = {GpuId(gpu.gpu_id): lends_gib * 1024 for gpu in held.gpus()}
-    gpus = lendable_gpus(held, lends)
-    return plan_queue(jobs, gpus, lending=True, limits=JobLimits(held))
+    return plan_queue(
+        jobs,
+        lendable_gpus(held, lends),
+        lending=True,
+        limits=JobLimits(held),
+        by_right=EntitledPlaces(held, lends),
+    )
 
 
 def under(text: str, *entries: GpuFacts | Holding) -> Holdings:

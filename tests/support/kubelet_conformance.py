@@ -36,9 +36,9 @@ class Kubelet(Protocol):
 class Plugin:
     """A plugin that runs in a thread, and the room that it is told of."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **settings: float) -> None:
         self.rooms: tuple[JobRoom, ...] = ()
-        self.settings = DevicePluginSettings(folder=folder, look_every_s=0.05)
+        self.settings = DevicePluginSettings(folder=folder, look_every_s=0.05, **settings)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run)
         self._task: asyncio.Task[None] | None = None
@@ -77,8 +77,8 @@ class Plugin:
 
 
 @contextmanager
-def running_plugin(folder: Path) -> Iterator[Plugin]:
-    plugin = Plugin(folder)
+def running_plugin(folder: Path, **settings: float) -> Iterator[Plugin]:
+    plugin = Plugin(folder, **settings)
     plugin.start()
     try:
         yield plugin

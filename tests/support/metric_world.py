@@ -57,6 +57,7 @@ class MetricWorld:
         self.fleet = Fleet(self.ledger, lambda: self.now, "boot")
         self.quota = QuotaFile(self.quota_path, lambda: self.now)
         self.capacity = Capacity(self.quota.document, self.ledger, self.fleet, lambda: self.now)
+        self.quota.prepare_by(self.capacity.prepare)
         self.quota.listen(self.capacity.document_changed)
         sources = MetricSources(
             self.ledger, self.fleet, self.capacity, self.quota, lambda: self.now
@@ -169,6 +170,8 @@ def _let_everything_happen(world: MetricWorld) -> None:
     metrics = world.metrics
     metrics.refused(Refusal(RefusalReason.NO_ROOM, "full"), Holder.NOTEBOOK, ("lab",))
     metrics.jobs_wait({lab: 1})
+    metrics.line.wait((lab,))
+    metrics.line.turn(held, timedelta(minutes=1))
     metrics.request("GET", "share", 200, 0.1)
     metrics.decision("slice", 0.001)
     metrics.agent_message("status")

@@ -2,8 +2,8 @@
 
 It checks at each step what must never happen, from its own books and not from the policy's:
 the card's memory is never exceeded, nothing is restored without room and margin, promises can
-be kept, and no job runs beside an active owner. What the policy wants that breaks a rule raises
-``RuleBrokenError`` with the rule's name.
+be kept, and no job runs beside an active owner but entitled ones. What the policy wants that
+breaks a rule raises ``RuleBrokenError`` with the rule's name.
 """
 
 from dataclasses import dataclass, field
@@ -72,6 +72,16 @@ class ModelSlice:
     ran_s: float = 0.0
     evicted: bool = False
     moves: int = 0
+
+    @property
+    def is_entitled_job(self) -> bool:
+        """Whether it takes turns with owners who borrow."""
+        return self.is_job and self.rank < Rank.BORROWED
+
+    @property
+    def turn_rank(self) -> Rank:
+        """The rank in which it takes turns."""
+        return Rank.BORROWED if self.is_job else self.rank
 
 
 @dataclass(slots=True)
@@ -350,16 +360,23 @@ class ModelDevice:
         if not any(s.active for s in self.owners):
             return
         gates = [a for a in self.decision.actions if isinstance(a, OpenGate | Unpause)]
-        told = [a.slice_id for a in gates if self.slices[a.slice_id].is_job]
+        told = [a.slice_id for a in gates if self._stands_behind_owners(self.slices[a.slice_id])]
         _demand(not told, f"jobs are let run beside active owners: {told}")
         if after:
             moving = None if self.move is None else self.move.slice
             run = [
                 s.name
                 for s in self.jobs
-                if s.state is SliceState.RESIDENT and s.held_mib and s is not moving
+                if self._stands_behind_owners(s)
+                and s.state is SliceState.RESIDENT
+                and s.held_mib
+                and s is not moving
             ]
             _demand(not run, f"jobs run beside active owners: {run}")
+
+    def _stands_behind_owners(self, served: ModelSlice) -> bool:
+        takes_turns = self.lending and self.settings.lend and not self.foreign_present
+        return served.is_job and not (takes_turns and served.is_entitled_job)
 
     def _meet_the_end(self, served: ModelSlice) -> None:
         """An out-of-memory inside its cap is a rule broken, unless others were unforeseeable."""

@@ -60,6 +60,16 @@ class NvidiaNode:
         self.tenants.append(tenant)
         return tenant
 
+    def tenant_that_sees(self, *, all_cards: bool) -> Tenant:
+        """Start a process that uses the first card, and sees the others too, or not."""
+        if not all_cards:
+            return self.tenant()
+        hidden = "CUDA_VISIBLE_DEVICES"
+        environment = {name: text for name, text in self.environment.items() if name != hidden}
+        tenant = Tenant.start(self.client, environment)
+        self.tenants.append(tenant)
+        return tenant
+
     def state_word(self, pid: int) -> str | None:
         """Return the state of a process in the driver's own words."""
         state = self.device.state(pid)

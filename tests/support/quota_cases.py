@@ -29,8 +29,10 @@ def gpu(  # noqa: PLR0913 - a builder
     *,
     closed: str | None = None,
     pause_only: bool = False,
+    closed_for_good: bool = False,
 ) -> GpuFacts:
-    return GpuFacts(GpuId(name), NodeId(node), index, kind, closed, pause_only)
+    card = GpuId(name), NodeId(node), index, kind
+    return GpuFacts(*card, closed, pause_only, closed_for_good=closed_for_good)
 
 
 def notebook(  # noqa: PLR0913 - a builder
@@ -72,13 +74,14 @@ def part(of_a_card: float, kind: GpuKind = H100) -> GpuAmount:
     return GpuAmount(int(kind.usable_mib * of_a_card), int(1000 * of_a_card))
 
 
-def job_slice(
+def job_slice(  # noqa: PLR0913 - a builder
     name: str,
     owner: str = "ada",
     amount: GpuAmount | None = None,
     on: str = "gpu-0",
     *,
     group: str | None = None,
+    entitled: bool = False,
 ) -> Holding:
     return Holding(
         slice_id=SliceId(name),
@@ -89,6 +92,7 @@ def job_slice(
         amount=gib(79, 1000) if amount is None else amount,
         group=None if group is None else GroupName(group),
         since=NOON,
+        entitled_job=entitled,
     )
 
 

@@ -35,6 +35,7 @@ everyone:
   limit: {cards: 1, memory: 80 GiB, slices: 2, H100: 0}
   jobs: {types: [A100], most: 5, max_run: 24h, limit: {cards: 4}}
   keep_a_day: 1h
+  max_idle: 8h
 groups:
   science:
     guaranteed: {H100: 6, A100: 8}
@@ -42,7 +43,7 @@ groups:
     weight: 3
     sizes: [small, half]
     budget: {hours: 2000, per: 30d, lent_rate: 0.25, warn: 80%, each: {hours: 400}}
-    each: {limit: {H100: 2, cards: unlimited}, keep_a_day: 2h}
+    each: {limit: {H100: 2, cards: unlimited}, keep_a_day: 2h, max_idle: unlimited}
     groups:
       nlp: {members: [hub-nlp], guaranteed: {H100: 4.5}, each: {jobs: {most: unlimited}}}
       bio: {members: [hub-bio, hub-chem]}
@@ -66,6 +67,7 @@ closed:
   - {node: dgx1, gpus: [3], drain: true, until: 2026-12-02, why: fan}
 shrink: {grace: 12h}
 fair_share: {half_life: 2d, most_lag: 12h}
+notebooks: {when_full: queue, wait_most: 3h}
 """
 
 

@@ -1,11 +1,13 @@
 """Served slices, and the cells at their gates, for tests of what happens to them."""
 
 from datetime import timedelta
+from pathlib import Path
 
 from sublet_agent.processes.process_table import ProcessIdentity
 from sublet_agent.residency.activity import ActivityRecord, ActivitySettings
 from sublet_agent.residency.gate import GateRequest
 from sublet_agent.residency.served_slice import ServedSlice
+from sublet_agent.state_files.moved_slices import MovedSlices
 from sublet_quota.names.ids import SliceId
 
 from tests.support.agent_cases import START
@@ -41,6 +43,11 @@ def served_as(holder):
     served = ServedSlice(SliceId("s"), GPU, activity_record(), START)
     served.assign(assignment(holder=holder), START)
     return served
+
+
+def nothing_moved():
+    """No slice is on another card than it was assigned to, and nothing of it is kept."""
+    return MovedSlices(Path("/proc/no-such-folder/moved-slices.json"), BOOT)
 
 
 class Cell:

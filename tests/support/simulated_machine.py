@@ -110,9 +110,15 @@ class Bench:
             self.machine.bytes.run_slice()
         self.machine.settle()
 
-    def tenant(self, pid: int, uid: int = USER, gpu: str | None = None) -> "BenchTenant":
+    def tenant(
+        self,
+        pid: int,
+        uid: int = USER,
+        gpu: str | None = None,
+        sees: tuple[str, ...] | None = None,
+    ) -> "BenchTenant":
         self.host.uids[pid] = uid
-        return BenchTenant(self, Caller(CallerIdentity(pid, uid, pid), gpu))
+        return BenchTenant(self, Caller(CallerIdentity(pid, uid, pid), gpu, sees))
 
     def operate(
         self,

@@ -29,6 +29,7 @@ from sublet_agent.moves.pausing import PausedProcesses, PauseReason
 from sublet_agent.moves.plan import MoveTools
 from sublet_agent.moves.recovery import Recovered, recover
 from sublet_agent.processes.process_table import LinuxProcessTable
+from sublet_agent.residency.card_changes import CardChanges, CardChangeTools
 from sublet_agent.residency.controller import GpuResidency, ResidencyTools
 from sublet_agent.residency.eviction import Eviction
 from sublet_agent.residency.registry import SliceRegistry
@@ -39,6 +40,7 @@ from sublet_agent.state_files.canary_verdicts import CanaryVerdicts
 from sublet_agent.state_files.event_log import EventLog
 from sublet_agent.state_files.failed_gpus import FailedGpus
 from sublet_agent.state_files.journal import Journal, Target
+from sublet_agent.state_files.moved_slices import MovedSlices
 from sublet_agent.state_files.open_gates import OpenGatesFile
 from sublet_agent.tenants.request_handler import TenantRequests
 from sublet_agent.tenants.server import TenantSocket
@@ -86,8 +88,20 @@ class NodeAgent:
         self._tasks: list[asyncio.Task[None]] = []
         self._moves = self._make_moves()
         self._residencies: dict[GpuId, GpuResidency] = {}
+        self._moved = MovedSlices(settings.state_folder / "moved-slices.json", table.boot_id)
         self._registry = SliceRegistry(
-            self._residencies, self._attribution, table, settings.activity
+            self._residencies, self._attribution, table, settings.activity, self._moved
+        )
+        self._card_changes = CardChanges(
+            self._registry,
+            CardChangeTools(
+                moves=self._moves,
+                looks=self._samples,
+                clock=clock,
+                record=self._event_log.record,
+                may_begin=self._is_told,
+                changed=self._card_changed,
+            ),
         )
         self._samplers: dict[GpuId, SamplingLoop] = {}
         self._checks: list[CardCheck] = []
@@ -100,6 +114,8 @@ class NodeAgent:
         """Recover what an agent before this one left, then serve; whom it froze is thawed."""
         self._make_residencies()
         now = self._clock.now()
+        entries = self._journal.entries()
+        self._moved.believe(e for e in entries if self._table.is_alive(e.target.identity))
         slices = self._slices()
         await asyncio.to_thread(self._groups.serve, self._slices)
         self._attribution.serve(slices)
@@ -161,7 +177,8 @@ class NodeAgent:
         return room_in_limits_mib(pid, *self._groups.limits_of(pid))
 
     def _slices(self) -> Sequence[SliceAssignment]:
-        return self._assignments.slices if self._assignments is not None else ()
+        assigned = self._assignments.slices if self._assignments is not None else ()
+        return self._registry.where_they_are(assigned)
 
     def _whose(self, pid: int, gpu_id: GpuId) -> Target | None:
         return self._registry.whose(pid, gpu_id)
@@ -213,6 +230,7 @@ class NodeAgent:
                 first_mib_per_s=float(self._settings.first_suspend_mib_per_s),
             )
             residency = GpuResidency(served, tools)
+            residency.move_ended = self._card_changes.look_again
             self._residencies[gpu.gpu_id] = residency
             self._samplers[gpu.gpu_id] = SamplingLoop(residency, sampler_tools)
             self._checks.append(CardCheck(residency, fitness_tools))
@@ -227,7 +245,7 @@ class NodeAgent:
     def _begin_tasks(self) -> None:
         loops = [s.run() for s in self._samplers.values()]
         loops += [check.run() for check in self._checks]
-        loops += [self._watch_health(), self._keep_house()]
+        loops += [self._watch_health(), self._keep_house(), self._card_changes.run()]
         if self._settings.link is not None:
             self._link = ServiceLink(
                 settings=self._settings.link,
@@ -253,6 +271,14 @@ class NodeAgent:
             return False
         return self._link is None or not self._link.silent
 
+    def _is_told(self) -> bool:
+        """Whether the service's word is there, and fresh."""
+        return self._assignments is not None and (self._link is None or not self._link.silent)
+
+    def _card_changed(self) -> None:
+        self._tell()
+        asyncio.get_running_loop().run_in_executor(self._calls, self._groups.serve, self._slices)
+
     def _tell(self) -> None:
         if self._link is not None:
             self._link.tell()
@@ -267,6 +293,7 @@ class NodeAgent:
             loop.run_in_executor(
                 self._calls, self._paused_processes.release, released, PauseReason.POLICY
             )
+        self._card_changes.look_again()
         for residency in self._residencies.values():
             residency.poke()
 
@@ -308,7 +335,7 @@ class NodeAgent:
             ),
             slices=tuple(
                 report_slice(s, r.gpu, r.managed(), now).model_copy(
-                    update={"gpu_id": self._registry.seen_elsewhere(s)}
+                    update={"gpu_id": self._registry.told_card(s)}
                 )
                 for r, s in self._registry.assigned()
             ),

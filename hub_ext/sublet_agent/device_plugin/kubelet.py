@@ -2,11 +2,13 @@
 
 A kubelet that starts makes its socket anew and forgets its plugins (older ones delete their
 sockets, too). So both sockets are looked at; where one is another than before, the plugin begins
-again with a server of its own.
+again with a server of its own. So it does where nobody lists its units any more: a kubelet that
+notices the end of a plugin only after the next has registered disconnects that instead.
 """
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final
@@ -48,6 +50,7 @@ class DevicePlugin:
         self._server: PluginServer | None = None
         self._kubelet: _Identity | None = None
         self._own: _Identity | None = None
+        self._listed_at = 0.0
         self._trouble = ""
 
     async def run(self) -> None:
@@ -82,7 +85,7 @@ class DevicePlugin:
         if kubelet is None:
             return
         own = self._settings.folder / OUR_SOCKET
-        if kubelet == self._kubelet and _identity(own) == self._own:
+        if kubelet == self._kubelet and _identity(own) == self._own and not self._is_forgotten():
             return
         await asyncio.to_thread(self._stop)
         self._server = PluginServer(own, self._advertised, self._grant)
@@ -90,7 +93,15 @@ class DevicePlugin:
         self._own = _identity(own)
         await asyncio.to_thread(_register, self._settings.folder / KUBELET_SOCKET)
         self._kubelet = kubelet
+        self._listed_at = time.monotonic()
         log.info("registered with the kubelet: %s, in units of %d MiB", RESOURCE, self._unit_mib)
+
+    def _is_forgotten(self) -> bool:
+        """Whether the kubelet has not listed the units for longer than it may take."""
+        now = time.monotonic()
+        if self._server is not None and self._server.is_listed:
+            self._listed_at = now
+        return now - self._listed_at > self._settings.listed_within_s
 
     @property
     def _unit_mib(self) -> int:

@@ -59,6 +59,8 @@ class PluginServer:
         self._advertised = advertised
         self._grant = grant
         self._stopping = threading.Event()
+        self._listing = 0
+        self._counting = threading.Lock()
         socket.unlink(missing_ok=True)
         self._server = grpc.server(ThreadPoolExecutor(_THREADS, "device-plugin"))
         self._server.add_generic_rpc_handlers((self._handlers(),))
@@ -76,6 +78,15 @@ class PluginServer:
         """End all calls, and the socket with them."""
         self._stopping.set()
         self._server.stop(grace=None).wait()
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether somebody hears of every change of the units now."""
+        return self._listing > 0
+
+    def _count_listing(self, change: int) -> None:
+        with self._counting:
+            self._listing += change
 
     def _handlers(self) -> grpc.GenericRpcHandler:
         def answering(call: Callable[[Any, Any], Any], asked: Any) -> grpc.RpcMethodHandler:
@@ -106,6 +117,9 @@ class PluginServer:
 
     def _list(self, _request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
         version = -1
+        self._count_listing(1)
+        if not context.add_callback(lambda: self._count_listing(-1)):
+            self._count_listing(-1)
         while context.is_active() and not self._stopping.is_set():
             news = self._advertised.after(version, _LOOK_S)
             if news is not None:

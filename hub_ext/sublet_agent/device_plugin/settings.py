@@ -21,3 +21,5 @@ class DevicePluginSettings:
     """
     look_every_s: float = 1.0
     """How often the kubelet's socket is looked at: a kubelet that starts again makes it anew."""
+    listed_within_s: float = 10.0
+    """How long a kubelet that has taken the plugin may go without listing its units."""

@@ -5,7 +5,7 @@ process that was moved, and error 304 both of one that is not there and of one t
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -57,6 +57,20 @@ class DriverCall(StrEnum):
     CHECKPOINT = "checkpoint"
     RESTORE = "restore"
     UNLOCK = "unlock"
+
+
+def permutation_of(gpu_ids: Sequence[GpuId], mapping: Mapping[GpuId, GpuId]) -> dict[GpuId, GpuId]:
+    """Return where every card goes: as ``mapping`` says, and the others out of the way.
+
+    The driver takes a mapping that names every card that a process sees, each once on both sides.
+    """
+    taken = set(mapping.values())
+    everywhere = {gpu_id: gpu_id for gpu_id in gpu_ids if gpu_id not in taken} | dict(mapping)
+    left = iter(sorted(set(gpu_ids) - set(everywhere.values())))
+    for gpu_id in gpu_ids:
+        if gpu_id not in everywhere:
+            everywhere[gpu_id] = next(left)
+    return everywhere
 
 
 class DriverDevice(ABC):

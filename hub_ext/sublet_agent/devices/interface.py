@@ -14,6 +14,7 @@ from sublet_quota.names.ids import GpuId
 from sublet_quota.reasons.closed_gpus import GpuFault
 from sublet_quota.reasons.fitness import UnfitReason
 from sublet_quota.reasons.obstacles import Unsuspendable
+from sublet_quota.reasons.staying import Stays
 
 
 class ProcessState(StrEnum):
@@ -238,6 +239,15 @@ class Device(Protocol):
         """
         ...
 
+    def why_not_movable(self, pid: int, to_gpu: GpuId, whose: str | None = None) -> Stays | None:
+        """Return why a process cannot be resumed on another card of its type, or ``None``.
+
+        The driver must be told where every card goes that the process sees: one that does not see
+        them all is never tried. ``whose`` as above. Look right before it is resumed there;
+        ``DeviceError`` where the device does not answer.
+        """
+        ...
+
     def pause(self, pid: int, timeout_ms: int) -> None:
         """Let a process's submitted work drain, then block its CUDA calls.
 
@@ -256,7 +266,9 @@ class Device(Protocol):
     def resume(self, pid: int, gpu_mapping: dict[GpuId, GpuId] | None = None) -> None:
         """Bring a suspended process's bytes back; it is paused then.
 
-        Never call this without room: ``OutOfGpuMemoryError`` means that the process is lost.
+        ``gpu_mapping``: to another card than they left, by both ids; what is not named takes the
+        other's place, or stays. Only for who is not ``why_not_movable``. Never call this without
+        room: ``OutOfGpuMemoryError`` means that the process is lost.
         """
         ...
 

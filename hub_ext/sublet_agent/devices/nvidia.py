@@ -14,9 +14,10 @@ from typing import Any, Final
 from sublet_quota.names.ids import GpuId
 from sublet_quota.reasons.fitness import Unfit, UnfitReason
 from sublet_quota.reasons.obstacles import Unsuspendable
+from sublet_quota.reasons.staying import Staying, Stays
 
 from sublet_agent.cgroups.standing_still import StandingStill
-from sublet_agent.devices import beforehand
+from sublet_agent.devices import beforehand, visible_cards
 from sublet_agent.devices.checkpoint_device import DriverCall, DriverDevice
 from sublet_agent.devices.interface import (
     ComputeMode,
@@ -149,6 +150,18 @@ class NvidiaDevice(DriverDevice):
         return why_listed_not_suspendable(
             pid, {index: listed for index, listed in on.items() if listed is not None}
         )
+
+    def why_not_movable(self, pid: int, to_gpu: GpuId, whose: str | None = None) -> Stays | None:
+        """Return why a process cannot be resumed on that card, as far as can be seen, or ``None``.
+
+        Where cards of the node are left out, no mapping could name them all.
+        """
+        if to_gpu not in {gpu.gpu_id for gpu in self._gpus}:
+            return Stays(Staying.NO_SUCH_CARD)
+        if self._left_out:
+            named = ", ".join(str(each.index) for each in self._left_out)
+            return Stays(Staying.UNREADABLE, f"GPU {named} of this node is not used")
+        return visible_cards.why_not_all(pid, len(self._gpus), whose)
 
     def close(self) -> None:
         """Let NVML go."""

@@ -6,7 +6,11 @@ from typing import Final
 
 from sublet_quota.names.ids import GpuId
 
-from sublet_agent.devices.checkpoint_device import ERROR_OF_CODE, DriverCall
+from sublet_agent.devices.checkpoint_device import (
+    ERROR_OF_CODE,
+    DriverCall,
+    permutation_of,
+)
 from sublet_agent.devices.interface import (
     DeviceError,
     NoAnswerError,
@@ -118,7 +122,7 @@ class NvidiaCheckpoint:
 
     def _all_uuids(self, mapping: Mapping[GpuId, GpuId]) -> dict[str, str]:
         """Return where every card goes: the driver asks that of those that stay, too."""
-        everywhere = {gpu_id: gpu_id for gpu_id in self._gpu_ids()} | dict(mapping)
+        everywhere = permutation_of(self._gpu_ids(), mapping)
         return {_uuid(old): _uuid(new) for old, new in everywhere.items()}
 
 

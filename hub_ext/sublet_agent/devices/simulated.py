@@ -9,10 +9,16 @@ from sublet_quota.names.ids import GpuId
 from sublet_quota.reasons.closed_gpus import GpuFault
 from sublet_quota.reasons.fitness import Unfit, UnfitReason
 from sublet_quota.reasons.obstacles import Unsuspendable
+from sublet_quota.reasons.staying import Staying, Stays
 
 from sublet_agent.cgroups.standing_still import StandingStill
 from sublet_agent.devices import beforehand
-from sublet_agent.devices.checkpoint_device import ERROR_OF_CODE, DriverCall, DriverDevice
+from sublet_agent.devices.checkpoint_device import (
+    ERROR_OF_CODE,
+    DriverCall,
+    DriverDevice,
+    permutation_of,
+)
 from sublet_agent.devices.interface import (
     ComputeMode,
     DeviceError,
@@ -148,6 +154,15 @@ class SimulatedDevice(DriverDevice):
                 on[gpu.index] = listed
         return why_listed_not_suspendable(pid, on)
 
+    def why_not_movable(self, pid: int, to_gpu: GpuId, whose: str | None = None) -> Stays | None:  # noqa: ARG002 (the interface's)
+        """Return why a process cannot be resumed on that card, or ``None``."""
+        if to_gpu not in {gpu.gpu_id for gpu in self.gpus()}:
+            return Stays(Staying.NO_SUCH_CARD)
+        sees = self._ask("sees", pid=pid)["sees"]
+        if sees is None:
+            return None
+        return Stays(Staying.SEES_SOME_CARDS, f"process {pid} sees {', '.join(sees)}")
+
     def close(self) -> None:
         """Close the calling thread's connection."""
         self._daemon.close()
@@ -165,7 +180,9 @@ class SimulatedDevice(DriverDevice):
     def _operate(
         self, call: DriverCall, pid: int, timeout_ms: int, mapping: Mapping[GpuId, GpuId]
     ) -> None:
-        self._ask(call.value, pid=pid, timeout_ms=timeout_ms, mapping=dict(mapping))
+        gpu_ids = [GpuId(each["gpu_id"]) for each in self._ask("gpus")["gpus"]] if mapping else []
+        everywhere = permutation_of(gpu_ids, mapping)
+        self._ask(call.value, pid=pid, timeout_ms=timeout_ms, mapping=everywhere)
 
     def _state_word(self, pid: int) -> str:
         return str(self._ask("state", pid=pid)["state"])

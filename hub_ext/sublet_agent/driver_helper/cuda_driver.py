@@ -14,6 +14,8 @@ from sublet_agent.driver_helper.messages import Operation
 
 LEAST_DRIVER: Final = (12, 8)
 """The CUDA version of the first driver with the checkpoint API (570)."""
+FIRST_WITH_MAPPING: Final = (13, 0)
+"""The CUDA version of the first driver that restores on other cards (580)."""
 _NEEDED: Final = (
     "cuCheckpointProcessGetState",
     "cuCheckpointProcessLock",
@@ -24,6 +26,7 @@ _NEEDED: Final = (
 )
 _OUTSIDE_OF_ENUM: Final = re.compile(r"^(\d+) is not a valid")
 _NOT_FOUND: Final = 500
+_NOT_SUPPORTED: Final = 801
 
 
 class NoDriverError(Exception):
@@ -93,6 +96,9 @@ class CudaDriver:
         driver = self._driver
         if not mapping:
             return _code(driver.cuCheckpointProcessRestore, pid, None)
+        if self.version < FIRST_WITH_MAPPING or not hasattr(driver, "CUcheckpointGpuPair"):
+            # An older driver would not read the pairs, and nobody knows what it makes of them.
+            return _NOT_SUPPORTED
         # The structures point to these bytes, which must be there until the call is over.
         kept: list[Any] = []
         pairs = []

@@ -50,6 +50,7 @@ def report_gpu(
         utilisation_percent=_percent(gpu.reading.utilisation_percent),
         energy_mj=_counter(gpu.reading.energy_mj),
         closed=None if gpu.closed is None else gpu.closed.words,
+        closed_for_good=gpu.closed is not None and not gpu.closed.may_pass,
         foreign_processes=_foreign(gpu),
         unfit=tuple(ToldUnfit(why=each.why, detail=each.detail[:_MOST]) for each in gpu.unfit),
         unfrozen=unfrozen,
@@ -100,8 +101,10 @@ def report_slice(
         wait=_wait(served.gate.wait),
         move=describe_move(move, now),
         **describe_trouble(served),
+        stays=None if served.stays is None else served.stays.clause[:_MOST],
         over_cap=served.over_cap,
         running_cell=served.activity_record.runs_a_cell(now),
+        quiet_since=served.activity_record.quiet_since(),
         lent_to=lent_to(served, slices),
     )
 

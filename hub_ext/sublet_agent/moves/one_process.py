@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from sublet_quota.reasons.obstacles import Obstacle
+from sublet_quota.reasons.staying import Staying, Stays
 
 from sublet_agent.devices.interface import (
     DeviceError,
@@ -62,6 +63,7 @@ def suspend_one(tools: MoveTools, target: Target, outcome: MoveOutcome) -> Objec
     if not tools.table.is_alive(target.identity):
         outcome.gone.add(target.identity)
         return None
+    target = target.on_its_card
     # CUDA IPC may have begun since the first look, and would cost it its memory.
     objection = why_not_suspend(tools, target)
     if objection is not None:
@@ -138,6 +140,53 @@ def _answer(why_not_now: Callable[[], str]) -> str:
         return str(error)
 
 
+def why_not_there(tools: MoveTools, target: Target) -> Stays | None:
+    """Return why a process that left another card must not be brought back on this one.
+
+    May take seconds: to be asked before anybody stands still for that.
+    """
+    if target.mapping is None:
+        return None
+    whose = tools.tenant_of(target.slice_id)
+    return tools.device.why_not_movable(target.identity.pid, target.gpu_id, whose)
+
+
+def _resume(tools: MoveTools, pid: int, target: Target) -> None:
+    if target.mapping is None:
+        tools.device.resume(pid)
+    else:
+        tools.device.resume(pid, target.mapping)
+
+
+def _let_come_back(
+    tools: MoveTools, target: Target, outcome: MoveOutcome, why_not_now: Callable[[], str]
+) -> tuple[Objection | None, ProcessState | None]:
+    """Let the driver bring a suspended process back; return why it is not, and its state."""
+    tools.journal.write(Step.RESUMING, [target])
+    obstacle = "what is on its GPU is not known"
+    try:
+        obstacle = _answer(why_not_now)
+    finally:
+        # Whatever it was: nobody who finds it in the journal has to wait for its arrival.
+        if obstacle:
+            tools.journal.write(Step.SUSPENDED, [target])
+    if obstacle:
+        return Objection(MoveEnd.PUT_OFF, obstacle, target), ProcessState.SUSPENDED
+    failure, state = _moved(tools, target, lambda pid: _resume(tools, pid, target))
+    if state is not ProcessState.SUSPENDED:
+        return None, state
+    if target.mapping is not None and isinstance(failure, ResumeRefusedError):
+        # Not there: where it was it may come back all the same.
+        outcome.stays = Stays(Staying.REFUSED, str(failure))
+    elif isinstance(failure, OutOfGpuMemoryError | ResumeRefusedError):
+        # It may be poisoned; an error that passes looks the same, so it is tried again.
+        outcome.refused[target.identity] = str(failure)
+    # It is no longer on its way: nobody who finds it so has to wait for its arrival.
+    tools.journal.write(Step.SUSPENDED, [target])
+    detail = f"it is still suspended: {failure or 'no error was told'}"
+    return Objection(MoveEnd.PUT_OFF, detail, target), state
+
+
 def restore_one(
     tools: MoveTools, target: Target, outcome: MoveOutcome, why_not_now: Callable[[], str]
 ) -> Objection | None:
@@ -155,25 +204,9 @@ def restore_one(
     # The driver's word counts: an agent before this one may have got further than it noted.
     state = tools.device.state(pid)
     if state is ProcessState.SUSPENDED:
-        tools.journal.write(Step.RESUMING, [target])
-        obstacle = "what is on its GPU is not known"
-        try:
-            obstacle = _answer(why_not_now)
-        finally:
-            # Whatever it was: nobody who finds it in the journal has to wait for its arrival.
-            if obstacle:
-                tools.journal.write(Step.SUSPENDED, [target])
-        if obstacle:
-            return Objection(MoveEnd.PUT_OFF, obstacle, target)
-        failure, state = _moved(tools, target, tools.device.resume)
-        if state is ProcessState.SUSPENDED:
-            if isinstance(failure, OutOfGpuMemoryError | ResumeRefusedError):
-                # It may be poisoned; an error that passes looks the same, so it is tried again.
-                outcome.refused[target.identity] = str(failure)
-            # It is no longer on its way: nobody who finds it so has to wait for its arrival.
-            tools.journal.write(Step.SUSPENDED, [target])
-            detail = f"it is still suspended: {failure or 'no error was told'}"
-            return Objection(MoveEnd.PUT_OFF, detail, target)
+        objection, state = _let_come_back(tools, target, outcome, why_not_now)
+        if objection is not None:
+            return objection
     if not tools.table.is_alive(target.identity):
         outcome.gone.add(target.identity)
         return None
@@ -184,6 +217,7 @@ def restore_one(
         # It has given its CUDA context back: nothing of it is on the GPU or in an image.
         outcome.gone.add(target.identity)
         return None
+    target = target.on_its_card
     tools.paused_processes.exchange(target, PauseReason.SUSPENDED, PauseReason.MOVE)
     tools.host.release(target.identity)
     outcome.on_gpu.add(target.identity)

@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from sublet_quota.names.ids import GpuId, SliceId
 from sublet_quota.reasons.obstacles import Obstacle
+from sublet_quota.reasons.staying import Stays
 
 from sublet_agent.cgroups.freezer import Freezer, NoFreezer
 from sublet_agent.devices.interface import Device
@@ -109,6 +110,8 @@ class MoveOutcome:
     refused: dict[ProcessIdentity, str] = field(default_factory=dict)
     """The processes that the driver did not bring back although there was room, and what it said.
     """
+    stays: Stays | None = None
+    """Why a process that left another card could not come back on this one."""
     moved_mib: int = 0
     moved_s: float = 0.0
     """The time in which bytes moved, for reckoning the rate."""

@@ -69,7 +69,8 @@ def recover(
         state, is_told = _state(tools, target.identity, step, deadline)
         if is_told and step in MOVING and state in _AFTER_A_MOVE:
             # Its move is over: nobody who reads this later has to wait for the end of it.
-            tools.journal.write(_AFTER_A_MOVE[state], [target])
+            is_away = state is ProcessState.SUSPENDED
+            tools.journal.write(_AFTER_A_MOVE[state], [target if is_away else target.on_its_card])
         match state:
             case ProcessState.SUSPENDED:
                 tools.paused_processes.adopt(target, PauseReason.SUSPENDED)

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from sublet_agent.cgroups.freezer import FrozenNeighbours
 from sublet_agent.devices.interface import DeviceError, GpuProcess, StandsStillError
 from sublet_agent.errors import JournalError
-from sublet_agent.moves.one_process import restore_one
+from sublet_agent.moves.one_process import restore_one, why_not_there
 from sublet_agent.moves.pausing import PauseReason
 from sublet_agent.moves.plan import MoveOutcome, MovePlan, MoveTools
 from sublet_agent.moves.watches import meanwhile
@@ -46,6 +46,9 @@ def restore_all(tools: MoveTools, plan: MovePlan, outcome: MoveOutcome) -> str:
         for each in waiting:
             # One that is stopped, or in a call that the driver does not end, keeps nobody waiting.
             tools.device.state(each.identity.pid)
+            outcome.stays = outcome.stays or why_not_there(tools, each)
+        if outcome.stays is not None:
+            return outcome.stays.clause
         # Paused before they are frozen: the driver cannot pause who does not answer. One that is
         # stopped must be frozen, so that nobody lets it go on: looked at below.
         obstacle = others.stop(but_stopped=True)

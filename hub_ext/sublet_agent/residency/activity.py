@@ -245,6 +245,21 @@ class ActivityRecord:
         """Whether a kernel says, and can still be believed, that a cell runs."""
         return any(k.busy and k.is_fresh(now) for k in self._kernels.values())
 
+    def quiet_since(self) -> datetime:
+        """Return since when nothing was seen of work, whatever of it counts as activity.
+
+        A cell that runs on is not in it (``runs_a_cell``).
+        """
+        seen = (
+            self._known_since,
+            self._cell_started,
+            self._cell_ended,
+            self._gpu_used,
+            self._woken,
+            self._given_up,
+        )
+        return max(at for at in seen if at is not None)
+
     def may_run_a_promised_cell(self, now: datetime) -> bool:
         """Whether a cell that was let through the gate may still run.
 

@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -39,12 +39,13 @@ from sublet_agent.residency.job_pauses import JobPauses
 from sublet_agent.residency.move_results import EndedMove, take_over
 from sublet_agent.residency.served_gpu import RunningMove, ServedGpu
 from sublet_agent.residency.served_slice import ServedSlice
-from sublet_agent.residency.snapshots import NodeConditions, assemble
+from sublet_agent.residency.snapshots import NodeConditions, assemble, view_on_another_card
 from sublet_agent.state_files.event_log import RecordEvent
 from sublet_agent.state_files.open_gates import OpenGates, OpenGatesFile
 
 _STEP_FAILED_WAIT_S: Final = 0.5
 _BROKEN_MOVE_WAIT: Final = timedelta(seconds=5)
+_CHANGES_CARD_WITHIN: Final = timedelta(seconds=2)
 
 log = logging.getLogger(__name__)
 
@@ -75,6 +76,8 @@ class GpuResidency:
         self._pauses = JobPauses(tools.moves.paused_processes, tools.calls, self._record)
         self.look_again: Callable[[], None] = _nobody_looks
         """Asks for a new sample of the GPU at once."""
+        self.move_ended: Callable[[], None] = _nobody_looks
+        """Called when a move of memory is over."""
         self.acting = asyncio.Lock()
         """Held while decisions are acted on: who lets processes run beside that takes it too."""
         self._dirty = False
@@ -133,23 +136,63 @@ class GpuResidency:
         for served in managed:
             self._judge(served, now)
         self._count_orphans(managed)
-        snapshot = assemble(
-            self.gpu,
-            managed,
-            NodeConditions(
-                now,
-                lending=self._tools.lending(),
-                margin_mib=self._tools.moves.settings.margin_mib,
-                host_free_mib=self._tools.moves.host.free_mib(),
-                ahead=self._tools.clock.ahead(),
-                unsafe_skip_room_check=self._tools.moves.settings.skip_room_check,
-            ),
-        )
-        decision = decide(snapshot)
+        decision = decide(assemble(self.gpu, managed, self._conditions(now)))
         acted = await self._act(decision, now)
         self._keep_promises()
         if acted:
             self._tools.changed()
+
+    def _conditions(self, now: datetime) -> NodeConditions:
+        return NodeConditions(
+            now,
+            lending=self._tools.lending(),
+            margin_mib=self._tools.moves.settings.margin_mib,
+            host_free_mib=self._tools.moves.host.free_mib(),
+            ahead=self._tools.clock.ahead(),
+            unsafe_skip_room_check=self._tools.moves.settings.skip_room_check,
+        )
+
+    def takes_in(self, served: ServedSlice, now: datetime) -> bool:
+        """Whether a slice of another card would be brought back here next.
+
+        For one with work, jobs and idle slices may have to make its room first.
+        """
+        gpu = self.gpu
+        barred = gpu.closed is not None or gpu.is_outdated or gpu.unfit or gpu.reading.foreign
+        if not self._begun or barred:
+            return False
+        node = self._conditions(now)
+        here = assemble(self.gpu, self.managed(), node)
+        view = view_on_another_card(served, node)
+        decision = decide(replace(here, slices=(*here.slices, view)))
+        # Who is at work here has no turn with those of another card.
+        may_leave = {v.slice_id for v in here.slices if v.is_job or not v.active}
+        return any(
+            (isinstance(a, Resume | OpenGate) and a.slice_id == served.slice_id)
+            or (
+                isinstance(a, Suspend)
+                and (served.active and a.room_for == served.slice_id)
+                and a.slice_id in may_leave
+            )
+            for a in decision.actions
+        )
+
+    def may_let_leave(self, served: ServedSlice, now: datetime) -> bool:
+        """Whether a slice without work may be suspended now to come back on another card."""
+        rests = served.move_failures.not_before
+        return (
+            self.gpu.move is None
+            and not self._stopping
+            and not (served.is_job or served.active or served.gate_open)
+            and not served.past_the_gate(now)
+            and served.unsuspendable() is None
+            and not (self.gpu.unfit or self.gpu.reading.foreign)
+            and (rests is None or rests <= now)
+        )
+
+    def begin_leaving(self, served: ServedSlice, now: datetime) -> None:
+        """Suspend a slice that is to come back on another card; its owner's cell turns it back."""
+        self._begin(served, TransitionKind.SUSPENDING, None, now, leaves=True)
 
     def _count_orphans(self, managed: list[ServedSlice]) -> None:
         """Count what is left of released slices: that is in no view, and takes room nonetheless."""
@@ -188,7 +231,7 @@ class GpuResidency:
         if pauses:
             # What they took since the last sample counts before anybody is promised the rest; and
             # a process that began since stands still as soon as it is seen.
-            self._measure_anew()
+            self.measure_anew()
         if not paused:
             # Nobody is promised anything while who should stand still may run on.
             asyncio.get_running_loop().call_later(_STEP_FAILED_WAIT_S, self.poke)
@@ -232,7 +275,13 @@ class GpuResidency:
         return True
 
     def _begin(
-        self, served: ServedSlice, kind: TransitionKind, room_for: SliceId | None, now: datetime
+        self,
+        served: ServedSlice,
+        kind: TransitionKind,
+        room_for: SliceId | None,
+        now: datetime,
+        *,
+        leaves: bool = False,
     ) -> bool:
         if self.gpu.move is not None or self._stopping:
             return False
@@ -254,6 +303,7 @@ class GpuResidency:
             expected_s=plan.bytes_mib / rate,
             room_for=room_for,
             may_grow=suspending and (served.gate_open or served.past_the_gate(now)),
+            leaves=leaves,
         )
         if suspending:
             served.begin_suspend(now)
@@ -270,6 +320,9 @@ class GpuResidency:
                 outcome = await asyncio.to_thread(resume_slice, moves, plan)
             ended = EndedMove(served, move, outcome, self._tools.clock.now())
             take_over(self.gpu, ended, self._tools.record)
+            if move.leaves and served.processes.away():
+                # It is about to come back elsewhere; if that fails, here.
+                served.put_off_moves(ended.at + _CHANGES_CARD_WITHIN)
         except Exception:
             log.exception("GPU %s: a move failed unexpectedly", self.gpu.gpu.gpu_id)
             served.put_off_moves(self._tools.clock.now() + _BROKEN_MOVE_WAIT)
@@ -277,11 +330,12 @@ class GpuResidency:
             self.gpu.end_move()
             if move.kind is TransitionKind.SUSPENDING:
                 # It may run on; and processes of it that began meanwhile were not moved.
-                self._measure_anew()
+                self.measure_anew()
             self._tools.changed()
+            self.move_ended()
             self.poke()
 
-    def _measure_anew(self) -> None:
+    def measure_anew(self) -> None:
         """Open no gate before the card was measured again."""
         self.gpu.outdate(self._tools.clock.now())
         self.look_again()

@@ -41,9 +41,10 @@ def take_over(gpu: ServedGpu, ended: EndedMove, record: RecordEvent) -> None:
     What an owner or an admin should know is recorded as an event.
     """
     served, move, outcome, now = ended.served, ended.move, ended.outcome, ended.at
-    before = served.state()
+    before, was_settled = served.state(), served.is_settled
     _note_processes(served, outcome)
     _count_refusals(served, outcome)
+    _note_card(gpu, ended, record, was_settled=was_settled)
     for identity, detail in outcome.lost.items():
         record(
             EventKind.LOST,
@@ -80,12 +81,22 @@ def take_over(gpu: ServedGpu, ended: EndedMove, record: RecordEvent) -> None:
                 )
 
 
+def _note_card(gpu: ServedGpu, ended: EndedMove, record: RecordEvent, *, was_settled: bool) -> None:
+    """Note whether what left another card is on this one now, or cannot come here."""
+    served, outcome = ended.served, ended.outcome
+    if outcome.stays is not None:
+        served.note_stays(gpu.gpu.gpu_id, outcome.stays)
+    if not was_settled and served.is_settled and outcome.on_gpu:
+        was_on = f"it was on {served.came_from}"
+        record(EventKind.CARD_CHANGED, gpu.gpu.gpu_id, served.slice_id, detail=was_on)
+
+
 def _note_processes(served: ServedSlice, outcome: MoveOutcome) -> None:
     for identity, target in outcome.suspended.items():
         tracked = served.processes.find(identity) or served.processes.track(identity)
         # What may still be on the card is not free until the card says so.
         on_card_mib = target.image_mib if identity in outcome.unknown else 0
-        tracked.goes_away(target.image_mib, on_card_mib)
+        tracked.goes_away(target.image_mib, on_card_mib, target.left_gpu_id)
     for identity in outcome.on_gpu:
         tracked = served.processes.find(identity) or served.processes.track(identity)
         tracked.comes_back()

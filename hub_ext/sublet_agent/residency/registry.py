@@ -16,6 +16,7 @@ from sublet_agent.residency.controller import GpuResidency
 from sublet_agent.residency.served_slice import ServedSlice
 from sublet_agent.residency.slice_processes import TrackedProcess
 from sublet_agent.state_files.journal import Target
+from sublet_agent.state_files.moved_slices import MovedSlice, MovedSlices
 from sublet_agent.state_files.open_gates import OpenGates
 
 log = logging.getLogger(__name__)
@@ -33,11 +34,13 @@ class SliceRegistry:
         attribution: Attribution,
         table: ProcessTable,
         settings: ActivitySettings,
+        moved: MovedSlices,
     ) -> None:
         self.residencies = residencies
         self._attribution = attribution
         self._table = table
         self._settings = settings
+        self._moved = moved
 
     def find(self, slice_id: SliceId) -> tuple[GpuResidency, ServedSlice] | None:
         """Return the slice with its GPU's residency; ``None`` where no GPU has it.
@@ -111,9 +114,10 @@ class SliceRegistry:
         self._attribution.serve(assignments.slices)
         for gpu in assignments.gpus:
             self._set_pool(gpu)
-        named = {SliceId(s.slice_id): s.gpu_id for s in assignments.slices}
+        named = {SliceId(s.slice_id): self.card_of(s) for s in assignments.slices}
+        self._moved.forget_all_but(named.keys())
         for assignment in assignments.slices:
-            self._serve(assignment, now)
+            self._serve(assignment, named[SliceId(assignment.slice_id)], now)
         released: list[Target] = []
         for residency in self.residencies.values():
             for served in tuple(residency.slices.values()):
@@ -123,6 +127,59 @@ class SliceRegistry:
                     released.extend(self._release(residency, served, now))
         return released
 
+    def card_of(self, assignment: SliceAssignment) -> GpuId:
+        """Return the card that a slice is on, or is to be on, by what is here and was assigned.
+
+        That is where its processes are, whatever is assigned meanwhile: nothing of it is left
+        behind. Without any it is the assigned one, unless it came to the other already.
+        """
+        slice_id = SliceId(assignment.slice_id)
+        found = self.find(slice_id)
+        if found is not None and found[1].assignment is not None and found[1].processes:
+            return found[1].gpu_id
+        moved = self._moved.find(slice_id)
+        if moved is not None and moved.gpu_id in self.residencies:
+            left = found is not None and bool(found[1].processes)
+            if left or moved.gpu_id in {assignment.gpu_id, assignment.move_to}:
+                return moved.gpu_id
+        return GpuId(assignment.gpu_id)
+
+    def where_they_are(self, slices: Iterable[SliceAssignment]) -> tuple[SliceAssignment, ...]:
+        """Return assignments with the cards that the slices are on. Any thread may ask."""
+        cards = ((s, self.card_of(s)) for s in slices)
+        return tuple(
+            s if s.gpu_id == gpu_id else s.model_copy(update={"gpu_id": gpu_id})
+            for s, gpu_id in cards
+        )
+
+    def is_closed(self, gpu_id: GpuId) -> bool:
+        """Whether a card takes nobody, or is not here."""
+        residency = self.residencies.get(gpu_id)
+        return residency is None or residency.gpu.closed is not None
+
+    def told_card(self, served: ServedSlice) -> GpuId | None:
+        """Return the card that a slice is on, where that is another than the assigned one.
+
+        One that is to come back there is not there yet.
+        """
+        if served.assignment is None:
+            return None
+        moved = served.gpu_id != served.assignment.gpu_id and served.is_settled
+        return served.gpu_id if moved else self.seen_elsewhere(served)
+
+    def change_card(self, served: ServedSlice, gpu_id: GpuId) -> None:
+        """Serve a slice on another card from now on: nothing of it is on the one that it leaves."""
+        before = self.residencies[served.gpu_id]
+        after = self.residencies[gpu_id]
+        self._moved.keep(served.slice_id, MovedSlice(gpu_id, served.gpu_id))
+        del before.slices[served.slice_id]
+        served.change_card(gpu_id, came_from=before.gpu.gpu.gpu_id)
+        after.slices[served.slice_id] = served
+        for residency in (before, after):
+            residency.gpu.note_other_slices()
+            residency.measure_anew()
+            residency.poke()
+
     def adopt(self, recovered: Recovered, now: datetime) -> None:
         """Take over the processes that stood still when this agent started.
 
@@ -130,7 +187,11 @@ class SliceRegistry:
         memory back.
         """
         for target in recovered.suspended:
-            self._adopted(target, now).goes_away(target.image_mib)
+            moved = self._moved.find(target.slice_id)
+            # Without a word of where all of it is, nothing has come to the other card.
+            home_id = (target.left_gpu_id or target.gpu_id) if moved is None else moved.gpu_id
+            home = target.at_home(home_id)
+            self._adopted(home, now).goes_away(home.image_mib, left_gpu_id=home.left_gpu_id)
         for target in recovered.lost:
             self._adopted(target, now).loses("it was lost before this agent started")
         for target in (*recovered.paused_jobs, *recovered.unpaused):
@@ -174,17 +235,22 @@ class SliceRegistry:
 
     def _new(self, slice_id: SliceId, residency: GpuResidency, now: datetime) -> ServedSlice:
         activity_record = ActivityRecord(now, self._settings)
-        served = ServedSlice(slice_id, residency.gpu.gpu.gpu_id, activity_record, now)
+        moved = self._moved.find(slice_id)
+        here = moved is not None and moved.gpu_id == residency.gpu.gpu.gpu_id
+        came_from = moved.came_from if moved is not None and here else None
+        served = ServedSlice(
+            slice_id, residency.gpu.gpu.gpu_id, activity_record, now, came_from=came_from
+        )
         residency.slices[slice_id] = served
         return served
 
-    def _serve(self, assignment: SliceAssignment, now: datetime) -> None:
-        residency = self.residencies.get(GpuId(assignment.gpu_id))
+    def _serve(self, assignment: SliceAssignment, gpu_id: GpuId, now: datetime) -> None:
+        residency = self.residencies.get(gpu_id)
         if residency is None:
             log.warning(
                 "slice %s is assigned to GPU %s, which this node does not have",
                 assignment.slice_id,
-                assignment.gpu_id,
+                gpu_id,
             )
             return
         slice_id = SliceId(assignment.slice_id)

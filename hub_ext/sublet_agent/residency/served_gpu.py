@@ -42,6 +42,8 @@ class RunningMove:
     """Whether cells of the slice were let through before: until its bytes are out, these may have
     filled its cap after ``bytes_mib`` was measured.
     """
+    leaves: bool = False
+    """Whether the slice is to come back on another card."""
     moved_mib: int | None = None
     """How much of the memory had arrived at the last sample; ``None`` where the device does not
     tell.
@@ -223,6 +225,10 @@ class ServedGpu:
     def end_move(self) -> None:
         """Note that the move in flight is over."""
         self._move = None
+        self._generation += 1
+
+    def note_other_slices(self) -> None:
+        """Note that a slice came from another card or went there: samples of before are stale."""
         self._generation += 1
 
     def outdate(self, now: datetime) -> None:

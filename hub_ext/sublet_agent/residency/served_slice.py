@@ -12,11 +12,13 @@ from datetime import datetime, timedelta
 from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.names.ids import GpuId, SliceId
 from sublet_quota.reasons.obstacles import Obstacle, Unsuspendable
+from sublet_quota.reasons.staying import Stays
 from sublet_quota.residency.actions import Wait
 from sublet_quota.residency.activity import Activity
 from sublet_quota.residency.snapshot import Holder
 from sublet_quota.wire.agent_link import SliceAssignment
 
+from sublet_agent.processes.process_table import ProcessIdentity
 from sublet_agent.residency.activity import ActivityRecord
 from sublet_agent.residency.gate import Gate, GateRequest, SliceKernels
 from sublet_agent.residency.slice_processes import SliceProcesses, TrackedProcess
@@ -55,6 +57,7 @@ class ServedSlice:
         "_activity",
         "_activity_record",
         "_assignment",
+        "_came_from",
         "_cap_mib",
         "_evicting",
         "_gate",
@@ -70,15 +73,24 @@ class ServedSlice:
         "_requests",
         "_slice_id",
         "_state_since",
+        "_stays",
     )
 
     def __init__(
-        self, slice_id: SliceId, gpu_id: GpuId, activity_record: ActivityRecord, now: datetime
+        self,
+        slice_id: SliceId,
+        gpu_id: GpuId,
+        activity_record: ActivityRecord,
+        now: datetime,
+        *,
+        came_from: GpuId | None = None,
     ) -> None:
         self._slice_id = slice_id
         self._gpu_id = gpu_id
         self._activity_record = activity_record
         self._state_since = now
+        self._came_from = came_from
+        self._stays: dict[GpuId, tuple[Stays, frozenset[ProcessIdentity]]] = {}
         self._assignment: SliceAssignment | None = None
         self._cap_mib = 0
         self._released = False
@@ -103,6 +115,36 @@ class ServedSlice:
     def gpu_id(self) -> GpuId:
         """The GPU that the slice is served on."""
         return self._gpu_id
+
+    @property
+    def came_from(self) -> GpuId | None:
+        """The card that the slice was on before; ``None``: it was on no other of this node."""
+        return self._came_from
+
+    @property
+    def wanted_on(self) -> GpuId:
+        """The card that the hub service wants the slice on: without its word, where it is."""
+        move_to = None if self._assignment is None else self._assignment.move_to
+        return self._gpu_id if move_to is None else GpuId(move_to)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing of the slice has left another card than the one it is on."""
+        return all(p.left_gpu_id is None for p in self._processes)
+
+    @property
+    def stays(self) -> Stays | None:
+        """Why the slice is not on the card that it is wanted on; ``None``: it is, or will be."""
+        if self.wanted_on == self._gpu_id:
+            return None
+        stays, of = self._stays.get(self.wanted_on, (None, frozenset()))
+        return stays if of == self._identities() else None
+
+    @property
+    def is_refused_here(self) -> bool:
+        """Whether what left another card could not come back on this one."""
+        stays, of = self._stays.get(self._gpu_id, (None, frozenset()))
+        return stays is not None and of == self._identities()
 
     @property
     def activity_record(self) -> ActivityRecord:
@@ -260,6 +302,7 @@ class ServedSlice:
                 self._slice_id,
                 self.holder,
                 self.room_for(p),
+                p.left_gpu_id,
             )
             for p in processes
         )
@@ -275,6 +318,22 @@ class ServedSlice:
         self._assignment, self._cap_mib = assignment, assignment.memory_mib
         self._released = False
         return differs
+
+    def may_change_card(self, now: datetime) -> bool:
+        """Whether nothing of the slice is on its card, nor may come there by what was promised."""
+        return not (self.gate_open or self._processes.on_gpu() or self.past_the_gate(now))
+
+    def change_card(self, gpu_id: GpuId, *, came_from: GpuId | None) -> None:
+        """Serve the slice on another card from now on, where what was suspended comes back."""
+        for process in self._processes:
+            process.changes_card(self._gpu_id, gpu_id)
+        self._close_gate()
+        self._gpu_id, self._came_from = gpu_id, came_from
+        self._move_failures = MoveFailures()
+
+    def note_stays(self, gpu_id: GpuId, stays: Stays) -> None:
+        """Note why the slice cannot come to another card, as long as its processes are these."""
+        self._stays[gpu_id] = stays, self._identities()
 
     def release(self, activity_record: ActivityRecord) -> tuple[Target, ...]:
         """Serve the slice no longer; return its processes that nothing keeps paused any more.
@@ -450,6 +509,9 @@ class ServedSlice:
         before = self._over_cap
         self._over_cap = self._assignment is not None and self._processes.held_mib() > self._cap_mib
         return self._over_cap is not before
+
+    def _identities(self) -> frozenset[ProcessIdentity]:
+        return frozenset(p.identity for p in self._processes)
 
     def _close_gate(self) -> None:
         """Close the gate; one that is closed stays as it is."""

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
+from sublet_quota.names.ids import GpuId
 from sublet_quota.reasons.obstacles import Unsuspendable
 
 from sublet_agent.processes.process_table import ProcessIdentity
@@ -22,6 +23,7 @@ class TrackedProcess:
         "_cpu_s",
         "_identity",
         "_image_mib",
+        "_left_gpu_id",
         "_looked_at",
         "_lost",
         "_memory_mib",
@@ -43,6 +45,7 @@ class TrackedProcess:
         self._cpu_s: float | None = None
         self._cpu_at = 0.0
         self._image_mib: int | None = None
+        self._left_gpu_id: GpuId | None = None
         self._refusals = 0
         self._lost: str | None = None
         self._unsuspendable: Unsuspendable | None = None
@@ -79,6 +82,11 @@ class TrackedProcess:
     def suspended(self) -> bool:
         """Whether the process's bytes are in host memory."""
         return self._image_mib is not None
+
+    @property
+    def left_gpu_id(self) -> GpuId | None:
+        """The card that a suspended process left, where its slice is on another by now."""
+        return self._left_gpu_id
 
     @property
     def lost(self) -> str | None:
@@ -160,18 +168,29 @@ class TrackedProcess:
         """Note why the process cannot be suspended; without a time, for as long as it lives."""
         self._unsuspendable, self._unsuspendable_until = reason, until
 
-    def goes_away(self, image_mib: int, on_card_mib: int = 0) -> None:
+    def goes_away(
+        self, image_mib: int, on_card_mib: int = 0, left_gpu_id: GpuId | None = None
+    ) -> None:
         """Note that a process's bytes are in host memory, and how many may be on the card, too.
+
+        ``left_gpu_id``: the card that they left; ``None``: the slice's.
 
         What the driver itself computed while it moved the bytes is nobody's work.
         """
         self._image_mib, self._memory_mib = image_mib, on_card_mib
+        self._left_gpu_id = left_gpu_id
         self._cpu_s = None
+
+    def changes_card(self, before: GpuId, after: GpuId) -> None:
+        """Note that the slice of a suspended process is on another card: it comes back there."""
+        left = self._left_gpu_id or before
+        self._left_gpu_id = None if left == after else left
 
     def comes_back(self) -> None:
         """Note that a process's bytes are on the card again, where they were away."""
         if self._image_mib is not None:
             self._memory_mib, self._image_mib = self._image_mib, None
+            self._left_gpu_id = None
             self._cpu_s, self._refusals = None, 0
 
     def count_refusal(self) -> int:

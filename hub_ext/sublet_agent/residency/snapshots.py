@@ -63,6 +63,7 @@ def assemble(gpu: ServedGpu, slices: Sequence[ServedSlice], node: NodeConditions
             move.slice_id,
             move.kind,
             undoable=move.kind is TransitionKind.SUSPENDING and move.undo.undoable,
+            leaves=move.leaves,
         ),
         foreign_mib=foreign_mib(gpu, slices),
         foreign_present=bool(gpu.reading.foreign),
@@ -127,6 +128,23 @@ def _view(served: ServedSlice, move: RunningMove | None, node: NodeConditions) -
         past_the_gate=served.past_the_gate(now),
         unsuspendable=None if (why := served.unsuspendable()) is None else why.detail,
         not_before=served.move_failures.not_before,
+    )
+
+
+def view_on_another_card(served: ServedSlice, node: NodeConditions) -> SliceView:
+    """Return a slice as the policy of another card would see it if its owner wanted it there."""
+    bytes_mib = served.processes.image_mib() + served.reckoned_mib()
+    return replace(
+        _view(served, None, node),
+        state=SliceState.SUSPENDED if bytes_mib else SliceState.RESIDENT,
+        cap_mib=max(served.cap_mib, bytes_mib),
+        held_mib=0,
+        image_mib=bytes_mib,
+        active=True,
+        gate_open=False,
+        waiting_since=node.now,
+        turn_since=None,
+        not_before=None,
     )
 
 

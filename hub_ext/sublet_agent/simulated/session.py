@@ -37,6 +37,7 @@ class Session:
             raise DeviceGoneError(message)
         self.pid: Final = os.getpid()
         self.gpu_id: Final = _chosen_gpu()
+        self._named: Final = {"gpu_id": self.gpu_id, **_visible_gpus()}
         self.cap_mib: Final = _whole(os.environ.get("SUBLET_MEMORY_MIB"))
         self.handles: Final = itertools.count(1)
         self.held: Final[dict[int, int]] = {}
@@ -59,7 +60,7 @@ class Session:
         while self.abandoned:
             with contextlib.suppress(IndexError, SimulatedGpuError):
                 self.free(self.abandoned.pop())
-        return self._connections.request(verb, payload, **{"gpu_id": self.gpu_id, **fields})
+        return self._connections.request(verb, payload, **{**self._named, **fields})
 
     def obtain(self, verb: str, mib: int, **fields: object) -> tuple[int, dict[str, object]]:
         """Make a call that yields a buffer; return the buffer's handle and the answer.
@@ -117,6 +118,12 @@ class Session:
                 "and without a mark there nobody could see that it is shared"
             )
             raise SimulatedGpuError(message) from error
+
+
+def _visible_gpus() -> dict[str, str]:
+    """Return the simulated cards that the environment lets the process see, if not all."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    return {"sees": visible} if visible.startswith("SIM-") else {}
 
 
 def _chosen_gpu() -> str | None:

@@ -58,6 +58,23 @@ class Target:
     holder: Holder
     image_mib: int = 0
     """The room that the process needs when it is resumed."""
+    left_gpu_id: GpuId | None = None
+    """The card that a suspended process left, where it is to come back on another: ``gpu_id``."""
+
+    @property
+    def mapping(self) -> dict[GpuId, GpuId] | None:
+        """Where the driver has to bring the process back; ``None``: where it was."""
+        return None if self.left_gpu_id is None else {self.left_gpu_id: self.gpu_id}
+
+    @property
+    def on_its_card(self) -> "Target":
+        """The process as one that is on the card, or leaves it."""
+        return self if self.left_gpu_id is None else replace(self, left_gpu_id=None)
+
+    def at_home(self, gpu_id: GpuId) -> "Target":
+        """Return the suspended process as one that is to come back on this card."""
+        left = self.left_gpu_id or self.gpu_id
+        return replace(self, gpu_id=gpu_id, left_gpu_id=None if left == gpu_id else left)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +183,7 @@ def _to_line(entry: JournalEntry) -> str:
         "slice": target.slice_id,
         "holder": target.holder.value,
         "image_mib": target.image_mib,
+        **({} if target.left_gpu_id is None else {"left_gpu": target.left_gpu_id}),
     }
     return json.dumps(fields, separators=(",", ":")) + "\n"
 
@@ -180,5 +198,6 @@ def _from_line(fields: Mapping[str, Any]) -> JournalEntry:
             SliceId(str(fields["slice"])),
             Holder(fields["holder"]),
             int(fields["image_mib"]),
+            GpuId(str(fields["left_gpu"])) if "left_gpu" in fields else None,
         ),
     )

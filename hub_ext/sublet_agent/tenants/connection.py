@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol, assert_never
 
 from pydantic import ValidationError
-from sublet_quota.names.ids import SliceId
+from sublet_quota.names.ids import GpuId, SliceId
 from sublet_quota.wire.tenant_socket import (
     FROM_TENANT,
     AgentAnswer,
@@ -68,6 +68,10 @@ class TenantAnswers(Protocol):
 
     def leave(self, slice_id: SliceId, request: GateRequest) -> None:
         """Forget a cell that waits no longer, and does not run either."""
+        ...
+
+    def other_card(self, slice_id: SliceId) -> GpuId | None:
+        """Return the slice's card, where its server may have been started for another."""
         ...
 
     def lets_through(self, slice_id: SliceId, request: GateRequest) -> bool:
@@ -255,7 +259,9 @@ class TenantConnection:
         self._send_answer(share)
 
     def _open(self, request: GateRequest) -> None:
-        self._send_answer(GateOpen(cell=request.cell))
+        slice_id = self._speaker.slice_id()
+        gpu_id = None if slice_id is None else self._answers.other_card(slice_id)
+        self._send_answer(GateOpen(cell=request.cell, gpu_id=gpu_id))
 
     def _send_answer(self, answer: AgentAnswer) -> None:
         self._lines.write(answer.model_dump_json().encode() + b"\n")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
-from sublet_quota.names.ids import SliceId
+from sublet_quota.names.ids import GpuId, SliceId
 from sublet_quota.wire.tenant_socket import GateWaits, KernelActivity, LocalShare
 
 from sublet_agent.cgroups.attribution import Attribution
@@ -124,6 +124,11 @@ class TenantRequests:
         """Whether the slice's gate is open by now: then its cell runs, and waits no longer."""
         found = self._registry.find(slice_id)
         return found is not None and found[1].lets_through(request)
+
+    def other_card(self, slice_id: SliceId) -> GpuId | None:
+        """Return the slice's card, where its server may have been started for another."""
+        found = self._registry.find(slice_id)
+        return None if found is None or found[1].came_from is None else found[1].gpu_id
 
     def waits(self, slice_id: SliceId) -> GateWaits:
         """Return why the slice's cells wait."""

@@ -1,9 +1,11 @@
 """The assignments of an agent: the slices it serves, and the policy for each of its cards."""
 
 from collections.abc import Callable, Iterable, Mapping
+from typing import Final
 
 from sublet_quota.admission.slice_admission import rank_of
 from sublet_quota.document.sections import Pool
+from sublet_quota.jobs.turns.job_order import JobEntitlement
 from sublet_quota.names.ids import GpuId, JobId, NodeId
 from sublet_quota.residency.snapshot import Rank
 from sublet_quota.wire.agent_link import GpuAssignment, SliceAssignment
@@ -14,8 +16,9 @@ from sublet_hub.ledger.records import SliceRecord
 from sublet_hub.state.capacity import Capacity
 from sublet_hub.state.fleet import Fleet
 
-Entitlements = Callable[[], Mapping[JobId, int]]
-"""Each job's place among the jobs; 0 for the most entitled."""
+Entitlements = Callable[[], Mapping[JobId, JobEntitlement]]
+"""How each job that has a slice is entitled."""
+_NOT_ORDERED: Final = JobEntitlement(0, Rank.BORROWED)
 
 _NO_POOL = Pool(lend=False)
 """The settings of a card that no pool of the document has: slices already there are served, none
@@ -39,17 +42,17 @@ class Assigner:
         self._capacity = capacity
         self._entitlements = entitlements
         self._grace = grace
-        self._order: Mapping[JobId, int] = {}
+        self._order: Mapping[JobId, JobEntitlement] = {}
         self._policies: dict[GpuId, tuple[Pool, GpuAssignment]] = {}
         """What was made of each card's pool: told again and again, it seldom changes."""
 
     def reordered(self) -> set[NodeId]:
-        """Return the nodes of jobs whose place is another than when this was asked last."""
+        """Return the nodes of jobs that are entitled otherwise than when this was asked last."""
         before, now = self._order, self._entitlements()
         self._order = now
         if now is before:
             return set()
-        moved = {job_id for job_id, place in now.items() if before.get(job_id) != place}
+        moved = {job_id for job_id, entitled in now.items() if before.get(job_id) != entitled}
         jobs = (self._ledger.live_jobs[job_id] for job_id in moved)
         return {
             record.gpu.node
@@ -69,7 +72,7 @@ class Assigner:
     ) -> tuple[tuple[GpuAssignment, ...], tuple[SliceAssignment, ...]]:
         """Return the policies of a node's cards, and the node's slices.
 
-        Each job has the place that it had when ``reordered`` was asked last.
+        Each job is entitled as it was when ``reordered`` was asked last.
         """
         slices = sorted(self._ledger.slices_on_node(node), key=lambda s: s.slice_id)
         return (
@@ -98,7 +101,9 @@ class Assigner:
         return policy
 
     def _slice(self, record: SliceRecord) -> SliceAssignment:
-        entitlement = 0 if record.job_id is None else self._order.get(record.job_id, 0)
+        of_job = _NOT_ORDERED
+        if record.job_id is not None:
+            of_job = self._order.get(record.job_id, of_job)
         return SliceAssignment(
             slice_id=record.slice_id,
             holder=record.holder,
@@ -113,22 +118,26 @@ class Assigner:
             pod_uid=None if record.pod is None else record.pod.uid,
             never_suspended=record.never_suspended,
             created_at=record.created_at,
-            entitlement=entitlement,
-            rank=self._rank(record),
+            entitlement=of_job.place,
+            rank=self._rank(record, of_job.rank),
+            move_to=record.moving_to,
             kept_until=record.kept_until,
             wanted_since=record.wanted_since,
             given_up_at=record.given_up_at,
         )
 
-    def _rank(self, record: SliceRecord) -> Rank:
+    def _rank(self, record: SliceRecord, of_job: Rank) -> Rank:
         """Return a slice's rank; while agents come back after a start, the one of before that.
 
         The cards of who is not back yet are only missing because of the start.
         """
+        if record.moving_to is not None and record.called_back_since is not None:
+            # Its place is on the other card: on this one it is in somebody's way.
+            return Rank.CALLED_BACK
         holdings, steps = self._capacity.holdings, record.entitled
         gpu_type = holdings.type_of(record.gpu.gpu_id)
         if steps is None or gpu_type is None or self._grace.is_over:
-            return holdings.rank(record.slice_id)
+            return of_job if record.is_job else holdings.rank(record.slice_id)
         path = holdings.tree(gpu_type).paths[holdings.leaf(record.group)]
         rank = rank_of(min(steps, len(path)), len(path))
         called_back = record.called_back_since is not None and rank is not Rank.ENTITLED

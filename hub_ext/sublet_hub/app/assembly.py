@@ -5,7 +5,7 @@ import contextlib
 import logging
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import chain
 from typing import Any
 
@@ -20,6 +20,7 @@ from sublet_hub.agents.connection_registry import AgentConnections
 from sublet_hub.agents.departed_nodes import ClusterNodes, DepartedNodes
 from sublet_hub.agents.identity import AgentIdentities
 from sublet_hub.agents.startup_grace import StartupGrace
+from sublet_hub.app.line_parts import LineNeeds, LineParts
 from sublet_hub.app.loops import Loop, Wakeup, repeat
 from sublet_hub.errors import ConfigurationError
 from sublet_hub.host.clock import read_boot_id
@@ -33,10 +34,10 @@ from sublet_hub.jobs.log_retention import keep_all_logs_within
 from sublet_hub.jobs.queue import JobNodes, JobQueue, WaitingReasons
 from sublet_hub.jobs.submission import JobSubmission
 from sublet_hub.ledger.announcements import AnnouncementStore
-from sublet_hub.ledger.charged_hours import ChargedHourStore
 from sublet_hub.ledger.database import Database, LedgerReadError, LedgerWriteError
 from sublet_hub.ledger.events import event, node_event
 from sublet_hub.ledger.evictions import EvictionStore
+from sublet_hub.ledger.idle_servers import IdleNotes
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.quota_revisions import QuotaRevisionStore
 from sublet_hub.ledger.records import Change, EventRecord
@@ -47,15 +48,19 @@ from sublet_hub.security.rate_limits import RateLimits
 from sublet_hub.settings import ServiceSettings
 from sublet_hub.slices.allocation import Allocation
 from sublet_hub.slices.announcements import Announcements
+from sublet_hub.slices.card_changes import CardChanges
 from sublet_hub.slices.closings import Closings
 from sublet_hub.slices.evictions import Evictions
 from sublet_hub.slices.home_volumes import Homes, node_of_home
 from sublet_hub.slices.hub_users import HubUsers
+from sublet_hub.slices.idle_servers import IdleServers
 from sublet_hub.slices.jupyterhub_client import HubClient
 from sublet_hub.slices.keep_and_wake import KeepAndWake
+from sublet_hub.slices.memberships import Memberships
 from sublet_hub.slices.places import Places
 from sublet_hub.slices.pods import Pods
 from sublet_hub.slices.reconciliation import Patience, Reconciliation
+from sublet_hub.slices.reserved_rooms import ReservedRooms
 from sublet_hub.slices.resizing import Resizing
 from sublet_hub.state.capacity import Capacity
 from sublet_hub.state.collectors.budgets import BudgetCollector
@@ -65,11 +70,11 @@ from sublet_hub.state.job_files import JobFiles
 from sublet_hub.state.metrics import ServiceMetrics
 from sublet_hub.state.owner_accounts import OwnerAccounts
 from sublet_hub.state.quota_documents.in_database import QuotaInDatabase
+from sublet_hub.state.quota_documents.last_in_force import LastInForce
 from sublet_hub.state.quota_documents.source import QuotaSource
 from sublet_hub.state.quota_file import QuotaFile
 from sublet_hub.state.stores import Stores
-from sublet_hub.usage.budgets.meter import BudgetMeter
-from sublet_hub.usage.budgets.standings import Budgets
+from sublet_hub.usage.budgets.accounting import BudgetAccounting
 from sublet_hub.usage.job_stops import JobStops
 from sublet_hub.usage.lending_periods import LentTimes
 from sublet_hub.usage.meter import WEEK, UseMeter
@@ -82,15 +87,14 @@ from sublet_hub.web.routes.context import RequestLimits, ServiceParts
 from sublet_hub.web.views.jobs import JobTimes, JobViews
 from sublet_hub.web.views.quota_previews import QuotaPreviews
 from sublet_hub.web.views.share import Shares
-from sublet_hub.web.views.slices import Views
+from sublet_hub.web.views.slices import OverTime, Views
 
 _LOG = logging.getLogger(__name__)
 _ROUND_S = 1.0
 _BEHIND_S = 2.0
+_IDLE_S = 5.0
 _MINUTE_S = 60.0
 _HOUR_S = 3600.0
-_LONGEST_BUDGET = timedelta(days=367)
-"""The longest period of a budget, and an hour of it that counts in part."""
 _LOOK_AT_VOLUME_S = 15.0
 _BETWEEN_S = 1.0
 _PARTS_OF_EVENTS = 100
@@ -123,6 +127,7 @@ class Assembly:
         folder = make_private_folder(settings.state_folder / "jobs")
         self._files = JobFiles(folder, settings.volume.keep_free_bytes)
         accounts = OwnerAccounts(settings.state_folder / "accounts")
+        self._last_in_force = LastInForce(settings.state_folder / "quota-in-force.yaml")
         ledger = Ledger(adapters.database)
         fleet = Fleet(ledger, now, read_boot_id())
         capacity = Capacity(quota.document, ledger, fleet, now)
@@ -133,31 +138,45 @@ class Assembly:
         store = UseStore(adapters.database)
         self._histories = Histories(ledger, store, now)
         self._meter = UseMeter(ledger, store, now)
-        self._charged = ChargedHourStore(adapters.database)
-        self._budget_meter = BudgetMeter(ledger, capacity, self._charged, now)
-        self._budgets = Budgets(ledger, capacity, self._charged, now)
-        self._budget_meter.listen(self._budgets.take)
-        self._budget_bell = Wakeup()
-        metrics.read_too(BudgetCollector(capacity, self._budgets.of_groups))
         self._lent_times = LentTimes(ledger, now)
         self._stops = JobStops(ledger, now)
         self._store = store
-        views = Views(ledger, fleet, capacity)
+        idle_servers = IdleServers(
+            IdleNotes(adapters.database), stores, adapters.hub, settings.limits.wakes
+        )
+        reserved = ReservedRooms(ledger, fleet, capacity, now)
+        over_time = OverTime(idle_servers.end_of, reserved.reserved_from)
+        views = Views(ledger, fleet, capacity, over_time)
         times = QueueTimes(ledger, now)
-        self._wakeup = Wakeup()
-        self._room = Wakeup()
-        runs, homes = adapters.runs, None
-        if runs is None:
-            where = JobNodes(fleet.is_here)
-        elif runs.home_is_shared:
-            where = JobNodes(lambda _: True)
-        else:
-            where = JobNodes(lambda _: True, lambda owner: node_of_home(ledger, owner))
-            homes = Homes(ledger, accounts)
+        self._wakeup, self._room, self._budget_bell = Wakeup(), Wakeup(), Wakeup()
+        runs = adapters.runs
+        where, homes = _nodes_and_homes(runs, fleet, ledger, accounts)
         intake: JobIntake = LocalIntake(settings.jobs) if runs is None else runs.intake
         decides = runs is None or runs.has_own_queue
         self._queue = JobQueue(stores, waiting, metrics, where, self._stops, decides=decides)
+        self._accounting = BudgetAccounting(adapters.database, ledger, capacity, now)
+        budgets, charged = self._accounting.budgets, self._accounting.stored
+        metrics.read_too(BudgetCollector(capacity, budgets.of_groups))
         allocation = Allocation(stores, metrics, homes)
+        evictions = Evictions(EvictionStore(adapters.database), ledger, adapters.hub, now)
+        users = HubUsers(adapters.hub, ledger, accounts)
+        self.line = LineParts(
+            LineNeeds(
+                stores=stores,
+                database=adapters.database,
+                hub=adapters.hub,
+                users=users,
+                allocation=allocation,
+                jobs=self._queue,
+                evictions=evictions,
+                idle_servers=idle_servers,
+                metrics=metrics.line,
+                start_within=settings.start_within,
+            )
+        )
+        startup = StartupGrace(fleet, settings.agents_return_within)
+        places = Places(ledger, capacity, reserved, now, lambda: startup.is_over)
+        self._memberships = Memberships(ledger, capacity, places, now)
         patience = Patience(settings.missing_for, settings.start_within)
         self.service = ServiceParts(
             now=now,
@@ -166,10 +185,13 @@ class Assembly:
             quota=quota,
             capacity=capacity,
             accounts=accounts,
-            users=HubUsers(adapters.hub, ledger, accounts),
+            users=users,
             allocation=allocation,
-            reconciliation=Reconciliation(ledger, fleet, allocation, patience, now),
-            startup_grace=StartupGrace(fleet, settings.agents_return_within),
+            reconciliation=Reconciliation(
+                ledger, fleet, allocation, patience, now, self.line.line.waits_with
+            ),
+            startup_grace=startup,
+            card_changes=CardChanges(ledger, capacity, now),
             pods=Pods(ledger, capacity, accounts, now),
             keep_and_wake=KeepAndWake(ledger, capacity, accounts, settings.limits.wakes, now),
             jobs=JobSubmission(stores, intake),
@@ -178,16 +200,21 @@ class Assembly:
             announcements=Announcements(
                 AnnouncementStore(adapters.database), ledger, fleet.is_known, now
             ),
-            evictions=Evictions(EvictionStore(adapters.database), ledger, adapters.hub, now),
-            places=Places(ledger, capacity, now),
+            evictions=evictions,
+            line=self.line.line,
+            idle_servers=idle_servers,
+            places=places,
             resizing=Resizing(ledger, fleet, capacity, now),
             shares=Shares(ledger, fleet, capacity, views, self._meter),
-            previews=QuotaPreviews(stores, quota, self._queue, self._budgets),
+            previews=QuotaPreviews(stores, quota, self._queue, budgets),
             histories=self._histories,
             use=UseReports(
-                adapters.database, store, self._charged, lambda: capacity.holdings.document
+                adapters.database,
+                store,
+                charged,
+                lambda: capacity.holdings.document,
             ),
-            budgets=self._budgets,
+            budgets=budgets,
             refusals=Refusals(RefusalStore(adapters.database), now, metrics.refused),
             queue=self._queue,
             views=views,
@@ -218,6 +245,7 @@ class Assembly:
 
     def start(self, more: Iterable[Loop] = ()) -> None:
         """Take up what runs, and start the loops, with those of whoever put this together."""
+        self._take_missed_document()
         self._runner.adopt()
         settings, quiet = self._settings, Wakeup()
         loops = (
@@ -225,18 +253,20 @@ class Assembly:
             (Loop("silence", _ROUND_S, self._look_for_silence), Wakeup()),
             (Loop("closings", _ROUND_S, self._end_closings), Wakeup()),
             (Loop("evictions", _ROUND_S, self.service.evictions.stop_due), Wakeup()),
+            (Loop("idle servers", _IDLE_S, self.service.idle_servers.look), Wakeup()),
             (Loop("announcements", _MINUTE_S, self._end_announcements), quiet),
             (Loop("places", _ROUND_S, self._look_at_places), self._room),
             (Loop("hub", settings.hub_check_period.total_seconds(), self._ask_hub), Wakeup()),
             (Loop("processes", 5.0, self.service.reconciliation.look_at_processes), Wakeup()),
             (Loop("quota", 2.0, self._look_at_quota), Wakeup()),
             (Loop("use", _MINUTE_S, self._store_use), quiet),
-            (Loop("budgets", _MINUTE_S, self._look_at_budgets), self._budget_bell),
+            (Loop("budgets", _MINUTE_S, self._accounting.look), self._budget_bell),
             (Loop("refusals", _BEHIND_S, self.service.refusals.store), quiet),
             (Loop("past use", _MINUTE_S, self._queue.look_at_past_use), quiet),
             (Loop("logs", _LOOK_AT_VOLUME_S, self._look_at_logs, _MINUTE_S), quiet),
             (Loop("events", _LOOK_AT_VOLUME_S, self._look_at_events, _MINUTE_S), quiet),
             (Loop("retention", _HOUR_S, self._forget), quiet),
+            *self.line.loops(),
             *((loop, quiet) for loop in more),
         )
         create = asyncio.get_running_loop().create_task
@@ -263,7 +293,7 @@ class Assembly:
         await self._runner.close()
         with contextlib.suppress(LedgerWriteError):
             self._meter.store()
-            self._budget_meter.store_at_end()
+            self._accounting.meter.store_at_end()
             self._histories.store(everything=True)
             self._queue.tell_off_times()
             self.service.refusals.store_at_end()
@@ -286,7 +316,9 @@ class Assembly:
         if self._adapters.nodes is not None:
             self._adapters.nodes.on_cordons(service.capacity.nodes_are_cordoned)
         service.ledger.listen(self._ledger_changed)
+        service.quota.prepare_by(service.capacity.prepare)
         service.quota.listen(self._quota_changed)
+        service.reconciliation.on_groups(self._memberships.take)
 
     def _jobs_round(self) -> None:
         service = self.service
@@ -294,15 +326,17 @@ class Assembly:
         for slice_id, why in chain(*to_leave):
             self._runner.evict(slice_id, why)
         self._runner.round()
+        self._queue.keep_ranks()
         if self._queue.decides:
             self._queue.place_jobs()
 
     def _reported(self, view: NodeView) -> None:
         self.service.capacity.reported(view)
         self.service.startup_grace.look()
+        self.service.card_changes.reported(view)
         self.service.pods.reported(view)
         self._meter.take(view)
-        self._budget_meter.take(view)
+        self._accounting.meter.take(view)
         self._histories.take(view)
         self._lent_times.take(view)
         self._stops.take(view)
@@ -324,8 +358,17 @@ class Assembly:
         if change.jobs or change.released or change.closings or change.lending is not None:
             self._wakeup.ring()
 
+    def _take_missed_document(self) -> None:
+        """Give what became less while the service was down its grace."""
+        text = self.service.quota.text
+        before = self._last_in_force.before(text)
+        if before is not None:
+            self.service.places.take_missed(before)
+        self._last_in_force.keep(text)
+
     def _quota_changed(self, document: QuotaDocument) -> None:
         service = self.service
+        self._last_in_force.keep(service.quota.text)
         service.places.take(document)
         now = service.now()
         loaded = event(EventKind.QUOTA_LOADED, now, service.quota.told)
@@ -333,7 +376,9 @@ class Assembly:
         self.connections.assign_all()
         self._budget_bell.ring()
 
-    def _look_at_places(self) -> None:
+    async def _look_at_places(self) -> None:
+        await self.service.capacity.prepare_for_time()
+        self.service.card_changes.look()
         if self.service.places.look():
             self.connections.assign_all()
 
@@ -343,6 +388,7 @@ class Assembly:
     def _end_announcements(self) -> None:
         self.service.announcements.end_due()
         self.service.evictions.forget_old()
+        self.service.idle_servers.forget_old()
 
     def _look_for_silence(self) -> None:
         for node in self.service.capacity.look_for_silence():
@@ -365,10 +411,6 @@ class Assembly:
         self._meter.store()
         self._histories.store()
 
-    async def _look_at_budgets(self) -> None:
-        await self._budget_meter.store()
-        await self._budgets.look()
-
     async def _look_at_logs(self) -> None:
         most_bytes = self._settings.volume.logs_bytes
         await keep_all_logs_within(self.service.ledger, self._files, most_bytes)
@@ -385,7 +427,7 @@ class Assembly:
         now = self.service.now()
         cutoff = now - self._settings.retention
         self._store.forget_before(use=min(cutoff, now - 2 * WEEK), history=now - 2 * SPAN)
-        self._charged.forget_before(min(cutoff, now - _LONGEST_BUDGET))
+        self._accounting.forget_before(cutoff, now)
         self.service.refusals.forget_before(cutoff)
         for job_id in self.service.ledger.forget_before(cutoff):
             self._files.remove(job_id)
@@ -401,3 +443,15 @@ def _quota_of(settings: ServiceSettings, adapters: Adapters) -> QuotaSource:
     except (LedgerReadError, LedgerWriteError) as error:
         message = f"the quota document cannot be had from the database: {error}"
         raise ConfigurationError(message) from error
+
+
+def _nodes_and_homes(
+    runs: JobRuns | None, fleet: Fleet, ledger: Ledger, accounts: OwnerAccounts
+) -> tuple[JobNodes, Homes | None]:
+    """Return on which nodes jobs may run, and the homes, where a node has one to itself."""
+    if runs is None:
+        return JobNodes(fleet.is_here), None
+    if runs.home_is_shared:
+        return JobNodes(lambda _: True), None
+    nodes = JobNodes(lambda _: True, lambda owner: node_of_home(ledger, owner))
+    return nodes, Homes(ledger, accounts)

@@ -14,10 +14,12 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from sublet_quota.holdings.gpu_load import cards_on
+from sublet_quota.jobs.entitled_places import EntitledPlaces
 from sublet_quota.jobs.job_admission import AdmittedJob
 from sublet_quota.jobs.job_queue import JobPlacement, JobWait, QueuePlan, plan_queue
 from sublet_quota.jobs.lendable_room import lendable_gpus
 from sublet_quota.jobs.requested_job import RequestedJob
+from sublet_quota.jobs.turns.job_order import JobEntitlement
 from sublet_quota.jobs.turns.past_uses import PastUse, Payer
 from sublet_quota.jobs.waiting_job import WaitingJob
 from sublet_quota.life_cycles.job_states import JobState
@@ -30,6 +32,7 @@ from sublet_hub.jobs.order.charged_uses import ChargedUses
 from sublet_hub.jobs.order.turns import Turns
 from sublet_hub.jobs.order.waiting_jobs import WaitingJobs, max_run_of
 from sublet_hub.ledger.records import Change, JobRecord, SliceRecord
+from sublet_hub.slices.places import others_of
 from sublet_hub.state.metrics import ServiceMetrics
 from sublet_hub.state.stores import Stores
 from sublet_hub.usage.job_stops import JobStops
@@ -37,6 +40,8 @@ from sublet_hub.usage.job_stops import JobStops
 _PAST_USE_KEPT: Final = timedelta(minutes=1)
 _FEW: Final = 1000
 """So many slices are added up in a millisecond or few."""
+ALL_STEPS: Final = 2**15
+"""More steps than any group's path has."""
 _LAST_OF_EQUALS: Final = 2**62
 """The lot of a job that is only asked about: it hopes for nothing."""
 
@@ -96,26 +101,44 @@ class JobQueue:
         stops.on_end(self._uses.stopped)
         self._turns = Turns(stores, self._jobs)
         self._looked_at: datetime | None = None
-        self._entitlements: Mapping[JobId, int] = {}
+        self._entitlements: Mapping[JobId, JobEntitlement] = {}
         self._ordered_under: object = None
         """By what the places were found; ``None``: they are to be found anew."""
+        self._others_ask: Callable[[], Iterable[Payer]] = tuple
         stores.ledger.listen(self._ledger_changed)
+
+    def others_ask(self, asking: Callable[[], Iterable[Payer]]) -> None:
+        """Have it known who waits beside jobs: what is used too much is seen beside who asks."""
+        self._others_ask = asking
 
     @property
     def decides(self) -> bool:
         """Whether this queue says which job is next; else it tells only what could be lent now."""
         return self._decides
 
-    def entitlements(self) -> Mapping[JobId, int]:
-        """Return the place of each job that has a slice, 0 for the most entitled."""
+    def entitlements(self) -> Mapping[JobId, JobEntitlement]:
+        """Return how each job that has a slice is entitled."""
         under = self._turns.guarantees_left()
         if self._ordered_under != under:
-            ordered = self._turns.placed()
-            places = {job.job_id: place for place, job in enumerate(ordered)}
-            if places != self._entitlements:
-                self._entitlements = places
+            ordered = enumerate(self._turns.placed())
+            entitled = {job.job_id: JobEntitlement(place, job.rank) for place, job in ordered}
+            if entitled != self._entitlements:
+                self._entitlements = entitled
             self._ordered_under = under
         return self._entitlements
+
+    def keep_ranks(self) -> None:
+        """Store by which right the slices of jobs are there, where that is another than before."""
+        entitled, ledger = self.entitlements(), self._stores.ledger
+        changed = tuple(
+            replace(record, entitled=steps)
+            for job_id, each in entitled.items()
+            if (job := ledger.live_jobs.get(job_id)) is not None
+            and (record := ledger.slices.get(job.slice_id or SliceId(""))) is not None
+            and record.entitled != (steps := steps_of(each.rank))
+        )
+        if changed:
+            ledger.apply(Change(slices=changed), self._stores.now())
 
     async def look_at_past_use(self) -> None:
         """Look anew at what everybody used, and tell the ledger what is not charged."""
@@ -162,7 +185,7 @@ class JobQueue:
         live, kinds = self._stores.ledger.live_jobs.values(), self._jobs.kinds()
         waiting = (self._jobs.of(job, kinds) for job in live if job.state is JobState.WAITING)
         placed, held = self._turns.jobs_placed()
-        self._past_use()
+        self.past_use()
         return JobsNow(
             waiting=tuple(waiting),
             placed=tuple(placed),
@@ -181,14 +204,18 @@ class JobQueue:
         jobs = [self._jobs.of(job, kinds) for job in waiting]
         if more is not None:
             jobs.append(self._jobs.allowed(*more, kinds))
-        return self._turns.waiting(jobs, self._past_use())
+        return self._turns.waiting(jobs, self.past_use())
 
     def _plan_for(self, ordered: tuple[WaitingJob, ...]) -> QueuePlan:
         """Return what comes of jobs in this order."""
-        holdings = self._stores.capacity.holdings
-        gpus = lendable_gpus(holdings, self._lendable())
-        lending = self._stores.ledger.lending
-        return plan_queue(ordered, gpus, lending=lending, limits=self._jobs.limits())
+        holdings, lendable = self._stores.capacity.holdings, self._lendable()
+        return plan_queue(
+            ordered,
+            lendable_gpus(holdings, lendable),
+            lending=self._stores.ledger.lending,
+            limits=self._jobs.limits(),
+            by_right=EntitledPlaces(holdings, lendable),
+        )
 
     def _lendable(self) -> dict[GpuId, int]:
         """Return what agents can lend in MiB a card, less jobs that they have not heard of yet."""
@@ -231,12 +258,16 @@ class JobQueue:
             named=job.named,
             member_of=job.member_of,
             lot=job.lot,
+            entitled=steps_of(placement.job.rank),
         )
         facts = self._stores.capacity.holdings.gpu(gpu.gpu_id)
         held = 1.0 if facts is None else float(cards_on(placement.amount, facts.kind))
         # Another group of the owner's may pay from now on, as that let the job in.
         charged = replace(job, group=placement.job.group)
-        ledger.apply(changes.placed(charged, record, held, now), now)
+        others, told = others_of(ledger, placement, record, now)
+        placed = changes.placed(charged, record, held, now)
+        change = replace(placed, slices=(*placed.slices, *others), events=(*placed.events, *told))
+        ledger.apply(change, now)
         return True
 
     def _estimate(self, record: SliceRecord) -> timedelta:
@@ -246,7 +277,8 @@ class JobQueue:
             return timedelta()
         return self._jobs.estimate(job.owner, max_run_of(job))
 
-    def _past_use(self) -> PastUse:
+    def past_use(self) -> PastUse:
+        """Return what everybody used, at most a minute old where few slices are held."""
         now = self._stores.now()
         is_old = self._looked_at is None or now - self._looked_at > _PAST_USE_KEPT
         # Of many slices it is looked at in another thread, once a minute.
@@ -257,6 +289,7 @@ class JobQueue:
     def _take_past_use(self, sums: Mapping[Payer, float], now: datetime) -> None:
         live = self._stores.ledger.live_jobs.values()
         asking = {(job.group, job.owner) for job in live if job.state is JobState.WAITING}
+        asking.update(self._others_ask())
         self._turns.take(sums, asking, now)
         self._looked_at = now
 
@@ -265,6 +298,17 @@ class JobQueue:
         order = self._entitlements
         if any((job.slice_id is not None) != (job.job_id in order) for job in change.jobs):
             self._ordered_under = None
+
+
+def steps_of(rank: Rank) -> int:
+    """Return a number of steps of a group's path by which a job's slice is of a rank."""
+    match rank:
+        case Rank.ENTITLED:
+            return ALL_STEPS
+        case Rank.ENTITLED_IN_PART:
+            return 1
+        case _:
+            return 0
 
 
 def _entitled(ordered: Iterable[WaitingJob], plan: QueuePlan) -> Counter[GroupName | None]:

@@ -5,7 +5,7 @@ service's one thread: a change takes a fraction of a millisecond, and its order 
 memory is then plain to see.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,7 +22,8 @@ from sqlalchemy.engine import Connection, Engine, make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sublet_quota.jobs.turns.past_uses import LagWrittenOff
 from sublet_quota.life_cycles.job_states import ENDED
-from sublet_quota.names.ids import JobId, NodeId
+from sublet_quota.names.ids import GpuId, JobId, NodeId
+from sublet_quota.residency.snapshot import Holder
 from sublet_quota.wire.event_kinds import EventKind
 
 from sublet_hub.errors import ConfigurationError, SubletHubError
@@ -263,6 +264,30 @@ class Database:
         except SQLAlchemyError as error:
             message = f"the ledger's database does not answer: {type(error).__name__}"
             raise LedgerReadError(message) from error
+
+    def last_of_server(
+        self, owner: str, server: str, since: datetime, gpus: Mapping[GpuId, GpuRecord]
+    ) -> SliceRecord | None:
+        """Return the slice that a server gave back last, if that was later; ``None`` for none.
+
+        ``LedgerReadError``.
+        """
+        found = (
+            sa.select(SLICES)
+            .where(SLICES.c.released_at >= since)
+            .where(SLICES.c.owner == owner, SLICES.c.server == server)
+            .where(SLICES.c.holder == Holder.NOTEBOOK.value)
+            .order_by(SLICES.c.released_at.desc(), SLICES.c.created_at.desc())
+            .limit(1)
+        )
+        with self.reading() as connection:
+            row = connection.execute(found).mappings().first()
+            if row is None or row["gpu_id"] not in gpus:
+                return None
+            (read,) = read_rows(
+                connection, found, SLICES, lambda row: rows.slice_of_row(row, gpus), self.unread
+            ) or (None,)
+            return read
 
     def forget_before(self, cutoff: datetime) -> tuple[str, ...]:
         """Delete events, released slices and ended jobs from before; return the jobs' ids."""

@@ -167,6 +167,13 @@ class Ledger:
         """Return the slice of a notebook server; ``None`` where it holds none."""
         return self._by_server.get((owner, server))
 
+    def last_of_server(self, owner: UserName, server: str, since: datetime) -> SliceRecord | None:
+        """Return the slice that a notebook server gave back last, if that was later.
+
+        Read from the database. ``LedgerReadError``.
+        """
+        return self._database.last_of_server(owner, server, since, self._gpus)
+
     def live_jobs_of_owner(self, owner: UserName) -> tuple[JobRecord, ...]:
         """Return those of one owner's jobs that have not ended."""
         return tuple(self._live_jobs.of_owner(owner))

@@ -96,13 +96,17 @@ class SliceRecord:
     """Since when the slice has lost its place on the card; ``None``: it has it."""
     called_back_for: GroupName | None = None
     """For which group's slice; ``None`` also: for somebody's who is in no group."""
+    moving_to: GpuId | None = None
+    """The card of its node that the slice is to come back on, and has its place on already; ``gpu``
+    is the one that it is on. ``None``: it stays."""
     before_until: datetime | None = None
     """Until when the slice counts as before something shrank; ``None``: nothing did."""
     before_steps: int | None = None
     """To how many steps of its group's path the slice was entitled before."""
     entitled: int | None = None
     """To how many steps it is entitled, as that was known last: what is entitled stays so, also
-    when the service starts anew. ``None``: nothing is known.
+    when the service starts anew. ``None``: nothing is known. Of a job's slice not the number counts
+    but whether it is none, some or all.
     """
     entitled_in_force: int | None = None
     """The same with the cards that there were, which may be fewer than guaranteed."""

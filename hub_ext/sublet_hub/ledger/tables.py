@@ -81,6 +81,7 @@ SLICES = sa.Table(
     sa.Column("member_of", sa.JSON, nullable=False),
     sa.Column("called_back_since", UtcDateTime),
     sa.Column("called_back_for", sa.String(255)),
+    sa.Column("moving_to", sa.String(255)),
     sa.Column("before_until", UtcDateTime),
     sa.Column("before_steps", sa.Integer),
     sa.Column("entitled", sa.Integer),
@@ -275,6 +276,19 @@ EVICTIONS = sa.Table(
     sa.Column("due_at", UtcDateTime, nullable=False),
 )
 
+IDLE_SERVERS = sa.Table(
+    "idle_servers",
+    METADATA,
+    sa.Column("slice_id", sa.String(64), primary_key=True),
+    sa.Column("owner", sa.String(255), nullable=False),
+    sa.Column("server", sa.String(255), nullable=False),
+    sa.Column("idle_since", UtcDateTime, nullable=False),
+    sa.Column("max_idle_s", sa.Float(53), nullable=False),
+    sa.Column("warned_at", UtcDateTime),
+    sa.Column("extended_until", UtcDateTime),
+    sa.Column("ended_at", UtcDateTime),
+)
+
 QUOTA_REVISIONS = sa.Table(
     "quota_revisions",
     METADATA,
@@ -316,6 +330,20 @@ BUDGETS_TOLD = sa.Table(
     sa.Column("news", sa.String(16), primary_key=True),
     sa.Column("at", UtcDateTime, nullable=False),
     sa.Column("hours", sa.String(64), nullable=False),
+)
+
+QUEUED_SERVERS = sa.Table(
+    "queued_servers",
+    METADATA,
+    sa.Column("request_id", sa.String(64), primary_key=True),
+    sa.Column("owner", sa.String(255), nullable=False),
+    sa.Column("server", sa.String(255), nullable=False),
+    sa.Column("request", sa.JSON, nullable=False),
+    sa.Column("lot", sa.BigInteger, nullable=False),
+    sa.Column("since", UtcDateTime, nullable=False),
+    sa.Column("slice_id", sa.String(64)),
+    sa.Column("turn_at", UtcDateTime),
+    sa.UniqueConstraint("owner", "server", name="uq_queued_servers_owner_server"),
 )
 
 SWITCHES = sa.Table(

@@ -76,7 +76,7 @@ def _simulated_gpus(settings: MachineSettings) -> Plan:
     command = _python(
         "sublet_agent.simulated.daemon",
         f"--socket={places.simulated_socket}",
-        "--gpus=1",
+        f"--gpus={settings.simulated_gpus}",
         f"--memory-gib={settings.gpu_memory_gib}",
         f"--speed={settings.speed}",
     )

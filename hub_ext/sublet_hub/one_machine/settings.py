@@ -25,7 +25,9 @@ class MachineSettings:
     speed: float = 1.0
     """How fast the simulated GPU moves memory, 1 being as measured on an H100."""
     gpu_memory_gib: float = 80
-    """The memory of the simulated GPU."""
+    """The memory of each simulated GPU."""
+    simulated_gpus: int = 1
+    """How many simulated GPUs there are."""
     gpus: tuple[str, ...] = ()
     """The cards to serve, by UUID; none named: all."""
     unsafe_skip_room_check: bool = False

@@ -1,6 +1,7 @@
 """From what was seen to what is wrong, as far as it is not explained by something else (pure)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Final, assert_never
 
 from sublet_quota.reasons.fitness import Unfit, UnfitReason
@@ -29,6 +30,13 @@ _SET_UP_WRONGLY: Final = 78
 _FAILED: Final = 500
 _BY_CHOICE: Final = frozenset({Unfit.SPLIT, Unfit.MPS})
 """What an engine for MIG or MPS brings with it: nothing is meant to be lent there."""
+_OF_ROLES: Final[Mapping[HubStanding, Fault]] = MappingProxyType(
+    {
+        HubStanding.LACKS_SCOPES: Fault.SCOPES,
+        HubStanding.CANNOT_STOP_SERVERS: Fault.CANNOT_STOP_SERVERS,
+        HubStanding.CANNOT_START_SERVERS: Fault.CANNOT_START_SERVERS,
+    }
+)
 
 
 def find_faults(settings: ReleaseSettings, seen: Seen) -> tuple[Finding, ...]:
@@ -196,10 +204,12 @@ def _of_standing(settings: ReleaseSettings, seen: Seen, hub: HubStanding) -> Fin
             return found(Fault.TOKEN_REFUSED, restart=restart + settings.deployment, **token)
         case HubStanding.TOKEN_OF_ANOTHER:
             return found(Fault.TOKEN_OF_ANOTHER, **token)
-        case HubStanding.LACKS_SCOPES:
-            return found(Fault.SCOPES)
-        case HubStanding.CANNOT_STOP_SERVERS:
-            return found(Fault.CANNOT_STOP_SERVERS)
+        case (
+            HubStanding.LACKS_SCOPES
+            | HubStanding.CANNOT_STOP_SERVERS
+            | HubStanding.CANNOT_START_SERVERS
+        ):
+            return found(_OF_ROLES[hub])
         case _ as never:
             assert_never(never)
 

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Final
 
 from sublet_quota.admission.slice_request import RequestedSlice
+from sublet_quota.holdings.gpu_load import Holding
 from sublet_quota.names.home_claim import HomeInUse
 from sublet_quota.names.ids import SliceId, UserName
 from sublet_quota.placement.offers import SliceOffers, offers_for
@@ -29,7 +30,7 @@ from sublet_hub.state.metrics import ServiceMetrics
 from sublet_hub.state.owner_accounts import OwnerAccount
 from sublet_hub.state.stores import Stores
 
-_LOTS: Final = 2**31
+LOTS: Final = 2**31
 """Out of so many the lot of a request is drawn."""
 
 
@@ -61,35 +62,56 @@ class Allocation:
         the one before is gone. A refusal gives it back, so that nothing has changed. What the
         decision makes of others' slices becomes true together with the new one.
         """
-        stores = self._stores
-        owner = UserName(request.owner)
-        before = stores.ledger.slice_of_server(owner, request.server)
-        holdings = stores.capacity.holdings
+        lot = secrets.randbelow(LOTS)
+        placement = self.decide(request, lot)
+        if isinstance(placement, Refusal):
+            return placement
+        return self.hand_out(request, placement, lot)
+
+    def decide(self, request: SliceRequest, lot: int) -> Placement | Refusal:
+        """Return the place that a notebook server would have now, or the refusal."""
+        before = self._before(request)
+        holdings = self._stores.capacity.holdings
         gone = nullcontext() if before is None else holdings.without(before.slice_id)
         with gone as held:
+            stopped = self._stopped(request) if before is None else None
             wish = replace(
-                _wish(request, self._home(request, before)),
-                before=held,
-                lot=secrets.randbelow(_LOTS),
+                self.wish(request),
+                before=held if stopped is None else stopped,
+                stopped=stopped is not None,
+                lot=lot,
             )
             began = time.perf_counter()
             placement = decide_slice(holdings, wish)
             self._metrics.decision("slice", time.perf_counter() - began)
-        if isinstance(placement, Refusal):
-            return placement
-        return self._hand_out(request, placement, wish.lot, before)
+        return placement
+
+    def wish(self, request: SliceRequest) -> RequestedSlice:
+        """Return what is wished for, as decisions read it."""
+        return _wish(request, self._home(request, self._before(request)))
+
+    def remember(self, request: SliceRequest) -> None:
+        """Keep the account as the hub says it with a request."""
+        self._stores.accounts.remember(self._account(UserName(request.owner), request))
+
+    def hand_out(self, request: SliceRequest, placement: Placement, lot: int) -> SliceRecord:
+        """Make a placement true, in the place of the slice that the server still held."""
+        return self._hand_out(request, placement, lot, self._before(request))
+
+    def _before(self, request: SliceRequest) -> SliceRecord | None:
+        owner = UserName(request.owner)
+        return self._stores.ledger.slice_of_server(owner, request.server)
 
     def _hand_out(
         self, request: SliceRequest, placement: Placement, lot: int, before: SliceRecord | None
     ) -> SliceRecord:
-        """Make a placement true, in place of the server's slice of ``before``."""
         stores, now = self._stores, self._stores.now()
         record = self._record(request, placement, lot, now)
-        others, told = others_of(stores.ledger, placement, record, now)
+        others, told = others_of(stores.ledger, placement, record, now, placement.moves)
         events = [slice_event(EventKind.SLICE_CREATED, record, now, str(placement.amount)), *told]
         if before is not None:
             events.append(slice_event(EventKind.SLICE_RELEASED, before, now, "its server is new"))
-        stores.accounts.remember(self._account(record.owner, request))
+        self.remember(request)
         change = Change(
             slices=(record, *others),
             released=() if before is None else (before.slice_id,),
@@ -130,6 +152,16 @@ class Allocation:
             message = f"there is no slice {slice_id}"
             raise NotFoundError(message)
         return record
+
+    def _stopped(self, request: SliceRequest) -> Holding | None:
+        """Return the slice that a server gave back while a grace lasted which lasts still."""
+        stores, now = self._stores, self._stores.now()
+        owner, server = UserName(request.owner), request.server
+        grace = stores.capacity.holdings.document.shrink.grace
+        record = stores.ledger.last_of_server(owner, server, now - grace)
+        if record is None or record.before_until is None or record.before_until <= now:
+            return None
+        return stores.capacity.holding(record)
 
     def _home(self, request: SliceRequest, before: SliceRecord | None) -> HomeInUse | None:
         """Return where alone a server can be, as its home is in use there, or ``None``."""

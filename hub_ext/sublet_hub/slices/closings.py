@@ -159,6 +159,10 @@ class Closings:
 
 
 def _how(closing: Closing) -> str:
-    until = "" if closing.until is None else f" until {closing.until.isoformat()}"
+    until = (
+        ""
+        if closing.until is None
+        else f" until {closing.until.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    )
     what = "drained" if closing.drains else "closed"
     return f"{what} by {closing.closed_by}{until}: {closing.reason}"

@@ -1,11 +1,12 @@
-"""What JupyterHub is asked: its servers, who a user is, whose our token is, to stop a server.
+"""What JupyterHub is asked: its servers, who a user is, whose our token is, to stop and start one.
 
 No other module knows the hub's own API.
 """
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
@@ -27,8 +28,32 @@ _NOT_RUNNING: Final = frozenset({400, _NOTHING_THERE})
 """What the hub answers to who stops a server that does not run, or is not there."""
 STOP_SERVERS: Final = "delete:servers"
 """JupyterHub's scope for that."""
+START_SERVERS: Final = "start:servers"
+"""JupyterHub's scope for starting what waits in line."""
+_RUNS_ALREADY: Final = 400
+_TOO_MANY: Final = 429
+_ERRORS_OF_THE_HUB: Final = 500
 _NO_NAMES: Final = frozenset({"", ".", ".."})
 """What stands for another place in an address."""
+
+
+class StartAnswer(StrEnum):
+    """What the hub says to who has a server started."""
+
+    STARTS = "starts"
+    RUNS_ALREADY = "runs-already"
+    """It runs, or starts or stops just now."""
+    REFUSED = "refused"
+    """It will not be started: its owner is gone, or may have no more servers."""
+
+
+class ServerStanding(StrEnum):
+    """How a server stands with the hub."""
+
+    RUNS = "runs"
+    CHANGES = "changes"
+    """It starts or stops just now."""
+    NOT_THERE = "not-there"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +61,8 @@ class HubServers:
     """The servers that run, start or stop, by owner and name."""
 
     servers: frozenset[tuple[UserName, str]]
+    groups: Mapping[UserName, tuple[str, ...]] = field(default_factory=dict)
+    """The groups of those who have any, or none: of whom the service may see them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +83,19 @@ class HubClient:
     async def servers(self) -> HubServers:
         """Return all servers that are active or pending. ``HubUnreachableError``."""
         found: set[tuple[UserName, str]] = set()
+        groups: dict[UserName, tuple[str, ...]] = {}
         offset: int | None = 0
         for _ in range(_MOST_PAGES):
             page = await self._page(offset)
             for user in page["items"]:
                 found.update(_servers_of(user))
+                named = _groups_of(user)
+                if named is not None:
+                    groups[UserName(user["name"])] = named
             following = page["_pagination"].get("next")
             offset = None if following is None else following["offset"]
             if offset is None:
-                return HubServers(frozenset(found))
+                return HubServers(frozenset(found), groups)
         message = f"the hub's list of users has no end after {_MOST_PAGES} pages"
         raise HubUnreachableError(message)
 
@@ -81,8 +112,7 @@ class HubClient:
             if error.code == _NOTHING_THERE:
                 return None
             raise self._unexpected("who a user is", error) from error
-        groups = found.get("groups") if isinstance(found, dict) else None
-        return HubUser(tuple(map(str, groups)) if isinstance(groups, list) else None)
+        return HubUser(_groups_of(found) if isinstance(found, dict) else None)
 
     async def whose_token(self) -> HubStanding:
         """Return how the hub knows the service's token. ``HubUnreachableError``."""
@@ -95,12 +125,15 @@ class HubClient:
         is_service = isinstance(owner, dict) and owner.get("kind") == "service"
         if not is_service or owner["name"] != SERVICE_NAME:
             return HubStanding.TOKEN_OF_ANOTHER
-        return HubStanding.OK if _may_stop(owner) else HubStanding.CANNOT_STOP_SERVERS
+        if not _may(owner, STOP_SERVERS):
+            return HubStanding.CANNOT_STOP_SERVERS
+        may_start = _may(owner, START_SERVERS)
+        return HubStanding.OK if may_start else HubStanding.CANNOT_START_SERVERS
 
     async def may_stop_servers(self) -> bool:
         """Whether the service's role lets it stop servers. ``HubUnreachableError``."""
         try:
-            return _may_stop(await self._ask("user"))
+            return _may(await self._ask("user"), STOP_SERVERS)
         except HTTPClientError as error:
             raise self._unexpected("what the service may do", error) from error
 
@@ -109,12 +142,9 @@ class HubClient:
 
         ``HubUnreachableError`` where the hub does not do that.
         """
-        if owner in _NO_NAMES or server in _NO_NAMES - {""}:
-            message = f"the server {quoted(f'{owner}/{server}')} cannot be named in an address"
-            raise HubUnreachableError(message)
-        named = f"servers/{quote(server, safe='')}" if server else "server"
+        path = _path_of(owner, server)
         try:
-            await self._send("DELETE", f"users/{quote(owner, safe='')}/{named}")
+            await self._send("DELETE", path)
         except HTTPClientError as error:
             if error.code in _NOT_RUNNING:
                 return
@@ -125,6 +155,49 @@ class HubClient:
                 )
                 raise HubUnreachableError(message, HubStanding.CANNOT_STOP_SERVERS) from error
             raise self._unexpected("a server is not stopped", error) from error
+
+    async def start_server(
+        self, owner: UserName, server: str, options: Mapping[str, Any] | None
+    ) -> StartAnswer:
+        """Have a server started with these options of its owner's; ``None``: those it had last.
+
+        Only ever for a server that is in line, whose turn has come. ``HubUnreachableError`` where
+        the hub cannot now, and may be asked again.
+        """
+        body = json.dumps({"user_options": None if options is None else dict(options)})
+        try:
+            await self._send("POST", _path_of(owner, server), body)
+        except HTTPClientError as error:
+            if error.code == _RUNS_ALREADY:
+                return StartAnswer.RUNS_ALREADY
+            if error.code == _NOT_ALLOWED:
+                message = (
+                    "a server is not started: HTTP 403: does the service's role have the scope "
+                    f"{START_SERVERS}?"
+                )
+                raise HubUnreachableError(message, HubStanding.CANNOT_START_SERVERS) from error
+            if error.code < _RUNS_ALREADY or error.code >= _ERRORS_OF_THE_HUB:
+                raise self._unexpected("a server is not started", error) from error
+            if error.code == _TOO_MANY:
+                raise self._unexpected("too many servers start at once", error) from error
+            return StartAnswer.REFUSED
+        return StartAnswer.STARTS
+
+    async def standing_of(self, owner: UserName, server: str) -> ServerStanding:
+        """Return how a server stands. ``HubUnreachableError``."""
+        try:
+            user = await self._ask(_path_of_user(owner))
+        except HTTPClientError as error:
+            if error.code == _NOTHING_THERE:
+                return ServerStanding.NOT_THERE
+            raise self._unexpected("how a server stands", error) from error
+        found = user.get("servers") if isinstance(user, dict) else None
+        told = found.get(server) if isinstance(found, dict) else None
+        if not isinstance(told, dict):
+            return ServerStanding.NOT_THERE
+        if told.get("pending"):
+            return ServerStanding.CHANGES
+        return ServerStanding.RUNS if told.get("ready") else ServerStanding.NOT_THERE
 
     async def _page(self, offset: int | None) -> Mapping[str, Any]:
         query = urlencode({"state": "active", "offset": offset or 0, "limit": _PAGE})
@@ -155,11 +228,12 @@ class HubClient:
             message = f"what answers at {self._api_url} is no JupyterHub: {error}"
             raise HubUnreachableError(message, HubStanding.NO_HUB) from error
 
-    async def _send(self, method: str, path: str) -> bytes:
+    async def _send(self, method: str, path: str, body: str | None = None) -> bytes:
         """Return the body of the hub's answer. ``HTTPClientError`` where it refuses."""
         request = HTTPRequest(
             f"{self._api_url}/{path}",
             method=method,
+            body=body,
             headers={
                 "Authorization": f"token {self._token}",
                 "Accept": "application/jupyterhub-pagination+json",
@@ -186,11 +260,30 @@ class HubClient:
         return HubUnreachableError(message, standing)
 
 
-def _may_stop(owner: Any) -> bool:
-    """Whether a token, as the hub describes it, may stop servers: anybody's, or some people's."""
+def _path_of(owner: UserName, server: str) -> str:
+    """Return a server's place in the hub's API. ``HubUnreachableError`` for what has none."""
+    if owner in _NO_NAMES or server in _NO_NAMES - {""}:
+        message = f"the server {quoted(f'{owner}/{server}')} cannot be named in an address"
+        raise HubUnreachableError(message)
+    named = f"servers/{quote(server, safe='')}" if server else "server"
+    return f"{_path_of_user(owner)}/{named}"
+
+
+def _path_of_user(owner: UserName) -> str:
+    return f"users/{quote(owner, safe='')}"
+
+
+def _may(owner: Any, scope: str) -> bool:
+    """Whether a token, as the hub describes it, has a scope: for anybody, or for some people."""
     told = owner.get("scopes") if isinstance(owner, dict) else None
     found = told if isinstance(told, list) else ()
-    return any(each == STOP_SERVERS or str(each).startswith(f"{STOP_SERVERS}!") for each in found)
+    return any(each == scope or str(each).startswith(f"{scope}!") for each in found)
+
+
+def _groups_of(user: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """Return a user's groups; ``None`` where the service may not see them."""
+    groups = user.get("groups")
+    return tuple(map(str, groups)) if isinstance(groups, list) else None
 
 
 def _servers_of(user: Mapping[str, Any]) -> set[tuple[UserName, str]]:

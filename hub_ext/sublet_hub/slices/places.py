@@ -8,33 +8,57 @@ ends by itself (a grace, a stated time of the quota document) or as room comes i
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
+from typing import Protocol
 
 from sublet_quota.document.quota_document import QuotaDocument
-from sublet_quota.names.ids import SliceId
+from sublet_quota.names.ids import GpuId, GroupName, SliceId
+from sublet_quota.placement.after_leaving import payer_after_leaving
 from sublet_quota.placement.called_back import back_to_their_place
-from sublet_quota.placement.resize import Resized
-from sublet_quota.placement.slice_placement import Placement
 from sublet_quota.reasons.quota_changes import QuotaChange, quota_change_words
+from sublet_quota.residency.snapshot import Rank
 from sublet_quota.wire.event_kinds import EventKind
 
 from sublet_hub.ledger.events import slice_event
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import Change, EventRecord, SliceRecord
+from sublet_hub.slices.reserved_rooms import ReservedRooms
 from sublet_hub.state.capacity import Capacity
 
 _Changed = tuple[tuple[SliceRecord, ...], tuple[EventRecord, ...]]
 
 
+class Deciding(Protocol):
+    """What a decision makes of others' slices."""
+
+    @property
+    def calls_back(self) -> tuple[SliceId, ...]:
+        """The slices that lose their place."""
+
+    @property
+    def recharged(self) -> tuple[tuple[SliceId, GroupName], ...]:
+        """The slices that another of their owners' groups pays for from now on."""
+
+
 class Places:
     """The keeper of what becomes of slices because of others, of the document, and of time."""
 
-    def __init__(self, ledger: Ledger, capacity: Capacity, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        capacity: Capacity,
+        reserved: ReservedRooms,
+        now: Callable[[], datetime],
+        agents_are_back: Callable[[], bool],
+    ) -> None:
         self._ledger = ledger
         self._capacity = capacity
+        self._reserved = reserved
         self._now = now
+        self._agents_are_back = agents_are_back
         self._called_back = {
             each.slice_id for each in ledger.slices.values() if each.called_back_since is not None
         }
+        self._says_else = False
         self._may_differ = True
         """Whether anything has changed since what slices are entitled to was stored last."""
         ledger.listen(self._ledger_changed)
@@ -45,10 +69,32 @@ class Places:
         self._capacity.document_changed(document)
         self._keep_graces(holding.slice_id for holding in self._capacity.holdings.slices())
 
+    def take_missed(self, before: QuotaDocument) -> None:
+        """Let count as before what became less since ``before`` was in force, at a start."""
+        graced = self._capacity.graced_since(before)
+        for holding in graced:
+            self._capacity.holdings.put(holding)
+        self._keep_graces(holding.slice_id for holding in graced)
+
+    def give_grace(self, slice_ids: Iterable[SliceId]) -> None:
+        """Let slices of those who left the group that pays count as before for a while."""
+        left = tuple(slice_ids)
+        if left:
+            self._capacity.holdings.give_grace(left, self._now())
+            self._keep_graces(left)
+
+    def pass_time(self) -> None:
+        """Take over what the document says by now: who asks at the hour has what begins then."""
+        self._says_else |= self._capacity.pass_time()
+
     def look(self) -> bool:
         """Take over what time and new room have brought; return whether the document says else."""
-        says_else = self._capacity.pass_time()
-        self._keep_graces(self._capacity.holdings.end_graces(self._now()))
+        self.pass_time()
+        says_else, self._says_else = self._says_else, False
+        self._reserved.call_back_due()
+        ended = self._capacity.holdings.end_graces(self._now())
+        self._keep_graces(ended)
+        self._charge_elsewhere(ended)
         self._bring_back()
         self._keep_entitlements()
         return says_else
@@ -72,36 +118,66 @@ class Places:
         if changed:
             self._ledger.apply(Change(slices=tuple(changed), events=tuple(events)), now)
 
+    def _charge_elsewhere(self, slice_ids: Iterable[SliceId]) -> None:
+        """Let other groups pay for slices whose owners have left the one that did."""
+        now, holdings = self._now(), self._capacity.holdings
+        for slice_id in slice_ids:
+            record, holding = self._ledger.slices.get(slice_id), holdings.slice(slice_id)
+            if record is None or holding is None or not _has_left(record):
+                continue
+            # One after another: what one is charged to has less room for the next.
+            after = replace(record, group=payer_after_leaving(holdings, holding), named=False)
+            words = quota_change_words(
+                QuotaChange.RECHARGED_AFTER_LEAVING, group=after.group, former=record.group
+            )
+            told = slice_event(EventKind.SLICE_RECHARGED, after, now, words)
+            self._ledger.apply(Change(slices=(after,), events=(told,)), now)
+
     def _bring_back(self) -> None:
         """Give slices that were called back their places again, as far as there is room."""
         if not self._called_back:
             return
-        now = self._now()
+        now, pauses = self._now(), self._capacity.return_pauses
+        away = {one for one in self._called_back if pauses.back_at(one) is not None}
         back = tuple(
             replace(record, called_back_since=None, called_back_for=None)
-            for slice_id in back_to_their_place(self._capacity.holdings)
+            for slice_id in back_to_their_place(self._capacity.holdings, away)
             if (record := self._ledger.slices.get(slice_id)) is not None
+            and not self._is_kept_away(record)
         )
         words = quota_change_words(QuotaChange.BROUGHT_BACK)
         told = tuple(slice_event(EventKind.SLICE_BROUGHT_BACK, each, now, words) for each in back)
         if back:
             self._ledger.apply(Change(slices=back, events=told), now)
 
+    def _is_kept_away(self, record: SliceRecord) -> bool:
+        """Whether the room that a slice left is kept for a reservation; not for one that is due."""
+        is_due = self._capacity.holdings.rank(record.slice_id) is Rank.ENTITLED
+        return not is_due and self._reserved.is_kept(record)
+
     def _keep_entitlements(self) -> None:
-        """Store what slices are entitled to, where that is something else than before."""
+        """Store what slices are entitled to, where that is something else than before.
+
+        After a start cards are missing until their agents are back: till then what was in force
+        before stays stored, for a start that follows soon.
+        """
         if not self._may_differ:
             return
-        slices, holdings = self._ledger.slices, self._capacity.holdings
+        settled, holdings = self._agents_are_back(), self._capacity.holdings
         in_force = holdings.steps_in_force()
-        changed = tuple(
-            replace(record, entitled=entitled, entitled_in_force=in_force[slice_id])
-            for slice_id, entitled in holdings.lasting_steps().items()
-            if (record := slices.get(slice_id)) is not None
-            and (record.entitled, record.entitled_in_force) != (entitled, in_force[slice_id])
-        )
+        changed: list[SliceRecord] = []
+        for slice_id, entitled in holdings.lasting_steps().items():
+            record = self._ledger.slices.get(slice_id)
+            if record is None:
+                continue
+            kept = in_force[slice_id]
+            if not settled:
+                kept = max(kept, record.entitled_in_force or 0)
+            if (record.entitled, record.entitled_in_force) != (entitled, kept):
+                changed.append(replace(record, entitled=entitled, entitled_in_force=kept))
         if changed:
-            self._ledger.apply(Change(slices=changed), self._now())
-        self._may_differ = False
+            self._ledger.apply(Change(slices=tuple(changed)), self._now())
+        self._may_differ = not settled
 
     def _note_change(self) -> None:
         self._may_differ = True
@@ -117,13 +193,18 @@ class Places:
 
 
 def others_of(
-    ledger: Ledger, decided: Placement | Resized, made: SliceRecord, now: datetime
+    ledger: Ledger,
+    decided: Deciding,
+    made: SliceRecord,
+    now: datetime,
+    moves: Iterable[tuple[SliceId, GpuId]] = (),
 ) -> _Changed:
     """Return what a decision makes of others' slices, and the events that tell their owners.
 
-    Slices that could move to another card are called back like any others: no agent moves any yet.
+    One of ``moves`` goes to another card, and has its place there from now on; until it is there,
+    it is called back.
     """
-    recharged = dict(decided.recharged)
+    recharged, card_of = dict(decided.recharged), dict(moves)
     concerned: Iterable[SliceId] = dict.fromkeys((*decided.calls_back, *recharged))
     records: list[SliceRecord] = []
     events: list[EventRecord] = []
@@ -137,11 +218,30 @@ def others_of(
             )
             events.append(_event_for(EventKind.SLICE_RECHARGED, after, made, now, words))
         if slice_id in decided.calls_back:
-            after = replace(after, called_back_since=now, called_back_for=made.group)
-            words = quota_change_words(QuotaChange.CALLED_BACK, group=made.group)
+            after, words = _called_back(ledger, after, card_of.get(slice_id), made.group, now)
             events.append(_event_for(EventKind.SLICE_CALLED_BACK, after, made, now, words))
         records.append(after)
     return tuple(records), tuple(events)
+
+
+def _called_back(
+    ledger: Ledger,
+    record: SliceRecord,
+    moving_to: GpuId | None,
+    group: GroupName | None,
+    now: datetime,
+) -> tuple[SliceRecord, str]:
+    """Return what becomes of a slice that loses its place, and the words for that."""
+    if moving_to is None:
+        after = replace(record, called_back_since=now, called_back_for=group, moving_to=None)
+        return after, quota_change_words(QuotaChange.CALLED_BACK, group=group)
+    card = ledger.gpus[moving_to].index
+    words = quota_change_words(QuotaChange.MOVES, group=group, card=card)
+    if moving_to == record.gpu.gpu_id:
+        # It was to move away from there, and has not yet.
+        return replace(record, called_back_since=None, called_back_for=None, moving_to=None), words
+    after = replace(record, called_back_since=now, called_back_for=group, moving_to=moving_to)
+    return after, words
 
 
 def _event_for(
@@ -150,10 +250,16 @@ def _event_for(
     return replace(slice_event(kind, record, now, words), for_slice_id=made.slice_id)
 
 
+def _has_left(record: SliceRecord) -> bool:
+    """Whether the owner of a notebook's slice is a member of the group that pays no more."""
+    return not record.is_job and record.group is not None and record.group not in record.member_of
+
+
 def _grace_event(record: SliceRecord, now: datetime) -> EventRecord:
     until = record.before_until
     if until is None:
         words = quota_change_words(QuotaChange.AS_BEFORE_NO_MORE, group=record.group)
         return slice_event(EventKind.SLICE_AS_BEFORE_NO_MORE, record, now, words)
-    words = quota_change_words(QuotaChange.AS_BEFORE, group=record.group, until=until)
+    change = QuotaChange.AS_BEFORE_AFTER_LEAVING if _has_left(record) else QuotaChange.AS_BEFORE
+    words = quota_change_words(change, group=record.group, until=until)
     return slice_event(EventKind.SLICE_AS_BEFORE, record, now, words)

@@ -7,12 +7,12 @@ from what it shows to another token than the service's own.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sublet_quota.names.ids import SliceId
+from sublet_quota.names.ids import SliceId, UserName
 from sublet_quota.reasons.installation.standings import HubStanding
 
 from sublet_hub.errors import HubUnreachableError
@@ -24,7 +24,9 @@ from sublet_hub.slices.jupyterhub_client import HubClient, HubServers
 from sublet_hub.state.fleet import Fleet
 
 _LOG = logging.getLogger(__name__)
-_OWN_TOKEN: Final = frozenset({HubStanding.OK, HubStanding.CANNOT_STOP_SERVERS})
+_OWN_TOKEN: Final = frozenset(
+    {HubStanding.OK, HubStanding.CANNOT_STOP_SERVERS, HubStanding.CANNOT_START_SERVERS}
+)
 """How the hub stands to the service's own token, which may see all servers."""
 
 
@@ -39,14 +41,18 @@ class Patience:
 class Reconciliation:
     """The comparison of the ledger with the hub's servers and this machine's processes."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - what it compares, and by which rules
         self,
         ledger: Ledger,
         fleet: Fleet,
         allocation: Allocation,
         patience: Patience,
         now: Callable[[], datetime],
+        is_to_start: Callable[[SliceId], bool] = lambda _: False,
     ) -> None:
+        """``is_to_start``: whether the hub is being asked to start a slice's server."""
+        self._is_to_start = is_to_start
+        self._on_groups: Callable[[Mapping[UserName, tuple[str, ...]]], None] = lambda _: None
         self._ledger = ledger
         self._fleet = fleet
         self._allocation = allocation
@@ -54,8 +60,14 @@ class Reconciliation:
         self._now = now
         self._missing_since: dict[SliceId, datetime] = {}
         self._dead: set[SliceId] = set()
+        self._may_start_since: dict[SliceId, datetime] = {}
+        """Of slices whose servers were to be started: when that was seen last."""
         self.hub_standing = HubStanding.UNASKED
         """How the hub answered when it was asked last."""
+
+    def on_groups(self, listener: Callable[[Mapping[UserName, tuple[str, ...]]], None]) -> None:
+        """Tell ``listener`` the groups of those whose servers the hub tells, each time."""
+        self._on_groups = listener
 
     async def ask_hub(self, hub: HubClient) -> None:
         """Compare with the hub's servers; what else it answers is logged when that is news."""
@@ -69,26 +81,21 @@ class Reconciliation:
                 _LOG.warning("slices are not compared with the hub's servers: %s", error)
             self.hub_standing = error.standing
             return
-        if standing is not self.hub_standing and standing is HubStanding.OK:
-            _LOG.info("the hub answers")
-        elif standing is not self.hub_standing and standing is HubStanding.CANNOT_STOP_SERVERS:
-            _LOG.warning(
-                "the hub answers, and does not let the service stop servers (`sublet evict`): its "
-                "role lacks delete:servers"
-            )
-        elif standing is not self.hub_standing:
-            _LOG.error("the hub answers, and the service's token is not its own (%s)", standing)
+        if standing is not self.hub_standing:
+            _log_standing(standing)
         self.hub_standing = standing
         # Somebody else's token may show them fewer servers than there are.
         if standing in _OWN_TOKEN:
             self.compare(servers)
+            self._on_groups(servers.groups)
 
     def compare(self, hub: HubServers) -> None:
         """Release the slices of servers that have been unknown to the hub for long enough."""
         now = self._now()
         missing: dict[SliceId, datetime] = {}
         for record in list(self._ledger.slices.values()):
-            if record.is_job or (record.owner, record.server) in hub.servers:
+            is_known = (record.owner, record.server) in hub.servers
+            if record.is_job or is_known or self._is_to_start(record.slice_id):
                 continue
             since = self._missing_since.get(record.slice_id, now)
             old_enough = now - record.created_at >= self._patience.missing_for
@@ -106,7 +113,7 @@ class Reconciliation:
             if record.is_job or record.pod is not None:
                 continue
             if record.root_pid is None:
-                if now - record.created_at > self._patience.start_within:
+                if self._never_came(record, now):
                     self._allocation.release(record.slice_id, "its server never started")
             elif self._is_dead(record):
                 # Seen twice: the hub may be replacing the process at this moment.
@@ -115,6 +122,16 @@ class Reconciliation:
                 else:
                     dead.add(record.slice_id)
         self._dead = dead
+        for gone in self._may_start_since.keys() - self._ledger.slices.keys():
+            del self._may_start_since[gone]
+
+    def _never_came(self, record: SliceRecord, now: datetime) -> bool:
+        """Whether the hub had enough time to start a slice's server, once it could."""
+        if self._is_to_start(record.slice_id):
+            self._may_start_since[record.slice_id] = now
+            return False
+        since = self._may_start_since.get(record.slice_id, record.created_at)
+        return now - since > self._patience.start_within
 
     def _is_dead(self, record: SliceRecord) -> bool:
         view = self._fleet.node(record.gpu.node)
@@ -124,3 +141,21 @@ class Reconciliation:
             return False
         process = StartedProcess(view.boot_id, record.root_pid, record.root_start_time)
         return not is_alive(process, view.boot_id)
+
+
+def _log_standing(standing: HubStanding) -> None:
+    match standing:
+        case HubStanding.OK:
+            _LOG.info("the hub answers")
+        case HubStanding.CANNOT_STOP_SERVERS:
+            _LOG.warning(
+                "the hub answers, and does not let the service stop servers (`sublet evict`): its "
+                "role lacks delete:servers"
+            )
+        case HubStanding.CANNOT_START_SERVERS:
+            _LOG.warning(
+                "the hub answers, and does not let the service start servers that wait in line: "
+                "its role lacks start:servers"
+            )
+        case _:
+            _LOG.error("the hub answers, and the service's token is not its own (%s)", standing)

@@ -68,7 +68,7 @@ class Resizing:
             size=answer.size,
             group=answer.group,
         )
-        others, events = others_of(self._ledger, answer, after, now)
+        others, events = others_of(self._ledger, answer, after, now, answer.moves)
         told = slice_event(EventKind.SLICE_RESIZED, after, now, str(answer.amount))
         self._ledger.apply(Change(slices=(after, *others), events=(told, *events)), now)
         return after

@@ -8,7 +8,9 @@ The document is the one in force at this moment: some of what it says ends at a 
 ``pass_time`` takes that over.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sublet_quota.amounts.gpu_amounts import GpuAmount
@@ -28,6 +30,33 @@ from sublet_hub.ledger.records import Change, GpuRecord, SliceRecord
 from sublet_hub.state.document_closings import DocumentClosings
 from sublet_hub.state.fair_turns import FairTurns
 from sublet_hub.state.fleet import Fleet, NodeView
+from sublet_hub.state.return_pauses import ReturnPauses
+from sublet_hub.state.unmatched_names import unmatched_names
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """Holdings under another document, before that is in force."""
+
+    document: QuotaDocument
+    """As it was read."""
+    until: datetime | None
+    """Until when it says what these holdings follow; ``None``: for good."""
+    grace: timedelta | None
+    before: Holdings
+    """What they were made from."""
+    made: Holdings
+
+    def is_for(
+        self, document: QuotaDocument, now: datetime, grace: timedelta | None, before: Holdings
+    ) -> bool:
+        """Whether they are what a document makes of holdings now."""
+        return (
+            self.document is document
+            and self.before is before
+            and self.grace == grace
+            and (self.until is None or now < self.until)
+        )
 
 
 class Capacity:
@@ -41,50 +70,75 @@ class Capacity:
         self._now = now
         self._document = document
         """The document as it was read; ``holdings.document`` is what of it is in force now."""
+        self._prepared: _Prepared | None = None
         self._silent: frozenset[NodeId] = frozenset()
         self._on_room: list[Callable[[], None]] = []
         self.turns = FairTurns()
         """In which order odd cards go where more is guaranteed than there is."""
+        self.return_pauses = ReturnPauses(ledger, now)
+        """How long slices stay away that were called back again and again."""
         at = now()
         self._next_change = document.changes_after(at)
         fleet.closed_by_document = DocumentClosings(document.at(at), at)
-        self.holdings = Holdings(
-            document.at(at),
-            (self._facts(gpu) for gpu in ledger.gpus.values()),
-            (self._holding(record) for record in ledger.slices.values()),
-            {
-                record.slice_id: record.entitled
-                for record in ledger.slices.values()
-                if record.entitled is not None
-            },
-            self.turns,
-            in_force={
-                record.slice_id: record.entitled_in_force
-                for record in ledger.slices.values()
-                if record.entitled_in_force is not None
-            },
+        self.holdings = self._holdings(
+            document.at(at), (self._facts(gpu) for gpu in ledger.gpus.values())
         )
         ledger.listen(self._ledger_changed)
+
+    def graced_since(self, before: QuotaDocument) -> tuple[Holding, ...]:
+        """Return what counts as before as ``before`` was in force until now, with its graces.
+
+        For a start: agents are on their way back, so that all cards count which nobody closed.
+        """
+        now = self._now()
+        told = (self._facts(gpu) for gpu in self._ledger.gpus.values())
+        cards = (each if each.closed_by_hand else replace(each, closed=None) for each in told)
+        after = self._holdings(before.at(now), cards).under(self._document.at(now), now)
+        return tuple(
+            holding
+            for holding in after.slices()
+            if (known := self.holdings.slice(holding.slice_id)) is not None
+            and known.before != holding.before
+        )
 
     def on_room(self, listener: Callable[[], None]) -> None:
         """Call ``listener`` when there may be more room than before, or other cards are open."""
         self._on_room.append(listener)
 
+    async def prepare(self, document: QuotaDocument) -> None:
+        """Reckon out beside the loop what will be held under another document.
+
+        Of many slices it takes a second. Until ``document_changed`` all answers are the old
+        document's; what changes meanwhile is taken over then.
+        """
+        await self._prepare(document, None)
+
+    async def prepare_for_time(self) -> None:
+        """Reckon out beside the loop what ``pass_time`` takes over next, if that is something."""
+        if self._is_due(self._now()):
+            await self._prepare(self._document, timedelta())
+
+    async def _prepare(self, document: QuotaDocument, grace: timedelta | None) -> None:
+        now, before = self._now(), self.holdings
+        made = await asyncio.to_thread(
+            Holdings.made_under, before.as_held(), document.at(now), now, grace
+        )
+        until = document.changes_after(now)
+        self._prepared = _Prepared(document, until, grace, before, made)
+
     def document_changed(self, document: QuotaDocument) -> None:
         """Put another document in force: what shrinks counts as before while its grace lasts."""
         self._document = document
-        now = self._now()
-        self._take_over(document.at(now), now)
+        self._take_over(None)
 
     def pass_time(self) -> bool:
         """Take over what the document says by now; return whether that is something else.
 
         What ends at a stated time has no grace.
         """
-        now = self._now()
-        if self._next_change is None or now < self._next_change:
+        if not self._is_due(self._now()):
             return False
-        self._take_over(self._document.at(now), now, grace=timedelta())
+        self._take_over(timedelta())
         return True
 
     def spend(self, spent: Spent) -> bool:
@@ -94,12 +148,20 @@ class Capacity:
             self._tell()
         return changed
 
-    def _take_over(
-        self, in_force: QuotaDocument, now: datetime, grace: timedelta | None = None
-    ) -> None:
+    def _is_due(self, now: datetime) -> bool:
+        return self._next_change is not None and now >= self._next_change
+
+    def _take_over(self, grace: timedelta | None) -> None:
+        now = self._now()
+        prepared, self._prepared = self._prepared, None
+        if prepared is not None and prepared.is_for(self._document, now, grace, self.holdings):
+            anew = prepared.made
+            anew.catch_up(self.holdings)
+        else:
+            anew = self.holdings.under(self._document.at(now), now, grace)
         self._next_change = self._document.changes_after(now)
-        self._fleet.closed_by_document = DocumentClosings(in_force, now)
-        self.holdings = self.holdings.under(in_force, now, grace)
+        self._fleet.closed_by_document = DocumentClosings(anew.document, now)
+        self.holdings = anew
         self._look_again(frozenset(gpu.node for gpu in self._ledger.gpus.values()))
         self._tell()
 
@@ -115,6 +177,7 @@ class Capacity:
             *map(str, document_warnings(in_force)),
             *(warning.words for warning in found),
             *self._fleet.closed_by_document.missing(self._ledger),
+            *unmatched_names(self.holdings),
         )
 
     def reported(self, view: NodeView) -> None:
@@ -187,15 +250,32 @@ class Capacity:
         for slice_id in gone:
             self.holdings.remove(slice_id)
         for record in change.slices:
-            self.holdings.put(self._holding(record), instead_of.get(record.slice_id))
+            self.holdings.put(self.holding(record), instead_of.get(record.slice_id))
+
+    def _holdings(self, in_force: QuotaDocument, cards: Iterable[GpuFacts]) -> Holdings:
+        """Return the ledger's slices on these cards, entitled to what is known of them."""
+        slices = self._ledger.slices.values()
+        return Holdings(
+            in_force,
+            cards,
+            (self.holding(record) for record in slices),
+            {each.slice_id: each.entitled for each in slices if each.entitled is not None},
+            self.turns,
+            in_force={
+                each.slice_id: each.entitled_in_force
+                for each in slices
+                if each.entitled_in_force is not None
+            },
+        )
 
     def _facts(self, gpu: GpuRecord) -> GpuFacts:
         report = self._fleet.gpu_report(gpu.gpu_id)
         closed = None if report is None else report.closed
+        for_good = report is not None and report.closed_for_good
         if self._fleet.is_silent(gpu.node):
             closed = f"the agent of node {gpu.node} does not report"
         elif report is None:
-            closed = f"node {gpu.node} has it no longer"
+            closed, for_good = f"node {gpu.node} has it no longer", True
         ends = [each.until for each in self._fleet.closings_of(gpu)]
         last = max((each for each in ends if each is not None), default=None)
         return GpuFacts(
@@ -207,14 +287,16 @@ class Capacity:
             pause_only=report is not None and _is_pause_only(report),
             closed_by_hand=bool(ends) or gpu.node in self._fleet.cordoned,
             closed_until=None if None in ends or gpu.node in self._fleet.cordoned else last,
+            closed_for_good=for_good,
         )
 
-    def _holding(self, record: SliceRecord) -> Holding:
+    def holding(self, record: SliceRecord) -> Holding:
+        """Return a slice of the ledger as it is counted."""
         return Holding(
             slice_id=record.slice_id,
             owner=record.owner,
             holder=record.holder,
-            gpu_id=record.gpu.gpu_id,
+            gpu_id=record.moving_to or record.gpu.gpu_id,
             pool=record.pool,
             amount=GpuAmount(record.memory_mib, record.compute_milli),
             group=record.group,
@@ -222,8 +304,9 @@ class Capacity:
             member_of=tuple(GroupName(group) for group in record.member_of),
             since=record.created_at,
             unsuspendable=self._is_unsuspendable(record),
-            called_back=record.called_back_since is not None,
+            called_back=record.called_back_since is not None and record.moving_to is None,
             before=_grace(record),
+            entitled_job=record.is_job and bool(record.entitled),
         )
 
     def _is_unsuspendable(self, record: SliceRecord) -> bool:

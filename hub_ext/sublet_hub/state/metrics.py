@@ -16,6 +16,7 @@ from sublet_hub.state.collectors.cards import CardCollector
 from sublet_hub.state.collectors.group_labels import GROUP, UNKNOWN, CountsByGroup, payer_labels
 from sublet_hub.state.collectors.groups import GroupCollector
 from sublet_hub.state.collectors.jobs import JobCollector
+from sublet_hub.state.collectors.line import LineMetrics
 from sublet_hub.state.collectors.service import ServiceCollector
 from sublet_hub.state.collectors.slices import SliceCollector
 from sublet_hub.state.collectors.sources import MetricSources
@@ -84,6 +85,8 @@ class ServiceMetrics:
             ("group", "reason", "holder"),
             registry=self._registry,
         )
+        self.line = LineMetrics(sources.capacity, self._registry)
+        """Of notebooks that wait in line."""
         self._entitled_waiting = Gauge(
             "sublet_entitled_jobs_waiting",
             "Jobs within their group's guarantee that wait nonetheless",
@@ -134,6 +137,7 @@ class ServiceMetrics:
     def families(self) -> Iterator[Metric | None]:
         """Yield all metrics of this moment, and ``None`` wherever others may have a turn."""
         self._counts.forget_gone()
+        self.line.forget_gone()
         yield from self._registry.collect()
         for collector in self._collectors:
             yield from collector.steps()

@@ -67,6 +67,7 @@ class QuotaFile(QuotaSource):
         written = text.decode(errors="replace")
         # The same on other lines is another one: refusals and rights name lines.
         if written != self.text:
+            await self._prepare(document)
             self._put_in_force(document, written)
         self.loaded_at = self._now()
         return True

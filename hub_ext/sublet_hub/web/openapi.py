@@ -53,6 +53,8 @@ def openapi_document(prefix: str, version: str) -> dict[str, Any]:
     for route in ROUTES:
         if route.answer is not None:
             types.append(((route.method, route.path), "serialization", TypeAdapter(route.answer)))
+        if route.waits is not None:
+            types.append((_waits_key(route), "serialization", TypeAdapter(route.waits)))
         if route.body is not None:
             types.append(((route.method, route.path), "validation", TypeAdapter(route.body)))
     types.append(("problem", "serialization", TypeAdapter(Problem)))
@@ -73,7 +75,11 @@ def openapi_document(prefix: str, version: str) -> dict[str, Any]:
         if any(parameter.nature is Nature.PLACE for parameter in route.parameters):
             answer["headers"] = {NEXT_PAGE: _NEXT_HEADER, TOTAL: _TOTAL_HEADER}
         problem = schemas["problem", "serialization"]
-        operation["responses"] = {str(route.status): answer, **_refusals(route, problem)}
+        operation["responses"] = {
+            str(route.status): answer,
+            **_waits(route, schemas),
+            **_refusals(route, problem),
+        }
         paths.setdefault(f"/{route.path}", {})[route.method.lower()] = operation
     return {
         "openapi": "3.1.0",
@@ -92,6 +98,19 @@ def openapi_document(prefix: str, version: str) -> dict[str, Any]:
         },
         "security": [{"token": []}],
     }
+
+
+def _waits_key(route: Route) -> tuple[str, str]:
+    return f"{route.method} waits", route.path
+
+
+def _waits(route: Route, schemas: Any) -> dict[str, Any]:
+    """Return how it is told that a request waits, where the route has that."""
+    if route.waits is None:
+        return {}
+    schema = schemas[_waits_key(route), "serialization"]
+    content = {"application/json": {"schema": schema}}
+    return {"202": {"description": "It waits.", "content": content}}
 
 
 def _operation(route: Route) -> dict[str, Any]:

@@ -39,7 +39,7 @@ from sublet_hub.web.request_body import RequestBody
 from sublet_hub.web.routes.context import ServiceParts
 from sublet_hub.web.routes.pages import Page
 from sublet_hub.web.routes.problems import problem_of_error, problem_of_refusal
-from sublet_hub.web.routes.route import Access, Call, Route
+from sublet_hub.web.routes.route import Accepted, Access, Call, Route
 from sublet_hub.web.unsent_answers import UnsentAnswers
 
 _LOG = logging.getLogger(__name__)
@@ -295,6 +295,10 @@ class RouteHandler(ServiceHandler):
             status, problem = problem_of_refusal(answer)
             self.set_status(status)
             self._send(problem.model_dump_json())
+            return
+        if isinstance(answer, Accepted):
+            self.set_status(202)
+            self._send(answer.body.model_dump_json())
             return
         self.set_status(route.status)
         if route.answer is None:

@@ -1,4 +1,4 @@
-/** What owners are told, by admins or of a budget: plain text that ends by itself. */
+/** What admins, and Sublet itself, tell owners: plain text that ends by itself. */
 import type { Reader } from './reader';
 
 export interface Announcement {
@@ -8,7 +8,7 @@ export interface Announcement {
   made_at: Date | null;
   /** `null`: no end is known. */
   until: Date | null;
-  /** Whether an admin says it; else the service does by itself. */
+  /** Whether an admin says so; else Sublet itself. */
   from_admin: boolean;
 }
 

@@ -3,6 +3,7 @@ import { URLExt } from '@jupyterlab/coreutils';
 import { KernelAPI, ServerConnection } from '@jupyterlab/services';
 import { PromiseDelegate } from '@lumino/coreutils';
 
+import { readDecision, type Decision } from './decision';
 import {
   readForecast,
   readJob,
@@ -23,7 +24,7 @@ import {
   type NotebookInspection
 } from './local';
 import { Reader, readList } from './reader';
-import { readHistory, readShare, type Share, type SliceHistory } from './share';
+import { readHistory, readShare, readSlice, type Share, type SliceHistory } from './share';
 
 /** The service or this server said no, or could not be reached: in words for the user. */
 export class ApiError extends Error {
@@ -31,10 +32,17 @@ export class ApiError extends Error {
     /** The HTTP status; 0 where there was no answer. */
     readonly status: number,
     readonly reason: string,
-    message: string
+    message: string,
+    /** What it follows from, and what would help, where that is told. */
+    readonly decision: Decision | null = null
   ) {
     super(message);
   }
+}
+
+/** What a refusal tells beside its sentence. */
+export function decisionOf(error: unknown): Decision | null {
+  return error instanceof ApiError ? error.decision : null;
 }
 
 /** What went wrong, in words for the user. */
@@ -64,6 +72,8 @@ export interface SubletApi {
   keep(sliceId: string, minutes: number): Promise<void>;
   giveUp(sliceId: string): Promise<void>;
   wake(sliceId: string): Promise<void>;
+  /** Until when its server may stay idle then; `null` where it is not ended for that. */
+  extend(sliceId: string): Promise<Date | null>;
   resize(sliceId: string, wanted: Resize): Promise<void>;
   inspect(path: string): Promise<NotebookInspection>;
   /** As many readings as texts, in order. */
@@ -128,6 +138,11 @@ export class SubletClient implements SubletApi {
 
   async wake(sliceId: string): Promise<void> {
     await this.post(`slices/${part(sliceId)}/wake`, {});
+  }
+
+  async extend(sliceId: string): Promise<Date | null> {
+    const after = await this.post(`slices/${part(sliceId)}/extend`, {});
+    return readSlice(new Reader(after)).idle_end?.ends_at ?? null;
   }
 
   async resize(sliceId: string, wanted: Resize): Promise<void> {
@@ -230,7 +245,8 @@ export class SubletClient implements SubletApi {
     throw new ApiError(
       response.status,
       problem.text('reason', 'unknown'),
-      problem.text('message') || `The notebook server answered ${response.status}.`
+      problem.text('message') || `The notebook server answered ${response.status}.`,
+      readDecision(problem)
     );
   }
 }

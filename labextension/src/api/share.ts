@@ -1,5 +1,6 @@
 /** What the hub service says of the caller's share: `GET share` and `GET slices/{id}/history`. */
 import { readAnnouncement, type Announcement } from './announcements';
+import { readIdleEnd, type IdleEnd } from './idle';
 import { readQuota, type QuotaShare } from './quota';
 import { readRank, type Rank } from './rank';
 import type { Reader } from './reader';
@@ -61,6 +62,8 @@ export interface SliceInfo {
   rank: Rank | null;
   /** The group that pays for it. */
   group: string | null;
+  /** When its server is ended for being idle; `null`: there is no such end. */
+  idle_end: IdleEnd | null;
 }
 
 export interface Offer {
@@ -144,7 +147,8 @@ export function readSlice(r: Reader): SliceInfo {
     })),
     waits_for: r.texts('waits_for'),
     rank: r.maybe('rank', readRank),
-    group: r.maybeText('group')
+    group: r.maybeText('group'),
+    idle_end: r.maybe('idle_end', readIdleEnd)
   };
 }
 

@@ -3,8 +3,11 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import type { LabIcon } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
+import { decisionOf, messageOf } from '../api/client';
+import type { Decision } from '../api/decision';
 import type { Job } from '../api/jobs';
 import type { ShareModel } from '../model/share';
+import { DecisionPart } from './decisionPart';
 
 /** What can be done beyond this page's own parts. */
 export interface PageActions {
@@ -40,7 +43,7 @@ export interface Action {
   /** It is being done. */
   busy: boolean;
   /** What came of it, good or bad. */
-  said: { text: string; bad: boolean; lasts: boolean } | null;
+  said: { text: string; bad: boolean; lasts: boolean; decision: Decision | null } | null;
   /** What is said of a deed that `lasts` outlives what others speak of. */
   run: (deed: () => Promise<string | null>, lasts?: boolean) => void;
   forget: () => void;
@@ -81,11 +84,10 @@ export function useAction(model: ShareModel, passed = false): Action {
     deed()
       .then(
         text => {
-          setSaid(text === null ? null : { text, bad: false, lasts });
+          setSaid(text === null ? null : { text, bad: false, lasts, decision: null });
         },
         (error: unknown) => {
-          const text = error instanceof Error ? error.message : String(error);
-          setSaid({ text, bad: true, lasts });
+          setSaid({ text: messageOf(error), bad: true, lasts, decision: decisionOf(error) });
         }
       )
       .finally(() => {
@@ -104,18 +106,25 @@ export function useAction(model: ShareModel, passed = false): Action {
 }
 
 /** What came of an action; an error is told at once by screen readers. */
-export function Said({ said }: { said: Action['said'] }): React.JSX.Element | null {
+export function Said(props: {
+  trans: TranslationBundle;
+  said: Action['said'];
+}): React.JSX.Element | null {
+  const { trans, said } = props;
   if (said === null) {
     return null;
   }
   return (
-    <p
-      className={said.bad ? 'sublet-said sublet-bad' : 'sublet-said'}
-      role={said.bad ? 'alert' : 'status'}
-      data-sublet="said"
-    >
-      {said.text}
-    </p>
+    <>
+      <p
+        className={said.bad ? 'sublet-said sublet-bad' : 'sublet-said'}
+        role={said.bad ? 'alert' : 'status'}
+        data-sublet="said"
+      >
+        {said.text}
+      </p>
+      <DecisionPart trans={trans} decision={said.decision} />
+    </>
   );
 }
 

@@ -182,7 +182,7 @@ function JobActions({ page, job }: { page: PageContext; job: Job }): React.JSX.E
           {hasEnded(job) ? trans.__('Run again') : trans.__('Cancel')}
         </Button>
       </div>
-      <Said said={action.said} />
+      <Said trans={trans} said={action.said} />
     </>
   );
 }

@@ -1,4 +1,4 @@
-/** What I am told, by admins or of a budget, until it ends. */
+/** What admins, and Sublet itself, tell me, until it ends. */
 import * as React from 'react';
 
 import { warningIcon } from '../controls/icons';
@@ -8,9 +8,12 @@ import { moment } from '../format/quantities';
 export function Announcements(props: { page: PageContext; now: Date }): React.JSX.Element {
   const { page, now } = props;
   const { trans, model } = page;
+  // That this server is ended stands with its slice, beside the button that puts it off.
+  const ownEnd = model.slice?.idle_end == null ? null : `idle-${model.slice.lease.slice_id}`;
+  const shown = model.announcements(now).filter(each => each.announcement_id !== ownEnd);
   return (
     <>
-      {model.announcements(now).map(each => (
+      {shown.map(each => (
         <div
           key={each.announcement_id}
           className="sublet-note sublet-warn"
@@ -18,11 +21,11 @@ export function Announcements(props: { page: PageContext; now: Date }): React.JS
           data-sublet="announcement"
         >
           <Sign icon={warningIcon}>
-            {!each.from_admin
-              ? ''
-              : each.made_at === null
-                ? `${trans.__('From an admin:')} `
-                : `${trans.__('From an admin, %1:', moment(each.made_at, now))} `}
+            {trans.__(
+              '%1, %2:',
+              each.from_admin ? trans.__('From an admin') : trans.__('From Sublet'),
+              each.made_at === null ? trans.__('lately') : moment(each.made_at, now)
+            )}{' '}
             {each.text}
           </Sign>
         </div>

@@ -31,7 +31,7 @@ export function KernelList({ page }: { page: PageContext }): React.JSX.Element |
           ))}
         </ul>
       )}
-      <Said said={action.said} />
+      <Said trans={trans} said={action.said} />
     </Section>
   );
 }

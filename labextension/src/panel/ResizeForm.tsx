@@ -85,7 +85,7 @@ export function ResizeForm(props: {
           {wrong}
         </p>
       )}
-      <Said said={action.said} />
+      <Said trans={trans} said={action.said} />
       <div className="sublet-row">
         <Button submits className="sublet-primary" off={action.busy || wrong !== null}>
           {trans.__('Resize')}

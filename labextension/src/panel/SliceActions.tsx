@@ -4,6 +4,7 @@ import * as React from 'react';
 import type { Situation } from '../model/situation';
 import { Button, useSteady } from '../controls/button';
 import { Said, useAction, type Action, type PageContext } from '../controls/pageContext';
+import { ExtendButton } from './IdlePart';
 import { KeepPart } from './KeepPart';
 import { ResizeForm } from './ResizeForm';
 
@@ -39,6 +40,7 @@ export function SliceActions(props: {
   return (
     <div className="sublet-actions" role="group" aria-label={trans.__('What to do with my slice')}>
       <div className="sublet-row">
+        <ExtendButton {...part} now={now} heir={resizeButton} />
         <KeepPart {...part} now={now} />
         <GiveUpButton {...part} isAway={AWAY.includes(situation.standing.code)} />
         <Button
@@ -65,7 +67,7 @@ export function SliceActions(props: {
           }}
         />
       )}
-      <Said said={action.said} />
+      <Said trans={trans} said={action.said} />
     </div>
   );
 }

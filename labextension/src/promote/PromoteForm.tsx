@@ -3,6 +3,8 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 
 import type { SubletApi } from '../api/client';
+import type { Decision } from '../api/decision';
+import { DecisionPart } from '../controls/decisionPart';
 import { limit } from '../format/quantities';
 import { Choice, Field, TextField } from './fields';
 import {
@@ -20,6 +22,12 @@ import type { ParameterField, Readings } from './parameters';
 
 const SECRET = /TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|API_?KEY/i;
 
+/** Why a job was not submitted, and what the service says beside its sentence. */
+export interface Refusal {
+  text: string;
+  decision: Decision | null;
+}
+
 export interface PromoteFormProps {
   api: SubletApi;
   trans: TranslationBundle;
@@ -30,7 +38,7 @@ export interface PromoteFormProps {
   /** Why what is typed could not be read. */
   unreadable: string | null;
   /** Why the last attempt to submit was refused. */
-  refusal: string | null;
+  refusal: Refusal | null;
   /** The job is on its way: nothing can be changed. */
   submitting: boolean;
   /** It takes so long that the dialog may be closed meanwhile. */
@@ -100,7 +108,7 @@ export interface PartProps {
 function Notices(props: {
   trans: TranslationBundle;
   subject: Subject;
-  refusal: string | null;
+  refusal: Refusal | null;
 }): React.JSX.Element {
   const { trans, subject } = props;
   const { inspection } = subject;
@@ -133,9 +141,12 @@ function Notices(props: {
         </p>
       ))}
       {props.refusal !== null && (
-        <p className="sublet-said sublet-bad" role="alert" data-sublet="promote-refusal">
-          {props.refusal}
-        </p>
+        <>
+          <p className="sublet-said sublet-bad" role="alert" data-sublet="promote-refusal">
+            {props.refusal.text}
+          </p>
+          <DecisionPart trans={trans} decision={props.refusal.decision} />
+        </>
       )}
     </>
   );

@@ -4,7 +4,8 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import { ReactWidget } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
-import { messageOf, type SubletApi } from '../api/client';
+import { decisionOf, messageOf, type SubletApi } from '../api/client';
+import type { Decision } from '../api/decision';
 import type { Job } from '../api/jobs';
 import {
   firstForm,
@@ -15,7 +16,7 @@ import {
   type Problems,
   type Subject
 } from './form';
-import { PromoteForm } from './PromoteForm';
+import { PromoteForm, type Refusal } from './PromoteForm';
 import { TypedTexts } from './readings';
 
 export class PromoteBody extends ReactWidget implements Dialog.IBodyWidget<Job | null> {
@@ -35,7 +36,7 @@ export class PromoteBody extends ReactWidget implements Dialog.IBodyWidget<Job |
   }
 
   form: Form;
-  refusal: string | null = null;
+  refusal: Refusal | null = null;
   job: Job | null = null;
   isSubmitting = false;
   /** The job is on its way for so long that the dialog may be closed. */
@@ -79,7 +80,7 @@ export class PromoteBody extends ReactWidget implements Dialog.IBodyWidget<Job |
         this.isSubmitting = false;
         this.mayLeave = false;
         this.submission = null;
-        this.refuse(messageOf(error));
+        this.refuse(messageOf(error), decisionOf(error));
       }
       return false;
     }
@@ -116,8 +117,8 @@ export class PromoteBody extends ReactWidget implements Dialog.IBodyWidget<Job |
     );
   }
 
-  private refuse(why: string): void {
-    this.refusal = why;
+  private refuse(text: string, decision: Decision | null = null): void {
+    this.refusal = { text, decision };
     this.update();
     this.node.scrollTop = 0;
   }

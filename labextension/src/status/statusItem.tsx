@@ -69,7 +69,7 @@ function Status(props: {
           <Sign icon={warningIcon} className="sublet-warn">
             {told.some(each => each.from_admin)
               ? trans.__('word from an admin')
-              : trans.__('word on a budget')}
+              : trans.__('word from Sublet')}
           </Sign>
         </span>
       )}

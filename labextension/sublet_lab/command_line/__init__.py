@@ -18,7 +18,8 @@ from sublet_lab.command_line.gpus import gpus
 from sublet_lab.command_line.jobs import jobs
 from sublet_lab.command_line.lending import lending
 from sublet_lab.command_line.notify import notify
-from sublet_lab.command_line.own_slice import give_up, history, resize
+from sublet_lab.command_line.own_slice import extend, give_up, history, resize
+from sublet_lab.command_line.queue import queue
 from sublet_lab.command_line.quota import quota
 from sublet_lab.command_line.refusals import refusals
 from sublet_lab.command_line.service import Service
@@ -68,7 +69,7 @@ def main(context: click.Context, url: str | None, token_file: Path | None) -> No
     context.obj = Service(url, token_file)
 
 
-_OWNERS: Final = (share, keep, wake, give_up, resize, history, jobs, quota, budget)
+_OWNERS: Final = (share, keep, wake, give_up, extend, resize, history, jobs, queue, quota, budget)
 _ADMINS: Final = (
     gpus,
     use,

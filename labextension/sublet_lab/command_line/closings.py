@@ -12,11 +12,13 @@ from sublet_lab.command_line.service import Service, pass_service
 from sublet_lab.command_line.tables import (
     clock,
     csv_option,
+    is_wide,
     json_option,
     plain,
     print_found,
     print_json,
     print_table,
+    short_clock,
     wants_json,
 )
 
@@ -29,7 +31,9 @@ _UNITS: Final = {
 }
 _DAY: Final = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _WHERE: Final = click.argument("where", metavar="GPU-OR-NODE")
-_WHY: Final = click.option("--why", required=True, help="Whoever is refused for it reads this.")
+_WHY: Final = click.option(
+    "--why", "--reason", "why", required=True, help="Whoever is refused for it reads this."
+)
 
 
 def end_of(
@@ -88,7 +92,7 @@ def drain(service: Service, where: str, why: str, until: datetime | None) -> Non
 
 @click.command("open")
 @_WHERE
-@click.option("--why", default="", help="For the record.")
+@click.option("--why", "--reason", "why", default="", help="For the record.")
 @json_option
 @pass_service
 def open_again(service: Service, where: str, why: str) -> None:
@@ -99,7 +103,7 @@ def open_again(service: Service, where: str, why: str) -> None:
         print_json(undone)
         return
     for each in undone:
-        click.echo(f"{plain(_what(each))} is open.")
+        click.echo(f"{_as_subject(each)} is open.")
 
 
 @click.command()
@@ -118,15 +122,47 @@ def _close(service: Service, asked: ClosingRequest) -> None:
         print_json(made)
         return
     until = "until it is opened" if made.until is None else f"until {clock(made.until)}"
-    click.echo(f"{plain(_what(made))} is closed to new slices and jobs {until}.")
-    jobs = "go back to the queue" if made.drains else "go on"
-    click.echo(
-        f"Still there: {made.notebooks} slices of owners, which stay; {made.jobs} jobs, which "
-        f"{jobs}."
-    )
+    click.echo(f"{_as_subject(made)} is closed to new slices and jobs {until}.")
+    there = []
+    if made.notebooks:
+        stay = (
+            "slice of an owner, which stays"
+            if made.notebooks == 1
+            else "owners' slices, which stay"
+        )
+        there.append(f"{made.notebooks} {stay}")
+    if made.jobs == 1:
+        there.append(f"1 job, which {'goes back to the queue' if made.drains else 'goes on'}")
+    elif made.jobs:
+        there.append(
+            f"{made.jobs} jobs, which {'go back to the queue' if made.drains else 'go on'}"
+        )
+    click.echo(f"Still there: {'; '.join(there) or 'nothing'}.")
 
 
 def _print(found: Sequence[ClosingInfo]) -> None:
+    if is_wide():
+        _print_wide(found)
+        return
+    print_table(
+        ("!WHAT", "HOW", "!UNTIL", ">SLICES", ">JOBS"),
+        (
+            (
+                _what(each),
+                "drained" if each.drains else "closed",
+                short_clock(each.until),
+                str(each.notebooks),
+                str(each.jobs),
+            )
+            for each in found
+        ),
+    )
+    for each in found:
+        since = short_clock(each.closed_at)
+        click.echo(f"{plain(_what(each))}: {plain(each.reason)} ({plain(each.closed_by)}, {since})")
+
+
+def _print_wide(found: Sequence[ClosingInfo]) -> None:
     print_table(
         ("!WHAT", "HOW", "UNTIL", "BY", "SINCE", ">SLICES", ">JOBS", "WHY"),
         (
@@ -143,6 +179,12 @@ def _print(found: Sequence[ClosingInfo]) -> None:
             for each in found
         ),
     )
+
+
+def _as_subject(closing: ClosingInfo) -> str:
+    """Return what is closed, as the first words of a sentence."""
+    words = plain(_what(closing))
+    return f"{words[:1].upper()}{words[1:]}"
 
 
 def _what(closing: ClosingInfo) -> str:

@@ -14,6 +14,7 @@ from sublet_lab.command_line.service import Service, pass_service
 from sublet_lab.command_line.tables import (
     clock,
     csv_option,
+    is_wide,
     json_option,
     plain,
     print_found,
@@ -105,7 +106,30 @@ def written(at: datetime | None) -> str | None:
 
 
 def _print(found: Sequence[EventInfo]) -> None:
-    print_table(_COLUMNS, (_cells(event) for event in found))
+    if is_wide():
+        print_table(_COLUMNS, (_cells(event) for event in found))
+        return
+    # The ids of slices, and what was moved, are left out: a line each, as far as words go.
+    print_table(
+        ("!AT", "!WHAT", "~OWNER", "~NODE", "DETAIL"),
+        (
+            (
+                f"{event.at.astimezone():%m-%d %H:%M:%S}",
+                event.kind,
+                event.owner or "",
+                event.node or "",
+                event.detail or moved_in_words(event),
+            )
+            for event in found
+        ),
+    )
+
+
+def moved_in_words(event: EventInfo) -> str:
+    """Return how much was moved, and how long that took; empty for nothing."""
+    moved = format_memory(event.bytes_mib) if event.bytes_mib else ""
+    took = f"{event.took_s:.3f} s" if event.took_s else ""
+    return " in ".join(filter(None, (moved, took)))
 
 
 def _cells(event: EventInfo) -> tuple[str, ...]:

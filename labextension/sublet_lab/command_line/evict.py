@@ -27,7 +27,9 @@ def _seconds(_context: click.Context, _parameter: click.Parameter, text: str | N
 
 @click.command()
 @click.argument("what", metavar="SERVER-OR-JOB")
-@click.option("--reason", required=True, help="Its owner reads it, with your name.")
+@click.option(
+    "--reason", "--why", "reason", required=True, help="Its owner reads it, with your name."
+)
 @click.option(
     "--grace",
     "grace_s",

@@ -144,21 +144,32 @@ def _print_wide(found: Sequence[GpuInfo]) -> None:
 
 
 def _print_narrow(found: Sequence[GpuInfo]) -> None:
-    """Print a line a card: remarks stand below, and the ids of slices are left out."""
-    print_table(
-        ("!GPU", "TYPE", "POOL", ">USED", ">PROM.", ">LENDABLE", ">UTIL"),
+    """Print a line a card: remarks stand below, and the ids of slices are left out.
+
+    So is what all cards have alike: that stands above.
+    """
+    types, pools = {gpu.report.type for gpu in found}, {gpu.pool for gpu in found}
+    alike = [f"type {next(iter(types))}"] if len(types) == 1 else []
+    alike += [f"pool {next(iter(pools))}"] if len(pools) == 1 else []
+    if alike:
+        click.echo(f"Of {plain(', '.join(alike))}:")
+    headings = [("!GPU", True), ("~TYPE", len(types) > 1), ("~POOL", len(pools) > 1)]
+    headings += [(name, True) for name in (">USED", ">PROM.", ">LENDABLE", ">UTIL")]
+    rows = (
         (
-            (
-                _name(gpu),
-                gpu.report.type.removeprefix("NVIDIA "),
-                gpu.pool,
-                f"{format_memory(gpu.report.used_mib)}/{format_memory(gpu.report.memory_mib)}",
-                f"{gpu.overcommit:.2f} x",
-                format_memory(gpu.report.lendable_mib),
-                "-" if gpu.report.utilisation_percent is None else _busy(_percent(gpu)),
-            )
-            for gpu in found
-        ),
+            _name(gpu),
+            gpu.report.type.removeprefix("NVIDIA "),
+            gpu.pool,
+            f"{format_memory(gpu.report.used_mib)}/{format_memory(gpu.report.memory_mib)}",
+            f"{gpu.overcommit:.2f} x",
+            format_memory(gpu.report.lendable_mib),
+            "-" if gpu.report.utilisation_percent is None else _busy(_percent(gpu)),
+        )
+        for gpu in found
+    )
+    print_table(
+        [name for name, shown in headings if shown],
+        ([cell for cell, (_, shown) in zip(row, headings, strict=True) if shown] for row in rows),
     )
     _print_remarks((_name(gpu), remarks_on_gpu(gpu)) for gpu in found)
     holders = list(_holders(found))

@@ -150,7 +150,7 @@ def _print(listed: list[JobInfo]) -> None:
                     job.name,
                     job_state(job),
                     cells_of(job),
-                    format_memory(job.memory_mib),
+                    memory_of(job),
                     _gpu_of(job),
                     ago(job.submitted_at),
                     job.reason,
@@ -160,7 +160,7 @@ def _print(listed: list[JobInfo]) -> None:
         )
     else:
         print_table(
-            ("!JOB", "OWNER", "NAME", "STATE", ">CELLS", "GPU"),
+            ("!JOB", "~OWNER", "~NAME", "!STATE", ">CELLS", "GPU"),
             (
                 (job.job_id, job.owner, job.name, job_state(job), cells_of(job), _gpu_of(job))
                 for job in listed
@@ -178,6 +178,11 @@ def _values(job: JobInfo) -> list[object]:
 def has_type(told: str, wanted: str) -> bool:
     """Whether a card's type is one that somebody means by a part of its name."""
     return wanted.casefold() in told.casefold()
+
+
+def memory_of(job: JobInfo) -> str:
+    """Return how much GPU memory a job has, or asks for, on each GPU."""
+    return format_memory(job.memory_mib) if job.memory_mib else "a whole GPU"
 
 
 def job_state(job: JobInfo) -> str:

@@ -8,12 +8,18 @@ from typing import Any, NoReturn
 
 import click
 from pydantic import ValidationError
-from sublet_quota.amounts.gpu_amounts import format_memory, parse_compute, parse_memory
+from sublet_quota.amounts.gpu_amounts import parse_compute, parse_memory
 from sublet_quota.errors import AmountError
 from sublet_quota.life_cycles.job_states import JobState
 from sublet_quota.wire.api import JobForecast, JobInfo, JobLog, JobRequest
 
-from sublet_lab.command_line.job_list import cells_of, job_state, list_jobs, stop_facts
+from sublet_lab.command_line.job_list import (
+    cells_of,
+    job_state,
+    list_jobs,
+    memory_of,
+    stop_facts,
+)
 from sublet_lab.command_line.service import REFUSED, SUBMITTING_S, Service, id_in_path, pass_service
 from sublet_lab.command_line.slices import state_of
 from sublet_lab.command_line.tables import (
@@ -121,7 +127,7 @@ def submit(
     if wants_json():
         print_json(job)
     else:
-        click.echo(f"Job {plain(job.job_id)} is {job.state}. {plain(job.reason)}".rstrip())
+        click.echo(_told(job))
     if follow:
         _follow(service, job.job_id, 0)
 
@@ -152,7 +158,7 @@ def show(service: Service, job_id: str) -> None:
             ("Attempts", _attempts(job)),
             ("Longest run", _longest_run(job)),
             ("Took along", ", ".join(job.take_along)),
-            ("Memory", format_memory(job.memory_mib)),
+            ("Memory", memory_of(job)),
             ("GPU", f"{lease.node} {lease.gpu_index} ({lease.gpu_type})" if lease else ""),
             ("Slice", state_of(job.slice) if job.slice else ""),
             ("Priority", str(job.priority)),
@@ -203,7 +209,7 @@ def again(service: Service, job_id: str) -> None:
     if wants_json():
         print_json(job)
     else:
-        click.echo(f"Job {plain(job.job_id)} is {job.state}. {plain(job.reason)}".rstrip())
+        click.echo(_told(job))
 
 
 @jobs.command()
@@ -216,7 +222,13 @@ def cancel(service: Service, job_id: str) -> None:
     if wants_json():
         print_json(job)
     else:
-        click.echo(f"Job {plain(job.job_id)} is {job.state}. {plain(job.reason)}".rstrip())
+        click.echo(_told(job))
+
+
+def _told(job: JobInfo) -> str:
+    """Return how a job is, and why, as a sentence."""
+    why = f": {plain(job.reason)}" if job.reason else ""
+    return f"Job {plain(job.job_id)} is {job.state}{why}".removesuffix(".") + "."
 
 
 def _forecast(service: Service, request: JobRequest) -> JobForecast:
@@ -353,6 +365,6 @@ def _follow(service: Service, job_id: str, offset: int) -> None:
         offset = part.next_offset
         time.sleep(_ASK_AGAIN_S)
     job = service.get(JobInfo, f"jobs/{job_id}")
-    click.echo(f"Job {plain(job.job_id)} is {job.state}. {plain(job.reason)}".rstrip(), err=True)
+    click.echo(_told(job), err=True)
     if job.state in {JobState.FAILED, JobState.CANCELLED}:
         click.get_current_context().exit(REFUSED)

@@ -21,7 +21,9 @@ def show_lending(service: Service) -> None:
 
 
 @lending.command("on")
-@click.option("--reason", default="", help="Why; `lending show` tells it to everybody.")
+@click.option(
+    "--reason", "--why", "reason", default="", help="Why; `lending show` tells it to everybody."
+)
 @json_option
 @pass_service
 def lending_on(service: Service, reason: str) -> None:
@@ -30,7 +32,9 @@ def lending_on(service: Service, reason: str) -> None:
 
 
 @lending.command("off")
-@click.option("--reason", default="", help="Why; `lending show` tells it to everybody.")
+@click.option(
+    "--reason", "--why", "reason", default="", help="Why; `lending show` tells it to everybody."
+)
 @json_option
 @pass_service
 def lending_off(service: Service, reason: str) -> None:

@@ -1,4 +1,4 @@
-"""``sublet give-up``, ``sublet resize`` and ``sublet history``: what an owner does with a slice."""
+"""``sublet give-up``, ``extend``, ``resize`` and ``history``: what an owner does with a slice."""
 
 from typing import Final
 
@@ -12,7 +12,14 @@ from sublet_quota.wire.share import HistoryPoint, ResizeRequest, SliceHistory
 from sublet_lab.command_line.service import Service, pass_service
 from sublet_lab.command_line.share import SLICE, which_slice
 from sublet_lab.command_line.slices import size_of
-from sublet_lab.command_line.tables import json_option, plain, print_json, print_table, wants_json
+from sublet_lab.command_line.tables import (
+    clock,
+    json_option,
+    plain,
+    print_json,
+    print_table,
+    wants_json,
+)
 
 _POINTS_A_LINE: Final = 6
 """The number of points that make a line: one line a minute."""
@@ -34,6 +41,24 @@ def give_up(service: Service, slice_id: str | None) -> None:
         click.echo(
             f"Slice {plain(given.lease.slice_id)} may be lent at once; the next cell brings it"
             " back."
+        )
+
+
+@click.command()
+@SLICE
+@json_option
+@pass_service
+def extend(service: Service, slice_id: str | None) -> None:
+    """Put off that my idle server is ended: the time begins anew, as by a cell."""
+    extended = service.post(SliceInfo, f"slices/{which_slice(service, slice_id)}/extend")
+    if wants_json():
+        print_json(extended)
+    elif extended.idle_end is None:
+        click.echo(f"The server of slice {plain(extended.lease.slice_id)} is not idle.")
+    else:
+        click.echo(
+            f"The server of slice {plain(extended.lease.slice_id)} may be idle until"
+            f" {clock(extended.idle_end.ends_at)}."
         )
 
 

@@ -67,6 +67,7 @@ def _print(found: QuotaPreviewInfo) -> None:
     )
     if not any(parts):
         click.echo("Nothing would follow.")
+    _listed("Reserved, now or later", found.reservations)
     if found.left_out:
         click.echo(f"\n{found.left_out} more are left out.")
 

@@ -41,7 +41,12 @@ _NO_REVISIONS: Final = 1
 """Expected of a service without revisions, which then says where its document is."""
 _REVISION: Final = click.argument("revision", type=click.IntRange(min=1))
 _REASON: Final = click.option(
-    "--reason", required=True, metavar="TEXT", help="Why: one line, which the history keeps."
+    "--reason",
+    "--why",
+    "reason",
+    required=True,
+    metavar="TEXT",
+    help="Why: one line, which the history keeps.",
 )
 _EXPECT: Final = click.option(
     "--expect",

@@ -68,6 +68,18 @@ class RefusedError(click.ClickException):
             print_json(self.problem.model_dump(mode="json"))
         else:
             click.echo(f"Refused: {self.format_message()}", err=True, file=file)
+            for line in _told_beside(self.problem):
+                click.echo(f"  {plain(line)}", err=True, file=file)
+
+
+def _told_beside(problem: Problem) -> Iterator[str]:
+    """Yield what a refusal tells beside its sentence: what it follows from, and what would help."""
+    if problem.why is not None and problem.why.words:
+        yield problem.why.words
+    if problem.waits_for:
+        yield f"In the way: {', '.join(problem.waits_for)}"
+    if problem.helps:
+        yield f"What helps: {'; '.join(each.words for each in problem.helps)}"
 
 
 class NoAnswerError(click.ClickException):
@@ -119,6 +131,14 @@ class Service:
     def put(self, kind: type[T], path: str, body: WireModel) -> T:
         """Put, and return the answer as ``kind``."""
         return self._ask("PUT", path, body, kind)
+
+    def delete(self, path: str, **query: Asked) -> None:
+        """Delete, where the service answers with nothing."""
+        given = {name: value for name, value in query.items() if value not in {None, ()}}
+        address = f"{path}{'?' + urlencode(given, doseq=True) if given else ''}"
+        answer = self._answer("DELETE", address, None)
+        if not answer.is_success:
+            _raise_problem(answer.status, answer.body)
 
     def _get(self, path: str, query: Mapping[str, Asked]) -> ServiceAnswer:
         given = {name: value for name, value in query.items() if value not in {None, ()}}

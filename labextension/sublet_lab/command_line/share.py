@@ -9,9 +9,18 @@ from sublet_quota.wire.api import KeepRequest, Share, SliceInfo
 from sublet_quota.wire.share import GroupShare, QuotaShare, WeekUse
 
 from sublet_lab.command_line.service import Service, id_in_path, pass_service
-from sublet_lab.command_line.slices import advice_on, held_by, remarks_on, size_of, state_of
+from sublet_lab.command_line.slices import (
+    advice_on,
+    held_by,
+    held_on_gpu,
+    in_host,
+    remarks_on,
+    size_of,
+    state_of,
+)
 from sublet_lab.command_line.tables import (
     clock,
+    is_wide,
     json_option,
     plain,
     print_facts,
@@ -59,8 +68,8 @@ def share(service: Service, owner: str | None) -> None:
         ]
     )
     for each in found.announcements:
-        by = f"From an admin, {clock(each.made_at)}: " if each.from_admin else ""
-        click.echo(f"{by}{plain(each.text)}")
+        teller = "an admin" if each.from_admin else "Sublet"
+        click.echo(f"From {teller}, {clock(each.made_at)}: {plain(each.text)}")
     if found.slices:
         click.echo()
         print_slices(found.slices)
@@ -106,13 +115,46 @@ def _week(week: WeekUse | None) -> str:
 
 def print_slices(slices: tuple[SliceInfo, ...]) -> None:
     """Print a table of slices of one owner, and below it what they can do about its remarks."""
+    if is_wide():
+        _print_wide(slices)
+    else:
+        _print_narrow(slices)
+    for info in slices:
+        for line in advice_on(info):
+            click.echo(plain(line))
+
+
+def _print_narrow(slices: tuple[SliceInfo, ...]) -> None:
+    """Print a line a slice, with its id as it is typed; where it is, and remarks, stand below."""
+    print_table(
+        ("!SLICE", "~FOR", "STATE", ">HOLDS"),
+        (
+            (info.lease.slice_id, _purpose(info), state_of(info), held_on_gpu(info))
+            for info in slices
+        ),
+    )
+    for info in slices:
+        place = f"{size_of(info)} of {_place(info)}"
+        told = "; ".join(filter(None, (in_host(info), remarks_on(info))))
+        click.echo(plain(f"{_purpose(info)}: {place}{f'; {told}' if told else ''}"))
+
+
+def _purpose(info: SliceInfo) -> str:
+    return "job" if info.lease.holder is Holder.JOB else (info.lease.server or "notebook")
+
+
+def _place(info: SliceInfo) -> str:
+    return f"{info.lease.node} {info.lease.gpu_index} ({info.lease.gpu_type})"
+
+
+def _print_wide(slices: tuple[SliceInfo, ...]) -> None:
     print_table(
         ("SLICE", "FOR", "GPU", "SIZE", "STATE", "HOLDS", "REMARKS"),
         (
             (
                 info.lease.slice_id,
-                "job" if info.lease.holder is Holder.JOB else (info.lease.server or "notebook"),
-                f"{info.lease.node} {info.lease.gpu_index} ({info.lease.gpu_type})",
+                _purpose(info),
+                _place(info),
                 size_of(info),
                 state_of(info),
                 held_by(info),
@@ -121,9 +163,6 @@ def print_slices(slices: tuple[SliceInfo, ...]) -> None:
             for info in slices
         ),
     )
-    for info in slices:
-        for line in advice_on(info):
-            click.echo(plain(line))
 
 
 @click.command()

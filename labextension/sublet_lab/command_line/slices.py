@@ -31,11 +31,19 @@ def state_of(info: SliceInfo) -> str:
 
 def held_by(info: SliceInfo) -> str:
     """Return in words what a slice holds on the GPU, and in host memory."""
-    if info.report is None:
-        return "-"
-    on_gpu = format_held(info.report.memory_mib, told=info.report.memory_told)
-    in_host = info.report.host_mib
-    return f"{on_gpu} + {format_memory(in_host)} in host memory" if in_host else on_gpu
+    return " + ".join(filter(None, (held_on_gpu(info), in_host(info))))
+
+
+def held_on_gpu(info: SliceInfo) -> str:
+    """Return in words what a slice holds on the GPU; a dash where nothing is known."""
+    report = info.report
+    return "-" if report is None else format_held(report.memory_mib, told=report.memory_told)
+
+
+def in_host(info: SliceInfo) -> str:
+    """Return in words what a slice holds in host memory; empty for nothing."""
+    held = 0 if info.report is None else info.report.host_mib
+    return f"{format_memory(held)} in host memory" if held else ""
 
 
 def advice_on(info: SliceInfo) -> list[str]:
@@ -65,5 +73,7 @@ def remarks_on(info: SliceInfo) -> str:
         remarks.append(f"lent to {', '.join(info.lent_to)}")
     if info.kept_until is not None and info.kept_until > datetime.now(UTC):
         remarks.append(f"not lent until {info.kept_until.astimezone():%H:%M}")
+    if info.idle_end is not None:
+        remarks.append(f"ended at {info.idle_end.ends_at.astimezone():%Y-%m-%d %H:%M} if idle")
     remarks += [told.clause for told in info.warnings]
     return "; ".join(remarks)

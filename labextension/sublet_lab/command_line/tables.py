@@ -140,21 +140,29 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print rows below their headings.
 
     A column that is named ``>NAME`` is set to the right, and one that is named ``!NAME`` holds ids:
-    it is as wide as they are.
+    it is as wide as they are. What is too long in one named ``~NAME`` is cut, and not folded.
     """
     terminal = sys.stdout.isatty()
     table = Table(box=box.SIMPLE_HEAD if terminal else None, pad_edge=False)
     for name in columns:
         right = name.startswith(">")
         table.add_column(
-            Text(name.lstrip(">!")),
+            Text(name.lstrip(">!~")),
             justify="right" if right else "left",
             no_wrap=right or name.startswith("!"),
             overflow="fold",
         )
     for row in rows:
-        table.add_row(*(Text(plain(cell)) for cell in row))
+        cells = (_cell(name, cell) for name, cell in zip(columns, row, strict=True))
+        table.add_row(*cells)
     _console().print(table)
+
+
+def _cell(column: str, cell: str) -> Text:
+    # Of the column itself that would take the room from all others, ids and numbers too.
+    if column.startswith("~"):
+        return Text(plain(cell), no_wrap=True, overflow="ellipsis")
+    return Text(plain(cell))
 
 
 def is_wide() -> bool:
@@ -199,3 +207,8 @@ def duration(length: timedelta) -> str:
 def clock(at: datetime | None) -> str:
     """Return local date and time, to the second; a dash for none."""
     return "-" if at is None else at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def short_clock(at: datetime | None) -> str:
+    """Return local month, day and time, to the minute; a dash for none."""
+    return "-" if at is None else at.astimezone().strftime("%m-%d %H:%M")

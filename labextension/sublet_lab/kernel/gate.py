@@ -5,7 +5,9 @@ process then blocks in its first CUDA call until the agent is back.
 """
 
 import asyncio
+import os
 
+from sublet_quota.wire.environment import use_card
 from sublet_quota.wire.tenant_socket import GateOpen, GateWaits
 from traitlets import Float
 from traitlets.config import Configurable
@@ -63,8 +65,9 @@ class CellGate:
                     continue
                 break
             match answer:
-                case GateOpen():
+                case GateOpen(gpu_id=gpu_id):
                     self._was_away = False
+                    use_card(gpu_id, os.environ)
                     return None
                 case GateWaits(message=message):
                     answered = True

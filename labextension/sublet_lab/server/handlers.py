@@ -66,6 +66,7 @@ ROUTES: Final = (
     Route(f"slices/{_ID}/keep", "slices/{}/keep", post=KeepRequest),
     Route(f"slices/{_ID}/wake", "slices/{}/wake", post=_NoBody),
     Route(f"slices/{_ID}/give-up", "slices/{}/give-up", post=_NoBody),
+    Route(f"slices/{_ID}/extend", "slices/{}/extend", post=_NoBody),
     Route(f"slices/{_ID}/resize", "slices/{}/resize", post=ResizeRequest, resizes=True),
     Route(f"slices/{_ID}/history", "slices/{}/history", get=True, query={"since": _TIME}),
     Route(

@@ -15,7 +15,6 @@ from sublet_quota.amounts.gpu_amounts import format_compute, format_held, format
 from sublet_quota.reasons.standings import Standing, activity_of, standing_word
 from sublet_quota.residency.snapshot import Holder
 from sublet_quota.wire import api
-from sublet_quota.wire.announcements import ShownAnnouncement
 from sublet_quota.wire.schema import CONTROLS
 from sublet_quota.wire.share import WeekUse
 from sublet_quota.wire.tenant_socket import LocalShare, ShareMove
@@ -96,14 +95,12 @@ def process_lines(share: LocalShare) -> list[str]:
     ]
 
 
-def announced(told: ShownAnnouncement) -> str:
-    """Return what an owner is told, and by whom if by a person, as one line."""
-    return f"from an admin: {plain(told.text)}" if told.from_admin else plain(told.text)
-
-
 def service_lines(share: api.Share, slice_id: str | None) -> list[str]:
     """Return what the service says: what admins tell, quota, and to whom this slice is lent."""
-    lines = [announced(told) for told in share.announcements]
+    lines = [
+        f"from {'an admin' if told.from_admin else 'Sublet'}: {plain(told.text)}"
+        for told in share.announcements
+    ]
     lines += [] if share.quota is None else [plain(line) for line in quota_lines(share.quota)]
     for info in share.slices:
         if info.lease.slice_id == slice_id:

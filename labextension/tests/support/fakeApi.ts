@@ -79,6 +79,11 @@ export class FakeApi implements SubletApi {
   keep = (id: string, minutes: number): Promise<void> => this.do(`keep ${id} ${minutes}`);
   giveUp = (id: string): Promise<void> => this.do(`give up ${id}`);
   wake = (id: string): Promise<void> => this.do(`wake ${id}`);
+  extend = async (id: string): Promise<Date | null> => {
+    await this.do(`extend ${id}`);
+    return new Date(Date.now() + 7_200_000);
+  };
+
   resize = (id: string, wanted: Resize): Promise<void> =>
     this.do(`resize ${id} ${JSON.stringify(wanted)}`);
   cancel = (id: string): Promise<void> => this.do(`cancel ${id}`);

@@ -4,8 +4,9 @@ A group's limit counts what is charged to it and to the groups in it; a person's
 Slices alone count: running jobs of the payer make way for a slice.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Final
 
@@ -21,7 +22,7 @@ from sublet_quota.names.ids import GroupName
 from sublet_quota.reasons.derivation import Rule
 from sublet_quota.reasons.refusals.facts import Fact
 from sublet_quota.reasons.refusals.limits import LimitRefusal
-from sublet_quota.shares.cards import NO_CARD
+from sublet_quota.shares.cards import NO_CARD, total
 from sublet_quota.shares.group_tree import NodeName
 from sublet_quota.shares.limits import Amounts, Bound, LimitKind, bounds
 
@@ -67,6 +68,8 @@ class Without:
     """All that is left, where nearly everything is gone: ``gone`` says nothing then."""
     recharged: tuple[tuple[Holding, GroupName], ...] = ()
     """Slices with the group that pays instead."""
+    _sums: dict[GroupName | None, Amounts] = field(default_factory=dict, compare=False, repr=False)
+    """What is gone, by who paid, once that was asked for."""
 
     def held(self, node: NodeName) -> Amounts:
         """Return what is held at a group then."""
@@ -75,29 +78,42 @@ class Without:
                 one for one in self.only if node in paying_groups(self.holdings, one.group)
             )
         held = self.holdings.held(node)
-        for holding in (*self.gone, *(one for one, _ in self.recharged)):
-            if node in paying_groups(self.holdings, holding.group):
-                held = _changed(held, self.holdings, holding, -1)
+        for group, gone in self._gone_by_payer().items():
+            if node in paying_groups(self.holdings, group):
+                held = _less_than(held, gone)
         for holding, group in self.recharged:
             if node in paying_groups(self.holdings, group):
-                held = _changed(held, self.holdings, holding, 1)
-        return held
-
-    def _sum(self, slices: Iterable[Holding]) -> Amounts:
-        held = Amounts()
-        for holding in slices:
-            held = _changed(held, self.holdings, holding, 1)
+                held += self._sum((holding,))
         return held
 
     def held_by(self, rights: Rights) -> Amounts:
         """Return what a person holds then."""
         if self.only is not None:
             return self._sum(one for one in self.only if one.owner == rights.owner)
+        gone = [one for one in self.gone if one.owner == rights.owner] if self.gone else []
         held = self.holdings.held_by(rights.owner)
-        for holding in self.gone:
-            if holding.owner == rights.owner:
-                held = _changed(held, self.holdings, holding, -1)
-        return held
+        return _less_than(held, self._sum(gone)) if gone else held
+
+    def _gone_by_payer(self) -> Mapping[GroupName | None, Amounts]:
+        if not self._sums and (self.gone or self.recharged):
+            paid: defaultdict[GroupName | None, list[Holding]] = defaultdict(list)
+            for holding in (*self.gone, *(one for one, _ in self.recharged)):
+                paid[holding.group].append(holding)
+            self._sums.update((group, self._sum(slices)) for group, slices in paid.items())
+        return self._sums
+
+    def _sum(self, slices: Iterable[Holding]) -> Amounts:
+        cards: defaultdict[str, list[Fraction]] = defaultdict(list)
+        memory_mib = count = 0
+        for holding in slices:
+            facts = self.holdings.gpu(holding.gpu_id)
+            gpu_type = self.holdings.type_of(holding.gpu_id)
+            if facts is not None and gpu_type is not None:
+                cards[gpu_type].append(cards_on(holding.amount, facts.kind))
+            memory_mib += holding.amount.memory_mib
+            count += 1
+        sums = {gpu_type: total(amounts) for gpu_type, amounts in cards.items()}
+        return Amounts(sums, memory_mib, count)
 
 
 def paying_groups(holdings: Holdings, group: GroupName | None) -> tuple[NodeName, ...]:
@@ -108,12 +124,11 @@ def paying_groups(holdings: Holdings, group: GroupName | None) -> tuple[NodeName
     return tuple(NodeName(name) for name in document.path_of(group))
 
 
-def _changed(held: Amounts, holdings: Holdings, holding: Holding, sign: int) -> Amounts:
-    facts, gpu_type = holdings.gpu(holding.gpu_id), holdings.type_of(holding.gpu_id)
+def _less_than(held: Amounts, gone: Amounts) -> Amounts:
     cards = dict(held.cards)
-    if facts is not None and gpu_type is not None:
-        cards[gpu_type] = cards.get(gpu_type, NO_CARD) + sign * cards_on(holding.amount, facts.kind)
-    return Amounts(cards, held.memory_mib + sign * holding.amount.memory_mib, held.slices + sign)
+    for gpu_type, less in gone.cards.items():
+        cards[gpu_type] = cards.get(gpu_type, NO_CARD) - less
+    return Amounts(cards, held.memory_mib - gone.memory_mib, held.slices - gone.slices)
 
 
 def group_bounds(world: Without, group: GroupName | None, asked: Asked) -> tuple[Bound, ...]:

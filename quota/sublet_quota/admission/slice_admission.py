@@ -10,7 +10,7 @@ of others a payer whose budget is not over, and of these the one with most room 
 then the smaller amount. Exact ties go by the request's lot.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
@@ -129,9 +129,9 @@ def admit(holdings: Holdings, wish: RequestedSlice) -> Admission:
             options.append(option)
     return Admission(
         rights,
-        _in_order(options, wish.lot),
+        tried_in_order(options, wish.lot),
         within_rights,
-        _in_order(beyond_groups, wish.lot),
+        tried_in_order(beyond_groups, wish.lot),
         tuple(denials),
     )
 
@@ -141,7 +141,7 @@ def furthest(denials: tuple[Denial, ...]) -> Denial:
     return max(denials, key=lambda denial: _FURTHEST.index(denial.rule))
 
 
-def _in_order(options: list[Option], lot: int) -> tuple[Option, ...]:
+def tried_in_order(options: Sequence[Option], lot: int) -> tuple[Option, ...]:
     """Return the options in the order in which they are tried."""
     groups = sorted({option.group or "" for option in options})
 

@@ -41,6 +41,8 @@ class RequestedSlice:
     """The group of the quota document that is to pay, as the owner named it."""
     before: Holding | None = None
     """The same server's slice of just now: while a grace lasts, the server restarts as before."""
+    stopped: bool = False
+    """Whether that was given back a while ago, so that others may have its room by now."""
     lot: int = 0
     """Drawn once for each request, and kept: decides exact ties."""
 

@@ -41,7 +41,7 @@ def right_differences(
     Of groups that both documents have: what comes and goes is told by what is written.
     """
     known = before.all_groups.keys() & after.all_groups.keys()
-    one, other = (_rights(document.at(now), known) for document in (before, after))
+    one, other = (_rights(document.at(now), known, now) for document in (before, after))
     return _differences(one, other)
 
 
@@ -78,13 +78,13 @@ def _keys(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
         yield path, str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _rights(document: QuotaDocument, known: Collection[GroupName]) -> dict[str, str]:
+def _rights(document: QuotaDocument, known: Collection[GroupName], now: datetime) -> dict[str, str]:
     told: dict[str, str] = {}
     for group, member in _members(document):
         if group is not None and group not in known:
             continue
         who = "in no group" if group is None else f"member of {group}"
-        for line in tell_rights(document, rights_of(document, _NOBODY, member)):
+        for line in tell_rights(document, rights_of(document, _NOBODY, member), now):
             told.setdefault(f"{who}: {line.right}", line.value)
     return told
 

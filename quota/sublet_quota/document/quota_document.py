@@ -46,6 +46,7 @@ from sublet_quota.document.sections import (
     GpuType,
     GroupKey,
     GroupQuota,
+    NotebookRules,
     Pool,
     QuotaException,
     Reservation,
@@ -138,6 +139,10 @@ class QuotaDocument(Section):
     )
     fair_share: FairShareSettings = Field(
         default=FairShareSettings(), description="How past use orders what waits."
+    )
+    notebooks: NotebookRules = Field(
+        default=NotebookRules(),
+        description="What becomes of a notebook for which there is no room.",
     )
     _places: Places = PrivateAttr(default_factory=Places)
     _timeline: "Timeline | None" = PrivateAttr(default=None)

@@ -115,6 +115,8 @@ class Rights:
     job_limit: PersonLimit | None
     """What running jobs may have, apart from slices; ``None``: they count into ``limit``."""
     keep_a_day: Right[timedelta]
+    max_idle: Right[timedelta | None] = Right(None)
+    """For how long a server may be idle."""
 
     @property
     def groups(self) -> tuple[GroupName, ...]:

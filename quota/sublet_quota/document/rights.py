@@ -38,6 +38,7 @@ __all__ = [
     "group_job_limits",
     "group_jobs_most",
     "group_limits",
+    "max_idle_of",
     "rights_of",
     "source_of",
 ]
@@ -66,7 +67,19 @@ def rights_of(document: QuotaDocument, owner: str, hub_groups: Iterable[str]) ->
         jobs_most=_or_unlimited(said.of_person(("jobs", "most"))),
         job_limit=_job_limit(said),
         keep_a_day=_always(said.of_person(("keep_a_day",))),
+        max_idle=_or_unlimited(said.of_person(("max_idle",))),
     )
+
+
+def max_idle_of(
+    document: QuotaDocument, owner: str, hub_groups: Iterable[str]
+) -> Right[timedelta | None]:
+    """Return for how long a server of ``owner``'s may be idle; ``None`` is no limit.
+
+    As in ``rights_of``, without the work for the others.
+    """
+    said = _Said(document, owner, document.groups_of(hub_groups))
+    return _or_unlimited(said.of_person(("max_idle",)))
 
 
 class _Said:
@@ -211,7 +224,7 @@ def _of_jobs(said: _Said, group: GroupName, key: KeyPath) -> Right[Any] | None:
 
 
 def _or_unlimited(right: Right[Any] | None) -> Right[Any]:
-    """Return a limit as a number, ``None`` for no limit."""
+    """Return a limit as it is counted, ``None`` for no limit."""
     if right is None:
         return Right(None)
     return Right(None, right.source) if right.value is UNLIMITED else right

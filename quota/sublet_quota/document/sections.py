@@ -22,11 +22,14 @@ from sublet_quota.document.values import (
     CountLimit,
     Duration,
     Flag,
+    FullRule,
     Instant,
     Overcommit,
     Pattern,
     Patterns,
     PositiveDuration,
+    TimeLimit,
+    WhenFull,
     WholeNumber,
 )
 
@@ -198,6 +201,11 @@ class PersonQuota(Section):
         description="For how long in a day somebody may say that their slice is not to be lent. "
         "When nobody says: 4h.",
     )
+    max_idle: TimeLimit | None = Field(
+        default=None,
+        description="A notebook server that has been idle for so long is ended: its owner is "
+        "warned before, and can put that off. 'unlimited': never; so it is when nobody says.",
+    )
 
 
 class Choice(Section):
@@ -350,4 +358,18 @@ class FairShareSettings(Section):
         default=timedelta(hours=24),
         description="Nobody's past use counts for more than the others can catch up with in this "
         "time on all cards.",
+    )
+
+
+class NotebookRules(Section):
+    """What holds for notebooks that find no room."""
+
+    when_full: FullRule = Field(
+        default=WhenFull.REFUSE,
+        description="What becomes of a notebook for which there is no room: `refuse` says why, "
+        "`queue` lets it wait in line, and starts it when its turn comes.",
+    )
+    wait_most: PositiveDuration = Field(
+        default=timedelta(hours=2),
+        description="The longest that a notebook waits in line; then it is told that none came.",
     )

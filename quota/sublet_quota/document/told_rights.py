@@ -4,7 +4,7 @@ Share, command line and ``sublet quota diff`` show these same lines.
 """
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import Any, Final
 
@@ -12,13 +12,16 @@ from sublet_quota.amounts.gpu_amounts import format_cards, format_memory
 from sublet_quota.document.group_limits import group_jobs_most, limit_of, source_of
 from sublet_quota.document.lookups.group_budgets import Budget, budget_of, hours_of_person
 from sublet_quota.document.lookups.group_paths import key_path
+from sublet_quota.document.lookups.reservations import next_time_of
 from sublet_quota.document.problems import KeyPath
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.right_values import BUILT_IN
 from sublet_quota.document.rights import PayerRights, PersonLimit, Right, Rights
+from sublet_quota.document.told_reservations import when_reserved
 from sublet_quota.document.value_kinds.amount_limit import AmountLimit
 from sublet_quota.document.value_kinds.budget_values import Calendar
 from sublet_quota.document.value_kinds.cards import write_cards
+from sublet_quota.document.values import WhenFull
 from sublet_quota.names.ids import GroupName
 from sublet_quota.shares.group_tree import NodeName
 from sublet_quota.wire.schema import shortened
@@ -29,37 +32,56 @@ _MOST_NAME: Final = 255
 _UNITS: Final = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
-def tell_rights(document: QuotaDocument, rights: Rights) -> tuple[RightLine, ...]:
+def tell_rights(document: QuotaDocument, rights: Rights, now: datetime) -> tuple[RightLine, ...]:
     """Return a person's rights as lines: whoever pays first, then by the group that does.
 
-    With each group what it is guaranteed, limited to and weighs, what is reserved for it, and all
-    above it: that binds, too.
+    With each group what it is guaranteed, limited to and weighs, what is reserved for it now or
+    later, and all above it: that binds, too.
     ``document``: the one in force that the rights are of.
     """
-    return tuple(_lines(document, rights))
+    return tuple(_lines(document, rights, now))
 
 
-def _lines(document: QuotaDocument, rights: Rights) -> Iterator[RightLine]:
+def _lines(document: QuotaDocument, rights: Rights, now: datetime) -> Iterator[RightLine]:
     yield from _limits("limit of ", rights.limit)
     if rights.job_limit is not None:
         yield from _limits("limit of running jobs: ", rights.job_limit)
     yield _line("most jobs", rights.jobs_most, None, _count(rights.jobs_most.value))
     kept = _duration(rights.keep_a_day.value)
     yield _line("slices kept a day", rights.keep_a_day, None, kept)
+    yield from _in_line(document)
+    idle = rights.max_idle.value
+    longest = _NO_LIMIT if idle is None else _duration(idle)
+    yield _line("longest idleness of a server", rights.max_idle, None, longest)
     for payer in rights.payers:
         yield from _of_payer(payer)
         for group in () if payer.group is None else reversed(document.path_of(payer.group)):
-            yield from _of_group(document, group, payer.group)
+            yield from _of_group(document, group, payer.group, now)
             yield from _of_budget(document, group, rights.owner, payer.group)
 
 
-def _of_group(document: QuotaDocument, group: GroupName, payer: str | None) -> Iterator[RightLine]:
+def _in_line(document: QuotaDocument) -> Iterator[RightLine]:
+    """Go through what the document says, if anything, of a notebook that finds no room."""
+    rules = document.notebooks
+    if not rules.model_fields_set:
+        return
+    if rules.when_full is WhenFull.REFUSE:
+        words = "is refused"
+    else:
+        words = f"waits in line, at most {_duration(rules.wait_most)}"
+    source = source_of(document, ("notebooks", "when_full"))
+    yield _line("a notebook without room", Right(None, source), None, words)
+
+
+def _of_group(
+    document: QuotaDocument, group: GroupName, payer: str | None, now: datetime
+) -> Iterator[RightLine]:
     """Go through what holds for a group's members together."""
     quota, where = document.all_groups[group], key_path(document.path_of(group))
     for name in sorted(quota.guaranteed):
         sure = Right(quota.guaranteed[name], source_of(document, (*where, "guaranteed", name)))
         yield _line(f"{group} is guaranteed {name}", sure, payer, _cards(sure.value))
-    yield from _reserved(document, group, payer)
+    yield from _reserved(document, group, payer, now)
     is_said = "weight" in quota.model_fields_set
     weight = source_of(document, (*where, "weight")) if is_said else BUILT_IN
     yield _line(f"weight of {group}", Right(None, weight), payer, str(quota.weight))
@@ -91,14 +113,20 @@ def _budget(budget: Budget, hours: Fraction) -> str:
     return f"{write_cards(hours)} h per {period}; borrowed and lent time counts {rate}"
 
 
-def _reserved(document: QuotaDocument, group: GroupName, payer: str | None) -> Iterator[RightLine]:
-    """Go through what is reserved for a group, on or not: a document in force has these no more."""
+def _reserved(
+    document: QuotaDocument, group: GroupName, payer: str | None, now: datetime
+) -> Iterator[RightLine]:
+    """Go through what is reserved for a group now or later: a document in force has none apart."""
     written = document.as_written
     for place, each in enumerate(written.reservations):
-        for name in sorted(each.guaranteed) if each.for_ == group else ():
+        time = next_time_of(each, now) if each.for_ == group else None
+        if time is None:
+            continue
+        for name in sorted(each.guaranteed):
             source = source_of(written, ("reservations", place, "guaranteed", name))
             until = "" if each.until is None else f", until {each.until}"
             words = f"{_cards(each.guaranteed[name])}, {each.at} {each.zone}{until}"
+            words += f"; {when_reserved(time, now)}"
             what = f"reserved for {group}: {name} ({each.name})"
             yield _line(what, Right(None, source), payer, words)
 

@@ -54,6 +54,13 @@ class Unlimited(StrEnum):
 UNLIMITED: Final = Unlimited.UNLIMITED
 
 
+class WhenFull(StrEnum):
+    """What becomes of a request for a notebook's slice that finds no room."""
+
+    REFUSE = "refuse"
+    QUEUE = "queue"
+
+
 def read_duration(value: Any) -> timedelta:
     """Return the time that ``"10m"``, ``"30 s"`` or a number of seconds stands for."""
     if isinstance(value, timedelta):
@@ -102,6 +109,17 @@ def read_end(value: Any) -> datetime:
     raise ValueError(message)
 
 
+def read_time_limit(value: Any) -> timedelta | Unlimited:
+    """Return how long at most, which is not zero, or ``UNLIMITED``."""
+    if value == UNLIMITED:
+        return UNLIMITED
+    try:
+        return read_positive_duration(value)
+    except ValueError as error:
+        message = f"{error}; or 'unlimited'"
+        raise ValueError(message) from error
+
+
 def read_count_limit(value: Any) -> int | Unlimited:
     """Return how many at most, or ``UNLIMITED``."""
     if value == UNLIMITED:
@@ -110,6 +128,14 @@ def read_count_limit(value: Any) -> int | Unlimited:
         message = "is no limit of a number: write 0, 1, 2, up to 1000000, or 'unlimited'"
         raise ValueError(message)
     return value
+
+
+def read_when_full(value: Any) -> WhenFull:
+    """Return what becomes of a notebook for which there is no room."""
+    if isinstance(value, str) and value in {each.value for each in WhenFull}:
+        return WhenFull(value)
+    message = "is not known: write 'refuse', or 'queue' for notebooks that wait in line"
+    raise ValueError(message)
 
 
 def read_overcommit(value: Any) -> Decimal:
@@ -152,7 +178,7 @@ def _write_factor(value: Decimal) -> int | float:
     return int(value) if value == int(value) else float(value)
 
 
-_DURATION_SCHEMA: Final = {
+_DURATION_SCHEMA: Final[dict[str, Any]] = {
     "anyOf": [
         {"type": "number", "minimum": 0},
         {"type": "string", "pattern": r"^\s*\d{1,9}(\.\d{1,3})?\s*[A-Za-z]*\s*$"},
@@ -174,6 +200,19 @@ PositiveDuration = Annotated[
     PlainValidator(read_positive_duration),
     PlainSerializer(write_duration, when_used="json"),
     WithJsonSchema(_DURATION_SCHEMA),
+]
+TimeLimit = Annotated[
+    timedelta | Unlimited,
+    PlainValidator(read_time_limit),
+    PlainSerializer(
+        lambda value: value if value is UNLIMITED else write_duration(value), when_used="json"
+    ),
+    WithJsonSchema(
+        {
+            "anyOf": [*_DURATION_SCHEMA["anyOf"], {"const": UNLIMITED.value}],
+            "examples": ["8h", "unlimited"],
+        }
+    ),
 ]
 Instant = Annotated[
     datetime,
@@ -201,6 +240,12 @@ CountLimit = Annotated[
             "examples": [2, "unlimited"],
         }
     ),
+]
+FullRule = Annotated[
+    WhenFull,
+    PlainValidator(read_when_full),
+    PlainSerializer(lambda value: value.value, when_used="json"),
+    WithJsonSchema({"enum": [each.value for each in WhenFull]}),
 ]
 Overcommit = Annotated[
     Decimal,

@@ -38,6 +38,8 @@ class GpuFacts:
     """
     closed_until: datetime | None = None
     """When it opens by itself, where that is said."""
+    closed_for_good: bool = False
+    """Whether it has failed, so that it opens only after an admin has seen to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,8 @@ class Holding:
     """Whether the slice lost its place on the GPU to an entitled one, and waits for room."""
     before: AsBefore | None = None
     """What the slice counts as while its grace lasts, after a guarantee became less."""
+    entitled_job: bool = False
+    """Whether it is a job's within its group's guarantee: others are not promised its room."""
 
     @property
     def is_notebook(self) -> bool:
@@ -103,11 +107,18 @@ class GpuLoad:
     """
     jobs: GpuAmount = NOTHING
     job_slices: int = 0
+    entitled_jobs: GpuAmount = NOTHING
+    """The part of ``jobs`` that is within its groups' guarantees."""
 
     def plus(self, holding: Holding) -> "GpuLoad":
         """Return the load with this slice too."""
         if not holding.is_notebook:
-            return replace(self, jobs=self.jobs + holding.amount, job_slices=self.job_slices + 1)
+            return replace(
+                self,
+                jobs=self.jobs + holding.amount,
+                job_slices=self.job_slices + 1,
+                entitled_jobs=self.entitled_jobs + _of_entitled_job(holding),
+            )
         return replace(
             self,
             notebooks=self.notebooks + holding.amount,
@@ -119,7 +130,12 @@ class GpuLoad:
     def minus(self, holding: Holding) -> "GpuLoad":
         """Return the load without this slice."""
         if not holding.is_notebook:
-            return replace(self, jobs=self.jobs - holding.amount, job_slices=self.job_slices - 1)
+            return replace(
+                self,
+                jobs=self.jobs - holding.amount,
+                job_slices=self.job_slices - 1,
+                entitled_jobs=self.entitled_jobs - _of_entitled_job(holding),
+            )
         return replace(
             self,
             notebooks=self.notebooks - holding.amount,
@@ -131,6 +147,10 @@ class GpuLoad:
 
 def _fixed(holding: Holding) -> int:
     return holding.amount.memory_mib if holding.unsuspendable else 0
+
+
+def _of_entitled_job(holding: Holding) -> GpuAmount:
+    return holding.amount if holding.entitled_job else NOTHING
 
 
 def _away(holding: Holding) -> GpuAmount:
@@ -150,6 +170,16 @@ class GpuRoom:
     largest_mib: int
     """The room for one slice: what those that cannot be suspended leave of the GPU."""
 
+    def with_more(self, amount: GpuAmount) -> "GpuRoom":
+        """Return the room once so much has made way."""
+        return replace(
+            self,
+            alone_mib=self.alone_mib + amount.memory_mib,
+            alone_milli=self.alone_milli + amount.compute_milli,
+            shared_mib=self.shared_mib + amount.memory_mib,
+            shared_milli=self.shared_milli + amount.compute_milli,
+        )
+
     def free(self, *, shared: bool) -> GpuAmount:
         """Return what one more slice could have; ``shared``: so that slices may take turns."""
         memory_mib = min(self.shared_mib, self.largest_mib) if shared else self.alone_mib
@@ -160,22 +190,23 @@ class GpuRoom:
 def room_on(facts: GpuFacts, load: GpuLoad, pool: Pool) -> GpuRoom:
     """Return what may still be promised on a GPU of ``pool``.
 
-    A slice that cannot be suspended takes its whole cap for good: only what it leaves of the
-    GPU is overcommitted. A factor of 1 promises no more than fits beside the margin; a larger
-    one counts from the GPU's whole memory, for slices take turns then in any case.
+    Entitled jobs count as slices do; others have what is lent. A slice that cannot be suspended
+    takes its whole cap for good: only what it leaves of the GPU is overcommitted. A factor of 1
+    promises no more than fits beside the margin; a larger one counts from the GPU's whole memory,
+    for slices take turns then in any case.
     """
     usable = facts.kind.usable_mib
     largest = usable - load.unsuspendable_mib
     overcommitted = pool.memory_overcommit > 1 and not facts.pause_only
     rest = facts.kind.memory_mib - load.unsuspendable_mib
     capacity = _times(rest, pool.memory_overcommit) if overcommitted and rest > 0 else largest
-    here_mib = load.notebooks.memory_mib - load.called_back.memory_mib
-    here_milli = load.notebooks.compute_milli - load.called_back.compute_milli
+    all_here = load.notebooks + load.entitled_jobs
+    here = all_here - load.called_back
     return GpuRoom(
-        alone_mib=usable - load.notebooks.memory_mib,
-        alone_milli=WHOLE_GPU_MILLI - load.notebooks.compute_milli,
-        shared_mib=capacity - (here_mib - load.unsuspendable_mib),
-        shared_milli=_times(WHOLE_GPU_MILLI, pool.compute_overcommit) - here_milli,
+        alone_mib=usable - all_here.memory_mib,
+        alone_milli=WHOLE_GPU_MILLI - all_here.compute_milli,
+        shared_mib=capacity - (here.memory_mib - load.unsuspendable_mib),
+        shared_milli=_times(WHOLE_GPU_MILLI, pool.compute_overcommit) - here.compute_milli,
         largest_mib=largest,
     )
 

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from sublet_quota.document.group_limits import limit_of
 from sublet_quota.document.quota_document import QuotaDocument
+from sublet_quota.holdings.as_held import AsHeld
 from sublet_quota.holdings.gpu_load import AsBefore, Holding
 from sublet_quota.holdings.standing.standings import Standings
 from sublet_quota.names.ids import SliceId
@@ -20,23 +21,23 @@ from sublet_quota.shares.limits import Amounts, Limit
 
 
 def carried_steps(
-    before: Standings, after: Standings, was: Iterable[tuple[SliceId, int]]
+    before: AsHeld, after: Standings, was: Mapping[SliceId, int]
 ) -> dict[SliceId, int]:
     """Return to how many steps slices of ``before`` are entitled on their way in another tree.
 
     ``was``: to how many they were.
     """
     steps: dict[SliceId, int] = {}
-    for slice_id, count in was:
-        holding = before.holding(slice_id)
-        way = len(before.tree.paths[before.leaf_for(holding.group, holding.owner)])
+    for slice_id, count in was.items():
+        holding = before.slices[slice_id]
+        way = len(before.tree.paths[before.leaf_for(holding)])
         new_way = len(after.tree.paths[after.leaf_for(holding.group, holding.owner)])
         steps[slice_id] = new_way if count == way else min(count, new_way - 1)
     return steps
 
 
 def with_grace(
-    before: Standings,
+    before: AsHeld,
     after: Standings,
     steps: Mapping[SliceId, int],
     in_force: Mapping[SliceId, int],
@@ -78,7 +79,7 @@ def _lost(
     return lost
 
 
-def _over_limit(before: Standings, after: Standings) -> set[_Where]:
+def _over_limit(before: AsHeld, after: Standings) -> set[_Where]:
     """Return the groups that hold more than a limit says that was more before."""
     old, new = _own_limits(before.document), _own_limits(after.document)
     return {

@@ -1,7 +1,7 @@
 """The guarantees of each type: where they lie, who makes way for them, what is wrong with them."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -139,10 +139,14 @@ class Guarantees:
 
     def warnings(self) -> Iterator[GuaranteeWarning]:
         """Yield what is wrong with guarantees, by type and group."""
+        cards: defaultdict[str, list[GpuId]] = defaultdict(list)
+        for gpu_id, card in self._rooms.cards().items():
+            if card.holds_guarantees:
+                cards[card.gpu_type].append(gpu_id)
         for gpu_type in self._standings.types():
             yield from self._cut(gpu_type)
             yield from self._not_laid_out(gpu_type)
-            yield from self._outside(gpu_type)
+            yield from self._outside(gpu_type, cards[gpu_type])
         for gpu_type, said in sorted(self._standings.document.gpu_types.items()):
             there = self._standings.of_type(gpu_type).cards
             if said.expect is not None and there < said.expect:
@@ -158,6 +162,9 @@ class Guarantees:
             yield GuaranteeWarning(
                 GuaranteeFault.CARDS_SHORT, gpu_type, cut.guaranteed, cut.cards
             )  # fmt: skip
+        if in_force is standing.told:
+            # As it mostly is: there may be thousands of groups, and many types.
+            return
         for name, node in standing.told.nodes.items():
             now = in_force.nodes[name].guaranteed
             if name != ROOT and now < node.guaranteed:
@@ -175,14 +182,12 @@ class Guarantees:
                 GuaranteeFault.IN_PIECES, gpu_type, rest.cards, rest.largest, rest.node
             )
 
-    def _outside(self, gpu_type: str) -> Iterator[GuaranteeWarning]:
+    def _outside(self, gpu_type: str, cards: Iterable[GpuId]) -> Iterator[GuaranteeWarning]:
         """Yield of each group what is entitled on other groups' cards, and takes turns there."""
         layout, paths = self.layout(gpu_type), self._standings.tree.paths
         lie: defaultdict[NodeName, Fraction] = defaultdict(Fraction)
         wait: defaultdict[NodeName, Fraction] = defaultdict(Fraction)
-        for gpu_id, card in self._rooms.cards().items():
-            if card.gpu_type != gpu_type or not card.holds_guarantees:
-                continue
+        for gpu_id in cards:
             here = [piece for _, piece in self._entitled_on(gpu_id)]
             if len({piece.node for piece in here}) < 2:  # noqa: PLR2004 - between two groups
                 continue
@@ -191,9 +196,9 @@ class Guarantees:
                 if SliceId(piece.piece_id) in behind or not layout.part_for(gpu_id, piece.node):
                     lie[piece.node] += piece.cards
                     wait[piece.node] += piece.cards if SliceId(piece.piece_id) in behind else 0
-        for leaf, cards in sorted(lie.items()):
+        for leaf, lying in sorted(lie.items()):
             yield GuaranteeWarning(
-                GuaranteeFault.OUTSIDE, gpu_type, cards, wait[leaf], paths[leaf][-1]
+                GuaranteeFault.OUTSIDE, gpu_type, lying, wait[leaf], paths[leaf][-1]
             )
 
     def _held_on(self, gpu_id: GpuId) -> Iterator[Held]:

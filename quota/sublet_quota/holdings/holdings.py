@@ -10,10 +10,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from fractions import Fraction
+from itertools import chain
 
 from sublet_quota.amounts.gpu_amounts import GpuAmount
 from sublet_quota.budgets.standing import NOTHING_SPENT, Spent
 from sublet_quota.document.quota_document import QuotaDocument
+from sublet_quota.holdings.as_held import AsHeld, successors
 from sublet_quota.holdings.card_policy import policy_of
 from sublet_quota.holdings.card_rooms import CardRooms
 from sublet_quota.holdings.card_sums import CardSums
@@ -23,19 +25,20 @@ from sublet_quota.holdings.guarantees import Guarantees
 from sublet_quota.holdings.layout.layout import Layout
 from sublet_quota.holdings.making_way import MakingWay
 from sublet_quota.holdings.placed_slices import PlacedSlices
+from sublet_quota.holdings.slice_lists import SliceLists
 from sublet_quota.holdings.standing.held_sums import HeldSums
 from sublet_quota.holdings.standing.standings import NOT_TOLD, Standings, TypedKind
 from sublet_quota.holdings.standing.type_standing import Turns
-from sublet_quota.names.ids import GpuId, PoolName, SliceId, UserName
+from sublet_quota.names.ids import GpuId, GroupName, PoolName, SliceId
 from sublet_quota.reasons.guarantee_warnings import GuaranteeWarning
 from sublet_quota.residency.snapshot import Rank
 from sublet_quota.shares.cards import NO_CARD
 from sublet_quota.shares.entitlement import Piece
-from sublet_quota.shares.group_tree import NodeName
+from sublet_quota.shares.group_tree import ROOT, NodeName, group_at
 from sublet_quota.shares.lots import lot_of
 
 
-class Holdings(HeldSums, CardSums):
+class Holdings(HeldSums, CardSums, SliceLists):
     """All slices and GPUs, with their sums by group, person, type, pool and GPU."""
 
     def __init__(  # noqa: PLR0913 - what was known before
@@ -175,22 +178,6 @@ class Holdings(HeldSums, CardSums):
         if holding is not None and holding.called_back is not called_back:
             self.put(replace(holding, called_back=called_back))
 
-    def slice(self, slice_id: SliceId) -> Holding | None:
-        """Return one slice, or ``None``."""
-        return self._placed.all.get(slice_id)
-
-    def slices(self) -> Iterator[Holding]:
-        """Yield all slices."""
-        return iter(self._placed.all.values())
-
-    def slices_on(self, gpu_id: GpuId) -> tuple[Holding, ...]:
-        """Return the slices on a GPU, jobs' too, by id."""
-        return self._placed.on(gpu_id)
-
-    def slices_of(self, owner: UserName) -> tuple[Holding, ...]:
-        """Return the slices of a person, jobs' too, by id."""
-        return self._placed.of(owner)
-
     def type_of(self, gpu_id: GpuId) -> str | None:
         """Return the type that a GPU counts as; of one that is gone, while slices lie there."""
         typed = self._typed.get(gpu_id)
@@ -199,6 +186,15 @@ class Holdings(HeldSums, CardSums):
     def types(self) -> tuple[str, ...]:
         """Return the types of which there are cards or slices, or guarantees, sorted."""
         return self._standings.types()
+
+    def slices_at(self, leaf: NodeName) -> Iterator[Holding]:
+        """Yield the notebooks' slices that count at a leaf, in no order."""
+        group = group_at(leaf)
+        if group != ROOT:
+            return self.paid_by(GroupName(group))
+        known = self.document.all_groups
+        payers = (each for each in self.payers() if each is None or each not in known)
+        return chain.from_iterable(self.paid_by(each) for each in payers)
 
     def lent(self, lender: PoolName, borrower: PoolName) -> Fraction:
         """Return the cards of one pool that borrowed slices of another one have."""
@@ -255,33 +251,84 @@ class Holdings(HeldSums, CardSums):
         """Return what is wrong with guarantees: not all in force, not laid out, cards missing."""
         return tuple(self._guarantees.warnings())
 
+    def as_held(self) -> AsHeld:
+        """Return what is held at this moment."""
+        return AsHeld(
+            self.document,
+            self.turns,
+            self._standings.tree,
+            dict(self._placed.all),
+            tuple(self.gpus_as_told()),
+            dict(self._typed),
+            self.lasting_steps(),
+            self.steps_in_force(),
+            self._guarantees.laid_out(),
+            self.spent,
+        )
+
     def under(
         self, document: QuotaDocument, now: datetime, grace: timedelta | None = None
     ) -> "Holdings":
-        """Return the same slices and GPUs under another document.
+        """Return the same slices and GPUs under another document (``made_under``)."""
+        anew = Holdings.made_under(self.as_held(), document, now, grace)
+        anew.catch_up(self)
+        return anew
+
+    @classmethod
+    def made_under(
+        cls,
+        held: AsHeld,
+        document: QuotaDocument,
+        now: datetime,
+        grace: timedelta | None = None,
+    ) -> "Holdings":
+        """Return holdings of the same slices and GPUs under another document.
 
         What became less has a grace (``Holding.before``), as long as the document says unless
         ``grace`` does: what ends at a stated time has none, nor has a card that is closed.
         """
         grace = document.shrink.grace if grace is None else grace
-        spent = self.spent.under(document)
-        before, after = self._standings, Standings(document, self.turns, spent)
-        steps = carried_steps(before, after, before.lasting_steps())
-        in_force = carried_steps(before, after, before.steps_in_force())
-        cards = tuple(self.gpus_as_told())
-        typed = self._typed_under(document)
-        anew = Holdings(document, turns=self.turns, spent=spent)
-        anew._take_over(self._placed.all.values(), steps, cards, typed)
+        spent = held.spent.under(document)
+        after = Standings(document, held.turns, spent)
+        steps = carried_steps(held, after, held.lasting)
+        in_force = carried_steps(held, after, held.in_force)
+        anew = cls(document, turns=held.turns, spent=spent)
+        anew._take_over(held, held.slices.values(), steps, in_force)
         graced: dict[SliceId, Holding] = {}
         if grace:
-            found = with_grace(before, anew._standings, steps, in_force, now + grace)
+            found = with_grace(held, anew._standings, steps, in_force, now + grace)
             graced = {one.slice_id: one for one in found}
         if graced:
-            anew = Holdings(document, turns=self.turns, spent=spent)
-            anew._take_over({**self._placed.all, **graced}.values(), steps, cards, typed)
-        anew._guarantees.begin_with(self._guarantees.laid_out())
-        anew._standings.take_over_ranks(self._standings.ranks_told())
+            anew = cls(document, turns=held.turns, spent=spent)
+            anew._take_over(held, {**held.slices, **graced}.values(), steps, in_force)
+        anew._guarantees.begin_with(held.laid_out)
+        # The layouts, too: whoever takes these holdings over looks at the changes alone.
+        anew.ranks_changed()
         return anew
+
+    def catch_up(self, before: "Holdings") -> None:
+        """Take over what has changed in the holdings that these were made from.
+
+        A grace that was found for a slice stays. A server that restarted has its place.
+        """
+        self.spend(before.spent.under(self.document))
+        cards = {facts.gpu_id: facts for facts in before.gpus_as_told()}
+        for gpu_id in [facts.gpu_id for facts in self.gpus() if facts.gpu_id not in cards]:
+            self.remove_gpu(gpu_id)
+        for facts in cards.values():
+            self.put_gpu(facts)
+        mine, theirs = dict(self._placed.all), {one.slice_id: one for one in before.slices()}
+        gone = {one: mine[one] for one in mine.keys() - theirs.keys()}
+        new = {one: theirs[one] for one in theirs.keys() - mine.keys()}
+        instead_of = dict(successors(gone, new))
+        for slice_id in sorted(gone.keys() - instead_of.values()):
+            self.remove(slice_id)
+        for slice_id in sorted(mine.keys() & theirs.keys()):
+            as_before = mine[slice_id].before or theirs[slice_id].before
+            self.put(replace(theirs[slice_id], before=as_before))
+        for slice_id in sorted(new):
+            self.put(new[slice_id], instead_of.get(slice_id))
+        self._standings.take_over_ranks(before.ranks_told())
 
     def give_grace(self, slice_ids: Iterable[SliceId], now: datetime) -> None:
         """Let slices go on as before for the grace, as those of who left the group that pays."""
@@ -318,25 +365,22 @@ class Holdings(HeldSums, CardSums):
 
     def _take_over(
         self,
+        held: AsHeld,
         slices: Iterable[Holding],
         steps: Mapping[SliceId, int],
-        cards: Iterable[GpuFacts],
-        typed: Mapping[GpuId, TypedKind],
+        in_force: Mapping[SliceId, int],
     ) -> None:
-        """Begin with these; ``typed`` also tells of cards that are gone.
+        """Begin with these slices, and the cards that there are.
 
         Cards come last: each then finds its place among the others once, with all it holds.
         """
-        self._typed = dict(typed)
-        self._fill(slices, steps)
-        for facts in cards:
+        self._typed = dict(held.typed)
+        for facts in held.cards:
+            gpu_type = policy_of(self.document, facts).gpu_type
+            self._typed[facts.gpu_id] = TypedKind(gpu_type, facts.kind)
+        self._fill(slices, steps, in_force)
+        for facts in held.cards:
             self.put_gpu(facts)
-
-    def _typed_under(self, document: QuotaDocument) -> dict[GpuId, TypedKind]:
-        typed = dict(self._typed)
-        for gpu_id, card in self._rooms.cards().items():
-            typed[gpu_id] = TypedKind(policy_of(document, card.told).gpu_type, card.told.kind)
-        return typed
 
     def _forget_type(self, gpu_id: GpuId) -> None:
         if self._rooms.card(gpu_id) is None and not self._placed.on(gpu_id):

@@ -1,7 +1,7 @@
 """The GPUs of one kind in one pool, kept in the order of their room."""
 
 from bisect import bisect_left, insort
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -21,6 +21,8 @@ class RoomIndex:
     """The room of each GPU that is open."""
     closed: dict[GpuId, str] = field(default_factory=dict)
     """The closed GPUs, and why each is."""
+    _by_id: dict[GpuId, Entry] = field(default_factory=dict)
+    """The entry of each among ``_shared``."""
     _alone: list[Entry] = field(default_factory=list)
     _shared: list[Entry] = field(default_factory=list)
 
@@ -31,7 +33,8 @@ class RoomIndex:
             return
         self.rooms[facts.gpu_id] = room
         insort(self._alone, _entry(facts, room.alone_mib, room.alone_milli))
-        insort(self._shared, _entry(facts, room.shared_mib, room.shared_milli))
+        self._by_id[facts.gpu_id] = _entry(facts, room.shared_mib, room.shared_milli)
+        insort(self._shared, self._by_id[facts.gpu_id])
 
     def take_out(self, facts: GpuFacts) -> None:
         """Take a GPU out, with the facts it was entered with."""
@@ -41,7 +44,7 @@ class RoomIndex:
         room = self.rooms.pop(facts.gpu_id)
         for entries, entry in (
             (self._alone, _entry(facts, room.alone_mib, room.alone_milli)),
-            (self._shared, _entry(facts, room.shared_mib, room.shared_milli)),
+            (self._shared, self._by_id.pop(facts.gpu_id)),
         ):
             del entries[bisect_left(entries, entry)]
 
@@ -49,9 +52,15 @@ class RoomIndex:
         """Whether no GPU is left, open or closed."""
         return not self.rooms and not self.closed
 
-    def by_room(self) -> Iterator[GpuId]:
-        """Yield the open GPUs, those with the most memory room under the overcommit first."""
-        return (entry[4] for entry in reversed(self._shared))
+    def by_room(self, among: Iterable[GpuId] | None = None) -> Iterator[GpuId]:
+        """Yield the open GPUs, those with the most memory room under the overcommit first.
+
+        ``among``: these alone, as far as they are here, each once.
+        """
+        if among is None:
+            return (entry[4] for entry in reversed(self._shared))
+        here = (self._by_id[gpu_id] for gpu_id in among if gpu_id in self._by_id)
+        return (entry[4] for entry in sorted(here, reverse=True))
 
     def most_room(self) -> GpuAmount | None:
         """Return what is free on the GPU with the most room; ``None`` where none is open."""

@@ -1,10 +1,11 @@
 """The queue of jobs: which goes to which GPU now, and why each of the others waits.
 
-Jobs are served in their order, each on the tightest GPU that can lend what it needs, where rights
-and limits let it; cards of the type of which it is entitled to its own go first. One that fits
-nowhere now does not hold up those behind it, with one exception: a GPU on which it would fit but
-for the jobs that run there is kept for it, so that small jobs never starve a large one. A job that
-can run on one node alone is placed there, or waits for that node.
+Jobs are served in their order: entitled ones where their groups are guaranteed room, whatever
+others borrow there (``entitled_places``); all others on the tightest GPU that can lend what they
+need, where rights and limits let them; cards of the type of which one is entitled to its own go
+first. One that fits nowhere now does not hold up those behind it, with one exception: a GPU on
+which it would fit but for the jobs that run there is kept for it, so that small jobs never starve a
+large one. A job that can run on one node alone is placed there, or waits for that node.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,10 +13,11 @@ from dataclasses import dataclass, replace
 
 from sublet_quota.amounts.gpu_amounts import GpuAmount, format_cards, format_memory
 from sublet_quota.amounts.gpu_kind import GpuKind
+from sublet_quota.jobs.entitled_places import EntitledPlace, EntitledPlaces
 from sublet_quota.jobs.lendable_room import Kinds, LendableGpu, LendableRoom
 from sublet_quota.jobs.payers.job_limits import JobLimits, MetLimit
 from sublet_quota.jobs.waiting_job import WaitingJob
-from sublet_quota.names.ids import GpuId, JobId, PoolName
+from sublet_quota.names.ids import GpuId, GroupName, JobId, PoolName, SliceId
 from sublet_quota.reasons.waiting import FullLimit, KeptGpu, QueueReason, QueueWait
 from sublet_quota.shares.limits import LimitKind
 
@@ -29,6 +31,10 @@ class JobPlacement:
     gpu_id: GpuId
     pool: PoolName
     amount: GpuAmount
+    calls_back: tuple[SliceId, ...] = ()
+    """The borrowed slices that lose their place on the GPU to an entitled job."""
+    recharged: tuple[tuple[SliceId, GroupName], ...] = ()
+    """Slices that another of their owners' groups pays for from now on, to let the job in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,23 +61,23 @@ def plan_queue(
     *,
     lending: bool,
     limits: JobLimits | None = None,
+    by_right: EntitledPlaces | None = None,
 ) -> QueuePlan:
     """Return what can be placed of ``jobs``, which are in their order, and why others wait.
 
-    ``limits``: what payers and owners may have; ``None``: nothing is limited.
+    ``limits``: what payers and owners may have; ``None``: nothing is limited. ``by_right``: where
+    entitled jobs have their places whatever others borrow; ``None``: only where room is lent.
     """
     room = LendableRoom(gpus)
     bounds = _Bounds(limits)
     placements: list[JobPlacement] = []
     waits: list[JobWait] = []
     for job in jobs:
-        found = _fit(job, room, bounds) if lending else None
+        found = None
+        if lending:
+            found = _due(job, room, bounds, by_right) or _fit(job, room, bounds, by_right)
         if found is not None:
-            payer, gpu = found
-            amount = payer.amount_on(gpu.facts.kind)
-            placements.append(JobPlacement(payer, gpu.facts.gpu_id, gpu.pool, amount))
-            room.take(gpu, amount.memory_mib)
-            bounds.take(payer, gpu)
+            placements.append(found)
         else:
             why = _why(job, room, bounds, lending=lending)
             waits.append(JobWait(job.job_id, len(waits) + 1, why))
@@ -100,10 +106,27 @@ class _Bounds:
             self.limits.take(job, gpu.facts.kind, gpu.gpu_type)
 
 
+def _due(
+    job: WaitingJob, room: LendableRoom, bounds: _Bounds, by_right: EntitledPlaces | None
+) -> JobPlacement | None:
+    """Give an entitled job the place that it is due; ``None``: it is due none now."""
+    if by_right is None or job.entitled_on is None:
+        return None
+    place = by_right.find(job, bounds.within(job, room.kinds_for(job)))
+    gpu = None if place is None else room.gpu(place.gpu_id)
+    if place is None or gpu is None:
+        return None
+    amount = job.amount_on(gpu.facts.kind)
+    by_right.take(place, amount)
+    room.take_away(gpu, amount.memory_mib)
+    bounds.take(job, gpu)
+    return JobPlacement(job, place.gpu_id, gpu.pool, amount, place.calls_back)
+
+
 def _fit(
-    job: WaitingJob, room: LendableRoom, bounds: _Bounds
-) -> tuple[WaitingJob, LendableGpu] | None:
-    """Return where the job goes, and at whose expense; ``None``: nowhere now."""
+    job: WaitingJob, room: LendableRoom, bounds: _Bounds, by_right: EntitledPlaces | None
+) -> JobPlacement | None:
+    """Give a job room that is lent, maybe at another group's expense; ``None``: there is none."""
     for payer in (job, *job.instead):
         kinds = room.kinds_for(payer)
         if room.best_fit(payer, kinds) is None:
@@ -113,7 +136,12 @@ def _fit(
         entitled = {k: name for k, name in kinds.items() if name == payer.entitled_on}
         gpu = room.best_fit(payer, entitled) or room.best_fit(payer, kinds)
         if gpu is not None:
-            return payer, gpu
+            amount = payer.amount_on(gpu.facts.kind)
+            room.take(gpu, amount.memory_mib)
+            bounds.take(payer, gpu)
+            if by_right is not None and payer.entitled_on is not None:
+                by_right.take(EntitledPlace(gpu.facts.gpu_id, ()), amount)
+            return JobPlacement(payer, gpu.facts.gpu_id, gpu.pool, amount)
     return None
 
 

@@ -155,6 +155,15 @@ class LendableRoom:
         """Whether jobs are there, or come there by this plan."""
         return gpu.jobs_mib > 0 or self._left[gpu.facts.gpu_id] != gpu.lendable_mib
 
+    def gpu(self, gpu_id: GpuId) -> LendableGpu | None:
+        """Return a GPU of those that lend, or ``None``."""
+        return self._gpus.get(gpu_id)
+
+    def take_away(self, gpu: LendableGpu, memory_mib: int) -> None:
+        """Give away room on a GPU, whatever is left there, and for whomever it is kept."""
+        if gpu.facts.gpu_id not in self._kept:
+            self.take(gpu, min(memory_mib, self._left[gpu.facts.gpu_id]))
+
     def take(self, gpu: LendableGpu, memory_mib: int) -> None:
         """Give away room on a GPU."""
         lendable = self._lists[gpu.facts.kind].lendable

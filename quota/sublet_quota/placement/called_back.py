@@ -1,5 +1,7 @@
 """Slices that were called back, and have their place again."""
 
+from collections.abc import Container
+
 from sublet_quota.amounts.gpu_amounts import GpuAmount
 from sublet_quota.holdings.gpu_load import Holding
 from sublet_quota.holdings.holdings import Holdings
@@ -7,22 +9,27 @@ from sublet_quota.names.ids import GpuId, SliceId
 from sublet_quota.residency.snapshot import Rank
 
 
-def back_to_their_place(holdings: Holdings) -> tuple[SliceId, ...]:
+def back_to_their_place(
+    holdings: Holdings, pausing: Container[SliceId] = ()
+) -> tuple[SliceId, ...]:
     """Return the called-back slices that fit on their card again, the oldest first.
 
     One that is entitled by now is due its place whatever fits; others need room under the pool's
-    overcommit, as any that is borrowed. Told all at once, they fit together.
+    overcommit, as any that is borrowed. Told all at once, they fit together. ``pausing`` do not
+    come back yet, but where they are entitled.
     """
     rooms: dict[GpuId, GpuAmount] = {}
     back: list[SliceId] = []
-    away = sorted((one for one in holdings.slices() if one.called_back), key=_age)
+    away = sorted(holdings.called_back(), key=_age)
     for holding in away:
         if holdings.rank(holding.slice_id) is Rank.ENTITLED:
             back.append(holding.slice_id)
             rooms[holding.gpu_id] = _less(_room(holdings, rooms, holding), holding.amount)
     for holding in away:
         room = _room(holdings, rooms, holding)
-        if holding.slice_id not in back and _fits(holdings, holding, room):
+        if holding.slice_id in pausing or holding.slice_id in back:
+            continue
+        if _fits(holdings, holding, room):
             back.append(holding.slice_id)
             rooms[holding.gpu_id] = _less(room, holding.can_leave)
     return tuple(back)

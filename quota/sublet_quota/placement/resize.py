@@ -17,8 +17,8 @@ from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GroupName, SizeName, SliceId
 from sublet_quota.placement.finding.moving import Moves
 from sublet_quota.placement.finding.question import Question
-from sublet_quota.placement.slice_placement import tell, told
-from sublet_quota.reasons.helping import Help, HelpKind
+from sublet_quota.placement.slice_placement import Placement, decided, tell, told
+from sublet_quota.reasons.helping import ADMIN, Help, HelpKind
 from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.reasons.refusals.refuse import refuse
 from sublet_quota.reasons.refusals.room import RoomRefusal
@@ -54,9 +54,11 @@ def decide_resize(
     must not hold the slice itself: its room and its part of the quotas are free.
     """
     facts = holdings.gpu(slice_.gpu_id)
-    if facts is None or holdings.pool_of(slice_.gpu_id) is None:
-        return refuse(RoomRefusal.GPU_GONE, helps=(Help(HelpKind.START_AGAIN),))
     wish = _wish(slice_, groups, new)
+    if facts is None or holdings.pool_of(slice_.gpu_id) is None:
+        has_another = isinstance(decided(Question(holdings, wish)), Placement)
+        helps = (Help(HelpKind.START_AGAIN),) if has_another else ADMIN
+        return refuse(RoomRefusal.GPU_GONE, helps=helps)
     wanted = _wanted(holdings, slice_, wish)
     if isinstance(wanted, Denial):
         return tell(Question(holdings, wish, only=slice_.gpu_id), wanted)

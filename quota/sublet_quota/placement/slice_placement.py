@@ -16,13 +16,17 @@ from types import MappingProxyType
 from typing import Final
 
 from sublet_quota.admission.denial import Denial
-from sublet_quota.admission.slice_admission import Admission, Option, admit, furthest
+from sublet_quota.admission.slice_admission import Admission, Option, furthest
 from sublet_quota.admission.slice_request import RequestedSlice
 from sublet_quota.amounts.gpu_amounts import GpuAmount
-from sublet_quota.holdings.gpu_load import AsBefore
+from sublet_quota.holdings.gpu_load import AsBefore, Holding
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GpuId, GroupName, PoolName, SizeName, SliceId, UserName
-from sublet_quota.placement.finding.as_before import AsBeforePlace, find_as_before
+from sublet_quota.placement.finding.as_before import (
+    AsBeforePlace,
+    find_as_before,
+    options_as_before,
+)
 from sublet_quota.placement.finding.deriving import derived
 from sublet_quota.placement.finding.free_room import find_free
 from sublet_quota.placement.finding.laid_out import find_laid_out
@@ -88,7 +92,6 @@ def decide_slice(
 def told(question: Question) -> Placement | Refusal:
     """Return the answer to a question, a refusal with what would help."""
     answer = decided(question)
-    question.seen.granted[question.wish, question.only] = isinstance(answer, Placement)
     return answer if isinstance(answer, Placement) else tell(question, answer)
 
 
@@ -100,20 +103,31 @@ def tell(question: Question, denial: Denial) -> Refusal:
 
 def decided(question: Question) -> Placement | Denial:
     """Return the answer to a question, without what would help."""
-    restarted = find_as_before(question)
-    if restarted is not None:
-        return _restarted(restarted)
-    admission = admit(question.holdings, question.wish)
-    placed = _granted(question, admission)
+    placed = _placed(question)
     if placed is not None:
         return placed
+    admission = question.admission
     if admission.options:
         return _denied(question, admission)
     return furthest(admission.denials)
 
 
-def _granted(question: Question, admission: Admission) -> Placement | None:
-    """Return the place of a wish, if it has one."""
+def _is_granted(question: Question) -> bool:
+    return _placed(question) is not None
+
+
+def _placed(question: Question) -> Placement | None:
+    """Return the place of a wish, if it has one; each is looked for once."""
+    known, asked = question.seen.answers, (question.wish, question.only)
+    if asked not in known:
+        known[asked] = _as_before(question) or _granted(question)
+    placed: Placement | None = known[asked]
+    return placed
+
+
+def _granted(question: Question) -> Placement | None:
+    """Return the place of a wish that is no restart, if it has one."""
+    admission = question.admission
     if admission.options:
         placed = _place(question, admission)
         if placed is not None:
@@ -123,15 +137,6 @@ def _granted(question: Question, admission: Admission) -> Placement | None:
         if placed is not None:
             return placed
     return None
-
-
-def _is_granted(question: Question) -> bool:
-    known, asked = question.seen.granted, (question.wish, question.only)
-    if asked not in known:
-        known[asked] = find_as_before(question) is not None or (
-            _granted(question, admit(question.holdings, question.wish)) is not None
-        )
-    return known[asked]
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +217,41 @@ def _placement(question: Question, admission: Admission, place: _Place) -> Place
     )
 
 
+def _as_before(question: Question) -> Placement | None:
+    """Return the place of a server that restarts as before; ``None``: it is a request as any."""
+    place = find_as_before(question)
+    if place is not None:
+        return _restarted(place)
+    holding, options = question.wish.before, tuple(options_as_before(question))
+    if holding is None or not options:
+        return None
+    found = _find(question, UserName(holding.owner), options)
+    if found is not None:
+        return _restarted_elsewhere(question, holding, found)
+    place = find_as_before(question, others_make_way=True)
+    return None if place is None else _restarted(place)
+
+
+def _restarted_elsewhere(question: Question, holding: Holding, place: _Place) -> Placement:
+    option = place.option
+    return Placement(
+        owner=holding.owner,
+        gpu_id=place.gpu_id,
+        gpu_type=option.asked.gpu_type,
+        pool=holding.pool,
+        size=option.wanted.name,
+        amount=option.asked.amount,
+        group=holding.group,
+        named=holding.named,
+        member_of=holding.member_of,
+        rank=question.rank_on(option.rank, place.gpu_id, option.node, option.asked.amount),
+        why=Derivation(Rule.AS_BEFORE, holding.group),
+        calls_back=place.calls_back,
+        moves=place.moves,
+        before=holding.before,
+    )
+
+
 def _restarted(place: AsBeforePlace) -> Placement:
     holding = place.holding
     return Placement(
@@ -226,6 +266,7 @@ def _restarted(place: AsBeforePlace) -> Placement:
         member_of=holding.member_of,
         rank=place.rank,
         why=Derivation(Rule.AS_BEFORE, holding.group),
+        calls_back=place.calls_back,
         before=holding.before,
     )
 

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.jobs.entitled_places import EntitledPlaces
 from sublet_quota.jobs.job_queue import QueuePlan, plan_queue
 from sublet_quota.jobs.lendable_room import lendable_gpus
 from sublet_quota.jobs.payers.job_limits import JobLimits
@@ -72,7 +73,13 @@ def _plan(jobs: JobsNow, holdings: Holdings, now: datetime) -> QueuePlan:
     placed = tuple(_allowed(job, rights, kinds) for job in jobs.placed)
     ordered = JobOrder(holdings, past).waiting(waiting, placed, jobs.held)
     gpus = lendable_gpus(holdings, jobs.lendable_mib)
-    return plan_queue(ordered, gpus, lending=jobs.lending, limits=JobLimits(holdings))
+    return plan_queue(
+        ordered,
+        gpus,
+        lending=jobs.lending,
+        limits=JobLimits(holdings),
+        by_right=EntitledPlaces(holdings, jobs.lendable_mib),
+    )
 
 
 def _allowed(job: WaitingJob, rights: KnownRights, kinds: Mapping[GpuKind, str]) -> WaitingJob:

@@ -2,7 +2,7 @@
 
 Decided by the code that decides when it is: ``Holdings.under`` for the slices, the queue's own plan
 for the jobs, ``rights_of`` for the people. A function of values: nothing of it changes anything.
-What begins or ends at a stated time later is not in it.
+What begins or ends at a stated time later is not in it, but that reservations are to come is told.
 """
 
 from dataclasses import dataclass
@@ -11,9 +11,10 @@ from datetime import datetime
 from sublet_quota.budgets.standing import BudgetStanding, Spent
 from sublet_quota.document.consistency.warnings import DocumentWarning, document_warnings
 from sublet_quota.document.quota_document import QuotaDocument
+from sublet_quota.document.told_reservations import tell_reservations
 from sublet_quota.names.ids import SliceId
+from sublet_quota.placement.claims import Claims, new_claims
 from sublet_quota.preview.beyond import Excess, new_excesses
-from sublet_quota.preview.claims import Claims, new_claims
 from sublet_quota.preview.job_changes import JobChange, job_changes
 from sublet_quota.preview.present_state import PresentState
 from sublet_quota.preview.rank_changes import RankChange, brought_back, rank_changes
@@ -35,6 +36,8 @@ class QuotaPreview:
     unmet: tuple[GuaranteeWarning, ...]
     """What of guarantees could not be met of the cards of now."""
     rights: tuple[RightChange, ...]
+    reservations: tuple[str, ...]
+    """What would be reserved, now or later; what is over is not there."""
     warnings: tuple[DocumentWarning, ...]
     """What may not be meant in the document."""
     budgets: tuple[BudgetStanding, ...] = ()
@@ -60,7 +63,8 @@ def preview_quota(state: PresentState, document: QuotaDocument, now: datetime) -
         claims=new_claims(before, after),
         jobs=job_changes(state.jobs, before, after, now),
         unmet=after.warnings(),
-        rights=rights_changes(before.document, in_force, state.people),
+        rights=rights_changes(before.document, in_force, state.people, now),
+        reservations=tell_reservations(document, now),
         warnings=document_warnings(in_force),
         # The last: their graces end with it.
         ranks=rank_changes(before, after),

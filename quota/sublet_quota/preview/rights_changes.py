@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.rights import rights_of
@@ -31,8 +32,9 @@ class RightChange:
 class _KnownValues:
     """The rights of people under one document: most have the same groups, and no exception."""
 
-    def __init__(self, document: QuotaDocument) -> None:
+    def __init__(self, document: QuotaDocument, now: datetime) -> None:
         self._document = document
+        self._now = now
         self._known: dict[object, _Values] = {}
 
     def of(self, person: PersonHere) -> _Values:
@@ -42,16 +44,17 @@ class _KnownValues:
         if key not in self._known:
             rights = rights_of(self._document, person.owner, person.hub_groups)
             self._known[key] = {
-                (line.group, line.right): line.value for line in tell_rights(self._document, rights)
+                (line.group, line.right): line.value
+                for line in tell_rights(self._document, rights, self._now)
             }
         return self._known[key]
 
 
 def rights_changes(
-    before: QuotaDocument, after: QuotaDocument, people: Iterable[PersonHere]
+    before: QuotaDocument, after: QuotaDocument, people: Iterable[PersonHere], at: datetime
 ) -> tuple[RightChange, ...]:
     """Return the rights that would be others; both documents are ones in force."""
-    now, then = _KnownValues(before), _KnownValues(after)
+    now, then = _KnownValues(before, at), _KnownValues(after, at)
     found: defaultdict[tuple[_Right, str | None, str | None], list[UserName]] = defaultdict(list)
     for person in people:
         was, becomes = now.of(person), then.of(person)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Final
 
 from sublet_quota.names.ids import GroupName
 
@@ -62,3 +63,26 @@ class Derivation:
     def __post_init__(self) -> None:
         """Keep the numbers as they are now, whatever becomes of the mapping they came in."""
         object.__setattr__(self, "numbers", MappingProxyType(dict(self.numbers)))
+
+
+_WORDS: Final[Mapping[Rule, str]] = MappingProxyType(
+    {
+        Rule.GUARANTEE: "by the guarantee",
+        Rule.FREE_ROOM: "by what is free",
+        Rule.SHARE: "by the share of what others leave",
+        Rule.AS_BEFORE: "as before something became less",
+        Rule.LIMIT: "by a limit",
+        Rule.RIGHT: "by what may be picked",
+        Rule.CARDS: "by which GPUs there are, and which of them are open",
+        Rule.ROOM: "by the room that there is and that can be made",
+    }
+)
+_MOST_LINES: Final = 3
+
+
+def derivation_sentence(why: Derivation) -> str:
+    """Return by which rule it was decided, for which group, and where the document says so."""
+    group = "" if why.group is None else f", for group '{why.group}'"
+    lines = "; ".join(map(str, why.lines[:_MOST_LINES]))
+    more = "; ..." if len(why.lines) > _MOST_LINES else ""
+    return f"Decided {_WORDS[why.rule]}{group}{f' ({lines}{more})' if lines else ''}."

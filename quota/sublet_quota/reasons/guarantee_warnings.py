@@ -59,7 +59,7 @@ _WORDS: Final[Mapping[GuaranteeFault, str]] = MappingProxyType(
             "proportion are in force"
         ),
         GuaranteeFault.LESSENED: (
-            "{group} is guaranteed {told} of {type}, of which {there} are in force until there is "
+            "{group} is guaranteed {told} of {type}, with {there} of it in force until there is "
             "room"
         ),
         GuaranteeFault.NOT_LAID_OUT: (
@@ -80,10 +80,9 @@ _WORDS: Final[Mapping[GuaranteeFault, str]] = MappingProxyType(
 
 
 def _cards(cards: Fraction) -> str:
-    """Return ``1 card``, ``2.5 cards`` or ``1/3 cards``."""
+    """Return ``1 card``, ``2.5 cards``, ``0.3333 cards`` or ``1/3 cards``."""
     if cards == 1:
         return "1 card"
-    tenths = cards * 100
-    if tenths.denominator == 1:
-        return f"{float(cards):g} cards"
+    if (cards * 10**6).denominator == 1:
+        return f"{float(cards):.6f}".rstrip("0").rstrip(".") + " cards"
     return f"{cards} cards"

@@ -82,12 +82,13 @@ _LESS: Final = "ask for less"
 
 def helping_sentence(helps: tuple[Help, ...]) -> str:
     """Return what would help, as one sentence."""
-    clauses = [_clause(each) for each in helps]
+    clauses = [help_clause(each) for each in helps]
     told = clauses[0] if len(clauses) == 1 else f"{', '.join(clauses[:-1])}, or {clauses[-1]}"
     return f"{told[0].upper()}{told[1:]}."
 
 
-def _clause(one: Help) -> str:
+def help_clause(one: Help) -> str:
+    """Return one thing that would help, as a clause without a full stop."""
     if one.kind is HelpKind.LESS and one.amount is None:
         return _LESS
     return _WORDS[one.kind].format(names=", ".join(one.names[:_MOST_NAMES]), amount=one.amount)

@@ -13,9 +13,14 @@ class QuotaChange(StrEnum):
     """What has become of a slice."""
 
     CALLED_BACK = "called-back"
+    MOVES = "moves"
+    MOVED = "moved"
+    STAYS = "stays"
     BROUGHT_BACK = "brought-back"
     RECHARGED = "recharged"
+    RECHARGED_AFTER_LEAVING = "recharged-after-leaving"
     AS_BEFORE = "as-before"
+    AS_BEFORE_AFTER_LEAVING = "as-before-after-leaving"
     AS_BEFORE_NO_MORE = "as-before-no-more"
 
 
@@ -24,9 +29,21 @@ _WORDS: Final[Mapping[QuotaChange, str]] = MappingProxyType(
         QuotaChange.CALLED_BACK: (
             "its room on the card is due to {group}: it takes turns behind them, and loses nothing"
         ),
+        QuotaChange.MOVES: (
+            "its room on the card is due to {group}: it moves to GPU {card} of its node, and loses "
+            "nothing"
+        ),
+        QuotaChange.MOVED: "it is on GPU {card} of its node now",
+        QuotaChange.STAYS: "it does not move to another card, and takes turns on its own: {why}",
         QuotaChange.BROUGHT_BACK: "there is room again: it has its place on the card back",
         QuotaChange.RECHARGED: (
             "charged to {group} instead of {former}, which lets a slice of {for_group} in"
+        ),
+        QuotaChange.RECHARGED_AFTER_LEAVING: (
+            "charged to {group} instead of {former}, in which its owner is no more"
+        ),
+        QuotaChange.AS_BEFORE_AFTER_LEAVING: (
+            "its owner is in {group} no more: it counts as before until {until}"
         ),
         QuotaChange.AS_BEFORE: (
             "what {group} is guaranteed has become less: it counts as before until {until}"
@@ -38,22 +55,38 @@ _WORDS: Final[Mapping[QuotaChange, str]] = MappingProxyType(
 )
 
 
-def quota_change_words(
+def quota_change_words(  # noqa: PLR0913 - the facts of the sentences
     change: QuotaChange,
     *,
     group: str | None = None,
     former: str | None = None,
     for_group: str | None = None,
     until: datetime | None = None,
+    card: int | None = None,
+    why: str = "",
 ) -> str:
     """Return what happened to a slice, as one clause.
 
     ``group``: whom it is about; of a slice that was charged to another group, that one, ``former``
-    the one before, and ``for_group`` whose slice that lets in. ``None``: nobody's group.
+    the one before, and ``for_group`` whose slice that lets in. ``None``: nobody's group. ``card``:
+    the place among its node's cards of the one that a slice moves to; ``why`` it does not.
     """
     return _WORDS[change].format(
         group=group or USERS_WITHOUT_GROUP,
         former=former or "no group",
         for_group=for_group or USERS_WITHOUT_GROUP,
+        card="" if card is None else card,
+        why=why,
         until="" if until is None else f"{until:%Y-%m-%d %H:%M} UTC",
+    )
+
+
+def reserved_words(group: str, reserved_from: str) -> str:
+    """Return that a slice was called back for a reservation, as one clause.
+
+    ``reserved_from``: from when on (``ranks.from_words``).
+    """
+    return (
+        f"its room on the card is reserved for {group} {reserved_from}: it takes turns behind "
+        "them, and loses nothing"
     )

@@ -4,6 +4,7 @@ Options form, panel, widget and command line show these words; signs and colours
 """
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
@@ -48,7 +49,11 @@ _MEANINGS: Final[Mapping[RankCode, str]] = MappingProxyType(
     }
 )
 _FOR_WHOM: Final = "its room is due to {group}"
+_RESERVED: Final = "its room is reserved for {group} {reserved_from}"
 _FOR_ANYBODY: Final = "who is guaranteed {cards} needs the room"
+_NOT_BEFORE: Final = (
+    " It was called back several times in a few minutes, so it comes back at {at} at the earliest."
+)
 
 
 def rank_word(rank: RankCode) -> str:
@@ -56,18 +61,37 @@ def rank_word(rank: RankCode) -> str:
     return _WORDS[rank]
 
 
+def reserved_meaning(called_back_for: str, reserved_from: str) -> str:
+    """Return what it means to be called back for a reservation, as sentences.
+
+    ``reserved_from``: from when on (``from_words``).
+    """
+    why = _RESERVED.format(group=called_back_for, reserved_from=reserved_from)
+    return _MEANINGS[RankCode.CALLED_BACK].format(why=why)
+
+
+def from_words(begin: datetime) -> str:
+    """Return from when on something is reserved, by the wall clock of its zone."""
+    return f"from {begin:%H:%M} ({begin.tzinfo})"
+
+
 def rank_meaning(
     rank: RankCode,
     group: str | None = None,
     gpu_type: str | None = None,
     called_back_for: str | None = None,
+    back_at: datetime | None = None,
 ) -> str:
     """Return what a rank means for a slice that is charged to ``group``, as sentences.
 
     ``gpu_type`` is the type of the slice's card, as the quota document has it; ``called_back_for``
-    the group whose slice a called-back one makes way for.
+    the group whose slice a called-back one makes way for, ``back_at`` before when that does not
+    come back.
     """
     cards = "GPUs" if gpu_type is None else gpu_type
     why = _FOR_ANYBODY if called_back_for is None else _FOR_WHOM
     why = why.format(group=called_back_for, cards=cards)
-    return _MEANINGS[rank].format(group=group or "its group", cards=cards, why=why)
+    meaning = _MEANINGS[rank].format(group=group or "its group", cards=cards, why=why)
+    if rank is RankCode.CALLED_BACK and back_at is not None:
+        meaning += _NOT_BEFORE.format(at=f"{back_at.astimezone(UTC):%H:%M:%S} UTC")
+    return meaning

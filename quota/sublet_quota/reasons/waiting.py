@@ -26,7 +26,7 @@ class WaitReason(StrEnum):
     TURN = "turn"
     """Other active owners have their turn."""
     CALLED_BACK = "called-back"
-    """Owners of a lower rank are at work, and what they leave is not enough for this one."""
+    """Those of a lower rank are at work, and what they leave is not enough for this one."""
     OWNERS_ACTIVE = "owners-active"
     """A job waits: an owner is active on this GPU."""
     NOT_IDLE_YET = "not-idle-yet"
@@ -171,7 +171,7 @@ _WORDS: Final[Mapping[WaitReason, _Words]] = MappingProxyType(
             "Your slice is borrowed, and {others_here} at work on this GPU to whom the room is "
             "guaranteed. Nothing is lost: your slice goes on as soon as there is room for it, or "
             "they are idle.",
-            "it is borrowed, and those are at work there who come before it",
+            "those are at work there to whom the room is guaranteed",
         ),
         WaitReason.OWNERS_ACTIVE: _Words(
             "The job waits: {others} at work on this GPU.",

@@ -3,10 +3,11 @@
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Final
 
 from sublet_quota.names.ids import SliceId
 from sublet_quota.residency.room import Room, is_kept, is_moving
-from sublet_quota.residency.snapshot import GpuSnapshot, SliceView, TransitionKind
+from sublet_quota.residency.snapshot import GpuSnapshot, Rank, SliceView, TransitionKind
 
 
 class _Kind(IntEnum):
@@ -21,6 +22,9 @@ class _Kind(IntEnum):
     """
     KEPT = 4
     ACTIVE = 5
+    """An owner at work, or an entitled job, each without a seat."""
+    UNSUSPENDABLE_ENTITLED_JOB = 6
+    """An entitled job that would be evicted: only for those who are entitled to the room, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +46,40 @@ class SuspendCandidate:
     @property
     def by_eviction(self) -> bool:
         """Whether the slice can only leave by being ended."""
-        return self.kind is _Kind.UNSUSPENDABLE_JOB
+        return self.kind in _EVICTED
 
     @property
     def for_a_job(self) -> bool:
-        """Whether the slice may have to leave for a job, too."""
+        """Whether the slice may have to leave for any job, too."""
         return self.kind <= _Kind.IDLE
+
+    @property
+    def for_an_entitled_job(self) -> bool:
+        """Whether the slice may have to leave for an entitled job, too.
+
+        No job is ended for another one, and who is entitled may keep its slice from all jobs.
+        """
+        is_kept = self.kind is _Kind.KEPT and self.view.rank < Rank.BORROWED
+        return not self.by_eviction and not is_kept
+
+    @property
+    def for_who_borrows(self) -> bool:
+        """Whether the slice may have to leave for an owner at work whose slice is borrowed, too."""
+        return self.kind is not _Kind.UNSUSPENDABLE_ENTITLED_JOB
+
+    def may_leave_for(self, view: SliceView) -> bool:
+        """Whether the slice may have to leave for this one, which takes turns, or is a job's."""
+        if view.is_job:
+            return self.for_an_entitled_job if view.is_entitled_job else self.for_a_job
+        return self.for_who_borrows or view.rank < Rank.BORROWED
 
     def may_begin(self, snapshot: GpuSnapshot) -> bool:
         """Whether the slice can be told to leave now, as far as its last failed move allows."""
         not_before = self.view.not_before
         return not_before is None or not_before <= snapshot.now
+
+
+_EVICTED: Final = (_Kind.UNSUSPENDABLE_JOB, _Kind.UNSUSPENDABLE_ENTITLED_JOB)
 
 
 def list_candidates(room: Room) -> tuple[SuspendCandidate, ...]:
@@ -77,8 +104,10 @@ def _kind_of(snapshot: GpuSnapshot, view: SliceView) -> _Kind | None:
     elif not view.on_gpu:
         return None
     if view.unsuspendable is not None:
-        return _Kind.UNSUSPENDABLE_JOB if view.is_job else None
-    if view.is_job:
+        entitled = view.is_entitled_job
+        evicted = _Kind.UNSUSPENDABLE_ENTITLED_JOB if entitled else _Kind.UNSUSPENDABLE_JOB
+        return evicted if view.is_job else None
+    if view.is_job and not view.is_entitled_job:
         return _Kind.JOB
     if view.active:
         return _Kind.ACTIVE
@@ -86,7 +115,7 @@ def _kind_of(snapshot: GpuSnapshot, view: SliceView) -> _Kind | None:
 
 
 def _host_mib(room: Room, view: SliceView, kind: _Kind) -> int:
-    if kind in (_Kind.ON_ITS_WAY, _Kind.UNSUSPENDABLE_JOB):
+    if kind is _Kind.ON_ITS_WAY or kind in _EVICTED:
         # Set aside already; or never needed.
         return 0
     return room.committed_mib[view.slice_id] if is_moving(room.snapshot, view) else view.held_mib
@@ -94,10 +123,10 @@ def _host_mib(room: Room, view: SliceView, kind: _Kind) -> int:
 
 def _order(candidate: SuspendCandidate) -> tuple[int, int, float, SliceId]:
     view = candidate.view
-    if view.is_job:
+    if view.is_job and candidate.kind is not _Kind.ACTIVE:
         return (candidate.kind, -view.entitlement, 0.0, view.slice_id)
     began = (view.turn_since or view.since) if view.active else view.since
-    return (candidate.kind, -view.rank, began.timestamp(), view.slice_id)
+    return (candidate.kind, -view.turn_rank, began.timestamp(), view.slice_id)
 
 
 def choose_candidates(
@@ -157,6 +186,11 @@ class RoomMaking:
             c for c in self._candidates if c.kind is _Kind.ON_ITS_WAY or c.slice_id not in stay
         )
         return RoomMaking(self._room, leaving)
+
+    def for_who_borrows(self) -> "RoomMaking":
+        """Return what is made for those who borrow, or take turns with those."""
+        leaving = [c for c in self._candidates if c.for_who_borrows]
+        return self if len(leaving) == len(self._candidates) else RoomMaking(self._room, leaving)
 
     def includes(self, view: SliceView) -> bool:
         """Whether this slice could leave."""

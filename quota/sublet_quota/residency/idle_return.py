@@ -11,7 +11,7 @@ from sublet_quota.residency.actions import Action, Resume, Suspend
 from sublet_quota.residency.candidates import choose_candidates, list_candidates
 from sublet_quota.residency.room import Room, is_kept
 from sublet_quota.residency.seats import SeatPlan
-from sublet_quota.residency.snapshot import GpuSnapshot, SliceView
+from sublet_quota.residency.snapshot import GpuSnapshot, Rank, SliceView
 
 
 def bring_home(room: Room, plan: SeatPlan, free_mib: int) -> list[Action]:
@@ -58,8 +58,7 @@ def bring_home(room: Room, plan: SeatPlan, free_mib: int) -> list[Action]:
 
 
 def _must_come_home(snapshot: GpuSnapshot, view: SliceView) -> bool:
-    lending = snapshot.lending and snapshot.settings.lend
-    return not lending or is_kept(snapshot, view)
+    return not snapshot.is_lent or is_kept(snapshot, view)
 
 
 def _was_away_long_enough(snapshot: GpuSnapshot, view: SliceView) -> bool:
@@ -76,6 +75,7 @@ def _jobs_that_make_room(
         if c.view.is_job
         and not c.by_eviction
         and c.slice_id not in seated
+        and not (c.view.is_entitled_job and view.rank >= Rank.BORROWED)
         and c.may_begin(room.snapshot)
     ]
     leaving = choose_candidates(jobs, shortfall_mib, room.snapshot.host_free_mib)

@@ -34,6 +34,8 @@ class LeftRoom:
     coming: tuple[ComingTurn, ...] = ()
     leaving: Mapping[SliceId, frozenset[SliceId]] = field(default_factory=dict)
     """Who of this rank makes way when a coming turn begins, by the slice in front there."""
+    kept: tuple[SliceView, ...] = ()
+    """The idle slices that stay where a job has a seat: kept by owners who are entitled."""
 
     @property
     def is_all(self) -> bool:
@@ -47,17 +49,17 @@ class LeftRoom:
 
     def fits_among_equals(self, *own: SliceView, host_is_endless: bool = False) -> bool:
         """Whether these of the rank would fit if nobody were of a lower one."""
-        staying = _each_once((*self.immovable, *own))
+        staying = self._with_kept((*self.immovable, *own))
         return self.making.is_possible(staying, host_is_endless=host_is_endless)
 
     def fits_now(self, *own: SliceView, host_is_endless: bool = False) -> bool:
         """Whether these of the rank fit beside the seats of lower ranks that there are."""
-        staying = _each_once((*self.seated, *self.immovable, *own))
+        staying = self._with_kept((*self.seated, *self.immovable, *own))
         return self.making.is_possible(staying, host_is_endless=host_is_endless)
 
     def fits_in(self, turn: ComingTurn, *own: SliceView) -> bool:
         """Whether these of the rank fit beside who is there in a coming turn."""
-        return self.making.is_possible(self._beside(turn, own))
+        return self.making.is_possible(self._with_kept(self._beside(turn, own)))
 
     def fits(self, *own: SliceView) -> bool:
         """Whether these of the rank fit now, and in the coming turns of lower ranks."""
@@ -75,9 +77,14 @@ class LeftRoom:
         if turn is not None:
             beside = _each_once((*self.seated, *self.immovable, *turn.beside))
             coming.append(ComingTurn(turn.front, beside))
-        left = LeftRoom(self.making, self.immovable, (*self.seated, *own), tuple(coming))
+        seated = (*self.seated, *own)
+        left = LeftRoom(self.making, self.immovable, seated, tuple(coming), kept=self.kept)
         sparing = replace(left, making=self.making.without(waiting))
         return sparing if sparing.fits() else left
+
+    def _with_kept(self, staying: tuple[SliceView, ...]) -> tuple[SliceView, ...]:
+        kept = self.kept if self.kept and any(s.is_job for s in staying) else ()
+        return _each_once((*staying, *kept))
 
     def _beside(self, turn: ComingTurn, own: Sequence[SliceView]) -> tuple[SliceView, ...]:
         leaving = self._leaving_for(turn)

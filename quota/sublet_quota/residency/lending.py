@@ -1,8 +1,10 @@
 """The lending to training jobs of what idle owners leave.
 
-Jobs run only while no owner is active on the GPU. A job may take the room of idle slices, but not
-of kept ones, and not more than can leave again within the pool's ``give_back_within``. A slice
-leaves as a whole, so all bytes of a job count that might ever be in an owner's way.
+Jobs run only while no owner is active on the GPU, but for entitled ones, which take turns with the
+slices that are borrowed. A job may take the room of idle slices, but not of kept ones, and not more
+than can leave again within the pool's ``give_back_within``. A slice leaves as a whole, so all bytes
+of a job count that might ever be in an owner's way. In an entitled job's way are none but slices
+that are entitled, too; it comes before all other jobs.
 """
 
 from collections.abc import Sequence
@@ -10,18 +12,21 @@ from collections.abc import Sequence
 from sublet_quota.names.ids import SliceId
 from sublet_quota.reasons.waiting import WaitReason
 from sublet_quota.residency.candidates import RoomMaking, SuspendCandidate, list_candidates
-from sublet_quota.residency.room import Room, is_kept, measure_room
-from sublet_quota.residency.seats import SeatPlan, Waiting
-from sublet_quota.residency.snapshot import GpuSnapshot, SliceView
+from sublet_quota.residency.room import Room, is_kept, is_kept_from, measure_room
+from sublet_quota.residency.seats import SeatPlan, Waiting, seat_owners
+from sublet_quota.residency.snapshot import GpuSnapshot, Rank, SliceView
 
 
 def seat_jobs(room: Room, candidates: Sequence[SuspendCandidate]) -> SeatPlan:
     """Return which jobs should be on the GPU, given that no owner is active."""
     plan = SeatPlan()
-    making = RoomMaking(room, (c for c in candidates if c.for_a_job))
-    kept = [s for s in room.views if _is_kept_idle(room.snapshot, s)]
+    for_all = RoomMaking(room, (c for c in candidates if c.for_a_job))
+    for_entitled = RoomMaking(room, (c for c in candidates if c.for_an_entitled_job))
     jobs = [s for s in room.views if s.active and s.is_job]
     for job in sorted(jobs, key=_order_of_jobs):
+        entitled = job.is_entitled_job
+        making = for_entitled if entitled else for_all
+        kept = [s for s in room.views if is_kept_from(room, s, entitled_job=entitled)]
         staying = (*kept, *plan.seated, job)
         reason = _why_not_now(room, job, plan.seated)
         if reason is not None:
@@ -33,12 +38,28 @@ def seat_jobs(room: Room, candidates: Sequence[SuspendCandidate]) -> SeatPlan:
     return plan
 
 
-def jobs_behind_owners(room: Room) -> list[Waiting]:
-    """Return all jobs as waiting, since owners are active."""
+def seat_beside_owners(room: Room, candidates: Sequence[SuspendCandidate]) -> SeatPlan:
+    """Return which owners and entitled jobs should be on the GPU, given that owners are active."""
+    in_turn: list[SliceView] = []
+    not_now: list[Waiting] = []
+    entitled = (s for s in room.views if s.is_entitled_job)
+    for job in sorted(entitled, key=_order_of_jobs):
+        reason = _why_not_now(room, job, in_turn)
+        if reason is None:
+            in_turn.append(job)
+        else:
+            not_now.append(Waiting(job, reason))
+    plan = seat_owners(room, candidates, in_turn)
+    plan.waiting.extend((*not_now, *_jobs_behind_owners(room)))
+    return plan
+
+
+def _jobs_behind_owners(room: Room) -> list[Waiting]:
+    """Return all other jobs as waiting, since owners are active."""
     owners = tuple(s for s in room.views if s.active and not s.is_job)
-    jobs = sorted((s for s in room.views if s.active and s.is_job), key=_order_of_jobs)
-    reason = WaitReason.OWNERS_ACTIVE if _is_lent(room.snapshot) else WaitReason.LENDING_OFF
-    return [Waiting(s, reason, owners) for s in jobs]
+    others = (s for s in room.views if s.active and s.is_job and not s.is_entitled_job)
+    reason = WaitReason.OWNERS_ACTIVE if room.snapshot.is_lent else WaitReason.LENDING_OFF
+    return [Waiting(s, reason, owners) for s in sorted(others, key=_order_of_jobs)]
 
 
 def lendable_mib(snapshot: GpuSnapshot) -> int:
@@ -46,7 +67,7 @@ def lendable_mib(snapshot: GpuSnapshot) -> int:
 
     Active owners, kept and unsuspendable slices and the jobs that are here keep their caps.
     """
-    if not _is_lent(snapshot) or snapshot.closed is not None or snapshot.pause_only:
+    if not snapshot.is_lent or snapshot.closed is not None or snapshot.pause_only:
         return 0
     room = measure_room(snapshot)
     within_reach = {c.slice_id for c in list_candidates(room) if c.for_a_job and not c.view.is_job}
@@ -58,7 +79,7 @@ def lendable_mib(snapshot: GpuSnapshot) -> int:
         if s.slice_id not in ids and s.slice_id not in within_reach
     )
     jobs_mib = sum(room.full_mib[s.slice_id] for s in room.views if s.is_job)
-    harmless_mib = snapshot.usable_mib - _owners_mib(room) - jobs_mib
+    harmless_mib = snapshot.usable_mib - _owners_mib(room, Rank.CALLED_BACK) - jobs_mib
     returnable_mib = _leaving_in_time_mib(snapshot) - jobs_mib
     return max(0, min(snapshot.usable_mib - taken_mib, max(harmless_mib, returnable_mib)))
 
@@ -68,15 +89,7 @@ def _has_begun(job: SliceView) -> bool:
     return job.gate_open or job.held_mib > 0 or job.image_mib > 0
 
 
-def _is_lent(snapshot: GpuSnapshot) -> bool:
-    return snapshot.lending and snapshot.settings.lend
-
-
-def _is_kept_idle(snapshot: GpuSnapshot, view: SliceView) -> bool:
-    return not view.is_job and not view.active and is_kept(snapshot, view)
-
-
-def _order_of_jobs(job: SliceView) -> tuple[int, int, SliceId]:
+def _order_of_jobs(job: SliceView) -> tuple[bool, int, int, SliceId]:
     # Who runs goes on, who has begun comes before who has not: so a new rank throws nobody out.
     if job.gate_open:
         stage = 0
@@ -84,12 +97,12 @@ def _order_of_jobs(job: SliceView) -> tuple[int, int, SliceId]:
         stage = 1
     else:
         stage = 2 if job.image_mib > 0 else 3
-    return (stage, job.entitlement, job.slice_id)
+    return (not job.is_entitled_job, stage, job.entitlement, job.slice_id)
 
 
 def _why_not_now(room: Room, job: SliceView, seated: Sequence[SliceView]) -> WaitReason | None:
     snapshot = room.snapshot
-    if not _is_lent(snapshot):
+    if not snapshot.is_lent:
         return WaitReason.LENDING_OFF
     if snapshot.closed is not None and not _has_begun(job):
         return WaitReason.GPU_CLOSED
@@ -99,14 +112,17 @@ def _why_not_now(room: Room, job: SliceView, seated: Sequence[SliceView]) -> Wai
     if not _has_begun(job):
         # One that has begun was let in by this rule: a rate that falls later strands nobody.
         jobs_mib = sum(room.full_mib[s.slice_id] for s in (*seated, job))
-        may_be_in_the_way = _owners_mib(room) + jobs_mib > snapshot.usable_mib
+        last = Rank.ENTITLED_IN_PART if job.is_entitled_job else Rank.CALLED_BACK
+        may_be_in_the_way = _owners_mib(room, last) + jobs_mib > snapshot.usable_mib
         if may_be_in_the_way and jobs_mib > _leaving_in_time_mib(snapshot):
             return WaitReason.GIVE_BACK_TOO_SLOW
     return None
 
 
-def _owners_mib(room: Room) -> int:
-    return sum(room.full_mib[s.slice_id] for s in room.views if not s.is_job)
+def _owners_mib(room: Room, last: Rank) -> int:
+    """Return what the owners up to a rank are owed together."""
+    owners = (s for s in room.views if not s.is_job and s.rank <= last)
+    return sum(room.full_mib[s.slice_id] for s in owners)
 
 
 def _leaving_in_time_mib(snapshot: GpuSnapshot) -> int:

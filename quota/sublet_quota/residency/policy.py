@@ -4,10 +4,12 @@ Compute moves at once (pausing takes a millisecond), memory one slice at a time.
 never plans ahead of what it sees: it names the next move, and is asked again when that is done.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from sublet_quota.life_cycles.slice_states import SliceState
+from sublet_quota.names.ids import SliceId
 from sublet_quota.reasons.waiting import WaitReason
 from sublet_quota.residency.actions import (
     Action,
@@ -23,10 +25,12 @@ from sublet_quota.residency.actions import (
 )
 from sublet_quota.residency.candidates import SuspendCandidate, choose_candidates, list_candidates
 from sublet_quota.residency.idle_return import bring_home
-from sublet_quota.residency.lending import jobs_behind_owners, seat_jobs
+from sublet_quota.residency.lending import seat_beside_owners, seat_jobs
 from sublet_quota.residency.room import Room, is_moving, measure_room
-from sublet_quota.residency.seats import SeatPlan, seat_owners
+from sublet_quota.residency.seats import SeatPlan
 from sublet_quota.residency.snapshot import GpuSnapshot, SliceView, TransitionKind
+
+_BEHIND_OWNERS: Final = (WaitReason.TURN, WaitReason.CALLED_BACK)
 
 
 def decide(snapshot: GpuSnapshot) -> Decision:
@@ -60,26 +64,32 @@ def _plan(snapshot: GpuSnapshot) -> tuple[SeatPlan, list[Pause], Room]:
     A job that is paused first can grow no more: it takes what it holds, not its whole cap.
     """
     room = measure_room(snapshot)
-    if any(s.active and not s.is_job for s in room.views):
-        pauses = [Pause(s.slice_id) for s in room.views if _must_be_paused(snapshot, s)]
-        room = _with_paused(room, pauses)
-        plan = seat_owners(room, list_candidates(room))
-        plan.waiting.extend(jobs_behind_owners(room))
-        return plan, pauses, room
-    plan = seat_jobs(room, list_candidates(room))
-    seated = plan.seated_ids
-    pauses = [
+    if not any(s.active and not s.is_job for s in room.views):
+        plan = seat_jobs(room, list_candidates(room))
+        pauses = _pauses(room, without=plan.seated_ids)
+        return plan, pauses, _with_paused(room, pauses)
+    entitled = frozenset(s.slice_id for s in room.views if s.is_entitled_job)
+    others = _pauses(room, without=entitled)
+    room = _with_paused(room, others)
+    plan = seat_beside_owners(room, list_candidates(room))
+    told = {a.slice_id for a in others}
+    pauses = [a for a in _pauses(room, without=plan.seated_ids) if a.slice_id not in told]
+    return plan, [*others, *pauses], _with_paused(room, pauses)
+
+
+def _pauses(room: Room, *, without: Collection[SliceId]) -> list[Pause]:
+    """Return the pauses of all jobs that run, but these."""
+    return [
         Pause(s.slice_id)
         for s in room.views
-        if s.slice_id not in seated and _must_be_paused(snapshot, s)
+        if s.slice_id not in without and _must_be_paused(room.snapshot, s)
     ]
-    return plan, pauses, _with_paused(room, pauses)
 
 
 def _comes_before(waiting: SliceView, view: SliceView) -> bool:
     """Whether a slice waits for room of which this one has only what is left over."""
-    has_work = waiting.active and not waiting.is_job and not waiting.gate_open
-    return has_work and not view.is_job and waiting.rank < view.rank
+    has_work = waiting.takes_turns and not waiting.gate_open
+    return has_work and view.takes_turns and waiting.turn_rank < view.turn_rank
 
 
 def _must_be_paused(snapshot: GpuSnapshot, view: SliceView) -> bool:
@@ -201,7 +211,7 @@ class _Course:
             c
             for c in self._candidates
             if c.slice_id != view.slice_id
-            and (c.for_a_job or not view.is_job)
+            and c.may_leave_for(view)
             and not _comes_before(c.view, view)
         ]
         leaving = choose_candidates(candidates, shortfall_mib, self._host_free_mib)
@@ -235,20 +245,22 @@ class _Course:
             return
         idle = {s.slice_id for s in self.room.views if not s.is_job and not s.active}
         wanted_back = transition.slice_id in self.plan.seated_ids
-        nobody_needs_it = transition.slice_id in idle and not self.is_short
+        for_room = not transition.leaves
+        nobody_needs_it = for_room and transition.slice_id in idle and not self.is_short
         if wanted_back or nobody_needs_it:
             self.actions.append(Undo(transition.slice_id))
 
     def an_owner_waits(self) -> bool:
-        """Whether an owner waits for anything."""
+        """Whether an owner waits for anything, or an entitled job for owners."""
         waiting = {w.slice_id for w in self.waits}
-        return any(s.slice_id in waiting and not s.is_job for s in self.room.views)
+        behind = {w.slice_id for w in self.waits if w.reason in _BEHIND_OWNERS}
+        return any(s.slice_id in (behind if s.is_job else waiting) for s in self.room.views)
 
     def wait(
         self, view: SliceView, reason: WaitReason, waits_for: tuple[SliceView, ...] = ()
     ) -> None:
         """Note that this slice waits, behind all that were noted before."""
-        turns = [s.turn_since for s in waits_for if s.turn_since is not None and not s.is_job]
+        turns = [s.turn_since for s in waits_for if s.turn_since is not None and s.takes_turns]
         ends = max(turns) + self.room.snapshot.settings.turn if turns else None
         self.waits.append(
             Wait(

@@ -5,11 +5,11 @@ it, and no move in flight may still need it.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.names.ids import SliceId
-from sublet_quota.residency.snapshot import GpuSnapshot, SliceView, TransitionKind
+from sublet_quota.residency.snapshot import GpuSnapshot, Rank, SliceView, TransitionKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,10 @@ class Room:
 
     snapshot: GpuSnapshot
     views: tuple[SliceView, ...]
-    """All slices, by id: the order in which the agent lists them decides nothing."""
+    """All slices, by id: the order in which the agent lists them decides nothing.
+
+    A job is entitled among them only where it can take turns.
+    """
     full_mib: Mapping[SliceId, int]
     """The memory that each slice is owed while it is active."""
     committed_mib: Mapping[SliceId, int]
@@ -38,10 +41,22 @@ class Room:
 
 def measure_room(snapshot: GpuSnapshot) -> Room:
     """Return the sum of who takes how much of the GPU."""
-    views = tuple(sorted(snapshot.slices, key=lambda s: s.slice_id))
+    by_id = sorted(snapshot.slices, key=lambda s: s.slice_id)
+    views = tuple(_as_ranked_here(snapshot, s) for s in by_id)
     full = {s.slice_id: full_mib(snapshot, s) for s in views}
     committed = {s.slice_id: _committed_mib(snapshot, s, full[s.slice_id]) for s in views}
     return Room(snapshot, views, full, committed, snapshot.usable_mib - sum(committed.values()))
+
+
+def _as_ranked_here(snapshot: GpuSnapshot, view: SliceView) -> SliceView:
+    """Return a job that is not, or cannot be, entitled here as any other job.
+
+    Where nothing is lent no job runs, and where nothing can be moved there are no turns.
+    """
+    if not view.is_job or view.rank is Rank.BORROWED:
+        return view
+    in_turns = view.takes_turns and snapshot.is_lent and not snapshot.pause_only
+    return view if in_turns else replace(view, rank=Rank.BORROWED)
 
 
 def full_mib(snapshot: GpuSnapshot, view: SliceView) -> int:
@@ -98,6 +113,13 @@ def is_moving(snapshot: GpuSnapshot, view: SliceView) -> bool:
     """Whether the transition in flight is this slice's."""
     transition = snapshot.transition
     return transition is not None and transition.slice_id == view.slice_id
+
+
+def is_kept_from(room: Room, view: SliceView, *, entitled_job: bool) -> bool:
+    """Whether an idle slice's owner keeps it from jobs: from entitled ones, who is entitled."""
+    if view.is_job or view.active or not is_kept(room.snapshot, view):
+        return False
+    return view.rank < Rank.BORROWED or not entitled_job
 
 
 def is_kept(snapshot: GpuSnapshot, view: SliceView) -> bool:

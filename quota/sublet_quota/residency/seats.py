@@ -1,11 +1,12 @@
-"""The seats of owners on the GPU: all that fit, else by rank, and among equals in turns.
+"""The seats of who is at work on the GPU: all that fit, else by rank, and among equals in turns.
 
 A seat is the promise of a slice's whole cap. The plan says who should have one; how to get there,
 one safe move at a time, is the policy's business. Owners keep their seat while nobody else needs
 it. Those of a lower rank are seated first, and never wait for a turn of a higher one: who
-of those is in the way loses its seat at once, as few as must.
+of those is in the way loses its seat at once, as few as must. Beside owners at work, jobs within
+their groups' guarantees take turns with the slices that are borrowed.
 
-Where owners of one rank do not fit together the one who waited longest comes next, as soon as the
+Where those of one rank do not fit together the one who waited longest comes next, as soon as the
 turns of enough others are over. Who comes later may take room meanwhile only where that does not
 put off the one in front: so it is never passed over, and the wait of each is one turn (and the
 moves) for each owner of its rank who waited longer, in the room that lower ranks leave.
@@ -20,7 +21,7 @@ from sublet_quota.names.ids import SliceId
 from sublet_quota.reasons.waiting import WaitReason
 from sublet_quota.residency.candidates import RoomMaking, SuspendCandidate
 from sublet_quota.residency.left_room import ComingTurn, LeftRoom
-from sublet_quota.residency.room import Room
+from sublet_quota.residency.room import Room, is_kept_from
 from sublet_quota.residency.snapshot import Rank, SliceView
 
 
@@ -46,16 +47,20 @@ class SeatPlan:
         return frozenset(s.slice_id for s in self.seated)
 
 
-def seat_owners(room: Room, candidates: Sequence[SuspendCandidate]) -> SeatPlan:
-    """Return which active owners should be on the GPU."""
+def seat_owners(
+    room: Room, candidates: Sequence[SuspendCandidate], jobs: Sequence[SliceView] = ()
+) -> SeatPlan:
+    """Return which active owners should be on the GPU, and which of these entitled ``jobs``."""
     owners = [s for s in room.views if s.active and not s.is_job]
     immovable = tuple(s for s in owners if s.gate_open and _is_immovable(room, s))
-    last = max((s.rank for s in owners), default=Rank.ENTITLED)
-    left = LeftRoom(RoomMaking(room, candidates), immovable)
+    kept = _kept_from_jobs(room) if jobs else ()
+    at_work = [*owners, *jobs]
+    last = max((s.turn_rank for s in at_work), default=Rank.ENTITLED)
+    left = LeftRoom(RoomMaking(room, candidates), immovable, kept=kept)
     plan = SeatPlan()
-    for rank in sorted({s.rank for s in owners}):
-        turns = _OwnersInTurn(room, left)
-        of_rank = turns.plan([s for s in owners if s.rank is rank])
+    for rank in sorted({s.turn_rank for s in at_work}):
+        turns = _OfOneRank(room, left)
+        of_rank = turns.plan([s for s in at_work if s.turn_rank is rank])
         plan.seated.extend(of_rank.seated)
         plan.waiting.extend(of_rank.waiting)
         if rank < last:
@@ -63,7 +68,7 @@ def seat_owners(room: Room, candidates: Sequence[SuspendCandidate]) -> SeatPlan:
     return plan
 
 
-class _OwnersInTurn:
+class _OfOneRank:
     """The plan of one rank while it is made: who has a seat, who must go, and who is in front."""
 
     def __init__(self, room: Room, left: LeftRoom) -> None:
@@ -79,12 +84,15 @@ class _OwnersInTurn:
         one included.
         """
 
-    def plan(self, owners: Sequence[SliceView]) -> SeatPlan:
+    def plan(self, at_work: Sequence[SliceView]) -> SeatPlan:
         """Return who of the rank should be on the GPU."""
-        self._keep_seats(s for s in owners if s.gate_open)
+        self._keep_seats(s for s in at_work if s.gate_open)
         if not self._left.is_all:
             self._call_back()
-        for view in sorted((s for s in owners if not s.gate_open), key=_waited_since):
+        if any(s.turn_rank >= Rank.BORROWED for s in at_work):
+            # Nobody of those is worth the end of an entitled job.
+            self._left = replace(self._left, making=self._left.making.for_who_borrows())
+        for view in sorted((s for s in at_work if not s.gate_open), key=_waited_since):
             self._seat(view)
         return SeatPlan(self._seated, [*self._waiting, *self._turn_over])
 
@@ -126,7 +134,8 @@ class _OwnersInTurn:
         """Return whose seats of this rank have to go until the others fit, or all that can."""
         if fits(*self._seated):
             return frozenset()
-        movable = [s for s in self._seated if not self._is_immovable(s)]
+        # A job that cannot be suspended can still be paused: lower ranks get its seat at once.
+        movable = [s for s in self._seated if s.is_job or not self._is_immovable(s)]
         return frozenset(s.slice_id for s in self._fewest_of(movable, fits) or movable)
 
     def _seat(self, view: SliceView) -> None:
@@ -176,11 +185,11 @@ class _OwnersInTurn:
     ) -> tuple[SliceView, ...]:
         """Return who has to go of these until the others fit, with who comes; none, if never.
 
-        Over their cap first, then the longest turns.
+        Over their cap first, then the longest turns; last who cannot be suspended.
         """
         staying = {s.slice_id: s for s in (*self._seated, *coming)}
         ended: list[SliceView] = []
-        for seated in sorted(leaving, key=lambda s: (not s.is_over_cap, _turn_since(s))):
+        for seated in sorted(leaving, key=self._order_of_leaving):
             del staying[seated.slice_id]
             ended.append(seated)
             if fits(*staying.values()):
@@ -193,6 +202,9 @@ class _OwnersInTurn:
                 ended.remove(spared)
         return tuple(ended)
 
+    def _order_of_leaving(self, view: SliceView) -> tuple[bool, bool, datetime, SliceId]:
+        return (self._is_immovable(view), not view.is_over_cap, *_turn_since(view))
+
     def _who_stays_for(self, front: SliceView) -> list[SliceView]:
         """Return who is still seated once enough turns are over for the one in front."""
         staying = {s.slice_id: s for s in self._seated}
@@ -204,7 +216,7 @@ class _OwnersInTurn:
         return list(staying.values())
 
     def _why_stuck(self, view: SliceView) -> Waiting | None:
-        """Return why nobody's leaving would help this owner; ``None`` where that would."""
+        """Return why nobody's leaving would help this slice; ``None`` where that would."""
         snapshot = self._room.snapshot
         if snapshot.keeps_away and view.is_away:
             return Waiting(view, snapshot.keeps_away)
@@ -235,6 +247,11 @@ class _OwnersInTurn:
             for s in self._room.views
             if s.slice_id != view.slice_id and self._room.committed_mib[s.slice_id] > 0
         )
+
+
+def _kept_from_jobs(room: Room) -> tuple[SliceView, ...]:
+    """Return the idle slices that their owners, who are entitled, keep from jobs."""
+    return tuple(s for s in room.views if is_kept_from(room, s, entitled_job=True))
 
 
 def _is_immovable(room: Room, view: SliceView) -> bool:

@@ -22,9 +22,10 @@ class Holder(StrEnum):
 
 
 class Rank(IntEnum):
-    """What a notebook's slice is on its GPU by right: lower ones come first.
+    """What a slice is on its GPU by right: lower ones come first.
 
-    Without guarantees all are borrowed, and equals.
+    Without guarantees all are borrowed, and equals. A job within its group's guarantee takes turns
+    with the notebooks' slices that are borrowed; every other job comes behind all of those.
     """
 
     ENTITLED = 0
@@ -52,6 +53,8 @@ class Transition:
     kind: TransitionKind
     undoable: bool
     """Whether the bytes have not begun to move: then the move can be undone at once."""
+    leaves: bool = False
+    """Whether the slice leaves for another card, and not for somebody's room on this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,7 @@ class SliceView:
     turn_since: datetime | None = None
     """Since when the slice's gate is open; ``None`` while it is closed."""
     rank: Rank = Rank.BORROWED
-    """By which right a notebook's slice is here; nothing is asked of a job's."""
+    """By which right the slice is here."""
     entitlement: int = 0
     """A job's place among the jobs; 0 for the most entitled."""
     kept_until: datetime | None = None
@@ -120,6 +123,21 @@ class SliceView:
     def is_job(self) -> bool:
         """Whether the slice belongs to a training job."""
         return self.holder is Holder.JOB
+
+    @property
+    def is_entitled_job(self) -> bool:
+        """Whether the slice belongs to a job that is within its group's guarantee."""
+        return self.is_job and self.rank < Rank.BORROWED
+
+    @property
+    def takes_turns(self) -> bool:
+        """Whether the slice has work and a seat of its own: an owner's, or an entitled job's."""
+        return self.active and (not self.is_job or self.is_entitled_job)
+
+    @property
+    def turn_rank(self) -> Rank:
+        """The rank among whose slices this one takes turns: of a job, who borrows."""
+        return Rank.BORROWED if self.is_job else self.rank
 
     @property
     def on_gpu(self) -> bool:
@@ -167,6 +185,11 @@ class GpuSnapshot:
     closed: str | None = None
     """Why the GPU takes no new job (it fails), or ``None``."""
     settings: PoolSettings = PoolSettings()
+
+    @property
+    def is_lent(self) -> bool:
+        """Whether jobs may have room here."""
+        return self.lending and self.settings.lend
 
     @property
     def pause_only(self) -> WaitReason | None:

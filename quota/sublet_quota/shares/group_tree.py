@@ -27,6 +27,11 @@ def direct_members(group: NodeName) -> NodeName:
     return NodeName(group + _DIRECT)
 
 
+def group_at(leaf: NodeName) -> NodeName:
+    """Return the group whose members' amounts count at a leaf; the root: of those in no group."""
+    return NodeName(leaf.removesuffix(_DIRECT))
+
+
 @dataclass(frozen=True, slots=True)
 class GroupNode:
     """A group and what it is due of one GPU type."""
@@ -114,6 +119,13 @@ class GroupTree:
             message = f"there is no group {name!r}"
             raise GroupTreeError(message)
         return direct_members(name) if self.nodes[name].children else name
+
+    def below(self, name: NodeName) -> Iterator[NodeName]:
+        """Yield a node and all that are in it; ``KeyError`` where the tree has no such node."""
+        waiting = [self.nodes[name]]
+        for node in waiting:
+            yield node.name
+            waiting.extend(node.children)
 
     def leaves(self) -> Iterator[NodeName]:
         """Yield the nodes that hold amounts."""

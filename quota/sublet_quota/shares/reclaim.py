@@ -91,6 +91,48 @@ def in_order(position: Position, request: Request, candidates: Iterable[Piece]) 
     return _Taking(position, request).in_order(candidates)
 
 
+_Most = tuple[int, int] | None
+"""The most cards, as numerator and denominator; ``None``: any number."""
+
+
+class Openings:
+    """Who may make way for a request while nothing is taken: ``take`` begins with one of these.
+
+    Asked of the slices of thousands of cards, so that only the few are looked at where one may.
+    """
+
+    def __init__(self, position: Position, request: Request) -> None:
+        self._taking = _Taking(position, request)
+        self._of_leaf: dict[NodeName, tuple[int, _Most]] = {}
+        """By leaf: to how many steps a piece may be entitled, and its most cards."""
+        self._of_giver: dict[NodeName, tuple[int, _Most]] = {}
+
+    def are_in(self, pieces: Iterable[Piece]) -> bool:
+        """Whether one of these pieces may make way."""
+        return any(piece.suspendable and self._may_go(piece) for piece in pieces)
+
+    def _may_go(self, piece: Piece) -> bool:
+        found = self._of_leaf.get(piece.node)
+        if found is None:
+            giver = self._taking.giver(piece.node)
+            if giver not in self._of_giver:
+                self._of_giver[giver] = self._most_of(piece.node, giver)
+            found = self._of_leaf[piece.node] = self._of_giver[giver]
+        level, most = found
+        if piece.entitled > level:
+            return False
+        return most is None or piece.cards.numerator * most[1] <= most[0] * piece.cards.denominator
+
+    def _most_of(self, leaf: NodeName, giver: NodeName) -> tuple[int, _Most]:
+        level = self._taking.level(leaf)
+        if self._taking.is_due(level):
+            return level, None
+        if not self._taking.is_shared(level) or giver in self._taking.path:
+            return -1, None
+        left = self._taking.position.held[giver] - self._taking.position.shares[giver]
+        return level, (left.numerator, left.denominator)
+
+
 _Above = tuple[bool, Fraction]
 """How far above its share a node is: held by share; with no share at all further than any."""
 
@@ -105,12 +147,15 @@ class _Taking:
     _held: dict[NodeName, Fraction] = field(default_factory=dict)
     _entitled: dict[NodeName, Fraction] = field(default_factory=dict)
     """What is taken of each node's, where it is any."""
-    _path: tuple[NodeName, ...] = ()
+    path: tuple[NodeName, ...] = ()
+    _due: dict[int, bool] = field(default_factory=dict)
+    _shared: dict[int, bool] = field(default_factory=dict)
+    """By step of the path: whether room may be taken there, as long as nothing more is taken."""
     _levels: dict[NodeName, int] = field(default_factory=dict)
     _keys: dict[NodeName, tuple[_Above, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._path = self.position.tree.paths[self.request.node]
+        self.path = self.position.tree.paths[self.request.node]
 
     def in_order(self, candidates: Iterable[Piece]) -> Iterator[Piece]:
         """Yield what is taken, piece by piece: each counts as taken when it is yielded."""
@@ -124,21 +169,20 @@ class _Taking:
         """Return the pieces that are borrowed, as the request sees them, and can make way."""
         waiting: dict[NodeName, list[Piece]] = {}
         for piece in candidates:
-            if piece.suspendable and piece.entitled <= self._level(piece.node):
+            if piece.suspendable and piece.entitled <= self.level(piece.node):
                 waiting.setdefault(piece.node, []).append(piece)
         return waiting
 
     def _next_of(self, waiting: Mapping[NodeName, Sequence[Piece]]) -> Piece | None:
         """Return the piece to take next: of who is furthest above their share."""
-        due = [self._within_guarantee(level) for level in range(len(self._path))]
-        shared = [self._within_share(level) for level in range(len(self._path))]
         best: tuple[tuple[_Above, ...], Piece] | None = None
         for leaf, pieces in waiting.items():
-            level = self._level(leaf)
-            if not (due[level] or shared[level]):
+            level = self.level(leaf)
+            is_due = self.is_due(level)
+            if not (is_due or self.is_shared(level)):
                 continue
             piece = next(
-                (one for one in pieces if due[level] or self._leaves_share(leaf, one.cards)), None
+                (one for one in pieces if is_due or self._leaves_share(leaf, one.cards)), None
             )
             if piece is None:
                 continue
@@ -149,10 +193,10 @@ class _Taking:
 
     def stays_right(self, piece: Piece) -> bool:
         """Whether a piece that is taken may be, with all that is taken now."""
-        level = self._level(piece.node)
-        if self._within_guarantee(level):
+        level = self.level(piece.node)
+        if self.is_due(level):
             return True
-        return self._within_share(level) and self._leaves_share(piece.node, NO_CARD)
+        return self.is_shared(level) and self._leaves_share(piece.node, NO_CARD)
 
     def put(self, piece: Piece) -> None:
         """Count a piece as taken."""
@@ -164,54 +208,62 @@ class _Taking:
 
     def _change(self, piece: Piece, cards: Fraction) -> None:
         self.sum += cards
+        self._due.clear()
+        self._shared.clear()
         for depth, name in enumerate(self.position.tree.paths[piece.node]):
             self._held[name] = self._held.get(name, NO_CARD) + cards
             if depth < piece.entitled:
                 self._entitled[name] = self._entitled.get(name, NO_CARD) + cards
-        giver = self._giver(piece.node)
+        giver = self.giver(piece.node)
         paths = self.position.tree.paths
         self._keys = {leaf: key for leaf, key in self._keys.items() if giver not in paths[leaf]}
 
-    def _level(self, leaf: NodeName) -> int:
+    def level(self, leaf: NodeName) -> int:
         """Return at which step of the request's way its group and the leaf's are compared."""
         if leaf not in self._levels:
-            steps = zip(self._path, self.position.tree.paths[leaf], strict=False)
+            steps = zip(self.path, self.position.tree.paths[leaf], strict=False)
             apart = (level for level, (mine, theirs) in enumerate(steps) if mine != theirs)
-            self._levels[leaf] = next(apart, len(self._path) - 1)
+            self._levels[leaf] = next(apart, len(self.path) - 1)
         return self._levels[leaf]
 
-    def _giver(self, leaf: NodeName) -> NodeName:
-        return self.position.tree.paths[leaf][self._level(leaf)]
+    def giver(self, leaf: NodeName) -> NodeName:
+        return self.position.tree.paths[leaf][self.level(leaf)]
 
-    def _within_guarantee(self, level: int) -> bool:
+    def is_due(self, level: int) -> bool:
         """Whether the request is entitled against the siblings at this step."""
-        return self._is_entitled(level) and self._inner_steps_allow(level)
+        if level not in self._due:
+            self._due[level] = self._is_entitled(level) and self._inner_steps_allow(level)
+        return self._due[level]
 
-    def _within_share(self, level: int) -> bool:
+    def is_shared(self, level: int) -> bool:
         """Whether the request may borrow from the siblings at this step."""
-        return (
-            self.request.suspendable and self._is_shared(level) and self._inner_steps_allow(level)
-        )
+        if level not in self._shared:
+            self._shared[level] = (
+                self.request.suspendable
+                and self._is_shared(level)
+                and self._inner_steps_allow(level)
+            )
+        return self._shared[level]
 
     def _inner_steps_allow(self, level: int) -> bool:
-        if not (self.request.suspendable or self._is_entitled(len(self._path) - 1)):
+        if not (self.request.suspendable or self._is_entitled(len(self.path) - 1)):
             return False
-        inner = range(level + 1, len(self._path))
+        inner = range(level + 1, len(self.path))
         return all(self._is_entitled(step) or self._is_shared(step) for step in inner)
 
     def _is_entitled(self, level: int) -> bool:
-        name = self._path[level]
+        name = self.path[level]
         entitled = self.position.entitled[name] - self._entitled.get(name, NO_CARD)
         return entitled + self.request.cards <= self.position.tree.nodes[name].guaranteed
 
     def _is_shared(self, level: int) -> bool:
-        name = self._path[level]
+        name = self.path[level]
         return self._left(name) + self.request.cards <= self.position.shares[name]
 
     def _leaves_share(self, leaf: NodeName, more: Fraction) -> bool:
         """Whether who gives stays at or above their share when they give so much more."""
-        giver = self._giver(leaf)
-        if giver in self._path:
+        giver = self.giver(leaf)
+        if giver in self.path:
             return False
         return self._left(giver) - more >= self.position.shares[giver]
 
@@ -220,12 +272,12 @@ class _Taking:
 
     def _key_of(self, leaf: NodeName) -> tuple[_Above, ...]:
         if leaf not in self._keys:
-            steps = self.position.tree.paths[leaf][self._level(leaf) :]
+            steps = self.position.tree.paths[leaf][self.level(leaf) :]
             self._keys[leaf] = tuple(self._above(name) for name in steps)
         return self._keys[leaf]
 
     def _above(self, name: NodeName) -> _Above:
         held, share = self._left(name), self.position.shares[name]
-        if name in self._path:
+        if name in self.path:
             held += self.request.cards
         return (False, held / share) if share else (True, held)

@@ -93,6 +93,8 @@ class GpuReport(AnswerModel):
     energy_mj: Millijoules | None = None
     closed: Words | None = None
     """Why the card takes nothing new (XID, ECC, gone); ``None``: it does."""
+    closed_for_good: bool = False
+    """Whether the agent opens the card again only after an admin has seen to it."""
     foreign_processes: ForeignProcesses | None = None
     """Who else uses the card, which is pause-only for as long as somebody does."""
     unfit: tuple[ToldUnfit, ...] | None = Field(default=None, max_length=64)
@@ -141,8 +143,10 @@ class SliceReport(AnswerModel):
 
     slice_id: Name
     gpu_id: Name | None = None
-    """The card that its processes were seen on, where it is another than the assigned one: on
-    Kubernetes the device plugin picks it."""
+    """The card that the slice is on, where it is another than the assigned one: it was moved there,
+    or on Kubernetes the device plugin picked it, and its processes were seen there."""
+    stays: Words | None = None
+    """Why the slice does not come to the card that it is to move to."""
     state: SliceState
     active: bool
     since: AwareDatetime
@@ -167,6 +171,10 @@ class SliceReport(AnswerModel):
     over_cap: bool = False
     running_cell: bool = False
     """A kernel says that a cell runs, or waits at the gate."""
+    quiet_since: AwareDatetime | None = None
+    """Since when nothing was seen of work: no cell has begun or ended, no process has used the GPU,
+    nor the CPU while it was suspended; a cell that runs on without either is ``running_cell``.
+    ``None``: the agent does not tell (it is of an older version)."""
     lent_to: _Names = ()
     """Slices of the jobs that use this one's room, or its compute, while it is idle."""
 
@@ -258,7 +266,10 @@ class SliceAssignment(AnswerModel):
     created_at: AwareDatetime
     entitlement: Number = 0
     rank: Annotated[Rank, BeforeValidator(_known_rank)] = Rank.BORROWED
-    """By which right a notebook's slice is on its card: lower ones come first."""
+    """By which right a slice is on its card: lower ones come first."""
+    move_to: Name | None = None
+    """The card of the node that the slice is to come back on; ``None``: it stays. ``gpu_id`` is the
+    one that the service knows it to be on."""
     kept_until: AwareDatetime | None = None
     wanted_since: AwareDatetime | None = None
     """When the owner last asked for the slice (``sublet wake``): counts as a wake."""

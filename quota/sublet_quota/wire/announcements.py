@@ -71,11 +71,11 @@ class AnnouncementInfo(AnswerModel):
 
 
 class ShownAnnouncement(AnswerModel):
-    """What an owner is told, by admins or of a budget."""
+    """What an owner is told by admins, or by Sublet itself."""
 
     announcement_id: Name
     text: Words
     made_at: AwareDatetime
     until: AwareDatetime
     from_admin: bool = True
-    """Whether an admin says it; else the service does by itself."""
+    """Whether an admin says so; else Sublet itself, by the quota document."""

@@ -15,6 +15,8 @@ from sublet_quota.residency.snapshot import Holder
 from sublet_quota.wire.agent_link import MOST_NAMED, GpuReport, SliceReport
 from sublet_quota.wire.announcements import ShownAnnouncement
 from sublet_quota.wire.closings import ClosingInfo
+from sublet_quota.wire.decision import ToldDerivation, ToldHelp
+from sublet_quota.wire.idle import IdleEnd
 from sublet_quota.wire.job_size import check_job, check_parameters
 from sublet_quota.wire.rank import ToldRank
 from sublet_quota.wire.schema import (
@@ -68,6 +70,12 @@ class Problem(AnswerModel):
     reason: RefusalReason | Name
     message: Words
     numbers: Annotated[dict[Name, ToldNumber], Field(max_length=_MOST_NUMBERS)] = {}
+    why: ToldDerivation | None = None
+    """What a refusal follows from; ``None``: it follows from no rule of the quotas."""
+    helps: tuple[ToldHelp, ...] = Field(default=(), max_length=_MOST_NUMBERS)
+    """What would help; ``message`` says it, too."""
+    waits_for: tuple[Words, ...] = Field(default=(), max_length=_MOST_NUMBERS)
+    """Whose slices are in the way; ``message`` says it, too."""
 
 
 # Between spawner and service. Authorised by the service's own token, which only the hub has.
@@ -134,6 +142,9 @@ class SliceRequest(WireModel):
     home_claim: Text | None = None
     """Where its pod may run on the node of its slice alone: the volume claim with the owner's home,
     empty for none. Unless nodes share homes, it goes where that is in use."""
+    start_options: dict[str, Any] | None = None
+    """The options with which the hub started the server: where it waits in line, it is started with
+    these when its turn comes. ``None``: with those that the hub knows."""
 
 
 class Lease(AnswerModel):
@@ -190,6 +201,8 @@ class Offer(AnswerModel):
     compute_milli: MilliGpu
     allowed: bool
     why_not: Words | None = None
+    waits: bool = False
+    """Whether who picks it though it is not to be had now waits in line for it."""
     types: tuple[Name, ...] | None = Field(default=None, max_length=_MOST_TYPES)
     """The GPU types that the size may lie on; ``None``: any."""
     group: Name | None = None
@@ -245,6 +258,9 @@ class SliceInfo(AnswerModel):
     """``None``: nothing of its card's type is guaranteed to anybody."""
     group: Name | None = None
     """The group that pays for the slice; ``None``: none."""
+    idle_end: IdleEnd | None = None
+    """When the server is ended for being idle; ``None``: it is at work, or may be idle for ever, or
+    its node's agent does not say."""
 
 
 class Share(AnswerModel):

@@ -4,7 +4,7 @@ They are the first line of the caps: each limits one process of one framework, a
 starts. The agent keeps the cap over all of the slice's processes together.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -93,6 +93,19 @@ def resized_environment(
         "PYTORCH_ALLOC_CONF": _with_pytorch_fraction(existing, fraction),
         "XLA_CLIENT_MEM_FRACTION": fraction,
     }
+
+
+def use_card(gpu_id: str | None, environment: MutableMapping[str, str]) -> None:
+    """Let a kernel and what it starts use the card that its slice came to; ``None``: as it was.
+
+    Where its memory is on a card already, that is moved with it, whatever the variables say.
+    """
+    known = environment.get("SUBLET_GPU_ID")
+    if gpu_id is None or known is None or known == gpu_id:
+        return
+    environment["SUBLET_GPU_ID"] = gpu_id
+    if environment.get("CUDA_VISIBLE_DEVICES") == known:
+        environment["CUDA_VISIBLE_DEVICES"] = gpu_id
 
 
 def no_gpu_environment(service_url: str, reason: str) -> dict[str, str]:

@@ -14,6 +14,8 @@ class EventKind(StrEnum):
     UNPAUSED = "unpaused"
     SUSPENDED = "suspended"
     RESUMED = "resumed"
+    CARD_CHANGED = "card-changed"
+    """A slice is on another card of its node now."""
     UNDONE = "undone"
     """A move was taken back before its end."""
     EVICTED = "evicted"
@@ -44,6 +46,20 @@ class EventKind(StrEnum):
     """What its group is guaranteed has become less: for a while the slice counts as before."""
     SLICE_AS_BEFORE_NO_MORE = "slice-as-before-no-more"
     """That while is over."""
+    QUEUED = "queued"
+    """A notebook server waits in line for a slice."""
+    QUEUE_TURN = "queue-turn"
+    """Its turn has come: it has a slice, and the hub is asked to start it."""
+    QUEUE_LEFT = "queue-left"
+    """Its owner, or an admin, took it out of the line."""
+    QUEUE_GAVE_UP = "queue-gave-up"
+    """It is in line no more, and was not started."""
+    SERVER_IDLE_WARNED = "server-idle-warned"
+    """An idle server's owner is warned that it will be ended."""
+    SERVER_EXTENDED = "server-extended"
+    """Its owner has put that off."""
+    SERVER_ENDED_IDLE = "server-ended-idle"
+    """A server was ended for being idle."""
     JOB_SUBMITTED = "job-submitted"
     JOB_PLACED = "job-placed"
     JOB_STARTED = "job-started"
@@ -78,6 +94,7 @@ TOLD_BY_AGENTS: Final = frozenset(
         EventKind.UNPAUSED,
         EventKind.SUSPENDED,
         EventKind.RESUMED,
+        EventKind.CARD_CHANGED,
         EventKind.UNDONE,
         EventKind.EVICTED,
         EventKind.REFUSED_MOVE,

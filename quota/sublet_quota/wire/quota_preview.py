@@ -124,6 +124,8 @@ class QuotaPreviewInfo(AnswerModel):
     unmet: tuple[Words, ...] = Field(max_length=MOST_TOLD)
     """Which guarantees could not be met of the cards of now, and why."""
     rights: tuple[RightForecast, ...] = Field(max_length=MOST_TOLD)
+    reservations: tuple[Words, ...] = Field(default=(), max_length=MOST_TOLD)
+    """What would be reserved, now or later, and when; those that begin first in front."""
     warnings: tuple[Words, ...] = Field(max_length=MOST_TOLD)
     """What may not be meant in the document."""
     left_out: Count

@@ -117,6 +117,8 @@ class GateOpen(AnswerModel):
     type: Literal["open"] = "open"
     cell: Name | None = None
     """The cell that is answered; agents of before name none."""
+    gpu_id: Name | None = None
+    """The card of the slice, where it is another than the one its server was started for."""
 
 
 class ShareMove(AnswerModel):

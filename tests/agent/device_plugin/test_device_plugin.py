@@ -65,6 +65,23 @@ def test_a_plugin_that_is_refused_tries_again(kubelet: FakeKubelet) -> None:
         wait_until(lambda: kubelet.allocatable() == 2)
 
 
+def test_a_plugin_whose_kubelet_has_left_it_registers_again(kubelet: FakeKubelet) -> None:
+    with running_plugin(kubelet.folder, listed_within_s=1.0) as plugin:
+        plugin.lends(5 * GIB)
+        wait_until(lambda: kubelet.allocatable() == 5)
+        kubelet.disconnect()
+        wait_until(lambda: kubelet.allocatable() == 5)
+
+
+def test_a_plugin_that_its_kubelet_takes_and_never_asks_registers_again(
+    kubelet: FakeKubelet,
+) -> None:
+    kubelet.overlooks = 1
+    with running_plugin(kubelet.folder, listed_within_s=1.0) as plugin:
+        plugin.lends(5 * GIB)
+        wait_until(lambda: kubelet.allocatable() == 5)
+
+
 def test_a_plugin_that_cannot_listen_says_so_once_and_goes_on_trying(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -22,13 +22,16 @@ class StandInNode:
     def tenant(self) -> Tenant:
         return self.stand_in.tenant()
 
+    def tenant_that_sees(self, *, all_cards: bool) -> Tenant:
+        return self.stand_in.tenant(cards=None if all_cards else "0")
+
 
 @pytest.fixture(scope="module", params=[20.0], ids=["20 times as fast as a card"])
 def stand_in(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[NvidiaStandIn]:
     folder = tmp_path_factory.mktemp("stand-in")
-    with NvidiaStandIn.running(folder, speed=request.param) as running:
+    with NvidiaStandIn.running(folder, cards=2, speed=request.param) as running:
         yield running
 
 

@@ -382,7 +382,7 @@ def test_a_mapping_names_every_card_by_its_bare_uuid(nvml: FakeNvml, driver: Fak
     driver.states[PID] = "checkpointed"
     device.resume(PID, {first: second})
     bare = first.removeprefix("GPU-")
-    assert driver.calls[-1] == ("restore", PID, {bare: "b", "b": "b", "c": "c"})
+    assert driver.calls[-1] == ("restore", PID, {bare: "b", "b": bare, "c": "c"})
     assert third == "GPU-c"
 
 

@@ -20,11 +20,17 @@ class SimulatedNode:
     def tenant(self) -> Tenant:
         return self.gpus.tenant()
 
+    def tenant_that_sees(self, *, all_cards: bool) -> Tenant:
+        seen = "" if all_cards else self.device.gpus()[0].gpu_id
+        return self.gpus.tenant(CUDA_VISIBLE_DEVICES=seen)
+
 
 @pytest.fixture(scope="module", params=["instant", "20 times as fast as a card"])
 def daemon(request: pytest.FixtureRequest) -> Iterator[SimulatedGpus]:
     instant = request.param == "instant"
-    with simulated_gpus(*([] if instant else ["--speed", "20"]), instant=instant) as gpus:
+    with simulated_gpus(
+        "--gpus", "2", *([] if instant else ["--speed", "20"]), instant=instant
+    ) as gpus:
         yield gpus
 
 

@@ -5,6 +5,7 @@ from sublet_agent.devices.interface import Gpu, GpuMemory
 from sublet_agent.hub_link.reports import report_gpu
 from sublet_agent.residency.served_gpu import CardReading, ServedGpu
 from sublet_agent.residency.snapshots import NodeConditions
+from sublet_quota.reasons.closed_gpus import ClosedGpu, GpuFault
 from sublet_quota.reasons.fitness import Unfit, UnfitReason
 from sublet_quota.reasons.not_frozen import NotFrozen
 from sublet_quota.wire.agent_link import ForeignProcesses, GpuReport
@@ -55,6 +56,16 @@ def test_why_a_card_is_not_fit_is_told_by_codes_and_that_it_is_by_none(gpu: Serv
     assert report.lendable_mib == 0
     assert report.closed is not None
     assert report.closed.startswith("unfit: ")
+    assert report.closed_for_good
+
+
+@pytest.mark.parametrize("fault", GpuFault)
+def test_whether_a_closed_card_opens_by_itself_is_told(gpu: ServedGpu, fault: GpuFault) -> None:
+    passes = fault in {GpuFault.GONE, GpuFault.UNREADABLE}
+    assert not report_gpu(gpu, (), NODE).closed_for_good
+    gpu.close(ClosedGpu(fault, "79"))
+    report = report_gpu(gpu, (), NODE)
+    assert (report.closed, report.closed_for_good) == (f"{fault.value}: 79", not passes)
 
 
 def test_why_slices_are_not_frozen_is_told_by_its_code(gpu: ServedGpu) -> None:

@@ -25,6 +25,7 @@ from tests.support.agent_cases import START, Bench
 from tests.support.fake_device import GPU, FakeDevice
 from tests.support.fake_service_link import slice_assignment
 from tests.support.held_memory import holding_process, pretended_process
+from tests.support.served_slices import nothing_moved
 
 EVERY_PODS_UID = 1000
 PODS = {10: ("a", "ada"), 11: ("a2", "ada"), 20: ("b", "ben")}
@@ -66,7 +67,7 @@ class Node:
             slices[served.slice_id] = served
         card: Any = OneCard(slices)
         registry = SliceRegistry(
-            {GPU: card}, self.attribution, self.bench.table, ActivitySettings()
+            {GPU: card}, self.attribution, self.bench.table, ActivitySettings(), nothing_moved()
         )
         self.tools = replace(self.bench.tools, tenant_of=registry.tenant_of)
 

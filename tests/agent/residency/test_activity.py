@@ -330,3 +330,40 @@ def test_what_a_kernel_said_holds_while_it_is_connected_and_a_little_longer(acti
     assert activity_record.runs_a_cell(clock.now())
     clock.passes(2)
     assert not activity_record.runs_a_cell(clock.now())
+
+
+def test_a_slice_is_quiet_since_its_last_cell_began_or_ended(activity_record, clock):
+    assert activity_record.quiet_since() == START
+    began = clock.passes(10)
+    activity_record.kernel_reports(level("a", 1, "c1"), began)
+    assert activity_record.quiet_since() == began
+    # Long after it has become idle: a cell on the CPU was work, too.
+    let_pass(activity_record, clock, 1000, each=10)
+    ended = clock.passes(10)
+    activity_record.kernel_reports(level("a", 2), ended)
+    assert not active(activity_record, clock)
+    assert activity_record.quiet_since() == ended
+
+
+def test_a_cell_ends_the_quiet_of_whoever_is_doubted_too(activity_record, clock):
+    activity_record.cell_enters("c1", "a", clock.now())
+    let_pass(
+        activity_record, clock, 2000, each=10, doing=lambda: activity_record.wakes(clock.now())
+    )
+    let_pass(activity_record, clock, 20, each=10)
+    began = clock.passes(1)
+    activity_record.cell_enters("c2", "a", began)
+    assert not active(activity_record, clock)
+    assert activity_record.quiet_since() == began
+
+
+def test_use_of_the_gpu_and_a_wake_end_the_quiet(activity_record, clock):
+    used = clock.passes(10)
+    activity_record.gpu_is_used(used)
+    assert activity_record.quiet_since() == used
+    woken = clock.passes(10)
+    activity_record.wakes(woken)
+    assert activity_record.quiet_since() == woken
+    given_up = clock.passes(10)
+    activity_record.gives_up(IDLE_AFTER, given_up)
+    assert activity_record.quiet_since() == given_up

@@ -11,6 +11,7 @@ from sublet_agent.simulated.protocol.errors import CudaCode
 from tests.support.simulated_machine import Bench
 
 GIB = 1024
+SWAPPED = {"SIM-0": "SIM-1", "SIM-1": "SIM-0"}
 ALL = (
     OperationKind.LOCK,
     OperationKind.CHECKPOINT,
@@ -174,19 +175,76 @@ def test_a_suspended_process_can_be_restored_on_another_card_of_the_same_type() 
     tenant.allocate(1, 30 * GIB)
     filled = tenant.fill(1, 5)
     bench.suspend(1)
-    assert bench.restore(1, {"SIM-0": "SIM-1"}).ok
+    assert bench.restore(1, SWAPPED).ok
     bench.unlock(1)
     assert tenant.sha256(1).result == filled.result
     assert tenant.process.card.gpu_id == "SIM-1"
     assert bench.card.store.free_mib == 80 * GIB
 
 
-def test_a_mapping_that_leaves_out_the_card_is_refused_without_harm() -> None:
+@pytest.mark.parametrize(
+    "mapping",
+    [
+        {"SIM-1": "SIM-0"},
+        {"SIM-0": "SIM-1"},
+        {"SIM-0": "SIM-1", "SIM-1": "SIM-1"},
+        {"SIM-0": "SIM-1", "SIM-1": "SIM-0", "SIM-2": "SIM-2"},
+    ],
+)
+def test_a_mapping_that_does_not_name_every_card_once_is_refused_without_harm(
+    mapping: dict[str, str],
+) -> None:
     bench = Bench(gpus=2)
     bench.tenant(1, gpu="SIM-0").allocate(1, GIB)
     bench.suspend(1)
-    assert bench.restore(1, {"SIM-1": "SIM-0"}).code == 1
+    assert bench.restore(1, mapping).code == 1
     assert bench.restore(1).ok
+
+
+def test_a_mapping_of_a_process_that_sees_some_cards_loses_it() -> None:
+    bench = Bench(gpus=2)
+    bench.tenant(1, gpu="SIM-0", sees=("SIM-0",)).allocate(1, GIB)
+    bench.suspend(1)
+    assert bench.monitor.seen_by(1) == ["SIM-0"]
+    assert bench.restore(1, SWAPPED).code == 1
+    assert bench.restore(1).code == 304
+
+
+def test_a_process_that_was_moved_knows_the_cards_by_each_others_ids() -> None:
+    bench = Bench(gpus=2)
+    tenant = bench.tenant(1, gpu="SIM-0")
+    tenant.allocate(1, GIB)
+    bench.suspend(1)
+    assert bench.restore(1, SWAPPED).ok
+    bench.unlock(1)
+    assert tenant.allocate(2, GIB).ok
+    assert tenant.on("SIM-1").allocate(3, 2 * GIB).ok
+    first, second = bench.machine.cards.values()
+    # The second buffer went where the process is; what it takes for the other card is the first.
+    assert 80 * GIB - first.store.free_mib == 2 * GIB + 512
+    assert 80 * GIB - second.store.free_mib == 2 * GIB + 512
+
+
+def test_a_process_that_was_moved_comes_back_to_where_it_was_last_and_home_again() -> None:
+    bench = Bench(gpus=2)
+    tenant = bench.tenant(1, gpu="SIM-0")
+    tenant.allocate(1, GIB)
+    filled = tenant.fill(1, 5)
+    for mapping, where in ((SWAPPED, "SIM-1"), (None, "SIM-1"), (SWAPPED, "SIM-0")):
+        bench.suspend(1)
+        assert bench.restore(1, mapping).ok
+        bench.unlock(1)
+        assert tenant.process.card.gpu_id == where
+    assert tenant.sha256(1).result == filled.result
+
+
+def test_a_move_to_a_card_without_room_loses_the_process() -> None:
+    bench = Bench(gpus=2)
+    bench.tenant(1, gpu="SIM-0").allocate(1, 30 * GIB)
+    bench.tenant(2, gpu="SIM-1").allocate(1, 60 * GIB)
+    bench.suspend(1)
+    assert bench.restore(1, SWAPPED).code == 2
+    assert bench.restore(1).code == 304
 
 
 def test_a_card_that_vanishes_takes_running_processes_with_it_and_not_suspended_ones() -> None:
@@ -200,7 +258,7 @@ def test_a_card_that_vanishes_takes_running_processes_with_it_and_not_suspended_
     assert bench.state(1) == "failed"
     assert on_card.memory_info().code == CudaCode.NO_DEVICE
     assert bench.restore(2).code == CudaCode.NO_DEVICE
-    assert bench.restore(2, {"SIM-0": "SIM-1"}).ok
+    assert bench.restore(2, SWAPPED).ok
     bench.unlock(2)
     assert suspended.sha256(1).result == filled.result
     assert [each["kind"] for each in bench.monitor.health(0)] == ["gone"]

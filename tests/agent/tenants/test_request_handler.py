@@ -21,6 +21,7 @@ from sublet_quota.residency.actions import Wait
 from tests.support.agent_cases import START, FakeClock
 from tests.support.fake_device import GPU, FakeTable
 from tests.support.fake_service_link import slice_assignment
+from tests.support.served_slices import nothing_moved
 
 
 @dataclass
@@ -71,6 +72,7 @@ class Office:
             Attribution(self.table),
             self.table,
             ActivitySettings(),
+            nothing_moved(),
         )
         self.tenant_requests = TenantRequests(
             registry, Attribution(self.table), self.table, self.clock
@@ -204,7 +206,9 @@ class MemoryOffice:
             slices[slice_id] = served
             assigned.append(assignment)
         attribution.serve(assigned)
-        registry = SliceRegistry({GPU: OneGpu(slices)}, attribution, self.table, ActivitySettings())
+        registry = SliceRegistry(
+            {GPU: OneGpu(slices)}, attribution, self.table, ActivitySettings(), nothing_moved()
+        )
         self.requests = TenantRequests(registry, attribution, self.table, FakeClock())
 
     def peer(self, pid, uid, slice_id):

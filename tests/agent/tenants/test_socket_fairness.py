@@ -38,6 +38,9 @@ class HeardDesk:
     async def look_closely(self, peer):
         return self.slice_of_peer(peer)
 
+    def other_card(self, _slice_id):
+        return None
+
     def serves(self, _slice_id):
         return True
 

@@ -42,6 +42,8 @@ def test_a_job_within_its_group_s_guarantee_that_waits_is_told(
 ) -> None:
     with metric_world(tmp_path, DOCUMENT) as world:
         world.cards(1, lendable_mib=0)
+        # What cannot make way leaves no place to whoever is guaranteed the card.
+        world.hold("stays", group=GroupName("others"), never_suspended="its engine cannot")
         job = a_job_record("job", "ada", group=GroupName(group), submitted_at=world.now)
         world.apply(changes.submitted(job))
         queue = _queue(world, tmp_path)
@@ -53,6 +55,8 @@ def test_a_job_within_its_group_s_guarantee_that_waits_is_told(
 def test_a_job_that_waits_no_longer_is_told_no_longer(tmp_path: Path) -> None:
     with metric_world(tmp_path, DOCUMENT) as world:
         world.cards(1, lendable_mib=0)
+        # What cannot make way leaves no place to whoever is guaranteed the card.
+        world.hold("stays", group=GroupName("others"), never_suspended="its engine cannot")
         job = a_job_record("job", "ada", group=GroupName("lab"), submitted_at=world.now)
         world.apply(changes.submitted(job))
         queue = _queue(world, tmp_path)

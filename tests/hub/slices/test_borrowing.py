@@ -193,6 +193,68 @@ async def test_a_guarantee_that_becomes_less_counts_as_before_for_its_grace(
         assert [who for who, _ in await told(world, EventKind.SLICE_AS_BEFORE_NO_MORE)] == ["ada"]
 
 
+async def test_what_became_less_while_the_service_was_down_counts_as_before(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    settings = settings_with(tmp_path)
+    async with hub_world(tmp_path, hub, settings) as world:
+        await world.agent()
+        await world.slice_for("ada", size="whole", groups=["research"])
+        await until(lambda: {each.entitled for each in world.service.ledger.slices.values()} == {1})
+    less = settings_with(tmp_path, QUOTA.replace("H100: 1}}", "H100: 1/2}}"))
+    async with hub_world(tmp_path, hub, less) as world:
+        agent = await world.agent()
+        (record,) = world.service.ledger.slices_of_owner("ada")
+        assert record.before_steps == 1
+        assert record.before_until is not None
+        await agent.until(lambda: ranks(agent) == {"ada": Rank.ENTITLED})
+        assert [who for who, _ in await told(world, EventKind.SLICE_AS_BEFORE)] == ["ada"]
+    # At the next start nothing has become less.
+    async with hub_world(tmp_path, hub, less) as world:
+        await world.agent()
+        assert world.service.ledger.slices_of_owner("ada") == (record,)
+        assert len(await told(world, EventKind.SLICE_AS_BEFORE)) == 1
+
+
+async def test_a_limit_lowered_while_the_service_was_down_refuses_no_restart(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    text = "groups: {lab: {limit: {slices: 2}}}\n"
+    async with hub_world(tmp_path, hub, settings_with(tmp_path, text)) as world:
+        await world.agent()
+        for owner in ("ada", "abe"):
+            await world.slice_for(owner, size="small", groups=["lab"])
+    less = settings_with(tmp_path, text.replace("2", "1"))
+    async with hub_world(tmp_path, hub, less) as world:
+        await world.agent()
+        await world.slice_for("ada", size="small", groups=["lab"])
+        body = {"owner": "amy", "account": world.account("amy"), "size": "small"}
+        status, problem = await world.hub_call("POST", "slices", {**body, "groups": ["lab"]})
+        assert (status, problem["reason"]) == (403, "group-limit")
+
+
+async def test_a_server_stopped_and_started_within_the_grace_counts_as_before(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    settings = settings_with(tmp_path)
+    async with hub_world(tmp_path, hub, settings) as world:
+        await world.agent()
+        first = await world.slice_for("ada", size="whole", groups=["research"])
+        (tmp_path / "quota.yaml").write_text(QUOTA.replace("H100: 1}}", "H100: 1/2}}"))
+        await world.call("POST", "quota/reload", world.admin())
+        (before,) = world.service.ledger.slices_of_owner("ada")
+        assert (await world.hub_call("DELETE", f"slices/{first['slice_id']}"))[0] == 204
+        assert not world.service.ledger.slices
+    async with hub_world(tmp_path, hub, settings) as world:
+        await world.agent()
+        await world.slice_for("ada", server="other", size="whole", groups=["research"])
+        assert ranks_now(world) == {"ada": Rank.BORROWED}, "another server is a new one"
+        await world.slice_for("ada", size="whole", groups=["research"])
+        (after,) = (each for each in world.service.ledger.slices.values() if not each.server)
+        assert (after.before_until, after.before_steps) == (before.before_until, 1)
+        assert world.service.capacity.holdings.rank(after.slice_id) is Rank.ENTITLED
+
+
 async def test_while_agents_come_back_after_a_start_ranks_are_those_of_before(
     tmp_path: Path, hub: FakeHub
 ) -> None:
@@ -250,6 +312,15 @@ async def test_who_named_their_group_stays_charged_to_it(tmp_path: Path, hub: Fa
         body = {"owner": "bob", "account": world.account("bob"), "size": "small"}
         status, problem = await world.hub_call("POST", "slices", {**body, "groups": ["one"]})
         assert (status, problem["reason"]) == (403, "group-limit")
+        assert problem["why"] == {
+            "rule": "limit",
+            "group": "one",
+            "lines": [{"path": "groups.one.limit.slices", "line": 2}],
+            "words": "Decided by a limit, for group 'one' (groups.one.limit.slices, line 2).",
+        }
+        assert [(each["kind"], each["names"]) for each in problem["helps"]] == [
+            ("members-stop", ["one"])
+        ]
         (record,) = world.service.ledger.slices_of_owner("ada")
         assert (record.group, record.named) == ("one", True)
 

@@ -108,6 +108,16 @@ async def test_a_closing_outlives_the_service_and_ends_by_itself(
         await world.slice_for("ada")
 
 
+async def test_a_card_that_has_failed_is_never_said_to_open_by_itself(world: HubWorld) -> None:
+    broken = a_gpu("SIM-0", closed="xid: 79", closed_for_good=True)
+    await world.agent(gpus=(broken,))
+    await close(world, "SIM-0", until=(datetime.now(UTC) + timedelta(days=1)).isoformat())
+    body = {"owner": "eve", "account": world.account("eve"), "size": "small"}
+    _, refusal = await world.hub_call("POST", "slices", body)
+    assert "xid: 79. An administrator has to open a GPU." in refusal["message"]
+    assert [each["kind"] for each in refusal["helps"]] == ["admin-opens"]
+
+
 async def test_who_closed_what_why_and_who_opened_it_is_in_the_events(world: HubWorld) -> None:
     await world.agent()
     await close(world, "SIM-0", drain=True)

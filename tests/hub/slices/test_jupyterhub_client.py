@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from sublet_hub.errors import HubUnreachableError
-from sublet_hub.slices.jupyterhub_client import HubClient
+from sublet_hub.slices.jupyterhub_client import HubClient, ServerStanding, StartAnswer
 from sublet_quota.names.ids import UserName
 from sublet_quota.reasons.installation.standings import HubStanding
 
@@ -38,11 +38,64 @@ def test_a_server_is_stopped_by_its_names_whatever_they_are(
         assert [(each.method, each.path) for each in hub.asked] == [("DELETE", asked)]
 
 
+@pytest.mark.parametrize("options", [None, {"size": "small", "deep": [1, {"x": None}]}])
+@pytest.mark.parametrize("status", [201, 202])
+def test_a_server_is_started_with_the_options_that_its_owner_chose(
+    options: dict[str, object] | None, status: int
+) -> None:
+    with fake_hub_service() as hub:
+        hub.answer("POST users/ada/servers/big%20one", {}, status)
+        client = HubClient(f"{hub.url}api", "token")
+        answer = asyncio.run(client.start_server(UserName("ada"), "big one", options))
+        assert answer is StartAnswer.STARTS
+        (asked,) = hub.asked
+        assert asked.body == {"user_options": options}
+
+
+@pytest.mark.parametrize(
+    ("status", "answer"),
+    [
+        (400, StartAnswer.RUNS_ALREADY),
+        (404, StartAnswer.REFUSED),
+        (409, StartAnswer.REFUSED),
+    ],
+)
+def test_what_the_hub_says_of_a_server_that_it_does_not_start(
+    status: int, answer: StartAnswer
+) -> None:
+    with fake_hub_service() as hub:
+        hub.answer("POST users/ada/server", {}, status)
+        client = HubClient(f"{hub.url}api", "token")
+        assert asyncio.run(client.start_server(UserName("ada"), "", None)) is answer
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        (403, "have the scope start:servers"),
+        (429, "too many servers start at once: HTTP 429"),
+        (500, "HTTP 500"),
+        (503, "HTTP 503"),
+        (302, "HTTP 302"),
+    ],
+)
+def test_a_hub_that_cannot_start_a_server_now_is_to_be_asked_again(status: int, told: str) -> None:
+    with fake_hub_service() as hub:
+        hub.answer("POST users/ada/server", {}, status)
+        client = HubClient(f"{hub.url}api", "token")
+        with pytest.raises(HubUnreachableError, match=told):
+            asyncio.run(client.start_server(UserName("ada"), "", None))
+
+
 @pytest.mark.parametrize(("owner", "server"), [("..", ""), ("", "x"), ("ada", ".."), ("ada", ".")])
 def test_a_name_that_stands_for_another_place_is_not_asked_for(owner: str, server: str) -> None:
     with fake_hub_service() as hub:
         with pytest.raises(HubUnreachableError):
             asyncio.run(HubClient(f"{hub.url}api", "token").stop_server(UserName(owner), server))
+        with pytest.raises(HubUnreachableError):
+            asyncio.run(
+                HubClient(f"{hub.url}api", "token").start_server(UserName(owner), server, None)
+            )
         assert hub.asked == []
 
 
@@ -59,8 +112,8 @@ def test_a_hub_that_does_not_stop_a_server_says_so(status: int, told: str) -> No
 @pytest.mark.parametrize(
     ("scopes", "may"),
     [
-        (["list:users", "delete:servers"], True),
-        (["delete:servers!group=course"], True),
+        (["list:users", "delete:servers", "start:servers"], True),
+        (["delete:servers!group=course", "start:servers!group=course"], True),
         (["list:users", "read:servers"], False),
         (["delete:servers-of-old"], False),
         (None, False),
@@ -75,3 +128,40 @@ def test_the_role_says_whether_servers_may_be_stopped(
         assert asyncio.run(client.may_stop_servers()) is may
         standing = HubStanding.OK if may else HubStanding.CANNOT_STOP_SERVERS
         assert asyncio.run(client.whose_token()) is standing
+
+
+def test_the_role_says_whether_servers_may_be_started() -> None:
+    with fake_hub_service() as hub:
+        scopes = ["list:users", "delete:servers", "start:servers-of-old"]
+        hub.answer("GET user", {"kind": "service", "name": "sublet", "scopes": scopes})
+        standing = asyncio.run(HubClient(f"{hub.url}api", "token").whose_token())
+        assert standing is HubStanding.CANNOT_START_SERVERS
+
+
+@pytest.mark.parametrize(
+    ("server", "standing"),
+    [
+        ({"ready": True, "pending": None}, ServerStanding.RUNS),
+        ({"ready": False, "pending": "spawn"}, ServerStanding.CHANGES),
+        ({"ready": True, "pending": "stop"}, ServerStanding.CHANGES),
+        ({"ready": False, "pending": None, "stopped": True}, ServerStanding.NOT_THERE),
+        (None, ServerStanding.NOT_THERE),
+    ],
+)
+def test_how_a_server_stands(server: dict[str, object] | None, standing: ServerStanding) -> None:
+    with fake_hub_service() as hub:
+        servers = {} if server is None else {"big one": server}
+        hub.answer("GET users/ada", {"name": "ada", "servers": servers})
+        client = HubClient(f"{hub.url}api", "token")
+        assert asyncio.run(client.standing_of(UserName("ada"), "big one")) is standing
+
+
+def test_of_nobody_there_is_no_server_and_an_error_says_nothing() -> None:
+    with fake_hub_service() as hub:
+        client = HubClient(f"{hub.url}api", "token")
+        hub.answer("GET users/ada", {}, 404)
+        found = asyncio.run(client.standing_of(UserName("ada"), ""))
+        assert found is ServerStanding.NOT_THERE
+        hub.answer("GET users/ada", {}, 500)
+        with pytest.raises(HubUnreachableError, match="HTTP 500"):
+            asyncio.run(client.standing_of(UserName("ada"), ""))

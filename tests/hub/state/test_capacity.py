@@ -113,3 +113,19 @@ async def test_a_slice_that_its_agent_cannot_suspend_counts_in_full_and_the_surp
     await agent.report()
     await until(lambda: not counts_in_full())
     assert (await world.hub_call("POST", "slices", bobs))[0] == 201
+
+
+async def test_pools_and_types_that_no_card_is_in_are_told_by_their_lines(tmp_path: Path) -> None:
+    text = (
+        "gpu_types: {H100: {match: '*H100*'}, L4: {match: '*L4*'}}\n"
+        "pools:\n"
+        "  - {name: interactive, default: true}\n"
+        "  - {name: training, types: [L4]}\n"
+    )
+    with metric_world(tmp_path, text) as world:
+        assert not any("no GPU that there is" in each for each in world.capacity.warnings())
+        world.report(a_gpu())
+        assert [each for each in world.capacity.warnings() if "no GPU that there is" in each] == [
+            "line 1: gpu_types.L4: no GPU that there is has this type",
+            "line 4: pools.training: no GPU that there is lies in this pool",
+        ]

@@ -182,6 +182,18 @@ def test_an_entitled_slice_is_told_from_a_borrowed_one(desk: Desk) -> None:
     assert {row.owner: row.time.entitled for row in desk.rows()} == {"ada": True, "ben": False}
 
 
+def test_a_job_within_a_guarantee_is_told_from_a_borrowed_one(desk: Desk) -> None:
+    meter = desk.start()
+    job = {"holder": Holder.JOB, "compute_milli": 400}
+    desk.hold(
+        a_slice("j", "ada", **job, job_id=JobId("j"), entitled=1),
+        a_slice("k", "ben", **job, job_id=JobId("k"), entitled=0),
+    )
+    desk.report(meter, j={}, k={})
+    meter.store_at_end()
+    assert {row.owner: row.time.entitled for row in desk.rows()} == {"ada": True, "ben": False}
+
+
 def test_guests_pay_by_their_own_budget_for_their_part_of_the_room(desk: Desk) -> None:
     meter = desk.start()
     job = {"holder": Holder.JOB, "job_id": JobId("job-1"), "compute_milli": 400}

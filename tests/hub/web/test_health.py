@@ -82,9 +82,18 @@ async def test_an_agent_that_speaks_otherwise_is_counted(world: HubWorld) -> Non
         ({"service": ""}, "refuses-token"),
         ({"service_may_list": False}, "lacks-scopes"),
         ({"service_may_stop": False}, "cannot-stop-servers"),
+        ({"service_may_start": False}, "cannot-start-servers"),
         ({"broken": True}, "unreachable"),
     ],
-    ids=["fine", "another's token", "no token of theirs", "no scopes", "no stopping", "away"],
+    ids=[
+        "fine",
+        "another's token",
+        "no token of theirs",
+        "no scopes",
+        "no stopping",
+        "no starting",
+        "away",
+    ],
 )
 async def test_health_says_how_the_hub_answers_and_when_it_does_again(
     world: HubWorld, hub: FakeHub, hub_is: dict[str, Any], standing: str
@@ -102,7 +111,7 @@ async def test_health_says_how_the_hub_answers_and_when_it_does_again(
     world.service.reconciliation.hub_standing = "unasked"
     await told(standing)
     hub.service, hub.service_may_list, hub.broken = "sublet", True, False
-    hub.service_may_stop = True
+    hub.service_may_stop = hub.service_may_start = True
     await told("ok")
 
 

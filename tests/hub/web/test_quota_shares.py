@@ -33,7 +33,7 @@ def record(name: str, on: str = "gpu-0", **values: Any) -> Any:
 def share_of(held: Holdings, *groups: str, owner: str = "ada") -> QuotaShare:
     rights = rights_of(held.document, owner, groups)
     own = [record(each.slice_id) for each in held.slices_of(UserName(owner)) if each.is_notebook]
-    return quota_share(held, rights, own, 0)
+    return quota_share(held, rights, own, 0, NOON)
 
 
 def only_type(share: GroupShare) -> TypeShare:

@@ -259,3 +259,51 @@ def test_after_the_grace_a_restart_is_a_request_as_any() -> None:
     refused = hub.ask("lea", "lab", size="half", before=before)
     assert isinstance(refused, Refusal)
     assert "groups.lab.limit.cards" in refused.message
+
+
+ALONE = "pools: [{name: interactive, memory_overcommit: 1, compute_overcommit: 1}]\n"
+
+
+def stopped_in_grace(hub: SmallHub, text: str, owner: str) -> Holding:
+    """Lower what the document says, and stop somebody's server meanwhile."""
+    hub.holdings = hub.holdings.under(document(text), NOON)
+    before = hub.holdings.remove(SliceId(owner))
+    assert before is not None
+    assert before.before is not None
+    return before
+
+
+def test_a_server_stopped_and_started_within_the_grace_is_as_before() -> None:
+    hub = SmallHub.under(LOWERED.replace("LIMIT", "1"), gpu())
+    assert isinstance(hub.ask("lea", "lab", size="half"), Placement)
+    before = stopped_in_grace(hub, LOWERED.replace("LIMIT", "0.25"), "lea")
+    again = hub.ask("lea", "lab", size="half", before=before, stopped=True)
+    assert isinstance(again, Placement), again
+    assert (again.why.rule, again.before) == (Rule.AS_BEFORE, before.before)
+    larger = hub.ask("lea", "lab", size="whole", before=before, stopped=True)
+    assert isinstance(larger, Refusal)
+
+
+def test_one_whose_card_others_took_meanwhile_is_as_before_on_another() -> None:
+    text = ALONE + LOWERED
+    hub = SmallHub.under(text.replace("LIMIT", "1"), gpu("a"), gpu("b", index=1))
+    first = hub.ask("lea", "lab", size="half")
+    assert isinstance(first, Placement)
+    before = stopped_in_grace(hub, text.replace("LIMIT", "0.25"), "lea")
+    hub.holdings.put(notebook("other", "ona", gib(79, 1000), str(first.gpu_id)))
+    again = hub.ask("lea", "lab", size="half", before=before, stopped=True)
+    assert isinstance(again, Placement), again
+    assert (again.why.rule, again.before) == (Rule.AS_BEFORE, before.before)
+    assert again.gpu_id != first.gpu_id
+
+
+def test_one_that_was_entitled_has_others_make_way_again() -> None:
+    text = ALONE + TYPES + PARTS + "groups: {lab: {guaranteed: {H100: LEAST}}, other: {}}\n"
+    hub = SmallHub.under(text.replace("LEAST", "1"), gpu())
+    assert isinstance(hub.ask("lea", "lab", size="whole"), Placement)
+    before = stopped_in_grace(hub, text.replace("LEAST", "0"), "lea")
+    assert isinstance(hub.ask("una", "other", size="whole"), Placement)
+    again = hub.ask("lea", "lab", size="whole", before=before, stopped=True)
+    assert isinstance(again, Placement), again
+    assert (again.rank, again.calls_back) == (Rank.ENTITLED, (SliceId("una"),))
+    assert again.before == before.before

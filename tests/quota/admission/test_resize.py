@@ -4,7 +4,9 @@ The GPU has 79 GiB for slices (80 less the margin); the slice is 20 GiB and a qu
 """
 
 import pytest
+from sublet_quota.holdings.gpu_load import GpuFacts
 from sublet_quota.placement.resize import NewSize, Resized, decide_resize
+from sublet_quota.reasons.helping import HelpKind
 from sublet_quota.reasons.refusal import Refusal, RefusalReason
 
 from tests.support.quota_cases import gib, gpu, holdings, notebook
@@ -92,6 +94,22 @@ def test_that_there_is_room_on_another_gpu_is_said() -> None:
     )
     assert isinstance(answer, Refusal)
     assert "tart your server again with the larger size" in answer.message
+
+
+@pytest.mark.parametrize(
+    ("cards", "helps"),
+    [
+        ((gpu("other", index=1),), HelpKind.START_AGAIN),
+        ((gpu("other", index=1, closed="XID 79", closed_for_good=True),), HelpKind.ADMIN),
+    ],
+)
+def test_on_a_card_that_is_gone_a_start_is_advised_only_where_it_would_have_another(
+    cards: tuple[GpuFacts, ...], helps: HelpKind
+) -> None:
+    mine = notebook("a", on="gone")
+    answer = decide_resize(holdings(NO_OVERCOMMIT, *cards), mine, (), NewSize(compute_milli=500), 0)
+    assert isinstance(answer, Refusal)
+    assert (answer.reason, [each.kind for each in answer.helps]) == (RefusalReason.NO_GPU, [helps])
 
 
 def test_who_grows_within_a_guarantee_calls_back_what_others_borrow() -> None:

@@ -167,6 +167,28 @@ REFUSED = {
         {"closed_gpus": 2},
         world=(replace(gpu("a", closed="fan"), closed_by_hand=True), gpu("b", closed="XID 79")),
     ),
+    "GPUs that have failed: none opens by itself": Case(
+        RequestedSlice("ada"),
+        RefusalReason.GPU_CLOSED,
+        "all 2 GPUs are closed to new slices: ECC; XID 79. An administrator has to open a GPU.",
+        {"closed_gpus": 2},
+        world=(
+            gpu("a", closed="XID 79", closed_for_good=True),
+            # And opening it helps nobody.
+            replace(
+                gpu("b", closed="ECC", closed_for_good=True),
+                closed_by_hand=True,
+                closed_until=NOON,
+            ),
+        ),
+    ),
+    "a GPU that has failed and one that may open at any time": Case(
+        RequestedSlice("ada"),
+        RefusalReason.GPU_CLOSED,
+        "all 2 GPUs are closed to new slices: XID 79; gone. Try again later.",
+        {"closed_gpus": 2},
+        world=(gpu("a", closed="XID 79", closed_for_good=True), gpu("b", closed="gone")),
+    ),
     "a type whose GPUs are all closed": Case(
         RequestedSlice("ada", gpu_type="*h100*"),
         RefusalReason.GPU_CLOSED,

@@ -1,7 +1,10 @@
 """Which type a card counts as, and which pool it belongs to: no order decides."""
 
+from fractions import Fraction
+
 import pytest
 from sublet_quota.document.lookups.gpu_match import Ambiguous
+from sublet_quota.document.value_kinds.cards import write_cards
 
 from tests.support.quota_documents import document
 
@@ -66,3 +69,19 @@ def test_a_pool_has_what_it_names_most_exactly(
 def test_a_card_that_no_pool_has_is_in_none() -> None:
     only = document("gpu_types: {L4: {match: L4}}\npools: [{name: p, types: [L4]}]")
     assert only.pool_for("H100", "n", "g") is None
+
+
+@pytest.mark.parametrize(
+    ("cards", "written"),
+    [
+        (Fraction(6), 6),
+        (Fraction(1, 2), 0.5),
+        (Fraction(3333, 10000), 0.3333),
+        (Fraction(1, 10**6), 0.000001),
+        (Fraction(1, 3), "1/3"),
+    ],
+)
+def test_cards_are_written_as_a_document_may_write_them(
+    cards: Fraction, written: float | str
+) -> None:
+    assert write_cards(cards) == written

@@ -205,6 +205,10 @@ CASES = {
         "groups: {g: {}}\nexceptions: [{groups: [g], set: {keep_a_day: 1h}, why: x}]",
         "exceptions[0].set.keep_a_day: is what one person may: write it in `each` for groups",
     ),
+    "how long one person's server may be idle, for a group": (
+        "groups: {g: {}}\nexceptions: [{groups: [g], set: {max_idle: 1h}, why: x}]",
+        "exceptions[0].set.max_idle: is what one person may: write it in `each` for groups",
+    ),
     "jobs' types for each person of a group": (
         "groups: {g: {each: {jobs: {types: [L4]}}}}",
         (

@@ -80,6 +80,20 @@ def test_each_key_that_says_something_else_is_told(
             (),
         ),
         (BEFORE + "  c: {sizes: [small]}\n", ()),
+        (
+            BEFORE + "notebooks: {when_full: queue, wait_most: 90m}\n",
+            tuple(
+                (f"{who}: a notebook without room", None, "waits in line, at most 90 min")
+                for who in ("in no group", "member of a", "member of b")
+            ),
+        ),
+        (
+            BEFORE + "notebooks: {when_full: refuse}\n",
+            tuple(
+                (f"{who}: a notebook without room", None, "is refused")
+                for who in ("in no group", "member of a", "member of b")
+            ),
+        ),
     ],
 )
 def test_the_rights_that_follow_are_told_of_groups_that_both_have(
@@ -94,13 +108,14 @@ def test_rights_are_told_in_the_largest_unit_that_says_them() -> None:
 everyone:
   limit: {cards: 1/2, memory: 20 GiB, H100: unlimited, slices: 1}
   keep_a_day: 90m
+  max_idle: 8h
   jobs: {max_run: 2d, most: 0, types: [], limit: {cards: 3}}
   own_amounts: false
 """
     document = read_quota_document(text)
     told = {
         line.right: (line.value, line.line)
-        for line in tell_rights(document, rights_of(document, "ada", ()))
+        for line in tell_rights(document, rights_of(document, "ada", ()), NOW)
     }
     assert told == {
         "limit of H100": ("no limit", 2),
@@ -108,16 +123,17 @@ everyone:
         "limit of memory": ("20 GiB", 2),
         "limit of slices": ("1", 2),
         "limit of running jobs: H100": ("no limit", None),
-        "limit of running jobs: cards": ("3 cards", 4),
+        "limit of running jobs: cards": ("3 cards", 5),
         "limit of running jobs: memory": ("no limit", None),
         "limit of running jobs: slices": ("no limit", None),
-        "most jobs": ("0", 4),
+        "most jobs": ("0", 5),
         "slices kept a day": ("90 min", 3),
+        "longest idleness of a server": ("8 h", 4),
         "sizes": ("all", None),
         "GPU types": ("all", None),
-        "own amounts": ("no", 5),
-        "GPU types of jobs": ("none", 4),
-        "longest run of a job": ("2 d", 4),
+        "own amounts": ("no", 6),
+        "GPU types of jobs": ("none", 5),
+        "longest run of a job": ("2 d", 5),
     }
 
 
@@ -135,7 +151,7 @@ groups:
     document = read_quota_document(text)
     told = [
         (line.right, line.value, line.source, line.line)
-        for line in tell_rights(document, rights_of(document, "ada", ("nlp",)))
+        for line in tell_rights(document, rights_of(document, "ada", ("nlp",)), NOW)
         if line.group == "nlp" and ("together" in line.right or "guaranteed" in line.right)
     ]
     within = "groups.science"
@@ -160,10 +176,11 @@ reservations:
   - {name: other, for: else, guaranteed: {H100: 1}, at: "Tue 08:00-09:00", until: 2031-03-01}
 """
     document = read_quota_document(text.replace("  science:", "  else: {}\n  science:"))
-    in_force = document.at(datetime(2026, 11, 24, tzinfo=UTC))
+    now = datetime(2026, 11, 24, tzinfo=UTC)
+    in_force = document.at(now)
     told = {
         line.right: (line.value, line.source, line.line)
-        for line in tell_rights(in_force, rights_of(in_force, "ada", ("nlp",)))
+        for line in tell_rights(in_force, rights_of(in_force, "ada", ("nlp",)), now)
         if line.group == "nlp"
     }
     assert told["weight of science"] == ("3", "groups.science.weight", 4)
@@ -172,13 +189,49 @@ reservations:
     running = told["limit of running jobs of science together: cards"]
     assert running == ("2 cards", "groups.science.jobs.limit.cards", 5)
     lab = told["reserved for nlp: H100 (lab)"]
-    assert lab == ("2 cards, Mon 14:00-16:00 Europe/Berlin", "reservations[0].guaranteed.H100", 8)
-    assert told["reserved for nlp: H100 (exam)"][0] == "1 card, 2031-02-15 14:00-16:00 UTC"
+    assert lab == (
+        "2 cards, Mon 14:00-16:00 Europe/Berlin; next from 2026-11-30 13:00 UTC",
+        "reservations[0].guaranteed.H100",
+        8,
+    )
+    assert told["reserved for nlp: H100 (exam)"][0] == (
+        "1 card, 2031-02-15 14:00-16:00 UTC; next from 2031-02-15 14:00 UTC"
+    )
     assert not any("other" in name for name in told)
 
 
 def test_the_name_of_a_right_is_bounded_whatever_a_groups_name_is() -> None:
     name = "g" * 255
     document = read_quota_document(f"groups: {{{name}: {{limit: {{cards: 1}}}}}}")
-    lines = tell_rights(document, rights_of(document, "ada", (name,)))
+    lines = tell_rights(document, rights_of(document, "ada", (name,)), NOW)
     assert max(len(line.right) for line in lines) <= 255
+
+
+@pytest.mark.parametrize(
+    ("now", "told"),
+    [
+        ("2026-12-07 12:59", ["2 cards", "next from 2026-12-07 13:00 UTC"]),
+        ("2026-12-07 13:00", ["2 cards", "on until 2026-12-07 15:00 UTC"]),
+        ("2026-12-07 15:00", ["2 cards", "next from 2026-12-14 13:00 UTC"]),
+        ("2026-12-14 15:00", []),
+    ],
+)
+def test_of_a_reservation_is_told_when_it_is_on_next_and_nothing_once_it_is_over(
+    now: str, told: list[str]
+) -> None:
+    text = """\
+groups: {nlp: {}}
+reservations:
+  - name: lab
+    for: nlp
+    guaranteed: {H100: 2}
+    at: Mon 14:00-16:00
+    zone: Europe/Berlin
+    until: 2026-12-14
+"""
+    at = datetime.fromisoformat(now).replace(tzinfo=UTC)
+    document = read_quota_document(text).at(at)
+    lines = tell_rights(document, rights_of(document, "ada", ("nlp",)), at)
+    found = [line.value for line in lines if line.right == "reserved for nlp: H100 (lab)"]
+    when = "Mon 14:00-16:00 Europe/Berlin, until 2026-12-14"
+    assert found == ([f"{told[0]}, {when}; {told[1]}"] if told else [])

@@ -101,8 +101,10 @@ CASES = {
         "groups.a.each.budget: is a group's: write `budget: {each: {hours: 400}}` in the group",
     ),
     "a budget of everyone": ("everyone: {budget: {hours: 3}}", "everyone.budget: is a group's"),
-    "servers that end": ("everyone: {max_idle: 8h}", "max_idle: is not there yet in this version"),
-    "notebooks in line": ("notebooks: {}", "notebooks: is not there yet in this version"),
+    "how long servers of a group may be idle": (
+        "groups: {lab: {max_idle: 8h}}",
+        "groups.lab.max_idle: is what one person may: write `each: {max_idle: 8h}`",
+    ),
 }
 
 

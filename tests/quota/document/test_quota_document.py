@@ -11,9 +11,9 @@ from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.reading import read_quota_document
 from sublet_quota.document.sections import Pool, SliceSize
 from sublet_quota.document.value_kinds.sizes import GpuShare
-from sublet_quota.document.values import UNLIMITED
+from sublet_quota.document.values import UNLIMITED, WhenFull
 
-from tests.support.quota_documents import EXAMPLE, document
+from tests.support.quota_documents import EXAMPLE, document, problems_of
 
 
 def test_an_empty_document_has_one_pool_with_every_gpu_and_four_sizes() -> None:
@@ -43,7 +43,8 @@ def test_an_empty_document_has_one_pool_with_every_gpu_and_four_sizes() -> None:
         b"",
         b"\xef\xbb\xbf{}",
         "pools:\n",
-        "gpu_types:\nsizes:\ngroups:\neveryone:\nexceptions:\nclosed:\nshrink:\nfair_share:\n",
+        "gpu_types:\nsizes:\ngroups:\neveryone:\nexceptions:\nclosed:\nshrink:\nnotebooks:\n",
+        "fair_share:\n",
         "pools: {interactive: }\n",
         "everyone: {jobs: }\n",
     ],
@@ -103,6 +104,28 @@ def test_exceptions_closings_and_what_holds_over_time_are_read() -> None:
     assert full.closed[0].until == datetime(2026, 12, 3, tzinfo=UTC)
     assert full.shrink.grace == timedelta(hours=12)
     assert full.fair_share.half_life == timedelta(days=2)
+
+
+def test_notebooks_without_room_wait_in_line_where_the_document_says_so() -> None:
+    assert document(EXAMPLE).notebooks.when_full is WhenFull.QUEUE
+    assert document(EXAMPLE).notebooks.wait_most == timedelta(hours=3)
+    assert document().notebooks.when_full is WhenFull.REFUSE
+    assert document("notebooks: {when_full: queue}").notebooks.wait_most == timedelta(hours=2)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("notebooks: {when_full: wait}", "when_full: 'wait' is not known: write 'refuse', or"),
+        ("notebooks: {when_full: 1}", "notebooks.when_full: 1 is not known"),
+        ("notebooks: {when_full: [queue]}", "is not known: write 'refuse'"),
+        ("notebooks: {wait_most: 0}", "notebooks.wait_most: 0 is zero"),
+        ("notebooks: {wait_most: long}", "notebooks.wait_most: 'long' is no duration"),
+    ],
+)
+def test_what_is_no_rule_of_the_line_is_told(text: str, expected: str) -> None:
+    (problem,) = problems_of(text)
+    assert expected in problem
 
 
 def test_names_of_groups_are_text_whatever_yaml_would_make_of_them() -> None:

@@ -6,6 +6,7 @@ from fractions import Fraction
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sublet_quota.document.lookups.reservations import coming
 from sublet_quota.document.quota_document import QuotaDocument
 
 from tests.support.quota_documents import document, problems_of
@@ -292,3 +293,24 @@ def test_the_first_and_the_last_day_of_these_years_can_be_reserved(day: str) -> 
     change = read.changes_after(at("1999-12-01 00:00"))
     assert change is not None
     assert guaranteed(read, change.strftime("%Y-%m-%d %H:%M")) == 5
+
+
+def test_those_that_begin_within_a_time_are_coming_and_the_one_that_is_on_is_not() -> None:
+    read = document(
+        """
+        groups: {lab: {}, other: {}}
+        reservations:
+          - {name: weekly, for: lab, guaranteed: {L4: 1}, at: "Mon 14:00-16:00"}
+          - {name: once, for: other, guaranteed: {L4: 1}, at: 2026-12-07 13:55-14:30}
+          - {name: over, for: lab, guaranteed: {L4: 1}, at: "Mon 14:00-15:00", until: 2026-12-06}
+        """
+    ).reservations
+
+    def told(now: str) -> list[tuple[str, str]]:
+        found = coming(read, at(now), timedelta(minutes=10))
+        return [(each.reservation.name, f"{each.begin:%H:%M}-{each.end:%H:%M}") for each in found]
+
+    assert told("2026-12-07 13:44") == []
+    assert told("2026-12-07 13:50") == [("once", "13:55-14:30"), ("weekly", "14:00-16:00")]
+    assert told("2026-12-07 13:55") == [("weekly", "14:00-16:00")]
+    assert told("2026-12-07 14:00") == []

@@ -16,11 +16,12 @@ from sublet_quota.document.rights import (
     DEFAULT_MOST_SLICES,
     PersonLimit,
     Rights,
+    max_idle_of,
     rights_of,
 )
 from sublet_quota.shares.limits import Limit
 
-from tests.support.quota_documents import document
+from tests.support.quota_documents import document, problems_of
 
 DOCUMENT = document(
     """
@@ -235,6 +236,9 @@ def trees(draw: st.DrawFn) -> QuotaDocument:
             made["jobs"]["most"] = most
         if keep is not None:
             made["keep_a_day"] = keep
+        idle = draw(st.sampled_from([None, "1h", "8h", "unlimited"]))
+        if idle is not None:
+            made["max_idle"] = idle
         if not made["jobs"]["limit"]:
             del made["jobs"]["limit"]
         return made
@@ -273,6 +277,7 @@ def test_a_further_group_never_takes_anything_away(
     assert limit_at_least(after.limit, before.limit)
     assert at_least(after.jobs_most.value, before.jobs_most.value)
     assert after.keep_a_day.value >= before.keep_a_day.value
+    assert at_least(after.max_idle.value, before.max_idle.value)
     # Jobs that counted into the limit of all do so still, or have as much for themselves.
     if after.job_limit is not None:
         assert limit_at_least(after.job_limit, before.job_limit or before.limit)
@@ -291,3 +296,63 @@ def test_neither_do_they_bound_jobs_where_another_group_says_less_of_jobs() -> N
     job_limit = rights_of(document(text), "eve", ["lab", "course"]).job_limit
     assert job_limit is not None
     assert job_limit.with_jobs.slices.value is None
+
+
+IDLE = document(
+    """
+    everyone: {max_idle: 8h}
+    groups:
+      course: {each: {max_idle: 1h}}
+      lab: {each: {max_idle: unlimited}, groups: {deep: {}}}
+      silent: {}
+    exceptions: [{who: [ada], set: {max_idle: 30m}, why: x}]
+    """
+)
+IDLE_CASES = {
+    "who is in no group": ("eve", (), timedelta(hours=8), "everyone.max_idle (line 2)"),
+    "a group goes before everyone": (
+        "eve",
+        ("course",),
+        timedelta(hours=1),
+        "groups.course.each.max_idle (line 4)",
+    ),
+    "of several the longest": (
+        "eve",
+        ("course", "silent"),
+        timedelta(hours=8),
+        "everyone.max_idle (line 2)",
+    ),
+    "for ever, by the group above": ("eve", ("deep",), None, "groups.lab.each.max_idle (line 5)"),
+    "for ever is the longest": (
+        "eve",
+        ("course", "lab"),
+        None,
+        "groups.lab.each.max_idle (line 5)",
+    ),
+    "an exception goes before all": (
+        "ada",
+        ("lab",),
+        timedelta(minutes=30),
+        "exceptions[0].set.max_idle (line 7)",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", IDLE_CASES)
+def test_how_long_a_server_may_be_idle(name: str) -> None:
+    owner, groups, most, source = IDLE_CASES[name]
+    right = rights_of(IDLE, owner, groups).max_idle
+    assert (right.value, str(right.source)) == (most, source)
+    assert max_idle_of(IDLE, owner, groups) == right
+
+
+def test_servers_may_be_idle_for_ever_where_nobody_says() -> None:
+    right = rights_of(document(), "eve", ()).max_idle
+    assert (right.value, str(right.source)) == (None, "when nobody says")
+
+
+@pytest.mark.parametrize("written", ["0", "soon", "-1h", "true"])
+def test_what_is_no_time_is_refused(written: str) -> None:
+    (problem,) = problems_of(f"everyone: {{max_idle: {written}}}")
+    assert problem.startswith("line 1: everyone.max_idle: ")
+    assert problem.endswith("; or 'unlimited'")

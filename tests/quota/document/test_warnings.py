@@ -36,6 +36,16 @@ CASES = {
         """,
         "line 2: gpu_types.L4: is a type that no pool has: its cards take nothing",
     ),
+    "an idleness that no pool calls idle": (
+        """
+        pools: [{name: fast, default: true}, {name: slow, idle_after: 2h, types: [L4]}]
+        groups: {lab: {each: {max_idle: 30m}}}
+        """,
+        (
+            "line 3: groups.lab.each.max_idle: is shorter than `idle_after` of the pool slow: a "
+            "server there is idle no sooner"
+        ),
+    ),
 }
 
 

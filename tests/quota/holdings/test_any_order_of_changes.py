@@ -87,6 +87,7 @@ class HoldingsMachine(RuleBasedStateMachine):
             unsuspendable=flags[0],
             called_back=flags[1],
         )
+        holding = replace(holding, member_of=("lab", "other")[: 1 + self.number % 2])
         self._put(replace(holding, holder=Holder.JOB) if job else holding)
 
     @precondition(lambda self: self.slices)
@@ -370,6 +371,31 @@ class HoldingsMachine(RuleBasedStateMachine):
             )
 
     @invariant()
+    def lists_of_slices_are_those_of_looking_at_all(self) -> None:
+        held, slices = self.held, self.slices.values()
+        notebooks = [one for one in slices if one.is_notebook]
+        assert set(held.payers()) == {one.group for one in notebooks}
+        for group in (*PAYERS, "nobody"):
+            mine = [one for one in notebooks if one.group == group]
+            assert sorted(held.paid_by(group), key=by_id) == sorted(mine, key=by_id)
+            movable = [one for one in mine if not one.named and len(one.member_of) > 1]
+            movable.sort(key=lambda one: (-one.since.timestamp(), one.slice_id))
+            assert list(held.rechargeable([group])) == movable
+        for leaf in held.groups.leaves():
+            mine = [one for one in notebooks if held.leaf(one.group) == leaf]
+            assert sorted(held.slices_at(leaf), key=by_id) == sorted(mine, key=by_id)
+        away = [one for one in slices if one.called_back]
+        assert sorted(held.called_back(), key=by_id) == sorted(away, key=by_id)
+        for gpu_type in TYPES:
+            pieces = [held.piece(one.slice_id) for one in away if one.is_notebook]
+            sums: dict[str, Fraction] = {}
+            for one, piece in zip([one for one in away if one.is_notebook], pieces, strict=True):
+                if piece is not None and held.type_of(one.gpu_id) == gpu_type:
+                    for name in held.groups.paths[piece.node]:
+                        sums[name] = sums.get(name, Fraction(0)) + piece.cards
+            assert held.called_back_sums(gpu_type) == sums
+
+    @invariant()
     def parts_fit_on_the_cards_that_guarantees_can_use(self) -> None:
         for gpu_type in TYPES:
             layout = self.held.layout(gpu_type)
@@ -402,6 +428,10 @@ class HoldingsMachine(RuleBasedStateMachine):
             assert held.kinds_in(PoolName(pool)) == anew.kinds_in(PoolName(pool))
         if all(one.gpu_id in self.gpus for one in self.slices.values()):
             assert held.lasting_steps() == anew.lasting_steps()
+
+
+def by_id(holding: Holding) -> SliceId:
+    return holding.slice_id
 
 
 def added(slices) -> GpuAmount:

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from sublet_quota.holdings.gpu_load import Holding
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GpuId, SliceId, UserName
-from sublet_quota.preview import claims
+from sublet_quota.placement import claims
+from sublet_quota.placement.claims import Claims
 from sublet_quota.preview.beyond import Beyond
-from sublet_quota.preview.claims import Claims
 from sublet_quota.preview.present_state import (
     JobsNow,
     PersonHere,
@@ -75,7 +75,7 @@ def shown(held: Holdings) -> object:
 def test_a_document_that_says_the_same_changes_nothing() -> None:
     held = holdings(under({"a": 1}), *TWO_CARDS, notebook("s", amount=part(1), group="a"))
     preview = previewed(held, under({"a": 1}), (person("ada", "a"),))
-    assert preview == QuotaPreview((), (), (), Claims((), 0), (), (), (), ())
+    assert preview == QuotaPreview((), (), (), Claims((), 0), (), (), (), (), ())
 
 
 def test_what_is_guaranteed_becomes_borrowed_when_its_grace_is_over() -> None:
@@ -310,3 +310,17 @@ def test_what_is_spent_already_is_no_news_and_may_be_entitled_again() -> None:
         present_state(held), document(BUDGETED.replace("hours: 100", "hours: 999")), NOON
     )
     assert ranks(more) == [("s", Rank.BORROWED, Rank.ENTITLED, None)]
+
+
+def test_what_is_to_be_reserved_is_told_and_what_is_over_is_not() -> None:
+    text = f"""{TYPE}groups: {{a: {{}}}}
+reservations:
+  - {{name: weekly, for: a, guaranteed: {{H100: 1}}, at: "Mon-Sun 14:00-16:00"}}
+  - {{name: now, for: a, guaranteed: {{H100: 0.5}}, at: "Mon-Sun 11:00-13:00"}}
+  - {{name: over, for: a, guaranteed: {{H100: 1}}, at: 2026-01-05 14:00-16:00}}
+"""
+    day = f"{NOON:%Y-%m-%d}"
+    assert previewed(holdings(TYPE, TWO_CARDS), text).reservations == (
+        f"now: 0.5 cards of H100 for a, on until {day} 13:00 UTC",
+        f"weekly: 1 card of H100 for a, next from {day} 14:00 UTC",
+    )

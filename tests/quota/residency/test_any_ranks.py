@@ -19,11 +19,13 @@ examples = settings(max_examples=200)
 
 
 def _with_rank(snapshot: GpuSnapshot, rank: Rank) -> GpuSnapshot:
-    return replace(snapshot, slices=tuple(replace(s, rank=rank) for s in snapshot.slices))
+    """Owners of that rank, and no job that is entitled."""
+    slices = (replace(s, rank=Rank.BORROWED if s.is_job else rank) for s in snapshot.slices)
+    return replace(snapshot, slices=tuple(slices))
 
 
 def _ranks(snapshot: GpuSnapshot) -> dict[str, Rank]:
-    return {s.slice_id: s.rank for s in snapshot.slices}
+    return {s.slice_id: s.turn_rank for s in snapshot.slices}
 
 
 def _owners_at_work(snapshot: GpuSnapshot) -> list[SliceView]:
@@ -32,7 +34,8 @@ def _owners_at_work(snapshot: GpuSnapshot) -> list[SliceView]:
 
 def _plan(snapshot: GpuSnapshot) -> SeatPlan:
     room = measure_room(snapshot)
-    return seat_owners(room, list_candidates(room))
+    jobs = [s for s in room.views if s.is_entitled_job]
+    return seat_owners(room, list_candidates(room), jobs)
 
 
 @examples
@@ -50,12 +53,12 @@ def test_turns_are_waited_for_among_equals_and_only_lower_ranks_call_back(snapsh
     ranks = _ranks(snapshot)
     for wait in decide(snapshot).waits:
         before = {ranks[each] for each in wait.waits_for}
-        assert wait.rank is ranks[wait.slice_id]
+        rank = ranks[wait.slice_id]
         if wait.reason is WaitReason.TURN:
-            assert before <= {wait.rank}
+            assert before <= {rank}
         if wait.reason is WaitReason.CALLED_BACK:
             assert before
-            assert max(before) < wait.rank
+            assert max(before) < rank
 
 
 @examples
@@ -65,7 +68,9 @@ def test_who_is_of_a_higher_rank_and_can_be_moved_changes_nothing_for_lower_ones
         snapshot, host_free_mib=100_000, unfit=False, foreign_present=False, transition=None
     )
     higher = {
-        s.slice_id for s in _owners_at_work(snapshot) if s.rank > rank and s.unsuspendable is None
+        s.slice_id
+        for s in snapshot.slices
+        if s.takes_turns and s.turn_rank > rank and s.unsuspendable is None
     }
     others = tuple(s for s in snapshot.slices if s.slice_id not in higher)
     plan, without = _plan(snapshot), _plan(replace(snapshot, slices=others))
@@ -73,8 +78,8 @@ def test_who_is_of_a_higher_rank_and_can_be_moved_changes_nothing_for_lower_ones
 
 
 def _of_up_to(plan: SeatPlan, rank: Rank) -> object:
-    seated = [s.slice_id for s in plan.seated if s.rank <= rank]
-    return seated, [(w.view.slice_id, w.reason) for w in plan.waiting if w.view.rank <= rank]
+    seated = [s.slice_id for s in plan.seated if s.turn_rank <= rank]
+    return seated, [(w.view.slice_id, w.reason) for w in plan.waiting if w.view.turn_rank <= rank]
 
 
 @examples
@@ -85,7 +90,7 @@ def test_nobody_at_work_who_waits_makes_way_for_a_higher_rank(snapshot):
         if isinstance(action, Suspend):
             leaves, comes = views[action.slice_id], views[action.room_for]
             if leaves.active and not leaves.is_job and not leaves.gate_open:
-                assert leaves.rank >= comes.rank
+                assert leaves.turn_rank >= comes.turn_rank
 
 
 @examples

@@ -19,7 +19,7 @@ from sublet_quota.residency.actions import (
 )
 from sublet_quota.residency.lending import lendable_mib
 from sublet_quota.residency.policy import decide
-from sublet_quota.residency.snapshot import GpuSnapshot, SliceView
+from sublet_quota.residency.snapshot import GpuSnapshot, Rank, SliceView
 
 from tests.quota.residency.any_snapshot import most_it_may_hold_mib, snapshots
 from tests.quota.residency.gpu_pictures import NOW, stopped
@@ -33,6 +33,12 @@ def _view(snapshot: GpuSnapshot, name: str) -> SliceView:
 
 def _of(decision: Decision, *kinds: type) -> list[str]:
     return [a.slice_id for a in decision.actions if isinstance(a, kinds)]
+
+
+def _entitled(snapshot: GpuSnapshot) -> set[str]:
+    """Return the jobs that take turns with borrowed slices."""
+    stands = not snapshot.is_lent or snapshot.pause_only is not None
+    return set() if stands else {s.slice_id for s in snapshot.slices if s.is_entitled_job}
 
 
 def _an_owner_is_active(snapshot: GpuSnapshot) -> bool:
@@ -61,17 +67,19 @@ def test_at_most_one_slice_moves_and_none_while_another_does(snapshot):
 
 @examples
 @given(snapshots())
-def test_no_job_runs_beside_an_active_owner(snapshot):
+def test_no_job_runs_beside_an_active_owner_but_entitled_ones(snapshot):
     decision = decide(snapshot)
     if not _an_owner_is_active(snapshot):
         return
-    jobs = {s.slice_id for s in snapshot.slices if s.is_job}
+    entitled = _entitled(snapshot)
+    jobs = {s.slice_id for s in snapshot.slices if s.is_job} - entitled
     assert not jobs.intersection(_of(decision, OpenGate, Unpause, Resume))
     moving = snapshot.transition.slice_id if snapshot.transition is not None else None
     runs = {
         s.slice_id
         for s in snapshot.slices
         if s.is_job
+        and s.slice_id not in entitled
         and s.state is SliceState.RESIDENT
         and (s.gate_open or s.held_mib)
         and s.slice_id != moving
@@ -153,7 +161,11 @@ def test_no_owners_work_and_no_kept_slice_leaves_for_a_job(snapshot):
         if isinstance(action, Suspend) and _view(snapshot, action.room_for).is_job:
             leaves = _view(snapshot, action.slice_id)
             kept = leaves.kept_until is not None and leaves.kept_until > snapshot.now
-            assert leaves.is_job or not (leaves.active or kept)
+            if action.room_for in _entitled(snapshot):
+                lower = leaves.rank < Rank.BORROWED
+                assert leaves.is_job or not lower or not (kept and not leaves.active)
+            else:
+                assert leaves.is_job or not (leaves.active or kept)
 
 
 @examples

@@ -62,13 +62,28 @@ class Town:
                 in_a_cell = owner.gate_open and self.chance.random() < self.dawdles
                 self.device.fall_idle(owner.name, in_a_cell=in_a_cell)
 
-    def jobs_come_and_end(self) -> None:
+    def entitled_jobs_come_and_end(self) -> None:
+        """One at a time, so that it takes turns with owners alone."""
         for job in self.device.jobs:
-            if job.ran_s > 60:
+            if job.is_entitled_job and job.ran_s > 60:
                 self.device.end(job.name)
                 if job.name not in self.device.slices:
                     self.device.done.append(job.name)
-        if len(self.device.jobs) < 2 and self.chance.random() < 0.02:
+        there = any(job.is_entitled_job for job in self.device.jobs)
+        if not there and self.chance.random() < 0.1:
+            self.jobs_made += 1
+            cap, rank = self.chance.randint(30, 70), self.chance.choice(list(Rank)[:2])
+            name = f"due{self.jobs_made}"
+            self.device.add(ModelSlice(name, cap, is_job=True, wants_mib=cap, rank=rank))
+
+    def jobs_come_and_end(self) -> None:
+        for job in self.device.jobs:
+            if job.ran_s > 60 and not job.is_entitled_job:
+                self.device.end(job.name)
+                if job.name not in self.device.slices:
+                    self.device.done.append(job.name)
+        others = [job for job in self.device.jobs if not job.is_entitled_job]
+        if len(others) < 2 and self.chance.random() < 0.02:
             self.jobs_made += 1
             cap = self.chance.randint(10, 60)
             name = f"job{self.jobs_made}"
@@ -85,14 +100,17 @@ class Town:
     def check_that_owners_run_in_time(self) -> None:
         """Those of the lowest rank at work wait for each other alone; the others as lower ones do.
 
-        A wait counts from when nobody of a lower rank was at work any more.
+        A wait counts from when nobody of a lower rank was at work any more. Entitled jobs are among
+        them.
         """
         device = self.device
-        lowest = min((s.rank for s in device.owners if s.active), default=None)
+        entitled = [job for job in device.jobs if job.is_entitled_job]
+        at_work = [s for s in (*device.owners, *entitled) if s.active]
+        lowest = min((s.turn_rank for s in at_work), default=None)
         waiting = {
             s.name: s.waiting_since
-            for s in device.owners
-            if s.rank is lowest and s.active and not s.gate_open and s.waiting_since is not None
+            for s in at_work
+            if s.turn_rank is lowest and not s.gate_open and s.waiting_since is not None
         }
         self.waits = {n: w for n, w in self.waits.items() if n in waiting}
         for name, began in waiting.items():

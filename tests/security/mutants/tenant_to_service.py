@@ -25,6 +25,7 @@ _QUOTA_ADMINS: Final = (
     f"{_QUOTA_IN_DATABASE}::test_admins_alone_apply_roll_back_and_read_the_history"
 )
 _EVICTING: Final = "tests/hub/slices/test_evictions.py"
+_IDLING: Final = "tests/hub/slices/test_idle_servers.py"
 _ACCESS: Final = "tests/hub/web/test_access.py"
 _READERS: Final = f"{_ACCESS}::test_who_may_read_of_everybody_is_no_admin"
 _SCOPE_TESTS: Final = "tests/spawner/test_hub_configuration.py"
@@ -52,6 +53,17 @@ MUTANTS: Final = (
         'required.add(f"{scope}!server={owner}/{server}")',
         "required.update(s for s in self.scopes if f'{scope}!server={owner}/' in s)",
         (f"{_ACCESS}::test_another_server_of_mine_cannot_keep_or_wake_this_ones_slice",),
+    ),
+    Mutant(
+        6,
+        "whoever knows a slice's id puts off that its server is ended",
+        _OWNER,
+        "record = own_slice(service, call, scopes.ACTIVITY)\n    service.idle_servers.extend(",
+        (
+            'record = service.ledger.slices[SliceId(call.path["slice_id"])]\n'
+            "    service.idle_servers.extend("
+        ),
+        (f"{_IDLING}::test_another_cannot_put_it_off_nor_learn_that_there_is_one",),
     ),
     Mutant(
         6,
@@ -290,8 +302,8 @@ MUTANTS: Final = (
         6,
         "the service may make tokens",
         _SCOPES,
-        'SERVICE_SCOPES: Final = ("list:users", ',
-        'SERVICE_SCOPES: Final = ("tokens", "list:users", ',
+        'SERVICE_SCOPES: Final = (\n    "list:users",',
+        'SERVICE_SCOPES: Final = (\n    "tokens",\n    "list:users",',
         (
             f"{_SCOPE_TESTS}::test_the_service_may_read_servers_and_groups_stop_servers_and_nothing_else",
         ),

@@ -76,6 +76,10 @@ class SimulatedProcess:
     """The cards that the process has a context on, by the ids that it knows them by; its kernels
     run on the first.
     """
+    sees: frozenset[str] | None = None
+    """The cards that are visible to the process; ``None``: all."""
+    moved_to: dict[str, str] = field(default_factory=dict)
+    """The cards that the process means by ids of others, since a restore put it elsewhere."""
     contexts: list[Buffer] = field(default_factory=list)
     state: DriverState = DriverState.RUNNING
     buffers: dict[int, Buffer] = field(default_factory=dict)

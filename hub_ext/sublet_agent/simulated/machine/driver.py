@@ -13,12 +13,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from sublet_quota.names.ids import GpuId
+
 from sublet_agent.simulated.machine.byte_queue import ByteQueue, ByteWork
 from sublet_agent.simulated.machine.card import Card, DriverState, SimulatedProcess
 from sublet_agent.simulated.machine.fault_plan import FaultPlan
 from sublet_agent.simulated.machine.operations import Operation, OperationKind
 from sublet_agent.simulated.machine.replies import Reply
-from sublet_agent.simulated.machine.restore_targets import fits, move_to, targets_of
+from sublet_agent.simulated.machine.restore_targets import (
+    check_names_all,
+    fits,
+    move_to,
+    targets_of,
+)
 from sublet_agent.simulated.machine.speeds import EPSILON_S, Speeds
 from sublet_agent.simulated.protocol.errors import CudaCode, OutOfMemoryError, SimulatedGpuError
 
@@ -30,6 +37,7 @@ _NEEDS: Final = {
 }
 _LOOK_AGAIN_S: Final = 0.01
 NO_ROOM: Final = "a restore found no room on the card"
+SEES_SOME: Final = "it sees only some of the cards, and a mapping was tried"
 SHARED: Final = "it imported memory by CUDA IPC, and was suspended"
 
 
@@ -68,6 +76,11 @@ class DrivenMachine(Protocol):
     @property
     def processes(self) -> Mapping[int, SimulatedProcess]:
         """All processes that use a card, by pid."""
+        ...
+
+    @property
+    def cards(self) -> Mapping[GpuId, Card]:
+        """All cards, by id."""
         ...
 
     @property
@@ -260,6 +273,11 @@ class Driver:
         if process.poisoned is not None:
             message = f"process {process.pid} cannot be restored (error 304): {process.poisoned}"
             raise SimulatedGpuError(message, CudaCode.OPERATING_SYSTEM)
+        if operation.mapping and process.sees is not None:
+            message = f"process {process.pid} cannot be restored (invalid value): {SEES_SOME}"
+            self._refuse_restore(operation, SimulatedGpuError(message), SEES_SOME)
+            return
+        check_names_all(operation.mapping, self._machine.cards)
         targets = targets_of(process, operation.mapping, self._machine.card)
         operation.total_mib = process.held_mib
         if process.imported_ever:
@@ -268,7 +286,7 @@ class Driver:
         elif full := [card for old, card in targets if not fits(process, old, card)]:
             self._refuse_restore(operation, self._no_room(process, full[0]), NO_ROOM)
         else:
-            move_to(process, targets)
+            move_to(process, targets, operation.mapping)
             operation.not_before_s += speeds.least_move_s
             operation.unclaimed.extend(process.all_buffers())
             if math.isinf(speeds.back_mib_s):

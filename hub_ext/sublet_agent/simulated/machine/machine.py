@@ -7,7 +7,7 @@ happens between two events at constant rates, so the order and time of events ar
 
 import math
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -123,15 +123,20 @@ class SimulatedMachine:
             raise SimulatedGpuError(message, CudaCode.INVALID_DEVICE)
         return found
 
-    def process_of(self, identity: CallerIdentity, gpu_id: str | None) -> SimulatedProcess:
-        """Return the process, making its context with its first CUDA call."""
+    def process_of(
+        self, identity: CallerIdentity, gpu_id: str | None, sees: Collection[str] | None = None
+    ) -> SimulatedProcess:
+        """Return the process, making its context with its first CUDA call.
+
+        It sees these cards from then on; ``None``: all.
+        """
         known = self.processes.get(identity.pid)
         if known is not None and known.identity.start_time != identity.start_time:
             self.end(identity.pid, "its pid was taken by another process")
             known = None
         if known is not None:
             return known
-        process = SimulatedProcess(identity)
+        process = SimulatedProcess(identity, sees=None if sees is None else frozenset(sees))
         self.join_card(process, gpu_id if gpu_id is not None else next(iter(self.cards)))
         self.processes[identity.pid] = process
         return process
@@ -140,7 +145,7 @@ class SimulatedMachine:
         """Make the process's context on a card, unless it has one there, or names none."""
         if gpu_id is None or gpu_id in process.cards:
             return
-        card = self.card(gpu_id)
+        card = self.card(process.moved_to.get(gpu_id, gpu_id))
         if card.gone is not None:
             message = f"the simulated GPU {card.gpu_id} is gone: {card.gone}"
             raise DeviceGoneError(message)
@@ -157,7 +162,7 @@ class SimulatedMachine:
             )
             raise OutOfMemoryError(message)
         process.contexts.append(Buffer(0, self.context_mib, BufferKind.CONTEXT, place))
-        process.cards[card.gpu_id] = card
+        process.cards[GpuId(gpu_id)] = card
         card.processes[process.pid] = process
 
     def release(self, buffers: Iterable[Buffer]) -> None:

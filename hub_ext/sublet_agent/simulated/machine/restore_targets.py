@@ -1,6 +1,6 @@
 """The cards that a suspended process is restored to: its own, or others in their place."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from sublet_agent.simulated.machine.card import Card, SimulatedProcess
 from sublet_agent.simulated.protocol.errors import DeviceGoneError, SimulatedGpuError
@@ -21,6 +21,15 @@ def targets_of(
         message = f"the mapping {dict(mapping)} names a card twice"
         raise SimulatedGpuError(message)
     return targets
+
+
+def check_names_all(mapping: Mapping[str, str], cards: Collection[str]) -> None:
+    """Refuse a mapping that does not name all cards, each once on both sides."""
+    if mapping and not set(mapping) == set(mapping.values()) == set(cards):
+        message = (
+            f"the mapping {dict(mapping)} does not name each of {', '.join(cards)} on both sides"
+        )
+        raise SimulatedGpuError(message)
 
 
 def _target(card: Card, mapping: Mapping[str, str], card_of: Callable[[str], Card]) -> Card:
@@ -46,8 +55,10 @@ def fits(process: SimulatedProcess, old: Card, card: Card) -> bool:
     return needed <= card.store.free_mib
 
 
-def move_to(process: SimulatedProcess, targets: Targets) -> None:
-    """Let a suspended process belong to other cards, or to the same."""
+def move_to(process: SimulatedProcess, targets: Targets, mapping: Mapping[str, str]) -> None:
+    """Let a suspended process belong to other cards, or to the same; it knows them as before."""
+    for known in mapping:
+        process.moved_to[known] = mapping[process.moved_to.get(known, known)]
     for old, _ in targets:
         del old.processes[process.pid]
     stores = {id(old.store): card.store for old, card in targets}

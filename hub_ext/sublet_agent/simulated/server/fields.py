@@ -7,6 +7,7 @@ from typing import Final
 from sublet_agent.simulated.protocol.errors import CudaCode, SimulatedGpuError
 
 MOST_TEXT: Final = 256
+_MOST_NAMES: Final = 4096
 _MOST_PID: Final = 2**31 - 1
 
 
@@ -72,6 +73,13 @@ class Fields:
         ):
             raise self._wrong(name, "a table of texts")
         return {str(key): str(text) for key, text in value.items()}
+
+    def names(self, name: str) -> tuple[str, ...] | None:
+        """Return short texts from one, which a comma parts; ``None`` where it is not given."""
+        text = self._message.get(name)
+        if text is not None and (not isinstance(text, str) or len(text) > _MOST_NAMES):
+            raise self._wrong(name, f"a text of at most {_MOST_NAMES} characters")
+        return None if text is None else tuple(filter(None, map(str.strip, text.split(","))))
 
     def _wrong(self, name: str, allowed: str) -> SimulatedGpuError:
         value = repr(self._message.get(name))[:MOST_TEXT]

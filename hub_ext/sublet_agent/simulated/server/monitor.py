@@ -72,6 +72,11 @@ class Monitor:
         process = self._machine.processes.get(pid)
         return 0 if process is None else process.away_mib
 
+    def seen_by(self, pid: int) -> list[str] | None:
+        """Return the cards that a process sees; ``None``: all, or it uses none."""
+        process = self._machine.processes.get(pid)
+        return None if process is None or process.sees is None else sorted(process.sees)
+
     def utilisation_percent(self, gpu_id: str) -> int:
         """Return the share of the last second in which the card was busy."""
         return self._answering(gpu_id, Figure.UTILISATION).usage.percent(self._machine.time_s)

@@ -94,6 +94,9 @@ class Requests:
             "away": lambda request, reply: reply.succeed(
                 {"mib": self._monitor.away_mib(request.fields.pid())}
             ),
+            "sees": lambda request, reply: reply.succeed(
+                {"sees": self._monitor.seen_by(request.fields.pid())}
+            ),
             "utilisation": lambda request, reply: reply.succeed(
                 {"percent": self._monitor.utilisation_percent(self._gpu(request))}
             ),
@@ -131,7 +134,9 @@ class Requests:
 
     @staticmethod
     def _caller(request: Request) -> Caller:
-        return Caller(request.peer, request.fields.text_or_none("gpu_id"))
+        return Caller(
+            request.peer, request.fields.text_or_none("gpu_id"), request.fields.names("sees")
+        )
 
     @staticmethod
     def _handle(request: Request) -> int:

@@ -35,6 +35,8 @@ class Caller:
 
     identity: CallerIdentity
     gpu_id: str | None
+    sees: tuple[str, ...] | None = None
+    """The cards that are visible to the process; ``None``: all."""
 
 
 class TenantCalls:
@@ -46,7 +48,7 @@ class TenantCalls:
     def _call(self, caller: Caller, reply: Reply, run: Callable[[SimulatedProcess], None]) -> None:
         """Make a call now, or when the process runs again."""
         try:
-            process = self._machine.process_of(caller.identity, caller.gpu_id)
+            process = self._machine.process_of(caller.identity, caller.gpu_id, caller.sees)
         except SimulatedGpuError as error:
             reply.fail(error)
             return

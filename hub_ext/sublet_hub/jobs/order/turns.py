@@ -57,7 +57,9 @@ class Turns:
         document = holdings.document
         if not document.groups_guaranteed:
             return (document,)
-        cards = tuple((name, holdings.cards(name)) for name in holdings.types())
+        # A grace that ends, or a card that is missing, lets less be in force.
+        types = holdings.types()
+        cards = tuple((name, holdings.cards(name), holdings.tree(name)) for name in types)
         nodes = (NodeName(name) for name in document.groups_guaranteed)
         held = tuple(tuple(holdings.held(node).cards.items()) for node in nodes)
         return document, cards, held

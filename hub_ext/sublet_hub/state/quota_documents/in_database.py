@@ -84,6 +84,7 @@ class QuotaInDatabase(QuotaSource):
 
     async def reload(self) -> bool:
         """Tell them again."""
+        await self._prepare(self.document)
         self._tell(self.document, self.text)
         return True
 
@@ -94,6 +95,7 @@ class QuotaInDatabase(QuotaSource):
             if text == self.text:
                 return InForce(self._revision, is_new=False)
             document, keys = await asyncio.to_thread(_read, text, self.document)
+            await self._prepare(document)
             # No other apply has a turn meanwhile: the revision is still the one that was expected.
             about = QuotaRevision(
                 self._revision.revision + 1, wish.author, self._now(), wish.reason, keys

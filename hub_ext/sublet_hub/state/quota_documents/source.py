@@ -2,7 +2,7 @@
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ from sublet_hub.ledger.quota_revisions import QuotaRevision, WrittenRevision
 _LOG = logging.getLogger(__name__)
 
 Listener = Callable[[QuotaDocument], None]
+Preparation = Callable[[QuotaDocument], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class QuotaSource(ABC):
         self._path = path
         self._now = now
         self._listeners: list[Listener] = []
+        self._preparations: list[Preparation] = []
         self.document = QuotaDocument()
         self.text = ""
         """The document in force as it was written; empty without any."""
@@ -71,6 +73,13 @@ class QuotaSource(ABC):
         """Call ``listener`` with each document that comes in force."""
         self._listeners.append(listener)
 
+    def prepare_by(self, preparation: Preparation) -> None:
+        """Await ``preparation`` of each document before it comes in force.
+
+        What takes long is done there, beside the loop; until then all is the old document's.
+        """
+        self._preparations.append(preparation)
+
     @abstractmethod
     def changed(self) -> bool:
         """Whether ``reload`` has something to do."""
@@ -94,6 +103,10 @@ class QuotaSource(ABC):
     @abstractmethod
     async def written(self, revision: int) -> tuple[WrittenRevision, WrittenRevision | None]:
         """Return a revision, and the one before it if that is kept. ``NotFoundError``."""
+
+    async def _prepare(self, document: QuotaDocument) -> None:
+        for prepared in self._preparations:
+            await prepared(document)
 
     def _put_in_force(self, document: QuotaDocument, text: str) -> None:
         self.document, self.text = document, text

@@ -31,6 +31,7 @@ from sublet_quota.budgets.spending import ChargedHour, paying_rate
 from sublet_quota.holdings.gpu_load import cards_on
 from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.names.ids import NodeId, SliceId
+from sublet_quota.residency.snapshot import Holder
 from sublet_quota.wire.agent_link import SliceReport
 
 from sublet_hub.ledger.charged_hours import ChargedHourStore
@@ -204,6 +205,8 @@ class BudgetMeter:
         seen.entitled = self._is_entitled(seen)
 
     def _is_entitled(self, seen: _Seen) -> bool:
+        if seen.record.holder is Holder.JOB:
+            return bool(seen.record.entitled)
         return self._capacity.holdings.is_entitled(seen.record.slice_id)
 
     def _paid(

@@ -14,14 +14,17 @@ from sublet_hub.security.list_turns import ListTurns
 from sublet_hub.security.rate_limits import RateLimits
 from sublet_hub.slices.allocation import Allocation
 from sublet_hub.slices.announcements import Announcements
+from sublet_hub.slices.card_changes import CardChanges
 from sublet_hub.slices.closings import Closings
 from sublet_hub.slices.evictions import Evictions
 from sublet_hub.slices.hub_users import HubUsers
+from sublet_hub.slices.idle_servers import IdleServers
 from sublet_hub.slices.keep_and_wake import KeepAndWake
 from sublet_hub.slices.places import Places
 from sublet_hub.slices.pods import Pods
 from sublet_hub.slices.reconciliation import Reconciliation
 from sublet_hub.slices.resizing import Resizing
+from sublet_hub.slices.server_queue import ServerQueue
 from sublet_hub.state.capacity import Capacity
 from sublet_hub.state.fleet import Fleet
 from sublet_hub.state.metrics import ServiceMetrics
@@ -63,10 +66,13 @@ class ServiceParts:
     reconciliation: Reconciliation
     startup_grace: StartupGrace
     pods: Pods
+    card_changes: CardChanges
     keep_and_wake: KeepAndWake
     closings: Closings
     announcements: Announcements
     evictions: Evictions
+    line: ServerQueue
+    idle_servers: IdleServers
     places: Places
     resizing: Resizing
     shares: Shares

@@ -154,10 +154,13 @@ async def _share(service: ServiceParts, call: Call) -> Share:
     groups = await groups_asked_for(service, call, owner)
     viewer = viewer_of(service, call.user)
     with charged(service, call):
-        share = service.shares.share(owner, groups or (), viewer, service.keep_and_wake)
+        share = service.shares.share(
+            owner, groups or (), viewer, service.keep_and_wake, service.now()
+        )
         budgets = budgets_of(service, owner, groups or ())
         notes = service.budgets.notes(owner, _paying_groups(service, owner, groups or ()))
     evictions = (shown_eviction(*each) for each in service.evictions.told_to(owner))
+    idle = service.idle_servers.told_to(owner)
     announced = service.announcements.told_to(owner, groups or ())
     more = {
         "groups_known": groups is not None,
@@ -165,6 +168,7 @@ async def _share(service: ServiceParts, call: Call) -> Share:
         # What ends somebody's server stands first.
         "announcements": (
             *evictions,
+            *idle,
             *map(_shown_note, notes),
             *map(shown_announcement, announced),
         ),
@@ -203,6 +207,12 @@ async def _give_up(service: ServiceParts, call: Call) -> SliceInfo:
     record = own_slice(service, call, scopes.ACTIVITY)
     after = service.keep_and_wake.give_up(record, service.fleet.report(record.slice_id))
     return _shown(service, call, after)
+
+
+async def _extend(service: ServiceParts, call: Call) -> SliceInfo:
+    record = own_slice(service, call, scopes.ACTIVITY)
+    service.idle_servers.extend(record)
+    return _shown(service, call, record)
 
 
 async def _resize(service: ServiceParts, call: Call) -> SliceInfo | Refusal:
@@ -315,6 +325,16 @@ OWNER_ROUTES = (
         Access.USER,
         "I need my slice no more for now: idle at once; the next cell brings it back",
         _give_up,
+        SliceInfo,
+        body=NoBody,
+        refusals=(400, 404, 409),
+    ),
+    Route(
+        "POST",
+        "slices/{slice_id}/extend",
+        Access.USER,
+        "Put off that my idle server is ended: it may be idle for as long again, from now on",
+        _extend,
         SliceInfo,
         body=NoBody,
         refusals=(400, 404, 409),

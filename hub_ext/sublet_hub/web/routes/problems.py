@@ -5,6 +5,7 @@ from typing import Final
 from sublet_quota.errors import AmountError, ForbiddenMoveError
 from sublet_quota.reasons.refusal import Refusal, RefusalReason
 from sublet_quota.wire.api import Problem
+from sublet_quota.wire.decision import tell_derivation, tell_help, tell_waits_for
 
 from sublet_hub import errors
 from sublet_hub.ledger.database import LedgerReadError, LedgerWriteError
@@ -64,6 +65,9 @@ def problem_of_refusal(refusal: Refusal) -> tuple[int, Problem]:
         reason=refusal.reason,
         message=refusal.message[:_MOST_TEXT],
         numbers=dict(refusal.numbers),
+        why=None if refusal.why is None else tell_derivation(refusal.why),
+        helps=tuple(map(tell_help, refusal.helps)),
+        waits_for=tell_waits_for(refusal.waits_for),
     )
 
 

@@ -44,7 +44,7 @@ async def _rights(service: ServiceParts, call: Call) -> QuotaRights:
     document = service.capacity.holdings.document
     with charged(service, call):
         rights = rights_of(document, owner, groups or ())
-        told = tell_rights(document, rights)
+        told = tell_rights(document, rights, service.now())
     return QuotaRights(
         owner=owner, groups=rights.groups, groups_known=groups is not None, rights=told
     )

@@ -144,6 +144,13 @@ class Call:
             raise BadRequestError(message) from error
 
 
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """An answer to a request that is taken in, and waits: 202 with the route's ``waits``."""
+
+    body: WireModel
+
+
 Operation = Callable[[ServiceParts, Call], Awaitable[Any | Refusal | None]]
 
 
@@ -162,6 +169,8 @@ class Route:
     ``bytes`` are a body that was written beside the loop."""
     body: type[WireModel] | None = None
     status: int = 200
+    waits: type[WireModel] | None = None
+    """The type of the body with which it is told that a request waits (``Accepted``)."""
     parameters: tuple[Parameter, ...] = ()
     most_body_bytes: int = 64 * 1024
     refusals: tuple[int, ...] = field(default=())

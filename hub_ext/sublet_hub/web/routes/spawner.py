@@ -3,13 +3,16 @@
 from sublet_quota.names.ids import SliceId, UserName
 from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.wire.api import Lease, Offers, PodStarted, SliceInfo, SliceRequest, SliceStarted
+from sublet_quota.wire.server_queue import QueueWait
 
 from sublet_hub.errors import BadRequestError
+from sublet_hub.ledger.queued_servers import QueueEntry
 from sublet_hub.slices.lease import lease_of
 from sublet_hub.usage.refusals import asked_for_slice
 from sublet_hub.web.routes.context import ServiceParts
-from sublet_hub.web.routes.route import Access, Call, Nature, Parameter, Route
+from sublet_hub.web.routes.route import Accepted, Access, Call, Nature, Parameter, Route
 from sublet_hub.web.views.offers import offers_body
+from sublet_hub.web.views.server_queue import wait_of_entry
 from sublet_hub.web.views.slices import HUB
 
 _BIG_BODY = 256 * 1024
@@ -29,10 +32,14 @@ async def _offers(service: ServiceParts, call: Call) -> Offers:
     return offers_body(service.capacity.holdings, found, own)
 
 
-async def _request(service: ServiceParts, call: Call) -> Lease | Refusal:
+async def _request(service: ServiceParts, call: Call) -> Lease | Refusal | Accepted:
     request = call.body_as(SliceRequest)
     await service.startup_grace.wait()
-    answer = service.allocation.request(request)
+    # Who asks at the hour has what begins then.
+    service.places.pass_time()
+    answer = await service.line.request(request)
+    if isinstance(answer, QueueEntry):
+        return Accepted(await wait_of_entry(service.line, answer))
     if isinstance(answer, Refusal):
         service.refusals.note(request.owner, asked_for_slice(request), answer)
         return answer
@@ -77,9 +84,10 @@ HUB_ROUTES = (
         "POST",
         "hub/slices",
         Access.HUB,
-        "Hand out a slice to a notebook server",
+        "Hand out a slice to a notebook server, or let it wait in line for one",
         _request,
         Lease,
+        waits=QueueWait,
         body=SliceRequest,
         status=201,
         most_body_bytes=_BIG_BODY,

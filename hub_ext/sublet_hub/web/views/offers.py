@@ -3,8 +3,10 @@
 from collections.abc import Iterable
 from typing import Final
 
+from sublet_quota.document.values import WhenFull
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.placement.offers import SizeOffer, SliceOffers
+from sublet_quota.server_queue.queued_server import may_wait
 from sublet_quota.wire.api import Offer, Offers
 from sublet_quota.wire.rank import ToldRank
 
@@ -40,12 +42,18 @@ def _offer(holdings: Holdings, offer: SizeOffer) -> Offer:
         compute_milli=offer.amount.compute_milli,
         allowed=offer.allowed,
         why_not=None if offer.refusal is None else offer.refusal.message[:_MOST_TEXT],
+        waits=_waits(holdings, offer),
         types=holdings.document.sizes[offer.size].types,
         group=offer.group,
         gpu_type=offer.gpu_type,
         rank=_rank(holdings, offer),
         calls_back=offer.calls_back,
     )
+
+
+def _waits(holdings: Holdings, offer: SizeOffer) -> bool:
+    queues = holdings.document.notebooks.when_full is WhenFull.QUEUE
+    return queues and offer.refusal is not None and may_wait(offer.refusal)
 
 
 def _rank(holdings: Holdings, offer: SizeOffer) -> ToldRank | None:

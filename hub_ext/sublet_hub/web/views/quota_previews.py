@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 from sublet_quota.amounts.gpu_amounts import format_cards, format_memory
 from sublet_quota.jobs.waiting_job import WaitingJob
 from sublet_quota.names.ids import SliceId, UserName
+from sublet_quota.placement.claims import Claim
 from sublet_quota.preview.beyond import Excess
-from sublet_quota.preview.claims import Claim
 from sublet_quota.preview.job_changes import JobChange
 from sublet_quota.preview.present_state import PersonHere, PresentState, present_state
 from sublet_quota.preview.quota_preview import QuotaPreview, preview_quota
@@ -109,6 +109,7 @@ class _Telling:
             "jobs": self._first(jobs, _job),
             "unmet": self._first(preview.unmet, lambda warning: warning.words),
             "rights": self._first(preview.rights, _right),
+            "reservations": self._first(preview.reservations, str),
             "warnings": self._first(preview.warnings, str),
         }
         return QuotaPreviewInfo(

@@ -1,6 +1,7 @@
 """What somebody's groups, and they themselves, hold, are guaranteed and may have at most."""
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from fractions import Fraction
 from typing import Final
 
@@ -21,13 +22,17 @@ _NONE: Final = Amounts()
 
 
 def quota_share(
-    holdings: Holdings, rights: Rights, own: Iterable[SliceRecord], keep_left_minutes: int
+    holdings: Holdings,
+    rights: Rights,
+    own: Iterable[SliceRecord],
+    keep_left_minutes: int,
+    now: datetime,
 ) -> QuotaShare:
     """Return one person's quota: ``own`` are their slices."""
     return QuotaShare(
         groups=tuple(_groups(holdings, rights)),
         own=own_share(holdings, rights, own),
-        rights=tell_rights(holdings.document, rights),
+        rights=tell_rights(holdings.document, rights, now),
         keep_left_minutes=keep_left_minutes,
     )
 

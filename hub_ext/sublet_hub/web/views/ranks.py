@@ -7,7 +7,7 @@ from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import SliceId
 from sublet_quota.reasons.ranks import RankCode
 from sublet_quota.residency.snapshot import Rank
-from sublet_quota.wire.rank import ToldRank, code_of, tell_rank
+from sublet_quota.wire.rank import ToldRank, code_of, tell_rank, tell_reserved
 
 from sublet_hub.ledger.records import SliceRecord
 
@@ -26,8 +26,17 @@ def rank_on(
     return tell_rank(code_of(rank), group, gpu_type)
 
 
-def rank_of(holdings: Holdings, record: SliceRecord) -> ToldRank | None:
-    """Return the rank of a notebook's slice; ``None`` for a job's, too."""
+def rank_of(
+    holdings: Holdings,
+    record: SliceRecord,
+    reserved_from: str | None = None,
+    back_at: datetime | None = None,
+) -> ToldRank | None:
+    """Return the rank of a notebook's slice; ``None`` for a job's, too.
+
+    ``reserved_from``: from when on the room that a called-back one left is reserved, in words;
+    ``back_at``: before when it does not come back.
+    """
     if record.is_job:
         return None
     gpu_type = holdings.type_of(record.gpu.gpu_id)
@@ -35,7 +44,11 @@ def rank_of(holdings: Holdings, record: SliceRecord) -> ToldRank | None:
         return None
     rank = code_of(holdings.rank(record.slice_id))
     until = _as_before_until(holdings, record.slice_id, rank)
-    return tell_rank(rank, record.group, gpu_type, record.called_back_for, until)
+    for_whom = record.called_back_for
+    if rank is RankCode.CALLED_BACK and for_whom is not None and reserved_from is not None:
+        return tell_reserved(for_whom, reserved_from)
+    back_at = back_at if rank is RankCode.CALLED_BACK else None
+    return tell_rank(rank, record.group, gpu_type, for_whom, until, back_at=back_at)
 
 
 def _as_before_until(holdings: Holdings, slice_id: SliceId, rank: RankCode) -> datetime | None:

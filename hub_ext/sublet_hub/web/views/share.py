@@ -1,5 +1,7 @@
 """One user's share: their slices, what their groups and they may have, and the week's use."""
 
+from datetime import datetime
+
 from sublet_quota.life_cycles.job_states import JobState
 from sublet_quota.names.ids import UserName
 from sublet_quota.placement.offers import offers_for
@@ -30,7 +32,12 @@ class Shares:
         self._meter = meter
 
     def share(
-        self, owner: UserName, groups: tuple[str, ...], viewer: Viewer, keep_and_wake: KeepAndWake
+        self,
+        owner: UserName,
+        groups: tuple[str, ...],
+        viewer: Viewer,
+        keep_and_wake: KeepAndWake,
+        now: datetime,
     ) -> Share:
         """Return one owner's share: slices, quotas, jobs and the week's use."""
         holdings = self._capacity.holdings
@@ -40,7 +47,8 @@ class Shares:
         silent = {r.gpu.node for r in own if self._fleet.is_silent(r.gpu.node)}
         found = offers_for(holdings, owner, groups)
         keep_left = keep_and_wake.keep_left(found.rights)
-        quota = quota_share(holdings, found.rights, own, int(keep_left.total_seconds() // 60))
+        left_minutes = int(keep_left.total_seconds() // 60)
+        quota = quota_share(holdings, found.rights, own, left_minutes, now)
         return Share(
             owner=owner,
             slices=self._views.slices(own, viewer),

@@ -4,7 +4,7 @@ Other users' names are shown to admins and within a group that the quota documen
 everybody else a job is "a job", and an owner "another owner". The ids of their slices likewise.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from sublet_quota.names.ids import GpuId, JobId, SliceId
@@ -13,6 +13,7 @@ from sublet_quota.reasons.standings import SliceFacts, standing_of
 from sublet_quota.wire.agent_link import GpuReport, SliceReport
 from sublet_quota.wire.api import EventInfo, GpuInfo, SliceInfo
 from sublet_quota.wire.closings import ClosingInfo
+from sublet_quota.wire.idle import IdleEnd
 from sublet_quota.wire.share import LentPeriod
 from sublet_quota.wire.slice_warnings import ToldWarning, tell_warnings
 from sublet_quota.wire.standing import ToldStanding, tell_standing
@@ -36,16 +37,33 @@ class Viewer:
     groups: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True, slots=True)
+class OverTime:
+    """What a moment makes of a slice."""
+
+    idle_end: Callable[[SliceRecord], IdleEnd | None]
+    """When its server is ended for being idle."""
+    reserved_from: Callable[[SliceRecord], str | None]
+    """From when on the room is reserved that a called-back slice left, in words."""
+
+
 HUB = Viewer(name="", sees_all=True)
 
 
 class Views:
     """Puts ledger and fleet together."""
 
-    def __init__(self, ledger: Ledger, fleet: Fleet, capacity: Capacity) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        fleet: Fleet,
+        capacity: Capacity,
+        over_time: OverTime,
+    ) -> None:
         self._ledger = ledger
         self._fleet = fleet
         self._capacity = capacity
+        self._over_time = over_time
 
     def slice(self, record: SliceRecord, viewer: Viewer) -> SliceInfo:
         """Return a slice with what its agent last said of it."""
@@ -63,8 +81,14 @@ class Views:
             waits_for=self._names(waits_for, viewer),
             lent_since=record.lent_since,
             last_lent=self._last_lent(record, viewer),
-            rank=rank_of(self._capacity.holdings, record),
+            rank=rank_of(
+                self._capacity.holdings,
+                record,
+                self._over_time.reserved_from(record),
+                self._capacity.return_pauses.back_at(record.slice_id),
+            ),
             group=record.group,
+            idle_end=self._over_time.idle_end(record),
         )
 
     def slices(self, records: Iterable[SliceRecord], viewer: Viewer) -> tuple[SliceInfo, ...]:

@@ -274,7 +274,8 @@ def _of_exceptions(document: "QuotaDocument", names: _Names) -> Iterator[Contrad
                 yield Contradiction(
                     (*here, "each"), "is for groups alone: write for persons what is in it directly"
                 )
-        if exception.groups and said.keep_a_day is not None:
-            yield Contradiction(
-                (*here, "keep_a_day"), "is what one person may: write it in `each` for groups"
-            )
+        for key in ("keep_a_day", "max_idle") if exception.groups else ():
+            if getattr(said, key) is not None:
+                yield Contradiction(
+                    (*here, key), "is what one person may: write it in `each` for groups"
+                )

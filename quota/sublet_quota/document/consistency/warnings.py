@@ -9,6 +9,7 @@ from sublet_quota.document.problems import KeyPath, written_path
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.sections import Choice, SliceSize
 from sublet_quota.document.value_kinds.cards import write_cards
+from sublet_quota.document.values import UNLIMITED
 from sublet_quota.names.ids import GroupName
 
 
@@ -36,6 +37,7 @@ def document_warnings(document: QuotaDocument) -> tuple[DocumentWarning, ...]:
             *_types_in_no_pool(document),
             *_sizes_for_others(document),
             *_without_an_end(document),
+            *_sooner_than_idle(document),
         )
     )
 
@@ -104,4 +106,27 @@ def _without_an_end(document: QuotaDocument) -> Iterator[tuple[KeyPath, str]]:
             yield (
                 ("exceptions", place),
                 f"has no end ('{exception.why}'): write `until`, or make it a rule of a group",
+            )
+
+
+def _sooner_than_idle(document: QuotaDocument) -> Iterator[tuple[KeyPath, str]]:
+    """Go through the times in which no server can be idle: a pool calls it so only later."""
+    said = [
+        (("everyone", "max_idle"), document.everyone.max_idle),
+        *(
+            ((*key_path(document.path_of(name)), "each", "max_idle"), group.each.max_idle)
+            for name, group in document.all_groups.items()
+        ),
+    ]
+    for path, max_idle in said:
+        if max_idle is None or max_idle is UNLIMITED:
+            continue
+        slow = sorted(n for n, pool in document.pools.items() if pool.idle_after > max_idle)
+        if slow:
+            yield (
+                path,
+                (
+                    f"is shorter than `idle_after` of the pool {', '.join(slow)}: a server there "
+                    "is idle no sooner"
+                ),
             )

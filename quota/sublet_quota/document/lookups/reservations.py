@@ -6,7 +6,7 @@ refused (``consistency.reserved``).
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from itertools import groupby
 from typing import Final
@@ -14,6 +14,7 @@ from typing import Final
 from sublet_quota.document.lookups.group_paths import key_path
 from sublet_quota.document.problems import KeyPath
 from sublet_quota.document.sections import GroupQuota, Reservation
+from sublet_quota.document.value_kinds.reserved_time import Span
 from sublet_quota.document.values import Unlimited
 from sublet_quota.names.ids import GroupName
 
@@ -57,7 +58,36 @@ def next_change_of(reservation: Reservation, now: datetime) -> datetime | None:
     return min(moments, default=None)
 
 
-def _times(reservation: Reservation, now: datetime) -> Iterator[tuple[datetime, datetime]]:
+def next_time_of(reservation: Reservation, now: datetime) -> Span | None:
+    """Return begin and end of the time that is on, else of the next; ``None``: it is over."""
+    return min((each for each in _times(reservation, now) if each[1] > now), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Coming:
+    """A reservation that begins soon."""
+
+    place: int
+    """In the document's list."""
+    reservation: Reservation
+    begin: datetime
+    end: datetime
+
+
+def coming(
+    reservations: Sequence[Reservation], now: datetime, within: timedelta
+) -> tuple[Coming, ...]:
+    """Return the reservations that are not on and begin within a time, the first one first."""
+    found = [
+        Coming(place, each, begin, end)
+        for place, each in enumerate(reservations)
+        for begin, end in _times(each, now)
+        if now < begin <= now + within
+    ]
+    return tuple(sorted(found, key=lambda each: (each.begin, each.reservation.name)))
+
+
+def _times(reservation: Reservation, now: datetime) -> Iterator[Span]:
     at, zone, until = reservation.at, reservation.zone, reservation.until
     if at.day is not None:
         begin, end = at.on(at.day, zone)

@@ -83,6 +83,10 @@ def _each_member(value: Any, _path: KeyPath) -> str:
     return f"is `each` now: write `each: {flow(person_anew(value))}`"
 
 
+def _max_idle(value: Any, _path: KeyPath) -> str:
+    return f"is what one person may: write `each: {flow({'max_idle': value})}`"
+
+
 def _limit_compute(value: Any, _path: KeyPath) -> str:
     return (
         f"is in cards now: write `cards: {cards_anew(value)}`, or of one type `H100: "
@@ -93,14 +97,12 @@ def _limit_compute(value: Any, _path: KeyPath) -> str:
 _OF_DOCUMENT: Final[Mapping[str, Says]] = {
     "default_size": _default_size,
     "users": _users,
-    "notebooks": _not_yet,
 }
 _OF_POOLS: Final[Mapping[str, Says]] = {"gpus": _gpus, "turn_s": _turn}
 _OF_SIZES: Final[Mapping[str, Says]] = {"groups": _sizes_groups, "users": _sizes_users}
 _OF_ALL: Final[Mapping[str, Says]] = {
     "most_slices": _most_slices,
     "most_jobs": _most_jobs,
-    "max_idle": _not_yet,
 }
 _OF_PERSONS: Final[Mapping[str, Says]] = {
     **_OF_ALL,
@@ -108,7 +110,11 @@ _OF_PERSONS: Final[Mapping[str, Says]] = {
     "guaranteed": _of_groups_alone,
     "budget": _of_a_groups_budget,
 }
-_OF_GROUPS: Final[Mapping[str, Says]] = {**_OF_ALL, "each_member": _each_member}
+_OF_GROUPS: Final[Mapping[str, Says]] = {
+    **_OF_ALL,
+    "each_member": _each_member,
+    "max_idle": _max_idle,
+}
 _OF_LIMITS: Final[Mapping[str, Says]] = {"compute": _limit_compute}
 _OF_GUARANTEES: Final = frozenset({"memory", "compute", "pool"})
 

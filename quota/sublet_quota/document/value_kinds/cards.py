@@ -71,10 +71,12 @@ def write_cards(value: Fraction | Unlimited) -> int | float | str:
         return value.value
     if value.denominator == 1:
         return int(value)
-    thousandths = value * 1000
-    return float(value) if thousandths.denominator == 1 else str(value)
+    is_decimal = (value * 10**_DIGITS).denominator == 1
+    return float(value) if is_decimal else str(value)
 
 
+_DIGITS: Final = 6
+"""How many digits behind the point a document may write."""
 _CARDS_TEXT: Final = {
     "type": "string",
     "pattern": r"^\s*(\d{1,6}\s*/\s*\d{1,7}|\d{1,6}(\.\d{1,6})?)\s*$",

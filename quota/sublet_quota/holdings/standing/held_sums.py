@@ -8,6 +8,7 @@ from typing import Final
 from sublet_quota.budgets.standing import Spent
 from sublet_quota.holdings.standing.standings import Standings
 from sublet_quota.names.ids import GroupName, SliceId, UserName
+from sublet_quota.residency.snapshot import Rank
 from sublet_quota.shares.group_tree import GroupTree, NodeName
 from sublet_quota.shares.limits import Amounts
 from sublet_quota.shares.reclaim import Position
@@ -74,6 +75,17 @@ class HeldSums:
         """Return what jobs of a person have."""
         return self._standings.jobs_held_by(owner)
 
+    def steps_as_before(
+        self, gpu_type: str, group: GroupName | None, cards: Fraction, steps: int
+    ) -> int:
+        """Return the same of a slice that counts as before, entitled to so many steps then."""
+        standing = self._standings.of_type(gpu_type)
+        return standing.steps_as_before(self._standings.leaf(group), cards, steps)
+
+    def called_back_sums(self, gpu_type: str) -> Mapping[NodeName, Fraction]:
+        """Return what slices that were called back hold of a type at each node but the root."""
+        return self._standings.called_back_sums(gpu_type)
+
     def entitled_steps(self, gpu_type: str, group: GroupName | None, cards: Fraction) -> int:
         """Return to how many steps of its way one more slice of a group would be entitled now."""
         return self.steps_at(gpu_type, self._standings.leaf(group), cards)
@@ -94,6 +106,10 @@ class HeldSums:
     def steps_in_force(self) -> Mapping[SliceId, int]:
         """Return what each slice is entitled to with the cards that there are."""
         return dict(self._standings.steps_in_force())
+
+    def ranks_told(self) -> Mapping[SliceId, Rank]:
+        """Return which ranks ``ranks_changed`` has told."""
+        return self._standings.ranks_told()
 
     def position(self, gpu_type: str, asks: Mapping[NodeName, Fraction] = NO_ASKS) -> Position:
         """Return how the groups stand on a type.

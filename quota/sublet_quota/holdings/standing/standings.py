@@ -18,6 +18,7 @@ from sublet_quota.holdings.gpu_load import Holding, cards_on
 from sublet_quota.holdings.standing.accounts import Accounts, Entry
 from sublet_quota.holdings.standing.group_trees import TurnsByLot, leaf_of, tree_of
 from sublet_quota.holdings.standing.type_standing import Entered, Turns, TypeStanding
+from sublet_quota.holdings.standing.wants import PathSums
 from sublet_quota.names.ids import GroupName, SliceId, UserName
 from sublet_quota.residency.snapshot import Rank
 from sublet_quota.shares.cards import NO_CARD
@@ -71,6 +72,8 @@ class Standings:
         self._jobs_of: Accounts[NodeName] = Accounts()
         self._spent_jobs_of: Accounts[NodeName] = Accounts()
         self._jobs_by: Accounts[UserName] = Accounts()
+        self._called_back: dict[str, PathSums] = {}
+        """By type: what slices that lost their place hold."""
         self._ranks: dict[SliceId, Rank] = {}
         self._ask_again: set[SliceId] = set()
 
@@ -201,6 +204,11 @@ class Standings:
             return None
         return self.of_type(counted.entry.gpu_type).piece(PieceId(slice_id))
 
+    def called_back_sums(self, gpu_type: str) -> Mapping[NodeName, Fraction]:
+        """Return what slices that were called back hold of a type at each node but the root."""
+        found = self._called_back.get(gpu_type)
+        return {} if found is None else found.sums
+
     def rank(self, slice_id: SliceId) -> Rank:
         """Return by which right a slice is there; of a job, and of none, ``BORROWED``."""
         counted = self._counted.get(slice_id)
@@ -238,8 +246,10 @@ class Standings:
 
     def take_over_ranks(self, told: Mapping[SliceId, Rank]) -> None:
         """Let ``ranks_changed`` tell only what is new since these ranks were told."""
+        own = self._ranks
+        self._ask_again |= {one for one in self._counted if own.get(one) is not told.get(one)}
+        self._ask_again |= self._counted.keys() - own.keys()
         self._ranks = {one: rank for one, rank in told.items() if one in self._counted}
-        self._ask_again = set(self._counted)
 
     def lasting_steps(self) -> Iterator[tuple[SliceId, int]]:
         """Yield of each slice to how many steps it is entitled if there are enough cards."""
@@ -299,6 +309,7 @@ class Standings:
         if counted.is_spent_job:
             self._spent_jobs_of.add(path, counted.entry)
         self._paid_by.setdefault(holding.group, {})[holding.slice_id] = None
+        self._count_called_back(counted, 1)
 
     def _take_off(self, counted: _Counted) -> None:
         holding = counted.holding
@@ -310,6 +321,13 @@ class Standings:
         if counted.is_spent_job:
             self._spent_jobs_of.remove(path, counted.entry)
         del self._paid_by[holding.group][holding.slice_id]
+        self._count_called_back(counted, -1)
+
+    def _count_called_back(self, counted: _Counted, count: int) -> None:
+        gpu_type, piece = counted.entry.gpu_type, counted.entered.piece
+        if counted.holding.called_back and counted.holding.is_notebook and gpu_type is not None:
+            sums = self._called_back.setdefault(gpu_type, PathSums(self.tree))
+            sums.change(piece.node, count * piece.cards)
 
     def _counted_as(self, holding: Holding, card: TypedKind | None, steps: int) -> _Counted:
         node = self.leaf_for(holding.group, holding.owner)

@@ -180,6 +180,22 @@ class TypeStanding:
         """Return to how many steps one more slice would be entitled."""
         return self._index().steps_for(node, cards)
 
+    def steps_as_before(self, node: NodeName, cards: Fraction, steps: int) -> int:
+        """Return to how many steps one more slice would be entitled that counts as before.
+
+        ``steps``: to how many it was. What counts as before comes before all else, as far as the
+        cards can keep it: on a card where nobody can make way none of it is kept.
+        """
+        self._refresh_grace()
+        path = self.told.paths[node][:steps]
+        graced = dict(self._graced)
+        for name in path:
+            graced[name] = graced.get(name, NO_CARD) + cards
+        tree, _ = guarantees_in_force(self.told, self._keeping, self._turns, graced)
+        depths = range(len(path), 0, -1)
+        kept = (d for d in depths if graced[path[d - 1]] <= tree.nodes[path[d - 1]].guaranteed)
+        return next(kept, 0)
+
     def position(self, asks: Mapping[NodeName, Fraction]) -> Position:
         """Return how the groups stand where leaves ask for so much beyond what they hold."""
         index = self._index()

@@ -24,6 +24,20 @@ class SumsOf(Mapping[NodeName, Fraction]):
         return len(self._sums)
 
 
+class PathSums:
+    """Cards by node, from what leaves have: of each leaf and of all above it but the root."""
+
+    def __init__(self, tree: GroupTree) -> None:
+        self._tree = tree
+        self.sums: dict[NodeName, Fraction] = {}
+        """By node; who has nothing is not there."""
+
+    def change(self, leaf: NodeName, cards: Fraction) -> None:
+        """Let a leaf have so much more, or less."""
+        for name in self._tree.paths[leaf]:
+            _add(self.sums, name, cards)
+
+
 class Wants:
     """The cards that each node holds, and what it asks for and may have.
 

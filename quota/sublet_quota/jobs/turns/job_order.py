@@ -8,7 +8,7 @@ groups it is judged one step below their common ancestor, as for slices.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from types import MappingProxyType
 from typing import Final
@@ -30,6 +30,17 @@ from sublet_quota.shares.past_use import NO_TIME, worn_off_s
 HeldCards = Mapping[JobId, tuple[str, Fraction]]
 """The GPU type and the cards that jobs have which have their place."""
 NOTHING_HELD: Final[HeldCards] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class JobEntitlement:
+    """How a job that has its place stands to the others, and to owners."""
+
+    place: int
+    """Its place among the jobs; 0 for the most entitled."""
+    rank: Rank
+
+
 JobCards = tuple[JobId, NodeName, Fraction]
 """A job, the leaf where it counts, and how many cards of one type it is."""
 

@@ -1,17 +1,24 @@
-"""A server that restarts while its slice counts as before: after a guarantee or limit became less.
+"""A server that restarts while its slice counts as before: after something it had became less.
 
 The same payer pays, on the same card where that is possible, and no limit that is lower now
-refuses it. More than the slice had, or another card than it may lie on, is a new wish.
+refuses it. More than the slice had, or another card than it may lie on, is a new wish. A server
+that was stopped meanwhile may find its room taken: it has room on another card then, or else, if it
+was entitled, borrowed slices make way for it where it was.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
-from sublet_quota.admission.slice_admission import rank_of
-from sublet_quota.admission.slice_request import amount_of
-from sublet_quota.amounts.gpu_amounts import GpuAmount
-from sublet_quota.holdings.gpu_load import Holding, cards_on
-from sublet_quota.names.ids import SizeName
-from sublet_quota.placement.finding.making_way import missing_on
+from sublet_quota.admission.met_limits import Asked
+from sublet_quota.admission.slice_admission import Option, rank_of
+from sublet_quota.admission.slice_request import Wanted, amount_of
+from sublet_quota.amounts.gpu_amounts import NOTHING, GpuAmount
+from sublet_quota.amounts.gpu_kind import GpuKind
+from sublet_quota.document.right_values import PayerRights
+from sublet_quota.document.rights import rights_of
+from sublet_quota.holdings.gpu_load import AsBefore, Holding, cards_on
+from sublet_quota.names.ids import PoolName, SizeName, SliceId
+from sublet_quota.placement.finding.making_way import Missing, candidates_on, missing_on
 from sublet_quota.placement.finding.question import Question
 from sublet_quota.residency.snapshot import Rank
 
@@ -27,10 +34,15 @@ class AsBeforePlace:
     amount: GpuAmount
     rank: Rank
     """How the slice goes on counting."""
+    calls_back: tuple[SliceId, ...] = ()
+    """The borrowed slices that have its room by now."""
 
 
-def find_as_before(question: Question) -> AsBeforePlace | None:
-    """Return the place where the slice was, if it is to be had as before, or ``None``."""
+def find_as_before(question: Question, *, others_make_way: bool = False) -> AsBeforePlace | None:
+    """Return the place where the slice was, if it is to be had as before, or ``None``.
+
+    ``others_make_way``: where it has been stopped, and borrowed slices have its room.
+    """
     holding, holdings = question.wish.before, question.holdings
     if holding is None or holding.before is None or not _is_the_same_wish(question, holding):
         return None
@@ -39,25 +51,96 @@ def find_as_before(question: Question) -> AsBeforePlace | None:
     facts, gpu_type = holdings.gpu(holding.gpu_id), holdings.type_of(holding.gpu_id)
     if facts is None or gpu_type is None or not question.may_lie_on(facts):
         return None
-    size = holdings.document.sizes.get(question.wish.size or "")
     if not question.wish.may_be_on(facts.kind, gpu_type):
         return None
-    amount = holding.amount if size is None else amount_of(size, facts.kind)
-    if question.wish.memory_mib is not None and question.wish.compute_milli is not None:
-        amount = GpuAmount(question.wish.memory_mib, question.wish.compute_milli)
     room, alone = holdings.room(holding.gpu_id), question.wish.never_suspended
+    amount = _amount(question, holding, facts.kind)
     missing = None if room is None else missing_on(holdings, facts, room, amount, alone=alone)
     if missing is None or not amount.fits_in(holding.amount):
         return None
+    calls_back: tuple[SliceId, ...] = ()
+    if question.wish.stopped and not missing.is_nothing:
+        if not (others_make_way and holding.before.steps):
+            return None
+        calls_back = _in_its_room(question, holding, missing)
     if not (missing.is_nothing or holding.before.steps):
         return None
-    name = None if size is None else SizeName(question.wish.size or "")
     leaf = holdings.leaf(holding.group)
-    depth = len(holdings.tree(gpu_type).paths[leaf])
-    anew = holdings.steps_at(gpu_type, leaf, cards_on(amount, facts.kind))
-    rank = rank_of(max(min(depth, holding.before.steps), anew), depth)
-    rank = question.rank_on(rank, facts.gpu_id, leaf, amount)
-    return AsBeforePlace(holding, gpu_type, name, amount, rank)
+    asked = Asked(facts.kind, gpu_type, amount, cards_on(amount, facts.kind))
+    steps, depth = _steps(question, holding, holding.before, asked)
+    rank = question.rank_on(rank_of(steps, depth), facts.gpu_id, leaf, amount)
+    return AsBeforePlace(holding, gpu_type, _size(question), amount, rank, calls_back)
+
+
+def options_as_before(question: Question) -> Iterator[Option]:
+    """Yield what a server that was stopped may have as before, on any card of that type."""
+    holding, holdings = question.wish.before, question.holdings
+    if holding is None or holding.before is None or not question.wish.stopped:
+        return
+    if holdings.is_spent(holding.group, holding.owner):
+        return
+    facts, gpu_type = holdings.gpu(holding.gpu_id), holdings.type_of(holding.gpu_id)
+    if facts is None or gpu_type is None or not _is_the_same_wish(question, holding):
+        return
+    kind, amount = facts.kind, _amount(question, holding, facts.kind)
+    if not amount.fits_in(holding.amount) or not question.wish.may_be_on(kind, gpu_type):
+        return
+    asked = Asked(kind, gpu_type, amount, cards_on(amount, kind))
+    steps, depth = _steps(question, holding, holding.before, asked)
+    yield Option(
+        _payer(question, holding),
+        Wanted(PoolName(holding.pool), _size(question), None, amount),
+        asked,
+        holdings.leaf(holding.group),
+        steps,
+        depth,
+        None,
+    )
+
+
+def _payer(question: Question, holding: Holding) -> PayerRights:
+    """Return the rights of who pays, be its owner a member of that group or not any more."""
+    wish = question.wish
+    rights = rights_of(question.holdings.document, wish.owner, wish.groups)
+    if holding.group is not None and holding.group in rights.groups:
+        return rights.payer(holding.group)
+    return replace(rights.payers[0], group=holding.group)
+
+
+def _steps(question: Question, holding: Holding, before: AsBefore, asked: Asked) -> tuple[int, int]:
+    """Return to how many steps of its path a slice is entitled, and how many that has."""
+    holdings = question.holdings
+    depth = len(holdings.tree(asked.gpu_type).paths[holdings.leaf(holding.group)])
+    anew = holdings.entitled_steps(asked.gpu_type, holding.group, asked.cards)
+    kept = holdings.steps_as_before(asked.gpu_type, holding.group, asked.cards, before.steps)
+    return max(min(depth, kept), anew), depth
+
+
+def _size(question: Question) -> SizeName | None:
+    name = question.wish.size
+    return SizeName(name) if name and name in question.holdings.document.sizes else None
+
+
+def _amount(question: Question, holding: Holding, kind: GpuKind) -> GpuAmount:
+    wish = question.wish
+    if wish.memory_mib is not None and wish.compute_milli is not None:
+        return GpuAmount(wish.memory_mib, wish.compute_milli)
+    size = question.holdings.document.sizes.get(wish.size or "")
+    return holding.amount if size is None else amount_of(size, kind)
+
+
+def _in_its_room(question: Question, holding: Holding, missing: Missing) -> tuple[SliceId, ...]:
+    """Return the borrowed slices, the newest first, that leave room enough, as far as there are."""
+    freed, chosen = NOTHING, []
+    for piece in candidates_on(question, holding.gpu_id):
+        if missing.without(freed).is_nothing:
+            break
+        other = question.holdings.slice(SliceId(piece.piece_id))
+        if piece.entitled or other is None or other.unsuspendable:
+            continue
+        freed += other.amount
+        chosen.append(other.slice_id)
+    return tuple(chosen)
 
 
 def _is_the_same_wish(question: Question, holding: Holding) -> bool:

@@ -3,13 +3,13 @@
 The answer errs on the side of looking: whoever ``shares.reclaim.take`` would take from is in it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
 from sublet_quota.shares.cards import NO_CARD
 from sublet_quota.shares.entitlement import Piece
-from sublet_quota.shares.group_tree import ROOT, NodeName
+from sublet_quota.shares.group_tree import ROOT, GroupTree, NodeName
 from sublet_quota.shares.reclaim import Position, Request
 
 
@@ -17,8 +17,8 @@ from sublet_quota.shares.reclaim import Position, Request
 class Givers:
     """Those beside the request's path who hold more than they are due, as the request sees it."""
 
+    tree: GroupTree
     path: tuple[NodeName, ...]
-    paths: Mapping[NodeName, tuple[NodeName, ...]]
     most: Mapping[NodeName, Fraction]
     """What each may give at most, in cards."""
     _of_leaf: dict[NodeName, NodeName] = field(default_factory=dict)
@@ -33,10 +33,17 @@ class Givers:
         given = (min(cards, self.most[name]) for name, cards in sums.items())
         return sum(given, NO_CARD) >= need
 
+    def leaves(self) -> Iterator[NodeName]:
+        """Yield the leaves whose slices may be taken."""
+        for name in self.most:
+            yield from (
+                each for each in self.tree.below(name) if not self.tree.nodes[each].children
+            )
+
     def _giver(self, leaf: NodeName) -> NodeName:
         """Return the node above a leaf that is compared with one on the request's path."""
         if leaf not in self._of_leaf:
-            steps = zip(self.path, self.paths[leaf], strict=False)
+            steps = zip(self.path, self.tree.paths[leaf], strict=False)
             self._of_leaf[leaf] = next((theirs for mine, theirs in steps if mine != theirs), leaf)
         return self._of_leaf[leaf]
 
@@ -61,7 +68,7 @@ def givers(position: Position, request: Request) -> Givers:
             most |= of_level
             inside += sum(of_level.values(), NO_CARD)
         allowed = allowed and (due or shared)
-    return Givers(path, tree.paths, most)
+    return Givers(tree, path, most)
 
 
 def _of_siblings(

@@ -41,7 +41,7 @@ class _Card:
     entitled slices may have among themselves is passed.
     """
     in_turns: bool
-    """Whether entitled slices of the group would take turns there."""
+    """Whether entitled slices, or jobs, would take turns there."""
     part: Fraction
     """How much of the card is the group's: what fits in a rest leaves whole cards whole."""
     left_mib: int
@@ -107,13 +107,16 @@ def _cards(question: Question, option: Option) -> Iterator[_Card]:
         shared = holdings.room(gpu_id)
         if shared is None:
             continue
+        # Jobs make way for whatever is entitled there.
+        jobs = holdings.load(gpu_id).entitled_jobs
+        shared = shared.with_more(jobs)
         missing = missing_on(holdings, facts, shared, asked.amount, alone=alone)
         part = layout.part_for(gpu_id, option.node)
         beyond_part = not asked.amount.fits_in(room)
         if missing is None or (beyond_part and (alone or part < WHOLE_CARD)):
             continue
         whole = GpuAmount(facts.kind.usable_mib, WHOLE_GPU_MILLI)
-        together = asked.amount + _entitled_there(holdings, layout, gpu_id, due)
+        together = asked.amount + jobs + _entitled_there(holdings, layout, gpu_id, due)
         in_turns = not together.fits_in(whole)
         left_mib = room.memory_mib - asked.amount.memory_mib
         yield _Card(facts, missing, beyond_part, in_turns, part, left_mib)

@@ -75,7 +75,7 @@ def _free_on_nodes(
             room, facts = index.rooms[gpu_id], question.holdings.gpu(gpu_id)
             if room.shared_mib <= 0:
                 break
-            if facts is not None and not facts.pause_only:
+            if facts is not None and not facts.pause_only and gpu_id not in question.kept:
                 found[facts.node][gpu_id] = room.free(shared=True)
         known[pool, kind] = found
     return known[pool, kind]

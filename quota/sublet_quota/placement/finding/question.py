@@ -1,12 +1,12 @@
 """What placement is asked: a wish with what admission says to it, and where it may look."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
-from sublet_quota.admission.slice_admission import Option
+from sublet_quota.admission.slice_admission import Admission, Option, admit
 from sublet_quota.admission.slice_request import RequestedSlice
 from sublet_quota.amounts.gpu_amounts import GpuAmount
 from sublet_quota.amounts.gpu_kind import GpuKind
@@ -14,7 +14,7 @@ from sublet_quota.holdings.gpu_load import GpuFacts, GpuRoom, Holding
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GpuId, GroupName, NodeId, PoolName
 from sublet_quota.residency.snapshot import Rank
-from sublet_quota.shares.cards import NO_CARD, total
+from sublet_quota.shares.cards import NO_CARD
 from sublet_quota.shares.entitlement import Piece
 from sublet_quota.shares.group_tree import NodeName
 from sublet_quota.shares.reclaim import Position, Request
@@ -27,25 +27,25 @@ Waiting = Mapping[str, Mapping[NodeName, Fraction]]
 class Seen:
     """What decisions on the same holdings add up once: never kept beyond one answer."""
 
-    away: dict[str, Mapping[NodeName, Fraction]]
-    """By type: what slices that were called back hold at each node."""
     candidates: dict[GpuId, tuple[Piece, ...]]
     """By card: the slices that have their place there, those to go first at the front."""
     free_on: dict[tuple[PoolName, GpuKind], Mapping[NodeId, Mapping[GpuId, GpuAmount]]]
     """By pool and kind: on each node the cards with free room."""
-    rechargeable: list[tuple[Holding, ...]]
-    """One entry, once it is known: the slices of who could have another group pay."""
     lent: dict[tuple[PoolName, PoolName], Fraction]
     """By lender and borrower: the cards that borrowed slices have."""
     recharges: dict[NodeName, list[Any]]
     """By top group: what could be charged elsewhere below it, the best first."""
-    granted: dict[tuple[RequestedSlice, GpuId | None], bool]
-    """Whether a wish finds a place, and which card alone was looked at."""
+    answers: dict[tuple[RequestedSlice, GpuId | None], Any]
+    """By a wish, and the card that alone was looked at: its place, if it has one."""
+    admissions: dict[RequestedSlice, Admission]
+    """By a wish: what rights and limits say to it."""
+    departures: dict[GroupName, Any]
+    """By payer: what would be if the slices of all its members but who asks were gone."""
 
     @classmethod
     def nothing(cls) -> "Seen":
         """Return that nothing was added up yet."""
-        return cls({}, {}, {}, [], {}, {}, {})
+        return cls({}, {}, {}, {}, {}, {}, {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +57,20 @@ class Question:
     only: GpuId | None = None
     """The one card that is looked at, where a slice grows on it."""
     waiting: Waiting = field(default_factory=dict)
+    kept: frozenset[GpuId] = frozenset()
+    """Cards that are kept for others who wait."""
     recharge: tuple[Holding, GroupName] | None = None
     """Somebody else's slice that is charged to another of their groups from now on."""
     seen: Seen = field(default_factory=Seen.nothing)
     """What was added up for this question, or for one like it on the same holdings."""
+
+    @property
+    def admission(self) -> Admission:
+        """What rights and limits say to the wish."""
+        known = self.seen.admissions
+        if self.wish not in known:
+            known[self.wish] = admit(self.holdings, self.wish)
+        return known[self.wish]
 
     def may_lie_on(self, facts: GpuFacts) -> bool:
         """Whether the slice could be on a card, as far as the question goes."""
@@ -69,6 +79,7 @@ class Question:
             facts.closed is None
             and (home is None or facts.node == home.node)
             and (self.only is None or facts.gpu_id == self.only)
+            and facts.gpu_id not in self.kept
         )
 
     def rank_on(self, rank: Rank, gpu_id: GpuId, leaf: NodeName, amount: GpuAmount) -> Rank:
@@ -77,16 +88,18 @@ class Question:
             return Rank.ENTITLED_IN_PART
         return rank
 
-    def cards(self, option: Option) -> Iterator[tuple[GpuFacts, GpuRoom]]:
+    def cards(
+        self, option: Option, among: Collection[GpuId] | None = None
+    ) -> Iterator[tuple[GpuFacts, GpuRoom]]:
         """Yield the open cards of an option's kind in all pools in reach, the own pool's first.
 
-        In each the one with the most memory room comes first.
+        In each the one with the most memory room comes first. ``among``: these alone, each once.
         """
         for pool in self.pools(option):
             index = self.holdings.kinds_in(pool).get(option.asked.kind)
             if index is None:
                 continue
-            for gpu_id in index.by_room():
+            for gpu_id in index.by_room(among):
                 facts = self.holdings.gpu(gpu_id)
                 if facts is not None and self.may_lie_on(facts):
                     yield facts, index.rooms[gpu_id]
@@ -128,9 +141,7 @@ class Question:
         asks = dict(self.waiting.get(gpu_type, {}))
         asks[option.node] = asks.get(option.node, NO_CARD) + option.asked.cards
         position = self.holdings.position(gpu_type, asks)
-        if gpu_type not in self.seen.away:
-            self.seen.away[gpu_type] = called_back_sums(self.holdings, gpu_type)
-        away = self.seen.away[gpu_type]
+        away = self.holdings.called_back_sums(gpu_type)
         held, entitled = self._recharged(gpu_type)
         if not (away or held):
             return position
@@ -180,20 +191,3 @@ class _Less(Mapping[NodeName, Fraction]):
 
     def __len__(self) -> int:
         return len(self._sums)
-
-
-def called_back_sums(holdings: Holdings, gpu_type: str) -> dict[NodeName, Fraction]:
-    """Return what slices that were called back hold at each node."""
-    of_leaf: defaultdict[NodeName, list[Fraction]] = defaultdict(list)
-    for holding in holdings.slices():
-        if holding.called_back and holdings.type_of(holding.gpu_id) == gpu_type:
-            piece = holdings.piece(holding.slice_id)
-            if piece is not None:
-                of_leaf[piece.node].append(piece.cards)
-    sums: dict[NodeName, Fraction] = {}
-    paths = holdings.tree(gpu_type).paths
-    for leaf, cards in of_leaf.items():
-        away = total(cards)
-        for name in paths[leaf]:
-            sums[name] = sums.get(name, NO_CARD) + away
-    return sums

@@ -81,39 +81,23 @@ def _changes(question: Question, option: Option) -> list[_Change]:
         return []
     known = question.seen.recharges
     if top[0] not in known:
-        known[top[0]] = _changes_below(question, top)
+        known[top[0]] = _changes_below(question, top[0])
     return known[top[0]]
 
 
-def _changes_below(question: Question, top: tuple[NodeName, ...]) -> list[_Change]:
+def _changes_below(question: Question, top: NodeName) -> list[_Change]:
     holdings = question.holdings
-    there = (
-        holding
-        for holding in _rechargeable(question)
-        if paying_groups(holdings, holding.group)[:1] == top
-    )
+    document = holdings.document
+    below = (GroupName(name) for name in holdings.groups.below(top))
+    groups = (name for name in below if name in document.all_groups)
     found = [
         change
-        for holding in islice(there, _MOST_LOOKED_AT)
+        for holding in islice(holdings.rechargeable(groups), _MOST_LOOKED_AT)
         for group in holding.member_of
-        if group != holding.group and group in holdings.document.all_groups
+        if group != holding.group and group in document.all_groups
         if (change := _change(holdings, holding, group)) is not None
     ]
     return sorted(found, key=lambda change: change.turn)[:_MOST_TRIED]
-
-
-def _rechargeable(question: Question) -> tuple[Holding, ...]:
-    """Return the slices of people in several groups who named none, the newest first."""
-    known = question.seen.rechargeable
-    if not known:
-        found = [
-            one
-            for one in question.holdings.slices()
-            if len(one.member_of) > 1 and not one.named and one.is_notebook
-        ]
-        found.sort(key=lambda one: (-one.since.timestamp(), one.slice_id))
-        known.append(tuple(found))
-    return known[0]
 
 
 def _change(holdings: Holdings, holding: Holding, group: GroupName) -> _Change | None:

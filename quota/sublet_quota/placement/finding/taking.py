@@ -11,7 +11,8 @@ from typing import Final
 
 from sublet_quota.admission.slice_admission import Option
 from sublet_quota.holdings.gpu_load import GpuFacts
-from sublet_quota.placement.finding.givers import givers
+from sublet_quota.names.ids import GpuId
+from sublet_quota.placement.finding.givers import Givers, givers
 from sublet_quota.placement.finding.making_way import (
     Missing,
     Way,
@@ -21,10 +22,13 @@ from sublet_quota.placement.finding.making_way import (
 )
 from sublet_quota.placement.finding.question import Question
 from sublet_quota.residency.snapshot import Rank
-from sublet_quota.shares.reclaim import Position
+from sublet_quota.shares.reclaim import Openings, Position
 
 _LOOKED_AT_FURTHER: Final = 16
 """How many more cards are looked at for one with less to move, once room is found."""
+
+_FEW: Final = 512
+"""So many slices of those who could give are looked up, before all cards in reach are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +55,10 @@ def take_somewhere(question: Question, option: Option, position: Position) -> Wa
     who = givers(position, question.request(option))
     if not who.most and not question.wish.never_suspended:
         return None
+    openings = Openings(position, question.request(option))
     best: Way | None = None
     further = 0
-    for missing, facts in _by_what_is_missing(question, option):
+    for missing, facts in _by_what_is_missing(question, option, _where_few_are(question, who)):
         if best is not None and (
             further == _LOOKED_AT_FURTHER or missing.memory_mib >= best.moved_mib
         ):
@@ -62,8 +67,9 @@ def take_somewhere(question: Question, option: Option, position: Position) -> Wa
             return Way(facts.gpu_id)
         if not who.most:
             break
+        candidates = candidates_on(question, facts.gpu_id)
         need = missing.cards(facts.kind.usable_mib)
-        if not who.could_give(candidates_on(question, facts.gpu_id), need):
+        if not (openings.are_in(candidates) and who.could_give(candidates, need)):
             continue
         further += best is not None
         way = make_way(question, option, position, facts, missing)
@@ -72,12 +78,33 @@ def take_somewhere(question: Question, option: Option, position: Position) -> Wa
     return best
 
 
-def _by_what_is_missing(question: Question, option: Option) -> Iterator[tuple[Missing, GpuFacts]]:
+def _where_few_are(question: Question, who: Givers) -> frozenset[GpuId] | None:
+    """Return the cards with slices of the givers, where that is quicker than to look at all.
+
+    On any other card nothing may be taken, and there is no free room either: it was looked for.
+    ``None``: the givers have many slices, or what is asked for must fit beside what it finds.
+    """
+    if question.wish.never_suspended:
+        return None
+    holdings, found = question.holdings, set[GpuId]()
+    count = 0
+    for leaf in who.leaves():
+        for holding in holdings.slices_at(leaf):
+            found.add(holding.gpu_id)
+            count += 1
+            if count > _FEW:
+                return None
+    return frozenset(found)
+
+
+def _by_what_is_missing(
+    question: Question, option: Option, among: frozenset[GpuId] | None
+) -> Iterator[tuple[Missing, GpuFacts]]:
     """Yield the cards where others could make way, those first where least memory is missing."""
     alone, amount = question.wish.never_suspended, option.asked.amount
     found = (
         (missing, facts)
-        for facts, room in question.cards(option)
+        for facts, room in question.cards(option, among)
         if not facts.pause_only
         if (missing := missing_on(question.holdings, facts, room, amount, alone=alone)) is not None
     )

@@ -13,6 +13,7 @@ from typing import Final
 from sublet_quota.admission.denial import Denial
 from sublet_quota.admission.slice_request import RequestedSlice
 from sublet_quota.amounts.gpu_amounts import MIB_PER_GIB, GpuAmount
+from sublet_quota.names.ids import UserName
 from sublet_quota.placement.finding.question import Question
 from sublet_quota.placement.refusing.without_slices import WithoutSlices
 from sublet_quota.reasons.helping import ADMIN, Help, HelpKind
@@ -37,9 +38,10 @@ def helps_for(question: Question, denial: Denial, is_granted: IsGranted) -> tupl
 
 def _opening(question: Question, denial: Denial) -> Help:
     """Return what opens the first of the cards that are closed, as far as that is said."""
-    cards = [question.holdings.gpu(gpu_id) for gpu_id in denial.closed]
-    until = [card.closed_until for card in cards if card is not None and card.closed_until]
-    if any(card is not None and not card.closed_by_hand for card in cards):
+    closed = (question.holdings.gpu(gpu_id) for gpu_id in denial.closed)
+    cards = [card for card in closed if card is not None and not card.closed_for_good]
+    until = [card.closed_until for card in cards if card.closed_until]
+    if any(not card.closed_by_hand for card in cards):
         return Help(HelpKind.LATER)
     if until:
         return Help(HelpKind.AFTER, (f"{min(until).astimezone(UTC):%Y-%m-%d %H:%M} UTC",))
@@ -104,22 +106,19 @@ def _wishing(question: Question, wish: RequestedSlice) -> Question:
 
 def _others_stop(question: Question) -> Iterator[Help]:
     """Yield who could stop servers so that the slice is granted."""
-    holdings, wish = question.holdings, question.wish
+    holdings, owner = question.holdings, UserName(question.wish.owner)
     world = WithoutSlices(question)
     if not world.options:
         return
-    slices = [one for one in holdings.slices() if one.is_notebook]
-    own = [one for one in slices if one.owner == wish.owner]
+    own = [one for one in holdings.slices_of(owner) if one.is_notebook]
     if any(world.is_granted((one,)) for one in own):
         yield Help(HelpKind.STOP_ONE)
     elif len(own) > 1 and world.is_granted(own):
         yield Help(HelpKind.STOP_ALL)
-    others = [one for one in slices if one.owner != wish.owner]
     groups = {option.group for option in world.options if option.group is not None}
     for group in sorted(groups):
-        members = [one for one in others if one.group == group]
-        if members and world.is_granted(members):
+        if world.is_granted_without_members(group):
             yield Help(HelpKind.MEMBERS_STOP, (group,))
             return
-    if others and world.is_granted(others, only=own):
+    if world.is_granted_alone(own):
         yield Help(HelpKind.SOMEBODY_STOPS)

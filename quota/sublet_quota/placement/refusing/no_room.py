@@ -138,25 +138,31 @@ def _in_the_way(question: Question, options: tuple[Option, ...]) -> tuple[GroupN
     holdings, owner = question.holdings, question.wish.owner
     types = {option.asked.gpu_type for option in options}
     pools = {pool for option in options for pool in question.pools(option)}
-    found: dict[GroupName | None, Holding] = {}
-    for one in holdings.slices():
-        if one.group in found or one.owner == owner or not one.is_notebook:
-            continue
+
+    def is_there(one: Holding) -> bool:
         facts = holdings.gpu(one.gpu_id)
-        if (
-            facts is not None
+        return (
+            one.owner != owner
+            and facts is not None
             and question.may_lie_on(facts)
             and holdings.type_of(one.gpu_id) in types
             and holdings.pool_of(one.gpu_id) in pools
-        ):
-            found[one.group] = one
-    return _groups_of(holdings, found.values(), owner)
+        )
+
+    if question.only is not None:
+        here = holdings.slices_on(question.only)
+        return _named({one.group for one in here if one.is_notebook and is_there(one)}, holdings)
+    payers = holdings.payers()
+    return _named({each for each in payers if any(map(is_there, holdings.paid_by(each)))}, holdings)
 
 
 def _groups_of(
     holdings: Holdings, slices: Iterable[Holding], owner: str
 ) -> tuple[GroupName | None, ...]:
-    groups = {holding.group for holding in slices if holding.owner != owner}
+    return _named({holding.group for holding in slices if holding.owner != owner}, holdings)
+
+
+def _named(groups: set[GroupName | None], holdings: Holdings) -> tuple[GroupName | None, ...]:
     known = holdings.document.all_groups
     named = sorted(group for group in groups if group is not None and group in known)
     return (*named, None) if len(named) < len(groups) else tuple(named)

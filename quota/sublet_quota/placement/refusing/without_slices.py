@@ -5,47 +5,102 @@ then, is not counted on. Who was called back has their place again first.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 from sublet_quota.admission.met_limits import Without, beyond, group_bounds, person_bounds
-from sublet_quota.admission.slice_admission import Option, admit
+from sublet_quota.admission.slice_admission import Option
 from sublet_quota.amounts.gpu_amounts import NOTHING
-from sublet_quota.holdings.gpu_load import GpuFacts, Holding, room_on
-from sublet_quota.names.ids import GpuId
+from sublet_quota.holdings.gpu_load import GpuFacts, GpuRoom, Holding, room_on
+from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.names.ids import GpuId, GroupName
 from sublet_quota.placement.finding.free_room import find_free
 from sublet_quota.placement.finding.question import Question
 from sublet_quota.placement.refusing.no_room import borrows_no_more
 from sublet_quota.residency.snapshot import Rank
 
 
+@dataclass(frozen=True, slots=True)
+class _Departure:
+    """Slices that are gone: what is held then, and the room on the cards where they were."""
+
+    world: Without
+    on_card: dict[GpuId, list[Holding]]
+    rooms: dict[GpuId, GpuRoom | None] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, holdings: Holdings, gone: Iterable[Holding]) -> "_Departure":
+        """Return what these take with them."""
+        slices = tuple(gone)
+        on_card: defaultdict[GpuId, list[Holding]] = defaultdict(list)
+        for holding in slices:
+            on_card[holding.gpu_id].append(holding)
+        return cls(Without(holdings, gone=slices), dict(on_card))
+
+    def room(self, gpu_id: GpuId) -> GpuRoom | None:
+        """Return the room on a card where they were; ``None``: unknown, or in no pool."""
+        if gpu_id not in self.rooms:
+            self.rooms[gpu_id] = _room_without(self.world.holdings, gpu_id, self.on_card[gpu_id])
+        return self.rooms[gpu_id]
+
+
 class WithoutSlices:
     """A refused wish, and what would be if slices were gone."""
 
     def __init__(self, question: Question) -> None:
-        admission = admit(question.holdings, question.wish)
+        admission = question.admission
         self.options = admission.within_rights
         """What limits and room are asked for."""
         self._question = question
         self._rights = admission.rights
-        self._cards: dict[Option, dict[GpuId, GpuFacts]] = {}
+        self._free: dict[Option, bool] = {}
 
-    def is_granted(self, gone: Sequence[Holding], only: Sequence[Holding] | None = None) -> bool:
-        """Whether the wish would be granted without these slices.
+    def is_granted(self, gone: Sequence[Holding]) -> bool:
+        """Whether the wish would be granted without these slices."""
+        return self._is_granted(_Departure.of(self._question.holdings, gone))
 
-        ``only``: all that is left, where that is quicker to add up.
+    def is_granted_without_members(self, group: GroupName) -> bool:
+        """Whether it would be without those of others that a group pays for, where there are any.
+
+        The answer for a group is asked for with each size: what is gone is added up once.
         """
-        left = None if only is None else tuple(only)
-        world = Without(self._question.holdings, gone=tuple(gone), only=left)
-        on_card: defaultdict[GpuId, list[Holding]] = defaultdict(list)
-        for holding in gone:
-            on_card[holding.gpu_id].append(holding)
+        known, holdings = self._question.seen.departures, self._question.holdings
+        if group not in known:
+            members = holdings.paid_by(group)
+            known[group] = _Departure.of(holdings, filter(self._is_others, members))
+        departure: _Departure = known[group]
+        return bool(departure.world.gone) and self._is_granted(departure)
+
+    def is_granted_alone(self, own: Sequence[Holding]) -> bool:
+        """Whether the wish would be granted if only these of the owner's were left.
+
+        Not where nobody else has anything.
+        """
+        if not any(map(self._is_others, self._question.holdings.slices())):
+            return False
+        world = Without(self._question.holdings, only=tuple(own))
         return any(
+            self._may_be(option, world, ())
+            and (self._finds_free(option) or self._has_room_alone(option))
+            for option in self.options
+        )
+
+    def _is_granted(self, departure: _Departure) -> bool:
+        world = departure.world
+        return any(
+            self._may_be(option, world, world.gone)
+            and (self._finds_free(option) or self._has_room(option, departure))
+            for option in self.options
+        )
+
+    def _is_others(self, one: Holding) -> bool:
+        return one.is_notebook and one.owner != self._question.wish.owner
+
+    def _may_be(self, option: Option, world: Without, gone: Sequence[Holding]) -> bool:
+        return (
             self._is_sure_of_cards(option)
             and self._may_borrow(option, gone)
             and self._is_within_limits(world, option)
-            and self._has_room(option, on_card)
-            for option in self.options
         )
 
     def _is_sure_of_cards(self, option: Option) -> bool:
@@ -56,8 +111,8 @@ class WithoutSlices:
     def _may_borrow(self, option: Option, gone: Sequence[Holding]) -> bool:
         if option.rank is not Rank.BORROWED:
             return True
-        away = frozenset(holding.slice_id for holding in gone)
         holdings, owner = self._question.holdings, self._rights.owner
+        away = frozenset(holding.slice_id for holding in gone if holding.owner == owner)
         if not holdings.tree(option.asked.gpu_type).root.guaranteed:
             return not borrows_no_more(holdings, owner, away)
         return not any(
@@ -70,25 +125,47 @@ class WithoutSlices:
         of_person = person_bounds(world, self._rights, option.asked)
         return beyond(of_group) is None and beyond(of_person) is None
 
-    def _has_room(self, option: Option, on_card: dict[GpuId, list[Holding]]) -> bool:
-        if find_free(self._question, (option,)) is not None:
-            return True
-        if option not in self._cards:
-            cards = self._question.cards(option)
-            self._cards[option] = {facts.gpu_id: facts for facts, _ in cards}
+    def _finds_free(self, option: Option) -> bool:
+        if option not in self._free:
+            self._free[option] = find_free(self._question, (option,)) is not None
+        return self._free[option]
+
+    def _has_room(self, option: Option, departure: _Departure) -> bool:
+        pools = self._question.pools(option)
         return any(
-            self._has_room_on(option, self._cards[option][gpu_id], gone)
-            for gpu_id, gone in on_card.items()
-            if gpu_id in self._cards[option]
+            facts.kind == option.asked.kind
+            and self._question.may_lie_on(facts)
+            and self._question.holdings.pool_of(gpu_id) in pools
+            and self._fits(option, departure.room(gpu_id))
+            for gpu_id, facts in self._cards(departure)
         )
 
-    def _has_room_on(self, option: Option, facts: GpuFacts, gone: Sequence[Holding]) -> bool:
-        holdings, alone = self._question.holdings, self._question.wish.never_suspended
-        pool = holdings.pool_of(facts.gpu_id)
-        if pool is None:
-            return False
-        load = holdings.load(facts.gpu_id)
-        for holding in gone:
-            load = load.minus(holding)
-        room = room_on(facts, replace(load, called_back=NOTHING), holdings.document.pools[pool])
-        return option.asked.amount.fits_in(room.free(shared=not alone))
+    def _cards(self, departure: _Departure) -> Iterator[tuple[GpuId, GpuFacts]]:
+        for gpu_id in departure.on_card:
+            facts = self._question.holdings.gpu(gpu_id)
+            if facts is not None:
+                yield gpu_id, facts
+
+    def _has_room_alone(self, option: Option) -> bool:
+        """Whether there would be room on a card that others leave."""
+        holdings = self._question.holdings
+        for facts, _ in self._question.cards(option):
+            others = list(filter(self._is_others, holdings.slices_on(facts.gpu_id)))
+            if others and self._fits(option, _room_without(holdings, facts.gpu_id, others)):
+                return True
+        return False
+
+    def _fits(self, option: Option, room: GpuRoom | None) -> bool:
+        alone = self._question.wish.never_suspended
+        return room is not None and option.asked.amount.fits_in(room.free(shared=not alone))
+
+
+def _room_without(holdings: Holdings, gpu_id: GpuId, gone: Iterable[Holding]) -> GpuRoom | None:
+    """Return the room on a card without slices, and with all that were called back there again."""
+    facts, pool = holdings.gpu(gpu_id), holdings.pool_of(gpu_id)
+    if facts is None or pool is None:
+        return None
+    load = holdings.load(gpu_id)
+    for holding in gone:
+        load = load.minus(holding)
+    return room_on(facts, replace(load, called_back=NOTHING), holdings.document.pools[pool])

@@ -22,6 +22,8 @@ class HubStanding(StrEnum):
     """The service's role does not let it see users and servers."""
     CANNOT_STOP_SERVERS = "cannot-stop-servers"
     """It does let it see them, and not stop servers, as admins may want."""
+    CANNOT_START_SERVERS = "cannot-start-servers"
+    """It does let it see and stop them, and not start those whose turn in line has come."""
 
 
 class QuotaStanding(StrEnum):

@@ -67,15 +67,18 @@ def written(name: str, value: Fact) -> object:
 
 def in_the_way(groups: tuple[GroupName | None, ...]) -> str:
     """Return whose slices are in the way, as a sentence behind another; empty for none."""
-    if not groups:
-        return ""
+    return f" In the way are slices of {', '.join(group_words(groups))}." if groups else ""
+
+
+def group_words(groups: tuple[GroupName | None, ...]) -> tuple[str, ...]:
+    """Return groups as they are told, by their names, and who is in none behind them."""
     named = sorted(group for group in groups if group is not None)
     told = [f"'{name}'" for name in named[:_MOST_LISTED]]
     if len(named) > _MOST_LISTED:
         told.append("...")
     if None in groups:
         told.append(USERS_WITHOUT_GROUP)
-    return f" In the way are slices of {', '.join(told)}."
+    return tuple(told)
 
 
 def _listed(names: tuple[str, ...]) -> str:

@@ -54,6 +54,11 @@ class RoomRefusal(RefusalCode):
         ("asked", "free"),
     )
     """The wish can never be suspended, and is not entitled."""
+    KEPT_FOR_OTHERS = Row(
+        RefusalReason.NO_ROOM,
+        "There is room, on a GPU that is kept for who comes before in line.",
+    )
+    """The wish waits in line."""
     BORROWS_NO_MORE = Row(
         RefusalReason.NO_ROOM,
         "'{owner}' has a borrowed slice that has to make way and cannot: they borrow no more until "

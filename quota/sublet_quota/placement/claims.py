@@ -1,11 +1,14 @@
-"""What would follow if groups claimed what is guaranteed to them anew, where it is laid out."""
+"""What would follow if groups claimed what is guaranteed to them anew, where it is laid out.
+
+A preview of another document, and the room of reservations that begin soon, are both of this.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-from sublet_quota.amounts.gpu_amounts import GpuAmount
+from sublet_quota.amounts.gpu_amounts import WHOLE_GPU_MILLI, GpuAmount
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.holdings.layout.layout import Part
 from sublet_quota.names.ids import GpuId, GroupName, SliceId
@@ -65,7 +68,7 @@ def _with_others(holdings: Holdings, parts: Iterator[_Place]) -> Iterator[_Place
 def _claim(holdings: Holdings, gpu_type: str, gpu_id: GpuId, node: NodeName) -> Claim:
     group = GroupName(node)
     leaf = holdings.leaf(group)
-    amount = holdings.room_for_entitled(gpu_id, leaf)
+    amount = _claimed(holdings, gpu_type, gpu_id, leaf)
     way: tuple[SliceId, ...] = ()
     if not _is_free(holdings, gpu_id, amount):
         way = holdings.making_way(gpu_id, leaf, amount).called_back
@@ -75,6 +78,18 @@ def _claim(holdings: Holdings, gpu_type: str, gpu_id: GpuId, node: NodeName) -> 
         if _is_in_the_way(holdings, each.slice_id, node, gpu_type)
     )
     return Claim(group, gpu_type, gpu_id, way, tuple(sorted(fixed)))
+
+
+def _claimed(holdings: Holdings, gpu_type: str, gpu_id: GpuId, leaf: NodeName) -> GpuAmount:
+    """Return what a group may still take of a card: its part there, whatever the overcommit."""
+    room, facts = holdings.room_for_entitled(gpu_id, leaf), holdings.gpu(gpu_id)
+    if facts is None:
+        return room
+    part = holdings.layout(gpu_type).part_for(gpu_id, leaf)
+    return GpuAmount(
+        min(room.memory_mib, int(facts.kind.usable_mib * part)),
+        min(room.compute_milli, int(WHOLE_GPU_MILLI * part)),
+    )
 
 
 def _is_free(holdings: Holdings, gpu_id: GpuId, amount: GpuAmount) -> bool:

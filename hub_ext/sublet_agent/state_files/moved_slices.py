@@ -1,0 +1,96 @@
+"""The slices that are on another card than their server was started for, kept for the next agent.
+
+The journal says where each suspended process is to come back, and counts for more: it is written
+first. This file says it of slices of which nothing is suspended. It ends with the machine's boot.
+"""
+
+import json
+import logging
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from sublet_quota.names.ids import GpuId, SliceId
+
+from sublet_agent.durable_writes import replace_file
+from sublet_agent.state_files.journal import JournalEntry
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class MovedSlice:
+    """The card that a slice is on, and the one that it was on before."""
+
+    gpu_id: GpuId
+    came_from: GpuId
+
+
+class MovedSlices:
+    """Such slices of this boot, in a file."""
+
+    def __init__(self, path: Path, boot_id: str) -> None:
+        self._path: Final = path
+        self._boot_id: Final = boot_id
+        self._slices: dict[SliceId, MovedSlice] = self._read()
+
+    def find(self, slice_id: SliceId) -> MovedSlice | None:
+        """Return where a slice is; ``None``: it was never moved."""
+        return self._slices.get(slice_id)
+
+    def believe(self, entries: Iterable[JournalEntry]) -> None:
+        """Take over what the journal says of slices with suspended processes.
+
+        Where it was written in half, nothing has come back on the other card yet.
+        """
+        before = dict(self._slices)
+        told: dict[SliceId, set[tuple[GpuId, GpuId | None]]] = {}
+        for each in entries:
+            target = each.target
+            told.setdefault(target.slice_id, set()).add((target.gpu_id, target.left_gpu_id))
+        for slice_id, cards in told.items():
+            left = [(gpu, came_from) for gpu, came_from in cards if came_from is not None]
+            stayed = sorted(gpu for gpu, came_from in cards if came_from is None)
+            known = self._slices.get(slice_id)
+            if left and (not stayed or stayed == [left[0][0]]):
+                self._slices[slice_id] = MovedSlice(left[0][0], left[0][1])
+            elif known is not None and stayed and known.gpu_id not in stayed:
+                self._slices[slice_id] = MovedSlice(stayed[0], known.gpu_id)
+        if self._slices != before:
+            self._write()
+
+    def keep(self, slice_id: SliceId, moved: MovedSlice) -> None:
+        """Write down where a slice is now."""
+        self._slices = {**self._slices, slice_id: moved}
+        self._write()
+
+    def forget_all_but(self, served: Collection[SliceId]) -> None:
+        """Forget slices that are not served any more."""
+        left = {slice_id: moved for slice_id, moved in self._slices.items() if slice_id in served}
+        if len(left) < len(self._slices):
+            self._slices = left
+            self._write()
+
+    def _read(self) -> dict[SliceId, MovedSlice]:
+        try:
+            kept = json.loads(self._path.read_bytes())
+            if kept["boot"] != self._boot_id:
+                return {}
+            slices: Mapping[str, Mapping[str, str]] = kept["slices"]
+            return {
+                SliceId(name): MovedSlice(GpuId(each["gpu"]), GpuId(each["from"]))
+                for name, each in slices.items()
+            }
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
+            log.warning("the moved slices in %s cannot be read: %s", self._path, error)
+            return {}
+
+    def _write(self) -> None:
+        slices = {s: {"gpu": m.gpu_id, "from": m.came_from} for s, m in self._slices.items()}
+        try:
+            replace_file(self._path, json.dumps({"boot": self._boot_id, "slices": slices}).encode())
+        except OSError as error:
+            log.warning("cannot keep in %s where slices are: %s", self._path, error)

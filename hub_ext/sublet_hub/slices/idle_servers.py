@@ -1,0 +1,297 @@
+"""Idle notebook servers: their owners are warned, may put the end off, and then they are ended.
+
+Idle is who the node's agent says is idle: no cell runs in any kernel, however long one computes on
+the CPU, nobody waits for a turn, and nothing has used the GPU for ``max_idle``. An open tab and a
+program in a terminal without the GPU are no work, though JupyterHub's ``last_activity`` counts
+them: every tab that somebody forgot would hold a slice.
+
+Nothing is concluded from silence: while an agent does not report, or does not tell since when a
+slice is quiet, nobody is warned and nothing is ended, and who was warned before a long silence is
+warned anew. A server is stopped by JupyterHub, as for an admin (``evictions``). What was warned of,
+or put off, is in the ledger, so it outlives the service. Training jobs are no servers.
+"""
+
+import asyncio
+import logging
+import math
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from sublet_quota.document.quota_document import QuotaDocument
+from sublet_quota.document.rights import max_idle_of
+from sublet_quota.life_cycles.idle_servers import IdleServer, IdleStage
+from sublet_quota.names.ids import SliceId, UserName
+from sublet_quota.reasons.idle_servers import IdleFacts, ToldIdle, idle_sentence
+from sublet_quota.wire.agent_link import SliceReport
+from sublet_quota.wire.announcements import ShownAnnouncement
+from sublet_quota.wire.event_kinds import EventKind
+from sublet_quota.wire.idle import IdleEnd
+
+from sublet_hub.errors import ConflictError, HubUnreachableError, TooManyRequestsError
+from sublet_hub.ledger.events import slice_event
+from sublet_hub.ledger.idle_servers import IdleNote, IdleNotes
+from sublet_hub.ledger.records import Change, SliceRecord
+from sublet_hub.security.rate_limits import Rate, RateLimits
+from sublet_hub.slices.evictions import SHOWN_FOR, StopsServers
+from sublet_hub.state.stores import Stores
+
+ASKED_AGAIN_S: Final = 30.0
+"""How long JupyterHub has to stop a server before it is asked again."""
+_STOPPED_AT_ONCE: Final = 20
+_TOLD: Final = {
+    IdleStage.IDLE: ToldIdle.IDLE,
+    IdleStage.TO_WARN: ToldIdle.WARNED,
+    IdleStage.WARNED: ToldIdle.WARNED,
+    IdleStage.DUE: ToldIdle.ENDS,
+}
+_LOG = logging.getLogger(__name__)
+
+
+class IdleServers:
+    """The servers that are idle, and may not be so for ever."""
+
+    def __init__(self, notes: IdleNotes, stores: Stores, hub: StopsServers, rate: Rate) -> None:
+        """``rate``: how often an owner may put the end off."""
+        self._notes = notes
+        self._ledger = stores.ledger
+        self._fleet = stores.fleet
+        self._capacity = stores.capacity
+        self._accounts = stores.accounts
+        self._now = stores.now
+        self._hub = hub
+        self._extensions = RateLimits(rate)
+        self._document: QuotaDocument | None = None
+        self._known: dict[tuple[UserName, tuple[str, ...]], timedelta | None] = {}
+        """For how long owners' servers may be idle by that document."""
+        self._unheard_since: dict[SliceId, datetime] = {}
+        self._asked_s: dict[SliceId, float] = {}
+        self._said: dict[SliceId, str] = {}
+
+    async def look(self) -> None:
+        """Warn the owners of servers whose end is near, and have those stopped that are due."""
+        now, now_s = self._now(), time.monotonic()
+        due = [
+            each
+            for each in tuple(self._ledger.slices.values())
+            if not each.is_job and self._is_due(each, now)
+        ]
+        ripe = [
+            each
+            for each in due
+            if now_s - self._asked_s.get(each.slice_id, -math.inf) >= ASKED_AGAIN_S
+        ]
+        await asyncio.gather(*(self._stop(each, now_s) for each in ripe[:_STOPPED_AT_ONCE]))
+
+    def extend(self, record: SliceRecord) -> None:
+        """Put a server's end off: from now on it may be idle for ``max_idle`` again.
+
+        ``ConflictError`` for a job's slice, for a server that may be idle for ever, and for one
+        that is being ended; ``TooManyRequestsError``.
+        """
+        max_idle = None if record.is_job else self._max_idle(record.owner)
+        if max_idle is None:
+            message = (
+                f"slice {record.slice_id} is not ended for being idle: nothing is to be put off"
+            )
+            raise ConflictError(message)
+        before = self._notes.kept.get(record.slice_id)
+        if before is not None and before.ended_at is not None:
+            message = "this server is being ended already: start it again, and run your cells anew"
+            raise ConflictError(message)
+        wait_s = self._extensions.take_or_wait_s(record.owner, time.monotonic())
+        if wait_s > 0:
+            retry = math.ceil(wait_s)
+            message = f"your servers were extended too often: try again in {retry} s"
+            raise TooManyRequestsError(message, retry_after_s=retry)
+        now = self._now()
+        idle = self._idle(record)
+        since = now if idle is None else idle.idle_since
+        note = self._note(record, since, max_idle)
+        until = now + max_idle
+        self._notes.keep(replace(note, extended_until=until, warned_at=None))
+        self._tell(EventKind.SERVER_EXTENDED, record, f"until {until.isoformat()}", now)
+
+    def end_of(self, record: SliceRecord) -> IdleEnd | None:
+        """Return when a server is ended for being idle; ``None`` where that is not to be said."""
+        now, idle = self._now(), self._idle(record)
+        if idle is None:
+            return None
+        return IdleEnd(
+            server=record.server,
+            ends_at=idle.ends_at(now),
+            idle_since=idle.idle_since,
+            max_idle_s=idle.max_idle.total_seconds(),
+            extended_until=idle.extended_until,
+            warned_at=idle.warned_at,
+            message=_sentence(record.server, idle, now),
+        )
+
+    def announced_ends(self) -> Mapping[SliceId, datetime]:
+        """Return when servers are ended whose owners were warned, unless they come back."""
+        now, ends = self._now(), dict[SliceId, datetime]()
+        for name, note in tuple(self._notes.kept.items()):
+            record = self._ledger.slices.get(name)
+            idle = None if record is None or note.ended_at is not None else self._idle(record)
+            if idle is not None and idle.warned_at is not None:
+                ends[name] = idle.ends_at(now)
+        return ends
+
+    def told_to(self, owner: UserName) -> tuple[ShownAnnouncement, ...]:
+        """Return what one owner is told of idle servers, the newest first."""
+        return tuple(sorted(self._told(owner), key=lambda each: each.made_at, reverse=True))
+
+    def forget_old(self) -> None:
+        """Forget servers that are there no more: of those ended for being idle, after a day."""
+        before = self._now() - SHOWN_FOR
+        gone = tuple(
+            name
+            for name, note in self._notes.kept.items()
+            if name not in self._ledger.slices and (note.ended_at is None or note.ended_at < before)
+        )
+        self._notes.drop(*gone)
+        for notes in (self._asked_s, self._said, self._unheard_since):
+            for name in notes.keys() - self._notes.kept.keys():
+                del notes[name]
+
+    def _told(self, owner: UserName) -> Iterator[ShownAnnouncement]:
+        now = self._now()
+        for name, note in tuple(self._notes.kept.items()):
+            if note.owner != owner:
+                continue
+            record = self._ledger.slices.get(name)
+            if record is None and note.ended_at is not None:
+                yield _shown(note, note.ended_at, _ended(note, note.ended_at))
+            idle = None if record is None else self._idle(record)
+            if idle is not None and idle.warned_at is not None:
+                yield _shown(note, idle.warned_at, _sentence(note.server, idle, now))
+
+    def _is_due(self, record: SliceRecord, now: datetime) -> bool:
+        """Whether a server is to be stopped now; note what has become of it."""
+        note = self._notes.kept.get(record.slice_id)
+        if self._quiet_report(record) is None:
+            self._forget_warning(note, now)
+            return False
+        self._unheard_since.pop(record.slice_id, None)
+        idle = self._idle(record)
+        if note is not None and (idle is None or note.idle_since < idle.idle_since):
+            self._notes.drop(record.slice_id)
+            note = None
+        if idle is None:
+            return False
+        stage = idle.stage(now)
+        if stage is IdleStage.TO_WARN:
+            made = replace(self._note(record, idle.idle_since, idle.max_idle), warned_at=now)
+            self._notes.keep(made)
+            ends = idle.ends_at(now).isoformat()
+            self._tell(EventKind.SERVER_IDLE_WARNED, record, f"to end at {ends}", now)
+        elif stage is IdleStage.IDLE and note is not None and note.warned_at is not None:
+            self._notes.keep(replace(note, warned_at=None, ended_at=None))
+        return stage is IdleStage.DUE
+
+    def _forget_warning(self, note: IdleNote | None, now: datetime) -> None:
+        """Have an owner warned anew whose server was not heard of for as long as a warning is."""
+        if note is None or note.warned_at is None or note.ended_at is not None:
+            return
+        since = self._unheard_since.setdefault(note.slice_id, now)
+        server = IdleServer(note.idle_since, timedelta(seconds=note.max_idle_s))
+        if now - since >= server.warning_time:
+            self._notes.keep(replace(note, warned_at=None))
+
+    def _quiet_report(self, record: SliceRecord) -> SliceReport | None:
+        """Return the report of a slice whose agent speaks, and tells since when it is quiet."""
+        if self._fleet.is_silent(record.gpu.node):
+            return None
+        report = self._fleet.report(record.slice_id)
+        return None if report is None or report.quiet_since is None else report
+
+    def _idle(self, record: SliceRecord) -> IdleServer | None:
+        """Return a server that its agent says is idle, and that may not be so for ever."""
+        report = self._quiet_report(record)
+        if record.is_job or report is None or report.quiet_since is None or _is_at_work(report):
+            return None
+        max_idle = self._max_idle(record.owner)
+        if max_idle is None:
+            return None
+        since = max(report.quiet_since, record.created_at)
+        note = self._notes.kept.get(record.slice_id)
+        if note is not None and note.idle_since < since:
+            # A cell has run between two looks: what was said of before is over.
+            note = None
+        return IdleServer(
+            idle_since=since,
+            max_idle=max_idle,
+            extended_until=None if note is None else note.extended_until,
+            kept_until=record.kept_until,
+            warned_at=None if note is None else note.warned_at,
+        )
+
+    def _max_idle(self, owner: UserName) -> timedelta | None:
+        document = self._capacity.holdings.document
+        if document is not self._document:
+            self._document = document
+            self._known.clear()
+        account = self._accounts.find(owner)
+        groups = () if account is None else account.groups
+        key = owner, groups
+        if key not in self._known:
+            self._known[key] = max_idle_of(document, owner, groups).value
+        return self._known[key]
+
+    def _note(self, record: SliceRecord, since: datetime, max_idle: timedelta) -> IdleNote:
+        """Return what is remembered of a server, as of now."""
+        before = self._notes.kept.get(record.slice_id)
+        made = before or IdleNote(record.slice_id, record.owner, record.server, since, 0.0)
+        return replace(made, idle_since=since, max_idle_s=max_idle.total_seconds())
+
+    async def _stop(self, record: SliceRecord, now_s: float) -> None:
+        self._asked_s[record.slice_id] = now_s
+        try:
+            await self._hub.stop_server(record.owner, record.server)
+        except HubUnreachableError as error:
+            # Asked again and again: what is no news is not said again.
+            if self._said.get(record.slice_id) != str(error):
+                self._said[record.slice_id] = str(error)
+                _LOG.warning(
+                    "the idle server of slice %s is not stopped yet, and the hub is asked again: "
+                    "%s",
+                    record.slice_id,
+                    error,
+                )
+            return
+        note = self._notes.kept.get(record.slice_id)
+        if note is None or note.ended_at is not None:
+            return
+        now = self._now()
+        self._notes.keep(replace(note, ended_at=now))
+        since = note.idle_since.isoformat()
+        self._tell(EventKind.SERVER_ENDED_IDLE, record, f"idle since {since}", now)
+
+    def _tell(self, kind: EventKind, record: SliceRecord, detail: str, now: datetime) -> None:
+        self._ledger.apply(Change(events=(slice_event(kind, record, now, detail),)), now)
+
+
+def _is_at_work(report: SliceReport) -> bool:
+    return report.active or report.running_cell or report.wait is not None
+
+
+def _shown(note: IdleNote, at: datetime, text: str) -> ShownAnnouncement:
+    return ShownAnnouncement(
+        announcement_id=f"idle-{note.slice_id}",
+        text=text,
+        made_at=at,
+        until=at + SHOWN_FOR,
+        from_admin=False,
+    )
+
+
+def _sentence(server: str, idle: IdleServer, now: datetime) -> str:
+    told, ends_at = _TOLD[idle.stage(now)], idle.ends_at(now)
+    return idle_sentence(IdleFacts(told, server, idle.idle_since, idle.max_idle, ends_at))
+
+
+def _ended(note: IdleNote, at: datetime) -> str:
+    max_idle = timedelta(seconds=note.max_idle_s)
+    return idle_sentence(IdleFacts(ToldIdle.ENDED, note.server, note.idle_since, max_idle, at))

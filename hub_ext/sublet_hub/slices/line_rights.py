@@ -1,0 +1,54 @@
+"""Looks whether those who wait in line are still in the groups by which they joined it.
+
+The hub is asked after one of them at a time, each about once a minute, as memberships change
+seldom; a hub that does not answer changes nothing. Whom no waiting helps any more by what it says
+leaves the line in the next round.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+from sublet_quota.names.ids import UserName
+
+from sublet_hub.errors import HubUnreachableError, NotFoundError
+from sublet_hub.slices.hub_users import HubUsers
+from sublet_hub.slices.server_queue import ServerQueue
+from sublet_hub.state.owner_accounts import OwnerAccounts
+
+_MOST_AT_ONCE: Final = 200
+"""After so many the hub is asked in one look."""
+
+
+class LineRights:
+    """The groups of those who wait."""
+
+    def __init__(self, line: ServerQueue, users: HubUsers, accounts: OwnerAccounts) -> None:
+        self._line = line
+        self._users = users
+        self._accounts = accounts
+        self._left: list[UserName] = []
+        """Who is yet to be looked at, before all are again."""
+
+    async def look(self) -> None:
+        """Ask after some of those who wait, the next ones, and note the groups they are in now."""
+        for owner in self._next():
+            account = self._accounts.find(owner)
+            if account is None:
+                continue
+            try:
+                groups = await self._users.groups_of(owner)
+            except NotFoundError:
+                continue
+            except HubUnreachableError:
+                return
+            if groups is not None and sorted(groups) != sorted(account.groups):
+                known = account.model_copy(update={"groups": tuple(sorted(groups))})
+                self._accounts.remember(known)
+                self._line.rights_changed()
+
+    def _next(self) -> Iterator[UserName]:
+        waiting = {owner for owner, _ in self._line.entries}
+        if not self._left:
+            self._left = sorted(waiting)
+        part, self._left = self._left[:_MOST_AT_ONCE], self._left[_MOST_AT_ONCE:]
+        return (owner for owner in part if owner in waiting)

@@ -1,0 +1,117 @@
+"""Has JupyterHub start the servers whose turn in line has come.
+
+Only ever a server that its owner asked for, with the options that they chose. One that is not
+started within the service's ``start_within_s`` loses its slice to others, and its owner is told.
+A hub that does not answer is asked again, and no time is counted meanwhile; nor while the server
+is being started, which the hub bounds.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final, Protocol
+
+from sublet_quota.names.ids import UserName
+from sublet_quota.reasons.server_queue import LineEnd, line_end_words
+from sublet_quota.wire.event_kinds import EventKind
+
+from sublet_hub.errors import HubUnreachableError
+from sublet_hub.ledger.queued_servers import QueueEntry
+from sublet_hub.slices.jupyterhub_client import ServerStanding, StartAnswer
+from sublet_hub.slices.server_queue import ServerQueue, started_with
+
+ASKED_AGAIN_S: Final = 15.0
+"""How long the hub has until it is asked again to start a server."""
+_STARTED_AT_ONCE: Final = 20
+_LOG = logging.getLogger(__name__)
+
+
+class StartsServers(Protocol):
+    """What is asked of JupyterHub."""
+
+    async def start_server(
+        self, owner: UserName, server: str, options: Mapping[str, Any] | None
+    ) -> StartAnswer:
+        """Have a server started. ``HubUnreachableError``."""
+        ...
+
+    async def standing_of(self, owner: UserName, server: str) -> ServerStanding:
+        """Return how a server stands. ``HubUnreachableError``."""
+        ...
+
+
+class ServerStarts:
+    """The servers that are to be started."""
+
+    def __init__(
+        self,
+        queue: ServerQueue,
+        hub: StartsServers,
+        start_within: timedelta,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._queue = queue
+        self._hub = hub
+        self._start_within = start_within
+        self._now = now
+        self._asked_s: dict[str, float] = {}
+        self._counted_from: dict[str, datetime] = {}
+        """Since when a server could have been started, by its entry's id."""
+        self._said = ""
+
+    async def start_due(self) -> None:
+        """Ask for each server whose turn has come, and give up those that did not start."""
+        due = [each for each in self._queue.entries.values() if each.slice_id is not None]
+        for gone in self._asked_s.keys() - {each.request_id for each in due}:
+            del self._asked_s[gone]
+            self._counted_from.pop(gone, None)
+        now_s = time.monotonic()
+        again = [
+            each
+            for each in due
+            if now_s - self._asked_s.get(each.request_id, -ASKED_AGAIN_S) >= ASKED_AGAIN_S
+        ]
+        again.sort(key=lambda each: (each.turn_at or each.since, each.lot))
+        await asyncio.gather(*(self._start(each, now_s) for each in again[:_STARTED_AT_ONCE]))
+
+    async def _start(self, entry: QueueEntry, now_s: float) -> None:
+        if not self._queue.holds_slice(entry):
+            self._give_up(entry, line_end_words(LineEnd.NOT_STARTED))
+            return
+        self._asked_s[entry.request_id] = now_s
+        try:
+            answer = await self._hub.start_server(entry.owner, entry.server, started_with(entry))
+            standing = ServerStanding.NOT_THERE
+            if answer is StartAnswer.RUNS_ALREADY:
+                standing = await self._hub.standing_of(entry.owner, entry.server)
+        except HubUnreachableError as error:
+            # Asked again and again: what is no news is not said again.
+            if self._said != str(error):
+                self._said = str(error)
+                _LOG.warning("a server in line is not started yet: %s", error)
+            return
+        self._said = ""
+        match answer:
+            case StartAnswer.RUNS_ALREADY if standing is ServerStanding.RUNS:
+                self._give_up(entry, line_end_words(LineEnd.RUNS_OTHERWISE))
+            case StartAnswer.RUNS_ALREADY if standing is ServerStanding.CHANGES:
+                # The start that was asked for, or its owner's own: it asks for its slice yet.
+                self._counted_from[entry.request_id] = self._now()
+            case StartAnswer.STARTS | StartAnswer.RUNS_ALREADY:
+                self._give_up_late(entry)
+            case StartAnswer.REFUSED:
+                words = line_end_words(LineEnd.HUB_REFUSES, by="it knows no such server or user")
+                self._give_up(entry, words)
+
+    def _give_up_late(self, entry: QueueEntry) -> None:
+        """Give one up whose server did not ask for its slice in time, though the hub answers."""
+        now = self._now()
+        if now - self._counted_from.setdefault(entry.request_id, now) >= self._start_within:
+            self._give_up(entry, line_end_words(LineEnd.NOT_STARTED))
+
+    def _give_up(self, entry: QueueEntry, words: str) -> None:
+        """End an entry, unless it is another by now: its server may have asked meanwhile."""
+        if self._queue.entries.get(entry.name) == entry:
+            self._queue.end(entry, EventKind.QUEUE_GAVE_UP, words)

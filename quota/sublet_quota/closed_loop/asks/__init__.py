@@ -1,0 +1,1 @@
+"""What people ask for: written out, drawn, or read from a table."""

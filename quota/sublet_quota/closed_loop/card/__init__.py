@@ -1,0 +1,1 @@
+"""The simulated cards: the residency policy acts there, and takes its time."""

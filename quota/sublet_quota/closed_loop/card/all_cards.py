@@ -1,0 +1,252 @@
+"""All simulated cards together: what is told of them goes into the record and to who is charged."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from fractions import Fraction
+
+from sublet_quota.closed_loop.asks.asked import Manner
+from sublet_quota.closed_loop.card.card_news import CardNews
+from sublet_quota.closed_loop.card.slice_on_card import SliceOnCard
+from sublet_quota.closed_loop.card_model import CardModel
+from sublet_quota.closed_loop.clock import Clock, Phase
+from sublet_quota.closed_loop.record.records import (
+    CardHours,
+    CellBegan,
+    JobWaited,
+    Moved,
+    Ran,
+    Record,
+    Who,
+)
+from sublet_quota.holdings.gpu_load import GpuFacts, cards_on
+from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.names.ids import GpuId, GroupName, NodeId, SliceId
+from sublet_quota.residency.snapshot import PoolSettings, Rank
+from sublet_quota.shares.cards import NO_CARD, WHOLE_CARD
+from sublet_quota.shares.past_use import Span
+
+
+@dataclass(slots=True)
+class _Placed:
+    """A slice, and where it lies."""
+
+    served: SliceOnCard
+    who: Who
+    gpu_id: GpuId
+    cards: Fraction
+    worst: Rank = Rank.ENTITLED
+    """The worst rank since its present cell was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """Who hears of what happens on cards."""
+
+    has_done: Callable[[SliceId], None]
+    was_off: Callable[[SliceId, Span], None]
+    room_changed: Callable[[], None]
+
+
+class Cards:
+    """The cards, each with its agent."""
+
+    def __init__(self, clock: Clock, manner: Manner, record: Record, heard: Heard) -> None:
+        self._clock = clock
+        self._manner = manner
+        self._record = record
+        self._heard = heard
+        self.models: dict[GpuId, CardModel] = {}
+        self._of_node: dict[NodeId, list[CardModel]] = {}
+        self._placed: dict[SliceId, _Placed] = {}
+        self._types: dict[GpuId, str] = {}
+        self._looks: dict[GpuId, datetime | None] = {}
+        self._done: list[SliceId] = []
+        self._lendable_mib: dict[GpuId, int] = {}
+        """What was found since something happened on each card last."""
+
+    def come_under(self, holdings: Holdings) -> None:
+        """Take over the cards that there are, with their types and pools' settings."""
+        for facts in holdings.gpus():
+            pool = holdings.pool_of(facts.gpu_id)
+            settings = PoolSettings(lend=False)
+            idle_after = timedelta(minutes=10)
+            if pool is not None:
+                said = holdings.document.pools[pool]
+                idle_after = said.idle_after
+                settings = PoolSettings(
+                    said.turn, said.give_back_within, said.lend, said.lend_at_least
+                )
+            self._types[facts.gpu_id] = holdings.type_of(facts.gpu_id) or ""
+            self._put(facts, settings, idle_after)
+
+    def _put(self, facts: GpuFacts, settings: PoolSettings, idle_after: timedelta) -> None:
+        known = self.models.get(facts.gpu_id)
+        if known is not None:
+            self.pass_time(facts.gpu_id)
+            known.facts, known.settings, known.idle_after = facts, settings, idle_after
+            self.settle(facts.gpu_id)
+            return
+        on_node = self._of_node.setdefault(facts.node, [])
+        model = CardModel(
+            facts,
+            settings,
+            idle_after,
+            self._manner.speeds,
+            CardNews(self._runs, self._works_on, self._has_done, self._was_off, self._moves),
+            lambda: self._host_free_mib(facts.node),
+            self._clock.now,
+            self._manner.lending,
+        )
+        on_node.append(model)
+        self.models[facts.gpu_id] = model
+
+    def add(self, served: SliceOnCard, who: Who, gpu_id: GpuId) -> None:
+        """Place a slice on a card."""
+        self.pass_time(gpu_id)
+        model = self.models[gpu_id]
+        cards = cards_on(served.amount, model.facts.kind)
+        self._placed[served.slice_id] = _Placed(served, who, gpu_id, cards, served.rank)
+        model.add(served)
+        self.settle(gpu_id)
+
+    def remove(self, slice_id: SliceId) -> None:
+        """Take a slice off its card."""
+        gpu_id = self._placed[slice_id].gpu_id
+        self.pass_time(gpu_id)
+        self.models[gpu_id].remove(slice_id)
+        del self._placed[slice_id]
+        self.settle(gpu_id)
+
+    def wake(self, slice_id: SliceId, works: timedelta) -> None:
+        """Let an owner run a cell."""
+        placed = self._placed[slice_id]
+        self.pass_time(placed.gpu_id)
+        placed.worst = placed.served.rank
+        self.models[placed.gpu_id].wake(placed.served, works.total_seconds())
+        self.settle(placed.gpu_id)
+
+    def rank(self, slice_id: SliceId, rank: Rank, entitlement: int = 0) -> None:
+        """Tell a slice's agent how it stands now."""
+        placed = self._placed.get(slice_id)
+        if placed is None or (placed.served.rank, placed.served.entitlement) == (rank, entitlement):
+            return
+        self.pass_time(placed.gpu_id)
+        placed.served.rank, placed.served.entitlement = rank, entitlement
+        placed.worst = max(placed.worst, rank)
+        self.settle(placed.gpu_id)
+
+    def pays(self, slice_id: SliceId, group: GroupName | None) -> None:
+        """Note who pays for a slice from now on."""
+        placed = self._placed[slice_id]
+        placed.who = replace(placed.who, group=group)
+
+    def slice(self, slice_id: SliceId) -> SliceOnCard:
+        """Return a slice as it is on its card."""
+        return self._placed[slice_id].served
+
+    def slices(self) -> Iterator[tuple[SliceOnCard, Who]]:
+        """Yield all slices, with whose they are."""
+        return ((placed.served, placed.who) for placed in self._placed.values())
+
+    def off_since(self) -> dict[SliceId, datetime]:
+        """Return who is not charged now, and since when."""
+        return {
+            slice_id: placed.served.off_since
+            for slice_id, placed in self._placed.items()
+            if placed.served.off_since is not None
+        }
+
+    def lendable_mib(self) -> Mapping[GpuId, int]:
+        """Return how large a job could begin on each card now."""
+        for gpu_id, model in self.models.items():
+            if gpu_id not in self._lendable_mib:
+                self._lendable_mib[gpu_id] = model.lendable_mib
+        return self._lendable_mib
+
+    def pass_time(self, gpu_id: GpuId) -> None:
+        """Bring a card to this moment."""
+        model = self.models[gpu_id]
+        if self._clock.now > model.now:
+            self._add_up(gpu_id, model, (self._clock.now - model.now).total_seconds())
+            model.pass_time(self._clock.now)
+
+    def settle(self, gpu_id: GpuId) -> None:
+        """Let a card's agent act on what is new, and look again when something comes of itself."""
+        model = self.models[gpu_id]
+        self._lendable_mib.pop(gpu_id, None)
+        model.settle()
+        self._heard.room_changed()
+        looks_at = model.looks_at()
+        if looks_at is not None and looks_at != self._looks.get(gpu_id):
+            self._looks[gpu_id] = looks_at
+            self._clock.at(looks_at, Phase.ENDS, gpu_id, lambda: self._look(gpu_id, looks_at))
+        done, self._done = self._done, []
+        for slice_id in done:
+            self._heard.has_done(slice_id)
+
+    def finish(self) -> None:
+        """Note what lasts until the end."""
+        for gpu_id, model in self.models.items():
+            self.pass_time(gpu_id)
+            for served in model.slices.values():
+                if served.runs_since is not None and served.runs_since < self._clock.now:
+                    self._runs(served, served.runs_since, self._clock.now)
+
+    def _look(self, gpu_id: GpuId, planned: datetime) -> None:
+        if self._looks.get(gpu_id) == planned:
+            self._looks[gpu_id] = None
+            self.pass_time(gpu_id)
+            self.settle(gpu_id)
+
+    def _host_free_mib(self, node: NodeId) -> int:
+        models = self._of_node[node]
+        taken = sum(model.in_host_mib for model in models)
+        return max(0, self._manner.speeds.host_mib_a_card * len(models) - taken)
+
+    def _add_up(self, gpu_id: GpuId, model: CardModel, seconds: float) -> None:
+        hours = self._record.hours.setdefault(self._types[gpu_id], CardHours())
+        here = [self._placed[slice_id] for slice_id in model.slices]
+        held = _part(each for each in here if not each.who.is_job)
+        used = _part(each for each in here if not each.who.is_job and each.served.runs_since)
+        jobs = _part(each for each in here if each.who.is_job and each.served.runs_since)
+        hours.there += seconds
+        hours.held += held * seconds
+        hours.used += used * seconds
+        hours.jobs += jobs * seconds
+        hours.lent += min(jobs, held - used) * seconds
+
+    def _runs(self, served: SliceOnCard, began: datetime, ended: datetime) -> None:
+        placed = self._placed[served.slice_id]
+        gpu_type = self._types[placed.gpu_id]
+        ran = Ran(served.slice_id, placed.who, gpu_type, placed.cards, began, ended)
+        self._record.runs.append(ran)
+
+    def _works_on(self, served: SliceOnCard, now: datetime) -> None:
+        asked_at, served.asked_at = served.asked_at, None
+        if asked_at is None:
+            return
+        placed, slice_id = self._placed[served.slice_id], served.slice_id
+        if served.is_job:
+            waited = JobWaited(slice_id, placed.who, placed.cards, asked_at, now, started=True)
+            self._record.job_waits.append(waited)
+        else:
+            began = CellBegan(slice_id, placed.who, placed.worst, asked_at, now - asked_at)
+            self._record.cells.append(began)
+
+    def _has_done(self, served: SliceOnCard) -> None:
+        self._done.append(served.slice_id)
+
+    def _was_off(self, served: SliceOnCard, began: datetime, ended: datetime) -> None:
+        self._heard.was_off(served.slice_id, Span(began, ended))
+
+    def _moves(self, served: SliceOnCard, leaves: bool) -> None:  # noqa: FBT001 - as it is told
+        memory_mib = served.held_mib if leaves else served.image_mib
+        gpu_id = self._placed[served.slice_id].gpu_id
+        moved = Moved(served.slice_id, gpu_id, self._clock.now, leaves, memory_mib)
+        self._record.moves.append(moved)
+
+
+def _part(placed: Iterable[_Placed]) -> float:
+    """Return which part of a card slices are together: what is promised beyond it counts not."""
+    return float(min(WHOLE_CARD, sum((each.cards for each in placed), NO_CARD)))

@@ -1,0 +1,95 @@
+"""One slice on a simulated card: where its bytes are, what it works on, since when it waits."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sublet_quota.amounts.gpu_amounts import GpuAmount
+from sublet_quota.life_cycles.slice_states import SliceState
+from sublet_quota.names.ids import SliceId
+from sublet_quota.residency.activity import ActivityEvidence
+from sublet_quota.residency.snapshot import Holder, Rank, SliceView
+
+
+@dataclass(slots=True)
+class SliceOnCard:
+    """A slice as it is on its card; an owner's cell, or a job, is its work."""
+
+    slice_id: SliceId
+    holder: Holder
+    amount: GpuAmount
+    fills_mib: int
+    """How much it fills once its gate is open."""
+    began: datetime
+    rank: Rank = Rank.BORROWED
+    entitlement: int = 0
+    unsuspendable: str | None = None
+    work_left_s: float = 0.0
+    """What is left of its work, in seconds at its full speed."""
+    asked_at: datetime | None = None
+    """Since when its present cell waits to run for the first time."""
+    held_mib: int = 0
+    image_mib: int = 0
+    state: SliceState = SliceState.RESIDENT
+    active: bool = False
+    since: datetime = field(init=False)
+    state_since: datetime = field(init=False)
+    evidence: ActivityEvidence = field(init=False)
+    gate_open: bool = False
+    waiting_since: datetime | None = None
+    turn_since: datetime | None = None
+    runs_since: datetime | None = None
+    """Since when it runs without a break; ``None`` while it does not."""
+    off_since: datetime | None = None
+    """Since when it is not charged: a job that stands still, an idle slice that is lent."""
+
+    def __post_init__(self) -> None:
+        """Begin idle, or for a job at work, with nothing on the card."""
+        self.since = self.state_since = self.began
+        self.evidence = ActivityEvidence(self.began)
+        if self.is_job:
+            self.active, self.waiting_since = True, self.began
+
+    @property
+    def is_job(self) -> bool:
+        """Whether it belongs to a training job."""
+        return self.holder is Holder.JOB
+
+    @property
+    def could_run(self) -> bool:
+        """Whether it has work, its promise, and its bytes on the card."""
+        return self.work_left_s > 0 and self.gate_open and self.state is SliceState.RESIDENT
+
+    def open_gate(self, now: datetime) -> None:
+        """Promise the whole cap: it fills what it will at once."""
+        self.gate_open, self.turn_since, self.waiting_since = True, now, None
+        self.held_mib = max(self.held_mib, self.fills_mib)
+
+    def close_gate(self, now: datetime) -> None:
+        """Take the promise back."""
+        if self.gate_open and self.active:
+            self.waiting_since = now
+        self.gate_open, self.turn_since = False, None
+
+    def become(self, state: SliceState, now: datetime) -> None:
+        """Note where its bytes are from now on."""
+        self.state, self.state_since = state, now
+
+    def view(self, *, leaves: bool) -> SliceView:
+        """Return the slice as the residency policy sees it; ``leaves``: it is being suspended."""
+        return SliceView(
+            slice_id=self.slice_id,
+            holder=self.holder,
+            cap_mib=self.amount.memory_mib,
+            state=SliceState.PAUSED if leaves else self.state,
+            held_mib=self.held_mib,
+            image_mib=self.image_mib,
+            active=self.active,
+            since=self.since,
+            gate_open=self.gate_open,
+            state_since=self.state_since,
+            waiting_since=self.waiting_since,
+            turn_since=self.turn_since,
+            rank=self.rank,
+            entitlement=self.entitlement,
+            unsuspendable=self.unsuspendable,
+        )

@@ -1,0 +1,1 @@
+"""What happened, and whom others envied for it."""

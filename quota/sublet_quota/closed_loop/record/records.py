@@ -1,0 +1,129 @@
+"""What happened, as it is noted down: figures are made of nothing else."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from fractions import Fraction
+
+from sublet_quota.names.ids import GpuId, GroupName, SliceId, UserName
+from sublet_quota.residency.snapshot import Rank
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """Whose a slice is, and who pays for it."""
+
+    owner: UserName
+    group: GroupName | None
+    is_job: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """A slice computed for a while."""
+
+    slice_id: SliceId
+    who: Who
+    gpu_type: str
+    cards: Fraction
+    began: datetime
+    ended: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CellBegan:
+    """A cell ran for the first time, so long after it was asked for."""
+
+    slice_id: SliceId
+    who: Who
+    rank: Rank
+    """The worst that the slice had while the cell waited."""
+    asked_at: datetime
+    waited: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A server was asked for: granted, or refused with a code."""
+
+    name: str
+    owner: UserName
+    at: datetime
+    group: GroupName | None
+    rank: Rank | None
+    """How it stands; ``None``: refused."""
+    refused: str | None = None
+    within_guarantee: bool = False
+    """Whether it was refused for want of room, though within guarantee and limits."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobWaited:
+    """A job waited from its submission to its start, or until it was looked at last."""
+
+    name: str
+    who: Who
+    cards: Fraction
+    began: datetime
+    ended: datetime
+    started: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceChanged:
+    """A slice lost its place on its card to an entitled one, or has it again."""
+
+    slice_id: SliceId
+    at: datetime
+    called_back: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A slice's bytes left the card, or came back."""
+
+    slice_id: SliceId
+    gpu_id: GpuId
+    at: datetime
+    leaves: bool
+    memory_mib: int
+
+
+@dataclass(slots=True)
+class CardHours:
+    """What became of the cards of a type, in seconds of a card."""
+
+    there: float = 0.0
+    held: float = 0.0
+    """By servers; what is promised beyond a card does not count."""
+    used: float = 0.0
+    """By servers at work."""
+    lent: float = 0.0
+    """Held by idle servers, and used by jobs."""
+    jobs: float = 0.0
+    """By jobs, on lent and on free room."""
+
+    @property
+    def idle(self) -> float:
+        """What was held, and neither used nor lent."""
+        return max(0.0, self.held - self.used - self.lent)
+
+
+@dataclass(slots=True)
+class Record:
+    """All that happened."""
+
+    began: datetime
+    ended: datetime
+    runs: list[Ran] = field(default_factory=list)
+    cells: list[CellBegan] = field(default_factory=list)
+    answers: list[Answered] = field(default_factory=list)
+    job_waits: list[JobWaited] = field(default_factory=list)
+    places: list[PlaceChanged] = field(default_factory=list)
+    moves: list[Moved] = field(default_factory=list)
+    jobs_done: dict[str, datetime] = field(default_factory=dict)
+    servers_left: dict[str, datetime] = field(default_factory=dict)
+    """When each server was stopped by its owner: nothing else ends one."""
+    refused_jobs: Counter[str] = field(default_factory=Counter)
+    hours: dict[str, CardHours] = field(default_factory=dict)
+    """By GPU type."""

@@ -1,0 +1,1 @@
+"""What the service does besides deciding: servers, jobs, and who is charged."""

@@ -1,0 +1,224 @@
+"""Simulated training jobs: submitted, in line, on lent room, done.
+
+Which job is next and where it goes say ``admit_job``, ``JobOrder`` and ``plan_queue``, with the
+room that each card's agent reports as lendable. Of several cards a job is not here: today's queue
+places each on one.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from fractions import Fraction
+
+from sublet_quota.amounts.gpu_kind import GpuKind
+from sublet_quota.closed_loop.asks.asked import AskedJob
+from sublet_quota.closed_loop.card.slice_on_card import SliceOnCard
+from sublet_quota.closed_loop.record.records import JobWaited, Who
+from sublet_quota.closed_loop.service.parts import Parts
+from sublet_quota.closed_loop.service.servers import part_of_a_card
+from sublet_quota.holdings.gpu_load import Holding, cards_on
+from sublet_quota.jobs.job_admission import AdmittedJob, admit_job
+from sublet_quota.jobs.job_queue import JobPlacement, QueuePlan, plan_queue
+from sublet_quota.jobs.lendable_room import lendable_gpus
+from sublet_quota.jobs.payers.job_limits import JobLimits, KnownLimits
+from sublet_quota.jobs.payers.job_rights import KnownRights
+from sublet_quota.jobs.requested_job import JobCounts, RequestedJob
+from sublet_quota.jobs.turns.job_order import HeldCards, JobOrder, open_kinds
+from sublet_quota.jobs.turns.past_uses import NO_PAST_USE, estimate_of
+from sublet_quota.jobs.waiting_job import WaitingJob
+from sublet_quota.names.ids import GroupName, JobId, SliceId, UserName
+from sublet_quota.reasons.refusal import Refusal
+from sublet_quota.residency.snapshot import Holder
+from sublet_quota.shares.lots import lot_of
+
+
+@dataclass(slots=True)
+class _Job:
+    """A job that waits or has its slice."""
+
+    asked: AskedJob
+    admitted: AdmittedJob
+    waiting: WaitingJob
+
+
+class Jobs:
+    """All jobs of a simulated hub."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._rights = KnownRights(parts.holdings.document)
+        self._limits = KnownLimits(parts.holdings.document)
+        self._last_runs: dict[UserName, tuple[timedelta, ...]] = {}
+        self.waiting: dict[JobId, _Job] = {}
+        self._placed: dict[JobId, _Job] = {}
+        self.plan = QueuePlan()
+        """What the last round found."""
+
+    def submit(self, asked: AskedJob) -> None:
+        """Submit a job: it waits for room, or is refused at once."""
+        parts, now = self._parts, self._parts.clock.now
+        memory_mib, compute_milli = part_of_a_card(parts, asked.cards, asked.gpu_type)
+        wish = RequestedJob(
+            owner=asked.owner,
+            groups=asked.groups,
+            memory_mib=None if asked.cards >= 1 else memory_mib,
+            compute_milli=compute_milli,
+            gpu_type=asked.gpu_type,
+            priority=asked.priority,
+            group=asked.group,
+            max_run=asked.max_run,
+            lot=lot_of(asked.name),
+            may_go_first=asked.priority > 0,
+        )
+        admitted = admit_job(parts.holdings, wish, self._counts(wish.owner), now)
+        if isinstance(admitted, Refusal):
+            parts.record.refused_jobs[str(admitted.reason)] += 1
+            return
+        waiting = replace(wish.charged_to(admitted.group, now), job_id=JobId(asked.name))
+        self.waiting[waiting.job_id] = _Job(asked, admitted, waiting)
+
+    def is_here(self, slice_id: SliceId) -> bool:
+        """Whether a slice is a job's."""
+        return JobId(slice_id) in self._placed
+
+    def round(self) -> None:
+        """Look at the queue: place what has room."""
+        if not self.waiting:
+            self.plan = QueuePlan()
+            return
+        parts = self._parts
+        holdings = parts.holdings
+        self._come_under()
+        kinds = open_kinds(holdings)
+        asking = {
+            (holdings.leaf(job.waiting.group), job.waiting.owner) for job in self.waiting.values()
+        }
+        past = parts.uses.past(holdings, asking, parts.cards.off_since(), parts.clock.now)
+        jobs = [self._with_rights(job, kinds) for job in self.waiting.values()]
+        ordered = JobOrder(holdings, past).waiting(jobs, *self._jobs_placed())
+        self.plan = plan_queue(
+            ordered,
+            lendable_gpus(holdings, parts.cards.lendable_mib()),
+            lending=parts.manner.lending,
+            limits=JobLimits(holdings, self._limits),
+        )
+        for placement in self.plan.placements:
+            self._place(placement)
+        self.tell_ranks()
+
+    def tell_ranks(self) -> None:
+        """Tell agents which of the jobs there are most entitled."""
+        if not self._placed:
+            return
+        order = JobOrder(self._parts.holdings, NO_PAST_USE)
+        for place, job in enumerate(order.placed(*self._jobs_placed())):
+            self._parts.cards.rank(SliceId(job.job_id), job.rank, place)
+
+    def is_done(self, slice_id: SliceId) -> None:
+        """End a job that has done its work."""
+        parts, now = self._parts, self._parts.clock.now
+        job = self._placed.pop(JobId(slice_id))
+        parts.cards.remove(slice_id)
+        parts.uses.end(slice_id, parts.holdings, now)
+        parts.holdings.remove(slice_id)
+        parts.record.jobs_done[slice_id] = now
+        owner = job.waiting.owner
+        self._last_runs[owner] = (job.asked.works, *self._last_runs.get(owner, ()))[:5]
+
+    def finish(self) -> None:
+        """Note who waits at the end."""
+        parts = self._parts
+        began = {JobId(slice_id) for slice_id in self._placed}
+        for job_id, job in {**self.waiting, **self._placed}.items():
+            if job_id in began and parts.cards.slice(SliceId(job_id)).asked_at is None:
+                continue
+            who = Who(job.waiting.owner, job.waiting.group, is_job=True)
+            parts.record.job_waits.append(
+                JobWaited(
+                    job_id, who, job.asked.cards, job.asked.at, parts.clock.now, started=False
+                )
+            )
+
+    def _come_under(self) -> None:
+        document = self._parts.holdings.document
+        if self._rights.document is not document:
+            self._rights, self._limits = KnownRights(document), KnownLimits(document)
+
+    def _with_rights(self, job: _Job, kinds: Mapping[GpuKind, str]) -> WaitingJob:
+        others = () if job.admitted.named else job.admitted.member_of
+        instead = tuple(
+            self._allowed(job, replace(job.waiting, group=group), kinds)
+            for group in others
+            if group != job.waiting.group
+        )
+        return replace(self._allowed(job, job.waiting, kinds), instead=instead)
+
+    def _allowed(self, job: _Job, waiting: WaitingJob, kinds: Mapping[GpuKind, str]) -> WaitingJob:
+        return replace(
+            waiting,
+            kinds=self._rights.kinds_for(waiting, kinds),
+            estimate=self._estimate(job),
+        )
+
+    def _estimate(self, job: _Job) -> timedelta:
+        return estimate_of(job.admitted.max_run, self._last_runs.get(job.waiting.owner, ()))
+
+    def _jobs_placed(self) -> tuple[tuple[WaitingJob, ...], HeldCards]:
+        holdings = self._parts.holdings
+        held: dict[JobId, tuple[str, Fraction]] = {}
+        for job_id in self._placed:
+            holding = holdings.slice(SliceId(job_id))
+            facts = None if holding is None else holdings.gpu(holding.gpu_id)
+            gpu_type = None if holding is None else holdings.type_of(holding.gpu_id)
+            if holding is not None and facts is not None and gpu_type is not None:
+                held[job_id] = gpu_type, cards_on(holding.amount, facts.kind)
+        return tuple(job.waiting for job in self._placed.values()), held
+
+    def _place(self, placement: JobPlacement) -> None:
+        parts, job_id = self._parts, placement.job.job_id
+        now, job = parts.clock.now, self.waiting.pop(job_id)
+        job.waiting = replace(job.waiting, group=placement.job.group)
+        self._placed[job_id] = job
+        holding = Holding(
+            slice_id=SliceId(job_id),
+            owner=job.waiting.owner,
+            holder=Holder.JOB,
+            gpu_id=placement.gpu_id,
+            pool=placement.pool,
+            amount=placement.amount,
+            group=placement.job.group,
+            named=job.admitted.named,
+            member_of=job.admitted.member_of,
+            since=now,
+        )
+        parts.holdings.put(holding)
+        parts.charge(holding, self._estimate(job))
+        served = SliceOnCard(
+            slice_id=holding.slice_id,
+            holder=Holder.JOB,
+            amount=placement.amount,
+            fills_mib=placement.amount.memory_mib,
+            began=now,
+            rank=placement.job.rank,
+            entitlement=len(self._placed),
+            work_left_s=job.asked.works.total_seconds(),
+            asked_at=job.asked.at,
+        )
+        who = Who(job.waiting.owner, placement.job.group, is_job=True)
+        parts.cards.add(served, who, placement.gpu_id)
+
+    def _counts(self, owner: str) -> JobCounts:
+        """Return the jobs that wait or run."""
+        of_group: Counter[GroupName] = Counter()
+        own: Counter[GroupName] = Counter()
+        of_owner = 0
+        document = self._parts.holdings.document
+        for job in (*self.waiting.values(), *self._placed.values()):
+            group, is_own = job.waiting.group, job.waiting.owner == owner
+            of_owner += is_own
+            if group is not None and group in document.all_groups:
+                for name in document.path_of(group):
+                    of_group[name] += 1
+                    own[name] += is_own
+        return JobCounts(of_owner, of_group, own)

@@ -1,0 +1,173 @@
+"""Simulated people at their servers: they ask, run their cells, think in between, and leave.
+
+Whether one gets a slice, where and at whose expense, says ``decide_slice``; here its answers become
+true, as the service makes them true.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from fractions import Fraction
+
+from sublet_quota.admission.slice_admission import admit
+from sublet_quota.admission.slice_request import RequestedSlice
+from sublet_quota.closed_loop.asks.asked import AskedServer
+from sublet_quota.closed_loop.card.slice_on_card import SliceOnCard
+from sublet_quota.closed_loop.clock import Phase
+from sublet_quota.closed_loop.record.records import Answered, PlaceChanged, Who
+from sublet_quota.closed_loop.service.parts import Parts
+from sublet_quota.holdings.gpu_load import Holding
+from sublet_quota.jobs.turns.job_order import open_kinds
+from sublet_quota.names.ids import SliceId, UserName
+from sublet_quota.placement.slice_placement import Placement, decide_slice
+from sublet_quota.residency.snapshot import Holder, Rank
+from sublet_quota.shares.lots import lot_of
+
+
+@dataclass(slots=True)
+class _Server:
+    """A server that runs, and how far its owner has come."""
+
+    asked: AskedServer
+    cells_begun: int = 0
+
+
+class Servers:
+    """All servers of a simulated hub."""
+
+    def __init__(self, parts: Parts, changed: Callable[[], None]) -> None:
+        """``changed``: slices came, went, or stand otherwise."""
+        self._parts = parts
+        self._changed = changed
+        self._running: dict[SliceId, _Server] = {}
+
+    def ask(self, asked: AskedServer) -> None:
+        """Ask for a server's slice; where it is refused, again later, as long as patience lasts."""
+        clock, record = self._parts.clock, self._parts.record
+        wish = self._wish(asked)
+        answer = decide_slice(self._parts.holdings, wish)
+        owner = UserName(asked.owner)
+        if isinstance(answer, Placement):
+            record.answers.append(Answered(asked.name, owner, clock.now, answer.group, answer.rank))
+            self._hand_out(asked, answer)
+            return
+        within = any(
+            option.rank is Rank.ENTITLED for option in admit(self._parts.holdings, wish).options
+        )
+        code = str(answer.reason)
+        record.answers.append(
+            Answered(asked.name, owner, clock.now, None, None, code, within_guarantee=within)
+        )
+        again = clock.now + asked.asks_again
+        if again <= asked.at + asked.patience:
+            clock.at(again, Phase.ASKS, asked.name, lambda: self.ask(asked))
+
+    def is_here(self, slice_id: SliceId) -> bool:
+        """Whether a slice is a server's that runs."""
+        return slice_id in self._running
+
+    def cell_is_done(self, slice_id: SliceId) -> None:
+        """Let an owner think about what comes next, or leave."""
+        server = self._running.get(slice_id)
+        if server is not None:
+            self._think(slice_id, server)
+
+    def _wish(self, asked: AskedServer) -> RequestedSlice:
+        memory_mib = compute_milli = None
+        if asked.cards is not None:
+            memory_mib, compute_milli = part_of_a_card(self._parts, asked.cards, asked.gpu_type)
+        return RequestedSlice(
+            owner=asked.owner,
+            groups=asked.groups,
+            size=asked.size,
+            gpu_type=asked.gpu_type,
+            memory_mib=memory_mib,
+            compute_milli=compute_milli,
+            never_suspended=asked.never_suspended,
+            group=asked.group,
+            lot=lot_of(asked.name),
+        )
+
+    def _hand_out(self, asked: AskedServer, placement: Placement) -> None:
+        parts, slice_id = self._parts, SliceId(asked.name)
+        now, holdings = parts.clock.now, parts.holdings
+        self._others(placement)
+        holding = Holding(
+            slice_id=slice_id,
+            owner=placement.owner,
+            holder=Holder.NOTEBOOK,
+            gpu_id=placement.gpu_id,
+            pool=placement.pool,
+            amount=placement.amount,
+            group=placement.group,
+            named=placement.named,
+            member_of=placement.member_of,
+            since=now,
+            unsuspendable=asked.never_suspended,
+        )
+        holdings.put(holding)
+        parts.charge(holding)
+        served = SliceOnCard(
+            slice_id=slice_id,
+            holder=Holder.NOTEBOOK,
+            amount=placement.amount,
+            fills_mib=int(placement.amount.memory_mib * asked.fills),
+            began=now,
+            rank=holdings.rank(slice_id),
+            unsuspendable="its owner's server" if asked.never_suspended else None,
+        )
+        who = Who(placement.owner, placement.group, is_job=False)
+        parts.cards.add(served, who, placement.gpu_id)
+        self._running[slice_id] = _Server(asked)
+        self._changed()
+        self._think(slice_id, self._running[slice_id])
+
+    def _others(self, placement: Placement) -> None:
+        """Let become true what a decision makes of others' slices.
+
+        Those that could move are called back like any others: no agent moves any yet.
+        """
+        parts = self._parts
+        for slice_id, group in placement.recharged:
+            holding = parts.holdings.slice(slice_id)
+            if holding is not None:
+                charged = replace(holding, group=group)
+                parts.holdings.put(charged)
+                parts.charge_anew(charged)
+        for slice_id in placement.calls_back:
+            parts.holdings.mark_called_back(slice_id, called_back=True)
+            parts.record.places.append(PlaceChanged(slice_id, parts.clock.now, called_back=True))
+
+    def _think(self, slice_id: SliceId, server: _Server) -> None:
+        clock, asked = self._parts.clock, server.asked
+        if server.cells_begun == len(asked.cells):
+            clock.at(clock.now + asked.stays, Phase.ENDS, slice_id, lambda: self._leave(slice_id))
+            return
+        cell = asked.cells[server.cells_begun]
+        server.cells_begun += 1
+        clock.at(
+            clock.now + cell.thinks, Phase.ASKS, slice_id, lambda: self._run(slice_id, cell.works)
+        )
+
+    def _run(self, slice_id: SliceId, works: timedelta) -> None:
+        self._parts.cards.wake(slice_id, works)
+
+    def _leave(self, slice_id: SliceId) -> None:
+        parts = self._parts
+        del self._running[slice_id]
+        parts.cards.remove(slice_id)
+        parts.uses.end(slice_id, parts.holdings, parts.clock.now)
+        parts.holdings.remove(slice_id)
+        parts.record.servers_left[slice_id] = parts.clock.now
+        self._changed()
+
+
+def part_of_a_card(parts: Parts, cards: Fraction, gpu_type: str | None) -> tuple[int, int]:
+    """Return memory and compute of a part of a card, of the smallest that may be meant."""
+    kinds = open_kinds(parts.holdings) or {gpu.kind: "" for gpu in parts.holdings.gpus()}
+    meant = [
+        kind for kind, name in kinds.items() if gpu_type in {None, name} or kind.is_type(gpu_type)
+    ]
+    usable = min((kind.usable_mib for kind in meant), default=1)
+    part = min(cards, Fraction(1))
+    return max(1, int(usable * part)), max(1, int(1000 * part))

@@ -1,0 +1,50 @@
+"""The slices by card, by owner, by who pays for them: what is read of all slices."""
+
+from collections.abc import Iterable, Iterator
+from heapq import merge
+
+from sublet_quota.holdings.gpu_load import Holding
+from sublet_quota.holdings.placed_slices import PlacedSlices
+from sublet_quota.names.ids import GpuId, GroupName, SliceId, UserName
+
+
+class SliceLists:
+    """Slices in lists that are kept as slices change: nobody has to look at all of them."""
+
+    _placed: PlacedSlices
+
+    def slice(self, slice_id: SliceId) -> Holding | None:
+        """Return one slice, or ``None``."""
+        return self._placed.all.get(slice_id)
+
+    def slices(self) -> Iterator[Holding]:
+        """Yield all slices."""
+        return iter(self._placed.all.values())
+
+    def slices_on(self, gpu_id: GpuId) -> tuple[Holding, ...]:
+        """Return the slices on a GPU, jobs' too, by id."""
+        return self._placed.on(gpu_id)
+
+    def slices_of(self, owner: UserName) -> tuple[Holding, ...]:
+        """Return the slices of a person, jobs' too, by id."""
+        return self._placed.of(owner)
+
+    def payers(self) -> tuple[GroupName | None, ...]:
+        """Return who pays for notebooks' slices, in no order; ``None``: no group."""
+        return tuple(self._placed.payers())
+
+    def paid_by(self, group: GroupName | None) -> Iterator[Holding]:
+        """Yield the notebooks' slices that a group pays for, in no order."""
+        return self._placed.of_payer(group)
+
+    def rechargeable(self, groups: Iterable[GroupName]) -> Iterator[Holding]:
+        """Yield what these pay for and another group could, the newest first.
+
+        That are notebooks' slices of people who are in several groups and named none.
+        """
+        found = merge(*(self._placed.rechargeable(group) for group in groups))
+        return (self._placed.all[slice_id] for _, slice_id in found)
+
+    def called_back(self) -> tuple[Holding, ...]:
+        """Return the slices that lost their place on a GPU to an entitled one, in no order."""
+        return tuple(self._placed.called_back())

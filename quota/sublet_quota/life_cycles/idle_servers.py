@@ -1,0 +1,73 @@
+"""The life of an idle notebook server: its owner is warned, may put its end off, and it is ended.
+
+That it is idle, and since when, is its agent's word. A cell ends the idleness, and all of this with
+it. Nobody is ended who was not warned for ``warning_time`` before, however late the warning came.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+_LONGEST_WARNING: Final = timedelta(minutes=30)
+
+
+class IdleStage(StrEnum):
+    """How far an idle server is from its end."""
+
+    IDLE = "idle"
+    """Its end is not near yet."""
+    TO_WARN = "to-warn"
+    """Its end is near, and its owner is to be warned now."""
+    WARNED = "warned"
+    DUE = "due"
+    """It is to be ended now."""
+
+
+@dataclass(frozen=True, slots=True)
+class IdleServer:
+    """A server that is idle, and may not be so for ever."""
+
+    idle_since: datetime
+    max_idle: timedelta
+    """Above zero."""
+    extended_until: datetime | None = None
+    """Until when its owner has put the end off."""
+    kept_until: datetime | None = None
+    """Until when its owner keeps its slice."""
+    warned_at: datetime | None = None
+
+    @property
+    def warning_time(self) -> timedelta:
+        """How long before its end its owner is warned."""
+        return min(_LONGEST_WARNING, self.max_idle / 4)
+
+    @property
+    def planned_end(self) -> datetime:
+        """When it would be ended, were its owner warned in time."""
+        ends = (self.idle_since + self.max_idle, self.extended_until, self.kept_until)
+        return max(end for end in ends if end is not None)
+
+    def ends_at(self, now: datetime) -> datetime:
+        """Return when it is ended unless a cell runs: also of one whose owner is warned late."""
+        match self.stage(now):
+            case IdleStage.IDLE:
+                return self.planned_end
+            case IdleStage.TO_WARN:
+                return max(self.planned_end, now + self.warning_time)
+            case IdleStage.WARNED | IdleStage.DUE:
+                warned_at = now if self.warned_at is None else self.warned_at
+                return max(self.planned_end, warned_at + self.warning_time)
+
+    def stage(self, now: datetime) -> IdleStage:
+        """Return how far it is from its end.
+
+        A warning of before its end was put off is none: who is warned again is warned in time.
+        """
+        if now < self.planned_end - self.warning_time:
+            return IdleStage.IDLE
+        if self.warned_at is None:
+            return IdleStage.TO_WARN
+        if now < max(self.planned_end, self.warned_at + self.warning_time):
+            return IdleStage.WARNED
+        return IdleStage.DUE

@@ -1,0 +1,144 @@
+"""When there will be room for those in line: from ends that are known, and from what was before.
+
+Each in its order gets the card on which enough is free first, as slices there end: at an end that
+is known, else when half of the slices of that type that were held as long as this one were gone.
+Where too few were, no end is told: never a made-up time. What others would make way for, and that
+those in line leave again, is not counted on.
+"""
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from sublet_quota.admission.denial import Denial
+from sublet_quota.admission.slice_admission import Option, admit
+from sublet_quota.amounts.gpu_amounts import NOTHING, GpuAmount
+from sublet_quota.holdings.gpu_load import GpuFacts, Holding
+from sublet_quota.names.ids import GpuId, SliceId
+from sublet_quota.placement.finding.making_way import Missing
+from sublet_quota.placement.finding.question import Question
+from sublet_quota.placement.slice_placement import Placement
+from sublet_quota.reasons.derivation import Rule
+from sublet_quota.reasons.refusals.room import RoomRefusal
+from sublet_quota.reasons.server_queue import Expected, ExpectedFrom
+from sublet_quota.server_queue.walk import Step, cards_for
+
+MOST_RECKONED: Final = 50
+"""For so many of the line it is reckoned when there will be room."""
+LEAST_KNOWN: Final = 3
+"""From fewer slices that were held as long nothing follows."""
+
+
+_LESS_SURE: Final = (
+    ExpectedFrom.KNOWN_ENDS,
+    ExpectedFrom.IDLE_ENDS,
+    ExpectedFrom.HELD_BEFORE,
+)
+"""What ends follow from, the surest first: a time is as sure as the least sure of its ends."""
+FAR_BACK: Final = Expected(None, ExpectedFrom.FAR_BACK)
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """What is known of when slices end."""
+
+    now: datetime
+    of_slices: Mapping[SliceId, datetime] = field(default_factory=dict)
+    """When slices end for sure, or are sure to make room."""
+    of_idle: Mapping[SliceId, datetime] = field(default_factory=dict)
+    """When slices end whose owners were warned that they are idle, unless they come back."""
+    held: Mapping[str, Sequence[timedelta]] = field(default_factory=dict)
+    """How long notebooks' slices of a GPU type were held lately, the shortest first."""
+
+    def end_of(self, holding: Holding, gpu_type: str) -> tuple[datetime, ExpectedFrom] | None:
+        """Return when a slice ends, and from what that follows; ``None``: it is not known."""
+        known = self.of_slices.get(holding.slice_id)
+        if known is not None:
+            return max(known, self.now), ExpectedFrom.KNOWN_ENDS
+        warned = self.of_idle.get(holding.slice_id)
+        if warned is not None:
+            return max(warned, self.now), ExpectedFrom.IDLE_ENDS
+        lengths = self.held.get(gpu_type, ())
+        longer = lengths[bisect_right(lengths, self.now - holding.since) :]
+        if len(longer) < LEAST_KNOWN:
+            return None
+        median = longer[(len(longer) - 1) // 2]
+        return holding.since + median, ExpectedFrom.HELD_BEFORE
+
+
+class Reckoning:
+    """When there will be room for one after another of the line."""
+
+    def __init__(self, ends: Ends) -> None:
+        self._ends = ends
+        self._reckoned = 0
+        self._due: dict[GpuId, GpuAmount] = {}
+        """By card: what those before will have there."""
+
+    def of(self, step: Step) -> Expected:
+        """Return when there will be room for the next one of the line."""
+        answer = step.answer
+        if isinstance(answer, Placement):
+            self._give(answer.gpu_id, answer.amount)
+            return Expected(None, ExpectedFrom.TURN_NOW)
+        if isinstance(answer, Denial):
+            if answer.code is RoomRefusal.GPUS_CLOSED:
+                return self._opening(step.question, answer)
+            if answer.rule is not Rule.ROOM:
+                by_limit = answer.rule is Rule.LIMIT
+                return Expected(
+                    None, ExpectedFrom.LIMIT if by_limit else ExpectedFrom.NOTHING_KNOWN
+                )
+        if self._reckoned == MOST_RECKONED:
+            return FAR_BACK
+        self._reckoned += 1
+        return self._first_room(step.question)
+
+    def _opening(self, question: Question, denial: Denial) -> Expected:
+        cards = (question.holdings.gpu(gpu_id) for gpu_id in denial.closed)
+        until = [card.closed_until for card in cards if card is not None and card.closed_until]
+        if not until:
+            return Expected(None, ExpectedFrom.NOTHING_KNOWN)
+        return Expected(max(min(until), self._ends.now), ExpectedFrom.CARD_OPENS)
+
+    def _first_room(self, question: Question) -> Expected:
+        found = [
+            (at, option, facts, by)
+            for option in admit(question.holdings, question.wish).options
+            for facts, missing in cards_for(question, option)
+            if (when := self._room_at(question, option, facts, missing)) is not None
+            for at, by in (when,)
+        ]
+        if not found:
+            return Expected(None, ExpectedFrom.NOTHING_KNOWN)
+        at, option, facts, by = min(found, key=lambda one: (one[0], one[2].node, one[2].index))
+        self._give(facts.gpu_id, option.asked.amount)
+        return Expected(at, by, option.asked.gpu_type)
+
+    def _room_at(
+        self, question: Question, option: Option, facts: GpuFacts, missing: Missing
+    ) -> tuple[datetime, ExpectedFrom] | None:
+        """Return when enough of a card is free beside what those before will have there."""
+        due = self._due.get(facts.gpu_id, NOTHING)
+        left = Missing(
+            missing.memory_mib + due.memory_mib, missing.compute_milli + due.compute_milli
+        )
+        ending = sorted(
+            (*end, one.slice_id, one.amount)
+            for one in question.holdings.slices_on(facts.gpu_id)
+            if one.is_notebook
+            and not one.called_back
+            and (end := self._ends.end_of(one, option.asked.gpu_type)) is not None
+        )
+        at, by = self._ends.now, ExpectedFrom.KNOWN_ENDS
+        for ends_at, follows_from, _, amount in ending:
+            if left.is_nothing:
+                break
+            left, at = left.without(amount), ends_at
+            by = max(by, follows_from, key=_LESS_SURE.index)
+        return (at, by) if left.is_nothing else None
+
+    def _give(self, gpu_id: GpuId, amount: GpuAmount) -> None:
+        self._due[gpu_id] = self._due.get(gpu_id, NOTHING) + amount

@@ -1,0 +1,69 @@
+"""Who would pay for a notebook in line, on which types, and how it would stand.
+
+What one person may have has no part in it: it decides whether the notebook gets its place, never
+when it is its turn. So all that differ in their owner alone are looked up once.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+from sublet_quota.admission.slice_admission import Option, admit, tried_in_order
+from sublet_quota.admission.slice_request import RequestedSlice
+from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.names.ids import GroupName
+from sublet_quota.server_queue.queued_server import QueuedServer
+
+
+@dataclass(frozen=True, slots=True)
+class Payer:
+    """Who would pay for a notebook, and for how much of a card of each type."""
+
+    group: GroupName | None
+    cards: dict[str, Fraction]
+    """By GPU type, in the order in which they are tried."""
+
+    @property
+    def first(self) -> tuple[str, Fraction] | None:
+        """The type that is tried first, and what of a card; ``None``: no card is there."""
+        return next(iter(self.cards.items()), None)
+
+
+class Payers:
+    """Looks up who would pay, once for equal wishes."""
+
+    def __init__(self, holdings: Holdings) -> None:
+        self._holdings = holdings
+        self._known: dict[RequestedSlice, Payer] = {}
+
+    def of(self, server: QueuedServer) -> Payer:
+        """Return who would pay for a notebook."""
+        key = without_owner(self._holdings, server.wish)
+        if key not in self._known:
+            self._known[key] = self._found(key)
+        return self._known[key]
+
+    def _found(self, wish: RequestedSlice) -> Payer:
+        admission = admit(self._holdings, wish)
+        options = tried_in_order(
+            _within_first(admission.within_rights), wish.lot
+        ) or tried_in_order(admission.within_rights, wish.lot)
+        if not options:
+            groups = admission.rights.groups
+            return Payer(groups[0] if groups else None, {})
+        cards: dict[str, Fraction] = {}
+        for option in options:
+            if option.group == options[0].group:
+                cards.setdefault(option.asked.gpu_type, option.asked.cards)
+        return Payer(options[0].group, cards)
+
+
+def _within_first(options: Iterable[Option]) -> tuple[Option, ...]:
+    """Return those that no limit of a group refuses."""
+    return tuple(one for one in options if one.least is None or one.least.allows)
+
+
+def without_owner(holdings: Holdings, wish: RequestedSlice) -> RequestedSlice:
+    """Return the wish as all have it whom the document gives the same rights."""
+    excepted = holdings.document.exceptions_for(wish.owner)
+    return replace(wish, owner=wish.owner if excepted else "", lot=0, before=None)

@@ -1,0 +1,169 @@
+"""The walk along the line: who finds a place, who keeps a card, and who is told to wait for whom.
+
+Whoever is looked at first finds the room first. Of each GPU type the first that has no place keeps
+the card on which least is missing: nobody who comes later gets a place there, so that small ones
+never starve a large one (conservative backfill). What is on the card ends one after another, and
+nothing comes beside it from the line, so less and less is missing. What is within a guarantee has
+its place there all the same. A limit holds up those alone whom it concerns.
+
+Of very many that all ask for something else the first ``MOST_LOOKED_AT`` are looked at: as these
+get their places, or leave, others follow.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Final
+
+from sublet_quota.admission.denial import Denial
+from sublet_quota.admission.slice_admission import Option, admit
+from sublet_quota.admission.slice_request import RequestedSlice
+from sublet_quota.holdings.gpu_load import GpuFacts
+from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.names.ids import GpuId
+from sublet_quota.placement.finding.making_way import Missing, missing_on
+from sublet_quota.placement.finding.question import Question, Seen, Waiting
+from sublet_quota.placement.slice_placement import Placement, decided
+from sublet_quota.reasons.derivation import Rule
+from sublet_quota.reasons.refusals.room import RoomRefusal
+from sublet_quota.server_queue.payers import Payers, without_owner
+from sublet_quota.server_queue.queued_server import QueuedServer
+from sublet_quota.shares.cards import NO_CARD
+from sublet_quota.shares.group_tree import NodeName
+
+MOST_LOOKED_AT: Final = 200
+_DUE: Final = frozenset({Rule.GUARANTEE, Rule.AS_BEFORE})
+"""What nothing is kept from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """There is room, on a card that is kept for those before."""
+
+
+BEHIND: Final = Behind()
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One of the line, and what becomes of it."""
+
+    server: QueuedServer
+    question: Question
+    answer: Placement | Denial | Behind
+    keeps: GpuId | None = None
+    """The card that is kept for it."""
+
+
+def walk(
+    holdings: Holdings, ordered: Sequence[QueuedServer], payers: Payers | None = None
+) -> Iterator[Step]:
+    """Yield what becomes of those in line, in their order, as far as they are looked at.
+
+    Nobody's place changes what there is for those behind: whoever acts on a place begins anew.
+    ``payers``: of these holdings, where some were looked up already.
+    """
+    line = _Line(holdings, ordered, payers or Payers(holdings))
+    for server in ordered:
+        if line.looked_at == MOST_LOOKED_AT:
+            return
+        yield line.step(server)
+
+
+class _Line:
+    """What is known of the line so far."""
+
+    def __init__(self, holdings: Holdings, ordered: Sequence[QueuedServer], payers: Payers) -> None:
+        self._holdings = holdings
+        self._payers = payers
+        self._asks = self._all_asks(ordered)
+        self._kept: dict[str, GpuId] = {}
+        """By type: the card of the first that has no place."""
+        self._seen, self._seen_beside_kept = Seen.nothing(), Seen.nothing()
+        self._denied: dict[RequestedSlice, Denial | Behind] = {}
+        """What was said to others with the same wish, where their owners had no part in it."""
+        self.looked_at = 0
+        """At how many different wishes was looked."""
+
+    def step(self, server: QueuedServer) -> Step:
+        """Return what becomes of the next one."""
+        key = without_owner(self._holdings, server.wish)
+        question = self._question(server)
+        if key in self._denied:
+            return Step(server, question, self._denied[key])
+        self.looked_at += 1
+        answer = self._answer(question)
+        if isinstance(answer, Behind) or (isinstance(answer, Denial) and _is_of_room(answer)):
+            self._denied[key] = answer
+        keeps = self._keep(question) if isinstance(answer, Denial) and _is_of_room(answer) else None
+        return Step(server, question, answer, keeps)
+
+    def _answer(self, question: Question) -> Placement | Denial | Behind:
+        answer = decided(question)
+        if isinstance(answer, Denial) or answer.why.rule in _DUE:
+            return answer
+        kept = frozenset(self._kept.values())
+        if answer.gpu_id not in kept and kept.isdisjoint(to for _, to in answer.moves):
+            return answer
+        beside = decided(replace(question, kept=kept, seen=self._seen_beside_kept))
+        return BEHIND if isinstance(beside, Denial) else beside
+
+    def _keep(self, question: Question) -> GpuId | None:
+        """Keep the card on which least is missing, where its type has no card kept yet."""
+        found = min(
+            (
+                (missing.cards(facts.kind.usable_mib), facts.node, facts.index, facts.gpu_id, name)
+                for option in admit(self._holdings, question.wish).options
+                for name in (option.asked.gpu_type,)
+                if name not in self._kept
+                for facts, missing in cards_for(question, option)
+            ),
+            default=None,
+        )
+        if found is None:
+            return None
+        *_, gpu_id, gpu_type = found
+        self._kept[gpu_type] = gpu_id
+        self._seen_beside_kept = Seen.nothing()
+        return gpu_id
+
+    def _question(self, server: QueuedServer) -> Question:
+        payer = self._payers.of(server)
+        waiting = self._asks
+        if payer.first is not None:
+            gpu_type, cards = payer.first
+            leaf = self._holdings.leaf_for(payer.group, server.owner)
+            waiting = _less(waiting, gpu_type, leaf, cards)
+        return Question(self._holdings, server.wish, waiting=waiting, seen=self._seen)
+
+    def _all_asks(self, ordered: Sequence[QueuedServer]) -> Waiting:
+        asks: defaultdict[str, defaultdict[NodeName, Fraction]] = defaultdict(
+            lambda: defaultdict(Fraction)
+        )
+        for server in ordered:
+            payer = self._payers.of(server)
+            if payer.first is not None:
+                gpu_type, cards = payer.first
+                asks[gpu_type][self._holdings.leaf_for(payer.group, server.owner)] += cards
+        return asks
+
+
+def cards_for(question: Question, option: Option) -> Iterator[tuple[GpuFacts, Missing]]:
+    """Yield the open cards on which an option may come to lie, and what is missing there."""
+    alone = question.wish.never_suspended
+    for facts, room in question.cards(option):
+        missing = missing_on(question.holdings, facts, room, option.asked.amount, alone=alone)
+        if missing is not None:
+            yield facts, missing
+
+
+def _is_of_room(denial: Denial) -> bool:
+    """Whether room alone is missing, whoever owns it."""
+    return denial.rule is Rule.ROOM and denial.code is not RoomRefusal.BORROWS_NO_MORE
+
+
+def _less(waiting: Waiting, gpu_type: str, leaf: NodeName, cards: Fraction) -> Waiting:
+    """Return what others wait for, without one's own."""
+    of_type: Mapping[NodeName, Fraction] = waiting[gpu_type]
+    return {**waiting, gpu_type: {**of_type, leaf: of_type.get(leaf, NO_CARD) - cards}}

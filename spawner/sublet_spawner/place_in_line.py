@@ -1,0 +1,120 @@
+"""A server's place in the line for slices, as its spawner and the spawn page need to know of it.
+
+The line itself is the service's: it survives the hub, and has the server started when its turn
+comes. Of the place only whether the server may have one is kept here, so that a start without a GPU
+leaves the line, also after a restart of the hub.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+from urllib.parse import quote
+
+from jupyterhub.handlers.pages import SpawnHandler  # type: ignore[import-untyped]
+from sublet_quota.wire.server_queue import QueueWait
+from tornado.web import HTTPError
+
+from sublet_spawner.errors import SubletSpawnerError
+from sublet_spawner.refused import in_line, sent_on, unavailable
+from sublet_spawner.service_client import ServiceClient
+
+LEAVE_FIELD: Final = "leave_line"
+"""The field of the spawn page's form with which a server leaves the line."""
+LOOKS_AGAIN_S: Final = 20
+"""So often the spawn page loads itself anew while the server is in line."""
+_IN_STATE: Final = "in_line"
+
+
+class PlaceInLine:
+    """The place of one spawner's server."""
+
+    def __init__(self, spawner: Any, client: Callable[[], ServiceClient]) -> None:
+        self._spawner = spawner
+        self._client = client
+        self._may_be_there = False
+        """Whether the server joined the line, and was not seen to have left it since."""
+        self._leaves = False
+        """Whether it is to leave, as its start was given up while it asked for a slice."""
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What must survive a restart of the hub."""
+        return {_IN_STATE: True} if self._may_be_there else {}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Take up what ``state`` said."""
+        self._may_be_there = state.get(_IN_STATE) is True
+
+    def is_over(self) -> None:
+        """Note that the server has its slice, or was refused one."""
+        self._may_be_there = self._leaves = False
+
+    def joined(self, wait: QueueWait) -> HTTPError:
+        """Note that the server is in line; return the exception with which its start ends.
+
+        On the spawn page it leads to that page, which shows the place; else it says it in words.
+        """
+        self._may_be_there = True
+        if isinstance(getattr(self._spawner, "handler", None), SpawnHandler):
+            return sent_on(wait.message, self._page)
+        return in_line(wait)
+
+    def joined_too_late(self) -> None:
+        """Note that the server is in line though its start was given up meanwhile."""
+        self._may_be_there = self._leaves = True
+
+    async def leave_if_given_up(self) -> None:
+        """Leave the line where the start that joined it was given up."""
+        if self._leaves:
+            await self.leave()
+
+    async def leave(self) -> None:
+        """Take the server out of the line, where it may be in it: it starts without a slice."""
+        if not self._may_be_there:
+            return
+        spawner = self._spawner
+        try:
+            await self._client().leave_line(spawner.user.name, spawner.name)
+        except SubletSpawnerError as error:
+            # A service that is away starts nothing either; later it sees that the server runs.
+            name = f"{spawner.user.name}:{spawner.name}"
+            spawner.log.warning("%s. %s may still be in line", error, name)
+        else:
+            self.is_over()
+
+    async def leave_by_form(self) -> dict[str, Any]:
+        """Take the server out of the line as its owner asked on the page; lead to that page.
+
+        Raises what leads there, or says that the service cannot be asked.
+        """
+        spawner = self._spawner
+        try:
+            await self._client().leave_line(spawner.user.name, spawner.name)
+        except SubletSpawnerError as error:
+            spawner.log.error("A place in line is kept: %s", error)  # noqa: TRY400
+            message = "The GPU service cannot be reached now, so you are still in line: try again"
+            raise unavailable(message) from error
+        self.is_over()
+        message = "Your server left the line"
+        raise sent_on(message, self._page)
+
+    async def shown(self) -> QueueWait | None:
+        """Return how the server stands in line, and have the page that shows it look again.
+
+        ``None`` where it is not in line. ``SubletSpawnerError``.
+        """
+        spawner = self._spawner
+        waits = await self._client().waits(spawner.user.name)
+        wait = next((each for each in waits if each.server == spawner.name), None)
+        handler = getattr(spawner, "handler", None)
+        if wait is not None and isinstance(handler, SpawnHandler):
+            handler.set_header("Refresh", f"{LOOKS_AGAIN_S}; url={self._page}")
+        return wait
+
+    @property
+    def _page(self) -> str:
+        """The address of the spawn page, without what its query asked for: that would start."""
+        spawner = self._spawner
+        parts = [spawner.hub.base_url.rstrip("/"), "spawn", spawner.user.escaped_name]
+        if spawner.name:
+            parts.append(quote(spawner.name, safe=""))
+        return "/".join(parts)

@@ -1,0 +1,102 @@
+"""Room in pieces, on a whole Sublet: an idle notebook moves, and whoever asks gets a whole card.
+
+A real hub, service and agent, real kernels, two simulated cards. Nobody loses a variable, and a
+kernel that is opened after the move uses the other card as well.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from sublet_hub.one_machine.demo.jupyter_client import Kernel, Person
+from sublet_quota.wire.event_kinds import EventKind
+
+from tests.support.browser_machine import BrowserMachine, browser_machine
+
+pytestmark = [pytest.mark.end_to_end, pytest.mark.asyncio]
+QUOTA = """\
+gpu_types:
+  H100: {match: "*H100*"}
+pools:
+  - {name: interactive, memory_overcommit: 1, compute_overcommit: 1, idle_after: 2s, turn: 2s}
+sizes:
+  - {name: half, memory: 1/2, compute: 1/2}
+  - {name: whole, memory: 1, compute: 1}
+"""
+GROUPS = {"course": ("ada", "bea", "cleo", "lena")}
+PATIENCE_S = 300
+HOLD = """
+import sublet_agent.simulated.client as gpu
+data = gpu.allocate(gib={gib})
+data.fill({seed})
+before, variable = data.sha256(), {seed}
+"""
+LOOK = "gpu.compute(seconds=0.01); print(data.sha256() == before, variable)"
+WHERE = "import sublet_agent.simulated.client as gpu; print(gpu.memory_info().gpu_id)"
+
+
+@pytest.fixture
+def machine() -> Iterator[BrowserMachine]:
+    with browser_machine(QUOTA, GROUPS, speed=40, gpus=2) as running:
+        yield running
+
+
+async def until(ask: Callable[[], Any], holds: Callable[[Any], Any]) -> Any:
+    ends = time.monotonic() + PATIENCE_S
+    while not holds(answer := await ask()):
+        assert time.monotonic() < ends, answer
+        await asyncio.sleep(0.2)
+    return answer
+
+
+async def card_of(person: Person) -> str:
+    share = await person.service("GET", "share")
+    (mine,) = share["slices"]
+    return str(mine["lease"]["gpu_id"])
+
+
+async def a_notebook(person: Person, size: str, gib: int, seed: int) -> Kernel:
+    await person.log_in()
+    await person.start_server({"size": size})
+    kernel = await person.open_kernel()
+    await kernel.run(HOLD.format(gib=gib, seed=seed), PATIENCE_S)
+    return kernel
+
+
+async def test_two_halves_become_a_whole_card(machine: BrowserMachine) -> None:
+    people = {
+        name: Person(machine.places.hub_url, name, machine.settings.password)
+        for name in GROUPS["course"]
+    }
+    halves = ("ada", "bea", "cleo")
+    kernels = {
+        name: await a_notebook(people[name], "half", 25, seed)
+        for seed, name in enumerate(halves, start=1)
+    }
+    cards = {name: await card_of(people[name]) for name in halves}
+    alone = next(name for name in halves if list(cards.values()).count(cards[name]) == 1)
+    gone, left = (name for name in halves if name != alone)
+    kernels[gone].close()
+    await people[gone].stop_server()
+
+    lenas = await a_notebook(people["lena"], "whole", 60, 9)
+    hers = await card_of(people["lena"])
+    (moved,) = (name for name in (alone, left) if cards[name] == hers)
+    other = next(card for card in cards.values() if card != hers)
+    assert await until(lambda: card_of(people[moved]), lambda card: card == other)
+    for name in (alone, left):
+        said = (await kernels[name].run(LOOK, PATIENCE_S)).text
+        assert said == f"True {halves.index(name) + 1}\n"
+    assert (await lenas.run(LOOK, PATIENCE_S)).text == "True 9\n"
+    kinds = [event["kind"] for event in await people[moved].service("GET", "events")]
+    assert EventKind.CARD_CHANGED in kinds
+    assert EventKind.SLICE_BROUGHT_BACK in kinds
+
+    later = await people[moved].open_kernel()
+    assert (await later.run(WHERE, PATIENCE_S)).text == f"{other}\n"
+    gpus = machine.call("GET", "/services/sublet/api/gpus").json()
+    assert [gpu["report"]["foreign_processes"] for gpu in gpus] == [None, None]
+    for kernel in (kernels[alone], kernels[left], lenas, later):
+        kernel.close()

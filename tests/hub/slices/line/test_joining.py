@@ -1,0 +1,130 @@
+"""Notebooks join the line, wait in their order, and have their turn."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sublet_hub.slices import server_queue
+from sublet_quota.wire.event_kinds import EventKind
+
+from tests.support.hub_world import FakeHub, HubWorld, hub_world, until
+from tests.support.line_world import OPTIONS, QUOTA, ask, events, full, give_back, settings_with
+
+pytestmark = pytest.mark.asyncio
+
+
+async def test_a_notebook_without_room_waits_and_is_told_its_place(world: HubWorld) -> None:
+    await full(world)
+    status, wait = await ask(world, "ada")
+    assert status == 202
+    assert (wait["owner"], wait["place"], wait["before"], wait["size"]) == ("ada", 1, 0, "half")
+    assert (wait["group"], wait["pool"]) == ("teaching", "interactive")
+    assert wait["expected_at"] is None
+    assert "not known" in wait["expected_why"]
+    assert wait["message"].startswith("Your notebook is in line, at place 1;")
+    since, leaves = (datetime.fromisoformat(wait[name]) for name in ("since", "until"))
+    assert leaves - since == timedelta(hours=2)
+    _, second = await ask(world, "bob")
+    assert (second["place"], second["before"]) == (2, 1)
+
+
+async def test_where_the_document_does_not_say_so_it_is_refused(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    text = QUOTA.replace("when_full: queue, ", "")
+    async with hub_world(tmp_path, hub, settings_with(tmp_path, text)) as world:
+        await full(world)
+        status, problem = await ask(world, "ada")
+        assert (status, problem["reason"]) == (409, "no-room")
+
+
+async def test_what_no_waiting_helps_is_refused_at_once(world: HubWorld) -> None:
+    await full(world)
+    status, problem = await ask(world, "ada", size="nothing-like-it")
+    assert (status, problem["reason"]) == (400, "unknown-size")
+    assert not world.service.line.entries
+
+
+async def test_when_its_turn_comes_the_hub_starts_it_and_it_gets_that_very_slice(
+    world: HubWorld,
+) -> None:
+    eves = await full(world)
+    await ask(world, "ada", server="big one")
+    await give_back(world, eves)
+    await until(lambda: world.hub.started[:1] == [("ada", "big one", OPTIONS)])
+    (record,) = world.service.ledger.slices.values()
+    status, lease = await ask(world, "ada", server="big one")
+    assert (status, lease["slice_id"]) == (201, record.slice_id)
+    assert not world.service.line.entries
+    assert [owner for owner, _ in await events(world, EventKind.QUEUED)] == ["ada"]
+    assert [owner for owner, _ in await events(world, EventKind.QUEUE_TURN)] == ["ada"]
+
+
+async def test_another_wish_at_its_turn_is_decided_anew(world: HubWorld) -> None:
+    eves = await full(world)
+    await ask(world, "ada")
+    await give_back(world, eves)
+    await until(lambda: bool(world.hub.started))
+    status, lease = await ask(world, "ada", size="whole")
+    assert (status, lease["size"]) == (201, "whole")
+    assert len(world.service.ledger.slices) == 1
+    assert not world.service.line.entries
+
+
+async def test_asked_again_with_another_wish_it_keeps_its_age(world: HubWorld) -> None:
+    await full(world)
+    _, first = await ask(world, "ada")
+    await ask(world, "bob")
+    status, again = await ask(world, "ada", size="whole")
+    assert (status, again["place"], again["size"]) == (202, 1, "whole")
+    assert again["since"] == first["since"]
+    assert len(world.service.line.entries) == 2
+
+
+async def test_a_new_request_does_not_overtake_who_waits(world: HubWorld) -> None:
+    await world.agent()
+    await world.slice_for("eve", size="half", groups=["teaching"])
+    status, _ = await ask(world, "ada", size="whole")
+    assert status == 202
+    status, late = await ask(world, "bob")
+    assert (status, late["place"]) == (202, 2), "the card is kept for who came before"
+    assert "kept for who comes before" in late["message"]
+
+
+async def test_who_is_within_a_guarantee_has_their_place_at_once(world: HubWorld) -> None:
+    await full(world)
+    await ask(world, "ada")
+    status, lease = await ask(world, "rita", groups=["research"], size="whole")
+    assert (status, lease["size"]) == (201, "whole")
+    assert [owner for owner, _ in world.service.line.entries] == ["ada"]
+
+
+async def test_the_line_outlives_the_service(tmp_path: Path, hub: FakeHub) -> None:
+    settings = settings_with(tmp_path, start_within=timedelta(days=1))
+    async with hub_world(tmp_path, hub, settings) as world:
+        eves = await full(world)
+        _, first = await ask(world, "ada")
+    async with hub_world(tmp_path, hub, settings) as world:
+        await world.agent()
+        (wait,) = (await world.call("GET", "queue", world.user("ada")))[1]
+        assert wait["since"] == first["since"]
+        await give_back(world, eves)
+        await until(lambda: bool(hub.started))
+    async with hub_world(tmp_path, hub, settings) as world:
+        hub.started.clear()
+        await until(lambda: bool(hub.started))
+        status, _ = await ask(world, "ada")
+        assert status == 201
+
+
+async def test_an_owner_and_all_together_have_so_many_in_line(
+    world: HubWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await full(world)
+    monkeypatch.setattr(server_queue, "MOST_OF_AN_OWNER", 1)
+    assert (await ask(world, "ada"))[0] == 202
+    status, problem = await ask(world, "ada", server="more")
+    assert (status, problem["reason"]) == (409, "no-room")
+    assert (await ask(world, "ada"))[0] == 202
+    monkeypatch.setattr(server_queue, "MOST_OF_ALL", 1)
+    assert (await ask(world, "bob"))[0] == 409

@@ -1,0 +1,136 @@
+"""JupyterHub is asked to start whose turn has come, them alone, and as long as it takes."""
+
+from datetime import timedelta
+
+import pytest
+from sublet_quota.wire.event_kinds import EventKind
+
+from tests.support.hub_world import HubWorld, until
+from tests.support.line_world import ask, events, full, give_back, pass_time
+
+pytestmark = pytest.mark.asyncio
+
+
+async def test_a_hub_that_does_not_answer_is_asked_again(world: HubWorld) -> None:
+    eves = await full(world)
+    await ask(world, "ada")
+    world.hub.start_status = 503
+    await give_back(world, eves)
+    await until(lambda: any(each.slice_id for each in world.service.line.entries.values()))
+    assert not world.hub.started
+    world.hub.start_status = 201
+    await until(lambda: bool(world.hub.started))
+
+
+async def test_what_the_hub_does_not_start_any_more_loses_its_place_and_is_told(
+    world: HubWorld,
+) -> None:
+    eves = await full(world)
+    world.hub.start_status = 404
+    await ask(world, "ada")
+    await give_back(world, eves)
+    await until(lambda: not world.service.line.entries)
+    assert not world.service.ledger.slices
+    ((owner, words),) = await events(world, EventKind.QUEUE_GAVE_UP)
+    assert owner == "ada"
+    assert "JupyterHub does not start it" in words
+
+
+async def test_what_is_not_started_in_time_loses_its_place_and_is_told(world: HubWorld) -> None:
+    eves = await full(world)
+    await ask(world, "ada")
+    await give_back(world, eves)
+    await until(lambda: bool(world.hub.started))
+    pass_time(world, timedelta(hours=1))
+    await until(lambda: not world.service.line.entries)
+    assert not world.service.ledger.slices
+    ((_, words),) = await events(world, EventKind.QUEUE_GAVE_UP)
+    assert "was not started in time" in words
+
+
+async def test_while_the_hub_is_down_a_slice_that_is_to_be_started_is_kept(world: HubWorld) -> None:
+    eves = await full(world)
+    await ask(world, "ada")
+    world.hub.start_status = 503
+    await give_back(world, eves)
+    await until(lambda: bool(world.service.ledger.slices))
+    (record,) = world.service.ledger.slices.values()
+    reconciliation = world.service.reconciliation
+    reconciliation.look_at_processes()
+    pass_time(world, timedelta(hours=1))
+    reconciliation.look_at_processes()
+    assert record.slice_id in world.service.ledger.slices
+    status, lease = await ask(world, "ada")
+    assert (status, lease["slice_id"]) == (201, record.slice_id)
+    reconciliation.look_at_processes()
+    assert record.slice_id in world.service.ledger.slices, "its server is starting only now"
+    pass_time(world, timedelta(hours=1))
+    reconciliation.look_at_processes()
+    assert record.slice_id not in world.service.ledger.slices
+
+
+async def test_time_counts_from_when_the_hub_could_start_it(world: HubWorld) -> None:
+    eves = await full(world)
+    await ask(world, "ada")
+    world.hub.start_status = 503
+    await give_back(world, eves)
+    await until(lambda: bool(world.service.ledger.slices))
+    pass_time(world, timedelta(hours=1))
+    world.hub.start_status = 201
+    await until(lambda: len(world.hub.started) >= 2)
+    assert [owner for owner, _ in world.service.line.entries] == ["ada"]
+
+
+async def test_a_server_that_is_being_started_keeps_its_slice_however_long(
+    world: HubWorld,
+) -> None:
+    eves = await full(world)
+    await ask(world, "ada")
+    world.hub.people["ada"] = ()
+    world.hub.servers["ada"] = {""}
+    world.hub.starts_or_stops.add(("ada", ""))
+    world.hub.start_status = 400
+    await give_back(world, eves)
+    await until(lambda: world.hub.asked_about.count("ada") > 1)
+    pass_time(world, timedelta(hours=1))
+    asked = len(world.hub.asked_about)
+    await until(lambda: len(world.hub.asked_about) > asked + 1)
+    assert (await ask(world, "ada"))[0] == 201
+
+
+async def test_a_server_that_runs_without_its_slice_leaves_the_line_and_is_told(
+    world: HubWorld,
+) -> None:
+    eves = await full(world)
+    await ask(world, "ada")
+    world.hub.people["ada"] = ()
+    world.hub.servers["ada"] = {""}
+    world.hub.start_status = 400
+    await give_back(world, eves)
+    await until(lambda: not world.service.line.entries)
+    assert not world.service.ledger.slices
+    ((_, words),) = await events(world, EventKind.QUEUE_GAVE_UP)
+    assert "runs already, without the slice" in words
+
+
+async def test_only_whose_turn_has_come_is_ever_started(world: HubWorld) -> None:
+    await full(world)
+    for owner in ("ada", "bob"):
+        await ask(world, owner)
+    for _ in range(3):
+        await world.assembly.line.starts.start_due()
+    assert not world.hub.started
+    assert [owner for owner, _ in world.service.line.entries] == ["ada", "bob"]
+
+
+async def test_what_lost_its_slice_is_not_started(world: HubWorld) -> None:
+    eves = await full(world)
+    await ask(world, "ada")
+    world.hub.start_status = 503
+    await give_back(world, eves)
+    await until(lambda: bool(world.service.ledger.slices))
+    (slice_id,) = world.service.ledger.slices
+    await give_back(world, slice_id)
+    await until(lambda: not world.service.line.entries)
+    ((_, words),) = await events(world, EventKind.QUEUE_GAVE_UP)
+    assert "its slice went to others" in words

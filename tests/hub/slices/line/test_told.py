@@ -1,0 +1,133 @@
+"""What is told of the line, to whom, and who may leave it."""
+
+import json
+import re
+
+import pytest
+from sublet_hub.slices import line_standings
+from sublet_quota.wire.event_kinds import EventKind
+
+from tests.support.hub_world import HubWorld, until
+from tests.support.line_world import QUOTA, ask, events, full, give_back, put_in_force
+
+pytestmark = pytest.mark.asyncio
+
+
+async def test_its_owner_and_an_admin_take_it_out_and_nobody_else(world: HubWorld) -> None:
+    await full(world)
+    await ask(world, "ada")
+    await ask(world, "bob", server="big")
+    status, _ = await world.call("DELETE", "queue?owner=ada", world.user("bob"))
+    assert status == 404
+    assert (await world.call("DELETE", "queue", world.user("ada")))[0] == 204
+    assert (await world.call("DELETE", "queue", world.user("ada")))[0] == 404
+    status, _ = await world.call("DELETE", "queue?owner=bob&server=big", world.admin())
+    assert status == 204
+    assert not world.service.line.entries
+    told = dict(await events(world, EventKind.QUEUE_LEFT))
+    assert "its owner left the line" in told["ada"]
+    assert "root took it out of the line" in told["bob"]
+
+
+async def test_each_sees_their_own_admins_all_and_the_hub_whose_it_asks(world: HubWorld) -> None:
+    await full(world)
+    for owner in ("ada", "bob"):
+        await ask(world, owner)
+    for token, query, owners in (
+        (world.user("ada"), "", ["ada"]),
+        (world.user("zoe"), "", []),
+        (world.admin(), "?all=1", ["ada", "bob"]),
+        (world.admin(), "?owner=bob", ["bob"]),
+    ):
+        _, found = await world.call("GET", f"queue{query}", token)
+        assert [each["owner"] for each in found] == owners
+    assert (await world.call("GET", "queue?all=1", world.user("ada")))[0] == 403
+    _, found = await world.hub_call("GET", "queue?owner=bob")
+    assert [each["owner"] for each in found] == ["bob"]
+    assert (await world.hub_call("DELETE", "queue?owner=bob"))[0] == 204
+    assert [owner for owner, _ in world.service.line.entries] == ["ada"]
+
+
+async def test_how_the_line_stands_is_reckoned_once_until_it_changes(
+    world: HubWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await full(world)
+    await ask(world, "ada")
+    reckoned: list[object] = []
+    reckon = line_standings._reckon
+    monkeypatch.setattr(line_standings, "_reckon", lambda *of: reckoned.append(of) or reckon(*of))
+    for _ in range(3):
+        _, found = await world.call("GET", "queue", world.user("ada"))
+        assert [each["place"] for each in found] == [1]
+    assert len(reckoned) <= 1
+    await ask(world, "bob")
+    _, found = await world.call("GET", "queue?all=1", world.admin())
+    assert [each["owner"] for each in found] == ["ada", "bob"]
+
+
+async def test_offers_say_for_which_sizes_one_can_wait(world: HubWorld) -> None:
+    await full(world)
+    _, offers = await world.hub_call("GET", "offers?owner=ada&groups=teaching")
+    assert {each["size"]: (each["allowed"], each["waits"]) for each in offers["offers"]} == {
+        "whole": (False, True),
+        "half": (False, True),
+    }
+    await put_in_force(world, QUOTA.replace("when_full: queue, ", ""))
+    _, offers = await world.hub_call("GET", "offers?owner=ada&groups=teaching")
+    assert not any(each["waits"] for each in offers["offers"])
+
+
+async def test_nobody_elses_place_is_seen_or_left(world: HubWorld) -> None:
+    await full(world)
+    await ask(world, "ada", server="big")
+    others = world.user("bob")
+    assert (await world.call("GET", "queue?owner=ada", others))[0] == 403
+    assert (await world.call("GET", "queue?all=1", others))[0] == 403
+    assert (await world.call("GET", "hub/queue?owner=ada", others))[0] == 403
+    assert (await world.call("DELETE", "queue?owner=ada&server=big", others))[0] == 404
+    assert (await world.call("DELETE", "hub/queue?owner=ada&server=big", others))[0] == 403
+    assert (await world.call("GET", "queue", others))[1] == []
+    _, (own,) = await world.call("GET", "queue", world.user("ada"))
+    assert (own["owner"], own["server"]) == ("ada", "big")
+
+
+async def test_what_is_told_of_a_place_names_groups_and_nobody_else(world: HubWorld) -> None:
+    await full(world)
+    await ask(world, "ada")
+    _, wait = await ask(world, "bob")
+    told = json.dumps({**wait, "owner": ""})
+    assert not any(re.search(rf"\b{name}\b", told) for name in ("ada", "eve"))
+
+
+async def test_metrics_tell_who_waits_and_how_long_those_waited_who_had_their_turn(
+    world: HubWorld,
+) -> None:
+    eves = await full(world)
+    for owner in ("ada", "bob"):
+        await ask(world, owner)
+
+    def told(name: str) -> dict[tuple[str, ...], float]:
+        lines = world.service.metrics.text().decode().splitlines()
+        found = (re.match(rf"{name}{{(.*)}} (.*)", line) for line in lines)
+        return {
+            tuple(re.findall(r'"([^"]*)"', each[1])): float(each[2])
+            for each in found
+            if each is not None
+        }
+
+    assert told("sublet_notebooks_waiting") == {("teaching", ""): 2}
+    await give_back(world, eves)
+    await until(lambda: not any(e.slice_id is None for e in world.service.line.entries.values()))
+    await until(lambda: not told("sublet_notebooks_waiting"))
+    assert told("sublet_notebook_wait_seconds_count") == {("H100", "teaching", "interactive"): 2}
+    assert '"ada"' not in world.service.metrics.text().decode()
+
+
+async def test_no_account_is_in_the_ledger(world: HubWorld) -> None:
+    await full(world)
+    account = world.account("ada")
+    account["environment"] = {"WORD": "canary-in-the-account"}
+    await ask(world, "ada", account=account)
+    (entry,) = world.service.line.entries.values()
+    assert "account" not in entry.request
+    assert b"canary" not in (world.folder / "ledger.sqlite").read_bytes()

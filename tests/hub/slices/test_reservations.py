@@ -1,0 +1,177 @@
+"""Reservations in the service: room is lent until moving must begin, and is there at the hour."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from sublet_hub.host.clock import utc_now
+from sublet_quota.residency.snapshot import Rank
+from sublet_quota.wire.event_kinds import EventKind
+
+from tests.support.fake_agent import FakeAgent, a_gpu, a_report
+from tests.support.hub_world import FakeHub, HubWorld, hub_world, settings_for
+
+pytestmark = pytest.mark.asyncio
+MINUTE = timedelta(minutes=1)
+ZONE = ZoneInfo("Europe/Berlin")
+QUOTA = """
+gpu_types: {{H100: {{match: "*H100*"}}}}
+pools: [{{name: interactive, memory_overcommit: 1, compute_overcommit: 1}}]
+sizes:
+  - {{name: whole, memory: 1, compute: 1}}
+  - {{name: quarter, memory: 1/4, compute: 1/4}}
+groups: {{course: {{}}, guests: {{}}}}
+reservations:
+  - {{name: lab, for: course, guaranteed: {{H100: {cards}}}, at: {at}, zone: Europe/Berlin}}
+"""
+
+
+class Scene:
+    """A service with cards that guests have borrowed, and an hour that a course has reserved."""
+
+    def __init__(self, world: HubWorld, agent: FakeAgent, begin: datetime) -> None:
+        self.world = world
+        self.agent = agent
+        self.begin = begin
+
+    def clock(self, then: datetime) -> None:
+        """Let it be then for what hangs on the document's time."""
+        service = self.world.service
+        for part in (service.capacity, service.places, service.places._reserved):
+            part._now = lambda: then
+        service.places._reserved._again_at = None
+
+    def at(self, before: timedelta) -> None:
+        """Let it be so long before the hour, and have the service look."""
+        self.clock(self.begin - before)
+        self.world.service.places.look()
+
+    async def speaks(self) -> None:
+        """Have the agent report as often as one does."""
+        while True:
+            await self.agent.report()
+            await asyncio.sleep(0.5)
+
+    async def rank(self, owner: str) -> dict[str, Any]:
+        _, share = await self.world.call("GET", "share", self.world.user(owner))
+        (mine,) = share["slices"]
+        return dict(mine["rank"])
+
+    def kept(self) -> dict[str, datetime | None]:
+        """Since when whose slices are called back."""
+        slices = self.world.service.ledger.slices.values()
+        return {each.owner: each.called_back_since for each in slices}
+
+    def called_back(self) -> set[str]:
+        return {owner for owner, since in self.kept().items() if since is not None}
+
+    async def holds(self, owner: str, gib: int) -> None:
+        """Have the agent say how much an owner's slice holds."""
+        (slice_id,) = (
+            each.slice_id
+            for each in self.world.service.ledger.slices.values()
+            if each.owner == owner
+        )
+        self.agent.says[slice_id] = a_report(slice_id, memory_mib=gib * 1024)
+        await self.agent.report()
+
+
+def an_hour() -> datetime:
+    """An hour of tomorrow."""
+    return (utc_now() + timedelta(days=1)).replace(second=0, microsecond=0, minute=0, hour=11)
+
+
+@asynccontextmanager
+async def scene(
+    folder: Path, hub: FakeHub, begin: datetime, cards: int, reserved: int
+) -> AsyncIterator[Scene]:
+    """Run a service with so many cards, all borrowed by guests, until the block ends."""
+    there = begin.astimezone(ZONE)
+    path = folder / "quota.yaml"
+    at = f"{there:%Y-%m-%d %H:%M}-24:00"
+    path.write_text(QUOTA.format(cards=reserved, at=at))
+    settings = settings_for(folder, quota_file=path, start_within=timedelta(days=9))
+    async with hub_world(folder, hub, settings) as world:
+        gpus = tuple(a_gpu(f"SIM-{n}", index=n, suspend_mib_per_s=100) for n in range(cards))
+        agent = await world.agent(gpus=gpus)
+        made = Scene(world, agent, begin)
+        if not world.service.ledger.slices:
+            for n in range(cards):
+                await world.slice_for(f"guest-{n}", size="whole", groups=["guests"])
+        await agent.until(lambda: agent.serves(lambda _: True))
+        speaking = asyncio.create_task(made.speaks())
+        try:
+            yield made
+        finally:
+            speaking.cancel()
+            with suppress(asyncio.CancelledError):
+                await speaking
+
+
+async def test_borrowers_keep_their_room_until_it_must_be_moved_and_are_told_for_whom(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    begin = an_hour()
+    async with scene(tmp_path, hub, begin, cards=2, reserved=1) as here:
+        # Eighteen GiB at 100 MiB/s take three minutes and some seconds.
+        for owner in ("guest-0", "guest-1"):
+            await here.holds(owner, 18)
+        here.at(4 * MINUTE)
+        assert here.called_back() == set()
+        here.at(3 * MINUTE)
+        (owner,) = here.called_back()
+        told = f"reserved for course from {begin.astimezone(ZONE):%H:%M} (Europe/Berlin)"
+        _, events = await here.world.call("GET", "events", here.world.user(owner))
+        (event,) = (each for each in events if each["kind"] == EventKind.SLICE_CALLED_BACK)
+        assert told in event["detail"]
+        # Nobody has come yet: it is not brought back and called back in turns.
+        for before in (2 * MINUTE, MINUTE, timedelta(), -4 * MINUTE):
+            here.at(before)
+            assert here.called_back() == {owner}
+        rank = await here.rank(owner)
+        assert rank["code"] == "called-back"
+        assert f"Called back: its room is {told}." in rank["meaning"]
+        # What nobody has taken by then is lent again.
+        here.at(-6 * MINUTE)
+        assert here.called_back() == set()
+        assert (await here.rank(owner))["code"] == "borrowed"
+
+
+async def test_two_hundred_servers_start_at_the_hour_and_call_nobody_back(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    begin = an_hour()
+    async with scene(tmp_path, hub, begin, cards=52, reserved=50) as here:
+        here.at(MINUTE)
+        away = here.called_back()
+        assert len(away) == 50
+        # The hour has come, and nothing but the first of them has noticed.
+        here.clock(begin)
+        leases = await asyncio.gather(
+            *(
+                here.world.slice_for(f"student-{n}", size="quarter", groups=["course"])
+                for n in range(200)
+            )
+        )
+        assert len({lease["slice_id"] for lease in leases}) == 200
+        holdings = here.world.service.capacity.holdings
+        assert {holdings.rank(lease["slice_id"]) for lease in leases} == {Rank.ENTITLED}
+        assert here.called_back() == away
+        assert len({lease["gpu_id"] for lease in leases}) == 50
+
+
+async def test_a_restart_of_the_service_keeps_the_room(tmp_path: Path, hub: FakeHub) -> None:
+    # By the clock of the service that begins anew, too, it is soon.
+    begin = utc_now().replace(second=0, microsecond=0) + 4 * MINUTE
+    async with scene(tmp_path, hub, begin, cards=1, reserved=1) as here:
+        here.at(MINUTE)
+        assert here.called_back() == {"guest-0"}
+        kept = here.kept()
+    async with scene(tmp_path, hub, begin, cards=1, reserved=1) as here:
+        here.at(MINUTE / 2)
+        assert here.kept() == kept

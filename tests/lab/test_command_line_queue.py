@@ -1,0 +1,46 @@
+"""``sublet queue``."""
+
+import json
+
+from tests.support.fake_hub_service import FakeHubService
+from tests.support.fake_service import a_wait
+from tests.support.lab_bodies import sublet
+
+
+def test_who_waits_is_told_with_place_and_words(service: FakeHubService):
+    service.answer("GET queue", [a_wait(server="big"), a_wait(place=4, size=None)])
+    told = sublet("queue")
+    assert told.exit_code == 0
+    assert "big" in told.output
+    assert "(default)" in told.output
+    assert "amounts" in told.output
+    assert "3: Your notebook is in line, at place 3." in told.output
+
+
+def test_nobody_in_line_is_told(service: FakeHubService):
+    service.answer("GET queue", [])
+    assert sublet("queue").output == "Nothing waits in line.\n"
+
+
+def test_admins_ask_for_all_or_for_somebodys(service: FakeHubService):
+    service.answer("GET queue?all=1", [a_wait()])
+    service.answer("GET queue?owner=ada", [])
+    (found,) = json.loads(sublet("queue", "--all", "--json").output)
+    assert found["place"] == 3
+    assert sublet("queue", "--owner", "ada").exit_code == 0
+
+
+def test_a_server_is_taken_out_of_the_line(service: FakeHubService):
+    service.answer("DELETE queue", None, 204)
+    service.answer("DELETE queue?owner=ada&server=big+one", None, 204)
+    assert sublet("queue", "leave").output == "The default server is in line no more.\n"
+    told = sublet("queue", "leave", "big one", "--owner", "ada").output
+    assert told == "The server big one of ada is in line no more.\n"
+
+
+def test_what_is_not_in_line_is_told(service: FakeHubService):
+    problem = {"reason": "not-found", "message": "there is no server 'ada/' in line", "numbers": {}}
+    service.answer("DELETE queue", problem, 404)
+    told = sublet("queue", "leave")
+    assert told.exit_code == 1
+    assert "no server 'ada/' in line" in told.output

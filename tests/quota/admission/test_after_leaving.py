@@ -1,0 +1,40 @@
+"""Who pays for a slice once the grace is over of its owner's leaving the group that paid."""
+
+import pytest
+from sublet_quota.placement.after_leaving import payer_after_leaving
+
+from tests.support.quota_cases import gib, gpu, holdings, notebook
+
+TEXT = """
+gpu_types: {H100: {match: "*H100*"}}
+groups:
+  left: {guaranteed: {H100: 1}}
+  full: {limit: {slices: 1}}
+  plain: {}
+  promised: {guaranteed: {H100: 1}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("still", "pays"),
+    [
+        ((), None),
+        (("full",), None),
+        (("plain",), "plain"),
+        (("full", "plain"), "plain"),
+        (("plain", "promised"), "promised"),
+        (("forgotten",), None),
+    ],
+)
+def test_another_group_pays_within_its_limits_one_that_is_guaranteed_it_first(
+    still: tuple[str, ...], pays: str | None
+) -> None:
+    mine = notebook("mine", amount=gib(20, 250), on="a", group="left", member_of=still)
+    other = notebook("other", "ben", gib(20, 250), "b", group="full")
+    held = holdings(TEXT, gpu("a"), gpu("b", index=1), mine, other)
+    assert payer_after_leaving(held, mine) == pays
+
+
+def test_of_a_card_that_is_gone_nobodys_group_pays() -> None:
+    mine = notebook("mine", on="gone", group="left", member_of=("plain",))
+    assert payer_after_leaving(holdings(TEXT, gpu("a"), mine), mine) is None

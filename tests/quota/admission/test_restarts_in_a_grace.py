@@ -1,0 +1,60 @@
+"""A server that restarts while a grace lasts is told the rank that its slice then has."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sublet_quota.names.ids import SliceId
+from sublet_quota.placement.slice_placement import Placement
+from sublet_quota.reasons.derivation import Rule
+from sublet_quota.residency.snapshot import Rank
+
+from tests.support.admission_cases import PARTS, SmallHub
+from tests.support.quota_cases import NOON, document, gpu
+
+SHRUNK = (
+    "gpu_types: {H100: {match: '*H100*'}}"
+    + PARTS
+    + "groups: {lab: {guaranteed: {H100: CARDS}}, club: {}}\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("pause_only", "rank"), [(False, Rank.ENTITLED), (True, Rank.BORROWED)]
+)  # fmt: skip
+def test_a_restart_in_the_grace_is_told_as_what_the_cards_can_keep(
+    rank: Rank, *, pause_only: bool
+) -> None:
+    hub = SmallHub.under(SHRUNK.replace("CARDS", "1"), gpu())
+    assert isinstance(hub.ask("lea", "lab", size="half"), Placement)
+    hub.holdings = hub.holdings.under(document(SHRUNK.replace("CARDS", "0")), NOON)
+    hub.holdings.put_gpu(gpu(pause_only=pause_only))
+    before = hub.holdings.remove(SliceId("lea"))
+    again = hub.ask("lea", "lab", size="half", before=before)
+    assert isinstance(again, Placement)
+    assert again.why.rule is Rule.AS_BEFORE
+    assert again.rank is hub.rank("lea") is rank
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.sampled_from(["lab", "lab", "club"]), min_size=1, max_size=5),
+    st.sampled_from(["0", "1/2", "1", "2"]),
+    st.lists(st.integers(0, 2), max_size=3),
+    st.integers(0, 4),
+)
+def test_whoever_restarts_in_a_grace_is_told_the_rank_that_it_has_then(
+    groups: list[str], less: str, fails: list[int], which: int
+) -> None:
+    hub = SmallHub.under(SHRUNK.replace("CARDS", "3"), *(gpu(f"c{n}", index=n) for n in range(3)))
+    for number, group in enumerate(groups):
+        hub.ask(f"u{number}", group, size="half")
+    hub.holdings = hub.holdings.under(document(SHRUNK.replace("CARDS", less)), NOON)
+    for number in fails:
+        hub.holdings.put_gpu(gpu(f"c{number}", index=number, pause_only=True))
+    owner = f"u{which % len(groups)}"
+    if (before := hub.holdings.slice(SliceId(owner))) is None or before.before is None:
+        return
+    hub.holdings.remove(SliceId(owner))
+    again = hub.ask(owner, before.group, size="half", before=before)
+    if isinstance(again, Placement) and again.why.rule is Rule.AS_BEFORE:
+        assert again.rank is hub.rank(owner)

@@ -1,0 +1,140 @@
+"""Holdings under another document: what they keep, and how those made beside them catch up."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.names.ids import SliceId
+
+from tests.quota.holdings.test_holdings import ranks
+from tests.support.quota_cases import NOON, document, gpu, holdings, notebook, part
+
+TEXT = """
+    gpu_types: {{H100: {{match: '*H100*'}}}}
+    shrink: {{grace: {grace}h}}
+    groups: {{lab: {{guaranteed: {{H100: {lab}}}}}, other: {{guaranteed: {{H100: {other}}}}}}}
+"""
+SHORT = TEXT.format(grace=24, lab=2, other=0)
+
+
+def halves_of_the_lab() -> list:
+    return [
+        notebook(f"s{n}", group="lab", amount=part(0.5), on=f"c{n // 2}", since=n) for n in range(4)
+    ]
+
+
+def test_with_too_few_cards_another_document_keeps_which_were_in_force() -> None:
+    # The younger two were in force when the service was here last: one of the cards is closed.
+    in_force = {SliceId("s0"): 0, SliceId("s1"): 0, SliceId("s2"): 1, SliceId("s3"): 1}
+    lasting = {SliceId(f"s{n}"): 1 for n in range(4)}
+    cards = [gpu("c0", index=0, closed="XID 79"), gpu("c1", index=1)]
+    held = Holdings(
+        document(SHORT), cards, halves_of_the_lab(), lasting, in_force=in_force
+    )  # fmt: skip
+    assert ranks(held) == "s0=borrowed s1=borrowed s2=entitled s3=entitled"
+    weighted = SHORT.replace("{H100: 2}}", "{H100: 2}, weight: 2}")
+    after = held.under(document(weighted), NOON)
+    assert ranks(after) == ranks(held)
+    assert {one.before for one in after.slices()} == {None}
+
+
+def test_a_slice_that_came_meanwhile_is_there_and_one_that_ended_is_not() -> None:
+    held = holdings(TEXT.format(grace=24, lab=1, other=1), gpu("c0"), gpu("c1", index=1))
+    held.put(notebook("old", group="lab", amount=part(1), on="c0"))
+    anew = Holdings.made_under(held.as_held(), document(SHORT), NOON)
+    held.remove(SliceId("old"))
+    held.put(notebook("new", group="lab", amount=part(0.5), on="c1", since=1))
+    held.put_gpu(gpu("c2", index=2))
+    anew.catch_up(held)
+    assert ranks(anew) == "new=entitled"
+    assert anew.gpu("c2") == gpu("c2", index=2)
+
+
+def test_a_server_that_restarted_meanwhile_has_its_place_before_older_borrowed_ones() -> None:
+    held = holdings(TEXT.format(grace=0, lab=1, other=0), *(gpu(f"c{n}", index=n) for n in (0, 1)))
+    held.put(notebook("before", "ada", group="lab", amount=part(1), on="c0"))
+    held.put(notebook("waits", "bob", group="lab", amount=part(1), on="c1", since=1))
+    anew = Holdings.made_under(held.as_held(), held.document, NOON)
+    held.put(
+        notebook("again", "ada", group="lab", amount=part(1), on="c0", since=2), SliceId("before")
+    )
+    anew.catch_up(held)
+    assert ranks(anew) == "again=entitled waits=borrowed"
+
+
+def test_a_grace_that_was_given_meanwhile_lasts() -> None:
+    held = holdings(TEXT.format(grace=24, lab=1, other=0), gpu("c0"))
+    held.put(notebook("s", group="lab", amount=part(1), on="c0"))
+    anew = Holdings.made_under(held.as_held(), held.document, NOON)
+    held.give_grace([SliceId("s")], NOON)
+    anew.catch_up(held)
+    assert anew.slice(SliceId("s")) == held.slice(SliceId("s"))
+
+
+steps = st.tuples(
+    st.sampled_from(["put", "put", "remove", "restart", "close", "call back"]),
+    st.integers(0, 7),
+    st.sampled_from(["lab", "other", None]),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(steps, max_size=12), st.lists(steps, max_size=8), st.integers(0, 3))
+def test_what_caught_up_holds_all_and_is_entitled_as_if_added_up_anew(
+    before, meanwhile, lab
+) -> None:
+    held = holdings(
+        TEXT.format(grace=0, lab=2, other=1), *(gpu(f"c{n}", index=n) for n in range(4))
+    )
+    for number, step in enumerate(before):
+        change(held, number, *step)
+    other = document(TEXT.format(grace=0, lab=lab, other=1))
+    anew = Holdings.made_under(held.as_held(), other, NOON)
+    assert ranks(anew) == ranks(held.under(other, NOON))
+    for number, step in enumerate(meanwhile, 100):
+        change(held, number, *step)
+    anew.catch_up(held)
+    assert {one.slice_id: one for one in anew.slices()} == {
+        one.slice_id: one for one in held.slices()
+    }
+    assert set(anew.gpus_as_told()) == set(held.gpus_as_told())
+    again = Holdings(
+        other, anew.gpus_as_told(), anew.slices(), anew.lasting_steps(),
+        in_force=anew.steps_in_force(),
+    )  # fmt: skip
+    assert ranks(again) == ranks(anew)
+
+
+def change(held: Holdings, number: int, what: str, which: int, group: str | None) -> None:
+    there = sorted(one.slice_id for one in held.slices())
+    one = held.slice(there[which % len(there)]) if there else None
+    new = notebook(
+        f"s{number}", f"u{which % 3}", part(0.5), f"c{which % 4}", group=group, since=number
+    )
+    match what:
+        case "put":
+            held.put(new)
+        case "remove" if one is not None:
+            held.remove(one.slice_id)
+        case "restart" if one is not None:
+            held.put(replace(one, slice_id=SliceId(f"s{number}")), one.slice_id)
+        case "close":
+            facts = held.gpu(f"c{which % 4}")
+            held.put_gpu(replace(facts, closed=None if facts.closed else "XID 79"))
+        case "call back" if one is not None:
+            held.mark_called_back(one.slice_id, called_back=not one.called_back)
+
+
+def test_nothing_that_was_graced_before_is_graced_anew_by_catching_up() -> None:
+    held = holdings(TEXT.format(grace=24, lab=2, other=0), gpu("c0"), gpu("c1", index=1))
+    for number in (0, 1):
+        held.put(notebook(f"s{number}", group="lab", amount=part(1), on=f"c{number}", since=number))
+    less = document(TEXT.format(grace=24, lab=1, other=0))
+    anew = Holdings.made_under(held.as_held(), less, NOON)
+    held.mark_called_back(SliceId("s1"), called_back=True)
+    anew.catch_up(held)
+    graced = anew.slice(SliceId("s1"))
+    assert graced.called_back
+    assert graced.before.until == NOON + timedelta(hours=24)

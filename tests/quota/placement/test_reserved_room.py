@@ -1,0 +1,183 @@
+"""Reservations: their room is lent until moving must begin, and is there at the hour."""
+
+from datetime import datetime, timedelta
+from itertools import count
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sublet_quota.admission.slice_request import RequestedSlice
+from sublet_quota.holdings.gpu_load import Holding
+from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.names.ids import SliceId, UserName
+from sublet_quota.placement.reserved_room import (
+    KEPT_FOR,
+    LEAST_LEAD,
+    LOOK_AHEAD,
+    ReservedRoom,
+    kept_for,
+    reserved_room,
+)
+from sublet_quota.placement.slice_placement import Placement, decide_slice
+from sublet_quota.residency.snapshot import Holder, Rank
+
+from tests.support.quota_cases import NOON, document, gpu, notebook, part
+
+MINUTE = timedelta(minutes=1)
+AT_TWO = NOON + 120 * MINUTE
+SIZES = """
+sizes:
+  - {name: quarter, memory: 1/4, compute: 1/4}
+  - {name: half, memory: 1/2, compute: 1/2}
+  - {name: whole, memory: 1, compute: 1}
+"""
+
+
+def text(reserved: float, overcommit: int = 1, more: str = "") -> str:
+    return f"""
+gpu_types: {{H100: {{match: "*H100*"}}}}
+pools: [{{name: interactive, memory_overcommit: {overcommit}, compute_overcommit: {overcommit}}}]
+{SIZES}
+groups: {{course: {{}}, other: {{}}, guests: {{}}}}
+reservations:
+  - {{name: lab, for: course, guaranteed: {{H100: {reserved}}}, at: "Mon 14:00-16:00"}}
+{more}
+"""
+
+
+def held_at(now: datetime, written: str, cards: int, *slices: Holding) -> Holdings:
+    gpus = [gpu(f"gpu-{n}", index=n) for n in range(cards)]
+    return Holdings(document(written).at(now), gpus, slices)
+
+
+def guest(name: str, on: str, of_a_card: float = 1, **more: object) -> Holding:
+    return notebook(name, f"guest-{name}", part(of_a_card), on, group="guests", **more)  # type: ignore[arg-type]
+
+
+def test_who_borrowed_makes_way_on_the_cards_that_will_be_laid_out() -> None:
+    held = held_at(AT_TWO - 5 * MINUTE, text(1), 2, guest("a", "gpu-0"), guest("b", "gpu-1"))
+    (room,) = reserved_room(held, AT_TWO - 5 * MINUTE)
+    assert (room.group, room.begin, room.not_before) == ("course", AT_TWO, None)
+    assert len(room.slices) == 1
+    # Asking has changed nothing.
+    assert {held.rank(each.slice_id) for each in held.slices()} == {Rank.BORROWED}
+
+
+@pytest.mark.parametrize(
+    "now", [AT_TWO - LOOK_AHEAD - MINUTE, AT_TWO, AT_TWO + MINUTE], ids=["early", "on", "later"]
+)
+def test_nobody_makes_way_long_before_nor_once_it_is_on(now: datetime) -> None:
+    assert reserved_room(held_at(now, text(1), 1, guest("a", "gpu-0")), now) == ()
+
+
+def test_who_is_on_other_cards_or_fits_beside_what_is_reserved_stays() -> None:
+    now = AT_TWO - MINUTE
+    held = held_at(now, text(1), 2, guest("a", "gpu-0"), guest("b", "gpu-1"))
+    (room,) = reserved_room(held, now)
+    others = held_at(now, text(1), 2, guest("b", "gpu-1" if room.gpu_id == "gpu-0" else "gpu-0"))
+    assert reserved_room(others, now) == ()
+    assert reserved_room(held_at(now, text(0.5), 1, guest("a", "gpu-0", 0.5)), now) == ()
+    assert reserved_room(held_at(now, text(1, 2), 1, guest("a", "gpu-0")), now) == ()
+
+
+def test_they_are_called_back_as_late_as_their_memory_allows_and_a_minute_before_at_least() -> None:
+    room = ReservedRoom("course", "gpu-0", (), AT_TWO)  # type: ignore[arg-type]
+    assert room.due_at(timedelta(seconds=5)) == AT_TWO - LEAST_LEAD
+    assert room.due_at(3 * MINUTE) == AT_TWO - 3 * MINUTE
+    assert room.due_at(60 * MINUTE) == AT_TWO - LOOK_AHEAD
+
+
+BEFORE = '  - {name: first, for: other, guaranteed: {H100: 1}, at: "Mon 12:00-14:00"}'
+
+
+def test_never_before_anothers_reservation_on_the_card_has_ended() -> None:
+    now = AT_TWO - 2 * MINUTE
+    others = notebook("o", "olga", part(0.5), "gpu-0", group="other")
+    held = held_at(now, text(1, more=BEFORE), 1, others, guest("g", "gpu-0", 0.5))
+    assert held.rank(SliceId("o")) is Rank.ENTITLED
+    (room,) = reserved_room(held, now)
+    assert room.slices == ("g",)
+    assert room.due_at(timedelta()) == AT_TWO
+
+
+def test_for_whom_room_is_kept_and_until_when() -> None:
+    read = document(text(1))
+
+    def name(now: datetime, group: str = "course") -> str | None:
+        found = kept_for(read.at(now), group, now)
+        return None if found is None else found.reservation.name
+
+    assert name(AT_TWO - LOOK_AHEAD - MINUTE) is None
+    assert name(AT_TWO - LEAST_LEAD) == name(AT_TWO + KEPT_FOR - MINUTE) == "lab"
+    assert name(AT_TWO + KEPT_FOR) is None
+    assert name(AT_TWO - LEAST_LEAD, "other") is None
+
+
+def ask(held: Holdings, owner: str, group: str, size: str, now: datetime) -> Placement | None:
+    wish = RequestedSlice(owner=UserName(owner), groups=(group,), size=size)
+    answer = decide_slice(held, wish)
+    if not isinstance(answer, Placement):
+        return None
+    for slice_id in answer.calls_back:
+        held.mark_called_back(slice_id, called_back=True)
+    held.put(
+        Holding(
+            slice_id=SliceId(f"s-{owner}"),
+            owner=answer.owner,
+            holder=Holder.NOTEBOOK,
+            gpu_id=answer.gpu_id,
+            pool=answer.pool,
+            amount=answer.amount,
+            group=answer.group,
+            named=answer.named,
+            member_of=answer.member_of,
+            since=now,
+        )
+    )
+    return answer
+
+
+PARTS = {"quarter": 4, "half": 2, "whole": 1}
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    cards=st.integers(1, 5),
+    data=st.data(),
+    overcommit=st.integers(1, 2),
+    size=st.sampled_from(sorted(PARTS)),
+)
+def test_at_the_hour_all_that_fit_start_at_once_and_call_nobody_back(
+    cards: int, data: st.DataObject, overcommit: int, size: str
+) -> None:
+    reserved = data.draw(st.integers(1, cards))
+    written = text(reserved, overcommit)
+    before = AT_TWO - LEAST_LEAD
+    held = held_at(before, written, cards)
+    numbers = count()
+    for wanted in data.draw(st.lists(st.sampled_from(sorted(PARTS)), max_size=5 * cards)):
+        ask(held, f"guest-{next(numbers)}", "guests", wanted, before)
+    for room in reserved_room(held, before):
+        for slice_id in room.slices:
+            held.mark_called_back(slice_id, called_back=True)
+    at_two = held.under(document(written).at(AT_TWO), AT_TWO, timedelta())
+    for n in range(reserved * PARTS[size]):
+        placed = ask(at_two, f"student-{n}", "course", size, AT_TWO)
+        assert placed is not None
+        assert (placed.rank, placed.calls_back) == (Rank.ENTITLED, ())
+
+
+def test_two_hundred_start_at_the_hour() -> None:
+    written, before = text(50), AT_TWO - LEAST_LEAD
+    held = held_at(before, written, 60, *(guest(str(n), f"gpu-{n}") for n in range(60)))
+    rooms = reserved_room(held, before)
+    away = {slice_id for room in rooms for slice_id in room.slices}
+    assert len(away) == 50
+    for slice_id in away:
+        held.mark_called_back(slice_id, called_back=True)
+    at_two = held.under(document(written).at(AT_TWO), AT_TWO, timedelta())
+    placed = [ask(at_two, f"student-{n}", "course", "quarter", AT_TWO) for n in range(200)]
+    assert all(each is not None and not each.calls_back for each in placed)
+    assert {each.rank for each in placed if each is not None} == {Rank.ENTITLED}
+    # One more is beyond what is reserved: it calls nobody back.
+    assert ask(at_two, "student-200", "course", "quarter", AT_TWO) is None

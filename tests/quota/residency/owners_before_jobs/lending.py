@@ -1,0 +1,136 @@
+"""As it was before jobs took turns with owners.
+
+The lending to training jobs of what idle owners leave.
+
+Jobs run only while no owner is active on the GPU. A job may take the room of idle slices, but not
+of kept ones, and not more than can leave again within the pool's ``give_back_within``. A slice
+leaves as a whole, so all bytes of a job count that might ever be in an owner's way.
+"""
+
+from collections.abc import Sequence
+
+from sublet_quota.names.ids import SliceId
+from sublet_quota.reasons.waiting import WaitReason
+from sublet_quota.residency.room import Room, is_kept, measure_room
+from sublet_quota.residency.snapshot import GpuSnapshot, SliceView
+
+from tests.quota.residency.owners_before_jobs.candidates import (
+    RoomMaking,
+    SuspendCandidate,
+    list_candidates,
+)
+from tests.quota.residency.owners_before_jobs.seats import SeatPlan, Waiting
+
+
+def seat_jobs(room: Room, candidates: Sequence[SuspendCandidate]) -> SeatPlan:
+    """Return which jobs should be on the GPU, given that no owner is active."""
+    plan = SeatPlan()
+    making = RoomMaking(room, (c for c in candidates if c.for_a_job))
+    kept = [s for s in room.views if _is_kept_idle(room.snapshot, s)]
+    jobs = [s for s in room.views if s.active and s.is_job]
+    for job in sorted(jobs, key=_order_of_jobs):
+        staying = (*kept, *plan.seated, job)
+        reason = _why_not_now(room, job, plan.seated)
+        if reason is not None:
+            plan.waiting.append(Waiting(job, reason))
+        elif making.is_possible(staying):
+            plan.seated.append(job)
+        else:
+            plan.waiting.append(_wait_for_room(room, making, staying, job))
+    return plan
+
+
+def jobs_behind_owners(room: Room) -> list[Waiting]:
+    """Return all jobs as waiting, since owners are active."""
+    owners = tuple(s for s in room.views if s.active and not s.is_job)
+    jobs = sorted((s for s in room.views if s.active and s.is_job), key=_order_of_jobs)
+    reason = WaitReason.OWNERS_ACTIVE if _is_lent(room.snapshot) else WaitReason.LENDING_OFF
+    return [Waiting(s, reason, owners) for s in jobs]
+
+
+def lendable_mib(snapshot: GpuSnapshot) -> int:
+    """Return the largest cap that one more job could have here now, in MiB.
+
+    Active owners, kept and unsuspendable slices and the jobs that are here keep their caps.
+    """
+    if not _is_lent(snapshot) or snapshot.closed is not None or snapshot.pause_only:
+        return 0
+    room = measure_room(snapshot)
+    within_reach = {c.slice_id for c in list_candidates(room) if c.for_a_job and not c.view.is_job}
+    staying = [s for s in room.views if s.is_job or s.active or is_kept(snapshot, s)]
+    ids = {s.slice_id for s in staying}
+    taken_mib = sum(room.full_mib[i] for i in ids) + sum(
+        room.committed_mib[s.slice_id]
+        for s in room.views
+        if s.slice_id not in ids and s.slice_id not in within_reach
+    )
+    jobs_mib = sum(room.full_mib[s.slice_id] for s in room.views if s.is_job)
+    harmless_mib = snapshot.usable_mib - _owners_mib(room) - jobs_mib
+    returnable_mib = _leaving_in_time_mib(snapshot) - jobs_mib
+    return max(0, min(snapshot.usable_mib - taken_mib, max(harmless_mib, returnable_mib)))
+
+
+def _has_begun(job: SliceView) -> bool:
+    """Whether the job has something to lose."""
+    return job.gate_open or job.held_mib > 0 or job.image_mib > 0
+
+
+def _is_lent(snapshot: GpuSnapshot) -> bool:
+    return snapshot.lending and snapshot.settings.lend
+
+
+def _is_kept_idle(snapshot: GpuSnapshot, view: SliceView) -> bool:
+    return not view.is_job and not view.active and is_kept(snapshot, view)
+
+
+def _order_of_jobs(job: SliceView) -> tuple[int, int, SliceId]:
+    # Who runs goes on, who has begun comes before who has not: so a new rank throws nobody out.
+    if job.gate_open:
+        stage = 0
+    elif job.held_mib > 0:
+        stage = 1
+    else:
+        stage = 2 if job.image_mib > 0 else 3
+    return (stage, job.entitlement, job.slice_id)
+
+
+def _why_not_now(room: Room, job: SliceView, seated: Sequence[SliceView]) -> WaitReason | None:
+    snapshot = room.snapshot
+    if not _is_lent(snapshot):
+        return WaitReason.LENDING_OFF
+    if snapshot.closed is not None and not _has_begun(job):
+        return WaitReason.GPU_CLOSED
+    if snapshot.pause_only and not job.gate_open:
+        # Once it is there it could not be made to leave: one that is away waits, too.
+        return snapshot.pause_only
+    if not _has_begun(job):
+        # One that has begun was let in by this rule: a rate that falls later strands nobody.
+        jobs_mib = sum(room.full_mib[s.slice_id] for s in (*seated, job))
+        may_be_in_the_way = _owners_mib(room) + jobs_mib > snapshot.usable_mib
+        if may_be_in_the_way and jobs_mib > _leaving_in_time_mib(snapshot):
+            return WaitReason.GIVE_BACK_TOO_SLOW
+    return None
+
+
+def _owners_mib(room: Room) -> int:
+    return sum(room.full_mib[s.slice_id] for s in room.views if not s.is_job)
+
+
+def _leaving_in_time_mib(snapshot: GpuSnapshot) -> int:
+    return int(snapshot.suspend_mib_per_s * snapshot.settings.give_back_within.total_seconds())
+
+
+def _wait_for_room(
+    room: Room, making: RoomMaking, staying: Sequence[SliceView], job: SliceView
+) -> Waiting:
+    if making.is_possible(staying, host_is_endless=True):
+        return Waiting(job, WaitReason.HOST_MEMORY)
+    stays = {s.slice_id for s in staying}
+    in_the_way = tuple(
+        s
+        for s in room.views
+        if s.slice_id != job.slice_id
+        and (s.slice_id in stays or not making.includes(s))
+        and (s.slice_id in stays or room.committed_mib[s.slice_id] > 0)
+    )
+    return Waiting(job, WaitReason.NOT_IDLE_YET, in_the_way)

@@ -1,0 +1,271 @@
+"""As it was before jobs took turns with owners.
+
+The residency policy: from a snapshot of one GPU to the next safe actions.
+
+Compute moves at once (pausing takes a millisecond), memory one slice at a time. The policy
+never plans ahead of what it sees: it names the next move, and is asked again when that is done.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from sublet_quota.life_cycles.slice_states import SliceState
+from sublet_quota.reasons.waiting import WaitReason
+from sublet_quota.residency.actions import (
+    Action,
+    Decision,
+    Evict,
+    OpenGate,
+    Pause,
+    Resume,
+    Suspend,
+    Undo,
+    Unpause,
+    Wait,
+)
+from sublet_quota.residency.room import Room, is_moving, measure_room
+from sublet_quota.residency.snapshot import GpuSnapshot, SliceView, TransitionKind
+
+from tests.quota.residency.owners_before_jobs.candidates import (
+    SuspendCandidate,
+    choose_candidates,
+    list_candidates,
+)
+from tests.quota.residency.owners_before_jobs.idle_return import bring_home
+from tests.quota.residency.owners_before_jobs.lending import jobs_behind_owners, seat_jobs
+from tests.quota.residency.owners_before_jobs.seats import SeatPlan, seat_owners
+
+
+def decide(snapshot: GpuSnapshot) -> Decision:
+    """Return the next actions on this GPU, in order, and who waits for whom.
+
+    The same snapshot gives the same answer. At most one action moves memory, and none does
+    while a transition is in flight.
+    """
+    plan, pauses, room = _plan(snapshot)
+    course = _Course(room, plan)
+    course.actions.extend(pauses)
+    course.unpause_owners()
+    course.keep_promises()
+    for view in plan.seated:
+        if view.gate_open:
+            course.let_run(view)
+        else:
+            course.bring_on(view)
+    for waiting in plan.waiting:
+        course.wait(waiting.view, waiting.reason, waiting.waits_for)
+    course.turn_back_a_pointless_suspend()
+    if not course.memory_moves and not course.is_short and not course.an_owner_waits():
+        returning = bring_home(room, plan, course.free_mib)
+        course.actions.extend(returning)
+    return Decision(tuple(course.actions), tuple(course.waits))
+
+
+def _plan(snapshot: GpuSnapshot) -> tuple[SeatPlan, list[Pause], Room]:
+    """Return who should be on the GPU, which jobs must stand still, and what room that leaves.
+
+    A job that is paused first can grow no more: it takes what it holds, not its whole cap.
+    """
+    room = measure_room(snapshot)
+    if any(s.active and not s.is_job for s in room.views):
+        pauses = [Pause(s.slice_id) for s in room.views if _must_be_paused(snapshot, s)]
+        room = _with_paused(room, pauses)
+        plan = seat_owners(room, list_candidates(room))
+        plan.waiting.extend(jobs_behind_owners(room))
+        return plan, pauses, room
+    plan = seat_jobs(room, list_candidates(room))
+    seated = plan.seated_ids
+    pauses = [
+        Pause(s.slice_id)
+        for s in room.views
+        if s.slice_id not in seated and _must_be_paused(snapshot, s)
+    ]
+    return plan, pauses, _with_paused(room, pauses)
+
+
+def _comes_before(waiting: SliceView, view: SliceView) -> bool:
+    """Whether a slice waits for room of which this one has only what is left over."""
+    has_work = waiting.active and not waiting.is_job and not waiting.gate_open
+    return has_work and not view.is_job and waiting.rank < view.rank
+
+
+def _must_be_paused(snapshot: GpuSnapshot, view: SliceView) -> bool:
+    return (
+        view.is_job
+        and view.state is SliceState.RESIDENT
+        and (view.gate_open or view.held_mib > 0)
+        and not is_moving(snapshot, view)
+    )
+
+
+def _with_paused(room: Room, pauses: list[Pause]) -> Room:
+    if not pauses:
+        return room
+    paused = {a.slice_id for a in pauses}
+    slices = tuple(
+        replace(s, state=SliceState.PAUSED, gate_open=False)
+        # Who runs on with its gate closed although it cannot be moved may be one that cannot
+        # be paused: it counts as such until it is seen to stand still.
+        if s.slice_id in paused and (s.gate_open or s.unsuspendable is None)
+        else s
+        for s in room.views
+    )
+    return measure_room(replace(room.snapshot, slices=slices))
+
+
+@dataclass(slots=True)
+class _Course:
+    """The decisions so far in this call."""
+
+    room: Room
+    plan: SeatPlan
+    actions: list[Action] = field(default_factory=list)
+    waits: list[Wait] = field(default_factory=list)
+    is_short: bool = False
+    """Whether somebody with a seat needs room that others must make."""
+    memory_moves: bool = field(init=False)
+    """Whether a move of memory is in flight, or was just decided."""
+    free_mib: int = field(init=False)
+    """The room that can still be promised in this call, without taking it from who comes before."""
+    _host_free_mib: int = field(init=False)
+    _candidates: list[SuspendCandidate] = field(init=False)
+    """The slices that could make room and are not asked to yet."""
+
+    def __post_init__(self) -> None:
+        snapshot = self.room.snapshot
+        seated = self.plan.seated_ids
+        self.memory_moves = snapshot.transition is not None
+        self.free_mib = self.room.free_mib
+        self._host_free_mib = snapshot.host_free_mib
+        self._candidates = [c for c in list_candidates(self.room) if c.slice_id not in seated]
+
+    def unpause_owners(self) -> None:
+        """Let paused owners run: nobody means them to be, an agent before this one left it so."""
+        for view in self.room.views:
+            if (
+                view.state is SliceState.PAUSED
+                and not view.is_job
+                and not is_moving(self.room.snapshot, view)
+            ):
+                self.actions.append(Unpause(view.slice_id))
+
+    def keep_promises(self) -> None:
+        """Make room where more is taken than is there, before who was promised it meets the end."""
+        if self.free_mib >= 0:
+            return
+        endangered = (s for s in self.plan.seated if s.gate_open and self.room.can_grow(s))
+        promised = next(endangered, None) or next(self._who_called_others_back(), None)
+        if promised is not None:
+            self._make_room(promised, -self.free_mib)
+
+    def _who_called_others_back(self) -> Iterator[SliceView]:
+        """Return for whom those leave that run on, called back, with less than they were promised.
+
+        Who took that from them may have all it is owed, and more.
+        """
+        for waiting in self.plan.waiting:
+            if waiting.reason is WaitReason.CALLED_BACK and waiting.view.gate_open:
+                yield from waiting.waits_for
+
+    def let_run(self, view: SliceView) -> None:
+        """Let a job run that has all it is owed."""
+        if view.state is SliceState.PAUSED and view.is_job:
+            self.actions.append(Unpause(view.slice_id))
+
+    def bring_on(self, view: SliceView) -> None:
+        """Take the next step towards this slice's seat."""
+        snapshot = self.room.snapshot
+        need_mib = self.room.need_mib(view)
+        if is_moving(snapshot, view):
+            self.wait(view, WaitReason.COMING_BACK)
+        elif need_mib > self.free_mib and (view.is_away or self.room.can_grow(view)):
+            if view.state is SliceState.RESIDENT and view.is_job and view.held_mib > 0:
+                # It was promised nothing, so it may not grow.
+                self.actions.append(Pause(view.slice_id))
+            leaving = self._make_room(view, need_mib - self.free_mib)
+            self.wait(view, WaitReason.MAKING_ROOM, leaving)
+        else:
+            if view.is_away:
+                self._resume(view)
+            else:
+                if view.state is SliceState.PAUSED and view.is_job:
+                    self.actions.append(Unpause(view.slice_id))
+                self.actions.append(OpenGate(view.slice_id))
+            # Promised in this call: the next in order must not count on it.
+            self.free_mib -= need_mib
+
+    def _resume(self, view: SliceView) -> None:
+        rests = view.not_before is not None and view.not_before > self.room.snapshot.now
+        if not self.memory_moves and not rests:
+            self.actions.append(Resume(view.slice_id))
+            self.memory_moves = True
+        self.wait(view, WaitReason.COMING_BACK)
+
+    def _make_room(self, view: SliceView, shortfall_mib: int) -> tuple[SliceView, ...]:
+        """Let others begin to leave, and hold what becomes free for this slice; return those."""
+        self.is_short = True
+        candidates = [
+            c
+            for c in self._candidates
+            if c.slice_id != view.slice_id
+            and (c.for_a_job or not view.is_job)
+            and not _comes_before(c.view, view)
+        ]
+        leaving = choose_candidates(candidates, shortfall_mib, self._host_free_mib)
+        for candidate in leaving:
+            self._let_leave(candidate, view)
+        if leaving:
+            asked = {c.slice_id for c in leaving}
+            self._candidates = [c for c in self._candidates if c.slice_id not in asked]
+            self._host_free_mib -= sum(c.host_mib for c in leaving)
+            # Who comes later may have what is left over, as far as it is free already.
+            left_over_mib = sum(c.room_mib for c in leaving) - shortfall_mib
+            self.free_mib = min(self.free_mib, left_over_mib)
+        return tuple(c.view for c in leaving or candidates)
+
+    def _let_leave(self, candidate: SuspendCandidate, view: SliceView) -> None:
+        if candidate.by_eviction:
+            reason = candidate.view.unsuspendable or ""
+            self.actions.append(Evict(candidate.slice_id, view.slice_id, reason))
+        elif not self.memory_moves and candidate.may_begin(self.room.snapshot):
+            self.actions.append(Suspend(candidate.slice_id, view.slice_id))
+            self.memory_moves = True
+
+    def turn_back_a_pointless_suspend(self) -> None:
+        """Undo a suspend whose owner is active again, or whose room nobody needs any more."""
+        transition = self.room.snapshot.transition
+        if (
+            transition is None
+            or transition.kind is not TransitionKind.SUSPENDING
+            or not transition.undoable
+        ):
+            return
+        idle = {s.slice_id for s in self.room.views if not s.is_job and not s.active}
+        wanted_back = transition.slice_id in self.plan.seated_ids
+        nobody_needs_it = transition.slice_id in idle and not self.is_short
+        if wanted_back or nobody_needs_it:
+            self.actions.append(Undo(transition.slice_id))
+
+    def an_owner_waits(self) -> bool:
+        """Whether an owner waits for anything."""
+        waiting = {w.slice_id for w in self.waits}
+        return any(s.slice_id in waiting and not s.is_job for s in self.room.views)
+
+    def wait(
+        self, view: SliceView, reason: WaitReason, waits_for: tuple[SliceView, ...] = ()
+    ) -> None:
+        """Note that this slice waits, behind all that were noted before."""
+        turns = [s.turn_since for s in waits_for if s.turn_since is not None and not s.is_job]
+        ends = max(turns) + self.room.snapshot.settings.turn if turns else None
+        self.waits.append(
+            Wait(
+                slice_id=view.slice_id,
+                reason=reason,
+                place=len(self.waits) + 1,
+                waits_for=tuple(dict.fromkeys(s.slice_id for s in waits_for)),
+                need_mib=self.room.full_mib[view.slice_id],
+                free_mib=max(0, self.free_mib),
+                turn_ends=ends if reason is WaitReason.TURN else None,
+                rank=view.rank,
+            )
+        )

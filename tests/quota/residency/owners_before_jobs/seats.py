@@ -1,0 +1,257 @@
+"""As it was before jobs took turns with owners.
+
+The seats of owners on the GPU: all that fit, else by rank, and among equals in turns.
+
+A seat is the promise of a slice's whole cap. The plan says who should have one; how to get there,
+one safe move at a time, is the policy's business. Owners keep their seat while nobody else needs
+it. Those of a lower rank are seated first, and never wait for a turn of a higher one: who
+of those is in the way loses its seat at once, as few as must.
+
+Where owners of one rank do not fit together the one who waited longest comes next, as soon as the
+turns of enough others are over. Who comes later may take room meanwhile only where that does not
+put off the one in front: so it is never passed over, and the wait of each is one turn (and the
+moves) for each owner of its rank who waited longer, in the room that lower ranks leave.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import partial
+
+from sublet_quota.names.ids import SliceId
+from sublet_quota.reasons.waiting import WaitReason
+from sublet_quota.residency.room import Room
+from sublet_quota.residency.snapshot import Rank, SliceView
+
+from tests.quota.residency.owners_before_jobs.candidates import RoomMaking, SuspendCandidate
+from tests.quota.residency.owners_before_jobs.left_room import ComingTurn, LeftRoom
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A slice that gets no seat now."""
+
+    view: SliceView
+    reason: WaitReason
+    waits_for: tuple[SliceView, ...] = ()
+
+
+@dataclass(slots=True)
+class SeatPlan:
+    """The slices that should have a seat, and those that must wait, each in order."""
+
+    seated: list[SliceView] = field(default_factory=list)
+    waiting: list[Waiting] = field(default_factory=list)
+
+    @property
+    def seated_ids(self) -> frozenset[SliceId]:
+        """The ids of the slices with a seat."""
+        return frozenset(s.slice_id for s in self.seated)
+
+
+def seat_owners(room: Room, candidates: Sequence[SuspendCandidate]) -> SeatPlan:
+    """Return which active owners should be on the GPU."""
+    owners = [s for s in room.views if s.active and not s.is_job]
+    immovable = tuple(s for s in owners if s.gate_open and _is_immovable(room, s))
+    last = max((s.rank for s in owners), default=Rank.ENTITLED)
+    left = LeftRoom(RoomMaking(room, candidates), immovable)
+    plan = SeatPlan()
+    for rank in sorted({s.rank for s in owners}):
+        turns = _OwnersInTurn(room, left)
+        of_rank = turns.plan([s for s in owners if s.rank is rank])
+        plan.seated.extend(of_rank.seated)
+        plan.waiting.extend(of_rank.waiting)
+        if rank < last:
+            left = turns.left_to_the_next_rank()
+    return plan
+
+
+class _OwnersInTurn:
+    """The plan of one rank while it is made: who has a seat, who must go, and who is in front."""
+
+    def __init__(self, room: Room, left: LeftRoom) -> None:
+        self._room = room
+        self._left = left
+        """What the lower ranks leave to this one."""
+        self._seated: list[SliceView] = []
+        self._turn_over: list[Waiting] = []
+        self._waiting: list[Waiting] = []
+        self._front: SliceView | None = None
+        self._beside_front: list[SliceView] = []
+        """The slices of the rank that will still be there when the one in front gets its seat, that
+        one included.
+        """
+
+    def plan(self, owners: Sequence[SliceView]) -> SeatPlan:
+        """Return who of the rank should be on the GPU."""
+        self._keep_seats(s for s in owners if s.gate_open)
+        if not self._left.is_all:
+            self._call_back()
+        for view in sorted((s for s in owners if not s.gate_open), key=_waited_since):
+            self._seat(view)
+        return SeatPlan(self._seated, [*self._waiting, *self._turn_over])
+
+    def left_to_the_next_rank(self) -> LeftRoom:
+        """Return what those of this rank, and of lower ones, leave."""
+        front = self._front
+        turn = None if front is None else ComingTurn(front, tuple(self._beside_front))
+        return self._left.after(self._seated, [w.view for w in self._waiting], turn)
+
+    def _keep_seats(self, views: Iterable[SliceView]) -> None:
+        """Keep the seats there are. Should they not fit any more, the latest lose theirs."""
+        in_order = sorted(
+            views, key=lambda s: (not self._is_immovable(s), s.is_over_cap, _turn_since(s))
+        )
+        for view in in_order:
+            if self._is_immovable(view) or self._left.fits_among_equals(*self._seated, view):
+                self._seated.append(view)
+            else:
+                self._turn_over.append(Waiting(view, WaitReason.TURN, tuple(self._seated)))
+        self._seated.sort(key=_turn_since)
+
+    def _call_back(self) -> None:
+        """Take the seats that are in the way of lower ranks, and note whose will be."""
+        left = self._left
+        gone = self._who_makes_way(left.fits_now)
+        self._turn_over.extend(
+            Waiting(s, WaitReason.CALLED_BACK, left.seated)
+            for s in self._seated
+            if s.slice_id in gone
+        )
+        self._seated = [s for s in self._seated if s.slice_id not in gone]
+        leaving = {
+            turn.front.slice_id: self._who_makes_way(partial(left.fits_in, turn))
+            for turn in left.coming
+        }
+        self._left = replace(left, leaving=leaving)
+
+    def _who_makes_way(self, fits: Callable[..., bool]) -> frozenset[SliceId]:
+        """Return whose seats of this rank have to go until the others fit, or all that can."""
+        if fits(*self._seated):
+            return frozenset()
+        movable = [s for s in self._seated if not self._is_immovable(s)]
+        return frozenset(s.slice_id for s in self._fewest_of(movable, fits) or movable)
+
+    def _seat(self, view: SliceView) -> None:
+        if (stuck := self._why_stuck(view) or self._why_behind(view)) is not None:
+            # It must not hold up the others.
+            self._waiting.append(stuck)
+        elif self._front is not None:
+            self._seat_beside_front(view, self._front)
+        elif self._fits(*self._seated, view):
+            self._seated.append(view)
+        elif ended := self._turns_to_end(view):
+            gone = {s.slice_id for s in ended}
+            self._seated = [s for s in self._seated if s.slice_id not in gone] + [view]
+            self._turn_over.extend(Waiting(s, WaitReason.TURN, (view,)) for s in ended)
+        else:
+            self._front = view
+            self._beside_front = [*self._who_stays_for(view), view]
+            self._waiting.append(Waiting(view, WaitReason.TURN, tuple(self._seated)))
+
+    def _seat_beside_front(self, view: SliceView, front: SliceView) -> None:
+        if self._fits(*self._seated, view) and self._fits(*self._beside_front, view):
+            self._seated.append(view)
+            self._beside_front.append(view)
+        else:
+            self._waiting.append(Waiting(view, WaitReason.TURN, (front, *self._seated)))
+
+    def _fits(self, *staying: SliceView) -> bool:
+        return self._left.fits(*staying)
+
+    def _is_immovable(self, view: SliceView) -> bool:
+        return _is_immovable(self._room, view)
+
+    def _turns_to_end(self, view: SliceView) -> tuple[SliceView, ...]:
+        """Return whose turns end for a slice."""
+        snapshot = self._room.snapshot
+        over = [
+            s
+            for s in self._seated
+            if s.turn_since is not None
+            and snapshot.now - s.turn_since >= snapshot.settings.turn
+            and not self._is_immovable(s)
+        ]
+        return self._fewest_of(over, self._fits, view)
+
+    def _fewest_of(
+        self, leaving: Iterable[SliceView], fits: Callable[..., bool], *coming: SliceView
+    ) -> tuple[SliceView, ...]:
+        """Return who has to go of these until the others fit, with who comes; none, if never.
+
+        Over their cap first, then the longest turns.
+        """
+        staying = {s.slice_id: s for s in (*self._seated, *coming)}
+        ended: list[SliceView] = []
+        for seated in sorted(leaving, key=lambda s: (not s.is_over_cap, _turn_since(s))):
+            del staying[seated.slice_id]
+            ended.append(seated)
+            if fits(*staying.values()):
+                break
+        else:
+            return ()
+        for spared in tuple(ended):
+            if fits(*staying.values(), spared):
+                staying[spared.slice_id] = spared
+                ended.remove(spared)
+        return tuple(ended)
+
+    def _who_stays_for(self, front: SliceView) -> list[SliceView]:
+        """Return who is still seated once enough turns are over for the one in front."""
+        staying = {s.slice_id: s for s in self._seated}
+        leaving = [s for s in self._seated if not self._is_immovable(s)]
+        for seated in sorted(leaving, key=_turn_order):
+            del staying[seated.slice_id]
+            if self._fits(*staying.values(), front):
+                break
+        return list(staying.values())
+
+    def _why_stuck(self, view: SliceView) -> Waiting | None:
+        """Return why nobody's leaving would help this owner; ``None`` where that would."""
+        snapshot = self._room.snapshot
+        if snapshot.keeps_away and view.is_away:
+            return Waiting(view, snapshot.keeps_away)
+        if self._left.fits_among_equals(view):
+            return None
+        holding = self._who_holds_beside(view)
+        if snapshot.pause_only:
+            return Waiting(view, snapshot.pause_only, holding)
+        if self._left.fits_among_equals(view, host_is_endless=True):
+            return Waiting(view, WaitReason.HOST_MEMORY, holding)
+        pinned = tuple(s for s in holding if s.unsuspendable is not None)
+        # With nobody of ours in the way it is somebody else's memory that is.
+        reason = WaitReason.UNSUSPENDABLE if pinned else WaitReason.FOREIGN_PROCESS
+        return Waiting(view, reason, pinned)
+
+    def _why_behind(self, view: SliceView) -> Waiting | None:
+        """Return why no turn's end in this rank would help; ``None`` where one would."""
+        left = self._left
+        if left.is_all or left.fits(view):
+            return None
+        if left.fits_now(view, host_is_endless=True) and not left.fits_now(view):
+            return Waiting(view, WaitReason.HOST_MEMORY, self._who_holds_beside(view))
+        return Waiting(view, WaitReason.CALLED_BACK, left.takers)
+
+    def _who_holds_beside(self, view: SliceView) -> tuple[SliceView, ...]:
+        return tuple(
+            s
+            for s in self._room.views
+            if s.slice_id != view.slice_id and self._room.committed_mib[s.slice_id] > 0
+        )
+
+
+def _is_immovable(room: Room, view: SliceView) -> bool:
+    return view.unsuspendable is not None or room.snapshot.pause_only is not None
+
+
+def _waited_since(view: SliceView) -> tuple[datetime, SliceId]:
+    return (view.waiting_since or view.since, view.slice_id)
+
+
+def _turn_since(view: SliceView) -> tuple[datetime, SliceId]:
+    return (view.turn_since or view.since, view.slice_id)
+
+
+def _turn_order(view: SliceView) -> tuple[bool, datetime, SliceId]:
+    """Return the key by which turns end; last come those with a seat that are not there yet."""
+    return (view.turn_since is None, *_turn_since(view))

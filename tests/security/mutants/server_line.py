@@ -1,0 +1,88 @@
+"""Mutants of the line of notebook servers: whom the service starts, who sees and leaves a place.
+
+They break rules 6 (scopes), 14 (a GET changes nothing) and 16 (text).
+"""
+
+from typing import Final
+
+from tests.security.mutant import Mutant
+
+_STARTS: Final = "hub_ext/sublet_hub/slices/server_starts.py"
+_ROUTES: Final = "hub_ext/sublet_hub/web/routes/server_queue.py"
+_QUEUE: Final = "hub_ext/sublet_hub/slices/server_queue.py"
+_SPAWNER: Final = "spawner/sublet_spawner/slice_spawner.py"
+_JOINING: Final = "tests/hub/slices/line/test_joining.py"
+_STARTING: Final = "tests/hub/slices/line/test_starts.py"
+_TOLD: Final = "tests/hub/slices/line/test_told.py"
+_PAGE: Final = "tests/spawner/test_slice_spawner.py"
+_OTHERS: Final = f"{_TOLD}::test_nobody_elses_place_is_seen_or_left"
+
+MUTANTS: Final = (
+    Mutant(
+        6,
+        "a server is started whose turn has not come",
+        _STARTS,
+        "if not self._queue.holds_slice(entry):",
+        "if False:",
+        (
+            f"{_STARTING}::test_only_whose_turn_has_come_is_ever_started",
+            f"{_STARTING}::test_what_lost_its_slice_is_not_started",
+        ),
+    ),
+    Mutant(
+        6,
+        "all who wait are asked for at the hub",
+        _STARTS,
+        "due = [each for each in self._queue.entries.values() if each.slice_id is not None]",
+        "due = list(self._queue.entries.values())",
+        (f"{_STARTING}::test_only_whose_turn_has_come_is_ever_started",),
+    ),
+    Mutant(
+        6,
+        "anybody's place in line is shown to whoever asks",
+        _ROUTES,
+        "owner = call.owner(scopes.READ)",
+        'owner = UserName(call.text("owner") or call.user.name)',
+        (_OTHERS,),
+    ),
+    Mutant(
+        6,
+        "the whole line is shown to everybody",
+        _ROUTES,
+        "elif not call.user.is_admin:",
+        "elif False:",
+        (_OTHERS,),
+    ),
+    Mutant(
+        6,
+        "anybody takes anybody out of the line",
+        _ROUTES,
+        "if not (caller.is_admin or caller.may(scopes.ACTIVITY, owner, server)):",
+        "if False:",
+        (_OTHERS, f"{_TOLD}::test_its_owner_and_an_admin_take_it_out_and_nobody_else"),
+    ),
+    Mutant(
+        6,
+        "whoever asks gets the slice, whatever was asked for in line",
+        _QUEUE,
+        "if entry.slice_id is None or entry.request != kept_of(request):",
+        "if entry.slice_id is None:",
+        (f"{_JOINING}::test_another_wish_at_its_turn_is_decided_anew",),
+    ),
+    Mutant(
+        14,
+        "a link takes a server out of the line",
+        _SPAWNER,
+        "for name, values in query_data.items() if name != LEAVE_FIELD",
+        "for name, values in query_data.items()",
+        (f"{_PAGE}::test_no_link_leaves_the_line",),
+    ),
+    Mutant(
+        16,
+        "what is told of a place in line is put on the page as it is",
+        "spawner/sublet_spawner/line_notice.py",
+        "escape(wait.message)",
+        "wait.message",
+        (f"{_PAGE}::test_the_page_of_a_server_in_line_shows_its_place_and_how_to_leave",),
+    ),
+)

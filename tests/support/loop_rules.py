@@ -1,0 +1,34 @@
+"""What must hold at each step of a closed loop: ``watched`` runs it to its end, looking."""
+
+from sublet_quota.closed_loop.card_model import CardModel
+from sublet_quota.closed_loop.cluster import Cluster, Scenario
+from sublet_quota.closed_loop.record.records import Record
+from sublet_quota.residency.snapshot import Rank
+
+
+def watched(scenario: Scenario) -> Record:
+    """What happened; each rule held at each step. (What a card must never do raises there.)"""
+    cluster = Cluster(scenario)
+    notebooks: set[str] = set()
+    while cluster.step():
+        holdings = cluster.holdings
+        now = {each.slice_id for each in holdings.slices() if each.is_notebook}
+        ended = notebooks - now - set(cluster.record.servers_left)
+        assert not ended, f"{ended} ended, and their owners had not left"
+        notebooks = now
+        away = [each.slice_id for each in holdings.slices() if each.called_back]
+        displaced = [each for each in away if holdings.rank(each) is Rank.ENTITLED]
+        assert not displaced, f"{displaced} are entitled, and were called back"
+        for model in cluster.cards.models.values():
+            assert not _stand_still(model), f"jobs stand still on {model.facts.gpu_id}"
+    record = cluster.finish()
+    started = {each.name for each in record.answers if each.rank is not None}
+    assert started == notebooks | set(record.servers_left)
+    return record
+
+
+def _stand_still(model: CardModel) -> bool:
+    """Whether all jobs of a card stand still though no owner works there and nothing moves."""
+    jobs = [each for each in model.slices.values() if each.is_job]
+    works = any(each.active for each in model.slices.values() if not each.is_job)
+    return bool(jobs) and not works and model.move is None and not any(j.could_run for j in jobs)
