@@ -149,4 +149,5 @@ def _next_move(
 def _is_others(holdings: Holdings, holding: Holding, gpu_id: GpuId) -> bool:
     """Whether a card is laid out for groups that do not pay for a slice."""
     layout = holdings.layout(holdings.type_of(gpu_id) or "")
-    return not layout.is_free(gpu_id) and not layout.part_for(gpu_id, holdings.leaf(holding.group))
+    leaf = holdings.leaf_for(holding.group, holding.owner)
+    return not layout.is_free(gpu_id) and not layout.part_for(gpu_id, leaf)

@@ -182,8 +182,9 @@ class Question:
         piece, paths = self.holdings.piece(holding.slice_id), self.holdings.tree(gpu_type).paths
         if piece is None or self.holdings.type_of(holding.gpu_id) != gpu_type:
             return held, entitled
-        new_path = paths[self.holdings.leaf(group)]
-        steps = self.holdings.entitled_steps(gpu_type, group, piece.cards)
+        leaf = self.holdings.leaf_for(group, holding.owner)
+        new_path = paths[leaf]
+        steps = self.holdings.steps_at(gpu_type, leaf, piece.cards)
         for path, to, sign in ((paths[piece.node], piece.entitled, 1), (new_path, steps, -1)):
             for depth, name in enumerate(path):
                 held[name] += sign * piece.cards
