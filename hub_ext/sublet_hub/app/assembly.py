@@ -125,8 +125,9 @@ class Assembly:
         now = adapters.now
         quota = _quota_of(settings, adapters)
         make_private_folder(settings.state_folder)
-        folder = make_private_folder(settings.state_folder / "jobs")
-        self._files = JobFiles(folder, settings.volume.keep_free_bytes)
+        self._files = JobFiles(
+            make_private_folder(settings.state_folder / "jobs"), settings.volume.keep_free_bytes
+        )
         accounts = OwnerAccounts(settings.state_folder / "accounts")
         self._last_in_force = LastInForce(settings.state_folder / "quota-in-force.yaml")
         ledger = Ledger(adapters.database)
