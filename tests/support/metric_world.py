@@ -94,7 +94,8 @@ class MetricWorld:
         record = self.ledger.gpus[GpuId(gpu)]
         usable_mib = record.memory_mib - record.margin_mib
         facts = {"memory_mib": usable_mib, "compute_milli": 1000, "created_at": self.now}
-        held = a_slice_record(slice_id, "ada", record, **{**facts, **values})
+        owner = values.pop("owner", "ada")
+        held = a_slice_record(slice_id, owner, record, **{**facts, **values})
         self.apply(Change(slices=(held,)))
         return held
 

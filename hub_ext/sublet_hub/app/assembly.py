@@ -34,6 +34,7 @@ from sublet_hub.jobs.log_retention import keep_all_logs_within
 from sublet_hub.jobs.queue import JobNodes, JobQueue, WaitingReasons
 from sublet_hub.jobs.submission import JobSubmission
 from sublet_hub.ledger.announcements import AnnouncementStore
+from sublet_hub.ledger.asked_sizes import AskedSizes
 from sublet_hub.ledger.database import Database, LedgerReadError, LedgerWriteError
 from sublet_hub.ledger.events import event, node_event
 from sublet_hub.ledger.evictions import EvictionStore
@@ -134,6 +135,7 @@ class Assembly:
         metrics = ServiceMetrics(MetricSources(ledger, fleet, capacity, quota, now))
         stores = Stores(ledger, fleet, capacity, accounts, self._files, now)
         self._stores = stores
+        self._asked_sizes = AskedSizes(adapters.database)
         waiting = WaitingReasons()
         store = UseStore(adapters.database)
         self._histories = Histories(ledger, store, now)
@@ -145,8 +147,9 @@ class Assembly:
             IdleNotes(adapters.database), stores, adapters.hub, settings.limits.wakes
         )
         reserved = ReservedRooms(ledger, fleet, capacity, now)
-        over_time = OverTime(idle_servers.end_of, reserved.reserved_from)
-        views = Views(ledger, fleet, capacity, over_time)
+        views = Views(
+            ledger, fleet, capacity, OverTime(idle_servers.end_of, reserved.reserved_from)
+        )
         times = QueueTimes(ledger, now)
         self._wakeup, self._room, self._budget_bell = Wakeup(), Wakeup(), Wakeup()
         runs = adapters.runs
@@ -191,7 +194,7 @@ class Assembly:
                 ledger, fleet, allocation, patience, now, self.line.line.waits_with
             ),
             startup_grace=startup,
-            card_changes=CardChanges(ledger, capacity, now),
+            card_changes=CardChanges(ledger, fleet, capacity, now),
             pods=Pods(ledger, capacity, accounts, now),
             keep_and_wake=KeepAndWake(ledger, capacity, accounts, settings.limits.wakes, now),
             jobs=JobSubmission(stores, intake),
@@ -266,6 +269,7 @@ class Assembly:
             (Loop("logs", _LOOK_AT_VOLUME_S, self._look_at_logs, _MINUTE_S), quiet),
             (Loop("events", _LOOK_AT_VOLUME_S, self._look_at_events, _MINUTE_S), quiet),
             (Loop("retention", _HOUR_S, self._forget), quiet),
+            (Loop("asked sizes", _HOUR_S, self._look_at_asked_sizes), quiet),
             *self.line.loops(),
             *((loop, quiet) for loop in more),
         )
@@ -375,6 +379,11 @@ class Assembly:
         service.ledger.apply(Change(events=(loaded,)), now)
         self.connections.assign_all()
         self._budget_bell.ring()
+
+    async def _look_at_asked_sizes(self) -> None:
+        since = self.service.now() - 2 * WEEK
+        asked = await asyncio.to_thread(self._asked_sizes.since, since)
+        self.service.capacity.sizes_were_asked(asked)
 
     async def _look_at_places(self) -> None:
         await self.service.capacity.prepare_for_time()

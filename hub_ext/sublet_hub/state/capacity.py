@@ -9,7 +9,7 @@ The document is the one in force at this moment: some of what it says ends at a 
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -130,6 +130,10 @@ class Capacity:
         """Put another document in force: what shrinks counts as before while its grace lasts."""
         self._document = document
         self._take_over(None)
+
+    def sizes_were_asked(self, asked: Mapping[str, int]) -> None:
+        """Take over how many persons asked for each size lately: placement goes by it."""
+        self.holdings.asked_sizes = asked
 
     def pass_time(self) -> bool:
         """Take over what the document says by now; return whether that is something else.

@@ -61,8 +61,8 @@ class GpuType(Section):
         default=None,
         ge=0,
         le=1_000_000,
-        description="How many cards there should be: guarantees are checked against it, and it is "
-        "told when there are fewer.",
+        description="How many cards there should be: guarantees are checked against it, no more "
+        "are in force, and it is told when there are fewer, or more.",
     )
 
 

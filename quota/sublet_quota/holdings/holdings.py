@@ -11,6 +11,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from fractions import Fraction
 from itertools import chain
+from types import MappingProxyType
+from typing import Final
 
 from sublet_quota.amounts.gpu_amounts import GpuAmount
 from sublet_quota.budgets.standing import NOTHING_SPENT, Spent
@@ -36,6 +38,8 @@ from sublet_quota.shares.cards import NO_CARD
 from sublet_quota.shares.entitlement import Piece
 from sublet_quota.shares.group_tree import ROOT, SPENT, NodeName, group_at
 from sublet_quota.shares.lots import lot_of
+
+NO_CARDS_KEPT: Final[Mapping[GpuId, GroupName]] = MappingProxyType({})
 
 
 class Holdings(HeldSums, CardSums, SliceLists):
@@ -64,6 +68,12 @@ class Holdings(HeldSums, CardSums, SliceLists):
         """The document in force; ``under`` puts another in its place."""
         self.turns = turns
         """In which order odd cards go where there are too few."""
+        self.asked_sizes: Mapping[str, int] = {}
+        """How often people have asked for each size lately, by its name: what room is worth hangs
+        on it. Nothing: not known.
+        """
+        self.kept_cards: Mapping[GpuId, GroupName] = NO_CARDS_KEPT
+        """Cards whose room is kept for a reservation of a group: nobody else borrows it."""
         self._typed: dict[GpuId, TypedKind] = {}
         self._rooms = CardRooms(document.pools)
         self._placed = PlacedSlices(self._rooms)
@@ -325,6 +335,7 @@ class Holdings(HeldSums, CardSums, SliceLists):
             self.remove_gpu(gpu_id)
         for facts in cards.values():
             self.put_gpu(facts)
+        self.asked_sizes = before.asked_sizes
         mine, theirs = dict(self._placed.all), {one.slice_id: one for one in before.slices()}
         gone = {one: mine[one] for one in mine.keys() - theirs.keys()}
         new = {one: theirs[one] for one in theirs.keys() - mine.keys()}
@@ -337,6 +348,7 @@ class Holdings(HeldSums, CardSums, SliceLists):
         for slice_id in sorted(new):
             self.put(new[slice_id], instead_of.get(slice_id))
         self._standings.take_over_ranks(before.ranks_told())
+        self.kept_cards = before.kept_cards
 
     def give_grace(self, slice_ids: Iterable[SliceId], now: datetime) -> None:
         """Let slices go on as before for the grace, as those of who left the group that pays."""

@@ -79,6 +79,31 @@ class RoomIndex:
             if entry[1] >= compute_milli and rooms[entry[4]].largest_mib >= memory_mib:
                 yield entry
 
+    def sizes_of_room(self, amount: GpuAmount, *, shared: bool) -> Iterator[tuple[int, int]]:
+        """Yield the different rooms in which an amount fits, memory and compute, tightest first.
+
+        Many GPUs have the same room: who judges rooms looks at each once.
+        """
+        entries = self._shared if shared else self._alone
+        place = bisect_left(entries, (amount.memory_mib,))
+        while place < len(entries):
+            memory_mib, compute_milli = entries[place][:2]
+            if compute_milli >= amount.compute_milli:
+                yield memory_mib, compute_milli
+            place = bisect_left(entries, (memory_mib, compute_milli + 1), place)
+
+    def with_room(
+        self, memory_mib: int, compute_milli: int, amount: GpuAmount, *, shared: bool
+    ) -> Iterator[Entry]:
+        """Yield the GPUs with exactly this room on which one slice may have so much."""
+        entries, rooms = self._shared if shared else self._alone, self.rooms
+        begin = bisect_left(entries, (memory_mib, compute_milli))
+        for entry in islice(entries, begin, None):
+            if entry[:2] != (memory_mib, compute_milli):
+                return
+            if rooms[entry[4]].largest_mib >= amount.memory_mib:
+                yield entry
+
 
 def _entry(facts: GpuFacts, memory_mib: int, compute_milli: int) -> Entry:
     return (memory_mib, compute_milli, facts.node, facts.index, facts.gpu_id)

@@ -59,7 +59,7 @@ def document_of(scene: Scene) -> QuotaDocument:
     """Return the scene's quota document: departments, each with groups in it."""
     departments = max(1, scene.groups // (DEPARTMENT + 1))
     each = scene.gpus // 3 // departments // 2 if scene.guaranteed else 0
-    text = [TYPES_AND_SIZES]
+    text = [TYPES_AND_SIZES if departments > 1 else TYPES_AND_SIZES.replace("[d0, d1]", "[d0]")]
     for n in range(departments):
         groups = ", ".join(
             f"d{n}g{m}: {{weight: {m % 3 + 1}{_guarantee(m, each)}}}" for m in range(DEPARTMENT)

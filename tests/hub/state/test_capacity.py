@@ -9,7 +9,7 @@ from sublet_quota.reasons.fitness import Unfit
 from sublet_quota.wire.agent_link import ForeignProcesses, GpuReport, ToldUnfit
 
 from tests.support.fake_agent import GIB, a_gpu, a_report
-from tests.support.hub_world import HubWorld, until
+from tests.support.hub_world import FakeHub, HubWorld, hub_world, settings_for, until
 from tests.support.metric_world import NODE, metric_world
 
 pytestmark = pytest.mark.asyncio
@@ -113,6 +113,18 @@ async def test_a_slice_that_its_agent_cannot_suspend_counts_in_full_and_the_surp
     await agent.report()
     await until(lambda: not counts_in_full())
     assert (await world.hub_call("POST", "slices", bobs))[0] == 201
+
+
+async def test_which_sizes_people_ask_for_is_read_from_the_ledger_at_a_start(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    settings = settings_for(tmp_path)
+    async with hub_world(tmp_path, hub, settings) as world:
+        await world.agent()
+        await world.slice_for("ada", size="small")
+    async with hub_world(tmp_path, hub, settings) as world:
+        capacity = world.service.capacity
+        await until(lambda: capacity.holdings.asked_sizes == {"small": 1})
 
 
 async def test_pools_and_types_that_no_card_is_in_are_told_by_their_lines(tmp_path: Path) -> None:

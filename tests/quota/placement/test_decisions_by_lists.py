@@ -13,11 +13,11 @@ from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import SliceId
 from sublet_quota.placement.finding.free_room import find_free
 from sublet_quota.placement.finding.making_way import Way, make_way, missing_on
-from sublet_quota.placement.finding.question import Question
+from sublet_quota.placement.finding.question import Question, Seen
 from sublet_quota.placement.finding.taking import take_somewhere
 from sublet_quota.placement.refusing.no_room import borrows_no_more
 from sublet_quota.placement.refusing.without_slices import WithoutSlices
-from sublet_quota.placement.slice_placement import Placement, decide_slice
+from sublet_quota.placement.slice_placement import Placement, decide_slice, told
 from sublet_quota.reasons.helping import HelpKind
 from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.residency.snapshot import Rank
@@ -120,8 +120,8 @@ def test_who_could_help_by_stopping_is_who_helps_where_all_is_added_up_anew(
     if isinstance(answer, Refusal):
         stops = {HelpKind.STOP_ONE, HelpKind.STOP_ALL}
         stops |= {HelpKind.MEMBERS_STOP, HelpKind.SOMEBODY_STOPS}
-        told = [(each.kind, each.names) for each in answer.helps if each.kind in stops]
-        assert told == stops_naively(holdings, wish)
+        stopping = [(each.kind, each.names) for each in answer.helps if each.kind in stops]
+        assert stopping == stops_naively(holdings, wish)
 
 
 def stops_naively(holdings: Holdings, wish: RequestedSlice) -> list[tuple[HelpKind, tuple]]:
@@ -213,3 +213,14 @@ def test_what_may_open_a_taking_is_what_a_taking_begins_with(
             most = take(position, request, request.cards * 1000, here)
             begins = isinstance(most, Taken) or most.takable > 0
             assert openings.are_in(here) == begins
+
+
+@settings(max_examples=40, deadline=None)
+@given(histories, st.lists(wishes, min_size=2, max_size=5), st.integers(1, 2))
+def test_what_was_seen_for_one_may_be_used_for_the_next_who_asks(
+    history: list[tuple[RequestedSlice, str]], asked: list[RequestedSlice], factor: int
+) -> None:
+    holdings = hub_after(history, factor).holdings
+    seen = Seen.nothing()
+    for wish in asked:
+        assert told(Question(holdings, wish, seen=seen)) == told(Question(holdings, wish))

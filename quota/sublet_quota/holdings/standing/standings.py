@@ -80,7 +80,10 @@ class Standings:
     def of_type(self, gpu_type: str) -> TypeStanding:
         """Return how the groups stand on a type."""
         if gpu_type not in self._types:
-            self._types[gpu_type] = TypeStanding(tree_of(self.document, gpu_type), self._turns)
+            said = self.document.gpu_types.get(gpu_type)
+            expect = None if said is None else said.expect
+            tree = tree_of(self.document, gpu_type)
+            self._types[gpu_type] = TypeStanding(tree, self._turns, expect)
         return self._types[gpu_type]
 
     def types(self) -> tuple[str, ...]:

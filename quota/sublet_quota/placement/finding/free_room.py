@@ -2,22 +2,29 @@
 
 The slice's own pool first, then all others that lend, whatever their names; there first a card on
 which all fit together, before one where they take turns; of those a card that is laid out for no
-guarantee; and of those the tightest, so that large slices still find room. What can never be
-suspended borrows only where all fit together, outside of every layout.
+guarantee; of those the one that leaves least room unusable for the sizes that people ask for, as
+far as that is known; and of those the tightest, so that large slices still find room. What can
+never be suspended borrows only where all fit together, outside of every layout.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
+from typing import Final
 
 from sublet_quota.admission.slice_admission import Option
 from sublet_quota.amounts.gpu_amounts import GpuAmount
 from sublet_quota.holdings.gpu_load import GpuFacts, GpuRoom
-from sublet_quota.holdings.room_index import RoomIndex
+from sublet_quota.holdings.room_index import Entry, RoomIndex
 from sublet_quota.names.ids import GpuId, PoolName
 from sublet_quota.placement.finding.question import Question
 
-_Fit = tuple[bool, int, int, int, str, int, GpuId]
-"""Laid out, memory that is left, memory room, compute room, node, index, id: the least is best."""
+_Fit = tuple[bool, int, int, int, int, str, int, GpuId]
+"""Laid out, how much more room is unusable, memory that is left, memory room, compute room, node,
+index, id: the least is best.
+"""
+_MOST_ROOMS: Final = 256
+"""So many different rooms are judged, the tightest: amounts of people's own leave thousands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,18 +77,34 @@ def _best(question: Question, option: Option, pool: PoolName, *, shared: bool) -
         return None
     layout = holdings.layout(asked.gpu_type)
     laid_out: _Fit | None = None
-    for entry in index.fitting(asked.amount, shared=shared):
+    for more, entry in _best_first(question, option, index, shared=shared):
         is_free = layout.is_free(entry[4])
         if laid_out is not None and not is_free:
             continue
         facts = holdings.gpu(entry[4])
-        if facts is None or not question.may_lie_on(facts):
+        if facts is None or not question.may_have(facts, option):
             continue
-        fit = (not is_free, entry[0] - asked.amount.memory_mib, *entry)
+        fit = (not is_free, more, entry[0] - asked.amount.memory_mib, *entry)
         if is_free:
             return fit
         laid_out = fit
     return None if question.wish.never_suspended else laid_out
+
+
+def _best_first(
+    question: Question, option: Option, index: RoomIndex, *, shared: bool
+) -> Iterator[tuple[int, Entry]]:
+    """Yield the cards on which an option fits, with how much more room it leaves unusable."""
+    asked = option.asked
+    unusable = question.unusable_room(asked.kind, asked.gpu_type)
+    if unusable is None:
+        yield from ((0, entry) for entry in index.fitting(asked.amount, shared=shared))
+        return
+    rooms = islice(index.sizes_of_room(asked.amount, shared=shared), _MOST_ROOMS)
+    judged = sorted((unusable.more_by(*room, asked.amount), *room) for room in rooms)
+    for more, memory_mib, compute_milli in judged:
+        there = index.with_room(memory_mib, compute_milli, asked.amount, shared=shared)
+        yield from ((more, entry) for entry in there)
 
 
 def _rooms(question: Question, index: RoomIndex) -> Iterator[tuple[GpuFacts, GpuRoom]]:

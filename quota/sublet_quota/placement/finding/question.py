@@ -13,6 +13,7 @@ from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.holdings.gpu_load import GpuFacts, GpuRoom, Holding
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GpuId, GroupName, NodeId, PoolName
+from sublet_quota.placement.finding.unusable_room import UnusableRoom
 from sublet_quota.residency.snapshot import Rank
 from sublet_quota.shares.cards import NO_CARD
 from sublet_quota.shares.entitlement import Piece
@@ -39,13 +40,15 @@ class Seen:
     """By a wish, and the card that alone was looked at: its place, if it has one."""
     admissions: dict[RequestedSlice, Admission]
     """By a wish: what rights and limits say to it."""
-    departures: dict[GroupName, Any]
-    """By payer: what would be if the slices of all its members but who asks were gone."""
+    unusable: dict[GpuKind, UnusableRoom | None]
+    """By kind: what room there is worth to those who ask."""
+    departures: dict[tuple[GroupName, str], Any]
+    """By payer and who asks: what would be if the slices of all its other members were gone."""
 
     @classmethod
     def nothing(cls) -> "Seen":
         """Return that nothing was added up yet."""
-        return cls({}, {}, {}, {}, {}, {}, {})
+        return cls({}, {}, {}, {}, {}, {}, {}, {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,14 @@ class Question:
             known[self.wish] = admit(self.holdings, self.wish)
         return known[self.wish]
 
+    def unusable_room(self, kind: GpuKind, gpu_type: str) -> UnusableRoom | None:
+        """Return what room on a kind of card is worth to those who ask; ``None``: not known."""
+        known, holdings = self.seen.unusable, self.holdings
+        if kind not in known:
+            asked = holdings.asked_sizes
+            known[kind] = UnusableRoom.on(holdings.document, asked, kind, gpu_type)
+        return known[kind]
+
     def may_lie_on(self, facts: GpuFacts) -> bool:
         """Whether the slice could be on a card, as far as the question goes."""
         home = self.wish.home
@@ -81,6 +92,13 @@ class Question:
             and (self.only is None or facts.gpu_id == self.only)
             and facts.gpu_id not in self.kept
         )
+
+    def may_have(self, facts: GpuFacts, option: Option) -> bool:
+        """Whether an option could be on a card: what is kept for others it does not borrow."""
+        if not self.may_lie_on(facts):
+            return False
+        kept_for = self.holdings.kept_cards.get(facts.gpu_id)
+        return kept_for is None or option.rank is not Rank.BORROWED or option.group == kept_for
 
     def rank_on(self, rank: Rank, gpu_id: GpuId, leaf: NodeName, amount: GpuAmount) -> Rank:
         """Return how a slice stands on a card: in part, where it takes turns behind others'."""
@@ -101,7 +119,7 @@ class Question:
                 continue
             for gpu_id in index.by_room(among):
                 facts = self.holdings.gpu(gpu_id)
-                if facts is not None and self.may_lie_on(facts):
+                if facts is not None and self.may_have(facts, option):
                     yield facts, index.rooms[gpu_id]
 
     def pools(self, option: Option) -> tuple[PoolName, ...]:

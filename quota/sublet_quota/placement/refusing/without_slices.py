@@ -65,10 +65,11 @@ class WithoutSlices:
         The answer for a group is asked for with each size: what is gone is added up once.
         """
         known, holdings = self._question.seen.departures, self._question.holdings
-        if group not in known:
+        besides = group, self._question.wish.owner
+        if besides not in known:
             members = holdings.paid_by(group)
-            known[group] = _Departure.of(holdings, filter(self._is_others, members))
-        departure: _Departure = known[group]
+            known[besides] = _Departure.of(holdings, filter(self._is_others, members))
+        departure: _Departure = known[besides]
         return bool(departure.world.gone) and self._is_granted(departure)
 
     def is_granted_alone(self, own: Sequence[Holding]) -> bool:
