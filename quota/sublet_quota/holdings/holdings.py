@@ -36,7 +36,7 @@ from sublet_quota.reasons.guarantee_warnings import GuaranteeWarning
 from sublet_quota.residency.snapshot import Rank
 from sublet_quota.shares.cards import NO_CARD
 from sublet_quota.shares.entitlement import Piece
-from sublet_quota.shares.group_tree import ROOT, NodeName, group_at
+from sublet_quota.shares.group_tree import ROOT, SPENT, NodeName, group_at
 from sublet_quota.shares.lots import lot_of
 
 NO_CARDS_KEPT: Final[Mapping[GpuId, GroupName]] = MappingProxyType({})
@@ -198,7 +198,15 @@ class Holdings(HeldSums, CardSums, SliceLists):
         return self._standings.types()
 
     def slices_at(self, leaf: NodeName) -> Iterator[Holding]:
-        """Yield the notebooks' slices that count at a leaf, in no order."""
+        """Yield the notebooks' slices that count at a leaf, in no order.
+
+        At a group's leaf also those that a budget that is over pays for.
+        """
+        if leaf == SPENT:
+            paid = self._standings.paid_below({name for name, _ in self.spent.over})
+            return (
+                each for each in paid if each.is_notebook and self.is_spent(each.group, each.owner)
+            )
         group = group_at(leaf)
         if group != ROOT:
             return self.paid_by(GroupName(group))

@@ -185,7 +185,7 @@ def test_a_budget_is_told_among_the_rights_of_who_spends_from_it() -> None:
     in_force = document(TEXT).at(NOW)
     told = [
         (line.right, line.value, line.line)
-        for line in tell_rights(in_force, rights_of(in_force, "ada", ("nlp",)))
+        for line in tell_rights(in_force, rights_of(in_force, "ada", ("nlp",)), NOW)
         if line.right.startswith("budget")
     ]
     words = "borrowed and lent time counts 0.25"

@@ -196,3 +196,21 @@ def test_in_steps_it_comes_to_the_same(before: set[str], after: set[str], most: 
     at_once.spend(spent(at_once.document, *sorted(after)))
     assert held.spent.over.keys() == at_once.spent.over.keys()
     assert ranks(held) == ranks(at_once)
+
+
+def test_what_is_spent_is_found_where_it_counts() -> None:
+    held = full()
+    held.spend(spent(held.document, "lab/ada"))
+    assert {each.slice_id for each in held.slices_at(SPENT)} == {"s0", "s2"}
+    held.spend(spent(held.document, "lab"))
+    assert {each.slice_id for each in held.slices_at(SPENT)} == {"s0", "s1", "s2"}
+
+
+def test_what_is_spent_while_another_document_is_reckoned_out_is_caught_up() -> None:
+    held = full()
+    other = document(TEXT.replace("hours: 10", "hours: 9"))
+    made = Holdings.made_under(held.as_held(), other, NOON)
+    held.spend(spent(held.document, "lab"))
+    made.catch_up(held)
+    assert ranks(made) == "s0=borrowed s1=borrowed s2=borrowed s3=entitled"
+    assert not any(each.before for each in made.slices())
