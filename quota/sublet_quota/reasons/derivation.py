@@ -73,6 +73,7 @@ _WORDS: Final[Mapping[Rule, str]] = MappingProxyType(
         Rule.AS_BEFORE: "as before something became less",
         Rule.LIMIT: "by a limit",
         Rule.RIGHT: "by what may be picked",
+        Rule.BUDGET: "by a budget that is used up",
         Rule.CARDS: "by which GPUs there are, and which of them are open",
         Rule.ROOM: "by the room that there is and that can be made",
     }
