@@ -66,6 +66,17 @@ describe('what admins tell', () => {
     expect(node.querySelector('[data-sublet="announcement"]')).toBeNull();
   });
 
+  test("is not said to be an admin's word where the service tells of a budget", async () => {
+    const said = { ...told('The budget of lab has 2 h left of 10 h.', later), from_admin: false };
+    api.answers.share = share({ announcements: [said] });
+    const node = await open();
+    expect(part(node, 'announcement').textContent).toBe('The budget of lab has 2 h left of 10 h.');
+    const item = new StatusItem(page.model, trans, () => undefined);
+    const shown = await show(item);
+    expect(part(shown, 'status-announcement').textContent).toBe('word on a budget');
+    item.dispose();
+  });
+
   test('has a sign in the status bar', async () => {
     api.answers.share = share({ announcements: [told('save your work', later)] });
     const item = new StatusItem(page.model, trans, () => undefined);

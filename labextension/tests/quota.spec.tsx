@@ -65,6 +65,43 @@ describe('the panel', () => {
     expect(accounts[1]?.querySelector('[title]')?.getAttribute('title')).toBe('science / vision');
   });
 
+  test('budgets as bars with a mark where they warn, what is left, and when hours are back', async () => {
+    const renews_at = new Date(Date.now() + 40 * 86_400_000).toISOString();
+    const budget = {
+      group: 'lab',
+      owner: null,
+      hours: 100,
+      charged: 42,
+      credited: 2,
+      left: 60,
+      warn: 80,
+      is_over: false,
+      at_end: 'soft-landing',
+      renews_at: null,
+      source: 'groups.lab.budget.hours'
+    };
+    const budgets = [
+      budget,
+      { ...budget, owner: 'ada', hours: 10, charged: 9, credited: 0, left: 1, warn: 8, renews_at },
+      { ...budget, group: 'arts', charged: 103, left: 0, is_over: true, at_end: 'no-new' }
+    ];
+    api.answers.share = share({ quota: { budgets } });
+    const node = await open();
+    const [together, own, over] = [...node.querySelectorAll('[data-sublet="budget"]')];
+    expect(together?.textContent).toBe(
+      'Budget of lab40.0 of 100 h spent, 60.0 h left, 2.0 h credited'
+    );
+    expect(together?.querySelector<HTMLElement>('.sublet-bar-mark')?.style.left).toBe('80.00%');
+    expect(together?.querySelector('.sublet-warn')).toBeNull();
+    expect(own?.textContent).toMatch(
+      /^Your budget in lab9\.0 of 10\.0 h spent, 1\.0 h leftends soonThere are hours again at .+\.$/
+    );
+    expect(over?.textContent).toContain(
+      'spentNothing new is let in; what runs counts as borrowed and is not ended.'
+    );
+    expect(over?.querySelector('[role="meter"]')?.className).toContain('sublet-warn');
+  });
+
   test('a guarantee is drawn where there is no limit, and what is borrowed has a look of its own', async () => {
     const types = [
       { gpu_type: 'L4', held: 3, entitled: 2, borrowed: 1, guaranteed: 2, limit: null }

@@ -100,10 +100,14 @@ class PlaceInLine:
     async def shown(self) -> QueueWait | None:
         """Return how the server stands in line, and have the page that shows it look again.
 
-        ``None`` where it is not in line. ``SubletSpawnerError``.
+        ``None`` where it is not in line, or the service does not say.
         """
         spawner = self._spawner
-        waits = await self._client().waits(spawner.user.name)
+        try:
+            waits = await self._client().waits(spawner.user.name)
+        except SubletSpawnerError as error:
+            spawner.log.warning("A place in line is not shown: %s", error)
+            return None
         wait = next((each for each in waits if each.server == spawner.name), None)
         handler = getattr(spawner, "handler", None)
         if wait is not None and isinstance(handler, SpawnHandler):

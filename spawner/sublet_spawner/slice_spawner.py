@@ -6,7 +6,7 @@ the moment a slice is had, ``poll`` and ``stop`` give it back once the server is
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable
+from collections.abc import AsyncGenerator
 from contextvars import ContextVar
 from typing import Any, Final
 
@@ -14,26 +14,20 @@ from jupyterhub.spawner import Spawner  # type: ignore[import-untyped]
 from sqlalchemy.orm import object_session
 from sublet_quota.names.ids import SliceId
 from sublet_quota.reasons.refusal import Refusal
-from sublet_quota.reasons.refusals.refuse import refuse
-from sublet_quota.reasons.refusals.servers import ServerRefusal
 from sublet_quota.wire.api import Lease, SliceRequest
 from sublet_quota.wire.environment import no_gpu_environment
 from sublet_quota.wire.server_queue import QueueWait
-from traitlets import default
 
-from sublet_spawner.choice import SliceChoice, read_form, read_user_options
+from sublet_spawner.choice import SliceChoice
 from sublet_spawner.errors import SubletSpawnerError
 from sublet_spawner.failure_count import leave_uncounted
-from sublet_spawner.line_notice import render_notice
 from sublet_spawner.messages import how_it_waits
-from sublet_spawner.offered import offered
-from sublet_spawner.options_form import FormSettings, render_form, render_without_service
-from sublet_spawner.place_in_line import LEAVE_FIELD, PlaceInLine
+from sublet_spawner.place_in_line import PlaceInLine
 from sublet_spawner.progress import Event, StartLog, merged
 from sublet_spawner.refused import refused, unavailable
 from sublet_spawner.releases import Releases
-from sublet_spawner.server_place import ServerPlace
 from sublet_spawner.started import Started, started_of, state_of
+from sublet_spawner.user_choice import UserChoice
 
 STATE_KEY: Final = "sublet"
 """The key under which ``get_state`` keeps what must survive a restart of the hub."""
@@ -43,7 +37,7 @@ _starts: ContextVar[object] = ContextVar("starts", default=None)
 """The spawner whose start runs here."""
 
 
-class SliceSpawnerMixin(ServerPlace, Spawner):  # type: ignore[misc]
+class SliceSpawnerMixin(UserChoice, Spawner):  # type: ignore[misc]
     """A mixin before a JupyterHub spawner class, that gives each server a slice of a GPU."""
 
     def __init__(self, **kwargs: Any) -> None:
@@ -64,71 +58,6 @@ class SliceSpawnerMixin(ServerPlace, Spawner):  # type: ignore[misc]
     def progress_sources(self, log: StartLog) -> list[AsyncGenerator[Event, None]]:
         """Return what a start is told of by: what the spawner beneath tells, and the slice."""
         return [log.follow(), super().progress(), self._tell_of_waiting()]
-
-    # What the user chooses.
-
-    async def get_options_form(self) -> str:
-        """Return the form of the sizes to be had, with the admin's own ``options_form`` if any."""
-        settings = FormSettings(
-            allow_no_gpu=self.allow_no_gpu,
-            chosen=self._chosen_before("size"),
-            chosen_group=self._chosen_before("group"),
-            warnings=self.form_warnings(),
-            notes=await self.form_notes(),
-        )
-        try:
-            offers, by_group = await offered(
-                self._client(),
-                self.user.name,
-                self._groups(),
-                never_suspended=self.never_suspended() is not None,
-            )
-            wait = await self._line.shown()
-            form = render_form(offers, settings, by_group)
-            form = form if wait is None else f"{render_notice(wait)}\n{form}"
-        except SubletSpawnerError as error:
-            self.log.error("No options form for %s: %s", self._log_name, error)  # noqa: TRY400
-            if self.service_required and not self.allow_no_gpu:
-                raise unavailable(self._what_to_do()) from error
-            form = render_without_service(self._what_to_do(), settings)
-        own = await super().get_options_form()
-        return f"{form}\n{own}" if own else form
-
-    @default("options_from_form")
-    def _read_own_form(self) -> Any:
-        return self._read_form
-
-    def _read_form(
-        self, form_data: dict[str, list[str]]
-    ) -> dict[str, Any] | Awaitable[dict[str, Any]]:
-        if LEAVE_FIELD in form_data:
-            return self._line.leave_by_form()
-        return self._options_of_form(form_data)
-
-    def options_from_query(self, query_data: dict[str, list[str]]) -> Any:
-        """Read a choice in an address. Nobody leaves the line by a link: that is the form's."""
-        return super().options_from_query(
-            {name: values for name, values in query_data.items() if name != LEAVE_FIELD}
-        )
-
-    def _options_of_form(self, form_data: dict[str, list[str]]) -> dict[str, Any]:
-        options = read_form(form_data, frozenset(self.other_user_options))
-        if isinstance(options, Refusal):
-            raise refused(options)
-        return options
-
-    @default("apply_user_options")
-    def _check_own_options(self) -> Any:
-        return _refuse_malformed_options
-
-    async def choice(self) -> SliceChoice:
-        """Return the choice, also where it came from the REST API; raise where it is no choice."""
-        choice = read_user_options(self.user_options, await self.other_option_keys())
-        if isinstance(choice, SliceChoice) and choice.without_gpu and not self.allow_no_gpu:
-            choice = refuse(ServerRefusal.NOT_WITHOUT_GPU)
-        if isinstance(choice, Refusal):
-            raise self.refusal(choice)
-        return choice
 
     # JupyterHub's life of a server.
 
@@ -416,29 +345,5 @@ class SliceSpawnerMixin(ServerPlace, Spawner):  # type: ignore[misc]
         self._write_state()
         return error
 
-    def _groups(self) -> tuple[str, ...]:
-        # Some authenticators' users have none, and neither do those of KubeSpawner's own tests.
-        groups = getattr(self.user, "groups", None) or ()
-        return tuple(sorted(group.name for group in groups))
-
-    def _chosen_before(self, key: str) -> str | None:
-        chosen = self.user_options.get(key) if isinstance(self.user_options, dict) else None
-        return chosen if isinstance(chosen, str) else None
-
     def _log_line(self, message: str) -> None:
         self.log.warning("%s: %s", self._log_name, message)
-
-    @staticmethod
-    def _what_to_do() -> str:
-        return (
-            "The GPU service of this hub cannot be reached, so no GPU slice can be given out. "
-            "Try again in a minute; if it lasts, tell an admin to look at the sublet-hub service "
-            "and the hub's log."
-        )
-
-
-async def _refuse_malformed_options(spawner: SliceSpawnerMixin, user_options: Any) -> None:
-    """Refuse what is no choice before a start, as JupyterHub's hook. ``start`` checks again."""
-    choice = read_user_options(user_options, await spawner.other_option_keys())
-    if isinstance(choice, Refusal):
-        raise spawner.refusal(choice)

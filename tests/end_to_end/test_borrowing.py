@@ -16,6 +16,7 @@ from sublet_quota.wire.event_kinds import EventKind
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError
 
 from tests.support.browser_machine import BrowserMachine, browser_machine
+from tests.support.job_notebooks import write_notebook
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.asyncio]
 QUOTA = """\
@@ -141,6 +142,47 @@ async def test_who_is_guaranteed_is_let_in_and_who_borrowed_loses_nothing_and_co
     with pytest.raises(HTTPClientError, match="unknown-group"):
         await ada.service("POST", "jobs", {"notebook": "train-digits.ipynb", "group": "lab"})
     AsyncHTTPClient().close()
+
+
+async def test_a_job_within_the_guarantee_takes_turns_with_who_borrowed_and_both_lose_nothing(
+    machine: BrowserMachine,
+) -> None:
+    ada, lena = (
+        Person(machine.places.hub_url, name, machine.settings.password) for name in ("ada", "lena")
+    )
+    adas = await a_notebook(ada, "half", 30, 1)
+    await lena.log_in()
+    await lena.start_server({"size": "half"})
+    await lena.stop_server()
+    enough = machine.home("lena") / "enough"
+    still_there = "assert data.sha256() == before"
+    training = (HOLD.format(gib=60, seed=7), WORK.format(path=str(enough)), still_there)
+    write_notebook(machine.home("lena") / "train.ipynb", *training)
+
+    async with at_work(machine, "ada", adas):
+        # She computes all the time: a job that only had what is idle would never begin.
+        job_id = (await lena.service("POST", "jobs", {"notebook": "train.ipynb"}))["job_id"]
+        begun = enough.with_name(f"{enough.name}-begun")
+        await until(lambda: asyncio.to_thread(begun.exists), bool)
+        waits = await until(lambda: slice_of(ada), _waits_for_its_turn)
+        assert waits["rank"]["code"] == "called-back"
+        assert "its room is due to lab" in waits["rank"]["meaning"]
+        # And after the job's turn comes hers, as both are at work.
+        await until(lambda: slice_of(ada), lambda mine: mine["report"]["state"] == "resident")
+        await until(lambda: slice_of(ada), _waits_for_its_turn)
+        enough.touch()
+        done = await until(
+            lambda: lena.service("GET", f"jobs/{job_id}"), lambda job: job["ended_at"] is not None
+        )
+        assert done["state"] == "done", done
+    assert (await adas.run(LOOK, PATIENCE_S)).text == "True 1\n"
+    await until(lambda: slice_of(ada), lambda mine: mine["rank"]["code"] == "borrowed")
+    adas.close()
+    AsyncHTTPClient().close()
+
+
+def _waits_for_its_turn(mine: dict[str, Any]) -> bool:
+    return (mine["report"]["wait"] or {}).get("reason") == "turn"
 
 
 async def _said(kernel: Kernel) -> str:

@@ -3,7 +3,7 @@
 import csv
 
 import pytest
-from sublet_quota.wire.use import UseReport, UseRow
+from sublet_quota.wire.use import KindHours, UseReport, UseRow
 
 from tests.support.fake_hub_service import FakeHubService
 from tests.support.lab_bodies import NOW, sublet
@@ -46,3 +46,40 @@ def test_use_as_values_has_all_numbers(service: FakeHubService):
     assert [row["energy_wh"] for row in rows] == ["", "1500.0"]
     assert sublet("use", "--by", "mood").exit_code == 2
     assert len(service.asked) == 1
+
+
+OF_KINDS = UseRow(
+    of={"group": "lab", "day": "2026-11-24"},
+    slice_hours=12,
+    card_hours=6,
+    memory_gib_hours=240,
+    kinds=KindHours(
+        held=6, used=3, idle=1.25, lent=1.5, suspended=0.25, borrowed=2, charged=4.5, credited=0.5
+    ),
+)
+
+
+def test_by_kind_each_row_tells_what_became_of_the_hours(service: FakeHubService):
+    service.answer("GET use", UseReport(since=NOW, until=NOW, rows=(OF_KINDS,)))
+    shown = sublet("use", "--by", "group", "--by", "kind", "--by", "day")
+    assert shown.exit_code == 0, shown.output
+    assert service.asked[-1].path.endswith("by=group&by=kind&by=day")
+    heads, row = (line.split() for line in shown.output.splitlines()[-2:])
+    assert heads[2:] == [
+        "HELD",
+        "USED",
+        "IDLE",
+        "LENT",
+        "SUSPENDED",
+        "BORROWED",
+        "CHARGED",
+        "CREDITED",
+    ]
+    assert row == ["lab", "2026-11-24", "6.0", "3.0", "1.2", "1.5", "0.2", "2.0", "4.5", "0.5"]
+
+
+def test_by_kind_as_values_has_the_kinds_alone(service: FakeHubService):
+    service.answer("GET use", UseReport(since=NOW, until=NOW, rows=(OF_KINDS,)))
+    (row,) = csv.DictReader(sublet("use", "--by", "kind", "--by", "group", "--csv").stdout.split())
+    assert list(row) == ["group", *KindHours.model_fields]
+    assert (row["group"], row["idle"], row["credited"]) == ("lab", "1.25", "0.5")

@@ -62,6 +62,8 @@ def test_what_admins_tell_stands_first_with_its_control_characters_shown() -> No
     now = datetime.now(UTC)
     told = ShownAnnouncement(announcement_id="a", text="save\x1b it", made_at=now, until=now)
     assert service_lines(share(announcements=(told,)), None)[0] == "from an admin: save\\x1b it"
+    by_itself = told.model_copy(update={"from_admin": False})
+    assert service_lines(share(announcements=(by_itself,)), None)[0] == "save\\x1b it"
 
 
 @pytest.mark.parametrize("standing", Standing)

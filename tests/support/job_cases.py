@@ -1,14 +1,16 @@
 """Builders for the tests of jobs: a job that waits, and cards that lend, in one line each."""
 
+from collections.abc import Iterable
 from datetime import timedelta
 from textwrap import dedent
 
 from sublet_quota.holdings.gpu_load import GpuFacts, Holding
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.jobs.entitled_places import EntitledPlaces
-from sublet_quota.jobs.job_queue import QueuePlan, plan_queue
+from sublet_quota.jobs.job_queue import BesideOthers, QueuePlan, plan_queue
 from sublet_quota.jobs.lendable_room import lendable_gpus
 from sublet_quota.jobs.payers.job_limits import JobLimits
+from sublet_quota.jobs.payers.recharged_jobs import RechargedJobs, RunningJob
 from sublet_quota.jobs.turns.job_order import NOTHING_HELD, HeldCards, JobOrder
 from sublet_quota.jobs.turns.past_uses import NO_PAST_USE, PastUse
 from sublet_quota.jobs.waiting_job import WaitingJob
@@ -74,15 +76,17 @@ def names(jobs: tuple[WaitingJob, ...]) -> str:
     return " ".join(job.job_id for job in jobs)
 
 
-def planned(held: Holdings, *jobs: WaitingJob, lends_gib: int = 1000) -> QueuePlan:
+def planned(
+    held: Holdings, *jobs: WaitingJob, lends_gib: int = 1000, running: Iterable[RunningJob] = ()
+) -> QueuePlan:
     """What comes of jobs in this order where each card lends so much."""
     lends = {GpuId(gpu.gpu_id): lends_gib * 1024 for gpu in held.gpus()}
     return plan_queue(
         jobs,
         lendable_gpus(held, lends),
         lending=True,
-        limits=JobLimits(held),
-        by_right=EntitledPlaces(held, lends),
+        limits=(limits := JobLimits(held)),
+        beside=BesideOthers(EntitledPlaces(held, lends), RechargedJobs(held, limits, running)),
     )
 
 

@@ -1,4 +1,4 @@
-"""What must hold at each step of a closed loop: ``watched`` runs it to its end, looking."""
+"""What must hold at each step of a closed loop: ``watched`` runs one to its end."""
 
 from sublet_quota.closed_loop.card_model import CardModel
 from sublet_quota.closed_loop.cluster import Cluster, Scenario
@@ -10,17 +10,22 @@ def watched(scenario: Scenario) -> Record:
     """What happened; each rule held at each step. (What a card must never do raises there.)"""
     cluster = Cluster(scenario)
     notebooks: set[str] = set()
+    seen: tuple[int, ...] = ()
     while cluster.step():
-        holdings = cluster.holdings
+        record, holdings = cluster.record, cluster.holdings
+        for model in cluster.cards.models.values():
+            assert not _stand_still(model), f"jobs stand still on {model.facts.gpu_id}"
+        changes = record.answers, record.places, record.servers_left
+        before, seen = seen, (id(holdings.document), *map(len, changes))
+        if before == seen:
+            continue
         now = {each.slice_id for each in holdings.slices() if each.is_notebook}
-        ended = notebooks - now - set(cluster.record.servers_left)
+        ended = notebooks - now - set(record.servers_left)
         assert not ended, f"{ended} ended, and their owners had not left"
         notebooks = now
         away = [each.slice_id for each in holdings.slices() if each.called_back]
         displaced = [each for each in away if holdings.rank(each) is Rank.ENTITLED]
         assert not displaced, f"{displaced} are entitled, and were called back"
-        for model in cluster.cards.models.values():
-            assert not _stand_still(model), f"jobs stand still on {model.facts.gpu_id}"
     record = cluster.finish()
     started = {each.name for each in record.answers if each.rank is not None}
     assert started == notebooks | set(record.servers_left)

@@ -11,15 +11,18 @@ from typing import Any, Final
 
 from prometheus_client.parser import text_string_to_metric_families
 from sublet_hub.jobs import changes
+from sublet_hub.ledger.charged_hours import ChargedHourStore
 from sublet_hub.ledger.database import Database
 from sublet_hub.ledger.events import slice_event
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import Change, GpuRecord, SliceRecord, StartedProcess
 from sublet_hub.state.capacity import Capacity
+from sublet_hub.state.collectors.budgets import BudgetCollector
 from sublet_hub.state.collectors.sources import MetricSources
 from sublet_hub.state.fleet import Fleet
 from sublet_hub.state.metrics import ServiceMetrics
 from sublet_hub.state.quota_file import QuotaFile
+from sublet_hub.usage.budgets.standings import Budgets
 from sublet_quota.life_cycles.job_states import JobMove
 from sublet_quota.names.ids import GpuId, GroupName, NodeId, SliceId
 from sublet_quota.reasons.refusal import Refusal, RefusalReason
@@ -34,7 +37,7 @@ NODE: Final = NodeId("node-a")
 _DOCUMENT: Final = """
     groups:
       lab: {guaranteed: {Simulated H100 80GB: 1}, limit: {Simulated H100 80GB: 2}}
-      other: {}
+      other: {budget: {hours: 10}}
 """
 
 
@@ -44,6 +47,7 @@ class MetricWorld:
 
     ledger: Ledger
     quota_path: Path
+    charged: ChargedHourStore
     now: datetime = datetime(2026, 11, 30, 8, tzinfo=UTC)
     sequence: int = 0
     gpus: dict[NodeId, tuple[GpuReport, ...]] = field(default_factory=dict)
@@ -59,6 +63,8 @@ class MetricWorld:
             self.ledger, self.fleet, self.capacity, self.quota, lambda: self.now
         )
         self.metrics = ServiceMetrics(sources)
+        budgets = Budgets(self.ledger, self.capacity, self.charged, lambda: self.now)
+        self.metrics.read_too(BudgetCollector(self.capacity, budgets.of_groups))
 
     def apply(self, change: Change) -> None:
         self.ledger.apply(change, self.now)
@@ -125,7 +131,7 @@ def metric_world(folder: Path, document: str = "") -> Iterator[MetricWorld]:
     path = folder / "quota.yaml"
     path.write_text(dedent(document))
     try:
-        yield MetricWorld(Ledger(database), path)
+        yield MetricWorld(Ledger(database), path, ChargedHourStore(database))
     finally:
         database.close()
 

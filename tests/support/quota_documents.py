@@ -42,11 +42,17 @@ groups:
     limit: {H100: 8, cards: 20, memory: unlimited}
     weight: 3
     sizes: [small, half]
+    budget: {hours: 2000, per: 30d, lent_rate: 0.25, warn: 80%, each: {hours: 400}}
     each: {limit: {H100: 2, cards: unlimited}, keep_a_day: 2h, max_idle: unlimited}
     groups:
       nlp: {members: [hub-nlp], guaranteed: {H100: 4.5}, each: {jobs: {most: unlimited}}}
       bio: {members: [hub-bio, hub-chem]}
-  ml-101: {members: [course-ml-101], limit: {L4: 8}, jobs: {types: []}}
+  ml-101:
+    members: [course-ml-101]
+    limit: {L4: 8}
+    jobs: {types: []}
+    budget:
+      {hours: 300.5, per: month, zone: Europe/Berlin, at_end: no-new, each: {hours: unlimited}}
   123: {sizes: [small], weight: 0}
 exceptions:
   - {who: [user-17], set: {limit: {cards: 4, H100: 4}}, until: 2026-12-14, why: deadline}

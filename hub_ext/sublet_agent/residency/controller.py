@@ -45,7 +45,8 @@ from sublet_agent.state_files.open_gates import OpenGates, OpenGatesFile
 
 _STEP_FAILED_WAIT_S: Final = 0.5
 _BROKEN_MOVE_WAIT: Final = timedelta(seconds=5)
-_CHANGES_CARD_WITHIN: Final = timedelta(seconds=2)
+_CHANGES_CARD_WITHIN: Final = timedelta(seconds=0.5)
+"""How long a slice that has left for another card waits for that, before it may come back here."""
 
 log = logging.getLogger(__name__)
 

@@ -7,6 +7,7 @@ from sublet_quota.admission.slice_admission import rank_of
 from sublet_quota.document.sections import Pool
 from sublet_quota.jobs.turns.job_order import JobEntitlement
 from sublet_quota.names.ids import GpuId, JobId, NodeId
+from sublet_quota.placement.called_back import called_back_for_jobs
 from sublet_quota.residency.snapshot import Rank
 from sublet_quota.wire.agent_link import GpuAssignment, SliceAssignment
 
@@ -137,11 +138,20 @@ class Assigner:
         holdings, steps = self._capacity.holdings, record.entitled
         gpu_type = holdings.type_of(record.gpu.gpu_id)
         if steps is None or gpu_type is None or self._grace.is_over:
-            return of_job if record.is_job else holdings.rank(record.slice_id)
+            return of_job if record.is_job else self._rank_of_notebook(record)
         path = holdings.tree(gpu_type).paths[holdings.leaf(record.group)]
         rank = rank_of(min(steps, len(path)), len(path))
         called_back = record.called_back_since is not None and rank is not Rank.ENTITLED
         return Rank.CALLED_BACK if called_back else rank
+
+    def _rank_of_notebook(self, record: SliceRecord) -> Rank:
+        """Return a notebook's rank: who is called back for jobs alone takes turns with these."""
+        holdings = self._capacity.holdings
+        rank = holdings.rank(record.slice_id)
+        if rank is not Rank.CALLED_BACK:
+            return rank
+        for_jobs = called_back_for_jobs(holdings, record.gpu.gpu_id)
+        return Rank.BORROWED if record.slice_id in for_jobs else rank
 
     def _must_not_be_lent(self, gpu_id: GpuId) -> bool:
         """Whether a card is closed that no job is on, or from which jobs leave."""

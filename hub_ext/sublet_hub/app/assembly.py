@@ -64,6 +64,7 @@ from sublet_hub.slices.reconciliation import Patience, Reconciliation
 from sublet_hub.slices.reserved_rooms import ReservedRooms
 from sublet_hub.slices.resizing import Resizing
 from sublet_hub.state.capacity import Capacity
+from sublet_hub.state.collectors.budgets import BudgetCollector
 from sublet_hub.state.collectors.sources import MetricSources
 from sublet_hub.state.fleet import Fleet, NodeView
 from sublet_hub.state.job_files import JobFiles
@@ -74,6 +75,7 @@ from sublet_hub.state.quota_documents.last_in_force import LastInForce
 from sublet_hub.state.quota_documents.source import QuotaSource
 from sublet_hub.state.quota_file import QuotaFile
 from sublet_hub.state.stores import Stores
+from sublet_hub.usage.budgets.accounting import BudgetAccounting
 from sublet_hub.usage.job_stops import JobStops
 from sublet_hub.usage.lending_periods import LentTimes
 from sublet_hub.usage.meter import WEEK, UseMeter
@@ -148,13 +150,15 @@ class Assembly:
         over_time = OverTime(idle_servers.end_of, reserved.reserved_from)
         views = Views(ledger, fleet, capacity, over_time)
         times = QueueTimes(ledger, now)
-        self._wakeup = Wakeup()
-        self._room = Wakeup()
+        self._wakeup, self._room, self._budget_bell = Wakeup(), Wakeup(), Wakeup()
         runs = adapters.runs
         where, homes = _nodes_and_homes(runs, fleet, ledger, accounts)
         intake: JobIntake = LocalIntake(settings.jobs) if runs is None else runs.intake
         decides = runs is None or runs.has_own_queue
         self._queue = JobQueue(stores, waiting, metrics, where, self._stops, decides=decides)
+        self._accounting = BudgetAccounting(adapters.database, ledger, capacity, now)
+        budgets, charged = self._accounting.budgets, self._accounting.stored
+        metrics.read_too(BudgetCollector(capacity, budgets.of_groups))
         allocation = Allocation(stores, metrics, homes)
         evictions = Evictions(EvictionStore(adapters.database), ledger, adapters.hub, now)
         users = HubUsers(adapters.hub, ledger, accounts)
@@ -189,7 +193,7 @@ class Assembly:
                 ledger, fleet, allocation, patience, now, self.line.line.waits_with
             ),
             startup_grace=startup,
-            card_changes=CardChanges(ledger, capacity, now),
+            card_changes=CardChanges(ledger, fleet, capacity, now),
             pods=Pods(ledger, capacity, accounts, now),
             keep_and_wake=KeepAndWake(ledger, capacity, accounts, settings.limits.wakes, now),
             jobs=JobSubmission(stores, intake),
@@ -204,9 +208,15 @@ class Assembly:
             places=places,
             resizing=Resizing(ledger, fleet, capacity, now),
             shares=Shares(ledger, fleet, capacity, views, self._meter),
-            previews=QuotaPreviews(stores, quota, self._queue),
+            previews=QuotaPreviews(stores, quota, self._queue, budgets),
             histories=self._histories,
-            use=UseReports(adapters.database, store, lambda: capacity.holdings.document),
+            use=UseReports(
+                adapters.database,
+                store,
+                charged,
+                lambda: capacity.holdings.document,
+            ),
+            budgets=budgets,
             refusals=Refusals(RefusalStore(adapters.database), now, metrics.refused),
             queue=self._queue,
             views=views,
@@ -252,6 +262,7 @@ class Assembly:
             (Loop("processes", 5.0, self.service.reconciliation.look_at_processes), Wakeup()),
             (Loop("quota", 2.0, self._look_at_quota), Wakeup()),
             (Loop("use", _MINUTE_S, self._store_use), quiet),
+            (Loop("budgets", _MINUTE_S, self._accounting.look), self._budget_bell),
             (Loop("refusals", _BEHIND_S, self.service.refusals.store), quiet),
             (Loop("past use", _MINUTE_S, self._queue.look_at_past_use), quiet),
             (Loop("logs", _LOOK_AT_VOLUME_S, self._look_at_logs, _MINUTE_S), quiet),
@@ -285,6 +296,7 @@ class Assembly:
         await self._runner.close()
         with contextlib.suppress(LedgerWriteError):
             self._meter.store()
+            self._accounting.meter.store_at_end()
             self._histories.store(everything=True)
             self._queue.tell_off_times()
             self.service.refusals.store_at_end()
@@ -327,6 +339,7 @@ class Assembly:
         self.service.card_changes.reported(view)
         self.service.pods.reported(view)
         self._meter.take(view)
+        self._accounting.meter.take(view)
         self._histories.take(view)
         self._lent_times.take(view)
         self._stops.take(view)
@@ -364,6 +377,7 @@ class Assembly:
         loaded = event(EventKind.QUOTA_LOADED, now, service.quota.told)
         service.ledger.apply(Change(events=(loaded,)), now)
         self.connections.assign_all()
+        self._budget_bell.ring()
 
     async def _look_at_asked_sizes(self) -> None:
         since = self.service.now() - 2 * WEEK
@@ -421,6 +435,7 @@ class Assembly:
         now = self.service.now()
         cutoff = now - self._settings.retention
         self._store.forget_before(use=min(cutoff, now - 2 * WEEK), history=now - 2 * SPAN)
+        self._accounting.forget_before(cutoff, now)
         self.service.refusals.forget_before(cutoff)
         for job_id in self.service.ledger.forget_before(cutoff):
             self._files.remove(job_id)

@@ -8,7 +8,7 @@ import asyncio
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -16,8 +16,9 @@ from typing import Final
 from sublet_quota.holdings.gpu_load import cards_on
 from sublet_quota.jobs.entitled_places import EntitledPlaces
 from sublet_quota.jobs.job_admission import AdmittedJob
-from sublet_quota.jobs.job_queue import JobPlacement, JobWait, QueuePlan, plan_queue
+from sublet_quota.jobs.job_queue import BesideOthers, JobPlacement, JobWait, QueuePlan, plan_queue
 from sublet_quota.jobs.lendable_room import lendable_gpus
+from sublet_quota.jobs.payers.recharged_jobs import RechargedJobs
 from sublet_quota.jobs.requested_job import RequestedJob
 from sublet_quota.jobs.turns.job_order import JobEntitlement
 from sublet_quota.jobs.turns.past_uses import PastUse, Payer
@@ -209,12 +210,16 @@ class JobQueue:
     def _plan_for(self, ordered: tuple[WaitingJob, ...]) -> QueuePlan:
         """Return what comes of jobs in this order."""
         holdings, lendable = self._stores.capacity.holdings, self._lendable()
+        limits = self._jobs.limits()
+        running = self._jobs.rechargeable(self.entitlements())
         return plan_queue(
             ordered,
             lendable_gpus(holdings, lendable),
             lending=self._stores.ledger.lending,
-            limits=self._jobs.limits(),
-            by_right=EntitledPlaces(holdings, lendable),
+            limits=limits,
+            beside=BesideOthers(
+                EntitledPlaces(holdings, lendable), RechargedJobs(holdings, limits, running)
+            ),
         )
 
     def _lendable(self) -> dict[GpuId, int]:
@@ -266,9 +271,18 @@ class JobQueue:
         charged = replace(job, group=placement.job.group)
         others, told = others_of(ledger, placement, record, now)
         placed = changes.placed(charged, record, held, now)
-        change = replace(placed, slices=(*placed.slices, *others), events=(*placed.events, *told))
-        ledger.apply(change, now)
+        jobs = (*placed.jobs, *self._recharged(placement))
+        slices, events = (*placed.slices, *others), (*placed.events, *told)
+        ledger.apply(replace(placed, jobs=jobs, slices=slices, events=events), now)
         return True
+
+    def _recharged(self, placement: JobPlacement) -> Iterator[JobRecord]:
+        """Yield the jobs that another group pays for from now on."""
+        ledger = self._stores.ledger
+        for slice_id, group in placement.recharged:
+            job_id = ledger.slices[slice_id].job_id
+            if job_id is not None:
+                yield replace(ledger.jobs[job_id], group=group)
 
     def _estimate(self, record: SliceRecord) -> timedelta:
         """Return how long a slice is thought to be held; of a notebook's nobody knows."""

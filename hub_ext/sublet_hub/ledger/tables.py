@@ -301,6 +301,37 @@ QUOTA_REVISIONS = sa.Table(
     sa.Column("keys_changed", sa.Integer, nullable=False),
 )
 
+CHARGED_HOURS = sa.Table(
+    "charged_hours",
+    METADATA,
+    sa.Column("hour", UtcDateTime, primary_key=True),
+    sa.Column("payer", sa.String(255), primary_key=True),
+    sa.Column("owner", sa.String(255), primary_key=True),
+    sa.Column("model", sa.String(255), primary_key=True),
+    sa.Column("kind", sa.String(16), primary_key=True),
+    sa.Column("entitled", sa.Boolean, primary_key=True),
+    sa.Column("held_us", sa.BigInteger, nullable=False),
+    sa.Column("card_us", sa.BigInteger, nullable=False),
+    sa.Column("paid_us", sa.BigInteger, nullable=False),
+)
+
+CHARGED_UNTIL = sa.Table(
+    "charged_until",
+    METADATA,
+    sa.Column("mark", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("until", UtcDateTime, nullable=False),
+)
+
+BUDGETS_TOLD = sa.Table(
+    "budgets_told",
+    METADATA,
+    sa.Column("payer", sa.String(255), primary_key=True),
+    sa.Column("owner", sa.String(255), primary_key=True),
+    sa.Column("news", sa.String(16), primary_key=True),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("hours", sa.String(64), nullable=False),
+)
+
 QUEUED_SERVERS = sa.Table(
     "queued_servers",
     METADATA,

@@ -1,4 +1,8 @@
-"""Slices that move to another card of their node: begun elsewhere, ended by what agents say.
+"""Slices that move to another card of their node: why some do, and their end as agents tell it.
+
+Placement lets slices move out of somebody's way. Here those begin for whom nobody asks: what is
+suspended on a card that fails comes back on another, and what is entitled and lies outside of its
+group's layout is brought home, when it is idle. Who stays is not asked again for that card.
 
 A slice that is moving has its place on the other card from the moment that this is decided, and is
 in the way on the one it is on. It is done when its node's agent says that it is there; an agent's
@@ -10,7 +14,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
+from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.names.ids import GpuId, SliceId
+from sublet_quota.placement.other_card import card_in_place_of, home_of
 from sublet_quota.reasons.quota_changes import QuotaChange, quota_change_words
 from sublet_quota.wire.agent_link import SliceReport
 from sublet_quota.wire.event_kinds import EventKind
@@ -19,20 +25,28 @@ from sublet_hub.ledger.events import slice_event
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import Change, EventRecord, SliceRecord
 from sublet_hub.state.capacity import Capacity
-from sublet_hub.state.fleet import NodeView
+from sublet_hub.state.fleet import Fleet, NodeView
 
 
 class CardChanges:
     """The ends of slices' moves, and the moves that cannot come to an end."""
 
-    def __init__(self, ledger: Ledger, capacity: Capacity, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, ledger: Ledger, fleet: Fleet, capacity: Capacity, now: Callable[[], datetime]
+    ) -> None:
         self._ledger = ledger
+        self._fleet = fleet
         self._capacity = capacity
+        self._stayed: set[tuple[SliceId, GpuId]] = set()
+        self._may_be_away = True
+        """Whether anything has changed since entitled slices outside of the layout were looked for.
+        """
         self._now = now
         self._moving = {
             record.slice_id for record in ledger.slices.values() if record.moving_to is not None
         }
         ledger.listen(self._ledger_changed)
+        capacity.on_room(self._note_change)
 
     def reported(self, view: NodeView) -> None:
         """Take over on which cards a node's slices are, and which cannot leave theirs."""
@@ -40,7 +54,7 @@ class CardChanges:
         self._apply([each for each in told if each is not None])
 
     def look(self) -> None:
-        """Call off what moves to a card that takes nobody any more, or is gone."""
+        """Begin what is due, and call off what moves to a card that takes nobody any more."""
         records = [self._ledger.slices[slice_id] for slice_id in self._moving]
         self._apply(
             [
@@ -49,6 +63,42 @@ class CardChanges:
                 if not self._is_open(record.moving_to) and self._is_open(record.gpu.gpu_id)
             ]
         )
+
+        self._leave_failed_cards()
+        if self._may_be_away:
+            self._may_be_away = False
+            self._bring_home()
+
+    def _leave_failed_cards(self) -> None:
+        """Let what is suspended on a card that its own agent closed come back on another."""
+        for gpu in self._ledger.gpus.values():
+            report = self._fleet.gpu_report(gpu.gpu_id)
+            if report is None or report.closed is None or self._fleet.is_silent(gpu.node):
+                continue
+            for record in self._ledger.slices_on_gpu(gpu.gpu_id):
+                told = self._fleet.report(record.slice_id)
+                if told is not None and told.state is SliceState.SUSPENDED:
+                    to_card = card_in_place_of(self._capacity.holdings, record.slice_id)
+                    self._begin(record, to_card, QuotaChange.LEAVES_FAILED)
+
+    def _bring_home(self) -> None:
+        holdings = self._capacity.holdings
+        for record in tuple(self._ledger.slices.values()):
+            if not record.is_job and record.moving_to is None:
+                home = home_of(holdings, record.slice_id)
+                self._begin(record, home, QuotaChange.COMES_HOME)
+
+    def _begin(self, record: SliceRecord, to_card: GpuId | None, change: QuotaChange) -> None:
+        """Let a slice move, one at a time: where the next one fits depends on it."""
+        is_due = record.moving_to is None and not record.is_job and record.never_suspended is None
+        # Which card a pod has is the cluster's to say.
+        is_due = is_due and record.pod is None
+        if to_card is None or not is_due or (record.slice_id, to_card) in self._stayed:
+            return
+        after = replace(record, moving_to=to_card)
+        words = quota_change_words(change, card=self._ledger.gpus[to_card].index)
+        told = slice_event(EventKind.SLICE_PLACED, after, self._now(), words)
+        self._apply([(after, told)])
 
     def _after_report(
         self, view: NodeView, slice_id: SliceId, report: SliceReport
@@ -59,6 +109,7 @@ class CardChanges:
         if report.gpu_id is not None:
             return self._on_its_card(view, record, GpuId(report.gpu_id))
         if record.moving_to is not None and report.stays is not None:
+            self._stayed.add((slice_id, record.moving_to))
             return _stays(record, report.stays, self._now())
         return None
 
@@ -72,11 +123,13 @@ class CardChanges:
         if gpu is None or gpu.node != view.node or gpu == record.gpu or is_followed:
             return None
         arrived = record.moving_to == gpu_id
-        after = replace(record, gpu=gpu, moving_to=None)
-        if arrived:
-            after = replace(after, called_back_since=None, called_back_for=None)
+        # Who came without being asked has no place there, until there is room.
+        since = None if arrived or record.pod is not None else self._now()
+        after = replace(record, gpu=gpu, moving_to=None, called_back_since=since)
+        after = replace(after, called_back_for=None)
         words = quota_change_words(QuotaChange.MOVED, card=gpu.index)
-        kind = EventKind.SLICE_BROUGHT_BACK if arrived else EventKind.SLICE_PLACED
+        is_back = arrived and record.called_back_since is not None
+        kind = EventKind.SLICE_BROUGHT_BACK if is_back else EventKind.SLICE_PLACED
         return after, slice_event(kind, after, self._now(), words)
 
     def _is_open(self, gpu_id: GpuId | None) -> bool:
@@ -89,7 +142,13 @@ class CardChanges:
             events = tuple(told for _, told in changed)
             self._ledger.apply(Change(slices=records, events=events), self._now())
 
+    def _note_change(self) -> None:
+        self._may_be_away = True
+
     def _ledger_changed(self, change: Change) -> None:
+        self._may_be_away |= bool(change.slices or change.released)
+        released = set(change.released)
+        self._stayed = {each for each in self._stayed if each[0] not in released}
         self._moving.difference_update(change.released)
         for record in change.slices:
             if record.moving_to is None:
@@ -101,4 +160,6 @@ class CardChanges:
 def _stays(record: SliceRecord, why: str, now: datetime) -> tuple[SliceRecord, EventRecord]:
     after = replace(record, moving_to=None)
     words = quota_change_words(QuotaChange.STAYS, why=why)
-    return after, slice_event(EventKind.SLICE_CALLED_BACK, after, now, words)
+    called_back = record.called_back_since is not None
+    kind = EventKind.SLICE_CALLED_BACK if called_back else EventKind.SLICE_PLACED
+    return after, slice_event(kind, after, now, words)

@@ -231,8 +231,11 @@ def _called_back(
     group: GroupName | None,
     now: datetime,
 ) -> tuple[SliceRecord, str]:
-    """Return what becomes of a slice that loses its place, and the words for that."""
-    if moving_to is None:
+    """Return what becomes of a slice that loses its place, and the words for that.
+
+    Of a pod it is the cluster that says which card it has: it takes turns there.
+    """
+    if moving_to is None or record.pod is not None:
         after = replace(record, called_back_since=now, called_back_for=group, moving_to=None)
         return after, quota_change_words(QuotaChange.CALLED_BACK, group=group)
     card = ledger.gpus[moving_to].index

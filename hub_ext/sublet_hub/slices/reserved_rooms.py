@@ -11,7 +11,7 @@ from typing import Final
 
 from sublet_quota.document.lookups.reservations import Coming
 from sublet_quota.names.ids import GpuId, SliceId
-from sublet_quota.placement.reserved_room import ReservedRoom, kept_for, reserved_room
+from sublet_quota.placement.reserved_room import KEPT_FOR, ReservedRoom, kept_for, reserved_room
 from sublet_quota.reasons.quota_changes import reserved_words
 from sublet_quota.reasons.ranks import from_words
 from sublet_quota.wire.event_kinds import EventKind
@@ -38,6 +38,7 @@ class ReservedRooms:
         self._fleet = fleet
         self._capacity = capacity
         self._now = now
+        self._kept: dict[GpuId, ReservedRoom] = {}
         self._again_at: datetime | None = None
 
     def call_back_due(self) -> None:
@@ -46,12 +47,18 @@ class ReservedRooms:
         if self._again_at is not None and now < self._again_at:
             return
         dues = [now + LOOKED_AT_EVERY]
+        kept = {gpu_id: each for gpu_id, each in self._kept.items() if now < each.begin + KEPT_FOR}
         for room in reserved_room(self._capacity.holdings, now):
             due = room.due_at(self._moving(room.gpu_id, room.slices))
-            if due <= now:
-                self._call_back(room, now)
-            else:
+            if due > now:
                 dues.append(due)
+                continue
+            kept[room.gpu_id] = room
+            if room.slices:
+                self._call_back(room, now)
+        self._kept = kept
+        holdings = self._capacity.holdings
+        holdings.kept_cards = {gpu_id: each.group for gpu_id, each in kept.items()}
         self._again_at = min(dues)
 
     def is_kept(self, record: SliceRecord) -> bool:

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 
 from sublet_quota.amounts.gpu_amounts import GpuAmount
 from sublet_quota.amounts.gpu_kind import GpuKind
+from sublet_quota.budgets.standing import Spent
 from sublet_quota.document.consistency.warnings import document_warnings
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.holdings.gpu_load import AsBefore, GpuFacts, Holding
@@ -143,6 +144,13 @@ class Capacity:
             return False
         self._take_over(timedelta())
         return True
+
+    def spend(self, spent: Spent) -> bool:
+        """Let these budgets be over; return whether slices count otherwise now."""
+        changed = bool(self.holdings.spend(spent))
+        if changed:
+            self._tell()
+        return changed
 
     def _is_due(self, now: datetime) -> bool:
         return self._next_change is not None and now >= self._next_change

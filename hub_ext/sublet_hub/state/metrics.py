@@ -46,7 +46,7 @@ class ServiceMetrics:
     def __init__(self, sources: MetricSources) -> None:
         self._capacity = sources.capacity
         self._counts = CountsByGroup(sources.capacity)
-        self._collectors = _collectors(sources)
+        self._collectors = list(_collectors(sources))
         self._registry = CollectorRegistry()
         self._requests = Counter(
             "sublet_requests",
@@ -141,6 +141,10 @@ class ServiceMetrics:
         yield from self._registry.collect()
         for collector in self._collectors:
             yield from collector.steps()
+
+    def read_too(self, collector: SteppedCollector) -> None:
+        """Show what one more collector reads."""
+        self._collectors.append(collector)
 
     def text(self) -> bytes:
         """Return all metrics in Prometheus' text format."""

@@ -138,5 +138,8 @@ def _value(period: HeldPeriod, at: datetime, key: UseKey) -> str:
             return period.holder
         case UseKey.DAY:
             return at.date().isoformat()
+        case UseKey.KIND:
+            # What became of a period is not known here: all kinds are one.
+            return ""
         case _:
             assert_never(key)

@@ -10,13 +10,16 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
+from sublet_quota.budgets.period import hour_of
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.holdings.card_policy import counted_type
-from sublet_quota.wire.use import UseKey, UseReport, UseRow
+from sublet_quota.wire.use import KindHours, UseKey, UseReport, UseRow
 
 from sublet_hub.errors import BadRequestError
+from sublet_hub.ledger.charged_hours import ChargedHourStore
 from sublet_hub.ledger.database import Database
 from sublet_hub.ledger.held_periods import HeldPeriod
+from sublet_hub.usage.budgets.kind_hours import KNOWN_BY, KindSums, kind_hours
 from sublet_hub.usage.held_hours import HeldHours, TooManySumsError, held_hours
 from sublet_hub.usage.store import HourOfUse, UseStore
 
@@ -30,26 +33,50 @@ class UseReports:
     """The reports, put together from periods held and from the meter's sums."""
 
     def __init__(
-        self, database: Database, store: UseStore, document: Callable[[], QuotaDocument]
+        self,
+        database: Database,
+        store: UseStore,
+        charged: ChargedHourStore,
+        document: Callable[[], QuotaDocument],
     ) -> None:
         """``document``: tells the one in force, by whose types hours are added up."""
         self._database = database
+        self._charged = charged
         self._store = store
         self._document = document
         self._turn = asyncio.Lock()
 
     async def report(self, since: datetime, until: datetime, by: Sequence[UseKey]) -> bytes:
-        """Return a report as JSON. ``BadRequestError`` for a too long one; ``LedgerReadError``."""
-        async with self._turn:
-            return await asyncio.to_thread(self._report, since, until, tuple(by))
+        """Return a report as JSON.
 
-    def _report(self, since: datetime, until: datetime, by: tuple[UseKey, ...]) -> bytes:
+        With kinds it is of whole hours, all of which any part lies in the time asked for.
+        ``BadRequestError`` for a too long one, and for kinds by what they are not known by;
+        ``LedgerReadError``.
+        """
+        keys = tuple(key for key in by if key is not UseKey.KIND)
+        of_kinds = len(keys) < len(by)
+        if of_kinds:
+            unknown = set(keys).difference(KNOWN_BY)
+            if unknown:
+                message = (
+                    f"?by={min(unknown)} and ?by=kind do not go together: hours of each kind are "
+                    f"known by {', '.join(KNOWN_BY)}"
+                )
+                raise BadRequestError(message)
+            since = hour_of(since)
+        async with self._turn:
+            return await asyncio.to_thread(self._report, since, until, keys, of_kinds=of_kinds)
+
+    def _report(
+        self, since: datetime, until: datetime, by: tuple[UseKey, ...], *, of_kinds: bool
+    ) -> bytes:
         try:
             held = held_hours(self._periods(since, until, by), since, until, by, MOST_ROWS)
             used = self._used(since, until, by) if _METERED.issuperset(by) else None
+            kinds = self._kinds(since, until, by) if of_kinds else None
         except TooManySumsError as error:
             raise _too_long() from error
-        keys = held.keys() if used is None else held.keys() | used.keys()
+        keys = held.keys() | (used or {}).keys() | (kinds or {}).keys()
         if len(keys) > MOST_ROWS:
             raise _too_long()
         rows = [
@@ -57,6 +84,7 @@ class UseReports:
                 dict(zip(by, key, strict=True)),
                 held.get(key),
                 None if used is None else used.get(key),
+                None if kinds is None else kinds.get(key, KindSums()).hours(),
             )
             for key in keys
         ]
@@ -71,6 +99,12 @@ class UseReports:
         if UseKey.TYPE not in by:
             return periods
         return _by_types_of(self._document(), periods)
+
+    def _kinds(
+        self, since: datetime, until: datetime, by: tuple[UseKey, ...]
+    ) -> dict[tuple[str, ...], KindSums]:
+        parts = self._charged.since(since, until)
+        return kind_hours(parts, self._document(), by, MOST_ROWS)
 
     def _used(
         self, since: datetime, until: datetime, by: tuple[UseKey, ...]
@@ -107,7 +141,12 @@ def _day(at: datetime) -> str:
     return at.astimezone(UTC).date().isoformat()
 
 
-def _row(of: dict[UseKey, str], held: HeldHours | None, used: HourOfUse | None) -> UseRow:
+def _row(
+    of: dict[UseKey, str],
+    held: HeldHours | None,
+    used: HourOfUse | None,
+    kinds: KindHours | None,
+) -> UseRow:
     found = HeldHours() if held is None else held
     is_metered = used is not None and used.unmetered_s == 0
     return UseRow(
@@ -118,4 +157,5 @@ def _row(of: dict[UseKey, str], held: HeldHours | None, used: HourOfUse | None) 
         busy_hours=None if used is None else round(used.busy_s / 3600, 4),
         lent_hours=None if used is None else round(used.lent_s / 3600, 4),
         energy_wh=round(used.energy_mj / _MJ_PER_WH, 3) if used and is_metered else None,
+        kinds=kinds,
     )

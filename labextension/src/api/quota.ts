@@ -43,11 +43,30 @@ export interface RightLine {
   group: string | null;
 }
 
+/** Hours on cards that may be spent in a period, times their types' rates. */
+export interface BudgetShare {
+  /** All that this group and those in it pay counts. */
+  group: string;
+  /** `null`: of all together; else the caller's own. */
+  owner: string | null;
+  hours: number;
+  charged: number;
+  credited: number;
+  left: number;
+  /** At how many hours spent it is told that they end. */
+  warn: number;
+  is_over: boolean;
+  at_end: string;
+  renews_at: Date | null;
+  source: string;
+}
+
 export interface QuotaShare {
   groups: GroupShare[];
   own: GroupShare;
   rights: RightLine[];
   keep_left_minutes: number | null;
+  budgets: BudgetShare[];
 }
 
 export function readQuota(r: Reader): QuotaShare {
@@ -61,7 +80,24 @@ export function readQuota(r: Reader): QuotaShare {
       line: each.maybeNumber('line'),
       group: each.maybeText('group')
     })),
-    keep_left_minutes: r.maybeNumber('keep_left_minutes')
+    keep_left_minutes: r.maybeNumber('keep_left_minutes'),
+    budgets: r.list('budgets', readBudget)
+  };
+}
+
+function readBudget(r: Reader): BudgetShare {
+  return {
+    group: r.text('group'),
+    owner: r.maybeText('owner'),
+    hours: r.number('hours'),
+    charged: r.number('charged'),
+    credited: r.number('credited'),
+    left: r.number('left'),
+    warn: r.number('warn'),
+    is_over: r.flag('is_over'),
+    at_end: r.text('at_end'),
+    renews_at: r.maybeTime('renews_at'),
+    source: r.text('source')
   };
 }
 

@@ -1,4 +1,4 @@
-/** What my group and I may hold, what I could have now, and what I used this week. */
+/** What my group and I may hold and spend, what I could have now, and what I used this week. */
 import * as React from 'react';
 
 import type { Offer } from '../api/share';
@@ -6,6 +6,7 @@ import { Section, Sign, type PageContext } from '../controls/pageContext';
 import { decimal, gib, percent } from '../format/quantities';
 import { doneIcon, failedIcon } from '../controls/icons';
 import { Account } from './Account';
+import { BudgetBar } from './BudgetBar';
 import { RankSign } from './RankSign';
 
 export function QuotaSection({ page }: { page: PageContext }): React.JSX.Element | null {
@@ -31,6 +32,14 @@ export function QuotaSection({ page }: { page: PageContext }): React.JSX.Element
           page={page}
           share={account}
           rights={quota.rights.filter(each => each.group === account.group)}
+        />
+      ))}
+      {quota.budgets.map(each => (
+        <BudgetBar
+          key={`${each.group}/${each.owner ?? ''}`}
+          page={page}
+          budget={each}
+          now={new Date()}
         />
       ))}
     </Section>

@@ -10,6 +10,7 @@ from typing import Final
 
 import click
 
+from sublet_lab.command_line.budget import budget
 from sublet_lab.command_line.closings import close, closings, drain, open_again
 from sublet_lab.command_line.events import events
 from sublet_lab.command_line.evict import evict
@@ -68,7 +69,7 @@ def main(context: click.Context, url: str | None, token_file: Path | None) -> No
     context.obj = Service(url, token_file)
 
 
-_OWNERS: Final = (share, keep, wake, give_up, extend, resize, history, jobs, queue, quota)
+_OWNERS: Final = (share, keep, wake, give_up, extend, resize, history, jobs, queue, quota, budget)
 _ADMINS: Final = (
     gpus,
     use,

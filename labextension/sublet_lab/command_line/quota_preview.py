@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import BinaryIO
 
 import click
+from sublet_quota.wire.budget import BudgetInfo
 from sublet_quota.wire.quota_preview import (
     ConcernedSlice,
     ExcessInfo,
@@ -34,9 +35,10 @@ from sublet_lab.command_line.tables import (
 def preview(service: Service, file: BinaryIO) -> None:
     """Show what would follow if the document in FILE were in force now (admins).
 
-    Who would be over, whose slices would be borrowed at once or after their grace, or called
-    back, which waiting jobs would start, which guarantees could not be met, and which rights
-    would be others. It changes nothing. Exits with 1 where the document could not be in force.
+    Who would be over, whose budgets would be spent, whose slices would be borrowed at once or
+    after their grace, or called back, which waiting jobs would start, which guarantees could not
+    be met, and which rights would be others. It changes nothing. Exits with 1 where the document
+    could not be in force.
     """
     asked = PreviewRequest(text=sent_text(file))
     found = service.post(QuotaPreviewInfo, "quota/preview", asked, PATIENCE_S)
@@ -54,6 +56,7 @@ def _print(found: QuotaPreviewInfo) -> None:
     )
     parts = (
         _over(found.beyond),
+        _budgets(found.budgets),
         _slices(found.ranks),
         _back(found.brought_back),
         _claims(found),
@@ -80,6 +83,26 @@ def _over(found: tuple[ExcessInfo, ...]) -> bool:
             ("WHO", "HOLDS", "WOULD HAVE", "BY"),
             (
                 (_who(each.group, each.owner), each.held, each.most, each.beyond.replace("-", " "))
+                for each in found
+            ),
+        )
+    return bool(found)
+
+
+def _budgets(found: tuple[BudgetInfo, ...]) -> bool:
+    if found:
+        _heading("Budgets that would be spent")
+        print_table(
+            ("WHO", "GROUP", ">SPENT", ">HOURS", "THEN", "AGAIN AT"),
+            (
+                (
+                    each.owner or "all together",
+                    each.group,
+                    f"{each.charged - each.credited:.1f}",
+                    f"{each.hours:.1f}",
+                    "nothing new" if each.at_end == "no-new" else "borrowed",
+                    "-" if each.renews_at is None else clock(each.renews_at),
+                )
                 for each in found
             ),
         )

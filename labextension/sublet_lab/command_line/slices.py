@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from sublet_quota.amounts.gpu_amounts import format_compute, format_held, format_memory
 from sublet_quota.reasons.ranks import RankCode
 from sublet_quota.reasons.standings import activity_of, standing_word
+from sublet_quota.reasons.staying import moving_clause
 from sublet_quota.reasons.waiting import wait_clause
 from sublet_quota.wire.api import SliceInfo
 
@@ -62,6 +63,8 @@ def remarks_on(info: SliceInfo) -> str:
     remarks = [] if info.rank is None else [rank_in_words(info.rank)]
     if info.group is not None:
         remarks.append(f"paid by {info.group}")
+    if info.moving_to is not None:
+        remarks.append(moving_clause(info.moving_to))
     report = info.report
     if report is not None and report.move is not None:
         remarks.append(f"{report.move.kind} {format_memory(report.move.bytes_mib)}")

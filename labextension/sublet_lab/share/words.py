@@ -13,6 +13,7 @@ from typing import Final
 
 from sublet_quota.amounts.gpu_amounts import format_compute, format_held, format_memory
 from sublet_quota.reasons.standings import Standing, activity_of, standing_word
+from sublet_quota.reasons.staying import moving_clause
 from sublet_quota.residency.snapshot import Holder
 from sublet_quota.wire import api
 from sublet_quota.wire.schema import CONTROLS
@@ -161,7 +162,9 @@ def plain(text: str) -> str:
 def _rank_lines(info: api.SliceInfo) -> list[str]:
     """Return who pays for a slice, and whether it is guaranteed or borrowed."""
     lines = [] if info.group is None else [f"paid by {plain(info.group)}"]
-    return lines if info.rank is None else [*lines, plain(rank_explained(info.rank))]
+    if info.rank is not None:
+        lines.append(plain(rank_explained(info.rank)))
+    return lines if info.moving_to is None else [*lines, f"it {moving_clause(info.moving_to)}"]
 
 
 def _lending_lines(info: api.SliceInfo) -> list[str]:

@@ -1,13 +1,13 @@
 """What somebody may have: for each of their groups that could pay, on which kinds of GPU.
 
-What is checked, in this order: who could pay, the size or the amounts under the payer's rights, the
-GPUs that are there, their types, the largest slice that one takes, the payer's limits and those of
-all above it, and the person's limits over all they hold. Whether a GPU has room is placement's
-question.
+What is checked, in this order: who could pay, their budgets, the size or the amounts under the
+payer's rights, the GPUs that are there, their types, the largest slice that one takes, the payer's
+limits and those of all above it, and the person's limits over all they hold. Whether a GPU has room
+is placement's question.
 
 The options come in the order in which they are tried: those that the payer is entitled to first;
-of others the payer with most room below its limits; then the smaller amount. Exact ties go by the
-request's lot.
+of others a payer whose budget is not over, and of these the one with most room below its limits;
+then the smaller amount. Exact ties go by the request's lot.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,6 +16,7 @@ from fractions import Fraction
 from typing import Final
 
 from sublet_quota.admission.denial import Denial
+from sublet_quota.admission.ended_budgets import denied_by_budget
 from sublet_quota.admission.met_limits import (
     Asked,
     Without,
@@ -38,17 +39,17 @@ from sublet_quota.document.right_values import PayerRights, Rights
 from sublet_quota.document.rights import rights_of
 from sublet_quota.holdings.card_policy import counted_type
 from sublet_quota.holdings.holdings import Holdings
-from sublet_quota.names.ids import GroupName, PoolName
+from sublet_quota.names.ids import GroupName, PoolName, UserName
 from sublet_quota.reasons.derivation import Rule
 from sublet_quota.reasons.refusals.facts import Fact
 from sublet_quota.reasons.refusals.room import RoomRefusal
 from sublet_quota.reasons.refusals.sizes import SizeRefusal
 from sublet_quota.residency.snapshot import Rank
 from sublet_quota.shares.cards import cards_of
-from sublet_quota.shares.group_tree import NodeName
+from sublet_quota.shares.group_tree import SPENT, NodeName
 from sublet_quota.shares.limits import Bound
 
-_FURTHEST: Final = (Rule.RIGHT, Rule.CARDS, Rule.LIMIT, Rule.ROOM)
+_FURTHEST: Final = (Rule.RIGHT, Rule.BUDGET, Rule.CARDS, Rule.LIMIT, Rule.ROOM)
 """The order of the checks: where payers and kinds of GPU answer differently, what came furthest is
 told.
 """
@@ -144,11 +145,12 @@ def tried_in_order(options: Sequence[Option], lot: int) -> tuple[Option, ...]:
     """Return the options in the order in which they are tried."""
     groups = sorted({option.group or "" for option in options})
 
-    def turn(option: Option) -> tuple[Rank, bool, Fraction, int, str, int, int]:
+    def turn(option: Option) -> tuple[Rank, bool, bool, Fraction, int, str, int, int]:
         least, kind = option.least, option.asked.kind
         drawn = (groups.index(option.group or "") + lot) % len(groups)
         return (
             option.rank,
+            option.node == SPENT,
             least is not None,
             Fraction(0) if least is None else -least.room / least.asked,
             option.asked.amount.memory_mib,
@@ -169,6 +171,10 @@ def _options(
 ) -> Iterator[Option]:
     """Yield what rights and GPUs allow; what they do not goes to ``denials``."""
     for payer in payers:
+        ended = denied_by_budget(holdings, payer.group, UserName(wish.owner))
+        if ended is not None:
+            denials.append(ended)
+            continue
         wanted = read_wish(holdings.document, rights, payer, wish)
         if isinstance(wanted, Denial):
             denials.append(wanted)
@@ -179,25 +185,30 @@ def _options(
             continue
         for kind, gpu_type in kinds:
             if wanted.may_be_had_on(kind, gpu_type):
-                yield _option(holdings, payer, wanted, kind, gpu_type)
+                node = holdings.leaf_for(payer.group, UserName(wish.owner))
+                yield _option(holdings, payer, wanted, node, (kind, gpu_type))
             else:
                 denials.append(_above_all_sizes(payer, wanted, kind))
 
 
 def _option(
-    holdings: Holdings, payer: PayerRights, wanted: Wanted, kind: GpuKind, gpu_type: str
+    holdings: Holdings,
+    payer: PayerRights,
+    wanted: Wanted,
+    node: NodeName,
+    there: tuple[GpuKind, str],
 ) -> Option:
     """Return what a wish is on a kind of GPU that is large enough for it."""
+    kind, gpu_type = there
     amount = wanted.on(kind)
     asked = Asked(kind, gpu_type, amount, cards_of(amount, kind))
-    node = holdings.leaf(payer.group)
     met = group_bounds(Without(holdings), payer.group, asked)
     return Option(
         payer,
         wanted,
         asked,
         node,
-        holdings.entitled_steps(gpu_type, payer.group, asked.cards),
+        holdings.steps_at(gpu_type, node, asked.cards),
         len(holdings.tree(gpu_type).paths[node]),
         met[0] if met else None,
     )

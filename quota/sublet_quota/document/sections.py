@@ -14,6 +14,7 @@ from pydantic import Field, StringConstraints
 
 from sublet_quota.document.section import Section
 from sublet_quota.document.value_kinds.amount_limit import AmountLimit
+from sublet_quota.document.value_kinds.budget import GroupBudget, SetBudget
 from sublet_quota.document.value_kinds.cards import Cards, Part, Rate
 from sublet_quota.document.value_kinds.reserved_time import Day, TimeReserved, Zone
 from sublet_quota.document.value_kinds.sizes import ComputeShare, GpuShare, MemoryOrShare
@@ -60,8 +61,8 @@ class GpuType(Section):
         default=None,
         ge=0,
         le=1_000_000,
-        description="How many cards there should be: guarantees are checked against it, and it is "
-        "told when there are fewer.",
+        description="How many cards there should be: guarantees are checked against it, no more "
+        "are in force, and it is told when there are fewer, or more.",
     )
 
 
@@ -256,6 +257,11 @@ class GroupQuota(Choice):
     jobs: JobRules = Field(
         default=JobRules(), description="What holds for the jobs that are charged to the group."
     )
+    budget: GroupBudget = Field(
+        default=GroupBudget(),
+        description="Hours on cards that the group may spend in a period, with those in groups in "
+        "it. What is beyond counts as borrowed; nothing is ended.",
+    )
     groups: dict[GroupKey, "GroupQuota"] = Field(
         default={}, description="The groups in it; their guarantees fit into its own."
     )
@@ -272,6 +278,9 @@ class ExceptionQuota(PersonQuota, Choice):
     )
     each: PersonQuota = Field(
         default=PersonQuota(), description="For a group alone: what each member may have."
+    )
+    budget: SetBudget = Field(
+        default=SetBudget(), description="Other hours in a budget that a group has."
     )
 
 

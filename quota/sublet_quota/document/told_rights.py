@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from sublet_quota.amounts.gpu_amounts import format_cards, format_memory
 from sublet_quota.document.group_limits import group_jobs_most, limit_of, source_of
+from sublet_quota.document.lookups.group_budgets import Budget, budget_of, hours_of_person
 from sublet_quota.document.lookups.group_paths import key_path
 from sublet_quota.document.lookups.reservations import next_time_of
 from sublet_quota.document.problems import KeyPath
@@ -18,6 +19,8 @@ from sublet_quota.document.right_values import BUILT_IN
 from sublet_quota.document.rights import PayerRights, PersonLimit, Right, Rights
 from sublet_quota.document.told_reservations import when_reserved
 from sublet_quota.document.value_kinds.amount_limit import AmountLimit
+from sublet_quota.document.value_kinds.budget_values import Calendar
+from sublet_quota.document.value_kinds.cards import write_cards
 from sublet_quota.document.values import WhenFull
 from sublet_quota.names.ids import GroupName
 from sublet_quota.shares.group_tree import NodeName
@@ -54,6 +57,7 @@ def _lines(document: QuotaDocument, rights: Rights, now: datetime) -> Iterator[R
         yield from _of_payer(payer)
         for group in () if payer.group is None else reversed(document.path_of(payer.group)):
             yield from _of_group(document, group, payer.group, now)
+            yield from _of_budget(document, group, rights.owner, payer.group)
 
 
 def _in_line(document: QuotaDocument) -> Iterator[RightLine]:
@@ -84,6 +88,29 @@ def _of_group(
     what = f"limit of {group} together"
     yield from _limit_together(document, what, (*where, "limit"), quota.limit, payer)
     yield from _jobs_of_group(document, group, payer)
+
+
+def _of_budget(
+    document: QuotaDocument, group: GroupName, owner: str, payer: str | None
+) -> Iterator[RightLine]:
+    """Go through a group's budget: of all together, and of this person."""
+    budget = budget_of(document, group)
+    if budget is None:
+        return
+    mine = hours_of_person(document, budget, owner)
+    for what, right in (
+        (f"budget of {group} together", budget.hours),
+        (f"budget in {group}", mine),
+    ):
+        if right is not None:
+            yield _line(what, right, payer, _budget(budget, right.value))
+
+
+def _budget(budget: Budget, hours: Fraction) -> str:
+    per = budget.per
+    period = f"{per.value} ({budget.zone})" if isinstance(per, Calendar) else _duration(per)
+    rate = write_cards(budget.lent_rate)
+    return f"{write_cards(hours)} h per {period}; borrowed and lent time counts {rate}"
 
 
 def _reserved(

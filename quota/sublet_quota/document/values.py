@@ -168,7 +168,8 @@ def _one_or_several(value: object) -> object:
     return (value,) if isinstance(value, str) else value
 
 
-def _write_duration(value: timedelta) -> int | float:
+def write_duration(value: timedelta) -> int | float:
+    """Return a duration as a document writes it: in seconds."""
     seconds = value.total_seconds()
     return int(seconds) if seconds.is_integer() else seconds
 
@@ -191,20 +192,20 @@ _END_PATTERN: Final = (
 Duration = Annotated[
     timedelta,
     PlainValidator(read_duration),
-    PlainSerializer(_write_duration, when_used="json"),
+    PlainSerializer(write_duration, when_used="json"),
     WithJsonSchema(_DURATION_SCHEMA),
 ]
 PositiveDuration = Annotated[
     timedelta,
     PlainValidator(read_positive_duration),
-    PlainSerializer(_write_duration, when_used="json"),
+    PlainSerializer(write_duration, when_used="json"),
     WithJsonSchema(_DURATION_SCHEMA),
 ]
 TimeLimit = Annotated[
     timedelta | Unlimited,
     PlainValidator(read_time_limit),
     PlainSerializer(
-        lambda value: value if value is UNLIMITED else _write_duration(value), when_used="json"
+        lambda value: value if value is UNLIMITED else write_duration(value), when_used="json"
     ),
     WithJsonSchema(
         {

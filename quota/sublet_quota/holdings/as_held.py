@@ -7,13 +7,15 @@ be reckoned out beside them, and catch up in the end.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from sublet_quota.budgets.standing import NOTHING_SPENT, Spent
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.holdings.gpu_load import GpuFacts, Holding
 from sublet_quota.holdings.layout.layout import Layout
+from sublet_quota.holdings.standing.group_trees import leaf_of
 from sublet_quota.holdings.standing.standings import TypedKind
 from sublet_quota.holdings.standing.type_standing import Turns
 from sublet_quota.names.ids import GpuId, SliceId, UserName
-from sublet_quota.shares.group_tree import GroupTree
+from sublet_quota.shares.group_tree import SPENT, GroupTree, NodeName
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,14 @@ class AsHeld:
     in_force: Mapping[SliceId, int]
     """To how many with the cards that there are."""
     laid_out: Mapping[str, Layout]
+    spent: Spent = NOTHING_SPENT
+    """The budgets that are over."""
+
+    def leaf_for(self, holding: Holding) -> NodeName:
+        """Return where a slice counts, budgets among it."""
+        if self.spent.is_over(self.document, holding.group, holding.owner):
+            return SPENT
+        return leaf_of(self.tree, holding.group)
 
 
 def successors(

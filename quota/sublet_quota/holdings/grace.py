@@ -13,7 +13,6 @@ from sublet_quota.document.group_limits import limit_of
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.holdings.as_held import AsHeld
 from sublet_quota.holdings.gpu_load import AsBefore, Holding
-from sublet_quota.holdings.standing.group_trees import leaf_of
 from sublet_quota.holdings.standing.standings import Standings
 from sublet_quota.names.ids import SliceId
 from sublet_quota.shares.cards import total
@@ -31,8 +30,8 @@ def carried_steps(
     steps: dict[SliceId, int] = {}
     for slice_id, count in was.items():
         holding = before.slices[slice_id]
-        way = len(before.tree.paths[leaf_of(before.tree, holding.group)])
-        new_way = len(after.tree.paths[after.leaf(holding.group)])
+        way = len(before.tree.paths[before.leaf_for(holding)])
+        new_way = len(after.tree.paths[after.leaf_for(holding.group, holding.owner)])
         steps[slice_id] = new_way if count == way else min(count, new_way - 1)
     return steps
 
@@ -55,7 +54,7 @@ def with_grace(
     less |= _over_limit(before, after)
     for slice_id, was in in_force.items():
         holding = after.holding(slice_id)
-        path = after.tree.paths[after.leaf(holding.group)]
+        path = after.tree.paths[after.leaf_for(holding.group, holding.owner)]
         gpu_type = after.type_of(slice_id)
         concerned = any((gpu_type, name) in less for name in path[:was]) or any(
             (None, name) in less for name in path
@@ -74,7 +73,8 @@ def _lost(
     """Return the nodes at which a slice is not entitled any more."""
     lost: set[_Where] = set()
     for slice_id, count in now:
-        path = after.tree.paths[after.leaf(after.holding(slice_id).group)]
+        holding = after.holding(slice_id)
+        path = after.tree.paths[after.leaf_for(holding.group, holding.owner)]
         lost.update((after.type_of(slice_id), name) for name in path[count : steps[slice_id]])
     return lost
 

@@ -149,10 +149,11 @@ class Guarantees:
             yield from self._outside(gpu_type, cards[gpu_type])
         for gpu_type, said in sorted(self._standings.document.gpu_types.items()):
             there = self._standings.of_type(gpu_type).cards
-            if said.expect is not None and there < said.expect:
-                yield GuaranteeWarning(
-                    GuaranteeFault.FEWER_THAN_EXPECTED, gpu_type, Fraction(said.expect), there
-                )
+            if said.expect is not None and there != said.expect:
+                fault = GuaranteeFault.FEWER_THAN_EXPECTED
+                if there > said.expect:
+                    fault = GuaranteeFault.MORE_THAN_EXPECTED
+                yield GuaranteeWarning(fault, gpu_type, Fraction(said.expect), there)
 
     def _cut(self, gpu_type: str) -> Iterator[GuaranteeWarning]:
         standing = self._standings.of_type(gpu_type)

@@ -11,8 +11,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from fractions import Fraction
 from itertools import chain
+from types import MappingProxyType
+from typing import Final
 
 from sublet_quota.amounts.gpu_amounts import GpuAmount
+from sublet_quota.budgets.standing import NOTHING_SPENT, Spent
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.holdings.as_held import AsHeld, successors
 from sublet_quota.holdings.card_policy import policy_of
@@ -34,6 +37,9 @@ from sublet_quota.residency.snapshot import Rank
 from sublet_quota.shares.cards import NO_CARD
 from sublet_quota.shares.entitlement import Piece
 from sublet_quota.shares.group_tree import ROOT, NodeName, group_at
+from sublet_quota.shares.lots import lot_of
+
+NO_CARDS_KEPT: Final[Mapping[GpuId, GroupName]] = MappingProxyType({})
 
 
 class Holdings(HeldSums, CardSums, SliceLists):
@@ -48,13 +54,15 @@ class Holdings(HeldSums, CardSums, SliceLists):
         turns: Turns | None = None,
         *,
         in_force: Mapping[SliceId, int] = NOT_TOLD,
+        spent: Spent = NOTHING_SPENT,
     ) -> None:
         """``document`` is one in force (``at``).
 
         ``entitled`` is what ``lasting_steps`` said before of slices that it tells of: what is
         entitled stays so, also where all is added up anew. ``turns``: in which order odd cards go
         where there are too few; by lot while nobody's past use is known. ``in_force`` is what
-        ``steps_in_force`` said before: with too few cards, that stays so too.
+        ``steps_in_force`` said before: with too few cards, that stays so too. ``spent``: the
+        budgets that are over.
         """
         self.document = document
         """The document in force; ``under`` puts another in its place."""
@@ -64,10 +72,12 @@ class Holdings(HeldSums, CardSums, SliceLists):
         """How often people have asked for each size lately, by its name: what room is worth hangs
         on it. Nothing: not known.
         """
+        self.kept_cards: Mapping[GpuId, GroupName] = NO_CARDS_KEPT
+        """Cards whose room is kept for a reservation of a group: nobody else borrows it."""
         self._typed: dict[GpuId, TypedKind] = {}
         self._rooms = CardRooms(document.pools)
         self._placed = PlacedSlices(self._rooms)
-        super().__init__(Standings(document, turns))
+        super().__init__(Standings(document, turns, spent))
         self._guarantees = Guarantees(self, self._rooms, self._standings)
         for facts in gpus:
             self.put_gpu(facts)
@@ -148,6 +158,23 @@ class Holdings(HeldSums, CardSums, SliceLists):
                 yield holding
             finally:
                 self._placed.lay(holding)
+
+    def spend(self, spent: Spent) -> frozenset[SliceId]:
+        """Let these budgets be over, and no others; return whose slices count otherwise now.
+
+        Of what counts again the oldest comes first.
+        """
+        before, self._standings.spent = self._standings.spent, spent
+        groups = {group for group, _ in before.over.keys() ^ spent.over.keys()}
+        changed = [
+            each
+            for each in self._standings.paid_below(groups)
+            if before.is_over(self.document, each.group, each.owner)
+            is not spent.is_over(self.document, each.group, each.owner)
+        ]
+        for holding in sorted(changed, key=lambda each: (each.since, lot_of(each.slice_id))):
+            self._standings.put(holding, self._typed.get(holding.gpu_id))
+        return frozenset(each.slice_id for each in changed)
 
     def mark_unsuspendable(self, slice_id: SliceId, *, unsuspendable: bool) -> None:
         """Note that a slice can not, or can again, be suspended."""
@@ -246,6 +273,7 @@ class Holdings(HeldSums, CardSums, SliceLists):
             self.lasting_steps(),
             self.steps_in_force(),
             self._guarantees.laid_out(),
+            self.spent,
         )
 
     def under(
@@ -270,17 +298,18 @@ class Holdings(HeldSums, CardSums, SliceLists):
         ``grace`` does: what ends at a stated time has none, nor has a card that is closed.
         """
         grace = document.shrink.grace if grace is None else grace
-        after = Standings(document, held.turns)
+        spent = held.spent.under(document)
+        after = Standings(document, held.turns, spent)
         steps = carried_steps(held, after, held.lasting)
         in_force = carried_steps(held, after, held.in_force)
-        anew = cls(document, turns=held.turns)
+        anew = cls(document, turns=held.turns, spent=spent)
         anew._take_over(held, held.slices.values(), steps, in_force)
         graced: dict[SliceId, Holding] = {}
         if grace:
             found = with_grace(held, anew._standings, steps, in_force, now + grace)
             graced = {one.slice_id: one for one in found}
         if graced:
-            anew = cls(document, turns=held.turns)
+            anew = cls(document, turns=held.turns, spent=spent)
             anew._take_over(held, {**held.slices, **graced}.values(), steps, in_force)
         anew._guarantees.begin_with(held.laid_out)
         # The layouts, too: whoever takes these holdings over looks at the changes alone.
@@ -292,6 +321,7 @@ class Holdings(HeldSums, CardSums, SliceLists):
 
         A grace that was found for a slice stays. A server that restarted has its place.
         """
+        self.spend(before.spent.under(self.document))
         cards = {facts.gpu_id: facts for facts in before.gpus_as_told()}
         for gpu_id in [facts.gpu_id for facts in self.gpus() if facts.gpu_id not in cards]:
             self.remove_gpu(gpu_id)
@@ -310,6 +340,7 @@ class Holdings(HeldSums, CardSums, SliceLists):
         for slice_id in sorted(new):
             self.put(new[slice_id], instead_of.get(slice_id))
         self._standings.take_over_ranks(before.ranks_told())
+        self.kept_cards = before.kept_cards
 
     def give_grace(self, slice_ids: Iterable[SliceId], now: datetime) -> None:
         """Let slices go on as before for the grace, as those of who left the group that pays."""

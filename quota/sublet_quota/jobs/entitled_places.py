@@ -60,7 +60,7 @@ class EntitledPlaces:
         gpu_type = job.entitled_on
         if gpu_type is None or job.gpus != 1:
             return None
-        leaf = self._holdings.leaf(job.group)
+        leaf = self._holdings.leaf_for(job.group, job.owner)
         usable = self._holdings.layout(gpu_type).usable_by(leaf)
         reached = [gpu_id for gpu_id in usable if gpu_id in self._lendable_mib]
         found = self._found(job, leaf, reached, kinds)

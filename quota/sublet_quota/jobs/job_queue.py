@@ -10,12 +10,14 @@ large one. A job that can run on one node alone is placed there, or waits for th
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from sublet_quota.amounts.gpu_amounts import GpuAmount, format_cards, format_memory
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.jobs.entitled_places import EntitledPlace, EntitledPlaces
 from sublet_quota.jobs.lendable_room import Kinds, LendableGpu, LendableRoom
 from sublet_quota.jobs.payers.job_limits import JobLimits, MetLimit
+from sublet_quota.jobs.payers.recharged_jobs import RechargedJobs
 from sublet_quota.jobs.waiting_job import WaitingJob
 from sublet_quota.names.ids import GpuId, GroupName, JobId, PoolName, SliceId
 from sublet_quota.reasons.waiting import FullLimit, KeptGpu, QueueReason, QueueWait
@@ -55,18 +57,31 @@ class QueuePlan:
     waits: tuple[JobWait, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class BesideOthers:
+    """What a plan may make of others for a job."""
+
+    by_right: EntitledPlaces | None = None
+    """Where entitled jobs have their places whatever others borrow; ``None``: nowhere."""
+    recharged: RechargedJobs | None = None
+    """The running jobs that other groups could pay for; ``None``: none."""
+
+
+NOTHING_BESIDE: Final = BesideOthers()
+
+
 def plan_queue(
     jobs: Sequence[WaitingJob],
     gpus: Iterable[LendableGpu],
     *,
     lending: bool,
     limits: JobLimits | None = None,
-    by_right: EntitledPlaces | None = None,
+    beside: BesideOthers = NOTHING_BESIDE,
 ) -> QueuePlan:
     """Return what can be placed of ``jobs``, which are in their order, and why others wait.
 
-    ``limits``: what payers and owners may have; ``None``: nothing is limited. ``by_right``: where
-    entitled jobs have their places whatever others borrow; ``None``: only where room is lent.
+    ``limits``: what payers and owners may have; ``None``: nothing is limited. ``beside``: what may
+    become of others for a job.
     """
     room = LendableRoom(gpus)
     bounds = _Bounds(limits)
@@ -75,7 +90,7 @@ def plan_queue(
     for job in jobs:
         found = None
         if lending:
-            found = _due(job, room, bounds, by_right) or _fit(job, room, bounds, by_right)
+            found = _placed(job, room, bounds, beside) or _let_in(job, room, bounds, beside)
         if found is not None:
             placements.append(found)
         else:
@@ -104,6 +119,31 @@ class _Bounds:
         """Count a job that is placed."""
         if self.limits is not None:
             self.limits.take(job, gpu.facts.kind, gpu.gpu_type)
+
+
+def _placed(
+    job: WaitingJob, room: LendableRoom, bounds: _Bounds, beside: BesideOthers
+) -> JobPlacement | None:
+    """Give a job its place, by right or where room is lent; ``None``: it has none now."""
+    by_right = beside.by_right
+    return _due(job, room, bounds, by_right) or _fit(job, room, bounds, by_right)
+
+
+def _let_in(
+    job: WaitingJob, room: LendableRoom, bounds: _Bounds, beside: BesideOthers
+) -> JobPlacement | None:
+    """Give a job a place that a limit alone keeps from it, by charging another job elsewhere."""
+    kinds = {kind: name for kind, name in room.kinds_for(job).items() if job.fits_on(kind)}
+    if beside.recharged is None or not kinds or bounds.within(job, kinds):
+        return None
+    for change in beside.recharged.tried(job):
+        if not bounds.within(job, kinds):
+            continue
+        placed = _placed(job, room, bounds, beside)
+        if placed is not None:
+            beside.recharged.keep(change)
+            return replace(placed, recharged=(change.told,))
+    return None
 
 
 def _due(

@@ -20,8 +20,9 @@ def payer_after_leaving(holdings: Holdings, holding: Holding) -> GroupName | Non
     world = Without(holdings, gone=(holding,))
 
     def missing_steps(group: GroupName) -> int:
-        depth = len(holdings.tree(gpu_type).paths[holdings.leaf(group)])
-        return depth - holdings.entitled_steps(gpu_type, group, piece.cards)
+        leaf = holdings.leaf_for(group, holding.owner)
+        depth = len(holdings.tree(gpu_type).paths[leaf])
+        return depth - holdings.steps_at(gpu_type, leaf, piece.cards)
 
     may_pay = (
         group

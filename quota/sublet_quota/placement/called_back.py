@@ -2,7 +2,7 @@
 
 from collections.abc import Container
 
-from sublet_quota.amounts.gpu_amounts import GpuAmount
+from sublet_quota.amounts.gpu_amounts import NOTHING, GpuAmount
 from sublet_quota.holdings.gpu_load import Holding
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GpuId, SliceId
@@ -33,6 +33,25 @@ def back_to_their_place(
             back.append(holding.slice_id)
             rooms[holding.gpu_id] = _less(room, holding.can_leave)
     return tuple(back)
+
+
+def called_back_for_jobs(holdings: Holdings, gpu_id: GpuId) -> frozenset[SliceId]:
+    """Return the called-back slices of a card that would be back but for entitled jobs there.
+
+    With these they take turns: it is entitled slices that called-back ones come behind.
+    """
+    load, room = holdings.load(gpu_id), holdings.room(gpu_id)
+    if room is None or NOTHING in (load.entitled_jobs, load.called_back):
+        return frozenset()
+    room = room.with_more(load.entitled_jobs)
+    left = GpuAmount(max(0, room.shared_mib), max(0, room.shared_milli))
+    found: list[SliceId] = []
+    for holding in sorted(holdings.slices_on(gpu_id), key=_age):
+        amount = holding.can_leave
+        if holding.called_back and amount.fits_in(left):
+            left = _less(left, amount)
+            found.append(holding.slice_id)
+    return frozenset(found)
 
 
 def _age(holding: Holding) -> tuple[float, SliceId]:

@@ -3,7 +3,7 @@
 A preview of another document, and the room of reservations that begin soon, are both of this.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
@@ -46,6 +46,12 @@ def new_claims(before: Holdings, after: Holdings) -> Claims:
     claims = (_claim(after, *each) for each in islice(parts, MOST_CLAIMS))
     found = tuple(claim for claim in claims if claim.calls_back or claim.in_the_way)
     return Claims(found, max(0, len(parts) - MOST_CLAIMS))
+
+
+def claims_of(before: Holdings, after: Holdings, groups: Collection[str]) -> Iterator[Claim]:
+    """Yield the parts of groups that are laid out otherwise than before, also on empty cards."""
+    parts = (each for each in _new_parts(before, after) if each[2] in groups)
+    return (_claim(after, *each) for each in parts)
 
 
 _Place = tuple[str, GpuId, NodeName]

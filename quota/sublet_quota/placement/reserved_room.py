@@ -15,7 +15,7 @@ from sublet_quota.document.lookups.reservations import Coming, coming, next_time
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GpuId, GroupName, SliceId
-from sublet_quota.placement.claims import Claim, new_claims
+from sublet_quota.placement.claims import Claim, claims_of
 from sublet_quota.residency.snapshot import Rank
 
 LOOK_AHEAD: Final = timedelta(minutes=10)
@@ -27,11 +27,12 @@ KEPT_FOR: Final = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True)
 class ReservedRoom:
-    """Borrowed slices on one card that make way for a reservation before that begins."""
+    """A card that will be laid out for a reservation that begins soon."""
 
     group: GroupName
     gpu_id: GpuId
     slices: tuple[SliceId, ...]
+    """The borrowed slices that make way there."""
     begin: datetime
     not_before: datetime | None = None
     """When what another reservation has on the card ends; ``None``: nothing is reserved there."""
@@ -43,7 +44,7 @@ class ReservedRoom:
 
 
 def reserved_room(holdings: Holdings, now: datetime) -> tuple[ReservedRoom, ...]:
-    """Return who makes way for the reservations that begin within ``LOOK_AHEAD``.
+    """Return the cards for the reservations that begin within ``LOOK_AHEAD``, with who makes way.
 
     By the layout that will be in force then, with the slices of now.
     """
@@ -75,11 +76,10 @@ def _at(holdings: Holdings, soon: list[Coming], now: datetime) -> Iterator[Reser
     groups = {each.reservation.for_ for each in soon}
     written = holdings.document.as_written
     after = holdings.under(written.at(begin), begin, timedelta())
-    for claim in new_claims(holdings, after).found:
+    for claim in claims_of(holdings, after, groups):
         slices = tuple(each for each in claim.calls_back if _is_borrowed(holdings, each))
-        if claim.group in groups and slices:
-            ends = _ends_there(holdings, claim, now, begin)
-            yield ReservedRoom(claim.group, claim.gpu_id, slices, begin, ends)
+        ends = _ends_there(holdings, claim, now, begin)
+        yield ReservedRoom(claim.group, claim.gpu_id, slices, begin, ends)
 
 
 def _is_borrowed(holdings: Holdings, slice_id: SliceId) -> bool:

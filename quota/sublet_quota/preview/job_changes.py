@@ -7,7 +7,7 @@ from datetime import datetime
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.jobs.entitled_places import EntitledPlaces
-from sublet_quota.jobs.job_queue import QueuePlan, plan_queue
+from sublet_quota.jobs.job_queue import BesideOthers, QueuePlan, plan_queue
 from sublet_quota.jobs.lendable_room import lendable_gpus
 from sublet_quota.jobs.payers.job_limits import JobLimits
 from sublet_quota.jobs.payers.job_rights import KnownRights
@@ -78,7 +78,7 @@ def _plan(jobs: JobsNow, holdings: Holdings, now: datetime) -> QueuePlan:
         gpus,
         lending=jobs.lending,
         limits=JobLimits(holdings),
-        by_right=EntitledPlaces(holdings, jobs.lendable_mib),
+        beside=BesideOthers(EntitledPlaces(holdings, jobs.lendable_mib)),
     )
 
 

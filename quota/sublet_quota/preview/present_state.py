@@ -4,9 +4,10 @@ It is taken in the service's one thread, in which holdings change, and worked on
 that is done with it reaches the holdings that it was taken of.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from sublet_quota.budgets.standing import NOTHING_SPENT, BudgetStanding, Spent
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.holdings.gpu_load import GpuFacts, Holding
 from sublet_quota.holdings.holdings import Holdings
@@ -15,6 +16,14 @@ from sublet_quota.jobs.turns.job_order import HeldCards
 from sublet_quota.jobs.turns.past_uses import LagWrittenOff, Payer
 from sublet_quota.jobs.waiting_job import WaitingJob
 from sublet_quota.names.ids import GpuId, SliceId, UserName
+
+StandingsUnder = Callable[[QuotaDocument], tuple[BudgetStanding, ...]]
+
+
+def no_budgets(document: QuotaDocument) -> tuple[BudgetStanding, ...]:
+    """Return what stands where nothing is known of budgets: none."""
+    del document
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +64,10 @@ class PresentState:
     """What is entitled with the cards that there are."""
     people: tuple[PersonHere, ...] = ()
     jobs: JobsNow = field(default_factory=JobsNow)
+    spent: Spent = NOTHING_SPENT
+    """The budgets that are over."""
+    standings_under: StandingsUnder = no_budgets
+    """How budgets would stand under another document, after what was held until now."""
 
     def holdings(self) -> Holdings:
         """Return holdings of their own that say what those of now say."""
@@ -65,6 +78,7 @@ class PresentState:
             self.entitled,
             self.turns,
             in_force=self.in_force,
+            spent=self.spent,
         )
 
 
@@ -72,6 +86,7 @@ def present_state(
     holdings: Holdings,
     people: tuple[PersonHere, ...] = (),
     jobs: JobsNow | None = None,
+    standings_under: StandingsUnder = no_budgets,
 ) -> PresentState:
     """Return how things are now."""
     return PresentState(
@@ -83,4 +98,6 @@ def present_state(
         in_force=holdings.steps_in_force(),
         people=people,
         jobs=jobs or JobsNow(),
+        spent=holdings.spent,
+        standings_under=standings_under,
     )

@@ -8,6 +8,7 @@ What begins or ends at a stated time later is not in it, but that reservations a
 from dataclasses import dataclass
 from datetime import datetime
 
+from sublet_quota.budgets.standing import BudgetStanding, Spent
 from sublet_quota.document.consistency.warnings import DocumentWarning, document_warnings
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.told_reservations import tell_reservations
@@ -39,6 +40,8 @@ class QuotaPreview:
     """What would be reserved, now or later; what is over is not there."""
     warnings: tuple[DocumentWarning, ...]
     """What may not be meant in the document."""
+    budgets: tuple[BudgetStanding, ...] = ()
+    """The budgets that would be over after what is spent of them, and are not now."""
 
 
 def preview_quota(state: PresentState, document: QuotaDocument, now: datetime) -> QuotaPreview:
@@ -49,8 +52,13 @@ def preview_quota(state: PresentState, document: QuotaDocument, now: datetime) -
         # What lies where now is what the other document begins with.
         before.layout(gpu_type)
     after = before.under(in_force, now)
+    budgets = state.standings_under(in_force)
+    after.spend(Spent.of(budgets))
     return QuotaPreview(
         beyond=new_excesses(before, after, state.people),
+        budgets=tuple(
+            each for each in budgets if each.is_over and each.whose not in state.spent.over
+        ),
         brought_back=brought_back(before, after),
         claims=new_claims(before, after),
         jobs=job_changes(state.jobs, before, after, now),

@@ -24,6 +24,8 @@ class Rule(StrEnum):
     AS_BEFORE = "as-before"
     """The same server's slice of before a guarantee, a limit or a membership became less."""
     LIMIT = "limit"
+    BUDGET = "budget"
+    """The hours on cards that may be spent in a period are spent."""
     RIGHT = "right"
     """What may be picked: sizes, types, amounts, groups."""
     CARDS = "cards"

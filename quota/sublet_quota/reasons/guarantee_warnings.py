@@ -25,6 +25,8 @@ class GuaranteeFault(StrEnum):
     """Entitled slices lie on other groups' cards, beside what is entitled there."""
     FEWER_THAN_EXPECTED = "fewer-than-expected"
     """There are fewer open cards of a type than the document expects."""
+    MORE_THAN_EXPECTED = "more-than-expected"
+    """There are more: these keep no guarantee, as an agent could have made them up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,9 @@ _WORDS: Final[Mapping[GuaranteeFault, str]] = MappingProxyType(
             "on their cards: {there} of it by turns behind them"
         ),
         GuaranteeFault.FEWER_THAN_EXPECTED: ("{type}: {told} expected, and {there} open"),
+        GuaranteeFault.MORE_THAN_EXPECTED: (
+            "{type}: {told} expected, and {there} open: guarantees count on what is expected"
+        ),
     }
 )
 

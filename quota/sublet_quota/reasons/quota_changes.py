@@ -16,6 +16,8 @@ class QuotaChange(StrEnum):
     MOVES = "moves"
     MOVED = "moved"
     STAYS = "stays"
+    LEAVES_FAILED = "leaves-failed"
+    COMES_HOME = "comes-home"
     BROUGHT_BACK = "brought-back"
     RECHARGED = "recharged"
     RECHARGED_AFTER_LEAVING = "recharged-after-leaving"
@@ -34,7 +36,11 @@ _WORDS: Final[Mapping[QuotaChange, str]] = MappingProxyType(
             "nothing"
         ),
         QuotaChange.MOVED: "it is on GPU {card} of its node now",
-        QuotaChange.STAYS: "it does not move to another card, and takes turns on its own: {why}",
+        QuotaChange.STAYS: "it stays on its card, and does not move to another: {why}",
+        QuotaChange.LEAVES_FAILED: "its card fails: it comes back on GPU {card} of its node",
+        QuotaChange.COMES_HOME: (
+            "GPU {card} of its node is its group's: it moves there when it is idle"
+        ),
         QuotaChange.BROUGHT_BACK: "there is room again: it has its place on the card back",
         QuotaChange.RECHARGED: (
             "charged to {group} instead of {former}, which lets a slice of {for_group} in"

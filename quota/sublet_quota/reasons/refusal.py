@@ -38,6 +38,7 @@ class RefusalReason(StrEnum):
     NO_DISK = "no-disk"
     PRIORITY_NOT_ALLOWED = "priority-not-allowed"
     KEEP_BUDGET = "keep-budget"
+    BUDGET_SPENT = "budget-spent"
     BELOW_HELD = "below-held"
     POD_REFUSED = "pod-refused"
 

@@ -1,4 +1,4 @@
-"""Why a slice stays on its card although it is to move to another: the codes, and the words."""
+"""That a slice moves to another card, or why it stays: the codes, and the words."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,6 +34,11 @@ _CLAUSES: Final[Mapping[Staying, str]] = MappingProxyType(
         Staying.CANNOT_LEAVE: "it cannot be suspended",
     }
 )
+
+
+def moving_clause(card: int) -> str:
+    """Return that a slice moves to another card, by that one's place among its node's."""
+    return f"moves to GPU {card} of its node, when it is idle or its next cell runs"
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,7 @@ def _request(holdings: Holdings, asking: _Asking) -> WaitingRequest:
         cards = of_card * rate_of(document, gpu_type)
     return WaitingRequest(
         request_id=server.request_id,
-        node=holdings.leaf(asking.payer.group),
+        node=holdings.leaf_for(asking.payer.group, server.owner),
         owner=server.owner,
         since=server.since,
         lot=server.lot,
@@ -79,7 +79,11 @@ def _ranks(holdings: Holdings, in_turn: list[_Asking]) -> Mapping[RequestId, Ran
     ranks: dict[RequestId, Rank] = {}
     for gpu_type in sorted(by_type):
         asked = [
-            (JobId(each.server.request_id), each.payer.group, each.payer.cards[gpu_type])
+            (
+                JobId(each.server.request_id),
+                holdings.leaf_for(each.payer.group, each.server.owner),
+                each.payer.cards[gpu_type],
+            )
             for each in by_type[gpu_type]
             if each.server.request_id not in ranks
         ]

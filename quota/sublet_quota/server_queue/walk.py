@@ -133,7 +133,8 @@ class _Line:
         waiting = self._asks
         if payer.first is not None:
             gpu_type, cards = payer.first
-            waiting = _less(waiting, gpu_type, self._holdings.leaf(payer.group), cards)
+            leaf = self._holdings.leaf_for(payer.group, server.owner)
+            waiting = _less(waiting, gpu_type, leaf, cards)
         return Question(self._holdings, server.wish, waiting=waiting, seen=self._seen)
 
     def _all_asks(self, ordered: Sequence[QueuedServer]) -> Waiting:
@@ -144,7 +145,7 @@ class _Line:
             payer = self._payers.of(server)
             if payer.first is not None:
                 gpu_type, cards = payer.first
-                asks[gpu_type][self._holdings.leaf(payer.group)] += cards
+                asks[gpu_type][self._holdings.leaf_for(payer.group, server.owner)] += cards
         return asks
 
 

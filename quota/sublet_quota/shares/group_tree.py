@@ -17,6 +17,8 @@ NodeName = NewType("NodeName", str)
 """The name of a group, of its direct members, or of the root."""
 
 ROOT: Final = NodeName("")
+SPENT: Final = NodeName("//")
+"""The leaf of those whose budget is over: of weight 0, guaranteed nothing, beside all groups."""
 _DIRECT: Final = "/"
 
 
@@ -93,13 +95,17 @@ class GroupTree:
         object.__setattr__(self, "paths", paths)
 
     @classmethod
-    def of(cls, groups: Iterable[GroupNode]) -> "GroupTree":
-        """Return the tree of a document's groups, with direct members as one more child each."""
+    def of(cls, groups: Iterable[GroupNode], *, with_spent: bool = False) -> "GroupTree":
+        """Return the tree of a document's groups, with direct members as one more child each.
+
+        ``with_spent``: with the leaf of those whose budget is over.
+        """
         top = tuple(_with_direct_members(group) for group in groups)
+        spent = (GroupNode(SPENT, weight=0),) if with_spent else ()
         root = GroupNode(
             ROOT,
             guaranteed=sum((group.guaranteed for group in top), NO_CARD),
-            children=(*top, GroupNode(direct_members(ROOT))),
+            children=(*top, GroupNode(direct_members(ROOT)), *spent),
         )
         return cls(root)
 

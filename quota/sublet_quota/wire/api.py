@@ -258,6 +258,8 @@ class SliceInfo(AnswerModel):
     """``None``: nothing of its card's type is guaranteed to anybody."""
     group: Name | None = None
     """The group that pays for the slice; ``None``: none."""
+    moving_to: Count | None = None
+    """The place among its node's cards of the one that the slice moves to; ``None``: it stays."""
     idle_end: IdleEnd | None = None
     """When the server is ended for being idle; ``None``: it is at work, or may be idle for ever, or
     its node's agent does not say."""

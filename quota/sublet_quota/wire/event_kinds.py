@@ -76,6 +76,11 @@ class EventKind(StrEnum):
     LENDING_SWITCHED = "lending-switched"
     AGENT_CONNECTED = "agent-connected"
     AGENT_SILENT = "agent-silent"
+    BUDGET_ENDS = "budget-ends"
+    """Most of a budget's hours are spent."""
+    BUDGET_SPENT = "budget-spent"
+    BUDGET_RENEWED = "budget-renewed"
+    """A budget that was spent has hours again."""
     QUOTA_LOADED = "quota-loaded"
     QUOTA_REFUSED = "quota-refused"
 

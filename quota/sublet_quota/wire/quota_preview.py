@@ -4,6 +4,7 @@ from typing import Final
 
 from pydantic import Field
 
+from sublet_quota.wire.budget import BudgetInfo
 from sublet_quota.wire.quota import DocumentText
 from sublet_quota.wire.rank import ToldRank
 from sublet_quota.wire.schema import (
@@ -110,6 +111,8 @@ class QuotaPreviewInfo(AnswerModel):
     people: Count
     """How many people have slices or jobs now."""
     beyond: tuple[ExcessInfo, ...] = Field(max_length=MOST_TOLD)
+    budgets: tuple[BudgetInfo, ...] = Field(default=(), max_length=MOST_TOLD)
+    """The budgets that would be over after what is spent of them, and are not now."""
     ranks: tuple[RankForecast, ...] = Field(max_length=MOST_TOLD)
     brought_back: tuple[ConcernedSlice, ...] = Field(max_length=MOST_TOLD)
     """Called-back slices that would have their place again at once."""

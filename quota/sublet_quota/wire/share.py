@@ -5,6 +5,7 @@ from typing import Final
 from pydantic import Field
 
 from sublet_quota.life_cycles.slice_states import SliceState
+from sublet_quota.wire.budget import BudgetInfo
 from sublet_quota.wire.schema import (
     AnswerModel,
     AwareDatetime,
@@ -147,6 +148,8 @@ class QuotaShare(AnswerModel):
     rights: tuple[RightLine, ...] = Field(default=(), max_length=_MOST_RIGHTS)
     keep_left_minutes: Count = 0
     """For how long the caller may still keep slices from being lent today."""
+    budgets: tuple[BudgetInfo, ...] = Field(default=(), max_length=_MOST_GROUPS)
+    """The budgets of these groups, and the caller's own in them."""
 
 
 class WeekUse(AnswerModel):

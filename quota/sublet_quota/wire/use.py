@@ -25,6 +25,31 @@ class UseKey(StrEnum):
     """``notebook`` or ``job``."""
     DAY = "day"
     """The day in UTC."""
+    KIND = "kind"
+    """What became of it: each row tells of all kinds in ``kinds``. By owner, group, type and day
+    alone, and by whole hours."""
+
+
+class KindHours(AnswerModel):
+    """Hours on cards by what became of them; a slice counts as the part of its card that it is.
+
+    ``held`` is the sum of the four that follow.
+    """
+
+    held: Hours
+    used: Hours
+    """While a GPU computed for the slice."""
+    idle: Hours
+    lent: Hours
+    """While others had the room, or the compute, of an idle slice."""
+    suspended: Hours
+    """While it was off its card, and not lent."""
+    borrowed: Hours
+    """Those of ``held`` that were not within a guarantee."""
+    charged: Hours
+    """What the nearest budget of whoever paid was charged: times the type's ``rate``."""
+    credited: Hours
+    """What guests paid of that for lent room."""
 
 
 class UseRow(AnswerModel):
@@ -43,6 +68,8 @@ class UseRow(AnswerModel):
     """How long idle slices were lent."""
     energy_wh: Hours | None = None
     """``None`` also where a card had no counter."""
+    kinds: KindHours | None = None
+    """Told where hours are asked for by kind."""
 
 
 class UseReport(AnswerModel):

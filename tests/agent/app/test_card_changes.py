@@ -125,6 +125,7 @@ def test_a_suspended_slice_comes_back_on_the_other_card(tmp_path: Path) -> None:
     with a_node(tmp_path, pool=STAYS_AWAY) as node:
         ada, hers, ben, his = suspended_for_another(node)
         node.move("a", 1)
+        node.until_bound_for("a", 1)
         assert ada.enter_and_digest() == hers
         assert node.is_on(ada, 1)
         node.until_on("a", 1)
@@ -332,6 +333,7 @@ def test_what_was_suspended_on_a_card_that_is_gone_comes_back_on_the_other(
         node.world.gpus.administration.lose_card(node.cards[0])
         node.world.until(lambda: node.world.status.gpus[0].closed is not None)
         node.move("a", 1)
+        node.until_bound_for("a", 1)
         assert ada.enter_and_digest() == hers
         assert node.is_on(ada, 1)
         node.until_on("a", 1)
@@ -354,11 +356,11 @@ def test_an_agent_that_is_killed_at_any_moment_of_moves_loses_nothing(
 ) -> None:
     pool = {"lend_at_least_s": 0.1, "idle_after_s": 0.2}
     with a_node(tmp_path, module=APPLICATION, speed=40.0, pool=pool) as node:
-        node.serve(node.slice("a", 60), node.slice("b", 70), node.slice("c", 10))
+        node.serve(node.slice("a", 50), node.slice("b", 20))
         ada, ben = node.world.kernel("a"), node.world.kernel("b")
         second = node.world.kernel("a")
         hers, hers_too = ada.enter_and_fill(20, 1), second.enter_and_fill(20, 3)
-        his = ben.enter_and_fill(50, 2)
+        his = ben.enter_and_fill(15, 2)
         there = 0
         for turn in range(6):
             there = 1 - there

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,11 +10,19 @@ import pytest_asyncio
 from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.names.ids import GpuId, NodeId, SliceId
 from sublet_quota.reasons.waiting import WaitReason
+from sublet_quota.residency.snapshot import Rank
 from sublet_quota.wire.agent_link import AgentEvent, ForeignProcesses, WaitReport
 from sublet_quota.wire.event_kinds import TOLD_BY_AGENTS
 
 from tests.support.fake_agent import GIB, FakeAgent, a_gpu, a_report
-from tests.support.hub_world import OTHER_SECRET, HubWorld, until
+from tests.support.hub_world import (
+    OTHER_SECRET,
+    FakeHub,
+    HubWorld,
+    hub_world,
+    settings_for,
+    until,
+)
 from tests.support.whole_words import names
 
 pytestmark = pytest.mark.asyncio
@@ -163,3 +172,42 @@ async def test_what_it_reports_as_lent_shows_its_tenants_nothing_of_another_node
     # Ids are hexadecimal: by chance these letters are in one of them.
     assert not names(str(share), "ada")
     assert nodes.slice_id not in str(share)
+
+
+EXPECTS = """\
+gpu_types: {H100: {match: "*H100*", expect: 2}}
+pools: [{name: interactive, memory_overcommit: 1, compute_overcommit: 1}]
+groups: {lab: {guaranteed: {H100: 4}}, other: {}}
+"""
+
+
+async def test_with_cards_that_it_makes_up_nobody_loses_their_place(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    (tmp_path / "quota.yaml").write_text(EXPECTS)
+    settings = settings_for(tmp_path, quota_file=tmp_path / "quota.yaml")
+    async with hub_world(tmp_path, hub, settings) as world:
+        await world.agent(gpus=(a_gpu("SIM-0"), a_gpu("SIM-1", index=1)))
+        await world.slice_for("ada", size="whole", groups=["lab"])
+        await world.slice_for("bob", size="whole", groups=["other"])
+        made_up = tuple(a_gpu(f"FAKE-{number}", index=number) for number in range(20))
+        await world.agent(node=B, secret=OTHER_SECRET, gpus=made_up)
+        holdings = world.service.capacity.holdings
+        assert holdings.tree("H100").nodes["lab"].guaranteed == 2
+        for number in range(6):
+            await world.slice_for(f"new-{number}", size="whole", groups=["lab"])
+        ranks = [holdings.rank(each.slice_id) for each in holdings.slices()]
+        assert ranks.count(Rank.ENTITLED) == 2
+        called_back = [
+            record.owner
+            for record in world.service.ledger.slices.values()
+            if record.called_back_since is not None
+        ]
+        # For the second of the cards that are expected one borrowed slice makes way, and no more.
+        assert len(called_back) <= 1
+        assert "ada" not in called_back
+        _, quota = await world.call("GET", "quota", world.admin())
+        assert (
+            "H100: 2 cards expected, and 22 cards open: guarantees count on what is expected"
+            in (quota["warnings"])
+        )

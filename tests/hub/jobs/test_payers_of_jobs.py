@@ -10,6 +10,7 @@ import pytest_asyncio
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import JobRecord
 from sublet_quota.names.ids import JobId
+from sublet_quota.wire.event_kinds import EventKind
 
 from tests.support.fake_agent import GIB, a_gpu
 from tests.support.hub_world import (
@@ -34,8 +35,8 @@ groups:
 
 
 @asynccontextmanager
-async def a_world(folder: Path, hub: FakeHub) -> AsyncIterator[HubWorld]:
-    (folder / "quota.yaml").write_text(QUOTAS)
+async def a_world(folder: Path, hub: FakeHub, quotas: str = QUOTAS) -> AsyncIterator[HubWorld]:
+    (folder / "quota.yaml").write_text(quotas)
     settings = settings_for(folder, quota_file=folder / "quota.yaml")
     async with hub_world(folder, hub, settings) as world:
         yield world
@@ -144,3 +145,35 @@ async def test_who_left_their_last_group_has_no_group_pay_any_more(ada: Ada) -> 
     _, share = await world.call("GET", "share", left)
     # It pays for the slice that they hold still, and for nothing new.
     assert [each["may_pay"] for each in share["quota"]["groups"]] == [False]
+
+
+EITHER = """
+groups:
+  lab: {jobs: {limit: {cards: 1}}}
+  law: {jobs: {limit: {cards: 1}}}
+"""
+
+
+async def test_a_running_job_is_charged_to_another_group_of_its_owner_s_to_let_another_in(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    async with a_world(tmp_path, hub, EITHER) as world:
+        ada = await make_ada(world, gpus=(a_gpu("SIM-0"), a_gpu("SIM-1", index=1)))
+        ada.token = world.user("ada", ("lab", "law"))
+        first = await ada.submit(["wait", "go"])
+        await ada.until(first, "running")
+        former = record_of(ada, first).group
+        (other,) = {"lab", "law"} - {former}
+        second = await ada.submit(["print", "x"], group=former)
+        await ada.until(second, "done")
+        moved = record_of(ada, first)
+        slice_id = moved.slice_id
+        assert slice_id is not None
+        assert (moved.group, world.service.ledger.slices[slice_id].group) == (other, other)
+        assert record_of(ada, second).group == former
+        _, events = await world.call("GET", "events", world.admin())
+        (told,) = (each for each in events if each["kind"] == EventKind.SLICE_RECHARGED)
+        assert told["slice_id"] == slice_id
+        assert f"charged to {other} instead of {former}" in told["detail"]
+        (ada.home / "go").touch()
+        await ada.until(first, "done")

@@ -47,7 +47,8 @@ async def test_what_is_told_names_no_admin_and_ends_after_a_day(world: HubWorld)
     made = await announce(world, "<b>maintenance</b> at *six*")
     _, share = await world.call("GET", "share", world.user("ada"))
     (shown,) = share["announcements"]
-    assert set(shown) == {"announcement_id", "text", "made_at", "until"}
+    assert set(shown) == {"announcement_id", "text", "made_at", "until", "from_admin"}
+    assert shown["from_admin"]
     assert shown["text"] == "<b>maintenance</b> at *six*"
     length = datetime.fromisoformat(made["until"]) - datetime.fromisoformat(made["made_at"])
     assert length == timedelta(days=1)

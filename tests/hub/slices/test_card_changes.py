@@ -1,12 +1,13 @@
 """Room in pieces becomes a whole card: a slice moves to another, and the hub follows it there."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
-from sublet_hub.ledger.records import SliceRecord
+from sublet_hub.ledger.records import Change, PodIdentity, SliceRecord
 from sublet_quota.residency.snapshot import Rank
 from sublet_quota.wire.agent_link import SliceAssignment
 
@@ -84,6 +85,8 @@ async def test_a_whole_card_is_made_from_two_halves(world: HubWorld) -> None:
     told = assigned(agent, record.slice_id)
     assert told is not None
     assert (told.gpu_id, told.rank) == (hers, Rank.CALLED_BACK)
+    _, share = await world.call("GET", "share", world.user(record.owner))
+    assert share["slices"][0]["moving_to"] == int(str(other).removeprefix("SIM-"))
     _, events = await world.call("GET", "events", world.admin())
     assert any("moves to GPU" in each["detail"] for each in events)
 
@@ -165,3 +168,64 @@ async def test_the_hub_follows_a_slice_that_its_agent_took_back(world: HubWorld)
     await agent.report()
     (after,) = world.service.ledger.slices_of_owner(record.owner)
     assert after.gpu.gpu_id == hers
+    # It has no place there beside her.
+    assert after.called_back_since is not None
+
+
+def failing(agent: FakeAgent, gpu_id: str) -> None:
+    agent.gpus = tuple(
+        gpu.model_copy(update={"closed": "xid: XID 79"}) if gpu.gpu_id == gpu_id else gpu
+        for gpu in agent.gpus
+    )
+
+
+@pytest.mark.parametrize("state", ["suspended", "resident"])
+async def test_what_is_suspended_on_a_card_that_fails_comes_back_on_another(
+    world: HubWorld, state: str
+) -> None:
+    agent = await world.agent(gpus=CARDS)
+    lease = await world.slice_for("bob", size="large")
+    slice_id, first = lease["slice_id"], lease["gpu_id"]
+    agent.says[slice_id] = a_report(slice_id, state=state, active=False, gate_open=False)
+    failing(agent, first)
+    await agent.report()
+    world.service.card_changes.look()
+    record = moving(world)
+    if state == "resident":
+        # Its memory is on the card that fails: nothing can be moved from there.
+        assert record is None
+        return
+    assert record is not None
+    (other,) = {"SIM-0", "SIM-1"} - {first}
+    assert (record.gpu.gpu_id, record.moving_to) == (first, other)
+    agent.says[slice_id] = a_report(slice_id, stays="the driver refused")
+    await agent.report()
+    world.service.card_changes.look()
+    assert moving(world) is None
+
+
+async def test_no_card_is_left_for_what_is_suspended_where_the_others_are_full(
+    world: HubWorld,
+) -> None:
+    agent = await world.agent(gpus=CARDS)
+    leases = [await world.slice_for(each, size="whole") for each in ("bob", "ben")]
+    slice_id, first = leases[0]["slice_id"], leases[0]["gpu_id"]
+    agent.says[slice_id] = a_report(slice_id, state="suspended", active=False, gate_open=False)
+    failing(agent, first)
+    await agent.report()
+    world.service.card_changes.look()
+    assert moving(world) is None
+
+
+async def test_the_slice_of_a_pod_takes_turns_on_the_card_that_the_cluster_gave_it(
+    world: HubWorld,
+) -> None:
+    await in_pieces(world)
+    now = world.service.now()
+    for record in tuple(world.service.ledger.slices.values()):
+        pod = PodIdentity(f"uid-{record.slice_id}", "default", "jupyter-x", record.gpu.node)
+        world.service.ledger.apply(Change(slices=(replace(record, pod=pod),)), now)
+    await world.slice_for("ada", size="whole")
+    assert moving(world) is None
+    called_back = [s for s in world.service.ledger.slices.values() if s.called_back_since]
+    assert len(called_back) == 1

@@ -129,6 +129,11 @@ async def test_borrowers_keep_their_room_until_it_must_be_moved_and_are_told_for
         _, events = await here.world.call("GET", "events", here.world.user(owner))
         (event,) = (each for each in events if each["kind"] == EventKind.SLICE_CALLED_BACK)
         assert told in event["detail"]
+        # Nor is the room lent to somebody else meanwhile.
+        body = {"owner": "late", "groups": ["guests"], "size": "quarter"}
+        body["account"] = here.world.account("late")
+        status, problem = await here.world.hub_call("POST", "slices", body)
+        assert (status, here.called_back()) == (409, {owner}), problem
         # Nobody has come yet: it is not brought back and called back in turns.
         for before in (2 * MINUTE, MINUTE, timedelta(), -4 * MINUTE):
             here.at(before)

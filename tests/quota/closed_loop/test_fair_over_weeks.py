@@ -5,7 +5,7 @@ from datetime import timedelta
 from fractions import Fraction
 
 import pytest
-from sublet_quota.closed_loop.asks.asked import AskedJob
+from sublet_quota.closed_loop.asks.asked import AskedJob, Manner
 from sublet_quota.closed_loop.cluster import Cluster
 from sublet_quota.closed_loop.figures import hours_of, shares
 from sublet_quota.closed_loop.record.envy import envy_h
@@ -16,9 +16,9 @@ from tests.support.loop_rules import watched
 
 HALF_LIFE = 8 * HOUR
 FAIR = "fair_share: {half_life: 8h, most_lag: 4h}\n"
-LARGE, SMALL = ("1", 2 * HOUR), ("1/4", 20 * MINUTE)
-CARDS = 4
-ALONE, LASTS = 2 * HALF_LIFE, 6 * HALF_LIFE
+LARGE, SMALL = ("1", 2 * HOUR), ("1/4", 40 * MINUTE)
+CARDS = 3
+ALONE, LASTS = 2 * HALF_LIFE, 5 * HALF_LIFE
 
 
 def contended(weights: Mapping[str, int], sizes: tuple[tuple[str, timedelta], ...]) -> Record:
@@ -27,10 +27,15 @@ def contended(weights: Mapping[str, int], sizes: tuple[tuple[str, timedelta], ..
     asked: list[AskedJob] = []
     for number, (group, (part, works)) in enumerate(zip(weights, sizes, strict=True)):
         began = ALONE if number else timedelta()
-        for_all = int(CARDS / Fraction(part) * ((LASTS - began) / works)) + 8
-        every = works * float(Fraction(part)) / CARDS
-        asked += jobs(group, group, for_all, part, works, at=began, every=every)
-    return Cluster(scene(FAIR + f"groups: {{{groups}}}", asked, LASTS, on=cards(CARDS))).run()
+        # Each asks for a quarter more than its part, and at first for all: some always wait.
+        wanted = CARDS * (weights[group] / sum(weights.values()) if number else 1.0) * 1.25
+        every = works * float(Fraction(part)) / wanted
+        asked += jobs(
+            group, group, int((LASTS - began) / every) + 8, part, works, at=began, every=every
+        )
+    text = FAIR + f"groups: {{{groups}}}"
+    manner = Manner(round=10 * MINUTE)
+    return Cluster(scene(text, asked, LASTS, on=cards(CARDS), manner=manner)).run()
 
 
 SCENES: dict[str, tuple[dict[str, int], tuple[tuple[str, timedelta], ...]]] = {
@@ -71,7 +76,7 @@ def test_nobody_has_less_than_with_cards_of_their_own(name: str) -> None:
 def test_nobody_envies_another_of_the_same_group() -> None:
     asked = [
         *jobs("x", "a", 60, "1", 2 * HOUR, owner="ada", every=HOUR / 2),
-        *jobs("y", "a", 300, "1/4", HOUR, owner="bob", every=HOUR / 8),
+        *jobs("y", "a", 300, "1/4", HOUR, owner="bob", every=HOUR / 6),
         *jobs("z", "a", 60, "1/2", HOUR, owner="eve", at=9 * HOUR, every=HOUR / 4),
     ]
     record = watched(scene(FAIR + "groups: {a: {}}", asked, 48 * HOUR, on=cards(2)))

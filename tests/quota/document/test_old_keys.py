@@ -96,7 +96,11 @@ CASES = {
         "exceptions: [{who: [a], set: {most_slices: 2}, why: x}]",
         "exceptions[0].set.most_slices: is a limit now: write `limit: {slices: 2}`",
     ),
-    "budgets": ("groups: {a: {budget: {hours: 3}}}", "a.budget: is not there yet in this version"),
+    "a budget of one person": (
+        "groups: {a: {each: {budget: {hours: 3}}}}",
+        "groups.a.each.budget: is a group's: write `budget: {each: {hours: 400}}` in the group",
+    ),
+    "a budget of everyone": ("everyone: {budget: {hours: 3}}", "everyone.budget: is a group's"),
     "how long servers of a group may be idle": (
         "groups: {lab: {max_idle: 8h}}",
         "groups.lab.max_idle: is what one person may: write `each: {max_idle: 8h}`",
@@ -133,6 +137,7 @@ PLACES = {
     "limit": "groups: {{g: {{{0}}}}}",
     "each": "groups: {{g: {{{0}}}}}",
     "jobs": "groups: {{g: {{{0}}}}}",
+    "budget": "groups: {{g: {{{0}}}}}",
 }
 
 

@@ -5,8 +5,8 @@ from sublet_quota.admission.slice_request import RequestedSlice
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.jobs.job_queue import QueuePlan
 from sublet_quota.jobs.waiting_job import WaitingJob
-from sublet_quota.names.ids import SliceId, UserName
-from sublet_quota.placement.called_back import back_to_their_place
+from sublet_quota.names.ids import GpuId, SliceId, UserName
+from sublet_quota.placement.called_back import back_to_their_place, called_back_for_jobs
 from sublet_quota.placement.slice_placement import Placement, decide_slice
 from sublet_quota.reasons.waiting import QueueReason
 from sublet_quota.residency.snapshot import Rank
@@ -116,6 +116,20 @@ def test_who_was_called_back_for_a_job_comes_back_when_it_is_over_and_not_before
     held.remove(SliceId("s"))
     assert back_to_their_place(held) == ("c",)
     assert back_to_their_place(with_job(entitled=False)) == ("c",)
+
+
+def test_who_is_called_back_for_a_job_alone_is_told_from_who_is_for_a_slice() -> None:
+    assert called_back_for_jobs(with_job(entitled=True), GpuId("h0")) == {"c"}
+    assert called_back_for_jobs(with_job(entitled=False), GpuId("h0")) == frozenset()
+    held = with_job(entitled=True)
+    held.put(notebook("n", "lena", part(1), "h0", group="lab"))
+    assert called_back_for_jobs(held, GpuId("h0")) == frozenset()
+
+
+def test_of_several_that_are_called_back_those_count_that_would_be_back_together() -> None:
+    held = with_job(entitled=True)
+    held.put(notebook("d", "dan", part(0.5), "h0", group="course", since=1, called_back=True))
+    assert called_back_for_jobs(held, GpuId("h0")) == {"c"}
 
 
 def wish(group: str, size: str) -> RequestedSlice:

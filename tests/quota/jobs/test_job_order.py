@@ -179,3 +179,36 @@ def test_no_more_is_entitled_than_is_guaranteed(jobs: list[WaitingJob]) -> None:
     assert entitled <= 3
     assert of_nlp <= 2
     assert sorted(found, key=lambda job: job.rank) == list(found)
+
+
+@given(st.integers(0, 40), st.integers(1, 4), st.integers(1, 4), st.randoms(use_true_random=False))
+def test_many_jobs_of_one_owner_come_between_the_jobs_of_others_one_at_a_time(
+    flood: int, of_mate: int, of_other: int, random
+) -> None:
+    """Whoever submits many, and first, has no more turns before others' than who submits few."""
+    lots = random.sample(range(1000), flood + of_mate + of_other)
+    whose = [("b", "eve")] * flood + [("b", "ann")] * of_mate + [("c", "bob")] * of_other
+    jobs = [
+        a_job(f"{owner}-{number}", group, owner=owner, minute=number, lot=lots[number])
+        for number, (group, owner) in enumerate(whose)
+    ]
+    found = ordered(under("groups: {b: {}, c: {}}", *CARDS), *jobs)
+    owners = [job.owner for job in found]
+    turns = dict.fromkeys(("eve", "ann", "bob"), 0)
+    for owner in owners:
+        turns[owner] += 1
+        if owner == "ann":
+            assert turns["eve"] <= turns["ann"]
+        if owner == "bob":
+            assert turns["eve"] + turns["ann"] <= turns["bob"]
+
+
+@given(st.integers(0, 40))
+def test_many_jobs_of_one_owner_change_nothing_between_two_others(flood: int) -> None:
+    held = under("groups: {b: {}, c: {}, d: {}}", *CARDS)
+    others = [
+        a_job(f"{group}{n}", group, owner=group, minute=n) for group in "cd" for n in range(4)
+    ]
+    many = [a_job(f"x{n}", "b", owner="eve", minute=0, lot=n) for n in range(flood)]
+    found = ordered(held, *many, *others)
+    assert names(tuple(job for job in found if job.owner != "eve")) == names(ordered(held, *others))

@@ -74,10 +74,30 @@ def test_who_is_on_other_cards_or_fits_beside_what_is_reserved_stays() -> None:
     now = AT_TWO - MINUTE
     held = held_at(now, text(1), 2, guest("a", "gpu-0"), guest("b", "gpu-1"))
     (room,) = reserved_room(held, now)
-    others = held_at(now, text(1), 2, guest("b", "gpu-1" if room.gpu_id == "gpu-0" else "gpu-0"))
-    assert reserved_room(others, now) == ()
-    assert reserved_room(held_at(now, text(0.5), 1, guest("a", "gpu-0", 0.5)), now) == ()
-    assert reserved_room(held_at(now, text(1, 2), 1, guest("a", "gpu-0")), now) == ()
+    elsewhere = guest("b", "gpu-1" if room.gpu_id == "gpu-0" else "gpu-0")
+    for others in (
+        held_at(now, text(1), 2, elsewhere),
+        held_at(now, text(0.5), 1, guest("a", "gpu-0", 0.5)),
+        held_at(now, text(1, 2), 1, guest("a", "gpu-0")),
+    ):
+        assert [each.slices for each in reserved_room(others, now)] == [()]
+
+
+def test_nobody_else_borrows_what_is_kept_and_its_group_does() -> None:
+    now = AT_TWO - MINUTE
+    held = held_at(now, text(1), 1)
+    held.kept_cards = {room.gpu_id: room.group for room in reserved_room(held, now)}
+    assert ask(held, "guest", "guests", "half", now) is None
+    early = ask(held, "student", "course", "half", now)
+    assert early is not None
+    assert early.rank is Rank.BORROWED
+    at_two = held.under(document(text(1)).at(AT_TWO), AT_TWO, timedelta())
+    assert at_two.kept_cards == held.kept_cards
+    placed = ask(at_two, "other", "course", "half", AT_TWO)
+    assert placed is not None
+    assert placed.rank is Rank.ENTITLED
+    at_two.kept_cards = {}
+    assert ask(at_two, "guest", "guests", "half", AT_TWO) is None
 
 
 def test_they_are_called_back_as_late_as_their_memory_allows_and_a_minute_before_at_least() -> None:

@@ -9,11 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sublet_quota.holdings.gpu_load import Holding
 from sublet_quota.holdings.holdings import Holdings
-from sublet_quota.names.ids import GpuId, UserName
+from sublet_quota.names.ids import GpuId, SliceId, UserName
 from sublet_quota.placement import claims
 from sublet_quota.placement.claims import Claims
 from sublet_quota.preview.beyond import Beyond
-from sublet_quota.preview.present_state import JobsNow, PersonHere, present_state
+from sublet_quota.preview.present_state import (
+    JobsNow,
+    PersonHere,
+    StandingsUnder,
+    present_state,
+)
 from sublet_quota.preview.quota_preview import QuotaPreview, preview_quota
 from sublet_quota.reasons.guarantee_warnings import GuaranteeFault
 from sublet_quota.reasons.waiting import QueueReason
@@ -22,6 +27,7 @@ from sublet_quota.shares.limits import LimitKind
 
 from tests.support.job_cases import a_job
 from tests.support.quota_cases import NOON, document, gpu, holdings, job_slice, notebook, part
+from tests.support.spent_budgets import spent
 
 TYPE = 'gpu_types: {H100: {match: "*H100*"}}\n'
 TWO_CARDS = (gpu("gpu-0"), gpu("gpu-1", index=1))
@@ -276,6 +282,34 @@ def test_nothing_is_changed_and_what_is_told_is_what_comes(world: tuple[Holdings
     assert now == {each.slice_id: after.rank(each.slice_id) for each in after.slices()}
     assert preview.unmet == held.under(document(text).at(NOON), NOON).warnings()
     assert dict(held.lasting_steps()) == again
+
+
+BUDGETED = under({"a": 1}).replace("{H100: 1}}", "{H100: 1}, budget: {hours: 100}}")
+
+
+def budgets_of(*whose: str) -> StandingsUnder:
+    """Of these budgets twice the hours are spent, whatever a document says."""
+    return lambda there: tuple(spent(there, *whose).over.values())
+
+
+def test_whose_budget_would_be_over_is_told_and_their_slices_would_be_borrowed() -> None:
+    held = holdings(BUDGETED, *TWO_CARDS, notebook("s", amount=part(1), group="a"))
+    state = present_state(held, standings_under=budgets_of("a"))
+    preview = preview_quota(state, document(BUDGETED.replace("hours: 100", "hours: 10")), NOON)
+    assert [(each.group, each.hours.value) for each in preview.budgets] == [("a", 10)]
+    assert ranks(preview) == [("s", Rank.ENTITLED, Rank.BORROWED, None)]
+    assert held.rank(SliceId("s")) is Rank.ENTITLED
+
+
+def test_what_is_spent_already_is_no_news_and_may_be_entitled_again() -> None:
+    held = holdings(BUDGETED, *TWO_CARDS, notebook("s", amount=part(1), group="a"))
+    held.spend(spent(held.document, "a"))
+    same = preview_quota(present_state(held, standings_under=budgets_of("a")), held.document, NOON)
+    assert (same.budgets, same.ranks) == ((), ())
+    more = preview_quota(
+        present_state(held), document(BUDGETED.replace("hours: 100", "hours: 999")), NOON
+    )
+    assert ranks(more) == [("s", Rank.BORROWED, Rank.ENTITLED, None)]
 
 
 def test_what_is_to_be_reserved_is_told_and_what_is_over_is_not() -> None:

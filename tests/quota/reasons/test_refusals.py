@@ -53,6 +53,7 @@ NAMES: dict[str, Fact] = {
     "nearest": "small",
     "node": "node-a",
     "offered": ("small", "large"),
+    "again_at": "2026-12-01 00:00 UTC",
     "parameter": "epochs",
     "path": "train.ipynb",
     "pool": "world",
@@ -70,7 +71,7 @@ NAMES: dict[str, Fact] = {
 }
 NUMBERS = {
     "asked", "asked_gpus", "asked_mib", "asked_milli", "asked_min", "asked_s", "closed_gpus",
-    "free", "limit_gpus", "most_s",
+    "budget_minutes", "free", "limit_gpus", "most_s",
     "free_mib", "free_milli", "gpu", "held_mib", "jobs", "kept_mib", "kept_milli", "largest",
     "largest_mib", "left_min", "limit_kib", "limit_mib", "limit_milli", "most", "most_characters",
     "most_gpus", "most_jobs", "most_letters", "most_min", "most_slices", "most_variables", "slices",

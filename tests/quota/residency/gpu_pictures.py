@@ -118,8 +118,8 @@ def with_settings(snapshot: GpuSnapshot, **changes: Any) -> GpuSnapshot:
     return replace(snapshot, settings=replace(snapshot.settings, **changes))
 
 
-def suspending(name: str, *, undoable: bool = False) -> Transition:
-    return Transition(SliceId(name), TransitionKind.SUSPENDING, undoable=undoable)
+def suspending(name: str, *, undoable: bool = False, leaves: bool = False) -> Transition:
+    return Transition(SliceId(name), TransitionKind.SUSPENDING, undoable=undoable, leaves=leaves)
 
 
 def resuming(name: str) -> Transition:

@@ -1,5 +1,6 @@
 """Cases: an owner wakes beside training, and training comes back."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -225,6 +226,14 @@ def test_a_suspend_that_nobody_needs_any_more_is_undone():
         transition=suspending("B", undoable=True),
     )
     assert told(snapshot) == ["undo B"]
+
+
+def test_a_slice_that_leaves_for_another_card_is_let_go_unless_its_owner_is_back():
+    leaves = suspending("B", undoable=True, leaves=True)
+    away = gpu(running("A", 40, on=40), idle("B", 40, on=40, state=SliceState.PAUSED))
+    assert told(replace(away, transition=leaves)) == []
+    back = gpu(running("A", 20, on=20), waiting("B", 40, on=40, state=SliceState.PAUSED))
+    assert told(replace(back, transition=leaves)) == ["undo B"]
 
 
 def test_a_suspend_that_somebody_needs_goes_on():

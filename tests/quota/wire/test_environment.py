@@ -12,6 +12,7 @@ from sublet_quota.wire.environment import (
     no_gpu_environment,
     resized_environment,
     slice_environment,
+    use_card,
 )
 
 ENDPOINTS = SliceEndpoints("/run/a.sock", "http://hub/services/sublet", "/run/gpus.sock")
@@ -136,3 +137,25 @@ def test_another_size_changes_what_is_read_at_a_start_and_nothing_else() -> None
         "PYTORCH_ALLOC_CONF": "a:b,per_process_memory_fraction:0.2437",
         "XLA_CLIENT_MEM_FRACTION": "0.2437",
     }
+
+
+@pytest.mark.parametrize(
+    ("told", "before", "after"),
+    [
+        ("GPU-2", {"SUBLET_GPU_ID": "GPU-1", "CUDA_VISIBLE_DEVICES": "GPU-1"}, "GPU-2 GPU-2"),
+        ("SIM-2", {"SUBLET_GPU_ID": "SIM-1", "CUDA_VISIBLE_DEVICES": ""}, "SIM-2 "),
+        # Who chose cards for themselves keeps to them.
+        ("GPU-2", {"SUBLET_GPU_ID": "GPU-1", "CUDA_VISIBLE_DEVICES": "1"}, "GPU-2 1"),
+        (None, {"SUBLET_GPU_ID": "GPU-1", "CUDA_VISIBLE_DEVICES": "GPU-1"}, "GPU-1 GPU-1"),
+    ],
+)
+def test_a_kernel_uses_the_card_that_its_slice_came_to(told, before, after):
+    environment = dict(before)
+    use_card(told, environment)
+    assert f"{environment['SUBLET_GPU_ID']} {environment['CUDA_VISIBLE_DEVICES']}" == after
+
+
+def test_a_kernel_that_was_started_for_no_card_is_given_none():
+    environment = {"CUDA_VISIBLE_DEVICES": "0"}
+    use_card("GPU-2", environment)
+    assert environment == {"CUDA_VISIBLE_DEVICES": "0"}

@@ -29,6 +29,20 @@ _CLOSINGS: Final = "hub_ext/sublet_hub/slices/closings.py"
 MUTANTS: Final = (
     Mutant(
         18,
+        "an agent's made-up cards have others make way",
+        "quota/sublet_quota/holdings/standing/type_standing.py",
+        "return cards if self._expect is None else min(cards, self._expect)",
+        "return cards",
+        (
+            f"{_COMPROMISED}::test_with_cards_that_it_makes_up_nobody_loses_their_place",
+            (
+                "tests/quota/holdings/test_made_up_cards.py::"
+                "test_guarantees_in_force_are_never_more_than_the_cards_that_are_expected"
+            ),
+        ),
+    ),
+    Mutant(
+        18,
         "an agent fills the ledger with cards",
         _REGISTRY,
         "if too_many <= 0:",

@@ -10,7 +10,7 @@ from tests.security.mutant import Mutant
 _STARTS: Final = "hub_ext/sublet_hub/slices/server_starts.py"
 _ROUTES: Final = "hub_ext/sublet_hub/web/routes/server_queue.py"
 _QUEUE: Final = "hub_ext/sublet_hub/slices/server_queue.py"
-_SPAWNER: Final = "spawner/sublet_spawner/slice_spawner.py"
+_SPAWNER: Final = "spawner/sublet_spawner/user_choice.py"
 _JOINING: Final = "tests/hub/slices/line/test_joining.py"
 _STARTING: Final = "tests/hub/slices/line/test_starts.py"
 _TOLD: Final = "tests/hub/slices/line/test_told.py"

@@ -8,10 +8,12 @@ from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.document.rights import DEFAULT_MAX_RUN
 from sublet_quota.jobs.payers.job_limits import JobLimits, KnownLimits
 from sublet_quota.jobs.payers.job_rights import KnownRights
-from sublet_quota.jobs.turns.job_order import open_kinds
+from sublet_quota.jobs.payers.recharged_jobs import RunningJob
+from sublet_quota.jobs.turns.job_order import JobEntitlement, open_kinds
 from sublet_quota.jobs.turns.past_uses import estimate_of
 from sublet_quota.jobs.waiting_job import WaitingJob
-from sublet_quota.names.ids import GroupName, NodeId, UserName
+from sublet_quota.names.ids import GroupName, JobId, NodeId, UserName
+from sublet_quota.residency.snapshot import Rank
 
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import Change, JobRecord
@@ -60,6 +62,28 @@ class WaitingJobs:
             if group != job.group
         )
         return replace(self.allowed(waiting, max_run, kinds), instead=instead)
+
+    def rechargeable(self, entitled: Mapping[JobId, JobEntitlement]) -> tuple[RunningJob, ...]:
+        """Return the jobs that have a slice and that other groups could pay; after ``kinds``."""
+        holdings = self._capacity.holdings
+        could = [
+            (job, record)
+            for job in self._ledger.live_jobs.values()
+            if job.slice_id is not None and not job.named and len(job.member_of) > 1
+            if (record := self._ledger.slices.get(job.slice_id)) is not None
+        ]
+        kinds = self.kinds() if could else {}
+        found = []
+        for job, record in could:
+            facts, gpu_type = holdings.gpu(record.gpu.gpu_id), holdings.type_of(record.gpu.gpu_id)
+            if facts is None or gpu_type is None:
+                continue
+            ranked = entitled.get(job.job_id)
+            rank = Rank.BORROWED if ranked is None else ranked.rank
+            waiting = replace(self.of(job, kinds), rank=rank)
+            since = record.created_at
+            found.append(RunningJob(waiting, record.slice_id, facts.kind, gpu_type, since))
+        return tuple(found)
 
     def kinds_for(self, job: JobRecord, kinds: Mapping[GpuKind, str]) -> frozenset[GpuKind]:
         """Return where the rights of a job's payer let it run, of these kinds."""

@@ -2,8 +2,9 @@
 
 ``group`` is a group with all that is in it; ``parent`` is the group that it is in, empty for those
 at the top: what these have together is the whole. Direct members of a group with groups in it are
-one more, with the tree's own name for them (``science/``); ``/`` is who is in no group. A group
-that the document does not have counts as none. Nothing here is ever the name of a person.
+one more, with the tree's own name for them (``science/``); ``/`` is who is in no group, and where
+there are budgets ``//`` is what those pay for that are over. A group that the document does not
+have counts as none. Nothing here is ever the name of a person.
 """
 
 from collections.abc import Iterator

@@ -30,6 +30,7 @@ from sublet_hub.state.fleet import Fleet
 from sublet_hub.state.metrics import ServiceMetrics
 from sublet_hub.state.owner_accounts import OwnerAccounts
 from sublet_hub.state.quota_documents.source import QuotaSource
+from sublet_hub.usage.budgets.standings import Budgets
 from sublet_hub.usage.queue_waits import QueueTimes
 from sublet_hub.usage.refusals import Refusals
 from sublet_hub.usage.reports import UseReports
@@ -77,6 +78,7 @@ class ServiceParts:
     shares: Shares
     histories: Histories
     use: UseReports
+    budgets: Budgets
     refusals: Refusals
     jobs: JobSubmission
     cancellation: JobCancellation

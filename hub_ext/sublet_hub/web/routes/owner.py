@@ -9,12 +9,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
+from hashlib import sha256
 
+from sublet_quota.document.lookups.group_budgets import has_budgets
+from sublet_quota.document.rights import rights_of
 from sublet_quota.names import scopes
 from sublet_quota.names.ids import SliceId, UserName
 from sublet_quota.placement.resize import NewSize
 from sublet_quota.reasons.refusal import Refusal
+from sublet_quota.wire.announcements import ShownAnnouncement
 from sublet_quota.wire.api import NEXT_PAGE, EventInfo, KeepRequest, Share, SliceInfo
+from sublet_quota.wire.budget import BudgetInfo
 from sublet_quota.wire.schema import WireModel
 from sublet_quota.wire.share import ResizeRequest, SliceHistory
 
@@ -24,6 +29,7 @@ from sublet_hub.ledger.job_order import Place
 from sublet_hub.ledger.records import EventRecord, SliceRecord
 from sublet_hub.security.authentication import Caller
 from sublet_hub.security.rate_limits import cost_of_decision, cost_of_page, refuse_for
+from sublet_hub.usage.budgets.telling import BudgetNote
 from sublet_hub.usage.refusals import asked_for_size
 from sublet_hub.usage.slice_history import STEP_S
 from sublet_hub.web.routes.announcements import shown_announcement
@@ -116,6 +122,33 @@ async def groups_asked_for(
     return await service.users.groups_of(owner)
 
 
+def budgets_of(
+    service: ServiceParts, owner: UserName, groups: tuple[str, ...]
+) -> tuple[BudgetInfo, ...]:
+    """Return the budgets that what a person's groups pay for them counts in."""
+    return service.budgets.of(owner, _paying_groups(service, owner, groups))
+
+
+def _paying_groups(
+    service: ServiceParts, owner: UserName, groups: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Return the groups that pay for a person, where there are budgets."""
+    document = service.capacity.holdings.document
+    return rights_of(document, owner, groups).groups if has_budgets(document) else ()
+
+
+def _shown_note(note: BudgetNote) -> ShownAnnouncement:
+    """Return what is told of a budget as admins' announcements are told."""
+    whose = sha256("\0".join(each or "" for each in note.whose).encode()).hexdigest()
+    return ShownAnnouncement(
+        announcement_id=f"budget-{whose[:12]}",
+        text=note.text,
+        made_at=note.made_at,
+        until=note.until,
+        from_admin=False,
+    )
+
+
 async def _share(service: ServiceParts, call: Call) -> Share:
     owner = call.owner(scopes.READ)
     groups = await groups_asked_for(service, call, owner)
@@ -124,13 +157,21 @@ async def _share(service: ServiceParts, call: Call) -> Share:
         share = service.shares.share(
             owner, groups or (), viewer, service.keep_and_wake, service.now()
         )
+        budgets = budgets_of(service, owner, groups or ())
+        notes = service.budgets.notes(owner, _paying_groups(service, owner, groups or ()))
     evictions = (shown_eviction(*each) for each in service.evictions.told_to(owner))
     idle = service.idle_servers.told_to(owner)
     announced = service.announcements.told_to(owner, groups or ())
     more = {
         "groups_known": groups is not None,
+        "quota": share.quota and share.quota.model_copy(update={"budgets": budgets}),
         # What ends somebody's server stands first.
-        "announcements": (*evictions, *idle, *(shown_announcement(each) for each in announced)),
+        "announcements": (
+            *evictions,
+            *idle,
+            *map(_shown_note, notes),
+            *map(shown_announcement, announced),
+        ),
     }
     return share.model_copy(update=more)
 

@@ -35,6 +35,7 @@ STATUS_OF_REFUSAL: Final = {
     RefusalReason.NO_DISK: 409,
     RefusalReason.PRIORITY_NOT_ALLOWED: 403,
     RefusalReason.KEEP_BUDGET: 429,
+    RefusalReason.BUDGET_SPENT: 403,
     RefusalReason.BELOW_HELD: 409,
     RefusalReason.POD_REFUSED: 409,
 }

@@ -2,6 +2,7 @@
 
 from sublet_hub.web.routes.admin import ADMIN_ROUTES
 from sublet_hub.web.routes.announcements import ANNOUNCEMENT_ROUTES
+from sublet_hub.web.routes.budgets import BUDGET_ROUTES
 from sublet_hub.web.routes.evictions import EVICTION_ROUTES
 from sublet_hub.web.routes.jobs import JOB_ROUTES
 from sublet_hub.web.routes.owner import OWNER_ROUTES
@@ -23,6 +24,7 @@ ROUTES: tuple[Route, ...] = (
     *EVICTION_ROUTES,
     *QUOTA_ROUTES,
     *QUOTA_REVISION_ROUTES,
+    *BUDGET_ROUTES,
 )
 
 

@@ -40,6 +40,7 @@ from sublet_hub.jobs.queue import JobQueue
 from sublet_hub.state.quota_documents.in_database import read_applied
 from sublet_hub.state.quota_documents.source import QuotaSource
 from sublet_hub.state.stores import Stores
+from sublet_hub.usage.budgets.standings import Budgets, budget_info
 
 _Told = TypeVar("_Told")
 
@@ -47,8 +48,11 @@ _Told = TypeVar("_Told")
 class QuotaPreviews:
     """The previews of documents that might be put in force."""
 
-    def __init__(self, stores: Stores, quota: QuotaSource, queue: JobQueue) -> None:
+    def __init__(
+        self, stores: Stores, quota: QuotaSource, queue: JobQueue, budgets: Budgets
+    ) -> None:
         self._stores = stores
+        self._budgets = budgets
         self._quota = quota
         self._queue = queue
         self._turn = asyncio.Lock()
@@ -68,7 +72,10 @@ class QuotaPreviews:
         capacity = self._stores.capacity
         jobs = self._queue.as_it_is()
         people = tuple(self._people((*jobs.waiting, *jobs.placed)))
-        return present_state(capacity.holdings, people, jobs)
+        now = self._stores.now()
+        return present_state(
+            capacity.holdings, people, jobs, lambda document: self._budgets.under(document, now)
+        )
 
     def _people(self, jobs: Iterable[WaitingJob]) -> Iterable[PersonHere]:
         groups: dict[UserName, tuple[str, ...]] = {job.owner: job.hub_groups for job in jobs}
@@ -95,6 +102,7 @@ class _Telling:
         self._left_out += preview.claims.not_reckoned
         lists: dict[str, Any] = {
             "beyond": self._first(preview.beyond, _excess),
+            "budgets": self._first(preview.budgets, budget_info),
             "ranks": self._first(preview.ranks, _rank),
             "brought_back": self._first(preview.brought_back, lambda each: _slice(each, owners)),
             "claims": self._first(preview.claims.found, lambda each: _claim(each, owners)),

@@ -88,6 +88,7 @@ class Views:
                 self._capacity.return_pauses.back_at(record.slice_id),
             ),
             group=record.group,
+            moving_to=self._moving_to(record),
             idle_end=self._over_time.idle_end(record),
         )
 
@@ -95,6 +96,10 @@ class Views:
         """Return the slices as a viewer is shown them, the oldest first."""
         ordered = sorted(records, key=lambda record: (record.created_at, record.slice_id))
         return tuple(self.slice(record, viewer) for record in ordered)
+
+    def _moving_to(self, record: SliceRecord) -> int | None:
+        gpu = None if record.moving_to is None else self._ledger.gpus.get(record.moving_to)
+        return None if gpu is None else gpu.index
 
     def event(self, record: EventRecord, viewer: Viewer) -> EventInfo:
         """Return an event; for whom room was made is told only to a viewer who may know that."""

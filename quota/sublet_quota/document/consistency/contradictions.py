@@ -7,6 +7,7 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Final
 
 from sublet_quota.document.consistency.bounds import too_many
+from sublet_quota.document.consistency.budgets import budgets_that_do_not_fit
 from sublet_quota.document.consistency.guarantees import guarantees_that_do_not_fit
 from sublet_quota.document.lookups.gpu_match import is_pattern, selects
 from sublet_quota.document.lookups.group_paths import key_path, walk
@@ -138,6 +139,7 @@ def _of_names(document: "QuotaDocument", names: _Names) -> Iterator[Contradictio
         yield from _of_group(key_path(path), group, names)
     yield from _of_exceptions(document, names)
     yield from _of_reservations(document, names)
+    yield from budgets_that_do_not_fit(document)
 
 
 def _of_gpu_types(document: "QuotaDocument") -> Iterator[Contradiction]:

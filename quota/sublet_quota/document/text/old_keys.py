@@ -32,6 +32,10 @@ def _of_groups_alone(_value: Any, _path: KeyPath) -> str:
     return _GROUPS_ALONE
 
 
+def _of_a_groups_budget(_value: Any, _path: KeyPath) -> str:
+    return "is a group's: write `budget: {each: {hours: 400}}` in the group that pays"
+
+
 def _default_size(value: Any, _path: KeyPath) -> str:
     return f"is said at the size now: write `{flow({'name': value, 'default': True})}` in `sizes`"
 
@@ -99,12 +103,12 @@ _OF_SIZES: Final[Mapping[str, Says]] = {"groups": _sizes_groups, "users": _sizes
 _OF_ALL: Final[Mapping[str, Says]] = {
     "most_slices": _most_slices,
     "most_jobs": _most_jobs,
-    "budget": _not_yet,
 }
 _OF_PERSONS: Final[Mapping[str, Says]] = {
     **_OF_ALL,
     "weight": _of_groups_alone,
     "guaranteed": _of_groups_alone,
+    "budget": _of_a_groups_budget,
 }
 _OF_GROUPS: Final[Mapping[str, Says]] = {
     **_OF_ALL,

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 
+from sublet_quota.document.lookups.group_budgets import has_budgets
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.sections import GroupQuota
 from sublet_quota.names.ids import GroupName
@@ -12,8 +13,12 @@ from sublet_quota.shares.lots import lot_of
 
 
 def tree_of(document: QuotaDocument, gpu_type: str | None) -> GroupTree:
-    """Return the groups with what each is guaranteed of a type; ``None``: of no type, nothing."""
-    return GroupTree.of(_nodes(document.groups, gpu_type))
+    """Return the groups with what each is guaranteed of a type; ``None``: of no type, nothing.
+
+    Where there are budgets there is a leaf for those that are over, too.
+    """
+    groups = _nodes(document.groups, gpu_type)
+    return GroupTree.of(groups, with_spent=has_budgets(document))
 
 
 def leaf_of(tree: GroupTree, group: GroupName | None) -> NodeName:

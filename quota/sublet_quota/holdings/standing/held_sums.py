@@ -5,6 +5,7 @@ from fractions import Fraction
 from types import MappingProxyType
 from typing import Final
 
+from sublet_quota.budgets.standing import Spent
 from sublet_quota.holdings.standing.standings import Standings
 from sublet_quota.names.ids import GroupName, SliceId, UserName
 from sublet_quota.residency.snapshot import Rank
@@ -34,12 +35,25 @@ class HeldSums:
         """Return the groups with the guarantees of a type that are in force."""
         return self._standings.of_type(gpu_type).tree
 
+    @property
+    def spent(self) -> Spent:
+        """The budgets that are over: what these pay for counts as borrowed with weight 0."""
+        return self._standings.spent
+
+    def is_spent(self, group: GroupName | None, owner: UserName) -> bool:
+        """Whether a budget is over of what a group pays for somebody."""
+        return self._standings.is_spent(group, owner)
+
     def leaf(self, group: GroupName | None) -> NodeName:
         """Return where a slice counts that a group pays for; the same for all types.
 
         Of a group that the document does not have, as of none: among the root's direct members.
         """
         return self._standings.leaf(group)
+
+    def leaf_for(self, group: GroupName | None, owner: UserName) -> NodeName:
+        """Return the same of what a group pays for somebody: it is another where that is spent."""
+        return self._standings.leaf_for(group, owner)
 
     def held(self, node: NodeName) -> Amounts:
         """Return the slices of a group, with all that is in it; jobs are apart."""
@@ -48,6 +62,10 @@ class HeldSums:
     def jobs_held(self, node: NodeName) -> Amounts:
         """Return what jobs of a group have, with all that is in it."""
         return self._standings.jobs_held(node)
+
+    def jobs_filling(self, node: NodeName, gpu_type: str) -> Fraction:
+        """Return which cards of jobs fill a group's guarantee: what is spent fills none."""
+        return self._standings.jobs_filling(node, gpu_type)
 
     def held_by(self, owner: UserName) -> Amounts:
         """Return the slices of a person."""
@@ -70,8 +88,16 @@ class HeldSums:
 
     def entitled_steps(self, gpu_type: str, group: GroupName | None, cards: Fraction) -> int:
         """Return to how many steps of its way one more slice of a group would be entitled now."""
-        standing = self._standings.of_type(gpu_type)
-        return standing.steps_for(self._standings.leaf(group), cards)
+        return self.steps_at(gpu_type, self._standings.leaf(group), cards)
+
+    def is_entitled(self, slice_id: SliceId) -> bool:
+        """Whether a slice is within a guarantee, its group's or one of a group above."""
+        piece = self._standings.piece(slice_id)
+        return piece is not None and piece.entitled > 0
+
+    def steps_at(self, gpu_type: str, leaf: NodeName, cards: Fraction) -> int:
+        """Return to how many steps of its way one more slice of a leaf would be entitled now."""
+        return self._standings.of_type(gpu_type).steps_for(leaf, cards)
 
     def lasting_steps(self) -> Mapping[SliceId, int]:
         """Return what each slice is entitled to if there are enough cards: to be kept for later."""

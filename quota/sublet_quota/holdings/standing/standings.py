@@ -4,6 +4,7 @@ Notebooks' slices are entitled or borrowed; what jobs hold is counted apart.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -11,6 +12,7 @@ from fractions import Fraction
 from typing import Final
 
 from sublet_quota.amounts.gpu_kind import GpuKind
+from sublet_quota.budgets.standing import NOTHING_SPENT, Spent
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.holdings.gpu_load import Holding, cards_on
 from sublet_quota.holdings.standing.accounts import Accounts, Entry
@@ -21,7 +23,7 @@ from sublet_quota.names.ids import GroupName, SliceId, UserName
 from sublet_quota.residency.snapshot import Rank
 from sublet_quota.shares.cards import NO_CARD
 from sublet_quota.shares.entitlement import Piece, PieceId
-from sublet_quota.shares.group_tree import ROOT, NodeName
+from sublet_quota.shares.group_tree import ROOT, SPENT, NodeName
 from sublet_quota.shares.limits import Amounts
 from sublet_quota.shares.lots import lot_of
 
@@ -44,21 +46,31 @@ class _Counted:
     entry: Entry
     entered: Entered
 
+    @property
+    def is_spent_job(self) -> bool:
+        """Whether it is a job's, and its payer's budget was over when it was counted."""
+        return not self.holding.is_notebook and self.entered.piece.node == SPENT
+
 
 class Standings:
     """All slices by their payers and owners."""
 
-    def __init__(self, document: QuotaDocument, turns: Turns | None = None) -> None:
+    def __init__(
+        self, document: QuotaDocument, turns: Turns | None = None, spent: Spent = NOTHING_SPENT
+    ) -> None:
         self.document = document
+        self.spent = spent
         self.tree = tree_of(document, None)
         """The groups, without what they are guaranteed of any type."""
         self._turns = TurnsByLot(self.tree) if turns is None else turns
         self._types: dict[str, TypeStanding] = {}
         self._counted: dict[SliceId, _Counted] = {}
         self._graced: set[SliceId] = set()
+        self._paid_by: dict[GroupName | None, dict[SliceId, None]] = {}
         self._slices_of: Accounts[NodeName] = Accounts()
         self._slices_by: Accounts[UserName] = Accounts()
         self._jobs_of: Accounts[NodeName] = Accounts()
+        self._spent_jobs_of: Accounts[NodeName] = Accounts()
         self._jobs_by: Accounts[UserName] = Accounts()
         self._called_back: dict[str, PathSums] = {}
         """By type: what slices that lost their place hold."""
@@ -68,7 +80,10 @@ class Standings:
     def of_type(self, gpu_type: str) -> TypeStanding:
         """Return how the groups stand on a type."""
         if gpu_type not in self._types:
-            self._types[gpu_type] = TypeStanding(tree_of(self.document, gpu_type), self._turns)
+            said = self.document.gpu_types.get(gpu_type)
+            expect = None if said is None else said.expect
+            tree = tree_of(self.document, gpu_type)
+            self._types[gpu_type] = TypeStanding(tree, self._turns, expect)
         return self._types[gpu_type]
 
     def types(self) -> tuple[str, ...]:
@@ -148,6 +163,22 @@ class Standings:
         """Return where a slice counts that a group pays for."""
         return leaf_of(self.tree, group)
 
+    def is_spent(self, group: GroupName | None, owner: UserName) -> bool:
+        """Whether a budget is over of what a group pays for somebody."""
+        return self.spent.is_over(self.document, group, owner)
+
+    def leaf_for(self, group: GroupName | None, owner: UserName) -> NodeName:
+        """Return where a slice counts that a group pays for somebody, budgets among it."""
+        return SPENT if self.is_spent(group, owner) else self.leaf(group)
+
+    def paid_below(self, groups: AbstractSet[GroupName]) -> Iterator[Holding]:
+        """Yield what these groups pay, and those in them."""
+        for payer in tuple(self._paid_by):
+            if payer is None or payer not in self.document.all_groups:
+                continue
+            if any(name in groups for name in self.document.path_of(payer)):
+                yield from (self._counted[one].holding for one in self._paid_by[payer])
+
     def held(self, node: NodeName) -> Amounts:
         """Return the slices of a group, with all that is in it."""
         return self._slices_of.of(node)
@@ -155,6 +186,11 @@ class Standings:
     def jobs_held(self, node: NodeName) -> Amounts:
         """Return what jobs of a group have, with all that is in it."""
         return self._jobs_of.of(node)
+
+    def jobs_filling(self, node: NodeName, gpu_type: str) -> Fraction:
+        """Return the cards of a group's guarantee that jobs can fill: not those that are spent."""
+        held, spent = self._jobs_of.of(node), self._spent_jobs_of.of(node)
+        return held.cards.get(gpu_type, NO_CARD) - spent.cards.get(gpu_type, NO_CARD)
 
     def held_by(self, owner: UserName) -> Amounts:
         """Return the slices of a person."""
@@ -270,16 +306,24 @@ class Standings:
         holding = counted.holding
         self._counted[holding.slice_id] = counted
         of, by = self._accounts(holding)
-        of.add((ROOT, *self.tree.paths[counted.entered.piece.node]), counted.entry)
+        path = (ROOT, *self.tree.paths[self.leaf(holding.group)])
+        of.add(path, counted.entry)
         by.add((holding.owner,), counted.entry)
+        if counted.is_spent_job:
+            self._spent_jobs_of.add(path, counted.entry)
+        self._paid_by.setdefault(holding.group, {})[holding.slice_id] = None
         self._count_called_back(counted, 1)
 
     def _take_off(self, counted: _Counted) -> None:
         holding = counted.holding
         del self._counted[holding.slice_id]
         of, by = self._accounts(holding)
-        of.remove((ROOT, *self.tree.paths[counted.entered.piece.node]), counted.entry)
+        path = (ROOT, *self.tree.paths[self.leaf(holding.group)])
+        of.remove(path, counted.entry)
         by.remove((holding.owner,), counted.entry)
+        if counted.is_spent_job:
+            self._spent_jobs_of.remove(path, counted.entry)
+        del self._paid_by[holding.group][holding.slice_id]
         self._count_called_back(counted, -1)
 
     def _count_called_back(self, counted: _Counted, count: int) -> None:
@@ -289,16 +333,18 @@ class Standings:
             sums.change(piece.node, count * piece.cards)
 
     def _counted_as(self, holding: Holding, card: TypedKind | None, steps: int) -> _Counted:
-        node = self.leaf(holding.group)
+        node = self.leaf_for(holding.group, holding.owner)
         path = self.tree.paths[node]
         cards = NO_CARD if card is None else cards_on(holding.amount, card.kind)
-        as_before = 0 if holding.before is None else min(holding.before.steps, len(path))
+        # What is spent has no grace.
+        graced = holding.before if node != SPENT else None
+        as_before = 0 if graced is None else min(graced.steps, len(path))
         piece = Piece(
             PieceId(holding.slice_id),
             node,
             cards,
             suspendable=not holding.unsuspendable,
-            entitled=min(max(steps, as_before), len(path)),
+            entitled=0 if node == SPENT else min(max(steps, as_before), len(path)),
         )
         gpu_type = None if card is None else card.gpu_type
         return _Counted(

@@ -43,7 +43,9 @@ class Entered:
 class TypeStanding:
     """The slices on the cards of one type, and what is guaranteed of them."""
 
-    def __init__(self, tree: GroupTree, turns: Turns) -> None:
+    def __init__(self, tree: GroupTree, turns: Turns, expect: int | None = None) -> None:
+        """``expect``: how many cards there are by the document; more count for no guarantee."""
+        self._expect = None if expect is None else Fraction(expect)
         self.told = tree
         """The groups as the document has them."""
         self.cut: GuaranteesCut | None = None
@@ -140,7 +142,7 @@ class TypeStanding:
         self._count(one, -1)
         self._grace_is_other, self._cards_are_other = flags
         tree = self._in_force(None) if one.as_before else lasting.tree
-        tree_now = self._in_force(self._keeping) if one.as_before else now.tree
+        tree_now = self._in_force(self._expected_of(self._keeping)) if one.as_before else now.tree
         try:
             with ExitStack() as aside:
                 if lasting is not now:
@@ -199,7 +201,7 @@ class TypeStanding:
     def position(self, asks: Mapping[NodeName, Fraction]) -> Position:
         """Return how the groups stand where leaves ask for so much beyond what they hold."""
         index = self._index()
-        supply = max(self._cards, index.tree.root.guaranteed)
+        supply = max(self._expected_of(self._cards), index.tree.root.guaranteed)
         shares = Shares(index.tree, supply, self._wants.asking(asks))
         return Position(index.tree, shares, SumsOf(self._wants.held), SumsOf(index.entitled))
 
@@ -246,6 +248,10 @@ class TypeStanding:
     def _in_force(self, cards: Fraction | None) -> GroupTree:
         return guarantees_in_force(self.told, cards, self._turns, self._graced)[0]
 
+    def _expected_of(self, cards: Fraction) -> Fraction:
+        """Return how many cards count: an agent could make some up, for which others make way."""
+        return cards if self._expect is None else min(cards, self._expect)
+
     def _other_grace(self) -> GroupTree | None:
         """Return the guarantees with what is graced, where that is other than before."""
         if not self._grace_is_other:
@@ -260,7 +266,9 @@ class TypeStanding:
         if not self._cards_are_other:
             return self._now
         self._cards_are_other = False
-        tree, self.cut = guarantees_in_force(self.told, self._keeping, self._turns, self._graced)
+        tree, self.cut = guarantees_in_force(
+            self.told, self._expected_of(self._keeping), self._turns, self._graced
+        )
         if tree == self._lasting.tree:
             self._leave_shortage()
         elif self._now is self._lasting or tree != self._now.tree:

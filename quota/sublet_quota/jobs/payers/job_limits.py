@@ -112,10 +112,25 @@ class JobLimits:
 
     def take(self, job: WaitingJob, kind: GpuKind, gpu_type: str) -> None:
         """Count a job that was placed."""
-        asked = amounts_of(job, kind, gpu_type)
+        self._count(job, amounts_of(job, kind, gpu_type))
+
+    def recharge(self, amounts: Amounts, former: WaitingJob | None, to: WaitingJob | None) -> None:
+        """Count a running job no longer at the expense of one payer, and at another's instead."""
+        if former is not None:
+            cards = {gpu_type: -held for gpu_type, held in amounts.cards.items()}
+            self._count(former, Amounts(cards, -amounts.memory_mib, -amounts.slices))
+        if to is not None:
+            self._count(to, amounts)
+
+    def have_limits_in_common(self, one: WaitingJob, other: WaitingJob) -> bool:
+        """Whether a limit of a group counts both jobs."""
+        groups = {level.group for level in self._known.of(one) if level.group is not None}
+        return any(level.group in groups for level in self._known.of(other))
+
+    def _count(self, job: WaitingJob, amounts: Amounts) -> None:
         for level in self._known.of(job):
             node = _node(level, job.owner)
-            self._taken[node] = self._taken.get(node, NOTHING) + asked
+            self._taken[node] = self._taken.get(node, NOTHING) + amounts
         self._found.clear()
         self._holds.clear()
 

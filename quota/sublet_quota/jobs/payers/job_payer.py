@@ -16,22 +16,22 @@ def best_payer(
 ) -> WaitingJob:
     """Return the job at the expense of the group that fits best, of the same job's several.
 
-    One where the job is entitled goes first, then the most room below limits; of equal ones the
-    job's lot decides. There is at least one.
+    One where the job is entitled goes first, then one whose budget is not over, then the most room
+    below limits; of equal ones the job's lot decides. There is at least one.
     """
     limits = JobLimits(holdings)
     filling = Guarantees(holdings, with_jobs=True)
 
-    def fitness(at: int) -> tuple[Rank, float, int]:
+    def fitness(at: int) -> tuple[Rank, bool, float, int]:
         job = choices[at]
         rank, room = Rank.BORROWED, -inf
         for kind in fitting(job, kinds):
             gpu_type = kinds[kind]
-            asked = (job.job_id, job.group, job.cards_on(kind))
+            asked = (job.job_id, holdings.leaf_for(job.group, job.owner), job.cards_on(kind))
             found = filling.fill(gpu_type, (asked,)).get(job.job_id, Rank.BORROWED)
             rank = min(rank, found)
             room = max(room, _room(limits, job, kind, gpu_type))
-        return rank, -room, (at + job.lot) % len(choices)
+        return rank, holdings.is_spent(job.group, job.owner), -room, (at + job.lot) % len(choices)
 
     return choices[min(range(len(choices)), key=fitness)]
 

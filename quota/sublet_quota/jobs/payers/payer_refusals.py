@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
+from sublet_quota.admission.ended_budgets import denied_by_budget
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.document.group_limits import group_jobs_most
 from sublet_quota.document.right_values import BUILT_IN, PayerRights
@@ -21,13 +22,14 @@ from sublet_quota.names.ids import GroupName
 from sublet_quota.reasons.derivation import Derivation, Rule
 from sublet_quota.reasons.helping import ADMIN, Help, HelpKind
 from sublet_quota.reasons.refusal import Refusal
+from sublet_quota.reasons.refusals.budgets import BudgetRefusal
 from sublet_quota.reasons.refusals.facts import Fact
 from sublet_quota.reasons.refusals.jobs import JobRefusal
 from sublet_quota.reasons.refusals.refuse import refuse
 from sublet_quota.shares.limits import LimitKind
 
 _LESS: Final = (Help(HelpKind.LESS),)
-_TYPES, _SIZE, _RUN, _COUNT, _LIMIT = range(5)
+_TYPES, _SIZE, _RUN, _COUNT, _LIMIT, _BUDGET = range(6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +38,17 @@ class CannotPay:
 
     stage: int
     """How far the job came: of several refusals that one is told which came furthest."""
-    code: JobRefusal
+    code: JobRefusal | BudgetRefusal
     why: Derivation
     helps: tuple[Help, ...]
     facts: Mapping[str, Fact]
 
     def refusal(self, others: tuple[Help, ...]) -> Refusal:
         """Return it in words; ``others``: which other groups could pay."""
-        helps = others if others and self.helps == ADMIN else (*others, *self.helps)
         facts: Mapping[str, Any] = self.facts
+        if isinstance(self.code, BudgetRefusal):
+            return refuse(self.code, why=self.why, **facts)
+        helps = others if others and self.helps == ADMIN else (*others, *self.helps)
         return refuse(self.code, why=self.why, helps=helps, **facts)
 
 
@@ -63,6 +67,7 @@ def charge(
         or _refuse_long_run(wish, payer)
         or _refuse_one_too_many(holdings, payer.group, counts)
         or _refuse_for_good(holdings, job, there)
+        or _refuse_spent(holdings, job)
         or job
     )
 
@@ -150,6 +155,14 @@ def _refuse_for_good(
     ]
     never = [each for each in met if each is not None]
     return _of_limit(never[0], job) if never and len(never) == len(met) else None
+
+
+def _refuse_spent(holdings: Holdings, job: WaitingJob) -> CannotPay | None:
+    denied = denied_by_budget(holdings, job.group, job.owner)
+    if denied is None or not isinstance(denied.code, BudgetRefusal):
+        return None
+    why = Derivation(denied.rule, denied.group, denied.lines)
+    return CannotPay(_BUDGET, denied.code, why, (), denied.facts)
 
 
 def _of_limit(met: MetLimit, job: WaitingJob) -> CannotPay:

@@ -17,12 +17,11 @@ from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.holdings.card_policy import counted_type
 from sublet_quota.holdings.holdings import Holdings
-from sublet_quota.holdings.standing.group_trees import leaf_of
 from sublet_quota.jobs.turns.past_uses import NO_PAST_USE, PastUse, UsedBy
 from sublet_quota.jobs.waiting_job import WaitingJob, is_of_type
-from sublet_quota.names.ids import GroupName, JobId, PoolName
+from sublet_quota.names.ids import JobId, PoolName
 from sublet_quota.residency.snapshot import Rank
-from sublet_quota.shares.cards import NO_CARD, total
+from sublet_quota.shares.cards import total
 from sublet_quota.shares.entitlement import Piece, PieceId, entitle
 from sublet_quota.shares.fair_order import RequestId, WaitingRequest, fair_order
 from sublet_quota.shares.group_tree import ROOT, GroupTree, NodeName
@@ -42,8 +41,8 @@ class JobEntitlement:
     rank: Rank
 
 
-JobCards = tuple[JobId, GroupName | None, Fraction]
-"""A job, who pays for it, and how many cards of one type it is."""
+JobCards = tuple[JobId, NodeName, Fraction]
+"""A job, the leaf where it counts, and how many cards of one type it is."""
 
 
 class JobOrder:
@@ -87,7 +86,7 @@ class JobOrder:
         found: dict[JobId, tuple[str, Rank]] = {}
         for gpu_type in dict.fromkeys((*kinds.values(), *(name for name, _ in held.values()))):
             asking = [
-                (job.job_id, job.group, cards)
+                (job.job_id, self._holdings.leaf_for(job.group, job.owner), cards)
                 for job in in_turn
                 if job.job_id not in found
                 and (cards := _cards_of_type(job, gpu_type, kinds, held)) is not None
@@ -123,7 +122,7 @@ class JobOrder:
     def _request(self, job: WaitingJob, kinds: Mapping[GpuKind, str]) -> WaitingRequest:
         return WaitingRequest(
             request_id=RequestId(job.job_id),
-            node=self._holdings.leaf(job.group),
+            node=self._holdings.leaf_for(job.group, job.owner),
             owner=job.owner,
             since=job.submitted_at,
             lot=job.lot,
@@ -157,7 +156,7 @@ class Guarantees:
         tree = self._left(gpu_type)
         if tree is None:
             return {}
-        pieces = [Piece(PieceId(name), leaf_of(tree, group), size) for name, group, size in jobs]
+        pieces = [Piece(PieceId(name), leaf, size) for name, leaf, size in jobs]
         return {
             JobId(piece.piece_id): _rank(piece.entitled, len(tree.paths[piece.node]))
             for piece in entitle(tree, pieces)
@@ -181,9 +180,9 @@ class Guarantees:
         return tree.with_guarantees(left)
 
     def _filled(self, name: NodeName, gpu_type: str) -> Fraction:
-        held = self._holdings.held(name).cards.get(gpu_type, NO_CARD)
+        held = self._holdings.position(gpu_type).held[name]
         if self._with_jobs:
-            held += self._holdings.jobs_held(name).cards.get(gpu_type, NO_CARD)
+            held += self._holdings.jobs_filling(name, gpu_type)
         return held
 
 

@@ -46,6 +46,8 @@ def find_as_before(question: Question, *, others_make_way: bool = False) -> AsBe
     holding, holdings = question.wish.before, question.holdings
     if holding is None or holding.before is None or not _is_the_same_wish(question, holding):
         return None
+    if holdings.is_spent(holding.group, holding.owner):
+        return None
     facts, gpu_type = holdings.gpu(holding.gpu_id), holdings.type_of(holding.gpu_id)
     if facts is None or gpu_type is None or not question.may_lie_on(facts):
         return None
@@ -74,6 +76,8 @@ def options_as_before(question: Question) -> Iterator[Option]:
     """Yield what a server that was stopped may have as before, on any card of that type."""
     holding, holdings = question.wish.before, question.holdings
     if holding is None or holding.before is None or not question.wish.stopped:
+        return
+    if holdings.is_spent(holding.group, holding.owner):
         return
     facts, gpu_type = holdings.gpu(holding.gpu_id), holdings.type_of(holding.gpu_id)
     if facts is None or gpu_type is None or not _is_the_same_wish(question, holding):

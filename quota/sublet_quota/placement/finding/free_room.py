@@ -82,7 +82,7 @@ def _best(question: Question, option: Option, pool: PoolName, *, shared: bool) -
         if laid_out is not None and not is_free:
             continue
         facts = holdings.gpu(entry[4])
-        if facts is None or not question.may_lie_on(facts):
+        if facts is None or not question.may_have(facts, option):
             continue
         fit = (not is_free, more, entry[0] - asked.amount.memory_mib, *entry)
         if is_free:

@@ -51,7 +51,7 @@ def _by_moving(question: Question, option: Option) -> Iterator[MovedPlace]:
         enough = {node for node, free in on_node.items() if _is_enough(free, amount)}
         for gpu_id, room in () if index is None or not enough else index.rooms.items():
             facts = holdings.gpu(gpu_id)
-            if facts is None or facts.node not in enough or not question.may_lie_on(facts):
+            if facts is None or facts.node not in enough or not question.may_have(facts, option):
                 continue
             missing = missing_on(holdings, facts, room, amount, alone=False)
             if missing is None or facts.pause_only:
@@ -75,7 +75,8 @@ def _free_on_nodes(
             room, facts = index.rooms[gpu_id], question.holdings.gpu(gpu_id)
             if room.shared_mib <= 0:
                 break
-            if facts is not None and not facts.pause_only and gpu_id not in question.kept:
+            is_kept = gpu_id in question.kept or gpu_id in question.holdings.kept_cards
+            if facts is not None and not facts.pause_only and not is_kept:
                 found[facts.node][gpu_id] = room.free(shared=True)
         known[pool, kind] = found
     return known[pool, kind]
@@ -148,4 +149,5 @@ def _next_move(
 def _is_others(holdings: Holdings, holding: Holding, gpu_id: GpuId) -> bool:
     """Whether a card is laid out for groups that do not pay for a slice."""
     layout = holdings.layout(holdings.type_of(gpu_id) or "")
-    return not layout.is_free(gpu_id) and not layout.part_for(gpu_id, holdings.leaf(holding.group))
+    leaf = holdings.leaf_for(holding.group, holding.owner)
+    return not layout.is_free(gpu_id) and not layout.part_for(gpu_id, leaf)

@@ -93,6 +93,13 @@ class Question:
             and facts.gpu_id not in self.kept
         )
 
+    def may_have(self, facts: GpuFacts, option: Option) -> bool:
+        """Whether an option could be on a card: what is kept for others it does not borrow."""
+        if not self.may_lie_on(facts):
+            return False
+        kept_for = self.holdings.kept_cards.get(facts.gpu_id)
+        return kept_for is None or option.rank is not Rank.BORROWED or option.group == kept_for
+
     def rank_on(self, rank: Rank, gpu_id: GpuId, leaf: NodeName, amount: GpuAmount) -> Rank:
         """Return how a slice stands on a card: in part, where it takes turns behind others'."""
         if rank is Rank.ENTITLED and not self.holdings.has_place(gpu_id, leaf, amount):
@@ -112,7 +119,7 @@ class Question:
                 continue
             for gpu_id in index.by_room(among):
                 facts = self.holdings.gpu(gpu_id)
-                if facts is not None and self.may_lie_on(facts):
+                if facts is not None and self.may_have(facts, option):
                     yield facts, index.rooms[gpu_id]
 
     def pools(self, option: Option) -> tuple[PoolName, ...]:
@@ -175,8 +182,9 @@ class Question:
         piece, paths = self.holdings.piece(holding.slice_id), self.holdings.tree(gpu_type).paths
         if piece is None or self.holdings.type_of(holding.gpu_id) != gpu_type:
             return held, entitled
-        new_path = paths[self.holdings.leaf(group)]
-        steps = self.holdings.entitled_steps(gpu_type, group, piece.cards)
+        leaf = self.holdings.leaf_for(group, holding.owner)
+        new_path = paths[leaf]
+        steps = self.holdings.steps_at(gpu_type, leaf, piece.cards)
         for path, to, sign in ((paths[piece.node], piece.entitled, 1), (new_path, steps, -1)):
             for depth, name in enumerate(path):
                 held[name] += sign * piece.cards

@@ -113,8 +113,9 @@ def _change(holdings: Holdings, holding: Holding, group: GroupName) -> _Change |
     without = Without(holdings, gone=(holding,))
     if beyond(group_bounds(without, group, asked)) is not None:
         return None
-    steps = holdings.entitled_steps(gpu_type, group, piece.cards)
-    depth = len(holdings.tree(gpu_type).paths[holdings.leaf(group)])
+    leaf = holdings.leaf_for(group, holding.owner)
+    steps = holdings.steps_at(gpu_type, leaf, piece.cards)
+    depth = len(holdings.tree(gpu_type).paths[leaf])
     before = len(holdings.tree(gpu_type).paths[piece.node]) - piece.entitled
     if _is_less(piece.entitled, before, steps, depth - steps):
         return None
@@ -166,8 +167,9 @@ def _is_entitled_then(holdings: Holdings, option: Option, change: _Change) -> bo
     if change.asked.gpu_type != gpu_type:
         return False
     tree, position = holdings.tree(gpu_type), holdings.position(gpu_type)
-    old = tree.paths[holdings.leaf(change.holding.group)]
-    new = tree.paths[holdings.leaf(change.group)]
+    owner = change.holding.owner
+    old = tree.paths[holdings.leaf_for(change.holding.group, owner)]
+    new = tree.paths[holdings.leaf_for(change.group, owner)]
     piece = holdings.piece(change.holding.slice_id)
     for name in tree.paths[option.node]:
         spare = tree.nodes[name].guaranteed - position.entitled[name]

@@ -44,7 +44,7 @@ def _is_in_the_way(holdings: Holdings, holding: Holding) -> bool:
     if holding.called_back or gpu_type is None:
         return holding.called_back
     parts = holdings.layout(gpu_type).on(holding.gpu_id)
-    path = holdings.tree(gpu_type).paths[holdings.leaf(holding.group)]
+    path = holdings.tree(gpu_type).paths[holdings.leaf_for(holding.group, holding.owner)]
     return any(part.node not in path for part in parts)
 
 

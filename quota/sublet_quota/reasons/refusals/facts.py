@@ -45,6 +45,7 @@ CARDS: Final = "_cards"
 """The end of the name of a fact that is an amount of cards."""
 _MOST_LISTED: Final = 20
 _MOST_REASONS: Final = 3
+_MINUTES_OF_HOUR: Final = 60
 
 
 def written(name: str, value: Fact) -> object:
@@ -124,17 +125,29 @@ def _too_little(amount: int) -> str:
     return str(amount) if amount > -BEYOND_ALL_GPUS else "less than nothing"
 
 
+def _hours(minutes: int) -> str:
+    if minutes < _MINUTES_OF_HOUR:
+        return f"{minutes} min"
+    return f"{minutes / _MINUTES_OF_HOUR:.2f}".rstrip("0").rstrip(".") + " h"
+
+
+def _again_at(moment: str) -> str:
+    return f"There are hours again at {moment}." if moment else "Ask an administrator."
+
+
 def _told(words: str) -> str:
     return words[:MOST_TOLD]
 
 
 _BY_NAME: Final[Mapping[str, Callable[[Any], str]]] = MappingProxyType(
     {
+        "again_at": _again_at,
         "asked_group": quoted,
         "asked_path": quoted,
         "asked_pool": quoted,
         "asked_size": quoted,
         "asked_type": quoted,
+        "budget_minutes": _hours,
         "closed_gpus": _closed_gpus,
         "groups_to_choose": _groups_to_choose,
         "jobs": _jobs,

@@ -1,0 +1,1 @@
+"""Budgets: what held time costs, in which period it counts, and how much is left."""

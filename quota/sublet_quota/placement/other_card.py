@@ -1,0 +1,71 @@
+"""Another card of its node for a slice that is there: its home, or one in place of a failed card.
+
+Nobody loses room by it: the slice finds as much there as it has now, beside all that others hold.
+"""
+
+from collections.abc import Iterator
+
+from sublet_quota.holdings.gpu_load import GpuFacts, Holding
+from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.names.ids import GpuId, SliceId
+
+
+def card_in_place_of(holdings: Holdings, slice_id: SliceId) -> GpuId | None:
+    """Return the card of a slice's node and type with the least room that it fits in, or ``None``.
+
+    One that is laid out for nobody comes first, then one for its own group.
+    """
+    holding = holdings.slice(slice_id)
+    if holding is None:
+        return None
+    fitting = (
+        (_is_others(holdings, holding, gpu_id), room_mib, gpu_id)
+        for gpu_id, room_mib in _with_room(holdings, holding)
+    )
+    best = min(fitting, default=None)
+    return None if best is None else best[2]
+
+
+def home_of(holdings: Holdings, slice_id: SliceId) -> GpuId | None:
+    """Return the card that is laid out for an entitled slice which lies elsewhere on its node.
+
+    ``None`` for one that is in its place, is not entitled, or finds no room there.
+    """
+    holding, piece = holdings.slice(slice_id), holdings.piece(slice_id)
+    if holding is None or piece is None or not piece.entitled or not piece.suspendable:
+        return None
+    leaf = holdings.leaf(holding.group)
+    layout = holdings.layout(holdings.type_of(holding.gpu_id) or "")
+    if layout.part_for(holding.gpu_id, leaf):
+        return None
+    homes = (
+        (room_mib, gpu_id)
+        for gpu_id, room_mib in _with_room(holdings, holding)
+        if layout.part_for(gpu_id, leaf)
+        and holding.amount.fits_in(holdings.room_for_entitled(gpu_id, leaf))
+        and holdings.has_place(gpu_id, leaf, holding.amount)
+    )
+    best = min(homes, default=None)
+    return None if best is None else best[1]
+
+
+def _with_room(holdings: Holdings, holding: Holding) -> Iterator[tuple[GpuId, int]]:
+    """Yield the open cards of a slice's node and kind that it fits on, with their room in MiB."""
+    here = holdings.gpu(holding.gpu_id)
+    if here is None:
+        return
+    for card in holdings.gpus():
+        is_like = (card.node, card.kind) == (here.node, here.kind) and card != here
+        room = holdings.room(card.gpu_id) if is_like and _takes_slices(card) else None
+        if room is not None and holding.amount.fits_in(room.free(shared=True)):
+            yield card.gpu_id, room.shared_mib
+
+
+def _takes_slices(card: GpuFacts) -> bool:
+    return card.closed is None and not card.closed_by_hand and not card.pause_only
+
+
+def _is_others(holdings: Holdings, holding: Holding, gpu_id: GpuId) -> bool:
+    """Whether a card is laid out for groups that do not pay for a slice."""
+    layout = holdings.layout(holdings.type_of(gpu_id) or "")
+    return not layout.is_free(gpu_id) and not layout.part_for(gpu_id, holdings.leaf(holding.group))

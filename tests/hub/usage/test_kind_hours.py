@@ -1,0 +1,143 @@
+"""Hours by what became of them: held is the sum of its kinds, and credits are those of budgets."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sublet_hub.usage.budgets.kind_hours import KindSums, kind_hours
+from sublet_hub.usage.held_hours import TooManySumsError
+from sublet_quota.budgets.charge import US_PER_HOUR, HeldKind, HeldTime
+from sublet_quota.budgets.spending import ChargedHour, Spending
+from sublet_quota.document.reading import read_quota_document
+from sublet_quota.names.ids import GroupName, UserName
+from sublet_quota.wire.use import UseKey
+
+from tests.support.hub_world import FakeHub, hub_world, settings_for
+
+HOUR = datetime(2026, 11, 24, 9, tzinfo=UTC)
+TEXT = """
+gpu_types: {H100: {match: '*H100*', rate: 4}}
+groups:
+  lab: {budget: {hours: 1000, per: year, lent_rate: 0.25}}
+  free: {}
+"""
+DOCUMENT = read_quota_document(TEXT)
+
+
+def a_part(  # noqa: PLR0913 - a builder
+    kind: HeldKind,
+    hours: float,
+    *,
+    entitled: bool = True,
+    owner: str = "ada",
+    payer: str | None = "lab",
+    hour: int = 0,
+    paid: float = 0,
+    model: str = "NVIDIA H100",
+) -> ChargedHour:
+    time = HeldTime(kind, entitled, 1, round(hours * US_PER_HOUR), round(paid * US_PER_HOUR))
+    group = None if payer is None else GroupName(payer)
+    return ChargedHour(HOUR + timedelta(hours=hour), group, UserName(owner), model, time)
+
+
+def by(*keys: UseKey, parts: list[ChargedHour], most: int = 100) -> dict[tuple[str, ...], KindSums]:
+    return kind_hours(parts, DOCUMENT, keys, most)
+
+
+def test_held_is_told_by_kind_with_what_was_borrowed_charged_and_credited() -> None:
+    parts = [
+        a_part(HeldKind.USED, 1),
+        a_part(HeldKind.IDLE, 0.5, entitled=False),
+        a_part(HeldKind.LENT, 1, paid=0.1),
+        a_part(HeldKind.SUSPENDED, 2),
+    ]
+    (sums,) = by(parts=parts).values()
+    assert sums.hours().model_dump() == {
+        "held": 4.5,
+        "used": 1,
+        "idle": 0.5,
+        "lent": 1,
+        "suspended": 2,
+        "borrowed": 0.5,
+        "charged": 4 * (1 + 0.5 / 4 + 1 / 4),
+        "credited": 4 * 0.1,
+    }
+
+
+def test_what_no_budget_counts_is_held_and_not_charged() -> None:
+    (sums,) = by(parts=[a_part(HeldKind.USED, 1, payer="free")]).values()
+    assert (sums.hours().held, sums.hours().charged) == (1, 0)
+
+
+def test_hours_are_added_up_by_owner_group_type_and_day() -> None:
+    parts = [
+        a_part(HeldKind.USED, 1),
+        a_part(HeldKind.IDLE, 1, hour=20),
+        a_part(HeldKind.USED, 1, owner="ben", payer=None, model="Other", hour=20),
+    ]
+    found = by(UseKey.GROUP, UseKey.OWNER, UseKey.TYPE, UseKey.DAY, parts=parts)
+    assert sorted(found) == [
+        ("", "ben", "Other", "2026-11-25"),
+        ("lab", "ada", "H100", "2026-11-24"),
+        ("lab", "ada", "H100", "2026-11-25"),
+    ]
+
+
+def test_more_sums_than_a_report_holds_are_not_added_up() -> None:
+    parts = [a_part(HeldKind.USED, 1, owner=f"u{number}") for number in range(9)]
+    with pytest.raises(TooManySumsError):
+        by(UseKey.OWNER, parts=parts, most=8)
+
+
+@given(
+    st.lists(
+        st.builds(
+            a_part,
+            st.sampled_from(HeldKind),
+            st.floats(0, 3),
+            entitled=st.booleans(),
+            owner=st.sampled_from(["ada", "ben"]),
+            hour=st.integers(0, 3),
+            paid=st.floats(0, 1),
+        ),
+        max_size=20,
+    )
+)
+def test_what_is_charged_and_credited_is_what_the_budget_says(parts: list[ChargedHour]) -> None:
+    spending = Spending(DOCUMENT)
+    for part in parts:
+        spending.add(part)
+    (standing,) = spending.standings(HOUR + timedelta(hours=4))
+    ordered = sorted(parts, key=lambda part: part.hour)
+    sums = by(UseKey.OWNER, parts=ordered).values()
+    assert sum(each.charge.charged for each in sums) == standing.charged
+    assert sum(each.charge.credited for each in sums) == standing.credited
+    assert sum(sum(each.card_us.values()) for each in sums) == sum(p.time.card_us for p in parts)
+
+
+@pytest.mark.asyncio
+async def test_an_admin_sees_hours_by_kind(tmp_path: Path, hub: FakeHub) -> None:
+    (tmp_path / "quota.yaml").write_text(TEXT)
+    settings = settings_for(tmp_path, quota_file=tmp_path / "quota.yaml")
+    async with hub_world(tmp_path, hub, settings) as world:
+        store = world.service.use._charged
+        now = world.service.now()
+        store.add([a_part(HeldKind.IDLE, 1), a_part(HeldKind.USED, 0.5, owner="ben")], now)
+        begin, end = HOUR + timedelta(minutes=30), HOUR + timedelta(minutes=40)
+        times = f"since={quote(begin.isoformat())}&until={quote(end.isoformat())}"
+        asked = f"use?by=owner&by=kind&by=type&{times}"
+        status, report = await world.call("GET", asked, world.admin())
+        assert status == 200, report
+        assert datetime.fromisoformat(report["since"]) == HOUR
+        rows = {row["of"]["owner"]: row for row in report["rows"]}
+        assert rows["ada"]["of"] == {"owner": "ada", "type": "H100"}
+        assert (rows["ada"]["kinds"]["idle"], rows["ada"]["kinds"]["charged"]) == (1, 4)
+        assert (rows["ben"]["kinds"]["held"], rows["ben"]["kinds"]["used"]) == (0.5, 0.5)
+        _, without = await world.call("GET", f"use?by=owner&{times}", world.admin())
+        assert all(row["kinds"] is None for row in without["rows"])
+        status, refused = await world.call("GET", "use?by=kind&by=node", world.admin())
+        assert (status, "known by owner, group, type, day" in str(refused)) == (400, True)
+        assert (await world.call("GET", "use?by=kind", world.user("ada")))[0] == 403

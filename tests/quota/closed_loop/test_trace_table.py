@@ -1,0 +1,104 @@
+"""A trace as a table: what its rows ask for, and what is wrong with one that cannot be read."""
+
+from datetime import timedelta
+from fractions import Fraction
+
+import pytest
+from sublet_quota.closed_loop.asks.asked import AskedJob, AskedServer
+from sublet_quota.closed_loop.asks.trace_table import TraceError, read_trace
+from sublet_quota.closed_loop.people import Habits, Person, days_of
+
+from tests.support.loop_cases import HOUR, MONDAY
+
+HEAD = "arrival,owner,group,duration,size"
+FULL = f"{HEAD},kind,gpu_type"
+
+
+def table(*rows: str, head: str = FULL) -> list[str]:
+    return [head, *rows]
+
+
+def test_a_row_is_a_job_unless_it_says_notebook() -> None:
+    (job,) = read_trace(table("60.5,bob,nlp,3600,1/2", head=HEAD), MONDAY)
+    assert job == AskedJob(
+        name="job/2/0",
+        at=MONDAY + timedelta(seconds=60.5),
+        owner="bob",
+        groups=("nlp",),
+        works=HOUR,
+        cards=Fraction(1, 2),
+    )
+
+
+def test_a_notebook_s_cells_are_drawn_and_fill_its_time() -> None:
+    row = "0,ada,vision nlp,86400,0.25,notebook,H100"
+    (server,) = read_trace(table(row), MONDAY, seed=4)
+    assert isinstance(server, AskedServer)
+    assert (server.groups, server.cards, server.gpu_type) == (
+        ("vision", "nlp"),
+        Fraction(1, 4),
+        "H100",
+    )
+    lasts = sum((cell.thinks + cell.works for cell in server.cells), timedelta())
+    assert timedelta(hours=12) < lasts <= timedelta(days=1)
+    assert read_trace(table(row), MONDAY, seed=4) == (server,)
+    assert read_trace(table(row), MONDAY, seed=5) != (server,)
+
+
+def test_a_notebook_can_ask_for_a_size_by_name() -> None:
+    (server,) = read_trace(table("0,ada,,60,small,notebook,"), MONDAY)
+    assert isinstance(server, AskedServer)
+    assert (server.size, server.cards, server.groups) == ("small", None, ())
+
+
+def test_a_row_of_several_cards_is_as_many_of_one() -> None:
+    found = read_trace(table("0,ada,a,60,3,,"), MONDAY)
+    assert [(each.name, each.cards) for each in found] == [(f"job/2/{n}", 1) for n in range(3)]
+
+
+WRONG = {
+    "a size that is no number": ("0,ada,a,60,large,job,", "line 2, size: 'large'"),
+    "no cards": ("0,ada,a,60,0,job,", "line 2, size: 0 cards"),
+    "more cards than one can mean": ("0,ada,a,60,99999,job,", "line 2, size: 99999"),
+    "one card and a half": ("0,ada,a,60,1.5,job,", "line 2, size: 1.5 cards"),
+    "a division by zero": ("0,ada,a,60,1/0,job,", "line 2, size: '1/0'"),
+    "a time that is no number": ("soon,ada,a,60,1,job,", "line 2, arrival: 'soon'"),
+    "a time before the beginning": ("-1,ada,a,60,1,job,", "line 2, arrival: -1"),
+    "an endless time": ("0,ada,a,inf,1,job,", "line 2, duration: 'inf'"),
+    "no number at all": ("0,ada,a,nan,1,job,", "line 2, duration: 'nan'"),
+    "an unknown kind": ("0,ada,a,60,1,pod,", "line 2, kind: 'pod'"),
+    "nobody": ("0,,a,60,1,job,", "line 2, owner"),
+    "a row that ends early": ("0,ada,a", "line 2, duration: ''"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_cannot_be_read_is_told_with_line_and_column(name: str) -> None:
+    row, words = WRONG[name]
+    with pytest.raises(TraceError) as told:
+        read_trace(table(row), MONDAY)
+    assert words in str(told.value)
+
+
+@pytest.mark.parametrize("head", ["arrival,owner", f"{HEAD},colour", ""])
+def test_columns_that_are_missing_or_unknown_are_told(head: str) -> None:
+    with pytest.raises(TraceError, match="columns missing"):
+        read_trace([head, "0,ada,a,60,1"], MONDAY)
+
+
+def test_a_person_s_days_hang_on_nobody_else() -> None:
+    ada, bob = Person("ada", ("a",)), Person("bob", ("b",))
+    both = days_of([ada, bob], MONDAY, MONDAY + timedelta(days=7), 3)
+    alone = days_of([bob], MONDAY, MONDAY + timedelta(days=7), 3)
+    assert set(alone) == {each for each in both if each.owner == "bob"}
+    assert {each.owner for each in both} == {"ada", "bob"}
+
+
+def test_people_come_on_working_days_and_leave_in_the_end() -> None:
+    habits = Habits(comes_today=1, on_weekends=0, jobs_a_day=0, forgets=0)
+    asked = days_of([Person("ada", (), habits)], MONDAY, MONDAY + timedelta(days=14), 1)
+    assert [each.at.weekday() for each in asked] == [*range(5), *range(5)]
+    assert all(8 <= each.at.hour < 11 for each in asked)
+    servers = [each for each in asked if isinstance(each, AskedServer)]
+    assert all(each.stays < HOUR for each in servers)
+    assert sum(len(each.cells) for each in servers) > 50
