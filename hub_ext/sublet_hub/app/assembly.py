@@ -146,8 +146,9 @@ class Assembly:
             IdleNotes(adapters.database), stores, adapters.hub, settings.limits.wakes
         )
         reserved = ReservedRooms(ledger, fleet, capacity, now)
-        over_time = OverTime(idle_servers.end_of, reserved.reserved_from)
-        views = Views(ledger, fleet, capacity, over_time)
+        views = Views(
+            ledger, fleet, capacity, OverTime(idle_servers.end_of, reserved.reserved_from)
+        )
         times = QueueTimes(ledger, now)
         self._wakeup, self._room, self._budget_bell = Wakeup(), Wakeup(), Wakeup()
         runs = adapters.runs

@@ -54,6 +54,7 @@ class RechargedJobs:
     def __init__(
         self, holdings: Holdings, limits: JobLimits, running: Iterable[RunningJob]
     ) -> None:
+        self._holdings = holdings
         self._limits = limits
         self._filling = Guarantees(holdings, with_jobs=True)
         newest_first = sorted(running, key=lambda each: (-each.since.timestamp(), each.slice_id))
@@ -91,6 +92,7 @@ class RechargedJobs:
             return False
         if running.job.rank is Rank.BORROWED:
             return True
-        asked = (to.job_id, to.group, to.cards_on(running.kind))
+        leaf = self._holdings.leaf_for(to.group, to.owner)
+        asked = (to.job_id, leaf, to.cards_on(running.kind))
         then = self._filling.fill(running.gpu_type, (asked,)).get(to.job_id, Rank.BORROWED)
         return then <= running.job.rank
