@@ -136,7 +136,6 @@ class Assembly:
         metrics = ServiceMetrics(MetricSources(ledger, fleet, capacity, quota, now))
         stores = Stores(ledger, fleet, capacity, accounts, self._files, now)
         self._stores = stores
-        self._asked_sizes = AskedSizes(adapters.database)
         waiting = WaitingReasons()
         store = UseStore(adapters.database)
         self._histories = Histories(ledger, store, now)
@@ -382,8 +381,8 @@ class Assembly:
         self._budget_bell.ring()
 
     async def _look_at_asked_sizes(self) -> None:
-        since = self.service.now() - 2 * WEEK
-        asked = await asyncio.to_thread(self._asked_sizes.since, since)
+        sizes, since = AskedSizes(self._adapters.database), self.service.now() - 2 * WEEK
+        asked = await asyncio.to_thread(sizes.since, since)
         self.service.capacity.sizes_were_asked(asked)
 
     async def _look_at_places(self) -> None:

@@ -29,7 +29,7 @@ def places_of(world: MetricWorld, *, agents_are_back: bool = True) -> Places:
 
 def started_again(world: MetricWorld) -> MetricWorld:
     """The service on the same ledger; no agent has reported to it yet."""
-    return MetricWorld(world.ledger, world.quota_path, world.now)
+    return MetricWorld(world.ledger, world.quota_path, world.charged, world.now)
 
 
 def call_back(world: MetricWorld) -> None:
