@@ -38,6 +38,8 @@ class CardChanges:
         self._fleet = fleet
         self._capacity = capacity
         self._stayed: set[tuple[SliceId, GpuId]] = set()
+        self._came_from: dict[SliceId, GpuId] = {}
+        """The cards that slices were on before: where older programs are, they may go back."""
         self._may_be_away = True
         """Whether anything has changed since entitled slices outside of the layout were looked for.
         """
@@ -118,11 +120,12 @@ class CardChanges:
     ) -> tuple[SliceRecord, EventRecord] | None:
         """Take over that a slice is on another card than it was known to be on."""
         gpu = self._ledger.gpus.get(gpu_id)
-        # Where a pod's processes are the device plugin decided, unless it was to move.
-        is_followed = record.pod is not None and record.moving_to != gpu_id
-        if gpu is None or gpu.node != view.node or gpu == record.gpu or is_followed:
-            return None
         arrived = record.moving_to == gpu_id
+        # No card counts that nobody asked it to come to, nor took it from.
+        is_known = arrived or self._came_from.get(record.slice_id) == gpu_id
+        if gpu is None or gpu.node != view.node or gpu == record.gpu or not is_known:
+            return None
+        self._came_from[record.slice_id] = record.gpu.gpu_id
         # Who came without being asked has no place there, until there is room.
         since = None if arrived or record.pod is not None else self._now()
         after = replace(record, gpu=gpu, moving_to=None, called_back_since=since)
@@ -148,6 +151,8 @@ class CardChanges:
     def _ledger_changed(self, change: Change) -> None:
         self._may_be_away |= bool(change.slices or change.released)
         released = set(change.released)
+        for slice_id in released & self._came_from.keys():
+            del self._came_from[slice_id]
         self._stayed = {each for each in self._stayed if each[0] not in released}
         self._moving.difference_update(change.released)
         for record in change.slices:
