@@ -622,8 +622,8 @@ MUTANTS: Final = (
         12,
         "every slice of a top group is looked at for each size that somebody could have",
         "quota/sublet_quota/placement/finding/recharging.py",
-        "in islice(there, _MOST_LOOKED_AT)",
-        "in there",
+        "in islice(holdings.rechargeable(groups), _MOST_LOOKED_AT)",
+        "in holdings.rechargeable(groups)",
         (
             (
                 "tests/quota/placement/test_recharging_in_bounds.py::"
