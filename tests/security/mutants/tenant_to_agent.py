@@ -75,8 +75,8 @@ MUTANTS: Final = (
         1,
         "whoever has a pid by the time it has stopped is suspended",
         _ONE_PROCESS,
-        "        outcome.gone.add(target.identity)\n        return None\n    target = target.on_its_card\n",
-        "        outcome.gone.add(target.identity)\n    target = target.on_its_card\n",
+        "        return None\n    target = target.on_its_card\n    # CUDA IPC",
+        "    target = target.on_its_card\n    # CUDA IPC",
         ("tests/agent/moves/test_suspend.py::test_a_reused_pid_is_never_suspended",),
     ),
     Mutant(
