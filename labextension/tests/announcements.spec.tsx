@@ -70,7 +70,9 @@ describe('what admins tell', () => {
     const said = { ...told('The budget of lab has 2 h left of 10 h.', later), from_admin: false };
     api.answers.share = share({ announcements: [said] });
     const node = await open();
-    expect(part(node, 'announcement').textContent).toMatch(/^From Sublet, .*: The budget of lab has/);
+    expect(part(node, 'announcement').textContent).toMatch(
+      /^From Sublet, .*: The budget of lab has/
+    );
     const item = new StatusItem(page.model, trans, () => undefined);
     const shown = await show(item);
     expect(part(shown, 'status-announcement').textContent).toBe('word from Sublet');
