@@ -79,6 +79,18 @@ describe('what admins tell', () => {
     item.dispose();
   });
 
+  test("has this browser's times where Sublet tells it, and an admin's where they wrote them", async () => {
+    const text = 'Ends at 2026-11-30 14:05 UTC.';
+    const word = { ...told(text, later), from_admin: false };
+    api.answers.share = share({
+      announcements: [word, { ...told(text, later), announcement_id: 'a2' }]
+    });
+    const node = await open();
+    const [own, admins] = node.querySelectorAll('[data-sublet="announcement"]');
+    expect(own?.textContent).not.toContain('UTC');
+    expect(admins?.textContent).toContain(text);
+  });
+
   test('has a sign in the status bar', async () => {
     api.answers.share = share({ announcements: [told('save your work', later)] });
     const item = new StatusItem(page.model, trans, () => undefined);
