@@ -10,7 +10,7 @@ import type { LiteralReading } from '../src/api/local';
 import { Promotion } from '../src/promote/promotion';
 import { inspection, job, literal } from './support/answers';
 import { FakeApi } from './support/fakeApi';
-import { pageContextOf, doing, eventually, part, write, type FakePage } from './support/page';
+import { pageContextOf, doing, part, write, type FakePage } from './support/page';
 import { button, dialog, dialogs, pressEscape, requestClose } from './support/promoteDialog';
 
 const CONTENTS = {

@@ -68,7 +68,7 @@ function WaitItem(props: {
         <span className="sublet-grow sublet-cut sublet-strong" title={name}>
           {wait.size === null ? name : `${name} · ${wait.size}`}
         </span>
-        <span data-sublet="line-place-number">
+        <span data-sublet="line-number">
           <Sign icon={waitingIcon}>{trans.__('place %1', wait.place)}</Sign>
         </span>
       </div>
