@@ -156,3 +156,24 @@ async def test_what_is_being_started_as_the_service_begins_anew_is_kept(
         pass_time(world, timedelta(hours=2))
         world.service.reconciliation.look_at_processes()
         assert slice_id not in world.service.ledger.slices
+
+
+@pytest.mark.parametrize("status", [403, 500])
+async def test_what_the_hub_answers_and_does_not_start_does_not_keep_its_slice_for_ever(
+    world: HubWorld, status: int
+) -> None:
+    """A login that ran out, or a start that fails: a slice is not kept from others for that."""
+    eves = await full(world)
+    world.hub.start_status = status
+    await ask(world, "ada")
+    await give_back(world, eves)
+    await until(lambda: bool(world.service.ledger.slices))
+    if status == 403:
+        asked = world.assembly.line.starts._asked
+        await until(lambda: any(each.counted_from for each in asked.values()))
+        assert world.service.line.entries
+        pass_time(world, timedelta(hours=1))
+    await until(lambda: not world.service.line.entries)
+    assert not world.service.ledger.slices
+    ((_, words),) = await events(world, EventKind.QUEUE_GAVE_UP)
+    assert ("was not started in time" if status == 403 else "its start fails") in words
