@@ -111,10 +111,12 @@ def _best_first(
         yield from ((more, entry) for entry in there)
 
 
-def _rooms(question: Question, index: RoomIndex) -> Iterator[tuple[GpuFacts, GpuRoom]]:
+def _rooms(
+    question: Question, option: Option, index: RoomIndex
+) -> Iterator[tuple[GpuFacts, GpuRoom]]:
     for gpu_id, room in index.rooms.items():
         facts = question.holdings.gpu(gpu_id)
-        if facts is not None and question.may_lie_on(facts):
+        if facts is not None and question.may_have(facts, option):
             yield facts, room
 
 
@@ -123,18 +125,19 @@ def most_free(question: Question, options: tuple[Option, ...], *, alone: bool) -
 
     ``alone``: where all slices fit together, outside of every layout.
     """
+    holdings = question.holdings
     indices = [
-        (asked, index)
-        for asked, pool in {(option.asked, option.wanted.pool) for option in options}
-        if (index := question.holdings.kinds_in(pool).get(asked.kind)) is not None
+        (option, index)
+        for option in options
+        if (index := holdings.kinds_in(option.wanted.pool).get(option.asked.kind)) is not None
     ]
-    if not alone and question.only is None and question.wish.home is None:
-        rooms = [room for _, index in indices if (room := index.most_room()) is not None]
-    else:
+    if alone or question.looks_at_some_cards:
         rooms = [
             room.free(shared=not alone)
-            for asked, index in indices
-            for facts, room in _rooms(question, index)
-            if not alone or question.holdings.layout(asked.gpu_type).is_free(facts.gpu_id)
+            for option, index in indices
+            for facts, room in _rooms(question, option, index)
+            if not alone or holdings.layout(option.asked.gpu_type).is_free(facts.gpu_id)
         ]
+    else:
+        rooms = [room for _, index in indices if (room := index.most_room()) is not None]
     return max(rooms, key=lambda free: (free.memory_mib, free.compute_milli), default=None)
