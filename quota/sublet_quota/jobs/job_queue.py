@@ -116,7 +116,7 @@ class _Bounds:
         return self.limits.in_the_way(job, kind, gpu_type)
 
     def may_pay(self, payer: WaitingJob, job: WaitingJob) -> bool:
-        """Whether a job goes at a group's expense: the one it was let in at, or one that lets in."""
+        """Whether a group pays for a job: the one that let it in, or another that lets in."""
         return payer is job or self.limits is None or self.limits.lets_in(payer)
 
     def take(self, job: WaitingJob, gpu: LendableGpu) -> None:
