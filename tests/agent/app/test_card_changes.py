@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from sublet_agent.devices.interface import GpuGoneError
 from sublet_agent.simulated.machine.operations import OperationKind
 from sublet_agent.simulated.protocol.errors import CudaCode
+from sublet_quota.reasons.waiting import WaitReason
 
 from tests.support.agent_world import AgentWorld, Kernel, agent_world, digest_and_compute_until
 from tests.support.fake_service_link import gpu_assignment
@@ -75,6 +77,24 @@ class Node:
             return slices.get(name, {}).get("gpu") == self.cards[card]
 
         self.world.until(is_bound)
+
+    def give_up(self, name: str, kernel: Kernel) -> None:
+        """Let an owner need a slice no more for now, of which the agent knows what it holds."""
+        held = sum(self.held_mib(kernel))
+        self.world.until(lambda: self.world.report(name).memory_mib >= held)
+        kernel.ends_cell()
+        given_up = {"given_up_at": datetime.now(UTC)}
+        self.world.service.assign(
+            *(
+                s.model_copy(update=given_up) if s.slice_id == name else s
+                for s in self.world.service.slices
+            )
+        )
+        self.world.until_idle(name)
+
+    def waits_for_a_turn(self, name: str) -> bool:
+        wait = self.world.report(name).wait
+        return wait is not None and wait.reason is WaitReason.TURN
 
     def is_moved_now(self, kernel: Kernel) -> bool:
         """Whether the driver is at work on a process."""
@@ -153,18 +173,18 @@ def test_a_suspended_slice_comes_back_on_the_other_card(tmp_path: Path) -> None:
 def test_an_owner_who_waits_for_a_turn_gets_the_room_of_the_other_card(
     tmp_path: Path,
 ) -> None:
-    with a_node(tmp_path, pool={"turn_s": 3600.0, **STAYS_AWAY}) as node:
-        ada, hers, ben, _ = suspended_for_another(node)
-        done = tmp_path / "done"
-        ben.begin_cell(digest_and_compute_until(done))
-        node.world.until(lambda: node.world.report("b").running_cell)
+    # Ben counts as at work, and has his turn, for longer than this takes, whenever he computes.
+    with a_node(tmp_path, pool={"idle_after_s": 600.0, "turn_s": 3600.0}) as node:
+        node.serve(node.slice("a", 60), node.slice("b", 60))
+        ada, ben = node.world.kernel("a"), node.world.kernel("b")
+        hers = ada.enter_and_fill(50, 1)
+        node.give_up("a", ada)
+        ben.enter_and_fill(50, 2)
         ada.begin_cell("held.sha256()")
-        node.world.until(lambda: node.world.report("a").wait is not None)
+        node.world.until(lambda: node.waits_for_a_turn("a"))
         node.move("a", 1)
         assert ada.end_cell() == hers
         assert node.is_on(ada, 1)
-        done.touch()
-        ben.end_cell()
 
 
 def test_an_idle_slice_leaves_for_the_other_card(tmp_path: Path) -> None:
