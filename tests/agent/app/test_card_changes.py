@@ -102,7 +102,13 @@ class Node:
         return process is not None and process.operation is not None
 
     def held_mib(self, kernel: Kernel) -> list[int]:
-        """Return what a process really holds, by card."""
+        """Return what a process really holds, by card, at one moment."""
+        held, before = self._look_at(kernel), None
+        while held != before:  # it moved between two cards' answers
+            held, before = self._look_at(kernel), held
+        return held
+
+    def _look_at(self, kernel: Kernel) -> list[int]:
         held = []
         for card in self.cards:
             listed: Any = ()
@@ -324,21 +330,23 @@ def test_who_is_refused_there_comes_back_where_they_were_and_is_told(tmp_path: P
 
 def test_without_room_there_turns_are_taken_where_one_is(tmp_path: Path) -> None:
     with a_node(tmp_path) as node:
-        # Where Cee computes, nobody can be brought back beside her without her leaving.
+        # Where Cee is at work, nobody can be brought back beside her without her leaving.
+        first, second = node.world.service.gpus
+        at_work = {"idle_after_s": 600.0}
+        node.world.service.gpus = (first, second.model_copy(update=at_work))
         node.serve(node.slice("a", 60), node.slice("b", 60), node.slice("c", 60, card=1))
         ada, ben = node.world.kernel("a"), node.world.kernel("b")
         cee = node.world.kernel("c", SUBLET_GPU_ID=node.cards[1])
-        done = tmp_path / "done"
         cee.enter_and_fill(60 - 1, 3)
-        cee.begin_cell(digest_and_compute_until(done))
         hers, his = filled_one_after_another(node, ada, ben)
         node.move("a", 1)
         for _ in range(3):
             assert ada.enter_and_digest() == hers
-            assert node.is_on(ada, 0)
+            # By now her turn may be over: then she has nothing on any card.
+            assert not node.held_mib(ada)[1]
             assert ben.enter_and_digest() == his
-        done.touch()
-        cee.end_cell()
+        assert not node.world.events("card-changed", "a")
+        assert node.is_on(cee, 1)
 
 
 def test_a_slice_whose_other_card_fails_meanwhile_comes_back_where_it_was(
