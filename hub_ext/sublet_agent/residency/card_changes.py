@@ -137,8 +137,9 @@ class CardChanges:
         an agent before this one may have brought it there, and no word of that be left.
         """
         for gpu_id in (served.came_from, served.wanted_on):
-            is_other = gpu_id is not None and gpu_id != served.gpu_id
-            residency = self._registry.residencies.get(gpu_id) if is_other else None
+            if gpu_id is None or gpu_id == served.gpu_id:
+                continue
+            residency = self._registry.residencies.get(gpu_id)
             if residency is not None and served.slice_id in residency.gpu.reading.strays:
                 return gpu_id
         return None

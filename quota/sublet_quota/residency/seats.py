@@ -124,7 +124,9 @@ class _OfOneRank:
         left = self._left
         gone = self._who_makes_way(left.fits_now)
         self._turn_over.extend(
-            Waiting(s, _why_called_back(s), left.seated) for s in self._seated if s.slice_id in gone
+            Waiting(s, _why_after(s, left.seated), left.seated)
+            for s in self._seated
+            if s.slice_id in gone
         )
         self._seated = [s for s in self._seated if s.slice_id not in gone]
         leaving = {
@@ -248,7 +250,7 @@ class _OfOneRank:
             return None
         if left.fits_now(view, host_is_endless=True) and not left.fits_now(view):
             return Waiting(view, WaitReason.HOST_MEMORY, self._who_holds_beside(view))
-        return Waiting(view, _why_called_back(view), left.takers)
+        return Waiting(view, _why_after(view, left.takers), left.takers)
 
     def _who_holds_beside(self, view: SliceView) -> tuple[SliceView, ...]:
         return tuple(
@@ -289,6 +291,7 @@ def _is_away_at_rest(view: SliceView) -> bool:
     return view.rests_since is not None and not view.gate_open
 
 
-def _why_called_back(view: SliceView) -> WaitReason:
-    """Return why a slice waits for those of lower ranks, or for all that work where it does not."""
-    return WaitReason.CALLED_BACK if view.rests_since is None else WaitReason.TURN
+def _why_after(view: SliceView, takers: Sequence[SliceView]) -> WaitReason:
+    """Return why a slice comes after these: by its rank, or as one of which nothing waits."""
+    by_rank = all(taker.turn_rank < view.turn_rank for taker in takers)
+    return WaitReason.CALLED_BACK if by_rank or view.rests_since is None else WaitReason.TURN

@@ -83,6 +83,12 @@ def test_no_turn_ends_for_who_does_nothing():
     assert waits(snapshot) == [("R", WaitReason.TURN)]
 
 
+def test_who_borrows_and_does_nothing_is_told_for_whom_it_makes_way_as_ever():
+    away = waiting("R", 60, out=9, for_s=500, rests_since=ago(500))
+    snapshot = gpu(running("E", 40, on=40, rank=Rank.ENTITLED), away)
+    assert waits(snapshot) == [("R", WaitReason.CALLED_BACK)]
+
+
 def test_who_does_nothing_holds_nobody_up():
     away = waiting("R", 60, out=9, for_s=500, rests_since=ago(500))
     comes = waiting("C", 60, for_s=1)
