@@ -217,8 +217,9 @@ def _no_room(tools: MoveTools, waiting: Sequence[Target]) -> str:
     if tools.settings.skip_room_check:
         return ""
     need_mib = sum(t.image_mib for t in waiting) + tools.settings.margin_mib
-    perhaps = [tools.perhaps_on[t.identity] for t in waiting if t.identity in tools.perhaps_on]
-    free_mib = min(tools.device.memory(g).free_mib for g in {waiting[0].gpu_id, *perhaps})
+    perhaps = (tools.perhaps_on.get(t.identity, frozenset()) for t in waiting)
+    cards = frozenset((waiting[0].gpu_id,)).union(*perhaps)
+    free_mib = min(tools.device.memory(gpu_id).free_mib for gpu_id in cards)
     if free_mib >= need_mib:
         return ""
     return f"{free_mib} MiB are free, and {need_mib} MiB are needed with the margin"
