@@ -141,7 +141,8 @@ class LineEntries:
             record = self._stores.ledger.slice_of_server(*entry.name)
             if record is not None and record.root_pid is None and record.pod is None:
                 since = record.created_at
-                if since >= entry.since:
+                # One with a lot of its own was for another wish, which had its place at once.
+                if since >= entry.since and record.lot == entry.lot:
                     self.put(replace(entry, slice_id=record.slice_id, turn_at=since))
 
 
