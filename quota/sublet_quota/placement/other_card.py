@@ -54,8 +54,8 @@ def _with_room(holdings: Holdings, holding: Holding) -> Iterator[tuple[GpuId, in
     here = holdings.gpu(holding.gpu_id)
     if here is None:
         return
-    for card in holdings.gpus():
-        is_like = (card.node, card.kind) == (here.node, here.kind) and card != here
+    for card in holdings.gpus_on(here.node):
+        is_like = card.kind == here.kind and card != here
         room = holdings.room(card.gpu_id) if is_like and _takes_slices(card) else None
         if room is not None and holding.amount.fits_in(room.free(shared=True)):
             yield card.gpu_id, room.shared_mib
