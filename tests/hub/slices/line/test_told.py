@@ -2,9 +2,11 @@
 
 import json
 import re
+from datetime import timedelta
 
 import pytest
 from sublet_hub.slices import line_standings
+from sublet_quota.names.ids import GroupName
 from sublet_quota.wire.event_kinds import EventKind
 
 from tests.support.hub_world import HubWorld, until
@@ -131,3 +133,17 @@ async def test_no_account_is_in_the_ledger(world: HubWorld) -> None:
     (entry,) = world.service.line.entries.values()
     assert "account" not in entry.request
     assert b"canary" not in (world.folder / "ledger.sqlite").read_bytes()
+
+
+async def test_who_waits_for_room_that_is_kept_for_a_reservation_is_not_told_that_it_is_there(
+    world: HubWorld,
+) -> None:
+    await world.agent()
+    holdings = world.service.capacity.holdings
+    (card,) = holdings.gpus()
+    # Else what is kept is reckoned anew meanwhile.
+    world.service.places._reserved._again_at = world.service.now() + timedelta(days=1)
+    holdings.kept_cards = {card.gpu_id: GroupName("research")}
+    status, wait = await ask(world, "ada")
+    assert status == 202
+    assert "No GPU of pool 'interactive' has room for" in wait["message"]
