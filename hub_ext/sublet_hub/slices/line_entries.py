@@ -4,6 +4,7 @@ What an entry asked for is read under the groups that its owner is known to be i
 others than when it joined the line.
 """
 
+import json
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -23,6 +24,8 @@ from sublet_hub.state.stores import Stores
 
 _LOG = logging.getLogger(__name__)
 _NOT_KEPT: Final = {"account"}
+_MOST_OPTIONS: Final = 16 * 1024
+"""So many letters of a server's options are kept: a user may send any, and many may wait."""
 _NO_ACCOUNT: Final = AccountTemplate(uid=0, gid=0, home="/", notebook_dir="/", python="python")
 """Stands where an owner's account is looked up as the slice is handed out."""
 _MOST_TOLD: Final = 4000
@@ -147,5 +150,11 @@ class LineEntries:
 
 
 def kept_of(request: SliceRequest) -> dict[str, Any]:
-    """Return what is kept of a request: all but the account."""
-    return request.model_dump(mode="json", exclude=_NOT_KEPT, exclude_none=True)
+    """Return what is kept of a request: all but the account, and options without end.
+
+    With options that the hub keeps, too, a server is started where none are kept here.
+    """
+    kept = request.model_dump(mode="json", exclude=_NOT_KEPT, exclude_none=True)
+    if len(json.dumps(kept.get("start_options"))) > _MOST_OPTIONS:
+        del kept["start_options"]
+    return kept

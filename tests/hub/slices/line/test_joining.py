@@ -85,6 +85,21 @@ async def test_asked_again_with_another_wish_it_keeps_its_age(world: HubWorld) -
     assert len(world.service.line.entries) == 2
 
 
+async def test_options_without_end_are_not_kept_and_it_is_started_with_those_that_the_hub_has(
+    world: HubWorld,
+) -> None:
+    eves = await full(world)
+    options = {"size": "half", "image": "x" * 20_000}
+    await ask(world, "ada", start_options=options)
+    (entry,) = world.service.line.entries.values()
+    assert len(str(entry)) < 2_000
+    await give_back(world, eves)
+    await until(lambda: bool(world.hub.started))
+    assert world.hub.started[0] == ("ada", "", None)
+    status, _ = await ask(world, "ada", start_options=options)
+    assert status == 201
+
+
 async def test_a_new_request_does_not_overtake_who_waits(world: HubWorld) -> None:
     await world.agent()
     await world.slice_for("eve", size="half", groups=["teaching"])
