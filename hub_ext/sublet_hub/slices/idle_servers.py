@@ -7,8 +7,9 @@ them: every tab that somebody forgot would hold a slice.
 
 Nothing is concluded from silence: while an agent does not report, or does not tell since when a
 slice is quiet, nobody is warned and nothing is ended, and who was warned before a long silence is
-warned anew. A server is stopped by JupyterHub, as for an admin (``evictions``). What was warned of,
-or put off, is in the ledger, so it outlives the service. Training jobs are no servers.
+warned anew. Nor from an agent whose clock is behind: what it saw a minute ago would be long past.
+A server is stopped by JupyterHub, as for an admin (``evictions``). What was warned of, or put off,
+is in the ledger, so it outlives the service. Training jobs are no servers.
 """
 
 import asyncio
@@ -40,6 +41,8 @@ from sublet_hub.state.stores import Stores
 
 ASKED_AGAIN_S: Final = 30.0
 """How long JupyterHub has to stop a server before it is asked again."""
+_MOST_BEHIND: Final = timedelta(minutes=1)
+"""By so much an agent's clock, with what its report takes on the way, may be behind."""
 _STOPPED_AT_ONCE: Final = 20
 _TOLD: Final = {
     IdleStage.IDLE: ToldIdle.IDLE,
@@ -201,8 +204,9 @@ class IdleServers:
             self._notes.keep(replace(note, warned_at=None))
 
     def _quiet_report(self, record: SliceRecord) -> SliceReport | None:
-        """Return the report of a slice whose agent speaks, and tells since when it is quiet."""
-        if self._fleet.is_silent(record.gpu.node):
+        """Return the report of a slice whose agent tells since when it is quiet, and knows that."""
+        view = self._fleet.node(record.gpu.node)
+        if view is None or self._fleet.is_silent(view.node) or view.behind > _MOST_BEHIND:
             return None
         report = self._fleet.report(record.slice_id)
         return None if report is None or report.quiet_since is None else report
