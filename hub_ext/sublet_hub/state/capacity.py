@@ -131,7 +131,8 @@ class Capacity:
             Holdings.made_under, before.as_held(), document.at(now), now, grace
         )
         until = document.changes_after(now)
-        self._prepared = _Prepared(document, until, grace, before, made)
+        if self.holdings is before:
+            self._prepared = _Prepared(document, until, grace, before, made)
 
     def document_changed(self, document: QuotaDocument) -> None:
         """Put another document in force: what shrinks counts as before while its grace lasts."""
