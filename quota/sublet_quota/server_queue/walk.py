@@ -21,9 +21,10 @@ from sublet_quota.admission.slice_admission import Option, admit
 from sublet_quota.admission.slice_request import RequestedSlice
 from sublet_quota.holdings.gpu_load import GpuFacts
 from sublet_quota.holdings.holdings import Holdings
-from sublet_quota.names.ids import GpuId
+from sublet_quota.names.ids import GpuId, UserName
 from sublet_quota.placement.finding.making_way import Missing, missing_on
 from sublet_quota.placement.finding.question import Question, Seen, Waiting
+from sublet_quota.placement.refusing.no_room import borrows_no_more
 from sublet_quota.placement.slice_placement import Placement, decided
 from sublet_quota.reasons.derivation import Rule
 from sublet_quota.reasons.refusals.room import RoomRefusal
@@ -92,8 +93,8 @@ class _Line:
         self._kept: dict[str, GpuId] = {}
         """By type: the card of the first that has no place."""
         self._seen, self._seen_beside_kept = Seen.nothing(), Seen.nothing()
-        self._denied: dict[RequestedSlice, Denial | Behind] = {}
-        """What was said to others with the same wish, where their owners had no part in it."""
+        self._denied: dict[_Asks, Denial | Behind] = {}
+        """What was said to others who ask for the same, where their owners had no part in it."""
         self.looked_at = 0
         """At how many different wishes was looked."""
 
@@ -103,8 +104,8 @@ class _Line:
 
     def step(self, server: QueuedServer) -> Step:
         """Return what becomes of the next one."""
-        key = without_owner(self._holdings, server.wish)
         question = self._question(server)
+        key = _asks(question)
         if key in self._denied:
             return Step(server, question, self._denied[key])
         self.looked_at += 1
@@ -162,6 +163,24 @@ class _Line:
                 gpu_type, cards = payer.first
                 asks[gpu_type][self._holdings.leaf_for(payer.group, server.owner)] += cards
         return asks
+
+
+_Asks = tuple[RequestedSlice, object]
+"""A wish as others may have it, too, and what its owner's own slices leave of it."""
+
+
+def _asks(question: Question) -> _Asks:
+    """Return what decides on a wish besides cards and groups: the same for who has nothing yet."""
+    holdings, owner = question.holdings, UserName(question.wish.owner)
+    wish = without_owner(holdings, question.wish)
+    if not holdings.held_by(owner).slices:
+        return wish, None
+    admission = question.admission
+    allowed = (
+        tuple((option.node, option.asked) for option in options)
+        for options in (admission.options, admission.beyond_groups)
+    )
+    return wish, (*allowed, borrows_no_more(holdings, owner))
 
 
 def cards_for(question: Question, option: Option) -> Iterator[tuple[GpuFacts, Missing]]:

@@ -9,7 +9,7 @@ never be suspended borrows only where all fit together, outside of every layout.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import Final
 
 from sublet_quota.admission.slice_admission import Option
@@ -23,7 +23,7 @@ _Fit = tuple[bool, int, int, int, int, str, int, GpuId]
 """Laid out, how much more room is unusable, memory that is left, memory room, compute room, node,
 index, id: the least is best.
 """
-_MOST_ROOMS: Final = 256
+MOST_ROOMS: Final = 256
 """So many different rooms are judged, the tightest: amounts of people's own leave thousands."""
 
 
@@ -100,9 +100,13 @@ def _best_first(
     if unusable is None:
         yield from ((0, entry) for entry in index.fitting(asked.amount, shared=shared))
         return
-    rooms = islice(index.sizes_of_room(asked.amount, shared=shared), _MOST_ROOMS)
-    judged = sorted((unusable.more_by(*room, asked.amount), *room) for room in rooms)
-    for more, memory_mib, compute_milli in judged:
+    rooms = index.sizes_of_room(asked.amount, shared=shared)
+    judged = sorted(
+        (unusable.more_by(*room, asked.amount), *room) for room in islice(rooms, MOST_ROOMS)
+    )
+    # Of further ones the tightest are next: the slice may be on none of those that were judged.
+    further = ((unusable.more_by(*room, asked.amount), *room) for room in rooms)
+    for more, memory_mib, compute_milli in chain(judged, further):
         there = index.with_room(memory_mib, compute_milli, asked.amount, shared=shared)
         yield from ((more, entry) for entry in there)
 
@@ -130,14 +134,13 @@ def most_free(question: Question, options: tuple[Option, ...], *, alone: bool) -
         for option in told
         if (index := holdings.kinds_in(option.wanted.pool).get(option.asked.kind)) is not None
     ]
-    everywhere = question.only is None and question.wish.home is None
-    if not alone and everywhere and not (question.kept or holdings.kept_cards):
-        rooms = [room for _, index in indices if (room := index.most_room()) is not None]
-    else:
+    if alone or question.looks_at_some_cards:
         rooms = [
             room.free(shared=not alone)
             for option, index in indices
             for facts, room in _rooms(question, option, index)
             if not alone or holdings.layout(option.asked.gpu_type).is_free(facts.gpu_id)
         ]
+    else:
+        rooms = [room for _, index in indices if (room := index.most_room()) is not None]
     return max(rooms, key=lambda free: (free.memory_mib, free.compute_milli), default=None)
