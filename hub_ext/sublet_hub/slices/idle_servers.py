@@ -37,6 +37,7 @@ from sublet_hub.ledger.idle_servers import IdleNote, IdleNotes
 from sublet_hub.ledger.records import Change, SliceRecord
 from sublet_hub.security.rate_limits import Rate, RateLimits
 from sublet_hub.slices.evictions import SHOWN_FOR, StopsServers
+from sublet_hub.state.collectors.stepped import in_parts
 from sublet_hub.state.stores import Stores
 
 ASKED_AGAIN_S: Final = 30.0
@@ -74,17 +75,19 @@ class IdleServers:
         self._said: dict[SliceId, str] = {}
 
     async def look(self) -> None:
-        """Warn the owners of servers whose end is near, and have those stopped that are due."""
-        now, now_s = self._now(), time.monotonic()
-        due = [
-            each
-            for each in tuple(self._ledger.slices.values())
-            if not each.is_job and self._is_due(each, now)
-        ]
+        """Warn the owners of servers whose end is near, and have those stopped that are due.
+
+        Others have turns meanwhile; whoever is stopped is due at the moment when that begins.
+        """
+        due: list[SliceId] = []
+        for some in in_parts(self._ledger.slices):
+            due += filter(self._is_due, some)
+            await asyncio.sleep(0)
+        now_s = time.monotonic()
         ripe = [
-            each
+            self._ledger.slices[each]
             for each in due
-            if now_s - self._asked_s.get(each.slice_id, -math.inf) >= ASKED_AGAIN_S
+            if now_s - self._asked_s.get(each, -math.inf) >= ASKED_AGAIN_S and self._is_due(each)
         ]
         await asyncio.gather(*(self._stop(each, now_s) for each in ripe[:_STOPPED_AT_ONCE]))
 
@@ -171,9 +174,12 @@ class IdleServers:
             if idle is not None and idle.warned_at is not None:
                 yield _shown(note, idle.warned_at, _sentence(note.server, idle, now))
 
-    def _is_due(self, record: SliceRecord, now: datetime) -> bool:
+    def _is_due(self, slice_id: SliceId) -> bool:
         """Whether a server is to be stopped now; note what has become of it."""
-        note = self._notes.kept.get(record.slice_id)
+        now, record = self._now(), self._ledger.slices.get(slice_id)
+        if record is None or record.is_job:
+            return False
+        note = self._notes.kept.get(slice_id)
         if self._quiet_report(record) is None:
             self._forget_warning(note, now)
             return False
