@@ -40,6 +40,8 @@ class LineChanges:
 
     entries: int = 0
     """Who is in line, and what they ask for."""
+    left: int = 0
+    """Who is in line no more, or has had their turn."""
     room: int = 0
     """Slices, cards, and the document."""
 
@@ -87,6 +89,7 @@ class LineEntries:
         self._store.put(entry)
         self._of_owner[entry.owner] += is_new
         self.changes.entries += 1
+        self.changes.left += entry.slice_id is not None
 
     def drop(self, name: ServerName) -> None:
         """Forget a server's entry, if there is one. ``LedgerWriteError``."""
@@ -98,6 +101,7 @@ class LineEntries:
                 del self._of_owner[name[0]]
             self._read.pop(before.request_id, None)
             self.changes.entries += 1
+            self.changes.left += 1
 
     def end(self, entry: QueueEntry, kind: EventKind, words: str) -> None:
         """End an entry, and take back what it was given; its owner is told."""
