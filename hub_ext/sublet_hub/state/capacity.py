@@ -117,10 +117,9 @@ class Capacity:
     async def prepare_for_time(self) -> None:
         """Reckon out beside the loop what ``pass_time`` takes over next, if that is something.
 
-        Of many who ask for that at once the first has it reckoned, and takes it over.
+        Of many who ask for that at once the first has it reckoned, and takes it over; the others
+        go on after it in their order, and nobody who comes then before them.
         """
-        if not self._is_due(self._now()):
-            return
         async with self._preparing:
             if self._is_due(self._now()):
                 await self._prepare(self._document, timedelta())
