@@ -338,6 +338,15 @@ async def test_who_gives_up_a_start_that_then_joins_the_line_leaves_it(tmp_path)
         assert service.left_line == [("ada", "")]
 
 
+async def test_who_starts_anew_after_that_stays_in_line(tmp_path):
+    async with a_service_and_spawner(tmp_path) as (service, spawner):
+        spawner._line.joined_too_late()
+        service.wait = a_wait()
+        await refusal_of(spawner)
+        await spawner.poll()
+        assert service.left_line == []
+
+
 async def test_the_page_of_a_server_in_line_shows_its_place_and_how_to_leave(tmp_path):
     async with a_service_and_spawner(tmp_path) as (service, spawner):
         assert "Leave the line" not in await spawner.get_options_form()

@@ -15,7 +15,7 @@ from sublet_quota.holdings.standing.type_standing import Turns
 from sublet_quota.jobs.turns.job_order import HeldCards
 from sublet_quota.jobs.turns.past_uses import LagWrittenOff, Payer
 from sublet_quota.jobs.waiting_job import WaitingJob
-from sublet_quota.names.ids import GpuId, SliceId, UserName
+from sublet_quota.names.ids import GpuId, GroupName, SliceId, UserName
 
 StandingsUnder = Callable[[QuotaDocument], tuple[BudgetStanding, ...]]
 
@@ -66,12 +66,16 @@ class PresentState:
     jobs: JobsNow = field(default_factory=JobsNow)
     spent: Spent = NOTHING_SPENT
     """The budgets that are over."""
+    kept_cards: Mapping[GpuId, GroupName] = field(default_factory=dict)
+    """Cards whose room is kept for a reservation of a group."""
+    asked_sizes: Mapping[str, int] = field(default_factory=dict)
+    """How often people have asked for each size lately."""
     standings_under: StandingsUnder = no_budgets
     """How budgets would stand under another document, after what was held until now."""
 
     def holdings(self) -> Holdings:
         """Return holdings of their own that say what those of now say."""
-        return Holdings(
+        made = Holdings(
             self.document,
             self.gpus,
             self.slices,
@@ -80,6 +84,8 @@ class PresentState:
             in_force=self.in_force,
             spent=self.spent,
         )
+        made.kept_cards, made.asked_sizes = self.kept_cards, self.asked_sizes
+        return made
 
 
 def present_state(
@@ -99,5 +105,7 @@ def present_state(
         people=people,
         jobs=jobs or JobsNow(),
         spent=holdings.spent,
+        kept_cards=holdings.kept_cards,
+        asked_sizes=holdings.asked_sizes,
         standings_under=standings_under,
     )

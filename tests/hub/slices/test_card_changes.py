@@ -8,11 +8,14 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from sublet_hub.ledger.records import Change, PodIdentity, SliceRecord
+from sublet_hub.slices import card_changes as module
+from sublet_quota.names.ids import SliceId
 from sublet_quota.residency.snapshot import Rank
 from sublet_quota.wire.agent_link import SliceAssignment
 
 from tests.support.fake_agent import FakeAgent, a_gpu, a_report
 from tests.support.hub_world import FakeHub, HubWorld, hub_world, settings_for
+from tests.support.metric_world import metric_world
 
 pytestmark = pytest.mark.asyncio
 
@@ -248,3 +251,19 @@ async def test_the_slice_of_a_pod_takes_turns_on_the_card_that_the_cluster_gave_
     assert moving(world) is None
     called_back = [s for s in world.service.ledger.slices.values() if s.called_back_since]
     assert len(called_back) == 1
+
+
+async def test_who_may_be_away_from_home_is_looked_up_some_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at: list[str] = []
+    monkeypatch.setattr(module, "_LOOKED_AT_ONCE", 2)
+    monkeypatch.setattr(module, "home_of", lambda _, slice_id: looked_at.append(slice_id))
+    with metric_world(tmp_path, QUOTA) as world:
+        world.cards(3)
+        for name in ("a", "b", "c"):
+            world.hold(SliceId(name))
+        changes = module.CardChanges(world.ledger, world.fleet, world.capacity, lambda: world.now)
+        for expected in (2, 3, 3):
+            changes.look()
+            assert len(looked_at) == len(set(looked_at)) == expected
