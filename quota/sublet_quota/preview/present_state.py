@@ -11,11 +11,13 @@ from sublet_quota.budgets.standing import NOTHING_SPENT, BudgetStanding, Spent
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.holdings.gpu_load import GpuFacts, Holding
 from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.holdings.kept_cards import NO_CARDS_KEPT
+from sublet_quota.holdings.layout.layout import Layout
 from sublet_quota.holdings.standing.type_standing import Turns
 from sublet_quota.jobs.turns.job_order import HeldCards
 from sublet_quota.jobs.turns.past_uses import LagWrittenOff, Payer
 from sublet_quota.jobs.waiting_job import WaitingJob
-from sublet_quota.names.ids import GpuId, SliceId, UserName
+from sublet_quota.names.ids import GpuId, GroupName, SliceId, UserName
 
 StandingsUnder = Callable[[QuotaDocument], tuple[BudgetStanding, ...]]
 
@@ -68,10 +70,14 @@ class PresentState:
     """The budgets that are over."""
     standings_under: StandingsUnder = no_budgets
     """How budgets would stand under another document, after what was held until now."""
+    laid_out: Mapping[str, Layout] = field(default_factory=dict)
+    """Where guarantees lie: that has a history."""
+    kept_cards: Mapping[GpuId, GroupName] = NO_CARDS_KEPT
+    asked_sizes: Mapping[str, int] = field(default_factory=dict)
 
     def holdings(self) -> Holdings:
         """Return holdings of their own that say what those of now say."""
-        return Holdings(
+        held = Holdings(
             self.document,
             self.gpus,
             self.slices,
@@ -80,6 +86,9 @@ class PresentState:
             in_force=self.in_force,
             spent=self.spent,
         )
+        held.begin_with(self.laid_out)
+        held.kept_cards, held.asked_sizes = self.kept_cards, self.asked_sizes
+        return held
 
 
 def present_state(
@@ -100,4 +109,7 @@ def present_state(
         jobs=jobs or JobsNow(),
         spent=holdings.spent,
         standings_under=standings_under,
+        laid_out=holdings.laid_out(),
+        kept_cards=holdings.kept_cards,
+        asked_sizes=holdings.asked_sizes,
     )
