@@ -11,7 +11,7 @@ get their places, or leave, others follow.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Final
@@ -57,18 +57,29 @@ class Step:
     """The card that is kept for it."""
 
 
+def _never() -> bool:
+    return False
+
+
 def walk(
-    holdings: Holdings, ordered: Sequence[QueuedServer], payers: Payers | None = None
+    holdings: Holdings,
+    ordered: Sequence[QueuedServer],
+    payers: Payers | None = None,
+    has_changed: Callable[[], bool] = _never,
 ) -> Iterator[Step]:
     """Yield what becomes of those in line, in their order, as far as they are looked at.
 
     Nobody's place changes what there is for those behind: whoever acts on a place begins anew.
-    ``payers``: of these holdings, where some were looked up already.
+    ``payers``: of these holdings, where some were looked up already. ``has_changed``: whether
+    anything is held otherwise since this was asked last, by who walks on all the same: what was
+    added up before is not counted on then.
     """
     line = _Line(holdings, ordered, payers or Payers(holdings))
     for server in ordered:
         if line.looked_at == MOST_LOOKED_AT:
             return
+        if has_changed():
+            line.add_up_anew()
         yield line.step(server)
 
 
@@ -86,6 +97,10 @@ class _Line:
         """What was said to others who ask for the same, where their owners had no part in it."""
         self.looked_at = 0
         """At how many different wishes was looked."""
+
+    def add_up_anew(self) -> None:
+        """Count on nothing of what was added up: slices of it may be gone."""
+        self._seen, self._seen_beside_kept = Seen.nothing(), Seen.nothing()
 
     def step(self, server: QueuedServer) -> Step:
         """Return what becomes of the next one."""

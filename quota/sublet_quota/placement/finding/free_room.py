@@ -123,12 +123,15 @@ def _rooms(
 def most_free(question: Question, options: tuple[Option, ...], *, alone: bool) -> GpuAmount | None:
     """Return what is free on the card with the most free memory; ``None`` where none is open.
 
-    ``alone``: where all slices fit together, outside of every layout.
+    What is kept for others is not free. ``alone``: where all slices fit together, outside of every
+    layout.
     """
     holdings = question.holdings
+    # One for each kind, pool, and right to what is kept.
+    told = {(one.asked, one.wanted.pool, one.rank, one.group): one for one in options}.values()
     indices = [
         (option, index)
-        for option in options
+        for option in told
         if (index := holdings.kinds_in(option.wanted.pool).get(option.asked.kind)) is not None
     ]
     if alone or question.looks_at_some_cards:
