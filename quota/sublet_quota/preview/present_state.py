@@ -11,6 +11,8 @@ from sublet_quota.budgets.standing import NOTHING_SPENT, BudgetStanding, Spent
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.holdings.gpu_load import GpuFacts, Holding
 from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.holdings.kept_cards import NO_CARDS_KEPT
+from sublet_quota.holdings.layout.layout import Layout
 from sublet_quota.holdings.standing.type_standing import Turns
 from sublet_quota.jobs.turns.job_order import HeldCards
 from sublet_quota.jobs.turns.past_uses import LagWrittenOff, Payer
@@ -66,16 +68,18 @@ class PresentState:
     jobs: JobsNow = field(default_factory=JobsNow)
     spent: Spent = NOTHING_SPENT
     """The budgets that are over."""
-    kept_cards: Mapping[GpuId, GroupName] = field(default_factory=dict)
+    kept_cards: Mapping[GpuId, GroupName] = NO_CARDS_KEPT
     """Cards whose room is kept for a reservation of a group."""
     asked_sizes: Mapping[str, int] = field(default_factory=dict)
     """How often people have asked for each size lately."""
     standings_under: StandingsUnder = no_budgets
     """How budgets would stand under another document, after what was held until now."""
+    laid_out: Mapping[str, Layout] = field(default_factory=dict)
+    """Where guarantees lie: that has a history."""
 
     def holdings(self) -> Holdings:
         """Return holdings of their own that say what those of now say."""
-        made = Holdings(
+        held = Holdings(
             self.document,
             self.gpus,
             self.slices,
@@ -84,8 +88,9 @@ class PresentState:
             in_force=self.in_force,
             spent=self.spent,
         )
-        made.kept_cards, made.asked_sizes = self.kept_cards, self.asked_sizes
-        return made
+        held.begin_with(self.laid_out)
+        held.kept_cards, held.asked_sizes = self.kept_cards, self.asked_sizes
+        return held
 
 
 def present_state(
@@ -108,4 +113,5 @@ def present_state(
         kept_cards=holdings.kept_cards,
         asked_sizes=holdings.asked_sizes,
         standings_under=standings_under,
+        laid_out=holdings.laid_out(),
     )
