@@ -5,10 +5,12 @@ Moments are told in UTC, to the minute. No time is told that does not follow fro
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
+
+from sublet_quota.reasons.moments import moment_words
 
 
 class ExpectedFrom(StrEnum):
@@ -107,11 +109,6 @@ _ENDS: Final[Mapping[LineEnd, str]] = MappingProxyType(
         LineEnd.NO_LINE: "the quota document lets no notebooks wait in line any more",
     }
 )
-
-
-def moment_words(moment: datetime) -> str:
-    """Return a moment as it is told: ``2026-11-30 14:05 UTC``."""
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def expected_words(expected: Expected) -> str:
