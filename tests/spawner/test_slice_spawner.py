@@ -353,6 +353,10 @@ async def test_the_page_of_a_server_in_line_shows_its_place_and_how_to_leave(tmp
         service.in_line = [a_wait(server="other"), a_wait(message="<b>You are third.</b>")]
         form = await spawner.get_options_form()
         assert "&lt;b&gt;You are third." in form
+        assert "In line for small, at place 3</strong>; 1 before it asks for the same" in form
+        assert "When there will be room is not known. In the way are slices of lab." in form
+        assert "or leaves the line at 2026-11-30 12:00 UTC." in form
+        assert "No size can be had" not in form
         assert form.count('name="leave_line" value="1" formnovalidate') == 1
         assert form.index('type="submit" hidden') < form.index("Leave the line")
 

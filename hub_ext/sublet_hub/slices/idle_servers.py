@@ -26,6 +26,7 @@ from sublet_quota.document.rights import max_idle_of
 from sublet_quota.life_cycles.idle_servers import IdleServer, IdleStage
 from sublet_quota.names.ids import SliceId, UserName
 from sublet_quota.reasons.idle_servers import IdleFacts, ToldIdle, idle_sentence
+from sublet_quota.reasons.moments import moment_words
 from sublet_quota.wire.agent_link import SliceReport
 from sublet_quota.wire.announcements import ShownAnnouncement
 from sublet_quota.wire.event_kinds import EventKind
@@ -118,7 +119,7 @@ class IdleServers:
         note = self._note(record, since, max_idle)
         until = now + max_idle
         self._notes.keep(replace(note, extended_until=until, warned_at=None))
-        self._tell(EventKind.SERVER_EXTENDED, record, f"until {until.isoformat()}", now)
+        self._tell(EventKind.SERVER_EXTENDED, record, f"until {moment_words(until)}", now)
 
     def end_of(self, record: SliceRecord) -> IdleEnd | None:
         """Return when a server is ended for being idle; ``None`` where that is not to be said."""
@@ -194,7 +195,7 @@ class IdleServers:
         if stage is IdleStage.TO_WARN:
             made = replace(self._note(record, idle.idle_since, idle.max_idle), warned_at=now)
             self._notes.keep(made)
-            ends = idle.ends_at(now).isoformat()
+            ends = moment_words(idle.ends_at(now))
             self._tell(EventKind.SERVER_IDLE_WARNED, record, f"to end at {ends}", now)
         elif stage is IdleStage.IDLE and note is not None and note.warned_at is not None:
             self._notes.keep(replace(note, warned_at=None, ended_at=None))
@@ -276,7 +277,7 @@ class IdleServers:
             return
         now = self._now()
         self._notes.keep(replace(note, ended_at=now))
-        since = note.idle_since.isoformat()
+        since = moment_words(note.idle_since)
         self._tell(EventKind.SERVER_ENDED_IDLE, record, f"idle since {since}", now)
 
     def _tell(self, kind: EventKind, record: SliceRecord, detail: str, now: datetime) -> None:

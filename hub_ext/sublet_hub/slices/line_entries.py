@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 from sublet_quota.names.ids import UserName
+from sublet_quota.reasons.shared_clauses import server_clause
 from sublet_quota.server_queue.queued_server import QueuedServer
 from sublet_quota.shares.fair_order import RequestId
 from sublet_quota.wire.api import AccountTemplate, SliceRequest
@@ -113,7 +114,7 @@ class LineEntries:
     def tell(self, kind: EventKind, entry: QueueEntry, words: str) -> None:
         """Tell an entry's owner what became of it, as an event."""
         now = self._stores.now()
-        what = f"server {entry.owner}/{entry.server}: {words}"[:_MOST_TOLD]
+        what = f"{server_clause(entry.owner, entry.server)}: {words}"[:_MOST_TOLD]
         told = replace(event(kind, now, what), owner=entry.owner, slice_id=entry.slice_id)
         self._stores.ledger.apply(Change(events=(told,)), now)
 
