@@ -38,10 +38,12 @@ async def ask(world: HubWorld, owner: str, **wish: Any) -> tuple[int, dict[str, 
         "start_options": OPTIONS,
         **wish,
     }
+    # The hub knows the server that it starts: of another the slice is soon taken back.
+    there = world.hub.servers.setdefault(owner, set())
+    there.add(body.get("server", ""))
     status, answer = await world.hub_call("POST", "slices", body)
-    if status == HTTPStatus.CREATED:
-        # The hub knows the server that it starts: of another the slice is soon taken back.
-        world.hub.servers.setdefault(owner, set()).add(body.get("server", ""))
+    if status != HTTPStatus.CREATED:
+        there.discard(body.get("server", ""))
     return status, dict(answer)
 
 
