@@ -50,7 +50,20 @@ async def in_pieces(world: HubWorld) -> FakeAgent:
     )
     gone = next(name for name in leases if name != alone)
     await world.hub_call("DELETE", f"slices/{leases[gone]['slice_id']}")
+    # What the service stores within a second is stored now: of the two nothing changes by itself.
+    world.service.places.look()
+    await is_told_of_all(world, agent)
     return agent
+
+
+async def is_told_of_all(world: HubWorld, agent: FakeAgent) -> None:
+    """Wait until an agent reports of the slices that there are, as its assignments name them."""
+
+    def knows() -> bool:
+        told = () if agent.assignments is None else agent.assignments.slices
+        return {each.slice_id for each in told} == world.service.ledger.slices.keys()
+
+    await agent.until(knows)
 
 
 def moving(world: HubWorld) -> SliceRecord | None:
@@ -208,6 +221,7 @@ async def test_what_is_suspended_on_a_card_that_fails_comes_back_on_another(
     agent = await world.agent(gpus=CARDS)
     lease = await world.slice_for("bob", size="large")
     slice_id, first = lease["slice_id"], lease["gpu_id"]
+    await is_told_of_all(world, agent)
     agent.says[slice_id] = a_report(slice_id, state=state, active=False, gate_open=False)
     failing(agent, first)
     await agent.report()
@@ -232,6 +246,7 @@ async def test_no_card_is_left_for_what_is_suspended_where_the_others_are_full(
     agent = await world.agent(gpus=CARDS)
     leases = [await world.slice_for(each, size="whole") for each in ("bob", "ben")]
     slice_id, first = leases[0]["slice_id"], leases[0]["gpu_id"]
+    await is_told_of_all(world, agent)
     agent.says[slice_id] = a_report(slice_id, state="suspended", active=False, gate_open=False)
     failing(agent, first)
     await agent.report()

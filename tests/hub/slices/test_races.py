@@ -30,6 +30,8 @@ def settings_with(folder: Path, text: str) -> Any:
 
 
 async def ask(world: HubWorld, owner: str, **wish: Any) -> int:
+    # Who has a slice and no server is soon without it: others would get in.
+    world.hub.servers.setdefault(owner, set()).add("")
     body = {"owner": owner, "account": world.account(owner), **wish}
     status, _ = await world.hub_call("POST", "slices", body)
     return status
