@@ -11,8 +11,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from fractions import Fraction
 from itertools import chain
-from types import MappingProxyType
-from typing import Final
 
 from sublet_quota.amounts.gpu_amounts import GpuAmount
 from sublet_quota.budgets.standing import NOTHING_SPENT, Spent
@@ -24,6 +22,7 @@ from sublet_quota.holdings.card_sums import CardSums
 from sublet_quota.holdings.gpu_load import AsBefore, GpuFacts, Holding
 from sublet_quota.holdings.grace import carried_steps, with_grace
 from sublet_quota.holdings.guarantees import Guarantees
+from sublet_quota.holdings.kept_cards import KeptCards
 from sublet_quota.holdings.layout.layout import Layout
 from sublet_quota.holdings.making_way import MakingWay
 from sublet_quota.holdings.placed_slices import PlacedSlices
@@ -39,10 +38,8 @@ from sublet_quota.shares.entitlement import Piece
 from sublet_quota.shares.group_tree import ROOT, SPENT, NodeName, group_at
 from sublet_quota.shares.lots import lot_of
 
-NO_CARDS_KEPT: Final[Mapping[GpuId, GroupName]] = MappingProxyType({})
 
-
-class Holdings(HeldSums, CardSums, SliceLists):
+class Holdings(HeldSums, CardSums, SliceLists, KeptCards):
     """All slices and GPUs, with their sums by group, person, type, pool and GPU."""
 
     def __init__(  # noqa: PLR0913 - what was known before
@@ -72,8 +69,6 @@ class Holdings(HeldSums, CardSums, SliceLists):
         """How often people have asked for each size lately, by its name: what room is worth hangs
         on it. Nothing: not known.
         """
-        self.kept_cards: Mapping[GpuId, GroupName] = NO_CARDS_KEPT
-        """Cards whose room is kept for a reservation of a group: nobody else borrows it."""
         self._typed: dict[GpuId, TypedKind] = {}
         self._rooms = CardRooms(document.pools)
         self._placed = PlacedSlices(self._rooms)

@@ -50,6 +50,7 @@ sizes:
 groups:
   course: {{}}
   lab: {{guaranteed: {{GPU: 1}}}}
+notebooks: {{when_full: queue}}
 """
 
 
@@ -81,7 +82,7 @@ groups:
 def main(
     device: str, output: Path, speed: float, *, poison: bool, without_room_check: bool
 ) -> None:
-    """Play Sublet's main job on this machine: a hub, four owners, a training job, one GPU."""
+    """Play Sublet's main job on this machine: a hub, five owners, a training job, one GPU."""
     try:
         choice = choose(device, speed)
     except CannotPlayError as error:
@@ -146,12 +147,15 @@ async def _perform(record: Record, machine: OneMachine, sizes: Sizes, *, poison:
         Casting("cleo", "course", "medium", round(sizes.small_gib, 1), 3),
     )
     guaranteed = Casting("dora", "lab", "whole", round(sizes.large_gib, 1), 4)
+    # The story's amounts, and what moves, are without it.
+    late = Casting("emil", "course", "large", 0.5, 5)
     kind = "simulated" if settings.simulated else "nvidia"
     stage = Stage(
         record=record,
         script=Script(
             cast=cast,
             guaranteed=guaranteed,
+            late=late,
             training_notebook=NOTEBOOKS / kind / "train-digits.ipynb",
             training={
                 "steps": sizes.training_steps,
@@ -164,7 +168,7 @@ async def _perform(record: Record, machine: OneMachine, sizes: Sizes, *, poison:
         ),
         cells=Cells(simulated=settings.simulated),
         admin=Person(settings.places.hub_url, "admin", settings.admin_password),
-        people={role.name: person(role.name) for role in (*cast, guaranteed)},
+        people={role.name: person(role.name) for role in (*cast, guaranteed, late)},
         before_first_return=_poisoner(settings) if poison else None,
     )
     sampling = None

@@ -1,4 +1,4 @@
-"""The last act: a group's member wants what the group is guaranteed while others hold the card."""
+"""The fifth act: a group's member wants what the group is guaranteed while others hold the card."""
 
 from typing import Any
 

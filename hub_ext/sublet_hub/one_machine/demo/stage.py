@@ -32,7 +32,9 @@ class Script:
 
     cast: tuple[Casting, Casting, Casting]
     guaranteed: Casting
-    """Who comes in the last act: a member of the group that is guaranteed the card."""
+    """Who comes in the fifth act: a member of the group that is guaranteed the card."""
+    late: Casting
+    """Who comes in the last act, when all is handed out."""
     training_notebook: Path
     training: dict[str, Any]
     compute_rounds: int = 50
@@ -43,7 +45,7 @@ class Script:
     @property
     def everybody(self) -> tuple[Casting, ...]:
         """All players."""
-        return (*self.cast, self.guaranteed)
+        return (*self.cast, self.guaranteed, self.late)
 
 
 @dataclass(slots=True)

@@ -1,8 +1,8 @@
 """Which running job may be charged to another group of its owner's, so that a waiting one starts.
 
 Only whose owner named no group, one job, one step; the newest first. None for which the other
-group's rights, or a limit, say no, and none that would be entitled less for it: that would let
-others take what a group is guaranteed.
+group's rights, or a limit, say no, or whose hours there are over, and none that would be entitled
+less for it: that would let others take what a group is guaranteed.
 """
 
 from collections.abc import Iterable, Iterator
@@ -88,6 +88,8 @@ class RechargedJobs:
 
     def _may_pay(self, change: Recharge) -> bool:
         running, to = change.running, change.to
+        if self._holdings.is_spent(to.group, to.owner):
+            return False
         if self._limits.in_the_way(to, running.kind, running.gpu_type) is not None:
             return False
         if running.job.rank is Rank.BORROWED:

@@ -93,12 +93,19 @@ class Question:
             and facts.gpu_id not in self.kept
         )
 
+    @property
+    def looks_at_some_cards(self) -> bool:
+        """Whether there are cards that are left out, as others keep them, or for the wish."""
+        return bool(
+            self.only is not None or self.wish.home or self.kept or self.holdings.kept_cards
+        )
+
     def may_have(self, facts: GpuFacts, option: Option) -> bool:
         """Whether an option could be on a card: what is kept for others it does not borrow."""
         if not self.may_lie_on(facts):
             return False
-        kept_for = self.holdings.kept_cards.get(facts.gpu_id)
-        return kept_for is None or option.rank is not Rank.BORROWED or option.group == kept_for
+        is_borrowed = option.rank is Rank.BORROWED
+        return not (is_borrowed and self.holdings.is_kept_from(facts.gpu_id, option.group))
 
     def rank_on(self, rank: Rank, gpu_id: GpuId, leaf: NodeName, amount: GpuAmount) -> Rank:
         """Return how a slice stands on a card: in part, where it takes turns behind others'."""

@@ -135,7 +135,7 @@ class WithoutSlices:
         pools = self._question.pools(option)
         return any(
             facts.kind == option.asked.kind
-            and self._question.may_lie_on(facts)
+            and self._question.may_have(facts, option)
             and self._question.holdings.pool_of(gpu_id) in pools
             and self._fits(option, departure.room(gpu_id))
             for gpu_id, facts in self._cards(departure)
