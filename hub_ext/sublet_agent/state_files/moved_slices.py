@@ -56,11 +56,14 @@ class MovedSlices:
             target = each.target
             told.setdefault(target.slice_id, set()).add((target.gpu_id, target.left_gpu_id))
         for slice_id, cards in told.items():
-            left = sorted((gpu, came) for gpu, came in cards if came is not None)
-            stayed = sorted(gpu for gpu, came_from in cards if came_from is None)
             known = self._slices.get(slice_id)
-            if left and (not stayed or stayed == [left[0][0]]):
-                self._slices[slice_id] = MovedSlice(left[0][0], left[0][1])
+            bound = sorted((gpu, came) for gpu, came in cards if came is not None)
+            left = [MovedSlice(gpu, came_from) for gpu, came_from in bound]
+            # Two cards: its way to another was changed, which was written in half.
+            there = known if known in left else next(iter(left), None)
+            stayed = sorted(gpu for gpu, came_from in cards if came_from is None)
+            if there is not None and (not stayed or stayed == [there.gpu_id]):
+                self._slices[slice_id] = there
             elif known is not None and stayed and known.gpu_id not in stayed:
                 self._slices[slice_id] = MovedSlice(stayed[0], known.gpu_id)
         if self._slices != before:
