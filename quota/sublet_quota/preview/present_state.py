@@ -11,7 +11,6 @@ from sublet_quota.budgets.standing import NOTHING_SPENT, BudgetStanding, Spent
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.holdings.gpu_load import GpuFacts, Holding
 from sublet_quota.holdings.holdings import Holdings
-from sublet_quota.holdings.kept_cards import NO_CARDS_KEPT
 from sublet_quota.holdings.layout.layout import Layout
 from sublet_quota.holdings.standing.type_standing import Turns
 from sublet_quota.jobs.turns.job_order import HeldCards
@@ -68,7 +67,7 @@ class PresentState:
     jobs: JobsNow = field(default_factory=JobsNow)
     spent: Spent = NOTHING_SPENT
     """The budgets that are over."""
-    kept_cards: Mapping[GpuId, GroupName] = NO_CARDS_KEPT
+    kept_cards: Mapping[GpuId, GroupName] = field(default_factory=dict)
     """Cards whose room is kept for a reservation of a group."""
     asked_sizes: Mapping[str, int] = field(default_factory=dict)
     """How often people have asked for each size lately."""
