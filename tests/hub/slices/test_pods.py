@@ -180,6 +180,8 @@ async def test_a_slice_without_pod_ends_and_one_whose_pod_waits_for_a_node_stays
     aged = tuple(
         replace(each, created_at=now - timedelta(hours=1)) for each in ledger.slices.values()
     )
+    # As long as the service is there to be told of them.
+    world.service.reconciliation._began = now - timedelta(hours=1)
     ledger.apply(Change(slices=aged), now)
     world.service.reconciliation.look_at_processes()
     assert set(ledger.slices) == {with_pod}
