@@ -92,9 +92,12 @@ class Places:
         self._pass_time()
 
     async def prepare(self) -> None:
-        """Reckon out beside the loop what ``look`` takes over next, as far as that takes long."""
-        await self._capacity.prepare_for_time()
+        """Reckon out beside the loop what ``look`` takes over next, as far as that takes long.
+
+        What begins at an hour comes last: one that comes meanwhile is reckoned out, too.
+        """
         await self._reserved.prepare()
+        await self._capacity.prepare_for_time()
 
     def look(self) -> bool:
         """Take over what time and new room have brought; return whether the document says else."""

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from sublet_hub.host.clock import utc_now
 from sublet_hub.ledger.records import Change
+from sublet_hub.slices import reserved_rooms
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.residency.snapshot import Rank
 from sublet_quota.wire.event_kinds import EventKind
@@ -184,6 +185,29 @@ async def test_two_hundred_servers_start_at_the_hour_and_call_nobody_back(
         assert here.called_back() == away
         assert len({lease["gpu_id"] for lease in leases}) == 50
         # Nobody else had to wait for what follows from the hour, nor for who makes way.
+        assert main not in threads
+
+
+async def test_an_hour_that_comes_while_it_is_reckoned_who_makes_way_keeps_nobody_waiting(
+    tmp_path: Path, hub: FakeHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin = an_hour()
+    async with scene(tmp_path, hub, begin, cards=2, reserved=1) as here:
+        main, under, threads = threading.main_thread(), Holdings.under, set()
+        rooms_of = reserved_rooms._rooms_of
+
+        def noted(*args: Any, **more: Any) -> Holdings:
+            threads.add(threading.current_thread())
+            return under(*args, **more)
+
+        def as_the_hour_comes(*args: Any) -> Any:
+            here.clock(begin)
+            return rooms_of(*args)
+
+        monkeypatch.setattr(Holdings, "under", noted)
+        monkeypatch.setattr(reserved_rooms, "_rooms_of", as_the_hour_comes)
+        await here.at(MINUTE)
+        assert threads
         assert main not in threads
 
 
