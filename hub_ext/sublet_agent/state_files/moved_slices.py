@@ -74,14 +74,21 @@ class MovedSlices:
         known = {entry.target.identity for entry in entries}
         return tuple(t for identity, t in self._bound.items() if identity not in known)
 
-    def keep(self, slice_id: SliceId, moved: MovedSlice) -> None:
-        """Write down where a slice is now."""
+    def keep(
+        self, slice_id: SliceId, moved: MovedSlice, targets: Iterable[Target] | None = None
+    ) -> None:
+        """Write down where a slice is now, and at once who is bound for another card than it left.
+
+        ``targets``: as of ``keep_bound``; ``None``: the same as before.
+        """
         self._slices = {**self._slices, slice_id: moved}
+        if targets is not None:
+            self._bound = _bound_of(targets)
         self._write()
 
     def keep_bound(self, targets: Iterable[Target]) -> None:
         """Write down who is to come back on another card than it left: these, and nobody else."""
-        bound = {t.identity: t for t in targets if t.left_gpu_id is not None}
+        bound = _bound_of(targets)
         if bound != self._bound:
             self._bound = bound
             self._write()
@@ -121,3 +128,7 @@ class MovedSlices:
             replace_file(self._path, json.dumps(kept).encode())
         except OSError as error:
             log.warning("cannot keep in %s where slices are: %s", self._path, error)
+
+
+def _bound_of(targets: Iterable[Target]) -> dict[ProcessIdentity, Target]:
+    return {t.identity: t for t in targets if t.left_gpu_id is not None}

@@ -8,7 +8,7 @@ from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.holdings.card_rooms import CardRooms
 from sublet_quota.holdings.gpu_load import GpuFacts, GpuLoad, GpuRoom
 from sublet_quota.holdings.room_index import RoomIndex
-from sublet_quota.names.ids import GpuId, PoolName
+from sublet_quota.names.ids import GpuId, NodeId, PoolName
 
 
 class CardSums:
@@ -24,6 +24,10 @@ class CardSums:
     def gpus(self) -> Iterator[GpuFacts]:
         """Yield all GPUs."""
         return (card.facts for card in self._rooms.cards().values())
+
+    def gpus_on(self, node: NodeId) -> Iterator[GpuFacts]:
+        """Yield the GPUs of a node: a few, however many there are."""
+        return self._rooms.on_node(node)
 
     def gpus_as_told(self) -> Iterator[GpuFacts]:
         """Yield all GPUs as they were entered, whatever the document says of them."""

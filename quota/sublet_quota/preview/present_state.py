@@ -11,11 +11,12 @@ from sublet_quota.budgets.standing import NOTHING_SPENT, BudgetStanding, Spent
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.holdings.gpu_load import GpuFacts, Holding
 from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.holdings.layout.layout import Layout
 from sublet_quota.holdings.standing.type_standing import Turns
 from sublet_quota.jobs.turns.job_order import HeldCards
 from sublet_quota.jobs.turns.past_uses import LagWrittenOff, Payer
 from sublet_quota.jobs.waiting_job import WaitingJob
-from sublet_quota.names.ids import GpuId, SliceId, UserName
+from sublet_quota.names.ids import GpuId, GroupName, SliceId, UserName
 
 StandingsUnder = Callable[[QuotaDocument], tuple[BudgetStanding, ...]]
 
@@ -66,12 +67,18 @@ class PresentState:
     jobs: JobsNow = field(default_factory=JobsNow)
     spent: Spent = NOTHING_SPENT
     """The budgets that are over."""
+    kept_cards: Mapping[GpuId, GroupName] = field(default_factory=dict)
+    """Cards whose room is kept for a reservation of a group."""
+    asked_sizes: Mapping[str, int] = field(default_factory=dict)
+    """How often people have asked for each size lately."""
     standings_under: StandingsUnder = no_budgets
     """How budgets would stand under another document, after what was held until now."""
+    laid_out: Mapping[str, Layout] = field(default_factory=dict)
+    """Where guarantees lie: that has a history."""
 
     def holdings(self) -> Holdings:
         """Return holdings of their own that say what those of now say."""
-        return Holdings(
+        held = Holdings(
             self.document,
             self.gpus,
             self.slices,
@@ -80,6 +87,9 @@ class PresentState:
             in_force=self.in_force,
             spent=self.spent,
         )
+        held.begin_with(self.laid_out)
+        held.kept_cards, held.asked_sizes = self.kept_cards, self.asked_sizes
+        return held
 
 
 def present_state(
@@ -99,5 +109,8 @@ def present_state(
         people=people,
         jobs=jobs or JobsNow(),
         spent=holdings.spent,
+        kept_cards=holdings.kept_cards,
+        asked_sizes=holdings.asked_sizes,
         standings_under=standings_under,
+        laid_out=holdings.laid_out(),
     )

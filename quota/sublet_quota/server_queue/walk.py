@@ -122,7 +122,8 @@ class _Line:
         kept = frozenset(self._kept.values())
         if answer.gpu_id not in kept and kept.isdisjoint(to for _, to in answer.moves):
             return answer
-        beside = decided(replace(question, kept=kept, seen=self._seen_beside_kept))
+        seen = self._seen_beside_kept.for_another()
+        beside = decided(replace(question, kept=kept, seen=seen))
         return BEHIND if isinstance(beside, Denial) else beside
 
     def _keep(self, question: Question) -> GpuId | None:
@@ -151,7 +152,8 @@ class _Line:
             gpu_type, cards = payer.first
             leaf = self._holdings.leaf_for(payer.group, server.owner)
             waiting = _less(waiting, gpu_type, leaf, cards)
-        return Question(self._holdings, server.wish, waiting=waiting, seen=self._seen)
+        seen = self._seen.for_another()
+        return Question(self._holdings, server.wish, waiting=waiting, seen=seen)
 
     def _all_asks(self, ordered: Sequence[QueuedServer]) -> Waiting:
         asks: defaultdict[str, defaultdict[NodeName, Fraction]] = defaultdict(
