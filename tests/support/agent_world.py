@@ -196,6 +196,16 @@ class AgentWorld:
         """
         self._assign((*self.service.slices, *slices))
 
+    def give_up(self, slice_id: str) -> None:
+        """Let an owner need a slice no more for now: idle at once, unless a cell of it runs."""
+        given_up = {"given_up_at": datetime.now(UTC)}
+        self.service.assign(
+            *(
+                each.model_copy(update=given_up) if each.slice_id == slice_id else each
+                for each in self.service.slices
+            )
+        )
+
     def set_pool(self, **changes: Any) -> None:
         """Change the policy of the pool for what comes now."""
         self.service.gpus = tuple(gpu.model_copy(update=changes) for gpu in self.service.gpus)

@@ -47,6 +47,10 @@ _STEP_FAILED_WAIT_S: Final = 0.5
 _BROKEN_MOVE_WAIT: Final = timedelta(seconds=5)
 _CHANGES_CARD_WITHIN: Final = timedelta(seconds=0.5)
 """How long a slice that has left for another card waits for that, before it may come back here."""
+_GOES_BACK_WITHIN: Final = timedelta(seconds=3)
+"""How long one that was refused here waits to be bound for the card that it left, before it is
+tried here again: that may have to wait for a measurement.
+"""
 
 log = logging.getLogger(__name__)
 
@@ -324,6 +328,8 @@ class GpuResidency:
             if move.leaves and served.processes.away():
                 # It is about to come back elsewhere; if that fails, here.
                 served.put_off_moves(ended.at + _CHANGES_CARD_WITHIN)
+            if outcome.stays is not None and served.processes.away():
+                served.put_off_moves(ended.at + _GOES_BACK_WITHIN)
         except Exception:
             log.exception("GPU %s: a move failed unexpectedly", self.gpu.gpu.gpu_id)
             served.put_off_moves(self._tools.clock.now() + _BROKEN_MOVE_WAIT)

@@ -6,7 +6,6 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -83,13 +82,7 @@ class Node:
         held = sum(self.held_mib(kernel))
         self.world.until(lambda: self.world.report(name).memory_mib >= held)
         kernel.ends_cell()
-        given_up = {"given_up_at": datetime.now(UTC)}
-        self.world.service.assign(
-            *(
-                s.model_copy(update=given_up) if s.slice_id == name else s
-                for s in self.world.service.slices
-            )
-        )
+        self.world.give_up(name)
         self.world.until_idle(name)
 
     def waits_for_a_turn(self, name: str) -> bool:

@@ -2,7 +2,6 @@
 
 import os
 import signal
-from datetime import UTC, datetime
 
 import pytest
 from sublet_agent.simulated.machine.operations import OperationKind
@@ -33,13 +32,12 @@ def a_borrower_and_a_job_at_work(world, rank=Rank.ENTITLED):
     Each holds their memory: who comes to hold some within a short turn alone would find that of
     whose turn is next, where they are too slow.
     """
-    b = world.notebook("b", 60, owner="bob")
-    world.serve(b, **NOBODY_FALLS_IDLE)
+    world.serve(world.notebook("b", 60, owner="bob"), **NOBODY_FALLS_IDLE)
     bob = world.kernel("b")
     his = bob.enter_and_fill(50, 1)
     # What the agent has not seen yet it takes for free once he is idle.
     world.until(lambda: world.report("b").memory_mib >= 50 * world.gib)
-    falls_idle(world, bob, b)
+    falls_idle(world, bob, "b")
     world.until_idle("b")
     world.serve_too(world.job("j", 70, rank=rank))
     world.until(lambda: world.report("j").gate_open)
@@ -60,13 +58,10 @@ def waits(world, slice_id, reason):
     return world.report(slice_id).wait.waits_for
 
 
-def falls_idle(world, kernel, assigned):
+def falls_idle(world, kernel, slice_id):
     """An owner's cell is over, and they give their slice up for now."""
     kernel.ends_cell()
-    world.until(lambda: not world.report(assigned.slice_id).running_cell)
-    given_up = assigned.model_copy(update={"given_up_at": datetime.now(UTC)})
-    others = (s for s in world.service.slices if s.slice_id != assigned.slice_id)
-    world.service.assign(*others, given_up)
+    world.give_up(slice_id)
 
 
 @pytest.mark.parametrize("rank", [Rank.ENTITLED, Rank.ENTITLED_IN_PART])
@@ -96,7 +91,7 @@ def test_an_entitled_job_makes_way_for_an_entitled_cell_at_once_and_comes_back(t
         hers = eve.enter_and_fill(50, 1)
         assert world.truth(job.pid) == "checkpointed"
         assert waits(world, "j", WaitReason.CALLED_BACK) == ("e",)
-        falls_idle(world, eve, e)
+        falls_idle(world, eve, "e")
         world.until(lambda: world.report("j").gate_open)
         assert job.digest() == its
         assert eve.enter_and_digest() == hers
@@ -130,7 +125,7 @@ def test_an_idle_borrowed_slice_makes_room_for_an_entitled_job_beside_one_at_wor
         bob.enter_and_fill(5, 2)
         # What the agent has not seen yet it takes for free once she is idle.
         world.until(lambda: world.report("i").memory_mib >= 30 * world.gib)
-        falls_idle(world, ida, idle)
+        falls_idle(world, ida, "i")
         world.until_idle("i")
         world.serve_too(world.job("j", 60, rank=Rank.ENTITLED))
         world.until(lambda: world.report("j").gate_open)
@@ -155,7 +150,7 @@ def test_a_job_whose_move_fails_is_neither_lost_nor_ended_and_the_owner_runs(tmp
         world.serve_too(e)
         eve = world.kernel("e")
         hers = eve.enter_and_fill(50, 1)
-        falls_idle(world, eve, e)
+        falls_idle(world, eve, "e")
         assert job.digest() == its
         assert eve.enter_and_digest() == hers
         assert not world.events("evicted")

@@ -129,9 +129,12 @@ def test_what_a_job_took_since_it_was_measured_is_promised_to_nobody(tmp_path):
 @pytest.mark.parametrize("failures", [1, 2])
 def test_nothing_is_decided_before_a_card_has_answered(tmp_path, faults, failures):
     with agent_world(tmp_path, speed=20, module=FAULTY) as world:
-        world.serve(world.notebook("b", 45), world.notebook("z", 60), **LEND)
+        world.serve(world.notebook("b", 45), world.notebook("z", 60), **LONG)
+        world.give_up("b")  # a new slice counts as active
         zoe = world.kernel("z")
         hers = zoe.enter_and_fill(50, 1)
+        zoe.ends_cell()
+        world.give_up("z")
         world.until_idle("z", "b")
         world.agent.kill()
         (faults / "samples").write_text(str(failures))
@@ -140,6 +143,9 @@ def test_nothing_is_decided_before_a_card_has_answered(tmp_path, faults, failure
         ben = world.kernel("b")
         ben.enter_and_fill(44, 2)
         assert world.truth(zoe.pid) == "checkpointed"
+        # To an agent that has just begun both were at work: he has his turn.
+        ben.ends_cell()
+        world.give_up("b")
         zoe.reconnect()
         assert zoe.enter_and_digest() == hers
 
