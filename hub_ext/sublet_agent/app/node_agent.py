@@ -303,6 +303,7 @@ class NodeAgent:
             lending=self._lending(),
             margin_mib=self._settings.moves.margin_mib,
             host_free_mib=self._moves.host.free_mib(),
+            host_in_all_mib=self._moves.host.in_all_mib(),
             ahead=self._clock.ahead(),
         )
 

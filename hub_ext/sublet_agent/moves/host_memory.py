@@ -31,6 +31,11 @@ class HostMemory:
         with self._lock:
             return self._free_mib()
 
+    def in_all_mib(self) -> int:
+        """Return how much host memory images may take in all, those that there are among them."""
+        with self._lock:
+            return self._free_mib() + sum(self._images.values())
+
     def reserve(self, wanted: Mapping[ProcessIdentity, int]) -> bool:
         """Set room aside for all these images, in MiB, or for none; return which it was."""
         with self._lock:

@@ -1,5 +1,6 @@
 """The cards by pool and kind, in the order of their room, and what is promised on each."""
 
+from collections import defaultdict
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
@@ -9,7 +10,7 @@ from sublet_quota.document.sections import Pool
 from sublet_quota.holdings.card_policy import CardPolicy
 from sublet_quota.holdings.gpu_load import GpuLoad, GpuRoom, room_on
 from sublet_quota.holdings.room_index import RoomIndex
-from sublet_quota.names.ids import GpuId, PoolName
+from sublet_quota.names.ids import GpuId, NodeId, PoolName
 
 _NO_KINDS: Final[Mapping[GpuKind, RoomIndex]] = MappingProxyType({})
 _NO_LOAD: Final = GpuLoad()
@@ -24,10 +25,12 @@ class CardRooms:
         self._loads: dict[GpuId, GpuLoad] = {}
         self._kinds: dict[PoolName, dict[GpuKind, RoomIndex]] = {}
         self._open: dict[PoolName, int] = {}
+        self._on_node: defaultdict[NodeId, set[GpuId]] = defaultdict(set)
 
     def put(self, card: CardPolicy) -> None:
         """Enter a card that is not there yet."""
         self._cards[card.facts.gpu_id] = card
+        self._on_node[card.facts.node].add(card.facts.gpu_id)
         self._enter(card)
 
     def take_out(self, gpu_id: GpuId) -> None:
@@ -36,6 +39,7 @@ class CardRooms:
         if card is not None:
             self._leave(card)
             del self._cards[gpu_id]
+            self._on_node[card.facts.node].discard(gpu_id)
 
     def card(self, gpu_id: GpuId) -> CardPolicy | None:
         """Return a card, or ``None``."""
@@ -44,6 +48,10 @@ class CardRooms:
     def cards(self) -> Mapping[GpuId, CardPolicy]:
         """Return all cards."""
         return self._cards
+
+    def on_node(self, node: NodeId) -> tuple[GpuId, ...]:
+        """Return the cards of a node, by id."""
+        return tuple(sorted(self._on_node.get(node, ())))
 
     def pool(self, card: CardPolicy) -> Pool | None:
         """Return the pool of a card, as the document has it; ``None``: no pool has it."""

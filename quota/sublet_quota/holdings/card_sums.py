@@ -8,7 +8,7 @@ from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.holdings.card_rooms import CardRooms
 from sublet_quota.holdings.gpu_load import GpuFacts, GpuLoad, GpuRoom
 from sublet_quota.holdings.room_index import RoomIndex
-from sublet_quota.names.ids import GpuId, PoolName
+from sublet_quota.names.ids import GpuId, NodeId, PoolName
 
 
 class CardSums:
@@ -28,6 +28,10 @@ class CardSums:
     def gpus_as_told(self) -> Iterator[GpuFacts]:
         """Yield all GPUs as they were entered, whatever the document says of them."""
         return (card.told for card in self._rooms.cards().values())
+
+    def gpus_on(self, node: NodeId) -> tuple[GpuId, ...]:
+        """Return the GPUs of a node, by id."""
+        return self._rooms.on_node(node)
 
     def pool_of(self, gpu_id: GpuId) -> PoolName | None:
         """Return the pool that a GPU belongs to; ``None`` when no pool has it."""

@@ -15,7 +15,7 @@ from sublet_quota.holdings.standing.type_standing import Turns
 from sublet_quota.jobs.turns.job_order import HeldCards
 from sublet_quota.jobs.turns.past_uses import LagWrittenOff, Payer
 from sublet_quota.jobs.waiting_job import WaitingJob
-from sublet_quota.names.ids import GpuId, SliceId, UserName
+from sublet_quota.names.ids import GpuId, NodeId, SliceId, UserName
 
 StandingsUnder = Callable[[QuotaDocument], tuple[BudgetStanding, ...]]
 
@@ -66,6 +66,8 @@ class PresentState:
     jobs: JobsNow = field(default_factory=JobsNow)
     spent: Spent = NOTHING_SPENT
     """The budgets that are over."""
+    host_memory: Mapping[NodeId, int] = field(default_factory=dict)
+    """What suspended slices may take on each node, in MiB, as far as that is told."""
     standings_under: StandingsUnder = no_budgets
     """How budgets would stand under another document, after what was held until now."""
 
@@ -79,6 +81,7 @@ class PresentState:
             self.turns,
             in_force=self.in_force,
             spent=self.spent,
+            host_memory=self.host_memory,
         )
 
 
@@ -99,5 +102,6 @@ def present_state(
         people=people,
         jobs=jobs or JobsNow(),
         spent=holdings.spent,
+        host_memory=dict(holdings.host_memory.told),
         standings_under=standings_under,
     )

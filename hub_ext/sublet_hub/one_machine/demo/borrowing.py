@@ -22,6 +22,9 @@ async def borrowed_is_called_back(stage: Stage) -> None:
     record.begin(5, "What is guaranteed is wanted: who borrows makes way, alive")
     borrower = await newest_borrower(stage)
     since_s = record.seconds()
+    if stage.give_guarantee is not None:
+        stage.give_guarantee()
+        await stage.admin.service("POST", "quota/reload")
     async with computes_meanwhile(stage, borrower):
         record.tell(
             f"group {owner.group} is guaranteed the GPU, and uses nothing of it; {borrower} and the"

@@ -60,6 +60,8 @@ class Stage:
     job_id: str = ""
     training_pids: tuple[int, ...] = ()
     """The pids of the job's processes on the GPU when it was first seen training."""
+    give_guarantee: Callable[[], object] | None = None
+    """Writes the guarantee of the last act into the quota document; ``None``: it stands there."""
     before_first_return: Callable[[int], None] | None = None
     """Called with a suspended process's pid to break it, to show that the demo tells it."""
 
