@@ -90,3 +90,11 @@ def test_what_images_may_take_in_all_is_the_same_wherever_they_lie() -> None:
     host.settle(second, 100)
     host.release(first)
     assert host.in_all_mib() == 300
+
+
+def test_what_the_machine_has_is_all_there_is_also_for_an_agent_that_began_anew() -> None:
+    # Of 1000 MiB 600 are images that were there before: the machine's own count has them already.
+    host = HostMemory(None, lambda: 400)
+    host.settle(ProcessIdentity("boot", 1, 1), 600)
+    assert (host.free_mib(), host.in_all_mib()) == (400, 1000)
+    assert HostMemory(None, lambda: None).free_mib() == 0, "nothing is known of it"
