@@ -70,11 +70,25 @@ describe('what admins tell', () => {
     const said = { ...told('The budget of lab has 2 h left of 10 h.', later), from_admin: false };
     api.answers.share = share({ announcements: [said] });
     const node = await open();
-    expect(part(node, 'announcement').textContent).toMatch(/^From Sublet, .*: The budget of lab has/);
+    expect(part(node, 'announcement').textContent).toMatch(
+      /^From Sublet, .*: The budget of lab has/
+    );
     const item = new StatusItem(page.model, trans, () => undefined);
     const shown = await show(item);
     expect(part(shown, 'status-announcement').textContent).toBe('word from Sublet');
     item.dispose();
+  });
+
+  test("has this browser's times where Sublet tells it, and an admin's where they wrote them", async () => {
+    const text = 'Ends at 2026-11-30 14:05 UTC.';
+    const word = { ...told(text, later), from_admin: false };
+    api.answers.share = share({
+      announcements: [word, { ...told(text, later), announcement_id: 'a2' }]
+    });
+    const node = await open();
+    const [own, admins] = node.querySelectorAll('[data-sublet="announcement"]');
+    expect(own?.textContent).not.toContain('UTC');
+    expect(admins?.textContent).toContain(text);
   });
 
   test('has a sign in the status bar', async () => {

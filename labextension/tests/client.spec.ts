@@ -45,6 +45,8 @@ describe('a question that hangs', () => {
     [25, 'slices/s1/history', api => api.history('s1')],
     [25, 'jobs/j1/log?offset=0', api => api.log('j1', 0)],
     [60, 'notebooks/inspect?path=a.ipynb', api => api.inspect('a.ipynb')],
+    [25, 'queue', api => api.line()],
+    [60, 'queue?server=a%20b', api => api.leaveLine('a b')],
     [5, 'notebooks/literals', api => api.readLiterals(['1'])]
   ])('is given up after %i s: %s', async (seconds, path, ask) => {
     let problem: unknown = null;

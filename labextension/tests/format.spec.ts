@@ -11,6 +11,8 @@ import {
   limit,
   heldGib,
   heldOfCap,
+  inLocalTime,
+  moment,
   ofGib,
   percent,
   sentence,
@@ -191,4 +193,28 @@ test.each([
   ['', '']
 ])('%j as a sentence', (reason, told) => {
   expect(sentence(reason)).toBe(told);
+});
+
+describe('moments in sentences of the service', () => {
+  test('are told by the clock of the browser', () => {
+    const at = new Date('2026-11-25T14:05:00Z');
+    expect(inLocalTime('Room at 2026-11-25 14:05 UTC, if so.', NOW)).toBe(
+      `Room at ${moment(at, NOW)}, if so.`
+    );
+  });
+
+  test('a time without a day is the nearest', () => {
+    const midnight = new Date('2026-11-24T23:59:00Z');
+    const next = new Date('2026-11-25T00:01:30Z');
+    expect(inLocalTime('back at 00:01:30 UTC at the earliest', midnight)).toBe(
+      `back at ${moment(next, midnight)} at the earliest`
+    );
+  });
+
+  test.each(['from 14:00 (Europe/Berlin)', 'at 2026-13-45 99:99 UTC', 'UTC'])(
+    'what is none stays: %s',
+    words => {
+      expect(inLocalTime(words, NOW)).toBe(words);
+    }
+  );
 });

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 
-import { partsOf, ShareModel } from '../src/model/share';
+import { partsOf } from '../src/model/parts';
+import { ShareModel } from '../src/model/share';
 import { job, localShare, share } from './support/answers';
 import { ABSENT, AWAY, FakeApi } from './support/fakeApi';
 

@@ -358,6 +358,7 @@ describe('the forecast in words', () => {
   const forecast = {
     allowed: true,
     problem: null,
+    decision: null,
     message: '',
     place: null,
     basis: 'reckoned',

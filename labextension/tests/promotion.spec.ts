@@ -5,12 +5,12 @@ import { PromiseDelegate } from '@lumino/coreutils';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 
 import { ApiError } from '../src/api/client';
-import type { Forecast, Job } from '../src/api/jobs';
+import type { Job } from '../src/api/jobs';
 import type { LiteralReading } from '../src/api/local';
 import { Promotion } from '../src/promote/promotion';
 import { inspection, job, literal } from './support/answers';
 import { FakeApi } from './support/fakeApi';
-import { pageContextOf, doing, eventually, part, write, type FakePage } from './support/page';
+import { pageContextOf, doing, part, write, type FakePage } from './support/page';
 import { button, dialog, dialogs, pressEscape, requestClose } from './support/promoteDialog';
 
 const CONTENTS = {
@@ -280,25 +280,6 @@ describe('Enter', () => {
     await promote();
     await press(dialog().querySelector<HTMLElement>('[data-sublet-field=name] input'));
     expect(api.submitted).toHaveLength(1);
-  });
-});
-
-test('what was said of another form is not shown of this one', async () => {
-  await promote();
-  await eventually(() => {
-    expect(part(dialog(), 'forecast').textContent).toBe('It would start at once.');
-  });
-  const answer = await api.forecast();
-  const asked = new PromiseDelegate<Forecast>();
-  api.forecast = () => asked.promise;
-  await doing(() => {
-    dialog().querySelectorAll<HTMLInputElement>('[data-sublet-field=size] input')[1]?.click();
-  });
-  expect(part(dialog(), 'forecast').textContent).toBe('Asking when it could start…');
-  expect(part(dialog(), 'forecast').dataset.subletAllowed).toBeUndefined();
-  asked.resolve(answer);
-  await eventually(() => {
-    expect(part(dialog(), 'forecast').textContent).toBe('It would start at once.');
   });
 });
 

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 
-import { partsOf, ShareModel } from '../src/model/share';
+import { partsOf } from '../src/model/parts';
+import { ShareModel } from '../src/model/share';
 import { situationOf, type Situation } from '../src/model/situation';
 import { AT_WORK, localShare, share, slice, standing } from './support/answers';
 import { ABSENT, AWAY, FakeApi } from './support/fakeApi';

@@ -59,6 +59,8 @@ def test_the_whole_story_is_played_and_nothing_is_lost(tmp_path):
     assert record["facts"]["promised_mib"] == 2 * record["facts"]["gpu_memory_mib"]
     assert record["facts"]["called_back"]["for"] == "lab"
     assert "Called back: its room is due to lab." in told
+    assert record["facts"]["waited_in_line"]["owner"] == "emil"
+    assert "Your notebook is in line, at place 1" in told
     assert "lost or wrong: nothing" in told
     assert (tmp_path / "out" / "timeline.svg").read_text().startswith("<?xml")
 

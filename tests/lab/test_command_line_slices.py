@@ -120,6 +120,13 @@ def test_a_job_is_submitted_with_the_group_that_pays_and_tells_who_does(service:
     assert ["Paid by", "arts"] in _rows(sublet("jobs", "show", "j-1").output)
 
 
+def test_a_share_tells_of_servers_in_line(service: FakeHubService):
+    service.answer("GET share", share())
+    assert "In line" not in sublet("share").output
+    service.answer("GET share", share(servers_waiting=2))
+    assert "2 servers (sublet queue tells where)" in sublet("share").output
+
+
 def test_a_share_tells_of_the_week(service: FakeHubService):
     week = WeekUse(since=NOW, gpu_hours=12.34, energy_wh=2500, lent_hours=40)
     service.answer("GET share", share(week=week))

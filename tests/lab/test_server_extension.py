@@ -95,6 +95,23 @@ async def test_the_panels_requests_are_in_the_table(server: JupyterServer, servi
         assert service.asked[-1].body == (body or None)
 
 
+async def test_who_waits_in_line_is_asked_for_and_taken_out_by_name(
+    server: JupyterServer, service: FakeHubService
+):
+    service.answer("GET queue", [])
+    answer = await server.ask("GET", "sublet/api/queue?owner=bob&all=1")
+    assert (answer.code, service.asked[-1].path) == (200, "queue")
+    for query, expected in (
+        ("?server=big%20one&owner=bob", "queue?server=big+one"),
+        ("?server=", "queue?server="),
+        ("", "queue"),
+    ):
+        service.answer(f"DELETE {expected}", None, 204)
+        answer = await server.ask("DELETE", f"sublet/api/queue{query}")
+        assert (answer.code, answer.body) == (204, b"")
+        assert (service.asked[-1].method, service.asked[-1].path) == ("DELETE", expected)
+
+
 BAD = {
     "an escaped way up": ("GET", "sublet/api/jobs/..%2fgpus", None, 404),
     "a way up": ("GET", "sublet/api/jobs/%2e%2e", None, 404),
@@ -102,6 +119,8 @@ BAD = {
     "a route of the hub": ("POST", "sublet/api/hub/slices", {}, 404),
     "a method it has not": ("PUT", "sublet/api/lending", {"lending": False}, 405),
     "a post where there is a get": ("POST", "sublet/api/share", {}, 405),
+    "a delete where there is a get": ("DELETE", "sublet/api/share", None, 405),
+    "a name that is too long": ("DELETE", f"sublet/api/queue?server={'x' * 256}", None, 400),
     "a body that is not the schema": ("POST", "sublet/api/jobs", {"notebook": "a", "uid": 0}, 400),
     "a size that is none": ("POST", "sublet/api/slices/s/resize", {"memory_mib": 0}, 400),
     "too many retries": ("POST", "sublet/api/jobs", {"notebook": "a", "retries": 9}, 400),
@@ -126,9 +145,10 @@ async def test_nobody_passes_without_the_pages_token(
     server: JupyterServer, service: FakeHubService
 ):
     own = ("local-share", "kernels", "notebooks/inspect?path=a.ipynb", "notebooks/literals")
-    for path in ("share", "jobs", "slices/s/keep", "lending", *own):
-        for method in ("GET", "POST"):
-            answer = await server.ask(method, f"sublet/api/{path}", {}, token=None)
+    for path in ("share", "jobs", "slices/s/keep", "lending", "queue", *own):
+        for method in ("GET", "POST", "DELETE"):
+            body = None if method == "DELETE" else {}
+            answer = await server.ask(method, f"sublet/api/{path}", body, token=None)
             assert answer.code in {403, 405}, (path, method)
     assert service.asked == []
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -253,8 +254,18 @@ class AgentWorld:
         return [e for e in self.service.events if e.kind == kind and slice_id in (None, e.slice_id)]
 
     def until_idle(self, *slice_ids: str) -> None:
-        """Wait until none of these slices counts as active."""
-        self.until(lambda: all(not self.report(each).active for each in slice_ids))
+        """Wait until none of these slices counts as active, after all that was done before.
+
+        What the agent said before a cell began may be the last that was heard of it.
+        """
+        asked_at = datetime.now(UTC)
+        self.service.push()  # answered by a status
+        self.until(
+            lambda: (
+                self.status.at >= asked_at
+                and all(not self.report(each).active for each in slice_ids)
+            )
+        )
 
     @property
     def card_gib(self) -> int:

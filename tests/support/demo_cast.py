@@ -16,6 +16,7 @@ CAST = (
     Casting("cleo", "course", "medium", 30, 3),
 )
 GUARANTEED = Casting("dora", "lab", "whole", 50, 4)
+LATE = Casting("emil", "course", "large", 1, 5)
 KERNEL = 7
 RESULT = {"steps": 500, "accuracy": 0.9, "gpu_memory_intact": True, "weights": "f00d" * 16}
 
@@ -64,7 +65,7 @@ def stage_of_a_job(*, seen_in: tuple[int, ...], pid: int, attempts: int) -> Stag
     kernels: dict[str, Any] = {role.name: FakeKernel(role.seed) for role in CAST}
     return Stage(
         record=Record(lambda _: None),
-        script=Script(CAST, GUARANTEED, Path("train-digits.ipynb"), {}),
+        script=Script(CAST, GUARANTEED, LATE, Path("train-digits.ipynb"), {}),
         cells=Cells(simulated=True),
         admin=cleo,
         people={"cleo": cleo},

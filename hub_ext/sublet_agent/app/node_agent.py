@@ -20,6 +20,7 @@ from sublet_agent.clock import Clock
 from sublet_agent.device_plugin.lendable import rooms_of
 from sublet_agent.device_plugin.settings import DevicePluginSettings
 from sublet_agent.devices.interface import Device, DeviceError, Gpu, GpuMemory
+from sublet_agent.errors import JournalError
 from sublet_agent.fitness.card_checks import CardCheck, FitnessTools
 from sublet_agent.hub_link.connection import ServiceLink
 from sublet_agent.hub_link.reports import report_gpu, report_slice
@@ -39,7 +40,7 @@ from sublet_agent.state_files.assignments import AssignmentsFile
 from sublet_agent.state_files.canary_verdicts import CanaryVerdicts
 from sublet_agent.state_files.event_log import EventLog
 from sublet_agent.state_files.failed_gpus import FailedGpus
-from sublet_agent.state_files.journal import Journal, Target
+from sublet_agent.state_files.journal import Journal, Step, Target
 from sublet_agent.state_files.moved_slices import MovedSlices
 from sublet_agent.state_files.open_gates import OpenGatesFile
 from sublet_agent.tenants.request_handler import TenantRequests
@@ -114,17 +115,18 @@ class NodeAgent:
         """Recover what an agent before this one left, then serve; whom it froze is thawed."""
         self._make_residencies()
         now = self._clock.now()
-        entries = self._journal.entries()
-        self._moved.believe(e for e in entries if self._table.is_alive(e.target.identity))
+        self._believe_who_is_bound()
         slices = self._slices()
         await asyncio.to_thread(self._groups.serve, self._slices)
         self._attribution.serve(slices)
         if self._assignments is not None:
             self._registry.apply(self._assignments, now)
-        recovered = await asyncio.to_thread(recover, self._moves, self._attribution, slices)
+        before = self._registry.where_they_were(self._assigned())
+        recovered = await asyncio.to_thread(recover, self._moves, self._attribution, before)
         self._registry.adopt(recovered, now)
         if self._assignments is not None:
             self._registry.apply(self._assignments, now)
+        self._registry.keep_cards()
         self._report_recovery(recovered)
         # Before anybody is let in: what is on the cards must be known to decide.
         await asyncio.gather(*(s.sample_once() for s in self._samplers.values()))
@@ -176,9 +178,23 @@ class NodeAgent:
     def _room_in_limits_mib(self, pid: int) -> int | None:
         return room_in_limits_mib(pid, *self._groups.limits_of(pid))
 
+    def _believe_who_is_bound(self) -> None:
+        """Take over who was to come back on another card: from the journal, if it is not lost."""
+        missing = self._moved.missing_in(self._journal.entries())
+        try:
+            self._journal.write(
+                Step.SUSPENDED, [t for t in missing if self._table.is_alive(t.identity)]
+            )
+        except JournalError as error:
+            log.warning("%s", error)
+        entries = self._journal.entries()
+        self._moved.believe(e for e in entries if self._table.is_alive(e.target.identity))
+
+    def _assigned(self) -> Sequence[SliceAssignment]:
+        return self._assignments.slices if self._assignments is not None else ()
+
     def _slices(self) -> Sequence[SliceAssignment]:
-        assigned = self._assignments.slices if self._assignments is not None else ()
-        return self._registry.where_they_are(assigned)
+        return self._registry.where_they_are(self._assigned())
 
     def _whose(self, pid: int, gpu_id: GpuId) -> Target | None:
         return self._registry.whose(pid, gpu_id)
@@ -230,7 +246,7 @@ class NodeAgent:
                 first_mib_per_s=float(self._settings.first_suspend_mib_per_s),
             )
             residency = GpuResidency(served, tools)
-            residency.move_ended = self._card_changes.look_again
+            residency.move_ended = self._card_changes.move_ended
             self._residencies[gpu.gpu_id] = residency
             self._samplers[gpu.gpu_id] = SamplingLoop(residency, sampler_tools)
             self._checks.append(CardCheck(residency, fitness_tools))

@@ -218,6 +218,7 @@ def restore_one(
         outcome.gone.add(target.identity)
         return None
     target = target.on_its_card
+    tools.perhaps_on.pop(target.identity, None)
     tools.paused_processes.exchange(target, PauseReason.SUSPENDED, PauseReason.MOVE)
     tools.host.release(target.identity)
     outcome.on_gpu.add(target.identity)

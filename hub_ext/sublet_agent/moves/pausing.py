@@ -159,7 +159,7 @@ class PausedProcesses:
             held = self._held.get(target.identity)
             if held is None:
                 held = self._held[target.identity] = _Held(target)
-            elif held.target.gpu_id != target.gpu_id:
+            elif held.target.gpu_id != target.gpu_id or held.target.mapping != target.mapping:
                 # Its slice has changed cards: it is this one's neighbours that it is held for.
                 held.target = target
             return held

@@ -73,18 +73,20 @@ def recover(
             tools.journal.write(_AFTER_A_MOVE[state], [target if is_away else target.on_its_card])
         match state:
             case ProcessState.SUSPENDED:
+                _note_where_else(tools, target, step, assigned.get(target.slice_id))
                 tools.paused_processes.adopt(target, PauseReason.SUSPENDED)
                 tools.host.settle(target.identity, target.image_mib)
                 (recovered.lost if step is Step.LOST else recovered.suspended).append(target)
             case ProcessState.FAILED:
                 recovered.lost.append(target)
             case ProcessState.PAUSED:
-                tools.paused_processes.adopt(target, PauseReason.POLICY)
+                here = target.on_its_card
+                tools.paused_processes.adopt(here, PauseReason.POLICY)
                 if target.holder is Holder.JOB and target.slice_id in assigned:
                     # Owners may be at work: whether it may go on, the policy says.
-                    recovered.paused_jobs.append(target)
+                    recovered.paused_jobs.append(here)
                 else:
-                    unpause.append(target)
+                    unpause.append(here)
             case ProcessState.RUNNING | None:
                 tools.journal.write(Step.RUNNING, [target])
     # A slice of which a part is suspended must not run without it.
@@ -95,6 +97,18 @@ def recover(
     recovered.unpaused = [t for t in unpause if t.slice_id not in away]
     tools.paused_processes.release(recovered.unpaused, PauseReason.POLICY)
     return recovered
+
+
+def _note_where_else(
+    tools: MoveTools, target: Target, step: Step | None, assignment: SliceAssignment | None
+) -> None:
+    """Note a second card on which a suspended process comes back, maybe: nobody wrote down which.
+
+    The hub service wants its slice there, and an agent before this one may have brought it there.
+    """
+    move_to = None if assignment is None else assignment.move_to
+    if step is None and move_to is not None and move_to != target.gpu_id:
+        tools.perhaps_on[target.identity] = GpuId(move_to)
 
 
 def _candidates(

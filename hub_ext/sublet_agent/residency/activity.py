@@ -119,6 +119,8 @@ class ActivityRecord:
         self._cell_ended: datetime | None = None
         self._gpu_used: datetime | None = None
         self._woken: datetime | None = None
+        self._looked_in: datetime | None = None
+        """What counts as a wake, though nothing was seen of any: the agent looked in."""
         self._given_up: datetime | None = None
         self._believed: datetime | None = None
         """The last claim that was believed beyond the budget."""
@@ -207,8 +209,7 @@ class ActivityRecord:
     def note_look_in(self, idle_after: timedelta, now: datetime) -> None:
         """Count the slice as active for a short while: a GPU call of it may wait unseen."""
         counts_for = min(self._settings.claim_counts_for, idle_after)
-        moment = now - (idle_after - counts_for)
-        self._woken = moment if self._woken is None else max(self._woken, moment)
+        self._looked_in = now - (idle_after - counts_for)
         self._believed = now
         self.looked_in_in_vain += 1
 
@@ -221,7 +222,7 @@ class ActivityRecord:
             return
         self._known_since = now - idle_after
         self._cell_started = self._cell_ended = self._gpu_used = None
-        self._woken = self._believed = None
+        self._woken = self._looked_in = self._believed = None
         self._given_up = now
 
     def waits_for_its_turn(self, now: datetime) -> None:
@@ -238,6 +239,7 @@ class ActivityRecord:
         self._cell_ended = _later(self._cell_ended, stood_still, now)
         self._gpu_used = _later(self._gpu_used, stood_still, now)
         self._woken = _later(self._woken, stood_still, now)
+        self._looked_in = _later(self._looked_in, stood_still, now)
         self._believed = _later(self._believed, stood_still, now)
         self._judged = now
 
@@ -248,7 +250,7 @@ class ActivityRecord:
     def quiet_since(self) -> datetime:
         """Return since when nothing was seen of work, whatever of it counts as activity.
 
-        A cell that runs on is not in it (``runs_a_cell``).
+        A cell that runs on is not in it (``runs_a_cell``), nor is that the agent looked in.
         """
         seen = (
             self._known_since,
@@ -296,7 +298,11 @@ class ActivityRecord:
         before = self._activity
         if not self._doubted:
             evidence = ActivityEvidence(
-                self._known_since, self._cell_started, self._cell_ended, self._gpu_used, self._woken
+                self._known_since,
+                self._cell_started,
+                self._cell_ended,
+                self._gpu_used,
+                _latest(self._woken, self._looked_in),
             )
         else:
             evidence = self._doubting(idle_after, believe_again_after, now)
@@ -327,8 +333,7 @@ class ActivityRecord:
     ) -> ActivityEvidence:
         """Return the evidence without all claims but the one that is believed."""
         before = self._activity
-        claims = [c for c in (self._cell_started, self._woken) if c is not None]
-        claim = max(claims, default=None)
+        claim = _latest(self._cell_started, self._woken, self._looked_in)
         idle_since = before.since if before is not None and not before.active else None
         if (
             claim is not None
@@ -358,6 +363,10 @@ class ActivityRecord:
         before.busy, before.cell, before.reported = busy, cell, now
         if sequence is not None:
             before.sequence = sequence
+
+
+def _latest(*moments: datetime | None) -> datetime | None:
+    return max((at for at in moments if at is not None), default=None)
 
 
 def _later(at: datetime | None, by: timedelta, now: datetime) -> datetime | None:

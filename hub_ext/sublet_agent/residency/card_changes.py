@@ -72,7 +72,12 @@ class CardChanges:
         self._again = asyncio.Event()
 
     def look_again(self) -> None:
-        """Look at all slices soon: one may have left its card, or is wanted on another."""
+        """Look at all slices soon: one is wanted on another card."""
+        self._again.set()
+
+    def move_ended(self) -> None:
+        """Keep for the next agent who is where by now, before anybody moves again, and look."""
+        self._registry.keep_cards()
         self._again.set()
 
     async def run(self) -> None:
@@ -89,6 +94,7 @@ class CardChanges:
 
     async def look(self) -> None:
         """Take the next step of every slice that is not where it is to be."""
+        self._registry.keep_cards()
         for residency in self._registry.residencies.values():
             for served in tuple(residency.slices.values()):
                 gpu_id = self._where_to(residency, served)
@@ -113,18 +119,30 @@ class CardChanges:
         before = left.pop() if len(left) == 1 else None
         if before is None or self._registry.is_closed(before):
             return None
+        is_split = any(p.left_gpu_id is None for p in served.processes)
+        if is_split and served.is_refused_on(before):
+            return None
         gpu, assignment = residency.gpu, served.assignment
         is_barred = gpu.closed is not None or bool(gpu.reading.foreign) or is_lastingly_unfit(gpu)
         is_called_off = (
             assignment is not None and assignment.move_to is None and assignment.gpu_id == before
         )
-        return before if is_barred or is_called_off or served.is_refused_here else None
+        is_refused = served.is_refused_on(gpu.gpu.gpu_id)
+        return before if is_barred or is_called_off or is_refused else None
 
     def _where_its_programs_are(self, served: ServedSlice) -> GpuId | None:
-        """Return the card that a slice came from, if programs of it that are older are there."""
-        residency = self._registry.residencies.get(served.came_from or served.gpu_id)
-        there = residency is not None and served.slice_id in residency.gpu.reading.strays
-        return served.came_from if there else None
+        """Return the card that programs of a slice with nothing on its own are on.
+
+        That is one that it came from, where older ones may be, or that the hub service wants it on:
+        an agent before this one may have brought it there, and no word of that be left.
+        """
+        for gpu_id in (served.came_from, served.wanted_on):
+            if gpu_id is None or gpu_id == served.gpu_id:
+                continue
+            residency = self._registry.residencies.get(gpu_id)
+            if residency is not None and served.slice_id in residency.gpu.reading.strays:
+                return gpu_id
+        return None
 
     async def _step(self, before: GpuResidency, served: ServedSlice, gpu_id: GpuId) -> None:
         after = self._registry.residencies.get(gpu_id)
@@ -193,18 +211,24 @@ class CardChanges:
         first, second = sorted((before, after), key=lambda r: r.gpu.gpu.gpu_id)
         async with first.acting, second.acting:
             now = self._tools.clock.now()
+            gpu_id = after.gpu.gpu.gpu_id
             targets = served.targets(served.processes)
             is_there = before.slices.get(served.slice_id) is served
-            if not is_there or before.gpu.is_moving(served.slice_id) or set(targets) != set(states):
+            if not is_there or set(targets) != set(states):
                 return
-            is_back = self._where_back(before, served) == after.gpu.gpu.gpu_id
+            # The hub service may have said something else meanwhile, and a card have failed.
+            if self._where_to(before, served) != gpu_id or not self._may_begin(
+                before, after, served
+            ):
+                return
+            is_back = self._where_back(before, served) == gpu_id
             if served.processes.on_gpu():
                 if before.may_let_leave(served, now):
                     before.begin_leaving(served, now)
                 return
             away = all(state is ProcessState.SUSPENDED for state in states.values())
             if away and (served.may_change_card(now) or is_back):
-                self._change(served, after.gpu.gpu.gpu_id, targets)
+                self._change(served, gpu_id, targets)
 
     def _change(self, served: ServedSlice, gpu_id: GpuId, targets: Sequence[Target]) -> None:
         came_from, journal = served.gpu_id, self._tools.moves.journal

@@ -134,15 +134,37 @@ class SliceRegistry:
         behind. Without any it is the assigned one, unless it came to the other already.
         """
         slice_id = SliceId(assignment.slice_id)
-        found = self.find(slice_id)
-        if found is not None and found[1].assignment is not None and found[1].processes:
-            return found[1].gpu_id
+        here = self._where_processes_are(slice_id)
+        if here is not None:
+            return here
         moved = self._moved.find(slice_id)
         if moved is not None and moved.gpu_id in self.residencies:
-            left = found is not None and bool(found[1].processes)
-            if left or moved.gpu_id in {assignment.gpu_id, assignment.move_to}:
+            left = self.residencies[moved.gpu_id].slices.get(slice_id)
+            is_left = left is not None and bool(left.processes)
+            if is_left or moved.gpu_id in {assignment.gpu_id, assignment.move_to}:
                 return moved.gpu_id
         return GpuId(assignment.gpu_id)
+
+    def _where_processes_are(self, slice_id: SliceId) -> GpuId | None:
+        """Return the card with processes of a slice that was not taken back; ``None``: none has."""
+        on = [
+            (served.assignment is None, gpu_id)
+            for gpu_id, residency in self.residencies.items()
+            for served in (residency.slices.get(slice_id),)
+            if served is not None and served.processes and not served.released
+        ]
+        return min(on)[1] if on else None
+
+    def where_they_were(self, slices: Iterable[SliceAssignment]) -> tuple[SliceAssignment, ...]:
+        """Return assignments with the cards on which an agent before this one had the slices.
+
+        What the hub service says since then has brought nothing anywhere.
+        """
+        moved = ((s, self._moved.find(SliceId(s.slice_id))) for s in slices)
+        return tuple(
+            s if found is None else s.model_copy(update={"gpu_id": found.gpu_id, "move_to": None})
+            for s, found in moved
+        )
 
     def where_they_are(self, slices: Iterable[SliceAssignment]) -> tuple[SliceAssignment, ...]:
         """Return assignments with the cards that the slices are on. Any thread may ask."""
@@ -175,10 +197,16 @@ class SliceRegistry:
         del before.slices[served.slice_id]
         served.change_card(gpu_id, came_from=before.gpu.gpu.gpu_id)
         after.slices[served.slice_id] = served
+        self.keep_cards()
         for residency in (before, after):
             residency.gpu.note_other_slices()
             residency.measure_anew()
             residency.poke()
+
+    def keep_cards(self) -> None:
+        """Keep for the next agent which suspended processes come back on another card."""
+        slices = [s for r in self.residencies.values() for s in r.slices.values()]
+        self._moved.keep_bound(t for s in slices for t in s.targets(s.processes.away()))
 
     def adopt(self, recovered: Recovered, now: datetime) -> None:
         """Take over the processes that stood still when this agent started.
@@ -236,8 +264,10 @@ class SliceRegistry:
     def _new(self, slice_id: SliceId, residency: GpuResidency, now: datetime) -> ServedSlice:
         activity_record = ActivityRecord(now, self._settings)
         moved = self._moved.find(slice_id)
-        here = moved is not None and moved.gpu_id == residency.gpu.gpu.gpu_id
-        came_from = moved.came_from if moved is not None and here else None
+        came_from: GpuId | None = None
+        if moved is not None:
+            here = moved.gpu_id == residency.gpu.gpu.gpu_id
+            came_from = moved.came_from if here else moved.gpu_id
         served = ServedSlice(
             slice_id, residency.gpu.gpu.gpu_id, activity_record, now, came_from=came_from
         )

@@ -137,14 +137,7 @@ class ServedSlice:
         """Why the slice is not on the card that it is wanted on; ``None``: it is, or will be."""
         if self.wanted_on == self._gpu_id:
             return None
-        stays, of = self._stays.get(self.wanted_on, (None, frozenset()))
-        return stays if of == self._identities() else None
-
-    @property
-    def is_refused_here(self) -> bool:
-        """Whether what left another card could not come back on this one."""
-        stays, of = self._stays.get(self._gpu_id, (None, frozenset()))
-        return stays is not None and of == self._identities()
+        return self._stays_noted(self.wanted_on)
 
     @property
     def activity_record(self) -> ActivityRecord:
@@ -331,6 +324,10 @@ class ServedSlice:
         self._gpu_id, self._came_from = gpu_id, came_from
         self._move_failures = MoveFailures()
 
+    def is_refused_on(self, gpu_id: GpuId) -> bool:
+        """Whether these processes cannot come back on a card that is not the one they left."""
+        return self._stays_noted(gpu_id) is not None
+
     def note_stays(self, gpu_id: GpuId, stays: Stays) -> None:
         """Note why the slice cannot come to another card, as long as its processes are these."""
         self._stays[gpu_id] = stays, self._identities()
@@ -509,6 +506,10 @@ class ServedSlice:
         before = self._over_cap
         self._over_cap = self._assignment is not None and self._processes.held_mib() > self._cap_mib
         return self._over_cap is not before
+
+    def _stays_noted(self, gpu_id: GpuId) -> Stays | None:
+        stays, of = self._stays.get(gpu_id, (None, frozenset()))
+        return stays if of == self._identities() else None
 
     def _identities(self) -> frozenset[ProcessIdentity]:
         return frozenset(p.identity for p in self._processes)

@@ -172,10 +172,9 @@ def read_journal(path: Path) -> tuple[JournalEntry, ...]:
     return tuple(e for e in last.values() if e.step not in _SETTLED)
 
 
-def _to_line(entry: JournalEntry) -> str:
-    target = entry.target
-    fields = {
-        "step": entry.step.value,
+def fields_of(target: Target) -> dict[str, Any]:
+    """Return a process as what JSON can say."""
+    return {
         "boot": target.identity.boot_id,
         "pid": target.identity.pid,
         "start": target.identity.start_ticks,
@@ -185,19 +184,24 @@ def _to_line(entry: JournalEntry) -> str:
         "image_mib": target.image_mib,
         **({} if target.left_gpu_id is None else {"left_gpu": target.left_gpu_id}),
     }
+
+
+def target_of(fields: Mapping[str, Any]) -> Target:
+    """Return the process of such fields; ``ValueError``, ``KeyError``, ``TypeError`` of others."""
+    return Target(
+        ProcessIdentity(str(fields["boot"]), int(fields["pid"]), int(fields["start"])),
+        GpuId(str(fields["gpu"])),
+        SliceId(str(fields["slice"])),
+        Holder(fields["holder"]),
+        int(fields["image_mib"]),
+        GpuId(str(fields["left_gpu"])) if "left_gpu" in fields else None,
+    )
+
+
+def _to_line(entry: JournalEntry) -> str:
+    fields = {"step": entry.step.value, **fields_of(entry.target)}
     return json.dumps(fields, separators=(",", ":")) + "\n"
 
 
 def _from_line(fields: Mapping[str, Any]) -> JournalEntry:
-    identity = ProcessIdentity(str(fields["boot"]), int(fields["pid"]), int(fields["start"]))
-    return JournalEntry(
-        Step(fields["step"]),
-        Target(
-            identity,
-            GpuId(str(fields["gpu"])),
-            SliceId(str(fields["slice"])),
-            Holder(fields["holder"]),
-            int(fields["image_mib"]),
-            GpuId(str(fields["left_gpu"])) if "left_gpu" in fields else None,
-        ),
-    )
+    return JournalEntry(Step(fields["step"]), target_of(fields))

@@ -1,7 +1,10 @@
 """The slices that are on another card than their server was started for, kept for the next agent.
 
 The journal says where each suspended process is to come back, and counts for more: it is written
-first. This file says it of slices of which nothing is suspended. It ends with the machine's boot.
+first. This file says it of slices of which nothing is suspended; and once more of each process that
+is to come back on another card than it left, for a journal that is lost: whoever brought it back as
+if it had been on the one that it is bound for would look for room on the wrong card, and lose it.
+It ends with the machine's boot.
 """
 
 import json
@@ -14,7 +17,8 @@ from typing import Final
 from sublet_quota.names.ids import GpuId, SliceId
 
 from sublet_agent.durable_writes import replace_file
-from sublet_agent.state_files.journal import JournalEntry
+from sublet_agent.processes.process_table import ProcessIdentity
+from sublet_agent.state_files.journal import JournalEntry, Target, fields_of, target_of
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +37,9 @@ class MovedSlices:
     def __init__(self, path: Path, boot_id: str) -> None:
         self._path: Final = path
         self._boot_id: Final = boot_id
-        self._slices: dict[SliceId, MovedSlice] = self._read()
+        self._slices: dict[SliceId, MovedSlice] = {}
+        self._bound: dict[ProcessIdentity, Target] = {}
+        self._read()
 
     def find(self, slice_id: SliceId) -> MovedSlice | None:
         """Return where a slice is; ``None``: it was never moved."""
@@ -50,7 +56,7 @@ class MovedSlices:
             target = each.target
             told.setdefault(target.slice_id, set()).add((target.gpu_id, target.left_gpu_id))
         for slice_id, cards in told.items():
-            left = [(gpu, came_from) for gpu, came_from in cards if came_from is not None]
+            left = sorted((gpu, came) for gpu, came in cards if came is not None)
             stayed = sorted(gpu for gpu, came_from in cards if came_from is None)
             known = self._slices.get(slice_id)
             if left and (not stayed or stayed == [left[0][0]]):
@@ -60,10 +66,22 @@ class MovedSlices:
         if self._slices != before:
             self._write()
 
+    def missing_in(self, entries: Iterable[JournalEntry]) -> tuple[Target, ...]:
+        """Return who was to come back on another card, and is in no entry of the journal."""
+        known = {entry.target.identity for entry in entries}
+        return tuple(t for identity, t in self._bound.items() if identity not in known)
+
     def keep(self, slice_id: SliceId, moved: MovedSlice) -> None:
         """Write down where a slice is now."""
         self._slices = {**self._slices, slice_id: moved}
         self._write()
+
+    def keep_bound(self, targets: Iterable[Target]) -> None:
+        """Write down who is to come back on another card than it left: these, and nobody else."""
+        bound = {t.identity: t for t in targets if t.left_gpu_id is not None}
+        if bound != self._bound:
+            self._bound = bound
+            self._write()
 
     def forget_all_but(self, served: Collection[SliceId]) -> None:
         """Forget slices that are not served any more."""
@@ -72,25 +90,31 @@ class MovedSlices:
             self._slices = left
             self._write()
 
-    def _read(self) -> dict[SliceId, MovedSlice]:
+    def _read(self) -> None:
         try:
             kept = json.loads(self._path.read_bytes())
             if kept["boot"] != self._boot_id:
-                return {}
+                return
             slices: Mapping[str, Mapping[str, str]] = kept["slices"]
-            return {
+            moved = {
                 SliceId(name): MovedSlice(GpuId(each["gpu"]), GpuId(each["from"]))
                 for name, each in slices.items()
             }
+            bound = [target_of(fields) for fields in kept.get("bound", ())]
         except FileNotFoundError:
-            return {}
+            return
         except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
             log.warning("the moved slices in %s cannot be read: %s", self._path, error)
-            return {}
+            return
+        self._slices, self._bound = moved, {target.identity: target for target in bound}
 
     def _write(self) -> None:
-        slices = {s: {"gpu": m.gpu_id, "from": m.came_from} for s, m in self._slices.items()}
+        kept = {
+            "boot": self._boot_id,
+            "slices": {s: {"gpu": m.gpu_id, "from": m.came_from} for s, m in self._slices.items()},
+            "bound": [fields_of(target) for target in self._bound.values()],
+        }
         try:
-            replace_file(self._path, json.dumps({"boot": self._boot_id, "slices": slices}).encode())
+            replace_file(self._path, json.dumps(kept).encode())
         except OSError as error:
             log.warning("cannot keep in %s where slices are: %s", self._path, error)

@@ -386,7 +386,7 @@ class Assembly:
         self.service.capacity.sizes_were_asked(asked)
 
     async def _look_at_places(self) -> None:
-        await self.service.capacity.prepare_for_time()
+        await self.service.places.prepare()
         self.service.card_changes.look()
         if self.service.places.look():
             self.connections.assign_all()

@@ -99,6 +99,9 @@ class SliceRecord:
     moving_to: GpuId | None = None
     """The card of its node that the slice is to come back on, and has its place on already; ``gpu``
     is the one that it is on. ``None``: it stays."""
+    came_from: GpuId | None = None
+    """The card that it was on before it came to this one, as it was asked to: where older programs
+    of it are, it may go back there by itself. ``None``: it never came from another."""
     before_until: datetime | None = None
     """Until when the slice counts as before something shrank; ``None``: nothing did."""
     before_steps: int | None = None

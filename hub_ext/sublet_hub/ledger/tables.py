@@ -82,6 +82,7 @@ SLICES = sa.Table(
     sa.Column("called_back_since", UtcDateTime),
     sa.Column("called_back_for", sa.String(255)),
     sa.Column("moving_to", sa.String(255)),
+    sa.Column("came_from", sa.String(255)),
     sa.Column("before_until", UtcDateTime),
     sa.Column("before_steps", sa.Integer),
     sa.Column("entitled", sa.Integer),

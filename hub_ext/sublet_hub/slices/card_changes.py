@@ -38,8 +38,6 @@ class CardChanges:
         self._fleet = fleet
         self._capacity = capacity
         self._stayed: set[tuple[SliceId, GpuId]] = set()
-        self._came_from: dict[SliceId, GpuId] = {}
-        """The cards that slices were on before: where older programs are, they may go back."""
         self._may_be_away = True
         """Whether anything has changed since entitled slices outside of the layout were looked for.
         """
@@ -122,14 +120,19 @@ class CardChanges:
         gpu = self._ledger.gpus.get(gpu_id)
         arrived = record.moving_to == gpu_id
         # No card counts that nobody asked it to come to, nor took it from.
-        is_known = arrived or self._came_from.get(record.slice_id) == gpu_id
+        is_known = arrived or record.came_from == gpu_id
         if gpu is None or gpu.node != view.node or gpu == record.gpu or not is_known:
             return None
-        self._came_from[record.slice_id] = record.gpu.gpu_id
-        # Who came without being asked has no place there, until there is room.
+        # Who came without being asked has no place there, until there is room; and goes no further.
         since = None if arrived or record.pod is not None else self._now()
-        after = replace(record, gpu=gpu, moving_to=None, called_back_since=since)
-        after = replace(after, called_back_for=None)
+        after = replace(
+            record,
+            gpu=gpu,
+            moving_to=None,
+            came_from=record.gpu.gpu_id if arrived else None,
+            called_back_since=since,
+            called_back_for=None,
+        )
         words = quota_change_words(QuotaChange.MOVED, card=gpu.index)
         is_back = arrived and record.called_back_since is not None
         kind = EventKind.SLICE_BROUGHT_BACK if is_back else EventKind.SLICE_PLACED
@@ -151,8 +154,6 @@ class CardChanges:
     def _ledger_changed(self, change: Change) -> None:
         self._may_be_away |= bool(change.slices or change.released)
         released = set(change.released)
-        for slice_id in released & self._came_from.keys():
-            del self._came_from[slice_id]
         self._stayed = {each for each in self._stayed if each[0] not in released}
         self._moving.difference_update(change.released)
         for record in change.slices:

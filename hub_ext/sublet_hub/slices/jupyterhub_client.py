@@ -32,7 +32,8 @@ START_SERVERS: Final = "start:servers"
 """JupyterHub's scope for starting what waits in line."""
 _RUNS_ALREADY: Final = 400
 _TOO_MANY: Final = 429
-_ERRORS_OF_THE_HUB: Final = 500
+_ERROR_OF_THE_HUB: Final = 500
+"""How the hub answers where a start fails: what stands before a hub that is away says more."""
 _NO_NAMES: Final = frozenset({"", ".", ".."})
 """What stands for another place in an address."""
 
@@ -45,6 +46,10 @@ class StartAnswer(StrEnum):
     """It runs, or starts or stops just now."""
     REFUSED = "refused"
     """It will not be started: its owner is gone, or may have no more servers."""
+    NOT_ALLOWED = "not-allowed"
+    """Not now: the service may not, or its owner has to log in anew."""
+    FAILED = "failed"
+    """The hub tried, and it ended before it had asked for its slice, or the hub has an error."""
 
 
 class ServerStanding(StrEnum):
@@ -162,7 +167,7 @@ class HubClient:
         """Have a server started with these options of its owner's; ``None``: those it had last.
 
         Only ever for a server that is in line, whose turn has come. ``HubUnreachableError`` where
-        the hub cannot now, and may be asked again.
+        the hub does not answer, or starts none of anybody's now, and may be asked again.
         """
         body = json.dumps({"user_options": None if options is None else dict(options)})
         try:
@@ -171,12 +176,10 @@ class HubClient:
             if error.code == _RUNS_ALREADY:
                 return StartAnswer.RUNS_ALREADY
             if error.code == _NOT_ALLOWED:
-                message = (
-                    "a server is not started: HTTP 403: does the service's role have the scope "
-                    f"{START_SERVERS}?"
-                )
-                raise HubUnreachableError(message, HubStanding.CANNOT_START_SERVERS) from error
-            if error.code < _RUNS_ALREADY or error.code >= _ERRORS_OF_THE_HUB:
+                return StartAnswer.NOT_ALLOWED
+            if error.code == _ERROR_OF_THE_HUB:
+                return StartAnswer.FAILED
+            if error.code < _RUNS_ALREADY or error.code > _ERROR_OF_THE_HUB:
                 raise self._unexpected("a server is not started", error) from error
             if error.code == _TOO_MANY:
                 raise self._unexpected("too many servers start at once", error) from error

@@ -5,11 +5,13 @@ others than when it joined the line.
 """
 
 import logging
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from pydantic import ValidationError
+from sublet_quota.names.ids import UserName
 from sublet_quota.server_queue.queued_server import QueuedServer
 from sublet_quota.shares.fair_order import RequestId
 from sublet_quota.wire.api import AccountTemplate, SliceRequest
@@ -57,6 +59,7 @@ class LineEntries:
         self._allocation = allocation
         self._read: dict[str, _Read] = {}
         """By the entries' ids: read once."""
+        self._of_owner = Counter(owner for owner, _ in store.kept)
         self.changes = LineChanges()
         self._take_up()
         stores.ledger.listen(self._ledger_changed)
@@ -67,13 +70,19 @@ class LineEntries:
         """All entries, by server."""
         return self._store.kept
 
+    def count_of(self, owner: UserName) -> int:
+        """Return how many entries an owner has."""
+        return self._of_owner[owner]
+
     def waiting(self) -> Iterator[QueueEntry]:
         """Yield those whose turn has not come."""
         return (each for each in self._store.kept.values() if each.slice_id is None)
 
     def put(self, entry: QueueEntry) -> None:
         """Keep an entry, in the place of the server's. ``LedgerWriteError``."""
+        is_new = entry.name not in self._store.kept
         self._store.put(entry)
+        self._of_owner[entry.owner] += is_new
         self.changes.entries += 1
 
     def drop(self, name: ServerName) -> None:
@@ -81,6 +90,9 @@ class LineEntries:
         before = self._store.kept.get(name)
         if before is not None:
             self._store.drop(name)
+            self._of_owner[name[0]] -= 1
+            if not self._of_owner[name[0]]:
+                del self._of_owner[name[0]]
             self._read.pop(before.request_id, None)
             self.changes.entries += 1
 

@@ -121,7 +121,7 @@ class LineRounds:
             self._settled = before
             return None
         ordered = in_order(holdings, line, self._past(), payers)
-        for step in walk(holdings, ordered, payers):
+        for step in walk(holdings, ordered, payers, self._tells_changes()):
             if isinstance(step.answer, Placement):
                 return Turn(step.server, step.answer)
             self._judge(step)
@@ -181,6 +181,17 @@ class LineRounds:
         there = {each.request_id for each in self._entries.kept.values()}
         for gone in self._judged.keys() - there:
             del self._judged[gone]
+
+    def _tells_changes(self) -> Callable[[], bool]:
+        """Return what tells whether anything has changed since it was asked last."""
+        known = self._changes()
+
+        def has_changed() -> bool:
+            nonlocal known
+            before, known = known, self._changes()
+            return known != before
+
+        return has_changed
 
     def _changes(self) -> tuple[int, int]:
         changes = self._entries.changes

@@ -83,13 +83,22 @@ class Places:
             self._capacity.holdings.give_grace(left, self._now())
             self._keep_graces(left)
 
-    def pass_time(self) -> None:
-        """Take over what the document says by now: who asks at the hour has what begins then."""
-        self._says_else |= self._capacity.pass_time()
+    async def pass_time(self) -> None:
+        """Take over what the document says by now: who asks at the hour has what begins then.
+
+        What takes long of it is reckoned beside the loop, once for all who ask then.
+        """
+        await self._capacity.prepare_for_time()
+        self._pass_time()
+
+    async def prepare(self) -> None:
+        """Reckon out beside the loop what ``look`` takes over next, as far as that takes long."""
+        await self._capacity.prepare_for_time()
+        await self._reserved.prepare()
 
     def look(self) -> bool:
         """Take over what time and new room have brought; return whether the document says else."""
-        self.pass_time()
+        self._pass_time()
         says_else, self._says_else = self._says_else, False
         self._reserved.call_back_due()
         ended = self._capacity.holdings.end_graces(self._now())
@@ -98,6 +107,9 @@ class Places:
         self._bring_back()
         self._keep_entitlements()
         return says_else
+
+    def _pass_time(self) -> None:
+        self._says_else |= self._capacity.pass_time()
 
     def _keep_graces(self, slice_ids: Iterable[SliceId]) -> None:
         """Store which of these slices count as before, and until when."""

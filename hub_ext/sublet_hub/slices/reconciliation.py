@@ -3,7 +3,8 @@
 Three witnesses, each enough: the hub no longer knows the server (seen twice, so that a server
 that is just being entered is spared); on this machine, the server's first process is dead; or
 the server never told of a process or pod. When the hub is silent, nothing is concluded from it; nor
-from what it shows to another token than the service's own.
+from what it shows to another token than the service's own. While the service was down nobody could
+tell it of a process: that time does not count.
 """
 
 import logging
@@ -58,6 +59,7 @@ class Reconciliation:
         self._allocation = allocation
         self._patience = patience
         self._now = now
+        self._began = now()
         self._missing_since: dict[SliceId, datetime] = {}
         self._dead: set[SliceId] = set()
         self._may_start_since: dict[SliceId, datetime] = {}
@@ -130,7 +132,7 @@ class Reconciliation:
         if self._is_to_start(record.slice_id):
             self._may_start_since[record.slice_id] = now
             return False
-        since = self._may_start_since.get(record.slice_id, record.created_at)
+        since = self._may_start_since.get(record.slice_id, max(record.created_at, self._began))
         return now - since > self._patience.start_within
 
     def _is_dead(self, record: SliceRecord) -> bool:

@@ -2,18 +2,33 @@
 
 How long the slices on a card take to leave is reckoned from what their agents say that they hold,
 by the rate that was measured there. Who is called back is told for whom, and from when on.
+
+Which cards that will be is reckoned beside the loop on what is held at a moment: of many slices
+that takes as long as another document. Who has come to a card, or left it, meanwhile stays as it is
+until the next time.
 """
 
+import asyncio
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from sublet_quota.document.lookups.reservations import Coming
+from sublet_quota.document.lookups.reservations import Coming, coming
+from sublet_quota.document.quota_document import QuotaDocument
+from sublet_quota.holdings.as_held import AsHeld
+from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GpuId, SliceId
-from sublet_quota.placement.reserved_room import KEPT_FOR, ReservedRoom, kept_for, reserved_room
+from sublet_quota.placement.reserved_room import (
+    KEPT_FOR,
+    LOOK_AHEAD,
+    ReservedRoom,
+    kept_for,
+    reserved_room,
+)
 from sublet_quota.reasons.quota_changes import reserved_words
 from sublet_quota.reasons.ranks import from_words
+from sublet_quota.residency.snapshot import Rank
 from sublet_quota.wire.event_kinds import EventKind
 
 from sublet_hub.ledger.events import slice_event
@@ -23,9 +38,16 @@ from sublet_hub.state.capacity import Capacity
 from sublet_hub.state.fleet import Fleet
 
 LOOKED_AT_EVERY: Final = timedelta(seconds=20)
-"""How often it is reckoned who makes way: with many slices that takes as long as another document.
-"""
+"""How often it is reckoned who makes way."""
 _USUAL_MIB_PER_S: Final = 1700
+
+
+@dataclass(frozen=True, slots=True)
+class _Reckoned:
+    """The cards of the reservations that begin soon, and under which document."""
+
+    document: QuotaDocument
+    rooms: tuple[ReservedRoom, ...]
 
 
 class ReservedRooms:
@@ -40,15 +62,30 @@ class ReservedRooms:
         self._now = now
         self._kept: dict[GpuId, ReservedRoom] = {}
         self._again_at: datetime | None = None
+        self._reckoned: _Reckoned | None = None
 
-    def call_back_due(self) -> None:
-        """Call borrowed slices back whose room must be moved by now."""
+    async def prepare(self) -> None:
+        """Reckon out beside the loop what ``call_back_due`` acts on, where it is time for that."""
         now = self._now()
         if self._again_at is not None and now < self._again_at:
             return
+        document = self._capacity.holdings.document
+        rooms: tuple[ReservedRoom, ...] = ()
+        if coming(document.as_written.reservations, now, LOOK_AHEAD):
+            rooms = await asyncio.to_thread(_rooms_of, self._capacity.holdings.as_held(), now)
+        self._reckoned = _Reckoned(document, rooms)
+
+    def call_back_due(self) -> None:
+        """Call borrowed slices back whose room must be moved by now, as was reckoned out."""
+        now, holdings = self._now(), self._capacity.holdings
+        reckoned, self._reckoned = self._reckoned, None
+        if reckoned is None or reckoned.document is not holdings.document:
+            return
         dues = [now + LOOKED_AT_EVERY]
-        kept = {gpu_id: each for gpu_id, each in self._kept.items() if now < each.begin + KEPT_FOR}
-        for room in reserved_room(self._capacity.holdings, now):
+        kept = {gpu_id: each for gpu_id, each in self._kept.items() if self._is_kept(each, now)}
+        for found in reckoned.rooms:
+            there = tuple(each for each in found.slices if self._may_make_way(each, found.gpu_id))
+            room = replace(found, slices=there)
             due = room.due_at(self._moving(room.gpu_id, room.slices))
             if due > now:
                 dues.append(due)
@@ -57,7 +94,6 @@ class ReservedRooms:
             if room.slices:
                 self._call_back(room, now)
         self._kept = kept
-        holdings = self._capacity.holdings
         holdings.kept_cards = {gpu_id: each.group for gpu_id, each in kept.items()}
         self._again_at = min(dues)
 
@@ -69,6 +105,18 @@ class ReservedRooms:
         """Return from when on a called-back slice's room is reserved, as its owner is told."""
         found = self._kept_for(record)
         return None if found is None else _from(found)
+
+    def _is_kept(self, room: ReservedRoom, now: datetime) -> bool:
+        """Whether room that was kept is so still; not where its reservation was taken away."""
+        document = self._capacity.holdings.document
+        return now < room.begin + KEPT_FOR and kept_for(document, room.group, now) is not None
+
+    def _may_make_way(self, slice_id: SliceId, gpu_id: GpuId) -> bool:
+        """Whether a slice is there by now, and still borrowed."""
+        holdings = self._capacity.holdings
+        holding = holdings.slice(slice_id)
+        is_there = holding is not None and holding.gpu_id == gpu_id
+        return is_there and holdings.rank(slice_id) is Rank.BORROWED
 
     def _kept_for(self, record: SliceRecord) -> Coming | None:
         if record.called_back_since is None or record.called_back_for is None:
@@ -100,6 +148,10 @@ class ReservedRooms:
             slices.append(after)
             events.append(slice_event(EventKind.SLICE_CALLED_BACK, after, now, words))
         self._ledger.apply(Change(slices=tuple(slices), events=tuple(events)), now)
+
+
+def _rooms_of(held: AsHeld, now: datetime) -> tuple[ReservedRoom, ...]:
+    return reserved_room(Holdings.made_under(held, held.document, now, timedelta()), now)
 
 
 def _from(found: Coming) -> str:

@@ -77,6 +77,10 @@ class ServerQueue:
         """Return who waits: the group that would pay, and the person."""
         return self._rounds.asking
 
+    def count_of(self, owner: UserName) -> int:
+        """Return how many servers of an owner's are in line."""
+        return self._entries.count_of(owner)
+
     def waits_with(self, slice_id: SliceId) -> bool:
         """Whether a slice is of a server whose turn has come, and that is to be started."""
         return any(each.slice_id == slice_id for each in self.entries.values())
@@ -206,7 +210,7 @@ class ServerQueue:
 
     def _is_full(self, name: ServerName) -> bool:
         kept = self.entries
-        own = sum(each.owner == name[0] for each in kept.values())
+        own = self.count_of(name[0])
         return name not in kept and (own >= MOST_OF_AN_OWNER or len(kept) >= MOST_OF_ALL)
 
 

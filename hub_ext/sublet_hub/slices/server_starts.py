@@ -3,13 +3,16 @@
 Only ever a server that its owner asked for, with the options that they chose. One that is not
 started within the service's ``start_within_s`` loses its slice to others, and its owner is told.
 A hub that does not answer is asked again, and no time is counted meanwhile; nor while the server
-is being started, which the hub bounds.
+is being started, which the hub bounds. A start that fails is asked for a few times only: a hub may
+end itself after some failed starts in a row, whoever's they are.
 """
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
@@ -24,7 +27,13 @@ from sublet_hub.slices.server_queue import ServerQueue, started_with
 
 ASKED_AGAIN_S: Final = 15.0
 """How long the hub has until it is asked again to start a server."""
+MOST_FAILURES: Final = 3
+"""So often in a row a start may fail; zero-to-jupyterhub's hub ends itself after five."""
 _STARTED_AT_ONCE: Final = 20
+_NOT_ALLOWED: Final = (
+    "a server in line is not started: HTTP 403: its owner has to log in anew, or the service's "
+    "role lacks the scope start:servers"
+)
 _LOG = logging.getLogger(__name__)
 
 
@@ -42,6 +51,17 @@ class StartsServers(Protocol):
         ...
 
 
+@dataclass(slots=True)
+class _Asked:
+    """What came of asking for a server so far."""
+
+    at_s: float = -math.inf
+    counted_from: datetime | None = None
+    """Since when it could have been started."""
+    failures: int = 0
+    """How many of its starts have failed in a row."""
+
+
 class ServerStarts:
     """The servers that are to be started."""
 
@@ -56,23 +76,17 @@ class ServerStarts:
         self._hub = hub
         self._start_within = start_within
         self._now = now
-        self._asked_s: dict[str, float] = {}
-        self._counted_from: dict[str, datetime] = {}
-        """Since when a server could have been started, by its entry's id."""
+        self._asked: dict[str, _Asked] = {}
+        """By the entries' ids."""
         self._said = ""
 
     async def start_due(self) -> None:
         """Ask for each server whose turn has come, and give up those that did not start."""
         due = [each for each in self._queue.entries.values() if each.slice_id is not None]
-        for gone in self._asked_s.keys() - {each.request_id for each in due}:
-            del self._asked_s[gone]
-            self._counted_from.pop(gone, None)
+        for gone in self._asked.keys() - {each.request_id for each in due}:
+            del self._asked[gone]
         now_s = time.monotonic()
-        again = [
-            each
-            for each in due
-            if now_s - self._asked_s.get(each.request_id, -ASKED_AGAIN_S) >= ASKED_AGAIN_S
-        ]
+        again = [each for each in due if now_s - self._of(each).at_s >= ASKED_AGAIN_S]
         again.sort(key=lambda each: (each.turn_at or each.since, each.lot))
         await asyncio.gather(*(self._start(each, now_s) for each in again[:_STARTED_AT_ONCE]))
 
@@ -80,7 +94,8 @@ class ServerStarts:
         if not self._queue.holds_slice(entry):
             self._give_up(entry, line_end_words(LineEnd.NOT_STARTED))
             return
-        self._asked_s[entry.request_id] = now_s
+        asked = self._of(entry)
+        asked.at_s = now_s
         try:
             answer = await self._hub.start_server(entry.owner, entry.server, started_with(entry))
             standing = ServerStanding.NOT_THERE
@@ -93,22 +108,31 @@ class ServerStarts:
                 _LOG.warning("a server in line is not started yet: %s", error)
             return
         self._said = ""
+        if answer is StartAnswer.NOT_ALLOWED and asked.counted_from is None:
+            _LOG.warning(_NOT_ALLOWED)
+        asked.failures = asked.failures + 1 if answer is StartAnswer.FAILED else 0
         match answer:
             case StartAnswer.RUNS_ALREADY if standing is ServerStanding.RUNS:
                 self._give_up(entry, line_end_words(LineEnd.RUNS_OTHERWISE))
             case StartAnswer.RUNS_ALREADY if standing is ServerStanding.CHANGES:
                 # The start that was asked for, or its owner's own: it asks for its slice yet.
-                self._counted_from[entry.request_id] = self._now()
-            case StartAnswer.STARTS | StartAnswer.RUNS_ALREADY:
-                self._give_up_late(entry)
+                asked.counted_from = self._now()
+            case StartAnswer.FAILED if asked.failures >= MOST_FAILURES:
+                self._give_up(entry, line_end_words(LineEnd.HUB_REFUSES, by="its start fails"))
             case StartAnswer.REFUSED:
                 words = line_end_words(LineEnd.HUB_REFUSES, by="it knows no such server or user")
                 self._give_up(entry, words)
+            case _:
+                self._give_up_late(entry, asked)
 
-    def _give_up_late(self, entry: QueueEntry) -> None:
+    def _of(self, entry: QueueEntry) -> _Asked:
+        return self._asked.setdefault(entry.request_id, _Asked())
+
+    def _give_up_late(self, entry: QueueEntry, asked: _Asked) -> None:
         """Give one up whose server did not ask for its slice in time, though the hub answers."""
         now = self._now()
-        if now - self._counted_from.setdefault(entry.request_id, now) >= self._start_within:
+        asked.counted_from = asked.counted_from or now
+        if now - asked.counted_from >= self._start_within:
             self._give_up(entry, line_end_words(LineEnd.NOT_STARTED))
 
     def _give_up(self, entry: QueueEntry, words: str) -> None:

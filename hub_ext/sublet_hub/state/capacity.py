@@ -71,6 +71,7 @@ class Capacity:
         self._document = document
         """The document as it was read; ``holdings.document`` is what of it is in force now."""
         self._prepared: _Prepared | None = None
+        self._preparing = asyncio.Lock()
         self._silent: frozenset[NodeId] = frozenset()
         self._on_room: list[Callable[[], None]] = []
         self.turns = FairTurns()
@@ -114,9 +115,15 @@ class Capacity:
         await self._prepare(document, None)
 
     async def prepare_for_time(self) -> None:
-        """Reckon out beside the loop what ``pass_time`` takes over next, if that is something."""
-        if self._is_due(self._now()):
-            await self._prepare(self._document, timedelta())
+        """Reckon out beside the loop what ``pass_time`` takes over next, if that is something.
+
+        Of many who ask for that at once the first has it reckoned, and takes it over.
+        """
+        if not self._is_due(self._now()):
+            return
+        async with self._preparing:
+            if self._is_due(self._now()):
+                await self._prepare(self._document, timedelta())
 
     async def _prepare(self, document: QuotaDocument, grace: timedelta | None) -> None:
         now, before = self._now(), self.holdings

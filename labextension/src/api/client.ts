@@ -23,6 +23,7 @@ import {
   type LocalShare,
   type NotebookInspection
 } from './local';
+import { readLineWait, type LineWait } from './line';
 import { Reader, readList } from './reader';
 import { readHistory, readShare, readSlice, type Share, type SliceHistory } from './share';
 
@@ -84,6 +85,10 @@ export interface SubletApi {
   cancel(jobId: string): Promise<void>;
   again(jobId: string): Promise<Job>;
   log(jobId: string, offset: number): Promise<JobLog>;
+  /** The caller's servers in line; an admin's answer has those of the caller alone, too. */
+  line(): Promise<LineWait[]>;
+  /** Empty for the default server. */
+  leaveLine(server: string): Promise<void>;
 }
 
 /** The header of a list that goes on. */
@@ -199,6 +204,15 @@ export class SubletClient implements SubletApi {
 
   async log(jobId: string, offset: number): Promise<JobLog> {
     return readLog(new Reader(await this.get(`jobs/${part(jobId)}/log?offset=${offset}`)));
+  }
+
+  async line(): Promise<LineWait[]> {
+    return readList(await this.get('queue'), readLineWait);
+  }
+
+  async leaveLine(server: string): Promise<void> {
+    const query = server === '' ? '' : URLExt.objectToQueryString({ server });
+    await this.inTime(`queue${query}`, { method: 'DELETE' }, POST_PATIENCE_S);
   }
 
   /** A question that hangs would leave what was seen last in sight as if it were of now. */

@@ -1,4 +1,5 @@
 /** Training jobs, as the hub service tells and takes them. */
+import { readDecision, type Decision } from './decision';
 import type { Reader } from './reader';
 import { readSlice, type SliceInfo } from './share';
 
@@ -63,6 +64,8 @@ export interface JobRequest {
 export interface Forecast {
   allowed: boolean;
   problem: string | null;
+  /** What the problem follows from, and what would help. */
+  decision: Decision | null;
   message: string;
   place: number | null;
   expected_wait_s: number | null;
@@ -129,6 +132,7 @@ export function readForecast(r: Reader): Forecast {
   return {
     allowed: r.flag('allowed', true),
     problem: r.maybe('problem', each => each.maybeText('message')),
+    decision: r.maybe('problem', readDecision),
     message: r.text('message'),
     place: r.maybeNumber('place'),
     expected_wait_s: r.maybeNumber('expected_wait_s'),

@@ -10,6 +10,8 @@ export interface Rank {
   meaning: string;
   /** Until when that holds, where something became less and a grace lasts. */
   as_before_until: Date | null;
+  /** Before when a slice that was called back again and again does not come back. */
+  back_at: Date | null;
 }
 
 export function readRank(r: Reader): Rank {
@@ -18,6 +20,7 @@ export function readRank(r: Reader): Rank {
     code,
     word: r.text('word', code),
     meaning: r.text('meaning'),
-    as_before_until: r.maybeTime('as_before_until')
+    as_before_until: r.maybeTime('as_before_until'),
+    back_at: r.maybeTime('back_at')
   };
 }

@@ -62,6 +62,8 @@ export interface SliceInfo {
   rank: Rank | null;
   /** The group that pays for it. */
   group: string | null;
+  /** The place among its node's cards of the one that it moves to; `null`: it stays. */
+  moving_to: number | null;
   /** When its server is ended for being idle; `null`: there is no such end. */
   idle_end: IdleEnd | null;
 }
@@ -74,6 +76,8 @@ export interface Offer {
   compute_milli: number;
   allowed: boolean;
   why_not: string | null;
+  /** Whether who picks it though it is not to be had now waits in line for it. */
+  waits: boolean;
   /** The type of the card that it would lie on. */
   gpu_type: string | null;
   rank: Rank | null;
@@ -91,6 +95,8 @@ export interface Share {
   slices: SliceInfo[];
   jobs_waiting: number;
   jobs_running: number;
+  /** How many of the caller's servers are in line for a slice. */
+  servers_waiting: number;
   lending: boolean;
   agents_silent: string[];
   quota: QuotaShare | null;
@@ -121,6 +127,7 @@ export function readShare(r: Reader): Share {
     slices: r.list('slices', readSlice),
     jobs_waiting: r.number('jobs_waiting'),
     jobs_running: r.number('jobs_running'),
+    servers_waiting: r.number('servers_waiting'),
     lending: r.flag('lending', true),
     agents_silent: r.texts('agents_silent'),
     quota: r.maybe('quota', readQuota),
@@ -148,6 +155,7 @@ export function readSlice(r: Reader): SliceInfo {
     waits_for: r.texts('waits_for'),
     rank: r.maybe('rank', readRank),
     group: r.maybeText('group'),
+    moving_to: r.maybeNumber('moving_to'),
     idle_end: r.maybe('idle_end', readIdleEnd)
   };
 }
@@ -210,6 +218,7 @@ function readOffer(r: Reader): Offer {
     compute_milli: r.number('compute_milli'),
     allowed: r.flag('allowed'),
     why_not: r.maybeText('why_not'),
+    waits: r.flag('waits'),
     gpu_type: r.maybeText('gpu_type'),
     rank: r.maybe('rank', readRank)
   };

@@ -124,6 +124,29 @@ export function decimal(value: number): string {
   return value >= 100 ? value.toFixed(0) : value.toFixed(1);
 }
 
+/** A moment as the service's sentences have it, with or without its day. */
+const MOMENT_OF_WORDS = /(?:(\d{4}-\d\d-\d\d) )?(\d\d:\d\d(?::\d\d)?) UTC/g;
+
+/** Sentences of the service with their moments by this browser's clock, as all others are shown. */
+export function inLocalTime(words: string, now: Date): string {
+  return words.replace(MOMENT_OF_WORDS, (told, day: string | undefined, time: string) => {
+    const at = day === undefined ? nearest(time, now) : new Date(`${day}T${time}Z`);
+    return Number.isNaN(at.getTime()) ? told : moment(at, now);
+  });
+}
+
+/** The moment with this time of day, in UTC, that is nearest to now. */
+function nearest(time: string, now: Date): Date {
+  const today = new Date(`${now.toISOString().slice(0, 10)}T${time}Z`).getTime();
+  const days = Math.round((now.getTime() - today) / (DAY * 1000));
+  return new Date(today + days * DAY * 1000);
+}
+
+/** `default server`, or the name that its owner gave it. */
+export function serverName(trans: TranslationBundle, name: string): string {
+  return name === '' ? trans.__('default server') : name;
+}
+
 export function secondsBetween(from: Date, to: Date): number {
   return (to.getTime() - from.getTime()) / 1000;
 }

@@ -6,9 +6,12 @@ import { Signal, type ISignal } from '@lumino/signaling';
 import type { Announcement } from '../api/announcements';
 import type { SubletApi } from '../api/client';
 import { hasEnded, type Job } from '../api/jobs';
+import type { LineWait } from '../api/line';
 import type { KernelHolding, LocalShare } from '../api/local';
 import type { Share, SliceHistory, SliceInfo } from '../api/share';
 import type { Standing } from '../api/standing';
+import { SeenChanges } from './changes';
+import type { Parts } from './parts';
 import { Watch, type Seen } from './watch';
 
 const HISTORY_EVERY_S = 10;
@@ -26,19 +29,6 @@ export interface ShareModelOptions {
   interval_s: number;
   /** Whom this server can ask, as its page says: nobody else is asked. */
   parts: Parts;
-}
-
-export interface Parts {
-  /** The hub's service. */
-  service: boolean;
-  /** The agent of this machine. */
-  agent: boolean;
-}
-
-/** From the page's configuration: `service`, `agent` or both; empty where there is no Sublet. */
-export function partsOf(told: string): Parts {
-  const names = told.split(',').map(name => name.trim());
-  return { service: names.includes('service'), agent: names.includes('agent') };
 }
 
 export class ShareModel implements IDisposable {
@@ -71,6 +61,13 @@ export class ShareModel implements IDisposable {
       interval_s: service_s,
       wanted: () => inPanel() || this.jobsAreOpen() || this.jobsAreAwaited
     });
+    this._line = new Watch({
+      name: 'queue',
+      there: service,
+      ask: () => this.api.line(),
+      interval_s: service_s,
+      wanted: () => inPanel() && this.waitsInLine
+    });
     this._kernels = new Watch({
       name: 'kernels',
       there: agent,
@@ -93,6 +90,8 @@ export class ShareModel implements IDisposable {
 
   readonly api: SubletApi;
   readonly serverName: string;
+  /** What has changed lately. */
+  readonly changes = new SeenChanges();
 
   /** Emitted whenever anything here is another. */
   get changed(): ISignal<this, void> {
@@ -156,6 +155,12 @@ export class ShareModel implements IDisposable {
     return this._jobs.seen;
   }
 
+  /** The caller's servers that wait in line for a slice, the next one first. */
+  get line(): Seen<LineWait[]> | null {
+    const seen = this._line.seen;
+    return this.waitsInLine && seen !== null && seen.at >= this.changes.waitsSince ? seen : null;
+  }
+
   /** The slice of this server, as the service knows it. */
   get slice(): SliceInfo | null {
     const slices = this.share?.value.slices ?? [];
@@ -213,7 +218,7 @@ export class ShareModel implements IDisposable {
     const hurries = Date.now() < this.hurryUntil;
     const often = hurries ? IN_A_HURRY_S : this.isMoving ? WHILE_MOVING_S : seconds;
     this._local.interval_s = Math.min(seconds, often);
-    for (const watch of [this._share, this._jobs, this._kernels]) {
+    for (const watch of [this._share, this._jobs, this._line, this._kernels]) {
       watch.interval_s = seconds * SERVICE_TIMES;
     }
   }
@@ -262,7 +267,7 @@ export class ShareModel implements IDisposable {
   }
 
   private get watches(): Watch<unknown>[] {
-    return [this._local, this._share, this._jobs, this._kernels, this._history];
+    return [this._local, this._share, this._jobs, this._line, this._kernels, this._history];
   }
 
   private get isMoving(): boolean {
@@ -274,6 +279,10 @@ export class ShareModel implements IDisposable {
     const share = this.share?.value;
     const told = share !== undefined && share.jobs_waiting + share.jobs_running > 0;
     return told || this.jobs.some(job => !hasEnded(job));
+  }
+
+  private get waitsInLine(): boolean {
+    return (this.share?.value.servers_waiting ?? 0) > 0;
   }
 
   private async askedJobs(): Promise<Job[]> {
@@ -291,6 +300,7 @@ export class ShareModel implements IDisposable {
     if (!this.detailsStarted && this.isPresent) {
       this.detailsStarted = true;
       this._jobs.start();
+      this._line.start();
       this._kernels.start();
       this._history.start();
     }
@@ -299,6 +309,7 @@ export class ShareModel implements IDisposable {
   private refreshDetails(): void {
     if (this.detailsStarted) {
       this._jobs.refresh();
+      this._line.refresh();
       this._kernels.refresh();
       this._history.refresh();
     }
@@ -310,6 +321,9 @@ export class ShareModel implements IDisposable {
     if (watch === this._local) {
       this.setInterval(this.interval_s);
       this.followLocal();
+    }
+    if (watch === this._share) {
+      this.followShare();
     }
     this._changed.emit();
   }
@@ -339,6 +353,14 @@ export class ShareModel implements IDisposable {
     this.lastFacts = facts;
   }
 
+  private followShare(): void {
+    this.changes.followSlice(this.slice?.lease ?? null);
+    const isOther = this.changes.followLine(this.share?.value.servers_waiting ?? 0);
+    if (isOther && this.detailsStarted) {
+      this._line.refresh();
+    }
+  }
+
   private readonly onVisible = (): void => {
     if (!document.hidden) {
       this._local.refresh();
@@ -350,6 +372,7 @@ export class ShareModel implements IDisposable {
   private readonly _local: Watch<LocalShare>;
   private readonly _share: Watch<Share>;
   private readonly _jobs: Watch<Job[]>;
+  private readonly _line: Watch<LineWait[]>;
   private readonly _kernels: Watch<KernelHolding[]>;
   private readonly _history: Watch<SliceHistory>;
   private readonly _changed = new Signal<this, void>(this);

@@ -3,7 +3,7 @@ import * as React from 'react';
 
 import { warningIcon } from '../controls/icons';
 import { Sign, type PageContext } from '../controls/pageContext';
-import { moment } from '../format/quantities';
+import { inLocalTime, moment } from '../format/quantities';
 
 export function Announcements(props: { page: PageContext; now: Date }): React.JSX.Element {
   const { page, now } = props;
@@ -26,7 +26,7 @@ export function Announcements(props: { page: PageContext; now: Date }): React.JS
               each.from_admin ? trans.__('From an admin') : trans.__('From Sublet'),
               each.made_at === null ? trans.__('lately') : moment(each.made_at, now)
             )}{' '}
-            {each.text}
+            {each.from_admin ? each.text : inLocalTime(each.text, now)}
           </Sign>
         </div>
       ))}

@@ -4,7 +4,7 @@ import * as React from 'react';
 import type { Offer } from '../api/share';
 import { Section, Sign, type PageContext } from '../controls/pageContext';
 import { decimal, gib, percent } from '../format/quantities';
-import { doneIcon, failedIcon } from '../controls/icons';
+import { doneIcon, failedIcon, waitingIcon } from '../controls/icons';
 import { Account } from './Account';
 import { BudgetBar } from './BudgetBar';
 import { RankSign } from './RankSign';
@@ -69,9 +69,20 @@ export function OfferSection({ page }: { page: PageContext }): React.JSX.Element
 
 function OfferItem({ page, offer }: { page: PageContext; offer: Offer }): React.JSX.Element {
   const { trans } = page;
-  const word = offer.allowed ? trans.__('available') : trans.__('not now');
+  const waits = offer.waits && !offer.allowed;
+  const word = offer.allowed
+    ? trans.__('available')
+    : waits
+      ? trans.__('in line')
+      : trans.__('not now');
+  const icon = offer.allowed ? doneIcon : waits ? waitingIcon : failedIcon;
   return (
-    <li className="sublet-offer" data-sublet="offer" data-sublet-allowed={offer.allowed}>
+    <li
+      className="sublet-offer"
+      data-sublet="offer"
+      data-sublet-allowed={offer.allowed}
+      data-sublet-waits={waits}
+    >
       <span className="sublet-grow">
         {offer.title}{' '}
         <span className="sublet-quiet sublet-number">
@@ -80,12 +91,16 @@ function OfferItem({ page, offer }: { page: PageContext; offer: Offer }): React.
             .join(' · ')}
         </span>
       </span>
-      <Sign
-        icon={offer.allowed ? doneIcon : failedIcon}
-        className={offer.allowed ? 'sublet-good' : 'sublet-quiet'}
-      >
+      <Sign icon={icon} className={offer.allowed ? 'sublet-good' : 'sublet-quiet'}>
         {word}
       </Sign>
+      {waits && (
+        <span className="sublet-why">
+          {trans.__(
+            'No room now: a server that you start with it waits in line, and starts by itself when its turn comes.'
+          )}
+        </span>
+      )}
       {offer.why_not !== null && <span className="sublet-why">{offer.why_not}</span>}
       {offer.allowed && offer.rank !== null && (
         <span className="sublet-why">

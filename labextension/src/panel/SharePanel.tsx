@@ -7,11 +7,12 @@ import * as React from 'react';
 import { JobSection } from '../jobs/JobList';
 import { situationOf } from '../model/situation';
 import { useModel, type PageContext } from '../controls/pageContext';
-import { clock, gib, sentence } from '../format/quantities';
+import { clock, gib, sentence, serverName } from '../format/quantities';
 import { sliceIcon } from '../controls/icons';
 import { Announcements } from './Announcements';
 import { HistoryChart } from './HistoryChart';
 import { KernelList } from './KernelList';
+import { LineSection } from './LineSection';
 import { OfferSection, QuotaSection, WeekSection } from './QuotaSection';
 import { RankSign } from './RankSign';
 import { SliceCard } from './SliceCard';
@@ -76,6 +77,7 @@ function Panel({ page }: { page: PageContext }): React.JSX.Element {
       ) : (
         <SliceCard page={page} situation={situation} now={now} />
       )}
+      <LineSection page={page} now={now} />
       <HistoryChart page={page} now={now} />
       <KernelList page={page} />
       <JobSection page={page} now={now} />
@@ -165,9 +167,7 @@ function OtherSlices({ page }: { page: PageContext }): React.JSX.Element | null 
       <ul className="sublet-list">
         {others.map(each => (
           <li key={each.lease.slice_id} data-sublet="other-slice">
-            <span className="sublet-grow sublet-cut">
-              {each.lease.server === '' ? trans.__('default server') : each.lease.server}
-            </span>
+            <span className="sublet-grow sublet-cut">{serverName(trans, each.lease.server)}</span>
             {each.rank !== null && <RankSign trans={trans} rank={each.rank} />}
             <span className="sublet-number">{gib(each.lease.memory_mib)}</span>
           </li>

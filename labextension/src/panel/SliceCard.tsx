@@ -9,6 +9,7 @@ import { Sign, type PageContext } from '../controls/pageContext';
 import { clock, gib, heldOfCap, moment, percent, sentence } from '../format/quantities';
 import { standingIcon, warningIcon } from '../controls/icons';
 import { IdleNote } from './IdlePart';
+import { MovingNote } from './MovingNote';
 import { RankSign } from './RankSign';
 import { SliceActions } from './SliceActions';
 
@@ -89,6 +90,7 @@ export function SliceCard(props: {
           {situation.quiet}
         </p>
       )}
+      <MovingNote page={page} />
       <IdleNote page={page} now={now} />
       <Warnings facts={facts} situation={situation} trans={trans} />
       <dl className="sublet-facts">

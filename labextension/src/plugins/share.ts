@@ -13,7 +13,8 @@ import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { Signal } from '@lumino/signaling';
 
 import { SubletClient } from '../api/client';
-import { IShareModel, partsOf, ShareModel } from '../model/share';
+import { partsOf } from '../model/parts';
+import { IShareModel, ShareModel } from '../model/share';
 import { SharePanel } from '../panel/SharePanel';
 import { StatusItem } from '../status/statusItem';
 import { sliceIcon } from '../controls/icons';

@@ -4,6 +4,7 @@ import * as React from 'react';
 
 import type { SubletApi } from '../api/client';
 import type { Forecast, JobRequest } from '../api/jobs';
+import { DecisionPart } from '../controls/decisionPart';
 import { limit, span } from '../format/quantities';
 
 const FORECAST_AFTER_MS = 400;
@@ -54,17 +55,21 @@ export function ForecastLine(props: {
   }, [api, request]);
   const forecast = answer?.request === request ? answer.forecast : null;
   const told = props.request === null ? props.unreadable : forecast;
+  const known = typeof forecast === 'object' && !isWrong ? forecast : null;
   return (
-    <p
-      className="sublet-forecast"
-      role="status"
-      data-sublet="forecast"
-      data-sublet-allowed={
-        typeof forecast === 'object' && forecast !== null ? forecast.allowed : undefined
-      }
-    >
-      {isWrong ? trans.__('Correct what is marked first.') : forecastWords(told, trans)}
-    </p>
+    <>
+      <p
+        className="sublet-forecast"
+        role="status"
+        data-sublet="forecast"
+        data-sublet-allowed={
+          typeof forecast === 'object' && forecast !== null ? forecast.allowed : undefined
+        }
+      >
+        {isWrong ? trans.__('Correct what is marked first.') : forecastWords(told, trans)}
+      </p>
+      <DecisionPart trans={trans} decision={known?.allowed === false ? known.decision : null} />
+    </>
   );
 }
 

@@ -7,7 +7,7 @@ import type { ShareModel } from '../model/share';
 import { situationOf, type Situation } from '../model/situation';
 import { ProgressBar } from '../controls/bar';
 import { Sign, useModel } from '../controls/pageContext';
-import { clock, gib, heldOfCap, sentence } from '../format/quantities';
+import { clock, gib, heldOfCap, inLocalTime, sentence } from '../format/quantities';
 import { standingIcon, warningIcon } from '../controls/icons';
 
 export class StatusItem extends ReactWidget {
@@ -41,7 +41,10 @@ function Status(props: {
   const amount = trans.__('GPU %1', heldOfCap(trans, situation));
   const stands = situation.standing;
   const told = model.announcements(now);
-  const details = [...detailsOf(situation, trans), ...told.map(each => each.text)];
+  const details = [
+    ...detailsOf(situation, trans),
+    ...told.map(each => (each.from_admin ? each.text : inLocalTime(each.text, now)))
+  ];
   return (
     <button
       type="button"

@@ -29,7 +29,7 @@ from sublet_lab.command_line.tables import (
     wants_json,
 )
 from sublet_lab.share.quota_words import quota_rows
-from sublet_lab.share.words import jobs_in_words
+from sublet_lab.share.words import in_line_in_words, jobs_in_words
 
 _GROUPS_UNKNOWN: Final = (
     "not known until they start a server: JupyterHub does not tell of their groups"
@@ -63,6 +63,7 @@ def share(service: Service, owner: str | None) -> None:
             ("Groups", "" if found.groups_known else _GROUPS_UNKNOWN),
             ("Seven days", _week(found.week)),
             ("Jobs", jobs_in_words(found)),
+            ("In line", in_line_in_words(found)),
             ("Lending", "on" if found.lending else "off, by an admin"),
             ("No word from", ", ".join(found.agents_silent)),
         ]

@@ -33,6 +33,8 @@ _OFFSET: Final[TypeAdapter[Any]] = TypeAdapter(NonNegativeInt)
 _TIME: Final[TypeAdapter[Any]] = TypeAdapter(AwareDatetime)
 _PLACE: Final[TypeAdapter[Any]] = TypeAdapter(Annotated[str, Field(min_length=1, max_length=300)])
 """Where the next page of a list begins."""
+_SERVER: Final[TypeAdapter[Any]] = TypeAdapter(Annotated[str, Field(max_length=255)])
+"""The name of a server; empty for the default one."""
 
 
 class _NoBody(WireModel):
@@ -51,6 +53,7 @@ class Route:
     """The path below the service's ``api/``, with the id in it."""
     get: bool = False
     post: type[WireModel] | None = None
+    delete: bool = False
     resizes: bool = False
     """Whether the answer is a slice with a new size."""
     submits: bool = False
@@ -84,6 +87,7 @@ ROUTES: Final = (
     Route(f"jobs/{_ID}/cancel", "jobs/{}/cancel", post=_NoBody),
     Route(f"jobs/{_ID}/again", "jobs/{}/again", post=_NoBody, submits=True, patience_s=400.0),
     Route(f"jobs/{_ID}/log", "jobs/{}/log", get=True, query={"offset": _OFFSET}),
+    Route("queue", "queue", get=True, delete=True, query={"server": _SERVER}),
     Route("events", "events", get=True, query={"since": _TIME, "before": _PLACE}),
     Route("lending", "lending", get=True),
 )
@@ -168,6 +172,14 @@ class ForwardHandler(SubletHandler):
         checked = self.read_body(self.route.post)
         if checked is not None:
             await self.post_checked(ids, checked)
+
+    @web.authenticated
+    @authorized
+    async def delete(self, *ids: str) -> None:
+        """Pass a DELETE on."""
+        if not self.route.delete:
+            raise web.HTTPError(HTTPStatus.METHOD_NOT_ALLOWED)
+        await self._forward("DELETE", ids, None)
 
     async def post_checked(self, ids: tuple[str, ...], checked: WireModel) -> None:
         """Pass on what was posted."""

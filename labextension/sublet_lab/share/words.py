@@ -111,6 +111,8 @@ def service_lines(share: api.Share, slice_id: str | None) -> list[str]:
     jobs = [info for info in share.slices if info.lease.holder is Holder.JOB]
     if share.jobs_running or share.jobs_waiting or jobs:
         lines.append(f"jobs: {jobs_in_words(share)}")
+    if share.servers_waiting:
+        lines.append(f"in line for a slice: {in_line_in_words(share)}")
     return lines
 
 
@@ -118,6 +120,14 @@ def jobs_in_words(share: api.Share) -> str:
     """Return how many jobs an owner has that have begun, and that have not."""
     still = f" ({share.jobs_stopped} of them not now)" if share.jobs_stopped else ""
     return f"{share.jobs_running} running{still}, {share.jobs_waiting} waiting"
+
+
+def in_line_in_words(share: api.Share) -> str:
+    """Return how many of an owner's servers are in line for a slice; empty where none is."""
+    count = share.servers_waiting
+    if not count:
+        return ""
+    return f"{count} server{'' if count == 1 else 's'} (sublet queue tells where)"
 
 
 def week_line(week: WeekUse) -> str:

@@ -1,6 +1,7 @@
 /** Sublet by hand: answers what a test puts in, and remembers what it was told to do. */
 import { ApiError, type Resize, type SubletApi } from '../../src/api/client';
 import type { Forecast, Job, JobLog, JobRequest } from '../../src/api/jobs';
+import type { LineWait } from '../../src/api/line';
 import type {
   KernelHolding,
   LiteralReading,
@@ -25,6 +26,7 @@ export class FakeApi implements SubletApi {
     kernels: Answer<KernelHolding[]>;
     history: Answer<SliceHistory>;
     jobs: Answer<Job[]>;
+    line: Answer<LineWait[]>;
     inspection: Answer<NotebookInspection>;
     /** By text; what is not there is no literal. */
     readings: Answer<Readonly<Record<string, LiteralReading>>>;
@@ -38,11 +40,13 @@ export class FakeApi implements SubletApi {
     kernels: [],
     history: history([]),
     jobs: [],
+    line: [],
     inspection: inspection(),
     readings: {},
     forecast: {
       allowed: true,
       problem: null,
+      decision: null,
       message: 'It would start at once.',
       place: null,
       expected_wait_s: null,
@@ -59,6 +63,7 @@ export class FakeApi implements SubletApi {
   kernels = (): Promise<KernelHolding[]> => this.tell('kernels', this.answers.kernels);
   history = (): Promise<SliceHistory> => this.tell('history', this.answers.history);
   jobs = (): Promise<Job[]> => this.tell('jobs', this.answers.jobs);
+  line = (): Promise<LineWait[]> => this.tell('line', this.answers.line);
   inspect = (path: string): Promise<NotebookInspection> =>
     this.tell(`inspect ${path}`, this.answers.inspection);
   readLiterals = async (texts: readonly string[]): Promise<LiteralReading[]> => {
@@ -87,6 +92,8 @@ export class FakeApi implements SubletApi {
   resize = (id: string, wanted: Resize): Promise<void> =>
     this.do(`resize ${id} ${JSON.stringify(wanted)}`);
   cancel = (id: string): Promise<void> => this.do(`cancel ${id}`);
+
+  leaveLine = (server: string): Promise<void> => this.do(`leave ${server}`);
 
   again = async (id: string): Promise<Job> => {
     await this.do(`again ${id}`);

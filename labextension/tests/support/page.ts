@@ -2,7 +2,8 @@
 import { Widget } from '@lumino/widgets';
 import { vi } from 'vitest';
 
-import { partsOf, ShareModel } from '../../src/model/share';
+import { partsOf } from '../../src/model/parts';
+import { ShareModel } from '../../src/model/share';
 import type { PageContext } from '../../src/controls/pageContext';
 import type { FakeApi } from './fakeApi';
 import { trans } from './words';

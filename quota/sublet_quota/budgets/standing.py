@@ -188,6 +188,10 @@ class Spent:
             asked += [(group, owner), (group, None)]
         return tuple(self.over[each] for each in asked if each in self.over)
 
+    def is_own_over(self, path: Sequence[GroupName], owner: UserName) -> bool:
+        """Whether a budget of the person's own is over, of what the last of a path pays."""
+        return bool(self.over) and any((group, owner) in self.over for group in path)
+
     def refuses(self, path: Sequence[GroupName], owner: UserName) -> BudgetStanding | None:
         """Return the budget that lets in nothing new; ``None``: there is none.
 

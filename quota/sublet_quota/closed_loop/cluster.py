@@ -79,7 +79,7 @@ class Cluster:
         )
         self.cards = self._parts.cards
         self.cards.come_under(self.holdings)
-        self.jobs = Jobs(self._parts)
+        self.jobs = Jobs(self._parts, self._slices_changed)
         self.servers = Servers(self._parts, self._slices_changed)
         self._tell(scenario.asked, scenario.changes)
         self._expect_change()
@@ -124,7 +124,7 @@ class Cluster:
             self.servers.cell_is_done(slice_id)
         elif self.jobs.is_here(slice_id):
             self.jobs.is_done(slice_id)
-            self._plan_round()
+            self._slices_changed()
 
     def _was_off(self, slice_id: SliceId, off: Span) -> None:
         self._parts.uses.is_off(slice_id, off)
@@ -142,6 +142,7 @@ class Cluster:
         self.jobs.round()
 
     def _slices_changed(self) -> None:
+        self.jobs.slices_changed()
         self._bring_back()
         self._tell_ranks()
         self._plan_round()
@@ -154,10 +155,9 @@ class Cluster:
             self.record.places.append(change)
 
     def _tell_ranks(self) -> None:
-        for slice_id in sorted(self.holdings.ranks_changed()):
-            holding = self.holdings.slice(slice_id)
-            if holding is not None and holding.is_notebook:
-                self.cards.rank(slice_id, self.holdings.rank(slice_id))
+        away = (each.slice_id for each in self.holdings.called_back())
+        for slice_id in sorted(self.holdings.ranks_changed().union(away)):
+            self._parts.tell_rank(slice_id)
 
     def _take_document(self, document: QuotaDocument) -> None:
         """Put another document in force: what shrinks counts as before while its grace lasts."""

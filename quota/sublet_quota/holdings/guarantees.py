@@ -54,9 +54,9 @@ class Guarantees:
             self._of_type(card.gpu_type).fixed_anew(gpu_id)
 
     def laid_out(self) -> Mapping[str, Layout]:
-        """Return what was laid out last, by type."""
+        """Return what was laid out last, by type, as it is now: nothing moves in it any more."""
         every = ((gpu_type, each.laid_out) for gpu_type, each in self._layouts.items())
-        return {gpu_type: layout for gpu_type, layout in every if layout is not None}
+        return {gpu_type: layout.copy() for gpu_type, layout in every if layout is not None}
 
     def begin_with(self, laid_out: Mapping[str, Layout]) -> None:
         """Begin with what another document had laid out, so that little moves."""

@@ -25,6 +25,7 @@ from sublet_quota.holdings.gpu_load import AsBefore, GpuFacts, Holding
 from sublet_quota.holdings.grace import carried_steps, with_grace
 from sublet_quota.holdings.guarantees import Guarantees
 from sublet_quota.holdings.host_memory import HostMemory
+from sublet_quota.holdings.kept_cards import KeptCards
 from sublet_quota.holdings.layout.layout import Layout
 from sublet_quota.holdings.making_way import MakingWay
 from sublet_quota.holdings.placed_slices import PlacedSlices
@@ -40,11 +41,10 @@ from sublet_quota.shares.entitlement import Piece
 from sublet_quota.shares.group_tree import ROOT, SPENT, NodeName, group_at
 from sublet_quota.shares.lots import lot_of
 
-NO_CARDS_KEPT: Final[Mapping[GpuId, GroupName]] = MappingProxyType({})
 NO_HOST_MEMORY_TOLD: Final[Mapping[NodeId, int]] = MappingProxyType({})
 
 
-class Holdings(HeldSums, CardSums, SliceLists):
+class Holdings(HeldSums, CardSums, SliceLists, KeptCards):
     """All slices and GPUs, with their sums by group, person, type, pool and GPU."""
 
     def __init__(  # noqa: PLR0913 - what was known before
@@ -75,8 +75,6 @@ class Holdings(HeldSums, CardSums, SliceLists):
         """How often people have asked for each size lately, by its name: what room is worth hangs
         on it. Nothing: not known.
         """
-        self.kept_cards: Mapping[GpuId, GroupName] = NO_CARDS_KEPT
-        """Cards whose room is kept for a reservation of a group: nobody else borrows it."""
         self._typed: dict[GpuId, TypedKind] = {}
         self._rooms = CardRooms(document.pools)
         self._placed = PlacedSlices(self._rooms)

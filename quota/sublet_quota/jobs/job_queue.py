@@ -140,6 +140,10 @@ class _Bounds:
             return None
         return self.limits.in_the_way(job, kind, gpu_type)
 
+    def may_pay(self, payer: WaitingJob, job: WaitingJob) -> bool:
+        """Whether a group pays for a job: the one that let it in, or another that lets in."""
+        return payer is job or self.limits is None or self.limits.lets_in(payer)
+
     def take(self, job: WaitingJob, gpu: LendableGpu) -> None:
         """Count a job that is placed."""
         if self.limits is not None:
@@ -209,7 +213,7 @@ def _fit(
     """Give a job room that is lent, maybe at another group's expense; ``None``: there is none."""
     for payer in (job, *job.instead):
         kinds = room.kinds_for(payer)
-        if room.best_fit(payer, kinds) is None:
+        if room.best_fit(payer, kinds) is None or not bounds.may_pay(payer, job):
             continue
         kinds = bounds.within(payer, kinds)
         # What the job is entitled to it has on cards of that type.

@@ -9,8 +9,8 @@ from sublet_quota.names.ids import GroupName
 def payer_after_leaving(holdings: Holdings, holding: Holding) -> GroupName | None:
     """Return a group in which the owner is, within whose limits the slice stays; ``None`` for none.
 
-    One that is guaranteed the slice goes before others. Where none has room nobody's group pays,
-    and the slice is borrowed: nothing is ended.
+    One whose hours are not over goes before others, then one that is guaranteed the slice. Where
+    none has room nobody's group pays, and the slice is borrowed: nothing is ended.
     """
     facts, gpu_type = holdings.gpu(holding.gpu_id), holdings.type_of(holding.gpu_id)
     piece = holdings.piece(holding.slice_id)
@@ -30,4 +30,8 @@ def payer_after_leaving(holdings: Holdings, holding: Holding) -> GroupName | Non
         if group in holdings.document.all_groups
         and beyond(group_bounds(world, group, asked)) is None
     )
-    return min(may_pay, key=lambda group: (missing_steps(group), group), default=None)
+
+    def turn(group: GroupName) -> tuple[bool, int, GroupName]:
+        return holdings.is_spent(group, holding.owner), missing_steps(group), group
+
+    return min(may_pay, key=turn, default=None)

@@ -15,8 +15,8 @@ def back_to_their_place(
     """Return the called-back slices that fit on their card again, the oldest first.
 
     One that is entitled by now is due its place whatever fits; others need room under the pool's
-    overcommit, as any that is borrowed. Told all at once, they fit together. ``pausing`` do not
-    come back yet, but where they are entitled.
+    overcommit, as any that is borrowed, on a card that is kept for no reservation of others. Told
+    all at once, they fit together. ``pausing`` do not come back yet, but where they are entitled.
     """
     rooms: dict[GpuId, GpuAmount] = {}
     back: list[SliceId] = []
@@ -28,6 +28,8 @@ def back_to_their_place(
     for holding in away:
         room = _room(holdings, rooms, holding)
         if holding.slice_id in pausing or holding.slice_id in back:
+            continue
+        if holdings.is_kept_from(holding.gpu_id, holding.group):
             continue
         if _fits(holdings, holding, room):
             back.append(holding.slice_id)

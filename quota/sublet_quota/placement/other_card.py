@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from sublet_quota.holdings.gpu_load import GpuFacts, Holding
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GpuId, SliceId
+from sublet_quota.placement.finding.moving import is_of_others
+from sublet_quota.residency.snapshot import Rank
 
 
 def card_in_place_of(holdings: Holdings, slice_id: SliceId) -> GpuId | None:
@@ -19,7 +21,7 @@ def card_in_place_of(holdings: Holdings, slice_id: SliceId) -> GpuId | None:
     if holding is None:
         return None
     fitting = (
-        (_is_others(holdings, holding, gpu_id), room_mib, gpu_id)
+        (is_of_others(holdings, holding, gpu_id), room_mib, gpu_id)
         for gpu_id, room_mib in _with_room(holdings, holding)
     )
     best = min(fitting, default=None)
@@ -50,22 +52,22 @@ def home_of(holdings: Holdings, slice_id: SliceId) -> GpuId | None:
 
 
 def _with_room(holdings: Holdings, holding: Holding) -> Iterator[tuple[GpuId, int]]:
-    """Yield the open cards of a slice's node and kind that it fits on, with their room in MiB."""
+    """Yield the open cards of a slice's node and kind that it fits on, with their room in MiB.
+
+    What is kept for a reservation of others is no room for what is borrowed.
+    """
     here = holdings.gpu(holding.gpu_id)
     if here is None:
         return
+    borrows = holdings.rank(holding.slice_id) in (Rank.BORROWED, Rank.CALLED_BACK)
     for card in holdings.gpus():
         is_like = (card.node, card.kind) == (here.node, here.kind) and card != here
-        room = holdings.room(card.gpu_id) if is_like and _takes_slices(card) else None
+        is_kept = borrows and holdings.is_kept_from(card.gpu_id, holding.group)
+        may_lie = is_like and _takes_slices(card) and not is_kept
+        room = holdings.room(card.gpu_id) if may_lie else None
         if room is not None and holding.amount.fits_in(room.free(shared=True)):
             yield card.gpu_id, room.shared_mib
 
 
 def _takes_slices(card: GpuFacts) -> bool:
     return card.closed is None and not card.closed_by_hand and not card.pause_only
-
-
-def _is_others(holdings: Holdings, holding: Holding, gpu_id: GpuId) -> bool:
-    """Whether a card is laid out for groups that do not pay for a slice."""
-    layout = holdings.layout(holdings.type_of(gpu_id) or "")
-    return not layout.is_free(gpu_id) and not layout.part_for(gpu_id, holdings.leaf(holding.group))

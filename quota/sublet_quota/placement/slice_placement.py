@@ -282,8 +282,9 @@ def _denied(question: Question, admission: Admission) -> Denial:
     borrowed = all(option.rank is Rank.BORROWED for option in options)
     if borrowed and borrows_no_more(question.holdings, owner):
         return denied_a_loan(owner)
+    anywhere = replace(question, any_host=True)
     if is_short_of_host_memory(question, options):
-        place = _find(replace(question, any_host=True), owner, options)
+        place = _find(anywhere, owner, options)
         if place is not None:
             return denied_host_memory(question, place.option, place.gpu_id)
-    return denied_room(question, options)
+    return denied_room(anywhere, options)

@@ -1,7 +1,8 @@
 """Who would pay for a notebook in line, on which types, and how it would stand.
 
 What one person may have has no part in it: it decides whether the notebook gets its place, never
-when it is its turn. So all that differ in their owner alone are looked up once.
+when it is its turn. So all that differ in their owner alone are looked up once, but for those whose
+own hours are over somewhere.
 """
 
 from collections.abc import Iterable
@@ -11,7 +12,7 @@ from fractions import Fraction
 from sublet_quota.admission.slice_admission import Option, admit, tried_in_order
 from sublet_quota.admission.slice_request import RequestedSlice
 from sublet_quota.holdings.holdings import Holdings
-from sublet_quota.names.ids import GroupName
+from sublet_quota.names.ids import GroupName, UserName
 from sublet_quota.server_queue.queued_server import QueuedServer
 
 
@@ -64,6 +65,13 @@ def _within_first(options: Iterable[Option]) -> tuple[Option, ...]:
 
 
 def without_owner(holdings: Holdings, wish: RequestedSlice) -> RequestedSlice:
-    """Return the wish as all have it whom the document gives the same rights."""
-    excepted = holdings.document.exceptions_for(wish.owner)
-    return replace(wish, owner=wish.owner if excepted else "", lot=0, before=None)
+    """Return the wish as all have it whom the document gives the same rights, and hours are left.
+
+    That is what would pay for them; what they hold already has no part in it.
+    """
+    document, owner = holdings.document, UserName(wish.owner)
+    paths = map(document.path_of, document.groups_of(wish.groups))
+    is_own = document.exceptions_for(owner) or any(
+        holdings.spent.is_own_over(path, owner) for path in paths
+    )
+    return replace(wish, owner=wish.owner if is_own else "", lot=0, before=None)

@@ -12,7 +12,7 @@ get their places, or leave, others follow.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Final
@@ -22,9 +22,10 @@ from sublet_quota.admission.slice_admission import Option, admit
 from sublet_quota.admission.slice_request import RequestedSlice
 from sublet_quota.holdings.gpu_load import GpuFacts
 from sublet_quota.holdings.holdings import Holdings
-from sublet_quota.names.ids import GpuId, NodeId
+from sublet_quota.names.ids import GpuId, NodeId, UserName
 from sublet_quota.placement.finding.making_way import Missing, missing_on
 from sublet_quota.placement.finding.question import Question, Seen, Waiting
+from sublet_quota.placement.refusing.no_room import borrows_no_more
 from sublet_quota.placement.slice_placement import Placement, decided
 from sublet_quota.reasons.derivation import Rule
 from sublet_quota.reasons.refusals.room import RoomRefusal
@@ -57,18 +58,29 @@ class Step:
     """The card that is kept for it."""
 
 
+def _never() -> bool:
+    return False
+
+
 def walk(
-    holdings: Holdings, ordered: Sequence[QueuedServer], payers: Payers | None = None
+    holdings: Holdings,
+    ordered: Sequence[QueuedServer],
+    payers: Payers | None = None,
+    has_changed: Callable[[], bool] = _never,
 ) -> Iterator[Step]:
     """Yield what becomes of those in line, in their order, as far as they are looked at.
 
     Nobody's place changes what there is for those behind: whoever acts on a place begins anew.
-    ``payers``: of these holdings, where some were looked up already.
+    ``payers``: of these holdings, where some were looked up already. ``has_changed``: whether
+    anything is held otherwise since this was asked last, by who walks on all the same: what was
+    added up before is not counted on then.
     """
     line = _Line(holdings, ordered, payers or Payers(holdings))
     for server in ordered:
         if line.looked_at == MOST_LOOKED_AT:
             return
+        if has_changed():
+            line.add_up_anew()
         yield line.step(server)
 
 
@@ -84,15 +96,19 @@ class _Line:
         self._kept_beside: frozenset[GpuId] = frozenset()
         """All cards of nodes on which host memory is kept for the first of a type."""
         self._seen, self._seen_beside_kept = Seen.nothing(), Seen.nothing()
-        self._denied: dict[RequestedSlice, Denial | Behind] = {}
-        """What was said to others with the same wish, where their owners had no part in it."""
+        self._denied: dict[_Asks, Denial | Behind] = {}
+        """What was said to others who ask for the same, where their owners had no part in it."""
         self.looked_at = 0
         """At how many different wishes was looked."""
 
+    def add_up_anew(self) -> None:
+        """Count on nothing of what was added up: slices of it may be gone."""
+        self._seen, self._seen_beside_kept = Seen.nothing(), Seen.nothing()
+
     def step(self, server: QueuedServer) -> Step:
         """Return what becomes of the next one."""
-        key = without_owner(self._holdings, server.wish)
         question = self._question(server)
+        key = _asks(question)
         if key in self._denied:
             return Step(server, question, self._denied[key])
         self.looked_at += 1
@@ -167,6 +183,24 @@ class _Line:
                 gpu_type, cards = payer.first
                 asks[gpu_type][self._holdings.leaf_for(payer.group, server.owner)] += cards
         return asks
+
+
+_Asks = tuple[RequestedSlice, object]
+"""A wish as others may have it, too, and what its owner's own slices leave of it."""
+
+
+def _asks(question: Question) -> _Asks:
+    """Return what decides on a wish besides cards and groups: the same for who has nothing yet."""
+    holdings, owner = question.holdings, UserName(question.wish.owner)
+    wish = without_owner(holdings, question.wish)
+    if not holdings.held_by(owner).slices:
+        return wish, None
+    admission = question.admission
+    allowed = (
+        tuple((option.node, option.asked) for option in options)
+        for options in (admission.options, admission.beyond_groups)
+    )
+    return wish, (*allowed, borrows_no_more(holdings, owner))
 
 
 def cards_for(question: Question, option: Option) -> Iterator[tuple[GpuFacts, Missing]]:

@@ -274,6 +274,9 @@ class Share(AnswerModel):
     jobs_running: Count
     jobs_stopped: Count = 0
     """Of ``jobs_running``, those that stand still at the moment, as their agents tell."""
+    servers_waiting: Count = 0
+    """How many servers of the owner's are in line for a slice; ``GET queue`` tells how each stands.
+    """
     groups_known: bool = True
     """Whether the owner's groups are known: where not, what they may have through these is not in
     ``quota``, and a limit of ``None`` means none that is known."""

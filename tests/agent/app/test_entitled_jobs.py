@@ -19,12 +19,34 @@ NOBODY_FALLS_IDLE = {"idle_after_s": 600.0, "turn_s": 600.0}
 SHORT_TURNS = {"turn_s": 0.3}
 
 
-def a_job_at_work(world, gib=70, rank=Rank.ENTITLED):
+def a_job_at_work(world):
     """Serve an entitled job that holds most of its cap; its process and its memory's hash."""
-    world.serve(world.job("j", gib, rank=rank), **NOBODY_FALLS_IDLE)
+    world.serve(world.job("j", 70, rank=Rank.ENTITLED), **NOBODY_FALLS_IDLE)
     world.until(lambda: world.report("j").gate_open)
     job = world.kernel("j")
-    return job, job.fill(gib - 5, 2)
+    return job, job.fill(65, 2)
+
+
+def a_borrower_and_a_job_at_work(world, rank=Rank.ENTITLED):
+    """Serve an owner who borrows, idle and suspended by now, and an entitled job in their room.
+
+    Each holds their memory: who comes to hold some within a short turn alone would find that of
+    whose turn is next, where they are too slow.
+    """
+    b = world.notebook("b", 60, owner="bob")
+    world.serve(b, **NOBODY_FALLS_IDLE)
+    bob = world.kernel("b")
+    his = bob.enter_and_fill(50, 1)
+    # What the agent has not seen yet it takes for free once he is idle.
+    world.until(lambda: world.report("b").memory_mib >= 50 * world.gib)
+    falls_idle(world, bob, b)
+    world.until_idle("b")
+    world.serve_too(world.job("j", 70, rank=rank))
+    world.until(lambda: world.report("j").gate_open)
+    job = world.kernel("j")
+    its = job.fill(65, 2)
+    assert world.truth(bob.pid) == "checkpointed"
+    return bob, his, job, its
 
 
 def waits(world, slice_id, reason):
@@ -50,18 +72,15 @@ def falls_idle(world, kernel, assigned):
 @pytest.mark.parametrize("rank", [Rank.ENTITLED, Rank.ENTITLED_IN_PART])
 def test_an_entitled_job_and_a_borrowed_slice_at_work_take_turns_and_lose_nothing(tmp_path, rank):
     with agent_world(tmp_path) as world:
-        job, its = a_job_at_work(world, rank=rank)
-        world.serve_too(world.notebook("b", 60, owner="bob"))
-        bob = world.kernel("b")
+        bob, his, job, its = a_borrower_and_a_job_at_work(world, rank)
         bob.tenant.begin("enter()")
         assert waits(world, "b", WaitReason.TURN) == ("j",)
         assert world.truth(job.pid) == "running"
         world.set_pool(**SHORT_TURNS)
         world.until(lambda: world.events("suspended", "j"))
         assert bob.tenant.end().startswith("['open'")
-        his = bob.enter_and_fill(50, 1)
-        # His turn ends, too, though he is at work.
-        world.until(lambda: world.events("suspended", "b"))
+        # His turn ends, too, though he is at work. (Once he was suspended before.)
+        world.until(lambda: len(world.events("suspended", "b")) > 1)
         world.until(lambda: len(world.events("gate-opened", "j")) > 1)
         assert job.digest() == its
         assert bob.enter_and_digest() == his
@@ -145,11 +164,9 @@ def test_a_job_whose_move_fails_is_neither_lost_nor_ended_and_the_owner_runs(tmp
 
 def test_an_agent_that_dies_while_a_job_makes_way_leaves_both_alive(tmp_path):
     with agent_world(tmp_path, module=APPLICATION, speed=100) as world:
-        job, its = a_job_at_work(world)
+        bob, his, job, its = a_borrower_and_a_job_at_work(world)
         administration = world.gpus.administration
         administration.delay(OperationKind.CHECKPOINT, UNTIL_TOLD_S, pid=job.pid)
-        world.serve_too(world.notebook("b", 60, owner="bob"))
-        bob = world.kernel("b")
         bob.tenant.begin("enter()")
         waits(world, "b", WaitReason.TURN)
         world.set_pool(**SHORT_TURNS)
@@ -166,7 +183,6 @@ def test_an_agent_that_dies_while_a_job_makes_way_leaves_both_alive(tmp_path):
             bob.tenant.end()
         world.until(lambda: len(world.service.hellos) > linked)
         bob.reconnect()
-        his = bob.enter_and_fill(50, 1)
         assert job.digest() == its
         assert bob.enter_and_digest() == his
         assert administration.inspect().lost == ()

@@ -367,3 +367,12 @@ def test_use_of_the_gpu_and_a_wake_end_the_quiet(activity_record, clock):
     given_up = clock.passes(10)
     activity_record.gives_up(IDLE_AFTER, given_up)
     assert activity_record.quiet_since() == given_up
+
+
+def test_that_the_agent_looks_in_ends_no_quiet(activity_record, clock):
+    activity_record.gpu_is_used(clock.passes(10))
+    used = clock.now()
+    let_pass(activity_record, clock, 2000, each=10)
+    activity_record.note_look_in(IDLE_AFTER, clock.now())
+    assert active(activity_record, clock)
+    assert activity_record.quiet_since() == used

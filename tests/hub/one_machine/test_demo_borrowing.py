@@ -1,4 +1,4 @@
-"""Whether the demo's last act sees who is called back, and that this is told for whom."""
+"""Whether the demo's fifth act sees who is called back, and that this is told for whom."""
 
 from typing import Any
 

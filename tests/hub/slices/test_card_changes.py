@@ -170,6 +170,25 @@ async def test_the_hub_follows_a_slice_that_its_agent_took_back(world: HubWorld)
     assert after.gpu.gpu_id == hers
     # It has no place there beside her.
     assert after.called_back_since is not None
+    # An agent that says one and then the other writes no more into the ledger.
+    agent.says[record.slice_id] = a_report(record.slice_id, gpu_id=record.moving_to)
+    await agent.report()
+    assert world.service.ledger.slices_of_owner(record.owner) == (after,)
+
+
+async def test_so_it_does_after_a_restart(tmp_path: Path, hub: FakeHub) -> None:
+    async with hub_world(tmp_path, hub, settings(tmp_path)) as world:
+        agent = await in_pieces(world)
+        record, hers = await whole(world)
+        agent.says[record.slice_id] = a_report(record.slice_id, gpu_id=record.moving_to)
+        await agent.report()
+    async with hub_world(tmp_path, hub, settings(tmp_path)) as world:
+        agent = await world.agent(gpus=CARDS)
+        agent.says[record.slice_id] = a_report(record.slice_id, gpu_id=hers)
+        await agent.report()
+        (after,) = world.service.ledger.slices_of_owner(record.owner)
+        assert after.gpu.gpu_id == hers
+        assert after.called_back_since is not None
 
 
 def failing(agent: FakeAgent, gpu_id: str) -> None:

@@ -56,8 +56,10 @@ def test_a_server_is_started_with_the_options_that_its_owner_chose(
     ("status", "answer"),
     [
         (400, StartAnswer.RUNS_ALREADY),
+        (403, StartAnswer.NOT_ALLOWED),
         (404, StartAnswer.REFUSED),
         (409, StartAnswer.REFUSED),
+        (500, StartAnswer.FAILED),
     ],
 )
 def test_what_the_hub_says_of_a_server_that_it_does_not_start(
@@ -72,9 +74,7 @@ def test_what_the_hub_says_of_a_server_that_it_does_not_start(
 @pytest.mark.parametrize(
     ("status", "told"),
     [
-        (403, "have the scope start:servers"),
         (429, "too many servers start at once: HTTP 429"),
-        (500, "HTTP 500"),
         (503, "HTTP 503"),
         (302, "HTTP 302"),
     ],

@@ -1,6 +1,7 @@
 """Reservations in the service: room is lent until moving must begin, and is there at the hour."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
@@ -10,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from sublet_hub.host.clock import utc_now
+from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.residency.snapshot import Rank
 from sublet_quota.wire.event_kinds import EventKind
 
@@ -46,9 +48,10 @@ class Scene:
             part._now = lambda: then
         service.places._reserved._again_at = None
 
-    def at(self, before: timedelta) -> None:
+    async def at(self, before: timedelta) -> None:
         """Let it be so long before the hour, and have the service look."""
         self.clock(self.begin - before)
+        await self.world.service.places.prepare()
         self.world.service.places.look()
 
     async def speaks(self) -> None:
@@ -121,9 +124,9 @@ async def test_borrowers_keep_their_room_until_it_must_be_moved_and_are_told_for
         # Eighteen GiB at 100 MiB/s take three minutes and some seconds.
         for owner in ("guest-0", "guest-1"):
             await here.holds(owner, 18)
-        here.at(4 * MINUTE)
+        await here.at(4 * MINUTE)
         assert here.called_back() == set()
-        here.at(3 * MINUTE)
+        await here.at(3 * MINUTE)
         (owner,) = here.called_back()
         told = f"reserved for course from {begin.astimezone(ZONE):%H:%M} (Europe/Berlin)"
         _, events = await here.world.call("GET", "events", here.world.user(owner))
@@ -136,26 +139,36 @@ async def test_borrowers_keep_their_room_until_it_must_be_moved_and_are_told_for
         assert (status, here.called_back()) == (409, {owner}), problem
         # Nobody has come yet: it is not brought back and called back in turns.
         for before in (2 * MINUTE, MINUTE, timedelta(), -4 * MINUTE):
-            here.at(before)
+            await here.at(before)
             assert here.called_back() == {owner}
         rank = await here.rank(owner)
         assert rank["code"] == "called-back"
         assert f"Called back: its room is {told}." in rank["meaning"]
         # What nobody has taken by then is lent again.
-        here.at(-6 * MINUTE)
+        await here.at(-6 * MINUTE)
         assert here.called_back() == set()
         assert (await here.rank(owner))["code"] == "borrowed"
 
 
 async def test_two_hundred_servers_start_at_the_hour_and_call_nobody_back(
-    tmp_path: Path, hub: FakeHub
+    tmp_path: Path, hub: FakeHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begin = an_hour()
     async with scene(tmp_path, hub, begin, cards=52, reserved=50) as here:
-        here.at(MINUTE)
+        await here.at(MINUTE)
         away = here.called_back()
         assert len(away) == 50
         # The hour has come, and nothing but the first of them has noticed.
+        here.clock(begin)
+        main, under, threads = threading.main_thread(), Holdings.under, set()
+
+        def noted(*args: Any, **more: Any) -> Holdings:
+            threads.add(threading.current_thread())
+            return under(*args, **more)
+
+        monkeypatch.setattr(Holdings, "under", noted)
+        await here.at(timedelta(seconds=1))
+        assert threads
         here.clock(begin)
         leases = await asyncio.gather(
             *(
@@ -168,15 +181,32 @@ async def test_two_hundred_servers_start_at_the_hour_and_call_nobody_back(
         assert {holdings.rank(lease["slice_id"]) for lease in leases} == {Rank.ENTITLED}
         assert here.called_back() == away
         assert len({lease["gpu_id"] for lease in leases}) == 50
+        # Nobody else had to wait for what follows from the hour, nor for who makes way.
+        assert main not in threads
 
 
 async def test_a_restart_of_the_service_keeps_the_room(tmp_path: Path, hub: FakeHub) -> None:
     # By the clock of the service that begins anew, too, it is soon.
     begin = utc_now().replace(second=0, microsecond=0) + 4 * MINUTE
     async with scene(tmp_path, hub, begin, cards=1, reserved=1) as here:
-        here.at(MINUTE)
+        await here.at(MINUTE)
         assert here.called_back() == {"guest-0"}
         kept = here.kept()
     async with scene(tmp_path, hub, begin, cards=1, reserved=1) as here:
-        here.at(MINUTE / 2)
+        await here.at(MINUTE / 2)
         assert here.kept() == kept
+
+
+async def test_room_is_not_kept_for_a_reservation_that_was_taken_away(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    async with scene(tmp_path, hub, an_hour(), cards=1, reserved=1) as here:
+        await here.at(MINUTE)
+        holdings = here.world.service.capacity.holdings
+        assert (here.called_back(), len(holdings.kept_cards)) == ({"guest-0"}, 1)
+        path = tmp_path / "quota.yaml"
+        path.write_text(path.read_text().partition("reservations:")[0])
+        assert await here.world.service.quota.reload()
+        await here.at(MINUTE)
+        assert not here.world.service.capacity.holdings.kept_cards
+        assert here.called_back() == set()

@@ -1,9 +1,12 @@
 """Who pays for a slice once the grace is over of its owner's leaving the group that paid."""
 
+from dataclasses import replace
+
 import pytest
 from sublet_quota.placement.after_leaving import payer_after_leaving
 
 from tests.support.quota_cases import gib, gpu, holdings, notebook
+from tests.support.spent_budgets import spent
 
 TEXT = """
 gpu_types: {H100: {match: "*H100*"}}
@@ -38,3 +41,19 @@ def test_another_group_pays_within_its_limits_one_that_is_guaranteed_it_first(
 def test_of_a_card_that_is_gone_nobodys_group_pays() -> None:
     mine = notebook("mine", on="gone", group="left", member_of=("plain",))
     assert payer_after_leaving(holdings(TEXT, gpu("a"), mine), mine) is None
+
+
+def test_a_group_whose_hours_are_over_pays_where_no_other_could() -> None:
+    text = """
+gpu_types: {H100: {match: "*H100*"}}
+groups:
+  left: {}
+  over: {budget: {hours: 1}}
+  above: {groups: {deep: {}}}
+"""
+    mine = notebook("mine", amount=gib(20, 250), group="left", member_of=("over", "deep"))
+    held = holdings(text, mine)
+    held.spend(spent(held.document, "over"))
+    assert payer_after_leaving(held, mine) == "deep"
+    alone = replace(mine, member_of=mine.member_of[:1])
+    assert payer_after_leaving(held, alone) == "over"

@@ -10,6 +10,7 @@ from sublet_quota.errors import SubletQuotaError
 from sublet_quota.residency.snapshot import Rank
 
 from tests.support.loop_cases import HOUR, MINUTE, MONDAY, a_server, cards, jobs, scene
+from tests.support.loop_rules import watched
 
 ONE = cards(1)
 LAB = "groups: {lab: {guaranteed: {H100: 1}}, club: {}}"
@@ -92,3 +93,37 @@ def test_two_of_one_name_are_refused() -> None:
 def test_what_is_asked_for_before_the_beginning_is_refused() -> None:
     with pytest.raises(SubletQuotaError, match="before the beginning"):
         scene("", [a_server("s", at=-HOUR)], HOUR)
+
+
+@pytest.mark.parametrize("overcommit", [1, 2])
+def test_a_job_within_its_guarantee_has_its_place_whatever_others_borrow(overcommit: int) -> None:
+    factors = f"memory_overcommit: {overcommit}, compute_overcommit: {overcommit}"
+    text = f"pools: [{{name: one, {factors}, default: true}}]\n" + LAB
+    asked = [
+        *(a_server(f"b{n}", "club", works=9 * HOUR, stays=5 * HOUR) for n in range(2)),
+        *jobs("j", "lab", 1, at=HOUR, works=2 * HOUR),
+        *jobs("k", "club", 1, at=HOUR, works=HOUR),
+    ]
+    record = watched(scene(text, asked, 24 * HOUR, on=ONE))
+    begun = {each.name: each.ended - each.began for each in record.job_waits if each.started}
+    assert begun["j-0"] <= 30 * MINUTE
+    assert begun["k-0"] > 9 * HOUR, "who is entitled to nothing waits for what is idle"
+    away = [each.slice_id for each in record.places if each.called_back]
+    assert (len(away) > 0) is (overcommit == 1)
+    # In the end all have had what they asked for, and who made way has its place again.
+    assert set(record.jobs_done) == {"j-0", "k-0"}
+    assert record.jobs_done["j-0"] < MONDAY + 12 * HOUR
+    assert sum(1 if each.called_back else -1 for each in record.places) == 0
+    assert len(record.cells) == 2
+
+
+def test_a_running_job_is_charged_to_another_group_so_that_a_waiting_one_starts() -> None:
+    text = "groups: {lab: {limit: {H100: 2}}, club: {limit: {H100: 1}}}"
+    asked = [
+        *jobs("both", "lab club", 1, works=5 * HOUR),
+        *jobs("one", "lab", 2, works=HOUR, at=10 * MINUTE),
+    ]
+    record = watched(scene(text, asked, 9 * HOUR, on=cards(3)))
+    waited = {each.name: each.ended - each.began for each in record.job_waits}
+    assert waited["one-1"] <= 2 * MINUTE
+    assert {run.who.group for run in record.runs if run.slice_id == "both-0"} == {"club"}

@@ -64,6 +64,19 @@ def test_a_server_that_restarted_meanwhile_has_its_place_before_older_borrowed_o
     assert ranks(anew) == "again=entitled waits=borrowed"
 
 
+def test_what_was_held_stays_as_it_was_where_guarantees_follow_slices_meanwhile() -> None:
+    text = "gpu_types: {H100: {match: '*H100*'}}\ngroups: {lab: {guaranteed: {H100: 1}}}"
+    held = holdings(text, gpu("c0"), gpu("c1", index=1))
+    (card,) = held.layout("H100").parts
+    other = {"c0": "c1", "c1": "c0"}[card]
+    held.put(notebook("first", group="lab", amount=part(1), on=card))
+    held.put(notebook("second", group="lab", amount=part(1), on=other, since=1))
+    frozen = held.as_held()
+    held.remove(SliceId("first"))
+    assert list(held.layout("H100").parts) == [other]
+    assert list(frozen.laid_out["H100"].parts) == [card]
+
+
 def test_a_grace_that_was_given_meanwhile_lasts() -> None:
     held = holdings(TEXT.format(grace=24, lab=1, other=0), gpu("c0"))
     held.put(notebook("s", group="lab", amount=part(1), on="c0"))

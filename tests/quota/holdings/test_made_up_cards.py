@@ -8,15 +8,15 @@ from fractions import Fraction
 
 from hypothesis import given
 from hypothesis import strategies as st
-from sublet_quota.holdings.gpu_load import GpuFacts
+from sublet_quota.holdings.gpu_load import AsBefore, GpuFacts
 from sublet_quota.holdings.holdings import Holdings
-from sublet_quota.names.ids import SliceId
+from sublet_quota.names.ids import GroupName, SliceId
 from sublet_quota.placement.slice_placement import Placement
 from sublet_quota.residency.snapshot import Rank
 from sublet_quota.shares.group_tree import NodeName
 
 from tests.support.admission_cases import PARTS, SmallHub
-from tests.support.quota_cases import gib, gpu, holdings, notebook
+from tests.support.quota_cases import NOON, gib, gpu, holdings, notebook
 
 TEXT = """
 gpu_types: {H100: {match: "*H100*", expect: EXPECT}}
@@ -98,3 +98,12 @@ def test_made_up_cards_raise_nobodys_share_of_what_is_expected(fakes: int) -> No
         held.put_gpu(card)
     shares = held.position("H100", asks).shares
     assert {name: shares[name] for name in asks} == before
+
+
+def test_what_counts_as_before_is_kept_by_no_made_up_card_either() -> None:
+    text = TEXT.replace("EXPECT", "1").replace("lab: {guaranteed: {H100: 2}}", "lab: {}")
+    held = holdings(text, *real(1), *made_up(5))
+    cards = Fraction(1)
+    assert held.steps_as_before("H100", GroupName("lab"), cards, 1) == 1
+    held.put(notebook("s", "ada", gib(79, 1000), "real-0", group="lab", before=AsBefore(NOON, 1)))
+    assert held.steps_as_before("H100", GroupName("lab"), cards, 1) == 0

@@ -166,3 +166,21 @@ def test_entitled_jobs_are_counted_by_card() -> None:
     held.put(job_slice("t", on="h0", amount=gib(1), group="lab"))
     held.remove(SliceId("s"))
     assert (held.load("h0").entitled_jobs, held.load("h0").jobs) == (gib(0, 0), gib(1))
+
+
+#  h0 [aaaaaabbbbbb]  h1 [jjjjjjjjjjjj]  both the lab's: the job makes way, slices would take turns
+@pytest.mark.parametrize("overcommit", [1, 2])
+def test_a_slice_takes_the_place_of_its_payer_s_job_before_turns_with_its_slices(
+    overcommit: int,
+) -> None:
+    text = LAB.replace("{H100: 1}", "{H100: 2}").replace(
+        "overcommit: 1", f"overcommit: {overcommit}"
+    )
+    halves = [
+        notebook(name, name, part(0.5), "h0", group="lab", since=n) for n, name in enumerate("ab")
+    ]
+    job = job_slice("s", on="h1", amount=part(1), group="lab", entitled=True)
+    held = under(text, *CARDS, *halves, job)
+    answer = decide_slice(held, RequestedSlice("eve", ("lab",), size="half"))
+    assert isinstance(answer, Placement)
+    assert (answer.gpu_id, answer.rank) == ("h1", Rank.ENTITLED)

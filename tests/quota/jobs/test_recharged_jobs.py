@@ -11,12 +11,13 @@ from sublet_quota.holdings.gpu_load import Holding
 from sublet_quota.jobs.job_queue import QueuePlan
 from sublet_quota.jobs.payers.recharged_jobs import RunningJob
 from sublet_quota.jobs.waiting_job import WaitingJob
-from sublet_quota.names.ids import SliceId
+from sublet_quota.names.ids import GroupName, SliceId
 from sublet_quota.reasons.waiting import QueueReason
 from sublet_quota.residency.snapshot import Rank
 
 from tests.support.job_cases import a_job, order_of, ordered, planned, under
 from tests.support.quota_cases import H100, L4, NOON, gpu, job_slice, notebook, part
+from tests.support.spent_budgets import spent
 
 CARDS = (gpu("h0"), gpu("h1", index=1))
 TEXT = "groups: {lab: {limit: {H100: 1}}, other: {limit: {H100: 1}}}"
@@ -262,3 +263,26 @@ def test_whatever_is_charged_elsewhere_nobody_who_was_entitled_is_so_no_more(
     then = {job.job_id: job.rank for job in order_of(held).placed((*after, *new), have)}
     promised = before | {job.job_id: job.rank for job in new}
     assert all(then[job_id] <= rank for job_id, rank in promised.items())
+
+
+def test_none_is_charged_to_a_group_whose_hours_are_over() -> None:
+    text = TEXT.replace("other: {limit: {H100: 1}}", "other: {budget: {hours: 1}}")
+    held = under(text, *CARDS, job_slice("r", amount=part(1), on="h0", group="lab"))
+    running = (runs("r", "other"),)
+    assert outcome(planned(held, JOB, running=running)) == {"j": (("r", "other"),)}
+    held.spend(spent(held.document, "other"))
+    assert outcome(planned(held, JOB, running=running)) == {"j": QueueReason.LIMIT_FULL}
+
+
+@pytest.mark.parametrize(("at_end", "starts"), [("no-new", False), ("soft-landing", True)])
+def test_a_waiting_job_goes_at_no_group_s_expense_that_lets_in_nothing_new(
+    at_end: str, *, starts: bool
+) -> None:
+    text = TEXT.replace(
+        "other: {limit: {H100: 1}}", f"other: {{budget: {{hours: 1, at_end: {at_end}}}}}"
+    )
+    held = under(text, *CARDS, job_slice("r", amount=part(1), on="h0", group="lab"))
+    held.spend(spent(held.document, "other"))
+    asked = replace(JOB, instead=(replace(JOB, group=GroupName("other")),))
+    found = planned(held, asked)
+    assert [each.job.group for each in found.placements] == (["other"] if starts else [])

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sublet_quota.admission.slice_request import RequestedSlice
 from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.names.home_claim import HomeInUse
 from sublet_quota.names.ids import NodeId, SliceId
 from sublet_quota.placement.offers import offers_for
 from sublet_quota.placement.resize import NewSize, Resized, decide_resize
@@ -190,6 +191,17 @@ def test_what_would_help_is_told_and_helps() -> None:
     assert HelpKind.SOMEBODY_STOPS in [each.kind for each in refused.helps]
     others.end("zoe")
     assert isinstance(others.ask("ada", size="quarter"), Placement)
+
+
+def test_a_node_without_host_memory_where_no_room_is_either_is_not_said_to_be_closed() -> None:
+    once = "pools: [{name: interactive, memory_overcommit: 1, compute_overcommit: 1}]\n"
+    full = [notebook(f"l{n}", f"l{n}", part(1), card, group="lab") for n, card in enumerate("ab")]
+    made = hub(0, TYPE + PARTS + once + "groups: {lab: {guaranteed: {H100: 2}}, zoo: {}}\n", *full)
+    at_home = HomeInUse(NODE, "a server")
+    for wish in ({}, {"home": at_home}):
+        refused = made.ask("zoe", "zoo", size="half", **wish)
+        assert isinstance(refused, Refusal)
+        assert "has room for" in refused.message
 
 
 SIZES = st.sampled_from(("quarter", "half", "whole"))

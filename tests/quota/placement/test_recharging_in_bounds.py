@@ -5,13 +5,16 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sublet_quota.budgets.standing import NOTHING_SPENT
 from sublet_quota.names.ids import GroupName
 from sublet_quota.placement.finding import recharging
 from sublet_quota.placement.offers import offers_for
+from sublet_quota.placement.slice_placement import Placement
 from sublet_quota.reasons.refusal import Refusal
 
 from tests.support.admission_cases import SmallHub
 from tests.support.quota_cases import gib, gpu, notebook
+from tests.support.spent_budgets import spent
 
 FULL = """
 gpu_types: {H100: {match: '*H100*'}}
@@ -49,3 +52,18 @@ def test_of_very_many_slices_the_newest_are_looked_at_once_for_all_sizes(
     looked_at.clear()
     assert not any(offer.allowed for offer in offers_for(hub.holdings, "eve", ("lab",)).offers)
     assert len(looked_at) == 32
+
+
+def test_nobody_is_charged_to_a_group_whose_hours_are_over() -> None:
+    text = """
+    gpu_types: {H100: {match: '*H100*'}}
+    groups: {lab: {limit: {slices: 1}}, club: {budget: {hours: 1}}}
+    """
+    theirs = notebook("s", "ada", gib(1, 10), group="lab", member_of=("club", "lab"))
+    hub = SmallHub.under(text, theirs)
+    hub.holdings.spend(spent(hub.holdings.document, "club"))
+    assert isinstance(hub.ask("eve", "lab", size="small"), Refusal)
+    hub.holdings.spend(NOTHING_SPENT)
+    again = hub.ask("eve", "lab", size="small")
+    assert isinstance(again, Placement)
+    assert again.recharged == (("s", "club"),)

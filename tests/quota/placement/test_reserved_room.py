@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sublet_quota.admission.slice_request import RequestedSlice
 from sublet_quota.holdings.gpu_load import Holding
 from sublet_quota.holdings.holdings import Holdings
-from sublet_quota.names.ids import SliceId, UserName
+from sublet_quota.names.ids import GpuId, GroupName, SliceId, UserName
 from sublet_quota.placement.reserved_room import (
     KEPT_FOR,
     LEAST_LEAD,
@@ -19,6 +19,8 @@ from sublet_quota.placement.reserved_room import (
     reserved_room,
 )
 from sublet_quota.placement.slice_placement import Placement, decide_slice
+from sublet_quota.reasons.helping import HelpKind
+from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.residency.snapshot import Holder, Rank
 
 from tests.support.quota_cases import NOON, document, gpu, notebook, part
@@ -98,6 +100,17 @@ def test_nobody_else_borrows_what_is_kept_and_its_group_does() -> None:
     assert placed.rank is Rank.ENTITLED
     at_two.kept_cards = {}
     assert ask(at_two, "guest", "guests", "half", AT_TWO) is None
+
+
+def test_what_is_kept_is_neither_told_as_free_nor_as_what_a_stop_would_bring() -> None:
+    held = held_at(AT_TWO - MINUTE, text(1), 1, guest("a", "gpu-0", 0.7))
+    wish = RequestedSlice(owner="guest", groups=("guests",), size="quarter")
+    assert isinstance(decide_slice(held, wish), Placement)
+    held.kept_cards = {GpuId("gpu-0"): GroupName("course")}
+    told = decide_slice(held, wish)
+    assert isinstance(told, Refusal)
+    assert told.numbers["free_mib"] == 0
+    assert [each.kind for each in told.helps] == [HelpKind.ADMIN]
 
 
 def test_they_are_called_back_as_late_as_their_memory_allows_and_a_minute_before_at_least() -> None:

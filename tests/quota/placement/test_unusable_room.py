@@ -8,7 +8,11 @@ from hypothesis import strategies as st
 from sublet_quota.admission.slice_request import RequestedSlice, amount_of
 from sublet_quota.amounts.gpu_amounts import GpuAmount
 from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.names.home_claim import HomeInUse
+from sublet_quota.names.ids import NodeId
+from sublet_quota.placement.finding.free_room import MOST_ROOMS
 from sublet_quota.placement.slice_placement import Placement, decide_slice
+from sublet_quota.reasons.derivation import Rule
 from sublet_quota.reasons.refusal import Refusal
 
 from tests.support.quota_cases import H100, NOON, document, gpu, holdings, notebook, part
@@ -104,3 +108,20 @@ def unusable(held: Holdings, room: GpuAmount) -> Fraction:
         (share * n for name, n in often if not amount_of(sizes[name], H100).fits_in(room)),
         Fraction(0),
     )
+
+
+def test_of_very_many_different_rooms_the_one_where_the_slice_may_be_is_found() -> None:
+    # The room on its node is the largest of all: more than are judged are tighter.
+    tight = [gpu(f"c{n:03}", index=n) for n in range(MOST_ROOMS + 9)]
+    taken = [
+        notebook(f"s{n}", f"u{n}", part(0.2) + GpuAmount(n, 1), card.gpu_id)
+        for n, card in enumerate(tight)
+    ]
+    held = holdings(QUOTA, *tight, gpu("home", node="node-b"), *taken)
+    held.asked_sizes = {"half": 9}
+    home = HomeInUse(NodeId("node-b"), "your server")
+    for never in (False, True):
+        wish = RequestedSlice("ada", size="quarter", home=home, never_suspended=never)
+        answer = decide_slice(held, wish)
+        assert isinstance(answer, Placement)
+        assert (answer.gpu_id, answer.why.rule) == ("home", Rule.FREE_ROOM)

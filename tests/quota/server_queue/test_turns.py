@@ -191,3 +191,12 @@ def test_a_card_that_opens_again_is_something_to_wait_for() -> None:
 
 def test_an_empty_line_has_no_turn() -> None:
     assert HubWithLine(full()).take_turns() == {}
+
+
+def test_nothing_that_was_added_up_before_a_change_is_counted_on() -> None:
+    """Whoever walks on while slices come and go would else call back one that is gone."""
+    found, changed = with_line(full(), [queued("a"), queued("b", minute=1)]), iter((True, False))
+    first, second = walk(found.hub.holdings, found.order(), None, lambda: False)
+    assert first.question.seen is second.question.seen
+    first, second = walk(found.hub.holdings, found.order(), None, lambda: not next(changed))
+    assert first.question.seen is not second.question.seen

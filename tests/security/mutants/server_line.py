@@ -57,7 +57,7 @@ MUTANTS: Final = (
         6,
         "anybody takes anybody out of the line",
         _ROUTES,
-        "if not (caller.is_admin or caller.may(scopes.ACTIVITY, owner, server)):",
+        "if not (caller.is_admin or caller.may(scopes.JOBS, owner)):",
         "if False:",
         (_OTHERS, f"{_TOLD}::test_its_owner_and_an_admin_take_it_out_and_nobody_else"),
     ),

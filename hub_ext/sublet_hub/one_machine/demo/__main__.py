@@ -50,10 +50,11 @@ sizes:
 groups:
   course: {{}}
   lab: {lab}
+notebooks: {{when_full: queue}}
 """
 _GUARANTEED = "{guaranteed: {GPU: 1}}"
-"""From the last act on: who borrows beside a guarantee needs host memory for a whole cap, and the
-story is played where there is enough for what its owners hold.
+"""In the act about it alone: who borrows beside a guarantee needs host memory for a whole cap, and
+the story is played where there is enough for what its owners hold.
 """
 
 
@@ -85,7 +86,7 @@ story is played where there is enough for what its owners hold.
 def main(
     device: str, output: Path, speed: float, *, poison: bool, without_room_check: bool
 ) -> None:
-    """Play Sublet's main job on this machine: a hub, four owners, a training job, one GPU."""
+    """Play Sublet's main job on this machine: a hub, five owners, a training job, one GPU."""
     try:
         choice = choose(device, speed)
     except CannotPlayError as error:
@@ -129,7 +130,7 @@ def main(
 
 
 def quota_of(sizes: Sizes, *, guaranteed: bool = False) -> str:
-    """Return the quota document of the story; ``guaranteed``: of its last act."""
+    """Return the quota document of the story; ``guaranteed``: of the act about that."""
     return QUOTA.format(
         lab=_GUARANTEED if guaranteed else "{}",
         turn_s=sizes.turn_s,
@@ -151,12 +152,15 @@ async def _perform(record: Record, machine: OneMachine, sizes: Sizes, *, poison:
         Casting("cleo", "course", "medium", round(sizes.small_gib, 1), 3),
     )
     guaranteed = Casting("dora", "lab", "whole", round(sizes.large_gib, 1), 4)
+    # The story's amounts, and what moves, are without it.
+    late = Casting("emil", "course", "large", 0.5, 5)
     kind = "simulated" if settings.simulated else "nvidia"
     stage = Stage(
         record=record,
         script=Script(
             cast=cast,
             guaranteed=guaranteed,
+            late=late,
             training_notebook=NOTEBOOKS / kind / "train-digits.ipynb",
             training={
                 "steps": sizes.training_steps,
@@ -169,9 +173,9 @@ async def _perform(record: Record, machine: OneMachine, sizes: Sizes, *, poison:
         ),
         cells=Cells(simulated=settings.simulated),
         admin=Person(settings.places.hub_url, "admin", settings.admin_password),
-        people={role.name: person(role.name) for role in (*cast, guaranteed)},
-        give_guarantee=lambda: settings.places.quota_file.write_text(
-            quota_of(sizes, guaranteed=True), encoding="utf-8"
+        people={role.name: person(role.name) for role in (*cast, guaranteed, late)},
+        set_guarantee=lambda given: settings.places.quota_file.write_text(
+            quota_of(sizes, guaranteed=given), encoding="utf-8"
         ),
         before_first_return=_poisoner(settings) if poison else None,
     )

@@ -9,10 +9,11 @@ from sublet_hub.one_machine.demo.story import (
     training_borrows,
     training_ends,
 )
+from sublet_hub.one_machine.demo.waiting import one_waits_in_line
 
 
 async def play(stage: Stage) -> None:
-    """Play the five acts. What goes wrong is in the record, and ends the story with its act."""
+    """Play the six acts. What goes wrong is in the record, and ends the story with its act."""
     acts = (
         curtain,
         owners_share,
@@ -20,6 +21,7 @@ async def play(stage: Stage) -> None:
         owners_return,
         training_ends,
         borrowed_is_called_back,
+        one_waits_in_line,
     )
     for act in acts:
         await act(stage)

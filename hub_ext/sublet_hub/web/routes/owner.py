@@ -164,6 +164,7 @@ async def _share(service: ServiceParts, call: Call) -> Share:
     announced = service.announcements.told_to(owner, groups or ())
     more = {
         "groups_known": groups is not None,
+        "servers_waiting": service.line.count_of(owner),
         "quota": share.quota and share.quota.model_copy(update={"budgets": budgets}),
         # What ends somebody's server stands first.
         "announcements": (

@@ -36,7 +36,7 @@ async def _request(service: ServiceParts, call: Call) -> Lease | Refusal | Accep
     request = call.body_as(SliceRequest)
     await service.startup_grace.wait()
     # Who asks at the hour has what begins then.
-    service.places.pass_time()
+    await service.places.pass_time()
     answer = await service.line.request(request)
     if isinstance(answer, QueueEntry):
         return Accepted(await wait_of_entry(service.line, answer))

@@ -64,6 +64,10 @@ class ChargedUses:
         self._open[slice_id] = _Open(charge)
         self._looked_at = None
 
+    def estimate_of(self, slice_id: SliceId) -> timedelta:
+        """Return how long a slice that is charged is thought to last."""
+        return self._open[slice_id].charge.estimate
+
     def end(self, slice_id: SliceId, holdings: Holdings, now: datetime) -> None:
         """Charge a slice no longer, and for what it was."""
         held = self._open.pop(slice_id)

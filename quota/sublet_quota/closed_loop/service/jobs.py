@@ -1,12 +1,12 @@
 """Simulated training jobs: submitted, in line, on lent room, done.
 
 Which job is next and where it goes say ``admit_job``, ``JobOrder`` and ``plan_queue``, with the
-room that each card's agent reports as lendable. Of several cards a job is not here: today's queue
-places each on one.
+room that each card's agent reports as lendable; what that makes of others becomes true as for a
+slice. Of several cards a job is not here: today's queue places each on one.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from fractions import Fraction
@@ -18,18 +18,20 @@ from sublet_quota.closed_loop.record.records import JobWaited, Who
 from sublet_quota.closed_loop.service.parts import Parts
 from sublet_quota.closed_loop.service.servers import part_of_a_card
 from sublet_quota.holdings.gpu_load import Holding, cards_on
+from sublet_quota.jobs.entitled_places import EntitledPlaces
 from sublet_quota.jobs.job_admission import AdmittedJob, admit_job
-from sublet_quota.jobs.job_queue import JobPlacement, QueuePlan, plan_queue
+from sublet_quota.jobs.job_queue import BesideOthers, JobPlacement, QueuePlan, plan_queue
 from sublet_quota.jobs.lendable_room import lendable_gpus
 from sublet_quota.jobs.payers.job_limits import JobLimits, KnownLimits
 from sublet_quota.jobs.payers.job_rights import KnownRights
+from sublet_quota.jobs.payers.recharged_jobs import RechargedJobs, RunningJob
 from sublet_quota.jobs.requested_job import JobCounts, RequestedJob
 from sublet_quota.jobs.turns.job_order import HeldCards, JobOrder, open_kinds
 from sublet_quota.jobs.turns.past_uses import NO_PAST_USE, estimate_of
 from sublet_quota.jobs.waiting_job import WaitingJob
 from sublet_quota.names.ids import GroupName, JobId, SliceId, UserName
 from sublet_quota.reasons.refusal import Refusal
-from sublet_quota.residency.snapshot import Holder
+from sublet_quota.residency.snapshot import Holder, Rank
 from sublet_quota.shares.lots import lot_of
 
 
@@ -45,13 +47,16 @@ class _Job:
 class Jobs:
     """All jobs of a simulated hub."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, changed: Callable[[], None]) -> None:
+        """``changed``: jobs came to where they are due, or are due no more."""
         self._parts = parts
+        self._changed = changed
         self._rights = KnownRights(parts.holdings.document)
         self._limits = KnownLimits(parts.holdings.document)
         self._last_runs: dict[UserName, tuple[timedelta, ...]] = {}
         self.waiting: dict[JobId, _Job] = {}
         self._placed: dict[JobId, _Job] = {}
+        self._ranks: dict[JobId, Rank] = {}
         self.plan = QueuePlan()
         """What the last round found."""
 
@@ -92,33 +97,54 @@ class Jobs:
         self._come_under()
         kinds = open_kinds(holdings)
         asking = {
-            (holdings.leaf(job.waiting.group), job.waiting.owner) for job in self.waiting.values()
+            (holdings.leaf_for(job.waiting.group, job.waiting.owner), job.waiting.owner)
+            for job in self.waiting.values()
         }
         past = parts.uses.past(holdings, asking, parts.cards.off_since(), parts.clock.now)
         jobs = [self._with_rights(job, kinds) for job in self.waiting.values()]
         ordered = JobOrder(holdings, past).waiting(jobs, *self._jobs_placed())
+        lendable, limits = parts.cards.lendable_mib(), JobLimits(holdings, self._limits)
         self.plan = plan_queue(
             ordered,
-            lendable_gpus(holdings, parts.cards.lendable_mib()),
+            lendable_gpus(holdings, lendable),
             lending=parts.manner.lending,
-            limits=JobLimits(holdings, self._limits),
+            limits=limits,
+            beside=BesideOthers(
+                EntitledPlaces(holdings, lendable),
+                RechargedJobs(holdings, limits, self._running(kinds)),
+            ),
         )
         for placement in self.plan.placements:
             self._place(placement)
         self.tell_ranks()
+        if self.plan.placements:
+            self._changed()
+
+    def slices_changed(self) -> None:
+        """Look at which jobs are entitled beside what slices hold now."""
+        holdings = self._parts.holdings
+        if any(holdings.tree(name).root.guaranteed for name in holdings.types()):
+            self.tell_ranks()
 
     def tell_ranks(self) -> None:
-        """Tell agents which of the jobs there are most entitled."""
+        """Tell agents which of the jobs there are most entitled, and note which are at all."""
         if not self._placed:
             return
-        order = JobOrder(self._parts.holdings, NO_PAST_USE)
+        holdings = self._parts.holdings
+        order = JobOrder(holdings, NO_PAST_USE)
         for place, job in enumerate(order.placed(*self._jobs_placed())):
-            self._parts.cards.rank(SliceId(job.job_id), job.rank, place)
+            slice_id, is_entitled = SliceId(job.job_id), job.rank is not Rank.BORROWED
+            self._ranks[job.job_id] = job.rank
+            holding = holdings.slice(slice_id)
+            if holding is not None and holding.entitled_job is not is_entitled:
+                holdings.put(replace(holding, entitled_job=is_entitled))
+            self._parts.cards.rank(slice_id, job.rank, place)
 
     def is_done(self, slice_id: SliceId) -> None:
         """End a job that has done its work."""
         parts, now = self._parts, self._parts.clock.now
         job = self._placed.pop(JobId(slice_id))
+        self._ranks.pop(job.waiting.job_id, None)
         parts.cards.remove(slice_id)
         parts.uses.end(slice_id, parts.holdings, now)
         parts.holdings.remove(slice_id)
@@ -164,6 +190,20 @@ class Jobs:
     def _estimate(self, job: _Job) -> timedelta:
         return estimate_of(job.admitted.max_run, self._last_runs.get(job.waiting.owner, ()))
 
+    def _running(self, kinds: Mapping[GpuKind, str]) -> Iterator[RunningJob]:
+        """Yield the jobs that have their place and that other groups could pay."""
+        holdings = self._parts.holdings
+        for job_id, job in self._placed.items():
+            holding = holdings.slice(SliceId(job_id))
+            facts = None if holding is None else holdings.gpu(holding.gpu_id)
+            gpu_type = None if holding is None else holdings.type_of(holding.gpu_id)
+            if holding is None or facts is None or gpu_type is None:
+                continue
+            ranked = replace(
+                self._with_rights(job, kinds), rank=self._ranks.get(job_id, Rank.BORROWED)
+            )
+            yield RunningJob(ranked, holding.slice_id, facts.kind, gpu_type, holding.since)
+
     def _jobs_placed(self) -> tuple[tuple[WaitingJob, ...], HeldCards]:
         holdings = self._parts.holdings
         held: dict[JobId, tuple[str, Fraction]] = {}
@@ -180,6 +220,7 @@ class Jobs:
         now, job = parts.clock.now, self.waiting.pop(job_id)
         job.waiting = replace(job.waiting, group=placement.job.group)
         self._placed[job_id] = job
+        self._let_others_change(placement)
         holding = Holding(
             slice_id=SliceId(job_id),
             owner=job.waiting.owner,
@@ -191,6 +232,7 @@ class Jobs:
             named=job.admitted.named,
             member_of=job.admitted.member_of,
             since=now,
+            entitled_job=placement.job.rank is not Rank.BORROWED,
         )
         parts.holdings.put(holding)
         parts.charge(holding, self._estimate(job))
@@ -207,6 +249,13 @@ class Jobs:
         )
         who = Who(job.waiting.owner, placement.job.group, is_job=True)
         parts.cards.add(served, who, placement.gpu_id)
+
+    def _let_others_change(self, placement: JobPlacement) -> None:
+        self._parts.others_change(placement)
+        for slice_id, group in placement.recharged:
+            other = self._placed.get(JobId(slice_id))
+            if other is not None:
+                other.waiting = replace(other.waiting, group=group)
 
     def _counts(self, owner: str) -> JobCounts:
         """Return the jobs that wait or run."""

@@ -5,7 +5,7 @@ true, as the service makes them true.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from fractions import Fraction
 
@@ -14,7 +14,7 @@ from sublet_quota.admission.slice_request import RequestedSlice
 from sublet_quota.closed_loop.asks.asked import AskedServer
 from sublet_quota.closed_loop.card.slice_on_card import SliceOnCard
 from sublet_quota.closed_loop.clock import Phase
-from sublet_quota.closed_loop.record.records import Answered, PlaceChanged, Who
+from sublet_quota.closed_loop.record.records import Answered, Who
 from sublet_quota.closed_loop.service.parts import Parts
 from sublet_quota.holdings.gpu_load import Holding
 from sublet_quota.jobs.turns.job_order import open_kinds
@@ -91,7 +91,7 @@ class Servers:
     def _hand_out(self, asked: AskedServer, placement: Placement) -> None:
         parts, slice_id = self._parts, SliceId(asked.name)
         now, holdings = parts.clock.now, parts.holdings
-        self._others(placement)
+        parts.others_change(placement)
         holding = Holding(
             slice_id=slice_id,
             owner=placement.owner,
@@ -121,22 +121,6 @@ class Servers:
         self._running[slice_id] = _Server(asked)
         self._changed()
         self._think(slice_id, self._running[slice_id])
-
-    def _others(self, placement: Placement) -> None:
-        """Let become true what a decision makes of others' slices.
-
-        Those that could move are called back like any others: no agent moves any yet.
-        """
-        parts = self._parts
-        for slice_id, group in placement.recharged:
-            holding = parts.holdings.slice(slice_id)
-            if holding is not None:
-                charged = replace(holding, group=group)
-                parts.holdings.put(charged)
-                parts.charge_anew(charged)
-        for slice_id in placement.calls_back:
-            parts.holdings.mark_called_back(slice_id, called_back=True)
-            parts.record.places.append(PlaceChanged(slice_id, parts.clock.now, called_back=True))
 
     def _think(self, slice_id: SliceId, server: _Server) -> None:
         clock, asked = self._parts.clock, server.asked

@@ -47,6 +47,10 @@ class Layout:
         self.problems = problems
         """What does not pack; the groups' entitled slices find room elsewhere, or wait."""
 
+    def copy(self) -> "Layout":
+        """Return a layout that stays as this one is now, while parts of this one move."""
+        return Layout(self.packing.copy(), self.problems)
+
     @property
     def tree(self) -> GroupTree:
         """The guarantees that are laid out."""

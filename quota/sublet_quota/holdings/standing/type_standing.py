@@ -193,7 +193,9 @@ class TypeStanding:
         graced = dict(self._graced)
         for name in path:
             graced[name] = graced.get(name, NO_CARD) + cards
-        tree, _ = guarantees_in_force(self.told, self._keeping, self._turns, graced)
+        tree, _ = guarantees_in_force(
+            self.told, self._expected_of(self._keeping), self._turns, graced
+        )
         depths = range(len(path), 0, -1)
         kept = (d for d in depths if graced[path[d - 1]] <= tree.nodes[path[d - 1]].guaranteed)
         return next(kept, 0)

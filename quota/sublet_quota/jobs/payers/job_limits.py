@@ -8,6 +8,7 @@ notebooks alone. All bind, and the one with least room is named first.
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from sublet_quota.admission.ended_budgets import budget_that_refuses
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.document.group_limits import group_job_limits, group_limits, source_of
 from sublet_quota.document.lookups.group_paths import key_path
@@ -109,6 +110,10 @@ class JobLimits:
         """Return all limits that the job meets, the least room first."""
         asked = amounts_of(job, kind, gpu_type)
         return _met(self._known.of(job), asked, lambda level: self._held(level, job.owner))
+
+    def lets_in(self, job: WaitingJob) -> bool:
+        """Whether no budget of a job's payer that is over refuses what is new."""
+        return budget_that_refuses(self._holdings, job.group, job.owner) is None
 
     def take(self, job: WaitingJob, kind: GpuKind, gpu_type: str) -> None:
         """Count a job that was placed."""

@@ -2,8 +2,8 @@
 
 That is below a limit, or within a guarantee that the running one has filled. Only whose owner named
 no group, one job, one step; the newest first. None for which the other group's rights, or a limit,
-say no, and none that would be entitled less for it: that would let others take what a group is
-guaranteed. What waits and is entitled comes before it, in both groups.
+say no, or whose hours there are over, and none that would be entitled less for it: that would let
+others take what a group is guaranteed. What waits and is entitled comes before it, in both groups.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -136,6 +136,8 @@ class RechargedJobs:
 
     def _may_pay(self, change: Recharge) -> bool:
         running, to = change.running, change.to
+        if self._holdings.is_spent(to.group, to.owner):
+            return False
         if self._limits.in_the_way(to, running.kind, running.gpu_type) is not None:
             return False
         cards = to.cards_on(running.kind)

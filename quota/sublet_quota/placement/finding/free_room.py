@@ -9,7 +9,7 @@ never be suspended borrows only where all fit together, outside of every layout.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import Final
 
 from sublet_quota.admission.slice_admission import Option
@@ -23,7 +23,7 @@ _Fit = tuple[bool, int, int, int, int, str, int, GpuId]
 """Laid out, how much more room is unusable, memory that is left, memory room, compute room, node,
 index, id: the least is best.
 """
-_MOST_ROOMS: Final = 256
+MOST_ROOMS: Final = 256
 """So many different rooms are judged, the tightest: amounts of people's own leave thousands."""
 
 
@@ -100,37 +100,47 @@ def _best_first(
     if unusable is None:
         yield from ((0, entry) for entry in index.fitting(asked.amount, shared=shared))
         return
-    rooms = islice(index.sizes_of_room(asked.amount, shared=shared), _MOST_ROOMS)
-    judged = sorted((unusable.more_by(*room, asked.amount), *room) for room in rooms)
-    for more, memory_mib, compute_milli in judged:
+    rooms = index.sizes_of_room(asked.amount, shared=shared)
+    judged = sorted(
+        (unusable.more_by(*room, asked.amount), *room) for room in islice(rooms, MOST_ROOMS)
+    )
+    # Of further ones the tightest are next: the slice may be on none of those that were judged.
+    further = ((unusable.more_by(*room, asked.amount), *room) for room in rooms)
+    for more, memory_mib, compute_milli in chain(judged, further):
         there = index.with_room(memory_mib, compute_milli, asked.amount, shared=shared)
         yield from ((more, entry) for entry in there)
 
 
-def _rooms(question: Question, index: RoomIndex) -> Iterator[tuple[GpuFacts, GpuRoom]]:
+def _rooms(
+    question: Question, option: Option, index: RoomIndex
+) -> Iterator[tuple[GpuFacts, GpuRoom]]:
     for gpu_id, room in index.rooms.items():
         facts = question.holdings.gpu(gpu_id)
-        if facts is not None and question.may_lie_on(facts):
+        if facts is not None and question.may_have(facts, option):
             yield facts, room
 
 
 def most_free(question: Question, options: tuple[Option, ...], *, alone: bool) -> GpuAmount | None:
     """Return what is free on the card with the most free memory; ``None`` where none is open.
 
-    ``alone``: where all slices fit together, outside of every layout.
+    What is kept for others is not free. ``alone``: where all slices fit together, outside of every
+    layout.
     """
+    holdings = question.holdings
+    # One for each kind, pool, and right to what is kept.
+    told = {(one.asked, one.wanted.pool, one.rank, one.group): one for one in options}.values()
     indices = [
-        (asked, index)
-        for asked, pool in {(option.asked, option.wanted.pool) for option in options}
-        if (index := question.holdings.kinds_in(pool).get(asked.kind)) is not None
+        (option, index)
+        for option in told
+        if (index := holdings.kinds_in(option.wanted.pool).get(option.asked.kind)) is not None
     ]
-    if not alone and question.only is None and question.wish.home is None:
-        rooms = [room for _, index in indices if (room := index.most_room()) is not None]
-    else:
+    if alone or question.looks_at_some_cards:
         rooms = [
             room.free(shared=not alone)
-            for asked, index in indices
-            for facts, room in _rooms(question, index)
-            if not alone or question.holdings.layout(asked.gpu_type).is_free(facts.gpu_id)
+            for option, index in indices
+            for facts, room in _rooms(question, option, index)
+            if not alone or holdings.layout(option.asked.gpu_type).is_free(facts.gpu_id)
         ]
+    else:
+        rooms = [room for _, index in indices if (room := index.most_room()) is not None]
     return max(rooms, key=lambda free: (free.memory_mib, free.compute_milli), default=None)

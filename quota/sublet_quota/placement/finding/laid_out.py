@@ -41,19 +41,22 @@ class _Card:
     entitled slices may have among themselves is passed.
     """
     in_turns: bool
-    """Whether entitled slices, or jobs, would take turns there."""
+    """Whether entitled slices would take turns there."""
+    beside_jobs: bool
+    """Whether they, with entitled jobs, would: a slice takes the place of its payer's jobs."""
     part: Fraction
     """How much of the card is the group's: what fits in a rest leaves whole cards whole."""
     left_mib: int
     """What the slice leaves of its group's part."""
 
     @property
-    def turn(self) -> tuple[bool, bool, Fraction, int, int, int, str, int, GpuId]:
+    def turn(self) -> tuple[bool, bool, bool, Fraction, int, int, int, str, int, GpuId]:
         """What the best card has the least of: turns, then what has to move, then what is left."""
         missing, facts = self.missing, self.facts
         return (
             self.beyond_part,
             self.in_turns,
+            self.beside_jobs,
             self.part,
             max(0, missing.memory_mib),
             max(0, missing.compute_milli),
@@ -116,10 +119,10 @@ def _cards(question: Question, option: Option) -> Iterator[_Card]:
         if missing is None or (beyond_part and (alone or part < WHOLE_CARD)):
             continue
         whole = GpuAmount(facts.kind.usable_mib, WHOLE_GPU_MILLI)
-        together = asked.amount + jobs + _entitled_there(holdings, layout, gpu_id, due)
-        in_turns = not together.fits_in(whole)
+        slices = asked.amount + _entitled_there(holdings, layout, gpu_id, due)
+        in_turns, beside_jobs = not slices.fits_in(whole), not (slices + jobs).fits_in(whole)
         left_mib = room.memory_mib - asked.amount.memory_mib
-        yield _Card(facts, missing, beyond_part, in_turns, part, left_mib)
+        yield _Card(facts, missing, beyond_part, in_turns, beside_jobs, part, left_mib)
 
 
 def _entitled_there(

@@ -132,7 +132,7 @@ def _next_move(
         for one in movable
         if (
             fitting := [
-                (_is_others(holdings, one, gpu_id), room.memory_mib, gpu_id)
+                (is_of_others(holdings, one, gpu_id), room.memory_mib, gpu_id)
                 for gpu_id, room in rooms.items()
                 if one.amount.fits_in(room)
             ]
@@ -146,7 +146,7 @@ def _next_move(
     )
 
 
-def _is_others(holdings: Holdings, holding: Holding, gpu_id: GpuId) -> bool:
+def is_of_others(holdings: Holdings, holding: Holding, gpu_id: GpuId) -> bool:
     """Whether a card is laid out for groups that do not pay for a slice."""
     layout = holdings.layout(holdings.type_of(gpu_id) or "")
     leaf = holdings.leaf_for(holding.group, holding.owner)

@@ -98,6 +98,13 @@ class Question:
             and facts.gpu_id not in self.kept
         )
 
+    @property
+    def looks_at_some_cards(self) -> bool:
+        """Whether there are cards that are left out, as others keep them, or for the wish."""
+        return bool(
+            self.only is not None or self.wish.home or self.kept or self.holdings.kept_cards
+        )
+
     def may_have(self, facts: GpuFacts, option: Option) -> bool:
         """Whether an option could be on a card: what is kept for others it does not borrow.
 
@@ -105,10 +112,10 @@ class Question:
         """
         if not self.may_lie_on(facts):
             return False
-        if not self.any_host and self.lacks_host_memory(facts.node, option):
+        is_borrowed = option.rank is Rank.BORROWED
+        if is_borrowed and self.holdings.is_kept_from(facts.gpu_id, option.group):
             return False
-        kept_for = self.holdings.kept_cards.get(facts.gpu_id)
-        return kept_for is None or option.rank is not Rank.BORROWED or option.group == kept_for
+        return self.any_host or not self.lacks_host_memory(facts.node, option)
 
     def lacks_host_memory(self, node: NodeId, option: Option, freed_mib: int = 0) -> bool:
         """Whether an option is borrowed, and could not be suspended on a node with its whole cap.

@@ -1,7 +1,7 @@
 """Whose slice may be charged to another of their groups, so that somebody is let in.
 
 Only who named no group, one slice, one step. Nobody's slice stops being entitled for it: that would
-let others take what a group is guaranteed.
+let others take what a group is guaranteed; none goes to a group whose hours are over.
 """
 
 from collections.abc import Iterator
@@ -105,6 +105,8 @@ def _change(holdings: Holdings, holding: Holding, group: GroupName) -> _Change |
     facts, gpu_type = holdings.gpu(holding.gpu_id), holdings.type_of(holding.gpu_id)
     piece = holdings.piece(holding.slice_id)
     if facts is None or gpu_type is None or piece is None:
+        return None
+    if holdings.is_spent(group, holding.owner):
         return None
     asked = Asked(facts.kind, gpu_type, holding.amount, piece.cards)
     payer = _payer(holdings, holding, group)

@@ -59,6 +59,8 @@ class WithoutSlices:
         self.options = admission.within_rights
         """What limits and room are asked for."""
         self._question = question
+        self._anywhere = replace(question, any_host=True)
+        """The same, whatever host memory there is: that is looked at apart."""
         self._rights = admission.rights
         self._free: dict[Option, bool] = {}
 
@@ -142,7 +144,7 @@ class WithoutSlices:
         pools = self._question.pools(option)
         return any(
             facts.kind == option.asked.kind
-            and self._question.may_lie_on(facts)
+            and self._anywhere.may_have(facts, option)
             and self._question.holdings.pool_of(gpu_id) in pools
             and self._fits(option, departure.room(gpu_id))
             and not self._question.lacks_host_memory(
@@ -164,7 +166,7 @@ class WithoutSlices:
     def _has_room_alone(self, option: Option) -> bool:
         """Whether there would be room on a card that others leave."""
         holdings = self._question.holdings
-        for facts, _ in replace(self._question, any_host=True).cards(option):
+        for facts, _ in self._anywhere.cards(option):
             others = list(filter(self._is_others, holdings.slices_on(facts.gpu_id)))
             is_short = self._question.lacks_host_memory(facts.node, option)
             if not (others or is_short) or (is_short and self._lacks_alone(facts.node, option)):

@@ -1,12 +1,16 @@
 """JupyterHub is asked to start whose turn has come, them alone, and as long as it takes."""
 
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
+from sublet_hub.ledger.records import Change
+from sublet_quota.names.ids import SliceId
 from sublet_quota.wire.event_kinds import EventKind
 
-from tests.support.hub_world import HubWorld, until
-from tests.support.line_world import ask, events, full, give_back, pass_time
+from tests.support.hub_world import FakeHub, HubWorld, hub_world, until
+from tests.support.line_world import ask, events, full, give_back, pass_time, settings_with
 
 pytestmark = pytest.mark.asyncio
 
@@ -134,3 +138,42 @@ async def test_what_lost_its_slice_is_not_started(world: HubWorld) -> None:
     await until(lambda: not world.service.line.entries)
     ((_, words),) = await events(world, EventKind.QUEUE_GAVE_UP)
     assert "its slice went to others" in words
+
+
+async def test_what_is_being_started_as_the_service_begins_anew_is_kept(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    """Its lease came late, or the service was away: nobody could tell it of a process yet."""
+    settings = settings_with(tmp_path, start_within=timedelta(hours=1))
+    async with hub_world(tmp_path, hub, settings) as world:
+        slice_id = SliceId(await full(world))
+        ledger, now = world.service.ledger, world.service.now()
+        record = replace(ledger.slices[slice_id], created_at=now - timedelta(hours=2))
+        ledger.apply(Change(slices=(record,)), now)
+    async with hub_world(tmp_path, hub, settings) as world:
+        world.service.reconciliation.look_at_processes()
+        assert slice_id in world.service.ledger.slices
+        pass_time(world, timedelta(hours=2))
+        world.service.reconciliation.look_at_processes()
+        assert slice_id not in world.service.ledger.slices
+
+
+@pytest.mark.parametrize("status", [403, 500])
+async def test_what_the_hub_answers_and_does_not_start_does_not_keep_its_slice_for_ever(
+    world: HubWorld, status: int
+) -> None:
+    """A login that ran out, or a start that fails: a slice is not kept from others for that."""
+    eves = await full(world)
+    world.hub.start_status = status
+    await ask(world, "ada")
+    await give_back(world, eves)
+    await until(lambda: bool(world.service.ledger.slices))
+    if status == 403:
+        asked = world.assembly.line.starts._asked
+        await until(lambda: any(each.counted_from for each in asked.values()))
+        assert world.service.line.entries
+        pass_time(world, timedelta(hours=1))
+    await until(lambda: not world.service.line.entries)
+    assert not world.service.ledger.slices
+    ((_, words),) = await events(world, EventKind.QUEUE_GAVE_UP)
+    assert ("was not started in time" if status == 403 else "its start fails") in words

@@ -91,6 +91,37 @@ async def test_nobody_elses_place_is_seen_or_left(world: HubWorld) -> None:
     assert (own["owner"], own["server"]) == ("ada", "big")
 
 
+async def test_another_server_of_its_owner_sees_it_and_takes_it_out(world: HubWorld) -> None:
+    await full(world)
+    await ask(world, "ada", server="big")
+    theirs, mine = world.server("bob", "big"), world.server("ada", "small")
+    assert (await world.call("DELETE", "queue?owner=ada&server=big", theirs))[0] == 404
+    assert [each["server"] for each in (await world.call("GET", "queue", mine))[1]] == ["big"]
+    assert (await world.call("DELETE", "queue?server=big", mine))[0] == 204
+    assert not world.service.line.entries
+
+
+async def test_a_share_says_how_many_of_ones_servers_are_in_line(world: HubWorld) -> None:
+    eves = await full(world)
+    for server in ("", "big"):
+        await ask(world, "ada", server=server)
+    await ask(world, "ada", server="big", size="whole")
+    await ask(world, "bob")
+
+    async def told(name: str) -> int:
+        _, share = await world.call("GET", "share", world.user(name))
+        return int(share["servers_waiting"])
+
+    assert [await told(name) for name in ("ada", "bob", "eve")] == [2, 1, 0]
+    await world.call("DELETE", "queue?server=big", world.user("ada"))
+    assert [await told(name) for name in ("ada", "bob", "eve")] == [1, 1, 0]
+    await give_back(world, eves)
+    await until(lambda: len(world.hub.started) == 2)
+    await ask(world, "ada")
+    await ask(world, "bob")
+    assert [await told(name) for name in ("ada", "bob", "eve")] == [0, 0, 0]
+
+
 async def test_what_is_told_of_a_place_names_groups_and_nobody_else(world: HubWorld) -> None:
     await full(world)
     await ask(world, "ada")

@@ -1,4 +1,4 @@
-"""The card that a slice is moving to."""
+"""The card that a slice is moving to, and the one that it came from."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,11 +10,13 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add the column."""
-    op.add_column("slices", sa.Column("moving_to", sa.String(255)))
+    """Add the columns."""
+    for name in ("moving_to", "came_from"):
+        op.add_column("slices", sa.Column(name, sa.String(255)))
 
 
 def downgrade() -> None:
     """Forget where slices are moving to: they are where they were."""
     with op.batch_alter_table("slices") as slices:
-        slices.drop_column("moving_to")
+        for name in ("came_from", "moving_to"):
+            slices.drop_column(name)
