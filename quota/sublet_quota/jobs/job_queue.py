@@ -179,7 +179,9 @@ def _let_in_by_right(
     job: WaitingJob, room: LendableRoom, bounds: _Bounds, beside: BesideOthers
 ) -> JobPlacement | None:
     """Give a job the place that it is due once another job fills the guarantee no longer."""
-    if beside.by_right is None or beside.recharged is None or job.entitled_on is not None:
+    if beside.by_right is None or beside.recharged is None or beside.recharged.is_empty:
+        return None
+    if job.entitled_on is not None:
         return None
     kinds = {kind: name for kind, name in room.kinds_for(job).items() if job.fits_on(kind)}
     for change, due in beside.recharged.tried_by_right(job, bounds.within(job, kinds)):

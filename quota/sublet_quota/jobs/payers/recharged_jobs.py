@@ -67,6 +67,11 @@ class RechargedJobs:
         self._left = [each for each in newest_first if each.job.instead and each.job.gpus == 1]
         self._tries_left = _MOST_TRIED_BY_RIGHT
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no running job could be charged to another group."""
+        return not self._left
+
     def comes_before(self, job: WaitingJob, gpu_type: str, cards: Fraction) -> None:
         """Let a guarantee be filled by a job that is entitled, or was placed, in this plan."""
         self._filling.count(gpu_type, self._leaf(job), cards)
