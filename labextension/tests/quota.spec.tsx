@@ -94,7 +94,7 @@ describe('the panel', () => {
     expect(together?.querySelector<HTMLElement>('.sublet-bar-mark')?.style.left).toBe('80.00%');
     expect(together?.querySelector('.sublet-warn')).toBeNull();
     expect(own?.textContent).toMatch(
-      /^Your budget in lab9\.0 of 10\.0 h spent, 1\.0 h leftends soonThere are hours again at .+\.$/
+      /^Your budget in lab9\.0 of 10\.0 h spent, 1\.0 h leftends soonA new period begins at .+\.$/
     );
     expect(over?.textContent).toContain(
       'spentNothing new is let in; what runs counts as borrowed and is not ended.'

@@ -35,6 +35,8 @@ class FormSettings:
     """The group that this user chose last to pay."""
     warnings: Sequence[str] = ()
     """The warnings above the sizes."""
+    in_line: bool = False
+    """Whether a notice above says already that there is no room."""
     notes: Sequence[str] = ()
     """The notes below the sizes: what a slice is sure of."""
 
@@ -50,7 +52,8 @@ def render_form(
     parts = [_alert(text, "warning") for text in settings.warnings]
     if offers.message:
         parts.append(_alert(offers.message, "info"))
-    if not settings.allow_no_gpu and not any(offer.allowed for offer in offers.offers):
+    nothing = not settings.allow_no_gpu and not any(offer.allowed for offer in offers.offers)
+    if nothing and not settings.in_line:
         waits = any(offer.waits for offer in offers.offers)
         what = "you can wait in line for some" if waits else "see the reasons below"
         parts.append(_alert(f"No size can be had at this moment: {what}.", "warning"))

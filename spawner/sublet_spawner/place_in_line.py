@@ -53,7 +53,7 @@ class PlaceInLine:
 
         On the spawn page it leads to that page, which shows the place; else it says it in words.
         """
-        self._may_be_there = True
+        self._may_be_there, self._leaves = True, False
         if isinstance(getattr(self._spawner, "handler", None), SpawnHandler):
             return sent_on(wait.message, self._page)
         return in_line(wait)

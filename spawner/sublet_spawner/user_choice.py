@@ -5,6 +5,7 @@ that, and no address does.
 """
 
 from collections.abc import Awaitable
+from dataclasses import replace
 from typing import Any
 
 from sublet_quota.reasons.refusal import Refusal
@@ -52,6 +53,7 @@ class UserChoice(ServerPlace):
                 never_suspended=self.never_suspended() is not None,
             )
             wait = await self._line.shown()
+            settings = replace(settings, in_line=wait is not None)
             form = render_form(offers, settings, by_group)
             form = form if wait is None else f"{render_notice(wait)}\n{form}"
         except SubletSpawnerError as error:

@@ -51,10 +51,18 @@ async def until(ask: Callable[[], Any], holds: Callable[[Any], Any]) -> Any:
     return answer
 
 
-async def card_of(person: Person) -> str:
+async def slices_of(person: Person) -> list[dict[str, Any]]:
     share = await person.service("GET", "share")
-    (mine,) = share["slices"]
+    return list(share["slices"])
+
+
+async def card_of(person: Person) -> str:
+    (mine,) = await slices_of(person)
     return str(mine["lease"]["gpu_id"])
+
+
+async def kinds_of(person: Person) -> set[str]:
+    return {event["kind"] for event in await person.service("GET", "events")}
 
 
 async def a_notebook(person: Person, size: str, gib: int, seed: int) -> Kernel:
@@ -80,6 +88,7 @@ async def test_two_halves_become_a_whole_card(machine: BrowserMachine) -> None:
     gone, left = (name for name in halves if name != alone)
     kernels[gone].close()
     await people[gone].stop_server()
+    await until(lambda: slices_of(people[gone]), lambda found: not found)
 
     lenas = await a_notebook(people["lena"], "whole", 60, 9)
     hers = await card_of(people["lena"])
@@ -90,9 +99,9 @@ async def test_two_halves_become_a_whole_card(machine: BrowserMachine) -> None:
         said = (await kernels[name].run(LOOK, PATIENCE_S)).text
         assert said == f"True {halves.index(name) + 1}\n"
     assert (await lenas.run(LOOK, PATIENCE_S)).text == "True 9\n"
-    kinds = [event["kind"] for event in await people[moved].service("GET", "events")]
-    assert EventKind.CARD_CHANGED in kinds
-    assert EventKind.SLICE_BROUGHT_BACK in kinds
+    # The agent's own event comes by another message than its report.
+    both = {EventKind.CARD_CHANGED.value, EventKind.SLICE_BROUGHT_BACK.value}
+    await until(lambda: kinds_of(people[moved]), both.issubset)
 
     later = await people[moved].open_kernel()
     assert (await later.run(WHERE, PATIENCE_S)).text == f"{other}\n"

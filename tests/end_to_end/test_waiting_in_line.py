@@ -48,7 +48,27 @@ class Page:
         self._ask("GET", f"/hub/spawn/{name}")
 
     def look(self) -> requests.Response:
-        return self._ask("GET", f"/hub/spawn/{self.name}")
+        """See the page; while a start is pending JupyterHub shows another."""
+
+        def page() -> requests.Response | None:
+            answer = self._ask("GET", f"/hub/spawn/{self.name}")
+            return None if is_pending(answer) else answer
+
+        found: requests.Response = until(page, f"the start of {self.name}'s server to end")
+        return found
+
+    def join(self, size: str) -> requests.Response:
+        """Send the form until JupyterHub, which waits a second for it, leads back by its answer."""
+
+        def led_back() -> requests.Response | None:
+            sent = self.send(size=size)
+            if not is_pending(sent):
+                return sent
+            self.look()
+            return None
+
+        found: requests.Response = until(led_back, "the service to answer within a second")
+        return found
 
     def send(self, **fields: str) -> requests.Response:
         """Send the form; where that leads is not followed."""
@@ -71,6 +91,10 @@ class Page:
         answer = self._session.request(method, url, allow_redirects=False, timeout=120, **more)
         assert answer.status_code < 400, answer.text
         return answer
+
+
+def is_pending(answer: requests.Response) -> bool:
+    return answer.headers.get("Location", "").startswith("/hub/spawn-pending/")
 
 
 @pytest.fixture
@@ -117,7 +141,7 @@ def test_who_waits_is_started_when_another_ends_whatever_was_restarted_and_nobod
     bea, cleo = Page(machine, "bea"), Page(machine, "cleo")
     assert "your server waits in line, and starts by itself" in bea.look().text
     for place, page in enumerate((bea, cleo), start=1):
-        sent = page.send(size="whole")
+        sent = page.join("whole")
         assert sent.status_code == 303
         assert sent.headers["Location"] == f"/hub/spawn/{page.name}"
         shown = page.look()

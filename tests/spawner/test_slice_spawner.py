@@ -338,12 +338,25 @@ async def test_who_gives_up_a_start_that_then_joins_the_line_leaves_it(tmp_path)
         assert service.left_line == [("ada", "")]
 
 
+async def test_who_starts_anew_after_that_stays_in_line(tmp_path):
+    async with a_service_and_spawner(tmp_path) as (service, spawner):
+        spawner._line.joined_too_late()
+        service.wait = a_wait()
+        await refusal_of(spawner)
+        await spawner.poll()
+        assert service.left_line == []
+
+
 async def test_the_page_of_a_server_in_line_shows_its_place_and_how_to_leave(tmp_path):
     async with a_service_and_spawner(tmp_path) as (service, spawner):
         assert "Leave the line" not in await spawner.get_options_form()
         service.in_line = [a_wait(server="other"), a_wait(message="<b>You are third.</b>")]
         form = await spawner.get_options_form()
         assert "&lt;b&gt;You are third." in form
+        assert "In line for small, at place 3</strong>; 1 before it asks for the same" in form
+        assert "When there will be room is not known. In the way are slices of lab." in form
+        assert "or leaves the line at 2026-11-30 12:00 UTC." in form
+        assert "No size can be had" not in form
         assert form.count('name="leave_line" value="1" formnovalidate') == 1
         assert form.index('type="submit" hidden') < form.index("Leave the line")
 

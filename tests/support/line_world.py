@@ -1,6 +1,7 @@
 """A service with one card, a document that lets notebooks wait in line, and who asks."""
 
 from datetime import timedelta
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,12 @@ async def ask(world: HubWorld, owner: str, **wish: Any) -> tuple[int, dict[str, 
         "start_options": OPTIONS,
         **wish,
     }
+    # The hub knows the server that it starts: of another the slice is soon taken back.
+    there = world.hub.servers.setdefault(owner, set())
+    there.add(body.get("server", ""))
     status, answer = await world.hub_call("POST", "slices", body)
+    if status != HTTPStatus.CREATED:
+        there.discard(body.get("server", ""))
     return status, dict(answer)
 
 
@@ -45,6 +51,8 @@ async def full(world: HubWorld) -> str:
     """One card, which eve has whole; return her slice."""
     await world.agent()
     lease = await world.slice_for("eve", size="whole", groups=["teaching"])
+    # What the service stores of it within a second is stored now: nothing changes by itself then.
+    world.service.places.look()
     return str(lease["slice_id"])
 
 

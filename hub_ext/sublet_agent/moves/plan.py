@@ -61,9 +61,9 @@ class MoveTools:
     freezer: Freezer = field(default_factory=NoFreezer)
     tenant_of: Callable[[SliceId], str | None] = _by_account
     """Whose a slice's processes are, for whoever reads their memory; ``None``: their accounts'."""
-    perhaps_on: dict[ProcessIdentity, GpuId] = field(default_factory=dict)
-    """The cards on which suspended processes may come back instead of the one that is believed: it
-    was nowhere written down. Room is needed on both.
+    perhaps_on: dict[ProcessIdentity, frozenset[GpuId]] = field(default_factory=dict)
+    """The cards on one of which a suspended process was, where nobody wrote down on which: wherever
+    it is sent, it may come back on each of these. Room is needed on all.
     """
 
 

@@ -102,13 +102,13 @@ def recover(
 def _note_where_else(
     tools: MoveTools, target: Target, step: Step | None, assignment: SliceAssignment | None
 ) -> None:
-    """Note a second card on which a suspended process comes back, maybe: nobody wrote down which.
+    """Note the cards on which a suspended process may have been, if nobody wrote down on which.
 
-    The hub service wants its slice there, and an agent before this one may have brought it there.
+    The hub service wants its slice on another: an agent before this one may have brought it there.
     """
     move_to = None if assignment is None else assignment.move_to
     if step is None and move_to is not None and move_to != target.gpu_id:
-        tools.perhaps_on[target.identity] = GpuId(move_to)
+        tools.perhaps_on[target.identity] = frozenset((target.gpu_id, GpuId(move_to)))
 
 
 def _candidates(

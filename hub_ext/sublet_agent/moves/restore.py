@@ -217,9 +217,9 @@ def _no_room(tools: MoveTools, waiting: Sequence[Target]) -> str:
     if tools.settings.skip_room_check:
         return ""
     need_mib = sum(t.image_mib for t in waiting) + tools.settings.margin_mib
-    perhaps = (tools.perhaps_on.get(t.identity) for t in waiting)
-    for gpu_id in dict.fromkeys([waiting[0].gpu_id, *perhaps]):
-        free_mib = need_mib if gpu_id is None else tools.device.memory(gpu_id).free_mib
-        if free_mib < need_mib:
-            return f"{free_mib} MiB are free, and {need_mib} MiB are needed with the margin"
-    return ""
+    perhaps = (tools.perhaps_on.get(t.identity, frozenset()) for t in waiting)
+    cards = frozenset((waiting[0].gpu_id,)).union(*perhaps)
+    free_mib = min(tools.device.memory(gpu_id).free_mib for gpu_id in cards)
+    if free_mib >= need_mib:
+        return ""
+    return f"{free_mib} MiB are free, and {need_mib} MiB are needed with the margin"

@@ -22,6 +22,8 @@ _HEARD_WITHIN = timedelta(seconds=3)
 """How long after its start an agent may not have heard yet that a cell runs."""
 _MEASURED_LATE = timedelta(seconds=2)
 """How long after its owner gave a slice up measured use of its GPU may be of before."""
+_RESTS_AFTER = timedelta(seconds=5)
+"""A shorter pause between cells is no rest."""
 _MOST_KERNELS = 256
 _MOST_CELLS_OF_A_KERNEL = 256
 """How many cells are remembered of a kernel that never reports; the newest count."""
@@ -261,6 +263,22 @@ class ActivityRecord:
             self._given_up,
         )
         return max(at for at in seen if at is not None)
+
+    def says_that_nothing_runs(self, now: datetime) -> bool:
+        """Whether kernels have reported, and none has said of a cell that it runs, or waits."""
+        if now - self._listens_since < _HEARD_WITHIN:
+            return False
+        kernels = self._kernels.values()
+        return any(k.has_reported for k in kernels) and not any(k.busy for k in kernels)
+
+    def rests_since(self, now: datetime) -> datetime | None:
+        """Return since when nothing of work is seen, and kernels say so, too.
+
+        ``None``: a cell runs, or one may; or it is too short a time ago to be more than a pause.
+        """
+        since = self.quiet_since()
+        rests = now - since >= _RESTS_AFTER and self.says_that_nothing_runs(now)
+        return since if rests else None
 
     def may_run_a_promised_cell(self, now: datetime) -> bool:
         """Whether a cell that was let through the gate may still run.

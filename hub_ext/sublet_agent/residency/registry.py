@@ -193,11 +193,11 @@ class SliceRegistry:
         """Serve a slice on another card from now on: nothing of it is on the one that it leaves."""
         before = self.residencies[served.gpu_id]
         after = self.residencies[gpu_id]
-        self._moved.keep(served.slice_id, MovedSlice(gpu_id, served.gpu_id))
+        moved = MovedSlice(gpu_id, served.gpu_id)
         del before.slices[served.slice_id]
         served.change_card(gpu_id, came_from=before.gpu.gpu.gpu_id)
         after.slices[served.slice_id] = served
-        self.keep_cards()
+        self._moved.keep(served.slice_id, moved, self._away())
         for residency in (before, after):
             residency.gpu.note_other_slices()
             residency.measure_anew()
@@ -205,8 +205,11 @@ class SliceRegistry:
 
     def keep_cards(self) -> None:
         """Keep for the next agent which suspended processes come back on another card."""
+        self._moved.keep_bound(self._away())
+
+    def _away(self) -> Iterable[Target]:
         slices = [s for r in self.residencies.values() for s in r.slices.values()]
-        self._moved.keep_bound(t for s in slices for t in s.targets(s.processes.away()))
+        return (t for s in slices for t in s.targets(s.processes.away()))
 
     def adopt(self, recovered: Recovered, now: datetime) -> None:
         """Take over the processes that stood still when this agent started.

@@ -261,6 +261,15 @@ class ServedSlice:
             return False
         return self._activity_record.may_run_a_promised_cell(now)
 
+    def rests_since(self, now: datetime) -> datetime | None:
+        """Return since when an owner does nothing whose slice counts as active, as told on purpose.
+
+        ``None``: work is under way, or that is not known, as where a program is no kernel's.
+        """
+        if self.is_job or not self.active or not self._is_all_kernels() or self._requests:
+            return None
+        return self._activity_record.rests_since(now)
+
     def unsuspendable(self) -> Unsuspendable | None:
         """Return why the slice can be paused but not suspended; ``None``: it can be suspended."""
         if self._pause_failures.unpausable is not None:
@@ -363,9 +372,12 @@ class ServedSlice:
         changed = False
         if not self.is_job and self._assignment is not None:
             before = self._activity
-            # A kernel may have died meanwhile: then nothing is left that waits.
-            if self._gate.waiting_since is not None and (self._requests or self._processes):
-                self._activity_record.waits_for_its_turn(now)
+            # A kernel may have died meanwhile, or its cell have ended: then nothing waits any more.
+            if self._gate.waiting_since is not None:
+                if self._requests or (self._processes and not self._has_nothing_to_run(now)):
+                    self._activity_record.waits_for_its_turn(now)
+                elif self._processes:
+                    self._gate = replace(self._gate, waiting_since=now)
             if self._requests:
                 self._activity_record.cell_waits(now)
             self._activity = self._activity_record.judge(
@@ -506,6 +518,12 @@ class ServedSlice:
         before = self._over_cap
         self._over_cap = self._assignment is not None and self._processes.held_mib() > self._cap_mib
         return self._over_cap is not before
+
+    def _has_nothing_to_run(self, now: datetime) -> bool:
+        return self._is_all_kernels() and self._activity_record.says_that_nothing_runs(now)
+
+    def _is_all_kernels(self) -> bool:
+        return all(self._kernels.has(p.identity) for p in self._processes)
 
     def _stays_noted(self, gpu_id: GpuId) -> Stays | None:
         stays, of = self._stays.get(gpu_id, (None, frozenset()))

@@ -128,6 +128,7 @@ def _view(served: ServedSlice, move: RunningMove | None, node: NodeConditions) -
         kept_until=kept and kept + node.ahead,
         runs_a_cell=not served.is_job and served.activity_record.may_run_a_cell(now),
         past_the_gate=served.past_the_gate(now),
+        rests_since=served.rests_since(now),
         unsuspendable=None if (why := served.unsuspendable()) is None else why.detail,
         not_before=served.move_failures.not_before,
     )
@@ -146,6 +147,7 @@ def view_on_another_card(served: ServedSlice, node: NodeConditions) -> SliceView
         gate_open=False,
         waiting_since=node.now,
         turn_since=None,
+        rests_since=None,
         not_before=None,
     )
 

@@ -56,11 +56,14 @@ class MovedSlices:
             target = each.target
             told.setdefault(target.slice_id, set()).add((target.gpu_id, target.left_gpu_id))
         for slice_id, cards in told.items():
-            left = sorted((gpu, came) for gpu, came in cards if came is not None)
-            stayed = sorted(gpu for gpu, came_from in cards if came_from is None)
             known = self._slices.get(slice_id)
-            if left and (not stayed or stayed == [left[0][0]]):
-                self._slices[slice_id] = MovedSlice(left[0][0], left[0][1])
+            bound = sorted((gpu, came) for gpu, came in cards if came is not None)
+            left = [MovedSlice(gpu, came_from) for gpu, came_from in bound]
+            # Two cards: its way to another was changed, which was written in half.
+            there = known if known in left else next(iter(left), None)
+            stayed = sorted(gpu for gpu, came_from in cards if came_from is None)
+            if there is not None and (not stayed or stayed == [there.gpu_id]):
+                self._slices[slice_id] = there
             elif known is not None and stayed and known.gpu_id not in stayed:
                 self._slices[slice_id] = MovedSlice(stayed[0], known.gpu_id)
         if self._slices != before:
@@ -71,14 +74,21 @@ class MovedSlices:
         known = {entry.target.identity for entry in entries}
         return tuple(t for identity, t in self._bound.items() if identity not in known)
 
-    def keep(self, slice_id: SliceId, moved: MovedSlice) -> None:
-        """Write down where a slice is now."""
+    def keep(
+        self, slice_id: SliceId, moved: MovedSlice, targets: Iterable[Target] | None = None
+    ) -> None:
+        """Write down where a slice is now, and at once who is bound for another card than it left.
+
+        ``targets``: as of ``keep_bound``; ``None``: the same as before.
+        """
         self._slices = {**self._slices, slice_id: moved}
+        if targets is not None:
+            self._bound = _bound_of(targets)
         self._write()
 
     def keep_bound(self, targets: Iterable[Target]) -> None:
         """Write down who is to come back on another card than it left: these, and nobody else."""
-        bound = {t.identity: t for t in targets if t.left_gpu_id is not None}
+        bound = _bound_of(targets)
         if bound != self._bound:
             self._bound = bound
             self._write()
@@ -118,3 +128,7 @@ class MovedSlices:
             replace_file(self._path, json.dumps(kept).encode())
         except OSError as error:
             log.warning("cannot keep in %s where slices are: %s", self._path, error)
+
+
+def _bound_of(targets: Iterable[Target]) -> dict[ProcessIdentity, Target]:
+    return {t.identity: t for t in targets if t.left_gpu_id is not None}

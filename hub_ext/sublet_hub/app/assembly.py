@@ -372,8 +372,9 @@ class Assembly:
 
     def _quota_changed(self, document: QuotaDocument) -> None:
         service = self.service
-        self._last_in_force.keep(service.quota.text)
         service.places.take(document)
+        # After that: what became less has its grace, also if the service is killed in between.
+        self._last_in_force.keep(service.quota.text)
         now = service.now()
         loaded = event(EventKind.QUOTA_LOADED, now, service.quota.told)
         service.ledger.apply(Change(events=(loaded,)), now)

@@ -13,6 +13,7 @@ fails, the slice is called back where it is, and takes turns, until there is roo
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from typing import Final
 
 from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.names.ids import GpuId, SliceId
@@ -26,6 +27,9 @@ from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import Change, EventRecord, SliceRecord
 from sublet_hub.state.capacity import Capacity
 from sublet_hub.state.fleet import Fleet, NodeView
+
+_LOOKED_AT_ONCE: Final = 1000
+"""Of so many slices it is looked up at once whether they are at home: others have turns between."""
 
 
 class CardChanges:
@@ -41,6 +45,8 @@ class CardChanges:
         self._may_be_away = True
         """Whether anything has changed since entitled slices outside of the layout were looked for.
         """
+        self._unlooked: list[SliceId] = []
+        """Those that are yet to be looked at, before all are again."""
         self._now = now
         self._moving = {
             record.slice_id for record in ledger.slices.values() if record.moving_to is not None
@@ -65,9 +71,10 @@ class CardChanges:
         )
 
         self._leave_failed_cards()
-        if self._may_be_away:
+        if self._may_be_away and not self._unlooked:
             self._may_be_away = False
-            self._bring_home()
+            self._unlooked = list(self._ledger.slices)
+        self._bring_home()
 
     def _leave_failed_cards(self) -> None:
         """Let what is suspended on a card that its own agent closed come back on another."""
@@ -77,23 +84,30 @@ class CardChanges:
                 continue
             for record in self._ledger.slices_on_gpu(gpu.gpu_id):
                 told = self._fleet.report(record.slice_id)
-                if told is not None and told.state is SliceState.SUSPENDED:
+                is_away = told is not None and told.state is SliceState.SUSPENDED
+                if is_away and self._may_begin(record):
                     to_card = card_in_place_of(self._capacity.holdings, record.slice_id)
                     self._begin(record, to_card, QuotaChange.LEAVES_FAILED)
 
     def _bring_home(self) -> None:
         holdings = self._capacity.holdings
-        for record in tuple(self._ledger.slices.values()):
-            if not record.is_job and record.moving_to is None:
+        part = self._unlooked[:_LOOKED_AT_ONCE]
+        del self._unlooked[:_LOOKED_AT_ONCE]
+        for slice_id in part:
+            record = self._ledger.slices.get(slice_id)
+            if record is not None and self._may_begin(record):
                 home = home_of(holdings, record.slice_id)
                 self._begin(record, home, QuotaChange.COMES_HOME)
 
+    @staticmethod
+    def _may_begin(record: SliceRecord) -> bool:
+        """Whether a slice that stays may move at all: a pod's card is the cluster's to say."""
+        is_due = record.moving_to is None and not record.is_job and record.never_suspended is None
+        return is_due and record.pod is None
+
     def _begin(self, record: SliceRecord, to_card: GpuId | None, change: QuotaChange) -> None:
         """Let a slice move, one at a time: where the next one fits depends on it."""
-        is_due = record.moving_to is None and not record.is_job and record.never_suspended is None
-        # Which card a pod has is the cluster's to say.
-        is_due = is_due and record.pod is None
-        if to_card is None or not is_due or (record.slice_id, to_card) in self._stayed:
+        if to_card is None or (record.slice_id, to_card) in self._stayed:
             return
         after = replace(record, moving_to=to_card)
         words = quota_change_words(change, card=self._ledger.gpus[to_card].index)

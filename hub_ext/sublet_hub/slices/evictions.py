@@ -21,6 +21,8 @@ from sublet_quota.reasons.evictions import (
     eviction_sentence,
     sent_back_clause,
 )
+from sublet_quota.reasons.moments import moment_words
+from sublet_quota.reasons.shared_clauses import server_clause
 from sublet_quota.wire.event_kinds import EventKind
 from sublet_quota.wire.evictions import USUAL_GRACE_S, EvictionRequest
 
@@ -236,8 +238,10 @@ class Evictions:
         return made
 
     def _event(self, made: Eviction) -> EventRecord:
-        what = f"server {made.owner}/{made.server}" if made.job_id is None else f"job {made.job_id}"
-        how = "cancelled" if made.cancels else f"to end at {made.due_at.isoformat()}"
+        what = (
+            server_clause(made.owner, made.server) if made.job_id is None else f"job {made.job_id}"
+        )
+        how = "cancelled" if made.cancels else f"to end at {moment_words(made.due_at)}"
         told = event(
             EventKind.ENDED_BY_ADMIN,
             made.asked_at,

@@ -7,8 +7,9 @@ them: every tab that somebody forgot would hold a slice.
 
 Nothing is concluded from silence: while an agent does not report, or does not tell since when a
 slice is quiet, nobody is warned and nothing is ended, and who was warned before a long silence is
-warned anew. A server is stopped by JupyterHub, as for an admin (``evictions``). What was warned of,
-or put off, is in the ledger, so it outlives the service. Training jobs are no servers.
+warned anew. Nor from an agent whose clock is behind: what it saw a minute ago would be long past.
+A server is stopped by JupyterHub, as for an admin (``evictions``). What was warned of, or put off,
+is in the ledger, so it outlives the service. Training jobs are no servers.
 """
 
 import asyncio
@@ -25,6 +26,7 @@ from sublet_quota.document.rights import max_idle_of
 from sublet_quota.life_cycles.idle_servers import IdleServer, IdleStage
 from sublet_quota.names.ids import SliceId, UserName
 from sublet_quota.reasons.idle_servers import IdleFacts, ToldIdle, idle_sentence
+from sublet_quota.reasons.moments import moment_words
 from sublet_quota.wire.agent_link import SliceReport
 from sublet_quota.wire.announcements import ShownAnnouncement
 from sublet_quota.wire.event_kinds import EventKind
@@ -36,10 +38,13 @@ from sublet_hub.ledger.idle_servers import IdleNote, IdleNotes
 from sublet_hub.ledger.records import Change, SliceRecord
 from sublet_hub.security.rate_limits import Rate, RateLimits
 from sublet_hub.slices.evictions import SHOWN_FOR, StopsServers
+from sublet_hub.state.collectors.stepped import in_parts
 from sublet_hub.state.stores import Stores
 
 ASKED_AGAIN_S: Final = 30.0
 """How long JupyterHub has to stop a server before it is asked again."""
+_MOST_BEHIND: Final = timedelta(minutes=1)
+"""By so much an agent's clock, with what its report takes on the way, may be behind."""
 _STOPPED_AT_ONCE: Final = 20
 _TOLD: Final = {
     IdleStage.IDLE: ToldIdle.IDLE,
@@ -71,17 +76,19 @@ class IdleServers:
         self._said: dict[SliceId, str] = {}
 
     async def look(self) -> None:
-        """Warn the owners of servers whose end is near, and have those stopped that are due."""
-        now, now_s = self._now(), time.monotonic()
-        due = [
-            each
-            for each in tuple(self._ledger.slices.values())
-            if not each.is_job and self._is_due(each, now)
-        ]
+        """Warn the owners of servers whose end is near, and have those stopped that are due.
+
+        Others have turns meanwhile; whoever is stopped is due at the moment when that begins.
+        """
+        due: list[SliceId] = []
+        for some in in_parts(self._ledger.slices):
+            due += filter(self._is_due, some)
+            await asyncio.sleep(0)
+        now_s = time.monotonic()
         ripe = [
-            each
+            self._ledger.slices[each]
             for each in due
-            if now_s - self._asked_s.get(each.slice_id, -math.inf) >= ASKED_AGAIN_S
+            if now_s - self._asked_s.get(each, -math.inf) >= ASKED_AGAIN_S and self._is_due(each)
         ]
         await asyncio.gather(*(self._stop(each, now_s) for each in ripe[:_STOPPED_AT_ONCE]))
 
@@ -112,7 +119,7 @@ class IdleServers:
         note = self._note(record, since, max_idle)
         until = now + max_idle
         self._notes.keep(replace(note, extended_until=until, warned_at=None))
-        self._tell(EventKind.SERVER_EXTENDED, record, f"until {until.isoformat()}", now)
+        self._tell(EventKind.SERVER_EXTENDED, record, f"until {moment_words(until)}", now)
 
     def end_of(self, record: SliceRecord) -> IdleEnd | None:
         """Return when a server is ended for being idle; ``None`` where that is not to be said."""
@@ -168,9 +175,12 @@ class IdleServers:
             if idle is not None and idle.warned_at is not None:
                 yield _shown(note, idle.warned_at, _sentence(note.server, idle, now))
 
-    def _is_due(self, record: SliceRecord, now: datetime) -> bool:
+    def _is_due(self, slice_id: SliceId) -> bool:
         """Whether a server is to be stopped now; note what has become of it."""
-        note = self._notes.kept.get(record.slice_id)
+        now, record = self._now(), self._ledger.slices.get(slice_id)
+        if record is None or record.is_job:
+            return False
+        note = self._notes.kept.get(slice_id)
         if self._quiet_report(record) is None:
             self._forget_warning(note, now)
             return False
@@ -185,7 +195,7 @@ class IdleServers:
         if stage is IdleStage.TO_WARN:
             made = replace(self._note(record, idle.idle_since, idle.max_idle), warned_at=now)
             self._notes.keep(made)
-            ends = idle.ends_at(now).isoformat()
+            ends = moment_words(idle.ends_at(now))
             self._tell(EventKind.SERVER_IDLE_WARNED, record, f"to end at {ends}", now)
         elif stage is IdleStage.IDLE and note is not None and note.warned_at is not None:
             self._notes.keep(replace(note, warned_at=None, ended_at=None))
@@ -201,8 +211,9 @@ class IdleServers:
             self._notes.keep(replace(note, warned_at=None))
 
     def _quiet_report(self, record: SliceRecord) -> SliceReport | None:
-        """Return the report of a slice whose agent speaks, and tells since when it is quiet."""
-        if self._fleet.is_silent(record.gpu.node):
+        """Return the report of a slice whose agent tells since when it is quiet, and knows that."""
+        view = self._fleet.node(record.gpu.node)
+        if view is None or self._fleet.is_silent(view.node) or view.behind > _MOST_BEHIND:
             return None
         report = self._fleet.report(record.slice_id)
         return None if report is None or report.quiet_since is None else report
@@ -266,7 +277,7 @@ class IdleServers:
             return
         now = self._now()
         self._notes.keep(replace(note, ended_at=now))
-        since = note.idle_since.isoformat()
+        since = moment_words(note.idle_since)
         self._tell(EventKind.SERVER_ENDED_IDLE, record, f"idle since {since}", now)
 
     def _tell(self, kind: EventKind, record: SliceRecord, detail: str, now: datetime) -> None:

@@ -4,6 +4,7 @@ What an entry asked for is read under the groups that its owner is known to be i
 others than when it joined the line.
 """
 
+import json
 import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -12,6 +13,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 from sublet_quota.names.ids import UserName
+from sublet_quota.reasons.shared_clauses import server_clause
 from sublet_quota.server_queue.queued_server import QueuedServer
 from sublet_quota.shares.fair_order import RequestId
 from sublet_quota.wire.api import AccountTemplate, SliceRequest
@@ -25,6 +27,8 @@ from sublet_hub.state.stores import Stores
 
 _LOG = logging.getLogger(__name__)
 _NOT_KEPT: Final = {"account"}
+_MOST_OPTIONS: Final = 16 * 1024
+"""So many letters of a server's options are kept: a user may send any, and many may wait."""
 _NO_ACCOUNT: Final = AccountTemplate(uid=0, gid=0, home="/", notebook_dir="/", python="python")
 """Stands where an owner's account is looked up as the slice is handed out."""
 _MOST_TOLD: Final = 4000
@@ -37,6 +41,8 @@ class LineChanges:
 
     entries: int = 0
     """Who is in line, and what they ask for."""
+    left: int = 0
+    """Who is in line no more, or has had their turn."""
     room: int = 0
     """Slices, cards, and the document."""
 
@@ -84,6 +90,7 @@ class LineEntries:
         self._store.put(entry)
         self._of_owner[entry.owner] += is_new
         self.changes.entries += 1
+        self.changes.left += entry.slice_id is not None
 
     def drop(self, name: ServerName) -> None:
         """Forget a server's entry, if there is one. ``LedgerWriteError``."""
@@ -95,6 +102,7 @@ class LineEntries:
                 del self._of_owner[name[0]]
             self._read.pop(before.request_id, None)
             self.changes.entries += 1
+            self.changes.left += 1
 
     def end(self, entry: QueueEntry, kind: EventKind, words: str) -> None:
         """End an entry, and take back what it was given; its owner is told."""
@@ -106,7 +114,7 @@ class LineEntries:
     def tell(self, kind: EventKind, entry: QueueEntry, words: str) -> None:
         """Tell an entry's owner what became of it, as an event."""
         now = self._stores.now()
-        what = f"server {entry.owner}/{entry.server}: {words}"[:_MOST_TOLD]
+        what = f"{server_clause(entry.owner, entry.server)}: {words}"[:_MOST_TOLD]
         told = replace(event(kind, now, what), owner=entry.owner, slice_id=entry.slice_id)
         self._stores.ledger.apply(Change(events=(told,)), now)
 
@@ -153,10 +161,17 @@ class LineEntries:
             record = self._stores.ledger.slice_of_server(*entry.name)
             if record is not None and record.root_pid is None and record.pod is None:
                 since = record.created_at
-                if since >= entry.since:
+                # One with a lot of its own was for another wish, which had its place at once.
+                if since >= entry.since and record.lot == entry.lot:
                     self.put(replace(entry, slice_id=record.slice_id, turn_at=since))
 
 
 def kept_of(request: SliceRequest) -> dict[str, Any]:
-    """Return what is kept of a request: all but the account."""
-    return request.model_dump(mode="json", exclude=_NOT_KEPT, exclude_none=True)
+    """Return what is kept of a request: all but the account, and options without end.
+
+    With options that the hub keeps, too, a server is started where none are kept here.
+    """
+    kept = request.model_dump(mode="json", exclude=_NOT_KEPT, exclude_none=True)
+    if len(json.dumps(kept.get("start_options"))) > _MOST_OPTIONS:
+        del kept["start_options"]
+    return kept

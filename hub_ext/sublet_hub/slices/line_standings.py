@@ -1,13 +1,15 @@
 """How those in line stand: reckoned beside the loop on a copy, and kept until something changes.
 
-One reckoning at a time, after which it rests as long as it took. Who joined or left the line is
-always in what is told; of slices and cards an answer may be as old as that.
+One reckoning at a time, after which it rests as long as it took. Who left the line, and who is
+asked about, is always in what is told; of slices and cards an answer may be as old as that, and of
+who else joined where it takes long: so of many who join one after another nobody waits for the
+reckonings of all the rest.
 """
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from sublet_quota.jobs.turns.past_uses import PastUse
@@ -20,13 +22,15 @@ from sublet_quota.server_queue.waits import QueueWait, Standings
 from sublet_quota.shares.fair_order import RequestId
 
 from sublet_hub.ledger.queued_servers import QueueEntry
-from sublet_hub.slices.line_entries import LineEntries
+from sublet_hub.slices.line_entries import LineChanges, LineEntries
 from sublet_hub.state.stores import Stores
 
 MOST_TOLD: Final = 500
 """Of a longer line so many are told at once, the first."""
 _TOLD_AT_ONCE: Final = 20
 """The words of so many are made before somebody else is told."""
+_LONG_S: Final = 0.25
+"""A reckoning that takes so long is not made anew for each who joins."""
 _KEPT_S: Final = 30.0
 """So long a reckoning is told where nothing changed: times hang on what time it is."""
 
@@ -46,10 +50,20 @@ class _Reckoned:
     """A reckoning, and of what."""
 
     standings: Standings
+    line: Mapping[RequestId, QueueEntry]
+    """Who was in line."""
     entries: int
+    left: int
     room: int
     at_s: float
     took_s: float
+
+    def tells_of(self, asked: Mapping[RequestId, QueueEntry], changes: LineChanges) -> bool:
+        """Whether what was reckoned before these changes is told while it rests."""
+        if self.entries == changes.entries:
+            return True
+        joined_only = self.left == changes.left and self.took_s >= _LONG_S
+        return joined_only and all(self.line.get(name) is each for name, each in asked.items())
 
 
 class LineStandings:
@@ -74,11 +88,11 @@ class LineStandings:
         return next(iter(await self._told((entry,))), None)
 
     async def _told(self, entries: Iterable[QueueEntry]) -> tuple[QueueWait, ...]:
-        asked = {RequestId(each.request_id) for each in entries}
+        asked = {RequestId(each.request_id): each for each in entries}
         if not asked:
             return ()
         async with self._turn:
-            standings = await self._standings()
+            standings = await self._standings(asked)
         ordered = [each for each in standings if each in asked][:MOST_TOLD]
         found: list[QueueWait] = []
         for first in range(0, len(ordered), _TOLD_AT_ONCE):
@@ -87,19 +101,21 @@ class LineStandings:
                 found += await asyncio.to_thread(_words_of, standings, part)
         return tuple(found)
 
-    async def _standings(self) -> Standings:
+    async def _standings(self, asked: Mapping[RequestId, QueueEntry]) -> Standings:
         known, changes = self._known, self._entries.changes
         if known is not None:
             age_s = time.monotonic() - known.at_s
             rests = age_s < known.took_s
-            if known.entries == changes.entries and (
-                rests or (known.room == changes.room and age_s < _KEPT_S)
-            ):
+            if rests and known.tells_of(asked, changes):
+                return known.standings
+            is_same = (known.entries, known.room) == (changes.entries, changes.room)
+            if is_same and age_s < _KEPT_S:
                 return known.standings
             if rests:
                 await asyncio.sleep(known.took_s - age_s)
-        entries, room, began_s = changes.entries, changes.room, time.monotonic()
-        found = (self._entries.queued(each) for each in self._entries.waiting())
+        before, began_s = replace(changes), time.monotonic()
+        waiting = {RequestId(each.request_id): each for each in self._entries.waiting()}
+        found = (self._entries.queued(each) for each in waiting.values())
         line = [each for each in found if each is not None]
         state, past, ends = (
             present_state(self._stores.capacity.holdings),
@@ -108,7 +124,8 @@ class LineStandings:
         )
         standings = await asyncio.to_thread(_reckon, state, line, past, ends)
         at_s = time.monotonic()
-        self._known = _Reckoned(standings, entries, room, at_s, at_s - began_s)
+        counts = before.entries, before.left, before.room
+        self._known = _Reckoned(standings, waiting, *counts, at_s, at_s - began_s)
         return standings
 
 

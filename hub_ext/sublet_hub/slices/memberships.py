@@ -2,7 +2,8 @@
 
 Whose group it is that pays for a slice, and who is a member no more, goes on as before for the
 grace of the quota document; then another of their groups pays, or nobody's, and the slice is
-borrowed. Nothing is ended. Of owners whose groups the hub does not tell nothing is concluded.
+borrowed. Nothing is ended. Of owners whose groups the hub does not tell nothing is concluded; nor
+for a slice that was asked for after the hub was: its request tells newer ones.
 """
 
 from collections.abc import Callable, Mapping
@@ -28,13 +29,15 @@ class Memberships:
         self._places = places
         self._now = now
 
-    def take(self, told: Mapping[UserName, tuple[str, ...]]) -> None:
-        """Take over in which groups of the hub users are now. ``LedgerWriteError``."""
+    def take(self, told: Mapping[UserName, tuple[str, ...]], asked_at: datetime) -> None:
+        """Take over in which groups of the hub users were at a time. ``LedgerWriteError``."""
         changed: list[SliceRecord] = []
         known: dict[tuple[str, ...], tuple[GroupName, ...]] = {}
         for record in self._ledger.slices.values():
             groups = told.get(record.owner)
             if groups is None or record.is_job or record.group is None:
+                continue
+            if record.created_at >= asked_at:
                 continue
             if groups not in known:
                 known[groups] = self._capacity.holdings.document.groups_of(groups)

@@ -24,6 +24,7 @@ from sublet_hub.slices.allocation import Allocation
 from sublet_hub.slices.jupyterhub_client import HubClient, HubServers
 from sublet_hub.state.fleet import Fleet
 
+GroupsListener = Callable[[Mapping[UserName, tuple[str, ...]], datetime], None]
 _LOG = logging.getLogger(__name__)
 _OWN_TOKEN: Final = frozenset(
     {HubStanding.OK, HubStanding.CANNOT_STOP_SERVERS, HubStanding.CANNOT_START_SERVERS}
@@ -53,7 +54,7 @@ class Reconciliation:
     ) -> None:
         """``is_to_start``: whether the hub is being asked to start a slice's server."""
         self._is_to_start = is_to_start
-        self._on_groups: Callable[[Mapping[UserName, tuple[str, ...]]], None] = lambda _: None
+        self._on_groups: GroupsListener = lambda *_: None
         self._ledger = ledger
         self._fleet = fleet
         self._allocation = allocation
@@ -67,12 +68,13 @@ class Reconciliation:
         self.hub_standing = HubStanding.UNASKED
         """How the hub answered when it was asked last."""
 
-    def on_groups(self, listener: Callable[[Mapping[UserName, tuple[str, ...]]], None]) -> None:
-        """Tell ``listener`` the groups of those whose servers the hub tells, each time."""
+    def on_groups(self, listener: GroupsListener) -> None:
+        """Tell ``listener`` the groups of those who have servers, and when the hub was asked."""
         self._on_groups = listener
 
     async def ask_hub(self, hub: HubClient) -> None:
         """Compare with the hub's servers; what else it answers is logged when that is news."""
+        asked_at = self._now()
         try:
             servers = await hub.servers()
             standing = self.hub_standing
@@ -89,7 +91,7 @@ class Reconciliation:
         # Somebody else's token may show them fewer servers than there are.
         if standing in _OWN_TOKEN:
             self.compare(servers)
-            self._on_groups(servers.groups)
+            self._on_groups(servers.groups, asked_at)
 
     def compare(self, hub: HubServers) -> None:
         """Release the slices of servers that have been unknown to the hub for long enough."""

@@ -144,7 +144,10 @@ class ReservedRooms:
         words = reserved_words(room.group, "soon" if found is None else _from(found))
         for slice_id in room.slices:
             before = self._ledger.slices[slice_id]
-            after = replace(before, called_back_since=now, called_back_for=room.group)
+            # One that was on its way here takes turns where it is.
+            after = replace(
+                before, called_back_since=now, called_back_for=room.group, moving_to=None
+            )
             slices.append(after)
             events.append(slice_event(EventKind.SLICE_CALLED_BACK, after, now, words))
         self._ledger.apply(Change(slices=tuple(slices), events=tuple(events)), now)

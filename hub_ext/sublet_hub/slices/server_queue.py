@@ -101,7 +101,8 @@ class ServerQueue:
             found = self._allocation.decide(request, answer.lot)
             return found if isinstance(found, Refusal) else refuse(RoomRefusal.KEPT_FOR_OTHERS)
         record = None if after.slice_id is None else self._stores.ledger.slices.get(after.slice_id)
-        if record is None or after.request_id != answer.request_id:
+        if record is None or after.request != answer.request:
+            # The last one's that was asked for: this one was given up, or its groups are others.
             return after
         self._entries.drop(after.name)
         return record

@@ -117,10 +117,9 @@ class Capacity:
     async def prepare_for_time(self) -> None:
         """Reckon out beside the loop what ``pass_time`` takes over next, if that is something.
 
-        Of many who ask for that at once the first has it reckoned, and takes it over.
+        Of many who ask for that at once the first has it reckoned, and takes it over; the others
+        go on after it in their order, and nobody who comes then before them.
         """
-        if not self._is_due(self._now()):
-            return
         async with self._preparing:
             if self._is_due(self._now()):
                 await self._prepare(self._document, timedelta())
@@ -131,7 +130,8 @@ class Capacity:
             Holdings.made_under, before.as_held(), document.at(now), now, grace
         )
         until = document.changes_after(now)
-        self._prepared = _Prepared(document, until, grace, before, made)
+        if self.holdings is before:
+            self._prepared = _Prepared(document, until, grace, before, made)
 
     def document_changed(self, document: QuotaDocument) -> None:
         """Put another document in force: what shrinks counts as before while its grace lasts."""

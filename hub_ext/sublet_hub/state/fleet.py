@@ -31,6 +31,8 @@ class NodeView:
     epoch: int
     connected: bool = True
     seen_at: datetime | None = None
+    behind: timedelta = timedelta()
+    """By how much the clock of the last report was behind the service's, the way here included."""
     sequence: int = -1
     acknowledged: int = -1
     gpus: dict[GpuId, GpuReport] = field(default_factory=dict)
@@ -72,6 +74,7 @@ class Fleet:
         view = NodeView(node, hello.boot_id, hello.version, epoch)
         if before is not None and before.boot_id == hello.boot_id:
             view.gpus, view.slices, view.seen_at = before.gpus, before.slices, before.seen_at
+            view.behind = before.behind
         self._nodes[node] = view
         return view
 
@@ -83,7 +86,8 @@ class Fleet:
 
     def reported(self, view: NodeView, status: Status) -> tuple[GpuReport, ...]:
         """Take an agent's status; return the cards that the ledger does not know like this."""
-        view.seen_at = self._now()
+        view.seen_at = now = self._now()
+        view.behind = now - status.at
         view.acknowledged = status.acknowledged
         view.gpus = {GpuId(g.gpu_id): g for g in status.gpus if self._is_its_gpu(view, g)}
         view.slices = {

@@ -1,6 +1,7 @@
 """How long notebooks' slices of each GPU type were held lately: what waiting times follow from."""
 
 import asyncio
+import heapq
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
@@ -43,9 +44,11 @@ class HeldLengths:
             if period.ended_at is None or period.holder != Holder.NOTEBOOK.value:
                 continue
             if period.gpu_type is not None and period.ended_at <= now:
-                length = period.ended_at - period.began_at
-                ended[period.gpu_type].append((period.ended_at, length))
+                last = ended[period.gpu_type]
+                heapq.heappush(last, (period.ended_at, period.ended_at - period.began_at))
+                if len(last) > _MOST_OF_MODEL:
+                    heapq.heappop(last)
         return {
-            model: tuple(length for _, length in sorted(lengths)[-_MOST_OF_MODEL:])
+            model: tuple(length for _, length in sorted(lengths))
             for model, lengths in ended.items()
         }

@@ -63,13 +63,11 @@ function figures(trans: TranslationBundle, budget: BudgetShare, spent: number): 
 
 /** What the end of the hours means, and when there are some again. */
 function follows(trans: TranslationBundle, budget: BudgetShare, now: Date): string | null {
-  const again =
-    budget.renews_at === null
-      ? null
-      : trans.__('There are hours again at %1.', moment(budget.renews_at, now));
+  const at = budget.renews_at === null ? null : moment(budget.renews_at, now);
   if (!budget.is_over) {
-    return again;
+    return at === null ? null : trans.__('A new period begins at %1.', at);
   }
+  const again = at === null ? null : trans.__('There are hours again at %1.', at);
   const end =
     budget.at_end === 'no-new'
       ? trans.__('Nothing new is let in; what runs counts as borrowed and is not ended.')

@@ -40,7 +40,6 @@ export function SliceActions(props: {
   return (
     <div className="sublet-actions" role="group" aria-label={trans.__('What to do with my slice')}>
       <div className="sublet-row">
-        <ExtendButton {...part} now={now} heir={resizeButton} />
         <KeepPart {...part} now={now} />
         <GiveUpButton {...part} isAway={AWAY.includes(situation.standing.code)} />
         <Button
@@ -55,6 +54,8 @@ export function SliceActions(props: {
         >
           {trans.__('Resize…')}
         </Button>
+        {/* The last: it comes and goes with each cell, and the others stay where they are. */}
+        <ExtendButton {...part} now={now} heir={resizeButton} />
       </div>
       {resizing && (
         <ResizeForm

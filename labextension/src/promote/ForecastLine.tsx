@@ -57,7 +57,7 @@ export function ForecastLine(props: {
   const told = props.request === null ? props.unreadable : forecast;
   const known = typeof forecast === 'object' && !isWrong ? forecast : null;
   return (
-    <>
+    <div className="sublet-forecast-foot">
       <p
         className="sublet-forecast"
         role="status"
@@ -69,7 +69,7 @@ export function ForecastLine(props: {
         {isWrong ? trans.__('Correct what is marked first.') : forecastWords(told, trans)}
       </p>
       <DecisionPart trans={trans} decision={known?.allowed === false ? known.decision : null} />
-    </>
+    </div>
   );
 }
 

@@ -8,6 +8,7 @@ from sublet_quota.budgets.standing import BudgetStanding
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GroupName, UserName
 from sublet_quota.reasons.derivation import Rule
+from sublet_quota.reasons.moments import moment_words
 from sublet_quota.reasons.refusals.budgets import BudgetRefusal
 from sublet_quota.reasons.refusals.facts import Fact
 
@@ -37,6 +38,6 @@ def facts_of_budget(over: BudgetStanding) -> dict[str, Fact]:
         "group": over.group,
         "budget_minutes": floor(over.hours.value * 60),
         "line": told_line(over.hours.source),
-        "again_at": "" if over.renews_at is None else f"{over.renews_at:%Y-%m-%d %H:%M} UTC",
+        "again_at": "" if over.renews_at is None else moment_words(over.renews_at),
     }
     return facts if over.owner is None else {**facts, "owner": over.owner}

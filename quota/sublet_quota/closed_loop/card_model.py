@@ -74,12 +74,12 @@ class CardModel:
 
     def wake(self, served: SliceOnCard, works_s: float) -> None:
         """Let an owner run a cell."""
-        now = self.now
+        now, rested = self.now, served.work_left_s <= 0
         served.work_left_s, served.asked_at = works_s, now
         served.evidence = replace(served.evidence, cell_started=now)
         if not served.active:
             served.active, served.since = True, now
-        if not served.gate_open and served.waiting_since is None:
+        if not served.gate_open and (rested or served.waiting_since is None):
             served.waiting_since = now
 
     def pass_time(self, now: datetime) -> None:
@@ -288,6 +288,7 @@ class CardModel:
                 last = served.evidence.gpu_used or served.evidence.known_since
                 yield last + self.idle_after
             if served.turn_since is not None and self.waits:
+                yield (served.rests_since or served.turn_since) + self.settings.turn
                 yield served.turn_since + self.settings.turn
             if served.state is SliceState.SUSPENDED and not served.active:
                 yield served.state_since + self.settings.lend_at_least

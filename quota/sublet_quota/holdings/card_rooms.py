@@ -1,14 +1,13 @@
 """The cards by pool and kind, in the order of their room, and what is promised on each."""
 
-from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Final
 
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.document.sections import Pool
 from sublet_quota.holdings.card_policy import CardPolicy
-from sublet_quota.holdings.gpu_load import GpuLoad, GpuRoom, room_on
+from sublet_quota.holdings.gpu_load import GpuFacts, GpuLoad, GpuRoom, room_on
 from sublet_quota.holdings.room_index import RoomIndex
 from sublet_quota.names.ids import GpuId, NodeId, PoolName
 
@@ -22,15 +21,16 @@ class CardRooms:
     def __init__(self, pools: Mapping[str, Pool]) -> None:
         self._pools = pools
         self._cards: dict[GpuId, CardPolicy] = {}
+        self._on_nodes: dict[NodeId, dict[GpuId, CardPolicy]] = {}
         self._loads: dict[GpuId, GpuLoad] = {}
         self._kinds: dict[PoolName, dict[GpuKind, RoomIndex]] = {}
         self._open: dict[PoolName, int] = {}
-        self._on_node: defaultdict[NodeId, set[GpuId]] = defaultdict(set)
 
     def put(self, card: CardPolicy) -> None:
         """Enter a card that is not there yet."""
-        self._cards[card.facts.gpu_id] = card
-        self._on_node[card.facts.node].add(card.facts.gpu_id)
+        facts = card.facts
+        self._cards[facts.gpu_id] = card
+        self._on_nodes.setdefault(facts.node, {})[facts.gpu_id] = card
         self._enter(card)
 
     def take_out(self, gpu_id: GpuId) -> None:
@@ -39,7 +39,10 @@ class CardRooms:
         if card is not None:
             self._leave(card)
             del self._cards[gpu_id]
-            self._on_node[card.facts.node].discard(gpu_id)
+            here = self._on_nodes[card.facts.node]
+            del here[gpu_id]
+            if not here:
+                del self._on_nodes[card.facts.node]
 
     def card(self, gpu_id: GpuId) -> CardPolicy | None:
         """Return a card, or ``None``."""
@@ -49,9 +52,9 @@ class CardRooms:
         """Return all cards."""
         return self._cards
 
-    def on_node(self, node: NodeId) -> tuple[GpuId, ...]:
-        """Return the cards of a node, by id."""
-        return tuple(sorted(self._on_node.get(node, ())))
+    def on_node(self, node: NodeId) -> Iterator[GpuFacts]:
+        """Yield the cards of a node."""
+        return (card.facts for card in self._on_nodes.get(node, {}).values())
 
     def pool(self, card: CardPolicy) -> Pool | None:
         """Return the pool of a card, as the document has it; ``None``: no pool has it."""

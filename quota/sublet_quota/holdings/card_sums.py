@@ -25,13 +25,13 @@ class CardSums:
         """Yield all GPUs."""
         return (card.facts for card in self._rooms.cards().values())
 
+    def gpus_on(self, node: NodeId) -> Iterator[GpuFacts]:
+        """Yield the GPUs of a node: a few, however many there are."""
+        return self._rooms.on_node(node)
+
     def gpus_as_told(self) -> Iterator[GpuFacts]:
         """Yield all GPUs as they were entered, whatever the document says of them."""
         return (card.told for card in self._rooms.cards().values())
-
-    def gpus_on(self, node: NodeId) -> tuple[GpuId, ...]:
-        """Return the GPUs of a node, by id."""
-        return self._rooms.on_node(node)
 
     def pool_of(self, gpu_id: GpuId) -> PoolName | None:
         """Return the pool that a GPU belongs to; ``None`` when no pool has it."""

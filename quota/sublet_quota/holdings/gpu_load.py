@@ -180,6 +180,16 @@ class GpuRoom:
             shared_milli=self.shared_milli + amount.compute_milli,
         )
 
+    def with_less(self, amount: GpuAmount) -> "GpuRoom":
+        """Return the room once so much more is there, which makes way for nobody."""
+        return GpuRoom(
+            alone_mib=self.alone_mib - amount.memory_mib,
+            alone_milli=self.alone_milli - amount.compute_milli,
+            shared_mib=self.shared_mib - amount.memory_mib,
+            shared_milli=self.shared_milli - amount.compute_milli,
+            largest_mib=self.largest_mib - amount.memory_mib,
+        )
+
     def free(self, *, shared: bool) -> GpuAmount:
         """Return what one more slice could have; ``shared``: so that slices may take turns."""
         memory_mib = min(self.shared_mib, self.largest_mib) if shared else self.alone_mib

@@ -127,7 +127,9 @@ class Guarantees:
         parts = {leaf: layout.part_for(gpu_id, leaf) for leaf in leaves}
         return without_place((*here, *new), parts, card.facts.kind.usable_mib)
 
-    def making_way(self, gpu_id: GpuId, leaf: NodeName, amount: GpuAmount) -> MakingWay:
+    def making_way(
+        self, gpu_id: GpuId, leaf: NodeName, amount: GpuAmount, beside: GpuAmount
+    ) -> MakingWay:
         """Return which borrowed slices no longer fit when an entitled one comes to a card."""
         card, room = self._rooms.card(gpu_id), self._rooms.room(gpu_id)
         if card is None or room is None:
@@ -135,7 +137,8 @@ class Guarantees:
         cards = cards_on(amount, card.facts.kind)
         position = self._standings.of_type(card.gpu_type).position({leaf: cards})
         here = (OnCard(holding, piece) for holding, piece in self._held_on(gpu_id))
-        return making_way(room, amount, here, position, Request(leaf, cards))
+        request = Request(leaf, cards)
+        return making_way(room.with_less(beside), amount, here, position, request)
 
     def warnings(self) -> Iterator[GuaranteeWarning]:
         """Yield what is wrong with guarantees, by type and group."""

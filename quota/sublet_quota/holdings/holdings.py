@@ -14,7 +14,7 @@ from itertools import chain
 from types import MappingProxyType
 from typing import Final
 
-from sublet_quota.amounts.gpu_amounts import GpuAmount
+from sublet_quota.amounts.gpu_amounts import NOTHING, GpuAmount
 from sublet_quota.budgets.standing import NOTHING_SPENT, Spent
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.holdings.as_held import AsHeld, successors
@@ -257,6 +257,14 @@ class Holdings(HeldSums, CardSums, SliceLists, KeptCards):
         """Return where the guarantees of a type that are in force lie."""
         return self._guarantees.layout(gpu_type)
 
+    def laid_out(self) -> Mapping[str, Layout]:
+        """Return what is laid out of each type now: nothing moves in it any more."""
+        return self._guarantees.laid_out()
+
+    def begin_with(self, laid_out: Mapping[str, Layout]) -> None:
+        """Lay guarantees out as near as possible to what others had laid out."""
+        self._guarantees.begin_with(laid_out)
+
     def room_for_entitled(self, gpu_id: GpuId, leaf: NodeName) -> GpuAmount:
         """Return what one more entitled slice of a leaf may have on a card laid out for it.
 
@@ -266,9 +274,14 @@ class Holdings(HeldSums, CardSums, SliceLists, KeptCards):
         """
         return self._guarantees.room_for_entitled(gpu_id, leaf)
 
-    def making_way(self, gpu_id: GpuId, leaf: NodeName, amount: GpuAmount) -> MakingWay:
-        """Return which slices no longer fit when an entitled one of a leaf comes to a card."""
-        return self._guarantees.making_way(gpu_id, leaf, amount)
+    def making_way(
+        self, gpu_id: GpuId, leaf: NodeName, amount: GpuAmount, beside: GpuAmount = NOTHING
+    ) -> MakingWay:
+        """Return which slices no longer fit when an entitled one of a leaf comes to a card.
+
+        ``beside``: what else comes there by right, whoever is guaranteed it.
+        """
+        return self._guarantees.making_way(gpu_id, leaf, amount, beside)
 
     def warnings(self) -> tuple[GuaranteeWarning, ...]:
         """Return what is wrong with guarantees: not all in force, not laid out, cards missing."""
@@ -285,7 +298,7 @@ class Holdings(HeldSums, CardSums, SliceLists, KeptCards):
             dict(self._typed),
             self.lasting_steps(),
             self.steps_in_force(),
-            self._guarantees.laid_out(),
+            self.laid_out(),
             self.spent,
             dict(self.host_memory.told),
         )
@@ -326,7 +339,7 @@ class Holdings(HeldSums, CardSums, SliceLists, KeptCards):
         if graced:
             anew = cls(document, turns=held.turns, spent=spent, host_memory=told)
             anew._take_over(held, {**held.slices, **graced}.values(), steps, in_force)
-        anew._guarantees.begin_with(held.laid_out)
+        anew.begin_with(held.laid_out)
         # The layouts, too: whoever takes these holdings over looks at the changes alone.
         anew.ranks_changed()
         return anew

@@ -74,7 +74,7 @@ class HostMemory:
         told_mib = self._told.get(node)
         if told_mib is None:
             return None
-        cards = [self._rooms.cards()[gpu_id] for gpu_id in self._rooms.on_node(node)]
+        cards = [self._rooms.cards()[facts.gpu_id] for facts in self._rooms.on_node(node)]
         types = {card.gpu_type for card in cards}
         if not any(self._standings.of_type(each).tree.root.guaranteed for each in types):
             return None

@@ -1,12 +1,13 @@
 """Where jobs have the room that their groups are guaranteed, whatever others borrow there.
 
 That is on a card laid out for the group, beside what is entitled there already, slices or jobs:
-entitled jobs overcommit nobody who is entitled. Borrowed slices that no longer fit beside are
+entitled jobs overcommit nobody who is entitled. Of a part of a card the group's own jobs have their
+share; another group's have theirs of another part. Borrowed slices that no longer fit beside are
 called back, as for a slice; with those that stay the job takes turns.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from sublet_quota.amounts.gpu_amounts import NOTHING, WHOLE_GPU_MILLI, GpuAmount
@@ -25,6 +26,10 @@ class EntitledPlace:
     gpu_id: GpuId
     calls_back: tuple[SliceId, ...]
     """The borrowed slices that lose their place there."""
+
+
+_Taken = tuple[NodeName, GpuAmount]
+"""What a job has, and the leaf where it counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +57,7 @@ class EntitledPlaces:
         """``lendable_mib``: what each card lends now on which jobs can run; others are none."""
         self._holdings = holdings
         self._lendable_mib = lendable_mib
-        self._taken: defaultdict[GpuId, GpuAmount] = defaultdict(lambda: NOTHING)
+        self._taken: defaultdict[GpuId, list[_Taken]] = defaultdict(list)
         self._called_back: set[SliceId] = set()
 
     def find(self, job: WaitingJob, kinds: Kinds) -> EntitledPlace | None:
@@ -67,9 +72,10 @@ class EntitledPlaces:
         best = min(found, key=lambda each: each.turn, default=None)
         return None if best is None else best.place
 
-    def take(self, place: EntitledPlace, amount: GpuAmount) -> None:
+    def take(self, place: EntitledPlace, job: WaitingJob, amount: GpuAmount) -> None:
         """Give a place away."""
-        self._taken[place.gpu_id] += amount
+        leaf = self._holdings.leaf_for(job.group, job.owner)
+        self._taken[place.gpu_id].append((leaf, amount))
         self._called_back.update(place.calls_back)
 
     def _found(
@@ -85,8 +91,8 @@ class EntitledPlaces:
             amount, room = job.amount_on(facts.kind), self._room(facts, leaf)
             if not amount.fits_in(room):
                 continue
-            taken = self._taken[gpu_id]
-            way = holdings.making_way(gpu_id, leaf, amount + taken)
+            taken = _sum(each for _, each in self._taken[gpu_id])
+            way = holdings.making_way(gpu_id, leaf, amount, taken)
             if way.in_the_way:
                 continue
             calls_back = tuple(one for one in way.called_back if one not in self._called_back)
@@ -103,7 +109,7 @@ class EntitledPlaces:
     def _room(self, facts: GpuFacts, leaf: NodeName) -> GpuAmount:
         """Return what a job may have on a card beside all who are entitled there."""
         holdings, gpu_id = self._holdings, facts.gpu_id
-        jobs = holdings.load(gpu_id).entitled_jobs + self._taken[gpu_id]
+        jobs = tuple(self._jobs_on(gpu_id))
         entitled, fixed_mib = NOTHING, 0
         for holding in holdings.slices_on(gpu_id):
             piece = holdings.piece(holding.slice_id)
@@ -111,14 +117,29 @@ class EntitledPlaces:
                 entitled += holding.amount
             elif holding.unsuspendable:
                 fixed_mib += holding.amount.memory_mib
-        of_layout = _less(holdings.room_for_entitled(gpu_id, leaf), jobs)
-        fixed = GpuAmount(fixed_mib, 0)
+        layout = holdings.layout(holdings.type_of(gpu_id) or "")
+        paths = layout.tree.paths
+        parts = {part.node for part in layout.on(gpu_id)}.intersection(paths[leaf])
+        own = _sum(each for one, each in jobs if not parts.isdisjoint(paths[one]))
+        of_layout = _less(holdings.room_for_entitled(gpu_id, leaf), own)
         whole = GpuAmount(facts.kind.usable_mib, WHOLE_GPU_MILLI)
-        return of_layout.lesser(_less(whole, entitled + jobs + fixed))
+        there = entitled + _sum(each for _, each in jobs) + GpuAmount(fixed_mib, 0)
+        return of_layout.lesser(_less(whole, there))
+
+    def _jobs_on(self, gpu_id: GpuId) -> Iterator[_Taken]:
+        """Yield what entitled jobs have on a card, or were given there."""
+        for holding in self._holdings.slices_on(gpu_id):
+            if holding.entitled_job:
+                yield self._holdings.leaf_for(holding.group, holding.owner), holding.amount
+        yield from self._taken[gpu_id]
 
     def _memory_of(self, slice_ids: Collection[SliceId]) -> int:
         held = (self._holdings.slice(slice_id) for slice_id in slice_ids)
         return sum(holding.amount.memory_mib for holding in held if holding is not None)
+
+
+def _sum(amounts: Iterable[GpuAmount]) -> GpuAmount:
+    return sum(amounts, NOTHING)
 
 
 def _less(amount: GpuAmount, taken: GpuAmount) -> GpuAmount:

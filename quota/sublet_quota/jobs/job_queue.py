@@ -203,7 +203,7 @@ def _due(
     if place is None or gpu is None:
         return None
     amount = job.amount_on(gpu.facts.kind)
-    by_right.take(place, amount)
+    by_right.take(place, job, amount)
     room.take_away(gpu, amount.memory_mib)
     bounds.take(job, gpu)
     return JobPlacement(job, place.gpu_id, gpu.pool, amount, place.calls_back)
@@ -226,7 +226,7 @@ def _fit(
             room.take(gpu, amount.memory_mib)
             bounds.take(payer, gpu)
             if by_right is not None and payer.entitled_on is not None:
-                by_right.take(EntitledPlace(gpu.facts.gpu_id, ()), amount)
+                by_right.take(EntitledPlace(gpu.facts.gpu_id, ()), payer, amount)
             return JobPlacement(payer, gpu.facts.gpu_id, gpu.pool, amount)
     return None
 

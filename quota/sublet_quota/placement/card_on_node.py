@@ -12,7 +12,7 @@ def gpu_on_node(holdings: Holdings, slice_id: SliceId, node: NodeId) -> GpuId | 
     it counts where it fits best. Nothing for an unknown slice, or a node without known GPUs.
     """
     holding = holdings.slice(slice_id)
-    facts = [gpu for gpu in holdings.gpus() if gpu.node == node]
+    facts = list(holdings.gpus_on(node))
     if holding is None or not facts:
         return None
     if any(gpu.gpu_id == holding.gpu_id for gpu in facts):

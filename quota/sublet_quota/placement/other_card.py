@@ -60,8 +60,8 @@ def _with_room(holdings: Holdings, holding: Holding) -> Iterator[tuple[GpuId, in
     if here is None:
         return
     borrows = holdings.rank(holding.slice_id) in (Rank.BORROWED, Rank.CALLED_BACK)
-    for card in holdings.gpus():
-        is_like = (card.node, card.kind) == (here.node, here.kind) and card != here
+    for card in holdings.gpus_on(here.node):
+        is_like = card.kind == here.kind and card != here
         is_kept = borrows and holdings.is_kept_from(card.gpu_id, holding.group)
         may_lie = is_like and _takes_slices(card) and not is_kept
         room = holdings.room(card.gpu_id) if may_lie else None

@@ -11,11 +11,13 @@ from sublet_quota.budgets.standing import NOTHING_SPENT, BudgetStanding, Spent
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.holdings.gpu_load import GpuFacts, Holding
 from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.holdings.kept_cards import NO_CARDS_KEPT
+from sublet_quota.holdings.layout.layout import Layout
 from sublet_quota.holdings.standing.type_standing import Turns
 from sublet_quota.jobs.turns.job_order import HeldCards
 from sublet_quota.jobs.turns.past_uses import LagWrittenOff, Payer
 from sublet_quota.jobs.waiting_job import WaitingJob
-from sublet_quota.names.ids import GpuId, NodeId, SliceId, UserName
+from sublet_quota.names.ids import GpuId, GroupName, NodeId, SliceId, UserName
 
 StandingsUnder = Callable[[QuotaDocument], tuple[BudgetStanding, ...]]
 
@@ -68,12 +70,18 @@ class PresentState:
     """The budgets that are over."""
     host_memory: Mapping[NodeId, int] = field(default_factory=dict)
     """What suspended slices may take on each node, in MiB, as far as that is told."""
+    kept_cards: Mapping[GpuId, GroupName] = NO_CARDS_KEPT
+    """Cards whose room is kept for a reservation of a group."""
+    asked_sizes: Mapping[str, int] = field(default_factory=dict)
+    """How often people have asked for each size lately."""
     standings_under: StandingsUnder = no_budgets
     """How budgets would stand under another document, after what was held until now."""
+    laid_out: Mapping[str, Layout] = field(default_factory=dict)
+    """Where guarantees lie: that has a history."""
 
     def holdings(self) -> Holdings:
         """Return holdings of their own that say what those of now say."""
-        return Holdings(
+        held = Holdings(
             self.document,
             self.gpus,
             self.slices,
@@ -83,6 +91,9 @@ class PresentState:
             spent=self.spent,
             host_memory=self.host_memory,
         )
+        held.begin_with(self.laid_out)
+        held.kept_cards, held.asked_sizes = self.kept_cards, self.asked_sizes
+        return held
 
 
 def present_state(
@@ -103,5 +114,8 @@ def present_state(
         jobs=jobs or JobsNow(),
         spent=holdings.spent,
         host_memory=dict(holdings.host_memory.told),
+        kept_cards=holdings.kept_cards,
+        asked_sizes=holdings.asked_sizes,
         standings_under=standings_under,
+        laid_out=holdings.laid_out(),
     )

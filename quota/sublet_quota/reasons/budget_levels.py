@@ -6,6 +6,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
+from sublet_quota.reasons.moments import moment_words
+
 
 class BudgetNews(StrEnum):
     """What is told of a budget."""
@@ -43,7 +45,7 @@ def budget_words(  # noqa: PLR0913 - the facts of one sentence
 ) -> str:
     """Return what is told of a budget, as one clause; ``owner``: whose it is, if one person's."""
     whose = f"the budget of {group}" if owner is None else f"the budget of {owner} in {group}"
-    again = "" if again_at is None else f"; hours again at {again_at:%Y-%m-%d %H:%M} UTC"
+    again = "" if again_at is None else f"; hours again at {moment_words(again_at)}"
     return _WORDS[news].format(whose=whose, hours=_number(hours), left=_number(left), again=again)
 
 

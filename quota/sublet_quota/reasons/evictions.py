@@ -7,6 +7,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
+from sublet_quota.reasons.moments import moment_words
 from sublet_quota.reasons.refusal import quoted
 
 
@@ -58,7 +59,7 @@ def eviction_sentence(facts: EvictionFacts) -> str:
     server = f"Your server {quoted(facts.name)}" if facts.name else "Your server"
     return _SENTENCES[facts.stage].format(
         name=facts.name if facts.stage in _OF_JOBS else server,
-        at=f"{facts.at:%Y-%m-%d %H:%M} UTC",
+        at=moment_words(facts.at),
         by=facts.by,
         reason=facts.reason.rstrip(". "),
     )

@@ -7,6 +7,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
+from sublet_quota.reasons.moments import moment_words
 from sublet_quota.reasons.refusal import quoted
 
 _UNITS: Final = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
@@ -58,14 +59,10 @@ def idle_sentence(facts: IdleFacts) -> str:
     """Return what the owner is told, as sentences."""
     return _SENTENCES[facts.told].format(
         name=f"Your server {quoted(facts.server)}" if facts.server else "Your server",
-        since=_moment(facts.idle_since),
-        at=_moment(facts.ends_at),
+        since=moment_words(facts.idle_since),
+        at=moment_words(facts.ends_at),
         max_idle=_length(facts.max_idle),
     )
-
-
-def _moment(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M} UTC"
 
 
 def _length(length: timedelta) -> str:

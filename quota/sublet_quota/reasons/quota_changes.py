@@ -6,6 +6,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
+from sublet_quota.reasons.moments import moment_words
 from sublet_quota.reasons.shared_clauses import USERS_WITHOUT_GROUP
 
 
@@ -83,7 +84,7 @@ def quota_change_words(  # noqa: PLR0913 - the facts of the sentences
         for_group=for_group or USERS_WITHOUT_GROUP,
         card="" if card is None else card,
         why=why,
-        until="" if until is None else f"{until:%Y-%m-%d %H:%M} UTC",
+        until="" if until is None else moment_words(until),
     )
 
 

@@ -5,10 +5,12 @@ Moments are told in UTC, to the minute. No time is told that does not follow fro
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
+
+from sublet_quota.reasons.moments import moment_words
 
 
 class ExpectedFrom(StrEnum):
@@ -109,30 +111,31 @@ _ENDS: Final[Mapping[LineEnd, str]] = MappingProxyType(
 )
 
 
-def moment_words(moment: datetime) -> str:
-    """Return a moment as it is told: ``2026-11-30 14:05 UTC``."""
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-
-
 def expected_words(expected: Expected) -> str:
     """Return when there will be room, and from what that follows, as one clause."""
     at = "" if expected.at is None else moment_words(expected.at)
     return _EXPECTED[expected.by].format(at=at, gpu_type=expected.gpu_type)
 
 
+def before_clause(before: int) -> str:
+    """Return how many of those before ask for the same GPUs, as one clause."""
+    if not before:
+        return "nobody before it asks for the same GPUs"
+    return f"{before} before it ask{'s' if before == 1 else ''} for the same GPUs"
+
+
+def leaving_clause(until: datetime) -> str:
+    """Return how a wait ends, as one clause whose subject is the notebook."""
+    return f"starts by itself when its turn comes, or leaves the line at {moment_words(until)}"
+
+
 def wait_words(facts: WaitFacts) -> str:
     """Return how a notebook stands in line, in sentences for its owner."""
     clause = expected_words(facts.expected)
-    same = (
-        "nobody before it asks for the same GPUs"
-        if not facts.before
-        else f"{facts.before} before it ask{'s' if facts.before == 1 else ''} for the same GPUs"
-    )
-    until = moment_words(facts.until)
     told = (
-        f"Your notebook is in line, at place {facts.place}; {same}.",
+        f"Your notebook is in line, at place {facts.place}; {before_clause(facts.before)}.",
         f"{clause[0].upper()}{clause[1:]}.",
-        f"It starts by itself when its turn comes, or leaves the line at {until}.",
+        f"It {leaving_clause(facts.until)}.",
         *((facts.why,) if facts.why else ()),
     )
     return " ".join(told)

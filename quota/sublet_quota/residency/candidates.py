@@ -6,7 +6,7 @@ from enum import IntEnum
 from typing import Final
 
 from sublet_quota.names.ids import SliceId
-from sublet_quota.residency.room import Room, is_kept, is_moving
+from sublet_quota.residency.room import Room, is_kept, is_moving, line_of
 from sublet_quota.residency.snapshot import GpuSnapshot, Rank, SliceView, TransitionKind
 
 
@@ -93,7 +93,7 @@ def list_candidates(room: Room) -> tuple[SuspendCandidate, ...]:
         if kind is None or room_mib <= 0:
             continue
         candidates.append(SuspendCandidate(view, kind, room_mib, _host_mib(room, view, kind)))
-    return tuple(sorted(candidates, key=_order))
+    return tuple(sorted(candidates, key=lambda c: _order(room.snapshot, c)))
 
 
 def _kind_of(snapshot: GpuSnapshot, view: SliceView) -> _Kind | None:
@@ -121,12 +121,12 @@ def _host_mib(room: Room, view: SliceView, kind: _Kind) -> int:
     return room.committed_mib[view.slice_id] if is_moving(room.snapshot, view) else view.held_mib
 
 
-def _order(candidate: SuspendCandidate) -> tuple[int, int, float, SliceId]:
+def _order(snapshot: GpuSnapshot, candidate: SuspendCandidate) -> tuple[int, int, float, SliceId]:
     view = candidate.view
     if view.is_job and candidate.kind is not _Kind.ACTIVE:
         return (candidate.kind, -view.entitlement, 0.0, view.slice_id)
     began = (view.turn_since or view.since) if view.active else view.since
-    return (candidate.kind, -view.turn_rank, began.timestamp(), view.slice_id)
+    return (candidate.kind, -line_of(snapshot, view), began.timestamp(), view.slice_id)
 
 
 def choose_candidates(

@@ -26,7 +26,7 @@ from sublet_quota.residency.actions import (
 from sublet_quota.residency.candidates import SuspendCandidate, choose_candidates, list_candidates
 from sublet_quota.residency.idle_return import bring_home
 from sublet_quota.residency.lending import seat_beside_owners, seat_jobs
-from sublet_quota.residency.room import Room, is_moving, measure_room
+from sublet_quota.residency.room import Room, is_moving, line_of, measure_room
 from sublet_quota.residency.seats import SeatPlan
 from sublet_quota.residency.snapshot import GpuSnapshot, SliceView, TransitionKind
 
@@ -86,10 +86,11 @@ def _pauses(room: Room, *, without: Collection[SliceId]) -> list[Pause]:
     ]
 
 
-def _comes_before(waiting: SliceView, view: SliceView) -> bool:
+def _comes_before(snapshot: GpuSnapshot, waiting: SliceView, view: SliceView) -> bool:
     """Whether a slice waits for room of which this one has only what is left over."""
     has_work = waiting.takes_turns and not waiting.gate_open
-    return has_work and view.takes_turns and waiting.turn_rank < view.turn_rank
+    is_first = line_of(snapshot, waiting) < line_of(snapshot, view)
+    return has_work and view.takes_turns and is_first
 
 
 def _must_be_paused(snapshot: GpuSnapshot, view: SliceView) -> bool:
@@ -167,7 +168,9 @@ class _Course:
         Who took that from them may have all it is owed, and more.
         """
         for waiting in self.plan.waiting:
-            if waiting.reason is WaitReason.CALLED_BACK and waiting.view.gate_open:
+            view = waiting.view
+            is_behind = waiting.reason is WaitReason.CALLED_BACK or view.rests_since is not None
+            if is_behind and view.gate_open:
                 yield from waiting.waits_for
 
     def let_run(self, view: SliceView) -> None:
@@ -212,7 +215,7 @@ class _Course:
             for c in self._candidates
             if c.slice_id != view.slice_id
             and c.may_leave_for(view)
-            and not _comes_before(c.view, view)
+            and not _comes_before(self.room.snapshot, c.view, view)
         ]
         leaving = choose_candidates(candidates, shortfall_mib, self._host_free_mib)
         for candidate in leaving:

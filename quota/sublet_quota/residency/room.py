@@ -6,10 +6,13 @@ it, and no move in flight may still need it.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Final
 
 from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.names.ids import SliceId
 from sublet_quota.residency.snapshot import GpuSnapshot, Rank, SliceView, TransitionKind
+
+_AT_REST: Final = max(Rank) + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +116,18 @@ def is_moving(snapshot: GpuSnapshot, view: SliceView) -> bool:
     """Whether the transition in flight is this slice's."""
     transition = snapshot.transition
     return transition is not None and transition.slice_id == view.slice_id
+
+
+def line_of(snapshot: GpuSnapshot, view: SliceView) -> int:
+    """Return in which line a slice with work stands for its room: lower ones come first.
+
+    That is its rank's. Behind them all is an owner who is at rest: at once where it has no seat,
+    for nothing of it waits; with one after a whole turn, so that nobody moves for every pause.
+    """
+    since = view.rests_since
+    if since is None or (view.gate_open and snapshot.now - since < snapshot.settings.turn):
+        return view.turn_rank
+    return _AT_REST
 
 
 def is_kept_from(room: Room, view: SliceView, *, entitled_job: bool) -> bool:

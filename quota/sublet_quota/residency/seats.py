@@ -6,6 +6,10 @@ it. Those of a lower rank are seated first, and never wait for a turn of a highe
 of those is in the way loses its seat at once, as few as must. Beside owners at work, jobs within
 their groups' guarantees take turns with the slices that are borrowed.
 
+An owner who is known to do nothing, though its slice still counts as active, keeps nobody at work
+from running for longer than a turn: where turns end it goes first, after a turn at rest it comes
+behind everybody with work, of whatever rank, and nobody's turn ends for it until it runs a cell.
+
 Where those of one rank do not fit together the one who waited longest comes next, as soon as the
 turns of enough others are over. Who comes later may take room meanwhile only where that does not
 put off the one in front: so it is never passed over, and the wait of each is one turn (and the
@@ -21,8 +25,8 @@ from sublet_quota.names.ids import SliceId
 from sublet_quota.reasons.waiting import WaitReason
 from sublet_quota.residency.candidates import RoomMaking, SuspendCandidate
 from sublet_quota.residency.left_room import ComingTurn, LeftRoom
-from sublet_quota.residency.room import Room, is_kept_from
-from sublet_quota.residency.snapshot import Rank, SliceView
+from sublet_quota.residency.room import Room, is_kept_from, line_of
+from sublet_quota.residency.snapshot import GpuSnapshot, Rank, SliceView
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +59,16 @@ def seat_owners(
     immovable = tuple(s for s in owners if s.gate_open and _is_immovable(room, s))
     kept = _kept_from_jobs(room) if jobs else ()
     at_work = [*owners, *jobs]
-    last = max((s.turn_rank for s in at_work), default=Rank.ENTITLED)
+    lines = {s.slice_id: line_of(room.snapshot, s) for s in at_work}
+    last = max(lines.values(), default=0)
     left = LeftRoom(RoomMaking(room, candidates), immovable, kept=kept)
     plan = SeatPlan()
-    for rank in sorted({s.turn_rank for s in at_work}):
+    for line in sorted(set(lines.values())):
         turns = _OfOneRank(room, left)
-        of_rank = turns.plan([s for s in at_work if s.turn_rank is rank])
+        of_rank = turns.plan([s for s in at_work if lines[s.slice_id] == line])
         plan.seated.extend(of_rank.seated)
         plan.waiting.extend(of_rank.waiting)
-        if rank < last:
+        if line < last:
             left = turns.left_to_the_next_rank()
     return plan
 
@@ -89,7 +94,7 @@ class _OfOneRank:
         self._keep_seats(s for s in at_work if s.gate_open)
         if not self._left.is_all:
             self._call_back()
-        if any(s.turn_rank >= Rank.BORROWED for s in at_work):
+        if any(s.turn_rank >= Rank.BORROWED or _is_away_at_rest(s) for s in at_work):
             # Nobody of those is worth the end of an entitled job.
             self._left = replace(self._left, making=self._left.making.for_who_borrows())
         for view in sorted((s for s in at_work if not s.gate_open), key=_waited_since):
@@ -119,7 +124,7 @@ class _OfOneRank:
         left = self._left
         gone = self._who_makes_way(left.fits_now)
         self._turn_over.extend(
-            Waiting(s, WaitReason.CALLED_BACK, left.seated)
+            Waiting(s, _why_after(s, left.seated), left.seated)
             for s in self._seated
             if s.slice_id in gone
         )
@@ -146,6 +151,9 @@ class _OfOneRank:
             self._seat_beside_front(view, self._front)
         elif self._fits(*self._seated, view):
             self._seated.append(view)
+        elif view.rests_since is not None:
+            # Nothing of it waits.
+            self._waiting.append(Waiting(view, WaitReason.TURN, tuple(self._seated)))
         elif ended := self._turns_to_end(view):
             gone = {s.slice_id for s in ended}
             self._seated = [s for s in self._seated if s.slice_id not in gone] + [view]
@@ -169,23 +177,25 @@ class _OfOneRank:
         return _is_immovable(self._room, view)
 
     def _turns_to_end(self, view: SliceView) -> tuple[SliceView, ...]:
-        """Return whose turns end for a slice."""
+        """Return whose turns end for a slice: rather of those at rest, where any has to."""
         snapshot = self._room.snapshot
-        over = [
-            s
-            for s in self._seated
-            if s.turn_since is not None
-            and snapshot.now - s.turn_since >= snapshot.settings.turn
-            and not self._is_immovable(s)
+        movable = [
+            s for s in self._seated if s.turn_since is not None and not self._is_immovable(s)
         ]
-        return self._fewest_of(over, self._fits, view)
+        over = [s for s in movable if _is_turn_over(snapshot, s)]
+        ended = self._fewest_of(over, self._fits, view)
+        if not ended or all(s.rests_since is None for s in movable):
+            return ended
+        leaving = [s for s in movable if s.rests_since is not None or _is_turn_over(snapshot, s)]
+        return self._fewest_of(leaving, self._fits, view) or ended
 
     def _fewest_of(
         self, leaving: Iterable[SliceView], fits: Callable[..., bool], *coming: SliceView
     ) -> tuple[SliceView, ...]:
         """Return who has to go of these until the others fit, with who comes; none, if never.
 
-        Over their cap first, then the longest turns; last who cannot be suspended.
+        Over their cap first, then who is at rest, then the longest turns; last who cannot be
+        suspended.
         """
         staying = {s.slice_id: s for s in (*self._seated, *coming)}
         ended: list[SliceView] = []
@@ -202,8 +212,9 @@ class _OfOneRank:
                 ended.remove(spared)
         return tuple(ended)
 
-    def _order_of_leaving(self, view: SliceView) -> tuple[bool, bool, datetime, SliceId]:
-        return (self._is_immovable(view), not view.is_over_cap, *_turn_since(view))
+    def _order_of_leaving(self, view: SliceView) -> tuple[bool, bool, bool, datetime, SliceId]:
+        works = view.rests_since is None
+        return (self._is_immovable(view), not view.is_over_cap, works, *_turn_since(view))
 
     def _who_stays_for(self, front: SliceView) -> list[SliceView]:
         """Return who is still seated once enough turns are over for the one in front."""
@@ -239,7 +250,7 @@ class _OfOneRank:
             return None
         if left.fits_now(view, host_is_endless=True) and not left.fits_now(view):
             return Waiting(view, WaitReason.HOST_MEMORY, self._who_holds_beside(view))
-        return Waiting(view, WaitReason.CALLED_BACK, left.takers)
+        return Waiting(view, _why_after(view, left.takers), left.takers)
 
     def _who_holds_beside(self, view: SliceView) -> tuple[SliceView, ...]:
         return tuple(
@@ -266,6 +277,21 @@ def _turn_since(view: SliceView) -> tuple[datetime, SliceId]:
     return (view.turn_since or view.since, view.slice_id)
 
 
-def _turn_order(view: SliceView) -> tuple[bool, datetime, SliceId]:
+def _turn_order(view: SliceView) -> tuple[bool, bool, datetime, SliceId]:
     """Return the key by which turns end; last come those with a seat that are not there yet."""
-    return (view.turn_since is None, *_turn_since(view))
+    return (view.turn_since is None, view.rests_since is None, *_turn_since(view))
+
+
+def _is_turn_over(snapshot: GpuSnapshot, view: SliceView) -> bool:
+    since = view.turn_since
+    return since is not None and snapshot.now - since >= snapshot.settings.turn
+
+
+def _is_away_at_rest(view: SliceView) -> bool:
+    return view.rests_since is not None and not view.gate_open
+
+
+def _why_after(view: SliceView, takers: Sequence[SliceView]) -> WaitReason:
+    """Return why a slice comes after these: by its rank, or as one of which nothing waits."""
+    by_rank = all(taker.turn_rank < view.turn_rank for taker in takers)
+    return WaitReason.CALLED_BACK if by_rank or view.rests_since is None else WaitReason.TURN

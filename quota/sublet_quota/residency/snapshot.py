@@ -103,6 +103,10 @@ class SliceView:
     runs_a_cell: bool = False
     """Whether a cell of an owner's slice may still run, also where the slice counts as idle by now.
     """
+    rests_since: datetime | None = None
+    """Since when an owner who counts as active does nothing: the slice's programs are kernels that
+    say that no cell runs or waits. ``None``: one does, or that is not known.
+    """
     past_the_gate: bool = False
     """Whether a cell may still run that was let through before the owner's gate closed."""
     unsuspendable: str | None = None

@@ -127,7 +127,8 @@ class _Line:
         kept = frozenset(self._kept.values()) | self._kept_beside
         if answer.gpu_id not in kept and kept.isdisjoint(to for _, to in answer.moves):
             return answer
-        beside = decided(replace(question, kept=kept, seen=self._seen_beside_kept))
+        seen = self._seen_beside_kept.for_another()
+        beside = decided(replace(question, kept=kept, seen=seen))
         return BEHIND if isinstance(beside, Denial) else beside
 
     def _keep(self, question: Question) -> GpuId | None:
@@ -153,7 +154,8 @@ class _Line:
         """Keep a node on which host memory alone is missing, as its cards have that together."""
         if denial.code is not RoomRefusal.NO_HOST_MEMORY:
             return None
-        there = self._holdings.gpus_on(NodeId(str(denial.facts["node"])))
+        node = NodeId(str(denial.facts["node"]))
+        there = sorted(facts.gpu_id for facts in self._holdings.gpus_on(node))
         for option in admit(self._holdings, question.wish).options:
             name = option.asked.gpu_type
             cards = [gpu_id for gpu_id in there if self._holdings.type_of(gpu_id) == name]
@@ -171,7 +173,8 @@ class _Line:
             gpu_type, cards = payer.first
             leaf = self._holdings.leaf_for(payer.group, server.owner)
             waiting = _less(waiting, gpu_type, leaf, cards)
-        return Question(self._holdings, server.wish, waiting=waiting, seen=self._seen)
+        seen = self._seen.for_another()
+        return Question(self._holdings, server.wish, waiting=waiting, seen=seen)
 
     def _all_asks(self, ordered: Sequence[QueuedServer]) -> Waiting:
         asks: defaultdict[str, defaultdict[NodeName, Fraction]] = defaultdict(

@@ -14,6 +14,7 @@ from sublet_quota.names.ids import GpuId
 from sublet_quota.reasons.staying import Staying, Stays
 
 from tests.support.fake_device import GPU
+from tests.support.fake_service_link import slice_assignment
 
 OTHER = GpuId("FAKE-1")
 GIB = 1024
@@ -120,3 +121,24 @@ def test_the_next_agent_reads_where_it_comes_back(bench):
     assert recovered.suspended == list(plan.processes)
     assert resume_slice(tools, plan).end is MoveEnd.DONE
     assert bench.device.mapped == [(1, {GPU: OTHER})]
+
+
+def test_who_may_come_back_on_either_card_needs_room_on_both(bench):
+    one = bench.process("a", 1, 40 * GIB)
+    plan = bench.plan(one)
+    assert suspend_slice(bench.tools, plan, UndoSwitch()).end is MoveEnd.DONE
+    # The journal is lost, and an agent before may have brought it to the card it is wanted on.
+    bench.journal.write(Step.GONE, plan.processes)
+    bench.table.uids[1] = 1000
+    bench.table.environments[1] = {"SUBLET_SLICE_ID": "a"}
+    assigned = slice_assignment("a", GPU, 40 * GIB, uid=1000, move_to=OTHER)
+    bench.attribution.serve([assigned])
+    recovered = recover(bench.tools, bench.attribution, [assigned])
+    assert [t.gpu_id for t in recovered.suspended] == [GPU]
+    neighbour(bench, 3, 45 * GIB)
+    found = MovePlan("a", GPU, tuple(recovered.suspended))
+    assert resume_slice(bench.tools, found).end is MoveEnd.PUT_OFF
+    assert not bench.device.mapped
+    bench.end(3)
+    assert resume_slice(bench.tools, found).end is MoveEnd.DONE
+    assert not bench.tools.perhaps_on

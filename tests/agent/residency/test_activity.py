@@ -376,3 +376,53 @@ def test_that_the_agent_looks_in_ends_no_quiet(activity_record, clock):
     activity_record.note_look_in(IDLE_AFTER, clock.now())
     assert active(activity_record, clock)
     assert activity_record.quiet_since() == used
+
+
+def says_nothing_runs(activity_record, clock):
+    """A kernel says that a cell runs, and then that it is over."""
+    activity_record.kernel_reports(level("a", 1, "c1"), clock.passes(10))
+    activity_record.kernel_reports(level("a", 2), clock.passes(1))
+    return clock.now()
+
+
+def test_an_owner_is_at_rest_since_the_last_cell_ended_once_that_is_no_pause(
+    activity_record, clock
+):
+    ended = says_nothing_runs(activity_record, clock)
+    assert activity_record.rests_since(clock.passes(4)) is None
+    assert activity_record.rests_since(clock.passes(1)) == ended
+    used = clock.passes(1)
+    activity_record.gpu_is_used(used)
+    assert activity_record.rests_since(clock.passes(4)) is None
+    assert activity_record.rests_since(clock.passes(1)) == used
+
+
+def test_a_cell_at_the_gate_and_one_that_runs_are_no_rest(activity_record, clock):
+    says_nothing_runs(activity_record, clock)
+    clock.passes(60)
+    activity_record.cell_enters("c2", "a", clock.now())
+    assert activity_record.rests_since(clock.passes(60)) is None
+    activity_record.kernel_reports(level("b", 1, "c1"), clock.now())
+    activity_record.kernel_reports(level("a", 3), clock.passes(1))
+    assert activity_record.rests_since(clock.passes(60)) is None
+
+
+def test_without_a_kernels_word_it_is_not_known_whether_an_owner_is_at_rest(activity_record, clock):
+    activity_record.wakes(clock.passes(10))
+    assert activity_record.rests_since(clock.passes(60)) is None
+
+
+def test_a_kernel_that_said_last_that_a_cell_runs_is_not_taken_to_rest(activity_record, clock):
+    connection = object()
+    says_nothing_runs(activity_record, clock)
+    activity_record.kernel_reports(level("b", 1, "c1"), clock.now(), connection)
+    activity_record.connection_ends(connection, clock.passes(1))
+    clock.passes(600)
+    assert not activity_record.runs_a_cell(clock.now())
+    assert activity_record.rests_since(clock.now()) is None
+
+
+def test_an_agent_that_has_just_begun_takes_nobody_to_rest(activity_record, clock):
+    says_nothing_runs(activity_record, clock)
+    activity_record.start_listening(clock.passes(60), promised_before=False)
+    assert activity_record.rests_since(clock.passes(2)) is None

@@ -11,7 +11,7 @@ from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.reasons.obstacles import Obstacle, Unsuspendable
 from sublet_quota.residency.snapshot import Holder, Rank
 
-from tests.support.agent_cases import START
+from tests.support.agent_cases import START, level
 from tests.support.served_slices import (
     CAP_MIB,
     Cell,
@@ -186,3 +186,47 @@ def test_going_over_the_cap_and_back_is_told_once_each(owners):
 def test_a_slice_that_is_not_assigned_has_no_cap_to_go_over(unserved):
     unserved.processes.track(process(1)).note_measured(5)
     assert not unserved.check_cap()
+
+
+def is_let_in_and_ends(owners, pid=1):
+    """A kernel's cell ran, and is over after 10 seconds; the slice waits for its room again."""
+    cell = Cell()
+    owners.enter_gate(cell.request, after(0))
+    judge(owners, after(1))
+    owners.open_gate(after(1))
+    assert owners.lets_through(cell.request)
+    owners.processes.track(process(pid)).note_measured(10)
+    owners.activity_record.kernel_reports(level("k", 1, "c"), after(2))
+    owners.activity_record.kernel_reports(level("k", 2), after(10))
+    judge(owners, after(10))
+    owners.begin_suspend(after(10))
+
+
+def test_who_has_nothing_to_run_waits_for_nothing_and_becomes_idle(owners):
+    is_let_in_and_ends(owners)
+    for seconds in range(11, 309):
+        judge(owners, after(seconds))
+    assert owners.active
+    assert owners.rests_since(after(308)) == after(10)
+    # Their wait begins with the next cell.
+    assert owners.gate.waiting_since == after(308)
+    judge(owners, after(311))
+    assert not owners.active
+
+
+def test_a_program_that_is_no_kernels_may_run_and_waits_as_before(owners):
+    is_let_in_and_ends(owners, pid=2)
+    for seconds in range(11, 400):
+        judge(owners, after(seconds))
+    assert owners.active
+    assert owners.rests_since(after(400)) is None
+    assert owners.gate.waiting_since == after(10)
+
+
+def test_a_cell_that_runs_on_while_its_slice_is_away_waits_as_before(owners):
+    is_let_in_and_ends(owners)
+    owners.activity_record.kernel_reports(level("k", 3, "c2"), after(11))
+    for seconds in range(11, 400):
+        judge(owners, after(seconds))
+    assert owners.active
+    assert owners.rests_since(after(400)) is None

@@ -6,7 +6,7 @@ from sublet_agent.state_files.journal import JournalEntry, Step, Target
 from sublet_agent.state_files.moved_slices import MovedSlice, MovedSlices
 from sublet_quota.residency.snapshot import Holder
 
-A, B = "GPU-a", "GPU-b"
+A, B, C = "GPU-a", "GPU-b", "GPU-c"
 THERE = MovedSlice(B, A)
 BACK = MovedSlice(A, B)
 
@@ -57,6 +57,10 @@ def test_a_file_that_cannot_be_read_says_nothing(path, text):
         (THERE, [entry(A)], BACK),
         (THERE, [entry(A), entry(B, A, pid=2)], BACK),
         (THERE, [], THERE),
+        # Its way was changed to a third card, and back, and that was written in half.
+        (THERE, [entry(B, A), entry(C, A, pid=2)], THERE),
+        (MovedSlice(C, A), [entry(B, A), entry(C, A, pid=2)], MovedSlice(C, A)),
+        (None, [entry(C, A), entry(B, A, pid=2)], THERE),
     ],
 )
 def test_the_journal_counts_for_more(path, kept, journal, is_on):

@@ -8,11 +8,14 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from sublet_hub.ledger.records import Change, PodIdentity, SliceRecord
+from sublet_hub.slices import card_changes as module
+from sublet_quota.names.ids import SliceId
 from sublet_quota.residency.snapshot import Rank
 from sublet_quota.wire.agent_link import SliceAssignment
 
 from tests.support.fake_agent import FakeAgent, a_gpu, a_report
 from tests.support.hub_world import FakeHub, HubWorld, hub_world, settings_for
+from tests.support.metric_world import metric_world
 
 pytestmark = pytest.mark.asyncio
 
@@ -47,7 +50,20 @@ async def in_pieces(world: HubWorld) -> FakeAgent:
     )
     gone = next(name for name in leases if name != alone)
     await world.hub_call("DELETE", f"slices/{leases[gone]['slice_id']}")
+    # What the service stores within a second is stored now: of the two nothing changes by itself.
+    world.service.places.look()
+    await is_told_of_all(world, agent)
     return agent
+
+
+async def is_told_of_all(world: HubWorld, agent: FakeAgent) -> None:
+    """Wait until an agent reports of the slices that there are, as its assignments name them."""
+
+    def knows() -> bool:
+        told = () if agent.assignments is None else agent.assignments.slices
+        return {each.slice_id for each in told} == world.service.ledger.slices.keys()
+
+    await agent.until(knows)
 
 
 def moving(world: HubWorld) -> SliceRecord | None:
@@ -205,6 +221,7 @@ async def test_what_is_suspended_on_a_card_that_fails_comes_back_on_another(
     agent = await world.agent(gpus=CARDS)
     lease = await world.slice_for("bob", size="large")
     slice_id, first = lease["slice_id"], lease["gpu_id"]
+    await is_told_of_all(world, agent)
     agent.says[slice_id] = a_report(slice_id, state=state, active=False, gate_open=False)
     failing(agent, first)
     await agent.report()
@@ -229,6 +246,7 @@ async def test_no_card_is_left_for_what_is_suspended_where_the_others_are_full(
     agent = await world.agent(gpus=CARDS)
     leases = [await world.slice_for(each, size="whole") for each in ("bob", "ben")]
     slice_id, first = leases[0]["slice_id"], leases[0]["gpu_id"]
+    await is_told_of_all(world, agent)
     agent.says[slice_id] = a_report(slice_id, state="suspended", active=False, gate_open=False)
     failing(agent, first)
     await agent.report()
@@ -248,3 +266,19 @@ async def test_the_slice_of_a_pod_takes_turns_on_the_card_that_the_cluster_gave_
     assert moving(world) is None
     called_back = [s for s in world.service.ledger.slices.values() if s.called_back_since]
     assert len(called_back) == 1
+
+
+async def test_who_may_be_away_from_home_is_looked_up_some_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at: list[str] = []
+    monkeypatch.setattr(module, "_LOOKED_AT_ONCE", 2)
+    monkeypatch.setattr(module, "home_of", lambda _, slice_id: looked_at.append(slice_id))
+    with metric_world(tmp_path, QUOTA) as world:
+        world.cards(3)
+        for name in ("a", "b", "c"):
+            world.hold(SliceId(name))
+        changes = module.CardChanges(world.ledger, world.fleet, world.capacity, lambda: world.now)
+        for expected in (2, 3, 3):
+            changes.look()
+            assert len(looked_at) == len(set(looked_at)) == expected

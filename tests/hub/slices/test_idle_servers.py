@@ -193,6 +193,17 @@ async def test_what_was_said_before_a_cell_that_nobody_saw_run_is_over(idle: Idl
     assert (len(await idle.told()), idle.world.hub.stopped) == (1, [])
 
 
+async def test_nothing_is_concluded_from_an_agent_whose_clock_is_behind(idle: IdleWorld) -> None:
+    """What it says was seen last may have been a moment ago."""
+    await idle.agent.report(at=utc_now() - 8 * HOUR)
+    then = idle.began + 9 * HOUR
+    idle.idle_servers._now = lambda: then
+    await idle.idle_servers.look()
+    assert not idle.idle_servers._notes.kept
+    await idle.at(9)
+    assert len(await idle.told()) == 1
+
+
 async def test_nothing_is_concluded_from_an_agents_silence_and_its_owner_is_warned_anew(
     idle: IdleWorld,
 ) -> None:
@@ -286,6 +297,8 @@ async def test_warnings_and_what_was_put_off_outlive_the_service(
         await before.at(8.6)
         assert len(await before.told()) == 1
     async with hub_world(tmp_path, hub, settings(tmp_path)) as world:
+        # It looks by itself, too: from its beginning on it is as late as before.
+        world.service.idle_servers._now = lambda: before.began + 8.6 * HOUR
         agent = await world.agent()
         after = IdleWorld(world, agent, before.slice_id)
         after.began = before.began

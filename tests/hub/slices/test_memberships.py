@@ -126,3 +126,18 @@ async def test_of_whom_the_hub_tells_no_groups_nothing_is_concluded(
             before.member_of,
             None,
         )
+
+
+async def test_what_the_hub_was_asked_before_a_slice_was_asked_for_says_nothing_of_it(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    """Somebody who joins a group and starts a server at once has not left it again."""
+    settings = settings_with(tmp_path, QUOTA + "shrink: {grace: 0s}\n")
+    async with hub_world(tmp_path, hub, settings) as world:
+        await world.agent()
+        await starts(world, hub, "research")
+        record = of_ada(world)
+        for later, groups in ((-1, ("research",)), (1, ())):
+            asked_at = record.created_at + timedelta(microseconds=later)
+            world.assembly._memberships.take({record.owner: ()}, asked_at)
+            assert of_ada(world).member_of == groups

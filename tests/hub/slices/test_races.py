@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sublet_quota.document.quota_document import QuotaDocument
 
 from tests.support.fake_agent import GIB, a_gpu
 from tests.support.hub_world import FakeHub, HubWorld, hub_world, settings_for
@@ -29,6 +30,8 @@ def settings_with(folder: Path, text: str) -> Any:
 
 
 async def ask(world: HubWorld, owner: str, **wish: Any) -> int:
+    # Who has a slice and no server is soon without it: others would get in.
+    world.hub.servers.setdefault(owner, set()).add("")
     body = {"owner": owner, "account": world.account(owner), **wish}
     status, _ = await world.hub_call("POST", "slices", body)
     return status
@@ -89,3 +92,24 @@ async def test_who_grows_and_who_comes_do_not_get_the_same_room(
         assert {grown, came} <= {200, 201, 409}
         assert (grown == 200) != (came == 201)
         assert promised(world) == 79 * GIB
+
+
+async def test_a_document_is_known_to_have_been_in_force_once_all_that_it_makes_less_has_its_grace(
+    tmp_path: Path, hub: FakeHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service that is killed in between gives the graces at its next start."""
+    path, kept = tmp_path / "quota.yaml", tmp_path / "state" / "quota-in-force.yaml"
+    path.write_text("groups: {lab: {guaranteed: {H100: 2}}}\n")
+    async with hub_world(tmp_path, hub, settings_for(tmp_path, quota_file=path)) as world:
+        in_force_before: list[str] = []
+        take = world.service.places.take
+
+        def noted(document: QuotaDocument) -> None:
+            take(document)
+            in_force_before.append(kept.read_text())
+
+        monkeypatch.setattr(world.service.places, "take", noted)
+        path.write_text("groups: {lab: {guaranteed: {H100: 1}}}\n")
+        assert await world.service.quota.reload()
+        assert in_force_before == ["groups: {lab: {guaranteed: {H100: 2}}}\n"]
+        assert kept.read_text() == path.read_text()

@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from sublet_hub.host.clock import utc_now
+from sublet_hub.ledger.records import Change
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.residency.snapshot import Rank
 from sublet_quota.wire.event_kinds import EventKind
@@ -210,3 +212,21 @@ async def test_room_is_not_kept_for_a_reservation_that_was_taken_away(
         await here.at(MINUTE)
         assert not here.world.service.capacity.holdings.kept_cards
         assert here.called_back() == set()
+
+
+async def test_who_is_on_the_way_to_a_card_that_is_reserved_stays_where_it_is(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    async with scene(tmp_path, hub, an_hour(), cards=2, reserved=2) as here:
+        ledger, now = here.world.service.ledger, here.world.service.now()
+        first, second = sorted(ledger.slices.values(), key=lambda each: each.owner)
+        here.world.service.allocation.release(second.slice_id, "it has gone")
+        moves = replace(first, moving_to=second.gpu.gpu_id)
+        ledger.apply(Change(slices=(moves,)), now)
+        await here.at(MINUTE)
+        record = ledger.slices[first.slice_id]
+        assert (record.gpu, record.moving_to) == (first.gpu, None)
+        assert record.called_back_since is not None
+        holding = here.world.service.capacity.holdings.slice(first.slice_id)
+        assert holding is not None
+        assert (holding.gpu_id, holding.called_back) == (first.gpu.gpu_id, True)

@@ -4,7 +4,7 @@ from datetime import timedelta
 from fractions import Fraction
 
 import pytest
-from sublet_quota.closed_loop.asks.asked import CardSpeeds
+from sublet_quota.closed_loop.asks.asked import CardSpeeds, Manner
 from sublet_quota.closed_loop.figures import figures_of
 from sublet_quota.closed_loop.people import Habits, Person, days_of
 from sublet_quota.residency.snapshot import Rank
@@ -14,6 +14,8 @@ from tests.support.loop_rules import watched
 
 DAYS = timedelta(days=4)
 SPEEDS = CardSpeeds()
+SELDOM = Manner(round=10 * MINUTE)
+"""The queue of jobs is looked at so seldom: the jobs that wait are many, and not what is asked."""
 MOVING_S = 2 * SPEEDS.out_s(H100.memory_mib) + SPEEDS.back_s(H100.memory_mib) + 3
 """What is under way ends, all that is there leaves, and what was away comes back."""
 GROUPS = """
@@ -37,7 +39,7 @@ def people(number: int) -> list[Person]:
 @pytest.mark.parametrize("seed", range(2))
 def test_days_of_people_who_ask_for_more_than_there_is(seed: int) -> None:
     asked = days_of(people(4), MONDAY, MONDAY + DAYS, seed)
-    record = watched(scene(GROUPS, asked, DAYS, on=cards(4)))
+    record = watched(scene(GROUPS, asked, DAYS, on=cards(4), manner=SELDOM))
     figures = figures_of(record)
     assert figures.refused_within_guarantee == 0
     assert figures.called_back > 0
@@ -90,7 +92,7 @@ def test_lowering_a_guarantee_or_a_limit_ends_nothing() -> None:
     asked = days_of(people(4), MONDAY, MONDAY + DAYS, 5)
     capped = LESS.replace("guests: {}", "guests: {limit: {H100: 0}}")
     changes = [(timedelta(days=1, hours=13), LESS), (timedelta(days=2, hours=13), capped)]
-    record = watched(scene(GROUPS, asked, DAYS, on=cards(4), changes=changes))
+    record = watched(scene(GROUPS, asked, DAYS, on=cards(4), changes=changes, manner=SELDOM))
     capped_at = MONDAY + changes[1][0]
     later = [each for each in record.answers if each.at > capped_at and "guests" in each.name]
     assert {each.refused for each in later} == {"group-limit"}

@@ -5,7 +5,7 @@ from fractions import Fraction
 import pytest
 from sublet_quota.amounts.gpu_amounts import NOTHING
 from sublet_quota.holdings.holdings import Holdings
-from sublet_quota.names.ids import GpuId, GroupName, PoolName, SliceId, UserName
+from sublet_quota.names.ids import GpuId, GroupName, NodeId, PoolName, SliceId, UserName
 from sublet_quota.residency.snapshot import Rank
 from sublet_quota.shares.group_tree import NodeName
 from sublet_quota.shares.limits import Amounts
@@ -233,3 +233,11 @@ def test_what_is_entitled_with_too_few_cards_stays_so_when_all_is_added_up_anew(
         in_force=held.steps_in_force(),
     )
     assert ranks(again) == "s1=borrowed s2=entitled"
+
+
+def test_the_cards_of_a_node_are_those_that_are_there_now() -> None:
+    held = Holdings(document(""), [gpu("a"), gpu("b", index=1), gpu("c", node="node-b")])
+    held.put_gpu(gpu("a", node="node-b"))
+    held.remove_gpu(GpuId("c"))
+    for node, expected in {"node-a": {"b"}, "node-b": {"a"}, "node-c": set()}.items():
+        assert {each.gpu_id for each in held.gpus_on(NodeId(node))} == expected

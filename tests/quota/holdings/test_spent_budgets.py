@@ -2,6 +2,7 @@
 
 from fractions import Fraction
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sublet_quota.budgets.standing import NOTHING_SPENT
@@ -78,6 +79,26 @@ def test_what_was_spent_gets_nothing_by_weight_while_others_want_it() -> None:
     position = held.position("H100", {NodeName("other"): Fraction(4)})
     assert position.shares[SPENT] == 0
     assert position.held[SPENT] == 3
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_with_too_few_cards_what_was_in_force_is_not_for_whose_hours_are_over(when: str) -> None:
+    whole = full()
+    lasting, in_force = whole.lasting_steps(), whole.steps_in_force()
+    over = spent(whole.document, "lab")
+    cards = [gpu(f"c{n}", index=n, closed="XID 79" if n < 2 else None) for n in range(4)]
+    held = Holdings(
+        whole.document,
+        cards,
+        whole.slices(),
+        lasting,
+        in_force=in_force,
+        spent=over if when == "before" else NOTHING_SPENT,
+    )
+    held.spend(over)
+    assert ranks(held) == "s0=borrowed s1=borrowed s2=borrowed s3=entitled"
+    held.put_gpu(gpu("c1", index=1))
+    assert ranks(held) == "s0=borrowed s1=borrowed s2=borrowed s3=entitled"
 
 
 def test_with_new_hours_all_is_as_it_was() -> None:

@@ -78,6 +78,20 @@ def test_two_small_jobs_of_one_round_share_a_card_and_call_nobody_back_twice() -
     assert placed(plan(held, *small)) == {"i": ("h0", ("c",)), "j": ("h0", ())}
 
 
+#  h0 [cccccccccccc]  half a card is the lab's, and half the club's: each calls back for itself
+def test_jobs_of_two_groups_of_one_round_call_back_on_one_card_what_each_is_due() -> None:
+    groups = "groups: {lab: {guaranteed: {H100: 1/2}}, club: {guaranteed: {H100: 1/2}}, course: {}}"
+    text = LAB.replace("groups: {lab: {guaranteed: {H100: 1}}, course: {}}", groups)
+    halves = [
+        notebook(name, "cleo", part(0.5), "h0", group="course", since=n)
+        for n, name in enumerate("cd")
+    ]
+    held = under(text, CARDS[0], *halves)
+    jobs = [a_job(group, group, 39, compute_milli=500) for group in ("lab", "club")]
+    found = placed(plan(held, *jobs))
+    assert sorted(found.values()) == [("h0", ("c",)), ("h0", ("d",))]
+
+
 #  h0 [LLLLLLLLLLLL]  the group's own slice is there: then its guarantee is full
 def test_where_slices_of_the_group_fill_the_guarantee_its_job_waits() -> None:
     own = notebook("n", "ada", part(1), "h0", group="lab")

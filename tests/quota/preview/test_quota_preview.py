@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sublet_quota.holdings.gpu_load import Holding
 from sublet_quota.holdings.holdings import Holdings
-from sublet_quota.names.ids import GpuId, SliceId, UserName
+from sublet_quota.names.ids import GpuId, GroupName, SliceId, UserName
 from sublet_quota.placement import claims
 from sublet_quota.placement.claims import Claims
 from sublet_quota.preview.beyond import Beyond
@@ -47,6 +47,22 @@ def previewed(
     held: Holdings, text: str, people: tuple[PersonHere, ...] = (), jobs: JobsNow | None = None
 ) -> QuotaPreview:
     return preview_quota(present_state(held, people, jobs), document(text), NOON)
+
+
+def test_how_things_are_now_knows_where_guarantees_lie_what_is_kept_and_what_is_asked_for() -> None:
+    held = holdings(under({"a": 1}), *TWO_CARDS)
+    (card,) = held.layout("H100").parts
+    other = ({"gpu-0", "gpu-1"} - {card}).pop()
+    # The guarantee follows a slice to the other card, and stays there once it has ended.
+    held.put(notebook("first", group="a", on=card, amount=part(1)))
+    held.put(notebook("second", group="a", on=other, amount=part(1), since=1))
+    held.remove(SliceId("first"))
+    assert list(held.layout("H100").parts) == [other]
+    held.remove(SliceId("second"))
+    held.kept_cards, held.asked_sizes = {GpuId(card): GroupName("a")}, {"small": 3}
+    now = present_state(held).holdings()
+    assert now.layout("H100").parts == held.layout("H100").parts
+    assert (now.kept_cards, now.asked_sizes) == (held.kept_cards, held.asked_sizes)
 
 
 def person(owner: str, *groups: str) -> PersonHere:

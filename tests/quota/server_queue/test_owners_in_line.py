@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from sublet_quota.admission.denial import Denial
 from sublet_quota.placement.finding.question import Seen
-from sublet_quota.placement.slice_placement import Placement, decided
+from sublet_quota.placement.slice_placement import Placement, decided, tell
 from sublet_quota.server_queue.walk import Behind, Step, walk
 
 from tests.support.admission_cases import PARTS, SmallHub
@@ -124,3 +124,12 @@ def test_any_line_is_told_what_each_would_be_told_alone(seed: int) -> None:
             case Denial() as told:
                 assert isinstance(alone, Denial), step.server
                 assert (told.code, told.group) == (alone.code, alone.group), step.server
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_what_would_help_is_told_as_to_each_alone(seed: int) -> None:
+    found = any_line(seed)
+    for step in walk(found.hub.holdings, found.order()):
+        if isinstance(step.answer, Denial):
+            alone = replace(step.question, seen=Seen.nothing())
+            assert tell(step.question, step.answer).helps == tell(alone, step.answer).helps

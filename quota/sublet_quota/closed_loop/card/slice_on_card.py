@@ -59,6 +59,12 @@ class SliceOnCard:
         """Whether it has work, its promise, and its bytes on the card."""
         return self.work_left_s > 0 and self.gate_open and self.state is SliceState.RESIDENT
 
+    @property
+    def rests_since(self) -> datetime | None:
+        """Since when an owner does nothing, though the slice counts as active."""
+        rests = self.active and not self.is_job and self.work_left_s <= 0
+        return self.evidence.gpu_used if rests else None
+
     def open_gate(self, now: datetime) -> None:
         """Promise the whole cap: it fills what it will at once."""
         self.gate_open, self.turn_since, self.waiting_since = True, now, None
@@ -92,4 +98,5 @@ class SliceOnCard:
             rank=self.rank,
             entitlement=self.entitlement,
             unsuspendable=self.unsuspendable,
+            rests_since=self.rests_since,
         )

@@ -57,7 +57,7 @@ class TypeStanding:
         self._keeping = NO_CARD
         self._lasting = EntitlementIndex(tree)
         self._now = self._lasting
-        self._in_force_before: Mapping[PieceId, int] = {}
+        self._in_force_before: dict[PieceId, int] = {}
         self._grace_is_other = False
         self._cards_are_other = True
         self._rank_changes: set[PieceId] = set()
@@ -91,8 +91,12 @@ class TypeStanding:
         ``in_force``: to how many steps with the cards that there were; these come first while there
         are too few, until slices change.
         """
-        self._in_force_before = in_force
         every = list(entered)
+        pieces = (one.piece for one in every if one.piece.piece_id in in_force)
+        self._in_force_before = {
+            piece.piece_id: min(in_force[piece.piece_id], len(self.told.paths[piece.node]))
+            for piece in pieces
+        }
         of_leaf: dict[NodeName, list[Fraction]] = {}
         for one in every:
             of_leaf.setdefault(one.piece.node, []).append(one.piece.cards)
@@ -111,6 +115,9 @@ class TypeStanding:
         for other in (before, instead_of):
             if other is not None:
                 self._count(other, -1)
+        if before is None or before.piece.node != one.piece.node:
+            # What it was entitled to elsewhere, or before its hours were over, it is not here.
+            self._in_force_before.pop(one.piece.piece_id, None)
         self._count(one, 1)
         gone = None if instead_of is None else instead_of.piece.piece_id
         if gone is not None:

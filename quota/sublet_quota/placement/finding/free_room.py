@@ -2,9 +2,9 @@
 
 The slice's own pool first, then all others that lend, whatever their names; there first a card on
 which all fit together, before one where they take turns; of those a card that is laid out for no
-guarantee; of those the one that leaves least room unusable for the sizes that people ask for, as
-far as that is known; and of those the tightest, so that large slices still find room. What can
-never be suspended borrows only where all fit together, outside of every layout.
+guarantee; of those the one that leaves clearly least room unusable for the sizes that people ask
+for, as far as that is known; and of those the tightest, so that large slices still find room. What
+can never be suspended borrows only where all fit together, outside of every layout.
 """
 
 from collections.abc import Iterator

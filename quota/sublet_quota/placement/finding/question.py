@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
@@ -52,6 +52,10 @@ class Seen:
     def nothing(cls) -> "Seen":
         """Return that nothing was added up yet."""
         return cls({}, {}, {}, {}, {}, {}, {}, {}, {})
+
+    def for_another(self) -> "Seen":
+        """Return the same for a question beside which others wait: its answers are its own."""
+        return replace(self, answers={})
 
 
 @dataclass(frozen=True, slots=True)

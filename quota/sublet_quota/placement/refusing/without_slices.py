@@ -47,7 +47,7 @@ class _Departure:
     def host_mib(self, node: NodeId) -> int:
         """Return the host memory of a node that is needed for them no more."""
         holdings = self.world.holdings
-        there = (self.on_card.get(gpu_id, ()) for gpu_id in holdings.gpus_on(node))
+        there = (self.on_card.get(card.gpu_id, ()) for card in holdings.gpus_on(node))
         return sum(holdings.host_memory.borrowed_of(one) for here in there for one in here)
 
 
@@ -159,8 +159,7 @@ class WithoutSlices:
         here = {card: facts for card in departure.on_card if (facts := holdings.gpu(card))}
         for node in {facts.node for facts in here.values()}:
             if self._question.seen.host_rooms.get(node) is not None:
-                beside = (holdings.gpu(gpu_id) for gpu_id in holdings.gpus_on(node))
-                here |= {facts.gpu_id: facts for facts in beside if facts is not None}
+                here |= {facts.gpu_id: facts for facts in holdings.gpus_on(node)}
         yield from here.items()
 
     def _has_room_alone(self, option: Option) -> bool:
@@ -178,7 +177,8 @@ class WithoutSlices:
     def _lacks_alone(self, node: NodeId, option: Option) -> bool:
         """Whether an option could not be suspended on a node that others leave."""
         holdings = self._question.holdings
-        on_node = (one for card in holdings.gpus_on(node) for one in holdings.slices_on(card))
+        cards = holdings.gpus_on(node)
+        on_node = (one for card in cards for one in holdings.slices_on(card.gpu_id))
         freed = sum(map(holdings.host_memory.borrowed_of, filter(self._is_others, on_node)))
         return self._question.lacks_host_memory(node, option, freed)
 

@@ -1,10 +1,14 @@
 """Notebooks join the line, wait in their order, and have their turn."""
 
+import asyncio
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sublet_hub.ledger.records import Change
 from sublet_hub.slices import server_queue
+from sublet_quota.names.ids import SliceId
 from sublet_quota.wire.event_kinds import EventKind
 
 from tests.support.hub_world import FakeHub, HubWorld, hub_world, until
@@ -81,6 +85,21 @@ async def test_asked_again_with_another_wish_it_keeps_its_age(world: HubWorld) -
     assert len(world.service.line.entries) == 2
 
 
+async def test_options_without_end_are_not_kept_and_it_is_started_with_those_that_the_hub_has(
+    world: HubWorld,
+) -> None:
+    eves = await full(world)
+    options = {"size": "half", "image": "x" * 20_000}
+    await ask(world, "ada", start_options=options)
+    (entry,) = world.service.line.entries.values()
+    assert len(str(entry)) < 2_000
+    await give_back(world, eves)
+    await until(lambda: bool(world.hub.started))
+    assert world.hub.started[0] == ("ada", "", None)
+    status, _ = await ask(world, "ada", start_options=options)
+    assert status == 201
+
+
 async def test_a_new_request_does_not_overtake_who_waits(world: HubWorld) -> None:
     await world.agent()
     await world.slice_for("eve", size="half", groups=["teaching"])
@@ -115,6 +134,50 @@ async def test_the_line_outlives_the_service(tmp_path: Path, hub: FakeHub) -> No
         await until(lambda: bool(hub.started))
         status, _ = await ask(world, "ada")
         assert status == 201
+
+
+@pytest.mark.parametrize("other_by", [0, 1])
+async def test_whose_slice_was_handed_out_as_the_service_was_killed_has_it_if_it_is_its_own(
+    tmp_path: Path, hub: FakeHub, other_by: int
+) -> None:
+    settings = settings_with(tmp_path, start_within=timedelta(days=1))
+    async with hub_world(tmp_path, hub, settings) as world:
+        eves = await full(world)
+        await ask(world, "ada")
+        (entry,) = world.service.line.entries.values()
+        ledger, now = world.service.ledger, world.service.now()
+        made = replace(
+            ledger.slices[SliceId(eves)],
+            slice_id=SliceId("handed-out"),
+            owner=entry.owner,
+            created_at=now,
+            lot=entry.lot + other_by,
+        )
+        ledger.apply(Change(slices=(made,)), now)
+    async with hub_world(tmp_path, hub, settings) as world:
+        (entry,) = world.service.line.entries.values()
+        assert entry.slice_id == (None if other_by else "handed-out")
+
+
+async def test_who_asks_for_something_else_meanwhile_has_that_and_the_first_one_waits(
+    world: HubWorld,
+) -> None:
+    """A start that was given up is answered, too: what it is told is none of the second one's."""
+    await full(world)
+    await ask(world, "ada")
+    line = world.service.line
+    # As if both were asked for while a round is under way.
+    async with line._rounds._turn:
+        first = asyncio.create_task(ask(world, "ada", size="whole"))
+        await until(lambda: any(e.request["size"] == "whole" for e in line.entries.values()))
+        second = asyncio.create_task(ask(world, "ada"))
+        await until(lambda: any(e.request["size"] == "half" for e in line.entries.values()))
+        (slice_id,) = world.service.ledger.slices
+        world.service.allocation.release(slice_id, "eve has gone")
+    (status, wait), (other, lease) = await asyncio.gather(first, second)
+    assert (status, other, lease["size"]) == (202, 201, "half")
+    assert wait["owner"] == "ada"
+    assert [each.size for each in world.service.ledger.slices.values()] == ["half"]
 
 
 async def test_an_owner_and_all_together_have_so_many_in_line(

@@ -1,10 +1,15 @@
 """What is told of the line, to whom, and who may leave it."""
 
+import asyncio
 import json
 import re
+import time
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from sublet_hub.slices import line_standings
+from sublet_quota.names.ids import GroupName
 from sublet_quota.wire.event_kinds import EventKind
 
 from tests.support.hub_world import HubWorld, until
@@ -162,3 +167,40 @@ async def test_no_account_is_in_the_ledger(world: HubWorld) -> None:
     (entry,) = world.service.line.entries.values()
     assert "account" not in entry.request
     assert b"canary" not in (world.folder / "ledger.sqlite").read_bytes()
+
+
+async def test_who_waits_for_room_that_is_kept_for_a_reservation_is_not_told_that_it_is_there(
+    world: HubWorld,
+) -> None:
+    await world.agent()
+    holdings = world.service.capacity.holdings
+    (card,) = holdings.gpus()
+    # Else what is kept is reckoned anew meanwhile.
+    world.service.places._reserved._again_at = world.service.now() + timedelta(days=1)
+    holdings.kept_cards = {card.gpu_id: GroupName("research")}
+    status, wait = await ask(world, "ada")
+    assert status == 202
+    assert "No GPU of pool 'interactive' has room for" in wait["message"]
+
+
+async def test_who_is_told_of_waits_for_no_reckoning_because_of_who_joined_since(
+    world: HubWorld,
+) -> None:
+    """A class that comes within a minute would else be told of one after another."""
+    await full(world)
+    await ask(world, "ada")
+    standings = world.service.line.standings
+    (ada,) = world.service.line.entries.values()
+    known = standings._known
+    assert known is not None
+    # Another has joined since, and it rests for as long as the reckoning took.
+    standings._known = replace(known, entries=known.entries - 1, took_s=3600.0)
+    async with asyncio.timeout(30):
+        wait = await standings.one(ada)
+    assert wait is not None
+    assert wait.place == 1
+    # What was reckoned in no time, or before somebody left, is made anew.
+    for other in ({"took_s": 0.2}, {"left": -1, "took_s": 0.5}):
+        standings._known = replace(known, entries=-1, at_s=time.monotonic(), **other)
+        assert await standings.one(ada) is not None
+        assert standings._known.entries != -1
