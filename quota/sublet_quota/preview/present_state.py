@@ -11,7 +11,6 @@ from sublet_quota.budgets.standing import NOTHING_SPENT, BudgetStanding, Spent
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.holdings.gpu_load import GpuFacts, Holding
 from sublet_quota.holdings.holdings import Holdings
-from sublet_quota.holdings.kept_cards import NO_CARDS_KEPT
 from sublet_quota.holdings.layout.layout import Layout
 from sublet_quota.holdings.standing.type_standing import Turns
 from sublet_quota.jobs.turns.job_order import HeldCards
@@ -70,7 +69,7 @@ class PresentState:
     """The budgets that are over."""
     host_memory: Mapping[NodeId, int] = field(default_factory=dict)
     """What suspended slices may take on each node, in MiB, as far as that is told."""
-    kept_cards: Mapping[GpuId, GroupName] = NO_CARDS_KEPT
+    kept_cards: Mapping[GpuId, GroupName] = field(default_factory=dict)
     """Cards whose room is kept for a reservation of a group."""
     asked_sizes: Mapping[str, int] = field(default_factory=dict)
     """How often people have asked for each size lately."""
