@@ -197,6 +197,6 @@ def test_nothing_that_was_added_up_before_a_change_is_counted_on() -> None:
     """Whoever walks on while slices come and go would else call back one that is gone."""
     found, changed = with_line(full(), [queued("a"), queued("b", minute=1)]), iter((True, False))
     first, second = walk(found.hub.holdings, found.order(), None, lambda: False)
-    assert first.question.seen is second.question.seen
+    assert first.question.seen.candidates is second.question.seen.candidates
     first, second = walk(found.hub.holdings, found.order(), None, lambda: not next(changed))
-    assert first.question.seen is not second.question.seen
+    assert first.question.seen.candidates is not second.question.seen.candidates
