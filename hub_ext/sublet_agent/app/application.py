@@ -128,7 +128,7 @@ class SubletAgent(LinkOptions, DevicePluginOptions, Application):
         0,
         min=0,
         help="Host memory in MiB that images of suspended slices may take in all. 0: what the "
-        "machine has at the start (simulated GPUs: no limit that matters).",
+        "machine has (simulated GPUs: no limit that matters).",
     ).tag(config=True)
     tick_s = Float(
         0.15, min=0.01, help="How often the GPUs and their processes are measured, in seconds."

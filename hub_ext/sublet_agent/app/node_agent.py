@@ -156,8 +156,8 @@ class NodeAgent:
         budget = self._settings.host_memory_mib
         simulated = self._device.simulated
         # Simulated images are small in truth: the machine's own memory says nothing about them.
-        if budget is None:
-            budget = _SIMULATED_HOST_MIB if simulated else machine_available_mib(0) or 0
+        if budget is None and simulated:
+            budget = _SIMULATED_HOST_MIB
         return MoveTools(
             device=self._device,
             journal=self._journal,
@@ -319,6 +319,7 @@ class NodeAgent:
             lending=self._lending(),
             margin_mib=self._settings.moves.margin_mib,
             host_free_mib=self._moves.host.free_mib(),
+            host_in_all_mib=self._moves.host.in_all_mib(),
             ahead=self._clock.ahead(),
         )
 

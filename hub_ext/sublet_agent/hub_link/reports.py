@@ -56,6 +56,7 @@ def report_gpu(
         unfrozen=unfrozen,
         lendable_mib=lendable_mib(gpu, slices, node),
         suspend_mib_per_s=min(MOST_MIB, max(1, int(gpu.suspend_mib_per_s))),
+        host_memory_mib=_most_mib(node.host_in_all_mib),
     )
 
 
@@ -75,6 +76,10 @@ def _foreign(gpu: ServedGpu) -> ForeignProcesses | None:
 def _counter(told: int | None) -> int | None:
     """Return what a card's counter says; what no counter can say is not told."""
     return None if told is None or not 0 <= told <= MOST_EXACT else told
+
+
+def _most_mib(told: int | None) -> int | None:
+    return None if told is None else min(MOST_MIB, told)
 
 
 def _percent(told: int | None) -> int | None:

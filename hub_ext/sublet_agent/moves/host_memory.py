@@ -19,7 +19,11 @@ _BYTES_PER_MIB = 1024 * 1024
 class HostMemory:
     """The node's budget for images, and who has which part of it."""
 
-    def __init__(self, budget_mib: int, available_mib: Callable[[], int | None]) -> None:
+    def __init__(self, budget_mib: int | None, available_mib: Callable[[], int | None]) -> None:
+        """``budget_mib``: what all images may take; ``None``: all that is available.
+
+        What is available has no image in it any more that is there.
+        """
         self._budget_mib = budget_mib
         self._available_mib = available_mib
         self._lock = threading.Lock()
@@ -30,6 +34,11 @@ class HostMemory:
         """Return how much host memory suspends may still take, in MiB."""
         with self._lock:
             return self._free_mib()
+
+    def in_all_mib(self) -> int:
+        """Return how much host memory images may take in all, those that there are among them."""
+        with self._lock:
+            return self._free_mib() + sum(self._images.values())
 
     def reserve(self, wanted: Mapping[ProcessIdentity, int]) -> bool:
         """Set room aside for all these images, in MiB, or for none; return which it was."""
@@ -53,12 +62,14 @@ class HostMemory:
             self._moving.discard(identity)
 
     def _free_mib(self) -> int:
-        free = self._budget_mib - sum(self._images.values())
+        rooms = []
+        if self._budget_mib is not None:
+            rooms.append(self._budget_mib - sum(self._images.values()))
         available = self._available_mib()
         if available is not None:
             # What is on its way is promised but not in the machine's own count yet.
-            free = min(free, available - sum(self._images[i] for i in self._moving))
-        return max(0, free)
+            rooms.append(available - sum(self._images[i] for i in self._moving))
+        return max(0, min(rooms, default=0))
 
 
 def machine_available_mib(keep_mib: int) -> int | None:

@@ -33,6 +33,8 @@ class NodeConditions:
     lending: bool
     margin_mib: int
     host_free_mib: int
+    host_in_all_mib: int | None = None
+    """What images may take of the host memory in all; ``None``: not asked for."""
     ahead: timedelta = timedelta(0)
     """By how much ``now`` is later than what the hub's clock says."""
     unsafe_skip_room_check: bool = False

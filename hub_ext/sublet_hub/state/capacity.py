@@ -196,6 +196,7 @@ class Capacity:
         is_news = False
         for gpu in self._ledger.gpus_on_node(view.node):
             is_news |= self.holdings.put_gpu(self._facts(gpu))
+        self.holdings.host_memory.put(view.node, _host_memory_mib(view))
         if is_news:
             # With the cards that are open go guarantees, and with these ranks.
             self._tell()
@@ -337,6 +338,12 @@ def _grace(record: SliceRecord) -> AsBefore | None:
     if record.before_until is None or record.before_steps is None:
         return None
     return AsBefore(record.before_until, record.before_steps)
+
+
+def _host_memory_mib(view: NodeView) -> int | None:
+    """Return what suspended slices may take on a node: the least that its cards' reports say."""
+    told = (report.host_memory_mib for report in view.gpus.values())
+    return min((mib for mib in told if mib is not None), default=None)
 
 
 def _is_pause_only(report: GpuReport) -> bool:

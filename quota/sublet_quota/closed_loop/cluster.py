@@ -5,7 +5,8 @@ places again as there is room, graces end, the document says something else at a
 agents are told of new ranks.
 """
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -22,7 +23,7 @@ from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.errors import SubletQuotaError
 from sublet_quota.holdings.gpu_load import GpuFacts
 from sublet_quota.holdings.holdings import Holdings
-from sublet_quota.names.ids import SliceId
+from sublet_quota.names.ids import NodeId, SliceId
 from sublet_quota.placement.called_back import back_to_their_place
 from sublet_quota.shares.past_use import Span
 
@@ -50,6 +51,12 @@ class Scenario:
             message = f"something happens at {min(moments)}, before the beginning {self.begins}"
             raise SubletQuotaError(message)
 
+    def host_memory(self) -> Mapping[NodeId, int]:
+        """Return the host memory of each node, in MiB."""
+        cards = Counter(card.node for card in self.cards)
+        of_a_card = self.manner.speeds.host_mib_a_card
+        return {node: count * of_a_card for node, count in cards.items()}
+
 
 class Cluster:
     """A simulated hub with its cards; ``step`` by step, or ``run`` to the end."""
@@ -66,7 +73,7 @@ class Cluster:
             self.clock,
             scenario.manner,
             self.record,
-            Holdings(in_force, scenario.cards),
+            Holdings(in_force, scenario.cards, host_memory=scenario.host_memory()),
             ChargedUses(in_force.fair_share.half_life, scenario.begins),
             Cards(self.clock, scenario.manner, self.record, heard),
         )

@@ -5,7 +5,7 @@ be reckoned out beside them, and catch up in the end.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sublet_quota.budgets.standing import NOTHING_SPENT, Spent
 from sublet_quota.document.quota_document import QuotaDocument
@@ -14,7 +14,7 @@ from sublet_quota.holdings.layout.layout import Layout
 from sublet_quota.holdings.standing.group_trees import leaf_of
 from sublet_quota.holdings.standing.standings import TypedKind
 from sublet_quota.holdings.standing.type_standing import Turns
-from sublet_quota.names.ids import GpuId, SliceId, UserName
+from sublet_quota.names.ids import GpuId, NodeId, SliceId, UserName
 from sublet_quota.shares.group_tree import SPENT, GroupTree, NodeName
 
 
@@ -38,6 +38,8 @@ class AsHeld:
     laid_out: Mapping[str, Layout]
     spent: Spent = NOTHING_SPENT
     """The budgets that are over."""
+    host_memory: Mapping[NodeId, int] = field(default_factory=dict)
+    """What suspended slices may take on each node, in MiB, as far as that is told."""
 
     def leaf_for(self, holding: Holding) -> NodeName:
         """Return where a slice counts, budgets among it."""

@@ -11,6 +11,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from fractions import Fraction
 from itertools import chain
+from types import MappingProxyType
+from typing import Final
 
 from sublet_quota.amounts.gpu_amounts import NOTHING, GpuAmount
 from sublet_quota.budgets.standing import NOTHING_SPENT, Spent
@@ -22,6 +24,7 @@ from sublet_quota.holdings.card_sums import CardSums
 from sublet_quota.holdings.gpu_load import AsBefore, GpuFacts, Holding
 from sublet_quota.holdings.grace import carried_steps, with_grace
 from sublet_quota.holdings.guarantees import Guarantees
+from sublet_quota.holdings.host_memory import HostMemory
 from sublet_quota.holdings.kept_cards import KeptCards
 from sublet_quota.holdings.layout.layout import Layout
 from sublet_quota.holdings.making_way import MakingWay
@@ -30,13 +33,15 @@ from sublet_quota.holdings.slice_lists import SliceLists
 from sublet_quota.holdings.standing.held_sums import HeldSums
 from sublet_quota.holdings.standing.standings import NOT_TOLD, Standings, TypedKind
 from sublet_quota.holdings.standing.type_standing import Turns
-from sublet_quota.names.ids import GpuId, GroupName, PoolName, SliceId
+from sublet_quota.names.ids import GpuId, GroupName, NodeId, PoolName, SliceId
 from sublet_quota.reasons.guarantee_warnings import GuaranteeWarning
 from sublet_quota.residency.snapshot import Rank
 from sublet_quota.shares.cards import NO_CARD
 from sublet_quota.shares.entitlement import Piece
 from sublet_quota.shares.group_tree import ROOT, SPENT, NodeName, group_at
 from sublet_quota.shares.lots import lot_of
+
+NO_HOST_MEMORY_TOLD: Final[Mapping[NodeId, int]] = MappingProxyType({})
 
 
 class Holdings(HeldSums, CardSums, SliceLists, KeptCards):
@@ -52,6 +57,7 @@ class Holdings(HeldSums, CardSums, SliceLists, KeptCards):
         *,
         in_force: Mapping[SliceId, int] = NOT_TOLD,
         spent: Spent = NOTHING_SPENT,
+        host_memory: Mapping[NodeId, int] = NO_HOST_MEMORY_TOLD,
     ) -> None:
         """``document`` is one in force (``at``).
 
@@ -59,7 +65,7 @@ class Holdings(HeldSums, CardSums, SliceLists, KeptCards):
         entitled stays so, also where all is added up anew. ``turns``: in which order odd cards go
         where there are too few; by lot while nobody's past use is known. ``in_force`` is what
         ``steps_in_force`` said before: with too few cards, that stays so too. ``spent``: the
-        budgets that are over.
+        budgets that are over. ``host_memory``: what suspended slices may take on each node, in MiB.
         """
         self.document = document
         """The document in force; ``under`` puts another in its place."""
@@ -74,6 +80,10 @@ class Holdings(HeldSums, CardSums, SliceLists, KeptCards):
         self._placed = PlacedSlices(self._rooms)
         super().__init__(Standings(document, turns, spent))
         self._guarantees = Guarantees(self, self._rooms, self._standings)
+        self.host_memory = HostMemory(self._rooms, self._placed, self._standings, self._guarantees)
+        """What suspended slices may take on each node, as far as its agent tells."""
+        for node, told_mib in host_memory.items():
+            self.host_memory.put(node, told_mib)
         for facts in gpus:
             self.put_gpu(facts)
         self._fill(slices, entitled, in_force)
@@ -290,6 +300,7 @@ class Holdings(HeldSums, CardSums, SliceLists, KeptCards):
             self.steps_in_force(),
             self.laid_out(),
             self.spent,
+            dict(self.host_memory.told),
         )
 
     def under(
@@ -318,14 +329,15 @@ class Holdings(HeldSums, CardSums, SliceLists, KeptCards):
         after = Standings(document, held.turns, spent)
         steps = carried_steps(held, after, held.lasting)
         in_force = carried_steps(held, after, held.in_force)
-        anew = cls(document, turns=held.turns, spent=spent)
+        told = held.host_memory
+        anew = cls(document, turns=held.turns, spent=spent, host_memory=told)
         anew._take_over(held, held.slices.values(), steps, in_force)
         graced: dict[SliceId, Holding] = {}
         if grace:
             found = with_grace(held, anew._standings, steps, in_force, now + grace)
             graced = {one.slice_id: one for one in found}
         if graced:
-            anew = cls(document, turns=held.turns, spent=spent)
+            anew = cls(document, turns=held.turns, spent=spent, host_memory=told)
             anew._take_over(held, {**held.slices, **graced}.values(), steps, in_force)
         anew.begin_with(held.laid_out)
         # The layouts, too: whoever takes these holdings over looks at the changes alone.
@@ -344,6 +356,7 @@ class Holdings(HeldSums, CardSums, SliceLists, KeptCards):
         for facts in cards.values():
             self.put_gpu(facts)
         self.asked_sizes = before.asked_sizes
+        self.host_memory.take_over(before.host_memory.told)
         mine, theirs = dict(self._placed.all), {one.slice_id: one for one in before.slices()}
         gone = {one: mine[one] for one in mine.keys() - theirs.keys()}
         new = {one: theirs[one] for one in theirs.keys() - mine.keys()}

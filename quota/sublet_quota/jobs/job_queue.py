@@ -88,15 +88,40 @@ def plan_queue(
     placements: list[JobPlacement] = []
     waits: list[JobWait] = []
     for job in jobs:
-        found = None
-        if lending:
-            found = _placed(job, room, bounds, beside) or _let_in(job, room, bounds, beside)
+        _come_first(job, room, beside)
+    for job in jobs:
+        found = _found(job, room, bounds, beside) if lending else None
         if found is not None:
             placements.append(found)
         else:
             why = _why(job, room, bounds, lending=lending)
             waits.append(JobWait(job.job_id, len(waits) + 1, why))
     return QueuePlan(tuple(placements), tuple(waits))
+
+
+def _come_first(job: WaitingJob, room: LendableRoom, beside: BesideOthers) -> None:
+    """Let an entitled job have its part of the guarantee before any that is charged elsewhere."""
+    kinds = (kind for kind, name in room.kinds_for(job).items() if name == job.entitled_on)
+    cards = max((job.cards_on(kind) for kind in kinds if job.fits_on(kind)), default=None)
+    if beside.recharged is not None and job.entitled_on is not None and cards is not None:
+        beside.recharged.comes_before(job, job.entitled_on, cards)
+
+
+def _found(
+    job: WaitingJob, room: LendableRoom, bounds: "_Bounds", beside: BesideOthers
+) -> JobPlacement | None:
+    """Give a job its place, if it has one now, maybe as another job is charged elsewhere."""
+    found = (
+        _placed(job, room, bounds, beside)
+        or _let_in(job, room, bounds, beside)
+        or _let_in_by_right(job, room, bounds, beside)
+    )
+    gpu = None if found is None else room.gpu(found.gpu_id)
+    if found is None or gpu is None or beside.recharged is None or job.entitled_on is not None:
+        return found
+    cards = found.job.cards_on(gpu.facts.kind)
+    beside.recharged.comes_before(found.job, gpu.gpu_type, cards)
+    return found
 
 
 @dataclass(slots=True)
@@ -144,6 +169,23 @@ def _let_in(
         if not bounds.within(job, kinds):
             continue
         placed = _placed(job, room, bounds, beside)
+        if placed is not None:
+            beside.recharged.keep(change)
+            return replace(placed, recharged=(change.told,))
+    return None
+
+
+def _let_in_by_right(
+    job: WaitingJob, room: LendableRoom, bounds: _Bounds, beside: BesideOthers
+) -> JobPlacement | None:
+    """Give a job the place that it is due once another job fills the guarantee no longer."""
+    if beside.by_right is None or beside.recharged is None or beside.recharged.is_empty:
+        return None
+    if job.entitled_on is not None:
+        return None
+    kinds = {kind: name for kind, name in room.kinds_for(job).items() if job.fits_on(kind)}
+    for change, due in beside.recharged.tried_by_right(job, bounds.within(job, kinds)):
+        placed = _due(due, room, bounds, beside.by_right)
         if placed is not None:
             beside.recharged.keep(change)
             return replace(placed, recharged=(change.told,))

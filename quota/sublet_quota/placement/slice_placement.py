@@ -35,7 +35,13 @@ from sublet_quota.placement.finding.question import Question, Waiting
 from sublet_quota.placement.finding.recharging import Recharge, recharges
 from sublet_quota.placement.finding.taking import find_taken
 from sublet_quota.placement.refusing.advice import helps_for
-from sublet_quota.placement.refusing.no_room import borrows_no_more, denied_a_loan, denied_room
+from sublet_quota.placement.refusing.no_room import (
+    borrows_no_more,
+    denied_a_loan,
+    denied_host_memory,
+    denied_room,
+    is_short_of_host_memory,
+)
 from sublet_quota.reasons.derivation import Derivation, Rule
 from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.residency.snapshot import Rank
@@ -276,4 +282,9 @@ def _denied(question: Question, admission: Admission) -> Denial:
     borrowed = all(option.rank is Rank.BORROWED for option in options)
     if borrowed and borrows_no_more(question.holdings, owner):
         return denied_a_loan(owner)
-    return denied_room(question, options)
+    anywhere = replace(question, any_host=True)
+    if is_short_of_host_memory(question, options):
+        place = _find(anywhere, owner, options)
+        if place is not None:
+            return denied_host_memory(question, place.option, place.gpu_id)
+    return denied_room(anywhere, options)

@@ -16,7 +16,7 @@ from sublet_quota.holdings.standing.type_standing import Turns
 from sublet_quota.jobs.turns.job_order import HeldCards
 from sublet_quota.jobs.turns.past_uses import LagWrittenOff, Payer
 from sublet_quota.jobs.waiting_job import WaitingJob
-from sublet_quota.names.ids import GpuId, GroupName, SliceId, UserName
+from sublet_quota.names.ids import GpuId, GroupName, NodeId, SliceId, UserName
 
 StandingsUnder = Callable[[QuotaDocument], tuple[BudgetStanding, ...]]
 
@@ -67,6 +67,8 @@ class PresentState:
     jobs: JobsNow = field(default_factory=JobsNow)
     spent: Spent = NOTHING_SPENT
     """The budgets that are over."""
+    host_memory: Mapping[NodeId, int] = field(default_factory=dict)
+    """What suspended slices may take on each node, in MiB, as far as that is told."""
     kept_cards: Mapping[GpuId, GroupName] = field(default_factory=dict)
     """Cards whose room is kept for a reservation of a group."""
     asked_sizes: Mapping[str, int] = field(default_factory=dict)
@@ -86,6 +88,7 @@ class PresentState:
             self.turns,
             in_force=self.in_force,
             spent=self.spent,
+            host_memory=self.host_memory,
         )
         held.begin_with(self.laid_out)
         held.kept_cards, held.asked_sizes = self.kept_cards, self.asked_sizes
@@ -109,6 +112,7 @@ def present_state(
         people=people,
         jobs=jobs or JobsNow(),
         spent=holdings.spent,
+        host_memory=dict(holdings.host_memory.told),
         kept_cards=holdings.kept_cards,
         asked_sizes=holdings.asked_sizes,
         standings_under=standings_under,

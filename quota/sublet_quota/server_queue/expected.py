@@ -86,6 +86,8 @@ class Reckoning:
         if isinstance(answer, Denial):
             if answer.code is RoomRefusal.GPUS_CLOSED:
                 return self._opening(step.question, answer)
+            if answer.code is RoomRefusal.NO_HOST_MEMORY:
+                return Expected(None, ExpectedFrom.NOTHING_KNOWN)
             if answer.rule is not Rule.ROOM:
                 by_limit = answer.rule is Rule.LIMIT
                 return Expected(

@@ -2,7 +2,8 @@
 
 Whoever is looked at first finds the room first. Of each GPU type the first that has no place keeps
 the card on which least is missing: nobody who comes later gets a place there, so that small ones
-never starve a large one (conservative backfill). What is on the card ends one after another, and
+never starve a large one (conservative backfill); where host memory alone is missing, it keeps the
+node. What is on the card ends one after another, and
 nothing comes beside it from the line, so less and less is missing. What is within a guarantee has
 its place there all the same. A limit holds up those alone whom it concerns.
 
@@ -21,7 +22,7 @@ from sublet_quota.admission.slice_admission import Option, admit
 from sublet_quota.admission.slice_request import RequestedSlice
 from sublet_quota.holdings.gpu_load import GpuFacts
 from sublet_quota.holdings.holdings import Holdings
-from sublet_quota.names.ids import GpuId, UserName
+from sublet_quota.names.ids import GpuId, NodeId, UserName
 from sublet_quota.placement.finding.making_way import Missing, missing_on
 from sublet_quota.placement.finding.question import Question, Seen, Waiting
 from sublet_quota.placement.refusing.no_room import borrows_no_more
@@ -92,6 +93,8 @@ class _Line:
         self._asks = self._all_asks(ordered)
         self._kept: dict[str, GpuId] = {}
         """By type: the card of the first that has no place."""
+        self._kept_beside: frozenset[GpuId] = frozenset()
+        """All cards of nodes on which host memory is kept for the first of a type."""
         self._seen, self._seen_beside_kept = Seen.nothing(), Seen.nothing()
         self._denied: dict[_Asks, Denial | Behind] = {}
         """What was said to others who ask for the same, where their owners had no part in it."""
@@ -112,14 +115,16 @@ class _Line:
         answer = self._answer(question)
         if isinstance(answer, Behind) or (isinstance(answer, Denial) and _is_of_room(answer)):
             self._denied[key] = answer
-        keeps = self._keep(question) if isinstance(answer, Denial) and _is_of_room(answer) else None
+        keeps = None
+        if isinstance(answer, Denial) and _is_of_room(answer):
+            keeps = self._keep_node(question, answer) or self._keep(question)
         return Step(server, question, answer, keeps)
 
     def _answer(self, question: Question) -> Placement | Denial | Behind:
         answer = decided(question)
         if isinstance(answer, Denial) or answer.why.rule in _DUE:
             return answer
-        kept = frozenset(self._kept.values())
+        kept = frozenset(self._kept.values()) | self._kept_beside
         if answer.gpu_id not in kept and kept.isdisjoint(to for _, to in answer.moves):
             return answer
         seen = self._seen_beside_kept.for_another()
@@ -144,6 +149,22 @@ class _Line:
         self._kept[gpu_type] = gpu_id
         self._seen_beside_kept = Seen.nothing()
         return gpu_id
+
+    def _keep_node(self, question: Question, denial: Denial) -> GpuId | None:
+        """Keep a node on which host memory alone is missing, as its cards have that together."""
+        if denial.code is not RoomRefusal.NO_HOST_MEMORY:
+            return None
+        node = NodeId(str(denial.facts["node"]))
+        there = sorted(facts.gpu_id for facts in self._holdings.gpus_on(node))
+        for option in admit(self._holdings, question.wish).options:
+            name = option.asked.gpu_type
+            cards = [gpu_id for gpu_id in there if self._holdings.type_of(gpu_id) == name]
+            if cards and name not in self._kept:
+                self._kept[name] = cards[0]
+                self._kept_beside |= set(there)
+                self._seen_beside_kept = Seen.nothing()
+                return cards[0]
+        return None
 
     def _question(self, server: QueuedServer) -> Question:
         payer = self._payers.of(server)

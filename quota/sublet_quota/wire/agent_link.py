@@ -105,6 +105,10 @@ class GpuReport(AnswerModel):
     lendable_mib: Mib = 0
     """What a job could get here within ``idle_after`` of everybody's last cell."""
     suspend_mib_per_s: PositiveMib = 1700
+    host_memory_mib: Mib | None = None
+    """What suspended slices may take of the node's host memory in all, with what they take of it
+    now: the same for all cards of a node. ``None``: the agent does not tell (it is of an older
+    version)."""
 
     @property
     def unfit_reasons(self) -> tuple[UnfitReason, ...]:

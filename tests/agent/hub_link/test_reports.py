@@ -1,5 +1,7 @@
 """What the service is told of a card: who else uses it, and whether slices are frozen there."""
 
+from dataclasses import replace
+
 import pytest
 from sublet_agent.devices.interface import Gpu, GpuMemory
 from sublet_agent.hub_link.reports import report_gpu
@@ -9,6 +11,7 @@ from sublet_quota.reasons.closed_gpus import ClosedGpu, GpuFault
 from sublet_quota.reasons.fitness import Unfit, UnfitReason
 from sublet_quota.reasons.not_frozen import NotFrozen
 from sublet_quota.wire.agent_link import ForeignProcesses, GpuReport
+from sublet_quota.wire.schema import MOST_MIB
 
 from tests.support.agent_cases import START
 from tests.support.fake_device import GPU
@@ -46,6 +49,14 @@ def test_of_many_processes_twenty_are_named_and_all_are_counted(gpu: ServedGpu) 
     gpu.read(CardReading(MEMORY, foreign=dict.fromkeys(range(1, 31), 10)))
     foreign = report_gpu(gpu, (), NODE).foreign_processes
     assert foreign == ForeignProcesses(count=30, pids=tuple(range(1, 21)), held_mib=300)
+
+
+def test_the_nodes_host_memory_is_told_with_each_card(gpu: ServedGpu) -> None:
+    assert report_gpu(gpu, (), NODE).host_memory_mib is None
+    told = replace(NODE, host_in_all_mib=5000)
+    assert report_gpu(gpu, (), told).host_memory_mib == 5000
+    beyond = replace(NODE, host_in_all_mib=2**60)
+    assert report_gpu(gpu, (), beyond).host_memory_mib == MOST_MIB
 
 
 def test_why_a_card_is_not_fit_is_told_by_codes_and_that_it_is_by_none(gpu: ServedGpu) -> None:

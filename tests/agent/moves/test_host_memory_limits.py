@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from sublet_agent.moves.host_memory import room_in_limits_mib
+from sublet_agent.moves.host_memory import HostMemory, room_in_limits_mib
+from sublet_agent.processes.process_table import ProcessIdentity
 
 MIB = 1024 * 1024
 V1 = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
@@ -68,3 +69,32 @@ def test_without_limits_there_is_no_limit(tmp_path: Path, proc: Path) -> None:
     assert room_in_limits_mib(7, tmp_path / "tree", proc=proc) is None
     (proc / "7/cgroup").unlink()
     assert room_in_limits_mib(7, tmp_path / "tree", proc=proc) is None
+
+
+class _Meminfo:
+    left_mib: int | None = None
+
+
+def test_what_images_may_take_in_all_is_the_same_wherever_they_lie() -> None:
+    meminfo = _Meminfo()
+    host = HostMemory(1000, lambda: meminfo.left_mib)
+    first, second = (ProcessIdentity("boot", pid, 1) for pid in (1, 2))
+    assert host.in_all_mib() == 1000
+    assert host.reserve({first: 300})
+    assert (host.free_mib(), host.in_all_mib()) == (700, 1000)
+    meminfo.left_mib = 500
+    assert host.in_all_mib() == 500, "what is on its way is not in the machine's count yet"
+    host.settle(first, 300)
+    meminfo.left_mib = 200
+    assert host.in_all_mib() == 500, "of 1000 the machine has used 500 for something else"
+    host.settle(second, 100)
+    host.release(first)
+    assert host.in_all_mib() == 300
+
+
+def test_what_the_machine_has_is_all_there_is_also_for_an_agent_that_began_anew() -> None:
+    # Of 1000 MiB 600 are images that were there before: the machine's own count has them already.
+    host = HostMemory(None, lambda: 400)
+    host.settle(ProcessIdentity("boot", 1, 1), 600)
+    assert (host.free_mib(), host.in_all_mib()) == (400, 1000)
+    assert HostMemory(None, lambda: None).free_mib() == 0, "nothing is known of it"

@@ -64,4 +64,7 @@ def test_the_demos_agent_serves_its_one_card(tmp_path):
 
 @pytest.mark.parametrize("sizes", [sizes_for(CARD, 120), choose("simulated", 40).sizes])
 def test_the_demos_quota_document_is_one(sizes):
-    assert set(read_quota_document(quota_of(sizes)).sizes) == {"large", "medium", "whole"}
+    told = (quota_of(sizes), quota_of(sizes, guaranteed=True))
+    before, after = map(read_quota_document, told)
+    assert set(before.sizes) == set(after.sizes) == {"large", "medium", "whole"}
+    assert [set(each.all_groups["lab"].guaranteed) for each in (before, after)] == [set(), {"GPU"}]

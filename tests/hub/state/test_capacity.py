@@ -141,3 +141,14 @@ async def test_pools_and_types_that_no_card_is_in_are_told_by_their_lines(tmp_pa
             "line 1: gpu_types.L4: no GPU that there is has this type",
             "line 4: pools.training: no GPU that there is lies in this pool",
         ]
+
+
+async def test_the_host_memory_of_a_node_is_the_least_that_is_told_of_it(tmp_path: Path) -> None:
+    with metric_world(tmp_path, "gpu_types: {}") as world:
+        told = world.capacity.holdings.host_memory
+        world.report(a_gpu())
+        assert NODE not in told.told, "an older agent does not tell"
+        world.report(a_gpu(host_memory_mib=900), a_gpu("SIM-1", host_memory_mib=800))
+        assert told.told == {NODE: 800}
+        world.report(a_gpu())
+        assert NODE not in told.told

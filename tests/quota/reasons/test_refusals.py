@@ -71,7 +71,7 @@ NAMES: dict[str, Fact] = {
 }
 NUMBERS = {
     "asked", "asked_gpus", "asked_mib", "asked_milli", "asked_min", "asked_s", "closed_gpus",
-    "budget_minutes", "free", "limit_gpus", "most_s",
+    "budget_minutes", "free", "host_free_mib", "host_mib", "limit_gpus", "most_s",
     "free_mib", "free_milli", "gpu", "held_mib", "jobs", "kept_mib", "kept_milli", "largest",
     "largest_mib", "left_min", "limit_kib", "limit_mib", "limit_milli", "most", "most_characters",
     "most_gpus", "most_jobs", "most_letters", "most_min", "most_slices", "most_variables", "slices",

@@ -6,9 +6,10 @@ from sublet_quota.names.home_claim import HomeInUse
 from sublet_quota.names.ids import NodeId
 from sublet_quota.placement.slice_placement import Placement, decide_slice
 from sublet_quota.reasons.refusal import Refusal
+from sublet_quota.reasons.refusals.room import RoomRefusal
 from sublet_quota.residency.snapshot import Rank
 from sublet_quota.server_queue.queued_server import may_wait
-from sublet_quota.server_queue.walk import MOST_LOOKED_AT, walk
+from sublet_quota.server_queue.walk import BEHIND, MOST_LOOKED_AT, walk
 
 from tests.support.admission_cases import PARTS, SmallHub
 from tests.support.queue_cases import HubWithLine, queued, with_line
@@ -61,6 +62,27 @@ def test_the_head_is_not_starved_by_a_stream_of_small_ones() -> None:
         if "large" in found.take_turns():
             break
     assert minute <= 4, "two slices of one card end, and two of the other at most"
+
+
+def test_where_host_memory_alone_is_missing_the_node_is_kept_for_the_head() -> None:
+    text = TYPES + PARTS + "groups: {lab: {guaranteed: {H100: 1/4}}}\n"
+    hub = SmallHub.under(text, gpu("g0"), gpu("g1", index=1), gpu("g2", index=2))
+    hub.holdings.host_memory.put(NodeId("node-a"), 79 * 1024 * 3 // 2)
+    for number in range(2):
+        assert isinstance(hub.ask(f"s{number}", size="half"), Placement)
+    found = with_line(hub, [queued("large", size="whole")])
+    found.line.append(queued("small", size="quarter", minute=1))
+    first, second = walk(hub.holdings, found.order())
+    assert (first.answer.code, first.keeps) == (RoomRefusal.NO_HOST_MEMORY, "g0")  # type: ignore[union-attr]
+    assert second.answer == BEHIND, "a quarter would find host memory"
+    assert found.take_turns() == {}
+    entitled = hub.ask("lea", "lab", size="quarter")
+    assert isinstance(entitled, Placement)
+    assert entitled.rank is Rank.ENTITLED
+    found.hub.end("s0")
+    assert list(found.take_turns()) == []
+    found.hub.end("s1")
+    assert list(found.take_turns()) == ["large", "small"]
 
 
 def test_of_each_type_one_card_is_kept() -> None:

@@ -49,8 +49,12 @@ sizes:
   - {{name: whole, title: Whole, memory: 1, compute: 1}}
 groups:
   course: {{}}
-  lab: {{guaranteed: {{GPU: 1}}}}
+  lab: {lab}
 notebooks: {{when_full: queue}}
+"""
+_GUARANTEED = "{guaranteed: {GPU: 1}}"
+"""In the act about it alone: who borrows beside a guarantee needs host memory for a whole cap, and
+the story is played where there is enough for what its owners hold.
 """
 
 
@@ -125,9 +129,10 @@ def main(
         sys.exit(1)
 
 
-def quota_of(sizes: Sizes) -> str:
-    """Return the quota document of the story."""
+def quota_of(sizes: Sizes, *, guaranteed: bool = False) -> str:
+    """Return the quota document of the story; ``guaranteed``: of the act about that."""
     return QUOTA.format(
+        lab=_GUARANTEED if guaranteed else "{}",
         turn_s=sizes.turn_s,
         give_back_within_s=sizes.give_back_within_s,
         large_mib=sizes.large_cap_mib,
@@ -169,6 +174,9 @@ async def _perform(record: Record, machine: OneMachine, sizes: Sizes, *, poison:
         cells=Cells(simulated=settings.simulated),
         admin=Person(settings.places.hub_url, "admin", settings.admin_password),
         people={role.name: person(role.name) for role in (*cast, guaranteed, late)},
+        set_guarantee=lambda given: settings.places.quota_file.write_text(
+            quota_of(sizes, guaranteed=given), encoding="utf-8"
+        ),
         before_first_return=_poisoner(settings) if poison else None,
     )
     sampling = None

@@ -22,6 +22,7 @@ async def borrowed_is_called_back(stage: Stage) -> None:
     record.begin(5, "What is guaranteed is wanted: who borrows makes way, alive")
     borrower = await newest_borrower(stage)
     since_s = record.seconds()
+    await stage.guarantee(given=True)
     async with computes_meanwhile(stage, borrower):
         record.tell(
             f"group {owner.group} is guaranteed the GPU, and uses nothing of it; {borrower} and the"
@@ -64,6 +65,7 @@ async def borrowed_is_called_back(stage: Stage) -> None:
         lambda: told(stage, borrower, since_s, EventKind.SLICE_BROUGHT_BACK),
     )
     record.tell(f"{owner.name} has gone; {borrower} reads: {back}")
+    await stage.guarantee(given=False)
     await tell_what_is_there(stage, (role.name for role in stage.script.cast))
 
 

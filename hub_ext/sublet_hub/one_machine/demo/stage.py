@@ -62,6 +62,8 @@ class Stage:
     job_id: str = ""
     training_pids: tuple[int, ...] = ()
     """The pids of the job's processes on the GPU when it was first seen training."""
+    set_guarantee: Callable[[bool], object] | None = None
+    """Writes a quota document with a guarantee, or without; ``None``: it stays as it is."""
     before_first_return: Callable[[int], None] | None = None
     """Called with a suspended process's pid to break it, to show that the demo tells it."""
 
@@ -101,6 +103,12 @@ class Stage:
             await asyncio.sleep(0.1)
         message = f"{what}: waited {patience_s:g} s in vain"
         raise TimeoutError(message)
+
+    async def guarantee(self, *, given: bool) -> None:
+        """Put the guarantee of the act about it in force, or end it."""
+        if self.set_guarantee is not None:
+            self.set_guarantee(given)
+            await self.admin.service("POST", "quota/reload")
 
     async def until_idle(self, owner: str) -> None:
         """Wait until the agent calls this owner idle."""

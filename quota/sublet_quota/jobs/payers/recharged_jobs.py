@@ -1,13 +1,15 @@
 """Which running job may be charged to another group of its owner's, so that a waiting one starts.
 
-Only whose owner named no group, one job, one step; the newest first. None for which the other
-group's rights, or a limit, say no, or whose hours there are over, and none that would be entitled
-less for it: that would let others take what a group is guaranteed.
+That is below a limit, or within a guarantee that the running one has filled. Only whose owner named
+no group, one job, one step; the newest first. None for which the other group's rights, or a limit,
+say no, or whose hours there are over, and none that would be entitled less for it: that would let
+others take what a group is guaranteed. What waits and is entitled comes before it, in both groups.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
+from fractions import Fraction
 from itertools import islice
 from typing import Final
 
@@ -18,9 +20,12 @@ from sublet_quota.jobs.turns.job_order import Guarantees
 from sublet_quota.jobs.waiting_job import WaitingJob
 from sublet_quota.names.ids import GroupName, SliceId
 from sublet_quota.residency.snapshot import Rank
+from sublet_quota.shares.group_tree import NodeName
 
 _MOST_TRIED: Final = 16
 """For how many charges to other groups it is asked whether the waiting job then starts."""
+_MOST_TRIED_BY_RIGHT: Final = 32
+"""For how many it is asked in one plan whether a waiting job then is entitled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,34 +62,82 @@ class RechargedJobs:
         self._holdings = holdings
         self._limits = limits
         self._filling = Guarantees(holdings, with_jobs=True)
+        self._left_by_slices = Guarantees(holdings)
         newest_first = sorted(running, key=lambda each: (-each.since.timestamp(), each.slice_id))
         self._left = [each for each in newest_first if each.job.instead and each.job.gpus == 1]
+        self._tries_left = _MOST_TRIED_BY_RIGHT
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no running job could be charged to another group."""
+        return not self._left
+
+    def comes_before(self, job: WaitingJob, gpu_type: str, cards: Fraction) -> None:
+        """Let a guarantee be filled by a job that is entitled, or was placed, in this plan."""
+        self._filling.count(gpu_type, self._leaf(job), cards)
 
     def tried(self, waiting: WaitingJob) -> Iterator[Recharge]:
         """Yield each change that makes room below a limit of a waiting job's payer, made already.
 
         The one that is yielded last stays, unless the next is asked for, or the iterator's end.
         """
-        for change in islice(self._changes(waiting), _MOST_TRIED):
-            amounts = amounts_of(change.running.job, change.running.kind, change.running.gpu_type)
-            self._limits.recharge(amounts, change.running.job, None)
-            if self._may_pay(change):
-                self._limits.recharge(amounts, None, change.to)
-                yield change
-                self._limits.recharge(amounts, change.to, None)
-            self._limits.recharge(amounts, None, change.running.job)
+        near = (
+            each for each in self._left if self._limits.have_limits_in_common(each.job, waiting)
+        )
+        return self._made(islice(_changes(near), _MOST_TRIED))
+
+    def tried_by_right(
+        self, waiting: WaitingJob, kinds: Mapping[GpuKind, str]
+    ) -> Iterator[tuple[Recharge, WaitingJob]]:
+        """Yield each change by which a waiting job is entitled, with the job as it is then.
+
+        ``kinds`` are those on which it may run. It is made already, as by ``tried``.
+        """
+        cards = {name: waiting.cards_on(kind) for kind, name in kinds.items()}
+        paths = self._holdings.groups.paths
+        top = paths[self._leaf(waiting)][0]
+        near = (
+            each
+            for each in self._left
+            if each.job.rank is not Rank.BORROWED
+            and each.gpu_type in cards
+            and paths[self._leaf(each.job)][0] == top
+        )
+        for change in self._made(islice(_changes(near), self._tries_left)):
+            self._tries_left -= 1
+            gpu_type = change.running.gpu_type
+            rank = self._rank(waiting, gpu_type, cards[gpu_type])
+            if rank is not Rank.BORROWED:
+                yield change, replace(waiting, rank=rank, entitled_on=gpu_type)
 
     def keep(self, change: Recharge) -> None:
         """Note that a change is made for good: a job is charged to another group once in a plan."""
         self._left.remove(change.running)
 
-    def _changes(self, waiting: WaitingJob) -> Iterator[Recharge]:
-        for running in self._left:
-            if not self._limits.have_limits_in_common(running.job, waiting):
-                continue
-            for to in running.job.instead:
-                if to.group is not None and to.may_run_on(running.kind):
-                    yield Recharge(running, to)
+    def _made(self, changes: Iterable[Recharge]) -> Iterator[Recharge]:
+        for change in changes:
+            running = change.running
+            self._charge(running, former=running.job)
+            if self._may_pay(change):
+                self._charge(running, to=change.to)
+                yield change
+                self._charge(running, former=change.to)
+            self._charge(running, to=running.job)
+
+    def _charge(
+        self,
+        running: RunningJob,
+        *,
+        former: WaitingJob | None = None,
+        to: WaitingJob | None = None,
+    ) -> None:
+        amounts = amounts_of(running.job, running.kind, running.gpu_type)
+        self._limits.recharge(amounts, former, to)
+        cards = running.job.cards_on(running.kind)
+        if former is not None:
+            self._filling.count(running.gpu_type, self._leaf(former), -cards)
+        if to is not None:
+            self._filling.count(running.gpu_type, self._leaf(to), cards)
 
     def _may_pay(self, change: Recharge) -> bool:
         running, to = change.running, change.to
@@ -92,9 +145,25 @@ class RechargedJobs:
             return False
         if self._limits.in_the_way(to, running.kind, running.gpu_type) is not None:
             return False
-        if running.job.rank is Rank.BORROWED:
-            return True
-        leaf = self._holdings.leaf_for(to.group, to.owner)
-        asked = (to.job_id, leaf, to.cards_on(running.kind))
-        then = self._filling.fill(running.gpu_type, (asked,)).get(to.job_id, Rank.BORROWED)
-        return then <= running.job.rank
+        cards = to.cards_on(running.kind)
+        then = self._rank(to, running.gpu_type, cards)
+        # An older one would come before those there that are entitled.
+        alone = self._rank(to, running.gpu_type, cards, self._left_by_slices)
+        return then <= min(running.job.rank, alone)
+
+    def _rank(
+        self, job: WaitingJob, gpu_type: str, cards: Fraction, left: Guarantees | None = None
+    ) -> Rank:
+        """Return how a job is entitled beside all that fills guarantees before it."""
+        asked = job.job_id, self._leaf(job), cards
+        return (left or self._filling).fill(gpu_type, (asked,)).get(job.job_id, Rank.BORROWED)
+
+    def _leaf(self, job: WaitingJob) -> NodeName:
+        return self._holdings.leaf_for(job.group, job.owner)
+
+
+def _changes(running: Iterable[RunningJob]) -> Iterator[Recharge]:
+    for each in running:
+        for to in each.job.instead:
+            if to.group is not None and to.may_run_on(each.kind):
+                yield Recharge(each, to)

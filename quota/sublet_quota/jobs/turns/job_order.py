@@ -21,7 +21,7 @@ from sublet_quota.jobs.turns.past_uses import NO_PAST_USE, PastUse, UsedBy
 from sublet_quota.jobs.waiting_job import WaitingJob, is_of_type
 from sublet_quota.names.ids import JobId, PoolName
 from sublet_quota.residency.snapshot import Rank
-from sublet_quota.shares.cards import total
+from sublet_quota.shares.cards import NO_CARD, total
 from sublet_quota.shares.entitlement import Piece, PieceId, entitle
 from sublet_quota.shares.fair_order import RequestId, WaitingRequest, fair_order
 from sublet_quota.shares.group_tree import ROOT, GroupTree, NodeName
@@ -147,6 +147,13 @@ class Guarantees:
         self._holdings = holdings
         self._with_jobs = with_jobs
         self._trees: dict[str, GroupTree | None] = {}
+        self._counted: defaultdict[tuple[NodeName, str], Fraction] = defaultdict(Fraction)
+
+    def count(self, gpu_type: str, leaf: NodeName, cards: Fraction) -> None:
+        """Count the cards of one more job as filled; less than none: of one less."""
+        for name in self._holdings.groups.paths[leaf]:
+            self._counted[name, gpu_type] += cards
+        self._trees.pop(gpu_type, None)
 
     def fill(self, gpu_type: str, jobs: Iterable[JobCards]) -> Mapping[JobId, Rank]:
         """Return which of these jobs are entitled to their cards, which are told in their order.
@@ -183,7 +190,7 @@ class Guarantees:
         held = self._holdings.position(gpu_type).held[name]
         if self._with_jobs:
             held += self._holdings.jobs_filling(name, gpu_type)
-        return held
+        return held + self._counted.get((name, gpu_type), NO_CARD)
 
 
 def _any(tree: GroupTree) -> bool:

@@ -12,6 +12,7 @@ from sublet_quota.amounts.gpu_amounts import GpuAmount
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.holdings.gpu_load import GpuFacts, GpuRoom, Holding
 from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.holdings.host_memory import HostRoom
 from sublet_quota.names.ids import GpuId, GroupName, NodeId, PoolName
 from sublet_quota.placement.finding.unusable_room import UnusableRoom
 from sublet_quota.residency.snapshot import Rank
@@ -44,11 +45,13 @@ class Seen:
     """By kind: what room there is worth to those who ask."""
     departures: dict[tuple[GroupName, str], Any]
     """By payer and who asks: what would be if the slices of all its other members were gone."""
+    host_rooms: dict[NodeId, HostRoom | None]
+    """By node: its host memory, where it was asked for."""
 
     @classmethod
     def nothing(cls) -> "Seen":
         """Return that nothing was added up yet."""
-        return cls({}, {}, {}, {}, {}, {}, {}, {})
+        return cls({}, {}, {}, {}, {}, {}, {}, {}, {})
 
     def for_another(self) -> "Seen":
         """Return the same for a question beside which others wait: its answers are its own."""
@@ -68,6 +71,8 @@ class Question:
     """Cards that are kept for others who wait."""
     recharge: tuple[Holding, GroupName] | None = None
     """Somebody else's slice that is charged to another of their groups from now on."""
+    any_host: bool = False
+    """Whether it does not matter how much host memory there is."""
     seen: Seen = field(default_factory=Seen.nothing)
     """What was added up for this question, or for one like it on the same holdings."""
 
@@ -105,11 +110,33 @@ class Question:
         )
 
     def may_have(self, facts: GpuFacts, option: Option) -> bool:
-        """Whether an option could be on a card: what is kept for others it does not borrow."""
+        """Whether an option could be on a card: what is kept for others it does not borrow.
+
+        Nor does it borrow where it could not be suspended.
+        """
         if not self.may_lie_on(facts):
             return False
         is_borrowed = option.rank is Rank.BORROWED
-        return not (is_borrowed and self.holdings.is_kept_from(facts.gpu_id, option.group))
+        if is_borrowed and self.holdings.is_kept_from(facts.gpu_id, option.group):
+            return False
+        return self.any_host or not self.lacks_host_memory(facts.node, option)
+
+    def lacks_host_memory(self, node: NodeId, option: Option, freed_mib: int = 0) -> bool:
+        """Whether an option is borrowed, and could not be suspended on a node with its whole cap.
+
+        ``freed_mib``: what others would leave besides.
+        """
+        if option.rank is not Rank.BORROWED or self.wish.never_suspended:
+            return False
+        room = self.host_room(node)
+        return room is not None and option.asked.amount.memory_mib > room.free_mib + freed_mib
+
+    def host_room(self, node: NodeId) -> HostRoom | None:
+        """Return the host memory of a node; ``None``: nothing follows from it."""
+        known = self.seen.host_rooms
+        if node not in known:
+            known[node] = self.holdings.host_memory.room(node)
+        return known[node]
 
     def rank_on(self, rank: Rank, gpu_id: GpuId, leaf: NodeName, amount: GpuAmount) -> Rank:
         """Return how a slice stands on a card: in part, where it takes turns behind others'."""

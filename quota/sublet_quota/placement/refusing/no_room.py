@@ -8,7 +8,7 @@ from sublet_quota.admission.slice_admission import Option
 from sublet_quota.amounts.gpu_amounts import NOTHING, GpuAmount
 from sublet_quota.holdings.gpu_load import Holding
 from sublet_quota.holdings.holdings import Holdings
-from sublet_quota.names.ids import GroupName, SliceId, UserName
+from sublet_quota.names.ids import GpuId, GroupName, SliceId, UserName
 from sublet_quota.placement.finding.deriving import guarantee_line
 from sublet_quota.placement.finding.free_room import most_free
 from sublet_quota.placement.finding.question import Question
@@ -51,6 +51,38 @@ def _is_in_the_way(holdings: Holdings, holding: Holding) -> bool:
 def denied_a_loan(owner: UserName) -> Denial:
     """Return the refusal of who borrows no more."""
     return Denial(RoomRefusal.BORROWS_NO_MORE, Rule.ROOM, facts={"owner": owner})
+
+
+def is_short_of_host_memory(question: Question, options: tuple[Option, ...]) -> bool:
+    """Whether on one of the nodes looked at an option could not be suspended."""
+    looked_at = tuple(question.seen.host_rooms)
+    return any(question.lacks_host_memory(node, each) for node in looked_at for each in options)
+
+
+def denied_host_memory(question: Question, option: Option, gpu_id: GpuId) -> Denial:
+    """Return the refusal of what would have its place on a card, but could not be suspended."""
+    holdings, asked = question.holdings, option.asked
+    facts = holdings.gpu(gpu_id)
+    room = None if facts is None else question.host_room(facts.node)
+    if facts is None or room is None:
+        return denied_room(question, (option,))
+    cards = holdings.gpus_on(facts.node)
+    on_node = (one for card in cards for one in holdings.slices_on(card.gpu_id))
+    borrowed = (one for one in on_node if holdings.host_memory.borrowed_of(one))
+    return Denial(
+        RoomRefusal.NO_HOST_MEMORY,
+        Rule.ROOM,
+        option.group,
+        (),
+        {
+            "asked_mib": asked.amount.memory_mib,
+            "host_free_mib": room.free_mib,
+            "host_mib": room.told_mib,
+            "node": facts.node,
+        },
+        _groups_of(holdings, borrowed, question.wish.owner),
+        _smaller(asked.amount, GpuAmount(room.free_mib, asked.amount.compute_milli)),
+    )
 
 
 def denied_room(question: Question, options: tuple[Option, ...]) -> Denial:

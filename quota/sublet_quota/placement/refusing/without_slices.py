@@ -13,7 +13,7 @@ from sublet_quota.admission.slice_admission import Option
 from sublet_quota.amounts.gpu_amounts import NOTHING
 from sublet_quota.holdings.gpu_load import GpuFacts, GpuRoom, Holding, room_on
 from sublet_quota.holdings.holdings import Holdings
-from sublet_quota.names.ids import GpuId, GroupName
+from sublet_quota.names.ids import GpuId, GroupName, NodeId
 from sublet_quota.placement.finding.free_room import find_free
 from sublet_quota.placement.finding.question import Question
 from sublet_quota.placement.refusing.no_room import borrows_no_more
@@ -40,8 +40,15 @@ class _Departure:
     def room(self, gpu_id: GpuId) -> GpuRoom | None:
         """Return the room on a card where they were; ``None``: unknown, or in no pool."""
         if gpu_id not in self.rooms:
-            self.rooms[gpu_id] = _room_without(self.world.holdings, gpu_id, self.on_card[gpu_id])
+            gone = self.on_card.get(gpu_id, ())
+            self.rooms[gpu_id] = _room_without(self.world.holdings, gpu_id, gone)
         return self.rooms[gpu_id]
+
+    def host_mib(self, node: NodeId) -> int:
+        """Return the host memory of a node that is needed for them no more."""
+        holdings = self.world.holdings
+        there = (self.on_card.get(card.gpu_id, ()) for card in holdings.gpus_on(node))
+        return sum(holdings.host_memory.borrowed_of(one) for here in there for one in here)
 
 
 class WithoutSlices:
@@ -52,6 +59,8 @@ class WithoutSlices:
         self.options = admission.within_rights
         """What limits and room are asked for."""
         self._question = question
+        self._anywhere = replace(question, any_host=True)
+        """The same, whatever host memory there is: that is looked at apart."""
         self._rights = admission.rights
         self._free: dict[Option, bool] = {}
 
@@ -135,26 +144,43 @@ class WithoutSlices:
         pools = self._question.pools(option)
         return any(
             facts.kind == option.asked.kind
-            and self._question.may_have(facts, option)
+            and self._anywhere.may_have(facts, option)
             and self._question.holdings.pool_of(gpu_id) in pools
             and self._fits(option, departure.room(gpu_id))
+            and not self._question.lacks_host_memory(
+                facts.node, option, departure.host_mib(facts.node)
+            )
             for gpu_id, facts in self._cards(departure)
         )
 
     def _cards(self, departure: _Departure) -> Iterator[tuple[GpuId, GpuFacts]]:
-        for gpu_id in departure.on_card:
-            facts = self._question.holdings.gpu(gpu_id)
-            if facts is not None:
-                yield gpu_id, facts
+        """Yield the cards where they were, and where host memory was short those beside these."""
+        holdings = self._question.holdings
+        here = {card: facts for card in departure.on_card if (facts := holdings.gpu(card))}
+        for node in {facts.node for facts in here.values()}:
+            if self._question.seen.host_rooms.get(node) is not None:
+                here |= {facts.gpu_id: facts for facts in holdings.gpus_on(node)}
+        yield from here.items()
 
     def _has_room_alone(self, option: Option) -> bool:
         """Whether there would be room on a card that others leave."""
         holdings = self._question.holdings
-        for facts, _ in self._question.cards(option):
+        for facts, _ in self._anywhere.cards(option):
             others = list(filter(self._is_others, holdings.slices_on(facts.gpu_id)))
-            if others and self._fits(option, _room_without(holdings, facts.gpu_id, others)):
+            is_short = self._question.lacks_host_memory(facts.node, option)
+            if not (others or is_short) or (is_short and self._lacks_alone(facts.node, option)):
+                continue
+            if self._fits(option, _room_without(holdings, facts.gpu_id, others)):
                 return True
         return False
+
+    def _lacks_alone(self, node: NodeId, option: Option) -> bool:
+        """Whether an option could not be suspended on a node that others leave."""
+        holdings = self._question.holdings
+        cards = holdings.gpus_on(node)
+        on_node = (one for card in cards for one in holdings.slices_on(card.gpu_id))
+        freed = sum(map(holdings.host_memory.borrowed_of, filter(self._is_others, on_node)))
+        return self._question.lacks_host_memory(node, option, freed)
 
     def _fits(self, option: Option, room: GpuRoom | None) -> bool:
         alone = self._question.wish.never_suspended

@@ -54,6 +54,14 @@ class RoomRefusal(RefusalCode):
         ("asked", "free"),
     )
     """The wish can never be suspended, and is not entitled."""
+    NO_HOST_MEMORY = Row(
+        RefusalReason.NO_ROOM,
+        "What you would borrow must be able to make way, with {asked_mib} in host memory. Node "
+        "'{node}', where a GPU has room, has {host_free_mib} of {host_mib} left for that, beside "
+        f"what guarantees and other borrowed slices may need there.{_HELP}",
+        ("asked_mib", "host_free_mib", "host_mib"),
+    )
+    """The wish is not entitled, and could not be suspended with its whole cap."""
     KEPT_FOR_OTHERS = Row(
         RefusalReason.NO_ROOM,
         "There is room, on a GPU that is kept for who comes before in line.",
