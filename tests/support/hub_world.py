@@ -337,7 +337,8 @@ class HubWorld:
 async def until(happened: Any, within_s: float = 60) -> None:
     """Poll: for outcomes that no event tells of."""
 
-    async def wait() -> None:
+    # Not wait_for: before Python 3.12 it loses a cancellation that comes with the end.
+    async with asyncio.timeout(within_s):
         while True:
             answer = happened()
             if asyncio.iscoroutine(answer):
@@ -345,8 +346,6 @@ async def until(happened: Any, within_s: float = 60) -> None:
             if answer:
                 return
             await asyncio.sleep(0.02)
-
-    await asyncio.wait_for(wait(), within_s)
 
 
 def settings_for(folder: Path, **values: Any) -> ServiceSettings:
