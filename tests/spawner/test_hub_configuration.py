@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import pytest
+from jupyterhub.scopes import scope_definitions
 from sublet_quota.names import scopes
 from sublet_spawner.errors import TokenFileError
 from sublet_spawner.hub_configuration import (
@@ -62,18 +63,23 @@ def test_a_user_role_of_the_admins_is_added_to(sublet, hub_major):
     assert roles(c)["user"]["scopes"] == ["self", "shares!user", *USER_SCOPES]
 
 
-def test_the_service_may_read_servers_and_groups_stop_servers_and_nothing_else(sublet):
+def test_the_service_may_read_groups_read_start_and_stop_servers_and_nothing_else(sublet):
     c = Config()
     configure(c, sublet)
     role = roles(c)["sublet-service"]
     assert role["services"] == ["sublet"]
-    assert set(role["scopes"]) == {
-        "list:users",
-        "read:users:groups",
-        "read:servers",
-        "delete:servers",
-        "start:servers",
-    }
+    assert set(role["scopes"]) == {"list:users", "read:users:groups", "servers"}
+
+
+def test_a_hub_of_this_version_knows_each_scope_and_gives_what_the_service_looks_for(sublet):
+    """A role with a scope that a hub does not know keeps it from starting."""
+    c = Config()
+    configure(c, sublet)
+    own = set(c.JupyterHub.custom_scopes)
+    for role in roles(c).values():
+        asked = {scope.partition("!")[0] for scope in role["scopes"]}
+        assert asked - own <= scope_definitions.keys()
+    assert {"read:servers", "delete:servers"} <= set(scope_definitions["servers"]["subscopes"])
 
 
 def test_a_servers_token_may_do_no_more_than_this(sublet):

@@ -126,7 +126,7 @@ class _UserHandler(RequestHandler):
         token = self.request.headers.get("Authorization", "").removeprefix("token ")
         if token == SERVICE_TOKEN and hub.service:
             may = ["delete:servers"] if hub.service_may_stop else []
-            may += ["start:servers"] if hub.service_may_start else []
+            may += ["servers"] if hub.service_may_start else []
             self.write({"kind": "service", "name": hub.service, "scopes": ["list:users", *may]})
             return
         hub.asked += 1
@@ -213,7 +213,7 @@ class _ServerHandler(RequestHandler):
         token = self.request.headers.get("Authorization", "").removeprefix("token ")
         status = 503 if hub.broken else hub.start_status if token == SERVICE_TOKEN else 403
         if status == 201:
-            options = json.loads(self.request.body)["user_options"]
+            options = json.loads(self.request.body or b"null")
             hub.started.append((owner, server, options))
             hub.servers.setdefault(owner, set()).add(server)
         self.set_status(status)

@@ -28,8 +28,10 @@ _NOT_RUNNING: Final = frozenset({400, _NOTHING_THERE})
 """What the hub answers to who stops a server that does not run, or is not there."""
 STOP_SERVERS: Final = "delete:servers"
 """JupyterHub's scope for that."""
-START_SERVERS: Final = "start:servers"
+START_SERVERS: Final = "servers"
 """JupyterHub's scope for starting what waits in line."""
+_ONLY_STARTS: Final = "start:servers"
+"""The part of it that suffices, too: JupyterHub has that from its version 6 on."""
 _RUNS_ALREADY: Final = 400
 _TOO_MANY: Final = 429
 _ERROR_OF_THE_HUB: Final = 500
@@ -132,7 +134,7 @@ class HubClient:
             return HubStanding.TOKEN_OF_ANOTHER
         if not _may(owner, STOP_SERVERS):
             return HubStanding.CANNOT_STOP_SERVERS
-        may_start = _may(owner, START_SERVERS)
+        may_start = _may(owner, START_SERVERS) or _may(owner, _ONLY_STARTS)
         return HubStanding.OK if may_start else HubStanding.CANNOT_START_SERVERS
 
     async def may_stop_servers(self) -> bool:
@@ -169,7 +171,8 @@ class HubClient:
         Only ever for a server that is in line, whose turn has come. ``HubUnreachableError`` where
         the hub does not answer, or starts none of anybody's now, and may be asked again.
         """
-        body = json.dumps({"user_options": None if options is None else dict(options)})
+        # The whole body is the options: JupyterHub 5 knows no other form, and later ones this, too.
+        body = json.dumps(dict(options)) if options else ""
         try:
             await self._send("POST", _path_of(owner, server), body)
         except HTTPClientError as error:

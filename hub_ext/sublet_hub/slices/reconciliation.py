@@ -159,7 +159,7 @@ def _log_standing(standing: HubStanding) -> None:
         case HubStanding.CANNOT_START_SERVERS:
             _LOG.warning(
                 "the hub answers, and does not let the service start servers that wait in line: "
-                "its role lacks start:servers"
+                "its role lacks servers"
             )
         case _:
             _LOG.error("the hub answers, and the service's token is not its own (%s)", standing)

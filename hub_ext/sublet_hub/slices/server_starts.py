@@ -32,7 +32,7 @@ MOST_FAILURES: Final = 3
 _STARTED_AT_ONCE: Final = 20
 _NOT_ALLOWED: Final = (
     "a server in line is not started: HTTP 403: its owner has to log in anew, or the service's "
-    "role lacks the scope start:servers"
+    "role lacks the scope servers"
 )
 _LOG = logging.getLogger(__name__)
 

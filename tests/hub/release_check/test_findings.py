@@ -224,7 +224,7 @@ MISTAKES: dict[str, tuple[Seen, Fault, str]] = {
     "no scope to start servers": (
         with_health(hub="cannot-start-servers"),
         Fault.CANNOT_START_SERVERS,
-        "start:servers",
+        "servers",
     ),
     "no scopes": (with_health(hub="lacks-scopes"), Fault.SCOPES, "zz-sublet"),
     "the hub was not asked yet": (with_health(hub="unasked"), Fault.STARTING, "the hub"),

@@ -49,7 +49,7 @@ def test_a_server_is_started_with_the_options_that_its_owner_chose(
         answer = asyncio.run(client.start_server(UserName("ada"), "big one", options))
         assert answer is StartAnswer.STARTS
         (asked,) = hub.asked
-        assert asked.body == {"user_options": options}
+        assert asked.body == options
 
 
 @pytest.mark.parametrize(
@@ -112,6 +112,7 @@ def test_a_hub_that_does_not_stop_a_server_says_so(status: int, told: str) -> No
 @pytest.mark.parametrize(
     ("scopes", "may"),
     [
+        (["list:users", "delete:servers", "servers"], True),
         (["list:users", "delete:servers", "start:servers"], True),
         (["delete:servers!group=course", "start:servers!group=course"], True),
         (["list:users", "read:servers"], False),
@@ -132,7 +133,7 @@ def test_the_role_says_whether_servers_may_be_stopped(
 
 def test_the_role_says_whether_servers_may_be_started() -> None:
     with fake_hub_service() as hub:
-        scopes = ["list:users", "delete:servers", "start:servers-of-old"]
+        scopes = ["list:users", "delete:servers", "read:servers", "start:servers-of-old"]
         hub.answer("GET user", {"kind": "service", "name": "sublet", "scopes": scopes})
         standing = asyncio.run(HubClient(f"{hub.url}api", "token").whose_token())
         assert standing is HubStanding.CANNOT_START_SERVERS

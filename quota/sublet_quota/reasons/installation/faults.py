@@ -177,7 +177,7 @@ class Fault(Enum):
     CANNOT_START_SERVERS = FaultWords(
         _SETTLING_S,
         "The hub does not let the service start servers, so none that waits in line is started "
-        "when its turn comes: its role `sublet-service` lacks the scope start:servers. It comes "
+        "when its turn comes: its role `sublet-service` lacks the scope servers. It comes "
         "with hub.extraConfig.zz-sublet of helm/z2jh-values.yaml and Sublet's own package in the "
         "hub's image: bring both to this release.",
     )
