@@ -275,8 +275,11 @@ class ActivityRecord:
         """Return since when nothing of work is seen, and kernels say so, too.
 
         ``None``: a cell runs, or one may; or it is too short a time ago to be more than a pause.
+        Whoever asked for the slice since then waits for it, though no cell does.
         """
         since = self.quiet_since()
+        if since == self._woken:
+            return None
         rests = now - since >= _RESTS_AFTER and self.says_that_nothing_runs(now)
         return since if rests else None
 

@@ -407,6 +407,16 @@ def test_a_cell_at_the_gate_and_one_that_runs_are_no_rest(activity_record, clock
     assert activity_record.rests_since(clock.passes(60)) is None
 
 
+def test_who_asked_for_the_slice_waits_for_it_though_no_cell_does(activity_record, clock):
+    """By the panel's button, for a widget or a thread: it was never brought back to who rests."""
+    says_nothing_runs(activity_record, clock)
+    activity_record.wakes(clock.passes(60))
+    assert activity_record.rests_since(clock.passes(60)) is None
+    used = clock.passes(1)
+    activity_record.gpu_is_used(used)
+    assert activity_record.rests_since(clock.passes(5)) == used
+
+
 def test_without_a_kernels_word_it_is_not_known_whether_an_owner_is_at_rest(activity_record, clock):
     activity_record.wakes(clock.passes(10))
     assert activity_record.rests_since(clock.passes(60)) is None
