@@ -305,7 +305,7 @@ MUTANTS: Final = (
         'SERVICE_SCOPES: Final = (\n    "list:users",',
         'SERVICE_SCOPES: Final = (\n    "tokens",\n    "list:users",',
         (
-            f"{_SCOPE_TESTS}::test_the_service_may_read_servers_and_groups_stop_servers_and_nothing_else",
+            f"{_SCOPE_TESTS}::test_the_service_may_read_groups_read_start_and_stop_servers_and_nothing_else",
         ),
     ),
     Mutant(
