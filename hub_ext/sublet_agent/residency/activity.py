@@ -265,8 +265,11 @@ class ActivityRecord:
         return max(at for at in seen if at is not None)
 
     def says_that_nothing_runs(self, now: datetime) -> bool:
-        """Whether kernels have reported, and none has said of a cell that it runs, or waits."""
-        if now - self._listens_since < _HEARD_WITHIN:
+        """Whether kernels have reported, and none has said of a cell that it runs, or waits.
+
+        Whoever asked for the slice since anything was seen waits for it, though no cell does.
+        """
+        if now - self._listens_since < _HEARD_WITHIN or self.quiet_since() == self._woken:
             return False
         kernels = self._kernels.values()
         return any(k.has_reported for k in kernels) and not any(k.busy for k in kernels)
@@ -275,11 +278,8 @@ class ActivityRecord:
         """Return since when nothing of work is seen, and kernels say so, too.
 
         ``None``: a cell runs, or one may; or it is too short a time ago to be more than a pause.
-        Whoever asked for the slice since then waits for it, though no cell does.
         """
         since = self.quiet_since()
-        if since == self._woken:
-            return None
         rests = now - since >= _RESTS_AFTER and self.says_that_nothing_runs(now)
         return since if rests else None
 
