@@ -33,6 +33,10 @@ def stop_in_mid(world, kind, kernel):
     process = world.gpus.administration.inspect
     world.until(lambda: process().process(kernel.pid).operation == kind.value, LONG_S)
     os.kill(kernel.pid, signal.SIGSTOP)
+    # A signal takes hold once the process gets a processor: were the move over by then, it would
+    # be its own process that was stopped behind it, and nobody would let that go on.
+    told = f"process {kernel.pid} was stopped in mid-move, and goes on"
+    world.until(lambda: told in world.agent.text(), LONG_S)
     world.gpus.administration.clear_faults()
 
 
@@ -46,7 +50,6 @@ def test_who_stops_in_mid_restore_comes_back_and_holds_up_nobody(filled):
     world.until(lambda: world.truth(ben.pid) == "running", LONG_S)
     assert ada.tenant.end() == "'open'"
     assert ada.digest() == hers
-    assert f"process {ada.pid} was stopped in mid-move, and goes on" in world.agent.text()
     assert cat.pid
 
 
