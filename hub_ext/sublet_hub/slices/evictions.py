@@ -160,8 +160,7 @@ class Evictions:
             for name, each in self._store.kept.items()
             if self._is_moot(each) or (each.due_at <= before and not self._is_held(each))
         )
-        if old:
-            self._store.drop(old)
+        self._store.drop(*old)
         for notes in (self._asked_s, self._said):
             for gone in notes.keys() - self._store.kept.keys():
                 del notes[gone]
