@@ -90,7 +90,7 @@ class PlaceInLine:
         try:
             await self._client().leave_line(spawner.user.name, spawner.name)
         except SubletSpawnerError as error:
-            spawner.log.error("A place in line is kept: %s", error)  # noqa: TRY400
+            spawner.log.error("A place in line is kept: %s", error)  # noqa: TRY400 - the trace says nothing more
             message = "The GPU service cannot be reached now, so you are still in line: try again"
             raise unavailable(message) from error
         self.is_over()

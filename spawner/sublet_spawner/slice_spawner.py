@@ -201,7 +201,7 @@ class SliceSpawnerMixin(UserChoice, Spawner):  # type: ignore[misc]
         try:
             answer = await self._ask(request)
         except SubletSpawnerError as error:
-            self.log.error("No slice for %s: %s", self._log_name, error)  # noqa: TRY400
+            self.log.error("No slice for %s: %s", self._log_name, error)  # noqa: TRY400 - the trace says nothing more
             if self.service_required:
                 leave_uncounted(self)
                 raise unavailable(self._what_to_do()) from error

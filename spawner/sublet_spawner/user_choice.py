@@ -57,7 +57,7 @@ class UserChoice(ServerPlace):
             form = render_form(offers, settings, by_group)
             form = form if wait is None else f"{render_notice(wait)}\n{form}"
         except SubletSpawnerError as error:
-            self.log.error("No options form for %s: %s", self._log_name, error)  # noqa: TRY400
+            self.log.error("No options form for %s: %s", self._log_name, error)  # noqa: TRY400 - the trace says nothing more
             if self.service_required and not self.allow_no_gpu:
                 raise unavailable(self._what_to_do()) from error
             form = render_without_service(self._what_to_do(), settings)

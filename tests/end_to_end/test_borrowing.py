@@ -6,7 +6,7 @@ Who computes is not idle by a mere pause of the machine.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -16,6 +16,7 @@ from sublet_quota.wire.event_kinds import EventKind
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError
 
 from tests.support.browser_machine import BrowserMachine, browser_machine
+from tests.support.holding_notebooks import LOOK, PATIENCE_S, a_notebook, hold, until
 from tests.support.job_notebooks import write_notebook
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.asyncio]
@@ -33,35 +34,18 @@ groups:
   lab: {guaranteed: {H100: 1}}
 """
 GROUPS = {"course": ("ada", "bea"), "lab": ("lena",)}
-PATIENCE_S = 300
-"""Longer than an agent lets a cell wait that was suspended in its middle, for being idle."""
-HOLD = """
-import sublet_agent.simulated.client as gpu
-data = gpu.allocate(gib={gib})
-data.fill({seed})
-before, variable = data.sha256(), {seed}
-"""
 WORK = """
 import os
 open({path!r} + "-begun", "w").close()
 while not os.path.exists({path!r}):
     gpu.compute(seconds=0.05)
 """
-LOOK = "gpu.compute(seconds=0.01); print(data.sha256() == before, variable)"
 
 
 @pytest.fixture
 def machine() -> Iterator[BrowserMachine]:
     with browser_machine(QUOTA, GROUPS, speed=40) as running:
         yield running
-
-
-async def until(ask: Callable[[], Any], holds: Callable[[Any], Any]) -> Any:
-    ends = time.monotonic() + PATIENCE_S
-    while not holds(answer := await ask()):
-        assert time.monotonic() < ends, answer
-        await asyncio.sleep(0.2)
-    return answer
 
 
 async def slice_of(person: Person) -> dict[str, Any]:
@@ -91,14 +75,6 @@ async def at_work(machine: BrowserMachine, name: str, kernel: Kernel) -> AsyncIt
     finally:
         enough.touch()
         await working
-
-
-async def a_notebook(person: Person, size: str, gib: int, seed: int) -> Kernel:
-    await person.log_in()
-    await person.start_server({"size": size})
-    kernel = await person.open_kernel()
-    await kernel.run(HOLD.format(gib=gib, seed=seed), PATIENCE_S)
-    return kernel
 
 
 async def test_who_is_guaranteed_is_let_in_and_who_borrowed_loses_nothing_and_comes_back(
@@ -156,7 +132,7 @@ async def test_a_job_within_the_guarantee_takes_turns_with_who_borrowed_and_both
     await lena.stop_server()
     enough = machine.home("lena") / "enough"
     still_there = "assert data.sha256() == before"
-    training = (HOLD.format(gib=60, seed=7), WORK.format(path=str(enough)), still_there)
+    training = (hold(60, 7), WORK.format(path=str(enough)), still_there)
     write_notebook(machine.home("lena") / "train.ipynb", *training)
 
     async with at_work(machine, "ada", adas):

@@ -5,7 +5,6 @@ cell began, does nothing. So whoever sees Bea's server ended knows that Ada's co
 """
 
 import asyncio
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,6 +13,7 @@ from sublet_hub.one_machine.demo.jupyter_client import Person
 from tornado.httpclient import AsyncHTTPClient
 
 from tests.support.browser_machine import BrowserMachine, browser_machine
+from tests.support.holding_notebooks import PATIENCE_S, until
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.asyncio]
 QUOTA = """\
@@ -24,7 +24,6 @@ sizes:
 everyone: {max_idle: 45s}
 groups: {lab: {}}
 """
-PATIENCE_S = 300
 ON_THE_CPU = """
 import os
 open({path!r} + "-begun", "w").close()
@@ -72,14 +71,6 @@ class Watched:
     async def runs(self) -> bool:
         answer = await asyncio.to_thread(self.machine.call, "GET", f"/hub/api/users/{self.name}")
         return bool(answer.json()["servers"])
-
-
-async def until(ask: Callable[[], Any], holds: Callable[[Any], Any] = bool) -> Any:
-    ends = time.monotonic() + PATIENCE_S
-    while not holds(answer := await ask()):
-        assert time.monotonic() < ends, answer
-        await asyncio.sleep(0.2)
-    return answer
 
 
 async def test_who_does_nothing_is_warned_and_ended_and_who_computes_or_extends_is_not(

@@ -4,16 +4,15 @@ A real hub, service and agent, real kernels, two simulated cards. Nobody loses a
 kernel that is opened after the move uses the other card as well.
 """
 
-import asyncio
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from sublet_hub.one_machine.demo.jupyter_client import Kernel, Person
+from sublet_hub.one_machine.demo.jupyter_client import Person
 from sublet_quota.wire.event_kinds import EventKind
 
 from tests.support.browser_machine import BrowserMachine, browser_machine
+from tests.support.holding_notebooks import LOOK, PATIENCE_S, a_notebook, until
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.asyncio]
 QUOTA = """\
@@ -26,14 +25,6 @@ sizes:
   - {name: whole, memory: 1, compute: 1}
 """
 GROUPS = {"course": ("ada", "bea", "cleo", "lena")}
-PATIENCE_S = 300
-HOLD = """
-import sublet_agent.simulated.client as gpu
-data = gpu.allocate(gib={gib})
-data.fill({seed})
-before, variable = data.sha256(), {seed}
-"""
-LOOK = "gpu.compute(seconds=0.01); print(data.sha256() == before, variable)"
 WHERE = "import sublet_agent.simulated.client as gpu; print(gpu.memory_info().gpu_id)"
 
 
@@ -41,14 +32,6 @@ WHERE = "import sublet_agent.simulated.client as gpu; print(gpu.memory_info().gp
 def machine() -> Iterator[BrowserMachine]:
     with browser_machine(QUOTA, GROUPS, speed=40, gpus=2) as running:
         yield running
-
-
-async def until(ask: Callable[[], Any], holds: Callable[[Any], Any]) -> Any:
-    ends = time.monotonic() + PATIENCE_S
-    while not holds(answer := await ask()):
-        assert time.monotonic() < ends, answer
-        await asyncio.sleep(0.2)
-    return answer
 
 
 async def slices_of(person: Person) -> list[dict[str, Any]]:
@@ -63,14 +46,6 @@ async def card_of(person: Person) -> str:
 
 async def kinds_of(person: Person) -> set[str]:
     return {event["kind"] for event in await person.service("GET", "events")}
-
-
-async def a_notebook(person: Person, size: str, gib: int, seed: int) -> Kernel:
-    await person.log_in()
-    await person.start_server({"size": size})
-    kernel = await person.open_kernel()
-    await kernel.run(HOLD.format(gib=gib, seed=seed), PATIENCE_S)
-    return kernel
 
 
 async def test_two_halves_become_a_whole_card(machine: BrowserMachine) -> None:

@@ -7,6 +7,7 @@ import re
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -351,7 +352,7 @@ async def test_where_each_user_has_an_origin_servers_reach_the_service_as_before
                     return answer.status_code == 200
 
             # The proxy is told the way to the hub and that to the service side by side.
-            reached = lambda: asyncio.to_thread(is_reached)  # noqa: E731
+            reached = partial(asyncio.to_thread, is_reached)
             await until(reached, 120, "the service to be reached", hub.log)
         finally:
             hub.end()

@@ -280,14 +280,13 @@ class Database:
             .order_by(SLICES.c.released_at.desc(), SLICES.c.created_at.desc())
             .limit(1)
         )
+
+        def of_row(row: Mapping[Any, Any]) -> SliceRecord | None:
+            return rows.slice_of_row(row, gpus) if row["gpu_id"] in gpus else None
+
         with self.reading() as connection:
-            row = connection.execute(found).mappings().first()
-            if row is None or row["gpu_id"] not in gpus:
-                return None
-            (read,) = read_rows(
-                connection, found, SLICES, lambda row: rows.slice_of_row(row, gpus), self.unread
-            ) or (None,)
-            return read
+            read = read_rows(connection, found, SLICES, of_row, self.unread)
+        return read[0] if read else None
 
     def forget_before(self, cutoff: datetime) -> tuple[str, ...]:
         """Delete events, released slices and ended jobs from before; return the jobs' ids."""

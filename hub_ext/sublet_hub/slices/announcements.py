@@ -82,7 +82,7 @@ class Announcements:
         if found is None or found.until <= now:
             message = f"there is no announcement {announcement_id}: `sublet notify --list`"
             raise NotFoundError(message)
-        self._store.drop((announcement_id,))
+        self._store.drop(announcement_id)
         self._tell(EventKind.ANNOUNCEMENT_WITHDRAWN, f"{announcement_id} by {admin}", now)
         return found
 
@@ -104,8 +104,7 @@ class Announcements:
         """Forget the announcements whose end has come."""
         now = self._now()
         due = tuple(name for name, each in self._store.kept.items() if each.until <= now)
-        if due:
-            self._store.drop(due)
+        self._store.drop(*due)
 
     def _tell(self, kind: EventKind, detail: str, now: datetime) -> None:
         self._ledger.apply(Change(events=(event(kind, now, detail),)), now)

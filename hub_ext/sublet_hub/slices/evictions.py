@@ -6,13 +6,11 @@ ledger, so it outlives the service, and is done until it is done.
 """
 
 import asyncio
-import logging
 import secrets
-import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Final, Protocol
+from typing import Final
 
 from sublet_quota.names.ids import JobId, SliceId, UserName
 from sublet_quota.reasons.evictions import (
@@ -26,36 +24,16 @@ from sublet_quota.reasons.shared_clauses import server_clause
 from sublet_quota.wire.event_kinds import EventKind
 from sublet_quota.wire.evictions import USUAL_GRACE_S, EvictionRequest
 
-from sublet_hub.errors import (
-    BadRequestError,
-    ConflictError,
-    HubUnreachableError,
-    NotFoundError,
-)
+from sublet_hub.errors import BadRequestError, ConflictError, NotFoundError
 from sublet_hub.ledger.events import event
 from sublet_hub.ledger.evictions import Eviction, EvictionStore
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import Change, EventRecord, JobRecord, SliceRecord
+from sublet_hub.slices.server_stops import STOPPED_AT_ONCE, ServerStops, StopsServers
 
 MOST_KEPT: Final = 1000
 SHOWN_FOR: Final = timedelta(days=1)
 """How long after its end an owner is told of it."""
-ASKED_AGAIN_S: Final = 30.0
-"""How long JupyterHub has to stop a server before it is asked again."""
-_STOPPED_AT_ONCE: Final = 20
-_LOG = logging.getLogger(__name__)
-
-
-class StopsServers(Protocol):
-    """What is asked of JupyterHub."""
-
-    async def may_stop_servers(self) -> bool:
-        """Whether the service's role lets it stop servers. ``HubUnreachableError``."""
-        ...
-
-    async def stop_server(self, owner: UserName, server: str) -> None:
-        """Have a server stopped as if its owner had. ``HubUnreachableError``."""
-        ...
 
 
 class Evictions:
@@ -68,8 +46,7 @@ class Evictions:
         self._ledger = ledger
         self._hub = hub
         self._now = now
-        self._asked_s: dict[str, float] = {}
-        self._said: dict[str, str] = {}
+        self._stops = ServerStops(hub)
 
     def find(self, what: str) -> SliceRecord | JobRecord:
         """Return the server's slice or the live job that is meant.
@@ -141,16 +118,16 @@ class Evictions:
 
     async def stop_due(self) -> None:
         """Have the servers stopped whose grace is over, and that still have their slices."""
-        now, now_s = self._now(), time.monotonic()
+        now = self._now()
         due = [
             each
             for each in self._store.kept.values()
             if each.job_id is None
             and each.due_at <= now
             and self._is_held(each)
-            and now_s - self._asked_s.get(each.eviction_id, -ASKED_AGAIN_S) >= ASKED_AGAIN_S
+            and self._stops.is_ripe(each.eviction_id)
         ]
-        await asyncio.gather(*(self._stop(each, now_s) for each in due[:_STOPPED_AT_ONCE]))
+        await asyncio.gather(*map(self._stop, due[:STOPPED_AT_ONCE]))
 
     def forget_old(self) -> None:
         """Forget what was told for long enough, and servers that ended before they had to."""
@@ -160,11 +137,8 @@ class Evictions:
             for name, each in self._store.kept.items()
             if self._is_moot(each) or (each.due_at <= before and not self._is_held(each))
         )
-        if old:
-            self._store.drop(old)
-        for notes in (self._asked_s, self._said):
-            for gone in notes.keys() - self._store.kept.keys():
-                del notes[gone]
+        self._store.drop(*old)
+        self._stops.forget_but(self._store.kept)
 
     def all(self) -> tuple[Eviction, ...]:
         """Return those under way and those of the last day, the newest first."""
@@ -176,19 +150,10 @@ class Evictions:
         own = [e for e in kept if e.owner == owner and not self._is_moot(e)]
         return tuple((each, eviction_sentence(self._facts(each))) for each in _newest_first(own))
 
-    async def _stop(self, eviction: Eviction, now_s: float) -> None:
-        self._asked_s[eviction.eviction_id] = now_s
-        try:
-            await self._hub.stop_server(eviction.owner, eviction.server)
-        except HubUnreachableError as error:
-            # Asked again and again: what is no news is not said again.
-            if self._said.get(eviction.eviction_id) != str(error):
-                self._said[eviction.eviction_id] = str(error)
-                _LOG.warning(
-                    "eviction %s: the server is not stopped yet, and the hub is asked again: %s",
-                    eviction.eviction_id,
-                    error,
-                )
+    async def _stop(self, eviction: Eviction) -> None:
+        name = eviction.eviction_id
+        named = f"eviction {name}: the server"
+        await self._stops.ask(name, eviction.owner, eviction.server, named)
 
     def _by_id(self, what: str) -> SliceRecord | JobRecord | None:
         job = self._ledger.live_jobs.get(JobId(what))

@@ -13,7 +13,6 @@ is in the ledger, so it outlives the service. Training jobs are no servers.
 """
 
 import asyncio
-import logging
 import math
 import time
 from collections.abc import Iterator, Mapping
@@ -32,27 +31,24 @@ from sublet_quota.wire.announcements import ShownAnnouncement
 from sublet_quota.wire.event_kinds import EventKind
 from sublet_quota.wire.idle import IdleEnd
 
-from sublet_hub.errors import ConflictError, HubUnreachableError, TooManyRequestsError
+from sublet_hub.errors import ConflictError, TooManyRequestsError
 from sublet_hub.ledger.events import slice_event
 from sublet_hub.ledger.idle_servers import IdleNote, IdleNotes
 from sublet_hub.ledger.records import Change, SliceRecord
 from sublet_hub.security.rate_limits import Rate, RateLimits
-from sublet_hub.slices.evictions import SHOWN_FOR, StopsServers
+from sublet_hub.slices.evictions import SHOWN_FOR
+from sublet_hub.slices.server_stops import STOPPED_AT_ONCE, ServerStops, StopsServers
 from sublet_hub.state.collectors.stepped import in_parts
 from sublet_hub.state.stores import Stores
 
-ASKED_AGAIN_S: Final = 30.0
-"""How long JupyterHub has to stop a server before it is asked again."""
 _MOST_BEHIND: Final = timedelta(minutes=1)
 """By so much an agent's clock, with what its report takes on the way, may be behind."""
-_STOPPED_AT_ONCE: Final = 20
 _TOLD: Final = {
     IdleStage.IDLE: ToldIdle.IDLE,
     IdleStage.TO_WARN: ToldIdle.WARNED,
     IdleStage.WARNED: ToldIdle.WARNED,
     IdleStage.DUE: ToldIdle.ENDS,
 }
-_LOG = logging.getLogger(__name__)
 
 
 class IdleServers:
@@ -66,14 +62,12 @@ class IdleServers:
         self._capacity = stores.capacity
         self._accounts = stores.accounts
         self._now = stores.now
-        self._hub = hub
+        self._stops = ServerStops(hub)
         self._extensions = RateLimits(rate)
         self._document: QuotaDocument | None = None
         self._known: dict[tuple[UserName, tuple[str, ...]], timedelta | None] = {}
         """For how long owners' servers may be idle by that document."""
         self._unheard_since: dict[SliceId, datetime] = {}
-        self._asked_s: dict[SliceId, float] = {}
-        self._said: dict[SliceId, str] = {}
 
     async def look(self) -> None:
         """Warn the owners of servers whose end is near, and have those stopped that are due.
@@ -84,13 +78,12 @@ class IdleServers:
         for some in in_parts(self._ledger.slices):
             due += filter(self._is_due, some)
             await asyncio.sleep(0)
-        now_s = time.monotonic()
         ripe = [
             self._ledger.slices[each]
             for each in due
-            if now_s - self._asked_s.get(each, -math.inf) >= ASKED_AGAIN_S and self._is_due(each)
+            if self._stops.is_ripe(each) and self._is_due(each)
         ]
-        await asyncio.gather(*(self._stop(each, now_s) for each in ripe[:_STOPPED_AT_ONCE]))
+        await asyncio.gather(*map(self._stop, ripe[:STOPPED_AT_ONCE]))
 
     def extend(self, record: SliceRecord) -> None:
         """Put a server's end off: from now on it may be idle for ``max_idle`` again.
@@ -159,9 +152,9 @@ class IdleServers:
             if name not in self._ledger.slices and (note.ended_at is None or note.ended_at < before)
         )
         self._notes.drop(*gone)
-        for notes in (self._asked_s, self._said, self._unheard_since):
-            for name in notes.keys() - self._notes.kept.keys():
-                del notes[name]
+        self._stops.forget_but(self._notes.kept)
+        for name in self._unheard_since.keys() - self._notes.kept.keys():
+            del self._unheard_since[name]
 
     def _told(self, owner: UserName) -> Iterator[ShownAnnouncement]:
         now = self._now()
@@ -257,20 +250,9 @@ class IdleServers:
         made = before or IdleNote(record.slice_id, record.owner, record.server, since, 0.0)
         return replace(made, idle_since=since, max_idle_s=max_idle.total_seconds())
 
-    async def _stop(self, record: SliceRecord, now_s: float) -> None:
-        self._asked_s[record.slice_id] = now_s
-        try:
-            await self._hub.stop_server(record.owner, record.server)
-        except HubUnreachableError as error:
-            # Asked again and again: what is no news is not said again.
-            if self._said.get(record.slice_id) != str(error):
-                self._said[record.slice_id] = str(error)
-                _LOG.warning(
-                    "the idle server of slice %s is not stopped yet, and the hub is asked again: "
-                    "%s",
-                    record.slice_id,
-                    error,
-                )
+    async def _stop(self, record: SliceRecord) -> None:
+        named = f"the idle server of slice {record.slice_id}"
+        if not await self._stops.ask(record.slice_id, record.owner, record.server, named):
             return
         note = self._notes.kept.get(record.slice_id)
         if note is None or note.ended_at is not None:

@@ -87,7 +87,7 @@ class LineEntries:
     def put(self, entry: QueueEntry) -> None:
         """Keep an entry, in the place of the server's. ``LedgerWriteError``."""
         is_new = entry.name not in self._store.kept
-        self._store.put(entry)
+        self._store.keep(entry)
         self._of_owner[entry.owner] += is_new
         self.changes.entries += 1
         self.changes.left += entry.slice_id is not None

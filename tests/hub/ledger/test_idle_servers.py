@@ -32,7 +32,7 @@ def test_what_the_database_refuses_is_neither_kept_nor_forgotten(database: Datab
     notes = IdleNotes(database)
     notes.keep(ADAS)
     with pytest.raises(LedgerWriteError):
-        notes.keep(replace(ADAS, owner=None))  # type: ignore[arg-type]
+        notes.keep(replace(ADAS, owner=None))
     assert dict(notes.kept) == dict(IdleNotes(database).kept) == {"s1": ADAS}
     with database.engine.begin() as connection:
         connection.exec_driver_sql("DROP TABLE idle_servers")

@@ -16,7 +16,7 @@ def test_entries_are_there_after_a_restart_until_they_are_dropped(database: Data
     store = QueuedServerStore(database)
     named = replace(ADA, request_id="r2", server="big")
     for each in (ADA, named):
-        store.put(each)
+        store.keep(each)
     kept = QueuedServerStore(database).kept
     assert dict(kept) == {("ada", ""): ADA, ("ada", "big"): named}
     store.drop(("ada", ""))
@@ -26,23 +26,23 @@ def test_entries_are_there_after_a_restart_until_they_are_dropped(database: Data
 
 def test_a_server_has_one_entry_the_last(database: Database) -> None:
     store = QueuedServerStore(database)
-    store.put(ADA)
+    store.keep(ADA)
     after = replace(ADA, request={"size": "large"}, slice_id=SliceId("s1"), turn_at=NOW)
-    store.put(after)
+    store.keep(after)
     assert list(QueuedServerStore(database).kept.values()) == [after]
     assert list(store.kept.values()) == [after]
 
 
 def test_whatever_was_asked_for_is_read_as_it_was(database: Database) -> None:
     asked = {"size": "a\0b\ud800", "start_options": {"deep": [1, None, {"x": "é"}]}}
-    QueuedServerStore(database).put(replace(ADA, request=asked))
+    QueuedServerStore(database).keep(replace(ADA, request=asked))
     (kept,) = QueuedServerStore(database).kept.values()
     assert kept.request == asked
 
 
 def test_what_the_database_refuses_is_neither_kept_nor_forgotten(database: Database) -> None:
     store = QueuedServerStore(database)
-    store.put(ADA)
+    store.keep(ADA)
     with pytest.raises(LedgerWriteError):
-        store.put(replace(ADA, server="other"))
+        store.keep(replace(ADA, server="other"))
     assert dict(store.kept) == dict(QueuedServerStore(database).kept) == {("ada", ""): ADA}

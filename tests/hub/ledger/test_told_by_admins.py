@@ -25,7 +25,7 @@ def test_announcements_are_there_after_a_restart_until_they_are_dropped(
     for each in (TO_ALL, TO_ADA):
         store.add(each)
     assert dict(AnnouncementStore(database).kept) == {"a1": TO_ALL, "a2": TO_ADA}
-    store.drop(("a1", "no-such"))
+    store.drop("a1", "no-such")
     assert dict(store.kept) == dict(AnnouncementStore(database).kept) == {"a2": TO_ADA}
 
 
@@ -38,7 +38,7 @@ def test_evictions_are_there_after_a_restart_until_others_are_in_their_place(
     later = replace(OF_SERVER, eviction_id="e3", reason="pump")
     store.add(later, instead_of=("e1",))
     assert dict(store.kept) == dict(EvictionStore(database).kept) == {"e2": OF_JOB, "e3": later}
-    store.drop(("e2", "e3"))
+    store.drop("e2", "e3")
     assert not EvictionStore(database).kept
 
 
@@ -64,5 +64,5 @@ def test_what_the_database_refuses_is_neither_kept_nor_forgotten(database: Datab
         connection.exec_driver_sql("DROP TABLE evictions")
     for store, name in ((announcements, "a1"), (evictions, "e1")):
         with pytest.raises(LedgerWriteError):
-            store.drop((name,))
+            store.drop(name)
     assert (set(announcements.kept), set(evictions.kept)) == ({"a1"}, {"e1"})

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sublet_hub.slices import evictions as module
+from sublet_hub.slices import server_stops
 from sublet_hub.slices.evictions import Evictions
 from sublet_quota.names import scopes
 
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.asyncio
 @pytest.fixture(autouse=True)
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     """A hub that did not stop a server is asked again at once."""
-    monkeypatch.setattr(module, "ASKED_AGAIN_S", 0.0)
+    monkeypatch.setattr(server_stops, "ASKED_AGAIN_S", 0.0)
 
 
 async def evict(world: HubWorld, what: str, **more: Any) -> dict[str, Any]:
@@ -137,7 +137,7 @@ async def test_a_hub_that_is_away_is_asked_until_it_stops_the_server(
     await world.slice_for("ada", size="small")
     await evict(world, "ada/", grace_s=30)
     world.hub.broken = True
-    with caplog.at_level(logging.WARNING, "sublet_hub.slices.evictions"):
+    with caplog.at_level(logging.WARNING, "sublet_hub.slices.server_stops"):
         pass_time(world, timedelta(seconds=31))
         for _ in range(3):
             await world.service.evictions.stop_due()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from sublet_hub.host.clock import utc_now
-from sublet_hub.slices import idle_servers as module
+from sublet_hub.slices import server_stops
 from sublet_hub.slices.idle_servers import IdleServers
 from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.reasons.waiting import WaitReason
@@ -29,7 +29,7 @@ HOUR = timedelta(hours=1)
 @pytest.fixture(autouse=True)
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     """A hub that did not stop a server is asked again at once."""
-    monkeypatch.setattr(module, "ASKED_AGAIN_S", 0.0)
+    monkeypatch.setattr(server_stops, "ASKED_AGAIN_S", 0.0)
 
 
 class IdleWorld:
@@ -318,7 +318,7 @@ async def test_a_hub_that_is_away_is_asked_until_it_ends_the_server(
 ) -> None:
     await idle.at(7.6)
     idle.world.hub.broken = True
-    with caplog.at_level(logging.WARNING, "sublet_hub.slices.idle_servers"):
+    with caplog.at_level(logging.WARNING, "sublet_hub.slices.server_stops"):
         for _ in range(3):
             await idle.at(8.2)
     assert sum("not stopped yet" in line for line in caplog.messages) == 1

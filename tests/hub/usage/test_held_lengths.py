@@ -55,6 +55,6 @@ def document() -> QuotaDocument:
 @pytest.mark.asyncio
 async def test_the_last_ones_count_whatever_the_order(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_MOST_OF_MODEL", 3)
-    lengths = module.HeldLengths(Periods(50, 7, 9, 3), lambda: NOON)  # type: ignore[arg-type]
+    lengths = module.HeldLengths(Periods(50, 7, 9, 3), lambda: NOON)
     await lengths.look()
     assert lengths.by_type(document()) == {"H100": (3 * MINUTE, 7 * MINUTE, 9 * MINUTE)}

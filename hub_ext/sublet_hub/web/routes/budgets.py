@@ -4,7 +4,13 @@ from sublet_quota.names import scopes
 from sublet_quota.wire.budget import BudgetList
 
 from sublet_hub.web.routes.context import ServiceParts
-from sublet_hub.web.routes.owner import OWNER, budgets_of, charged, groups_asked_for, whose_record
+from sublet_hub.web.routes.owner import (
+    OWNER,
+    charged,
+    groups_asked_for,
+    paying_groups,
+    whose_record,
+)
 from sublet_hub.web.routes.route import Access, Call, Route
 
 
@@ -15,7 +21,8 @@ async def _budgets(service: ServiceParts, call: Call) -> BudgetList:
     owner = call.owner(scopes.READ)
     groups = await groups_asked_for(service, call, owner)
     with charged(service, call):
-        return BudgetList(budgets=budgets_of(service, owner, groups or ()))
+        paying = paying_groups(service, owner, groups or ())
+        return BudgetList(budgets=service.budgets.of(owner, paying))
 
 
 BUDGET_ROUTES = (

@@ -19,7 +19,6 @@ from sublet_quota.placement.resize import NewSize
 from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.wire.announcements import ShownAnnouncement
 from sublet_quota.wire.api import NEXT_PAGE, EventInfo, KeepRequest, Share, SliceInfo
-from sublet_quota.wire.budget import BudgetInfo
 from sublet_quota.wire.schema import WireModel
 from sublet_quota.wire.share import ResizeRequest, SliceHistory
 
@@ -122,14 +121,7 @@ async def groups_asked_for(
     return await service.users.groups_of(owner)
 
 
-def budgets_of(
-    service: ServiceParts, owner: UserName, groups: tuple[str, ...]
-) -> tuple[BudgetInfo, ...]:
-    """Return the budgets that what a person's groups pay for them counts in."""
-    return service.budgets.of(owner, _paying_groups(service, owner, groups))
-
-
-def _paying_groups(
+def paying_groups(
     service: ServiceParts, owner: UserName, groups: tuple[str, ...]
 ) -> tuple[str, ...]:
     """Return the groups that pay for a person, where there are budgets."""
@@ -157,8 +149,9 @@ async def _share(service: ServiceParts, call: Call) -> Share:
         share = service.shares.share(
             owner, groups or (), viewer, service.keep_and_wake, service.now()
         )
-        budgets = budgets_of(service, owner, groups or ())
-        notes = service.budgets.notes(owner, _paying_groups(service, owner, groups or ()))
+        paying = paying_groups(service, owner, groups or ())
+        budgets = service.budgets.of(owner, paying)
+        notes = service.budgets.notes(owner, paying)
     evictions = (shown_eviction(*each) for each in service.evictions.told_to(owner))
     idle = service.idle_servers.told_to(owner)
     announced = service.announcements.told_to(owner, groups or ())
