@@ -118,10 +118,7 @@ class Without:
 
 def paying_groups(holdings: Holdings, group: GroupName | None) -> tuple[NodeName, ...]:
     """Return a group with all above it, the top first; none for one that is no more."""
-    document = holdings.document
-    if group is None or group not in document.all_groups:
-        return ()
-    return tuple(NodeName(name) for name in document.path_of(group))
+    return tuple(NodeName(name) for name in holdings.document.path_of_payer(group))
 
 
 def _less_than(held: Amounts, gone: Amounts) -> Amounts:

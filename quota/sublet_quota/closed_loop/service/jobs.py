@@ -266,8 +266,7 @@ class Jobs:
         for job in (*self.waiting.values(), *self._placed.values()):
             group, is_own = job.waiting.group, job.waiting.owner == owner
             of_owner += is_own
-            if group is not None and group in document.all_groups:
-                for name in document.path_of(group):
-                    of_group[name] += 1
-                    own[name] += is_own
+            for name in document.path_of_payer(group):
+                of_group[name] += 1
+                own[name] += is_own
         return JobCounts(of_owner, of_group, own)

@@ -174,9 +174,7 @@ class Standings:
     def paid_below(self, groups: AbstractSet[GroupName]) -> Iterator[Holding]:
         """Yield what these groups pay, and those in them."""
         for payer in tuple(self._paid_by):
-            if payer is None or payer not in self.document.all_groups:
-                continue
-            if any(name in groups for name in self.document.path_of(payer)):
+            if not groups.isdisjoint(self.document.path_of_payer(payer)):
                 yield from (self._counted[one].holding for one in self._paid_by[payer])
 
     def held(self, node: NodeName) -> Amounts:
