@@ -4,7 +4,6 @@ Notebooks' slices are entitled or borrowed; what jobs hold is counted apart.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from collections.abc import Set as AbstractSet
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -66,7 +65,6 @@ class Standings:
         self._types: dict[str, TypeStanding] = {}
         self._counted: dict[SliceId, _Counted] = {}
         self._graced: set[SliceId] = set()
-        self._paid_by: dict[GroupName | None, dict[SliceId, None]] = {}
         self._slices_of: Accounts[NodeName] = Accounts()
         self._slices_by: Accounts[UserName] = Accounts()
         self._jobs_of: Accounts[NodeName] = Accounts()
@@ -170,12 +168,6 @@ class Standings:
     def leaf_for(self, group: GroupName | None, owner: UserName) -> NodeName:
         """Return where a slice counts that a group pays for somebody, budgets among it."""
         return SPENT if self.is_spent(group, owner) else self.leaf(group)
-
-    def paid_below(self, groups: AbstractSet[GroupName]) -> Iterator[Holding]:
-        """Yield what these groups pay, and those in them."""
-        for payer in tuple(self._paid_by):
-            if not groups.isdisjoint(self.document.path_of_payer(payer)):
-                yield from (self._counted[one].holding for one in self._paid_by[payer])
 
     def held(self, node: NodeName) -> Amounts:
         """Return the slices of a group, with all that is in it."""
@@ -309,7 +301,6 @@ class Standings:
         by.add((holding.owner,), counted.entry)
         if counted.is_spent_job:
             self._spent_jobs_of.add(path, counted.entry)
-        self._paid_by.setdefault(holding.group, {})[holding.slice_id] = None
         self._count_called_back(counted, 1)
 
     def _take_off(self, counted: _Counted) -> None:
@@ -321,7 +312,6 @@ class Standings:
         by.remove((holding.owner,), counted.entry)
         if counted.is_spent_job:
             self._spent_jobs_of.remove(path, counted.entry)
-        del self._paid_by[holding.group][holding.slice_id]
         self._count_called_back(counted, -1)
 
     def _count_called_back(self, counted: _Counted, count: int) -> None:
