@@ -197,6 +197,11 @@ class Standings:
             return None
         return self.of_type(counted.entry.gpu_type).piece(PieceId(slice_id))
 
+    def is_entitled(self, slice_id: SliceId) -> bool:
+        """Whether a notebook's slice is within a guarantee, its group's or one of a group above."""
+        piece = self.piece(slice_id)
+        return piece is not None and piece.entitled > 0
+
     def called_back_sums(self, gpu_type: str) -> Mapping[NodeName, Fraction]:
         """Return what slices that were called back hold of a type at each node but the root."""
         found = self._called_back.get(gpu_type)
