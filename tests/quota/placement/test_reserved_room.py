@@ -53,7 +53,7 @@ def held_at(now: datetime, written: str, cards: int, *slices: Holding) -> Holdin
 
 
 def guest(name: str, on: str, of_a_card: float = 1, **more: object) -> Holding:
-    return notebook(name, f"guest-{name}", part(of_a_card), on, group="guests", **more)  # type: ignore[arg-type]
+    return notebook(name, f"guest-{name}", part(of_a_card), on, group="guests", **more)
 
 
 def test_who_borrowed_makes_way_on_the_cards_that_will_be_laid_out() -> None:
@@ -114,7 +114,7 @@ def test_what_is_kept_is_neither_told_as_free_nor_as_what_a_stop_would_bring() -
 
 
 def test_they_are_called_back_as_late_as_their_memory_allows_and_a_minute_before_at_least() -> None:
-    room = ReservedRoom("course", "gpu-0", (), AT_TWO)  # type: ignore[arg-type]
+    room = ReservedRoom("course", "gpu-0", (), AT_TWO)
     assert room.due_at(timedelta(seconds=5)) == AT_TWO - LEAST_LEAD
     assert room.due_at(3 * MINUTE) == AT_TWO - 3 * MINUTE
     assert room.due_at(60 * MINUTE) == AT_TWO - LOOK_AHEAD
