@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from decision_parts.times import Times
@@ -119,7 +120,7 @@ def reports(world: World) -> Times:
     seconds = []
     for _ in range(2):
         world.now += timedelta(seconds=6)
-        seconds += [timed(lambda view=view: world.meter.take(view)) for view in world.views]  # type: ignore[misc]
+        seconds += [timed(lambda view=view: world.meter.take(view)) for view in world.views]
     return Times(seconds)
 
 
@@ -130,7 +131,7 @@ def rounds(world: World, count: int) -> tuple[Times, Times, list[ChargedHour]]:
         world.now += MINUTE
         counting += [timed(step) for step in world.meter._count_all(world.now)]
         parts, until = world.meter._taken_off()
-        writes.append(timed(lambda: world.store.add(parts, until)))  # noqa: B023
+        writes.append(timed(partial(world.store.add, parts, until)))
     return Times(counting), Times(writes), list(parts)
 
 

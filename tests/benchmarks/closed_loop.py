@@ -4,7 +4,8 @@ The same days under three documents: with guarantees, borrowing and lending; wit
 for notebooks alone and half for jobs; and with all of that cut into groups' own parts, as well.
 Days are made up, from a seed; where the folder of published traces is there (``SUBLET_TRACES``),
 real sessions of notebooks (NotebookOS) and real jobs (Alibaba's openb) follow. All is virtual time:
-the figures do not hang on the machine. Run it: ``python tests/benchmarks/closed_loop.py``.
+the figures do not hang on the machine.
+Run it: ``PYTHONPATH=. python tests/benchmarks/closed_loop.py``.
 """
 
 import argparse

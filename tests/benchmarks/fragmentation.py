@@ -4,24 +4,25 @@ People ask for sizes in a steady mix, and leave: the same requests are decided o
 asked for, once not. Told are the refusals, by size, and the part of the cards that is handed out.
 Where sizes divide each other the tightest fit is as good; where they leave odd rests some six of a
 hundred refusals are spared. Seeds differ by more than that: try many.
-Run it: ``python tests/benchmarks/fragmentation.py``.
+Run it: ``PYTHONPATH=. python tests/benchmarks/fragmentation.py``.
 """
 
 import argparse
 import random
 import sys
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from sublet_quota.admission.slice_request import RequestedSlice
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.document.reading import read_quota_document
-from sublet_quota.holdings.gpu_load import GpuFacts, Holding
+from sublet_quota.holdings.gpu_load import GpuFacts
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GpuId, NodeId, SliceId
 from sublet_quota.placement.slice_placement import Placement, decide_slice
-from sublet_quota.residency.snapshot import Holder
+
+from tests.support.admission_cases import holding_of
 
 KIND = GpuKind("NVIDIA H100 80GB HBM3", 81_920, 1024)
 PARTS = {"eighth": "1/8", "fifth": "1/5", "quarter": "1/4", "third": "1/3", "half": "1/2"}
@@ -71,7 +72,7 @@ def run(mix: dict[str, int], cards: int, requests: int, *, knows: bool, seed: in
         stays = rng.expovariate(mean / cards)
         answer = decide_slice(held, RequestedSlice(f"u{number}", size=size))
         if isinstance(answer, Placement) and not answer.calls_back:
-            held.put(_holding(answer, number))
+            held.put(replace(holding_of(answer, f"s{number}"), unsuspendable=True))
             ends.append((number + stays, f"s{number}"))
         else:
             refused[size] += 1
@@ -82,18 +83,6 @@ def run(mix: dict[str, int], cards: int, requests: int, *, knows: bool, seed: in
 def _pieces(held: Holdings) -> list:
     pieces = (held.piece(one.slice_id) for one in held.slices())
     return [piece for piece in pieces if piece is not None]
-
-
-def _holding(answer: Placement, number: int) -> Holding:
-    return Holding(
-        slice_id=SliceId(f"s{number}"),
-        owner=answer.owner,
-        holder=Holder.NOTEBOOK,
-        gpu_id=answer.gpu_id,
-        pool=answer.pool,
-        amount=answer.amount,
-        unsuspendable=True,
-    )
 
 
 def main() -> int:

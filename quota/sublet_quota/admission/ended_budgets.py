@@ -27,9 +27,7 @@ def budget_that_refuses(
     holdings: Holdings, group: GroupName | None, owner: UserName
 ) -> BudgetStanding | None:
     """Return the budget for which a group pays for nothing new of somebody's."""
-    if group is None or group not in holdings.document.all_groups:
-        return None
-    return holdings.spent.refuses(holdings.document.path_of(group), owner)
+    return holdings.spent.refuses(holdings.document.path_of_payer(group), owner)
 
 
 def facts_of_budget(over: BudgetStanding) -> dict[str, Fact]:

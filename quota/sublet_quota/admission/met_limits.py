@@ -80,7 +80,7 @@ class Without:
         held = self.holdings.held(node)
         for group, gone in self._gone_by_payer().items():
             if node in paying_groups(self.holdings, group):
-                held = _less_than(held, gone)
+                held -= gone
         for holding, group in self.recharged:
             if node in paying_groups(self.holdings, group):
                 held += self._sum((holding,))
@@ -92,7 +92,7 @@ class Without:
             return self._sum(one for one in self.only if one.owner == rights.owner)
         gone = [one for one in self.gone if one.owner == rights.owner] if self.gone else []
         held = self.holdings.held_by(rights.owner)
-        return _less_than(held, self._sum(gone)) if gone else held
+        return held - self._sum(gone) if gone else held
 
     def _gone_by_payer(self) -> Mapping[GroupName | None, Amounts]:
         if not self._sums and (self.gone or self.recharged):
@@ -118,17 +118,7 @@ class Without:
 
 def paying_groups(holdings: Holdings, group: GroupName | None) -> tuple[NodeName, ...]:
     """Return a group with all above it, the top first; none for one that is no more."""
-    document = holdings.document
-    if group is None or group not in document.all_groups:
-        return ()
-    return tuple(NodeName(name) for name in document.path_of(group))
-
-
-def _less_than(held: Amounts, gone: Amounts) -> Amounts:
-    cards = dict(held.cards)
-    for gpu_type, less in gone.cards.items():
-        cards[gpu_type] = cards.get(gpu_type, NO_CARD) - less
-    return Amounts(cards, held.memory_mib - gone.memory_mib, held.slices - gone.slices)
+    return tuple(NodeName(name) for name in holdings.document.path_of_payer(group))
 
 
 def group_bounds(world: Without, group: GroupName | None, asked: Asked) -> tuple[Bound, ...]:

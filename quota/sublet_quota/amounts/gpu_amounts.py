@@ -47,6 +47,13 @@ class GpuAmount:
             self.memory_mib - other.memory_mib, self.compute_milli - other.compute_milli
         )
 
+    def left_by(self, taken: Self) -> "GpuAmount":
+        """Return what is left of both parts; nothing of one of which more is taken."""
+        return GpuAmount(
+            max(0, self.memory_mib - taken.memory_mib),
+            max(0, self.compute_milli - taken.compute_milli),
+        )
+
     def lesser(self, other: Self) -> "GpuAmount":
         """Return of each part the lesser one."""
         return GpuAmount(

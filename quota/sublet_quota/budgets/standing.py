@@ -145,9 +145,7 @@ class Spent:
 
     def is_over(self, document: QuotaDocument, group: str | None, owner: UserName) -> bool:
         """Whether a budget is over of what a group pays for somebody."""
-        if not self.over or group is None or group not in document.all_groups:
-            return False
-        return bool(self.on(document.path_of(group), owner))
+        return bool(self.over) and bool(self.on(document.path_of_payer(group), owner))
 
     def under(self, document: QuotaDocument) -> "Spent":
         """Return those of them that another document has, too; how they stand is told anew."""

@@ -239,6 +239,10 @@ class QuotaDocument(Section):
         """
         return self.group_paths.paths[GroupName(group)]
 
+    def path_of_payer(self, group: str | None) -> tuple[GroupName, ...]:
+        """Return the way to a group that pays; empty for no group, and for one that is no more."""
+        return () if group is None else self.group_paths.paths.get(GroupName(group), ())
+
     def groups_of(self, hub_groups: Iterable[str]) -> tuple[GroupName, ...]:
         """Return the groups of which who is in these groups of the hub is a direct member."""
         return self.group_paths.of(hub_groups)

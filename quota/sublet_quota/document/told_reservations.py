@@ -3,20 +3,18 @@
 from collections.abc import Mapping
 from datetime import datetime
 from fractions import Fraction
-from typing import Final
 
 from sublet_quota.amounts.gpu_amounts import format_cards
 from sublet_quota.document.lookups.reservations import next_time_of
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.value_kinds.reserved_time import Span
-
-_UTC: Final = "%Y-%m-%d %H:%M UTC"
+from sublet_quota.reasons.moments import moment_words
 
 
 def when_reserved(time: Span, now: datetime) -> str:
     """Return until when a reservation is on, or from when it is next."""
     begin, end = time
-    return f"on until {end:{_UTC}}" if begin <= now else f"next from {begin:{_UTC}}"
+    return f"on until {moment_words(end)}" if begin <= now else f"next from {moment_words(begin)}"
 
 
 def tell_reservations(document: QuotaDocument, now: datetime) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ Share, command line and ``sublet quota diff`` show these same lines.
 """
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from fractions import Fraction
 from typing import Any, Final
 
@@ -23,13 +23,13 @@ from sublet_quota.document.value_kinds.budget_values import Calendar
 from sublet_quota.document.value_kinds.cards import write_cards
 from sublet_quota.document.values import WhenFull
 from sublet_quota.names.ids import GroupName
+from sublet_quota.reasons.moments import length_words
 from sublet_quota.shares.group_tree import NodeName
 from sublet_quota.wire.schema import shortened
 from sublet_quota.wire.share import RightLine
 
 _NO_LIMIT: Final = "no limit"
 _MOST_NAME: Final = 255
-_UNITS: Final = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
 def tell_rights(document: QuotaDocument, rights: Rights, now: datetime) -> tuple[RightLine, ...]:
@@ -47,11 +47,11 @@ def _lines(document: QuotaDocument, rights: Rights, now: datetime) -> Iterator[R
     if rights.job_limit is not None:
         yield from _limits("limit of running jobs: ", rights.job_limit)
     yield _line("most jobs", rights.jobs_most, None, _count(rights.jobs_most.value))
-    kept = _duration(rights.keep_a_day.value)
+    kept = length_words(rights.keep_a_day.value)
     yield _line("slices kept a day", rights.keep_a_day, None, kept)
     yield from _in_line(document)
     idle = rights.max_idle.value
-    longest = _NO_LIMIT if idle is None else _duration(idle)
+    longest = _NO_LIMIT if idle is None else length_words(idle)
     yield _line("longest idleness of a server", rights.max_idle, None, longest)
     for payer in rights.payers:
         yield from _of_payer(payer)
@@ -68,7 +68,7 @@ def _in_line(document: QuotaDocument) -> Iterator[RightLine]:
     if rules.when_full is WhenFull.REFUSE:
         words = "is refused"
     else:
-        words = f"waits in line, at most {_duration(rules.wait_most)}"
+        words = f"waits in line, at most {length_words(rules.wait_most)}"
     source = source_of(document, ("notebooks", "when_full"))
     yield _line("a notebook without room", Right(None, source), None, words)
 
@@ -108,7 +108,7 @@ def _of_budget(
 
 def _budget(budget: Budget, hours: Fraction) -> str:
     per = budget.per
-    period = f"{per.value} ({budget.zone})" if isinstance(per, Calendar) else _duration(per)
+    period = f"{per.value} ({budget.zone})" if isinstance(per, Calendar) else length_words(per)
     rate = write_cards(budget.lent_rate)
     return f"{write_cards(hours)} h per {period}; borrowed and lent time counts {rate}"
 
@@ -166,7 +166,7 @@ def _of_payer(payer: PayerRights) -> Iterator[RightLine]:
     own_amounts = "yes" if payer.own_amounts.value else "no"
     yield _line("own amounts", payer.own_amounts, payer.group, own_amounts)
     yield _line("GPU types of jobs", payer.job_types, payer.group, _names(payer.job_types.value))
-    longest = _duration(payer.job_max_run.value)
+    longest = length_words(payer.job_max_run.value)
     yield _line("longest run of a job", payer.job_max_run, payer.group, longest)
 
 
@@ -206,12 +206,3 @@ def _memory(mib: int | None) -> str:
 
 def _count(count: int | None) -> str:
     return _NO_LIMIT if count is None else str(count)
-
-
-def _duration(length: timedelta) -> str:
-    """Return a time in the largest unit that says it exactly: ``90 min``."""
-    seconds = length.total_seconds()
-    for unit_s, unit in _UNITS:
-        if seconds and seconds % unit_s == 0:
-            return f"{int(seconds // unit_s)} {unit}"
-    return f"{seconds:g} s"

@@ -6,6 +6,7 @@ up from scratch would give, and a change costs the same however much is held.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -173,7 +174,7 @@ class Holdings(HeldSums, CardSums, SliceLists, KeptCards):
         groups = {group for group, _ in before.over.keys() ^ spent.over.keys()}
         changed = [
             each
-            for each in self._standings.paid_below(groups)
+            for each in self._paid_below(groups)
             if before.is_over(self.document, each.group, each.owner)
             is not spent.is_over(self.document, each.group, each.owner)
         ]
@@ -208,7 +209,7 @@ class Holdings(HeldSums, CardSums, SliceLists, KeptCards):
         At a group's leaf also those that a budget that is over pays for.
         """
         if leaf == SPENT:
-            paid = self._standings.paid_below({name for name, _ in self.spent.over})
+            paid = self._paid_below({name for name, _ in self.spent.over})
             return (
                 each for each in paid if each.is_notebook and self.is_spent(each.group, each.owner)
             )
@@ -422,6 +423,12 @@ class Holdings(HeldSums, CardSums, SliceLists, KeptCards):
         self._fill(slices, steps, in_force)
         for facts in held.cards:
             self.put_gpu(facts)
+
+    def _paid_below(self, groups: AbstractSet[GroupName]) -> Iterator[Holding]:
+        """Yield what these groups pay, and those in them."""
+        for payer in self._placed.payers():
+            if not groups.isdisjoint(self.document.path_of_payer(payer)):
+                yield from self._placed.of_payer(payer)
 
     def _forget_type(self, gpu_id: GpuId) -> None:
         if self._rooms.card(gpu_id) is None and not self._placed.on(gpu_id):

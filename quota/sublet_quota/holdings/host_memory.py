@@ -101,5 +101,4 @@ class HostMemory:
     def _is_entitled(self, holding: Holding) -> bool:
         if not holding.is_notebook:
             return holding.entitled_job
-        piece = self._standings.piece(holding.slice_id)
-        return piece is not None and piece.entitled > 0
+        return self._standings.is_entitled(holding.slice_id)

@@ -23,8 +23,4 @@ class KeptCards:
         ``group`` is who pays; ``None``: no group.
         """
         kept_for = self.kept_cards.get(gpu_id)
-        if kept_for is None:
-            return False
-        if group is None or group not in self.document.all_groups:
-            return True
-        return kept_for not in self.document.path_of(group)
+        return kept_for is not None and kept_for not in self.document.path_of_payer(group)

@@ -40,8 +40,7 @@ class PlacedSlices:
         self._note_pool(holding)
         if holding.called_back:
             self._called_back.add(holding.slice_id)
-        if holding.is_notebook:
-            self._of_payer[holding.group].add(holding.slice_id)
+        self._of_payer[holding.group].add(holding.slice_id)
         if _is_rechargeable(holding):
             insort(self._rechargeable[holding.group], _turn(holding))
 
@@ -58,10 +57,9 @@ class PlacedSlices:
             del self._on_gpu[gpu_id]
         self._rooms.set_load(gpu_id, self._rooms.load(gpu_id).minus(holding))
         self._called_back.discard(holding.slice_id)
-        if holding.is_notebook:
-            self._of_payer[holding.group].discard(holding.slice_id)
-            if not self._of_payer[holding.group]:
-                del self._of_payer[holding.group]
+        self._of_payer[holding.group].discard(holding.slice_id)
+        if not self._of_payer[holding.group]:
+            del self._of_payer[holding.group]
         if _is_rechargeable(holding):
             turns = self._rechargeable[holding.group]
             del turns[bisect_left(turns, _turn(holding))]
@@ -75,11 +73,11 @@ class PlacedSlices:
         return tuple(self._slices[s] for s in sorted(self._of_owner.get(owner, ())))
 
     def of_payer(self, group: GroupName | None) -> Iterator[Holding]:
-        """Yield the notebooks' slices that a group pays for, in no order."""
+        """Yield the slices that a group pays for, jobs' too, in no order."""
         return (self._slices[s] for s in self._of_payer.get(group, ()))
 
     def payers(self) -> KeysView[GroupName | None]:
-        """Return who pays for notebooks' slices; ``None``: no group."""
+        """Return who pays for slices; ``None``: no group."""
         return self._of_payer.keys()
 
     def rechargeable(self, group: GroupName | None) -> Sequence[Turn]:

@@ -31,11 +31,12 @@ class SliceLists:
 
     def payers(self) -> tuple[GroupName | None, ...]:
         """Return who pays for notebooks' slices, in no order; ``None``: no group."""
-        return tuple(self._placed.payers())
+        payers = self._placed.payers()
+        return tuple(each for each in payers if any(True for _ in self.paid_by(each)))
 
     def paid_by(self, group: GroupName | None) -> Iterator[Holding]:
         """Yield the notebooks' slices that a group pays for, in no order."""
-        return self._placed.of_payer(group)
+        return (each for each in self._placed.of_payer(group) if each.is_notebook)
 
     def rechargeable(self, groups: Iterable[GroupName]) -> Iterator[Holding]:
         """Yield what these pay for and another group could, the newest first.

@@ -121,10 +121,10 @@ class EntitledPlaces:
         paths = layout.tree.paths
         parts = {part.node for part in layout.on(gpu_id)}.intersection(paths[leaf])
         own = _sum(each for one, each in jobs if not parts.isdisjoint(paths[one]))
-        of_layout = _less(holdings.room_for_entitled(gpu_id, leaf), own)
+        of_layout = holdings.room_for_entitled(gpu_id, leaf).left_by(own)
         whole = GpuAmount(facts.kind.usable_mib, WHOLE_GPU_MILLI)
         there = entitled + _sum(each for _, each in jobs) + GpuAmount(fixed_mib, 0)
-        return of_layout.lesser(_less(whole, there))
+        return of_layout.lesser(whole.left_by(there))
 
     def _jobs_on(self, gpu_id: GpuId) -> Iterator[_Taken]:
         """Yield what entitled jobs have on a card, or were given there."""
@@ -140,10 +140,3 @@ class EntitledPlaces:
 
 def _sum(amounts: Iterable[GpuAmount]) -> GpuAmount:
     return sum(amounts, NOTHING)
-
-
-def _less(amount: GpuAmount, taken: GpuAmount) -> GpuAmount:
-    return GpuAmount(
-        max(0, amount.memory_mib - taken.memory_mib),
-        max(0, amount.compute_milli - taken.compute_milli),
-    )

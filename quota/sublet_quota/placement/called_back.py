@@ -24,7 +24,7 @@ def back_to_their_place(
     for holding in away:
         if holdings.rank(holding.slice_id) is Rank.ENTITLED:
             back.append(holding.slice_id)
-            rooms[holding.gpu_id] = _less(_room(holdings, rooms, holding), holding.amount)
+            rooms[holding.gpu_id] = _room(holdings, rooms, holding).left_by(holding.amount)
     for holding in away:
         room = _room(holdings, rooms, holding)
         if holding.slice_id in pausing or holding.slice_id in back:
@@ -33,7 +33,7 @@ def back_to_their_place(
             continue
         if _fits(holdings, holding, room):
             back.append(holding.slice_id)
-            rooms[holding.gpu_id] = _less(room, holding.can_leave)
+            rooms[holding.gpu_id] = room.left_by(holding.can_leave)
     return tuple(back)
 
 
@@ -51,7 +51,7 @@ def called_back_for_jobs(holdings: Holdings, gpu_id: GpuId) -> frozenset[SliceId
     for holding in sorted(holdings.slices_on(gpu_id), key=_age):
         amount = holding.can_leave
         if holding.called_back and amount.fits_in(left):
-            left = _less(left, amount)
+            left = left.left_by(amount)
             found.append(holding.slice_id)
     return frozenset(found)
 
@@ -77,10 +77,3 @@ def _fits(holdings: Holdings, holding: Holding, left: GpuAmount) -> bool:
     """
     room, amount = holdings.room(holding.gpu_id), holding.can_leave
     return room is not None and amount.memory_mib <= room.largest_mib and amount.fits_in(left)
-
-
-def _less(room: GpuAmount, taken: GpuAmount) -> GpuAmount:
-    return GpuAmount(
-        max(0, room.memory_mib - taken.memory_mib),
-        max(0, room.compute_milli - taken.compute_milli),
-    )

@@ -4,19 +4,18 @@ It is taken in the service's one thread, in which holdings change, and worked on
 that is done with it reaches the holdings that it was taken of.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
-from sublet_quota.budgets.standing import NOTHING_SPENT, BudgetStanding, Spent
+from sublet_quota.budgets.standing import BudgetStanding
 from sublet_quota.document.quota_document import QuotaDocument
-from sublet_quota.holdings.gpu_load import GpuFacts, Holding
+from sublet_quota.holdings.as_held import AsHeld
+from sublet_quota.holdings.gpu_load import Holding
 from sublet_quota.holdings.holdings import Holdings
-from sublet_quota.holdings.layout.layout import Layout
-from sublet_quota.holdings.standing.type_standing import Turns
 from sublet_quota.jobs.turns.job_order import HeldCards
 from sublet_quota.jobs.turns.past_uses import LagWrittenOff, Payer
 from sublet_quota.jobs.waiting_job import WaitingJob
-from sublet_quota.names.ids import GpuId, GroupName, NodeId, SliceId, UserName
+from sublet_quota.names.ids import GpuId, GroupName, UserName
 
 StandingsUnder = Callable[[QuotaDocument], tuple[BudgetStanding, ...]]
 
@@ -55,42 +54,36 @@ class JobsNow:
 class PresentState:
     """Cards, slices, people and jobs at one moment, under one document."""
 
-    document: QuotaDocument
-    """The document in force (``QuotaDocument.at``)."""
-    gpus: tuple[GpuFacts, ...]
-    slices: tuple[Holding, ...]
-    entitled: Mapping[SliceId, int]
-    turns: Turns | None = None
-    in_force: Mapping[SliceId, int] = field(default_factory=dict)
-    """What is entitled with the cards that there are."""
+    held: AsHeld
     people: tuple[PersonHere, ...] = ()
     jobs: JobsNow = field(default_factory=JobsNow)
-    spent: Spent = NOTHING_SPENT
-    """The budgets that are over."""
-    host_memory: Mapping[NodeId, int] = field(default_factory=dict)
-    """What suspended slices may take on each node, in MiB, as far as that is told."""
     kept_cards: Mapping[GpuId, GroupName] = field(default_factory=dict)
     """Cards whose room is kept for a reservation of a group."""
     asked_sizes: Mapping[str, int] = field(default_factory=dict)
     """How often people have asked for each size lately."""
     standings_under: StandingsUnder = no_budgets
     """How budgets would stand under another document, after what was held until now."""
-    laid_out: Mapping[str, Layout] = field(default_factory=dict)
-    """Where guarantees lie: that has a history."""
+
+    @property
+    def slices(self) -> Collection[Holding]:
+        """All slices."""
+        return self.held.slices.values()
 
     def holdings(self) -> Holdings:
         """Return holdings of their own that say what those of now say."""
+        now = self.held
         held = Holdings(
-            self.document,
-            self.gpus,
+            now.document,
+            now.cards,
             self.slices,
-            self.entitled,
-            self.turns,
-            in_force=self.in_force,
-            spent=self.spent,
-            host_memory=self.host_memory,
+            now.lasting,
+            now.turns,
+            in_force=now.in_force,
+            spent=now.spent,
+            host_memory=now.host_memory,
         )
-        held.begin_with(self.laid_out)
+        # Where guarantees lie has a history.
+        held.begin_with(now.laid_out)
         held.kept_cards, held.asked_sizes = self.kept_cards, self.asked_sizes
         return held
 
@@ -103,18 +96,10 @@ def present_state(
 ) -> PresentState:
     """Return how things are now."""
     return PresentState(
-        document=holdings.document,
-        gpus=tuple(holdings.gpus_as_told()),
-        slices=tuple(holdings.slices()),
-        entitled=holdings.lasting_steps(),
-        turns=holdings.turns,
-        in_force=holdings.steps_in_force(),
+        held=holdings.as_held(),
         people=people,
         jobs=jobs or JobsNow(),
-        spent=holdings.spent,
-        host_memory=dict(holdings.host_memory.told),
         kept_cards=holdings.kept_cards,
         asked_sizes=holdings.asked_sizes,
         standings_under=standings_under,
-        laid_out=holdings.laid_out(),
     )

@@ -57,7 +57,7 @@ def preview_quota(state: PresentState, document: QuotaDocument, now: datetime) -
     return QuotaPreview(
         beyond=new_excesses(before, after, state.people),
         budgets=tuple(
-            each for each in budgets if each.is_over and each.whose not in state.spent.over
+            each for each in budgets if each.is_over and each.whose not in state.held.spent.over
         ),
         brought_back=brought_back(before, after),
         claims=new_claims(before, after),

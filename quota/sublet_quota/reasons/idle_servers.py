@@ -7,10 +7,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
-from sublet_quota.reasons.moments import moment_words
+from sublet_quota.reasons.moments import length_words, moment_words
 from sublet_quota.reasons.refusal import quoted
-
-_UNITS: Final = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
 class ToldIdle(StrEnum):
@@ -61,14 +59,5 @@ def idle_sentence(facts: IdleFacts) -> str:
         name=f"Your server {quoted(facts.server)}" if facts.server else "Your server",
         since=moment_words(facts.idle_since),
         at=moment_words(facts.ends_at),
-        max_idle=_length(facts.max_idle),
+        max_idle=length_words(facts.max_idle),
     )
-
-
-def _length(length: timedelta) -> str:
-    """Return a time in the largest unit that says it exactly."""
-    seconds = length.total_seconds()
-    for unit_s, unit in _UNITS:
-        if seconds % unit_s == 0:
-            return f"{int(seconds // unit_s)} {unit}"
-    return f"{seconds:g} s"

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from sublet_quota.admission.denial import Denial
-from sublet_quota.admission.slice_admission import Option, admit
+from sublet_quota.admission.slice_admission import Option
 from sublet_quota.amounts.gpu_amounts import NOTHING, GpuAmount
 from sublet_quota.holdings.gpu_load import GpuFacts, Holding
 from sublet_quota.names.ids import GpuId, SliceId
@@ -108,7 +108,7 @@ class Reckoning:
     def _first_room(self, question: Question) -> Expected:
         found = [
             (at, option, facts, by)
-            for option in admit(question.holdings, question.wish).options
+            for option in question.admission.options
             for facts, missing in cards_for(question, option)
             if (when := self._room_at(question, option, facts, missing)) is not None
             for at, by in (when,)

@@ -3,9 +3,9 @@
 Whoever is looked at first finds the room first. Of each GPU type the first that has no place keeps
 the card on which least is missing: nobody who comes later gets a place there, so that small ones
 never starve a large one (conservative backfill); where host memory alone is missing, it keeps the
-node. What is on the card ends one after another, and
-nothing comes beside it from the line, so less and less is missing. What is within a guarantee has
-its place there all the same. A limit holds up those alone whom it concerns.
+node. What is on the card ends one after another, and nothing comes beside it from the line, so less
+and less is missing. What is within a guarantee has its place there all the same. A limit holds up
+those alone whom it concerns.
 
 Of very many that all ask for something else the first ``MOST_LOOKED_AT`` are looked at: as these
 get their places, or leave, others follow.
@@ -18,7 +18,7 @@ from fractions import Fraction
 from typing import Final
 
 from sublet_quota.admission.denial import Denial
-from sublet_quota.admission.slice_admission import Option, admit
+from sublet_quota.admission.slice_admission import Option
 from sublet_quota.admission.slice_request import RequestedSlice
 from sublet_quota.holdings.gpu_load import GpuFacts
 from sublet_quota.holdings.holdings import Holdings
@@ -136,7 +136,7 @@ class _Line:
         found = min(
             (
                 (missing.cards(facts.kind.usable_mib), facts.node, facts.index, facts.gpu_id, name)
-                for option in admit(self._holdings, question.wish).options
+                for option in question.admission.options
                 for name in (option.asked.gpu_type,)
                 if name not in self._kept
                 for facts, missing in cards_for(question, option)
@@ -156,7 +156,7 @@ class _Line:
             return None
         node = NodeId(str(denial.facts["node"]))
         there = sorted(facts.gpu_id for facts in self._holdings.gpus_on(node))
-        for option in admit(self._holdings, question.wish).options:
+        for option in question.admission.options:
             name = option.asked.gpu_type
             cards = [gpu_id for gpu_id in there if self._holdings.type_of(gpu_id) == name]
             if cards and name not in self._kept:

@@ -39,6 +39,13 @@ class Amounts:
             cards[gpu_type] = cards.get(gpu_type, NO_CARD) + more
         return Amounts(cards, self.memory_mib + other.memory_mib, self.slices + other.slices)
 
+    def __sub__(self, other: "Amounts") -> "Amounts":
+        """Return this one without the other; below zero where that has more."""
+        cards = dict(self.cards)
+        for gpu_type, less in other.cards.items():
+            cards[gpu_type] = cards.get(gpu_type, NO_CARD) - less
+        return Amounts(cards, self.memory_mib - other.memory_mib, self.slices - other.slices)
+
 
 @dataclass(frozen=True, slots=True)
 class Limit:

@@ -100,7 +100,7 @@ def test_an_hour_in_which_a_period_begins_counts_in_the_one_before() -> None:
 
 moments = st.datetimes(
     datetime(2020, 1, 1),  # noqa: DTZ001 - made aware below
-    datetime(2040, 1, 1),  # noqa: DTZ001
+    datetime(2040, 1, 1),  # noqa: DTZ001 - the same
     timezones=st.just(UTC),
 )
 zones = st.sampled_from(

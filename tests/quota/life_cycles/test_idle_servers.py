@@ -12,7 +12,7 @@ H = timedelta(hours=1)
 
 
 def idle(**more: datetime | timedelta) -> IdleServer:
-    return IdleServer(**{"idle_since": START, "max_idle": 8 * H, **more})  # type: ignore[arg-type]
+    return IdleServer(**{"idle_since": START, "max_idle": 8 * H, **more})
 
 
 CASES = {

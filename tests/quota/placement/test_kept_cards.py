@@ -34,7 +34,7 @@ def held_with(*entries: GpuFacts | Holding) -> Holdings:
 
 
 def guest(name: str, on: str, of_a_card: float, owner: str = "ada", **more: object) -> Holding:
-    return notebook(name, owner, part(of_a_card), on, group="guests", **more)  # type: ignore[arg-type]
+    return notebook(name, owner, part(of_a_card), on, group="guests", **more)
 
 
 def refused(held: Holdings, size: str, owner: str = "ada", group: str = "guests") -> Refusal:

@@ -21,8 +21,9 @@ from sublet_quota.placement.reserved_room import (
 from sublet_quota.placement.slice_placement import Placement, decide_slice
 from sublet_quota.reasons.helping import HelpKind
 from sublet_quota.reasons.refusal import Refusal
-from sublet_quota.residency.snapshot import Holder, Rank
+from sublet_quota.residency.snapshot import Rank
 
+from tests.support.admission_cases import SmallHub
 from tests.support.quota_cases import NOON, document, gpu, notebook, part
 
 MINUTE = timedelta(minutes=1)
@@ -53,7 +54,7 @@ def held_at(now: datetime, written: str, cards: int, *slices: Holding) -> Holdin
 
 
 def guest(name: str, on: str, of_a_card: float = 1, **more: object) -> Holding:
-    return notebook(name, f"guest-{name}", part(of_a_card), on, group="guests", **more)  # type: ignore[arg-type]
+    return notebook(name, f"guest-{name}", part(of_a_card), on, group="guests", **more)
 
 
 def test_who_borrowed_makes_way_on_the_cards_that_will_be_laid_out() -> None:
@@ -114,7 +115,7 @@ def test_what_is_kept_is_neither_told_as_free_nor_as_what_a_stop_would_bring() -
 
 
 def test_they_are_called_back_as_late_as_their_memory_allows_and_a_minute_before_at_least() -> None:
-    room = ReservedRoom("course", "gpu-0", (), AT_TWO)  # type: ignore[arg-type]
+    room = ReservedRoom("course", "gpu-0", (), AT_TWO)
     assert room.due_at(timedelta(seconds=5)) == AT_TWO - LEAST_LEAD
     assert room.due_at(3 * MINUTE) == AT_TWO - 3 * MINUTE
     assert room.due_at(60 * MINUTE) == AT_TWO - LOOK_AHEAD
@@ -148,26 +149,9 @@ def test_for_whom_room_is_kept_and_until_when() -> None:
 
 def ask(held: Holdings, owner: str, group: str, size: str, now: datetime) -> Placement | None:
     wish = RequestedSlice(owner=UserName(owner), groups=(group,), size=size)
-    answer = decide_slice(held, wish)
-    if not isinstance(answer, Placement):
-        return None
-    for slice_id in answer.calls_back:
-        held.mark_called_back(slice_id, called_back=True)
-    held.put(
-        Holding(
-            slice_id=SliceId(f"s-{owner}"),
-            owner=answer.owner,
-            holder=Holder.NOTEBOOK,
-            gpu_id=answer.gpu_id,
-            pool=answer.pool,
-            amount=answer.amount,
-            group=answer.group,
-            named=answer.named,
-            member_of=answer.member_of,
-            since=now,
-        )
-    )
-    return answer
+    hub = SmallHub(held, minute=(now - NOON) // MINUTE)
+    answer = hub.hand_out(wish, f"s-{owner}")
+    return answer if isinstance(answer, Placement) else None
 
 
 PARTS = {"quarter": 4, "half": 2, "whole": 1}

@@ -55,7 +55,7 @@ def test_no_order_of_arrival_decides(hub: AnyHub, shuffled: object) -> None:
     made, line = with_line_of(hub)
     order = in_order(made.holdings, line, NO_PAST_USE)
     other = list(line)
-    shuffled.shuffle(other)  # type: ignore[attr-defined]
+    shuffled.shuffle(other)
     assert in_order(made.holdings, other, NO_PAST_USE) == order
     assert {each.request_id for each in order} == {each.request_id for each in line}
 

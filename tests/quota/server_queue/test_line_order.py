@@ -14,7 +14,7 @@ GUARANTEED = HEAD + "groups: {a: {guaranteed: {H100: 1}}, b: {}}\n"
 
 
 def line(text: str, *servers: object, past: PastUse | None = None) -> HubWithLine:
-    hub = with_line(SmallHub.under(text, gpu("g0"), gpu("g1", index=1)), servers)  # type: ignore[arg-type]
+    hub = with_line(SmallHub.under(text, gpu("g0"), gpu("g1", index=1)), servers)
     if past is not None:
         hub.past = past
     return hub

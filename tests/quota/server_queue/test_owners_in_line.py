@@ -96,7 +96,7 @@ groups:
             drawn.choice(people), *drawn.choice(memberships), name=f"s{number}", **wish()
         )
         if isinstance(answer, Placement) and drawn.random() < 0.2:
-            hub.holdings.mark_unsuspendable(f"s{number}", unsuspendable=True)  # type: ignore[arg-type]
+            hub.holdings.mark_unsuspendable(f"s{number}", unsuspendable=True)
     line = [
         queued(
             f"r{n}", *drawn.choice(memberships), owner=drawn.choice(people), minute=n // 2, **wish()

@@ -23,7 +23,7 @@ TWO = (gpu("g0"), gpu("g1", index=1))
 
 def full(text: str = HEAD, *cards: object) -> SmallHub:
     """Each card has two halves of strangers in no group."""
-    hub = SmallHub.under(text, *(cards or TWO))  # type: ignore[arg-type]
+    hub = SmallHub.under(text, *(cards or TWO))
     for number in range(2 * len(cards or TWO)):
         assert isinstance(hub.ask(f"s{number}", size="half"), Placement)
     return hub
@@ -73,7 +73,7 @@ def test_where_host_memory_alone_is_missing_the_node_is_kept_for_the_head() -> N
     found = with_line(hub, [queued("large", size="whole")])
     found.line.append(queued("small", size="quarter", minute=1))
     first, second = walk(hub.holdings, found.order())
-    assert (first.answer.code, first.keeps) == (RoomRefusal.NO_HOST_MEMORY, "g0")  # type: ignore[union-attr]
+    assert (first.answer.code, first.keeps) == (RoomRefusal.NO_HOST_MEMORY, "g0")
     assert second.answer == BEHIND, "a quarter would find host memory"
     assert found.take_turns() == {}
     entitled = hub.ask("lea", "lab", size="quarter")

@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from fractions import Fraction
 
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.closed_loop.asks.asked import AskedJob
@@ -192,28 +191,28 @@ class Jobs:
 
     def _running(self, kinds: Mapping[GpuKind, str]) -> Iterator[RunningJob]:
         """Yield the jobs that have their place and that other groups could pay."""
-        holdings = self._parts.holdings
-        for job_id, job in self._placed.items():
-            holding = holdings.slice(SliceId(job_id))
-            facts = None if holding is None else holdings.gpu(holding.gpu_id)
-            gpu_type = None if holding is None else holdings.type_of(holding.gpu_id)
-            if holding is None or facts is None or gpu_type is None:
-                continue
-            ranked = replace(
-                self._with_rights(job, kinds), rank=self._ranks.get(job_id, Rank.BORROWED)
-            )
-            yield RunningJob(ranked, holding.slice_id, facts.kind, gpu_type, holding.since)
+        for holding, kind, gpu_type in self._slices():
+            job_id = JobId(holding.slice_id)
+            rank = self._ranks.get(job_id, Rank.BORROWED)
+            ranked = replace(self._with_rights(self._placed[job_id], kinds), rank=rank)
+            yield RunningJob(ranked, holding.slice_id, kind, gpu_type, holding.since)
 
     def _jobs_placed(self) -> tuple[tuple[WaitingJob, ...], HeldCards]:
+        held = {
+            JobId(holding.slice_id): (gpu_type, cards_on(holding.amount, kind))
+            for holding, kind, gpu_type in self._slices()
+        }
+        return tuple(job.waiting for job in self._placed.values()), held
+
+    def _slices(self) -> Iterator[tuple[Holding, GpuKind, str]]:
+        """Yield the slices of jobs that have their place, with kind and type of their cards."""
         holdings = self._parts.holdings
-        held: dict[JobId, tuple[str, Fraction]] = {}
         for job_id in self._placed:
             holding = holdings.slice(SliceId(job_id))
             facts = None if holding is None else holdings.gpu(holding.gpu_id)
             gpu_type = None if holding is None else holdings.type_of(holding.gpu_id)
             if holding is not None and facts is not None and gpu_type is not None:
-                held[job_id] = gpu_type, cards_on(holding.amount, facts.kind)
-        return tuple(job.waiting for job in self._placed.values()), held
+                yield holding, facts.kind, gpu_type
 
     def _place(self, placement: JobPlacement) -> None:
         parts, job_id = self._parts, placement.job.job_id
@@ -266,8 +265,7 @@ class Jobs:
         for job in (*self.waiting.values(), *self._placed.values()):
             group, is_own = job.waiting.group, job.waiting.owner == owner
             of_owner += is_own
-            if group is not None and group in document.all_groups:
-                for name in document.path_of(group):
-                    of_group[name] += 1
-                    own[name] += is_own
+            for name in document.path_of_payer(group):
+                of_group[name] += 1
+                own[name] += is_own
         return JobCounts(of_owner, of_group, own)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from sublet_quota.document.lookups.group_paths import key_path, walk
 from sublet_quota.document.problems import Contradiction
 from sublet_quota.document.value_kinds.budget import EachBudget, GroupBudget, SetBudget
+from sublet_quota.names.ids import GroupName
 
 if TYPE_CHECKING:
     from sublet_quota.document.quota_document import QuotaDocument
@@ -30,7 +31,7 @@ def budgets_that_do_not_fit(document: "QuotaDocument") -> Iterator[Contradiction
         if said_here == SetBudget():
             continue
         for name in exception.groups:
-            group_there = document.all_groups.get(name)  # type: ignore[call-overload]
+            group_there = document.all_groups.get(GroupName(name))
             if group_there is not None and group_there.budget == GroupBudget():
                 yield Contradiction(
                     where, f"sets hours for '{name}', which has no `budget`: write one there"

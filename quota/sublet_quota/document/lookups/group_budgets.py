@@ -61,9 +61,7 @@ def all_budgets(document: QuotaDocument) -> Iterator[Budget]:
 
 def budgets_above(document: QuotaDocument, group: str | None) -> tuple[Budget, ...]:
     """Return the budgets that what a group pays counts in, the nearest first."""
-    known = group is not None and group in document.all_groups
-    path = document.path_of(group) if group is not None and known else ()
-    found = (budget_of(document, name) for name in reversed(path))
+    found = (budget_of(document, name) for name in reversed(document.path_of_payer(group)))
     return tuple(budget for budget in found if budget is not None)
 
 

@@ -92,8 +92,7 @@ class HeldSums:
 
     def is_entitled(self, slice_id: SliceId) -> bool:
         """Whether a slice is within a guarantee, its group's or one of a group above."""
-        piece = self._standings.piece(slice_id)
-        return piece is not None and piece.entitled > 0
+        return self._standings.is_entitled(slice_id)
 
     def steps_at(self, gpu_type: str, leaf: NodeName, cards: Fraction) -> int:
         """Return to how many steps of its way one more slice of a leaf would be entitled now."""

@@ -4,7 +4,6 @@ Notebooks' slices are entitled or borrowed; what jobs hold is counted apart.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from collections.abc import Set as AbstractSet
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -66,7 +65,6 @@ class Standings:
         self._types: dict[str, TypeStanding] = {}
         self._counted: dict[SliceId, _Counted] = {}
         self._graced: set[SliceId] = set()
-        self._paid_by: dict[GroupName | None, dict[SliceId, None]] = {}
         self._slices_of: Accounts[NodeName] = Accounts()
         self._slices_by: Accounts[UserName] = Accounts()
         self._jobs_of: Accounts[NodeName] = Accounts()
@@ -171,14 +169,6 @@ class Standings:
         """Return where a slice counts that a group pays for somebody, budgets among it."""
         return SPENT if self.is_spent(group, owner) else self.leaf(group)
 
-    def paid_below(self, groups: AbstractSet[GroupName]) -> Iterator[Holding]:
-        """Yield what these groups pay, and those in them."""
-        for payer in tuple(self._paid_by):
-            if payer is None or payer not in self.document.all_groups:
-                continue
-            if any(name in groups for name in self.document.path_of(payer)):
-                yield from (self._counted[one].holding for one in self._paid_by[payer])
-
     def held(self, node: NodeName) -> Amounts:
         """Return the slices of a group, with all that is in it."""
         return self._slices_of.of(node)
@@ -206,6 +196,11 @@ class Standings:
         if counted is None or counted.entry.gpu_type is None:
             return None
         return self.of_type(counted.entry.gpu_type).piece(PieceId(slice_id))
+
+    def is_entitled(self, slice_id: SliceId) -> bool:
+        """Whether a notebook's slice is within a guarantee, its group's or one of a group above."""
+        piece = self.piece(slice_id)
+        return piece is not None and piece.entitled > 0
 
     def called_back_sums(self, gpu_type: str) -> Mapping[NodeName, Fraction]:
         """Return what slices that were called back hold of a type at each node but the root."""
@@ -311,7 +306,6 @@ class Standings:
         by.add((holding.owner,), counted.entry)
         if counted.is_spent_job:
             self._spent_jobs_of.add(path, counted.entry)
-        self._paid_by.setdefault(holding.group, {})[holding.slice_id] = None
         self._count_called_back(counted, 1)
 
     def _take_off(self, counted: _Counted) -> None:
@@ -323,7 +317,6 @@ class Standings:
         by.remove((holding.owner,), counted.entry)
         if counted.is_spent_job:
             self._spent_jobs_of.remove(path, counted.entry)
-        del self._paid_by[holding.group][holding.slice_id]
         self._count_called_back(counted, -1)
 
     def _count_called_back(self, counted: _Counted, count: int) -> None:

@@ -122,8 +122,7 @@ class JobLimits:
     def recharge(self, amounts: Amounts, former: WaitingJob | None, to: WaitingJob | None) -> None:
         """Count a running job no longer at the expense of one payer, and at another's instead."""
         if former is not None:
-            cards = {gpu_type: -held for gpu_type, held in amounts.cards.items()}
-            self._count(former, Amounts(cards, -amounts.memory_mib, -amounts.slices))
+            self._count(former, NOTHING - amounts)
         if to is not None:
             self._count(to, amounts)
 

@@ -16,7 +16,7 @@ from sublet_quota.amounts.gpu_amounts import NOTHING, GpuAmount
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.document.right_values import PayerRights
 from sublet_quota.document.rights import rights_of
-from sublet_quota.holdings.gpu_load import AsBefore, Holding, cards_on
+from sublet_quota.holdings.gpu_load import AsBefore, GpuFacts, Holding, cards_on
 from sublet_quota.names.ids import PoolName, SizeName, SliceId
 from sublet_quota.placement.finding.making_way import Missing, candidates_on, missing_on
 from sublet_quota.placement.finding.question import Question
@@ -43,59 +43,70 @@ def find_as_before(question: Question, *, others_make_way: bool = False) -> AsBe
 
     ``others_make_way``: where it has been stopped, and borrowed slices have its room.
     """
+    restart = _restart(question)
+    if restart is None or not question.may_lie_on(restart.facts):
+        return None
+    holdings, holding, facts = question.holdings, restart.holding, restart.facts
+    asked, room, alone = restart.asked, holdings.room(facts.gpu_id), question.wish.never_suspended
+    missing = None if room is None else missing_on(holdings, facts, room, asked.amount, alone=alone)
+    if missing is None:
+        return None
+    calls_back: tuple[SliceId, ...] = ()
+    if question.wish.stopped and not missing.is_nothing:
+        if not (others_make_way and restart.before.steps):
+            return None
+        calls_back = _in_its_room(question, holding, missing)
+    if not (missing.is_nothing or restart.before.steps):
+        return None
+    steps, depth = _steps(question, restart)
+    leaf = holdings.leaf(holding.group)
+    rank = question.rank_on(rank_of(steps, depth), facts.gpu_id, leaf, asked.amount)
+    return AsBeforePlace(holding, asked.gpu_type, _size(question), asked.amount, rank, calls_back)
+
+
+def options_as_before(question: Question) -> Iterator[Option]:
+    """Yield what a server that was stopped may have as before, on any card of that type."""
+    restart = _restart(question) if question.wish.stopped else None
+    if restart is None:
+        return
+    holding, asked = restart.holding, restart.asked
+    steps, depth = _steps(question, restart)
+    yield Option(
+        _payer(question, holding),
+        Wanted(PoolName(holding.pool), _size(question), None, asked.amount),
+        asked,
+        question.holdings.leaf(holding.group),
+        steps,
+        depth,
+        None,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Restart:
+    """What a server that restarts had, where, and what it asks for: no more than that."""
+
+    holding: Holding
+    before: AsBefore
+    facts: GpuFacts
+    asked: Asked
+
+
+def _restart(question: Question) -> _Restart | None:
+    """Return what restarts while its slice counts as before; ``None``: it is a new wish."""
     holding, holdings = question.wish.before, question.holdings
     if holding is None or holding.before is None or not _is_the_same_wish(question, holding):
         return None
     if holdings.is_spent(holding.group, holding.owner):
         return None
     facts, gpu_type = holdings.gpu(holding.gpu_id), holdings.type_of(holding.gpu_id)
-    if facts is None or gpu_type is None or not question.may_lie_on(facts):
+    if facts is None or gpu_type is None or not question.wish.may_be_on(facts.kind, gpu_type):
         return None
-    if not question.wish.may_be_on(facts.kind, gpu_type):
-        return None
-    room, alone = holdings.room(holding.gpu_id), question.wish.never_suspended
     amount = _amount(question, holding, facts.kind)
-    missing = None if room is None else missing_on(holdings, facts, room, amount, alone=alone)
-    if missing is None or not amount.fits_in(holding.amount):
+    if not amount.fits_in(holding.amount):
         return None
-    calls_back: tuple[SliceId, ...] = ()
-    if question.wish.stopped and not missing.is_nothing:
-        if not (others_make_way and holding.before.steps):
-            return None
-        calls_back = _in_its_room(question, holding, missing)
-    if not (missing.is_nothing or holding.before.steps):
-        return None
-    leaf = holdings.leaf(holding.group)
     asked = Asked(facts.kind, gpu_type, amount, cards_on(amount, facts.kind))
-    steps, depth = _steps(question, holding, holding.before, asked)
-    rank = question.rank_on(rank_of(steps, depth), facts.gpu_id, leaf, amount)
-    return AsBeforePlace(holding, gpu_type, _size(question), amount, rank, calls_back)
-
-
-def options_as_before(question: Question) -> Iterator[Option]:
-    """Yield what a server that was stopped may have as before, on any card of that type."""
-    holding, holdings = question.wish.before, question.holdings
-    if holding is None or holding.before is None or not question.wish.stopped:
-        return
-    if holdings.is_spent(holding.group, holding.owner):
-        return
-    facts, gpu_type = holdings.gpu(holding.gpu_id), holdings.type_of(holding.gpu_id)
-    if facts is None or gpu_type is None or not _is_the_same_wish(question, holding):
-        return
-    kind, amount = facts.kind, _amount(question, holding, facts.kind)
-    if not amount.fits_in(holding.amount) or not question.wish.may_be_on(kind, gpu_type):
-        return
-    asked = Asked(kind, gpu_type, amount, cards_on(amount, kind))
-    steps, depth = _steps(question, holding, holding.before, asked)
-    yield Option(
-        _payer(question, holding),
-        Wanted(PoolName(holding.pool), _size(question), None, amount),
-        asked,
-        holdings.leaf(holding.group),
-        steps,
-        depth,
-        None,
-    )
+    return _Restart(holding, holding.before, facts, asked)
 
 
 def _payer(question: Question, holding: Holding) -> PayerRights:
@@ -107,12 +118,12 @@ def _payer(question: Question, holding: Holding) -> PayerRights:
     return replace(rights.payers[0], group=holding.group)
 
 
-def _steps(question: Question, holding: Holding, before: AsBefore, asked: Asked) -> tuple[int, int]:
+def _steps(question: Question, restart: _Restart) -> tuple[int, int]:
     """Return to how many steps of its path a slice is entitled, and how many that has."""
-    holdings = question.holdings
-    depth = len(holdings.tree(asked.gpu_type).paths[holdings.leaf(holding.group)])
-    anew = holdings.entitled_steps(asked.gpu_type, holding.group, asked.cards)
-    kept = holdings.steps_as_before(asked.gpu_type, holding.group, asked.cards, before.steps)
+    holdings, group, asked = question.holdings, restart.holding.group, restart.asked
+    depth = len(holdings.tree(asked.gpu_type).paths[holdings.leaf(group)])
+    anew = holdings.entitled_steps(asked.gpu_type, group, asked.cards)
+    kept = holdings.steps_as_before(asked.gpu_type, group, asked.cards, restart.before.steps)
     return max(min(depth, kept), anew), depth
 
 
