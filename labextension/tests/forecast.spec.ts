@@ -1,5 +1,4 @@
 import { Dialog } from '@jupyterlab/apputils';
-import type { Contents } from '@jupyterlab/services';
 import { PromiseDelegate } from '@lumino/coreutils';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
@@ -8,12 +7,7 @@ import { Reader } from '../src/api/reader';
 import { Promotion } from '../src/promote/promotion';
 import { FakeApi } from './support/fakeApi';
 import { pageContextOf, doing, eventually, part, type FakePage } from './support/page';
-import { dialog } from './support/promoteDialog';
-
-const CONTENTS = {
-  driveName: () => '',
-  localPath: (path: string) => path
-} as unknown as Contents.IManager;
+import { CONTENTS, dialog } from './support/promoteDialog';
 
 let api: FakeApi;
 let page: FakePage;

@@ -1,17 +1,11 @@
 import { Dialog } from '@jupyterlab/apputils';
-import type { Contents } from '@jupyterlab/services';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 import { Promotion } from '../src/promote/promotion';
 import { groupShare, share } from './support/answers';
 import { FakeApi } from './support/fakeApi';
 import { pageContextOf, doing, type FakePage } from './support/page';
-import { button, dialog } from './support/promoteDialog';
-
-const CONTENTS = {
-  driveName: () => '',
-  localPath: (path: string) => path
-} as unknown as Contents.IManager;
+import { button, CONTENTS, dialog } from './support/promoteDialog';
 
 let api: FakeApi;
 let page: FakePage;

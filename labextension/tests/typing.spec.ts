@@ -1,6 +1,5 @@
 /** What is typed into the promote dialog as a parameter: Python reads it, in the notebook's server. */
 import { Dialog } from '@jupyterlab/apputils';
-import type { Contents } from '@jupyterlab/services';
 import { PromiseDelegate } from '@lumino/coreutils';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 
@@ -11,12 +10,8 @@ import { TypedTexts } from '../src/promote/readings';
 import { inspection, literal, NO_LITERAL } from './support/answers';
 import { FakeApi } from './support/fakeApi';
 import { doing, eventually, pageContextOf, part, write, type FakePage } from './support/page';
-import { button, dialog, dialogs, pressEscape } from './support/promoteDialog';
+import { button, CONTENTS, dialog, dialogs, pressEscape } from './support/promoteDialog';
 
-const CONTENTS = {
-  driveName: () => '',
-  localPath: (path: string) => path
-} as unknown as Contents.IManager;
 const AWAY = new ApiError(0, 'unreachable', 'The notebook server cannot be reached: away');
 
 let api: FakeApi;

@@ -48,7 +48,7 @@ exceptions:
   - {who: [dora], set: {limit: {memory: 20 GiB}, jobs: {most: 2}}, why: tests of limits}
 """
 GROUPS = {"vision": ("ada", "bea"), "speech": ("cleo",)}
-IN_NO_GROUP = ("dora", "eva", "finn")
+IN_NO_GROUP = ("dora", "eva", "finn", "gwen")
 
 
 @dataclass(slots=True)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 from sublet_quota.admission.slice_request import RequestedSlice
 from sublet_quota.jobs.turns.past_uses import NO_PAST_USE, PastUse
@@ -25,11 +26,11 @@ def queued(
     owner: str | None = None,
     minute: int = 0,
     lot: int = 0,
-    **wish: object,
+    **wish: Any,
 ) -> QueuedServer:
     """A notebook in line since so many minutes past noon; its owner has its name."""
     who = name if owner is None else owner
-    asked = RequestedSlice(who, groups, **{"size": "half", **wish})  # type: ignore[arg-type]
+    asked = RequestedSlice(who, groups, **{"size": "half", **wish})
     return QueuedServer(
         request_id=RequestId(name),
         owner=UserName(who),
@@ -64,9 +65,9 @@ class HubWithLine:
             self.line.remove(turn.server)
         return given
 
-    def waits(self, minute: int = 0, **ends: object) -> dict[str, QueueWait]:
+    def waits(self, minute: int = 0, **ends: Any) -> dict[str, QueueWait]:
         now = NOON + timedelta(minutes=minute)
-        known = Ends(now, **ends)  # type: ignore[arg-type]
+        known = Ends(now, **ends)
         found = waits(self.hub.holdings, self.order(), known)
         return {each.server.request_id: each for each in found}
 

@@ -21,6 +21,7 @@ from sublet_quota.names.ids import (
     UserName,
 )
 from sublet_quota.reasons.job_reasons import JobReason
+from sublet_quota.reasons.moments import moment_words
 from sublet_quota.residency.snapshot import Holder
 
 from sublet_hub.ledger.job_parameters import JobParameters
@@ -249,7 +250,7 @@ class Closing:
         """Return why a card takes nothing new, for whoever is refused: without an admin's name."""
         who = self.closed_by if self.by_document else "an admin"
         what = f"node {self.node}" if self.gpu_id is None else f"GPU {gpu.index} of {gpu.node}"
-        until = "" if self.until is None else f" until {self.until:%Y-%m-%d %H:%M} UTC"
+        until = "" if self.until is None else f" until {moment_words(self.until)}"
         return f"{who} {'drains' if self.drains else 'has closed'} {what}{until}: {self.reason}"
 
 

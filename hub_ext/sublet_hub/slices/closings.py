@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from sublet_quota.names.ids import GpuId, NodeId, SliceId
+from sublet_quota.reasons.moments import moment_words
 from sublet_quota.wire.closings import ClosingRequest
 from sublet_quota.wire.event_kinds import EventKind
 from sublet_quota.wire.schema import shortened
@@ -159,10 +160,6 @@ class Closings:
 
 
 def _how(closing: Closing) -> str:
-    until = (
-        ""
-        if closing.until is None
-        else f" until {closing.until.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-    )
+    until = "" if closing.until is None else f" until {moment_words(closing.until)}"
     what = "drained" if closing.drains else "closed"
     return f"{what} by {closing.closed_by}{until}: {closing.reason}"

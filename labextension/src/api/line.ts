@@ -2,17 +2,12 @@
 import type { Reader } from './reader';
 
 export interface LineWait {
-  owner: string;
   /** Empty for the default server. */
   server: string;
   size: string | null;
   /** 1 for the next. */
   place: number;
-  /** How many of those before ask for the same GPUs. */
-  before: number;
-  /** When there will be room; `null`: that is not known. */
-  expected_at: Date | null;
-  /** From what that follows, or why it is not known: a clause. */
+  /** When there will be room and from what that follows, or why it is not known: a clause. */
   expected_why: string;
   /** The groups whose slices are in the way. */
   waits_for: string[];
@@ -24,12 +19,9 @@ export interface LineWait {
 
 export function readLineWait(r: Reader): LineWait {
   return {
-    owner: r.text('owner'),
     server: r.text('server'),
     size: r.maybeText('size'),
     place: r.number('place', 1),
-    before: r.number('before'),
-    expected_at: r.maybeTime('expected_at'),
     expected_why: r.text('expected_why'),
     waits_for: r.texts('waits_for'),
     message: r.text('message'),

@@ -9,7 +9,8 @@ import { Account } from './Account';
 import { BudgetBar } from './BudgetBar';
 import { RankSign } from './RankSign';
 
-export function QuotaSection({ page }: { page: PageContext }): React.JSX.Element | null {
+export function QuotaSection(props: { page: PageContext; now: Date }): React.JSX.Element | null {
+  const { page, now } = props;
   const { trans, model } = page;
   const quota = model.share?.value.quota ?? null;
   if (quota === null) {
@@ -35,12 +36,7 @@ export function QuotaSection({ page }: { page: PageContext }): React.JSX.Element
         />
       ))}
       {quota.budgets.map(each => (
-        <BudgetBar
-          key={`${each.group}/${each.owner ?? ''}`}
-          page={page}
-          budget={each}
-          now={new Date()}
-        />
+        <BudgetBar key={`${each.group}/${each.owner ?? ''}`} page={page} budget={each} now={now} />
       ))}
     </Section>
   );

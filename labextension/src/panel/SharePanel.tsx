@@ -82,7 +82,7 @@ function Panel({ page }: { page: PageContext }): React.JSX.Element {
       <KernelList page={page} />
       <JobSection page={page} now={now} />
       <OtherSlices page={page} />
-      <QuotaSection page={page} />
+      <QuotaSection page={page} now={now} />
       <OfferSection page={page} />
       <WeekSection page={page} />
     </div>

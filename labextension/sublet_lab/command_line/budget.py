@@ -43,7 +43,7 @@ def budget(service: Service, group: str | None, owner: str | None) -> None:
 
 def _cells(info: BudgetInfo) -> tuple[str, ...]:
     again = "-" if info.renews_at is None else clock(info.renews_at)
-    hours = (info.hours, info.charged - info.credited, info.credited, info.left)
+    hours = (info.hours, info.spent, info.credited, info.left)
     numbers = (f"{each:.1f}" for each in hours)
     return (info.group, info.owner or "all together", *numbers, _stands(info), again)
 
@@ -51,4 +51,4 @@ def _cells(info: BudgetInfo) -> tuple[str, ...]:
 def _stands(info: BudgetInfo) -> str:
     if info.is_over:
         return "spent"
-    return "ends" if info.charged - info.credited >= info.warn else "-"
+    return "ends" if info.spent >= info.warn else "-"

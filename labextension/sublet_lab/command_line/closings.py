@@ -123,21 +123,21 @@ def _close(service: Service, asked: ClosingRequest) -> None:
         return
     until = "until it is opened" if made.until is None else f"until {clock(made.until)}"
     click.echo(f"{_as_subject(made)} is closed to new slices and jobs {until}.")
-    there = []
-    if made.notebooks:
-        stay = (
-            "slice of an owner, which stays"
-            if made.notebooks == 1
-            else "owners' slices, which stay"
-        )
-        there.append(f"{made.notebooks} {stay}")
-    if made.jobs == 1:
-        there.append(f"1 job, which {'goes back to the queue' if made.drains else 'goes on'}")
-    elif made.jobs:
-        there.append(
-            f"{made.jobs} jobs, which {'go back to the queue' if made.drains else 'go on'}"
-        )
-    click.echo(f"Still there: {'; '.join(there) or 'nothing'}.")
+    click.echo(f"Still there: {_still_there(made) or 'nothing'}.")
+
+
+def _still_there(made: ClosingInfo) -> str:
+    """Return what is left there, and what becomes of it; empty for nothing."""
+    where = " back to the queue" if made.drains else " on"
+    parts = (
+        _counted(made.notebooks, "slice of an owner, which stays", "owners' slices, which stay"),
+        _counted(made.jobs, f"job, which goes{where}", f"jobs, which go{where}"),
+    )
+    return "; ".join(filter(None, parts))
+
+
+def _counted(number: int, one: str, more: str) -> str:
+    return f"{number} {one if number == 1 else more}" if number else ""
 
 
 def _print(found: Sequence[ClosingInfo]) -> None:

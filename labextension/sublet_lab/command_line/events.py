@@ -109,7 +109,7 @@ def _print(found: Sequence[EventInfo]) -> None:
     if is_wide():
         print_table(_COLUMNS, (_cells(event) for event in found))
         return
-    # The ids of slices, and what was moved, are left out: a line each, as far as words go.
+    # The ids of slices are left out, and what was moved where there are words: a line each.
     print_table(
         ("!AT", "!WHAT", "~OWNER", "~NODE", "DETAIL"),
         (
@@ -118,18 +118,19 @@ def _print(found: Sequence[EventInfo]) -> None:
                 event.kind,
                 event.owner or "",
                 event.node or "",
-                event.detail or moved_in_words(event),
+                event.detail or " in ".join(filter(None, (_moved(event), _took(event)))),
             )
             for event in found
         ),
     )
 
 
-def moved_in_words(event: EventInfo) -> str:
-    """Return how much was moved, and how long that took; empty for nothing."""
-    moved = format_memory(event.bytes_mib) if event.bytes_mib else ""
-    took = f"{event.took_s:.3f} s" if event.took_s else ""
-    return " in ".join(filter(None, (moved, took)))
+def _moved(event: EventInfo) -> str:
+    return format_memory(event.bytes_mib) if event.bytes_mib else ""
+
+
+def _took(event: EventInfo) -> str:
+    return f"{event.took_s:.3f} s" if event.took_s else ""
 
 
 def _cells(event: EventInfo) -> tuple[str, ...]:
@@ -139,8 +140,8 @@ def _cells(event: EventInfo) -> tuple[str, ...]:
         event.owner or "",
         event.node or "",
         event.slice_id or "",
-        format_memory(event.bytes_mib) if event.bytes_mib else "",
-        f"{event.took_s:.3f} s" if event.took_s else "",
+        _moved(event),
+        _took(event),
         event.detail,
     )
 

@@ -13,7 +13,7 @@ from sublet_quota.wire.api import GpuInfo, SliceInfo
 
 from sublet_lab.command_line.job_list import has_type
 from sublet_lab.command_line.service import Service, pass_service
-from sublet_lab.command_line.slices import held_by, remarks_on, size_of, state_of
+from sublet_lab.command_line.slices import held_by, purpose_of, remarks_on, size_of, state_of
 from sublet_lab.command_line.tables import (
     ago,
     clock,
@@ -129,7 +129,7 @@ def _print_wide(found: Sequence[GpuInfo]) -> None:
         (
             _name(gpu),
             info.lease.owner,
-            _purpose(info),
+            purpose_of(info),
             info.lease.slice_id,
             size_of(info),
             state_of(info),
@@ -178,7 +178,7 @@ def _print_narrow(found: Sequence[GpuInfo]) -> None:
         print_table(
             ("!GPU", "OWNER", "FOR", "SIZE", "STATE"),
             (
-                (_name(gpu), info.lease.owner, _purpose(info), size_of(info), state_of(info))
+                (_name(gpu), info.lease.owner, purpose_of(info), size_of(info), state_of(info))
                 for gpu, info in holders
             ),
         )
@@ -201,11 +201,6 @@ def _percent(gpu: GpuInfo) -> int | None:
 
 def _busy(percent: int | None) -> str:
     return "not told" if percent is None else f"{percent} %"
-
-
-def _purpose(info: SliceInfo) -> str:
-    lease = info.lease
-    return "job" if lease.holder is Holder.JOB else (lease.server or "notebook")
 
 
 def _holders(found: Sequence[GpuInfo]) -> Iterator[tuple[GpuInfo, SliceInfo]]:

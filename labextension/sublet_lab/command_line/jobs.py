@@ -21,7 +21,7 @@ from sublet_lab.command_line.job_list import (
     stop_facts,
 )
 from sublet_lab.command_line.service import REFUSED, SUBMITTING_S, Service, id_in_path, pass_service
-from sublet_lab.command_line.slices import state_of
+from sublet_lab.command_line.slices import place_of, state_of
 from sublet_lab.command_line.tables import (
     clock,
     duration,
@@ -159,7 +159,7 @@ def show(service: Service, job_id: str) -> None:
             ("Longest run", _longest_run(job)),
             ("Took along", ", ".join(job.take_along)),
             ("Memory", memory_of(job)),
-            ("GPU", f"{lease.node} {lease.gpu_index} ({lease.gpu_type})" if lease else ""),
+            ("GPU", place_of(lease) if lease else ""),
             ("Slice", state_of(job.slice) if job.slice else ""),
             ("Priority", str(job.priority)),
             ("Paid by", _payer(job)),

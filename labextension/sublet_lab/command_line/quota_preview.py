@@ -98,7 +98,7 @@ def _budgets(found: tuple[BudgetInfo, ...]) -> bool:
                 (
                     each.owner or "all together",
                     each.group,
-                    f"{each.charged - each.credited:.1f}",
+                    f"{each.spent:.1f}",
                     f"{each.hours:.1f}",
                     "nothing new" if each.at_end == "no-new" else "borrowed",
                     "-" if each.renews_at is None else clock(each.renews_at),

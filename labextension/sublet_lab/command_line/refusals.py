@@ -21,6 +21,7 @@ from sublet_lab.command_line.tables import (
     print_found,
     print_json,
     print_table,
+    short_clock,
     wants_csv,
     wants_json,
 )
@@ -125,7 +126,7 @@ def _print(found: Sequence[RefusalInfo]) -> None:
         ("!LAST", ">TIMES", "OWNER", "ASKED", "!CODE"),
         (
             (
-                f"{each.last_at.astimezone():%m-%d %H:%M}",
+                short_clock(each.last_at),
                 str(each.times),
                 each.owner,
                 f"{each.holder}: {_asked(each)}",

@@ -134,15 +134,12 @@ class Service:
 
     def delete(self, path: str, **query: Asked) -> None:
         """Delete, where the service answers with nothing."""
-        given = {name: value for name, value in query.items() if value not in {None, ()}}
-        address = f"{path}{'?' + urlencode(given, doseq=True) if given else ''}"
-        answer = self._answer("DELETE", address, None)
+        answer = self._answer("DELETE", _address(path, query), None)
         if not answer.is_success:
             _raise_problem(answer.status, answer.body)
 
     def _get(self, path: str, query: Mapping[str, Asked]) -> ServiceAnswer:
-        given = {name: value for name, value in query.items() if value not in {None, ()}}
-        address = f"{path}{'?' + urlencode(given, doseq=True) if given else ''}"
+        address = _address(path, query)
         patience_s = _BUSY_PATIENCE_S
         while True:
             answer = self._answer("GET", address, None)
@@ -222,6 +219,11 @@ class Service:
             message = f"The token file {self._token_file} holds no token"
             raise NoAnswerError(message)
         return token
+
+
+def _address(path: str, query: Mapping[str, Asked]) -> str:
+    given = {name: value for name, value in query.items() if value not in {None, ()}}
+    return f"{path}{'?' + urlencode(given, doseq=True) if given else ''}"
 
 
 def _raise_problem(status: int, text: bytes) -> NoReturn:

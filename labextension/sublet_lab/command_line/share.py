@@ -14,6 +14,8 @@ from sublet_lab.command_line.slices import (
     held_by,
     held_on_gpu,
     in_host,
+    place_of,
+    purpose_of,
     remarks_on,
     size_of,
     state_of,
@@ -130,22 +132,14 @@ def _print_narrow(slices: tuple[SliceInfo, ...]) -> None:
     print_table(
         ("!SLICE", "~FOR", "STATE", ">HOLDS"),
         (
-            (info.lease.slice_id, _purpose(info), state_of(info), held_on_gpu(info))
+            (info.lease.slice_id, purpose_of(info), state_of(info), held_on_gpu(info))
             for info in slices
         ),
     )
     for info in slices:
-        place = f"{size_of(info)} of {_place(info)}"
+        place = f"{size_of(info)} of {place_of(info.lease)}"
         told = "; ".join(filter(None, (in_host(info), remarks_on(info))))
-        click.echo(plain(f"{_purpose(info)}: {place}{f'; {told}' if told else ''}"))
-
-
-def _purpose(info: SliceInfo) -> str:
-    return "job" if info.lease.holder is Holder.JOB else (info.lease.server or "notebook")
-
-
-def _place(info: SliceInfo) -> str:
-    return f"{info.lease.node} {info.lease.gpu_index} ({info.lease.gpu_type})"
+        click.echo(plain(f"{purpose_of(info)}: {place}{f'; {told}' if told else ''}"))
 
 
 def _print_wide(slices: tuple[SliceInfo, ...]) -> None:
@@ -154,8 +148,8 @@ def _print_wide(slices: tuple[SliceInfo, ...]) -> None:
         (
             (
                 info.lease.slice_id,
-                _purpose(info),
-                _place(info),
+                purpose_of(info),
+                place_of(info.lease),
                 size_of(info),
                 state_of(info),
                 held_by(info),

@@ -7,7 +7,8 @@ from sublet_quota.reasons.ranks import RankCode
 from sublet_quota.reasons.standings import activity_of, standing_word
 from sublet_quota.reasons.staying import moving_clause
 from sublet_quota.reasons.waiting import wait_clause
-from sublet_quota.wire.api import SliceInfo
+from sublet_quota.residency.snapshot import Holder
+from sublet_quota.wire.api import Lease, SliceInfo
 
 from sublet_lab.command_line.tables import ago, duration
 from sublet_lab.share.quota_words import rank_in_words
@@ -28,6 +29,16 @@ def state_of(info: SliceInfo) -> str:
     activity = activity_of(active=report.active)
     since = f"{standing_word(activity)} {duration(datetime.now(UTC) - report.since)}"
     return since if standing.code == activity else f"{standing.word}, {since}"
+
+
+def purpose_of(info: SliceInfo) -> str:
+    """Return for what a slice is: the name of its server, ``notebook`` or ``job``."""
+    return "job" if info.lease.holder is Holder.JOB else (info.lease.server or "notebook")
+
+
+def place_of(lease: Lease) -> str:
+    """Return the card that a slice is on, with its node and type."""
+    return f"{lease.node} {lease.gpu_index} ({lease.gpu_type})"
 
 
 def held_by(info: SliceInfo) -> str:

@@ -70,7 +70,7 @@ def _of(row: UseRow, by: tuple[str, ...]) -> tuple[str, ...]:
 def _cells(row: UseRow) -> tuple[str, ...]:
     energy = None if row.energy_wh is None else row.energy_wh / 1000
     sums = (row.slice_hours, row.card_hours, row.memory_gib_hours, row.busy_hours, row.lent_hours)
-    return tuple("-" if each is None else f"{each:.1f}" for each in (*sums, energy))
+    return _shown((*sums, energy))
 
 
 def _numbers(row: UseRow, *, of_kinds: bool) -> tuple[float | None, ...]:
@@ -80,5 +80,8 @@ def _numbers(row: UseRow, *, of_kinds: bool) -> tuple[float | None, ...]:
 
 
 def _kind_cells(row: UseRow) -> tuple[str, ...]:
-    hours = _numbers(row, of_kinds=True)
+    return _shown(_numbers(row, of_kinds=True))
+
+
+def _shown(hours: tuple[float | None, ...]) -> tuple[str, ...]:
     return tuple("-" if each is None else f"{each:.1f}" for each in hours)

@@ -1,7 +1,14 @@
 /** The promote dialog as its user sees it, and the ways to close it. */
 import { Dialog } from '@jupyterlab/apputils';
+import type { Contents } from '@jupyterlab/services';
 import { MessageLoop } from '@lumino/messaging';
 import { Widget } from '@lumino/widgets';
+
+/** A Lab whose files are all on one drive, by their paths. */
+export const CONTENTS = {
+  driveName: () => '',
+  localPath: (path: string) => path
+} as unknown as Contents.IManager;
 
 export function pressEscape(): void {
   const escape = new KeyboardEvent('keydown', { key: 'Escape', bubbles: true });

@@ -137,7 +137,12 @@ def format_compute(milli: int) -> str:
     return f"{'-' if milli < 0 else ''}{whole}{part} GPU"
 
 
+def format_number(number: float | Fraction, digits: int) -> str:
+    """Return ``1.5`` or ``6``: to so many digits behind the point, without zeros at the end."""
+    return f"{float(number):.{digits}f}".rstrip("0").rstrip(".")
+
+
 def format_cards(cards: float | Fraction) -> str:
     """Return ``1 card``, ``0.5 cards`` or ``6 cards``, to a thousandth."""
-    number = f"{float(cards):.3f}".rstrip("0").rstrip(".")
+    number = format_number(cards, 3)
     return f"{number} {'card' if number == '1' else 'cards'}"

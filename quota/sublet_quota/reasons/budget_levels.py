@@ -6,6 +6,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
+from sublet_quota.amounts.gpu_amounts import format_number
 from sublet_quota.reasons.moments import moment_words
 
 
@@ -46,8 +47,6 @@ def budget_words(  # noqa: PLR0913 - the facts of one sentence
     """Return what is told of a budget, as one clause; ``owner``: whose it is, if one person's."""
     whose = f"the budget of {group}" if owner is None else f"the budget of {owner} in {group}"
     again = "" if again_at is None else f"; hours again at {moment_words(again_at)}"
-    return _WORDS[news].format(whose=whose, hours=_number(hours), left=_number(left), again=again)
-
-
-def _number(hours: float) -> str:
-    return f"{hours:.2f}".rstrip("0").rstrip(".")
+    return _WORDS[news].format(
+        whose=whose, hours=format_number(hours, 2), left=format_number(left, 2), again=again
+    )

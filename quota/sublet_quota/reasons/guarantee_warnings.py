@@ -7,6 +7,7 @@ from fractions import Fraction
 from types import MappingProxyType
 from typing import Final
 
+from sublet_quota.amounts.gpu_amounts import format_number
 from sublet_quota.reasons.shared_clauses import USERS_WITHOUT_GROUP
 
 
@@ -89,5 +90,5 @@ def _cards(cards: Fraction) -> str:
     if cards == 1:
         return "1 card"
     if (cards * 10**6).denominator == 1:
-        return f"{float(cards):.6f}".rstrip("0").rstrip(".") + " cards"
+        return f"{format_number(cards, 6)} cards"
     return f"{cards} cards"

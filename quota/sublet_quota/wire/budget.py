@@ -40,6 +40,11 @@ class BudgetInfo(AnswerModel):
     line: Count | None
     """The quota document's line."""
 
+    @property
+    def spent(self) -> float:
+        """What is spent, less what is credited."""
+        return self.charged - self.credited
+
 
 class BudgetList(AnswerModel):
     """Budgets, by group, of all together before those of persons."""

@@ -15,6 +15,7 @@ from sublet_quota.document.differences import written_differences
 from sublet_quota.document.problems import QuotaDocumentError
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.reading import read_quota_document
+from sublet_quota.reasons.moments import moment_words
 from sublet_quota.wire.quota import MOST_DOCUMENT, KeptIn
 
 from sublet_hub.errors import ConflictError, NotFoundError, QuotaFileError, QuotaRefusedError
@@ -131,7 +132,7 @@ class QuotaInDatabase(QuotaSource):
             raise ConflictError(message)
         since = self._store.listed(expect)
         told = [
-            f"{each.revision} by {each.author} at {each.made_at:%Y-%m-%d %H:%M} UTC ({each.reason})"
+            f"{each.revision} by {each.author} at {moment_words(each.made_at)} ({each.reason})"
             for each in reversed(since[:_MOST_TOLD])
         ]
         left = f", and {len(since) - len(told)} before" if len(since) > len(told) else ""

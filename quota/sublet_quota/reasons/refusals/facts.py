@@ -16,6 +16,7 @@ from sublet_quota.amounts.gpu_amounts import (
     format_cards,
     format_compute,
     format_memory,
+    format_number,
 )
 from sublet_quota.names.ids import GroupName
 from sublet_quota.reasons.derivation import DocumentLine
@@ -128,7 +129,7 @@ def _too_little(amount: int) -> str:
 def _hours(minutes: int) -> str:
     if minutes < _MINUTES_OF_HOUR:
         return f"{minutes} min"
-    return f"{minutes / _MINUTES_OF_HOUR:.2f}".rstrip("0").rstrip(".") + " h"
+    return f"{format_number(minutes / _MINUTES_OF_HOUR, 2)} h"
 
 
 def _again_at(moment: str) -> str:
