@@ -283,13 +283,17 @@ class NodeAgent:
 
     def _lending(self) -> bool:
         """Whether slices may be lent: not against an admin's word, nor without any word."""
-        if self._assignments is None or not self._assignments.lending:
-            return False
-        return self._link is None or not self._link.silent
+        fresh = self._fresh_word()
+        return fresh is not None and fresh.lending
 
     def _is_told(self) -> bool:
         """Whether the service's word is there, and fresh."""
-        return self._assignments is not None and (self._link is None or not self._link.silent)
+        return self._fresh_word() is not None
+
+    def _fresh_word(self) -> Assignments | None:
+        """Return what the service said last; ``None``: nothing, or it has been silent since."""
+        is_silent = self._link is not None and self._link.silent
+        return None if is_silent else self._assignments
 
     def _card_changed(self) -> None:
         self._tell()

@@ -151,13 +151,6 @@ def why_not_there(tools: MoveTools, target: Target) -> Stays | None:
     return tools.device.why_not_movable(target.identity.pid, target.gpu_id, whose)
 
 
-def _resume(tools: MoveTools, pid: int, target: Target) -> None:
-    if target.mapping is None:
-        tools.device.resume(pid)
-    else:
-        tools.device.resume(pid, target.mapping)
-
-
 def _let_come_back(
     tools: MoveTools, target: Target, outcome: MoveOutcome, why_not_now: Callable[[], str]
 ) -> tuple[Objection | None, ProcessState | None]:
@@ -172,7 +165,7 @@ def _let_come_back(
             tools.journal.write(Step.SUSPENDED, [target])
     if obstacle:
         return Objection(MoveEnd.PUT_OFF, obstacle, target), ProcessState.SUSPENDED
-    failure, state = _moved(tools, target, lambda pid: _resume(tools, pid, target))
+    failure, state = _moved(tools, target, lambda pid: tools.device.resume(pid, target.mapping))
     if state is not ProcessState.SUSPENDED:
         return None, state
     if target.mapping is not None and isinstance(failure, ResumeRefusedError):

@@ -28,6 +28,7 @@ from sublet_quota.wire.event_kinds import EventKind
 from sublet_agent.clock import Clock
 from sublet_agent.devices.interface import DeviceError, ProcessState
 from sublet_agent.errors import JournalError
+from sublet_agent.moves.one_process import why_not_there
 from sublet_agent.moves.plan import MoveTools
 from sublet_agent.residency.controller import GpuResidency
 from sublet_agent.residency.registry import SliceRegistry
@@ -152,10 +153,8 @@ class CardChanges:
             self._stays(served, gpu_id, Stays(Staying.OTHER_TYPE))
         elif self._may_begin(before, after, served):
             targets = served.targets(served.processes)
-            loop, whose = asyncio.get_running_loop(), self._tools.moves.tenant_of(served.slice_id)
-            found = await loop.run_in_executor(
-                self._tools.looks, self._look_at, targets, gpu_id, whose
-            )
+            loop = asyncio.get_running_loop()
+            found = await loop.run_in_executor(self._tools.looks, self._look_at, targets, gpu_id)
             if isinstance(found, Stays):
                 self._stays(served, gpu_id, found)
             elif found is not None:
@@ -178,24 +177,19 @@ class CardChanges:
         return may_leave and after.takes_in(served, now)
 
     def _look_at(
-        self, targets: Sequence[Target], gpu_id: GpuId, whose: str | None
+        self, targets: Sequence[Target], gpu_id: GpuId
     ) -> Stays | Mapping[Target, ProcessState | None] | None:
         """Return why one of these must stay, else all their states; ``None``: not known now.
 
         The state of who is being moved is told when that is over.
         """
-        device = self._tools.moves.device
+        moves = self._tools.moves
         try:
             for target in targets:
-                left = target.left_gpu_id or target.gpu_id
-                stays = (
-                    device.why_not_movable(target.identity.pid, gpu_id, whose)
-                    if left != gpu_id
-                    else None
-                )
+                stays = why_not_there(moves, target.at_home(gpu_id))
                 if stays is not None:
                     return stays
-            return {target: device.state(target.identity.pid) for target in targets}
+            return {target: moves.device.state(target.identity.pid) for target in targets}
         except DeviceError as error:
             log.info("whether a slice may change its card is not known now: %s", error)
             return None

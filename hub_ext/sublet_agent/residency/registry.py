@@ -195,7 +195,7 @@ class SliceRegistry:
         after = self.residencies[gpu_id]
         moved = MovedSlice(gpu_id, served.gpu_id)
         del before.slices[served.slice_id]
-        served.change_card(gpu_id, came_from=before.gpu.gpu.gpu_id)
+        served.change_card(gpu_id)
         after.slices[served.slice_id] = served
         self._moved.keep(served.slice_id, moved, self._away())
         for residency in (before, after):

@@ -325,12 +325,12 @@ class ServedSlice:
         """Whether nothing of the slice is on its card, nor may come there by what was promised."""
         return not (self.gate_open or self._processes.on_gpu() or self.past_the_gate(now))
 
-    def change_card(self, gpu_id: GpuId, *, came_from: GpuId | None) -> None:
+    def change_card(self, gpu_id: GpuId) -> None:
         """Serve the slice on another card from now on, where what was suspended comes back."""
         for process in self._processes:
             process.changes_card(self._gpu_id, gpu_id)
         self._close_gate()
-        self._gpu_id, self._came_from = gpu_id, came_from
+        self._gpu_id, self._came_from = gpu_id, self._gpu_id
         self._move_failures = MoveFailures()
 
     def is_refused_on(self, gpu_id: GpuId) -> bool:

@@ -7,16 +7,15 @@ if it had been on the one that it is bound for would look for room on the wrong 
 It ends with the machine's boot.
 """
 
-import json
 import logging
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any
 
 from sublet_quota.names.ids import GpuId, SliceId
 
-from sublet_agent.durable_writes import replace_file
+from sublet_agent.boot_file import BootFile
 from sublet_agent.processes.process_table import ProcessIdentity
 from sublet_agent.state_files.journal import JournalEntry, Target, fields_of, target_of
 
@@ -35,11 +34,10 @@ class MovedSlices:
     """Such slices of this boot, in a file."""
 
     def __init__(self, path: Path, boot_id: str) -> None:
-        self._path: Final = path
-        self._boot_id: Final = boot_id
-        self._slices: dict[SliceId, MovedSlice] = {}
-        self._bound: dict[ProcessIdentity, Target] = {}
-        self._read()
+        self._file = BootFile(path, boot_id)
+        kept = self._file.read("the moved slices", _kept_in)
+        self._slices: dict[SliceId, MovedSlice] = {} if kept is None else kept[0]
+        self._bound: dict[ProcessIdentity, Target] = {} if kept is None else _bound_of(kept[1])
 
     def find(self, slice_id: SliceId) -> MovedSlice | None:
         """Return where a slice is; ``None``: it was never moved."""
@@ -74,16 +72,13 @@ class MovedSlices:
         known = {entry.target.identity for entry in entries}
         return tuple(t for identity, t in self._bound.items() if identity not in known)
 
-    def keep(
-        self, slice_id: SliceId, moved: MovedSlice, targets: Iterable[Target] | None = None
-    ) -> None:
+    def keep(self, slice_id: SliceId, moved: MovedSlice, targets: Iterable[Target]) -> None:
         """Write down where a slice is now, and at once who is bound for another card than it left.
 
-        ``targets``: as of ``keep_bound``; ``None``: the same as before.
+        ``targets``: as of ``keep_bound``.
         """
         self._slices = {**self._slices, slice_id: moved}
-        if targets is not None:
-            self._bound = _bound_of(targets)
+        self._bound = _bound_of(targets)
         self._write()
 
     def keep_bound(self, targets: Iterable[Target]) -> None:
@@ -100,34 +95,22 @@ class MovedSlices:
             self._slices = left
             self._write()
 
-    def _read(self) -> None:
-        try:
-            kept = json.loads(self._path.read_bytes())
-            if kept["boot"] != self._boot_id:
-                return
-            slices: Mapping[str, Mapping[str, str]] = kept["slices"]
-            moved = {
-                SliceId(name): MovedSlice(GpuId(each["gpu"]), GpuId(each["from"]))
-                for name, each in slices.items()
-            }
-            bound = [target_of(fields) for fields in kept.get("bound", ())]
-        except FileNotFoundError:
-            return
-        except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
-            log.warning("the moved slices in %s cannot be read: %s", self._path, error)
-            return
-        self._slices, self._bound = moved, {target.identity: target for target in bound}
-
     def _write(self) -> None:
-        kept = {
-            "boot": self._boot_id,
-            "slices": {s: {"gpu": m.gpu_id, "from": m.came_from} for s, m in self._slices.items()},
-            "bound": [fields_of(target) for target in self._bound.values()],
-        }
+        slices = {s: {"gpu": m.gpu_id, "from": m.came_from} for s, m in self._slices.items()}
+        bound = [fields_of(target) for target in self._bound.values()]
         try:
-            replace_file(self._path, json.dumps(kept).encode())
+            self._file.write(slices=slices, bound=bound)
         except OSError as error:
-            log.warning("cannot keep in %s where slices are: %s", self._path, error)
+            log.warning("cannot keep in %s where slices are: %s", self._file.path, error)
+
+
+def _kept_in(kept: Any) -> tuple[dict[SliceId, MovedSlice], list[Target]]:
+    slices: Mapping[str, Mapping[str, str]] = kept["slices"]
+    moved = {
+        SliceId(name): MovedSlice(GpuId(each["gpu"]), GpuId(each["from"]))
+        for name, each in slices.items()
+    }
+    return moved, [target_of(fields) for fields in kept.get("bound", ())]
 
 
 def _bound_of(targets: Iterable[Target]) -> dict[ProcessIdentity, Target]:

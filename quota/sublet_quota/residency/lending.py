@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from sublet_quota.names.ids import SliceId
 from sublet_quota.reasons.waiting import WaitReason
 from sublet_quota.residency.candidates import RoomMaking, SuspendCandidate, list_candidates
-from sublet_quota.residency.room import Room, is_kept, is_kept_from, measure_room
+from sublet_quota.residency.room import Room, is_kept, kept_from_jobs, measure_room
 from sublet_quota.residency.seats import SeatPlan, Waiting, seat_owners
 from sublet_quota.residency.snapshot import GpuSnapshot, Rank, SliceView
 
@@ -24,9 +24,8 @@ def seat_jobs(room: Room, candidates: Sequence[SuspendCandidate]) -> SeatPlan:
     for_entitled = RoomMaking(room, (c for c in candidates if c.for_an_entitled_job))
     jobs = [s for s in room.views if s.active and s.is_job]
     for job in sorted(jobs, key=_order_of_jobs):
-        entitled = job.is_entitled_job
-        making = for_entitled if entitled else for_all
-        kept = [s for s in room.views if is_kept_from(room, s, entitled_job=entitled)]
+        making = for_entitled if job.is_entitled_job else for_all
+        kept = kept_from_jobs(room, entitled=job.is_entitled_job)
         staying = (*kept, *plan.seated, job)
         reason = _why_not_now(room, job, plan.seated)
         if reason is not None:

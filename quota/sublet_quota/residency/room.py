@@ -130,11 +130,10 @@ def line_of(snapshot: GpuSnapshot, view: SliceView) -> int:
     return _AT_REST
 
 
-def is_kept_from(room: Room, view: SliceView, *, entitled_job: bool) -> bool:
-    """Whether an idle slice's owner keeps it from jobs: from entitled ones, who is entitled."""
-    if view.is_job or view.active or not is_kept(room.snapshot, view):
-        return False
-    return view.rank < Rank.BORROWED or not entitled_job
+def kept_from_jobs(room: Room, *, entitled: bool) -> tuple[SliceView, ...]:
+    """Return the idle slices that owners keep from jobs: from entitled ones, who is entitled."""
+    idle = (s for s in room.views if not s.is_job and not s.active and is_kept(room.snapshot, s))
+    return tuple(s for s in idle if s.rank < Rank.BORROWED or not entitled)
 
 
 def is_kept(snapshot: GpuSnapshot, view: SliceView) -> bool:

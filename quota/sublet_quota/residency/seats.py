@@ -25,7 +25,7 @@ from sublet_quota.names.ids import SliceId
 from sublet_quota.reasons.waiting import WaitReason
 from sublet_quota.residency.candidates import RoomMaking, SuspendCandidate
 from sublet_quota.residency.left_room import ComingTurn, LeftRoom
-from sublet_quota.residency.room import Room, is_kept_from, line_of
+from sublet_quota.residency.room import Room, kept_from_jobs, line_of
 from sublet_quota.residency.snapshot import GpuSnapshot, Rank, SliceView
 
 
@@ -57,7 +57,7 @@ def seat_owners(
     """Return which active owners should be on the GPU, and which of these entitled ``jobs``."""
     owners = [s for s in room.views if s.active and not s.is_job]
     immovable = tuple(s for s in owners if s.gate_open and _is_immovable(room, s))
-    kept = _kept_from_jobs(room) if jobs else ()
+    kept = kept_from_jobs(room, entitled=True) if jobs else ()
     at_work = [*owners, *jobs]
     lines = {s.slice_id: line_of(room.snapshot, s) for s in at_work}
     last = max(lines.values(), default=0)
@@ -258,11 +258,6 @@ class _OfOneRank:
             for s in self._room.views
             if s.slice_id != view.slice_id and self._room.committed_mib[s.slice_id] > 0
         )
-
-
-def _kept_from_jobs(room: Room) -> tuple[SliceView, ...]:
-    """Return the idle slices that their owners, who are entitled, keep from jobs."""
-    return tuple(s for s in room.views if is_kept_from(room, s, entitled_job=True))
 
 
 def _is_immovable(room: Room, view: SliceView) -> bool:

@@ -94,6 +94,22 @@ class Node:
         process = self.world.gpus.administration.inspect().process(kernel.pid)
         return process is not None and process.operation is not None
 
+    def until_moves_to(self, kernel: Kernel, card: int) -> None:
+        """Wait for the middle of a process's move, or its end where the test stood still meanwhile.
+
+        What is delayed may not come to pass at all.
+        """
+        self.world.until(lambda: self.is_moved_now(kernel) or self.is_on(kernel, card))
+
+    def agent_dies(self) -> None:
+        """Kill the agent in the middle of what is delayed, and wait for the next one."""
+        hellos = len(self.world.service.hellos)
+        os.kill(self.world.agent.child_pid(), signal.SIGKILL)
+        self.world.gpus.administration.clear_faults()
+        self.world.until(lambda: len(self.world.service.hellos) > hellos)
+        self.world.service.status = None
+        self.world.agent.wait_until_serving()
+
     def held_mib(self, kernel: Kernel) -> list[int]:
         """Return what a process really holds, by card, at one moment."""
         held, before = self._look_at(kernel), None
@@ -229,8 +245,7 @@ def test_a_cell_in_the_middle_of_a_move_runs_on_either_card(tmp_path: Path) -> N
             node.world.until_idle("a")
             there = 1 - there
             node.move("a", there)
-            # In its middle, or after it where the test stood still meanwhile.
-            node.world.until(lambda: node.is_moved_now(ada) or node.is_on(ada, there))  # noqa: B023
+            node.until_moves_to(ada, there)
             assert ada.enter_and_digest() == hers
             node.until_on("a", there) if there else node.world.until(
                 lambda: node.is_on(ada, 0) and node.world.report("a").gpu_id is None
@@ -415,14 +430,8 @@ def test_an_agent_that_is_killed_at_any_moment_of_moves_loses_nothing(
             there = 1 - there
             node.world.gpus.administration.delay(kind, UNTIL_TOLD_S, pid=ada.pid)
             node.move("a", there)
-            # In its middle, or (what is delayed does not come to pass) after it.
-            node.world.until(lambda: node.is_moved_now(ada) or node.is_on(ada, there))  # noqa: B023
-            hellos = len(node.world.service.hellos)
-            os.kill(node.world.agent.child_pid(), signal.SIGKILL)
-            node.world.gpus.administration.clear_faults()
-            node.world.until(lambda: len(node.world.service.hellos) > hellos)  # noqa: B023
-            node.world.service.status = None
-            node.world.agent.wait_until_serving()
+            node.until_moves_to(ada, there)
+            node.agent_dies()
             for kernel in (ada, second, ben):
                 kernel.reconnect()
             assert ada.enter_and_digest() == hers

@@ -22,15 +22,15 @@ def path(tmp_path):
 
 
 def test_what_is_kept_is_found_by_the_next_agent_of_this_boot(path):
-    MovedSlices(path, "boot").keep("s", THERE)
+    MovedSlices(path, "boot").keep("s", THERE, ())
     assert MovedSlices(path, "boot").find("s") == THERE
     assert MovedSlices(path, "another").find("s") is None
 
 
 def test_what_is_not_served_any_more_is_forgotten(path):
     moved = MovedSlices(path, "boot")
-    moved.keep("s", THERE)
-    moved.keep("t", THERE)
+    moved.keep("s", THERE, ())
+    moved.keep("t", THERE, ())
     moved.forget_all_but({"t"})
     assert MovedSlices(path, "boot").find("s") is None
     assert MovedSlices(path, "boot").find("t") == THERE
@@ -65,7 +65,7 @@ def test_a_file_that_cannot_be_read_says_nothing(path, text):
 )
 def test_the_journal_counts_for_more(path, kept, journal, is_on):
     if kept is not None:
-        MovedSlices(path, "boot").keep("s", kept)
+        MovedSlices(path, "boot").keep("s", kept, ())
     moved = MovedSlices(path, "boot")
     moved.believe(journal)
     assert moved.find("s") == is_on
