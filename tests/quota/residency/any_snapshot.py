@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from hashlib import shake_128
 from typing import TypeVar
 
 from hypothesis import strategies as st
@@ -41,9 +42,10 @@ class _Chances:
         return next(self._left) % many == many - 1
 
 
-_SLICE = st.binary(min_size=20, max_size=20)
-_SLICES = st.lists(_SLICE, max_size=7)
-_GPU = st.binary(min_size=12, max_size=12)
+_SLICE_BYTES, _MOST_SLICES, _GPU_BYTES = 20, 7, 12
+_SLICE = st.binary(min_size=_SLICE_BYTES, max_size=_SLICE_BYTES)
+_SLICES = st.lists(_SLICE, max_size=_MOST_SLICES)
+_GPU = st.binary(min_size=_GPU_BYTES, max_size=_GPU_BYTES)
 
 
 def _slice(name: str, drawn: bytes) -> SliceView:
@@ -120,6 +122,14 @@ def _snapshot(drawn_slices: Sequence[bytes], drawn: bytes) -> GpuSnapshot:
 def snapshots() -> st.SearchStrategy[GpuSnapshot]:
     """Draw a GPU of 81 with a margin of 1, so that amounts are small and often just fit."""
     return st.builds(_snapshot, _SLICES, _GPU)
+
+
+def numbered(number: int) -> GpuSnapshot:
+    """Return the one of these with that number: the same on every machine, and by every library."""
+    count = number % (_MOST_SLICES + 1)
+    drawn = shake_128(str(number).encode()).digest(_GPU_BYTES + count * _SLICE_BYTES)
+    starts = range(_GPU_BYTES, len(drawn), _SLICE_BYTES)
+    return _snapshot([drawn[at : at + _SLICE_BYTES] for at in starts], drawn[:_GPU_BYTES])
 
 
 def _as_moving(view: SliceView, kind: TransitionKind) -> SliceView:
