@@ -163,12 +163,17 @@ def assert_back_whole(device: NvidiaDevice, tenant: Tenant) -> None:
     assert tenant.run("b.sha256() == h") == "True"
 
 
+def stop(stand_in: NvidiaStandIn, process: psutil.Process) -> None:
+    """Stop a process, and wait until it stands: until its threads run, they may still answer."""
+    process.suspend()
+    stand_in.until(lambda: process.status() == psutil.STATUS_STOPPED)
+
+
 def test_a_stopped_process_is_asked_nothing_and_answers_once_it_goes_on(
     stand_in: NvidiaStandIn, helper: DriverHelper
 ) -> None:
     tenant = holding(stand_in)
-    psutil.Process(tenant.pid).suspend()
-    stand_in.until(lambda: psutil.Process(tenant.pid).status() == psutil.STATUS_STOPPED)
+    stop(stand_in, psutil.Process(tenant.pid))
     stand_in.forget_calls()
     for operation in Operation:
         answer = helper.ask(request(operation, tenant.pid))
@@ -184,8 +189,7 @@ def test_the_device_says_at_once_that_a_process_is_stopped(
 ) -> None:
     del helper
     tenant = holding(stand_in)
-    psutil.Process(tenant.pid).suspend()
-    stand_in.until(lambda: psutil.Process(tenant.pid).status() == psutil.STATUS_STOPPED)
+    stop(stand_in, psutil.Process(tenant.pid))
     for ask in (device.state, device.suspend, device.resume, device.unpause):
         with pytest.raises(StandsStillError, match="is stopped"):
             ask(tenant.pid)
@@ -279,7 +283,7 @@ def test_a_helper_that_is_stopped_is_waited_for_no_longer_than_was_said(
     tenant = holding(stand_in)
     assert helper.ask(request(Operation.STATE, tenant.pid)).outcome is Outcome.DONE
     stopped = helper_process(stand_in)
-    stopped.suspend()
+    stop(stand_in, stopped)
     try:
         answer = helper.ask(request(Operation.STATE, tenant.pid, AT_ONCE))
     finally:
@@ -409,7 +413,7 @@ def test_a_restore_that_nobody_waits_for_any_more_is_not_begun(
     assert helper.ask(request(Operation.STATE, tenant.pid)).state == CHECKPOINTED
     stand_in.forget_calls()
     stopped = helper_process(stand_in)
-    stopped.suspend()
+    stop(stand_in, stopped)
     try:
         answer = helper.ask(request(Operation.RESTORE, tenant.pid, AT_ONCE))
         assert answer.outcome is Outcome.NO_ANSWER
