@@ -38,6 +38,16 @@ def write_once_told(*arguments):
 papermill.execute.write_ipynb = write_once_told
 main()
 """
+ITS_PORT_IS_TAKEN = """
+import json, os, pathlib, socket, sys
+starts = pathlib.Path(sys.argv[2])
+starts.write_text(starts.read_text() + "x")
+if len(starts.read_text()) <= int(sys.argv[3]):
+    port = json.loads(pathlib.Path(sys.argv[1]).read_text())["shell_port"]
+    taken = socket.create_server(("127.0.0.1", port))
+    os.set_inheritable(taken.fileno(), True)
+os.execv(sys.executable, [sys.executable, "-m", "ipykernel_launcher", "-f", sys.argv[1]])
+"""
 KERNELSPEC = {"name": "python3", "display_name": "Python 3", "language": "python"}
 
 
@@ -52,6 +62,24 @@ def write_notebook(
     path.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(notebook, path)
     return path
+
+
+@pytest.fixture
+def starts(tmp_path: Path) -> Path:
+    """A file that gets a letter by each start of a kernel."""
+    (tmp_path / "starts").touch()
+    return tmp_path / "starts"
+
+
+def robbed_kernel(starts: Path, times: int, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """A kernelspec: its first kernels find one of their ports taken when they begin."""
+    program = [sys.executable, "-c", ITS_PORT_IS_TAKEN, "{connection_file}", str(starts)]
+    spec = {"argv": [*program, str(times)], "display_name": "Robbed", "language": "python"}
+    file = starts.parent / "jupyter" / "kernels" / "robbed" / "kernel.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(json.dumps(spec))
+    monkeypatch.setenv("JUPYTER_PATH", str(starts.parent / "jupyter"))
+    return {**KERNELSPEC, "name": "robbed"}
 
 
 class Run:
@@ -212,6 +240,28 @@ def test_a_kernel_that_dies_fails_the_job(tmp_path: Path):
     assert job.wait() == 1
     assert job.last["error"]["name"] == "DeadKernelError"
     assert job.last["error"]["cell"] == 1
+
+
+def test_a_kernel_whose_port_another_took_before_it_began_is_started_again(
+    starts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    kernel = robbed_kernel(starts, 2, monkeypatch)
+    job = run(tmp_path, write_notebook(tmp_path / "a.ipynb", ["print('all')"], kernel))
+    assert job.wait() == 0, job.log
+    assert outputs(job.last["output"]) == "all\n"
+    assert job.log.count("Address already in use") == 2
+    assert "The kernel died as it started: start 3 of 3." in job.log
+    assert len(starts.read_text()) == 3
+
+
+def test_a_kernel_that_dies_whenever_it_starts_fails_the_job(
+    starts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    kernel = robbed_kernel(starts, 9, monkeypatch)
+    job = run(tmp_path, write_notebook(tmp_path / "a.ipynb", ["print('never')"], kernel))
+    assert job.wait() == 1
+    assert "died before replying" in job.last["error"]["message"]
+    assert len(starts.read_text()) == 3
 
 
 BAD_REQUESTS = {

@@ -8,6 +8,7 @@ from enum import StrEnum
 from types import FrameType
 from typing import Any, Final
 
+from jupyter_client.client import KernelClient
 from jupyter_core.utils import ensure_async
 from nbclient.exceptions import CellExecutionError
 from papermill.clientwrap import PapermillNotebookClient
@@ -17,6 +18,7 @@ from sublet_lab.runner.notebook import runs_in_a_job
 from sublet_lab.runner.progress import ProgressWriter
 
 _INTERRUPT_GRACE_S: Final = 10.0
+_STARTS: Final = 3
 _SIGTERM: Final = frozenset({signal.SIGTERM})
 
 
@@ -81,6 +83,28 @@ class JobClient(PapermillNotebookClient):  # type: ignore[misc] # papermill has 
         signal.signal(signal.SIGTERM, stop)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGTERM)
         await super().async_start_new_kernel(**options)
+
+    async def async_start_new_kernel_client(self) -> KernelClient:
+        """Wait until the kernel answers; one that died as it started is started again.
+
+        Its ports were free when they were chosen for it, and are its own only once it runs: of many
+        kernels that start at once on a busy machine, one may find that another has one of them.
+        """
+        for start in range(2, _STARTS + 1):
+            try:
+                return await self._answering_kernel()
+            except RuntimeError as error:
+                # The error isn't specialized; one that does not answer in time is another case.
+                if self.stopped is not None or "Kernel died" not in str(error):
+                    raise
+            print(f"The kernel died as it started: start {start} of {_STARTS}.", flush=True)  # noqa: T201
+            self.km = self.create_kernel_manager()
+            await super().async_start_new_kernel()
+        return await self._answering_kernel()
+
+    async def _answering_kernel(self) -> KernelClient:
+        client: KernelClient = await super().async_start_new_kernel_client()
+        return client
 
     def stop(self, reason: StopReason) -> None:
         """Interrupt the running cell, and kill its kernel if that does not end it."""
