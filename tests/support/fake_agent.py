@@ -6,7 +6,7 @@ import json
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sublet_quota.life_cycles.slice_states import SliceState
@@ -68,6 +68,8 @@ class FakeAgent:
     """Slices whose gate stays closed; that of others is open."""
     says: dict[str, SliceReport] = field(default_factory=dict)
     """What to say of a slice instead of the usual."""
+    behind: timedelta = timedelta()
+    """By how much its clock is behind, in whatever it reports."""
     nonce: str = field(default_factory=lambda: secrets.token_hex(16))
     epoch: int = 0
     sequence: int = 0
@@ -132,7 +134,7 @@ class FakeAgent:
         facts: dict[str, Any] = {
             "epoch": self.epoch,
             "sequence": self.sequence,
-            "at": datetime.now(UTC),
+            "at": datetime.now(UTC) - self.behind,
             "gpus": self.gpus,
             "slices": slices,
             "acknowledged": -1 if self.assignments is None else self.assignments.sequence,

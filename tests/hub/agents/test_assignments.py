@@ -150,6 +150,8 @@ async def test_a_node_that_cannot_be_told_keeps_no_other_from_being_told_and_is_
 ) -> None:
     first, second = agents
     ledger = world.service.ledger
+    # Who has a slice and no server is soon without it.
+    world.hub.servers["ada"] = {""}
     # No message takes such an account.
     bad = a_slice_record(slice_id_of(1), "ada", ledger.gpus[GpuId("SIM-0")], uid=-1)
     apply(world, Change(slices=(bad,)))

@@ -195,11 +195,13 @@ async def test_what_was_said_before_a_cell_that_nobody_saw_run_is_over(idle: Idl
 
 async def test_nothing_is_concluded_from_an_agent_whose_clock_is_behind(idle: IdleWorld) -> None:
     """What it says was seen last may have been a moment ago."""
-    await idle.agent.report(at=utc_now() - 8 * HOUR)
+    idle.agent.behind = 8 * HOUR
+    await idle.report()
     then = idle.began + 9 * HOUR
     idle.idle_servers._now = lambda: then
     await idle.idle_servers.look()
     assert not idle.idle_servers._notes.kept
+    idle.agent.behind = timedelta()
     await idle.at(9)
     assert len(await idle.told()) == 1
 
