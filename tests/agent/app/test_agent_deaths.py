@@ -24,8 +24,9 @@ nothing yet, keeps its room however late it takes it."""
 
 def test_when_the_agent_dies_it_is_started_again_and_owners_go_on(tmp_path, *, nvidia):
     # Whose cell runs on while the agent is away may count as idle, and is suspended for the other:
-    # a call of it then waits until the agent looks whether it might.
-    options = ("--SubletAgent.tick_s=0.05", "--SubletAgent.busy_wakes_after_s=3")
+    # a call of it then waits until the agent looks whether it might. By then the other must have
+    # taken what it came for.
+    options = ("--SubletAgent.tick_s=0.05", "--SubletAgent.busy_wakes_after_s=10")
     with agent_world(tmp_path, *options, module=APPLICATION, nvidia=nvidia) as world:
         world.serve(world.notebook("a", 50), world.notebook("b", 50), turn_s=0.2, **STAYS_AWAY)
         ada, ben = world.kernel("a"), world.kernel("b")

@@ -332,7 +332,8 @@ def test_who_is_refused_there_comes_back_where_they_were_and_is_told(tmp_path: P
 
 
 def test_without_room_there_turns_are_taken_where_one_is(tmp_path: Path) -> None:
-    with a_node(tmp_path) as node:
+    # Who is idle does not come home by themselves: Ben has his promise, and holds nothing yet.
+    with a_node(tmp_path, pool=STAYS_AWAY) as node:
         # Where Cee is at work, nobody can be brought back beside her without her leaving.
         first, second = node.world.service.gpus
         at_work = {"idle_after_s": 600.0}

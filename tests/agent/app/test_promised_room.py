@@ -81,8 +81,11 @@ def test_a_larger_size_is_promised_when_there_is_room_for_it(tmp_path):
     with agent_world(tmp_path, speed=5) as world:
         world.serve(world.notebook("a", 30), world.notebook("c", 40), **LONG)
         ada, cleo = world.kernel("a"), world.kernel("c")
-        for kernel, gib in ((ada, 5), (cleo, 38)):
-            kernel.enter_and_fill(gib, gib)
+        ada.enter()
+        # Her cell runs on: who has run none for some seconds is promised what they hold alone.
+        ada.run("level(busy=True)")
+        ada.fill(5, 5)
+        cleo.enter_and_fill(38, 38)
         world.until(lambda: world.report("c").memory_mib > 38 * 1024)
         world.set_pool(turn_s=0.5)
         world.service.assign(world.notebook("a", 60), world.notebook("c", 40))
@@ -115,7 +118,9 @@ def test_what_a_cell_took_since_it_was_measured_is_promised_to_nobody(tmp_path):
 
 def test_what_a_job_took_since_it_was_measured_is_promised_to_nobody(tmp_path):
     with agent_world(tmp_path, "--SubletAgent.tick_s=2", speed=100) as world:
-        world.serve(world.notebook("a", 60), world.job("j", 70), **LEND)
+        # She has time to take what she comes for: nobody falls idle by themselves.
+        world.serve(world.notebook("a", 60), world.job("j", 70), **LONG)
+        world.give_up("a")  # a new slice counts as active
         world.until(lambda: world.report("j").gate_open)
         job = world.kernel("j")
         job.fill(5, 1)

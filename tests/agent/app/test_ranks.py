@@ -115,7 +115,10 @@ def test_a_slice_that_comes_to_be_entitled_while_it_waits_has_its_seat_at_once(t
         b, c = world.notebook("b", 60, owner="bob"), world.notebook("c", 60, owner="cleo")
         world.serve(b, c, **NOBODY_FALLS_IDLE)
         bob, cleo = world.kernel("b"), world.kernel("c")
-        his = bob.enter_and_fill(50, 1)
+        bob.enter()
+        # His cell runs on: who has run none for some seconds makes way before the turn is over.
+        bob.run("level(busy=True)")
+        his = bob.fill(50, 1)
         cleo.begin_cell("7")
         world.until(lambda: world.report("c").wait is not None)
         assert world.report("c").wait.reason is WaitReason.TURN

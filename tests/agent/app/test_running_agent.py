@@ -48,8 +48,9 @@ def test_a_cell_that_cannot_be_stopped_at_the_end_of_its_turn_keeps_its_cap(worl
 
 
 def test_how_far_a_move_has_come_and_for_how_long_is_told_while_it_lasts(tmp_path):
-    with agent_world(tmp_path, speed=4) as world:
-        world.serve(world.notebook("a", 70), world.notebook("b", 60))
+    # So slowly that much may happen meanwhile; and she comes home for her cell, not by herself.
+    with agent_world(tmp_path, speed=2) as world:
+        world.serve(world.notebook("a", 70), world.notebook("b", 60), lend_at_least_s=600.0)
         ada, ben = world.kernel("a"), world.kernel("b")
         ada.enter_and_fill(66, 1)
         world.until_idle("a")
