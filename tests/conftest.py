@@ -9,8 +9,9 @@ by a thread and an inotify instance of its own, the hundreds of tests' loops wou
 the machine has, and containerd would find none.
 
 Hypothesis has no time limit, neither for an example nor for making one (a busy machine is no
-failure), and draws the same in each run, so that a failure points at a change.
-``SUBLET_HYPOTHESIS=searching`` looks further.
+failure), and draws the same in each run, so that a failure points at a change. So it takes no
+numbers and texts from the modules that are loaded: which these are differs with the tests that a
+process happened to run before. ``SUBLET_HYPOTHESIS=searching`` looks further.
 """
 
 import asyncio
@@ -25,6 +26,7 @@ import aiohttp.resolver
 import pytest
 import pytest_asyncio
 from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers
 from xdist.scheduler import LoadScopeScheduling
 
 aiohttp.connector.DefaultResolver = aiohttp.resolver.ThreadedResolver  # type: ignore[misc]
@@ -33,6 +35,8 @@ settings.register_profile(
 )
 settings.register_profile("searching", settings.get_profile("the-same"), derandomize=False)
 settings.load_profile(os.environ.get("SUBLET_HYPOTHESIS", "the-same"))
+if settings().derandomize:
+    providers._get_local_constants = providers.Constants
 _PATIENCE_TURNS = 200
 """Of 5 ms each: while this machine stands still a loop takes none, and closes nothing."""
 _TOGETHER = ("tests/kube/node/", "tests/kube/pretended/", "tests/browser/")

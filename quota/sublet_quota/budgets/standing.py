@@ -159,7 +159,8 @@ class Spent:
     def towards(self, spent: "Spent", most: int) -> Iterator["Spent"]:
         """Yield how these become others, in steps of so many budgets; the last are the others."""
         over, then = dict(self.over), spent.over
-        changed = [*(whose for whose in over if whose not in then), *(then.keys() - over.keys())]
+        changed = [whose for whose in over if whose not in then]
+        changed += [whose for whose in then if whose not in over]
         for start in range(0, len(changed) - most, most):
             for whose in changed[start : start + most]:
                 if whose in then:

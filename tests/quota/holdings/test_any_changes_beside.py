@@ -83,7 +83,7 @@ class Changing:
         name, owner, card = f"s{self.number}", drawn.choice(OWNERS), f"c{drawn.randrange(5)}"
         if drawn.random() < 0.2:
             return job_slice(name, owner, amount, card, group=group, entitled=drawn.random() < 0.5)
-        members = tuple({each for each in (group, drawn.choice(GROUPS)) if each is not None})
+        members = tuple(dict.fromkeys(each for each in (group, drawn.choice(GROUPS)) if each))
         return notebook(
             name, owner, amount, card, group=group, member_of=members, since=self.number,
             named=drawn.random() < 0.3, unsuspendable=drawn.random() < 0.1,

@@ -219,6 +219,13 @@ def test_in_steps_it_comes_to_the_same(before: set[str], after: set[str], most: 
     assert ranks(held) == ranks(at_once)
 
 
+def test_budgets_are_over_in_their_order_whatever_order_a_set_has() -> None:
+    said = document(TEXT)
+    whose = [f"lab/p{number}" for number in range(20)]
+    steps = NOTHING_SPENT.towards(spent(said, *whose), 1)
+    assert [list(step.over)[-1][1] for step in steps] == [one.partition("/")[2] for one in whose]
+
+
 def test_what_is_spent_is_found_where_it_counts() -> None:
     held = full()
     held.spend(spent(held.document, "lab/ada"))
