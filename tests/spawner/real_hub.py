@@ -46,6 +46,8 @@ c.Spawner.cmd = {quick_server!r}
 c.Spawner.poll_interval = 1
 c.Spawner.environment = {{"GLIBC_TUNABLES": "glibc.malloc.check=1"}}
 c.SimpleLocalProcessSpawner.home_dir_template = "{folder}/homes/{{username}}"
+# A refusal is an answer of its own only where it comes before this.
+c.JupyterHub.tornado_settings = {{"slow_spawn_timeout": 60}}
 c.JupyterHub.load_groups = {{"g<img src=x onerror=alert(1)>": {{"users": ["ada"]}}}}
 c.JupyterHub.services = [{{"name": "tests", "api_token": "{admin_token}"}}]
 c.JupyterHub.load_roles = [
@@ -116,7 +118,7 @@ class RealHub:
     def kill(self) -> None:
         self.remember_processes()
         self.hub.send_signal(signal.SIGKILL)
-        self.hub.wait(10)
+        self.hub.wait(60)
 
     def remember_processes(self) -> None:
         if self.hub is not None and self.hub.poll() is None:
@@ -133,7 +135,7 @@ class RealHub:
         for process in (self.hub, self.proxy):
             if process is not None and process.poll() is None:
                 process.kill()
-                process.wait(10)
+                process.wait(60)
 
     async def ready(self) -> None:
         def answers() -> bool:
@@ -151,7 +153,7 @@ class RealHub:
         headers = {"Authorization": f"token {token or self.admin_token}"}
         with requests.Session() as session:
             return session.request(
-                method, f"{self.url}/hub/api{path}", headers=headers, timeout=30, **more
+                method, f"{self.url}/hub/api{path}", headers=headers, timeout=120, **more
             )
 
     async def call(self, method: str, path: str, token: str | None = None, **more: Any):

@@ -59,7 +59,7 @@ async def a_service_and_spawner(folder, **settings):
         finally:
             if spawner.proc is not None:
                 spawner.proc.kill()
-                spawner.proc.wait(10)
+                spawner.proc.wait(60)
             if spawner._releases._later is not None:
                 spawner._releases._later.cancel()
             spawner.db.close()

@@ -52,11 +52,15 @@ class Running:
 
 FAILURE_LIMIT = 5
 """As zero-to-jupyterhub sets it: a hub ends itself after so many failed starts in a row."""
+HOLDS_ON = "c.SliceSpawnerMixin.service_request_timeout_s = 120"
+"""Whoever gave a start up still hears of its slice, however late the test sees that and lets it be
+granted.
+"""
 NEVER_ANSWERED = {"cmd": ["/bin/sleep", "600"], "http_timeout": 1}
 OF_USERS = {
     "ada": REAL_SERVER,
     "never-answered": NEVER_ANSWERED,
-    "impatient": {"start_timeout": 3},
+    "impatient": {"start_timeout": 10},
 }
 
 
@@ -74,7 +78,7 @@ async def running_hub(folder, service, of_users, more: str = "") -> AsyncIterato
 async def shared(tmp_path_factory):
     """One hub for the tests that need no setting of their own; each has users of its own."""
     folder = tmp_path_factory.mktemp("shared-hub")
-    more = f"c.Spawner.consecutive_failure_limit = {FAILURE_LIMIT}"
+    more = f"c.Spawner.consecutive_failure_limit = {FAILURE_LIMIT}\n{HOLDS_ON}"
     async with fake_service(folder) as service, running_hub(folder, service, OF_USERS, more) as hub:
         yield Running(hub, service)
 
@@ -215,18 +219,18 @@ async def until_page(hub: RealHub, user: str) -> dict:
 
     def as_a_person() -> dict:
         with requests.Session() as session:
-            login = session.get(f"{hub.url}/hub/login", timeout=30)
+            login = session.get(f"{hub.url}/hub/login", timeout=120)
             xsrf = re.search(r'name="_xsrf" value="([^"]+)"', login.text)[1]
             session.post(
                 f"{hub.url}/hub/login",
                 data={"username": user, "password": "any", "_xsrf": xsrf},
-                timeout=30,
+                timeout=120,
             ).raise_for_status()
-            form = session.get(f"{hub.url}/hub/spawn", timeout=30)
+            form = session.get(f"{hub.url}/hub/spawn", timeout=120)
             if WAITS in form.url:
                 return {}
             action = re.search(r'action="([^"]+)"', form.text)[1].replace("&amp;", "&")
-            answer = session.post(f"{hub.url}{action}", data={"size": "small"}, timeout=30)
+            answer = session.post(f"{hub.url}{action}", data={"size": "small"}, timeout=120)
             if WAITS in answer.url:
                 return {}
             return {"form": form.text, "status": answer.status_code, "answer": answer.text}
@@ -348,7 +352,7 @@ async def test_where_each_user_has_an_origin_servers_reach_the_service_as_before
                 headers = {"Authorization": f"Bearer {service.token}"}
                 with requests.Session() as session:
                     url = f"{hub.url}/services/sublet/"
-                    answer = session.get(url, headers=headers, timeout=30, allow_redirects=False)
+                    answer = session.get(url, headers=headers, timeout=120, allow_redirects=False)
                     return answer.status_code == 200
 
             # The proxy is told the way to the hub and that to the service side by side.

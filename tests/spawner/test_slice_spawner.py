@@ -179,7 +179,7 @@ async def test_a_slice_is_given_back_once_when_a_poll_finds_the_server_dead(tmp_
         await spawner.start()
         (slice_id,) = service.slices
         os.kill(spawner.pid, signal.SIGKILL)
-        spawner.proc.wait(10)
+        spawner.proc.wait(60)
         assert await spawner.poll() is not None
         assert await spawner.poll() is not None
         assert service.released == [slice_id]
@@ -225,7 +225,7 @@ async def test_a_slice_survives_a_restart_of_the_hub(tmp_path):
         assert await again.poll() is None
         assert service.calls == []
         # The child is this process's: it must be waited for, as the first hub cannot.
-        waiting = asyncio.create_task(asyncio.to_thread(spawner.proc.wait, 20))
+        waiting = asyncio.create_task(asyncio.to_thread(spawner.proc.wait, 60))
         await again.stop()
         await waiting
         assert service.released == [slice_id]
@@ -266,7 +266,7 @@ async def test_processes_that_outlive_the_server_end_before_the_slice_is_given_b
 
         process = psutil.Process(await until(pid_of_left, 60, "the process that is left behind"))
         os.kill(spawner.pid, signal.SIGKILL)
-        spawner.proc.wait(10)
+        spawner.proc.wait(60)
         await spawner.poll()
         assert has_ended(process)
         assert len(service.released) == 1

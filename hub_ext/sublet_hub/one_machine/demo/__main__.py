@@ -13,6 +13,7 @@ import click
 from rich.console import Console
 from tornado.httpclient import HTTPClientError
 
+from sublet_hub.host.private_files import write_private
 from sublet_hub.one_machine.demo.cells import Cells
 from sublet_hub.one_machine.demo.choice import CannotPlayError, choose
 from sublet_hub.one_machine.demo.jupyter_client import Person
@@ -174,8 +175,11 @@ async def _perform(record: Record, machine: OneMachine, sizes: Sizes, *, poison:
         cells=Cells(simulated=settings.simulated),
         admin=Person(settings.places.hub_url, "admin", settings.admin_password),
         people={role.name: person(role.name) for role in (*cast, guaranteed, late)},
-        set_guarantee=lambda given: settings.places.quota_file.write_text(
-            quota_of(sizes, guaranteed=given), encoding="utf-8"
+        # Whole at once: the service, which looks every few seconds, would take half of it as it is.
+        set_guarantee=lambda given: write_private(
+            settings.places.quota_file,
+            quota_of(sizes, guaranteed=given).encode(),
+            forced=False,
         ),
         before_first_return=_poisoner(settings) if poison else None,
     )

@@ -46,15 +46,27 @@ async def one_waits_in_line(stage: Stage) -> None:
 
 async def ask(stage: Stage) -> str:
     """Have the late one ask for a server; return what the hub says. ``RuntimeError``: it starts."""
+    said: str = await stage.until("the hub to say where one waits", lambda: _answer(stage))
+    return said
+
+
+async def _answer(stage: Stage) -> str | None:
+    """Return what the hub says to the late one's wish; ``None`` where it is not decided yet.
+
+    JupyterHub leaves a start pending that is not decided within ten seconds, as on a machine that
+    stands still: asked again, it says how that one goes, or whoever is in line keeps the place.
+    """
     late = stage.script.late
     path = f"/hub/api/users/{quote(late.name)}/server"
     try:
-        await stage.people[late.name].call("POST", path, {"size": late.size})
+        answer = await stage.people[late.name].call("POST", path, {"size": late.size})
     except HTTPClientError as error:
         if error.code != HTTPStatus.CONFLICT or error.response is None:
             raise
         said: str = json.loads(error.response.body)["message"]
         return said
+    if answer.code == HTTPStatus.ACCEPTED:
+        return None
     message = f"{late.name} does not wait in line"
     raise RuntimeError(message)
 
