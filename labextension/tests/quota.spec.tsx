@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 
 import { SharePanel } from '../src/panel/SharePanel';
 import { groupShare, rank, share, slice } from './support/answers';
@@ -18,6 +18,7 @@ beforeEach(() => {
 afterEach(() => {
   panel.dispose();
   page.model.dispose();
+  vi.useRealTimers();
 });
 
 async function open(): Promise<HTMLElement> {
@@ -179,6 +180,8 @@ describe('the panel', () => {
   });
 
   test('until when a slice is guaranteed as before is told', async () => {
+    // Of today by the clock of the browser, whose day does not end before the panel is drawn.
+    vi.useFakeTimers({ now: new Date().setHours(12, 0, 0, 0), toFake: ['Date'] });
     const until = new Date(new Date().setHours(23, 59, 0, 0)).toISOString();
     const graced = { ...rank('entitled', 'guaranteed'), as_before_until: until };
     const lease = { slice_id: 's2', holder: 'notebook', server: 'other', memory_mib: 1024 };
