@@ -20,6 +20,7 @@ export default defineConfig({
     // JupyterLab's packages import styles and name no extensions: let vite read them.
     server: { deps: { inline: [/@jupyterlab/, /@jupyter\//, /@lumino/] } },
     css: false,
-    testTimeout: 30_000
+    testTimeout: 30_000,
+    hookTimeout: 30_000
   }
 });

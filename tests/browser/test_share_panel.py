@@ -111,8 +111,9 @@ def test_its_buttons_keep_give_up_and_resize_by_keyboard(bea, hub):
     expect(mark(panel, "keep")).to_be_focused()
 
     notebook.start_cell(4)
-    # It works until that is seen: the page looks only now and then.
+    # It works until that is seen: the page looks only now and then, and the service is told later.
     until_standing(bea, "active")
+    until(lambda: hub.slice_of("bea")["report"]["running_cell"], "the cell's begin to be known")
     (hub.home("bea") / "worked").touch()
     notebook.until_run(4)
     # The page has it from the agent, perhaps earlier than the service, which would refuse.

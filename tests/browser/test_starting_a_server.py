@@ -1,6 +1,9 @@
 """The hub's own pages: what may be picked and why not, what is refused, how a start goes on."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
@@ -10,6 +13,24 @@ from tests.support.browser_hub import log_in, size, start, until_lab
 pytestmark = [
     pytest.mark.end_to_end,
 ]
+
+
+UNTIL_TOLD = """\
+import pathlib, time
+while not pathlib.Path(__file__).with_name("go-on").exists():
+    time.sleep(0.1)"""
+
+
+@contextmanager
+def only_begun(home: Path) -> Iterator[None]:
+    """Have a user's server begin, and answer nobody meanwhile: it does not get beyond settings."""
+    settings = home / ".jupyter"
+    settings.mkdir(parents=True, exist_ok=True)
+    (settings / "jupyter_server_config.py").write_text(UNTIL_TOLD)
+    try:
+        yield
+    finally:
+        (settings / "go-on").touch()
 
 
 def test_the_form_shows_the_sizes_and_why_others_are_not_to_be_had(visit, hub):
@@ -43,17 +64,17 @@ def test_a_start_tells_of_the_slice_and_ends_in_jupyterlab(visit, hub):
     log_in(cleo, hub.settings.password)
     size(cleo.page, "Night shift").check()
     cleo.photograph("form-free")
-    # The page goes on by itself, by being loaded anew, and might do so before it is looked at. That
-    # it is led to at first is not asked about.
-    go_on = cleo.stay(re.compile("/hub/spawn-pending/"))
-    start(cleo.page)
-    cleo.page.wait_for_url(re.compile("/hub/spawn-pending/"))
-    cleo.page.get_by_text("Event log").click()
-    expect(cleo.page.locator("#progress-log")).to_contain_text(
-        re.compile(r"Slice granted \(size night\): 20 GiB and 0.25 GPU of GPU 0 .*\(simulated\)")
-    )
-    cleo.photograph("starting")
-    go_on()
+    # The page goes on by itself when her server answers, and might before it is looked at.
+    with only_begun(hub.home("cleo")):
+        start(cleo.page)
+        cleo.page.wait_for_url(re.compile("/hub/spawn-pending/"))
+        cleo.page.get_by_text("Event log").click()
+        expect(cleo.page.locator("#progress-log")).to_contain_text(
+            re.compile(
+                r"Slice granted \(size night\): 20 GiB and 0.25 GPU of GPU 0 .*\(simulated\)"
+            )
+        )
+        cleo.photograph("starting")
     until_lab(cleo)
     cleo.photograph("lab-first")
 

@@ -6,10 +6,9 @@ import shlex
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from pathlib import Path
 
 from playwright.sync_api import (
@@ -18,7 +17,6 @@ from playwright.sync_api import (
     ConsoleMessage,
     Locator,
     Page,
-    Route,
     expect,
     sync_playwright,
 )
@@ -107,22 +105,6 @@ class Visitor:
         height = end["y"] + end["height"] + _BELOW_PX - top["y"]
         self.page.screenshot(path=path, clip={**top, "height": height})
         return path
-
-    def stay(self, url: re.Pattern[str]) -> Callable[[], None]:
-        """Keep the page from loading ``url`` anew by itself, until the function given back does so.
-
-        A page that waits for an answer instead is clicked on only once it has come.
-        """
-
-        def answer_nothing(route: Route) -> None:
-            route.fulfill(status=HTTPStatus.NO_CONTENT)
-
-        def go_on() -> None:
-            self.page.unroute(url, answer_nothing)
-            self.page.reload()
-
-        self.page.route(url, answer_nothing)
-        return go_on
 
     def expect_complaint(self, pattern: str) -> None:
         """Say beforehand that the console will complain of something on purpose."""

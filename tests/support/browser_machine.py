@@ -158,12 +158,12 @@ class BrowserMachine:
         """Have a part of the machine stand still meanwhile: it is there, and answers nothing."""
         part = next(part for part in self.machine.parts.running if part.name == name)
         process = psutil.Process(part.process.pid)
-        process.suspend()
+        _stop(process)
         # What it has started may end by itself at any moment, as the agent's canary does.
         processes = process.children(recursive=True)
         for each in processes:
             with suppress(psutil.NoSuchProcess):
-                each.suspend()
+                _stop(each)
         try:
             yield
         finally:
@@ -237,6 +237,13 @@ def browser_machine(
                     running.call("POST", f"/hub/api/users/{member}")
                 running.call("POST", f"/hub/api/groups/{group}/users", {"users": members})
             yield running
+
+
+def _stop(process: psutil.Process) -> None:
+    """Stop a process, and wait until it stands: until its threads run, it may still answer."""
+    process.suspend()
+    still = (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE)
+    until(lambda: process.status() in still, f"{process} to stand still")
 
 
 def until(found: Callable[[], Any], what: str, within_s: float = 300) -> Any:

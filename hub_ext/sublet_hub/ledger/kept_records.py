@@ -30,11 +30,12 @@ class KeptRecords(Generic[_Key, _Record]):
         self._database = database
         self._table = table
         self._columns = tuple(table.c[name] for name in key)
-        self._key_of: Callable[[_Record], Any] = attrgetter(*key)
+        self._read_key: Callable[[_Record], Any] = attrgetter(*key)
         names = kind.__slots__
 
         def of_row(row: Mapping[Any, Any]) -> _Record:
-            return kind(**{name: row[name] for name in names})
+            record: _Record = kind(**{name: row[name] for name in names})
+            return record
 
         with database.reading() as connection:
             read = read_rows(connection, sa.select(table), table, of_row, database.unread)
@@ -71,6 +72,10 @@ class KeptRecords(Generic[_Key, _Record]):
         with self._database.writing() as connection:
             self._delete(connection, keys)
         self._forget(keys)
+
+    def _key_of(self, record: _Record) -> _Key:
+        key: _Key = self._read_key(record)
+        return key
 
     def _delete(self, connection: Connection, keys: Collection[_Key]) -> None:
         if not keys:
