@@ -203,8 +203,10 @@ def test_what_concerns_everybody_is_forgotten_by_its_age_alone(ledger: Ledger) -
 async def test_a_service_keeps_so_many_events_and_no_more(tmp_path: Path, hub: FakeHub) -> None:
     settings = replace(settings_for(tmp_path), volume=VolumeBudget(events_kept=5))
     async with hub_world(tmp_path, hub) as world:
+        # Of today: what is months old the service forgets however many there are.
+        now = world.service.now()
         for n in range(20):
-            at = NOW + timedelta(seconds=n)
+            at = now + timedelta(seconds=n)
             world.service.ledger.add_events((EventRecord(f"e{n}", at, "suspended"),))
     query = EventQuery(None, None, 100, EventKind.SUSPENDED)
     async with hub_world(tmp_path, hub, settings) as world:

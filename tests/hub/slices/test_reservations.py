@@ -23,7 +23,8 @@ from tests.support.hub_world import FakeHub, HubWorld, hub_world, settings_for
 
 pytestmark = pytest.mark.asyncio
 MINUTE = timedelta(minutes=1)
-ZONE = ZoneInfo("Europe/Berlin")
+ZONE = ZoneInfo("Asia/Tokyo")
+"""One whose clocks are never put back: an hour that it has twice has no name of its own."""
 QUOTA = """
 gpu_types: {{H100: {{match: "*H100*"}}}}
 pools: [{{name: interactive, memory_overcommit: 1, compute_overcommit: 1}}]
@@ -32,7 +33,7 @@ sizes:
   - {{name: quarter, memory: 1/4, compute: 1/4}}
 groups: {{course: {{}}, guests: {{}}}}
 reservations:
-  - {{name: lab, for: course, guaranteed: {{H100: {cards}}}, at: {at}, zone: Europe/Berlin}}
+  - {{name: lab, for: course, guaranteed: {{H100: {cards}}}, at: {at}, zone: Asia/Tokyo}}
 """
 
 
@@ -131,7 +132,7 @@ async def test_borrowers_keep_their_room_until_it_must_be_moved_and_are_told_for
         assert here.called_back() == set()
         await here.at(3 * MINUTE)
         (owner,) = here.called_back()
-        told = f"reserved for course from {begin.astimezone(ZONE):%H:%M} (Europe/Berlin)"
+        told = f"reserved for course from {begin.astimezone(ZONE):%H:%M} ({ZONE})"
         _, events = await here.world.call("GET", "events", here.world.user(owner))
         (event,) = (each for each in events if each["kind"] == EventKind.SLICE_CALLED_BACK)
         assert told in event["detail"]

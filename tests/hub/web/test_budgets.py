@@ -14,7 +14,8 @@ from sublet_quota.names.ids import GroupName, UserName
 from tests.support.hub_world import FakeHub, HubWorld, hub_world, settings_for
 
 pytestmark = pytest.mark.asyncio
-QUOTA = "groups: {lab: {budget: {hours: 100, per: year, each: {hours: 10}}}, free: {}}\n"
+# Of rolling periods: one of the calendar may end in the middle of a test.
+QUOTA = "groups: {lab: {budget: {hours: 100, per: 365d, each: {hours: 10}}}, free: {}}\n"
 
 
 @pytest_asyncio.fixture
@@ -33,7 +34,14 @@ async def test_somebody_sees_their_groups_budgets_and_their_own(budgeted: HubWor
         ("ada", 10),
     ]
     _, share = await budgeted.call("GET", "share", budgeted.user("ada", ("lab",)))
-    assert share["quota"]["budgets"] == found["budgets"]
+    told = share["quota"]["budgets"]
+    begins = [
+        [datetime.fromisoformat(each.pop("begins_at")) for each in budgets]
+        for budgets in (found["budgets"], told)
+    ]
+    assert told == found["budgets"]
+    # They roll: asked later, none begins earlier.
+    assert all(first <= later for first, later in zip(*begins, strict=True))
 
 
 async def test_who_is_in_no_group_with_a_budget_sees_none(budgeted: HubWorld) -> None:
@@ -62,7 +70,7 @@ async def test_nobody_sees_what_another_spent_nor_another_groups_budget(
     tmp_path: Path, hub: FakeHub
 ) -> None:
     (tmp_path / "quota.yaml").write_text(
-        QUOTA.replace("free: {}", "other: {budget: {hours: 7, per: year, each: {hours: 5}}}")
+        QUOTA.replace("free: {}", "other: {budget: {hours: 7, per: 365d, each: {hours: 5}}}")
     )
     settings = settings_for(tmp_path, quota_file=tmp_path / "quota.yaml")
     async with hub_world(tmp_path, hub, settings) as world:

@@ -28,7 +28,8 @@ from tests.support.hub_world import FakeHub, HubWorld, hub_world, settings_for, 
 from tests.support.ledger_records import a_job_record
 
 pytestmark = pytest.mark.asyncio
-NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
+NOW = datetime.now(UTC).replace(hour=9, minute=30, second=0, microsecond=0) - timedelta(days=1)
+"""Of yesterday: what ended months ago the service forgets as it starts."""
 LARGE = ("\N{SNAKE}" * 1000,) * 4
 """A job with these is as large as one may be; older services took 50 times as much."""
 
@@ -179,7 +180,7 @@ async def test_events_come_in_pages_the_newest_first_and_each_in_its_order(
         for number in range(300)
     )
     patient.service.ledger.add_events(events)
-    since = "since=2026-11-24T09:30:00Z"
+    since = f"since={NOW:%Y-%m-%dT%H:%M:%SZ}"
     pages = await pages_of(patient, f"events?{since}", patient.user("ada"))
     assert len(pages) > 3
     assert all(size <= MOST_PAGE_BYTES for size, _ in pages)

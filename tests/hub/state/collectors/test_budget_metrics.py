@@ -10,12 +10,13 @@ from sublet_quota.names.ids import GroupName, UserName
 
 from tests.support.hub_world import FakeHub, hub_world, settings_for
 
+# Of rolling periods: one of the calendar may end in the middle of a test.
 QUOTA = """
 groups:
   science:
-    budget: {hours: 100, per: year}
+    budget: {hours: 100, per: 365d}
     groups:
-      nlp: {budget: {hours: 4, per: year, each: {hours: 3}}}
+      nlp: {budget: {hours: 4, per: 365d, each: {hours: 3}}}
   free: {}
 """
 
