@@ -3,6 +3,10 @@
 All slices that were entitled at a group keep that for the grace, where one of them would lose it,
 be it to a guarantee that is given anew and for which there are too few cards;
 so do all of a group that holds more than a limit says now. Then they count as any others.
+
+A grace keeps what a slice has. Who loses that meanwhile by a change of its own (it is charged to
+another group, it grows, its hours are over) has it again as there is room, before all who wait; it
+takes it from nobody who is entitled.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

@@ -338,6 +338,9 @@ class Holdings(HeldSums, CardSums, SliceLists, KeptCards):
             found = with_grace(held, anew._standings, steps, in_force, now + grace)
             graced = {one.slice_id: one for one in found}
         if graced:
+            # A right that the cards kept, whoever else might have had it with more of them, lasts.
+            kept = {one.slice_id: one.before.steps for one in graced.values() if one.before}
+            steps |= {one: max(steps[one], count) for one, count in kept.items()}
             anew = cls(document, turns=held.turns, spent=spent, host_memory=told)
             anew._take_over(held, {**held.slices, **graced}.values(), steps, in_force)
         anew.begin_with(held.laid_out)

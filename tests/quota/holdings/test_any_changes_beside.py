@@ -206,7 +206,11 @@ def check(held: Holdings) -> None:
     assert all(isinstance(cards, Fraction) for cards in (held.cards("H100"), held.cards("L4")))
 
 
-@pytest.mark.parametrize("seed", range(30))
+SEEDS = (*range(30), 1426, 1485, 1534, 2028, 3249)
+"""In the last ones a slice is charged elsewhere, or its hours are over for a time, in its grace."""
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 def test_whatever_changes_meanwhile(seed: int) -> None:
     drawn = random.Random(seed)  # noqa: S311 - the same changes in each run
     world = Changing(drawn)

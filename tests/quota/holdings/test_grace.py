@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 from fractions import Fraction
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sublet_quota.holdings.gpu_load import AsBefore
@@ -114,6 +115,81 @@ def test_a_slice_in_the_place_of_another_has_what_that_was_entitled_to() -> None
     held = shrunk()
     held.put(notebook("new", "ada", part(1 / 4), group="lab", since=9), SliceId("kept"))
     assert ranks(held) == "new=entitled waits=borrowed"
+
+
+def added_up_anew(held: Holdings) -> Holdings:
+    return Holdings(
+        held.document, held.gpus_as_told(), held.slices(), held.lasting_steps(), held.turns,
+        in_force=held.steps_in_force(), spent=held.spent,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"group": GroupName("other"), "amount": part(1 / 4)},
+        {"group": GroupName("other"), "amount": part(1)},
+        {"amount": part(1)},
+    ],
+    ids=["charged elsewhere", "larger and charged elsewhere", "larger"],
+)
+def test_who_has_a_grace_pushes_nobody_out_by_a_change_of_its_own(
+    changed: dict[str, object],
+) -> None:
+    """Nor does it once all is added up anew, or under another document."""
+    kept = notebook("kept", "ada", part(1 / 2), group="lab", on="c0", since=0)
+    lab = notebook("lab", "bob", part(1 / 2), group="lab", on="c1", since=1)
+    other = notebook("other", "eve", part(1), group="other", on="c2", since=2)
+    cards = [gpu(f"c{n}", index=n) for n in range(3)]
+    held = holdings(two_groups(1, 1), *cards, kept, lab, other)
+    held.give_grace([SliceId("kept")], NOON)
+    graced = held.slice(SliceId("kept"))
+    assert graced is not None
+    assert graced.before is not None
+    held.put(replace(graced, **changed))
+    told = "kept=borrowed lab=entitled other=entitled"
+    assert ranks(held) == told
+    assert ranks(added_up_anew(held)) == told
+    assert ranks(held.under(document(two_groups(1, 1)), NOON)) == told
+    held.end_graces(TOMORROW)
+    assert ranks(held) == told
+
+
+def test_who_lost_it_in_a_grace_has_it_again_before_older_ones_that_wait() -> None:
+    older = notebook("older", "bob", part(3 / 4), group="other", on="c0", since=0)
+    kept = notebook("kept", "ada", part(1 / 2), group="lab", on="c1", since=1)
+    other = notebook("other", "eve", part(1), group="other", on="c2", since=2)
+    cards = [gpu(f"c{n}", index=n) for n in range(3)]
+    held = holdings(two_groups(1, 1), *cards, kept, other)
+    held.put(older)
+    held.give_grace([SliceId("kept")], NOON)
+    graced = held.slice(SliceId("kept"))
+    assert graced is not None
+    held.put(replace(graced, group=GroupName("other")))
+    assert ranks(held) == "kept=borrowed older=borrowed other=entitled"
+    for each in (held, added_up_anew(held)):
+        each.remove(SliceId("other"))
+        assert ranks(each) == "kept=entitled older=borrowed"
+
+
+def test_what_is_in_force_alone_is_kept_by_its_grace_when_there_are_more_cards() -> None:
+    """With all cards ``old`` would be entitled instead; it was not, and has no grace."""
+    text = two_groups(1, 1).replace("other: {guaranteed: {H100: 1}}", "other: {guaranteed: MORE}")
+    turns = {NodeName(name): (name != "other", 0) for name in ("lab", "other", "/")}
+    old = notebook("old", "ada", part(3 / 4), group="lab", on="c0", since=0)
+    kept = notebook("kept", "bob", part(1 / 2), group="lab", on="c1", since=1)
+    gone = notebook("gone", "eve", part(1 / 4), on="c1", since=2)
+    first = document(text.replace("MORE", "{H100: 3/2}"))
+    cards = [gpu(f"c{n}", index=n) for n in range(2)]
+    held = Holdings(first, cards, [old, kept, gone], turns=turns)
+    assert ranks(held) == "gone=borrowed kept=entitled old=borrowed"
+    held = held.under(document(text.replace("MORE", "{H100: 2}")), NOON)
+    assert ranks(held) == "gone=borrowed kept=entitled old=borrowed"
+    assert held.slice(SliceId("old")).before is None
+    held.remove(SliceId("gone"))
+    held.put_gpu(gpu("c2", index=2))
+    assert in_force(held, "lab") == 1
+    assert ranks(held) == "kept=entitled old=borrowed"
 
 
 def test_a_guarantee_given_anew_is_in_force_as_room_comes() -> None:

@@ -99,12 +99,13 @@ class Standings:
     ) -> None:
         """Enter many slices at once, with the steps to which each was entitled before.
 
+        One of which ``steps`` tells nothing is a new one: its grace, if it has one, says that.
         ``in_force``: to how many with the cards that there were.
         """
         before = {PieceId(slice_id): count for slice_id, count in in_force.items()}
         of_types: dict[str, list[Entered]] = {}
         for holding, card in slices:
-            counted = self._note(holding, card, steps.get(holding.slice_id, 0))
+            counted = self._note(holding, card, steps.get(holding.slice_id))
             if holding.is_notebook and counted.entry.gpu_type is not None:
                 of_types.setdefault(counted.entry.gpu_type, []).append(counted.entered)
         for gpu_type, entered in of_types.items():
@@ -119,7 +120,7 @@ class Standings:
         """
         out = [self._counted.get(holding.slice_id), self._counted.get(instead_of or SliceId(""))]
         left = [None if one is None else self._forget(one) for one in out]
-        counted = self._note(holding, card, 0)
+        counted = self._note(holding, card, None)
         here = counted.entry.gpu_type if holding.is_notebook else None
         was_here: list[Entered | None] = []
         for one, gpu_type in zip(out, left, strict=True):
@@ -280,7 +281,7 @@ class Standings:
             self._graced.discard(holding.slice_id)
             self._ask_again.add(holding.slice_id)
 
-    def _note(self, holding: Holding, card: TypedKind | None, steps: int) -> _Counted:
+    def _note(self, holding: Holding, card: TypedKind | None, steps: int | None) -> _Counted:
         counted = self._counted_as(holding, card, steps)
         self._put_on(counted)
         self._ask_again.add(holding.slice_id)
@@ -325,19 +326,21 @@ class Standings:
             sums = self._called_back.setdefault(gpu_type, PathSums(self.tree))
             sums.change(piece.node, count * piece.cards)
 
-    def _counted_as(self, holding: Holding, card: TypedKind | None, steps: int) -> _Counted:
+    def _counted_as(self, holding: Holding, card: TypedKind | None, steps: int | None) -> _Counted:
         node = self.leaf_for(holding.group, holding.owner)
         path = self.tree.paths[node]
         cards = NO_CARD if card is None else cards_on(holding.amount, card.kind)
         # What is spent has no grace.
         graced = holding.before if node != SPENT else None
         as_before = 0 if graced is None else min(graced.steps, len(path))
+        # What a slice lost in its grace, as where another group pays now, it takes from nobody.
+        told = as_before if steps is None else min(steps, len(path))
         piece = Piece(
             PieceId(holding.slice_id),
             node,
             cards,
             suspendable=not holding.unsuspendable,
-            entitled=0 if node == SPENT else min(max(steps, as_before), len(path)),
+            entitled=0 if node == SPENT else told,
         )
         gpu_type = None if card is None else card.gpu_type
         return _Counted(
