@@ -108,13 +108,20 @@ class SmallHub:
         self.holdings.put(holding_of(placement, name, self.minute))
 
     def make_way(self, placement: Placement) -> None:
-        """Others do what a placement says of them."""
+        """Others do what a placement says of them; who moves is on the other card at once."""
+        moves = dict(placement.moves)
         for slice_id in placement.calls_back:
-            self.holdings.mark_called_back(slice_id, called_back=True)
+            if slice_id in moves:
+                self.holdings.put(replace(self._held(slice_id), gpu_id=moves[slice_id]))
+            else:
+                self.holdings.mark_called_back(slice_id, called_back=True)
         for slice_id, group in placement.recharged:
-            holding = self.holdings.slice(slice_id)
-            assert holding is not None
-            self.holdings.put(replace(holding, group=group))
+            self.holdings.put(replace(self._held(slice_id), group=group))
+
+    def _held(self, slice_id: SliceId) -> Holding:
+        holding = self.holdings.slice(slice_id)
+        assert holding is not None
+        return holding
 
     def end(self, *names: str) -> None:
         """Slices end, and those that were called back have their place again where it is free."""
