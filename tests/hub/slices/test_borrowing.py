@@ -36,7 +36,9 @@ BORROWERS = ("bob", "ben")
 
 def settings_with(folder: Path, text: str = QUOTA) -> Any:
     (folder / "quota.yaml").write_text(text)
-    return settings_for(folder, quota_file=folder / "quota.yaml")
+    # Who is in force is kept for agents that come back in time; without any time, for none.
+    patient = {"agents_return_within": timedelta(minutes=1)}
+    return settings_for(folder, quota_file=folder / "quota.yaml", **patient)
 
 
 @pytest_asyncio.fixture
