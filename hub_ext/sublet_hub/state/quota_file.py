@@ -1,5 +1,6 @@
 """The quota document in force, and the watch over its file.
 
+By itself a file is taken up once it was found the same twice; when somebody asks for it, at once.
 Wrong at start: the service does not start, and says everything that is wrong. Wrong later: the
 document that was in force stays, and what is wrong is told until the file is right again.
 """
@@ -35,16 +36,22 @@ class QuotaFile(QuotaSource):
         super().__init__(path, now)
         self._turn = asyncio.Lock()
         text = self._read()
-        self._digest = _digest(text)
+        self._digest = self._seen = _digest(text)
         self.document = self._parse(text)
         self.text = text.decode(errors="replace")
 
     def changed(self) -> bool:
-        """Whether the file is another one than was looked at last."""
+        """Whether the file is another one than was looked at last, and no more being written.
+
+        It is the same as when this was asked before, then: who saves a file empties it first, and
+        an empty document, or the first half of one, may be right by itself.
+        """
         try:
-            return self._path is not None and _digest(self._read()) != self._digest
+            before, self._seen = self._seen, _digest(self._read())
         except QuotaFileError as error:
+            self._seen = _UNREAD
             return self.error is None or str(error) != str(self.error)
+        return self._seen != self._digest and self._seen == before
 
     async def reload(self) -> bool:
         """Look at the file again, beside the loop; return whether it is in force now."""

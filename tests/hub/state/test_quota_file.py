@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,30 @@ async def test_a_changed_file_is_taken_up_by_itself_and_keeps_the_slices(
         await until(taken_up)
         assert len(world.service.ledger.slices) == 1
         assert world.service.capacity.holdings.held_by("ada").slices == 1
+
+
+async def test_a_file_that_is_being_written_is_not_taken_up_until_it_stays_the_same(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "quota.yaml"
+    path.write_text(GOOD)
+    kept = quota_file.QuotaFile(path, lambda: datetime.now(UTC))
+    for written in ("", OTHER[:60], OTHER):
+        path.write_text(written)
+        assert not kept.changed()
+    assert kept.changed()
+    assert await kept.reload()
+    assert kept.text == OTHER
+    assert not kept.changed()
+
+
+async def test_a_file_that_is_written_as_it_was_is_none_that_changed(tmp_path: Path) -> None:
+    path = tmp_path / "quota.yaml"
+    path.write_text(GOOD)
+    kept = quota_file.QuotaFile(path, lambda: datetime.now(UTC))
+    for written in ("", GOOD, GOOD):
+        path.write_text(written)
+        assert not kept.changed()
 
 
 async def test_a_file_that_cannot_be_read_for_a_moment_is_right_again_with_the_same_text(
