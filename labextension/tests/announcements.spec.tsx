@@ -1,28 +1,15 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 
-import { SharePanel } from '../src/panel/SharePanel';
 import { StatusItem } from '../src/status/statusItem';
 import { share } from './support/answers';
-import { ABSENT, FakeApi } from './support/fakeApi';
-import { doing, openPanel, pageContextOf, part, show, type FakePage } from './support/page';
+import { ABSENT } from './support/fakeApi';
+import { api, freshPanels, page, panel } from './support/freshPanel';
+import { doing, openPanel, part, show } from './support/page';
 import { trans } from './support/words';
 
 const HTML = '<img src=x onerror="window.hurt=1"> [a](b) *c*';
 
-let api: FakeApi;
-let page: FakePage;
-let panel: SharePanel;
-
-beforeEach(() => {
-  api = new FakeApi();
-  page = pageContextOf(api);
-  panel = new SharePanel(page);
-});
-
-afterEach(() => {
-  panel.dispose();
-  page.model.dispose();
-});
+freshPanels();
 
 async function open(): Promise<HTMLElement> {
   return await openPanel(panel, page);

@@ -1,4 +1,3 @@
-import { Dialog } from '@jupyterlab/apputils';
 import { PromiseDelegate } from '@lumino/coreutils';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
@@ -7,7 +6,7 @@ import { Reader } from '../src/api/reader';
 import { Promotion } from '../src/promote/promotion';
 import { FakeApi } from './support/fakeApi';
 import { pageContextOf, doing, eventually, part, type FakePage } from './support/page';
-import { CONTENTS, dialog } from './support/promoteDialog';
+import { CONTENTS, dialog, leave } from './support/promoteDialog';
 
 let api: FakeApi;
 let page: FakePage;
@@ -18,10 +17,7 @@ beforeEach(() => {
 });
 
 afterEach(async () => {
-  await doing(() => {
-    Dialog.flush();
-  });
-  page.model.dispose();
+  await leave(page);
 });
 
 async function promote(): Promise<void> {

@@ -1,16 +1,11 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 
 import { ApiError } from '../src/api/client';
-import { SharePanel } from '../src/panel/SharePanel';
 import { StatusItem } from '../src/status/statusItem';
 import { share, slice } from './support/answers';
-import { FakeApi } from './support/fakeApi';
-import { doing, openPanel, pageContextOf, part, show, type FakePage } from './support/page';
+import { api, freshPanels, page, panel } from './support/freshPanel';
+import { doing, openPanel, part, show } from './support/page';
 import { trans } from './support/words';
-
-let api: FakeApi;
-let page: FakePage;
-let panel: SharePanel;
 
 const later = new Date(Date.now() + 1_500_000).toISOString();
 const before = new Date(Date.now() - 300_000).toISOString();
@@ -22,16 +17,7 @@ const told = {
   from_admin: false
 };
 
-beforeEach(() => {
-  api = new FakeApi();
-  page = pageContextOf(api);
-  panel = new SharePanel(page);
-});
-
-afterEach(() => {
-  panel.dispose();
-  page.model.dispose();
-});
+freshPanels();
 
 function idle(warned_at: string | null): Record<string, unknown> {
   return slice({ idle_end: { ends_at: later, max_idle_s: 7200, warned_at } });

@@ -2,25 +2,12 @@ import { PromiseDelegate } from '@lumino/coreutils';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 
 import { keepChoices } from '../src/panel/KeepPart';
-import { SharePanel } from '../src/panel/SharePanel';
 import { AT_WORK, job, kernel, LENT, localShare, share, slice, standing } from './support/answers';
-import { AWAY, FakeApi } from './support/fakeApi';
-import { pageContextOf, doing, openPanel, part, type FakePage } from './support/page';
+import { AWAY } from './support/fakeApi';
+import { api, freshPanels, page, panel } from './support/freshPanel';
+import { doing, openPanel, part } from './support/page';
 
-let api: FakeApi;
-let page: FakePage;
-let panel: SharePanel;
-
-beforeEach(() => {
-  api = new FakeApi();
-  page = pageContextOf(api);
-  panel = new SharePanel(page);
-});
-
-afterEach(() => {
-  panel.dispose();
-  page.model.dispose();
-});
+freshPanels();
 
 /** Press it as who uses no mouse does; gives what has the focus after all is drawn anew. */
 async function press(button: HTMLElement): Promise<string | undefined> {

@@ -1,27 +1,13 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 
 import { ApiError } from '../src/api/client';
 import { readLineWait, type LineWait } from '../src/api/line';
 import { Reader } from '../src/api/reader';
-import { SharePanel } from '../src/panel/SharePanel';
 import { share, slice } from './support/answers';
-import { FakeApi } from './support/fakeApi';
-import { doing, openPanel, pageContextOf, part, type FakePage } from './support/page';
+import { api, freshPanels, page, panel } from './support/freshPanel';
+import { doing, openPanel, part } from './support/page';
 
-let api: FakeApi;
-let page: FakePage;
-let panel: SharePanel;
-
-beforeEach(() => {
-  api = new FakeApi();
-  page = pageContextOf(api);
-  panel = new SharePanel(page);
-});
-
-afterEach(() => {
-  panel.dispose();
-  page.model.dispose();
-});
+freshPanels();
 
 function wait(fields: Record<string, unknown> = {}): LineWait {
   return readLineWait(

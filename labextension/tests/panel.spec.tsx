@@ -1,31 +1,18 @@
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 
 import { ApiError } from '../src/api/client';
 import { readDecision } from '../src/api/decision';
 import { Reader } from '../src/api/reader';
-import { SharePanel } from '../src/panel/SharePanel';
 import { StatusItem } from '../src/status/statusItem';
 import { job, kernel, LENT, localShare, share, slice, standing } from './support/answers';
-import { ABSENT, AWAY, FakeApi } from './support/fakeApi';
-import { pageContextOf, doing, openPanel, part, show, type FakePage } from './support/page';
+import { ABSENT, AWAY } from './support/fakeApi';
+import { api, freshPanels, page, panel } from './support/freshPanel';
+import { doing, openPanel, part, show } from './support/page';
 import { trans } from './support/words';
 
 const HTML = '<img src=x onerror="window.hurt=1"> "it\'s" 🚀';
 
-let api: FakeApi;
-let page: FakePage;
-let panel: SharePanel;
-
-beforeEach(() => {
-  api = new FakeApi();
-  page = pageContextOf(api);
-  panel = new SharePanel(page);
-});
-
-afterEach(() => {
-  panel.dispose();
-  page.model.dispose();
-});
+freshPanels();
 
 async function open(): Promise<HTMLElement> {
   return await openPanel(panel, page);

@@ -1,11 +1,10 @@
-import { Dialog } from '@jupyterlab/apputils';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 import { Promotion } from '../src/promote/promotion';
 import { groupShare, share } from './support/answers';
 import { FakeApi } from './support/fakeApi';
 import { pageContextOf, doing, type FakePage } from './support/page';
-import { button, CONTENTS, dialog } from './support/promoteDialog';
+import { button, CONTENTS, dialog, leave } from './support/promoteDialog';
 
 let api: FakeApi;
 let page: FakePage;
@@ -16,10 +15,7 @@ beforeEach(() => {
 });
 
 afterEach(async () => {
-  await doing(() => {
-    Dialog.flush();
-  });
-  page.model.dispose();
+  await leave(page);
 });
 
 describe('the group that pays', () => {

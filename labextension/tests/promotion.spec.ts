@@ -11,7 +11,7 @@ import { Promotion } from '../src/promote/promotion';
 import { inspection, job, literal } from './support/answers';
 import { FakeApi } from './support/fakeApi';
 import { pageContextOf, doing, part, write, type FakePage } from './support/page';
-import { button, dialog, dialogs, pressEscape, requestClose } from './support/promoteDialog';
+import { button, dialog, dialogs, leave, pressEscape, requestClose } from './support/promoteDialog';
 
 const CONTENTS = {
   driveName: (path: string) => (path.startsWith('RTC:') ? 'RTC' : ''),
@@ -36,10 +36,7 @@ beforeEach(() => {
 });
 
 afterEach(async () => {
-  await doing(() => {
-    Dialog.flush();
-  });
-  page.model.dispose();
+  await leave(page);
 });
 
 /** Past what a submission usually takes, and past the moment in which a press is not heeded. */

@@ -1,25 +1,11 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 
 import { moment } from '../src/format/quantities';
-import { SharePanel } from '../src/panel/SharePanel';
 import { groupShare, rank, share, slice } from './support/answers';
-import { FakeApi } from './support/fakeApi';
-import { pageContextOf, doing, openPanel, part, type FakePage } from './support/page';
+import { api, freshPanels, page, panel } from './support/freshPanel';
+import { doing, openPanel, part } from './support/page';
 
-let api: FakeApi;
-let page: FakePage;
-let panel: SharePanel;
-
-beforeEach(() => {
-  api = new FakeApi();
-  page = pageContextOf(api);
-  panel = new SharePanel(page);
-});
-
-afterEach(() => {
-  panel.dispose();
-  page.model.dispose();
-});
+freshPanels();
 
 async function open(): Promise<HTMLElement> {
   return await openPanel(panel, page);

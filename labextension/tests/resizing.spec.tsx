@@ -1,24 +1,10 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 
-import { SharePanel } from '../src/panel/SharePanel';
 import { localShare } from './support/answers';
-import { FakeApi } from './support/fakeApi';
-import { pageContextOf, doing, openPanel, part, write, type FakePage } from './support/page';
+import { api, freshPanels, page, panel } from './support/freshPanel';
+import { doing, openPanel, part, write } from './support/page';
 
-let api: FakeApi;
-let page: FakePage;
-let panel: SharePanel;
-
-beforeEach(() => {
-  api = new FakeApi();
-  page = pageContextOf(api);
-  panel = new SharePanel(page);
-});
-
-afterEach(() => {
-  panel.dispose();
-  page.model.dispose();
-});
+freshPanels();
 
 async function openForm(): Promise<HTMLElement> {
   const node = await openPanel(panel, page);

@@ -10,7 +10,7 @@ import { TypedTexts } from '../src/promote/readings';
 import { inspection, literal, NO_LITERAL } from './support/answers';
 import { FakeApi } from './support/fakeApi';
 import { doing, eventually, pageContextOf, part, write, type FakePage } from './support/page';
-import { button, CONTENTS, dialog, dialogs, pressEscape } from './support/promoteDialog';
+import { button, CONTENTS, dialog, dialogs, leave, pressEscape } from './support/promoteDialog';
 
 const AWAY = new ApiError(0, 'unreachable', 'The notebook server cannot be reached: away');
 
@@ -33,10 +33,7 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-  await doing(() => {
-    Dialog.flush();
-  });
-  page.model.dispose();
+  await leave(page);
 });
 
 async function startJob(): Promise<void> {

@@ -4,6 +4,8 @@ import type { Contents } from '@jupyterlab/services';
 import { MessageLoop } from '@lumino/messaging';
 import { Widget } from '@lumino/widgets';
 
+import { doing, type FakePage } from './page';
+
 /** A Lab whose files are all on one drive, by their paths. */
 export const CONTENTS = {
   driveName: () => '',
@@ -41,4 +43,12 @@ export function button(label: string): HTMLButtonElement {
     throw new Error(`there is no button ${label} in: ${dialog().textContent}`);
   }
   return found;
+}
+
+/** Close what is open, and end the page: after each test. */
+export async function leave(page: FakePage): Promise<void> {
+  await doing(() => {
+    Dialog.flush();
+  });
+  page.model.dispose();
 }
