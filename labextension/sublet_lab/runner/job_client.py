@@ -97,7 +97,7 @@ class JobClient(PapermillNotebookClient):  # type: ignore[misc] # papermill has 
                 # The error isn't specialized; one that does not answer in time is another case.
                 if self.stopped is not None or "Kernel died" not in str(error):
                     raise
-            print(f"The kernel died as it started: start {start} of {_STARTS}.", flush=True)  # noqa: T201
+            print(f"The kernel died as it started: start {start} of {_STARTS}.", flush=True)  # noqa: T201 (the log)
             self.km = self.create_kernel_manager()
             await super().async_start_new_kernel()
         return await self._answering_kernel()
@@ -135,7 +135,7 @@ class JobClient(PapermillNotebookClient):  # type: ignore[misc] # papermill has 
         if self._in_cell:
             await ensure_async(self.km.interrupt_kernel())
         await asyncio.sleep(_INTERRUPT_GRACE_S)
-        print("The cell did not end when interrupted: its kernel is killed.", flush=True)  # noqa: T201
+        print("The cell did not end when interrupted: its kernel is killed.", flush=True)  # noqa: T201 (the log)
         with contextlib.suppress(RuntimeError):  # it has just ended by itself
             await ensure_async(self.km.shutdown_kernel(now=True))
 
