@@ -258,6 +258,10 @@ class Holdings(HeldSums, CardSums, SliceLists, KeptCards):
         """Return where the guarantees of a type that are in force lie."""
         return self._guarantees.layout(gpu_type)
 
+    def slices_on_node(self, node: NodeId) -> Iterator[Holding]:
+        """Yield the slices on the GPUs of a node, jobs' too."""
+        return chain.from_iterable(self.slices_on(gpu.gpu_id) for gpu in self.gpus_on(node))
+
     def laid_out(self) -> Mapping[str, Layout]:
         """Return what is laid out of each type now: nothing moves in it any more."""
         return self._guarantees.laid_out()

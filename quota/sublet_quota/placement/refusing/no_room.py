@@ -66,9 +66,7 @@ def denied_host_memory(question: Question, option: Option, gpu_id: GpuId) -> Den
     room = None if facts is None else question.host_room(facts.node)
     if facts is None or room is None:
         return denied_room(question, (option,))
-    cards = holdings.gpus_on(facts.node)
-    on_node = (one for card in cards for one in holdings.slices_on(card.gpu_id))
-    borrowed = (one for one in on_node if holdings.host_memory.borrowed_of(one))
+    borrowed = filter(holdings.host_memory.borrowed_of, holdings.slices_on_node(facts.node))
     return Denial(
         RoomRefusal.NO_HOST_MEMORY,
         Rule.ROOM,

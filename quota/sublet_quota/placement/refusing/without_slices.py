@@ -177,9 +177,8 @@ class WithoutSlices:
     def _lacks_alone(self, node: NodeId, option: Option) -> bool:
         """Whether an option could not be suspended on a node that others leave."""
         holdings = self._question.holdings
-        cards = holdings.gpus_on(node)
-        on_node = (one for card in cards for one in holdings.slices_on(card.gpu_id))
-        freed = sum(map(holdings.host_memory.borrowed_of, filter(self._is_others, on_node)))
+        others = filter(self._is_others, holdings.slices_on_node(node))
+        freed = sum(map(holdings.host_memory.borrowed_of, others))
         return self._question.lacks_host_memory(node, option, freed)
 
     def _fits(self, option: Option, room: GpuRoom | None) -> bool:
