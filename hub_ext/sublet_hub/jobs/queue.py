@@ -191,6 +191,7 @@ class JobQueue:
             waiting=tuple(waiting),
             placed=tuple(placed),
             held=held,
+            rechargeable=self._jobs.rechargeable(self.entitlements()),
             past=self._turns.sums,
             written_off=tuple(self._stores.ledger.written_off),
             lendable_mib=self._lendable(),

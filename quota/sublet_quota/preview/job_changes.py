@@ -1,6 +1,6 @@
 """Which of the jobs that wait would be started, or wait for something else: by the queue's plan."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -11,12 +11,14 @@ from sublet_quota.jobs.job_queue import BesideOthers, QueuePlan, plan_queue
 from sublet_quota.jobs.lendable_room import lendable_gpus
 from sublet_quota.jobs.payers.job_limits import JobLimits
 from sublet_quota.jobs.payers.job_rights import KnownRights
+from sublet_quota.jobs.payers.recharged_jobs import RechargedJobs, RunningJob
 from sublet_quota.jobs.turns.job_order import JobOrder, open_kinds
-from sublet_quota.jobs.turns.past_uses import past_use_of
+from sublet_quota.jobs.turns.past_uses import NO_PAST_USE, past_use_of
 from sublet_quota.jobs.waiting_job import WaitingJob
 from sublet_quota.names.ids import GroupName, JobId, UserName
 from sublet_quota.preview.present_state import JobsNow
 from sublet_quota.reasons.waiting import QueueWait
+from sublet_quota.residency.snapshot import Rank
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +74,34 @@ def _plan(jobs: JobsNow, holdings: Holdings, now: datetime) -> QueuePlan:
     waiting = (_allowed(job, rights, kinds) for job in jobs.waiting)
     placed = tuple(_allowed(job, rights, kinds) for job in jobs.placed)
     ordered = JobOrder(holdings, past).waiting(waiting, placed, jobs.held)
-    gpus = lendable_gpus(holdings, jobs.lendable_mib)
+    running = _rechargeable(jobs, holdings, rights)
+    limits = JobLimits(holdings)
     return plan_queue(
         ordered,
-        gpus,
+        lendable_gpus(holdings, jobs.lendable_mib),
         lending=jobs.lending,
-        limits=JobLimits(holdings),
-        beside=BesideOthers(EntitledPlaces(holdings, jobs.lendable_mib)),
+        limits=limits,
+        beside=BesideOthers(
+            EntitledPlaces(holdings, jobs.lendable_mib), RechargedJobs(holdings, limits, running)
+        ),
     )
+
+
+def _rechargeable(jobs: JobsNow, holdings: Holdings, rights: KnownRights) -> Iterator[RunningJob]:
+    """Yield the jobs that other groups could pay, as rights and guarantees have them then."""
+    if not jobs.rechargeable:
+        return
+    kinds = open_kinds(holdings)
+    placed = (_allowed(job, rights, kinds) for job in jobs.placed)
+    by_right = JobOrder(holdings, NO_PAST_USE).placed(placed, jobs.held)
+    ranks = {job.job_id: job.rank for job in by_right}
+    for running in jobs.rechargeable:
+        holding = holdings.slice(running.slice_id)
+        gpu_type = None if holding is None else holdings.type_of(holding.gpu_id)
+        if gpu_type is not None:
+            job = _allowed(running.job, rights, kinds)
+            rank = ranks.get(job.job_id, Rank.BORROWED)
+            yield replace(running, job=replace(job, rank=rank), gpu_type=gpu_type)
 
 
 def _allowed(job: WaitingJob, rights: KnownRights, kinds: Mapping[GpuKind, str]) -> WaitingJob:

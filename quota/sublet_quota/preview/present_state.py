@@ -12,6 +12,7 @@ from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.holdings.as_held import AsHeld
 from sublet_quota.holdings.gpu_load import Holding
 from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.jobs.payers.recharged_jobs import RunningJob
 from sublet_quota.jobs.turns.job_order import HeldCards
 from sublet_quota.jobs.turns.past_uses import LagWrittenOff, Payer
 from sublet_quota.jobs.waiting_job import WaitingJob
@@ -42,6 +43,8 @@ class JobsNow:
     waiting: tuple[WaitingJob, ...] = ()
     placed: tuple[WaitingJob, ...] = ()
     held: HeldCards = field(default_factory=dict)
+    rechargeable: tuple[RunningJob, ...] = ()
+    """Of those that have their place the ones that other groups could pay."""
     past: Mapping[Payer, float] = field(default_factory=dict)
     """What everybody used, worn off (``past_uses.UseSums``)."""
     written_off: tuple[LagWrittenOff, ...] = ()

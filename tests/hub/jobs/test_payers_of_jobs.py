@@ -164,6 +164,9 @@ async def test_a_running_job_is_charged_to_another_group_of_its_owner_s_to_let_a
         await ada.until(first, "running")
         former = record_of(ada, first).group
         (other,) = {"lab", "law"} - {former}
+        # A preview of another document knows of it, as the queue does.
+        (known,) = world.service.queue.as_it_is().rechargeable
+        assert (known.job.job_id, known.job.instead[0].group) == (first, other)
         second = await ada.submit(["print", "x"], group=former)
         await ada.until(second, "done")
         moved = record_of(ada, first)

@@ -1,6 +1,7 @@
 """What another document would make of slices, jobs and people, before anybody is concerned."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from fractions import Fraction
 
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sublet_quota.holdings.gpu_load import Holding
 from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.jobs.payers.recharged_jobs import RunningJob
 from sublet_quota.names.ids import GpuId, GroupName, SliceId, UserName
 from sublet_quota.placement import claims
 from sublet_quota.placement.claims import Claims
@@ -26,7 +28,16 @@ from sublet_quota.residency.snapshot import Rank
 from sublet_quota.shares.limits import LimitKind
 
 from tests.support.job_cases import a_job
-from tests.support.quota_cases import NOON, document, gpu, holdings, job_slice, notebook, part
+from tests.support.quota_cases import (
+    H100,
+    NOON,
+    document,
+    gpu,
+    holdings,
+    job_slice,
+    notebook,
+    part,
+)
 from tests.support.spent_budgets import spent
 
 TYPE = 'gpu_types: {H100: {match: "*H100*"}}\n'
@@ -249,6 +260,50 @@ def test_a_job_whose_type_is_taken_away_would_wait_for_ever() -> None:
     (change,) = previewed(held, text, jobs=jobs).jobs
     assert change.after is not None
     assert (change.before, change.after.reason) == (None, QueueReason.NOT_ALLOWED)
+
+
+ELSEWHERE = "groups: {{a: {{limit: {{H100: 1}}}}, b: {{{}}}}}\n"
+
+
+def runs(name: str, *others: str, card: str = "gpu-0") -> JobsNow:
+    """A job on a whole card that waits at a's expense, and one of ada's that runs at it.
+
+    The other groups could pay for the latter.
+    """
+    waits = a_job("j", "a", owner="bob")
+    job = replace(a_job(name, "a"), instead=tuple(a_job(name, group) for group in others))
+    return JobsNow(
+        waiting=(waits,),
+        placed=(job,),
+        held={job.job_id: ("H100", Fraction(1))},
+        rechargeable=(RunningJob(job, SliceId(name), H100, "H100", NOON),),
+        lendable_mib={GpuId(card): 0, GpuId("gpu-1"): H100.usable_mib},
+    )
+
+
+def test_a_job_would_be_started_as_another_group_may_pay_for_one_that_runs() -> None:
+    running = job_slice("r", amount=part(1), group="a")
+    held = holdings(TYPE + ELSEWHERE.format("limit: {H100: 0}"), *TWO_CARDS, running)
+    (change,) = previewed(held, TYPE + ELSEWHERE.format(""), jobs=runs("r", "b")).jobs
+    assert (change.job_id, change.starts) == ("j", True)
+    assert change.before is not None
+    assert change.before.reason is QueueReason.LIMIT_FULL
+
+
+def test_a_job_would_wait_as_the_one_that_runs_would_be_guaranteed_where_it_is() -> None:
+    running = job_slice("r", amount=part(1), group="a")
+    held = holdings(TYPE + ELSEWHERE.format(""), *TWO_CARDS, running)
+    text = TYPE + "groups: {a: {guaranteed: {H100: 1}, limit: {H100: 1}}, b: {}}\n"
+    (change,) = previewed(held, text, jobs=runs("r", "b")).jobs
+    assert (change.before, change.starts) == (None, False)
+
+
+def test_a_job_would_wait_as_no_other_group_may_pay_for_one_that_runs() -> None:
+    running = job_slice("r", amount=part(1), group="a")
+    held = holdings(TYPE + ELSEWHERE.format(""), *TWO_CARDS, running)
+    text = TYPE + ELSEWHERE.format("jobs: {types: []}")
+    (change,) = previewed(held, text, jobs=runs("r", "b")).jobs
+    assert (change.before, change.starts) == (None, False)
 
 
 def test_rights_that_would_be_others_are_told_with_whom_they_concern() -> None:
