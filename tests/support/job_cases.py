@@ -86,7 +86,9 @@ def planned(
         lendable_gpus(held, lends),
         lending=True,
         limits=(limits := JobLimits(held)),
-        beside=BesideOthers(EntitledPlaces(held, lends), RechargedJobs(held, limits, running)),
+        beside=BesideOthers(
+            EntitledPlaces(held, lends), RechargedJobs(held, limits, running), held.host_memory
+        ),
     )
 
 

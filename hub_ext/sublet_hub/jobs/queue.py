@@ -219,7 +219,9 @@ class JobQueue:
             lending=self._stores.ledger.lending,
             limits=limits,
             beside=BesideOthers(
-                EntitledPlaces(holdings, lendable), RechargedJobs(holdings, limits, running)
+                EntitledPlaces(holdings, lendable),
+                RechargedJobs(holdings, limits, running),
+                holdings.host_memory,
             ),
         )
 

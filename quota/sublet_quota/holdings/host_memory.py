@@ -1,7 +1,8 @@
 """The host memory of nodes: what suspended slices may take there, and what of it is spoken for.
 
 What is borrowed has to be able to make way alive, so that its whole cap must find host memory
-beside what the node's guarantees may need. That is reckoned where a node has cards of a guaranteed
+beside what the node's guarantees may need; so has a job on lent room, but one that would be ended.
+That is reckoned where a node has cards of a guaranteed
 type, and its agent tells how much host memory there is; elsewhere nothing follows from it. Who is
 entitled is never refused for it.
 """
@@ -30,11 +31,14 @@ class HostRoom:
     """What may be needed for what is laid out there, or is entitled there beyond that."""
     borrowed_mib: int
     """The caps of what is borrowed there."""
+    lent_mib: int = 0
+    """The caps of jobs on lent room that may have to be suspended there."""
 
     @property
     def free_mib(self) -> int:
-        """What is left for one more borrowed slice."""
-        return max(0, self.told_mib - self.of_guarantees_mib - self.borrowed_mib)
+        """What is left for one more borrowed slice, or one more job on lent room."""
+        taken_mib = self.of_guarantees_mib + self.borrowed_mib + self.lent_mib
+        return max(0, self.told_mib - taken_mib)
 
 
 class HostMemory:
@@ -78,7 +82,7 @@ class HostMemory:
         types = {card.gpu_type for card in cards}
         if not any(self._standings.of_type(each).tree.root.guaranteed for each in types):
             return None
-        of_guarantees_mib = borrowed_mib = 0
+        of_guarantees_mib = borrowed_mib = lent_mib = 0
         for card in cards:
             entitled_mib = 0
             for holding in self._placed.on(card.facts.gpu_id):
@@ -86,13 +90,16 @@ class HostMemory:
                     entitled_mib += holding.amount.memory_mib
                 elif holding.is_notebook:
                     borrowed_mib += holding.amount.memory_mib
+                elif _is_suspended(holding, card):
+                    lent_mib += holding.amount.memory_mib
             of_guarantees_mib += max(entitled_mib, self._laid_out_mib(card))
-        return HostRoom(told_mib, of_guarantees_mib, borrowed_mib)
+        return HostRoom(told_mib, of_guarantees_mib, borrowed_mib, lent_mib)
 
-    def borrowed_of(self, holding: Holding) -> int:
-        """Return what would be free again without a slice, in MiB: only what is borrowed counts."""
-        is_borrowed = holding.is_notebook and not self._is_entitled(holding)
-        return holding.amount.memory_mib if is_borrowed else 0
+    def freed_by(self, holding: Holding) -> int:
+        """Return what would be free again without a slice, in MiB: nothing of what is entitled."""
+        card = self._rooms.card(holding.gpu_id)
+        counts = holding.is_notebook or (card is not None and _is_suspended(holding, card))
+        return holding.amount.memory_mib if counts and not self._is_entitled(holding) else 0
 
     def _laid_out_mib(self, card: CardPolicy) -> int:
         parts = self._guarantees.layout(card.gpu_type).on(card.facts.gpu_id)
@@ -102,3 +109,8 @@ class HostMemory:
         if not holding.is_notebook:
             return holding.entitled_job
         return self._standings.is_entitled(holding.slice_id)
+
+
+def _is_suspended(job: Holding, card: CardPolicy) -> bool:
+    """Whether a job's slice is suspended for others, and neither stays on its card nor is ended."""
+    return not (job.unsuspendable or card.facts.pause_only)

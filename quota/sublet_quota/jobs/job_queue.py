@@ -14,6 +14,7 @@ from typing import Final
 
 from sublet_quota.amounts.gpu_amounts import GpuAmount, format_cards, format_memory
 from sublet_quota.amounts.gpu_kind import GpuKind
+from sublet_quota.holdings.host_memory import HostMemory
 from sublet_quota.jobs.entitled_places import EntitledPlace, EntitledPlaces
 from sublet_quota.jobs.lendable_room import Kinds, LendableGpu, LendableRoom
 from sublet_quota.jobs.payers.job_limits import JobLimits, MetLimit
@@ -59,12 +60,16 @@ class QueuePlan:
 
 @dataclass(frozen=True, slots=True)
 class BesideOthers:
-    """What a plan may make of others for a job."""
+    """What a plan may make of others for a job, and what it leaves to them."""
 
     by_right: EntitledPlaces | None = None
     """Where entitled jobs have their places whatever others borrow; ``None``: nowhere."""
     recharged: RechargedJobs | None = None
     """The running jobs that other groups could pay for; ``None``: none."""
+    host_memory: HostMemory | None = None
+    """What suspended slices may take on each node: a job that has lent room finds its whole cap
+    there. ``None``: that bounds nothing.
+    """
 
 
 NOTHING_BESIDE: Final = BesideOthers()
@@ -81,9 +86,9 @@ def plan_queue(
     """Return what can be placed of ``jobs``, which are in their order, and why others wait.
 
     ``limits``: what payers and owners may have; ``None``: nothing is limited. ``beside``: what may
-    become of others for a job.
+    become of others for a job, and what it leaves to them.
     """
-    room = LendableRoom(gpus)
+    room = LendableRoom(gpus, beside.host_memory)
     bounds = _Bounds(limits)
     placements: list[JobPlacement] = []
     waits: list[JobWait] = []
@@ -267,6 +272,9 @@ def _why(job: WaitingJob, room: LendableRoom, bounds: _Bounds, *, lending: bool)
     if behind:
         return replace(of_all, reason=QueueReason.BEHIND_OTHERS, behind=behind)
     if kept is None:
+        host_mib = room.most_in_host_memory(job, within)
+        if host_mib is not None:
+            return replace(of_all, reason=QueueReason.HOST_MEMORY, host_mib=host_mib)
         return of_all
     return replace(
         of_all,

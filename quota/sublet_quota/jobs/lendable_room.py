@@ -1,13 +1,18 @@
-"""The GPUs that lend to jobs, and the room there: less what a plan of the queue has given away."""
+"""The GPUs that lend to jobs, and the room there: less what a plan of the queue has given away.
+
+No GPU lends more than its node's host memory could take once a job there is suspended, as far as
+that is reckoned (``holdings.host_memory``). A node is asked for it when a GPU of its is chosen.
+"""
 
 from bisect import bisect_left, insort
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.holdings.gpu_load import GpuFacts
 from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.holdings.host_memory import HostMemory
 from sublet_quota.jobs.waiting_job import WaitingJob, is_of_type
 from sublet_quota.names.ids import GpuId, GroupName, NodeId, PoolName
 
@@ -61,9 +66,20 @@ class _Lists:
 class LendableRoom:
     """The room that can be lent, less what this plan has given away."""
 
-    def __init__(self, gpus: Iterable[LendableGpu]) -> None:
+    def __init__(self, gpus: Iterable[LendableGpu], host_memory: HostMemory | None = None) -> None:
+        """``host_memory``: what suspended jobs may take; ``None``: as much as they need."""
+        self._host_memory = host_memory
+        self._host_left: dict[NodeId, int | None] = {}
+        """The host memory that is left on the nodes that were asked; ``None``: it bounds nothing.
+        """
+        self._host_at_first: dict[NodeId, int] = {}
+        """The same before this plan has given anything away."""
+        self._idle_left: dict[GpuId, int] = {}
+        """What GPUs of such nodes could lend if there were host memory enough."""
         self._gpus: dict[GpuId, LendableGpu] = {}
         self._left: dict[GpuId, int] = {}
+        self._given: set[GpuId] = set()
+        """The GPUs on which this plan has given room away."""
         self._lists: defaultdict[GpuKind, _Lists] = defaultdict(_Lists)
         self._types: dict[GpuKind, str] = {}
         self._kinds_for_type: dict[str | None, dict[GpuKind, str]] = {}
@@ -79,7 +95,7 @@ class LendableRoom:
             lists = self._lists[gpu.facts.kind]
             lists.lendable.append(_entry(gpu, gpu.lendable_mib))
             if gpu.jobs_mib:
-                lists.without_jobs.append(_entry(gpu, _without_jobs(gpu)))
+                lists.without_jobs.append(_entry(gpu, self._without_jobs(gpu)))
         for lists in self._lists.values():
             lists.lendable.sort()
             lists.without_jobs.sort()
@@ -106,16 +122,33 @@ class LendableRoom:
     def best_fit(self, job: WaitingJob, kinds: Kinds) -> LendableGpu | None:
         """Return the GPU of these kinds on which the least is left over, or ``None``."""
         if job.node is not None:
+            self._ask_for_host_memory(job.node)
             left = self._left
             there = self._there(job, kinds)
             return _tightest_of(job, [(gpu, left[gpu.facts.gpu_id]) for gpu in there])
         return self._tightest(job, [(k, self._lists[k].lendable) for k in kinds])
 
+    def most_in_host_memory(self, job: WaitingJob, kinds: Kinds) -> int | None:
+        """Return how much host memory is left where a job fits but for that, in MiB.
+
+        The most of all such nodes; ``None``: there is none, it is not that which lacks.
+        """
+        found = [
+            self._host_left[gpu.facts.node] or 0
+            for gpu_id, idle_mib in self._idle_left.items()
+            if gpu_id not in self._kept
+            and (gpu := self._gpus[gpu_id]).facts.kind in kinds
+            and job.node in {None, gpu.facts.node}
+            and self._left[gpu_id] < job.amount_on(gpu.facts.kind).memory_mib <= idle_mib
+        ]
+        return max(found, default=None)
+
     def keep_for(self, job: WaitingJob, kinds: Kinds) -> LendableGpu | None:
         """Keep and return a GPU on which the job fits once the jobs there are done, or ``None``."""
         if job.node is not None:
+            self._ask_for_host_memory(job.node)
             there = self._there(job, kinds)
-            busy = [(gpu, _without_jobs(gpu)) for gpu in there if self._has_jobs(gpu)]
+            busy = [(gpu, self._without_jobs(gpu)) for gpu in there if self._has_jobs(gpu)]
             gpu = _tightest_of(job, busy)
         else:
             gpu = self._tightest(job, [(k, self._lists[k].without_jobs) for k in kinds])
@@ -131,7 +164,7 @@ class LendableRoom:
             elsewhere = job.node is not None and gpu.facts.node != job.node
             if kind not in kinds or elsewhere:
                 continue
-            if 0 < job.amount_on(kind).memory_mib <= _without_jobs(gpu):
+            if 0 < job.amount_on(kind).memory_mib <= self._without_jobs(gpu):
                 found[group] = None
         return tuple(found)
 
@@ -153,41 +186,112 @@ class LendableRoom:
 
     def _has_jobs(self, gpu: LendableGpu) -> bool:
         """Whether jobs are there, or come there by this plan."""
-        return gpu.jobs_mib > 0 or self._left[gpu.facts.gpu_id] != gpu.lendable_mib
+        return gpu.jobs_mib > 0 or gpu.facts.gpu_id in self._given
 
     def gpu(self, gpu_id: GpuId) -> LendableGpu | None:
         """Return a GPU of those that lend, or ``None``."""
         return self._gpus.get(gpu_id)
 
     def take_away(self, gpu: LendableGpu, memory_mib: int) -> None:
-        """Give away room on a GPU, whatever is left there, and for whomever it is kept."""
+        """Give away room on a GPU by right, whatever is left there, and for whomever it is kept.
+
+        Its host memory is the guarantee's.
+        """
         if gpu.facts.gpu_id not in self._kept:
-            self.take(gpu, min(memory_mib, self._left[gpu.facts.gpu_id]))
+            self._take(gpu, min(memory_mib, self._left[gpu.facts.gpu_id]))
 
     def take(self, gpu: LendableGpu, memory_mib: int) -> None:
-        """Give away room on a GPU."""
-        lendable = self._lists[gpu.facts.kind].lendable
-        del lendable[bisect_left(lendable, _entry(gpu, self._left[gpu.facts.gpu_id]))]
-        self._left[gpu.facts.gpu_id] -= memory_mib
-        insort(lendable, _entry(gpu, self._left[gpu.facts.gpu_id]))
+        """Give away room on a GPU that is lent there."""
+        self._take(gpu, memory_mib)
+        node = gpu.facts.node
+        self._ask_for_host_memory(node)
+        left_mib = self._host_left[node]
+        if left_mib is not None:
+            self._host_left[node] = max(0, left_mib - memory_mib)
+            self._lend_no_more_than_host_memory(node)
+
+    def _take(self, gpu: LendableGpu, memory_mib: int) -> None:
+        gpu_id = gpu.facts.gpu_id
+        self._given.add(gpu_id)
+        self._lend(gpu, self._left[gpu_id] - memory_mib)
+        if gpu_id in self._idle_left:
+            self._idle_left[gpu_id] -= memory_mib
         without_jobs = self._lists[gpu.facts.kind].without_jobs
-        entry = _entry(gpu, _without_jobs(gpu))
+        entry = _entry(gpu, self._without_jobs(gpu))
         place = bisect_left(without_jobs, entry)
         if without_jobs[place : place + 1] != [entry]:
             without_jobs.insert(place, entry)
+
+    def _lend(self, gpu: LendableGpu, left_mib: int) -> None:
+        """Let a GPU lend so much from now on."""
+        lendable = self._lists[gpu.facts.kind].lendable
+        del lendable[bisect_left(lendable, _entry(gpu, self._left[gpu.facts.gpu_id]))]
+        self._left[gpu.facts.gpu_id] = left_mib
+        insort(lendable, _entry(gpu, left_mib))
+
+    def _without_jobs(self, gpu: LendableGpu) -> int:
+        """Return what a GPU lent if no jobs were there: they leave their host memory, too."""
+        host_mib = self._host_at_first.get(gpu.facts.node, gpu.lendable_mib)
+        return min(gpu.lendable_mib, host_mib) + gpu.jobs_mib
+
+    def _ask_for_host_memory(self, node: NodeId) -> bool:
+        """Let the GPUs of a node lend no more than its host memory; return whether it bounds any.
+
+        A node is asked once.
+        """
+        if node in self._host_left:
+            return False
+        room = None if self._host_memory is None else self._host_memory.room(node)
+        self._host_left[node] = None if room is None else room.free_mib
+        if room is None:
+            return False
+        there = self._on_node[node]
+        self._idle_left.update((gpu.facts.gpu_id, self._left[gpu.facts.gpu_id]) for gpu in there)
+        for gpu in there:
+            without_jobs = self._lists[gpu.facts.kind].without_jobs
+            entry = _entry(gpu, self._without_jobs(gpu))
+            place = bisect_left(without_jobs, entry)
+            if without_jobs[place : place + 1] == [entry]:
+                del without_jobs[place]
+                capped_mib = min(gpu.lendable_mib, room.free_mib) + gpu.jobs_mib
+                insort(without_jobs, _entry(gpu, capped_mib))
+        self._host_at_first[node] = room.free_mib
+        return self._lend_no_more_than_host_memory(node)
+
+    def _lend_no_more_than_host_memory(self, node: NodeId) -> bool:
+        most_mib = self._host_left[node]
+        bounded = [
+            gpu
+            for gpu in self._on_node[node]
+            if gpu.facts.gpu_id not in self._kept
+            and most_mib is not None
+            and self._left[gpu.facts.gpu_id] > most_mib
+        ]
+        for gpu in bounded:
+            self._lend(gpu, most_mib or 0)
+        return bool(bounded)
 
     def _drop(self, gpu: LendableGpu, group: GroupName | None) -> None:
         kept = gpu, group
         self._kept[gpu.facts.gpu_id] = kept
         largest, _ = self._largest_kept.get(gpu.facts.kind, kept)
-        if _without_jobs(gpu) >= _without_jobs(largest):
+        if self._without_jobs(gpu) >= self._without_jobs(largest):
             self._largest_kept[gpu.facts.kind] = kept
         lists = self._lists[gpu.facts.kind]
         entry = _entry(gpu, self._left[gpu.facts.gpu_id])
         del lists.lendable[bisect_left(lists.lendable, entry)]
-        del lists.without_jobs[bisect_left(lists.without_jobs, _entry(gpu, _without_jobs(gpu)))]
+        entry = _entry(gpu, self._without_jobs(gpu))
+        del lists.without_jobs[bisect_left(lists.without_jobs, entry)]
 
     def _tightest(
+        self, job: WaitingJob, lists: Sequence[tuple[GpuKind, list[_Entry]]]
+    ) -> LendableGpu | None:
+        found = self._first_of(job, lists)
+        while found is not None and self._ask_for_host_memory(found.facts.node):
+            found = self._first_of(job, lists)
+        return found
+
+    def _first_of(
         self, job: WaitingJob, lists: Iterable[tuple[GpuKind, list[_Entry]]]
     ) -> LendableGpu | None:
         found: list[tuple[int, _Entry]] = []
@@ -215,7 +319,3 @@ def _tightest_of(job: WaitingJob, gpus: Iterable[tuple[LendableGpu, int]]) -> Le
 
 def _entry(gpu: LendableGpu, room_mib: int) -> _Entry:
     return (room_mib, gpu.facts.node, gpu.facts.index, gpu.facts.gpu_id)
-
-
-def _without_jobs(gpu: LendableGpu) -> int:
-    return gpu.lendable_mib + gpu.jobs_mib

@@ -82,7 +82,9 @@ def _plan(jobs: JobsNow, holdings: Holdings, now: datetime) -> QueuePlan:
         lending=jobs.lending,
         limits=limits,
         beside=BesideOthers(
-            EntitledPlaces(holdings, jobs.lendable_mib), RechargedJobs(holdings, limits, running)
+            EntitledPlaces(holdings, jobs.lendable_mib),
+            RechargedJobs(holdings, limits, running),
+            holdings.host_memory,
         ),
     )
 

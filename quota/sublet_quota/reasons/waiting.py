@@ -87,6 +87,8 @@ class QueueReason(StrEnum):
     """The GPUs on which the job would fit are kept for jobs before it."""
     TOO_LITTLE_IDLE = "too-little-idle"
     """No GPU can lend so much now."""
+    HOST_MEMORY = "host-memory"
+    """A GPU could lend so much, but its node has no host memory to suspend the job into."""
     LIMIT_FULL = "limit-full"
     """A limit is filled by what runs: the job waits until some of that ends."""
     NOT_ALLOWED = "not-allowed"
@@ -122,6 +124,8 @@ class QueueWait:
     """How much the job needs; ``None``: a whole GPU, and none is there."""
     most_mib: int = 0
     """The most that one GPU could lend the job now."""
+    host_mib: int = 0
+    """The most host memory that is left for the job on a node where it would have room."""
     largest_mib: int = 0
     """What the largest GPU gives that is open to the job, where it needs more than that."""
     is_whole: bool = False
@@ -302,7 +306,7 @@ def queue_clause(wait: QueueWait) -> str:
             why = _full(wait.limit)
         case QueueReason.NOT_ALLOWED:
             why = f"the GPUs{there} that are open to jobs now are of types or sizes not allowed it"
-        case QueueReason.TOO_LITTLE_IDLE:
+        case QueueReason.TOO_LITTLE_IDLE | QueueReason.HOST_MEMORY:
             why = f"needs {_needed(wait)}{_too_little(wait, there)}"
         case _:
             assert_never(wait.reason)
@@ -312,6 +316,12 @@ def queue_clause(wait: QueueWait) -> str:
 
 
 def _too_little(wait: QueueWait, there: str) -> str:
+    if wait.reason is QueueReason.HOST_MEMORY:
+        return (
+            f", and where a GPU{there} could lend that the node has host memory for "
+            f"{format_memory(wait.host_mib)} more to suspend it into: it begins when jobs or "
+            "borrowed slices there end"
+        )
     most = format_memory(wait.most_mib)
     if wait.is_whole:
         now = f"; the most that one can lend now is {most}" if wait.most_mib else ""

@@ -10,18 +10,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sublet_quota.admission.slice_request import RequestedSlice
+from sublet_quota.holdings.gpu_load import GpuFacts
 from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.jobs.job_queue import BesideOthers, QueuePlan, plan_queue
+from sublet_quota.jobs.lendable_room import lendable_gpus
+from sublet_quota.jobs.payers.job_limits import JobLimits
+from sublet_quota.jobs.waiting_job import WaitingJob
 from sublet_quota.names.home_claim import HomeInUse
-from sublet_quota.names.ids import NodeId, SliceId
+from sublet_quota.names.ids import GpuId, JobId, NodeId, SliceId
 from sublet_quota.placement.offers import offers_for
 from sublet_quota.placement.resize import NewSize, Resized, decide_resize
 from sublet_quota.placement.slice_placement import Placement, decide_slice
 from sublet_quota.preview.present_state import present_state
 from sublet_quota.reasons.helping import HelpKind
 from sublet_quota.reasons.refusal import Refusal, RefusalReason
+from sublet_quota.reasons.waiting import QueueReason
 from sublet_quota.residency.snapshot import Rank
 
 from tests.support.admission_cases import PARTS, SmallHub
+from tests.support.job_cases import a_job, ordered, planned
 from tests.support.quota_cases import NOON, gib, gpu, job_slice, notebook, part
 from tests.support.quota_documents import document
 
@@ -147,9 +154,96 @@ def test_entitled_slices_beyond_what_is_laid_out_where_they_lie_need_theirs() ->
     room = made.holdings.host_memory.room(NODE)
     assert room is not None
     assert room.of_guarantees_mib == (79 + 30) * 1024
-    lent = replace(job, slice_id=SliceId("lent"), entitled_job=False)
-    made.holdings.put(lent)
-    assert made.holdings.host_memory.room(NODE) == room, "jobs on lent room make way for others"
+
+
+JOB = job_slice("job", amount=gib(30), on="b", group="zoo")
+
+
+def test_a_job_on_lent_room_needs_host_memory_where_it_may_be_suspended() -> None:
+    made = hub(79 + 50, LAB, JOB)
+    room = made.holdings.host_memory.room(NODE)
+    assert room is not None
+    assert (room.lent_mib, room.free_mib) == (30 * 1024, 20 * 1024)
+    assert isinstance(made.ask("u", size="quarter"), Placement)
+    refused = made.ask("v", size="quarter")
+    assert isinstance(refused, Refusal)
+    assert refused.numbers["host_free_mib"] == 20 * 1024 - QUARTER_MIB
+    assert "other borrowed slices and jobs" in refused.message
+    made.holdings.remove(JOB.slice_id)
+    assert isinstance(made.ask("v", size="quarter"), Placement)
+
+
+def test_whose_jobs_take_the_host_memory_is_told() -> None:
+    refused = hub(79 + 40, LAB, JOB).ask("zoe", size="quarter")
+    assert isinstance(refused, Refusal)
+    assert refused.waits_for == ("zoo",)
+
+
+@pytest.mark.parametrize(
+    ("card", "job"),
+    [(gpu("b", index=1), {"unsuspendable": True}), (gpu("b", index=1, pause_only=True), {})],
+    ids=["ended instead", "nothing is suspended there"],
+)
+def test_a_job_that_is_never_suspended_needs_none(card: GpuFacts, job: dict[str, bool]) -> None:
+    made = SmallHub.under(LAB, gpu("a"), card, replace(JOB, **job))
+    tell(made.holdings, 79 + 50)
+    room = made.holdings.host_memory.room(NODE)
+    assert room is not None
+    assert (room.lent_mib, room.free_mib) == (0, 50 * 1024)
+
+
+def waiting(made: SmallHub, *jobs: WaitingJob) -> dict[str, object]:
+    """Where jobs begin, and why others wait, where each card lends all it has."""
+    plan = planned(made.holdings, *jobs)
+    began = {each.job.job_id: each.gpu_id for each in plan.placements}
+    return {**began, **{each.job_id: each.why.reason for each in plan.waits}}
+
+
+def test_a_job_begins_on_lent_room_only_where_it_could_be_suspended() -> None:
+    jobs = [a_job(name, "zoo", 30, minute=at) for at, name in enumerate("jk")]
+    assert waiting(hub(79 + 60), *jobs) == {"j": "a", "k": "a"}
+    assert waiting(hub(79 + 50), *jobs) == {"j": "a", "k": QueueReason.GPU_KEPT}
+    borrowed = notebook("u", "uma", gib(30), "b", group="zoo")
+    (wait,) = planned(hub(79 + 50, LAB, borrowed).holdings, *jobs[:1]).waits
+    assert (wait.why.reason, wait.why.host_mib) == (QueueReason.HOST_MEMORY, 20 * 1024)
+    assert wait.why.need_mib == 30 * 1024
+
+
+def test_a_job_that_finds_no_host_memory_lets_one_begin_that_does() -> None:
+    large, small = a_job("j", "zoo", 60), a_job("k", "zoo", 20, minute=1)
+    assert waiting(hub(79 + 50), large, small) == {"j": QueueReason.HOST_MEMORY, "k": "a"}
+
+
+def test_a_job_goes_to_a_node_where_it_could_be_suspended() -> None:
+    made = SmallHub.under(LAB, gpu("a"), gpu("c", node="node-c"), gpu("d", node="node-d"))
+    tell(made.holdings, 79 + 10)
+    tell(made.holdings, 10, NodeId("node-c"))
+    job = a_job("j", "zoo", 30)
+    assert waiting(made, job, replace(job, job_id=JobId("k"))) == {"j": "d", "k": "d"}
+    there = replace(job, job_id=JobId("k"), node=NodeId("node-c"))
+    assert waiting(made, there) == {"k": QueueReason.HOST_MEMORY}
+
+
+def test_an_entitled_job_needs_no_host_memory_but_its_guarantee_s() -> None:
+    made = hub(0)
+    (job,) = ordered(made.holdings, a_job("j", "lab", 60))
+    assert isinstance(waiting(made, job)["j"], str)
+    assert [each.job.job_id for each in planned(made.holdings, job).placements] == ["j"]
+
+
+def test_a_card_is_kept_for_a_job_until_jobs_there_leave_host_memory_too() -> None:
+    made = hub(79 + 40, LAB, JOB)
+    lends = {GpuId("a"): 0, GpuId("b"): 49 * 1024}
+
+    def found(gib_asked: int) -> QueuePlan:
+        limits, gpus = JobLimits(made.holdings), lendable_gpus(made.holdings, lends)
+        beside = BesideOthers(host_memory=made.holdings.host_memory)
+        job = a_job("j", "zoo", gib_asked)
+        return plan_queue((job,), gpus, lending=True, limits=limits, beside=beside)
+
+    assert found(10).placements
+    assert found(40).waits[0].why.reason is QueueReason.GPU_KEPT
+    assert found(45).waits[0].why.reason is QueueReason.HOST_MEMORY
 
 
 def test_a_slice_grows_only_as_far_as_it_could_be_suspended() -> None:
@@ -208,6 +302,35 @@ SIZES = st.sampled_from(("quarter", "half", "whole"))
 WISHES = st.lists(
     st.tuples(st.sampled_from(("", "lab", "zoo")), SIZES, st.booleans()), min_size=1, max_size=14
 )
+
+
+@given(
+    sizes=st.lists(st.integers(1, 79), max_size=12),
+    held=st.lists(st.tuples(st.sampled_from("ab"), st.booleans()), max_size=4),
+    host_gib=st.integers(0, 400),
+)
+def test_no_job_begins_on_lent_room_that_no_host_memory_is_left_for(
+    sizes: list[int], held: list[tuple[str, bool]], host_gib: int
+) -> None:
+    there = [
+        replace(JOB, slice_id=SliceId(f"h{n}"), gpu_id=GpuId(card), unsuspendable=stays)
+        for n, (card, stays) in enumerate(held)
+    ]
+    made = hub(host_gib, LAB, *there)
+    before = made.holdings.host_memory.room(NODE)
+    assert before is not None
+    jobs = [a_job(f"j{n}", "zoo", size, minute=n) for n, size in enumerate(sizes)]
+    plan = planned(made.holdings, *jobs)
+    assert len(plan.placements) + len(plan.waits) == len(jobs)
+    assert sum(each.amount.memory_mib for each in plan.placements) <= before.free_mib
+    for placed in plan.placements:
+        new = replace(JOB, slice_id=SliceId(placed.job.job_id), amount=placed.amount)
+        made.holdings.put(new)
+    after = made.holdings.host_memory.room(NODE)
+    assert after is not None
+    assert after.free_mib == before.free_mib - sum(
+        each.amount.memory_mib for each in plan.placements
+    )
 
 
 @given(wishes=WISHES, host_gib=st.integers(0, 400))

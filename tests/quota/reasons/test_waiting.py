@@ -80,6 +80,7 @@ def test_every_reason_in_the_queue_has_its_clause(reason: QueueReason) -> None:
         reason,
         need_mib=20 * GIB,
         most_mib=12 * GIB,
+        host_mib=8 * GIB,
         largest_mib=16 * GIB,
         gpu_type="H100",
         kept=KeptGpu(NodeId("node-a"), 1),
@@ -93,6 +94,7 @@ def test_every_reason_in_the_queue_has_its_clause(reason: QueueReason) -> None:
         QueueReason.GPU_KEPT: "GPU 1 of node-a is kept for it",
         QueueReason.BEHIND_OTHERS: "are kept for jobs before it: it begins after those",
         QueueReason.TOO_LITTLE_IDLE: "the most that one GPU can lend now is 12 GiB",
+        QueueReason.HOST_MEMORY: "the node has host memory for 8 GiB more to suspend it into",
         QueueReason.LIMIT_FULL: "a limit is full",
         QueueReason.NOT_ALLOWED: "are of types or sizes not allowed",
     }

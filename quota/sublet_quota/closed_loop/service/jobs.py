@@ -111,6 +111,7 @@ class Jobs:
             beside=BesideOthers(
                 EntitledPlaces(holdings, lendable),
                 RechargedJobs(holdings, limits, self._running(kinds)),
+                holdings.host_memory,
             ),
         )
         for placement in self.plan.placements:

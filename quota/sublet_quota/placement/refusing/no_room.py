@@ -66,7 +66,7 @@ def denied_host_memory(question: Question, option: Option, gpu_id: GpuId) -> Den
     room = None if facts is None else question.host_room(facts.node)
     if facts is None or room is None:
         return denied_room(question, (option,))
-    borrowed = filter(holdings.host_memory.borrowed_of, holdings.slices_on_node(facts.node))
+    borrowed = filter(holdings.host_memory.freed_by, holdings.slices_on_node(facts.node))
     return Denial(
         RoomRefusal.NO_HOST_MEMORY,
         Rule.ROOM,

@@ -48,7 +48,7 @@ class _Departure:
         """Return the host memory of a node that is needed for them no more."""
         holdings = self.world.holdings
         there = (self.on_card.get(card.gpu_id, ()) for card in holdings.gpus_on(node))
-        return sum(holdings.host_memory.borrowed_of(one) for here in there for one in here)
+        return sum(holdings.host_memory.freed_by(one) for here in there for one in here)
 
 
 class WithoutSlices:
@@ -178,7 +178,7 @@ class WithoutSlices:
         """Whether an option could not be suspended on a node that others leave."""
         holdings = self._question.holdings
         others = filter(self._is_others, holdings.slices_on_node(node))
-        freed = sum(map(holdings.host_memory.borrowed_of, others))
+        freed = sum(map(holdings.host_memory.freed_by, others))
         return self._question.lacks_host_memory(node, option, freed)
 
     def _fits(self, option: Option, room: GpuRoom | None) -> bool:

@@ -58,7 +58,7 @@ class RoomRefusal(RefusalCode):
         RefusalReason.NO_ROOM,
         "What you would borrow must be able to make way, with {asked_mib} in host memory. Node "
         "'{node}', where a GPU has room, has {host_free_mib} of {host_mib} left for that, beside "
-        f"what guarantees and other borrowed slices may need there.{_HELP}",
+        f"what guarantees, other borrowed slices and jobs may need there.{_HELP}",
         ("asked_mib", "host_free_mib", "host_mib"),
     )
     """The wish is not entitled, and could not be suspended with its whole cap."""
