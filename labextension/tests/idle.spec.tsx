@@ -47,6 +47,19 @@ describe('a server that is ended if it stays idle', () => {
     item.dispose();
   });
 
+  test.each([
+    [{ job_name: 'train', runs: true }, 'while job train, promoted from it, runs.'],
+    [{ job_name: 'train', runs: false }, 'while job train, promoted from it, waits.'],
+    [{ job_name: 'train', runs: true, others: 1 }, 'while job train and another, promoted from'],
+    [{ job_name: 'train', runs: true, others: 3 }, 'while job train and 3 others, promoted from']
+  ])('says for which job it is not ended (%#)', async (spared, said) => {
+    api.answers.share = share({ slices: [slice({ idle_spared: spared })] });
+    const node = await openPanel(panel, page);
+    expect(part(node, 'idle-spared').textContent).toContain(said);
+    expect(node.querySelector('[data-sublet="idle-end"]')).toBeNull();
+    expect(node.querySelector('[data-sublet="extend"]')).toBeNull();
+  });
+
   test('is put off by the button, which says until when', async () => {
     api.answers.share = share({ slices: [idle(before)] });
     const node = await openPanel(panel, page);

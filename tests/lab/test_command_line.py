@@ -70,6 +70,26 @@ def test_submit_sends_the_whole_request(service: FakeHubService):
     assert sent["environment"] == {"A": "b=c"}
 
 
+def test_a_notebook_server_is_named_with_what_is_promoted_from_it(
+    service: FakeHubService, monkeypatch: pytest.MonkeyPatch
+):
+    service.answer("POST jobs", job(), 201)
+    service.answer("POST jobs/j-1/again", job(), 201)
+    for name in ("", "big one"):
+        monkeypatch.setenv("JUPYTERHUB_SERVER_NAME", name)
+        sublet("jobs", "submit", "train.ipynb")
+        sublet("jobs", "again", "j-1")
+    monkeypatch.delenv("JUPYTERHUB_SERVER_NAME")
+    sublet("jobs", "submit", "train.ipynb")
+    assert [each.path for each in service.asked] == [
+        "jobs?server=",
+        "jobs/j-1/again?server=",
+        "jobs?server=big+one",
+        "jobs/j-1/again?server=big+one",
+        "jobs",
+    ]
+
+
 @pytest.fixture
 def job_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A notebook folder that the service cannot reach."""

@@ -15,7 +15,7 @@ from sublet_quota.reasons.ranks import RankCode
 from sublet_quota.wire.announcements import ShownAnnouncement
 from sublet_quota.wire.api import JobFailure, JobForecast
 from sublet_quota.wire.environment import JOB_FILES_BELOW
-from sublet_quota.wire.idle import IdleEnd
+from sublet_quota.wire.idle import IdleEnd, IdleSpared
 from sublet_quota.wire.rank import tell_rank
 from sublet_quota.wire.share import (
     HistoryPoint,
@@ -204,6 +204,12 @@ def test_an_idle_server_says_when_it_is_ended_and_is_extended(service: FakeHubSe
     assert (shown.exit_code, "may be idle until 2031-05-04 14:30" in shown.output) == (0, True)
     service.answer("POST slices/s-1/extend", slice_info())
     assert "is not idle" in sublet("extend", "--slice", "s-1").output
+
+
+def test_it_is_said_for_which_job_a_server_is_not_ended(service: FakeHubService):
+    spared = IdleSpared(job_id="j-1", job_name="train", runs=True, idle_since=NOW)
+    service.answer("GET share", share(slices=(slice_info(idle_spared=spared),)))
+    assert "not ended while job 'train', promoted from it, runs" in sublet("share").output
 
 
 @pytest.mark.parametrize("arguments", [(), ("--memory", "much"), ("--compute", "9")])

@@ -62,9 +62,9 @@ async def test_requests_are_passed_on_with_the_servers_token_and_nothing_of_the_
 
     service.answer("POST jobs", {"job_id": "j"}, 201)
     request = {"notebook": "train.ipynb", "parameters": {"epochs": 3}}
-    answer = await server.ask("POST", "sublet/api/jobs", request)
+    answer = await server.ask("POST", "sublet/api/jobs?server=other", request)
     assert answer.code == 201
-    assert service.asked[-1].body == request
+    assert (service.asked[-1].path, service.asked[-1].body) == ("jobs?server=big", request)
 
     service.answer("GET jobs/job-1/log", {"text": ""})
     answer = await server.ask("GET", "sublet/api/jobs/job-1/log?offset=17&x=y")
@@ -91,7 +91,8 @@ async def test_the_panels_requests_are_in_the_table(server: JupyterServer, servi
     ):
         service.answer(f"POST {path}", {}, status)
         assert (await server.ask("POST", f"sublet/api/{path}", body)).code == status
-        assert service.asked[-1].path == path
+        named = "?server=big" if path.endswith("again") else ""
+        assert service.asked[-1].path == path + named
         assert service.asked[-1].body == (body or None)
 
 

@@ -153,6 +153,7 @@ async def server_in_surroundings(folder: Path) -> AsyncIterator[Surroundings]:
                 **slice_environment(agent.path),
                 "SUBLET_SERVICE_URL": service.url,
                 "JUPYTERHUB_API_TOKEN": HUB_TOKEN,
+                "JUPYTERHUB_SERVER_NAME": "big",
             }
             async with jupyter_server(folder, environment) as server:
                 yield Surroundings(server, agent, service)

@@ -148,7 +148,10 @@ class Assembly:
         )
         reserved = ReservedRooms(ledger, fleet, capacity, now)
         views = Views(
-            ledger, fleet, capacity, OverTime(idle_servers.end_of, reserved.reserved_from)
+            ledger,
+            fleet,
+            capacity,
+            OverTime(idle_servers.end_of, idle_servers.spared_for, reserved.reserved_from),
         )
         times = QueueTimes(ledger, now)
         self._wakeup, self._room, self._budget_bell = Wakeup(), Wakeup(), Wakeup()

@@ -46,6 +46,16 @@ _LOT_BITS = 62
 
 
 @dataclass(frozen=True, slots=True)
+class _Asked:
+    """A job that somebody asks for, and how."""
+
+    request: JobRequest
+    may_go_first: bool
+    server: str | None = None
+    """The notebook server that it would be promoted from."""
+
+
+@dataclass(frozen=True, slots=True)
 class Foreseen:
     """A job that would be taken in."""
 
@@ -71,16 +81,24 @@ class JobSubmission:
         request: JobRequest,
         *,
         may_go_first: bool = False,
+        server: str | None = None,
     ) -> JobRecord | Refusal:
-        """Take a job in and return it, or why not; admins' jobs may go before what is fair."""
+        """Take a job in and return it, or why not; admins' jobs may go before what is fair.
+
+        ``server``: the notebook server that it is promoted from. Only one of this owner's counts,
+        while it holds a slice.
+        """
         account = self._account(owner, groups)
         if isinstance(account, Refusal):
             return account
-        seen = self._look_at(account, request, may_go_first=may_go_first)
+        if server is not None and self._stores.ledger.slice_of_server(owner, server) is None:
+            server = None
+        asked = _Asked(request, may_go_first, server)
+        seen = self._look_at(account, asked)
         if isinstance(seen, Refusal):
             return seen
         with self._turn_of(owner):
-            return await self._take_in(account, request, seen.path, may_go_first=may_go_first)
+            return await self._take_in(account, asked, seen.path)
 
     def foresee(
         self,
@@ -94,7 +112,7 @@ class JobSubmission:
         account = self._account(owner, groups)
         if isinstance(account, Refusal):
             return account
-        return self._look_at(account, request, may_go_first=may_go_first)
+        return self._look_at(account, _Asked(request, may_go_first))
 
     @property
     def sees_notebooks(self) -> bool:
@@ -118,9 +136,17 @@ class JobSubmission:
         return refuse_parameters(request.parameters, facts)
 
     async def again(
-        self, job: JobRecord, groups: tuple[str, ...], *, may_go_first: bool = False
+        self,
+        job: JobRecord,
+        groups: tuple[str, ...],
+        *,
+        may_go_first: bool = False,
+        server: str | None = None,
     ) -> JobRecord | Refusal:
-        """Take in and return a job that asks for the same as this one, as far as the caller may."""
+        """Take in and return a job that asks for the same as this one, as far as the caller may.
+
+        ``server``: the notebook server from which that is asked, as of a new one.
+        """
         try:
             request = JobRequest(
                 notebook=job.notebook,
@@ -140,7 +166,9 @@ class JobSubmission:
         except ValidationError as error:
             found = "; ".join(str(each["msg"]) for each in error.errors(include_url=False))
             return refuse(JobRefusal.NOT_AS_BEFORE, told=found)
-        return await self.submit(job.owner, groups, request, may_go_first=may_go_first)
+        return await self.submit(
+            job.owner, groups, request, may_go_first=may_go_first, server=server
+        )
 
     def log(self, job: JobRecord, offset: int) -> JobLog:
         """Return part of what a job has printed, from a byte on."""
@@ -171,10 +199,9 @@ class JobSubmission:
             return refuse(JobRefusal.ACCOUNT_UNKNOWN)
         return account.model_copy(update={"groups": groups})
 
-    def _look_at(
-        self, account: OwnerAccount, request: JobRequest, *, may_go_first: bool
-    ) -> Foreseen | Refusal:
+    def _look_at(self, account: OwnerAccount, asked: _Asked) -> Foreseen | Refusal:
         """Return what is known without reading the notebook, or refused. ``AccountError``."""
+        request = asked.request
         refusal = (
             self._refuse_for_disk()
             or self._refuse_for_room(UserName(account.owner))
@@ -184,7 +211,7 @@ class JobSubmission:
         )
         if refusal is not None:
             return refusal
-        wish = _wish(account, request, may_go_first=may_go_first)
+        wish = _wish(account, asked)
         admitted = self._admit(wish)
         if isinstance(admitted, Refusal):
             return admitted
@@ -194,11 +221,10 @@ class JobSubmission:
     async def _take_in(
         self,
         account: OwnerAccount,
-        request: JobRequest,
+        asked: _Asked,
         path: NotebookPath,
-        *,
-        may_go_first: bool,
     ) -> JobRecord | Refusal:
+        request = asked.request
         facts = await self._inspect(account, path)
         if isinstance(facts, Refusal):
             return facts
@@ -208,11 +234,11 @@ class JobSubmission:
         )
         if refusal is not None:
             return refusal
-        wish = _wish(account, request, may_go_first=may_go_first)
+        wish = _wish(account, asked)
         admitted = self._admit(wish)
         if isinstance(admitted, Refusal):
             return admitted
-        job = self._new_job(account, request, facts, Foreseen(wish, admitted, path))
+        job = self._new_job(account, asked, facts, Foreseen(wish, admitted, path))
         async with self._copies:
             refusal = await self._intake.take_along(account.template, path, job)
         if refusal is not None:
@@ -260,11 +286,11 @@ class JobSubmission:
     def _new_job(
         self,
         account: OwnerAccount,
-        request: JobRequest,
+        asked: _Asked,
         facts: NotebookFacts,
         seen: Foreseen,
     ) -> JobRecord:
-        admitted = seen.admitted
+        request, admitted = asked.request, seen.admitted
         stem = PurePosixPath(seen.path.relative).stem
         return JobRecord(
             job_id=JobId(secrets.token_hex(6)),
@@ -290,10 +316,12 @@ class JobSubmission:
             named=admitted.named,
             member_of=admitted.member_of,
             lot=seen.wish.lot,
+            server=asked.server,
         )
 
 
-def _wish(account: OwnerAccount, request: JobRequest, *, may_go_first: bool) -> RequestedJob:
+def _wish(account: OwnerAccount, asked: _Asked) -> RequestedJob:
+    request = asked.request
     max_run_s = request.max_run_s
     return RequestedJob(
         owner=account.owner,
@@ -303,7 +331,7 @@ def _wish(account: OwnerAccount, request: JobRequest, *, may_go_first: bool) -> 
         gpus=request.gpus,
         gpu_type=request.gpu_type,
         priority=request.priority,
-        may_go_first=may_go_first,
+        may_go_first=asked.may_go_first,
         group=request.group,
         max_run=None if max_run_s is None else timedelta(seconds=max_run_s),
         lot=secrets.randbits(_LOT_BITS),

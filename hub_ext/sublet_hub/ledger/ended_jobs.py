@@ -27,6 +27,8 @@ class EndedJob:
     ended_at: datetime | None
     gpus_held: float
     attempts: int
+    server: str | None
+    """The notebook server that it was promoted from."""
 
     @classmethod
     def of(cls, job: JobRecord) -> "EndedJob":

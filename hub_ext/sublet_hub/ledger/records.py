@@ -185,6 +185,9 @@ class JobRecord:
     """The groups of the quota document that could be charged instead, ``group`` among them."""
     lot: int = 0
     """The lot that was drawn for the job: it decides where all else is equal."""
+    server: str | None = None
+    """The owner's notebook server that the job was promoted from; empty for the default one,
+    ``None``: none that is known."""
 
     def moved(self, move: JobMove, **values: Any) -> "JobRecord":
         """Return the job after ``move``; ``ForbiddenMoveError`` where there is no such move."""

@@ -153,6 +153,7 @@ JOBS = sa.Table(
     sa.Column("named", sa.Boolean, nullable=False),
     sa.Column("member_of", sa.JSON, nullable=False),
     sa.Column("lot", sa.BigInteger, nullable=False),
+    sa.Column("server", sa.String(255)),
     sa.Column("reason_code", sa.String(64), nullable=False),
     sa.Column("reason_numbers", sa.JSON, nullable=False),
     sa.Column("reason_told", sa.Text, nullable=False),

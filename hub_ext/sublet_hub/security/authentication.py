@@ -68,6 +68,18 @@ class Caller:
         return bool(check_scopes(required, set(self.scopes)))
 
     @property
+    def server(self) -> str | None:
+        """The notebook server whose own token this is; ``None``: it is a person's, or a service's.
+
+        A server's token may act for this one alone (its name is empty for the default one).
+        """
+        of_one = f"{scopes.ACTIVITY}!server={self.name}/"
+        servers = [each.removeprefix(of_one) for each in self.scopes if each.startswith(of_one)]
+        if len(servers) != 1 or self.may(scopes.ACTIVITY, self.name):
+            return None
+        return servers[0]
+
+    @property
     def is_admin(self) -> bool:
         """Whether the token has Sublet's admin scope."""
         return bool(check_scopes({scopes.ADMIN}, set(self.scopes)))

@@ -9,7 +9,8 @@ Nothing is concluded from silence: while an agent does not report, or does not t
 slice is quiet, nobody is warned and nothing is ended, and who was warned before a long silence is
 warned anew. Nor from an agent whose clock is behind: what it saw a minute ago would be long past.
 A server is stopped by JupyterHub, as for an admin (``evictions``). What was warned of, or put off,
-is in the ledger, so it outlives the service. Training jobs are no servers.
+is in the ledger, so it outlives the service. Training jobs are no servers; while one waits or runs
+that was promoted from a server, this is not ended, and is idle anew from its end on.
 """
 
 import asyncio
@@ -23,20 +24,29 @@ from typing import Final
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.rights import max_idle_of
 from sublet_quota.life_cycles.idle_servers import IdleServer, IdleStage
+from sublet_quota.life_cycles.job_states import JobState
 from sublet_quota.names.ids import SliceId, UserName
-from sublet_quota.reasons.idle_servers import IdleFacts, ToldIdle, idle_sentence
+from sublet_quota.reasons.idle_servers import (
+    IdleFacts,
+    SparingJob,
+    ToldIdle,
+    idle_sentence,
+    spared_clause,
+    spared_sentence,
+)
 from sublet_quota.reasons.moments import moment_words
 from sublet_quota.wire.agent_link import SliceReport
 from sublet_quota.wire.announcements import ShownAnnouncement
 from sublet_quota.wire.event_kinds import EventKind
-from sublet_quota.wire.idle import IdleEnd
+from sublet_quota.wire.idle import IdleEnd, IdleSpared
 
 from sublet_hub.errors import ConflictError, TooManyRequestsError
 from sublet_hub.ledger.events import slice_event
 from sublet_hub.ledger.idle_servers import IdleNote, IdleNotes
-from sublet_hub.ledger.records import Change, SliceRecord
+from sublet_hub.ledger.records import Change, JobRecord, SliceRecord
 from sublet_hub.security.rate_limits import Rate, RateLimits
 from sublet_hub.slices.evictions import SHOWN_FOR
+from sublet_hub.slices.promoted_jobs import jobs_of_server, last_job_end
 from sublet_hub.slices.server_stops import STOPPED_AT_ONCE, ServerStops, StopsServers
 from sublet_hub.state.collectors.stepped import in_parts
 from sublet_hub.state.stores import Stores
@@ -106,9 +116,13 @@ class IdleServers:
             retry = math.ceil(wait_s)
             message = f"your servers were extended too often: try again in {retry} s"
             raise TooManyRequestsError(message, retry_after_s=retry)
+        spared = self.spared_for(record)
+        if spared is not None:
+            message = f"this server is {spared_clause(_told_job(spared))}: nothing is to be put off"
+            raise ConflictError(message)
         now = self._now()
         idle = self._idle(record)
-        since = now if idle is None else idle.idle_since
+        since = now if idle is None else idle.counts_from
         note = self._note(record, since, max_idle)
         until = now + max_idle
         self._notes.keep(replace(note, extended_until=until, warned_at=None))
@@ -117,17 +131,35 @@ class IdleServers:
     def end_of(self, record: SliceRecord) -> IdleEnd | None:
         """Return when a server is ended for being idle; ``None`` where that is not to be said."""
         now, idle = self._now(), self._idle(record)
-        if idle is None:
+        ends_at = None if idle is None else idle.ends_at(now)
+        if idle is None or ends_at is None:
             return None
         return IdleEnd(
             server=record.server,
-            ends_at=idle.ends_at(now),
-            idle_since=idle.idle_since,
+            ends_at=ends_at,
+            idle_since=idle.counts_from,
             max_idle_s=idle.max_idle.total_seconds(),
             extended_until=idle.extended_until,
             warned_at=idle.warned_at,
             message=_sentence(record.server, idle, now),
         )
+
+    def spared_for(self, record: SliceRecord) -> IdleSpared | None:
+        """Return the job for which an idle server is not ended; ``None``: there is none."""
+        idle = self._idle(record)
+        if idle is None or not idle.has_job:
+            return None
+        jobs = jobs_of_server(self._ledger, record.owner, record.server)
+        job = min(jobs, key=lambda each: (not _runs(each), each.submitted_at, each.job_id))
+        told = IdleSpared(
+            job_id=job.job_id,
+            job_name=job.name,
+            runs=_runs(job),
+            others=len(jobs) - 1,
+            idle_since=idle.idle_since,
+        )
+        words = spared_sentence(record.server, idle.idle_since, _told_job(told))
+        return told.model_copy(update={"message": words})
 
     def announced_ends(self) -> Mapping[SliceId, datetime]:
         """Return when servers are ended whose owners were warned, unless they come back."""
@@ -135,8 +167,9 @@ class IdleServers:
         for name, note in tuple(self._notes.kept.items()):
             record = self._ledger.slices.get(name)
             idle = None if record is None or note.ended_at is not None else self._idle(record)
-            if idle is not None and idle.warned_at is not None:
-                ends[name] = idle.ends_at(now)
+            ends_at = None if idle is None or idle.warned_at is None else idle.ends_at(now)
+            if ends_at is not None:
+                ends[name] = ends_at
         return ends
 
     def told_to(self, owner: UserName) -> tuple[ShownAnnouncement, ...]:
@@ -165,7 +198,7 @@ class IdleServers:
             if record is None and note.ended_at is not None:
                 yield _shown(note, note.ended_at, _ended(note, note.ended_at))
             idle = None if record is None else self._idle(record)
-            if idle is not None and idle.warned_at is not None:
+            if idle is not None and idle.warned_at is not None and not idle.has_job:
                 yield _shown(note, idle.warned_at, _sentence(note.server, idle, now))
 
     def _is_due(self, slice_id: SliceId) -> bool:
@@ -179,18 +212,22 @@ class IdleServers:
             return False
         self._unheard_since.pop(record.slice_id, None)
         idle = self._idle(record)
-        if note is not None and (idle is None or note.idle_since < idle.idle_since):
+        if note is not None and (idle is None or note.idle_since < idle.counts_from):
             self._notes.drop(record.slice_id)
             note = None
         if idle is None:
             return False
-        stage = idle.stage(now)
-        if stage is IdleStage.TO_WARN:
-            made = replace(self._note(record, idle.idle_since, idle.max_idle), warned_at=now)
+        stage, ends_at = idle.stage(now), idle.ends_at(now)
+        if stage is IdleStage.TO_WARN and ends_at is not None:
+            made = replace(self._note(record, idle.counts_from, idle.max_idle), warned_at=now)
             self._notes.keep(made)
-            ends = moment_words(idle.ends_at(now))
+            ends = moment_words(ends_at)
             self._tell(EventKind.SERVER_IDLE_WARNED, record, f"to end at {ends}", now)
-        elif stage is IdleStage.IDLE and note is not None and note.warned_at is not None:
+        elif (
+            stage in {IdleStage.IDLE, IdleStage.SPARED}
+            and note is not None
+            and note.warned_at is not None
+        ):
             self._notes.keep(replace(note, warned_at=None, ended_at=None))
         return stage is IdleStage.DUE
 
@@ -219,18 +256,18 @@ class IdleServers:
         max_idle = self._max_idle(record.owner)
         if max_idle is None:
             return None
-        since = max(report.quiet_since, record.created_at)
-        note = self._notes.kept.get(record.slice_id)
-        if note is not None and note.idle_since < since:
-            # A cell has run between two looks: what was said of before is over.
-            note = None
-        return IdleServer(
-            idle_since=since,
+        found = IdleServer(
+            idle_since=max(report.quiet_since, record.created_at),
             max_idle=max_idle,
-            extended_until=None if note is None else note.extended_until,
             kept_until=record.kept_until,
-            warned_at=None if note is None else note.warned_at,
+            job_ended_at=last_job_end(self._ledger, record.owner, record.server),
+            has_job=bool(jobs_of_server(self._ledger, record.owner, record.server)),
         )
+        note = self._notes.kept.get(record.slice_id)
+        if note is None or note.idle_since < found.counts_from:
+            # A cell has run between two looks, or a job: what was said of before is over.
+            return found
+        return replace(found, extended_until=note.extended_until, warned_at=note.warned_at)
 
     def _max_idle(self, owner: UserName) -> timedelta | None:
         document = self._capacity.holdings.document
@@ -266,6 +303,14 @@ class IdleServers:
         self._ledger.apply(Change(events=(slice_event(kind, record, now, detail),)), now)
 
 
+def _runs(job: JobRecord) -> bool:
+    return job.state is JobState.RUNNING
+
+
+def _told_job(spared: IdleSpared) -> SparingJob:
+    return SparingJob(spared.job_name, spared.runs, spared.others)
+
+
 def _is_at_work(report: SliceReport) -> bool:
     return report.active or report.running_cell or report.wait is not None
 
@@ -281,8 +326,10 @@ def _shown(note: IdleNote, at: datetime, text: str) -> ShownAnnouncement:
 
 
 def _sentence(server: str, idle: IdleServer, now: datetime) -> str:
+    """Return what is told of one that is ended unless a cell runs."""
     told, ends_at = _TOLD[idle.stage(now)], idle.ends_at(now)
-    return idle_sentence(IdleFacts(told, server, idle.idle_since, idle.max_idle, ends_at))
+    facts = IdleFacts(told, server, idle.counts_from, idle.max_idle, ends_at or now)
+    return idle_sentence(facts)
 
 
 def _ended(note: IdleNote, at: datetime) -> str:

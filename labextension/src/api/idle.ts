@@ -1,4 +1,4 @@
-/** That a server is idle, and when it is ended for that. */
+/** That a server is idle, and when it is ended for that, or for which job it is not. */
 import type { Reader } from './reader';
 
 export interface IdleEnd {
@@ -14,5 +14,21 @@ export function readIdleEnd(r: Reader): IdleEnd {
     ends_at: r.maybeTime('ends_at'),
     max_idle_s: r.number('max_idle_s'),
     warned_at: r.maybeTime('warned_at')
+  };
+}
+
+/** A server that is not ended while a job waits or runs that was promoted from it. */
+export interface IdleSpared {
+  job_name: string;
+  runs: boolean;
+  /** How many more such jobs there are. */
+  others: number;
+}
+
+export function readIdleSpared(r: Reader): IdleSpared {
+  return {
+    job_name: r.text('job_name'),
+    runs: r.flag('runs'),
+    others: r.number('others')
   };
 }

@@ -1,6 +1,6 @@
 /** What the hub service says of the caller's share: `GET share` and `GET slices/{id}/history`. */
 import { readAnnouncement, type Announcement } from './announcements';
-import { readIdleEnd, type IdleEnd } from './idle';
+import { readIdleEnd, readIdleSpared, type IdleEnd, type IdleSpared } from './idle';
 import { readQuota, type QuotaShare } from './quota';
 import { readRank, type Rank } from './rank';
 import type { Reader } from './reader';
@@ -66,6 +66,7 @@ export interface SliceInfo {
   moving_to: number | null;
   /** When its server is ended for being idle; `null`: there is no such end. */
   idle_end: IdleEnd | null;
+  idle_spared: IdleSpared | null;
 }
 
 export interface Offer {
@@ -156,7 +157,8 @@ export function readSlice(r: Reader): SliceInfo {
     rank: r.maybe('rank', readRank),
     group: r.maybeText('group'),
     moving_to: r.maybeNumber('moving_to'),
-    idle_end: r.maybe('idle_end', readIdleEnd)
+    idle_end: r.maybe('idle_end', readIdleEnd),
+    idle_spared: r.maybe('idle_spared', readIdleSpared)
   };
 }
 

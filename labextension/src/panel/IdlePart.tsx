@@ -1,6 +1,7 @@
-/** That my server is ended if it stays idle: when, and a button that puts it off. */
+/** That my server is ended if it stays idle: when, or why not, and a button that puts it off. */
 import * as React from 'react';
 
+import type { IdleSpared } from '../api/idle';
 import { warningIcon } from '../controls/icons';
 import { Button, useHeir } from '../controls/button';
 import { Sign, type PageContext } from '../controls/pageContext';
@@ -11,6 +12,14 @@ import type { ActionPart } from './SliceActions';
 export function IdleNote(props: { page: PageContext; now: Date }): React.JSX.Element | null {
   const { page, now } = props;
   const { trans } = page;
+  const spared = page.model.slice?.idle_spared ?? null;
+  if (spared !== null) {
+    return (
+      <p className="sublet-quiet" data-sublet="idle-spared">
+        {sparedText(page, spared)}
+      </p>
+    );
+  }
   const end = page.model.slice?.idle_end ?? null;
   if (end?.ends_at == null) {
     return null;
@@ -38,6 +47,28 @@ export function IdleNote(props: { page: PageContext; now: Date }): React.JSX.Ele
       </Sign>
     </div>
   );
+}
+
+function sparedText(page: PageContext, spared: IdleSpared): string {
+  const { trans } = page;
+  const { job_name, runs, others } = spared;
+  if (others > 0) {
+    return trans._n(
+      'Your server is not ended for being idle while job %2 and another, promoted from it, wait or run.',
+      'Your server is not ended for being idle while job %2 and %1 others, promoted from it, wait or run.',
+      others,
+      job_name
+    );
+  }
+  return runs
+    ? trans.__(
+        'Your server is not ended for being idle while job %1, promoted from it, runs.',
+        job_name
+      )
+    : trans.__(
+        'Your server is not ended for being idle while job %1, promoted from it, waits.',
+        job_name
+      );
 }
 
 /** `heir`: where the keyboard goes when a cell has run, and there is nothing to put off. */

@@ -33,6 +33,7 @@ from sublet_lab.command_line.tables import (
     wants_json,
 )
 from sublet_lab.notebooks.job_copies import JobCopies
+from sublet_lab.notebooks.own_server import own_server
 from sublet_lab.runner.taking_along import TakingError
 
 _ASK_AGAIN_S = 1.0
@@ -200,7 +201,8 @@ def log(service: Service, job_id: str, follow: bool) -> None:  # noqa: FBT001 (c
 @pass_service
 def again(service: Service, job_id: str) -> None:
     """Run a job again: a new one that asks for the same."""
-    job = service.post(JobInfo, f"jobs/{id_in_path(job_id)}/again", patience_s=SUBMITTING_S)
+    path = f"jobs/{id_in_path(job_id)}/again"
+    job = service.post(JobInfo, path, None, SUBMITTING_S, **own_server())
     files = JobCopies.of_this_server()
     if files is not None:
         # Should it fail, the job's first attempt says why.
@@ -244,10 +246,10 @@ def _forecast(service: Service, request: JobRequest) -> JobForecast:
 def _submit(service: Service, request: JobRequest) -> JobInfo:
     files = JobCopies.of_this_server()
     if files is None:
-        return service.post(JobInfo, "jobs", request, SUBMITTING_S)
+        return service.post(JobInfo, "jobs", request, SUBMITTING_S, **own_server())
     try:
         with files.copied(request) as copy:
-            job = service.post(JobInfo, "jobs", request, SUBMITTING_S)
+            job = service.post(JobInfo, "jobs", request, SUBMITTING_S, **own_server())
             # Should it fail, the job's first attempt copies.
             with contextlib.suppress(TakingError):
                 files.settle(copy, job)

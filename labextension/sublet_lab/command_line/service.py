@@ -124,9 +124,10 @@ class Service:
         path: str,
         body: WireModel | None = None,
         patience_s: float = _TIMEOUT_S,
+        **query: Asked,
     ) -> T:
         """Post, and return the answer as ``kind``."""
-        return self._ask("POST", path, body, kind, patience_s)
+        return self._ask("POST", _address(path, query), body, kind, patience_s)
 
     def put(self, kind: type[T], path: str, body: WireModel) -> T:
         """Put, and return the answer as ``kind``."""

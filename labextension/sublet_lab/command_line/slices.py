@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 from sublet_quota.amounts.gpu_amounts import format_compute, format_held, format_memory
+from sublet_quota.reasons.idle_servers import SparingJob, spared_clause
 from sublet_quota.reasons.ranks import RankCode
 from sublet_quota.reasons.standings import activity_of, standing_word
 from sublet_quota.reasons.staying import moving_clause
@@ -90,4 +91,7 @@ def remarks_on(info: SliceInfo) -> str:
     if info.idle_end is not None:
         remarks.append(f"ended at {info.idle_end.ends_at.astimezone():%Y-%m-%d %H:%M} if idle")
     remarks += [told.clause for told in info.warnings]
+    if info.idle_spared is not None:
+        spared = info.idle_spared
+        remarks.append(spared_clause(SparingJob(spared.job_name, spared.runs, spared.others)))
     return "; ".join(remarks)

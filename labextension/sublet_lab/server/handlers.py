@@ -23,6 +23,7 @@ from sublet_quota.wire.share import ResizeRequest
 from tornado import web
 
 from sublet_lab.notebooks.job_copies import JobCopies
+from sublet_lab.notebooks.own_server import own_server
 from sublet_lab.runner.taking_along import TakingError, discard
 from sublet_lab.server.service_client import Answer, ServiceClient
 
@@ -192,7 +193,7 @@ class ForwardHandler(SubletHandler):
 
     async def ask(self, method: str, ids: tuple[str, ...], body: bytes | None) -> Answer | None:
         """Return what the service answers; ``None`` where the query was refused."""
-        query = {}
+        query = own_server() if self.route.submits and method == "POST" else {}
         try:
             for name, checked in self.route.query.items():
                 value = self.get_query_argument(name, None)

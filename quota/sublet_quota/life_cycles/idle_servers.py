@@ -1,7 +1,9 @@
 """The life of an idle notebook server: its owner is warned, may put its end off, and it is ended.
 
 That it is idle, and since when, is its agent's word. A cell ends the idleness, and all of this with
-it. Nobody is ended who was not warned for ``warning_time`` before, however late the warning came.
+it. Nobody is ended who was not warned for ``warning_time`` before, however late the warning came;
+and none while a job waits or runs that was handed over from it: from that one's end on its time
+begins anew.
 """
 
 from dataclasses import dataclass
@@ -22,6 +24,8 @@ class IdleStage(StrEnum):
     WARNED = "warned"
     DUE = "due"
     """It is to be ended now."""
+    SPARED = "spared"
+    """It is not ended: a job that was handed over from it waits or runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,15 @@ class IdleServer:
     kept_until: datetime | None = None
     """Until when its owner keeps its slice."""
     warned_at: datetime | None = None
+    job_ended_at: datetime | None = None
+    """When the last job ended that was handed over from it."""
+    has_job: bool = False
+    """Whether a job that was handed over from it waits or runs."""
+
+    @property
+    def counts_from(self) -> datetime:
+        """Since when its time counts: since it is idle, and no job of it is left."""
+        return max(self.idle_since, self.job_ended_at or self.idle_since)
 
     @property
     def warning_time(self) -> timedelta:
@@ -45,12 +58,17 @@ class IdleServer:
     @property
     def planned_end(self) -> datetime:
         """When it would be ended, were its owner warned in time."""
-        ends = (self.idle_since + self.max_idle, self.extended_until, self.kept_until)
+        ends = (self.counts_from + self.max_idle, self.extended_until, self.kept_until)
         return max(end for end in ends if end is not None)
 
-    def ends_at(self, now: datetime) -> datetime:
-        """Return when it is ended unless a cell runs: also of one whose owner is warned late."""
+    def ends_at(self, now: datetime) -> datetime | None:
+        """Return when it is ended unless a cell runs: also of one whose owner is warned late.
+
+        ``None``: it is spared, for as long as a job of it waits or runs.
+        """
         match self.stage(now):
+            case IdleStage.SPARED:
+                return None
             case IdleStage.IDLE:
                 return self.planned_end
             case IdleStage.TO_WARN:
@@ -64,6 +82,8 @@ class IdleServer:
 
         A warning of before its end was put off is none: who is warned again is warned in time.
         """
+        if self.has_job:
+            return IdleStage.SPARED
         if now < self.planned_end - self.warning_time:
             return IdleStage.IDLE
         if self.warned_at is None:

@@ -1,4 +1,4 @@
-"""What an owner is told whose server is idle, or was ended for it: facts, and their words."""
+"""What an owner is told whose server is idle, spared, or was ended: facts, and their words."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -35,6 +35,17 @@ class IdleFacts:
     """When it is, or was, ended."""
 
 
+@dataclass(frozen=True, slots=True)
+class SparingJob:
+    """The job for which an idle server is not ended: it was promoted from it."""
+
+    name: str
+    runs: bool
+    """Whether it runs; else it waits for its turn."""
+    others: int = 0
+    """How many more such jobs there are."""
+
+
 _SENTENCES: Final[Mapping[ToldIdle, str]] = MappingProxyType(
     {
         ToldIdle.IDLE: (
@@ -56,8 +67,25 @@ _SENTENCES: Final[Mapping[ToldIdle, str]] = MappingProxyType(
 def idle_sentence(facts: IdleFacts) -> str:
     """Return what the owner is told, as sentences."""
     return _SENTENCES[facts.told].format(
-        name=f"Your server {quoted(facts.server)}" if facts.server else "Your server",
+        name=_named(facts.server),
         since=moment_words(facts.idle_since),
         at=moment_words(facts.ends_at),
         max_idle=length_words(facts.max_idle),
     )
+
+
+def spared_clause(job: SparingJob) -> str:
+    """Return why an idle server is not ended, for a list of remarks."""
+    verb = "runs" if job.runs else "waits"
+    more = f" (and {job.others} more)" if job.others else ""
+    return f"not ended while job {quoted(job.name)}{more}, promoted from it, {verb}"
+
+
+def spared_sentence(server: str, idle_since: datetime, job: SparingJob) -> str:
+    """Return why an idle server is not ended, as a sentence; an empty name: the default one."""
+    since = moment_words(idle_since)
+    return f"{_named(server)} has been idle since {since}, and is {spared_clause(job)}."
+
+
+def _named(server: str) -> str:
+    return f"Your server {quoted(server)}" if server else "Your server"

@@ -16,7 +16,7 @@ from sublet_quota.wire.agent_link import MOST_NAMED, GpuReport, SliceReport
 from sublet_quota.wire.announcements import ShownAnnouncement
 from sublet_quota.wire.closings import ClosingInfo
 from sublet_quota.wire.decision import ToldDerivation, ToldHelp
-from sublet_quota.wire.idle import IdleEnd
+from sublet_quota.wire.idle import IdleEnd, IdleSpared
 from sublet_quota.wire.job_size import check_job, check_parameters
 from sublet_quota.wire.rank import ToldRank
 from sublet_quota.wire.schema import (
@@ -261,8 +261,10 @@ class SliceInfo(AnswerModel):
     moving_to: Count | None = None
     """The place among its node's cards of the one that the slice moves to; ``None``: it stays."""
     idle_end: IdleEnd | None = None
-    """When the server is ended for being idle; ``None``: it is at work, or may be idle for ever, or
-    its node's agent does not say."""
+    """When the server is ended for being idle; ``None``: it is at work, spared, or may be idle for
+    ever, or its node's agent does not say."""
+    idle_spared: IdleSpared | None = None
+    """For which job the server is not ended though it is idle; ``None``: for none."""
 
 
 class Share(AnswerModel):

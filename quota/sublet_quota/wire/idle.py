@@ -1,6 +1,6 @@
-"""When an idle notebook server is ended, as its owner is told it with the slice."""
+"""When an idle notebook server is ended, or why not, as its owner is told it with the slice."""
 
-from sublet_quota.wire.schema import AnswerModel, AwareDatetime, Seconds, Text, Words
+from sublet_quota.wire.schema import AnswerModel, AwareDatetime, Count, Name, Seconds, Text, Words
 
 
 class IdleEnd(AnswerModel):
@@ -17,5 +17,20 @@ class IdleEnd(AnswerModel):
     """Until when its owner has put the end off; ``None``: not since it is idle."""
     warned_at: AwareDatetime | None = None
     """Since when its owner is warned; ``None``: the end is not near yet."""
+    message: Words = ""
+    """The same for people."""
+
+
+class IdleSpared(AnswerModel):
+    """That a server is idle, and is not ended while a job waits or runs that was handed over."""
+
+    job_id: Name
+    job_name: Words
+    runs: bool
+    """Whether the job runs; else it waits."""
+    others: Count = 0
+    """How many more such jobs there are."""
+    idle_since: AwareDatetime
+    """Since when its node's agent has seen no work of the server."""
     message: Words = ""
     """The same for people."""

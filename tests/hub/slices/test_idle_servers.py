@@ -8,14 +8,18 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from sublet_hub.host.clock import utc_now
+from sublet_hub.jobs import changes
 from sublet_hub.slices import server_stops
 from sublet_hub.slices.idle_servers import IdleServers
+from sublet_quota.life_cycles.job_states import JobMove
 from sublet_quota.life_cycles.slice_states import SliceState
+from sublet_quota.names.ids import UserName
 from sublet_quota.reasons.waiting import WaitReason
 from sublet_quota.wire.agent_link import WaitReport
 
-from tests.support.fake_agent import FakeAgent, a_report
+from tests.support.fake_agent import GIB, FakeAgent, a_gpu, a_report
 from tests.support.hub_world import FakeHub, HubWorld, hub_world, settings_for, until
+from tests.support.hub_world_runner import write_interpreter, write_script
 
 pytestmark = pytest.mark.asyncio
 QUOTA = """
@@ -102,6 +106,7 @@ def settings(folder: Path, quota: str = QUOTA) -> Any:
 
 async def with_an_idle_server(world: HubWorld, **wish: Any) -> IdleWorld:
     agent = await world.agent()
+    world.interpreter = write_interpreter(world.folder / "python")
     lease = await world.slice_for("ada", **wish)
     await agent.until(lambda: agent.serves(lambda _: True))
     made = IdleWorld(world, agent, lease["slice_id"])
@@ -354,6 +359,106 @@ async def test_a_shorter_time_in_a_new_document_warns_first(tmp_path: Path, hub:
         assert hub.stopped == []
         await idle.at(5.5)
         assert hub.stopped == [("ada", "")]
+
+
+async def hand_over(idle: IdleWorld, token: str, query: str = "") -> str:
+    """Have somebody promote a notebook; return the job, which waits: its card lends too little."""
+    world = idle.world
+    idle.agent.gpus = (a_gpu(lendable_mib=GIB),)
+    await idle.agent.report()
+    for owner in ("ada", "bob"):
+        write_script(world.folder / "homes" / owner / "train.ipynb", ["print", "x"])
+    body = {"notebook": "train.ipynb"}
+    status, job = await world.call("POST", f"jobs{query}", token, body)
+    assert status == 201, job
+    return str(job["job_id"])
+
+
+async def spared(idle: IdleWorld) -> dict[str, Any] | None:
+    (mine,) = (await idle.share())["slices"]
+    found: dict[str, Any] | None = mine["idle_spared"]
+    return found
+
+
+async def test_a_server_is_not_ended_while_a_job_handed_over_from_it_waits_or_runs(
+    idle: IdleWorld,
+) -> None:
+    job_id = await hand_over(idle, idle.world.server("ada"))
+    for hours in (7.6, 8.2, 40):
+        await idle.at(hours)
+        assert (await idle.end(), await idle.told(), idle.world.hub.stopped) == (None, [], [])
+    told = await spared(idle)
+    assert told is not None
+    assert (told["job_id"], told["runs"], told["others"]) == (job_id, False, 0)
+    assert "is not ended while job 'train', promoted from it, waits." in told["message"]
+    status, problem = await idle.extend()
+    assert (status, "not ended while job 'train'" in problem["message"]) == (409, True)
+
+
+async def test_who_was_warned_is_spared_for_a_job_and_the_time_begins_anew_when_that_ends(
+    idle: IdleWorld,
+) -> None:
+    await idle.at(7.6)
+    assert len(await idle.told()) == 1
+    job_id = await hand_over(idle, idle.world.server("ada"))
+    await idle.at(9)
+    assert await idle.told() == []
+    ledger = idle.world.service.ledger
+    (job,) = (each for each in ledger.live_jobs.values() if each.job_id == job_id)
+    ends_at = idle.began + 12 * HOUR
+    ledger.apply(changes.ended(job, JobMove.CANCEL, ends_at, changes.who_cancelled(job)), ends_at)
+    await idle.at(19.4)
+    end = await idle.end()
+    assert end is not None
+    assert datetime.fromisoformat(end["ends_at"]) == ends_at + 8 * HOUR
+    assert (await spared(idle), await idle.told(), idle.world.hub.stopped) == (None, [], [])
+    await idle.at(19.6)
+    assert len(await idle.told()) == 1
+    await idle.at(20.1)
+    assert idle.world.hub.stopped == [("ada", "")]
+
+
+@pytest.mark.parametrize(
+    ("whose", "query", "is_spared"),
+    [
+        ("server ''", "", True),
+        ("server ''", "?server=other", True),
+        ("server 'other'", "", False),
+        ("server 'other'", "?server=", False),
+        ("ada", "", False),
+        ("ada", "?server=", True),
+        ("ada", "?server=nowhere", False),
+        ("bob", "?server=", False),
+    ],
+)
+async def test_the_server_is_whose_token_it_is_else_one_of_the_owners_as_is_said(
+    idle: IdleWorld, whose: str, query: str, *, is_spared: bool
+) -> None:
+    world = idle.world
+    await world.slice_for("bob", "b", memory_mib=GIB, compute_milli=100)
+    await world.slice_for("ada", "other", memory_mib=GIB, compute_milli=100)
+    tokens = {
+        "server ''": world.server("ada"),
+        "server 'other'": world.server("ada", "other"),
+        "ada": world.user("ada"),
+        "bob": world.user("bob"),
+    }
+    await hand_over(idle, tokens[whose], query)
+    (job,) = world.service.ledger.live_jobs.values()
+    assert (job.owner == "ada" and job.server == "") is is_spared
+    await idle.at(7.6)
+    assert bool(idle.idle_servers.told_to(UserName("ada"))) is not is_spared
+
+
+async def test_what_a_job_was_promoted_from_outlives_the_service(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    async with hub_world(tmp_path, hub, settings(tmp_path)) as world:
+        before = await with_an_idle_server(world)
+        await hand_over(before, world.server("ada"))
+    async with hub_world(tmp_path, hub, settings(tmp_path)) as world:
+        (job,) = world.service.ledger.live_jobs.values()
+        assert job.server == ""
 
 
 async def test_an_end_that_its_owner_was_warned_of_is_known_to_who_waits_in_line(

@@ -11,7 +11,7 @@ START = datetime(2026, 11, 30, 8, tzinfo=UTC)
 H = timedelta(hours=1)
 
 
-def idle(**more: datetime | timedelta) -> IdleServer:
+def idle(**more: datetime | timedelta | bool) -> IdleServer:
     return IdleServer(**{"idle_since": START, "max_idle": 8 * H, **more})
 
 
@@ -41,6 +41,24 @@ CASES = {
         IdleStage.IDLE,
         8,
     ),
+    "spared while a job of it waits or runs": (
+        idle(warned_at=START + 7.5 * H, has_job=True),
+        20,
+        IdleStage.SPARED,
+        None,
+    ),
+    "its time begins anew when the job ends": (
+        idle(job_ended_at=START + 6 * H),
+        8,
+        IdleStage.IDLE,
+        14,
+    ),
+    "a job that ended before it was idle counts for nothing": (
+        idle(job_ended_at=START - H),
+        7.5,
+        IdleStage.TO_WARN,
+        8,
+    ),
     "kept": (idle(kept_until=START + 10 * H), 9, IdleStage.IDLE, 10),
 }
 
@@ -49,7 +67,8 @@ CASES = {
 def test_how_far_a_server_is_from_its_end(name: str) -> None:
     server, hours, stage, end = CASES[name]
     now = START + hours * H
-    assert (server.stage(now), server.ends_at(now)) == (stage, START + end * H)
+    expected = None if end is None else START + end * H
+    assert (server.stage(now), server.ends_at(now)) == (stage, expected)
 
 
 moments = st.integers(0, 100_000).map(lambda s: START + timedelta(seconds=s))
@@ -60,15 +79,23 @@ servers = st.builds(
     st.none() | moments,
     st.none() | moments,
     st.none() | moments,
+    st.none() | moments,
+    st.booleans(),
 )
 
 
 @given(servers, moments)
 def test_nobody_is_ended_too_soon_or_without_a_warning(server: IdleServer, now: datetime) -> None:
-    if server.stage(now) is not IdleStage.DUE:
-        assert server.ends_at(now) > now
+    ends_at = server.ends_at(now)
+    if ends_at is None:
+        assert server.has_job
         return
-    assert now - server.idle_since >= server.max_idle
+    assert not server.has_job
+    if server.stage(now) is not IdleStage.DUE:
+        assert ends_at > now
+        return
+    for since in (server.idle_since, server.job_ended_at):
+        assert since is None or now - since >= server.max_idle
     assert server.warned_at is not None
     assert now - server.warned_at >= server.warning_time
     for end in (server.extended_until, server.kept_until):

@@ -3,7 +3,13 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sublet_quota.reasons.idle_servers import IdleFacts, ToldIdle, idle_sentence
+from sublet_quota.reasons.idle_servers import (
+    IdleFacts,
+    SparingJob,
+    ToldIdle,
+    idle_sentence,
+    spared_sentence,
+)
 
 SINCE = datetime(2026, 11, 30, 8, 5, tzinfo=UTC)
 ENDS = datetime(2026, 11, 30, 16, 5, tzinfo=UTC)
@@ -35,3 +41,17 @@ def test_a_warning_says_what_is_lost_and_what_helps() -> None:
 )
 def test_how_long_it_may_be_idle_is_told_exactly(max_idle: timedelta, words: str) -> None:
     assert words in idle_sentence(IdleFacts(ToldIdle.ENDED, "", SINCE, max_idle, ENDS))
+
+
+@pytest.mark.parametrize(
+    ("job", "words"),
+    [
+        (SparingJob("train", runs=True), "while job 'train', promoted from it, runs."),
+        (SparingJob("train", runs=False), "while job 'train', promoted from it, waits."),
+        (SparingJob("train", runs=True, others=2), "job 'train' (and 2 more), promoted from it,"),
+    ],
+)
+def test_it_is_told_for_which_job_a_server_is_not_ended(job: SparingJob, words: str) -> None:
+    said = spared_sentence("big", SINCE, job)
+    assert said.startswith("Your server 'big' has been idle since 2026-11-30 08:05 UTC, and is not")
+    assert words in said

@@ -26,6 +26,12 @@ _QUOTA_ADMINS: Final = (
 )
 _EVICTING: Final = "tests/hub/slices/test_evictions.py"
 _IDLING: Final = "tests/hub/slices/test_idle_servers.py"
+_JOBS: Final = "hub_ext/sublet_hub/web/routes/jobs.py"
+_SUBMISSION: Final = "hub_ext/sublet_hub/jobs/submission.py"
+_IDLE_LIFE: Final = "quota/sublet_quota/life_cycles/idle_servers.py"
+_PROMOTED: Final = (
+    f"{_IDLING}::test_the_server_is_whose_token_it_is_else_one_of_the_owners_as_is_said"
+)
 _ACCESS: Final = "tests/hub/web/test_access.py"
 _READERS: Final = f"{_ACCESS}::test_who_may_read_of_everybody_is_no_admin"
 _SCOPE_TESTS: Final = "tests/spawner/test_hub_configuration.py"
@@ -64,6 +70,30 @@ MUTANTS: Final = (
             "    service.idle_servers.extend("
         ),
         (f"{_IDLING}::test_another_cannot_put_it_off_nor_learn_that_there_is_one",),
+    ),
+    Mutant(
+        6,
+        "a server's token promotes jobs from any server, as it says",
+        _JOBS,
+        "if caller.server is not None:",
+        "if False:",
+        (_PROMOTED,),
+    ),
+    Mutant(
+        6,
+        "a job is promoted from whichever server its owner makes up",
+        _SUBMISSION,
+        "self._stores.ledger.slice_of_server(owner, server) is None",
+        "False",
+        (_PROMOTED,),
+    ),
+    Mutant(
+        6,
+        "an idle server is ended while a job promoted from it waits",
+        _IDLE_LIFE,
+        "if self.has_job:",
+        "if False:",
+        (f"{_IDLING}::test_a_server_is_not_ended_while_a_job_handed_over_from_it_waits_or_runs",),
     ),
     Mutant(
         6,

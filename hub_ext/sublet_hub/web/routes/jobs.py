@@ -28,6 +28,12 @@ from sublet_hub.web.routes.pages import Page
 from sublet_hub.web.routes.route import Access, Call, Nature, Parameter, Route
 
 _BIG_BODY = 256 * 1024
+_SERVER = Parameter(
+    "server",
+    Nature.TEXT,
+    "My notebook server that the job is promoted from; empty for the default one. That server is "
+    "not ended for being idle while the job waits or runs. A server's own token always names it.",
+)
 
 
 def _own_job(service: ServiceParts, call: Call) -> JobRecord:
@@ -46,7 +52,11 @@ async def _submit(service: ServiceParts, call: Call) -> JobInfo | Refusal:
         raise NotAllowedError(message)
     request, groups = call.body_as(JobRequest), groups_of(service, caller)
     answer = await service.jobs.submit(
-        UserName(caller.name), groups, request, may_go_first=caller.is_admin
+        UserName(caller.name),
+        groups,
+        request,
+        may_go_first=caller.is_admin,
+        server=_server_of(call, UserName(caller.name)),
     )
     if isinstance(answer, Refusal):
         service.refusals.note(caller.name, asked_for_job(request, groups), answer)
@@ -58,11 +68,25 @@ async def _again(service: ServiceParts, call: Call) -> JobInfo | Refusal:
     job = _own_job(service, call)
     own = call.user.name == job.owner
     groups = groups_of(service, call.user) if own else job.groups
-    answer = await service.jobs.again(job, groups, may_go_first=call.user.is_admin)
+    server = _server_of(call, job.owner)
+    answer = await service.jobs.again(job, groups, may_go_first=call.user.is_admin, server=server)
     if isinstance(answer, Refusal):
         service.refusals.note(job.owner, asked_for_again(job, groups), answer)
         return answer
     return _shown(service, call, answer)
+
+
+def _server_of(call: Call, owner: UserName) -> str | None:
+    """Return the server that a job is promoted from: whose token it is, else as is said.
+
+    ``None`` where somebody else submits it for the owner.
+    """
+    caller = call.user
+    if caller.kind != "user" or caller.name != owner:
+        return None
+    if caller.server is not None:
+        return caller.server
+    return next(iter(call.texts(_SERVER.name)[-1:]), None)
 
 
 def _shown(service: ServiceParts, call: Call, job: JobRecord) -> JobInfo:
@@ -120,6 +144,7 @@ JOB_ROUTES = (
         JobInfo,
         body=JobRequest,
         status=201,
+        parameters=(_SERVER,),
         most_body_bytes=_BIG_BODY,
         refusals=(400, 409),
     ),
@@ -155,6 +180,7 @@ JOB_ROUTES = (
         JobInfo,
         body=NoBody,
         status=201,
+        parameters=(_SERVER,),
         refusals=(400, 404, 409),
     ),
     Route(

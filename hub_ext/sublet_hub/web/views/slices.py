@@ -13,7 +13,7 @@ from sublet_quota.reasons.standings import SliceFacts, standing_of
 from sublet_quota.wire.agent_link import GpuReport, SliceReport
 from sublet_quota.wire.api import EventInfo, GpuInfo, SliceInfo
 from sublet_quota.wire.closings import ClosingInfo
-from sublet_quota.wire.idle import IdleEnd
+from sublet_quota.wire.idle import IdleEnd, IdleSpared
 from sublet_quota.wire.share import LentPeriod
 from sublet_quota.wire.slice_warnings import ToldWarning, tell_warnings
 from sublet_quota.wire.standing import ToldStanding, tell_standing
@@ -43,6 +43,8 @@ class OverTime:
 
     idle_end: Callable[[SliceRecord], IdleEnd | None]
     """When its server is ended for being idle."""
+    idle_spared: Callable[[SliceRecord], IdleSpared | None]
+    """For which job its server is not ended for that."""
     reserved_from: Callable[[SliceRecord], str | None]
     """From when on the room is reserved that a called-back slice left, in words."""
 
@@ -90,6 +92,7 @@ class Views:
             group=record.group,
             moving_to=self._moving_to(record),
             idle_end=self._over_time.idle_end(record),
+            idle_spared=self._over_time.idle_spared(record),
         )
 
     def slices(self, records: Iterable[SliceRecord], viewer: Viewer) -> tuple[SliceInfo, ...]:

@@ -1,0 +1,19 @@
+"""The jobs that were promoted from a notebook server: it is not ended for being idle meanwhile."""
+
+from datetime import datetime
+
+from sublet_quota.names.ids import UserName
+
+from sublet_hub.ledger.ledger import Ledger
+from sublet_hub.ledger.records import JobRecord
+
+
+def jobs_of_server(ledger: Ledger, owner: UserName, server: str) -> tuple[JobRecord, ...]:
+    """Return the jobs promoted from an owner's server that wait or run."""
+    return tuple(job for job in ledger.live_jobs_of_owner(owner) if job.server == server)
+
+
+def last_job_end(ledger: Ledger, owner: UserName, server: str) -> datetime | None:
+    """Return when the last job promoted from an owner's server ended; ``None``: none is known."""
+    ends = (job.ended_at for job in ledger.ended_jobs_of_owner(owner) if job.server == server)
+    return max((end for end in ends if end is not None), default=None)
