@@ -104,11 +104,15 @@ def _note_where_else(
 ) -> None:
     """Note the cards on which a suspended process may have been, if nobody wrote down on which.
 
-    The hub service wants its slice on another: an agent before this one may have brought it there.
+    The hub service wants its slice on another, or did: an agent before this one may have brought it
+    there.
     """
-    move_to = None if assignment is None else assignment.move_to
-    if step is None and move_to is not None and move_to != target.gpu_id:
-        tools.perhaps_on[target.identity] = frozenset((target.gpu_id, GpuId(move_to)))
+    if step is not None or assignment is None:
+        return
+    wanted = () if assignment.move_to is None else (assignment.move_to,)
+    cards = frozenset(map(GpuId, (target.gpu_id, *wanted, *assignment.perhaps_on)))
+    if len(cards) > 1:
+        tools.perhaps_on[target.identity] = cards
 
 
 def _candidates(

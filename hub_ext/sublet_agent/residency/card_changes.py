@@ -134,12 +134,11 @@ class CardChanges:
     def _where_its_programs_are(self, served: ServedSlice) -> GpuId | None:
         """Return the card that programs of a slice with nothing on its own are on.
 
-        That is one that it came from, where older ones may be, or that the hub service wants it on:
-        an agent before this one may have brought it there, and no word of that be left.
+        That is one that it came from, where older ones may be, or that the hub service wants it on,
+        or wanted it on: an agent before this one may have brought it there, and no word of that be
+        left.
         """
-        for gpu_id in (served.came_from, served.wanted_on):
-            if gpu_id is None or gpu_id == served.gpu_id:
-                continue
+        for gpu_id in served.perhaps_on:
             residency = self._registry.residencies.get(gpu_id)
             if residency is not None and served.slice_id in residency.gpu.reading.strays:
                 return gpu_id

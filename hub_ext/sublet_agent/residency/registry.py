@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Final
 
 from sublet_quota.names.ids import GpuId, SliceId
 from sublet_quota.residency.snapshot import PoolSettings
@@ -18,6 +19,8 @@ from sublet_agent.residency.slice_processes import TrackedProcess
 from sublet_agent.state_files.journal import Target
 from sublet_agent.state_files.moved_slices import MovedSlice, MovedSlices
 from sublet_agent.state_files.open_gates import OpenGates
+
+_NOWHERE_ELSE: Final[Mapping[str, object]] = {"move_to": None, "perhaps_on": ()}
 
 log = logging.getLogger(__name__)
 
@@ -162,7 +165,7 @@ class SliceRegistry:
         """
         moved = ((s, self._moved.find(SliceId(s.slice_id))) for s in slices)
         return tuple(
-            s if found is None else s.model_copy(update={"gpu_id": found.gpu_id, "move_to": None})
+            s if found is None else s.model_copy(update={"gpu_id": found.gpu_id, **_NOWHERE_ELSE})
             for s, found in moved
         )
 

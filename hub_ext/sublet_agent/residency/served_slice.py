@@ -118,8 +118,21 @@ class ServedSlice:
 
     @property
     def came_from(self) -> GpuId | None:
-        """The card that the slice was on before; ``None``: it was on no other of this node."""
-        return self._came_from
+        """The card that the slice was on before; ``None``: it was on no other of this node.
+
+        Where this agent knows of none, it is the hub service's word, of an agent before.
+        """
+        if self._came_from is not None or self._assignment is None:
+            return self._came_from
+        told = self._assignment.came_from
+        return None if told is None else GpuId(told)
+
+    @property
+    def perhaps_on(self) -> tuple[GpuId, ...]:
+        """The cards that programs of the slice may be on, other than its own."""
+        called_off = () if self._assignment is None else map(GpuId, self._assignment.perhaps_on)
+        cards = (self.came_from, self.wanted_on, *called_off)
+        return tuple(card for card in cards if card is not None and card != self._gpu_id)
 
     @property
     def wanted_on(self) -> GpuId:

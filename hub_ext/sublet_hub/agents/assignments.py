@@ -122,6 +122,8 @@ class Assigner:
             entitlement=of_job.place,
             rank=self._rank(record, of_job.rank),
             move_to=record.moving_to,
+            came_from=record.came_from,
+            perhaps_on=record.perhaps_on,
             kept_until=record.kept_until,
             wanted_since=record.wanted_since,
             given_up_at=record.given_up_at,

@@ -103,6 +103,9 @@ class SliceRecord:
     came_from: GpuId | None = None
     """The card that it was on before it came to this one, as it was asked to: where older programs
     of it are, it may go back there by itself. ``None``: it never came from another."""
+    perhaps_on: tuple[GpuId, ...] = ()
+    """The cards that it was moving to when that was called off: on one of these it may have come
+    back before its agent heard."""
     before_until: datetime | None = None
     """Until when the slice counts as before something shrank; ``None``: nothing did."""
     before_steps: int | None = None
@@ -121,6 +124,15 @@ class SliceRecord:
     def is_job(self) -> bool:
         """Whether the slice belongs to a training job."""
         return self.holder is Holder.JOB
+
+    def bound_for(self, gpu_id: GpuId | None) -> "SliceRecord":
+        """Return the slice as one that is to come back on this card; ``None``: it stays.
+
+        A move to another card is called off with that, and may have come to its end by now.
+        """
+        perhaps_on = {*self.perhaps_on, *(() if self.moving_to is None else (self.moving_to,))}
+        left = tuple(sorted(perhaps_on - {gpu_id}))
+        return replace(self, moving_to=gpu_id, perhaps_on=left)
 
 
 @dataclass(frozen=True, slots=True)

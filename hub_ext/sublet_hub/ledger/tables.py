@@ -83,6 +83,7 @@ SLICES = sa.Table(
     sa.Column("called_back_for", sa.String(255)),
     sa.Column("moving_to", sa.String(255)),
     sa.Column("came_from", sa.String(255)),
+    sa.Column("perhaps_on", sa.JSON, nullable=False),
     sa.Column("before_until", UtcDateTime),
     sa.Column("before_steps", sa.Integer),
     sa.Column("entitled", sa.Integer),

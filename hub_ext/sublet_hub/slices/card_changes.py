@@ -7,7 +7,9 @@ group's layout is brought home, when it is idle. Who stays is not asked again fo
 A slice that is moving has its place on the other card from the moment that this is decided, and is
 in the way on the one it is on. It is done when its node's agent says that it is there; an agent's
 word counts for its own node's cards alone. Where the agent says that it stays, or the other card
-fails, the slice is called back where it is, and takes turns, until there is room again.
+fails, the slice is called back where it is, and takes turns, until there is room again. A move that
+is called off may have come to its end before the agent heard: such cards are kept with the slice,
+and where the agent says that it is there, the ledger follows it, and it takes turns there.
 """
 
 from collections.abc import Callable
@@ -109,7 +111,7 @@ class CardChanges:
         """Let a slice move, one at a time: where the next one fits depends on it."""
         if to_card is None or (record.slice_id, to_card) in self._stayed:
             return
-        after = replace(record, moving_to=to_card)
+        after = record.bound_for(to_card)
         words = quota_change_words(change, card=self._ledger.gpus[to_card].index)
         told = slice_event(EventKind.SLICE_PLACED, after, self._now(), words)
         self._apply([(after, told)])
@@ -134,15 +136,18 @@ class CardChanges:
         gpu = self._ledger.gpus.get(gpu_id)
         arrived = record.moving_to == gpu_id
         # No card counts that nobody asked it to come to, nor took it from.
-        is_known = arrived or record.came_from == gpu_id
+        is_known = arrived or gpu_id == record.came_from or gpu_id in record.perhaps_on
         if gpu is None or gpu.node != view.node or gpu == record.gpu or not is_known:
             return None
         # Who came without being asked has no place there, until there is room; and goes no further.
         since = None if arrived or record.pod is not None else self._now()
+        # What it was bound for otherwise, it may still come to before its agent hears.
+        left = () if arrived else record.bound_for(None).perhaps_on
         after = replace(
             record,
             gpu=gpu,
             moving_to=None,
+            perhaps_on=tuple(each for each in left if each != gpu_id),
             came_from=record.gpu.gpu_id if arrived else None,
             called_back_since=since,
             called_back_for=None,
@@ -178,7 +183,7 @@ class CardChanges:
 
 
 def _stays(record: SliceRecord, why: str, now: datetime) -> tuple[SliceRecord, EventRecord]:
-    after = replace(record, moving_to=None)
+    after = record.bound_for(None)
     words = quota_change_words(QuotaChange.STAYS, why=why)
     called_back = record.called_back_since is not None
     kind = EventKind.SLICE_CALLED_BACK if called_back else EventKind.SLICE_PLACED

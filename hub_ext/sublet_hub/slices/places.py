@@ -251,14 +251,15 @@ def _called_back(
     Of a pod it is the cluster that says which card it has: it takes turns there.
     """
     if moving_to is None or record.pod is not None:
-        after = replace(record, called_back_since=now, called_back_for=group, moving_to=None)
+        after = replace(record.bound_for(None), called_back_since=now, called_back_for=group)
         return after, quota_change_words(QuotaChange.CALLED_BACK, group=group)
     card = ledger.gpus[moving_to].index
     words = quota_change_words(QuotaChange.MOVES, group=group, card=card)
     if moving_to == record.gpu.gpu_id:
         # It was to move away from there, and has not yet.
-        return replace(record, called_back_since=None, called_back_for=None, moving_to=None), words
-    after = replace(record, called_back_since=now, called_back_for=group, moving_to=moving_to)
+        stays = record.bound_for(None)
+        return replace(stays, called_back_since=None, called_back_for=None), words
+    after = replace(record.bound_for(moving_to), called_back_since=now, called_back_for=group)
     return after, words
 
 

@@ -146,7 +146,7 @@ class ReservedRooms:
             before = self._ledger.slices[slice_id]
             # One that was on its way here takes turns where it is.
             after = replace(
-                before, called_back_since=now, called_back_for=room.group, moving_to=None
+                before.bound_for(None), called_back_since=now, called_back_for=room.group
             )
             slices.append(after)
             events.append(slice_event(EventKind.SLICE_CALLED_BACK, after, now, words))

@@ -274,6 +274,10 @@ class SliceAssignment(AnswerModel):
     move_to: Name | None = None
     """The card of the node that the slice is to come back on; ``None``: it stays. ``gpu_id`` is the
     one that the service knows it to be on."""
+    came_from: Name | None = None
+    """The card that it was on before it moved to ``gpu_id``: older programs of it may be there."""
+    perhaps_on: tuple[Name, ...] = Field(default=(), max_length=_MOST_GPUS)
+    """Cards that it was to come back on when that was called off: it may be on one of them."""
     kept_until: AwareDatetime | None = None
     wanted_since: AwareDatetime | None = None
     """When the owner last asked for the slice (``sublet wake``): counts as a wake."""

@@ -3,9 +3,11 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from sublet_quota.reasons.waiting import WaitReason
 from tests.support.agent_world import AgentWorld, Kernel, agent_world, digest_and_compute_until
 from tests.support.fake_service_link import gpu_assignment
 from tests.support.simulated_gpus import UNTIL_TOLD_S
+from tests.support.tenants import TenantError
 
 APPLICATION = "sublet_agent.app.application"
 TICK = "--SubletAgent.tick_s=0.05"
@@ -51,6 +54,37 @@ class Node:
                 for s in self.world.service.slices
             )
         )
+
+    def call_off(self, name: str) -> None:
+        """Let the hub call a move off: the slice may be there by now."""
+        self.world.service.assign(
+            *(
+                s.model_copy(update={"move_to": None, "perhaps_on": (s.move_to,)})
+                if s.slice_id == name
+                else s
+                for s in self.world.service.slices
+            )
+        )
+
+    def loses_its_folder(self) -> None:
+        """Let the agent end at once, all that it kept be lost, and the next one begin."""
+        self.agent_is_killed()
+        shutil.rmtree(self.world.agent.folder / "state")
+        self.agent_begins()
+
+    def agent_is_killed(self) -> None:
+        self.world.agent.kill()
+        self.world.gpus.administration.clear_faults()
+
+    def agent_begins(self) -> None:
+        self.world.service.status = None
+        self.world.agent.start()
+        self.world.agent.wait_until_serving()
+        # An agent that knows of no slice yet tells who asks at the gate so.
+        for each in self.world.service.slices:
+            self.world.report(each.slice_id)
+        for kernel in self.world.kernels:
+            kernel.reconnect()
 
     def follow(self) -> None:
         """Let the hub take over where the agent says that slices are."""
@@ -390,6 +424,48 @@ def test_the_hub_may_name_another_card_or_call_it_off_meanwhile(tmp_path: Path) 
         assert ada.enter_and_digest() == hers
         node.until_on("a", 2)
         assert node.is_on(ada, 2)
+
+
+class Before(StrEnum):
+    """What becomes of the agent that brings back what is to stay."""
+
+    LIVES_ON = "lives on"
+    IS_KILLED = "is killed"
+    LOSES_ITS_FOLDER = "loses its folder"
+
+
+@pytest.mark.parametrize("agent", Before)
+def test_what_comes_back_on_a_card_that_was_called_off_meanwhile_is_told(
+    tmp_path: Path, agent: Before
+) -> None:
+    with a_node(tmp_path, speed=40.0, pool=STAYS_AWAY) as node:
+        ada, hers, ben, his = suspended_for_another(node)
+        node.world.gpus.administration.delay(OperationKind.RESTORE, UNTIL_TOLD_S, pid=ada.pid)
+        node.move("a", 1)
+        node.until_bound_for("a", 1)
+        ada.begin_cell("held.sha256()")
+        node.world.until(lambda: node.world.is_restored_now(ada))
+        if agent is Before.LIVES_ON:
+            node.call_off("a")
+            node.world.gpus.administration.clear_faults()
+        else:
+            node.agent_is_killed()
+            node.call_off("a")
+            if agent is Before.LOSES_ITS_FOLDER:
+                shutil.rmtree(node.world.agent.folder / "state")
+            with pytest.raises(TenantError):
+                ada.end_cell()
+            node.agent_begins()
+            ada.begin_cell("held.sha256()")
+        assert ada.end_cell() == hers
+        node.until_on("a", 1)
+        assert node.is_on(ada, 1)
+        node.follow()
+        node.world.until(lambda: node.world.report("a").gpu_id is None)
+        assert ada.enter_and_digest() == hers
+        assert ben.enter_and_digest() == his
+        node.world.until(node.no_stranger)
+        assert not node.world.events("lost")
 
 
 def test_a_lost_journal_brings_nobody_back_on_another_card_than_is_believed(

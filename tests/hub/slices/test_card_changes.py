@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 from sublet_hub.ledger.records import Change, PodIdentity, SliceRecord
 from sublet_hub.slices import card_changes as module
-from sublet_quota.names.ids import SliceId
+from sublet_quota.names.ids import GpuId, SliceId
 from sublet_quota.residency.snapshot import Rank
 from sublet_quota.wire.agent_link import SliceAssignment
 
@@ -205,6 +205,59 @@ async def test_so_it_does_after_a_restart(tmp_path: Path, hub: FakeHub) -> None:
         (after,) = world.service.ledger.slices_of_owner(record.owner)
         assert after.gpu.gpu_id == hers
         assert after.called_back_since is not None
+
+
+async def test_the_hub_learns_of_a_card_to_which_the_move_was_called_off_too_late(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    """Its agent was bringing it back there, and had not heard."""
+    async with hub_world(tmp_path, hub, settings(tmp_path)) as world:
+        agent = await in_pieces(world)
+        record, hers = await whole(world)
+        other = record.moving_to
+        failing(agent, str(other))
+        await agent.report()
+        world.service.card_changes.look()
+        await agent.until(
+            lambda: (
+                (told := assigned(agent, record.slice_id)) is not None
+                and told.perhaps_on == (other,)
+                and (told.gpu_id, told.move_to) == (hers, None)
+            )
+        )
+    async with hub_world(tmp_path, hub, settings(tmp_path)) as world:
+        agent = await world.agent(gpus=CARDS)
+        agent.says[record.slice_id] = a_report(record.slice_id, gpu_id=other)
+        await agent.report()
+        (after,) = world.service.ledger.slices_of_owner(record.owner)
+        assert (after.gpu.gpu_id, after.moving_to, after.perhaps_on) == (other, None, ())
+        # It was not asked to come, and takes turns there until there is room.
+        assert after.called_back_since is not None
+        holding = world.service.capacity.holdings.slice(record.slice_id)
+        assert holding is not None
+        assert (holding.gpu_id, holding.called_back) == (other, True)
+
+
+async def test_every_card_that_a_move_was_called_off_to_is_kept_until_one_has_ended(
+    world: HubWorld,
+) -> None:
+    agent = await world.agent(gpus=(*CARDS, a_gpu("SIM-2", index=2)))
+    lease = await world.slice_for("bob", size="large")
+    slice_id = lease["slice_id"]
+    await is_told_of_all(world, agent)
+    record = world.service.ledger.slices[slice_id]
+    first, second = (
+        GpuId(each) for each in sorted({"SIM-0", "SIM-1", "SIM-2"} - {lease["gpu_id"]})
+    )
+    for to in (first, second, None):
+        record = record.bound_for(to)
+    assert record.perhaps_on == (first, second)
+    assert record.bound_for(first).perhaps_on == (second,)
+    world.service.ledger.apply(Change(slices=(record.bound_for(first),)), world.service.now())
+    agent.says[slice_id] = a_report(slice_id, gpu_id=first)
+    await agent.report()
+    after = world.service.ledger.slices[slice_id]
+    assert (after.gpu.gpu_id, after.perhaps_on, after.called_back_since) == (first, (), None)
 
 
 def failing(agent: FakeAgent, gpu_id: str) -> None:

@@ -43,6 +43,19 @@ MUTANTS: Final = (
     ),
     Mutant(
         18,
+        "an agent has slices on cards that nobody asked them to come to",
+        "hub_ext/sublet_hub/slices/card_changes.py",
+        "        is_known = arrived or gpu_id == record.came_from or gpu_id in record.perhaps_on\n",
+        "        is_known = True\n",
+        (
+            (
+                "tests/hub/slices/test_card_changes.py::"
+                "test_the_hub_follows_a_slice_that_its_agent_took_back"
+            ),
+        ),
+    ),
+    Mutant(
+        18,
         "an agent fills the ledger with cards",
         _REGISTRY,
         "if too_many <= 0:",
