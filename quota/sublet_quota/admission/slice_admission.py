@@ -7,7 +7,7 @@ is placement's question.
 
 The options come in the order in which they are tried: those that the payer is entitled to first;
 of others a payer whose budget is not over, and of these the one with most room below its limits;
-then the smaller amount. Exact ties go by the request's lot.
+then the smaller amount, then the cheaper type. Exact ties go by the request's lot.
 """
 
 from collections.abc import Iterator, Sequence
@@ -35,9 +35,10 @@ from sublet_quota.admission.slice_request import (
 from sublet_quota.admission.told_lines import told_line
 from sublet_quota.amounts.gpu_amounts import WHOLE_GPU_MILLI, GpuAmount
 from sublet_quota.amounts.gpu_kind import GpuKind
+from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.right_values import PayerRights, Rights
 from sublet_quota.document.rights import rights_of
-from sublet_quota.holdings.card_policy import counted_type
+from sublet_quota.holdings.card_policy import counted_type, type_turn
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GroupName, PoolName, UserName
 from sublet_quota.reasons.derivation import Rule
@@ -48,6 +49,7 @@ from sublet_quota.residency.snapshot import Rank
 from sublet_quota.shares.cards import cards_of
 from sublet_quota.shares.group_tree import SPENT, NodeName
 from sublet_quota.shares.limits import Bound
+from sublet_quota.shares.lots import lot_of
 
 _FURTHEST: Final = (Rule.RIGHT, Rule.BUDGET, Rule.CARDS, Rule.LIMIT, Rule.ROOM)
 """The order of the checks: where payers and kinds of GPU answer differently, what came furthest is
@@ -129,9 +131,9 @@ def admit(holdings: Holdings, wish: RequestedSlice) -> Admission:
             options.append(option)
     return Admission(
         rights,
-        tried_in_order(options, wish.lot),
+        tried_in_order(holdings.document, options, wish.lot),
         within_rights,
-        tried_in_order(beyond_groups, wish.lot),
+        tried_in_order(holdings.document, beyond_groups, wish.lot),
         tuple(denials),
     )
 
@@ -141,11 +143,16 @@ def furthest(denials: tuple[Denial, ...]) -> Denial:
     return max(denials, key=lambda denial: _FURTHEST.index(denial.rule))
 
 
-def tried_in_order(options: Sequence[Option], lot: int) -> tuple[Option, ...]:
+_Turn = tuple[Rank, bool, bool, Fraction, int, Fraction, int, int, int, int]
+
+
+def tried_in_order(
+    document: QuotaDocument, options: Sequence[Option], lot: int
+) -> tuple[Option, ...]:
     """Return the options in the order in which they are tried."""
     groups = sorted({option.group or "" for option in options})
 
-    def turn(option: Option) -> tuple[Rank, bool, bool, Fraction, int, str, int, int]:
+    def turn(option: Option) -> _Turn:
         least, kind = option.least, option.asked.kind
         drawn = (groups.index(option.group or "") + lot) % len(groups)
         return (
@@ -154,7 +161,8 @@ def tried_in_order(options: Sequence[Option], lot: int) -> tuple[Option, ...]:
             least is not None,
             Fraction(0) if least is None else -least.room / least.asked,
             option.asked.amount.memory_mib,
-            kind.type,
+            *type_turn(document, option.asked.gpu_type),
+            lot_of(kind.type),
             kind.usable_mib,
             drawn,
         )

@@ -1,11 +1,13 @@
 """Which type a card counts as, and which pool has it, as the document says."""
 
 from dataclasses import dataclass, replace
+from fractions import Fraction
 
 from sublet_quota.document.lookups.gpu_match import Ambiguous
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.holdings.gpu_load import GpuFacts
 from sublet_quota.names.ids import PoolName
+from sublet_quota.shares.lots import lot_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,17 @@ def counted_type(document: QuotaDocument, model: str) -> str:
     """Return the type that cards of a model count as; of unclear ones the model's own name."""
     found = document.type_of(model)
     return model if isinstance(found, Ambiguous) else found
+
+
+def type_turn(document: QuotaDocument, gpu_type: str) -> tuple[Fraction, int]:
+    """Return what goes first of types that are alike has the least of: its rate, then its lot."""
+    return rate_of(document, gpu_type), lot_of(gpu_type)
+
+
+def rate_of(document: QuotaDocument, gpu_type: str) -> Fraction:
+    """Return what a card of a type counts beside others."""
+    known = document.gpu_types.get(gpu_type)
+    return Fraction(1) if known is None else Fraction(known.rate)
 
 
 def policy_of(document: QuotaDocument, facts: GpuFacts) -> CardPolicy:

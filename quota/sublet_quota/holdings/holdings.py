@@ -308,6 +308,15 @@ class Holdings(HeldSums, CardSums, SliceLists, KeptCards):
             dict(self.host_memory.told),
         )
 
+    @classmethod
+    def of(cls, held: AsHeld) -> "Holdings":
+        """Return holdings of their own in which all is as it was held."""
+        copy = cls(held.document, turns=held.turns, spent=held.spent, host_memory=held.host_memory)
+        copy._take_over(held, held.slices.values(), held.lasting, held.in_force)
+        # Where guarantees lie has a history.
+        copy.begin_with(held.laid_out)
+        return copy
+
     def under(
         self, document: QuotaDocument, now: datetime, grace: timedelta | None = None
     ) -> "Holdings":
@@ -355,7 +364,7 @@ class Holdings(HeldSums, CardSums, SliceLists, KeptCards):
     def catch_up(self, before: "Holdings") -> None:
         """Take over what has changed in the holdings that these were made from.
 
-        A grace that was found for a slice stays. A server that restarted has its place.
+        A grace that was found for a slice stays. A server that restarted has its place, and grace.
         """
         self.spend(before.spent.under(self.document))
         cards = {facts.gpu_id: facts for facts in before.gpus_as_told()}
@@ -375,7 +384,11 @@ class Holdings(HeldSums, CardSums, SliceLists, KeptCards):
             as_before = mine[slice_id].before or theirs[slice_id].before
             self.put(replace(theirs[slice_id], before=as_before))
         for slice_id in sorted(new):
-            self.put(new[slice_id], instead_of.get(slice_id))
+            former = gone.get(instead_of.get(slice_id, SliceId("")))
+            again = new[slice_id]
+            if former is not None and self._is_no_more(again, former):
+                again = replace(again, before=again.before or former.before)
+            self.put(again, instead_of.get(slice_id))
         self._standings.take_over_ranks(before.ranks_told())
         self.kept_cards = before.kept_cards
 
@@ -436,6 +449,14 @@ class Holdings(HeldSums, CardSums, SliceLists, KeptCards):
         for payer in self._placed.payers():
             if not groups.isdisjoint(self.document.path_of_payer(payer)):
                 yield from self._placed.of_payer(payer)
+
+    def _is_no_more(self, again: Holding, former: Holding) -> bool:
+        """Whether a server that restarted has no more than before, at the same expense."""
+        return (
+            again.group == former.group
+            and self.type_of(again.gpu_id) == self.type_of(former.gpu_id)
+            and again.amount.fits_in(former.amount)
+        )
 
     def _forget_type(self, gpu_id: GpuId) -> None:
         if self._rooms.card(gpu_id) is None and not self._placed.on(gpu_id):

@@ -74,19 +74,7 @@ class PresentState:
 
     def holdings(self) -> Holdings:
         """Return holdings of their own that say what those of now say."""
-        now = self.held
-        held = Holdings(
-            now.document,
-            now.cards,
-            self.slices,
-            now.lasting,
-            now.turns,
-            in_force=now.in_force,
-            spent=now.spent,
-            host_memory=now.host_memory,
-        )
-        # Where guarantees lie has a history.
-        held.begin_with(now.laid_out)
+        held = Holdings.of(self.held)
         held.kept_cards, held.asked_sizes = self.kept_cards, self.asked_sizes
         return held
 

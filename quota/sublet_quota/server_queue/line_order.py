@@ -13,8 +13,9 @@ from datetime import timedelta
 from fractions import Fraction
 from typing import Final
 
+from sublet_quota.holdings.card_policy import rate_of, type_turn
 from sublet_quota.holdings.holdings import Holdings
-from sublet_quota.jobs.turns.job_order import Guarantees, rate_of
+from sublet_quota.jobs.turns.job_order import Guarantees
 from sublet_quota.jobs.turns.past_uses import PastUse
 from sublet_quota.names.ids import JobId
 from sublet_quota.residency.snapshot import Rank
@@ -77,7 +78,7 @@ def _ranks(holdings: Holdings, in_turn: list[_Asking]) -> Mapping[RequestId, Ran
         for gpu_type in each.payer.cards:
             by_type[gpu_type].append(each)
     ranks: dict[RequestId, Rank] = {}
-    for gpu_type in sorted(by_type):
+    for gpu_type in sorted(by_type, key=lambda name: type_turn(holdings.document, name)):
         asked = [
             (
                 JobId(each.server.request_id),

@@ -8,6 +8,7 @@ own hours are over somewhere.
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from math import lcm
 
 from sublet_quota.admission.slice_admission import Option, admit, tried_in_order
 from sublet_quota.admission.slice_request import RequestedSlice
@@ -39,16 +40,26 @@ class Payers:
 
     def of(self, server: QueuedServer) -> Payer:
         """Return who would pay for a notebook."""
-        key = without_owner(self._holdings, server.wish)
+        key = self._alike(server.wish)
         if key not in self._known:
             self._known[key] = self._found(key)
         return self._known[key]
 
+    def _alike(self, wish: RequestedSlice) -> RequestedSlice:
+        """Return the wish as all have it who are asked for alike: of a lot what decides for them.
+
+        That is the remainder by any number of payers that may be left.
+        """
+        payers = len(self._holdings.document.groups_of(wish.groups))
+        lot = wish.lot % lcm(*range(1, payers + 1))
+        return replace(without_owner(self._holdings, wish), lot=lot)
+
     def _found(self, wish: RequestedSlice) -> Payer:
         admission = admit(self._holdings, wish)
+        document = self._holdings.document
         options = tried_in_order(
-            _within_first(admission.within_rights), wish.lot
-        ) or tried_in_order(admission.within_rights, wish.lot)
+            document, _within_first(admission.within_rights), wish.lot
+        ) or tried_in_order(document, admission.within_rights, wish.lot)
         if not options:
             groups = admission.rights.groups
             return Payer(groups[0] if groups else None, {})

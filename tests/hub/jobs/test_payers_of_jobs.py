@@ -2,11 +2,13 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
+from sublet_hub.jobs.order.waiting_jobs import WaitingJobs
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import JobRecord
 from sublet_quota.names.ids import JobId
@@ -76,6 +78,16 @@ async def test_the_group_that_pays_is_kept_with_the_job_and_its_slice(ada: Ada) 
 async def test_who_names_none_is_charged_where_rights_let_the_job_run(ada: Ada) -> None:
     job = record_of(ada, await ada.submit(["print", "x"]))
     assert (job.group, job.named) == ("lab", False)
+
+
+async def test_of_the_groups_that_could_pay_instead_the_lot_draws_the_first(ada: Ada) -> None:
+    job, service = record_of(ada, await ada.submit(["print", "x"])), ada.world.service
+    jobs = WaitingJobs(service.ledger, service.capacity, lambda _: None)
+    drawn = [
+        [other.group for other in jobs.of(replace(job, group=None, lot=lot), {}).instead]
+        for lot in range(3)
+    ]
+    assert drawn == [["course", "lab"], ["lab", "course"], ["course", "lab"]]
 
 
 async def test_a_group_that_is_not_theirs_cannot_pay(ada: Ada) -> None:

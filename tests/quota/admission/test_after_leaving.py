@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from sublet_quota.placement.after_leaving import payer_after_leaving
 
-from tests.support.quota_cases import gib, gpu, holdings, notebook
+from tests.support.quota_cases import gib, gpu, holdings, notebook, part
 from tests.support.spent_budgets import spent
 
 TEXT = """
@@ -57,3 +57,44 @@ groups:
     assert payer_after_leaving(held, mine) == "deep"
     alone = replace(mine, member_of=mine.member_of[:1])
     assert payer_after_leaving(held, alone) == "over"
+
+
+RIGHTS = """
+gpu_types: {H100: {match: "*H100*"}, L4: {match: "*L4*"}}
+sizes: [{name: quarter, memory: 1/4, compute: 1/4}, {name: half, memory: 1/2, compute: 1/2}]
+groups:
+  left: {}
+  course: {types: [L4]}
+  small: {sizes: [quarter], own_amounts: false}
+  roomy: {limit: {slices: 9}}
+  tight: {limit: {slices: 2}}
+  any: {}
+"""
+
+
+@pytest.mark.parametrize(
+    ("still", "pays"),
+    [
+        (("course",), None),
+        (("course", "tight"), "tight"),
+        (("small",), None),
+        (("roomy", "tight"), "roomy"),
+        (("any", "roomy"), "any"),
+    ],
+)
+def test_none_pays_for_what_its_rights_forbid_and_of_others_who_has_most_room(
+    still: tuple[str, ...], pays: str | None
+) -> None:
+    for members in (still, still[::-1]):
+        mine = notebook("mine", amount=part(1 / 2), group="left", member_of=members)
+        assert payer_after_leaving(holdings(RIGHTS, gpu(), mine), mine) == pays
+
+
+def test_of_groups_that_fit_alike_no_name_decides() -> None:
+    text = "groups: {left: {}, a: {}, b: {}, c: {}}"
+    members = ("a", "b", "c")
+    slices = [
+        notebook(f"s{n}", f"u{n}", gib(1, 10), group="left", member_of=members) for n in range(40)
+    ]
+    held = holdings(text, gpu(), *slices)
+    assert {payer_after_leaving(held, each) for each in slices} == set(members)

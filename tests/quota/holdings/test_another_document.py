@@ -3,13 +3,14 @@
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import SliceId
 
 from tests.quota.holdings.test_holdings import ranks
-from tests.support.quota_cases import NOON, document, gpu, holdings, notebook, part
+from tests.support.quota_cases import H100, L4, NOON, document, gpu, holdings, notebook, part
 
 TEXT = """
     gpu_types: {{H100: {{match: '*H100*'}}}}
@@ -151,3 +152,44 @@ def test_nothing_that_was_graced_before_is_graced_anew_by_catching_up() -> None:
     graced = anew.slice(SliceId("s1"))
     assert graced.called_back
     assert graced.before.until == NOON + timedelta(hours=24)
+
+
+@pytest.mark.parametrize(
+    ("amount", "group", "on", "is_graced"),
+    [
+        (1, "lab", "c0", True),
+        (0.5, "lab", "c0", True),
+        (1, "lab", "c1", True),
+        (1, "other", "c0", False),
+        (1, "lab", "l4", False),
+    ],
+)
+def test_a_server_that_restarted_meanwhile_has_the_grace_that_was_found_for_it(
+    amount: float, group: str, on: str, *, is_graced: bool
+) -> None:
+    cards = gpu("c0"), gpu("c1", index=1), gpu("l4", L4, index=2)
+    held = holdings(TEXT.format(grace=24, lab=1, other=0), *cards)
+    held.put(notebook("before", "ada", group="lab", amount=part(1), on="c0"))
+    anew = Holdings.made_under(
+        held.as_held(), document(TEXT.format(grace=24, lab=0, other=0)), NOON
+    )
+    kind = L4 if on == "l4" else H100
+    again = notebook("again", "ada", group=group, amount=part(amount, kind), on=on, since=1)
+    held.put(again, SliceId("before"))
+    anew.catch_up(held)
+    found = anew.slice(SliceId("again"))
+    assert (found.before is not None) is is_graced
+    assert anew.is_entitled(SliceId("again")) is is_graced
+
+
+def test_no_larger_slice_has_the_grace_of_one_that_is_gone() -> None:
+    held = holdings(TEXT.format(grace=24, lab=1, other=0), gpu("c0"))
+    held.put(notebook("before", "ada", group="lab", amount=part(0.5), on="c0"))
+    anew = Holdings.made_under(
+        held.as_held(), document(TEXT.format(grace=24, lab=0, other=0)), NOON
+    )
+    held.put(
+        notebook("again", "ada", group="lab", amount=part(1), on="c0", since=1), SliceId("before")
+    )
+    anew.catch_up(held)
+    assert anew.slice(SliceId("again")).before is None

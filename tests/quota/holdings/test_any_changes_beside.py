@@ -120,7 +120,7 @@ class Changing:
         facts = self.held.gpu(GpuId(name))
         if facts is None:
             self.held.put_gpu(gpu(name, KINDS[int(name[1:]) % 4], index=int(name[1:])))
-        elif self.drawn.random() < 0.2 and not self.held.slices_on(facts.gpu_id):
+        elif self.drawn.random() < 0.2:
             self.held.remove_gpu(facts.gpu_id)
         else:
             self.held.put_gpu(replace(facts, closed=None if facts.closed else "XID 79"))
@@ -187,10 +187,7 @@ def all_of(held: Holdings) -> dict[str, object]:
 
 def anew(held: Holdings) -> Holdings:
     """The same, added up anew."""
-    return Holdings(
-        held.document, held.gpus_as_told(), held.slices(), held.lasting_steps(), held.turns,
-        in_force=held.steps_in_force(), spent=held.spent,
-    )  # fmt: skip
+    return Holdings.of(held.as_held())
 
 
 def check(held: Holdings) -> None:

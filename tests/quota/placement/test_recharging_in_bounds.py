@@ -67,3 +67,18 @@ def test_nobody_is_charged_to_a_group_whose_hours_are_over() -> None:
     again = hub.ask("eve", "lab", size="small")
     assert isinstance(again, Placement)
     assert again.recharged == (("s", "club"),)
+
+
+def test_who_has_most_room_pays_instead_and_of_equals_no_name_decides() -> None:
+    text = "groups: {lab: {limit: {slices: 1}}, a: {A}, b: {limit: {slices: 9}}, c: {C}}"
+    told = set()
+    for number in range(24):
+        theirs = notebook(
+            f"s{number}", "ada", gib(1, 10), group="lab", member_of=("a", "b", "c", "lab")
+        )
+        for limit in ("", "limit: {slices: 3}"):
+            said = text.replace("A", limit).replace("C", limit)
+            answer = SmallHub.under(said, theirs).ask("eve", "lab", size="small")
+            assert isinstance(answer, Placement)
+            told.add((limit, *(group for _, group in answer.recharged)))
+    assert told == {("", "a"), ("", "c"), ("limit: {slices: 3}", "b")}

@@ -76,6 +76,17 @@ def test_how_things_are_now_knows_where_guarantees_lie_what_is_kept_and_what_is_
     assert (now.kept_cards, now.asked_sizes) == (held.kept_cards, held.asked_sizes)
 
 
+def test_how_things_are_now_counts_what_lies_on_a_card_that_is_gone() -> None:
+    held = holdings(under({"a": 1}), *TWO_CARDS)
+    held.put(notebook("old", group="a", on="gpu-0", amount=part(1)))
+    held.put(notebook("new", group="a", on="gpu-1", amount=part(1), since=1))
+    held.remove_gpu(GpuId("gpu-0"))
+    now = present_state(held).holdings()
+    assert [now.rank(each) for each in ("old", "new")] == [Rank.ENTITLED, Rank.BORROWED]
+    assert shown(now) == shown(held)
+    assert not previewed(held, under({"a": 1})).ranks
+
+
 def person(owner: str, *groups: str) -> PersonHere:
     return PersonHere(UserName(owner), groups)
 

@@ -1,12 +1,18 @@
 """The order of notebooks in line: entitled first, then who used least, then age and lot."""
 
+from dataclasses import replace
+
+import pytest
+from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.jobs.turns.past_uses import PastUse
 from sublet_quota.names.ids import UserName
+from sublet_quota.placement.slice_placement import Placement, decide_slice
+from sublet_quota.server_queue.payers import Payers
 from sublet_quota.shares.group_tree import NodeName
 
 from tests.support.admission_cases import PARTS, SmallHub
 from tests.support.queue_cases import HubWithLine, queued, with_line
-from tests.support.quota_cases import gpu
+from tests.support.quota_cases import H100, gpu
 
 HEAD = "gpu_types: {H100: {match: '*H100*'}}\n" + PARTS
 PLAIN = HEAD + "groups: {a: {}, b: {}}\n"
@@ -68,3 +74,37 @@ def test_a_wish_of_a_person_with_an_exception_is_read_by_their_own_rights() -> N
     )
     servers = queued("b1", "b"), queued("ann", "a", size="whole", minute=5)
     assert line(text, *servers).names() == "ann b1"
+
+
+def test_of_payers_that_fit_alike_the_lot_decides_in_line_as_when_the_turn_comes() -> None:
+    hub = SmallHub.under(PLAIN, gpu())
+    payers, found = Payers(hub.holdings), set()
+    for lot in range(4):
+        server = queued("una", "a", "b", lot=lot)
+        wish = replace(server.wish, lot=lot)
+        pays = payers.of(replace(server, wish=wish)).group
+        placed = decide_slice(hub.holdings, wish)
+        assert isinstance(placed, Placement)
+        assert pays == placed.group
+        found.add(pays)
+    assert found == {"a", "b"}
+
+
+@pytest.mark.parametrize("names", ["AZ", "ZA"])
+def test_no_name_of_a_type_decides_who_is_entitled(names: str) -> None:
+    cheap, dear = names
+    text = (
+        f"gpu_types: {{{cheap}: {{match: {cheap}1, rate: 1}}, "
+        f"{dear}: {{match: {dear}1, rate: 2}}}}\n"
+        + PARTS
+        + f"groups: {{a: {{guaranteed: {{{cheap}: 1, {dear}: 1}}}}, b: {{}}}}\n"
+    )
+    cards = [gpu(name, GpuKind(f"{name}1", H100.memory_mib, 1024)) for name in names]
+    servers = [
+        queued("any", "a", size="whole"),
+        queued("dear", "a", size="whole", gpu_type=dear, minute=2),
+        queued("b1", "b", size="whole", minute=1),
+    ]
+    found = with_line(SmallHub.under(text, *cards), servers)
+    assert found.names() == "any dear b1"
+    assert found.take_turns()["any"].gpu_type == cheap

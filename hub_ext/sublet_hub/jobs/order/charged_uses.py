@@ -16,8 +16,8 @@ from typing import Final
 from sublet_quota.amounts.gpu_amounts import GpuAmount
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.document.quota_document import QuotaDocument
+from sublet_quota.holdings.card_policy import rate_of
 from sublet_quota.holdings.gpu_load import cards_on
-from sublet_quota.jobs.turns.job_order import rate_of
 from sublet_quota.jobs.turns.past_uses import Payer, UseSums
 from sublet_quota.names.ids import GroupName, SliceId, UserName
 from sublet_quota.shares.past_use import NO_TIME, CardUse, Span

@@ -5,9 +5,10 @@ from dataclasses import replace
 from datetime import datetime
 from fractions import Fraction
 
+from sublet_quota.holdings.card_policy import rate_of
 from sublet_quota.holdings.gpu_load import cards_on
 from sublet_quota.holdings.holdings import Holdings
-from sublet_quota.jobs.turns.job_order import HeldCards, JobOrder, rate_of
+from sublet_quota.jobs.turns.job_order import HeldCards, JobOrder
 from sublet_quota.jobs.turns.past_uses import (
     NO_PAST_USE,
     LagWrittenOff,

@@ -55,7 +55,7 @@ class WaitingJobs:
     def of(self, job: JobRecord, kinds: Mapping[GpuKind, str]) -> WaitingJob:
         """Return a job with where it may run, of these kinds, and who else could pay."""
         waiting, max_run = _waiting(job), max_run_of(job)
-        others = () if job.named else job.member_of
+        others = () if job.named else _drawn(job)
         instead = tuple(
             self.allowed(replace(waiting, group=GroupName(group)), max_run, kinds)
             for group in others
@@ -119,6 +119,12 @@ class WaitingJobs:
         for job in change.jobs:
             if job.ended_at is not None:
                 self._last_runs.pop(job.owner, None)
+
+
+def _drawn(job: JobRecord) -> tuple[str, ...]:
+    """Return the groups that could pay for a job, in the order that its lot draws."""
+    first = job.lot % len(job.member_of) if job.member_of else 0
+    return *job.member_of[first:], *job.member_of[:first]
 
 
 def _waiting(job: JobRecord) -> WaitingJob:

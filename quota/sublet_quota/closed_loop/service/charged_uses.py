@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import Final
 
+from sublet_quota.holdings.card_policy import rate_of
 from sublet_quota.holdings.holdings import Holdings
-from sublet_quota.jobs.turns.job_order import rate_of
 from sublet_quota.jobs.turns.past_uses import (
     NO_PAST_USE,
     LagWrittenOff,

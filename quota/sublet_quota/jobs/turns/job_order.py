@@ -14,8 +14,7 @@ from types import MappingProxyType
 from typing import Final
 
 from sublet_quota.amounts.gpu_kind import GpuKind
-from sublet_quota.document.quota_document import QuotaDocument
-from sublet_quota.holdings.card_policy import counted_type
+from sublet_quota.holdings.card_policy import counted_type, rate_of, type_turn
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.jobs.turns.past_uses import NO_PAST_USE, PastUse, UsedBy
 from sublet_quota.jobs.waiting_job import WaitingJob, is_of_type
@@ -25,6 +24,7 @@ from sublet_quota.shares.cards import NO_CARD, total
 from sublet_quota.shares.entitlement import Piece, PieceId, entitle
 from sublet_quota.shares.fair_order import RequestId, WaitingRequest, fair_order
 from sublet_quota.shares.group_tree import ROOT, GroupTree, NodeName
+from sublet_quota.shares.lots import lot_of
 from sublet_quota.shares.past_use import NO_TIME, worn_off_s
 
 HeldCards = Mapping[JobId, tuple[str, Fraction]]
@@ -202,7 +202,10 @@ def _rank(entitled: int, steps: int) -> Rank:
 
 
 def open_kinds(holdings: Holdings) -> Mapping[GpuKind, str]:
-    """Return the kinds of GPU in pools that lend to jobs, smallest first, each with its type."""
+    """Return the kinds of GPU in pools that lend to jobs, each with its type.
+
+    The smallest first, of equal ones the cheaper type.
+    """
     document = holdings.document
     types = {
         kind: counted_type(document, kind.type)
@@ -210,13 +213,11 @@ def open_kinds(holdings: Holdings) -> Mapping[GpuKind, str]:
         if pool.lend
         for kind in holdings.kinds_in(PoolName(name))
     }
-    return dict(sorted(types.items(), key=lambda each: (each[0].usable_mib, each[0].type)))
 
+    def turn(kind: GpuKind) -> tuple[int, Fraction, int, int]:
+        return kind.usable_mib, *type_turn(document, types[kind]), lot_of(kind.type)
 
-def rate_of(document: QuotaDocument, gpu_type: str) -> Fraction:
-    """Return what a card of a type counts beside others."""
-    known = document.gpu_types.get(gpu_type)
-    return Fraction(1) if known is None else Fraction(known.rate)
+    return {kind: types[kind] for kind in sorted(types, key=turn)}
 
 
 def fitting(job: WaitingJob, kinds: Mapping[GpuKind, str]) -> Iterator[GpuKind]:

@@ -9,23 +9,16 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Final
 
-from sublet_quota.admission.met_limits import (
-    Asked,
-    Without,
-    beyond,
-    group_bounds,
-    paying_groups,
-)
+from sublet_quota.admission.met_limits import Without, beyond, group_bounds, paying_groups
+from sublet_quota.admission.other_payer import OtherPayer, Turn, other_payer
 from sublet_quota.admission.slice_admission import Admission, Option
-from sublet_quota.admission.slice_request import amount_of, sizes_for
-from sublet_quota.document.right_values import PayerRights
-from sublet_quota.document.rights import rights_of
 from sublet_quota.holdings.gpu_load import Holding
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GroupName
 from sublet_quota.placement.finding.question import Question
 from sublet_quota.shares.cards import NO_CARD
 from sublet_quota.shares.group_tree import NodeName
+from sublet_quota.shares.lots import lot_of
 
 _MOST_LOOKED_AT: Final = 32
 """How many slices of a top group, the newest first, are looked at: there may be thousands, and
@@ -43,20 +36,10 @@ class Recharge:
     of: tuple[Holding, GroupName]
 
 
-@dataclass(frozen=True, slots=True)
-class _Change:
-    """A slice that could be charged to another group."""
-
-    holding: Holding
-    group: GroupName
-    asked: Asked
-
-    @property
-    def turn(self) -> tuple[float, str, str]:
-        """What the best one has the least of: the newest first."""
-        holding = self.holding
-        newest_first = -holding.since.timestamp()
-        return newest_first, holding.slice_id, self.group
+def _turn(change: OtherPayer) -> tuple[float, int, Turn]:
+    """Return what the best change has the least of: the newest slice, by the group that fits."""
+    holding = change.holding
+    return -holding.since.timestamp(), lot_of(holding.slice_id), change.turn
 
 
 def recharges(question: Question, admission: Admission) -> Iterator[Recharge]:
@@ -74,7 +57,7 @@ def recharges(question: Question, admission: Admission) -> Iterator[Recharge]:
                 yield Recharge(entitled, (change.holding, change.group))
 
 
-def _changes(question: Question, option: Option) -> list[_Change]:
+def _changes(question: Question, option: Option) -> list[OtherPayer]:
     """Return the slices charged below the payer's top group that could be charged elsewhere."""
     top = paying_groups(question.holdings, option.group)[:1]
     if not top:
@@ -85,7 +68,7 @@ def _changes(question: Question, option: Option) -> list[_Change]:
     return known[top[0]]
 
 
-def _changes_below(question: Question, top: NodeName) -> list[_Change]:
+def _changes_below(question: Question, top: NodeName) -> list[OtherPayer]:
     holdings = question.holdings
     document = holdings.document
     below = (GroupName(name) for name in holdings.groups.below(top))
@@ -97,31 +80,18 @@ def _changes_below(question: Question, top: NodeName) -> list[_Change]:
         if group != holding.group and group in document.all_groups
         if (change := _change(holdings, holding, group)) is not None
     ]
-    return sorted(found, key=lambda change: change.turn)[:_MOST_TRIED]
+    return sorted(found, key=_turn)[:_MOST_TRIED]
 
 
-def _change(holdings: Holdings, holding: Holding, group: GroupName) -> _Change | None:
+def _change(holdings: Holdings, holding: Holding, group: GroupName) -> OtherPayer | None:
     """Return a slice as another group would pay for it; ``None`` where that may not."""
-    facts, gpu_type = holdings.gpu(holding.gpu_id), holdings.type_of(holding.gpu_id)
-    piece = holdings.piece(holding.slice_id)
-    if facts is None or gpu_type is None or piece is None:
+    piece, found = holdings.piece(holding.slice_id), other_payer(holdings, holding, group)
+    if piece is None or found is None or found.is_spent:
         return None
-    if holdings.is_spent(group, holding.owner):
+    before = len(holdings.tree(found.asked.gpu_type).paths[piece.node]) - piece.entitled
+    if _is_less(piece.entitled, before, found.steps, found.depth - found.steps):
         return None
-    asked = Asked(facts.kind, gpu_type, holding.amount, piece.cards)
-    payer = _payer(holdings, holding, group)
-    if payer is None or not _may_pay(holdings, payer, asked):
-        return None
-    without = Without(holdings, gone=(holding,))
-    if beyond(group_bounds(without, group, asked)) is not None:
-        return None
-    leaf = holdings.leaf_for(group, holding.owner)
-    steps = holdings.steps_at(gpu_type, leaf, piece.cards)
-    depth = len(holdings.tree(gpu_type).paths[leaf])
-    before = len(holdings.tree(gpu_type).paths[piece.node]) - piece.entitled
-    if _is_less(piece.entitled, before, steps, depth - steps):
-        return None
-    return _Change(holding, group, asked)
+    return found
 
 
 def _is_less(entitled: int, missing: int, steps: int, still_missing: int) -> bool:
@@ -131,36 +101,13 @@ def _is_less(entitled: int, missing: int, steps: int, still_missing: int) -> boo
     return entitled > 0 and not steps
 
 
-def _payer(holdings: Holdings, holding: Holding, group: GroupName) -> PayerRights | None:
-    """Return the rights of what another group would pay, as far as they are known of a slice."""
-    groups = holdings.document.all_groups
-    quota = groups[group]
-    members = (group,) if quota.members is None else quota.members
-    rights = rights_of(holdings.document, holding.owner, members)
-    return rights.payer(group) if group in rights.groups else None
-
-
-def _may_pay(holdings: Holdings, payer: PayerRights, asked: Asked) -> bool:
-    """Whether a payer's types and sizes allow the slice: as one of its sizes, or as amounts."""
-    if not payer.allows_type(asked.gpu_type):
-        return False
-    sizes = (
-        amount_of(size, asked.kind)
-        for size in sizes_for(holdings.document, payer).values()
-        if size.may_lie_on(asked.gpu_type)
-    )
-    if payer.own_amounts.value:
-        return any(asked.amount.fits_in(amount) for amount in sizes)
-    return asked.amount in sizes
-
-
-def _fits_then(holdings: Holdings, option: Option, change: _Change) -> bool:
+def _fits_then(holdings: Holdings, option: Option, change: OtherPayer) -> bool:
     """Whether the request is within the limits of its payer once the slice is charged elsewhere."""
     world = Without(holdings, recharged=((change.holding, change.group),))
     return beyond(group_bounds(world, option.group, option.asked)) is None
 
 
-def _is_entitled_then(holdings: Holdings, option: Option, change: _Change) -> bool:
+def _is_entitled_then(holdings: Holdings, option: Option, change: OtherPayer) -> bool:
     """Whether the request is within its guarantee once the slice is charged elsewhere.
 
     Where others in the group wait for the guarantee they come first, and this is not known.
