@@ -49,5 +49,7 @@ def a_job_record(job_id: str, owner: str, **values: Any) -> JobRecord:
     }
     own = {"job_id": JobId(job_id), "owner": UserName(owner)}
     chosen = {**facts, **values}
+    if chosen.get("group") is not None:
+        chosen.setdefault("member_of", (chosen["group"],))
     chosen["parameters"] = JobParameters.of(chosen["parameters"])
     return JobRecord(**{**chosen, **own})

@@ -333,6 +333,7 @@ class Assembly:
         for slice_id, why in chain(*to_leave):
             self._runner.evict(slice_id, why)
         self._runner.round()
+        self._queue.charge_elsewhere()
         self._queue.keep_ranks()
         if self._queue.decides:
             self._queue.place_jobs()

@@ -30,6 +30,7 @@ from sublet_quota.residency.snapshot import Holder, Rank
 
 from sublet_hub.jobs import changes
 from sublet_hub.jobs.order.charged_uses import ChargedUses
+from sublet_hub.jobs.order.left_groups import LeftGroups
 from sublet_hub.jobs.order.turns import Turns
 from sublet_hub.jobs.order.waiting_jobs import WaitingJobs, max_run_of
 from sublet_hub.ledger.records import Change, JobRecord, SliceRecord
@@ -101,6 +102,7 @@ class JobQueue:
         )
         stops.on_end(self._uses.stopped)
         self._turns = Turns(stores, self._jobs)
+        self._left = LeftGroups(stores.ledger, stores.capacity, self._jobs, stores.now)
         self._looked_at: datetime | None = None
         self._entitlements: Mapping[JobId, JobEntitlement] = {}
         self._ordered_under: object = None
@@ -127,6 +129,14 @@ class JobQueue:
                 self._entitlements = entitled
             self._ordered_under = under
         return self._entitlements
+
+    def charge_elsewhere(self) -> None:
+        """Let other groups pay for jobs whose owners left the ones that did. ``LedgerWriteError``.
+
+        A job that is charged to another group has another place in the order.
+        """
+        if self._left.charge_elsewhere():
+            self._ordered_under = None
 
     def keep_ranks(self) -> None:
         """Store by which right the slices of jobs are there, where that is another than before."""

@@ -138,7 +138,8 @@ class Places:
         now, holdings = self._now(), self._capacity.holdings
         for slice_id in slice_ids:
             record, holding = self._ledger.slices.get(slice_id), holdings.slice(slice_id)
-            if record is None or holding is None or not _has_left(record):
+            if record is None or holding is None or record.is_job or not _has_left(record):
+                # For a job it is said in the next round of the queue (``jobs.order.left_groups``).
                 continue
             # One after another: what one is charged to has less room for the next.
             after = replace(record, group=payer_after_leaving(holdings, holding), named=False)
@@ -270,8 +271,8 @@ def _event_for(
 
 
 def _has_left(record: SliceRecord) -> bool:
-    """Whether the owner of a notebook's slice is a member of the group that pays no more."""
-    return not record.is_job and record.group is not None and record.group not in record.member_of
+    """Whether the owner of a slice is a member of the group that pays no more."""
+    return record.group is not None and record.group not in record.member_of
 
 
 def _grace_event(record: SliceRecord, now: datetime) -> EventRecord:

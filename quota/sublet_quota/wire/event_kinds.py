@@ -65,6 +65,8 @@ class EventKind(StrEnum):
     JOB_STARTED = "job-started"
     JOB_WENT_BACK = "job-went-back"
     JOB_ENDED = "job-ended"
+    JOB_RECHARGED = "job-recharged"
+    """Its owner has left the group that paid for a job: another of theirs pays, or none."""
     CARDS_CLOSED = "cards-closed"
     """An admin has closed a card or a node."""
     CARDS_OPENED = "cards-opened"

@@ -12,7 +12,7 @@ from sublet_quota.jobs.payers.recharged_jobs import RunningJob
 from sublet_quota.jobs.turns.job_order import JobEntitlement, open_kinds
 from sublet_quota.jobs.turns.past_uses import estimate_of
 from sublet_quota.jobs.waiting_job import WaitingJob
-from sublet_quota.names.ids import GroupName, JobId, NodeId, UserName
+from sublet_quota.names.ids import GroupName, JobId, NodeId, SliceId, UserName
 from sublet_quota.residency.snapshot import Rank
 
 from sublet_hub.ledger.ledger import Ledger
@@ -65,25 +65,35 @@ class WaitingJobs:
 
     def rechargeable(self, entitled: Mapping[JobId, JobEntitlement]) -> tuple[RunningJob, ...]:
         """Return the jobs that have a slice and that other groups could pay; after ``kinds``."""
-        holdings = self._capacity.holdings
         could = [
-            (job, record)
+            job
             for job in self._ledger.live_jobs.values()
             if job.slice_id is not None and not job.named and len(job.member_of) > 1
-            if (record := self._ledger.slices.get(job.slice_id)) is not None
         ]
         kinds = self.kinds() if could else {}
         found = []
-        for job, record in could:
-            facts, gpu_type = holdings.gpu(record.gpu.gpu_id), holdings.type_of(record.gpu.gpu_id)
-            if facts is None or gpu_type is None:
-                continue
-            ranked = entitled.get(job.job_id)
-            rank = Rank.BORROWED if ranked is None else ranked.rank
-            waiting = replace(self.of(job, kinds), rank=rank)
-            since = record.created_at
-            found.append(RunningJob(waiting, record.slice_id, facts.kind, gpu_type, since))
+        for job in could:
+            running = self.running(job, kinds)
+            if running is not None:
+                ranked = entitled.get(job.job_id)
+                rank = Rank.BORROWED if ranked is None else ranked.rank
+                found.append(replace(running, job=replace(running.job, rank=rank)))
         return tuple(found)
+
+    def running(self, job: JobRecord, kinds: Mapping[GpuKind, str]) -> RunningJob | None:
+        """Return a job that has a slice on a card, with who else could pay; ``None``: it has none.
+
+        How it is entitled is not in it.
+        """
+        record = self._ledger.slices.get(job.slice_id or SliceId(""))
+        if record is None:
+            return None
+        holdings, gpu_id = self._capacity.holdings, record.gpu.gpu_id
+        facts, gpu_type = holdings.gpu(gpu_id), holdings.type_of(gpu_id)
+        if facts is None or gpu_type is None:
+            return None
+        waiting = self.of(job, kinds)
+        return RunningJob(waiting, record.slice_id, facts.kind, gpu_type, record.created_at)
 
     def kinds_for(self, job: JobRecord, kinds: Mapping[GpuKind, str]) -> frozenset[GpuKind]:
         """Return where the rights of a job's payer let it run, of these kinds."""
