@@ -12,6 +12,7 @@ from sublet_quota.placement.slice_placement import Placement
 from sublet_quota.server_queue.expected import Ends
 from sublet_quota.server_queue.line_order import in_order
 from sublet_quota.server_queue.queued_server import QueuedServer
+from sublet_quota.server_queue.rights_ends import rights_ends
 from sublet_quota.server_queue.turns import next_placed
 from sublet_quota.server_queue.waits import QueueWait, waits
 from sublet_quota.shares.fair_order import RequestId
@@ -67,7 +68,8 @@ class HubWithLine:
 
     def waits(self, minute: int = 0, **ends: Any) -> dict[str, QueueWait]:
         now = NOON + timedelta(minutes=minute)
-        known = Ends(now, **ends)
+        found_then = rights_ends(self.hub.holdings, self.line, self.past, now)
+        known = Ends(now, of_rights=found_then, **ends)
         found = waits(self.hub.holdings, self.order(), known)
         return {each.server.request_id: each for each in found}
 

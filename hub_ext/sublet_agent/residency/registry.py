@@ -325,6 +325,8 @@ class SliceRegistry:
             give_back_within=timedelta(seconds=assignment.give_back_within_s),
             lend=assignment.lend,
             lend_at_least=timedelta(seconds=assignment.lend_at_least_s),
+            reserved_mib=assignment.reserved_mib,
+            reserved_until=assignment.reserved_until,
         )
         if residency.gpu.set_pool(pool, timedelta(seconds=assignment.idle_after_s)):
             residency.poke()

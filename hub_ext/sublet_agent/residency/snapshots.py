@@ -74,6 +74,7 @@ def assemble(gpu: ServedGpu, slices: Sequence[ServedSlice], node: NodeConditions
         lending=node.lending,
         closed=None if gpu.closed is None else gpu.closed.words,
         settings=gpu.pool,
+        reserved_mib=_reserved_mib(gpu, node),
     )
 
 
@@ -131,7 +132,13 @@ def _view(served: ServedSlice, move: RunningMove | None, node: NodeConditions) -
         rests_since=served.rests_since(now),
         unsuspendable=None if (why := served.unsuspendable()) is None else why.detail,
         not_before=served.move_failures.not_before,
+        in_reserve=assignment is not None and assignment.in_reserve,
     )
+
+
+def _reserved_mib(gpu: ServedGpu, node: NodeConditions) -> int:
+    until = gpu.pool.reserved_until
+    return gpu.pool.reserved_mib if until is not None and node.now < until + node.ahead else 0
 
 
 def view_on_another_card(served: ServedSlice, node: NodeConditions) -> SliceView:

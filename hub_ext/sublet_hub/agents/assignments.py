@@ -1,13 +1,15 @@
 """The assignments of an agent: the slices it serves, and the policy for each of its cards."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, Protocol
 
 from sublet_quota.admission.slice_admission import rank_of
 from sublet_quota.document.sections import Pool
 from sublet_quota.jobs.turns.job_order import JobEntitlement
 from sublet_quota.names.ids import GpuId, JobId, NodeId
 from sublet_quota.placement.called_back import called_back_for_jobs
+from sublet_quota.placement.reserved_room import KeptRoom
 from sublet_quota.residency.snapshot import Rank
 from sublet_quota.wire.agent_link import GpuAssignment, SliceAssignment
 
@@ -27,6 +29,25 @@ lent.
 """
 
 
+class Reserved(Protocol):
+    """What is to be free on cards for reservations that begin soon."""
+
+    def on_card(self, gpu_id: GpuId) -> KeptRoom | None:
+        """Return the room of a card that is to be free now; ``None``: none is."""
+
+    def has_place_of(self, record: SliceRecord) -> bool:
+        """Whether a slice has its place in the room that is kept on its card."""
+
+
+@dataclass(frozen=True, slots=True)
+class AssignmentFacts:
+    """What assignments hang on beside ledger and holdings."""
+
+    entitlements: Entitlements
+    grace: StartupGrace
+    reserved: Reserved
+
+
 class Assigner:
     """The maker of nodes' assignments, from ledger and document."""
 
@@ -35,14 +56,14 @@ class Assigner:
         ledger: Ledger,
         fleet: Fleet,
         capacity: Capacity,
-        entitlements: Entitlements,
-        grace: StartupGrace,
+        facts: AssignmentFacts,
     ) -> None:
         self._ledger = ledger
         self._fleet = fleet
         self._capacity = capacity
-        self._entitlements = entitlements
-        self._grace = grace
+        self._entitlements = facts.entitlements
+        self._grace = facts.grace
+        self._reserved = facts.reserved
         self._order: Mapping[JobId, JobEntitlement] = {}
         self._policies: dict[GpuId, tuple[Pool, GpuAssignment]] = {}
         """What was made of each card's pool: told again and again, it seldom changes."""
@@ -86,9 +107,14 @@ class Assigner:
         name = holdings.pool_of(gpu_id)
         pool = _NO_POOL if name is None else holdings.document.pools[name]
         lend = pool.lend and not self._must_not_be_lent(gpu_id)
+        kept = self._reserved.on_card(gpu_id)
+        reserved_mib = 0 if kept is None else kept.memory_mib
+        until = None if kept is None else kept.until
         known = self._policies.get(gpu_id)
-        if known is not None and known[0] is pool and known[1].lend is lend:
-            return known[1]
+        if known is not None and known[0] is pool:
+            told = known[1]
+            if (told.lend, told.reserved_mib, told.reserved_until) == (lend, reserved_mib, until):
+                return told
         policy = GpuAssignment(
             gpu_id=gpu_id,
             pool=name or "none",
@@ -97,6 +123,8 @@ class Assigner:
             give_back_within_s=pool.give_back_within.total_seconds(),
             turn_s=pool.turn.total_seconds(),
             lend_at_least_s=pool.lend_at_least.total_seconds(),
+            reserved_mib=reserved_mib,
+            reserved_until=until,
         )
         self._policies[gpu_id] = pool, policy
         return policy
@@ -127,6 +155,7 @@ class Assigner:
             kept_until=record.kept_until,
             wanted_since=record.wanted_since,
             given_up_at=record.given_up_at,
+            in_reserve=self._reserved.has_place_of(record),
         )
 
     def _rank(self, record: SliceRecord, of_job: Rank) -> Rank:

@@ -15,7 +15,7 @@ from sublet_quota.wire.agent_link import AgentEvent
 from sublet_quota.wire.event_kinds import EventKind
 from sublet_quota.wire.quota import KeptIn
 
-from sublet_hub.agents.assignments import Assigner
+from sublet_hub.agents.assignments import Assigner, AssignmentFacts
 from sublet_hub.agents.connection_registry import AgentConnections
 from sublet_hub.agents.departed_nodes import ClusterNodes, DepartedNodes
 from sublet_hub.agents.identity import AgentIdentities
@@ -242,7 +242,12 @@ class Assembly:
         self.connections = AgentConnections(
             stores,
             adapters.agents,
-            Assigner(ledger, fleet, capacity, self._queue.entitlements, self.service.startup_grace),
+            Assigner(
+                ledger,
+                fleet,
+                capacity,
+                AssignmentFacts(self._queue.entitlements, startup, reserved),
+            ),
             metrics,
         )
         self._runner = self._make_runner()

@@ -18,6 +18,7 @@ from sublet_quota.preview.present_state import PresentState, present_state
 from sublet_quota.server_queue.expected import Ends
 from sublet_quota.server_queue.line_order import in_order
 from sublet_quota.server_queue.queued_server import QueuedServer
+from sublet_quota.server_queue.rights_ends import rights_ends
 from sublet_quota.server_queue.waits import QueueWait, Standings
 from sublet_quota.shares.fair_order import RequestId
 
@@ -133,7 +134,8 @@ def _reckon(
     state: PresentState, line: Sequence[QueuedServer], past: PastUse, ends: Ends
 ) -> Standings:
     holdings = state.holdings()
-    return Standings(holdings, in_order(holdings, line, past), ends)
+    known = replace(ends, of_rights=rights_ends(holdings, line, past, ends.now))
+    return Standings(holdings, in_order(holdings, line, past), known)
 
 
 def _words_of(standings: Standings, names: Iterable[RequestId]) -> list[QueueWait]:

@@ -3,6 +3,9 @@
 How long the slices on a card take to leave is reckoned from what their agents say that they hold,
 by the rate that was measured there. Who is called back is told for whom, and from when on.
 
+From then on the agents are told how much is to be free on a card, so that it is at the hour: they
+suspend who was called back, as far as the rest of the card is too small for these.
+
 Which cards that will be is reckoned beside the loop on what is held at a moment: of many slices
 that takes as long as another document. Who has come to a card, or left it, meanwhile stays as it is
 until the next time.
@@ -20,8 +23,8 @@ from sublet_quota.holdings.as_held import AsHeld
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GpuId, SliceId
 from sublet_quota.placement.reserved_room import (
-    KEPT_FOR,
     LOOK_AHEAD,
+    KeptRoom,
     ReservedRoom,
     kept_for,
     reserved_room,
@@ -48,6 +51,7 @@ class _Reckoned:
 
     document: QuotaDocument
     rooms: tuple[ReservedRoom, ...]
+    at: datetime
 
 
 class ReservedRooms:
@@ -60,7 +64,7 @@ class ReservedRooms:
         self._fleet = fleet
         self._capacity = capacity
         self._now = now
-        self._kept: dict[GpuId, ReservedRoom] = {}
+        self._kept: dict[GpuId, KeptRoom] = {}
         self._again_at: datetime | None = None
         self._reckoned: _Reckoned | None = None
 
@@ -73,7 +77,7 @@ class ReservedRooms:
         rooms: tuple[ReservedRoom, ...] = ()
         if coming(document.as_written.reservations, now, LOOK_AHEAD):
             rooms = await asyncio.to_thread(_rooms_of, self._capacity.holdings.as_held(), now)
-        self._reckoned = _Reckoned(document, rooms)
+        self._reckoned = _Reckoned(document, rooms, now)
 
     def call_back_due(self) -> None:
         """Call borrowed slices back whose room must be moved by now, as was reckoned out."""
@@ -81,7 +85,7 @@ class ReservedRooms:
         reckoned, self._reckoned = self._reckoned, None
         if reckoned is None or reckoned.document is not holdings.document:
             return
-        dues = [now + LOOKED_AT_EVERY]
+        dues, due_now = [now + LOOKED_AT_EVERY], list[ReservedRoom]()
         kept = {gpu_id: each for gpu_id, each in self._kept.items() if self._is_kept(each, now)}
         for found in reckoned.rooms:
             there = tuple(each for each in found.slices if self._may_make_way(each, found.gpu_id))
@@ -90,12 +94,28 @@ class ReservedRooms:
             if due > now:
                 dues.append(due)
                 continue
-            kept[room.gpu_id] = room
+            kept[room.gpu_id] = KeptRoom(room, reckoned.at)
             if room.slices:
-                self._call_back(room, now)
+                due_now.append(room)
         self._kept = kept
-        holdings.kept_cards = {gpu_id: each.group for gpu_id, each in kept.items()}
+        holdings.kept_cards = {gpu_id: each.room.group for gpu_id, each in kept.items()}
         self._again_at = min(dues)
+        for room in due_now:
+            self._call_back(room, now)
+
+    def on_card(self, gpu_id: GpuId) -> KeptRoom | None:
+        """Return the room of a card that is to be free now; ``None``: none is."""
+        kept = self._kept.get(gpu_id)
+        return kept if kept is not None and self._is_kept(kept, self._now()) else None
+
+    def has_place_of(self, record: SliceRecord) -> bool:
+        """Whether a slice has its place in the room that is kept on its card."""
+        kept = None if record.is_job else self.on_card(record.gpu.gpu_id)
+        if kept is None or record.called_back_since is not None:
+            return False
+        document = self._capacity.holdings.document
+        is_new = record.created_at > kept.reckoned_at
+        return is_new and kept.room.group in document.path_of_payer(record.group)
 
     def is_kept(self, record: SliceRecord) -> bool:
         """Whether the room that a called-back slice left is kept for a reservation."""
@@ -106,10 +126,10 @@ class ReservedRooms:
         found = self._kept_for(record)
         return None if found is None else _from(found)
 
-    def _is_kept(self, room: ReservedRoom, now: datetime) -> bool:
+    def _is_kept(self, kept: KeptRoom, now: datetime) -> bool:
         """Whether room that was kept is so still; not where its reservation was taken away."""
         document = self._capacity.holdings.document
-        return now < room.begin + KEPT_FOR and kept_for(document, room.group, now) is not None
+        return now < kept.until and kept_for(document, kept.room.group, now) is not None
 
     def _may_make_way(self, slice_id: SliceId, gpu_id: GpuId) -> bool:
         """Whether a slice is there by now, and still borrowed."""

@@ -29,6 +29,8 @@ class Claim:
     """Who would make way there, as soon as the group wants it."""
     in_the_way: tuple[SliceId, ...]
     """Who cannot: until they have gone the guarantee is not met there."""
+    amount: GpuAmount
+    """What the group may still take there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ def _claim(holdings: Holdings, gpu_type: str, gpu_id: GpuId, node: NodeName) -> 
         for each in holdings.slices_on(gpu_id)
         if _is_in_the_way(holdings, each.slice_id, node, gpu_type)
     )
-    return Claim(group, gpu_type, gpu_id, way, tuple(sorted(fixed)))
+    return Claim(group, gpu_type, gpu_id, way, tuple(sorted(fixed)), amount)
 
 
 def _claimed(holdings: Holdings, gpu_type: str, gpu_id: GpuId, leaf: NodeName) -> GpuAmount:

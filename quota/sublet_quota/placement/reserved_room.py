@@ -34,6 +34,8 @@ class ReservedRoom:
     slices: tuple[SliceId, ...]
     """The borrowed slices that make way there."""
     begin: datetime
+    memory_mib: int = 0
+    """How much of the card's memory the group may still take there."""
     not_before: datetime | None = None
     """When what another reservation has on the card ends; ``None``: nothing is reserved there."""
 
@@ -41,6 +43,25 @@ class ReservedRoom:
         """Return when the slices are called back; ``moving`` is how long their memory takes."""
         due = self.begin - min(LOOK_AHEAD, max(LEAST_LEAD, moving))
         return due if self.not_before is None else max(due, self.not_before)
+
+
+@dataclass(frozen=True, slots=True)
+class KeptRoom:
+    """Room on a card that is to be free for a reservation."""
+
+    room: ReservedRoom
+    reckoned_at: datetime
+    """Who has come since then has its place in this room."""
+
+    @property
+    def memory_mib(self) -> int:
+        """How much is to be free, with what slices of the reservation have there."""
+        return self.room.memory_mib
+
+    @property
+    def until(self) -> datetime:
+        """Until when it is kept."""
+        return self.room.begin + KEPT_FOR
 
 
 def reserved_room(holdings: Holdings, now: datetime) -> tuple[ReservedRoom, ...]:
@@ -79,7 +100,8 @@ def _at(holdings: Holdings, soon: list[Coming], now: datetime) -> Iterator[Reser
     for claim in claims_of(holdings, after, groups):
         slices = tuple(each for each in claim.calls_back if _is_borrowed(holdings, each))
         ends = _ends_there(holdings, claim, now, begin)
-        yield ReservedRoom(claim.group, claim.gpu_id, slices, begin, ends)
+        memory_mib = claim.amount.memory_mib
+        yield ReservedRoom(claim.group, claim.gpu_id, slices, begin, memory_mib, ends)
 
 
 def _is_borrowed(holdings: Holdings, slice_id: SliceId) -> bool:

@@ -24,6 +24,10 @@ class ExpectedFrom(StrEnum):
     HELD_BEFORE = "held-before"
     """From how long slices of that type were held lately."""
     CARD_OPENS = "card-opens"
+    RESERVATION_ENDS = "reservation-ends"
+    """From the end of a reservation, after which it is due what others hold by that."""
+    EXCEPTION_ENDS = "exception-ends"
+    """From the end of an exception, in the same way, or of what the exception kept from it."""
     LIMIT = "limit"
     """Unknown: a limit is in the way, and who makes room below it is not known."""
     FAR_BACK = "far-back"
@@ -84,6 +88,12 @@ _EXPECTED: Final[Mapping[ExpectedFrom, str]] = MappingProxyType(
             "room is expected at about {at}, if slices of {gpu_type} are held as long as lately"
         ),
         ExpectedFrom.CARD_OPENS: "room is expected at {at}, when a GPU opens",
+        ExpectedFrom.RESERVATION_ENDS: (
+            "room is expected at {at}, when a reservation ends and, as things stand, it is due some"
+        ),
+        ExpectedFrom.EXCEPTION_ENDS: (
+            "room is expected at {at}, when an exception ends and, as things stand, it is due some"
+        ),
         ExpectedFrom.LIMIT: (
             "when there will be room is not known: it hangs on a limit, and on what counts there"
         ),

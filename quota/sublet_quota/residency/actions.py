@@ -27,7 +27,8 @@ class Suspend:
     """Move the slice's bytes to host memory. The slice's gate closes as this begins."""
 
     slice_id: SliceId
-    room_for: SliceId
+    room_for: SliceId | None
+    """The slice that gets the room; ``None``: a reservation that begins soon."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -196,9 +196,19 @@ class RoomMaking:
         """Whether this slice could leave."""
         return view.slice_id in self._by_id
 
-    def is_possible(self, staying: Collection[SliceView], *, host_is_endless: bool = False) -> bool:
-        """Whether all of ``staying`` can have their whole caps, if the others make room."""
-        shortfall_mib = sum(map(self._room.need_mib, staying)) - self._room.free_mib
+    def is_possible(
+        self,
+        staying: Collection[SliceView],
+        *,
+        host_is_endless: bool = False,
+        beside_mib: int = 0,
+    ) -> bool:
+        """Whether all of ``staying`` can have their whole caps, if the others make room.
+
+        And so much be free beside these.
+        """
+        needed_mib = sum(map(self._room.need_mib, staying)) + beside_mib
+        shortfall_mib = needed_mib - self._room.free_mib
         if shortfall_mib <= 0:
             return True
         stay = [c for c in (self._by_id.get(s.slice_id) for s in staying) if c is not None]

@@ -3,7 +3,8 @@
 An owner whose slice is at home again finds it there without a wait. They come back by rank, of one
 rank the latest active first. That is never worth somebody else's move, with one exception: what was
 lent against its owner's wish, or may not be lent any more, comes home first, even if a job has to
-leave for it. Where nobody could be made to leave again, only that comes home.
+leave for it. Where nobody could be made to leave again, only that comes home. Into room that is
+reserved nothing comes home but what is entitled, and what must.
 """
 
 from sublet_quota.reasons.waiting import WaitReason
@@ -14,8 +15,10 @@ from sublet_quota.residency.seats import SeatPlan
 from sublet_quota.residency.snapshot import GpuSnapshot, Rank, SliceView
 
 
-def bring_home(room: Room, plan: SeatPlan, free_mib: int) -> list[Action]:
+def bring_home(room: Room, plan: SeatPlan, free_mib: int, reserved_mib: int = 0) -> list[Action]:
     """Return the next move that brings an idle slice home; nothing where there is none.
+
+    ``reserved_mib``: of what is free, what is to stay so.
 
     To be asked only when nobody with a seat lacks anything, and nothing moves.
     """
@@ -48,9 +51,13 @@ def bring_home(room: Room, plan: SeatPlan, free_mib: int) -> list[Action]:
         # A cell of it that still runs may fill its whole cap as soon as it is back.
         goes_on = view.runs_a_cell or view.past_the_gate
         need_mib = room.need_mib(view) if goes_on else view.image_mib
+        if view.rank is Rank.CALLED_BACK or (
+            view.rank is Rank.BORROWED and not _must_come_home(snapshot, view)
+        ):
+            need_mib += reserved_mib
         if need_mib <= free_mib:
             return [Resume(view.slice_id)]
-        if _must_come_home(snapshot, view):
+        if _must_come_home(snapshot, view) and not (reserved_mib and view.rank is Rank.CALLED_BACK):
             leaving = _jobs_that_make_room(room, plan, need_mib - free_mib, view)
             if leaving is not None:
                 return [leaving]

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from sublet_quota.names.ids import SliceId
 from sublet_quota.residency.candidates import RoomMaking
+from sublet_quota.residency.reserve import Reserve
 from sublet_quota.residency.snapshot import SliceView
 
 
@@ -34,13 +35,15 @@ class LeftRoom:
     coming: tuple[ComingTurn, ...] = ()
     leaving: Mapping[SliceId, frozenset[SliceId]] = field(default_factory=dict)
     """Who of this rank makes way when a coming turn begins, by the slice in front there."""
+    reserve: Reserve | None = None
+    """What is to be free beside those of this rank, for a reservation."""
     kept: tuple[SliceView, ...] = ()
     """The idle slices that stay where a job has a seat: kept by owners who are entitled."""
 
     @property
     def is_all(self) -> bool:
-        """Whether no lower rank takes any."""
-        return not self.seated and not self.coming
+        """Whether no lower rank takes any, and no reservation."""
+        return not self.seated and not self.coming and self.reserve is None
 
     @property
     def takers(self) -> tuple[SliceView, ...]:
@@ -55,7 +58,8 @@ class LeftRoom:
     def fits_now(self, *own: SliceView, host_is_endless: bool = False) -> bool:
         """Whether these of the rank fit beside the seats of lower ranks that there are."""
         staying = self._with_kept((*self.seated, *self.immovable, *own))
-        return self.making.is_possible(staying, host_is_endless=host_is_endless)
+        fits = self.making.is_possible(staying, host_is_endless=host_is_endless)
+        return fits and (self.reserve is None or self.reserve.is_left_beside(staying))
 
     def fits_in(self, turn: ComingTurn, *own: SliceView) -> bool:
         """Whether these of the rank fit beside who is there in a coming turn."""

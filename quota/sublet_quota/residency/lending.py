@@ -4,7 +4,8 @@ Jobs run only while no owner is active on the GPU, but for entitled ones, which 
 slices that are borrowed. A job may take the room of idle slices, but not of kept ones, and not more
 than can leave again within the pool's ``give_back_within``. A slice leaves as a whole, so all bytes
 of a job count that might ever be in an owner's way. In an entitled job's way are none but slices
-that are entitled, too; it comes before all other jobs.
+that are entitled, too; it comes before all other jobs. None but an entitled one comes into room
+that is reserved; one that is there goes on.
 """
 
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from collections.abc import Sequence
 from sublet_quota.names.ids import SliceId
 from sublet_quota.reasons.waiting import WaitReason
 from sublet_quota.residency.candidates import RoomMaking, SuspendCandidate, list_candidates
+from sublet_quota.residency.reserve import reserve_of
 from sublet_quota.residency.room import Room, is_kept, kept_from_jobs, measure_room
 from sublet_quota.residency.seats import SeatPlan, Waiting, seat_owners
 from sublet_quota.residency.snapshot import GpuSnapshot, Rank, SliceView
@@ -22,6 +24,7 @@ def seat_jobs(room: Room, candidates: Sequence[SuspendCandidate]) -> SeatPlan:
     plan = SeatPlan()
     for_all = RoomMaking(room, (c for c in candidates if c.for_a_job))
     for_entitled = RoomMaking(room, (c for c in candidates if c.for_an_entitled_job))
+    reserve = reserve_of(room)
     jobs = [s for s in room.views if s.active and s.is_job]
     for job in sorted(jobs, key=_order_of_jobs):
         making = for_entitled if job.is_entitled_job else for_all
@@ -30,6 +33,8 @@ def seat_jobs(room: Room, candidates: Sequence[SuspendCandidate]) -> SeatPlan:
         reason = _why_not_now(room, job, plan.seated)
         if reason is not None:
             plan.waiting.append(Waiting(job, reason))
+        elif _comes(job) and reserve is not None and not reserve.is_left_beside(staying):
+            plan.waiting.append(Waiting(job, WaitReason.NOT_IDLE_YET))
         elif making.is_possible(staying):
             plan.seated.append(job)
         else:
@@ -64,7 +69,8 @@ def _jobs_behind_owners(room: Room) -> list[Waiting]:
 def lendable_mib(snapshot: GpuSnapshot) -> int:
     """Return the largest cap that one more job could have here now, in MiB.
 
-    Active owners, kept and unsuspendable slices and the jobs that are here keep their caps.
+    Active owners, kept and unsuspendable slices and the jobs that are here keep their caps, and
+    nothing that is reserved is given away.
     """
     if not snapshot.is_lent or snapshot.closed is not None or snapshot.pause_only:
         return 0
@@ -80,12 +86,18 @@ def lendable_mib(snapshot: GpuSnapshot) -> int:
     jobs_mib = sum(room.full_mib[s.slice_id] for s in room.views if s.is_job)
     harmless_mib = snapshot.usable_mib - _owners_mib(room, Rank.CALLED_BACK) - jobs_mib
     returnable_mib = _leaving_in_time_mib(snapshot) - jobs_mib
-    return max(0, min(snapshot.usable_mib - taken_mib, max(harmless_mib, returnable_mib)))
+    left_mib = snapshot.usable_mib - taken_mib - snapshot.reserved_mib
+    return max(0, min(left_mib, max(harmless_mib, returnable_mib)))
 
 
 def _has_begun(job: SliceView) -> bool:
     """Whether the job has something to lose."""
     return job.gate_open or job.held_mib > 0 or job.image_mib > 0
+
+
+def _comes(job: SliceView) -> bool:
+    """Whether nothing of a job is here, and others may be due the room before it."""
+    return not (job.is_entitled_job or job.gate_open or job.held_mib > 0)
 
 
 def _order_of_jobs(job: SliceView) -> tuple[bool, int, int, SliceId]:

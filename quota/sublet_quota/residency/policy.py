@@ -26,6 +26,7 @@ from sublet_quota.residency.actions import (
 from sublet_quota.residency.candidates import SuspendCandidate, choose_candidates, list_candidates
 from sublet_quota.residency.idle_return import bring_home
 from sublet_quota.residency.lending import seat_beside_owners, seat_jobs
+from sublet_quota.residency.reserve import Reserve, reserve_of
 from sublet_quota.residency.room import Room, is_moving, line_of, measure_room
 from sublet_quota.residency.seats import SeatPlan
 from sublet_quota.residency.snapshot import GpuSnapshot, SliceView, TransitionKind
@@ -51,9 +52,11 @@ def decide(snapshot: GpuSnapshot) -> Decision:
             course.bring_on(view)
     for waiting in plan.waiting:
         course.wait(waiting.view, waiting.reason, waiting.waits_for)
+    course.make_reserved_room()
     course.turn_back_a_pointless_suspend()
     if not course.memory_moves and not course.is_short and not course.an_owner_waits():
-        returning = bring_home(room, plan, course.free_mib)
+        reserved_mib = 0 if course.reserve is None else course.reserve.mib
+        returning = bring_home(room, plan, course.free_mib, reserved_mib)
         course.actions.extend(returning)
     return Decision(tuple(course.actions), tuple(course.waits))
 
@@ -127,6 +130,8 @@ class _Course:
     waits: list[Wait] = field(default_factory=list)
     is_short: bool = False
     """Whether somebody with a seat needs room that others must make."""
+    reserve: Reserve | None = field(init=False)
+    """What is to be free for a reservation."""
     memory_moves: bool = field(init=False)
     """Whether a move of memory is in flight, or was just decided."""
     free_mib: int = field(init=False)
@@ -140,6 +145,7 @@ class _Course:
         seated = self.plan.seated_ids
         self.memory_moves = snapshot.transition is not None
         self.free_mib = self.room.free_mib
+        self.reserve = reserve_of(self.room)
         self._host_free_mib = snapshot.host_free_mib
         self._candidates = [c for c in list_candidates(self.room) if c.slice_id not in seated]
 
@@ -237,6 +243,16 @@ class _Course:
             self.actions.append(Suspend(candidate.slice_id, view.slice_id))
             self.memory_moves = True
 
+    def make_reserved_room(self) -> None:
+        """Let a called-back slice leave ahead of a reservation, where nobody else needs room."""
+        if self.reserve is None or self.is_short or self.memory_moves:
+            return
+        seated = self.plan.seated_ids
+        leaving = self.reserve.next_to_leave(self.free_mib, self._host_free_mib, seated)
+        if leaving is not None:
+            self.actions.append(Suspend(leaving, None))
+            self.memory_moves = True
+
     def turn_back_a_pointless_suspend(self) -> None:
         """Undo a suspend whose owner is active again, or whose room nobody needs any more."""
         transition = self.room.snapshot.transition
@@ -249,7 +265,10 @@ class _Course:
         idle = {s.slice_id for s in self.room.views if not s.is_job and not s.active}
         wanted_back = transition.slice_id in self.plan.seated_ids
         for_room = not transition.leaves
-        nobody_needs_it = for_room and transition.slice_id in idle and not self.is_short
+        is_needed = self.is_short or (
+            self.reserve is not None and self.reserve.is_short(self.free_mib)
+        )
+        nobody_needs_it = for_room and transition.slice_id in idle and not is_needed
         if wanted_back or nobody_needs_it:
             self.actions.append(Undo(transition.slice_id))
 

@@ -13,6 +13,9 @@ from sublet_quota.names.ids import SliceId
 from sublet_quota.residency.snapshot import GpuSnapshot, Rank, SliceView, TransitionKind
 
 _AT_REST: Final = max(Rank) + 1
+_CALLED_BACK_AT_REST: Final = _AT_REST + 1
+BEHIND_RESERVE: Final = (Rank.CALLED_BACK, _CALLED_BACK_AT_REST)
+"""The lines that have only what a reservation leaves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +126,13 @@ def line_of(snapshot: GpuSnapshot, view: SliceView) -> int:
 
     That is its rank's. Behind them all is an owner who is at rest: at once where it has no seat,
     for nothing of it waits; with one after a whole turn, so that nobody moves for every pause.
+    Where something is reserved, who is called back and at rest has a line of its own.
     """
     since = view.rests_since
     if since is None or (view.gate_open and snapshot.now - since < snapshot.settings.turn):
         return view.turn_rank
-    return _AT_REST
+    is_last = snapshot.reserved_mib > 0 and view.turn_rank is Rank.CALLED_BACK
+    return _CALLED_BACK_AT_REST if is_last else _AT_REST
 
 
 def kept_from_jobs(room: Room, *, entitled: bool) -> tuple[SliceView, ...]:

@@ -25,7 +25,8 @@ from sublet_quota.names.ids import SliceId
 from sublet_quota.reasons.waiting import WaitReason
 from sublet_quota.residency.candidates import RoomMaking, SuspendCandidate
 from sublet_quota.residency.left_room import ComingTurn, LeftRoom
-from sublet_quota.residency.room import Room, kept_from_jobs, line_of
+from sublet_quota.residency.reserve import reserve_of
+from sublet_quota.residency.room import BEHIND_RESERVE, Room, kept_from_jobs, line_of
 from sublet_quota.residency.snapshot import GpuSnapshot, Rank, SliceView
 
 
@@ -62,8 +63,11 @@ def seat_owners(
     lines = {s.slice_id: line_of(room.snapshot, s) for s in at_work}
     last = max(lines.values(), default=0)
     left = LeftRoom(RoomMaking(room, candidates), immovable, kept=kept)
+    reserve = reserve_of(room)
     plan = SeatPlan()
     for line in sorted(set(lines.values())):
+        if reserve is not None:
+            left = replace(left, reserve=reserve if line in BEHIND_RESERVE else None)
         turns = _OfOneRank(room, left)
         of_rank = turns.plan([s for s in at_work if lines[s.slice_id] == line])
         plan.seated.extend(of_rank.seated)

@@ -66,6 +66,10 @@ class PoolSettings:
     lend: bool = True
     lend_at_least: timedelta = timedelta(seconds=60)
     """How long a slice suspended for a job stays away at least, unless its owner wants it."""
+    reserved_mib: int = 0
+    """How much is to be free for a reservation, the room of its own slices included."""
+    reserved_until: datetime | None = None
+    """Until when, by the hub's clock; ``None``: nothing is reserved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +117,8 @@ class SliceView:
     """Why the slice can be paused but never suspended; ``None``: it can be suspended."""
     not_before: datetime | None = None
     """When a new move of the slice may begin, after one that did not work."""
+    in_reserve: bool = False
+    """Whether the slice's room is of what is reserved here."""
 
     def __post_init__(self) -> None:
         """Refuse what no agent can have measured."""
@@ -189,6 +195,8 @@ class GpuSnapshot:
     closed: str | None = None
     """Why the GPU takes no new job (it fails), or ``None``."""
     settings: PoolSettings = PoolSettings()
+    reserved_mib: int = 0
+    """How much is to be free for a reservation now, the room of its own slices included."""
 
     @property
     def is_lent(self) -> bool:

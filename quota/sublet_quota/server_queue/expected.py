@@ -3,7 +3,8 @@
 Each in its order gets the card on which enough is free first, as slices there end: at an end that
 is known, else when half of the slices of that type that were held as long as this one were gone.
 Where too few were, no end is told: never a made-up time. What others would make way for, and that
-those in line leave again, is not counted on.
+those in line leave again, is not counted on; but for who surely has their turn when a reservation
+or an exception ends (``rights_ends``), where that is sooner.
 """
 
 from bisect import bisect_right
@@ -23,7 +24,9 @@ from sublet_quota.placement.slice_placement import Placement
 from sublet_quota.reasons.derivation import Rule
 from sublet_quota.reasons.refusals.room import RoomRefusal
 from sublet_quota.reasons.server_queue import Expected, ExpectedFrom
+from sublet_quota.server_queue.rights_ends import RightsEnd
 from sublet_quota.server_queue.walk import Step, cards_for
+from sublet_quota.shares.fair_order import RequestId
 
 MOST_RECKONED: Final = 50
 """For so many of the line it is reckoned when there will be room."""
@@ -51,6 +54,8 @@ class Ends:
     """When slices end whose owners were warned that they are idle, unless they come back."""
     held: Mapping[str, Sequence[timedelta]] = field(default_factory=dict)
     """How long notebooks' slices of a GPU type were held lately, the shortest first."""
+    of_rights: Mapping[RequestId, RightsEnd] = field(default_factory=dict)
+    """Whose turn comes when a reservation or an exception ends."""
 
     def end_of(self, holding: Holding, gpu_type: str) -> tuple[datetime, ExpectedFrom] | None:
         """Return when a slice ends, and from what that follows; ``None``: it is not known."""
@@ -83,6 +88,15 @@ class Reckoning:
         if isinstance(answer, Placement):
             self._give(answer.gpu_id, answer.amount)
             return Expected(None, ExpectedFrom.TURN_NOW)
+        found, due = self._by_ends(step), self._ends.of_rights.get(step.server.request_id)
+        if due is None or (found.at is not None and found.at <= due.at):
+            return found
+        self._give(due.placement.gpu_id, due.placement.amount)
+        return Expected(due.at, due.by, due.gpu_type)
+
+    def _by_ends(self, step: Step) -> Expected:
+        """Return when there will be room for one by the ends of slices, or of a closing."""
+        answer = step.answer
         if isinstance(answer, Denial):
             if answer.code is RoomRefusal.GPUS_CLOSED:
                 return self._opening(step.question, answer)

@@ -283,6 +283,8 @@ class SliceAssignment(AnswerModel):
     """When the owner last asked for the slice (``sublet wake``): counts as a wake."""
     given_up_at: AwareDatetime | None = None
     """When the owner last gave the slice up for now: idle at once, until something new is seen."""
+    in_reserve: bool = False
+    """Whether the slice's room is of its card's ``reserved_mib``."""
 
 
 class GpuAssignment(AnswerModel):
@@ -295,6 +297,12 @@ class GpuAssignment(AnswerModel):
     give_back_within_s: Seconds = Field(gt=0)
     turn_s: Seconds = Field(gt=0)
     lend_at_least_s: Seconds
+    reserved_mib: Mib = 0
+    """How much is to be free for a reservation, with what its own slices have here. It is told as
+    soon as moving must begin: called-back slices leave ahead. Agents of older versions move nothing
+    before the reservation's first cell asks."""
+    reserved_until: AwareDatetime | None = None
+    """Until when, also where nothing more is heard; ``None``: nothing is reserved."""
 
 
 class Welcome(AnswerModel):

@@ -15,7 +15,9 @@ from sublet_hub.host.clock import utc_now
 from sublet_hub.ledger.records import Change
 from sublet_hub.slices import reserved_rooms
 from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.placement.reserved_room import KEPT_FOR
 from sublet_quota.residency.snapshot import Rank
+from sublet_quota.wire.agent_link import GpuAssignment, SliceAssignment
 from sublet_quota.wire.event_kinds import EventKind
 
 from tests.support.fake_agent import FakeAgent, a_gpu, a_report
@@ -76,6 +78,26 @@ class Scene:
 
     def called_back(self) -> set[str]:
         return {owner for owner, since in self.kept().items() if since is not None}
+
+    def told(self) -> dict[str, tuple[int, datetime | None]]:
+        """What the agent is told to have free on cards, and until when."""
+        gpus, _ = self._assigned()
+        return {
+            each.gpu_id: (each.reserved_mib, each.reserved_until)
+            for each in gpus
+            if each.reserved_mib
+        }
+
+    def slices(self) -> tuple[SliceAssignment, ...]:
+        """The slices as the agent is told of them."""
+        _, slices = self._assigned()
+        return slices
+
+    def _assigned(self) -> tuple[tuple[GpuAssignment, ...], tuple[SliceAssignment, ...]]:
+        assigner, ledger = self.world.assembly.connections._assigner, self.world.service.ledger
+        found: tuple[tuple[GpuAssignment, ...], tuple[SliceAssignment, ...]]
+        found = assigner.assignments("node-a", ledger.gpus)
+        return found
 
     async def holds(self, owner: str, gib: int) -> None:
         """Have the agent say how much an owner's slice holds."""
@@ -255,3 +277,34 @@ async def test_who_is_on_the_way_to_a_card_that_is_reserved_stays_where_it_is(
         holding = here.world.service.capacity.holdings.slice(first.slice_id)
         assert holding is not None
         assert (holding.gpu_id, holding.called_back) == (first.gpu.gpu_id, True)
+
+
+async def test_the_agent_is_told_how_much_is_to_be_free_and_until_when(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    async with scene(tmp_path, hub, an_hour(), cards=2, reserved=1) as lab:
+        await lab.at(11 * MINUTE)
+        assert lab.told() == {}
+        await lab.at(MINUTE)
+        (card,) = lab.told()
+        mib, until = lab.told()[card]
+        usable_mib = 81920 - 1024
+        assert (mib, until) == (usable_mib, lab.begin + KEPT_FOR)
+        assert not any(each.in_reserve for each in lab.slices())
+        await lab.at(-6 * MINUTE)
+        assert lab.told() == {}
+
+
+async def test_what_starts_at_the_hour_has_its_room_of_what_was_reserved(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    async with scene(tmp_path, hub, an_hour(), cards=1, reserved=1) as lab:
+        await lab.at(MINUTE)
+        assert lab.told()
+        lab.clock(lab.begin)
+        allocation = lab.world.service.allocation
+        allocation._stores = replace(allocation._stores, now=lambda: lab.begin)
+        lease = await lab.world.slice_for("ada", groups=["course"], size="quarter")
+        (own,) = (each for each in lab.slices() if each.in_reserve)
+        assert own.slice_id == lease["slice_id"]
+        assert lab.told()

@@ -24,6 +24,8 @@ def test_a_time_is_told_where_one_is_known_and_else_that_it_is_not(by: ExpectedF
         ExpectedFrom.IDLE_ENDS,
         ExpectedFrom.HELD_BEFORE,
         ExpectedFrom.CARD_OPENS,
+        ExpectedFrom.RESERVATION_ENDS,
+        ExpectedFrom.EXCEPTION_ENDS,
     }
     words = expected_words(Expected(AT if by in known else None, by, "H100"))
     assert "{" not in words

@@ -6,9 +6,27 @@ from tests.security.mutant import Mutant
 
 _SEATS: Final = "quota/sublet_quota/residency/seats.py"
 _LEFT_ROOM: Final = "quota/sublet_quota/residency/left_room.py"
+_RESERVE: Final = "quota/sublet_quota/residency/reserve.py"
+_RESERVED: Final = "tests/quota/residency/test_reserve.py"
 _RANKS: Final = "tests/quota/residency/test_ranks.py"
 
 MUTANTS: Final = (
+    Mutant(
+        3,
+        "whoever is on a card is moved away ahead of another group's reservation",
+        _RESERVE,
+        "if c.view.rank is Rank.CALLED_BACK and not c.view.is_job and not c.by_eviction",
+        "if not c.by_eviction",
+        ((f"{_RESERVED}::test_nobody_else_leaves_for_a_reservation_however_little_is_free"),),
+    ),
+    Mutant(
+        3,
+        "who is called back keeps its seat in room that is reserved",
+        _LEFT_ROOM,
+        "return fits and (self.reserve is None or self.reserve.is_left_beside(staying))",
+        "return fits",
+        (f"{_RESERVED}::test_idle_ones_leave_before_those_at_work_and_these_are_told",),
+    ),
     Mutant(
         3,
         "who borrows keeps its seat for as long as it is busy",

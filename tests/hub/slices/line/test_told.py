@@ -5,9 +5,10 @@ import json
 import re
 import time
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
+from sublet_hub.host.clock import utc_now
 from sublet_hub.slices import line_standings
 from sublet_quota.names.ids import GroupName
 from sublet_quota.wire.event_kinds import EventKind
@@ -68,6 +69,27 @@ async def test_how_the_line_stands_is_reckoned_once_until_it_changes(
     await ask(world, "bob")
     _, found = await world.call("GET", "queue?all=1", world.admin())
     assert [each["owner"] for each in found] == ["ada", "bob"]
+
+
+async def test_who_is_due_room_when_an_exception_ends_is_told_when(world: HubWorld) -> None:
+    ends = (utc_now() + timedelta(hours=1)).replace(second=0, microsecond=0)
+    text = QUOTA.replace("  research: {guaranteed: {H100: 1}}\n", "  research: {}\n") + (
+        "exceptions:\n"
+        "  - {groups: [teaching], set: {guaranteed: {H100: 1}}, "
+        f"until: {ends:%Y-%m-%d %H:%M}Z, why: lab}}\n"
+    )
+    await put_in_force(world, text)
+    await world.agent()
+    for server in ("", "b"):
+        await world.slice_for("eve", server, size="half", groups=["teaching"])
+    for owner, group in (("bob", "research"), ("ada", "teaching")):
+        assert (await ask(world, owner, groups=[group]))[0] == 202
+    _, found = await world.call("GET", "queue?all=1", world.admin())
+    expected = {each["owner"]: (each["expected_at"], each["expected_why"]) for each in found}
+    # She is of the group that has it all, which keeps that.
+    assert expected["ada"][0] is None
+    assert datetime.fromisoformat(expected["bob"][0]) == ends
+    assert "when an exception ends" in expected["bob"][1]
 
 
 async def test_offers_say_for_which_sizes_one_can_wait(world: HubWorld) -> None:
