@@ -9,7 +9,7 @@ until the next time.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -20,15 +20,14 @@ from sublet_quota.holdings.as_held import AsHeld
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GpuId, SliceId
 from sublet_quota.placement.reserved_room import (
-    KEPT_FOR,
     LOOK_AHEAD,
     ReservedRoom,
+    due_now,
     kept_for,
     reserved_room,
 )
 from sublet_quota.reasons.quota_changes import reserved_words
 from sublet_quota.reasons.ranks import from_words
-from sublet_quota.residency.snapshot import Rank
 from sublet_quota.wire.event_kinds import EventKind
 
 from sublet_hub.ledger.events import slice_event
@@ -37,8 +36,6 @@ from sublet_hub.ledger.records import Change, EventRecord, SliceRecord
 from sublet_hub.state.capacity import Capacity
 from sublet_hub.state.fleet import Fleet
 
-LOOKED_AT_EVERY: Final = timedelta(seconds=20)
-"""How often it is reckoned who makes way."""
 _USUAL_MIB_PER_S: Final = 1700
 
 
@@ -60,7 +57,7 @@ class ReservedRooms:
         self._fleet = fleet
         self._capacity = capacity
         self._now = now
-        self._kept: dict[GpuId, ReservedRoom] = {}
+        self._kept: Mapping[GpuId, ReservedRoom] = {}
         self._again_at: datetime | None = None
         self._reckoned: _Reckoned | None = None
 
@@ -81,21 +78,12 @@ class ReservedRooms:
         reckoned, self._reckoned = self._reckoned, None
         if reckoned is None or reckoned.document is not holdings.document:
             return
-        dues = [now + LOOKED_AT_EVERY]
-        kept = {gpu_id: each for gpu_id, each in self._kept.items() if self._is_kept(each, now)}
-        for found in reckoned.rooms:
-            there = tuple(each for each in found.slices if self._may_make_way(each, found.gpu_id))
-            room = replace(found, slices=there)
-            due = room.due_at(self._moving(room.gpu_id, room.slices))
-            if due > now:
-                dues.append(due)
-                continue
-            kept[room.gpu_id] = room
-            if room.slices:
-                self._call_back(room, now)
-        self._kept = kept
-        holdings.kept_cards = {gpu_id: each.group for gpu_id, each in kept.items()}
-        self._again_at = min(dues)
+        due = due_now(holdings, reckoned.rooms, self._kept, self._moving, now)
+        for room in due.begun:
+            self._call_back(room, now)
+        self._kept = due.kept
+        holdings.kept_cards = {gpu_id: each.group for gpu_id, each in due.kept.items()}
+        self._again_at = due.again_at
 
     def is_kept(self, record: SliceRecord) -> bool:
         """Whether the room that a called-back slice left is kept for a reservation."""
@@ -105,18 +93,6 @@ class ReservedRooms:
         """Return from when on a called-back slice's room is reserved, as its owner is told."""
         found = self._kept_for(record)
         return None if found is None else _from(found)
-
-    def _is_kept(self, room: ReservedRoom, now: datetime) -> bool:
-        """Whether room that was kept is so still; not where its reservation was taken away."""
-        document = self._capacity.holdings.document
-        return now < room.begin + KEPT_FOR and kept_for(document, room.group, now) is not None
-
-    def _may_make_way(self, slice_id: SliceId, gpu_id: GpuId) -> bool:
-        """Whether a slice is there by now, and still borrowed."""
-        holdings = self._capacity.holdings
-        holding = holdings.slice(slice_id)
-        is_there = holding is not None and holding.gpu_id == gpu_id
-        return is_there and holdings.rank(slice_id) is Rank.BORROWED
 
     def _kept_for(self, record: SliceRecord) -> Coming | None:
         if record.called_back_since is None or record.called_back_for is None:

@@ -6,8 +6,8 @@ reservation has on a card stays theirs till that ends. Who was called back is no
 a while after the begin: those who come at the hour would else call them back again.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -20,6 +20,8 @@ from sublet_quota.residency.snapshot import Rank
 
 LOOK_AHEAD: Final = timedelta(minutes=10)
 """So early reservations are looked at: nothing takes longer to move."""
+LOOKED_AT_EVERY: Final = timedelta(seconds=20)
+"""How often it is reckoned who makes way, while something begins soon."""
 LEAST_LEAD: Final = timedelta(minutes=1)
 KEPT_FOR: Final = timedelta(minutes=5)
 """How long after its begin room that nobody has taken yet is kept from being lent again."""
@@ -60,6 +62,58 @@ def reserved_room(holdings: Holdings, now: datetime) -> tuple[ReservedRoom, ...]
         for begin in sorted({each.begin for each in soon})
         for room in _at(holdings, [each for each in soon if each.begin == begin], now)
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What follows now from the cards of reservations that begin soon."""
+
+    kept: Mapping[GpuId, ReservedRoom]
+    """The cards that are kept from now on: for those it is time, or they were and are still."""
+    begun: tuple[ReservedRoom, ...]
+    """Those whose slices are called back now."""
+    again_at: datetime
+    """When it is to be looked at anew, at the latest."""
+
+
+def due_now(
+    holdings: Holdings,
+    rooms: Iterable[ReservedRoom],
+    kept: Mapping[GpuId, ReservedRoom],
+    moving: Callable[[GpuId, tuple[SliceId, ...]], timedelta],
+    now: datetime,
+) -> Due:
+    """Return for which cards it is time by now, with the slices that are there and borrowed still.
+
+    ``rooms``: as ``reserved_room`` found them; ``kept``: what was kept until now; ``moving``: how
+    long slices take to leave a card.
+    """
+    dues, begun = [now + LOOKED_AT_EVERY], list[ReservedRoom]()
+    after = {gpu_id: each for gpu_id, each in kept.items() if _is_kept(holdings, each, now)}
+    for found in rooms:
+        there = tuple(one for one in found.slices if _may_make_way(holdings, one, found.gpu_id))
+        room = replace(found, slices=there)
+        due = room.due_at(moving(room.gpu_id, there))
+        if due > now:
+            dues.append(due)
+            continue
+        after[room.gpu_id] = room
+        if there:
+            begun.append(room)
+    return Due(after, tuple(begun), min(dues))
+
+
+def _is_kept(holdings: Holdings, room: ReservedRoom, now: datetime) -> bool:
+    """Whether room that was kept is so still; not where its reservation was taken away."""
+    is_on_time = now < room.begin + KEPT_FOR
+    return is_on_time and kept_for(holdings.document, room.group, now) is not None
+
+
+def _may_make_way(holdings: Holdings, slice_id: SliceId, gpu_id: GpuId) -> bool:
+    """Whether a slice is there by now, and still borrowed."""
+    holding = holdings.slice(slice_id)
+    is_there = holding is not None and holding.gpu_id == gpu_id
+    return is_there and _is_borrowed(holdings, slice_id)
 
 
 def kept_for(document: QuotaDocument, group: str | None, now: datetime) -> Coming | None:

@@ -58,6 +58,20 @@ class Answered:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftLine:
+    """A notebook waited in line for its slice, or until it left, or was looked at last."""
+
+    name: str
+    owner: UserName
+    since: datetime
+    until: datetime
+    rank: Rank | None
+    """How its slice stands; ``None``: it has none."""
+    passed: tuple[str, ...] = ()
+    """Who came before in the order, and found no place at its turn."""
+
+
+@dataclass(frozen=True, slots=True)
 class JobWaited:
     """A job waited from its submission to its start, or until it was looked at last."""
 
@@ -118,6 +132,7 @@ class Record:
     runs: list[Ran] = field(default_factory=list)
     cells: list[CellBegan] = field(default_factory=list)
     answers: list[Answered] = field(default_factory=list)
+    line: list[LeftLine] = field(default_factory=list)
     job_waits: list[JobWaited] = field(default_factory=list)
     places: list[PlaceChanged] = field(default_factory=list)
     moves: list[Moved] = field(default_factory=list)

@@ -1,6 +1,7 @@
 """The parts of a simulated hub that servers and jobs share."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Protocol
 
@@ -12,9 +13,13 @@ from sublet_quota.closed_loop.service.charged_uses import Charge, ChargedUses
 from sublet_quota.errors import SubletQuotaError
 from sublet_quota.holdings.gpu_load import Holding, cards_on
 from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.jobs.turns.past_uses import PastUse, UsedBy
 from sublet_quota.names.ids import GroupName, SliceId
 from sublet_quota.placement.called_back import called_back_for_jobs
+from sublet_quota.placement.return_pauses import ReturnPauses
 from sublet_quota.residency.snapshot import Rank
+from sublet_quota.shares.fair_order import ranks
+from sublet_quota.shares.fair_turns import FairTurns
 from sublet_quota.shares.past_use import NO_TIME
 
 
@@ -41,21 +46,46 @@ class Parts:
     """The product's own; another under each new document."""
     uses: ChargedUses
     cards: Cards
+    turns: FairTurns
+    """To whom odd cards go where more is guaranteed than there is."""
+    pauses: ReturnPauses = field(default_factory=ReturnPauses)
+    left_for: dict[SliceId, GroupName | None] = field(default_factory=dict)
+    """For whose slices those that are called back lost their place."""
+    asking: dict[str, Callable[[], Iterable[UsedBy]]] = field(default_factory=dict)
+    """Who waits, as each that keeps some waiting tells."""
 
-    def others_change(self, decided: Deciding) -> None:
-        """Let become true what a decision makes of others' slices.
+    def past(self) -> PastUse:
+        """Return what everybody used, with lag written off beside all who wait for room."""
+        asking = {each for tell in self.asking.values() for each in tell()}
+        past = self.uses.past(self.holdings, asking, self.cards.off_since(), self.clock.now)
+        self.turns.replace(ranks(self.holdings.groups, past.used))
+        return past
+
+    def call_back(self, slice_id: SliceId, group: GroupName | None) -> None:
+        """Let a slice lose its place on its card, for a group's."""
+        self.left_for[slice_id] = group
+        self.holdings.mark_called_back(slice_id, called_back=True)
+        self.pauses.note(slice_id, self.clock.now)
+        self.record.places.append(PlaceChanged(slice_id, self.clock.now, called_back=True))
+
+    def forget(self, slice_id: SliceId) -> None:
+        """Forget what was remembered of a slice that has gone."""
+        self.pauses.forget(slice_id)
+        self.left_for.pop(slice_id, None)
+
+    def others_change(self, decided: Deciding, group: GroupName | None) -> None:
+        """Let become true what a decision makes of others' slices, for one that a group pays.
 
         Those that could move are called back like any others: no agent moves any yet.
         """
-        for slice_id, group in decided.recharged:
+        for slice_id, other in decided.recharged:
             holding = self.holdings.slice(slice_id)
             if holding is not None:
-                charged = replace(holding, group=group)
+                charged = replace(holding, group=other)
                 self.holdings.put(charged)
                 self.charge_anew(charged)
         for slice_id in decided.calls_back:
-            self.holdings.mark_called_back(slice_id, called_back=True)
-            self.record.places.append(PlaceChanged(slice_id, self.clock.now, called_back=True))
+            self.call_back(slice_id, group)
 
     def tell_rank(self, slice_id: SliceId) -> None:
         """Tell the agent of a notebook's slice how it stands now.

@@ -15,12 +15,16 @@ from sublet_quota.closed_loop.asks.asked import AskedServer
 from sublet_quota.closed_loop.card.slice_on_card import SliceOnCard
 from sublet_quota.closed_loop.clock import Phase
 from sublet_quota.closed_loop.record.records import Answered, Who
+from sublet_quota.closed_loop.service.line import Line
 from sublet_quota.closed_loop.service.parts import Parts
 from sublet_quota.holdings.gpu_load import Holding
 from sublet_quota.jobs.turns.job_order import open_kinds
 from sublet_quota.names.ids import SliceId, UserName
 from sublet_quota.placement.slice_placement import Placement, decide_slice
+from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.residency.snapshot import Holder, Rank
+from sublet_quota.server_queue.queued_server import may_wait
+from sublet_quota.server_queue.walk import is_due
 from sublet_quota.shares.lots import lot_of
 
 
@@ -40,24 +44,41 @@ class Servers:
         self._parts = parts
         self._changed = changed
         self._running: dict[SliceId, _Server] = {}
+        self.line = Line(parts, self._give)
 
     def ask(self, asked: AskedServer) -> None:
-        """Ask for a server's slice; where it is refused, again later, as long as patience lasts."""
-        clock, record = self._parts.clock, self._parts.record
+        """Ask for a server's slice, as the service answers: its place, a place in line, or none.
+
+        Where it is refused, it is asked for again later, as long as patience lasts.
+        """
         wish = self._wish(asked)
         answer = decide_slice(self._parts.holdings, wish)
-        owner = UserName(asked.owner)
-        if isinstance(answer, Placement):
-            record.answers.append(Answered(asked.name, owner, clock.now, answer.group, answer.rank))
-            self._hand_out(asked, answer)
-            return
-        within = any(
-            option.rank is Rank.ENTITLED for option in admit(self._parts.holdings, wish).options
+        if isinstance(answer, Placement) and (not self.line.waits or is_due(answer)):
+            self._give(asked, answer)
+        elif self.line.is_open and (isinstance(answer, Placement) or may_wait(answer)):
+            self.line.join(asked, wish)
+        elif isinstance(answer, Refusal):
+            self._refused(asked, wish, answer)
+
+    def _give(self, asked: AskedServer, placement: Placement) -> None:
+        now = self._parts.clock.now
+        owner, group, rank = UserName(asked.owner), placement.group, placement.rank
+        self._parts.record.answers.append(Answered(asked.name, owner, now, group, rank))
+        self._hand_out(asked, placement)
+
+    def _refused(self, asked: AskedServer, wish: RequestedSlice, refusal: Refusal) -> None:
+        """Note a refusal; within guarantee and limits there is none, but for want of room."""
+        clock, options = self._parts.clock, admit(self._parts.holdings, wish).options
+        refused = Answered(
+            asked.name,
+            UserName(asked.owner),
+            clock.now,
+            None,
+            None,
+            str(refusal.reason),
+            within_guarantee=any(option.rank is Rank.ENTITLED for option in options),
         )
-        code = str(answer.reason)
-        record.answers.append(
-            Answered(asked.name, owner, clock.now, None, None, code, within_guarantee=within)
-        )
+        self._parts.record.answers.append(refused)
         again = clock.now + asked.asks_again
         if again <= asked.at + asked.patience:
             clock.at(again, Phase.ASKS, asked.name, lambda: self.ask(asked))
@@ -91,7 +112,7 @@ class Servers:
     def _hand_out(self, asked: AskedServer, placement: Placement) -> None:
         parts, slice_id = self._parts, SliceId(asked.name)
         now, holdings = parts.clock.now, parts.holdings
-        parts.others_change(placement)
+        parts.others_change(placement, placement.group)
         holding = Holding(
             slice_id=slice_id,
             owner=placement.owner,
@@ -142,6 +163,7 @@ class Servers:
         parts.cards.remove(slice_id)
         parts.uses.end(slice_id, parts.holdings, parts.clock.now)
         parts.holdings.remove(slice_id)
+        parts.forget(slice_id)
         parts.record.servers_left[slice_id] = parts.clock.now
         self._changed()
 
