@@ -18,12 +18,12 @@ def watched(scene: Scenario | Cluster) -> Record:
         record, holdings = cluster.record, cluster.holdings
         for model in cluster.cards.models.values():
             assert not _stand_still(model), f"jobs stand still on {model.facts.gpu_id}"
-        changes = record.answers, record.places, record.servers_left
+        changes = record.answers, record.places, record.servers_left, record.ended_idle
         before, seen = seen, (id(holdings.document), *map(len, changes))
         if before == seen:
             continue
         now = {each.slice_id for each in holdings.slices() if each.is_notebook}
-        ended = notebooks - now - set(record.servers_left)
+        ended = notebooks - now - set(record.servers_left) - set(record.ended_idle)
         assert not ended, f"{ended} ended, and their owners had not left"
         notebooks = now
         away = [each.slice_id for each in holdings.slices() if each.called_back]
@@ -32,7 +32,7 @@ def watched(scene: Scenario | Cluster) -> Record:
     record = cluster.finish()
     started = {each.name for each in record.answers if each.rank is not None}
     _nobody_is_overtaken(record, cluster.asked)
-    assert started == notebooks | set(record.servers_left)
+    assert started == notebooks | set(record.servers_left) | set(record.ended_idle)
     return record
 
 

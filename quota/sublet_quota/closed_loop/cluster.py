@@ -15,6 +15,7 @@ from sublet_quota.closed_loop.asks.asked import Asked, AskedServer, Manner, NewD
 from sublet_quota.closed_loop.card.all_cards import Cards, Heard
 from sublet_quota.closed_loop.clock import Clock, Phase
 from sublet_quota.closed_loop.record.records import Record
+from sublet_quota.closed_loop.service.budgets import Budgets
 from sublet_quota.closed_loop.service.charged_uses import ChargedUses
 from sublet_quota.closed_loop.service.jobs import Jobs
 from sublet_quota.closed_loop.service.parts import Parts
@@ -85,9 +86,11 @@ class Cluster:
         self.jobs = Jobs(self._parts, self._slices_changed)
         self.servers = Servers(self._parts, self._slices_changed)
         self.places = Places(self._parts, self._slices_changed)
+        self._budgets = Budgets(self._parts, self._slices_changed)
         self._tell(scenario.asked, scenario.changes)
         self._expect_change()
         self.places.expect_reservations()
+        self._budgets.expect()
 
     @property
     def asked(self) -> tuple[Asked, ...]:
@@ -111,6 +114,7 @@ class Cluster:
 
     def finish(self) -> Record:
         """Return what happened, after the last step."""
+        self.cards.count_held()
         self.cards.finish()
         self.jobs.finish()
         self.servers.line.finish()
@@ -179,6 +183,7 @@ class Cluster:
             self.clock.at(max(end, now), Phase.ENDS, "grace", self._end_graces)
         self._expect_change()
         self.places.expect_reservations()
+        self._budgets.expect()
         self._slices_changed()
 
     def _end_graces(self) -> None:

@@ -1,6 +1,6 @@
 """All simulated cards together: what is told of them goes into the record and to who is charged."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from fractions import Fraction
@@ -28,8 +28,8 @@ from sublet_quota.shares.past_use import Span
 
 
 @dataclass(slots=True)
-class _Placed:
-    """A slice, and where it lies."""
+class PlacedSlice:
+    """A slice, and where it lies; ``cards``: which part of a card it is."""
 
     served: SliceOnCard
     who: Who
@@ -37,6 +37,16 @@ class _Placed:
     cards: Fraction
     worst: Rank = Rank.ENTITLED
     """The worst rank since its present cell was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOnCard:
+    """Who held what on one card, from one moment to another, while nothing changed there."""
+
+    model: str
+    slices: Sequence[PlacedSlice]
+    began: datetime
+    ended: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +68,12 @@ class Cards:
         self._heard = heard
         self.models: dict[GpuId, CardModel] = {}
         self._of_node: dict[NodeId, list[CardModel]] = {}
-        self._placed: dict[SliceId, _Placed] = {}
+        self._placed: dict[SliceId, PlacedSlice] = {}
         self._types: dict[GpuId, str] = {}
         self._looks: dict[GpuId, datetime | None] = {}
         self._done: list[SliceId] = []
+        self._held: Callable[[HeldOnCard], None] | None = None
+        self._held_until: dict[GpuId, datetime] = {}
         self._lendable_mib: dict[GpuId, int] = {}
         """What was found since something happened on each card last."""
 
@@ -106,7 +118,7 @@ class Cards:
         self.pass_time(gpu_id)
         model = self.models[gpu_id]
         cards = cards_on(served.amount, model.facts.kind)
-        self._placed[served.slice_id] = _Placed(served, who, gpu_id, cards, served.rank)
+        self._placed[served.slice_id] = PlacedSlice(served, who, gpu_id, cards, served.rank)
         model.add(served)
         self.settle(gpu_id)
 
@@ -168,6 +180,7 @@ class Cards:
         """Bring a card to this moment."""
         model = self.models[gpu_id]
         if self._clock.now > model.now:
+            self._count_held(gpu_id)
             self._add_up(gpu_id, model, (self._clock.now - model.now).total_seconds())
             model.pass_time(self._clock.now)
 
@@ -184,6 +197,17 @@ class Cards:
         done, self._done = self._done, []
         for slice_id in done:
             self._heard.has_done(slice_id)
+
+    def tell_held(self, held: Callable[[HeldOnCard], None] | None) -> None:
+        """Tell from now on who holds what on cards; ``None``: that is told no more."""
+        if self._held is None:
+            self._held_until = dict.fromkeys(self.models, self._clock.now)
+        self._held = held
+
+    def count_held(self) -> None:
+        """Tell what was held up to now on all cards."""
+        for gpu_id in self.models:
+            self._count_held(gpu_id)
 
     def finish(self) -> None:
         """Note what lasts until the end."""
@@ -203,6 +227,15 @@ class Cards:
         models = self._of_node[node]
         taken = sum(model.in_host_mib for model in models)
         return max(0, self._manner.speeds.host_mib_a_card * len(models) - taken)
+
+    def _count_held(self, gpu_id: GpuId) -> None:
+        now, until = self._clock.now, self._held_until.get(gpu_id)
+        if self._held is None or until is None or until >= now:
+            return
+        model = self.models[gpu_id]
+        here = [self._placed[slice_id] for slice_id in model.slices]
+        self._held_until[gpu_id] = now
+        self._held(HeldOnCard(model.facts.kind.type, here, until, now))
 
     def _add_up(self, gpu_id: GpuId, model: CardModel, seconds: float) -> None:
         hours = self._record.hours.setdefault(self._types[gpu_id], CardHours())
@@ -247,6 +280,6 @@ class Cards:
         self._record.moves.append(moved)
 
 
-def _part(placed: Iterable[_Placed]) -> float:
+def _part(placed: Iterable[PlacedSlice]) -> float:
     """Return which part of a card slices are together: what is promised beyond it counts not."""
     return float(min(WHOLE_CARD, sum((each.cards for each in placed), NO_CARD)))

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from fractions import Fraction
 
+from sublet_quota.budgets.charge import HeldKind
 from sublet_quota.names.ids import GpuId, GroupName, SliceId, UserName
 from sublet_quota.residency.snapshot import Rank
 
@@ -84,6 +85,27 @@ class JobWaited:
 
 
 @dataclass(frozen=True, slots=True)
+class IdleWarned:
+    """An owner was warned that a server is ended for being idle."""
+
+    slice_id: SliceId
+    at: datetime
+    idle_since: datetime
+    ends_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetTurned:
+    """A budget was found to be over, or to have hours again."""
+
+    group: GroupName
+    owner: UserName | None
+    """Whose it is; ``None``: of all together."""
+    at: datetime
+    is_over: bool
+
+
+@dataclass(frozen=True, slots=True)
 class PlaceChanged:
     """A slice lost its place on its card to an entitled one, or has it again."""
 
@@ -138,7 +160,13 @@ class Record:
     moves: list[Moved] = field(default_factory=list)
     jobs_done: dict[str, datetime] = field(default_factory=dict)
     servers_left: dict[str, datetime] = field(default_factory=dict)
-    """When each server was stopped by its owner: nothing else ends one."""
+    """When each server was stopped by its owner."""
+    ended_idle: dict[str, datetime] = field(default_factory=dict)
+    """When servers were ended for being idle: nothing else but their owners ends one."""
+    warned: list[IdleWarned] = field(default_factory=list)
+    budgets: list[BudgetTurned] = field(default_factory=list)
+    held: Counter[tuple[SliceId, HeldKind]] = field(default_factory=Counter)
+    """For how many microseconds each slice was held in which way, while there are budgets."""
     refused_jobs: Counter[str] = field(default_factory=Counter)
     hours: dict[str, CardHours] = field(default_factory=dict)
     """By GPU type."""

@@ -5,16 +5,17 @@ true, as the service makes them true.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from fractions import Fraction
 
 from sublet_quota.admission.slice_admission import admit
 from sublet_quota.admission.slice_request import RequestedSlice
-from sublet_quota.closed_loop.asks.asked import AskedServer
+from sublet_quota.closed_loop.asks.asked import AskedServer, Cell
 from sublet_quota.closed_loop.card.slice_on_card import SliceOnCard
 from sublet_quota.closed_loop.clock import Phase
 from sublet_quota.closed_loop.record.records import Answered, Who
+from sublet_quota.closed_loop.service.idle_ends import IdleEnds
 from sublet_quota.closed_loop.service.line import Line
 from sublet_quota.closed_loop.service.parts import Parts
 from sublet_quota.holdings.gpu_load import Holding
@@ -44,6 +45,7 @@ class Servers:
         self._parts = parts
         self._changed = changed
         self._running: dict[SliceId, _Server] = {}
+        self._idle = IdleEnds(parts, self._end_idle)
         self.line = Line(parts, self._give)
 
     def ask(self, asked: AskedServer) -> None:
@@ -145,26 +147,46 @@ class Servers:
 
     def _think(self, slice_id: SliceId, server: _Server) -> None:
         clock, asked = self._parts.clock, server.asked
+        self._idle.rests(slice_id, asked)
         if server.cells_begun == len(asked.cells):
             clock.at(clock.now + asked.stays, Phase.ENDS, slice_id, lambda: self._leave(slice_id))
             return
         cell = asked.cells[server.cells_begun]
         server.cells_begun += 1
         clock.at(
-            clock.now + cell.thinks, Phase.ASKS, slice_id, lambda: self._run(slice_id, cell.works)
+            clock.now + cell.thinks,
+            Phase.ASKS,
+            slice_id,
+            lambda: self._run(slice_id, server, cell.works),
         )
 
-    def _run(self, slice_id: SliceId, works: timedelta) -> None:
-        self._parts.cards.wake(slice_id, works)
+    def _run(self, slice_id: SliceId, server: _Server, works: timedelta) -> None:
+        if slice_id in self._running:
+            self._idle.works(slice_id)
+            self._parts.cards.wake(slice_id, works)
+            return
+        # It was ended meanwhile: its owner starts it anew, and goes on where they were.
+        now, asked = self._parts.clock.now, server.asked
+        left = (Cell(timedelta(), works), *asked.cells[server.cells_begun :])
+        self.ask(replace(asked, name=f"{asked.name}+", at=now, cells=left))
 
     def _leave(self, slice_id: SliceId) -> None:
+        if slice_id in self._running:
+            self._idle.works(slice_id)
+            self._parts.record.servers_left[slice_id] = self._parts.clock.now
+            self._stop(slice_id)
+
+    def _end_idle(self, slice_id: SliceId) -> None:
+        self._parts.record.ended_idle[slice_id] = self._parts.clock.now
+        self._stop(slice_id)
+
+    def _stop(self, slice_id: SliceId) -> None:
         parts = self._parts
         del self._running[slice_id]
         parts.cards.remove(slice_id)
         parts.uses.end(slice_id, parts.holdings, parts.clock.now)
         parts.holdings.remove(slice_id)
         parts.forget(slice_id)
-        parts.record.servers_left[slice_id] = parts.clock.now
         self._changed()
 
 
