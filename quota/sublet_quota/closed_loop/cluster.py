@@ -71,7 +71,7 @@ class Cluster:
         in_force = scenario.document.at(scenario.begins)
         self._round_planned = False
         turns = FairTurns()
-        heard = Heard(self._has_done, self._was_off, self._plan_round)
+        heard = Heard(self._has_done, self._was_off, self._plan_round, self._is_there)
         self._parts = Parts(
             self.clock,
             scenario.manner,
@@ -141,6 +141,10 @@ class Cluster:
             self.jobs.is_done(slice_id)
             self._slices_changed()
 
+    def _is_there(self, slice_id: SliceId) -> None:
+        self._parts.is_there(slice_id)
+        self._slices_changed()
+
     def _was_off(self, slice_id: SliceId, off: Span) -> None:
         self._parts.uses.is_off(slice_id, off)
 
@@ -162,10 +166,12 @@ class Cluster:
         self._tell_ranks()
         self._plan_round()
         self.servers.line.look_again()
+        self.places.look_for_homes()
 
     def _tell_ranks(self) -> None:
         away = (each.slice_id for each in self.holdings.called_back())
-        for slice_id in sorted(self.holdings.ranks_changed().union(away)):
+        on_their_way = self._parts.makes_way
+        for slice_id in sorted(self.holdings.ranks_changed().union(away, on_their_way)):
             self._parts.tell_rank(slice_id)
 
     def _take_document(self, document: QuotaDocument) -> None:

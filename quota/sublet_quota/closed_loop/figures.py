@@ -92,6 +92,8 @@ class Figures:
     """The most hours that somebody had less than another of the same group, while waiting."""
     moves_an_hour: float
     """Of each card."""
+    card_changes: int
+    """How often a slice went to another card of its node."""
     called_back: int
     flaps: int
 
@@ -122,6 +124,7 @@ def figures_of(record: Record) -> Figures:
         shares=shares(record, record.began, record.ended),
         envy_h={group: envy_h(record, group) for group in payers},
         moves_an_hour=len(record.moves) / (card_s / _HOUR_S) if card_s else 0.0,
+        card_changes=len(record.card_changes),
         called_back=sum(each.called_back for each in record.places),
         flaps=flaps(record.places),
     )

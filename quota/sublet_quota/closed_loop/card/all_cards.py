@@ -6,11 +6,13 @@ from datetime import datetime, timedelta
 from fractions import Fraction
 
 from sublet_quota.closed_loop.asks.asked import Manner
+from sublet_quota.closed_loop.card.card_changes import CardChanges
 from sublet_quota.closed_loop.card.card_news import CardNews
 from sublet_quota.closed_loop.card.slice_on_card import SliceOnCard
 from sublet_quota.closed_loop.card_model import CardModel
 from sublet_quota.closed_loop.clock import Clock, Phase
 from sublet_quota.closed_loop.record.records import (
+    CardChanged,
     CardHours,
     CellBegan,
     JobWaited,
@@ -56,6 +58,8 @@ class Heard:
     has_done: Callable[[SliceId], None]
     was_off: Callable[[SliceId, Span], None]
     room_changed: Callable[[], None]
+    is_there: Callable[[SliceId], None]
+    """A slice is on the other card that it went to."""
 
 
 class Cards:
@@ -72,6 +76,7 @@ class Cards:
         self._types: dict[GpuId, str] = {}
         self._looks: dict[GpuId, datetime | None] = {}
         self._done: list[SliceId] = []
+        self.changes = CardChanges(self, clock)
         self._held: Callable[[HeldOnCard], None] | None = None
         self._held_until: dict[GpuId, datetime] = {}
         self._lendable_mib: dict[GpuId, int] = {}
@@ -126,6 +131,7 @@ class Cards:
         """Take a slice off its card."""
         gpu_id = self._placed[slice_id].gpu_id
         self.pass_time(gpu_id)
+        self.changes.stay(slice_id)
         self.models[gpu_id].remove(slice_id)
         del self._placed[slice_id]
         self.settle(gpu_id)
@@ -156,6 +162,18 @@ class Cards:
     def slice(self, slice_id: SliceId) -> SliceOnCard:
         """Return a slice as it is on its card."""
         return self._placed[slice_id].served
+
+    def where(self, slice_id: SliceId) -> GpuId:
+        """Return the card that a slice is on."""
+        return self._placed[slice_id].gpu_id
+
+    def change_card(self, slice_id: SliceId, to: GpuId) -> None:
+        """Let a slice of which nothing is on its card be on another from now on."""
+        placed = self._placed[slice_id]
+        before, placed.gpu_id = placed.gpu_id, to
+        self.models[to].slices[slice_id] = self.models[before].slices.pop(slice_id)
+        self._record.card_changes.append(CardChanged(slice_id, before, to, self._clock.now))
+        self._heard.is_there(slice_id)
 
     def slices(self) -> Iterator[tuple[SliceOnCard, Who]]:
         """Yield all slices, with whose they are."""
@@ -190,6 +208,7 @@ class Cards:
         self._lendable_mib.pop(gpu_id, None)
         model.settle()
         self._heard.room_changed()
+        self.changes.settled(gpu_id)
         looks_at = model.looks_at()
         if looks_at is not None and looks_at != self._looks.get(gpu_id):
             self._looks[gpu_id] = looks_at

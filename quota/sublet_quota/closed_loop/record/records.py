@@ -125,6 +125,16 @@ class Moved:
     memory_mib: int
 
 
+@dataclass(frozen=True, slots=True)
+class CardChanged:
+    """A slice is on another card of its node from now on."""
+
+    slice_id: SliceId
+    before: GpuId
+    after: GpuId
+    at: datetime
+
+
 @dataclass(slots=True)
 class CardHours:
     """What became of the cards of a type, in seconds of a card."""
@@ -158,6 +168,7 @@ class Record:
     job_waits: list[JobWaited] = field(default_factory=list)
     places: list[PlaceChanged] = field(default_factory=list)
     moves: list[Moved] = field(default_factory=list)
+    card_changes: list[CardChanged] = field(default_factory=list)
     jobs_done: dict[str, datetime] = field(default_factory=dict)
     servers_left: dict[str, datetime] = field(default_factory=dict)
     """When each server was stopped by its owner."""

@@ -14,6 +14,7 @@ from sublet_quota.document.lookups.reservations import coming, next_time_of
 from sublet_quota.document.sections import Reservation
 from sublet_quota.names.ids import GpuId, SliceId
 from sublet_quota.placement.called_back import back_to_their_place
+from sublet_quota.placement.other_card import home_of
 from sublet_quota.placement.reserved_room import (
     LOOK_AHEAD,
     ReservedRoom,
@@ -34,6 +35,7 @@ class Places:
         self._kept: Mapping[GpuId, ReservedRoom] = {}
         self._pauses_end: set[datetime] = set()
         self._look_at: datetime | None = None
+        self._homes_at: datetime | None = None
 
     def bring_back(self) -> None:
         """Give slices that were called back their places again, as far as there is room."""
@@ -50,6 +52,24 @@ class Places:
             parts.record.places.append(PlaceChanged(slice_id, now, called_back=False))
         for slice_id in pausing:
             self._again(parts.pauses.back_at(slice_id, now))
+
+    def look_for_homes(self) -> None:
+        """Look, once all of this moment has happened, whose home is another card of the node."""
+        now = self._parts.clock.now
+        if self._homes_at != now:
+            self._homes_at = now
+            self._parts.clock.at(now, Phase.ROUND, "homes", self._bring_home)
+
+    def _bring_home(self) -> None:
+        parts, self._homes_at = self._parts, None
+        slices = tuple(each for each in parts.holdings.slices() if each.is_notebook)
+        for holding in slices:
+            slice_id = holding.slice_id
+            if holding.unsuspendable or slice_id in parts.cards.changes.to:
+                continue
+            home = home_of(parts.holdings, slice_id)
+            if home is not None:
+                parts.go_home(slice_id, home)
 
     def expect_reservations(self) -> None:
         """Look at what the document in force reserves, from shortly before the next begins."""

@@ -114,7 +114,7 @@ class Servers:
     def _hand_out(self, asked: AskedServer, placement: Placement) -> None:
         parts, slice_id = self._parts, SliceId(asked.name)
         now, holdings = parts.clock.now, parts.holdings
-        parts.others_change(placement, placement.group)
+        parts.others_change(placement, placement.group, placement.moves)
         holding = Holding(
             slice_id=slice_id,
             owner=placement.owner,
