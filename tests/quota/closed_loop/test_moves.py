@@ -40,6 +40,36 @@ def test_room_that_is_there_in_pieces_is_had_by_a_move(works: timedelta) -> None
     assert not record.ended_idle
 
 
+TURNS = """
+pools: [{name: one, memory_overcommit: 1.5, compute_overcommit: 1.5, default: true}]
+groups: {science: {guaranteed: {H100: 2}}, guests: {}}
+"""
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_entitled_ones_take_no_turns_while_another_card_of_their_group_has_room(seed: int) -> None:
+    """Cells of one group, two of which are more than a card, wait for memory alone."""
+    parts = ("2/3", "1/3")
+    people = [
+        Person(
+            f"{group}-{part}-{n}",
+            (group,),
+            Habits(cards=Fraction(part), comes_today=1, jobs_a_day=0, works=15 * MINUTE),
+        )
+        for group in ("science", "guests")
+        for part in parts
+        for n in range(3)
+    ]
+    lasts = timedelta(days=2)
+    asked = days_of(people, MONDAY, MONDAY + lasts, seed)
+    figures = figures_of(watched(scene(TURNS, asked, lasts, on=cards(4))))
+    entitled = figures.cells[Rank.ENTITLED]
+    assert entitled.count > 40
+    assert entitled.most_of_99_s <= MOVING_S
+    assert figures.card_changes <= 2 * len(parts) * 3
+    assert figures.moves_an_hour < 4
+
+
 def test_once_all_have_moved_nothing_moves_any_more() -> None:
     """Sizes that come and go for days: each decision may move some, and none goes back for it."""
     sizes = ("1/4", "1/2", "1")
