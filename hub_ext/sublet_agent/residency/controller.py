@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -28,6 +28,7 @@ from sublet_quota.residency.actions import (
 )
 from sublet_quota.residency.policy import decide
 from sublet_quota.residency.snapshot import TransitionKind
+from sublet_quota.residency.takes_in import takes_in
 from sublet_quota.wire.event_kinds import EventKind
 
 from sublet_agent.clock import Clock
@@ -169,18 +170,7 @@ class GpuResidency:
         node = self._conditions(now)
         here = assemble(self.gpu, self.managed(), node)
         view = view_on_another_card(served, node)
-        decision = decide(replace(here, slices=(*here.slices, view)))
-        # Who is at work here has no turn with those of another card.
-        may_leave = {v.slice_id for v in here.slices if v.is_job or not v.active}
-        return any(
-            (isinstance(a, Resume | OpenGate) and a.slice_id == served.slice_id)
-            or (
-                isinstance(a, Suspend)
-                and (served.active and a.room_for == served.slice_id)
-                and a.slice_id in may_leave
-            )
-            for a in decision.actions
-        )
+        return takes_in(here, view, at_work=served.active)
 
     def may_let_leave(self, served: ServedSlice, now: datetime) -> bool:
         """Whether a slice without work may be suspended now to come back on another card."""

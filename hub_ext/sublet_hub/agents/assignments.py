@@ -9,7 +9,7 @@ from sublet_quota.document.sections import Pool
 from sublet_quota.jobs.turns.job_order import JobEntitlement
 from sublet_quota.names.ids import GpuId, JobId, NodeId
 from sublet_quota.placement.called_back import called_back_for_jobs
-from sublet_quota.placement.reserved_room import KeptRoom
+from sublet_quota.placement.reserved_room import ReservedRoom
 from sublet_quota.residency.snapshot import Rank
 from sublet_quota.wire.agent_link import GpuAssignment, SliceAssignment
 
@@ -32,7 +32,7 @@ lent.
 class Reserved(Protocol):
     """What is to be free on cards for reservations that begin soon."""
 
-    def on_card(self, gpu_id: GpuId) -> KeptRoom | None:
+    def on_card(self, gpu_id: GpuId) -> ReservedRoom | None:
         """Return the room of a card that is to be free now; ``None``: none is."""
 
     def has_place_of(self, record: SliceRecord) -> bool:
@@ -109,7 +109,7 @@ class Assigner:
         lend = pool.lend and not self._must_not_be_lent(gpu_id)
         kept = self._reserved.on_card(gpu_id)
         reserved_mib = 0 if kept is None else kept.memory_mib
-        until = None if kept is None else kept.until
+        until = None if kept is None else kept.kept_until
         known = self._policies.get(gpu_id)
         if known is not None and known[0] is pool:
             told = known[1]

@@ -12,7 +12,7 @@ until the next time.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -24,14 +24,14 @@ from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GpuId, SliceId
 from sublet_quota.placement.reserved_room import (
     LOOK_AHEAD,
-    KeptRoom,
     ReservedRoom,
+    due_now,
+    is_kept,
     kept_for,
     reserved_room,
 )
 from sublet_quota.reasons.quota_changes import reserved_words
 from sublet_quota.reasons.ranks import from_words
-from sublet_quota.residency.snapshot import Rank
 from sublet_quota.wire.event_kinds import EventKind
 
 from sublet_hub.ledger.events import slice_event
@@ -40,8 +40,6 @@ from sublet_hub.ledger.records import Change, EventRecord, SliceRecord
 from sublet_hub.state.capacity import Capacity
 from sublet_hub.state.fleet import Fleet
 
-LOOKED_AT_EVERY: Final = timedelta(seconds=20)
-"""How often it is reckoned who makes way."""
 _USUAL_MIB_PER_S: Final = 1700
 
 
@@ -51,7 +49,6 @@ class _Reckoned:
 
     document: QuotaDocument
     rooms: tuple[ReservedRoom, ...]
-    at: datetime
 
 
 class ReservedRooms:
@@ -64,7 +61,7 @@ class ReservedRooms:
         self._fleet = fleet
         self._capacity = capacity
         self._now = now
-        self._kept: dict[GpuId, KeptRoom] = {}
+        self._kept: Mapping[GpuId, ReservedRoom] = {}
         self._again_at: datetime | None = None
         self._reckoned: _Reckoned | None = None
 
@@ -77,7 +74,7 @@ class ReservedRooms:
         rooms: tuple[ReservedRoom, ...] = ()
         if coming(document.as_written.reservations, now, LOOK_AHEAD):
             rooms = await asyncio.to_thread(_rooms_of, self._capacity.holdings.as_held(), now)
-        self._reckoned = _Reckoned(document, rooms, now)
+        self._reckoned = _Reckoned(document, rooms)
 
     def call_back_due(self) -> None:
         """Call borrowed slices back whose room must be moved by now, as was reckoned out."""
@@ -85,28 +82,18 @@ class ReservedRooms:
         reckoned, self._reckoned = self._reckoned, None
         if reckoned is None or reckoned.document is not holdings.document:
             return
-        dues, due_now = [now + LOOKED_AT_EVERY], list[ReservedRoom]()
-        kept = {gpu_id: each for gpu_id, each in self._kept.items() if self._is_kept(each, now)}
-        for found in reckoned.rooms:
-            there = tuple(each for each in found.slices if self._may_make_way(each, found.gpu_id))
-            room = replace(found, slices=there)
-            due = room.due_at(self._moving(room.gpu_id, room.slices))
-            if due > now:
-                dues.append(due)
-                continue
-            kept[room.gpu_id] = KeptRoom(room, reckoned.at)
-            if room.slices:
-                due_now.append(room)
-        self._kept = kept
-        holdings.kept_cards = {gpu_id: each.room.group for gpu_id, each in kept.items()}
-        self._again_at = min(dues)
-        for room in due_now:
+        due = due_now(holdings, reckoned.rooms, self._kept, self._moving, now)
+        for room in due.begun:
             self._call_back(room, now)
+        self._kept = due.kept
+        holdings.kept_cards = {gpu_id: each.group for gpu_id, each in due.kept.items()}
+        self._again_at = due.again_at
 
-    def on_card(self, gpu_id: GpuId) -> KeptRoom | None:
+    def on_card(self, gpu_id: GpuId) -> ReservedRoom | None:
         """Return the room of a card that is to be free now; ``None``: none is."""
         kept = self._kept.get(gpu_id)
-        return kept if kept is not None and self._is_kept(kept, self._now()) else None
+        is_so = kept is not None and is_kept(self._capacity.holdings, kept, self._now())
+        return kept if is_so else None
 
     def has_place_of(self, record: SliceRecord) -> bool:
         """Whether a slice has its place in the room that is kept on its card."""
@@ -115,7 +102,7 @@ class ReservedRooms:
             return False
         document = self._capacity.holdings.document
         is_new = record.created_at > kept.reckoned_at
-        return is_new and kept.room.group in document.path_of_payer(record.group)
+        return is_new and kept.group in document.path_of_payer(record.group)
 
     def is_kept(self, record: SliceRecord) -> bool:
         """Whether the room that a called-back slice left is kept for a reservation."""
@@ -125,18 +112,6 @@ class ReservedRooms:
         """Return from when on a called-back slice's room is reserved, as its owner is told."""
         found = self._kept_for(record)
         return None if found is None else _from(found)
-
-    def _is_kept(self, kept: KeptRoom, now: datetime) -> bool:
-        """Whether room that was kept is so still; not where its reservation was taken away."""
-        document = self._capacity.holdings.document
-        return now < kept.until and kept_for(document, kept.room.group, now) is not None
-
-    def _may_make_way(self, slice_id: SliceId, gpu_id: GpuId) -> bool:
-        """Whether a slice is there by now, and still borrowed."""
-        holdings = self._capacity.holdings
-        holding = holdings.slice(slice_id)
-        is_there = holding is not None and holding.gpu_id == gpu_id
-        return is_there and holdings.rank(slice_id) is Rank.BORROWED
 
     def _kept_for(self, record: SliceRecord) -> Coming | None:
         if record.called_back_since is None or record.called_back_for is None:

@@ -16,12 +16,12 @@ from sublet_quota.document.sections import NotebookRules
 from sublet_quota.document.values import WhenFull
 from sublet_quota.jobs.turns.past_uses import Payer
 from sublet_quota.names.ids import PoolName, SliceId, UserName
-from sublet_quota.reasons.derivation import Rule
 from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.reasons.refusals.refuse import refuse
 from sublet_quota.reasons.refusals.room import RoomRefusal
 from sublet_quota.reasons.server_queue import LineEnd, line_end_words
 from sublet_quota.server_queue.queued_server import may_wait
+from sublet_quota.server_queue.walk import is_due
 from sublet_quota.wire.api import SliceRequest
 from sublet_quota.wire.event_kinds import EventKind
 
@@ -37,7 +37,6 @@ from sublet_hub.state.stores import Stores
 
 MOST_OF_AN_OWNER: Final = 20
 MOST_OF_ALL: Final = 10_000
-_DUE: Final = frozenset({Rule.GUARANTEE, Rule.AS_BEFORE})
 
 
 class ServerQueue:
@@ -161,7 +160,7 @@ class ServerQueue:
         answer = self._allocation.decide(request, lot)
         if isinstance(answer, Refusal):
             return answer
-        if answer.why.rule in _DUE:
+        if is_due(answer):
             return self._allocation.hand_out(request, answer, lot)
         return None
 

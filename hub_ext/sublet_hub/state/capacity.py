@@ -23,12 +23,12 @@ from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GroupName, NodeId, SliceId
 from sublet_quota.reasons.fitness import Unfit
 from sublet_quota.reasons.guarantee_warnings import GuaranteeWarning
+from sublet_quota.shares.fair_turns import FairTurns
 from sublet_quota.wire.agent_link import GpuReport
 
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import Change, GpuRecord, SliceRecord
 from sublet_hub.state.document_closings import DocumentClosings
-from sublet_hub.state.fair_turns import FairTurns
 from sublet_hub.state.fleet import Fleet, NodeView
 from sublet_hub.state.return_pauses import ReturnPauses
 from sublet_hub.state.unmatched_names import unmatched_names

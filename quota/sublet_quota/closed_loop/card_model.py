@@ -72,6 +72,14 @@ class CardModel:
         if self.move is not None and self.move.slice is served:
             self.move = None
 
+    def let_leave(self, served: SliceOnCard) -> bool:
+        """Suspend a slice without work that is to come back on another card; return whether so."""
+        is_busy = served.is_job or served.active or served.gate_open
+        if self.move is not None or is_busy or served.unsuspendable is not None:
+            return False
+        self._begin(served, TransitionKind.SUSPENDING, to_another_card=True)
+        return True
+
     def wake(self, served: SliceOnCard, works_s: float) -> None:
         """Let an owner run a cell."""
         now, rested = self.now, served.work_left_s <= 0
@@ -135,7 +143,12 @@ class CardModel:
             slices=tuple(each.view(leaves=self._leaves(each)) for each in self.slices.values()),
             transition=None
             if move is None
-            else Transition(move.slice.slice_id, move.kind, undoable=self._is_undoable(move)),
+            else Transition(
+                move.slice.slice_id,
+                move.kind,
+                undoable=self._is_undoable(move),
+                leaves=move.leaves,
+            ),
             lending=self.lending,
             closed=self.facts.closed,
             settings=self.settings,
@@ -221,7 +234,9 @@ class CardModel:
             case _:
                 assert_never(action)
 
-    def _begin(self, served: SliceOnCard, kind: TransitionKind) -> None:
+    def _begin(
+        self, served: SliceOnCard, kind: TransitionKind, *, to_another_card: bool = False
+    ) -> None:
         if self.move is not None:
             message = f"{self.facts.gpu_id}: {served.slice_id} and {self.move.slice.slice_id} move"
             raise RuleBrokenError(message)
@@ -236,7 +251,8 @@ class CardModel:
                 raise RuleBrokenError(message)
             takes = self.speeds.back_s(served.image_mib)
         self.news.moves(served, leaves)
-        self.move = Move(served, kind, self.now, self.now + timedelta(seconds=takes))
+        ends = self.now + timedelta(seconds=takes)
+        self.move = Move(served, kind, self.now, ends, to_another_card)
 
     def _finish(self, move: Move) -> None:
         served, self.move = move.slice, None

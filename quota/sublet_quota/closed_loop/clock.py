@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import datetime
 from enum import IntEnum
 from heapq import heappop, heappush
+from typing import Final
 
 from sublet_quota.errors import SubletQuotaError
 from sublet_quota.shares.lots import lot_of
@@ -26,12 +27,15 @@ class Phase(IntEnum):
     """The queue of jobs is looked at."""
 
 
+_MOST_AT_ONCE: Final = 100_000
+
+
 class Clock:
     """Time that passes from one thing to the next."""
 
     def __init__(self, now: datetime) -> None:
         self.now = now
-        self._told = 0
+        self._told = self._at_once = 0
         self._coming: list[tuple[datetime, Phase, int, str, int, Callable[[], None]]] = []
 
     def at(self, when: datetime, phase: Phase, name: str, action: Callable[[], None]) -> None:
@@ -48,6 +52,10 @@ class Clock:
             self.now = max(self.now, until)
             return False
         when, *_, action = heappop(self._coming)
+        self._at_once = self._at_once + 1 if when == self.now else 0
+        if self._at_once > _MOST_AT_ONCE:
+            message = f"at {when} something happens again and again, and no time passes"
+            raise SubletQuotaError(message)
         self.now = when
         action()
         return True

@@ -14,17 +14,19 @@ from functools import partial
 from sublet_quota.closed_loop.asks.asked import Asked, AskedServer, Manner, NewDocument
 from sublet_quota.closed_loop.card.all_cards import Cards, Heard
 from sublet_quota.closed_loop.clock import Clock, Phase
-from sublet_quota.closed_loop.record.records import PlaceChanged, Record
+from sublet_quota.closed_loop.record.records import Record
+from sublet_quota.closed_loop.service.budgets import Budgets
 from sublet_quota.closed_loop.service.charged_uses import ChargedUses
 from sublet_quota.closed_loop.service.jobs import Jobs
 from sublet_quota.closed_loop.service.parts import Parts
+from sublet_quota.closed_loop.service.places import Places
 from sublet_quota.closed_loop.service.servers import Servers
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.errors import SubletQuotaError
 from sublet_quota.holdings.gpu_load import GpuFacts
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import NodeId, SliceId
-from sublet_quota.placement.called_back import back_to_their_place
+from sublet_quota.shares.fair_turns import FairTurns
 from sublet_quota.shares.past_use import Span
 
 
@@ -68,21 +70,32 @@ class Cluster:
         self._document = scenario.document
         in_force = scenario.document.at(scenario.begins)
         self._round_planned = False
-        heard = Heard(self._has_done, self._was_off, self._plan_round)
+        turns = FairTurns()
+        heard = Heard(self._has_done, self._was_off, self._plan_round, self._is_there)
         self._parts = Parts(
             self.clock,
             scenario.manner,
             self.record,
-            Holdings(in_force, scenario.cards, host_memory=scenario.host_memory()),
+            Holdings(in_force, scenario.cards, turns=turns, host_memory=scenario.host_memory()),
             ChargedUses(in_force.fair_share.half_life, scenario.begins),
             Cards(self.clock, scenario.manner, self.record, heard),
+            turns,
         )
         self.cards = self._parts.cards
         self.cards.come_under(self.holdings)
         self.jobs = Jobs(self._parts, self._slices_changed)
         self.servers = Servers(self._parts, self._slices_changed)
+        self.places = Places(self._parts, self._slices_changed)
+        self._budgets = Budgets(self._parts, self._slices_changed)
         self._tell(scenario.asked, scenario.changes)
         self._expect_change()
+        self.places.expect_reservations()
+        self._budgets.expect()
+
+    @property
+    def asked(self) -> tuple[Asked, ...]:
+        """All that is asked for."""
+        return self._scenario.asked
 
     @property
     def holdings(self) -> Holdings:
@@ -101,8 +114,10 @@ class Cluster:
 
     def finish(self) -> Record:
         """Return what happened, after the last step."""
+        self.cards.count_held()
         self.cards.finish()
         self.jobs.finish()
+        self.servers.line.finish()
         return self.record
 
     def _tell(self, asked: Iterable[Asked], changes: Iterable[NewDocument]) -> None:
@@ -126,6 +141,10 @@ class Cluster:
             self.jobs.is_done(slice_id)
             self._slices_changed()
 
+    def _is_there(self, slice_id: SliceId) -> None:
+        self._parts.is_there(slice_id)
+        self._slices_changed()
+
     def _was_off(self, slice_id: SliceId, off: Span) -> None:
         self._parts.uses.is_off(slice_id, off)
 
@@ -143,20 +162,16 @@ class Cluster:
 
     def _slices_changed(self) -> None:
         self.jobs.slices_changed()
-        self._bring_back()
+        self.places.bring_back()
         self._tell_ranks()
         self._plan_round()
-
-    def _bring_back(self) -> None:
-        """Give slices that were called back their places again, as far as there is room."""
-        for slice_id in back_to_their_place(self.holdings):
-            self.holdings.mark_called_back(slice_id, called_back=False)
-            change = PlaceChanged(slice_id, self.clock.now, called_back=False)
-            self.record.places.append(change)
+        self.servers.line.look_again()
+        self.places.look_for_homes()
 
     def _tell_ranks(self) -> None:
         away = (each.slice_id for each in self.holdings.called_back())
-        for slice_id in sorted(self.holdings.ranks_changed().union(away)):
+        on_their_way = self._parts.makes_way
+        for slice_id in sorted(self.holdings.ranks_changed().union(away, on_their_way)):
             self._parts.tell_rank(slice_id)
 
     def _take_document(self, document: QuotaDocument) -> None:
@@ -166,12 +181,15 @@ class Cluster:
 
     def _take_over(self, in_force: QuotaDocument, grace: timedelta | None) -> None:
         now = self.clock.now
+        self._parts.past()
         self._parts.holdings = self.holdings.under(in_force, now, grace)
         self.cards.come_under(self.holdings)
         ends = {one.before.until for one in self.holdings.slices() if one.before is not None}
         for end in ends:
             self.clock.at(max(end, now), Phase.ENDS, "grace", self._end_graces)
         self._expect_change()
+        self.places.expect_reservations()
+        self._budgets.expect()
         self._slices_changed()
 
     def _end_graces(self) -> None:

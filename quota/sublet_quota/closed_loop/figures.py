@@ -76,6 +76,10 @@ class Figures:
     """How often want of room refused what was within guarantee and limits: never, but where
     others' slices that cannot be suspended are in the way.
     """
+    line: Mapping[Rank, Waits]
+    """How long notebooks waited in line that had their slice then, by its rank."""
+    line_left: int
+    """Those that left the line without."""
     jobs: Waits
     """From submission to start, those that began."""
     jobs_done: int
@@ -88,6 +92,8 @@ class Figures:
     """The most hours that somebody had less than another of the same group, while waiting."""
     moves_an_hour: float
     """Of each card."""
+    card_changes: int
+    """How often a slice went to another card of its node."""
     called_back: int
     flaps: int
 
@@ -109,6 +115,8 @@ def figures_of(record: Record) -> Figures:
         servers_granted=len(granted),
         servers_refused=len(refused),
         refused_within_guarantee=sum(each.within_guarantee for each in record.answers),
+        line=_line_waits(record),
+        line_left=sum(each.rank is None for each in record.line),
         jobs=Waits.of(begun),
         jobs_done=len(record.jobs_done),
         jobs_not_begun=sum(not each.started for each in record.job_waits),
@@ -116,9 +124,18 @@ def figures_of(record: Record) -> Figures:
         shares=shares(record, record.began, record.ended),
         envy_h={group: envy_h(record, group) for group in payers},
         moves_an_hour=len(record.moves) / (card_s / _HOUR_S) if card_s else 0.0,
+        card_changes=len(record.card_changes),
         called_back=sum(each.called_back for each in record.places),
         flaps=flaps(record.places),
     )
+
+
+def _line_waits(record: Record) -> dict[Rank, Waits]:
+    by_rank: defaultdict[Rank, list[timedelta]] = defaultdict(list)
+    for each in record.line:
+        if each.rank is not None:
+            by_rank[each.rank].append(each.until - each.since)
+    return {rank: Waits.of(by_rank[rank]) for rank in sorted(by_rank)}
 
 
 def hours_of(record: Record, began: datetime, ended: datetime) -> dict[GroupName | None, float]:

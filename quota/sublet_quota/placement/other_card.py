@@ -5,6 +5,7 @@ Nobody loses room by it: the slice finds as much there as it has now, beside all
 
 from collections.abc import Iterator
 
+from sublet_quota.amounts.gpu_amounts import NOTHING, WHOLE_GPU_MILLI, GpuAmount
 from sublet_quota.holdings.gpu_load import GpuFacts, Holding
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GpuId, SliceId
@@ -29,16 +30,19 @@ def card_in_place_of(holdings: Holdings, slice_id: SliceId) -> GpuId | None:
 
 
 def home_of(holdings: Holdings, slice_id: SliceId) -> GpuId | None:
-    """Return the card that is laid out for an entitled slice which lies elsewhere on its node.
+    """Return the card of its node that is laid out for an entitled slice, if it is to go there.
 
-    ``None`` for one that is in its place, is not entitled, or finds no room there.
+    That is one that lies elsewhere, or takes turns with others of its group on its card, where it
+    would take none on another of theirs. ``None`` for one that is in its place, is not entitled, or
+    finds no room there.
     """
     holding, piece = holdings.slice(slice_id), holdings.piece(slice_id)
     if holding is None or piece is None or not piece.entitled or not piece.suspendable:
         return None
     leaf = holdings.leaf(holding.group)
     layout = holdings.layout(holdings.type_of(holding.gpu_id) or "")
-    if layout.part_for(holding.gpu_id, leaf):
+    in_its_place = bool(layout.part_for(holding.gpu_id, leaf))
+    if in_its_place and not _take_turns(holdings, _entitled_on(holdings, holding.gpu_id), holding):
         return None
     homes = (
         (room_mib, gpu_id)
@@ -46,9 +50,32 @@ def home_of(holdings: Holdings, slice_id: SliceId) -> GpuId | None:
         if layout.part_for(gpu_id, leaf)
         and holding.amount.fits_in(holdings.room_for_entitled(gpu_id, leaf))
         and holdings.has_place(gpu_id, leaf, holding.amount)
+        and not (
+            in_its_place
+            and _take_turns(holdings, _entitled_on(holdings, gpu_id) + holding.amount, holding)
+        )
     )
     best = min(homes, default=None)
     return None if best is None else best[1]
+
+
+def _entitled_on(holdings: Holdings, gpu_id: GpuId) -> GpuAmount:
+    """Return what is entitled on a card, whoever is guaranteed it."""
+    return sum(
+        (
+            each.amount
+            for each in holdings.slices_on(gpu_id)
+            if each.is_notebook and holdings.is_entitled(each.slice_id)
+        ),
+        NOTHING,
+    )
+
+
+def _take_turns(holdings: Holdings, amount: GpuAmount, like: Holding) -> bool:
+    """Whether so much is more than a card as that of a slice has."""
+    card = holdings.gpu(like.gpu_id)
+    usable_mib = 0 if card is None else card.kind.usable_mib
+    return not amount.fits_in(GpuAmount(usable_mib, WHOLE_GPU_MILLI))
 
 
 def _with_room(holdings: Holdings, holding: Holding) -> Iterator[tuple[GpuId, int]]:

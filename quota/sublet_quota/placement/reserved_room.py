@@ -6,8 +6,8 @@ reservation has on a card stays theirs till that ends. Who was called back is no
 a while after the begin: those who come at the hour would else call them back again.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -20,6 +20,8 @@ from sublet_quota.residency.snapshot import Rank
 
 LOOK_AHEAD: Final = timedelta(minutes=10)
 """So early reservations are looked at: nothing takes longer to move."""
+LOOKED_AT_EVERY: Final = timedelta(seconds=20)
+"""How often it is reckoned who makes way, while something begins soon."""
 LEAST_LEAD: Final = timedelta(minutes=1)
 KEPT_FOR: Final = timedelta(minutes=5)
 """How long after its begin room that nobody has taken yet is kept from being lent again."""
@@ -34,34 +36,22 @@ class ReservedRoom:
     slices: tuple[SliceId, ...]
     """The borrowed slices that make way there."""
     begin: datetime
+    reckoned_at: datetime
+    """Who has come since then has its place in this room."""
     memory_mib: int = 0
     """How much of the card's memory the group may still take there."""
     not_before: datetime | None = None
     """When what another reservation has on the card ends; ``None``: nothing is reserved there."""
 
+    @property
+    def kept_until(self) -> datetime:
+        """Until when it is kept from being lent again."""
+        return self.begin + KEPT_FOR
+
     def due_at(self, moving: timedelta) -> datetime:
         """Return when the slices are called back; ``moving`` is how long their memory takes."""
         due = self.begin - min(LOOK_AHEAD, max(LEAST_LEAD, moving))
         return due if self.not_before is None else max(due, self.not_before)
-
-
-@dataclass(frozen=True, slots=True)
-class KeptRoom:
-    """Room on a card that is to be free for a reservation."""
-
-    room: ReservedRoom
-    reckoned_at: datetime
-    """Who has come since then has its place in this room."""
-
-    @property
-    def memory_mib(self) -> int:
-        """How much is to be free, with what slices of the reservation have there."""
-        return self.room.memory_mib
-
-    @property
-    def until(self) -> datetime:
-        """Until when it is kept."""
-        return self.room.begin + KEPT_FOR
 
 
 def reserved_room(holdings: Holdings, now: datetime) -> tuple[ReservedRoom, ...]:
@@ -83,6 +73,57 @@ def reserved_room(holdings: Holdings, now: datetime) -> tuple[ReservedRoom, ...]
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What follows now from the cards of reservations that begin soon."""
+
+    kept: Mapping[GpuId, ReservedRoom]
+    """The cards that are kept from now on: for those it is time, or they were and are still."""
+    begun: tuple[ReservedRoom, ...]
+    """Those whose slices are called back now."""
+    again_at: datetime
+    """When it is to be looked at anew, at the latest."""
+
+
+def due_now(
+    holdings: Holdings,
+    rooms: Iterable[ReservedRoom],
+    kept: Mapping[GpuId, ReservedRoom],
+    moving: Callable[[GpuId, tuple[SliceId, ...]], timedelta],
+    now: datetime,
+) -> Due:
+    """Return for which cards it is time by now, with the slices that are there and borrowed still.
+
+    ``rooms``: as ``reserved_room`` found them; ``kept``: what was kept until now; ``moving``: how
+    long slices take to leave a card.
+    """
+    dues, begun = [now + LOOKED_AT_EVERY], list[ReservedRoom]()
+    after = {gpu_id: each for gpu_id, each in kept.items() if is_kept(holdings, each, now)}
+    for found in rooms:
+        there = tuple(one for one in found.slices if _may_make_way(holdings, one, found.gpu_id))
+        room = replace(found, slices=there)
+        due = room.due_at(moving(room.gpu_id, there))
+        if due > now:
+            dues.append(due)
+            continue
+        after[room.gpu_id] = room
+        if there:
+            begun.append(room)
+    return Due(after, tuple(begun), min(dues))
+
+
+def is_kept(holdings: Holdings, room: ReservedRoom, now: datetime) -> bool:
+    """Whether room that was kept is so still; not where its reservation was taken away."""
+    return now < room.kept_until and kept_for(holdings.document, room.group, now) is not None
+
+
+def _may_make_way(holdings: Holdings, slice_id: SliceId, gpu_id: GpuId) -> bool:
+    """Whether a slice is there by now, and still borrowed."""
+    holding = holdings.slice(slice_id)
+    is_there = holding is not None and holding.gpu_id == gpu_id
+    return is_there and _is_borrowed(holdings, slice_id)
+
+
 def kept_for(document: QuotaDocument, group: str | None, now: datetime) -> Coming | None:
     """Return the reservation of a group for which room is kept now: it begins soon, or has begun.
 
@@ -101,7 +142,7 @@ def _at(holdings: Holdings, soon: list[Coming], now: datetime) -> Iterator[Reser
         slices = tuple(each for each in claim.calls_back if _is_borrowed(holdings, each))
         ends = _ends_there(holdings, claim, now, begin)
         memory_mib = claim.amount.memory_mib
-        yield ReservedRoom(claim.group, claim.gpu_id, slices, begin, memory_mib, ends)
+        yield ReservedRoom(claim.group, claim.gpu_id, slices, begin, now, memory_mib, ends)
 
 
 def _is_borrowed(holdings: Holdings, slice_id: SliceId) -> bool:

@@ -36,7 +36,7 @@ from sublet_quota.shares.group_tree import NodeName
 
 MOST_LOOKED_AT: Final = 200
 _DUE: Final = frozenset({Rule.GUARANTEE, Rule.AS_BEFORE})
-"""What nothing is kept from."""
+"""What nothing is kept from, and what waits behind nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,11 @@ class Step:
     answer: Placement | Denial | Behind
     keeps: GpuId | None = None
     """The card that is kept for it."""
+
+
+def is_due(placement: Placement) -> bool:
+    """Whether a place is had whoever waits in line: it is within a guarantee, or as before."""
+    return placement.why.rule in _DUE
 
 
 def _never() -> bool:
@@ -122,7 +127,7 @@ class _Line:
 
     def _answer(self, question: Question) -> Placement | Denial | Behind:
         answer = decided(question)
-        if isinstance(answer, Denial) or answer.why.rule in _DUE:
+        if isinstance(answer, Denial) or is_due(answer):
             return answer
         kept = frozenset(self._kept.values()) | self._kept_beside
         if answer.gpu_id not in kept and kept.isdisjoint(to for _, to in answer.moves):

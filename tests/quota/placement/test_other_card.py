@@ -85,3 +85,43 @@ def test_nobody_comes_home_where_there_is_no_room_or_who_cannot_be_suspended() -
     )
     world = holdings(GROUPS, *CARDS, *stuck)
     assert all(home_of(world, one.slice_id) is None for one in world.slices())
+
+
+TURNS = """
+    gpu_types: {H100: {match: "*H100*"}}
+    pools: [{name: interactive, default: true, memory_overcommit: 1.5, compute_overcommit: 4}]
+    groups: {a: {guaranteed: {H100: 2}}, c: {}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("beside", "going"),
+    [
+        ((), 1),
+        ((notebook("x", amount=gib(20), on="g1", group="a", since=5),), 1),
+        ((notebook("x", amount=gib(40), on="g1", group="a", since=5),), 0),
+        ((notebook("x", amount=gib(70), on="g1", group="c", since=5),), 1),
+        ((notebook("x", amount=gib(79), on="g1", group="c", since=5),), 0),
+    ],
+    ids=[
+        "an empty card",
+        "beside one that fits",
+        "not to take turns there",
+        "beside others under the overcommit",
+        "never where there is no room",
+    ],
+)
+def test_who_takes_turns_with_their_own_group_goes_to_another_of_its_cards(
+    beside: tuple[Holding, ...], going: int
+) -> None:
+    mine = (on_g0("a1", "a", 0, 50), on_g0("a2", "a", 1, 45))
+    world = holdings(TURNS, *CARDS, *mine, *beside)
+    homes = {one.slice_id: home_of(world, one.slice_id) for one in world.slices()}
+    gone = [name for name, home in homes.items() if home is not None]
+    assert min(1, len(gone)) == going
+    if gone:
+        found = world.slice(gone[0])
+        assert found is not None
+        world.put(replace(found, gpu_id=GpuId("g1")))
+    # Replayed on its own result it changes nothing.
+    assert all(home_of(world, one.slice_id) is None for one in world.slices())

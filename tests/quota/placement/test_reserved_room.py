@@ -115,7 +115,7 @@ def test_what_is_kept_is_neither_told_as_free_nor_as_what_a_stop_would_bring() -
 
 
 def test_they_are_called_back_as_late_as_their_memory_allows_and_a_minute_before_at_least() -> None:
-    room = ReservedRoom("course", "gpu-0", (), AT_TWO)
+    room = ReservedRoom("course", "gpu-0", (), AT_TWO, AT_TWO)
     assert room.due_at(timedelta(seconds=5)) == AT_TWO - LEAST_LEAD
     assert room.due_at(3 * MINUTE) == AT_TWO - 3 * MINUTE
     assert room.due_at(60 * MINUTE) == AT_TWO - LOOK_AHEAD

@@ -26,8 +26,9 @@ from typing import Final
 from sublet_quota.amounts.gpu_amounts import GpuAmount
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.budgets.charge import HeldTime, Stretch, times_of
+from sublet_quota.budgets.guests import Guest, paid_for_room
 from sublet_quota.budgets.period import HOUR, hour_of
-from sublet_quota.budgets.spending import ChargedHour, paying_rate
+from sublet_quota.budgets.spending import ChargedHour
 from sublet_quota.holdings.gpu_load import cards_on
 from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.names.ids import NodeId, SliceId
@@ -217,17 +218,16 @@ class BudgetMeter:
         for slice_id, (_, report) in here.items():
             for guest in dict.fromkeys(report.lent_to):
                 lenders[SliceId(guest)].append(slice_id)
-        paid: defaultdict[SliceId, Fraction] = defaultdict(Fraction)
-        document = self._capacity.holdings.document
-        for guest, theirs in lenders.items():
-            found = here.get(guest)
-            if found is None or found[1].state is SliceState.SUSPENDED:
-                continue
-            pays = found[0].cards * paying_rate(document, found[0].record.group)
-            room = sum((here[each][0].cards for each in theirs), _NOTHING)
-            for each in theirs:
-                paid[each] += pays * here[each][0].cards / room
-        return paid
+        guests = (
+            Guest(
+                found[0].cards,
+                found[0].record.group,
+                {each: here[each][0].cards for each in theirs},
+            )
+            for guest, theirs in lenders.items()
+            if (found := here.get(guest)) is not None and found[1].state is not SliceState.SUSPENDED
+        )
+        return paid_for_room(self._capacity.holdings.document, guests)
 
     def _count(self, seen: _Seen, now: datetime) -> None:
         """Count a slice from where it was counted up to now, hour by hour."""

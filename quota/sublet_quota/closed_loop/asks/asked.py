@@ -47,7 +47,9 @@ class AskedServer:
     never_suspended: bool = False
     asks_again: timedelta = timedelta(minutes=10)
     patience: timedelta = timedelta()
-    """For how long it is asked again after a refusal; not at all with zero."""
+    """For how long it is asked again after a refusal, or waits in line; not at all with zero."""
+    extends: bool = False
+    """Whether its owner puts the end off, when warned that the server is idle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,4 +107,8 @@ class Manner:
     speeds: CardSpeeds = field(default_factory=CardSpeeds)
     round: timedelta = timedelta(minutes=1)
     """How soon the queue of jobs is looked at after a change."""
+    line_every: timedelta = timedelta(minutes=10)
+    """How often the line of notebooks is looked at though nothing changes: past use wears off."""
+    budgets_every: timedelta = timedelta(minutes=5)
+    """How often it is looked at how budgets stand."""
     lending: bool = True

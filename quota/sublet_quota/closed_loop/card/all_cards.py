@@ -1,16 +1,18 @@
 """All simulated cards together: what is told of them goes into the record and to who is charged."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from fractions import Fraction
 
 from sublet_quota.closed_loop.asks.asked import Manner
+from sublet_quota.closed_loop.card.card_changes import CardChanges
 from sublet_quota.closed_loop.card.card_news import CardNews
 from sublet_quota.closed_loop.card.slice_on_card import SliceOnCard
 from sublet_quota.closed_loop.card_model import CardModel
 from sublet_quota.closed_loop.clock import Clock, Phase
 from sublet_quota.closed_loop.record.records import (
+    CardChanged,
     CardHours,
     CellBegan,
     JobWaited,
@@ -28,8 +30,8 @@ from sublet_quota.shares.past_use import Span
 
 
 @dataclass(slots=True)
-class _Placed:
-    """A slice, and where it lies."""
+class PlacedSlice:
+    """A slice, and where it lies; ``cards``: which part of a card it is."""
 
     served: SliceOnCard
     who: Who
@@ -40,12 +42,24 @@ class _Placed:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldOnCard:
+    """Who held what on one card, from one moment to another, while nothing changed there."""
+
+    model: str
+    slices: Sequence[PlacedSlice]
+    began: datetime
+    ended: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Heard:
     """Who hears of what happens on cards."""
 
     has_done: Callable[[SliceId], None]
     was_off: Callable[[SliceId, Span], None]
     room_changed: Callable[[], None]
+    is_there: Callable[[SliceId], None]
+    """A slice is on the other card that it went to."""
 
 
 class Cards:
@@ -58,10 +72,13 @@ class Cards:
         self._heard = heard
         self.models: dict[GpuId, CardModel] = {}
         self._of_node: dict[NodeId, list[CardModel]] = {}
-        self._placed: dict[SliceId, _Placed] = {}
+        self._placed: dict[SliceId, PlacedSlice] = {}
         self._types: dict[GpuId, str] = {}
         self._looks: dict[GpuId, datetime | None] = {}
         self._done: list[SliceId] = []
+        self.changes = CardChanges(self, clock)
+        self._held: Callable[[HeldOnCard], None] | None = None
+        self._held_until: dict[GpuId, datetime] = {}
         self._lendable_mib: dict[GpuId, int] = {}
         """What was found since something happened on each card last."""
 
@@ -106,7 +123,7 @@ class Cards:
         self.pass_time(gpu_id)
         model = self.models[gpu_id]
         cards = cards_on(served.amount, model.facts.kind)
-        self._placed[served.slice_id] = _Placed(served, who, gpu_id, cards, served.rank)
+        self._placed[served.slice_id] = PlacedSlice(served, who, gpu_id, cards, served.rank)
         model.add(served)
         self.settle(gpu_id)
 
@@ -114,6 +131,7 @@ class Cards:
         """Take a slice off its card."""
         gpu_id = self._placed[slice_id].gpu_id
         self.pass_time(gpu_id)
+        self.changes.stay(slice_id)
         self.models[gpu_id].remove(slice_id)
         del self._placed[slice_id]
         self.settle(gpu_id)
@@ -145,6 +163,18 @@ class Cards:
         """Return a slice as it is on its card."""
         return self._placed[slice_id].served
 
+    def where(self, slice_id: SliceId) -> GpuId:
+        """Return the card that a slice is on."""
+        return self._placed[slice_id].gpu_id
+
+    def change_card(self, slice_id: SliceId, to: GpuId) -> None:
+        """Let a slice of which nothing is on its card be on another from now on."""
+        placed = self._placed[slice_id]
+        before, placed.gpu_id = placed.gpu_id, to
+        self.models[to].slices[slice_id] = self.models[before].slices.pop(slice_id)
+        self._record.card_changes.append(CardChanged(slice_id, before, to, self._clock.now))
+        self._heard.is_there(slice_id)
+
     def slices(self) -> Iterator[tuple[SliceOnCard, Who]]:
         """Yield all slices, with whose they are."""
         return ((placed.served, placed.who) for placed in self._placed.values())
@@ -168,6 +198,7 @@ class Cards:
         """Bring a card to this moment."""
         model = self.models[gpu_id]
         if self._clock.now > model.now:
+            self._count_held(gpu_id)
             self._add_up(gpu_id, model, (self._clock.now - model.now).total_seconds())
             model.pass_time(self._clock.now)
 
@@ -177,6 +208,7 @@ class Cards:
         self._lendable_mib.pop(gpu_id, None)
         model.settle()
         self._heard.room_changed()
+        self.changes.settled(gpu_id)
         looks_at = model.looks_at()
         if looks_at is not None and looks_at != self._looks.get(gpu_id):
             self._looks[gpu_id] = looks_at
@@ -184,6 +216,17 @@ class Cards:
         done, self._done = self._done, []
         for slice_id in done:
             self._heard.has_done(slice_id)
+
+    def tell_held(self, held: Callable[[HeldOnCard], None] | None) -> None:
+        """Tell from now on who holds what on cards; ``None``: that is told no more."""
+        if self._held is None:
+            self._held_until = dict.fromkeys(self.models, self._clock.now)
+        self._held = held
+
+    def count_held(self) -> None:
+        """Tell what was held up to now on all cards."""
+        for gpu_id in self.models:
+            self._count_held(gpu_id)
 
     def finish(self) -> None:
         """Note what lasts until the end."""
@@ -203,6 +246,15 @@ class Cards:
         models = self._of_node[node]
         taken = sum(model.in_host_mib for model in models)
         return max(0, self._manner.speeds.host_mib_a_card * len(models) - taken)
+
+    def _count_held(self, gpu_id: GpuId) -> None:
+        now, until = self._clock.now, self._held_until.get(gpu_id)
+        if self._held is None or until is None or until >= now:
+            return
+        model = self.models[gpu_id]
+        here = [self._placed[slice_id] for slice_id in model.slices]
+        self._held_until[gpu_id] = now
+        self._held(HeldOnCard(model.facts.kind.type, here, until, now))
 
     def _add_up(self, gpu_id: GpuId, model: CardModel, seconds: float) -> None:
         hours = self._record.hours.setdefault(self._types[gpu_id], CardHours())
@@ -247,6 +299,6 @@ class Cards:
         self._record.moves.append(moved)
 
 
-def _part(placed: Iterable[_Placed]) -> float:
+def _part(placed: Iterable[PlacedSlice]) -> float:
     """Return which part of a card slices are together: what is promised beyond it counts not."""
     return float(min(WHOLE_CARD, sum((each.cards for each in placed), NO_CARD)))

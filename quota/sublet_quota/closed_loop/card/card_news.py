@@ -21,6 +21,8 @@ class Move:
     kind: TransitionKind
     began: datetime
     ends: datetime
+    leaves: bool = False
+    """Whether the slice leaves for another card, and not for somebody's room on this one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """One slice on a simulated card: where its bytes are, what it works on, since when it waits."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from sublet_quota.amounts.gpu_amounts import GpuAmount
@@ -99,4 +99,20 @@ class SliceOnCard:
             entitlement=self.entitlement,
             unsuspendable=self.unsuspendable,
             rests_since=self.rests_since,
+        )
+
+    def view_elsewhere(self, now: datetime) -> SliceView:
+        """Return the slice as another card's policy would see it if its owner wanted it there."""
+        bytes_mib = self.held_mib + self.image_mib
+        return replace(
+            self.view(leaves=False),
+            state=SliceState.SUSPENDED if bytes_mib else SliceState.RESIDENT,
+            cap_mib=max(self.amount.memory_mib, bytes_mib),
+            held_mib=0,
+            image_mib=bytes_mib,
+            active=True,
+            gate_open=False,
+            waiting_since=now,
+            turn_since=None,
+            rests_since=None,
         )

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from fractions import Fraction
 
+from sublet_quota.budgets.charge import HeldKind
 from sublet_quota.names.ids import GpuId, GroupName, SliceId, UserName
 from sublet_quota.residency.snapshot import Rank
 
@@ -58,6 +59,20 @@ class Answered:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftLine:
+    """A notebook waited in line for its slice, or until it left, or was looked at last."""
+
+    name: str
+    owner: UserName
+    since: datetime
+    until: datetime
+    rank: Rank | None
+    """How its slice stands; ``None``: it has none."""
+    passed: tuple[str, ...] = ()
+    """Who came before in the order, and found no place at its turn."""
+
+
+@dataclass(frozen=True, slots=True)
 class JobWaited:
     """A job waited from its submission to its start, or until it was looked at last."""
 
@@ -67,6 +82,27 @@ class JobWaited:
     began: datetime
     ended: datetime
     started: bool
+
+
+@dataclass(frozen=True, slots=True)
+class IdleWarned:
+    """An owner was warned that a server is ended for being idle."""
+
+    slice_id: SliceId
+    at: datetime
+    idle_since: datetime
+    ends_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetTurned:
+    """A budget was found to be over, or to have hours again."""
+
+    group: GroupName
+    owner: UserName | None
+    """Whose it is; ``None``: of all together."""
+    at: datetime
+    is_over: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +123,16 @@ class Moved:
     at: datetime
     leaves: bool
     memory_mib: int
+
+
+@dataclass(frozen=True, slots=True)
+class CardChanged:
+    """A slice is on another card of its node from now on."""
+
+    slice_id: SliceId
+    before: GpuId
+    after: GpuId
+    at: datetime
 
 
 @dataclass(slots=True)
@@ -118,12 +164,20 @@ class Record:
     runs: list[Ran] = field(default_factory=list)
     cells: list[CellBegan] = field(default_factory=list)
     answers: list[Answered] = field(default_factory=list)
+    line: list[LeftLine] = field(default_factory=list)
     job_waits: list[JobWaited] = field(default_factory=list)
     places: list[PlaceChanged] = field(default_factory=list)
     moves: list[Moved] = field(default_factory=list)
+    card_changes: list[CardChanged] = field(default_factory=list)
     jobs_done: dict[str, datetime] = field(default_factory=dict)
     servers_left: dict[str, datetime] = field(default_factory=dict)
-    """When each server was stopped by its owner: nothing else ends one."""
+    """When each server was stopped by its owner."""
+    ended_idle: dict[str, datetime] = field(default_factory=dict)
+    """When servers were ended for being idle: nothing else but their owners ends one."""
+    warned: list[IdleWarned] = field(default_factory=list)
+    budgets: list[BudgetTurned] = field(default_factory=list)
+    held: Counter[tuple[SliceId, HeldKind]] = field(default_factory=Counter)
+    """For how many microseconds each slice was held in which way, while there are budgets."""
     refused_jobs: Counter[str] = field(default_factory=Counter)
     hours: dict[str, CardHours] = field(default_factory=dict)
     """By GPU type."""

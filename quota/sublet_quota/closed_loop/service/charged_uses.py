@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import Final
 
+from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.holdings.card_policy import rate_of
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.jobs.turns.past_uses import (
@@ -57,6 +58,7 @@ class ChargedUses:
         self._open: dict[SliceId, _Open] = {}
         self._written_off: dict[tuple[object, object], LagWrittenOff] = {}
         self._looked_at: datetime | None = None
+        self._looked_under: QuotaDocument | None = None
         self._past = NO_PAST_USE
 
     def begin(self, slice_id: SliceId, charge: Charge) -> None:
@@ -95,9 +97,10 @@ class ChargedUses:
         now: datetime,
     ) -> PastUse:
         """Return what everybody used. ``asking``: who waits; ``off_since``: who is off now."""
-        if self._looked_at is not None and now - self._looked_at < _KEPT:
+        is_kept = self._looked_at is not None and now - self._looked_at < _KEPT
+        if is_kept and self._looked_under is holdings.document:
             return self._past
-        self._looked_at = now
+        self._looked_at, self._looked_under = now, holdings.document
         settings, tree = holdings.document.fair_share, holdings.groups
         lasting = [
             (held.charge.payer, _use(held, holdings, None, off_since.get(slice_id), now))

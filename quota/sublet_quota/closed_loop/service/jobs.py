@@ -26,7 +26,7 @@ from sublet_quota.jobs.payers.job_rights import KnownRights
 from sublet_quota.jobs.payers.recharged_jobs import RechargedJobs, RunningJob
 from sublet_quota.jobs.requested_job import JobCounts, RequestedJob
 from sublet_quota.jobs.turns.job_order import HeldCards, JobOrder, open_kinds
-from sublet_quota.jobs.turns.past_uses import NO_PAST_USE, estimate_of
+from sublet_quota.jobs.turns.past_uses import NO_PAST_USE, UsedBy, estimate_of
 from sublet_quota.jobs.waiting_job import WaitingJob
 from sublet_quota.names.ids import GroupName, JobId, SliceId, UserName
 from sublet_quota.reasons.refusal import Refusal
@@ -56,6 +56,7 @@ class Jobs:
         self.waiting: dict[JobId, _Job] = {}
         self._placed: dict[JobId, _Job] = {}
         self._ranks: dict[JobId, Rank] = {}
+        parts.asking["jobs"] = self.asking
         self.plan = QueuePlan()
         """What the last round found."""
 
@@ -82,6 +83,12 @@ class Jobs:
         waiting = replace(wish.charged_to(admitted.group, now), job_id=JobId(asked.name))
         self.waiting[waiting.job_id] = _Job(asked, admitted, waiting)
 
+    def asking(self) -> Iterator[UsedBy]:
+        """Yield who waits: the leaf of the group that would pay, and the person."""
+        holdings = self._parts.holdings
+        for job in self.waiting.values():
+            yield holdings.leaf_for(job.waiting.group, job.waiting.owner), job.waiting.owner
+
     def is_here(self, slice_id: SliceId) -> bool:
         """Whether a slice is a job's."""
         return JobId(slice_id) in self._placed
@@ -95,11 +102,7 @@ class Jobs:
         holdings = parts.holdings
         self._come_under()
         kinds = open_kinds(holdings)
-        asking = {
-            (holdings.leaf_for(job.waiting.group, job.waiting.owner), job.waiting.owner)
-            for job in self.waiting.values()
-        }
-        past = parts.uses.past(holdings, asking, parts.cards.off_since(), parts.clock.now)
+        past = parts.past()
         jobs = [self._with_rights(job, kinds) for job in self.waiting.values()]
         ordered = JobOrder(holdings, past).waiting(jobs, *self._jobs_placed())
         lendable, limits = parts.cards.lendable_mib(), JobLimits(holdings, self._limits)
@@ -251,7 +254,7 @@ class Jobs:
         parts.cards.add(served, who, placement.gpu_id)
 
     def _let_others_change(self, placement: JobPlacement) -> None:
-        self._parts.others_change(placement)
+        self._parts.others_change(placement, placement.job.group)
         for slice_id, group in placement.recharged:
             other = self._placed.get(JobId(slice_id))
             if other is not None:

@@ -1,6 +1,7 @@
 """The parts of a simulated hub that servers and jobs share."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Protocol
 
@@ -12,9 +13,14 @@ from sublet_quota.closed_loop.service.charged_uses import Charge, ChargedUses
 from sublet_quota.errors import SubletQuotaError
 from sublet_quota.holdings.gpu_load import Holding, cards_on
 from sublet_quota.holdings.holdings import Holdings
-from sublet_quota.names.ids import GroupName, SliceId
+from sublet_quota.jobs.turns.past_uses import PastUse, UsedBy
+from sublet_quota.names.ids import GpuId, GroupName, SliceId
 from sublet_quota.placement.called_back import called_back_for_jobs
+from sublet_quota.placement.finding.moving import Moves
+from sublet_quota.placement.return_pauses import ReturnPauses
 from sublet_quota.residency.snapshot import Rank
+from sublet_quota.shares.fair_order import ranks
+from sublet_quota.shares.fair_turns import FairTurns
 from sublet_quota.shares.past_use import NO_TIME
 
 
@@ -41,21 +47,88 @@ class Parts:
     """The product's own; another under each new document."""
     uses: ChargedUses
     cards: Cards
+    turns: FairTurns
+    """To whom odd cards go where more is guaranteed than there is."""
+    pauses: ReturnPauses = field(default_factory=ReturnPauses)
+    left_for: dict[SliceId, GroupName | None] = field(default_factory=dict)
+    """For whose slices those that are called back lost their place."""
+    makes_way: set[SliceId] = field(default_factory=set)
+    """Those on their way to another card, out of others' way."""
+    asking: dict[str, Callable[[], Iterable[UsedBy]]] = field(default_factory=dict)
+    """Who waits, as each that keeps some waiting tells."""
 
-    def others_change(self, decided: Deciding) -> None:
-        """Let become true what a decision makes of others' slices.
+    def past(self) -> PastUse:
+        """Return what everybody used, with lag written off beside all who wait for room."""
+        asking = {each for tell in self.asking.values() for each in tell()}
+        past = self.uses.past(self.holdings, asking, self.cards.off_since(), self.clock.now)
+        self.turns.replace(ranks(self.holdings.groups, past.used))
+        return past
 
-        Those that could move are called back like any others: no agent moves any yet.
-        """
-        for slice_id, group in decided.recharged:
+    def call_back(self, slice_id: SliceId, group: GroupName | None) -> None:
+        """Let a slice lose its place on its card, for a group's; one on its way stays there."""
+        self._lose_place(slice_id, group)
+        self.cards.changes.stay(slice_id)
+        self._lay(slice_id, self.cards.where(slice_id), called_back=True)
+
+    def move(self, slice_id: SliceId, to: GpuId, group: GroupName | None) -> None:
+        """Let a slice go to another card out of the way of a group's: it has its place there."""
+        self._lay(slice_id, to, called_back=False)
+        if to == self.cards.where(slice_id):
+            # It was to move away from there, and has not yet.
+            self.cards.changes.stay(slice_id)
+            self.is_there(slice_id)
+            return
+        self._lose_place(slice_id, group)
+        self.makes_way.add(slice_id)
+        self.cards.changes.begin(slice_id, to)
+
+    def go_home(self, slice_id: SliceId, to: GpuId) -> None:
+        """Let an entitled slice go to a card that is laid out for it."""
+        self._lay(slice_id, to, called_back=False)
+        self.cards.changes.begin(slice_id, to)
+
+    def is_there(self, slice_id: SliceId) -> None:
+        """Note that a slice is on the card where it has its place."""
+        if slice_id in self.makes_way:
+            self.makes_way.remove(slice_id)
+            self.left_for.pop(slice_id, None)
+            change = PlaceChanged(slice_id, self.clock.now, called_back=False)
+            self.record.places.append(change)
+        self.tell_rank(slice_id)
+
+    def _lose_place(self, slice_id: SliceId, group: GroupName | None) -> None:
+        self.left_for[slice_id] = group
+        self.pauses.note(slice_id, self.clock.now)
+        if slice_id in self.makes_way:
+            self.makes_way.remove(slice_id)
+            return
+        self.record.places.append(PlaceChanged(slice_id, self.clock.now, called_back=True))
+
+    def _lay(self, slice_id: SliceId, gpu_id: GpuId, *, called_back: bool) -> None:
+        holding = self.holdings.slice(slice_id)
+        if holding is not None:
+            self.holdings.put(replace(holding, gpu_id=gpu_id, called_back=called_back))
+
+    def forget(self, slice_id: SliceId) -> None:
+        """Forget what was remembered of a slice that has gone."""
+        self.pauses.forget(slice_id)
+        self.left_for.pop(slice_id, None)
+        self.makes_way.discard(slice_id)
+
+    def others_change(self, decided: Deciding, group: GroupName | None, moves: Moves = ()) -> None:
+        """Let become true what a decision makes of others' slices, for one that a group pays."""
+        for slice_id, other in decided.recharged:
             holding = self.holdings.slice(slice_id)
             if holding is not None:
-                charged = replace(holding, group=group)
+                charged = replace(holding, group=other)
                 self.holdings.put(charged)
                 self.charge_anew(charged)
+        card_of = dict(moves)
         for slice_id in decided.calls_back:
-            self.holdings.mark_called_back(slice_id, called_back=True)
-            self.record.places.append(PlaceChanged(slice_id, self.clock.now, called_back=True))
+            if slice_id in card_of:
+                self.move(slice_id, card_of[slice_id], group)
+            else:
+                self.call_back(slice_id, group)
 
     def tell_rank(self, slice_id: SliceId) -> None:
         """Tell the agent of a notebook's slice how it stands now.
@@ -65,7 +138,9 @@ class Parts:
         holding, rank = self.holdings.slice(slice_id), self.holdings.rank(slice_id)
         if holding is None or not holding.is_notebook:
             return
-        if rank is Rank.CALLED_BACK:
+        if slice_id in self.makes_way:
+            rank = Rank.CALLED_BACK
+        elif rank is Rank.CALLED_BACK:
             for_jobs = called_back_for_jobs(self.holdings, holding.gpu_id)
             rank = Rank.BORROWED if slice_id in for_jobs else rank
         self.cards.rank(slice_id, rank)

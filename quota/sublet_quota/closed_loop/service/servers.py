@@ -5,22 +5,27 @@ true, as the service makes them true.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from fractions import Fraction
 
 from sublet_quota.admission.slice_admission import admit
 from sublet_quota.admission.slice_request import RequestedSlice
-from sublet_quota.closed_loop.asks.asked import AskedServer
+from sublet_quota.closed_loop.asks.asked import AskedServer, Cell
 from sublet_quota.closed_loop.card.slice_on_card import SliceOnCard
 from sublet_quota.closed_loop.clock import Phase
 from sublet_quota.closed_loop.record.records import Answered, Who
+from sublet_quota.closed_loop.service.idle_ends import IdleEnds
+from sublet_quota.closed_loop.service.line import Line
 from sublet_quota.closed_loop.service.parts import Parts
 from sublet_quota.holdings.gpu_load import Holding
 from sublet_quota.jobs.turns.job_order import open_kinds
 from sublet_quota.names.ids import SliceId, UserName
 from sublet_quota.placement.slice_placement import Placement, decide_slice
+from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.residency.snapshot import Holder, Rank
+from sublet_quota.server_queue.queued_server import may_wait
+from sublet_quota.server_queue.walk import is_due
 from sublet_quota.shares.lots import lot_of
 
 
@@ -40,24 +45,42 @@ class Servers:
         self._parts = parts
         self._changed = changed
         self._running: dict[SliceId, _Server] = {}
+        self._idle = IdleEnds(parts, self._end_idle)
+        self.line = Line(parts, self._give)
 
     def ask(self, asked: AskedServer) -> None:
-        """Ask for a server's slice; where it is refused, again later, as long as patience lasts."""
-        clock, record = self._parts.clock, self._parts.record
+        """Ask for a server's slice, as the service answers: its place, a place in line, or none.
+
+        Where it is refused, it is asked for again later, as long as patience lasts.
+        """
         wish = self._wish(asked)
         answer = decide_slice(self._parts.holdings, wish)
-        owner = UserName(asked.owner)
-        if isinstance(answer, Placement):
-            record.answers.append(Answered(asked.name, owner, clock.now, answer.group, answer.rank))
-            self._hand_out(asked, answer)
-            return
-        within = any(
-            option.rank is Rank.ENTITLED for option in admit(self._parts.holdings, wish).options
+        if isinstance(answer, Placement) and (not self.line.waits or is_due(answer)):
+            self._give(asked, answer)
+        elif self.line.is_open and (isinstance(answer, Placement) or may_wait(answer)):
+            self.line.join(asked, wish)
+        elif isinstance(answer, Refusal):
+            self._refused(asked, wish, answer)
+
+    def _give(self, asked: AskedServer, placement: Placement) -> None:
+        now = self._parts.clock.now
+        owner, group, rank = UserName(asked.owner), placement.group, placement.rank
+        self._parts.record.answers.append(Answered(asked.name, owner, now, group, rank))
+        self._hand_out(asked, placement)
+
+    def _refused(self, asked: AskedServer, wish: RequestedSlice, refusal: Refusal) -> None:
+        """Note a refusal; within guarantee and limits there is none, but for want of room."""
+        clock, options = self._parts.clock, admit(self._parts.holdings, wish).options
+        refused = Answered(
+            asked.name,
+            UserName(asked.owner),
+            clock.now,
+            None,
+            None,
+            str(refusal.reason),
+            within_guarantee=any(option.rank is Rank.ENTITLED for option in options),
         )
-        code = str(answer.reason)
-        record.answers.append(
-            Answered(asked.name, owner, clock.now, None, None, code, within_guarantee=within)
-        )
+        self._parts.record.answers.append(refused)
         again = clock.now + asked.asks_again
         if again <= asked.at + asked.patience:
             clock.at(again, Phase.ASKS, asked.name, lambda: self.ask(asked))
@@ -91,7 +114,7 @@ class Servers:
     def _hand_out(self, asked: AskedServer, placement: Placement) -> None:
         parts, slice_id = self._parts, SliceId(asked.name)
         now, holdings = parts.clock.now, parts.holdings
-        parts.others_change(placement)
+        parts.others_change(placement, placement.group, placement.moves)
         holding = Holding(
             slice_id=slice_id,
             owner=placement.owner,
@@ -124,25 +147,46 @@ class Servers:
 
     def _think(self, slice_id: SliceId, server: _Server) -> None:
         clock, asked = self._parts.clock, server.asked
+        self._idle.rests(slice_id, asked)
         if server.cells_begun == len(asked.cells):
             clock.at(clock.now + asked.stays, Phase.ENDS, slice_id, lambda: self._leave(slice_id))
             return
         cell = asked.cells[server.cells_begun]
         server.cells_begun += 1
         clock.at(
-            clock.now + cell.thinks, Phase.ASKS, slice_id, lambda: self._run(slice_id, cell.works)
+            clock.now + cell.thinks,
+            Phase.ASKS,
+            slice_id,
+            lambda: self._run(slice_id, server, cell.works),
         )
 
-    def _run(self, slice_id: SliceId, works: timedelta) -> None:
-        self._parts.cards.wake(slice_id, works)
+    def _run(self, slice_id: SliceId, server: _Server, works: timedelta) -> None:
+        if slice_id in self._running:
+            self._idle.works(slice_id)
+            self._parts.cards.wake(slice_id, works)
+            return
+        # It was ended meanwhile: its owner starts it anew, and goes on where they were.
+        now, asked = self._parts.clock.now, server.asked
+        left = (Cell(timedelta(), works), *asked.cells[server.cells_begun :])
+        self.ask(replace(asked, name=f"{asked.name}+", at=now, cells=left))
 
     def _leave(self, slice_id: SliceId) -> None:
+        if slice_id in self._running:
+            self._idle.works(slice_id)
+            self._parts.record.servers_left[slice_id] = self._parts.clock.now
+            self._stop(slice_id)
+
+    def _end_idle(self, slice_id: SliceId) -> None:
+        self._parts.record.ended_idle[slice_id] = self._parts.clock.now
+        self._stop(slice_id)
+
+    def _stop(self, slice_id: SliceId) -> None:
         parts = self._parts
         del self._running[slice_id]
         parts.cards.remove(slice_id)
         parts.uses.end(slice_id, parts.holdings, parts.clock.now)
         parts.holdings.remove(slice_id)
-        parts.record.servers_left[slice_id] = parts.clock.now
+        parts.forget(slice_id)
         self._changed()
 
 

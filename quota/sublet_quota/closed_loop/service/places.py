@@ -1,0 +1,137 @@
+"""Who has their place again, and for which reservations others make way: what time brings.
+
+Who comes back says ``placement.called_back``, how long one stays away that was called back again
+and again ``ReturnPauses``, and which cards are kept for a reservation ``placement.reserved_room``.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+
+from sublet_quota.closed_loop.clock import Phase
+from sublet_quota.closed_loop.record.records import PlaceChanged
+from sublet_quota.closed_loop.service.parts import Parts
+from sublet_quota.document.lookups.reservations import coming, next_time_of
+from sublet_quota.document.sections import Reservation
+from sublet_quota.names.ids import GpuId, SliceId
+from sublet_quota.placement.called_back import back_to_their_place
+from sublet_quota.placement.other_card import home_of
+from sublet_quota.placement.reserved_room import (
+    LOOK_AHEAD,
+    ReservedRoom,
+    due_now,
+    kept_for,
+    reserved_room,
+)
+from sublet_quota.residency.snapshot import Rank
+
+
+class Places:
+    """The places of slices on their cards."""
+
+    def __init__(self, parts: Parts, changed: Callable[[], None]) -> None:
+        """``changed``: others were called back, or may come back by now."""
+        self._parts = parts
+        self._changed = changed
+        self._kept: Mapping[GpuId, ReservedRoom] = {}
+        self._pauses_end: set[datetime] = set()
+        self._look_at: datetime | None = None
+        self._homes_at: datetime | None = None
+
+    def bring_back(self) -> None:
+        """Give slices that were called back their places again, as far as there is room."""
+        parts, holdings, now = self._parts, self._parts.holdings, self._parts.clock.now
+        away = tuple(each.slice_id for each in holdings.called_back())
+        if not away:
+            return
+        pausing = parts.pauses.pausing(away, now)
+        for slice_id in back_to_their_place(holdings, pausing):
+            if self._is_kept_away(slice_id):
+                continue
+            parts.left_for.pop(slice_id, None)
+            holdings.mark_called_back(slice_id, called_back=False)
+            parts.record.places.append(PlaceChanged(slice_id, now, called_back=False))
+        for slice_id in pausing:
+            self._again(parts.pauses.back_at(slice_id, now))
+
+    def look_for_homes(self) -> None:
+        """Look, once all of this moment has happened, whose home is another card of the node."""
+        now = self._parts.clock.now
+        if self._homes_at != now:
+            self._homes_at = now
+            self._parts.clock.at(now, Phase.ROUND, "homes", self._bring_home)
+
+    def _bring_home(self) -> None:
+        parts, self._homes_at = self._parts, None
+        slices = tuple(each for each in parts.holdings.slices() if each.is_notebook)
+        for holding in slices:
+            slice_id = holding.slice_id
+            if holding.unsuspendable or slice_id in parts.cards.changes.to:
+                continue
+            home = home_of(parts.holdings, slice_id)
+            if home is not None:
+                parts.go_home(slice_id, home)
+
+    def expect_reservations(self) -> None:
+        """Look at what the document in force reserves, from shortly before the next begins."""
+        now, document = self._parts.clock.now, self._parts.holdings.document.as_written
+        if self._kept:
+            self._plan(now)
+            return
+        begins = (_next_begin(each, now) for each in document.reservations)
+        first = min((each for each in begins if each is not None), default=None)
+        if first is not None:
+            self._plan(max(now, first - LOOK_AHEAD))
+
+    def _plan(self, at: datetime) -> None:
+        self._look_at = at
+        self._parts.clock.at(at, Phase.ROUND, "reserved", lambda: self._look(at))
+
+    def _look(self, planned: datetime) -> None:
+        """Call back whose room must be moved by now, and keep the cards."""
+        if planned != self._look_at:
+            return
+        now, holdings = self._parts.clock.now, self._parts.holdings
+        rooms = reserved_room(holdings, now)
+        due = due_now(holdings, rooms, self._kept, self._moving, now)
+        self._kept = due.kept
+        holdings.kept_cards = {gpu_id: each.group for gpu_id, each in due.kept.items()}
+        for room in due.begun:
+            for slice_id in room.slices:
+                self._parts.call_back(slice_id, room.group)
+        if due.begun:
+            self._changed()
+        if due.kept or coming(holdings.document.as_written.reservations, now, LOOK_AHEAD):
+            self._plan(due.again_at)
+        else:
+            self._changed()
+            self.expect_reservations()
+
+    def _moving(self, _: GpuId, slices: tuple[SliceId, ...]) -> timedelta:
+        """Return how long these slices take to leave a card, one after another."""
+        speeds, cards = self._parts.manner.speeds, self._parts.cards
+        held = (cards.slice(each).held_mib for each in slices)
+        return timedelta(seconds=sum(map(speeds.out_s, held)))
+
+    def _is_kept_away(self, slice_id: SliceId) -> bool:
+        """Whether the room that a slice left is kept for a reservation; not for one that is due."""
+        holdings, group = self._parts.holdings, self._parts.left_for.get(slice_id)
+        if group is None or holdings.rank(slice_id) is Rank.ENTITLED:
+            return False
+        return kept_for(holdings.document, group, self._parts.clock.now) is not None
+
+    def _again(self, at: datetime | None) -> None:
+        if at is not None and at not in self._pauses_end:
+            self._pauses_end.add(at)
+            self._parts.clock.at(at, Phase.ENDS, "pause", lambda: self._end_pause(at))
+
+    def _end_pause(self, at: datetime) -> None:
+        self._pauses_end.discard(at)
+        self._changed()
+
+
+def _next_begin(reservation: Reservation, now: datetime) -> datetime | None:
+    """Return when a reservation begins next, after the time that is on."""
+    time = next_time_of(reservation, now)
+    if time is not None and time[0] <= now:
+        time = next_time_of(reservation, time[1])
+    return None if time is None else time[0]
