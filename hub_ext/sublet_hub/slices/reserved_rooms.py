@@ -18,9 +18,9 @@ from sublet_quota.document.lookups.reservations import Coming, coming
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.holdings.as_held import AsHeld
 from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.holdings.kept_cards import KEPT_FOR
 from sublet_quota.names.ids import GpuId, SliceId
 from sublet_quota.placement.reserved_room import (
-    KEPT_FOR,
     LOOK_AHEAD,
     ReservedRoom,
     kept_for,
@@ -94,7 +94,7 @@ class ReservedRooms:
             if room.slices:
                 self._call_back(room, now)
         self._kept = kept
-        holdings.kept_cards = {gpu_id: each.group for gpu_id, each in kept.items()}
+        holdings.kept_cards = {gpu_id: each.kept_for for gpu_id, each in kept.items()}
         self._again_at = min(dues)
 
     def is_kept(self, record: SliceRecord) -> bool:

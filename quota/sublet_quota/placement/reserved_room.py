@@ -14,6 +14,7 @@ from typing import Final
 from sublet_quota.document.lookups.reservations import Coming, coming, next_time_of
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.holdings.kept_cards import KEPT_FOR, KeptFor
 from sublet_quota.names.ids import GpuId, GroupName, SliceId
 from sublet_quota.placement.claims import Claim, claims_of
 from sublet_quota.residency.snapshot import Rank
@@ -21,8 +22,6 @@ from sublet_quota.residency.snapshot import Rank
 LOOK_AHEAD: Final = timedelta(minutes=10)
 """So early reservations are looked at: nothing takes longer to move."""
 LEAST_LEAD: Final = timedelta(minutes=1)
-KEPT_FOR: Final = timedelta(minutes=5)
-"""How long after its begin room that nobody has taken yet is kept from being lent again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +33,14 @@ class ReservedRoom:
     slices: tuple[SliceId, ...]
     """The borrowed slices that make way there."""
     begin: datetime
+    end: datetime
     not_before: datetime | None = None
     """When what another reservation has on the card ends; ``None``: nothing is reserved there."""
+
+    @property
+    def kept_for(self) -> KeptFor:
+        """For whom the card is kept once its time has come."""
+        return KeptFor(self.group, self.begin, self.end)
 
     def due_at(self, moving: timedelta) -> datetime:
         """Return when the slices are called back; ``moving`` is how long their memory takes."""
@@ -79,7 +84,8 @@ def _at(holdings: Holdings, soon: list[Coming], now: datetime) -> Iterator[Reser
     for claim in claims_of(holdings, after, groups):
         slices = tuple(each for each in claim.calls_back if _is_borrowed(holdings, each))
         ends = _ends_there(holdings, claim, now, begin)
-        yield ReservedRoom(claim.group, claim.gpu_id, slices, begin, ends)
+        end = max(each.end for each in soon if each.reservation.for_ == claim.group)
+        yield ReservedRoom(claim.group, claim.gpu_id, slices, begin, end, ends)
 
 
 def _is_borrowed(holdings: Holdings, slice_id: SliceId) -> bool:

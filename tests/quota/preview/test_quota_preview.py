@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sublet_quota.holdings.gpu_load import Holding
 from sublet_quota.holdings.holdings import Holdings
-from sublet_quota.names.ids import GpuId, GroupName, SliceId, UserName
+from sublet_quota.names.ids import GpuId, SliceId, UserName
 from sublet_quota.placement import claims
 from sublet_quota.placement.claims import Claims
 from sublet_quota.preview.beyond import Beyond
@@ -26,7 +26,16 @@ from sublet_quota.residency.snapshot import Rank
 from sublet_quota.shares.limits import LimitKind
 
 from tests.support.job_cases import a_job
-from tests.support.quota_cases import NOON, document, gpu, holdings, job_slice, notebook, part
+from tests.support.quota_cases import (
+    NOON,
+    a_reservation_of,
+    document,
+    gpu,
+    holdings,
+    job_slice,
+    notebook,
+    part,
+)
 from tests.support.spent_budgets import spent
 
 TYPE = 'gpu_types: {H100: {match: "*H100*"}}\n'
@@ -59,7 +68,7 @@ def test_how_things_are_now_knows_where_guarantees_lie_what_is_kept_and_what_is_
     held.remove(SliceId("first"))
     assert list(held.layout("H100").parts) == [other]
     held.remove(SliceId("second"))
-    held.kept_cards, held.asked_sizes = {GpuId(card): GroupName("a")}, {"small": 3}
+    held.kept_cards, held.asked_sizes = {GpuId(card): a_reservation_of("a")}, {"small": 3}
     now = present_state(held).holdings()
     assert now.layout("H100").parts == held.layout("H100").parts
     assert (now.kept_cards, now.asked_sizes) == (held.kept_cards, held.asked_sizes)
