@@ -53,6 +53,7 @@ from sublet_hub.slices.card_changes import CardChanges
 from sublet_hub.slices.closings import Closings
 from sublet_hub.slices.evictions import Evictions
 from sublet_hub.slices.home_volumes import Homes, node_of_home
+from sublet_hub.slices.hub_names import HubNames
 from sublet_hub.slices.hub_users import HubUsers
 from sublet_hub.slices.idle_servers import IdleServers
 from sublet_hub.slices.jupyterhub_client import HubClient
@@ -163,6 +164,8 @@ class Assembly:
         allocation = Allocation(stores, metrics, homes)
         evictions = Evictions(EvictionStore(adapters.database), ledger, adapters.hub, now)
         users = HubUsers(adapters.hub, ledger, accounts)
+        hub_names = HubNames(adapters.hub)
+        capacity.warn_by(hub_names.warnings)
         self.line = LineParts(
             LineNeeds(
                 stores=stores,
@@ -189,6 +192,7 @@ class Assembly:
             capacity=capacity,
             accounts=accounts,
             users=users,
+            hub_names=hub_names,
             allocation=allocation,
             reconciliation=Reconciliation(
                 ledger, fleet, allocation, patience, now, self.line.line.waits_with
@@ -209,7 +213,7 @@ class Assembly:
             places=places,
             resizing=Resizing(ledger, fleet, capacity, now),
             shares=Shares(ledger, fleet, capacity, views, self._meter),
-            previews=QuotaPreviews(stores, quota, self._queue, budgets),
+            previews=QuotaPreviews(stores, quota, self._queue, budgets, hub_names),
             histories=self._histories,
             use=UseReports(
                 adapters.database,
@@ -260,6 +264,7 @@ class Assembly:
             (Loop("announcements", _MINUTE_S, self._end_announcements), quiet),
             (Loop("places", _ROUND_S, self._look_at_places), self._room),
             (Loop("hub", settings.hub_check_period.total_seconds(), self._ask_hub), Wakeup()),
+            (Loop("names of the hub", _MINUTE_S, self._ask_for_names), quiet),
             (Loop("processes", 5.0, self.service.reconciliation.look_at_processes), Wakeup()),
             (Loop("quota", 2.0, self._look_at_quota), Wakeup()),
             (Loop("use", _MINUTE_S, self._store_use), quiet),
@@ -409,6 +414,9 @@ class Assembly:
 
     async def _ask_hub(self) -> None:
         await self.service.reconciliation.ask_hub(self._adapters.hub)
+
+    async def _ask_for_names(self) -> None:
+        await self.service.hub_names.look(self.service.quota.document)
 
     async def _look_at_quota(self) -> None:
         quota = self.service.quota

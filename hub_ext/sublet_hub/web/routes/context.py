@@ -17,6 +17,7 @@ from sublet_hub.slices.announcements import Announcements
 from sublet_hub.slices.card_changes import CardChanges
 from sublet_hub.slices.closings import Closings
 from sublet_hub.slices.evictions import Evictions
+from sublet_hub.slices.hub_names import HubNames
 from sublet_hub.slices.hub_users import HubUsers
 from sublet_hub.slices.idle_servers import IdleServers
 from sublet_hub.slices.keep_and_wake import KeepAndWake
@@ -62,6 +63,7 @@ class ServiceParts:
     capacity: Capacity
     accounts: OwnerAccounts
     users: HubUsers
+    hub_names: HubNames
     allocation: Allocation
     reconciliation: Reconciliation
     startup_grace: StartupGrace
