@@ -22,7 +22,7 @@ pytestmark = [
 
 QUOTA = """\
 gpu_types:
-  H100: {match: "*H100*"}
+  H100: {match: "*H100*", rate: 60}
 pools:
   - {name: interactive, idle_after: 2s}
 sizes:
@@ -33,7 +33,7 @@ groups:
     guaranteed: {H100: 1}
     budget: {hours: 2000, per: month}
     groups:
-      speech: {guaranteed: {H100: 1/4}, budget: {hours: 0.002, per: day, each: {hours: 1}}}
+      speech: {guaranteed: {H100: 1/4}, budget: {hours: 0.2, per: day, each: {hours: 40}}}
 """
 GROUPS = {"speech": ("cleo",)}
 TALL = {"width": 1280, "height": 1400}
@@ -59,7 +59,7 @@ def test_hours_that_are_spent_and_an_idle_server_are_told_and_its_end_is_put_off
 
     budgets = mark(panel, "budget")
     spent = budgets.filter(has_text="Budget of speech")
-    # It is added up once a minute.
+    # A quarter of a card at this rate is a quarter of an hour each minute, when it is added up.
     expect(spent).to_contain_text("spent")
     expect(spent).to_have_attribute("data-sublet-over", "true")
     expect(spent).to_contain_text("What runs counts as borrowed and makes way for others")

@@ -350,10 +350,11 @@ async def test_who_starts_anew_after_that_stays_in_line(tmp_path):
 async def test_the_page_of_a_server_in_line_shows_its_place_and_how_to_leave(tmp_path):
     async with a_service_and_spawner(tmp_path) as (service, spawner):
         assert "Leave the line" not in await spawner.get_options_form()
-        service.in_line = [a_wait(server="other"), a_wait(message="<b>You are third.</b>")]
+        shown = a_wait(message="<b>You are third.</b>", title="Small <i>one</i>")
+        service.in_line = [a_wait(server="other"), shown]
         form = await spawner.get_options_form()
         assert "&lt;b&gt;You are third." in form
-        assert "In line for Small, at place 3</strong>" in form
+        assert "In line for Small &lt;i&gt;one&lt;/i&gt;, at place 3</strong>" in form
         assert "1 before it asks for the same GPUs. When there will be room is not known." in form
         assert "In the way are slices of lab." in form
         assert "or leaves the line at 2026-11-30 12:00 UTC." in form

@@ -59,6 +59,7 @@ from sublet_hub.slices.idle_servers import IdleServers
 from sublet_hub.slices.jupyterhub_client import HubClient
 from sublet_hub.slices.keep_and_wake import KeepAndWake
 from sublet_hub.slices.memberships import Memberships
+from sublet_hub.slices.offers import OffersNow
 from sublet_hub.slices.places import Places
 from sublet_hub.slices.pods import Pods
 from sublet_hub.slices.reconciliation import Patience, Reconciliation
@@ -165,7 +166,7 @@ class Assembly:
         evictions = Evictions(EvictionStore(adapters.database), ledger, adapters.hub, now)
         users = HubUsers(adapters.hub, ledger, accounts)
         hub_names = HubNames(adapters.hub)
-        capacity.warn_by(hub_names.warnings)
+        offers = OffersNow(capacity)
         self.line = LineParts(
             LineNeeds(
                 stores=stores,
@@ -194,6 +195,7 @@ class Assembly:
             users=users,
             hub_names=hub_names,
             allocation=allocation,
+            offers=offers,
             reconciliation=Reconciliation(
                 ledger, fleet, allocation, patience, now, self.line.line.waits_with
             ),
@@ -212,7 +214,7 @@ class Assembly:
             idle_servers=idle_servers,
             places=places,
             resizing=Resizing(ledger, fleet, capacity, now),
-            shares=Shares(ledger, fleet, capacity, views, self._meter),
+            shares=Shares(stores, views, self._meter, offers),
             previews=QuotaPreviews(stores, quota, self._queue, budgets, hub_names),
             histories=self._histories,
             use=UseReports(
@@ -327,6 +329,7 @@ class Assembly:
         service.ledger.listen(self._ledger_changed)
         service.quota.prepare_by(service.capacity.prepare)
         service.quota.listen(self._quota_changed)
+        service.capacity.warn_by(service.hub_names.warnings)
         service.reconciliation.on_groups(self._memberships.take)
 
     def _jobs_round(self) -> None:

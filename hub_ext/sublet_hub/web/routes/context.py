@@ -21,6 +21,7 @@ from sublet_hub.slices.hub_names import HubNames
 from sublet_hub.slices.hub_users import HubUsers
 from sublet_hub.slices.idle_servers import IdleServers
 from sublet_hub.slices.keep_and_wake import KeepAndWake
+from sublet_hub.slices.offers import OffersNow
 from sublet_hub.slices.places import Places
 from sublet_hub.slices.pods import Pods
 from sublet_hub.slices.reconciliation import Reconciliation
@@ -65,6 +66,7 @@ class ServiceParts:
     users: HubUsers
     hub_names: HubNames
     allocation: Allocation
+    offers: OffersNow
     reconciliation: Reconciliation
     startup_grace: StartupGrace
     pods: Pods
