@@ -30,7 +30,7 @@ describe('a server that is ended if it stays idle', () => {
     expect(part(node, 'idle-end').textContent).toMatch(
       /^If it stays idle, your server is ended at .*\.$/
     );
-    expect(part(node, 'idle-end').className).not.toContain('sublet-warn');
+    expect(node.querySelector('[data-sublet-warned]')).toBeNull();
     expect(part(node, 'extend').title).toContain('2 h');
   });
 
@@ -90,7 +90,7 @@ describe('a server that is ended if it stays idle', () => {
     });
     expect(node.querySelector('[data-sublet="extend"]')).toBeNull();
     expect(node.querySelector('[data-sublet="idle-end"]')).toBeNull();
-    expect((document.activeElement as HTMLElement).dataset.sublet).toBe('resize');
+    expect((document.activeElement as HTMLElement).dataset.sublet).toBe('idle-place');
   });
 
   test('is told of in the panel of another server, too, and not as an admin’s word', async () => {

@@ -15,6 +15,7 @@ function wait(fields: Record<string, unknown> = {}): LineWait {
       owner: 'ada',
       server: 'big',
       size: 'whole',
+      title: 'Whole card',
       place: 3,
       before: 2,
       expected_at: null,
@@ -35,9 +36,12 @@ async function open(...waits: LineWait[]): Promise<HTMLElement> {
 
 describe('servers that wait in line', () => {
   test('are told with place, time, for whom, and until when', async () => {
-    const node = await open(wait(), wait({ server: '', size: null, place: 4, waits_for: [] }));
+    const node = await open(
+      wait(),
+      wait({ server: '', size: null, title: '', place: 4, waits_for: [] })
+    );
     const [big, own] = node.querySelectorAll<HTMLElement>('[data-sublet="in-line"]');
-    expect(big?.textContent).toContain('big · whole');
+    expect(big?.textContent).toContain('big · Whole card');
     expect(big?.textContent).toContain('place 3');
     expect(big?.textContent).toContain('When there will be room is not known: too many');
     expect(big?.textContent).toContain('In the way are slices of vision, users without a group.');

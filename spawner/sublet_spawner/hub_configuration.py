@@ -42,10 +42,12 @@ SERVER_TOKEN_SCOPES: Final = (
 SERVICE_SCOPES: Final = (
     "list:users",
     "read:users:groups",
+    "list:groups",
     "servers",
 )
 """The scopes of the service: it lists users with their groups and servers, to see which slices
-still have one, stops a server where an admin evicts it, and starts one that waits in line when its
+still have one, and the names of groups, to warn of what the quota document names and the hub has
+not; it stops a server where an admin evicts it, and starts one that waits in line when its
 turn comes. `servers` is all of these, and the only one to start servers by that JupyterHub 5 knows:
 a role with a scope that a hub does not know keeps it from starting.
 """

@@ -6,8 +6,8 @@ leaves the line, also after a restart of the hub.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
-from urllib.parse import quote
+from typing import Any, Final, NoReturn
+from urllib.parse import quote, urlencode
 
 from jupyterhub.handlers.pages import SpawnHandler  # type: ignore[import-untyped]
 from sublet_quota.wire.server_queue import QueueWait
@@ -19,8 +19,10 @@ from sublet_spawner.service_client import ServiceClient
 
 LEAVE_FIELD: Final = "leave_line"
 """The field of the spawn page's form with which a server leaves the line."""
+STAY_FIELD: Final = "stay_in_line"
+"""The field of that form with which nothing is asked for: the server stays where it is."""
 LOOKS_AGAIN_S: Final = 20
-"""So often the spawn page loads itself anew while the server is in line."""
+"""So often the page of a place in line loads itself anew."""
 _IN_STATE: Final = "in_line"
 
 
@@ -55,7 +57,7 @@ class PlaceInLine:
         """
         self._may_be_there, self._leaves = True, False
         if isinstance(getattr(self._spawner, "handler", None), SpawnHandler):
-            return sent_on(wait.message, self._page)
+            return sent_on(wait.message, self.page)
         return in_line(wait)
 
     def joined_too_late(self) -> None:
@@ -95,27 +97,46 @@ class PlaceInLine:
             raise unavailable(message) from error
         self.is_over()
         message = "Your server left the line"
-        raise sent_on(message, self._page)
+        raise sent_on(message, self.page)
+
+    def stay_by_form(self) -> NoReturn:
+        """Change nothing, as nothing was asked for; raises what leads to the page of the place."""
+        message = "Your server is in line as before"
+        raise sent_on(message, self.page)
 
     async def shown(self) -> QueueWait | None:
-        """Return how the server stands in line, and have the page that shows it look again.
-
-        ``None`` where it is not in line, or the service does not say.
-        """
+        """Return how the server stands in line; ``None``: nobody says that it is."""
         spawner = self._spawner
         try:
             waits = await self._client().waits(spawner.user.name)
         except SubletSpawnerError as error:
             spawner.log.warning("A place in line is not shown: %s", error)
             return None
-        wait = next((each for each in waits if each.server == spawner.name), None)
-        handler = getattr(spawner, "handler", None)
-        if wait is not None and isinstance(handler, SpawnHandler):
-            handler.set_header("Refresh", f"{LOOKS_AGAIN_S}; url={self._page}")
-        return wait
+        return next((each for each in waits if each.server == spawner.name), None)
+
+    def look_again(self) -> None:
+        """Have the page that is being made load itself anew after a while."""
+        handler = getattr(self._spawner, "handler", None)
+        if isinstance(handler, SpawnHandler):
+            handler.set_header("Refresh", f"{LOOKS_AGAIN_S}; url={self.page}")
 
     @property
-    def _page(self) -> str:
+    def asks_for_other(self) -> bool:
+        """Whether the page that is being made is the one on which something else is asked for."""
+        handler = getattr(self._spawner, "handler", None)
+        return isinstance(handler, SpawnHandler) and handler.get_argument("next", "") == self.page
+
+    @property
+    def other_page(self) -> str:
+        """The address of the spawn page on which something else is asked for.
+
+        JupyterHub starts a server by whatever an address says, but for ``next``, where to go after
+        a start: there to this page itself, which leads to the server once that runs.
+        """
+        return f"{self.page}?{urlencode({'next': self.page})}"
+
+    @property
+    def page(self) -> str:
         """The address of the spawn page, without what its query asked for: that would start."""
         spawner = self._spawner
         parts = [spawner.hub.base_url.rstrip("/"), "spawn", spawner.user.escaped_name]

@@ -1,7 +1,7 @@
 """What a user chooses: the form on the spawn page, what it sends, and choices by the REST API.
 
-On top of the form stands the server's place in line, where it has one; a field of the form leaves
-that, and no address does.
+A server that is in line has its place shown instead, and the sizes on a page of their own; a field
+of the form leaves the line, and no address does.
 """
 
 from collections.abc import Awaitable
@@ -15,10 +15,10 @@ from traitlets import default
 
 from sublet_spawner.choice import SliceChoice, read_form, read_user_options
 from sublet_spawner.errors import SubletSpawnerError
-from sublet_spawner.line_notice import render_notice
+from sublet_spawner.line_notice import render_place, render_way_back
 from sublet_spawner.offered import offered
 from sublet_spawner.options_form import FormSettings, render_form, render_without_service
-from sublet_spawner.place_in_line import LEAVE_FIELD, PlaceInLine
+from sublet_spawner.place_in_line import LEAVE_FIELD, STAY_FIELD, PlaceInLine
 from sublet_spawner.refused import refused, unavailable
 from sublet_spawner.server_place import ServerPlace
 
@@ -46,16 +46,19 @@ class UserChoice(ServerPlace):
             notes=await self.form_notes(),
         )
         try:
+            wait = await self._line.shown()
+            if wait is not None and not self._line.asks_for_other:
+                self._line.look_again()
+                return render_place(wait, self._line.other_page)
             offers, by_group = await offered(
                 self._client(),
                 self.user.name,
                 self._groups(),
                 never_suspended=self.never_suspended() is not None,
             )
-            wait = await self._line.shown()
             settings = replace(settings, in_line=wait is not None)
             form = render_form(offers, settings, by_group)
-            form = form if wait is None else f"{render_notice(wait)}\n{form}"
+            form = form if wait is None else f"{render_way_back(wait, self._line.page)}\n{form}"
         except SubletSpawnerError as error:
             self.log.error("No options form for %s: %s", self._log_name, error)  # noqa: TRY400 - the trace says nothing more
             if self.service_required and not self.allow_no_gpu:
@@ -74,6 +77,8 @@ class UserChoice(ServerPlace):
     ) -> dict[str, Any] | Awaitable[dict[str, Any]]:
         if LEAVE_FIELD in form_data:
             return self._line.leave_by_form()
+        if STAY_FIELD in form_data:
+            self._line.stay_by_form()
         return self._options_of_form(form_data)
 
     def options_from_query(self, query_data: dict[str, list[str]]) -> Any:

@@ -19,7 +19,26 @@ def test_who_waits_is_told_with_place_and_words(service: FakeHubService):
 
 def test_nobody_in_line_is_told(service: FakeHubService):
     service.answer("GET queue", [])
+    service.answer("GET queue?all=1", [])
     assert sublet("queue").output == "Nothing waits in line.\n"
+
+
+def test_who_may_not_see_others_is_told_that_nothing_waits(service: FakeHubService):
+    service.answer("GET queue", [])
+    problem = {"reason": "not-allowed", "message": "only admins see all who wait", "numbers": {}}
+    service.answer("GET queue?all=1", problem, 403)
+    told = sublet("queue")
+    assert (told.exit_code, told.output) == (0, "Nothing waits in line.\n")
+
+
+def test_an_admin_of_whom_nothing_waits_is_told_how_many_others_do(service: FakeHubService):
+    service.answer("GET queue", [])
+    service.answer("GET queue?all=1", [a_wait(), a_wait(place=4)])
+    assert sublet("queue").output == (
+        "Nothing of yours waits in line; 2 notebooks of others do: `sublet queue --all` shows "
+        "them.\n"
+    )
+    assert json.loads(sublet("queue", "--json").output) == []
 
 
 def test_admins_ask_for_all_or_for_somebodys(service: FakeHubService):

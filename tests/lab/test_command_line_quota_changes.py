@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sublet_lab.command_line.tables import plain
 from sublet_quota.document.reading import read_quota_document
 from sublet_quota.reasons.ranks import RankCode
 from sublet_quota.wire.quota import KeptIn, QuotaInForce
@@ -129,6 +130,18 @@ EVERYTHING = NOTHING.model_copy(
         "left_out": 4,
     }
 )
+
+
+def test_a_document_is_checked_against_what_there_is(service: FakeHubService, file: Path) -> None:
+    service.answer("POST quota/preview", EVERYTHING)
+    shown = sublet("quota", "validate", "--hub", str(file))
+    assert shown.exit_code == 0
+    *warned, valid = shown.output.splitlines()
+    expected = (*EVERYTHING.warnings, *EVERYTHING.unmet)
+    assert warned == [plain(f"{file}: warning: {each}") for each in expected]
+    assert "is valid" in valid
+    told = json.loads(sublet("quota", "validate", "--hub", "--json", str(file)).output)
+    assert [each["message"] for each in told["warnings"]] == list(expected)
 
 
 def test_what_would_follow_is_told_in_parts(service: FakeHubService, file: Path) -> None:

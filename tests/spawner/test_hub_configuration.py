@@ -68,7 +68,12 @@ def test_the_service_may_read_groups_read_start_and_stop_servers_and_nothing_els
     configure(c, sublet)
     role = roles(c)["sublet-service"]
     assert role["services"] == ["sublet"]
-    assert set(role["scopes"]) == {"list:users", "read:users:groups", "servers"}
+    assert set(role["scopes"]) == {
+        "list:users",
+        "read:users:groups",
+        "list:groups",
+        "servers",
+    }
 
 
 def test_a_hub_of_this_version_knows_each_scope_and_gives_what_the_service_looks_for(sublet):

@@ -350,15 +350,35 @@ async def test_who_starts_anew_after_that_stays_in_line(tmp_path):
 async def test_the_page_of_a_server_in_line_shows_its_place_and_how_to_leave(tmp_path):
     async with a_service_and_spawner(tmp_path) as (service, spawner):
         assert "Leave the line" not in await spawner.get_options_form()
-        service.in_line = [a_wait(server="other"), a_wait(message="<b>You are third.</b>")]
+        shown = a_wait(message="<b>You are third.</b>", title="Small <i>one</i>")
+        service.in_line = [a_wait(server="other"), shown]
         form = await spawner.get_options_form()
         assert "&lt;b&gt;You are third." in form
-        assert "In line for small, at place 3</strong>; 1 before it asks for the same" in form
-        assert "When there will be room is not known. In the way are slices of lab." in form
+        assert "In line for Small &lt;i&gt;one&lt;/i&gt;, at place 3</strong>" in form
+        assert "1 before it asks for the same GPUs. When there will be room is not known." in form
+        assert "In the way are slices of lab." in form
         assert "or leaves the line at 2026-11-30 12:00 UTC." in form
-        assert "No size can be had" not in form
         assert form.count('name="leave_line" value="1" formnovalidate') == 1
-        assert form.index('type="submit" hidden') < form.index("Leave the line")
+
+
+async def test_the_page_of_a_place_in_line_has_no_choice_to_lose_and_asks_for_no_offers(tmp_path):
+    async with a_service_and_spawner(tmp_path) as (service, spawner):
+        service.in_line = [a_wait()]
+        form = await spawner.get_options_form()
+        assert 'type="radio"' not in form
+        assert 'href="/spawn/ada?next=%2Fspawn%2Fada">Ask for something else</a>' in form
+        assert service.offers_asked == 0
+
+
+async def test_what_is_sent_from_that_page_without_leaving_changes_nothing(tmp_path):
+    async with a_service_and_spawner(tmp_path) as (service, spawner):
+        service.in_line = [a_wait()]
+        form = await spawner.get_options_form()
+        assert '<input type="hidden" name="stay_in_line" value="1">' in form
+        with pytest.raises(HTTPError) as sent:
+            await spawner.run_options_from_form({"stay_in_line": ["1"]})
+        assert (sent.value.status_code, sent.value.headers) == (303, {"Location": "/spawn/ada"})
+        assert not service.left_line
 
 
 async def test_the_button_leaves_the_line_and_leads_back_to_the_page(tmp_path):

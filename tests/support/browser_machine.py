@@ -227,7 +227,9 @@ def browser_machine(
         )
         with OneMachine(settings, lambda _: None) as machine:
             admin = Person(settings.places.hub_url, "admin", settings.admin_password)
-            asyncio.run(log_in(admin))
+            # A browser that runs already has the event loop of this thread.
+            with ThreadPoolExecutor(max_workers=1) as apart:
+                apart.submit(asyncio.run, log_in(admin)).result()
             running = BrowserMachine(machine, admin.token)
             for user in IN_NO_GROUP:
                 running.call("POST", f"/hub/api/users/{user}")

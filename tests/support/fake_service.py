@@ -72,6 +72,7 @@ def a_wait(**changes) -> QueueWait:
         "owner": "ada",
         "server": "",
         "size": "small",
+        "title": "Small",
         "pool": "interactive",
         "group": None,
         "since": at,
@@ -94,6 +95,7 @@ class FakeService:
     token_file: Path
     url: str = ""
     offers: Offers = field(default_factory=some_offers)
+    offers_asked: int = 0
     offers_of_group: dict[str, Offers] = field(default_factory=dict)
     """Answers to who asks what they could have if a group paid."""
     problem: Problem | None = None
@@ -183,6 +185,7 @@ class _Handler(RequestHandler):
 
 class _OffersHandler(_Handler):
     def get(self) -> None:
+        self.fake.offers_asked += 1
         owner = self.get_query_argument("owner")
         group = self.get_query_argument("group", "")
         offers = self.fake.offers_of_group.get(group, self.fake.offers)

@@ -82,6 +82,8 @@ class FakeHub:
     service_may_list: bool = True
     service_may_stop: bool = True
     service_may_start: bool = True
+    groups: set[str] | None = field(default_factory=lambda: {"lab", "research", "teaching"})
+    """Its groups; ``None``: the service may not see them."""
     stopped: list[tuple[str, str]] = field(default_factory=list)
     """The servers that the service had stopped, by owner and name."""
     start_status: int = 201
@@ -127,6 +129,7 @@ class _UserHandler(RequestHandler):
         if token == SERVICE_TOKEN and hub.service:
             may = ["delete:servers"] if hub.service_may_stop else []
             may += ["servers"] if hub.service_may_start else []
+            may += [] if hub.groups is None else ["list:groups"]
             self.write({"kind": "service", "name": hub.service, "scopes": ["list:users", *may]})
             return
         hub.asked += 1
@@ -166,8 +169,23 @@ class _UsersHandler(RequestHandler):
                 "servers": {s: {"name": s, "ready": True} for s in servers},
                 **({} if (groups := hub.people.get(name)) is None else {"groups": list(groups)}),
             }
-            for name, servers in list(hub.servers.items())
+            for name, servers in self._told(hub).items()
         ]
+        self.write({"items": items, "_pagination": {"next": None}})
+
+    def _told(self, hub: FakeHub) -> dict[str, set[str]]:
+        if self.get_query_argument("state", "") == "active":
+            return dict(hub.servers)
+        return {name: hub.servers.get(name, set()) for name in (*hub.people, *hub.servers)}
+
+
+class _GroupsHandler(RequestHandler):
+    def get(self) -> None:
+        hub: FakeHub = self.settings["hub"]
+        if hub.broken or hub.groups is None:
+            self.set_status(503 if hub.broken else 403)
+            return
+        items = [{"kind": "group", "name": name} for name in sorted(hub.groups)]
         self.write({"items": items, "_pagination": {"next": None}})
 
 
@@ -381,6 +399,7 @@ async def fake_hub() -> AsyncIterator[FakeHub]:
     routes = [
         ("/hub/api/user", _UserHandler),
         ("/hub/api/users", _UsersHandler),
+        ("/hub/api/groups", _GroupsHandler),
         ("/hub/api/users/([^/]+)", _OneUserHandler),
         ("/hub/api/users/([^/]+)/server", _ServerHandler),
         ("/hub/api/users/([^/]+)/servers/([^/]+)", _ServerHandler),

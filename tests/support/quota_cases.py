@@ -6,6 +6,7 @@ from sublet_quota.amounts.gpu_amounts import MIB_PER_GIB, GpuAmount
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.holdings.gpu_load import AsBefore, GpuFacts, Holding
 from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.holdings.kept_cards import KeptFor
 from sublet_quota.names.ids import GpuId, GroupName, NodeId, PoolName, SliceId, UserName
 from sublet_quota.residency.snapshot import Holder
 
@@ -15,6 +16,12 @@ NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 MARGIN_MIB = 1024
 H100 = GpuKind("NVIDIA H100 80GB HBM3", 80 * MIB_PER_GIB, MARGIN_MIB)
 L4 = GpuKind("NVIDIA L4", 24 * MIB_PER_GIB, MARGIN_MIB)
+
+
+def a_reservation_of(group: str) -> KeptFor:
+    """The reservation of a group that begins a minute after noon, for an hour."""
+    begin = NOON + timedelta(minutes=1)
+    return KeptFor(GroupName(group), begin, begin + timedelta(hours=1))
 
 
 def gib(amount: float, compute_milli: int = 1) -> GpuAmount:

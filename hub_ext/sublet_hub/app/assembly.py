@@ -53,11 +53,13 @@ from sublet_hub.slices.card_changes import CardChanges
 from sublet_hub.slices.closings import Closings
 from sublet_hub.slices.evictions import Evictions
 from sublet_hub.slices.home_volumes import Homes, node_of_home
+from sublet_hub.slices.hub_names import HubNames
 from sublet_hub.slices.hub_users import HubUsers
 from sublet_hub.slices.idle_servers import IdleServers
 from sublet_hub.slices.jupyterhub_client import HubClient
 from sublet_hub.slices.keep_and_wake import KeepAndWake
 from sublet_hub.slices.memberships import Memberships
+from sublet_hub.slices.offers import OffersNow
 from sublet_hub.slices.places import Places
 from sublet_hub.slices.pods import Pods
 from sublet_hub.slices.reconciliation import Patience, Reconciliation
@@ -166,6 +168,8 @@ class Assembly:
         allocation = Allocation(stores, metrics, homes)
         evictions = Evictions(EvictionStore(adapters.database), ledger, adapters.hub, now)
         users = HubUsers(adapters.hub, ledger, accounts)
+        hub_names = HubNames(adapters.hub)
+        offers = OffersNow(capacity)
         self.line = LineParts(
             LineNeeds(
                 stores=stores,
@@ -192,7 +196,9 @@ class Assembly:
             capacity=capacity,
             accounts=accounts,
             users=users,
+            hub_names=hub_names,
             allocation=allocation,
+            offers=offers,
             reconciliation=Reconciliation(
                 ledger, fleet, allocation, patience, now, self.line.line.waits_with
             ),
@@ -211,8 +217,8 @@ class Assembly:
             idle_servers=idle_servers,
             places=places,
             resizing=Resizing(ledger, fleet, capacity, now),
-            shares=Shares(ledger, fleet, capacity, views, self._meter),
-            previews=QuotaPreviews(stores, quota, self._queue, budgets),
+            shares=Shares(stores, views, self._meter, offers),
+            previews=QuotaPreviews(stores, quota, self._queue, budgets, hub_names),
             histories=self._histories,
             use=UseReports(
                 adapters.database,
@@ -268,6 +274,7 @@ class Assembly:
             (Loop("announcements", _MINUTE_S, self._end_announcements), quiet),
             (Loop("places", _ROUND_S, self._look_at_places), self._room),
             (Loop("hub", settings.hub_check_period.total_seconds(), self._ask_hub), Wakeup()),
+            (Loop("names of the hub", _MINUTE_S, self._ask_for_names), quiet),
             (Loop("processes", 5.0, self.service.reconciliation.look_at_processes), Wakeup()),
             (Loop("quota", 2.0, self._look_at_quota), Wakeup()),
             (Loop("use", _MINUTE_S, self._store_use), quiet),
@@ -330,6 +337,7 @@ class Assembly:
         service.ledger.listen(self._ledger_changed)
         service.quota.prepare_by(service.capacity.prepare)
         service.quota.listen(self._quota_changed)
+        service.capacity.warn_by(service.hub_names.warnings)
         service.reconciliation.on_groups(self._memberships.take)
 
     def _jobs_round(self) -> None:
@@ -418,6 +426,9 @@ class Assembly:
 
     async def _ask_hub(self) -> None:
         await self.service.reconciliation.ask_hub(self._adapters.hub)
+
+    async def _ask_for_names(self) -> None:
+        await self.service.hub_names.look(self.service.quota.document)
 
     async def _look_at_quota(self) -> None:
         quota = self.service.quota

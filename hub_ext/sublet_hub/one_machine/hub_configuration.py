@@ -23,6 +23,8 @@ c.ConfigurableHTTPProxy.should_start = False
 c.ConfigurableHTTPProxy.api_url = {proxy_api_url!r}
 c.ConfigurableHTTPProxy.auth_token = Path({proxy_token_file!r}).read_text().strip()
 c.JupyterHub.db_url = {database_url!r}
+# Who waits in line for a large slice may work on another server meanwhile.
+c.JupyterHub.allow_named_servers = True
 c.JupyterHub.cookie_secret_file = {cookie_secret!r}
 c.JupyterHub.authenticator_class = "shared-password"
 c.SharedPasswordAuthenticator.user_password = Path({password_file!r}).read_text().strip()

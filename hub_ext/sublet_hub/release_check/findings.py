@@ -35,6 +35,7 @@ _OF_ROLES: Final[Mapping[HubStanding, Fault]] = MappingProxyType(
         HubStanding.LACKS_SCOPES: Fault.SCOPES,
         HubStanding.CANNOT_STOP_SERVERS: Fault.CANNOT_STOP_SERVERS,
         HubStanding.CANNOT_START_SERVERS: Fault.CANNOT_START_SERVERS,
+        HubStanding.CANNOT_LIST_GROUPS: Fault.CANNOT_LIST_GROUPS,
     }
 )
 
@@ -208,6 +209,7 @@ def _of_standing(settings: ReleaseSettings, seen: Seen, hub: HubStanding) -> Fin
             HubStanding.LACKS_SCOPES
             | HubStanding.CANNOT_STOP_SERVERS
             | HubStanding.CANNOT_START_SERVERS
+            | HubStanding.CANNOT_LIST_GROUPS
         ):
             return found(_OF_ROLES[hub])
         case _ as never:

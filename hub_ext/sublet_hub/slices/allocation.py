@@ -14,7 +14,6 @@ from sublet_quota.admission.slice_request import RequestedSlice
 from sublet_quota.holdings.gpu_load import Holding
 from sublet_quota.names.home_claim import HomeInUse
 from sublet_quota.names.ids import SliceId, UserName
-from sublet_quota.placement.offers import SliceOffers, offers_for
 from sublet_quota.placement.slice_placement import Placement, decide_slice
 from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.residency.snapshot import Holder
@@ -42,18 +41,6 @@ class Allocation:
         self._stores = stores
         self._metrics = metrics
         self._homes = homes
-
-    def offers(
-        self,
-        owner: str,
-        groups: tuple[str, ...],
-        *,
-        never_suspended: bool = False,
-        group: str | None = None,
-    ) -> SliceOffers:
-        """Return what a user could have now; ``group``: if that one paid."""
-        holdings = self._stores.capacity.holdings
-        return offers_for(holdings, owner, groups, never_suspended=never_suspended, group=group)
 
     def request(self, request: SliceRequest) -> SliceRecord | Refusal:
         """Hand out a slice to a notebook server and return it, or the refusal.

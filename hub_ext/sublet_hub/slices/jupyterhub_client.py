@@ -21,6 +21,7 @@ from sublet_hub.errors import HubUnreachableError
 
 _PAGE = 200
 _MOST_PAGES = 1000
+_PAGES_OF_NAMES: Final = 5
 _MOST_BYTES = 64 * 1024 * 1024
 _NOT_ALLOWED: Final = 403
 _NOTHING_THERE: Final = 404
@@ -30,6 +31,8 @@ STOP_SERVERS: Final = "delete:servers"
 """JupyterHub's scope for that."""
 START_SERVERS: Final = "servers"
 """JupyterHub's scope for starting what waits in line."""
+LIST_GROUPS: Final = "list:groups"
+"""JupyterHub's scope for the names of its groups."""
 _ONLY_STARTS: Final = "start:servers"
 """The part of it that suffices, too: JupyterHub has that from its version 6 on."""
 _RUNS_ALREADY: Final = 400
@@ -121,6 +124,46 @@ class HubClient:
             raise self._unexpected("who a user is", error) from error
         return HubUser(_groups_of(found) if isinstance(found, dict) else None)
 
+    async def group_names(self) -> frozenset[str] | None:
+        """Return the names of all groups; ``None`` where the service may not see them.
+
+        ``HubUnreachableError`` where the hub does not say.
+        """
+        found: set[str] = set()
+        offset = 0
+        for _ in range(_MOST_PAGES):
+            query = urlencode({"offset": offset, "limit": _PAGE})
+            try:
+                page = await self._ask(f"groups?{query}")
+            except HTTPClientError as error:
+                if error.code == _NOT_ALLOWED:
+                    return None
+                raise self._unexpected("the hub's groups", error) from error
+            items, following = _items_of(page)
+            found.update(str(each["name"]) for each in items)
+            if following is None:
+                return frozenset(found)
+            offset = following
+        message = f"the hub's list of groups has no end after {_MOST_PAGES} pages"
+        raise HubUnreachableError(message)
+
+    async def some_user_names(self) -> frozenset[str]:
+        """Return the names of users, of very many the first. ``HubUnreachableError``."""
+        found: set[str] = set()
+        offset = 0
+        for _ in range(_PAGES_OF_NAMES):
+            query = urlencode({"offset": offset, "limit": _PAGE})
+            try:
+                page = await self._ask(f"users?{query}")
+            except HTTPClientError as error:
+                raise self._unexpected("the hub's list of users", error) from error
+            items, following = _items_of(page)
+            found.update(str(each["name"]) for each in items)
+            if following is None:
+                break
+            offset = following
+        return frozenset(found)
+
     async def whose_token(self) -> HubStanding:
         """Return how the hub knows the service's token. ``HubUnreachableError``."""
         try:
@@ -135,7 +178,9 @@ class HubClient:
         if not _may(owner, STOP_SERVERS):
             return HubStanding.CANNOT_STOP_SERVERS
         may_start = _may(owner, START_SERVERS) or _may(owner, _ONLY_STARTS)
-        return HubStanding.OK if may_start else HubStanding.CANNOT_START_SERVERS
+        if not may_start:
+            return HubStanding.CANNOT_START_SERVERS
+        return HubStanding.OK if _may(owner, LIST_GROUPS) else HubStanding.CANNOT_LIST_GROUPS
 
     async def may_stop_servers(self) -> bool:
         """Whether the service's role lets it stop servers. ``HubUnreachableError``."""
@@ -277,6 +322,15 @@ def _path_of(owner: UserName, server: str) -> str:
 
 def _path_of_user(owner: UserName) -> str:
     return f"users/{quote(owner, safe='')}"
+
+
+def _items_of(page: Any) -> tuple[list[Mapping[str, Any]], int | None]:
+    """Return what a page of a list has, and where the next begins. ``HubUnreachableError``."""
+    if not isinstance(page, dict) or not {"items", "_pagination"} <= set(page):
+        message = "the hub's list is not as expected: is it JupyterHub 5 or later?"
+        raise HubUnreachableError(message, HubStanding.NO_HUB)
+    following = page["_pagination"].get("next")
+    return page["items"], None if following is None else int(following["offset"])
 
 
 def _may(owner: Any, scope: str) -> bool:

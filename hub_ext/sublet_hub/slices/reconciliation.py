@@ -27,7 +27,12 @@ from sublet_hub.state.fleet import Fleet
 GroupsListener = Callable[[Mapping[UserName, tuple[str, ...]], datetime], None]
 _LOG = logging.getLogger(__name__)
 _OWN_TOKEN: Final = frozenset(
-    {HubStanding.OK, HubStanding.CANNOT_STOP_SERVERS, HubStanding.CANNOT_START_SERVERS}
+    {
+        HubStanding.OK,
+        HubStanding.CANNOT_STOP_SERVERS,
+        HubStanding.CANNOT_START_SERVERS,
+        HubStanding.CANNOT_LIST_GROUPS,
+    }
 )
 """How the hub stands to the service's own token, which may see all servers."""
 
@@ -160,6 +165,11 @@ def _log_standing(standing: HubStanding) -> None:
             _LOG.warning(
                 "the hub answers, and does not let the service start servers that wait in line: "
                 "its role lacks servers"
+            )
+        case HubStanding.CANNOT_LIST_GROUPS:
+            _LOG.warning(
+                "the hub answers, and does not tell of its groups, so nobody is warned of one that "
+                "the quota document names and the hub has not: its role lacks list:groups"
             )
         case _:
             _LOG.error("the hub answers, and the service's token is not its own (%s)", standing)

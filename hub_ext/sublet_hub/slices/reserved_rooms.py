@@ -86,7 +86,7 @@ class ReservedRooms:
         for room in due.begun:
             self._call_back(room, now)
         self._kept = due.kept
-        holdings.kept_cards = {gpu_id: each.group for gpu_id, each in due.kept.items()}
+        holdings.kept_cards = {gpu_id: each.kept_for for gpu_id, each in due.kept.items()}
         self._again_at = due.again_at
 
     def on_card(self, gpu_id: GpuId) -> ReservedRoom | None:

@@ -72,6 +72,11 @@ class ServerQueue:
         """The pool of sizes that name none."""
         return self._stores.capacity.holdings.document.default_pool
 
+    def title_of(self, size: str | None) -> str:
+        """Return a size as people know it: its title, else its name; empty for none."""
+        known = self._stores.capacity.holdings.document.sizes.get(size or "")
+        return (None if known is None else known.title) or size or ""
+
     def asking(self) -> Iterable[Payer]:
         """Return who waits: the group that would pay, and the person."""
         return self._rounds.asking

@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import chain
 
 from sublet_quota.amounts.gpu_amounts import GpuAmount
 from sublet_quota.amounts.gpu_kind import GpuKind
@@ -74,6 +75,7 @@ class Capacity:
         self._preparing = asyncio.Lock()
         self._silent: frozenset[NodeId] = frozenset()
         self._on_room: list[Callable[[], None]] = []
+        self._warned_by: list[Callable[[QuotaDocument], Iterable[str]]] = []
         self.turns = FairTurns()
         """In which order odd cards go where more is guaranteed than there is."""
         self.return_pauses = ReturnPauses(ledger, now)
@@ -105,6 +107,10 @@ class Capacity:
     def on_room(self, listener: Callable[[], None]) -> None:
         """Call ``listener`` when there may be more room than before, or other cards are open."""
         self._on_room.append(listener)
+
+    def warn_by(self, warn: Callable[[QuotaDocument], Iterable[str]]) -> None:
+        """Have ``warnings`` tell, too, what somebody else knows of the document in force."""
+        self._warned_by.append(warn)
 
     async def prepare(self, document: QuotaDocument) -> None:
         """Reckon out beside the loop what will be held under another document.
@@ -189,6 +195,7 @@ class Capacity:
             *(warning.words for warning in found),
             *self._fleet.closed_by_document.missing(self._ledger),
             *unmatched_names(self.holdings),
+            *chain.from_iterable(warn(in_force) for warn in self._warned_by),
         )
 
     def reported(self, view: NodeView) -> None:

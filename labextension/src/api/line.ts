@@ -4,7 +4,8 @@ import type { Reader } from './reader';
 export interface LineWait {
   /** Empty for the default server. */
   server: string;
-  size: string | null;
+  /** The size as people know it; empty where none was named. */
+  title: string;
   /** 1 for the next. */
   place: number;
   /** When there will be room and from what that follows, or why it is not known: a clause. */
@@ -20,7 +21,7 @@ export interface LineWait {
 export function readLineWait(r: Reader): LineWait {
   return {
     server: r.text('server'),
-    size: r.maybeText('size'),
+    title: r.text('title'),
     place: r.number('place', 1),
     expected_why: r.text('expected_why'),
     waits_for: r.texts('waits_for'),

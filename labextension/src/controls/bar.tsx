@@ -16,7 +16,8 @@ export function UseBar(props: {
   warn?: boolean;
 }): React.JSX.Element {
   const used = props.parts.reduce((sum, part) => sum + part.amount, 0);
-  const whole = Math.max(props.whole, used, 1);
+  // Cards and hours may be less than one in all.
+  const whole = Math.max(props.whole, used) || 1;
   return (
     <div
       className={props.warn === true ? 'sublet-bar sublet-warn' : 'sublet-bar'}

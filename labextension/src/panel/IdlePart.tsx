@@ -1,31 +1,49 @@
-/** That my server is ended if it stays idle: when, or why not, and a button that puts it off. */
+/** That my server is ended if it stays idle: when, or why not, and beside it a button that puts it off. */
 import * as React from 'react';
 
 import type { IdleSpared } from '../api/idle';
 import { warningIcon } from '../controls/icons';
 import { Button, useHeir } from '../controls/button';
-import { Sign, type PageContext } from '../controls/pageContext';
+import { Said, Sign, useAction, type Action, type PageContext } from '../controls/pageContext';
 import { moment, span } from '../format/quantities';
-import type { ActionPart } from './SliceActions';
 
 /** When it is ended; a warning, as soon as that is near. */
-export function IdleNote(props: { page: PageContext; now: Date }): React.JSX.Element | null {
+export function IdlePart(props: { page: PageContext; now: Date }): React.JSX.Element {
   const { page, now } = props;
+  const { trans, model } = page;
+  const action = useAction(model);
+  // It stays when a cell has run, and there is nothing to put off: so the keyboard is somewhere.
+  const place = React.useRef<HTMLDivElement>(null);
+  const end = model.slice?.idle_end ?? null;
+  const spared = model.slice?.idle_spared ?? null;
+  return (
+    <div ref={place} tabIndex={-1} className="sublet-idle-place" data-sublet="idle-place">
+      {spared !== null && (
+        <p className="sublet-quiet" data-sublet="idle-spared">
+          {sparedText(page, spared)}
+        </p>
+      )}
+      {spared === null && end?.ends_at != null && (
+        <div className={end.warned_at === null ? 'sublet-idle' : 'sublet-note sublet-warn'}>
+          <IdleWords page={page} now={now} at={end.ends_at} warned={end.warned_at !== null} />
+          <ExtendButton page={page} now={now} action={action} heir={place} />
+        </div>
+      )}
+      <Said trans={trans} said={action.said} />
+    </div>
+  );
+}
+
+function IdleWords(props: {
+  page: PageContext;
+  now: Date;
+  at: Date;
+  warned: boolean;
+}): React.JSX.Element {
+  const { page, now, warned } = props;
   const { trans } = page;
-  const spared = page.model.slice?.idle_spared ?? null;
-  if (spared !== null) {
-    return (
-      <p className="sublet-quiet" data-sublet="idle-spared">
-        {sparedText(page, spared)}
-      </p>
-    );
-  }
-  const end = page.model.slice?.idle_end ?? null;
-  if (end?.ends_at == null) {
-    return null;
-  }
-  const at = moment(end.ends_at, now);
-  if (end.warned_at === null) {
+  const at = moment(props.at, now);
+  if (!warned) {
     return (
       <p className="sublet-quiet" data-sublet="idle-end">
         {trans.__('If it stays idle, your server is ended at %1.', at)}
@@ -33,19 +51,14 @@ export function IdleNote(props: { page: PageContext; now: Date }): React.JSX.Ele
     );
   }
   return (
-    <div
-      className="sublet-note sublet-warn"
-      role="status"
-      data-sublet="idle-end"
-      data-sublet-warned
-    >
+    <p role="status" data-sublet="idle-end" data-sublet-warned>
       <Sign icon={warningIcon}>
         {trans.__(
           'Your server is idle and will be ended at %1, with all variables of its kernels: run a cell, or extend it.',
           at
         )}
       </Sign>
-    </div>
+    </p>
   );
 }
 
@@ -71,15 +84,18 @@ function sparedText(page: PageContext, spared: IdleSpared): string {
       );
 }
 
-/** `heir`: where the keyboard goes when a cell has run, and there is nothing to put off. */
-export function ExtendButton(
-  props: ActionPart & { now: Date; heir: React.RefObject<HTMLElement> }
-): React.JSX.Element | null {
-  const { page, sliceId, action, off, now, heir } = props;
+function ExtendButton(props: {
+  page: PageContext;
+  now: Date;
+  action: Action;
+  heir: React.RefObject<HTMLElement>;
+}): React.JSX.Element | null {
+  const { page, now, action, heir } = props;
   const { trans, model } = page;
   const ref = useHeir<HTMLButtonElement>(heir);
   const end = model.slice?.idle_end ?? null;
-  if (end === null) {
+  const sliceId = model.sliceId;
+  if (end === null || sliceId === null) {
     return null;
   }
   const extend = async (): Promise<string> => {
@@ -91,7 +107,7 @@ export function ExtendButton(
   return (
     <Button
       ref={ref}
-      off={off}
+      off={action.busy || model.share?.fresh !== true}
       onClick={() => {
         action.run(extend, true);
       }}

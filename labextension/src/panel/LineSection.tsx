@@ -65,10 +65,10 @@ function WaitItem(props: {
   return (
     <li className="sublet-job" data-sublet="in-line" aria-label={trans.__('%1, in line', name)}>
       <div className="sublet-job-head">
-        <span className="sublet-grow sublet-cut sublet-strong" title={name}>
-          {wait.size === null ? name : `${name} · ${wait.size}`}
+        <span className="sublet-grow sublet-strong">
+          {wait.title === '' ? name : `${name} · ${wait.title}`}
         </span>
-        <span data-sublet="line-number">
+        <span className="sublet-job-sign" data-sublet="line-number">
           <Sign icon={waitingIcon}>{trans.__('place %1', wait.place)}</Sign>
         </span>
       </div>

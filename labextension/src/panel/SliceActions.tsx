@@ -4,7 +4,6 @@ import * as React from 'react';
 import type { Situation } from '../model/situation';
 import { Button, useSteady } from '../controls/button';
 import { Said, useAction, type Action, type PageContext } from '../controls/pageContext';
-import { ExtendButton } from './IdlePart';
 import { KeepPart } from './KeepPart';
 import { ResizeForm } from './ResizeForm';
 
@@ -54,8 +53,6 @@ export function SliceActions(props: {
         >
           {trans.__('Resize…')}
         </Button>
-        {/* The last: it comes and goes with each cell, and the others stay where they are. */}
-        <ExtendButton {...part} now={now} heir={resizeButton} />
       </div>
       {resizing && (
         <ResizeForm

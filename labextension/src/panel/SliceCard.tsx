@@ -8,7 +8,7 @@ import { ProgressBar, UseBar, type Part } from '../controls/bar';
 import { Sign, type PageContext } from '../controls/pageContext';
 import { clock, gib, heldOfCap, moment, percent, sentence } from '../format/quantities';
 import { standingIcon, warningIcon } from '../controls/icons';
-import { IdleNote } from './IdlePart';
+import { IdlePart } from './IdlePart';
 import { MovingNote } from './MovingNote';
 import { RankSign } from './RankSign';
 import { SliceActions } from './SliceActions';
@@ -91,7 +91,7 @@ export function SliceCard(props: {
         </p>
       )}
       <MovingNote page={page} />
-      <IdleNote page={page} now={now} />
+      <IdlePart page={page} now={now} />
       <Warnings facts={facts} situation={situation} trans={trans} />
       <dl className="sublet-facts">
         <dt>{trans.__('GPU')}</dt>

@@ -1,18 +1,20 @@
 """``sublet queue``: one's servers that wait in line for a slice; of all, for admins."""
 
 from collections.abc import Sequence
+from http import HTTPStatus
 from typing import Final
 
 import click
 from sublet_quota.wire.server_queue import QueueWait
 
-from sublet_lab.command_line.service import Service, pass_service
+from sublet_lab.command_line.service import RefusedError, Service, pass_service
 from sublet_lab.command_line.tables import (
     clock,
     json_option,
     plain,
     print_found,
     print_table,
+    wants_json,
 )
 
 _FIELDS: Final = tuple(QueueWait.model_fields)
@@ -31,7 +33,9 @@ def queue(context: click.Context, service: Service, owner: str | None, *, everyb
         return
     asked = 1 if everybody else None
     found = service.get(tuple[QueueWait, ...], "queue", all=asked, owner=owner)
-    print_found(found, _FIELDS, _NONE, _print)
+    mine_alone = not (everybody or owner or found or wants_json())
+    nothing = _nothing_of_mine(service) if mine_alone else _NONE
+    print_found(found, _FIELDS, nothing, _print)
 
 
 @queue.command()
@@ -44,6 +48,20 @@ def leave(service: Service, server: str, owner: str | None) -> None:
     what = f"The server {server}" if server else "The default server"
     whose = "" if owner is None else f" of {owner}"
     click.echo(plain(f"{what}{whose} is in line no more."))
+
+
+def _nothing_of_mine(service: Service) -> str:
+    """Return that nothing of one's own waits; to admins, how many others do."""
+    try:
+        others = len(service.get(tuple[QueueWait, ...], "queue", all=1))
+    except RefusedError as error:
+        if error.status != HTTPStatus.FORBIDDEN:
+            raise
+        return _NONE
+    if not others:
+        return _NONE
+    wait = "1 notebook of others does" if others == 1 else f"{others} notebooks of others do"
+    return f"Nothing of yours waits in line; {wait}: `sublet queue --all` shows them."
 
 
 def _print(found: Sequence[QueueWait]) -> None:

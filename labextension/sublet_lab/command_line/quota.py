@@ -2,7 +2,7 @@
 
 How one is put in force is in ``quota_revisions``, what would follow of one in ``quota_preview``.
 
-``validate`` and ``schema`` ask nobody: they work on a machine without a hub.
+``validate`` and ``schema`` ask nobody unless told to: they work on a machine without a hub.
 """
 
 from collections.abc import Iterable
@@ -22,12 +22,15 @@ from sublet_quota.document.problems import (
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.reading import read_quota_document
 from sublet_quota.wire.quota import KeptIn, QuotaInForce, QuotaRights
+from sublet_quota.wire.quota_preview import PreviewRequest, QuotaPreviewInfo
 from sublet_quota.wire.quota_revisions import RevisionText
 
 from sublet_lab.command_line.quota_preview import preview
 from sublet_lab.command_line.quota_revisions import apply, history, print_revision, rollback
 from sublet_lab.command_line.quota_text import (
     FILE,
+    PATIENCE_S,
+    decoded,
     name_of,
     print_differences,
     read_text,
@@ -59,17 +62,32 @@ def quota() -> None:
 
 @quota.command()
 @FILE
+@click.option(
+    "--hub",
+    "asks_hub",
+    is_flag=True,
+    help="Ask the service, too, which groups, users and GPUs it names that are not there (admins).",
+)
 @json_option
-def validate(file: BinaryIO) -> None:
+@pass_service
+def validate(service: Service, file: BinaryIO, *, asks_hub: bool) -> None:
     """Say all that is wrong with a quota document in FILE (- for standard input).
 
-    Asks no service. Exits with 1 where the document could not be in force.
+    Asks no service without --hub. Exits with 1 where the document could not be in force.
     """
+    text = read_text(file)
     try:
-        document = read_quota_document(read_text(file))
+        document = read_quota_document(text)
     except QuotaDocumentError as error:
         _tell_problems(name_of(file), error.problems, ())
         click.get_current_context().exit(REFUSED)
+    if asks_hub:
+        asked = PreviewRequest(text=decoded(name_of(file), text))
+        found = service.post(QuotaPreviewInfo, "quota/preview", asked, PATIENCE_S)
+        _tell_what_is_not_there(name_of(file), found)
+        if not wants_json():
+            click.echo(plain(f"{name_of(file)} is valid: {_contents(document)}"))
+        return
     warnings = document_warnings(document)
     if wants_json() or warnings:
         _tell_problems(name_of(file), (), warnings)
@@ -201,6 +219,16 @@ def _tell_problems(
         click.echo(plain(f"{name}: {problem}"))
     for warning in warnings:
         click.echo(plain(f"{name}: warning: {warning}"))
+
+
+def _tell_what_is_not_there(name: str, found: QuotaPreviewInfo) -> None:
+    """Print the service's warnings: its own words, which say the line and the key."""
+    told = (*found.warnings, *found.unmet)
+    if wants_json():
+        print_json({"problems": [], "warnings": [_entry(None, (), each) for each in told]})
+        return
+    for each in told:
+        click.echo(plain(f"{name}: warning: {each}"))
 
 
 def _entry(line: int | None, path: KeyPath, message: str) -> dict[str, object]:

@@ -39,10 +39,15 @@ def sent_text(file: BinaryIO) -> str:
 
     Only what no message holds is refused here.
     """
+    return decoded(name_of(file), read_text(file))
+
+
+def decoded(name: str, text: bytes) -> str:
+    """Return the text of the file of that name. ``click.ClickException`` where it is none."""
     try:
-        return read_text(file).decode()
+        return text.decode()
     except UnicodeDecodeError as error:
-        message = f"{plain(name_of(file))} is no text in UTF-8: byte {error.start} is wrong"
+        message = f"{plain(name)} is no text in UTF-8: byte {error.start} is wrong"
         raise click.ClickException(message) from error
 
 

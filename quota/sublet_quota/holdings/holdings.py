@@ -76,6 +76,10 @@ class Holdings(HeldSums, CardSums, SliceLists, KeptCards):
         """How often people have asked for each size lately, by its name: what room is worth hangs
         on it. Nothing: not known.
         """
+        self.changes = 0
+        """How often something was entered, changed or taken out: what was reckoned before is as
+        true as then while it is the same, but for host memory, odd turns and what was asked for.
+        """
         self._typed: dict[GpuId, TypedKind] = {}
         self._rooms = CardRooms(document.pools)
         self._placed = PlacedSlices(self._rooms)
@@ -94,6 +98,7 @@ class Holdings(HeldSums, CardSums, SliceLists, KeptCards):
         before = self._rooms.card(facts.gpu_id)
         if before is not None and before.told == facts:
             return False
+        self.changes += 1
         card = policy_of(self.document, facts)
         if before is not None:
             self._guarantees.uncount(before)
@@ -112,6 +117,7 @@ class Holdings(HeldSums, CardSums, SliceLists, KeptCards):
         """Forget a GPU; slices on it count for their payers until they are removed."""
         card = self._rooms.card(gpu_id)
         if card is not None:
+            self.changes += 1
             self._guarantees.uncount(card)
             self._rooms.take_out(gpu_id)
             self._forget_type(gpu_id)
@@ -124,6 +130,7 @@ class Holdings(HeldSums, CardSums, SliceLists, KeptCards):
         before = self._placed.all.get(holding.slice_id)
         if before == holding:
             return
+        self.changes += 1
         gone = None if instead_of is None else self._placed.all.get(instead_of)
         for other in (before, gone):
             if other is not None:
@@ -140,6 +147,7 @@ class Holdings(HeldSums, CardSums, SliceLists, KeptCards):
         holding = self._placed.all.get(slice_id)
         if holding is None:
             return None
+        self.changes += 1
         self._placed.lift(holding)
         self._standings.remove(slice_id)
         self._forget_type(holding.gpu_id)
@@ -171,6 +179,7 @@ class Holdings(HeldSums, CardSums, SliceLists, KeptCards):
         Of what counts again the oldest comes first.
         """
         before, self._standings.spent = self._standings.spent, spent
+        self.changes += before is not spent
         groups = {group for group, _ in before.over.keys() ^ spent.over.keys()}
         changed = [
             each
@@ -390,6 +399,7 @@ class Holdings(HeldSums, CardSums, SliceLists, KeptCards):
                 again = replace(again, before=again.before or former.before)
             self.put(again, instead_of.get(slice_id))
         self._standings.take_over_ranks(before.ranks_told())
+        self.changes += 1
         self.kept_cards = before.kept_cards
 
     def give_grace(self, slice_ids: Iterable[SliceId], now: datetime) -> None:
@@ -407,6 +417,7 @@ class Holdings(HeldSums, CardSums, SliceLists, KeptCards):
         All at once: which of them stay entitled hangs on no order in which their graces end.
         """
         ended = self._standings.graces_until(now)
+        self.changes += bool(ended)
         slices = [replace(self._placed.all[slice_id], before=None) for slice_id in ended]
         for holding in slices:
             self._placed.lift(self._placed.all[holding.slice_id])

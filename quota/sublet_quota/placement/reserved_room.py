@@ -14,6 +14,7 @@ from typing import Final
 from sublet_quota.document.lookups.reservations import Coming, coming, next_time_of
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.holdings.kept_cards import KEPT_FOR, KeptFor
 from sublet_quota.names.ids import GpuId, GroupName, SliceId
 from sublet_quota.placement.claims import Claim, claims_of
 from sublet_quota.residency.snapshot import Rank
@@ -23,8 +24,6 @@ LOOK_AHEAD: Final = timedelta(minutes=10)
 LOOKED_AT_EVERY: Final = timedelta(seconds=20)
 """How often it is reckoned who makes way, while something begins soon."""
 LEAST_LEAD: Final = timedelta(minutes=1)
-KEPT_FOR: Final = timedelta(minutes=5)
-"""How long after its begin room that nobody has taken yet is kept from being lent again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +35,7 @@ class ReservedRoom:
     slices: tuple[SliceId, ...]
     """The borrowed slices that make way there."""
     begin: datetime
+    end: datetime
     reckoned_at: datetime
     """Who has come since then has its place in this room."""
     memory_mib: int = 0
@@ -47,6 +47,11 @@ class ReservedRoom:
     def kept_until(self) -> datetime:
         """Until when it is kept from being lent again."""
         return self.begin + KEPT_FOR
+
+    @property
+    def kept_for(self) -> KeptFor:
+        """For whom the card is kept once its time has come."""
+        return KeptFor(self.group, self.begin, self.end)
 
     def due_at(self, moving: timedelta) -> datetime:
         """Return when the slices are called back; ``moving`` is how long their memory takes."""
@@ -141,8 +146,11 @@ def _at(holdings: Holdings, soon: list[Coming], now: datetime) -> Iterator[Reser
     for claim in claims_of(holdings, after, groups):
         slices = tuple(each for each in claim.calls_back if _is_borrowed(holdings, each))
         ends = _ends_there(holdings, claim, now, begin)
+        end = max(each.end for each in soon if each.reservation.for_ == claim.group)
         memory_mib = claim.amount.memory_mib
-        yield ReservedRoom(claim.group, claim.gpu_id, slices, begin, now, memory_mib, ends)
+        yield ReservedRoom(
+            claim.group, claim.gpu_id, slices, begin, end, now, memory_mib, not_before=ends
+        )
 
 
 def _is_borrowed(holdings: Holdings, slice_id: SliceId) -> bool:

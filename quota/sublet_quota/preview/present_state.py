@@ -12,11 +12,12 @@ from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.holdings.as_held import AsHeld
 from sublet_quota.holdings.gpu_load import Holding
 from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.holdings.kept_cards import KeptFor
 from sublet_quota.jobs.payers.recharged_jobs import RunningJob
 from sublet_quota.jobs.turns.job_order import HeldCards
 from sublet_quota.jobs.turns.past_uses import LagWrittenOff, Payer
 from sublet_quota.jobs.waiting_job import WaitingJob
-from sublet_quota.names.ids import GpuId, GroupName, UserName
+from sublet_quota.names.ids import GpuId, UserName
 
 StandingsUnder = Callable[[QuotaDocument], tuple[BudgetStanding, ...]]
 
@@ -60,7 +61,7 @@ class PresentState:
     held: AsHeld
     people: tuple[PersonHere, ...] = ()
     jobs: JobsNow = field(default_factory=JobsNow)
-    kept_cards: Mapping[GpuId, GroupName] = field(default_factory=dict)
+    kept_cards: Mapping[GpuId, KeptFor] = field(default_factory=dict)
     """Cards whose room is kept for a reservation of a group."""
     asked_sizes: Mapping[str, int] = field(default_factory=dict)
     """How often people have asked for each size lately."""

@@ -39,6 +39,8 @@ class HelpKind(StrEnum):
     """Wait for cards to open again."""
     AFTER = "after"
     """Wait for the time that is named: a card opens then."""
+    RESERVED = "reserved"
+    """Wait for what is left of the reservation of a group, or for its end: all three are named."""
     ADMIN_OPENS = "admin-opens"
     """Wait for an administrator to open a card: none opens by itself."""
     ADMIN = "admin"
@@ -51,7 +53,7 @@ class Help:
 
     kind: HelpKind
     names: tuple[str, ...] = ()
-    """The sizes or the groups, where the kind speaks of any."""
+    """The sizes, groups or moments, where the kind speaks of any."""
     amount: GpuAmount | None = None
 
 
@@ -72,6 +74,10 @@ _WORDS: Final[Mapping[HelpKind, str]] = MappingProxyType(
         HelpKind.CANCEL_JOB: "cancel a job, or wait until one ends",
         HelpKind.LATER: "try again later",
         HelpKind.AFTER: "try again after {names}",
+        HelpKind.RESERVED: (
+            "try again after {left}, when what {group} leaves of its reservation is lent, or after "
+            "{end}, when that ends"
+        ),
         HelpKind.ADMIN_OPENS: "an administrator has to open a GPU",
         HelpKind.ADMIN: "ask an administrator",
     }
@@ -91,4 +97,7 @@ def help_clause(one: Help) -> str:
     """Return one thing that would help, as a clause without a full stop."""
     if one.kind is HelpKind.LESS and one.amount is None:
         return _LESS
+    if one.kind is HelpKind.RESERVED:
+        group, left, end = one.names
+        return _WORDS[one.kind].format(group=group, left=left, end=end)
     return _WORDS[one.kind].format(names=", ".join(one.names[:_MOST_NAMES]), amount=one.amount)

@@ -16,6 +16,7 @@ _TIME_HELPS: Final = frozenset(
         HelpKind.SOMEBODY_STOPS,
         HelpKind.LATER,
         HelpKind.AFTER,
+        HelpKind.RESERVED,
         HelpKind.ADMIN_OPENS,
     }
 )

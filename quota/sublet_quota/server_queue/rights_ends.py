@@ -19,8 +19,9 @@ from typing import Final
 from sublet_quota.document.lookups.reservations import coming, next_time_of
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.holdings.kept_cards import KEPT_FOR
 from sublet_quota.jobs.turns.past_uses import PastUse
-from sublet_quota.placement.reserved_room import KEPT_FOR, LOOK_AHEAD
+from sublet_quota.placement.reserved_room import LOOK_AHEAD
 from sublet_quota.placement.slice_placement import Placement
 from sublet_quota.reasons.server_queue import ExpectedFrom
 from sublet_quota.server_queue.line_order import in_order

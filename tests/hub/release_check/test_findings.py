@@ -226,6 +226,11 @@ MISTAKES: dict[str, tuple[Seen, Fault, str]] = {
         Fault.CANNOT_START_SERVERS,
         "servers",
     ),
+    "no scope to list groups": (
+        with_health(hub="cannot-list-groups"),
+        Fault.CANNOT_LIST_GROUPS,
+        "list:groups",
+    ),
     "no scopes": (with_health(hub="lacks-scopes"), Fault.SCOPES, "zz-sublet"),
     "the hub was not asked yet": (with_health(hub="unasked"), Fault.STARTING, "the hub"),
     "no proxy": (

@@ -112,9 +112,9 @@ def test_a_hub_that_does_not_stop_a_server_says_so(status: int, told: str) -> No
 @pytest.mark.parametrize(
     ("scopes", "may"),
     [
-        (["list:users", "delete:servers", "servers"], True),
-        (["list:users", "delete:servers", "start:servers"], True),
-        (["delete:servers!group=course", "start:servers!group=course"], True),
+        (["list:users", "list:groups", "delete:servers", "servers"], True),
+        (["list:users", "list:groups", "delete:servers", "start:servers"], True),
+        (["list:groups", "delete:servers!group=course", "start:servers!group=course"], True),
         (["list:users", "read:servers"], False),
         (["delete:servers-of-old"], False),
         (None, False),
@@ -129,6 +129,26 @@ def test_the_role_says_whether_servers_may_be_stopped(
         assert asyncio.run(client.may_stop_servers()) is may
         standing = HubStanding.OK if may else HubStanding.CANNOT_STOP_SERVERS
         assert asyncio.run(client.whose_token()) is standing
+
+
+def test_the_role_says_whether_groups_may_be_seen() -> None:
+    with fake_hub_service() as hub:
+        scopes = ["list:users", "read:groups", "delete:servers", "servers"]
+        hub.answer("GET user", {"kind": "service", "name": "sublet", "scopes": scopes})
+        hub.answer("GET groups?offset=0&limit=200", {"message": "Forbidden"}, 403)
+        client = HubClient(f"{hub.url}api", "token")
+        assert asyncio.run(client.whose_token()) is HubStanding.CANNOT_LIST_GROUPS
+        assert asyncio.run(client.group_names()) is None
+
+
+def test_groups_come_in_pages() -> None:
+    with fake_hub_service() as hub:
+        following = {"_pagination": {"next": {"offset": 200}}, "items": [{"name": "lab"}]}
+        hub.answer("GET groups?offset=0&limit=200", following)
+        last = {"_pagination": {"next": None}, "items": [{"name": "course"}]}
+        hub.answer("GET groups?offset=200&limit=200", last)
+        found = asyncio.run(HubClient(f"{hub.url}api", "token").group_names())
+        assert found == {"lab", "course"}
 
 
 def test_the_role_says_whether_servers_may_be_started() -> None:

@@ -15,7 +15,7 @@ from sublet_hub.host.clock import utc_now
 from sublet_hub.ledger.records import Change
 from sublet_hub.slices import reserved_rooms
 from sublet_quota.holdings.holdings import Holdings
-from sublet_quota.placement.reserved_room import KEPT_FOR
+from sublet_quota.holdings.kept_cards import KEPT_FOR
 from sublet_quota.residency.snapshot import Rank
 from sublet_quota.wire.agent_link import GpuAssignment, SliceAssignment
 from sublet_quota.wire.event_kinds import EventKind

@@ -83,6 +83,7 @@ async def test_an_agent_that_speaks_otherwise_is_counted(world: HubWorld) -> Non
         ({"service_may_list": False}, "lacks-scopes"),
         ({"service_may_stop": False}, "cannot-stop-servers"),
         ({"service_may_start": False}, "cannot-start-servers"),
+        ({"groups": None}, "cannot-list-groups"),
         ({"broken": True}, "unreachable"),
     ],
     ids=[
@@ -92,6 +93,7 @@ async def test_an_agent_that_speaks_otherwise_is_counted(world: HubWorld) -> Non
         "no scopes",
         "no stopping",
         "no starting",
+        "no groups",
         "away",
     ],
 )
@@ -112,6 +114,7 @@ async def test_health_says_how_the_hub_answers_and_when_it_does_again(
     await told(standing)
     hub.service, hub.service_may_list, hub.broken = "sublet", True, False
     hub.service_may_stop = hub.service_may_start = True
+    hub.groups = {"lab"}
     await told("ok")
 
 

@@ -19,7 +19,17 @@ from sublet_quota.names.ids import GpuId, GroupName, PoolName, SliceId, UserName
 from sublet_quota.residency.snapshot import Rank
 from sublet_quota.shares.group_tree import SPENT
 
-from tests.support.quota_cases import H100, L4, NOON, document, gpu, job_slice, notebook, part
+from tests.support.quota_cases import (
+    H100,
+    L4,
+    NOON,
+    a_reservation_of,
+    document,
+    gpu,
+    job_slice,
+    notebook,
+    part,
+)
 from tests.support.spent_budgets import over
 
 GROUPS = ("lab", "vision", "text", "club", "guests")
@@ -113,7 +123,7 @@ class Changing:
             held.give_grace([one.slice_id], NOON + timedelta(hours=drawn.randint(0, 9)))
         else:
             held.mark_unsuspendable(one.slice_id, unsuspendable=not one.unsuspendable)
-            held.kept_cards = {GpuId("c0"): GroupName("lab")} if drawn.random() < 0.5 else {}
+            held.kept_cards = {GpuId("c0"): a_reservation_of("lab")} if drawn.random() < 0.5 else {}
 
     def change_card(self) -> None:
         name = f"c{self.drawn.randrange(5)}"

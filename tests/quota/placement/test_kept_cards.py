@@ -4,14 +4,14 @@ import pytest
 from sublet_quota.admission.slice_request import RequestedSlice
 from sublet_quota.holdings.gpu_load import GpuFacts, Holding
 from sublet_quota.holdings.holdings import Holdings
-from sublet_quota.names.ids import GpuId, GroupName, SliceId
+from sublet_quota.names.ids import GpuId, SliceId
 from sublet_quota.placement.called_back import back_to_their_place
 from sublet_quota.placement.other_card import card_in_place_of
 from sublet_quota.placement.slice_placement import Placement, decide_slice
 from sublet_quota.reasons.helping import HelpKind
 from sublet_quota.reasons.refusal import Refusal
 
-from tests.support.quota_cases import gpu, holdings, notebook, part
+from tests.support.quota_cases import a_reservation_of, gpu, holdings, notebook, part
 
 TEXT = """
 gpu_types: {H100: {match: "*H100*"}}
@@ -29,7 +29,7 @@ TWO = (gpu("kept"), gpu("other", index=1))
 def held_with(*entries: GpuFacts | Holding) -> Holdings:
     """Two cards, of which one is kept for the course."""
     held = holdings(TEXT, *TWO, *entries)
-    held.kept_cards = {GpuId("kept"): GroupName("course")}
+    held.kept_cards = {GpuId("kept"): a_reservation_of("course")}
     return held
 
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from sublet_quota.admission.slice_request import RequestedSlice
 from sublet_quota.holdings.gpu_load import Holding
 from sublet_quota.holdings.holdings import Holdings
-from sublet_quota.names.ids import GpuId, GroupName, SliceId, UserName
+from sublet_quota.holdings.kept_cards import KEPT_FOR
+from sublet_quota.names.ids import GpuId, SliceId, UserName
 from sublet_quota.placement.reserved_room import (
-    KEPT_FOR,
     LEAST_LEAD,
     LOOK_AHEAD,
     ReservedRoom,
@@ -24,7 +24,7 @@ from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.residency.snapshot import Rank
 
 from tests.support.admission_cases import SmallHub
-from tests.support.quota_cases import NOON, document, gpu, notebook, part
+from tests.support.quota_cases import NOON, a_reservation_of, document, gpu, notebook, part
 
 MINUTE = timedelta(minutes=1)
 AT_TWO = NOON + 120 * MINUTE
@@ -89,7 +89,7 @@ def test_who_is_on_other_cards_or_fits_beside_what_is_reserved_stays() -> None:
 def test_nobody_else_borrows_what_is_kept_and_its_group_does() -> None:
     now = AT_TWO - MINUTE
     held = held_at(now, text(1), 1)
-    held.kept_cards = {room.gpu_id: room.group for room in reserved_room(held, now)}
+    held.kept_cards = {room.gpu_id: room.kept_for for room in reserved_room(held, now)}
     assert ask(held, "guest", "guests", "half", now) is None
     early = ask(held, "student", "course", "half", now)
     assert early is not None
@@ -107,15 +107,28 @@ def test_what_is_kept_is_neither_told_as_free_nor_as_what_a_stop_would_bring() -
     held = held_at(AT_TWO - MINUTE, text(1), 1, guest("a", "gpu-0", 0.7))
     wish = RequestedSlice(owner="guest", groups=("guests",), size="quarter")
     assert isinstance(decide_slice(held, wish), Placement)
-    held.kept_cards = {GpuId("gpu-0"): GroupName("course")}
+    held.kept_cards = {GpuId("gpu-0"): a_reservation_of("course")}
     told = decide_slice(held, wish)
     assert isinstance(told, Refusal)
     assert told.numbers["free_mib"] == 0
-    assert [each.kind for each in told.helps] == [HelpKind.ADMIN]
+    assert told.message.endswith(
+        "Try again after 2026-11-23 12:06 UTC, when what course leaves of its reservation is lent, "
+        "or after 2026-11-23 13:01 UTC, when that ends."
+    )
+    held.kept_cards = {GpuId("gpu-0"): a_reservation_of("guests")}
+    assert isinstance(decide_slice(held, wish), Placement)
+
+
+def test_the_end_of_a_reservation_is_not_advised_where_it_would_not_help() -> None:
+    held = held_at(AT_TWO - MINUTE, text(1), 1, guest("a", "gpu-0", 1))
+    held.kept_cards = {GpuId("gpu-0"): a_reservation_of("course")}
+    told = decide_slice(held, RequestedSlice(owner="guest", groups=("guests",), size="whole"))
+    assert isinstance(told, Refusal)
+    assert HelpKind.RESERVED not in {each.kind for each in told.helps}
 
 
 def test_they_are_called_back_as_late_as_their_memory_allows_and_a_minute_before_at_least() -> None:
-    room = ReservedRoom("course", "gpu-0", (), AT_TWO, AT_TWO)
+    room = ReservedRoom("course", "gpu-0", (), AT_TWO, AT_TWO + 120 * MINUTE, AT_TWO)
     assert room.due_at(timedelta(seconds=5)) == AT_TWO - LEAST_LEAD
     assert room.due_at(3 * MINUTE) == AT_TWO - 3 * MINUTE
     assert room.due_at(60 * MINUTE) == AT_TWO - LOOK_AHEAD

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sublet_quota.holdings.gpu_load import Holding
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.jobs.payers.recharged_jobs import RunningJob
-from sublet_quota.names.ids import GpuId, GroupName, SliceId, UserName
+from sublet_quota.names.ids import GpuId, SliceId, UserName
 from sublet_quota.placement import claims
 from sublet_quota.placement.claims import Claims
 from sublet_quota.preview.beyond import Beyond
@@ -31,6 +31,7 @@ from tests.support.job_cases import a_job
 from tests.support.quota_cases import (
     H100,
     NOON,
+    a_reservation_of,
     document,
     gpu,
     holdings,
@@ -70,7 +71,7 @@ def test_how_things_are_now_knows_where_guarantees_lie_what_is_kept_and_what_is_
     held.remove(SliceId("first"))
     assert list(held.layout("H100").parts) == [other]
     held.remove(SliceId("second"))
-    held.kept_cards, held.asked_sizes = {GpuId(card): GroupName("a")}, {"small": 3}
+    held.kept_cards, held.asked_sizes = {GpuId(card): a_reservation_of("a")}, {"small": 3}
     now = present_state(held).holdings()
     assert now.layout("H100").parts == held.layout("H100").parts
     assert (now.kept_cards, now.asked_sizes) == (held.kept_cards, held.asked_sizes)

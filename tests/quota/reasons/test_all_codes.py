@@ -66,7 +66,7 @@ def test_every_rule_is_told_with_group_and_lines(rule: Rule) -> None:
 
 @pytest.mark.parametrize("kind", HelpKind)
 def test_every_help_is_told(kind: HelpKind) -> None:
-    help_ = Help(kind, ("lab",))
+    help_ = Help(kind, ("lab", "now", "later"))
     assert "{" not in help_clause(help_)
     assert helping_sentence((help_, help_)).count(help_clause(help_)[1:]) == 2
     assert tell_help(help_).words == help_clause(help_)

@@ -78,6 +78,22 @@ MUTANTS: Final = (
         (f"{_PAGE}::test_no_link_leaves_the_line",),
     ),
     Mutant(
+        6,
+        "who asks what they could have is told what somebody else could",
+        "hub_ext/sublet_hub/slices/offers.py",
+        "kept = self._kept.get(asked)",
+        "kept = next(iter(self._kept.values()), None)",
+        ("tests/hub/slices/test_offers.py::test_whoever_else_asks_or_otherwise_is_told_their_own",),
+    ),
+    Mutant(
+        16,
+        "the title of the size that is waited for is put on the page as it is",
+        "spawner/sublet_spawner/line_notice.py",
+        "<strong>{escape(_what(wait))}, at place {wait.place}</strong></p>",
+        "<strong>{_what(wait)}, at place {wait.place}</strong></p>",
+        (f"{_PAGE}::test_the_page_of_a_server_in_line_shows_its_place_and_how_to_leave",),
+    ),
+    Mutant(
         16,
         "what is told of a place in line is put on the page as it is",
         "spawner/sublet_spawner/line_notice.py",

@@ -17,9 +17,11 @@ from sublet_hub.slices.announcements import Announcements
 from sublet_hub.slices.card_changes import CardChanges
 from sublet_hub.slices.closings import Closings
 from sublet_hub.slices.evictions import Evictions
+from sublet_hub.slices.hub_names import HubNames
 from sublet_hub.slices.hub_users import HubUsers
 from sublet_hub.slices.idle_servers import IdleServers
 from sublet_hub.slices.keep_and_wake import KeepAndWake
+from sublet_hub.slices.offers import OffersNow
 from sublet_hub.slices.places import Places
 from sublet_hub.slices.pods import Pods
 from sublet_hub.slices.reconciliation import Reconciliation
@@ -62,7 +64,9 @@ class ServiceParts:
     capacity: Capacity
     accounts: OwnerAccounts
     users: HubUsers
+    hub_names: HubNames
     allocation: Allocation
+    offers: OffersNow
     reconciliation: Reconciliation
     startup_grace: StartupGrace
     pods: Pods

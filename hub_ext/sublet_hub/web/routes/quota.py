@@ -14,6 +14,7 @@ from sublet_hub.web.routes.route import Access, Call, Route
 async def _quota(service: ServiceParts, call: Call) -> QuotaInForce:
     del call
     quota = service.quota
+    await service.hub_names.look(quota.document)
     return QuotaInForce(
         document=quota.document.model_dump(mode="json", by_alias=True),
         text=quota.text,

@@ -33,13 +33,13 @@ async def _preview(service: ServiceParts, call: Call) -> bytes:
 async def _apply(service: ServiceParts, call: Call) -> Applied:
     asked = call.body_as(ApplyRequest)
     wish = Wish(call.user.name, asked.reason, asked.expect)
-    return _applied(service, await service.quota.apply(asked.text, wish))
+    return await _applied(service, await service.quota.apply(asked.text, wish))
 
 
 async def _roll_back(service: ServiceParts, call: Call) -> Applied:
     asked = call.body_as(RollbackRequest)
     wish = Wish(call.user.name, asked.reason, asked.expect)
-    return _applied(service, await service.quota.roll_back(asked.revision, wish))
+    return await _applied(service, await service.quota.roll_back(asked.revision, wish))
 
 
 async def _history(service: ServiceParts, call: Call) -> tuple[RevisionInfo, ...]:
@@ -60,7 +60,8 @@ async def _revision(service: ServiceParts, call: Call) -> RevisionText:
     )
 
 
-def _applied(service: ServiceParts, done: InForce) -> Applied:
+async def _applied(service: ServiceParts, done: InForce) -> Applied:
+    await service.hub_names.look(service.quota.document)
     return Applied(
         about=_info(service, done.about),
         is_new=done.is_new,

@@ -25,7 +25,7 @@ async def _waits(service: ServiceParts, owner: UserName | None) -> tuple[QueueWa
         if each.slice_id is not None and (owner is None or each.owner == owner)
     ]
     found = await line.standings.of(owner)
-    return (*due, *(wait_body(each, line.until(each.server.since)) for each in found))
+    return (*due, *(wait_body(line, each) for each in found))
 
 
 async def _hub_list(service: ServiceParts, call: Call) -> tuple[QueueWait, ...]:

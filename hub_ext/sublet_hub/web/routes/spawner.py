@@ -8,6 +8,7 @@ from sublet_quota.wire.server_queue import QueueWait
 from sublet_hub.errors import BadRequestError
 from sublet_hub.ledger.queued_servers import QueueEntry
 from sublet_hub.slices.lease import lease_of
+from sublet_hub.slices.offers import OffersAsked
 from sublet_hub.usage.refusals import asked_for_slice
 from sublet_hub.web.routes.context import ServiceParts
 from sublet_hub.web.routes.route import Accepted, Access, Call, Nature, Parameter, Route
@@ -27,7 +28,7 @@ async def _offers(service: ServiceParts, call: Call) -> Offers:
     groups = call.texts("groups")
     group = call.text("group")
     await service.startup_grace.wait()
-    found = service.allocation.offers(owner, groups, never_suspended=never_suspended, group=group)
+    found = service.offers.of(OffersAsked(owner, groups, group, never_suspended))
     own = service.ledger.slices_of_owner(UserName(owner))
     return offers_body(service.capacity.holdings, found, own)
 

@@ -11,6 +11,7 @@ from fractions import Fraction
 from typing import Any, TypeVar
 
 from sublet_quota.amounts.gpu_amounts import format_cards, format_memory
+from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.jobs.waiting_job import WaitingJob
 from sublet_quota.names.ids import SliceId, UserName
 from sublet_quota.placement.claims import Claim
@@ -37,6 +38,7 @@ from sublet_quota.wire.quota_preview import (
 from sublet_quota.wire.rank import ToldRank, code_of, tell_rank
 
 from sublet_hub.jobs.queue import JobQueue
+from sublet_hub.slices.hub_names import HubNames
 from sublet_hub.state.quota_documents.in_database import read_applied
 from sublet_hub.state.quota_documents.source import QuotaSource
 from sublet_hub.state.stores import Stores
@@ -49,24 +51,34 @@ class QuotaPreviews:
     """The previews of documents that might be put in force."""
 
     def __init__(
-        self, stores: Stores, quota: QuotaSource, queue: JobQueue, budgets: Budgets
+        self,
+        stores: Stores,
+        quota: QuotaSource,
+        queue: JobQueue,
+        budgets: Budgets,
+        hub_names: HubNames,
     ) -> None:
         self._stores = stores
         self._budgets = budgets
         self._quota = quota
         self._queue = queue
+        self._hub_names = hub_names
         self._turn = asyncio.Lock()
 
     async def preview(self, text: str) -> bytes:
         """Return what would follow, as JSON. ``QuotaRefusedError`` with all that is wrong."""
         async with self._turn:
+            # Of a large one it takes seconds, in which agents are to be heard.
+            document = await asyncio.to_thread(read_applied, text)
+            await self._hub_names.look(document)
             state, revision = self._present(), self._quota.revision
             told = _Telling(
                 self._stores.now(),
                 None if revision is None else revision.revision,
                 self._queue.decides,
             )
-            return await asyncio.to_thread(_reckon, text, state, told)
+            names = self._hub_names.warnings(document.at(told.at))
+            return await asyncio.to_thread(_reckon, document, names, state, told)
 
     def _present(self) -> PresentState:
         capacity = self._stores.capacity
@@ -95,8 +107,10 @@ class _Telling:
         self._are_jobs_planned = are_jobs_planned
         self._left_out = 0
 
-    def tell(self, preview: QuotaPreview, state: PresentState) -> QuotaPreviewInfo:
-        """Return the answer."""
+    def tell(
+        self, preview: QuotaPreview, names: Sequence[str], state: PresentState
+    ) -> QuotaPreviewInfo:
+        """Return the answer; ``names`` is what the hub does not know of those in the document."""
         jobs = preview.jobs if self._are_jobs_planned else ()
         owners = {holding.slice_id: holding.owner for holding in state.slices}
         self._left_out += preview.claims.not_reckoned
@@ -110,7 +124,7 @@ class _Telling:
             "unmet": self._first(preview.unmet, lambda warning: warning.words),
             "rights": self._first(preview.rights, _right),
             "reservations": self._first(preview.reservations, str),
-            "warnings": self._first(preview.warnings, str),
+            "warnings": self._first((*preview.warnings, *names), str),
         }
         return QuotaPreviewInfo(
             at=self.at,
@@ -126,9 +140,11 @@ class _Telling:
         return tuple(tell(each) for each in found[:MOST_TOLD])
 
 
-def _reckon(text: str, state: PresentState, told: _Telling) -> bytes:
-    preview = preview_quota(state, read_applied(text), told.at)
-    return told.tell(preview, state).model_dump_json().encode()
+def _reckon(
+    document: QuotaDocument, names: Sequence[str], state: PresentState, told: _Telling
+) -> bytes:
+    preview = preview_quota(state, document, told.at)
+    return told.tell(preview, names, state).model_dump_json().encode()
 
 
 def _excess(excess: Excess) -> ExcessInfo:

@@ -1,7 +1,5 @@
 """How a notebook server in line stands, as the API's body."""
 
-from datetime import datetime
-
 from sublet_quota.reasons.server_queue import (
     Expected,
     ExpectedFrom,
@@ -19,8 +17,9 @@ from sublet_hub.slices.server_queue import ServerQueue
 _MOST_GROUPS = 1000
 
 
-def wait_body(wait: Wait, until: datetime) -> QueueWait:
-    """Return how one stands; ``until`` is when it leaves the line."""
+def wait_body(line: ServerQueue, wait: Wait) -> QueueWait:
+    """Return how one stands."""
+    until = line.until(wait.server.since)
     why = "" if wait.why is None else wait.why.message
     facts = WaitFacts(wait.place, wait.before, wait.expected, until, why)
     groups = () if wait.why is None else wait.why.waits_for
@@ -28,6 +27,7 @@ def wait_body(wait: Wait, until: datetime) -> QueueWait:
         owner=wait.server.owner,
         server=wait.server.server,
         size=wait.server.wish.size,
+        title=line.title_of(wait.server.wish.size),
         pool=wait.pool,
         group=wait.group,
         since=wait.server.since,
@@ -45,13 +45,14 @@ async def wait_of_entry(line: ServerQueue, entry: QueueEntry) -> QueueWait:
     """Return how a server stands that is in line, or whose turn has come just now."""
     found = await line.standings.one(entry)
     if found is not None:
-        return wait_body(found, line.until(entry.since))
+        return wait_body(line, found)
     expected, until = Expected(None, ExpectedFrom.TURN_NOW), line.until(entry.since)
     asked = entry.request
     return QueueWait(
         owner=entry.owner,
         server=entry.server,
         size=asked.get("size"),
+        title=line.title_of(asked.get("size")),
         pool=asked.get("pool") or line.default_pool,
         group=asked.get("group"),
         since=entry.since,

@@ -4,14 +4,12 @@ from datetime import datetime
 
 from sublet_quota.life_cycles.job_states import JobState
 from sublet_quota.names.ids import UserName
-from sublet_quota.placement.offers import offers_for
 from sublet_quota.wire.api import Share
 
-from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import JobRecord
 from sublet_hub.slices.keep_and_wake import KeepAndWake
-from sublet_hub.state.capacity import Capacity
-from sublet_hub.state.fleet import Fleet
+from sublet_hub.slices.offers import OffersAsked, OffersNow
+from sublet_hub.state.stores import Stores
 from sublet_hub.usage.job_stops import stop_in
 from sublet_hub.usage.meter import UseMeter
 from sublet_hub.web.views.offers import told_offers
@@ -22,14 +20,13 @@ from sublet_hub.web.views.slices import Viewer, Views
 class Shares:
     """Puts users' shares together."""
 
-    def __init__(
-        self, ledger: Ledger, fleet: Fleet, capacity: Capacity, views: Views, meter: UseMeter
-    ) -> None:
-        self._ledger = ledger
-        self._fleet = fleet
-        self._capacity = capacity
+    def __init__(self, stores: Stores, views: Views, meter: UseMeter, offers: OffersNow) -> None:
+        self._ledger = stores.ledger
+        self._fleet = stores.fleet
+        self._capacity = stores.capacity
         self._views = views
         self._meter = meter
+        self._offers = offers
 
     def share(
         self,
@@ -45,7 +42,7 @@ class Shares:
         jobs = self._ledger.live_jobs_of_owner(owner)
         running = [job for job in jobs if job.state is JobState.RUNNING]
         silent = {r.gpu.node for r in own if self._fleet.is_silent(r.gpu.node)}
-        found = offers_for(holdings, owner, groups)
+        found = self._offers.of(OffersAsked(owner, groups))
         keep_left = keep_and_wake.keep_left(found.rights)
         left_minutes = int(keep_left.total_seconds() // 60)
         quota = quota_share(holdings, found.rights, own, left_minutes, now)

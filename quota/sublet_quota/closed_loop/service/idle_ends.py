@@ -6,6 +6,7 @@ that it is idle, and since when, its card's agent.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from sublet_quota.closed_loop.asks.asked import AskedServer
 from sublet_quota.closed_loop.clock import Phase
@@ -58,8 +59,8 @@ class IdleEnds:
 
     def _plan(self, slice_id: SliceId, watched: _Watched, idle: IdleServer) -> None:
         now = self._parts.clock.now
-        ends = idle.ends_at(now)
-        at = ends if idle.warned_at is not None else idle.planned_end - idle.warning_time
+        warning_at = idle.planned_end - idle.warning_time
+        at = warning_at if idle.warned_at is None else _end_of(idle, now)
         watched.idle, watched.looks = idle, watched.looks + 1
         look = watched.looks
         self._parts.clock.at(max(now, at), Phase.ENDS, slice_id, lambda: self._look(slice_id, look))
@@ -82,11 +83,16 @@ class IdleEnds:
             case IdleStage.TO_WARN:
                 self._warned(slice_id, idle)
                 idle = replace(idle, warned_at=now)
-            case IdleStage.IDLE | IdleStage.WARNED:
+            case IdleStage.IDLE | IdleStage.WARNED | IdleStage.SPARED:
                 pass
         self._plan(slice_id, watched, idle)
 
     def _warned(self, slice_id: SliceId, idle: IdleServer) -> None:
         now = self._parts.clock.now
-        warned = IdleWarned(slice_id, now, idle.idle_since, idle.ends_at(now))
+        warned = IdleWarned(slice_id, now, idle.idle_since, _end_of(idle, now))
         self._parts.record.warned.append(warned)
+
+
+def _end_of(idle: IdleServer, now: datetime) -> datetime:
+    """Return when a server is ended: no job here was promoted from one, for which it is spared."""
+    return idle.ends_at(now) or idle.planned_end

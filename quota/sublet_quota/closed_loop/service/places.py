@@ -94,7 +94,7 @@ class Places:
         rooms = reserved_room(holdings, now)
         due = due_now(holdings, rooms, self._kept, self._moving, now)
         self._kept = due.kept
-        holdings.kept_cards = {gpu_id: each.group for gpu_id, each in due.kept.items()}
+        holdings.kept_cards = {gpu_id: each.kept_for for gpu_id, each in due.kept.items()}
         for room in due.begun:
             for slice_id in room.slices:
                 self._parts.call_back(slice_id, room.group)

@@ -12,6 +12,7 @@ from typing import Final
 from sublet_quota.admission.denial import Denial
 from sublet_quota.admission.slice_request import RequestedSlice
 from sublet_quota.amounts.gpu_amounts import MIB_PER_GIB, GpuAmount
+from sublet_quota.holdings.kept_cards import KEPT_FOR
 from sublet_quota.names.ids import UserName
 from sublet_quota.placement.finding.question import Question
 from sublet_quota.placement.refusing.without_slices import WithoutSlices
@@ -32,6 +33,7 @@ def helps_for(question: Question, denial: Denial, is_granted: IsGranted) -> tupl
     found = (
         *_other_wishes(question, denial, is_granted),
         *_others_stop(question),
+        *_reservation_ends(question, is_granted),
     )
     return found or ADMIN
 
@@ -72,6 +74,20 @@ def _other_wishes(question: Question, denial: Denial, is_granted: IsGranted) -> 
         )
         if paying:
             yield Help(HelpKind.OTHER_GROUP, paying)
+
+
+def _reservation_ends(question: Question, is_granted: IsGranted) -> Iterator[Help]:
+    """Yield when the first reservation ends for which that room is kept which the wish lacks."""
+    payers = {option.group for option in question.admission.within_rights}
+    kept = [
+        each
+        for gpu_id, each in question.holdings.kept_cards.items()
+        if any(question.is_kept_from(gpu_id, group) for group in payers)
+    ]
+    if kept and is_granted(replace(question, lends_kept=True, seen=question.seen.for_another())):
+        first = min(kept, key=lambda each: (each.end, each.group))
+        left = moment_words(first.begin + KEPT_FOR)
+        yield Help(HelpKind.RESERVED, (first.group, left, moment_words(first.end)))
 
 
 def _other_sizes(question: Question, is_granted: IsGranted) -> Iterator[Help]:

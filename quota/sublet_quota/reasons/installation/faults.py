@@ -181,6 +181,13 @@ class Fault(Enum):
         "with hub.extraConfig.zz-sublet of helm/z2jh-values.yaml and Sublet's own package in the "
         "hub's image: bring both to this release.",
     )
+    CANNOT_LIST_GROUPS = FaultWords(
+        _SETTLING_S,
+        "The hub does not tell the service of its groups, so nobody is warned of a group that the "
+        "quota document names and the hub has not: its role `sublet-service` lacks the scope "
+        "list:groups. It comes with hub.extraConfig.zz-sublet of helm/z2jh-values.yaml and "
+        "Sublet's own package in the hub's image: bring both to this release.",
+    )
     PROXY_UNREACHABLE = FaultWords(
         _SETTLING_S,
         "The hub's proxy cannot be reached at {url}, where users' servers look for it: {words}. "

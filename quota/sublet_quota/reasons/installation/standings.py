@@ -24,6 +24,8 @@ class HubStanding(StrEnum):
     """It does let it see them, and not stop servers, as admins may want."""
     CANNOT_START_SERVERS = "cannot-start-servers"
     """It does let it see and stop them, and not start those whose turn in line has come."""
+    CANNOT_LIST_GROUPS = "cannot-list-groups"
+    """It does let it do all that, and does not tell the names of its groups."""
 
 
 class QuotaStanding(StrEnum):

@@ -10,11 +10,11 @@ from datetime import datetime, timedelta
 import pytest
 from sublet_hub.host.clock import utc_now
 from sublet_hub.slices import line_standings
-from sublet_quota.names.ids import GroupName
 from sublet_quota.wire.event_kinds import EventKind
 
 from tests.support.hub_world import HubWorld, until
 from tests.support.line_world import QUOTA, ask, events, full, give_back, put_in_force
+from tests.support.quota_cases import a_reservation_of
 
 pytestmark = pytest.mark.asyncio
 
@@ -199,7 +199,7 @@ async def test_who_waits_for_room_that_is_kept_for_a_reservation_is_not_told_tha
     (card,) = holdings.gpus()
     # Else what is kept is reckoned anew meanwhile.
     world.service.places._reserved._again_at = world.service.now() + timedelta(days=1)
-    holdings.kept_cards = {card.gpu_id: GroupName("research")}
+    holdings.kept_cards = {card.gpu_id: a_reservation_of("research")}
     status, wait = await ask(world, "ada")
     assert status == 202
     assert "No GPU of pool 'interactive' has room for" in wait["message"]

@@ -1,0 +1,84 @@
+"""Whether the hub knows the groups and users that the quota document names.
+
+The hub is asked when other names are to be known, and every few minutes; users one at a time, as
+few are named. A hub that does not answer leaves what it said before; one that does not tell of its
+groups is said to, and nothing is refused for either.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from sublet_quota.document.consistency.hub_names import (
+    KnownNames,
+    hub_name_warnings,
+    named_users,
+    names_groups,
+)
+from sublet_quota.document.quota_document import QuotaDocument
+
+from sublet_hub.errors import HubUnreachableError
+from sublet_hub.slices.jupyterhub_client import HubClient
+
+_KEPT_S: Final = 300.0
+_MOST_USERS: Final = 200
+"""So many of the named users are asked after; of others nothing is said."""
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What was said of a document: who reads metrics asks for the same again and again."""
+
+    document: QuotaDocument
+    known: KnownNames
+    words: tuple[str, ...]
+
+
+class HubNames:
+    """What the hub says of the names in quota documents."""
+
+    def __init__(self, hub: HubClient, monotonic_s: Callable[[], float] = time.monotonic) -> None:
+        self._hub = hub
+        self._monotonic_s = monotonic_s
+        self._known: KnownNames | None = None
+        self._asked_for: frozenset[str] = frozenset()
+        self._asked_s = 0.0
+        self._told: _Told | None = None
+
+    async def look(self, document: QuotaDocument) -> None:
+        """Ask the hub for what a document names, unless that was asked lately."""
+        users = frozenset(sorted(named_users(document))[:_MOST_USERS])
+        if self._known is not None and users <= self._asked_for and not self._is_old():
+            return
+        if not users and not names_groups(document):
+            return
+        try:
+            self._known = await self._ask(users)
+        except HubUnreachableError as error:
+            _LOG.debug("whether the hub knows the names in the quota document: %s", error)
+            return
+        self._asked_for, self._asked_s = users, self._monotonic_s()
+
+    def warnings(self, document: QuotaDocument) -> tuple[str, ...]:
+        """Return in words which names the hub does not know, as far as it was asked."""
+        known = self._known
+        if known is None:
+            return ()
+        told = self._told
+        if told is None or told.document is not document or told.known is not known:
+            words = tuple(map(str, hub_name_warnings(document, known)))
+            self._told = told = _Told(document, known, words)
+        return told.words
+
+    def _is_old(self) -> bool:
+        return self._monotonic_s() - self._asked_s >= _KEPT_S
+
+    async def _ask(self, users: Iterable[str]) -> KnownNames:
+        groups = await self._hub.group_names()
+        found = {name: await self._hub.user(name) is not None for name in sorted(users)}
+        is_all_known = all(found.values())
+        near = frozenset() if is_all_known else await self._hub.some_user_names()
+        return KnownNames(groups, found, near)

@@ -1,0 +1,102 @@
+"""The hub's groups and users that a quota document names, and what the hub does not know of them.
+
+A name that nobody has heard of may be mistyped. It may also be of somebody who has not logged in
+yet, or of a group that comes with its first member: so it is a warning, and nothing is refused.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from sublet_quota.document.consistency.contradictions import nearest
+from sublet_quota.document.consistency.warnings import DocumentWarning
+from sublet_quota.document.lookups.group_paths import key_path
+from sublet_quota.document.problems import KeyPath
+from sublet_quota.document.quota_document import QuotaDocument
+
+
+@dataclass(frozen=True, slots=True)
+class KnownNames:
+    """What the hub says of the names in a document."""
+
+    groups: frozenset[str] | None
+    """All its groups; ``None``: it does not tell."""
+    users: Mapping[str, bool] = field(default_factory=dict)
+    """Of users who were asked after: whether it knows them."""
+    near_users: frozenset[str] = frozenset()
+    """Users of the hub, for what may have been meant: perhaps not all of them."""
+
+
+_MOST_NEAR: Final = 10
+"""Of so many unknown groups, and users, is told what may have been meant: it is looked for long."""
+_MOST_TOLD: Final = 100
+
+
+def names_groups(document: QuotaDocument) -> bool:
+    """Whether a document says who its groups' members are."""
+    return any(True for _ in _members(document))
+
+
+def named_users(document: QuotaDocument) -> frozenset[str]:
+    """Return the users whom a document names, however often."""
+    return frozenset(name for each in document.exceptions for name in each.who)
+
+
+def hub_name_warnings(document: QuotaDocument, known: KnownNames) -> tuple[DocumentWarning, ...]:
+    """Return which groups and users the hub does not know; or that it does not tell of groups."""
+    return tuple(
+        DocumentWarning(document.origin_of(path), document.line_of(path), words)
+        for path, words in (*_groups(document, known.groups), *_users(document, known))
+    )
+
+
+def _groups(document: QuotaDocument, known: frozenset[str] | None) -> Iterator[tuple[KeyPath, str]]:
+    if known is None:
+        if names_groups(document):
+            yield (
+                ("groups",),
+                (
+                    "whether JupyterHub has the groups that are named as members is not known: the "
+                    "service's role there lacks the scope `list:groups`"
+                ),
+            )
+        return
+    unknown = [each for each in _members(document) if each[1] not in known]
+    for place, (path, name) in enumerate(unknown[:_MOST_TOLD]):
+        near = nearest(name, sorted(known)) if place < _MOST_NEAR else ""
+        if path[-1] == "members":
+            yield path, f"JupyterHub has no group '{name}'{near}"
+        else:
+            yield path, f"JupyterHub has no group of this name, so nobody is a member{near}"
+    yield from _more(("groups",), len(unknown), "groups")
+
+
+def _members(document: QuotaDocument) -> Iterator[tuple[KeyPath, str]]:
+    """Yield the groups of the hub that are named.
+
+    A group that only holds others together needs none of its own name.
+    """
+    for name, group in document.all_groups.items():
+        path = key_path(document.path_of(name))
+        if group.members is not None:
+            yield from (((*path, "members"), each) for each in group.members)
+        elif not group.groups:
+            yield path, name
+
+
+def _users(document: QuotaDocument, known: KnownNames) -> Iterator[tuple[KeyPath, str]]:
+    unknown = [
+        (place, name)
+        for place, exception in enumerate(document.exceptions)
+        for name in exception.who
+        if not known.users.get(name, True)
+    ]
+    for told, (place, name) in enumerate(unknown[:_MOST_TOLD]):
+        near = nearest(name, sorted(known.near_users)) if told < _MOST_NEAR else ""
+        yield ("exceptions", place, "who"), f"JupyterHub has no user '{name}' yet{near}"
+    yield from _more(("exceptions",), len(unknown), "users")
+
+
+def _more(path: KeyPath, unknown: int, what: str) -> Iterator[tuple[KeyPath, str]]:
+    if unknown > _MOST_TOLD:
+        yield path, f"JupyterHub has not {unknown - _MOST_TOLD} more of the {what} that are named"

@@ -1,0 +1,102 @@
+"""What the hub knows of the names in the quota document, as admins are warned of it."""
+
+import json
+from pathlib import Path
+
+import pytest
+from sublet_hub.slices.hub_names import HubNames
+from sublet_hub.slices.jupyterhub_client import HubClient
+from sublet_quota.document.reading import read_quota_document
+
+from tests.support.hub_world import SERVICE_TOKEN, FakeHub, hub_world, settings_for
+
+pytestmark = pytest.mark.asyncio
+TEXT = """\
+groups: {lab: {members: [laab]}}
+exceptions: [{who: [adda], set: {jobs: {most: 2}}, until: 2030-01-01, why: thesis}]
+"""
+DOCUMENT = read_quota_document(TEXT)
+GROUP = "line 1: groups.lab.members: JupyterHub has no group 'laab' (did you mean 'lab'?)"
+USER = "line 2: exceptions[0].who: JupyterHub has no user 'adda' yet (did you mean 'ada'?)"
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def names(hub: FakeHub, clock: Clock) -> HubNames:
+    hub.people["ada"] = ("lab",)
+    return HubNames(HubClient(hub.url, SERVICE_TOKEN), clock)
+
+
+async def test_nothing_is_said_before_the_hub_was_asked(names: HubNames) -> None:
+    assert names.warnings(DOCUMENT) == ()
+
+
+async def test_unknown_names_are_told_and_asked_after_anew_after_a_while(
+    names: HubNames, hub: FakeHub, clock: Clock
+) -> None:
+    await names.look(DOCUMENT)
+    assert names.warnings(DOCUMENT) == (GROUP, USER)
+    assert hub.groups is not None
+    hub.groups.add("laab")
+    hub.people["adda"] = ()
+    await names.look(DOCUMENT)
+    assert hub.asked_about == ["adda"], "it was asked just now"
+    clock.now_s = 301.0
+    await names.look(DOCUMENT)
+    assert names.warnings(DOCUMENT) == ()
+
+
+async def test_a_document_that_names_others_is_asked_for_at_once(
+    names: HubNames, hub: FakeHub
+) -> None:
+    await names.look(DOCUMENT)
+    await names.look(read_quota_document(TEXT.replace("adda", "ben")))
+    assert hub.asked_about == ["adda", "ben"]
+
+
+async def test_a_hub_that_is_away_leaves_what_it_said(
+    names: HubNames, hub: FakeHub, clock: Clock
+) -> None:
+    await names.look(DOCUMENT)
+    hub.broken = True
+    clock.now_s = 301.0
+    await names.look(DOCUMENT)
+    assert names.warnings(DOCUMENT) == (GROUP, USER)
+
+
+async def test_a_hub_that_withholds_its_groups_is_said_to_and_users_are_asked_after(
+    names: HubNames, hub: FakeHub
+) -> None:
+    hub.groups = None
+    await names.look(DOCUMENT)
+    withheld, user = names.warnings(DOCUMENT)
+    assert "lacks the scope `list:groups`" in withheld
+    assert user == USER
+
+
+async def test_admins_are_warned_wherever_they_look(tmp_path: Path, hub: FakeHub) -> None:
+    hub.people["ada"] = ("lab",)
+    file = tmp_path / "quota.yaml"
+    file.write_text(TEXT)
+    async with hub_world(tmp_path, hub, settings_for(tmp_path, quota_file=file)) as world:
+        admin = world.admin()
+        _, quota = await world.call("GET", "quota", admin)
+        assert [each for each in quota["warnings"] if "JupyterHub" in each] == [GROUP, USER]
+        health = json.loads((await world.raw("GET", "health")).body)
+        assert health["quota_warnings"] == len(quota["warnings"])
+        text = TEXT.replace("adda", "adaa")
+        _, preview = await world.call("POST", "quota/preview", admin, {"text": text})
+        told = [each for each in preview["warnings"] if "JupyterHub" in each]
+        assert told == [GROUP, USER.replace("adda", "adaa")]
