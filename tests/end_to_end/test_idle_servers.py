@@ -5,6 +5,7 @@ cell began, does nothing. So whoever sees Bea's server ended knows that Ada's co
 """
 
 import asyncio
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,6 +15,7 @@ from tornado.httpclient import AsyncHTTPClient
 
 from tests.support.browser_machine import BrowserMachine, browser_machine
 from tests.support.holding_notebooks import PATIENCE_S, until
+from tests.support.job_notebooks import write_notebook
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.asyncio]
 QUOTA = """\
@@ -55,10 +57,24 @@ class Watched:
         answer = await asyncio.to_thread(self.machine.call, "GET", path)
         return dict(answer.json())
 
+    async def own_slice(self) -> dict[str, Any]:
+        slices = (await self.share())["slices"]
+        (own,) = (each for each in slices if each["lease"]["holder"] == "notebook")
+        return dict(own)
+
     async def idle_end(self) -> dict[str, Any] | None:
-        (mine,) = (await self.share())["slices"]
-        found: dict[str, Any] | None = mine["idle_end"]
+        found: dict[str, Any] | None = (await self.own_slice())["idle_end"]
         return found
+
+    async def idle_spared(self) -> dict[str, Any] | None:
+        found: dict[str, Any] | None = (await self.own_slice())["idle_spared"]
+        return found
+
+    async def promote(self, notebook: str) -> str:
+        """Submit a notebook as its server's page does; return the job."""
+        path = f"/user/{self.name}/sublet/api/jobs"
+        body = {"notebook": notebook, "memory_mib": 1024, "compute_milli": 100}
+        return str(json.loads((await self.person.call("POST", path, body)).body)["job_id"])
 
     async def told(self) -> list[str]:
         return [each["text"] for each in (await self.share())["announcements"]]
@@ -98,10 +114,18 @@ async def test_who_does_nothing_is_warned_and_ended_and_who_computes_or_extends_
         await until(lambda: _not(bea.runs))
         # No use of the GPU since before Bea came, and yet at work.
         assert (await ada.events(), await ada.told(), await ada.idle_end()) == (before, [], None)
+        # A job from her server's page, which the hub knows by the server's own token.
+        train = ON_THE_CPU.format(path=str(machine.home("ada") / "trained"))
+        write_notebook(machine.home("ada") / "train.ipynb", train)
+        job_id = await ada.promote("train.ipynb")
     finally:
         enough.touch()
         await working
 
+    # While that waits or runs she is idle, and there is no end to wait for.
+    spared = await until(ada.idle_spared)
+    assert (spared["job_id"], await ada.idle_end()) == (job_id, None)
+    (machine.home("ada") / "trained").touch()
     end = await until(ada.idle_end)
     (mine,) = await ada.person.service("GET", "slices")
     path = f"slices/{mine['lease']['slice_id']}/extend"
