@@ -44,8 +44,8 @@ from sublet_hub.one_machine.signals import when_told_to_stop
     show_default=True,
     help="Where the quota document is kept: `sublet quota apply` puts one into the database.",
 )
-def main(  # noqa: PLR0913 - options of one command
-    device: str, port: int, folder: Path, cards: str, speed: float, quota_source: str
+def main(  # noqa: PLR0913 (click's signature)
+    *, device: str, port: int, folder: Path, cards: str, speed: float, quota_source: str
 ) -> None:
     """Start JupyterHub with Sublet on this machine, and print how to log in."""
     found = first_nvidia_gpu() if device != "simulated" else None

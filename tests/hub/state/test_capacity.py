@@ -152,8 +152,10 @@ async def test_pools_and_types_that_no_card_is_in_are_told_by_their_lines(tmp_pa
         ),
         (
             "sizes: [{name: s, memory: 3 TiB, compute: 1}]",
-            "line 1: sizes.s.memory: is more memory than any GPU that it may lie on gives: "
-            "nobody can have it",
+            (
+                "line 1: sizes.s.memory: is more memory than any GPU that it may lie on gives: "
+                "nobody can have it"
+            ),
         ),
         (
             "groups: {a: {each: {limit: {slots: 2}}}}",

@@ -97,8 +97,10 @@ A_LAB = "gpu_types: {L4: {match: '*L4', expect: 2}}\ngroups: {lab: {guaranteed: 
         (
             A_LAB + "reservations: [{name: r, for: lab, guaranteed: {L4: 1.5}, "
             "at: 2026-12-02 09:00-12:00}]",
-            "line 3: reservations[0].guaranteed.L4: reserves 1.5 beside 1 that are always "
-            "guaranteed, and 2 are expected: whole cards in proportion",
+            (
+                "line 3: reservations[0].guaranteed.L4: reserves 1.5 beside 1 that are always "
+                "guaranteed, and 2 are expected: whole cards in proportion"
+            ),
         ),
     ],
 )

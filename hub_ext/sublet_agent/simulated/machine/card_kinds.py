@@ -6,7 +6,8 @@ from typing import Final
 
 MOST_CARDS: Final = 64
 _KIND: Final = re.compile(
-    r"(?P<number>[1-9][0-9]?) *[x×] *(?P<model>[A-Za-z0-9][A-Za-z0-9 -]{0,39}):(?P<gib>[0-9]+(\.[0-9]+)?)"
+    r"(?P<number>[1-9][0-9]?) *x *(?P<model>[A-Za-z0-9][A-Za-z0-9 -]{0,39})"
+    r":(?P<gib>[0-9]{1,4}(\.[0-9]{1,3})?)"
 )
 
 
