@@ -62,7 +62,7 @@ wheelhouse: setup ## All that a machine without a network needs, in parts (PYTHO
 demo: setup examples-for-a-card ## The whole story on one GPU, without a browser (DEVICE=nvidia for a real card)
 	$(BIN)/python -m sublet_hub.one_machine.demo --device $(DEVICE) $(DEMO_OPTIONS)
 
-up: setup examples-for-a-card ## The same hub for people, at http://127.0.0.1:8000
+up: setup examples-for-a-card ## The same hub for people, at http://127.0.0.1:8000 (UP_OPTIONS="--port 8001 --cards 2xH100:80,4xL4:24")
 	$(BIN)/python -m sublet_hub.one_machine --device $(DEVICE) $(UP_OPTIONS)
 
 card: setup ## On a machine with a card: probe, tests, figures, demo into one report (CARD_PARTS="probe demo", CARD_REPORT=folder)

@@ -30,7 +30,7 @@ class QuotaFileError(SubletHubError):
         self.path = path
         self.problems = tuple(problems)
         listed = "\n".join(f"  - {problem}" for problem in self.problems)
-        super().__init__(f"the quota file {path} has {len(self.problems)} error(s):\n{listed}")
+        super().__init__(f"the quota file {path} has {_errors(self.problems)}:\n{listed}")
 
 
 class QuotaRefusedError(SubletHubError):
@@ -39,7 +39,11 @@ class QuotaRefusedError(SubletHubError):
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = tuple(problems)
         listed = "\n".join(f"  - {problem}" for problem in self.problems)
-        super().__init__(f"the quota document has {len(self.problems)} error(s):\n{listed}")
+        super().__init__(f"the quota document has {_errors(self.problems)}:\n{listed}")
+
+
+def _errors(problems: Sequence[str]) -> str:
+    return "1 error" if len(problems) == 1 else f"{len(problems)} errors"
 
 
 class BadRequestError(SubletHubError):

@@ -125,6 +125,7 @@ def test_submit_leaves_nothing_of_a_copy_whose_job_is_refused(
     ("arguments", "says"),
     [
         (("--memory", "much"), "is no amount of memory"),
+        (("--memory", "40"), "'40' is no amount of memory: write '40 GiB' or '512 MiB'\n"),
         (("-p", "epochs"), "takes NAME=VALUE"),
         (("--max-run", "soon"), "is no time"),
         (("--compute", "2000m"), "compute_milli"),

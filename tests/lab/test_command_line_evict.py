@@ -62,6 +62,12 @@ def test_what_makes_no_sense_is_not_sent(service: FakeHubService, options: tuple
     assert service.asked == []
 
 
+def test_a_grace_that_is_too_short_is_told_in_words(service: FakeHubService):
+    shown = sublet("evict", "ada/", "--reason", "fan", "--grace", "5s")
+    assert service.asked == []
+    assert "'--grace': 5s is no grace: give 30s at least, and 86400s at most" in shown.output
+
+
 def test_what_the_service_refuses_is_told_in_its_words(service: FakeHubService):
     problem = {"reason": "conflict", "message": "its role lacks delete:servers", "numbers": {}}
     service.answer("POST evictions", problem, 409)

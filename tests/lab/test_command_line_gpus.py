@@ -135,6 +135,17 @@ def test_who_has_closed_a_card_is_told_once(service: FakeHubService, closed_by: 
     assert shown.count(closed_by) == 1
 
 
+def test_types_of_simulated_cards_are_told_apart_at_a_narrow_terminal(service: FakeHubService):
+    names = ("Simulated H100 80GB", "Simulated A100 40GB", "Simulated L4 24GB")
+    cards = [a_card("n1", i, type=name, simulated=True) for i, name in enumerate(names)]
+    cards[0] = a_card("n1", 0, type=names[0], simulated=True, pool="training", closed="XID 79")
+    service.answer("GET gpus", cards)
+    said = "\n".join(sublet_at_a_terminal(80, "gpus"))
+    assert [said.count(name) for name in ("H100", "A100", "L4 24GB")] == [1, 1, 1]
+    assert said.count("simulated") == 1
+    assert "n1 0: closed: XID 79" in said
+
+
 def test_who_holds_what_is_shown_at_a_narrow_terminal_too(service: FakeHubService):
     service.answer("GET gpus", [a_card("gpu-node-01", 0, "ada")])
     lines = sublet_at_a_terminal(80, "gpus")

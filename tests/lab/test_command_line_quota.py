@@ -48,6 +48,15 @@ def nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("nowhere")
+def test_validate_warns_of_what_is_over(tmp_path: Path):
+    over = "exceptions: [{who: [a], set: {limit: {cards: 4}}, until: 2020-12-14, why: x}]\n"
+    file = tmp_path / "quota.yaml"
+    file.write_text(over)
+    shown = sublet("quota", "validate", str(file))
+    assert shown.exit_code == 0
+    assert "exceptions[0]: is over since 2020-12-15 00:00 UTC: it does nothing" in shown.output
+
+
 def test_a_right_document_is_told_to_be_right_without_a_service(file: Path) -> None:
     shown = sublet("quota", "validate", str(file))
     assert (shown.exit_code, shown.output) == (0, f"{file} is valid: 2 groups, 1 pool, 4 sizes\n")

@@ -304,3 +304,19 @@ def test_an_earlier_document_is_shown_as_it_was_written(service: FakeHubService)
     assert json.loads(sublet("quota", "show", "--revision", "8", "--json").output)["text"] == TEXT
     service.answer("GET quota", in_force(7))
     assert "Revision  7, in the service's database" in sublet("quota", "show").output
+
+
+def test_a_document_with_errors_is_refused_with_a_line_for_each(
+    service: FakeHubService, file: Path
+) -> None:
+    told = "the quota document has 2 errors:\n  - line 1: a: is empty\n  - line 2: b\nRevision 9"
+    service.answer(
+        "POST quota/preview", {"reason": "bad-document", "message": told, "numbers": {}}, 422
+    )
+    refused = sublet("quota", "preview", str(file))
+    assert refused.exit_code == 1
+    assert refused.output.splitlines() == [
+        "Refused: the quota document has 2 errors:",
+        "  - line 1: a: is empty",
+        "  - line 2: b\\nRevision 9",
+    ]

@@ -22,6 +22,7 @@ from traitlets.config import Application
 
 from sublet_agent.processes.core_dumps import leave_no_core_dump
 from sublet_agent.simulated.machine.card import Card
+from sublet_agent.simulated.machine.card_kinds import MOST_CARDS, CardKind, card_kinds
 from sublet_agent.simulated.machine.machine import CONTEXT_MIB, SimulatedMachine
 from sublet_agent.simulated.machine.memory.store import CardStore
 from sublet_agent.simulated.machine.speeds import INSTANT, Speeds
@@ -45,6 +46,7 @@ class SimulatedGpus(Application):
     aliases = {
         "socket": "SimulatedGpus.socket",
         "gpus": "SimulatedGpus.gpus",
+        "cards": "SimulatedGpus.cards",
         "memory-gib": "SimulatedGpus.memory_gib",
         "type": "SimulatedGpus.type",
         "speed": "SimulatedGpus.speed",
@@ -60,7 +62,12 @@ class SimulatedGpus(Application):
     }
 
     socket = Unicode(help="Path of the Unix socket to serve.").tag(config=True)
-    gpus = Int(1, min=1, max=64, help="How many cards to simulate.").tag(config=True)
+    gpus = Int(1, min=1, max=MOST_CARDS, help="How many cards to simulate.").tag(config=True)
+    cards = Unicode(
+        "",
+        help="Cards of several types, as NUMBERxMODEL:GIB, such as 2xH100:80,4xL4:24; in place of"
+        " --gpus, --type and --memory-gib.",
+    ).tag(config=True)
     memory_gib = Float(80.0, help="Memory of each card, in simulated GiB.").tag(config=True)
     type = Unicode("Simulated H100 80GB", help="What the cards call themselves.").tag(config=True)
     speed = Float(
@@ -91,32 +98,40 @@ class SimulatedGpus(Application):
         """Serve until SIGTERM or SIGINT."""
         if not self.socket:
             sys.exit(f"{self.name}: say which socket to serve: --socket PATH")
+        try:
+            machine = self.machine()
+        except ValueError as error:
+            sys.exit(f"{self.name}: {error}")
         path = Path(self.socket)
         _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
         try:
-            asyncio.run(self._serve(path))
+            asyncio.run(self._serve(path, machine))
         finally:
             path.unlink(missing_ok=True)
 
     def machine(self) -> SimulatedMachine:
         """Return the machine that the options describe."""
-        memory_mib = round(self.memory_gib * MIB_PER_GIB)
+        kinds = [kind for kind in self._kinds() for _ in range(kind.number)]
         cards = [
             Card(
                 simulated_gpu_id(index, self.machine_name),
                 index,
-                self.type,
-                CardStore(memory_mib, _BYTES_PER_MIB // self.scale),
+                kind.type,
+                CardStore(round(kind.memory_gib * MIB_PER_GIB), _BYTES_PER_MIB // self.scale),
             )
-            for index in range(self.gpus)
+            for index, kind in enumerate(kinds)
         ]
         speeds = INSTANT if self.instant else Speeds().faster(self.speed)
         return SimulatedMachine(cards, speeds, HostProcesses(), self.context_mib)
 
-    async def _serve(self, path: Path) -> None:
+    def _kinds(self) -> tuple[CardKind, ...]:
+        if self.cards:
+            return card_kinds(self.cards)
+        return (CardKind(self.gpus, self.type, self.memory_gib),)
+
+    async def _serve(self, path: Path, machine: SimulatedMachine) -> None:
         loop = asyncio.get_running_loop()
-        machine = self.machine()
         server = SimulatedGpuServer(machine, os.getuid(), loop)
         listening = listen(path)
         serving = await loop.create_unix_server(server.connect, sock=listening, backlog=512)
@@ -124,9 +139,12 @@ class SimulatedGpus(Application):
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopped.set)
         ids = " ".join(machine.cards)
+        kinds = ", ".join(
+            f"{kind.number} simulated GPU(s) of type {kind.type!r} with {kind.memory_gib:g} GiB"
+            for kind in self._kinds()
+        )
         print(  # noqa: T201
-            f"ready: {self.gpus} simulated GPU(s) of type {self.type!r} with "
-            f"{self.memory_gib:g} GiB at {path}: {ids}",
+            f"ready: {kinds} at {path}: {ids}",
             flush=True,
         )
         await stopped.wait()

@@ -29,8 +29,24 @@ from sublet_hub.one_machine.signals import when_told_to_stop
     show_default=True,
     help="Where everything is kept: homes, ledger, logs, secrets.",
 )
-@click.option("--speed", default=1.0, show_default=True, help="Of the simulated GPU's moves.")
-def main(device: str, port: int, folder: Path, speed: float) -> None:
+@click.option(
+    "--cards",
+    default="1xH100:80",
+    show_default=True,
+    metavar="KINDS",
+    help="Simulated GPUs, as NUMBERxMODEL:GIB, such as 2xH100:80,4xL4:24.",
+)
+@click.option("--speed", default=1.0, show_default=True, help="Of the simulated GPUs' moves.")
+@click.option(
+    "--quota-source",
+    type=click.Choice(["file", "database"]),
+    default="file",
+    show_default=True,
+    help="Where the quota document is kept: `sublet quota apply` puts one into the database.",
+)
+def main(  # noqa: PLR0913 (click's signature)
+    *, device: str, port: int, folder: Path, cards: str, speed: float, quota_source: str
+) -> None:
     """Start JupyterHub with Sublet on this machine, and print how to log in."""
     found = first_nvidia_gpu() if device != "simulated" else None
     if device == "nvidia" and found is None:
@@ -42,6 +58,8 @@ def main(device: str, port: int, folder: Path, speed: float) -> None:
             Places(folder.resolve(), ports),
             simulated=found is None,
             speed=speed,
+            cards=cards,
+            quota_source=quota_source,
         )
         try:
             _run(settings, found.name if found else None, stop)
@@ -72,9 +90,7 @@ def _say(text: str) -> None:
 def _welcome(settings: MachineSettings, gpu: str | None) -> str:
     places = settings.places
     sublet = Path(sys.executable).parent / "sublet"
-    device = (
-        f"the GPU is real: {gpu}" if gpu else "no NVIDIA GPU here: the GPU is SIMULATED (80 GiB)"
-    )
+    device = f"the GPU is real: {gpu}" if gpu else f"no NVIDIA GPU here: SIMULATED {settings.cards}"
     return f"""
   Sublet runs at {places.hub_url}   ({device})
 
@@ -91,10 +107,16 @@ def _welcome(settings: MachineSettings, gpu: str | None) -> str:
   As admin, here: who holds what, lent to whom (and `lending off` in place of `gpus`)
     {sublet} --url {places.service_url} --token-file {places.admin_token_file} gpus
 
-  Quotas: {places.quota_file} (changes are taken up at once)
+  {_quota_words(settings)}
   Logs:   {places.logs}
   Stop with Ctrl-C.
 """
+
+
+def _quota_words(settings: MachineSettings) -> str:
+    if settings.quota_source == "database":
+        return "Quotas: in the database; `quota show`, `quota apply FILE` in place of `gpus`"
+    return f"Quotas: {settings.places.quota_file} (changes are taken up at once)"
 
 
 def _pytorch_words(gpu: str | None) -> str:

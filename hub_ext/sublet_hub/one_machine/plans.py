@@ -77,6 +77,7 @@ def _simulated_gpus(settings: MachineSettings) -> Plan:
         "sublet_agent.simulated.daemon",
         f"--socket={places.simulated_socket}",
         f"--gpus={settings.simulated_gpus}",
+        f"--cards={settings.cards}",
         f"--memory-gib={settings.gpu_memory_gib}",
         f"--speed={settings.speed}",
     )
@@ -99,6 +100,7 @@ def _service(settings: MachineSettings) -> Plan:
         f"--token-file={places.token_file}",
         f"--state-folder={places.folder / 'service'}",
         f"--quota-file={places.quota_file}",
+        f"--quota-source={settings.quota_source}",
         f"--hub-api-url=http://127.0.0.1:{places.ports.hub}/hub/api",
         f"--node-secrets-folder={places.node_secrets}",
         f"--agent-socket={places.agent_socket}",

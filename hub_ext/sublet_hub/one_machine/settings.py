@@ -28,6 +28,10 @@ class MachineSettings:
     """The memory of each simulated GPU."""
     simulated_gpus: int = 1
     """How many simulated GPUs there are."""
+    cards: str = ""
+    """Simulated GPUs of several types in place of these, as the daemon reads them."""
+    quota_source: str = "file"
+    """Where the quota document is kept: ``file`` or ``database``."""
     gpus: tuple[str, ...] = ()
     """The cards to serve, by UUID; none named: all."""
     unsafe_skip_room_check: bool = False

@@ -46,10 +46,17 @@ class DocumentClosings:
                 yield from filter(None, (_of_card((cards, closing), gpu) for gpu in gpus))
 
     def missing(self, ledger: Ledger) -> Iterator[str]:
-        """Yield in words the cards that are closed and that there are not."""
+        """Yield in words the cards and nodes that are closed and that there are not.
+
+        Of no cards at all nothing is told: no agent has connected yet.
+        """
+        if not ledger.gpus:
+            return
         for node, closings in self._on_node.items():
             there = {gpu.index for gpu in ledger.gpus_on_node(node)}
             for cards, closing in closings:
+                if cards.gpus is None and not there:
+                    yield f"{closing.closed_by} closes {node}, of which no GPU is known"
                 for index in sorted(set(cards.gpus or ()) - there):
                     yield f"{closing.closed_by} closes GPU {index} of {node}, which is not there"
 

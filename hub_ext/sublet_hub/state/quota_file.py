@@ -91,12 +91,12 @@ class QuotaFile(QuotaSource):
 
     async def history(self) -> tuple[QuotaRevision, ...]:
         """Say that the file has no revisions here. ``ConflictError``."""
-        self._refuse()
+        self._refuse_revisions()
 
     async def written(self, revision: int) -> tuple[WrittenRevision, WrittenRevision | None]:
         """Say that the file has no revisions here. ``ConflictError``."""
         del revision
-        self._refuse()
+        self._refuse_revisions()
 
     def _refuse(self) -> NoReturn:
         instead = (
@@ -109,6 +109,15 @@ class QuotaFile(QuotaSource):
             "the quota document is a file here (`quota_source` is `file`), and what was applied "
             f"beside it would be lost: {instead}. With `quota_source: database` the service keeps "
             "the document and its revisions"
+        )
+        raise ConflictError(message)
+
+    def _refuse_revisions(self) -> NoReturn:
+        where = "" if self._path is None else f" {self._path}"
+        message = (
+            f"the quota document is a file here{where} (`quota_source` is `file`), and has no "
+            "revisions: what keeps the file, such as a repository, has its history. With "
+            "`quota_source: database` the service keeps the document and its revisions"
         )
         raise ConflictError(message)
 

@@ -1,26 +1,63 @@
-"""Pools and types of the quota document that no card is in: a pattern may be mistyped."""
+"""What the quota document names, and no card is: a pattern, or an amount, may be mistyped."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
+from sublet_quota.amounts.gpu_kind import GpuKind
+from sublet_quota.document.lookups.group_paths import key_path
 from sublet_quota.document.problems import KeyPath, written_path
 from sublet_quota.document.quota_document import QuotaDocument
+from sublet_quota.document.value_kinds.amount_limit import AmountLimit
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import PoolName
 
 
 def unmatched_names(holdings: Holdings) -> Iterator[str]:
-    """Yield in words which pools and types of the document have no card; of no cards, nothing."""
+    """Yield in words which names and sizes of the document have no card; of no cards, nothing."""
     document = holdings.document
     pools = {name: holdings.kinds_in(PoolName(name)) for name in document.pools}
     if not any(pools.values()):
         return
-    types = {holdings.type_of(facts.gpu_id) for facts in holdings.gpus_as_told()}
+    kinds = {facts.kind: holdings.type_of(facts.gpu_id) for facts in holdings.gpus_as_told()}
+    types = set(kinds.values())
     for name in document.gpu_types:
         if name not in types:
             yield from _told(document, ("gpu_types", name), "no GPU that there is has this type")
-    for name, kinds in pools.items():
-        if not kinds:
+    for name, found in pools.items():
+        if not found:
             yield from _told(document, ("pools", name), "no GPU that there is lies in this pool")
+    for path, limit in () if document.gpu_types else _limits(document):
+        for name in limit.types:
+            if name not in types:
+                yield from _told(document, (*path, name), "no GPU that there is has this type")
+    yield from _sizes(document, pools, kinds)
+
+
+def _sizes(
+    document: QuotaDocument,
+    pools: Mapping[str, Mapping[GpuKind, object]],
+    types: Mapping[GpuKind, str | None],
+) -> Iterator[str]:
+    for name, size in document.sizes.items():
+        there = pools[size.pool or document.default_pool]
+        usable = [
+            kind.usable_mib
+            for kind in there
+            if size.may_lie_on(types.get(kind) or "") and size.memory_on(kind.usable_mib)
+        ]
+        if not usable and there:
+            words = "no GPU in its pool has a type that it may lie on: nobody can have it"
+            yield from _told(document, ("sizes", name), words)
+        elif usable and all(size.memory_on(most) > most for most in usable):
+            words = "is more memory than any GPU that it may lie on gives: nobody can have it"
+            yield from _told(document, ("sizes", name, "memory"), words)
+
+
+def _limits(document: QuotaDocument) -> Iterator[tuple[KeyPath, AmountLimit]]:
+    yield ("everyone", "limit"), document.everyone.limit
+    for name, group in document.all_groups.items():
+        path = key_path(document.path_of(name))
+        yield (*path, "limit"), group.limit
+        yield (*path, "each", "limit"), group.each.limit
 
 
 def _told(document: QuotaDocument, path: KeyPath, words: str) -> Iterator[str]:

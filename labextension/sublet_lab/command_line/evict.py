@@ -5,7 +5,7 @@ from typing import Final
 
 import click
 from pydantic import ValidationError
-from sublet_quota.wire.evictions import LEAST_GRACE_S, EvictionInfo, EvictionRequest
+from sublet_quota.wire.evictions import LEAST_GRACE_S, MOST_GRACE_S, EvictionInfo, EvictionRequest
 
 from sublet_lab.command_line.service import Service, pass_service
 from sublet_lab.command_line.tables import clock, json_option, plain, print_json, wants_json
@@ -22,7 +22,11 @@ def _seconds(_context: click.Context, _parameter: click.Parameter, text: str | N
     if length is None:
         message = f"{plain(text)!r} is no length of time: write 90s, 2m or 1h"
         raise click.BadParameter(message)
-    return int(length[1]) * _UNITS_S[length[2]]
+    seconds = int(length[1]) * _UNITS_S[length[2]]
+    if not LEAST_GRACE_S <= seconds <= MOST_GRACE_S:
+        message = f"{text} is no grace: give {LEAST_GRACE_S}s at least, and {MOST_GRACE_S}s at most"
+        raise click.BadParameter(message)
+    return seconds
 
 
 @click.command()

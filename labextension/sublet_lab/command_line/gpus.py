@@ -153,12 +153,15 @@ def _print_narrow(found: Sequence[GpuInfo]) -> None:
     alike += [f"pool {next(iter(pools))}"] if len(pools) == 1 else []
     if alike:
         click.echo(f"Of {plain(', '.join(alike))}:")
+    are_simulated = all(gpu.report.simulated for gpu in found)
+    if are_simulated:
+        click.echo("All of them are simulated.")
     headings = [("!GPU", True), ("~TYPE", len(types) > 1), ("~POOL", len(pools) > 1)]
     headings += [(name, True) for name in (">USED", ">PROM.", ">LENDABLE", ">UTIL")]
     rows = (
         (
             _name(gpu),
-            gpu.report.type.removeprefix("NVIDIA "),
+            gpu.report.type.removeprefix("NVIDIA ").removeprefix("Simulated "),
             gpu.pool,
             f"{format_memory(gpu.report.used_mib)}/{format_memory(gpu.report.memory_mib)}",
             f"{gpu.overcommit:.2f} x",
@@ -171,7 +174,7 @@ def _print_narrow(found: Sequence[GpuInfo]) -> None:
         [name for name, shown in headings if shown],
         ([cell for cell, (_, shown) in zip(row, headings, strict=True) if shown] for row in rows),
     )
-    _print_remarks((_name(gpu), remarks_on_gpu(gpu)) for gpu in found)
+    _print_remarks((_name(gpu), remarks_on_gpu(gpu, simulated=not are_simulated)) for gpu in found)
     holders = list(_holders(found))
     if holders:
         click.echo()
@@ -244,11 +247,11 @@ def _values(gpu: GpuInfo) -> list[object]:
     ]
 
 
-def remarks_on_gpu(gpu: GpuInfo) -> str:
-    """Return in words whatever an admin should know of a card."""
+def remarks_on_gpu(gpu: GpuInfo, *, simulated: bool = True) -> str:
+    """Return in words whatever an admin should know of a card; ``simulated``: that too."""
     report, foreign = gpu.report, gpu.report.foreign_processes
     remarks = []
-    if report.simulated:
+    if report.simulated and simulated:
         remarks.append("simulated")
     closing = gpu.closing
     if report.closed:

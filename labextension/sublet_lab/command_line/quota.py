@@ -10,7 +10,11 @@ from datetime import UTC, datetime
 from typing import BinaryIO, Final
 
 import click
-from sublet_quota.document.consistency.warnings import DocumentWarning, document_warnings
+from sublet_quota.document.consistency.warnings import (
+    DocumentWarning,
+    document_warnings,
+    warnings_of_times,
+)
 from sublet_quota.document.differences import right_differences, written_differences
 from sublet_quota.document.json_schema import quota_schema_text
 from sublet_quota.document.problems import (
@@ -88,7 +92,7 @@ def validate(service: Service, file: BinaryIO, *, asks_hub: bool) -> None:
         if not wants_json():
             click.echo(plain(f"{name_of(file)} is valid: {_contents(document)}"))
         return
-    warnings = document_warnings(document)
+    warnings = (*document_warnings(document), *warnings_of_times(document, datetime.now(UTC)))
     if wants_json() or warnings:
         _tell_problems(name_of(file), (), warnings)
     if not wants_json():

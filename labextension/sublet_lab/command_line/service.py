@@ -57,7 +57,9 @@ class RefusedError(click.ClickException):
     exit_code = REFUSED
 
     def __init__(self, status: int, problem: Problem) -> None:
-        super().__init__(plain(problem.message))
+        # What is wrong with a document comes as a list: an entry a line, and nothing else is one.
+        lines = problem.message.split("\n  - ")
+        super().__init__("\n  - ".join(map(plain, lines)))
         self.status = status
         self.problem = problem
         self._as_json = wants_json()  # there is no context any more when it is shown

@@ -81,7 +81,7 @@ def parse_memory(text: str | int) -> int:
         return GpuAmount(text, 0).memory_mib
     found = _MEMORY.match(text) if isinstance(text, str) else None
     if found is None:
-        message = f"{text!r} is no amount of memory: write '40 GiB', '512 MiB' or a number of MiB"
+        message = f"{text!r} is no amount of memory: write '40 GiB' or '512 MiB'"
         raise AmountError(message)
     mib = Decimal(found[1]) * _MIB_OF_UNIT[found[2][0]]
     if mib != int(mib):

@@ -61,7 +61,7 @@ def written_path(path: KeyPath) -> str:
 def _shown(step: str) -> str:
     """Return a key on one line, and not longer than a line."""
     short = step if len(step) <= MOST_SHOWN else step[: MOST_SHOWN - 3] + "..."
-    return short if short.isprintable() else ascii(short)
+    return short if short and short.isprintable() else ascii(short)
 
 
 class QuotaDocumentError(SubletQuotaError):

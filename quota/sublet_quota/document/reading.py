@@ -25,17 +25,18 @@ from sublet_quota.document.text.tree import DocumentTree, read_tree
 
 _KEY_MARK: Final = "[key]"
 _MOST_PROBLEMS: Final = 200
+_LISTS_OF_ENTRIES: Final = ("closed", "exceptions", "reservations")
 _WORDS: Final = {
     "tuple_type": "is no list: write [a, b], or one '- item' a line",
-    "too_short": "is empty: write at least {min_length}",
+    "too_short": "is empty: write at least {min_length} in it",
     "string_type": "is no text: put it in quotes",
     "string_pattern_mismatch": "cannot be a name: write at most 63 letters, digits, '.', '_' and "
     "'-', beginning with a letter or a digit",
     "string_too_short": "is empty: write at least one character",
     "string_too_long": "is too long: write at most {max_length} characters",
-    "int_type": "is no whole number: write 1, 2, 3",
-    "int_parsing": "is no whole number: write 1, 2, 3",
-    "int_from_float": "is no whole number: write 1, 2, 3",
+    "int_type": "is no whole number: write one, such as 1, 2 or 3",
+    "int_parsing": "is no whole number: write one, such as 1, 2 or 3",
+    "int_from_float": "is no whole number: write one, such as 1, 2 or 3",
     "greater_than_equal": "is too small: write {ge} or more",
     "less_than_equal": "is too large: write {le} or less",
 }
@@ -133,6 +134,8 @@ def _translate(
         found: tuple[Contradiction, ...] = details["ctx"]["contradictions"]
         problems.extend(DocumentProblem(tree.line_of(c.path), c.path, c.message) for c in found)
         return
+    if details["type"] == "too_short" and details["input"]:
+        return  # its entries are wrong, and told themselves
     path = tuple(step for step in details["loc"] if step != _KEY_MARK)
     pruned.add(path[:2] if path[0] in (*LISTED, "gpu_types", "groups") else path[:1])
     problems.append(DocumentProblem(tree.line_of(path), path, _words_for(details, path)))
@@ -151,7 +154,9 @@ def _without(value: dict[str, Any], pruned: set[KeyPath]) -> dict[str, Any]:
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
+    if isinstance(value, (dict, list)) and value:
+        return "a mapping" if isinstance(value, dict) else "a list"
+    text = str(value).lower() if isinstance(value, bool) else repr(value)
     return text if len(text) <= MOST_SHOWN else text[: MOST_SHOWN - 3] + "..."
 
 
@@ -169,8 +174,10 @@ def _words_for(details: ErrorDetails, path: KeyPath) -> str:
         return f"{_shown(value)} {details['ctx']['error']}"
     if kind in ("model_type", "dict_type"):
         known = _keys_at(path)
-        keys = f" with the keys {', '.join(known)}" if known else ""
+        keys = f" with the keys {', '.join(known)}" if known else ", `NAME: ...` a line"
         return f"{_shown(value)} is no mapping: write one{keys}"
+    if kind == "tuple_type" and path[0] in _LISTS_OF_ENTRIES and len(path) == 1:
+        return f"{_shown(value)} is no list: begin each entry with `- `"
     if kind == "string_pattern_mismatch" and details["ctx"]["pattern"] == GROUP_NAME:
         return f"{_shown(value)} cannot be a group's name: write text that does not end with '/'"
     words = _WORDS.get(kind, details["msg"])

@@ -61,6 +61,10 @@ class WhenFull(StrEnum):
     QUEUE = "queue"
 
 
+_WRITTEN_UNITS: Final = (("d", 86400, 2), ("h", 3600, 1), ("m", 60, 1))
+"""A unit, its seconds, and how many of it there are at least where it is written."""
+
+
 def read_duration(value: Any) -> timedelta:
     """Return the time that ``"10m"``, ``"30 s"`` or a number of seconds stands for."""
     if isinstance(value, timedelta):
@@ -168,10 +172,22 @@ def _one_or_several(value: object) -> object:
     return (value,) if isinstance(value, str) else value
 
 
-def write_duration(value: timedelta) -> int | float:
-    """Return a duration as a document writes it: in seconds."""
+def write_duration(value: timedelta) -> str:
+    """Return a duration as people write it in a document: ``7d``, ``24h``, ``10m``, ``90s``."""
     seconds = value.total_seconds()
-    return int(seconds) if seconds.is_integer() else seconds
+    for unit, unit_s, least in _WRITTEN_UNITS:
+        if seconds >= least * unit_s and not seconds % unit_s:
+            return f"{int(seconds // unit_s)}{unit}"
+    return f"{int(seconds) if seconds.is_integer() else seconds}s"
+
+
+def _write_end(value: datetime) -> str:
+    """Return an end as it is written: at midnight the day before it, which is included."""
+    moment = value.astimezone(UTC)
+    midnight = moment.replace(hour=0, minute=0, second=0, microsecond=0)
+    if moment == midnight:
+        return (moment - timedelta(days=1)).date().isoformat()
+    return f"{moment.replace(tzinfo=None).isoformat(' ', 'auto').removesuffix(':00')}Z"
 
 
 def _write_factor(value: Decimal) -> int | float:
@@ -217,7 +233,7 @@ TimeLimit = Annotated[
 Instant = Annotated[
     datetime,
     PlainValidator(read_end),
-    PlainSerializer(lambda value: value.isoformat(), when_used="json"),
+    PlainSerializer(_write_end, when_used="json"),
     WithJsonSchema(
         {
             "type": "string",

@@ -36,7 +36,7 @@ def carried_steps(
         holding = before.slices[slice_id]
         way = len(before.tree.paths[before.leaf_for(holding)])
         new_way = len(after.tree.paths[after.leaf_for(holding.group, holding.owner)])
-        steps[slice_id] = new_way if count == way else min(count, new_way - 1)
+        steps[slice_id] = new_way if count == way else min(count, new_way)
     return steps
 
 

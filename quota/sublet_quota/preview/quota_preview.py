@@ -9,7 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sublet_quota.budgets.standing import BudgetStanding, Spent
-from sublet_quota.document.consistency.warnings import DocumentWarning, document_warnings
+from sublet_quota.document.consistency.warnings import (
+    DocumentWarning,
+    document_warnings,
+    warnings_of_times,
+)
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.told_reservations import tell_reservations
 from sublet_quota.names.ids import SliceId
@@ -65,7 +69,7 @@ def preview_quota(state: PresentState, document: QuotaDocument, now: datetime) -
         unmet=after.warnings(),
         rights=rights_changes(before.document, in_force, state.people, now),
         reservations=tell_reservations(document, now),
-        warnings=document_warnings(in_force),
+        warnings=(*document_warnings(in_force), *warnings_of_times(document, now)),
         # The last: their graces end with it.
         ranks=rank_changes(before, after),
     )

@@ -16,7 +16,7 @@ from sublet_quota.wire.schema import (
 
 LEAST_GRACE_S: Final = 30
 USUAL_GRACE_S: Final = 120
-_MOST_GRACE_S: Final = 24 * 3600
+MOST_GRACE_S: Final = 24 * 3600
 
 
 class EvictionRequest(WireModel):
@@ -26,7 +26,7 @@ class EvictionRequest(WireModel):
     """A server as ``OWNER/NAME``, the default one as ``OWNER/``; a job, or a slice, by its id."""
     reason: PlainReason
     """Why: its owner reads it."""
-    grace_s: int | None = Field(default=None, ge=LEAST_GRACE_S, le=_MOST_GRACE_S)
+    grace_s: int | None = Field(default=None, ge=LEAST_GRACE_S, le=MOST_GRACE_S)
     """How long from now a server is stopped; two minutes if left out. A job has no other grace than
     the service gives to all that must end."""
     cancel: bool = False

@@ -41,12 +41,25 @@ def test_options_set_memory_type_and_scale() -> None:
         assert run.tenant().run("gpu.allocate(gib=4).length") == str(1024 * 1024)
 
 
+def test_cards_of_several_types_are_written_in_one_option() -> None:
+    with simulated_gpus("--cards", "2xH100:80, 1xRTX 6000:47.5") as run:
+        cards = [(card.type, card.memory_mib) for card in run.device.gpus()]
+    assert cards == [
+        *2 * [("Simulated H100 80GB", 80 * 1024)],
+        ("Simulated RTX 6000 47.5GB", 48640),
+    ]
+
+
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
         (["--scale", "1000"], "power of two"),
         (["--speed", "0"], "above zero"),
         (["--gpus", "0"], "gpus"),
+        (["--cards", "2xH100"], "gpus: '2xH100' names no cards: write NUMBERxMODEL:GIB"),
+        (["--cards", "1xL4:24,"], "gpus: '' names no cards"),
+        (["--cards", "1xL4:0"], "gpus: '1xL4:0' names no cards"),
+        (["--cards", "60xL4:24,5xH100:80"], "gpus: these are 65 cards: up to 64"),
     ],
 )
 def test_wrong_options_are_refused_with_the_reason(options: list[str], complaint: str) -> None:

@@ -58,6 +58,16 @@ def test_the_demos_agent_serves_its_one_card(tmp_path):
     places.make()
     settings = MachineSettings(places, simulated=False, gpus=("GPU-1",))
     assert "--gpus=GPU-1" in plans_of(settings)["agent"].launch.command
+
+
+def test_cards_of_several_types_and_the_documents_place_are_passed_on(tmp_path):
+    places = Places(tmp_path, Ports(1, 2, 3, 4))
+    places.make()
+    kinds = "2xH100:80,4xL4:24"
+    settings = MachineSettings(places, simulated=True, cards=kinds, quota_source="database")
+    plans = plans_of(settings)
+    assert f"--cards={kinds}" in plans["simulated-gpus"].launch.command
+    assert "--quota-source=database" in plans["service"].launch.command
     every = plans_of(replace(settings, gpus=()))["agent"].launch.command
     assert not any(each.startswith("--gpus") for each in every)
 

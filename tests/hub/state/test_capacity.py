@@ -143,6 +143,41 @@ async def test_pools_and_types_that_no_card_is_in_are_told_by_their_lines(tmp_pa
         ]
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            "sizes: [{name: s, memory: 1/4, compute: 1/4, types: [NVIDIA B200]}]",
+            "line 1: sizes.s: no GPU in its pool has a type that it may lie on: nobody can have it",
+        ),
+        (
+            "sizes: [{name: s, memory: 3 TiB, compute: 1}]",
+            (
+                "line 1: sizes.s.memory: is more memory than any GPU that it may lie on gives: "
+                "nobody can have it"
+            ),
+        ),
+        (
+            "groups: {a: {each: {limit: {slots: 2}}}}",
+            "line 1: groups.a.each.limit.slots: no GPU that there is has this type",
+        ),
+        (
+            "closed: [{node: 'n*', why: x}]",
+            "the quota document (line 1) closes n*, of which no GPU is known",
+        ),
+    ],
+)
+async def test_what_no_card_can_be_meant_by_is_told_once_there_are_cards(
+    tmp_path: Path, text: str, words: str
+) -> None:
+    with metric_world(tmp_path, text) as world:
+        world.report(a_gpu())
+        assert words in world.capacity.warnings()
+    with metric_world(tmp_path, "everyone: {limit: {cards: 1}}") as world:
+        world.report(a_gpu())
+        assert world.capacity.warnings() == ()
+
+
 async def test_the_host_memory_of_a_node_is_the_least_that_is_told_of_it(tmp_path: Path) -> None:
     with metric_world(tmp_path, "gpu_types: {}") as world:
         told = world.capacity.holdings.host_memory

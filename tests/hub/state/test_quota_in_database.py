@@ -279,6 +279,11 @@ async def test_a_file_is_named_to_who_would_apply_beside_it(tmp_path: Path, hub:
         )
         for method, path, sent in asked:
             assert (await world.call(method, path, world.admin(), sent))[0] == 409
+        _, problem = await world.call("GET", "quota/revisions", world.admin())
+        assert (
+            f"{tmp_path / 'quota.yaml'} (`quota_source` is `file`), and has no revisions"
+            in (problem["message"])
+        )
         _, quota = await world.call("GET", "quota", world.admin())
         assert (quota["kept_in"], quota["revision"]) == ("file", None)
     async with hub_world(tmp_path, hub, replace(settings, quota_file=None)) as world:

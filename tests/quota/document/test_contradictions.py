@@ -123,6 +123,18 @@ CASES = {
         "sizes: {none: {memory: 1/2, compute: 1}}",
         "sizes.none: cannot be a size's name: who asks for 'none' gets no GPU",
     ),
+    "a limit whose key is no type and nearly another key": (
+        "everyone: {limit: {card: 2}}",
+        "everyone.limit.card: 'card' is no GPU type (did you mean 'cards'?): write that, or a type",
+    ),
+    "a limit of a type in other letters": (
+        "gpu_types: {L4: {match: x}}\neveryone: {jobs: {limit: {l4: 1}}}",
+        "everyone.jobs.limit.l4: names 'l4', which is not in `gpu_types` (did you mean 'L4'?)",
+    ),
+    "a limit of memory in other letters": (
+        "gpu_types: {L4: {match: x}}\neveryone: {jobs: {limit: {Memory: 2}}}",
+        "everyone.jobs.limit.Memory: 'Memory' is no GPU type (did you mean 'memory'?)",
+    ),
     "a guarantee of a type that is not there": (
         "gpu_types: {H100: {match: '*H100*'}}\ngroups: {g: {guaranteed: {H10: 1}}}",
         "groups.g.guaranteed.H10: names 'H10', which is not in `gpu_types` (did you mean 'H100'?)",
@@ -132,8 +144,8 @@ CASES = {
         "groups.g.guaranteed.cards: 'cards' is no GPU type: name one",
     ),
     "a limit of a type that is not there": (
-        "gpu_types: {H100: {match: '*H100*'}}\ngroups: {g: {each: {limit: {card: 1}}}}",
-        "groups.g.each.limit.card: names 'card', which is not in `gpu_types`",
+        "gpu_types: {H100: {match: '*H100*'}}\ngroups: {g: {each: {limit: {A40: 1}}}}",
+        "groups.g.each.limit.A40: names 'A40', which is not in `gpu_types`",
     ),
     "jobs on a type that is not there": (
         "gpu_types: {H100: {match: '*H100*'}}\neveryone: {jobs: {types: [L4]}}",

@@ -39,6 +39,33 @@ groups:
             ),
         ),
         (
+            BEFORE + "shrink: {grace: 90m}\nfair_share: {half_life: 2d, most_lag: 90}\n",
+            (
+                ("shrink.grace", "24h", "90m"),
+                ("fair_share.half_life", "7d", "2d"),
+                ("fair_share.most_lag", "24h", "90s"),
+            ),
+        ),
+        (
+            BEFORE
+            + "exceptions:\n"
+            + "  - {who: [z], set: {limit: {memory: 24 GiB}}, until: 2026-12-14, why: x}\n"
+            + "  - {who: [z], set: {limit: {memory: 0.5 GiB}}, "
+            + "until: 2026-12-14 18:00+01:00, why: x}\n",
+            (
+                ("exceptions[0].who", None, "z"),
+                ("exceptions[0].groups", None, "none"),
+                ("exceptions[0].set.limit.memory", None, "24 GiB"),
+                ("exceptions[0].until", None, "2026-12-14"),
+                ("exceptions[0].why", None, "x"),
+                ("exceptions[1].who", None, "z"),
+                ("exceptions[1].groups", None, "none"),
+                ("exceptions[1].set.limit.memory", None, "512 MiB"),
+                ("exceptions[1].until", None, "2026-12-14 17:00Z"),
+                ("exceptions[1].why", None, "x"),
+            ),
+        ),
+        (
             BEFORE + "pools: [{name: interactive, lend: false}]\n",
             (("pools.interactive.lend", "true", "false"),),
         ),

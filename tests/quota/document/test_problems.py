@@ -18,6 +18,23 @@ SECTIONS = [each for each in Section.__subclasses__() if each is not QuotaDocume
 
 
 CASES = {
+    "a list of groups": (
+        "groups: [a, b]",
+        "line 1: groups: a list is no mapping: write one, `NAME",
+    ),
+    "a mapping in place of closed cards": (
+        "closed: {node: dgx1}",
+        "line 1: closed: a mapping is no list: begin each entry with `- `",
+    ),
+    "a flag as a limit": ("everyone: {limit: {cards: true}}", "cards: true is no limit of cards"),
+    "a guarantee that is no amount by type": (
+        "groups: {a: {guaranteed: 8}}",
+        "line 1: groups.a.guaranteed: 8 is no mapping: write one, `NAME: ...` a line",
+    ),
+    "a weight that is no whole number": (
+        "groups: {a: {weight: 1.5}}",
+        "line 1: groups.a.weight: 1.5 is no whole number: write one, such as 1, 2 or 3",
+    ),
     "a key that nobody knows": (
         "pools:\n  fast:\n    memory_overcomit: 2\n",
         (
@@ -200,7 +217,7 @@ CASES = {
         "groups: {a/: {}}",
         "groups.a/: 'a/' cannot be a group's name: write text that does not end with '/'",
     ),
-    "a group without a name": ("groups: {'': {}}", "groups.: '' cannot be a group's name"),
+    "a group without a name": ("groups: {'': {}}", "groups.'': '' cannot be a group's name"),
     "an end that is no day": (
         "closed: [{node: n, why: fan, until: 2026-13-45}]",
         "closed[0].until: '2026-13-45' is no day of the calendar",
@@ -402,3 +419,9 @@ nodes = st.recursive(
 @given(st.dictionaries(words, nodes, max_size=6))
 def test_arbitrary_values_in_known_places_never_raise_anything_else(value: object) -> None:
     only_the_documents_error(yaml.safe_dump(value, allow_unicode=True))
+
+
+def test_a_list_with_a_wrong_entry_is_not_called_empty_too() -> None:
+    assert problems_of("gpu_types: {H100: {match: ['']}}") == [
+        "line 1: gpu_types.H100.match[0]: '' is empty: write at least one character"
+    ]

@@ -24,7 +24,7 @@ def test_an_empty_document_has_one_pool_with_every_gpu_and_four_sizes() -> None:
         "small": "1/8",
         "medium": "1/4",
         "large": "1/2",
-        "whole": "1/1",
+        "whole": "1",
     }
     assert (empty.default_pool, empty.default_size) == ("interactive", None)
     assert empty.pool_for("NVIDIA L4", "node", "GPU-1") == "interactive"

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
-from sublet_quota.document.consistency.warnings import document_warnings
+from sublet_quota.document.consistency.warnings import document_warnings, warnings_of_times
 
 from tests.support.quota_documents import EXAMPLE, document
 
@@ -72,3 +72,52 @@ def test_a_guarantee_by_exception_is_counted_while_it_lasts() -> None:
     )
     assert [warning.path for warning in during] == [("gpu_types", "L4", "expect")]
     assert after == ()
+
+
+NOW = datetime(2026, 12, 1, tzinfo=UTC)
+A_LAB = "gpu_types: {L4: {match: '*L4', expect: 2}}\ngroups: {lab: {guaranteed: {L4: 1}}}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "exceptions: [{who: [a], set: {limit: {cards: 4}}, until: 2025-12-14, why: x}]",
+            "line 1: exceptions[0]: is over since 2025-12-15 00:00 UTC: it does nothing",
+        ),
+        (
+            "closed: [{node: n, until: 2026-11-30, why: x}]",
+            "line 1: closed[0]: is over since 2026-12-01 00:00 UTC: it does nothing",
+        ),
+        (
+            A_LAB + "reservations: [{name: r, for: lab, guaranteed: {L4: 1}, "
+            "at: 2026-11-30 09:00-12:00}]",
+            "line 3: reservations[0]: 'r' has no time to come: it does nothing",
+        ),
+        (
+            A_LAB + "reservations: [{name: r, for: lab, guaranteed: {L4: 1.5}, "
+            "at: 2026-12-02 09:00-12:00}]",
+            (
+                "line 3: reservations[0].guaranteed.L4: reserves 1.5 beside 1 that are always "
+                "guaranteed, and 2 are expected: whole cards in proportion"
+            ),
+        ),
+    ],
+)
+def test_what_is_over_or_cannot_be_reserved_is_told_to_who_writes_it(
+    text: str, expected: str
+) -> None:
+    (warning,) = warnings_of_times(document(text), NOW)
+    assert str(warning).startswith(expected)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "exceptions: [{who: [a], set: {limit: {cards: 4}}, until: 2026-12-01, why: x}]",
+        "closed: [{node: n, why: x}, {node: m, until: 2026-12-01, why: x}]",
+        A_LAB + "reservations: [{name: r, for: lab, guaranteed: {L4: 1}, at: Mon 09:00-12:00}]",
+    ],
+)
+def test_of_what_lasts_or_is_to_come_nothing_is_told(text: str) -> None:
+    assert warnings_of_times(document(text), NOW) == ()

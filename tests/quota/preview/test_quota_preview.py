@@ -125,6 +125,19 @@ def test_what_is_guaranteed_becomes_borrowed_when_its_grace_is_over() -> None:
     assert [each.is_worse for each in preview.ranks] == [True]
 
 
+@pytest.mark.parametrize("group", ["a", "a-child"])
+def test_slices_of_a_group_that_is_taken_out_count_as_before_until_their_grace_is_over(
+    group: str,
+) -> None:
+    tree = f"{TYPE}groups: {{a: {{guaranteed: {{H100: 1}}, groups: {{a-child: {{}}}}}}}}\n"
+    held = holdings(tree, *TWO_CARDS, notebook("s", amount=part(1), group=group))
+    assert held.rank(SliceId("s")) is Rank.ENTITLED_IN_PART
+    preview = previewed(held, f"{TYPE}shrink: {{grace: 24h}}\n")
+    assert [(at, after) for _, _, after, at in ranks(preview) if after is Rank.BORROWED] == [
+        (timedelta(hours=24), Rank.BORROWED)
+    ]
+
+
 def test_without_a_grace_it_becomes_borrowed_at_once_and_others_are_guaranteed() -> None:
     held = holdings(
         under({"a": 1}, "  b: {}\n"),

@@ -51,11 +51,11 @@ def find_contradictions(document: "QuotaDocument", written: Written) -> tuple[Co
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return `` (did you mean 'x'?)``, or ``""`` where no known word is near, or very many are."""
-    words = list(islice(known, _MOST_COMPARED + 1))
+    words = {each.casefold(): each for each in islice(known, _MOST_COMPARED + 1)}
     if len(words) > _MOST_COMPARED:
         return ""
-    found = get_close_matches(word, words, n=1, cutoff=0.6)
-    return f" (did you mean '{found[0]}'?)" if found else ""
+    found = get_close_matches(word.casefold(), words, n=1, cutoff=0.6)
+    return f" (did you mean '{words[found[0]]}'?)" if found else ""
 
 
 class _Names:
@@ -84,7 +84,10 @@ class _Names:
             if name in NO_TYPES:
                 yield Contradiction(where, f"'{name}' is no GPU type: name one")
                 continue
-            if self.gpu_types and name not in self.gpu_types:
+            meant = nearest(name, NO_TYPES) if path[-1] == "limit" else ""
+            if meant and name not in self.gpu_types:
+                yield Contradiction(where, f"'{name}' is no GPU type{meant}: write that, or a type")
+            elif self.gpu_types and name not in self.gpu_types:
                 yield _missing(where, "gpu_types", name, self.gpu_types)
             elif not self.gpu_types and is_pattern(name):
                 yield Contradiction(

@@ -1,16 +1,20 @@
 """What of a quota document is read, and still may not be meant."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from fractions import Fraction
+from itertools import chain
 
 from sublet_quota.document.lookups.group_paths import key_path
+from sublet_quota.document.lookups.reservations import next_time_of
 from sublet_quota.document.problems import KeyPath, written_path
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.sections import Choice, SliceSize
 from sublet_quota.document.value_kinds.cards import write_cards
 from sublet_quota.document.values import UNLIMITED
 from sublet_quota.names.ids import GroupName
+from sublet_quota.reasons.moments import moment_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +34,75 @@ class DocumentWarning:
 
 def document_warnings(document: QuotaDocument) -> tuple[DocumentWarning, ...]:
     """Return the warnings about a document, as it is in force where it was made by ``at``."""
-    return tuple(
-        DocumentWarning(document.origin_of(path), document.line_of(path), words)
-        for path, words in (
+    return _warnings(
+        document,
+        (
             *_more_than_expected(document),
             *_types_in_no_pool(document),
             *_sizes_for_others(document),
             *_without_an_end(document),
             *_sooner_than_idle(document),
-        )
+        ),
     )
+
+
+def warnings_of_times(document: QuotaDocument, now: datetime) -> tuple[DocumentWarning, ...]:
+    """Return the warnings about what a document, as it was read, says of other times.
+
+    They are for who writes it: one that is in force for long has much that is over.
+    """
+    return _warnings(document, (*_over(document, now), *_reserved_beyond_expected(document, now)))
+
+
+def _warnings(
+    document: QuotaDocument, found: Iterable[tuple[KeyPath, str]]
+) -> tuple[DocumentWarning, ...]:
+    return tuple(
+        DocumentWarning(document.origin_of(path), document.line_of(path), words)
+        for path, words in found
+    )
+
+
+def _over(document: QuotaDocument, now: datetime) -> Iterator[tuple[KeyPath, str]]:
+    ends = chain(
+        ((("exceptions", at), each.until) for at, each in enumerate(document.exceptions)),
+        ((("closed", at), each.until) for at, each in enumerate(document.closed)),
+    )
+    for path, until in ends:
+        if until is not None and until <= now:
+            ended = moment_words(until)
+            yield path, f"is over since {ended}: it does nothing, and can be left out"
+    for at, reservation in enumerate(document.reservations):
+        if next_time_of(reservation, now) is None:
+            words = (
+                f"'{reservation.name}' has no time to come: it does nothing, and can be left out"
+            )
+            yield ("reservations", at), words
+
+
+def _reserved_beyond_expected(
+    document: QuotaDocument, now: datetime
+) -> Iterator[tuple[KeyPath, str]]:
+    for at, reservation in enumerate(document.reservations):
+        if next_time_of(reservation, now) is None:
+            continue
+        for gpu_type, cards in sorted(reservation.guaranteed.items()):
+            described = document.gpu_types.get(gpu_type)
+            always = sum(
+                (group.guaranteed.get(gpu_type, Fraction(0)) for group in document.groups.values()),
+                Fraction(0),
+            )
+            if described is None or described.expect is None or always > described.expect:
+                continue
+            if always + cards > described.expect:
+                yield (
+                    ("reservations", at, "guaranteed", gpu_type),
+                    (
+                        f"reserves {write_cards(cards)} beside {write_cards(always)} that are "
+                        f"always guaranteed, and {described.expect} are expected: whole cards in "
+                        "proportion will be in force then"
+                    ),
+                )
 
 
 def _more_than_expected(document: QuotaDocument) -> Iterator[tuple[KeyPath, str]]:

@@ -76,7 +76,7 @@ def read_at_end(value: Any) -> AtEnd:
     raise ValueError(message)
 
 
-def _write_period(value: timedelta | Calendar) -> str | int | float:
+def _write_period(value: timedelta | Calendar) -> str:
     return value.value if isinstance(value, Calendar) else write_duration(value)
 
 

@@ -37,7 +37,8 @@ class GpuShare:
 
     def __str__(self) -> str:
         """Return the share as it is written in a document: ``1/4``."""
-        return f"{self.part.numerator}/{self.part.denominator}"
+        whole = self.part.denominator == 1
+        return "1" if whole else f"{self.part.numerator}/{self.part.denominator}"
 
 
 def read_memory_or_share(value: Any) -> int | GpuShare:
@@ -146,7 +147,9 @@ def _number_of(value: Any) -> Fraction | None:
 def _write_memory(value: int | GpuShare | Unlimited) -> str:
     if isinstance(value, Unlimited):
         return value.value
-    return f"{value} MiB" if isinstance(value, int) else str(value)
+    if not isinstance(value, int):
+        return str(value)
+    return f"{value} MiB" if value % MIB_PER_GIB or not value else f"{value // MIB_PER_GIB} GiB"
 
 
 _MEMORY_TEXT: Final = {
