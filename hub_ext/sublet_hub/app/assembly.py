@@ -207,7 +207,7 @@ class Assembly:
             line=self.line.line,
             idle_servers=idle_servers,
             places=places,
-            resizing=Resizing(ledger, fleet, capacity, now),
+            resizing=Resizing(ledger, fleet, capacity, settings.limits.wakes, now),
             shares=Shares(ledger, fleet, capacity, views, self._meter),
             previews=QuotaPreviews(stores, quota, self._queue, budgets),
             histories=self._histories,

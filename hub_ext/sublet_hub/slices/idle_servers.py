@@ -219,7 +219,8 @@ class IdleServers:
         max_idle = self._max_idle(record.owner)
         if max_idle is None:
             return None
-        since = max(report.quiet_since, record.created_at)
+        # What is quiet since a time to come, as a wrong clock has it, is so since now.
+        since = min(max(report.quiet_since, record.created_at), self._now())
         note = self._notes.kept.get(record.slice_id)
         if note is not None and note.idle_since < since:
             # A cell has run between two looks: what was said of before is over.

@@ -8,7 +8,30 @@ _SEATS: Final = "quota/sublet_quota/residency/seats.py"
 _LEFT_ROOM: Final = "quota/sublet_quota/residency/left_room.py"
 _RANKS: Final = "tests/quota/residency/test_ranks.py"
 
+_IN_A_GRACE: Final = "tests/quota/admission/test_restarts_in_a_grace.py"
+
 MUTANTS: Final = (
+    Mutant(
+        3,
+        "who has a little as before has all of a card by the same right",
+        "quota/sublet_quota/placement/resize.py",
+        "        answer.recharged,\n",
+        "        answer.recharged,\n        slice_.before,\n",
+        (
+            (
+                "tests/quota/admission/test_resize.py::"
+                "test_what_counts_as_before_does_so_as_long_as_it_does_not_grow"
+            ),
+        ),
+    ),
+    Mutant(
+        3,
+        "who fills their limits anew has what they stopped, too",
+        "quota/sublet_quota/placement/finding/as_before.py",
+        "if _has_others_instead(question, holding, asked):",
+        "if False:",
+        (f"{_IN_A_GRACE}::test_who_has_another_slice_since_a_server_was_stopped_has_not_both",),
+    ),
     Mutant(
         3,
         "who borrows keeps its seat for as long as it is busy",
