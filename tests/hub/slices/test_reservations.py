@@ -15,6 +15,8 @@ from sublet_hub.host.clock import utc_now
 from sublet_hub.ledger.records import Change
 from sublet_hub.slices import reserved_rooms
 from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.names.ids import GpuId
+from sublet_quota.placement.reserved_room import LOOK_AHEAD
 from sublet_quota.residency.snapshot import Rank
 from sublet_quota.wire.event_kinds import EventKind
 
@@ -255,3 +257,16 @@ async def test_who_is_on_the_way_to_a_card_that_is_reserved_stays_where_it_is(
         holding = here.world.service.capacity.holdings.slice(first.slice_id)
         assert holding is not None
         assert (holding.gpu_id, holding.called_back) == (first.gpu.gpu_id, True)
+
+
+async def test_what_an_agent_says_of_a_hundred_slices_is_no_longer_than_anything_is_looked_at(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    """Else no step of the service's look at places came to its end, on whatever node."""
+    begin = an_hour()
+    async with scene(tmp_path, hub, begin, cards=1, reserved=1) as here:
+        here.agent.gpus = (a_gpu("SIM-0", suspend_mib_per_s=1),)
+        await here.holds("guest-0", 2**30)
+        (slice_id,) = here.world.service.ledger.slices
+        reserved = here.world.service.places._reserved
+        assert reserved._moving(GpuId("SIM-0"), (slice_id,) * 100) == LOOK_AHEAD
