@@ -11,13 +11,14 @@ from typing import Any, Final
 from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.reasons.refusals.refuse import refuse
 from sublet_quota.reasons.refusals.servers import ServerRefusal
+from sublet_quota.wire.api import MOST_ASKED_MILLI
 from sublet_quota.wire.environment import NO_GPU
+from sublet_quota.wire.schema import MOST_MIB
 
 MAX_NAME_LENGTH: Final = 255
-MOST_AMOUNT: Final = 10**12
-
 _NAMES: Final = ("size", "pool", "gpu_type", "group")
-_AMOUNTS: Final = ("memory_mib", "compute_milli")
+_AMOUNTS: Final = {"memory_mib": MOST_MIB, "compute_milli": MOST_ASKED_MILLI}
+"""With the most that the service takes: of more nobody could tell it."""
 KEYS: Final = frozenset((*_NAMES, *_AMOUNTS))
 _FORM_KEYS_OF_THE_HUB: Final = frozenset({"_xsrf"})
 
@@ -75,10 +76,10 @@ def read_user_options(
             )
         names[key] = value
     amounts: dict[str, int | None] = {}
-    for key in _AMOUNTS:
+    for key, most in _AMOUNTS.items():
         value = options.get(key)
-        if value is not None and not _is_whole_number(value):
-            return refuse(ServerRefusal.NO_NUMBER, key=key, value=_shown(value))
+        if value is not None and not _is_whole_number(value, most):
+            return refuse(ServerRefusal.NO_NUMBER, key=key, value=_shown(value), most=str(most))
         amounts[key] = value
     return SliceChoice(
         names["size"],
@@ -118,8 +119,8 @@ def _number(text: str) -> int | str:
     return int(text) if digits.isascii() and digits.isdigit() and len(digits) <= 12 else text  # noqa: PLR2004
 
 
-def _is_whole_number(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < MOST_AMOUNT
+def _is_whole_number(value: Any, most: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= most
 
 
 def _is_name(value: Any) -> bool:

@@ -11,10 +11,13 @@ from contextvars import ContextVar
 from typing import Any, Final
 
 from jupyterhub.spawner import Spawner  # type: ignore[import-untyped]
+from pydantic import ValidationError
 from sqlalchemy.orm import object_session
 from sublet_quota.names.ids import SliceId
 from sublet_quota.reasons.refusal import Refusal
-from sublet_quota.wire.api import Lease, SliceRequest
+from sublet_quota.reasons.refusals.refuse import refuse
+from sublet_quota.reasons.refusals.servers import ServerRefusal
+from sublet_quota.wire.api import AccountTemplate, Lease, SliceRequest
 from sublet_quota.wire.environment import no_gpu_environment
 from sublet_quota.wire.server_queue import QueueWait
 
@@ -226,9 +229,18 @@ class SliceSpawnerMixin(UserChoice, Spawner):  # type: ignore[misc]
 
     async def _request(self, choice: SliceChoice) -> SliceRequest:
         """Return the request. Where nothing was chosen, the service picks the default size."""
-        account = await self.account_template()
-        if isinstance(account, Refusal):
-            raise self.refusal(account)
+        try:
+            account = await self.account_template()
+            if isinstance(account, Refusal):
+                raise self.refusal(account)
+            return _tellable(self._asked(choice, account))
+        except ValidationError as error:
+            # A start that fails otherwise counts, and a hub ends itself after a few in a row.
+            details = error.errors(include_url=False, include_input=False)
+            told = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in details)
+            raise self.refusal(refuse(ServerRefusal.NOT_TAKEN, told=told)) from error
+
+    def _asked(self, choice: SliceChoice, account: AccountTemplate) -> SliceRequest:
         return SliceRequest(
             owner=self.user.name,
             groups=self._groups(),
@@ -347,3 +359,12 @@ class SliceSpawnerMixin(UserChoice, Spawner):  # type: ignore[misc]
 
     def _log_line(self, message: str) -> None:
         self.log.warning("%s: %s", self._log_name, message)
+
+
+def _tellable(request: SliceRequest) -> SliceRequest:
+    """Return a request that can be sent: options that cannot be are those that the hub keeps."""
+    try:
+        request.model_dump_json()
+    except (ValueError, RecursionError):
+        return request.model_copy(update={"start_options": None})
+    return request

@@ -197,6 +197,9 @@ async def test_neither_refusals_nor_a_service_that_is_away_end_the_hub(running):
         assert (await hub.spawn("ida", {"size": "large"})).status_code == 403
     for _ in range(FAILURE_LIMIT + 2):
         assert (await hub.spawn("ida", {"size": ["large"], "sudo": True})).status_code == 400
+    for _ in range(FAILURE_LIMIT + 2):
+        beyond = {"memory_mib": 1, "compute_milli": 2**31}
+        assert (await hub.spawn("ida", beyond)).status_code == 400
     service.away = True
     for _ in range(FAILURE_LIMIT + 2):
         assert (await hub.spawn("ida", {"size": "large"})).status_code == 503

@@ -64,7 +64,8 @@ async def test_the_form_compares_the_groups_that_may_pay(tmp_path):
         ({"account": {"uid": 0}}, 400, "'account'"),
         ({"memory_mib": "1"}, 400, "memory_mib is '1'"),
         ({"memory_mib": 1.5}, 400, "memory_mib is 1.5"),
-        ({"memory_mib": 10**400}, 400, "at most 12 digits"),
+        ({"memory_mib": 10**400}, 400, "a whole number, 1099511627776 at most"),
+        ({"memory_mib": 1, "compute_milli": 2**31}, 400, "a whole number, 1073741824 at most"),
         ({"memory_mib": True}, 400, "memory_mib is True"),
         ({"memory_mib": 1, "compute_milli": []}, 400, "compute_milli is []"),
         ({"size": "none"}, 403, "without a GPU are not offered"),
@@ -180,3 +181,27 @@ async def test_the_admins_own_form_follows_the_sizes(tmp_path):
     async with a_service_and_spawner(tmp_path) as (_service, spawner):
         spawner.options_form = '<input name="image">'
         assert (await spawner.get_options_form()).endswith('<input name="image">')
+
+
+async def test_a_name_that_the_service_would_not_take_is_refused_and_no_failure(tmp_path):
+    """A hub ends itself after some starts in a row that fail: nobody may bring that about."""
+    async with a_service_and_spawner(tmp_path) as (service, spawner):
+        spawner.orm_spawner.name = "n" * 300
+        error = await refusal_of(spawner)
+        assert error.status_code == 400
+        assert "server: String should have at most 255 characters" in error.jupyterhub_message
+        assert service.calls == []
+
+
+def _nested(depth):
+    return {"": _nested(depth - 1)} if depth else {}
+
+
+@pytest.mark.parametrize("image", ["\ud800", _nested(400)], ids=["half a letter", "deep"])
+async def test_options_that_cannot_be_sent_are_left_to_the_hub_that_keeps_them(tmp_path, image):
+    settings = {"other_user_options": {"image"}}
+    async with a_service_and_spawner(tmp_path, **settings) as (service, spawner):
+        spawner.user_options = {"size": "small", "image": image}
+        await spawner.start()
+        (request,) = service.requests
+        assert (request.size, request.start_options) == ("small", None)

@@ -216,7 +216,7 @@ class Assembly:
             line=self.line.line,
             idle_servers=idle_servers,
             places=places,
-            resizing=Resizing(ledger, fleet, capacity, now),
+            resizing=Resizing(ledger, fleet, capacity, settings.limits.wakes, now),
             shares=Shares(stores, views, self._meter, offers),
             previews=QuotaPreviews(stores, quota, self._queue, budgets, hub_names),
             histories=self._histories,

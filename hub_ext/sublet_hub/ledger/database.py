@@ -45,6 +45,7 @@ from sublet_hub.ledger.records import (
     GpuRecord,
     JobRecord,
     LendingRecord,
+    ReleasedSlice,
     SliceRecord,
 )
 from sublet_hub.ledger.tables import (
@@ -267,7 +268,7 @@ class Database:
 
     def last_of_server(
         self, owner: str, server: str, since: datetime, gpus: Mapping[GpuId, GpuRecord]
-    ) -> SliceRecord | None:
+    ) -> ReleasedSlice | None:
         """Return the slice that a server gave back last, if that was later; ``None`` for none.
 
         ``LedgerReadError``.
@@ -281,8 +282,10 @@ class Database:
             .limit(1)
         )
 
-        def of_row(row: Mapping[Any, Any]) -> SliceRecord | None:
-            return rows.slice_of_row(row, gpus) if row["gpu_id"] in gpus else None
+        def of_row(row: Mapping[Any, Any]) -> ReleasedSlice | None:
+            if row["gpu_id"] not in gpus:
+                return None
+            return ReleasedSlice(rows.slice_of_row(row, gpus), row["released_at"])
 
         with self.reading() as connection:
             read = read_rows(connection, found, SLICES, of_row, self.unread)

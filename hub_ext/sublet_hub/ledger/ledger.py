@@ -30,6 +30,7 @@ from sublet_hub.ledger.records import (
     GpuRecord,
     JobRecord,
     LendingRecord,
+    ReleasedSlice,
     SliceRecord,
 )
 from sublet_hub.ledger.rows import place_of_lag
@@ -167,7 +168,7 @@ class Ledger:
         """Return the slice of a notebook server; ``None`` where it holds none."""
         return self._by_server.get((owner, server))
 
-    def last_of_server(self, owner: UserName, server: str, since: datetime) -> SliceRecord | None:
+    def last_of_server(self, owner: UserName, server: str, since: datetime) -> ReleasedSlice | None:
         """Return the slice that a notebook server gave back last, if that was later.
 
         Read from the database. ``LedgerReadError``.

@@ -136,6 +136,14 @@ class SliceRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class ReleasedSlice:
+    """A slice that was given back."""
+
+    record: SliceRecord
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class StartedProcess:
     """A process: a pid alone can be another process's after a while."""
 

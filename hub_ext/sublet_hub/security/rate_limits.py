@@ -112,6 +112,15 @@ class Guesses:
         self._limits.take_or_wait_s(address, time.monotonic())
 
 
+def take_or_refuse(limits: RateLimits, owner: str, what: str) -> None:
+    """Take one for what is done with an owner's slices. ``TooManyRequestsError`` without any."""
+    wait_s = limits.take_or_wait_s(owner, time.monotonic())
+    if wait_s > 0:
+        retry = math.ceil(wait_s)
+        message = f"your slices were {what} too often: try again in {retry} s"
+        raise TooManyRequestsError(message, retry_after_s=retry)
+
+
 def refuse_for(wait_s: float) -> None:
     """Raise ``TooManyRequestsError`` unless there is nothing to wait for."""
     if wait_s > 0:

@@ -11,7 +11,6 @@ from datetime import datetime
 from typing import Final
 
 from sublet_quota.admission.slice_request import RequestedSlice
-from sublet_quota.holdings.gpu_load import Holding
 from sublet_quota.names.home_claim import HomeInUse
 from sublet_quota.names.ids import SliceId, UserName
 from sublet_quota.placement.slice_placement import Placement, decide_slice
@@ -22,7 +21,7 @@ from sublet_quota.wire.event_kinds import EventKind
 
 from sublet_hub.errors import NotFoundError
 from sublet_hub.ledger.events import slice_event
-from sublet_hub.ledger.records import Change, SliceRecord
+from sublet_hub.ledger.records import Change, ReleasedSlice, SliceRecord
 from sublet_hub.slices.home_volumes import Homes
 from sublet_hub.slices.places import others_of
 from sublet_hub.state.metrics import ServiceMetrics
@@ -64,8 +63,8 @@ class Allocation:
             stopped = self._stopped(request) if before is None else None
             wish = replace(
                 self.wish(request),
-                before=held if stopped is None else stopped,
-                stopped=stopped is not None,
+                before=held if stopped is None else self._stores.capacity.holding(stopped.record),
+                stopped_at=None if stopped is None else stopped.at,
                 lot=lot,
             )
             began = time.perf_counter()
@@ -140,15 +139,14 @@ class Allocation:
             raise NotFoundError(message)
         return record
 
-    def _stopped(self, request: SliceRequest) -> Holding | None:
+    def _stopped(self, request: SliceRequest) -> ReleasedSlice | None:
         """Return the slice that a server gave back while a grace lasted which lasts still."""
         stores, now = self._stores, self._stores.now()
         owner, server = UserName(request.owner), request.server
         grace = stores.capacity.holdings.document.shrink.grace
-        record = stores.ledger.last_of_server(owner, server, now - grace)
-        if record is None or record.before_until is None or record.before_until <= now:
-            return None
-        return stores.capacity.holding(record)
+        stopped = stores.ledger.last_of_server(owner, server, now - grace)
+        until = None if stopped is None else stopped.record.before_until
+        return None if until is None or until <= now else stopped
 
     def _home(self, request: SliceRequest, before: SliceRecord | None) -> HomeInUse | None:
         """Return where alone a server can be, as its home is in use there, or ``None``."""

@@ -257,7 +257,8 @@ class IdleServers:
         if max_idle is None:
             return None
         found = IdleServer(
-            idle_since=max(report.quiet_since, record.created_at),
+            # What is quiet since a time to come, as a wrong clock has it, is so since now.
+            idle_since=min(max(report.quiet_since, record.created_at), self._now()),
             max_idle=max_idle,
             kept_until=record.kept_until,
             job_ended_at=last_job_end(self._ledger, record.owner, record.server),

@@ -4,8 +4,6 @@ The first two cost others something, so they have a budget: the day's hours of k
 owner's rights, and how often one may keep or wake from a bucket each.
 """
 
-import math
-import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -18,12 +16,12 @@ from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.wire.agent_link import SliceReport
 from sublet_quota.wire.event_kinds import EventKind
 
-from sublet_hub.errors import ConflictError, TooManyRequestsError
+from sublet_hub.errors import ConflictError
 from sublet_hub.ledger.database import EventQuery
 from sublet_hub.ledger.events import slice_event
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import Change, EventRecord, SliceRecord
-from sublet_hub.security.rate_limits import Rate, RateLimits
+from sublet_hub.security.rate_limits import Rate, RateLimits, take_or_refuse
 from sublet_hub.state.capacity import Capacity
 from sublet_hub.state.owner_accounts import OwnerAccounts
 
@@ -59,7 +57,7 @@ class KeepAndWake:
         now = self._now()
         if not length and not _is_kept(record, now):
             return record
-        _refuse_too_often(self._keeps, record.owner, "kept")
+        take_or_refuse(self._keeps, record.owner, "kept")
         account = self._accounts.find(record.owner)
         groups = () if account is None else account.groups
         rights = rights_of(self._capacity.holdings.document, record.owner, groups)
@@ -80,7 +78,7 @@ class KeepAndWake:
         ``TooManyRequestsError``; ``ConflictError`` for a job's.
         """
         _refuse_jobs(record)
-        _refuse_too_often(self._wakes, record.owner, "woken")
+        take_or_refuse(self._wakes, record.owner, "woken")
         now = self._now()
         after = replace(record, wanted_since=now, given_up_at=None)
         told = slice_event(EventKind.SLICE_WANTED, after, now)
@@ -163,14 +161,6 @@ def _refuse_jobs(record: SliceRecord) -> None:
 
 def _is_kept(record: SliceRecord, now: datetime) -> bool:
     return record.kept_until is not None and record.kept_until > now
-
-
-def _refuse_too_often(limits: RateLimits, owner: UserName, what: str) -> None:
-    wait_s = limits.take_or_wait_s(owner, time.monotonic())
-    if wait_s > 0:
-        retry = math.ceil(wait_s)
-        message = f"your slices were {what} too often: try again in {retry} s"
-        raise TooManyRequestsError(message, retry_after_s=retry)
 
 
 def _minutes(length: timedelta) -> int:

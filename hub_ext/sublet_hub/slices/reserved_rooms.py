@@ -123,7 +123,9 @@ class ReservedRooms:
         """Return how long these slices take to leave a card, one after another."""
         card = self._fleet.gpu_report(gpu_id)
         rate = _USUAL_MIB_PER_S if card is None else card.suspend_mib_per_s
-        return timedelta(seconds=sum(map(self._held_mib, slices)) / rate)
+        # What an agent tells of many may be more than a time span can say.
+        longest_s = LOOK_AHEAD.total_seconds()
+        return timedelta(seconds=min(longest_s, sum(map(self._held_mib, slices)) / rate))
 
     def _held_mib(self, slice_id: SliceId) -> int:
         """Return what a slice holds, at most its cap where its agent does not say."""

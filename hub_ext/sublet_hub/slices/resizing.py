@@ -1,4 +1,8 @@
-"""The change of a slice's size where it is, live; ``sublet_quota.placement.resize`` decides."""
+"""The change of a slice's size where it is, live; ``sublet_quota.placement.resize`` decides.
+
+Each is kept, for the hours that are reckoned from it, and others may make way for it: so it has a
+budget of its own, as keeping and waking have.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,6 +17,7 @@ from sublet_hub.errors import ConflictError
 from sublet_hub.ledger.events import slice_event
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import Change, SliceRecord
+from sublet_hub.security.rate_limits import Rate, RateLimits, take_or_refuse
 from sublet_hub.slices.places import others_of
 from sublet_hub.state.capacity import Capacity
 from sublet_hub.state.fleet import Fleet
@@ -26,8 +31,11 @@ class Resizing:
         ledger: Ledger,
         fleet: Fleet,
         capacity: Capacity,
+        rate: Rate,
         now: Callable[[], datetime],
     ) -> None:
+        """``rate``: how often an owner's slices may become of another size."""
+        self._limits = RateLimits(rate)
         self._ledger = ledger
         self._fleet = fleet
         self._capacity = capacity
@@ -39,7 +47,8 @@ class Resizing:
         """Give the slice another size and return it, or the refusal.
 
         ``groups`` are those of the hub that the owner is in by now.
-        ``ConflictError`` for a job's, and for one whose size the cluster fixes.
+        ``ConflictError`` for a job's, and for one whose size the cluster fixes;
+        ``TooManyRequestsError``.
         """
         if record.is_job:
             message = f"slice {record.slice_id} is a training job's: only notebooks' can be resized"
@@ -60,6 +69,7 @@ class Resizing:
         answer = self._decide(record, new, groups)
         if isinstance(answer, Refusal):
             return answer
+        take_or_refuse(self._limits, record.owner, "resized")
         now = self._now()
         after = replace(
             record,
@@ -67,6 +77,8 @@ class Resizing:
             compute_milli=answer.amount.compute_milli,
             size=answer.size,
             group=answer.group,
+            before_until=None if answer.before is None else answer.before.until,
+            before_steps=None if answer.before is None else answer.before.steps,
         )
         others, events = others_of(self._ledger, answer, after, now, answer.moves)
         told = slice_event(EventKind.SLICE_RESIZED, after, now, str(answer.amount))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from difflib import get_close_matches
 
 from sublet_quota.admission.denial import Denial
@@ -41,8 +42,8 @@ class RequestedSlice:
     """The group of the quota document that is to pay, as the owner named it."""
     before: Holding | None = None
     """The same server's slice of just now: while a grace lasts, the server restarts as before."""
-    stopped: bool = False
-    """Whether that was given back a while ago, so that others may have its room by now."""
+    stopped_at: datetime | None = None
+    """When that was given back, so that others may have its room by now; ``None``: just now."""
     lot: int = 0
     """Drawn once for each request, and kept: decides exact ties."""
 

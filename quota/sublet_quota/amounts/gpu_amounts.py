@@ -10,6 +10,8 @@ from sublet_quota.errors import AmountError
 
 WHOLE_GPU_MILLI: Final = 1000
 MIB_PER_GIB: Final = 1024
+MOST_OF_A_CARD_MIB: Final = 4 * MIB_PER_GIB**2
+"""4 TiB: more memory than any card has."""
 BEYOND_ALL_GPUS: Final = 10**9
 """A number of MiB, and of milli-GPU, above any that a request can mean."""
 

@@ -1,13 +1,24 @@
 """The kinds of GPU: what a slice comes to depends on model and memory."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from fnmatch import translate
+from functools import lru_cache
+from typing import Final
+
+MOST_PATTERNS: Final = 1000
+"""So many patterns are kept as they are looked for: who asks for a GPU may write any."""
+
+
+@lru_cache(maxsize=MOST_PATTERNS)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(translate(pattern))
 
 
 def matches(name: str, patterns: Iterable[str]) -> bool:
     """Whether a name matches one of the patterns; upper and lower case are the same."""
-    return any(fnmatchcase(name.lower(), pattern.lower()) for pattern in patterns)
+    return any(_compiled(pattern.lower()).match(name.lower()) for pattern in patterns)
 
 
 @dataclass(frozen=True, slots=True)

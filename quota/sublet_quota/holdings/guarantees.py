@@ -47,6 +47,11 @@ class Guarantees:
         self._change(card, -1)
         self._of_type(card.gpu_type).take_out(card.facts.gpu_id)
 
+    def forget(self, gpu_types: Iterable[str]) -> None:
+        """Forget types of which there is nothing."""
+        for gpu_type in gpu_types:
+            self._layouts.pop(gpu_type, None)
+
     def fixed_anew(self, gpu_id: GpuId) -> None:
         """Note that other slices of a card cannot make way than before."""
         card = self._rooms.card(gpu_id)

@@ -111,6 +111,8 @@ class Holdings(HeldSums, CardSums, SliceLists, KeptCards):
             self._typed[facts.gpu_id] = typed
             for holding in self._placed.on(facts.gpu_id):
                 self._standings.put(holding, typed)
+            if before is not None:
+                self._forget_unused()
         return True
 
     def remove_gpu(self, gpu_id: GpuId) -> None:
@@ -121,6 +123,7 @@ class Holdings(HeldSums, CardSums, SliceLists, KeptCards):
             self._guarantees.uncount(card)
             self._rooms.take_out(gpu_id)
             self._forget_type(gpu_id)
+            self._forget_unused()
 
     def put(self, holding: Holding, instead_of: SliceId | None = None) -> None:
         """Enter a slice, or what is new about one (its amount, its place, its payer).
@@ -472,3 +475,7 @@ class Holdings(HeldSums, CardSums, SliceLists, KeptCards):
     def _forget_type(self, gpu_id: GpuId) -> None:
         if self._rooms.card(gpu_id) is None and not self._placed.on(gpu_id):
             self._typed.pop(gpu_id, None)
+            self._forget_unused()
+
+    def _forget_unused(self) -> None:
+        self._guarantees.forget(self._standings.forget_unused())

@@ -2,7 +2,7 @@
 
 Less than before is always possible, down to what is held, in what may be picked. More is admitted
 as a new slice of that size would be on this very card, with the old one out of the way, and charged
-to the same group.
+to the same group: whatever counted as before a guarantee became less does so no longer.
 """
 
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ from sublet_quota.admission.slice_request import RequestedSlice, Wanted, read_wi
 from sublet_quota.amounts.gpu_amounts import GpuAmount
 from sublet_quota.document.right_values import PayerRights, Rights
 from sublet_quota.document.rights import rights_of
-from sublet_quota.holdings.gpu_load import Holding
+from sublet_quota.holdings.gpu_load import AsBefore, Holding
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GroupName, SizeName, SliceId
 from sublet_quota.placement.finding.moving import Moves
@@ -43,6 +43,8 @@ class Resized:
     calls_back: tuple[SliceId, ...] = ()
     moves: Moves = ()
     recharged: tuple[tuple[SliceId, GroupName], ...] = ()
+    before: AsBefore | None = None
+    """What the slice counts as while a grace lasts."""
 
 
 def decide_resize(
@@ -69,7 +71,7 @@ def decide_resize(
     elif amount.memory_mib < held_mib:
         return refuse(RoomRefusal.BELOW_HELD, asked_mib=amount.memory_mib, held_mib=held_mib)
     if amount.fits_in(slice_.amount):
-        return Resized(amount, wanted.name, slice_.group)
+        return Resized(amount, wanted.name, slice_.group, before=slice_.before)
     answer = told(Question(holdings, wish, only=slice_.gpu_id))
     if isinstance(answer, Refusal):
         return answer

@@ -22,6 +22,7 @@ from sublet_quota.wire.schema import (
     MOST_COUNT,
     AnswerModel,
     AwareDatetime,
+    CardMib,
     Count,
     Mib,
     MilliGpu,
@@ -85,8 +86,8 @@ class GpuReport(AnswerModel):
     type: Name
     """NVML's name of the model, such as ``NVIDIA H100 80GB HBM3``."""
     simulated: bool
-    memory_mib: Mib
-    margin_mib: Mib = 1024
+    memory_mib: CardMib
+    margin_mib: CardMib = 1024
     used_mib: Mib = 0
     utilisation_percent: Percent | None = None
     """``None``: the card does not tell."""

@@ -61,7 +61,8 @@ TOTAL: Final = "Sublet-Total"
 
 _AskedMib = Annotated[int, Field(le=MOST_MIB)]
 """What is too little is refused with what there could be; what no database takes, at once."""
-_AskedMilli = Annotated[int, Field(le=2**30)]
+MOST_ASKED_MILLI: Final = 2**30
+_AskedMilli = Annotated[int, Field(le=MOST_ASKED_MILLI)]
 
 
 class Problem(AnswerModel):

@@ -26,6 +26,7 @@ from pydantic import (
     StringConstraints,
 )
 
+from sublet_quota.amounts.gpu_amounts import MOST_OF_A_CARD_MIB
 from sublet_quota.names.control_groups import is_group_of_a_unit
 
 MOST_TEXT: Final = 4000
@@ -126,6 +127,8 @@ Count = Annotated[int, Field(ge=0, le=MOST_COUNT)]
 PositiveCount = Annotated[int, Field(ge=1, le=MOST_COUNT)]
 Mib = Annotated[int, Field(ge=0, le=MOST_MIB)]
 """An amount of memory, in MiB."""
+CardMib = Annotated[int, Field(ge=0, le=MOST_OF_A_CARD_MIB)]
+"""The memory of one card, of which many are added up."""
 PositiveMib = Annotated[int, Field(ge=1, le=MOST_MIB)]
 Bytes = Annotated[int, Field(ge=0, le=MOST_EXACT)]
 Millijoules = Annotated[int, Field(ge=0, le=MOST_EXACT)]
@@ -167,6 +170,7 @@ __all__ = [
     "BoundedBy",
     "Bytes",
     "CardCount",
+    "CardMib",
     "Count",
     "Hours",
     "LongText",

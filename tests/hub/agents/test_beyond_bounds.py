@@ -41,6 +41,17 @@ async def test_a_counter_beyond_all_bounds_ends_its_agents_connection_and_nothin
     assert again.close_reason is None
 
 
+@pytest.mark.parametrize("of", ["memory_mib", "margin_mib"])
+async def test_no_card_is_of_so_much_memory_that_sums_are_beyond_what_is_told(
+    world: HubWorld, of: str
+) -> None:
+    """Two slices of an exbibyte were an error of each share that has both."""
+    bad = await world.agent()
+    await bad.send(_status(bad, **{of: 2**40}))
+    await bad.until(lambda: bad.close_reason is not None)
+    assert of in (bad.close_reason or "")
+
+
 async def test_a_counter_that_ran_faster_than_any_card_keeps_nobodys_use_from_being_stored(
     world: HubWorld,
 ) -> None:

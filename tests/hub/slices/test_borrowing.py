@@ -257,6 +257,43 @@ async def test_a_server_stopped_and_started_within_the_grace_counts_as_before(
         assert world.service.capacity.holdings.rank(after.slice_id) is Rank.ENTITLED
 
 
+async def test_what_grows_within_the_grace_counts_as_before_no_more(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    async with hub_world(tmp_path, hub, settings_with(tmp_path)) as world:
+        await world.agent()
+        lease = await world.slice_for("ada", size="small", groups=["research"])
+        (tmp_path / "quota.yaml").write_text(QUOTA.replace("guaranteed: {H100: 1}", "weight: 1"))
+        await world.call("POST", "quota/reload", world.admin())
+        for memory_mib, rank in ((4096, Rank.ENTITLED), (40960, Rank.BORROWED)):
+            asked = {"memory_mib": memory_mib}
+            path = f"slices/{lease['slice_id']}/resize"
+            status, body = await world.call("POST", path, world.user("ada", ["research"]), asked)
+            assert status == 200, body
+            (record,) = world.service.ledger.slices_of_owner("ada")
+            assert (record.before_until is None) is (rank is Rank.BORROWED)
+            assert ranks_now(world) == {"ada": rank}
+
+
+async def test_who_starts_another_server_within_the_grace_has_not_the_stopped_one_too(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    text = f"everyone: {{limit: {{slices: 1}}}}\n{QUOTA}"
+    async with hub_world(tmp_path, hub, settings_with(tmp_path, text)) as world:
+        await world.agent()
+        first = await world.slice_for("ada", size="whole", groups=["research"])
+        (tmp_path / "quota.yaml").write_text(text.replace("H100: 1}}", "H100: 1/2}}"))
+        await world.call("POST", "quota/reload", world.admin())
+        await world.hub_call("DELETE", f"slices/{first['slice_id']}")
+        other = await world.slice_for("ada", server="other", size="small", groups=["research"])
+        body = {"owner": "ada", "account": world.account("ada"), "groups": ["research"]}
+        status, problem = await world.hub_call("POST", "slices", {**body, "size": "whole"})
+        assert (status, problem["reason"]) == (403, "too-many-slices")
+        await world.hub_call("DELETE", f"slices/{other['slice_id']}")
+        await world.slice_for("ada", size="whole", groups=["research"])
+        assert ranks_now(world) == {"ada": Rank.ENTITLED}
+
+
 async def test_while_agents_come_back_after_a_start_ranks_are_those_of_before(
     tmp_path: Path, hub: FakeHub
 ) -> None:

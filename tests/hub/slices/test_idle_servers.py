@@ -1,7 +1,7 @@
 """Idle servers: by their agent's word alone, warned first, put off by their owners, then ended."""
 
 import logging
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -474,3 +474,13 @@ async def test_an_end_that_its_owner_was_warned_of_is_known_to_who_waits_in_line
     assert idle.world.assembly.line._ends().of_idle == idle.idle_servers.announced_ends()
     await idle.says(active=True)
     assert idle.idle_servers.announced_ends() == {}
+
+
+async def test_an_agent_that_tells_of_a_time_to_come_breaks_nobodys_view(idle: IdleWorld) -> None:
+    """An end beyond all times that are told was an error of each answer that has the server."""
+    await idle.says(quiet_since=datetime(9000, 12, 31, 23, tzinfo=UTC))
+    for path, token in (("gpus", idle.world.admin()), ("share", idle.world.user("ada"))):
+        assert (await idle.world.call("GET", path, token))[0] == 200, path
+    end = await idle.end()
+    assert end is not None
+    assert datetime.fromisoformat(end["ends_at"]) <= utc_now() + 8 * HOUR

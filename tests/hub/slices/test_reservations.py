@@ -16,6 +16,8 @@ from sublet_hub.ledger.records import Change
 from sublet_hub.slices import reserved_rooms
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.holdings.kept_cards import KEPT_FOR
+from sublet_quota.names.ids import GpuId
+from sublet_quota.placement.reserved_room import LOOK_AHEAD
 from sublet_quota.residency.snapshot import Rank
 from sublet_quota.wire.agent_link import GpuAssignment, SliceAssignment
 from sublet_quota.wire.event_kinds import EventKind
@@ -308,3 +310,16 @@ async def test_what_starts_at_the_hour_has_its_room_of_what_was_reserved(
         (own,) = (each for each in lab.slices() if each.in_reserve)
         assert own.slice_id == lease["slice_id"]
         assert lab.told()
+
+
+async def test_what_an_agent_says_of_a_hundred_slices_is_no_longer_than_anything_is_looked_at(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    """Else no step of the service's look at places came to its end, on whatever node."""
+    begin = an_hour()
+    async with scene(tmp_path, hub, begin, cards=1, reserved=1) as here:
+        here.agent.gpus = (a_gpu("SIM-0", suspend_mib_per_s=1),)
+        await here.holds("guest-0", 2**30)
+        (slice_id,) = here.world.service.ledger.slices
+        reserved = here.world.service.places._reserved
+        assert reserved._moving(GpuId("SIM-0"), (slice_id,) * 100) == LOOK_AHEAD

@@ -247,6 +247,20 @@ async def test_slices_are_not_kept_anew_without_end(world: HubWorld) -> None:
     assert len(world.service.ledger.events(KEEPS)) <= 21
 
 
+async def test_slices_are_not_resized_without_end(world: HubWorld) -> None:
+    """Each size that was held is kept, by which hours are reckoned: days of it filled the disk."""
+    await world.agent()
+    lease = await world.slice_for("ada")
+    token, path = world.user("ada"), f"slices/{lease['slice_id']}/resize"
+    asked = [{"memory_mib": GIB + (number % 2)} for number in range(25)]
+    answers = [await world.call("POST", path, token, each) for each in asked]
+    assert (answers[0][0], answers[-1][0]) == (200, 429)
+    assert "resized too often" in answers[-1][1]["message"]
+    service, later = world.service, world.service.now() + timedelta(days=1)
+    periods = service.ledger.held_periods(later - timedelta(days=2), later)
+    assert len(tuple(periods)) <= 22
+
+
 async def test_who_kept_more_often_than_anybody_counts_has_no_budget_left(world: HubWorld) -> None:
     await world.agent()
     lease = await world.slice_for("ada")

@@ -277,10 +277,10 @@ def test_a_server_stopped_and_started_within_the_grace_is_as_before() -> None:
     hub = SmallHub.under(LOWERED.replace("LIMIT", "1"), gpu())
     assert isinstance(hub.ask("lea", "lab", size="half"), Placement)
     before = stopped_in_grace(hub, LOWERED.replace("LIMIT", "0.25"), "lea")
-    again = hub.ask("lea", "lab", size="half", before=before, stopped=True)
+    again = hub.ask("lea", "lab", size="half", before=before, stopped_at=NOON)
     assert isinstance(again, Placement), again
     assert (again.why.rule, again.before) == (Rule.AS_BEFORE, before.before)
-    larger = hub.ask("lea", "lab", size="whole", before=before, stopped=True)
+    larger = hub.ask("lea", "lab", size="whole", before=before, stopped_at=NOON)
     assert isinstance(larger, Refusal)
 
 
@@ -291,7 +291,7 @@ def test_one_whose_card_others_took_meanwhile_is_as_before_on_another() -> None:
     assert isinstance(first, Placement)
     before = stopped_in_grace(hub, text.replace("LIMIT", "0.25"), "lea")
     hub.holdings.put(notebook("other", "ona", gib(79, 1000), str(first.gpu_id)))
-    again = hub.ask("lea", "lab", size="half", before=before, stopped=True)
+    again = hub.ask("lea", "lab", size="half", before=before, stopped_at=NOON)
     assert isinstance(again, Placement), again
     assert (again.why.rule, again.before) == (Rule.AS_BEFORE, before.before)
     assert again.gpu_id != first.gpu_id
@@ -303,7 +303,7 @@ def test_one_that_was_entitled_has_others_make_way_again() -> None:
     assert isinstance(hub.ask("lea", "lab", size="whole"), Placement)
     before = stopped_in_grace(hub, text.replace("LEAST", "0"), "lea")
     assert isinstance(hub.ask("una", "other", size="whole"), Placement)
-    again = hub.ask("lea", "lab", size="whole", before=before, stopped=True)
+    again = hub.ask("lea", "lab", size="whole", before=before, stopped_at=NOON)
     assert isinstance(again, Placement), again
     assert (again.rank, again.calls_back) == (Rank.ENTITLED, (SliceId("una"),))
     assert again.before == before.before

@@ -4,12 +4,12 @@ The GPU has 79 GiB for slices (80 less the margin); the slice is 20 GiB and a qu
 """
 
 import pytest
-from sublet_quota.holdings.gpu_load import GpuFacts
+from sublet_quota.holdings.gpu_load import AsBefore, GpuFacts
 from sublet_quota.placement.resize import NewSize, Resized, decide_resize
 from sublet_quota.reasons.helping import HelpKind
 from sublet_quota.reasons.refusal import Refusal, RefusalReason
 
-from tests.support.quota_cases import gib, gpu, holdings, notebook
+from tests.support.quota_cases import NOON, gib, gpu, holdings, notebook
 
 NO_OVERCOMMIT = "pools: [{name: interactive, memory_overcommit: 1, compute_overcommit: 1}]\n"
 
@@ -140,3 +140,16 @@ def test_the_groups_limit_counts_with_the_old_size_out_of_the_way() -> None:
     over = decide(text, NewSize(memory_mib=31 * 1024), bens, groups=("lab",))
     assert isinstance(over, Refusal)
     assert over.reason is RefusalReason.GROUP_LIMIT
+
+
+@pytest.mark.parametrize(("gib_then", "lasts"), [(10, True), (20, True), (21, False)])
+def test_what_counts_as_before_does_so_as_long_as_it_does_not_grow(
+    gib_then: int, *, lasts: bool
+) -> None:
+    """Else whoever has a little as before would have all of a card by the same right."""
+    grace = AsBefore(NOON, 1)
+    mine = notebook("a", group="lab", before=grace)
+    held = holdings(NO_OVERCOMMIT + "groups: {lab: {}}")
+    answer = decide_resize(held, mine, ("lab",), NewSize(memory_mib=gib_then * 1024), 0)
+    assert isinstance(answer, Resized)
+    assert answer.before == (grace if lasts else None)

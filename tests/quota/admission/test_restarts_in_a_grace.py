@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from sublet_quota.names.ids import SliceId
 from sublet_quota.placement.slice_placement import Placement
 from sublet_quota.reasons.derivation import Rule
+from sublet_quota.reasons.refusal import Refusal, RefusalReason
 from sublet_quota.residency.snapshot import Rank
 
 from tests.support.admission_cases import PARTS, SmallHub
@@ -58,3 +59,33 @@ def test_whoever_restarts_in_a_grace_is_told_the_rank_that_it_has_then(
     again = hub.ask(owner, before.group, size="half", before=before)
     if isinstance(again, Placement) and again.why.rule is Rule.AS_BEFORE:
         assert again.rank is hub.rank(owner)
+
+
+_OF_PERSON = ("slices: unlimited}, own", "slices: unlimited, cards: 1/2}, own")
+_OF_GROUP = ("{H100: CARDS}", "{H100: CARDS}, limit: {H100: 1/2}")
+
+
+@pytest.mark.parametrize(
+    ("limit", "reason"),
+    [(_OF_PERSON, RefusalReason.USER_LIMIT), (_OF_GROUP, RefusalReason.GROUP_LIMIT)],
+    ids=["a person's", "a group's"],
+)
+def test_who_has_another_slice_since_a_server_was_stopped_has_not_both(
+    limit: tuple[str, str], reason: RefusalReason
+) -> None:
+    """Else every grace would be as much again as limits let somebody have, for its time."""
+    text = SHRUNK.replace(*limit)
+    hub = SmallHub.under(text.replace("CARDS", "1/2"), gpu(), gpu("other", index=1))
+    assert isinstance(hub.ask("lea", "lab", size="half"), Placement)
+    hub.holdings = hub.holdings.under(document(text.replace("CARDS", "1/4")), NOON)
+    before = hub.holdings.remove(SliceId("lea"))
+    assert before is not None
+    restart = {"size": "half", "before": before, "stopped_at": before.since}
+    assert isinstance(hub.ask("lea", "lab", name="instead", size="half"), Placement)
+    both = hub.ask("lea", "lab", **restart)
+    assert isinstance(both, Refusal)
+    assert both.reason is reason
+    hub.holdings.remove(SliceId("instead"))
+    again = hub.ask("lea", "lab", **restart)
+    assert isinstance(again, Placement)
+    assert again.why.rule is Rule.AS_BEFORE

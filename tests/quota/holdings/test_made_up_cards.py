@@ -8,9 +8,10 @@ from fractions import Fraction
 
 from hypothesis import given
 from hypothesis import strategies as st
+from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.holdings.gpu_load import AsBefore, GpuFacts
 from sublet_quota.holdings.holdings import Holdings
-from sublet_quota.names.ids import GroupName, SliceId
+from sublet_quota.names.ids import GpuId, GroupName, SliceId
 from sublet_quota.placement.slice_placement import Placement
 from sublet_quota.residency.snapshot import Rank
 from sublet_quota.shares.group_tree import NodeName
@@ -107,3 +108,25 @@ def test_what_counts_as_before_is_kept_by_no_made_up_card_either() -> None:
     assert held.steps_as_before("H100", GroupName("lab"), cards, 1) == 1
     held.put(notebook("s", "ada", gib(79, 1000), "real-0", group="lab", before=AsBefore(NOON, 1)))
     assert held.steps_as_before("H100", GroupName("lab"), cards, 1) == 0
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3)), max_size=12))
+def test_of_made_up_models_none_is_known_for_longer_than_something_of_it_is_there(
+    told: list[tuple[int, int]],
+) -> None:
+    """Each would cost as much as all groups, and an agent could tell others every second."""
+    held = holdings(TEXT.replace("EXPECT", "2"), *real(2))
+    before = held.types()
+    for card, model in told:
+        kind = GpuKind(f"Made up {model}", 1024, 0)
+        held.put_gpu(gpu(f"fake-{card}", kind, "stranger", card))
+        held.warnings()
+    there = {f"Made up {model}" for model in dict(told).values()}
+    assert set(held.types()) == {*before, *there}
+    for card, model in dict(told).items():
+        held.put(notebook(f"s{card}", "u", gib(0.5), f"fake-{card}"))
+        held.remove_gpu(GpuId(f"fake-{card}"))
+        assert f"Made up {model}" in held.types()
+    for card in dict(told):
+        held.remove(SliceId(f"s{card}"))
+    assert held.types() == before

@@ -29,6 +29,53 @@ _CLOSINGS: Final = "hub_ext/sublet_hub/slices/closings.py"
 MUTANTS: Final = (
     Mutant(
         18,
+        "an agent tells of moves that last longer than time goes",
+        "hub_ext/sublet_hub/slices/reserved_rooms.py",
+        "min(longest_s, sum(map(self._held_mib, slices)) / rate)",
+        "sum(map(self._held_mib, slices)) / rate",
+        (
+            (
+                "tests/hub/slices/test_reservations.py::test_what_an_agent_says_of_a_hundred_slices"
+                "_is_no_longer_than_anything_is_looked_at"
+            ),
+        ),
+    ),
+    Mutant(
+        18,
+        "a card has as much memory as its agent likes",
+        "quota/sublet_quota/wire/agent_link.py",
+        "    memory_mib: CardMib\n",
+        "    memory_mib: Mib\n",
+        (f"{_BEYOND}::test_no_card_is_of_so_much_memory_that_sums_are_beyond_what_is_told",),
+    ),
+    Mutant(
+        18,
+        "every model that an agent ever told is kept",
+        "quota/sublet_quota/holdings/standing/standings.py",
+        "        for name in unused:\n",
+        "        for name in ():\n",
+        (
+            (
+                "tests/quota/holdings/test_made_up_cards.py::"
+                "test_of_made_up_models_none_is_known_for_longer_than_something_of_it_is_there"
+            ),
+        ),
+    ),
+    Mutant(
+        18,
+        "what is quiet since a time to come is believed",
+        "hub_ext/sublet_hub/slices/idle_servers.py",
+        "min(max(report.quiet_since, record.created_at), self._now())",
+        "max(report.quiet_since, record.created_at)",
+        (
+            (
+                "tests/hub/slices/test_idle_servers.py::"
+                "test_an_agent_that_tells_of_a_time_to_come_breaks_nobodys_view"
+            ),
+        ),
+    ),
+    Mutant(
+        18,
         "an agent's made-up cards have others make way",
         "quota/sublet_quota/holdings/standing/type_standing.py",
         "return cards if self._expect is None else min(cards, self._expect)",

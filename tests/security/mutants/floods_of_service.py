@@ -36,6 +36,14 @@ _NO_MORE: Final = f"{_OUTPUT}::test_all_that_a_job_wrote_until_its_end_is_there_
 MUTANTS: Final = (
     Mutant(
         12,
+        "a slice becomes of another size as often as its owner likes",
+        "hub_ext/sublet_hub/slices/resizing.py",
+        'take_or_refuse(self._limits, record.owner, "resized")',
+        "pass",
+        ("tests/hub/slices/test_slices.py::test_slices_are_not_resized_without_end",),
+    ),
+    Mutant(
+        12,
         "one user's refusals fill the ledger",
         _REFUSED,
         "_delete(connection, _beyond(connection, owner, MOST_OF_OWNER))",

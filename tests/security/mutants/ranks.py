@@ -10,6 +10,8 @@ _RESERVE: Final = "quota/sublet_quota/residency/reserve.py"
 _RESERVED: Final = "tests/quota/residency/test_reserve.py"
 _RANKS: Final = "tests/quota/residency/test_ranks.py"
 
+_IN_A_GRACE: Final = "tests/quota/admission/test_restarts_in_a_grace.py"
+
 MUTANTS: Final = (
     Mutant(
         3,
@@ -26,6 +28,27 @@ MUTANTS: Final = (
         "return fits and (self.reserve is None or self.reserve.is_left_beside(staying))",
         "return fits",
         (f"{_RESERVED}::test_idle_ones_leave_before_those_at_work_and_these_are_told",),
+    ),
+    Mutant(
+        3,
+        "who has a little as before has all of a card by the same right",
+        "quota/sublet_quota/placement/resize.py",
+        "        answer.recharged,\n",
+        "        answer.recharged,\n        slice_.before,\n",
+        (
+            (
+                "tests/quota/admission/test_resize.py::"
+                "test_what_counts_as_before_does_so_as_long_as_it_does_not_grow"
+            ),
+        ),
+    ),
+    Mutant(
+        3,
+        "who fills their limits anew has what they stopped, too",
+        "quota/sublet_quota/placement/finding/as_before.py",
+        "if _has_others_instead(question, holding, asked):",
+        "if False:",
+        (f"{_IN_A_GRACE}::test_who_has_another_slice_since_a_server_was_stopped_has_not_both",),
     ),
     Mutant(
         3,

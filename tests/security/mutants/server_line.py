@@ -1,6 +1,6 @@
 """Mutants of the line of notebook servers: whom the service starts, who sees and leaves a place.
 
-They break rules 6 (scopes), 14 (a GET changes nothing) and 16 (text).
+They break rules 6 (scopes), 12 (denial), 14 (a GET changes nothing) and 16 (text).
 """
 
 from typing import Final
@@ -11,6 +11,7 @@ _STARTS: Final = "hub_ext/sublet_hub/slices/server_starts.py"
 _ROUTES: Final = "hub_ext/sublet_hub/web/routes/server_queue.py"
 _QUEUE: Final = "hub_ext/sublet_hub/slices/server_queue.py"
 _SPAWNER: Final = "spawner/sublet_spawner/user_choice.py"
+_CHOICES: Final = "tests/spawner/test_slice_choices.py"
 _JOINING: Final = "tests/hub/slices/line/test_joining.py"
 _STARTING: Final = "tests/hub/slices/line/test_starts.py"
 _TOLD: Final = "tests/hub/slices/line/test_told.py"
@@ -18,6 +19,30 @@ _PAGE: Final = "tests/spawner/test_slice_spawner.py"
 _OTHERS: Final = f"{_TOLD}::test_nobody_elses_place_is_seen_or_left"
 
 MUTANTS: Final = (
+    Mutant(
+        12,
+        "an amount that the service does not take is a failed start, of which a hub ends",
+        "spawner/sublet_spawner/choice.py",
+        "abs(value) <= most",
+        "True",
+        (f"{_CHOICES}::test_options_that_are_no_choice_are_refused_before_anything_is_asked",),
+    ),
+    Mutant(
+        12,
+        "a name that the service does not take is a failed start",
+        "spawner/sublet_spawner/slice_spawner.py",
+        "except ValidationError as error:",
+        "except NotImplementedError as error:",
+        (f"{_CHOICES}::test_a_name_that_the_service_would_not_take_is_refused_and_no_failure",),
+    ),
+    Mutant(
+        12,
+        "options that cannot be sent are a failed start",
+        "spawner/sublet_spawner/slice_spawner.py",
+        "return _tellable(self._asked(choice, account))",
+        "return self._asked(choice, account)",
+        (f"{_CHOICES}::test_options_that_cannot_be_sent_are_left_to_the_hub_that_keeps_them",),
+    ),
     Mutant(
         6,
         "a server is started whose turn has not come",

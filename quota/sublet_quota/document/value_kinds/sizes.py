@@ -12,14 +12,13 @@ from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 
 from sublet_quota.amounts.gpu_amounts import (
     MIB_PER_GIB,
+    MOST_OF_A_CARD_MIB,
     WHOLE_GPU_MILLI,
     parse_memory,
 )
 from sublet_quota.document.values import UNLIMITED, Unlimited
 
 MIB_PER_TIB: Final = MIB_PER_GIB * MIB_PER_GIB
-MOST_OF_A_CARD_MIB: Final = 4 * MIB_PER_TIB
-"""More memory than any card has."""
 MOST_OF_ALL_MIB: Final = 65_536 * MIB_PER_TIB
 """More memory than all cards of any hub have."""
 _NO_NUMBER_OF_GPUS: Final = 10

@@ -61,6 +61,10 @@ class Standings:
         self.spent = spent
         self.tree = tree_of(document, None)
         """The groups, without what they are guaranteed of any type."""
+        groups = document.all_groups.values()
+        self._guaranteed = frozenset(name for each in groups for name in each.guaranteed)
+        self._said = self._guaranteed.union(*(each.limit.types for each in groups))
+        """The types of which groups have a guarantee or a limit."""
         self._turns = TurnsByLot(self.tree) if turns is None else turns
         self._types: dict[str, TypeStanding] = {}
         self._counted: dict[SliceId, _Counted] = {}
@@ -80,16 +84,28 @@ class Standings:
         if gpu_type not in self._types:
             said = self.document.gpu_types.get(gpu_type)
             expect = None if said is None else said.expect
-            tree = tree_of(self.document, gpu_type)
+            # Of what the document says nothing of all have the same tree: it takes long to make.
+            tree = tree_of(self.document, gpu_type) if gpu_type in self._said else self.tree
             self._types[gpu_type] = TypeStanding(tree, self._turns, expect)
         return self._types[gpu_type]
 
     def types(self) -> tuple[str, ...]:
         """Return the types of which there are cards or slices, or guarantees, sorted."""
-        guaranteed = {
-            name for each in self.document.all_groups.values() for name in each.guaranteed
-        }
-        return tuple(sorted(self._types.keys() | guaranteed))
+        return tuple(sorted(self._types.keys() | self._guaranteed))
+
+    def forget_unused(self) -> frozenset[str]:
+        """Forget the types of which nothing is there, nor in the document; return which.
+
+        An agent tells models as it likes: each that was ever told would be kept for good.
+        """
+        told = self.document.gpu_types.keys() | self._guaranteed
+        unused = frozenset(
+            name for name, each in self._types.items() if name not in told and each.is_empty
+        )
+        for name in unused:
+            del self._types[name]
+            self._called_back.pop(name, None)
+        return unused
 
     def fill(
         self,

@@ -78,6 +78,11 @@ class TypeStanding:
         """The groups with the guarantees in force."""
         return self._index().tree
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there are neither open cards nor slices."""
+        return not self._cards and next(self._lasting.pieces(), None) is None
+
     def change_cards(self, cards: int, keeping: int) -> None:
         """Count so many more open cards, and on which guarantees can be kept; or fewer."""
         self._cards += cards

@@ -3,13 +3,20 @@
 The same payer pays, on the same card where that is possible, and no limit that is lower now
 refuses it. More than the slice had, or another card than it may lie on, is a new wish. A server
 that was stopped meanwhile may find its room taken: it has room on another card then, or else, if it
-was entitled, borrowed slices make way for it where it was.
+was entitled, borrowed slices make way for it where it was. What its owner was handed out meanwhile
+fills limits as for anybody: who has that has not both.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from sublet_quota.admission.met_limits import Asked
+from sublet_quota.admission.met_limits import (
+    Asked,
+    Without,
+    beyond,
+    group_bounds,
+    person_bounds,
+)
 from sublet_quota.admission.slice_admission import Option, rank_of
 from sublet_quota.admission.slice_request import Wanted, amount_of
 from sublet_quota.amounts.gpu_amounts import NOTHING, GpuAmount
@@ -52,7 +59,7 @@ def find_as_before(question: Question, *, others_make_way: bool = False) -> AsBe
     if missing is None:
         return None
     calls_back: tuple[SliceId, ...] = ()
-    if question.wish.stopped and not missing.is_nothing:
+    if question.wish.stopped_at is not None and not missing.is_nothing:
         if not (others_make_way and restart.before.steps):
             return None
         calls_back = _in_its_room(question, holding, missing)
@@ -66,7 +73,7 @@ def find_as_before(question: Question, *, others_make_way: bool = False) -> AsBe
 
 def options_as_before(question: Question) -> Iterator[Option]:
     """Yield what a server that was stopped may have as before, on any card of that type."""
-    restart = _restart(question) if question.wish.stopped else None
+    restart = None if question.wish.stopped_at is None else _restart(question)
     if restart is None:
         return
     holding, asked = restart.holding, restart.asked
@@ -106,7 +113,22 @@ def _restart(question: Question) -> _Restart | None:
     if not amount.fits_in(holding.amount):
         return None
     asked = Asked(facts.kind, gpu_type, amount, cards_on(amount, facts.kind))
+    if _has_others_instead(question, holding, asked):
+        return None
     return _Restart(holding, holding.before, facts, asked)
+
+
+def _has_others_instead(question: Question, holding: Holding, asked: Asked) -> bool:
+    """Whether the owner was handed out others since, beside which limits refuse the slice."""
+    holdings, wish = question.holdings, question.wish
+    stopped_at = wish.stopped_at
+    if stopped_at is None or not any(
+        each.is_notebook and each.since >= stopped_at for each in holdings.slices_of(holding.owner)
+    ):
+        return False
+    world, rights = Without(holdings), rights_of(holdings.document, wish.owner, wish.groups)
+    met = group_bounds(world, holding.group, asked), person_bounds(world, rights, asked)
+    return any(beyond(each) is not None for each in met)
 
 
 def _payer(question: Question, holding: Holding) -> PayerRights:

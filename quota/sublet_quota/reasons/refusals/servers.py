@@ -23,7 +23,11 @@ class ServerRefusal(RefusalCode):
     )
     NO_NUMBER = Row(
         RefusalReason.BAD_PARAMETERS,
-        "{key} is {value}: give a whole number of at most 12 digits",
+        "{key} is {value}: give a whole number, {most} at most",
+    )
+    NOT_TAKEN = Row(
+        RefusalReason.BAD_PARAMETERS,
+        "The GPU service takes no server such as this one: {told:.600}",
     )
     GIVEN_TWICE = Row(RefusalReason.BAD_PARAMETERS, "{key} was given {times} times: give it once")
     PROFILE_UNUSABLE = Row(RefusalReason.BAD_PARAMETERS, "The profile cannot be used: {told}")
