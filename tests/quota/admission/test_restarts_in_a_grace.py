@@ -1,11 +1,14 @@
 """A server that restarts while a grace lasts is told the rank that its slice then has."""
 
+from datetime import timedelta
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sublet_quota.names.ids import SliceId
 from sublet_quota.placement.slice_placement import Placement
 from sublet_quota.reasons.derivation import Rule
+from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.residency.snapshot import Rank
 
 from tests.support.admission_cases import PARTS, SmallHub
@@ -58,3 +61,32 @@ def test_whoever_restarts_in_a_grace_is_told_the_rank_that_it_has_then(
     again = hub.ask(owner, before.group, size="half", before=before)
     if isinstance(again, Placement) and again.why.rule is Rule.AS_BEFORE:
         assert again.rank is hub.rank(owner)
+
+
+OF_PERSONS = {
+    "everyone": "everyone: {limit: {slices: unlimited, cards: LIMIT}, own_amounts: true}",
+    "each of a group": "groups: {lab: {each: {limit: {cards: LIMIT}}}, club: {}}",
+    "each of a group above": "groups: {top: {each: {limit: {cards: LIMIT}}, groups: {lab: {}}}}",
+    "an exception": "exceptions: [{who: [lea], set: {limit: {cards: LIMIT}}, why: w}]",
+}
+
+
+@pytest.mark.parametrize("who", OF_PERSONS)
+def test_a_persons_limit_lowered_below_what_they_hold_refuses_no_restart(who: str) -> None:
+    sizes = PARTS[: PARTS.index("everyone")]
+    text = "gpu_types: {H100: {match: '*H100*'}}\n" + sizes + OF_PERSONS[who]
+    text += "" if "groups" in text else "\ngroups: {lab: {}}"
+    hub = SmallHub.under(text.replace("LIMIT", "2"), gpu())
+    for name in ("s0", "s1"):
+        assert isinstance(hub.ask("lea", "lab", name=name, size="half"), Placement)
+    assert isinstance(hub.ask("lou", "lab", size="quarter"), Placement)
+    hub.holdings = hub.holdings.under(document(text.replace("LIMIT", "0.75")), NOON)
+    assert hub.holdings.slice(SliceId("lou")).before is None, "it is within the new limit"
+    before = hub.holdings.remove(SliceId("s1"))
+    again = hub.ask("lea", "lab", name="s1", size="half", before=before)
+    assert isinstance(again, Placement), again
+    assert again.why.rule is Rule.AS_BEFORE
+    assert isinstance(hub.ask("lea", "lab", name="new", size="half"), Refusal)
+    hub.holdings.end_graces(NOON + timedelta(days=2))
+    before = hub.holdings.remove(SliceId("s1"))
+    assert isinstance(hub.ask("lea", "lab", name="s1", size="half", before=before), Refusal)
