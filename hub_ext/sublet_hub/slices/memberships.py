@@ -2,15 +2,17 @@
 
 Whose group it is that pays for a slice, and who is a member no more, goes on as before for the
 grace of the quota document; then another of their groups pays, or nobody's, and the slice is
-borrowed. Nothing is ended. A job that waits has no grace (``jobs.order.left_groups``). Of owners
-whose groups the hub does not tell nothing is concluded; nor for a slice or job that was asked for
-after the hub was: its request tells newer ones.
+borrowed. So does all that somebody holds who may hold less without the group. Nothing is ended.
+A job that waits has no grace (``jobs.order.left_groups``). Of owners whose groups the hub does not
+tell nothing is concluded; nor for a slice or job that was asked for after the hub was: its request
+tells newer ones.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 
+from sublet_quota.holdings.grace import PersonLimits, is_over_less
 from sublet_quota.names.ids import GroupName, JobId, UserName
 
 from sublet_hub.ledger.ledger import Ledger
@@ -56,12 +58,28 @@ class Memberships:
                 jobs.append(replace(job, groups=told[job.owner], member_of=groups))
         if not changed and not jobs:
             return
+        may_hold_less = frozenset(self._may_hold_less(changed))
         self._ledger.apply(Change(slices=tuple(changed), jobs=tuple(jobs)), self._now())
         self._places.give_grace(
-            record.slice_id for record in changed if record.group not in record.member_of
+            record.slice_id
+            for record in changed
+            if record.group not in record.member_of or record.owner in may_hold_less
         )
 
     def _since(self, record: SliceRecord) -> datetime:
         """Return when a slice was asked for: a job's as the job was submitted."""
         job = self._ledger.live_jobs.get(record.job_id or JobId(""))
         return record.created_at if job is None else job.submitted_at
+
+    def _may_hold_less(self, changed: Iterable[SliceRecord]) -> Iterator[UserName]:
+        """Yield who holds more than their groups of now let them, and might in those of before."""
+        holdings = self._capacity.holdings
+        limits = PersonLimits(holdings.document)
+        for after in changed:
+            before = self._ledger.slices[after.slice_id]
+            old, new = (
+                limits.of(after.owner, frozenset(map(GroupName, each.member_of)))
+                for each in (before, after)
+            )
+            if is_over_less(holdings.held_by(after.owner), old, new):
+                yield after.owner

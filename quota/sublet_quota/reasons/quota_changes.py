@@ -53,7 +53,8 @@ _WORDS: Final[Mapping[QuotaChange, str]] = MappingProxyType(
             "its owner is in {group} no more: it counts as before until {until}"
         ),
         QuotaChange.AS_BEFORE: (
-            "what {group} is guaranteed has become less: it counts as before until {until}"
+            "what {group} is guaranteed, or may be held, has become less: "
+            "it counts as before until {until}"
         ),
         QuotaChange.AS_BEFORE_NO_MORE: (
             "it counts as before no longer: it is within what {group} is guaranteed, or borrowed"

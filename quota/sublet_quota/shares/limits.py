@@ -64,6 +64,15 @@ class Limit:
                 message = f"the limit of {name} is {value}: give 0 or more"
                 raise GroupTreeError(message)
 
+    def has_room_for(self, held: Amounts) -> bool:
+        """Whether so much may be held in all."""
+        return (
+            all(held.cards.get(name, NO_CARD) <= most for name, most in self.types.items())
+            and (self.cards is None or total(held.cards.values()) <= self.cards)
+            and (self.memory_mib is None or held.memory_mib <= self.memory_mib)
+            and (self.slices is None or held.slices <= self.slices)
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Bound:

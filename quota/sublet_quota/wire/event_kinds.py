@@ -43,7 +43,7 @@ class EventKind(StrEnum):
     SLICE_RECHARGED = "slice-recharged"
     """Another group of its owner pays for a slice from now on."""
     SLICE_AS_BEFORE = "slice-as-before"
-    """What its group is guaranteed has become less: for a while the slice counts as before."""
+    """Of what it counts into, less is guaranteed or allowed: for a while it counts as before."""
     SLICE_AS_BEFORE_NO_MORE = "slice-as-before-no-more"
     """That while is over."""
     QUEUED = "queued"

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import pytest
@@ -82,6 +83,30 @@ async def test_who_leaves_the_group_that_pays_goes_on_as_before_and_then_borrows
         (words,) = await told(world, EventKind.SLICE_RECHARGED)
         assert words.endswith("instead of research, in which its owner is no more")
         await agent.until(lambda: agent.serves(lambda each: each.rank is Rank.BORROWED))
+
+
+async def test_who_may_hold_less_without_a_group_that_does_not_pay_goes_on_as_before(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    text = """\
+    sizes: [{name: half, memory: 1/2, compute: 1/2}]
+    everyone: {limit: {cards: 1/4}}
+    groups: {research: {each: {limit: {cards: 1}}}, teaching: {}}
+    """
+    async with hub_world(tmp_path, hub, settings_with(tmp_path, dedent(text))) as world:
+        await world.agent()
+        hub.people["ada"], hub.servers["ada"] = ("research", "teaching"), {""}
+        asked = {"size": "half", "group": "teaching", "groups": ["research", "teaching"]}
+        await world.slice_for("ada", **asked)
+        hub.people["ada"] = ("teaching",)
+        await until(lambda: of_ada(world).before_until is not None)
+        assert of_ada(world).group == "teaching"
+        (words,) = await told(world, EventKind.SLICE_AS_BEFORE)
+        assert "or may be held, has become less" in words
+        await world.slice_for("ada", **{**asked, "groups": ["teaching"]})
+        end_grace(world)
+        await until(lambda: of_ada(world).before_until is None)
+        assert of_ada(world).group == "teaching"
 
 
 async def test_who_comes_back_within_the_grace_stays_charged_to_the_group(

@@ -168,19 +168,34 @@ def test_who_named_a_group_stays_with_it() -> None:
 PIECES = TYPES + PARTS + "pools: [{name: interactive, memory_overcommit: 1, compute_overcommit: 1}]"
 
 
-def test_a_whole_card_is_had_where_one_is_free_in_sum() -> None:
-    cards = [gpu("a"), gpu("b", index=1)]
+@pytest.mark.parametrize("names", ["ab", "ba"])
+def test_a_whole_card_is_had_where_one_is_free_in_sum(names: str) -> None:
+    cards = [gpu(name, index=number) for number, name in enumerate(names)]
     whole = H100.usable_mib
     slices = [
         notebook("x", "u1", gib(30, 300), "a"),
         notebook("y", "u2", gib(40, 400), "b"),
     ]
     assert sum(one.amount.memory_mib for one in slices) <= whole
-    hub = SmallHub.under(PIECES, *cards, *slices)
+    hub = SmallHub.under(PIECES, *cards, *sorted(slices, key=lambda each: names.index(each.gpu_id)))
     answer = hub.ask("ada", size="whole")
     assert isinstance(answer, Placement), answer
     assert answer.gpu_id == "a", "the fewest bytes move"
     assert answer.moves == ((SliceId("x"), "b"),)
+
+
+def test_nothing_moves_to_another_node() -> None:
+    cards = [gpu(name, index=number) for number, name in enumerate("abc")]
+    slices = [
+        notebook("x", "u1", gib(30, 300), "a"),
+        notebook("y", "u2", gib(60, 300), "b"),
+        notebook("z", "u3", gib(60, 300), "c"),
+        notebook("far", "u4", gib(40, 300), "d"),
+    ]
+    hub = SmallHub.under(PIECES, *cards, gpu("d", node="node-b"), *slices)
+    assert isinstance(hub.ask("ada", size="whole"), Refusal), "the room is there on no one node"
+    hub.holdings.put_gpu(gpu("d", index=3))
+    assert isinstance(hub.ask("ada", size="whole"), Placement)
 
 
 def test_what_moves_goes_where_nothing_is_laid_out_for_others_if_it_can() -> None:

@@ -1,5 +1,7 @@
 """A server that restarts while a grace lasts is told the rank that its slice then has."""
 
+from datetime import timedelta
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -89,3 +91,32 @@ def test_who_has_another_slice_since_a_server_was_stopped_has_not_both(
     again = hub.ask("lea", "lab", **restart)
     assert isinstance(again, Placement)
     assert again.why.rule is Rule.AS_BEFORE
+
+
+OF_PERSONS = {
+    "everyone": "everyone: {limit: {slices: unlimited, cards: LIMIT}, own_amounts: true}",
+    "each of a group": "groups: {lab: {each: {limit: {cards: LIMIT}}}, club: {}}",
+    "each of a group above": "groups: {top: {each: {limit: {cards: LIMIT}}, groups: {lab: {}}}}",
+    "an exception": "exceptions: [{who: [lea], set: {limit: {cards: LIMIT}}, why: w}]",
+}
+
+
+@pytest.mark.parametrize("who", OF_PERSONS)
+def test_a_persons_limit_lowered_below_what_they_hold_refuses_no_restart(who: str) -> None:
+    sizes = PARTS[: PARTS.index("everyone")]
+    text = "gpu_types: {H100: {match: '*H100*'}}\n" + sizes + OF_PERSONS[who]
+    text += "" if "groups" in text else "\ngroups: {lab: {}}"
+    hub = SmallHub.under(text.replace("LIMIT", "2"), gpu())
+    for name in ("s0", "s1"):
+        assert isinstance(hub.ask("lea", "lab", name=name, size="half"), Placement)
+    assert isinstance(hub.ask("lou", "lab", size="quarter"), Placement)
+    hub.holdings = hub.holdings.under(document(text.replace("LIMIT", "0.75")), NOON)
+    assert hub.holdings.slice(SliceId("lou")).before is None, "it is within the new limit"
+    before = hub.holdings.remove(SliceId("s1"))
+    again = hub.ask("lea", "lab", name="s1", size="half", before=before)
+    assert isinstance(again, Placement), again
+    assert again.why.rule is Rule.AS_BEFORE
+    assert isinstance(hub.ask("lea", "lab", name="new", size="half"), Refusal)
+    hub.holdings.end_graces(NOON + timedelta(days=2))
+    before = hub.holdings.remove(SliceId("s1"))
+    assert isinstance(hub.ask("lea", "lab", name="s1", size="half", before=before), Refusal)

@@ -255,6 +255,24 @@ REFUSED = {
         document=SIZES.replace("staff: {}", "staff: {limit: {memory: 45 GiB}}"),
         world=(notebook("b", "bob", group="staff"),),
     ),
+    "a limit of the person and one of the group, of which the group's has the least room": Case(
+        RequestedSlice("ada", ("staff",), size="big"),
+        RefusalReason.GROUP_LIMIT,
+        "(groups.staff.limit.memory, line 6)",
+        {"asked_mib": 40960, "used_mib": 20480, "limit_mib": 22528},
+        document=SIZES.replace("staff: {}", "staff: {limit: {memory: 22 GiB}}")
+        + "everyone: {limit: {memory: 25 GiB}}",
+        world=(notebook("a", group="staff"),),
+    ),
+    "the same, of which the person's has the least room": Case(
+        RequestedSlice("ada", ("staff",), size="big"),
+        RefusalReason.USER_LIMIT,
+        "(everyone.limit.memory, line 7)",
+        {"asked_mib": 40960, "used_mib": 20480, "limit_mib": 22528},
+        document=SIZES.replace("staff: {}", "staff: {limit: {memory: 25 GiB}}")
+        + "everyone: {limit: {memory: 22 GiB}}",
+        world=(notebook("a", group="staff"),),
+    ),
     "the group's limit, and no member has a server": Case(
         RequestedSlice("ada", ("staff",), size="big"),
         RefusalReason.GROUP_LIMIT,

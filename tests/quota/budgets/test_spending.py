@@ -190,3 +190,18 @@ def test_with_other_hours_what_was_spent_stays() -> None:
     assert spending.under(document(TEXT.replace("hours: 100", "hours: 3")))
     (science, *_) = spending.standings(NOW)
     assert (science.spent, science.is_over) == (4, True)
+
+
+@pytest.mark.parametrize(("zone", "counts"), [("Europe/Berlin", True), ("UTC", False)])
+def test_a_period_of_the_calendar_begins_by_the_clock_of_its_zone(
+    zone: str, *, counts: bool
+) -> None:
+    budget = f"budget: {{hours: 10, per: month, zone: {zone}}}"
+    spending = Spending(document(f"groups: {{lab: {{{budget}}}}}"))
+    of_december = datetime(2026, 12, 2, 12, tzinfo=UTC)
+    before_midnight = datetime(2026, 11, 30, 23, tzinfo=UTC)
+    held = HeldTime(HeldKind.USED, True, HOUR, HOUR, 0)
+    spending.add(ChargedHour(before_midnight, GroupName("lab"), UserName("ada"), "NVIDIA L4", held))
+    (standing,) = spending.standings(of_december)
+    assert standing.spent == (1 if counts else 0)
+    assert (spending.first_hour(of_december) == before_midnight) is counts

@@ -149,3 +149,12 @@ def test_of_several_that_refuse_the_one_is_told_that_has_hours_again_last() -> N
     never = stands("{hours: 0, at_end: no-new}", {}, group="all")
     soon = over("lab", "no-new")
     assert Spent.of([never, soon]).refuses(PATH, ADA) is never
+
+
+@pytest.mark.parametrize(("zone", "counts"), [("Europe/Berlin", True), ("UTC", False)])
+def test_a_month_begins_by_the_clock_of_its_zone(zone: str, *, counts: bool) -> None:
+    of_december = datetime(2026, 12, 2, 12, tzinfo=UTC)
+    before_midnight = datetime(2026, 11, 30, 23, tzinfo=UTC)
+    said = f"{{hours: 10, per: month, zone: {zone}}}"
+    standing = stands(said, {before_midnight: spent(3)}, of_december)
+    assert standing.spent == (3 if counts else 0)

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import SliceId
+from sublet_quota.shares.group_tree import NodeName
 
 from tests.quota.holdings.test_holdings import ranks
 from tests.support.quota_cases import H100, L4, NOON, document, gpu, holdings, notebook, part
@@ -39,6 +40,29 @@ def test_with_too_few_cards_another_document_keeps_which_were_in_force() -> None
     after = held.under(document(weighted), NOON)
     assert ranks(after) == ranks(held)
     assert {one.before for one in after.slices()} == {None}
+
+
+def test_with_too_few_cards_no_group_loses_its_card_to_who_used_less_by_now() -> None:
+    turns = {NodeName(name): (int(name != "lab"), 0) for name in ("lab", "other", "/")}
+    text, cards = TEXT.format(grace=24, lab=1, other=1), (gpu("c0"), gpu("c1", index=1))
+    held = Holdings(document(text), cards, turns=turns)
+    for number, group in enumerate(("lab", "other")):
+        held.put(notebook(group, group=group, amount=part(1), on=f"c{number}"))
+    held.put_gpu(gpu("c1", index=1, closed="XID 79"))
+    assert ranks(held) == "lab=entitled other=borrowed"
+    # The lab has used the card since.
+    turns.update({NodeName("lab"): (1, 0), NodeName("other"): (0, 0)})
+    heavier = document(text.replace("{lab: {", "{lab: {weight: 2, "))
+    after = held.under(heavier, NOON)
+    assert ranks(after) == "lab=entitled other=borrowed"
+    assert {one.before for one in after.slices()} == {None}
+    again = Holdings(
+        held.document, held.gpus_as_told(), held.slices(), held.lasting_steps(), turns,
+        in_force=held.steps_in_force(),
+    )  # fmt: skip
+    assert ranks(again) == "lab=entitled other=borrowed"
+    held.remove(SliceId("lab"))
+    assert ranks(held) == "other=entitled"
 
 
 def test_a_slice_that_came_meanwhile_is_there_and_one_that_ended_is_not() -> None:

@@ -173,22 +173,22 @@ def test_who_lost_it_in_a_grace_has_it_again_before_older_ones_that_wait() -> No
 
 
 def test_what_is_in_force_alone_is_kept_by_its_grace_when_there_are_more_cards() -> None:
-    """With all cards ``old`` would be entitled instead; it was not, and has no grace."""
-    text = two_groups(1, 1).replace("other: {guaranteed: {H100: 1}}", "other: {guaranteed: MORE}")
+    """With all cards ``old`` was entitled instead; with those that there are it was not."""
+    text = two_groups(1, 1).replace("{H100: 1}", "{H100: LAB}", 1).replace("H100: 1}", "H100: 3/2}")
     turns = {NodeName(name): (name != "other", 0) for name in ("lab", "other", "/")}
     old = notebook("old", "ada", part(3 / 4), group="lab", on="c0", since=0)
     kept = notebook("kept", "bob", part(1 / 2), group="lab", on="c1", since=1)
     gone = notebook("gone", "eve", part(1 / 4), on="c1", since=2)
-    first = document(text.replace("MORE", "{H100: 3/2}"))
+    first = document(text.replace("LAB", "1"))
     cards = [gpu(f"c{n}", index=n) for n in range(2)]
     held = Holdings(first, cards, [old, kept, gone], turns=turns)
     assert ranks(held) == "gone=borrowed kept=entitled old=borrowed"
-    held = held.under(document(text.replace("MORE", "{H100: 2}")), NOON)
+    held = held.under(document(text.replace("LAB", "2/5")), NOON)
     assert ranks(held) == "gone=borrowed kept=entitled old=borrowed"
     assert held.slice(SliceId("old")).before is None
     held.remove(SliceId("gone"))
     held.put_gpu(gpu("c2", index=2))
-    assert in_force(held, "lab") == 1
+    assert in_force(held, "lab") == Fraction(1, 2)
     assert ranks(held) == "kept=entitled old=borrowed"
 
 

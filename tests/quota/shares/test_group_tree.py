@@ -94,6 +94,17 @@ def test_two_groups_guaranteed_the_one_card_do_not_take_turns_on_it() -> None:
     assert warning is not None
 
 
+def test_an_odd_card_stays_with_whose_slices_are_within_it_whoever_used_less_by_now() -> None:
+    made = tree(group("a", guaranteed=2), group("b", guaranteed=2))
+    for entitled, in_force in (
+        ({"b": Fraction(5, 4)}, "a=1 b=2"),
+        ({"b": Fraction(1)}, "a=2 b=1"),
+        ({"a": Fraction(2), "b": Fraction(2)}, "a=2 b=1"),
+    ):
+        kept, _ = guarantees_in_force(made, Fraction(3), ranked(made, "a"), {}, entitled)
+        assert told({n: node.guaranteed for n, node in kept.nodes.items()}, "ab") == in_force
+
+
 def test_a_cut_goes_down_the_tree() -> None:
     made = tree(
         group("a", group("a1", guaranteed=3), group("a2", guaranteed=1), guaranteed=6),

@@ -124,6 +124,8 @@ class TypeStanding:
             # What it was entitled to elsewhere, or before its hours were over, it is not here.
             self._in_force_before.pop(one.piece.piece_id, None)
         self._count(one, 1)
+        if instead_of is not None or (before is not None and _is_less(one.piece, before.piece)):
+            self._let_odd_cards_go_in_turn()
         gone = None if instead_of is None else instead_of.piece.piece_id
         if gone is not None:
             self._layout_changes.add(gone)
@@ -142,6 +144,7 @@ class TypeStanding:
         self._in_force_before = {}
         self._layout_changes.add(one.piece.piece_id)
         self._count(one, -1)
+        self._let_odd_cards_go_in_turn()
         self._lasting.remove(one.piece.piece_id, self._other_grace())
         if self._now is not self._lasting:
             self._now.remove(one.piece.piece_id)
@@ -206,7 +209,11 @@ class TypeStanding:
         for name in path:
             graced[name] = graced.get(name, NO_CARD) + cards
         tree, _ = guarantees_in_force(
-            self.told, self._expected_of(self._keeping), self._turns, graced
+            self.told,
+            self._expected_of(self._keeping),
+            self._turns,
+            graced,
+            self._entitled_in_force(),
         )
         depths = range(len(path), 0, -1)
         kept = (d for d in depths if graced[path[d - 1]] <= tree.nodes[path[d - 1]].guaranteed)
@@ -260,7 +267,8 @@ class TypeStanding:
             self._lasting.under(lasting)
 
     def _in_force(self, cards: Fraction | None) -> GroupTree:
-        return guarantees_in_force(self.told, cards, self._turns, self._graced)[0]
+        entitled = self._entitled_in_force()
+        return guarantees_in_force(self.told, cards, self._turns, self._graced, entitled)[0]
 
     def _expected_of(self, cards: Fraction) -> Fraction:
         """Return how many cards count: an agent could make some up, for which others make way."""
@@ -281,21 +289,51 @@ class TypeStanding:
             return self._now
         self._cards_are_other = False
         tree, self.cut = guarantees_in_force(
-            self.told, self._expected_of(self._keeping), self._turns, self._graced
+            self.told,
+            self._expected_of(self._keeping),
+            self._turns,
+            self._graced,
+            self._entitled_in_force(),
         )
         if tree == self._lasting.tree:
             self._leave_shortage()
         elif self._now is self._lasting or tree != self._now.tree:
+            before = self._steps_before()
             self._now = EntitlementIndex(tree)
-            before = self._in_force_before
             self._now.fill(
                 (replace(piece, entitled=before.get(piece.piece_id, piece.entitled)), age)
                 for piece, age in self._lasting.entries()
             )
         return self._now
 
+    def _let_odd_cards_go_in_turn(self) -> None:
+        """Note that those may go in turn which were kept for a slice that is less, or gone."""
+        self._cards_are_other |= self._now is not self._lasting
+
+    def _steps_before(self) -> Mapping[PieceId, int]:
+        """Return to how many steps slices are entitled while there are too few cards."""
+        if self._now is self._lasting:
+            return self._in_force_before
+        return {piece.piece_id: piece.entitled for piece in self._now.pieces()}
+
+    def _entitled_in_force(self) -> Mapping[NodeName, Fraction]:
+        """Return what is entitled at each node while there are too few cards: it stays so."""
+        if self._now is not self._lasting:
+            return self._now.entitled
+        sums: dict[NodeName, Fraction] = {}
+        for piece_id, steps in self._in_force_before.items():
+            piece = self._lasting.piece(piece_id)
+            if piece is not None:
+                for name in self.told.paths[piece.node][:steps]:
+                    sums[name] = sums.get(name, NO_CARD) + piece.cards
+        return sums
+
     def _leave_shortage(self) -> None:
         if self._now is not self._lasting:
             everyone = (piece.piece_id for piece in self._now.pieces())
             self._now = self._lasting
             self._lasting.touch(everyone)
+
+
+def _is_less(piece: Piece, before: Piece) -> bool:
+    return piece.node != before.node or piece.cards < before.cards
