@@ -206,6 +206,7 @@ class Capacity:
                 self.holdings.mark_unsuspendable(
                     slice_id, unsuspendable=self._is_unsuspendable(record)
                 )
+                self.holdings.mark_idle(slice_id, idle=self._is_idle(record))
 
     def nodes_are_cordoned(self, nodes: frozenset[NodeId]) -> None:
         """Close the cards of these nodes, and open those of nodes that were cordoned before."""
@@ -261,7 +262,12 @@ class Capacity:
                     break
         for slice_id in gone:
             self.holdings.remove(slice_id)
+        for slice_id in change.released:
+            self.holdings.mark_idle(slice_id, idle=False)
         for record in change.slices:
+            if record.moving_to is not None:
+                # One move at a time: whether it is idle on the other card is told from there.
+                self.holdings.mark_idle(record.slice_id, idle=False)
             self.holdings.put(self.holding(record), instead_of.get(record.slice_id))
 
     def _holdings(self, in_force: QuotaDocument, cards: Iterable[GpuFacts]) -> Holdings:
@@ -320,6 +326,15 @@ class Capacity:
             before=_grace(record),
             entitled_job=record.is_job and bool(record.entitled),
         )
+
+    def _is_idle(self, record: SliceRecord) -> bool:
+        """Whether a slice's owner is idle, and it may change cards: a pod's is the cluster's."""
+        report = self._fleet.report(record.slice_id)
+        if report is None or record.is_job or record.pod is not None:
+            return False
+        at_work = report.active or report.running_cell or report.wait is not None
+        stays = report.stays is not None or record.never_suspended is not None
+        return not (at_work or stays or record.moving_to is not None)
 
     def _is_unsuspendable(self, record: SliceRecord) -> bool:
         """Whether the hub's backend says so of a slice for good, or the agent does now."""

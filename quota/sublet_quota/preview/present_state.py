@@ -15,7 +15,7 @@ from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.jobs.turns.job_order import HeldCards
 from sublet_quota.jobs.turns.past_uses import LagWrittenOff, Payer
 from sublet_quota.jobs.waiting_job import WaitingJob
-from sublet_quota.names.ids import GpuId, GroupName, UserName
+from sublet_quota.names.ids import GpuId, GroupName, SliceId, UserName
 
 StandingsUnder = Callable[[QuotaDocument], tuple[BudgetStanding, ...]]
 
@@ -61,6 +61,8 @@ class PresentState:
     """Cards whose room is kept for a reservation of a group."""
     asked_sizes: Mapping[str, int] = field(default_factory=dict)
     """How often people have asked for each size lately."""
+    idle: frozenset[SliceId] = frozenset()
+    """The slices that may change cards, as their owners are idle."""
     standings_under: StandingsUnder = no_budgets
     """How budgets would stand under another document, after what was held until now."""
 
@@ -85,6 +87,7 @@ class PresentState:
         # Where guarantees lie has a history.
         held.begin_with(now.laid_out)
         held.kept_cards, held.asked_sizes = self.kept_cards, self.asked_sizes
+        held.idle = set(self.idle)
         return held
 
 
@@ -101,5 +104,6 @@ def present_state(
         jobs=jobs or JobsNow(),
         kept_cards=holdings.kept_cards,
         asked_sizes=holdings.asked_sizes,
+        idle=frozenset(holdings.idle),
         standings_under=standings_under,
     )

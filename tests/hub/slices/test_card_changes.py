@@ -207,6 +207,56 @@ async def test_so_it_does_after_a_restart(tmp_path: Path, hub: FakeHub) -> None:
         assert after.called_back_since is not None
 
 
+IN_LABS = QUOTA + "groups: {lab: {guaranteed: {H100: 2}}}\n"
+
+
+@pytest.mark.parametrize("is_at_work", [False, True])
+async def test_an_idle_entitled_slice_makes_room_and_stays_entitled(
+    tmp_path: Path, hub: FakeHub, *, is_at_work: bool
+) -> None:
+    here = settings(tmp_path)
+    (tmp_path / "quota.yaml").write_text(IN_LABS)
+    async with hub_world(tmp_path, hub, here) as world:
+        agent = await world.agent(gpus=CARDS)
+        leases = {
+            each: await world.slice_for(each, groups=("lab",), size="large")
+            for each in ("bob", "ben", "cat")
+        }
+        cards = [each["gpu_id"] for each in leases.values()]
+        gone = next(name for name, at in leases.items() if cards.count(at["gpu_id"]) == 2)
+        await world.hub_call("DELETE", f"slices/{leases.pop(gone)['slice_id']}")
+        world.service.places.look()
+        await is_told_of_all(world, agent)
+        for lease in leases.values():
+            slice_id = lease["slice_id"]
+            agent.says[slice_id] = a_report(
+                slice_id, state="resident", active=is_at_work, gate_open=is_at_work
+            )
+        await agent.report()
+        if is_at_work:
+            body = {"owner": "ada", "server": "", "account": world.account("ada"), "size": "whole"}
+            status, refusal = await world.hub_call("POST", "slices", body)
+            assert status == 409, refusal
+            assert moving(world) is None
+            return
+        record, hers = await whole(world)
+        assert {hers, record.moving_to} == {"SIM-0", "SIM-1"}
+        assert record.called_back_since is None
+        await agent.until(
+            lambda: (
+                (told := assigned(agent, record.slice_id)) is not None
+                and (told.move_to, told.rank) == (record.moving_to, Rank.ENTITLED)
+            )
+        )
+        agent.says[record.slice_id] = a_report(record.slice_id, gpu_id=record.moving_to)
+        await agent.report()
+        (after,) = world.service.ledger.slices_of_owner(record.owner)
+        assert (after.gpu.gpu_id, after.called_back_since) == (record.moving_to, None)
+        assert world.service.capacity.holdings.rank(after.slice_id) is Rank.ENTITLED
+        world.service.card_changes.look()
+        assert moving(world) is None
+
+
 async def test_the_hub_learns_of_a_card_to_which_the_move_was_called_off_too_late(
     tmp_path: Path, hub: FakeHub
 ) -> None:
