@@ -73,6 +73,8 @@ class Capacity:
         self._prepared: _Prepared | None = None
         self._preparing = asyncio.Lock()
         self._silent: frozenset[NodeId] = frozenset()
+        self._staying: set[SliceId] = set()
+        """The slices that could not change cards when they were asked to."""
         self._on_room: list[Callable[[], None]] = []
         self.turns = FairTurns()
         """In which order odd cards go where more is guaranteed than there is."""
@@ -208,6 +210,11 @@ class Capacity:
                 )
                 self.holdings.mark_idle(slice_id, idle=self._is_idle(record))
 
+    def stays(self, slice_id: SliceId) -> None:
+        """Note that a slice cannot change cards: it is not asked again to make room so."""
+        self._staying.add(slice_id)
+        self.holdings.mark_idle(slice_id, idle=False)
+
     def nodes_are_cordoned(self, nodes: frozenset[NodeId]) -> None:
         """Close the cards of these nodes, and open those of nodes that were cordoned before."""
         before, self._fleet.cordoned = self._fleet.cordoned, nodes
@@ -263,6 +270,7 @@ class Capacity:
         for slice_id in gone:
             self.holdings.remove(slice_id)
         for slice_id in change.released:
+            self._staying.discard(slice_id)
             self.holdings.mark_idle(slice_id, idle=False)
         for record in change.slices:
             if record.moving_to is not None:
@@ -333,7 +341,7 @@ class Capacity:
         if report is None or record.is_job or record.pod is not None:
             return False
         at_work = report.active or report.running_cell or report.wait is not None
-        stays = report.stays is not None or record.never_suspended is not None
+        stays = record.slice_id in self._staying or record.never_suspended is not None
         return not (at_work or stays or record.moving_to is not None)
 
     def _is_unsuspendable(self, record: SliceRecord) -> bool:

@@ -7,8 +7,26 @@ from tests.security.mutant import Mutant
 _SEATS: Final = "quota/sublet_quota/residency/seats.py"
 _LEFT_ROOM: Final = "quota/sublet_quota/residency/left_room.py"
 _RANKS: Final = "tests/quota/residency/test_ranks.py"
+_MOVING: Final = "quota/sublet_quota/placement/finding/moving.py"
+_IDLE: Final = "tests/quota/placement/test_idle_entitled_moves.py"
 
 MUTANTS: Final = (
+    Mutant(
+        3,
+        "who is entitled moves to a card where others' work comes before it",
+        _MOVING,
+        "        if _is_borrowed(holdings, holding):\n            return True\n        leaf",
+        "        if holding:\n            return True\n        leaf",
+        (f"{_IDLE}::test_nor_one_that_is_entitled_on_its_card_alone",),
+    ),
+    Mutant(
+        3,
+        "who is entitled moves while at work",
+        _MOVING,
+        "holding.is_notebook and holding.slice_id in holdings.idle",
+        "holding.is_notebook",
+        (f"{_IDLE}::test_one_at_work_does_not_move",),
+    ),
     Mutant(
         3,
         "who borrows keeps its seat for as long as it is busy",
