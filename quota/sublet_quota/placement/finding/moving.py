@@ -47,7 +47,8 @@ def find_by_moving(question: Question, options: tuple[Option, ...]) -> MovedPlac
     """
     if question.wish.never_suspended:
         return None
-    for may_move in (_is_borrowed, _is_borrowed_or_idle):
+    with_idle = (_is_borrowed_or_idle,) if question.holdings.idle else ()
+    for may_move in (_is_borrowed, *with_idle):
         for option in options:
             found = list(_by_moving(question, option, may_move))
             if found:
