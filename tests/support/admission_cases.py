@@ -110,10 +110,10 @@ class SmallHub:
     def make_way(self, placement: Placement) -> None:
         """Others do what a placement says of them; who moves is on the other card at once."""
         moves = dict(placement.moves)
+        for slice_id, gpu_id in moves.items():
+            self.holdings.put(replace(self._held(slice_id), gpu_id=gpu_id))
         for slice_id in placement.calls_back:
-            if slice_id in moves:
-                self.holdings.put(replace(self._held(slice_id), gpu_id=moves[slice_id]))
-            else:
+            if slice_id not in moves:
                 self.holdings.mark_called_back(slice_id, called_back=True)
         for slice_id, group in placement.recharged:
             self.holdings.put(replace(self._held(slice_id), group=group))

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import importlib.metadata
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
@@ -33,6 +33,7 @@ from sublet_agent.processes.process_table import LinuxProcessTable
 from sublet_agent.residency.card_changes import CardChanges, CardChangeTools
 from sublet_agent.residency.controller import GpuResidency, ResidencyTools
 from sublet_agent.residency.eviction import Eviction
+from sublet_agent.residency.left_behind import LeftBehind, LeftBehindTools
 from sublet_agent.residency.registry import SliceRegistry
 from sublet_agent.residency.served_gpu import ServedGpu
 from sublet_agent.residency.snapshots import NodeConditions
@@ -87,6 +88,8 @@ class NodeAgent:
         self._paused_processes = PausedProcesses(device, self._journal, table, self._device_calls)
         self._link: ServiceLink | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._looks: list[asyncio.Task[None]] = []
+        """The searches for processes that were left behind: one, but where some are nobody's."""
         self._moves = self._make_moves()
         self._residencies: dict[GpuId, GpuResidency] = {}
         self._moved = MovedSlices(settings.state_folder / "moved-slices.json", table.boot_id)
@@ -102,6 +105,17 @@ class NodeAgent:
                 record=self._event_log.record,
                 may_begin=self._is_told,
                 changed=self._card_changed,
+            ),
+        )
+        self._left_behind = LeftBehind(
+            self._registry,
+            LeftBehindTools(
+                moves=self._moves,
+                attribution=self._attribution,
+                looks=self._samples,
+                clock=clock,
+                record=self._event_log.record,
+                found=self._report_recovery,
             ),
         )
         self._samplers: dict[GpuId, SamplingLoop] = {}
@@ -127,6 +141,7 @@ class NodeAgent:
         if self._assignments is not None:
             self._registry.apply(self._assignments, now)
         self._registry.keep_cards()
+        self._left_behind.begin(self._assigned())
         self._report_recovery(recovered)
         # Before anybody is let in: what is on the cards must be known to decide.
         await asyncio.gather(*(s.sample_once() for s in self._samplers.values()))
@@ -142,7 +157,7 @@ class NodeAgent:
         """Begin nothing more, finish or undo the moves in flight, and let go."""
         await self._socket.stop()
         await asyncio.to_thread(self._tenant_requests.close)
-        await _end(self._tasks)
+        await _end((*self._tasks, *self._looks))
         await asyncio.gather(*(check.stop() for check in self._checks))
         await asyncio.gather(*(r.stop() for r in self._residencies.values()))
         for pool in (self._calls, self._device_calls, self._samples):
@@ -215,6 +230,7 @@ class NodeAgent:
             lending=self._lending,
             eviction=eviction,
             open_gates=self._open_gates,
+            is_being_looked_for=self._left_behind.is_being_looked_for,
         )
         sampler_tools = SamplingTools(
             moves=self._moves,
@@ -308,7 +324,10 @@ class NodeAgent:
         self._kept.keep(assignments)
         released = self._registry.apply(assignments, self._clock.now())
         loop = asyncio.get_running_loop()
-        loop.run_in_executor(self._calls, self._groups.serve, self._slices)
+        served = loop.run_in_executor(self._calls, self._groups.serve, self._slices)
+        look = self._left_behind.assigned(assignments)
+        if look is not None:
+            self._looks.append(loop.create_task(self._look_for_left_behind(served, look)))
         if released:
             loop.run_in_executor(
                 self._calls, self._paused_processes.release, released, PauseReason.POLICY
@@ -316,6 +335,14 @@ class NodeAgent:
         self._card_changes.look_again()
         for residency in self._residencies.values():
             residency.poke()
+
+    async def _look_for_left_behind(
+        self, served: asyncio.Future[None], look: Callable[[], Awaitable[None]]
+    ) -> None:
+        # Whose a pod's processes are, the groups tell.
+        await served
+        await look()
+        self._tell()
 
     def _view(self) -> NodeConditions:
         return NodeConditions(

@@ -65,6 +65,10 @@ class MoveTools:
     """The cards on one of which a suspended process was, where nobody wrote down on which: wherever
     it is sent, it may come back on each of these. Room is needed on all.
     """
+    caps_mib: dict[ProcessIdentity, int] = field(default_factory=dict)
+    """What the slice of a suspended process may hold in all, where nobody wrote down how much the
+    process itself needs: all such of a slice together need no more.
+    """
 
 
 @dataclass(frozen=True, slots=True)

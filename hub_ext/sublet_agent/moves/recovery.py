@@ -2,22 +2,23 @@
 
 The device's own word counts; the journal says whom to ask about, and how much room a suspended
 process needs. Processes that the journal does not name (it was lost) are looked for among those on
-the cards and those of the slices that are assigned here.
+the cards and those of the slices that are assigned here. Where nobody had written down which slices
+those are either, ``find_unwritten`` looks for theirs once the hub service has said so.
 """
 
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, TypeVar
 
 from sublet_quota.names.ids import GpuId, SliceId
 from sublet_quota.residency.snapshot import Holder
 from sublet_quota.wire.agent_link import SliceAssignment
 
-from sublet_agent.cgroups.attribution import Attribution
+from sublet_agent.cgroups.attribution import SLICE_VARIABLE, Attribution
 from sublet_agent.devices.interface import (
     Device,
     DeviceError,
@@ -25,6 +26,7 @@ from sublet_agent.devices.interface import (
     ProcessState,
     StandsStillError,
 )
+from sublet_agent.errors import JournalError
 from sublet_agent.moves.pausing import PauseReason
 from sublet_agent.moves.plan import MoveTools
 from sublet_agent.moves.thawing import AT_THE_LATEST_S
@@ -36,12 +38,16 @@ MOVING: Final = frozenset({Step.SUSPENDING, Step.RESUMING})
 _STATE_TRIES: Final = 5
 _ACCOUNTS_AT_ONCE: Final = 8
 """As many as may be read at once."""
+_NOBODYS_AT_MOST: Final = 256
+"""The most processes of an account that are asked about for slices that nobody serves."""
 _PERHAPS_AWAY: Final = frozenset({Step.SUSPENDING, Step.SUSPENDED, Step.RESUMING, Step.LOST})
 _AFTER_A_MOVE: Final = {
     ProcessState.SUSPENDED: Step.SUSPENDED,
     # Back on the card, or never away from it.
     ProcessState.PAUSED: Step.RESUMED,
 }
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -56,13 +62,32 @@ class Recovered:
     lost: list[Target] = field(default_factory=list)
 
 
+@dataclass(slots=True)
+class _Sorted:
+    """Those that stand still, by what is to be done with them."""
+
+    recovered: Recovered = field(default_factory=Recovered)
+    unpause: list[Target] = field(default_factory=list)
+    unwritten: list[Target] = field(default_factory=list)
+    lost_while_away: list[Target] = field(default_factory=list)
+
+    def suspended(self, target: Target, step: Step | None) -> None:
+        """Sort one in that is suspended."""
+        if step is Step.LOST:
+            self.lost_while_away.append(target)
+        elif step is None or target.unwritten:
+            self.unwritten.append(target)
+        else:
+            self.recovered.suspended.append(target)
+
+
 def recover(
     tools: MoveTools, attribution: Attribution, assignments: Iterable[SliceAssignment]
 ) -> Recovered:
     """Let run who may run, take over the rest that stands still; return what was found and done."""
     assigned = {SliceId(s.slice_id): s for s in assignments}
-    recovered = Recovered()
-    unpause: list[Target] = []
+    found = _Sorted()
+    recovered = found.recovered
     deadline = time.monotonic() + AT_THE_LATEST_S
     for target, step in _candidates(tools, attribution, assigned):
         attribution.remember(target.identity, target.slice_id)
@@ -73,10 +98,7 @@ def recover(
             tools.journal.write(_AFTER_A_MOVE[state], [target if is_away else target.on_its_card])
         match state:
             case ProcessState.SUSPENDED:
-                _note_where_else(tools, target, step, assigned.get(target.slice_id))
-                tools.paused_processes.adopt(target, PauseReason.SUSPENDED)
-                tools.host.settle(target.identity, target.image_mib)
-                (recovered.lost if step is Step.LOST else recovered.suspended).append(target)
+                found.suspended(target, step)
             case ProcessState.FAILED:
                 recovered.lost.append(target)
             case ProcessState.PAUSED:
@@ -86,28 +108,124 @@ def recover(
                     # Owners may be at work: whether it may go on, the policy says.
                     recovered.paused_jobs.append(here)
                 else:
-                    unpause.append(here)
+                    found.unpause.append(here)
             case ProcessState.RUNNING | None:
                 tools.journal.write(Step.RUNNING, [target])
-    # A slice of which a part is suspended must not run without it.
-    away = {t.slice_id for t in recovered.suspended}
-    for target in unpause:
-        if target.slice_id in away:
-            tools.paused_processes.exchange(target, PauseReason.POLICY, PauseReason.SLICE)
-    recovered.unpaused = [t for t in unpause if t.slice_id not in away]
-    tools.paused_processes.release(recovered.unpaused, PauseReason.POLICY)
+    recovered.suspended.extend(_as_unwritten(tools, found.unwritten, assigned))
+    recovered.lost.extend(found.lost_while_away)
+    for target in (*recovered.suspended, *found.lost_while_away):
+        take_over_suspended(tools, target)
+    _let_run(tools, found)
     return recovered
 
 
-def _note_where_else(
-    tools: MoveTools, target: Target, step: Step | None, assignment: SliceAssignment | None
-) -> None:
+def _let_run(tools: MoveTools, found: _Sorted) -> None:
+    recovered = found.recovered
+    # A slice of which a part is suspended must not run without it.
+    away = {t.slice_id for t in recovered.suspended}
+    for target in found.unpause:
+        if target.slice_id in away:
+            tools.paused_processes.exchange(target, PauseReason.POLICY, PauseReason.SLICE)
+    recovered.unpaused = [t for t in found.unpause if t.slice_id not in away]
+    tools.paused_processes.release(recovered.unpaused, PauseReason.POLICY)
+
+
+def find_unwritten(
+    tools: MoveTools,
+    attribution: Attribution,
+    assignments: Iterable[SliceAssignment],
+    known: Iterable[ProcessIdentity],
+) -> Recovered:
+    """Find who of these slices is suspended, and written down nowhere; nothing is done to them.
+
+    ``known``: those that are not to be asked about. Who is locked is on a card, and seen there.
+    """
+    assigned = {SliceId(s.slice_id): s for s in assignments}
+    found = Recovered()
+    for target, _ in _unlisted(tools.table, attribution, assigned, set(known)):
+        match _told_state(tools, target.identity):
+            case ProcessState.SUSPENDED:
+                found.suspended.append(target)
+            case ProcessState.FAILED:
+                found.lost.append(target)
+            case ProcessState.RUNNING | ProcessState.PAUSED | None:
+                pass
+    found.suspended = _as_unwritten(tools, found.suspended, assigned)
+    return found
+
+
+def take_over_suspended(tools: MoveTools, target: Target) -> None:
+    """Keep a suspended process from running, and count its bytes."""
+    tools.paused_processes.adopt(target, PauseReason.SUSPENDED)
+    tools.host.settle(target.identity, target.image_mib)
+
+
+def find_nobodys(
+    tools: MoveTools, gpu_id: GpuId, known: Iterable[ProcessIdentity], served: Collection[SliceId]
+) -> Recovered:
+    """Find who stands still for a slice that nobody serves, and is written down nowhere.
+
+    Whose they are nobody here can tell: a slice that a process names is not believed, so that each
+    counts as one of its own. Those that are locked are ``unpaused``, and nothing is done to them
+    yet. Not more than some of an account are asked about.
+    """
+    by_account = _by_account(tools.table, tools.table.pids(), set(known))
+
+    def look(processes: Sequence[ProcessIdentity]) -> list[ProcessIdentity]:
+        named = ((i, tools.table.environment(i.pid, SLICE_VARIABLE)) for i in processes)
+        return [i for i, name in named if name and name not in served][:_NOBODYS_AT_MOST]
+
+    found = Recovered()
+    for identity in _side_by_side(look, by_account.values()):
+        name = SliceId(f"unknown-{identity.pid}")
+        target = Target(identity, gpu_id, name, Holder.NOTEBOOK)
+        match _told_state(tools, identity):
+            case ProcessState.SUSPENDED:
+                found.suspended.append(target)
+            case ProcessState.PAUSED:
+                found.unpaused.append(target)
+            case ProcessState.FAILED:
+                found.lost.append(target)
+            case ProcessState.RUNNING | None:
+                pass
+    return found
+
+
+def _as_unwritten(
+    tools: MoveTools, unwritten: Sequence[Target], assigned: Mapping[SliceId, SliceAssignment]
+) -> list[Target]:
+    """Return suspended processes with parts of what their slice may hold in all, and note that.
+
+    How much each needs nobody knows; together they need no more than the cap. The next agent reads
+    that nobody knew.
+    """
+    of_slice: defaultdict[SliceId, list[Target]] = defaultdict(list)
+    for target in unwritten:
+        of_slice[target.slice_id].append(target)
+    found: list[Target] = []
+    for slice_id, targets in of_slice.items():
+        in_all = sum(target.image_mib for target in targets)
+        if slice_id in assigned:
+            in_all = min(in_all, assigned[slice_id].memory_mib)
+        each = -(-in_all // len(targets))
+        found.extend(replace(target, image_mib=each, unwritten=True) for target in targets)
+        tools.caps_mib.update((target.identity, in_all) for target in targets)
+    for target in found:
+        _note_where_else(tools, target, assigned.get(target.slice_id))
+    try:
+        tools.journal.write(Step.SUSPENDED, found)
+    except JournalError as error:
+        log.warning("%s", error)
+    return found
+
+
+def _note_where_else(tools: MoveTools, target: Target, assignment: SliceAssignment | None) -> None:
     """Note the cards on which a suspended process may have been, if nobody wrote down on which.
 
     The hub service wants its slice on another, or did: an agent before this one may have brought it
     there.
     """
-    if step is not None or assignment is None:
+    if assignment is None:
         return
     wanted = () if assignment.move_to is None else (assignment.move_to,)
     cards = frozenset(map(GpuId, (target.gpu_id, *wanted, *assignment.perhaps_on)))
@@ -153,19 +271,13 @@ def _unlisted(
     So accounts are looked at side by side: nobody waits for all who do so, one after another.
     """
     uids = {s.uid for s in assigned.values()}
-    by_account: defaultdict[int, list[ProcessIdentity]] = defaultdict(list)
-    for pid in table.pids():
-        uid = table.uid(pid)
-        identity = table.identify(pid) if uid in uids else None
-        if uid is not None and identity is not None and identity not in seen:
-            by_account[uid].append(identity)
+    pids = (pid for pid in table.pids() if table.uid(pid) in uids)
+    by_account = _by_account(table, pids, seen)
 
     def look(processes: Sequence[ProcessIdentity]) -> list[tuple[ProcessIdentity, SliceId | None]]:
         return [(identity, attribution.slice_of(identity)) for identity in processes]
 
-    with ThreadPoolExecutor(_ACCOUNTS_AT_ONCE, "recovery") as looks:
-        found = [each for account in looks.map(look, by_account.values()) for each in account]
-    for identity, slice_id in found:
+    for identity, slice_id in _side_by_side(look, by_account.values()):
         assignment = assigned.get(slice_id) if slice_id is not None else None
         if assignment is None:
             continue
@@ -182,12 +294,44 @@ def _unlisted(
         )
 
 
+def _by_account(
+    table: ProcessTable, pids: Iterable[int], seen: Collection[ProcessIdentity]
+) -> Mapping[int, Sequence[ProcessIdentity]]:
+    """Return those of these processes that were not seen, by account."""
+    found: defaultdict[int, list[ProcessIdentity]] = defaultdict(list)
+    for pid in pids:
+        uid, identity = table.uid(pid), table.identify(pid)
+        if uid is not None and identity is not None and identity not in seen:
+            found[uid].append(identity)
+    return found
+
+
+def _side_by_side(
+    look: Callable[[Sequence[ProcessIdentity]], Iterable[T]],
+    accounts: Iterable[Sequence[ProcessIdentity]],
+) -> list[T]:
+    with ThreadPoolExecutor(_ACCOUNTS_AT_ONCE, "recovery") as looks:
+        return [each for account in looks.map(look, accounts) for each in account]
+
+
 def _listed(device: Device, gpu_id: GpuId) -> list[tuple[int, int | None]]:
     try:
         return [(p.pid, p.memory_mib) for p in device.processes(gpu_id)]
     except DeviceError as error:
         log.warning("GPU %s does not list its processes: %s", gpu_id, error)
         return []
+
+
+def _told_state(tools: MoveTools, identity: ProcessIdentity) -> ProcessState | None:
+    """Return what the driver says of a process; ``None`` where it says nothing.
+
+    One that was being moved when the agent before ended has an answer when that is over.
+    """
+    try:
+        return tools.device.state(identity.pid)
+    except DeviceError as error:
+        log.info("whether process %s is suspended is not known: %s", identity.pid, error)
+        return None
 
 
 def _state(

@@ -73,20 +73,24 @@ def _restore_while_still(
     tools: MoveTools, waiting: list[Target], outcome: MoveOutcome, others: "_Others"
 ) -> str:
     began = tools.monotonic()
+    came_mib = 0
     while waiting:
-        obstacle = others.stop_until_nothing_changes() or _no_room(tools, waiting)
+        obstacle = others.stop_until_nothing_changes() or _no_room(tools, waiting, came_mib)
         if obstacle:
             return obstacle
         left = tuple(waiting)
         target = waiting.pop(0)
 
-        def why_not_now(left: Sequence[Target] = left) -> str:
-            return others.stop() or _no_room(tools, left)
+        def why_not_now(left: Sequence[Target] = left, came_mib: int = came_mib) -> str:
+            return others.stop() or _no_room(tools, left, came_mib)
 
+        free_mib = _free_mib(tools, left)
         with _nobody_born_runs(others):
             objection = restore_one(tools, target, outcome, why_not_now)
         if objection is not None:
             return objection.detail
+        if target.identity in tools.caps_mib:
+            came_mib += max(0, free_mib - _free_mib(tools, left))
         if target.identity in outcome.on_gpu:
             outcome.moved_mib += target.image_mib
             outcome.moved_s = tools.monotonic() - began
@@ -212,14 +216,24 @@ class _AtLarge:
     """Whether somebody was listed who had ended by the time they were looked at."""
 
 
-def _no_room(tools: MoveTools, waiting: Sequence[Target]) -> str:
-    """Return that the room for all that still waits is missing, with the amounts, or ``""``."""
+def _no_room(tools: MoveTools, waiting: Sequence[Target], came_mib: int) -> str:
+    """Return that the room for all that still waits is missing, with the amounts, or ``""``.
+
+    ``came_mib``: what those have used in this move of which nobody knew how much they need.
+    """
     if tools.settings.skip_room_check:
         return ""
-    need_mib = sum(t.image_mib for t in waiting) + tools.settings.margin_mib
-    perhaps = (tools.perhaps_on.get(t.identity, frozenset()) for t in waiting)
-    cards = frozenset((waiting[0].gpu_id,)).union(*perhaps)
-    free_mib = min(tools.device.memory(gpu_id).free_mib for gpu_id in cards)
+    known = sum(t.image_mib for t in waiting if t.identity not in tools.caps_mib)
+    caps = (tools.caps_mib[t.identity] for t in waiting if t.identity in tools.caps_mib)
+    need_mib = known + max(0, max(caps, default=0) - came_mib) + tools.settings.margin_mib
+    free_mib = _free_mib(tools, waiting)
     if free_mib >= need_mib:
         return ""
     return f"{free_mib} MiB are free, and {need_mib} MiB are needed with the margin"
+
+
+def _free_mib(tools: MoveTools, waiting: Sequence[Target]) -> int:
+    """Return how much is free on each card on which these may come back."""
+    perhaps = (tools.perhaps_on.get(t.identity, frozenset()) for t in waiting)
+    cards = frozenset((waiting[0].gpu_id,)).union(*perhaps)
+    return min(tools.device.memory(gpu_id).free_mib for gpu_id in cards)

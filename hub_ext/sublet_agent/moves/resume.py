@@ -1,5 +1,7 @@
 """Resume a slice: all of its suspended processes, or none."""
 
+from dataclasses import replace
+
 from sublet_agent.devices.interface import DeviceError
 from sublet_agent.errors import JournalError
 from sublet_agent.moves.one_process import suspend_one
@@ -25,6 +27,9 @@ def resume_slice(tools: MoveTools, plan: MovePlan) -> MoveOutcome:
     elif outcome.lost:
         outcome.end = MoveEnd.REFUSED
         outcome.detail = "; ".join(sorted(set(outcome.lost.values())))
+    else:
+        for target in plan.processes:
+            tools.caps_mib.pop(target.identity, None)
     running = [t for t in restored if t.identity in outcome.on_gpu]
     if outcome.suspended:
         for target in running:
@@ -38,8 +43,10 @@ def resume_slice(tools: MoveTools, plan: MovePlan) -> MoveOutcome:
 
 
 def _put_away_again(tools: MoveTools, outcome: MoveOutcome, target: Target) -> None:
+    # What of the cap it does not need may be what the others do.
+    known = replace(target, unwritten=target.identity in tools.caps_mib)
     try:
-        suspend_one(tools, target, outcome)
+        suspend_one(tools, known, outcome)
     except (DeviceError, JournalError) as error:
         outcome.detail = f"{outcome.detail}; and it could not be put away again: {error}"
     outcome.on_gpu -= outcome.suspended.keys() | outcome.gone

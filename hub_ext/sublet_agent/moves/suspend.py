@@ -110,6 +110,7 @@ def _take_stock(course: _Course, held_mib: dict[int, int | None]) -> Objection |
                 detail = f"the GPU does not tell how much memory process {pid} holds"
                 return Objection(MoveEnd.REFUSED, detail, target, Obstacle.MEMORY_UNKNOWN)
             course.paused[pid] = replace(target, image_mib=image_mib)
+            tools.caps_mib.pop(target.identity, None)
         else:
             # It left the GPU before it was paused: nothing of it is to be moved.
             del course.paused[pid]

@@ -70,6 +70,8 @@ class ResidencyTools:
     lending: Callable[[], bool]
     eviction: Eviction
     open_gates: OpenGatesFile
+    is_being_looked_for: Callable[[SliceId], bool] = lambda _: False
+    """Whether it is not known yet who of a slice is suspended: then its gate stays closed."""
 
 
 class GpuResidency:
@@ -256,6 +258,9 @@ class GpuResidency:
                 return self._evict(served, action)
 
     def _open_gate(self, served: ServedSlice, now: datetime) -> bool:
+        if self._tools.is_being_looked_for(served.slice_id):
+            # What of it is suspended is not known yet; who looks for that pokes.
+            return False
         if self.gpu.is_outdated:
             # The sample that was asked for leads to the next step.
             self.look_again()

@@ -46,6 +46,7 @@ class Step(StrEnum):
 
 
 _SETTLED: Final = frozenset({Step.RUNNING, Step.GONE})
+_IS_AWAY: Final = frozenset({Step.SUSPENDED, Step.RESUMING})
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,8 @@ class Target:
     """The room that the process needs when it is resumed."""
     left_gpu_id: GpuId | None = None
     """The card that a suspended process left, where it is to come back on another: ``gpu_id``."""
+    unwritten: bool = False
+    """Whether nobody had written down how much room it needs, nor on which card it was."""
 
     @property
     def mapping(self) -> dict[GpuId, GpuId] | None:
@@ -69,7 +72,9 @@ class Target:
     @property
     def on_its_card(self) -> "Target":
         """The process as one that is on the card, or leaves it."""
-        return self if self.left_gpu_id is None else replace(self, left_gpu_id=None)
+        if self.left_gpu_id is None and not self.unwritten:
+            return self
+        return replace(self, left_gpu_id=None, unwritten=False)
 
     def at_home(self, gpu_id: GpuId) -> "Target":
         """Return the suspended process as one that is to come back on this card."""
@@ -115,6 +120,11 @@ class Journal:
                 if before is not None and not entry.target.image_mib:
                     # Who pauses a neighbour need not know how much it holds.
                     target = replace(entry.target, image_mib=before.target.image_mib)
+                    entries[index] = replace(entry, target=target)
+                if before is not None and {before.step, step} <= _IS_AWAY:
+                    # What was not known when it was found is not known until it was back.
+                    unwritten = entry.target.unwritten or before.target.unwritten
+                    target = replace(entries[index].target, unwritten=unwritten)
                     entries[index] = replace(entry, target=target)
                 self._last[entry.target.identity] = entries[index]
             text = "".join(map(_to_line, entries))
@@ -183,6 +193,7 @@ def fields_of(target: Target) -> dict[str, Any]:
         "holder": target.holder.value,
         "image_mib": target.image_mib,
         **({} if target.left_gpu_id is None else {"left_gpu": target.left_gpu_id}),
+        **({"unwritten": True} if target.unwritten else {}),
     }
 
 
@@ -195,6 +206,7 @@ def target_of(fields: Mapping[str, Any]) -> Target:
         Holder(fields["holder"]),
         int(fields["image_mib"]),
         GpuId(str(fields["left_gpu"])) if "left_gpu" in fields else None,
+        bool(fields.get("unwritten", False)),
     )
 
 

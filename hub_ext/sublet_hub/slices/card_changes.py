@@ -7,7 +7,8 @@ group's layout is brought home, when it is idle. Who stays is not asked again fo
 A slice that is moving has its place on the other card from the moment that this is decided, and is
 in the way on the one it is on. It is done when its node's agent says that it is there; an agent's
 word counts for its own node's cards alone. Where the agent says that it stays, or the other card
-fails, the slice is called back where it is, and takes turns, until there is room again. A move that
+fails, the slice is called back where it is, and takes turns, until there is room again; one that is
+entitled has its place as before, and what came in its room takes turns. A move that
 is called off may have come to its end before the agent heard: such cards are kept with the slice,
 and where the agent says that it is there, the ledger follows it, and it takes turns there.
 """
@@ -32,6 +33,8 @@ from sublet_hub.state.fleet import Fleet, NodeView
 
 _LOOKED_AT_ONCE: Final = 1000
 """Of so many slices it is looked up at once whether they are at home: others have turns between."""
+
+_Changed = tuple[SliceRecord, EventRecord]
 
 
 class CardChanges:
@@ -59,19 +62,14 @@ class CardChanges:
     def reported(self, view: NodeView) -> None:
         """Take over on which cards a node's slices are, and which cannot leave theirs."""
         told = (self._after_report(view, s, report) for s, report in view.slices.items())
-        self._apply([each for each in told if each is not None])
+        self._apply([each for changes in told for each in changes])
 
     def look(self) -> None:
         """Begin what is due, and call off what moves to a card that takes nobody any more."""
         records = [self._ledger.slices[slice_id] for slice_id in self._moving]
-        self._apply(
-            [
-                _stays(record, "the other GPU takes nothing new", self._now())
-                for record in records
-                if not self._is_open(record.moving_to) and self._is_open(record.gpu.gpu_id)
-            ]
-        )
-
+        for record in records:
+            if not self._is_open(record.moving_to) and self._is_open(record.gpu.gpu_id):
+                self._apply(self._stays(record, "the other GPU takes nothing new"))
         self._leave_failed_cards()
         if self._may_be_away and not self._unlooked:
             self._may_be_away = False
@@ -118,20 +116,42 @@ class CardChanges:
 
     def _after_report(
         self, view: NodeView, slice_id: SliceId, report: SliceReport
-    ) -> tuple[SliceRecord, EventRecord] | None:
+    ) -> list[_Changed]:
         record = self._ledger.slices.get(slice_id)
         if record is None or record.gpu.node != view.node:
-            return None
+            return []
         if report.gpu_id is not None:
-            return self._on_its_card(view, record, GpuId(report.gpu_id))
+            there = self._on_its_card(view, record, GpuId(report.gpu_id))
+            return [] if there is None else [there]
         if record.moving_to is not None and report.stays is not None:
             self._stayed.add((slice_id, record.moving_to))
-            return _stays(record, report.stays, self._now())
-        return None
+            self._capacity.stays(slice_id)
+            return self._stays(record, report.stays)
+        return []
 
-    def _on_its_card(
-        self, view: NodeView, record: SliceRecord, gpu_id: GpuId
-    ) -> tuple[SliceRecord, EventRecord] | None:
+    def _stays(self, record: SliceRecord, why: str) -> list[_Changed]:
+        """Let a slice stay where it is: what is entitled there has its place as before.
+
+        What came in its room is called back then, as far as it is borrowed.
+        """
+        now, changed = self._now(), [_stays(record, why, self._now())]
+        holdings = self._capacity.holdings
+        holding = holdings.slice(record.slice_id)
+        if holding is None or record.called_back_since is not None:
+            return changed
+        leaf = holdings.leaf_for(holding.group, holding.owner)
+        way = holdings.making_way(record.gpu.gpu_id, leaf, holding.amount)
+        words = quota_change_words(QuotaChange.CALLED_BACK, group=record.group)
+        for slice_id in way.called_back:
+            other = replace(
+                self._ledger.slices[slice_id].bound_for(None),
+                called_back_since=now,
+                called_back_for=record.group,
+            )
+            changed.append((other, slice_event(EventKind.SLICE_CALLED_BACK, other, now, words)))
+        return changed
+
+    def _on_its_card(self, view: NodeView, record: SliceRecord, gpu_id: GpuId) -> _Changed | None:
         """Take over that a slice is on another card than it was known to be on."""
         gpu = self._ledger.gpus.get(gpu_id)
         arrived = record.moving_to == gpu_id
@@ -161,7 +181,7 @@ class CardChanges:
         facts = None if gpu_id is None else self._capacity.holdings.gpu(gpu_id)
         return facts is not None and facts.closed is None
 
-    def _apply(self, changed: list[tuple[SliceRecord, EventRecord]]) -> None:
+    def _apply(self, changed: list[_Changed]) -> None:
         if changed:
             records = tuple(record for record, _ in changed)
             events = tuple(told for _, told in changed)
@@ -182,7 +202,7 @@ class CardChanges:
                 self._moving.add(record.slice_id)
 
 
-def _stays(record: SliceRecord, why: str, now: datetime) -> tuple[SliceRecord, EventRecord]:
+def _stays(record: SliceRecord, why: str, now: datetime) -> _Changed:
     after = record.bound_for(None)
     words = quota_change_words(QuotaChange.STAYS, why=why)
     called_back = record.called_back_since is not None

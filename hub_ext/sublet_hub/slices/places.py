@@ -218,10 +218,10 @@ def others_of(
     """Return what a decision makes of others' slices, and the events that tell their owners.
 
     One of ``moves`` goes to another card, and has its place there from now on; until it is there,
-    it is called back.
+    it is called back, unless it is entitled.
     """
     recharged, card_of = dict(decided.recharged), dict(moves)
-    concerned: Iterable[SliceId] = dict.fromkeys((*decided.calls_back, *recharged))
+    concerned: Iterable[SliceId] = dict.fromkeys((*decided.calls_back, *card_of, *recharged))
     records: list[SliceRecord] = []
     events: list[EventRecord] = []
     for slice_id in concerned:
@@ -236,6 +236,11 @@ def others_of(
         if slice_id in decided.calls_back:
             after, words = _called_back(ledger, after, card_of.get(slice_id), made.group, now)
             events.append(_event_for(EventKind.SLICE_CALLED_BACK, after, made, now, words))
+        elif slice_id in card_of:
+            after = after.bound_for(card_of[slice_id])
+            card = ledger.gpus[card_of[slice_id]].index
+            words = quota_change_words(QuotaChange.MAKES_ROOM, card=card)
+            events.append(_event_for(EventKind.SLICE_PLACED, after, made, now, words))
         records.append(after)
     return tuple(records), tuple(events)
 

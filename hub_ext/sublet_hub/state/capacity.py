@@ -74,6 +74,8 @@ class Capacity:
         self._prepared: _Prepared | None = None
         self._preparing = asyncio.Lock()
         self._silent: frozenset[NodeId] = frozenset()
+        self._staying: set[SliceId] = set()
+        """The slices that could not change cards when they were asked to."""
         self._on_room: list[Callable[[], None]] = []
         self._warned_by: list[Callable[[QuotaDocument], Iterable[str]]] = []
         self.turns = FairTurns()
@@ -213,6 +215,12 @@ class Capacity:
                 self.holdings.mark_unsuspendable(
                     slice_id, unsuspendable=self._is_unsuspendable(record)
                 )
+                self.holdings.mark_idle(slice_id, idle=self._is_idle(record))
+
+    def stays(self, slice_id: SliceId) -> None:
+        """Note that a slice cannot change cards: it is not asked again to make room so."""
+        self._staying.add(slice_id)
+        self.holdings.mark_idle(slice_id, idle=False)
 
     def nodes_are_cordoned(self, nodes: frozenset[NodeId]) -> None:
         """Close the cards of these nodes, and open those of nodes that were cordoned before."""
@@ -268,7 +276,13 @@ class Capacity:
                     break
         for slice_id in gone:
             self.holdings.remove(slice_id)
+        for slice_id in change.released:
+            self._staying.discard(slice_id)
+            self.holdings.mark_idle(slice_id, idle=False)
         for record in change.slices:
+            if record.moving_to is not None:
+                # One move at a time: whether it is idle on the other card is told from there.
+                self.holdings.mark_idle(record.slice_id, idle=False)
             self.holdings.put(self.holding(record), instead_of.get(record.slice_id))
 
     def _holdings(self, in_force: QuotaDocument, cards: Iterable[GpuFacts]) -> Holdings:
@@ -327,6 +341,15 @@ class Capacity:
             before=_grace(record),
             entitled_job=record.is_job and bool(record.entitled),
         )
+
+    def _is_idle(self, record: SliceRecord) -> bool:
+        """Whether a slice's owner is idle, and it may change cards: a pod's is the cluster's."""
+        report = self._fleet.report(record.slice_id)
+        if report is None or record.is_job or record.pod is not None:
+            return False
+        at_work = report.active or report.running_cell or report.wait is not None
+        stays = record.slice_id in self._staying or record.never_suspended is not None
+        return not (at_work or stays or record.moving_to is not None)
 
     def _is_unsuspendable(self, record: SliceRecord) -> bool:
         """Whether the hub's backend says so of a slice for good, or the agent does now."""

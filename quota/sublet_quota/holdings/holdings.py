@@ -76,6 +76,8 @@ class Holdings(HeldSums, CardSums, SliceLists, KeptCards):
         """How often people have asked for each size lately, by its name: what room is worth hangs
         on it. Nothing: not known.
         """
+        self.idle: set[SliceId] = set()
+        """The slices that may change cards, entitled or not, as their owners are idle."""
         self.changes = 0
         """How often something was entered, changed or taken out: what was reckoned before is as
         true as then while it is the same, but for host memory, odd turns and what was asked for.
@@ -199,6 +201,14 @@ class Holdings(HeldSums, CardSums, SliceLists, KeptCards):
         holding = self._placed.all.get(slice_id)
         if holding is not None and holding.unsuspendable is not unsuspendable:
             self.put(replace(holding, unsuspendable=unsuspendable))
+
+    def mark_idle(self, slice_id: SliceId, *, idle: bool) -> None:
+        """Note that a slice's owner is idle, and it can change cards, or that this is over."""
+        self.changes += idle is not (slice_id in self.idle)
+        if idle:
+            self.idle.add(slice_id)
+        else:
+            self.idle.discard(slice_id)
 
     def mark_called_back(self, slice_id: SliceId, *, called_back: bool) -> None:
         """Note that a slice lost its place to an entitled one, or has it again."""
@@ -385,6 +395,7 @@ class Holdings(HeldSums, CardSums, SliceLists, KeptCards):
         for facts in cards.values():
             self.put_gpu(facts)
         self.asked_sizes = before.asked_sizes
+        self.idle = set(before.idle)
         self.host_memory.take_over(before.host_memory.told)
         mine, theirs = dict(self._placed.all), {one.slice_id: one for one in before.slices()}
         gone = {one: mine[one] for one in mine.keys() - theirs.keys()}

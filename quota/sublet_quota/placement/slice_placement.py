@@ -78,7 +78,9 @@ class Placement:
     calls_back: tuple[SliceId, ...] = ()
     """Borrowed slices that lose their place on the GPU: to be kept as ``called_back``."""
     moves: Moves = ()
-    """Of these the ones that find as much room on another card of their node, with that card."""
+    """The slices that find as much room on another card of their node, with that card: some of
+    ``calls_back``, and entitled ones whose owners are idle, which lose no place.
+    """
     recharged: tuple[tuple[SliceId, GroupName], ...] = ()
     """Slices of others that another of their groups pays for from now on, to let this one in."""
     before: AsBefore | None = None
@@ -177,7 +179,7 @@ def _find(question: Question, owner: UserName, options: tuple[Option, ...]) -> _
         return _Place(taken.option, taken.way.gpu_id, rule, taken.way.slices)
     moved = find_by_moving(question, options)
     if moved is not None:
-        away = tuple(slice_id for slice_id, _ in moved.moves)
+        away = moved.calls_back
         return _Place(moved.option, moved.gpu_id, Rule.FREE_ROOM, away, moved.moves)
     return None
 

@@ -17,7 +17,7 @@ from sublet_quota.jobs.payers.recharged_jobs import RunningJob
 from sublet_quota.jobs.turns.job_order import HeldCards
 from sublet_quota.jobs.turns.past_uses import LagWrittenOff, Payer
 from sublet_quota.jobs.waiting_job import WaitingJob
-from sublet_quota.names.ids import GpuId, UserName
+from sublet_quota.names.ids import GpuId, SliceId, UserName
 
 StandingsUnder = Callable[[QuotaDocument], tuple[BudgetStanding, ...]]
 
@@ -65,6 +65,8 @@ class PresentState:
     """Cards whose room is kept for a reservation of a group."""
     asked_sizes: Mapping[str, int] = field(default_factory=dict)
     """How often people have asked for each size lately."""
+    idle: frozenset[SliceId] = frozenset()
+    """The slices that may change cards, as their owners are idle."""
     standings_under: StandingsUnder = no_budgets
     """How budgets would stand under another document, after what was held until now."""
 
@@ -77,6 +79,7 @@ class PresentState:
         """Return holdings of their own that say what those of now say."""
         held = Holdings.of(self.held)
         held.kept_cards, held.asked_sizes = self.kept_cards, self.asked_sizes
+        held.idle = set(self.idle)
         return held
 
 
@@ -93,5 +96,6 @@ def present_state(
         jobs=jobs or JobsNow(),
         kept_cards=holdings.kept_cards,
         asked_sizes=holdings.asked_sizes,
+        idle=frozenset(holdings.idle),
         standings_under=standings_under,
     )

@@ -15,6 +15,7 @@ class QuotaChange(StrEnum):
 
     CALLED_BACK = "called-back"
     MOVES = "moves"
+    MAKES_ROOM = "makes-room"
     MOVED = "moved"
     STAYS = "stays"
     LEAVES_FAILED = "leaves-failed"
@@ -35,6 +36,10 @@ _WORDS: Final[Mapping[QuotaChange, str]] = MappingProxyType(
         QuotaChange.MOVES: (
             "its room on the card is due to {group}: it moves to GPU {card} of its node, and loses "
             "nothing"
+        ),
+        QuotaChange.MAKES_ROOM: (
+            "it moves to GPU {card} of its node while it is idle, and is entitled there just the "
+            "same: so room in pieces becomes one"
         ),
         QuotaChange.MOVED: "it is on GPU {card} of its node now",
         QuotaChange.STAYS: "it stays on its card, and does not move to another: {why}",

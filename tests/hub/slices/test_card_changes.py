@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 from sublet_hub.ledger.records import Change, PodIdentity, SliceRecord
 from sublet_hub.slices import card_changes as module
-from sublet_quota.names.ids import GpuId, SliceId
+from sublet_quota.names.ids import GpuId, SliceId, UserName
 from sublet_quota.residency.snapshot import Rank
 from sublet_quota.wire.agent_link import SliceAssignment
 
@@ -205,6 +205,92 @@ async def test_so_it_does_after_a_restart(tmp_path: Path, hub: FakeHub) -> None:
         (after,) = world.service.ledger.slices_of_owner(record.owner)
         assert after.gpu.gpu_id == hers
         assert after.called_back_since is not None
+
+
+async def test_where_an_idle_entitled_slice_cannot_move_who_came_instead_takes_turns(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    here = settings(tmp_path)
+    (tmp_path / "quota.yaml").write_text(IN_LABS)
+    async with hub_world(tmp_path, hub, here) as world:
+        agent, _ = await two_idle_halves(world)
+        record, hers = await whole(world)
+        agent.says[record.slice_id] = a_report(record.slice_id, stays="it sees one card")
+        await agent.report()
+        (after,) = world.service.ledger.slices_of_owner(record.owner)
+        assert (after.gpu.gpu_id, after.moving_to, after.called_back_since) == (hers, None, None)
+        assert world.service.capacity.holdings.rank(after.slice_id) is Rank.ENTITLED
+        (came,) = world.service.ledger.slices_of_owner(UserName("ada"))
+        assert came.called_back_since is not None
+        # Nor is it asked again, for whoever comes next.
+        await world.hub_call("DELETE", f"slices/{came.slice_id}")
+        agent.says[record.slice_id] = idle_report(record.slice_id)
+        await agent.report()
+        lease = await world.slice_for("abe", size="whole")
+        moved = moving(world)
+        assert moved is not None
+        assert moved.slice_id != record.slice_id
+        assert lease["gpu_id"] != hers
+
+
+def idle_report(slice_id: str) -> Any:
+    return a_report(slice_id, state="resident", active=False, gate_open=False)
+
+
+async def two_idle_halves(world: HubWorld) -> tuple[FakeAgent, list[str]]:
+    """Let two of a lab that is guaranteed two cards have half of each."""
+    agent = await world.agent(gpus=CARDS)
+    leases = {
+        each: await world.slice_for(each, groups=("lab",), size="large")
+        for each in ("bob", "ben", "cat")
+    }
+    cards = [each["gpu_id"] for each in leases.values()]
+    gone = next(name for name, at in leases.items() if cards.count(at["gpu_id"]) == 2)
+    await world.hub_call("DELETE", f"slices/{leases.pop(gone)['slice_id']}")
+    world.service.places.look()
+    await is_told_of_all(world, agent)
+    slices = [lease["slice_id"] for lease in leases.values()]
+    for slice_id in slices:
+        agent.says[slice_id] = idle_report(slice_id)
+    await agent.report()
+    return agent, slices
+
+
+IN_LABS = QUOTA + "groups: {lab: {guaranteed: {H100: 2}}}\n"
+
+
+@pytest.mark.parametrize("is_at_work", [False, True])
+async def test_an_idle_entitled_slice_makes_room_and_stays_entitled(
+    tmp_path: Path, hub: FakeHub, *, is_at_work: bool
+) -> None:
+    here = settings(tmp_path)
+    (tmp_path / "quota.yaml").write_text(IN_LABS)
+    async with hub_world(tmp_path, hub, here) as world:
+        agent, slices = await two_idle_halves(world)
+        if is_at_work:
+            agent.says |= {each: a_report(each) for each in slices}
+            await agent.report()
+            body = {"owner": "ada", "server": "", "account": world.account("ada"), "size": "whole"}
+            status, refusal = await world.hub_call("POST", "slices", body)
+            assert status == 409, refusal
+            assert moving(world) is None
+            return
+        record, hers = await whole(world)
+        assert {hers, record.moving_to} == {"SIM-0", "SIM-1"}
+        assert record.called_back_since is None
+        await agent.until(
+            lambda: (
+                (told := assigned(agent, record.slice_id)) is not None
+                and (told.move_to, told.rank) == (record.moving_to, Rank.ENTITLED)
+            )
+        )
+        agent.says[record.slice_id] = a_report(record.slice_id, gpu_id=record.moving_to)
+        await agent.report()
+        (after,) = world.service.ledger.slices_of_owner(record.owner)
+        assert (after.gpu.gpu_id, after.called_back_since) == (record.moving_to, None)
+        assert world.service.capacity.holdings.rank(after.slice_id) is Rank.ENTITLED
+        world.service.card_changes.look()
+        assert moving(world) is None
 
 
 async def test_the_hub_learns_of_a_card_to_which_the_move_was_called_off_too_late(

@@ -9,6 +9,8 @@ _LEFT_ROOM: Final = "quota/sublet_quota/residency/left_room.py"
 _RESERVE: Final = "quota/sublet_quota/residency/reserve.py"
 _RESERVED: Final = "tests/quota/residency/test_reserve.py"
 _RANKS: Final = "tests/quota/residency/test_ranks.py"
+_MOVING: Final = "quota/sublet_quota/placement/finding/moving.py"
+_IDLE: Final = "tests/quota/placement/test_idle_entitled_moves.py"
 
 _IN_A_GRACE: Final = "tests/quota/admission/test_restarts_in_a_grace.py"
 
@@ -49,6 +51,22 @@ MUTANTS: Final = (
         "if _has_others_instead(question, holding, asked):",
         "if False:",
         (f"{_IN_A_GRACE}::test_who_has_another_slice_since_a_server_was_stopped_has_not_both",),
+    ),
+    Mutant(
+        3,
+        "who is entitled moves to a card where others' work comes before it",
+        _MOVING,
+        "        if _is_borrowed(holdings, holding):\n            return True\n        leaf",
+        "        if holding:\n            return True\n        leaf",
+        (f"{_IDLE}::test_nor_one_that_is_entitled_on_its_card_alone",),
+    ),
+    Mutant(
+        3,
+        "who is entitled moves while at work",
+        _MOVING,
+        "holding.is_notebook and holding.slice_id in holdings.idle",
+        "holding.is_notebook",
+        (f"{_IDLE}::test_one_at_work_does_not_move",),
     ),
     Mutant(
         3,

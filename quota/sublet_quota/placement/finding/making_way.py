@@ -51,6 +51,12 @@ class Missing:
         """Return what is missing once so much has made way."""
         return Missing(self.memory_mib - freed.memory_mib, self.compute_milli - freed.compute_milli)
 
+    def with_more(self, amount: GpuAmount) -> "Missing":
+        """Return what is missing where so much stays after all."""
+        return Missing(
+            self.memory_mib + amount.memory_mib, self.compute_milli + amount.compute_milli
+        )
+
 
 def missing_on(
     holdings: Holdings, facts: GpuFacts, room: GpuRoom, amount: GpuAmount, *, alone: bool

@@ -1,14 +1,16 @@
-"""Room that is there in sum, but in pieces: borrowed slices move to other cards of their node.
+"""Room that is there in sum, but in pieces: slices move to other cards of their node.
 
 Nobody loses room by it: each finds as much on another card as they have now. The fewest bytes move.
+Borrowed slices do, and where these are not enough, entitled ones whose owners are idle: only to a
+card that is laid out for their group just the same, so that no guarantee is worth less for it.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from sublet_quota.admission.slice_admission import Option
-from sublet_quota.amounts.gpu_amounts import GpuAmount
+from sublet_quota.amounts.gpu_amounts import NOTHING, GpuAmount
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.holdings.gpu_load import GpuFacts, Holding
 from sublet_quota.holdings.holdings import Holdings
@@ -18,6 +20,8 @@ from sublet_quota.placement.finding.making_way import Missing, missing_on
 from sublet_quota.placement.finding.question import Question
 from sublet_quota.residency.snapshot import Rank
 
+Move = tuple[Holding, GpuId]
+MayMove = Callable[[Holdings, Holding], bool]
 Moves = tuple[tuple[SliceId, GpuId], ...]
 """Slices, with the card of the same node that each finds room on."""
 
@@ -29,21 +33,34 @@ class MovedPlace:
     option: Option
     gpu_id: GpuId
     moves: Moves
+    calls_back: tuple[SliceId, ...]
+    """Those of them that are borrowed: on the card that they leave they have lost their place."""
     moved_mib: int
+    entitled_mib: int
+    """How much of that is entitled slices'."""
 
 
 def find_by_moving(question: Question, options: tuple[Option, ...]) -> MovedPlace | None:
-    """Return the card on which the fewest bytes have to move for an option, or ``None``."""
+    """Return the card on which the fewest bytes have to move for an option, or ``None``.
+
+    Entitled slices stay where moving borrowed ones is enough for any option.
+    """
     if question.wish.never_suspended:
         return None
-    for option in options:
-        found = list(_by_moving(question, option))
-        if found:
-            return min(found, key=lambda place: (place.moved_mib, len(place.moves), place.gpu_id))
+    with_idle = (_is_borrowed_or_idle,) if question.holdings.idle else ()
+    for may_move in (_is_borrowed, *with_idle):
+        for option in options:
+            found = list(_by_moving(question, option, may_move))
+            if found:
+                return min(found, key=_least_moved)
     return None
 
 
-def _by_moving(question: Question, option: Option) -> Iterator[MovedPlace]:
+def _least_moved(place: MovedPlace) -> tuple[int, int, int, GpuId]:
+    return place.entitled_mib, place.moved_mib, len(place.moves), place.gpu_id
+
+
+def _by_moving(question: Question, option: Option, may_move: MayMove) -> Iterator[MovedPlace]:
     holdings, amount = question.holdings, option.asked.amount
     for pool in question.pools(option):
         index = holdings.kinds_in(pool).get(option.asked.kind)
@@ -57,11 +74,23 @@ def _by_moving(question: Question, option: Option) -> Iterator[MovedPlace]:
             if missing is None or facts.pause_only:
                 continue
             beside = {name: one for name, one in on_node[facts.node].items() if name != gpu_id}
-            moves = _moves_from(holdings, facts, missing, beside)
+            leaving = _Leaving(holdings, facts, may_move, beside)
+            moves = leaving.until_enough(missing)
             if moves is not None:
-                moved = sum(one.amount.memory_mib for one, _ in moves)
-                listed = tuple((one.slice_id, to) for one, to in moves)
-                yield MovedPlace(option, gpu_id, listed, moved)
+                yield _place(holdings, option, gpu_id, moves)
+
+
+def _place(holdings: Holdings, option: Option, gpu_id: GpuId, moves: list[Move]) -> MovedPlace:
+    entitled = [one for one, _ in moves if not _is_borrowed(holdings, one)]
+    entitled_mib = sum(one.amount.memory_mib for one in entitled)
+    return MovedPlace(
+        option,
+        gpu_id,
+        moves=tuple((one.slice_id, to) for one, to in moves),
+        calls_back=tuple(one.slice_id for one, _ in moves if one not in entitled),
+        moved_mib=sum(one.amount.memory_mib for one, _ in moves),
+        entitled_mib=entitled_mib,
+    )
 
 
 def _free_on_nodes(
@@ -89,61 +118,111 @@ def _is_enough(free: Mapping[GpuId, GpuAmount], amount: GpuAmount) -> bool:
     return amount.fits_in(GpuAmount(memory_mib, compute_milli))
 
 
-def _moves_from(
-    holdings: Holdings, facts: GpuFacts, missing: Missing, rooms: dict[GpuId, GpuAmount]
-) -> list[tuple[Holding, GpuId]] | None:
-    """Return which slices go where so that nothing is missing, or ``None``."""
-    movable = [one for one in holdings.slices_on(facts.gpu_id) if _may_move(holdings, one)]
-    moves: list[tuple[Holding, GpuId]] = []
-    while not missing.is_nothing:
-        step = _next_move(holdings, movable, rooms, missing)
-        if step is None:
-            return None
-        holding, gpu_id = step
-        movable.remove(holding)
-        rooms[gpu_id] -= holding.amount
-        missing = missing.without(holding.amount)
-        moves.append(step)
-    return moves
+class _Leaving:
+    """The slices of a card that leave it for others of its node, one after another."""
 
+    def __init__(
+        self,
+        holdings: Holdings,
+        facts: GpuFacts,
+        may_move: MayMove,
+        rooms: dict[GpuId, GpuAmount],
+    ) -> None:
+        """``rooms``: what is free on the other cards; it becomes less."""
+        self._holdings = holdings
+        self._movable = [one for one in holdings.slices_on(facts.gpu_id) if may_move(holdings, one)]
+        self._rooms = rooms
+        self._entitled: defaultdict[GpuId, GpuAmount] = defaultdict(lambda: NOTHING)
+        """What entitled slices bring to each of the other cards."""
 
-def _may_move(holdings: Holdings, holding: Holding) -> bool:
-    piece = holdings.piece(holding.slice_id)
-    return (
-        piece is not None
-        and piece.suspendable
-        and not holding.called_back
-        and holdings.rank(holding.slice_id) is Rank.BORROWED
-    )
+    def until_enough(self, missing: Missing) -> list[Move] | None:
+        """Return which slices go where so that nothing is missing, or ``None``."""
+        moves: list[Move] = []
+        while not missing.is_nothing:
+            step = self._next(missing)
+            if step is None:
+                return None
+            holding, gpu_id = step
+            self._movable.remove(holding)
+            self._rooms[gpu_id] -= holding.amount
+            if not _is_borrowed(self._holdings, holding):
+                self._entitled[gpu_id] += holding.amount
+            missing = missing.without(holding.amount)
+            moves.append(step)
+        return self._needed(moves, missing)
 
+    def _needed(self, moves: list[Move], missing: Missing) -> list[Move]:
+        """Return the moves without those that the later ones have made needless."""
+        needed: list[Move] = []
+        for move in sorted(moves, key=self._weight, reverse=True):
+            without = missing.with_more(move[0].amount)
+            if without.is_nothing:
+                missing = without
+            else:
+                needed.append(move)
+        return needed
 
-def _next_move(
-    holdings: Holdings,
-    movable: list[Holding],
-    rooms: dict[GpuId, GpuAmount],
-    missing: Missing,
-) -> tuple[Holding, GpuId] | None:
-    """Return one that is enough with the fewest bytes, else the largest; each to the best fit.
+    def _weight(self, move: Move) -> tuple[bool, int, SliceId]:
+        """Return what speaks against a move: entitled ones stay, and then the largest."""
+        one = move[0]
+        is_entitled = not _is_borrowed(self._holdings, one)
+        return is_entitled, one.amount.memory_mib, one.slice_id
 
-    The best fit is a card that is laid out for no others, if there is one.
-    """
-    possible = [
-        (one, min(fitting)[2])
-        for one in movable
-        if (
-            fitting := [
-                (is_of_others(holdings, one, gpu_id), room.memory_mib, gpu_id)
-                for gpu_id, room in rooms.items()
-                if one.amount.fits_in(room)
-            ]
+    def _next(self, missing: Missing) -> Move | None:
+        """Return one that is enough with the fewest bytes, else the largest; each to the best fit.
+
+        Who borrows goes first. The best fit is a card that is laid out for no others, if there is
+        one.
+        """
+        possible = [
+            (one, min(fitting)[2])
+            for one in self._movable
+            if (
+                fitting := [
+                    (is_of_others(self._holdings, one, gpu_id), room.memory_mib, gpu_id)
+                    for gpu_id, room in self._rooms.items()
+                    if one.amount.fits_in(room) and self._keeps_its_right(one, gpu_id)
+                ]
+            )
+        ]
+        enough = [each for each in possible if missing.without(each[0].amount).is_nothing]
+        if enough:
+            return min(enough, key=self._weight)
+        return min(possible, key=self._largest_first, default=None)
+
+    def _largest_first(self, move: Move) -> tuple[bool, int, SliceId]:
+        is_entitled, memory_mib, slice_id = self._weight(move)
+        return is_entitled, -memory_mib, slice_id
+
+    def _keeps_its_right(self, holding: Holding, gpu_id: GpuId) -> bool:
+        """Whether a slice is entitled on another card just the same; what is borrowed never is."""
+        holdings = self._holdings
+        if _is_borrowed(holdings, holding):
+            return True
+        leaf = holdings.leaf_for(holding.group, holding.owner)
+        amount = holding.amount + self._entitled[gpu_id]
+        return (
+            bool(holdings.layout(holdings.type_of(gpu_id) or "").part_for(gpu_id, leaf))
+            and amount.fits_in(holdings.room_for_entitled(gpu_id, leaf))
+            and holdings.has_place(gpu_id, leaf, amount)
         )
-    ]
-    enough = [each for each in possible if missing.without(each[0].amount).is_nothing]
-    if enough:
-        return min(enough, key=lambda each: (each[0].amount.memory_mib, each[0].slice_id))
-    return max(
-        possible, key=lambda each: (each[0].amount.memory_mib, each[0].slice_id), default=None
-    )
+
+
+def _is_borrowed(holdings: Holdings, holding: Holding) -> bool:
+    return _can_leave(holdings, holding) and holdings.rank(holding.slice_id) is Rank.BORROWED
+
+
+def _is_borrowed_or_idle(holdings: Holdings, holding: Holding) -> bool:
+    if _is_borrowed(holdings, holding):
+        return True
+    is_idle = holding.is_notebook and holding.slice_id in holdings.idle
+    rank = holdings.rank(holding.slice_id) if is_idle else None
+    return rank is Rank.ENTITLED and _can_leave(holdings, holding)
+
+
+def _can_leave(holdings: Holdings, holding: Holding) -> bool:
+    piece = holdings.piece(holding.slice_id)
+    return piece is not None and piece.suspendable and not holding.called_back
 
 
 def is_of_others(holdings: Holdings, holding: Holding, gpu_id: GpuId) -> bool:
