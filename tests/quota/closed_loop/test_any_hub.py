@@ -34,22 +34,40 @@ class AnyHub:
         return scene(first, self._asked(), LASTS, on=on, changes=changes)
 
     def _document(self) -> str:
-        drawn, left, groups = self.drawn, Fraction(self.cards), []
+        drawn, left, groups, free = self.drawn, Fraction(self.cards), [], ""
         self.names = self.names or [f"g{n}" for n in range(2 + drawn.below(3))]
         for name in self.names:
             due = min(left, Fraction(drawn.below(5), 2))
             left -= due
             said = [f"guaranteed: {{H100: {float(due)}}}", f"weight: {drawn.below(4)}"]
-            if drawn.chance(0.3):
+            if not drawn.chance(0.3):
+                free = name
+            else:
                 said.append(f"limit: {{H100: {float(due) + drawn.below(3)}}}")
+            if drawn.chance(0.3):
+                end = ("soft-landing", "no-new")[drawn.below(2)]
+                hours = 20 + drawn.below(200)
+                each = f"each: {{hours: {5 + drawn.below(40)}}}"
+                said.append(f"budget: {{hours: {hours}, per: day, at_end: {end}, {each}}}")
+            if drawn.chance(0.3):
+                said.append(f"each: {{max_idle: {1 + drawn.below(4)}h}}")
             if drawn.chance(0.3):
                 inside = float(due / 2)
                 said.append(f"groups: {{{name}-in: {{guaranteed: {{H100: {inside}}}}}}}")
             groups.append(f"{name}: {{{', '.join(said)}}}")
         factor, idle = ("1", "1.5", "2")[drawn.below(3)], 5 + drawn.below(20)
-        pool = f"{{name: one, memory_overcommit: {factor}, default: true, idle_after: {idle}m}}"
+        factors = f"memory_overcommit: {factor}, compute_overcommit: {factor}"
+        pool = f"{{name: one, {factors}, default: true, idle_after: {idle}m}}"
         grace = f"shrink: {{grace: {1 + drawn.below(6)}h}}"
-        return f"pools: [{pool}]\n{grace}\ngroups: {{{', '.join(groups)}}}"
+        said = f"pools: [{pool}]\n{grace}\ngroups: {{{', '.join(groups)}}}"
+        if drawn.chance(0.5):
+            said += "\nnotebooks: {when_full: queue, wait_most: 4h}"
+        if drawn.chance(0.4) and left > 0 and free:
+            hour = 10 + drawn.below(6)
+            at = f"at: 'Mon,Tue {hour}:00-{hour + 2}:00', until: 2026-12-31"
+            due = f"guaranteed: {{H100: {float(left)}}}"
+            said += f"\nreservations: [{{name: lab, for: {free}, {due}, {at}}}]"
+        return said
 
     def _asked(self) -> tuple[Asked, ...]:
         people = [self._person(n) for n in range(4 + self.drawn.below(9))]

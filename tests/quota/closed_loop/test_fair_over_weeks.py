@@ -1,8 +1,8 @@
 """Simulated weeks: shares go by weight, turns even out, and nobody gains by asking all at once."""
 
-from collections.abc import Mapping
 from datetime import timedelta
 from fractions import Fraction
+from functools import cache
 
 import pytest
 from sublet_quota.closed_loop.asks.asked import AskedJob, Manner
@@ -21,8 +21,10 @@ CARDS = 3
 ALONE, LASTS = 2 * HALF_LIFE, 5 * HALF_LIFE
 
 
-def contended(weights: Mapping[str, int], sizes: tuple[tuple[str, timedelta], ...]) -> Record:
+@cache
+def contended(name: str) -> Record:
     """Groups that always ask for more than there is; the first is alone for two half-lives."""
+    weights, sizes = SCENES[name]
     groups = ", ".join(f"{group}: {{weight: {weight}}}" for group, weight in weights.items())
     asked: list[AskedJob] = []
     for number, (group, (part, works)) in enumerate(zip(weights, sizes, strict=True)):
@@ -50,7 +52,7 @@ SCENES: dict[str, tuple[dict[str, int], tuple[tuple[str, timedelta], ...]]] = {
 @pytest.mark.parametrize("name", SCENES)
 def test_shares_converge_to_weights_within_one_half_life(name: str) -> None:
     weights, sizes = SCENES[name]
-    record = contended(weights, sizes)
+    record = contended(name)
     begin, end = MONDAY + ALONE + HALF_LIFE, MONDAY + LASTS
     found = shares(record, begin, end)
     one_job = max(float(Fraction(part)) * (works / HOUR) for part, works in sizes)
@@ -63,7 +65,7 @@ def test_shares_converge_to_weights_within_one_half_life(name: str) -> None:
 def test_nobody_has_less_than_with_cards_of_their_own(name: str) -> None:
     """Sharing incentive: who always asks has what their weight's part of the cards would give."""
     weights, sizes = SCENES[name]
-    record = contended(weights, sizes)
+    record = contended(name)
     begin, end = MONDAY + ALONE, MONDAY + LASTS
     found = hours_of(record, begin, end)
     one_job = max(float(Fraction(part)) * (works / HOUR) for part, works in sizes)

@@ -4,7 +4,7 @@ Time on a card, less what was lent, paused or suspended; an estimate until it ha
 minute at most, as in production, it is looked at anew, and lag beyond ``most_lag`` is written off.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from fractions import Fraction
@@ -92,7 +92,7 @@ class ChargedUses:
     def past(
         self,
         holdings: Holdings,
-        asking: Collection[UsedBy],
+        asking: Callable[[], Collection[UsedBy]],
         off_since: Mapping[SliceId, datetime],
         now: datetime,
     ) -> PastUse:
@@ -111,7 +111,7 @@ class ChargedUses:
         cards = sum(
             holdings.cards(name) * rate_of(holdings.document, name) for name in holdings.types()
         )
-        lags = lags_of(tree, past, asking, full_use_of(settings, float(cards)), now)
+        lags = lags_of(tree, past, asking(), full_use_of(settings, float(cards)), now)
         for lag in lags:
             before = self._written_off.get((lag.node, lag.owner))
             worth = 0.0 if before is None else before.worth(now, settings.half_life)

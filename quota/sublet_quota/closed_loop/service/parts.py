@@ -1,6 +1,6 @@
 """The parts of a simulated hub that servers and jobs share."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Protocol
@@ -59,10 +59,14 @@ class Parts:
 
     def past(self) -> PastUse:
         """Return what everybody used, with lag written off beside all who wait for room."""
-        asking = {each for tell in self.asking.values() for each in tell()}
-        past = self.uses.past(self.holdings, asking, self.cards.off_since(), self.clock.now)
+        past = self.uses.past(
+            self.holdings, self._all_asking, self.cards.off_since(), self.clock.now
+        )
         self.turns.replace(ranks(self.holdings.groups, past.used))
         return past
+
+    def _all_asking(self) -> Collection[UsedBy]:
+        return {each for tell in self.asking.values() for each in tell()}
 
     def call_back(self, slice_id: SliceId, group: GroupName | None) -> None:
         """Let a slice lose its place on its card, for a group's; one on its way stays there."""

@@ -62,7 +62,12 @@ class Places:
 
     def _bring_home(self) -> None:
         parts, self._homes_at = self._parts, None
-        slices = tuple(each for each in parts.holdings.slices() if each.is_notebook)
+        is_entitled = parts.holdings.is_entitled
+        slices = tuple(
+            each
+            for each in parts.holdings.slices()
+            if each.is_notebook and is_entitled(each.slice_id)
+        )
         for holding in slices:
             slice_id = holding.slice_id
             if holding.unsuspendable or slice_id in parts.cards.changes.to:
