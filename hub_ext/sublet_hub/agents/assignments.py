@@ -121,6 +121,7 @@ class Assigner:
             created_at=record.created_at,
             entitlement=of_job.place,
             rank=self._rank(record, of_job.rank),
+            held_back=record.held_back_since is not None,
             move_to=record.moving_to,
             kept_until=record.kept_until,
             wanted_since=record.wanted_since,

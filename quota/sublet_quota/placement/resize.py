@@ -43,6 +43,7 @@ class Resized:
     calls_back: tuple[SliceId, ...] = ()
     moves: Moves = ()
     recharged: tuple[tuple[SliceId, GroupName], ...] = ()
+    holds_back: tuple[SliceId, ...] = ()
 
 
 def decide_resize(
@@ -80,6 +81,7 @@ def decide_resize(
         answer.calls_back,
         answer.moves,
         answer.recharged,
+        answer.holds_back,
     )
 
 

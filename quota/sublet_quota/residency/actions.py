@@ -27,7 +27,8 @@ class Suspend:
     """Move the slice's bytes to host memory. The slice's gate closes as this begins."""
 
     slice_id: SliceId
-    room_for: SliceId
+    room_for: SliceId | None
+    """Whom the room is made for; ``None``: nobody here, the slice is a job's that is held back."""
 
 
 @dataclass(frozen=True, slots=True)

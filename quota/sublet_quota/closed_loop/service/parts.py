@@ -1,5 +1,6 @@
 """The parts of a simulated hub that servers and jobs share."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Protocol
@@ -56,6 +57,12 @@ class Parts:
         for slice_id in decided.calls_back:
             self.holdings.mark_called_back(slice_id, called_back=True)
             self.record.places.append(PlaceChanged(slice_id, self.clock.now, called_back=True))
+
+    def hold_back(self, slice_ids: Iterable[SliceId], *, held_back: bool) -> None:
+        """Let jobs stand still below a limit, or go on."""
+        for slice_id in slice_ids:
+            self.holdings.hold_back(slice_id, held_back=held_back)
+            self.cards.hold_back(slice_id, held_back=held_back)
 
     def tell_rank(self, slice_id: SliceId) -> None:
         """Tell the agent of a notebook's slice how it stands now.

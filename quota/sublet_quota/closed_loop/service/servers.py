@@ -92,6 +92,7 @@ class Servers:
         parts, slice_id = self._parts, SliceId(asked.name)
         now, holdings = parts.clock.now, parts.holdings
         parts.others_change(placement)
+        parts.hold_back(placement.holds_back, held_back=True)
         holding = Holding(
             slice_id=slice_id,
             owner=placement.owner,
