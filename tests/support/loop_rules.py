@@ -18,6 +18,7 @@ def watched(scene: Scenario | Cluster) -> Record:
         record, holdings = cluster.record, cluster.holdings
         for model in cluster.cards.models.values():
             assert not _stand_still(model), f"jobs stand still on {model.facts.gpu_id}"
+            assert not _run_though_held_back(model), f"jobs run on on {model.facts.gpu_id}"
         changes = record.answers, record.places, record.servers_left, record.ended_idle
         before, seen = seen, (id(holdings.document), *map(len, changes))
         if before == seen:
@@ -62,7 +63,15 @@ def _nobody_is_overtaken(record: Record, asked: Iterable[Asked]) -> None:
 
 
 def _stand_still(model: CardModel) -> bool:
-    """Whether all jobs of a card stand still though no owner works there and nothing moves."""
-    jobs = [each for each in model.slices.values() if each.is_job]
+    """Whether all jobs of a card stand still though no owner works there and nothing moves.
+
+    Those that are held back below a limit have to.
+    """
+    jobs = [each for each in model.slices.values() if each.is_job and not each.held_back]
     works = any(each.active for each in model.slices.values() if not each.is_job)
     return bool(jobs) and not works and model.move is None and not any(j.could_run for j in jobs)
+
+
+def _run_though_held_back(model: CardModel) -> bool:
+    """Whether a job runs of which a slice has taken the place below a limit."""
+    return any(each.held_back and each.gate_open for each in model.slices.values())

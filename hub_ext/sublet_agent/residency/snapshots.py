@@ -126,6 +126,7 @@ def _view(served: ServedSlice, move: RunningMove | None, node: NodeConditions) -
         turn_since=served.gate.turn_since,
         rank=Rank.BORROWED if assignment is None else assignment.rank,
         entitlement=0 if assignment is None else assignment.entitlement,
+        held_back=assignment is not None and assignment.held_back,
         kept_until=kept and kept + node.ahead,
         runs_a_cell=not served.is_job and served.activity_record.may_run_a_cell(now),
         past_the_gate=served.past_the_gate(now),

@@ -149,6 +149,7 @@ class Assigner:
             created_at=record.created_at,
             entitlement=of_job.place,
             rank=self._rank(record, of_job.rank),
+            held_back=record.held_back_since is not None,
             move_to=record.moving_to,
             came_from=record.came_from,
             perhaps_on=record.perhaps_on,

@@ -347,6 +347,7 @@ class Assembly:
             self._runner.evict(slice_id, why)
         self._runner.round()
         self._queue.charge_elsewhere()
+        self._queue.let_go_on()
         self._queue.keep_ranks()
         if self._queue.decides:
             self._queue.place_jobs()

@@ -30,6 +30,7 @@ from sublet_quota.residency.snapshot import Holder, Rank
 
 from sublet_hub.jobs import changes
 from sublet_hub.jobs.order.charged_uses import ChargedUses
+from sublet_hub.jobs.order.held_back import HeldBackJobs
 from sublet_hub.jobs.order.left_groups import LeftGroups
 from sublet_hub.jobs.order.turns import Turns
 from sublet_hub.jobs.order.waiting_jobs import WaitingJobs, max_run_of
@@ -102,6 +103,7 @@ class JobQueue:
         )
         stops.on_end(self._uses.stopped)
         self._turns = Turns(stores, self._jobs)
+        self._held_back = HeldBackJobs(stores.ledger, stores.capacity, stores.now)
         self._left = LeftGroups(stores.ledger, stores.capacity, self._jobs, stores.now)
         self._looked_at: datetime | None = None
         self._entitlements: Mapping[JobId, JobEntitlement] = {}
@@ -137,6 +139,13 @@ class JobQueue:
         """
         if self._left.charge_elsewhere():
             self._ordered_under = None
+
+    def let_go_on(self) -> None:
+        """Let jobs go on that stand still below a limit, where that has room. ``LedgerWriteError``.
+
+        They come before those that wait.
+        """
+        self._held_back.let_go_on()
 
     def keep_ranks(self) -> None:
         """Store by which right the slices of jobs are there, where that is another than before."""

@@ -81,6 +81,7 @@ SLICES = sa.Table(
     sa.Column("member_of", sa.JSON, nullable=False),
     sa.Column("called_back_since", UtcDateTime),
     sa.Column("called_back_for", sa.String(255)),
+    sa.Column("held_back_since", UtcDateTime),
     sa.Column("moving_to", sa.String(255)),
     sa.Column("came_from", sa.String(255)),
     sa.Column("perhaps_on", sa.JSON, nullable=False),

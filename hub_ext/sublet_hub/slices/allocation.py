@@ -23,7 +23,7 @@ from sublet_hub.errors import NotFoundError
 from sublet_hub.ledger.events import slice_event
 from sublet_hub.ledger.records import Change, ReleasedSlice, SliceRecord
 from sublet_hub.slices.home_volumes import Homes
-from sublet_hub.slices.places import others_of
+from sublet_hub.slices.places import held_back_by, others_of
 from sublet_hub.state.metrics import ServiceMetrics
 from sublet_hub.state.owner_accounts import OwnerAccount
 from sublet_hub.state.stores import Stores
@@ -93,7 +93,13 @@ class Allocation:
     ) -> SliceRecord:
         stores, now = self._stores, self._stores.now()
         record = self._record(request, placement, lot, now)
-        others, told = others_of(stores.ledger, placement, record, now, placement.moves)
+        others, told = held_back_by(
+            stores.ledger,
+            placement,
+            record,
+            now,
+            others_of(stores.ledger, placement, record, now, placement.moves),
+        )
         events = [slice_event(EventKind.SLICE_CREATED, record, now, str(placement.amount)), *told]
         if before is not None:
             events.append(slice_event(EventKind.SLICE_RELEASED, before, now, "its server is new"))

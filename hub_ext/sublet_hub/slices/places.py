@@ -6,16 +6,21 @@ ends by itself (a grace, a stated time of the quota document) or as room comes i
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
+from sublet_quota.admission.jobs_held_back import jobs_to_hold_back
 from sublet_quota.document.quota_document import QuotaDocument
+from sublet_quota.document.rights import rights_of
+from sublet_quota.holdings.gpu_load import Holding
+from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GpuId, GroupName, SliceId
 from sublet_quota.placement.after_leaving import payer_after_leaving
 from sublet_quota.placement.called_back import back_to_their_place
 from sublet_quota.reasons.quota_changes import QuotaChange, quota_change_words
 from sublet_quota.residency.snapshot import Rank
+from sublet_quota.shares.limits import Amounts
 from sublet_quota.wire.event_kinds import EventKind
 
 from sublet_hub.ledger.events import slice_event
@@ -25,6 +30,14 @@ from sublet_hub.slices.reserved_rooms import ReservedRooms
 from sublet_hub.state.capacity import Capacity
 
 _Changed = tuple[tuple[SliceRecord, ...], tuple[EventRecord, ...]]
+
+
+class HoldingBack(Protocol):
+    """What a decision for a notebook's slice makes of jobs."""
+
+    @property
+    def holds_back(self) -> tuple[SliceId, ...]:
+        """The slices of jobs whose place it takes below a limit."""
 
 
 class Deciding(Protocol):
@@ -147,7 +160,9 @@ class Places:
                 QuotaChange.RECHARGED_AFTER_LEAVING, group=after.group, former=record.group
             )
             told = slice_event(EventKind.SLICE_RECHARGED, after, now, words)
-            self._ledger.apply(Change(slices=(after,), events=(told,)), now)
+            held = _HeldBack(_jobs_that_make_way(holdings, holding, after.group))
+            others, events = held_back_by(self._ledger, held, after, now)
+            self._ledger.apply(Change(slices=(after, *others), events=(told, *events)), now)
 
     def _bring_back(self) -> None:
         """Give slices that were called back their places again, as far as there is room."""
@@ -245,6 +260,26 @@ def others_of(
     return tuple(records), tuple(events)
 
 
+def held_back_by(
+    ledger: Ledger,
+    decided: HoldingBack,
+    made: SliceRecord,
+    now: datetime,
+    beside: _Changed = ((), ()),
+) -> _Changed:
+    """Return what a decision makes of others' slices, the jobs among it that stand still for it.
+
+    ``beside``: what else it makes of them (``others_of``).
+    """
+    records, events = {each.slice_id: each for each in beside[0]}, list(beside[1])
+    words = quota_change_words(QuotaChange.HELD_BACK, group=made.group)
+    for slice_id in decided.holds_back:
+        before = records.get(slice_id) or ledger.slices[slice_id]
+        records[slice_id] = after = replace(before, held_back_since=now)
+        events.append(_event_for(EventKind.JOB_HELD_BACK, after, made, now, words))
+    return tuple(records.values()), tuple(events)
+
+
 def _called_back(
     ledger: Ledger,
     record: SliceRecord,
@@ -273,6 +308,23 @@ def _event_for(
     kind: EventKind, record: SliceRecord, made: SliceRecord, now: datetime, words: str
 ) -> EventRecord:
     return replace(slice_event(kind, record, now, words), for_slice_id=made.slice_id)
+
+
+@dataclass(frozen=True, slots=True)
+class _HeldBack:
+    """What follows for jobs where another group pays for a slice."""
+
+    holds_back: tuple[SliceId, ...]
+
+
+def _jobs_that_make_way(
+    holdings: Holdings, holding: Holding, group: GroupName | None
+) -> tuple[SliceId, ...]:
+    """Return the slices of jobs whose place a slice takes that a group pays from now on."""
+    if group is None:
+        return ()
+    rights = rights_of(holdings.document, holding.owner, ())
+    return jobs_to_hold_back(holdings, rights, None, Amounts(), ((holding, group),))
 
 
 def _has_left(record: SliceRecord) -> bool:

@@ -18,7 +18,7 @@ from sublet_hub.ledger.events import slice_event
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import Change, SliceRecord
 from sublet_hub.security.rate_limits import Rate, RateLimits, take_or_refuse
-from sublet_hub.slices.places import others_of
+from sublet_hub.slices.places import held_back_by, others_of
 from sublet_hub.state.capacity import Capacity
 from sublet_hub.state.fleet import Fleet
 
@@ -80,7 +80,8 @@ class Resizing:
             before_until=None if answer.before is None else answer.before.until,
             before_steps=None if answer.before is None else answer.before.steps,
         )
-        others, events = others_of(self._ledger, answer, after, now, answer.moves)
+        beside = others_of(self._ledger, answer, after, now, answer.moves)
+        others, events = held_back_by(self._ledger, answer, after, now, beside)
         told = slice_event(EventKind.SLICE_RESIZED, after, now, str(answer.amount))
         self._ledger.apply(Change(slices=(after, *others), events=(told, *events)), now)
         return after

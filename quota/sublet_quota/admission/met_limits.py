@@ -1,7 +1,7 @@
 """The limits that a slice meets: of who pays, of all above it, and of the person. All bind.
 
 A group's limit counts what is charged to it and to the groups in it; a person's all that they hold.
-Slices alone count: running jobs of the payer make way for a slice.
+Slices alone count: a slice takes the place of its payer's jobs (``jobs_held_back``).
 """
 
 from collections import defaultdict
@@ -74,8 +74,9 @@ class Without:
     def held(self, node: NodeName) -> Amounts:
         """Return what is held at a group then."""
         if self.only is not None:
-            return self._sum(
-                one for one in self.only if node in paying_groups(self.holdings, one.group)
+            return sum_of(
+                self.holdings,
+                (one for one in self.only if node in paying_groups(self.holdings, one.group)),
             )
         held = self.holdings.held(node)
         for group, gone in self._gone_by_payer().items():
@@ -83,37 +84,40 @@ class Without:
                 held -= gone
         for holding, group in self.recharged:
             if node in paying_groups(self.holdings, group):
-                held += self._sum((holding,))
+                held += sum_of(self.holdings, (holding,))
         return held
 
     def held_by(self, rights: Rights) -> Amounts:
         """Return what a person holds then."""
         if self.only is not None:
-            return self._sum(one for one in self.only if one.owner == rights.owner)
+            own = (one for one in self.only if one.owner == rights.owner)
+            return sum_of(self.holdings, own)
         gone = [one for one in self.gone if one.owner == rights.owner] if self.gone else []
         held = self.holdings.held_by(rights.owner)
-        return held - self._sum(gone) if gone else held
+        return held - sum_of(self.holdings, gone) if gone else held
 
     def _gone_by_payer(self) -> Mapping[GroupName | None, Amounts]:
         if not self._sums and (self.gone or self.recharged):
             paid: defaultdict[GroupName | None, list[Holding]] = defaultdict(list)
             for holding in (*self.gone, *(one for one, _ in self.recharged)):
                 paid[holding.group].append(holding)
-            self._sums.update((group, self._sum(slices)) for group, slices in paid.items())
+            sums = ((group, sum_of(self.holdings, slices)) for group, slices in paid.items())
+            self._sums.update(sums)
         return self._sums
 
-    def _sum(self, slices: Iterable[Holding]) -> Amounts:
-        cards: defaultdict[str, list[Fraction]] = defaultdict(list)
-        memory_mib = count = 0
-        for holding in slices:
-            facts = self.holdings.gpu(holding.gpu_id)
-            gpu_type = self.holdings.type_of(holding.gpu_id)
-            if facts is not None and gpu_type is not None:
-                cards[gpu_type].append(cards_on(holding.amount, facts.kind))
-            memory_mib += holding.amount.memory_mib
-            count += 1
-        sums = {gpu_type: total(amounts) for gpu_type, amounts in cards.items()}
-        return Amounts(sums, memory_mib, count)
+
+def sum_of(holdings: Holdings, slices: Iterable[Holding]) -> Amounts:
+    """Return slices, jobs' too, as limits count them together."""
+    cards: defaultdict[str, list[Fraction]] = defaultdict(list)
+    memory_mib = count = 0
+    for holding in slices:
+        facts, gpu_type = holdings.gpu(holding.gpu_id), holdings.type_of(holding.gpu_id)
+        if facts is not None and gpu_type is not None:
+            cards[gpu_type].append(cards_on(holding.amount, facts.kind))
+        memory_mib += holding.amount.memory_mib
+        count += 1
+    sums = {gpu_type: total(amounts) for gpu_type, amounts in cards.items()}
+    return Amounts(sums, memory_mib, count)
 
 
 def paying_groups(holdings: Holdings, group: GroupName | None) -> tuple[NodeName, ...]:

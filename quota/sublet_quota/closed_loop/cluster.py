@@ -149,8 +149,8 @@ class Cluster:
         self._parts.uses.is_off(slice_id, off)
 
     def _plan_round(self) -> None:
-        """Look at the queue soon, if anything waits there."""
-        if self._round_planned or not self.jobs.waiting:
+        """Look at the queue soon, if anything waits there, or is held back."""
+        if self._round_planned or not (self.jobs.waiting or self.holdings.held_back()):
             return
         self._round_planned = True
         soon = self.clock.now + self._scenario.manner.round

@@ -10,7 +10,7 @@ from typing import Final
 from sublet_quota.amounts.gpu_amounts import NOTHING, WHOLE_GPU_MILLI, GpuAmount
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.document.sections import Pool
-from sublet_quota.names.ids import GpuId, GroupName, NodeId, PoolName, SliceId, UserName
+from sublet_quota.names.ids import GpuId, GroupName, JobId, NodeId, PoolName, SliceId, UserName
 from sublet_quota.residency.snapshot import Holder
 from sublet_quota.shares.cards import cards_of
 
@@ -76,6 +76,10 @@ class Holding:
     """What the slice counts as while its grace lasts, after a guarantee became less."""
     entitled_job: bool = False
     """Whether it is a job's within its group's guarantee: others are not promised its room."""
+    job_id: JobId | None = None
+    """The job that it is of: one that runs on several cards has as many slices."""
+    held_back: bool = False
+    """Whether it is a job's of which a slice has taken the place below a limit: it stands still."""
 
     @property
     def is_notebook(self) -> bool:

@@ -210,6 +210,16 @@ class Holdings(HeldSums, CardSums, SliceLists, KeptCards):
         else:
             self.idle.discard(slice_id)
 
+    def hold_back(self, slice_id: SliceId, *, held_back: bool) -> None:
+        """Note that a job's slice stands still below a limit, or goes on."""
+        holding = self._placed.all.get(slice_id)
+        if holding is not None and holding.held_back is not held_back:
+            self.put(replace(holding, held_back=held_back))
+
+    def jobs_paid_below(self, group: GroupName) -> Iterator[Holding]:
+        """Yield the slices of jobs that a group pays, or one in it, in no order."""
+        return (each for each in self._paid_below({group}) if not each.is_notebook)
+
     def mark_called_back(self, slice_id: SliceId, *, called_back: bool) -> None:
         """Note that a slice lost its place to an entitled one, or has it again."""
         holding = self._placed.all.get(slice_id)

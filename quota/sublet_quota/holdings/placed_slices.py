@@ -24,6 +24,7 @@ class PlacedSlices:
         self._of_payer: defaultdict[GroupName | None, set[SliceId]] = defaultdict(set)
         self._rechargeable: defaultdict[GroupName | None, list[Turn]] = defaultdict(list)
         self._called_back: set[SliceId] = set()
+        self._held_back: set[SliceId] = set()
 
     @property
     def all(self) -> Mapping[SliceId, Holding]:
@@ -40,6 +41,8 @@ class PlacedSlices:
         self._note_pool(holding)
         if holding.called_back:
             self._called_back.add(holding.slice_id)
+        if holding.held_back:
+            self._held_back.add(holding.slice_id)
         self._of_payer[holding.group].add(holding.slice_id)
         if _is_rechargeable(holding):
             insort(self._rechargeable[holding.group], _turn(holding))
@@ -57,6 +60,7 @@ class PlacedSlices:
             del self._on_gpu[gpu_id]
         self._rooms.set_load(gpu_id, self._rooms.load(gpu_id).minus(holding))
         self._called_back.discard(holding.slice_id)
+        self._held_back.discard(holding.slice_id)
         self._of_payer[holding.group].discard(holding.slice_id)
         if not self._of_payer[holding.group]:
             del self._of_payer[holding.group]
@@ -87,6 +91,10 @@ class PlacedSlices:
     def called_back(self) -> Iterator[Holding]:
         """Yield the slices that lost their place, in no order."""
         return (self._slices[s] for s in self._called_back)
+
+    def held_back(self) -> Iterator[Holding]:
+        """Yield the jobs' slices that stand still below a limit, in no order."""
+        return (self._slices[s] for s in self._held_back)
 
     def card_changed(self, gpu_id: GpuId) -> None:
         """Note that a card may belong to another pool."""

@@ -46,6 +46,10 @@ class SliceLists:
         found = merge(*(self._placed.rechargeable(group) for group in groups))
         return (self._placed.all[slice_id] for _, slice_id in found)
 
+    def held_back(self) -> tuple[Holding, ...]:
+        """Return the jobs' slices that stand still below a limit, in no order."""
+        return tuple(self._placed.held_back())
+
     def called_back(self) -> tuple[Holding, ...]:
         """Return the slices that lost their place on a GPU to an entitled one, in no order."""
         return tuple(self._placed.called_back())

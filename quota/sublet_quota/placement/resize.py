@@ -45,6 +45,7 @@ class Resized:
     recharged: tuple[tuple[SliceId, GroupName], ...] = ()
     before: AsBefore | None = None
     """What the slice counts as while a grace lasts."""
+    holds_back: tuple[SliceId, ...] = ()
 
 
 def decide_resize(
@@ -82,6 +83,7 @@ def decide_resize(
         answer.calls_back,
         answer.moves,
         answer.recharged,
+        holds_back=answer.holds_back,
     )
 
 

@@ -16,10 +16,12 @@ from types import MappingProxyType
 from typing import Final
 
 from sublet_quota.admission.denial import Denial
+from sublet_quota.admission.jobs_held_back import jobs_to_hold_back
+from sublet_quota.admission.met_limits import Asked
 from sublet_quota.admission.slice_admission import Admission, Option, furthest
 from sublet_quota.admission.slice_request import RequestedSlice
 from sublet_quota.amounts.gpu_amounts import GpuAmount
-from sublet_quota.holdings.gpu_load import AsBefore, Holding
+from sublet_quota.holdings.gpu_load import AsBefore, Holding, cards_on
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GpuId, GroupName, PoolName, SizeName, SliceId, UserName
 from sublet_quota.placement.finding.as_before import (
@@ -83,6 +85,8 @@ class Placement:
     """
     recharged: tuple[tuple[SliceId, GroupName], ...] = ()
     """Slices of others that another of their groups pays for from now on, to let this one in."""
+    holds_back: tuple[SliceId, ...] = ()
+    """Slices of jobs that it takes the place of below a limit: to be kept as ``held_back``."""
     before: AsBefore | None = None
     """What the slice counts as while a grace lasts: to be kept as ``Holding.before``."""
 
@@ -128,9 +132,27 @@ def _placed(question: Question) -> Placement | None:
     """Return the place of a wish, if it has one; each is looked for once."""
     known, asked = question.seen.answers, (question.wish, question.only)
     if asked not in known:
-        known[asked] = _as_before(question) or _granted(question)
+        found = _as_before(question) or _granted(question)
+        known[asked] = None if found is None else _with_jobs_held_back(question, found)
     placed: Placement | None = known[asked]
     return placed
+
+
+def _with_jobs_held_back(question: Question, placement: Placement) -> Placement:
+    """Return a placement with the jobs that the slice takes the place of."""
+    holdings, admission = question.holdings, question.admission
+    facts = holdings.gpu(placement.gpu_id)
+    if facts is None:
+        return placement
+    cards = cards_on(placement.amount, facts.kind)
+    asked = Asked(facts.kind, placement.gpu_type, placement.amount, cards).counted
+    recharged = tuple(
+        (holding, group)
+        for slice_id, group in placement.recharged
+        if (holding := holdings.slice(slice_id)) is not None
+    )
+    held = jobs_to_hold_back(holdings, admission.rights, placement.group, asked, recharged)
+    return replace(placement, holds_back=held)
 
 
 def _granted(question: Question) -> Placement | None:

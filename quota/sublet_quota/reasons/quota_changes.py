@@ -21,6 +21,8 @@ class QuotaChange(StrEnum):
     LEAVES_FAILED = "leaves-failed"
     COMES_HOME = "comes-home"
     BROUGHT_BACK = "brought-back"
+    HELD_BACK = "held-back"
+    GOES_ON = "goes-on"
     RECHARGED = "recharged"
     RECHARGED_AFTER_LEAVING = "recharged-after-leaving"
     AS_BEFORE = "as-before"
@@ -48,6 +50,11 @@ _WORDS: Final[Mapping[QuotaChange, str]] = MappingProxyType(
             "GPU {card} of its node is its group's: it moves there when it is idle"
         ),
         QuotaChange.BROUGHT_BACK: "there is room again: it has its place on the card back",
+        QuotaChange.HELD_BACK: (
+            "a slice of {group} has taken its place below a limit: it is suspended, loses nothing, "
+            "and goes on as soon as there is room below that"
+        ),
+        QuotaChange.GOES_ON: "there is room below the limit again: it goes on",
         QuotaChange.RECHARGED: (
             "charged to {group} instead of {former}, which lets a slice of {for_group} in"
         ),

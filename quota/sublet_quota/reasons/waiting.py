@@ -40,6 +40,8 @@ class WaitReason(StrEnum):
     HOST_MEMORY = "host-memory"
     UNSUSPENDABLE = "unsuspendable"
     GPU_CLOSED = "gpu-closed"
+    HELD_BACK = "held-back"
+    """A job waits: a slice has taken its place below a limit."""
 
 
 class AwaitedMove(StrEnum):
@@ -210,6 +212,11 @@ _WORDS: Final[Mapping[WaitReason, _Words]] = MappingProxyType(
         WaitReason.UNSUSPENDABLE: _Words(
             "What is in the way on this GPU cannot be moved. Ask your admin.",
             "what holds the room cannot be suspended",
+        ),
+        WaitReason.HELD_BACK: _Words(
+            "The job waits: a slice has taken its place below a limit.",
+            "a slice has taken its place below a limit of its group or its owner: it loses "
+            "nothing, and goes on as soon as there is room below that",
         ),
         WaitReason.GPU_CLOSED: _Words(
             "This GPU reported an error and takes nothing new. Ask your admin.",

@@ -28,7 +28,9 @@ class Suspend:
 
     slice_id: SliceId
     room_for: SliceId | None
-    """The slice that gets the room; ``None``: a reservation that begins soon."""
+    """The slice that gets the room; ``None``: a reservation that begins soon, or nobody here: the
+    slice is a job's that is held back.
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,27 +63,34 @@ def _jobs_behind_owners(room: Room) -> list[Waiting]:
     owners = tuple(s for s in room.views if s.active and not s.is_job)
     others = (s for s in room.views if s.active and s.is_job and not s.is_entitled_job)
     reason = WaitReason.OWNERS_ACTIVE if room.snapshot.is_lent else WaitReason.LENDING_OFF
-    return [Waiting(s, reason, owners) for s in sorted(others, key=_order_of_jobs)]
+    return [
+        Waiting(s, WaitReason.HELD_BACK) if s.held_back else Waiting(s, reason, owners)
+        for s in sorted(others, key=_order_of_jobs)
+    ]
 
 
 def lendable_mib(snapshot: GpuSnapshot) -> int:
     """Return the largest cap that one more job could have here now, in MiB.
 
     Active owners, kept and unsuspendable slices and the jobs that are here keep their caps, and
-    nothing that is reserved is given away.
+    nothing that is reserved is given away. A job that is held back keeps what it has here.
     """
     if not snapshot.is_lent or snapshot.closed is not None or snapshot.pause_only:
         return 0
     room = measure_room(snapshot)
     within_reach = {c.slice_id for c in list_candidates(room) if c.for_a_job and not c.view.is_job}
-    staying = [s for s in room.views if s.is_job or s.active or is_kept(snapshot, s)]
+    staying = [
+        s for s in room.views if not s.held_back and (s.is_job or s.active or is_kept(snapshot, s))
+    ]
     ids = {s.slice_id for s in staying}
     taken_mib = sum(room.full_mib[i] for i in ids) + sum(
         room.committed_mib[s.slice_id]
         for s in room.views
         if s.slice_id not in ids and s.slice_id not in within_reach
     )
-    jobs_mib = sum(room.full_mib[s.slice_id] for s in room.views if s.is_job)
+    jobs_mib = sum(
+        s.held_mib if s.held_back else room.full_mib[s.slice_id] for s in room.views if s.is_job
+    )
     harmless_mib = snapshot.usable_mib - _owners_mib(room, Rank.CALLED_BACK) - jobs_mib
     returnable_mib = _leaving_in_time_mib(snapshot) - jobs_mib
     left_mib = snapshot.usable_mib - taken_mib - snapshot.reserved_mib
@@ -113,6 +120,8 @@ def _order_of_jobs(job: SliceView) -> tuple[bool, int, int, SliceId]:
 
 def _why_not_now(room: Room, job: SliceView, seated: Sequence[SliceView]) -> WaitReason | None:
     snapshot = room.snapshot
+    if job.held_back:
+        return WaitReason.HELD_BACK
     if not snapshot.is_lent:
         return WaitReason.LENDING_OFF
     if snapshot.closed is not None and not _has_begun(job):

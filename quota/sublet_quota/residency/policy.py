@@ -54,6 +54,7 @@ def decide(snapshot: GpuSnapshot) -> Decision:
         course.wait(waiting.view, waiting.reason, waiting.waits_for)
     course.make_reserved_room()
     course.turn_back_a_pointless_suspend()
+    course.suspend_who_is_held_back()
     if not course.memory_moves and not course.is_short and not course.an_owner_waits():
         reserved_mib = 0 if course.reserve is None else course.reserve.mib
         returning = bring_home(room, plan, course.free_mib, reserved_mib)
@@ -271,6 +272,21 @@ class _Course:
         nobody_needs_it = for_room and transition.slice_id in idle and not is_needed
         if wanted_back or nobody_needs_it:
             self.actions.append(Undo(transition.slice_id))
+
+    def suspend_who_is_held_back(self) -> None:
+        """Begin to suspend a job that is held back, where no other move is due: it leaves its room.
+
+        One that cannot be suspended is paused, as others of its kind are.
+        """
+        if self.memory_moves or self.is_short:
+            return
+        for candidate in self._candidates:
+            is_due = candidate.view.held_back and not candidate.by_eviction
+            fits = candidate.host_mib <= self._host_free_mib
+            if is_due and fits and candidate.may_begin(self.room.snapshot):
+                self.actions.append(Suspend(candidate.slice_id, None))
+                self.memory_moves = True
+                return
 
     def an_owner_waits(self) -> bool:
         """Whether an owner waits for anything, or an entitled job for owners."""

@@ -61,7 +61,9 @@ def _as_ranked_here(snapshot: GpuSnapshot, view: SliceView) -> SliceView:
     """
     if not view.is_job or view.rank is Rank.BORROWED:
         return view
-    in_turns = view.takes_turns and snapshot.is_lent and not snapshot.pause_only
+    in_turns = (
+        not view.held_back and view.takes_turns and snapshot.is_lent and not snapshot.pause_only
+    )
     return view if in_turns else replace(view, rank=Rank.BORROWED)
 
 

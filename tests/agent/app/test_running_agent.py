@@ -2,6 +2,8 @@
 
 from sublet_agent.simulated.machine.operations import OperationKind
 from sublet_agent.simulated.protocol.errors import CudaCode
+from sublet_quota.life_cycles.slice_states import SliceState
+from sublet_quota.reasons.waiting import WaitReason
 
 from tests.support.agent_world import agent_world, digest_and_compute_until
 
@@ -135,6 +137,23 @@ def test_a_job_whose_memory_is_not_in_the_way_is_paused_and_not_moved(world):
     world.set_pool(idle_after_s=0.5)
     world.until_idle("a")
     world.until(lambda: world.truth(job.pid) == "running")
+
+
+def test_a_job_that_is_held_back_is_suspended_and_comes_back_with_every_byte(world):
+    world.serve(world.job("j", 40))
+    world.until(lambda: world.report("j").gate_open)
+    job = world.kernel("j")
+    its = job.fill(30, 2)
+    world.until(lambda: world.report("j").memory_mib > 30 * world.gib)
+    world.serve(world.job("j", 40, held_back=True))
+    world.until(lambda: world.truth(job.pid) == "checkpointed")
+    world.until(lambda: world.report("j").state is SliceState.SUSPENDED)
+    assert world.report("j").wait.reason is WaitReason.HELD_BACK
+    # Others have the room meanwhile.
+    world.until(lambda: world.status.gpus[0].lendable_mib > 70 * world.gib)
+    world.serve(world.job("j", 40))
+    world.until(lambda: world.report("j").gate_open)
+    assert job.digest() == its
 
 
 def test_a_new_process_of_a_paused_job_is_paused_as_soon_as_it_is_seen(world):

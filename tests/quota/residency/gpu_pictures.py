@@ -138,7 +138,8 @@ def _short(action: Action) -> str:
         case Unpause():
             return f"unpause {action.slice_id}"
         case Suspend():
-            return f"suspend {action.slice_id} for {action.room_for}"
+            of = "" if action.room_for is None else f" for {action.room_for}"
+            return f"suspend {action.slice_id}{of}"
         case Resume():
             return f"resume {action.slice_id}"
         case OpenGate():

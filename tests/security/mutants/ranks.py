@@ -8,6 +8,8 @@ _SEATS: Final = "quota/sublet_quota/residency/seats.py"
 _LEFT_ROOM: Final = "quota/sublet_quota/residency/left_room.py"
 _RESERVE: Final = "quota/sublet_quota/residency/reserve.py"
 _RESERVED: Final = "tests/quota/residency/test_reserve.py"
+_HELD_BACK: Final = "tests/quota/residency/test_held_back_jobs.py"
+_HOST_MEMORY: Final = "tests/quota/placement/test_host_memory.py"
 _RANKS: Final = "tests/quota/residency/test_ranks.py"
 _MOVING: Final = "quota/sublet_quota/placement/finding/moving.py"
 _IDLE: Final = "tests/quota/placement/test_idle_entitled_moves.py"
@@ -67,6 +69,30 @@ MUTANTS: Final = (
         "holding.is_notebook and holding.slice_id in holdings.idle",
         "holding.is_notebook",
         (f"{_IDLE}::test_one_at_work_does_not_move",),
+    ),
+    Mutant(
+        3,
+        "a job runs on whose place a slice has taken below a limit",
+        "quota/sublet_quota/residency/lending.py",
+        "    if job.held_back:\n",
+        "    if False:\n",
+        (f"{_HELD_BACK}::test_a_job_that_is_held_back_is_paused_at_once_and_leaves_its_room",),
+    ),
+    Mutant(
+        3,
+        "a job within its guarantee runs on whose place a slice has taken below a limit",
+        "quota/sublet_quota/residency/room.py",
+        "in_turns = not view.held_back and view.takes_turns",
+        "in_turns = view.takes_turns",
+        (f"{_HELD_BACK}::test_within_its_guarantee_it_stands_still_all_the_same",),
+    ),
+    Mutant(
+        3,
+        "jobs take the host memory that others need to make way",
+        "quota/sublet_quota/holdings/host_memory.py",
+        "taken_mib = self.of_guarantees_mib + self.borrowed_mib + self.lent_mib",
+        "taken_mib = self.of_guarantees_mib + self.borrowed_mib",
+        (f"{_HOST_MEMORY}::test_no_job_begins_on_lent_room_that_no_host_memory_is_left_for",),
     ),
     Mutant(
         3,

@@ -154,6 +154,13 @@ class Cards:
         placed.worst = max(placed.worst, rank)
         self.settle(placed.gpu_id)
 
+    def hold_back(self, slice_id: SliceId, *, held_back: bool) -> None:
+        """Tell a job's agent that it stands still below a limit, or goes on."""
+        placed = self._placed[slice_id]
+        self.pass_time(placed.gpu_id)
+        placed.served.held_back = held_back
+        self.settle(placed.gpu_id)
+
     def pays(self, slice_id: SliceId, group: GroupName | None) -> None:
         """Note who pays for a slice from now on."""
         placed = self._placed[slice_id]

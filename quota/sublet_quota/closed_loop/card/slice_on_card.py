@@ -22,6 +22,7 @@ class SliceOnCard:
     began: datetime
     rank: Rank = Rank.BORROWED
     entitlement: int = 0
+    held_back: bool = False
     unsuspendable: str | None = None
     work_left_s: float = 0.0
     """What is left of its work, in seconds at its full speed."""
@@ -97,6 +98,7 @@ class SliceOnCard:
             turn_since=self.turn_since,
             rank=self.rank,
             entitlement=self.entitlement,
+            held_back=self.held_back,
             unsuspendable=self.unsuspendable,
             rests_since=self.rests_since,
         )

@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from sublet_quota.admission.jobs_held_back import jobs_to_go_on
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.closed_loop.asks.asked import AskedJob
 from sublet_quota.closed_loop.card.slice_on_card import SliceOnCard
 from sublet_quota.closed_loop.record.records import JobWaited, Who
 from sublet_quota.closed_loop.service.parts import Parts
 from sublet_quota.closed_loop.service.servers import part_of_a_card
+from sublet_quota.document.right_values import Rights
 from sublet_quota.holdings.gpu_load import Holding, cards_on
 from sublet_quota.jobs.entitled_places import EntitledPlaces
 from sublet_quota.jobs.job_admission import AdmittedJob, admit_job
@@ -94,7 +96,9 @@ class Jobs:
         return JobId(slice_id) in self._placed
 
     def round(self) -> None:
-        """Look at the queue: place what has room."""
+        """Look at the queue: let go on who was held back, and place what has room."""
+        going_on = jobs_to_go_on(self._parts.holdings, self._rights_of)
+        self._parts.hold_back(going_on, held_back=False)
         if not self.waiting:
             self.plan = QueuePlan()
             return
@@ -168,6 +172,12 @@ class Jobs:
                     job_id, who, job.asked.cards, job.asked.at, parts.clock.now, started=False
                 )
             )
+
+    def _rights_of(self, owner: UserName) -> Rights:
+        self._come_under()
+        jobs = (job for job in self._placed.values() if job.waiting.owner == owner)
+        newest = max(jobs, key=lambda job: job.asked.at)
+        return self._rights.of(owner, newest.waiting.hub_groups)
 
     def _come_under(self) -> None:
         document = self._parts.holdings.document

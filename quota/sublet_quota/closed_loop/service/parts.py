@@ -134,6 +134,12 @@ class Parts:
             else:
                 self.call_back(slice_id, group)
 
+    def hold_back(self, slice_ids: Iterable[SliceId], *, held_back: bool) -> None:
+        """Let jobs stand still below a limit, or go on."""
+        for slice_id in slice_ids:
+            self.holdings.hold_back(slice_id, held_back=held_back)
+            self.cards.hold_back(slice_id, held_back=held_back)
+
     def tell_rank(self, slice_id: SliceId) -> None:
         """Tell the agent of a notebook's slice how it stands now.
 

@@ -115,6 +115,7 @@ class Servers:
         parts, slice_id = self._parts, SliceId(asked.name)
         now, holdings = parts.clock.now, parts.holdings
         parts.others_change(placement, placement.group, placement.moves)
+        parts.hold_back(placement.holds_back, held_back=True)
         holding = Holding(
             slice_id=slice_id,
             owner=placement.owner,

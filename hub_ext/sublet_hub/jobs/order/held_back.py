@@ -1,0 +1,50 @@
+"""Jobs that stand still below a limit, and go on as soon as there is room again.
+
+Who is held back is decided, and stored, with the slice that takes a job's place; who goes on is
+looked for in each round of the queue, whatever has made the room: a slice or a job that ended, or
+another document.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+
+from sublet_quota.admission.jobs_held_back import jobs_to_go_on
+from sublet_quota.document.right_values import Rights
+from sublet_quota.document.rights import rights_of
+from sublet_quota.names.ids import UserName
+from sublet_quota.reasons.quota_changes import QuotaChange, quota_change_words
+from sublet_quota.wire.event_kinds import EventKind
+
+from sublet_hub.ledger.events import slice_event
+from sublet_hub.ledger.ledger import Ledger
+from sublet_hub.ledger.records import Change
+from sublet_hub.state.capacity import Capacity
+
+
+class HeldBackJobs:
+    """Lets jobs go on that were held back."""
+
+    def __init__(self, ledger: Ledger, capacity: Capacity, now: Callable[[], datetime]) -> None:
+        self._ledger = ledger
+        self._capacity = capacity
+        self._now = now
+
+    def let_go_on(self) -> None:
+        """Let those go on for whom limits have room again. ``LedgerWriteError``."""
+        going_on = jobs_to_go_on(self._capacity.holdings, self._rights_of)
+        if not going_on:
+            return
+        now, words = self._now(), quota_change_words(QuotaChange.GOES_ON)
+        records = tuple(
+            replace(self._ledger.slices[slice_id], held_back_since=None) for slice_id in going_on
+        )
+        told = tuple(slice_event(EventKind.JOB_GOES_ON, each, now, words) for each in records)
+        self._ledger.apply(Change(slices=records, events=told), now)
+
+    def _rights_of(self, owner: UserName) -> Rights:
+        """Return the rights of who has jobs, by the groups of the newest of these."""
+        jobs = [job for job in self._ledger.live_jobs.values() if job.owner == owner]
+        newest = max(jobs, key=lambda job: job.submitted_at, default=None)
+        groups = () if newest is None else newest.groups
+        return rights_of(self._capacity.holdings.document, owner, groups)
