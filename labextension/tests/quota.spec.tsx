@@ -52,6 +52,19 @@ describe('the panel', () => {
     expect(accounts[1]?.querySelector('[title]')?.getAttribute('title')).toBe('science / vision');
   });
 
+  test('bars of less than a card to their own scale', async () => {
+    const own = groupShare(null, {
+      held_cards: 0.25,
+      types: [
+        { gpu_type: 'H100', held: 0.25, entitled: 0.25, borrowed: 0, guaranteed: 0, limit: 0.5 }
+      ]
+    });
+    api.answers.share = share({ quota: { own, groups: [] } });
+    const node = await open();
+    const bar = node.querySelector<HTMLElement>('[data-sublet="type-share"] .sublet-on-gpu');
+    expect(bar?.style.width).toBe('50.00%');
+  });
+
   test('budgets as bars with a mark where they warn, what is left, and when hours are back', async () => {
     const renews_at = new Date(Date.now() + 40 * 86_400_000).toISOString();
     const budget = {

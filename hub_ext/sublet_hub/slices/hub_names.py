@@ -7,7 +7,7 @@ groups is said to, and nothing is refused for either.
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,7 +22,9 @@ from sublet_quota.document.quota_document import QuotaDocument
 from sublet_hub.errors import HubUnreachableError
 from sublet_hub.slices.jupyterhub_client import HubClient
 
-_KEPT_S: Final = 300.0
+KEPT_S: Final = 300.0
+KEPT_FOR_ADMINS_S: Final = 2.0
+"""Who looks at the warnings is told of what was mended so long ago."""
 _MOST_USERS: Final = 200
 """So many of the named users are asked after; of others nothing is said."""
 _LOG = logging.getLogger(__name__)
@@ -44,23 +46,31 @@ class HubNames:
         self._hub = hub
         self._monotonic_s = monotonic_s
         self._known: KnownNames | None = None
-        self._asked_for: frozenset[str] = frozenset()
-        self._asked_s = 0.0
+        self._asked_s = self._all_asked_s = 0.0
         self._told: _Told | None = None
 
-    async def look(self, document: QuotaDocument) -> None:
-        """Ask the hub for what a document names, unless that was asked lately."""
+    async def look(self, document: QuotaDocument, kept_s: float = KEPT_S) -> None:
+        """Ask the hub for what a document names, unless that was asked in the last ``kept_s``.
+
+        Who looks at warnings has perhaps just mended them: of users those alone are then asked
+        after whom the hub did not know.
+        """
         users = frozenset(sorted(named_users(document))[:_MOST_USERS])
-        if self._known is not None and users <= self._asked_for and not self._is_old():
+        known, age_s = self._known, self._monotonic_s() - self._asked_s
+        if known is not None and users <= known.users.keys() and age_s < kept_s:
             return
         if not users and not names_groups(document):
             return
+        is_old = known is None or self._monotonic_s() - self._all_asked_s >= KEPT_S
+        there = {} if known is None or is_old else {n: True for n in users if known.users.get(n)}
         try:
-            self._known = await self._ask(users)
+            self._known = await self._ask(users - there.keys(), there)
         except HubUnreachableError as error:
             _LOG.debug("whether the hub knows the names in the quota document: %s", error)
             return
-        self._asked_for, self._asked_s = users, self._monotonic_s()
+        self._asked_s = self._monotonic_s()
+        if is_old:
+            self._all_asked_s = self._asked_s
 
     def warnings(self, document: QuotaDocument) -> tuple[str, ...]:
         """Return in words which names the hub does not know, as far as it was asked."""
@@ -73,12 +83,10 @@ class HubNames:
             self._told = told = _Told(document, known, words)
         return told.words
 
-    def _is_old(self) -> bool:
-        return self._monotonic_s() - self._asked_s >= _KEPT_S
-
-    async def _ask(self, users: Iterable[str]) -> KnownNames:
+    async def _ask(self, users: Iterable[str], there: Mapping[str, bool]) -> KnownNames:
         groups = await self._hub.group_names()
-        found = {name: await self._hub.user(name) is not None for name in sorted(users)}
+        asked = {name: await self._hub.user(name) is not None for name in sorted(users)}
+        found = {**there, **asked}
         is_all_known = all(found.values())
         near = frozenset() if is_all_known else await self._hub.some_user_names()
         return KnownNames(groups, found, near)

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from sublet_hub.slices.hub_names import HubNames
+from sublet_hub.slices.hub_names import KEPT_FOR_ADMINS_S, HubNames
 from sublet_hub.slices.jupyterhub_client import HubClient
 from sublet_quota.document.reading import read_quota_document
 
@@ -56,6 +56,21 @@ async def test_unknown_names_are_told_and_asked_after_anew_after_a_while(
     clock.now_s = 301.0
     await names.look(DOCUMENT)
     assert names.warnings(DOCUMENT) == ()
+
+
+async def test_who_looks_at_warnings_sees_what_was_mended_and_only_that_is_asked_after(
+    names: HubNames, hub: FakeHub, clock: Clock
+) -> None:
+    document = read_quota_document(TEXT.replace("[adda]", "[ada, adda]"))
+    await names.look(document)
+    assert names.warnings(document) == (GROUP, USER)
+    assert hub.groups is not None
+    hub.groups.add("laab")
+    hub.people["adda"] = ()
+    clock.now_s = 3.0
+    await names.look(document, KEPT_FOR_ADMINS_S)
+    assert names.warnings(document) == ()
+    assert hub.asked_about == ["ada", "adda", "adda"]
 
 
 async def test_a_document_that_names_others_is_asked_for_at_once(
