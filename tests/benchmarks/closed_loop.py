@@ -1,7 +1,8 @@
 """What sharing comes to over simulated weeks, beside cards not lent, and a static partition.
 
-The same days under three documents: with guarantees, borrowing and lending; with half of the cards
-for notebooks alone and half for jobs; and with all of that cut into groups' own parts, as well.
+The same days under four documents: with guarantees, borrowing and lending; with half of the cards
+for notebooks alone and half for jobs; with all of that cut into groups' own parts, as well; and so
+with a line for notebooks.
 Days are made up, from a seed; where the folder of published traces is there (``SUBLET_TRACES``),
 real sessions of notebooks (NotebookOS) and real jobs (Alibaba's openb) follow. All is virtual time:
 the figures do not hang on the machine.
@@ -54,17 +55,25 @@ groups:
   teaching: {limit: {H100: 1}, jobs: {limit: {H100: 1}}}
   guests: {limit: {H100: 1}, jobs: {limit: {H100: 1}}}
 """
-DOCUMENTS = {"shared and lent": SHARED, "not lent": APART, "static partition": PARTITION}
+LINED = PARTITION + "notebooks: {when_full: queue}\n"
+DOCUMENTS = {
+    "shared and lent": SHARED,
+    "not lent": APART,
+    "static partition": PARTITION,
+    "partition, a line": LINED,
+}
 COLUMNS = (
     "",
     "in use",
     "jobs done",
     "job waits h",
     "refused",
+    "in line s",
     "cells",
     "waits 99 % s",
     "entitled s",
     "moves/h",
+    "to cards",
     "flaps",
 )
 
@@ -94,6 +103,7 @@ def line_of(name: str, figures: Figures) -> str:
     hours = figures.hours["H100"]
     others = [waits for rank, waits in figures.cells.items() if rank is not Rank.ENTITLED]
     entitled = figures.cells.get(Rank.ENTITLED)
+    waited = [waits.median_s for waits in figures.line.values()]
     return _row(
         (
             name,
@@ -101,10 +111,12 @@ def line_of(name: str, figures: Figures) -> str:
             f"{figures.jobs_done}",
             f"{figures.jobs.median_s / 3600:.1f}",
             f"{figures.servers_refused}",
+            "-" if not waited else f"{max(waited):.0f}",
             f"{sum(waits.count for waits in figures.cells.values())}",
             f"{max((waits.most_of_99_s for waits in others), default=0):.0f}",
             "-" if entitled is None else f"{entitled.most_s:.0f}",
             f"{figures.moves_an_hour:.2f}",
+            f"{figures.card_changes}",
             f"{figures.flaps}",
         )
     )
