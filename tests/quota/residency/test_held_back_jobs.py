@@ -70,6 +70,9 @@ def test_within_its_guarantee_it_stands_still_all_the_same():
     for others in ((), (running("A", 40, on=40),)):
         assert told(gpu(entitled, *others))[:1] == ["pause J"]
         assert ("J", WaitReason.HELD_BACK) in waits(gpu(entitled, *others))
+    # It makes room as any other job does.
+    there = stopped("J", 60, on=60, rank=Rank.ENTITLED, **HELD)
+    assert told(gpu(there, stopped("K", 60, out=60))) == ["suspend J for K"]
 
 
 def test_others_move_first():

@@ -82,8 +82,8 @@ MUTANTS: Final = (
         3,
         "a job within its guarantee runs on whose place a slice has taken below a limit",
         "quota/sublet_quota/residency/room.py",
-        "in_turns = not view.held_back and view.takes_turns",
-        "in_turns = view.takes_turns",
+        "not view.held_back and view.takes_turns",
+        "view.takes_turns",
         (f"{_HELD_BACK}::test_within_its_guarantee_it_stands_still_all_the_same",),
     ),
     Mutant(
