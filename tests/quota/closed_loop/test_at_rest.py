@@ -37,10 +37,10 @@ def some_days(seed: int, days: int = 3) -> tuple[Asked, ...]:
 
 
 def test_neither_the_order_of_asking_nor_that_of_keys_matters() -> None:
-    asked = some_days(1, 2)
+    asked = some_days(1, 1)
     order = Draws(1, "order")
     mixed = sorted(asked, key=lambda _: order.uniform())
-    lasts = timedelta(days=2)
+    lasts = timedelta(days=1)
     first = simulate(scene(GROUPS, asked, lasts, on=cards(3)))
     turned = simulate(scene(TURNED, mixed, lasts, on=tuple(reversed(cards(3)))))
     assert dict(first.shares) == pytest.approx(dict(turned.shares))
@@ -82,11 +82,11 @@ pools: [{name: one, memory_overcommit: 1, compute_overcommit: 1, default: true}]
 groups: {a: {}, b: {}, c: {}}
 """
     asked: list[AskedServer] = [
-        a_server(f"{group}{n}", group, "1/2", cells=300, thinks=5 * MINUTE, patience=20 * HOUR)
+        a_server(f"{group}{n}", group, "1/2", cells=300, thinks=5 * MINUTE, patience=10 * HOUR)
         for group in ("a", "b", "c")
         for n in range(6)
     ]
-    record = watched(scene(text, asked, 24 * HOUR, on=cards(3)))
+    record = watched(scene(text, asked, 12 * HOUR, on=cards(3)))
     assert len(record.places) == sum(change.called_back for change in record.places)
     assert figures_of(record).flaps == 0
     assert max((change.at for change in record.places), default=MONDAY) <= MONDAY + HOUR
@@ -113,15 +113,15 @@ def test_no_job_waits_while_a_card_is_free_that_it_may_use() -> None:
     assert figures_of(cluster.finish()).jobs_done > 12
 
 
-def test_two_weeks_of_thirty_people_ask_the_policy_some_ten_thousand_times() -> None:
+def test_a_week_of_thirty_people_ask_the_policy_some_thousand_times() -> None:
     """What makes weeks pass in seconds: time goes from one thing to the next, never by ticks."""
     people = [
         Person(f"{group}-{n}", (group,)) for group in ("nlp", "vision", "guests") for n in range(10)
     ]
-    lasts = timedelta(days=14)
+    lasts = timedelta(days=7)
     asked = days_of(people, MONDAY, MONDAY + lasts, 1)
     cluster = Cluster(scene(GROUPS, asked, lasts, on=cards(8)))
     figures = figures_of(cluster.run())
     cells = sum(waits.count for waits in figures.cells.values())
-    assert cells > 1500
+    assert cells > 700
     assert sum(model.asked for model in cluster.cards.models.values()) < 20 * cells

@@ -81,7 +81,7 @@ def test_nobody_envies_another_of_the_same_group() -> None:
         *jobs("y", "a", 300, "1/4", HOUR, owner="bob", every=HOUR / 6),
         *jobs("z", "a", 60, "1/2", HOUR, owner="eve", at=9 * HOUR, every=HOUR / 4),
     ]
-    record = watched(scene(FAIR + "groups: {a: {}}", asked, 48 * HOUR, on=cards(2)))
+    record = watched(scene(FAIR + "groups: {a: {}}", asked, 30 * HOUR, on=cards(2)))
     # One job of the largest, and what was had before somebody came (half a card more for 9 hours).
     assert envy_h(record, "a") <= 2 * CARDS
 
@@ -120,7 +120,7 @@ groups: {a: {weight: 1}, b: {weight: 3}}
         a_server(f"b{n}", "b", "1/4", at=HOUR, cells=400, thinks=MINUTE, patience=HOUR)
         for n in range(16)
     ]
-    record = watched(scene(text, [*of_a, *of_b], 12 * HOUR, on=cards(4)))
+    record = watched(scene(text, [*of_a, *of_b], 5 * HOUR, on=cards(4)))
     granted = {a.name for a in record.answers if a.rank is not None}
     assert sum(name.startswith("b") for name in granted) == 12
     assert sum(change.called_back for change in record.places) == 12
