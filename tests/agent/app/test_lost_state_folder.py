@@ -98,7 +98,7 @@ def test_one_that_was_locked_and_whose_slice_is_unknown_runs_on(world: AgentWorl
     assert kernel.digest() == held
 
 
-@pytest.mark.parametrize("kind", [OperationKind.CHECKPOINT, OperationKind.RESTORE])
+@pytest.mark.parametrize("kind", [OperationKind.CHECKPOINT])
 def test_an_agent_that_is_killed_in_the_middle_of_a_move_is_no_exception(
     world: AgentWorld, kind: OperationKind
 ) -> None:
