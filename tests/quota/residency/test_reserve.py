@@ -41,10 +41,10 @@ def reserved(gib: int, *slices: Any, **more: Any) -> GpuSnapshot:
 def test_called_back_slices_leave_the_longest_idle_first_and_as_few_as_must() -> None:
     slices = (idle("C", 20, on=20, **C), idle("D", 20, on=20, for_s=60, **C), idle("B", 20, on=20))
     assert told(reserved(20, *slices)) == []
-    assert told(reserved(30, *slices)) == ["suspend C for None"]
+    assert told(reserved(30, *slices)) == ["suspend C"]
     away = (idle("C", 20, out=20, **C), *slices[1:])
     assert told(reserved(40, *away)) == []
-    assert told(reserved(50, *away)) == ["suspend D for None"]
+    assert told(reserved(50, *away)) == ["suspend D"]
 
 
 #  GPU [CCCC BBBB EEEE JJJJ]   rrrrrrrrrrrrrrrr: all of it, and more than C can make free
@@ -53,17 +53,17 @@ def test_nobody_else_leaves_for_a_reservation_however_little_is_free() -> None:
     alone = reserved(80, *others)
     assert told(alone) == told(replace(alone, reserved_mib=0))
     beside = reserved(80, idle("C", 20, on=20, **C), *others)
-    assert told(beside) == ["suspend C for None"]
+    assert told(beside) == ["suspend C"]
 
 
 #  GPU [C!CCC D. B! ....]   who is idle leaves first; then who is at work, and is told
 def test_idle_ones_leave_before_those_at_work_and_these_are_told() -> None:
     c, b = running("C", 30, on=30, **C), running("B", 20, on=20)
     d = idle("D", 20, on=20, **C)
-    assert told(reserved(30, c, d, b)) == ["suspend D for None"]
+    assert told(reserved(30, c, d, b)) == ["suspend D"]
     assert waits(reserved(30, c, d, b)) == []
     gone = idle("D", 20, out=20, **C)
-    assert told(reserved(40, c, gone, b)) == ["suspend C for None"]
+    assert told(reserved(40, c, gone, b)) == ["suspend C"]
     assert waits(reserved(40, c, gone, b)) == [("C", WaitReason.CALLED_BACK)]
 
 
@@ -79,7 +79,7 @@ def test_called_back_slices_run_in_room_that_the_reservation_does_not_need() -> 
 def test_what_the_reservations_own_slices_take_counts_as_free_for_it() -> None:
     own = running("E", 40, on=10, in_reserve=True, **E)
     assert told(reserved(40, own, running("C", 40, on=40, **C))) == []
-    assert told(reserved(60, own, running("C", 40, on=40, **C))) == ["suspend C for None"]
+    assert told(reserved(60, own, running("C", 40, on=40, **C))) == ["suspend C"]
 
 
 def test_who_needs_room_now_comes_first() -> None:
