@@ -61,8 +61,11 @@ class CardChanges:
 
     def reported(self, view: NodeView) -> None:
         """Take over on which cards a node's slices are, and which cannot leave theirs."""
-        told = (self._after_report(view, s, report) for s, report in view.slices.items())
-        self._apply([each for changes in told for each in changes])
+        there = (self._where_it_is(view, s, report) for s, report in view.slices.items())
+        self._apply([each for each in there if each is not None])
+        for slice_id, report in view.slices.items():
+            # One after another: what makes way for one leaves no room for the next.
+            self._apply(self._if_it_stays(view, slice_id, report))
 
     def look(self) -> None:
         """Begin what is due, and call off what moves to a card that takes nobody any more."""
@@ -114,20 +117,29 @@ class CardChanges:
         told = slice_event(EventKind.SLICE_PLACED, after, self._now(), words)
         self._apply([(after, told)])
 
-    def _after_report(
+    def _where_it_is(
+        self, view: NodeView, slice_id: SliceId, report: SliceReport
+    ) -> _Changed | None:
+        record = self._of_node(view, slice_id)
+        if record is None or report.gpu_id is None:
+            return None
+        return self._on_its_card(view, record, GpuId(report.gpu_id))
+
+    def _if_it_stays(
         self, view: NodeView, slice_id: SliceId, report: SliceReport
     ) -> list[_Changed]:
-        record = self._ledger.slices.get(slice_id)
-        if record is None or record.gpu.node != view.node:
+        if report.gpu_id is not None or report.stays is None:
             return []
-        if report.gpu_id is not None:
-            there = self._on_its_card(view, record, GpuId(report.gpu_id))
-            return [] if there is None else [there]
-        if record.moving_to is not None and report.stays is not None:
-            self._stayed.add((slice_id, record.moving_to))
-            self._capacity.stays(slice_id)
-            return self._stays(record, report.stays)
-        return []
+        record = self._of_node(view, slice_id)
+        if record is None or record.moving_to is None:
+            return []
+        self._stayed.add((slice_id, record.moving_to))
+        self._capacity.stays(slice_id)
+        return self._stays(record, report.stays)
+
+    def _of_node(self, view: NodeView, slice_id: SliceId) -> SliceRecord | None:
+        record = self._ledger.slices.get(slice_id)
+        return None if record is None or record.gpu.node != view.node else record
 
     def _stays(self, record: SliceRecord, why: str) -> list[_Changed]:
         """Let a slice stay where it is: what is entitled there has its place as before.

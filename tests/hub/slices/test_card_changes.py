@@ -12,6 +12,7 @@ from sublet_hub.slices import card_changes as module
 from sublet_quota.names.ids import GpuId, SliceId, UserName
 from sublet_quota.residency.snapshot import Rank
 from sublet_quota.wire.agent_link import SliceAssignment
+from sublet_quota.wire.event_kinds import EventKind
 
 from tests.support.fake_agent import FakeAgent, a_gpu, a_report
 from tests.support.hub_world import FakeHub, HubWorld, hub_world, settings_for
@@ -231,6 +232,41 @@ async def test_where_an_idle_entitled_slice_cannot_move_who_came_instead_takes_t
         assert moved is not None
         assert moved.slice_id != record.slice_id
         assert lease["gpu_id"] != hers
+
+
+async def test_of_several_that_cannot_move_each_has_its_place_and_who_came_is_told_once(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    here = settings(tmp_path)
+    (tmp_path / "quota.yaml").write_text(IN_LABS)
+    async with hub_world(tmp_path, hub, here) as world:
+        agent = await world.agent(gpus=CARDS)
+        wanted = (("bob", "large"), ("ben", "large"), ("cat", "medium"), ("dan", "medium"))
+        leases = {
+            owner: await world.slice_for(owner, groups=("lab",), size=size)
+            for owner, size in wanted
+        }
+        cards = {owner: lease["gpu_id"] for owner, lease in leases.items()}
+        assert cards["bob"] == cards["ben"] != cards["cat"] == cards["dan"]
+        await world.hub_call("DELETE", f"slices/{leases.pop('ben')['slice_id']}")
+        world.service.places.look()
+        await is_told_of_all(world, agent)
+        asked = [leases[owner]["slice_id"] for owner in ("cat", "dan")]
+        agent.says[leases["bob"]["slice_id"]] = a_report(leases["bob"]["slice_id"])
+        agent.says |= {slice_id: idle_report(slice_id) for slice_id in asked}
+        await agent.report()
+        came = await world.slice_for("ada", size="whole")
+        assert came["gpu_id"] == cards["cat"]
+        slices = world.service.ledger.slices
+        assert [slices[each].moving_to for each in asked] == [cards["bob"]] * 2
+        agent.says |= {each: a_report(each, stays="it sees one card") for each in asked}
+        await agent.report()
+        assert [slices[each].moving_to for each in asked] == [None, None]
+        assert [slices[each].called_back_since for each in asked] == [None, None]
+        assert slices[came["slice_id"]].called_back_since is not None
+        _, events = await world.call("GET", "events", world.user("ada"))
+        kinds = [each["kind"] for each in events]
+        assert kinds.count(EventKind.SLICE_CALLED_BACK) == 1
 
 
 def idle_report(slice_id: str) -> Any:
