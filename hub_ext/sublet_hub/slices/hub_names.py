@@ -1,10 +1,12 @@
 """Whether the hub knows the groups and users that the quota document names.
 
 The hub is asked when other names are to be known, and every few minutes; users one at a time, as
-few are named. A hub that does not answer leaves what it said before; one that does not tell of its
-groups is said to, and nothing is refused for either.
+few are named. A hub that does not answer leaves what it said before, and keeps nobody waiting who
+asks for warnings; one that does not tell of its groups is said to, and nothing is refused for
+either.
 """
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -22,9 +24,10 @@ from sublet_quota.document.quota_document import QuotaDocument
 from sublet_hub.errors import HubUnreachableError
 from sublet_hub.slices.jupyterhub_client import HubClient
 
-KEPT_S: Final = 300.0
-KEPT_FOR_ADMINS_S: Final = 2.0
+_KEPT_S: Final = 300.0
+_KEPT_FOR_ADMINS_S: Final = 2.0
 """Who looks at the warnings is told of what was mended so long ago."""
+_ADMINS_WAIT_S: Final = 5.0
 _MOST_USERS: Final = 200
 """So many of the named users are asked after; of others nothing is said."""
 _LOG = logging.getLogger(__name__)
@@ -42,14 +45,29 @@ class _Told:
 class HubNames:
     """What the hub says of the names in quota documents."""
 
-    def __init__(self, hub: HubClient, monotonic_s: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        hub: HubClient,
+        monotonic_s: Callable[[], float] = time.monotonic,
+        patience_s: float = _ADMINS_WAIT_S,
+    ) -> None:
+        """``patience_s``: how long an admin who looks at warnings waits for the hub."""
         self._hub = hub
         self._monotonic_s = monotonic_s
+        self._patience_s = patience_s
         self._known: KnownNames | None = None
         self._asked_s = self._all_asked_s = 0.0
         self._told: _Told | None = None
 
-    async def look(self, document: QuotaDocument, kept_s: float = KEPT_S) -> None:
+    async def look_for_admin(self, document: QuotaDocument) -> None:
+        """Ask the hub anew for who looks at the warnings of a document, and waits for it."""
+        try:
+            async with asyncio.timeout(self._patience_s):
+                await self.look(document, _KEPT_FOR_ADMINS_S)
+        except TimeoutError:
+            _LOG.info("the hub does not say in time whether it knows the quota document's names")
+
+    async def look(self, document: QuotaDocument, kept_s: float = _KEPT_S) -> None:
         """Ask the hub for what a document names, unless that was asked in the last ``kept_s``.
 
         Who looks at warnings has perhaps just mended them: of users those alone are then asked
@@ -61,10 +79,12 @@ class HubNames:
             return
         if not users and not names_groups(document):
             return
-        is_old = known is None or self._monotonic_s() - self._all_asked_s >= KEPT_S
-        there = {} if known is None or is_old else {n: True for n in users if known.users.get(n)}
+        is_old = known is None or self._monotonic_s() - self._all_asked_s >= _KEPT_S
+        before = {} if known is None or is_old else known.users
+        # Those whom another document names are known as before: that may be the one in force.
+        kept = {name: there for name, there in before.items() if there or name not in users}
         try:
-            self._known = await self._ask(users - there.keys(), there)
+            self._known = await self._ask(users - kept.keys(), kept)
         except HubUnreachableError as error:
             _LOG.debug("whether the hub knows the names in the quota document: %s", error)
             return
@@ -83,10 +103,10 @@ class HubNames:
             self._told = told = _Told(document, known, words)
         return told.words
 
-    async def _ask(self, users: Iterable[str], there: Mapping[str, bool]) -> KnownNames:
+    async def _ask(self, users: Iterable[str], kept: Mapping[str, bool]) -> KnownNames:
         groups = await self._hub.group_names()
         asked = {name: await self._hub.user(name) is not None for name in sorted(users)}
-        found = {**there, **asked}
+        found = {**kept, **asked}
         is_all_known = all(found.values())
         near = frozenset() if is_all_known else await self._hub.some_user_names()
         return KnownNames(groups, found, near)

@@ -4,7 +4,7 @@ No other module knows the hub's own API.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
@@ -21,7 +21,8 @@ from sublet_hub.errors import HubUnreachableError
 
 _PAGE = 200
 _MOST_PAGES = 1000
-_PAGES_OF_NAMES: Final = 5
+_MOST_NAMES: Final = 1000
+"""So many of its users are looked at for what may have been meant."""
 _MOST_BYTES = 64 * 1024 * 1024
 _NOT_ALLOWED: Final = 403
 _NOTHING_THERE: Final = 404
@@ -94,20 +95,15 @@ class HubClient:
         """Return all servers that are active or pending. ``HubUnreachableError``."""
         found: set[tuple[UserName, str]] = set()
         groups: dict[UserName, tuple[str, ...]] = {}
-        offset: int | None = 0
-        for _ in range(_MOST_PAGES):
-            page = await self._page(offset)
-            for user in page["items"]:
+        try:
+            async for user in self._listed("users", state="active"):
                 found.update(_servers_of(user))
                 named = _groups_of(user)
                 if named is not None:
                     groups[UserName(user["name"])] = named
-            following = page["_pagination"].get("next")
-            offset = None if following is None else following["offset"]
-            if offset is None:
-                return HubServers(frozenset(found), groups)
-        message = f"the hub's list of users has no end after {_MOST_PAGES} pages"
-        raise HubUnreachableError(message)
+        except HTTPClientError as error:
+            raise await self._no_list_of_users(error) from error
+        return HubServers(frozenset(found), groups)
 
     async def user(self, name: str) -> HubUser | None:
         """Return a user; ``None`` where the hub knows nobody of that name.
@@ -129,39 +125,23 @@ class HubClient:
 
         ``HubUnreachableError`` where the hub does not say.
         """
-        found: set[str] = set()
-        offset = 0
-        for _ in range(_MOST_PAGES):
-            query = urlencode({"offset": offset, "limit": _PAGE})
-            try:
-                page = await self._ask(f"groups?{query}")
-            except HTTPClientError as error:
-                if error.code == _NOT_ALLOWED:
-                    return None
-                raise self._unexpected("the hub's groups", error) from error
-            items, following = _items_of(page)
-            found.update(str(each["name"]) for each in items)
-            if following is None:
-                return frozenset(found)
-            offset = following
-        message = f"the hub's list of groups has no end after {_MOST_PAGES} pages"
-        raise HubUnreachableError(message)
+        try:
+            return frozenset([str(group["name"]) async for group in self._listed("groups")])
+        except HTTPClientError as error:
+            if error.code == _NOT_ALLOWED:
+                return None
+            raise self._unexpected("the hub's list of groups", error) from error
 
     async def some_user_names(self) -> frozenset[str]:
         """Return the names of users, of very many the first. ``HubUnreachableError``."""
         found: set[str] = set()
-        offset = 0
-        for _ in range(_PAGES_OF_NAMES):
-            query = urlencode({"offset": offset, "limit": _PAGE})
-            try:
-                page = await self._ask(f"users?{query}")
-            except HTTPClientError as error:
-                raise self._unexpected("the hub's list of users", error) from error
-            items, following = _items_of(page)
-            found.update(str(each["name"]) for each in items)
-            if following is None:
-                break
-            offset = following
+        try:
+            async for user in self._listed("users"):
+                found.add(str(user["name"]))
+                if len(found) == _MOST_NAMES:
+                    break
+        except HTTPClientError as error:
+            raise self._unexpected("the hub's list of users", error) from error
         return frozenset(found)
 
     async def whose_token(self) -> HubStanding:
@@ -250,26 +230,39 @@ class HubClient:
             return ServerStanding.CHANGES
         return ServerStanding.RUNS if told.get("ready") else ServerStanding.NOT_THERE
 
-    async def _page(self, offset: int | None) -> Mapping[str, Any]:
-        query = urlencode({"state": "active", "offset": offset or 0, "limit": _PAGE})
-        try:
-            page = await self._ask(f"users?{query}")
-        except HTTPClientError as error:
-            if error.code != _NOT_ALLOWED:
-                raise self._unexpected("the hub's list of users", error) from error
-            standing = await self.whose_token()
-            if standing is HubStanding.REFUSES_TOKEN:
-                message = "the hub does not know the service's token"
-                raise HubUnreachableError(message, standing) from error
-            message = (
-                "the hub's list of users: HTTP 403: does the service's role have list:users and "
-                "read:servers?"
-            )
-            raise HubUnreachableError(message, HubStanding.LACKS_SCOPES) from error
-        if not isinstance(page, dict) or not {"items", "_pagination"} <= set(page):
-            message = "the hub's list of users is not as expected: is it JupyterHub 5 or later?"
-            raise HubUnreachableError(message, HubStanding.NO_HUB)
-        return page
+    async def _listed(self, what: str, **query: str) -> AsyncIterator[Mapping[str, Any]]:
+        """Yield what a list of the hub has. ``HTTPClientError``, ``HubUnreachableError``."""
+        offset = 0
+        for _ in range(_MOST_PAGES):
+            asked = urlencode({**query, "offset": offset, "limit": _PAGE})
+            page = await self._ask(f"{what}?{asked}")
+            if not isinstance(page, dict) or not {"items", "_pagination"} <= set(page):
+                message = (
+                    f"the hub's list of {what} is not as expected: is it JupyterHub 5 or later?"
+                )
+                raise HubUnreachableError(message, HubStanding.NO_HUB)
+            for each in page["items"]:
+                yield each
+            following = page["_pagination"].get("next")
+            if following is None:
+                return
+            offset = following["offset"]
+        message = f"the hub's list of {what} has no end after {_MOST_PAGES} pages"
+        raise HubUnreachableError(message)
+
+    async def _no_list_of_users(self, error: HTTPClientError) -> HubUnreachableError:
+        """Return why the hub does not list its users. ``HubUnreachableError``."""
+        if error.code != _NOT_ALLOWED:
+            return self._unexpected("the hub's list of users", error)
+        standing = await self.whose_token()
+        if standing is HubStanding.REFUSES_TOKEN:
+            message = "the hub does not know the service's token"
+            return HubUnreachableError(message, standing)
+        message = (
+            "the hub's list of users: HTTP 403: does the service's role have list:users and "
+            "read:servers?"
+        )
+        return HubUnreachableError(message, HubStanding.LACKS_SCOPES)
 
     async def _ask(self, path: str) -> Any:
         """Return what the hub answers. ``HTTPClientError`` where it refuses."""
@@ -322,15 +315,6 @@ def _path_of(owner: UserName, server: str) -> str:
 
 def _path_of_user(owner: UserName) -> str:
     return f"users/{quote(owner, safe='')}"
-
-
-def _items_of(page: Any) -> tuple[list[Mapping[str, Any]], int | None]:
-    """Return what a page of a list has, and where the next begins. ``HubUnreachableError``."""
-    if not isinstance(page, dict) or not {"items", "_pagination"} <= set(page):
-        message = "the hub's list is not as expected: is it JupyterHub 5 or later?"
-        raise HubUnreachableError(message, HubStanding.NO_HUB)
-    following = page["_pagination"].get("next")
-    return page["items"], None if following is None else int(following["offset"])
 
 
 def _may(owner: Any, scope: str) -> bool:

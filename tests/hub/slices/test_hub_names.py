@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from sublet_hub.slices.hub_names import KEPT_FOR_ADMINS_S, HubNames
+from sublet_hub.slices.hub_names import HubNames
 from sublet_hub.slices.jupyterhub_client import HubClient
 from sublet_quota.document.reading import read_quota_document
 
@@ -68,7 +68,7 @@ async def test_who_looks_at_warnings_sees_what_was_mended_and_only_that_is_asked
     hub.groups.add("laab")
     hub.people["adda"] = ()
     clock.now_s = 3.0
-    await names.look(document, KEPT_FOR_ADMINS_S)
+    await names.look_for_admin(document)
     assert names.warnings(document) == ()
     assert hub.asked_about == ["ada", "adda", "adda"]
 
@@ -79,6 +79,26 @@ async def test_a_document_that_names_others_is_asked_for_at_once(
     await names.look(DOCUMENT)
     await names.look(read_quota_document(TEXT.replace("adda", "ben")))
     assert hub.asked_about == ["adda", "ben"]
+
+
+async def test_a_preview_of_another_document_takes_nothing_from_what_is_told_of_this_one(
+    names: HubNames,
+) -> None:
+    await names.look(DOCUMENT)
+    other = read_quota_document(TEXT.replace("adda", "adaa"))
+    await names.look_for_admin(other)
+    assert names.warnings(DOCUMENT) == (GROUP, USER)
+    assert names.warnings(other) == (GROUP, USER.replace("adda", "adaa"))
+
+
+async def test_who_looks_at_warnings_does_not_wait_for_a_hub_that_takes_longer(
+    hub: FakeHub,
+) -> None:
+    names = HubNames(HubClient(hub.url, SERVICE_TOKEN), patience_s=0.0)
+    await names.look_for_admin(DOCUMENT)
+    assert names.warnings(DOCUMENT) == ()
+    await names.look(DOCUMENT)
+    assert names.warnings(DOCUMENT) != ()
 
 
 async def test_a_hub_that_is_away_leaves_what_it_said(

@@ -6,7 +6,6 @@ from sublet_quota.names import scopes
 from sublet_quota.wire.quota import KeptIn, QuotaInForce, QuotaRights
 
 from sublet_hub.errors import ConflictError, QuotaFileError
-from sublet_hub.slices.hub_names import KEPT_FOR_ADMINS_S
 from sublet_hub.web.routes.context import ServiceParts
 from sublet_hub.web.routes.owner import OWNER, charged, groups_asked_for
 from sublet_hub.web.routes.route import Access, Call, Route
@@ -15,7 +14,7 @@ from sublet_hub.web.routes.route import Access, Call, Route
 async def _quota(service: ServiceParts, call: Call) -> QuotaInForce:
     del call
     quota = service.quota
-    await service.hub_names.look(quota.document, KEPT_FOR_ADMINS_S)
+    await service.hub_names.look_for_admin(quota.document)
     return QuotaInForce(
         document=quota.document.model_dump(mode="json", by_alias=True),
         text=quota.text,

@@ -17,7 +17,6 @@ from sublet_quota.wire.quota_revisions import (
 
 from sublet_hub.errors import NotFoundError
 from sublet_hub.ledger.quota_revisions import QuotaRevision
-from sublet_hub.slices.hub_names import KEPT_FOR_ADMINS_S
 from sublet_hub.state.quota_documents.source import InForce, Wish
 from sublet_hub.web.routes.context import ServiceParts
 from sublet_hub.web.routes.route import Access, Call, Route
@@ -62,7 +61,7 @@ async def _revision(service: ServiceParts, call: Call) -> RevisionText:
 
 
 async def _applied(service: ServiceParts, done: InForce) -> Applied:
-    await service.hub_names.look(service.quota.document, KEPT_FOR_ADMINS_S)
+    await service.hub_names.look_for_admin(service.quota.document)
     return Applied(
         about=_info(service, done.about),
         is_new=done.is_new,

@@ -38,7 +38,7 @@ from sublet_quota.wire.quota_preview import (
 from sublet_quota.wire.rank import ToldRank, code_of, tell_rank
 
 from sublet_hub.jobs.queue import JobQueue
-from sublet_hub.slices.hub_names import KEPT_FOR_ADMINS_S, HubNames
+from sublet_hub.slices.hub_names import HubNames
 from sublet_hub.state.quota_documents.in_database import read_applied
 from sublet_hub.state.quota_documents.source import QuotaSource
 from sublet_hub.state.stores import Stores
@@ -70,7 +70,7 @@ class QuotaPreviews:
         async with self._turn:
             # Of a large one it takes seconds, in which agents are to be heard.
             document = await asyncio.to_thread(read_applied, text)
-            await self._hub_names.look(document, KEPT_FOR_ADMINS_S)
+            await self._hub_names.look_for_admin(document)
             state, revision = self._present(), self._quota.revision
             told = _Telling(
                 self._stores.now(),
