@@ -17,7 +17,7 @@ class QueueWait(AnswerModel):
     """The server's name; empty for the default one."""
     size: Name | None
     """The size by its name; ``None``: amounts were asked for, or the default."""
-    title: Text
+    title: Text = ""
     """The size as people know it; empty where none was named."""
     pool: Name
     group: Name | None

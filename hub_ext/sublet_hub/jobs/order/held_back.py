@@ -44,7 +44,7 @@ class HeldBackJobs:
 
     def _rights_of(self, owner: UserName) -> Rights:
         """Return the rights of who has jobs, by the groups of the newest of these."""
-        jobs = [job for job in self._ledger.live_jobs.values() if job.owner == owner]
+        jobs = self._ledger.live_jobs_of_owner(owner)
         newest = max(jobs, key=lambda job: job.submitted_at, default=None)
         groups = () if newest is None else newest.groups
         return rights_of(self._capacity.holdings.document, owner, groups)
