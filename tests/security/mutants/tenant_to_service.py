@@ -1,7 +1,8 @@
 """Mutants of what a tenant may do to the service: rules 6 to 13.
 
-Files (rule 9) are in `files.py`, floods (12) in `floods_of_service.py` and `floods_of_agent.py`,
-secrets (13) in `kept_secrets.py`.
+What admins alone may do is in `tenant_to_admins.py`, files (rule 9) are in `files.py`, texts of
+quota documents (10) in `quota_texts.py`, floods (12) in `floods_of_*.py`, secrets (13) in
+`kept_secrets.py`.
 """
 
 from typing import Final
@@ -11,20 +12,8 @@ from tests.security.mutant import Mutant
 _AUTHENTICATION: Final = "hub_ext/sublet_hub/security/authentication.py"
 _HANDLER: Final = "hub_ext/sublet_hub/web/request_handler.py"
 _SCOPES: Final = "spawner/sublet_spawner/hub_configuration.py"
-_ADMIN: Final = "hub_ext/sublet_hub/web/routes/admin.py"
 _OWNER: Final = "hub_ext/sublet_hub/web/routes/owner.py"
 _REFUSALS: Final = "hub_ext/sublet_hub/web/routes/refusals.py"
-_ANNOUNCED: Final = "hub_ext/sublet_hub/web/routes/announcements.py"
-_ANNOUNCEMENTS: Final = "hub_ext/sublet_hub/slices/announcements.py"
-_TELLING: Final = "tests/hub/slices/test_announcements.py"
-_EVICT: Final = "hub_ext/sublet_hub/web/routes/evictions.py"
-_EVICTIONS: Final = "hub_ext/sublet_hub/slices/evictions.py"
-_REVISIONS: Final = "hub_ext/sublet_hub/web/routes/quota_revisions.py"
-_QUOTA_IN_DATABASE: Final = "tests/hub/state/test_quota_in_database.py"
-_QUOTA_ADMINS: Final = (
-    f"{_QUOTA_IN_DATABASE}::test_admins_alone_apply_roll_back_and_read_the_history"
-)
-_EVICTING: Final = "tests/hub/slices/test_evictions.py"
 _IDLING: Final = "tests/hub/slices/test_idle_servers.py"
 _JOBS: Final = "hub_ext/sublet_hub/web/routes/jobs.py"
 _SUBMISSION: Final = "hub_ext/sublet_hub/jobs/submission.py"
@@ -33,7 +22,6 @@ _PROMOTED: Final = (
     f"{_IDLING}::test_the_server_is_whose_token_it_is_else_one_of_the_owners_as_is_said"
 )
 _ACCESS: Final = "tests/hub/web/test_access.py"
-_READERS: Final = f"{_ACCESS}::test_who_may_read_of_everybody_is_no_admin"
 _SCOPE_TESTS: Final = "tests/spawner/test_hub_configuration.py"
 _KEPT: Final = "tests/hub/security/test_kept_answers.py"
 _ANEW: Final = (
@@ -97,193 +85,6 @@ MUTANTS: Final = (
     ),
     Mutant(
         6,
-        "admins' routes are everybody's",
-        _HANDLER,
-        "if route.access is Access.ADMIN and not caller.is_admin:",
-        "if False:",
-        (f"{_ACCESS}::test_admin_routes_are_closed_to_users",),
-    ),
-    Mutant(
-        6,
-        "whoever may come closes nodes",
-        _ADMIN,
-        '"closings",\n        Access.ADMIN,\n        "Close',
-        '"closings",\n        Access.USER,\n        "Close',
-        (_READERS, "tests/hub/slices/test_closings.py::test_admins_alone_close_and_open"),
-    ),
-    Mutant(
-        6,
-        "whoever may come opens what admins have closed",
-        _ADMIN,
-        '"closings/open",\n        Access.ADMIN,',
-        '"closings/open",\n        Access.USER,',
-        (_READERS, "tests/hub/slices/test_closings.py::test_admins_alone_close_and_open"),
-    ),
-    Mutant(
-        6,
-        "whoever may come sees what everybody has used",
-        _ADMIN,
-        '"use",\n        Access.ADMIN,',
-        '"use",\n        Access.USER,',
-        ("tests/hub/usage/test_held_hours.py::test_a_report_that_cannot_be_is_refused",),
-    ),
-    Mutant(
-        6,
-        "whoever may come puts a quota document in force",
-        _REVISIONS,
-        '"POST",\n        "quota/revisions",\n        Access.ADMIN,',
-        '"POST",\n        "quota/revisions",\n        Access.USER,',
-        (_READERS, _QUOTA_ADMINS),
-    ),
-    Mutant(
-        6,
-        "whoever may come puts an earlier quota document in force",
-        _REVISIONS,
-        '"quota/rollback",\n        Access.ADMIN,',
-        '"quota/rollback",\n        Access.USER,',
-        (_READERS, _QUOTA_ADMINS),
-    ),
-    Mutant(
-        6,
-        "whoever may come reads who changed quotas, and why",
-        _REVISIONS,
-        '"GET",\n        "quota/revisions",\n        Access.ADMIN,',
-        '"GET",\n        "quota/revisions",\n        Access.USER,',
-        (_READERS, _QUOTA_ADMINS),
-    ),
-    Mutant(
-        6,
-        "whoever may come reads quota documents of before",
-        _REVISIONS,
-        '"quota/revisions/{revision}",\n        Access.ADMIN,',
-        '"quota/revisions/{revision}",\n        Access.USER,',
-        (_READERS, _QUOTA_ADMINS),
-    ),
-    Mutant(
-        6,
-        "whoever may come is told of a preview what everybody holds",
-        _REVISIONS,
-        '"quota/preview",\n        Access.ADMIN,',
-        '"quota/preview",\n        Access.USER,',
-        (_READERS, _QUOTA_ADMINS),
-    ),
-    Mutant(
-        7,
-        "an admin whose token was taken away puts quota documents in force for a while",
-        _REVISIONS,
-        "body=ApplyRequest,\n        most_body_bytes=_MOST_BODY,\n        refusals=(400, 409),\n"
-        "        asks_hub_anew=True,",
-        "body=ApplyRequest,\n        most_body_bytes=_MOST_BODY,\n        refusals=(400, 409),",
-        (_QUOTA_ADMINS,),
-    ),
-    Mutant(
-        7,
-        "an admin whose token was taken away rolls quota documents back for a while",
-        _REVISIONS,
-        "body=RollbackRequest,\n        refusals=(400, 404, 409),\n        asks_hub_anew=True,",
-        "body=RollbackRequest,\n        refusals=(400, 404, 409),",
-        (_QUOTA_ADMINS,),
-    ),
-    Mutant(
-        6,
-        "whoever may come ends others' servers and jobs",
-        _EVICT,
-        '"POST",\n        "evictions",\n        Access.ADMIN,',
-        '"POST",\n        "evictions",\n        Access.USER,',
-        (_READERS, f"{_EVICTING}::test_admins_alone_evict_and_list_evictions"),
-    ),
-    Mutant(
-        6,
-        "whoever may come sees whose servers admins end",
-        _EVICT,
-        '"GET",\n        "evictions",\n        Access.ADMIN,',
-        '"GET",\n        "evictions",\n        Access.USER,',
-        (_READERS, f"{_EVICTING}::test_admins_alone_evict_and_list_evictions"),
-    ),
-    Mutant(
-        6,
-        "everybody is told whose servers admins end, and why",
-        _EVICTIONS,
-        "if e.owner == owner and not",
-        "if not",
-        (f"{_EVICTING}::test_a_server_is_told_first_and_stopped_when_its_grace_is_over",),
-    ),
-    Mutant(
-        6,
-        "a server is stopped before its grace is over",
-        _EVICTIONS,
-        "and each.due_at <= now\n            and self._is_held(each)",
-        "and self._is_held(each)",
-        (f"{_EVICTING}::test_a_server_is_told_first_and_stopped_when_its_grace_is_over",),
-    ),
-    Mutant(
-        7,
-        "an admin whose token was taken away ends servers for a while",
-        _EVICT,
-        "refusals=(400, 404, 409),\n        asks_hub_anew=True,",
-        "refusals=(400, 404, 409),",
-        (
-            (
-                f"{_ACCESS}::"
-                "test_no_change_of_an_admins_is_made_with_a_token_that_was_just_taken_away"
-            ),
-        ),
-    ),
-    Mutant(
-        6,
-        "whoever may come tells all owners something",
-        _ANNOUNCED,
-        '"POST",\n        "announcements",\n        Access.ADMIN,',
-        '"POST",\n        "announcements",\n        Access.USER,',
-        (_READERS, f"{_TELLING}::test_admins_alone_tell_list_and_take_back"),
-    ),
-    Mutant(
-        6,
-        "whoever may come takes back what admins tell",
-        _ANNOUNCED,
-        '"announcements/withdraw",\n        Access.ADMIN,',
-        '"announcements/withdraw",\n        Access.USER,',
-        (_READERS, f"{_TELLING}::test_admins_alone_tell_list_and_take_back"),
-    ),
-    Mutant(
-        6,
-        "whoever may come reads what is told to others",
-        _ANNOUNCED,
-        '"GET",\n        "announcements",\n        Access.ADMIN,',
-        '"GET",\n        "announcements",\n        Access.USER,',
-        (_READERS, f"{_TELLING}::test_admins_alone_tell_list_and_take_back"),
-    ),
-    Mutant(
-        6,
-        "everybody is told what is meant for one owner",
-        _ANNOUNCEMENTS,
-        "return announcement.name == owner",
-        "return True",
-        (f"{_TELLING}::test_each_owner_hears_what_is_meant_for_them_and_nothing_else",),
-    ),
-    Mutant(
-        6,
-        "everybody is told what is meant for one group",
-        _ANNOUNCEMENTS,
-        "return announcement.name in groups",
-        "return True",
-        (f"{_TELLING}::test_each_owner_hears_what_is_meant_for_them_and_nothing_else",),
-    ),
-    Mutant(
-        7,
-        "an admin whose token was taken away tells owners something for a while",
-        _ANNOUNCED,
-        "refusals=(400, 404, 409),\n        asks_hub_anew=True,",
-        "refusals=(400, 404, 409),",
-        (
-            (
-                f"{_ACCESS}::"
-                "test_no_change_of_an_admins_is_made_with_a_token_that_was_just_taken_away"
-            ),
-        ),
-    ),
-    Mutant(
-        6,
         "whoever may come sees what was refused to anybody",
         _OWNER,
         "if asked in (None, caller.name) and caller.may(scopes.READ, caller.name):\n"
@@ -298,19 +99,6 @@ MUTANTS: Final = (
         'owner, code = whose_record(call), call.text("code")',
         'owner, code = call.text("owner") and whose_record(call), call.text("code")',
         (f"{_ACCESS}::test_lists_show_nothing_of_others",),
-    ),
-    Mutant(
-        7,
-        "an admin whose token was taken away closes nodes for a while",
-        _ADMIN,
-        "body=ClosingRequest,\n        refusals=(400, 404),\n        asks_hub_anew=True,",
-        "body=ClosingRequest,\n        refusals=(400, 404),",
-        (
-            (
-                f"{_ACCESS}::"
-                "test_no_change_of_an_admins_is_made_with_a_token_that_was_just_taken_away"
-            ),
-        ),
     ),
     Mutant(
         6,
@@ -518,93 +306,6 @@ MUTANTS: Final = (
             (
                 "tests/hub/jobs/local/test_processes.py::"
                 "test_six_jobs_that_keep_their_memory_from_being_read_keep_no_others_from_ending"
-            ),
-        ),
-    ),
-    Mutant(
-        10,
-        "YAML may have aliases",
-        "quota/sublet_quota/document/text/tree.py",
-        "            self._refuse_references(event, line)\n",
-        "",
-        (
-            (
-                "tests/quota/document/test_problems.py::"
-                "test_a_bomb_of_aliases_is_refused_without_being_unfolded"
-            ),
-        ),
-    ),
-    Mutant(
-        10,
-        "of a key that is there twice the last counts",
-        "quota/sublet_quota/document/text/tree.py",
-        "level.ignored = event.value in level.value",
-        "level.ignored = False",
-        (
-            (
-                "tests/quota/document/test_problems.py::"
-                "test_a_wrong_document_says_line_key_what_is_wrong_and_what_is_allowed"
-            ),
-        ),
-    ),
-    Mutant(
-        10,
-        # Without any end a document of a MiB takes all of the machine's memory.
-        "YAML may be nested a hundred times as deep",
-        "quota/sublet_quota/document/text/tree.py",
-        "if len(self._levels) >= MOST_LEVELS:",
-        "if len(self._levels) >= 100 * MOST_LEVELS:",
-        (
-            (
-                "tests/quota/document/test_problems.py::"
-                "test_a_wrong_document_says_line_key_what_is_wrong_and_what_is_allowed"
-            ),
-        ),
-    ),
-    Mutant(
-        10,
-        "YAML may be of any size",
-        "quota/sublet_quota/document/text/tree.py",
-        "if size > MOST_BYTES:",
-        "if False:",
-        (
-            (
-                "tests/quota/document/test_problems.py::"
-                "test_a_wrong_document_says_line_key_what_is_wrong_and_what_is_allowed"
-            ),
-        ),
-    ),
-    Mutant(
-        10,
-        "a day of a reservation may be at the end of time",
-        "quota/sublet_quota/document/value_kinds/reserved_time.py",
-        "if not _FIRST_YEAR <= day.year <= _LAST_YEAR:",
-        "if False:",
-        (
-            (
-                "tests/quota/document/test_reservations.py::"
-                "test_days_at_the_ends_of_time_are_refused_with_their_line"
-            ),
-        ),
-    ),
-    Mutant(
-        10,
-        "a document may have any number of entries",
-        "quota/sublet_quota/document/consistency/contradictions.py",
-        "    if many:\n",
-        "    if False:\n",
-        ("tests/quota/document/test_bounds.py::test_the_groups_of_the_whole_tree_are_counted",),
-    ),
-    Mutant(
-        16,
-        "names in a document may steer terminals and logs",
-        "quota/sublet_quota/document/text/tree.py",
-        "        self._refuse_unseen(event, line)\n",
-        "",
-        (
-            (
-                "tests/quota/document/test_unseen_characters.py::"
-                "test_they_are_refused_wherever_they_are"
             ),
         ),
     ),

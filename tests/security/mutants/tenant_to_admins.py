@@ -1,0 +1,224 @@
+"""Mutants of what admins alone may do to the service: rules 6 and 7."""
+
+from typing import Final
+
+from tests.security.mutant import Mutant
+
+_HANDLER: Final = "hub_ext/sublet_hub/web/request_handler.py"
+_ADMIN: Final = "hub_ext/sublet_hub/web/routes/admin.py"
+_ANNOUNCED: Final = "hub_ext/sublet_hub/web/routes/announcements.py"
+_ANNOUNCEMENTS: Final = "hub_ext/sublet_hub/slices/announcements.py"
+_TELLING: Final = "tests/hub/slices/test_announcements.py"
+_EVICT: Final = "hub_ext/sublet_hub/web/routes/evictions.py"
+_EVICTIONS: Final = "hub_ext/sublet_hub/slices/evictions.py"
+_REVISIONS: Final = "hub_ext/sublet_hub/web/routes/quota_revisions.py"
+_QUOTA_IN_DATABASE: Final = "tests/hub/state/test_quota_in_database.py"
+_QUOTA_ADMINS: Final = (
+    f"{_QUOTA_IN_DATABASE}::test_admins_alone_apply_roll_back_and_read_the_history"
+)
+_EVICTING: Final = "tests/hub/slices/test_evictions.py"
+_ACCESS: Final = "tests/hub/web/test_access.py"
+_READERS: Final = f"{_ACCESS}::test_who_may_read_of_everybody_is_no_admin"
+
+MUTANTS: Final = (
+    Mutant(
+        6,
+        "admins' routes are everybody's",
+        _HANDLER,
+        "if route.access is Access.ADMIN and not caller.is_admin:",
+        "if False:",
+        (f"{_ACCESS}::test_admin_routes_are_closed_to_users",),
+    ),
+    Mutant(
+        6,
+        "whoever may come closes nodes",
+        _ADMIN,
+        '"closings",\n        Access.ADMIN,\n        "Close',
+        '"closings",\n        Access.USER,\n        "Close',
+        (_READERS, "tests/hub/slices/test_closings.py::test_admins_alone_close_and_open"),
+    ),
+    Mutant(
+        6,
+        "whoever may come opens what admins have closed",
+        _ADMIN,
+        '"closings/open",\n        Access.ADMIN,',
+        '"closings/open",\n        Access.USER,',
+        (_READERS, "tests/hub/slices/test_closings.py::test_admins_alone_close_and_open"),
+    ),
+    Mutant(
+        6,
+        "whoever may come sees what everybody has used",
+        _ADMIN,
+        '"use",\n        Access.ADMIN,',
+        '"use",\n        Access.USER,',
+        ("tests/hub/usage/test_held_hours.py::test_a_report_that_cannot_be_is_refused",),
+    ),
+    Mutant(
+        6,
+        "whoever may come puts a quota document in force",
+        _REVISIONS,
+        '"POST",\n        "quota/revisions",\n        Access.ADMIN,',
+        '"POST",\n        "quota/revisions",\n        Access.USER,',
+        (_READERS, _QUOTA_ADMINS),
+    ),
+    Mutant(
+        6,
+        "whoever may come puts an earlier quota document in force",
+        _REVISIONS,
+        '"quota/rollback",\n        Access.ADMIN,',
+        '"quota/rollback",\n        Access.USER,',
+        (_READERS, _QUOTA_ADMINS),
+    ),
+    Mutant(
+        6,
+        "whoever may come reads who changed quotas, and why",
+        _REVISIONS,
+        '"GET",\n        "quota/revisions",\n        Access.ADMIN,',
+        '"GET",\n        "quota/revisions",\n        Access.USER,',
+        (_READERS, _QUOTA_ADMINS),
+    ),
+    Mutant(
+        6,
+        "whoever may come reads quota documents of before",
+        _REVISIONS,
+        '"quota/revisions/{revision}",\n        Access.ADMIN,',
+        '"quota/revisions/{revision}",\n        Access.USER,',
+        (_READERS, _QUOTA_ADMINS),
+    ),
+    Mutant(
+        6,
+        "whoever may come is told of a preview what everybody holds",
+        _REVISIONS,
+        '"quota/preview",\n        Access.ADMIN,',
+        '"quota/preview",\n        Access.USER,',
+        (_READERS, _QUOTA_ADMINS),
+    ),
+    Mutant(
+        7,
+        "an admin whose token was taken away puts quota documents in force for a while",
+        _REVISIONS,
+        "body=ApplyRequest,\n        most_body_bytes=_MOST_BODY,\n        refusals=(400, 409),\n"
+        "        asks_hub_anew=True,",
+        "body=ApplyRequest,\n        most_body_bytes=_MOST_BODY,\n        refusals=(400, 409),",
+        (_QUOTA_ADMINS,),
+    ),
+    Mutant(
+        7,
+        "an admin whose token was taken away rolls quota documents back for a while",
+        _REVISIONS,
+        "body=RollbackRequest,\n        refusals=(400, 404, 409),\n        asks_hub_anew=True,",
+        "body=RollbackRequest,\n        refusals=(400, 404, 409),",
+        (_QUOTA_ADMINS,),
+    ),
+    Mutant(
+        6,
+        "whoever may come ends others' servers and jobs",
+        _EVICT,
+        '"POST",\n        "evictions",\n        Access.ADMIN,',
+        '"POST",\n        "evictions",\n        Access.USER,',
+        (_READERS, f"{_EVICTING}::test_admins_alone_evict_and_list_evictions"),
+    ),
+    Mutant(
+        6,
+        "whoever may come sees whose servers admins end",
+        _EVICT,
+        '"GET",\n        "evictions",\n        Access.ADMIN,',
+        '"GET",\n        "evictions",\n        Access.USER,',
+        (_READERS, f"{_EVICTING}::test_admins_alone_evict_and_list_evictions"),
+    ),
+    Mutant(
+        6,
+        "everybody is told whose servers admins end, and why",
+        _EVICTIONS,
+        "if e.owner == owner and not",
+        "if not",
+        (f"{_EVICTING}::test_a_server_is_told_first_and_stopped_when_its_grace_is_over",),
+    ),
+    Mutant(
+        6,
+        "a server is stopped before its grace is over",
+        _EVICTIONS,
+        "and each.due_at <= now\n            and self._is_held(each)",
+        "and self._is_held(each)",
+        (f"{_EVICTING}::test_a_server_is_told_first_and_stopped_when_its_grace_is_over",),
+    ),
+    Mutant(
+        7,
+        "an admin whose token was taken away ends servers for a while",
+        _EVICT,
+        "refusals=(400, 404, 409),\n        asks_hub_anew=True,",
+        "refusals=(400, 404, 409),",
+        (
+            (
+                f"{_ACCESS}::"
+                "test_no_change_of_an_admins_is_made_with_a_token_that_was_just_taken_away"
+            ),
+        ),
+    ),
+    Mutant(
+        6,
+        "whoever may come tells all owners something",
+        _ANNOUNCED,
+        '"POST",\n        "announcements",\n        Access.ADMIN,',
+        '"POST",\n        "announcements",\n        Access.USER,',
+        (_READERS, f"{_TELLING}::test_admins_alone_tell_list_and_take_back"),
+    ),
+    Mutant(
+        6,
+        "whoever may come takes back what admins tell",
+        _ANNOUNCED,
+        '"announcements/withdraw",\n        Access.ADMIN,',
+        '"announcements/withdraw",\n        Access.USER,',
+        (_READERS, f"{_TELLING}::test_admins_alone_tell_list_and_take_back"),
+    ),
+    Mutant(
+        6,
+        "whoever may come reads what is told to others",
+        _ANNOUNCED,
+        '"GET",\n        "announcements",\n        Access.ADMIN,',
+        '"GET",\n        "announcements",\n        Access.USER,',
+        (_READERS, f"{_TELLING}::test_admins_alone_tell_list_and_take_back"),
+    ),
+    Mutant(
+        6,
+        "everybody is told what is meant for one owner",
+        _ANNOUNCEMENTS,
+        "return announcement.name == owner",
+        "return True",
+        (f"{_TELLING}::test_each_owner_hears_what_is_meant_for_them_and_nothing_else",),
+    ),
+    Mutant(
+        6,
+        "everybody is told what is meant for one group",
+        _ANNOUNCEMENTS,
+        "return announcement.name in groups",
+        "return True",
+        (f"{_TELLING}::test_each_owner_hears_what_is_meant_for_them_and_nothing_else",),
+    ),
+    Mutant(
+        7,
+        "an admin whose token was taken away tells owners something for a while",
+        _ANNOUNCED,
+        "refusals=(400, 404, 409),\n        asks_hub_anew=True,",
+        "refusals=(400, 404, 409),",
+        (
+            (
+                f"{_ACCESS}::"
+                "test_no_change_of_an_admins_is_made_with_a_token_that_was_just_taken_away"
+            ),
+        ),
+    ),
+    Mutant(
+        7,
+        "an admin whose token was taken away closes nodes for a while",
+        _ADMIN,
+        "body=ClosingRequest,\n        refusals=(400, 404),\n        asks_hub_anew=True,",
+        "body=ClosingRequest,\n        refusals=(400, 404),",
+        (
+            (
+                f"{_ACCESS}::"
+                "test_no_change_of_an_admins_is_made_with_a_token_that_was_just_taken_away"
+            ),
+        ),
+    ),
+)
