@@ -12,7 +12,8 @@ from sublet_quota.reasons.not_frozen import NotFrozen
 from sublet_quota.reasons.standings import Standing
 from sublet_quota.reasons.waiting import WaitReason
 from sublet_quota.wire.agent_link import ForeignProcesses, GpuReport, ToldUnfit, WaitReport
-from sublet_quota.wire.api import EventInfo, GpuInfo, JobLog, LendingState, Share
+from sublet_quota.wire.api import EventInfo, GpuInfo, LendingState, Share
+from sublet_quota.wire.jobs import JobLog
 from sublet_quota.wire.standing import tell_standing
 
 from tests.support.fake_hub_service import FakeHubService

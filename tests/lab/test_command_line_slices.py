@@ -13,9 +13,9 @@ from sublet_quota.reasons.caps import OverCap
 from sublet_quota.reasons.obstacles import Obstacle
 from sublet_quota.reasons.ranks import RankCode
 from sublet_quota.wire.announcements import ShownAnnouncement
-from sublet_quota.wire.api import JobFailure, JobForecast
 from sublet_quota.wire.environment import JOB_FILES_BELOW
 from sublet_quota.wire.idle import IdleEnd, IdleSpared
+from sublet_quota.wire.jobs import JobFailure, JobForecast
 from sublet_quota.wire.rank import tell_rank
 from sublet_quota.wire.share import (
     HistoryPoint,

@@ -10,7 +10,8 @@ from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.reasons.standings import Standing
 from sublet_quota.residency.snapshot import Holder
 from sublet_quota.wire.agent_link import SliceReport
-from sublet_quota.wire.api import JobInfo, Lease, Share, SliceInfo
+from sublet_quota.wire.api import Lease, Share, SliceInfo
+from sublet_quota.wire.jobs import JobInfo
 from sublet_quota.wire.standing import tell_standing
 
 from tests.support.quota_shares import a_quota

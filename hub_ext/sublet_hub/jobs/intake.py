@@ -3,7 +3,8 @@
 from typing import Protocol
 
 from sublet_quota.reasons.refusal import Refusal
-from sublet_quota.wire.api import AccountTemplate, JobRequest
+from sublet_quota.wire.api import AccountTemplate
+from sublet_quota.wire.jobs import JobRequest
 
 from sublet_hub.jobs.notebook import NotebookFacts, NotebookPath
 from sublet_hub.ledger.records import JobRecord

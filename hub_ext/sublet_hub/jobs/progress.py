@@ -21,7 +21,7 @@ from pydantic import (
     TypeAdapter,
 )
 from sublet_quota.reasons.job_reasons import JobReason, JobReasonCode
-from sublet_quota.wire.api import JobFailure
+from sublet_quota.wire.jobs import JobFailure
 
 from sublet_hub.ledger.text import storable
 

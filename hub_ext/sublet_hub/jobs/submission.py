@@ -26,7 +26,7 @@ from sublet_quota.reasons.job_reasons import JobReason, JobReasonCode
 from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.reasons.refusals.jobs import JobRefusal
 from sublet_quota.reasons.refusals.refuse import refuse
-from sublet_quota.wire.api import JobLog, JobRequest
+from sublet_quota.wire.jobs import JobLog, JobRequest
 
 from sublet_hub.errors import TooManyRequestsError
 from sublet_hub.jobs import changes

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sublet_quota.names.ids import JobId
-from sublet_quota.wire.api import JobLog
+from sublet_quota.wire.jobs import JobLog
 
 from sublet_hub.host.private_files import make_private_folder, open_private_append, write_private
 

@@ -18,7 +18,8 @@ from typing import Final
 from sublet_quota.placement.resize import NewSize
 from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.residency.snapshot import Holder
-from sublet_quota.wire.api import JobRequest, SliceRequest
+from sublet_quota.wire.api import SliceRequest
+from sublet_quota.wire.jobs import JobRequest
 from sublet_quota.wire.schema import MOST_EXACT
 
 from sublet_hub.ledger.database import LedgerWriteError

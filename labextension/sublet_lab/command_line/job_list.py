@@ -8,7 +8,7 @@ import click
 from sublet_quota.amounts.gpu_amounts import format_memory
 from sublet_quota.life_cycles.job_states import JobState
 from sublet_quota.reasons.job_stops import JobStop, stop_word
-from sublet_quota.wire.api import JobInfo
+from sublet_quota.wire.jobs import JobInfo
 
 from sublet_lab.command_line.service import Service, pass_service
 from sublet_lab.command_line.tables import (

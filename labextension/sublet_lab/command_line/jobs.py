@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from sublet_quota.amounts.gpu_amounts import parse_compute, parse_memory
 from sublet_quota.errors import AmountError
 from sublet_quota.life_cycles.job_states import JobState
-from sublet_quota.wire.api import JobForecast, JobInfo, JobLog, JobRequest
+from sublet_quota.wire.jobs import JobForecast, JobInfo, JobLog, JobRequest
 
 from sublet_lab.command_line.job_list import (
     cells_of,

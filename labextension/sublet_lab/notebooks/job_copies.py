@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Self
 
 from sublet_quota.jobs.take_along import RESULTS_FOLDER, copy_folder
-from sublet_quota.wire.api import JobInfo, JobRequest
 from sublet_quota.wire.environment import JOB_FILES_BELOW
+from sublet_quota.wire.jobs import JobInfo, JobRequest
 
 from sublet_lab.notebooks.inspection import InspectionError, locate
 from sublet_lab.runner.taking_along import (

@@ -16,8 +16,9 @@ from jupyter_server.auth.decorator import authorized
 from jupyter_server.base.handlers import APIHandler
 from pydantic import AwareDatetime, Field, NonNegativeInt, TypeAdapter, ValidationError
 from sublet_quota.reasons.refusal import RefusalReason
-from sublet_quota.wire.api import NEXT_PAGE, JobInfo, JobRequest, KeepRequest, Problem, SliceInfo
+from sublet_quota.wire.api import NEXT_PAGE, KeepRequest, Problem, SliceInfo
 from sublet_quota.wire.environment import resized_environment
+from sublet_quota.wire.jobs import JobInfo, JobRequest
 from sublet_quota.wire.schema import WireModel, read_request
 from sublet_quota.wire.share import ResizeRequest
 from tornado import web

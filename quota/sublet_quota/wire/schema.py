@@ -127,6 +127,8 @@ Count = Annotated[int, Field(ge=0, le=MOST_COUNT)]
 PositiveCount = Annotated[int, Field(ge=1, le=MOST_COUNT)]
 Mib = Annotated[int, Field(ge=0, le=MOST_MIB)]
 """An amount of memory, in MiB."""
+AskedMib = Annotated[int, Field(le=MOST_MIB)]
+"""What is too little is refused with what there could be; what no database takes, at once."""
 CardMib = Annotated[int, Field(ge=0, le=MOST_OF_A_CARD_MIB)]
 """The memory of one card, of which many are added up."""
 PositiveMib = Annotated[int, Field(ge=1, le=MOST_MIB)]
@@ -166,6 +168,7 @@ _WRITTEN_NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 __all__ = [
     "CONTROLS",
     "AnswerModel",
+    "AskedMib",
     "AwareDatetime",
     "BoundedBy",
     "Bytes",

@@ -21,7 +21,8 @@ from sublet_hub.ledger.records import JobRecord
 from sublet_hub.state.job_files import JobFiles
 from sublet_hub.state.stores import Stores
 from sublet_quota.names.ids import UserName
-from sublet_quota.wire.api import AccountTemplate, JobRequest
+from sublet_quota.wire.api import AccountTemplate
+from sublet_quota.wire.jobs import JobRequest
 
 from tests.support.fake_agent import GIB
 from tests.support.hub_world import HubWorld, until

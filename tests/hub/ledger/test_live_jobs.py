@@ -10,7 +10,7 @@ import pytest
 from sublet_hub.ledger.job_parameters import JobParameters
 from sublet_hub.ledger.live_jobs import LiveJobs, bytes_of
 from sublet_hub.ledger.records import JobRecord
-from sublet_quota.wire.api import JobRequest
+from sublet_quota.wire.jobs import JobRequest
 
 from tests.support.ledger_records import a_job_record
 

@@ -17,16 +17,10 @@ from sublet_hub.web.routes.owner import NoBody
 from sublet_hub.web.routes.route import Access, Nature, Route
 from sublet_hub.web.routes.table import ROUTES
 from sublet_quota.wire.announcements import AnnouncementRequest, WithdrawalRequest
-from sublet_quota.wire.api import (
-    JobRequest,
-    KeepRequest,
-    LendingSwitch,
-    PodStarted,
-    SliceRequest,
-    SliceStarted,
-)
+from sublet_quota.wire.api import KeepRequest, LendingSwitch, PodStarted, SliceRequest, SliceStarted
 from sublet_quota.wire.closings import ClosingRequest, OpeningRequest
 from sublet_quota.wire.evictions import EvictionRequest
+from sublet_quota.wire.jobs import JobRequest
 from sublet_quota.wire.quota import KeptIn
 from sublet_quota.wire.quota_preview import PreviewRequest
 from sublet_quota.wire.quota_revisions import ApplyRequest, RollbackRequest

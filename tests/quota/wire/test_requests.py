@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
-from sublet_quota.wire.api import JobRequest, KeepRequest, LendingSwitch
+from sublet_quota.wire.api import KeepRequest, LendingSwitch
+from sublet_quota.wire.jobs import JobRequest
 from sublet_quota.wire.schema import read_request
 
 ROOT = Path(__file__).parents[3]

@@ -2,7 +2,7 @@
 
 import pytest
 from pydantic import BaseModel, ValidationError
-from sublet_quota.wire import agent_link, api, notebook_server, share, standing, tenant_socket
+from sublet_quota.wire import agent_link, api, jobs, notebook_server, share, standing, tenant_socket
 from sublet_quota.wire.schema import WireModel
 
 SENT = {
@@ -31,7 +31,7 @@ SENT = {
 
 def models() -> dict[str, list[type[BaseModel]]]:
     found: dict[str, list[type[BaseModel]]] = {"forbid": [], "ignore": []}
-    for module in (agent_link, api, notebook_server, share, standing, tenant_socket):
+    for module in (agent_link, api, jobs, notebook_server, share, standing, tenant_socket):
         for each in vars(module).values():
             if (
                 isinstance(each, type)

@@ -15,7 +15,8 @@ from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.reasons.refusals.jobs import JobRefusal
 from sublet_quota.reasons.refusals.refuse import refuse
 from sublet_quota.reasons.waiting import JobsOff
-from sublet_quota.wire.api import AccountTemplate, JobRequest
+from sublet_quota.wire.api import AccountTemplate
+from sublet_quota.wire.jobs import JobRequest
 
 from sublet_hub.jobs.backend import JobBackend
 from sublet_hub.jobs.backends.local.runner import runner_of

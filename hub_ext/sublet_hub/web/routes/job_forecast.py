@@ -5,7 +5,7 @@ from typing import Final
 from sublet_quota.names import scopes
 from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.reasons.waiting import queue_clause
-from sublet_quota.wire.api import JobForecast, JobRequest
+from sublet_quota.wire.jobs import JobForecast, JobRequest
 
 from sublet_hub.jobs.submission import Foreseen
 from sublet_hub.web.routes.context import ServiceParts

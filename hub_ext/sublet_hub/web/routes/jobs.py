@@ -5,7 +5,7 @@ from dataclasses import replace
 from sublet_quota.names import scopes
 from sublet_quota.names.ids import JobId, UserName
 from sublet_quota.reasons.refusal import Refusal
-from sublet_quota.wire.api import JobForecast, JobInfo, JobLog, JobRequest
+from sublet_quota.wire.jobs import JobForecast, JobInfo, JobLog, JobRequest
 from sublet_quota.wire.schema import MOST_EXACT
 
 from sublet_hub.errors import NotAllowedError, NotFoundError

@@ -19,7 +19,7 @@ from sublet_quota.reasons.waiting import (
     wait_clause,
 )
 from sublet_quota.wire.agent_link import SliceReport
-from sublet_quota.wire.api import JobFailure, JobInfo
+from sublet_quota.wire.jobs import JobFailure, JobInfo
 
 from sublet_hub.jobs.progress import last_failure
 from sublet_hub.jobs.queue import WaitingReasons

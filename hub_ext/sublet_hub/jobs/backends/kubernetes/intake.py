@@ -9,7 +9,8 @@ the first attempt that begins does.
 from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.reasons.refusals.jobs import JobRefusal
 from sublet_quota.reasons.refusals.refuse import refuse
-from sublet_quota.wire.api import AccountTemplate, JobRequest
+from sublet_quota.wire.api import AccountTemplate
+from sublet_quota.wire.jobs import JobRequest
 
 from sublet_hub.jobs.backends.kubernetes.objects.settings import KubeJobSettings
 from sublet_hub.jobs.notebook import NotebookFacts, NotebookPath

@@ -3,7 +3,8 @@
 from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.reasons.refusals.jobs import JobRefusal
 from sublet_quota.reasons.refusals.refuse import refuse
-from sublet_quota.wire.api import AccountTemplate, JobRequest
+from sublet_quota.wire.api import AccountTemplate
+from sublet_quota.wire.jobs import JobRequest
 
 from sublet_hub.host.accounts import run_as
 from sublet_hub.jobs.backends.local.notebook_check import inspect_notebook, take_along
