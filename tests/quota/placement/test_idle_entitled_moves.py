@@ -27,7 +27,10 @@ def half(name: str, on: str, group: str = "lab") -> Holding:
 
 
 def hub(*slices: Holding, idle: str = "", text: str = LAB) -> SmallHub:
-    made = SmallHub.under(text, *CARDS, *slices)
+    return idle_ones(SmallHub.under(text, *CARDS, *slices), idle)
+
+
+def idle_ones(made: SmallHub, idle: str) -> SmallHub:
     for name in idle.split():
         made.holdings.mark_idle(SliceId(name), idle=True)
     return made
@@ -48,6 +51,14 @@ def test_one_at_work_does_not_move() -> None:
     assert isinstance(
         hub(half("l1", "a"), half("l2", "b")).ask("zoe", "zoo", size="whole"), Refusal
     )
+
+
+def test_nor_does_it_where_others_elsewhere_are_idle() -> None:
+    text = TYPE + "groups: {lab: {guaranteed: {H100: 3}}, zoo: {}}\n"
+    slices = half("l1", "a"), half("l2", "b"), half("l3", "far")
+    made = SmallHub.under(text, *CARDS, gpu("far", node="m"), *slices)
+    assert isinstance(idle_ones(made, "l3").ask("zoe", "zoo", size="whole"), Refusal)
+    assert isinstance(idle_ones(made, "l1").ask("zoe", "zoo", size="whole"), Placement)
 
 
 def test_nor_one_that_is_entitled_on_its_card_alone() -> None:

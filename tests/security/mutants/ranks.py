@@ -68,7 +68,7 @@ MUTANTS: Final = (
         _MOVING,
         "holding.is_notebook and holding.slice_id in holdings.idle",
         "holding.is_notebook",
-        (f"{_IDLE}::test_one_at_work_does_not_move",),
+        (f"{_IDLE}::test_nor_does_it_where_others_elsewhere_are_idle",),
     ),
     Mutant(
         3,
