@@ -59,7 +59,8 @@ class PlaceInLine:
         """
         self._may_be_there, self._leaves = True, False
         handler = getattr(self._spawner, "handler", None)
-        if isinstance(handler, SpawnHandler) and not handler._finished:  # noqa: SLF001 - told nowhere else
+        # Tornado tells it nowhere else; were it gone, that page would be thought to wait.
+        if isinstance(handler, SpawnHandler) and not getattr(handler, "_finished", False):
             return sent_on(wait.message, self.page)
         return in_line(wait, self.page)
 
