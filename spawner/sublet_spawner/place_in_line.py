@@ -53,12 +53,16 @@ class PlaceInLine:
     def joined(self, wait: QueueWait) -> HTTPError:
         """Note that the server is in line; return the exception with which its start ends.
 
-        On the spawn page it leads to that page, which shows the place; else it says it in words.
+        While the spawn page waits for it, it leads to that page, which shows the place. JupyterHub
+        waits a second for a start, and zero-to-jupyterhub not at all: a page of its own says then
+        in words, and leads on, how the start ended.
         """
         self._may_be_there, self._leaves = True, False
-        if isinstance(getattr(self._spawner, "handler", None), SpawnHandler):
+        handler = getattr(self._spawner, "handler", None)
+        # Tornado tells it nowhere else; were it gone, that page would be thought to wait.
+        if isinstance(handler, SpawnHandler) and not getattr(handler, "_finished", False):
             return sent_on(wait.message, self.page)
-        return in_line(wait)
+        return in_line(wait, self.page)
 
     def joined_too_late(self) -> None:
         """Note that the server is in line though its start was given up meanwhile."""

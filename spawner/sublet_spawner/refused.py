@@ -39,14 +39,18 @@ def refused(refusal: Refusal) -> HTTPError:
     return not_started(f"{refusal.message}{why}", refusal.reason, status_code)
 
 
-def in_line(wait: QueueWait) -> HTTPError:
-    """Return the exception for a server that waits in line, and is started when its turn comes."""
-    return not_started(wait.message, IN_LINE, _CONFLICT)
+def in_line(wait: QueueWait, page: str) -> HTTPError:
+    """Return the exception for a server that waits in line, and is started when its turn comes.
+
+    JupyterHub's pages of a start that is pending, or failed, say it too, and lead to ``page``, the
+    address of the page with the place.
+    """
+    return _leads_to(page, not_started(wait.message, IN_LINE, _CONFLICT))
 
 
 def sent_on(message: str, page: str) -> HTTPError:
     """Return the exception that leads a browser to another page; ``page`` is its address."""
-    error = not_started(message, IN_LINE, _SEE_OTHER)
+    error = _leads_to(page, not_started(message, IN_LINE, _SEE_OTHER))
     # The spawn page sets these headers of an exception.
     error.headers = {"Location": page}  # type: ignore[attr-defined]
     return error
@@ -70,4 +74,17 @@ def not_started(message: str, reason: str, status_code: int) -> HTTPError:
     # Read by the spawn page (which else shows the exception's repr), and on 5 by the API too.
     error.jupyterhub_message = message  # type: ignore[attr-defined]
     error.jupyterhub_html_message = escape(message)  # type: ignore[attr-defined]
+    return error
+
+
+def _leads_to(page: str, error: HTTPError) -> HTTPError:
+    """Let pages that show the exception lead on to ``page``: by a link, and by themselves.
+
+    Those pages put it in as it is, when it comes; a browser heeds the element then too.
+    """
+    address = escape(page)
+    error.jupyterhub_html_message += (  # type: ignore[attr-defined]
+        f' <a class="alert-link" href="{address}">Open your place in line</a>'
+        f'<meta http-equiv="refresh" content="1; url={address}">'
+    )
     return error

@@ -58,6 +58,11 @@ def test_what_is_asked_for_is_locked(each: lock.Lock) -> None:
     assert unmet(list(each.wishes), each) == [], "make lock"
 
 
+def test_the_zones_of_quota_documents_come_with_sublet() -> None:
+    """Slim images have no zones of their own, and without any not even UTC is one."""
+    assert "tzdata" in {Requirement(each).name for each in lock.PROJECT["dependencies"]}
+
+
 @locks
 def test_versions_are_those_of_the_constraints(each: lock.Lock) -> None:
     if each.constraints is None:

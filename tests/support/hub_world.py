@@ -86,8 +86,10 @@ class FakeHub:
     """Its groups; ``None``: the service may not see them."""
     stopped: list[tuple[str, str]] = field(default_factory=list)
     """The servers that the service had stopped, by owner and name."""
-    start_status: int = 201
-    """How the hub answers who has a server started."""
+    start_status: int = 202
+    """How the hub answers who has a server started; by 202 it says that it begins."""
+    starts_end_at_once: bool = False
+    """Whether what it begins to start has failed by the time that anybody looks."""
     started: list[tuple[str, str, Any]] = field(default_factory=list)
     """The servers that the service had started, with their options."""
     starts_or_stops: set[tuple[str, str]] = field(default_factory=set)
@@ -230,10 +232,13 @@ class _ServerHandler(RequestHandler):
         hub: FakeHub = self.settings["hub"]
         token = self.request.headers.get("Authorization", "").removeprefix("token ")
         status = 503 if hub.broken else hub.start_status if token == SERVICE_TOKEN else 403
-        if status == 201:
+        if status == 202:
             options = json.loads(self.request.body or b"null")
             hub.started.append((owner, server, options))
-            hub.servers.setdefault(owner, set()).add(server)
+            hub.people.setdefault(owner, None)
+            if not hub.starts_end_at_once:
+                hub.servers.setdefault(owner, set()).add(server)
+                hub.starts_or_stops.add((owner, server))
         self.set_status(status)
 
 

@@ -4,7 +4,9 @@ Only ever a server that its owner asked for, with the options that they chose. O
 started within the service's ``start_within_s`` loses its slice to others, and its owner is told.
 A hub that does not answer is asked again, and no time is counted meanwhile; nor while the server
 is being started, which the hub bounds. A start that fails is asked for a few times only: a hub may
-end itself after some failed starts in a row, whoever's they are.
+end itself after some failed starts in a row, whoever's they are. JupyterHub says of a start that
+takes longer than its ``slow_spawn_timeout`` (none at all with zero-to-jupyterhub) that it began,
+and later nothing: what began, and has no slice, no server and no start under way, has failed.
 """
 
 import asyncio
@@ -28,7 +30,7 @@ from sublet_hub.slices.server_queue import ServerQueue, started_with
 ASKED_AGAIN_S: Final = 15.0
 """How long the hub has until it is asked again to start a server."""
 MOST_FAILURES: Final = 3
-"""So often in a row a start may fail; zero-to-jupyterhub's hub ends itself after five."""
+"""So often a start may fail; zero-to-jupyterhub's hub ends itself after five in a row."""
 _STARTED_AT_ONCE: Final = 20
 _NOT_ALLOWED: Final = (
     "a server in line is not started: HTTP 403: its owner has to log in anew, or the service's "
@@ -58,8 +60,10 @@ class _Asked:
     at_s: float = -math.inf
     counted_from: datetime | None = None
     """Since when it could have been started."""
+    has_begun: bool = False
+    """Whether the hub was last heard to start it."""
     failures: int = 0
-    """How many of its starts have failed in a row."""
+    """How many of its starts have failed."""
 
 
 class ServerStarts:
@@ -97,10 +101,7 @@ class ServerStarts:
         asked = self._of(entry)
         asked.at_s = now_s
         try:
-            answer = await self._hub.start_server(entry.owner, entry.server, started_with(entry))
-            standing = ServerStanding.NOT_THERE
-            if answer is StartAnswer.RUNS_ALREADY:
-                standing = await self._hub.standing_of(entry.owner, entry.server)
+            answer, standing = await self._ask(entry, asked)
         except HubUnreachableError as error:
             # Asked again and again: what is no news is not said again.
             if self._said != str(error):
@@ -110,7 +111,7 @@ class ServerStarts:
         self._said = ""
         if answer is StartAnswer.NOT_ALLOWED and asked.counted_from is None:
             _LOG.warning(_NOT_ALLOWED)
-        asked.failures = asked.failures + 1 if answer is StartAnswer.FAILED else 0
+        asked.failures += answer is StartAnswer.FAILED
         match answer:
             case StartAnswer.RUNS_ALREADY if standing is ServerStanding.RUNS:
                 self._give_up(entry, line_end_words(LineEnd.RUNS_OTHERWISE))
@@ -124,6 +125,24 @@ class ServerStarts:
                 self._give_up(entry, words)
             case _:
                 self._give_up_late(entry, asked)
+
+    async def _ask(self, entry: QueueEntry, asked: _Asked) -> tuple[StartAnswer, ServerStanding]:
+        """Have a server started, or look at the start that began; return what the hub says.
+
+        ``HubUnreachableError``.
+        """
+        owner, server = entry.owner, entry.server
+        if asked.has_begun:
+            standing = await self._hub.standing_of(owner, server)
+            asked.has_begun = standing is not ServerStanding.NOT_THERE
+            answer = StartAnswer.RUNS_ALREADY if asked.has_begun else StartAnswer.FAILED
+            return answer, standing
+        answer = await self._hub.start_server(owner, server, started_with(entry))
+        asked.has_begun = answer is StartAnswer.STARTS
+        standing = ServerStanding.NOT_THERE
+        if answer is StartAnswer.RUNS_ALREADY:
+            standing = await self._hub.standing_of(owner, server)
+        return answer, standing
 
     def _of(self, entry: QueueEntry) -> _Asked:
         return self._asked.setdefault(entry.request_id, _Asked())

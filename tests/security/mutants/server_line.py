@@ -63,6 +63,16 @@ MUTANTS: Final = (
         (f"{_STARTING}::test_only_whose_turn_has_come_is_ever_started",),
     ),
     Mutant(
+        12,
+        "a start that fails unseen is asked for until the hub ends itself",
+        _STARTS,
+        "answer = StartAnswer.RUNS_ALREADY if asked.has_begun else StartAnswer.FAILED",
+        "answer = StartAnswer.RUNS_ALREADY",
+        (
+            f"{_STARTING}::test_of_a_hub_that_does_not_wait_for_starts_a_few_are_asked_for_that_fail",
+        ),
+    ),
+    Mutant(
         6,
         "anybody's place in line is shown to whoever asks",
         _ROUTES,
