@@ -350,9 +350,15 @@ def test_the_rights_of_a_group_that_goes_are_told_as_one() -> None:
 
 def test_what_the_document_names_and_no_card_is_is_warned_of() -> None:
     held = holdings(TYPE, gpu())
-    text = TYPE + "pools: [{name: p, default: true}, {name: q, nodes: [elsewhere]}]\n"
-    found = [str(each) for each in previewed(held, text).warnings]
-    assert any("pools.q: no GPU that there is lies in this pool" in each for each in found)
+    text = (
+        TYPE
+        + "pools: [{name: p, default: true}, {name: q, nodes: [elsewhere]}]\n"
+        + "everyone: {limit: {memory: 999 TiB}}\ngroups: {a: {limit: {memory: 20 GiB}}}\n"
+    )
+    found = {each.path: each.words for each in previewed(held, text).warnings}
+    assert found.keys() == {("pools", "q"), ("everyone", "limit", "memory")}
+    assert found["pools", "q"] == "no GPU that there is lies in this pool"
+    assert found["everyone", "limit", "memory"].startswith("is more memory than slices can have on")
 
 
 @st.composite
