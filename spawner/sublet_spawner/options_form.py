@@ -35,6 +35,8 @@ class FormSettings:
     """The group that this user chose last to pay."""
     warnings: Sequence[str] = ()
     """The warnings above the sizes."""
+    is_sent_again: bool = False
+    """Whether that choice was sent just now, and refused: it is kept, also where it must wait."""
     in_line: bool = False
     """Whether a notice above says already that there is no room."""
     notes: Sequence[str] = ()
@@ -86,6 +88,9 @@ def render_without_service(reason: str, settings: FormSettings) -> str:
 
 def _preselected(offers: Offers, settings: FormSettings) -> str | None:
     """Return the last choice where it can be had again, else the default."""
+    kept = {offer.size for offer in offers.offers if offer.waits and settings.is_sent_again}
+    if settings.chosen in kept:
+        return settings.chosen
     open_now = {offer.size for offer in offers.offers if offer.allowed}
     if settings.allow_no_gpu:
         open_now.add(NO_GPU)

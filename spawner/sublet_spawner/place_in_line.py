@@ -36,6 +36,8 @@ class PlaceInLine:
         """Whether the server joined the line, and was not seen to have left it since."""
         self._leaves = False
         """Whether it is to leave, as its start was given up while it asked for a slice."""
+        self._sizes_sent = False
+        """Whether the page that comes next answers the form of the sizes."""
 
     @property
     def state(self) -> dict[str, Any]:
@@ -123,6 +125,20 @@ class PlaceInLine:
         handler = getattr(self._spawner, "handler", None)
         if isinstance(handler, SpawnHandler):
             handler.set_header("Refresh", f"{LOOKS_AGAIN_S}; url={self.page}")
+
+    def note_sizes_sent(self) -> None:
+        """Note that a size was picked on the page: if it is refused that page is shown again."""
+        self._sizes_sent = True
+
+    def sizes_were_sent(self) -> bool:
+        """Whether the page that is being made answers the form of the sizes; told once.
+
+        While that is sent JupyterHub gives no handler, or that of the form; one that only looks
+        at the page comes with its own.
+        """
+        sent, self._sizes_sent = self._sizes_sent, False
+        handler = getattr(self._spawner, "handler", None)
+        return sent and not (isinstance(handler, SpawnHandler) and handler.request.method == "GET")
 
     @property
     def asks_for_other(self) -> bool:

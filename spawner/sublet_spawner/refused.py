@@ -34,7 +34,7 @@ def refused(refusal: Refusal) -> HTTPError:
     malformed = refusal.reason is RefusalReason.BAD_PARAMETERS
     why = ""
     if refusal.why is not None and (refusal.why.group is not None or refusal.why.lines):
-        why = f" {derivation_sentence(refusal.why)}"
+        why = f" {derivation_sentence(refusal.why)}".rstrip()
     status_code = _BAD_REQUEST if malformed else _FORBIDDEN
     return not_started(f"{refusal.message}{why}", refusal.reason, status_code)
 

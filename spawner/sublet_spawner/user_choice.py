@@ -38,7 +38,9 @@ class UserChoice(ServerPlace):
 
     async def get_options_form(self) -> str:
         """Return the form of the sizes to be had, with the admin's own ``options_form`` if any."""
+        sent = self._line.sizes_were_sent()
         settings = FormSettings(
+            is_sent_again=sent,
             allow_no_gpu=self.allow_no_gpu,
             chosen=self._chosen_before("size"),
             chosen_group=self._chosen_before("group"),
@@ -47,7 +49,7 @@ class UserChoice(ServerPlace):
         )
         try:
             wait = await self._line.shown()
-            if wait is not None and not self._line.asks_for_other:
+            if wait is not None and not (sent or self._line.asks_for_other):
                 self._line.look_again()
                 return render_place(wait, self._line.other_page)
             offers, by_group = await offered(
@@ -92,6 +94,7 @@ class UserChoice(ServerPlace):
         options = read_form(form_data, frozenset(self.other_user_options))
         if isinstance(options, Refusal):
             raise refused(options)
+        self._line.note_sizes_sent()
         return options
 
     @default("apply_user_options")

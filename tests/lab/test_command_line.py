@@ -157,7 +157,8 @@ def test_what_a_refusal_follows_from_and_what_helps_is_shown_below_it(service: F
     why = {
         "rule": "limit",
         "group": "lab",
-        "lines": [{"path": "groups.lab.limit.H100", "line": 12}],
+        "lines": [{"path": "groups.lab.limit.H100", "line": 12, "in_message": False}],
+        "group_in_message": False,
         "words": "Decided by a limit, for group 'lab' (groups.lab.limit.H100, line 12).",
     }
     helps = [
@@ -431,3 +432,10 @@ def test_a_job_too_large_to_be_stored_is_refused_before_it_is_sent(
     assert refused.exit_code == 2
     assert "16384 are possible. Its take_along takes" in refused.output
     assert service.asked == []
+
+
+def test_the_help_cuts_no_summary_off() -> None:
+    for asked in ((), ("quota",), ("jobs",), ("queue",), ("lending",)):
+        shown = sublet(*asked, "--help")
+        assert shown.exit_code == 0
+        assert not any(line.endswith("...") for line in shown.output.splitlines()[1:])

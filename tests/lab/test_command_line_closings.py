@@ -50,13 +50,20 @@ def test_a_node_is_drained_until_a_time(service: FakeHubService):
 def test_a_day_as_an_end_is_in_the_closing(service: FakeHubService):
     service.answer("POST closings", a_closing())
     for text, expected in (
-        ("2026-12-02", "2026-12-03T00:00"),
-        ("2026-12-02 18:00", "2026-12-02T18:00"),
+        ("2126-12-02", "2126-12-03T00:00"),
+        ("2126-12-02 18:00", "2126-12-02T18:00"),
     ):
         assert sublet("close", "dgx1", "--why", "fan", "--until", text).exit_code == 0
         assert service.asked[-1].body["until"].startswith(expected)
     for wrong in ("soon", "0h", "2026-13-01", "9999-12-31"):
         assert sublet("close", "dgx1", "--why", "fan", "--until", wrong).exit_code == 2
+
+
+def test_an_end_that_is_over_is_refused_as_it_was_written(service: FakeHubService):
+    for text in ("2025-11-01", "2025-11-01 12:00"):
+        shown = sublet("close", "dgx1", "--why", "fan", "--until", text)
+        assert (shown.exit_code, f"'{text}' is over: give a later end" in shown.output) == (2, True)
+    assert service.asked == []
 
 
 def test_what_was_closed_is_opened_and_listed(service: FakeHubService):

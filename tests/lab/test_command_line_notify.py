@@ -5,7 +5,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sublet_quota.wire.announcements import AnnouncementInfo, ShownAnnouncement
+from sublet_quota.wire.announcements import (
+    AnnouncementInfo,
+    MadeAnnouncement,
+    ShownAnnouncement,
+)
 
 from tests.support.fake_hub_service import FakeHubService
 from tests.support.lab_bodies import NOW, share, sublet
@@ -46,6 +50,14 @@ def test_somebody_is_told(
     assert timedelta(days=1, hours=23) < left <= timedelta(days=2)
     assert told in shown.output
     assert "sublet notify --withdraw 1f0c9a2b" in shown.output
+
+
+def test_of_a_name_that_jupyterhub_does_not_know_is_warned(service: FakeHubService):
+    warning = "JupyterHub has no user 'adda' yet (did you mean 'ada'?)"
+    made = MadeAnnouncement(**an_announcement(name="adda").model_dump(), warning=warning)
+    service.answer("POST announcements", made, 201)
+    shown = sublet("notify", "--owner", "adda", "save your work").output
+    assert shown.startswith(f"Warning: {warning}: nobody reads it until there is one.\n")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 import json
 
+from sublet_quota.wire.api import TOTAL
+
 from tests.support.fake_hub_service import FakeHubService
 from tests.support.fake_service import a_wait
 from tests.support.lab_bodies import sublet
@@ -63,3 +65,13 @@ def test_what_is_not_in_line_is_told(service: FakeHubService):
     told = sublet("queue", "leave")
     assert told.exit_code == 1
     assert "no server 'ada/' in line" in told.output
+
+
+def test_of_a_long_line_is_told_how_many_wait_in_all(service: FakeHubService):
+    service.answer("GET queue", [])
+    service.answer("GET queue?all=1", [a_wait(), a_wait(place=4)])
+    service.headers["GET", "queue?all=1"] = {TOTAL: "812"}
+    assert "812 notebooks of others do" in sublet("queue").output
+    shown = sublet("queue", "--all").output
+    assert shown.endswith("These are the first 2 of 812 that wait.\n")
+    assert len(json.loads(sublet("queue", "--all", "--json").output)) == 2

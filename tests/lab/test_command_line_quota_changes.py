@@ -15,6 +15,7 @@ from sublet_quota.wire.quota_preview import (
     ConcernedSlice,
     ExcessInfo,
     JobForecastChange,
+    PlacedWarning,
     QuotaPreviewInfo,
     RankForecast,
     RightForecast,
@@ -127,6 +128,10 @@ EVERYTHING = NOTHING.model_copy(
             ),
         ),
         "warnings": ("few cards\x1b",),
+        "placed": (
+            PlacedWarning(line=3, key="gpu_types.L4", message="few cards"),
+            PlacedWarning(line=None, key="", message="3 cards of H100 are guaranteed"),
+        ),
         "left_out": 4,
     }
 )
@@ -140,6 +145,13 @@ def test_a_document_is_checked_against_what_there_is(service: FakeHubService, fi
     expected = (*EVERYTHING.warnings, *EVERYTHING.unmet)
     assert warned == [plain(f"{file}: warning: {each}") for each in expected]
     assert "is valid" in valid
+    told = json.loads(sublet("quota", "validate", "--hub", "--json", str(file)).output)
+    assert told["warnings"] == [
+        {"line": 3, "key": "gpu_types.L4", "message": "few cards"},
+        {"line": None, "key": "", "message": "3 cards of H100 are guaranteed"},
+    ]
+    # A service of before tells sentences alone.
+    service.answer("POST quota/preview", EVERYTHING.model_copy(update={"placed": ()}))
     told = json.loads(sublet("quota", "validate", "--hub", "--json", str(file)).output)
     assert [each["message"] for each in told["warnings"]] == list(expected)
 

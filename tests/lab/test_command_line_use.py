@@ -83,3 +83,10 @@ def test_by_kind_as_values_has_the_kinds_alone(service: FakeHubService):
     (row,) = csv.DictReader(sublet("use", "--by", "kind", "--by", "group", "--csv").stdout.split())
     assert list(row) == ["group", *KindHours.model_fields]
     assert (row["group"], row["idle"], row["credited"]) == ("lab", "1.25", "0.5")
+
+
+def test_where_nothing_was_held_that_is_said_in_words(service: FakeHubService):
+    service.answer("GET use", UseReport(since=NOW, until=NOW, rows=()))
+    shown = sublet("use").output
+    assert shown.startswith("Nothing was held from ")
+    assert shown.count("\n") == 1

@@ -370,6 +370,16 @@ async def test_the_page_of_a_place_in_line_has_no_choice_to_lose_and_asks_for_no
         assert service.offers_asked == 0
 
 
+async def test_a_size_that_is_refused_to_a_server_in_line_is_shown_on_the_page_of_sizes(tmp_path):
+    async with a_service_and_spawner(tmp_path) as (service, spawner):
+        service.in_line = [a_wait()]
+        spawner.user_options = spawner.run_options_from_form({"size": ["large"]})
+        form = await spawner.get_options_form()
+        assert "Back to your place in line" in form
+        assert 'value="large" checked' in form
+        assert 'type="radio"' not in await spawner.get_options_form()
+
+
 async def test_what_is_sent_from_that_page_without_leaving_changes_nothing(tmp_path):
     async with a_service_and_spawner(tmp_path) as (service, spawner):
         service.in_line = [a_wait()]

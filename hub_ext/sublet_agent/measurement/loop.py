@@ -112,9 +112,9 @@ class SamplingLoop:
 
     def _note_strangers(self, sample: Sample) -> None:
         # The canary may run as nobody, an account that others on this machine have, too.
-        canary = self._residency.gpu.canary
+        gpu = self._residency.gpu
         for process in sample.processes:
-            if process.slice_id is None and process.identity != canary:
+            if process.slice_id is None and not gpu.is_canary(process.identity):
                 pid = process.identity.pid
                 self._tools.moves.freezer.note_stranger(sample.gpu_id, pid)
 

@@ -96,7 +96,7 @@ class SampleUpdate:
         strays: set[SliceId] = set()
         canary_mib = 0
         for process in sample.processes:
-            if process.identity == self._gpu.canary:
+            if self._gpu.is_canary(process.identity):
                 canary_mib = process.memory_mib or 0
                 continue
             served = self._slice_of(process)

@@ -4,6 +4,7 @@ The state belongs to the event loop: only code that runs there may change it, an
 of these classes.
 """
 
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -75,10 +76,15 @@ class CardReading:
     """The time until which it is known who used the card."""
 
 
+_CANARIES_KNOWN: Final = 8
+"""A trial has three processes at most."""
+
+
 class ServedGpu:
     """A card, what was last measured on it, its pool's settings, and the move in flight."""
 
     __slots__ = (
+        "_canaries",
         "_canary",
         "_fault",
         "_generation",
@@ -115,6 +121,7 @@ class ServedGpu:
         self._fault = closed
         self._unfit: tuple[UnfitReason, ...] = ()
         self._canary: ProcessIdentity | None = None
+        self._canaries: deque[ProcessIdentity] = deque(maxlen=_CANARIES_KNOWN)
         self._move: RunningMove | None = None
         self._generation = 0
         self._suspend_mib_per_s = self._resume_mib_per_s = first_mib_per_s
@@ -285,3 +292,12 @@ class ServedGpu:
     def note_canary(self, canary: ProcessIdentity | None) -> None:
         """Note with which process the card is being tried; ``None``: it is not."""
         self._canary = canary
+        if canary is not None:
+            self._canaries.append(canary)
+
+    def is_canary(self, process: ProcessIdentity) -> bool:
+        """Whether the card is tried with a process, or was just now.
+
+        A sample that was taken while it was still there may be taken over only after its end.
+        """
+        return process in self._canaries

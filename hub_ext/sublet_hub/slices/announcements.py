@@ -48,10 +48,13 @@ class Announcements:
         """
         now = self._now()
         until = now + _USUAL if asked.until is None else asked.until.astimezone(UTC)
-        if not now < until <= now + _LONGEST:
+        if until <= now:
+            message = f"until={until.isoformat()} is over: give a later end, or none"
+            raise BadRequestError(message)
+        if until > now + _LONGEST:
             message = (
-                f"until={until.isoformat()} is over, or more than {_LONGEST.days} days away: give "
-                "another end, or none"
+                f"until={until.isoformat()} is more than {_LONGEST.days} days away: give an "
+                "earlier end, or none"
             )
             raise BadRequestError(message)
         if asked.audience is Audience.NODE and not self._knows_node(NodeId(asked.name or "")):

@@ -18,7 +18,10 @@ from sublet_quota.document.consistency.hub_names import (
     hub_name_warnings,
     named_users,
     names_groups,
+    unknown_group,
+    unknown_user,
 )
+from sublet_quota.document.consistency.warnings import DocumentWarning
 from sublet_quota.document.quota_document import QuotaDocument
 
 from sublet_hub.errors import HubUnreachableError
@@ -39,7 +42,7 @@ class _Told:
 
     document: QuotaDocument
     known: KnownNames
-    words: tuple[str, ...]
+    warnings: tuple[DocumentWarning, ...]
 
 
 class HubNames:
@@ -92,16 +95,32 @@ class HubNames:
         if is_old:
             self._all_asked_s = self._asked_s
 
-    def warnings(self, document: QuotaDocument) -> tuple[str, ...]:
-        """Return in words which names the hub does not know, as far as it was asked."""
+    def warnings(self, document: QuotaDocument) -> tuple[DocumentWarning, ...]:
+        """Return which names the hub does not know, as far as it was asked."""
         known = self._known
         if known is None:
             return ()
         told = self._told
         if told is None or told.document is not document or told.known is not known:
-            words = tuple(map(str, hub_name_warnings(document, known)))
-            self._told = told = _Told(document, known, words)
-        return told.words
+            warnings = hub_name_warnings(document, known)
+            self._told = told = _Told(document, known, warnings)
+        return told.warnings
+
+    async def unknown(self, *, user: str | None = None, group: str | None = None) -> str | None:
+        """Ask the hub for a name, and return in words that it does not know it.
+
+        ``None``: it does, or does not say.
+        """
+        try:
+            if user is not None and await self._hub.user(user) is None:
+                return unknown_user(user, await self._hub.some_user_names())
+            names = None if group is None else await self._hub.group_names()
+        except HubUnreachableError as error:
+            _LOG.debug("whether the hub knows a name: %s", error)
+            return None
+        if group is None or names is None or group in names:
+            return None
+        return unknown_group(group, names)
 
     async def _ask(self, users: Iterable[str], kept: Mapping[str, bool]) -> KnownNames:
         groups = await self._hub.group_names()

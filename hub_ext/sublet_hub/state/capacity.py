@@ -17,10 +17,11 @@ from itertools import chain
 from sublet_quota.amounts.gpu_amounts import GpuAmount
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.budgets.standing import Spent
-from sublet_quota.document.consistency.warnings import document_warnings
+from sublet_quota.document.consistency.warnings import DocumentWarning, document_warnings
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.holdings.gpu_load import AsBefore, GpuFacts, Holding
 from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.holdings.unmatched_names import unmatched_names
 from sublet_quota.names.ids import GroupName, NodeId, SliceId
 from sublet_quota.reasons.fitness import Unfit
 from sublet_quota.reasons.guarantee_warnings import GuaranteeWarning
@@ -32,7 +33,6 @@ from sublet_hub.ledger.records import Change, GpuRecord, SliceRecord
 from sublet_hub.state.document_closings import DocumentClosings
 from sublet_hub.state.fleet import Fleet, NodeView
 from sublet_hub.state.return_pauses import ReturnPauses
-from sublet_hub.state.unmatched_names import unmatched_names
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Capacity:
         self._staying: set[SliceId] = set()
         """The slices that could not change cards when they were asked to."""
         self._on_room: list[Callable[[], None]] = []
-        self._warned_by: list[Callable[[QuotaDocument], Iterable[str]]] = []
+        self._warned_by: list[Callable[[QuotaDocument], Iterable[DocumentWarning]]] = []
         self.turns = FairTurns()
         """In which order odd cards go where more is guaranteed than there is."""
         self.return_pauses = ReturnPauses(ledger, now)
@@ -110,7 +110,7 @@ class Capacity:
         """Call ``listener`` when there may be more room than before, or other cards are open."""
         self._on_room.append(listener)
 
-    def warn_by(self, warn: Callable[[QuotaDocument], Iterable[str]]) -> None:
+    def warn_by(self, warn: Callable[[QuotaDocument], Iterable[DocumentWarning]]) -> None:
         """Have ``warnings`` tell, too, what somebody else knows of the document in force."""
         self._warned_by.append(warn)
 
@@ -195,9 +195,9 @@ class Capacity:
         return (
             *map(str, document_warnings(in_force)),
             *(warning.words for warning in found),
-            *self._fleet.closed_by_document.missing(self._ledger),
-            *unmatched_names(self.holdings),
-            *chain.from_iterable(warn(in_force) for warn in self._warned_by),
+            *map(str, self._fleet.closed_by_document.missing(self._ledger)),
+            *map(str, unmatched_names(self.holdings)),
+            *map(str, chain.from_iterable(warn(in_force) for warn in self._warned_by)),
         )
 
     def reported(self, view: NodeView) -> None:

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from datetime import datetime
 
+from sublet_quota.document.consistency.warnings import DocumentWarning
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.sections import ClosedCards
 from sublet_quota.names.ids import NodeId
@@ -21,6 +22,7 @@ class DocumentClosings:
     def __init__(self, document: QuotaDocument | None = None, now: datetime | None = None) -> None:
         """``document``: in force at ``now``."""
         self._on_node: defaultdict[NodeId, list[tuple[ClosedCards, Closing]]] = defaultdict(list)
+        self._document = document
         if document is None or now is None:
             return
         for position, cards in enumerate(document.closed):
@@ -45,20 +47,23 @@ class DocumentClosings:
                 gpus = sorted(ledger.gpus_on_node(node), key=lambda gpu: (gpu.index, gpu.gpu_id))
                 yield from filter(None, (_of_card((cards, closing), gpu) for gpu in gpus))
 
-    def missing(self, ledger: Ledger) -> Iterator[str]:
-        """Yield in words the cards and nodes that are closed and that there are not.
+    def missing(self, ledger: Ledger) -> Iterator[DocumentWarning]:
+        """Yield the cards and nodes that are closed and that there are not.
 
         Of no cards at all nothing is told: no agent has connected yet.
         """
-        if not ledger.gpus:
+        if not ledger.gpus or self._document is None:
             return
-        for node, closings in self._on_node.items():
-            there = {gpu.index for gpu in ledger.gpus_on_node(node)}
-            for cards, closing in closings:
-                if cards.gpus is None and not there:
-                    yield f"{closing.closed_by} closes {node}, of which no GPU is known"
-                for index in sorted(set(cards.gpus or ()) - there):
-                    yield f"{closing.closed_by} closes GPU {index} of {node}, which is not there"
+        for position, cards in enumerate(self._document.closed):
+            there = {gpu.index for gpu in ledger.gpus_on_node(NodeId(cards.node))}
+            where = self._document.origin_of(("closed", position))
+            line = self._document.line_of(("closed", position))
+            if cards.gpus is None and not there:
+                words = f"closes {cards.node}, of which no GPU is known"
+                yield DocumentWarning(where, line, words)
+            for index in sorted(set(cards.gpus or ()) - there):
+                words = f"closes GPU {index} of {cards.node}, which is not there"
+                yield DocumentWarning(where, line, words)
 
 
 def _closing(cards: ClosedCards, node: NodeId, line: int | None, now: datetime) -> Closing:

@@ -17,6 +17,7 @@ from jupyterhub.services.auth import (  # type: ignore[import-untyped]
     HubOAuthenticated,
 )
 from pydantic import TypeAdapter, ValidationError
+from sublet_quota.names import scopes
 from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.wire.api import NEXT_PAGE, TOTAL, Problem
 from sublet_quota.wire.schema import WireModel, read_request
@@ -39,7 +40,7 @@ from sublet_hub.web.request_body import RequestBody
 from sublet_hub.web.routes.context import ServiceParts
 from sublet_hub.web.routes.pages import Page
 from sublet_hub.web.routes.problems import problem_of_error, problem_of_refusal
-from sublet_hub.web.routes.route import Accepted, Access, Call, Route
+from sublet_hub.web.routes.route import Accepted, Access, Call, Counted, Route
 from sublet_hub.web.unsent_answers import UnsentAnswers
 
 _LOG = logging.getLogger(__name__)
@@ -271,7 +272,9 @@ class RouteHandler(ServiceHandler):
             message = "this token lacks the scope access:services!service=sublet"
             raise NotAllowedError(message)
         if route.access is Access.ADMIN and not caller.is_admin:
-            message = "this is for admins: the token lacks the scope custom:sublet:admin"
+            message = (
+                f"this is for admins: the token of '{caller.name}' lacks the scope {scopes.ADMIN}"
+            )
             raise NotAllowedError(message)
         self.caller = caller
         return caller
@@ -312,6 +315,9 @@ class RouteHandler(ServiceHandler):
                 self.set_header(TOTAL, str(answer.total))
             self._send(answer.body)
             return
+        if isinstance(answer, Counted):
+            self.set_header(TOTAL, str(answer.total))
+            answer = answer.first
         text = answer if isinstance(answer, bytes) else _adapter_of(route.answer).dump_json(answer)
         if self.caller is not None and route.counts_by_size:
             self.service.limits.owners.charge(self.caller.key, len(text) // BYTES_FOR_ONE)

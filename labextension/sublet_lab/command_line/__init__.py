@@ -25,12 +25,13 @@ from sublet_lab.command_line.refusals import refusals
 from sublet_lab.command_line.service import Service
 from sublet_lab.command_line.share import keep, share, wake
 from sublet_lab.command_line.use import use
+from sublet_lab.command_line.whole_help import WholeHelp
 
 FURTHER_COMMANDS: Final = "sublet.commands"
 """The entry points of commands that belong to other parts: they are found, and never imported."""
 
 
-class Commands(click.Group):
+class Commands(WholeHelp):
     """The commands of this part, and those that others add."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:

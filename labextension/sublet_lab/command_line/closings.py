@@ -49,10 +49,14 @@ def end_of(
         at = datetime.fromisoformat(text)
         if _DAY.fullmatch(text):
             at += timedelta(days=1)
-        return at.astimezone()
+        at = at.astimezone()
     except (ValueError, OverflowError) as error:
         message = f"{plain(text)!r} is no time: write 4h, 2d, 2026-12-02 or '2026-12-02 18:00'"
         raise click.BadParameter(message) from error
+    if at <= datetime.now(UTC):
+        message = f"{plain(text)!r} is over: give a later end, such as 4h or 2d"
+        raise click.BadParameter(message)
+    return at
 
 
 _UNTIL: Final = click.option(

@@ -32,6 +32,7 @@ from sublet_lab.command_line.tables import (
     print_json,
     wants_json,
 )
+from sublet_lab.command_line.whole_help import WholeHelp
 from sublet_lab.notebooks.job_copies import JobCopies
 from sublet_lab.notebooks.own_server import own_server
 from sublet_lab.runner.taking_along import TakingError
@@ -40,7 +41,7 @@ _ASK_AGAIN_S = 1.0
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
-@click.group()
+@click.group(cls=WholeHelp)
 def jobs() -> None:
     """Run notebooks as training jobs on idle GPUs."""
 

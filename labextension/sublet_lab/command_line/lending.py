@@ -5,9 +5,10 @@ from sublet_quota.wire.api import LendingState, LendingSwitch
 
 from sublet_lab.command_line.service import Service, pass_service
 from sublet_lab.command_line.tables import clock, json_option, plain, print_json, wants_json
+from sublet_lab.command_line.whole_help import WholeHelp
 
 
-@click.group()
+@click.group(cls=WholeHelp)
 def lending() -> None:
     """See, or switch, all lending of idle slices."""
 

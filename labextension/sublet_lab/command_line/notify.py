@@ -10,6 +10,7 @@ from sublet_quota.wire.announcements import (
     AnnouncementInfo,
     AnnouncementRequest,
     Audience,
+    MadeAnnouncement,
     WithdrawalRequest,
 )
 
@@ -93,10 +94,12 @@ def _tell(
     except ValidationError as error:
         message = "; ".join(str(each["msg"]) for each in error.errors(include_url=False))
         raise click.UsageError(plain(message)) from error
-    made = service.post(AnnouncementInfo, "announcements", asked)
+    made = service.post(MadeAnnouncement, "announcements", asked)
     if wants_json():
         print_json(made)
         return
+    if made.warning is not None:
+        click.echo(f"Warning: {plain(made.warning)}: nobody reads it until there is one.")
     click.echo(f"{plain(_to(made))} will read it until {clock(made.until)}.")
     click.echo(f"To take it back: sublet notify --withdraw {plain(made.announcement_id)}")
 

@@ -16,12 +16,13 @@ from sublet_lab.command_line.tables import (
     print_table,
     wants_json,
 )
+from sublet_lab.command_line.whole_help import WholeHelp
 
 _FIELDS: Final = tuple(QueueWait.model_fields)
 _NONE: Final = "Nothing waits in line."
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=WholeHelp, invoke_without_command=True)
 @click.option("--all", "everybody", is_flag=True, help="All who wait, in their order (admins).")
 @click.option("--owner", help="Only another user's (admins).")
 @json_option
@@ -32,10 +33,13 @@ def queue(context: click.Context, service: Service, owner: str | None, *, everyb
     if context.invoked_subcommand is not None:
         return
     asked = 1 if everybody else None
-    found = service.get(tuple[QueueWait, ...], "queue", all=asked, owner=owner)
+    page = service.counted(QueueWait, "queue", all=asked, owner=owner)
+    found, total = page.entries, page.total
     mine_alone = not (everybody or owner or found or wants_json())
     nothing = _nothing_of_mine(service) if mine_alone else _NONE
     print_found(found, _FIELDS, nothing, _print)
+    if total is not None and total > len(found) and not wants_json():
+        click.echo(f"These are the first {len(found)} of {total} that wait.")
 
 
 @queue.command()
@@ -53,11 +57,12 @@ def leave(service: Service, server: str, owner: str | None) -> None:
 def _nothing_of_mine(service: Service) -> str:
     """Return that nothing of one's own waits; to admins, how many others do."""
     try:
-        others = len(service.get(tuple[QueueWait, ...], "queue", all=1))
+        page = service.counted(QueueWait, "queue", all=1)
     except RefusedError as error:
         if error.status != HTTPStatus.FORBIDDEN:
             raise
         return _NONE
+    others = len(page.entries) if page.total is None else page.total
     if not others:
         return _NONE
     wait = "1 notebook of others does" if others == 1 else f"{others} notebooks of others do"

@@ -53,13 +53,14 @@ from sublet_lab.command_line.tables import (
     wants_csv,
     wants_json,
 )
+from sublet_lab.command_line.whole_help import WholeHelp
 from sublet_lab.share.quota_words import source_of
 
 _RIGHT_FIELDS: Final = ("group", "right", "value", "source", "line")
 _WITHOUT_FILE: Final = "none: what holds when nobody says"
 
 
-@click.group()
+@click.group(cls=WholeHelp)
 def quota() -> None:
     """See the quota document, check one, and see who may have what by it."""
 
@@ -226,10 +227,13 @@ def _tell_problems(
 
 
 def _tell_what_is_not_there(name: str, found: QuotaPreviewInfo) -> None:
-    """Print the service's warnings: its own words, which say the line and the key."""
+    """Print the service's warnings, in its own words; one of before tells no lines apart."""
     told = (*found.warnings, *found.unmet)
     if wants_json():
-        print_json({"problems": [], "warnings": [_entry(None, (), each) for each in told]})
+        placed = [each.model_dump(mode="json") for each in found.placed]
+        print_json(
+            {"problems": [], "warnings": placed or [_entry(None, (), each) for each in told]}
+        )
         return
     for each in told:
         click.echo(plain(f"{name}: warning: {each}"))

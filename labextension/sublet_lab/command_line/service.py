@@ -104,6 +104,11 @@ class Service:
         """Return what the service answers at ``path``, as ``kind``."""
         return self._read(self._get(path, query), kind)
 
+    def counted(self, kind: type[T], path: str, **query: Asked) -> ListPage[T]:
+        """Return the first entries of ``kind`` of a list, and how many there are."""
+        answer = self._get(path, query)
+        return ListPage(self._read(answer, tuple[kind, ...]), answer.total)  # type: ignore[valid-type]
+
     def pages(
         self, kind: type[T], path: str, limit: int | None, **query: Asked
     ) -> Iterator[ListPage[T]]:

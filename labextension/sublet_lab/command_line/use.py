@@ -53,6 +53,9 @@ def use(
         rows = ((*_of(row, keys), *_numbers(row, of_kinds=of_kinds)) for row in report.rows)
         print_csv((*keys, *(_KINDS if of_kinds else _SUMS)), rows)
         return
+    if not report.rows:
+        click.echo(f"Nothing was held from {clock(report.since)} to {clock(report.until)}.")
+        return
     what = "in hours on cards" if of_kinds else "in hours"
     click.echo(f"From {clock(report.since)} to {clock(report.until)}, {what}:")
     columns = tuple(f">{name.upper()}" for name in _KINDS) if of_kinds else _COLUMNS

@@ -10,7 +10,7 @@ from sublet_quota.admission.told_lines import told_line
 from sublet_quota.amounts.gpu_amounts import BEYOND_ALL_GPUS, GpuAmount
 from sublet_quota.amounts.gpu_kind import GpuKind, matches
 from sublet_quota.document.quota_document import QuotaDocument
-from sublet_quota.document.right_values import PayerRights, Rights
+from sublet_quota.document.right_values import PayerRights, Rights, Source
 from sublet_quota.document.sections import SliceSize
 from sublet_quota.holdings.gpu_load import Holding
 from sublet_quota.names.home_claim import HomeInUse
@@ -170,7 +170,8 @@ class _Reader:
                 },
             )
         elif name not in self._open:
-            return self._denied(SizeRefusal.SIZE_NOT_OPEN, asked_size=name)
+            source = self._payer.size_source(name)
+            return self._denied(SizeRefusal.SIZE_NOT_OPEN, source, asked_size=name)
         elif name not in offered:
             return Denial(
                 SizeRefusal.IN_ANOTHER_POOL,
@@ -224,8 +225,10 @@ class _Reader:
             SizeRefusal.NO_SIZE_OPEN_IN_POOL, payer=False, owner=owner, asked_pool=pool
         )
 
-    def _denied(self, code: SizeRefusal, *, payer: bool = True, **facts: str) -> Denial:
-        line = told_line(self._payer.sizes.source)
+    def _denied(
+        self, code: SizeRefusal, source: Source | None = None, *, payer: bool = True, **facts: str
+    ) -> Denial:
+        line = told_line(source or self._payer.sizes.source)
         who = {"payer": self._payer.group} if payer else {}
         return Denial(code, Rule.RIGHT, self._payer.group, (line,), {**who, **facts, "line": line})
 

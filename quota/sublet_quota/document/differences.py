@@ -5,13 +5,16 @@ from ``everyone``. So rights are compared as they hold, for a member of each gro
 who is in none.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from sublet_quota.document.lookups.group_paths import key_path
+from sublet_quota.document.problems import KeyPath
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.rights import rights_of
+from sublet_quota.document.section import Section
 from sublet_quota.document.told_rights import tell_rights
 from sublet_quota.names.ids import GroupName
 
@@ -29,8 +32,13 @@ class Difference:
 
 
 def written_differences(before: QuotaDocument, after: QuotaDocument) -> tuple[Difference, ...]:
-    """Return the keys that say something else, by name: ``groups.science.guaranteed.H100``."""
-    return _differences(dict(_keys(_dumped(before))), dict(_keys(_dumped(after))))
+    """Return the keys that say something else, by name: ``groups.science.guaranteed.H100``.
+
+    Of keys that one of both writes; where the other does not, it has what holds when nobody says.
+    """
+    one, other = _written(before), _written(after)
+    keys = dict.fromkeys((*one, *other))
+    return _differences(_held(before, one, keys), _held(after, other, keys))
 
 
 def right_differences(
@@ -53,8 +61,43 @@ def _differences(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[D
     )
 
 
-def _dumped(document: QuotaDocument) -> dict[str, Any]:
-    return document.model_dump(mode="json", by_alias=True, exclude_none=True)
+def _written(document: QuotaDocument) -> dict[str, str]:
+    """Return all that is written, by its key; of an entry without keys, that it is there."""
+    return {**dict(_keys(_dumped(document))), **dict(_bare(document))}
+
+
+def _held(document: QuotaDocument, said: Mapping[str, str], keys: Iterable[str]) -> dict[str, str]:
+    """Return what holds of these keys: what is said, else what holds when nobody says."""
+    unsaid = dict(_keys(_dumped(document, unset=True)))
+    held = {key: said.get(key, unsaid.get(key)) for key in keys}
+    return {key: value for key, value in held.items() if value is not None}
+
+
+def _bare(document: QuotaDocument) -> Iterator[tuple[str, str]]:
+    listed: Mapping[str, Mapping[str, Section]] = {
+        "gpu_types": document.gpu_types,
+        "pools": document.pools,
+        "sizes": document.sizes,
+    }
+    entries: list[tuple[KeyPath, Section]] = [
+        ((section, name), entry)
+        for section, named in listed.items()
+        if section in document.model_fields_set
+        for name, entry in named.items()
+    ]
+    entries += [
+        (key_path(document.path_of(name)), group) for name, group in document.all_groups.items()
+    ]
+    for path, entry in entries:
+        if not _dumped(entry):
+            yield ".".join(map(str, path)), "is there"
+
+
+def _dumped(section: Section, *, unset: bool = False) -> dict[str, Any]:
+    """Return what a section says; ``unset``: with what holds where it says nothing."""
+    return section.model_dump(
+        mode="json", by_alias=True, exclude_none=True, exclude_unset=not unset
+    )
 
 
 def _keys(value: Any, path: str = "") -> Iterator[tuple[str, str]]:

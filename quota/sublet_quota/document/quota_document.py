@@ -13,6 +13,7 @@ from pydantic import (
     AfterValidator,
     ConfigDict,
     Field,
+    FieldSerializationInfo,
     PrivateAttr,
     ValidationInfo,
     field_serializer,
@@ -157,9 +158,15 @@ class QuotaDocument(Section):
     __hash__ = None  # type: ignore[assignment]
 
     @field_serializer("pools", "sizes", when_used="json")
-    def _in_order(self, entries: dict[str, Section]) -> list[dict[str, Any]]:
+    def _in_order(
+        self, entries: dict[str, Section], info: FieldSerializationInfo
+    ) -> list[dict[str, Any]]:
         """Write as lists what has an order."""
-        dumped = {k: v.model_dump(mode="json", by_alias=True) for k, v in entries.items()}
+        unset = info.exclude_unset
+        dumped = {
+            name: entry.model_dump(mode="json", by_alias=True, exclude_unset=unset)
+            for name, entry in entries.items()
+        }
         return [{NAME: name, **entry} for name, entry in dumped.items()]
 
     @model_validator(mode="after")

@@ -54,6 +54,12 @@ class PayerRights:
     job_types: Right[frozenset[str] | None]
     """The GPU types of jobs; ``None`` for all."""
     job_max_run: Right[timedelta]
+    sizes_for: Mapping[SizeName, Source] = field(default_factory=dict, hash=False)
+    """The sizes that are `for` some groups, where that is what lets these have them or not."""
+
+    def size_source(self, name: str) -> Source:
+        """Return what says whether a size may be picked."""
+        return self.sizes_for.get(SizeName(name), self.sizes.source)
 
     def allows_type(self, gpu_type: str) -> bool:
         """Whether slices may lie on a GPU type."""

@@ -176,7 +176,22 @@ def _payer(said: _Said, group: GroupName | None) -> PayerRights:
         own_amounts=Right(sizes is None) if own_amounts is None else own_amounts,
         job_types=_names(said.of_payer(group, ("jobs", "types"))),
         job_max_run=_always(said.of_payer(group, ("jobs", "max_run"))),
+        sizes_for=_sizes_for(said, group),
     )
+
+
+def _sizes_for(said: _Said, group: GroupName | None) -> dict[SizeName, Source]:
+    """Return the sizes that are `for` groups, with the line of that.
+
+    An exception that names sizes says it for those that are not the group's.
+    """
+    excepted = said.exception(("sizes",)) is not None
+    path = () if group is None else said.document.path_of(group)
+    return {
+        SizeName(name): source_of(said.document, ("sizes", name, "for"))
+        for name, size in said.document.sizes.items()
+        if size.for_ is not None and not (excepted and frozenset(size.for_).isdisjoint(path))
+    }
 
 
 def _open_sizes(

@@ -10,7 +10,7 @@ from fractions import Fraction
 from typing import Annotated, Final
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
 
 from sublet_quota.document.section import Section
 from sublet_quota.document.value_kinds.amount_limit import AmountLimit
@@ -24,6 +24,7 @@ from sublet_quota.document.values import (
     Flag,
     FullRule,
     Instant,
+    OneLine,
     Overcommit,
     Pattern,
     Patterns,
@@ -270,6 +271,8 @@ class GroupQuota(Choice):
 class ExceptionQuota(PersonQuota, Choice):
     """What an exception lays over the rest, key by key."""
 
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
     guaranteed: dict[TypeName, Cards] = Field(
         default={}, description="For a group alone: cards by type that are always to be had."
     )
@@ -296,17 +299,13 @@ class QuotaException(Section):
         default=None,
         description="When it ends by itself: a day (it is included) or a moment with its zone.",
     )
-    why: Annotated[str, StringConstraints(min_length=1, max_length=255)] = Field(
-        description="Why; shown to whom it concerns."
-    )
+    why: OneLine = Field(description="Why; shown to whom it concerns.")
 
 
 class Reservation(Section):
     """A guarantee between two times, beside what is always guaranteed."""
 
-    name: Annotated[str, StringConstraints(min_length=1, max_length=255)] = Field(
-        description="What it is for; each name is there once."
-    )
+    name: OneLine = Field(description="What it is for; each name is there once.")
     for_: HubName = Field(alias="for", description="The group, as this document has it.")
     guaranteed: Annotated[dict[TypeName, Cards], Field(min_length=1)] = Field(
         description="Cards by type, added to what the group and those above it are guaranteed. "
@@ -334,9 +333,7 @@ class ClosedCards(Section):
     )
     drain: Flag = Field(default=False, description="Whether jobs leave them, too.")
     until: Instant | None = Field(default=None, description="When they open by themselves.")
-    why: Annotated[str, StringConstraints(min_length=1, max_length=255)] = Field(
-        description="Why; shown to whoever is refused."
-    )
+    why: OneLine = Field(description="Why; shown to whoever is refused.")
 
 
 class Shrink(Section):

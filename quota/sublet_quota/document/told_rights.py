@@ -49,7 +49,7 @@ def _lines(document: QuotaDocument, rights: Rights, now: datetime) -> Iterator[R
     yield _line("most jobs", rights.jobs_most, None, _count(rights.jobs_most.value))
     kept = length_words(rights.keep_a_day.value)
     yield _line("slices kept a day", rights.keep_a_day, None, kept)
-    yield from _in_line(document)
+    yield _in_line(document)
     idle = rights.max_idle.value
     longest = _NO_LIMIT if idle is None else length_words(idle)
     yield _line("longest idleness of a server", rights.max_idle, None, longest)
@@ -60,17 +60,16 @@ def _lines(document: QuotaDocument, rights: Rights, now: datetime) -> Iterator[R
             yield from _of_budget(document, group, rights.owner, payer.group)
 
 
-def _in_line(document: QuotaDocument) -> Iterator[RightLine]:
-    """Go through what the document says, if anything, of a notebook that finds no room."""
+def _in_line(document: QuotaDocument) -> RightLine:
+    """Return what becomes of a notebook that finds no room."""
     rules = document.notebooks
-    if not rules.model_fields_set:
-        return
     if rules.when_full is WhenFull.REFUSE:
         words = "is refused"
     else:
         words = f"waits in line, at most {length_words(rules.wait_most)}"
-    source = source_of(document, ("notebooks", "when_full"))
-    yield _line("a notebook without room", Right(None, source), None, words)
+    is_said = "when_full" in rules.model_fields_set
+    source = source_of(document, ("notebooks", "when_full")) if is_said else BUILT_IN
+    return _line("a notebook without room", Right(None, source), None, words)
 
 
 def _of_group(
@@ -161,13 +160,23 @@ def _limit_together(
 
 
 def _of_payer(payer: PayerRights) -> Iterator[RightLine]:
-    yield _line("sizes", payer.sizes, payer.group, _names(payer.sizes.value))
+    yield from _sizes(payer)
     yield _line("GPU types", payer.types, payer.group, _names(payer.types.value))
     own_amounts = "yes" if payer.own_amounts.value else "no"
     yield _line("own amounts", payer.own_amounts, payer.group, own_amounts)
     yield _line("GPU types of jobs", payer.job_types, payer.group, _names(payer.job_types.value))
     longest = length_words(payer.job_max_run.value)
     yield _line("longest run of a job", payer.job_max_run, payer.group, longest)
+
+
+def _sizes(payer: PayerRights) -> Iterator[RightLine]:
+    """Go through the sizes to pick: a size that comes by its own `for` is said by that line."""
+    names = payer.sizes.value
+    others = None if names is None else names - payer.sizes_for.keys()
+    yield _line("sizes", payer.sizes, payer.group, _names(others))
+    for name, source in payer.sizes_for.items():
+        if names is None or name in names:
+            yield _line(f"size {name}", Right(None, source), payer.group, "yes")
 
 
 def _limits(what: str, limit: PersonLimit) -> Iterator[RightLine]:

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Annotated, Any, Final
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
     PlainSerializer,
@@ -63,6 +64,12 @@ class WhenFull(StrEnum):
 
 _WRITTEN_UNITS: Final = (("d", 86400, 2), ("h", 3600, 1), ("m", 60, 1))
 """A unit, its seconds, and how many of it there are at least where it is written."""
+
+
+def is_duration(value: Any) -> bool:
+    """Whether a value is written as a time is, however long that may be."""
+    found = None if isinstance(value, bool) else _DURATION.match(str(value).lower())
+    return found is not None and found[2] in _SECONDS_OF_UNIT
 
 
 def read_duration(value: Any) -> timedelta:
@@ -166,6 +173,29 @@ def read_flag(value: Any) -> bool:
         return flag
     message = "is neither true nor false: write true or false"
     raise ValueError(message)
+
+
+def read_pattern(value: str) -> str:
+    """Return a pattern each of whose brackets is closed: an open one would be a mere letter."""
+    rest = value
+    while "[" in rest:
+        _, _, rest = rest.partition("[")
+        # A bracket that stands first in it is one of the letters.
+        first = 2 if rest.startswith("!") else 1
+        end = rest.find("]", first)
+        if end < 0:
+            message = "has a '[' without its ']': write '[HA]100', or '[[]' for a bracket itself"
+            raise ValueError(message)
+        rest = rest[end + 1 :]
+    return value
+
+
+def read_one_line(value: str) -> str:
+    """Return text on one line, without what is not to be seen."""
+    if not value.isprintable():
+        message = "is no line of text: write one line, without tabs and the like"
+        raise ValueError(message)
+    return value
 
 
 def _one_or_several(value: object) -> object:
@@ -282,7 +312,9 @@ Flag = Annotated[
     ),
 ]
 _PATTERN: Final = {"type": "string", "minLength": 1, "maxLength": 255}
-Pattern = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+Pattern = Annotated[
+    str, StringConstraints(min_length=1, max_length=255), AfterValidator(read_pattern)
+]
 Patterns = Annotated[
     tuple[Pattern, ...],
     Field(min_length=1),
@@ -296,3 +328,10 @@ Patterns = Annotated[
 ]
 """A pattern, or a list of them."""
 WholeNumber = Annotated[int, Field(strict=True)]
+OneLine = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=255),
+    AfterValidator(read_one_line),
+    Field(json_schema_extra={"pattern": r"^\s*[^\r\n]+\s*$"}),
+]
+"""Text that others are told in a sentence."""

@@ -18,7 +18,7 @@ from sublet_quota.holdings.layout.type_layout import Slices, TypeLayout
 from sublet_quota.holdings.making_way import MakingWay, OnCard, making_way
 from sublet_quota.holdings.standing.standings import Standings
 from sublet_quota.names.ids import GpuId, SliceId
-from sublet_quota.reasons.guarantee_warnings import GuaranteeFault, GuaranteeWarning
+from sublet_quota.reasons.guarantee_warnings import GuaranteeFault, GuaranteeWarning, left_out_card
 from sublet_quota.residency.snapshot import Rank
 from sublet_quota.shares.group_tree import ROOT, NodeName
 from sublet_quota.shares.lots import lot_of
@@ -148,11 +148,16 @@ class Guarantees:
     def warnings(self) -> Iterator[GuaranteeWarning]:
         """Yield what is wrong with guarantees, by type and group."""
         cards: defaultdict[str, list[GpuId]] = defaultdict(list)
+        left_out: defaultdict[str, list[str]] = defaultdict(list)
         for gpu_id, card in self._rooms.cards().items():
             if card.holds_guarantees:
                 cards[card.gpu_type].append(gpu_id)
+            elif card.pool is not None:
+                facts = card.facts
+                told = left_out_card(facts.node, facts.index, facts.closed)
+                left_out[card.gpu_type].append(told)
         for gpu_type in self._standings.types():
-            yield from self._cut(gpu_type)
+            yield from self._cut(gpu_type, tuple(sorted(left_out[gpu_type])))
             yield from self._not_laid_out(gpu_type)
             yield from self._outside(gpu_type, cards[gpu_type])
         for gpu_type, said in sorted(self._standings.document.gpu_types.items()):
@@ -163,14 +168,18 @@ class Guarantees:
                     fault = GuaranteeFault.MORE_THAN_EXPECTED
                 yield GuaranteeWarning(fault, gpu_type, Fraction(said.expect), there)
 
-    def _cut(self, gpu_type: str) -> Iterator[GuaranteeWarning]:
+    def _cut(self, gpu_type: str, left_out: tuple[str, ...]) -> Iterator[GuaranteeWarning]:
         standing = self._standings.of_type(gpu_type)
         in_force = standing.tree
         if standing.cut is not None:
             cut = standing.cut
             yield GuaranteeWarning(
-                GuaranteeFault.CARDS_SHORT, gpu_type, cut.guaranteed, cut.cards
-            )  # fmt: skip
+                GuaranteeFault.CARDS_SHORT,
+                gpu_type,
+                cut.guaranteed,
+                cut.cards,
+                left_out=left_out,
+            )
         if in_force is standing.told:
             # As it mostly is: there may be thousands of groups, and many types.
             return

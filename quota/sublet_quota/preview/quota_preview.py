@@ -16,6 +16,7 @@ from sublet_quota.document.consistency.warnings import (
 )
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.told_reservations import tell_reservations
+from sublet_quota.holdings.unmatched_names import unmatched_names
 from sublet_quota.names.ids import SliceId
 from sublet_quota.placement.claims import Claims, new_claims
 from sublet_quota.preview.beyond import Excess, new_excesses
@@ -43,7 +44,7 @@ class QuotaPreview:
     reservations: tuple[str, ...]
     """What would be reserved, now or later; what is over is not there."""
     warnings: tuple[DocumentWarning, ...]
-    """What may not be meant in the document."""
+    """What may not be meant in the document, or names cards that are not there."""
     budgets: tuple[BudgetStanding, ...] = ()
     """The budgets that would be over after what is spent of them, and are not now."""
 
@@ -69,7 +70,11 @@ def preview_quota(state: PresentState, document: QuotaDocument, now: datetime) -
         unmet=after.warnings(),
         rights=rights_changes(before.document, in_force, state.people, now),
         reservations=tell_reservations(document, now),
-        warnings=(*document_warnings(in_force), *warnings_of_times(document, now)),
+        warnings=(
+            *document_warnings(in_force),
+            *warnings_of_times(document, now),
+            *unmatched_names(after),
+        ),
         # The last: their graces end with it.
         ranks=rank_changes(before, after),
     )

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.rights import rights_of
@@ -11,6 +12,9 @@ from sublet_quota.document.told_rights import tell_rights
 from sublet_quota.names.ids import UserName
 from sublet_quota.preview.present_state import PersonHere
 
+OF_A_GROUP: Final = "all that is charged to it"
+"""What goes with a group, as one right: each of its own says nothing more."""
+_IS_THERE: Final = "yes"
 _Right = tuple[str | None, str]
 """Who pays, and what right it is."""
 _Values = Mapping[_Right, str]
@@ -57,7 +61,7 @@ def rights_changes(
     now, then = _KnownValues(before, at), _KnownValues(after, at)
     found: defaultdict[tuple[_Right, str | None, str | None], list[UserName]] = defaultdict(list)
     for person in people:
-        was, becomes = now.of(person), then.of(person)
+        was, becomes = _without_gone(now.of(person), then.of(person))
         for right in dict.fromkeys((*was, *becomes)):
             if was.get(right) != becomes.get(right):
                 found[right, was.get(right), becomes.get(right)].append(person.owner)
@@ -65,3 +69,15 @@ def rights_changes(
         RightChange(group, right, old, new, tuple(sorted(owners)))
         for ((group, right), old, new), owners in found.items()
     )
+
+
+def _without_gone(was: _Values, becomes: _Values) -> tuple[_Values, _Values]:
+    """Return a person's rights before and after, those of a group that can pay no more as one."""
+    gone = {group for group, _ in was} - {group for group, _ in becomes} - {None}
+    if not gone:
+        return was, becomes
+    left = {right: value for right, value in was.items() if right[0] not in gone}
+    return {
+        **left,
+        **{(group, OF_A_GROUP): _IS_THERE for group in sorted(filter(None, gone))},
+    }, becomes

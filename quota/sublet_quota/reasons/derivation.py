@@ -59,6 +59,10 @@ class Derivation:
     """Where the document says what decided."""
     numbers: Mapping[str, int] = field(default_factory=dict)
     """What was granted, is held and is due; a refusal has its numbers itself."""
+    said: frozenset[DocumentLine] = frozenset()
+    """Those of the lines that the refusal's own sentence names."""
+    says_group: bool = False
+    """Whether the refusal's own sentence names the group."""
 
     def __post_init__(self) -> None:
         """Keep the numbers as they are now, whatever becomes of the mapping they came in."""
@@ -82,8 +86,18 @@ _MOST_LINES: Final = 3
 
 
 def derivation_sentence(why: Derivation) -> str:
-    """Return by which rule it was decided, for which group, and where the document says so."""
-    group = "" if why.group is None else f", for group '{why.group}'"
-    lines = "; ".join(map(str, why.lines[:_MOST_LINES]))
-    more = "; ..." if len(why.lines) > _MOST_LINES else ""
+    """Return by which rule it was decided, for which group, and where the document says so.
+
+    To stand behind the refusal's own sentence: what that says is not said again, and the sentence
+    is empty where that says it all.
+    """
+    further = tuple(line for line in why.lines if line not in why.said)
+    names_group = why.group is not None and not why.says_group
+    if why.lines and not further and not names_group:
+        return ""
+    group = (
+        f", for group '{why.group}'" if why.group is not None and (further or names_group) else ""
+    )
+    lines = "; ".join(map(str, further[:_MOST_LINES]))
+    more = "; ..." if len(further) > _MOST_LINES else ""
     return f"Decided {_WORDS[why.rule]}{group}{f' ({lines}{more})' if lines else ''}."

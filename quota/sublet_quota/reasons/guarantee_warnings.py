@@ -1,7 +1,7 @@
 """That guarantees are not all kept as the quota document has them: codes, numbers and words."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
 from types import MappingProxyType
@@ -9,6 +9,9 @@ from typing import Final
 
 from sublet_quota.amounts.gpu_amounts import format_number
 from sublet_quota.reasons.shared_clauses import USERS_WITHOUT_GROUP
+
+_MOST_LEFT_OUT: Final = 3
+_NOT_SUSPENDED: Final = "nothing can be suspended there now"
 
 
 class GuaranteeFault(StrEnum):
@@ -43,16 +46,22 @@ class GuaranteeWarning:
     or what takes turns.
     """
     group: str | None = None
+    left_out: tuple[str, ...] = field(default=(), compare=False)
+    """The cards that keep no guarantee, where they are missing, each with the reason, as clauses.
+    """
 
     @property
     def words(self) -> str:
         """The warning as a sentence."""
-        return _WORDS[self.fault].format(
+        sentence = _WORDS[self.fault].format(
             type=self.gpu_type,
             told=_cards(self.told),
             there=_cards(self.there),
             group=self.group or USERS_WITHOUT_GROUP,
         )
+        named = "; ".join(self.left_out[:_MOST_LEFT_OUT])
+        more = "; ..." if len(self.left_out) > _MOST_LEFT_OUT else ""
+        return f"{sentence} ({named}{more})" if named else sentence
 
 
 _WORDS: Final[Mapping[GuaranteeFault, str]] = MappingProxyType(
@@ -83,6 +92,11 @@ _WORDS: Final[Mapping[GuaranteeFault, str]] = MappingProxyType(
         ),
     }
 )
+
+
+def left_out_card(node: str, index: int, closed: str | None) -> str:
+    """Return which card keeps no guarantee and why, as a clause; ``closed``: why, if it is."""
+    return f"not GPU {index} of {node}: {closed or _NOT_SUSPENDED}"
 
 
 def _cards(cards: Fraction) -> str:

@@ -34,9 +34,9 @@ _MEANINGS: Final[Mapping[RankCode, str]] = MappingProxyType(
     {
         RankCode.ENTITLED: "Guaranteed to {group}: it waits for no other group's work.",
         RankCode.ENTITLED_IN_PART: (
-            "Guaranteed, but others come before it here: it is within what a group above {group} "
-            "is guaranteed, or on a card that is laid out for another group. It makes way, alive, "
-            "for who is guaranteed this room; never for others."
+            "Guaranteed, but others come before it here: it is within what is guaranteed to "
+            "{group} or a group above it for several together, or on a card that is laid out for "
+            "another group. It makes way, alive, for who is guaranteed this room; never for others."
         ),
         RankCode.BORROWED: (
             "Borrowed: it makes way, alive, when who is guaranteed {cards} needs the room. It is "

@@ -70,6 +70,15 @@ class AnnouncementInfo(AnswerModel):
     until: AwareDatetime
 
 
+class MadeAnnouncement(AnnouncementInfo):
+    """What was just announced, for the admin who did it."""
+
+    warning: Words | None = None
+    """That JupyterHub knows nobody, or no group, of the name; ``None``: it does, or was not to be
+    asked.
+    """
+
+
 class ShownAnnouncement(AnswerModel):
     """What an owner is told by admins, or by Sublet itself."""
 

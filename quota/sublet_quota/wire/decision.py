@@ -29,6 +29,8 @@ class ToldLine(AnswerModel):
     """The key, such as ``groups.science.limit.H100``."""
     line: PositiveCount | None = None
     """Counted from 1; ``None``: the document says nothing, and what is built in holds."""
+    in_message: bool = False
+    """Whether the message of the refusal names it."""
 
 
 class ToldDerivation(AnswerModel):
@@ -41,8 +43,10 @@ class ToldDerivation(AnswerModel):
     lines: Annotated[
         tuple[ToldLine, ...], keeps_first(_MOST_LINES), Field(max_length=_MOST_LINES)
     ] = ()
+    group_in_message: bool = False
+    """Whether the message of the refusal names the group."""
     words: Words = ""
-    """All of it, as a sentence."""
+    """What of it the message does not say, as a sentence; empty where that says all."""
 
 
 class ToldHelp(AnswerModel):
@@ -65,7 +69,11 @@ def tell_derivation(why: Derivation) -> ToldDerivation:
     return ToldDerivation(
         rule=why.rule.value,
         group=why.group,
-        lines=tuple(ToldLine(path=each.path, line=each.line) for each in why.lines),
+        lines=tuple(
+            ToldLine(path=each.path, line=each.line, in_message=each in why.said)
+            for each in why.lines
+        ),
+        group_in_message=why.says_group,
         words=derivation_sentence(why),
     )
 
@@ -77,7 +85,9 @@ def derivation_of(told: ToldDerivation) -> Derivation | None:
     except ValueError:
         return None
     group = None if told.group is None else GroupName(told.group)
-    return Derivation(rule, group, tuple(DocumentLine(each.path, each.line) for each in told.lines))
+    lines = tuple(DocumentLine(each.path, each.line) for each in told.lines)
+    said = frozenset(line for line, each in zip(lines, told.lines, strict=True) if each.in_message)
+    return Derivation(rule, group, lines, said=said, says_group=told.group_in_message)
 
 
 def tell_help(one: Help) -> ToldHelp:

@@ -29,6 +29,18 @@ class PreviewRequest(WireModel):
     text: DocumentText
 
 
+class PlacedWarning(AnswerModel):
+    """A warning about a document, and where in it; for programs what ``warnings`` are for people.
+
+    The key is empty, and the line ``None``, for what is said in no one place.
+    """
+
+    line: PositiveCount | None
+    key: Words
+    """``groups.science.guaranteed.H100``."""
+    message: Words
+
+
 class ExcessInfo(AnswerModel):
     """A group, or a person, who would hold more than they may, or than is guaranteed."""
 
@@ -127,6 +139,8 @@ class QuotaPreviewInfo(AnswerModel):
     reservations: tuple[Words, ...] = Field(default=(), max_length=MOST_TOLD)
     """What would be reserved, now or later, and when; those that begin first in front."""
     warnings: tuple[Words, ...] = Field(max_length=MOST_TOLD)
-    """What may not be meant in the document."""
+    """What may not be meant in the document, or names what is not there."""
+    placed: tuple[PlacedWarning, ...] = Field(default=(), max_length=2 * MOST_TOLD)
+    """The same warnings, and what is unmet, with the line and the key of each."""
     left_out: Count
     """How many entries are not told, as there are too many."""

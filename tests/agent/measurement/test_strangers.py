@@ -60,3 +60,17 @@ async def test_who_tries_a_card_for_the_agent_is_no_stranger_there(bench):
     freezer = FakeFreezer([])
     await sampling(bench, freezer).sample_once()
     assert freezer.strangers == [200]
+
+
+async def test_who_has_just_tried_a_card_is_neither_stranger_nor_foreign_there(
+    bench,
+):
+    bench.table.add(100)
+    bench.device.add(100, 8)
+    freezer = FakeFreezer([])
+    loop = sampling(bench, freezer)
+    gpu = loop._residency.gpu
+    gpu.note_canary(None)
+    await loop.sample_once()
+    assert freezer.strangers == []
+    assert not gpu.reading.foreign

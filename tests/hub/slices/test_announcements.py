@@ -43,6 +43,15 @@ async def test_each_owner_hears_what_is_meant_for_them_and_nothing_else(world: H
     assert await told(world, "eve", ("labs",)) == ["to all"]
 
 
+async def test_a_name_that_the_hub_does_not_know_is_told_with_a_warning(world: HubWorld) -> None:
+    world.user("ada")
+    made = await announce(world, "to nobody", "owner", name="nobody")
+    assert made["warning"].startswith("JupyterHub has no user 'nobody' yet")
+    made = await announce(world, "to no group", "group", name="labs")
+    assert made["warning"] == "JupyterHub has no group 'labs' (did you mean 'lab'?)"
+    assert (await announce(world, "to the lab", "group", name="lab"))["warning"] is None
+
+
 async def test_what_is_told_names_no_admin_and_ends_after_a_day(world: HubWorld) -> None:
     made = await announce(world, "<b>maintenance</b> at *six*")
     _, share = await world.call("GET", "share", world.user("ada"))

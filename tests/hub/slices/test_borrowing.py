@@ -351,11 +351,13 @@ async def test_who_named_their_group_stays_charged_to_it(tmp_path: Path, hub: Fa
         body = {"owner": "bob", "account": world.account("bob"), "size": "small"}
         status, problem = await world.hub_call("POST", "slices", {**body, "groups": ["one"]})
         assert (status, problem["reason"]) == (403, "group-limit")
+        assert problem["message"].count("groups.one.limit.slices, line 2") == 1
         assert problem["why"] == {
             "rule": "limit",
             "group": "one",
-            "lines": [{"path": "groups.one.limit.slices", "line": 2}],
-            "words": "Decided by a limit, for group 'one' (groups.one.limit.slices, line 2).",
+            "lines": [{"path": "groups.one.limit.slices", "line": 2, "in_message": True}],
+            "group_in_message": True,
+            "words": "",
         }
         assert [(each["kind"], each["names"]) for each in problem["helps"]] == [
             ("members-stop", ["one"])

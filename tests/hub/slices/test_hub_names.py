@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from sublet_hub.slices.hub_names import HubNames
 from sublet_hub.slices.jupyterhub_client import HubClient
+from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.reading import read_quota_document
 
 from tests.support.hub_world import SERVICE_TOKEN, FakeHub, hub_world, settings_for
@@ -33,6 +34,10 @@ def clock() -> Clock:
     return Clock()
 
 
+def told(names: HubNames, document: QuotaDocument = DOCUMENT) -> tuple[str, ...]:
+    return tuple(map(str, names.warnings(document)))
+
+
 @pytest.fixture
 def names(hub: FakeHub, clock: Clock) -> HubNames:
     hub.people["ada"] = ("lab",)
@@ -40,14 +45,14 @@ def names(hub: FakeHub, clock: Clock) -> HubNames:
 
 
 async def test_nothing_is_said_before_the_hub_was_asked(names: HubNames) -> None:
-    assert names.warnings(DOCUMENT) == ()
+    assert told(names) == ()
 
 
 async def test_unknown_names_are_told_and_asked_after_anew_after_a_while(
     names: HubNames, hub: FakeHub, clock: Clock
 ) -> None:
     await names.look(DOCUMENT)
-    assert names.warnings(DOCUMENT) == (GROUP, USER)
+    assert told(names) == (GROUP, USER)
     assert hub.groups is not None
     hub.groups.add("laab")
     hub.people["adda"] = ()
@@ -55,7 +60,7 @@ async def test_unknown_names_are_told_and_asked_after_anew_after_a_while(
     assert hub.asked_about == ["adda"], "it was asked just now"
     clock.now_s = 301.0
     await names.look(DOCUMENT)
-    assert names.warnings(DOCUMENT) == ()
+    assert told(names) == ()
 
 
 async def test_who_looks_at_warnings_sees_what_was_mended_and_only_that_is_asked_after(
@@ -63,13 +68,13 @@ async def test_who_looks_at_warnings_sees_what_was_mended_and_only_that_is_asked
 ) -> None:
     document = read_quota_document(TEXT.replace("[adda]", "[ada, adda]"))
     await names.look(document)
-    assert names.warnings(document) == (GROUP, USER)
+    assert told(names, document) == (GROUP, USER)
     assert hub.groups is not None
     hub.groups.add("laab")
     hub.people["adda"] = ()
     clock.now_s = 3.0
     await names.look_for_admin(document)
-    assert names.warnings(document) == ()
+    assert told(names, document) == ()
     assert hub.asked_about == ["ada", "adda", "adda"]
 
 
@@ -108,7 +113,7 @@ async def test_a_hub_that_is_away_leaves_what_it_said(
     hub.broken = True
     clock.now_s = 301.0
     await names.look(DOCUMENT)
-    assert names.warnings(DOCUMENT) == (GROUP, USER)
+    assert told(names) == (GROUP, USER)
 
 
 async def test_a_hub_that_withholds_its_groups_is_said_to_and_users_are_asked_after(
@@ -116,9 +121,34 @@ async def test_a_hub_that_withholds_its_groups_is_said_to_and_users_are_asked_af
 ) -> None:
     hub.groups = None
     await names.look(DOCUMENT)
-    withheld, user = names.warnings(DOCUMENT)
+    withheld, user = told(names)
     assert "lacks the scope `list:groups`" in withheld
     assert user == USER
+
+
+@pytest.mark.parametrize(
+    ("user", "group", "says"),
+    [
+        ("ada", None, None),
+        ("adda", None, "JupyterHub has no user 'adda' yet (did you mean 'ada'?)"),
+        (None, "lab", None),
+        (None, "laab", "JupyterHub has no group 'laab' (did you mean 'lab'?)"),
+        (None, None, None),
+    ],
+)
+async def test_a_single_name_is_asked_after(
+    names: HubNames, user: str | None, group: str | None, says: str | None
+) -> None:
+    assert await names.unknown(user=user, group=group) == says
+
+
+async def test_of_a_single_name_nothing_is_said_where_the_hub_does_not_answer(
+    names: HubNames, hub: FakeHub
+) -> None:
+    hub.groups = None
+    assert await names.unknown(group="laab") is None
+    hub.broken = True
+    assert await names.unknown(user="adda") is None
 
 
 async def test_admins_are_warned_wherever_they_look(tmp_path: Path, hub: FakeHub) -> None:
@@ -133,5 +163,8 @@ async def test_admins_are_warned_wherever_they_look(tmp_path: Path, hub: FakeHub
         assert health["quota_warnings"] == len(quota["warnings"])
         text = TEXT.replace("adda", "adaa")
         _, preview = await world.call("POST", "quota/preview", admin, {"text": text})
-        told = [each for each in preview["warnings"] if "JupyterHub" in each]
-        assert told == [GROUP, USER.replace("adda", "adaa")]
+        warned = [each for each in preview["warnings"] if "JupyterHub" in each]
+        assert warned == [GROUP, USER.replace("adda", "adaa")]
+        placed = {each["key"]: each["line"] for each in preview["placed"]}
+        assert placed["groups.lab.members"] == 1
+        assert placed["exceptions[0].who"] == 2

@@ -163,7 +163,7 @@ async def test_pools_and_types_that_no_card_is_in_are_told_by_their_lines(tmp_pa
         ),
         (
             "closed: [{node: 'n*', why: x}]",
-            "the quota document (line 1) closes n*, of which no GPU is known",
+            "line 1: closed[0]: closes n*, of which no GPU is known",
         ),
     ],
 )

@@ -177,16 +177,26 @@ async def test_types_are_those_of_the_quota_document(tmp_path: Path, hub: FakeHu
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize(
-    "query",
+    ("query", "says"),
     [
-        "by=mood",
-        "since=2026-01-02T00:00:00Z&until=2026-01-01T00:00:00Z",
-        "since=2020-01-01T00:00:00Z&until=2026-01-01T00:00:00Z",
-        "until=0001-01-02T00:00:00Z",
-        "until=1970-01-01T00:00:00Z",
-        "since=9999-01-01T00:00:00Z&until=9999-12-31T00:00:00Z",
+        ("by=mood", "?by=mood is none"),
+        (
+            "since=2026-01-02T00:00:00Z&until=2026-01-01T00:00:00Z",
+            "?until= 2026-01-01 00:00 UTC: give an end after the begin",
+        ),
+        (
+            "since=2020-01-01T00:00:00Z&until=2026-01-01T00:00:00Z",
+            "is longer than 400 days, which a report has at most: give a later ?since=",
+        ),
+        ("until=0001-01-02T00:00:00Z", "?until= is too long ago"),
+        ("until=1970-01-01T00:00:00Z", "give a time since 1970"),
+        (
+            "since=9999-01-01T00:00:00Z&until=9999-12-31T00:00:00Z",
+            "?since= is 9999-01-01 00:00 UTC, which is still to come",
+        ),
     ],
 )
-async def test_a_report_that_cannot_be_is_refused(world: HubWorld, query: str) -> None:
-    assert (await world.call("GET", f"use?{query}", world.admin()))[0] == 400
+async def test_a_report_that_cannot_be_is_refused(world: HubWorld, query: str, says: str) -> None:
+    status, problem = await world.call("GET", f"use?{query}", world.admin())
+    assert (status, says in problem["message"]) == (400, True), problem
     assert (await world.call("GET", "use", world.user("ada")))[0] == 403

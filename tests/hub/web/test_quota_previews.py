@@ -25,6 +25,29 @@ async def previewed(world: HubWorld, text: str) -> dict[str, Any]:
     return dict(found)
 
 
+async def test_a_preview_warns_of_what_those_in_force_are_warned_of(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    (tmp_path / "quota.yaml").write_text(QUOTA)
+    settings = settings_for(tmp_path, quota_file=tmp_path / "quota.yaml")
+    async with hub_world(tmp_path, hub, settings) as world:
+        await world.agent()
+        text = (
+            QUOTA
+            + "closed: [{node: elsewhere, why: fan}]\n"
+            + "pools: [{name: p, default: true}, {name: q, nodes: [none]}]\n"
+        )
+        found = await previewed(world, text)
+        expected = {
+            "closed[0]": (3, "closes elsewhere, of which no GPU is known"),
+            "pools.q": (4, "no GPU that there is lies in this pool"),
+        }
+        placed = {each["key"]: (each["line"], each["message"]) for each in found["placed"]}
+        assert placed.items() >= expected.items()
+        for key, (line, words) in expected.items():
+            assert f"line {line}: {key}: {words}" in found["warnings"]
+
+
 def kept(world: HubWorld) -> object:
     service = world.service
     holdings = service.capacity.holdings

@@ -24,13 +24,19 @@ REFUSED = {
     "a size for a group that one is not in": Case(
         RequestedSlice("ada", size="big"),
         RefusalReason.SIZE_NOT_ALLOWED,
-        "Users without a group may not have size 'big' (when nobody says). Pick another size "
+        "Users without a group may not have size 'big' (sizes.big.for, line 4). Pick another size "
         "(small).",
     ),
     "a size that is not said for one's group": Case(
         RequestedSlice("ada", ("club",), size="big"),
         RefusalReason.SIZE_NOT_ALLOWED,
         "Group 'club' may not have size 'big' (everyone.sizes, line 8). Pick another size (small).",
+        document=SIZES.replace(", for: [staff]", "") + "  club: {}\neveryone: {sizes: [small]}",
+    ),
+    "a size that is not said for one's group, and is for another": Case(
+        RequestedSlice("ada", ("club",), size="big"),
+        RefusalReason.SIZE_NOT_ALLOWED,
+        "Group 'club' may not have size 'big' (sizes.big.for, line 4). Pick another size (small).",
         document=SIZES + "  club: {}\neveryone: {sizes: [small]}",
     ),
     "a group that is not one's own": Case(

@@ -34,7 +34,6 @@ groups:
             BEFORE + "closed: [{node: n, why: fan}]\n",
             (
                 ("closed[0].node", None, "n"),
-                ("closed[0].drain", None, "false"),
                 ("closed[0].why", None, "fan"),
             ),
         ),
@@ -54,12 +53,10 @@ groups:
             + "until: 2026-12-14 18:00+01:00, why: x}\n",
             (
                 ("exceptions[0].who", None, "z"),
-                ("exceptions[0].groups", None, "none"),
                 ("exceptions[0].set.limit.memory", None, "24 GiB"),
                 ("exceptions[0].until", None, "2026-12-14"),
                 ("exceptions[0].why", None, "x"),
                 ("exceptions[1].who", None, "z"),
-                ("exceptions[1].groups", None, "none"),
                 ("exceptions[1].set.limit.memory", None, "512 MiB"),
                 ("exceptions[1].until", None, "2026-12-14 17:00Z"),
                 ("exceptions[1].why", None, "x"),
@@ -69,6 +66,11 @@ groups:
             BEFORE + "pools: [{name: interactive, lend: false}]\n",
             (("pools.interactive.lend", "true", "false"),),
         ),
+        (
+            BEFORE + "pools: [{name: interactive, default: true}, {name: slow, types: [L4]}]\n",
+            (("pools.interactive.default", "false", "true"), ("pools.slow.types", None, "L4")),
+        ),
+        (BEFORE + "  c: {groups: {d: {}}}\n", (("groups.c.groups.d", None, "is there"),)),
     ],
 )
 def test_each_key_that_says_something_else_is_told(
@@ -110,16 +112,13 @@ def test_each_key_that_says_something_else_is_told(
         (
             BEFORE + "notebooks: {when_full: queue, wait_most: 90m}\n",
             tuple(
-                (f"{who}: a notebook without room", None, "waits in line, at most 90 min")
+                (f"{who}: a notebook without room", "is refused", "waits in line, at most 90 min")
                 for who in ("in no group", "member of a", "member of b")
             ),
         ),
         (
             BEFORE + "notebooks: {when_full: refuse}\n",
-            tuple(
-                (f"{who}: a notebook without room", None, "is refused")
-                for who in ("in no group", "member of a", "member of b")
-            ),
+            (),
         ),
     ],
 )
@@ -155,6 +154,7 @@ everyone:
         "limit of running jobs: slices": ("no limit", None),
         "most jobs": ("0", 5),
         "slices kept a day": ("90 min", 3),
+        "a notebook without room": ("is refused", None),
         "longest idleness of a server": ("8 h", 4),
         "sizes": ("all", None),
         "GPU types": ("all", None),
@@ -162,6 +162,49 @@ everyone:
         "GPU types of jobs": ("none", 5),
         "longest run of a job": ("2 d", 5),
     }
+
+
+SIZES_FOR = """\
+groups: {science: {groups: {nlp: {}}}, arts: {}}
+everyone: {sizes: [small, big]}
+sizes:
+  - {name: small, memory: 1/8, compute: 1/8}
+  - {name: big, memory: 1/2, compute: 1/2, for: [arts]}
+  - {name: whole, memory: 1, compute: 1, for: [science]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("member", "told"),
+    [
+        ("nlp", [("size whole", "yes", "sizes.whole.for", 6)]),
+        ("arts", [("size big", "yes", "sizes.big.for", 5)]),
+        ("", []),
+    ],
+)
+def test_a_size_that_comes_by_its_own_for_is_told_by_that_line(
+    member: str, told: list[tuple[str, str, str, int]]
+) -> None:
+    document = read_quota_document(SIZES_FOR)
+    lines = tell_rights(document, rights_of(document, "ada", (member,)), NOW)
+    found = [(each.right, each.value, each.source, each.line) for each in lines]
+    assert [each for each in found if each[0].startswith("size")] == [
+        ("sizes", "small", "everyone.sizes", 2),
+        *told,
+    ]
+
+
+def test_a_size_that_an_exception_names_beside_its_for_is_told_by_the_exception() -> None:
+    document = read_quota_document(
+        SIZES_FOR
+        + "exceptions: [{who: [ada], set: {sizes: [whole]}, until: 2031-12-01, why: thesis}]\n"
+    )
+    lines = tell_rights(document, rights_of(document, "ada", ("arts",)), NOW)
+    found = [(each.right, each.value, each.source) for each in lines]
+    assert [each for each in found if each[0].startswith("size")] == [
+        ("sizes", "whole", "exceptions[0].set.sizes"),
+        ("size big", "yes", "sizes.big.for"),
+    ]
 
 
 def test_what_a_group_and_all_above_it_are_guaranteed_and_limited_to_is_told_with_the_payer() -> (

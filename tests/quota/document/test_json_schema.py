@@ -45,6 +45,9 @@ BEYOND_A_SCHEMA = (
     "too long",
     "key that is a list",
     "deep",
+    "of a part that says nothing",
+    "open bracket",
+    "longer than a year",
 )
 
 

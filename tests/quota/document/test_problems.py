@@ -192,11 +192,43 @@ CASES = {
     ),
     "a negative limit": (
         "everyone: {limit: {H100: -1}}",
-        "everyone.limit.H100: -1 is no limit of cards: write 1, 6, 0.5, '1/2' or 'unlimited'",
+        "everyone.limit.H100: -1 is no limit of cards: write 1, 6, 0.5, '1/2', up to 999999, or",
+    ),
+    "more cards than are counted": (
+        "everyone: {limit: {H100: 1000000}}",
+        "everyone.limit.H100: 1000000 is no limit of cards: write 1, 6, 0.5, '1/2', up to 999999",
+    ),
+    "an exception that says nothing": (
+        "exceptions: [{who: [ada], set: {}, why: x, until: 2031-01-01}]",
+        "exceptions[0].set: says nothing: write what holds instead, such as `weight: 2`",
+    ),
+    "an exception of a part that says nothing": (
+        "exceptions: [{who: [ada], set: {jobs: {}}, why: x, until: 2031-01-01}]",
+        "exceptions[0].set: says nothing",
+    ),
+    "a reason of two lines": (
+        'closed: [{node: n, why: "fan\\nbroken"}]',
+        "closed[0].why: 'fan\\nbroken' is no line of text: write one line",
+    ),
+    "a pattern with an open bracket": (
+        "gpu_types: {H100: {match: '[H100'}}",
+        "gpu_types.H100.match[0]: '[H100' has a '[' without its ']': write '[HA]100', or '[[]'",
+    ),
+    "a pattern of nodes with an open bracket": (
+        "pools: [{name: p, nodes: ['n[!]', 'n[]a]']}]",
+        "pools.p.nodes[0]: 'n[!]' has a '[' without its ']'",
+    ),
+    "a period that is none": (
+        "groups: {g: {budget: {hours: 4, per: fortnight}}}",
+        "'fortnight' is no period: write day, week, month, quarter, year, or the length of one",
+    ),
+    "a period longer than a year": (
+        "groups: {g: {budget: {hours: 4, per: 400d}}}",
+        "groups.g.budget.per: '400d' is longer than 366 days: write less",
     ),
     "cards that are a word": (
         "groups: {g: {guaranteed: {H100: all}}}",
-        "groups.g.guaranteed.H100: 'all' is no number of cards: write 1, 6, 0.5 or '1/2'",
+        "groups.g.guaranteed.H100: 'all' is no number of cards: write 1, 6, 0.5 or '1/2', up to",
     ),
     "a number of slices that is none": (
         "everyone: {limit: {slices: many}}",

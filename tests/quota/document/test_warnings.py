@@ -102,6 +102,19 @@ A_LAB = "gpu_types: {L4: {match: '*L4', expect: 2}}\ngroups: {lab: {guaranteed: 
                 "guaranteed, and 2 are expected: whole cards in proportion"
             ),
         ),
+        (
+            A_LAB + "reservations: [{name: r, for: lab, guaranteed: {L4: 1}, "
+            "at: 2027-03-28 02:15-05:00, zone: Europe/Berlin}]",
+            (
+                "line 3: reservations[0].at: clocks in Europe/Berlin leave out 2027-03-28 02:15: "
+                "'r' begins then at 03:15 and ends at 05:00"
+            ),
+        ),
+        (
+            A_LAB + "reservations: [{name: r, for: lab, guaranteed: {L4: 1}, "
+            "at: Sun 02:15-05:00, zone: Europe/Berlin}]",
+            "line 3: reservations[0].at: clocks in Europe/Berlin leave out 2027-03-28 02:15: 'r'",
+        ),
     ],
 )
 def test_what_is_over_or_cannot_be_reserved_is_told_to_who_writes_it(
@@ -117,6 +130,9 @@ def test_what_is_over_or_cannot_be_reserved_is_told_to_who_writes_it(
         "exceptions: [{who: [a], set: {limit: {cards: 4}}, until: 2026-12-01, why: x}]",
         "closed: [{node: n, why: x}, {node: m, until: 2026-12-01, why: x}]",
         A_LAB + "reservations: [{name: r, for: lab, guaranteed: {L4: 1}, at: Mon 09:00-12:00}]",
+        # Summer time ends: the hour is there twice, and begins with the first.
+        A_LAB + "reservations: [{name: r, for: lab, guaranteed: {L4: 1}, "
+        "at: 2027-10-31 02:15-05:00, zone: Europe/Berlin}]",
     ],
 )
 def test_of_what_lasts_or_is_to_come_nothing_is_told(text: str) -> None:

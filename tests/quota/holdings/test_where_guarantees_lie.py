@@ -176,6 +176,18 @@ def test_guarantees_that_are_not_kept_are_told_with_numbers() -> None:
     )
 
 
+def test_of_cards_that_keep_no_guarantee_is_told_which_and_why() -> None:
+    closed = gpu("c1", index=1, closed="gone: no answer")
+    pause_only = gpu("c2", index=2, pause_only=True)
+    text = TYPES + "groups: {a: {guaranteed: {H100: 3}}}\n"
+    told = holdings(text, CARDS[0], closed, pause_only).warnings()[0]
+    assert told.fault is GuaranteeFault.CARDS_SHORT
+    assert told.words.endswith(
+        "(not GPU 1 of node-a: gone: no answer; not GPU 2 of node-a: nothing can be suspended "
+        "there now)"
+    )
+
+
 def test_rests_that_do_not_pack_are_told() -> None:
     thirds = ", ".join(f"{name}: {{guaranteed: {{H100: 2/3}}}}" for name in "abc")
     (told,) = holdings(TYPES + f"groups: {{{thirds}}}", *CARDS).warnings()

@@ -340,6 +340,27 @@ def test_rights_that_would_be_others_are_told_with_whom_they_concern() -> None:
     assert change.people == ("abe", "ada")
 
 
+def test_the_rights_of_a_group_that_goes_are_told_as_one() -> None:
+    held = holdings(TYPE + "groups: {a: {}, b: {}}\n", gpu())
+    people = (person("ada", "a", "b"), person("abe", "a", "b"))
+    (change,) = previewed(held, f"{TYPE}groups: {{b: {{}}}}\n", people).rights
+    assert (change.group, change.right) == ("a", "all that is charged to it")
+    assert (change.before, change.after, change.people) == ("yes", None, ("abe", "ada"))
+
+
+def test_what_the_document_names_and_no_card_is_is_warned_of() -> None:
+    held = holdings(TYPE, gpu())
+    text = (
+        TYPE
+        + "pools: [{name: p, default: true}, {name: q, nodes: [elsewhere]}]\n"
+        + "everyone: {limit: {memory: 999 TiB}}\ngroups: {a: {limit: {memory: 20 GiB}}}\n"
+    )
+    found = {each.path: each.words for each in previewed(held, text).warnings}
+    assert found.keys() == {("pools", "q"), ("everyone", "limit", "memory")}
+    assert found["pools", "q"] == "no GPU that there is lies in this pool"
+    assert found["everyone", "limit", "memory"].startswith("is more memory than slices can have on")
+
+
 @st.composite
 def worlds(draw: st.DrawFn) -> tuple[Holdings, str]:
     groups = ("a", "b", None)

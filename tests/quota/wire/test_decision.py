@@ -24,6 +24,26 @@ LINE = DocumentLine("groups.lab.limit.H100", 12)
             "Decided by a limit, for group 'lab' (groups.lab.limit.H100, line 12).",
         ),
         (
+            Derivation(Rule.LIMIT, GroupName("lab"), (LINE,), said=frozenset((LINE,))),
+            "Decided by a limit, for group 'lab'.",
+        ),
+        (
+            Derivation(
+                Rule.LIMIT, GroupName("lab"), (LINE,), said=frozenset((LINE,)), says_group=True
+            ),
+            "",
+        ),
+        (
+            Derivation(
+                Rule.LIMIT,
+                GroupName("lab"),
+                (LINE, DocumentLine("groups.lab.budget", 13)),
+                said=frozenset((LINE,)),
+                says_group=True,
+            ),
+            "Decided by a limit, for group 'lab' (groups.lab.budget, line 13).",
+        ),
+        (
             Derivation(Rule.ROOM),
             "Decided by the room that there is and that can be made.",
         ),
@@ -39,7 +59,9 @@ def test_what_a_decision_follows_from_is_told_as_a_sentence(why: Derivation, say
 
 @pytest.mark.parametrize("rule", Rule)
 def test_what_a_decision_follows_from_is_read_as_it_was_told(rule: Rule) -> None:
-    why = Derivation(rule, GroupName("lab"), (LINE, DocumentLine("when nobody says", None)))
+    unsaid = DocumentLine("when nobody says", None)
+    said = frozenset((unsaid,))
+    why = Derivation(rule, GroupName("lab"), (LINE, unsaid), said=said, says_group=True)
     told = ToldDerivation.model_validate_json(tell_derivation(why).model_dump_json())
     assert derivation_of(told) == why
     assert told.words == derivation_sentence(why)

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from sublet_quota.reasons.moments import moment_words
 from sublet_quota.wire.api import GpuInfo, LendingState, LendingSwitch
 from sublet_quota.wire.closings import ClosingInfo, ClosingRequest, OpeningRequest
 from sublet_quota.wire.event_kinds import EventKind
@@ -54,18 +55,32 @@ async def _use(service: ServiceParts, call: Call) -> bytes:
     except OverflowError as error:
         message = "?until= is too long ago"
         raise BadRequestError(message) from error
-    if not _FIRST_REPORT <= since < until or until - since > _LONGEST_REPORT:
-        message = (
-            f"a report is of a time since 1970 that is over, and {_LONGEST_REPORT.days} days long "
-            "at most"
-        )
-        raise BadRequestError(message)
+    _refuse_span(since, until, now)
     asked = tuple(dict.fromkeys(call.texts("by")))
     unknown = set(asked) - set(UseKey)
     if unknown:
         message = f"?by={min(unknown)} is none: there are {', '.join(UseKey)}"
         raise BadRequestError(message)
     return await service.use.report(since, until, [UseKey(each) for each in asked])
+
+
+def _refuse_span(since: datetime, until: datetime, now: datetime) -> None:
+    """Raise ``BadRequestError`` for a time of which there is no report."""
+    first, last = moment_words(since), moment_words(until)
+    if since >= now:
+        message = f"?since= is {first}, which is still to come: nothing has been held since"
+    elif since >= until:
+        message = f"?since= is {first}, and ?until= {last}: give an end after the begin"
+    elif since < _FIRST_REPORT:
+        message = f"?since= is {first}: give a time since 1970"
+    elif until - since > _LONGEST_REPORT:
+        message = (
+            f"from {first} to {last} is longer than {_LONGEST_REPORT.days} days, which a report "
+            "has at most: give a later ?since=, or an earlier ?until="
+        )
+    else:
+        return
+    raise BadRequestError(message)
 
 
 async def _closings(service: ServiceParts, call: Call) -> tuple[ClosingInfo, ...]:

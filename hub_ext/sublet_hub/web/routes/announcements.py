@@ -6,6 +6,8 @@ Owners are told with their share, and hear of what is meant for them alone.
 from sublet_quota.wire.announcements import (
     AnnouncementInfo,
     AnnouncementRequest,
+    Audience,
+    MadeAnnouncement,
     ShownAnnouncement,
     WithdrawalRequest,
 )
@@ -30,9 +32,14 @@ async def _list(service: ServiceParts, call: Call) -> tuple[AnnouncementInfo, ..
     return tuple(_info(each) for each in service.announcements.live())
 
 
-async def _make(service: ServiceParts, call: Call) -> AnnouncementInfo:
+async def _make(service: ServiceParts, call: Call) -> MadeAnnouncement:
     asked = call.body_as(AnnouncementRequest)
-    return _info(service.announcements.make(asked, call.user.name))
+    made = service.announcements.make(asked, call.user.name)
+    warning = await service.hub_names.unknown(
+        user=asked.name if asked.audience is Audience.OWNER else None,
+        group=asked.name if asked.audience is Audience.GROUP else None,
+    )
+    return MadeAnnouncement(**_info(made).model_dump(), warning=warning)
 
 
 async def _withdraw(service: ServiceParts, call: Call) -> AnnouncementInfo:
@@ -59,7 +66,7 @@ ANNOUNCEMENT_ROUTES = (
         Access.ADMIN,
         "Tell an owner, a group, whoever has a slice on a node, or all something",
         _make,
-        AnnouncementInfo,
+        MadeAnnouncement,
         body=AnnouncementRequest,
         status=201,
         refusals=(400, 404, 409),

@@ -22,7 +22,7 @@ from sublet_quota.wire.api import NEXT_PAGE, EventInfo, KeepRequest, Share, Slic
 from sublet_quota.wire.schema import WireModel
 from sublet_quota.wire.share import ResizeRequest, SliceHistory
 
-from sublet_hub.errors import NotAllowedError, NotFoundError
+from sublet_hub.errors import NotFoundError
 from sublet_hub.ledger.database import EventQuery
 from sublet_hub.ledger.job_order import Place
 from sublet_hub.ledger.records import EventRecord, SliceRecord
@@ -35,7 +35,7 @@ from sublet_hub.web.routes.announcements import shown_announcement
 from sublet_hub.web.routes.context import ServiceParts
 from sublet_hub.web.routes.evictions import shown_eviction
 from sublet_hub.web.routes.pages import Entry, Listing, Page, newest_page
-from sublet_hub.web.routes.route import Access, Call, Nature, Parameter, Route
+from sublet_hub.web.routes.route import Access, Call, Nature, Parameter, Route, not_of
 from sublet_hub.web.views.slices import Viewer
 
 _MOST_EVENTS = 1000
@@ -248,8 +248,7 @@ def whose_record(call: Call) -> UserName | None:
         return None if asked is None else UserName(asked)
     if asked in (None, caller.name) and caller.may(scopes.READ, caller.name):
         return UserName(caller.name)
-    message = f"this token lacks the scope {scopes.READ}!user={asked or caller.name}"
-    raise NotAllowedError(message)
+    raise not_of(caller, scopes.READ, asked or caller.name)
 
 
 async def _events(service: ServiceParts, call: Call) -> Page:

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
 from sublet_quota.names.ids import UserName
-from sublet_quota.reasons.refusal import Refusal
+from sublet_quota.reasons.refusal import Refusal, quoted
 from sublet_quota.wire.schema import WireModel
 
 from sublet_hub.errors import BadRequestError, NotAllowedError
@@ -90,8 +90,7 @@ class Call:
         caller = self.user
         owner = caller.name if asked is None else asked
         if not (caller.is_admin or caller.may(scope, owner)):
-            message = f"this token lacks the scope {scope}!user={owner}"
-            raise NotAllowedError(message)
+            raise not_of(caller, scope, owner)
         return UserName(owner)
 
     def text(self, name: str) -> str | None:
@@ -151,6 +150,14 @@ class Accepted:
     body: WireModel
 
 
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """The first entries of a list, and how many the whole of it has."""
+
+    first: tuple[WireModel, ...]
+    total: int
+
+
 Operation = Callable[[ServiceParts, Call], Awaitable[Any | Refusal | None]]
 
 
@@ -179,3 +186,12 @@ class Route:
     """Whether a large answer counts as several requests; not where a file is but read and sent."""
     asks_hub_anew: bool = False
     """Whether nothing kept about the token is believed: a right that was just taken away counts."""
+
+
+def not_of(caller: Caller, scope: str, owner: str) -> NotAllowedError:
+    """Return the refusal for who may not see, or do, what is ``owner``'s."""
+    if owner == caller.name:
+        return NotAllowedError(f"this token lacks the scope {scope}!user={owner}")
+    return NotAllowedError(
+        f"only {quoted(owner)} and admins may ask for this, and you are {quoted(caller.name)}"
+    )

@@ -5,12 +5,13 @@ A server is named in the query, as the default one has no name: ``?server=``, le
 
 from sublet_quota.names import scopes
 from sublet_quota.names.ids import UserName
+from sublet_quota.wire.api import TOTAL
 from sublet_quota.wire.server_queue import QueueWait
 
 from sublet_hub.errors import BadRequestError, NotAllowedError, NotFoundError
 from sublet_hub.web.routes.context import ServiceParts
 from sublet_hub.web.routes.owner import OWNER
-from sublet_hub.web.routes.route import Access, Call, Nature, Parameter, Route
+from sublet_hub.web.routes.route import Access, Call, Counted, Nature, Parameter, Route
 from sublet_hub.web.views.server_queue import wait_body, wait_of_entry
 
 _SERVER = Parameter("server", Nature.TEXT, "The server's name; the default one, if left out.")
@@ -37,7 +38,7 @@ async def _hub_leave(service: ServiceParts, call: Call) -> None:
     service.line.leave((owner, call.text("server") or ""), owner)
 
 
-async def _list(service: ServiceParts, call: Call) -> tuple[QueueWait, ...]:
+async def _list(service: ServiceParts, call: Call) -> Counted:
     owner: UserName | None = None
     if not call.number("all", default=0, most=1):
         owner = call.owner(scopes.READ)
@@ -45,7 +46,10 @@ async def _list(service: ServiceParts, call: Call) -> tuple[QueueWait, ...]:
         message = "only admins see all who wait: leave ?all= out"
         raise NotAllowedError(message)
     async with service.limits.lists.of_caller(call.user.key):
-        return await _waits(service, owner)
+        found = await _waits(service, owner)
+    entries = service.line.entries.values()
+    total = sum(owner is None or each.owner == owner for each in entries)
+    return Counted(found, max(total, len(found)))
 
 
 async def _leave(service: ServiceParts, call: Call) -> None:
@@ -98,7 +102,9 @@ QUEUE_ROUTES = (
         parameters=(
             OWNER,
             Parameter(
-                "all", Nature.NUMBER, "1 for all who wait, in their order: the first 500 (admins)."
+                "all",
+                Nature.NUMBER,
+                f"1 for all who wait, in their order (admins): the first 500, of {TOTAL}.",
             ),
         ),
         refusals=(400,),

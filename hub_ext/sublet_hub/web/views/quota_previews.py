@@ -11,9 +11,12 @@ from fractions import Fraction
 from typing import Any, TypeVar
 
 from sublet_quota.amounts.gpu_amounts import format_cards, format_memory
+from sublet_quota.document.consistency.warnings import DocumentWarning
+from sublet_quota.document.lookups.group_paths import key_path
+from sublet_quota.document.problems import KeyPath, written_path
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.jobs.waiting_job import WaitingJob
-from sublet_quota.names.ids import SliceId, UserName
+from sublet_quota.names.ids import GroupName, SliceId, UserName
 from sublet_quota.placement.claims import Claim
 from sublet_quota.preview.beyond import Excess
 from sublet_quota.preview.job_changes import JobChange
@@ -21,6 +24,7 @@ from sublet_quota.preview.present_state import PersonHere, PresentState, present
 from sublet_quota.preview.quota_preview import QuotaPreview, preview_quota
 from sublet_quota.preview.rank_changes import RankChange
 from sublet_quota.preview.rights_changes import RightChange
+from sublet_quota.reasons.guarantee_warnings import GuaranteeFault, GuaranteeWarning
 from sublet_quota.reasons.waiting import QueueWait, queue_clause
 from sublet_quota.residency.snapshot import Rank
 from sublet_quota.shares.limits import LimitKind
@@ -31,6 +35,7 @@ from sublet_quota.wire.quota_preview import (
     ConcernedSlice,
     ExcessInfo,
     JobForecastChange,
+    PlacedWarning,
     QuotaPreviewInfo,
     RankForecast,
     RightForecast,
@@ -39,6 +44,7 @@ from sublet_quota.wire.rank import ToldRank, code_of, tell_rank
 
 from sublet_hub.jobs.queue import JobQueue
 from sublet_hub.slices.hub_names import HubNames
+from sublet_hub.state.document_closings import DocumentClosings
 from sublet_hub.state.quota_documents.in_database import read_applied
 from sublet_hub.state.quota_documents.source import QuotaSource
 from sublet_hub.state.stores import Stores
@@ -77,7 +83,11 @@ class QuotaPreviews:
                 None if revision is None else revision.revision,
                 self._queue.decides,
             )
-            names = self._hub_names.warnings(document.at(told.at))
+            in_force = document.at(told.at)
+            names = (
+                *DocumentClosings(in_force, told.at).missing(self._stores.ledger),
+                *self._hub_names.warnings(in_force),
+            )
             return await asyncio.to_thread(_reckon, document, names, state, told)
 
     def _present(self) -> PresentState:
@@ -108,12 +118,18 @@ class _Telling:
         self._left_out = 0
 
     def tell(
-        self, preview: QuotaPreview, names: Sequence[str], state: PresentState
+        self,
+        preview: QuotaPreview,
+        document: QuotaDocument,
+        names: Sequence[DocumentWarning],
+        state: PresentState,
     ) -> QuotaPreviewInfo:
-        """Return the answer; ``names`` is what the hub does not know of those in the document."""
+        """Return the answer; ``names`` is what of those in the document is not there."""
         jobs = preview.jobs if self._are_jobs_planned else ()
         owners = {holding.slice_id: holding.owner for holding in state.slices}
         self._left_out += preview.claims.not_reckoned
+        warnings = (*preview.warnings, *names)
+        unmet = tuple(_of_guarantee(document, each) for each in preview.unmet)
         lists: dict[str, Any] = {
             "beyond": self._first(preview.beyond, _excess),
             "budgets": self._first(preview.budgets, budget_info),
@@ -124,7 +140,8 @@ class _Telling:
             "unmet": self._first(preview.unmet, lambda warning: warning.words),
             "rights": self._first(preview.rights, _right),
             "reservations": self._first(preview.reservations, str),
-            "warnings": self._first((*preview.warnings, *names), str),
+            "warnings": self._first(warnings, str),
+            "placed": tuple(map(_placed, (*warnings[:MOST_TOLD], *unmet[:MOST_TOLD]))),
         }
         return QuotaPreviewInfo(
             at=self.at,
@@ -141,10 +158,31 @@ class _Telling:
 
 
 def _reckon(
-    document: QuotaDocument, names: Sequence[str], state: PresentState, told: _Telling
+    document: QuotaDocument,
+    names: Sequence[DocumentWarning],
+    state: PresentState,
+    told: _Telling,
 ) -> bytes:
     preview = preview_quota(state, document, told.at)
-    return told.tell(preview, names, state).model_dump_json().encode()
+    return told.tell(preview, document, names, state).model_dump_json().encode()
+
+
+def _of_guarantee(document: QuotaDocument, warning: GuaranteeWarning) -> DocumentWarning:
+    """Return where a document says the guarantee, or the number of cards, that is not met."""
+    path: KeyPath = ()
+    if warning.group in document.all_groups:
+        above = document.path_of(GroupName(warning.group or ""))
+        path = (*key_path(above), "guaranteed", warning.gpu_type)
+    elif warning.fault in {
+        GuaranteeFault.FEWER_THAN_EXPECTED,
+        GuaranteeFault.MORE_THAN_EXPECTED,
+    }:
+        path = ("gpu_types", warning.gpu_type, "expect")
+    return DocumentWarning(path, document.line_of(path) if path else None, warning.words)
+
+
+def _placed(warning: DocumentWarning) -> PlacedWarning:
+    return PlacedWarning(line=warning.line, key=written_path(warning.path), message=warning.words)
 
 
 def _excess(excess: Excess) -> ExcessInfo:

@@ -11,6 +11,7 @@ from sublet_quota.document.consistency.budgets import budgets_that_do_not_fit
 from sublet_quota.document.consistency.guarantees import guarantees_that_do_not_fit
 from sublet_quota.document.lookups.gpu_match import is_pattern, selects
 from sublet_quota.document.lookups.group_paths import key_path, walk
+from sublet_quota.document.lookups.said_keys import said_by
 from sublet_quota.document.problems import Contradiction, KeyPath
 from sublet_quota.document.sections import Choice, GroupQuota, JobRules, PersonQuota
 from sublet_quota.document.value_kinds.amount_limit import NO_TYPES, AmountLimit
@@ -259,6 +260,10 @@ def _of_exceptions(document: "QuotaDocument", names: _Names) -> Iterator[Contrad
         path, said = ("exceptions", place), exception.set_
         if not exception.who and not exception.groups:
             yield Contradiction(path, "is for nobody: name persons in `who`, or `groups`")
+        if not said_by(said):
+            yield Contradiction(
+                (*path, "set"), "says nothing: write what holds instead, such as `weight: 2`"
+            )
         yield from names.missing((*path, "groups"), "groups", exception.groups, names.groups)
         here = (*path, "set")
         yield from _of_person(here, said, names)

@@ -4,7 +4,7 @@ A name that nobody has heard of may be mistyped. It may also be of somebody who 
 yet, or of a group that comes with its first member: so it is a warning, and nothing is refused.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -50,6 +50,17 @@ def hub_name_warnings(document: QuotaDocument, known: KnownNames) -> tuple[Docum
     )
 
 
+def unknown_group(name: str, known: Collection[str], *, looks_near: bool = True) -> str:
+    """Return in words that the hub has no such group, and which may have been meant."""
+    return f"JupyterHub has no group '{name}'{nearest(name, sorted(known)) if looks_near else ''}"
+
+
+def unknown_user(name: str, known: Collection[str], *, looks_near: bool = True) -> str:
+    """Return in words that the hub knows nobody of this name yet, and who may have been meant."""
+    near = nearest(name, sorted(known)) if looks_near else ""
+    return f"JupyterHub has no user '{name}' yet{near}"
+
+
 def _groups(document: QuotaDocument, known: frozenset[str] | None) -> Iterator[tuple[KeyPath, str]]:
     if known is None:
         if names_groups(document):
@@ -63,10 +74,10 @@ def _groups(document: QuotaDocument, known: frozenset[str] | None) -> Iterator[t
         return
     unknown = [each for each in _members(document) if each[1] not in known]
     for place, (path, name) in enumerate(unknown[:_MOST_TOLD]):
-        near = nearest(name, sorted(known)) if place < _MOST_NEAR else ""
         if path[-1] == "members":
-            yield path, f"JupyterHub has no group '{name}'{near}"
+            yield path, unknown_group(name, known, looks_near=place < _MOST_NEAR)
         else:
+            near = nearest(name, sorted(known)) if place < _MOST_NEAR else ""
             yield path, f"JupyterHub has no group of this name, so nobody is a member{near}"
     yield from _more(("groups",), len(unknown), "groups")
 
@@ -92,8 +103,8 @@ def _users(document: QuotaDocument, known: KnownNames) -> Iterator[tuple[KeyPath
         if not known.users.get(name, True)
     ]
     for told, (place, name) in enumerate(unknown[:_MOST_TOLD]):
-        near = nearest(name, sorted(known.near_users)) if told < _MOST_NEAR else ""
-        yield ("exceptions", place, "who"), f"JupyterHub has no user '{name}' yet{near}"
+        words = unknown_user(name, known.near_users, looks_near=told < _MOST_NEAR)
+        yield ("exceptions", place, "who"), words
     yield from _more(("exceptions",), len(unknown), "users")
 
 

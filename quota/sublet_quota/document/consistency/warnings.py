@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
 from itertools import chain
+from typing import Final
 
 from sublet_quota.document.lookups.group_paths import key_path
 from sublet_quota.document.lookups.reservations import next_time_of
@@ -15,6 +16,8 @@ from sublet_quota.document.value_kinds.cards import write_cards
 from sublet_quota.document.values import UNLIMITED
 from sublet_quota.names.ids import GroupName
 from sublet_quota.reasons.moments import moment_words
+
+_DAYS_OF_A_YEAR: Final = 366
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,14 @@ def warnings_of_times(document: QuotaDocument, now: datetime) -> tuple[DocumentW
 
     They are for who writes it: one that is in force for long has much that is over.
     """
-    return _warnings(document, (*_over(document, now), *_reserved_beyond_expected(document, now)))
+    return _warnings(
+        document,
+        (
+            *_over(document, now),
+            *_reserved_beyond_expected(document, now),
+            *_left_out_by_clocks(document, now),
+        ),
+    )
 
 
 def _warnings(
@@ -103,6 +113,24 @@ def _reserved_beyond_expected(
                         "proportion will be in force then"
                     ),
                 )
+
+
+def _left_out_by_clocks(document: QuotaDocument, now: datetime) -> Iterator[tuple[KeyPath, str]]:
+    for place, each in enumerate(document.reservations):
+        found = next(each.at.skipped(now, each.zone, _DAYS_OF_A_YEAR), None)
+        if found is None:
+            continue
+        (begin, end), left_out = found
+        first = begin.astimezone(each.zone)
+        if each.until is None or first.date() <= each.until:
+            last = end.astimezone(each.zone)
+            yield (
+                ("reservations", place, "at"),
+                (
+                    f"clocks in {each.zone} leave out {left_out}: '{each.name}' begins then at "
+                    f"{first:%H:%M} and ends at {last:%H:%M}"
+                ),
+            )
 
 
 def _more_than_expected(document: QuotaDocument) -> Iterator[tuple[KeyPath, str]]:

@@ -10,7 +10,13 @@ from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 
 from sublet_quota.document.section import refused_as_empty
 from sublet_quota.document.value_kinds.cards import write_cards
-from sublet_quota.document.values import UNLIMITED, Unlimited, read_duration, write_duration
+from sublet_quota.document.values import (
+    UNLIMITED,
+    Unlimited,
+    is_duration,
+    read_duration,
+    write_duration,
+)
 
 _HOURS: Final = re.compile(r"^\s*(\d{1,9}(?:\.\d{1,3})?)\s*h?\s*$", re.ASCII)
 _SHORTEST: Final = timedelta(days=1)
@@ -59,8 +65,10 @@ def read_period(value: Any) -> timedelta | Calendar:
     try:
         length = read_duration(value)
     except ValueError as error:
+        if is_duration(value):
+            raise
         words = ", ".join(Calendar)
-        message = f"is no period: write {words}, or a time span such as '30d' ({error})"
+        message = f"is no period: write {words}, or the length of one, such as '30d'"
         raise ValueError(message) from error
     if length < _SHORTEST:
         message = "is shorter than a day: write '1d' or more"

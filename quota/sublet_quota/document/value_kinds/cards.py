@@ -12,6 +12,8 @@ from sublet_quota.document.values import UNLIMITED, Unlimited
 _CARDS: Final = re.compile(
     r"^\s*(?:(\d{1,6})\s*/\s*(\d{1,7})|(\d{1,6}(?:\.\d{1,6})?))\s*$", re.ASCII
 )
+_MOST_CARDS: Final = 999_999
+"""As many digits as are read."""
 _MOST_RATE: Final = 1000
 
 
@@ -22,7 +24,7 @@ def read_cards(value: Any) -> Fraction:
     numeric = isinstance(value, int | float | str) and not isinstance(value, bool)
     found = _CARDS.match(str(value)) if numeric else None
     if found is None or (found[2] is not None and not int(found[2])):
-        message = "is no number of cards: write 1, 6, 0.5 or '1/2'"
+        message = f"is no number of cards: write 1, 6, 0.5 or '1/2', up to {_MOST_CARDS}"
         raise ValueError(message)
     return Fraction(found[3]) if found[2] is None else Fraction(int(found[1]), int(found[2]))
 
@@ -36,7 +38,9 @@ def read_cards_limit(value: Any) -> Fraction | Unlimited:
     try:
         return read_cards(value)
     except ValueError as error:
-        message = "is no limit of cards: write 1, 6, 0.5, '1/2' or 'unlimited'"
+        message = (
+            f"is no limit of cards: write 1, 6, 0.5, '1/2', up to {_MOST_CARDS}, or 'unlimited'"
+        )
         raise ValueError(message) from error
 
 

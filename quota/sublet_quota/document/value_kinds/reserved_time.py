@@ -55,6 +55,22 @@ class ReservedTime:
         begin = _moment(day, self.begin_minute, zone, fold=0)
         return begin, max(begin, _moment(day, self.end_minute, zone, fold=1))
 
+    def skipped(self, now: datetime, zone: ZoneInfo, days: int) -> Iterator[tuple[Span, str]]:
+        """Yield its times to come on which clocks leave out its begin or its end, as written.
+
+        ``days``: so many from ``now`` on, where it is each week.
+        """
+        first = now.astimezone(zone).date() if self.day is None else self.day
+        for after in range(days if self.day is None else 1):
+            day = first + after * _ONE_DAY
+            if not self.is_on(day):
+                continue
+            begin, end = self.on(day, zone)
+            minutes = (self.begin_minute, self.end_minute)
+            left_out = [_clock(each) for each in minutes if _is_skipped(day, each, zone)]
+            if left_out and now < begin < end:
+                yield (begin, end), f"{day.isoformat()} {' and '.join(left_out)}"
+
     def around(self, now: datetime, zone: ZoneInfo, days: int) -> Iterator[Span]:
         """Yield its times from the day before ``now`` on, for so many days; none is empty."""
         first = now.astimezone(zone).date() - _ONE_DAY
@@ -75,6 +91,10 @@ def _moment(day: date, minute: int, zone: ZoneInfo, fold: int) -> datetime:
         day, minute = day + _ONE_DAY, 0
     clock = time(minute // 60, minute % 60, fold=fold)
     return datetime.combine(day, clock, tzinfo=zone).astimezone(UTC)
+
+
+def _is_skipped(day: date, minute: int, zone: ZoneInfo) -> bool:
+    return _moment(day, minute, zone, fold=0) > _moment(day, minute, zone, fold=1)
 
 
 def read_reserved_time(value: Any) -> ReservedTime:

@@ -7,7 +7,7 @@ codes and their rows in a module of its own here. No row names another user than
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from fractions import Fraction
 from functools import cache
@@ -18,10 +18,10 @@ from typing import Final
 from sublet_quota.amounts.gpu_amounts import GpuAmount
 from sublet_quota.errors import ReasonError
 from sublet_quota.names.ids import GroupName
-from sublet_quota.reasons.derivation import Derivation
+from sublet_quota.reasons.derivation import Derivation, DocumentLine
 from sublet_quota.reasons.helping import Help, helping_sentence
 from sublet_quota.reasons.refusal import Refusal, RefusalReason
-from sublet_quota.reasons.refusals.facts import CARDS, Fact, in_the_way, written
+from sublet_quota.reasons.refusals.facts import CARDS, Fact, Holder, in_the_way, written
 
 HELPS: Final = "helps"
 WAITS_FOR: Final = "waits_for"
@@ -82,7 +82,17 @@ def refuse(
     for name in row.numbers:
         numbers |= _numbers(name, facts[name])
     message = row.sentence.format_map(shown)
-    return Refusal(row.reason, message, numbers, why, waits_for, helps)
+    told = None if why is None else _beside(why, facts)
+    return Refusal(row.reason, message, numbers, told, waits_for, helps)
+
+
+def _beside(why: Derivation, facts: Mapping[str, Fact]) -> Derivation:
+    """Return what a decision follows from, with what of it the sentence of these facts names."""
+    said = frozenset(value for value in facts.values() if isinstance(value, DocumentLine))
+    groups = {facts.get("payer"), facts.get("group")}
+    groups |= {value.group for value in facts.values() if isinstance(value, Holder)}
+    says_group = why.group is not None and why.group in groups
+    return replace(why, said=said.intersection(why.lines), says_group=says_group)
 
 
 def _numbers(name: str, value: Fact) -> Mapping[str, int]:

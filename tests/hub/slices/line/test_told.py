@@ -108,7 +108,11 @@ async def test_nobody_elses_place_is_seen_or_left(world: HubWorld) -> None:
     await full(world)
     await ask(world, "ada", server="big")
     others = world.user("bob")
-    assert (await world.call("GET", "queue?owner=ada", others))[0] == 403
+    status, problem = await world.call("GET", "queue?owner=ada", others)
+    assert (status, problem["message"]) == (
+        403,
+        "only 'ada' and admins may ask for this, and you are 'bob'",
+    )
     assert (await world.call("GET", "queue?all=1", others))[0] == 403
     assert (await world.call("GET", "hub/queue?owner=ada", others))[0] == 403
     assert (await world.call("DELETE", "queue?owner=ada&server=big", others))[0] == 404

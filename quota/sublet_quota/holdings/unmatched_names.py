@@ -2,17 +2,19 @@
 
 from collections.abc import Iterator, Mapping
 
+from sublet_quota.amounts.gpu_amounts import format_memory
 from sublet_quota.amounts.gpu_kind import GpuKind
+from sublet_quota.document.consistency.warnings import DocumentWarning
 from sublet_quota.document.lookups.group_paths import key_path
-from sublet_quota.document.problems import KeyPath, written_path
+from sublet_quota.document.problems import KeyPath
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.value_kinds.amount_limit import AmountLimit
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import PoolName
 
 
-def unmatched_names(holdings: Holdings) -> Iterator[str]:
-    """Yield in words which names and sizes of the document have no card; of no cards, nothing."""
+def unmatched_names(holdings: Holdings) -> Iterator[DocumentWarning]:
+    """Yield which names and sizes of the document have no card; of no cards, nothing."""
     document = holdings.document
     pools = {name: holdings.kinds_in(PoolName(name)) for name in document.pools}
     if not any(pools.values()):
@@ -29,14 +31,29 @@ def unmatched_names(holdings: Holdings) -> Iterator[str]:
         for name in limit.types:
             if name not in types:
                 yield from _told(document, (*path, name), "no GPU that there is has this type")
+    yield from _memory_limits(holdings)
     yield from _sizes(document, pools, kinds)
+
+
+def _memory_limits(holdings: Holdings) -> Iterator[DocumentWarning]:
+    """Yield the limits of memory that nobody reaches, whatever caps are promised beside others."""
+    document = holdings.document
+    most_over = max(pool.memory_overcommit for pool in document.pools.values())
+    most_mib = int(most_over * sum(each.kind.usable_mib for each in holdings.gpus_as_told()))
+    for path, limit in _limits(document):
+        if isinstance(limit.memory, int) and limit.memory > most_mib:
+            words = (
+                "is more memory than slices can have on all GPUs that there are together, "
+                f"{format_memory(most_mib)}: it limits nothing"
+            )
+            yield from _told(document, (*path, "memory"), words)
 
 
 def _sizes(
     document: QuotaDocument,
     pools: Mapping[str, Mapping[GpuKind, object]],
     types: Mapping[GpuKind, str | None],
-) -> Iterator[str]:
+) -> Iterator[DocumentWarning]:
     for name, size in document.sizes.items():
         there = pools[size.pool or document.default_pool]
         usable = [
@@ -60,8 +77,8 @@ def _limits(document: QuotaDocument) -> Iterator[tuple[KeyPath, AmountLimit]]:
         yield (*path, "each", "limit"), group.each.limit
 
 
-def _told(document: QuotaDocument, path: KeyPath, words: str) -> Iterator[str]:
+def _told(document: QuotaDocument, path: KeyPath, words: str) -> Iterator[DocumentWarning]:
     line = document.line_of(path)
     # What is built in was meant by nobody.
     if line is not None:
-        yield f"line {line}: {written_path(path)}: {words}"
+        yield DocumentWarning(path, line, words)
