@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from sublet_quota.admission.met_limits import Without, paying_groups, sum_of
 from sublet_quota.document.group_limits import group_job_limits, group_limits
@@ -20,7 +21,6 @@ from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GroupName, SliceId, UserName
 from sublet_quota.shares.group_tree import NodeName
 from sublet_quota.shares.limits import Amounts, Limit, LimitKind, bounds
-from sublet_quota.shares.lots import lot_of
 
 RightsOf = Callable[[UserName], Rights]
 """What one person may have."""
@@ -37,10 +37,9 @@ class _Job:
     amounts: Amounts
 
     @property
-    def age(self) -> tuple[float, int]:
+    def age(self) -> tuple[datetime, int]:
         """What the oldest has the least of."""
-        first = min(self.slices, key=lambda each: (each.since, each.slice_id))
-        return first.since.timestamp(), lot_of(first.slice_id)
+        return min(each.age for each in self.slices)
 
     @property
     def slice_ids(self) -> tuple[SliceId, ...]:
