@@ -53,6 +53,7 @@ from sublet_hub.ledger.tables import (
     EVENTS,
     GPUS,
     JOBS,
+    LOTS,
     NODES,
     SLICES,
     SWITCHES,
@@ -87,6 +88,8 @@ class StoredLedger:
     lending: LendingRecord
     closings: tuple[Closing, ...]
     written_off: tuple[LagWrittenOff, ...]
+    groups_drawn: int
+    """The number with which the lots of groups are drawn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -366,6 +369,10 @@ def _stored(connection: Connection, unread: UnreadableRecords | None) -> StoredL
         written_off=read_rows(
             connection, sa.select(WRITTEN_OFF), WRITTEN_OFF, rows.lag_of_row, unread
         ),
+        groups_drawn=connection.execute(
+            sa.select(LOTS.c.drawn).where(LOTS.c.name == "groups")
+        ).scalar()
+        or 0,
         closings=read_rows(connection, sa.select(CLOSINGS), CLOSINGS, rows.closing_of_row, unread),
     )
 

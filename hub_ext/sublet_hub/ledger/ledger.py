@@ -54,6 +54,8 @@ class Ledger:
         self._gpus_by_node: defaultdict[NodeId, set[GpuId]] = defaultdict(set)
         self._epochs = dict(stored.epochs)
         self._lending = stored.lending
+        self.groups_drawn = stored.groups_drawn
+        """The number with which the lots of groups are drawn: the same from start to start."""
         self._closings = {closing.place: closing for closing in stored.closings}
         self._written_off = {place_of_lag(lag): lag for lag in stored.written_off}
         self._slices: dict[SliceId, SliceRecord] = {}

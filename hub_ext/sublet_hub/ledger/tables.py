@@ -336,6 +336,13 @@ BUDGETS_TOLD = sa.Table(
     sa.Column("hours", sa.String(64), nullable=False),
 )
 
+LOTS = sa.Table(
+    "lots",
+    METADATA,
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("drawn", sa.BigInteger, nullable=False),
+)
+
 QUEUED_SERVERS = sa.Table(
     "queued_servers",
     METADATA,

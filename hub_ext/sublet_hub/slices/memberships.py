@@ -59,12 +59,13 @@ class Memberships:
         if not changed and not jobs:
             return
         may_hold_less = frozenset(self._may_hold_less(changed))
-        self._ledger.apply(Change(slices=tuple(changed), jobs=tuple(jobs)), self._now())
-        self._places.give_grace(
+        graced = (
             record.slice_id
             for record in changed
             if record.group not in record.member_of or record.owner in may_hold_less
         )
+        slices, events = self._places.in_grace(changed, graced)
+        self._ledger.apply(Change(slices=slices, jobs=tuple(jobs), events=events), self._now())
 
     def _since(self, record: SliceRecord) -> datetime:
         """Return when a slice was asked for: a job's as the job was submitted."""

@@ -89,12 +89,25 @@ class Places:
             self._capacity.holdings.put(holding)
         self._keep_graces(holding.slice_id for holding in graced)
 
-    def give_grace(self, slice_ids: Iterable[SliceId]) -> None:
-        """Let slices of those who left the group that pays count as before for a while."""
-        left = tuple(slice_ids)
-        if left:
-            self._capacity.holdings.give_grace(left, self._now())
-            self._keep_graces(left)
+    def in_grace(self, records: Iterable[SliceRecord], slice_ids: Iterable[SliceId]) -> _Changed:
+        """Return records with the grace of those that begin one now, and what is told of it.
+
+        ``slice_ids``: which of them count as before for a while, as their owners left the group
+        that pays. What they become true with is one change: a grace that was stored after what it
+        is for would be lost where the service is killed in between.
+        """
+        now = self._now()
+        graces = dict(self._capacity.holdings.graces(slice_ids, now))
+        after: list[SliceRecord] = []
+        events: list[EventRecord] = []
+        for record in records:
+            grace = graces.get(record.slice_id)
+            if grace is None:
+                after.append(record)
+                continue
+            after.append(replace(record, before_until=grace.until, before_steps=grace.steps))
+            events.append(_grace_event(after[-1], now))
+        return tuple(after), tuple(events)
 
     async def pass_time(self) -> None:
         """Take over what the document says by now: who asks at the hour has what begins then.

@@ -78,7 +78,7 @@ class Capacity:
         """The slices that could not change cards when they were asked to."""
         self._on_room: list[Callable[[], None]] = []
         self._warned_by: list[Callable[[QuotaDocument], Iterable[DocumentWarning]]] = []
-        self.turns = FairTurns()
+        self.turns = FairTurns(ledger.groups_drawn)
         """In which order odd cards go where more is guaranteed than there is."""
         self.return_pauses = ReturnPauses(ledger, now)
         """How long slices stay away that were called back again and again."""

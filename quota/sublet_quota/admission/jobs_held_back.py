@@ -3,7 +3,8 @@
 Where a limit counts slices and running jobs together, a slice is let in whatever jobs have there.
 The newest of those jobs are held back then, suspended and never ended, until all that run are
 within the limit again. They go on in the order of their age, each as soon as it passes no limit; a
-younger one never in the room that an older one waits for. So what is decided on its own result
+younger one never in the room that an older one waits for. Meanwhile they count in no limit, as
+nothing does that waits. So what is decided on its own result
 changes nothing. Nothing is held back because a limit became less: what runs goes on.
 """
 
@@ -11,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from sublet_quota.admission.met_limits import Without, paying_groups, sum_of
 from sublet_quota.document.group_limits import group_job_limits, group_limits
@@ -20,7 +22,6 @@ from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GroupName, SliceId, UserName
 from sublet_quota.shares.group_tree import NodeName
 from sublet_quota.shares.limits import Amounts, Limit, LimitKind, bounds
-from sublet_quota.shares.lots import lot_of
 
 RightsOf = Callable[[UserName], Rights]
 """What one person may have."""
@@ -37,10 +38,9 @@ class _Job:
     amounts: Amounts
 
     @property
-    def age(self) -> tuple[float, int]:
+    def age(self) -> tuple[datetime, int]:
         """What the oldest has the least of."""
-        first = min(self.slices, key=lambda each: (each.since, each.slice_id))
-        return first.since.timestamp(), lot_of(first.slice_id)
+        return min(each.age for each in self.slices)
 
     @property
     def slice_ids(self) -> tuple[SliceId, ...]:
@@ -50,7 +50,7 @@ class _Job:
     def nodes(self, holdings: Holdings) -> tuple[NodeName, ...]:
         """Return where the job counts: the groups that pay, and its owner."""
         first = self.slices[0]
-        return *paying_groups(holdings, first.group), _own_node(first.owner)
+        return *paying_groups(holdings, first.group), own_node(first.owner)
 
 
 def jobs_to_hold_back(
@@ -67,19 +67,19 @@ def jobs_to_hold_back(
     """
     owner = rights.owner
     more: defaultdict[NodeName, Amounts] = defaultdict(Amounts)
-    for node in (*paying_groups(holdings, group), _own_node(owner)):
+    for node in (*paying_groups(holdings, group), own_node(owner)):
         more[node] += asked
     limits = {**_of_payer(holdings, group), **_of_person(rights)}
     for holding, to in recharged:
         limits |= _of_payer(holdings, to)
         for node in paying_groups(holdings, to):
             more[node] += sum_of(holdings, (holding,))
-    away, world = _away(holdings), Without(holdings, recharged=recharged)
+    away, world = held_back_amounts(holdings), Without(holdings, recharged=recharged)
     runs: dict[NodeName, Amounts] = {}
     for node in limits:
         slices, jobs = _held(world, node)
         if jobs.slices:
-            new = node == _own_node(owner) or node in paying_groups(holdings, group)
+            new = node == own_node(owner) or node in paying_groups(holdings, group)
             runs[node] = slices + jobs + (asked if new else _NOTHING) - away.get(node, _NOTHING)
     choice = _Choice(holdings, limits, runs)
     for node in runs:
@@ -142,7 +142,7 @@ class _Choice:
 
 def jobs_to_go_on(holdings: Holdings, rights_of: RightsOf) -> tuple[SliceId, ...]:
     """Return the slices of jobs that were held back, and for which limits have room again."""
-    away, world = _away(holdings), Without(holdings)
+    away, world = held_back_amounts(holdings), Without(holdings)
     blocked: set[_Part] = set()
     going_on: list[SliceId] = []
     for job in sorted(_jobs(holdings, holdings.held_back()), key=lambda each: each.age):
@@ -150,9 +150,11 @@ def jobs_to_go_on(holdings: Holdings, rights_of: RightsOf) -> tuple[SliceId, ...
         limits = {**_of_payer(holdings, group), **_of_person(rights_of(owner))}
         passed: set[_Part] = set()
         parts: set[_Part] = set()
-        for node, limit in limits.items():
+        apart = {**_apart_of_payer(holdings, group), **_apart_of_person(rights_of(owner))}
+        for node, limit in {**limits, **apart}.items():
             slices, jobs = _held(world, node)
-            running = slices + jobs - away.get(node, _NOTHING)
+            running = jobs - away.get(node, _NOTHING)
+            running += _NOTHING if node in apart else slices
             passed |= _passed(node, limit, running, job.amounts)
             parts |= set(_parts(node, limit, job.amounts))
         if passed or not blocked.isdisjoint(parts):
@@ -179,10 +181,25 @@ def _of_person(rights: Rights) -> Mapping[NodeName, Limit]:
     """Return the same of a person."""
     if rights.job_limit is not None:
         return {}
-    return {_own_node(rights.owner): rights.limit.with_jobs.limit}
+    return {own_node(rights.owner): rights.limit.with_jobs.limit}
 
 
-def _own_node(owner: UserName) -> NodeName:
+def _apart_of_payer(holdings: Holdings, group: GroupName | None) -> Mapping[NodeName, Limit]:
+    """Return the limits of a group and of all above it that count jobs alone."""
+    document = holdings.document
+    if group is None or group not in document.all_groups:
+        return {}
+    return group_job_limits(document, group)
+
+
+def _apart_of_person(rights: Rights) -> Mapping[NodeName, Limit]:
+    """Return the same of a person."""
+    if rights.job_limit is None:
+        return {}
+    return {own_node(rights.owner): rights.job_limit.with_jobs.limit}
+
+
+def own_node(owner: UserName) -> NodeName:
     """Return by which name a person's amounts are kept: no group's ends so."""
     return NodeName(f"{owner}/")
 
@@ -227,11 +244,11 @@ def _jobs(holdings: Holdings, slices: Iterable[Holding]) -> Iterator[_Job]:
     return (_Job(tuple(own), sum_of(holdings, own)) for own in of_job.values())
 
 
-def _away(holdings: Holdings) -> defaultdict[NodeName, Amounts]:
-    """Return what jobs that are held back hold, by group and person."""
+def held_back_amounts(holdings: Holdings) -> defaultdict[NodeName, Amounts]:
+    """Return what jobs that are held back hold, by group and person (``own_node``)."""
     away: defaultdict[NodeName, Amounts] = defaultdict(Amounts)
     for holding in holdings.held_back():
         amounts = sum_of(holdings, (holding,))
-        for node in (*paying_groups(holdings, holding.group), _own_node(holding.owner)):
+        for node in (*paying_groups(holdings, holding.group), own_node(holding.owner)):
             away[node] += amounts
     return away

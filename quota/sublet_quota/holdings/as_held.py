@@ -56,13 +56,9 @@ def successors(
     That are servers that restarted; each has one, the oldest first.
     """
     left: dict[UserName, list[Holding]] = {}
-    for holding in sorted(gone.values(), key=_age, reverse=True):
+    for holding in sorted(gone.values(), key=lambda one: one.age, reverse=True):
         if holding.is_notebook:
             left.setdefault(holding.owner, []).append(holding)
-    for holding in sorted(new.values(), key=_age):
+    for holding in sorted(new.values(), key=lambda one: one.age):
         if holding.is_notebook and left.get(holding.owner):
             yield holding.slice_id, left[holding.owner].pop().slice_id
-
-
-def _age(holding: Holding) -> tuple[float, SliceId]:
-    return holding.since.timestamp(), holding.slice_id

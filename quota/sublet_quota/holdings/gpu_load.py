@@ -13,6 +13,7 @@ from sublet_quota.document.sections import Pool
 from sublet_quota.names.ids import GpuId, GroupName, JobId, NodeId, PoolName, SliceId, UserName
 from sublet_quota.residency.snapshot import Holder
 from sublet_quota.shares.cards import cards_of
+from sublet_quota.shares.lots import lot_of
 
 LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 """Since when a slice is there of which it is not known."""
@@ -80,6 +81,11 @@ class Holding:
     """The job that it is of: one that runs on several cards has as many slices."""
     held_back: bool = False
     """Whether it is a job's of which a slice has taken the place below a limit: it stands still."""
+
+    @property
+    def age(self) -> tuple[datetime, int]:
+        """What the oldest has the least of: since when it is held, then its lot."""
+        return self.since, lot_of(self.slice_id)
 
     @property
     def is_notebook(self) -> bool:

@@ -21,7 +21,6 @@ from sublet_quota.names.ids import GpuId, SliceId
 from sublet_quota.reasons.guarantee_warnings import GuaranteeFault, GuaranteeWarning, left_out_card
 from sublet_quota.residency.snapshot import Rank
 from sublet_quota.shares.group_tree import ROOT, NodeName
-from sublet_quota.shares.lots import lot_of
 from sublet_quota.shares.reclaim import Request
 
 
@@ -122,7 +121,7 @@ class Guarantees:
         if card is None or not card.holds_guarantees:
             return frozenset()
         here = [
-            OnSharedCard(held.since, lot_of(held.slice_id), held.slice_id, piece.node, held.amount)
+            OnSharedCard(*held.age, held.slice_id, piece.node, held.amount)
             for held, piece in self._entitled_on(gpu_id)
         ]
         leaves = {one.leaf for one in (*here, *new)}
@@ -239,5 +238,5 @@ class Guarantees:
 
     def _of_type(self, gpu_type: str) -> TypeLayout:
         if gpu_type not in self._layouts:
-            self._layouts[gpu_type] = TypeLayout(self._slices)
+            self._layouts[gpu_type] = TypeLayout(self._slices, self._standings.group_lot)
         return self._layouts[gpu_type]

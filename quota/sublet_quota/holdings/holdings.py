@@ -40,7 +40,6 @@ from sublet_quota.residency.snapshot import Rank
 from sublet_quota.shares.cards import NO_CARD
 from sublet_quota.shares.entitlement import Piece
 from sublet_quota.shares.group_tree import ROOT, SPENT, NodeName, group_at
-from sublet_quota.shares.lots import lot_of
 
 NO_HOST_MEMORY_TOLD: Final[Mapping[NodeId, int]] = MappingProxyType({})
 
@@ -82,6 +81,8 @@ class Holdings(HeldSums, CardSums, SliceLists, KeptCards):
         """How often something was entered, changed or taken out: what was reckoned before is as
         true as then while it is the same, but for host memory, odd turns and what was asked for.
         """
+        self._graces_until: datetime | None = None
+        """Until when what became less by this document counts as before; ``None``: nothing does."""
         self._typed: dict[GpuId, TypedKind] = {}
         self._rooms = CardRooms(document.pools)
         self._placed = PlacedSlices(self._rooms)
@@ -192,7 +193,7 @@ class Holdings(HeldSums, CardSums, SliceLists, KeptCards):
             if before.is_over(self.document, each.group, each.owner)
             is not spent.is_over(self.document, each.group, each.owner)
         ]
-        for holding in sorted(changed, key=lambda each: (each.since, lot_of(each.slice_id))):
+        for holding in sorted(changed, key=lambda each: each.age):
             self._standings.put(holding, self._typed.get(holding.gpu_id))
         return frozenset(each.slice_id for each in changed)
 
@@ -388,6 +389,7 @@ class Holdings(HeldSums, CardSums, SliceLists, KeptCards):
             steps |= {one: max(steps[one], count) for one, count in kept.items()}
             anew = cls(document, turns=held.turns, spent=spent, host_memory=told)
             anew._take_over(held, {**held.slices, **graced}.values(), steps, in_force)
+        anew._graces_until = now + grace if grace else None
         anew.begin_with(held.laid_out)
         # The layouts, too: whoever takes these holdings over looks at the changes alone.
         anew.ranks_changed()
@@ -397,6 +399,7 @@ class Holdings(HeldSums, CardSums, SliceLists, KeptCards):
         """Take over what has changed in the holdings that these were made from.
 
         A grace that was found for a slice stays. A server that restarted has its place, and grace.
+        What was handed out meanwhile, under the document of before, has one as what was there.
         """
         self.spend(before.spent.under(self.document))
         cards = {facts.gpu_id: facts for facts in before.gpus_as_told()}
@@ -413,7 +416,9 @@ class Holdings(HeldSums, CardSums, SliceLists, KeptCards):
         instead_of = dict(successors(gone, new))
         for slice_id in sorted(gone.keys() - instead_of.values()):
             self.remove(slice_id)
+        is_other = bool(new)
         for slice_id in sorted(mine.keys() & theirs.keys()):
+            is_other |= _is_other(mine[slice_id], theirs[slice_id])
             as_before = mine[slice_id].before or theirs[slice_id].before
             self.put(replace(theirs[slice_id], before=as_before))
         for slice_id in sorted(new):
@@ -422,18 +427,27 @@ class Holdings(HeldSums, CardSums, SliceLists, KeptCards):
             if former is not None and self._is_no_more(again, former):
                 again = replace(again, before=again.before or former.before)
             self.put(again, instead_of.get(slice_id))
+        if is_other and self._graces_until is not None:
+            self._grace_what_came(before.as_held(), self._graces_until)
         self._standings.take_over_ranks(before.ranks_told())
         self.changes += 1
         self.kept_cards = before.kept_cards
 
-    def give_grace(self, slice_ids: Iterable[SliceId], now: datetime) -> None:
-        """Let slices go on as before for the grace, as those of who left the group that pays."""
+    def graces(
+        self, slice_ids: Iterable[SliceId], now: datetime
+    ) -> Iterator[tuple[SliceId, AsBefore]]:
+        """Yield the graces that begin now, as of slices of who left the group that pays."""
         until = now + self.document.shrink.grace
         steps = self.lasting_steps()
         for slice_id in slice_ids:
             holding = self._placed.all.get(slice_id)
             if holding is not None and holding.before is None:
-                self.put(replace(holding, before=AsBefore(until, steps.get(slice_id, 0))))
+                yield slice_id, AsBefore(until, steps.get(slice_id, 0))
+
+    def give_grace(self, slice_ids: Iterable[SliceId], now: datetime) -> None:
+        """Let slices go on as before for the grace (``graces``)."""
+        for slice_id, before in tuple(self.graces(slice_ids, now)):
+            self.put(replace(self._placed.all[slice_id], before=before))
 
     def end_graces(self, now: datetime) -> tuple[SliceId, ...]:
         """Let slices whose grace is over count as any others, and return which these are.
@@ -479,6 +493,13 @@ class Holdings(HeldSums, CardSums, SliceLists, KeptCards):
         for facts in held.cards:
             self.put_gpu(facts)
 
+    def _grace_what_came(self, before: AsHeld, until: datetime) -> None:
+        """Let count as before what was handed out while these holdings were reckoned."""
+        steps = carried_steps(before, self._standings, before.lasting)
+        in_force = carried_steps(before, self._standings, before.in_force)
+        for holding in tuple(with_grace(before, self._standings, steps, in_force, until)):
+            self.put(holding)
+
     def _paid_below(self, groups: AbstractSet[GroupName]) -> Iterator[Holding]:
         """Yield what these groups pay, and those in them."""
         for payer in self._placed.payers():
@@ -500,3 +521,8 @@ class Holdings(HeldSums, CardSums, SliceLists, KeptCards):
 
     def _forget_unused(self) -> None:
         self._guarantees.forget(self._standings.forget_unused())
+
+
+def _is_other(one: Holding, other: Holding) -> bool:
+    """Whether a slice counts otherwise than before, whatever it is entitled to."""
+    return (one.amount, one.group, one.gpu_id) != (other.amount, other.group, other.gpu_id)

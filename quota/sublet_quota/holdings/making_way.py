@@ -41,9 +41,7 @@ def making_way(
 
     ``room`` is what the card has without it; ``position`` knows that it is asked for.
     """
-    newest_first = sorted(
-        here, key=lambda one: (one.holding.since, one.piece.piece_id), reverse=True
-    )
+    newest_first = sorted(here, key=lambda one: one.holding.age, reverse=True)
     fixed = tuple(one.holding.slice_id for one in newest_first if not one.piece.suspendable)
     lacks_mib = amount.memory_mib - room.shared_mib
     lacks_milli = amount.compute_milli - room.shared_milli

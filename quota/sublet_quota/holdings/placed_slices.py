@@ -8,7 +8,7 @@ from sublet_quota.holdings.card_rooms import CardRooms
 from sublet_quota.holdings.gpu_load import Holding
 from sublet_quota.names.ids import GpuId, GroupName, PoolName, SliceId, UserName
 
-Turn = tuple[float, SliceId]
+Turn = tuple[float, int, SliceId]
 """What the newest slice has the least of: its age turned round, and its id."""
 
 
@@ -123,4 +123,5 @@ def _is_rechargeable(holding: Holding) -> bool:
 
 
 def _turn(holding: Holding) -> Turn:
-    return -holding.since.timestamp(), holding.slice_id
+    since, lot = holding.age
+    return -since.timestamp(), lot, holding.slice_id

@@ -44,7 +44,7 @@ class SliceLists:
         That are notebooks' slices of people who are in several groups and named none.
         """
         found = merge(*(self._placed.rechargeable(group) for group in groups))
-        return (self._placed.all[slice_id] for _, slice_id in found)
+        return (self._placed.all[slice_id] for *_, slice_id in found)
 
     def held_back(self) -> tuple[Holding, ...]:
         """Return the jobs' slices that stand still below a limit, in no order."""

@@ -20,7 +20,7 @@ def back_to_their_place(
     """
     rooms: dict[GpuId, GpuAmount] = {}
     back: list[SliceId] = []
-    away = sorted(holdings.called_back(), key=_age)
+    away = sorted(holdings.called_back(), key=lambda one: one.age)
     for holding in away:
         if holdings.rank(holding.slice_id) is Rank.ENTITLED:
             back.append(holding.slice_id)
@@ -48,16 +48,12 @@ def called_back_for_jobs(holdings: Holdings, gpu_id: GpuId) -> frozenset[SliceId
     room = room.with_more(load.entitled_jobs)
     left = GpuAmount(max(0, room.shared_mib), max(0, room.shared_milli))
     found: list[SliceId] = []
-    for holding in sorted(holdings.slices_on(gpu_id), key=_age):
+    for holding in sorted(holdings.slices_on(gpu_id), key=lambda one: one.age):
         amount = holding.can_leave
         if holding.called_back and amount.fits_in(left):
             left = left.left_by(amount)
             found.append(holding.slice_id)
     return frozenset(found)
-
-
-def _age(holding: Holding) -> tuple[float, SliceId]:
-    return holding.since.timestamp(), holding.slice_id
 
 
 def _room(holdings: Holdings, rooms: dict[GpuId, GpuAmount], holding: Holding) -> GpuAmount:

@@ -8,6 +8,7 @@ to the same group: whatever counted as before a guarantee became less does so no
 from dataclasses import dataclass, replace
 
 from sublet_quota.admission.denial import Denial
+from sublet_quota.admission.slice_admission import admit, tried_in_order
 from sublet_quota.admission.slice_request import RequestedSlice, Wanted, read_wish
 from sublet_quota.amounts.gpu_amounts import GpuAmount
 from sublet_quota.document.right_values import PayerRights, Rights
@@ -22,6 +23,7 @@ from sublet_quota.reasons.helping import ADMIN, Help, HelpKind
 from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.reasons.refusals.refuse import refuse
 from sublet_quota.reasons.refusals.room import RoomRefusal
+from sublet_quota.shares.lots import lot_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +109,22 @@ def _wish(slice_: Holding, groups: tuple[str, ...], new: NewSize) -> RequestedSl
 def _wanted(holdings: Holdings, slice_: Holding, wish: RequestedSlice) -> Wanted | Denial:
     """Return what the wish means under the rights of who pays for the slice."""
     rights = rights_of(holdings.document, wish.owner, wish.groups)
-    return read_wish(holdings.document, rights, _payer(rights, slice_.group), wish)
+    return read_wish(holdings.document, rights, _payer(holdings, slice_, rights, wish), wish)
 
 
-def _payer(rights: Rights, group: GroupName | None) -> PayerRights:
-    """Return who pays; of who is a member no more, the first of their other groups."""
-    return rights.payer(group) if group in rights.groups else rights.payers[0]
+def _payer(
+    holdings: Holdings, slice_: Holding, rights: Rights, wish: RequestedSlice
+) -> PayerRights:
+    """Return who pays; of who is a member no more, whichever of their other groups would."""
+    if slice_.group in rights.groups:
+        return rights.payer(slice_.group)
+    facts, lot = holdings.gpu(slice_.gpu_id), lot_of(slice_.slice_id)
+    admission = admit(holdings, replace(wish, group=None, lot=lot))
+    options = tried_in_order(holdings.document, admission.within_rights, lot)
+    here = (
+        option
+        for option in (*admission.options, *options)
+        if facts is not None and option.asked.kind == facts.kind
+    )
+    best = next(here, None)
+    return rights.payers[lot % len(rights.payers)] if best is None else best.payer

@@ -1,10 +1,11 @@
 """Who would hold more than a limit says, or than is guaranteed to them."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from fractions import Fraction
 
+from sublet_quota.admission.jobs_held_back import held_back_amounts, own_node
 from sublet_quota.document.group_limits import limit_of
 from sublet_quota.document.right_values import BUILT_IN
 from sublet_quota.document.rights import rights_of
@@ -60,26 +61,32 @@ def _key(excess: Excess) -> _Key:
 
 
 def _excesses(holdings: Holdings, people: Iterable[PersonHere]) -> Iterator[Excess]:
-    yield from _of_groups(holdings)
+    # A job that is held back counts in no limit, as nothing does that waits.
+    away = held_back_amounts(holdings)
+    yield from _of_groups(holdings, away)
     yield from _beyond_guarantees(holdings)
     for person in people:
-        yield from _of_person(holdings, person)
+        yield from _of_person(holdings, person, away)
 
 
-def _of_groups(holdings: Holdings) -> Iterator[Excess]:
+def _of_groups(holdings: Holdings, away: Mapping[NodeName, Amounts]) -> Iterator[Excess]:
     for name, group in holdings.document.all_groups.items():
         node, apart = NodeName(name), group.jobs.limit
-        slices, jobs = holdings.held(node), holdings.jobs_held(node)
+        slices = holdings.held(node)
+        jobs = holdings.jobs_held(node) - away.get(node, Amounts())
         together = slices + jobs if apart is None else slices
         yield from _passed(Beyond.LIMIT, limit_of(group.limit), together, name, None)
         if apart is not None:
             yield from _passed(Beyond.JOB_LIMIT, limit_of(apart), jobs, name, None)
 
 
-def _of_person(holdings: Holdings, person: PersonHere) -> Iterator[Excess]:
+def _of_person(
+    holdings: Holdings, person: PersonHere, away: Mapping[NodeName, Amounts]
+) -> Iterator[Excess]:
     owner = person.owner
     rights = rights_of(holdings.document, owner, person.hub_groups)
-    slices, jobs, limit = holdings.held_by(owner), holdings.jobs_held_by(owner), rights.limit
+    slices, limit = holdings.held_by(owner), rights.limit
+    jobs = holdings.jobs_held_by(owner) - away.get(own_node(owner), Amounts())
     if rights.job_limit is not None:
         yield from _passed(Beyond.LIMIT, limit.limit, slices, None, owner)
         yield from _passed(Beyond.JOB_LIMIT, rights.job_limit.limit, jobs, None, owner)

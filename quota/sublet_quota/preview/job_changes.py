@@ -12,7 +12,7 @@ from sublet_quota.jobs.lendable_room import lendable_gpus
 from sublet_quota.jobs.payers.job_limits import JobLimits
 from sublet_quota.jobs.payers.job_rights import KnownRights
 from sublet_quota.jobs.payers.recharged_jobs import RechargedJobs, RunningJob
-from sublet_quota.jobs.turns.job_order import JobOrder, open_kinds
+from sublet_quota.jobs.turns.job_order import HeldCards, JobOrder, open_kinds
 from sublet_quota.jobs.turns.past_uses import NO_PAST_USE, past_use_of
 from sublet_quota.jobs.waiting_job import WaitingJob
 from sublet_quota.names.ids import GroupName, JobId, UserName
@@ -73,7 +73,7 @@ def _plan(jobs: JobsNow, holdings: Holdings, now: datetime) -> QueuePlan:
     rights, kinds = KnownRights(document), open_kinds(holdings)
     waiting = (_allowed(job, rights, kinds) for job in jobs.waiting)
     placed = tuple(_allowed(job, rights, kinds) for job in jobs.placed)
-    ordered = JobOrder(holdings, past).waiting(waiting, placed, jobs.held)
+    ordered = JobOrder(holdings, past).waiting(waiting, placed, _held(jobs, holdings))
     running = _rechargeable(jobs, holdings, rights)
     limits = JobLimits(holdings)
     return plan_queue(
@@ -95,7 +95,7 @@ def _rechargeable(jobs: JobsNow, holdings: Holdings, rights: KnownRights) -> Ite
         return
     kinds = open_kinds(holdings)
     placed = (_allowed(job, rights, kinds) for job in jobs.placed)
-    by_right = JobOrder(holdings, NO_PAST_USE).placed(placed, jobs.held)
+    by_right = JobOrder(holdings, NO_PAST_USE).placed(placed, _held(jobs, holdings))
     ranks = {job.job_id: job.rank for job in by_right}
     for running in jobs.rechargeable:
         holding = holdings.slice(running.slice_id)
@@ -104,6 +104,15 @@ def _rechargeable(jobs: JobsNow, holdings: Holdings, rights: KnownRights) -> Ite
             job = _allowed(running.job, rights, kinds)
             rank = ranks.get(job.job_id, Rank.BORROWED)
             yield replace(running, job=replace(job, rank=rank), gpu_type=gpu_type)
+
+
+def _held(jobs: JobsNow, holdings: Holdings) -> HeldCards:
+    """Return what jobs have which have their place, by the types of the document that would be."""
+    types = {each.job_id: holdings.type_of(each.gpu_id) for each in holdings.slices()}
+    return {
+        job_id: (types.get(job_id) or gpu_type, cards)
+        for job_id, (gpu_type, cards) in jobs.held.items()
+    }
 
 
 def _allowed(job: WaitingJob, rights: KnownRights, kinds: Mapping[GpuKind, str]) -> WaitingJob:

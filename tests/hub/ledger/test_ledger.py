@@ -105,6 +105,17 @@ def test_why_by_whom_and_when_lending_was_switched_is_there_after_a_restart(
     assert (again.lending_record, again.lending) == (off, False)
 
 
+def test_what_is_drawn_for_groups_is_kept_and_another_in_another_ledger(
+    database: Database, tmp_path: Path
+) -> None:
+    drawn = Ledger(database).groups_drawn
+    assert Ledger(database).groups_drawn == drawn > 0
+    other = Database(f"sqlite:///{tmp_path}/other.sqlite")
+    other.migrate()
+    assert Ledger(other).groups_drawn != drawn
+    other.close()
+
+
 @contextmanager
 def migrating(url: str) -> Iterator[tuple[Config, sa.Connection]]:
     """What Alembic's commands take, and the connection that they use."""

@@ -162,6 +162,15 @@ def test_a_limit_that_nobody_says_any_more_keeps_nobody_back() -> None:
         assert going_on(small.holdings.under(document(text), NOON)) == "new"
 
 
+def test_who_is_held_back_goes_on_within_limits_that_count_jobs_alone() -> None:
+    text = TYPE + "groups: {lab: {limit: {cards: 2}, each: {jobs: {limit: {cards: 1}}}}}\n"
+    back, other = replace(job("back", 1), held_back=True), job("other", 2, on="b")
+    small = hub(text, back, other)
+    assert not going_on(small.holdings, "lab")
+    small.holdings.remove(other.slice_id)
+    assert going_on(small.holdings, "lab") == "back"
+
+
 def test_a_job_that_waits_begins_behind_one_that_is_held_back() -> None:
     small = hub(LAB, job("old", 1), replace(job("new", 2, on="b"), held_back=True))
     small.ask("ada", "lab", size="half")

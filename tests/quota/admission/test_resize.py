@@ -131,6 +131,24 @@ def test_who_is_a_member_no_more_may_still_have_less() -> None:
     assert larger.reason is RefusalReason.UNKNOWN_GROUP
 
 
+LEFT = """
+groups:
+  lab: {}
+  a: {sizes: [whole]}
+  b: {sizes: [small]}
+"""
+
+
+@pytest.mark.parametrize("text", [LEFT, LEFT.replace("a: ", "c: ")])
+def test_the_sizes_of_who_left_are_those_of_the_group_that_would_pay_whatever_its_name(
+    text: str,
+) -> None:
+    mine = notebook("s", group="lab")
+    groups = tuple(name for name in ("a", "b", "c") if f"{name}: " in text)
+    smaller = decide_resize(holdings(NO_OVERCOMMIT + text, *()), mine, groups, NewSize("small"), 0)
+    assert isinstance(smaller, Resized)
+
+
 def test_the_groups_limit_counts_with_the_old_size_out_of_the_way() -> None:
     text = NO_OVERCOMMIT + "groups: {lab: {limit: {memory: 60 GiB}}}\n"
     bens = notebook("b", "ben", gib(30, 100), group="lab")

@@ -1,6 +1,7 @@
 """The order of jobs: what a guarantee is worth to them, then priority, then whose turn it is."""
 
 from dataclasses import replace
+from datetime import timedelta
 from fractions import Fraction
 
 import pytest
@@ -138,6 +139,15 @@ def test_exact_ties_go_by_age_then_by_lot_and_never_by_name() -> None:
     assert names(ordered(held, jobs[0], replace(jobs[1], owner=UserName("0")))) == "z a"
     older = a_job("old", owner="m", minute=-1, lot=9)
     assert names(ordered(held, *jobs, older)) == "old z a"
+    first = replace(jobs[0], submitted_at=jobs[0].submitted_at - timedelta(seconds=1))
+    assert names(ordered(held, first, jobs[1])) == "a z"
+
+
+def test_who_was_submitted_first_within_a_second_is_not_older() -> None:
+    held = under("", *CARDS)
+    first, second = a_job("a", owner="a", lot=2), a_job("z", owner="z", lot=1)
+    later = second.submitted_at + timedelta(milliseconds=999)
+    assert names(ordered(held, first, replace(second, submitted_at=later))) == "z a"
 
 
 def test_a_group_that_is_no_more_pays_nothing_and_is_due_nothing() -> None:

@@ -1,5 +1,7 @@
 """Limits of running jobs: what they count, and what a job is told that waits for one."""
 
+from dataclasses import replace
+
 import pytest
 from sublet_quota.jobs.job_queue import QueuePlan
 from sublet_quota.reasons.waiting import QueueReason, queue_clause
@@ -53,6 +55,28 @@ def test_a_job_starts_that_passes_no_limit(name: str) -> None:
 def test_four_slices_that_nobody_wrote_down_bound_no_jobs() -> None:
     slices = [notebook(f"n{n}", "ada", part(0.1), "h0") for n in range(4)]
     assert not planned(under("", *CARDS, *slices), a_job("j", gpu_type="H100")).waits
+
+
+BACK = replace(job_slice("back", "ada", on="h0", group="lab"), held_back=True)
+ADA_S = notebook("n", "ada", part(1), "h0", group="lab")
+
+
+@pytest.mark.parametrize(
+    ("limit", "size", "begins"),
+    [
+        pytest.param(2, 1, True, id="it waits for room of its owner's, and has it in the group"),
+        pytest.param(1.5, 0.5, False, id="it waits for room in the group, and comes first"),
+        pytest.param(3, 1, True, id="there is room for both"),
+    ],
+)
+def test_a_job_that_is_held_back_counts_nothing_where_it_does_not_wait_for_room(
+    limit: float, size: float, *, begins: bool
+) -> None:
+    text = f"groups: {{lab: {{limit: {{cards: {limit}}}, each: {{limit: {{cards: 1}}}}}}}}"
+    milli = int(1000 * size)
+    asked = a_job("j", "lab", 1, owner="bob", gpu_type="H100", compute_milli=milli)
+    plan = planned(under(text, *CARDS, ADA_S, BACK), asked)
+    assert not plan.waits if begins else plan.waits[0].why.reason is QueueReason.LIMIT_FULL
 
 
 def test_what_one_round_places_counts() -> None:

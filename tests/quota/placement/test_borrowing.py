@@ -47,6 +47,19 @@ def test_what_is_borrowed_lies_in_another_pool_up_to_the_part_that_it_lends() ->
     assert isinstance(hub.ask("z2", size="half"), Refusal), "two halves are half of two cards"
 
 
+def test_a_guarantee_that_could_not_be_laid_out_counts_in_pools_that_lend_nothing_too() -> None:
+    rests = ", ".join(f"{name}: {{guaranteed: {{H100: 3/4}}}}" for name in "abcd")
+    text = TWO_POOLS.replace("LENDS", "idle_after: 10m").replace(
+        "lab: {guaranteed: {H100: 1}}", rests
+    )
+    full = notebook("x", "eve", gib(79, 1000), "o", pool="own")
+    hub = SmallHub.under(text, *CARDS, full)
+    ((lacks, _),) = hub.holdings.layout("H100").problems
+    answer = hub.ask("cyd", lacks, size="quarter")
+    assert isinstance(answer, Placement), answer
+    assert (answer.gpu_id in ("a", "b"), hub.rank("cyd")) == (True, Rank.ENTITLED)
+
+
 def test_what_is_guaranteed_counts_wherever_its_type_is() -> None:
     answer = two_pools().ask("lea", "lab", size="whole")
     assert isinstance(answer, Placement), answer

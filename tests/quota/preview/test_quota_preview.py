@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sublet_quota.holdings.gpu_load import Holding
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.jobs.payers.recharged_jobs import RunningJob
-from sublet_quota.names.ids import GpuId, SliceId, UserName
+from sublet_quota.names.ids import GpuId, JobId, SliceId, UserName
 from sublet_quota.placement import claims
 from sublet_quota.placement.claims import Claims
 from sublet_quota.preview.beyond import Beyond
@@ -304,6 +304,23 @@ def runs(name: str, *others: str, card: str = "gpu-0") -> JobsNow:
         rechargeable=(RunningJob(job, SliceId(name), H100, "H100", NOON),),
         lendable_mib={GpuId(card): 0, GpuId("gpu-1"): H100.usable_mib},
     )
+
+
+def test_a_job_that_runs_fills_a_guarantee_of_its_type_by_whatever_name() -> None:
+    running = replace(job_slice("r", amount=part(1), group="a"), job_id=JobId("r"))
+    of_b = notebook("n", "ben", part(1), "gpu-1", group="b")
+    held = holdings(TYPE + "groups: {a: {}, b: {}}\n", *TWO_CARDS, running, of_b)
+    jobs = replace(runs("r"), lendable_mib={GpuId("gpu-0"): 0, GpuId("gpu-1"): 0})
+    groups = "groups: {a: {guaranteed: {%s: 1}}, b: {}}\n"
+    for name in ("H100", "BIG"):
+        text = TYPE.replace("H100:", f"{name}:") + groups % name
+        assert previewed(held, text, jobs=jobs).jobs == ()
+
+
+def test_what_is_held_back_is_not_beyond_a_limit_that_would_be_less() -> None:
+    back = replace(job_slice("r", amount=part(1), group="a"), job_id=JobId("r"), held_back=True)
+    held = holdings(limited("H100", 2), *TWO_CARDS, notebook("n", group="a"), back)
+    assert previewed(held, limited("H100", 1)).beyond == ()
 
 
 def test_a_job_would_be_started_as_another_group_may_pay_for_one_that_runs() -> None:

@@ -43,7 +43,11 @@ def payer_labels(holdings: Holdings, group: GroupName | None) -> Iterator[tuple[
 
 
 class CountsByGroup:
-    """Counters and histograms by group, which forget the groups that the document has no more."""
+    """Counters and histograms by group, which forget the groups that the document has no more.
+
+    And the GPU types of which there is neither a card nor a word in the document: an agent tells
+    models as it likes, and each would be kept for good.
+    """
 
     def __init__(self, capacity: Capacity) -> None:
         self._capacity = capacity
@@ -60,12 +64,16 @@ class CountsByGroup:
         counter.labels(*labels).inc()
 
     def observe(self, histogram: Histogram, value: float, *labels: str) -> None:
-        """Note one value; the first label is the group's."""
-        self._used.add((histogram, labels))
+        """Note one value; the first label is the group's, the last the GPU type's."""
+        if (histogram, labels) not in self._used:
+            # Also where nobody ever reads what was counted.
+            self._forget_types()
+            self._used.add((histogram, labels))
         histogram.labels(*labels).observe(value)
 
     def forget_gone(self) -> None:
-        """Forget what was counted of groups that the document has no more."""
+        """Forget what was counted of groups that the document has no more, and of types."""
+        self._forget_types()
         document = self._capacity.holdings.document
         if document is self._under:
             return
@@ -73,5 +81,19 @@ class CountsByGroup:
         known = {*document.all_groups, NO_GROUP, UNKNOWN}
         for metric, labels in tuple(self._used):
             if labels[0] not in known:
-                metric.remove(*labels)
-                self._used.discard((metric, labels))
+                self._forget(metric, labels)
+
+    def _forget_types(self) -> None:
+        holdings = self._capacity.holdings
+        counted = {labels[-1] for metric, labels in self._used if isinstance(metric, Histogram)}
+        made_up = counted - holdings.document.gpu_types.keys() - {UNKNOWN}
+        if not made_up:
+            return
+        gone = made_up - {holdings.type_of(gpu.gpu_id) for gpu in holdings.gpus()}
+        for metric, labels in tuple(self._used):
+            if isinstance(metric, Histogram) and labels[-1] in gone:
+                self._forget(metric, labels)
+
+    def _forget(self, metric: Counter | Histogram, labels: tuple[str, ...]) -> None:
+        metric.remove(*labels)
+        self._used.discard((metric, labels))

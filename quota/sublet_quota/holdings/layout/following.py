@@ -79,6 +79,6 @@ def _move(packing: Packing, node: NodeName, gpu_id: GpuId, to: GpuId, is_vacant:
 
 def _exchanged(packing: Packing, gpu_id: GpuId, is_vacant: IsVacant) -> Iterator[NodeName]:
     """Yield the groups whose parts on a card are vacant."""
-    for node in sorted(packing.parts.get(gpu_id, {})):
+    for node in sorted(packing.parts.get(gpu_id, {}), key=packing.cards.lot):
         if is_vacant(node, gpu_id):
             yield node

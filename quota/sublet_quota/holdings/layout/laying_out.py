@@ -88,6 +88,7 @@ class _Lying(NamedTuple):
     size: int
     home: int
     place: int
+    lot: int
     node: NodeName
     gpu_id: GpuId
 
@@ -105,7 +106,14 @@ class _Keeping:
         keeping = cls(Packing(demand, cards), missing)
         lying = sorted(
             (
-                _Lying(size, cards.home(node, gpu_id), -cards.order[gpu_id], node, gpu_id)
+                _Lying(
+                    size,
+                    cards.home(node, gpu_id),
+                    -cards.order[gpu_id],
+                    cards.lot(node),
+                    node,
+                    gpu_id,
+                )
                 for gpu_id, here in old.items()
                 for node, size in here.items()
                 if node in demand.tree.nodes and not keeping.packing.is_blocked(gpu_id, node, size)

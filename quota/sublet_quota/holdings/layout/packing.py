@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from sublet_quota.holdings.layout.demand import Demand
 from sublet_quota.names.ids import GpuId
 from sublet_quota.shares.group_tree import NodeName
+from sublet_quota.shares.lots import lot_of
 
 IsBlocked = Callable[[GpuId, NodeName, int, int], bool]
 """Whether what cannot make way of others leaves too little for a part of so many units, of those
@@ -13,6 +14,9 @@ that a card is cut into.
 """
 Homes = Mapping[NodeName, Mapping[GpuId, int]]
 """How much of entitled slices of a group, and of those in it, lies on each card; larger is more."""
+
+LotOf = Callable[[NodeName], int]
+"""The lot of a group, which decides ties."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +27,7 @@ class Cards:
     """Each card's place among them: cards of one node follow each other."""
     is_blocked: IsBlocked
     homes: Homes
+    lot: LotOf = lot_of
 
     def home(self, node: NodeName, gpu_id: GpuId) -> int:
         """Return how much of a group's entitled slices lies on a card."""
@@ -96,12 +101,12 @@ class Packing:
     def rests(self) -> Iterator[tuple[NodeName, GpuId]]:
         """Yield the parts that are no whole cards, the smallest first."""
         found = [
-            (size, self.cards.order[gpu_id], node, gpu_id)
+            (size, self.cards.order[gpu_id], self.cards.lot(node), node, gpu_id)
             for gpu_id, here in self.parts.items()
             for node, size in here.items()
             if size < self.demand.units
         ]
-        return ((node, gpu_id) for _, _, node, gpu_id in sorted(found))
+        return ((node, gpu_id) for *_, node, gpu_id in sorted(found))
 
     def fits(self, node: NodeName, gpu_id: GpuId, size: int, *, blocked: bool) -> bool:
         """Whether a part has room on a card; ``blocked``: which others block, or do not."""

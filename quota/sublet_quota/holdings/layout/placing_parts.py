@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from sublet_quota.holdings.layout.packing import Packing
 from sublet_quota.names.ids import GpuId
 from sublet_quota.shares.group_tree import NodeName
-from sublet_quota.shares.lots import lot_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +78,7 @@ def _place_whole_as_wished(
     units = packing.demand.units
     found = sorted(
         (
-            (amount, lot_of(node), node, gpu_id)
+            (amount, packing.cards.lot(node), node, gpu_id)
             for node, count in missing.whole.items()
             if count
             for gpu_id, amount in _wished(packing, node, before.cards.get(node, frozenset()))
@@ -103,10 +102,10 @@ def _wished(
 
 
 def _place_whole(packing: Packing, missing: Missing, *, blocked: bool) -> None:
-    units = packing.demand.units
+    units, lot = packing.demand.units, packing.cards.lot
     unused = list(packing.unused)
     lacking = [node for node, count in missing.whole.items() if count]
-    for node in sorted(lacking, key=lambda name: (-missing.whole[name], lot_of(name))):
+    for node in sorted(lacking, key=lambda name: (-missing.whole[name], lot(name))):
         taken: set[GpuId] = set()
         for gpu_id in unused:
             if not missing.whole[node]:
@@ -120,10 +119,10 @@ def _place_whole(packing: Packing, missing: Missing, *, blocked: bool) -> None:
 
 def _largest_first(packing: Packing, missing: Missing) -> list[NodeName]:
     """Return the nodes that lack a rest; those that may lie in pieces come last."""
-    demand = packing.demand
+    demand, lot = packing.demand, packing.cards.lot
     waiting = [node for node, size in missing.rests.items() if size]
     return sorted(
-        waiting, key=lambda name: (demand.may_split(name), -missing.rests[name], lot_of(name))
+        waiting, key=lambda name: (demand.may_split(name), -missing.rests[name], lot(name))
     )
 
 

@@ -12,7 +12,7 @@ from sublet_quota.holdings.gpu_load import GpuFacts, GpuLoad, Holding
 from sublet_quota.holdings.layout.following import EntitledSlice, IsVacant, follow
 from sublet_quota.holdings.layout.laying_out import lay_out
 from sublet_quota.holdings.layout.layout import Layout
-from sublet_quota.holdings.layout.packing import Cards, Homes
+from sublet_quota.holdings.layout.packing import Cards, Homes, LotOf
 from sublet_quota.names.ids import GpuId, SliceId
 from sublet_quota.shares.entitlement import Piece
 from sublet_quota.shares.group_tree import GroupTree, NodeName
@@ -42,8 +42,9 @@ class Slices(Protocol):
 class TypeLayout:
     """The layout of one type, and the cards that it may use."""
 
-    def __init__(self, slices: Slices) -> None:
+    def __init__(self, slices: Slices, lot: LotOf) -> None:
         self._slices = slices
+        self._lot = lot
         self._cards: dict[GpuId, GpuFacts] = {}
         self._layout: Layout | None = None
         self._tree: GroupTree | None = None
@@ -132,7 +133,7 @@ class TypeLayout:
                 here = homes.setdefault(name, {})
                 amount = piece.cards.numerator * _FINENESS // piece.cards.denominator
                 here[holding.gpu_id] = here.get(holding.gpu_id, 0) + amount
-        return Cards(order, self._is_blocked, homes)
+        return Cards(order, self._is_blocked, homes, self._lot)
 
     def _nodes(self, piece: Piece) -> tuple[NodeName, ...]:
         """Return the groups within whose guarantees a slice is."""

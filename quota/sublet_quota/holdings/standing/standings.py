@@ -24,7 +24,6 @@ from sublet_quota.shares.cards import NO_CARD
 from sublet_quota.shares.entitlement import Piece, PieceId
 from sublet_quota.shares.group_tree import ROOT, SPENT, NodeName
 from sublet_quota.shares.limits import Amounts
-from sublet_quota.shares.lots import lot_of
 
 NOT_TOLD: Final[Mapping[SliceId, int]] = {}
 
@@ -78,6 +77,10 @@ class Standings:
         """By type: what slices that lost their place hold."""
         self._ranks: dict[SliceId, Rank] = {}
         self._ask_again: set[SliceId] = set()
+
+    def group_lot(self, name: NodeName) -> int:
+        """Return the lot of a group: what decides ties of groups."""
+        return self._turns[name][1]
 
     def of_type(self, gpu_type: str) -> TypeStanding:
         """Return how the groups stand on a type."""
@@ -362,7 +365,7 @@ class Standings:
         return _Counted(
             holding,
             Entry(gpu_type, cards, holding.amount.memory_mib),
-            Entered(piece, holding.since, lot_of(holding.slice_id), as_before),
+            Entered(piece, *holding.age, as_before),
         )
 
     def _accounts(self, holding: Holding) -> tuple[Accounts[NodeName], Accounts[UserName]]:

@@ -141,7 +141,7 @@ class TypeStanding:
 
     def remove(self, one: Entered) -> None:
         """Take a slice out."""
-        self._in_force_before = {}
+        self._in_force_before.pop(one.piece.piece_id, None)
         self._layout_changes.add(one.piece.piece_id)
         self._count(one, -1)
         self._let_odd_cards_go_in_turn()
@@ -296,6 +296,8 @@ class TypeStanding:
             self._entitled_in_force(),
         )
         if tree == self._lasting.tree:
+            # All is in force: what was so with fewer cards says nothing any more.
+            self._in_force_before = {}
             self._leave_shortage()
         elif self._now is self._lasting or tree != self._now.tree:
             before = self._steps_before()

@@ -3,12 +3,17 @@
 A limit counts slices and running jobs together; where ``jobs.limit`` is said, that counts the jobs
 and nothing else does. What nobody said (the slices that a person may have by default) bounds
 notebooks alone. All bind, and the one with least room is named first.
+
+A job that is held back counts nothing, as nothing does that waits; but where its limit has no room
+for it beside what runs, nobody who comes later takes what there is.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Final, NamedTuple
 
 from sublet_quota.admission.ended_budgets import budget_that_refuses
+from sublet_quota.admission.jobs_held_back import held_back_amounts, own_node
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.document.group_limits import group_job_limits, group_limits, source_of
 from sublet_quota.document.lookups.group_paths import key_path
@@ -75,6 +80,17 @@ class KnownLimits:
         return self._owners[key]
 
 
+class _Held(NamedTuple):
+    """What counts in one limit."""
+
+    runs: Amounts
+    """What slices have, and jobs that are not held back."""
+    held_back: Amounts
+
+
+_NOTHING_HELD: Final = _Held(NOTHING, NOTHING)
+
+
 class JobLimits:
     """The limits, with what one round has placed so far."""
 
@@ -83,7 +99,9 @@ class JobLimits:
         self._holdings = holdings
         self._known = KnownLimits(holdings.document) if known is None else known
         self._taken: dict[NodeName, Amounts] = {}
-        self._holds: dict[tuple[NodeName, bool], Amounts] = {}
+        self._away: Mapping[NodeName, Amounts] | None = None
+        """What jobs that are held back have, by group and owner, once that was asked for."""
+        self._holds: dict[tuple[NodeName, bool], _Held] = {}
         self._found: dict[object, MetLimit | None] = {}
         """What was found since something was placed last; so are the amounts in ``_holds``."""
 
@@ -104,7 +122,7 @@ class JobLimits:
     def never_fits(self, job: WaitingJob, kind: GpuKind, gpu_type: str) -> MetLimit | None:
         """Return a limit that the job would pass even if nothing else ran."""
         asked = amounts_of(job, kind, gpu_type)
-        return _first(self._known.of(job), asked, lambda _: NOTHING)
+        return _first(self._known.of(job), asked, lambda _: _NOTHING_HELD)
 
     def met(self, job: WaitingJob, kind: GpuKind, gpu_type: str) -> tuple[MetLimit, ...]:
         """Return all limits that the job meets, the least room first."""
@@ -139,7 +157,10 @@ class JobLimits:
         self._holds.clear()
 
     def _is_passed(self, level: _Level, owner: UserName, asked: Amounts) -> bool:
-        held, limit = self._held(level, owner), level.limit
+        counted, limit = self._held(level, owner), level.limit
+        if counted.held_back.slices:
+            return not all(bound.allows for bound in _bounds(level, counted, asked))
+        held = counted.runs
         ((gpu_type, cards),) = asked.cards.items()
         of_type = limit.types.get(gpu_type)
         return (
@@ -149,12 +170,15 @@ class JobLimits:
             or _is_above(held.slices + asked.slices, limit.slices)
         )
 
-    def _held(self, level: _Level, owner: UserName) -> Amounts:
+    def _held(self, level: _Level, owner: UserName) -> _Held:
         key = _node(level, owner), level.jobs_alone
         if key not in self._holds:
+            if self._away is None:
+                self._away = held_back_amounts(self._holdings)
+            away = self._away.get(key[0], NOTHING)
             jobs, slices = self._of_level(level, owner)
-            held = self._taken.get(key[0], NOTHING) + jobs
-            self._holds[key] = held if level.jobs_alone else held + slices
+            runs = self._taken.get(key[0], NOTHING) + jobs - away
+            self._holds[key] = _Held(runs if level.jobs_alone else runs + slices, away)
         return self._holds[key]
 
     def _of_level(self, level: _Level, owner: UserName) -> tuple[Amounts, Amounts]:
@@ -173,13 +197,13 @@ def amounts_of(job: WaitingJob, kind: GpuKind, gpu_type: str) -> Amounts:
 
 
 def _first(
-    levels: Iterable[_Level], asked: Amounts, held: Callable[[_Level], Amounts]
+    levels: Iterable[_Level], asked: Amounts, held: Callable[[_Level], _Held]
 ) -> MetLimit | None:
     return next((met for met in _met(levels, asked, held) if not met.bound.allows), None)
 
 
 def _met(
-    levels: Iterable[_Level], asked: Amounts, held: Callable[[_Level], Amounts]
+    levels: Iterable[_Level], asked: Amounts, held: Callable[[_Level], _Held]
 ) -> tuple[MetLimit, ...]:
     met = [
         MetLimit(level.group, bound, level.lines[bound.gpu_type or bound.kind.value])
@@ -189,14 +213,23 @@ def _met(
     return tuple(sorted(met, key=lambda each: each.bound.room / each.bound.asked))
 
 
-def _bounds(level: _Level, held: Amounts, asked: Amounts) -> tuple[Bound, ...]:
+def _bounds(level: _Level, held: _Held, asked: Amounts) -> Iterator[Bound]:
+    """Yield the parts of a limit; a job that is held back counts where it waits for room."""
     node = NodeName(level.group or "")
-    return bounds({node: level.limit}, {node: held}, (node,), asked)
+    met = bounds({node: level.limit}, {node: held.runs}, (node,), asked)
+    if not held.held_back.slices:
+        yield from met
+        return
+    every = bounds({node: level.limit}, {node: held.runs + held.held_back}, (node,), asked)
+    with_all = {(bound.kind, bound.gpu_type): bound for bound in every}
+    for bound in met:
+        waits = with_all[bound.kind, bound.gpu_type]
+        yield waits if waits.room < 0 else bound
 
 
 def _node(level: _Level, owner: UserName) -> NodeName:
     """Return by which name a level's amounts are kept: no group's ends like a person's."""
-    return NodeName(f"{owner}/") if level.group is None else NodeName(level.group)
+    return own_node(owner) if level.group is None else NodeName(level.group)
 
 
 def _group_levels(document: QuotaDocument, group: GroupName) -> Iterator[_Level]:

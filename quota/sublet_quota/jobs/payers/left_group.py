@@ -15,6 +15,7 @@ from sublet_quota.jobs.turns.job_order import Guarantees, fitting
 from sublet_quota.jobs.waiting_job import WaitingJob
 from sublet_quota.names.ids import GroupName
 from sublet_quota.residency.snapshot import Rank
+from sublet_quota.shares.lots import lot_of
 
 
 def payer_of_waiting(
@@ -32,8 +33,8 @@ def payer_of_waiting(
 def payer_of_running(holdings: Holdings, running: RunningJob) -> GroupName | None:
     """Return which of an owner's groups (``instead``) pays for a job that has its place.
 
-    One whose hours are not over goes before others, then one that is guaranteed the job; ``None``:
-    of none do rights and limits let the job stay.
+    One whose hours are not over goes before others, then one that is guaranteed the job, then a lot
+    decides; ``None``: of none do rights and limits let the job stay.
     """
     job, gpu_type = running.job, running.gpu_type
     cards = job.cards_on(running.kind)
@@ -41,10 +42,11 @@ def payer_of_running(holdings: Holdings, running: RunningJob) -> GroupName | Non
     limits.recharge(amounts_of(job, running.kind, gpu_type), job, None)
     filling.count(gpu_type, holdings.leaf_for(job.group, job.owner), -cards)
 
-    def turn(to: WaitingJob) -> tuple[bool, Rank, str]:
+    def turn(to: WaitingJob) -> tuple[bool, Rank, int]:
         asked = to.job_id, holdings.leaf_for(to.group, to.owner), cards
         rank = filling.fill(gpu_type, (asked,)).get(to.job_id, Rank.BORROWED)
-        return holdings.is_spent(to.group, to.owner), rank, to.group or ""
+        lot = lot_of(f"{running.slice_id} {to.group}")
+        return holdings.is_spent(to.group, to.owner), rank, lot
 
     may_pay = (
         to

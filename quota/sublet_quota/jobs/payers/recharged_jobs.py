@@ -21,6 +21,7 @@ from sublet_quota.jobs.waiting_job import WaitingJob
 from sublet_quota.names.ids import GroupName, SliceId
 from sublet_quota.residency.snapshot import Rank
 from sublet_quota.shares.group_tree import NodeName
+from sublet_quota.shares.lots import lot_of
 
 _MOST_TRIED: Final = 16
 """For how many charges to other groups it is asked whether the waiting job then starts."""
@@ -53,6 +54,10 @@ class Recharge:
         return self.running.slice_id, self.to.group or GroupName("")
 
 
+def _newest_first(running: RunningJob) -> tuple[float, int]:
+    return -running.since.timestamp(), lot_of(running.slice_id)
+
+
 class RechargedJobs:
     """The running jobs, with those that one plan of the queue has charged to other groups."""
 
@@ -63,7 +68,7 @@ class RechargedJobs:
         self._limits = limits
         self._filling = Guarantees(holdings, with_jobs=True)
         self._left_by_slices = Guarantees(holdings)
-        newest_first = sorted(running, key=lambda each: (-each.since.timestamp(), each.slice_id))
+        newest_first = sorted(running, key=_newest_first)
         self._left = [each for each in newest_first if each.job.instead and each.job.gpus == 1]
         self._tries_left = _MOST_TRIED_BY_RIGHT
 

@@ -96,8 +96,9 @@ def _candidates_on(holdings: Holdings, gpu_id: GpuId) -> tuple[Piece, ...]:
     return tuple(piece for piece in pieces if piece is not None)
 
 
-def _last_in(holding: Holding) -> tuple[datetime, int, SliceId]:
-    return holding.since, -holding.amount.memory_mib, holding.slice_id
+def _last_in(holding: Holding) -> tuple[datetime, int, int]:
+    since, lot = holding.age
+    return since, -holding.amount.memory_mib, lot
 
 
 def make_way(

@@ -19,6 +19,7 @@ from sublet_quota.names.ids import GpuId, NodeId, PoolName, SliceId
 from sublet_quota.placement.finding.making_way import Missing, missing_on
 from sublet_quota.placement.finding.question import Question
 from sublet_quota.residency.snapshot import Rank
+from sublet_quota.shares.lots import lot_of
 
 Move = tuple[Holding, GpuId]
 MayMove = Callable[[Holdings, Holding], bool]
@@ -162,11 +163,11 @@ class _Leaving:
                 needed.append(move)
         return needed
 
-    def _weight(self, move: Move) -> tuple[bool, int, SliceId]:
+    def _weight(self, move: Move) -> tuple[bool, int, int]:
         """Return what speaks against a move: entitled ones stay, and then the largest."""
         one = move[0]
         is_entitled = not _is_borrowed(self._holdings, one)
-        return is_entitled, one.amount.memory_mib, one.slice_id
+        return is_entitled, one.amount.memory_mib, lot_of(one.slice_id)
 
     def _next(self, missing: Missing) -> Move | None:
         """Return one that is enough with the fewest bytes, else the largest; each to the best fit.
@@ -190,9 +191,9 @@ class _Leaving:
             return min(enough, key=self._weight)
         return min(possible, key=self._largest_first, default=None)
 
-    def _largest_first(self, move: Move) -> tuple[bool, int, SliceId]:
-        is_entitled, memory_mib, slice_id = self._weight(move)
-        return is_entitled, -memory_mib, slice_id
+    def _largest_first(self, move: Move) -> tuple[bool, int, int]:
+        is_entitled, memory_mib, lot = self._weight(move)
+        return is_entitled, -memory_mib, lot
 
     def _keeps_its_right(self, holding: Holding, gpu_id: GpuId) -> bool:
         """Whether a slice is entitled on another card just the same; what is borrowed never is."""

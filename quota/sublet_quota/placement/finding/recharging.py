@@ -18,7 +18,6 @@ from sublet_quota.names.ids import GroupName
 from sublet_quota.placement.finding.question import Question
 from sublet_quota.shares.cards import NO_CARD
 from sublet_quota.shares.group_tree import NodeName
-from sublet_quota.shares.lots import lot_of
 
 _MOST_LOOKED_AT: Final = 32
 """How many slices of a top group, the newest first, are looked at: there may be thousands, and
@@ -39,7 +38,8 @@ class Recharge:
 def _turn(change: OtherPayer) -> tuple[float, int, Turn]:
     """Return what the best change has the least of: the newest slice, by the group that fits."""
     holding = change.holding
-    return -holding.since.timestamp(), lot_of(holding.slice_id), change.turn
+    since, lot = holding.age
+    return -since.timestamp(), lot, change.turn
 
 
 def recharges(question: Question, admission: Admission) -> Iterator[Recharge]:

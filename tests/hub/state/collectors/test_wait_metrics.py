@@ -17,6 +17,7 @@ from sublet_quota.reasons.refusal import Refusal, RefusalReason
 from sublet_quota.residency.snapshot import Holder
 from sublet_quota.wire.event_kinds import EventKind
 
+from tests.support.fake_agent import a_gpu
 from tests.support.hub_world import METRICS_TOKEN, FakeHub, hub_world, settings_for
 from tests.support.ledger_records import a_job_record
 from tests.support.metric_world import MetricWorld, metric_world
@@ -100,6 +101,27 @@ def test_what_was_counted_of_a_group_goes_with_the_group(world: MetricWorld) -> 
     assert world.having("sublet_refusals_total", group="lab") == 1
     world.document("groups: {other: {}}")
     assert not [labels for _, labels in world.samples() if ("group", "lab") in labels]
+
+
+@pytest.mark.parametrize("is_read", [True, False])
+def test_models_that_an_agent_makes_up_are_no_labels_for_longer_than_their_cards_are_there(
+    world: MetricWorld, *, is_read: bool
+) -> None:
+    for number in range(4):
+        made_up = a_gpu("SIM-0", type=f"made up {number}")
+        world.report(made_up)
+        record = world.hold(f"s{number}", group=LAB)
+        told = slice_event(EventKind.SLICE_STARTED, record, world.now)
+        world.apply(Change(slices=(replace(record, root_pid=42),), events=(told,)))
+        if is_read:
+            world.samples()
+        world.apply(Change(released=(record.slice_id,)))
+    types = {
+        dict(labels)["gpu_type"]
+        for name, labels in world.samples()
+        if name == "sublet_slice_start_seconds_count"
+    }
+    assert types == {"made up 3"}
 
 
 @pytest.mark.parametrize(
