@@ -49,7 +49,7 @@ describe('a server that is ended if it stays idle', () => {
 
   test.each([
     [{ job_name: 'train', runs: true }, 'while job train, promoted from it, runs.'],
-    [{ job_name: 'train', runs: false }, 'while job train, promoted from it, waits.'],
+    [{ job_name: 'train', runs: false }, 'while job train, promoted from it, waits to go on.'],
     [{ job_name: 'train', runs: true, others: 1 }, 'while job train and another, promoted from'],
     [{ job_name: 'train', runs: true, others: 3 }, 'while job train and 3 others, promoted from']
   ])('says for which job it is not ended (%#)', async (spared, said) => {

@@ -122,7 +122,7 @@ async def test_who_does_nothing_is_warned_and_ended_and_who_computes_or_extends_
         enough.touch()
         await working
 
-    # While that waits or runs she is idle, and there is no end to wait for.
+    # While that goes on she is idle, and there is no end to wait for.
     spared = await until(ada.idle_spared)
     assert (spared["job_id"], await ada.idle_end()) == (job_id, None)
     (machine.home("ada") / "trained").touch()

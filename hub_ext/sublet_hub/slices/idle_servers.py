@@ -9,8 +9,8 @@ Nothing is concluded from silence: while an agent does not report, or does not t
 slice is quiet, nobody is warned and nothing is ended, and who was warned before a long silence is
 warned anew. Nor from an agent whose clock is behind: what it saw a minute ago would be long past.
 A server is stopped by JupyterHub, as for an admin (``evictions``). What was warned of, or put off,
-is in the ledger, so it outlives the service. Training jobs are no servers; while one waits or runs
-that was promoted from a server, this is not ended, and is idle anew from its end on.
+is in the ledger, so it outlives the service. Training jobs are no servers; while one goes on that
+was promoted from a server, this is not ended, and is idle anew from its end on.
 """
 
 import asyncio

@@ -1,4 +1,7 @@
-"""The jobs that were promoted from a notebook server: it is not ended for being idle meanwhile."""
+"""The jobs that were promoted from a notebook server: it is not ended while one of them goes on.
+
+One that has not begun yet may wait for ever: it is none of them.
+"""
 
 from datetime import datetime
 
@@ -9,11 +12,16 @@ from sublet_hub.ledger.records import JobRecord
 
 
 def jobs_of_server(ledger: Ledger, owner: UserName, server: str) -> tuple[JobRecord, ...]:
-    """Return the jobs promoted from an owner's server that wait or run."""
-    return tuple(job for job in ledger.live_jobs_of_owner(owner) if job.server == server)
+    """Return the jobs promoted from an owner's server that have begun, and not ended."""
+    return tuple(job for job in ledger.live_jobs_of_owner(owner) if _is_of(job, server))
 
 
 def last_job_end(ledger: Ledger, owner: UserName, server: str) -> datetime | None:
     """Return when the last job promoted from an owner's server ended; ``None``: none is known."""
-    ends = (job.ended_at for job in ledger.ended_jobs_of_owner(owner) if job.server == server)
+    ends = (job.ended_at for job in ledger.ended_jobs_of_owner(owner) if _is_of(job, server))
     return max((end for end in ends if end is not None), default=None)
+
+
+def _is_of(job: JobRecord, server: str) -> bool:
+    """Whether a job was promoted from a server, and has begun at some time."""
+    return job.server == server and job.attempts > 0

@@ -17,9 +17,10 @@ export function readIdleEnd(r: Reader): IdleEnd {
   };
 }
 
-/** A server that is not ended while a job waits or runs that was promoted from it. */
+/** A server that is not ended while a job goes on that was promoted from it. */
 export interface IdleSpared {
   job_name: string;
+  /** Else it has begun, and waits to go on. */
   runs: boolean;
   /** How many more such jobs there are. */
   others: number;

@@ -67,8 +67,8 @@ function sparedText(page: PageContext, spared: IdleSpared): string {
   const { job_name, runs, others } = spared;
   if (others > 0) {
     return trans._n(
-      'Your server is not ended for being idle while job %2 and another, promoted from it, wait or run.',
-      'Your server is not ended for being idle while job %2 and %1 others, promoted from it, wait or run.',
+      'Your server is not ended for being idle while job %2 and another, promoted from it, go on.',
+      'Your server is not ended for being idle while job %2 and %1 others, promoted from it, go on.',
       others,
       job_name
     );
@@ -79,7 +79,7 @@ function sparedText(page: PageContext, spared: IdleSpared): string {
         job_name
       )
     : trans.__(
-        'Your server is not ended for being idle while job %1, promoted from it, waits.',
+        'Your server is not ended for being idle while job %1, promoted from it, waits to go on.',
         job_name
       );
 }

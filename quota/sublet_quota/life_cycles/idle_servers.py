@@ -2,8 +2,9 @@
 
 That it is idle, and since when, is its agent's word. A cell ends the idleness, and all of this with
 it. Nobody is ended who was not warned for ``warning_time`` before, however late the warning came;
-and none while a job waits or runs that was handed over from it: from that one's end on its time
-begins anew.
+and none while a job goes on that was handed over from it, from its first start until it has ended:
+from then on its time begins anew. One that still waits for its first turn spares nobody: it may do
+so for ever.
 """
 
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ class IdleStage(StrEnum):
     DUE = "due"
     """It is to be ended now."""
     SPARED = "spared"
-    """It is not ended: a job that was handed over from it waits or runs."""
+    """It is not ended: a job that was handed over from it has begun."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +42,9 @@ class IdleServer:
     """Until when its owner keeps its slice."""
     warned_at: datetime | None = None
     job_ended_at: datetime | None = None
-    """When the last job ended that was handed over from it."""
+    """When the last job ended that was handed over from it, and had begun."""
     has_job: bool = False
-    """Whether a job that was handed over from it waits or runs."""
+    """Whether a job that was handed over from it has begun, and not ended."""
 
     @property
     def counts_from(self) -> datetime:
@@ -64,7 +65,7 @@ class IdleServer:
     def ends_at(self, now: datetime) -> datetime | None:
         """Return when it is ended unless a cell runs: also of one whose owner is warned late.
 
-        ``None``: it is spared, for as long as a job of it waits or runs.
+        ``None``: it is spared, for as long as a job of it goes on.
         """
         match self.stage(now):
             case IdleStage.SPARED:

@@ -41,7 +41,7 @@ class SparingJob:
 
     name: str
     runs: bool
-    """Whether it runs; else it waits for its turn."""
+    """Whether it runs; else it has begun, and waits to go on."""
     others: int = 0
     """How many more such jobs there are."""
 
@@ -76,7 +76,7 @@ def idle_sentence(facts: IdleFacts) -> str:
 
 def spared_clause(job: SparingJob) -> str:
     """Return why an idle server is not ended, for a list of remarks."""
-    verb = "runs" if job.runs else "waits"
+    verb = "runs" if job.runs else "waits to go on"
     more = f" (and {job.others} more)" if job.others else ""
     return f"not ended while job {quoted(job.name)}{more}, promoted from it, {verb}"
 

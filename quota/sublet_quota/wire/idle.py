@@ -22,12 +22,12 @@ class IdleEnd(AnswerModel):
 
 
 class IdleSpared(AnswerModel):
-    """That a server is idle, and is not ended while a job waits or runs that was handed over."""
+    """That a server is idle, and is not ended while a job that was handed over goes on."""
 
     job_id: Name
     job_name: Words
     runs: bool
-    """Whether the job runs; else it waits."""
+    """Whether the job runs; else it has begun, and waits to go on."""
     others: Count = 0
     """How many more such jobs there are."""
     idle_since: AwareDatetime

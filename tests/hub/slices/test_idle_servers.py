@@ -1,6 +1,7 @@
 """Idle servers: by their agent's word alone, warned first, put off by their owners, then ended."""
 
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 import pytest_asyncio
 from sublet_hub.host.clock import utc_now
 from sublet_hub.jobs import changes
+from sublet_hub.ledger.records import Change
 from sublet_hub.slices import server_stops
 from sublet_hub.slices.idle_servers import IdleServers
 from sublet_quota.life_cycles.job_states import JobMove
@@ -374,25 +376,47 @@ async def hand_over(idle: IdleWorld, token: str, query: str = "") -> str:
     return str(job["job_id"])
 
 
+def has_begun(idle: IdleWorld, job_id: str) -> None:
+    """Have a job run once, and be back in the queue."""
+    ledger = idle.world.service.ledger
+    (job,) = (each for each in ledger.live_jobs.values() if each.job_id == job_id)
+    ledger.apply(Change(jobs=(replace(job, attempts=1),)), idle.world.service.now())
+
+
 async def spared(idle: IdleWorld) -> dict[str, Any] | None:
     (mine,) = (await idle.share())["slices"]
     found: dict[str, Any] | None = mine["idle_spared"]
     return found
 
 
-async def test_a_server_is_not_ended_while_a_job_handed_over_from_it_waits_or_runs(
+async def test_a_server_is_not_ended_while_a_job_goes_on_that_was_handed_over_from_it(
     idle: IdleWorld,
 ) -> None:
     job_id = await hand_over(idle, idle.world.server("ada"))
+    has_begun(idle, job_id)
     for hours in (7.6, 8.2, 40):
         await idle.at(hours)
         assert (await idle.end(), await idle.told(), idle.world.hub.stopped) == (None, [], [])
     told = await spared(idle)
     assert told is not None
     assert (told["job_id"], told["runs"], told["others"]) == (job_id, False, 0)
-    assert "is not ended while job 'train', promoted from it, waits." in told["message"]
+    assert "is not ended while job 'train', promoted from it, waits to go on." in told["message"]
     status, problem = await idle.extend()
     assert (status, "not ended while job 'train'" in problem["message"]) == (409, True)
+
+
+async def test_a_job_that_waits_for_its_first_turn_keeps_no_server(idle: IdleWorld) -> None:
+    """It may wait for ever, and so would the server stay that nobody uses."""
+    job_id = await hand_over(idle, idle.world.server("ada"))
+    await idle.at(7.6)
+    assert (await spared(idle), len(await idle.told())) == (None, 1)
+    ledger = idle.world.service.ledger
+    (job,) = (each for each in ledger.live_jobs.values() if each.job_id == job_id)
+    ends_at = idle.began + 7.7 * HOUR
+    ledger.apply(changes.ended(job, JobMove.CANCEL, ends_at, changes.who_cancelled(job)), ends_at)
+    # Nor does the end of one that never began put anything off.
+    await idle.at(8.2)
+    assert idle.world.hub.stopped == [("ada", "")]
 
 
 async def test_who_was_warned_is_spared_for_a_job_and_the_time_begins_anew_when_that_ends(
@@ -401,6 +425,7 @@ async def test_who_was_warned_is_spared_for_a_job_and_the_time_begins_anew_when_
     await idle.at(7.6)
     assert len(await idle.told()) == 1
     job_id = await hand_over(idle, idle.world.server("ada"))
+    has_begun(idle, job_id)
     await idle.at(9)
     assert await idle.told() == []
     ledger = idle.world.service.ledger
@@ -446,6 +471,7 @@ async def test_the_server_is_whose_token_it_is_else_one_of_the_owners_as_is_said
     await hand_over(idle, tokens[whose], query)
     (job,) = world.service.ledger.live_jobs.values()
     assert job.server == server
+    has_begun(idle, job.job_id)
     await idle.at(7.6)
     assert bool(idle.idle_servers.told_to(UserName("ada"))) is (server != "")
 

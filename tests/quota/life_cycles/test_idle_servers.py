@@ -41,7 +41,7 @@ CASES = {
         IdleStage.IDLE,
         8,
     ),
-    "spared while a job of it waits or runs": (
+    "spared while a job of it goes on": (
         idle(warned_at=START + 7.5 * H, has_job=True),
         20,
         IdleStage.SPARED,

@@ -47,7 +47,7 @@ def test_how_long_it_may_be_idle_is_told_exactly(max_idle: timedelta, words: str
     ("job", "words"),
     [
         (SparingJob("train", runs=True), "while job 'train', promoted from it, runs."),
-        (SparingJob("train", runs=False), "while job 'train', promoted from it, waits."),
+        (SparingJob("train", runs=False), "while job 'train', promoted from it, waits to go on."),
         (SparingJob("train", runs=True, others=2), "job 'train' (and 2 more), promoted from it,"),
     ],
 )

@@ -18,6 +18,7 @@ _IDLING: Final = "tests/hub/slices/test_idle_servers.py"
 _JOBS: Final = "hub_ext/sublet_hub/web/routes/jobs.py"
 _SUBMISSION: Final = "hub_ext/sublet_hub/jobs/submission.py"
 _IDLE_LIFE: Final = "quota/sublet_quota/life_cycles/idle_servers.py"
+_PROMOTED_JOBS: Final = "hub_ext/sublet_hub/slices/promoted_jobs.py"
 _PROMOTED: Final = (
     f"{_IDLING}::test_the_server_is_whose_token_it_is_else_one_of_the_owners_as_is_said"
 )
@@ -77,11 +78,21 @@ MUTANTS: Final = (
     ),
     Mutant(
         6,
-        "an idle server is ended while a job promoted from it waits",
+        "an idle server is ended while a job promoted from it goes on",
         _IDLE_LIFE,
         "if self.has_job:",
         "if False:",
-        (f"{_IDLING}::test_a_server_is_not_ended_while_a_job_handed_over_from_it_waits_or_runs",),
+        (
+            f"{_IDLING}::test_a_server_is_not_ended_while_a_job_goes_on_that_was_handed_over_from_it",
+        ),
+    ),
+    Mutant(
+        6,
+        "a job that never begins keeps an idle server for ever",
+        _PROMOTED_JOBS,
+        "job.server == server and job.attempts > 0",
+        "job.server == server",
+        (f"{_IDLING}::test_a_job_that_waits_for_its_first_turn_keeps_no_server",),
     ),
     Mutant(
         6,
