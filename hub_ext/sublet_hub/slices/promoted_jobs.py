@@ -7,6 +7,7 @@ from datetime import datetime
 
 from sublet_quota.names.ids import UserName
 
+from sublet_hub.ledger.ended_jobs import JobFacts
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import JobRecord
 
@@ -22,6 +23,6 @@ def last_job_end(ledger: Ledger, owner: UserName, server: str) -> datetime | Non
     return max((end for end in ends if end is not None), default=None)
 
 
-def _is_of(job: JobRecord, server: str) -> bool:
+def _is_of(job: JobFacts, server: str) -> bool:
     """Whether a job was promoted from a server, and has begun at some time."""
     return job.server == server and job.attempts > 0
