@@ -1,15 +1,17 @@
 """A server that restarts while a grace lasts is told the rank that its slice then has."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from sublet_quota.holdings.gpu_load import Holding
 from sublet_quota.names.ids import SliceId
 from sublet_quota.placement.slice_placement import Placement
 from sublet_quota.reasons.derivation import Rule
 from sublet_quota.reasons.refusal import Refusal, RefusalReason
 from sublet_quota.residency.snapshot import Rank
+from sublet_quota.shares.group_tree import NodeName
 
 from tests.support.admission_cases import PARTS, SmallHub
 from tests.support.quota_cases import NOON, document, gpu
@@ -91,6 +93,47 @@ def test_who_has_another_slice_since_a_server_was_stopped_has_not_both(
     again = hub.ask("lea", "lab", **restart)
     assert isinstance(again, Placement)
     assert again.why.rule is Rule.AS_BEFORE
+
+
+TOGETHER = (
+    "gpu_types: {H100: {match: '*H100*'}}\n" + PARTS + "groups: {lab: {limit: {cards: CARDS}}}"
+)
+NAMES = tuple(f"m{number}" for number in range(6))
+
+
+STOP, COME = [(True, name) for name in NAMES[:4]], [(False, name) for name in NAMES]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.booleans(), st.sampled_from(NAMES)), max_size=24))
+@example([*STOP, *reversed(COME)])
+@example([*STOP, *COME])
+@example([*STOP[:3], *COME[4:], *COME])
+def test_members_who_take_turns_at_stopping_servers_never_hold_more_together_than_before(
+    steps: list[tuple[bool, str]],
+) -> None:
+    """Four quarters were held, and two may be; whoever is stopped comes again when they like."""
+    gpus = [gpu(f"g{number}", index=number) for number in range(3)]
+    hub = SmallHub.under(TOGETHER.replace("CARDS", "1"), *gpus)
+    for name in NAMES[:4]:
+        assert isinstance(hub.ask(name, "lab", size="quarter"), Placement)
+    hub.holdings = hub.holdings.under(document(TOGETHER.replace("CARDS", "1/2")), NOON)
+    stopped: dict[str, tuple[Holding, datetime]] = {}
+    for stops, name in steps:
+        there = hub.holdings.slice(SliceId(name))
+        hub.minute += 1
+        if stops and there is not None:
+            hub.holdings.remove(there.slice_id)
+            stopped[name] = there, NOON + timedelta(minutes=hub.minute)
+        elif not stops and there is None:
+            before, at = stopped.get(name, (None, None))
+            others_came = any(one.before is None for one in hub.holdings.slices())
+            answer = hub.ask(name, "lab", size="quarter", before=before, stopped_at=at)
+            if before is not None and before.before is not None and not others_came:
+                assert isinstance(answer, Placement), "it restarts, and nobody was let in since"
+        assert hub.holdings.held(NodeName("lab")).slices <= 4
+        if any(one.before is None for one in hub.holdings.slices()):
+            assert hub.holdings.held(NodeName("lab")).slices <= 2
 
 
 OF_PERSONS = {

@@ -35,6 +35,19 @@ MUTANTS: Final = (
     ),
     Mutant(
         3,
+        "members who take turns at stopping servers hold more together than before",
+        "quota/sublet_quota/placement/finding/as_before.py",
+        "each.since >= stopped_at and each.before is None",
+        "False",
+        (
+            (
+                f"{_IN_A_GRACE}::test_members_who_take_turns_at_stopping_servers"
+                "_never_hold_more_together_than_before"
+            ),
+        ),
+    ),
+    Mutant(
+        3,
         "who has a little as before has all of a card by the same right",
         "quota/sublet_quota/placement/resize.py",
         "        answer.recharged,\n",
