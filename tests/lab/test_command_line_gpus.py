@@ -28,7 +28,7 @@ def a_card(node: str, index: int = 0, *owners: str, **values: Any) -> GpuInfo:
         "utilisation_percent": 97,
         "unfit": (),
     }
-    own = {name: values.pop(name) for name in ("pool", "silent") if name in values}
+    own = {name: values.pop(name) for name in ("pool", "silent", "kept_out") if name in values}
     slices = tuple(slice_info(lease=lease(owner=owner, node=node)) for owner in owners)
     return GpuInfo(
         **{"pool": "interactive", "silent": False, **own},
@@ -73,6 +73,14 @@ def test_cards_are_filtered_and_sorted(
     assert [each["report"]["gpu_id"] for each in shown] == expected
     rows = csv.DictReader(sublet("gpus", "--csv", *options).stdout.splitlines())
     assert [row["gpu_id"] for row in rows] == expected
+
+
+def test_a_card_that_the_quota_document_keeps_out_is_closed_and_says_why(service: FakeHubService):
+    why = "the quota document's types H100, big match"
+    service.answer("GET gpus", [a_card("n1", 0, pool="none", kept_out=why), a_card("n1", 1)])
+    (row,) = csv.DictReader(sublet("gpus", "--csv", "--state", "closed").stdout.splitlines())
+    assert (row["gpu_index"], row["remarks"]) == ("0", f"closed: {why}")
+    assert f"n1 0: closed: {why}" in sublet_at_a_terminal(80, "gpus")
 
 
 def test_none_of_the_cards_is_told_apart_from_no_cards(service: FakeHubService):

@@ -220,7 +220,7 @@ def _state(gpu: GpuInfo) -> str:
     """Return the worst that is to be said of a card, of the states that can be asked for."""
     if gpu.silent:
         return "silent"
-    if gpu.report.closed or gpu.closing is not None:
+    if gpu.report.closed or gpu.closing is not None or gpu.kept_out is not None:
         return "closed"
     unfit = gpu.report.unfit_reasons
     return "pause-only" if unfit or gpu.report.foreign_processes is not None else "open"
@@ -247,19 +247,25 @@ def _values(gpu: GpuInfo) -> list[object]:
     ]
 
 
+def _why_closed(gpu: GpuInfo) -> Iterator[str]:
+    closed, closing = gpu.report.closed, gpu.closing
+    if closed:
+        yield f"closed: {closed}"
+    elif closing is not None:
+        yield f"closed by an admin: {closing.reason}"
+    if closing is not None and closing.closed_by not in (closed or ""):
+        yield f"closed by {closing.closed_by} at {clock(closing.closed_at)}"
+    if gpu.kept_out is not None:
+        yield f"closed: {gpu.kept_out}"
+
+
 def remarks_on_gpu(gpu: GpuInfo, *, simulated: bool = True) -> str:
     """Return in words whatever an admin should know of a card; ``simulated``: that too."""
     report, foreign = gpu.report, gpu.report.foreign_processes
     remarks = []
     if report.simulated and simulated:
         remarks.append("simulated")
-    closing = gpu.closing
-    if report.closed:
-        remarks.append(f"closed: {report.closed}")
-    elif closing is not None:
-        remarks.append(f"closed by an admin: {closing.reason}")
-    if closing is not None and closing.closed_by not in (report.closed or ""):
-        remarks.append(f"closed by {closing.closed_by} at {clock(closing.closed_at)}")
+    remarks.extend(_why_closed(gpu))
     if foreign is not None:
         who = foreign_clause(
             foreign.count, foreign.pids, foreign.held_mib, memory_told=foreign.memory_told

@@ -6,7 +6,7 @@ Share, command line and ``sublet quota diff`` show these same lines.
 from collections.abc import Iterator
 from datetime import datetime
 from fractions import Fraction
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sublet_quota.amounts.gpu_amounts import format_cards, format_memory
 from sublet_quota.document.group_limits import group_jobs_most, limit_of, source_of
@@ -23,7 +23,7 @@ from sublet_quota.document.value_kinds.budget_values import Calendar
 from sublet_quota.document.value_kinds.cards import write_cards
 from sublet_quota.document.values import WhenFull
 from sublet_quota.names.ids import GroupName
-from sublet_quota.reasons.moments import length_words
+from sublet_quota.reasons.moments import length_words, moment_words
 from sublet_quota.shares.group_tree import NodeName
 from sublet_quota.wire.schema import shortened
 from sublet_quota.wire.share import RightLine
@@ -32,17 +32,36 @@ _NO_LIMIT: Final = "no limit"
 _MOST_NAME: Final = 255
 
 
+class _Found(NamedTuple):
+    """A line, and the path at which the document as it was written says it."""
+
+    line: RightLine
+    path: KeyPath
+
+
 def tell_rights(document: QuotaDocument, rights: Rights, now: datetime) -> tuple[RightLine, ...]:
     """Return a person's rights as lines: whoever pays first, then by the group that does.
 
     With each group what it is guaranteed, limited to and weighs, what is reserved for it now or
-    later, and all above it: that binds, too.
+    later, and all above it: that binds, too. What an exception says tells why, and until when.
     ``document``: the one in force that the rights are of.
     """
-    return tuple(_lines(document, rights, now))
+    return tuple(_excepted(document, found) for found in _lines(document, rights, now))
 
 
-def _lines(document: QuotaDocument, rights: Rights, now: datetime) -> Iterator[RightLine]:
+def _excepted(document: QuotaDocument, found: _Found) -> RightLine:
+    """Return a line with why it is so, and until when, where an exception says it."""
+    match found.path:
+        case ("exceptions", int(place), *_):
+            exception = document.as_written.exceptions[place]
+        case _:
+            return found.line
+    until = "" if exception.until is None else f"until {moment_words(exception.until)}: "
+    value = f"{found.line.value} ({until}{exception.why})"
+    return found.line.model_copy(update={"value": value})
+
+
+def _lines(document: QuotaDocument, rights: Rights, now: datetime) -> Iterator[_Found]:
     yield from _limits("limit of ", rights.limit)
     if rights.job_limit is not None:
         yield from _limits("limit of running jobs: ", rights.job_limit)
@@ -60,7 +79,7 @@ def _lines(document: QuotaDocument, rights: Rights, now: datetime) -> Iterator[R
             yield from _of_budget(document, group, rights.owner, payer.group)
 
 
-def _in_line(document: QuotaDocument) -> RightLine:
+def _in_line(document: QuotaDocument) -> _Found:
     """Return what becomes of a notebook that finds no room."""
     rules = document.notebooks
     if rules.when_full is WhenFull.REFUSE:
@@ -74,7 +93,7 @@ def _in_line(document: QuotaDocument) -> RightLine:
 
 def _of_group(
     document: QuotaDocument, group: GroupName, payer: str | None, now: datetime
-) -> Iterator[RightLine]:
+) -> Iterator[_Found]:
     """Go through what holds for a group's members together."""
     quota, where = document.all_groups[group], key_path(document.path_of(group))
     for name in sorted(quota.guaranteed):
@@ -91,7 +110,7 @@ def _of_group(
 
 def _of_budget(
     document: QuotaDocument, group: GroupName, owner: str, payer: str | None
-) -> Iterator[RightLine]:
+) -> Iterator[_Found]:
     """Go through a group's budget: of all together, and of this person."""
     budget = budget_of(document, group)
     if budget is None:
@@ -114,7 +133,7 @@ def _budget(budget: Budget, hours: Fraction) -> str:
 
 def _reserved(
     document: QuotaDocument, group: GroupName, payer: str | None, now: datetime
-) -> Iterator[RightLine]:
+) -> Iterator[_Found]:
     """Go through what is reserved for a group now or later: a document in force has none apart."""
     written = document.as_written
     for place, each in enumerate(written.reservations):
@@ -132,7 +151,7 @@ def _reserved(
 
 def _jobs_of_group(
     document: QuotaDocument, group: GroupName, payer: str | None
-) -> Iterator[RightLine]:
+) -> Iterator[_Found]:
     most = group_jobs_most(document, group).get(NodeName(group))
     if most is not None:
         yield _line(f"most jobs of {group} together", most, payer, _count(most.value))
@@ -145,7 +164,7 @@ def _jobs_of_group(
 
 def _limit_together(
     document: QuotaDocument, what: str, where: KeyPath, said: AmountLimit, payer: str | None
-) -> Iterator[RightLine]:
+) -> Iterator[_Found]:
     """Go through a limit of a group's members together, which the document says at a path."""
     limit = limit_of(said)
     amounts = {
@@ -159,7 +178,7 @@ def _limit_together(
         yield _line(f"{what}: {name}", Right(None, source), payer, words)
 
 
-def _of_payer(payer: PayerRights) -> Iterator[RightLine]:
+def _of_payer(payer: PayerRights) -> Iterator[_Found]:
     yield from _sizes(payer)
     yield _line("GPU types", payer.types, payer.group, _names(payer.types.value))
     own_amounts = "yes" if payer.own_amounts.value else "no"
@@ -169,7 +188,7 @@ def _of_payer(payer: PayerRights) -> Iterator[RightLine]:
     yield _line("longest run of a job", payer.job_max_run, payer.group, longest)
 
 
-def _sizes(payer: PayerRights) -> Iterator[RightLine]:
+def _sizes(payer: PayerRights) -> Iterator[_Found]:
     """Go through the sizes to pick: a size that comes by its own `for` is said by that line."""
     names = payer.sizes.value
     others = None if names is None else names - payer.sizes_for.keys()
@@ -179,7 +198,7 @@ def _sizes(payer: PayerRights) -> Iterator[RightLine]:
             yield _line(f"size {name}", Right(None, source), payer.group, "yes")
 
 
-def _limits(what: str, limit: PersonLimit) -> Iterator[RightLine]:
+def _limits(what: str, limit: PersonLimit) -> Iterator[_Found]:
     for name in sorted(limit.types):
         right = limit.types[name]
         yield _line(f"{what}{name}", right, None, _cards(right.value))
@@ -188,15 +207,16 @@ def _limits(what: str, limit: PersonLimit) -> Iterator[RightLine]:
     yield _line(f"{what}slices", limit.slices, None, _count(limit.slices.value))
 
 
-def _line(what: str, right: Right[Any], group: str | None, value: str) -> RightLine:
+def _line(what: str, right: Right[Any], group: str | None, value: str) -> _Found:
     source = right.source
-    return RightLine(
+    line = RightLine(
         right=shortened(what, _MOST_NAME),
         value=value,
         source=source.key,
         line=source.line,
         group=group,
     )
+    return _Found(line, source.path)
 
 
 def _names(names: frozenset[Any] | None) -> str:

@@ -7,6 +7,7 @@ from sublet_quota.document.lookups.gpu_match import Ambiguous
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.holdings.gpu_load import GpuFacts
 from sublet_quota.names.ids import PoolName
+from sublet_quota.reasons.closed_gpus import IN_NO_POOL, several_match
 from sublet_quota.shares.lots import lot_of
 
 
@@ -27,6 +28,13 @@ class CardPolicy:
     def is_open(self) -> bool:
         """Whether the card counts among those that there are of its type."""
         return self.pool is not None and self.facts.closed is None
+
+    @property
+    def kept_out(self) -> str | None:
+        """Why the document lets nothing onto the card, a clause; ``None``: one pool has it."""
+        if self.pool is not None:
+            return None
+        return IN_NO_POOL if self.facts is self.told else self.facts.closed
 
     @property
     def holds_guarantees(self) -> bool:
@@ -66,5 +74,5 @@ def policy_of(document: QuotaDocument, facts: GpuFacts) -> CardPolicy:
 def _closed(facts: GpuFacts, sections: str, found: Ambiguous) -> GpuFacts:
     if facts.closed is not None:
         return facts
-    why = f"the quota document's {sections} {', '.join(found.names)} match"
+    why = several_match(sections, found.names)
     return replace(facts, closed=why, closed_by_hand=True)

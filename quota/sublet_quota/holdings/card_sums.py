@@ -38,6 +38,11 @@ class CardSums:
         card = self._rooms.card(gpu_id)
         return None if card is None else card.pool
 
+    def kept_out(self, gpu_id: GpuId) -> str | None:
+        """Return why the document lets nothing onto a GPU, a clause; ``None``: one pool has it."""
+        card = self._rooms.card(gpu_id)
+        return None if card is None else card.kept_out
+
     def load(self, gpu_id: GpuId) -> GpuLoad:
         """Return what a GPU holds in promises."""
         return self._rooms.load(gpu_id)

@@ -1,31 +1,40 @@
 """What the quota document names, and no card is: a pattern, or an amount, may be mistyped."""
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 
 from sublet_quota.amounts.gpu_amounts import format_memory
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.document.consistency.warnings import DocumentWarning
+from sublet_quota.document.lookups.gpu_match import Ambiguous
 from sublet_quota.document.lookups.group_paths import key_path
 from sublet_quota.document.problems import KeyPath
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.value_kinds.amount_limit import AmountLimit
+from sublet_quota.holdings.gpu_load import GpuFacts
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import PoolName
 
 
 def unmatched_names(holdings: Holdings) -> Iterator[DocumentWarning]:
-    """Yield which names and sizes of the document have no card; of no cards, nothing."""
+    """Yield which names and sizes of the document have no card; of no cards, nothing.
+
+    A card that several names match is told as such: each of them has it, and none.
+    """
     document = holdings.document
     pools = {name: holdings.kinds_in(PoolName(name)) for name in document.pools}
-    if not any(pools.values()):
+    cards = tuple(holdings.gpus_as_told())
+    if not cards:
         return
-    kinds = {facts.kind: holdings.type_of(facts.gpu_id) for facts in holdings.gpus_as_told()}
-    types = set(kinds.values())
+    kinds = {facts.kind: holdings.type_of(facts.gpu_id) for facts in cards}
+    types = {name for kind in kinds for name in _names(document.type_of(kind.type))}
+    matched = {name for facts in cards for name in _pools(holdings, facts)}
+    yield from _kept_out(holdings, cards)
     for name in document.gpu_types:
         if name not in types:
             yield from _told(document, ("gpu_types", name), "no GPU that there is has this type")
     for name, found in pools.items():
-        if not found:
+        if not found and name not in matched:
             yield from _told(document, ("pools", name), "no GPU that there is lies in this pool")
     for path, limit in () if document.gpu_types else _limits(document):
         for name in limit.types:
@@ -47,6 +56,26 @@ def _memory_limits(holdings: Holdings) -> Iterator[DocumentWarning]:
                 f"{format_memory(most_mib)}: it limits nothing"
             )
             yield from _told(document, (*path, "memory"), words)
+
+
+def _names(found: str | Ambiguous | None) -> tuple[str, ...]:
+    if isinstance(found, Ambiguous):
+        return found.names
+    return () if found is None else (found,)
+
+
+def _pools(holdings: Holdings, facts: GpuFacts) -> tuple[str, ...]:
+    gpu_type = holdings.type_of(facts.gpu_id) or facts.kind.type
+    return _names(holdings.document.pool_for(gpu_type, facts.node, facts.gpu_id))
+
+
+def _kept_out(holdings: Holdings, cards: Iterable[GpuFacts]) -> Iterator[DocumentWarning]:
+    """Go through the cards that take nothing as none or several match, those alike as one."""
+    found = ((holdings.type_of(each.gpu_id), holdings.kept_out(each.gpu_id)) for each in cards)
+    for (gpu_type, why), many in sorted(Counter(filter(all, found)).items()):
+        cards_of = "1 card" if many == 1 else f"{many} cards"
+        words = f"{cards_of} of {gpu_type} can take nothing: {why}"
+        yield DocumentWarning((), None, words)
 
 
 def _sizes(

@@ -1,7 +1,17 @@
-"""Why a GPU takes nothing new: the code of the fault, with what the driver says."""
+"""Why a GPU takes nothing new: the code of the fault, with what the driver says; the document."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
+
+IN_NO_POOL: Final = "no pool of the quota document matches"
+"""Why a card takes nothing that no pool matches: a clause."""
+
+
+def several_match(sections: str, names: Sequence[str]) -> str:
+    """Return why a card takes nothing that several ``sections`` match, types or pools: a clause."""
+    return f"the quota document's {sections} {', '.join(names)} match"
 
 
 class GpuFault(StrEnum):

@@ -297,6 +297,8 @@ class GpuInfo(AnswerModel):
     silent: bool
     closing: ClosingInfo | None = None
     """How an admin has closed the card, or its node."""
+    kept_out: Words | None = None
+    """Why the quota document lets nothing onto the card: no pool has it, or several match it."""
 
 
 class KeepRequest(WireModel):

@@ -147,6 +147,48 @@ async def test_pools_and_types_that_no_card_is_in_are_told_by_their_lines(tmp_pa
     ("text", "words"),
     [
         (
+            "pools: [{name: p, types: [A100]}]",
+            [
+                (
+                    "1 card of Simulated H100 80GB can take nothing: no pool of the quota document "
+                    "matches"
+                ),
+                "line 1: pools.p: no GPU that there is lies in this pool",
+            ],
+        ),
+        (
+            "gpu_types: {H100: {match: '*H100*'}, big: {match: '*80GB*'}}",
+            [
+                (
+                    "1 card of Simulated H100 80GB can take nothing: the quota document's types "
+                    "H100, big match"
+                )
+            ],
+        ),
+        (
+            "pools: [{name: a, nodes: ['n*'], default: true}, {name: b, nodes: ['*']}]",
+            [
+                (
+                    "1 card of Simulated H100 80GB can take nothing: the quota document's pools "
+                    "a, b match"
+                )
+            ],
+        ),
+    ],
+)
+async def test_a_hub_on_which_no_card_can_be_had_says_so(
+    tmp_path: Path, text: str, words: list[str]
+) -> None:
+    with metric_world(tmp_path, text) as world:
+        assert world.capacity.warnings() == ()
+        world.report(a_gpu())
+        assert list(world.capacity.warnings()) == words
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
             "sizes: [{name: s, memory: 1/4, compute: 1/4, types: [NVIDIA B200]}]",
             "line 1: sizes.s: no GPU in its pool has a type that it may lie on: nobody can have it",
         ),

@@ -101,7 +101,7 @@ def test_each_key_that_says_something_else_is_told(
         (
             BEFORE
             + "exceptions: [{groups: [a], set: {sizes: [large]}, until: 2026-12-01, why: w}]",
-            (("member of a: sizes", "small", "large"),),
+            (("member of a: sizes", "small", "large (until 2026-12-02 00:00 UTC: w)"),),
         ),
         (
             BEFORE
@@ -268,6 +268,33 @@ reservations:
         "1 card, 2031-02-15 14:00-16:00 UTC; next from 2031-02-15 14:00 UTC"
     )
     assert not any("other" in name for name in told)
+
+
+def test_what_an_exception_says_is_told_with_its_reason_and_its_end() -> None:
+    text = """\
+groups: {nlp: {guaranteed: {H100: 1}}}
+exceptions:
+  - {who: [bob], set: {limit: {cards: 9}}, until: 2026-12-01, why: over}
+  - {who: [ada], set: {limit: {cards: 3}}, until: 2026-12-14, why: thesis}
+  - {groups: [nlp], set: {guaranteed: {H100: 2}}, why: paper}
+"""
+    now = datetime(2026, 12, 3, tzinfo=UTC)
+    in_force = read_quota_document(text).at(now)
+    told = {
+        line.right: (line.value, line.source, line.line)
+        for line in tell_rights(in_force, rights_of(in_force, "ada", ("nlp",)), now)
+    }
+    assert told["limit of cards"] == (
+        "3 cards (until 2026-12-15 00:00 UTC: thesis)",
+        "exceptions[1].set.limit.cards",
+        4,
+    )
+    assert told["nlp is guaranteed H100"] == (
+        "2 cards (paper)",
+        "exceptions[2].set.guaranteed.H100",
+        5,
+    )
+    assert told["limit of slices"] == ("4", "when nobody says", None)
 
 
 def test_the_name_of_a_right_is_bounded_whatever_a_groups_name_is() -> None:

@@ -157,6 +157,7 @@ class Views:
             seen_at=self._fleet.seen_at(gpu.node),
             silent=self._fleet.is_silent(gpu.node),
             closing=None if closing is None else self.closing(closing),
+            kept_out=self._capacity.holdings.kept_out(gpu.gpu_id),
         )
 
     def _shown_report(self, report: SliceReport, viewer: Viewer) -> SliceReport:

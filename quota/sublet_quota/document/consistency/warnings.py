@@ -25,14 +25,16 @@ class DocumentWarning:
     """A thing in a document that somebody should look at, and where."""
 
     path: KeyPath
+    """Empty: the document as a whole."""
     line: int | None
-    """``None``: it was not read from text."""
+    """``None``: it was not read from text, or no line of it says that."""
     words: str
 
     def __str__(self) -> str:
         """Return it for people: ``line 7: groups.lab.guaranteed.H100: is ...``."""
         line = "" if self.line is None else f"line {self.line}: "
-        return f"{line}{written_path(self.path)}: {self.words}"
+        where = f"{written_path(self.path)}: " if self.path else ""
+        return f"{line}{where}{self.words}"
 
 
 def document_warnings(document: QuotaDocument) -> tuple[DocumentWarning, ...]:
