@@ -65,8 +65,10 @@ def _nobody_is_overtaken(record: Record, asked: Iterable[Asked]) -> None:
 def _stand_still(model: CardModel) -> bool:
     """Whether all jobs of a card stand still though no owner works there and nothing moves.
 
-    Those that are held back below a limit have to.
+    Those that are held back below a limit have to, and where room is reserved they may.
     """
+    if model.reserved_mib > 0:
+        return False
     jobs = [each for each in model.slices.values() if each.is_job and not each.held_back]
     works = any(each.active for each in model.slices.values() if not each.is_job)
     return bool(jobs) and not works and model.move is None and not any(j.could_run for j in jobs)

@@ -10,6 +10,7 @@ from sublet_quota.jobs.turns.past_uses import NO_PAST_USE, PastUse
 from sublet_quota.names.ids import UserName
 from sublet_quota.placement.slice_placement import Placement
 from sublet_quota.server_queue.expected import Ends
+from sublet_quota.server_queue.kept_times import kept_times
 from sublet_quota.server_queue.line_order import in_order
 from sublet_quota.server_queue.queued_server import QueuedServer
 from sublet_quota.server_queue.rights_ends import rights_ends
@@ -69,7 +70,8 @@ class HubWithLine:
     def waits(self, minute: int = 0, **ends: Any) -> dict[str, QueueWait]:
         now = NOON + timedelta(minutes=minute)
         found_then = rights_ends(self.hub.holdings, self.line, self.past, now)
-        known = Ends(now, of_rights=found_then, **ends)
+        kept = kept_times(self.hub.holdings, now)
+        known = Ends(now, of_rights=found_then, kept=kept, **ends)
         found = waits(self.hub.holdings, self.order(), known)
         return {each.server.request_id: each for each in found}
 

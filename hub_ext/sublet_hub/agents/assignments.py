@@ -1,7 +1,7 @@
 """The assignments of an agent: the slices it serves, and the policy for each of its cards."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from sublet_quota.admission.slice_admission import rank_of
@@ -37,6 +37,9 @@ class Reserved(Protocol):
 
     def has_place_of(self, record: SliceRecord) -> bool:
         """Whether a slice has its place in the room that is kept on its card."""
+
+    def is_in_the_way(self, record: SliceRecord) -> bool:
+        """Whether a job's slice is in room that is kept for others, on no card of its group's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +136,9 @@ class Assigner:
         of_job = _NOT_ORDERED
         if record.job_id is not None:
             of_job = self._order.get(record.job_id, of_job)
+        if self._reserved.is_in_the_way(record):
+            # What its group is guaranteed lies elsewhere.
+            of_job = replace(of_job, rank=Rank.BORROWED)
         return SliceAssignment(
             slice_id=record.slice_id,
             holder=record.holder,

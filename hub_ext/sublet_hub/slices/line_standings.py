@@ -16,6 +16,7 @@ from sublet_quota.jobs.turns.past_uses import PastUse
 from sublet_quota.names.ids import UserName
 from sublet_quota.preview.present_state import PresentState, present_state
 from sublet_quota.server_queue.expected import Ends
+from sublet_quota.server_queue.kept_times import kept_times
 from sublet_quota.server_queue.line_order import in_order
 from sublet_quota.server_queue.queued_server import QueuedServer
 from sublet_quota.server_queue.rights_ends import rights_ends
@@ -134,7 +135,8 @@ def _reckon(
     state: PresentState, line: Sequence[QueuedServer], past: PastUse, ends: Ends
 ) -> Standings:
     holdings = state.holdings()
-    known = replace(ends, of_rights=rights_ends(holdings, line, past, ends.now))
+    found = rights_ends(holdings, line, past, ends.now)
+    known = replace(ends, of_rights=found, kept=kept_times(holdings, ends.now))
     return Standings(holdings, in_order(holdings, line, past), known)
 
 

@@ -4,7 +4,7 @@ How long the slices on a card take to leave is reckoned from what their agents s
 by the rate that was measured there. Who is called back is told for whom, and from when on.
 
 From then on the agents are told how much is to be free on a card, so that it is at the hour: they
-suspend who was called back, as far as the rest of the card is too small for these.
+suspend jobs on lent room and who borrows there, as far as the rest of the card is too small.
 
 Which cards that will be is reckoned beside the loop on what is held at a moment: of many slices
 that takes as long as another document. Who has come to a card, or left it, meanwhile stays as it is
@@ -27,8 +27,11 @@ from sublet_quota.placement.reserved_room import (
     ReservedRoom,
     due_now,
     is_kept,
+    is_of,
     kept_for,
+    lies_elsewhere,
     reserved_room,
+    to_move_mib,
 )
 from sublet_quota.reasons.quota_changes import reserved_words
 from sublet_quota.reasons.ranks import from_words
@@ -63,14 +66,16 @@ class ReservedRooms:
         self._now = now
         self._kept: Mapping[GpuId, ReservedRoom] = {}
         self._again_at: datetime | None = None
+        self._looked_under: QuotaDocument | None = None
+        """The document by which cards were kept last."""
         self._reckoned: _Reckoned | None = None
 
     async def prepare(self) -> None:
         """Reckon out beside the loop what ``call_back_due`` acts on, where it is time for that."""
-        now = self._now()
-        if self._again_at is not None and now < self._again_at:
+        now, document = self._now(), self._capacity.holdings.document
+        is_looked_at = self._again_at is not None and now < self._again_at
+        if is_looked_at and document is self._looked_under:
             return
-        document = self._capacity.holdings.document
         rooms: tuple[ReservedRoom, ...] = ()
         if coming(document.as_written.reservations, now, LOOK_AHEAD):
             rooms = await asyncio.to_thread(_rooms_of, self._capacity.holdings.as_held(), now)
@@ -87,7 +92,7 @@ class ReservedRooms:
             self._call_back(room, now)
         self._kept = due.kept
         holdings.kept_cards = {gpu_id: each.kept_for for gpu_id, each in due.kept.items()}
-        self._again_at = due.again_at
+        self._again_at, self._looked_under = due.again_at, holdings.document
 
     def on_card(self, gpu_id: GpuId) -> ReservedRoom | None:
         """Return the room of a card that is to be free now; ``None``: none is."""
@@ -100,9 +105,15 @@ class ReservedRooms:
         kept = None if record.is_job else self.on_card(record.gpu.gpu_id)
         if kept is None or record.called_back_since is not None:
             return False
-        document = self._capacity.holdings.document
-        is_new = record.created_at > kept.reckoned_at
-        return is_new and kept.group in document.path_of_payer(record.group)
+        return is_of(self._capacity.holdings.document, kept, record.group)
+
+    def is_in_the_way(self, record: SliceRecord) -> bool:
+        """Whether a job's slice is in room that is kept for others, on no card of its group's."""
+        if not record.is_job or self.on_card(record.gpu.gpu_id) is None:
+            return False
+        holdings = self._capacity.holdings
+        holding = holdings.slice(record.slice_id)
+        return holding is not None and lies_elsewhere(holdings, holding)
 
     def is_kept(self, record: SliceRecord) -> bool:
         """Whether the room that a called-back slice left is kept for a reservation."""
@@ -119,13 +130,13 @@ class ReservedRooms:
         document = self._capacity.holdings.document
         return kept_for(document, record.called_back_for, self._now())
 
-    def _moving(self, gpu_id: GpuId, slices: tuple[SliceId, ...]) -> timedelta:
-        """Return how long these slices take to leave a card, one after another."""
-        card = self._fleet.gpu_report(gpu_id)
+    def _moving(self, room: ReservedRoom) -> timedelta:
+        """Return how long those take to leave a card who are in the way there."""
+        card = self._fleet.gpu_report(room.gpu_id)
         rate = _USUAL_MIB_PER_S if card is None else card.suspend_mib_per_s
+        leaving_mib = to_move_mib(self._capacity.holdings, room, self._held_mib)
         # What an agent tells of many may be more than a time span can say.
-        longest_s = LOOK_AHEAD.total_seconds()
-        return timedelta(seconds=min(longest_s, sum(map(self._held_mib, slices)) / rate))
+        return timedelta(seconds=min(LOOK_AHEAD.total_seconds(), leaving_mib / rate))
 
     def _held_mib(self, slice_id: SliceId) -> int:
         """Return what a slice holds, at most its cap where its agent does not say."""

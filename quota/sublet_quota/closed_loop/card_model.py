@@ -13,6 +13,7 @@ from typing import Final, assert_never
 from sublet_quota.amounts.gpu_amounts import WHOLE_GPU_MILLI
 from sublet_quota.closed_loop.asks.asked import CardSpeeds
 from sublet_quota.closed_loop.card.card_news import CardNews, Move, RuleBrokenError
+from sublet_quota.closed_loop.card.reserved_on_card import ReservedOnCard
 from sublet_quota.closed_loop.card.slice_on_card import SliceOnCard
 from sublet_quota.holdings.gpu_load import GpuFacts
 from sublet_quota.life_cycles.slice_states import SliceState
@@ -34,6 +35,7 @@ from sublet_quota.residency.policy import decide
 from sublet_quota.residency.snapshot import (
     GpuSnapshot,
     PoolSettings,
+    SliceView,
     Transition,
     TransitionKind,
 )
@@ -56,6 +58,7 @@ class CardModel:
     lending: bool = True
     slices: dict[SliceId, SliceOnCard] = field(default_factory=dict)
     move: Move | None = None
+    reserved: ReservedOnCard | None = None
     waits: tuple[Wait, ...] = ()
     asked: int = 0
     """How often the policy was asked."""
@@ -140,7 +143,7 @@ class CardModel:
             margin_mib=kind.margin_mib,
             host_free_mib=self.host_free_mib(),
             suspend_mib_per_s=self.speeds.suspend_mib_per_s,
-            slices=tuple(each.view(leaves=self._leaves(each)) for each in self.slices.values()),
+            slices=tuple(map(self._view, self.slices.values())),
             transition=None
             if move is None
             else Transition(
@@ -152,7 +155,14 @@ class CardModel:
             lending=self.lending,
             closed=self.facts.closed,
             settings=self.settings,
+            reserved_mib=self.reserved_mib,
         )
+
+    @property
+    def reserved_mib(self) -> int:
+        """How much is to be free now for a reservation."""
+        reserved = self.reserved
+        return 0 if reserved is None or reserved.until <= self.now else reserved.memory_mib
 
     @property
     def lendable_mib(self) -> int:
@@ -183,6 +193,10 @@ class CardModel:
 
     def _running(self) -> Iterator[SliceOnCard]:
         return (each for each in self.slices.values() if each.runs_since is not None)
+
+    def _view(self, served: SliceOnCard) -> SliceView:
+        is_own = self.reserved is not None and self.reserved.is_own(served.slice_id)
+        return served.view(leaves=self._leaves(served), in_reserve=is_own)
 
     def _leaves(self, served: SliceOnCard) -> bool:
         move = self.move
@@ -294,6 +308,8 @@ class CardModel:
 
     def _coming(self) -> Iterator[datetime]:
         """Yield when things may be otherwise here though nobody does anything."""
+        if self.reserved is not None:
+            yield self.reserved.until
         if self.move is not None:
             yield self.move.ends
         speed = self.speed

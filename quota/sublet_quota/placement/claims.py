@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-from sublet_quota.amounts.gpu_amounts import WHOLE_GPU_MILLI, GpuAmount
+from sublet_quota.amounts.gpu_amounts import NOTHING, WHOLE_GPU_MILLI, GpuAmount
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.holdings.layout.layout import Part
 from sublet_quota.names.ids import GpuId, GroupName, SliceId
@@ -31,6 +31,8 @@ class Claim:
     """Who cannot: until they have gone the guarantee is not met there."""
     amount: GpuAmount
     """What the group may still take there."""
+    memory_mib: int
+    """How much of the card's memory its part is, with what it has there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,19 +87,28 @@ def _claim(holdings: Holdings, gpu_type: str, gpu_id: GpuId, node: NodeName) -> 
         for each in holdings.slices_on(gpu_id)
         if _is_in_the_way(holdings, each.slice_id, node, gpu_type)
     )
-    return Claim(group, gpu_type, gpu_id, way, tuple(sorted(fixed)), amount)
+    memory_mib = _part_of(holdings, gpu_type, gpu_id, leaf).memory_mib
+    return Claim(group, gpu_type, gpu_id, way, tuple(sorted(fixed)), amount, memory_mib)
 
 
 def _claimed(holdings: Holdings, gpu_type: str, gpu_id: GpuId, leaf: NodeName) -> GpuAmount:
     """Return what a group may still take of a card: its part there, whatever the overcommit."""
-    room, facts = holdings.room_for_entitled(gpu_id, leaf), holdings.gpu(gpu_id)
-    if facts is None:
-        return room
-    part = holdings.layout(gpu_type).part_for(gpu_id, leaf)
-    return GpuAmount(
-        min(room.memory_mib, int(facts.kind.usable_mib * part)),
-        min(room.compute_milli, int(WHOLE_GPU_MILLI * part)),
+    room, part = (
+        holdings.room_for_entitled(gpu_id, leaf),
+        _part_of(holdings, gpu_type, gpu_id, leaf),
     )
+    return GpuAmount(
+        min(room.memory_mib, part.memory_mib), min(room.compute_milli, part.compute_milli)
+    )
+
+
+def _part_of(holdings: Holdings, gpu_type: str, gpu_id: GpuId, leaf: NodeName) -> GpuAmount:
+    """Return the part of a card that is laid out for a group."""
+    facts = holdings.gpu(gpu_id)
+    if facts is None:
+        return NOTHING
+    part = holdings.layout(gpu_type).part_for(gpu_id, leaf)
+    return GpuAmount(int(facts.kind.usable_mib * part), int(WHOLE_GPU_MILLI * part))
 
 
 def _is_free(holdings: Holdings, gpu_id: GpuId, amount: GpuAmount) -> bool:

@@ -6,13 +6,14 @@ reservation has on a card stays theirs till that ends. Who was called back is no
 a while after the begin: those who come at the hour would else call them back again.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from sublet_quota.document.lookups.reservations import Coming, coming, next_time_of
 from sublet_quota.document.quota_document import QuotaDocument
+from sublet_quota.holdings.gpu_load import Holding
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.holdings.kept_cards import KEPT_FOR, KeptFor
 from sublet_quota.names.ids import GpuId, GroupName, SliceId
@@ -24,6 +25,8 @@ LOOK_AHEAD: Final = timedelta(minutes=10)
 LOOKED_AT_EVERY: Final = timedelta(seconds=20)
 """How often it is reckoned who makes way, while something begins soon."""
 LEAST_LEAD: Final = timedelta(minutes=1)
+HeldMib = Callable[[SliceId], int]
+"""How much a slice holds on its card."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +39,8 @@ class ReservedRoom:
     """The borrowed slices that make way there."""
     begin: datetime
     end: datetime
-    reckoned_at: datetime
-    """Who has come since then has its place in this room."""
     memory_mib: int = 0
-    """How much of the card's memory the group may still take there."""
+    """How much of the card's memory the group's part is, with what the group has there."""
     not_before: datetime | None = None
     """When what another reservation has on the card ends; ``None``: nothing is reserved there."""
 
@@ -64,8 +65,13 @@ def reserved_room(holdings: Holdings, now: datetime) -> tuple[ReservedRoom, ...]
 
     By the layout that will be in force then, with the slices of now.
     """
-    written = holdings.document.as_written
-    soon = coming(written.reservations, now, LOOK_AHEAD)
+    return room_for(
+        holdings, coming(holdings.document.as_written.reservations, now, LOOK_AHEAD), now
+    )
+
+
+def room_for(holdings: Holdings, soon: Sequence[Coming], now: datetime) -> tuple[ReservedRoom, ...]:
+    """Return the cards that will be laid out for reservations, as things are now."""
     if not soon:
         return ()
     for gpu_type in holdings.types():
@@ -76,6 +82,37 @@ def reserved_room(holdings: Holdings, now: datetime) -> tuple[ReservedRoom, ...]
         for begin in sorted({each.begin for each in soon})
         for room in _at(holdings, [each for each in soon if each.begin == begin], now)
     )
+
+
+def is_of(document: QuotaDocument, room: ReservedRoom, group: GroupName | None) -> bool:
+    """Whether what a group pays for is of the reservation."""
+    return room.group in document.path_of_payer(group)
+
+
+def lies_elsewhere(holdings: Holdings, holding: Holding) -> bool:
+    """Whether a slice, or a job, is on no card that is laid out for its group."""
+    gpu_type = holdings.type_of(holding.gpu_id)
+    leaf = holdings.leaf_for(holding.group, holding.owner)
+    return gpu_type is None or holding.gpu_id not in holdings.layout(gpu_type).usable_by(leaf)
+
+
+def to_move_mib(holdings: Holdings, room: ReservedRoom, held_mib: HeldMib) -> int:
+    """Return how much leaves a card, at most, before what is reserved there is free.
+
+    That is who makes way, and where more is missing, what jobs hold there, and others who borrow.
+    """
+    here = {each.slice_id: each for each in holdings.slices_on(room.gpu_id)}
+    held = {slice_id: held_mib(slice_id) for slice_id in {*here, *room.slices}}
+    facts, own = holdings.gpu(room.gpu_id), 0
+    ahead = set(room.slices)
+    for slice_id, each in here.items():
+        if each.is_notebook and is_of(holdings.document, room, each.group):
+            own += held[slice_id]
+        elif holdings.rank(slice_id) >= Rank.BORROWED:
+            ahead.add(slice_id)
+    free_mib = 0 if facts is None else facts.kind.usable_mib - sum(held.values())
+    leaving = ahead if free_mib < room.memory_mib - own else room.slices
+    return sum(held[slice_id] for slice_id in leaving)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,20 +131,20 @@ def due_now(
     holdings: Holdings,
     rooms: Iterable[ReservedRoom],
     kept: Mapping[GpuId, ReservedRoom],
-    moving: Callable[[GpuId, tuple[SliceId, ...]], timedelta],
+    moving: Callable[[ReservedRoom], timedelta],
     now: datetime,
 ) -> Due:
     """Return for which cards it is time by now, with the slices that are there and borrowed still.
 
     ``rooms``: as ``reserved_room`` found them; ``kept``: what was kept until now; ``moving``: how
-    long slices take to leave a card.
+    long those take to leave a card who are in the way there (``to_move_mib``).
     """
     dues, begun = [now + LOOKED_AT_EVERY], list[ReservedRoom]()
     after = {gpu_id: each for gpu_id, each in kept.items() if is_kept(holdings, each, now)}
     for found in rooms:
         there = tuple(one for one in found.slices if _may_make_way(holdings, one, found.gpu_id))
         room = replace(found, slices=there)
-        due = room.due_at(moving(room.gpu_id, there))
+        due = room.due_at(moving(room))
         if due > now:
             dues.append(due)
             continue
@@ -147,9 +184,8 @@ def _at(holdings: Holdings, soon: list[Coming], now: datetime) -> Iterator[Reser
         slices = tuple(each for each in claim.calls_back if _is_borrowed(holdings, each))
         ends = _ends_there(holdings, claim, now, begin)
         end = max(each.end for each in soon if each.reservation.for_ == claim.group)
-        memory_mib = claim.amount.memory_mib
         yield ReservedRoom(
-            claim.group, claim.gpu_id, slices, begin, end, now, memory_mib, not_before=ends
+            claim.group, claim.gpu_id, slices, begin, end, claim.memory_mib, not_before=ends
         )
 
 

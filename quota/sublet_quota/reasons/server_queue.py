@@ -32,6 +32,8 @@ class ExpectedFrom(StrEnum):
     """Unknown: a limit is in the way, and who makes room below it is not known."""
     FAR_BACK = "far-back"
     """Unknown: too many are before it."""
+    RESERVED = "reserved"
+    """Unknown: by the time that slices there end, the cards may be kept for a reservation."""
     NOTHING_KNOWN = "nothing-known"
     """Unknown: of the slices in the way too few ends are known or can be judged."""
 
@@ -99,6 +101,9 @@ _EXPECTED: Final[Mapping[ExpectedFrom, str]] = MappingProxyType(
         ),
         ExpectedFrom.FAR_BACK: (
             "when there will be room is not known: too many are before it in line"
+        ),
+        ExpectedFrom.RESERVED: (
+            "when there will be room is not known: before slices there end, a reservation begins"
         ),
         ExpectedFrom.NOTHING_KNOWN: (
             "when there will be room is not known: too little is known of when slices there end"

@@ -31,6 +31,8 @@ class WaitReason(StrEnum):
     """A job waits: an owner is active on this GPU."""
     NOT_IDLE_YET = "not-idle-yet"
     """A job waits: a slice that may not be moved holds the room."""
+    RESERVED = "reserved"
+    """The room is kept free for a reservation that begins soon, or has begun."""
     GIVE_BACK_TOO_SLOW = "give-back-too-slow"
     """A job waits: it could not leave within the pool's ``give_back_within``."""
     LENDING_OFF = "lending-off"
@@ -186,6 +188,11 @@ _WORDS: Final[Mapping[WaitReason, _Words]] = MappingProxyType(
         WaitReason.NOT_IDLE_YET: _Words(
             "The job waits until a slice on this GPU is idle and may be lent.",
             "a slice there is not idle yet, or is kept by its owner",
+        ),
+        WaitReason.RESERVED: _Words(
+            "The room on this GPU is kept free for a reservation. Nothing is lost: your slice goes "
+            "on as soon as there is room for it.",
+            "the room is kept free for a reservation",
         ),
         WaitReason.GIVE_BACK_TOO_SLOW: _Words(
             "The job waits: it is too large to make room in time for an owner's return.",

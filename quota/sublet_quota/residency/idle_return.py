@@ -4,13 +4,13 @@ An owner whose slice is at home again finds it there without a wait. They come b
 rank the latest active first. That is never worth somebody else's move, with one exception: what was
 lent against its owner's wish, or may not be lent any more, comes home first, even if a job has to
 leave for it. Where nobody could be made to leave again, only that comes home. Into room that is
-reserved nothing comes home but what is entitled, and what must.
+reserved nothing comes home but what is entitled, and the reservation's own.
 """
 
 from sublet_quota.reasons.waiting import WaitReason
 from sublet_quota.residency.actions import Action, Resume, Suspend
 from sublet_quota.residency.candidates import choose_candidates, list_candidates
-from sublet_quota.residency.room import Room, is_kept
+from sublet_quota.residency.room import Room, is_kept, makes_way
 from sublet_quota.residency.seats import SeatPlan
 from sublet_quota.residency.snapshot import GpuSnapshot, Rank, SliceView
 
@@ -51,13 +51,11 @@ def bring_home(room: Room, plan: SeatPlan, free_mib: int, reserved_mib: int = 0)
         # A cell of it that still runs may fill its whole cap as soon as it is back.
         goes_on = view.runs_a_cell or view.past_the_gate
         need_mib = room.need_mib(view) if goes_on else view.image_mib
-        if view.rank is Rank.CALLED_BACK or (
-            view.rank is Rank.BORROWED and not _must_come_home(snapshot, view)
-        ):
+        if makes_way(snapshot, view):
             need_mib += reserved_mib
         if need_mib <= free_mib:
             return [Resume(view.slice_id)]
-        if _must_come_home(snapshot, view) and not (reserved_mib and view.rank is Rank.CALLED_BACK):
+        if _must_come_home(snapshot, view) and not makes_way(snapshot, view):
             leaving = _jobs_that_make_room(room, plan, need_mib - free_mib, view)
             if leaving is not None:
                 return [leaving]

@@ -4,8 +4,8 @@ Jobs run only while no owner is active on the GPU, but for entitled ones, which 
 slices that are borrowed. A job may take the room of idle slices, but not of kept ones, and not more
 than can leave again within the pool's ``give_back_within``. A slice leaves as a whole, so all bytes
 of a job count that might ever be in an owner's way. In an entitled job's way are none but slices
-that are entitled, too; it comes before all other jobs. None but an entitled one comes into room
-that is reserved; one that is there goes on.
+that are entitled, too; it comes before all other jobs. None but an entitled one is in room that is
+reserved: one that is there leaves it.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from sublet_quota.names.ids import SliceId
 from sublet_quota.reasons.waiting import WaitReason
 from sublet_quota.residency.candidates import RoomMaking, SuspendCandidate, list_candidates
-from sublet_quota.residency.reserve import reserve_of
+from sublet_quota.residency.reserve import Reserve, reserve_of
 from sublet_quota.residency.room import Room, is_kept, kept_from_jobs, measure_room
 from sublet_quota.residency.seats import SeatPlan, Waiting, seat_owners
 from sublet_quota.residency.snapshot import GpuSnapshot, Rank, SliceView
@@ -33,8 +33,8 @@ def seat_jobs(room: Room, candidates: Sequence[SuspendCandidate]) -> SeatPlan:
         reason = _why_not_now(room, job, plan.seated)
         if reason is not None:
             plan.waiting.append(Waiting(job, reason))
-        elif _comes(job) and reserve is not None and not reserve.is_left_beside(staying):
-            plan.waiting.append(Waiting(job, WaitReason.NOT_IDLE_YET))
+        elif reserve is not None and _is_in_the_way(reserve, job, staying):
+            plan.waiting.append(Waiting(job, WaitReason.RESERVED))
         elif making.is_possible(staying):
             plan.seated.append(job)
         else:
@@ -93,7 +93,12 @@ def lendable_mib(snapshot: GpuSnapshot) -> int:
     )
     harmless_mib = snapshot.usable_mib - _owners_mib(room, Rank.CALLED_BACK) - jobs_mib
     returnable_mib = _leaving_in_time_mib(snapshot) - jobs_mib
-    left_mib = snapshot.usable_mib - taken_mib - snapshot.reserved_mib
+    own_mib = sum(
+        room.full_mib[s.slice_id] if s.slice_id in ids else room.committed_mib[s.slice_id]
+        for s in room.views
+        if s.in_reserve
+    )
+    left_mib = snapshot.usable_mib - taken_mib - max(0, snapshot.reserved_mib - own_mib)
     return max(0, min(left_mib, max(harmless_mib, returnable_mib)))
 
 
@@ -102,9 +107,10 @@ def _has_begun(job: SliceView) -> bool:
     return job.gate_open or job.held_mib > 0 or job.image_mib > 0
 
 
-def _comes(job: SliceView) -> bool:
-    """Whether nothing of a job is here, and others may be due the room before it."""
-    return not (job.is_entitled_job or job.gate_open or job.held_mib > 0)
+def _is_in_the_way(reserve: Reserve, job: SliceView, staying: Sequence[SliceView]) -> bool:
+    """Whether a job takes room that is reserved; one that cannot leave is not kept from running."""
+    may_leave = not job.is_entitled_job and (job.unsuspendable is None or not _has_begun(job))
+    return may_leave and not reserve.is_left_beside_jobs(staying)
 
 
 def _order_of_jobs(job: SliceView) -> tuple[bool, int, int, SliceId]:

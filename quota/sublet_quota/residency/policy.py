@@ -206,6 +206,8 @@ class _Course:
                 self.actions.append(OpenGate(view.slice_id))
             # Promised in this call: the next in order must not count on it.
             self.free_mib -= need_mib
+            if view.in_reserve and self.reserve is not None:
+                self.reserve.is_taken(need_mib)
 
     def _resume(self, view: SliceView) -> None:
         rests = view.not_before is not None and view.not_before > self.room.snapshot.now

@@ -12,9 +12,8 @@ from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.names.ids import SliceId
 from sublet_quota.residency.snapshot import GpuSnapshot, Rank, SliceView, TransitionKind
 
-_AT_REST: Final = max(Rank) + 1
-_CALLED_BACK_AT_REST: Final = _AT_REST + 1
-BEHIND_RESERVE: Final = (Rank.CALLED_BACK, _CALLED_BACK_AT_REST)
+_AT_REST: Final = 2 * (max(Rank) + 1)
+BEHIND_RESERVE: Final = frozenset({2 * Rank.BORROWED + 1, 2 * Rank.CALLED_BACK + 1, _AT_REST + 1})
 """The lines that have only what a reservation leaves."""
 
 
@@ -123,18 +122,22 @@ def is_moving(snapshot: GpuSnapshot, view: SliceView) -> bool:
     return transition is not None and transition.slice_id == view.slice_id
 
 
+def makes_way(snapshot: GpuSnapshot, view: SliceView) -> bool:
+    """Whether a slice leaves ahead of a reservation: of who borrows, a job that is not entitled."""
+    return snapshot.reserved_mib > 0 and view.rank >= Rank.BORROWED and not view.in_reserve
+
+
 def line_of(snapshot: GpuSnapshot, view: SliceView) -> int:
     """Return in which line a slice with work stands for its room: lower ones come first.
 
     That is its rank's. Behind them all is an owner who is at rest: at once where it has no seat,
     for nothing of it waits; with one after a whole turn, so that nobody moves for every pause.
-    Where something is reserved, who is called back and at rest has a line of its own.
+    Where something is reserved, who makes way for that comes in each case behind who does not.
     """
     since = view.rests_since
-    if since is None or (view.gate_open and snapshot.now - since < snapshot.settings.turn):
-        return view.turn_rank
-    is_last = snapshot.reserved_mib > 0 and view.turn_rank is Rank.CALLED_BACK
-    return _CALLED_BACK_AT_REST if is_last else _AT_REST
+    seated = since is None or (view.gate_open and snapshot.now - since < snapshot.settings.turn)
+    line = 2 * view.turn_rank if seated else _AT_REST
+    return line + (not view.is_job and makes_way(snapshot, view))
 
 
 def kept_from_jobs(room: Room, *, entitled: bool) -> tuple[SliceView, ...]:

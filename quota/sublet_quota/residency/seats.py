@@ -291,6 +291,11 @@ def _is_away_at_rest(view: SliceView) -> bool:
 
 
 def _why_after(view: SliceView, takers: Sequence[SliceView]) -> WaitReason:
-    """Return why a slice comes after these: by its rank, or as one of which nothing waits."""
+    """Return why a slice comes after these: by its rank, or as one of which nothing waits.
+
+    After nobody it comes where its room is reserved.
+    """
+    if not takers and view.rank is Rank.BORROWED:
+        return WaitReason.RESERVED
     by_rank = all(taker.turn_rank < view.turn_rank for taker in takers)
     return WaitReason.CALLED_BACK if by_rank or view.rests_since is None else WaitReason.TURN

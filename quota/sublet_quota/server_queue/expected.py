@@ -4,7 +4,8 @@ Each in its order gets the card on which enough is free first, as slices there e
 is known, else when half of the slices of that type that were held as long as this one were gone.
 Where too few were, no end is told: never a made-up time. What others would make way for, and that
 those in line leave again, is not counted on; but for who surely has their turn when a reservation
-or an exception ends (``rights_ends``), where that is sooner.
+or an exception ends (``rights_ends``), where that is sooner. Of a card that may be kept for a
+reservation by then (``kept_times``) no time is told to who would borrow there.
 """
 
 from bisect import bisect_right
@@ -24,6 +25,8 @@ from sublet_quota.placement.slice_placement import Placement
 from sublet_quota.reasons.derivation import Rule
 from sublet_quota.reasons.refusals.room import RoomRefusal
 from sublet_quota.reasons.server_queue import Expected, ExpectedFrom
+from sublet_quota.residency.snapshot import Rank
+from sublet_quota.server_queue.kept_times import KeptTimes
 from sublet_quota.server_queue.rights_ends import RightsEnd
 from sublet_quota.server_queue.walk import Step, cards_for
 from sublet_quota.shares.fair_order import RequestId
@@ -56,6 +59,8 @@ class Ends:
     """How long notebooks' slices of a GPU type were held lately, the shortest first."""
     of_rights: Mapping[RequestId, RightsEnd] = field(default_factory=dict)
     """Whose turn comes when a reservation or an exception ends."""
+    kept: KeptTimes = field(default_factory=KeptTimes)
+    """From when on cards may be kept for reservations."""
 
     def end_of(self, holding: Holding, gpu_type: str) -> tuple[datetime, ExpectedFrom] | None:
         """Return when a slice ends, and from what that follows; ``None``: it is not known."""
@@ -120,15 +125,23 @@ class Reckoning:
         return Expected(max(min(until), self._ends.now), ExpectedFrom.CARD_OPENS)
 
     def _first_room(self, question: Question) -> Expected:
-        found = [
+        known = [
             (at, option, facts, by)
             for option in question.admission.options
             for facts, missing in cards_for(question, option)
             if (when := self._room_at(question, option, facts, missing)) is not None
             for at, by in (when,)
         ]
+        document = question.holdings.document
+        found = [
+            each
+            for each in known
+            for at, option, facts, _ in (each,)
+            if option.rank is not Rank.BORROWED
+            or not self._ends.kept.bars(document, facts.gpu_id, option.group, at)
+        ]
         if not found:
-            return Expected(None, ExpectedFrom.NOTHING_KNOWN)
+            return Expected(None, ExpectedFrom.RESERVED if known else ExpectedFrom.NOTHING_KNOWN)
         at, option, facts, by = min(found, key=lambda one: (one[0], one[2].node, one[2].index))
         self._give(facts.gpu_id, option.asked.amount)
         return Expected(at, by, option.asked.gpu_type)

@@ -56,6 +56,29 @@ def test_called_back_slices_are_away_when_the_reservation_begins_and_nobody_else
         assert cleo.end_cell() == hers
 
 
+def test_a_job_on_lent_room_leaves_ahead_of_the_reservation(tmp_path):
+    with agent_world(tmp_path) as world:
+        j = world.job("j", 60)
+        world.serve(j, **NOBODY_FALLS_IDLE)
+        job = world.kernel("j")
+        its = job.enter_and_fill(50, 1)
+        world.set_pool(reserved_mib=50 * world.gib, reserved_until=datetime.now(UTC) + HOUR)
+        world.until(lambda: world.truth(job.pid) == "checkpointed")
+        world.until(lambda: world.report("j").wait is not None)
+        assert world.report("j").wait.reason is WaitReason.RESERVED
+        # Who comes at the hour has the room without a wait; the job goes on when it is over.
+        e = world.notebook("e", 50, owner="eve", rank=Rank.ENTITLED, in_reserve=True)
+        world.service.assign(j, e)
+        world.until(lambda: world.service.report("e") is not None)
+        eve = world.kernel("e")
+        _, waits = eve.enter()
+        assert waits == []
+        eve.ends_cell()
+        world.set_pool(reserved_mib=0, reserved_until=None)
+        world.service.assign(j, changed(e, given_up_at=datetime.now(UTC)))
+        assert job.enter_and_digest() == its
+
+
 def test_a_called_back_slice_runs_beside_what_is_reserved(tmp_path):
     with agent_world(tmp_path) as world:
         c = world.notebook("c", 20, owner="cleo", rank=Rank.CALLED_BACK)

@@ -17,8 +17,8 @@ from sublet_hub.slices import reserved_rooms
 from sublet_hub.state import fleet
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.holdings.kept_cards import KEPT_FOR
-from sublet_quota.names.ids import GpuId
-from sublet_quota.placement.reserved_room import LOOK_AHEAD
+from sublet_quota.names.ids import GpuId, GroupName
+from sublet_quota.placement.reserved_room import LOOK_AHEAD, ReservedRoom
 from sublet_quota.residency.snapshot import Rank
 from sublet_quota.wire.agent_link import GpuAssignment, SliceAssignment
 from sublet_quota.wire.event_kinds import EventKind
@@ -266,6 +266,25 @@ async def test_room_is_not_kept_for_a_reservation_that_was_taken_away(
         assert here.called_back() == set()
 
 
+async def test_a_reservation_of_a_new_document_is_kept_as_soon_as_that_is_in_force(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    async with scene(tmp_path, hub, an_hour(), cards=1, reserved=1) as here:
+        path, places = tmp_path / "quota.yaml", here.world.service.places
+        written = path.read_text()
+        path.write_text(written.partition("reservations:")[0])
+        assert await here.world.service.quota.reload()
+        await here.at(MINUTE)
+        assert here.called_back() == set()
+        path.write_text(written)
+        assert await here.world.service.quota.reload()
+        # No moment later: it was looked at just now, under the document of before.
+        await places.prepare()
+        places.look()
+        assert here.called_back() == {"guest-0"}
+        assert len(here.world.service.capacity.holdings.kept_cards) == 1
+
+
 async def test_who_is_on_the_way_to_a_card_that_is_reserved_stays_where_it_is(
     tmp_path: Path, hub: FakeHub
 ) -> None:
@@ -325,4 +344,6 @@ async def test_what_an_agent_says_of_a_hundred_slices_is_no_longer_than_anything
         await here.holds("guest-0", 2**30)
         (slice_id,) = here.world.service.ledger.slices
         reserved = here.world.service.places._reserved
-        assert reserved._moving(GpuId("SIM-0"), (slice_id,) * 100) == LOOK_AHEAD
+        end = begin + timedelta(hours=2)
+        room = ReservedRoom(GroupName("course"), GpuId("SIM-0"), (slice_id,), begin, end)
+        assert reserved._moving(room) == LOOK_AHEAD

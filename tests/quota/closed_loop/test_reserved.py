@@ -3,18 +3,16 @@
 from datetime import timedelta
 
 import pytest
-from sublet_quota.closed_loop.asks.asked import CardSpeeds
 from sublet_quota.closed_loop.record.records import Record
 from sublet_quota.placement.reserved_room import LOOK_AHEAD
 from sublet_quota.residency.snapshot import Rank
 
-from tests.support.loop_cases import H100, HOUR, MINUTE, MONDAY, a_server, cards, scene
+from tests.support.loop_cases import HOUR, MINUTE, MONDAY, a_server, cards, jobs, scene
 from tests.support.loop_rules import watched
 
-OUT_S = CardSpeeds().out_s(H100.memory_mib)
 BEGIN = MONDAY + 14 * HOUR
 TEXT = """
-groups: {course: {members: [course]}, guests: {}}
+groups: {course: {members: [course]}, guests: {}, trainers: {}}
 reservations:
   - {name: lab, for: course, guaranteed: {H100: 4}, at: "Mon 14:00-16:00", zone: UTC,
      until: 2026-12-15}
@@ -38,10 +36,25 @@ def test_at_the_begin_all_is_there_that_is_reserved(text: str) -> None:
     first = {each.slice_id: each for each in record.cells[::-1] if each.who.group == "course"}
     assert len(first) == 16
     assert {each.rank for each in first.values()} == {Rank.ENTITLED}
-    assert max(each.waited for each in first.values()).total_seconds() <= OUT_S + 1
+    assert {each.waited for each in first.values()} == {timedelta()}
     of_class = [answer for answer in record.answers if answer.name.startswith("c")]
     assert {answer.at for answer in of_class} == {BEGIN}
     assert record.line == []
+
+
+def test_jobs_that_lie_in_reserved_room_are_away_at_the_begin_and_go_on_afterwards() -> None:
+    class_ = [
+        a_server(f"c{n}", "course", "1/4", at=14 * HOUR, cells=3, thinks=timedelta())
+        for n in range(16)
+    ]
+    asked = [*jobs("j", "trainers", 4, works=20 * HOUR), *class_]
+    record = watched(scene(TEXT, asked, 40 * HOUR, on=cards(4)))
+    first = {each.slice_id: each for each in record.cells[::-1] if each.who.group == "course"}
+    assert {each.waited for each in first.values()} == {timedelta()}
+    left = {each.slice_id: each.at for each in record.moves if each.leaves}
+    assert set(left) == {f"j-{n}" for n in range(4)}
+    assert all(BEGIN - LOOK_AHEAD <= at < BEGIN for at in left.values())
+    assert set(record.jobs_done) == set(left)
 
 
 def test_others_make_way_shortly_before_once_and_are_back_when_it_is_over() -> None:

@@ -1,5 +1,6 @@
 """Reservations: their room is lent until moving must begin, and is there at the hour."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import count
 
@@ -17,11 +18,12 @@ from sublet_quota.placement.reserved_room import (
     ReservedRoom,
     kept_for,
     reserved_room,
+    to_move_mib,
 )
 from sublet_quota.placement.slice_placement import Placement, decide_slice
 from sublet_quota.reasons.helping import HelpKind
 from sublet_quota.reasons.refusal import Refusal
-from sublet_quota.residency.snapshot import Rank
+from sublet_quota.residency.snapshot import Holder, Rank
 
 from tests.support.admission_cases import SmallHub
 from tests.support.quota_cases import NOON, a_reservation_of, document, gpu, notebook, part
@@ -128,10 +130,43 @@ def test_the_end_of_a_reservation_is_not_advised_where_it_would_not_help() -> No
 
 
 def test_they_are_called_back_as_late_as_their_memory_allows_and_a_minute_before_at_least() -> None:
-    room = ReservedRoom("course", "gpu-0", (), AT_TWO, AT_TWO + 120 * MINUTE, AT_TWO)
+    room = ReservedRoom("course", "gpu-0", (), AT_TWO, AT_TWO + 120 * MINUTE)
     assert room.due_at(timedelta(seconds=5)) == AT_TWO - LEAST_LEAD
     assert room.due_at(3 * MINUTE) == AT_TWO - 3 * MINUTE
     assert room.due_at(60 * MINUTE) == AT_TWO - LOOK_AHEAD
+
+
+@pytest.mark.parametrize(
+    ("held_gib", "reserved", "leaves_gib"),
+    [
+        # All that lies there, also of who keeps their place under the overcommit.
+        ({"called": 20, "keeps": 10, "job": 30}, 1, 60),
+        # The room is there beside them: who lost their place may leave all the same.
+        ({"called": 20, "keeps": 1, "job": 5}, 0.5, 20),
+        ({"called": 0, "keeps": 0, "job": 70}, 0.5, 70),
+        # What the reservation's own have there is of it.
+        ({"own": 40, "job": 10}, 0.5, 0),
+        ({"own": 10, "job": 50}, 0.5, 50),
+        ({"entitled": 40, "job": 10}, 0.5, 10),
+    ],
+)
+def test_how_much_leaves_hangs_on_what_jobs_and_others_hold_there(
+    held_gib: dict[str, int], reserved: float, leaves_gib: int
+) -> None:
+    now = AT_TWO - 5 * MINUTE
+    holders = {
+        "called": guest("called", "gpu-0", 0.5),
+        "keeps": guest("keeps", "gpu-0", 0.5),
+        "job": replace(guest("job", "gpu-0", 1), holder=Holder.JOB),
+        "own": notebook("own", "olga", part(0.5), "gpu-0", group="course"),
+        "entitled": notebook("entitled", "eve", part(0.5), "gpu-0", group="other"),
+    }
+    held = held_at(now, text(reserved, 4, more=BEFORE), 1, *(holders[name] for name in held_gib))
+    called = tuple(SliceId(name) for name in held_gib if name == "called")
+    memory_mib = int(reserved * 80 * 1024)
+    room = ReservedRoom("course", "gpu-0", called, AT_TWO, AT_TWO + MINUTE, memory_mib)
+    moved = to_move_mib(held, room, lambda name: held_gib[name] * 1024)
+    assert moved == leaves_gib * 1024
 
 
 BEFORE = '  - {name: first, for: other, guaranteed: {H100: 1}, at: "Mon 12:00-14:00"}'

@@ -31,8 +31,8 @@ MUTANTS: Final = (
         18,
         "an agent tells of moves that last longer than time goes",
         "hub_ext/sublet_hub/slices/reserved_rooms.py",
-        "min(longest_s, sum(map(self._held_mib, slices)) / rate)",
-        "sum(map(self._held_mib, slices)) / rate",
+        "min(LOOK_AHEAD.total_seconds(), leaving_mib / rate)",
+        "leaving_mib / rate",
         (
             (
                 "tests/hub/slices/test_reservations.py::test_what_an_agent_says_of_a_hundred_slices"

@@ -8,6 +8,7 @@ from fractions import Fraction
 from sublet_quota.closed_loop.asks.asked import Manner
 from sublet_quota.closed_loop.card.card_changes import CardChanges
 from sublet_quota.closed_loop.card.card_news import CardNews
+from sublet_quota.closed_loop.card.reserved_on_card import ReservedOnCard
 from sublet_quota.closed_loop.card.slice_on_card import SliceOnCard
 from sublet_quota.closed_loop.card_model import CardModel
 from sublet_quota.closed_loop.clock import Clock, Phase
@@ -160,6 +161,14 @@ class Cards:
         self.pass_time(placed.gpu_id)
         placed.served.held_back = held_back
         self.settle(placed.gpu_id)
+
+    def reserve(self, reserved: Mapping[GpuId, ReservedOnCard]) -> None:
+        """Tell the cards' agents how much is to be free for reservations; on others nothing is."""
+        for gpu_id, model in self.models.items():
+            if model.reserved != reserved.get(gpu_id):
+                self.pass_time(gpu_id)
+                model.reserved = reserved.get(gpu_id)
+                self.settle(gpu_id)
 
     def pays(self, slice_id: SliceId, group: GroupName | None) -> None:
         """Note who pays for a slice from now on."""

@@ -81,8 +81,11 @@ class SliceOnCard:
         """Note where its bytes are from now on."""
         self.state, self.state_since = state, now
 
-    def view(self, *, leaves: bool) -> SliceView:
-        """Return the slice as the residency policy sees it; ``leaves``: it is being suspended."""
+    def view(self, *, leaves: bool, in_reserve: bool = False) -> SliceView:
+        """Return the slice as the residency policy sees it.
+
+        ``leaves``: it is being suspended; ``in_reserve``: its room is of what is reserved.
+        """
         return SliceView(
             slice_id=self.slice_id,
             holder=self.holder,
@@ -101,6 +104,7 @@ class SliceOnCard:
             held_back=self.held_back,
             unsuspendable=self.unsuspendable,
             rests_since=self.rests_since,
+            in_reserve=in_reserve,
         )
 
     def view_elsewhere(self, now: datetime) -> SliceView:

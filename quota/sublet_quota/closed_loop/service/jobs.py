@@ -31,6 +31,7 @@ from sublet_quota.jobs.turns.job_order import HeldCards, JobOrder, open_kinds
 from sublet_quota.jobs.turns.past_uses import NO_PAST_USE, UsedBy, estimate_of
 from sublet_quota.jobs.waiting_job import WaitingJob
 from sublet_quota.names.ids import GroupName, JobId, SliceId, UserName
+from sublet_quota.placement.reserved_room import lies_elsewhere
 from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.residency.snapshot import Holder, Rank
 from sublet_quota.shares.lots import lot_of
@@ -145,7 +146,14 @@ class Jobs:
             holding = holdings.slice(slice_id)
             if holding is not None and holding.entitled_job is not is_entitled:
                 holdings.put(replace(holding, entitled_job=is_entitled))
-            self._parts.cards.rank(slice_id, job.rank, place)
+            in_the_way = holding is not None and self._is_in_the_way(holding)
+            told = Rank.BORROWED if in_the_way else job.rank
+            self._parts.cards.rank(slice_id, told, place)
+
+    def _is_in_the_way(self, holding: Holding) -> bool:
+        """Whether a job is in room that is kept for others, on no card of its group's."""
+        is_kept = holding.gpu_id in self._parts.kept
+        return is_kept and lies_elsewhere(self._parts.holdings, holding)
 
     def is_done(self, slice_id: SliceId) -> None:
         """End a job that has done its work."""

@@ -1,6 +1,6 @@
 """The parts of a simulated hub that servers and jobs share."""
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Protocol
@@ -17,6 +17,7 @@ from sublet_quota.jobs.turns.past_uses import PastUse, UsedBy
 from sublet_quota.names.ids import GpuId, GroupName, SliceId
 from sublet_quota.placement.called_back import called_back_for_jobs
 from sublet_quota.placement.finding.moving import Moves
+from sublet_quota.placement.reserved_room import ReservedRoom
 from sublet_quota.placement.return_pauses import ReturnPauses
 from sublet_quota.residency.snapshot import Rank
 from sublet_quota.shares.fair_order import ranks
@@ -52,6 +53,8 @@ class Parts:
     pauses: ReturnPauses = field(default_factory=ReturnPauses)
     left_for: dict[SliceId, GroupName | None] = field(default_factory=dict)
     """For whose slices those that are called back lost their place."""
+    kept: Mapping[GpuId, ReservedRoom] = field(default_factory=dict)
+    """The cards that are kept for reservations now."""
     makes_way: set[SliceId] = field(default_factory=set)
     """Those on their way to another card, out of others' way."""
     asking: dict[str, Callable[[], Iterable[UsedBy]]] = field(default_factory=dict)

@@ -4,23 +4,26 @@ Who comes back says ``placement.called_back``, how long one stays away that was 
 and again ``ReturnPauses``, and which cards are kept for a reservation ``placement.reserved_room``.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from sublet_quota.closed_loop.card.reserved_on_card import ReservedOnCard
 from sublet_quota.closed_loop.clock import Phase
 from sublet_quota.closed_loop.record.records import PlaceChanged
 from sublet_quota.closed_loop.service.parts import Parts
 from sublet_quota.document.lookups.reservations import coming, next_time_of
 from sublet_quota.document.sections import Reservation
-from sublet_quota.names.ids import GpuId, SliceId
+from sublet_quota.names.ids import SliceId
 from sublet_quota.placement.called_back import back_to_their_place
 from sublet_quota.placement.other_card import home_of
 from sublet_quota.placement.reserved_room import (
     LOOK_AHEAD,
     ReservedRoom,
     due_now,
+    is_of,
     kept_for,
     reserved_room,
+    to_move_mib,
 )
 from sublet_quota.residency.snapshot import Rank
 
@@ -32,7 +35,6 @@ class Places:
         """``changed``: others were called back, or may come back by now."""
         self._parts = parts
         self._changed = changed
-        self._kept: Mapping[GpuId, ReservedRoom] = {}
         self._pauses_end: set[datetime] = set()
         self._look_at: datetime | None = None
         self._homes_at: datetime | None = None
@@ -79,7 +81,7 @@ class Places:
     def expect_reservations(self) -> None:
         """Look at what the document in force reserves, from shortly before the next begins."""
         now, document = self._parts.clock.now, self._parts.holdings.document.as_written
-        if self._kept:
+        if self._parts.kept:
             self._plan(now)
             return
         begins = (_next_begin(each, now) for each in document.reservations)
@@ -97,12 +99,13 @@ class Places:
             return
         now, holdings = self._parts.clock.now, self._parts.holdings
         rooms = reserved_room(holdings, now)
-        due = due_now(holdings, rooms, self._kept, self._moving, now)
-        self._kept = due.kept
+        due = due_now(holdings, rooms, self._parts.kept, self._moving, now)
+        self._parts.kept = due.kept
         holdings.kept_cards = {gpu_id: each.kept_for for gpu_id, each in due.kept.items()}
         for room in due.begun:
             for slice_id in room.slices:
                 self._parts.call_back(slice_id, room.group)
+        self._parts.cards.reserve({gpu_id: self._told(each) for gpu_id, each in due.kept.items()})
         if due.begun:
             self._changed()
         if due.kept or coming(holdings.document.as_written.reservations, now, LOOK_AHEAD):
@@ -111,11 +114,27 @@ class Places:
             self._changed()
             self.expect_reservations()
 
-    def _moving(self, _: GpuId, slices: tuple[SliceId, ...]) -> timedelta:
-        """Return how long these slices take to leave a card, one after another."""
-        speeds, cards = self._parts.manner.speeds, self._parts.cards
-        held = (cards.slice(each).held_mib for each in slices)
-        return timedelta(seconds=sum(map(speeds.out_s, held)))
+    def _told(self, room: ReservedRoom) -> ReservedOnCard:
+        """Return what a card's agent is told of the room that is to be free there."""
+        return ReservedOnCard(
+            room.memory_mib, room.kept_until, lambda each: self._is_own(room, each)
+        )
+
+    def _is_own(self, room: ReservedRoom, slice_id: SliceId) -> bool:
+        """Whether a slice has its place in the room of a reservation."""
+        holdings = self._parts.holdings
+        holding = holdings.slice(slice_id)
+        if holding is None or not holding.is_notebook or holding.called_back:
+            return False
+        return is_of(holdings.document, room, holding.group)
+
+    def _moving(self, room: ReservedRoom) -> timedelta:
+        """Return how long those take to leave a card who are in the way there."""
+        cards, speeds = self._parts.cards, self._parts.manner.speeds
+        leaving_mib = to_move_mib(
+            self._parts.holdings, room, lambda each: cards.slice(each).held_mib
+        )
+        return timedelta(seconds=speeds.out_s(leaving_mib))
 
     def _is_kept_away(self, slice_id: SliceId) -> bool:
         """Whether the room that a slice left is kept for a reservation; not for one that is due."""
