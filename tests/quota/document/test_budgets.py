@@ -189,8 +189,9 @@ def test_a_budget_is_told_among_the_rights_of_who_spends_from_it() -> None:
         if line.right.startswith("budget")
     ]
     words = "borrowed and lent time counts 0.25"
+    exception = "until 2026-12-11 00:00 UTC"
     assert told == [
         ("budget of nlp together", f"500.5 h per quarter (Europe/Berlin); {words}", 5),
-        ("budget of science together", f"3000 h per 30 d; {words}", 12),
-        ("budget in science", f"600 h per 30 d; {words}", 10),
+        ("budget of science together", f"3000 h per 30 d; {words} ({exception}: p)", 12),
+        ("budget in science", f"600 h per 30 d; {words} (thesis)", 10),
     ]

@@ -202,7 +202,7 @@ def test_a_size_that_an_exception_names_beside_its_for_is_told_by_the_exception(
     lines = tell_rights(document, rights_of(document, "ada", ("arts",)), NOW)
     found = [(each.right, each.value, each.source) for each in lines]
     assert [each for each in found if each[0].startswith("size")] == [
-        ("sizes", "whole", "exceptions[0].set.sizes"),
+        ("sizes", "whole (until 2031-12-02 00:00 UTC: thesis)", "exceptions[0].set.sizes"),
         ("size big", "yes", "sizes.big.for"),
     ]
 

@@ -24,8 +24,11 @@ def test_they_are_refused_wherever_they_are(place: str, unseen: str) -> None:
     assert problem.encode().decode().isprintable()
 
 
-def test_a_name_is_on_one_line_and_a_reason_may_be_on_several() -> None:
+def test_a_name_and_a_reason_are_on_one_line() -> None:
     (problem,) = problems_of('groups: {"a\\nlevel=ERROR": {}}')
     assert "(U+000A)" in problem
-    read = document("closed:\n- node: n\n  why: |\n    a fan\n\tand a disk\n".expandtabs(4))
-    assert read.closed[0].why == "a fan\nand a disk\n"
+    text = "closed:\n- node: n\n  why: {}\n    a fan\n\tand a disk\n".expandtabs(4)
+    (problem,) = problems_of(text.format("|"))
+    assert "closed[0].why" in problem
+    assert "write one line" in problem
+    assert document(text.format(">-")).closed[0].why == "a fan and a disk"

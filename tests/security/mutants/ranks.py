@@ -81,8 +81,8 @@ MUTANTS: Final = (
         3,
         "who fills their limits anew has what they stopped, too",
         "quota/sublet_quota/placement/finding/as_before.py",
-        "if _has_others_instead(question, holding, asked):",
-        "if False:",
+        "if _has_others_instead(question, holding, asked) or",
+        "if",
         (f"{_IN_A_GRACE}::test_who_has_another_slice_since_a_server_was_stopped_has_not_both",),
     ),
     Mutant(

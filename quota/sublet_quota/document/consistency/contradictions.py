@@ -260,7 +260,8 @@ def _of_exceptions(document: "QuotaDocument", names: _Names) -> Iterator[Contrad
         path, said = ("exceptions", place), exception.set_
         if not exception.who and not exception.groups:
             yield Contradiction(path, "is for nobody: name persons in `who`, or `groups`")
-        if not said_by(said):
+        # What it says may be what is wrong there, and told already.
+        if not said_by(said) and "exceptions" not in names.unsure:
             yield Contradiction(
                 (*path, "set"), "says nothing: write what holds instead, such as `weight: 2`"
             )
