@@ -15,6 +15,7 @@ from typing import Any
 from sublet_agent.app.application import DRIVER_HELPER_NAME
 from sublet_agent.cgroups.node_groups import GROUPS_NAME
 from sublet_agent.driver_helper.client import DriverHelper
+from sublet_agent.processes.peer import credentials_of
 
 from tests.support.fake_service_link import FakeServiceLink
 from tests.support.left_over_groups import note_groups
@@ -113,6 +114,14 @@ class RunningAgent:
         assert self.process is not None
         self.process.kill()
         self.process.wait()
+
+    def helper_pid(self) -> int | None:
+        """Return the driver's helper, which outlives an agent that is killed; ``None``: none is."""
+        path = self.folder / "state" / DRIVER_HELPER_NAME / "socket"
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
+            probe.connect(str(path))
+            return credentials_of(probe)[0]
+        return None
 
     def stop(self) -> int:
         assert self.process is not None

@@ -113,9 +113,11 @@ class NodeAgent:
                 moves=self._moves,
                 attribution=self._attribution,
                 looks=self._samples,
+                calls=self._calls,
                 clock=clock,
                 record=self._event_log.record,
                 found=self._report_recovery,
+                thaw=self._groups.book.thaw_left,
             ),
         )
         self._samplers: dict[GpuId, SamplingLoop] = {}

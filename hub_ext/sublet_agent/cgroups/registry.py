@@ -230,6 +230,23 @@ class GroupBook:
             needed = {each for others in self._freezing.values() for each in others}
             return [f for f in ended if f not in needed and not thaw_surely(f.tree, f.place)]
 
+    def thaw_left(self) -> Sequence[SliceId]:
+        """Thaw what is frozen in these groups for nobody here: an agent before this one left it.
+
+        For when its own record of that is lost. Return the slices that run again.
+        """
+        with self._guard:
+            needed = {each for others in self._freezing.values() for each in others}
+            thawed = []
+            for group in self._groups.values():
+                frozen = (Frozen(group.tree, place) for place in group.places)
+                left = [f for f in frozen if f not in needed and f.tree.is_told_to_freeze(f.place)]
+                # All of them, also when one stays frozen.
+                outcomes = [thaw_surely(each.tree, each.place) for each in left]
+                if left and all(outcomes):
+                    thawed.append(group.slice_id)
+            return thawed
+
     def _is_coming_back(self, slice_id: SliceId) -> bool:
         return slice_id in self._coming_back.values()
 

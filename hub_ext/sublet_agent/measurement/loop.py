@@ -191,7 +191,10 @@ class SamplingLoop:
         """
         paused_processes = self._tools.moves.paused_processes
         gpu, slices = self._residency.gpu, self._residency.slices
-        stray = [t for t in found_paused if not paused_processes.of(t.identity)]
+        # While those left behind are looked for, one may be on its way back that a driver's call
+        # of before brings: nobody may take its room. Who looks lets the others run.
+        awaited = any(self._residency.is_being_looked_for(slice_id) for slice_id in slices)
+        stray = [t for t in found_paused if not (awaited or paused_processes.of(t.identity))]
         policy, whole, moved = [], [], []
         if gpu.move is None and gpu.canary is None:
             # A move that broke off unexpectedly may have left whom it held.

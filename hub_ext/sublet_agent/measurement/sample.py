@@ -75,6 +75,10 @@ class SampleRequest:
     """Known processes whose last look for obstacles is long ago; new ones are always looked at."""
     ask_states: bool
     moving: Sequence[ProcessIdentity] = ()
+    at_rest: frozenset[SliceId] = frozenset()
+    """The slices of the card none of which is being moved: new processes of them are asked for
+    their state at once, or one that an agent before this one left paused would keep a cell waiting.
+    """
 
 
 def is_due(looked_at: datetime | None, now: datetime) -> bool:
@@ -121,7 +125,6 @@ def take_sample(
     on_card = {p.pid for p in listed}
     # Whoever is not listed has left the GPU, or was suspended: only the device knows which.
     ask = [i for i in alive if request.ask_states or i.pid not in on_card]
-    states, unknown = _states(device, ask)
     processes: list[SampledProcess] = []
     for process in listed:
         identity = table.identify(process.pid)
@@ -129,6 +132,8 @@ def take_sample(
             # Listed, but gone by the time it was looked up.
             continue
         slice_id = attribution.slice_of(identity)
+        if identity not in known and slice_id in request.at_rest:
+            ask.append(identity)
         looked_at, obstacle = False, None
         if slice_id is not None and (identity not in known or identity in request.to_look_at):
             looked_at, obstacle = _look(device, process.pid, tenant_of(slice_id))
@@ -143,6 +148,7 @@ def take_sample(
                 looked_at=looked_at,
             )
         )
+    states, unknown = _states(device, ask)
     return Sample(
         gpu_id=request.gpu_id,
         generation=request.generation,

@@ -4,7 +4,7 @@ A sample from before a move's beginning or end says nothing about the memory aft
 dropped whole. While a move is in flight, its own slice's processes are left alone.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from sublet_quota.names.ids import SliceId
@@ -58,6 +58,7 @@ def request_for(residency: GpuResidency, now: datetime, *, ask_states: bool) -> 
         to_look_at=frozenset(p.identity for p in due),
         ask_states=ask_states,
         moving=tuple(p.identity for p in moving),
+        at_rest=frozenset(name for name in residency.slices if not gpu.is_moving(name)),
     )
 
 
@@ -107,7 +108,9 @@ class SampleUpdate:
                 continue
             listed.add(process.identity)
             if not self._gpu.is_moving(served.slice_id):
-                self._note_process(served, process, effects, now)
+                at_rest = self._without_what_left(served, process, sample)
+                if at_rest is not None:
+                    self._note_process(served, at_rest, effects, now)
         reading = CardReading(
             memory=memory,
             utilisation_percent=sample.utilisation_percent,
@@ -119,6 +122,20 @@ class SampleUpdate:
         )
         effects.changed |= self._gpu.read(reading)
         return listed
+
+    def _without_what_left(
+        self, served: ServedSlice, process: SampledProcess, sample: Sample
+    ) -> SampledProcess | None:
+        """Return a listed process; one that has left since says nothing of how much it held.
+
+        ``None``: those left behind are looked for now, and it is one of them.
+        """
+        left = sample.states.get(process.identity) is ProcessState.SUSPENDED
+        if not left or served.processes.find(process.identity) is not None:
+            return process
+        if self._residency.is_being_looked_for(served.slice_id):
+            return None
+        return replace(process, memory_mib=None)
 
     def _slice_of(self, process: SampledProcess) -> ServedSlice | None:
         if process.slice_id is None:

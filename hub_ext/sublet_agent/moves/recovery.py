@@ -111,7 +111,7 @@ def recover(
                     found.unpause.append(here)
             case ProcessState.RUNNING | None:
                 tools.journal.write(Step.RUNNING, [target])
-    recovered.suspended.extend(_as_unwritten(tools, found.unwritten, assigned))
+    recovered.suspended.extend(_as_unwritten(tools, found.unwritten, assigned, {}))
     recovered.lost.extend(found.lost_while_away)
     for target in (*recovered.suspended, *found.lost_while_away):
         take_over_suspended(tools, target)
@@ -130,27 +130,43 @@ def _let_run(tools: MoveTools, found: _Sorted) -> None:
     tools.paused_processes.release(recovered.unpaused, PauseReason.POLICY)
 
 
+@dataclass(slots=True)
+class Unwritten(Recovered):
+    """Those of whom nothing was written down, and what the driver says of them; nothing is done."""
+
+    untold: list[Target] = field(default_factory=list)
+    """Those of whom it says nothing yet: they are stopped, or being moved for long."""
+
+
 def find_unwritten(
     tools: MoveTools,
     attribution: Attribution,
-    assignments: Iterable[SliceAssignment],
+    assignments: Sequence[SliceAssignment],
     known: Iterable[ProcessIdentity],
-) -> Recovered:
-    """Find who of these slices is suspended, and written down nowhere; nothing is done to them.
+) -> Unwritten:
+    """Find who of these slices stands still, and is written down nowhere; nothing is done to them.
 
-    ``known``: those that are not to be asked about. Who is locked is on a card, and seen there.
+    ``known``: those that are not to be asked about. Who is locked is ``unpaused``, or a job's.
     """
     assigned = {SliceId(s.slice_id): s for s in assignments}
-    found = Recovered()
-    for target, _ in _unlisted(tools.table, attribution, assigned, set(known)):
-        match _told_state(tools, target.identity):
-            case ProcessState.SUSPENDED:
-                found.suspended.append(target)
-            case ProcessState.FAILED:
-                found.lost.append(target)
-            case ProcessState.RUNNING | ProcessState.PAUSED | None:
-                pass
-    found.suspended = _as_unwritten(tools, found.suspended, assigned)
+    targets = [target for target, _ in _unlisted(tools.table, attribution, assigned, set(known))]
+    return ask_unwritten(tools, targets, assignments, {})
+
+
+def ask_unwritten(
+    tools: MoveTools,
+    targets: Iterable[Target],
+    assignments: Iterable[SliceAssignment],
+    counted_mib: Mapping[SliceId, int],
+) -> Unwritten:
+    """Ask the driver about processes of these slices of which nothing is written down.
+
+    ``counted_mib``: what others of a slice that were found before count for, of its cap.
+    """
+    assigned = {SliceId(s.slice_id): s for s in assignments}
+    here = (replace(t, gpu_id=GpuId(assigned[t.slice_id].gpu_id)) for t in targets)
+    found = _asked(tools, here)
+    found.suspended = _as_unwritten(tools, found.suspended, assigned, counted_mib)
     return found
 
 
@@ -162,7 +178,7 @@ def take_over_suspended(tools: MoveTools, target: Target) -> None:
 
 def find_nobodys(
     tools: MoveTools, gpu_id: GpuId, known: Iterable[ProcessIdentity], served: Collection[SliceId]
-) -> Recovered:
+) -> Unwritten:
     """Find who stands still for a slice that nobody serves, and is written down nowhere.
 
     Whose they are nobody here can tell: a slice that a process names is not believed, so that each
@@ -175,24 +191,41 @@ def find_nobodys(
         named = ((i, tools.table.environment(i.pid, SLICE_VARIABLE)) for i in processes)
         return [i for i, name in named if name and name not in served][:_NOBODYS_AT_MOST]
 
-    found = Recovered()
-    for identity in _side_by_side(look, by_account.values()):
-        name = SliceId(f"unknown-{identity.pid}")
-        target = Target(identity, gpu_id, name, Holder.NOTEBOOK)
-        match _told_state(tools, identity):
+    return _asked(
+        tools,
+        (
+            Target(identity, gpu_id, SliceId(f"unknown-{identity.pid}"), Holder.NOTEBOOK)
+            for identity in _side_by_side(look, by_account.values())
+        ),
+    )
+
+
+def _asked(tools: MoveTools, targets: Iterable[Target]) -> Unwritten:
+    """Ask the driver about processes of which nothing is written down, and sort them."""
+    found = Unwritten()
+    for target in targets:
+        state, is_told = _state(tools, target.identity, None, 0)
+        if not is_told:
+            found.untold.append(target)
+            continue
+        match state:
             case ProcessState.SUSPENDED:
                 found.suspended.append(target)
-            case ProcessState.PAUSED:
-                found.unpaused.append(target)
             case ProcessState.FAILED:
                 found.lost.append(target)
+            case ProcessState.PAUSED:
+                is_job = target.holder is Holder.JOB
+                (found.paused_jobs if is_job else found.unpaused).append(target)
             case ProcessState.RUNNING | None:
                 pass
     return found
 
 
 def _as_unwritten(
-    tools: MoveTools, unwritten: Sequence[Target], assigned: Mapping[SliceId, SliceAssignment]
+    tools: MoveTools,
+    unwritten: Sequence[Target],
+    assigned: Mapping[SliceId, SliceAssignment],
+    counted_mib: Mapping[SliceId, int],
 ) -> list[Target]:
     """Return suspended processes with parts of what their slice may hold in all, and note that.
 
@@ -207,7 +240,8 @@ def _as_unwritten(
         in_all = sum(target.image_mib for target in targets)
         if slice_id in assigned:
             in_all = min(in_all, assigned[slice_id].memory_mib)
-        each = -(-in_all // len(targets))
+        left_mib = max(0, in_all - counted_mib.get(slice_id, 0))
+        each = -(-left_mib // len(targets))
         found.extend(replace(target, image_mib=each, unwritten=True) for target in targets)
         tools.caps_mib.update((target.identity, in_all) for target in targets)
     for target in found:
@@ -320,18 +354,6 @@ def _listed(device: Device, gpu_id: GpuId) -> list[tuple[int, int | None]]:
     except DeviceError as error:
         log.warning("GPU %s does not list its processes: %s", gpu_id, error)
         return []
-
-
-def _told_state(tools: MoveTools, identity: ProcessIdentity) -> ProcessState | None:
-    """Return what the driver says of a process; ``None`` where it says nothing.
-
-    One that was being moved when the agent before ended has an answer when that is over.
-    """
-    try:
-        return tools.device.state(identity.pid)
-    except DeviceError as error:
-        log.info("whether process %s is suspended is not known: %s", identity.pid, error)
-        return None
 
 
 def _state(

@@ -191,6 +191,10 @@ class GpuResidency:
         """Suspend a slice that is to come back on another card; its owner's cell turns it back."""
         self._begin(served, TransitionKind.SUSPENDING, None, now, leaves=True)
 
+    def is_being_looked_for(self, slice_id: SliceId) -> bool:
+        """Whether it is not known yet who of a slice an agent before this one left suspended."""
+        return self._tools.is_being_looked_for(slice_id)
+
     def _count_orphans(self, managed: list[ServedSlice]) -> None:
         """Count what is left of released slices: that is in no view, and takes room nonetheless."""
         known = {s.slice_id for s in managed}
@@ -258,7 +262,7 @@ class GpuResidency:
                 return self._evict(served, action)
 
     def _open_gate(self, served: ServedSlice, now: datetime) -> bool:
-        if self._tools.is_being_looked_for(served.slice_id):
+        if self.is_being_looked_for(served.slice_id):
             # What of it is suspended is not known yet; who looks for that pokes.
             return False
         if self.gpu.is_outdated:

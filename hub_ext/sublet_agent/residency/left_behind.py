@@ -1,17 +1,20 @@
-"""Processes that an agent before this one left suspended, and that nothing is written of any more.
+"""Processes that an agent before this one left standing still, and of which nothing is written.
 
 Where the state folder is lost nobody knows which slices are here until the hub service says so. Its
 first word is when their processes are looked for: what is suspended is taken over, and comes back
-when its owner runs a cell, as ever. Who stands still and names a slice that nobody serves is told:
-what is locked runs on; what is suspended keeps its bytes, as nobody knows how much room it needs on
-which card, until its slice is assigned here, or it ends.
+when its owner runs a cell, as ever; what is locked runs on before any cell does, but for jobs, of
+which the policy says whether they may; who was frozen for somebody's return is thawed once that is
+over. Who says nothing yet, as it is stopped, is asked again. Who stands still and names a slice
+that nobody serves is told: what is locked runs on; what is suspended keeps its bytes, as nobody
+knows how much room it needs on which card, until its slice is assigned here, or it ends.
 """
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from sublet_quota.names.ids import GpuId, SliceId
@@ -24,15 +27,19 @@ from sublet_agent.moves.pausing import PauseReason
 from sublet_agent.moves.plan import MoveTools
 from sublet_agent.moves.recovery import (
     Recovered,
+    Unwritten,
+    ask_unwritten,
     find_nobodys,
     find_unwritten,
     take_over_suspended,
 )
 from sublet_agent.processes.process_table import ProcessIdentity
 from sublet_agent.residency.registry import SliceRegistry
+from sublet_agent.residency.slice_processes import TrackedProcess
 from sublet_agent.state_files.event_log import RecordEvent
 from sublet_agent.state_files.journal import Target
 
+_ASKED_AGAIN_AFTER_S: Final = 1.0
 _NOBODYS: Final = "it names a slice that the hub service does not know"
 
 log = logging.getLogger(__name__)
@@ -46,10 +53,14 @@ class LeftBehindTools:
     attribution: Attribution
     looks: Executor
     """The threads in which processes and device are asked."""
+    calls: Executor
+    """Those in which processes are let run: nobody else decides meanwhile."""
     clock: Clock
     record: RecordEvent
     found: Callable[[Recovered], None]
     """Called with those that were taken over."""
+    thaw: Callable[[], Sequence[SliceId]] = tuple
+    """Thaws the slices that are frozen for nobody any more, and returns them."""
 
 
 class LeftBehind:
@@ -91,54 +102,119 @@ class LeftBehind:
 
         async def look() -> None:
             async with self._looking:
-                try:
-                    await self._take_over(unlooked)
-                except Exception:
-                    log.exception("processes that an agent before left could not be looked for")
-                finally:
-                    self._unlooked -= names
-                    for residency in self._registry.residencies.values():
-                        residency.poke()
+                untold = await self._take_over(unlooked)
+                # Whoever comes back is there by now: it answers only then.
+                if await self._thaw():
+                    untold = await self._ask_again(untold, unlooked)
+                self._unlooked -= names
+                for residency in self._registry.residencies.values():
+                    residency.poke()
                 if is_first and self._registry.residencies:
                     await self._tell_of_nobodys({SliceId(s.slice_id) for s in assignments.slices})
+            while untold:
+                await asyncio.sleep(_ASKED_AGAIN_AFTER_S)
+                async with self._looking:
+                    untold = await self._ask_again(untold, unlooked)
 
         return look
 
-    async def _take_over(self, slices: Sequence[SliceAssignment]) -> None:
+    async def _take_over(self, slices: Sequence[SliceAssignment]) -> Sequence[Target]:
+        """Look for processes of these slices; return those of whom nobody knows how they stand."""
+        attribution, here = self._tools.attribution, self._registry.where_they_are(slices)
+        try:
+            return await self._take(
+                partial(find_unwritten, self._tools.moves, attribution, here, self._known())
+            )
+        except Exception:
+            log.exception("processes that an agent before left could not be looked for")
+            return ()
+
+    async def _thaw(self) -> bool:
+        """Thaw whom an agent before this one left frozen; return whether there was anybody."""
+        loop = asyncio.get_running_loop()
+        try:
+            thawed = await loop.run_in_executor(self._tools.looks, self._tools.thaw)
+        except OSError:
+            log.exception("whoever is left frozen could not be thawed")
+            return False
+        if thawed:
+            log.warning("slices that were left frozen are thawed: %s", ", ".join(thawed))
+        return bool(thawed)
+
+    async def _ask_again(
+        self, untold: Sequence[Target], slices: Sequence[SliceAssignment]
+    ) -> Sequence[Target]:
+        here = self._registry.where_they_are(slices)
+        found = (self._registry.find(SliceId(s.slice_id)) for s in slices)
+        counted = {s.slice_id: s.processes.image_mib() for _, s in filter(None, found)}
+        try:
+            return await self._take(
+                partial(ask_unwritten, self._tools.moves, untold, here, counted)
+            )
+        except Exception:
+            log.exception("processes that an agent before left could not be asked about")
+            return untold
+
+    async def _take(self, look: Callable[[], Unwritten]) -> Sequence[Target]:
+        """Take over whoever is found; return those of whom nobody knows yet how they stand."""
         tools, loop = self._tools, asyncio.get_running_loop()
-        found = await loop.run_in_executor(
-            tools.looks,
-            find_unwritten,
-            tools.moves,
-            tools.attribution,
-            self._registry.where_they_are(slices),
-            self._known(),
-        )
+        found = await loop.run_in_executor(tools.looks, look)
         # Meanwhile each may have been seen on its card, and its slice have gone.
         known = self._tracked()
         taken = Recovered(
             suspended=[t for t in found.suspended if self._is_to_take(t, known)],
+            paused_jobs=[t for t in found.paused_jobs if self._is_to_take(t, known)],
             lost=[t for t in found.lost if self._is_to_take(t, known)],
         )
         for target in taken.suspended:
             take_over_suspended(tools.moves, target)
+        for target in taken.paused_jobs:
+            tools.moves.paused_processes.adopt(target, PauseReason.POLICY)
         self._registry.adopt(taken, tools.clock.now())
-        self._nobodys -= {target.identity for target in (*taken.suspended, *taken.lost)}
-        if taken.suspended or taken.lost:
+        taken.unpaused = await self._let_run(found.unpaused)
+        told = (*taken.suspended, *taken.paused_jobs, *taken.unpaused, *taken.lost)
+        self._nobodys -= {target.identity for target in told}
+        if told:
             tools.found(taken)
+        return [t for t in found.untold if self._is_to_take(t, self._tracked())]
+
+    async def _let_run(self, targets: Sequence[Target]) -> list[Target]:
+        """Let locked processes run that nobody holds; return which these were.
+
+        Each waits for the rest of its slice where that is suspended.
+        """
+        tools, loop, let_run = self._tools, asyncio.get_running_loop(), list[Target]()
+        paused = tools.moves.paused_processes
+        for target in targets:
+            residency = self._registry.residencies.get(target.gpu_id)
+            served = None if residency is None else residency.slices.get(target.slice_id)
+            if residency is None or served is None:
+                continue
+            async with residency.acting:
+                if paused.of(target.identity) or residency.gpu.is_moving(target.slice_id):
+                    # Who moves it lets it run.
+                    continue
+                if served.processes.away():
+                    paused.adopt(target, PauseReason.SLICE)
+                    continue
+                paused.adopt(target, PauseReason.FOUND)
+                await loop.run_in_executor(tools.calls, paused.release, [target], PauseReason.FOUND)
+                let_run.append(target)
+        return let_run
 
     async def _tell_of_nobodys(self, served: set[SliceId]) -> None:
         tools, loop = self._tools, asyncio.get_running_loop()
         gpu_id = next(iter(self._registry.residencies))
+        known = self._known() | self._tracked()
         found = await loop.run_in_executor(
-            tools.looks, find_nobodys, tools.moves, gpu_id, self._known(), served
+            tools.looks, find_nobodys, tools.moves, gpu_id, known, served
         )
         for target in found.unpaused:
             tools.moves.paused_processes.adopt(target, PauseReason.POLICY)
         await loop.run_in_executor(
             tools.looks, tools.moves.paused_processes.release, found.unpaused, PauseReason.POLICY
         )
-        self._nobodys = {target.identity for target in found.suspended}
+        self._nobodys = {target.identity for target in (*found.suspended, *found.untold)}
         for what, targets in (
             ("suspended, and keeps its memory until that is assigned here", found.suspended),
             ("unpaused", found.unpaused),
@@ -154,12 +230,18 @@ class LeftBehind:
         self._tools.record(EventKind.RECOVERED, gpu_id, detail=detail)
 
     def _known(self) -> frozenset[ProcessIdentity]:
+        """Return those of whom all is known; who is seen on a card may be locked there."""
         written = (entry.target.identity for entry in self._tools.moves.journal.entries())
-        return self._tracked().union(written)
+        away = (p.identity for p in self._processes() if p.suspended)
+        return frozenset((*away, *written))
 
     def _tracked(self) -> frozenset[ProcessIdentity]:
-        slices = (s for r in self._registry.residencies.values() for s in r.slices.values())
-        return frozenset(p.identity for s in slices for p in s.processes)
+        return frozenset(p.identity for p in self._processes())
+
+    def _processes(self) -> Iterator[TrackedProcess]:
+        for residency in self._registry.residencies.values():
+            for served in residency.slices.values():
+                yield from served.processes
 
     def _is_to_take(self, target: Target, known: frozenset[ProcessIdentity]) -> bool:
         residency = self._registry.residencies.get(target.gpu_id)

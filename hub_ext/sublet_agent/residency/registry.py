@@ -202,7 +202,7 @@ class SliceRegistry:
         after.slices[served.slice_id] = served
         self._moved.keep(served.slice_id, moved, self._away())
         for residency in (before, after):
-            residency.gpu.note_other_slices()
+            residency.gpu.note_other_processes()
             residency.measure_anew()
             residency.poke()
 
@@ -218,7 +218,7 @@ class SliceRegistry:
         """Take over the processes that stood still when this agent started.
 
         Those of slices that nobody serves are kept with a slice of their own: they get their
-        memory back.
+        memory back. A sample from before did not look for them, and would count them as ended.
         """
         for target in recovered.suspended:
             moved = self._moved.find(target.slice_id)
@@ -234,6 +234,8 @@ class SliceRegistry:
             found = self.find(target.slice_id)
             if found is not None:
                 found[1].pause()
+        for residency in self.residencies.values():
+            residency.gpu.note_other_processes()
 
     def keep_promises(self, promised: Mapping[GpuId, OpenGates], now: datetime) -> None:
         """Open the gates that an agent before this one had open, where the slice is on its GPU.

@@ -198,7 +198,7 @@ class ServedGpu:
 
     @property
     def generation(self) -> int:
-        """The count of beginnings and ends of moves.
+        """The count of beginnings and ends of moves, and of what came and went beside these.
 
         A sample from before one is stale after it.
         """
@@ -234,8 +234,8 @@ class ServedGpu:
         self._move = None
         self._generation += 1
 
-    def note_other_slices(self) -> None:
-        """Note that a slice came from another card or went there: samples of before are stale."""
+    def note_other_processes(self) -> None:
+        """Note that processes are known anew, or left with their slice: older samples are stale."""
         self._generation += 1
 
     def outdate(self, now: datetime) -> None:

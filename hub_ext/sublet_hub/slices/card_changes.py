@@ -2,7 +2,8 @@
 
 Placement lets slices move out of somebody's way. Here those begin for whom nobody asks: what is
 suspended on a card that fails comes back on another, and what is entitled and lies outside of its
-group's layout is brought home, when it is idle. Who stays is not asked again for that card.
+group's layout is brought home, when it is idle. Who stays is not asked again for that card until
+its programs are others, or for a while.
 
 A slice that is moving has its place on the other card from the moment that this is decided, and is
 in the way on the one it is on. It is done when its node's agent says that it is there; an agent's
@@ -46,7 +47,6 @@ class CardChanges:
         self._ledger = ledger
         self._fleet = fleet
         self._capacity = capacity
-        self._stayed: set[tuple[SliceId, GpuId]] = set()
         self._may_be_away = True
         """Whether anything has changed since entitled slices outside of the layout were looked for.
         """
@@ -74,6 +74,7 @@ class CardChanges:
             if not self._is_open(record.moving_to) and self._is_open(record.gpu.gpu_id):
                 self._apply(self._stays(record, "the other GPU takes nothing new"))
         self._leave_failed_cards()
+        self._may_be_away |= self._capacity.end_stays()
         if self._may_be_away and not self._unlooked:
             self._may_be_away = False
             self._unlooked = list(self._ledger.slices)
@@ -110,7 +111,7 @@ class CardChanges:
 
     def _begin(self, record: SliceRecord, to_card: GpuId | None, change: QuotaChange) -> None:
         """Let a slice move, one at a time: where the next one fits depends on it."""
-        if to_card is None or (record.slice_id, to_card) in self._stayed:
+        if to_card is None or self._capacity.staying.keeps_from(record.slice_id, to_card):
             return
         after = record.bound_for(to_card)
         words = quota_change_words(change, card=self._ledger.gpus[to_card].index)
@@ -133,8 +134,7 @@ class CardChanges:
         record = self._of_node(view, slice_id)
         if record is None or record.moving_to is None:
             return []
-        self._stayed.add((slice_id, record.moving_to))
-        self._capacity.stays(slice_id)
+        self._capacity.stays(slice_id, record.moving_to)
         return self._stays(record, report.stays)
 
     def _of_node(self, view: NodeView, slice_id: SliceId) -> SliceRecord | None:
@@ -204,8 +204,6 @@ class CardChanges:
 
     def _ledger_changed(self, change: Change) -> None:
         self._may_be_away |= bool(change.slices or change.released)
-        released = set(change.released)
-        self._stayed = {each for each in self._stayed if each[0] not in released}
         self._moving.difference_update(change.released)
         for record in change.slices:
             if record.moving_to is None:

@@ -22,7 +22,7 @@ from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.holdings.gpu_load import AsBefore, GpuFacts, Holding
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.holdings.unmatched_names import unmatched_names
-from sublet_quota.names.ids import GroupName, NodeId, SliceId
+from sublet_quota.names.ids import GpuId, GroupName, NodeId, SliceId
 from sublet_quota.reasons.fitness import Unfit
 from sublet_quota.reasons.guarantee_warnings import GuaranteeWarning
 from sublet_quota.shares.fair_turns import FairTurns
@@ -33,6 +33,7 @@ from sublet_hub.ledger.records import Change, GpuRecord, SliceRecord
 from sublet_hub.state.document_closings import DocumentClosings
 from sublet_hub.state.fleet import Fleet, NodeView
 from sublet_hub.state.return_pauses import ReturnPauses
+from sublet_hub.state.staying_slices import StayingSlices
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ class Capacity:
         self._prepared: _Prepared | None = None
         self._preparing = asyncio.Lock()
         self._silent: frozenset[NodeId] = frozenset()
-        self._staying: set[SliceId] = set()
+        self.staying = StayingSlices()
         """The slices that could not change cards when they were asked to."""
         self._on_room: list[Callable[[], None]] = []
         self._warned_by: list[Callable[[QuotaDocument], Iterable[DocumentWarning]]] = []
@@ -217,10 +218,23 @@ class Capacity:
                 )
                 self.holdings.mark_idle(slice_id, idle=self._is_idle(record))
 
-    def stays(self, slice_id: SliceId) -> None:
-        """Note that a slice cannot change cards: it is not asked again to make room so."""
-        self._staying.add(slice_id)
+    def stays(self, slice_id: SliceId, card: GpuId) -> None:
+        """Note that a slice cannot come to a card: it is not asked to make room so for a while."""
+        self.staying.note(slice_id, card, self._pids(slice_id), self._now())
         self.holdings.mark_idle(slice_id, idle=False)
+
+    def end_stays(self) -> bool:
+        """Let slices that stayed be asked again whose time it is; return whether any are."""
+        ended = self.staying.end(self._pids, self._now())
+        for slice_id in ended:
+            record = self._ledger.slices.get(slice_id)
+            if record is not None:
+                self.holdings.mark_idle(slice_id, idle=self._is_idle(record))
+        return bool(ended)
+
+    def _pids(self, slice_id: SliceId) -> frozenset[int]:
+        report = self._fleet.report(slice_id)
+        return frozenset() if report is None else frozenset(report.pids)
 
     def nodes_are_cordoned(self, nodes: frozenset[NodeId]) -> None:
         """Close the cards of these nodes, and open those of nodes that were cordoned before."""
@@ -277,7 +291,7 @@ class Capacity:
         for slice_id in gone:
             self.holdings.remove(slice_id)
         for slice_id in change.released:
-            self._staying.discard(slice_id)
+            self.staying.forget(slice_id)
             self.holdings.mark_idle(slice_id, idle=False)
         for record in change.slices:
             if record.moving_to is not None:
@@ -351,7 +365,7 @@ class Capacity:
         if report is None or record.is_job or record.pod is not None:
             return False
         at_work = report.active or report.running_cell or report.wait is not None
-        stays = record.slice_id in self._staying or record.never_suspended is not None
+        stays = self.staying.keeps(record.slice_id) or record.never_suspended is not None
         return not (at_work or stays or record.moving_to is not None)
 
     def _is_unsuspendable(self, record: SliceRecord) -> bool:

@@ -5,11 +5,11 @@ Nobody loses room by it: the slice finds as much there as it has now, beside all
 
 from collections.abc import Iterator
 
-from sublet_quota.amounts.gpu_amounts import NOTHING, WHOLE_GPU_MILLI, GpuAmount
+from sublet_quota.amounts.gpu_amounts import WHOLE_GPU_MILLI, GpuAmount
 from sublet_quota.holdings.gpu_load import GpuFacts, Holding
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GpuId, SliceId
-from sublet_quota.placement.finding.moving import is_of_others
+from sublet_quota.placement.finding.moving import entitled_on, is_of_others
 from sublet_quota.residency.snapshot import Rank
 
 
@@ -42,7 +42,7 @@ def home_of(holdings: Holdings, slice_id: SliceId) -> GpuId | None:
     leaf = holdings.leaf(holding.group)
     layout = holdings.layout(holdings.type_of(holding.gpu_id) or "")
     in_its_place = bool(layout.part_for(holding.gpu_id, leaf))
-    if in_its_place and not _take_turns(holdings, _entitled_on(holdings, holding.gpu_id), holding):
+    if in_its_place and not _take_turns(holdings, entitled_on(holdings, holding.gpu_id), holding):
         return None
     homes = (
         (room_mib, gpu_id)
@@ -52,23 +52,11 @@ def home_of(holdings: Holdings, slice_id: SliceId) -> GpuId | None:
         and holdings.has_place(gpu_id, leaf, holding.amount)
         and not (
             in_its_place
-            and _take_turns(holdings, _entitled_on(holdings, gpu_id) + holding.amount, holding)
+            and _take_turns(holdings, entitled_on(holdings, gpu_id) + holding.amount, holding)
         )
     )
     best = min(homes, default=None)
     return None if best is None else best[1]
-
-
-def _entitled_on(holdings: Holdings, gpu_id: GpuId) -> GpuAmount:
-    """Return what is entitled on a card, whoever is guaranteed it."""
-    return sum(
-        (
-            each.amount
-            for each in holdings.slices_on(gpu_id)
-            if each.is_notebook and holdings.is_entitled(each.slice_id)
-        ),
-        NOTHING,
-    )
 
 
 def _take_turns(holdings: Holdings, amount: GpuAmount, like: Holding) -> bool:

@@ -1,11 +1,12 @@
 """Where a slice goes, who pays and who makes way for it: the whole decision about one wish.
 
 The order: a restart while a grace lasts goes back to where it was. What is within a guarantee has
-its place on a card that is laid out for it, whatever others hold there. What is borrowed goes where
-room is free; else room is taken for who stays within their share; else borrowed slices move to
-other cards of their node, where the room is there but in pieces. Whoever a group's limit refuses,
-or want of room, may be let in by charging a slice of another member, who named no group, to another
-of theirs (``recharging``). Else it is refused, with what would help.
+its place on a card that is laid out for it, whatever others hold there; where it would take turns
+with its own group's, idle ones of these move to another of the group's cards. What is borrowed goes
+where room is free; else room is taken for who stays within their share; else borrowed slices move
+to other cards of their node, where the room is there but in pieces. Whoever a group's limit
+refuses, or want of room, may be let in by charging a slice of another member, who named no group,
+to another of theirs (``recharging``). Else it is refused, with what would help.
 
 Who borrowed and cannot make way any more, on a card that is laid out for others, borrows no more
 until they can.
@@ -33,6 +34,7 @@ from sublet_quota.placement.finding.deriving import derived
 from sublet_quota.placement.finding.free_room import find_free
 from sublet_quota.placement.finding.laid_out import find_laid_out
 from sublet_quota.placement.finding.moving import Moves, find_by_moving
+from sublet_quota.placement.finding.moving_own import find_without_turns
 from sublet_quota.placement.finding.question import Question, Waiting
 from sublet_quota.placement.finding.recharging import Recharge, recharges
 from sublet_quota.placement.finding.taking import find_taken
@@ -188,8 +190,11 @@ def _place(question: Question, admission: Admission) -> Placement | None:
 def _find(question: Question, owner: UserName, options: tuple[Option, ...]) -> _Place | None:
     laid_out = find_laid_out(question, options)
     if laid_out is not None:
-        way = laid_out.way
-        return _Place(laid_out.option, way.gpu_id, Rule.GUARANTEE, way.slices)
+        way, option = laid_out.way, laid_out.option
+        own = find_without_turns(question, option) if laid_out.in_turns else None
+        if own is not None:
+            return _Place(option, own.way.gpu_id, Rule.GUARANTEE, own.way.slices, own.moves)
+        return _Place(option, way.gpu_id, Rule.GUARANTEE, way.slices)
     if any(option.rank is Rank.BORROWED for option in options):
         options = _without_loans(question, owner, options)
     free = find_free(question, options)

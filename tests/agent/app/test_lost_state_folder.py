@@ -1,6 +1,8 @@
 """An agent that begins with nothing left of what the one before had kept: nobody is lost by it."""
 
+import os
 import shutil
+import signal
 
 import pytest
 from sublet_agent.simulated.machine.operations import OperationKind
@@ -85,6 +87,23 @@ def test_one_whose_slice_is_unknown_is_told_and_comes_back_once_it_is_known(
     assert second.enter_and_digest() == other
 
 
+def test_one_that_is_stopped_then_comes_back_once_it_goes_on(world: AgentWorld) -> None:
+    first, one, second, other = two_of_one_slice_are_suspended(world)
+    ends(world)
+    # Not before: an agent in the middle of a move lets it go on.
+    os.kill(second.pid, signal.SIGSTOP)
+    world.service.status = None
+    world.agent.start()
+    world.agent.wait_until_serving()
+    world.until(lambda: world.events("recovered", "a"))
+    os.kill(second.pid, signal.SIGCONT)
+    world.until(lambda: len(world.events("recovered", "a")) == 2)
+    for kernel in (first, second):
+        kernel.reconnect()
+    assert first.enter_and_digest() == one
+    assert second.enter_and_digest() == other
+
+
 def test_one_that_was_locked_and_whose_slice_is_unknown_runs_on(world: AgentWorld) -> None:
     world.serve(world.notebook("a", 40))
     kernel = world.kernel("a")
@@ -98,7 +117,7 @@ def test_one_that_was_locked_and_whose_slice_is_unknown_runs_on(world: AgentWorl
     assert kernel.digest() == held
 
 
-@pytest.mark.parametrize("kind", [OperationKind.CHECKPOINT])
+@pytest.mark.parametrize("kind", [OperationKind.CHECKPOINT, OperationKind.RESTORE])
 def test_an_agent_that_is_killed_in_the_middle_of_a_move_is_no_exception(
     world: AgentWorld, kind: OperationKind
 ) -> None:

@@ -233,6 +233,18 @@ def test_a_group_that_cannot_be_frozen_is_a_reason_to_restore_nothing(groups):
     assert ben.starts("child")
 
 
+def test_what_an_agent_left_frozen_whose_record_is_lost_is_thawed_and_nobody_else(groups):
+    ada, ben = groups.family(), groups.family()
+    groups.serve(groups.slice("a", ada), groups.slice("b", ben))
+    groups.tree.begin_freezing(groups.book.of("a").place)
+    with groups.freezer.freeze_neighbours(GPU, "a", [ada.pid], WITHIN_S) as stillness:
+        assert stillness.has_frozen(ben.pid)
+        assert groups.book.thaw_left() == ["a"]
+        assert stillness.has_frozen(ben.pid)
+    assert ada.starts("child")
+    assert ben.starts("child")
+
+
 def test_what_a_dead_agent_left_frozen_is_thawed_from_its_file(groups):
     ada, ben = groups.family(), groups.family()
     groups.serve(groups.slice("a", ada), groups.slice("b", ben))

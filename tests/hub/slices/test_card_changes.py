@@ -269,8 +269,26 @@ async def test_of_several_that_cannot_move_each_has_its_place_and_who_came_is_to
         assert kinds.count(EventKind.SLICE_CALLED_BACK) == 1
 
 
-def idle_report(slice_id: str) -> Any:
-    return a_report(slice_id, state="resident", active=False, gate_open=False)
+async def test_who_could_not_move_is_asked_again_once_its_programs_are_others(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    here = settings(tmp_path)
+    (tmp_path / "quota.yaml").write_text(IN_LABS)
+    async with hub_world(tmp_path, hub, here) as world:
+        agent, _ = await two_idle_halves(world)
+        record, _ = await whole(world)
+        agent.says[record.slice_id] = a_report(record.slice_id, stays="it sees one", pids=(7,))
+        await agent.report()
+        for pids, is_asked in (((7,), False), ((7, 8), False), ((8,), True)):
+            agent.says[record.slice_id] = idle_report(record.slice_id, pids=pids)
+            await agent.report()
+            world.service.card_changes.look()
+            idle = world.service.capacity.holdings.idle
+            assert (record.slice_id in idle) == is_asked, pids
+
+
+def idle_report(slice_id: str, **fields: Any) -> Any:
+    return a_report(slice_id, state="resident", active=False, gate_open=False, **fields)
 
 
 async def two_idle_halves(world: HubWorld) -> tuple[FakeAgent, list[str]]:

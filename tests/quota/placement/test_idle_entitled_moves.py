@@ -47,6 +47,55 @@ def test_an_idle_entitled_slice_moves_where_it_is_entitled_just_the_same() -> No
     assert home_of(made.holdings, SliceId("l1")) is None
 
 
+def test_for_one_of_its_own_group_that_would_take_turns_with_it_an_idle_slice_moves_too() -> None:
+    made = hub(half("l1", "a"), half("l2", "b"), idle="l1")
+    answer = made.ask("lea", "lab", name="new", size="whole")
+    assert isinstance(answer, Placement)
+    assert (answer.gpu_id, answer.moves) == ("a", ((SliceId("l1"), GpuId("b")),))
+    assert (answer.calls_back, answer.rank) == ((), Rank.ENTITLED)
+    assert home_of(made.holdings, SliceId("l1")) is None
+
+
+def test_the_fewest_bytes_move_for_it() -> None:
+    slices = (
+        half("l1", "a"),
+        notebook("l2", "l2", part(0.25), "a", group="lab"),
+        notebook("l3", "l3", part(0.25), "b", group="lab"),
+    )
+    answer = hub(*slices, idle="l1 l2 l3").ask("lea", "lab", size="whole")
+    assert isinstance(answer, Placement)
+    assert (answer.gpu_id, answer.moves) == ("b", ((SliceId("l3"), GpuId("a")),))
+    answer = hub(*slices, idle="l1 l2").ask("lea", "lab", size="whole")
+    assert isinstance(answer, Placement)
+    assert (answer.gpu_id, dict(answer.moves)) == ("a", {"l1": "b", "l2": "b"})
+
+
+def test_where_they_are_at_work_it_takes_turns_with_them() -> None:
+    answer = hub(half("l1", "a"), half("l2", "b")).ask("lea", "lab", size="whole")
+    assert isinstance(answer, Placement)
+    assert answer.moves == ()
+
+
+def test_nobody_moves_to_where_turns_would_be_taken_instead() -> None:
+    text = LAB.replace("memory_overcommit: 1, compute_overcommit: 1", "memory_overcommit: 2")
+    slices = (
+        notebook("l1", "l1", part(0.6), "a", group="lab"),
+        notebook("l2", "l2", part(0.1), "a", group="lab"),
+        notebook("l3", "l3", part(0.6), "b", group="lab"),
+    )
+    answer = hub(*slices, idle="l1 l2 l3", text=text).ask("lea", "lab", size="half")
+    assert isinstance(answer, Placement)
+    assert answer.moves == ()
+
+
+def test_who_borrows_beside_those_that_move_makes_way() -> None:
+    made = hub(half("l1", "a"), half("z", "a", "zoo"), half("l2", "b"), idle="l1")
+    answer = made.ask("lea", "lab", size="whole")
+    assert isinstance(answer, Placement)
+    assert (answer.gpu_id, answer.moves) == ("a", ((SliceId("l1"), GpuId("b")),))
+    assert answer.calls_back == (SliceId("z"),)
+
+
 def test_one_at_work_does_not_move() -> None:
     assert isinstance(
         hub(half("l1", "a"), half("l2", "b")).ask("zoe", "zoo", size="whole"), Refusal
@@ -130,7 +179,8 @@ def test_whoever_moves_nobody_is_entitled_to_less_and_all_fits(
     assert all(after[name] >= entitled[name] for name in before)
     if answer.moves:
         for card in CARDS:
-            here = [one.amount for one in made.holdings.slices_on(card.gpu_id)]
+            on_card = made.holdings.slices_on(card.gpu_id)
+            here = [one.amount for one in on_card if not one.called_back]
             assert sum(one.memory_mib for one in here) <= card.kind.usable_mib
             assert sum(one.compute_milli for one in here) <= 1000
         fewest_are_enough(made, answer, before)

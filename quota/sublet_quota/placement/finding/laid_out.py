@@ -24,14 +24,23 @@ from sublet_quota.placement.finding.making_way import (
     missing_on,
 )
 from sublet_quota.placement.finding.question import Question
-from sublet_quota.placement.finding.taking import TakenPlace
 from sublet_quota.residency.snapshot import Rank
 from sublet_quota.shares.cards import WHOLE_CARD
 from sublet_quota.shares.group_tree import NodeName
 
 
 @dataclass(frozen=True, slots=True)
-class _Card:
+class LaidOutPlace:
+    """A card that is laid out for an option's group, and who makes way there."""
+
+    option: Option
+    way: Way
+    in_turns: bool
+    """Whether entitled slices take turns there."""
+
+
+@dataclass(frozen=True, slots=True)
+class LaidOutCard:
     """A card of the layout with room for the option, as its group has it."""
 
     facts: GpuFacts
@@ -48,6 +57,8 @@ class _Card:
     """How much of the card is the group's: what fits in a rest leaves whole cards whole."""
     left_mib: int
     """What the slice leaves of its group's part."""
+    slices: GpuAmount
+    """What is entitled there by the same guarantees, the option included."""
 
     @property
     def turn(self) -> tuple[bool, bool, bool, Fraction, int, int, int, str, int, GpuId]:
@@ -67,38 +78,39 @@ class _Card:
         )
 
 
-def find_laid_out(question: Question, options: tuple[Option, ...]) -> TakenPlace | None:
+def find_laid_out(question: Question, options: tuple[Option, ...]) -> LaidOutPlace | None:
     """Return the place of the first option that is entitled and finds one, or ``None``."""
     for option in options:
         if option.rank is Rank.BORROWED:
             continue
         if question.wish.never_suspended and option.rank is not Rank.ENTITLED:
             continue
-        way = _place(question, option)
-        if way is not None:
-            return TakenPlace(option, way)
+        place = _place(question, option)
+        if place is not None:
+            return place
     return None
 
 
-def _place(question: Question, option: Option) -> Way | None:
+def _place(question: Question, option: Option) -> LaidOutPlace | None:
     alone = question.wish.never_suspended
-    for card in sorted(_cards(question, option), key=lambda each: each.turn):
+    for card in sorted(cards_laid_out(question, option), key=lambda each: each.turn):
         if card.missing.is_nothing:
-            return Way(card.facts.gpu_id)
+            return LaidOutPlace(option, Way(card.facts.gpu_id), card.in_turns)
         position = question.position(option)
         if not alone:
-            return make_what_way_there_is(question, option, position, card.facts, card.missing)
-        way = make_way(question, option, position, card.facts, card.missing)
-        if way is not None:
-            return way
+            way = make_what_way_there_is(question, option, position, card.facts, card.missing)
+            return LaidOutPlace(option, way, card.in_turns)
+        way_alone = make_way(question, option, position, card.facts, card.missing)
+        if way_alone is not None:
+            return LaidOutPlace(option, way_alone, card.in_turns)
     return None
 
 
-def _cards(question: Question, option: Option) -> Iterator[_Card]:
+def cards_laid_out(question: Question, option: Option) -> Iterator[LaidOutCard]:
     """Yield the cards that are laid out for the group, as far as the slice fits there."""
     holdings, asked = question.holdings, option.asked
     layout = holdings.layout(asked.gpu_type)
-    due = frozenset(layout.tree.paths[option.node][: option.steps])
+    due = due_of(layout, option)
     alone = question.wish.never_suspended
     for gpu_id in layout.usable_by(option.node):
         facts = holdings.gpu(gpu_id)
@@ -119,13 +131,20 @@ def _cards(question: Question, option: Option) -> Iterator[_Card]:
         if missing is None or (beyond_part and (alone or part < WHOLE_CARD)):
             continue
         whole = GpuAmount(facts.kind.usable_mib, WHOLE_GPU_MILLI)
-        slices = asked.amount + _entitled_there(holdings, layout, gpu_id, due)
+        slices = asked.amount + entitled_there(holdings, layout, gpu_id, due)
         in_turns, beside_jobs = not slices.fits_in(whole), not (slices + jobs).fits_in(whole)
         left_mib = room.memory_mib - asked.amount.memory_mib
-        yield _Card(facts, missing, beyond_part, in_turns, beside_jobs, part, left_mib)
+        yield LaidOutCard(
+            facts, missing, beyond_part, in_turns, beside_jobs, part, left_mib, slices
+        )
 
 
-def _entitled_there(
+def due_of(layout: Layout, option: Option) -> frozenset[NodeName]:
+    """Return the groups by whose guarantees an option is entitled."""
+    return frozenset(layout.tree.paths[option.node][: option.steps])
+
+
+def entitled_there(
     holdings: Holdings, layout: Layout, gpu_id: GpuId, due: frozenset[NodeName]
 ) -> GpuAmount:
     """Return what is entitled on a card by the same guarantees."""

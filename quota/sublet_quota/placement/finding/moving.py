@@ -6,13 +6,13 @@ card that is laid out for their group just the same, so that no guarantee is wor
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from sublet_quota.admission.slice_admission import Option
 from sublet_quota.amounts.gpu_amounts import NOTHING, GpuAmount
 from sublet_quota.amounts.gpu_kind import GpuKind
-from sublet_quota.holdings.gpu_load import GpuFacts, Holding
+from sublet_quota.holdings.gpu_load import Holding
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.holdings.room_index import RoomIndex
 from sublet_quota.names.ids import GpuId, NodeId, PoolName, SliceId
@@ -22,7 +22,6 @@ from sublet_quota.residency.snapshot import Rank
 from sublet_quota.shares.lots import lot_of
 
 Move = tuple[Holding, GpuId]
-MayMove = Callable[[Holdings, Holding], bool]
 Moves = tuple[tuple[SliceId, GpuId], ...]
 """Slices, with the card of the same node that each finds room on."""
 
@@ -48,24 +47,27 @@ def find_by_moving(question: Question, options: tuple[Option, ...]) -> MovedPlac
     """
     if question.wish.never_suspended:
         return None
-    with_idle = (_is_borrowed_or_idle,) if question.holdings.idle else ()
-    for may_move in (_is_borrowed, *with_idle):
-        for option in options:
-            found = list(_by_moving(question, option, may_move))
-            if found:
-                return min(found, key=_least_moved)
-    return None
+    with_idle: MovedPlace | None = None
+    for option in options:
+        found = list(_by_moving(question, option, with_idle=with_idle is None))
+        if found:
+            best = min(found, key=_least_moved)
+            if not best.entitled_mib:
+                return best
+            with_idle = best
+    return with_idle
 
 
 def _least_moved(place: MovedPlace) -> tuple[int, int, int, GpuId]:
     return place.entitled_mib, place.moved_mib, len(place.moves), place.gpu_id
 
 
-def _by_moving(question: Question, option: Option, may_move: MayMove) -> Iterator[MovedPlace]:
+def _by_moving(question: Question, option: Option, *, with_idle: bool) -> Iterator[MovedPlace]:
+    """Yield the cards that fit once slices have moved; idle ones until a card needs none."""
     holdings, amount = question.holdings, option.asked.amount
     for pool in question.pools(option):
         index = holdings.kinds_in(pool).get(option.asked.kind)
-        on_node = {} if index is None else _free_on_nodes(question, pool, option.asked.kind, index)
+        on_node = {} if index is None else free_on_nodes(question, pool, option.asked.kind, index)
         enough = {node for node, free in on_node.items() if _is_enough(free, amount)}
         for gpu_id, room in () if index is None or not enough else index.rooms.items():
             facts = holdings.gpu(gpu_id)
@@ -74,11 +76,45 @@ def _by_moving(question: Question, option: Option, may_move: MayMove) -> Iterato
             missing = missing_on(holdings, facts, room, amount, alone=False)
             if missing is None or facts.pause_only:
                 continue
-            beside = {name: one for name, one in on_node[facts.node].items() if name != gpu_id}
-            leaving = _Leaving(holdings, facts, may_move, beside)
-            moves = leaving.until_enough(missing)
+            borrowed, idle = movable_on(holdings, gpu_id)
+            rooms = on_node[facts.node]
+            moves = until_enough(holdings, borrowed, missing, rooms, gpu_id)
+            if moves is not None:
+                with_idle = False
+            elif with_idle and idle:
+                moves = until_enough(holdings, [*borrowed, *idle], missing, rooms, gpu_id)
             if moves is not None:
                 yield _place(holdings, option, gpu_id, moves)
+
+
+def movable_on(holdings: Holdings, gpu_id: GpuId) -> tuple[list[Holding], list[Holding]]:
+    """Return the slices that may leave a card: borrowed ones, and idle entitled ones."""
+    borrowed: list[Holding] = []
+    idle: list[Holding] = []
+    for one in holdings.slices_on(gpu_id):
+        if _is_borrowed(holdings, one):
+            borrowed.append(one)
+        elif one.slice_id in holdings.idle and _is_entitled(holdings, one):
+            idle.append(one)
+    return borrowed, idle
+
+
+def until_enough(
+    holdings: Holdings,
+    movable: list[Holding],
+    missing: Missing,
+    rooms: Mapping[GpuId, GpuAmount],
+    leaves: GpuId,
+) -> list[Move] | None:
+    """Return which slices go where so that nothing is missing on the card they leave, or ``None``.
+
+    ``rooms``: what is free on the cards of the node.
+    """
+    most = sum((one.amount for one in movable), NOTHING)
+    if not missing.without(most).is_nothing:
+        return None
+    beside = {gpu_id: room for gpu_id, room in rooms.items() if gpu_id != leaves}
+    return _Leaving(holdings, movable, beside).until_enough(missing)
 
 
 def _place(holdings: Holdings, option: Option, gpu_id: GpuId, moves: list[Move]) -> MovedPlace:
@@ -94,7 +130,7 @@ def _place(holdings: Holdings, option: Option, gpu_id: GpuId, moves: list[Move])
     )
 
 
-def _free_on_nodes(
+def free_on_nodes(
     question: Question, pool: PoolName, kind: GpuKind, index: RoomIndex
 ) -> Mapping[NodeId, Mapping[GpuId, GpuAmount]]:
     """Return the cards with free room, by node."""
@@ -123,15 +159,11 @@ class _Leaving:
     """The slices of a card that leave it for others of its node, one after another."""
 
     def __init__(
-        self,
-        holdings: Holdings,
-        facts: GpuFacts,
-        may_move: MayMove,
-        rooms: dict[GpuId, GpuAmount],
+        self, holdings: Holdings, movable: list[Holding], rooms: dict[GpuId, GpuAmount]
     ) -> None:
         """``rooms``: what is free on the other cards; it becomes less."""
         self._holdings = holdings
-        self._movable = [one for one in holdings.slices_on(facts.gpu_id) if may_move(holdings, one)]
+        self._movable = list(movable)
         self._rooms = rooms
         self._entitled: defaultdict[GpuId, GpuAmount] = defaultdict(lambda: NOTHING)
         """What entitled slices bring to each of the other cards."""
@@ -213,12 +245,9 @@ def _is_borrowed(holdings: Holdings, holding: Holding) -> bool:
     return _can_leave(holdings, holding) and holdings.rank(holding.slice_id) is Rank.BORROWED
 
 
-def _is_borrowed_or_idle(holdings: Holdings, holding: Holding) -> bool:
-    if _is_borrowed(holdings, holding):
-        return True
-    is_idle = holding.is_notebook and holding.slice_id in holdings.idle
-    rank = holdings.rank(holding.slice_id) if is_idle else None
-    return rank is Rank.ENTITLED and _can_leave(holdings, holding)
+def _is_entitled(holdings: Holdings, holding: Holding) -> bool:
+    is_entitled = holding.is_notebook and holdings.rank(holding.slice_id) is Rank.ENTITLED
+    return is_entitled and _can_leave(holdings, holding)
 
 
 def _can_leave(holdings: Holdings, holding: Holding) -> bool:
@@ -231,3 +260,15 @@ def is_of_others(holdings: Holdings, holding: Holding, gpu_id: GpuId) -> bool:
     layout = holdings.layout(holdings.type_of(gpu_id) or "")
     leaf = holdings.leaf_for(holding.group, holding.owner)
     return not layout.is_free(gpu_id) and not layout.part_for(gpu_id, leaf)
+
+
+def entitled_on(holdings: Holdings, gpu_id: GpuId) -> GpuAmount:
+    """Return what is entitled on a card, whoever is guaranteed it."""
+    return sum(
+        (
+            each.amount
+            for each in holdings.slices_on(gpu_id)
+            if each.is_notebook and holdings.is_entitled(each.slice_id)
+        ),
+        NOTHING,
+    )
