@@ -131,8 +131,9 @@ async def test_an_idle_guaranteed_notebook_moves_for_its_own_group_and_for_who_b
     came = await a_notebook(people[asks], "whole", 60, 9)
     hers = await card_of(people[asks])
     (moved,) = (name for name in kernels if cards[name] == hers)
-    await until_moved(people[moved], hers, cards.values())
+    # It comes back for its owner's cell: on the other card.
     await all_is_there(kernels)
+    await until_moved(people[moved], hers, cards.values())
     assert (await came.run(LOOK, PATIENCE_S)).text == "True 9\n"
     await until(
         lambda: kinds_of(people[moved]), lambda kinds: EventKind.CARD_CHANGED.value in kinds

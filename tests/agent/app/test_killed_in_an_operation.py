@@ -88,6 +88,8 @@ def test_no_cell_is_let_through_before_its_process_runs(
     world.serve(world.notebook("a", 40), idle_after_s=600.0)
     kernel = world.kernel("a")
     held = kernel.enter_and_fill(10, 1)
+    # Nobody gives up what a cell is known to use.
+    kernel.ends_cell()
     has_cell = until_under_way(world, kernel, kind)
     with helper_of(world) as helper_ends:
         world.agent.kill()
