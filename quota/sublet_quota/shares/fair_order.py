@@ -1,8 +1,8 @@
 """Whose turn it is: at each level of the tree the sibling that used least for its weight.
 
 Siblings alone are compared, so that what happens inside one group moves nothing in another; weight
-0 comes last. Below the tree the persons of a group are compared alike. Exact ties go to the
-request of the earlier round, then by lot: never by name, nor by who came first within a round.
+0 comes last. Below the tree the persons of a group are compared alike. Exact ties go to the older
+request, then by lot: never by name.
 """
 
 from collections import defaultdict
@@ -15,7 +15,6 @@ from typing import NewType
 
 from sublet_quota.names.ids import UserName
 from sublet_quota.shares.group_tree import GroupNode, GroupTree, NodeName
-from sublet_quota.shares.lots import round_of
 from sublet_quota.shares.past_use import per_weight
 
 RequestId = NewType("RequestId", str)
@@ -30,7 +29,6 @@ class WaitingRequest:
     """The leaf of the tree that would pay."""
     owner: UserName
     since: datetime
-    """Its age: only the round in which it came counts (``lots.round_of``)."""
     lot: int
     """Drawn once for each request, and kept: decides exact ties."""
     estimate: float
@@ -97,8 +95,8 @@ def fair_order(
         yield turns.take()
 
 
-_Turn = tuple[float, int, int, RequestId]
-"""Use per weight; then round, lot and name of the request that comes next."""
+_Turn = tuple[float, datetime, int, RequestId]
+"""Use per weight; then age, lot and name of the request that comes next."""
 
 
 class _Turns:
@@ -136,8 +134,8 @@ class _Turns:
         return request
 
 
-def _age(request: WaitingRequest) -> tuple[int, int, RequestId]:
-    return round_of(request.since), request.lot, request.request_id
+def _age(request: WaitingRequest) -> tuple[datetime, int, RequestId]:
+    return request.since, request.lot, request.request_id
 
 
 def _turns_of(

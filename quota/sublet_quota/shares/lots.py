@@ -1,4 +1,4 @@
-"""Lots and rounds: what decides exact ties, so that no order of names or of arrival does.
+"""Lots: what decides exact ties, so that no order of names does.
 
 A request's lot is drawn with it, and kept. A slice's is that of its id, which is drawn when the
 slice is handed out. That of a group is made of its name and of a number that is drawn once for all
@@ -6,7 +6,6 @@ groups, and kept: whoever chooses a name knows nothing of its lot.
 """
 
 import hashlib
-from datetime import datetime
 from functools import lru_cache
 from typing import Final
 
@@ -22,11 +21,3 @@ def lot_of(name: str, drawn: int = 0) -> int:
     salt = drawn.to_bytes(hashlib.blake2b.SALT_SIZE, "big")
     digest = hashlib.blake2b(name.encode(), digest_size=_BYTES, salt=salt).digest()
     return int.from_bytes(digest, "big")
-
-
-def round_of(moment: datetime) -> int:
-    """Return the round in which something came: the whole second, as queue and line are looked at.
-
-    Who came in one round is equally old.
-    """
-    return int(moment.timestamp())

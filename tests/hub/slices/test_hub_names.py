@@ -92,8 +92,8 @@ async def test_a_preview_of_another_document_takes_nothing_from_what_is_told_of_
     await names.look(DOCUMENT)
     other = read_quota_document(TEXT.replace("adda", "adaa"))
     await names.look_for_admin(other)
-    assert names.warnings(DOCUMENT) == (GROUP, USER)
-    assert names.warnings(other) == (GROUP, USER.replace("adda", "adaa"))
+    assert told(names) == (GROUP, USER)
+    assert told(names, other) == (GROUP, USER.replace("adda", "adaa"))
 
 
 async def test_who_looks_at_warnings_does_not_wait_for_a_hub_that_takes_longer(

@@ -143,13 +143,6 @@ def test_exact_ties_go_by_age_then_by_lot_and_never_by_name() -> None:
     assert names(ordered(held, first, jobs[1])) == "a z"
 
 
-def test_who_was_submitted_first_within_a_second_is_not_older() -> None:
-    held = under("", *CARDS)
-    first, second = a_job("a", owner="a", lot=2), a_job("z", owner="z", lot=1)
-    later = second.submitted_at + timedelta(milliseconds=999)
-    assert names(ordered(held, first, replace(second, submitted_at=later))) == "z a"
-
-
 def test_a_group_that_is_no_more_pays_nothing_and_is_due_nothing() -> None:
     (job,) = ordered(under(TWO_GROUPS, *CARDS), a_job("j", "gone"))
     assert job.rank is Rank.BORROWED

@@ -60,22 +60,6 @@ def test_no_order_of_arrival_decides(hub: AnyHub, shuffled: object) -> None:
     assert {each.request_id for each in order} == {each.request_id for each in line}
 
 
-@given(HUBS, st.data())
-@settings(max_examples=20, deadline=None)
-def test_who_joined_first_within_a_round_changes_no_turn(hub: AnyHub, data: st.DataObject) -> None:
-    made, line = with_line_of(hub)
-    within = st.integers(0, 999_999)
-    later = [
-        replace(each, since=each.since + timedelta(microseconds=data.draw(within))) for each in line
-    ]
-    turns = [
-        next_placed(made.holdings, in_order(made.holdings, waiting, NO_PAST_USE))
-        for waiting in (line, later)
-    ]
-    found = [None if turn is None else (turn.server.request_id, turn.placement) for turn in turns]
-    assert found[0] == found[1]
-
-
 @given(HUBS)
 @settings(max_examples=30, deadline=None)
 def test_nobody_is_overtaken_by_who_wants_the_same_and_comes_later(hub: AnyHub) -> None:

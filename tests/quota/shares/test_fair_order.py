@@ -1,7 +1,7 @@
 """Whose turn it is: of who used least for their weight, at each level among siblings alone."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 import pytest
@@ -175,33 +175,3 @@ def test_places_are_those_of_who_used_least_for_their_weight(queue) -> None:
                     or used[one.name] * other.weight < used[other.name] * one.weight
                 ):
                     assert places[one.name] < places[other.name]
-
-
-@given(any_queue(), st.data())
-def test_who_comes_first_within_a_round_changes_nothing(queue, data: st.DataObject) -> None:
-    made, used, waiting = queue
-    order = list(fair_order(made, used, {}, waiting))
-    later = [
-        replace(one, since=one.since + timedelta(microseconds=data.draw(st.integers(0, 999_999))))
-        for one in waiting
-    ]
-    after = fair_order(made, used, {}, later)
-    assert [one.request_id for one in after] == [one.request_id for one in order]
-
-
-@given(st.permutations(range(6)))
-def test_in_one_round_lots_decide_and_from_round_to_round_age(arrivals: list[int]) -> None:
-    made = tree(A)
-    waiting = [
-        WaitingRequest(
-            RequestId(f"r{n}"),
-            NodeName("a"),
-            UserName(f"u{n}"),
-            NOON + timedelta(seconds=n // 3, milliseconds=arrivals[n]),
-            lot=9 - n,
-            estimate=1.0,
-        )
-        for n in range(6)
-    ]
-    order = [one.request_id for one in fair_order(made, {}, {}, waiting)]
-    assert order == ["r2", "r1", "r0", "r5", "r4", "r3"]

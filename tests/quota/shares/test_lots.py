@@ -1,15 +1,13 @@
 """Lots of groups: drawn once for all, so that no choice of a name wins a tie."""
 
-from datetime import timedelta
 from fractions import Fraction
 
-import pytest
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.shares.fair_turns import FairTurns
 from sublet_quota.shares.group_tree import NodeName
-from sublet_quota.shares.lots import lot_of, round_of
+from sublet_quota.shares.lots import lot_of
 
-from tests.support.quota_cases import NOON, document, gpu
+from tests.support.quota_cases import document, gpu
 
 A_CARD_EACH = """
 gpu_types: {H100: {match: "*H100*"}}
@@ -42,9 +40,3 @@ def test_what_is_drawn_says_whose_guarantee_lies_on_which_of_equal_cards() -> No
         return layout.of_node(NodeName("a"))
 
     assert {where(drawn) for drawn in range(20)} == {("gpu-0",), ("gpu-1",)}
-
-
-@pytest.mark.parametrize(("later", "same"), [(999_999, True), (1_000_000, False)])
-def test_a_round_is_a_whole_second(later: int, same: bool) -> None:  # noqa: FBT001 - a case
-    moment = NOON + timedelta(microseconds=later)
-    assert (round_of(moment) == round_of(NOON)) is same
