@@ -113,11 +113,14 @@ class Guesses:
 
 
 def take_or_refuse(limits: RateLimits, owner: str, what: str) -> None:
-    """Take one for what is done with an owner's slices. ``TooManyRequestsError`` without any."""
+    """Take one for what is done with an owner's things. ``TooManyRequestsError`` without any.
+
+    ``what``: which, and what is done with them, such as ``slices were kept``.
+    """
     wait_s = limits.take_or_wait_s(owner, time.monotonic())
     if wait_s > 0:
         retry = math.ceil(wait_s)
-        message = f"your slices were {what} too often: try again in {retry} s"
+        message = f"your {what} too often: try again in {retry} s"
         raise TooManyRequestsError(message, retry_after_s=retry)
 
 

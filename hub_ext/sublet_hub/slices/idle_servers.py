@@ -14,8 +14,6 @@ was promoted from a server, this is not ended, and is idle anew from its end on.
 """
 
 import asyncio
-import math
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -40,11 +38,11 @@ from sublet_quota.wire.announcements import ShownAnnouncement
 from sublet_quota.wire.event_kinds import EventKind
 from sublet_quota.wire.idle import IdleEnd, IdleSpared
 
-from sublet_hub.errors import ConflictError, TooManyRequestsError
+from sublet_hub.errors import ConflictError
 from sublet_hub.ledger.events import slice_event
 from sublet_hub.ledger.idle_servers import IdleNote, IdleNotes
 from sublet_hub.ledger.records import Change, JobRecord, SliceRecord
-from sublet_hub.security.rate_limits import Rate, RateLimits
+from sublet_hub.security.rate_limits import Rate, RateLimits, take_or_refuse
 from sublet_hub.slices.evictions import SHOWN_FOR
 from sublet_hub.slices.promoted_jobs import jobs_of_server, last_job_end
 from sublet_hub.slices.server_stops import STOPPED_AT_ONCE, ServerStops, StopsServers
@@ -111,11 +109,7 @@ class IdleServers:
         if before is not None and before.ended_at is not None:
             message = "this server is being ended already: start it again, and run your cells anew"
             raise ConflictError(message)
-        wait_s = self._extensions.take_or_wait_s(record.owner, time.monotonic())
-        if wait_s > 0:
-            retry = math.ceil(wait_s)
-            message = f"your servers were extended too often: try again in {retry} s"
-            raise TooManyRequestsError(message, retry_after_s=retry)
+        take_or_refuse(self._extensions, record.owner, "servers were extended")
         spared = self.spared_for(record)
         if spared is not None:
             message = f"this server is {spared_clause(_told_job(spared))}: nothing is to be put off"

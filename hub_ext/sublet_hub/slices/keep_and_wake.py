@@ -57,7 +57,7 @@ class KeepAndWake:
         now = self._now()
         if not length and not _is_kept(record, now):
             return record
-        take_or_refuse(self._keeps, record.owner, "kept")
+        take_or_refuse(self._keeps, record.owner, "slices were kept")
         account = self._accounts.find(record.owner)
         groups = () if account is None else account.groups
         rights = rights_of(self._capacity.holdings.document, record.owner, groups)
@@ -78,7 +78,7 @@ class KeepAndWake:
         ``TooManyRequestsError``; ``ConflictError`` for a job's.
         """
         _refuse_jobs(record)
-        take_or_refuse(self._wakes, record.owner, "woken")
+        take_or_refuse(self._wakes, record.owner, "slices were woken")
         now = self._now()
         after = replace(record, wanted_since=now, given_up_at=None)
         told = slice_event(EventKind.SLICE_WANTED, after, now)

@@ -69,7 +69,7 @@ class Resizing:
         answer = self._decide(record, new, groups)
         if isinstance(answer, Refusal):
             return answer
-        take_or_refuse(self._limits, record.owner, "resized")
+        take_or_refuse(self._limits, record.owner, "slices were resized")
         now = self._now()
         after = replace(
             record,

@@ -22,6 +22,11 @@ class KeptFor:
     end: datetime
     """When the reservation ends: room that nobody takes of it is lent again long before."""
 
+    @property
+    def until(self) -> datetime:
+        """Until when the card is kept from being lent again."""
+        return self.begin + KEPT_FOR
+
 
 NO_CARDS_KEPT: Final[Mapping[GpuId, KeptFor]] = MappingProxyType({})
 

@@ -47,7 +47,7 @@ class ReservedRoom:
     @property
     def kept_until(self) -> datetime:
         """Until when it is kept from being lent again."""
-        return self.begin + KEPT_FOR
+        return self.kept_for.until
 
     @property
     def kept_for(self) -> KeptFor:

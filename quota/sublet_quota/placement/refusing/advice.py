@@ -12,7 +12,6 @@ from typing import Final
 from sublet_quota.admission.denial import Denial
 from sublet_quota.admission.slice_request import RequestedSlice
 from sublet_quota.amounts.gpu_amounts import MIB_PER_GIB, GpuAmount
-from sublet_quota.holdings.kept_cards import KEPT_FOR
 from sublet_quota.names.ids import UserName
 from sublet_quota.placement.finding.question import Question
 from sublet_quota.placement.refusing.without_slices import WithoutSlices
@@ -86,7 +85,7 @@ def _reservation_ends(question: Question, is_granted: IsGranted) -> Iterator[Hel
     ]
     if kept and is_granted(replace(question, lends_kept=True, seen=question.seen.for_another())):
         first = min(kept, key=lambda each: (each.end, each.group))
-        left = moment_words(first.begin + KEPT_FOR)
+        left = moment_words(first.until)
         yield Help(HelpKind.RESERVED, (first.group, left, moment_words(first.end)))
 
 
