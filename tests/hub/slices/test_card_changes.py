@@ -1,6 +1,7 @@
 """Room in pieces becomes a whole card: a slice moves to another, and the hub follows it there."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -211,9 +212,7 @@ async def test_so_it_does_after_a_restart(tmp_path: Path, hub: FakeHub) -> None:
 async def test_where_an_idle_entitled_slice_cannot_move_who_came_instead_takes_turns(
     tmp_path: Path, hub: FakeHub
 ) -> None:
-    here = settings(tmp_path)
-    (tmp_path / "quota.yaml").write_text(IN_LABS)
-    async with hub_world(tmp_path, hub, here) as world:
+    async with in_labs(tmp_path, hub) as world:
         agent, _ = await two_idle_halves(world)
         record, hers = await whole(world)
         agent.says[record.slice_id] = a_report(record.slice_id, stays="it sees one card")
@@ -237,9 +236,7 @@ async def test_where_an_idle_entitled_slice_cannot_move_who_came_instead_takes_t
 async def test_of_several_that_cannot_move_each_has_its_place_and_who_came_is_told_once(
     tmp_path: Path, hub: FakeHub
 ) -> None:
-    here = settings(tmp_path)
-    (tmp_path / "quota.yaml").write_text(IN_LABS)
-    async with hub_world(tmp_path, hub, here) as world:
+    async with in_labs(tmp_path, hub) as world:
         agent = await world.agent(gpus=CARDS)
         wanted = (("bob", "large"), ("ben", "large"), ("cat", "medium"), ("dan", "medium"))
         leases = {
@@ -272,9 +269,7 @@ async def test_of_several_that_cannot_move_each_has_its_place_and_who_came_is_to
 async def test_who_could_not_move_is_asked_again_once_its_programs_are_others(
     tmp_path: Path, hub: FakeHub
 ) -> None:
-    here = settings(tmp_path)
-    (tmp_path / "quota.yaml").write_text(IN_LABS)
-    async with hub_world(tmp_path, hub, here) as world:
+    async with in_labs(tmp_path, hub) as world:
         agent, _ = await two_idle_halves(world)
         record, _ = await whole(world)
         agent.says[record.slice_id] = a_report(record.slice_id, stays="it sees one", pids=(7,))
@@ -313,13 +308,20 @@ async def two_idle_halves(world: HubWorld) -> tuple[FakeAgent, list[str]]:
 IN_LABS = QUOTA + "groups: {lab: {guaranteed: {H100: 2}}}\n"
 
 
+@asynccontextmanager
+async def in_labs(folder: Path, hub: FakeHub) -> AsyncIterator[HubWorld]:
+    """Run a service whose document guarantees a lab two cards."""
+    here = settings(folder)
+    (folder / "quota.yaml").write_text(IN_LABS)
+    async with hub_world(folder, hub, here) as world:
+        yield world
+
+
 @pytest.mark.parametrize("is_at_work", [False, True])
 async def test_an_idle_entitled_slice_makes_room_and_stays_entitled(
     tmp_path: Path, hub: FakeHub, *, is_at_work: bool
 ) -> None:
-    here = settings(tmp_path)
-    (tmp_path / "quota.yaml").write_text(IN_LABS)
-    async with hub_world(tmp_path, hub, here) as world:
+    async with in_labs(tmp_path, hub) as world:
         agent, slices = await two_idle_halves(world)
         if is_at_work:
             agent.says |= {each: a_report(each) for each in slices}
