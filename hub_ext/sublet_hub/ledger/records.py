@@ -136,6 +136,15 @@ class SliceRecord:
         left = tuple(sorted(perhaps_on - {gpu_id}))
         return replace(self, moving_to=gpu_id, perhaps_on=left)
 
+    def without_place(
+        self, now: datetime, group: GroupName | None, moving_to: GpuId | None = None
+    ) -> "SliceRecord":
+        """Return the slice as one that has lost its place to a group's, and takes turns.
+
+        ``moving_to``: another card, where it will have one; one that was on its way stays here.
+        """
+        return replace(self.bound_for(moving_to), called_back_since=now, called_back_for=group)
+
 
 @dataclass(frozen=True, slots=True)
 class ReleasedSlice:

@@ -95,7 +95,7 @@ class Allocation:
         record = self._record(request, placement, lot, now)
         others, told = held_back_by(
             stores.ledger,
-            placement,
+            placement.holds_back,
             record,
             now,
             others_of(stores.ledger, placement, record, now, placement.moves),

@@ -146,7 +146,8 @@ class CardChanges:
 
         What came in its room is called back then, as far as it is borrowed.
         """
-        now, changed = self._now(), [_stays(record, why, self._now())]
+        now = self._now()
+        changed = [_stays(record, why, now)]
         holdings = self._capacity.holdings
         holding = holdings.slice(record.slice_id)
         if holding is None or record.called_back_since is not None:
@@ -155,11 +156,7 @@ class CardChanges:
         way = holdings.making_way(record.gpu.gpu_id, leaf, holding.amount)
         words = quota_change_words(QuotaChange.CALLED_BACK, group=record.group)
         for slice_id in way.called_back:
-            other = replace(
-                self._ledger.slices[slice_id].bound_for(None),
-                called_back_since=now,
-                called_back_for=record.group,
-            )
+            other = self._ledger.slices[slice_id].without_place(now, record.group)
             changed.append((other, slice_event(EventKind.SLICE_CALLED_BACK, other, now, words)))
         return changed
 

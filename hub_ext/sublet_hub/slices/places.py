@@ -6,7 +6,7 @@ ends by itself (a grace, a stated time of the quota document) or as room comes i
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 
@@ -30,14 +30,6 @@ from sublet_hub.slices.reserved_rooms import ReservedRooms
 from sublet_hub.state.capacity import Capacity
 
 _Changed = tuple[tuple[SliceRecord, ...], tuple[EventRecord, ...]]
-
-
-class HoldingBack(Protocol):
-    """What a decision for a notebook's slice makes of jobs."""
-
-    @property
-    def holds_back(self) -> tuple[SliceId, ...]:
-        """The slices of jobs whose place it takes below a limit."""
 
 
 class Deciding(Protocol):
@@ -173,8 +165,8 @@ class Places:
                 QuotaChange.RECHARGED_AFTER_LEAVING, group=after.group, former=record.group
             )
             told = slice_event(EventKind.SLICE_RECHARGED, after, now, words)
-            held = _HeldBack(_jobs_that_make_way(holdings, holding, after.group))
-            others, events = held_back_by(self._ledger, held, after, now)
+            holds_back = _jobs_that_make_way(holdings, holding, after.group)
+            others, events = held_back_by(self._ledger, holds_back, after, now)
             self._ledger.apply(Change(slices=(after, *others), events=(told, *events)), now)
 
     def _bring_back(self) -> None:
@@ -275,18 +267,19 @@ def others_of(
 
 def held_back_by(
     ledger: Ledger,
-    decided: HoldingBack,
+    holds_back: Iterable[SliceId],
     made: SliceRecord,
     now: datetime,
     beside: _Changed = ((), ()),
 ) -> _Changed:
     """Return what a decision makes of others' slices, the jobs among it that stand still for it.
 
-    ``beside``: what else it makes of them (``others_of``).
+    ``holds_back``: the slices of jobs whose place it takes below a limit; ``beside``: what else it
+    makes of others (``others_of``).
     """
     records, events = {each.slice_id: each for each in beside[0]}, list(beside[1])
     words = quota_change_words(QuotaChange.HELD_BACK, group=made.group)
-    for slice_id in decided.holds_back:
+    for slice_id in holds_back:
         before = records.get(slice_id) or ledger.slices[slice_id]
         records[slice_id] = after = replace(before, held_back_since=now)
         events.append(_event_for(EventKind.JOB_HELD_BACK, after, made, now, words))
@@ -305,29 +298,21 @@ def _called_back(
     Of a pod it is the cluster that says which card it has: it takes turns there.
     """
     if moving_to is None or record.pod is not None:
-        after = replace(record.bound_for(None), called_back_since=now, called_back_for=group)
-        return after, quota_change_words(QuotaChange.CALLED_BACK, group=group)
+        words = quota_change_words(QuotaChange.CALLED_BACK, group=group)
+        return record.without_place(now, group), words
     card = ledger.gpus[moving_to].index
     words = quota_change_words(QuotaChange.MOVES, group=group, card=card)
     if moving_to == record.gpu.gpu_id:
         # It was to move away from there, and has not yet.
         stays = record.bound_for(None)
         return replace(stays, called_back_since=None, called_back_for=None), words
-    after = replace(record.bound_for(moving_to), called_back_since=now, called_back_for=group)
-    return after, words
+    return record.without_place(now, group, moving_to), words
 
 
 def _event_for(
     kind: EventKind, record: SliceRecord, made: SliceRecord, now: datetime, words: str
 ) -> EventRecord:
     return replace(slice_event(kind, record, now, words), for_slice_id=made.slice_id)
-
-
-@dataclass(frozen=True, slots=True)
-class _HeldBack:
-    """What follows for jobs where another group pays for a slice."""
-
-    holds_back: tuple[SliceId, ...]
 
 
 def _jobs_that_make_way(

@@ -13,7 +13,7 @@ until the next time.
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -151,11 +151,7 @@ class ReservedRooms:
         found = kept_for(self._capacity.holdings.document, room.group, now)
         words = reserved_words(room.group, "soon" if found is None else _from(found))
         for slice_id in room.slices:
-            before = self._ledger.slices[slice_id]
-            # One that was on its way here takes turns where it is.
-            after = replace(
-                before.bound_for(None), called_back_since=now, called_back_for=room.group
-            )
+            after = self._ledger.slices[slice_id].without_place(now, room.group)
             slices.append(after)
             events.append(slice_event(EventKind.SLICE_CALLED_BACK, after, now, words))
         self._ledger.apply(Change(slices=tuple(slices), events=tuple(events)), now)

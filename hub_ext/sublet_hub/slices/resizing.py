@@ -81,7 +81,7 @@ class Resizing:
             before_steps=None if answer.before is None else answer.before.steps,
         )
         beside = others_of(self._ledger, answer, after, now, answer.moves)
-        others, events = held_back_by(self._ledger, answer, after, now, beside)
+        others, events = held_back_by(self._ledger, answer.holds_back, after, now, beside)
         told = slice_event(EventKind.SLICE_RESIZED, after, now, str(answer.amount))
         self._ledger.apply(Change(slices=(after, *others), events=(told, *events)), now)
         return after

@@ -4,8 +4,8 @@ Where a limit counts slices and running jobs together, a slice is let in whateve
 The newest of those jobs are held back then, suspended and never ended, until all that run are
 within the limit again. They go on in the order of their age, each as soon as it passes no limit; a
 younger one never in the room that an older one waits for. Meanwhile they count in no limit, as
-nothing does that waits. So what is decided on its own result
-changes nothing. Nothing is held back because a limit became less: what runs goes on.
+nothing does that waits. So what is decided on its own result changes nothing. Nothing is held back
+because a limit became less: what runs goes on.
 """
 
 from collections import defaultdict
@@ -146,11 +146,11 @@ def jobs_to_go_on(holdings: Holdings, rights_of: RightsOf) -> tuple[SliceId, ...
     blocked: set[_Part] = set()
     going_on: list[SliceId] = []
     for job in sorted(_jobs(holdings, holdings.held_back()), key=lambda each: each.age):
-        owner, group = job.slices[0].owner, job.slices[0].group
-        limits = {**_of_payer(holdings, group), **_of_person(rights_of(owner))}
+        rights, group = rights_of(job.slices[0].owner), job.slices[0].group
+        limits = {**_of_payer(holdings, group), **_of_person(rights)}
+        apart = {**_apart_of_payer(holdings, group), **_apart_of_person(rights)}
         passed: set[_Part] = set()
         parts: set[_Part] = set()
-        apart = {**_apart_of_payer(holdings, group), **_apart_of_person(rights_of(owner))}
         for node, limit in {**limits, **apart}.items():
             slices, jobs = _held(world, node)
             running = jobs - away.get(node, _NOTHING)

@@ -24,7 +24,7 @@ MUTANTS: Final = (
         12,
         "a slice becomes of another size as often as its owner likes",
         "hub_ext/sublet_hub/slices/resizing.py",
-        'take_or_refuse(self._limits, record.owner, "resized")',
+        'take_or_refuse(self._limits, record.owner, "slices were resized")',
         "pass",
         ("tests/hub/slices/test_slices.py::test_slices_are_not_resized_without_end",),
     ),
