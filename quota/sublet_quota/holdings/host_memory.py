@@ -2,9 +2,8 @@
 
 What is borrowed has to be able to make way alive, so that its whole cap must find host memory
 beside what the node's guarantees may need; so has a job on lent room, but one that would be ended.
-That is reckoned where a node has cards of a guaranteed
-type, and its agent tells how much host memory there is; elsewhere nothing follows from it. Who is
-entitled is never refused for it.
+That is reckoned where a node has cards of a guaranteed type, and its agent tells how much host
+memory there is; elsewhere nothing follows from it. Who is entitled is never refused for it.
 """
 
 from collections.abc import Mapping

@@ -132,19 +132,23 @@ class Reckoning:
             if (when := self._room_at(question, option, facts, missing)) is not None
             for at, by in (when,)
         ]
-        document = question.holdings.document
         found = [
-            each
-            for each in known
-            for at, option, facts, _ in (each,)
-            if option.rank is not Rank.BORROWED
-            or not self._ends.kept.bars(document, facts.gpu_id, option.group, at)
+            (at, option, facts, by)
+            for at, option, facts, by in known
+            if not self._is_kept_by_then(question, option, facts, at)
         ]
         if not found:
             return Expected(None, ExpectedFrom.RESERVED if known else ExpectedFrom.NOTHING_KNOWN)
         at, option, facts, by = min(found, key=lambda one: (one[0], one[2].node, one[2].index))
         self._give(facts.gpu_id, option.asked.amount)
         return Expected(at, by, option.asked.gpu_type)
+
+    def _is_kept_by_then(
+        self, question: Question, option: Option, facts: GpuFacts, at: datetime
+    ) -> bool:
+        """Whether a card may be kept for a reservation of others than who would borrow there."""
+        is_borrowed, kept = option.rank is Rank.BORROWED, self._ends.kept
+        return is_borrowed and kept.bars(question.holdings.document, facts.gpu_id, option.group, at)
 
     def _room_at(
         self, question: Question, option: Option, facts: GpuFacts, missing: Missing
