@@ -1,5 +1,7 @@
 """Builders for the quota tests: a document from YAML, GPUs and slices in one line each."""
 
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from sublet_quota.amounts.gpu_amounts import MIB_PER_GIB, GpuAmount
@@ -108,3 +110,11 @@ def holdings(text: str = "", *entries: GpuFacts | Holding) -> Holdings:
     gpus = [entry for entry in entries if isinstance(entry, GpuFacts)]
     slices = [entry for entry in entries if isinstance(entry, Holding)]
     return Holdings(document(text), gpus or [gpu()], slices)
+
+
+def give_grace(held: Holdings, slice_ids: Iterable[SliceId], now: datetime) -> None:
+    """Let slices go on as before for the grace, as the service does whose owners left a group."""
+    for slice_id, before in tuple(held.graces(slice_ids, now)):
+        holding = held.slice(slice_id)
+        assert holding is not None
+        held.put(replace(holding, before=before))

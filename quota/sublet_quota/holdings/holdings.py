@@ -444,11 +444,6 @@ class Holdings(HeldSums, CardSums, SliceLists, KeptCards):
             if holding is not None and holding.before is None:
                 yield slice_id, AsBefore(until, steps.get(slice_id, 0))
 
-    def give_grace(self, slice_ids: Iterable[SliceId], now: datetime) -> None:
-        """Let slices go on as before for the grace (``graces``)."""
-        for slice_id, before in tuple(self.graces(slice_ids, now)):
-            self.put(replace(self._placed.all[slice_id], before=before))
-
     def end_graces(self, now: datetime) -> tuple[SliceId, ...]:
         """Let slices whose grace is over count as any others, and return which these are.
 

@@ -11,7 +11,17 @@ from sublet_quota.names.ids import SliceId
 from sublet_quota.shares.group_tree import NodeName
 
 from tests.quota.holdings.test_holdings import ranks
-from tests.support.quota_cases import H100, L4, NOON, document, gpu, holdings, notebook, part
+from tests.support.quota_cases import (
+    H100,
+    L4,
+    NOON,
+    document,
+    give_grace,
+    gpu,
+    holdings,
+    notebook,
+    part,
+)
 
 TEXT = """
     gpu_types: {{H100: {{match: '*H100*'}}}}
@@ -106,7 +116,7 @@ def test_a_grace_that_was_given_meanwhile_lasts() -> None:
     held = holdings(TEXT.format(grace=24, lab=1, other=0), gpu("c0"))
     held.put(notebook("s", group="lab", amount=part(1), on="c0"))
     anew = Holdings.made_under(held.as_held(), held.document, NOON)
-    held.give_grace([SliceId("s")], NOON)
+    give_grace(held, [SliceId("s")], NOON)
     anew.catch_up(held)
     assert anew.slice(SliceId("s")) == held.slice(SliceId("s"))
 

@@ -25,6 +25,7 @@ from tests.support.quota_cases import (
     NOON,
     a_reservation_of,
     document,
+    give_grace,
     gpu,
     job_slice,
     notebook,
@@ -120,7 +121,7 @@ class Changing:
         elif what == 9:
             self.change_card()
         elif what == 10:
-            held.give_grace([one.slice_id], NOON + timedelta(hours=drawn.randint(0, 9)))
+            give_grace(held, [one.slice_id], NOON + timedelta(hours=drawn.randint(0, 9)))
         else:
             held.mark_unsuspendable(one.slice_id, unsuspendable=not one.unsuspendable)
             held.kept_cards = {GpuId("c0"): a_reservation_of("lab")} if drawn.random() < 0.5 else {}

@@ -16,7 +16,7 @@ from sublet_quota.residency.snapshot import Rank
 from sublet_quota.shares.group_tree import NodeName
 
 from tests.quota.holdings.test_holdings import ranks
-from tests.support.quota_cases import NOON, document, gpu, holdings, notebook, part
+from tests.support.quota_cases import NOON, document, give_grace, gpu, holdings, notebook, part
 
 QUARTER_AND_HALF = (Fraction(1, 4), Fraction(1, 2))
 TOMORROW = NOON + timedelta(hours=24)
@@ -142,7 +142,7 @@ def test_who_has_a_grace_pushes_nobody_out_by_a_change_of_its_own(
     other = notebook("other", "eve", part(1), group="other", on="c2", since=2)
     cards = [gpu(f"c{n}", index=n) for n in range(3)]
     held = holdings(two_groups(1, 1), *cards, kept, lab, other)
-    held.give_grace([SliceId("kept")], NOON)
+    give_grace(held, [SliceId("kept")], NOON)
     graced = held.slice(SliceId("kept"))
     assert graced is not None
     assert graced.before is not None
@@ -162,7 +162,7 @@ def test_who_lost_it_in_a_grace_has_it_again_before_older_ones_that_wait() -> No
     cards = [gpu(f"c{n}", index=n) for n in range(3)]
     held = holdings(two_groups(1, 1), *cards, kept, other)
     held.put(older)
-    held.give_grace([SliceId("kept")], NOON)
+    give_grace(held, [SliceId("kept")], NOON)
     graced = held.slice(SliceId("kept"))
     assert graced is not None
     held.put(replace(graced, group=GroupName("other")))
@@ -284,7 +284,7 @@ def test_a_group_that_loses_nothing_has_no_grace() -> None:
 
 def test_a_membership_that_ends_may_be_given_a_grace() -> None:
     held = full(two_groups(3, 0))
-    held.give_grace([SliceId("s1")], NOON)
+    give_grace(held, [SliceId("s1")], NOON)
     assert held.slice(SliceId("s1")).before == AsBefore(TOMORROW, 1)
     assert held.slice(SliceId("s0")).before is None
 
