@@ -356,6 +356,16 @@ def test_events_are_listed(service: FakeHubService):
     assert "limit=5" in service.asked[0].path
 
 
+@pytest.mark.parametrize("status", [502, 503, 504])
+def test_a_proxy_that_answers_for_the_service_says_that_it_is_away(
+    service: FakeHubService, status: int
+):
+    service.answer("GET share", None, status)
+    shown = sublet("share")
+    assert (shown.exit_code, "did not say why" in shown.stderr) == (3, False)
+    assert f"The Sublet service is away: what stands before it answered {status}" in shown.stderr
+
+
 def test_without_address_token_or_service_it_says_what_to_do(
     service: FakeHubService, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from sublet_quota.wire.closings import ClosingInfo
 
 from tests.support.fake_hub_service import FakeHubService
@@ -34,6 +35,23 @@ def test_a_card_is_closed_and_what_is_there_is_told(service: FakeHubService):
     assert "GPU 3 of dgx1 is closed to new slices and jobs until it is opened." in shown.output
     assert "Still there: 2 owners' slices, which stay; 1 job, which goes on." in shown.output
     assert sublet("close", "dgx1").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("close", "dgx1", "--why", ""), "--why is empty: write at least one character"),
+        (("drain", "", "--why", "fan"), "GPU-OR-NODE is empty: write at least one character"),
+        (("drain", "dgx1", "--why", "x" * 1001), "--why is too long: write at most"),
+        (("open", "dgx1", "--why", "x" * 1001), "--why is too long: write at most"),
+    ],
+)
+def test_what_makes_no_sense_is_not_sent_and_told_in_words(
+    service: FakeHubService, options: tuple[str, ...], told: str
+):
+    shown = sublet(*options)
+    assert (shown.exit_code, told in shown.stderr) == (2, True)
+    assert service.asked == []
 
 
 def test_a_node_is_drained_until_a_time(service: FakeHubService):

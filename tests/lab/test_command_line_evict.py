@@ -62,6 +62,13 @@ def test_what_makes_no_sense_is_not_sent(service: FakeHubService, options: tuple
     assert service.asked == []
 
 
+def test_what_is_left_empty_is_named_as_it_was_typed(service: FakeHubService):
+    shown = sublet("evict", "", "--reason", "two\nlines").stderr
+    assert "SERVER-OR-JOB is empty: write at least one character" in shown
+    assert "--reason: it has control characters, or line breaks" in shown
+    assert service.asked == []
+
+
 def test_a_grace_that_is_too_short_is_told_in_words(service: FakeHubService):
     shown = sublet("evict", "ada/", "--reason", "fan", "--grace", "5s")
     assert service.asked == []

@@ -32,10 +32,10 @@ def an_announcement(**values: Any) -> AnnouncementInfo:
 @pytest.mark.parametrize(
     ("options", "asked", "told"),
     [
-        (("--owner", "ada"), ("owner", "ada"), "ada will read it until"),
-        (("--group", "lab"), ("group", "lab"), "group lab will read it until"),
-        (("--node", "dgx1"), ("node", "dgx1"), "node dgx1 will read it until"),
-        (("--all",), ("all", None), "everybody will read it until"),
+        (("--owner", "ada"), ("owner", "ada"), "Told to ada until"),
+        (("--group", "lab"), ("group", "lab"), "Told to group lab until"),
+        (("--node", "dgx1"), ("node", "dgx1"), "Told to node dgx1 until"),
+        (("--all",), ("all", None), "Told to everybody until"),
     ],
 )
 def test_somebody_is_told(

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from sublet_quota.names.ids import NodeId, UserName
+from sublet_quota.reasons.moments import moment_words
 from sublet_quota.wire.announcements import AnnouncementRequest, Audience
 from sublet_quota.wire.event_kinds import EventKind
 
@@ -74,7 +75,7 @@ class Announcements:
         )
         self._store.add(made)
         to = made.audience if made.name is None else f"{made.audience} {made.name}"
-        told = f"{made.announcement_id} by {admin} to {to} until {until.isoformat()}: {made.text}"
+        told = f"{made.announcement_id} by {admin} to {to} until {moment_words(until)}: {made.text}"
         self._tell(EventKind.ANNOUNCED, told, now)
         return made
 
@@ -83,7 +84,7 @@ class Announcements:
         found = self._store.kept.get(announcement_id)
         now = self._now()
         if found is None or found.until <= now:
-            message = f"there is no announcement {announcement_id}: `sublet notify --list`"
+            message = f"there is no announcement {announcement_id}: `sublet notify --list` shows them"
             raise NotFoundError(message)
         self._store.drop(announcement_id)
         self._tell(EventKind.ANNOUNCEMENT_WITHDRAWN, f"{announcement_id} by {admin}", now)

@@ -8,6 +8,7 @@ from typing import Final
 import click
 from sublet_quota.wire.closings import ClosingInfo, ClosingRequest, OpeningRequest
 
+from sublet_lab.command_line.asked import asked_for
 from sublet_lab.command_line.service import Service, pass_service
 from sublet_lab.command_line.tables import (
     clock,
@@ -30,7 +31,8 @@ _UNITS: Final = {
     "d": timedelta(days=1),
 }
 _DAY: Final = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_WHERE: Final = click.argument("where", metavar="GPU-OR-NODE")
+_TYPED_AS: Final = {"where": "GPU-OR-NODE", "reason": "--why"}
+_WHERE: Final = click.argument("where", metavar=_TYPED_AS["where"])
 _WHY: Final = click.option(
     "--why", "--reason", "why", required=True, help="Whoever is refused for it reads this."
 )
@@ -77,7 +79,7 @@ def close(service: Service, where: str, why: str, until: datetime | None) -> Non
 
     What is there goes on. To close it again changes why, and until when.
     """
-    _close(service, ClosingRequest(where=where, reason=why, until=until))
+    _close(service, where, why, until, drain=False)
 
 
 @click.command()
@@ -91,7 +93,7 @@ def drain(service: Service, where: str, why: str, until: datetime | None) -> Non
 
     Owners' slices stay until their servers end; nothing there is lent.
     """
-    _close(service, ClosingRequest(where=where, reason=why, until=until, drain=True))
+    _close(service, where, why, until, drain=True)
 
 
 @click.command("open")
@@ -101,7 +103,7 @@ def drain(service: Service, where: str, why: str, until: datetime | None) -> Non
 @pass_service
 def open_again(service: Service, where: str, why: str) -> None:
     """Open a card, or a node with all of its cards, that an admin has closed (admins)."""
-    asked = OpeningRequest(where=where, reason=why)
+    asked = asked_for(OpeningRequest, _TYPED_AS, where=where, reason=why)
     undone = service.post(tuple[ClosingInfo, ...], "closings/open", asked)
     if wants_json():
         print_json(undone)
@@ -120,7 +122,14 @@ def closings(service: Service) -> None:
     print_found(found, _FIELDS, "Nothing is closed by an admin.", _print)
 
 
-def _close(service: Service, asked: ClosingRequest) -> None:
+def _close(
+    service: Service, where: str, why: str, until: datetime | None, *, drain: bool
+) -> None:
+    # What is not said is not sent.
+    drains = {"drain": True} if drain else {}
+    asked = asked_for(
+        ClosingRequest, _TYPED_AS, where=where, reason=why, until=until, **drains
+    )
     made = service.post(ClosingInfo, "closings", asked)
     if wants_json():
         print_json(made)

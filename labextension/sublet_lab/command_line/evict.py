@@ -4,9 +4,9 @@ import re
 from typing import Final
 
 import click
-from pydantic import ValidationError
 from sublet_quota.wire.evictions import LEAST_GRACE_S, MOST_GRACE_S, EvictionInfo, EvictionRequest
 
+from sublet_lab.command_line.asked import asked_for
 from sublet_lab.command_line.service import Service, pass_service
 from sublet_lab.command_line.tables import clock, json_option, plain, print_json, wants_json
 
@@ -49,12 +49,10 @@ def evict(service: Service, what: str, reason: str, grace_s: int | None, *, canc
     Its owner is told by whom and why. A server is stopped by JupyterHub when its grace is over; a
     job goes back to the queue as from a card that is drained.
     """
-    try:
-        asked = EvictionRequest(what=what, reason=reason, grace_s=grace_s, cancel=cancel)
-    except ValidationError as error:
-        found = ((".".join(map(str, e["loc"])), str(e["msg"])) for e in error.errors())
-        message = "; ".join(f"{where}: {problem}" for where, problem in found)
-        raise click.UsageError(plain(message)) from error
+    typed_as = {"what": "SERVER-OR-JOB"}
+    asked = asked_for(
+        EvictionRequest, typed_as, what=what, reason=reason, grace_s=grace_s, cancel=cancel
+    )
     made = service.post(EvictionInfo, "evictions", asked)
     if wants_json():
         print_json(made)

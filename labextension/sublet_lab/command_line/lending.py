@@ -3,6 +3,7 @@
 import click
 from sublet_quota.wire.api import LendingState, LendingSwitch
 
+from sublet_lab.command_line.asked import asked_for
 from sublet_lab.command_line.service import Service, pass_service
 from sublet_lab.command_line.tables import clock, json_option, plain, print_json, wants_json
 from sublet_lab.command_line.whole_help import WholeHelp
@@ -29,7 +30,7 @@ def show_lending(service: Service) -> None:
 @pass_service
 def lending_on(service: Service, reason: str) -> None:
     """Lend idle slices to training jobs (admins)."""
-    _print_lending(_switch(service, LendingSwitch(lending=True, reason=reason)))
+    _print_lending(_switch(service, reason, lending=True))
 
 
 @lending.command("off")
@@ -40,11 +41,12 @@ def lending_on(service: Service, reason: str) -> None:
 @pass_service
 def lending_off(service: Service, reason: str) -> None:
     """Give every lent slice back, and lend none (admins)."""
-    _print_lending(_switch(service, LendingSwitch(lending=False, reason=reason)))
+    _print_lending(_switch(service, reason, lending=False))
 
 
-def _switch(service: Service, switch: LendingSwitch) -> LendingState:
-    return service.put(LendingState, "lending", switch)
+def _switch(service: Service, reason: str, *, lending: bool) -> LendingState:
+    asked = asked_for(LendingSwitch, lending=lending, reason=reason)
+    return service.put(LendingState, "lending", asked)
 
 
 def _print_lending(state: LendingState) -> None:

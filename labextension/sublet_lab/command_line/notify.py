@@ -14,6 +14,7 @@ from sublet_quota.wire.announcements import (
     WithdrawalRequest,
 )
 
+from sublet_lab.command_line.asked import asked_for
 from sublet_lab.command_line.closings import end_of
 from sublet_lab.command_line.service import Service, pass_service
 from sublet_lab.command_line.tables import (
@@ -89,18 +90,17 @@ def notify(  # noqa: PLR0913 (click's signature)
 def _tell(
     service: Service, text: str, audience: Audience, name: str | None, until: datetime | None
 ) -> None:
-    try:
-        asked = AnnouncementRequest(text=text, audience=audience, name=name, until=until)
-    except ValidationError as error:
-        message = "; ".join(str(each["msg"]) for each in error.errors(include_url=False))
-        raise click.UsageError(plain(message)) from error
+    typed_as = {"text": "TEXT", "name": f"--{audience.value}"}
+    asked = asked_for(
+        AnnouncementRequest, typed_as, text=text, audience=audience, name=name, until=until
+    )
     made = service.post(MadeAnnouncement, "announcements", asked)
     if wants_json():
         print_json(made)
         return
     if made.warning is not None:
         click.echo(f"Warning: {plain(made.warning)}: nobody reads it until there is one.")
-    click.echo(f"{plain(_to(made))} will read it until {clock(made.until)}.")
+    click.echo(f"Told to {plain(_to(made))} until {clock(made.until)}.")
     click.echo(f"To take it back: sublet notify --withdraw {plain(made.announcement_id)}")
 
 

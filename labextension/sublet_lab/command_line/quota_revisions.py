@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any, BinaryIO, Final, TypeVar
 
 import click
-from pydantic import ValidationError
 from sublet_quota.wire.quota import QuotaInForce
 from sublet_quota.wire.quota_revisions import (
     Applied,
@@ -13,8 +12,8 @@ from sublet_quota.wire.quota_revisions import (
     RevisionText,
     RollbackRequest,
 )
-from sublet_quota.wire.schema import WireModel
 
+from sublet_lab.command_line.asked import asked_for
 from sublet_lab.command_line.quota_text import (
     FILE,
     PATIENCE_S,
@@ -36,7 +35,6 @@ from sublet_lab.command_line.tables import (
 )
 
 F = TypeVar("F", bound=Callable[..., Any])
-Body = TypeVar("Body", bound=WireModel)
 _NO_REVISIONS: Final = 1
 """Expected of a service without revisions, which then says where its document is."""
 _REVISION: Final = click.argument("revision", type=click.IntRange(min=1))
@@ -69,7 +67,7 @@ def apply(service: Service, file: BinaryIO, reason: str, expect: int | None) -> 
     Refused, with who changed what, where somebody else has put another one in force since. See
     `sublet quota preview` for what would follow.
     """
-    asked = _body(
+    asked = asked_for(
         ApplyRequest,
         text=sent_text(file),
         reason=reason,
@@ -86,7 +84,7 @@ def apply(service: Service, file: BinaryIO, reason: str, expect: int | None) -> 
 @pass_service
 def rollback(service: Service, revision: int, reason: str, expect: int | None) -> None:
     """Put in force what REVISION says, as a new revision (admins)."""
-    asked = _body(
+    asked = asked_for(
         RollbackRequest,
         revision=revision,
         reason=reason,
@@ -136,15 +134,6 @@ def print_revision(found: RevisionText) -> None:
 
 def _in_force(service: Service) -> int:
     return service.get(QuotaInForce, "quota").revision or _NO_REVISIONS
-
-
-def _body(kind: type[Body], **values: object) -> Body:
-    try:
-        return kind(**values)
-    except ValidationError as error:
-        told = error.errors(include_url=False, include_input=False)
-        message = "; ".join(f"--{each['loc'][0]}: {each['msg']}" for each in told)
-        raise click.UsageError(plain(message)) from error
 
 
 def _tell(done: Applied) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from http.client import responses
 from pathlib import Path
-from typing import Any, Generic, NoReturn, TypeVar
+from typing import Any, Final, Generic, NoReturn, TypeVar
 from urllib.parse import urlencode
 
 import click
@@ -34,6 +34,12 @@ MOST_OF_A_PAGE = 1000
 SUBMITTING_S = 400.0
 """How long a submission may take: the job's notebook is read meanwhile, and its files are copied.
 """
+_SAID_BY_A_PROXY: Final = (
+    HTTPStatus.BAD_GATEWAY,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    HTTPStatus.GATEWAY_TIMEOUT,
+)
+"""What a proxy answers for a service that it does not reach; the service itself says why."""
 REFUSED = 1
 NO_ANSWER = 3
 
@@ -240,6 +246,11 @@ def _raise_problem(status: int, text: bytes) -> NoReturn:
     except (ValidationError, ValueError):
         name = responses.get(status, "unknown")
         message = f"The service answered {status} ({name}) and did not say why."
+        if status in _SAID_BY_A_PROXY:
+            message = (
+                f"The Sublet service is away: what stands before it answered {status} ({name})."
+                " Try again in a minute; where that does not help, tell an admin."
+            )
         raise NoAnswerError(message) from None
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         raise NoAnswerError(plain(problem.message))

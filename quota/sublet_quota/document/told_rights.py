@@ -67,7 +67,7 @@ def _lines(document: QuotaDocument, rights: Rights, now: datetime) -> Iterator[_
         yield from _limits("limit of running jobs: ", rights.job_limit)
     yield _line("most jobs", rights.jobs_most, None, _count(rights.jobs_most.value))
     kept = length_words(rights.keep_a_day.value)
-    yield _line("slices kept a day", rights.keep_a_day, None, kept)
+    yield _line("slices kept from being lent, a day", rights.keep_a_day, None, kept)
     yield _in_line(document)
     idle = rights.max_idle.value
     longest = _NO_LIMIT if idle is None else length_words(idle)

@@ -153,7 +153,7 @@ everyone:
         "limit of running jobs: memory": ("no limit", None),
         "limit of running jobs: slices": ("no limit", None),
         "most jobs": ("0", 5),
-        "slices kept a day": ("90 min", 3),
+        "slices kept from being lent, a day": ("90 min", 3),
         "a notebook without room": ("is refused", None),
         "longest idleness of a server": ("8 h", 4),
         "sizes": ("all", None),

@@ -1,0 +1,45 @@
+"""What a command asks of the service, made of what was typed: wrong usage where it cannot be."""
+
+from collections.abc import Mapping
+from typing import Final, TypeVar
+
+import click
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+from sublet_quota.wire.schema import WireModel
+
+from sublet_lab.command_line.tables import plain
+
+Body = TypeVar("Body", bound=WireModel)
+_WORDS: Final = {
+    "string_too_short": "is empty: write at least one character",
+    "string_too_long": "is too long: write at most {max_length} characters",
+    "greater_than_equal": "is too small: write {ge} or more",
+    "less_than_equal": "is too large: write {le} or less",
+}
+"""The words for what is wrong and what is allowed, by pydantic's kind of error."""
+
+
+def asked_for(
+    kind: type[Body], typed_as: Mapping[str, str] | None = None, /, **values: object
+) -> Body:
+    """Return a request of ``values``; ``click.UsageError`` that names each that cannot be.
+
+    ``typed_as`` names those that were typed otherwise than as an option of the value's own name.
+    """
+    try:
+        return kind(**values)
+    except ValidationError as error:
+        told = error.errors(include_url=False, include_input=False)
+        message = "; ".join(_told(each, typed_as or {}) for each in told)
+        raise click.UsageError(plain(message)) from error
+
+
+def _told(error: ErrorDetails, typed_as: Mapping[str, str]) -> str:
+    words = _WORDS.get(error["type"])
+    what = error["msg"].removeprefix("Value error, ")
+    if not error["loc"]:
+        return what
+    name = str(error["loc"][0])
+    typed = typed_as.get(name, f"--{name}")
+    return f"{typed}: {what}" if words is None else f"{typed} {words.format(**error['ctx'])}"
