@@ -63,6 +63,14 @@ def test_alerts_name_reasons_and_faults_that_there_are() -> None:
     assert set(faults) <= {fault.value for fault in GuaranteeFault}
 
 
+def test_the_page_says_what_each_fault_means_as_a_metric_and_as_an_alert() -> None:
+    (row,) = re.findall(r"^\| `sublet_guarantee_faults` .*$", PAGE, re.MULTILINE)
+    (alert,) = re.findall(r"### SubletGuaranteeNotInForce\n(.*?)\n###", PAGE, re.DOTALL)
+    for fault in GuaranteeFault:
+        assert f"`{fault.value}`" in row
+        assert fault.value.endswith("-than-expected") or f"`{fault.value}`" in alert
+
+
 @pytest.mark.usefixtures("helm")
 def test_the_operator_gets_every_alert_of_its_own_namespace_alone() -> None:
     rule = render(OPTIONS["monitoring"], "hubs").one("PrometheusRule", "sublet")

@@ -62,6 +62,7 @@ def test_submit_sends_the_whole_request(service: FakeHubService):
     shown = sublet(
         *("jobs", "submit", "train.ipynb", "-p", "epochs=3", "-p", "name=digits", "-p", "x=NaN"),
         *("--memory", "20 GiB", "--compute", "500m", "--max-run", "90m", "--env", "A=b=c"),
+        *("--type", "L4"),
     )
     assert shown.exit_code == 0, shown.output
     assert shown.output == "Job j-1 is waiting: No slice is idle yet.\n"
@@ -69,6 +70,7 @@ def test_submit_sends_the_whole_request(service: FakeHubService):
     assert sent["parameters"] == {"epochs": 3, "name": "digits", "x": "NaN"}
     assert (sent["memory_mib"], sent["compute_milli"], sent["max_run_s"]) == (20480, 500, 5400)
     assert sent["environment"] == {"A": "b=c"}
+    assert sent["gpu_type"] == "L4"
 
 
 def test_a_notebook_server_is_named_with_what_is_promoted_from_it(

@@ -33,7 +33,7 @@ def test_a_card_is_closed_and_what_is_there_is_told(service: FakeHubService):
     assert shown.exit_code == 0, shown.output
     assert service.asked[-1].body == {"where": "dgx1:3", "reason": "fan", "until": None}
     assert "GPU 3 of dgx1 is closed to new slices and jobs until it is opened." in shown.output
-    assert "Still there: 2 owners' slices, which stay; 1 job, which goes on." in shown.output
+    assert "Still there: 2 owners' slices, which go on; 1 job, which goes on." in shown.output
     assert sublet("close", "dgx1").exit_code == 2
 
 

@@ -53,7 +53,7 @@ def test_jobs_are_sorted_before_they_are_cut(service: FakeHubService):
     service.answer("GET jobs", [job(job_id=each, owner=each) for each in "bca"])
     shown = sublet("jobs", "list", "--sort", "owner", "--limit", "2", "--csv")
     assert [row["owner"] for row in csv.DictReader(shown.stdout.splitlines())] == ["a", "b"]
-    assert "1 more are not shown" in shown.stderr
+    assert "1 more is not shown" in shown.stderr
     sublet("jobs", "list", "--sort", "newest")
     assert "order" not in service.asked[-1].path
 

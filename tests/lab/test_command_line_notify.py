@@ -34,7 +34,7 @@ def an_announcement(**values: Any) -> AnnouncementInfo:
     [
         (("--owner", "ada"), ("owner", "ada"), "Told to ada until"),
         (("--group", "lab"), ("group", "lab"), "Told to group lab until"),
-        (("--node", "dgx1"), ("node", "dgx1"), "Told to node dgx1 until"),
+        (("--node", "dgx1"), ("node", "dgx1"), "Told to whoever has a slice on node dgx1 until"),
         (("--all",), ("all", None), "Told to everybody until"),
     ],
 )

@@ -124,8 +124,12 @@ class Allocation:
             root_start_time=started.root_start_time,
             unit_group=started.unit_group,
         )
-        told = slice_event(EventKind.SLICE_STARTED, after, now, f"pid {started.root_pid}")
-        self._stores.ledger.apply(Change(slices=(after,), events=(told,)), now)
+        # A hub that was started anew tells of all servers again.
+        events = []
+        if (record.root_pid, record.root_start_time) != (after.root_pid, after.root_start_time):
+            told = f"pid {started.root_pid}"
+            events.append(slice_event(EventKind.SLICE_STARTED, after, now, told))
+        self._stores.ledger.apply(Change(slices=(after,), events=tuple(events)), now)
 
     def release(self, slice_id: SliceId, why: str) -> bool:
         """Take a notebook's slice back; return whether there was one. A job's ends with the job."""

@@ -84,7 +84,7 @@ class Announcements:
         found = self._store.kept.get(announcement_id)
         now = self._now()
         if found is None or found.until <= now:
-            message = f"there is no announcement {announcement_id}: `sublet notify --list` shows them"
+            message = f"there is no announcement {announcement_id}: see `sublet notify --list`"
             raise NotFoundError(message)
         self._store.drop(announcement_id)
         self._tell(EventKind.ANNOUNCEMENT_WITHDRAWN, f"{announcement_id} by {admin}", now)

@@ -91,7 +91,8 @@ def close(service: Service, where: str, why: str, until: datetime | None) -> Non
 def drain(service: Service, where: str, why: str, until: datetime | None) -> None:
     """Close a node or a card, and send its jobs back to the queue (admins).
 
-    Owners' slices stay until their servers end; nothing there is lent.
+    Owners' slices go on until their servers end, guaranteed ones on other cards of the node where
+    these have room; nothing there is lent.
     """
     _close(service, where, why, until, drain=True)
 
@@ -122,14 +123,10 @@ def closings(service: Service) -> None:
     print_found(found, _FIELDS, "Nothing is closed by an admin.", _print)
 
 
-def _close(
-    service: Service, where: str, why: str, until: datetime | None, *, drain: bool
-) -> None:
+def _close(service: Service, where: str, why: str, until: datetime | None, *, drain: bool) -> None:
     # What is not said is not sent.
     drains = {"drain": True} if drain else {}
-    asked = asked_for(
-        ClosingRequest, _TYPED_AS, where=where, reason=why, until=until, **drains
-    )
+    asked = asked_for(ClosingRequest, _TYPED_AS, where=where, reason=why, until=until, **drains)
     made = service.post(ClosingInfo, "closings", asked)
     if wants_json():
         print_json(made)
@@ -143,7 +140,7 @@ def _still_there(made: ClosingInfo) -> str:
     """Return what is left there, and what becomes of it; empty for nothing."""
     where = " back to the queue" if made.drains else " on"
     parts = (
-        _counted(made.notebooks, "slice of an owner, which stays", "owners' slices, which stay"),
+        _counted(made.notebooks, "slice of an owner, which goes on", "owners' slices, which go on"),
         _counted(made.jobs, f"job, which goes{where}", f"jobs, which go{where}"),
     )
     return "; ".join(filter(None, parts))

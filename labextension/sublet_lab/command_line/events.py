@@ -30,7 +30,7 @@ _ASK_AGAIN_S: Final = 2.0
 _TOLD_LATE: Final = timedelta(minutes=2)
 """How much later than it happened an agent may tell of something that is followed."""
 _MOST_SEEN: Final = 100_000
-_COLUMNS: Final = ("AT", "WHAT", "OWNER", "GPU", "SLICE", ">MOVED", ">TOOK", "DETAIL")
+_COLUMNS: Final = ("AT", "WHAT", "OWNER", "NODE", "SLICE", ">MOVED", ">TOOK", "DETAIL")
 _FIELDS: Final = (
     "at",
     "kind",

@@ -129,7 +129,8 @@ def list_jobs(  # noqa: PLR0913 (click's signature)
     _print(listed)
     left_out = 0 if total is None else total - len(listed)
     if left_out > 0:
-        message = f"{left_out} more are not shown: --limit {total} shows all."
+        more = "1 more is" if left_out == 1 else f"{left_out} more are"
+        message = f"{more} not shown: --limit {total} shows all."
         click.echo(message, err=True)
 
 

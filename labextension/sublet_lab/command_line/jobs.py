@@ -67,7 +67,7 @@ jobs.add_command(list_jobs)
     help="GPU memory, such as '20 GiB', or 'whole' for all of a card.",
 )
 @click.option("--compute", default="1", show_default=True, help="GPUs: 0.5, or 500m.")
-@click.option("--gpu-type", help="Only cards of this type.")
+@click.option("--gpu-type", "--type", "gpu_type", help="Only cards of this type.")
 @click.option("--group", help="The group that pays. Default: whichever fits best.")
 @click.option(
     "--priority",

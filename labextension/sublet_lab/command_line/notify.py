@@ -100,7 +100,8 @@ def _tell(
         return
     if made.warning is not None:
         click.echo(f"Warning: {plain(made.warning)}: nobody reads it until there is one.")
-    click.echo(f"Told to {plain(_to(made))} until {clock(made.until)}.")
+    here = "whoever has a slice on " if made.audience == Audience.NODE else ""
+    click.echo(f"Told to {here}{plain(_to(made))} until {clock(made.until)}.")
     click.echo(f"To take it back: sublet notify --withdraw {plain(made.announcement_id)}")
 
 

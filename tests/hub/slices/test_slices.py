@@ -338,6 +338,18 @@ async def test_what_the_hub_shows_to_another_token_ends_no_slice(world: HubWorld
     await until(lambda: not world.service.ledger.slices)
 
 
+async def test_a_server_that_a_new_hub_tells_of_again_has_begun_once(world: HubWorld) -> None:
+    await world.agent()
+    path = f"slices/{(await world.slice_for('ada'))['slice_id']}/started"
+    own = psutil.Process()
+    began = own.create_time() - psutil.boot_time()
+    started = {"root_pid": own.pid, "root_start_time": began}
+    for told in (started, started, {**started, "root_start_time": began + 1}):
+        assert await world.hub_call("POST", path, told) == (204, None)
+    _, events = await world.call("GET", "events", world.admin())
+    assert [event["kind"] for event in events].count("slice-started") == 2
+
+
 async def test_a_slice_whose_first_process_is_dead_is_released(world: HubWorld) -> None:
     agent = await world.agent()
     lease = await world.slice_for("ada")
