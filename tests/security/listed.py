@@ -6,6 +6,7 @@ from typing import Final
 from tests.security.mutant import Mutant
 from tests.security.mutants import (
     admission,
+    agent_deaths,
     agents,
     cluster,
     files,
@@ -26,6 +27,7 @@ from tests.security.mutants import (
 
 MUTANTS: Final[tuple[Mutant, ...]] = (
     *tenant_to_agent.MUTANTS,
+    *agent_deaths.MUTANTS,
     *ranks.MUTANTS,
     *left_behind.MUTANTS,
     *tenant_to_service.MUTANTS,

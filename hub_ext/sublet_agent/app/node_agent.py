@@ -1,7 +1,6 @@
 """The agent of one node, put together: devices, recovery, residency, tenants, the hub service."""
 
 import asyncio
-import contextlib
 import importlib.metadata
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -9,21 +8,21 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from sublet_quota.names.ids import GpuId, SliceId
-from sublet_quota.reasons.closed_gpus import ClosedGpu
 from sublet_quota.wire.agent_link import Assignments, Hello, SliceAssignment, Status
-from sublet_quota.wire.event_kinds import EventKind
 
+from sublet_agent.app.served_cards import CardTools, serve_cards
 from sublet_agent.app.settings import AgentSettings
+from sublet_agent.app.upkeep import Upkeep, UpkeepTools
 from sublet_agent.cgroups.attribution import Attribution
 from sublet_agent.cgroups.node_groups import node_groups
 from sublet_agent.clock import Clock
 from sublet_agent.device_plugin.lendable import rooms_of
 from sublet_agent.device_plugin.settings import DevicePluginSettings
-from sublet_agent.devices.interface import Device, DeviceError, Gpu, GpuMemory
+from sublet_agent.devices.interface import Device
 from sublet_agent.errors import JournalError
 from sublet_agent.fitness.card_checks import CardCheck, FitnessTools
 from sublet_agent.hub_link.connection import ServiceLink
-from sublet_agent.hub_link.reports import report_gpu, report_slice
+from sublet_agent.hub_link.reports import Sent, record_recovery, report_status
 from sublet_agent.measurement.loop import SamplingLoop, SamplingTools
 from sublet_agent.moves.host_memory import HostMemory, machine_available_mib, room_in_limits_mib
 from sublet_agent.moves.pausing import PausedProcesses, PauseReason
@@ -35,7 +34,6 @@ from sublet_agent.residency.controller import GpuResidency, ResidencyTools
 from sublet_agent.residency.eviction import Eviction
 from sublet_agent.residency.left_behind import LeftBehind, LeftBehindTools
 from sublet_agent.residency.registry import SliceRegistry
-from sublet_agent.residency.served_gpu import ServedGpu
 from sublet_agent.residency.snapshots import NodeConditions
 from sublet_agent.state_files.assignments import AssignmentsFile
 from sublet_agent.state_files.canary_verdicts import CanaryVerdicts
@@ -53,8 +51,6 @@ except importlib.metadata.PackageNotFoundError:  # run from a source tree that w
     VERSION = "0"  # type: ignore[misc]
 JOURNAL_NAME: Final = "journal.jsonl"
 _HOST_RESERVE_MIB: Final = 2048
-_HEALTH_PERIOD_S: Final = 1.0
-_HOUSEKEEPING_S: Final = 5.0
 _SIMULATED_HOST_MIB: Final = 16 * 1024 * 1024
 
 log = logging.getLogger(__name__)
@@ -117,7 +113,7 @@ class NodeAgent:
                 clock=clock,
                 record=self._event_log.record,
                 found=self._report_recovery,
-                thaw=self._groups.book.thaw_left,
+                thaw=self._groups.thaw_left,
             ),
         )
         self._samplers: dict[GpuId, SamplingLoop] = {}
@@ -256,30 +252,41 @@ class NodeAgent:
             ),
             limits=self._settings.canary,
         )
-        for gpu in self._settings.served(self._device.gpus()):
-            served = ServedGpu(
-                gpu,
-                _first_memory(self._device, gpu),
-                closed=self._closed.reasons.get(gpu.gpu_id),
+        cards = serve_cards(
+            self._settings.served(self._device.gpus()),
+            CardTools(
+                device=self._device,
+                residency=tools,
+                sampling=sampler_tools,
+                fitness=fitness_tools,
+                closed=self._closed.reasons,
                 first_mib_per_s=float(self._settings.first_suspend_mib_per_s),
-            )
-            residency = GpuResidency(served, tools)
-            residency.move_ended = self._card_changes.move_ended
-            self._residencies[gpu.gpu_id] = residency
-            self._samplers[gpu.gpu_id] = SamplingLoop(residency, sampler_tools)
-            self._checks.append(CardCheck(residency, fitness_tools))
-            log.info(
-                "GPU %s: %s %s, %s MiB",
-                gpu.index,
-                gpu.gpu_id,
-                gpu.type,
-                gpu.memory_mib,
-            )
+                move_ended=self._card_changes.move_ended,
+            ),
+        )
+        self._residencies.update(cards.residencies)
+        self._samplers.update(cards.samplers)
+        self._checks.extend(cards.checks)
 
     def _begin_tasks(self) -> None:
         loops = [s.run() for s in self._samplers.values()]
         loops += [check.run() for check in self._checks]
-        loops += [self._watch_health(), self._keep_house(), self._card_changes.run()]
+        upkeep = Upkeep(
+            UpkeepTools(
+                device=self._device,
+                looks=self._samples,
+                clock=self._clock,
+                samplers=self._samplers,
+                closed=self._closed,
+                registry=self._registry,
+                attribution=self._attribution,
+                journal=self._journal,
+                groups=self._groups,
+                slices=self._slices,
+                left_behind=self._left_behind,
+            )
+        )
+        loops += [upkeep.watch_health(), upkeep.keep_house(), self._card_changes.run()]
         if self._settings.link is not None:
             self._link = ServiceLink(
                 settings=self._settings.link,
@@ -368,80 +375,11 @@ class NodeAgent:
         await plugin.run()
 
     def _status(self, epoch: int, sequence: int, acknowledged: int) -> Status:
-        node = self._view()
-        now = node.now
-        return Status(
-            epoch=epoch,
-            sequence=sequence,
-            at=now,
-            gpus=tuple(
-                report_gpu(
-                    r.gpu,
-                    r.managed(),
-                    node,
-                    unfrozen=self._groups.unfrozen_on(r.gpu.gpu.gpu_id),
-                )
-                for r in self._residencies.values()
-            ),
-            slices=tuple(
-                report_slice(s, r.gpu, r.managed(), now).model_copy(
-                    update={"gpu_id": self._registry.told_card(s)}
-                )
-                for r, s in self._registry.assigned()
-            ),
-            acknowledged=acknowledged,
-        )
+        sent = Sent(epoch, sequence, acknowledged)
+        return report_status(sent, self._registry, self._view(), self._groups.unfrozen_on)
 
     def _report_recovery(self, recovered: Recovered) -> None:
-        for what, targets in (
-            ("suspended", recovered.suspended),
-            ("paused", recovered.paused_jobs),
-            ("unpaused", recovered.unpaused),
-            ("lost", recovered.lost),
-        ):
-            for target in targets:
-                self._event_log.record(
-                    EventKind.RECOVERED,
-                    target.gpu_id,
-                    target.slice_id,
-                    bytes_mib=target.image_mib,
-                    detail=f"process {target.identity.pid} was found; now {what}",
-                )
-
-    async def _watch_health(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                for event in await loop.run_in_executor(self._samples, self._device.health):
-                    sampler = self._samplers.get(event.gpu_id)
-                    if sampler is not None:
-                        reason = ClosedGpu(event.fault, event.detail)
-                        sampler.close(reason)
-                        if not reason.may_pass:
-                            self._closed.close(event.gpu_id, reason)
-            except DeviceError as error:
-                log.warning("the GPUs' health cannot be read: %s", error)
-            except Exception:
-                log.exception("watching the GPUs' health failed")
-            await asyncio.sleep(_HEALTH_PERIOD_S)
-
-    async def _keep_house(self) -> None:
-        while True:
-            await asyncio.sleep(_HOUSEKEEPING_S)
-            with contextlib.suppress(Exception):
-                self._registry.drop_empty()
-                await asyncio.to_thread(self._attribution.forget_dead)
-                await asyncio.to_thread(self._journal.compact_if_long)
-                known = self._registry.processes()
-                await asyncio.to_thread(self._groups.tidy, known, self._slices)
-
-
-def _first_memory(device: Device, gpu: Gpu) -> GpuMemory:
-    try:
-        return device.memory(gpu.gpu_id)
-    except DeviceError as error:
-        log.warning("GPU %s does not answer: %s", gpu.gpu_id, error)
-        return GpuMemory(gpu.memory_mib, gpu.memory_mib, 0)
+        record_recovery(self._event_log.record, recovered)
 
 
 async def _end(tasks: Iterable[asyncio.Task[None]]) -> None:

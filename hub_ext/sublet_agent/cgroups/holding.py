@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import PurePosixPath
+from typing import Final
 
 from sublet_agent.cgroups.outsiders_file import HeldOutsiders, OutsidersFile
 from sublet_agent.cgroups.registry import is_in
@@ -34,8 +35,8 @@ class Holding:
 
         ``holds_nobody_else`` says of a place whether all there are outsiders, these pids included.
         """
-        self.tree = tree
-        self._group = group
+        self.tree: Final = tree
+        self.group: Final = group
         self._file = file
         self._holds_nobody_else = holds_nobody_else
         self.held: HeldOutsiders | None = None
@@ -77,7 +78,7 @@ class Holding:
             return
         for place in in_place:
             with _told(f"group {place}"):
-                tree.begin_freezing(place)
+                tree.begin_freezing(place, self._file.mark)
         if moved:
             self.move(moved)
 
@@ -114,7 +115,7 @@ class Holding:
             return
         try:
             with _told(f"group {place}"):
-                self.tree.begin_freezing(place)
+                self.tree.begin_freezing(place, self._file.mark)
             yield
         finally:
             if place not in before and (is_frozen or thaw_surely(self.tree, place)):
@@ -151,17 +152,29 @@ class Holding:
             # More is written there then than is frozen, which harms nobody.
             log.warning("the record of outsiders is not up to date: %s", error)
 
+    def let_go_lost(self) -> bool:
+        """Let run who is in the agent's group although nobody is held: the record of it was lost.
+
+        Return whether all do. In version 1 they go where whoever nobody moved is; in version 2,
+        where that would be out of their limits, they stay.
+        """
+        if self.held is None and self._left is None:
+            before = "/" if self.tree.version == 1 else None
+            self._left = HeldOutsiders(self.tree, self.group, others_from=before)
+            self.let_go()
+        return self.held is None and self._left is None
+
     def _begin(self) -> bool:
         if self.held is not None:
             return True
-        held = self._left or HeldOutsiders(self.tree, self._group)
+        held = self._left or HeldOutsiders(self.tree, self.group)
         try:
             # Frozen before anybody is in: who comes in forks no more.
             self._file.keep(held)
             self._make_group()
             for place in held.in_place:
                 with contextlib.suppress(FileNotFoundError):
-                    self.tree.begin_freezing(place)
+                    self.tree.begin_freezing(place, self._file.mark)
         except OSError as error:
             log.warning("outsiders cannot be kept from running: %s", error)
             self._left = held
@@ -170,18 +183,18 @@ class Holding:
         return True
 
     def _make_group(self) -> None:
-        self.tree.make(self._group)
-        self.tree.begin_freezing(self._group)
+        self.tree.make(self.group)
+        self.tree.begin_freezing(self.group, self._file.mark)
 
     def _move_in(self, pid: int) -> None:
         try:
-            self.tree.move(pid, self._group)
+            self.tree.move(pid, self.group)
         except OSError as error:
             # Removed by another agent of this machine, empty as it still was.
             if error.errno not in REMOVED:
                 raise
             self._make_group()
-            self.tree.move(pid, self._group)
+            self.tree.move(pid, self.group)
 
     def _note(self, held: HeldOutsiders) -> bool:
         try:

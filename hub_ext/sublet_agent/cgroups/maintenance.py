@@ -7,7 +7,6 @@ kubelet's: they are only looked up. A server's own systemd unit is its slice's w
 it, from its first moment, and is frozen whole.
 """
 
-import hashlib
 import logging
 import os
 import re
@@ -25,6 +24,7 @@ from sublet_quota.reasons.not_frozen import NotFrozen, UnfrozenSlices
 from sublet_quota.wire.agent_link import SliceAssignment
 
 from sublet_agent.cgroups.groups_file import SliceGroup
+from sublet_agent.cgroups.left_frozen import mark_of
 from sublet_agent.cgroups.pods import pod_places
 from sublet_agent.cgroups.registry import GroupBook, is_in
 from sublet_agent.cgroups.trees import REMOVED, FreezerTree, cgroup_lines
@@ -43,8 +43,7 @@ log = logging.getLogger(__name__)
 
 def agents_group_name(node: str, mark: str) -> str:
     """Return the name of the group that has an agent's slices in it."""
-    digest = hashlib.sha256(mark.encode()).hexdigest()[:8]
-    return f"sublet-{quote(node, safe='')[:_MOST_NAME]}-{digest}"
+    return f"sublet-{quote(node, safe='')[:_MOST_NAME]}-{mark_of(mark)}"
 
 
 class GroupKeeper:
@@ -60,9 +59,11 @@ class GroupKeeper:
     ) -> None:
         """Find out what works on this machine; ``mark`` tells this agent from others on it."""
         self._book = book
-        self._trees = tuple(trees)
+        self.trees: Final = tuple(trees)
+        """The trees that can freeze, those among them where this account may not."""
         self._table = table
-        self._parent = agents_group_name(node, mark)
+        self.name: Final = agents_group_name(node, mark)
+        """The name of the group that has this agent's in it, wherever that is."""
         self._serving = threading.Lock()
         self._taken_in: dict[SliceId, tuple[int, float | None]] = {}
         self._complaints: dict[SliceId, str] = {}
@@ -83,7 +84,7 @@ class GroupKeeper:
         """Where the agent may have a group for who is in no slice's; ``None``: nowhere."""
         if self._tree is None:
             return None
-        return self._tree, f"{_above(self._tree).rstrip('/')}/{self._parent}/{_OUTSIDERS}"
+        return self._tree, f"{_above(self._tree).rstrip('/')}/{self.name}/{_OUTSIDERS}"
 
     def serve(self, slices_now: Callable[[], Sequence[SliceAssignment]]) -> None:
         """Give each of these slices its group, and remove those of slices that ended."""
@@ -118,7 +119,7 @@ class GroupKeeper:
     def _choose(self) -> tuple[FreezerTree | None, UnfrozenSlices | None]:
         """Return a tree where this account can make groups that freeze, or ``None`` and why not."""
         failures = []
-        for tree in self._trees:
+        for tree in self.trees:
             failure = self._try_tree(tree)
             if failure is None:
                 return tree, None
@@ -135,7 +136,7 @@ class GroupKeeper:
         _remove_abandoned(tree, above)
         failure = None
         for _ in range(_TRIES):
-            failure = self._try_out(tree, f"{above.rstrip('/')}/{self._parent}")
+            failure = self._try_out(tree, f"{above.rstrip('/')}/{self.name}")
             if failure is None:
                 break
         return failure
@@ -177,12 +178,12 @@ class GroupKeeper:
         if known is not None and known.pod_uid == uid and known.tree.exists(known.place):
             self._book.add(replace(known, gpu_id=gpu_id))
             return
-        for tree in self._trees:
+        for tree in self.trees:
             for place in pod_places(uid, self._book.pods_below):
                 if tree.exists(place) and tree.can_freeze(place):
                     self._book.add(SliceGroup(slice_id, gpu_id, tree, place, uid))
                     return
-        folders = ", ".join(str(tree.folder) for tree in self._trees) or "no folder"
+        folders = ", ".join(str(tree.folder) for tree in self.trees) or "no folder"
         below = self._book.pods_below
         where = "" if below == "/" else f" below {below}"
         message = f"pod {uid} has none in {folders}{where}"
@@ -230,9 +231,9 @@ class GroupKeeper:
             if place is None:
                 return None
             # Never below another slice's group: the outermost would have its processes.
-            above = f"{place}/".split(f"/{self._parent}/")[0]
+            above = f"{place}/".split(f"/{self.name}/")[0]
         name = slice_group_name(SliceId(assignment.slice_id))
-        place = f"{above.rstrip('/')}/{self._parent}/{name}"
+        place = f"{above.rstrip('/')}/{self.name}/{name}"
         unit = self._unit_of(assignment)
         group = SliceGroup(
             SliceId(assignment.slice_id),

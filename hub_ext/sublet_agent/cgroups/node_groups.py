@@ -71,6 +71,15 @@ class NodeGroups:
         except Exception:
             log.exception("the slices' control groups could not all be looked after")
 
+    def thaw_left(self) -> list[str]:
+        """Thaw whatever an agent before this one left frozen, with its records or without them.
+
+        For when nothing that it began is under way in the driver any more. Return which slices
+        run again, and which other groups.
+        """
+        thawed = [f"slice {slice_id}" for slice_id in self.book.thaw_left()]
+        return [*thawed, *self.outsiders.let_go_lost(self.keeper.trees, self.keeper.name)]
+
     def limits_of(self, pid: int) -> tuple[Path, str | None]:
         """Return where this machine's groups are, and the full path of a process's pod, if any."""
         verdict = self.book.slice_at(pid)

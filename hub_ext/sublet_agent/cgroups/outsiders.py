@@ -24,6 +24,7 @@ from sublet_agent.cgroups.chains import hunt
 from sublet_agent.cgroups.driver_calls import DriverCalls
 from sublet_agent.cgroups.ended import EndedProcesses
 from sublet_agent.cgroups.holding import Holding
+from sublet_agent.cgroups.left_frozen import left_frozen
 from sublet_agent.cgroups.outsiders_file import OutsidersFile
 from sublet_agent.cgroups.registry import GroupBook
 from sublet_agent.cgroups.sightings import Lookout, Sighting
@@ -65,6 +66,7 @@ class Outsiders:
         ``None``: it cannot have one, and nobody is frozen on this node.
         """
         self._book = book
+        self._mark = book.mark
         self._table = table
         self._calls = calls or DriverCalls()
         self._guard = threading.RLock()
@@ -185,6 +187,26 @@ class Outsiders:
         with self._guard:
             if self._holding is not None and not self._spared:
                 self._holding.let_go()
+
+    def let_go_lost(self, trees: Iterable[FreezerTree], name: str) -> list[str]:
+        """Thaw what an agent before this one left frozen, where its own record of that is lost.
+
+        Found by the agent's own ``name`` and mark: nobody else's groups are touched. Nor is what
+        stands still for this agent now. Return the places that run again.
+        """
+        found = [(tree, place) for tree in trees for place in left_frozen(tree, name, self._mark)]
+        return [place for tree, place in found if self._let_go_lost(tree, place)]
+
+    def _let_go_lost(self, tree: FreezerTree, place: str) -> bool:
+        holding = self._holding
+        # All in one: somebody may be held, or frozen, right after.
+        with self._guard:
+            if holding is not None and holding.tree == tree:
+                if holding.held is not None and place in holding.held.places:
+                    return False
+                if place == holding.group:
+                    return holding.let_go_lost()
+            return self._book.thaw_unneeded(tree, place)
 
     def _spare(self, gpu_id: GpuId, pids: Iterable[int]) -> None:
         if not self._spared:

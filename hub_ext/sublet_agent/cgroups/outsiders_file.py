@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
+from sublet_agent.cgroups.left_frozen import mark_of
 from sublet_agent.cgroups.trees import FreezerTree, thaw_surely
 from sublet_agent.durable_writes import replace_file
 from sublet_agent.processes.threads import stat_fields
@@ -75,6 +76,8 @@ class OutsidersFile:
 
     def __init__(self, groups_file: Path) -> None:
         self._path = groups_file.with_name(groups_file.stem + _SUFFIX)
+        self.mark: Final = mark_of(groups_file)
+        """Whose groups these are, as the kernel keeps it with those that are frozen."""
 
     def load(self) -> HeldOutsiders | None:
         """Return who was kept from running; ``None``: nobody, or it cannot be read."""

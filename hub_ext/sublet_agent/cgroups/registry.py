@@ -19,6 +19,7 @@ from sublet_quota.names.ids import GpuId, SliceId
 
 from sublet_agent.cgroups.accounts_file import AccountsFile
 from sublet_agent.cgroups.groups_file import GroupsFile, SliceGroup
+from sublet_agent.cgroups.left_frozen import mark_of
 from sublet_agent.cgroups.pods import pod_of
 from sublet_agent.cgroups.trees import FreezerTree, cgroup_lines, thaw_surely
 
@@ -62,6 +63,8 @@ class GroupBook:
         """
         self.pods_below = pods_below
         self._file = GroupsFile(file)
+        self.mark: Final = mark_of(file)
+        """What this agent's frozen groups are marked with."""
         self._proc = proc
         self._guard = threading.RLock()
         self._groups: dict[SliceId, SliceGroup] = {g.slice_id: g for g in self._file.load()}
@@ -96,7 +99,7 @@ class GroupBook:
             under_way = self._freezing.get(group.gpu_id)
             if under_way is not None and not self._is_coming_back(group.slice_id):
                 under_way.append(Frozen(group.tree, group.whole))
-                group.tree.begin_freezing(group.whole)
+                group.tree.begin_freezing(group.whole, self.mark)
 
     def drop(self, slice_id: SliceId) -> None:
         """Forget a group that is no more."""
@@ -197,7 +200,7 @@ class GroupBook:
                 # Noted first: whatever happens then, it is thawed at the end.
                 under_way.append(each)
                 if each.tree.exists(each.place):
-                    each.tree.begin_freezing(each.place)
+                    each.tree.begin_freezing(each.place, self.mark)
             group = self._groups.get(slice_id)
             return group is None or not self._is_kept_still(group)
 
@@ -211,7 +214,7 @@ class GroupBook:
             if under_way is None or whom in under_way or self._is_coming_back(group.slice_id):
                 return
             under_way.append(whom)
-            whom.tree.begin_freezing(whom.place)
+            whom.tree.begin_freezing(whom.place, self.mark)
 
     def frozen(self, gpu_id: GpuId) -> Sequence[Frozen]:
         """Return what is frozen on this GPU now."""
@@ -246,6 +249,14 @@ class GroupBook:
                 if left and all(outcomes):
                     thawed.append(group.slice_id)
             return thawed
+
+    def thaw_unneeded(self, tree: FreezerTree, place: str) -> bool:
+        """Thaw a group that is frozen for nobody here; return whether that was so, and it runs."""
+        with self._guard:
+            needed = {each for others in self._freezing.values() for each in others}
+            if Frozen(tree, place) in needed or not tree.is_told_to_freeze(place):
+                return False
+            return thaw_surely(tree, place)
 
     def _is_coming_back(self, slice_id: SliceId) -> bool:
         return slice_id in self._coming_back.values()

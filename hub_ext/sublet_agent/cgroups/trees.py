@@ -23,6 +23,9 @@ CGROUPS: Final = Path("/sys/fs/cgroup")
 REMOVED: Final = frozenset({errno.ENOENT, errno.ENODEV})
 """What the kernel says of a group that is gone, or is going at this moment."""
 _PROC: Final = Path("/proc")
+_HELD_BY: Final = ("trusted.sublet.held_by", "user.sublet.held_by")
+"""The extended attributes of a group's folder of which one names who froze it, gone with the group:
+root alone has the first, and in a container without all rights the second."""
 _FIRST_LOOK_S: Final = 0.0002
 _LONGEST_LOOK_S: Final = 0.005
 _THAW_TRIES: Final = 3
@@ -93,6 +96,12 @@ class FreezerTree:
             return [entry.name for entry in os.scandir(self._path(place)) if entry.is_dir()]
         return []
 
+    def places(self) -> Iterator[str]:
+        """Yield the place of every group but the topmost one."""
+        for folder in self._groups("/"):
+            if folder != self.folder:
+                yield f"/{folder.relative_to(self.folder)}"
+
     def pids(self, place: str) -> list[int]:
         """Return the processes in a group and in those in it."""
         found: list[int] = []
@@ -112,13 +121,35 @@ class FreezerTree:
         if limit.is_file():
             limit.write_text("0")
 
-    def begin_freezing(self, place: str) -> None:
-        """Let everything in a group come to rest; ``wait_frozen`` tells when it has."""
+    def begin_freezing(self, place: str, mark: str = "") -> None:
+        """Let everything in a group come to rest; ``wait_frozen`` tells when it has.
+
+        ``mark``: what ``held_by`` tells until it is thawed, where the kernel keeps that.
+        """
+        if mark:
+            self._note_held_by(place, mark)
         self._switch(place, frozen=True)
 
     def thaw(self, place: str) -> None:
         """Let everything in a group run on."""
         self._switch(place, frozen=False)
+        # Not before: one that is left frozen must be found by it.
+        for name in _HELD_BY:
+            with contextlib.suppress(OSError):
+                os.removexattr(self._path(place), name)
+
+    def held_by(self, place: str) -> str | None:
+        """Return the mark of who froze a group, where one was left."""
+        for name in _HELD_BY:
+            with contextlib.suppress(OSError):
+                return os.getxattr(self._path(place), name).decode(errors="replace")
+        return None
+
+    def _note_held_by(self, place: str, mark: str) -> None:
+        for name in _HELD_BY:
+            with contextlib.suppress(OSError):
+                os.setxattr(self._path(place), name, mark.encode())
+                return
 
     def is_frozen(self, place: str) -> bool:
         """Whether every thread in a group stands still, outside of any system call."""

@@ -1,9 +1,11 @@
 """What the hub service is told of this node's cards and slices."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from sublet_quota.names.ids import GpuId
 from sublet_quota.reasons.not_frozen import NotFrozen
 from sublet_quota.residency.actions import Wait
 from sublet_quota.wire.agent_link import (
@@ -11,11 +13,14 @@ from sublet_quota.wire.agent_link import (
     ForeignProcesses,
     GpuReport,
     SliceReport,
+    Status,
     ToldUnfit,
     WaitReport,
 )
+from sublet_quota.wire.event_kinds import EventKind
 from sublet_quota.wire.schema import MOST_EXACT, MOST_MIB
 
+from sublet_agent.moves.recovery import Recovered
 from sublet_agent.residency.description import (
     describe_move,
     describe_trouble,
@@ -23,12 +28,67 @@ from sublet_agent.residency.description import (
     since_of,
     utilisation_of,
 )
+from sublet_agent.residency.registry import SliceRegistry
 from sublet_agent.residency.served_gpu import ServedGpu
 from sublet_agent.residency.served_slice import ServedSlice
 from sublet_agent.residency.snapshots import NodeConditions, lendable_mib, lent_to
+from sublet_agent.state_files.event_log import RecordEvent
 
 _MOST: Final = 1000
 """The most characters of a detail that the service is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """Which status it is of a connection."""
+
+    epoch: int
+    sequence: int
+    acknowledged: int
+    """The last of the service's assignments that the agent took over."""
+
+
+def report_status(
+    sent: Sent,
+    registry: SliceRegistry,
+    node: NodeConditions,
+    unfrozen_on: Callable[[GpuId], NotFrozen | None],
+) -> Status:
+    """Return what the service is told of the whole node."""
+    return Status(
+        epoch=sent.epoch,
+        sequence=sent.sequence,
+        at=node.now,
+        gpus=tuple(
+            report_gpu(r.gpu, r.managed(), node, unfrozen=unfrozen_on(r.gpu.gpu.gpu_id))
+            for r in registry.residencies.values()
+        ),
+        slices=tuple(
+            report_slice(s, r.gpu, r.managed(), node.now).model_copy(
+                update={"gpu_id": registry.told_card(s)}
+            )
+            for r, s in registry.assigned()
+        ),
+        acknowledged=sent.acknowledged,
+    )
+
+
+def record_recovery(record: RecordEvent, recovered: Recovered) -> None:
+    """Record who was found standing still, and what was done with each."""
+    for what, targets in (
+        ("suspended", recovered.suspended),
+        ("paused", recovered.paused_jobs),
+        ("unpaused", recovered.unpaused),
+        ("lost", recovered.lost),
+    ):
+        for target in targets:
+            record(
+                EventKind.RECOVERED,
+                target.gpu_id,
+                target.slice_id,
+                bytes_mib=target.image_mib,
+                detail=f"process {target.identity.pid} was found; now {what}",
+            )
 
 
 def report_gpu(

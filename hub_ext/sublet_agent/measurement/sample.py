@@ -74,6 +74,8 @@ class SampleRequest:
     to_look_at: frozenset[ProcessIdentity]
     """Known processes whose last look for obstacles is long ago; new ones are always looked at."""
     ask_states: bool
+    untold: frozenset[ProcessIdentity] = frozenset()
+    """Known processes of which the device has not said yet how they stand."""
     moving: Sequence[ProcessIdentity] = ()
     at_rest: frozenset[SliceId] = frozenset()
     """The slices of the card none of which is being moved: new processes of them are asked for
@@ -124,7 +126,8 @@ def take_sample(
     known = frozenset(request.known)
     on_card = {p.pid for p in listed}
     # Whoever is not listed has left the GPU, or was suspended: only the device knows which.
-    ask = [i for i in alive if request.ask_states or i.pid not in on_card]
+    asked = alive if request.ask_states else request.untold
+    ask = [i for i in alive if i in asked or i.pid not in on_card]
     processes: list[SampledProcess] = []
     for process in listed:
         identity = table.identify(process.pid)

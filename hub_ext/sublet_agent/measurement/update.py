@@ -57,6 +57,7 @@ def request_for(residency: GpuResidency, now: datetime, *, ask_states: bool) -> 
         known=tuple(p.identity for p in at_rest),
         to_look_at=frozenset(p.identity for p in due),
         ask_states=ask_states,
+        untold=frozenset(p.identity for p in at_rest if p.is_untold),
         moving=tuple(p.identity for p in moving),
         at_rest=frozenset(name for name in residency.slices if not gpu.is_moving(name)),
     )
@@ -110,7 +111,8 @@ class SampleUpdate:
             if not self._gpu.is_moving(served.slice_id):
                 at_rest = self._without_what_left(served, process, sample)
                 if at_rest is not None:
-                    self._note_process(served, at_rest, effects, now)
+                    is_unknown = process.identity in sample.unknown
+                    self._note_process(served, at_rest, effects, now, is_unknown=is_unknown)
         reading = CardReading(
             memory=memory,
             utilisation_percent=sample.utilisation_percent,
@@ -144,11 +146,19 @@ class SampleUpdate:
         return self._residency.slices.get(process.slice_id)
 
     def _note_process(
-        self, served: ServedSlice, sampled: SampledProcess, effects: Consequences, now: datetime
+        self,
+        served: ServedSlice,
+        sampled: SampledProcess,
+        effects: Consequences,
+        now: datetime,
+        *,
+        is_unknown: bool,
     ) -> None:
         process = served.processes.find(sampled.identity)
         if process is None:
             process = self._note_birth(served, sampled, effects, now)
+            if is_unknown:
+                process.note_untold()
         if served.paused or served.processes.away():
             effects.changed |= process.memory_mib != sampled.memory_mib
         process.note_measured(sampled.memory_mib, sampled.utilisation_percent)
@@ -189,6 +199,9 @@ class SampleUpdate:
         """Take over what the device says of processes: that beats what is believed here."""
         for process in served.processes:
             state = sample.states.get(process.identity)
+            if state is not None and process.is_untold:
+                process.note_told()
+                effects.changed = True
             if state is ProcessState.SUSPENDED and not process.suspended:
                 process.goes_away(served.room_for(process))
                 effects.found_suspended.extend(served.targets([process]))

@@ -60,6 +60,10 @@ class Recovered:
     paused_jobs: list[Target] = field(default_factory=list)
     unpaused: list[Target] = field(default_factory=list)
     lost: list[Target] = field(default_factory=list)
+    untold: list[Target] = field(default_factory=list)
+    """Those of whom nothing was written, and the driver says nothing yet: they are stopped, or
+    being moved for long, so that what is on their card may be a part of what they need.
+    """
 
 
 @dataclass(slots=True)
@@ -92,6 +96,8 @@ def recover(
     for target, step in _candidates(tools, attribution, assigned):
         attribution.remember(target.identity, target.slice_id)
         state, is_told = _state(tools, target.identity, step, deadline)
+        if step is None and not is_told:
+            recovered.untold.append(target)
         if is_told and step in MOVING and state in _AFTER_A_MOVE:
             # Its move is over: nobody who reads this later has to wait for the end of it.
             is_away = state is ProcessState.SUSPENDED
@@ -133,9 +139,6 @@ def _let_run(tools: MoveTools, found: _Sorted) -> None:
 @dataclass(slots=True)
 class Unwritten(Recovered):
     """Those of whom nothing was written down, and what the driver says of them; nothing is done."""
-
-    untold: list[Target] = field(default_factory=list)
-    """Those of whom it says nothing yet: they are stopped, or being moved for long."""
 
 
 def find_unwritten(

@@ -59,8 +59,8 @@ class LeftBehindTools:
     record: RecordEvent
     found: Callable[[Recovered], None]
     """Called with those that were taken over."""
-    thaw: Callable[[], Sequence[SliceId]] = tuple
-    """Thaws the slices that are frozen for nobody any more, and returns them."""
+    thaw: Callable[[], Sequence[str]] = tuple
+    """Thaws the groups that are frozen for nobody any more, and returns which those were."""
 
 
 class LeftBehind:
@@ -71,6 +71,7 @@ class LeftBehind:
         self._tools = tools
         self._looked_for: set[SliceId] = set()
         self._is_told = False
+        self._is_thawed = False
         self._nobodys: set[ProcessIdentity] = set()
         self._looking = asyncio.Lock()
         self._unlooked: frozenset[SliceId] = frozenset()
@@ -101,25 +102,39 @@ class LeftBehind:
         self._unlooked |= names
 
         async def look() -> None:
-            async with self._looking:
-                untold = await self._take_over(unlooked)
-                # Whoever comes back is there by now: it answers only then.
-                if await self._thaw():
-                    untold = await self._ask_again(untold, unlooked)
+            try:
+                async with self._looking:
+                    untold = await self._take_over(unlooked)
+                    # Whoever comes back is there by now: it answers only then.
+                    thawed = await self._thaw()
+                    if thawed:
+                        untold = await self._ask_again(untold, unlooked)
+            finally:
+                # Whatever went wrong: no cell waits for what nobody looks for any more.
                 self._unlooked -= names
                 for residency in self._registry.residencies.values():
                     residency.poke()
-                if is_first and self._registry.residencies:
-                    await self._tell_of_nobodys({SliceId(s.slice_id) for s in assignments.slices})
-            while untold:
+            served = {SliceId(s.slice_id) for s in assignments.slices}
+            is_all_told = not (is_first and self._registry.residencies)
+            while True:
+                if not is_all_told:
+                    async with self._looking:
+                        is_all_told = await self._tell_of_nobodys(served)
+                if thawed is not None and is_all_told and untold is not None and not untold:
+                    return
                 await asyncio.sleep(_ASKED_AGAIN_AFTER_S)
                 async with self._looking:
+                    if thawed is None:
+                        thawed = await self._thaw()
                     untold = await self._ask_again(untold, unlooked)
 
         return look
 
-    async def _take_over(self, slices: Sequence[SliceAssignment]) -> Sequence[Target]:
-        """Look for processes of these slices; return those of whom nobody knows how they stand."""
+    async def _take_over(self, slices: Sequence[SliceAssignment]) -> Sequence[Target] | None:
+        """Look for processes of these slices; return those of whom nobody knows how they stand.
+
+        ``None``: they could not be looked for, so that nobody knows who they are either.
+        """
         attribution, here = self._tools.attribution, self._registry.where_they_are(slices)
         try:
             return await self._take(
@@ -127,23 +142,37 @@ class LeftBehind:
             )
         except Exception:
             log.exception("processes that an agent before left could not be looked for")
-            return ()
+            return None
 
-    async def _thaw(self) -> bool:
-        """Thaw whom an agent before this one left frozen; return whether there was anybody."""
+    async def thaw_without_word(self) -> None:
+        """Thaw whom an agent before this one left frozen, as nobody has said yet who is here.
+
+        For when the hub service is silent for longer than any move in the driver may keep somebody.
+        """
+        async with self._looking:
+            if not (self._is_told or self._is_thawed):
+                self._is_thawed = await self._thaw() is not None
+
+    async def _thaw(self) -> bool | None:
+        """Thaw whom an agent before this one left frozen; return whether there was anybody.
+
+        ``None``: it is not known, and to be tried again.
+        """
         loop = asyncio.get_running_loop()
         try:
             thawed = await loop.run_in_executor(self._tools.looks, self._tools.thaw)
-        except OSError:
+        except Exception:
             log.exception("whoever is left frozen could not be thawed")
-            return False
+            return None
         if thawed:
-            log.warning("slices that were left frozen are thawed: %s", ", ".join(thawed))
+            log.warning("groups that were left frozen are thawed: %s", ", ".join(thawed))
         return bool(thawed)
 
     async def _ask_again(
-        self, untold: Sequence[Target], slices: Sequence[SliceAssignment]
-    ) -> Sequence[Target]:
+        self, untold: Sequence[Target] | None, slices: Sequence[SliceAssignment]
+    ) -> Sequence[Target] | None:
+        if untold is None:
+            return await self._take_over(slices)
         here = self._registry.where_they_are(slices)
         found = (self._registry.find(SliceId(s.slice_id)) for s in slices)
         counted = {s.slice_id: s.processes.image_mib() for _, s in filter(None, found)}
@@ -202,18 +231,14 @@ class LeftBehind:
                 let_run.append(target)
         return let_run
 
-    async def _tell_of_nobodys(self, served: set[SliceId]) -> None:
-        tools, loop = self._tools, asyncio.get_running_loop()
-        gpu_id = next(iter(self._registry.residencies))
-        known = self._known() | self._tracked()
-        found = await loop.run_in_executor(
-            tools.looks, find_nobodys, tools.moves, gpu_id, known, served
-        )
-        for target in found.unpaused:
-            tools.moves.paused_processes.adopt(target, PauseReason.POLICY)
-        await loop.run_in_executor(
-            tools.looks, tools.moves.paused_processes.release, found.unpaused, PauseReason.POLICY
-        )
+    async def _tell_of_nobodys(self, served: set[SliceId]) -> bool:
+        """Look for those of slices that nobody serves; return whether that could be."""
+        try:
+            gpu_id = next(iter(self._registry.residencies))
+            found = await self._let_nobodys_run(gpu_id, served)
+        except Exception:
+            log.exception("processes of slices that nobody serves could not be looked for")
+            return False
         self._nobodys = {target.identity for target in (*found.suspended, *found.untold)}
         for what, targets in (
             ("suspended, and keeps its memory until that is assigned here", found.suspended),
@@ -222,6 +247,20 @@ class LeftBehind:
         ):
             for target in targets:
                 self._tell(gpu_id, target, what)
+        return True
+
+    async def _let_nobodys_run(self, gpu_id: GpuId, served: set[SliceId]) -> Unwritten:
+        """Let those run that are locked for slices that nobody serves; return all of them."""
+        tools, loop = self._tools, asyncio.get_running_loop()
+        paused = tools.moves.paused_processes
+        known = self._known() | self._tracked()
+        found = await loop.run_in_executor(
+            tools.looks, find_nobodys, tools.moves, gpu_id, known, served
+        )
+        for target in found.unpaused:
+            paused.adopt(target, PauseReason.POLICY)
+        await loop.run_in_executor(tools.looks, paused.release, found.unpaused, PauseReason.POLICY)
+        return found
 
     def _tell(self, gpu_id: GpuId, target: Target, what: str) -> None:
         pid = target.identity.pid

@@ -230,6 +230,11 @@ class SliceRegistry:
             self._adopted(target, now).loses("it was lost before this agent started")
         for target in (*recovered.paused_jobs, *recovered.unpaused):
             self._adopted(target, now).note_measured(target.image_mib)
+        for target in recovered.untold:
+            found = self.find(target.slice_id)
+            process = None if found is None else found[1].processes.find(target.identity)
+            if process is not None and not process.suspended:
+                process.note_untold()
         for target in recovered.paused_jobs:
             found = self.find(target.slice_id)
             if found is not None:

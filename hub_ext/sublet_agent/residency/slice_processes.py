@@ -23,6 +23,8 @@ class TrackedProcess:
         "_cpu_s",
         "_identity",
         "_image_mib",
+        "_is_untold",
+        "_least_mib",
         "_left_gpu_id",
         "_looked_at",
         "_lost",
@@ -45,6 +47,8 @@ class TrackedProcess:
         self._cpu_s: float | None = None
         self._cpu_at = 0.0
         self._image_mib: int | None = None
+        self._is_untold = False
+        self._least_mib = 0
         self._left_gpu_id: GpuId | None = None
         self._refusals = 0
         self._lost: str | None = None
@@ -103,9 +107,34 @@ class TrackedProcess:
         """When the process was last looked at for what forbids a suspend."""
         return self._looked_at
 
+    @property
+    def is_untold(self) -> bool:
+        """Whether nobody has heard yet how the process stands: a part of it may be away."""
+        return self._is_untold
+
+    @property
+    def least_mib(self) -> int:
+        """The least that the process holds, or needs: what was seen, where that may be a part."""
+        return self._least_mib if self._memory_mib is None else self._memory_mib
+
+    def note_untold(self) -> None:
+        """Note that the driver does not say how the process stands, which nobody saw before.
+
+        It may be in the middle of a move that an agent before this one began: what is on the card
+        then is a part of what it needs.
+        """
+        self._is_untold = True
+        self.note_measured(self._memory_mib, self._utilisation_percent)
+
+    def note_told(self) -> None:
+        """Note that the driver has said how the process stands: what is measured is all of it."""
+        self._is_untold = False
+
     def note_measured(self, memory_mib: int | None, utilisation_percent: int | None = 0) -> None:
         """Note what the process holds and uses of the GPU, as measured; ``None``: not told."""
-        self._memory_mib, self._utilisation_percent = memory_mib, utilisation_percent
+        self._memory_mib = None if self._is_untold else memory_mib
+        self._least_mib = max(self._least_mib, memory_mib or 0) if self._is_untold else 0
+        self._utilisation_percent = utilisation_percent
 
     def count_use(self, busy_ms: int) -> int:
         """Return how much of ``busy_ms``, a process's GPU time so far, is new, in milliseconds."""
@@ -230,7 +259,7 @@ class SliceProcesses:
 
         It is the least where not all ``is_told``.
         """
-        return sum(p.memory_mib or 0 for p in self._by_pid.values() if p.lost is None)
+        return sum(p.least_mib for p in self._by_pid.values() if p.lost is None)
 
     def is_told(self) -> bool:
         """Whether the GPU tells how much each of the processes holds."""

@@ -10,11 +10,12 @@ from sublet_agent.devices.interface import ProcessState
 from sublet_agent.measurement.sample import Sample, take_sample
 from sublet_agent.measurement.update import Consequences, SampleUpdate, request_for
 from sublet_agent.moves.plan import UndoSwitch
-from sublet_agent.moves.recovery import Recovered
+from sublet_agent.moves.recovery import Recovered, recover
 from sublet_agent.residency.activity import ActivitySettings
 from sublet_agent.residency.registry import SliceRegistry
 from sublet_agent.residency.served_gpu import RunningMove, ServedGpu
 from sublet_agent.residency.served_slice import ServedSlice
+from sublet_agent.residency.slice_processes import TrackedProcess
 from sublet_quota.names.ids import SliceId
 from sublet_quota.residency.snapshot import TransitionKind
 
@@ -119,6 +120,75 @@ def test_where_those_left_behind_are_looked_for_it_is_left_to_that(bench: Bench)
     residency.looked_for.add(residency.served.slice_id)
     absorbed(bench, residency, leaves_while_it_is_listed(bench, residency))
     assert not list(residency.served.processes)
+
+
+def stopped_in_the_middle_of_its_move(bench: Bench, on_card_mib: int = 300) -> Residency:
+    """A process of which a part is on the card, and that cannot tell how it stands."""
+    residency = one_card(bench, ProcessState.PAUSED)
+    process = bench.device.processes_here[PID]
+    process.memory_mib, process.stopped = on_card_mib, True
+    return residency
+
+
+def is_seen_again(bench: Bench, residency: Residency) -> TrackedProcess:
+    absorbed(bench, residency, sampled(bench, residency))
+    (process,) = residency.served.processes
+    return process
+
+
+def test_one_that_does_not_tell_how_it_stands_counts_for_its_slices_cap_however_often_it_is_seen(
+    bench: Bench,
+) -> None:
+    residency = stopped_in_the_middle_of_its_move(bench)
+    for _ in range(2):
+        process = is_seen_again(bench, residency)
+        assert process.memory_mib is None
+        assert residency.served.reckoned_mib() == residency.served.cap_mib
+
+
+def test_where_it_was_leaving_it_needs_its_slices_cap_to_come_back(bench: Bench) -> None:
+    residency = stopped_in_the_middle_of_its_move(bench)
+    is_seen_again(bench, residency)
+    process = bench.device.processes_here[PID]
+    process.stopped, process.state = False, ProcessState.SUSPENDED
+    assert is_seen_again(bench, residency).image_mib == residency.served.cap_mib
+
+
+def test_a_part_that_is_more_than_the_cap_counts_as_seen(bench: Bench) -> None:
+    residency = stopped_in_the_middle_of_its_move(bench, 3 * GIB)
+    is_seen_again(bench, residency)
+    bench.device.processes_here[PID].memory_mib = 2 * GIB
+    process = is_seen_again(bench, residency)
+    assert residency.served.reckoned_mib() == 3 * GIB
+    assert residency.served.room_for(process) == 3 * GIB
+
+
+def test_where_it_was_not_it_is_measured_from_then_on(bench: Bench) -> None:
+    residency = stopped_in_the_middle_of_its_move(bench)
+    is_seen_again(bench, residency)
+    bench.device.processes_here[PID].stopped = False
+    is_seen_again(bench, residency)
+    assert is_seen_again(bench, residency).memory_mib == 300
+
+
+def test_one_that_told_how_it_stood_before_it_was_stopped_stays_measured(bench: Bench) -> None:
+    residency = one_card(bench, ProcessState.RUNNING)
+    is_seen_again(bench, residency)
+    bench.device.processes_here[PID].stopped = True
+    assert is_seen_again(bench, residency).memory_mib == 10 * GIB
+
+
+def test_one_of_whom_only_the_journal_is_lost_counts_so_from_the_start(bench: Bench) -> None:
+    residency: Any = stopped_in_the_middle_of_its_move(bench)
+    assigned = slice_assignment(residency.served.slice_id, GPU, 40 * GIB, uid=1000)
+    recovered = recover(bench.tools, bench.attribution, [assigned])
+    assert [t.identity.pid for t in recovered.untold] == [PID]
+    registry = SliceRegistry(
+        {GPU: residency}, bench.attribution, bench.table, ActivitySettings(), nothing_moved()
+    )
+    registry.adopt(recovered, START)
+    assert residency.served.reckoned_mib() == residency.served.cap_mib
+    assert is_seen_again(bench, residency).memory_mib is None
 
 
 def test_a_sample_from_before_processes_were_taken_over_counts_none_of_them_as_ended(

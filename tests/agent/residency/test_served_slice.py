@@ -2,11 +2,8 @@
 
 import pytest
 from sublet_agent.residency.gate import Gate
-from sublet_agent.residency.served_slice import (
-    MoveFailures,
-    PauseFailures,
-    ServedSlice,
-)
+from sublet_agent.residency.kept_slice import MoveFailures, PauseFailures
+from sublet_agent.residency.served_slice import ServedSlice
 from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.reasons.obstacles import Obstacle, Unsuspendable
 from sublet_quota.residency.snapshot import Holder, Rank
