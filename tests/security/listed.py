@@ -23,6 +23,8 @@ from tests.security.mutants import (
     tenant_to_admins,
     tenant_to_agent,
     tenant_to_service,
+    things_of_others,
+    told_by_agents,
 )
 
 MUTANTS: Final[tuple[Mutant, ...]] = (
@@ -32,6 +34,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *left_behind.MUTANTS,
     *tenant_to_service.MUTANTS,
     *tenant_to_admins.MUTANTS,
+    *things_of_others.MUTANTS,
     *quota_texts.MUTANTS,
     *files.MUTANTS,
     *floods_of_service.MUTANTS,
@@ -41,6 +44,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *kept_secrets.MUTANTS,
     *page_to_service.MUTANTS,
     *agents.MUTANTS,
+    *told_by_agents.MUTANTS,
     *cluster.MUTANTS,
     *admission.MUTANTS,
     *server_line.MUTANTS,

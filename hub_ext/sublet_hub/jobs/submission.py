@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import chain
 from pathlib import PurePosixPath
 
 from pydantic import ValidationError
@@ -73,6 +74,8 @@ class JobSubmission:
         self._checks = asyncio.Semaphore(_CHECKS_AT_ONCE)
         self._copies = asyncio.Semaphore(_COPIES_AT_ONCE)
         self._busy_with: set[UserName] = set()
+        self._coming: dict[JobId, JobRecord] = {}
+        """Those that are taken, and whose files are being copied: they count in groups' numbers."""
 
     async def submit(
         self,
@@ -239,8 +242,12 @@ class JobSubmission:
         if isinstance(admitted, Refusal):
             return admitted
         job = self._new_job(account, asked, facts, Foreseen(wish, admitted, path))
-        async with self._copies:
-            refusal = await self._intake.take_along(account.template, path, job)
+        self._coming[job.job_id] = job
+        try:
+            async with self._copies:
+                refusal = await self._intake.take_along(account.template, path, job)
+        finally:
+            del self._coming[job.job_id]
         if refusal is not None:
             return refusal
         self._stores.files.prepare(job.job_id, request.environment)
@@ -262,7 +269,7 @@ class JobSubmission:
             return JobCounts(of_owner)
         of_group: Counter[GroupName] = Counter()
         own: Counter[GroupName] = Counter()
-        for job in ledger.live_jobs.values():
+        for job in chain(ledger.live_jobs.values(), self._coming.values()):
             if job.group is not None and job.group in document.all_groups:
                 path = document.path_of(job.group)
                 of_group.update(path)

@@ -26,9 +26,10 @@ from sublet_quota.reasons.quota_changes import QuotaChange, quota_change_words
 from sublet_quota.wire.agent_link import SliceReport
 from sublet_quota.wire.event_kinds import EventKind
 
-from sublet_hub.ledger.events import slice_event
+from sublet_hub.ledger.events import MOST_FOREIGN_BYTES, slice_event
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import Change, EventRecord, SliceRecord
+from sublet_hub.ledger.text import within_bytes
 from sublet_hub.state.capacity import Capacity
 from sublet_hub.state.fleet import Fleet, NodeView
 
@@ -135,7 +136,7 @@ class CardChanges:
         if record is None or record.moving_to is None:
             return []
         self._capacity.stays(slice_id, record.moving_to)
-        return self._stays(record, report.stays)
+        return self._stays(record, within_bytes(report.stays, MOST_FOREIGN_BYTES))
 
     def _of_node(self, view: NodeView, slice_id: SliceId) -> SliceRecord | None:
         record = self._ledger.slices.get(slice_id)

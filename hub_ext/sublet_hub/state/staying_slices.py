@@ -3,7 +3,8 @@
 What kept them is, as a rule, in their programs: one that sees a single card, memory that is shared,
 a driver that refused. So a slice is asked again for a card when none of the programs is left that
 it had then, or after a while, which doubles each time that it stays again: who comes for its room
-would have to take turns there, over and over.
+would have to take turns there, over and over. Nor do other programs count at once where it stayed
+before: an owner may begin new ones every second.
 """
 
 from collections.abc import Callable
@@ -15,6 +16,8 @@ from sublet_quota.names.ids import GpuId, SliceId
 
 _FIRST: Final = timedelta(hours=1)
 _LONGEST: Final = timedelta(days=1)
+_OTHERS_COUNT_AFTER: Final = 1 / 30
+"""After this part of a while other programs count, where the slice stayed before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +25,11 @@ class _Stay:
     pids: frozenset[int]
     until: datetime
     lasts: timedelta
+    others_count_from: datetime
 
     def is_over(self, pids: frozenset[int], now: datetime) -> bool:
         has_others = bool(self.pids) and self.pids.isdisjoint(pids)
-        return has_others or now >= self.until
+        return now >= (self.others_count_from if has_others else self.until)
 
 
 class StayingSlices:
@@ -40,7 +44,9 @@ class StayingSlices:
         """Note that a slice with these programs did not come to a card."""
         before = self._over.get(slice_id, {}).get(card)
         lasts = _FIRST if before is None else min(2 * before, _LONGEST)
-        self._stays.setdefault(slice_id, {})[card] = _Stay(pids, now + lasts, lasts)
+        others_count_from = now if before is None else now + _OTHERS_COUNT_AFTER * lasts
+        stay = _Stay(pids, now + lasts, lasts, others_count_from)
+        self._stays.setdefault(slice_id, {})[card] = stay
 
     def keeps(self, slice_id: SliceId) -> bool:
         """Whether a slice is not to be asked now to make room by changing cards."""

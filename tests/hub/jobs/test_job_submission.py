@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from sublet_hub.errors import NotebookError
+from sublet_hub.errors import NotebookError, TooManyRequestsError
 from sublet_hub.host.clock import utc_now
 from sublet_hub.jobs.backends.local.notebook_check import inspect_notebook, take_along
 from sublet_hub.jobs.notebook import NotebookFacts, NotebookPath
@@ -21,11 +21,12 @@ from sublet_hub.ledger.records import JobRecord
 from sublet_hub.state.job_files import JobFiles
 from sublet_hub.state.stores import Stores
 from sublet_quota.names.ids import UserName
+from sublet_quota.reasons.refusal import Refusal, RefusalReason
 from sublet_quota.wire.api import AccountTemplate
 from sublet_quota.wire.jobs import JobRequest
 
 from tests.support.fake_agent import GIB
-from tests.support.hub_world import HubWorld, until
+from tests.support.hub_world import FakeHub, HubWorld, hub_world, settings_for, until
 
 pytestmark = pytest.mark.asyncio
 REQUEST = JobRequest(notebook="train.ipynb", memory_mib=GIB)
@@ -78,8 +79,8 @@ class Desk:
         )
         self.desk = JobSubmission(stores, self.intake)
 
-    async def submit(self, owner: str) -> object:
-        return await self.desk.submit(UserName(owner), (), REQUEST)
+    async def submit(self, owner: str, *groups: str) -> object:
+        return await self.desk.submit(UserName(owner), groups, REQUEST)
 
     @asynccontextmanager
     async def hanging(self, owners: list[str]) -> AsyncIterator[None]:
@@ -93,11 +94,14 @@ class Desk:
 
 
 @pytest_asyncio.fixture
-async def desk(world: HubWorld) -> AsyncIterator[Desk]:
-    await world.agent()
-    for owner in (*COLLUDING, "ada"):
-        await world.slice_for(owner, memory_mib=GIB, compute_milli=1)
-    yield Desk(world)
+async def desk(tmp_path: Path, hub: FakeHub) -> AsyncIterator[Desk]:
+    (tmp_path / "quota.yaml").write_text("groups: {lab: {jobs: {most: 1}}}\n")
+    settings = settings_for(tmp_path, quota_file=tmp_path / "quota.yaml")
+    async with hub_world(tmp_path, hub, settings) as world:
+        await world.agent()
+        for owner in (*COLLUDING, "ada"):
+            await world.slice_for(owner, memory_mib=GIB, compute_milli=1)
+        yield Desk(world)
 
 
 @pytest.mark.parametrize("at", ["stuck_in_check", "stuck_in_copy"])
@@ -114,6 +118,31 @@ async def test_while_as_many_copy_as_may_a_notebook_is_looked_at(desk: Desk) -> 
     async with desk.hanging(COLLUDING):
         looked = desk.desk.refuse_notebook(UserName("ada"), (), REQUEST)
         assert await asyncio.wait_for(looked, 60) is None
+
+
+async def test_a_job_whose_files_are_being_copied_counts_in_its_group(desk: Desk) -> None:
+    """Members who submit at once had one more each than their group may have."""
+    desk.intake.stuck_in_copy = True
+    first = asyncio.create_task(desk.submit("mallory-0", "lab"))
+    await until(lambda: desk.intake.stuck == {"mallory-0"})
+    refused = await desk.submit("ada", "lab")
+    assert isinstance(refused, Refusal)
+    assert refused.reason is RefusalReason.TOO_MANY_JOBS
+    first.cancel()
+    await asyncio.gather(first, return_exceptions=True)
+    assert isinstance(await desk.submit("ada", "lab"), JobRecord)
+
+
+async def test_an_owner_has_one_notebook_looked_at_at_once(desk: Desk) -> None:
+    """Each is a process of theirs, of which a few run at once, and the next finds a job more."""
+    desk.intake.stuck_in_check = True
+    async with desk.hanging(["mallory-0"]):
+        with pytest.raises(TooManyRequestsError, match="another notebook of yours"):
+            await desk.submit("mallory-0")
+        with pytest.raises(TooManyRequestsError, match="another notebook of yours"):
+            await desk.desk.refuse_notebook(UserName("mallory-0"), (), REQUEST)
+    desk.intake.stuck_in_check = False
+    assert isinstance(await desk.submit("mallory-0"), JobRecord)
 
 
 def marked_by_whatever_starts(python: str, home: Path) -> Path:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from sublet_hub.ledger.database import EventQuery
 from sublet_hub.ledger.records import Change, PodIdentity, SliceRecord
 from sublet_hub.slices import card_changes as module
 from sublet_quota.names.ids import GpuId, SliceId, UserName
@@ -151,6 +152,18 @@ async def test_who_cannot_move_is_called_back_where_they_are(world: HubWorld) ->
     assert (holding.gpu_id, holding.called_back) == (hers, True)
     _, events = await world.call("GET", "events", world.admin())
     assert any("it sees one card" in each["detail"] for each in events)
+
+
+async def test_of_an_agents_words_for_that_an_event_has_the_first(world: HubWorld) -> None:
+    agent = await in_pieces(world)
+    record, _ = await whole(world)
+    agent.says[record.slice_id] = a_report(record.slice_id, stays="no! " * 1000)
+    await agent.report()
+    found = world.service.ledger.events(
+        EventQuery(None, record.owner, 1000, EventKind.SLICE_CALLED_BACK)
+    )
+    (told,) = (each.detail for each in found if "no! no!" in each.detail)
+    assert len(told) < 1000
 
 
 async def test_a_card_that_fails_meanwhile_calls_the_move_off(world: HubWorld) -> None:

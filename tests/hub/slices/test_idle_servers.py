@@ -256,6 +256,22 @@ async def test_its_owner_puts_the_end_off(idle: IdleWorld) -> None:
     ]
 
 
+async def test_the_end_is_not_put_off_again_and_again_without_end(idle: IdleWorld) -> None:
+    """Each is an event that is kept."""
+    answers = [await idle.extend() for _ in range(25)]
+    assert (answers[0][0], answers[-1][0]) == (200, 429)
+    assert "servers were extended too often" in answers[-1][1]["message"]
+    assert (await idle.kinds()).count("server-extended") <= 22
+
+
+async def test_another_owner_is_told_nothing_of_it(idle: IdleWorld) -> None:
+    await idle.at(7.6)
+    await idle.at(7.7)
+    assert len(await idle.told()) == 1
+    _, share = await idle.world.call("GET", "share", idle.world.user("bob"))
+    assert share["announcements"] == []
+
+
 async def test_another_cannot_put_it_off_nor_learn_that_there_is_one(idle: IdleWorld) -> None:
     await idle.at(7.6)
     for token in (idle.world.user("bob"), idle.world.server("ada", "other")):

@@ -55,6 +55,16 @@ def test_each_time_that_it_stays_again_it_is_left_in_peace_for_longer_a_day_at_m
         staying.note(A, CARD, PIDS, NOW + at)
 
 
+def test_programs_that_are_others_every_second_have_it_asked_a_few_times_a_day() -> None:
+    staying, asked = StayingSlices(), 0
+    for second in range(24 * 3600):
+        pids, now = frozenset({second}), NOW + timedelta(seconds=second)
+        if second == 0 or staying.end(lambda _, pids=pids: pids, now):
+            staying.note(A, CARD, pids, now)
+            asked += 1
+    assert 20 < asked < 50
+
+
 def test_of_one_that_is_released_nothing_is_known() -> None:
     staying = stayed()
     staying.forget(A)

@@ -35,6 +35,11 @@ pytestmark = pytest.mark.asyncio
 AT_ONCE = QueueBounds().at_once
 
 OF_A_THING = [route for route in ROUTES if "{" in route.path and route.access is Access.USER]
+OF_AN_OWNER = [
+    route
+    for route in ROUTES
+    if route.access is Access.USER and any(each.name == "owner" for each in route.parameters)
+]
 BODIES: dict[str, Any] = {
     "slices/{slice_id}/keep": {"minutes": 5},
     "lending": {"lending": False},
@@ -112,6 +117,19 @@ async def test_lists_of_another_user_are_for_admins(world: HubWorld) -> None:
         status, answer = await world.call("GET", f"{path}?owner=ada", admin)
         assert status == 200, path
         assert answer
+
+
+@pytest.mark.parametrize("route", OF_AN_OWNER, ids=_named)
+async def test_nothing_of_another_owner_is_told_or_changed_where_one_can_be_named(
+    world: HubWorld, route: Any
+) -> None:
+    """Whatever routes there will be: each that takes an owner is tried."""
+    await world.agent()
+    await world.slice_for("ada", size="small")
+    for token in (world.user("bob"), world.server("bob")):
+        status, problem = await world.call(route.method, f"{route.path}?owner=ada", token)
+        assert status == (403 if route.method == "GET" else 404)
+        assert problem["reason"] == ("not-allowed" if route.method == "GET" else "not-found")
 
 
 async def test_lists_show_nothing_of_others(world: HubWorld) -> None:

@@ -57,6 +57,9 @@ def test_who_keeps_its_borrowed_place_leaves_after_who_was_called_back() -> None
     gone = idle("C", 20, out=20, **C)
     assert told(reserved(80, b, own, gone)) == ["suspend B"]
     assert told(reserved(80, idle("B", 20, out=20), own, gone)) == []
+    # It would be the first by how long it is idle, and by its place.
+    for first in (idle("O", 20, on=20, for_s=9000), idle("O", 20, on=20, for_s=9000, **C)):
+        assert told(reserved(80, b, replace(first, in_reserve=True), gone)) == ["suspend B"]
 
 
 #  GPU [.... EEEE FFFF UUUU]   rrrrrrrrrrrrrrrr: all of it

@@ -183,4 +183,17 @@ MUTANTS: Final = (
             ),
         ),
     ),
+    Mutant(
+        3,
+        "who cannot change cards has others take turns anew with each program of its own",
+        "hub_ext/sublet_hub/state/staying_slices.py",
+        "now if before is None else now + _OTHERS_COUNT_AFTER * lasts",
+        "now",
+        (
+            (
+                "tests/hub/state/test_staying_slices.py::"
+                "test_programs_that_are_others_every_second_have_it_asked_a_few_times_a_day"
+            ),
+        ),
+    ),
 )

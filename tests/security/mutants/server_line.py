@@ -1,6 +1,7 @@
 """Mutants of the line of notebook servers: whom the service starts, who sees and leaves a place.
 
-They break rules 6 (scopes), 12 (denial), 14 (a GET changes nothing) and 16 (text).
+They break rules 6 (scopes), 7 (revocation), 12 (denial), 13 (secrets), 14 (a GET changes nothing)
+and 16 (text).
 """
 
 from typing import Final
@@ -17,6 +18,9 @@ _STARTING: Final = "tests/hub/slices/line/test_starts.py"
 _TOLD: Final = "tests/hub/slices/line/test_told.py"
 _PAGE: Final = "tests/spawner/test_slice_spawner.py"
 _OTHERS: Final = f"{_TOLD}::test_nobody_elses_place_is_seen_or_left"
+_ENTRIES: Final = "hub_ext/sublet_hub/slices/line_entries.py"
+_ROUNDS: Final = "tests/hub/slices/line/test_rounds.py"
+_SO_MANY: Final = f"{_JOINING}::test_an_owner_and_all_together_have_so_many_in_line"
 
 MUTANTS: Final = (
     Mutant(
@@ -135,5 +139,77 @@ MUTANTS: Final = (
         "escape(wait.message)",
         "wait.message",
         (f"{_PAGE}::test_the_page_of_a_server_in_line_shows_its_place_and_how_to_leave",),
+    ),
+    Mutant(
+        12,
+        "an owner has any number of servers in line",
+        _QUEUE,
+        "own >= MOST_OF_AN_OWNER",
+        "False",
+        (_SO_MANY,),
+    ),
+    Mutant(
+        12,
+        "any number of servers waits in line",
+        _QUEUE,
+        "len(kept) >= MOST_OF_ALL",
+        "False",
+        (_SO_MANY,),
+    ),
+    Mutant(
+        12,
+        "options without end are kept of each that waits in line",
+        _ENTRIES,
+        'if len(json.dumps(kept.get("start_options"))) > _MOST_OPTIONS:',
+        "if False:",
+        (
+            (
+                f"{_JOINING}::"
+                "test_options_without_end_are_not_kept_and_it_is_started_with_those_that_the_hub_has"
+            ),
+        ),
+    ),
+    Mutant(
+        6,
+        "an owner's list of places in line has everybody's",
+        "hub_ext/sublet_hub/slices/line_standings.py",
+        "each for each in waiting if owner is None or each.owner == owner",
+        "each for each in waiting",
+        (f"{_TOLD}::test_each_sees_their_own_admins_all_and_the_hub_whose_it_asks",),
+    ),
+    Mutant(
+        6,
+        "an owner's list of places in line has all whose turn has come",
+        _ROUTES,
+        "if each.slice_id is not None and (owner is None or each.owner == owner)",
+        "if each.slice_id is not None",
+        (f"{_TOLD}::test_whose_turn_has_come_is_told_to_them_and_nobody_else",),
+    ),
+    Mutant(
+        6,
+        "whoever asks overtakes who waits in line",
+        _QUEUE,
+        "if any(each.name != name for each in self._entries.waiting()):",
+        "if False:",
+        (f"{_JOINING}::test_a_new_request_does_not_overtake_who_waits",),
+    ),
+    Mutant(
+        7,
+        "who waits in line has their turn by groups that they are in no more",
+        _ENTRIES,
+        'tuple(entry.request.get("groups", ())) if account is None else account.groups',
+        'tuple(entry.request.get("groups", ()))',
+        (
+            f"{_ROUNDS}::test_who_is_in_another_group_by_now_waits_by_that_one",
+            f"{_ROUNDS}::test_whose_turn_comes_and_who_has_no_right_any_more_is_refused_and_told",
+        ),
+    ),
+    Mutant(
+        13,
+        "how owners' processes run is kept with their places in line",
+        _ENTRIES,
+        "exclude=_NOT_KEPT, exclude_none=True)",
+        "exclude_none=True)",
+        (f"{_TOLD}::test_no_account_is_in_the_ledger",),
     ),
 )

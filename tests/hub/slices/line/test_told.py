@@ -122,6 +122,20 @@ async def test_nobody_elses_place_is_seen_or_left(world: HubWorld) -> None:
     assert (own["owner"], own["server"]) == ("ada", "big")
 
 
+async def test_whose_turn_has_come_is_told_to_them_and_nobody_else(world: HubWorld) -> None:
+    eves = await full(world)
+    for owner in ("ada", "bob"):
+        await ask(world, owner)
+    await give_back(world, eves)
+    await until(lambda: {owner for owner, *_ in world.hub.started} == {"ada", "bob"})
+    for name in ("ada", "bob", "zoe"):
+        seen = [] if name == "zoe" else [name]
+        _, found = await world.call("GET", "queue", world.user(name))
+        assert [each["owner"] for each in found] == seen
+        _, found = await world.hub_call("GET", f"queue?owner={name}")
+        assert [each["owner"] for each in found] == seen
+
+
 async def test_another_server_of_its_owner_sees_it_and_takes_it_out(world: HubWorld) -> None:
     await full(world)
     await ask(world, "ada", server="big")
