@@ -1,10 +1,12 @@
 """A server's place in the line for slices, as its spawner and the spawn page need to know of it.
 
 The line itself is the service's: it survives the hub, and has the server started when its turn
-comes. Of the place only whether the server may have one is kept here, so that a start without a GPU
-leaves the line, also after a restart of the hub.
+comes. Of the place only whether the server may have one is kept here, so that who no longer waits
+leaves the line: by a start without a GPU, by removing the server, or where a start ends before the
+service has answered it. A service that cannot be asked then is asked again until it can.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NoReturn
 from urllib.parse import quote, urlencode
@@ -14,6 +16,7 @@ from sublet_quota.wire.server_queue import QueueWait
 from tornado.web import HTTPError
 
 from sublet_spawner.errors import SubletSpawnerError
+from sublet_spawner.kept_trying import KeptTrying
 from sublet_spawner.refused import in_line, sent_on, unavailable
 from sublet_spawner.service_client import ServiceClient
 
@@ -34,8 +37,12 @@ class PlaceInLine:
         self._client = client
         self._may_be_there = False
         """Whether the server joined the line, and was not seen to have left it since."""
-        self._leaves = False
-        """Whether it is to leave, as its start was given up while it asked for a slice."""
+        self._had_place = False
+        """Whether it had a place that it was to keep when it last asked for a slice."""
+        self._leaves: tuple[str, str] | None = None
+        """Who is to leave, owner and server: both may be gone from the hub before that is done."""
+        self._turn = asyncio.Lock()
+        self.trying = KeptTrying(self._try_to_leave)
         self._sizes_sent = False
         """Whether the page that comes next answers the form of the sizes."""
 
@@ -50,7 +57,16 @@ class PlaceInLine:
 
     def is_over(self) -> None:
         """Note that the server has its slice, or was refused one."""
-        self._may_be_there = self._leaves = False
+        self._may_be_there, self._leaves = False, None
+
+    async def asks(self) -> None:
+        """Note that a start asks for a slice: who was to leave is not any more.
+
+        What is under way of that comes to its end first, else it took the new place.
+        """
+        async with self._turn:
+            self._had_place = self._may_be_there and self._leaves is None
+            self._leaves = None
 
     def joined(self, wait: QueueWait) -> HTTPError:
         """Note that the server is in line; return the exception with which its start ends.
@@ -59,35 +75,48 @@ class PlaceInLine:
         waits a second for a start, and zero-to-jupyterhub not at all: a page of its own says then
         in words, and leads on, how the start ended.
         """
-        self._may_be_there, self._leaves = True, False
+        self._may_be_there, self._leaves = True, None
         handler = getattr(self._spawner, "handler", None)
         # Tornado tells it nowhere else; were it gone, that page would be thought to wait.
         if isinstance(handler, SpawnHandler) and not getattr(handler, "_finished", False):
             return sent_on(wait.message, self.page)
         return in_line(wait, self.page)
 
-    def joined_too_late(self) -> None:
-        """Note that the server is in line though its start was given up meanwhile."""
-        self._may_be_there = self._leaves = True
+    def given_up(self) -> None:
+        """Take the server out of the line, where its start ended before that was answered."""
+        self._is_to_leave()
+        self.trying.soon()
 
-    async def leave_if_given_up(self) -> None:
-        """Leave the line where the start that joined it was given up."""
-        if self._leaves:
-            await self.leave()
+    def unanswered(self) -> None:
+        """Note that nobody knows what came of a request for a slice: its owner is told to try anew.
+
+        Whoever was in line before stays there; others are not to be started by themselves later.
+        """
+        if not self._had_place:
+            self.given_up()
 
     async def leave(self) -> None:
-        """Take the server out of the line, where it may be in it: it starts without a slice."""
-        if not self._may_be_there:
-            return
-        spawner = self._spawner
-        try:
-            await self._client().leave_line(spawner.user.name, spawner.name)
-        except SubletSpawnerError as error:
-            # A service that is away starts nothing either; later it sees that the server runs.
-            name = f"{spawner.user.name}:{spawner.name}"
-            spawner.log.warning("%s. %s may still be in line", error, name)
-        else:
+        """Take the server out of the line, where it may be in it: it needs no slice."""
+        if self._may_be_there:
+            self._is_to_leave()
+            await self.trying.now()
+
+    def _is_to_leave(self) -> None:
+        self._may_be_there = True
+        self._leaves = (self._spawner.user.name, self._spawner.name)
+
+    async def _try_to_leave(self) -> bool:
+        async with self._turn:
+            if self._leaves is None:
+                return True
+            try:
+                await self._client().leave_line(*self._leaves)
+            except SubletSpawnerError as error:
+                named = ":".join(self._leaves)
+                self._spawner.log.warning("%s. %s leaves the line later", error, named)
+                return False
             self.is_over()
+            return True
 
     async def leave_by_form(self) -> dict[str, Any]:
         """Take the server out of the line as its owner asked on the page; lead to that page.

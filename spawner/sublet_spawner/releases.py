@@ -5,17 +5,13 @@ still waiting when the hub ends is in the spawner's state; the service also find
 from the hub's list of servers.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Final
 
 from sublet_quota.names.ids import SliceId
 
 from sublet_spawner.errors import SubletSpawnerError
+from sublet_spawner.kept_trying import KeptTrying
 from sublet_spawner.service_client import ServiceClient
-
-FIRST_WAIT_S: Final = 1.0
-LONGEST_WAIT_S: Final = 60.0
 
 
 class Releases:
@@ -28,10 +24,10 @@ class Releases:
         warn: Callable[[str], None],
     ) -> None:
         self.waiting: set[SliceId] = set()
+        self.trying = KeptTrying(self._try_each)
         self._client = client
         self._end_what_is_left = end_what_is_left
         self._warn = warn
-        self._later: asyncio.Task[None] | None = None
 
     def add(self, slice_id: SliceId) -> None:
         """Put a slice with those to give back."""
@@ -39,22 +35,11 @@ class Releases:
 
     async def run(self) -> None:
         """Give back now what can be; the rest is tried again in the background."""
-        if not await self._try_each():
-            self._try_later(FIRST_WAIT_S)
+        await self.trying.now()
 
     def run_soon(self) -> None:
         """Give back in the background."""
-        self._try_later(0)
-
-    def _try_later(self, wait_s: float) -> None:
-        if self._later is None or self._later.done():
-            self._later = asyncio.create_task(self._keep_trying(wait_s))
-
-    async def _keep_trying(self, wait_s: float) -> None:
-        await asyncio.sleep(wait_s)
-        while not await self._try_each():
-            wait_s = min(max(2 * wait_s, FIRST_WAIT_S), LONGEST_WAIT_S)
-            await asyncio.sleep(wait_s)
+        self.trying.soon()
 
     async def _try_each(self) -> bool:
         """Try to give each slice back; return whether nothing is left."""

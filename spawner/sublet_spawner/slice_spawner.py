@@ -11,6 +11,7 @@ from contextvars import ContextVar
 from typing import Any, Final
 
 from jupyterhub.spawner import Spawner  # type: ignore[import-untyped]
+from jupyterhub.utils import maybe_future  # type: ignore[import-untyped]
 from pydantic import ValidationError
 from sqlalchemy.orm import object_session
 from sublet_quota.names.ids import SliceId
@@ -53,6 +54,7 @@ class SliceSpawnerMixin(UserChoice, Spawner):  # type: ignore[misc]
         self._line = PlaceInLine(self, self._client)
         self._in_start = False
         self._starting: asyncio.Task[Any] | None = None
+        self._asking: asyncio.Task[Lease | Refusal | QueueWait] | None = None
         self._start_is_given_up = False
         self._start_log: StartLog | None = None
         self._releases = Releases(self._client, self.end_what_is_left, self._log_line)
@@ -117,7 +119,6 @@ class SliceSpawnerMixin(UserChoice, Spawner):  # type: ignore[misc]
         else:
             self._give_up_slice()
             await self._releases.run()
-            await self._line.leave_if_given_up()
         return status
 
     async def stop(self, now: bool = False) -> None:  # noqa: FBT001, FBT002 - JupyterHub's signature
@@ -131,7 +132,6 @@ class SliceSpawnerMixin(UserChoice, Spawner):  # type: ignore[misc]
         finally:
             self._give_up_slice()
             await self._releases.run()
-            await self._line.leave_if_given_up()
 
     async def _end_start(self) -> None:
         starting = self._starting
@@ -196,18 +196,33 @@ class SliceSpawnerMixin(UserChoice, Spawner):  # type: ignore[misc]
         super().clear_state()
         self._give_up_slice()
 
+    async def delete_forever(self) -> None:
+        """Forget a server, or user, that is removed: at its turn it would be made anew."""
+        await self._line.leave()
+        await maybe_future(super().delete_forever())
+
+    async def rename(self, old_name: str, new_name: str) -> None:
+        """Leave the line, as at its turn the server would be made anew by its old name."""
+        await self._line.leave()
+        # JupyterHub 5 renames none.
+        if hasattr(Spawner, "rename"):
+            await super().rename(old_name, new_name)
+
     # The slice.
 
     async def _get_slice(self, choice: SliceChoice) -> None:
         request = await self._request(choice)
         self.tell(f"Asking for a GPU slice: {choice}", 5)
+        await self._line.asks()
         try:
             answer = await self._ask(request)
         except SubletSpawnerError as error:
             self.log.error("No slice for %s: %s", self._log_name, error)  # noqa: TRY400 - the trace says nothing more
             if self.service_required:
+                self._line.unanswered()
                 leave_uncounted(self)
                 raise unavailable(self._what_to_do()) from error
+            self._line.given_up()
             self._go_without("The Sublet service could not be asked for a GPU slice")
             return
         if isinstance(answer, QueueWait):
@@ -259,6 +274,7 @@ class SliceSpawnerMixin(UserChoice, Spawner):  # type: ignore[misc]
     async def _ask(self, request: SliceRequest) -> Lease | Refusal | QueueWait:
         """Return the answer; when the start is given up meanwhile, give back what is handed out."""
         asking = asyncio.create_task(self._client().request_slice(request))
+        self._asking = asking
         try:
             return await asyncio.shield(asking)
         except asyncio.CancelledError:
@@ -268,11 +284,12 @@ class SliceSpawnerMixin(UserChoice, Spawner):  # type: ignore[misc]
     def _give_back_what_came_late(
         self, asking: "asyncio.Task[Lease | Refusal | QueueWait]"
     ) -> None:
-        if asking.cancelled() or asking.exception() is not None:
+        if asking.cancelled():
             return
-        answer = asking.result()
-        if isinstance(answer, QueueWait):
-            self._line.joined_too_late()
+        answer = None if asking.exception() is not None else asking.result()
+        # The place is a later start's where one has asked meanwhile.
+        if self._asking is asking and (answer is None or isinstance(answer, QueueWait)):
+            self._line.given_up()
         if isinstance(answer, Lease):
             self._releases.add(SliceId(answer.slice_id))
             self._releases.run_soon()

@@ -3,6 +3,7 @@
 import csv
 import importlib.metadata
 import json
+import re
 from typing import Any
 
 import pytest
@@ -14,6 +15,8 @@ from sublet_quota.wire.closings import ClosingInfo
 from tests.support.fake_hub_service import FakeHubService
 from tests.support.lab_bodies import NOW, lease, slice_info, sublet
 from tests.support.terminals import sublet_at_a_terminal
+
+_OF_THE_CARD = ("pool", "silent", "kept_out", "type_name")
 
 
 def a_card(node: str, index: int = 0, *owners: str, **values: Any) -> GpuInfo:
@@ -28,7 +31,7 @@ def a_card(node: str, index: int = 0, *owners: str, **values: Any) -> GpuInfo:
         "utilisation_percent": 97,
         "unfit": (),
     }
-    own = {name: values.pop(name) for name in ("pool", "silent", "kept_out") if name in values}
+    own = {name: values.pop(name) for name in _OF_THE_CARD if name in values}
     slices = tuple(slice_info(lease=lease(owner=owner, node=node)) for owner in owners)
     return GpuInfo(
         **{"pool": "interactive", "silent": False, **own},
@@ -90,30 +93,65 @@ def test_none_of_the_cards_is_told_apart_from_no_cards(service: FakeHubService):
     assert "no agent has connected yet" in sublet("gpus").stdout
 
 
+MODELS = ("NVIDIA H100 80GB HBM3", "NVIDIA L4", "NVIDIA RTX 6000 Ada Generation")
+
+
+@pytest.mark.parametrize(
+    "names", [("gpu-node-01", "gpu-node-02", "gpu-node-03"), ("gke-eu-gpu-pool-3f2a8d7c-x1yz",) * 3]
+)
 @pytest.mark.parametrize("pools", [("interactive",) * 3, ("interactive", "training", "long-runs")])
-@pytest.mark.parametrize("types", [("NVIDIA H100 80GB HBM3",) * 3, ("NVIDIA L4", "Tesla T4", "A")])
-def test_twelve_cards_are_twelve_lines_of_eighty_columns(
-    service: FakeHubService, types: tuple[str, ...], pools: tuple[str, ...]
+@pytest.mark.parametrize(
+    ("types", "models"),
+    [
+        (("H100",) * 3, (MODELS[0],) * 3),
+        (("H100", "L4", "RTX6000"), MODELS),
+        ((None,) * 3, MODELS),
+    ],
+)
+def test_twelve_cards_are_twelve_whole_lines_of_eighty_columns(
+    service: FakeHubService,
+    types: tuple[str | None, ...],
+    models: tuple[str, ...],
+    pools: tuple[str, ...],
+    names: tuple[str, ...],
 ):
-    names = [f"gpu-node-{node:02}" for node in (1, 2, 3)]
+    """Neither ids nor the names of types and pools are cut, whatever has no room beside them."""
     cards = [
-        a_card(name, index, closed="XID 79", type=a_type, pool=pool)
-        for name, a_type, pool in zip(names, types, pools, strict=True)
+        a_card(name, first + index, closed="XID 79", type=model, pool=pool, type_name=a_type)
+        for name, a_type, model, pool, first in zip(
+            names, types, models, pools, (0, 4, 8), strict=True
+        )
         for index in range(4)
     ]
     service.answer("GET gpus", cards)
     lines = sublet_at_a_terminal(80, "gpus")
-    assert max(map(len, lines[:15])) <= 80
-    first, last = (
-        next(n for n, line in enumerate(lines) if line.split()[:2] == [name, str(index)])
-        for name, index in ((names[0], 0), (names[-1], 3))
-    )
-    assert last - first == 11, "no card has a second line"
-    told = [line.split() for line in lines]
-    rows = [words for words in told if words[:1] and words[0] in names and words[-1] == "%"]
-    assert [tuple(words[:2]) for words in rows] == [(n, str(i)) for n in names for i in range(4)]
-    assert all("97" in words and "20" in words and "2.00" in words for words in rows)
-    assert "gpu-node-02 3: closed: XID 79" in [line.strip() for line in lines]
+    heading = next(n for n, line in enumerate(lines) if line.split()[:1] == ["GPU"])
+    above, rows = lines[:heading], lines[heading + 2 : heading + 14]
+    told = [(each.node, str(each.report.index)) for each in cards]
+    assert [tuple(line.split()[:2]) for line in rows] == told, "no card has a second line"
+    assert max(map(len, lines[: heading + 14])) <= 80
+    for card, line in zip(cards, rows, strict=True):
+        words = line.split()
+        assert words[-2:] == ["97", "%"]
+        assert "40/80 GiB" in line
+        # What is numbered is another card's unless the line has that number.
+        others = [each for each in above if re.search(rf" (?!{words[2]})\d+, ", each)]
+        where = " ".join([line, *(each for each in above if each not in others)])
+        assert (card.type_name or card.report.type.removeprefix("NVIDIA ")) in where
+        assert card.pool in where
+    assert not any("…" in line for line in lines)
+    assert f"{names[1]} 7: closed: XID 79" in " ".join(line.strip() for line in lines)
+
+
+def test_a_type_is_asked_for_by_its_name_or_model_and_both_are_shown(service: FakeHubService):
+    cards = [a_card("n1", 0, type_name="big"), a_card("n1", 1, type=MODELS[1], type_name="small")]
+    service.answer("GET gpus", cards)
+    for asked in ("BIG", "hbm3"):
+        (row,) = csv.DictReader(sublet("gpus", "--csv", "--type", asked).stdout.splitlines())
+        assert (row["type_name"], row["gpu_type"]) == ("big", MODELS[0])
+    assert "small (NVIDIA L4)" in sublet("gpus").stdout
+    (first, *_) = sublet_at_a_terminal(80, "gpus", "--type", "small")
+    assert first == "Of type small (NVIDIA L4), pool interactive:"
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from kubespawner import KubeSpawner
 from sublet_spawner.kube import KubeSliceSpawner
 
 from tests.spawner.real_hub import until
-from tests.spawner.spawners import a_spawner
+from tests.spawner.spawners import a_spawner, stop_trying
 from tests.support.closing import end_tasks_but
 from tests.support.fake_service import FakeService, fake_service
 from tests.support.kube_spawner import point_clients_at
@@ -70,8 +70,7 @@ async def a_world(folder: Path, patch: pytest.MonkeyPatch, **settings: Any) -> A
             yield World(service, cluster, spawner)
         finally:
             await spawner._stop_following()
-            if spawner._releases._later is not None:
-                spawner._releases._later.cancel()
+            stop_trying(spawner)
             await KubeSpawner._stop_all_reflectors()
             spawner.db.close()
             await end_tasks_but(before)

@@ -60,9 +60,14 @@ async def a_service_and_spawner(folder, **settings):
             if spawner.proc is not None:
                 spawner.proc.kill()
                 spawner.proc.wait(60)
-            if spawner._releases._later is not None:
-                spawner._releases._later.cancel()
+            stop_trying(spawner)
             spawner.db.close()
+
+
+def stop_trying(spawner) -> None:
+    """End what is tried again in the background."""
+    spawner._releases.trying.end()
+    spawner._line.trying.end()
 
 
 async def refusal_of(spawner) -> HTTPError:

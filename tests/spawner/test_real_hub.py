@@ -18,7 +18,7 @@ from sublet_quota.names import scopes
 from sublet_quota.wire.api import Problem
 
 from tests.spawner.real_hub import REAL_SERVER, RealHub, proxy_command, real_hub, until
-from tests.support.fake_service import an_offer, fake_service, some_offers
+from tests.support.fake_service import a_wait, an_offer, fake_service, some_offers
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
@@ -88,11 +88,18 @@ def running(shared) -> Running:
     """The shared hub, with its service as new."""
     service = shared.service
     service.offers, service.problem, service.away = some_offers(), None, False
+    service.wait = None
     service.granting.set()
     service.hearing.set()
     service.asked.clear()
     service.released_one.clear()
-    for record in (service.requests, service.released, service.started, service.slices):
+    for record in (
+        service.requests,
+        service.released,
+        service.started,
+        service.slices,
+        service.left_line,
+    ):
         record.clear()
     return shared
 
@@ -252,19 +259,24 @@ async def test_a_start_that_takes_too_long_gives_its_slice_back(running):
 
 async def test_a_start_while_the_service_hangs_ends_and_leaves_nothing_behind(running):
     hub, service = running.hub, running.service
+    service.wait = a_wait(owner="impatient", server="in-line")
     service.granting.clear()
-    await hub.spawn("impatient", {})
-    await asyncio.wait_for(service.asked.wait(), 60)
-    assert len(service.requests) == 1
+    await asyncio.gather(*(hub.spawn("impatient", {}, server=name) for name in ("", "in-line")))
+    assert len(service.requests) == 2
 
-    async def has_given_up() -> bool:
-        server = await hub.server("impatient")
-        return server is None or not server["pending"]
+    async def have_been_given_up() -> bool:
+        found = [await hub.server("impatient", name) for name in ("", "in-line")]
+        return all(server is None or not server["pending"] for server in found)
 
-    await until(has_given_up, 60, "the start to time out")
+    await until(have_been_given_up, 60, "the starts to time out")
     service.granting.set()
     await asyncio.wait_for(service.released_one.wait(), 60)
     assert service.slices == {}
+
+    async def has_left() -> bool:
+        return service.left_line == [("impatient", "in-line")]
+
+    await until(has_left, 60, "the server that joined the line too late to leave it", hub.log)
 
 
 async def test_named_servers_have_slices_of_their_own(running):

@@ -14,7 +14,6 @@ from sublet_quota.reasons.ranks import RankCode
 from sublet_quota.wire.agent_link import SliceReport
 from sublet_quota.wire.rank import tell_rank
 from sublet_spawner.errors import SubletSpawnerError
-from tornado.web import HTTPError
 
 from tests.spawner.real_hub import until
 from tests.spawner.spawners import (
@@ -24,7 +23,6 @@ from tests.spawner.spawners import (
     said,
 )
 from tests.support.ended_processes import has_ended
-from tests.support.fake_service import a_wait
 from tests.support.ports import free_port, is_kept_for_its_server, ports_of_this_process
 
 pytestmark = pytest.mark.asyncio
@@ -205,7 +203,7 @@ async def test_a_restarted_hub_gives_back_what_waited(tmp_path):
         (slice_id,) = service.slices
         service.away = True
         await spawner.stop()
-        spawner._releases._later.cancel()
+        spawner._releases.trying.end()
         service.away = False
         again = after_a_restart(spawner)
         await again.poll()
@@ -280,141 +278,6 @@ async def test_a_service_that_is_away_is_said_clearly(tmp_path, failure):
         assert status == 503
         assert "Try again in a minute" in words
         assert service.token not in words
-
-
-async def test_a_server_in_line_is_not_started_and_its_choice_is_kept_for_its_turn(tmp_path):
-    async with a_service_and_spawner(tmp_path) as (service, spawner):
-        service.wait = a_wait()
-        spawner.user_options = {"size": "large"}
-        assert said(await refusal_of(spawner)) == (409, service.wait.message)
-        (asked,) = service.requests
-        assert asked.start_options == {"size": "large"}
-        assert spawner.user_options == {"size": "large"}
-        assert not service.slices
-        service.wait = None
-        await spawner.start()
-        assert [lease.size for lease in service.slices.values()] == ["large"]
-
-
-async def test_a_start_without_a_gpu_takes_the_server_out_of_the_line(tmp_path):
-    async with a_service_and_spawner(tmp_path, allow_no_gpu=True) as (service, spawner):
-        service.wait = a_wait()
-        spawner.user_options = {"size": "large"}
-        await refusal_of(spawner)
-        spawner.user_options = {"size": "none"}
-        await spawner.start()
-        assert service.left_line == [(spawner.user.name, spawner.name)]
-
-
-async def test_that_a_server_is_in_line_outlives_the_hub(tmp_path):
-    async with a_service_and_spawner(tmp_path, allow_no_gpu=True) as (service, spawner):
-        service.wait = a_wait()
-        await refusal_of(spawner)
-        spawner.clear_state()
-        again = after_a_restart(spawner)
-        for _ in range(2):
-            again.user_options = {"size": "none"}
-            await again.start()
-            await again.stop()
-            assert service.left_line == [("ada", "")], "it leaves, and once"
-
-
-async def test_who_gives_up_a_start_that_then_joins_the_line_leaves_it(tmp_path):
-    async with a_service_and_spawner(tmp_path) as (service, spawner):
-        service.wait = a_wait()
-        service.granting.clear()
-        starting = asyncio.create_task(spawner.start())
-        await service.asked.wait()
-        await spawner.stop()
-        with pytest.raises(SubletSpawnerError):
-            await starting
-        service.granting.set()
-
-        async def has_its_answer() -> bool:
-            return spawner._line._leaves
-
-        await until(has_its_answer, 30, "the answer that comes late")
-        await spawner.poll()
-        assert service.left_line == [("ada", "")]
-
-
-async def test_who_starts_anew_after_that_stays_in_line(tmp_path):
-    async with a_service_and_spawner(tmp_path) as (service, spawner):
-        spawner._line.joined_too_late()
-        service.wait = a_wait()
-        await refusal_of(spawner)
-        await spawner.poll()
-        assert service.left_line == []
-
-
-async def test_the_page_of_a_server_in_line_shows_its_place_and_how_to_leave(tmp_path):
-    async with a_service_and_spawner(tmp_path) as (service, spawner):
-        assert "Leave the line" not in await spawner.get_options_form()
-        shown = a_wait(message="<b>You are third.</b>", title="Small <i>one</i>")
-        service.in_line = [a_wait(server="other"), shown]
-        form = await spawner.get_options_form()
-        assert "&lt;b&gt;You are third." in form
-        assert "In line for Small &lt;i&gt;one&lt;/i&gt;, at place 3</strong>" in form
-        assert "1 before it asks for the same GPUs. When there will be room is not known." in form
-        assert "In the way are slices of lab." in form
-        assert "or leaves the line at 2026-11-30 12:00 UTC." in form
-        assert form.count('name="leave_line" value="1" formnovalidate') == 1
-
-
-async def test_the_page_of_a_place_in_line_has_no_choice_to_lose_and_asks_for_no_offers(tmp_path):
-    async with a_service_and_spawner(tmp_path) as (service, spawner):
-        service.in_line = [a_wait()]
-        form = await spawner.get_options_form()
-        assert 'type="radio"' not in form
-        assert 'href="/spawn/ada?next=%2Fspawn%2Fada">Ask for something else</a>' in form
-        assert service.offers_asked == 0
-
-
-async def test_a_size_that_is_refused_to_a_server_in_line_is_shown_on_the_page_of_sizes(tmp_path):
-    async with a_service_and_spawner(tmp_path) as (service, spawner):
-        service.in_line = [a_wait()]
-        spawner.user_options = spawner.run_options_from_form({"size": ["large"]})
-        form = await spawner.get_options_form()
-        assert "Back to your place in line" in form
-        assert 'value="large" checked' in form
-        assert 'type="radio"' not in await spawner.get_options_form()
-
-
-async def test_what_is_sent_from_that_page_without_leaving_changes_nothing(tmp_path):
-    async with a_service_and_spawner(tmp_path) as (service, spawner):
-        service.in_line = [a_wait()]
-        form = await spawner.get_options_form()
-        assert '<input type="hidden" name="stay_in_line" value="1">' in form
-        with pytest.raises(HTTPError) as sent:
-            await spawner.run_options_from_form({"stay_in_line": ["1"]})
-        assert (sent.value.status_code, sent.value.headers) == (303, {"Location": "/spawn/ada"})
-        assert not service.left_line
-
-
-async def test_the_button_leaves_the_line_and_leads_back_to_the_page(tmp_path):
-    async with a_service_and_spawner(tmp_path) as (service, spawner):
-        service.in_line = [a_wait()]
-        with pytest.raises(HTTPError) as sent:
-            await spawner.run_options_from_form({"leave_line": ["1"], "size": ["large"]})
-        assert sent.value.status_code == 303
-        assert sent.value.headers == {"Location": "/spawn/ada"}
-        assert service.left_line == [("ada", "")]
-
-
-async def test_no_link_leaves_the_line(tmp_path):
-    async with a_service_and_spawner(tmp_path) as (service, spawner):
-        options = spawner.options_from_query({"leave_line": ["1"], "size": ["large"]})
-        assert options == {"size": "large"}
-        assert not service.left_line
-
-
-async def test_where_the_service_is_away_nobody_is_told_that_they_left(tmp_path):
-    async with a_service_and_spawner(tmp_path) as (service, spawner):
-        service.away = True
-        with pytest.raises(HTTPError) as told:
-            await spawner.run_options_from_form({"leave_line": ["1"]})
-        assert told.value.status_code == 503
-        assert "still in line" in told.value.jupyterhub_message
 
 
 async def test_a_server_starts_without_gpu_while_the_service_is_away_where_that_is_wanted(tmp_path):

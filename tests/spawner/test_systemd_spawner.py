@@ -21,7 +21,7 @@ from sublet_spawner.systemd import SystemdSliceSpawner
 from tornado.web import HTTPError
 
 from tests.spawner.real_hub import until
-from tests.spawner.spawners import a_spawner, after_a_restart
+from tests.spawner.spawners import a_spawner, after_a_restart, stop_trying
 from tests.support.ended_processes import has_ended
 from tests.support.fake_service import fake_service
 from tests.support.pretended_systemd import PretendedSystemd
@@ -63,8 +63,7 @@ async def a_service_and_spawner(folder, **settings):
             yield service, spawner
         finally:
             await systemdspawner.systemd.stop_service(UNIT)
-            if spawner._releases._later is not None:
-                spawner._releases._later.cancel()
+            stop_trying(spawner)
             spawner.db.close()
 
 

@@ -11,7 +11,7 @@ import psutil
 import pytest
 import systemdspawner.systemd
 
-from tests.spawner.spawners import a_spawner
+from tests.spawner.spawners import a_spawner, stop_trying
 from tests.support.fake_service import fake_service
 from tests.support.pretended_systemd import PretendedSystemd
 
@@ -60,8 +60,7 @@ async def a_service_and_spawner(folder, user="ada"):
             yield service, spawner
         finally:
             await systemdspawner.systemd.stop_service(spawner.unit_name)
-            if spawner._releases._later is not None:
-                spawner._releases._later.cancel()
+            stop_trying(spawner)
             spawner.db.close()
 
 

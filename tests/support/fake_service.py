@@ -106,7 +106,7 @@ class FakeService:
     in_line: list[QueueWait] = field(default_factory=list)
     """The servers in line, as the page shows them."""
     wait: QueueWait | None = None
-    """Answer to every request for a slice: it waits in line."""
+    """Answer to every request for a slice for its server: it waits in line."""
     failures: list[int] = field(default_factory=list)
     """Statuses to answer the next requests with, before anything else is done."""
     away: bool = False
@@ -203,7 +203,7 @@ class _SlicesHandler(_Handler):
             self.answer(400, Problem(reason="bad-amount", message=message))
         elif self.fake.problem is not None:
             self.answer(self.fake.problem_status, self.fake.problem)
-        elif self.fake.wait is not None:
+        elif self.fake.wait is not None and self.fake.wait.server == request.server:
             self.answer(202, self.fake.wait)
         else:
             self.answer(201, self.fake.grant(request))

@@ -90,6 +90,8 @@ class FakeHub:
     """How the hub answers who has a server started; by 202 it says that it begins."""
     starts_end_at_once: bool = False
     """Whether what it begins to start has failed by the time that anybody looks."""
+    starts_answered: asyncio.Event | None = None
+    """While set and not rung, it begins to start what it is asked for, and does not answer."""
     started: list[tuple[str, str, Any]] = field(default_factory=list)
     """The servers that the service had started, with their options."""
     starts_or_stops: set[tuple[str, str]] = field(default_factory=set)
@@ -228,7 +230,7 @@ class _ServerHandler(RequestHandler):
                 hub.servers[owner].discard(server)
             self.set_status(202 if hub.slow_to_stop else 204)
 
-    def post(self, owner: str, server: str = "") -> None:
+    async def post(self, owner: str, server: str = "") -> None:
         hub: FakeHub = self.settings["hub"]
         token = self.request.headers.get("Authorization", "").removeprefix("token ")
         status = 503 if hub.broken else hub.start_status if token == SERVICE_TOKEN else 403
@@ -239,6 +241,8 @@ class _ServerHandler(RequestHandler):
             if not hub.starts_end_at_once:
                 hub.servers.setdefault(owner, set()).add(server)
                 hub.starts_or_stops.add((owner, server))
+        if hub.starts_answered is not None:
+            await hub.starts_answered.wait()
         self.set_status(status)
 
 

@@ -59,7 +59,7 @@ class LineParts:
         needs.jobs.others_ask(self.line.asking)
         self.starts = ServerStarts(self.line, needs.hub, needs.start_within, self._now)
         self.rights = LineRights(self.line, needs.users, stores.accounts)
-        self._bell = Wakeup()
+        self._bell, self._starts_bell = Wakeup(), Wakeup()
         stores.capacity.on_room(self._bell.ring)
 
     def loops(self) -> tuple[tuple[Loop, Wakeup], ...]:
@@ -67,13 +67,16 @@ class LineParts:
         quiet = Wakeup()
         return (
             (Loop("line", _ROUND_S, self._look), self._bell),
+            # Turns come while the hub has not answered yet who has a server started.
+            (Loop("line starts", _ROUND_S, self.starts.start_due), self._starts_bell),
             (Loop("line rights", _MINUTE_S, self.rights.look), quiet),
             (Loop("lengths", _LENGTHS_S, self._lengths.look, _MINUTE_S), quiet),
         )
 
     async def _look(self) -> None:
         await self.line.look()
-        await self.starts.start_due()
+        if self.starts.are_due:
+            self._starts_bell.ring()
 
     def _ends(self) -> Ends:
         """Return when slices end: by admins, for being idle, and as others lasted before."""

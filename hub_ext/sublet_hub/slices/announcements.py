@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from sublet_quota.names.ids import NodeId, UserName
-from sublet_quota.reasons.moments import moment_words
+from sublet_quota.reasons.moments import is_over_words, moment_words, said_moment_words
 from sublet_quota.wire.announcements import AnnouncementRequest, Audience
 from sublet_quota.wire.event_kinds import EventKind
 
@@ -49,13 +49,13 @@ class Announcements:
         """
         now = self._now()
         until = now + _USUAL if asked.until is None else asked.until.astimezone(UTC)
-        if until <= now:
-            message = f"until={until.isoformat()} is over: give a later end, or none"
+        if asked.until is not None and until <= now:
+            message = is_over_words(asked.until, now)
             raise BadRequestError(message)
-        if until > now + _LONGEST:
+        if asked.until is not None and until > now + _LONGEST:
+            said = said_moment_words(asked.until.isoformat(), asked.until)
             message = (
-                f"until={until.isoformat()} is more than {_LONGEST.days} days away: give an "
-                "earlier end, or none"
+                f"until={said} is more than {_LONGEST.days} days away: give an earlier end, or none"
             )
             raise BadRequestError(message)
         if asked.audience is Audience.NODE and not self._knows_node(NodeId(asked.name or "")):

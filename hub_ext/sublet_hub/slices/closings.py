@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from sublet_quota.names.ids import GpuId, NodeId, SliceId
-from sublet_quota.reasons.moments import moment_words
+from sublet_quota.reasons.moments import is_over_words, moment_words
 from sublet_quota.wire.closings import ClosingRequest
 from sublet_quota.wire.event_kinds import EventKind
 from sublet_quota.wire.schema import shortened
@@ -40,7 +40,7 @@ class Closings:
         """
         now = self._now()
         if asked.until is not None and asked.until <= now:
-            message = f"until={asked.until.isoformat()} is over: give a later end, or none"
+            message = is_over_words(asked.until, now)
             raise BadRequestError(message)
         node, gpu_id = self._find(asked.where)
         made = Closing(

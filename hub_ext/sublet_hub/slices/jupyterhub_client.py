@@ -38,6 +38,16 @@ _ONLY_STARTS: Final = "start:servers"
 """The part of it that suffices, too: JupyterHub has that from its version 6 on."""
 _RUNS_ALREADY: Final = 400
 _TOO_MANY: Final = 429
+_GATEWAY_HEARD_NOTHING: Final = frozenset({502, 504})
+"""How what stands before the hub answers where the hub may have taken what it was asked for."""
+_NO_ANSWER: Final = 599
+"""Tornado's code for no answer at all."""
+_NOT_CONNECTED: Final = ("Timeout while ", "Timeout during TLS handshake")
+"""The words with which Tornado begins to say that time was up before anything was sent."""
+ANSWERS_WITHIN_S: Final = 20.0
+"""So long the hub is waited for. Its ``slow_spawn_timeout`` may be longer, until which it answers
+nothing to who has a server started.
+"""
 _ERROR_OF_THE_HUB: Final = 500
 """How the hub answers where a start fails: what stands before a hub that is away says more."""
 _NO_NAMES: Final = frozenset({"", ".", ".."})
@@ -54,6 +64,8 @@ class StartAnswer(StrEnum):
     """It will not be started: its owner is gone, or may have no more servers."""
     NOT_ALLOWED = "not-allowed"
     """Not now: the service may not, or its owner has to log in anew."""
+    NOT_KNOWN = "not-known"
+    """It has not answered: it may have begun, and says so to who looks."""
     FAILED = "failed"
     """The hub tried, and it ended before it had asked for its slice, or the hub has an error."""
 
@@ -82,6 +94,10 @@ class HubUser:
 
     groups: tuple[str, ...] | None
     """``None``: the service's role may not see them."""
+
+
+class _NotAnsweredError(HubUnreachableError):
+    """The hub has not answered, and may have done what it was asked for."""
 
 
 class HubClient:
@@ -194,12 +210,14 @@ class HubClient:
         """Have a server started with these options of its owner's; ``None``: those it had last.
 
         Only ever for a server that is in line, whose turn has come. ``HubUnreachableError`` where
-        the hub does not answer, or starts none of anybody's now, and may be asked again.
+        the hub cannot be asked, or starts none of anybody's now, and may be asked again.
         """
         # The whole body is the options: JupyterHub 5 knows no other form, and later ones this, too.
         body = json.dumps(dict(options)) if options else ""
         try:
             await self._send("POST", _path_of(owner, server), body)
+        except _NotAnsweredError:
+            return StartAnswer.NOT_KNOWN
         except HTTPClientError as error:
             if error.code == _RUNS_ALREADY:
                 return StartAnswer.RUNS_ALREADY
@@ -207,6 +225,8 @@ class HubClient:
                 return StartAnswer.NOT_ALLOWED
             if error.code == _ERROR_OF_THE_HUB:
                 return StartAnswer.FAILED
+            if error.code in _GATEWAY_HEARD_NOTHING:
+                return StartAnswer.NOT_KNOWN
             if error.code < _RUNS_ALREADY or error.code > _ERROR_OF_THE_HUB:
                 raise self._unexpected("a server is not started", error) from error
             if error.code == _TOO_MANY:
@@ -273,7 +293,10 @@ class HubClient:
             raise HubUnreachableError(message, HubStanding.NO_HUB) from error
 
     async def _send(self, method: str, path: str, body: str | None = None) -> bytes:
-        """Return the body of the hub's answer. ``HTTPClientError`` where it refuses."""
+        """Return the body of the hub's answer. ``HTTPClientError`` where it refuses.
+
+        ``HubUnreachableError`` where it does not answer; such as tells whether it was asked.
+        """
         request = HTTPRequest(
             f"{self._api_url}/{path}",
             method=method,
@@ -283,19 +306,26 @@ class HubClient:
                 "Accept": "application/jupyterhub-pagination+json",
             },
             connect_timeout=5,
-            request_timeout=20,
+            request_timeout=ANSWERS_WITHIN_S,
             follow_redirects=False,
         )
         client = SimpleAsyncHTTPClient(force_instance=True, max_body_size=_MOST_BYTES)
         try:
             return (await client.fetch(request)).body
-        except HTTPClientError:
-            raise
+        except HTTPClientError as error:
+            if error.code != _NO_ANSWER:
+                raise
+            unsent = (error.message or "").startswith(_NOT_CONNECTED)
+            raise self._silent(error.message, asked=not unsent) from error
         except OSError as error:
-            message = f"the hub at {self._api_url} does not answer: {error}"
-            raise HubUnreachableError(message) from error
+            was_cut = isinstance(error, ConnectionResetError | BrokenPipeError)
+            raise self._silent(error, asked=was_cut) from error
         finally:
             client.close()
+
+    def _silent(self, cause: object, *, asked: bool) -> HubUnreachableError:
+        message = f"the hub at {self._api_url} does not answer: {cause}"
+        return _NotAnsweredError(message) if asked else HubUnreachableError(message)
 
     def _unexpected(self, what: str, error: HTTPClientError) -> HubUnreachableError:
         message = f"{what}: HTTP {error.code} at {self._api_url}"

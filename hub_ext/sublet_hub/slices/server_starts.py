@@ -6,14 +6,16 @@ A hub that does not answer is asked again, and no time is counted meanwhile; nor
 is being started, which the hub bounds. A start that fails is asked for a few times only: a hub may
 end itself after some failed starts in a row, whoever's they are. JupyterHub says of a start that
 takes longer than its ``slow_spawn_timeout`` (none at all with zero-to-jupyterhub) that it began,
-and later nothing: what began, and has no slice, no server and no start under way, has failed.
+and later nothing: what began, and has no slice, no server and no start under way, has failed. Where
+that is longer than the service waits for any answer, nobody knows what came of asking: it is looked
+at, and is neither a failure nor a start unless something is seen of it.
 """
 
 import asyncio
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
@@ -84,9 +86,17 @@ class ServerStarts:
         """By the entries' ids."""
         self._said = ""
 
+    @property
+    def are_due(self) -> bool:
+        """Whether there is a server whose turn has come, and that was not asked for yet."""
+        return any(each.request_id not in self._asked for each in self._due())
+
+    def _due(self) -> Iterator[QueueEntry]:
+        return (each for each in self._queue.entries.values() if each.slice_id is not None)
+
     async def start_due(self) -> None:
         """Ask for each server whose turn has come, and give up those that did not start."""
-        due = [each for each in self._queue.entries.values() if each.slice_id is not None]
+        due = list(self._due())
         for gone in self._asked.keys() - {each.request_id for each in due}:
             del self._asked[gone]
         now_s = time.monotonic()
@@ -118,6 +128,9 @@ class ServerStarts:
             case StartAnswer.RUNS_ALREADY if standing is ServerStanding.CHANGES:
                 # The start that was asked for, or its owner's own: it asks for its slice yet.
                 asked.counted_from = self._now()
+            case StartAnswer.NOT_KNOWN:
+                # No time is counted either: the hub may be as slow to begin.
+                pass
             case StartAnswer.FAILED if asked.failures >= MOST_FAILURES:
                 self._give_up(entry, line_end_words(LineEnd.HUB_REFUSES, by="its start fails"))
             case StartAnswer.REFUSED:
@@ -140,8 +153,10 @@ class ServerStarts:
         answer = await self._hub.start_server(owner, server, started_with(entry))
         asked.has_begun = answer is StartAnswer.STARTS
         standing = ServerStanding.NOT_THERE
-        if answer is StartAnswer.RUNS_ALREADY:
+        if answer in {StartAnswer.RUNS_ALREADY, StartAnswer.NOT_KNOWN}:
             standing = await self._hub.standing_of(owner, server)
+        if answer is StartAnswer.NOT_KNOWN and standing is not ServerStanding.NOT_THERE:
+            asked.has_begun, answer = True, StartAnswer.RUNS_ALREADY
         return answer, standing
 
     def _of(self, entry: QueueEntry) -> _Asked:

@@ -1,6 +1,6 @@
 """``sublet gpus``: every card, filtered and sorted, and who holds what on it."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import click
@@ -18,6 +18,7 @@ from sublet_lab.command_line.tables import (
     ago,
     clock,
     csv_option,
+    fits,
     is_wide,
     json_option,
     plain,
@@ -31,7 +32,7 @@ from sublet_lab.command_line.tables import (
 _STATES: Final = ("open", "pause-only", "closed", "silent")
 _SORTS: Final[dict[str, Callable[[GpuInfo], Any]]] = {
     "node": lambda gpu: (gpu.node, gpu.report.index),
-    "type": lambda gpu: gpu.report.type,
+    "type": lambda gpu: (_type(gpu), gpu.report.type),
     "pool": lambda gpu: gpu.pool,
     "state": lambda gpu: -_STATES.index(_state(gpu)),
     "used": lambda gpu: -gpu.report.used_mib,
@@ -44,6 +45,7 @@ _FIELDS: Final = (
     "gpu_index",
     "gpu_id",
     "gpu_type",
+    "type_name",
     "pool",
     "state",
     "memory_mib",
@@ -60,7 +62,7 @@ _FIELDS: Final = (
 
 @click.command()
 @click.option("--node", help="Only those of this node.")
-@click.option("--type", "gpu_type", help="Only those whose type has this text in it.")
+@click.option("--type", "gpu_type", help="Only those whose type or model has this text in it.")
 @click.option("--pool", help="Only those of this pool.")
 @click.option("--state", "states", type=click.Choice(_STATES), multiple=True)
 @click.option("--owner", help="Only those on which this user has a slice or a job.")
@@ -84,7 +86,7 @@ def gpus(  # noqa: PLR0913 (click's signature)
         return (
             node in {None, gpu.node}
             and pool in {None, gpu.pool}
-            and (gpu_type is None or has_type(gpu.report.type, gpu_type))
+            and (gpu_type is None or has_type(f"{_type(gpu)}\n{gpu.report.type}", gpu_type))
             and (not states or _state(gpu) in states)
             and (owner is None or any(each.lease.owner == owner for each in gpu.slices))
         )
@@ -113,7 +115,7 @@ def _print_wide(found: Sequence[GpuInfo]) -> None:
         (
             (
                 _name(gpu),
-                gpu.report.type,
+                _with_models((gpu,)),
                 gpu.pool,
                 format_memory(gpu.report.memory_mib),
                 format_memory(gpu.report.used_mib),
@@ -146,34 +148,13 @@ def _print_wide(found: Sequence[GpuInfo]) -> None:
 def _print_narrow(found: Sequence[GpuInfo]) -> None:
     """Print a line a card: remarks stand below, and the ids of slices are left out.
 
-    So is what all cards have alike: that stands above.
+    So is what all cards have alike: that stands above. Names of types and pools that have no room
+    in the lines stand there, too, numbered.
     """
-    types, pools = {gpu.report.type for gpu in found}, {gpu.pool for gpu in found}
-    alike = [f"type {next(iter(types))}"] if len(types) == 1 else []
-    alike += [f"pool {next(iter(pools))}"] if len(pools) == 1 else []
-    if alike:
-        click.echo(f"Of {plain(', '.join(alike))}:")
     are_simulated = all(gpu.report.simulated for gpu in found)
+    _print_cards(found)
     if are_simulated:
         click.echo("All of them are simulated.")
-    headings = [("!GPU", True), ("~TYPE", len(types) > 1), ("~POOL", len(pools) > 1)]
-    headings += [(name, True) for name in (">USED", ">PROM.", ">LENDABLE", ">UTIL")]
-    rows = (
-        (
-            _name(gpu),
-            gpu.report.type.removeprefix("NVIDIA ").removeprefix("Simulated "),
-            gpu.pool,
-            f"{format_memory(gpu.report.used_mib)}/{format_memory(gpu.report.memory_mib)}",
-            f"{gpu.overcommit:.2f} x",
-            format_memory(gpu.report.lendable_mib),
-            "-" if gpu.report.utilisation_percent is None else _busy(_percent(gpu)),
-        )
-        for gpu in found
-    )
-    print_table(
-        [name for name, shown in headings if shown],
-        ([cell for cell, (_, shown) in zip(row, headings, strict=True) if shown] for row in rows),
-    )
     _print_remarks((_name(gpu), remarks_on_gpu(gpu, simulated=not are_simulated)) for gpu in found)
     holders = list(_holders(found))
     if holders:
@@ -186,6 +167,83 @@ def _print_narrow(found: Sequence[GpuInfo]) -> None:
             ),
         )
         _print_remarks((f"{_name(gpu)}, {i.lease.owner}", remarks_on(i)) for gpu, i in holders)
+
+
+def _print_cards(found: Sequence[GpuInfo]) -> None:
+    told: dict[str, Callable[[GpuInfo], str]] = {}
+    if len({_type(gpu) for gpu in found}) > 1:
+        told["!TYPE"] = lambda gpu: _short(_type(gpu))
+    if len({gpu.pool for gpu in found}) > 1:
+        told["!POOL"] = lambda gpu: gpu.pool
+    alike = [] if "!TYPE" in told else [f"type {_with_models(found)}"]
+    alike += [] if "!POOL" in told else [f"pool {found[0].pool}"]
+    if alike:
+        click.echo(f"Of {plain(', '.join(alike))}:")
+    columns, rows = _columns_and_rows(found, told)
+    if told and not fits(columns, rows):
+        number_of = _print_kinds(found, told)
+        columns, rows = _columns_and_rows(found, {">OF": lambda gpu: str(number_of[_kind(gpu)])})
+    print_table(columns, rows)
+
+
+def _print_kinds(
+    found: Sequence[GpuInfo], told: Mapping[str, Callable[[GpuInfo], str]]
+) -> Mapping[tuple[str, str], int]:
+    """Print the types and pools of cards, whichever differ, numbered; return the numbers."""
+    kinds: dict[tuple[str, str], list[GpuInfo]] = {}
+    for gpu in found:
+        kinds.setdefault(_kind(gpu), []).append(gpu)
+    what = " and ".join(name.removeprefix("!").lower() for name in told)
+    for number, alike in enumerate(kinds.values(), start=1):
+        names = [_with_models(alike)] if "!TYPE" in told else []
+        names += [alike[0].pool] if "!POOL" in told else []
+        click.echo(plain(f"Of {what} {number}, {', '.join(names)}:"))
+    return {kind: number for number, kind in enumerate(kinds, start=1)}
+
+
+def _kind(gpu: GpuInfo) -> tuple[str, str]:
+    return _type(gpu), gpu.pool
+
+
+def _columns_and_rows(
+    found: Sequence[GpuInfo], told: Mapping[str, Callable[[GpuInfo], str]]
+) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
+    """Return a line a card; ``told``: what is told of a card besides, by column."""
+    columns = ("!GPU", *told, ">USED", ">PROM.", ">LENDABLE", ">UTIL")
+    rows = [
+        (
+            _name(gpu),
+            *(tell(gpu) for tell in told.values()),
+            _used_of(gpu),
+            f"{gpu.overcommit:.2f} x",
+            format_memory(gpu.report.lendable_mib),
+            "-" if gpu.report.utilisation_percent is None else _busy(_percent(gpu)),
+        )
+        for gpu in found
+    ]
+    return columns, rows
+
+
+def _used_of(gpu: GpuInfo) -> str:
+    """Return what is used of how much, with the unit once where both have it."""
+    used, of = format_memory(gpu.report.used_mib), format_memory(gpu.report.memory_mib)
+    unit = of.partition(" ")[2]
+    return f"{used.removesuffix(f' {unit}')}/{of}"
+
+
+def _type(gpu: GpuInfo) -> str:
+    """Return what the quota document calls a card's type; of an older service's card the model."""
+    return gpu.type_name or gpu.report.type
+
+
+def _with_models(found: Sequence[GpuInfo]) -> str:
+    """Return the type that cards have alike, and the models that it stands for there."""
+    name, models = _type(found[0]), sorted({gpu.report.type for gpu in found})
+    return name if models == [name] else f"{name} ({', '.join(models)})"
+
+
+def _short(name: str) -> str:
+    return name.removeprefix("NVIDIA ").removeprefix("Simulated ")
 
 
 def _print_remarks(remarks: Iterator[tuple[str, str]]) -> None:
@@ -233,6 +291,7 @@ def _values(gpu: GpuInfo) -> list[object]:
         report.index,
         report.gpu_id,
         report.type,
+        _type(gpu),
         gpu.pool,
         _state(gpu),
         report.memory_mib,

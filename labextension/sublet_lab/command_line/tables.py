@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import click
 from pydantic import BaseModel, TypeAdapter
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -23,6 +24,8 @@ from sublet_quota.wire.schema import CONTROLS
 
 _WIDTH_OF_FILES = 200
 _WIDE = 120
+_MARKS = ">!~"
+_ENDLESS = 100_000
 _JSON = "sublet.json"
 _CSV = "sublet.csv"
 _FORMULAS = ("=", "+", "-", "@", "\t", "\r")
@@ -140,22 +143,58 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print rows below their headings.
 
     A column that is named ``>NAME`` is set to the right, and one that is named ``!NAME`` holds ids:
-    it is as wide as they are. What is too long in one named ``~NAME`` is cut, and not folded.
+    it is as wide as they are, though a terminal be too narrow for its lines then. What is too long
+    in one named ``~NAME`` is cut, and not folded.
     """
+    rows = list(rows)
+    console, table = _console(), _table(columns, rows)
+    foldable = (index for index, name in enumerate(columns) if not _is_kept_whole(name))
+    least = _whole_width(table) - sum(_width_of(columns, rows, index) - 1 for index in foldable)
+    console.width = max(console.width, least)
+    console.print(table)
+
+
+def fits(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+    """Whether a table has room for all that is in it, with nothing folded or cut."""
+    return _whole_width(_table(columns, rows)) <= _console().width
+
+
+def _is_kept_whole(column: str) -> bool:
+    return column.startswith(("!", ">"))
+
+
+def _whole_width(table: Table) -> int:
+    """Return how wide a table would be where there is room for all that is in it."""
+    wide = Console(width=_ENDLESS)
+    return wide.measure(table).maximum
+
+
+def _width_of(columns: Sequence[str], rows: Sequence[Sequence[str]], index: int) -> int:
+    """Return how wide the longest cell of a column is, or its name."""
+    return max(
+        cell_len(plain(cell)) for cell in (columns[index].lstrip(_MARKS), *_nth(rows, index))
+    )
+
+
+def _nth(rows: Iterable[Sequence[str]], index: int) -> Iterable[str]:
+    return (row[index] for row in rows)
+
+
+def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
     terminal = sys.stdout.isatty()
     table = Table(box=box.SIMPLE_HEAD if terminal else None, pad_edge=False)
     for name in columns:
         right = name.startswith(">")
         table.add_column(
-            Text(name.lstrip(">!~")),
+            Text(name.lstrip(_MARKS)),
             justify="right" if right else "left",
-            no_wrap=right or name.startswith("!"),
+            no_wrap=_is_kept_whole(name),
             overflow="fold",
         )
     for row in rows:
         cells = (_cell(name, cell) for name, cell in zip(columns, row, strict=True))
         table.add_row(*cells)
-    _console().print(table)
+    return table
 
 
 def _cell(column: str, cell: str) -> Text:

@@ -11,6 +11,18 @@ def moment_words(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
+def said_moment_words(said: str, moment: datetime) -> str:
+    """Return a moment as somebody wrote it, and in UTC too where that is in another zone."""
+    in_utc = said.endswith(("Z", "z", "+00:00", "UTC"))
+    return said if in_utc else f"{said} ({moment_words(moment)})"
+
+
+def is_over_words(until: datetime, now: datetime) -> str:
+    """Return why something cannot last until then."""
+    said = said_moment_words(until.isoformat(), until)
+    return f"until={said} is over, as it is {moment_words(now)}: give a later end, or none"
+
+
 def length_words(length: timedelta) -> str:
     """Return a time in the largest unit that says it exactly: ``90 min``."""
     seconds = length.total_seconds()

@@ -299,6 +299,8 @@ class GpuInfo(AnswerModel):
     """How an admin has closed the card, or its node."""
     kept_out: Words | None = None
     """Why the quota document lets nothing onto the card: no pool has it, or several match it."""
+    type_name: Words | None = None
+    """What the quota document calls the card's type; its model where no type there matches it."""
 
 
 class KeepRequest(WireModel):

@@ -169,6 +169,14 @@ async def test_jobs_on_a_card_that_is_merely_closed_go_on_and_keep_what_they_wer
     assert (job["state"], job["reason"]) == ("waiting", "no GPU is open to jobs now")
 
 
+async def test_an_end_that_is_over_is_refused_as_it_was_written(world: HubWorld) -> None:
+    await world.agent()
+    body = {"where": "node-a", "reason": "fan", "until": "2020-01-01T00:00:00+01:00"}
+    _, problem = await world.call("POST", "closings", world.admin(), body)
+    told = "until=2020-01-01T00:00:00+01:00 (2019-12-31 23:00 UTC) is over, as it is "
+    assert told in problem["message"]
+
+
 @pytest.mark.parametrize(
     ("where", "more", "status"),
     [

@@ -1,9 +1,12 @@
 """The service's questions to JupyterHub go there and nowhere else, with the token in them."""
 
 import asyncio
+import socket
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sublet_hub.errors import HubUnreachableError
+from sublet_hub.slices import jupyterhub_client
 from sublet_hub.slices.jupyterhub_client import HubClient, ServerStanding, StartAnswer
 from sublet_quota.names.ids import UserName
 from sublet_quota.reasons.installation.standings import HubStanding
@@ -60,6 +63,8 @@ def test_a_server_is_started_with_the_options_that_its_owner_chose(
         (404, StartAnswer.REFUSED),
         (409, StartAnswer.REFUSED),
         (500, StartAnswer.FAILED),
+        (502, StartAnswer.NOT_KNOWN),
+        (504, StartAnswer.NOT_KNOWN),
     ],
 )
 def test_what_the_hub_says_of_a_server_that_it_does_not_start(
@@ -69,6 +74,36 @@ def test_what_the_hub_says_of_a_server_that_it_does_not_start(
         hub.answer("POST users/ada/server", {}, status)
         client = HubClient(f"{hub.url}api", "token")
         assert asyncio.run(client.start_server(UserName("ada"), "", None)) is answer
+
+
+def test_a_hub_that_was_asked_for_a_start_and_does_not_answer_may_have_begun(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(jupyterhub_client, "ANSWERS_WITHIN_S", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        url = f"http://127.0.0.1:{deaf.getsockname()[1]}/api"
+        answer = asyncio.run(HubClient(url, "token").start_server(UserName("ada"), "", None))
+    assert answer is StartAnswer.NOT_KNOWN
+
+
+def test_a_hub_that_ends_as_it_is_asked_for_a_start_may_have_begun() -> None:
+    def hangs_up() -> None:
+        taken, _ = hub.accept()
+        taken.recv(64)
+        taken.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as hub, ThreadPoolExecutor(1) as beside:
+        url = f"http://127.0.0.1:{hub.getsockname()[1]}/api"
+        beside.submit(hangs_up)
+        answer = asyncio.run(HubClient(url, "token").start_server(UserName("ada"), "", None))
+    assert answer is StartAnswer.NOT_KNOWN
+
+
+def test_a_hub_that_could_not_be_asked_for_a_start_has_not_begun() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        url = f"http://127.0.0.1:{gone.getsockname()[1]}/api"
+    with pytest.raises(HubUnreachableError, match="does not answer"):
+        asyncio.run(HubClient(url, "token").start_server(UserName("ada"), "", None))
 
 
 @pytest.mark.parametrize(

@@ -182,8 +182,13 @@ async def test_types_are_those_of_the_quota_document(tmp_path: Path, hub: FakeHu
         ("by=mood", "?by=mood is none"),
         (
             "since=2026-01-02T00:00:00Z&until=2026-01-01T00:00:00Z",
-            "?until= 2026-01-01 00:00 UTC: give an end after the begin",
+            "?until= 2026-01-01T00:00:00Z: give an end after the begin",
         ),
+        (
+            "since=2026-01-02T00:00:00Z&until=2026-01-01T00:30:00%2B01:00",
+            "?until= 2026-01-01T00:30:00+01:00 (2025-12-31 23:30 UTC): give an end after the begin",
+        ),
+        ("until=2026-01-01T00:00:00+01:00", "write 2026-11-24T09:30:00Z, and a + as %2B"),
         (
             "since=2020-01-01T00:00:00Z&until=2026-01-01T00:00:00Z",
             "is longer than 400 days, which a report has at most: give a later ?since=",
@@ -192,7 +197,7 @@ async def test_types_are_those_of_the_quota_document(tmp_path: Path, hub: FakeHu
         ("until=1970-01-01T00:00:00Z", "give a time since 1970"),
         (
             "since=9999-01-01T00:00:00Z&until=9999-12-31T00:00:00Z",
-            "?since= is 9999-01-01 00:00 UTC, which is still to come",
+            "?since= is 9999-01-01T00:00:00Z, which is still to come",
         ),
     ],
 )

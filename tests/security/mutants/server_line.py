@@ -16,7 +16,7 @@ _CHOICES: Final = "tests/spawner/test_slice_choices.py"
 _JOINING: Final = "tests/hub/slices/line/test_joining.py"
 _STARTING: Final = "tests/hub/slices/line/test_starts.py"
 _TOLD: Final = "tests/hub/slices/line/test_told.py"
-_PAGE: Final = "tests/spawner/test_slice_spawner.py"
+_PAGE: Final = "tests/spawner/test_place_in_line.py"
 _OTHERS: Final = f"{_TOLD}::test_nobody_elses_place_is_seen_or_left"
 _ENTRIES: Final = "hub_ext/sublet_hub/slices/line_entries.py"
 _ROUNDS: Final = "tests/hub/slices/line/test_rounds.py"
@@ -62,7 +62,7 @@ MUTANTS: Final = (
         6,
         "all who wait are asked for at the hub",
         _STARTS,
-        "due = [each for each in self._queue.entries.values() if each.slice_id is not None]",
+        "due = list(self._due())",
         "due = list(self._queue.entries.values())",
         (f"{_STARTING}::test_only_whose_turn_has_come_is_ever_started",),
     ),
@@ -75,6 +75,24 @@ MUTANTS: Final = (
         (
             f"{_STARTING}::test_of_a_hub_that_does_not_wait_for_starts_a_few_are_asked_for_that_fail",
         ),
+    ),
+    Mutant(
+        12,
+        "a start of which the hub has not answered, and that fails, is asked for without end",
+        _STARTS,
+        "asked.has_begun, answer = True, StartAnswer.RUNS_ALREADY",
+        "answer = StartAnswer.RUNS_ALREADY",
+        (
+            f"{_STARTING}::test_starts_that_fail_before_the_hub_has_answered_are_asked_for_a_few_times",
+        ),
+    ),
+    Mutant(
+        6,
+        "a start that nobody waits for any more keeps its place in line",
+        "spawner/sublet_spawner/slice_spawner.py",
+        "            self._line.given_up()\n        if isinstance",
+        "            pass\n        if isinstance",
+        (f"{_PAGE}::test_a_start_that_the_hub_gives_up_and_that_then_joins_the_line_leaves_it",),
     ),
     Mutant(
         6,

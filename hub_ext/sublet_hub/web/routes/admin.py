@@ -3,7 +3,6 @@
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from sublet_quota.reasons.moments import moment_words
 from sublet_quota.wire.api import GpuInfo, LendingState, LendingSwitch
 from sublet_quota.wire.closings import ClosingInfo, ClosingRequest, OpeningRequest
 from sublet_quota.wire.event_kinds import EventKind
@@ -55,7 +54,7 @@ async def _use(service: ServiceParts, call: Call) -> bytes:
     except OverflowError as error:
         message = "?until= is too long ago"
         raise BadRequestError(message) from error
-    _refuse_span(since, until, now)
+    _refuse_span(call, since, until, now)
     asked = tuple(dict.fromkeys(call.texts("by")))
     unknown = set(asked) - set(UseKey)
     if unknown:
@@ -64,9 +63,9 @@ async def _use(service: ServiceParts, call: Call) -> bytes:
     return await service.use.report(since, until, [UseKey(each) for each in asked])
 
 
-def _refuse_span(since: datetime, until: datetime, now: datetime) -> None:
-    """Raise ``BadRequestError`` for a time of which there is no report."""
-    first, last = moment_words(since), moment_words(until)
+def _refuse_span(call: Call, since: datetime, until: datetime, now: datetime) -> None:
+    """Raise ``BadRequestError`` for a time of which there is no report, with what was asked."""
+    first, last = call.time_words("since", since), call.time_words("until", until)
     if since >= now:
         message = f"?since= is {first}, which is still to come: nothing has been held since"
     elif since >= until:

@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
 from sublet_quota.names.ids import UserName
+from sublet_quota.reasons.moments import moment_words, said_moment_words
 from sublet_quota.reasons.refusal import Refusal, quoted
 from sublet_quota.wire.schema import WireModel
 
@@ -19,6 +20,8 @@ from sublet_hub.web.routes.context import ServiceParts
 from sublet_hub.web.routes.pages import read_place
 
 _TIME: TypeAdapter[datetime] = TypeAdapter(AwareDatetime)
+_LOST_PLUS: Final = re.compile(" [0-9]{2}:?[0-9]{2}$")
+"""A zone whose plus an address has told as a space."""
 _CONTROL: Final = re.compile("[\0-\x1f\x7f]")
 _MOST_VALUES = 200
 _MOST_LENGTH = 255
@@ -140,7 +143,13 @@ class Call:
             return _TIME.validate_python(text).astimezone(UTC)
         except (ValidationError, OverflowError) as error:
             message = f"?{name}={text} is no time with a zone: write 2026-11-24T09:30:00Z"
+            # What an address has for a space.
+            message += ", and a + as %2B" if _LOST_PLUS.search(text) else ""
             raise BadRequestError(message) from error
+
+    def time_words(self, name: str, moment: datetime) -> str:
+        """Return a moment as a query parameter that is a time says it, and in UTC."""
+        return said_moment_words(self.text(name) or moment_words(moment), moment)
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,6 +158,7 @@ class Views:
             silent=self._fleet.is_silent(gpu.node),
             closing=None if closing is None else self.closing(closing),
             kept_out=self._capacity.holdings.kept_out(gpu.gpu_id),
+            type_name=self._capacity.holdings.type_of(gpu.gpu_id),
         )
 
     def _shown_report(self, report: SliceReport, viewer: Viewer) -> SliceReport:

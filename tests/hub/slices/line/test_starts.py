@@ -1,13 +1,18 @@
 """JupyterHub is asked to start whose turn has come, them alone, and as long as it takes."""
 
+import asyncio
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
+from sublet_hub.ledger.queued_servers import QueueEntry, ServerName
 from sublet_hub.ledger.records import Change
+from sublet_hub.slices import jupyterhub_client
 from sublet_hub.slices.server_starts import MOST_FAILURES
-from sublet_quota.names.ids import SliceId
+from sublet_quota.names.ids import SliceId, UserName
 from sublet_quota.wire.event_kinds import EventKind
 
 from tests.support.hub_world import FakeHub, HubWorld, hub_world, until
@@ -124,6 +129,70 @@ async def test_of_a_hub_that_does_not_wait_for_starts_a_few_are_asked_for_that_f
     assert not world.service.ledger.slices
     ((_, words),) = await events(world, EventKind.QUEUE_GAVE_UP)
     assert "its start fails" in words
+
+
+async def test_starts_that_fail_before_the_hub_has_answered_are_asked_for_a_few_times(
+    world: HubWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hub waits for starts as long as it is set to, which may be longer than anybody waits."""
+    monkeypatch.setattr(jupyterhub_client, "ANSWERS_WITHIN_S", 0.2)
+    hub, eves = world.hub, await full(world)
+    hub.starts_answered = asyncio.Event()
+    await ask(world, "ada")
+    await give_back(world, eves)
+    for begun in range(1, MOST_FAILURES + 1):
+        await until(partial(has_begun, world, begun))
+        hub.servers["ada"].discard("")
+    await until(lambda: not world.service.line.entries)
+    assert len(hub.started) == MOST_FAILURES
+    ((_, words),) = await events(world, EventKind.QUEUE_GAVE_UP)
+    assert "its start fails" in words
+    hub.starts_answered.set()
+
+
+def has_begun(world: HubWorld, starts: int) -> bool:
+    """Whether the hub was asked for so many starts, and the last was seen to be under way."""
+    asked = world.assembly.line.starts._asked.values()
+    return len(world.hub.started) == starts and all(each.has_begun for each in asked)
+
+
+async def test_where_the_hub_has_not_answered_and_nothing_is_seen_nobody_is_given_up(
+    world: HubWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jupyterhub_client, "ANSWERS_WITHIN_S", 0.2)
+    hub, eves = world.hub, await full(world)
+    hub.starts_answered, hub.starts_end_at_once = asyncio.Event(), True
+    await ask(world, "ada")
+    await give_back(world, eves)
+    await until(lambda: len(hub.started) > MOST_FAILURES)
+    pass_time(world, timedelta(hours=1))
+    asked = len(hub.started)
+    await until(lambda: len(hub.started) > asked + 1)
+    assert [owner for owner, _ in world.service.line.entries] == ["ada"]
+    hub.starts_answered.set()
+
+
+async def test_turns_come_while_the_hub_has_not_answered_who_has_a_server_started(
+    world: HubWorld,
+) -> None:
+    await world.agent()
+    held = [await world.slice_for(owner, size="half", groups=["teaching"]) for owner in ("u", "v")]
+    world.hub.starts_answered = asyncio.Event()
+    for owner in ("ada", "bob"):
+        await ask(world, owner)
+    entries = world.service.line.entries
+    for owner, lease in zip(("ada", "bob"), held, strict=True):
+        await give_back(world, lease["slice_id"])
+        await until(partial(has_its_turn, entries, owner))
+        await until(lambda: bool(world.hub.started))
+    assert [owner for owner, _, _ in world.hub.started] == ["ada"], "ada's is not answered yet"
+    world.hub.starts_answered.set()
+    await until(lambda: len(world.hub.started) == 2)
+
+
+def has_its_turn(entries: Mapping[ServerName, QueueEntry], owner: str) -> bool:
+    """Whether the turn of an owner's server has come."""
+    return entries[UserName(owner), ""].slice_id is not None
 
 
 async def test_a_server_that_runs_without_its_slice_leaves_the_line_and_is_told(
