@@ -131,7 +131,9 @@ def test_submit_leaves_nothing_of_a_copy_whose_job_is_refused(
         (("--memory", "40"), "'40' is no amount of memory: write '40 GiB' or '512 MiB'\n"),
         (("-p", "epochs"), "takes NAME=VALUE"),
         (("--max-run", "soon"), "is no time"),
-        (("--compute", "2000m"), "compute_milli"),
+        (("--compute", "2000m"), "--compute '2000m' is no part of one GPU: write a number above 0"),
+        (("--name", ""), "--name is empty: write at least one character"),
+        (("-p", "x=1", "--take", ""), "--take is empty: write at least one character"),
     ],
 )
 def test_submit_refuses_what_it_cannot_read_by_itself(

@@ -212,9 +212,20 @@ def test_it_is_said_for_which_job_a_server_is_not_ended(service: FakeHubService)
     assert "not ended while job 'train', promoted from it, runs" in sublet("share").output
 
 
-@pytest.mark.parametrize("arguments", [(), ("--memory", "much"), ("--compute", "9")])
-def test_a_size_that_is_none_is_not_sent(service: FakeHubService, arguments: tuple[str, ...]):
-    assert sublet("resize", "--slice", "s-1", *arguments).exit_code == 2
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ((), "Say which size"),
+        (("--memory", "much"), "is no amount of memory"),
+        (("--compute", "9"), "--compute '9' is no part of one GPU: write a number above 0"),
+        (("",), "SIZE is empty"),
+    ],
+)
+def test_a_size_that_is_none_is_not_sent(
+    service: FakeHubService, arguments: tuple[str, ...], says: str
+):
+    shown = sublet("resize", "--slice", "s-1", *arguments)
+    assert (shown.exit_code, says in shown.stderr) == (2, True)
     assert service.asked == []
 
 

@@ -7,6 +7,7 @@ from sublet_quota.wire.use import KindHours, UseReport, UseRow
 
 from tests.support.fake_hub_service import FakeHubService
 from tests.support.lab_bodies import NOW, sublet
+from tests.support.terminals import sublet_at_a_terminal
 
 ROWS = (
     UseRow(
@@ -57,6 +58,19 @@ OF_KINDS = UseRow(
         held=6, used=3, idle=1.25, lent=1.5, suspended=0.25, borrowed=2, charged=4.5, credited=0.5
     ),
 )
+
+
+def test_by_kind_names_stand_unfolded_in_eighty_columns(service: FakeHubService):
+    kinds = OF_KINDS.kinds.model_copy(update={"held": 12345.6, "used": 12345.6})
+    row = OF_KINDS.model_copy(update={"of": {"group": "robotics", "type": "H100"}, "kinds": kinds})
+    service.answer("GET use", UseReport(since=NOW, until=NOW, rows=(row,)))
+    lines = sublet_at_a_terminal(80, "use", "--by", "kind", "--by", "group", "--by", "type")
+    assert max(map(len, lines)) <= 80
+    told = [line.split() for line in lines if "H100" in line]
+    assert told == [
+        ["robotics", "H100", "12345.6", "12345.6", "1.2", "1.5", "0.2"],
+        ["robotics", "H100", "12345.6", "2.0", "4.5", "0.5"],
+    ]
 
 
 def test_by_kind_each_row_tells_what_became_of_the_hours(service: FakeHubService):

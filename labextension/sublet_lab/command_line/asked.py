@@ -6,11 +6,14 @@ from typing import Final, TypeVar
 import click
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
+from sublet_quota.amounts.gpu_amounts import parse_compute
+from sublet_quota.errors import AmountError
 from sublet_quota.wire.schema import WireModel
 
 from sublet_lab.command_line.tables import plain
 
 Body = TypeVar("Body", bound=WireModel)
+_ONE_GPU: Final = 1000
 _WORDS: Final = {
     "string_too_short": "is empty: write at least one character",
     "string_too_long": "is too long: write at most {max_length} characters",
@@ -33,6 +36,24 @@ def asked_for(
         told = error.errors(include_url=False, include_input=False)
         message = "; ".join(_told(each, typed_as or {}) for each in told)
         raise click.UsageError(plain(message)) from error
+
+
+def compute_of(text: str) -> int:
+    """Return what was typed for ``--compute``, in thousandths of one GPU.
+
+    ``click.UsageError`` for what is no amount, or is more or less than a part of one.
+    """
+    try:
+        milli = parse_compute(text)
+    except AmountError as error:
+        raise click.UsageError(plain(str(error))) from error
+    if not 0 < milli <= _ONE_GPU:
+        message = (
+            f"--compute {plain(text)!r} is no part of one GPU: write a number above 0 and up to 1, "
+            "such as 0.5, or 500m"
+        )
+        raise click.UsageError(message)
+    return milli
 
 
 def _told(error: ErrorDetails, typed_as: Mapping[str, str]) -> str:

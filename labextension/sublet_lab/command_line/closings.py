@@ -131,8 +131,8 @@ def _close(service: Service, where: str, why: str, until: datetime | None, *, dr
     if wants_json():
         print_json(made)
         return
-    until = "until it is opened" if made.until is None else f"until {clock(made.until)}"
-    click.echo(f"{_as_subject(made)} is closed to new slices and jobs {until}.")
+    end = "until it is opened" if made.until is None else f"until {clock(made.until)}"
+    click.echo(f"{_as_subject(made)} is closed to new slices and jobs {end}.")
     click.echo(f"Still there: {_still_there(made) or 'nothing'}.")
 
 

@@ -7,12 +7,12 @@ from datetime import timedelta
 from typing import Any, NoReturn
 
 import click
-from pydantic import ValidationError
-from sublet_quota.amounts.gpu_amounts import parse_compute, parse_memory
+from sublet_quota.amounts.gpu_amounts import parse_memory
 from sublet_quota.errors import AmountError
 from sublet_quota.life_cycles.job_states import JobState
 from sublet_quota.wire.jobs import JobForecast, JobInfo, JobLog, JobRequest
 
+from sublet_lab.command_line.asked import asked_for, compute_of
 from sublet_lab.command_line.job_list import (
     cells_of,
     job_state,
@@ -38,6 +38,14 @@ from sublet_lab.notebooks.own_server import own_server
 from sublet_lab.runner.taking_along import TakingError
 
 _ASK_AGAIN_S = 1.0
+_TYPED_AS = {
+    "notebook": "NOTEBOOK",
+    "parameters": "-p",
+    "memory_mib": "--memory",
+    "max_run_s": "--max-run",
+    "environment": "--env",
+    "take_along": "--take",
+}
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -260,29 +268,27 @@ def _submit(service: Service, request: JobRequest) -> JobInfo:
 
 
 def _request(notebook: str, given: dict[str, Any]) -> JobRequest:
+    memory = given["memory"]
     try:
-        memory = given["memory"]
-        return JobRequest(
-            notebook=notebook,
-            name=given["name"],
-            parameters={n: _value(v) for n, v in _pairs("-p", given["parameters"])},
-            memory_mib="whole" if memory == "whole" else parse_memory(memory),
-            compute_milli=parse_compute(given["compute"]),
-            gpu_type=given["gpu_type"],
-            group=given["group"],
-            priority=given["priority"],
-            max_run_s=_seconds(given["max_run"]),
-            environment=dict(_pairs("--env", given["environment"])),
-            take_along=given["take_along"],
-            retries=given["retries"],
-        )
+        memory_mib = "whole" if memory == "whole" else parse_memory(memory)
     except AmountError as error:
-        raise click.UsageError(str(error)) from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "job"
-        message = f"{where}: {first['msg']}"
-        raise click.UsageError(message) from error
+        raise click.UsageError(plain(str(error))) from error
+    return asked_for(
+        JobRequest,
+        _TYPED_AS,
+        notebook=notebook,
+        name=given["name"],
+        parameters={n: _value(v) for n, v in _pairs("-p", given["parameters"])},
+        memory_mib=memory_mib,
+        compute_milli=compute_of(given["compute"]),
+        gpu_type=given["gpu_type"],
+        group=given["group"],
+        priority=given["priority"],
+        max_run_s=_seconds(given["max_run"]),
+        environment=dict(_pairs("--env", given["environment"])),
+        take_along=given["take_along"],
+        retries=given["retries"],
+    )
 
 
 def _pairs(option: str, texts: tuple[str, ...]) -> list[tuple[str, str]]:

@@ -1,5 +1,6 @@
 """``sublet use``: how long what was held and used, by owner, group, type, day and kind."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
@@ -11,6 +12,7 @@ from sublet_lab.command_line.service import Service, pass_service
 from sublet_lab.command_line.tables import (
     clock,
     csv_option,
+    is_wide,
     json_option,
     print_csv,
     print_json,
@@ -21,6 +23,12 @@ from sublet_lab.command_line.tables import (
 
 _SUMS: Final = tuple(name for name in UseRow.model_fields if name not in {"of", "kinds"})
 _KINDS: Final = tuple(KindHours.model_fields)
+_KINDS_OF_NARROW: Final = (
+    ("held", "used", "idle", "lent", "suspended"),
+    ("held", "borrowed", "charged", "credited"),
+)
+"""In two tables, where lines have no room for all beside the names: what the hours were, what they
+cost."""
 _COLUMNS: Final = (">SLICES", ">CARDS", ">GIB", ">BUSY", ">LENT", ">KWH")
 
 
@@ -58,8 +66,19 @@ def use(
         return
     what = "in hours on cards" if of_kinds else "in hours"
     click.echo(f"From {clock(report.since)} to {clock(report.until)}, {what}:")
-    columns = tuple(f">{name.upper()}" for name in _KINDS) if of_kinds else _COLUMNS
-    cells = _kind_cells if of_kinds else _cells
+    if of_kinds:
+        for kinds in (_KINDS,) if is_wide() else _KINDS_OF_NARROW:
+            _print(report, keys, tuple(f">{name.upper()}" for name in kinds), _cells_of(kinds))
+    else:
+        _print(report, keys, _COLUMNS, _cells)
+
+
+def _print(
+    report: UseReport,
+    keys: tuple[str, ...],
+    columns: tuple[str, ...],
+    cells: Callable[[UseRow], tuple[str, ...]],
+) -> None:
     print_table(
         (*(name.upper() for name in keys), *columns),
         ((*_of(row, keys), *cells(row)) for row in report.rows),
@@ -79,11 +98,15 @@ def _cells(row: UseRow) -> tuple[str, ...]:
 def _numbers(row: UseRow, *, of_kinds: bool) -> tuple[float | None, ...]:
     if not of_kinds:
         return tuple(getattr(row, name) for name in _SUMS)
-    return tuple(None if row.kinds is None else getattr(row.kinds, name) for name in _KINDS)
+    return _numbers_of(row, _KINDS)
 
 
-def _kind_cells(row: UseRow) -> tuple[str, ...]:
-    return _shown(_numbers(row, of_kinds=True))
+def _numbers_of(row: UseRow, kinds: tuple[str, ...]) -> tuple[float | None, ...]:
+    return tuple(None if row.kinds is None else getattr(row.kinds, name) for name in kinds)
+
+
+def _cells_of(kinds: tuple[str, ...]) -> Callable[[UseRow], tuple[str, ...]]:
+    return lambda row: _shown(_numbers_of(row, kinds))
 
 
 def _shown(hours: tuple[float | None, ...]) -> tuple[str, ...]:
