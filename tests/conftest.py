@@ -70,8 +70,10 @@ _LONGEST_FIRST = (
 _WHOLE = (
     *_TOGETHER,
     "tests/agent/app/",
-    "tests/agent/devices/test_nvidia_stand_in.py",
+    "tests/agent/devices/nvidia_stand_in/",
     "tests/agent/driver_helper/test_driver_helper.py",
+    "tests/agent/driver_helper/test_helper_deaths.py",
+    "tests/agent/driver_helper/test_helper_starts.py",
     "tests/agent/fitness/test_nvidia_trial.py",
     "tests/agent/moves/test_frozen_neighbours.py",
     "tests/card/",

@@ -19,6 +19,7 @@ from sublet_quota.holdings.kept_cards import KEPT_FOR, KeptFor
 from sublet_quota.names.ids import GpuId, GroupName, SliceId
 from sublet_quota.placement.claims import Claim, claims_of
 from sublet_quota.residency.snapshot import Rank
+from sublet_quota.shares.entitlement import is_entitled_against
 
 LOOK_AHEAD: Final = timedelta(minutes=10)
 """So early reservations are looked at: nothing takes longer to move."""
@@ -142,7 +143,7 @@ def due_now(
     dues, begun = [now + LOOKED_AT_EVERY], list[ReservedRoom]()
     after = {gpu_id: each for gpu_id, each in kept.items() if is_kept(holdings, each, now)}
     for found in rooms:
-        there = tuple(one for one in found.slices if _may_make_way(holdings, one, found.gpu_id))
+        there = tuple(one for one in found.slices if _may_make_way(holdings, one, found))
         room = replace(found, slices=there)
         due = room.due_at(moving(room))
         if due > now:
@@ -159,11 +160,11 @@ def is_kept(holdings: Holdings, room: ReservedRoom, now: datetime) -> bool:
     return now < room.kept_until and kept_for(holdings.document, room.group, now) is not None
 
 
-def _may_make_way(holdings: Holdings, slice_id: SliceId, gpu_id: GpuId) -> bool:
+def _may_make_way(holdings: Holdings, slice_id: SliceId, room: ReservedRoom) -> bool:
     """Whether a slice is there by now, and still borrowed."""
     holding = holdings.slice(slice_id)
-    is_there = holding is not None and holding.gpu_id == gpu_id
-    return is_there and _is_borrowed(holdings, slice_id)
+    is_there = holding is not None and holding.gpu_id == room.gpu_id
+    return is_there and _is_borrowed(holdings, slice_id, room.group)
 
 
 def kept_for(document: QuotaDocument, group: str | None, now: datetime) -> Coming | None:
@@ -181,7 +182,8 @@ def _at(holdings: Holdings, soon: list[Coming], now: datetime) -> Iterator[Reser
     written = holdings.document.as_written
     after = holdings.under(written.at(begin), begin, timedelta())
     for claim in claims_of(holdings, after, groups):
-        slices = tuple(each for each in claim.calls_back if _is_borrowed(holdings, each))
+        borrowed = (each for each in claim.calls_back if _is_borrowed(holdings, each, claim.group))
+        slices = tuple(borrowed)
         ends = _ends_there(holdings, claim, now, begin)
         end = max(each.end for each in soon if each.reservation.for_ == claim.group)
         yield ReservedRoom(
@@ -189,9 +191,17 @@ def _at(holdings: Holdings, soon: list[Coming], now: datetime) -> Iterator[Reser
         )
 
 
-def _is_borrowed(holdings: Holdings, slice_id: SliceId) -> bool:
-    """Whether a slice is borrowed as things are: what is entitled makes way for nobody sooner."""
-    return holdings.rank(slice_id) is Rank.BORROWED
+def _is_borrowed(holdings: Holdings, slice_id: SliceId, group: GroupName) -> bool:
+    """Whether a slice is borrowed, as a group sees it now: from siblings within what is above both.
+
+    What is entitled against the group makes way for it no sooner than it comes.
+    """
+    rank, held = holdings.rank(slice_id), holdings.slice(slice_id)
+    piece = holdings.piece(slice_id)
+    gpu_type = None if held is None else holdings.type_of(held.gpu_id)
+    if piece is None or gpu_type is None or rank is not Rank.ENTITLED_IN_PART:
+        return rank is Rank.BORROWED
+    return not is_entitled_against(holdings.tree(gpu_type), piece, holdings.leaf(group))
 
 
 def _ends_there(

@@ -68,6 +68,17 @@ def entitle(tree: GroupTree, pieces: Sequence[Piece]) -> tuple[Piece, ...]:
     )
 
 
+def is_entitled_against(tree: GroupTree, piece: Piece, leaf: NodeName) -> bool:
+    """Whether a piece is entitled as a leaf sees it: one step below what is above both.
+
+    Its own leaf sees it so where it is entitled against everybody.
+    """
+    own, theirs = tree.paths[piece.node], tree.paths[leaf]
+    steps = enumerate(zip(own, theirs, strict=False))
+    level = next((step for step, (mine, other) in steps if mine != other), len(own) - 1)
+    return piece.entitled > level
+
+
 def held_sums(tree: GroupTree, pieces: Iterable[Piece]) -> Mapping[NodeName, Fraction]:
     """Return of each node what is held there."""
     return _sums(tree, ((piece.cards, tree.paths[piece.node]) for piece in pieces))

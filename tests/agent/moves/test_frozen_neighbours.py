@@ -2,6 +2,7 @@
 
 import ast
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -166,6 +167,22 @@ def test_a_new_agent_thaws_whom_the_one_before_left_frozen(world):
     with pytest.raises(Exception, match="JSONDecodeError"):
         ada.tenant.end()
     assert her_bytes(ada) == hers
+
+
+def test_where_its_folder_is_lost_a_new_agent_thaws_also_whom_no_slice_has_any_more(world):
+    ada, ben, hers = frozen_in_a_restore(world)
+    world.agent.kill()
+    let_the_driver_go_on(world)
+    shutil.rmtree(world.agent.folder / "state")
+    # Nobody says any more whose his processes are.
+    world.service.slices = tuple(s for s in world.service.slices if s.slice_id == "a")
+    world.agent.start()
+    assert ben.run("1 + 1") == "2"
+    with pytest.raises(Exception, match="JSONDecodeError"):
+        ada.tenant.end()
+    world.agent.wait_until_serving()
+    ada.reconnect()
+    assert her_bytes_in_a_cell(ada) == hers
 
 
 def test_who_began_before_the_slice_had_a_group_is_taken_in_when_seen_on_the_gpu(world):

@@ -16,6 +16,7 @@ from sublet_quota.placement.reserved_room import (
     LEAST_LEAD,
     LOOK_AHEAD,
     ReservedRoom,
+    due_now,
     kept_for,
     reserved_room,
     to_move_mib,
@@ -193,6 +194,54 @@ def test_for_whom_room_is_kept_and_until_when() -> None:
     assert name(AT_TWO - LEAST_LEAD) == name(AT_TWO + KEPT_FOR - MINUTE) == "lab"
     assert name(AT_TWO + KEPT_FOR) is None
     assert name(AT_TWO - LEAST_LEAD, "other") is None
+
+
+def within_a_group(guaranteed: int, reserved_for: str) -> str:
+    return f"""
+gpu_types: {{H100: {{match: "*H100*"}}}}
+pools: [{{name: interactive, memory_overcommit: 1, compute_overcommit: 1}}]
+{SIZES}
+groups:
+  uni: {{guaranteed: {{H100: {guaranteed}}}, groups: {{lab: {{}}, course: {{}}}}}}
+  other: {{}}
+reservations:
+  - {{name: lab, for: {reserved_for}, guaranteed: {{H100: 1}}, at: "Mon 14:00-16:00"}}
+"""
+
+
+def of_lab(name: str, on: str) -> Holding:
+    return notebook(name, f"lab-{name}", part(1), on, group="lab")
+
+
+def test_who_is_guaranteed_in_part_makes_way_for_who_is_within_that_part() -> None:
+    now = AT_TWO - MINUTE
+    held = held_at(now, within_a_group(1, "course"), 1, of_lab("a", "gpu-0"))
+    assert held.rank(SliceId("a")) is Rank.ENTITLED_IN_PART
+    (room,) = reserved_room(held, now)
+    assert room.slices == ("a",)
+    assert due_now(held, [room], {}, lambda _: timedelta(), now).begun == (room,)
+
+
+def test_and_stays_for_everybody_else() -> None:
+    now = AT_TWO - MINUTE
+    slices = (of_lab("a", "gpu-0"), guest("b", "gpu-1", 1))
+    written = within_a_group(1, "other").replace("other: {}", "other: {}\n  guests: {}")
+    (room,) = reserved_room(held_at(now, written, 2, *slices), now)
+    assert room.slices == ("b",)
+
+
+def test_at_the_hour_the_card_of_the_reservation_is_taken_before_that_of_others_there() -> None:
+    slices = (of_lab("a", "gpu-0"), of_lab("b", "gpu-1"))
+    held = held_at(AT_TWO, within_a_group(1, "course"), 2, *slices)
+    (laid_out,) = (gpu_id for gpu_id in ("gpu-0", "gpu-1") if is_laid_out_for(held, gpu_id))
+    placed = ask(held, "student", "course", "whole", AT_TWO)
+    assert placed is not None
+    assert placed.gpu_id == laid_out
+    assert placed.calls_back == ("a" if laid_out == "gpu-0" else "b",)
+
+
+def is_laid_out_for(held: Holdings, gpu_id: str) -> bool:
+    return "course" in {each.node for each in held.layout("H100").on(GpuId(gpu_id))}
 
 
 def ask(held: Holdings, owner: str, group: str, size: str, now: datetime) -> Placement | None:

@@ -27,6 +27,32 @@ MUTANTS: Final = (
     ),
     Mutant(
         3,
+        "who is guaranteed in part stays in what a sibling within that part has reserved",
+        "quota/sublet_quota/placement/reserved_room.py",
+        "return not is_entitled_against(",
+        "return is_entitled_against(",
+        (
+            (
+                "tests/quota/placement/test_reserved_room.py::"
+                "test_who_is_guaranteed_in_part_makes_way_for_who_is_within_that_part"
+            ),
+        ),
+    ),
+    Mutant(
+        3,
+        "what is guaranteed in part takes the room of siblings that are guaranteed all of it",
+        "quota/sublet_quota/holdings/layout/entitled_room.py",
+        "        if is_entitled_against(layout.tree, piece, leaf):\n            load",
+        "        if piece.entitled:\n            load",
+        (
+            (
+                "tests/quota/placement/test_reserved_room.py::"
+                "test_at_the_hour_the_card_of_the_reservation_is_taken_before_that_of_others_there"
+            ),
+        ),
+    ),
+    Mutant(
+        3,
         "who is called back leaves so that a job may stay in room that is reserved",
         _RESERVE,
         "return self._making_of_jobs.is_possible(",

@@ -8,7 +8,7 @@ from sublet_quota.document.sections import Pool
 from sublet_quota.holdings.gpu_load import GpuFacts, GpuLoad, Holding, room_on
 from sublet_quota.holdings.layout.layout import Layout
 from sublet_quota.shares.cards import WHOLE_CARD
-from sublet_quota.shares.entitlement import Piece
+from sublet_quota.shares.entitlement import Piece, is_entitled_against
 from sublet_quota.shares.group_tree import NodeName
 
 Held = tuple[Holding, Piece]
@@ -22,8 +22,8 @@ def entitled_room(
 
     ``here`` are the notebooks' slices on it. On a whole card entitled slices of the group
     overcommit each other, as the pool lets them; a part of a card is never overcommitted. In the
-    way is what
-    others hold for good beyond their own parts, and what of theirs is entitled there beyond them.
+    way is what others hold for good beyond their own parts, and what of theirs is entitled there
+    beyond them: against this leaf, one step below what is above both.
     """
     part = layout.part_for(facts.gpu_id, leaf)
     if not part or facts.closed is not None or facts.pause_only:
@@ -34,10 +34,10 @@ def entitled_room(
     own = tuple(one for one in here if _is_within(layout, one, mine))
     others = tuple(one for one in here if one not in own)
     if part == WHOLE_CARD:
-        return room_on(facts, _load(own, others), pool).free(shared=True)
+        return room_on(facts, _load(layout, leaf, own, others), pool).free(shared=True)
     usable = facts.kind.usable_mib
     held = _used(facts, layout, mine, own)
-    in_the_way = _beside(facts, layout, mine, others)
+    in_the_way = _beside(facts, layout, leaf, mine, others)
     memory_mib = min(int(part * usable), usable - in_the_way.memory_mib) - held.memory_mib
     left_milli = WHOLE_GPU_MILLI - in_the_way.compute_milli
     compute_milli = min(int(part * WHOLE_GPU_MILLI), left_milli) - held.compute_milli
@@ -65,12 +65,14 @@ def _used(facts: GpuFacts, layout: Layout, mine: set[NodeName], own: tuple[Held,
     return used
 
 
-def _load(own: tuple[Held, ...], others: tuple[Held, ...]) -> GpuLoad:
+def _load(
+    layout: Layout, leaf: NodeName, own: tuple[Held, ...], others: tuple[Held, ...]
+) -> GpuLoad:
     load = GpuLoad()
     for holding, _ in own:
         load = load.plus(replace(holding, called_back=False))
     for holding, piece in others:
-        if piece.entitled:
+        if is_entitled_against(layout.tree, piece, leaf):
             load = load.plus(replace(holding, called_back=False))
         elif holding.unsuspendable:
             stands_still = GpuAmount(holding.amount.memory_mib, 0)
@@ -79,7 +81,11 @@ def _load(own: tuple[Held, ...], others: tuple[Held, ...]) -> GpuLoad:
 
 
 def _beside(
-    facts: GpuFacts, layout: Layout, mine: set[NodeName], others: tuple[Held, ...]
+    facts: GpuFacts,
+    layout: Layout,
+    leaf: NodeName,
+    mine: set[NodeName],
+    others: tuple[Held, ...],
 ) -> GpuAmount:
     """Return what others' parts take of a card, and what does not make way beyond them.
 
@@ -87,7 +93,7 @@ def _beside(
     """
     paths = layout.tree.paths
     taken = NOTHING
-    beyond = [(paths[one[1].node], _stays((one,))) for one in others]
+    beyond = [(paths[one[1].node], _stays(layout, leaf, one)) for one in others]
     parts = [part for part in layout.on(facts.gpu_id) if part.node not in mine]
     for node, cards in sorted(parts, key=lambda part: -len(paths[part.node])):
         part = GpuAmount(int(cards * facts.kind.usable_mib), int(cards * WHOLE_GPU_MILLI))
@@ -102,14 +108,12 @@ def _beside(
     return taken + sum((amount for _, amount in beyond), NOTHING)
 
 
-def _stays(held: tuple[Held, ...]) -> GpuAmount:
-    """Return what does not make way: what is entitled, and memory that cannot leave."""
-    return _sum(tuple(one for one in held if one[1].entitled)) + GpuAmount(
-        sum(
-            one.amount.memory_mib for one, piece in held if one.unsuspendable and not piece.entitled
-        ),
-        0,
-    )
+def _stays(layout: Layout, leaf: NodeName, one: Held) -> GpuAmount:
+    """Return what of a slice does not make way: what is entitled, and memory that cannot leave."""
+    holding, piece = one
+    if is_entitled_against(layout.tree, piece, leaf):
+        return holding.amount
+    return GpuAmount(holding.amount.memory_mib if holding.unsuspendable else 0, 0)
 
 
 def _sum(held: tuple[Held, ...]) -> GpuAmount:

@@ -14,15 +14,14 @@ from typing import Final
 from sublet_quota.life_cycles.job_states import ENDED, JobMove, JobState
 from sublet_quota.names.ids import JobId, NodeId, SliceId
 from sublet_quota.reasons.job_reasons import JobReason, JobReasonCode
-from sublet_quota.wire.api import PodStarted
 
 from sublet_hub.jobs.backends.kubernetes.attempts.changes import (
     placed_by_cluster,
     pods_started,
+    started_pod,
 )
-from sublet_hub.jobs.backends.kubernetes.attempts.node_choice import NotYetError
 from sublet_hub.jobs.backends.kubernetes.attempts.pending import PendingJobs
-from sublet_hub.jobs.backends.kubernetes.attempts.preparation import Attempts, CannotRunError
+from sublet_hub.jobs.backends.kubernetes.attempts.preparation import Attempts
 from sublet_hub.jobs.backends.kubernetes.attempts.status import (
     WITHOUT_PODS,
     JobStatus,
@@ -34,14 +33,14 @@ from sublet_hub.jobs.backends.kubernetes.attempts.status import (
     last_words,
     read_status,
     seen_pods,
-    why_evicted,
-    why_not_admitted,
 )
 from sublet_hub.jobs.backends.kubernetes.cluster import JobsInCluster
 from sublet_hub.jobs.backends.kubernetes.job_logs import JobOutput
+from sublet_hub.jobs.backends.kubernetes.kueue_word import KueueWord
 from sublet_hub.jobs.backends.kubernetes.lent_quota import LentQuota
+from sublet_hub.jobs.backends.kubernetes.making import Making
 from sublet_hub.jobs.backends.kubernetes.object_tasks import TRY_AGAIN_AFTER, ObjectTasks
-from sublet_hub.jobs.backends.kubernetes.objects.manifests import manifest_of, resource_of
+from sublet_hub.jobs.backends.kubernetes.objects.manifests import resource_of
 from sublet_hub.jobs.backends.kubernetes.objects.names import object_name
 from sublet_hub.jobs.backends.kubernetes.objects.settings import KubeJobSettings
 from sublet_hub.jobs.backends.kubernetes.removal import Removal
@@ -58,7 +57,6 @@ from sublet_hub.jobs.endings import (
 )
 from sublet_hub.jobs.folders import paths_of
 from sublet_hub.jobs.log_retention import LogRoom
-from sublet_hub.kubernetes_api.errors import KubeConflictError, KubeError
 from sublet_hub.kubernetes_api.resources import Manifest
 from sublet_hub.ledger.records import Change, JobRecord, SliceRecord
 from sublet_hub.slices.pods import Pods
@@ -66,7 +64,6 @@ from sublet_hub.state.isolation import Isolation
 from sublet_hub.state.stores import Stores
 
 _LOG_ENDS_WITHIN: Final = timedelta(seconds=15)
-_CONFLICT_PASSES: Final = timedelta(seconds=2)
 _SLICE_GONE: Final = Ending(JobMove.GO_BACK, JobReason(JobReasonCode.SLICE_GONE))
 
 
@@ -89,7 +86,8 @@ class KubernetesJobs:
         self._attempts = Attempts(stores, settings)
         self._on_news: Callable[[], None] = lambda: None
         self._object_tasks = ObjectTasks(stores.now)
-        self._removal = Removal(cluster, self._object_tasks)
+        self._word = KueueWord(cluster, settings)
+        self._removal = Removal(cluster, self._object_tasks, self._word)
         self._output = JobOutput(
             cluster, stores, LogRoom(settings.log_bytes, settings.owner_logs_bytes)
         )
@@ -97,6 +95,16 @@ class KubernetesJobs:
         self._over: dict[JobId, tuple[datetime, Ending]] = {}
         """The jobs that are over for the cluster: since when, and the best word of why."""
         self._pending = PendingJobs(settings)
+        self._making = Making(
+            cluster=cluster,
+            stores=stores,
+            settings=settings,
+            attempts=self._attempts,
+            pending=self._pending,
+            tasks=self._object_tasks,
+            endings=self._endings,
+            say=self._say,
+        )
         self._isolation = Isolation()
 
     def on_news(self, listener: Callable[[], None]) -> None:
@@ -155,7 +163,7 @@ class KubernetesJobs:
             case JobState.PLACED:
                 self._look_at_placed(job, owner, seen)
             case JobState.RUNNING:
-                self._look_at_running(job, seen)
+                self._look_at_running(job, owner, seen)
             case _:
                 pass
 
@@ -164,8 +172,11 @@ class KubernetesJobs:
         if self._settings.kueue is None:
             return
         if owner is None:
-            if not self._pending.rests(job.job_id, self._stores.now()):
-                self._create(job, None)
+            former = self._word.held(job)
+            if former is not None:
+                self._say(job.job_id, self._word.why_waits(former))
+            elif not self._pending.rests(job.job_id, self._stores.now()):
+                self._making.make(job, None)
             return
         if is_suspended(owner):
             self._look_at_queued(job, owner)
@@ -184,7 +195,8 @@ class KubernetesJobs:
     def _look_at_queued(self, job: JobRecord, owner: Manifest) -> None:
         """Look at a job that Kueue has not let begin; where it can run elsewhere, make it anew."""
         self._pending.forget(job.job_id)
-        anew = self._attempts.why_anew(job, owner)
+        stays = self._word.is_deactivated(owner)
+        anew = None if stays else self._attempts.why_anew(job, owner)
         if anew is None:
             self._pending.note_suitable(job.job_id)
         elif self._attempts.nodes.is_bound(job) or self._pending.suits_no_more(
@@ -194,8 +206,7 @@ class KubernetesJobs:
             # it keeps that for a while.
             self._endings[job.job_id] = Ending(JobMove.GO_BACK, anew)
             return
-        workload = self._cluster.workload_of(owner["metadata"]["name"])
-        self._say(job.job_id, why_not_admitted(workload))
+        self._say(job.job_id, self._word.why_waits(owner))
 
     def _look_at_placed(self, job: JobRecord, owner: Manifest | None, seen: JobStatus) -> None:
         record = self._slice_of(job)
@@ -203,8 +214,11 @@ class KubernetesJobs:
             self._endings[job.job_id] = _SLICE_GONE
             return
         if owner is None:
-            self._create(job, record)
+            self._making.make(job, record)
             self._look_at_pending(job, Waits(job.reason))
+            return
+        if self._settings.kueue is not None and is_suspended(owner):
+            self._queue_again(job, owner)
             return
         if isinstance(seen, Waits):
             self._note_pods(record, seen.pods)
@@ -227,6 +241,14 @@ class KubernetesJobs:
         output = "" if account is None else str(paths_of(job, account.template).output)
         self._apply(pods_started(job, names, output, self._stores.now()))
         self._on_news()
+
+    def _queue_again(self, job: JobRecord, owner: Manifest) -> None:
+        """Let a job wait again whose room Kueue took before it began.
+
+        Its place in the cluster's queue is its object's, so that stays.
+        """
+        if all(is_over(pod, self._stores.now()) for pod in self._pods_of(job)):
+            self._end(job, Ending(JobMove.GO_BACK, self._word.why_taken(owner)))
 
     def _ends_unbegun(self, job: JobRecord, seen: JobStatus) -> bool:
         """Whether a job is over before it began; one that has ended by itself has begun, too."""
@@ -281,13 +303,12 @@ class KubernetesJobs:
         self._endings[job.job_id] = ending
         self._on_news()
 
-    def _look_at_running(self, job: JobRecord, seen: JobStatus) -> None:
+    def _look_at_running(self, job: JobRecord, owner: Manifest | None, seen: JobStatus) -> None:
         self._output.follow(job, self._pods_of(job))
         job = self._output.note_progress(job)
         ending = self._ending_of(job, seen)
-        if isinstance(seen, Waits) and seen.suspended:
-            workload = self._cluster.workload_of(object_name(job))
-            ending = Ending(JobMove.GO_BACK, why_evicted(workload))
+        if owner is not None and self._word.is_taken_back(owner, seen):
+            ending = Ending(JobMove.GO_BACK, self._word.why_taken(owner))
         if ending is not None:
             self._end_when_told(job, ending)
             return
@@ -322,12 +343,17 @@ class KubernetesJobs:
         """End an attempt once its processes are gone: only then is its slice free."""
         now = self._stores.now()
         alive = [pod for pod in pods if not is_over(pod, now)]
-        if alive or (owner is not None and ending.move is JobMove.GO_BACK):
-            if owner is not None:
+        goes_back = ending.move is JobMove.GO_BACK
+        stays = goes_back and job.state is JobState.RUNNING and self._word.is_deactivated(owner)
+        if alive or (owner is not None and goes_back and not stays):
+            # One that was deactivated is suspended: its processes go without us.
+            if owner is not None and not stays:
                 self._removal.remove(owner)
             return
-        job = self._output.note_progress(job)
-        change = change_of(job, ending, now)
+        self._end(self._output.note_progress(job), ending)
+
+    def _end(self, job: JobRecord, ending: Ending) -> None:
+        change = change_of(job, ending, self._stores.now())
         self._apply(with_all_slices(self._stores.ledger, job, change))
         self._forget(job.job_id)
         self._on_news()
@@ -345,19 +371,9 @@ class KubernetesJobs:
         self._on_news()
 
     def _note_pods(self, record: SliceRecord, pods: tuple[SeenPod, ...]) -> None:
-        if len(pods) != 1:
-            return
-        (pod,) = pods
-        known = record.pod
-        if known is not None and known.uid == pod.uid and pod.node in {None, record.gpu.node}:
-            return
-        started = PodStarted(
-            pod_uid=pod.uid,
-            namespace=self._settings.namespace,
-            pod_name=pod.name,
-            node=pod.node,
-        )
-        self._pods.started(record.slice_id, started)
+        started = started_pod(record, pods, self._settings.namespace)
+        if started is not None:
+            self._pods.started(record.slice_id, started)
 
     def _forget(self, job_id: JobId) -> None:
         self._endings.pop(job_id, None)
@@ -381,55 +397,3 @@ class KubernetesJobs:
 
     def _apply(self, change: Change) -> None:
         self._stores.ledger.apply(change, self._stores.now())
-
-    def _create(self, job: JobRecord, record: SliceRecord | None) -> None:
-        try:
-            manifest = manifest_of(self._attempts.prepare(job, record), self._settings)
-        except NotYetError as error:
-            if record is None:
-                self._say(job.job_id, error.why)
-            else:
-                self._endings[job.job_id] = Ending(JobMove.GO_BACK, error.why)
-            return
-        except CannotRunError as error:
-            self._endings[job.job_id] = Ending(JobMove.FAIL, error.why)
-            return
-        self._object_tasks.run(
-            _making(object_name(job)), self._create_or_fail(job.job_id, manifest)
-        )
-
-    async def _create_or_fail(self, job_id: JobId, manifest: Manifest) -> None:
-        job = self._stores.ledger.jobs[job_id]
-        name = manifest["metadata"]["name"]
-
-        def is_wanted() -> bool:
-            # Others were made first: meanwhile it may have ended, or been placed elsewhere.
-            now = self._stores.ledger.live_jobs.get(job_id)
-            same = now is not None and (now.slice_id, object_name(now)) == (job.slice_id, name)
-            return same and job_id not in self._endings
-
-        try:
-            if await self._cluster.create(resource_of(job, self._settings), manifest, is_wanted):
-                self._pending.note_granted(job_id)
-            self._object_tasks.rest(_making(name), TRY_AGAIN_AFTER)
-        except KubeConflictError:
-            # The one of an attempt before is being removed, or ours is there and told of soon.
-            self._object_tasks.rest(_making(name), _CONFLICT_PASSES)
-        except KubeError as error:
-            if job_id in self._stores.ledger.live_jobs and self._is_for_good(job_id, error):
-                refused = JobReason(JobReasonCode.CLUSTER_REFUSED, told=str(error))
-                self._endings[job_id] = Ending(JobMove.FAIL, refused)
-                return
-            self._say(job_id, JobReason(JobReasonCode.NOT_TAKEN_YET, told=str(error)))
-            raise
-
-    def _is_for_good(self, job_id: JobId, error: KubeError) -> bool:
-        may_pass = not error.is_final or (
-            error.may_be_granted and self._pending.may_be_granted(job_id, self._stores.now())
-        )
-        return not may_pass
-
-
-def _making(name: str) -> str:
-    """Return the name of the task that makes an object: another than of the one that removes it."""
-    return f"making {name}"

@@ -7,6 +7,7 @@ from sublet_quota.life_cycles.job_states import JobState
 from sublet_quota.names.ids import JobId
 
 from sublet_hub.jobs.backends.kubernetes.cluster import JobsInCluster
+from sublet_hub.jobs.backends.kubernetes.kueue_word import KueueWord
 from sublet_hub.jobs.backends.kubernetes.object_tasks import ObjectTasks
 from sublet_hub.jobs.backends.kubernetes.objects.names import JOB_ID, object_name
 from sublet_hub.kubernetes_api.resources import Manifest
@@ -19,6 +20,7 @@ class Removal:
 
     cluster: JobsInCluster
     tasks: ObjectTasks
+    word: KueueWord
 
     def remove(self, owner: Manifest) -> None:
         """Remove an object and its pods, unless it is going already."""
@@ -37,5 +39,7 @@ class Removal:
             job = live_jobs.get(JobId(owner["metadata"]["labels"][JOB_ID]))
             wanted = job is not None and object_name(job) == owner["metadata"]["name"]
             waits = job is not None and job.state is JobState.WAITING and own_queue
-            if not wanted or waits:
+            held = None if job is None else self.word.held(job)
+            is_held = held is not None and held["metadata"]["name"] == owner["metadata"]["name"]
+            if (not wanted or waits) and not is_held:
                 self.remove(owner)

@@ -5,9 +5,11 @@ from datetime import datetime
 
 from sublet_quota.life_cycles.job_states import JobMove
 from sublet_quota.reasons.job_reasons import JobReason, JobReasonCode
+from sublet_quota.wire.api import PodStarted
 from sublet_quota.wire.event_kinds import EventKind
 
 from sublet_hub.jobs import changes
+from sublet_hub.jobs.backends.kubernetes.attempts.status import SeenPod
 from sublet_hub.ledger.events import job_event
 from sublet_hub.ledger.records import Change, JobRecord, SliceRecord
 
@@ -23,6 +25,19 @@ def pods_started(job: JobRecord, pods: tuple[str, ...], output: str, now: dateti
     )
     told = job_event(EventKind.JOB_STARTED, after, now, f"pod {', '.join(pods)}")
     return Change(jobs=(after,), events=(told,))
+
+
+def started_pod(
+    record: SliceRecord, pods: tuple[SeenPod, ...], namespace: str
+) -> PodStarted | None:
+    """Return the one pod of a slice, where that is another than was known, or elsewhere."""
+    if len(pods) != 1:
+        return None
+    (pod,) = pods
+    known = record.pod
+    if known is not None and known.uid == pod.uid and pod.node in {None, record.gpu.node}:
+        return None
+    return PodStarted(pod_uid=pod.uid, namespace=namespace, pod_name=pod.name, node=pod.node)
 
 
 def placed_by_cluster(

@@ -336,6 +336,20 @@ def why_evicted(workload: Manifest | None) -> JobReason:
     return JobReason(JobReasonCode.CLUSTER_QUEUE_TOOK_ROOM)
 
 
+def is_evicted(workload: Manifest | None) -> bool:
+    """Whether Kueue takes a job's room away: it says so before it suspends the job's object."""
+    conditions = ((workload or {}).get("status") or {}).get("conditions") or ()
+    return any(
+        condition.get("type") == "Evicted" and condition.get("status") == "True"
+        for condition in conditions
+    )
+
+
+def is_deactivated(workload: Manifest | None) -> bool:
+    """Whether somebody, or Kueue itself, keeps a job from being let begin until it is told to."""
+    return ((workload or {}).get("spec") or {}).get("active") is False
+
+
 def job_of_workload(workload: Manifest) -> str | None:
     """Return the name of the object that a Workload stands for."""
     for owner in workload["metadata"].get("ownerReferences") or ():

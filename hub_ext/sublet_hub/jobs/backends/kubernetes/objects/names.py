@@ -37,6 +37,11 @@ def object_name(job: JobRecord) -> str:
     return f"sublet-{job.job_id}-{attempt}"
 
 
+def former_object_name(job: JobRecord) -> str:
+    """Return the name of the object that ran the last attempt of a job that waits."""
+    return f"sublet-{job.job_id}-{job.attempts}"
+
+
 def slice_id_of(job_id: JobId, attempt: int, rank: int = 0) -> SliceId:
     """Return the slice's id of a job that the cluster places: the same when asked again."""
     text = f"{job_id}/{attempt}/{rank}"
