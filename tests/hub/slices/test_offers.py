@@ -1,6 +1,7 @@
 """Offers are reckoned once for as long as nothing has changed, and to each their own."""
 
 import pytest
+from sublet_hub.slices import offers
 from sublet_hub.slices.offers import OffersAsked, OffersNow
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GpuId, SliceId
@@ -48,6 +49,14 @@ def test_whoever_else_asks_or_otherwise_is_told_their_own(here: Here) -> None:
         found = here.offers.of(other)
         assert found is not here.offers.of(ADA)
         assert found.rights.owner == other.owner
+
+
+def test_so_many_answers_are_kept_and_no_more(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A size for each of a document, for each who asked, and for each of their groups."""
+    monkeypatch.setattr(offers, "_MOST_KEPT", 3)
+    for number in range(10):
+        here.offers.of(OffersAsked(f"user-{number}", ("lab",)))
+    assert [asked.owner for asked in here.offers._kept] == ["user-7", "user-8", "user-9"]
 
 
 def test_a_slice_that_comes_or_goes_is_seen_at_once(here: Here) -> None:

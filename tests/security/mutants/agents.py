@@ -17,6 +17,10 @@ _FRESH: Final = "hub_ext/sublet_agent/hub_link/freshness.py"
 _IN_CLEAR: Final = (
     "tests/agent/hub_link/test_options.py::test_it_is_sent_in_clear_only_if_that_was_chosen"
 )
+_RATES: Final = "hub_ext/sublet_hub/security/rate_limits.py"
+_FALSE_ONES: Final = (
+    f"{_CONNECTIONS}::test_who_sends_false_secrets_waits_and_an_agent_of_the_same_address_does_not"
+)
 
 MUTANTS: Final = (
     Mutant(
@@ -202,5 +206,21 @@ MUTANTS: Final = (
                 "test_agents_send_their_token_in_clear_only_where_that_was_chosen"
             ),
         ),
+    ),
+    Mutant(
+        17,
+        "secrets of nodes are guessed as often as somebody likes",
+        _RATES,
+        "refuse_for(self._limits.wait_s(address, time.monotonic()))",
+        "pass",
+        (f"{_CONNECTIONS}::test_false_secrets_that_must_wait_are_looked_up_nowhere", _FALSE_ONES),
+    ),
+    Mutant(
+        17,
+        "who guesses keeps the agents of the same address out",
+        _RATES,
+        "if not known:",
+        "if True:",
+        (_FALSE_ONES,),
     ),
 )

@@ -18,20 +18,8 @@ _LISTS: Final = "tests/hub/web/test_pages.py"
 _TURN_TESTS: Final = "tests/hub/security/test_list_turns.py"
 _QUEUE: Final = "tests/hub/security/test_question_queue.py"
 _HARM: Final = "tests/hub/jobs/test_jobs_that_harm.py"
-_KEEP_AND_WAKE: Final = "hub_ext/sublet_hub/slices/keep_and_wake.py"
-_SLICES: Final = "tests/hub/slices/test_slices.py"
-_SUBMISSION: Final = "hub_ext/sublet_hub/jobs/submission.py"
-_SUBMITTING: Final = "tests/hub/jobs/test_job_submission.py"
 
 MUTANTS: Final = (
-    Mutant(
-        12,
-        "a slice becomes of another size as often as its owner likes",
-        "hub_ext/sublet_hub/slices/resizing.py",
-        'take_or_refuse(self._limits, record.owner, "slices were resized")',
-        "pass",
-        ("tests/hub/slices/test_slices.py::test_slices_are_not_resized_without_end",),
-    ),
     Mutant(
         12,
         "tokens that are made up wait without end",
@@ -318,50 +306,5 @@ MUTANTS: Final = (
                 "test_who_asks_for_what_takes_long_waits_and_nobody_else"
             ),
         ),
-    ),
-    Mutant(
-        12,
-        "slices are kept anew as often as their owner likes",
-        _KEEP_AND_WAKE,
-        'take_or_refuse(self._keeps, record.owner, "slices were kept")',
-        "pass",
-        (f"{_SLICES}::test_slices_are_not_kept_anew_without_end",),
-    ),
-    Mutant(
-        12,
-        "slices are woken as often as their owner likes",
-        _KEEP_AND_WAKE,
-        'take_or_refuse(self._wakes, record.owner, "slices were woken")',
-        "pass",
-        (f"{_SLICES}::test_waking_is_told_to_the_agent_and_not_without_end",),
-    ),
-    Mutant(
-        12,
-        "the end of an idle server is put off as often as its owner likes",
-        "hub_ext/sublet_hub/slices/idle_servers.py",
-        'take_or_refuse(self._extensions, record.owner, "servers were extended")',
-        "pass",
-        (
-            (
-                "tests/hub/slices/test_idle_servers.py::"
-                "test_the_end_is_not_put_off_again_and_again_without_end"
-            ),
-        ),
-    ),
-    Mutant(
-        12,
-        "any number of an owner's notebooks is looked at at once",
-        _SUBMISSION,
-        "if owner in self._busy_with:",
-        "if False:",
-        (f"{_SUBMITTING}::test_an_owner_has_one_notebook_looked_at_at_once",),
-    ),
-    Mutant(
-        12,
-        "members who submit at once have more jobs than their group may",
-        _SUBMISSION,
-        "chain(ledger.live_jobs.values(), self._coming.values())",
-        "chain(ledger.live_jobs.values(), ())",
-        (f"{_SUBMITTING}::test_a_job_whose_files_are_being_copied_counts_in_its_group",),
     ),
 )

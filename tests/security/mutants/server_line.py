@@ -230,4 +230,12 @@ MUTANTS: Final = (
         "exclude_none=True)",
         (f"{_TOLD}::test_no_account_is_in_the_ledger",),
     ),
+    Mutant(
+        12,
+        "all of a long line is told at once",
+        "hub_ext/sublet_hub/slices/line_standings.py",
+        "[each for each in standings if each in asked][:MOST_TOLD]",
+        "[each for each in standings if each in asked]",
+        (f"{_TOLD}::test_of_a_long_line_the_first_are_told_and_how_many_there_are",),
+    ),
 )

@@ -29,6 +29,8 @@ _A_FORMULA: Final = (
     "tests/lab/test_command_line_events.py::"
     "test_events_as_values_have_a_line_each_and_no_text_that_a_spreadsheet_obeys"
 )
+_PUBLIC: Final = "hub_ext/sublet_hub/web/public_pages.py"
+_METRICS: Final = f"{_ACCESS}::test_metrics_are_for_admins_and_for_this_machine"
 
 MUTANTS: Final = (
     Mutant(
@@ -205,5 +207,21 @@ MUTANTS: Final = (
         'return f"\'{plain(cell)}" if cell.startswith(_FORMULAS) else plain(cell)',
         "return plain(cell)",
         (_A_FORMULA,),
+    ),
+    Mutant(
+        6,
+        "metrics are told to everybody without a token",
+        _PUBLIC,
+        "if not token and _came_directly_from_here(self.request):",
+        "if not token:",
+        (_METRICS,),
+    ),
+    Mutant(
+        6,
+        "metrics are told to every user",
+        _PUBLIC,
+        "if caller is None or not caller.is_admin:",
+        "if caller is None:",
+        (_METRICS,),
     ),
 )

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 import pytest
 from sublet_hub.host.clock import utc_now
 from sublet_hub.slices import line_standings
+from sublet_quota.wire.api import TOTAL
 from sublet_quota.wire.event_kinds import EventKind
 
 from tests.support.hub_world import HubWorld, until
@@ -52,6 +53,18 @@ async def test_each_sees_their_own_admins_all_and_the_hub_whose_it_asks(world: H
     assert [each["owner"] for each in found] == ["bob"]
     assert (await world.hub_call("DELETE", "queue?owner=bob"))[0] == 204
     assert [owner for owner, _ in world.service.line.entries] == ["ada"]
+
+
+async def test_of_a_long_line_the_first_are_told_and_how_many_there_are(
+    world: HubWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await full(world)
+    monkeypatch.setattr(line_standings, "MOST_TOLD", 2)
+    for number in range(4):
+        await ask(world, f"user{number}")
+    response = await world.raw("GET", "api/queue?all=1", world.admin())
+    assert [each["place"] for each in json.loads(response.body)] == [1, 2]
+    assert response.headers[TOTAL] == "4"
 
 
 async def test_how_the_line_stands_is_reckoned_once_until_it_changes(
