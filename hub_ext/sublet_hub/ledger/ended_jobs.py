@@ -4,14 +4,20 @@ What an owner gave such a job (its parameters, its files) and why it ended is in
 and read when somebody asks: so an owner's thousand ended jobs take half a MiB, whatever they were.
 """
 
+from bisect import bisect_left, insort
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from sublet_quota.life_cycles.job_states import JobState
 from sublet_quota.names.ids import JobId, UserName
 
 from sublet_hub.ledger.records import JobRecord
+
+MOST_ENDED_JOBS: Final = 1000
+"""How many ended jobs of one owner are remembered."""
+_NEWEST_STAY: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +47,21 @@ JobFacts = JobRecord | EndedJob
 
 
 class EndedJobs(Mapping[JobId, EndedJob]):
-    """The ended jobs that are remembered, by id and by owner."""
+    """The ended jobs that are remembered, by id, by owner and by the server they came from."""
 
     def __init__(self) -> None:
         self._by_id: dict[JobId, EndedJob] = {}
         self._by_owner: dict[UserName, dict[JobId, EndedJob]] = {}
+        self._ends: dict[tuple[UserName, str], list[datetime]] = {}
+        """When jobs ended that had begun, by the server that each was promoted from; sorted."""
 
     def add(self, job: EndedJob) -> None:
         """Remember one more."""
+        before = self._by_id.get(job.job_id)
+        if before is not None:
+            self._forget_end(before)
+        if job.server is not None and job.attempts > 0 and job.ended_at is not None:
+            insort(self._ends.setdefault((job.owner, job.server), []), job.ended_at)
         self._by_id[job.job_id] = job
         self._by_owner.setdefault(job.owner, {})[job.job_id] = job
 
@@ -56,6 +69,7 @@ class EndedJobs(Mapping[JobId, EndedJob]):
         """Forget a job, and return it; ``None`` where it is not known."""
         job = self._by_id.pop(job_id, None)
         if job is not None:
+            self._forget_end(job)
             held = self._by_owner[job.owner]
             del held[job_id]
             if not held:
@@ -65,6 +79,21 @@ class EndedJobs(Mapping[JobId, EndedJob]):
     def of_owner(self, owner: UserName) -> Collection[EndedJob]:
         """Return one owner's."""
         return self._by_owner.get(owner, {}).values()
+
+    def last_end(self, owner: UserName, server: str) -> datetime | None:
+        """Return when the last job ended that was promoted from an owner's server, and had begun.
+
+        ``None``: none is remembered.
+        """
+        ends = self._ends.get((owner, server))
+        return None if ends is None else ends[-1]
+
+    def _forget_end(self, job: EndedJob) -> None:
+        if job.server is not None and job.attempts > 0 and job.ended_at is not None:
+            ends = self._ends[job.owner, job.server]
+            del ends[bisect_left(ends, job.ended_at)]
+            if not ends:
+                del self._ends[job.owner, job.server]
 
     def __getitem__(self, job_id: JobId) -> EndedJob:
         return self._by_id[job_id]
@@ -112,3 +141,19 @@ class WholeJobs(Mapping[JobId, JobRecord]):
 
     def __len__(self) -> int:
         return len(self._live) + len(self._ended)
+
+
+def to_forget(ended: Collection[EndedJob]) -> list[JobId]:
+    """Return those of one owner's ended jobs that are too many, the oldest first.
+
+    How long jobs take, and usually wait, is reckoned from those that ran: they go last, or that
+    could be wiped out by jobs that are submitted and cancelled. The newest are kept whatever they
+    were.
+    """
+    surplus = len(ended) - MOST_ENDED_JOBS
+    if surplus <= 0:
+        return []
+    by_age = sorted(ended, key=lambda job: job.ended_at or job.submitted_at)
+    older = by_age[: len(by_age) - _NEWEST_STAY]
+    older.sort(key=lambda job: job.started_at is not None)
+    return [job.job_id for job in older[:surplus]]

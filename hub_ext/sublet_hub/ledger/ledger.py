@@ -11,14 +11,14 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import chain
 from types import MappingProxyType
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from sublet_quota.jobs.turns.past_uses import LagWrittenOff
 from sublet_quota.life_cycles.job_states import ENDED, JobState
 from sublet_quota.names.ids import GpuId, JobId, NodeId, SliceId, UserName
 
 from sublet_hub.ledger.database import Database, EventQuery, LedgerWriteError
-from sublet_hub.ledger.ended_jobs import EndedJob, EndedJobs, JobFacts, WholeJobs
+from sublet_hub.ledger.ended_jobs import EndedJob, EndedJobs, JobFacts, WholeJobs, to_forget
 from sublet_hub.ledger.held_periods import HeldPeriod, begun_by
 from sublet_hub.ledger.job_order import JobOrder, Place
 from sublet_hub.ledger.live_jobs import LiveJobs
@@ -38,9 +38,6 @@ from sublet_hub.ledger.rows import place_of_lag
 Listener = Callable[[Change], None]
 _Key = TypeVar("_Key", bound=str)
 _LOG = logging.getLogger(__name__)
-MOST_ENDED_JOBS: Final = 1000
-"""How many ended jobs of one owner are remembered."""
-_NEWEST_STAY = 100
 _MOST_FORGOTTEN_AT_ONCE = 200
 
 
@@ -188,6 +185,13 @@ class Ledger:
     def ended_jobs_of_owner(self, owner: UserName) -> Collection[EndedJob]:
         """Return what is kept in memory of one owner's jobs that have ended."""
         return self._ended_jobs.of_owner(owner)
+
+    def last_job_end(self, owner: UserName, server: str) -> datetime | None:
+        """Return when the last job promoted from an owner's server ended; ``None``: none is known.
+
+        One that never began is none of them.
+        """
+        return self._ended_jobs.last_end(owner, server)
 
     def all_job_facts(self) -> Iterator[JobFacts]:
         """Go through all jobs, of which only those that live are whole."""
@@ -369,22 +373,6 @@ class Ledger:
         job = self._live_jobs.drop(job_id) or self._ended_jobs.drop(job_id)
         if job is not None:
             self._job_order.drop(job)
-
-
-def to_forget(ended: Collection[EndedJob]) -> list[JobId]:
-    """Return those of one owner's ended jobs that are too many, the oldest first.
-
-    How long jobs take, and usually wait, is reckoned from those that ran: they go last, or that
-    could be wiped out by jobs that are submitted and cancelled. The newest are kept whatever they
-    were.
-    """
-    surplus = len(ended) - MOST_ENDED_JOBS
-    if surplus <= 0:
-        return []
-    by_age = sorted(ended, key=lambda job: job.ended_at or job.submitted_at)
-    older = by_age[: len(by_age) - _NEWEST_STAY]
-    older.sort(key=lambda job: job.started_at is not None)
-    return [job.job_id for job in older[:surplus]]
 
 
 def _drop(index: dict[_Key, dict[SliceId, SliceRecord]], key: _Key, record_id: SliceId) -> None:

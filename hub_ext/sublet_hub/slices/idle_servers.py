@@ -44,7 +44,7 @@ from sublet_hub.ledger.idle_servers import IdleNote, IdleNotes
 from sublet_hub.ledger.records import Change, JobRecord, SliceRecord
 from sublet_hub.security.rate_limits import Rate, RateLimits, take_or_refuse
 from sublet_hub.slices.evictions import SHOWN_FOR
-from sublet_hub.slices.promoted_jobs import jobs_of_server, last_job_end
+from sublet_hub.slices.promoted_jobs import jobs_of_server
 from sublet_hub.slices.server_stops import STOPPED_AT_ONCE, ServerStops, StopsServers
 from sublet_hub.state.collectors.stepped import in_parts
 from sublet_hub.state.stores import Stores
@@ -255,7 +255,7 @@ class IdleServers:
             idle_since=min(max(report.quiet_since, record.created_at), self._now()),
             max_idle=max_idle,
             kept_until=record.kept_until,
-            job_ended_at=last_job_end(self._ledger, record.owner, record.server),
+            job_ended_at=self._ledger.last_job_end(record.owner, record.server),
             has_job=bool(jobs_of_server(self._ledger, record.owner, record.server)),
         )
         note = self._notes.kept.get(record.slice_id)

@@ -3,11 +3,8 @@
 One that has not begun yet may wait for ever: it is none of them.
 """
 
-from datetime import datetime
-
 from sublet_quota.names.ids import UserName
 
-from sublet_hub.ledger.ended_jobs import JobFacts
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import JobRecord
 
@@ -17,12 +14,6 @@ def jobs_of_server(ledger: Ledger, owner: UserName, server: str) -> tuple[JobRec
     return tuple(job for job in ledger.live_jobs_of_owner(owner) if _is_of(job, server))
 
 
-def last_job_end(ledger: Ledger, owner: UserName, server: str) -> datetime | None:
-    """Return when the last job promoted from an owner's server ended; ``None``: none is known."""
-    ends = (job.ended_at for job in ledger.ended_jobs_of_owner(owner) if _is_of(job, server))
-    return max((end for end in ends if end is not None), default=None)
-
-
-def _is_of(job: JobFacts, server: str) -> bool:
+def _is_of(job: JobRecord, server: str) -> bool:
     """Whether a job was promoted from a server, and has begun at some time."""
     return job.server == server and job.attempts > 0

@@ -66,6 +66,7 @@ def jobs_to_hold_back(
     another group pays for from now on, of others to let it in, or (beside none that is new) alone.
     """
     owner = rights.owner
+    world = Without(holdings, recharged=recharged)
     more: defaultdict[NodeName, Amounts] = defaultdict(Amounts)
     for node in (*paying_groups(holdings, group), own_node(owner)):
         more[node] += asked
@@ -74,13 +75,17 @@ def jobs_to_hold_back(
         limits |= _of_payer(holdings, to)
         for node in paying_groups(holdings, to):
             more[node] += sum_of(holdings, (holding,))
-    away, world = held_back_amounts(holdings), Without(holdings, recharged=recharged)
+    news = {own_node(owner), *paying_groups(holdings, group)}
     runs: dict[NodeName, Amounts] = {}
     for node in limits:
         slices, jobs = _held(world, node)
         if jobs.slices:
-            new = node == own_node(owner) or node in paying_groups(holdings, group)
-            runs[node] = slices + jobs + (asked if new else _NOTHING) - away.get(node, _NOTHING)
+            runs[node] = slices + jobs + (asked if node in news else _NOTHING)
+    if not any(_passed(node, limits[node], _NOTHING, runs[node]) for node in runs):
+        # Not even with those that stand still already.
+        return ()
+    away = held_back_amounts(holdings)
+    runs = {node: amounts - away.get(node, _NOTHING) for node, amounts in runs.items()}
     choice = _Choice(holdings, limits, runs)
     for node in runs:
         choice.hold_back(node, more[node])

@@ -272,10 +272,6 @@ class QuotaDocument(Section):
             self._timeline = Timeline(self)
         return self._timeline
 
-    def is_at_another_moment(self, other: "QuotaDocument") -> bool:
-        """Whether both are one document: what became less from one to the other ended by itself."""
-        return self._timeline is not None and other.is_of(self._timeline)
-
     def is_of(self, timeline: "Timeline") -> bool:
         """Whether it is what is in force of one document."""
         return self._timeline is timeline

@@ -1,6 +1,6 @@
 """The cards by pool and kind, in the order of their room, and what is promised on each."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from types import MappingProxyType
 from typing import Final
 
@@ -25,12 +25,15 @@ class CardRooms:
         self._loads: dict[GpuId, GpuLoad] = {}
         self._kinds: dict[PoolName, dict[GpuKind, RoomIndex]] = {}
         self._open: dict[PoolName, int] = {}
+        self.changed: set[GpuId] = set()
+        """The cards that came or went, or where slices changed, since this was emptied."""
 
     def put(self, card: CardPolicy) -> None:
         """Enter a card that is not there yet."""
         facts = card.facts
         self._cards[facts.gpu_id] = card
         self._on_nodes.setdefault(facts.node, {})[facts.gpu_id] = card
+        self.changed.add(facts.gpu_id)
         self._enter(card)
 
     def take_out(self, gpu_id: GpuId) -> None:
@@ -38,6 +41,7 @@ class CardRooms:
         card = self._cards.get(gpu_id)
         if card is not None:
             self._leave(card)
+            self.changed.add(gpu_id)
             del self._cards[gpu_id]
             here = self._on_nodes[card.facts.node]
             del here[gpu_id]
@@ -51,6 +55,10 @@ class CardRooms:
     def cards(self) -> Mapping[GpuId, CardPolicy]:
         """Return all cards."""
         return self._cards
+
+    def nodes(self) -> Collection[NodeId]:
+        """Return the nodes that have cards."""
+        return self._on_nodes.keys()
 
     def on_node(self, node: NodeId) -> Iterator[GpuFacts]:
         """Yield the cards of a node."""
@@ -69,6 +77,7 @@ class CardRooms:
         card = self._cards.get(gpu_id)
         if card is not None:
             self._leave(card)
+            self.changed.add(gpu_id)
         if load == _NO_LOAD:
             self._loads.pop(gpu_id, None)
         else:

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 
-from sublet_quota.amounts.gpu_amounts import GpuAmount
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.holdings.card_rooms import CardRooms
 from sublet_quota.holdings.gpu_load import GpuFacts, GpuLoad, GpuRoom
@@ -50,15 +49,6 @@ class CardSums:
     def room(self, gpu_id: GpuId) -> GpuRoom | None:
         """Return what may still be promised on a GPU; ``None``: unknown, or in no pool."""
         return self._rooms.room(gpu_id)
-
-    def room_in(self, pool: PoolName) -> GpuAmount:
-        """Return what may still be promised on a pool's open GPUs together."""
-        kinds = self._rooms.kinds_in(pool).values()
-        rooms = [room for index in kinds for room in index.rooms.values()]
-        return GpuAmount(
-            sum(max(0, room.shared_mib) for room in rooms),
-            sum(max(0, room.shared_milli) for room in rooms),
-        )
 
     def cards_in(self, pool: PoolName) -> Fraction:
         """Return the open cards of a pool: ``lends`` says a part of them."""

@@ -81,7 +81,13 @@ class Guarantees:
         """Return where the guarantees of a type lie."""
         standing = self._standings.of_type(gpu_type)
         changed = frozenset(SliceId(piece_id) for piece_id in standing.layout_changes())
-        return self._of_type(gpu_type).layout(standing.tree, standing.pieces, changed)
+        layout = self._of_type(gpu_type).layout(standing.tree, standing.pieces, changed)
+        if changed or layout.packing.touched:
+            slices = (self._slices.slice(slice_id) for slice_id in changed)
+            self._rooms.changed.update(one.gpu_id for one in slices if one is not None)
+            self._rooms.changed |= layout.packing.touched
+            layout.packing.touched.clear()
+        return layout
 
     def room_for_entitled(self, gpu_id: GpuId, leaf: NodeName) -> GpuAmount:
         """Return what one more entitled slice of a leaf may have on a card."""

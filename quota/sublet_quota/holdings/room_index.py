@@ -2,8 +2,10 @@
 
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Final
 
 from sublet_quota.amounts.gpu_amounts import GpuAmount
 from sublet_quota.holdings.gpu_load import GpuFacts, GpuRoom
@@ -11,6 +13,7 @@ from sublet_quota.names.ids import GpuId
 
 Entry = tuple[int, int, str, int, GpuId]
 """Memory room, compute room, node, index, id: the best fit is the first that is large enough."""
+NO_NODES: Final[AbstractSet[str]] = frozenset()
 
 
 @dataclass(slots=True)
@@ -52,15 +55,18 @@ class RoomIndex:
         """Whether no GPU is left, open or closed."""
         return not self.rooms and not self.closed
 
-    def by_room(self, among: Iterable[GpuId] | None = None) -> Iterator[GpuId]:
+    def by_room(
+        self, among: Iterable[GpuId] | None = None, not_on: AbstractSet[str] = NO_NODES
+    ) -> Iterator[GpuId]:
         """Yield the open GPUs, those with the most memory room under the overcommit first.
 
-        ``among``: these alone, as far as they are here, each once.
+        ``among``: these alone, as far as they are here, each once. ``not_on``: on other nodes.
         """
         if among is None:
-            return (entry[4] for entry in reversed(self._shared))
+            return (entry[4] for entry in reversed(self._shared) if entry[2] not in not_on)
         here = (self._by_id[gpu_id] for gpu_id in among if gpu_id in self._by_id)
-        return (entry[4] for entry in sorted(here, reverse=True))
+        found = sorted((entry for entry in here if entry[2] not in not_on), reverse=True)
+        return (entry[4] for entry in found)
 
     def most_room(self) -> GpuAmount | None:
         """Return what is free on the GPU with the most room; ``None`` where none is open."""
@@ -70,13 +76,22 @@ class RoomIndex:
         largest = min(memory_mib, self.rooms[gpu_id].largest_mib)
         return GpuAmount(max(0, largest), max(0, compute_milli))
 
-    def fitting(self, amount: GpuAmount, *, shared: bool) -> Iterator[Entry]:
-        """Yield the GPUs with room, the tightest first; ``shared``: under the overcommit."""
+    def fitting(
+        self, amount: GpuAmount, *, shared: bool, not_on: AbstractSet[str] = NO_NODES
+    ) -> Iterator[Entry]:
+        """Yield the GPUs with room, the tightest first; ``shared``: under the overcommit.
+
+        ``not_on``: on other nodes.
+        """
         entries = self._shared if shared else self._alone
         memory_mib, compute_milli, rooms = amount.memory_mib, amount.compute_milli, self.rooms
         begin = bisect_left(entries, (memory_mib,))
         for entry in islice(entries, begin, None):
-            if entry[1] >= compute_milli and rooms[entry[4]].largest_mib >= memory_mib:
+            if (
+                entry[1] >= compute_milli
+                and entry[2] not in not_on
+                and rooms[entry[4]].largest_mib >= memory_mib
+            ):
                 yield entry
 
     def sizes_of_room(self, amount: GpuAmount, *, shared: bool) -> Iterator[tuple[int, int]]:
@@ -93,15 +108,22 @@ class RoomIndex:
             place = bisect_left(entries, (memory_mib, compute_milli + 1), place)
 
     def with_room(
-        self, memory_mib: int, compute_milli: int, amount: GpuAmount, *, shared: bool
+        self,
+        room: tuple[int, int],
+        amount: GpuAmount,
+        *,
+        shared: bool,
+        not_on: AbstractSet[str] = NO_NODES,
     ) -> Iterator[Entry]:
-        """Yield the GPUs with exactly this room on which one slice may have so much."""
+        """Yield the GPUs with exactly this room on which one slice may have so much.
+
+        ``not_on``: on other nodes.
+        """
         entries, rooms = self._shared if shared else self._alone, self.rooms
-        begin = bisect_left(entries, (memory_mib, compute_milli))
-        for entry in islice(entries, begin, None):
-            if entry[:2] != (memory_mib, compute_milli):
+        for entry in islice(entries, bisect_left(entries, room), None):
+            if entry[:2] != room:
                 return
-            if rooms[entry[4]].largest_mib >= amount.memory_mib:
+            if entry[2] not in not_on and rooms[entry[4]].largest_mib >= amount.memory_mib:
                 yield entry
 
 

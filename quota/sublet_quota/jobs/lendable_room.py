@@ -1,13 +1,14 @@
 """The GPUs that lend to jobs, and the room there: less what a plan of the queue has given away.
 
 No GPU lends more than its node's host memory could take once a job there is suspended, as far as
-that is reckoned (``holdings.host_memory``). A node is asked for it when a GPU of its is chosen.
+that is reckoned (``holdings.host_memory``).
 """
 
 from bisect import bisect_left, insort
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.holdings.gpu_load import GpuFacts
@@ -52,7 +53,9 @@ def lendable_gpus(holdings: Holdings, lendable_mib: Mapping[GpuId, int]) -> tupl
     return tuple(found)
 
 
-_Entry = tuple[int, str, int, GpuId]
+_Entry = tuple[int, NodeId, int, GpuId]
+_FEW: Final = 64
+"""So many GPUs are looked at one by one."""
 
 
 @dataclass(slots=True)
@@ -61,6 +64,8 @@ class _Lists:
 
     lendable: list[_Entry] = field(default_factory=list)
     without_jobs: list[_Entry] = field(default_factory=list)
+    idle: list[_Entry] = field(default_factory=list)
+    """Those on nodes whose host memory is reckoned, by what they could lend but for that."""
 
 
 class LendableRoom:
@@ -68,12 +73,12 @@ class LendableRoom:
 
     def __init__(self, gpus: Iterable[LendableGpu], host_memory: HostMemory | None = None) -> None:
         """``host_memory``: what suspended jobs may take; ``None``: as much as they need."""
-        self._host_memory = host_memory
-        self._host_left: dict[NodeId, int | None] = {}
-        """The host memory that is left on the nodes that were asked; ``None``: it bounds nothing.
-        """
-        self._host_at_first: dict[NodeId, int] = {}
-        """The same before this plan has given anything away."""
+        host_rooms = {} if host_memory is None else host_memory.rooms()
+        self._host_at_first = {node: room.free_mib for node, room in host_rooms.items()}
+        """The host memory that is left on nodes, where it bounds anything, before this plan."""
+        self._host_left = dict(self._host_at_first)
+        """The same less what this plan has given away."""
+        self._by_host = sorted((left_mib, node) for node, left_mib in self._host_left.items())
         self._idle_left: dict[GpuId, int] = {}
         """What GPUs of such nodes could lend if there were host memory enough."""
         self._gpus: dict[GpuId, LendableGpu] = {}
@@ -90,15 +95,20 @@ class LendableRoom:
         for gpu in gpus:
             self._gpus[gpu.facts.gpu_id] = gpu
             self._on_node[gpu.facts.node].append(gpu)
-            self._left[gpu.facts.gpu_id] = gpu.lendable_mib
+            host_mib = self._host_at_first.get(gpu.facts.node, gpu.lendable_mib)
+            self._left[gpu.facts.gpu_id] = left_mib = min(gpu.lendable_mib, host_mib)
             self._types[gpu.facts.kind] = gpu.gpu_type
             lists = self._lists[gpu.facts.kind]
-            lists.lendable.append(_entry(gpu, gpu.lendable_mib))
+            lists.lendable.append(_entry(gpu, left_mib))
+            if gpu.facts.node in self._host_at_first:
+                self._idle_left[gpu.facts.gpu_id] = gpu.lendable_mib
+                lists.idle.append(_entry(gpu, gpu.lendable_mib))
             if gpu.jobs_mib:
                 lists.without_jobs.append(_entry(gpu, self._without_jobs(gpu)))
         for lists in self._lists.values():
             lists.lendable.sort()
             lists.without_jobs.sort()
+            lists.idle.sort()
 
     def kinds_for(self, job: WaitingJob, *, anywhere: bool = False) -> Kinds:
         """Return the kinds of GPU that the job takes, where it may run, smallest first.
@@ -122,36 +132,51 @@ class LendableRoom:
     def best_fit(self, job: WaitingJob, kinds: Kinds) -> LendableGpu | None:
         """Return the GPU of these kinds on which the least is left over, or ``None``."""
         if job.node is not None:
-            self._ask_for_host_memory(job.node)
             left = self._left
             there = self._there(job, kinds)
             return _tightest_of(job, [(gpu, left[gpu.facts.gpu_id]) for gpu in there])
-        return self._tightest(job, [(k, self._lists[k].lendable) for k in kinds])
+        return self._first_of(job, [(k, self._lists[k].lendable) for k in kinds])
 
     def most_in_host_memory(self, job: WaitingJob, kinds: Kinds) -> int | None:
         """Return how much host memory is left where a job fits but for that, in MiB.
 
         The most of all such nodes; ``None``: there is none, it is not that which lacks.
         """
-        found = [
-            self._host_left[gpu.facts.node] or 0
-            for gpu_id, idle_mib in self._idle_left.items()
-            if gpu_id not in self._kept
-            and (gpu := self._gpus[gpu_id]).facts.kind in kinds
-            and job.node in {None, gpu.facts.node}
-            and self._left[gpu_id] < job.amount_on(gpu.facts.kind).memory_mib <= idle_mib
-        ]
-        return max(found, default=None)
+        if job.node is not None:
+            return self._host_left.get(job.node) if self._lacks_it(job, job.node, kinds) else None
+        large = []
+        for kind in kinds:
+            idle = self._lists[kind].idle
+            need = bisect_left(idle, (job.amount_on(kind).memory_mib,))
+            large += idle[need : need + _FEW + 1]
+        # Of many the nodes with most host memory are asked first: hardly any other is.
+        nodes = (
+            {entry[1] for entry in large}
+            if len(large) <= _FEW
+            else (node for _, node in reversed(self._by_host))
+        )
+        lacking = (self._host_left[node] for node in nodes if self._lacks_it(job, node, kinds))
+        return max(lacking, default=None) if len(large) <= _FEW else next(lacking, None)
+
+    def _lacks_it(self, job: WaitingJob, node: NodeId, kinds: Kinds) -> bool:
+        """Whether a job fits on a GPU of a node but for its host memory."""
+        return any(
+            gpu.facts.kind in kinds
+            and gpu.facts.gpu_id not in self._kept
+            and self._left[gpu.facts.gpu_id]
+            < job.amount_on(gpu.facts.kind).memory_mib
+            <= self._idle_left.get(gpu.facts.gpu_id, 0)
+            for gpu in self._on_node.get(node, ())
+        )
 
     def keep_for(self, job: WaitingJob, kinds: Kinds) -> LendableGpu | None:
         """Keep and return a GPU on which the job fits once the jobs there are done, or ``None``."""
         if job.node is not None:
-            self._ask_for_host_memory(job.node)
             there = self._there(job, kinds)
             busy = [(gpu, self._without_jobs(gpu)) for gpu in there if self._has_jobs(gpu)]
             gpu = _tightest_of(job, busy)
         else:
-            gpu = self._tightest(job, [(k, self._lists[k].without_jobs) for k in kinds])
+            gpu = self._first_of(job, [(k, self._lists[k].without_jobs) for k in kinds])
         if gpu is not None:
             self._drop(gpu, job.group)
         return gpu
@@ -204,18 +229,22 @@ class LendableRoom:
         """Give away room on a GPU that is lent there."""
         self._take(gpu, memory_mib)
         node = gpu.facts.node
-        self._ask_for_host_memory(node)
-        left_mib = self._host_left[node]
-        if left_mib is not None:
-            self._host_left[node] = max(0, left_mib - memory_mib)
-            self._lend_no_more_than_host_memory(node)
+        before_mib = self._host_left.get(node)
+        if before_mib is not None:
+            left_mib = self._host_left[node] = max(0, before_mib - memory_mib)
+            del self._by_host[bisect_left(self._by_host, (before_mib, node))]
+            insort(self._by_host, (left_mib, node))
+            self._lend_no_more(node, left_mib)
 
     def _take(self, gpu: LendableGpu, memory_mib: int) -> None:
         gpu_id = gpu.facts.gpu_id
         self._given.add(gpu_id)
         self._lend(gpu, self._left[gpu_id] - memory_mib)
         if gpu_id in self._idle_left:
+            idle = self._lists[gpu.facts.kind].idle
+            del idle[bisect_left(idle, _entry(gpu, self._idle_left[gpu_id]))]
             self._idle_left[gpu_id] -= memory_mib
+            insort(idle, _entry(gpu, self._idle_left[gpu_id]))
         without_jobs = self._lists[gpu.facts.kind].without_jobs
         entry = _entry(gpu, self._without_jobs(gpu))
         place = bisect_left(without_jobs, entry)
@@ -234,42 +263,12 @@ class LendableRoom:
         host_mib = self._host_at_first.get(gpu.facts.node, gpu.lendable_mib)
         return min(gpu.lendable_mib, host_mib) + gpu.jobs_mib
 
-    def _ask_for_host_memory(self, node: NodeId) -> bool:
-        """Let the GPUs of a node lend no more than its host memory; return whether it bounds any.
-
-        A node is asked once.
-        """
-        if node in self._host_left:
-            return False
-        room = None if self._host_memory is None else self._host_memory.room(node)
-        self._host_left[node] = None if room is None else room.free_mib
-        if room is None:
-            return False
-        there = self._on_node[node]
-        self._idle_left.update((gpu.facts.gpu_id, self._left[gpu.facts.gpu_id]) for gpu in there)
-        for gpu in there:
-            without_jobs = self._lists[gpu.facts.kind].without_jobs
-            entry = _entry(gpu, self._without_jobs(gpu))
-            place = bisect_left(without_jobs, entry)
-            if without_jobs[place : place + 1] == [entry]:
-                del without_jobs[place]
-                capped_mib = min(gpu.lendable_mib, room.free_mib) + gpu.jobs_mib
-                insort(without_jobs, _entry(gpu, capped_mib))
-        self._host_at_first[node] = room.free_mib
-        return self._lend_no_more_than_host_memory(node)
-
-    def _lend_no_more_than_host_memory(self, node: NodeId) -> bool:
-        most_mib = self._host_left[node]
-        bounded = [
-            gpu
-            for gpu in self._on_node[node]
-            if gpu.facts.gpu_id not in self._kept
-            and most_mib is not None
-            and self._left[gpu.facts.gpu_id] > most_mib
-        ]
-        for gpu in bounded:
-            self._lend(gpu, most_mib or 0)
-        return bool(bounded)
+    def _lend_no_more(self, node: NodeId, most_mib: int) -> None:
+        """Let no GPU of a node lend more than its host memory."""
+        for gpu in self._on_node[node]:
+            gpu_id = gpu.facts.gpu_id
+            if gpu_id not in self._kept and self._left[gpu_id] > most_mib:
+                self._lend(gpu, most_mib)
 
     def _drop(self, gpu: LendableGpu, group: GroupName | None) -> None:
         kept = gpu, group
@@ -282,14 +281,9 @@ class LendableRoom:
         del lists.lendable[bisect_left(lists.lendable, entry)]
         entry = _entry(gpu, self._without_jobs(gpu))
         del lists.without_jobs[bisect_left(lists.without_jobs, entry)]
-
-    def _tightest(
-        self, job: WaitingJob, lists: Sequence[tuple[GpuKind, list[_Entry]]]
-    ) -> LendableGpu | None:
-        found = self._first_of(job, lists)
-        while found is not None and self._ask_for_host_memory(found.facts.node):
-            found = self._first_of(job, lists)
-        return found
+        if gpu.facts.gpu_id in self._idle_left:
+            entry = _entry(gpu, self._idle_left[gpu.facts.gpu_id])
+            del lists.idle[bisect_left(lists.idle, entry)]
 
     def _first_of(
         self, job: WaitingJob, lists: Iterable[tuple[GpuKind, list[_Entry]]]

@@ -24,7 +24,7 @@ from sublet_hub.jobs.backends.local.processes import HeldProcess, Launch, start_
 from sublet_hub.jobs.log_retention import LogRoom, make_room
 from sublet_hub.jobs.notebook import locate_notebook
 from sublet_hub.jobs.progress import Progress, ProgressFile, last_failure
-from sublet_hub.ledger import ledger as ledger_module
+from sublet_hub.ledger import ended_jobs as ended_jobs_module
 from sublet_hub.ledger.database import Database, LedgerWriteError
 from sublet_hub.ledger.held_periods import HeldPeriod
 from sublet_hub.ledger.records import Change, EventRecord, StartedProcess
@@ -429,8 +429,8 @@ async def test_an_owners_ended_jobs_keep_bounded_logs_and_leave_none_when_forgot
         kept = [files.bytes_kept(job_id) for job_id in job_ids]
         assert sum(kept) < 25_000
         assert max(kept) < 11_000
-        monkeypatch.setattr(ledger_module, "MOST_ENDED_JOBS", 1)
-        monkeypatch.setattr(ledger_module, "_NEWEST_STAY", 1)
+        monkeypatch.setattr(ended_jobs_module, "MOST_ENDED_JOBS", 1)
+        monkeypatch.setattr(ended_jobs_module, "_NEWEST_STAY", 1)
         last = await ada.submit(["print", "z"])
         await ada.until(last, "done")
         assert list(world.service.ledger.jobs) == [last]

@@ -19,7 +19,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy.exc import OperationalError
 from sublet_hub.errors import ConfigurationError
 from sublet_hub.jobs import changes
-from sublet_hub.ledger import ledger as ledger_module
+from sublet_hub.ledger import ended_jobs as ended_jobs_module
 from sublet_hub.ledger import migrations
 from sublet_hub.ledger.database import Database, EventQuery, LedgerReadError, LedgerWriteError
 from sublet_hub.ledger.ended_jobs import EndedJob
@@ -590,8 +590,8 @@ def test_what_ended_long_ago_is_forgotten_and_nothing_else(database: Database) -
 def test_an_owner_has_so_many_ended_jobs_and_those_that_ran_stay_longest(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ledger_module, "MOST_ENDED_JOBS", 3)
-    monkeypatch.setattr(ledger_module, "_NEWEST_STAY", 1)
+    monkeypatch.setattr(ended_jobs_module, "MOST_ENDED_JOBS", 3)
+    monkeypatch.setattr(ended_jobs_module, "_NEWEST_STAY", 1)
     ledger = Ledger(database)
     told: list[JobId] = []
     ledger.listen(lambda change: told.extend(change.forgotten))

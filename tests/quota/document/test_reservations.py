@@ -129,13 +129,6 @@ def test_what_is_reserved_is_known_by_its_line() -> None:
     assert read.line_of(path) == 9
 
 
-def test_what_ends_by_itself_is_told_from_what_somebody_changed() -> None:
-    read = lab("Mon 14:00-16:00")
-    during, after = read.at(at("2026-12-07 14:00")), read.at(at("2026-12-07 16:00"))
-    assert after.is_at_another_moment(during)
-    assert not lab("Mon 14:00-16:00").at(at("2026-12-07 16:00")).is_at_another_moment(during)
-
-
 CASES = {
     "above the group's limit": (
         """

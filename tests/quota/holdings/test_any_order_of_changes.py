@@ -1,6 +1,5 @@
 """Holdings under any order of changes: all equals what adding up anew says."""
 
-from collections import Counter
 from dataclasses import replace
 from datetime import datetime, timedelta
 from fractions import Fraction
@@ -12,7 +11,7 @@ from sublet_quota.amounts.gpu_amounts import NOTHING, GpuAmount
 from sublet_quota.holdings.gpu_load import AsBefore, GpuFacts, Holding, cards_on, room_on
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.holdings.standing.group_trees import TurnsByLot, tree_of
-from sublet_quota.names.ids import GpuId, GroupName, PoolName, SliceId, UserName
+from sublet_quota.names.ids import GpuId, GroupName, NodeId, PoolName, SliceId, UserName
 from sublet_quota.residency.snapshot import Holder, Rank
 from sublet_quota.shares.division import divide
 from sublet_quota.shares.entitlement import Piece, PieceId, entitle, entitled_sums, held_sums
@@ -20,6 +19,7 @@ from sublet_quota.shares.in_force import guarantees_in_force
 from sublet_quota.shares.limits import Amounts
 from sublet_quota.shares.lots import lot_of
 
+from tests.support.plain_host_memory import plain_host_room
 from tests.support.quota_cases import H100, L4, NOON, document, gpu, notebook
 
 DOCUMENT = """
@@ -39,6 +39,7 @@ FIRST = {"factor": "2", "grace": 0, "lab": 2, "nlp": 1, "other": 1, "slices": 9}
 OWNERS = ("ada", "bob", "eve")
 PAYERS = (None, "lab", "nlp", "cv", "other", "gone")
 TYPES = ("H100", "L4")
+NODES = (NodeId("node-a"), NodeId("node-b"))
 
 gpu_ids = st.sampled_from(["g0", "g1", "g2", "g3"])
 amounts = st.builds(GpuAmount, st.integers(1, 80_000), st.integers(1, 1000)) | st.sampled_from(
@@ -120,6 +121,7 @@ class HoldingsMachine(RuleBasedStateMachine):
         with self.held.without(name) as away:
             assert away == self.slices[name]
             assert self.held.slice(name) is None
+            self.host_memory_is_that_of_adding_up_anew()
             for gpu_type in TYPES:
                 self.held.entitled_steps(gpu_type, group, Fraction(1, 4))
                 self.held.layout(gpu_type)
@@ -149,7 +151,8 @@ class HoldingsMachine(RuleBasedStateMachine):
         alone=st.sampled_from([False, False, True]),
     )
     def put_gpu(self, name, kind, closed, alone) -> None:
-        facts = gpu(name, kind, index=int(name[1]), closed=closed, pause_only=alone)
+        node = NODES[int(name[1]) // 2]
+        facts = gpu(name, kind, node, int(name[1]), closed=closed, pause_only=alone)
         known = self.kinds.get(facts.gpu_id)
         if known is None or known.kind != kind:
             for holding in self.slices.values():
@@ -204,6 +207,21 @@ class HoldingsMachine(RuleBasedStateMachine):
             self.kinds.pop(holding.gpu_id, None)
         known = self.kinds.get(holding.gpu_id)
         return None if known is None else known.kind
+
+    @rule(node=st.sampled_from(NODES), told_mib=st.none() | st.integers(0, 400_000))
+    def tell_host_memory(self, node, told_mib) -> None:
+        self.held.host_memory.put(node, told_mib)
+
+    @rule()
+    def host_memory_is_that_of_adding_up_anew(self) -> None:
+        """Not after each change: what several changes did is looked at once."""
+        memory = self.held.host_memory
+        rooms = {node: plain_host_room(self.held, node) for node in NODES}
+        assert {node: memory.room(node) for node in NODES} == rooms
+        told = {node: room.free_mib for node, room in rooms.items() if room is not None}
+        for asked_mib in {0, 1, 40_000, *told.values(), *(mib + 1 for mib in told.values())}:
+            short = {node for node, free_mib in told.items() if free_mib < asked_mib}
+            assert memory.nodes_short_of(asked_mib) == short
 
     @invariant()
     def kinds_of_cards_that_are_gone_are_known_while_slices_lie_there(self) -> None:
@@ -336,7 +354,6 @@ class HoldingsMachine(RuleBasedStateMachine):
     @invariant()
     def loads_and_rooms_are_those_of_adding_up_anew(self) -> None:
         held = self.held
-        rooms: Counter[tuple[str, str]] = Counter()
         for name, facts in self.gpus.items():
             here = [s for s in self.slices.values() if s.gpu_id == name]
             load, pool = held.load(name), held.pool_of(name)
@@ -355,12 +372,7 @@ class HoldingsMachine(RuleBasedStateMachine):
             index = held.kinds_in(pool)[facts.kind]
             assert index.closed.get(name) == facts.closed
             assert index.rooms.get(name) == (None if facts.closed else room)
-            if facts.closed is None:
-                rooms[pool, "mib"] += max(0, room.shared_mib)
-                rooms[pool, "milli"] += max(0, room.shared_milli)
         for pool in ("fast", "rest"):
-            expected = GpuAmount(rooms[pool, "mib"], rooms[pool, "milli"])
-            assert held.room_in(PoolName(pool)) == expected
             abroad = [
                 s
                 for s in self.slices.values()

@@ -3,7 +3,6 @@
 from fractions import Fraction
 
 import pytest
-from sublet_quota.amounts.gpu_amounts import NOTHING
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GpuId, GroupName, NodeId, PoolName, SliceId, UserName
 from sublet_quota.residency.snapshot import Rank
@@ -121,7 +120,7 @@ def test_slices_on_a_gpu_that_is_gone_stay_on_their_payers_account() -> None:
     held.remove_gpu(GpuId("gpu-0"))
     held.put(notebook("a", group="nlp", unsuspendable=True))
     assert held.held(NodeName("nlp")) == before
-    assert held.room_in(PoolName("interactive")) == NOTHING
+    assert not held.kinds_in(PoolName("interactive"))
     held.remove(SliceId("a"))
     assert held.type_of(GpuId("gpu-0")) is None
 

@@ -8,6 +8,7 @@ another document.
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from functools import cache
 
 from sublet_quota.admission.jobs_held_back import jobs_to_go_on
 from sublet_quota.document.right_values import Rights
@@ -32,7 +33,8 @@ class HeldBackJobs:
 
     def let_go_on(self) -> None:
         """Let those go on for whom limits have room again. ``LedgerWriteError``."""
-        going_on = jobs_to_go_on(self._capacity.holdings, self._rights_of)
+        # Of one person there may be many jobs: their rights are looked up once.
+        going_on = jobs_to_go_on(self._capacity.holdings, cache(self._rights_of))
         if not going_on:
             return
         now, words = self._now(), quota_change_words(QuotaChange.GOES_ON)

@@ -71,6 +71,11 @@ class Layout:
         """Whether nothing is laid out on a card."""
         return gpu_id not in self.packing.parts
 
+    def laid_out_mib(self, gpu_id: GpuId, usable_mib: int) -> int:
+        """Return how much of a card that gives so much is laid out, rounded up."""
+        filled = self.packing.filled.get(gpu_id, 0)
+        return -(-filled * usable_mib // self.packing.demand.units)
+
     def of_node(self, node: NodeName) -> tuple[GpuId, ...]:
         """Return the cards laid out for a group: those of the groups in it first, then its own."""
         inside = (gpu_id for name in self._inside(node) for gpu_id in self._own(name))

@@ -48,6 +48,8 @@ class Packing:
     """The cards that have parts, and room beside them."""
     unused: dict[GpuId, None] = field(default_factory=dict)
     """The cards without parts."""
+    touched: set[GpuId] = field(default_factory=set)
+    """The cards on which parts were put or lifted since this was emptied."""
 
     def __post_init__(self) -> None:
         """Begin with all cards unused."""
@@ -91,6 +93,7 @@ class Packing:
     def _fill(self, gpu_id: GpuId, size: int) -> None:
         filled = self.filled.get(gpu_id, 0) + size
         self.filled[gpu_id] = filled
+        self.touched.add(gpu_id)
         self.begun.pop(gpu_id, None)
         self.unused.pop(gpu_id, None)
         if not filled:

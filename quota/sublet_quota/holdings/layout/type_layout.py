@@ -100,6 +100,7 @@ class TypeLayout:
             every = [piece for piece in pieces() if piece.entitled]
             self._paths = tree.paths
             laid = self._layout = lay_out(tree, laid, self._view(every))
+            laid.packing.touched.clear()
             self._tree, self._is_stale = tree, False
             homes = laid.packing.cards.homes
             self._without = follow(laid.packing, self._entitled(every), _without_homes(homes))

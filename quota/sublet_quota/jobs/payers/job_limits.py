@@ -144,10 +144,9 @@ class JobLimits:
         if to is not None:
             self._count(to, amounts)
 
-    def have_limits_in_common(self, one: WaitingJob, other: WaitingJob) -> bool:
-        """Whether a limit of a group counts both jobs."""
-        groups = {level.group for level in self._known.of(one) if level.group is not None}
-        return any(level.group in groups for level in self._known.of(other))
+    def groups_with_limits(self, job: WaitingJob) -> tuple[GroupName, ...]:
+        """Return the groups whose limits count a job."""
+        return tuple(level.group for level in self._known.of(job) if level.group is not None)
 
     def _count(self, job: WaitingJob, amounts: Amounts) -> None:
         for level in self._known.of(job):

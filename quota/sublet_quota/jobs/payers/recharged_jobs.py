@@ -6,10 +6,12 @@ say no, or whose hours there are over, and none that would be entitled less for 
 others take what a group is guaranteed. What waits and is entitled comes before it, in both groups.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from fractions import Fraction
+from heapq import merge
 from itertools import islice
 from typing import Final
 
@@ -69,7 +71,20 @@ class RechargedJobs:
         self._filling = Guarantees(holdings, with_jobs=True)
         self._left_by_slices = Guarantees(holdings)
         newest_first = sorted(running, key=_newest_first)
-        self._left = [each for each in newest_first if each.job.instead and each.job.gpus == 1]
+        left = [each for each in newest_first if each.job.instead and each.job.gpus == 1]
+        self._left = set(range(len(left)))
+        """The places of those that are left among all, the newest first."""
+        self._running = left
+        self._place_of = {each.slice_id: place for place, each in enumerate(left)}
+        self._by_limit: defaultdict[GroupName, list[int]] = defaultdict(list)
+        """By group: the places of those that its limit counts."""
+        self._by_top: defaultdict[NodeName, list[int]] = defaultdict(list)
+        """By the group at the top: the places of those that are entitled below it."""
+        for place, each in enumerate(left):
+            for group in limits.groups_with_limits(each.job):
+                self._by_limit[group].append(place)
+            if each.job.rank is not Rank.BORROWED:
+                self._by_top[self._top(each.job)].append(place)
         self._tries_left = _MOST_TRIED_BY_RIGHT
 
     @property
@@ -86,9 +101,8 @@ class RechargedJobs:
 
         The one that is yielded last stays, unless the next is asked for, or the iterator's end.
         """
-        near = (
-            each for each in self._left if self._limits.have_limits_in_common(each.job, waiting)
-        )
+        groups = self._limits.groups_with_limits(waiting)
+        near = self._those_left(merge(*(self._by_limit.get(group, ()) for group in groups)))
         return self._made(islice(_changes(near), _MOST_TRIED))
 
     def tried_by_right(
@@ -99,15 +113,8 @@ class RechargedJobs:
         ``kinds`` are those on which it may run. It is made already, as by ``tried``.
         """
         cards = {name: waiting.cards_on(kind) for kind, name in kinds.items()}
-        paths = self._holdings.groups.paths
-        top = paths[self._leaf(waiting)][0]
-        near = (
-            each
-            for each in self._left
-            if each.job.rank is not Rank.BORROWED
-            and each.gpu_type in cards
-            and paths[self._leaf(each.job)][0] == top
-        )
+        below = self._those_left(self._by_top.get(self._top(waiting), ()))
+        near = (each for each in below if each.gpu_type in cards)
         for change in self._made(islice(_changes(near), self._tries_left)):
             self._tries_left -= 1
             gpu_type = change.running.gpu_type
@@ -117,7 +124,15 @@ class RechargedJobs:
 
     def keep(self, change: Recharge) -> None:
         """Note that a change is made for good: a job is charged to another group once in a plan."""
-        self._left.remove(change.running)
+        self._left.remove(self._place_of[change.running.slice_id])
+
+    def _those_left(self, places: Iterable[int]) -> Iterator[RunningJob]:
+        """Yield the jobs at these places, which are sorted, each once, as far as they are left."""
+        before = -1
+        for place in places:
+            if place != before and place in self._left:
+                yield self._running[place]
+            before = place
 
     def _made(self, changes: Iterable[Recharge]) -> Iterator[Recharge]:
         for change in changes:
@@ -162,6 +177,9 @@ class RechargedJobs:
         """Return how a job is entitled beside all that fills guarantees before it."""
         asked = job.job_id, self._leaf(job), cards
         return (left or self._filling).fill(gpu_type, (asked,)).get(job.job_id, Rank.BORROWED)
+
+    def _top(self, job: WaitingJob) -> NodeName:
+        return self._holdings.groups.paths[self._leaf(job)][0]
 
     def _leaf(self, job: WaitingJob) -> NodeName:
         return self._holdings.leaf_for(job.group, job.owner)

@@ -95,10 +95,11 @@ def _best_first(
     question: Question, option: Option, index: RoomIndex, *, shared: bool
 ) -> Iterator[tuple[int, Entry]]:
     """Yield the cards on which an option fits, with how much more room it leaves unusable."""
-    asked = option.asked
+    asked, short = option.asked, question.nodes_short_for(option)
     unusable = question.unusable_room(asked.kind, asked.gpu_type)
     if unusable is None:
-        yield from ((0, entry) for entry in index.fitting(asked.amount, shared=shared))
+        fitting = index.fitting(asked.amount, shared=shared, not_on=short)
+        yield from ((0, entry) for entry in fitting)
         return
     rooms = index.sizes_of_room(asked.amount, shared=shared)
     judged = sorted(
@@ -106,8 +107,8 @@ def _best_first(
     )
     # Of further ones the tightest are next: the slice may be on none of those that were judged.
     further = ((unusable.more_by(*room, asked.amount), *room) for room in rooms)
-    for more, memory_mib, compute_milli in chain(judged, further):
-        there = index.with_room(memory_mib, compute_milli, asked.amount, shared=shared)
+    for more, *room in chain(judged, further):
+        there = index.with_room(tuple(room), asked.amount, shared=shared, not_on=short)
         yield from ((more, entry) for entry in there)
 
 

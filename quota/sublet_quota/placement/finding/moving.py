@@ -69,8 +69,10 @@ def _by_moving(question: Question, option: Option, *, with_idle: bool) -> Iterat
         index = holdings.kinds_in(pool).get(option.asked.kind)
         on_node = {} if index is None else free_on_nodes(question, pool, option.asked.kind, index)
         enough = {node for node, free in on_node.items() if _is_enough(free, amount)}
-        for gpu_id, room in () if index is None or not enough else index.rooms.items():
-            facts = holdings.gpu(gpu_id)
+        if index is None or not enough:
+            continue
+        for gpu_id in index.by_room(not_on=question.nodes_short_for(option)):
+            room, facts = index.rooms[gpu_id], holdings.gpu(gpu_id)
             if facts is None or facts.node not in enough or not question.may_have(facts, option):
                 continue
             missing = missing_on(holdings, facts, room, amount, alone=False)

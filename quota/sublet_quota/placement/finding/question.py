@@ -2,9 +2,10 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import Any
+from typing import Any, Final
 
 from sublet_quota.admission.slice_admission import Admission, Option, admit
 from sublet_quota.admission.slice_request import RequestedSlice
@@ -14,6 +15,7 @@ from sublet_quota.holdings.gpu_load import GpuFacts, GpuRoom, Holding
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.holdings.host_memory import HostRoom
 from sublet_quota.names.ids import GpuId, GroupName, NodeId, PoolName
+from sublet_quota.placement.finding.hosts import Hosts
 from sublet_quota.placement.finding.unusable_room import UnusableRoom
 from sublet_quota.residency.snapshot import Rank
 from sublet_quota.shares.cards import NO_CARD
@@ -23,6 +25,7 @@ from sublet_quota.shares.reclaim import Position, Request
 
 Waiting = Mapping[str, Mapping[NodeName, Fraction]]
 """Cards that others wait for, by GPU type and by the leaf that would pay."""
+NO_NODES: Final[AbstractSet[NodeId]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +48,13 @@ class Seen:
     """By kind: what room there is worth to those who ask."""
     departures: dict[tuple[GroupName, str], Any]
     """By payer and who asks: what would be if the slices of all its other members were gone."""
-    host_rooms: dict[NodeId, HostRoom | None]
-    """By node: its host memory, where it was asked for."""
+    hosts: Hosts
+    """Where there is host memory for what is borrowed."""
 
     @classmethod
     def nothing(cls) -> "Seen":
         """Return that nothing was added up yet."""
-        return cls({}, {}, {}, {}, {}, {}, {}, {}, {})
+        return cls({}, {}, {}, {}, {}, {}, {}, {}, Hosts())
 
     def for_another(self) -> "Seen":
         """Return the same for a question beside which others wait: its answers are its own."""
@@ -132,17 +135,25 @@ class Question:
 
         ``freed_mib``: what others would leave besides.
         """
-        if option.rank is not Rank.BORROWED or self.wish.never_suspended:
+        if node not in self._nodes_short_for(option):
             return False
         room = self.host_room(node)
-        return room is not None and option.asked.amount.memory_mib > room.free_mib + freed_mib
+        lacking_mib = option.asked.amount.memory_mib - freed_mib
+        return room is not None and room.free_mib < lacking_mib
+
+    def nodes_short_for(self, option: Option) -> AbstractSet[NodeId]:
+        """Return the nodes on which an option could not be suspended, where that matters."""
+        return NO_NODES if self.any_host else self._nodes_short_for(option)
+
+    def _nodes_short_for(self, option: Option) -> AbstractSet[NodeId]:
+        if option.rank is not Rank.BORROWED or self.wish.never_suspended:
+            return NO_NODES
+        memory_mib = option.asked.amount.memory_mib
+        return self.seen.hosts.short_of(self.holdings.host_memory, memory_mib)
 
     def host_room(self, node: NodeId) -> HostRoom | None:
         """Return the host memory of a node; ``None``: nothing follows from it."""
-        known = self.seen.host_rooms
-        if node not in known:
-            known[node] = self.holdings.host_memory.room(node)
-        return known[node]
+        return self.seen.hosts.room(self.holdings.host_memory, node)
 
     def rank_on(self, rank: Rank, gpu_id: GpuId, leaf: NodeName, amount: GpuAmount) -> Rank:
         """Return how a slice stands on a card: in part, where it takes turns behind others'."""
@@ -161,7 +172,7 @@ class Question:
             index = self.holdings.kinds_in(pool).get(option.asked.kind)
             if index is None:
                 continue
-            for gpu_id in index.by_room(among):
+            for gpu_id in index.by_room(among, self.nodes_short_for(option)):
                 facts = self.holdings.gpu(gpu_id)
                 if facts is not None and self.may_have(facts, option):
                     yield facts, index.rooms[gpu_id]

@@ -54,9 +54,8 @@ def denied_a_loan(owner: UserName) -> Denial:
 
 
 def is_short_of_host_memory(question: Question, options: tuple[Option, ...]) -> bool:
-    """Whether on one of the nodes looked at an option could not be suspended."""
-    looked_at = tuple(question.seen.host_rooms)
-    return any(question.lacks_host_memory(node, each) for node in looked_at for each in options)
+    """Whether there are nodes on which an option could not be suspended."""
+    return any(question.nodes_short_for(option) for option in options)
 
 
 def denied_host_memory(question: Question, option: Option, gpu_id: GpuId) -> Denial:

@@ -27,6 +27,8 @@ class _Departure:
     world: Without
     on_card: dict[GpuId, list[Holding]]
     rooms: dict[GpuId, GpuRoom | None] = field(default_factory=dict)
+    freed_mib: dict[NodeId, int] = field(default_factory=dict)
+    """By node: the host memory that they leave, once that was asked for."""
 
     @classmethod
     def of(cls, holdings: Holdings, gone: Iterable[Holding]) -> "_Departure":
@@ -46,9 +48,12 @@ class _Departure:
 
     def host_mib(self, node: NodeId) -> int:
         """Return the host memory of a node that is needed for them no more."""
-        holdings = self.world.holdings
-        there = (self.on_card.get(card.gpu_id, ()) for card in holdings.gpus_on(node))
-        return sum(holdings.host_memory.freed_by(one) for here in there for one in here)
+        if node not in self.freed_mib:
+            holdings = self.world.holdings
+            there = (self.on_card.get(card.gpu_id, ()) for card in holdings.gpus_on(node))
+            freed = (holdings.host_memory.freed_by(one) for here in there for one in here)
+            self.freed_mib[node] = sum(freed)
+        return self.freed_mib[node]
 
 
 class WithoutSlices:
@@ -150,25 +155,30 @@ class WithoutSlices:
             and not self._question.lacks_host_memory(
                 facts.node, option, departure.host_mib(facts.node)
             )
-            for gpu_id, facts in self._cards(departure)
+            for gpu_id, facts in self._cards(option, departure)
         )
 
-    def _cards(self, departure: _Departure) -> Iterator[tuple[GpuId, GpuFacts]]:
-        """Yield the cards where they were, and where host memory was short those beside these."""
+    def _cards(self, option: Option, departure: _Departure) -> Iterator[tuple[GpuId, GpuFacts]]:
+        """Yield the cards where they were, and where host memory is short those beside these."""
         holdings = self._question.holdings
         here = {card: facts for card in departure.on_card if (facts := holdings.gpu(card))}
         for node in {facts.node for facts in here.values()}:
-            if self._question.seen.host_rooms.get(node) is not None:
+            if self._question.lacks_host_memory(node, option):
                 here |= {facts.gpu_id: facts for facts in holdings.gpus_on(node)}
         yield from here.items()
 
     def _has_room_alone(self, option: Option) -> bool:
         """Whether there would be room on a card that others leave."""
         holdings = self._question.holdings
+        lacking: dict[NodeId, bool] = {}
         for facts, _ in self._anywhere.cards(option):
+            node = facts.node
+            if node not in lacking:
+                lacking[node] = self._lacks_alone(node, option)
+            if lacking[node]:
+                continue
             others = list(filter(self._is_others, holdings.slices_on(facts.gpu_id)))
-            is_short = self._question.lacks_host_memory(facts.node, option)
-            if not (others or is_short) or (is_short and self._lacks_alone(facts.node, option)):
+            if not (others or self._question.lacks_host_memory(node, option)):
                 continue
             if self._fits(option, _room_without(holdings, facts.gpu_id, others)):
                 return True
@@ -176,7 +186,13 @@ class WithoutSlices:
 
     def _lacks_alone(self, node: NodeId, option: Option) -> bool:
         """Whether an option could not be suspended on a node that others leave."""
-        holdings = self._question.holdings
+        if not self._question.lacks_host_memory(node, option):
+            return False
+        holdings, room = self._question.holdings, self._question.host_room(node)
+        most_mib = 0 if room is None else room.borrowed_mib + room.lent_mib
+        if self._question.lacks_host_memory(node, option, most_mib):
+            # Not even where all leave who may.
+            return True
         others = filter(self._is_others, holdings.slices_on_node(node))
         freed = sum(map(holdings.host_memory.freed_by, others))
         return self._question.lacks_host_memory(node, option, freed)
