@@ -36,6 +36,8 @@ NEEDED_BY_kube := kubernetes hub-of-z2jh
 
 export PATH := $(abspath $(BIN)):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# The tests start Sublet in many hundred processes: each would compile anew what a machine's setting keeps from being kept.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup wheelhouse card pytorch examples-for-a-card browser postgresql systemd hub-of-z2jh kubernetes demo up test quick check \
 	format benchmarks picture schema lock sbom audit mutants clean
@@ -92,10 +94,20 @@ quick: setup ## Tests for work in between: no browser, no cluster, no whole hub
 	@.ci/timed "quick tests" $(PYTEST) -m "not whole" $(PYTEST_OPTIONS)
 
 check: setup ## Formatting, lint, types, import rules
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target $(CHECKS)
+
+# Side by side, the longest first: most of them use one processor.
+CHECKS := check-of-types check-of-front-end check-of-code
+.PHONY: $(CHECKS)
+check-of-types:
+	@.ci/timed types $(BIN)/mypy
+
+check-of-front-end:
 	@.ci/timed "checks of the front end" npm run --silent --prefix labextension check
+
+check-of-code:
 	@.ci/timed formatting $(BIN)/ruff format --check .
 	@.ci/timed lint $(BIN)/ruff check .
-	@.ci/timed types $(BIN)/mypy
 	@.ci/timed "import rules" $(BIN)/lint-imports
 
 format: setup ## Format the code

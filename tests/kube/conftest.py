@@ -17,13 +17,13 @@ from tests.support.kube.run_folder import run_folder
 from tests.support.kube.sublet_on_cluster import SubletOnCluster, start_sublet
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def kube_folder() -> Iterator[Path]:
     with run_folder() as folder:
         yield folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def control_plane(kube_folder: Path) -> Iterator[ControlPlane]:
     programs = Programs(kube_folder)
     try:
@@ -36,12 +36,12 @@ def control_plane(kube_folder: Path) -> Iterator[ControlPlane]:
         programs.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def cluster(control_plane: ControlPlane) -> Api:
     return Api(control_plane)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def pretended_nodes(control_plane: ControlPlane) -> None:
     """Nodes that a test makes are played by kwok."""
     try:
@@ -50,7 +50,7 @@ def pretended_nodes(control_plane: ControlPlane) -> None:
         pytest.skip(f"no kwok here: {missing}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def node(control_plane: ControlPlane, cluster: Api) -> Iterator[Node]:
     """A real node, whose pods are real containers."""
     try:
@@ -62,7 +62,7 @@ def node(control_plane: ControlPlane, cluster: Api) -> Iterator[Node]:
     started.stop(cluster)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def notebook_image_on_node(node: Node, kube_folder: Path) -> str:
     """The image of notebooks, service and agent is on the node, with Sublet as it is here."""
     try:
@@ -74,7 +74,7 @@ def notebook_image_on_node(node: Node, kube_folder: Path) -> str:
     return NOTEBOOK
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def sublet(
     cluster: Api, node: Node, notebook_image_on_node: str, kube_folder: Path
 ) -> Iterator[SubletOnCluster]:

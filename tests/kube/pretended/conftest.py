@@ -12,7 +12,7 @@ from tests.support.kube.operators import JOB_SET, KUEUE, TRAINER, running
 from tests.support.kube.trainjob_fake import trainjob_fake
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def kueue(control_plane: ControlPlane, cluster: Api) -> Iterator[Api]:
     """Kueue itself where ``KUEUE_BIN`` names it, else a fake."""
     if KUEUE.manager is None:
@@ -23,7 +23,7 @@ def kueue(control_plane: ControlPlane, cluster: Api) -> Iterator[Api]:
             yield cluster
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def job_sets(control_plane: ControlPlane, cluster: Api) -> Iterator[Api]:
     """JobSet itself where ``JOBSET_BIN`` names it, else a fake that refuses the same."""
     if JOB_SET.manager is None:
@@ -34,7 +34,7 @@ def job_sets(control_plane: ControlPlane, cluster: Api) -> Iterator[Api]:
             yield cluster
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def train_jobs(control_plane: ControlPlane, cluster: Api, job_sets: Api) -> Iterator[Api]:
     """Kubeflow's trainer itself where ``TRAINER_BIN`` names it, else a fake; beside JobSet."""
     assert job_sets
