@@ -24,6 +24,7 @@ from sublet_lab.command_line.quota import quota
 from sublet_lab.command_line.refusals import refusals
 from sublet_lab.command_line.service import Service
 from sublet_lab.command_line.share import keep, share, wake
+from sublet_lab.command_line.simulation.command import simulate
 from sublet_lab.command_line.use import use
 from sublet_lab.command_line.whole_help import WholeHelp
 
@@ -83,6 +84,7 @@ _ADMINS: Final = (
     closings,
     evict,
     notify,
+    simulate,
 )
 for command in (*_OWNERS, *_ADMINS):
     main.add_command(command)

@@ -5,7 +5,8 @@ from fractions import Fraction
 
 import pytest
 from sublet_quota.closed_loop.asks.asked import AskedJob, AskedServer
-from sublet_quota.closed_loop.asks.trace_table import TraceError, read_trace
+from sublet_quota.closed_loop.asks.trace_row import TraceError
+from sublet_quota.closed_loop.asks.trace_table import read_trace, written_trace
 from sublet_quota.closed_loop.people import Habits, Person, days_of
 
 from tests.support.loop_cases import HOUR, MONDAY
@@ -102,3 +103,98 @@ def test_people_come_on_working_days_and_leave_in_the_end() -> None:
     servers = [each for each in asked if isinstance(each, AskedServer)]
     assert all(each.stays < HOUR for each in servers)
     assert sum(len(each.cells) for each in servers) > 50
+
+
+WRITTEN = (
+    f"{HEAD},kind,gpu_type,name,cells,stays,fills,patience,priority,max_run",
+    "0,ada,vision nlp,,1/2,notebook,,mine,60+12.5 0+3,30,1/3,600",
+    "1.5,bob,,3600,1,job,H100,train,,,,,2,7200",
+    '2,"a, b",nlp,0,small,notebook,,other,,0,1,0',
+)
+
+
+def test_a_notebook_s_cells_and_all_else_can_be_said() -> None:
+    server, job, other = read_trace(WRITTEN, MONDAY)
+    assert isinstance(server, AskedServer)
+    assert server.name == "mine"
+    assert [(c.thinks.total_seconds(), c.works.total_seconds()) for c in server.cells] == [
+        (60, 12.5),
+        (0, 3),
+    ]
+    assert (server.stays, server.fills) == (timedelta(seconds=30), Fraction(1, 3))
+    assert server.patience == timedelta(minutes=10)
+    assert isinstance(job, AskedJob)
+    assert (job.priority, job.max_run) == (2, 2 * HOUR)
+    assert other.owner == "a, b"
+
+
+def test_what_is_written_is_read_as_it_was() -> None:
+    asked = read_trace(WRITTEN, MONDAY)
+    assert list(written_trace(asked, MONDAY)) == list(WRITTEN)
+    drawn = days_of([Person("ada", ("a",))], MONDAY, MONDAY + timedelta(days=7), 3)
+    assert read_trace(written_trace(drawn, MONDAY), MONDAY) == drawn
+
+
+CELLS = '"cells": [[60, 12.5], [0, 3]]'
+
+
+def test_json_lines_say_the_same() -> None:
+    lines = (
+        '{"arrival": 0, "owner": "ada", "group": ["vision", "nlp"], "size": 0.5, "fills": "1/3",',
+        '{"arrival": 1.5, "owner": "bob", "duration": 3600, "size": 1, "gpu_type": "H100",',
+        '{"arrival": 2, "owner": "a, b", "group": "nlp", "duration": 0, "size": "small",',
+    )
+    more = (
+        f' "kind": "notebook", "name": "mine", {CELLS}, "stays": 30, "patience": 600}}',
+        ' "name": "train", "priority": 2, "max_run": 7200, "group": null}',
+        ' "kind": "notebook", "name": "other", "stays": 0, "fills": 1, "patience": 0}',
+    )
+    rows = [first + rest for first, rest in zip(lines, more, strict=True)]
+    assert read_trace(rows, MONDAY) == read_trace(WRITTEN, MONDAY)
+
+
+WRONG_LINES = {
+    "no JSON": ('{"arrival": 0,', "line 2: no JSON"),
+    "no object": ("[1, 2]", "line 2: '[1, 2]' is no object"),
+    "an unknown key": ('{"arival": 0}', "line 2: keys unknown: ['arival']"),
+    "a cell that is no pair": (
+        '{"arrival": 0, "owner": "a", "kind": "notebook", "cells": [[1]]}',
+        "line 2, cells: [1] is no pair",
+    ),
+    "a value of no kind": ('{"arrival": {}, "owner": "a"}', "line 2, arrival: {} is neither"),
+    "a name that is there": (
+        '{"arrival": 0, "owner": "a", "size": 1, "duration": 1, "name": "x"}',
+        "line 2, name: 'x' is that of line 1, too",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_LINES)
+def test_a_line_of_json_that_cannot_be_read_is_told(name: str) -> None:
+    line, words = WRONG_LINES[name]
+    first = '{"arrival": 0, "owner": "a", "size": 1, "duration": 1, "name": "x"}'
+    with pytest.raises(TraceError) as told:
+        read_trace([first, line], MONDAY)
+    assert words in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "words"),
+    [
+        ("cells", "60", "cells: '60': write THINKS+WORKS"),
+        ("fills", "2", "fills: 2: from 0 to 1"),
+        ("fills", "half", "fills: 'half' is no part"),
+        ("patience", "long", "patience: 'long' is no number of seconds"),
+    ],
+)
+def test_a_notebook_s_columns_that_cannot_be_meant_are_told(
+    column: str, value: str, words: str
+) -> None:
+    with pytest.raises(TraceError, match="line 2") as told:
+        read_trace([f"{FULL},{column}", f"0,ada,,60,,notebook,,{value}"], MONDAY)
+    assert words in str(told.value)
+
+
+def test_a_row_with_more_cells_than_columns_is_told() -> None:
+    with pytest.raises(TraceError, match="line 2: more cells than there are columns"):
+        read_trace([HEAD, "0,ada,a,60,1,job"], MONDAY)

@@ -7,9 +7,13 @@ whatever comes of them, so two documents are compared on the same days.
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from fractions import Fraction
+from typing import Final
 
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.shares.cards import WHOLE_CARD
+
+AGAIN: Final = "+"
+"""What a server's name has at its end for each time that it was ended and its owner came back."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""A trace as a table: one row for each server or job that was asked for, as CSV.
+"""A trace as a table: one row for each server or job that was asked for, as CSV or JSON Lines.
 
     arrival,owner,group,duration,size,kind,gpu_type
     0,ada,vision,7200,1/2,notebook,
@@ -6,32 +6,42 @@
 
 ``arrival`` is in seconds from the beginning, ``duration`` in seconds of computing for a job, and
 from start to stop for a notebook, whose cells are drawn. ``size`` is a part of a card (``1/2``,
-``0.5``), a number of cards, or for a notebook the name of a size of the document. ``group`` may be
-empty, or several with blanks between; ``kind`` (``job`` where empty) and ``gpu_type`` may be
-left out.
-A row of several cards becomes as many of one card each, as today's queue places no other.
+``0.5``), a number of cards, or for a notebook the name of a size of the document, or empty: the
+usual one. ``group`` may be empty, or several with blanks between.
+
+May be left out: ``kind`` (``job``, where empty) and ``gpu_type``; ``name``, different for each;
+``cells`` of a notebook, in place of its duration, as pairs of seconds with blanks between
+(``60+12.5 600+30``: how long its owner thinks, and then how long the cell takes); ``stays``: how
+long it is left running after the last; ``fills``: which part of its slice it fills; ``patience``:
+for how long it is asked for again; ``priority`` and ``max_run`` of a job.
+
+As JSON Lines each line is an object with these keys; ``group`` may be a list, ``cells`` a list of
+pairs. A row of several cards becomes as many of one card each, as today's queue places no other.
 """
 
 import csv
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from fractions import Fraction
+from itertools import chain
 from typing import Final
 
 from sublet_quota.closed_loop.asks.asked import Asked, AskedJob, AskedServer
-from sublet_quota.closed_loop.asks.draws import Draws
-from sublet_quota.closed_loop.people import Habits, cells_for
-from sublet_quota.errors import SubletQuotaError
-from sublet_quota.shares.cards import WHOLE_CARD
+from sublet_quota.closed_loop.asks.trace_row import (
+    JOB,
+    KNOWN,
+    NEEDED,
+    NOTEBOOK,
+    OPTIONAL,
+    Drawing,
+    TraceError,
+    TraceRow,
+)
+from sublet_quota.closed_loop.people import Habits
 
-_NEEDED: Final = ("arrival", "owner", "group", "duration", "size")
-_KNOWN: Final = frozenset((*_NEEDED, "kind", "gpu_type"))
-_KINDS: Final = ("job", "notebook")
-_MOST_CARDS: Final = 1024
-
-
-class TraceError(SubletQuotaError):
-    """A table that cannot be read: the line, the column, and what is wrong."""
+COLUMNS: Final = (*NEEDED, *OPTIONAL)
+_PAIR: Final = 2
 
 
 def read_trace(
@@ -41,80 +51,139 @@ def read_trace(
 
     ``seed`` and ``habits`` are for the cells of notebooks. Raises ``TraceError``.
     """
-    rows = csv.DictReader(lines)
-    columns = rows.fieldnames or ()
-    missing = [name for name in _NEEDED if name not in columns]
-    unknown = sorted(set(columns) - _KNOWN)
-    if missing or unknown:
-        message = (
-            f"line 1: columns missing: {missing}, unknown: {unknown}; known are {sorted(_KNOWN)}"
-        )
-        raise TraceError(message)
+    drawing = Drawing(begins, seed, habits or Habits())
     asked: list[Asked] = []
-    for row in rows:
-        asked += _Row(row, rows.line_num).asked(begins, seed, habits or Habits())
+    names: dict[str, int] = {}
+    for line, row in _rows(lines):
+        for each in TraceRow(row, line).asked(drawing):
+            if each.name in names:
+                where = names[each.name]
+                message = f"line {line}, name: {each.name!r} is that of line {where}, too"
+                raise TraceError(message)
+            names[each.name] = line
+            asked.append(each)
     return tuple(asked)
 
 
-class _Row:
-    def __init__(self, row: Mapping[str, str | None], line: int) -> None:
-        self._row = row
-        self._line = line
+def written_trace(asked: Iterable[Asked], begins: datetime) -> Iterator[str]:
+    """Yield the lines of a table (CSV) that asks for these, without their ends."""
+    yield ",".join(COLUMNS)
+    for each in asked:
+        row = _job_row(each) if isinstance(each, AskedJob) else _server_row(each)
+        row |= {
+            "arrival": _seconds(each.at - begins),
+            "owner": each.owner,
+            "group": " ".join(each.groups),
+            "name": each.name,
+            "gpu_type": each.gpu_type or "",
+        }
+        cells = [_quoted(row.get(column, "")) for column in COLUMNS]
+        yield ",".join(cells).rstrip(",")
 
-    def asked(self, begins: datetime, seed: int, habits: Habits) -> Iterator[Asked]:
-        kind = self._text("kind") or "job"
-        if kind not in _KINDS:
-            raise self._error("kind", f"{kind!r} is none of {', '.join(_KINDS)}")
-        owner = self._text("owner")
-        if not owner:
-            raise self._error("owner", "nobody")
-        at, lasts = begins + self._seconds("arrival"), self._seconds("duration")
-        for number, (size, cards) in enumerate(self._sizes(kind)):
-            name = f"{kind}/{self._line}/{number}"
-            groups, gpu_type = tuple(self._text("group").split()), self._text("gpu_type") or None
-            if kind == "job":
-                part = cards or WHOLE_CARD
-                yield AskedJob(name, at, owner, groups, lasts, part, gpu_type)
-                continue
-            yield AskedServer(
-                name=name,
-                at=at,
-                owner=owner,
-                groups=groups,
-                size=size,
-                cards=cards,
-                gpu_type=gpu_type,
-                cells=cells_for(lasts, habits, Draws(seed, name)),
-                fills=habits.fills,
-                patience=habits.patience,
-            )
 
-    def _sizes(self, kind: str) -> list[tuple[str | None, Fraction | None]]:
-        text = self._text("size")
+def _job_row(job: AskedJob) -> dict[str, str]:
+    return {
+        "kind": JOB,
+        "duration": _seconds(job.works),
+        "size": str(job.cards),
+        "priority": str(job.priority or ""),
+        "max_run": "" if job.max_run is None else _seconds(job.max_run),
+    }
+
+
+def _server_row(server: AskedServer) -> dict[str, str]:
+    return {
+        "kind": NOTEBOOK,
+        # No cells are told as a time in which there are none.
+        "duration": "" if server.cells else "0",
+        "size": server.size or ("" if server.cards is None else str(server.cards)),
+        "cells": " ".join(f"{_seconds(c.thinks)}+{_seconds(c.works)}" for c in server.cells),
+        "stays": _seconds(server.stays),
+        "fills": str(server.fills),
+        "patience": _seconds(server.patience),
+    }
+
+
+def _seconds(length: timedelta) -> str:
+    return f"{length.total_seconds():.6f}".rstrip("0").rstrip(".")
+
+
+def _quoted(text: str) -> str:
+    if not set(text) & set(',"\r\n'):
+        return text
+    return '"' + text.replace('"', '""') + '"'
+
+
+def _rows(lines: Iterable[str]) -> Iterator[tuple[int, Mapping[str, str | None]]]:
+    rest = iter(lines)
+    first = next(rest, "")
+    if first.lstrip("\ufeff \t").startswith("{"):
+        return _json_rows(chain([first.lstrip("\ufeff")], rest))
+    return _csv_rows(chain([first.lstrip("\ufeff")], rest))
+
+
+def _csv_rows(lines: Iterable[str]) -> Iterator[tuple[int, Mapping[str, str | None]]]:
+    rows = csv.DictReader(lines)
+    columns = rows.fieldnames or ()
+    missing = [name for name in NEEDED if name not in columns]
+    unknown = sorted(set(columns) - KNOWN)
+    if missing or unknown:
+        message = (
+            f"line 1: columns missing: {missing}, unknown: {unknown}; known are {sorted(KNOWN)}"
+        )
+        raise TraceError(message)
+    while True:
         try:
-            cards = Fraction(text)
-        except (ValueError, ZeroDivisionError):
-            if kind == "notebook" and text:
-                return [(text, None)]
-            raise self._error("size", f"{text!r} is no number of cards") from None
-        if not 0 < cards <= _MOST_CARDS:
-            raise self._error("size", f"{text} cards, from above 0 to {_MOST_CARDS} are possible")
-        if cards > 1 and cards.denominator != 1:
-            raise self._error("size", f"{text} cards: a part of one, or whole ones")
-        return [(None, min(cards, WHOLE_CARD))] * max(1, int(cards))
+            row = next(rows, None)
+        except csv.Error as error:
+            message = f"line {rows.line_num}: {error}"
+            raise TraceError(message) from error
+        if row is None:
+            return
+        if None in row:
+            message = f"line {rows.line_num}: more cells than there are columns"
+            raise TraceError(message)
+        yield rows.line_num, row
 
-    def _seconds(self, column: str) -> timedelta:
-        text = self._text(column)
+
+def _json_rows(lines: Iterable[str]) -> Iterator[tuple[int, Mapping[str, str | None]]]:
+    for line, text in enumerate(lines, 1):
+        if not text.strip():
+            continue
         try:
-            found = timedelta(seconds=float(text))
-        except (ValueError, OverflowError):
-            raise self._error(column, f"{text!r} is no number of seconds") from None
-        if found < timedelta():
-            raise self._error(column, f"{text} is below 0")
-        return found
+            row = json.loads(text)
+        except ValueError as error:
+            message = f"line {line}: no JSON: {error}"
+            raise TraceError(message) from error
+        if not isinstance(row, dict):
+            message = f"line {line}: {text.strip()[:40]!r} is no object"
+            raise TraceError(message)
+        unknown = sorted(set(row) - KNOWN)
+        if unknown:
+            message = f"line {line}: keys unknown: {unknown}; known are {sorted(KNOWN)}"
+            raise TraceError(message)
+        yield line, {key: _as_text(line, key, value) for key, value in row.items()}
 
-    def _text(self, column: str) -> str:
-        return (self._row.get(column) or "").strip()
 
-    def _error(self, column: str, what: str) -> TraceError:
-        return TraceError(f"line {self._line}, {column}: {what}")
+def _as_text(line: int, key: str, value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(Fraction(str(value))) if key == "size" else repr(value)
+    if key == "group" and isinstance(value, list) and all(isinstance(e, str) for e in value):
+        return " ".join(value)
+    if key == "cells" and isinstance(value, list):
+        return " ".join(_pair(line, each) for each in value)
+    message = f"line {line}, {key}: {value!r} is neither text nor a number"
+    raise TraceError(message)
+
+
+def _pair(line: int, cell: object) -> str:
+    pair = cell if isinstance(cell, list) else []
+    if len(pair) != _PAIR or not all(type(each) in {int, float} for each in pair):
+        message = f"line {line}, cells: {cell!r} is no pair of seconds, such as [60, 12.5]"
+        raise TraceError(message)
+    thinks, works = pair
+    return f"{thinks!r}+{works!r}"

@@ -1,13 +1,18 @@
 """All simulated cards together: what is told of them goes into the record and to who is charged."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from fractions import Fraction
 
 from sublet_quota.closed_loop.asks.asked import Manner
 from sublet_quota.closed_loop.card.card_changes import CardChanges
 from sublet_quota.closed_loop.card.card_news import CardNews
+from sublet_quota.closed_loop.card.held_on_card import (
+    HeldOnCard,
+    PlacedSlice,
+    add_by_hour,
+    count_held,
+)
 from sublet_quota.closed_loop.card.reserved_on_card import ReservedOnCard
 from sublet_quota.closed_loop.card.slice_on_card import SliceOnCard
 from sublet_quota.closed_loop.card_model import CardModel
@@ -16,6 +21,7 @@ from sublet_quota.closed_loop.record.records import (
     CardChanged,
     CardHours,
     CellBegan,
+    HeldSlice,
     JobWaited,
     Moved,
     Ran,
@@ -28,28 +34,6 @@ from sublet_quota.names.ids import GpuId, GroupName, NodeId, SliceId
 from sublet_quota.residency.snapshot import PoolSettings, Rank
 from sublet_quota.shares.cards import NO_CARD, WHOLE_CARD
 from sublet_quota.shares.past_use import Span
-
-
-@dataclass(slots=True)
-class PlacedSlice:
-    """A slice, and where it lies; ``cards``: which part of a card it is."""
-
-    served: SliceOnCard
-    who: Who
-    gpu_id: GpuId
-    cards: Fraction
-    worst: Rank = Rank.ENTITLED
-    """The worst rank since its present cell was asked for."""
-
-
-@dataclass(frozen=True, slots=True)
-class HeldOnCard:
-    """Who held what on one card, from one moment to another, while nothing changed there."""
-
-    model: str
-    slices: Sequence[PlacedSlice]
-    began: datetime
-    ended: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +102,16 @@ class Cards:
         )
         on_node.append(model)
         self.models[facts.gpu_id] = model
+        self._held_until[facts.gpu_id] = self._clock.now
 
     def add(self, served: SliceOnCard, who: Who, gpu_id: GpuId) -> None:
         """Place a slice on a card."""
         self.pass_time(gpu_id)
         model = self.models[gpu_id]
         cards = cards_on(served.amount, model.facts.kind)
-        self._placed[served.slice_id] = PlacedSlice(served, who, gpu_id, cards, served.rank)
+        self._placed[served.slice_id] = PlacedSlice(
+            served, who, gpu_id, cards, self._clock.now, served.rank
+        )
         model.add(served)
         self.settle(gpu_id)
 
@@ -134,7 +121,7 @@ class Cards:
         self.pass_time(gpu_id)
         self.changes.stay(slice_id)
         self.models[gpu_id].remove(slice_id)
-        del self._placed[slice_id]
+        self._note_held(self._placed.pop(slice_id))
         self.settle(gpu_id)
 
     def wake(self, slice_id: SliceId, works: timedelta) -> None:
@@ -173,6 +160,8 @@ class Cards:
     def pays(self, slice_id: SliceId, group: GroupName | None) -> None:
         """Note who pays for a slice from now on."""
         placed = self._placed[slice_id]
+        self._count_held(placed.gpu_id)
+        self._note_held(placed)
         placed.who = replace(placed.who, group=group)
 
     def slice(self, slice_id: SliceId) -> SliceOnCard:
@@ -186,6 +175,9 @@ class Cards:
     def change_card(self, slice_id: SliceId, to: GpuId) -> None:
         """Let a slice of which nothing is on its card be on another from now on."""
         placed = self._placed[slice_id]
+        for gpu_id in (placed.gpu_id, to):
+            self._count_held(gpu_id)
+        self._note_held(placed)
         before, placed.gpu_id = placed.gpu_id, to
         self.models[to].slices[slice_id] = self.models[before].slices.pop(slice_id)
         self._record.card_changes.append(CardChanged(slice_id, before, to, self._clock.now))
@@ -235,8 +227,8 @@ class Cards:
 
     def tell_held(self, held: Callable[[HeldOnCard], None] | None) -> None:
         """Tell from now on who holds what on cards; ``None``: that is told no more."""
-        if self._held is None:
-            self._held_until = dict.fromkeys(self.models, self._clock.now)
+        if self._held is None and held is not None:
+            self.count_held()
         self._held = held
 
     def count_held(self) -> None:
@@ -246,11 +238,21 @@ class Cards:
 
     def finish(self) -> None:
         """Note what lasts until the end."""
+        now = self._clock.now
         for gpu_id, model in self.models.items():
             self.pass_time(gpu_id)
+            self._count_held(gpu_id)
             for served in model.slices.values():
-                if served.runs_since is not None and served.runs_since < self._clock.now:
-                    self._runs(served, served.runs_since, self._clock.now)
+                if served.runs_since is not None and served.runs_since < now:
+                    self._runs(served, served.runs_since, now)
+        for placed in self._placed.values():
+            self._note_held(placed)
+            since = placed.served.asked_at
+            if since is not None and not placed.who.is_job:
+                waits = CellBegan(
+                    placed.served.slice_id, placed.who, placed.worst, since, now - since
+                )
+                self._record.cells_waiting.append(waits)
 
     def _look(self, gpu_id: GpuId, planned: datetime) -> None:
         if self._looks.get(gpu_id) == planned:
@@ -264,13 +266,25 @@ class Cards:
         return max(0, self._manner.speeds.host_mib_a_card * len(models) - taken)
 
     def _count_held(self, gpu_id: GpuId) -> None:
-        now, until = self._clock.now, self._held_until.get(gpu_id)
-        if self._held is None or until is None or until >= now:
+        now, until = self._clock.now, self._held_until[gpu_id]
+        if until >= now:
             return
-        model = self.models[gpu_id]
-        here = [self._placed[slice_id] for slice_id in model.slices]
         self._held_until[gpu_id] = now
-        self._held(HeldOnCard(model.facts.kind.type, here, until, now))
+        model = self.models[gpu_id]
+        if not model.slices:
+            return
+        here = [self._placed[slice_id] for slice_id in model.slices]
+        count_held(self._record.held_us, self._types[gpu_id], here, now - until)
+        if self._held is not None:
+            self._held(HeldOnCard(model.facts.kind.type, here, until, now))
+
+    def _note_held(self, placed: PlacedSlice) -> None:
+        """Note for how long a slice was here at the expense of who pays for it."""
+        began, placed.since = placed.since, self._clock.now
+        if began < placed.since:
+            gpu_type, slice_id = self._types[placed.gpu_id], placed.served.slice_id
+            held = HeldSlice(slice_id, placed.who, gpu_type, placed.cards, began, placed.since)
+            self._record.held_slices.append(held)
 
     def _add_up(self, gpu_id: GpuId, model: CardModel, seconds: float) -> None:
         hours = self._record.hours.setdefault(self._types[gpu_id], CardHours())
@@ -283,6 +297,8 @@ class Cards:
         hours.used += used * seconds
         hours.jobs += jobs * seconds
         hours.lent += min(jobs, held - used) * seconds
+        if held > used:
+            add_by_hour(hours.not_used, held - used, model.now - self._record.began, seconds)
 
     def _runs(self, served: SliceOnCard, began: datetime, ended: datetime) -> None:
         placed = self._placed[served.slice_id]

@@ -1,9 +1,10 @@
 """What happened, as it is noted down: figures are made of nothing else."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from fractions import Fraction
+from typing import NamedTuple
 
 from sublet_quota.budgets.charge import HeldKind
 from sublet_quota.names.ids import GpuId, GroupName, SliceId, UserName
@@ -32,6 +33,32 @@ class Ran:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldSlice:
+    """A slice was held on a card, from one moment to another, at one payer's expense."""
+
+    slice_id: SliceId
+    who: Who
+    gpu_type: str
+    cards: Fraction
+    began: datetime
+    ended: datetime
+
+
+class HeldKey(NamedTuple):
+    """What time on cards is added up by: who paid, what became of it, and of which part."""
+
+    group: GroupName | None
+    is_job: bool
+    gpu_type: str
+    kind: HeldKind
+    entitled: bool
+    """Whether a guarantee covered it, against everybody or in part."""
+    numerator: int
+    denominator: int
+    """The slice's part of a card: its time is that of whole numbers, and adds up exactly."""
+
+
+@dataclass(frozen=True, slots=True)
 class CellBegan:
     """A cell ran for the first time, so long after it was asked for."""
 
@@ -55,7 +82,9 @@ class Answered:
     """How it stands; ``None``: refused."""
     refused: str | None = None
     within_guarantee: bool = False
-    """Whether it was refused for want of room, though within guarantee and limits."""
+    """Whether it was refused for want of room, though within guarantee and limits: then ``group``
+    is whose guarantee.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +177,8 @@ class CardHours:
     """Held by idle servers, and used by jobs."""
     jobs: float = 0.0
     """By jobs, on lent and on free room."""
+    not_used: defaultdict[int, float] = field(default_factory=lambda: defaultdict(float))
+    """What was held and not used, lent or not, by the hour since the beginning."""
 
     @property
     def idle(self) -> float:
@@ -163,6 +194,8 @@ class Record:
     ended: datetime
     runs: list[Ran] = field(default_factory=list)
     cells: list[CellBegan] = field(default_factory=list)
+    cells_waiting: list[CellBegan] = field(default_factory=list)
+    """Cells that wait at the end."""
     answers: list[Answered] = field(default_factory=list)
     line: list[LeftLine] = field(default_factory=list)
     job_waits: list[JobWaited] = field(default_factory=list)
@@ -178,6 +211,9 @@ class Record:
     budgets: list[BudgetTurned] = field(default_factory=list)
     held: Counter[tuple[SliceId, HeldKind]] = field(default_factory=Counter)
     """For how many microseconds each slice was held in which way, while there are budgets."""
+    held_slices: list[HeldSlice] = field(default_factory=list)
+    held_us: Counter[HeldKey] = field(default_factory=Counter)
+    """For how many microseconds slices were held in which way."""
     refused_jobs: Counter[str] = field(default_factory=Counter)
     hours: dict[str, CardHours] = field(default_factory=dict)
     """By GPU type."""

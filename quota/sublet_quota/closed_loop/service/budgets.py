@@ -15,11 +15,11 @@ from sublet_quota.budgets.guests import Guest, paid_for_room
 from sublet_quota.budgets.period import HOUR, hour_of
 from sublet_quota.budgets.spending import ChargedHour, Spending
 from sublet_quota.budgets.standing import Spent
-from sublet_quota.closed_loop.card.all_cards import HeldOnCard, PlacedSlice
+from sublet_quota.closed_loop.card.held_on_card import HeldOnCard, PlacedSlice
 from sublet_quota.closed_loop.clock import Phase
 from sublet_quota.closed_loop.record.records import BudgetTurned
 from sublet_quota.closed_loop.service.parts import Parts
-from sublet_quota.document.lookups.group_budgets import all_budgets
+from sublet_quota.document.lookups.group_budgets import has_budgets
 from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.residency.snapshot import Rank
 
@@ -42,7 +42,7 @@ class Budgets:
     @property
     def are_there(self) -> bool:
         """Whether the document says any."""
-        return bool(all_budgets(self._parts.holdings.document))
+        return has_budgets(self._parts.holdings.document)
 
     def expect(self) -> None:
         """Count from now on what is held, where the document in force says budgets."""

@@ -6,7 +6,7 @@ slice. Of several cards a job is not here: today's queue places each on one.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -19,6 +19,7 @@ from sublet_quota.closed_loop.service.parts import Parts
 from sublet_quota.closed_loop.service.servers import part_of_a_card
 from sublet_quota.document.right_values import Rights
 from sublet_quota.holdings.gpu_load import Holding, cards_on
+from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.jobs.entitled_places import EntitledPlaces
 from sublet_quota.jobs.job_admission import AdmittedJob, admit_job
 from sublet_quota.jobs.job_queue import BesideOthers, JobPlacement, QueuePlan, plan_queue
@@ -66,19 +67,7 @@ class Jobs:
     def submit(self, asked: AskedJob) -> None:
         """Submit a job: it waits for room, or is refused at once."""
         parts, now = self._parts, self._parts.clock.now
-        memory_mib, compute_milli = part_of_a_card(parts, asked.cards, asked.gpu_type)
-        wish = RequestedJob(
-            owner=asked.owner,
-            groups=asked.groups,
-            memory_mib=None if asked.cards >= 1 else memory_mib,
-            compute_milli=compute_milli,
-            gpu_type=asked.gpu_type,
-            priority=asked.priority,
-            group=asked.group,
-            max_run=asked.max_run,
-            lot=lot_of(asked.name),
-            may_go_first=asked.priority > 0,
-        )
+        wish = job_wish_of(parts.holdings, asked)
         admitted = admit_job(parts.holdings, wish, self._counts(wish.owner), now)
         if isinstance(admitted, Refusal):
             parts.record.refused_jobs[str(admitted.reason)] += 1
@@ -280,14 +269,36 @@ class Jobs:
 
     def _counts(self, owner: str) -> JobCounts:
         """Return the jobs that wait or run."""
-        of_group: Counter[GroupName] = Counter()
-        own: Counter[GroupName] = Counter()
-        of_owner = 0
-        document = self._parts.holdings.document
-        for job in (*self.waiting.values(), *self._placed.values()):
-            group, is_own = job.waiting.group, job.waiting.owner == owner
-            of_owner += is_own
-            for name in document.path_of_payer(group):
-                of_group[name] += 1
-                own[name] += is_own
-        return JobCounts(of_owner, of_group, own)
+        jobs = (*self.waiting.values(), *self._placed.values())
+        return job_counts(self._parts.holdings, (job.waiting for job in jobs), owner)
+
+
+def job_wish_of(holdings: Holdings, asked: AskedJob) -> RequestedJob:
+    """Return what is wished for with a job."""
+    memory_mib, compute_milli = part_of_a_card(holdings, asked.cards, asked.gpu_type)
+    return RequestedJob(
+        owner=asked.owner,
+        groups=asked.groups,
+        memory_mib=None if asked.cards >= 1 else memory_mib,
+        compute_milli=compute_milli,
+        gpu_type=asked.gpu_type,
+        priority=asked.priority,
+        group=asked.group,
+        max_run=asked.max_run,
+        lot=lot_of(asked.name),
+        may_go_first=asked.priority > 0,
+    )
+
+
+def job_counts(holdings: Holdings, jobs: Iterable[WaitingJob], owner: str) -> JobCounts:
+    """Return how many jobs wait or run, of these."""
+    of_group: Counter[GroupName] = Counter()
+    own: Counter[GroupName] = Counter()
+    of_owner = 0
+    for job in jobs:
+        is_own = job.owner == owner
+        of_owner += is_own
+        for name in holdings.document.path_of_payer(job.group):
+            of_group[name] += 1
+            own[name] += is_own
+    return JobCounts(of_owner, of_group, own)

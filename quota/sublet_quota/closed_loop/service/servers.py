@@ -11,7 +11,7 @@ from fractions import Fraction
 
 from sublet_quota.admission.slice_admission import admit
 from sublet_quota.admission.slice_request import RequestedSlice
-from sublet_quota.closed_loop.asks.asked import AskedServer, Cell
+from sublet_quota.closed_loop.asks.asked import AGAIN, AskedServer, Cell
 from sublet_quota.closed_loop.card.slice_on_card import SliceOnCard
 from sublet_quota.closed_loop.clock import Phase
 from sublet_quota.closed_loop.record.records import Answered, Who
@@ -19,6 +19,7 @@ from sublet_quota.closed_loop.service.idle_ends import IdleEnds
 from sublet_quota.closed_loop.service.line import Line
 from sublet_quota.closed_loop.service.parts import Parts
 from sublet_quota.holdings.gpu_load import Holding
+from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.jobs.turns.job_order import open_kinds
 from sublet_quota.names.ids import SliceId, UserName
 from sublet_quota.placement.slice_placement import Placement, decide_slice
@@ -53,7 +54,7 @@ class Servers:
 
         Where it is refused, it is asked for again later, as long as patience lasts.
         """
-        wish = self._wish(asked)
+        wish = wish_of(self._parts.holdings, asked)
         answer = decide_slice(self._parts.holdings, wish)
         if isinstance(answer, Placement) and (not self.line.waits or is_due(answer)):
             self._give(asked, answer)
@@ -71,14 +72,15 @@ class Servers:
     def _refused(self, asked: AskedServer, wish: RequestedSlice, refusal: Refusal) -> None:
         """Note a refusal; within guarantee and limits there is none, but for want of room."""
         clock, options = self._parts.clock, admit(self._parts.holdings, wish).options
+        entitled = next((each for each in options if each.rank is Rank.ENTITLED), None)
         refused = Answered(
             asked.name,
             UserName(asked.owner),
             clock.now,
-            None,
+            None if entitled is None else entitled.group,
             None,
             str(refusal.reason),
-            within_guarantee=any(option.rank is Rank.ENTITLED for option in options),
+            within_guarantee=entitled is not None,
         )
         self._parts.record.answers.append(refused)
         again = clock.now + asked.asks_again
@@ -94,22 +96,6 @@ class Servers:
         server = self._running.get(slice_id)
         if server is not None:
             self._think(slice_id, server)
-
-    def _wish(self, asked: AskedServer) -> RequestedSlice:
-        memory_mib = compute_milli = None
-        if asked.cards is not None:
-            memory_mib, compute_milli = part_of_a_card(self._parts, asked.cards, asked.gpu_type)
-        return RequestedSlice(
-            owner=asked.owner,
-            groups=asked.groups,
-            size=asked.size,
-            gpu_type=asked.gpu_type,
-            memory_mib=memory_mib,
-            compute_milli=compute_milli,
-            never_suspended=asked.never_suspended,
-            group=asked.group,
-            lot=lot_of(asked.name),
-        )
 
     def _hand_out(self, asked: AskedServer, placement: Placement) -> None:
         parts, slice_id = self._parts, SliceId(asked.name)
@@ -169,7 +155,7 @@ class Servers:
         # It was ended meanwhile: its owner starts it anew, and goes on where they were.
         now, asked = self._parts.clock.now, server.asked
         left = (Cell(timedelta(), works), *asked.cells[server.cells_begun :])
-        self.ask(replace(asked, name=f"{asked.name}+", at=now, cells=left))
+        self.ask(replace(asked, name=f"{asked.name}{AGAIN}", at=now, cells=left))
 
     def _leave(self, slice_id: SliceId) -> None:
         if slice_id in self._running:
@@ -191,9 +177,27 @@ class Servers:
         self._changed()
 
 
-def part_of_a_card(parts: Parts, cards: Fraction, gpu_type: str | None) -> tuple[int, int]:
+def wish_of(holdings: Holdings, asked: AskedServer) -> RequestedSlice:
+    """Return what is wished for with a server."""
+    memory_mib = compute_milli = None
+    if asked.cards is not None:
+        memory_mib, compute_milli = part_of_a_card(holdings, asked.cards, asked.gpu_type)
+    return RequestedSlice(
+        owner=asked.owner,
+        groups=asked.groups,
+        size=asked.size,
+        gpu_type=asked.gpu_type,
+        memory_mib=memory_mib,
+        compute_milli=compute_milli,
+        never_suspended=asked.never_suspended,
+        group=asked.group,
+        lot=lot_of(asked.name),
+    )
+
+
+def part_of_a_card(holdings: Holdings, cards: Fraction, gpu_type: str | None) -> tuple[int, int]:
     """Return memory and compute of a part of a card, of the smallest that may be meant."""
-    kinds = open_kinds(parts.holdings) or {gpu.kind: "" for gpu in parts.holdings.gpus()}
+    kinds = open_kinds(holdings) or {gpu.kind: "" for gpu in holdings.gpus()}
     meant = [
         kind for kind, name in kinds.items() if gpu_type in {None, name} or kind.is_type(gpu_type)
     ]

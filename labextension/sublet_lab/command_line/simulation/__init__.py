@@ -1,0 +1,1 @@
+"""``sublet simulate``: what a quota document comes to, and what else could have been."""

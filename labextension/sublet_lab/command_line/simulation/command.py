@@ -1,0 +1,218 @@
+"""The command itself: options in, a report as a table or as JSON."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+import click
+from sublet_quota.closed_loop.asks.asked import CardSpeeds, Manner
+from sublet_quota.closed_loop.baselines.policies import Policy
+from sublet_quota.closed_loop.outcome.outcome import Watts
+from sublet_quota.closed_loop.outcome.question import NamedDocument, Question, answer
+from sublet_quota.document.problems import QuotaDocumentError
+from sublet_quota.document.reading import read_quota_document
+from sublet_quota.errors import SubletQuotaError
+from sublet_quota.holdings.gpu_load import GpuFacts
+
+from sublet_lab.command_line.quota_text import name_of, read_text
+from sublet_lab.command_line.simulation.figures_table import print_report
+from sublet_lab.command_line.simulation.options import (
+    ALL_TYPES,
+    CARDS,
+    MOMENT,
+    PART,
+    POLICY,
+    SPEEDS,
+    WATTS,
+)
+from sublet_lab.command_line.simulation.progress import told_progress
+from sublet_lab.command_line.simulation.workload import SAMPLE, Wanted, save, workload_of
+from sublet_lab.command_line.tables import json_option, plain, print_json, wants_json
+
+_MONDAY: Final = datetime(2026, 1, 5, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command was given."""
+
+    quota: BinaryIO
+    against: BinaryIO | None
+    cards: tuple[str, tuple[GpuFacts, ...]]
+    workload: str
+    days: int | None
+    seed: int
+    begins: datetime
+    people: str
+    habits: tuple[str, ...]
+    groups: str
+    part: Fraction | None
+    first_day: int
+    beside: tuple[Policy | None, ...]
+    speeds: CardSpeeds | None
+    watts: Mapping[str, Watts] | None
+    save_workload: Path | None
+
+    @property
+    def wanted(self) -> Wanted:
+        """What people are to ask for."""
+        groups = (each.strip() for each in self.groups.split(","))
+        return Wanted(
+            self.workload,
+            self.begins,
+            self.days,
+            self.seed,
+            self.people,
+            self.habits,
+            tuple(each for each in groups if each),
+            self.part,
+            self.first_day,
+        )
+
+
+@click.command()
+@click.option(
+    "--quota", type=click.File("rb", lazy=True), required=True, help="The quota document."
+)
+@click.option("--against", type=click.File("rb", lazy=True), help="Another one, on the same days.")
+@click.option(
+    "--cards",
+    type=CARDS,
+    required=True,
+    help="The cards, as NUMBERxMODEL:GIB, such as 2xH100:80,4xL4:24.",
+)
+@click.option(
+    "--workload",
+    default=SAMPLE,
+    show_default=True,
+    help="What people ask for: a file (the manual says which), `synthetic`: drawn by --people and "
+    "--habit, or `sample`: a week that comes with Sublet.",
+)
+@click.option(
+    "--days",
+    type=click.IntRange(1, 3660),
+    help="How long. Default: 7, of a table as long as there is something in it.",
+)
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="For draws.")
+@click.option(
+    "--begins",
+    type=MOMENT,
+    default=_MONDAY.date().isoformat(),
+    show_default=True,
+    help="The first day, in UTC: what the document says of times is meant by it.",
+)
+@click.option(
+    "--people",
+    default="30",
+    show_default=True,
+    help="How many are drawn: a number for all groups, or science=14,guests=8.",
+)
+@click.option(
+    "--habit",
+    "habits",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="How they work, such as works=3m, thinks=18m, jobs_a_day=2; may be repeated.",
+)
+@click.option(
+    "--groups", default="", help="Into which groups the people of a published trace are put."
+)
+@click.option(
+    "--part", type=PART, help="The part of a card that each notebook of such a trace asks for."
+)
+@click.option(
+    "--first-day", type=click.IntRange(0), default=0, help="The first day taken of such a trace."
+)
+@click.option(
+    "--beside",
+    type=POLICY,
+    multiple=True,
+    default=("static", "cull:30m"),
+    show_default=True,
+    help="Other policies of the same days: static, cull:TIME; none.",
+)
+@click.option(
+    "--speeds",
+    type=SPEEDS,
+    help="How fast memory moves, OUT:BACK in GiB a second. Default: 5.9:7.8.",
+)
+@click.option(
+    "--watts",
+    type=WATTS,
+    help="What a card takes, COMPUTING:RESTING, or by type H100=700:120,L4=72:16; for energy.",
+)
+@click.option(
+    "--save-workload",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write what people ask for into this file, too, as a table.",
+)
+@json_option
+def simulate(**said: Any) -> None:
+    """Simulate what a quota document comes to, by the code that decides. Needs no hub.
+
+    Waits, refusals, hours, moves and unmet guarantees, beside what other policies come to on the
+    same days; with --against, who gains and who loses. The same options give the same figures.
+    """
+    options = Options(**said)
+    first = _document(options.quota)
+    second = None if options.against is None else _other(first, _document(options.against))
+    found = workload_of(options.wanted, first.document)
+    if options.save_workload is not None:
+        save(found, options.begins, options.save_workload)
+    text, facts = options.cards
+    question = Question(
+        first=first,
+        second=second,
+        cards=facts,
+        asked=found.asked,
+        begins=options.begins,
+        ends=found.ends,
+        beside=tuple(dict.fromkeys(policy for policy in options.beside if policy is not None)),
+        manner=Manner() if options.speeds is None else Manner(speeds=options.speeds),
+        watts=_by_type(options.watts or {}, first, facts),
+        seed=options.seed,
+        cards_text=text,
+        workload_text=found.words,
+    )
+    try:
+        with told_progress(question) as passed:
+            report = answer(question, passed)
+    except SubletQuotaError as error:
+        raise click.ClickException(plain(str(error))) from error
+    report = report.model_copy(update={"notes": (*found.notes, *report.notes)})
+    if wants_json():
+        print_json(report)
+    else:
+        print_report(report)
+
+
+def _document(file: BinaryIO) -> NamedDocument:
+    name = name_of(file)
+    try:
+        document = read_quota_document(read_text(file))
+    except QuotaDocumentError as error:
+        problems = "\n".join(plain(f"{name}: {each}") for each in error.problems)
+        raise click.ClickException(problems) from error
+    return NamedDocument(Path(name).name, document)
+
+
+def _other(first: NamedDocument, second: NamedDocument) -> NamedDocument:
+    """Return the second document, by another name than the first."""
+    return replace(second, name=f"{second.name} (2)") if second.name == first.name else second
+
+
+def _by_type(
+    watts: Mapping[str, Watts], named: NamedDocument, cards: tuple[GpuFacts, ...]
+) -> Mapping[str, Watts]:
+    types = {str(named.document.type_of(card.kind.type)) for card in cards}
+    unknown = sorted(set(watts) - types - {ALL_TYPES})
+    if unknown:
+        message = (
+            f"--watts: no card is of type {unknown[0]!r}; there are {', '.join(sorted(types))}"
+        )
+        raise click.UsageError(message)
+    of_all = watts.get(ALL_TYPES)
+    return {name: found for name in types if (found := watts.get(name, of_all)) is not None}

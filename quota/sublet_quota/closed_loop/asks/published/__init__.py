@@ -1,0 +1,1 @@
+"""Traces that others published, read as they published them."""

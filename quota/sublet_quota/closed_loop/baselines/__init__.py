@@ -1,0 +1,1 @@
+"""Other policies, on what is asked for in the same simulation."""

@@ -1,0 +1,1 @@
+"""What a simulation comes to: figures by group and policy, and who gains by another document."""

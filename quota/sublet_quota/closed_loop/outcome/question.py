@@ -1,0 +1,160 @@
+"""A whole question to the simulation, and its report: what ``sublet simulate`` asks.
+
+One quota document, or two to compare, and other policies beside them, all of the same cards and on
+the same days. The same question gives the same report, to the last digit.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+
+from sublet_quota.closed_loop.asks.asked import Asked, Manner
+from sublet_quota.closed_loop.baselines.policies import Policy, ours, run_to_the_end
+from sublet_quota.closed_loop.cluster import Scenario
+from sublet_quota.closed_loop.outcome.asked_names import AskedNames
+from sublet_quota.closed_loop.outcome.comparison import Standing, compared, standing_of
+from sublet_quota.closed_loop.outcome.outcome import Ran, Watts, outcome_of
+from sublet_quota.closed_loop.outcome.report import Outcome, Report, UnmetGuarantee
+from sublet_quota.closed_loop.outcome.waits import first_groups
+from sublet_quota.document.quota_document import QuotaDocument
+from sublet_quota.holdings.gpu_load import GpuFacts
+from sublet_quota.holdings.holdings import Holdings
+
+_MOST_NAMED = 5
+Passed = Callable[[str, datetime], None]
+"""Is told which run goes on, and how far it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class NamedDocument:
+    """A quota document, and how it is called in the report."""
+
+    name: str
+    document: QuotaDocument
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is to be simulated."""
+
+    first: NamedDocument
+    cards: tuple[GpuFacts, ...]
+    asked: tuple[Asked, ...]
+    begins: datetime
+    ends: datetime
+    second: NamedDocument | None = None
+    beside: tuple[Policy, ...] = ()
+    """Other policies, under the rights and limits of the first document."""
+    manner: Manner = field(default_factory=Manner)
+    watts: Mapping[str, Watts] = field(default_factory=dict)
+    seed: int = 0
+    cards_text: str = ""
+    workload_text: str = ""
+
+    @property
+    def documents(self) -> tuple[NamedDocument, ...]:
+        """The one document, or both."""
+        return (self.first,) if self.second is None else (self.first, self.second)
+
+    @property
+    def runs(self) -> tuple[str, ...]:
+        """The names of all runs, in their order."""
+        return (
+            *(each.name for each in self.documents),
+            *(policy.name for policy in self.beside),
+        )
+
+
+def answer(question: Question, passed: Passed = lambda *_: None) -> Report:
+    """Return the report on all runs. ``passed`` is told now and then how far each is."""
+    outcomes: list[Outcome] = []
+    standings: list[Standing] = []
+    for named in question.documents:
+        scenario = _scenario(question, named)
+        record = run_to_the_end(ours(scenario), partial(passed, named.name))
+        outcomes.append(outcome_of(_ran(question, named), record, _unmet(question, named)))
+        if question.second is not None:
+            names = AskedNames(question.asked, named.document)
+            standings.append(standing_of(record, names))
+    for policy in question.beside:
+        simulated = policy.begin(_scenario(question, question.first))
+        record = run_to_the_end(simulated, partial(passed, policy.name))
+        outcomes.append(outcome_of(_ran(question, question.first, policy.name), record))
+    groups = first_groups(AskedNames(question.asked, question.first.document))
+    comparison = None
+    if question.second is not None:
+        before, after = standings
+        comparison = compared(before, after, groups)
+    return Report(
+        begins=question.begins,
+        days=(question.ends - question.begins) / timedelta(days=1),
+        seed=question.seed,
+        cards=question.cards_text,
+        workload=question.workload_text,
+        people=len(groups),
+        notes=tuple(_notes(question)),
+        outcomes=tuple(outcomes),
+        comparison=comparison,
+    )
+
+
+def _scenario(question: Question, named: NamedDocument) -> Scenario:
+    return Scenario(
+        document=named.document,
+        cards=question.cards,
+        asked=question.asked,
+        begins=question.begins,
+        ends=question.ends,
+        manner=question.manner,
+    )
+
+
+def _ran(question: Question, named: NamedDocument, policy: str | None = None) -> Ran:
+    types = Counter(_type_of(named.document, card) for card in question.cards)
+    return Ran(
+        name=policy or named.name,
+        document_name=named.name,
+        document=named.document,
+        asked=question.asked,
+        cards=types,
+        watts=question.watts,
+        has_guarantees=policy is None,
+    )
+
+
+def _type_of(document: QuotaDocument, card: GpuFacts) -> str:
+    found = document.type_of(card.kind.type)
+    return found if isinstance(found, str) else card.kind.type
+
+
+def _unmet(question: Question, named: NamedDocument) -> tuple[UnmetGuarantee, ...]:
+    """Return which guarantees the cards cannot keep, whoever asks for what."""
+    holdings = Holdings(named.document.at(question.begins), question.cards)
+    return tuple(
+        UnmetGuarantee(at=question.begins, group=each.group, what="cards", why=each.words)
+        for each in holdings.warnings()
+        if each.there < each.told
+    )
+
+
+def _notes(question: Question) -> Iterator[str]:
+    """Yield what should be known of a report, for it may not be meant."""
+    asking = Counter(group for each in question.asked for group in each.groups)
+    for named in question.documents:
+        document = named.document
+        unknown = sorted(name for name in asking if not document.groups_of((name,)))
+        if unknown:
+            more = ", ..." if len(unknown) > _MOST_NAMED else ""
+            told = ", ".join(unknown[:_MOST_NAMED])
+            yield f"{named.name} has no group for: {told}{more}. They count as in no group."
+        changes = document.changes_after(question.begins)
+        if changes is not None and changes < question.ends:
+            yield f"{named.name} says something else from {changes:%Y-%m-%d %H:%M} UTC on."
+            if question.beside:
+                yield "Static and cull keep the limits of the beginning."
+        holdings = Holdings(document.at(question.begins), question.cards)
+        out = [each for each in question.cards if holdings.pool_of(each.gpu_id) is None]
+        if out:
+            yield f"{len(out)} of {len(question.cards)} cards are in no pool of {named.name}."

@@ -1,0 +1,172 @@
+"""``sublet simulate``: a report as a table and as JSON, of files, of the sample, and of draws."""
+
+import json
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from sublet_lab.command_line.simulation.sample import sample_lines
+
+from tests.support.lab_bodies import sublet
+
+ONE = """\
+gpu_types: {H100: {match: '*H100*'}}
+everyone: {own_amounts: true, limit: {slices: 2}}
+groups:
+  science: {guaranteed: {H100: 1}}
+  teaching: {}
+"""
+OTHER = ONE.replace("H100: 1", "H100: 2")
+TABLE = """\
+arrival,owner,group,duration,size,kind,cells
+0,ada,science,,1,notebook,600+1200 3600+60
+600,bob,teaching,,1/2,notebook,60+600 5400+600
+1800,bob,teaching,7200,1,job,
+3600,cleo,,3600,1/2,job,
+"""
+
+
+@pytest.fixture(autouse=True)
+def nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No service and no token: whoever asks one fails."""
+    for name in ("SUBLET_SERVICE_URL", "JUPYTERHUB_API_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "one.yaml").write_text(ONE)
+    (tmp_path / "other.yaml").write_text(OTHER)
+    (tmp_path / "asked.csv").write_text(TABLE)
+    return tmp_path
+
+
+def simulated(folder: Path, *more: str, workload: str = "asked.csv") -> Result:
+    source = workload if workload in {"sample", "synthetic"} else str(folder / workload)
+    asked = ("--quota", str(folder / "one.yaml"), "--cards", "2xH100:80", "--workload", source)
+    return sublet("simulate", *asked, *more)
+
+
+def test_a_table_has_80_columns_and_a_column_a_run(folder: Path) -> None:
+    shown = simulated(folder, "--against", str(folder / "other.yaml"))
+    assert shown.exit_code == 0, shown.output
+    assert max(map(len, shown.output.splitlines())) <= 80
+    assert "one.yaml     other.yaml         static       cull 30m" in shown.output
+    assert "Who gains and who loses, from one.yaml to other.yaml" in shown.output
+
+
+def test_the_same_options_give_the_same_bytes(folder: Path) -> None:
+    drawn = ("--days", "1", "--people", "science=2,teaching=2", "--seed", "3", "--json")
+    one, again = (simulated(folder, *drawn, workload="synthetic") for _ in range(2))
+    assert one.exit_code == 0, one.output
+    assert one.stdout == again.stdout
+    other = simulated(folder, *drawn[:4], "--seed", "4", "--json", workload="synthetic")
+    assert other.stdout != one.stdout
+
+
+def test_json_has_each_run(folder: Path) -> None:
+    told = json.loads(simulated(folder, "--json", "--watts", "700:100").stdout)
+    assert [each["name"] for each in told["outcomes"]] == ["one.yaml", "static", "cull 30m"]
+    ours, static, cull = told["outcomes"]
+    assert (ours["servers"], ours["jobs"], ours["jobs_done"]) == (2, 2, 2)
+    assert static["lost"]["notebooks"] == 0 < cull["lost"]["notebooks"]
+    assert ours["by_type"][0]["energy_kwh"] > 0
+    assert told["comparison"] is None
+
+
+def test_other_policies_may_be_left_out(folder: Path) -> None:
+    told = json.loads(simulated(folder, "--beside", "none", "--json").stdout)
+    assert [each["name"] for each in told["outcomes"]] == ["one.yaml"]
+
+
+def test_what_was_asked_for_can_be_saved_and_gives_the_same(folder: Path) -> None:
+    saved = folder / "saved.csv"
+    drawn = ("--days", "1", "--people", "4", "--json", "--beside", "none")
+    first = simulated(folder, *drawn, "--save-workload", str(saved), workload="synthetic")
+    again = simulated(folder, *drawn, workload="saved.csv")
+    assert first.exit_code == again.exit_code == 0, again.output
+    assert json.loads(first.stdout)["outcomes"] == json.loads(again.stdout)["outcomes"]
+
+
+def test_the_sample_that_ships_is_what_its_program_draws() -> None:
+    package = files("sublet_lab.command_line.simulation")
+    shipped = (package / "sample_week.csv").read_text("utf-8")
+    assert shipped.splitlines() == list(sample_lines())
+
+
+def test_the_sample_is_simulated_when_nothing_is_said(folder: Path) -> None:
+    shown = sublet(
+        "simulate",
+        *("--quota", str(folder / "one.yaml"), "--cards", "4xH100:80"),
+        *("--days", "1", "--beside", "none"),
+    )
+    assert shown.exit_code == 0, shown.output
+    assert "What they ask for: the sample week" in shown.output
+
+
+def test_a_published_trace_is_told_by_its_heading(folder: Path) -> None:
+    (folder / "bursts.csv").write_text("session_id,start_min,duration_min\n7,10,3\n7,30,10\n")
+    options = ("--groups", "science,teaching", "--part", "1/2", "--days", "1", "--json")
+    told = json.loads(simulated(folder, *options, workload="bursts.csv").stdout)
+    assert told["workload"] == "bursts.csv: bursts of notebooks (NotebookOS), from day 0"
+    assert told["outcomes"][0]["servers_granted"] == 1
+
+
+def test_groups_that_the_document_lacks_are_told(folder: Path) -> None:
+    (folder / "asked.csv").write_text(TABLE.replace("teaching", "learning"))
+    shown = simulated(folder)
+    assert "Note: one.yaml has no group for: learning. They count as in no group." in shown.output
+
+
+WRONG_FILES = {
+    "a wrong number": (TABLE.replace("7200", "long"), "line 4, duration: 'long' is no number"),
+    "no columns": ("a,b\n1,2\n", "line 1: columns missing"),
+    "nothing": (TABLE.splitlines()[0] + "\n", "asks for nothing in the days"),
+    "a trace of steps": ("T\tx\t-n\t1\t100\t0.0\t1\n", "a trace in Gavel's form"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_FILES)
+def test_what_is_wrong_with_a_file_is_told(folder: Path, name: str) -> None:
+    text, words = WRONG_FILES[name]
+    (folder / "asked.csv").write_text(text)
+    shown = simulated(folder)
+    assert shown.exit_code == 1
+    assert words in shown.output
+    assert "asked.csv" in shown.output
+
+
+def test_what_is_wrong_with_a_document_is_told_with_its_line(folder: Path) -> None:
+    (folder / "one.yaml").write_text(ONE + "polls: {}\n")
+    shown = simulated(folder)
+    assert shown.exit_code == 1
+    assert "line 6: polls" in shown.output
+
+
+def test_a_file_that_is_not_there_is_told(folder: Path) -> None:
+    shown = simulated(folder, workload="none.csv")
+    assert shown.exit_code == 1
+    assert "cannot be read" in shown.output
+    assert "`sample`" in shown.output
+
+
+WRONG_OPTIONS = {
+    "cards": (("--cards", "two"), "'two' names no cards"),
+    "watts": (("--watts", "100:700"), "'100:700' names no watts"),
+    "watts of no type": (("--watts", "A100=400:50"), "no card is of type 'A100'; there are H100"),
+    "a policy": (("--beside", "best"), "'best' is no policy"),
+    "a day": (("--begins", "monday"), "'monday' is no day"),
+    "speeds": (("--speeds", "fast"), "'fast' names no speeds"),
+    "a part": (("--part", "2"), "'2' is no part of a card"),
+    "habits": (("--workload", "synthetic", "--habit", "works=soon"), "'works=soon': 'soon' is no"),
+    "people": (("--workload", "synthetic", "--people", "many"), "'many' is no number of people"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_OPTIONS)
+def test_an_option_that_cannot_be_meant_is_told(folder: Path, name: str) -> None:
+    options, words = WRONG_OPTIONS[name]
+    shown = simulated(folder, *options)
+    assert shown.exit_code == 2
+    assert words in " ".join(shown.output.split())
