@@ -108,7 +108,7 @@ def _best_first(
     # Of further ones the tightest are next: the slice may be on none of those that were judged.
     further = ((unusable.more_by(*room, asked.amount), *room) for room in rooms)
     for more, *room in chain(judged, further):
-        there = index.with_room(tuple(room), asked.amount, shared=shared, not_on=short)
+        there = index.with_room((room[0], room[1]), asked.amount, shared=shared, not_on=short)
         yield from ((more, entry) for entry in there)
 
 
