@@ -119,7 +119,7 @@ def test_a_size_says_whether_it_is_guaranteed_or_makes_way():
     borrowed = an_offer("large", rank=tell_rank(RankCode.BORROWED, "science", "H100"), calls_back=3)
     page = read(some_offers(guaranteed, borrowed))
     assert "Guaranteed to science: it waits for no other group's work." in page.text
-    assert "Borrowed: it makes way, alive, when who is guaranteed H100 needs" in page.text
+    assert "Borrowed: it makes way, alive, when somebody who is guaranteed H100 needs" in page.text
     assert "3" not in page.text
 
 

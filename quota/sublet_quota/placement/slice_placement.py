@@ -47,6 +47,7 @@ from sublet_quota.placement.refusing.no_room import (
     is_short_of_host_memory,
 )
 from sublet_quota.reasons.derivation import Derivation, Rule
+from sublet_quota.reasons.helping import Help, for_who_is_in_line
 from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.residency.snapshot import Rank
 
@@ -111,8 +112,16 @@ def told(question: Question) -> Placement | Refusal:
 
 def tell(question: Question, denial: Denial) -> Refusal:
     """Return a refusal with what would help."""
-    helps = helps_for(question, denial, _is_granted) if denial.tells_help else ()
-    return denial.told(helps)
+    return denial.told(_helps(question, denial))
+
+
+def tell_in_line(question: Question, denial: Denial) -> Refusal:
+    """Return why somebody waits in line, with what would help."""
+    return denial.told(for_who_is_in_line(_helps(question, denial)))
+
+
+def _helps(question: Question, denial: Denial) -> tuple[Help, ...]:
+    return helps_for(question, denial, _is_granted) if denial.tells_help else ()
 
 
 def decided(question: Question) -> Placement | Denial:

@@ -35,6 +35,8 @@ class HelpKind(StrEnum):
     START_AGAIN = "start-again"
     """Start the server again, to be placed on another GPU."""
     CANCEL_JOB = "cancel-job"
+    IN_LINE = "in-line"
+    """Stay in line: nobody in it has to try again."""
     LATER = "later"
     """Wait for cards to open again."""
     AFTER = "after"
@@ -72,6 +74,7 @@ _WORDS: Final[Mapping[HelpKind, str]] = MappingProxyType(
             "start your server again with the larger size, to get it on another GPU"
         ),
         HelpKind.CANCEL_JOB: "cancel a job, or wait until one ends",
+        HelpKind.IN_LINE: "stay in line",
         HelpKind.LATER: "try again later",
         HelpKind.AFTER: "try again after {names}",
         HelpKind.RESERVED: (
@@ -82,8 +85,15 @@ _WORDS: Final[Mapping[HelpKind, str]] = MappingProxyType(
         HelpKind.ADMIN: "ask an administrator",
     }
 )
+_TRY_AGAIN: Final = frozenset({HelpKind.LATER, HelpKind.AFTER, HelpKind.RESERVED})
 _LESS: Final = "ask for less"
 """Where the refusal itself says how much there may be, in other units than memory and compute."""
+
+
+def for_who_is_in_line(helps: tuple[Help, ...]) -> tuple[Help, ...]:
+    """Return what would help somebody who is asked for anew by itself: never to try again."""
+    told = (Help(HelpKind.IN_LINE) if each.kind in _TRY_AGAIN else each for each in helps)
+    return tuple(dict.fromkeys(told))
 
 
 def helping_sentence(helps: tuple[Help, ...]) -> str:

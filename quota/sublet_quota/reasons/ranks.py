@@ -34,13 +34,13 @@ _MEANINGS: Final[Mapping[RankCode, str]] = MappingProxyType(
     {
         RankCode.ENTITLED: "Guaranteed to {group}: it waits for no other group's work.",
         RankCode.ENTITLED_IN_PART: (
-            "Guaranteed, but others come before it here: it is within what is guaranteed to "
-            "{group} or a group above it for several together, or on a card that is laid out for "
-            "another group. It makes way, alive, for who is guaranteed this room; never for others."
+            "Guaranteed in part: {group} or a group above it is guaranteed so much for several "
+            "together, or it lies on a card that is laid out for another group. It makes way, "
+            "alive, for those who are guaranteed this very room, and for nobody else."
         ),
         RankCode.BORROWED: (
-            "Borrowed: it makes way, alive, when who is guaranteed {cards} needs the room. It is "
-            "suspended then, takes turns or moves, and loses nothing."
+            "Borrowed: it makes way, alive, when somebody who is guaranteed {cards} needs the "
+            "room. It is suspended then, takes turns or moves, and loses nothing."
         ),
         RankCode.CALLED_BACK: (
             "Called back: {why}. It takes turns behind them, loses nothing, and is in its place "
@@ -50,7 +50,7 @@ _MEANINGS: Final[Mapping[RankCode, str]] = MappingProxyType(
 )
 _FOR_WHOM: Final = "its room is due to {group}"
 _RESERVED: Final = "its room is reserved for {group} {reserved_from}"
-_FOR_ANYBODY: Final = "who is guaranteed {cards} needs the room"
+_FOR_ANYBODY: Final = "somebody who is guaranteed {cards} needs the room"
 _NOT_BEFORE: Final = (
     " It was called back several times in a few minutes, so it comes back at {at} at the earliest."
 )

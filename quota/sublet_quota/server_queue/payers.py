@@ -10,8 +10,11 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import lcm
 
+from sublet_quota.admission.denial import Denial
 from sublet_quota.admission.slice_admission import Option, admit, tried_in_order
-from sublet_quota.admission.slice_request import RequestedSlice
+from sublet_quota.admission.slice_request import RequestedSlice, choose_payers, read_wish
+from sublet_quota.document.quota_document import QuotaDocument
+from sublet_quota.document.right_values import Rights
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GroupName, UserName
 from sublet_quota.server_queue.queued_server import QueuedServer
@@ -61,13 +64,23 @@ class Payers:
             document, _within_first(admission.within_rights), wish.lot
         ) or tried_in_order(document, admission.within_rights, wish.lot)
         if not options:
-            groups = admission.rights.groups
-            return Payer(groups[0] if groups else None, {})
+            return Payer(_without_cards(document, admission.rights, wish), {})
         cards: dict[str, Fraction] = {}
         for option in options:
             if option.group == options[0].group:
                 cards.setdefault(option.asked.gpu_type, option.asked.cards)
         return Payer(options[0].group, cards)
+
+
+def _without_cards(
+    document: QuotaDocument, rights: Rights, wish: RequestedSlice
+) -> GroupName | None:
+    """Return who would pay where no card is there or open: of those who may, the first."""
+    payers = choose_payers(rights, wish.group)
+    for payer in () if isinstance(payers, Denial) else payers:
+        if not isinstance(read_wish(document, rights, payer, wish), Denial):
+            return payer.group
+    return rights.groups[0] if rights.groups else None
 
 
 def _within_first(options: Iterable[Option]) -> tuple[Option, ...]:

@@ -14,6 +14,7 @@ _TIME_HELPS: Final = frozenset(
     {
         HelpKind.MEMBERS_STOP,
         HelpKind.SOMEBODY_STOPS,
+        HelpKind.IN_LINE,
         HelpKind.LATER,
         HelpKind.AFTER,
         HelpKind.RESERVED,

@@ -8,7 +8,7 @@ from sublet_quota.admission.denial import Denial
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GroupName, PoolName, SizeName
 from sublet_quota.placement.finding.question import Question
-from sublet_quota.placement.slice_placement import Placement, decided, tell
+from sublet_quota.placement.slice_placement import Placement, decided, tell_in_line
 from sublet_quota.reasons.derivation import Derivation, Rule
 from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.reasons.refusals.refuse import refuse
@@ -126,7 +126,7 @@ def _why(step: Step, payer: Payer) -> Refusal | None:
         case Placement():
             return None
         case Denial() as denial:
-            return tell(step.question, denial)
+            return tell_in_line(step.question, denial)
         case _:
             return refuse(RoomRefusal.KEPT_FOR_OTHERS, why=Derivation(Rule.ROOM, payer.group))
 

@@ -123,6 +123,10 @@ CASES = {
         "sizes: {none: {memory: 1/2, compute: 1}}",
         "sizes.none: cannot be a size's name: who asks for 'none' gets no GPU",
     ),
+    "a limit whose key is what others call another key": (
+        "everyone: {limit: {gpus: 2}}",
+        "everyone.limit.gpus: 'gpus' is no GPU type (did you mean 'cards'?): write that, or a type",
+    ),
     "a limit whose key is no type and nearly another key": (
         "everyone: {limit: {card: 2}}",
         "everyone.limit.card: 'card' is no GPU type (did you mean 'cards'?): write that, or a type",

@@ -18,7 +18,7 @@ def test_what_is_borrowed_says_for_which_cards_it_makes_way_and_that_nothing_is_
     rank: RankCode,
 ) -> None:
     meaning = rank_meaning(rank, "science", "H100")
-    assert "who is guaranteed H100 needs the room" in meaning
+    assert "somebody who is guaranteed H100 needs the room" in meaning
     assert "loses nothing" in meaning
 
 

@@ -51,6 +51,21 @@ def test_each_has_a_place_and_knows_how_many_before_ask_for_the_same_gpus() -> N
     assert found["other"].expected.by is ExpectedFrom.TURN_NOW
 
 
+def test_where_all_cards_are_closed_who_may_have_the_size_pays_and_stays_in_line() -> None:
+    text = (
+        "sizes: [{name: half, memory: 1/2, compute: 1/2}, "
+        "{name: whole, memory: 1, compute: 1, for: [z]}]\ngroups: {a: {}, z: {}}\n"
+    )
+    line = [queued("any", "a", "z", size="whole"), queued("named", "a", "z", group="z")]
+    closed = SmallHub.under(text, gpu(closed="its agent does not report"))
+    found = with_line(closed, line).waits()
+    assert [each.group for each in found.values()] == ["z", "z"]
+    for wait in found.values():
+        assert wait.why is not None
+        assert wait.why.reason is RefusalReason.GPU_CLOSED
+        assert wait.why.message.endswith("its agent does not report. Stay in line.")
+
+
 def test_why_it_waits_names_whose_slices_are_in_the_way_and_what_helps() -> None:
     text = HEAD + "groups: {lab: {}, law: {}}\n"
     held = (notebook(f"{name}0", name, part(0.5), group=name) for name in ("lab", "law"))

@@ -24,6 +24,13 @@ _MOST: Final = 400
 _MOST_LISTED: Final = 20
 _MOST_COMPARED: Final = 500
 _MOST_LEVELS: Final = 12
+_OTHER_WORDS: Final = {
+    "gpu": "cards",
+    "gpus": "cards",
+    "notebooks": "slices",
+    "servers": "slices",
+}
+"""What others call the keys of a limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +92,7 @@ class _Names:
             if name in NO_TYPES:
                 yield Contradiction(where, f"'{name}' is no GPU type: name one")
                 continue
-            meant = nearest(name, NO_TYPES) if path[-1] == "limit" else ""
+            meant = _meant_in_a_limit(name) if path[-1] == "limit" else ""
             if meant and name not in self.gpu_types:
                 yield Contradiction(where, f"'{name}' is no GPU type{meant}: write that, or a type")
             elif self.gpu_types and name not in self.gpu_types:
@@ -96,6 +103,12 @@ class _Names:
                     f"'{name}' is a pattern, and types are named: write a section `gpu_types: "
                     f'{{NAME: {{match: "{name}"}}}}`, and NAME here',
                 )
+
+
+def _meant_in_a_limit(name: str) -> str:
+    """Return which key of a limit was meant by a name, as ``nearest`` does."""
+    other = _OTHER_WORDS.get(name.casefold())
+    return nearest(name, NO_TYPES) if other is None else f" (did you mean '{other}'?)"
 
 
 def _all_of(*names: Iterable[str]) -> tuple[str, ...]:
