@@ -232,7 +232,9 @@ def test_and_stays_for_everybody_else() -> None:
 
 def test_at_the_hour_the_card_of_the_reservation_is_taken_before_that_of_others_there() -> None:
     slices = (of_lab("a", "gpu-0"), of_lab("b", "gpu-1"))
-    held = held_at(AT_TWO, within_a_group(1, "course"), 2, *slices)
+    before = held_at(AT_TWO - MINUTE, within_a_group(1, "course"), 2, *slices)
+    before.layout("H100")
+    held = before.under(before.document.as_written.at(AT_TWO), AT_TWO, timedelta())
     (laid_out,) = (gpu_id for gpu_id in ("gpu-0", "gpu-1") if is_laid_out_for(held, gpu_id))
     placed = ask(held, "student", "course", "whole", AT_TWO)
     assert placed is not None
