@@ -105,4 +105,17 @@ MUTANTS: Final = (
         "while False:",
         ("tests/hub/slices/test_offers.py::test_so_many_answers_are_kept_and_no_more",),
     ),
+    Mutant(
+        12,
+        "who is in many groups has the service look at all sizes for each of them",
+        "spawner/sublet_spawner/offered.py",
+        "compared = usual.groups[:_MOST_COMPARED] if",
+        "compared = usual.groups if",
+        (
+            (
+                "tests/spawner/test_offered.py::"
+                "test_of_very_many_groups_the_first_are_asked_for_alone"
+            ),
+        ),
+    ),
 )
