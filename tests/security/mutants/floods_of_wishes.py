@@ -91,7 +91,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         12,
-        "who waits for nothing but makes up names has a new bucket for each",
+        "who comes again and again is forgotten with what they owe",
         _RATES,
         "self._buckets.move_to_end(key)",
         "pass",
