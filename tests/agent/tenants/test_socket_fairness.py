@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from sublet_agent.tenants.budgets import SocketLimits
 from sublet_agent.tenants.server import TenantSocket
+from sublet_agent.tenants.wait_reasons import describe
 from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.reasons.standings import Standing
 from sublet_quota.wire.standing import tell_standing
@@ -75,6 +76,20 @@ class HeardDesk:
     def _hear(self, what):
         self.heard.append(what)
         self._news.set()
+
+
+class ClosedGate(HeardDesk):
+    """Lets no cell through."""
+
+    def enter(self, slice_id, request):
+        super().enter(slice_id, request)
+        return False
+
+    def leave(self, _slice_id, _request):
+        pass
+
+    def waits(self, _slice_id):
+        return describe(None, None, datetime.now(UTC))
 
 
 @contextlib.asynccontextmanager
@@ -267,6 +282,40 @@ async def test_long_nonsense_is_answered_with_what_is_wrong(tmp_path, said, answ
     with contextlib.ExitStack() as stack:
         async with listening(tmp_path, HeardDesk("a")) as path:
             assert answer in await answer_to(said, connected(stack, path))
+
+
+@pytest.mark.asyncio
+async def test_who_says_nothing_but_nonsense_is_listened_to_no_more(tmp_path):
+    with contextlib.ExitStack() as stack:
+        async with listening(tmp_path, HeardDesk("a")) as path:
+            line = connected(stack, path)
+            line.sendall(b"{}\n" * 30)
+            said = await all_that_is_said(line)
+    assert said.count(b"cannot be read") == 20
+
+
+@pytest.mark.asyncio
+async def test_so_many_cells_of_a_connection_wait_at_the_gate_and_no_more(tmp_path):
+    desk = ClosedGate("a")
+    with contextlib.ExitStack() as stack:
+        async with listening(tmp_path, desk) as path:
+            line = connected(stack, path)
+            line.sendall(b"".join(ENTER.replace(b'"c"', b'"c%d"' % n) for n in range(17)))
+            line.shutdown(socket.SHUT_WR)
+            said = await all_that_is_said(line)
+    (refused,) = (each for each in said.splitlines() if b"16 cells wait here already" in each)
+    assert b'"c16"' in refused
+    assert desk.heard.count("a enters") == 16
+
+
+async def all_that_is_said(line: socket.socket) -> bytes:
+    """All that the agent says until it ends the connection."""
+    line.setblocking(False)
+    said, loop = b"", asyncio.get_running_loop()
+    async with asyncio.timeout(WITHIN_S):
+        while part := await loop.sock_recv(line, 10_000):
+            said += part
+    return said
 
 
 @pytest.mark.asyncio

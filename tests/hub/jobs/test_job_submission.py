@@ -62,6 +62,7 @@ class StuckIntake:
     async def _hang(self, account: AccountTemplate, *, hangs: bool) -> None:
         name = Path(account.home).name
         if hangs and name.startswith("mallory"):
+            assert name not in self.stuck, "two of an owner's are under way at once"
             self.stuck.add(name)
             await asyncio.get_running_loop().create_future()
 

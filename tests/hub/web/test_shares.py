@@ -2,18 +2,22 @@
 
 import asyncio
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
+from sublet_hub.ledger.events import event
+from sublet_hub.web.views.slices import Viewer
 from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.reasons.caps import OverCap
 from sublet_quota.reasons.obstacles import Obstacle
 from sublet_quota.reasons.standings import Standing
 from sublet_quota.reasons.waiting import WaitReason
 from sublet_quota.wire.agent_link import MoveReport, SliceReport, WaitReport
+from sublet_quota.wire.event_kinds import EventKind
 from sublet_quota.wire.slice_warnings import tell_warnings
 from sublet_quota.wire.standing import tell_standing
 
@@ -335,6 +339,28 @@ async def test_a_slice_within_its_new_cap_is_not_called_over_it(world: HubWorld)
     await told(world, agent, lease["slice_id"], memory_mib=lease["memory_mib"], over_cap=True)
     _, share = await world.call("GET", "share", world.user("ada"))
     assert share["slices"][0]["warnings"] == []
+
+
+async def test_whose_name_and_slices_somebody_is_shown(tmp_path: Path, hub: FakeHub) -> None:
+    """Their own, those of a group with them that the document knows, and to admins everybody's."""
+    (tmp_path / "quota.yaml").write_text("groups: {lab: {}}\n")
+    settings = settings_for(tmp_path, quota_file=tmp_path / "quota.yaml")
+    async with hub_world(tmp_path, hub, settings) as world:
+        await world.agent()
+        lease = await world.slice_for("bob", groups=["lab", "all"], memory_mib=GIB, compute_milli=1)
+        bobs = lease["slice_id"]
+        views = world.service.views
+        made = event(EventKind.SUSPENDED, world.service.now())
+        for viewer, is_shown in (
+            (Viewer("bob", sees_all=False), True),
+            (Viewer("ada", sees_all=False), False),
+            (Viewer("ada", sees_all=False, groups=frozenset({"all"})), False),
+            (Viewer("ada", sees_all=False, groups=frozenset({"lab"})), True),
+            (Viewer("root", sees_all=True), True),
+        ):
+            assert views.shows_name("bob", ("lab",), viewer) is is_shown, viewer
+            told = views.event(replace(made, for_slice_id=bobs), viewer)
+            assert told.for_slice_id == (bobs if is_shown else None), viewer
 
 
 async def test_giving_up_is_told_to_the_agent_and_ends_a_keep(world: HubWorld) -> None:

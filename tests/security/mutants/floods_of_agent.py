@@ -18,6 +18,7 @@ _HELD: Final = "tests/agent/measurement/test_held_memory.py"
 _PODS: Final = "tests/agent/app/test_tenants_of_pods.py"
 _READS: Final = "tests/procfs/test_tenant_memory.py"
 _LETS_WAIT: Final = f"{_READS}::test_an_account_that_lets_wait_is_not_read_for_a_while"
+_CONVERSATION: Final = "hub_ext/sublet_agent/tenants/connection.py"
 
 MUTANTS: Final = (
     Mutant(
@@ -218,5 +219,21 @@ MUTANTS: Final = (
         'return f"owner {assignment.owner!r}"',
         'return f"slice {slice_id}"',
         ((f"{_HELD}::test_all_pods_of_one_owner_count_as_one_so_that_many_of_them_gain_nothing"),),
+    ),
+    Mutant(
+        12,
+        "any number of a connection's cells waits at the gate",
+        _CONVERSATION,
+        "if len(self._gates) >= _MOST_GATES:",
+        "if False:",
+        (f"{_FAIRNESS}::test_so_many_cells_of_a_connection_wait_at_the_gate_and_no_more",),
+    ),
+    Mutant(
+        12,
+        "who says nothing but nonsense is listened to for ever",
+        _CONVERSATION,
+        "return self._bad_lines >= _MOST_BAD_LINES",
+        "return False",
+        (f"{_FAIRNESS}::test_who_says_nothing_but_nonsense_is_listened_to_no_more",),
     ),
 )

@@ -91,7 +91,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         12,
-        "who waits for nothing but makes up names has a new bucket for each",
+        "who comes again and again is forgotten with what they owe",
         _RATES,
         "self._buckets.move_to_end(key)",
         "pass",
@@ -104,5 +104,18 @@ MUTANTS: Final = (
         "while len(self._kept) > _MOST_KEPT:",
         "while False:",
         ("tests/hub/slices/test_offers.py::test_so_many_answers_are_kept_and_no_more",),
+    ),
+    Mutant(
+        12,
+        "who is in many groups has the service look at all sizes for each of them",
+        "spawner/sublet_spawner/offered.py",
+        "compared = usual.groups[:_MOST_COMPARED] if",
+        "compared = usual.groups if",
+        (
+            (
+                "tests/spawner/test_offered.py::"
+                "test_of_very_many_groups_the_first_are_asked_for_alone"
+            ),
+        ),
     ),
 )

@@ -217,10 +217,7 @@ MUTANTS: Final = (
         _ENTRIES,
         'tuple(entry.request.get("groups", ())) if account is None else account.groups',
         'tuple(entry.request.get("groups", ()))',
-        (
-            f"{_ROUNDS}::test_who_is_in_another_group_by_now_waits_by_that_one",
-            f"{_ROUNDS}::test_whose_turn_comes_and_who_has_no_right_any_more_is_refused_and_told",
-        ),
+        (f"{_ROUNDS}::test_who_is_in_another_group_by_now_waits_by_that_one",),
     ),
     Mutant(
         13,

@@ -19,9 +19,7 @@ _NOTHING_OF_MINE: Final = f"{_ACCESS}::test_another_user_or_server_reaches_nothi
 _WHERE_ONE_CAN_BE_NAMED: Final = (
     f"{_ACCESS}::test_nothing_of_another_owner_is_told_or_changed_where_one_can_be_named"
 )
-_WITHOUT_NAMES: Final = (
-    f"{_SLICES}::test_my_share_shows_what_i_have_and_whom_i_wait_for_without_names"
-)
+_SHOWN: Final = "tests/hub/web/test_shares.py::test_whose_name_and_slices_somebody_is_shown"
 _SHOWN_PLAIN: Final = (
     "tests/lab/test_command_line.py::test_what_other_people_named_moves_no_cursor_and_is_no_markup"
 )
@@ -110,7 +108,7 @@ MUTANTS: Final = (
         _VIEWS,
         "if viewer.sees_all or owner == viewer.name:",
         "if True:",
-        (_WITHOUT_NAMES,),
+        (_SHOWN,),
     ),
     Mutant(
         6,
@@ -118,13 +116,7 @@ MUTANTS: Final = (
         _VIEWS,
         "if viewer.sees_all:\n            return True\n        record",
         "if True:\n            return True\n        record",
-        (
-            _WITHOUT_NAMES,
-            (
-                f"{_SLICES}::"
-                "test_events_name_the_slice_that_room_was_made_for_to_its_owner_and_to_admins"
-            ),
-        ),
+        (_SHOWN,),
     ),
     Mutant(
         6,

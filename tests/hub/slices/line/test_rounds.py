@@ -51,6 +51,8 @@ async def test_who_is_in_another_group_by_now_waits_by_that_one(world: HubWorld)
     await ask(world, "ada")
     world.hub.people["ada"] = ("research",)
     await world.assembly.line.rights.look()
+    await world.service.line.look()
+    assert {each.group for each in world.service.ledger.slices.values()} == {"teaching", "research"}
     await until(lambda: bool(world.hub.started))
     status, _ = await ask(world, "ada", groups=["research"])
     assert status == 201
