@@ -1,6 +1,6 @@
 """The cards as they are told, and the room on them: what is read of the rooms of all cards."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from fractions import Fraction
 
 from sublet_quota.amounts.gpu_kind import GpuKind
@@ -23,6 +23,10 @@ class CardSums:
     def gpus(self) -> Iterator[GpuFacts]:
         """Yield all GPUs."""
         return (card.facts for card in self._rooms.cards().values())
+
+    def nodes(self) -> Collection[NodeId]:
+        """Return the nodes that have GPUs."""
+        return self._rooms.nodes()
 
     def gpus_on(self, node: NodeId) -> Iterator[GpuFacts]:
         """Yield the GPUs of a node: a few, however many there are."""

@@ -175,8 +175,7 @@ class RechargedJobs:
         self, job: WaitingJob, gpu_type: str, cards: Fraction, left: Guarantees | None = None
     ) -> Rank:
         """Return how a job is entitled beside all that fills guarantees before it."""
-        asked = job.job_id, self._leaf(job), cards
-        return (left or self._filling).fill(gpu_type, (asked,)).get(job.job_id, Rank.BORROWED)
+        return (left or self._filling).rank_of_one(gpu_type, self._leaf(job), cards)
 
     def _top(self, job: WaitingJob) -> NodeName:
         return self._holdings.groups.paths[self._leaf(job)][0]

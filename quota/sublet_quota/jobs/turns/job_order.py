@@ -20,7 +20,7 @@ from sublet_quota.jobs.turns.past_uses import NO_PAST_USE, PastUse, UsedBy
 from sublet_quota.jobs.waiting_job import WaitingJob, is_of_type
 from sublet_quota.names.ids import JobId, PoolName
 from sublet_quota.residency.snapshot import Rank
-from sublet_quota.shares.cards import NO_CARD, total
+from sublet_quota.shares.cards import total
 from sublet_quota.shares.entitlement import Piece, PieceId, entitle
 from sublet_quota.shares.fair_order import RequestId, WaitingRequest, fair_order
 from sublet_quota.shares.group_tree import ROOT, GroupTree, NodeName
@@ -139,6 +139,42 @@ class JobOrder:
         return float(job.cards_on(kind) * rate_of(document, kinds[kind])) * seconds
 
 
+@dataclass(slots=True)
+class _Left:
+    """What is left of the guarantees of a type, kept as more of it is filled."""
+
+    tree: GroupTree
+    """The guarantees in force."""
+    own: dict[NodeName, Fraction]
+    """By group: its guarantee less what fills it; less than none where more does."""
+    inside: dict[NodeName, Fraction]
+    """What is left to the groups in it, together."""
+    less_filled: GroupTree | None = None
+    """The same as a tree, once that was asked for."""
+
+    def of(self, name: NodeName) -> Fraction:
+        """Return what is left to a group: what its children are due comes first in its own."""
+        inside = self.inside[name]
+        return inside if name == ROOT else max(self.own[name], inside)
+
+    def fill(self, leaf: NodeName, cards: Fraction) -> None:
+        """Count so many more cards as filled."""
+        path = self.tree.paths[leaf]
+        before = [self.of(name) for name in path]
+        for depth in reversed(range(len(path))):
+            name, above = path[depth], path[depth - 1] if depth else ROOT
+            self.own[name] -= cards
+            self.inside[above] += self.of(name) - before[depth]
+        self.less_filled = None
+
+    def as_tree(self) -> GroupTree:
+        """Return the tree with what is left as its guarantees."""
+        if self.less_filled is None:
+            left = {name: self.of(name) for name in self.tree.nodes}
+            self.less_filled = self.tree.with_guarantees(left)
+        return self.less_filled
+
+
 class Guarantees:
     """What of guarantees slices have not filled, for jobs to fill."""
 
@@ -146,23 +182,23 @@ class Guarantees:
         """``with_jobs``: count what jobs hold already as filled, too."""
         self._holdings = holdings
         self._with_jobs = with_jobs
-        self._trees: dict[str, GroupTree | None] = {}
-        self._counted: defaultdict[tuple[NodeName, str], Fraction] = defaultdict(Fraction)
+        self._left: dict[str, _Left | None] = {}
 
     def count(self, gpu_type: str, leaf: NodeName, cards: Fraction) -> None:
         """Count the cards of one more job as filled; less than none: of one less."""
-        for name in self._holdings.groups.paths[leaf]:
-            self._counted[name, gpu_type] += cards
-        self._trees.pop(gpu_type, None)
+        left = self._left_of(gpu_type)
+        if left is not None:
+            left.fill(leaf, cards)
 
     def fill(self, gpu_type: str, jobs: Iterable[JobCards]) -> Mapping[JobId, Rank]:
         """Return which of these jobs are entitled to their cards, which are told in their order.
 
         Those are missing that are borrowed.
         """
-        tree = self._left(gpu_type)
-        if tree is None:
+        left = self._left_of(gpu_type)
+        if left is None:
             return {}
+        tree = left.as_tree()
         pieces = [Piece(PieceId(name), leaf, size) for name, leaf, size in jobs]
         return {
             JobId(piece.piece_id): _rank(piece.entitled, len(tree.paths[piece.node]))
@@ -170,27 +206,33 @@ class Guarantees:
             if piece.entitled
         }
 
-    def _left(self, gpu_type: str) -> GroupTree | None:
+    def rank_of_one(self, gpu_type: str, leaf: NodeName, cards: Fraction) -> Rank:
+        """Return the rank of one job alone, as ``fill`` does."""
+        left = self._left_of(gpu_type)
+        if left is None:
+            return Rank.BORROWED
+        path = left.tree.paths[leaf]
+        depths = range(len(path), 0, -1)
+        steps = next((depth for depth in depths if cards <= left.of(path[depth - 1])), 0)
+        return _rank(steps, len(path)) if steps else Rank.BORROWED
+
+    def _left_of(self, gpu_type: str) -> _Left | None:
         """Return the guarantees in force less what fills them; ``None`` where there are none."""
-        if gpu_type not in self._trees:
+        if gpu_type not in self._left:
             tree = self._holdings.tree(gpu_type)
-            self._trees[gpu_type] = self._less_filled(tree, gpu_type) if _any(tree) else None
-        return self._trees[gpu_type]
+            self._left[gpu_type] = self._less_filled(tree, gpu_type) if _any(tree) else None
+        return self._left[gpu_type]
 
-    def _less_filled(self, tree: GroupTree, gpu_type: str) -> GroupTree:
-        left: dict[NodeName, Fraction] = {}
+    def _less_filled(self, tree: GroupTree, gpu_type: str) -> _Left:
+        held = self._holdings.position(gpu_type).held
+        left = _Left(tree, {}, {})
         for name, node in reversed(tuple(tree.nodes.items())):
-            inside = total(left[child.name] for child in node.children)
-            own = node.guaranteed - self._filled(name, gpu_type) if name != ROOT else inside
-            # What its children are due comes first in a group's own guarantee.
-            left[name] = max(own, inside)
-        return tree.with_guarantees(left)
-
-    def _filled(self, name: NodeName, gpu_type: str) -> Fraction:
-        held = self._holdings.position(gpu_type).held[name]
-        if self._with_jobs:
-            held += self._holdings.jobs_filling(name, gpu_type)
-        return held + self._counted.get((name, gpu_type), NO_CARD)
+            left.inside[name] = total(left.of(child.name) for child in node.children)
+            if name != ROOT:
+                left.own[name] = node.guaranteed - held[name]
+                if self._with_jobs:
+                    left.own[name] -= self._holdings.jobs_filling(name, gpu_type)
+        return left
 
 
 def _any(tree: GroupTree) -> bool:

@@ -73,7 +73,7 @@ def _best(question: Question, option: Option, pool: PoolName, *, shared: bool) -
     """Return the best card of one pool for an option, or ``None``."""
     holdings, asked = question.holdings, option.asked
     index = holdings.kinds_in(pool).get(asked.kind)
-    if index is None:
+    if index is None or question.is_short_everywhere(option):
         return None
     layout = holdings.layout(asked.gpu_type)
     laid_out: _Fit | None = None
@@ -107,8 +107,9 @@ def _best_first(
     )
     # Of further ones the tightest are next: the slice may be on none of those that were judged.
     further = ((unusable.more_by(*room, asked.amount), *room) for room in rooms)
-    for more, *room in chain(judged, further):
-        there = index.with_room((room[0], room[1]), asked.amount, shared=shared, not_on=short)
+    for more, memory_mib, compute_milli in chain(judged, further):
+        room = memory_mib, compute_milli
+        there = index.with_room(room, asked.amount, shared=shared, not_on=short)
         yield from ((more, entry) for entry in there)
 
 

@@ -7,6 +7,7 @@ card that is laid out for their group just the same, so that no guarantee is wor
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from sublet_quota.admission.slice_admission import Option
@@ -17,7 +18,7 @@ from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.holdings.room_index import RoomIndex
 from sublet_quota.names.ids import GpuId, NodeId, PoolName, SliceId
 from sublet_quota.placement.finding.making_way import Missing, missing_on
-from sublet_quota.placement.finding.question import Question
+from sublet_quota.placement.finding.question import NO_NODES, Question
 from sublet_quota.residency.snapshot import Rank
 from sublet_quota.shares.lots import lot_of
 
@@ -65,13 +66,16 @@ def _least_moved(place: MovedPlace) -> tuple[int, int, int, GpuId]:
 def _by_moving(question: Question, option: Option, *, with_idle: bool) -> Iterator[MovedPlace]:
     """Yield the cards that fit once slices have moved; idle ones until a card needs none."""
     holdings, amount = question.holdings, option.asked.amount
+    if question.is_short_everywhere(option):
+        return
     for pool in question.pools(option):
         index = holdings.kinds_in(pool).get(option.asked.kind)
-        on_node = {} if index is None else free_on_nodes(question, pool, option.asked.kind, index)
+        kind, short = option.asked.kind, question.nodes_short_for(option)
+        on_node = {} if index is None else free_on_nodes(question, pool, kind, index, short)
         enough = {node for node, free in on_node.items() if _is_enough(free, amount)}
         if index is None or not enough:
             continue
-        for gpu_id in index.by_room(not_on=question.nodes_short_for(option)):
+        for gpu_id in index.by_room(not_on=short):
             room, facts = index.rooms[gpu_id], holdings.gpu(gpu_id)
             if facts is None or facts.node not in enough or not question.may_have(facts, option):
                 continue
@@ -133,21 +137,29 @@ def _place(holdings: Holdings, option: Option, gpu_id: GpuId, moves: list[Move])
 
 
 def free_on_nodes(
-    question: Question, pool: PoolName, kind: GpuKind, index: RoomIndex
+    question: Question,
+    pool: PoolName,
+    kind: GpuKind,
+    index: RoomIndex,
+    not_on: AbstractSet[NodeId] = NO_NODES,
 ) -> Mapping[NodeId, Mapping[GpuId, GpuAmount]]:
-    """Return the cards with free room, by node."""
-    known = question.seen.free_on
-    if (pool, kind) not in known:
+    """Return the cards with free room, by node.
+
+    ``not_on``: other nodes than those that are short of host memory for a slice.
+    """
+    # For a larger slice the same nodes are short, and more.
+    known, key = question.seen.free_on, (pool, kind, len(not_on))
+    if key not in known:
         found: defaultdict[NodeId, dict[GpuId, GpuAmount]] = defaultdict(dict)
-        for gpu_id in index.by_room():
+        for gpu_id in index.by_room(not_on=not_on):
             room, facts = index.rooms[gpu_id], question.holdings.gpu(gpu_id)
             if room.shared_mib <= 0:
                 break
             is_kept = gpu_id in question.kept or gpu_id in question.holdings.kept_cards
             if facts is not None and not facts.pause_only and not is_kept:
                 found[facts.node][gpu_id] = room.free(shared=True)
-        known[pool, kind] = found
-    return known[pool, kind]
+        known[key] = found
+    return known[key]
 
 
 def _is_enough(free: Mapping[GpuId, GpuAmount], amount: GpuAmount) -> bool:

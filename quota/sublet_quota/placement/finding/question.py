@@ -34,8 +34,8 @@ class Seen:
 
     candidates: dict[GpuId, tuple[Piece, ...]]
     """By card: the slices that have their place there, those to go first at the front."""
-    free_on: dict[tuple[PoolName, GpuKind], Mapping[NodeId, Mapping[GpuId, GpuAmount]]]
-    """By pool and kind: on each node the cards with free room."""
+    free_on: dict[tuple[PoolName, GpuKind, int], Mapping[NodeId, Mapping[GpuId, GpuAmount]]]
+    """By pool, kind, and how many nodes are left out: on each node the cards with free room."""
     lent: dict[tuple[PoolName, PoolName], Fraction]
     """By lender and borrower: the cards that borrowed slices have."""
     recharges: dict[NodeName, list[Any]]
@@ -144,6 +144,11 @@ class Question:
     def nodes_short_for(self, option: Option) -> AbstractSet[NodeId]:
         """Return the nodes on which an option could not be suspended, where that matters."""
         return NO_NODES if self.any_host else self._nodes_short_for(option)
+
+    def is_short_everywhere(self, option: Option) -> bool:
+        """Whether an option could be suspended on no node at all, where that matters."""
+        short = self.nodes_short_for(option)
+        return bool(short) and len(short) == len(self.holdings.nodes())
 
     def _nodes_short_for(self, option: Option) -> AbstractSet[NodeId]:
         if option.rank is not Rank.BORROWED or self.wish.never_suspended:

@@ -52,6 +52,8 @@ def take_somewhere(question: Question, option: Option, position: Position) -> Wa
     """Return the card, of all in reach, on which room is made, or ``None``."""
     if question.wish.never_suspended and option.rank is not Rank.ENTITLED:
         return None
+    if question.is_short_everywhere(option):
+        return None
     who = givers(position, question.request(option))
     if not who.most and not question.wish.never_suspended:
         return None
