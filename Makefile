@@ -93,7 +93,7 @@ endif
 quick: setup ## Tests for work in between: no browser, no cluster, no whole hub
 	@.ci/timed "quick tests" $(PYTEST) -m "not whole" $(PYTEST_OPTIONS)
 
-check: setup ## Formatting, lint, types, import rules
+check: setup ## Formatting, lint, types, import rules, and that every test can be collected
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target $(CHECKS)
 
 # Side by side, the longest first: most of them use one processor.
