@@ -93,14 +93,18 @@ endif
 quick: setup ## Tests for work in between: no browser, no cluster, no whole hub
 	@.ci/timed "quick tests" $(PYTEST) -m "not whole" $(PYTEST_OPTIONS)
 
-check: setup ## Formatting, lint, types, import rules
+check: setup ## Formatting, lint, types, import rules, and that every test can be collected
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target $(CHECKS)
 
 # Side by side, the longest first: most of them use one processor.
-CHECKS := check-of-types check-of-front-end check-of-code
+CHECKS := check-of-types check-of-tests check-of-front-end check-of-code
 .PHONY: $(CHECKS)
 check-of-types:
 	@.ci/timed types $(BIN)/mypy
+
+# It keeps what pytest makes of their code: else each of the processes that run them would make it.
+check-of-tests:
+	@.ci/timed "collection of tests" .ci/silent-if-good $(BIN)/python -m pytest --collect-only --quiet
 
 check-of-front-end:
 	@.ci/timed "checks of the front end" npm run --silent --prefix labextension check

@@ -5,12 +5,10 @@ import json
 import logging
 import os
 import sys
-import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +19,6 @@ from sublet_hub.app.assembly import Adapters, Assembly
 from sublet_hub.host.clock import read_boot_id, utc_now
 from sublet_hub.host.private_files import write_private
 from sublet_hub.jobs.backend import JobRuns
-from sublet_hub.ledger.database import Database
 from sublet_hub.security.authentication import ServiceAuth
 from sublet_hub.security.client_address import Network
 from sublet_hub.security.rate_limits import Rate
@@ -38,6 +35,7 @@ from tornado.web import Application, RequestHandler
 
 from tests.support.closing import close_connections
 from tests.support.fake_agent import FakeAgent
+from tests.support.migrated_ledger import migrated_ledger
 
 SERVICE_TOKEN = "service-token-canary-0123456789"  # noqa: S105
 NODE_SECRET = "node-secret-canary-0123456789"  # noqa: S105
@@ -425,17 +423,6 @@ async def fake_hub() -> AsyncIterator[FakeHub]:
         await close_connections(server)
 
 
-@cache
-def _new_ledger() -> bytes:
-    """A ledger's file as migrations leave it: they take longer than many a test."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "ledger.sqlite"
-        made = Database(f"sqlite:///{path}")
-        made.migrate()
-        made.close()
-        return path.read_bytes()
-
-
 @asynccontextmanager
 async def hub_world(  # noqa: PLR0913, PLR0917 - all that a service can be given
     folder: Path,
@@ -449,12 +436,7 @@ async def hub_world(  # noqa: PLR0913, PLR0917 - all that a service can be given
 ) -> AsyncIterator[HubWorld]:
     """Run the service until the block ends; the folder is its state, and can be used again."""
     logging.getLogger("tornado.access").setLevel(logging.ERROR)
-    ledger = folder / "ledger.sqlite"
-    database = Database(f"sqlite:///{ledger}")
-    if ledger.exists():
-        database.migrate()
-    else:
-        ledger.write_bytes(_new_ledger())
+    database = migrated_ledger(folder / "ledger.sqlite")
     secrets = NodeSecrets(write_node_secrets(folder / "nodes"))
     identities = agents or secrets
     client = HubClient(hub.url, SERVICE_TOKEN)

@@ -12,7 +12,6 @@ from typing import Any, Final
 from prometheus_client.parser import text_string_to_metric_families
 from sublet_hub.jobs import changes
 from sublet_hub.ledger.charged_hours import ChargedHourStore
-from sublet_hub.ledger.database import Database
 from sublet_hub.ledger.events import slice_event
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import Change, GpuRecord, SliceRecord, StartedProcess
@@ -32,6 +31,7 @@ from sublet_quota.wire.event_kinds import EventKind
 
 from tests.support.fake_agent import a_gpu
 from tests.support.ledger_records import a_job_record, a_slice_record
+from tests.support.migrated_ledger import migrated_ledger
 
 NODE: Final = NodeId("node-a")
 _DOCUMENT: Final = """
@@ -126,8 +126,7 @@ class MetricWorld:
 
 @contextmanager
 def metric_world(folder: Path, document: str = "") -> Iterator[MetricWorld]:
-    database = Database(f"sqlite:///{folder / 'ledger.sqlite'}")
-    database.migrate()
+    database = migrated_ledger(folder / "ledger.sqlite")
     path = folder / "quota.yaml"
     path.write_text(dedent(document))
     try:

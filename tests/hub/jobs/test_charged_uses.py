@@ -10,7 +10,6 @@ import pytest
 import sqlalchemy as sa
 from sublet_hub.jobs import changes
 from sublet_hub.jobs.order.charged_uses import ChargedUses
-from sublet_hub.ledger.database import Database
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import Change, GpuRecord, JobRecord, SliceRecord
 from sublet_quota.document.quota_document import QuotaDocument
@@ -22,6 +21,7 @@ from sublet_quota.residency.snapshot import Holder
 
 from tests.support.fake_agent import GIB
 from tests.support.ledger_records import a_job_record, a_slice_record
+from tests.support.migrated_ledger import migrated_ledger
 from tests.support.quota_cases import document
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -48,8 +48,7 @@ class Books:
         self.open()
 
     def open(self) -> None:
-        self.database = Database(f"sqlite:///{self.path}")
-        self.database.migrate()
+        self.database = migrated_ledger(self.path)
         self.ledger = Ledger(self.database)
         self.uses = ChargedUses(self.ledger, self.now, self.document, self.estimate, self.stops.get)
 

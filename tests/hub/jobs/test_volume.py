@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sublet_hub.jobs.log_retention import OwnersOfLogs, keep_within
 from sublet_hub.ledger import event_retention
-from sublet_hub.ledger.database import Database, EventQuery
+from sublet_hub.ledger.database import EventQuery
 from sublet_hub.ledger.fair_share import fair_share
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import EventRecord
@@ -21,6 +21,7 @@ from sublet_quota.wire.event_kinds import EventKind
 
 from tests.support.hub_world import FakeHub, hub_world, settings_for, until
 from tests.support.job_owner import make_ada
+from tests.support.migrated_ledger import migrated_ledger
 
 NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
 JOBS = [JobId(name) for name in ("oldest", "older", "newest", "runs")]
@@ -137,8 +138,7 @@ def test_a_share_is_what_those_who_have_less_leave(
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    database = Database(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
-    database.migrate()
+    database = migrated_ledger(tmp_path / "ledger.sqlite")
     yield Ledger(database)
     database.close()
 

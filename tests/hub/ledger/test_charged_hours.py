@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 from sublet_hub.ledger.charged_hours import ChargedHourStore, ToldOfBudget
-from sublet_hub.ledger.database import Database, LedgerWriteError
+from sublet_hub.ledger.database import LedgerWriteError
 from sublet_quota.budgets.charge import HeldKind, HeldTime
 from sublet_quota.budgets.spending import ChargedHour
 from sublet_quota.names.ids import GroupName, UserName
 from sublet_quota.reasons.budget_levels import BudgetNews
+
+from tests.support.migrated_ledger import migrated_ledger
 
 HOUR = datetime(2026, 11, 24, 9, tzinfo=UTC)
 NOW = HOUR + timedelta(minutes=10)
@@ -30,8 +32,7 @@ def part(
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[ChargedHourStore]:
-    database = Database(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
-    database.migrate()
+    database = migrated_ledger(tmp_path / "ledger.sqlite")
     yield ChargedHourStore(database)
     database.close()
 

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from sublet_hub.ledger.database import Database, EventQuery
+from sublet_hub.ledger.database import EventQuery
 from sublet_hub.ledger.events import job_event
 from sublet_quota.wire.event_kinds import EventKind
 
 from tests.support.ledger_records import a_job_record
+from tests.support.migrated_ledger import migrated_ledger
 
 NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
 BEFORE = NOW, "e1"
@@ -34,8 +35,7 @@ def test_an_event_has_of_a_jobs_own_words_what_takes_little_room() -> None:
 def test_a_page_of_events_is_found_without_sorting_however_many_are_of_one_moment(
     tmp_path: Path, page: EventQuery
 ) -> None:
-    database = Database(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
-    database.migrate()
+    database = migrated_ledger(tmp_path / "ledger.sqlite")
     asked: list[tuple[str, Any]] = []
 
     def note(*told: Any) -> None:

@@ -20,6 +20,7 @@ from sublet_quota.wire.event_kinds import EventKind
 
 from tests.support.hub_world import METRICS_TOKEN, FakeHub, hub_world
 from tests.support.ledger_records import a_job_record, a_slice_record
+from tests.support.migrated_ledger import migrated_ledger
 
 NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
 GPU = GpuRecord(GpuId("SIM-0"), NodeId("node-a"), 0, "Simulated", 81920, 1024, simulated=True)
@@ -28,8 +29,7 @@ GPU = GpuRecord(GpuId("SIM-0"), NodeId("node-a"), 0, "Simulated", 81920, 1024, s
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
     """A ledger with two of everything."""
-    made = Database(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
-    made.migrate()
+    made = migrated_ledger(tmp_path / "ledger.sqlite")
     ledger = Ledger(made)
     slices = (a_slice_record("s1", "ada", GPU), a_slice_record("s2", "ben", GPU))
     events = tuple(EventRecord(f"e{n}", NOW, "suspended", owner="ada") for n in (1, 2))

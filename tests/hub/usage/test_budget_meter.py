@@ -33,6 +33,7 @@ from sublet_quota.wire.agent_link import Hello
 
 from tests.support.fake_agent import a_gpu, a_report
 from tests.support.ledger_records import a_slice_record
+from tests.support.migrated_ledger import migrated_ledger
 
 START = datetime(2026, 11, 24, 9, 10, tzinfo=UTC)
 GPU = GpuRecord(GpuId("SIM-0"), NodeId("node-a"), 0, "Simulated", 81920, 1024, simulated=True)
@@ -110,8 +111,7 @@ class Desk:
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
-    database = Database(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
-    database.migrate()
+    database = migrated_ledger(tmp_path / "ledger.sqlite")
     yield Desk(database)
     database.close()
 
@@ -312,8 +312,7 @@ def test_held_is_used_idle_lent_and_suspended_to_the_microsecond(
     steps: list[tuple[Any, ...]],
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        database = Database(f"sqlite:///{folder}/ledger.sqlite")
-        database.migrate()
+        database = migrated_ledger(Path(folder) / "ledger.sqlite")
         desk = Desk(database)
         meter, busy_ms = desk.start(), 1
         desk.hold(a_slice("a", "ada"))

@@ -6,7 +6,7 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
-from sublet_hub.ledger.database import Database, EventQuery
+from sublet_hub.ledger.database import EventQuery
 from sublet_hub.usage.budgets.standings import Budgets
 from sublet_quota.budgets.charge import US_PER_HOUR, HeldKind, HeldTime
 from sublet_quota.budgets.period import hour_of
@@ -16,6 +16,7 @@ from sublet_quota.names.ids import GroupName, SliceId, UserName
 from sublet_quota.residency.snapshot import Rank
 
 from tests.hub.usage.test_budget_meter import Desk, a_slice, with_card_open
+from tests.support.migrated_ledger import migrated_ledger
 
 pytestmark = pytest.mark.asyncio
 TEXT = dedent(
@@ -55,8 +56,7 @@ class World(Desk):
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    database = Database(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
-    database.migrate()
+    database = migrated_ledger(tmp_path / "ledger.sqlite")
     yield World(database)
     database.close()
 

@@ -21,6 +21,7 @@ from sublet_quota.residency.snapshot import Holder
 
 from tests.support.fake_agent import a_gpu, a_report
 from tests.support.ledger_records import a_slice_record
+from tests.support.migrated_ledger import migrated_ledger
 
 START = datetime(2026, 11, 24, 9, 10, tzinfo=UTC)
 GPU = GpuRecord(GpuId("SIM-0"), NodeId("node-a"), 0, "Simulated", 81920, 1024, simulated=True)
@@ -65,8 +66,7 @@ class Desk:
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
-    database = Database(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
-    database.migrate()
+    database = migrated_ledger(tmp_path / "ledger.sqlite")
     made = Desk(database)
     made.hold(a_slice("a", "ada"), a_slice("b", "ben", server="b"))
     yield made

@@ -4,11 +4,13 @@
 not; one that is listed there and agrees is an error, too.
 """
 
+import functools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 import pytest
 import yaml
@@ -18,20 +20,23 @@ FOLDER = Path(os.environ.get("FOREIGN_CASES", ROOT.parent / "shared" / "data" / 
 DIFFERENCES = Path(__file__).with_name("differences.yaml")
 
 Case = dict[str, Any]
+# The files are long, and every test process reads them.
+_LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class NotSayableError(Exception):
     """The case asks for something that our documents do not say."""
 
 
-def reasons() -> dict[str, str]:
+@functools.cache
+def reasons() -> Mapping[str, str]:
     """Why ours differs, by case."""
-    listed = yaml.safe_load(DIFFERENCES.read_text())
-    return {case: each["why"] for each in listed for case in each["cases"]}
+    listed = yaml.load(DIFFERENCES.read_text(), _LOADER)  # noqa: S506 - it is a safe one
+    return MappingProxyType({case: each["why"] for each in listed for case in each["cases"]})
 
 
 def load(name: str) -> dict[str, Any]:
-    return yaml.safe_load((FOLDER / name).read_text())
+    return yaml.load((FOLDER / name).read_text(), _LOADER)  # noqa: S506 - it is a safe one
 
 
 def cases_of(name: str, *lists: str) -> list[Any]:
