@@ -113,6 +113,18 @@ def test_a_published_trace_is_told_by_its_heading(folder: Path) -> None:
     assert told["outcomes"][0]["servers_granted"] == 1
 
 
+def test_several_workloads_are_added_up(folder: Path) -> None:
+    more = TABLE.splitlines()[0] + ",name\n9000,dora,,3600,1,job,,late\n"
+    (folder / "more.csv").write_text(more)
+    both = ("--workload", str(folder / "more.csv"), "--json", "--beside", "none")
+    told = json.loads(simulated(folder, *both).stdout)
+    assert (told["outcomes"][0]["jobs"], told["people"]) == (3, 4)
+    assert told["workload"] == "asked.csv; more.csv"
+    shown = simulated(folder, "--workload", str(folder / "asked.csv"))
+    assert shown.exit_code == 1
+    assert "'job/4/0' is asked for in two workloads" in shown.output
+
+
 def test_groups_that_the_document_lacks_are_told(folder: Path) -> None:
     (folder / "asked.csv").write_text(TABLE.replace("teaching", "learning"))
     shown = simulated(folder)
@@ -159,7 +171,7 @@ WRONG_OPTIONS = {
     "a day": (("--begins", "monday"), "'monday' is no day"),
     "speeds": (("--speeds", "fast"), "'fast' names no speeds"),
     "a part": (("--part", "2"), "'2' is no part of a card"),
-    "habits": (("--workload", "synthetic", "--habit", "works=soon"), "'works=soon': 'soon' is no"),
+    "habits": (("--habit", "works=soon"), "'works=soon': 'soon' is no"),
     "people": (("--workload", "synthetic", "--people", "many"), "'many' is no number of people"),
 }
 
