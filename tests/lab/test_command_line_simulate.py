@@ -1,6 +1,8 @@
 """``sublet simulate``: a report as a table and as JSON, of files, of the sample, and of draws."""
 
 import json
+import subprocess
+import sys
 from importlib.resources import files
 from pathlib import Path
 
@@ -103,6 +105,13 @@ def test_the_sample_is_simulated_when_nothing_is_said(folder: Path) -> None:
     )
     assert shown.exit_code == 0, shown.output
     assert "What they ask for: the sample week" in shown.output
+
+
+def test_no_other_command_loads_the_simulation() -> None:
+    program = "import sys, sublet_lab.command_line; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    assert b"sublet_quota.closed_loop" not in loaded.stdout
+    assert "simulate" in sublet("--help").output
 
 
 def test_a_published_trace_is_told_by_its_heading(folder: Path) -> None:
