@@ -1,6 +1,8 @@
 """``sublet simulate``: a report as a table and as JSON, of files, of the sample, and of draws."""
 
 import json
+import subprocess
+import sys
 from importlib.resources import files
 from pathlib import Path
 
@@ -105,12 +107,31 @@ def test_the_sample_is_simulated_when_nothing_is_said(folder: Path) -> None:
     assert "What they ask for: the sample week" in shown.output
 
 
+def test_no_other_command_loads_the_simulation() -> None:
+    program = "import sys, sublet_lab.command_line; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    assert b"sublet_quota.closed_loop" not in loaded.stdout
+    assert "simulate" in sublet("--help").output
+
+
 def test_a_published_trace_is_told_by_its_heading(folder: Path) -> None:
     (folder / "bursts.csv").write_text("session_id,start_min,duration_min\n7,10,3\n7,30,10\n")
     options = ("--groups", "science,teaching", "--part", "1/2", "--days", "1", "--json")
     told = json.loads(simulated(folder, *options, workload="bursts.csv").stdout)
     assert told["workload"] == "bursts.csv: bursts of notebooks (NotebookOS), from day 0"
     assert told["outcomes"][0]["servers_granted"] == 1
+
+
+def test_several_workloads_are_added_up(folder: Path) -> None:
+    more = TABLE.splitlines()[0] + ",name\n9000,dora,,3600,1,job,,late\n"
+    (folder / "more.csv").write_text(more)
+    both = ("--workload", str(folder / "more.csv"), "--json", "--beside", "none")
+    told = json.loads(simulated(folder, *both).stdout)
+    assert (told["outcomes"][0]["jobs"], told["people"]) == (3, 4)
+    assert told["workload"] == "asked.csv; more.csv"
+    shown = simulated(folder, "--workload", str(folder / "asked.csv"))
+    assert shown.exit_code == 1
+    assert "'job/4/0' is asked for in two workloads" in shown.output
 
 
 def test_groups_that_the_document_lacks_are_told(folder: Path) -> None:
@@ -159,7 +180,7 @@ WRONG_OPTIONS = {
     "a day": (("--begins", "monday"), "'monday' is no day"),
     "speeds": (("--speeds", "fast"), "'fast' names no speeds"),
     "a part": (("--part", "2"), "'2' is no part of a card"),
-    "habits": (("--workload", "synthetic", "--habit", "works=soon"), "'works=soon': 'soon' is no"),
+    "habits": (("--habit", "works=soon"), "'works=soon': 'soon' is no"),
     "people": (("--workload", "synthetic", "--people", "many"), "'many' is no number of people"),
 }
 

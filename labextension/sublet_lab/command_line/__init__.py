@@ -24,16 +24,20 @@ from sublet_lab.command_line.quota import quota
 from sublet_lab.command_line.refusals import refusals
 from sublet_lab.command_line.service import Service
 from sublet_lab.command_line.share import keep, share, wake
-from sublet_lab.command_line.simulation.command import simulate
 from sublet_lab.command_line.use import use
 from sublet_lab.command_line.whole_help import WholeHelp
 
 FURTHER_COMMANDS: Final = "sublet.commands"
 """The entry points of commands that belong to other parts: they are found, and never imported."""
 
+_LOADED_LATER: Final = (
+    EntryPoint("simulate", "sublet_lab.command_line.simulation.command:simulate", FURTHER_COMMANDS),
+)
+"""Own commands that need much of what decides: all others are there sooner without it."""
+
 
 class Commands(WholeHelp):
-    """The commands of this part, and those that others add."""
+    """The commands of this part, those that are loaded when they are asked for, and others'."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands."""
@@ -49,7 +53,8 @@ class Commands(WholeHelp):
 
 
 def _further_commands() -> dict[str, EntryPoint]:
-    return {each.name: each for each in entry_points(group=FURTHER_COMMANDS)}
+    found = (*_LOADED_LATER, *entry_points(group=FURTHER_COMMANDS))
+    return {each.name: each for each in found}
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -84,7 +89,6 @@ _ADMINS: Final = (
     closings,
     evict,
     notify,
-    simulate,
 )
 for command in (*_OWNERS, *_ADMINS):
     main.add_command(command)

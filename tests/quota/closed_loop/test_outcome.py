@@ -13,7 +13,9 @@ from sublet_quota.closed_loop.outcome.question import NamedDocument, Question, a
 from sublet_quota.closed_loop.outcome.report import Outcome
 from sublet_quota.closed_loop.outcome.waits import waits_info
 from sublet_quota.closed_loop.people import Habits, Person, days_of
-from sublet_quota.closed_loop.record.records import Record
+from sublet_quota.closed_loop.record.records import Answered, LeftLine, Record
+from sublet_quota.names.ids import GroupName, UserName
+from sublet_quota.residency.snapshot import Rank
 
 from tests.support.loop_cases import HOUR, MINUTE, MONDAY, a_server, cards, jobs, scene
 
@@ -26,6 +28,7 @@ RESERVED = """
 reservations: [{name: c, for: guests, guaranteed: {H100: 1}, at: "Mon-Tue 14:00-16:00"}]
 """
 DAYS = timedelta(days=2)
+NLP = GroupName("nlp")
 
 
 def some_days(seed: int) -> tuple[Asked, ...]:
@@ -141,18 +144,40 @@ def test_who_is_culled_loses_their_state_and_begins_anew() -> None:
     assert culled.hours.used_h == kept.hours.used_h == pytest.approx(0.25)
 
 
-def test_a_guarantee_that_is_not_met_is_told_with_whose_it_is() -> None:
+def test_the_first_guarantee_that_is_not_met_is_told_with_whose_it_is() -> None:
+    asked = [a_server(name, "nlp", at=HOUR, owner=f"of-{name}") for name in ("one", "two")]
+    scenario = scene("groups: {nlp: {guaranteed: {H100: 1}}}", asked, 12 * HOUR)
+    record = Record(scenario.begins, scenario.ends)
+    record.answers += (
+        Answered(
+            name, UserName(f"of-{name}"), MONDAY + at, NLP, None, "no-room", within_guarantee=True
+        )
+        for name, at in (("two", 2 * HOUR), ("one", HOUR))
+    )
+    record.line.append(
+        LeftLine("two", UserName("of-two"), MONDAY + HOUR, MONDAY + 3 * HOUR, Rank.ENTITLED)
+    )
+    found = outcome(scenario, record)
+    assert found.unmet == 3
+    assert found.first_unmet is not None
+    told = found.first_unmet
+    assert (told.what, told.why, told.owner, told.group) == ("refused", "no-room", "of-one", "nlp")
+
+
+@pytest.mark.parametrize(("works", "at_most_h"), [(HOUR, 1), (10 * HOUR, 4)])
+def test_foresight_lends_what_is_held_and_not_used_to_jobs_that_are_there(
+    works: timedelta, at_most_h: float
+) -> None:
+    # It is held for ten hours, and no job has come before the last four of them.
     asked = [
-        a_server("stays", "guests", "1", stays=10 * HOUR, never_suspended=True),
-        a_server("late", "nlp", "1", at=HOUR, owner="ada"),
+        a_server("s", part="1", cells=0, stays=10 * HOUR),
+        *jobs("j", "", 1, works=works, at=6 * HOUR),
     ]
-    text = "groups: {nlp: {guaranteed: {H100: 1}}, guests: {}}"
-    base = scene(text, asked, 12 * HOUR, on=cards(1))
-    named = NamedDocument("quota", base.document)
-    question = Question(named, base.cards, base.asked, base.begins, base.ends)
-    (found,) = answer(question).outcomes
-    assert found.first_unmet is None or found.first_unmet.group == "nlp"
-    assert (found.unmet > 0) == (found.first_unmet is not None)
+    scenario = scene("", asked, 10 * HOUR, on=cards(1))
+    for record in (Cluster(scenario).run(), FirstCome(scenario).run()):
+        found = outcome(scenario, record)
+        assert found.lent_at_most_h == pytest.approx(at_most_h, abs=0.01)
+        assert found.lent_h <= found.lent_at_most_h + 1e-6
 
 
 def test_too_few_cards_for_a_guarantee_are_told_from_the_outset() -> None:

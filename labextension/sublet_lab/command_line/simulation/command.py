@@ -42,7 +42,7 @@ class Options:
     quota: BinaryIO
     against: BinaryIO | None
     cards: tuple[str, tuple[GpuFacts, ...]]
-    workload: str
+    workloads: tuple[str, ...]
     days: int | None
     seed: int
     begins: datetime
@@ -61,7 +61,7 @@ class Options:
         """What people are to ask for."""
         groups = (each.strip() for each in self.groups.split(","))
         return Wanted(
-            self.workload,
+            self.workloads,
             self.begins,
             self.days,
             self.seed,
@@ -86,10 +86,12 @@ class Options:
 )
 @click.option(
     "--workload",
-    default=SAMPLE,
+    "workloads",
+    multiple=True,
+    default=(SAMPLE,),
     show_default=True,
     help="What people ask for: a file (the manual says which), `synthetic`: drawn by --people and "
-    "--habit, or `sample`: a week that comes with Sublet.",
+    "--habit, or `sample`: a week that comes with Sublet; several are added up.",
 )
 @click.option(
     "--days",

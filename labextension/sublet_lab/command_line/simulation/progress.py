@@ -14,14 +14,17 @@ _HOUR: Final = timedelta(hours=1)
 
 @contextmanager
 def told_progress(question: Question) -> Iterator[Passed]:
-    """Give what is to be told how far a simulation is; the bar is gone in the end."""
+    """Give what is to be told how far a simulation is."""
     if not sys.stderr.isatty():
         yield lambda *_: None
         return
     hours = max(1, (question.ends - question.begins) // _HOUR)
     runs = {name: place for place, name in enumerate(question.runs)}
     with click.progressbar(
-        length=hours * len(runs), file=sys.stderr, show_eta=True, item_show_func=str
+        length=hours * len(runs),
+        file=sys.stderr,
+        show_eta=True,
+        item_show_func=lambda run: run or "",
     ) as bar:
         reached = 0
 
@@ -33,3 +36,4 @@ def told_progress(question: Question) -> Iterator[Passed]:
                 reached = at
 
         yield passed
+        bar.update(hours * len(runs) - reached)

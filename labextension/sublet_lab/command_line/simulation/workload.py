@@ -1,5 +1,6 @@
 """What people ask for in a simulation: from a file, drawn, or the sample that comes with Sublet."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -35,7 +36,8 @@ _MOST_BYTES: Final = 256 * 2**20
 class Wanted:
     """The options that say what people ask for."""
 
-    source: str
+    sources: tuple[str, ...]
+    """Files, or the words for what is drawn: all of them together."""
     begins: datetime
     days: int | None
     seed: int
@@ -58,12 +60,32 @@ class Workload:
 
 def workload_of(wanted: Wanted, document: QuotaDocument) -> Workload:
     """Return what people ask for. ``click.ClickException`` where it cannot be read."""
-    if wanted.source == SYNTHETIC:
+    parts = tuple(_part(wanted, source, document) for source in wanted.sources)
+    if len(parts) == 1:
+        return parts[0]
+    names = Counter(each.name for part in parts for each in part.asked)
+    twice = sorted(name for name, number in names.items() if number > 1)
+    if twice:
+        message = (
+            f"{twice[0]!r} is asked for in two workloads: each server and job needs a name of its "
+            "own (the column `name`)"
+        )
+        raise click.ClickException(plain(message))
+    return Workload(
+        tuple(each for part in parts for each in part.asked),
+        max(part.ends for part in parts),
+        "; ".join(part.words for part in parts),
+        tuple(note for part in parts for note in part.notes),
+    )
+
+
+def _part(wanted: Wanted, source: str, document: QuotaDocument) -> Workload:
+    if source == SYNTHETIC:
         return _drawn(wanted, document)
-    if wanted.source == SAMPLE:
+    if source == SAMPLE:
         sample = files("sublet_lab.command_line.simulation") / SAMPLE_FILE
         return _of_table(wanted, "the sample week", sample.read_text("utf-8").splitlines())
-    return _of_file(wanted)
+    return _of_file(wanted, Path(source))
 
 
 def save(workload: Workload, begins: datetime, path: Path) -> None:
@@ -98,8 +120,7 @@ def _leaves(document: QuotaDocument) -> tuple[str, ...]:
     )
 
 
-def _of_file(wanted: Wanted) -> Workload:
-    path = Path(wanted.source)
+def _of_file(wanted: Wanted, path: Path) -> Workload:
     name = plain(path.name)
     try:
         if path.stat().st_size > _MOST_BYTES:

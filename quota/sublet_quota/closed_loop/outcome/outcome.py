@@ -66,7 +66,7 @@ def outcome_of(ran: Ran, record: Record, unmet: tuple[UnmetGuarantee, ...] = ())
     names = AskedNames(ran.asked, ran.document)
     waits = server_waits(record, names)
     granted = {each.name.rstrip(AGAIN) for each in waits if each.granted}
-    unmet = tuple(sorted((*unmet, *_unmet(record)), key=lambda each: each.at))
+    unmet = tuple(sorted((*unmet, *_unmet(record, names)), key=lambda each: each.at))
     in_all, by_group = _hours(record.held_us, borrows=ran.has_guarantees)
     return Outcome(
         name=ran.name,
@@ -151,7 +151,7 @@ def _moves(record: Record) -> MovesInfo:
     )
 
 
-def _unmet(record: Record) -> list[UnmetGuarantee]:
+def _unmet(record: Record, names: AskedNames) -> list[UnmetGuarantee]:
     refused = [
         UnmetGuarantee(
             at=each.at, group=each.group, owner=each.owner, what="refused", why=each.refused or ""
@@ -162,7 +162,7 @@ def _unmet(record: Record) -> list[UnmetGuarantee]:
     waited = [
         UnmetGuarantee(
             at=each.since,
-            group=None,
+            group=names.group_of(each.name),
             owner=each.owner,
             what="waited",
             why=f"{(each.until - each.since).total_seconds():.0f} s",

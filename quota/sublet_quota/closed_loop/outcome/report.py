@@ -40,7 +40,10 @@ class GroupWaits(Part):
 class RefusalInfo(Part):
     """How many were refused for one reason."""
 
-    reason: str = Field(description="The code, as `sublet refusals` has it.")
+    reason: str = Field(
+        description="The code, as `sublet refusals` has it; `left-line`: without a slice from the "
+        "line, or in it at the end."
+    )
     what: str = Field(description="`server` or `job`.")
     asked: int = Field(description="Those that were refused so at least once.")
     never: int = Field(description="Those of them that had nothing in the end, and this last.")
