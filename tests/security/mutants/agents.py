@@ -69,7 +69,7 @@ MUTANTS: Final = (
         "max(report.quiet_since, record.created_at)",
         (
             (
-                "tests/hub/slices/test_idle_servers.py::"
+                "tests/hub/slices/idle/test_ends.py::"
                 "test_an_agent_that_tells_of_a_time_to_come_breaks_nobodys_view"
             ),
         ),
@@ -96,7 +96,7 @@ MUTANTS: Final = (
         "        is_known = True\n",
         (
             (
-                "tests/hub/slices/test_card_changes.py::"
+                "tests/hub/slices/moving/test_card_changes.py::"
                 "test_the_hub_follows_a_slice_that_its_agent_took_back"
             ),
         ),
