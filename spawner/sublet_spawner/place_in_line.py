@@ -166,8 +166,7 @@ class PlaceInLine:
         at the page comes with its own.
         """
         sent, self._sizes_sent = self._sizes_sent, False
-        handler = getattr(self._spawner, "handler", None)
-        return sent and not (isinstance(handler, SpawnHandler) and handler.request.method == "GET")
+        return sent and not looks_at_page(self._spawner)
 
     @property
     def asks_for_other(self) -> bool:
@@ -192,3 +191,10 @@ class PlaceInLine:
         if spawner.name:
             parts.append(quote(spawner.name, safe=""))
         return "/".join(parts)
+
+
+def looks_at_page(spawner: Any) -> bool:
+    """Whether somebody looks at a server's spawn page now; JupyterHub forgets no handler of one."""
+    handler = getattr(spawner, "handler", None)
+    is_page = isinstance(handler, SpawnHandler) and handler.request.method == "GET"
+    return is_page and not getattr(handler, "_finished", False)

@@ -18,7 +18,7 @@ from sublet_spawner.errors import SubletSpawnerError
 from sublet_spawner.line_notice import render_place, render_way_back
 from sublet_spawner.offered import offered
 from sublet_spawner.options_form import FormSettings, render_form, render_without_service
-from sublet_spawner.place_in_line import LEAVE_FIELD, STAY_FIELD, PlaceInLine
+from sublet_spawner.place_in_line import LEAVE_FIELD, STAY_FIELD, PlaceInLine, looks_at_page
 from sublet_spawner.refused import refused, unavailable
 from sublet_spawner.server_place import ServerPlace
 
@@ -26,18 +26,28 @@ from sublet_spawner.server_place import ServerPlace
 class UserChoice(ServerPlace):
     """The part of a spawner that offers sizes and reads choices, before JupyterHub's own class."""
 
+    name: Any
     user: Any
     user_options: Any
     log: Any
     _log_name: str
     _line: PlaceInLine
+    form_sent_to: str = ""
+    """Of the default server: to which of its owner's the form was sent last; empty: to itself."""
 
     def refusal(self, refusal: Refusal) -> Exception:
         """Return the exception that says ``refusal``."""
         raise NotImplementedError
 
     async def get_options_form(self) -> str:
-        """Return the form of the sizes to be had, with the admin's own ``options_form`` if any."""
+        """Return the form of the sizes to be had, with the admin's own ``options_form`` if any.
+
+        JupyterHub asks the default server for it where the form of a server with a name is
+        refused: what is shown then is that server's.
+        """
+        refused_to = self._takes_refused()
+        if refused_to is not None:
+            return await refused_to.get_options_form()
         sent = self._line.sizes_were_sent()
         settings = FormSettings(
             is_sent_again=sent,
@@ -70,6 +80,17 @@ class UserChoice(ServerPlace):
         own = await beneath.get_options_form()
         return f"{form}\n{own}" if own else form
 
+    def _takes_refused(self) -> "UserChoice | None":
+        """Return the server with a name whose form was sent last, and is to be shown again; once.
+
+        Whoever looks at the page of this server itself comes with a handler that is not finished.
+        """
+        name, self.form_sent_to = self.form_sent_to, ""
+        if not name or looks_at_page(self) or name not in self.user.spawners:
+            return None
+        found = self.user.spawners[name]
+        return found if isinstance(found, UserChoice) else None
+
     @default("options_from_form")
     def _read_own_form(self) -> Any:
         return self._read_form
@@ -77,6 +98,9 @@ class UserChoice(ServerPlace):
     def _read_form(
         self, form_data: dict[str, list[str]]
     ) -> dict[str, Any] | Awaitable[dict[str, Any]]:
+        default_one = getattr(self.user, "spawner", None)
+        if isinstance(default_one, UserChoice):
+            default_one.form_sent_to = self.name
         if LEAVE_FIELD in form_data:
             return self._line.leave_by_form()
         if STAY_FIELD in form_data:

@@ -135,7 +135,7 @@ def test_twelve_cards_are_twelve_whole_lines_of_eighty_columns(
         assert words[-2:] == ["97", "%"]
         assert "40/80 GiB" in line
         # What is numbered is another card's unless the line has that number.
-        others = [each for each in above if re.search(rf" (?!{words[2]})\d+, ", each)]
+        others = [each for each in above if re.match(rf"Of (?!{words[2]}:)\d+:", each)]
         where = " ".join([line, *(each for each in above if each not in others)])
         assert (card.type_name or card.report.type.removeprefix("NVIDIA ")) in where
         assert card.pool in where

@@ -7,6 +7,7 @@ from sublet_quota.wire.api import TOTAL
 from tests.support.fake_hub_service import FakeHubService
 from tests.support.fake_service import a_wait
 from tests.support.lab_bodies import sublet
+from tests.support.terminals import sublet_at_a_terminal
 
 
 def test_who_waits_is_told_with_place_and_words(service: FakeHubService):
@@ -16,7 +17,19 @@ def test_who_waits_is_told_with_place_and_words(service: FakeHubService):
     assert "big" in told.output
     assert "(default)" in told.output
     assert "amounts" in told.output
-    assert "3: Your notebook is in line, at place 3." in told.output
+    assert "ada/big: Your notebook is in line, at place 3." in told.output
+
+
+def test_all_who_wait_are_a_line_each_of_eighty_columns_and_no_name_is_folded(
+    service: FakeHubService,
+):
+    owners = [f"student-{number:03}" for number in range(3)]
+    service.answer("GET queue?all=1", [a_wait(owner=owner) for owner in owners])
+    lines = sublet_at_a_terminal(80, "queue", "--all")
+    rows = [line.split() for line in lines if "(default)" in line]
+    assert [row[1] for row in rows] == owners
+    assert max(map(len, lines)) <= 80
+    assert not any("Your notebook" in line for line in lines)
 
 
 def test_nobody_in_line_is_told(service: FakeHubService):

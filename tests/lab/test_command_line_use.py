@@ -104,3 +104,13 @@ def test_where_nothing_was_held_that_is_said_in_words(service: FakeHubService):
     shown = sublet("use").output
     assert shown.startswith("Nothing was held from ")
     assert shown.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["use", "events"])
+def test_an_end_that_is_not_after_the_begin_is_refused_as_it_was_typed(
+    service: FakeHubService, command: str
+):
+    shown = sublet(command, "--since", "2026-11-20", "--until", "2026-11-19 12:00")
+    assert shown.exit_code == 2
+    assert "--until 2026-11-19 12:00 is not after --since 2026-11-20 00:00" in shown.output
+    assert service.asked == []

@@ -64,6 +64,13 @@ async def a_service_and_spawner(folder, **settings):
             spawner.db.close()
 
 
+def server_of_same_user(spawner, name: str):
+    """Another server of the same user, with a name."""
+    spawner.db.add(orm.Spawner(name=name, user=spawner.user.orm_user))
+    spawner.db.commit()
+    return spawner.user.spawners[name]
+
+
 def stop_trying(spawner) -> None:
     """End what is tried again in the background."""
     spawner._releases.trying.end()

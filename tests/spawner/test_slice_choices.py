@@ -5,8 +5,14 @@ import pytest
 from sublet_quota.wire.api import Problem
 from tornado.web import HTTPError
 
-from tests.spawner.spawners import WORDS, a_service_and_spawner, refusal_of, said
-from tests.support.fake_service import an_offer, some_offers
+from tests.spawner.spawners import (
+    WORDS,
+    a_service_and_spawner,
+    refusal_of,
+    said,
+    server_of_same_user,
+)
+from tests.support.fake_service import a_wait, an_offer, some_offers
 
 pytestmark = pytest.mark.asyncio
 
@@ -45,6 +51,27 @@ async def test_the_form_compares_the_groups_that_may_pay(tmp_path):
         form = await spawner.get_options_form()
         assert "If arts pays: arts may have nothing." in form
         assert '<option value="science" selected>' in form
+
+
+async def test_a_form_that_is_refused_to_a_named_server_is_shown_again_for_that_server(tmp_path):
+    """JupyterHub asks the default server for the form then, whichever was asked to start."""
+    async with a_service_and_spawner(tmp_path) as (service, spawner):
+        spawner.user_options = {"size": "small"}
+        service.in_line = [a_wait()]
+        named = server_of_same_user(spawner, "two")
+        named.user_options = named.run_options_from_form({"size": ["large"]})
+        form = await spawner.get_options_form()
+        assert 'value="large" checked' in form
+        assert "In line for" not in form
+        assert "In line for" in await spawner.get_options_form(), "it is shown once"
+
+
+async def test_who_sends_the_form_of_the_default_server_is_shown_that_again(tmp_path):
+    async with a_service_and_spawner(tmp_path) as (_, spawner):
+        named = server_of_same_user(spawner, "two")
+        named.user_options = named.run_options_from_form({"size": ["large"]})
+        spawner.user_options = spawner.run_options_from_form({"size": ["small"]})
+        assert 'value="small" checked' in await spawner.get_options_form()
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,8 @@ from typing import Any
 from sublet_hub.agents.departed_nodes import ClusterNodes
 from sublet_hub.agents.identity import AgentIdentities
 from sublet_hub.agents.node_secrets import NodeSecrets
-from sublet_hub.app.assembly import Adapters, Assembly
+from sublet_hub.app.adapters import Adapters
+from sublet_hub.app.assembly import Assembly
 from sublet_hub.host.clock import read_boot_id, utc_now
 from sublet_hub.host.private_files import write_private
 from sublet_hub.jobs.backend import JobRuns

@@ -18,8 +18,9 @@ from tornado.httpserver import HTTPServer
 from traitlets import Enum, Float, Integer, List, Unicode, default, validate
 from traitlets.config import Application
 
+from sublet_hub.app.adapters import Adapters
 from sublet_hub.app.agents_port import AgentsPortOptions
-from sublet_hub.app.assembly import Adapters, Assembly
+from sublet_hub.app.assembly import Assembly
 from sublet_hub.app.kubernetes_options import KubeOptions
 from sublet_hub.errors import ConfigurationError, QuotaFileError
 from sublet_hub.host.capabilities import keep_from_children

@@ -2,10 +2,7 @@
 
 import asyncio
 import contextlib
-import logging
-from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Coroutine, Iterable
 from itertools import chain
 from typing import Any
 
@@ -13,34 +10,30 @@ from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.names.ids import SliceId
 from sublet_quota.wire.agent_link import AgentEvent
 from sublet_quota.wire.event_kinds import EventKind
-from sublet_quota.wire.quota import KeptIn
 
 from sublet_hub.agents.assignments import Assigner, AssignmentFacts
 from sublet_hub.agents.connection_registry import AgentConnections
-from sublet_hub.agents.departed_nodes import ClusterNodes, DepartedNodes
-from sublet_hub.agents.identity import AgentIdentities
+from sublet_hub.agents.departed_nodes import DepartedNodes
 from sublet_hub.agents.startup_grace import StartupGrace
+from sublet_hub.app.adapters import Adapters, nodes_and_homes, quota_of
 from sublet_hub.app.line_parts import LineNeeds, LineParts
 from sublet_hub.app.loops import Loop, Wakeup, repeat
-from sublet_hub.errors import ConfigurationError
+from sublet_hub.app.upkeep import Upkeep, UpkeepNeeds
 from sublet_hub.host.clock import read_boot_id
 from sublet_hub.host.private_files import make_private_folder
-from sublet_hub.jobs.backend import JobBackend, JobRuns
+from sublet_hub.jobs.backend import JobBackend
 from sublet_hub.jobs.backends.local.intake import LocalIntake
 from sublet_hub.jobs.backends.local.runner import runner_of
 from sublet_hub.jobs.cancellation import JobCancellation
 from sublet_hub.jobs.intake import JobIntake
-from sublet_hub.jobs.log_retention import keep_all_logs_within
-from sublet_hub.jobs.queue import JobNodes, JobQueue, WaitingReasons
+from sublet_hub.jobs.queue import JobQueue, WaitingReasons
 from sublet_hub.jobs.submission import JobSubmission
 from sublet_hub.ledger.announcements import AnnouncementStore
-from sublet_hub.ledger.asked_sizes import AskedSizes
-from sublet_hub.ledger.database import Database, LedgerReadError, LedgerWriteError
-from sublet_hub.ledger.events import event, node_event
+from sublet_hub.ledger.database import LedgerWriteError
+from sublet_hub.ledger.events import event
 from sublet_hub.ledger.evictions import EvictionStore
 from sublet_hub.ledger.idle_servers import IdleNotes
 from sublet_hub.ledger.ledger import Ledger
-from sublet_hub.ledger.quota_revisions import QuotaRevisionStore
 from sublet_hub.ledger.records import Change, EventRecord
 from sublet_hub.ledger.refusals import RefusalStore
 from sublet_hub.security.byte_room import RoomsByKind
@@ -52,11 +45,9 @@ from sublet_hub.slices.announcements import Announcements
 from sublet_hub.slices.card_changes import CardChanges
 from sublet_hub.slices.closings import Closings
 from sublet_hub.slices.evictions import Evictions
-from sublet_hub.slices.home_volumes import Homes, node_of_home
 from sublet_hub.slices.hub_names import HubNames
 from sublet_hub.slices.hub_users import HubUsers
 from sublet_hub.slices.idle_servers import IdleServers
-from sublet_hub.slices.jupyterhub_client import HubClient
 from sublet_hub.slices.keep_and_wake import KeepAndWake
 from sublet_hub.slices.memberships import Memberships
 from sublet_hub.slices.offers import OffersNow
@@ -72,19 +63,16 @@ from sublet_hub.state.fleet import Fleet, NodeView
 from sublet_hub.state.job_files import JobFiles
 from sublet_hub.state.metrics import ServiceMetrics
 from sublet_hub.state.owner_accounts import OwnerAccounts
-from sublet_hub.state.quota_documents.in_database import QuotaInDatabase
 from sublet_hub.state.quota_documents.last_in_force import LastInForce
-from sublet_hub.state.quota_documents.source import QuotaSource
-from sublet_hub.state.quota_file import QuotaFile
 from sublet_hub.state.stores import Stores
 from sublet_hub.usage.budgets.accounting import BudgetAccounting
 from sublet_hub.usage.job_stops import JobStops
 from sublet_hub.usage.lending_periods import LentTimes
-from sublet_hub.usage.meter import WEEK, UseMeter
+from sublet_hub.usage.meter import UseMeter
 from sublet_hub.usage.queue_waits import QueueTimes
 from sublet_hub.usage.refusals import Refusals
 from sublet_hub.usage.reports import UseReports
-from sublet_hub.usage.slice_history import SPAN, Histories
+from sublet_hub.usage.slice_history import Histories
 from sublet_hub.usage.store import UseStore
 from sublet_hub.web.routes.context import RequestLimits, ServiceParts
 from sublet_hub.web.views.jobs import JobTimes, JobViews
@@ -92,29 +80,8 @@ from sublet_hub.web.views.quota_previews import QuotaPreviews
 from sublet_hub.web.views.share import Shares
 from sublet_hub.web.views.slices import OverTime, Views
 
-_LOG = logging.getLogger(__name__)
 _ROUND_S = 1.0
-_BEHIND_S = 2.0
-_IDLE_S = 5.0
 _MINUTE_S = 60.0
-_HOUR_S = 3600.0
-_LOOK_AT_VOLUME_S = 15.0
-_BETWEEN_S = 1.0
-_PARTS_OF_EVENTS = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Adapters:
-    """The outside systems that the service speaks to."""
-
-    database: Database
-    hub: HubClient
-    agents: AgentIdentities
-    now: Callable[[], datetime]
-    runs: JobRuns | None = None
-    """The backend that runs jobs; ``None``: as processes of this machine."""
-    nodes: ClusterNodes | None = None
-    """The cluster's nodes; ``None``: those that agents report."""
 
 
 class Assembly:
@@ -125,7 +92,7 @@ class Assembly:
         self._settings = settings
         self._adapters = adapters
         now = adapters.now
-        quota = _quota_of(settings, adapters)
+        quota = quota_of(settings, adapters)
         make_private_folder(settings.state_folder)
         self._files = JobFiles(
             make_private_folder(settings.state_folder / "jobs"), settings.volume.keep_free_bytes
@@ -144,7 +111,6 @@ class Assembly:
         self._meter = UseMeter(ledger, store, now)
         self._lent_times = LentTimes(ledger, now)
         self._stops = JobStops(ledger, now)
-        self._store = store
         idle_servers = IdleServers(
             IdleNotes(adapters.database), stores, adapters.hub, settings.limits.wakes
         )
@@ -158,7 +124,7 @@ class Assembly:
         times = QueueTimes(ledger, now)
         self._wakeup, self._room, self._budget_bell = Wakeup(), Wakeup(), Wakeup()
         runs = adapters.runs
-        where, homes = _nodes_and_homes(runs, fleet, ledger, accounts)
+        where, homes = nodes_and_homes(runs, fleet, ledger, accounts)
         intake: JobIntake = LocalIntake(settings.jobs) if runs is None else runs.intake
         decides = runs is None or runs.has_own_queue
         self._queue = JobQueue(stores, waiting, metrics, where, self._stops, decides=decides)
@@ -256,6 +222,18 @@ class Assembly:
             ),
             metrics,
         )
+        self._upkeep = Upkeep(
+            UpkeepNeeds(
+                settings=settings,
+                adapters=adapters,
+                service=self.service,
+                files=self._files,
+                meter=self._meter,
+                histories=self._histories,
+                store=store,
+                accounting=self._accounting,
+            )
+        )
         self._runner = self._make_runner()
         self._tasks: list[asyncio.Task[None]] = []
         self._connect_parts()
@@ -264,28 +242,14 @@ class Assembly:
         """Take up what runs, and start the loops, with those of whoever put this together."""
         self._take_missed_document()
         self._runner.adopt()
-        settings, quiet = self._settings, Wakeup()
+        quiet = Wakeup()
         loops = (
             (Loop("jobs", _ROUND_S, self._jobs_round), self._wakeup),
-            (Loop("silence", _ROUND_S, self._look_for_silence), Wakeup()),
-            (Loop("closings", _ROUND_S, self._end_closings), Wakeup()),
-            (Loop("evictions", _ROUND_S, self.service.evictions.stop_due), Wakeup()),
-            (Loop("idle servers", _IDLE_S, self.service.idle_servers.look), Wakeup()),
-            (Loop("announcements", _MINUTE_S, self._end_announcements), quiet),
             (Loop("places", _ROUND_S, self._look_at_places), self._room),
-            (Loop("hub", settings.hub_check_period.total_seconds(), self._ask_hub), Wakeup()),
-            (Loop("names of the hub", _MINUTE_S, self._ask_for_names), quiet),
-            (Loop("processes", 5.0, self.service.reconciliation.look_at_processes), Wakeup()),
-            (Loop("quota", 2.0, self._look_at_quota), Wakeup()),
-            (Loop("use", _MINUTE_S, self._store_use), quiet),
             (Loop("budgets", _MINUTE_S, self._accounting.look), self._budget_bell),
-            (Loop("refusals", _BEHIND_S, self.service.refusals.store), quiet),
             (Loop("past use", _MINUTE_S, self._queue.look_at_past_use), quiet),
-            (Loop("logs", _LOOK_AT_VOLUME_S, self._look_at_logs, _MINUTE_S), quiet),
-            (Loop("events", _LOOK_AT_VOLUME_S, self._look_at_events, _MINUTE_S), quiet),
-            (Loop("retention", _HOUR_S, self._forget), quiet),
-            (Loop("asked sizes", _HOUR_S, self._look_at_asked_sizes), quiet),
             *self.line.loops(),
+            *self._upkeep.loops(),
             *((loop, quiet) for loop in more),
         )
         create = asyncio.get_running_loop().create_task
@@ -399,90 +363,8 @@ class Assembly:
         self.connections.assign_all()
         self._budget_bell.ring()
 
-    async def _look_at_asked_sizes(self) -> None:
-        sizes, since = AskedSizes(self._adapters.database), self.service.now() - 2 * WEEK
-        asked = await asyncio.to_thread(sizes.since, since)
-        self.service.capacity.sizes_were_asked(asked)
-
     async def _look_at_places(self) -> None:
         await self.service.places.prepare()
         self.service.card_changes.look()
         if self.service.places.look():
             self.connections.assign_all()
-
-    def _end_closings(self) -> None:
-        self.service.closings.end_due()
-
-    def _end_announcements(self) -> None:
-        self.service.announcements.end_due()
-        self.service.evictions.forget_old()
-        self.service.idle_servers.forget_old()
-
-    def _look_for_silence(self) -> None:
-        for node in self.service.capacity.look_for_silence():
-            _LOG.warning("the agent of node %s does not report", node)
-            now = self.service.now()
-            told = node_event(EventKind.AGENT_SILENT, node, now, node)
-            self.service.ledger.apply(Change(events=(told,)), now)
-
-    async def _ask_hub(self) -> None:
-        await self.service.reconciliation.ask_hub(self._adapters.hub)
-
-    async def _ask_for_names(self) -> None:
-        await self.service.hub_names.look(self.service.quota.document)
-
-    async def _look_at_quota(self) -> None:
-        quota = self.service.quota
-        if quota.changed() and not await quota.reload():
-            now = self.service.now()
-            told = event(EventKind.QUOTA_REFUSED, now, str(quota.error)[:4000])
-            self.service.ledger.apply(Change(events=(told,)), now)
-
-    def _store_use(self) -> None:
-        self._meter.store()
-        self._histories.store()
-
-    async def _look_at_logs(self) -> None:
-        most_bytes = self._settings.volume.logs_bytes
-        await keep_all_logs_within(self.service.ledger, self._files, most_bytes)
-
-    async def _look_at_events(self) -> None:
-        ledger, most = self.service.ledger, self._settings.volume.events_kept
-        for _ in range(_PARTS_OF_EVENTS):
-            if not await asyncio.to_thread(ledger.forget_surplus_events, most):
-                return
-            # Of very many some at a time: others have their changes stored between.
-            await asyncio.sleep(_BETWEEN_S)
-
-    def _forget(self) -> None:
-        now = self.service.now()
-        cutoff = now - self._settings.retention
-        self._store.forget_before(use=min(cutoff, now - 2 * WEEK), history=now - 2 * SPAN)
-        self._accounting.forget_before(cutoff, now)
-        self.service.refusals.forget_before(cutoff)
-        for job_id in self.service.ledger.forget_before(cutoff):
-            self._files.remove(job_id)
-
-
-def _quota_of(settings: ServiceSettings, adapters: Adapters) -> QuotaSource:
-    """Return where the quota document is kept. ``QuotaFileError``, ``ConfigurationError``."""
-    if settings.quota_source is KeptIn.FILE:
-        return QuotaFile(settings.quota_file, adapters.now)
-    store = QuotaRevisionStore(adapters.database)
-    try:
-        return QuotaInDatabase(store, settings.quota_file, adapters.now)
-    except (LedgerReadError, LedgerWriteError) as error:
-        message = f"the quota document cannot be had from the database: {error}"
-        raise ConfigurationError(message) from error
-
-
-def _nodes_and_homes(
-    runs: JobRuns | None, fleet: Fleet, ledger: Ledger, accounts: OwnerAccounts
-) -> tuple[JobNodes, Homes | None]:
-    """Return on which nodes jobs may run, and the homes, where a node has one to itself."""
-    if runs is None:
-        return JobNodes(fleet.is_here), None
-    if runs.home_is_shared:
-        return JobNodes(lambda _: True), None
-    nodes = JobNodes(lambda _: True, lambda owner: node_of_home(ledger, owner))
-    return nodes, Homes(ledger, accounts)

@@ -71,6 +71,7 @@ def events(  # noqa: PLR0913 (click's signature)
     if follow and (until is not None or wants_csv()):
         message = "--follow goes on without an end, and not with --until or --csv"
         raise click.UsageError(message)
+    refuse_reversed(since, until)
     found = events_between(service, owner, since, until, None if everything else limit)
     if follow:
         _follow(service, owner, found)
@@ -92,6 +93,13 @@ def events_between(
         )
     )
     return [event for page in reversed(pages) for event in page.entries]
+
+
+def refuse_reversed(since: datetime | None, until: datetime | None) -> None:
+    """Raise ``click.UsageError`` for an end that is not after the begin."""
+    if since is not None and until is not None and until <= since:
+        message = f"--until {until:%Y-%m-%d %H:%M} is not after --since {since:%Y-%m-%d %H:%M}"
+        raise click.UsageError(message)
 
 
 def written(at: datetime | None) -> str | None:

@@ -193,11 +193,10 @@ def _print_kinds(
     kinds: dict[tuple[str, str], list[GpuInfo]] = {}
     for gpu in found:
         kinds.setdefault(_kind(gpu), []).append(gpu)
-    what = " and ".join(name.removeprefix("!").lower() for name in told)
     for number, alike in enumerate(kinds.values(), start=1):
-        names = [_with_models(alike)] if "!TYPE" in told else []
-        names += [alike[0].pool] if "!POOL" in told else []
-        click.echo(plain(f"Of {what} {number}, {', '.join(names)}:"))
+        names = [f"type {_with_models(alike)}"] if "!TYPE" in told else []
+        names += [f"pool {alike[0].pool}"] if "!POOL" in told else []
+        click.echo(plain(f"Of {number}: {', '.join(names)}"))
     return {kind: number for number, kind in enumerate(kinds, start=1)}
 
 
@@ -228,7 +227,7 @@ def _used_of(gpu: GpuInfo) -> str:
     """Return what is used of how much, with the unit once where both have it."""
     used, of = format_memory(gpu.report.used_mib), format_memory(gpu.report.memory_mib)
     unit = of.partition(" ")[2]
-    return f"{used.removesuffix(f' {unit}')}/{of}"
+    return f"{used.removesuffix(f' {unit}') if gpu.report.used_mib else 0}/{of}"
 
 
 def _type(gpu: GpuInfo) -> str:

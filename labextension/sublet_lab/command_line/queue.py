@@ -10,10 +10,12 @@ from sublet_quota.wire.server_queue import QueueWait
 from sublet_lab.command_line.service import RefusedError, Service, pass_service
 from sublet_lab.command_line.tables import (
     clock,
+    is_wide,
     json_option,
     plain,
     print_found,
     print_table,
+    short_clock,
     wants_json,
 )
 from sublet_lab.command_line.whole_help import WholeHelp
@@ -37,7 +39,7 @@ def queue(context: click.Context, service: Service, owner: str | None, *, everyb
     found, total = page.entries, page.total
     mine_alone = not (everybody or owner or found or wants_json())
     nothing = _nothing_of_mine(service) if mine_alone else _NONE
-    print_found(found, _FIELDS, nothing, _print)
+    print_found(found, _FIELDS, nothing, _print_all if everybody else _print)
     if total is not None and total > len(found) and not wants_json():
         click.echo(f"These are the first {len(found)} of {total} that wait.")
 
@@ -69,9 +71,22 @@ def _nothing_of_mine(service: Service) -> str:
     return f"Nothing of yours waits in line; {wait}: `sublet queue --all` shows them."
 
 
+def _print_all(found: Sequence[QueueWait]) -> None:
+    """Print a line each: why each of many waits is as long again."""
+    _print_table(found)
+    click.echo("Why one waits, and until when: `sublet queue --owner OWNER`.")
+
+
 def _print(found: Sequence[QueueWait]) -> None:
+    _print_table(found)
+    for each in found:
+        click.echo(plain(f"{each.owner}/{each.server}: {each.message}"))
+
+
+def _print_table(found: Sequence[QueueWait]) -> None:
+    at = clock if is_wide() else short_clock
     print_table(
-        (">PLACE", "OWNER", "SERVER", "SIZE", "GROUP", "!SINCE", "EXPECTED"),
+        (">PLACE", "!OWNER", "SERVER", "SIZE", "GROUP", "!SINCE", "!EXPECTED"),
         (
             (
                 str(each.place),
@@ -79,11 +94,9 @@ def _print(found: Sequence[QueueWait]) -> None:
                 each.server or "(default)",
                 each.size or "amounts",
                 each.group or "-",
-                clock(each.since),
-                clock(each.expected_at),
+                at(each.since),
+                at(each.expected_at),
             )
             for each in found
         ),
     )
-    for each in found:
-        click.echo(plain(f"{each.place}: {each.message}"))

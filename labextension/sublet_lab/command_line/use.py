@@ -7,7 +7,7 @@ from typing import Final
 import click
 from sublet_quota.wire.use import KindHours, UseKey, UseReport, UseRow
 
-from sublet_lab.command_line.events import TIME, written
+from sublet_lab.command_line.events import TIME, refuse_reversed, written
 from sublet_lab.command_line.service import Service, pass_service
 from sublet_lab.command_line.tables import (
     clock,
@@ -50,6 +50,7 @@ def use(
     service: Service, since: datetime | None, until: datetime | None, by: tuple[str, ...]
 ) -> None:
     """Show how long slices were held, used and lent (admins)."""
+    refuse_reversed(since, until)
     by = tuple(dict.fromkeys(str(each) for each in by))
     report = service.get(UseReport, "use", since=written(since), until=written(until), by=by)
     if wants_json():

@@ -1,7 +1,5 @@
 """What another document would make of slices, jobs and people, before anybody is concerned."""
 
-from collections.abc import Mapping
-from dataclasses import replace
 from datetime import timedelta
 from fractions import Fraction
 
@@ -10,26 +8,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sublet_quota.holdings.gpu_load import Holding
 from sublet_quota.holdings.holdings import Holdings
-from sublet_quota.jobs.payers.recharged_jobs import RunningJob
-from sublet_quota.names.ids import GpuId, JobId, SliceId, UserName
+from sublet_quota.names.ids import GpuId, SliceId
 from sublet_quota.placement import claims
 from sublet_quota.placement.claims import Claims
 from sublet_quota.preview.beyond import Beyond
 from sublet_quota.preview.present_state import (
-    JobsNow,
-    PersonHere,
     StandingsUnder,
     present_state,
 )
 from sublet_quota.preview.quota_preview import QuotaPreview, preview_quota
 from sublet_quota.reasons.guarantee_warnings import GuaranteeFault
-from sublet_quota.reasons.waiting import QueueReason
 from sublet_quota.residency.snapshot import Rank
 from sublet_quota.shares.limits import LimitKind
 
-from tests.support.job_cases import a_job
+from tests.support.preview_cases import TWO_CARDS, TYPE, limited, person, previewed, under
 from tests.support.quota_cases import (
-    H100,
     NOON,
     a_reservation_of,
     document,
@@ -40,25 +33,6 @@ from tests.support.quota_cases import (
     part,
 )
 from tests.support.spent_budgets import spent
-
-TYPE = 'gpu_types: {H100: {match: "*H100*"}}\n'
-TWO_CARDS = (gpu("gpu-0"), gpu("gpu-1", index=1))
-
-
-def under(guaranteed: Mapping[str, object], more: str = "", grace: str = "24h") -> str:
-    """A document that guarantees groups so many cards."""
-    groups = "".join(f"  {name}: {{guaranteed: {{H100: {n}}}}}\n" for name, n in guaranteed.items())
-    return f"{TYPE}shrink: {{grace: {grace}}}\ngroups:\n{groups}{more}"
-
-
-def limited(what: str, most: object) -> str:
-    return f"{TYPE}groups: {{a: {{limit: {{{what}: {most}}}}}}}\n"
-
-
-def previewed(
-    held: Holdings, text: str, people: tuple[PersonHere, ...] = (), jobs: JobsNow | None = None
-) -> QuotaPreview:
-    return preview_quota(present_state(held, people, jobs), document(text), NOON)
 
 
 def test_how_things_are_now_knows_where_guarantees_lie_what_is_kept_and_what_is_asked_for() -> None:
@@ -86,10 +60,6 @@ def test_how_things_are_now_counts_what_lies_on_a_card_that_is_gone() -> None:
     assert [now.rank(each) for each in ("old", "new")] == [Rank.ENTITLED, Rank.BORROWED]
     assert shown(now) == shown(held)
     assert not previewed(held, under({"a": 1})).ranks
-
-
-def person(owner: str, *groups: str) -> PersonHere:
-    return PersonHere(UserName(owner), groups)
 
 
 def ranks(preview: QuotaPreview) -> list[tuple[str, Rank, Rank, timedelta | None]]:
@@ -189,18 +159,6 @@ def test_who_is_beyond_a_limit_already_is_told_only_where_it_gets_worse() -> Non
     assert (excess.held, excess.most) == (1, Fraction(1, 4))
 
 
-def test_jobs_that_have_a_limit_apart_are_compared_with_that() -> None:
-    held = holdings(
-        TYPE + "groups: {a: {}}\n",
-        *TWO_CARDS,
-        job_slice("j", amount=part(1), group="a"),
-        job_slice("k", "bob", part(1), "gpu-1", group="a"),
-    )
-    text = f"{TYPE}groups: {{a: {{limit: {{H100: 1}}, jobs: {{limit: {{cards: 1}}}}}}}}\n"
-    (excess,) = previewed(held, text).beyond
-    assert (excess.what, excess.kind, excess.held) == (Beyond.JOB_LIMIT, LimitKind.CARDS, 2)
-
-
 def test_more_guaranteed_than_the_cards_of_now_can_keep_is_told() -> None:
     held = holdings(TYPE, *TWO_CARDS)
     faults = [each.fault for each in previewed(held, under({"a": 3})).unmet]
@@ -254,115 +212,6 @@ def test_a_called_back_slice_that_is_guaranteed_now_has_its_place_again() -> Non
     preview = previewed(held, under({"b": 1}, "  a: {}\n", grace="0s"))
     assert ("t", Rank.CALLED_BACK, Rank.ENTITLED, None) in ranks(preview)
     assert preview.brought_back == ("t",)
-
-
-JOBS = JobsNow(
-    waiting=(a_job("j", "a", 40), a_job("k", "b", 40, owner="bob", minute=1)),
-    lendable_mib={GpuId("gpu-0"): 50 * 1024},
-)
-
-
-def test_the_job_that_would_be_started_and_the_one_that_would_wait_on_are_told() -> None:
-    held = holdings(TYPE + "groups: {a: {}, b: {}}\n", gpu())
-    preview = previewed(held, under({"b": 1}, "  a: {}\n"), jobs=JOBS)
-    told = {each.job_id: (each.starts, each.after and each.after.reason) for each in preview.jobs}
-    assert told == {"k": (True, None), "j": (False, QueueReason.GPU_KEPT)}
-
-
-def test_a_job_whose_limit_was_full_would_be_started() -> None:
-    held = holdings(limited("cards", "1/4"), gpu())
-    jobs = JobsNow(waiting=JOBS.waiting[:1], lendable_mib=JOBS.lendable_mib)
-    (change,) = previewed(held, limited("cards", 1), jobs=jobs).jobs
-    assert change.starts
-    assert change.before is not None
-    assert change.before.reason is QueueReason.LIMIT_FULL
-
-
-def test_a_job_whose_type_is_taken_away_would_wait_for_ever() -> None:
-    held = holdings(TYPE + "groups: {a: {}}\n", gpu())
-    jobs = JobsNow(waiting=JOBS.waiting[:1], lendable_mib=JOBS.lendable_mib)
-    text = f"{TYPE}groups: {{a: {{jobs: {{types: []}}}}}}\n"
-    (change,) = previewed(held, text, jobs=jobs).jobs
-    assert change.after is not None
-    assert (change.before, change.after.reason) == (None, QueueReason.NOT_ALLOWED)
-
-
-ELSEWHERE = "groups: {{a: {{limit: {{H100: 1}}}}, b: {{{}}}}}\n"
-
-
-def runs(name: str, *others: str, card: str = "gpu-0") -> JobsNow:
-    """A job on a whole card that waits at a's expense, and one of ada's that runs at it.
-
-    The other groups could pay for the latter.
-    """
-    waits = a_job("j", "a", owner="bob")
-    job = replace(a_job(name, "a"), instead=tuple(a_job(name, group) for group in others))
-    return JobsNow(
-        waiting=(waits,),
-        placed=(job,),
-        held={job.job_id: ("H100", Fraction(1))},
-        rechargeable=(RunningJob(job, SliceId(name), H100, "H100", NOON),),
-        lendable_mib={GpuId(card): 0, GpuId("gpu-1"): H100.usable_mib},
-    )
-
-
-def test_a_job_that_runs_fills_a_guarantee_of_its_type_by_whatever_name() -> None:
-    running = replace(job_slice("r", amount=part(1), group="a"), job_id=JobId("r"))
-    of_b = notebook("n", "ben", part(1), "gpu-1", group="b")
-    held = holdings(TYPE + "groups: {a: {}, b: {}}\n", *TWO_CARDS, running, of_b)
-    jobs = replace(runs("r"), lendable_mib={GpuId("gpu-0"): 0, GpuId("gpu-1"): 0})
-    groups = "groups: {a: {guaranteed: {%s: 1}}, b: {}}\n"
-    for name in ("H100", "BIG"):
-        text = TYPE.replace("H100:", f"{name}:") + groups % name
-        assert previewed(held, text, jobs=jobs).jobs == ()
-
-
-def test_what_is_held_back_is_not_beyond_a_limit_that_would_be_less() -> None:
-    back = replace(job_slice("r", amount=part(1), group="a"), job_id=JobId("r"), held_back=True)
-    held = holdings(limited("H100", 2), *TWO_CARDS, notebook("n", group="a"), back)
-    assert previewed(held, limited("H100", 1)).beyond == ()
-
-
-def test_a_job_would_be_started_as_another_group_may_pay_for_one_that_runs() -> None:
-    running = job_slice("r", amount=part(1), group="a")
-    held = holdings(TYPE + ELSEWHERE.format("limit: {H100: 0}"), *TWO_CARDS, running)
-    (change,) = previewed(held, TYPE + ELSEWHERE.format(""), jobs=runs("r", "b")).jobs
-    assert (change.job_id, change.starts) == ("j", True)
-    assert change.before is not None
-    assert change.before.reason is QueueReason.LIMIT_FULL
-
-
-def test_a_job_would_wait_as_the_one_that_runs_would_be_guaranteed_where_it_is() -> None:
-    running = job_slice("r", amount=part(1), group="a")
-    held = holdings(TYPE + ELSEWHERE.format(""), *TWO_CARDS, running)
-    text = TYPE + "groups: {a: {guaranteed: {H100: 1}, limit: {H100: 1}}, b: {}}\n"
-    (change,) = previewed(held, text, jobs=runs("r", "b")).jobs
-    assert (change.before, change.starts) == (None, False)
-
-
-def test_a_job_would_wait_as_no_other_group_may_pay_for_one_that_runs() -> None:
-    running = job_slice("r", amount=part(1), group="a")
-    held = holdings(TYPE + ELSEWHERE.format(""), *TWO_CARDS, running)
-    text = TYPE + ELSEWHERE.format("jobs: {types: []}")
-    (change,) = previewed(held, text, jobs=runs("r", "b")).jobs
-    assert (change.before, change.starts) == (None, False)
-
-
-def test_rights_that_would_be_others_are_told_with_whom_they_concern() -> None:
-    held = holdings(TYPE + "groups: {a: {}, b: {}}\n", gpu())
-    people = (person("ada", "a"), person("abe", "a"), person("bob", "b"))
-    text = f"{TYPE}groups: {{a: {{each: {{limit: {{cards: 2}}}}}}, b: {{}}}}\n"
-    (change,) = previewed(held, text, people).rights
-    assert (change.right, change.before, change.after) == ("limit of cards", "no limit", "2 cards")
-    assert change.people == ("abe", "ada")
-
-
-def test_the_rights_of_a_group_that_goes_are_told_as_one() -> None:
-    held = holdings(TYPE + "groups: {a: {}, b: {}}\n", gpu())
-    people = (person("ada", "a", "b"), person("abe", "a", "b"))
-    (change,) = previewed(held, f"{TYPE}groups: {{b: {{}}}}\n", people).rights
-    assert (change.group, change.right) == ("a", "all that is charged to it")
-    assert (change.before, change.after, change.people) == ("yes", None, ("abe", "ada"))
 
 
 def test_what_the_document_names_and_no_card_is_is_warned_of() -> None:

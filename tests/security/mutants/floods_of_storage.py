@@ -90,7 +90,7 @@ MUTANTS: Final = (
         "surplus += ()",
         (
             (
-                "tests/hub/ledger/test_ledger.py::"
+                "tests/hub/ledger/test_retention.py::"
                 "test_an_owner_has_so_many_ended_jobs_and_those_that_ran_stay_longest"
             ),
         ),

@@ -47,7 +47,7 @@ MUTANTS: Final = (
         "pass",
         (
             (
-                "tests/hub/slices/test_idle_servers.py::"
+                "tests/hub/slices/idle/test_put_off.py::"
                 "test_the_end_is_not_put_off_again_and_again_without_end"
             ),
         ),

@@ -14,13 +14,14 @@ _HANDLER: Final = "hub_ext/sublet_hub/web/request_handler.py"
 _SCOPES: Final = "spawner/sublet_spawner/hub_configuration.py"
 _OWNER: Final = "hub_ext/sublet_hub/web/routes/owner.py"
 _REFUSALS: Final = "hub_ext/sublet_hub/web/routes/refusals.py"
-_IDLING: Final = "tests/hub/slices/test_idle_servers.py"
+_IDLE: Final = "tests/hub/slices/idle"
 _JOBS: Final = "hub_ext/sublet_hub/web/routes/jobs.py"
 _SUBMISSION: Final = "hub_ext/sublet_hub/jobs/submission.py"
 _IDLE_LIFE: Final = "quota/sublet_quota/life_cycles/idle_servers.py"
 _PROMOTED_JOBS: Final = "hub_ext/sublet_hub/slices/promoted_jobs.py"
+_SPARED: Final = f"{_IDLE}/test_spared_for_jobs.py"
 _PROMOTED: Final = (
-    f"{_IDLING}::test_the_server_is_whose_token_it_is_else_one_of_the_owners_as_is_said"
+    f"{_SPARED}::test_the_server_is_whose_token_it_is_else_one_of_the_owners_as_is_said"
 )
 _ACCESS: Final = "tests/hub/web/test_access.py"
 _SCOPE_TESTS: Final = "tests/spawner/test_hub_configuration.py"
@@ -58,7 +59,7 @@ MUTANTS: Final = (
             'record = service.ledger.slices[SliceId(call.path["slice_id"])]\n'
             "    service.idle_servers.extend("
         ),
-        (f"{_IDLING}::test_another_cannot_put_it_off_nor_learn_that_there_is_one",),
+        (f"{_IDLE}/test_put_off.py::test_another_cannot_put_it_off_nor_learn_that_there_is_one",),
     ),
     Mutant(
         6,
@@ -83,7 +84,7 @@ MUTANTS: Final = (
         "if self.has_job:",
         "if False:",
         (
-            f"{_IDLING}::test_a_server_is_not_ended_while_a_job_goes_on_that_was_handed_over_from_it",
+            f"{_SPARED}::test_a_server_is_not_ended_while_a_job_goes_on_that_was_handed_over_from_it",
         ),
     ),
     Mutant(
@@ -92,7 +93,7 @@ MUTANTS: Final = (
         _PROMOTED_JOBS,
         "job.server == server and job.attempts > 0",
         "job.server == server",
-        (f"{_IDLING}::test_a_job_that_waits_for_its_first_turn_keeps_no_server",),
+        (f"{_SPARED}::test_a_job_that_waits_for_its_first_turn_keeps_no_server",),
     ),
     Mutant(
         6,

@@ -145,7 +145,7 @@ MUTANTS: Final = (
         "hub_ext/sublet_hub/slices/idle_servers.py",
         "if note.owner != owner:",
         "if False:",
-        ("tests/hub/slices/test_idle_servers.py::test_another_owner_is_told_nothing_of_it",),
+        ("tests/hub/slices/idle/test_put_off.py::test_another_owner_is_told_nothing_of_it",),
     ),
     Mutant(
         3,

@@ -59,7 +59,7 @@ MUTANTS: Final = (
         "max(report.quiet_since, record.created_at)",
         (
             (
-                "tests/hub/slices/test_idle_servers.py::"
+                "tests/hub/slices/idle/test_ends.py::"
                 "test_an_agent_that_tells_of_a_time_to_come_breaks_nobodys_view"
             ),
         ),
@@ -86,7 +86,7 @@ MUTANTS: Final = (
         "        is_known = True\n",
         (
             (
-                "tests/hub/slices/test_card_changes.py::"
+                "tests/hub/slices/moving/test_card_changes.py::"
                 "test_the_hub_follows_a_slice_that_its_agent_took_back"
             ),
         ),
@@ -244,7 +244,7 @@ MUTANTS: Final = (
         "report.stays",
         (
             (
-                "tests/hub/slices/test_card_changes.py::"
+                "tests/hub/slices/moving/test_card_changes.py::"
                 "test_of_an_agents_words_for_that_an_event_has_the_first"
             ),
         ),

@@ -1,4 +1,4 @@
-"""Room in pieces becomes a whole card: a slice moves to another, and the hub follows it there."""
+"""Idle slices make room on other cards, and come back where a card fails."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -7,219 +7,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
-from sublet_hub.ledger.database import EventQuery
-from sublet_hub.ledger.records import Change, PodIdentity, SliceRecord
-from sublet_hub.slices import card_changes as module
-from sublet_quota.names.ids import GpuId, SliceId, UserName
+from sublet_hub.ledger.records import Change, PodIdentity
+from sublet_quota.names.ids import GpuId, UserName
 from sublet_quota.residency.snapshot import Rank
-from sublet_quota.wire.agent_link import SliceAssignment
 from sublet_quota.wire.event_kinds import EventKind
 
 from tests.support.fake_agent import FakeAgent, a_gpu, a_report
-from tests.support.hub_world import FakeHub, HubWorld, hub_world, settings_for
-from tests.support.metric_world import metric_world
+from tests.support.hub_world import FakeHub, HubWorld, hub_world
+from tests.support.moving_world import (
+    CARDS,
+    QUOTA,
+    assigned,
+    in_pieces,
+    is_told_of_all,
+    moving,
+    settings,
+    whole,
+)
 
 pytestmark = pytest.mark.asyncio
-
-QUOTA = """\
-gpu_types: {H100: {match: "*H100*"}}
-pools:
-  - {name: interactive, types: [H100], default: true, memory_overcommit: 1, compute_overcommit: 1}
-"""
-CARDS = (a_gpu("SIM-0"), a_gpu("SIM-1", index=1))
-
-
-def settings(folder: Path) -> Any:
-    (folder / "quota.yaml").write_text(QUOTA)
-    return settings_for(folder, quota_file=folder / "quota.yaml")
-
-
-@pytest_asyncio.fixture
-async def world(tmp_path: Path, hub: FakeHub) -> AsyncIterator[HubWorld]:
-    async with hub_world(tmp_path, hub, settings(tmp_path)) as made:
-        yield made
-
-
-async def in_pieces(world: HubWorld) -> FakeAgent:
-    """Let bob and cat have half of a card each, on two cards."""
-    agent = await world.agent(gpus=CARDS)
-    leases = {each: await world.slice_for(each, size="large") for each in ("bob", "ben", "cat")}
-    assert {each["gpu_id"] for each in leases.values()} == {"SIM-0", "SIM-1"}
-    alone = next(
-        name
-        for name, lease in leases.items()
-        if [each["gpu_id"] for each in leases.values()].count(lease["gpu_id"]) == 1
-    )
-    gone = next(name for name in leases if name != alone)
-    await world.hub_call("DELETE", f"slices/{leases[gone]['slice_id']}")
-    # What the service stores within a second is stored now: of the two nothing changes by itself.
-    world.service.places.look()
-    await is_told_of_all(world, agent)
-    return agent
-
-
-async def is_told_of_all(world: HubWorld, agent: FakeAgent) -> None:
-    """Wait until an agent reports of the slices that there are, as its assignments name them."""
-
-    def knows() -> bool:
-        told = () if agent.assignments is None else agent.assignments.slices
-        return {each.slice_id for each in told} == world.service.ledger.slices.keys()
-
-    await agent.until(knows)
-
-
-def moving(world: HubWorld) -> SliceRecord | None:
-    found = [s for s in world.service.ledger.slices.values() if s.moving_to is not None]
-    assert len(found) <= 1
-    return found[0] if found else None
-
-
-def assigned(agent: FakeAgent, slice_id: str) -> SliceAssignment | None:
-    told = () if agent.assignments is None else agent.assignments.slices
-    return next((each for each in told if each.slice_id == slice_id), None)
-
-
-async def whole(world: HubWorld) -> tuple[SliceRecord, str]:
-    """Let ada have a whole card; return who moves for that, and her card."""
-    lease = await world.slice_for("ada", size="whole")
-    record = moving(world)
-    assert record is not None
-    assert record.gpu.gpu_id == lease["gpu_id"]
-    return record, lease["gpu_id"]
-
-
-async def test_a_whole_card_is_made_from_two_halves(world: HubWorld) -> None:
-    agent = await in_pieces(world)
-    record, hers = await whole(world)
-    other = record.moving_to
-    assert {hers, other} == {"SIM-0", "SIM-1"}
-    holding = world.service.capacity.holdings.slice(record.slice_id)
-    assert holding is not None
-    # Its place is there already: nobody else gets it.
-    assert (holding.gpu_id, holding.called_back) == (other, False)
-    await agent.until(
-        lambda: (told := assigned(agent, record.slice_id)) is not None and told.move_to == other
-    )
-    told = assigned(agent, record.slice_id)
-    assert told is not None
-    assert (told.gpu_id, told.rank) == (hers, Rank.CALLED_BACK)
-    _, share = await world.call("GET", "share", world.user(record.owner))
-    assert share["slices"][0]["moving_to"] == int(str(other).removeprefix("SIM-"))
-    _, events = await world.call("GET", "events", world.admin())
-    assert any("moves to GPU" in each["detail"] for each in events)
-
-    agent.says[record.slice_id] = a_report(record.slice_id, gpu_id=other)
-    await agent.report()
-    (after,) = world.service.ledger.slices_of_owner(record.owner)
-    assert (after.gpu.gpu_id, after.moving_to, after.called_back_since) == (other, None, None)
-    await agent.until(
-        lambda: (told := assigned(agent, record.slice_id)) is not None and told.gpu_id == other
-    )
-    told = assigned(agent, record.slice_id)
-    assert told is not None
-    assert (told.move_to, told.rank) == (None, Rank.BORROWED)
-    assert moving(world) is None
-
-
-async def test_a_move_goes_on_after_a_restart(tmp_path: Path, hub: FakeHub) -> None:
-    async with hub_world(tmp_path, hub, settings(tmp_path)) as world:
-        await in_pieces(world)
-        record, _ = await whole(world)
-    async with hub_world(tmp_path, hub, settings(tmp_path)) as world:
-        agent = await world.agent(gpus=CARDS)
-        await agent.until(
-            lambda: (
-                (told := assigned(agent, record.slice_id)) is not None
-                and told.move_to == record.moving_to
-            )
-        )
-        agent.says[record.slice_id] = a_report(record.slice_id, gpu_id=record.moving_to)
-        await agent.report()
-        assert moving(world) is None
-
-
-async def test_who_cannot_move_is_called_back_where_they_are(world: HubWorld) -> None:
-    agent = await in_pieces(world)
-    record, hers = await whole(world)
-    agent.says[record.slice_id] = a_report(record.slice_id, stays="it sees one card")
-    await agent.report()
-    (after,) = world.service.ledger.slices_of_owner(record.owner)
-    assert (after.gpu.gpu_id, after.moving_to) == (hers, None)
-    assert after.called_back_since is not None
-    holding = world.service.capacity.holdings.slice(record.slice_id)
-    assert holding is not None
-    assert (holding.gpu_id, holding.called_back) == (hers, True)
-    _, events = await world.call("GET", "events", world.admin())
-    assert any("it sees one card" in each["detail"] for each in events)
-
-
-async def test_of_an_agents_words_for_that_an_event_has_the_first(world: HubWorld) -> None:
-    agent = await in_pieces(world)
-    record, _ = await whole(world)
-    agent.says[record.slice_id] = a_report(record.slice_id, stays="no! " * 1000)
-    await agent.report()
-    found = world.service.ledger.events(
-        EventQuery(None, record.owner, 1000, EventKind.SLICE_CALLED_BACK)
-    )
-    (told,) = (each.detail for each in found if "no! no!" in each.detail)
-    assert len(told) < 1000
-
-
-async def test_a_card_that_fails_meanwhile_calls_the_move_off(world: HubWorld) -> None:
-    agent = await in_pieces(world)
-    record, hers = await whole(world)
-    agent.gpus = tuple(
-        gpu.model_copy(update={"closed": "xid: XID 79"}) if gpu.gpu_id != hers else gpu
-        for gpu in agent.gpus
-    )
-    await agent.report()
-    world.service.card_changes.look()
-    (after,) = world.service.ledger.slices_of_owner(record.owner)
-    assert (after.gpu.gpu_id, after.moving_to) == (hers, None)
-    assert after.called_back_since is not None
-
-
-async def test_an_agent_moves_nothing_to_another_nodes_card(world: HubWorld) -> None:
-    agent = await in_pieces(world)
-    record, hers = await whole(world)
-    for elsewhere in ("SIM-of-nobody", hers):
-        agent.says[record.slice_id] = a_report(record.slice_id, gpu_id=elsewhere)
-        await agent.report()
-        assert moving(world) == record
-
-
-async def test_the_hub_follows_a_slice_that_its_agent_took_back(world: HubWorld) -> None:
-    """Its programs were started for that card, and use it."""
-    agent = await in_pieces(world)
-    record, hers = await whole(world)
-    agent.says[record.slice_id] = a_report(record.slice_id, gpu_id=record.moving_to)
-    await agent.report()
-    agent.says[record.slice_id] = a_report(record.slice_id, gpu_id=hers)
-    await agent.report()
-    (after,) = world.service.ledger.slices_of_owner(record.owner)
-    assert after.gpu.gpu_id == hers
-    # It has no place there beside her.
-    assert after.called_back_since is not None
-    # An agent that says one and then the other writes no more into the ledger.
-    agent.says[record.slice_id] = a_report(record.slice_id, gpu_id=record.moving_to)
-    await agent.report()
-    assert world.service.ledger.slices_of_owner(record.owner) == (after,)
-
-
-async def test_so_it_does_after_a_restart(tmp_path: Path, hub: FakeHub) -> None:
-    async with hub_world(tmp_path, hub, settings(tmp_path)) as world:
-        agent = await in_pieces(world)
-        record, hers = await whole(world)
-        agent.says[record.slice_id] = a_report(record.slice_id, gpu_id=record.moving_to)
-        await agent.report()
-    async with hub_world(tmp_path, hub, settings(tmp_path)) as world:
-        agent = await world.agent(gpus=CARDS)
-        agent.says[record.slice_id] = a_report(record.slice_id, gpu_id=hers)
-        await agent.report()
-        (after,) = world.service.ledger.slices_of_owner(record.owner)
-        assert after.gpu.gpu_id == hers
-        assert after.called_back_since is not None
 
 
 async def test_where_an_idle_entitled_slice_cannot_move_who_came_instead_takes_turns(
@@ -474,19 +280,3 @@ async def test_the_slice_of_a_pod_takes_turns_on_the_card_that_the_cluster_gave_
     assert moving(world) is None
     called_back = [s for s in world.service.ledger.slices.values() if s.called_back_since]
     assert len(called_back) == 1
-
-
-async def test_who_may_be_away_from_home_is_looked_up_some_at_a_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    looked_at: list[str] = []
-    monkeypatch.setattr(module, "_LOOKED_AT_ONCE", 2)
-    monkeypatch.setattr(module, "home_of", lambda _, slice_id: looked_at.append(slice_id))
-    with metric_world(tmp_path, QUOTA) as world:
-        world.cards(3)
-        for name in ("a", "b", "c"):
-            world.hold(SliceId(name))
-        changes = module.CardChanges(world.ledger, world.fleet, world.capacity, lambda: world.now)
-        for expected in (2, 3, 3):
-            changes.look()
-            assert len(looked_at) == len(set(looked_at)) == expected

@@ -1,0 +1,291 @@
+"""Migrations: ledgers of before are read as they were, on SQLite and on a real PostgreSQL."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from sublet_hub.errors import ConfigurationError
+from sublet_hub.ledger import migrations
+from sublet_hub.ledger.database import Database
+from sublet_hub.ledger.ledger import Ledger
+from sublet_hub.ledger.records import (
+    Change,
+    JobRecord,
+    LendingRecord,
+    SliceRecord,
+)
+from sublet_hub.ledger.rows import row_of_gpu, row_of_job, row_of_slice
+from sublet_hub.ledger.tables import METADATA
+from sublet_quota.names.ids import GpuId, JobId, SliceId
+from sublet_quota.reasons.job_reasons import JobReason, JobReasonCode, job_clause
+from sublet_quota.residency.snapshot import Holder
+
+from tests.support.ledger_cases import BY_OWNER, GPU, NOW, a_job, a_slice
+from tests.support.ledger_records import a_slice_record
+
+
+def test_migrations_lead_to_the_tables_of_this_version(url: str, database: Database) -> None:
+    engine = sa.create_engine(url)
+    with engine.connect() as connection:
+        differences = compare_metadata(MigrationContext.configure(connection), METADATA)
+    engine.dispose()
+    assert differences == []
+    database.migrate()
+
+
+@contextmanager
+def migrating(url: str) -> Iterator[tuple[Config, sa.Connection]]:
+    """What Alembic's commands take, and the connection that they use."""
+    engine = sa.create_engine(url)
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        yield config, connection
+    engine.dispose()
+
+
+OF_PAYERS = (
+    "group",
+    "named",
+    "member_of",
+    "called_back_since",
+    "called_back_for",
+    "before_until",
+    "before_steps",
+    "entitled",
+    "entitled_in_force",
+    "lot",
+)
+
+
+def as_before_payers(record: SliceRecord, *groups: str, **values: object) -> dict[str, object]:
+    """The row of a slice of a service that charged it to all groups of its owner."""
+    row = {name: value for name, value in row_of_slice(record).items() if name not in OF_PAYERS}
+    return {**row, "groups": list(groups), **values}
+
+
+def test_of_before_there_was_one_payer_the_only_group_is_it(url: str) -> None:
+    groups = {"none": (), "one": ("büro",), "two": ("lab", "büro")}
+    with migrating(url) as (config, connection):
+        command.upgrade(config, "0013")
+        old = sa.MetaData()
+        slices, periods, gpus = (
+            sa.Table(name, old, autoload_with=connection)
+            for name in ("slices", "held_periods", "gpus")
+        )
+        connection.execute(sa.insert(gpus), row_of_gpu(GPU))
+        for name, theirs in groups.items():
+            row = as_before_payers(a_slice(name, name), *theirs)
+            connection.execute(sa.insert(slices), row)
+            about = {"node": GPU.node, "gpu_type": GPU.type, "usable_mib": 1, "began_at": NOW}
+            of_period = {key: value for key, value in row.items() if key in periods.columns}
+            connection.execute(sa.insert(periods), {**of_period, **about})
+    for _ in range(2):
+        database = Database(url)
+        database.migrate()
+        found = Ledger(database).slices.values()
+        held = list(database.held_periods(NOW, NOW + timedelta(days=1)))
+        database.close()
+        assert {each.slice_id: each.member_of for each in found} == groups
+        expected = {"none": None, "one": "büro", "two": None}
+        assert {each.slice_id: each.group for each in found} == expected
+        assert {each.slice_id: each.group for each in held} == expected
+        assert {(each.named, each.called_back_since, each.lot) for each in found} == {
+            (False, None, 0)
+        }
+    with migrating(url) as (config, connection):
+        command.downgrade(config, "0013")
+        again = connection.execute(sa.select(slices.c.slice_id, slices.c.groups)).all()
+    assert dict(map(tuple, again)) == {"none": [], "one": ["büro"], "two": []}
+
+
+def test_of_jobs_of_before_the_only_group_pays_and_no_run_is_endless(url: str) -> None:
+    groups = {"none": (), "one": ("büro",), "two": ("lab", "büro")}
+    of_payers = {"group", "named", "member_of", "lot"}
+    with migrating(url) as (config, connection):
+        command.upgrade(config, "0016")
+        jobs = sa.Table("jobs", sa.MetaData(), autoload_with=connection)
+        for name, theirs in groups.items():
+            row = row_of_job(replace(a_job(name), groups=theirs))
+            connection.execute(
+                sa.insert(jobs), {key: each for key, each in row.items() if key not in of_payers}
+            )
+    database = Database(url)
+    database.migrate()
+    found = Ledger(database).live_jobs.values()
+    database.close()
+    assert {job.job_id: job.group for job in found} == {"none": None, "one": "büro", "two": None}
+    assert {job.job_id: job.member_of for job in found} == groups
+    assert {(job.named, job.lot, job.max_run_s) for job in found} == {(False, 0, 24 * 3600)}
+    with migrating(url) as (config, _):
+        command.downgrade(config, "0016")
+
+
+def test_a_switch_from_before_reasons_were_kept_stays_as_it_was(url: str) -> None:
+    with migrating(url) as (config, connection):
+        command.upgrade(config, "0007")
+        connection.execute(sa.text("INSERT INTO switches (name, \"on\") VALUES ('lending', FALSE)"))
+    database = Database(url)
+    database.migrate()
+    assert Ledger(database).lending_record == LendingRecord(on=False)
+    database.close()
+
+
+def test_what_was_held_before_periods_were_kept_is_one_period_each_and_nothing_is_closed(
+    url: str,
+) -> None:
+    """Among them a job's slice, one on a card that is gone, and one that is over."""
+    records = {
+        "held": a_slice_record("held", "ada", GPU, size="small"),
+        "job": a_slice_record("job", "ada", GPU, holder=Holder.JOB, job_id=JobId("j1")),
+        "over": a_slice_record("over", "bob", replace(GPU, gpu_id=GpuId("sold"))),
+    }
+    with migrating(url) as (config, connection):
+        command.upgrade(config, "0011")
+        old = sa.MetaData()
+        slices = sa.Table("slices", old, autoload_with=connection)
+        gpus = sa.Table("gpus", old, autoload_with=connection)
+        connection.execute(sa.insert(gpus), row_of_gpu(GPU))
+        for record in records.values():
+            connection.execute(sa.insert(slices), as_before_payers(record, "büro"))
+        ended = sa.update(slices).where(slices.c.slice_id == "over")
+        connection.execute(ended.values(released_at=NOW + timedelta(hours=2)))
+    for _ in range(2):
+        database = Database(url)
+        database.migrate()
+        found = {
+            each.slice_id: each for each in database.held_periods(NOW, NOW + timedelta(days=1))
+        }
+        ledger = Ledger(database)
+        assert (set(ledger.slices), dict(ledger.closings)) == ({"held", "job"}, {})
+        database.close()
+    assert {name: each.ended_at for name, each in found.items()} == {
+        "held": None,
+        "job": None,
+        "over": NOW + timedelta(hours=2),
+    }
+    held = found["held"]
+    assert (held.group, held.gpu_type, held.node) == ("büro", GPU.type, GPU.node)
+    assert (held.began_at, found["job"].job_id) == (records["held"].created_at, "j1")
+    assert (found["over"].gpu_type, found["over"].usable_mib) == (None, None)
+    database = Database(url)
+    Ledger(database).apply(Change(released=(SliceId("held"),)), NOW + timedelta(hours=5))
+    (after,) = (
+        p for p in database.held_periods(NOW, NOW + timedelta(days=1)) if p.slice_id == "held"
+    )
+    assert after.ended_at == NOW + timedelta(hours=5)
+    database.close()
+    with migrating(url) as (config, _):
+        command.downgrade(config, "0011")
+    database.migrate()
+    database.close()
+
+
+SENTENCE = "attempt 1 of 2 failed: cell 3: ValueError: it's 100 % wrong"
+
+
+def as_before_codes(job: JobRecord, sentence: str) -> dict[str, object]:
+    """The row of a job of a service that kept its reason as a sentence."""
+    row = row_of_job(job)
+    for name in ("reason_code", "reason_numbers", "reason_told"):
+        del row[name]
+    return {**row, "reason": sentence}
+
+
+def test_sentences_from_before_reasons_had_codes_are_told_as_they_were(url: str) -> None:
+    with migrating(url) as (config, connection):
+        command.upgrade(config, "0008")
+        jobs = sa.Table("jobs", sa.MetaData(), autoload_with=connection)
+        rows = [as_before_codes(a_job("j1"), SENTENCE), as_before_codes(a_job("j2"), "")]
+        connection.execute(sa.insert(jobs), rows)
+    database = Database(url)
+    database.migrate()
+    told = {job.job_id: job.reason for job in Ledger(database).jobs.values()}
+    database.close()
+    before = JobReasonCode.TOLD_BEFORE
+    assert told == {"j1": JobReason(before, told=SENTENCE), "j2": JobReason(before)}
+    assert [job_clause(told[JobId(job_id)]) for job_id in ("j1", "j2")] == [SENTENCE, ""]
+
+
+def test_a_migration_that_stops_half_way_has_changed_nothing_and_is_done_by_the_next_start(
+    url: str,
+) -> None:
+    with migrating(url) as (config, _):
+        command.upgrade(config, "0008")
+    database = Database(url)
+
+    def stop(_c: object, _u: object, statement: str, *_rest: object) -> None:
+        if "DROP COLUMN" in statement:
+            raise sa.exc.OperationalError(statement, None, Exception("no more room"))
+
+    sa.event.listen(database.engine, "before_cursor_execute", stop)
+    for _ in range(2):
+        with pytest.raises(ConfigurationError, match="no more room"):
+            database.migrate()
+    found = {column["name"] for column in sa.inspect(database.engine).get_columns("jobs")}
+    assert "reason" in found
+    assert "reason_code" not in found
+    sa.event.remove(database.engine, "before_cursor_execute", stop)
+    database.migrate()
+    assert not Ledger(database).jobs
+    database.close()
+
+
+REASONS_BACK = {
+    "old": (JobReason(JobReasonCode.TOLD_BEFORE, told=SENTENCE), SENTENCE),
+    "runs": (JobReason(JobReasonCode.BEGUN), ""),
+    "done": (JobReason(JobReasonCode.DONE), ""),
+    "cancelled": (BY_OWNER, "cancelled"),
+    "failed": (
+        JobReason(JobReasonCode.CELL_FAILED, {"cell": 3}, "ValueError: no"),
+        "cell-failed: ValueError: no",
+    ),
+}
+
+
+def test_a_service_of_before_finds_texts_again(url: str, database: Database) -> None:
+    jobs = tuple(replace(a_job(name), reason=why) for name, (why, _) in REASONS_BACK.items())
+    Ledger(database).apply(Change(jobs=jobs), NOW)
+    with migrating(url) as (config, connection):
+        command.downgrade(config, "0008")
+        found = connection.execute(sa.text("SELECT job_id, reason FROM jobs")).all()
+    assert dict(map(tuple, found)) == {name: text for name, (_, text) in REASONS_BACK.items()}
+    database.migrate()
+    after = Ledger(database).jobs
+    assert {job_clause(job.reason) for job in after.values()} == {
+        text for _, text in REASONS_BACK.values()
+    }
+
+
+def test_slices_from_before_periods_were_kept_have_one_each(url: str) -> None:
+    with migrating(url) as (config, connection):
+        command.upgrade(config, "0011")
+        tables = sa.MetaData()
+        slices = sa.Table("slices", tables, autoload_with=connection)
+        gpus = sa.Table("gpus", tables, autoload_with=connection)
+        connection.execute(sa.insert(gpus), [row_of_gpu(GPU)])
+        gone = replace(a_slice("s2"), gpu=replace(GPU, gpu_id=GpuId("gone")))
+        rows = [as_before_payers(a_slice(), "lab"), as_before_payers(gone, released_at=NOW)]
+        for row in rows:
+            connection.execute(sa.insert(slices), [row])
+    database = Database(url)
+    database.migrate()
+    found = list(database.held_periods(NOW - timedelta(days=365), NOW + timedelta(days=365)))
+    first, second = sorted(found, key=lambda each: each.slice_id)
+    assert (first.ended_at, first.gpu_type, first.began_at) == (
+        None,
+        GPU.type,
+        a_slice().created_at,
+    )
+    assert (second.ended_at, second.gpu_type, second.usable_mib) == (NOW, None, None)
+    assert (first.group, second.group) == ("lab", None)
+    database.close()
