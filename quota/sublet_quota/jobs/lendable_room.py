@@ -6,7 +6,7 @@ that is reckoned (``holdings.host_memory``). A node is asked for it when a GPU o
 
 from bisect import bisect_left, insort
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sublet_quota.amounts.gpu_kind import GpuKind
@@ -15,6 +15,7 @@ from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.holdings.host_memory import HostMemory
 from sublet_quota.jobs.waiting_job import WaitingJob, is_of_type
 from sublet_quota.names.ids import GpuId, GroupName, NodeId, PoolName
+from sublet_quota.shares.lots import lot_of
 
 Kinds = Mapping[GpuKind, str]
 """Kinds of GPU, each with the type of which its GPUs are cards."""
@@ -66,8 +67,17 @@ class _Lists:
 class LendableRoom:
     """The room that can be lent, less what this plan has given away."""
 
-    def __init__(self, gpus: Iterable[LendableGpu], host_memory: HostMemory | None = None) -> None:
-        """``host_memory``: what suspended jobs may take; ``None``: as much as they need."""
+    def __init__(
+        self,
+        gpus: Iterable[LendableGpu],
+        host_memory: HostMemory | None = None,
+        lot: Callable[[str], int] = lot_of,
+    ) -> None:
+        """``host_memory``: what suspended jobs may take; ``None``: as much as they need.
+
+        ``lot``: that of a model, by which kinds that are alike come in an order.
+        """
+        self._lot = lot
         self._host_memory = host_memory
         self._host_left: dict[NodeId, int | None] = {}
         """The host memory that is left on the nodes that were asked; ``None``: it bounds nothing.
@@ -115,7 +125,7 @@ class LendableRoom:
     def _kinds_of_type(self, wished: str | None) -> dict[GpuKind, str]:
         if wished not in self._kinds_for_type:
             kinds = [k for k in self._lists if is_of_type(k, self._types[k], wished)]
-            kinds.sort(key=lambda kind: (kind.usable_mib, kind.type))
+            kinds.sort(key=lambda kind: (kind.usable_mib, self._lot(kind.type)))
             self._kinds_for_type[wished] = {kind: self._types[kind] for kind in kinds}
         return self._kinds_for_type[wished]
 
@@ -209,6 +219,35 @@ class LendableRoom:
         if left_mib is not None:
             self._host_left[node] = max(0, left_mib - memory_mib)
             self._lend_no_more_than_host_memory(node)
+
+    def lends(self, gpu: LendableGpu) -> bool:
+        """Whether a GPU lends to whom it is not kept for."""
+        return gpu.facts.gpu_id not in self._kept
+
+    def left(self, gpu: LendableGpu) -> int:
+        """Return what a GPU lends now."""
+        return self._left[gpu.facts.gpu_id]
+
+    def give_back(self, gpu: LendableGpu, memory_mib: int) -> None:
+        """Have room again on a GPU, with its part of the host memory, that ``take`` gave away."""
+        gpu_id, node = gpu.facts.gpu_id, gpu.facts.node
+        host_mib = self._host_left.get(node)
+        if host_mib is None:
+            self._lend(gpu, self._left[gpu_id] + memory_mib)
+            return
+        idle = self._idle_left
+        bounded = [
+            other
+            for other in self._on_node[node]
+            if (name := other.facts.gpu_id) not in self._kept
+            and self._left[name] == min(idle[name], host_mib)
+        ]
+        self._host_left[node] = host_mib + memory_mib
+        idle[gpu_id] += memory_mib
+        for other in bounded:
+            self._lend(other, min(idle[other.facts.gpu_id], host_mib + memory_mib))
+        if gpu not in bounded:
+            self._lend(gpu, self._left[gpu_id] + memory_mib)
 
     def _take(self, gpu: LendableGpu, memory_mib: int) -> None:
         gpu_id = gpu.facts.gpu_id
