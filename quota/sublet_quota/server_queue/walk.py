@@ -38,7 +38,7 @@ from sublet_quota.shares.cards import NO_CARD
 from sublet_quota.shares.group_tree import NodeName
 
 MOST_LOOKED_AT: Final = 200
-_MOST_BEHIND: Final = 8
+_MOST_BEHIND: Final = 4
 """So many different wishes are looked at of those behind one whose turn it is."""
 _DUE: Final = frozenset({Rule.GUARANTEE, Rule.AS_BEFORE})
 """What nothing is kept from, and what waits behind nobody."""
@@ -101,6 +101,8 @@ class _Line:
         self._holdings = holdings
         self._payers = payers
         self._ordered = ordered
+        self._place = 0
+        """How many of the line were looked at, or told what others were."""
         self._asks = self._all_asks(ordered)
         self._kept: dict[str, GpuId] = {}
         """By type: the card of the first that has no place."""
@@ -118,6 +120,7 @@ class _Line:
 
     def step(self, server: QueuedServer) -> Step:
         """Return what becomes of the next one."""
+        self._place += 1
         question = self._question(server)
         key = _asks(question)
         if key in self._denied:
@@ -149,9 +152,9 @@ class _Line:
         types = self._payers.of(server).cards.keys()
         if len(types) == 1:
             return placement
-        place, known = self._ordered.index(server), {_asks(question)}
+        known = {_asks(question)}
         behind: list[Question] = []
-        for other in islice(self._ordered, place + 1, place + 1 + MOST_LOOKED_AT):
+        for other in islice(self._ordered, self._place, self._place + MOST_LOOKED_AT):
             if len(behind) == _MOST_BEHIND:
                 break
             if types.isdisjoint(self._payers.of(other).cards):
