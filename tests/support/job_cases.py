@@ -87,7 +87,10 @@ def planned(
         lending=True,
         limits=(limits := JobLimits(held)),
         beside=BesideOthers(
-            EntitledPlaces(held, lends), RechargedJobs(held, limits, running), held.host_memory
+            EntitledPlaces(held, lends),
+            RechargedJobs(held, limits, running),
+            held.host_memory,
+            held.lot,
         ),
     )
 

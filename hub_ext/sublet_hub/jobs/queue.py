@@ -16,7 +16,8 @@ from typing import Final
 from sublet_quota.holdings.gpu_load import cards_on
 from sublet_quota.jobs.entitled_places import EntitledPlaces
 from sublet_quota.jobs.job_admission import AdmittedJob
-from sublet_quota.jobs.job_queue import BesideOthers, JobPlacement, JobWait, QueuePlan, plan_queue
+from sublet_quota.jobs.job_placement import JobPlacement
+from sublet_quota.jobs.job_queue import BesideOthers, JobWait, QueuePlan, plan_queue
 from sublet_quota.jobs.lendable_room import lendable_gpus
 from sublet_quota.jobs.payers.recharged_jobs import RechargedJobs
 from sublet_quota.jobs.requested_job import RequestedJob
@@ -241,6 +242,7 @@ class JobQueue:
                 EntitledPlaces(holdings, lendable),
                 RechargedJobs(holdings, limits, running),
                 holdings.host_memory,
+                holdings.lot,
             ),
         )
 

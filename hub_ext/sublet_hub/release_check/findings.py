@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Final, assert_never
 
+from sublet_quota.reasons.counted import counted
 from sublet_quota.reasons.fitness import Unfit, UnfitReason
 from sublet_quota.reasons.installation.faults import Fault, Finding, found
 from sublet_quota.reasons.installation.standings import HubStanding, QuotaStanding, refusal_clause
@@ -127,7 +128,7 @@ def _of_pods(settings: ReleaseSettings, name: str, part: PartFacts) -> Iterator[
             yield finding
             return
     if part.ready < part.wanted and not part.refused:
-        yield found(Fault.STARTING, part=name, ready=part.ready, wanted=part.wanted)
+        yield found(Fault.STARTING, part=name, ready=part.ready, wanted=counted(part.wanted, "pod"))
 
 
 def _of_pod(settings: ReleaseSettings, part: str, pod: PodFacts) -> Finding | None:
@@ -193,7 +194,10 @@ def _of_standing(settings: ReleaseSettings, seen: Seen, hub: HubStanding) -> Fin
         case HubStanding.OK:
             return None
         case HubStanding.UNASKED:
-            return found(Fault.STARTING, part="the hub, as the service sees it", ready=0, wanted=1)
+            wanted = counted(1, "pod")
+            return found(
+                Fault.STARTING, part="the hub, as the service sees it", ready=0, wanted=wanted
+            )
         case HubStanding.UNREACHABLE:
             if seen.cluster is not None and seen.cluster.other_hub_labels:
                 return found(Fault.HUB_LABELS, labels=_written(settings.hub_labels))
@@ -252,7 +256,7 @@ def _no_node(agents: Agents, cluster: ClusterFacts) -> Finding:
     taints = sorted({taint for node in labelled for taint in node.taints})
     return found(
         Fault.NODES_TAINTED,
-        count=len(labelled),
+        count=counted(len(labelled), "node"),
         labels=labels or "that agents want",
         taints=", ".join(taints) or "none",
         value=f"{agents.value}.tolerations",

@@ -30,12 +30,12 @@ from sublet_quota.admission.slice_request import (
     Wanted,
     amount_of,
     choose_payers,
+    nearest,
     read_wish,
 )
 from sublet_quota.admission.told_lines import told_line
-from sublet_quota.amounts.gpu_amounts import WHOLE_GPU_MILLI, GpuAmount
-from sublet_quota.amounts.gpu_kind import GpuKind
-from sublet_quota.document.quota_document import QuotaDocument
+from sublet_quota.amounts.gpu_amounts import NOTHING, WHOLE_GPU_MILLI, GpuAmount
+from sublet_quota.amounts.gpu_kind import GpuKind, matches
 from sublet_quota.document.right_values import PayerRights, Rights
 from sublet_quota.document.rights import rights_of
 from sublet_quota.holdings.card_policy import counted_type, type_turn
@@ -49,7 +49,6 @@ from sublet_quota.residency.snapshot import Rank
 from sublet_quota.shares.cards import cards_of
 from sublet_quota.shares.group_tree import SPENT, NodeName
 from sublet_quota.shares.limits import Bound
-from sublet_quota.shares.lots import lot_of
 
 _FURTHEST: Final = (Rule.RIGHT, Rule.BUDGET, Rule.CARDS, Rule.LIMIT, Rule.ROOM)
 """The order of the checks: where payers and kinds of GPU answer differently, what came furthest is
@@ -131,25 +130,29 @@ def admit(holdings: Holdings, wish: RequestedSlice) -> Admission:
             options.append(option)
     return Admission(
         rights,
-        tried_in_order(holdings.document, options, wish.lot),
+        tried_in_order(holdings, options, wish.lot),
         within_rights,
-        tried_in_order(holdings.document, beyond_groups, wish.lot),
+        tried_in_order(holdings, beyond_groups, wish.lot),
         tuple(denials),
     )
 
 
 def furthest(denials: tuple[Denial, ...]) -> Denial:
-    """Return the refusal that is told: of what came furthest, the first."""
-    return max(denials, key=lambda denial: _FURTHEST.index(denial.rule))
+    """Return the refusal that is told: of what came furthest, the one that leaves most."""
+
+    def turn(denial: Denial) -> tuple[int, int, int]:
+        less = denial.less or NOTHING
+        return _FURTHEST.index(denial.rule), less.memory_mib, less.compute_milli
+
+    return max(denials, key=turn)
 
 
 _Turn = tuple[Rank, bool, bool, Fraction, int, Fraction, int, int, int, int]
 
 
-def tried_in_order(
-    document: QuotaDocument, options: Sequence[Option], lot: int
-) -> tuple[Option, ...]:
+def tried_in_order(holdings: Holdings, options: Sequence[Option], lot: int) -> tuple[Option, ...]:
     """Return the options in the order in which they are tried."""
+    document = holdings.document
     groups = sorted({option.group or "" for option in options})
 
     def turn(option: Option) -> _Turn:
@@ -161,8 +164,8 @@ def tried_in_order(
             least is not None,
             Fraction(0) if least is None else -least.room / least.asked,
             option.asked.amount.memory_mib,
-            *type_turn(document, option.asked.gpu_type),
-            lot_of(kind.type),
+            *type_turn(document, option.asked.gpu_type, holdings.lot),
+            holdings.lot(kind.type),
             kind.usable_mib,
             drawn,
         )
@@ -238,6 +241,10 @@ def _kinds_there(
     wished = {each: is_open for each, is_open in there.items() if wish.may_be_on(*each)}
     if not wished:
         asked = wish.gpu_type or ""
+        if not _is_known(holdings, asked):
+            near = nearest(asked, types)
+            told: dict[str, Fact] = {"asked_type": asked, "nearest": near, "types": types}
+            return Denial(RoomRefusal.UNKNOWN_TYPE, Rule.CARDS, facts=told)
         return _no_gpu(RoomRefusal.NO_GPU_OF_TYPE, pool, asked_type=asked, types=types)
     sized = {each: is_open for each, is_open in wished.items() if wanted.may_lie_on(each[1])}
     if not sized:
@@ -274,6 +281,15 @@ def _in_reach(holdings: Holdings, payer: PayerRights, pool: str) -> _There:
             if lends or _is_guaranteed(holdings, payer, gpu_type):
                 found[kind, gpu_type] = found.get((kind, gpu_type), False) or bool(index.rooms)
     return found
+
+
+def _is_known(holdings: Holdings, asked: str) -> bool:
+    """Whether a type that is asked for is one of the document, or of any card."""
+    models = {
+        kind.type for name in holdings.document.pools for kind in holdings.kinds_in(PoolName(name))
+    }
+    known = {*holdings.document.gpu_types, *holdings.types(), *models}
+    return any(name == asked or matches(name, (asked,)) for name in known)
 
 
 def _is_guaranteed(holdings: Holdings, payer: PayerRights, gpu_type: str) -> bool:

@@ -111,7 +111,7 @@ def choose_payers(rights: Rights, group: str | None) -> tuple[PayerRights, ...] 
         facts={
             "owner": rights.owner,
             "asked_group": group,
-            "nearest": _nearest(group, rights.groups),
+            "nearest": nearest(group, rights.groups),
             "groups_to_choose": rights.groups,
         },
     )
@@ -127,7 +127,7 @@ def read_wish(
             Rule.RIGHT,
             facts={
                 "asked_pool": wish.pool,
-                "nearest": _nearest(wish.pool, document.pools),
+                "nearest": nearest(wish.pool, document.pools),
                 "pools": tuple(document.pools),
             },
         )
@@ -165,7 +165,7 @@ class _Reader:
                 Rule.RIGHT,
                 facts={
                     "asked_size": name,
-                    "nearest": _nearest(name, offered),
+                    "nearest": nearest(name, offered),
                     "offered": offered,
                 },
             )
@@ -233,6 +233,8 @@ class _Reader:
         return Denial(code, Rule.RIGHT, self._payer.group, (line,), {**who, **facts, "line": line})
 
 
-def _nearest(name: str, known: Iterable[str]) -> str:
-    """Return the name that may have been meant; empty where none is near."""
-    return next(iter(get_close_matches(name, list(known), n=1)), "")
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return the name that may have been meant, in whichever case; empty where none is near."""
+    by_letters = {each.casefold(): each for each in known}
+    found = get_close_matches(name.casefold(), list(by_letters), n=1)
+    return by_letters[found[0]] if found else ""

@@ -6,7 +6,7 @@ Share, command line and ``sublet quota diff`` show these same lines.
 from collections.abc import Iterator
 from datetime import datetime
 from fractions import Fraction
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 from sublet_quota.amounts.gpu_amounts import format_cards, format_memory
 from sublet_quota.document.group_limits import group_jobs_most, limit_of, source_of
@@ -39,14 +39,31 @@ class _Found(NamedTuple):
     path: KeyPath
 
 
-def tell_rights(document: QuotaDocument, rights: Rights, now: datetime) -> tuple[RightLine, ...]:
+class InForce(Protocol):
+    """Says how much of guarantees the cards that there are keep."""
+
+    def clause(self, group: GroupName, gpu_type: str) -> str:
+        """Return what stands behind a guarantee; empty where all of it is in force."""
+
+
+class _AllInForce:
+    def clause(self, group: GroupName, gpu_type: str) -> str:
+        del group, gpu_type
+        return ""
+
+
+def tell_rights(
+    document: QuotaDocument, rights: Rights, now: datetime, in_force: InForce | None = None
+) -> tuple[RightLine, ...]:
     """Return a person's rights as lines: whoever pays first, then by the group that does.
 
     With each group what it is guaranteed, limited to and weighs, what is reserved for it now or
     later, and all above it: that binds, too. What an exception says tells why, and until when.
-    ``document``: the one in force that the rights are of.
+    ``document``: the one in force that the rights are of. ``in_force``: what its guarantees come to
+    with the cards that there are; ``None``: that is not told.
     """
-    return tuple(_excepted(document, found) for found in _lines(document, rights, now))
+    lines = _lines(document, rights, now, in_force or _AllInForce())
+    return tuple(_excepted(document, found) for found in lines)
 
 
 def _excepted(document: QuotaDocument, found: _Found) -> RightLine:
@@ -61,7 +78,9 @@ def _excepted(document: QuotaDocument, found: _Found) -> RightLine:
     return found.line.model_copy(update={"value": value})
 
 
-def _lines(document: QuotaDocument, rights: Rights, now: datetime) -> Iterator[_Found]:
+def _lines(
+    document: QuotaDocument, rights: Rights, now: datetime, in_force: InForce
+) -> Iterator[_Found]:
     yield from _limits("limit of ", rights.limit)
     if rights.job_limit is not None:
         yield from _limits("limit of running jobs: ", rights.job_limit)
@@ -75,7 +94,9 @@ def _lines(document: QuotaDocument, rights: Rights, now: datetime) -> Iterator[_
     for payer in rights.payers:
         yield from _of_payer(payer)
         for group in () if payer.group is None else reversed(document.path_of(payer.group)):
-            yield from _of_group(document, group, payer.group, now)
+            yield from _guaranteed(document, group, payer.group, in_force)
+            yield from _reserved(document, group, payer.group, now)
+            yield from _of_group(document, group, payer.group)
             yield from _of_budget(document, group, rights.owner, payer.group)
 
 
@@ -91,15 +112,20 @@ def _in_line(document: QuotaDocument) -> _Found:
     return _line("a notebook without room", Right(None, source), None, words)
 
 
-def _of_group(
-    document: QuotaDocument, group: GroupName, payer: str | None, now: datetime
+def _guaranteed(
+    document: QuotaDocument, group: GroupName, payer: str | None, in_force: InForce
 ) -> Iterator[_Found]:
-    """Go through what holds for a group's members together."""
+    """Go through what a group is guaranteed, and how much of it is in force."""
+    guaranteed, where = document.all_groups[group].guaranteed, key_path(document.path_of(group))
+    for name in sorted(guaranteed):
+        sure = Right(guaranteed[name], source_of(document, (*where, "guaranteed", name)))
+        words = _cards(sure.value) + in_force.clause(group, name)
+        yield _line(f"{group} is guaranteed {name}", sure, payer, words)
+
+
+def _of_group(document: QuotaDocument, group: GroupName, payer: str | None) -> Iterator[_Found]:
+    """Go through what else holds for a group's members together."""
     quota, where = document.all_groups[group], key_path(document.path_of(group))
-    for name in sorted(quota.guaranteed):
-        sure = Right(quota.guaranteed[name], source_of(document, (*where, "guaranteed", name)))
-        yield _line(f"{group} is guaranteed {name}", sure, payer, _cards(sure.value))
-    yield from _reserved(document, group, payer, now)
     is_said = "weight" in quota.model_fields_set
     weight = source_of(document, (*where, "weight")) if is_said else BUILT_IN
     yield _line(f"weight of {group}", Right(None, weight), payer, str(quota.weight))

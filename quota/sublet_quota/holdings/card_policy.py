@@ -1,5 +1,6 @@
 """Which type a card counts as, and which pool has it, as the document says."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -8,7 +9,6 @@ from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.holdings.gpu_load import GpuFacts
 from sublet_quota.names.ids import PoolName
 from sublet_quota.reasons.closed_gpus import IN_NO_POOL, several_match
-from sublet_quota.shares.lots import lot_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +48,14 @@ def counted_type(document: QuotaDocument, model: str) -> str:
     return model if isinstance(found, Ambiguous) else found
 
 
-def type_turn(document: QuotaDocument, gpu_type: str) -> tuple[Fraction, int]:
-    """Return what goes first of types that are alike has the least of: its rate, then its lot."""
-    return rate_of(document, gpu_type), lot_of(gpu_type)
+def type_turn(
+    document: QuotaDocument, gpu_type: str, lot: Callable[[str], int]
+) -> tuple[Fraction, int]:
+    """Return what goes first of types that are alike has the least of: its rate, then its lot.
+
+    ``lot``: by what is drawn once for an installation, so that no choice of a name wins.
+    """
+    return rate_of(document, gpu_type), lot(gpu_type)
 
 
 def rate_of(document: QuotaDocument, gpu_type: str) -> Fraction:

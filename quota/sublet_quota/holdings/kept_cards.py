@@ -24,8 +24,8 @@ class KeptFor:
 
     @property
     def until(self) -> datetime:
-        """Until when the card is kept from being lent again."""
-        return self.begin + KEPT_FOR
+        """Until when the card is kept from being lent again, at most to the reservation's end."""
+        return min(self.begin + KEPT_FOR, self.end)
 
 
 NO_CARDS_KEPT: Final[Mapping[GpuId, KeptFor]] = MappingProxyType({})

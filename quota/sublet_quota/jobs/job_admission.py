@@ -8,6 +8,7 @@ is fair without an admin's word.
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from sublet_quota.admission.slice_request import nearest
 from sublet_quota.amounts.gpu_amounts import BEYOND_ALL_GPUS, WHOLE_GPU_MILLI
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.document.right_values import PayerRights, Rights
@@ -60,7 +61,7 @@ def admit_job(
     if not able:
         cannot = (each for each in found if isinstance(each, CannotPay))
         others = _others_that_pay(holdings, wish, rights, counts, now)
-        return max(cannot, key=lambda each: each.stage).refusal(others)
+        return max(cannot, key=lambda each: (each.stage, each.most)).refusal(others)
     best = best_payer(holdings, able, open_kinds(holdings))
     return AdmittedJob(
         group=best.group,
@@ -135,8 +136,9 @@ def _refuse_what_never_fits(holdings: Holdings, wish: RequestedJob) -> Refusal |
         return refuse(JobRefusal.NO_GPU)
     kinds = [kind for kind, name in everywhere.items() if is_of_type(kind, name, wish.gpu_type)]
     if not kinds:
-        types = tuple(sorted(set(everywhere.values())))
-        return refuse(JobRefusal.NO_GPU_OF_TYPE, asked_type=wish.gpu_type, types=types)
+        types, asked = tuple(sorted(set(everywhere.values()))), wish.gpu_type or ""
+        near = nearest(asked, types)
+        return refuse(JobRefusal.NO_GPU_OF_TYPE, asked_type=asked, nearest=near, types=types)
     largest = max(kinds, key=lambda kind: (kind.usable_mib, kind.type))
     if (wish.memory_mib or 1) <= largest.usable_mib:
         return _refuse_too_few_gpus(holdings, wish, lending, frozenset(kinds))

@@ -5,39 +5,28 @@ others borrow there (``entitled_places``); all others on the tightest GPU that c
 need, where rights and limits let them; cards of the type of which one is entitled to its own go
 first. One that fits nowhere now does not hold up those behind it, with one exception: a GPU on
 which it would fit but for the jobs that run there is kept for it, so that small jobs never starve a
-large one. A job that can run on one node alone is placed there, or waits for that node.
+large one. A job that can run on one node alone is placed there, or waits for that node. Where one
+could begin if another of the same plan went elsewhere, that one goes there (``exchanges``).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from sublet_quota.amounts.gpu_amounts import GpuAmount, format_cards, format_memory
-from sublet_quota.amounts.gpu_kind import GpuKind
+from sublet_quota.amounts.gpu_amounts import format_cards, format_memory
 from sublet_quota.holdings.host_memory import HostMemory
 from sublet_quota.jobs.entitled_places import EntitledPlace, EntitledPlaces
-from sublet_quota.jobs.lendable_room import Kinds, LendableGpu, LendableRoom
+from sublet_quota.jobs.exchanges import Exchanges
+from sublet_quota.jobs.job_placement import JobPlacement
+from sublet_quota.jobs.lendable_room import LendableGpu, LendableRoom
 from sublet_quota.jobs.payers.job_limits import JobLimits, MetLimit
+from sublet_quota.jobs.payers.plan_bounds import PlanBounds
 from sublet_quota.jobs.payers.recharged_jobs import RechargedJobs
 from sublet_quota.jobs.waiting_job import WaitingJob
-from sublet_quota.names.ids import GpuId, GroupName, JobId, PoolName, SliceId
+from sublet_quota.names.ids import JobId
 from sublet_quota.reasons.waiting import FullLimit, KeptGpu, QueueReason, QueueWait
 from sublet_quota.shares.limits import LimitKind
-
-
-@dataclass(frozen=True, slots=True)
-class JobPlacement:
-    """The GPU that a waiting job goes to."""
-
-    job: WaitingJob
-    """The job, with who pays: another of its owner's groups than before where that let it in."""
-    gpu_id: GpuId
-    pool: PoolName
-    amount: GpuAmount
-    calls_back: tuple[SliceId, ...] = ()
-    """The borrowed slices that lose their place on the GPU to an entitled job."""
-    recharged: tuple[tuple[SliceId, GroupName], ...] = ()
-    """Slices that another of their owners' groups pays for from now on, to let the job in."""
+from sublet_quota.shares.lots import lot_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +59,8 @@ class BesideOthers:
     """What suspended slices may take on each node: a job that has lent room finds its whole cap
     there. ``None``: that bounds nothing.
     """
+    lot: Callable[[str], int] = lot_of
+    """By which kinds of GPU that are alike come in an order."""
 
 
 NOTHING_BESIDE: Final = BesideOthers()
@@ -88,20 +79,22 @@ def plan_queue(
     ``limits``: what payers and owners may have; ``None``: nothing is limited. ``beside``: what may
     become of others for a job, and what it leaves to them.
     """
-    room = LendableRoom(gpus, beside.host_memory)
-    bounds = _Bounds(limits)
-    placements: list[JobPlacement] = []
+    room = LendableRoom(gpus, beside.host_memory, beside.lot)
+    bounds = PlanBounds(limits)
+    exchanges = Exchanges(room, bounds, beside.recharged)
     waits: list[JobWait] = []
     for job in jobs:
         _come_first(job, room, beside)
     for job in jobs:
         found = _found(job, room, bounds, beside) if lending else None
+        if found is None and lending and exchanges.make_room(job):
+            found = _found(job, room, bounds, beside)
         if found is not None:
-            placements.append(found)
+            exchanges.note(found)
         else:
             why = _why(job, room, bounds, lending=lending)
             waits.append(JobWait(job.job_id, len(waits) + 1, why))
-    return QueuePlan(tuple(placements), tuple(waits))
+    return QueuePlan(exchanges.placements(), tuple(waits))
 
 
 def _come_first(job: WaitingJob, room: LendableRoom, beside: BesideOthers) -> None:
@@ -113,7 +106,7 @@ def _come_first(job: WaitingJob, room: LendableRoom, beside: BesideOthers) -> No
 
 
 def _found(
-    job: WaitingJob, room: LendableRoom, bounds: "_Bounds", beside: BesideOthers
+    job: WaitingJob, room: LendableRoom, bounds: PlanBounds, beside: BesideOthers
 ) -> JobPlacement | None:
     """Give a job its place, if it has one now, maybe as another job is charged elsewhere."""
     found = (
@@ -129,34 +122,8 @@ def _found(
     return found
 
 
-@dataclass(slots=True)
-class _Bounds:
-    """The limits, as far as there are any."""
-
-    limits: JobLimits | None
-
-    def within(self, job: WaitingJob, kinds: Kinds) -> Kinds:
-        """Return the kinds on which the job passes no limit."""
-        return {kind: name for kind, name in kinds.items() if self.met(job, kind, name) is None}
-
-    def met(self, job: WaitingJob, kind: GpuKind, gpu_type: str) -> MetLimit | None:
-        """Return the limit that the job would pass, or ``None``."""
-        if self.limits is None or not job.fits_on(kind):
-            return None
-        return self.limits.in_the_way(job, kind, gpu_type)
-
-    def may_pay(self, payer: WaitingJob, job: WaitingJob) -> bool:
-        """Whether a group pays for a job: the one that let it in, or another that lets in."""
-        return payer is job or self.limits is None or self.limits.lets_in(payer)
-
-    def take(self, job: WaitingJob, gpu: LendableGpu) -> None:
-        """Count a job that is placed."""
-        if self.limits is not None:
-            self.limits.take(job, gpu.facts.kind, gpu.gpu_type)
-
-
 def _placed(
-    job: WaitingJob, room: LendableRoom, bounds: _Bounds, beside: BesideOthers
+    job: WaitingJob, room: LendableRoom, bounds: PlanBounds, beside: BesideOthers
 ) -> JobPlacement | None:
     """Give a job its place, by right or where room is lent; ``None``: it has none now."""
     by_right = beside.by_right
@@ -164,7 +131,7 @@ def _placed(
 
 
 def _let_in(
-    job: WaitingJob, room: LendableRoom, bounds: _Bounds, beside: BesideOthers
+    job: WaitingJob, room: LendableRoom, bounds: PlanBounds, beside: BesideOthers
 ) -> JobPlacement | None:
     """Give a job a place that a limit alone keeps from it, by charging another job elsewhere."""
     kinds = {kind: name for kind, name in room.kinds_for(job).items() if job.fits_on(kind)}
@@ -181,7 +148,7 @@ def _let_in(
 
 
 def _let_in_by_right(
-    job: WaitingJob, room: LendableRoom, bounds: _Bounds, beside: BesideOthers
+    job: WaitingJob, room: LendableRoom, bounds: PlanBounds, beside: BesideOthers
 ) -> JobPlacement | None:
     """Give a job the place that it is due once another job fills the guarantee no longer."""
     if beside.by_right is None or beside.recharged is None or beside.recharged.is_empty:
@@ -198,7 +165,7 @@ def _let_in_by_right(
 
 
 def _due(
-    job: WaitingJob, room: LendableRoom, bounds: _Bounds, by_right: EntitledPlaces | None
+    job: WaitingJob, room: LendableRoom, bounds: PlanBounds, by_right: EntitledPlaces | None
 ) -> JobPlacement | None:
     """Give an entitled job the place that it is due; ``None``: it is due none now."""
     if by_right is None or job.entitled_on is None:
@@ -215,7 +182,7 @@ def _due(
 
 
 def _fit(
-    job: WaitingJob, room: LendableRoom, bounds: _Bounds, by_right: EntitledPlaces | None
+    job: WaitingJob, room: LendableRoom, bounds: PlanBounds, by_right: EntitledPlaces | None
 ) -> JobPlacement | None:
     """Give a job room that is lent, maybe at another group's expense; ``None``: there is none."""
     for payer in (job, *job.instead):
@@ -236,7 +203,7 @@ def _fit(
     return None
 
 
-def _why(job: WaitingJob, room: LendableRoom, bounds: _Bounds, *, lending: bool) -> QueueWait:
+def _why(job: WaitingJob, room: LendableRoom, bounds: PlanBounds, *, lending: bool) -> QueueWait:
     there = room.kinds_for(job, anywhere=True)
     kinds = room.kinds_for(job)
     large_enough = {kind: name for kind, name in kinds.items() if job.fits_on(kind)}

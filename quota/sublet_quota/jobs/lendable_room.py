@@ -6,7 +6,7 @@ that is reckoned (``holdings.host_memory``).
 
 from bisect import bisect_left, insort
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -16,6 +16,7 @@ from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.holdings.host_memory import HostMemory
 from sublet_quota.jobs.waiting_job import WaitingJob, is_of_type
 from sublet_quota.names.ids import GpuId, GroupName, NodeId, PoolName
+from sublet_quota.shares.lots import lot_of
 
 Kinds = Mapping[GpuKind, str]
 """Kinds of GPU, each with the type of which its GPUs are cards."""
@@ -71,8 +72,17 @@ class _Lists:
 class LendableRoom:
     """The room that can be lent, less what this plan has given away."""
 
-    def __init__(self, gpus: Iterable[LendableGpu], host_memory: HostMemory | None = None) -> None:
-        """``host_memory``: what suspended jobs may take; ``None``: as much as they need."""
+    def __init__(
+        self,
+        gpus: Iterable[LendableGpu],
+        host_memory: HostMemory | None = None,
+        lot: Callable[[str], int] = lot_of,
+    ) -> None:
+        """``host_memory``: what suspended jobs may take; ``None``: as much as they need.
+
+        ``lot``: that of a model, by which kinds that are alike come in an order.
+        """
+        self._lot = lot
         host_rooms = {} if host_memory is None else host_memory.rooms()
         self._host_at_first = {node: room.free_mib for node, room in host_rooms.items()}
         """The host memory that is left on nodes, where it bounds anything, before this plan."""
@@ -125,7 +135,7 @@ class LendableRoom:
     def _kinds_of_type(self, wished: str | None) -> dict[GpuKind, str]:
         if wished not in self._kinds_for_type:
             kinds = [k for k in self._lists if is_of_type(k, self._types[k], wished)]
-            kinds.sort(key=lambda kind: (kind.usable_mib, kind.type))
+            kinds.sort(key=lambda kind: (kind.usable_mib, self._lot(kind.type)))
             self._kinds_for_type[wished] = {kind: self._types[kind] for kind in kinds}
         return self._kinds_for_type[wished]
 
@@ -231,20 +241,57 @@ class LendableRoom:
         node = gpu.facts.node
         before_mib = self._host_left.get(node)
         if before_mib is not None:
-            left_mib = self._host_left[node] = max(0, before_mib - memory_mib)
-            del self._by_host[bisect_left(self._by_host, (before_mib, node))]
-            insort(self._by_host, (left_mib, node))
+            left_mib = max(0, before_mib - memory_mib)
+            self._have_left_on_host(node, left_mib)
             self._lend_no_more(node, left_mib)
+
+    def lends(self, gpu: LendableGpu) -> bool:
+        """Whether a GPU lends to whom it is not kept for."""
+        return gpu.facts.gpu_id not in self._kept
+
+    def left(self, gpu: LendableGpu) -> int:
+        """Return what a GPU lends now."""
+        return self._left[gpu.facts.gpu_id]
+
+    def give_back(self, gpu: LendableGpu, memory_mib: int) -> None:
+        """Have room again on a GPU, with its part of the host memory, that ``take`` gave away."""
+        gpu_id, node = gpu.facts.gpu_id, gpu.facts.node
+        host_mib = self._host_left.get(node)
+        if host_mib is None:
+            self._lend(gpu, self._left[gpu_id] + memory_mib)
+            return
+        idle = self._idle_left
+        bounded = [
+            other
+            for other in self._on_node[node]
+            if (name := other.facts.gpu_id) not in self._kept
+            and self._left[name] == min(idle[name], host_mib)
+        ]
+        self._have_left_on_host(node, host_mib + memory_mib)
+        self._could_lend(gpu, idle[gpu_id] + memory_mib)
+        for other in bounded:
+            self._lend(other, min(idle[other.facts.gpu_id], host_mib + memory_mib))
+        if gpu not in bounded:
+            self._lend(gpu, self._left[gpu_id] + memory_mib)
+
+    def _could_lend(self, gpu: LendableGpu, idle_mib: int) -> None:
+        """Let a GPU lend so much where there is host memory enough."""
+        entries = self._lists[gpu.facts.kind].idle
+        del entries[bisect_left(entries, _entry(gpu, self._idle_left[gpu.facts.gpu_id]))]
+        self._idle_left[gpu.facts.gpu_id] = idle_mib
+        insort(entries, _entry(gpu, idle_mib))
+
+    def _have_left_on_host(self, node: NodeId, left_mib: int) -> None:
+        del self._by_host[bisect_left(self._by_host, (self._host_left[node], node))]
+        insort(self._by_host, (left_mib, node))
+        self._host_left[node] = left_mib
 
     def _take(self, gpu: LendableGpu, memory_mib: int) -> None:
         gpu_id = gpu.facts.gpu_id
         self._given.add(gpu_id)
         self._lend(gpu, self._left[gpu_id] - memory_mib)
         if gpu_id in self._idle_left:
-            idle = self._lists[gpu.facts.kind].idle
-            del idle[bisect_left(idle, _entry(gpu, self._idle_left[gpu_id]))]
-            self._idle_left[gpu_id] -= memory_mib
-            insort(idle, _entry(gpu, self._idle_left[gpu_id]))
+            self._could_lend(gpu, self._idle_left[gpu_id] - memory_mib)
         without_jobs = self._lists[gpu.facts.kind].without_jobs
         entry = _entry(gpu, self._without_jobs(gpu))
         place = bisect_left(without_jobs, entry)

@@ -120,7 +120,7 @@ def _payer(
         return rights.payer(slice_.group)
     facts, lot = holdings.gpu(slice_.gpu_id), lot_of(slice_.slice_id)
     admission = admit(holdings, replace(wish, group=None, lot=lot))
-    options = tried_in_order(holdings.document, admission.within_rights, lot)
+    options = tried_in_order(holdings, admission.within_rights, lot)
     here = (
         option
         for option in (*admission.options, *options)

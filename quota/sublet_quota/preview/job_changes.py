@@ -85,6 +85,7 @@ def _plan(jobs: JobsNow, holdings: Holdings, now: datetime) -> QueuePlan:
             EntitledPlaces(holdings, jobs.lendable_mib),
             RechargedJobs(holdings, limits, running),
             holdings.host_memory,
+            holdings.lot,
         ),
     )
 

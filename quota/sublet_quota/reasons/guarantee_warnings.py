@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Final
 
 from sublet_quota.amounts.gpu_amounts import format_number
+from sublet_quota.reasons.counted import Counted, counted
 from sublet_quota.reasons.shared_clauses import USERS_WITHOUT_GROUP
 
 _MOST_LEFT_OUT: Final = 3
@@ -67,24 +68,24 @@ class GuaranteeWarning:
 _WORDS: Final[Mapping[GuaranteeFault, str]] = MappingProxyType(
     {
         GuaranteeFault.CARDS_SHORT: (
-            "{told} of {type} are guaranteed, and {there} can keep guarantees: whole cards in "
-            "proportion are in force"
+            "{told} of {type} {told:are} guaranteed, and {there} can keep guarantees: whole cards "
+            "in proportion are in force"
         ),
         GuaranteeFault.LESSENED: (
             "{group} is guaranteed {told} of {type}, with {there} of it in force until there is "
             "room"
         ),
         GuaranteeFault.NOT_LAID_OUT: (
-            "{told} of {type} that are guaranteed to {group} lie on no card: parts of cards do not "
-            "fit together on the {there} that there are"
+            "{told} of {type} that {told:are} guaranteed to {group} {told:lie} on no card: parts "
+            "of cards do not fit together on the {there} that there {there:are}"
         ),
         GuaranteeFault.IN_PIECES: (
-            "{told} of {type} that are guaranteed to {group} lie in pieces on several cards, "
-            "{there} the largest: a larger slice may wait for others"
+            "{told} of {type} that {told:are} guaranteed to {group} {told:lie} in pieces on "
+            "several cards, {there} the largest: a larger slice may wait for others"
         ),
         GuaranteeFault.OUTSIDE: (
-            "{told} of {type} that {group} is guaranteed lie beside what is guaranteed to others, "
-            "on their cards: {there} of it by turns behind them"
+            "{told} of {type} that {group} is guaranteed {told:lie} beside what is guaranteed to "
+            "others, on their cards: {there} of it by turns behind them"
         ),
         GuaranteeFault.FEWER_THAN_EXPECTED: ("{type}: {told} expected, and {there} open"),
         GuaranteeFault.MORE_THAN_EXPECTED: (
@@ -94,15 +95,27 @@ _WORDS: Final[Mapping[GuaranteeFault, str]] = MappingProxyType(
 )
 
 
+def in_force_clause(there: Fraction, short: tuple[Fraction, Fraction] | None, gpu_type: str) -> str:
+    """Return how much of a guarantee is in force where that is not all, to stand behind it.
+
+    ``short``: what is guaranteed of the type in all, and the cards that can keep guarantees, where
+    these are too few; ``None``: others have a grace.
+    """
+    clause = f", {_cards(there)} of it in force"
+    if short is None:
+        return f"{clause} until what others have as before leaves room"
+    told, cards = map(_cards, short)
+    return f"{clause}: {told} of {gpu_type} {told:are} guaranteed, and {cards} can keep guarantees"
+
+
 def left_out_card(node: str, index: int, closed: str | None) -> str:
     """Return which card keeps no guarantee and why, as a clause; ``closed``: why, if it is."""
     return f"not GPU {index} of {node}: {closed or _NOT_SUSPENDED}"
 
 
-def _cards(cards: Fraction) -> str:
+def _cards(cards: Fraction) -> Counted:
     """Return ``1 card``, ``2.5 cards``, ``0.3333 cards`` or ``1/3 cards``."""
-    if cards == 1:
-        return "1 card"
-    if (cards * 10**6).denominator == 1:
-        return f"{format_number(cards, 6)} cards"
-    return f"{cards} cards"
+    if cards.denominator == 1:
+        return counted(int(cards), "card")
+    is_short = (cards * 10**6).denominator == 1
+    return Counted(f"{format_number(cards, 6) if is_short else cards} cards")

@@ -42,7 +42,9 @@ class HelpKind(StrEnum):
     AFTER = "after"
     """Wait for the time that is named: a card opens then."""
     RESERVED = "reserved"
-    """Wait for what is left of the reservation of a group, or for its end: all three are named."""
+    """Wait for what is left of the reservation of a group, or for its end: all three are named.
+    Where nothing is lent before that, both moments are its end.
+    """
     ADMIN_OPENS = "admin-opens"
     """Wait for an administrator to open a card: none opens by itself."""
     ADMIN = "admin"
@@ -86,6 +88,7 @@ _WORDS: Final[Mapping[HelpKind, str]] = MappingProxyType(
     }
 )
 _TRY_AGAIN: Final = frozenset({HelpKind.LATER, HelpKind.AFTER, HelpKind.RESERVED})
+_RESERVED_TO_ITS_END: Final = "try again after {end}, when the reservation of {group} ends"
 _LESS: Final = "ask for less"
 """Where the refusal itself says how much there may be, in other units than memory and compute."""
 
@@ -109,5 +112,6 @@ def help_clause(one: Help) -> str:
         return _LESS
     if one.kind is HelpKind.RESERVED:
         group, left, end = one.names
-        return _WORDS[one.kind].format(group=group, left=left, end=end)
+        words = _WORDS[one.kind] if left != end else _RESERVED_TO_ITS_END
+        return words.format(group=group, left=left, end=end)
     return _WORDS[one.kind].format(names=", ".join(one.names[:_MOST_NAMES]), amount=one.amount)

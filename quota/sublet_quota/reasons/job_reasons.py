@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Final
 
 from sublet_quota.errors import ReasonError
+from sublet_quota.reasons.counted import counted
 from sublet_quota.reasons.refusal import quoted
 from sublet_quota.reasons.shared_clauses import PARAMETERS_TOO_LARGE, START_A_SERVER_ONCE
 
@@ -171,7 +172,7 @@ _CLAUSES: Final[Mapping[JobReasonCode, str]] = MappingProxyType(
         ),
         JobReasonCode.ANEW_ANYWHERE: ("can run on every node now, and is queued anew for that"),
         JobReasonCode.ANEW_ON_NODE: ("can run on {node} alone now, and is queued anew for that"),
-        JobReasonCode.ANEW_ON_NODES: ("can run on {nodes} nodes now, and is queued anew for that"),
+        JobReasonCode.ANEW_ON_NODES: ("can run on {nodes} now, and is queued anew for that"),
         JobReasonCode.CLUSTER_QUEUE: "waits in the cluster's queue",
         JobReasonCode.CLUSTER_QUEUE_TOOK_ROOM: "the cluster's queue took its room",
         JobReasonCode.NOT_TAKEN_YET: "the cluster does not take it yet",
@@ -207,7 +208,7 @@ _BEFORE: Final[Mapping[str, str]] = MappingProxyType(
 """What stands before any code's clause, in this order, by the number that calls for it."""
 _AFTER: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "begun_times": "it was begun {begun_times} times, and is not tried again",
+        "begun_times": "it was begun {begun_times}, and is not tried again",
         "unkilled": "a process of it waits for a disk or a file server, and cannot be killed",
         "rest_s": "it is queued again in {rest_s}",
     }
@@ -281,5 +282,9 @@ def _shown(name: str, value: int | str) -> str:
             return quoted(value)
         case (("begins_within_s" | "rest_s"), int()):
             return f"{value} s" if value % 60 else f"{value // 60} min"
+        case "begun_times", int():
+            return counted(value, "time")
+        case "nodes", int():
+            return counted(value, "node")
         case _:
             return str(value)

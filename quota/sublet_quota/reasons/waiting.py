@@ -12,6 +12,7 @@ from typing import Final, assert_never
 
 from sublet_quota.amounts.gpu_amounts import format_memory
 from sublet_quota.names.ids import GroupName, NodeId
+from sublet_quota.reasons.counted import Counted
 from sublet_quota.reasons.derivation import DocumentLine
 from sublet_quota.reasons.refusal import quoted
 
@@ -163,7 +164,7 @@ class _Words:
 _WORDS: Final[Mapping[WaitReason, _Words]] = MappingProxyType(
     {
         WaitReason.COMING_BACK: _Words(
-            "Your {own} come back to the GPU next.",
+            "Your {own} {own:come} back to the GPU next.",
             "its memory is on its way back to the GPU",
         ),
         WaitReason.MAKING_ROOM: _Words(
@@ -233,12 +234,13 @@ _WORDS: Final[Mapping[WaitReason, _Words]] = MappingProxyType(
 )
 _MOVES: Final[Mapping[AwaitedMove, str]] = MappingProxyType(
     {
-        AwaitedMove.OWN_RETURNS: "Your {moving} are coming back to the GPU{about}.",
+        AwaitedMove.OWN_RETURNS: "Your {moving} {moving:are} coming back to the GPU{about}.",
         AwaitedMove.OWN_LEAVES: (
-            "Your {moving} are on their way out, and come back as soon as they have arrived{about}."
+            "Your {moving} {moving:are} on the way out, and {moving:come} back as soon as "
+            "{moving:they} {moving:have} arrived{about}."
         ),
         AwaitedMove.OTHERS_LEAVE: (
-            "Room for your {own} is being made: {moving} are being moved away{about}."
+            "Room for your {own} is being made: {moving} {moving:are} being moved away{about}."
         ),
     }
 )
@@ -372,5 +374,5 @@ def _needed(wait: QueueWait) -> str:
     return f"a whole GPU ({amount})" if wait.is_whole else amount
 
 
-def _amount(mib: int) -> str:
-    return format_memory(mib) if mib else "data"
+def _amount(mib: int) -> Counted:
+    return Counted(format_memory(mib) if mib else "data")

@@ -78,7 +78,9 @@ def _ranks(holdings: Holdings, in_turn: list[_Asking]) -> Mapping[RequestId, Ran
         for gpu_type in each.payer.cards:
             by_type[gpu_type].append(each)
     ranks: dict[RequestId, Rank] = {}
-    for gpu_type in sorted(by_type, key=lambda name: type_turn(holdings.document, name)):
+    for gpu_type in sorted(
+        by_type, key=lambda name: type_turn(holdings.document, name, holdings.lot)
+    ):
         asked = [
             (
                 JobId(each.server.request_id),

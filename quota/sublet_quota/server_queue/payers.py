@@ -59,10 +59,9 @@ class Payers:
 
     def _found(self, wish: RequestedSlice) -> Payer:
         admission = admit(self._holdings, wish)
-        document = self._holdings.document
-        options = tried_in_order(
-            document, _within_first(admission.within_rights), wish.lot
-        ) or tried_in_order(document, admission.within_rights, wish.lot)
+        holdings, every = self._holdings, admission.within_rights
+        within = tried_in_order(holdings, _within_first(every), wish.lot)
+        options = within or tried_in_order(holdings, every, wish.lot)
         if not options:
             return Payer(_without_cards(document, admission.rights, wish), {})
         cards: dict[str, Fraction] = {}

@@ -5,7 +5,8 @@ the card on which least is missing: nobody who comes later gets a place there, s
 never starve a large one (conservative backfill); where host memory alone is missing, it keeps the
 node. What is on the card ends one after another, and nothing comes beside it from the line, so less
 and less is missing. What is within a guarantee has its place there all the same. A limit holds up
-those alone whom it concerns.
+those alone whom it concerns. Who could be on several types leaves the card that one behind it finds
+no other for (``leaving``).
 
 Of very many that all ask for something else the first ``MOST_LOOKED_AT`` are looked at: as these
 get their places, or leave, others follow.
@@ -15,6 +16,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import islice
 from typing import Final
 
 from sublet_quota.admission.denial import Denial
@@ -29,12 +31,15 @@ from sublet_quota.placement.refusing.no_room import borrows_no_more
 from sublet_quota.placement.slice_placement import Placement, decided
 from sublet_quota.reasons.derivation import Rule
 from sublet_quota.reasons.refusals.room import RoomRefusal
+from sublet_quota.server_queue.leaving import beside_others
 from sublet_quota.server_queue.payers import Payers, without_owner
 from sublet_quota.server_queue.queued_server import QueuedServer
 from sublet_quota.shares.cards import NO_CARD
 from sublet_quota.shares.group_tree import NodeName
 
 MOST_LOOKED_AT: Final = 200
+_MOST_BEHIND: Final = 4
+"""So many different wishes are looked at of those behind one whose turn it is."""
 _DUE: Final = frozenset({Rule.GUARANTEE, Rule.AS_BEFORE})
 """What nothing is kept from, and what waits behind nobody."""
 
@@ -95,6 +100,9 @@ class _Line:
     def __init__(self, holdings: Holdings, ordered: Sequence[QueuedServer], payers: Payers) -> None:
         self._holdings = holdings
         self._payers = payers
+        self._ordered = ordered
+        self._place = 0
+        """How many of the line were looked at, or told what others were."""
         self._asks = self._all_asks(ordered)
         self._kept: dict[str, GpuId] = {}
         """By type: the card of the first that has no place."""
@@ -112,12 +120,15 @@ class _Line:
 
     def step(self, server: QueuedServer) -> Step:
         """Return what becomes of the next one."""
+        self._place += 1
         question = self._question(server)
         key = _asks(question)
         if key in self._denied:
             return Step(server, question, self._denied[key])
         self.looked_at += 1
         answer = self._answer(question)
+        if isinstance(answer, Placement) and not is_due(answer):
+            answer = self._leaving(server, question, answer)
         if isinstance(answer, Behind) or (isinstance(answer, Denial) and _is_of_room(answer)):
             self._denied[key] = answer
         keeps = None
@@ -135,6 +146,25 @@ class _Line:
         seen = self._seen_beside_kept.for_another()
         beside = decided(replace(question, kept=kept, seen=seen))
         return BEHIND if isinstance(beside, Denial) else beside
+
+    def _leaving(self, server: QueuedServer, question: Question, placement: Placement) -> Placement:
+        """Leave the card to the next that finds no other, where there is another for this one."""
+        types = self._payers.of(server).cards.keys()
+        if len(types) == 1:
+            return placement
+        known = {_asks(question)}
+        behind: list[Question] = []
+        for other in islice(self._ordered, self._place, self._place + MOST_LOOKED_AT):
+            if len(behind) == _MOST_BEHIND:
+                break
+            if types.isdisjoint(self._payers.of(other).cards):
+                continue
+            asked = self._question(other)
+            if _asks(asked) not in known:
+                known.add(_asks(asked))
+                behind.append(asked)
+        kept = frozenset(self._kept.values()) | self._kept_beside
+        return beside_others(placement, question, behind, kept)
 
     def _keep(self, question: Question) -> GpuId | None:
         """Keep the card on which least is missing, where its type has no card kept yet."""

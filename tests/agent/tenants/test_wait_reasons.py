@@ -55,7 +55,7 @@ def move(whose: str, kind: TransitionKind) -> RunningMove:
             COMING,
             move("mine", OUT),
             (
-                "Your 48 GiB are on their way out, and come back as soon as they have arrived, "
+                "Your 48 GiB are on the way out, and come back as soon as they have arrived, "
                 "about 15 s left."
             ),
             48,

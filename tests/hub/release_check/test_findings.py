@@ -157,7 +157,7 @@ MISTAKES: dict[str, tuple[Seen, Fault, str]] = {
     "a service that starts": (
         without_service(PartFacts(1, waiting(1, waits="ContainerCreating"))),
         Fault.STARTING,
-        "the service: 0 of 1 pods are ready",
+        "the service: 0 of 1 pod ready",
     ),
     "no Deployment": (without_service(None), Fault.PART_GONE, "no Deployment sublet any more"),
     "no DaemonSet": (seen(cluster=cluster(agents=None)), Fault.PART_GONE, "DaemonSet sublet-agent"),

@@ -164,6 +164,28 @@ async def test_what_somebody_may_have_is_told_to_them_and_to_admins(
         assert (await world.call("GET", "quota", world.user("eve")))[0] == 403
 
 
+async def test_a_guarantee_that_is_not_all_in_force_is_told_with_what_is_and_why(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    (tmp_path / "quota.yaml").write_text(
+        "gpu_types: {H100: {match: '*'}}\n"
+        "groups: {lab: {guaranteed: {H100: 2}}, other: {guaranteed: {H100: 0}}}\n"
+    )
+    settings = settings_for(tmp_path, quota_file=tmp_path / "quota.yaml")
+    hub.people["cleo"] = ("lab",)
+    async with hub_world(tmp_path, hub, settings) as world:
+        await world.agent()
+        _, found = await world.call("GET", "quota/rights?owner=cleo", world.admin())
+        _, share = await world.call("GET", "share", world.user("cleo", ("lab",)))
+    (told,) = (each for each in found["rights"] if each["right"] == "lab is guaranteed H100")
+    assert told in share["quota"]["rights"]
+    assert (told["source"], told["line"]) == ("groups.lab.guaranteed.H100", 2)
+    assert told["value"] == (
+        "2 cards, 1 card of it in force: 2 cards of H100 are guaranteed, and 1 card can keep "
+        "guarantees"
+    )
+
+
 async def test_an_admin_sees_the_limits_of_somebody_who_never_started_a_server(
     tmp_path: Path, hub: FakeHub
 ) -> None:

@@ -107,7 +107,7 @@ def test_nodes_with_the_label_and_a_taint(release: CheckedRelease) -> None:
     install(release, agent={"tolerations": []})
     said = release.until_told(Fault.NODES_TAINTED, serves=True)
     assert (
-        "though 2 nodes have the label checked=yes: their taints (kwok.x-k8s.io/node=fake" in said
+        "though 2 nodes have the label checked=yes: taints there (kwok.x-k8s.io/node=fake" in said
     )
 
 

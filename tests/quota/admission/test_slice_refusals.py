@@ -137,10 +137,25 @@ REFUSED = {
         {"asked_mib": 1024, "asked_milli": 100},
         document=SIZES + "\neveryone: {own_amounts: false}",
     ),
-    "a GPU of a type that is not there": Case(
-        RequestedSlice("ada", gpu_type="NVIDIA B200"),
+    "a type of the document of which there is no GPU": Case(
+        RequestedSlice("ada", gpu_type="B200"),
         RefusalReason.NO_GPU,
-        "Pool 'interactive' has no GPU of type 'NVIDIA B200' now. There are: NVIDIA H100 80GB",
+        (
+            "Pool 'interactive' has no GPU of type 'B200' now. There are: H100. Ask an "
+            "administrator."
+        ),
+        document=SIZES + '\ngpu_types: {B200: {match: "*B200*"}, H100: {match: "*H100*"}}',
+    ),
+    "a GPU type that is written wrongly": Case(
+        RequestedSlice("ada", gpu_type="h10O"),
+        RefusalReason.NO_GPU,
+        ("There is no GPU type 'h10O' (did you mean 'H100'?). Ask for one of: H100."),
+        document=SIZES + '\ngpu_types: {B200: {match: "*B200*"}, H100: {match: "*H100*"}}',
+    ),
+    "a GPU type that is near none": Case(
+        RequestedSlice("ada", gpu_type="MI300"),
+        RefusalReason.NO_GPU,
+        "There is no GPU type 'MI300'. Ask for one of: NVIDIA H100 80GB HBM3.",
     ),
     "a pool whose GPU is closed": Case(
         RequestedSlice("ada"),

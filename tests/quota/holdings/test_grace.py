@@ -181,7 +181,8 @@ def test_what_is_in_force_alone_is_kept_by_its_grace_when_there_are_more_cards()
     gone = notebook("gone", "eve", part(1 / 4), on="c1", since=2)
     first = document(text.replace("LAB", "1"))
     cards = [gpu(f"c{n}", index=n) for n in range(2)]
-    held = Holdings(first, cards, [old, kept, gone], turns=turns)
+    before = {SliceId(name): int(name == "kept") for name in ("old", "kept", "gone")}
+    held = Holdings(first, cards, [old, kept, gone], turns=turns, in_force=before)
     assert ranks(held) == "gone=borrowed kept=entitled old=borrowed"
     held = held.under(document(text.replace("LAB", "2/5")), NOON)
     assert ranks(held) == "gone=borrowed kept=entitled old=borrowed"

@@ -66,6 +66,14 @@ REFUSED = {
         RefusalReason.BAD_AMOUNT,
         "and there is 1 that it could use.",
     ),
+    "a type that is written wrongly": (
+        RequestedJob("ada", gpu_type="nvidia L40"),
+        RefusalReason.NO_GPU,
+        (
+            "There is no GPU of type 'nvidia L40' that jobs could use (did you mean 'NVIDIA L4'?). "
+            "There are: NVIDIA H100 80GB HBM3, NVIDIA L4."
+        ),
+    ),
     "a type that is not there": (
         RequestedJob("ada", gpu_type="B200"),
         RefusalReason.NO_GPU,

@@ -255,3 +255,47 @@ def test_a_size_for_a_group_bounds_nobodys_jobs(groups: tuple[str, ...]) -> None
     """
     admitted(under(sizes, *CARDS), RequestedJob("ada", groups))
     admitted(under(sizes, *CARDS), RequestedJob("ada", groups, memory_mib=20 * 1024))
+
+
+SEVERAL_LIMITS = {
+    "sizes": (
+        (
+            "sizes: [{name: s, memory: 8 GiB, compute: 1}, {name: m, memory: 40 GiB, compute: 1}]\n"
+            "groups: {%s: {sizes: [s]}, %s: {sizes: [m]}}"
+        ),
+        RequestedJob("ada", BOTH, memory_mib=60 * 1024),
+        "may have 40 GiB, 1 GPU on",
+    ),
+    "how long it runs": (
+        "groups: {%s: {jobs: {max_run: 1h}}, %s: {jobs: {max_run: 5h}}}",
+        RequestedJob("ada", BOTH, max_run=timedelta(hours=9)),
+        "may run a job for 18000 s at most",
+    ),
+    "cards": (
+        "groups: {%s: {jobs: {limit: {cards: 0.25}}}, %s: {jobs: {limit: {cards: 0.5}}}}",
+        RequestedJob("ada", BOTH, compute_milli=1000),
+        "may have 0.5 cards of all types in all",
+    ),
+    "jobs": (
+        "groups: {%s: {jobs: {most: 0}}, %s: {jobs: {most: 3}}}",
+        RequestedJob("ada", BOTH),
+        "has 3 jobs waiting or running and may have 3",
+    ),
+    "types": (
+        "groups: {%s: {jobs: {types: []}}, %s: {jobs: {types: [L4]}}}",
+        RequestedJob("ada", BOTH, gpu_type="*H100*"),
+        "may run jobs on L4",
+    ),
+}
+
+
+@pytest.mark.parametrize("larger", BOTH)
+@pytest.mark.parametrize("of", SEVERAL_LIMITS)
+def test_who_is_in_several_groups_is_told_of_the_one_that_leaves_most(of: str, larger: str) -> None:
+    text, wish, told = SEVERAL_LIMITS[of]
+    smaller = next(group for group in BOTH if group != larger)
+    held = under(text % (smaller, larger), *CARDS)
+    counts = JobCounts(of_group={GroupName(larger): 3})
+    refusal = refused(held, wish, counts)
+    assert f"Group '{larger}' {told}" in refusal.message
+    assert smaller not in refusal.message

@@ -130,6 +130,32 @@ def test_the_end_of_a_reservation_is_not_advised_where_it_would_not_help() -> No
     assert HelpKind.RESERVED not in {each.kind for each in told.helps}
 
 
+def test_no_moment_is_advised_at_which_nothing_is_lent_before_the_reservation_has_ended() -> None:
+    held = held_at(AT_TWO - MINUTE, text(1), 1, guest("a", "gpu-0", 0.7))
+    short = replace(a_reservation_of("course"), end=NOON + 4 * MINUTE)
+    held.kept_cards = {GpuId("gpu-0"): short}
+    told = decide_slice(held, RequestedSlice(owner="guest", groups=("guests",), size="quarter"))
+    assert isinstance(told, Refusal)
+    assert told.message.endswith(
+        "Try again after 2026-11-23 12:04 UTC, when the reservation of course ends."
+    )
+
+
+@pytest.mark.parametrize("first", ["gpu-0", "gpu-1"])
+def test_of_several_reservations_the_end_is_advised_with_which_there_is_room(first: str) -> None:
+    other = "gpu-1" if first == "gpu-0" else "gpu-0"
+    held = held_at(AT_TWO - MINUTE, text(1), 2, guest("a", first, 1))
+    soon, late = a_reservation_of("course"), a_reservation_of("course")
+    late = replace(late, begin=late.begin + MINUTE, end=late.end + 60 * MINUTE)
+    held.kept_cards = {GpuId(first): soon, GpuId(other): late}
+    told = decide_slice(held, RequestedSlice(owner="guest", groups=("guests",), size="whole"))
+    assert isinstance(told, Refusal)
+    assert told.message.endswith(
+        "Try again after 2026-11-23 12:07 UTC, when what course leaves of its reservation is lent, "
+        "or after 2026-11-23 14:01 UTC, when that ends."
+    )
+
+
 def test_they_are_called_back_as_late_as_their_memory_allows_and_a_minute_before_at_least() -> None:
     room = ReservedRoom("course", "gpu-0", (), AT_TWO, AT_TWO + 120 * MINUTE)
     assert room.due_at(timedelta(seconds=5)) == AT_TWO - LEAST_LEAD

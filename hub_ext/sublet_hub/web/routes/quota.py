@@ -2,6 +2,7 @@
 
 from sublet_quota.document.rights import rights_of
 from sublet_quota.document.told_rights import tell_rights
+from sublet_quota.holdings.told_guarantees import ToldGuarantees
 from sublet_quota.names import scopes
 from sublet_quota.wire.quota import KeptIn, QuotaInForce, QuotaRights
 
@@ -42,10 +43,11 @@ async def _reload_quota(service: ServiceParts, call: Call) -> QuotaInForce:
 async def _rights(service: ServiceParts, call: Call) -> QuotaRights:
     owner = call.owner(scopes.READ)
     groups = await groups_asked_for(service, call, owner)
-    document = service.capacity.holdings.document
+    holdings = service.capacity.holdings
     with charged(service, call):
-        rights = rights_of(document, owner, groups or ())
-        told = tell_rights(document, rights, service.now())
+        rights = rights_of(holdings.document, owner, groups or ())
+        in_force = ToldGuarantees(holdings)
+        told = tell_rights(holdings.document, rights, service.now(), in_force)
     return QuotaRights(
         owner=owner, groups=rights.groups, groups_known=groups is not None, rights=told
     )

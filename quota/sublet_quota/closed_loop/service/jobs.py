@@ -22,7 +22,8 @@ from sublet_quota.holdings.gpu_load import Holding, cards_on
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.jobs.entitled_places import EntitledPlaces
 from sublet_quota.jobs.job_admission import AdmittedJob, admit_job
-from sublet_quota.jobs.job_queue import BesideOthers, JobPlacement, QueuePlan, plan_queue
+from sublet_quota.jobs.job_placement import JobPlacement
+from sublet_quota.jobs.job_queue import BesideOthers, QueuePlan, plan_queue
 from sublet_quota.jobs.lendable_room import lendable_gpus
 from sublet_quota.jobs.payers.job_limits import JobLimits, KnownLimits
 from sublet_quota.jobs.payers.job_rights import KnownRights
@@ -109,6 +110,7 @@ class Jobs:
                 EntitledPlaces(holdings, lendable),
                 RechargedJobs(holdings, limits, self._running(kinds)),
                 holdings.host_memory,
+                holdings.lot,
             ),
         )
         for placement in self.plan.placements:

@@ -10,6 +10,7 @@ from sublet_quota.holdings.standing.standings import Standings
 from sublet_quota.names.ids import GroupName, SliceId, UserName
 from sublet_quota.residency.snapshot import Rank
 from sublet_quota.shares.group_tree import GroupTree, NodeName
+from sublet_quota.shares.in_force import GuaranteesCut
 from sublet_quota.shares.limits import Amounts
 from sublet_quota.shares.reclaim import Position
 
@@ -21,6 +22,10 @@ class HeldSums:
 
     def __init__(self, standings: Standings) -> None:
         self._standings = standings
+
+    def lot(self, name: str) -> int:
+        """Return the lot of a type or a model: by it types that are alike come in an order."""
+        return self._standings.lot(name)
 
     def cards(self, gpu_type: str) -> Fraction:
         """Return the open cards of a type."""
@@ -89,6 +94,11 @@ class HeldSums:
     def entitled_steps(self, gpu_type: str, group: GroupName | None, cards: Fraction) -> int:
         """Return to how many steps of its way one more slice of a group would be entitled now."""
         return self.steps_at(gpu_type, self._standings.leaf(group), cards)
+
+    def guarantees_cut(self, gpu_type: str) -> GuaranteesCut | None:
+        """Return what is guaranteed of a type, and the cards for it, where these are too few."""
+        standing = self._standings.of_type(gpu_type)
+        return standing.cut if standing.tree is not standing.told else None
 
     def is_entitled(self, slice_id: SliceId) -> bool:
         """Whether a slice is within a guarantee, its group's or one of a group above."""

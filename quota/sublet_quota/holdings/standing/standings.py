@@ -24,6 +24,7 @@ from sublet_quota.shares.cards import NO_CARD
 from sublet_quota.shares.entitlement import Piece, PieceId
 from sublet_quota.shares.group_tree import ROOT, SPENT, NodeName
 from sublet_quota.shares.limits import Amounts
+from sublet_quota.shares.lots import lot_of
 
 NOT_TOLD: Final[Mapping[SliceId, int]] = {}
 
@@ -81,6 +82,11 @@ class Standings:
     def group_lot(self, name: NodeName) -> int:
         """Return the lot of a group: what decides ties of groups."""
         return self._turns[name][1]
+
+    def lot(self, name: str) -> int:
+        """Return the lot of anything that has a name: it hangs on what was drawn for groups."""
+        known = self._turns.get(NodeName(name))
+        return lot_of(name) if known is None else known[1]
 
     def of_type(self, gpu_type: str) -> TypeStanding:
         """Return how the groups stand on a type."""

@@ -322,6 +322,9 @@ class TypeStanding:
         """Return what is entitled at each node while there are too few cards: it stays so."""
         if self._now is not self._lasting:
             return self._now.entitled
+        if not self._in_force_before:
+            # So far there were cards enough: who holds some keeps them before who holds none.
+            return self._lasting.entitled
         sums: dict[NodeName, Fraction] = {}
         for piece_id, steps in self._in_force_before.items():
             piece = self._lasting.piece(piece_id)

@@ -6,6 +6,7 @@ A limit that running work fills now is no such reason: the job waits for it.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from fractions import Fraction
 from typing import Any, Final
 
 from sublet_quota.admission.ended_budgets import denied_by_budget
@@ -26,7 +27,7 @@ from sublet_quota.reasons.refusals.budgets import BudgetRefusal
 from sublet_quota.reasons.refusals.facts import Fact
 from sublet_quota.reasons.refusals.jobs import JobRefusal
 from sublet_quota.reasons.refusals.refuse import refuse
-from sublet_quota.shares.limits import LimitKind
+from sublet_quota.shares.limits import Bound, LimitKind
 
 _LESS: Final = (Help(HelpKind.LESS),)
 _TYPES, _SIZE, _RUN, _COUNT, _LIMIT, _BUDGET = range(6)
@@ -42,6 +43,10 @@ class CannotPay:
     why: Derivation
     helps: tuple[Help, ...]
     facts: Mapping[str, Fact]
+    most: tuple[Fraction | int, int] = (0, 0)
+    """How much the group would let a job have where it refused this one: of several refusals that
+    came as far that one is told which leaves most.
+    """
 
     def refusal(self, others: tuple[Help, ...]) -> Refusal:
         """Return it in words; ``others``: which other groups could pay."""
@@ -85,7 +90,7 @@ def _refuse_types(
         return CannotPay(_TYPES, JobRefusal.NO_TYPES, why, ADMIN, facts)
     asked = wish.gpu_type or ", ".join(sorted(set(there.values())))
     facts |= {"types": types, "asked_type": asked}
-    return CannotPay(_TYPES, JobRefusal.OTHER_TYPES, why, ADMIN, facts)
+    return CannotPay(_TYPES, JobRefusal.OTHER_TYPES, why, ADMIN, facts, (len(types), 0))
 
 
 def _refuse_size(
@@ -106,7 +111,8 @@ def _refuse_size(
         return CannotPay(_SIZE, JobRefusal.NO_SIZE_ON_TYPE, why, ADMIN, facts)
     facts |= {"asked": job.amount_on(kind), "largest": largest}
     less = (Help(HelpKind.LESS, amount=largest),)
-    return CannotPay(_SIZE, JobRefusal.LARGER_THAN_SIZES, why, less, facts)
+    leaves = largest.memory_mib, largest.compute_milli
+    return CannotPay(_SIZE, JobRefusal.LARGER_THAN_SIZES, why, less, facts, leaves)
 
 
 def _refuse_long_run(wish: RequestedJob, payer: PayerRights) -> CannotPay | None:
@@ -121,7 +127,8 @@ def _refuse_long_run(wish: RequestedJob, payer: PayerRights) -> CannotPay | None
     }
     why = Derivation(Rule.LIMIT, payer.group, (line,), numbers)
     facts: dict[str, Fact] = {"payer": payer.group, "line": line, **numbers}
-    return CannotPay(_RUN, JobRefusal.RUNS_TOO_LONG, why, _LESS, facts)
+    longest = numbers["most_s"], 0
+    return CannotPay(_RUN, JobRefusal.RUNS_TOO_LONG, why, _LESS, facts, longest)
 
 
 def _refuse_one_too_many(
@@ -140,7 +147,8 @@ def _refuse_one_too_many(
             return CannotPay(_COUNT, JobRefusal.GROUP_NO_JOBS, why, ADMIN, facts)
         own = counts.own_of_group.get(name, 0)
         helps = (Help(HelpKind.CANCEL_JOB if own else HelpKind.LATER),)
-        return CannotPay(_COUNT, JobRefusal.GROUP_JOBS, why, helps, {**facts, **numbers})
+        facts |= numbers
+        return CannotPay(_COUNT, JobRefusal.GROUP_JOBS, why, helps, facts, (most.value, 0))
     return None
 
 
@@ -154,7 +162,9 @@ def _refuse_for_good(
         if job.may_run_on(kind)
     ]
     never = [each for each in met if each is not None]
-    return _of_limit(never[0], job) if never and len(never) == len(met) else None
+    if not never or len(never) < len(met):
+        return None
+    return _of_limit(max(never, key=lambda each: _part_of(each.bound)), job)
 
 
 def _refuse_spent(holdings: Holdings, job: WaitingJob) -> CannotPay | None:
@@ -191,4 +201,10 @@ def _of_limit(met: MetLimit, job: WaitingJob) -> CannotPay:
         "limit_thousandths": int(bound.limit * 1000),
     }
     why = Derivation(Rule.LIMIT, met.group, (met.line,), numbers)
-    return CannotPay(_LIMIT, code, why, _LESS if bound.limit > 0 else ADMIN, facts)
+    helps = _LESS if bound.limit > 0 else ADMIN
+    return CannotPay(_LIMIT, code, why, helps, facts, (_part_of(bound), 0))
+
+
+def _part_of(bound: Bound) -> Fraction:
+    """Return which part of what is asked for a limit lets somebody have."""
+    return Fraction(bound.limit) / bound.asked

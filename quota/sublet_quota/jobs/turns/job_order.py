@@ -24,7 +24,6 @@ from sublet_quota.shares.cards import total
 from sublet_quota.shares.entitlement import Piece, PieceId, entitle
 from sublet_quota.shares.fair_order import RequestId, WaitingRequest, fair_order
 from sublet_quota.shares.group_tree import ROOT, GroupTree, NodeName
-from sublet_quota.shares.lots import lot_of
 from sublet_quota.shares.past_use import NO_TIME, worn_off_s
 
 HeldCards = Mapping[JobId, tuple[str, Fraction]]
@@ -257,7 +256,8 @@ def open_kinds(holdings: Holdings) -> Mapping[GpuKind, str]:
     }
 
     def turn(kind: GpuKind) -> tuple[int, Fraction, int, int]:
-        return kind.usable_mib, *type_turn(document, types[kind]), lot_of(kind.type)
+        of_type = type_turn(document, types[kind], holdings.lot)
+        return kind.usable_mib, *of_type, holdings.lot(kind.type)
 
     return {kind: types[kind] for kind in sorted(types, key=turn)}
 

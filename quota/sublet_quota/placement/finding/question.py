@@ -74,8 +74,8 @@ class Question:
     """Cards that are kept for others who wait."""
     recharge: tuple[Holding, GroupName] | None = None
     """Somebody else's slice that is charged to another of their groups from now on."""
-    lends_kept: bool = False
-    """Whether what is kept for reservations counts as room for all."""
+    lends_kept: frozenset[GpuId] = frozenset()
+    """Cards that are kept for reservations, and count as room for all."""
     any_host: bool = False
     """Whether it does not matter how much host memory there is."""
     seen: Seen = field(default_factory=Seen.nothing)
@@ -128,7 +128,7 @@ class Question:
 
     def is_kept_from(self, gpu_id: GpuId, group: GroupName | None) -> bool:
         """Whether a group borrows nothing on a card, as it is kept for a reservation of others."""
-        return not self.lends_kept and self.holdings.is_kept_from(gpu_id, group)
+        return gpu_id not in self.lends_kept and self.holdings.is_kept_from(gpu_id, group)
 
     def lacks_host_memory(self, node: NodeId, option: Option, freed_mib: int = 0) -> bool:
         """Whether an option is borrowed, and could not be suspended on a node with its whole cap.

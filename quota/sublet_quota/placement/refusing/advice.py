@@ -76,17 +76,21 @@ def _other_wishes(question: Question, denial: Denial, is_granted: IsGranted) -> 
 
 
 def _reservation_ends(question: Question, is_granted: IsGranted) -> Iterator[Help]:
-    """Yield when the first reservation ends for which that room is kept which the wish lacks."""
+    """Yield when the reservations have ended for which that room is kept which the wish lacks."""
     payers = {option.group for option in question.admission.within_rights}
-    kept = [
-        each
+    kept = {
+        gpu_id: each
         for gpu_id, each in question.holdings.kept_cards.items()
         if any(question.is_kept_from(gpu_id, group) for group in payers)
-    ]
-    if kept and is_granted(replace(question, lends_kept=True, seen=question.seen.for_another())):
-        first = min(kept, key=lambda each: (each.end, each.group))
-        left = moment_words(first.until)
-        yield Help(HelpKind.RESERVED, (first.group, left, moment_words(first.end)))
+    }
+    for last in sorted(set(kept.values()), key=lambda each: (each.end, each.until, each.group)):
+        ended = frozenset(gpu_id for gpu_id, each in kept.items() if each.end <= last.end)
+        beside = replace(question, lends_kept=ended, seen=question.seen.for_another())
+        if is_granted(beside):
+            left = max(kept[gpu_id].until for gpu_id in ended)
+            moments = moment_words(left), moment_words(last.end)
+            yield Help(HelpKind.RESERVED, (last.group, *moments))
+            return
 
 
 def _other_sizes(question: Question, is_granted: IsGranted) -> Iterator[Help]:

@@ -12,6 +12,7 @@ from string import Formatter
 from typing import Final
 
 from sublet_quota.errors import ReasonError
+from sublet_quota.reasons.counted import Counted
 
 _AT_ONCE_S: Final = 10.0
 """What is written in Kubernetes' objects does not mend itself; only they may be new."""
@@ -92,7 +93,7 @@ class Fault(Enum):
     )
     NODES_TAINTED = FaultWords(
         _AT_ONCE_S,
-        "No agent runs, though {count} nodes have the label {labels}: their taints ({taints}) "
+        "No agent runs, though {count} {count:have} the label {labels}: taints there ({taints}) "
         "keep agents off, or agent.nodeAffinity does. Name the taints in {value}.",
     )
     TOKEN_SECRET = FaultWords(
@@ -121,7 +122,7 @@ class Fault(Enum):
         "have no driver: name the RuntimeClass of NVIDIA's container toolkit "
         "(agent.runtimeClassName, often `nvidia`), and see whether the node has the driver.",
     )
-    STARTING = FaultWords(_STARTING_S, "{part}: {ready} of {wanted} pods are ready.")
+    STARTING = FaultWords(_STARTING_S, "{part}: {ready} of {wanted} ready.")
     SERVICE_UNREACHABLE = FaultWords(
         _SETTLING_S,
         "The service runs, and this pod cannot reach it at {url}: {words}. Does a network policy "
@@ -266,4 +267,12 @@ def found(fault: Fault, /, **facts: str | int) -> Finding:
 
 def _trimmed(facts: Mapping[str, str | int]) -> Mapping[str, str | int]:
     """Return facts without the full stop of a foreign sentence: ours follows."""
-    return {k: v.strip().removesuffix(".") if isinstance(v, str) else v for k, v in facts.items()}
+    return {name: _without_stop(fact) for name, fact in facts.items()}
+
+
+def _without_stop(fact: str | int) -> str | int:
+    match fact:
+        case int() | Counted():
+            return fact
+        case _:
+            return fact.strip().removesuffix(".")

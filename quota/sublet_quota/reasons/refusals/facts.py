@@ -19,6 +19,7 @@ from sublet_quota.amounts.gpu_amounts import (
     format_number,
 )
 from sublet_quota.names.ids import GroupName
+from sublet_quota.reasons.counted import Counted, counted
 from sublet_quota.reasons.derivation import DocumentLine
 from sublet_quota.reasons.job_reasons import MOST_TOLD
 from sublet_quota.reasons.refusal import quoted
@@ -55,11 +56,11 @@ def written(name: str, value: Fact) -> object:
         return _BY_NAME[name](value)
     match value:
         case int() if name.endswith("_mib"):
-            return format_memory(value)
+            return Counted(format_memory(value))
         case int() if name.endswith("_milli"):
             return format_compute(value)
         case Fraction() if name.endswith(CARDS):
-            return format_cards(value)
+            return Counted(format_cards(value))
         case tuple():
             return ", ".join(value)
         case _:
@@ -102,12 +103,8 @@ def _nearest(name: str) -> str:
     return f" (did you mean '{name}'?)" if name else ""
 
 
-def _slices(count: int) -> str:
-    return "1 slice" if count == 1 else f"{count} slices"
-
-
-def _jobs(count: int) -> str:
-    return "1 job" if count == 1 else f"{count} jobs"
+def _counted(noun: str) -> Callable[[int], Counted]:
+    return lambda count: counted(count, noun)
 
 
 def _closed_gpus(count: int) -> str:
@@ -151,16 +148,19 @@ _BY_NAME: Final[Mapping[str, Callable[[Any], str]]] = MappingProxyType(
         "budget_minutes": _hours,
         "closed_gpus": _closed_gpus,
         "groups_to_choose": _groups_to_choose,
-        "jobs": _jobs,
-        "limit_gpus": _slices,
+        "asked_gpus": _counted("GPU"),
+        "jobs": _counted("job"),
+        "limit_gpus": _counted("slice"),
         "most_gpus": _most_gpus,
         "nearest": _nearest,
         "offered": _offered,
         "payer": _payer,
         "pools": _listed,
-        "slices": _slices,
+        "slices": _counted("slice"),
+        "times": _counted("time"),
         "told": _told,
         "too_little": _too_little,
+        "variables": _counted("environment variable"),
         "why_closed": _why_closed,
     }
 )

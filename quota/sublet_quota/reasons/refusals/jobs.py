@@ -28,19 +28,19 @@ class JobRefusal(RefusalCode):
     )
     TOO_FEW_GPUS = Row(
         RefusalReason.BAD_AMOUNT,
-        "The job asks for {asked_gpus} GPUs, each another, and {most_gpus} that it could use. Ask "
+        "The job asks for {asked_gpus}, each another, and {most_gpus} that it could use. Ask "
         "for fewer.",
         ("asked_gpus", "most_gpus"),
     )
     SEVERAL_GPUS_ON_MACHINE = Row(
         RefusalReason.BAD_AMOUNT,
-        "A job on this machine runs on one GPU, and {asked_gpus} were asked for: ask for one. "
+        "A job on this machine runs on one GPU, and this one asks for {asked_gpus}: ask for one. "
         "Several processes with one GPU each cannot be suspended for an owner.",
         ("asked_gpus", "most_gpus"),
     )
     SEVERAL_GPUS_WITHOUT_KUEUE = Row(
         RefusalReason.BAD_AMOUNT,
-        "{asked_gpus} GPUs were asked for, and without Kueue nobody here starts several pods "
+        "The job asks for {asked_gpus}, and without Kueue nobody here starts several pods "
         "together: ask for one, or ask an administrator",
         ("asked_gpus", "most_gpus"),
     )
@@ -56,7 +56,7 @@ class JobRefusal(RefusalCode):
     NO_GPU = Row(RefusalReason.NO_GPU, "There is no GPU that jobs could use. Ask an administrator.")
     NO_GPU_OF_TYPE = Row(
         RefusalReason.NO_GPU,
-        "There is no GPU of type {asked_type} that jobs could use. There are: {types}.",
+        "There is no GPU of type {asked_type} that jobs could use{nearest}. There are: {types}.",
     )
     GOING_FIRST = Row(
         RefusalReason.PRIORITY_NOT_ALLOWED,
@@ -120,8 +120,7 @@ class JobRefusal(RefusalCode):
     )
     NEVER_SO_MANY_GPUS = Row(
         RefusalReason.GROUP_LIMIT,
-        "A job on {asked_gpus} GPUs never fits: {whose} may have {limit_gpus} in all "
-        "({line}). {helps}",
+        "A job on {asked_gpus} never fits: {whose} may have {limit_gpus} in all ({line}). {helps}",
         ("asked_gpus", "limit_gpus"),
     )
     SWITCHED_OFF = Row(
@@ -131,8 +130,9 @@ class JobRefusal(RefusalCode):
     )
     DISK_FULL = Row(
         RefusalReason.NO_DISK,
-        "The hub takes no new jobs now, as its disk is nearly full: {free_mib} are free, and "
-        "{kept_mib} of it are kept for its own records. Ask an administrator, and try again later.",
+        "The hub takes no new jobs now, as its disk is nearly full: {free_mib} {free_mib:are} "
+        "free, and of that it keeps {kept_mib} for its own records. Ask an administrator, and try "
+        "again later.",
         ("free_mib", "kept_mib"),
     )
     OWN_JOBS_TOO_LARGE = Row(

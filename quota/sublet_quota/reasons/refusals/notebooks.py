@@ -53,7 +53,7 @@ class NotebookRefusal(RefusalCode):
 
     TOO_MANY_VARIABLES = Row(
         RefusalReason.BAD_PARAMETERS,
-        "{variables} environment variables: at most {most_variables}",
+        "{variables}: at most {most_variables}",
     )
     VARIABLE_IS_NO_NAME = Row(
         RefusalReason.BAD_PARAMETERS,

@@ -23,6 +23,11 @@ class RoomRefusal(RefusalCode):
         RefusalReason.NO_GPU,
         "Pool '{pool}' has no GPU of type {asked_type} now. There are: {types}. {helps}",
     )
+    UNKNOWN_TYPE = Row(
+        RefusalReason.NO_GPU,
+        "There is no GPU type {asked_type}{nearest}. Ask for one of: {types}.",
+    )
+    """What was asked for is no type of the document, and no model of any card."""
     NO_GPU_FOR_SIZE = Row(
         RefusalReason.NO_GPU,
         "Size '{size}' is had on {size_types} alone, and pool '{pool}' has none of them now. There "

@@ -29,7 +29,7 @@ class ServerRefusal(RefusalCode):
         RefusalReason.BAD_PARAMETERS,
         "The GPU service takes no server such as this one: {told:.600}",
     )
-    GIVEN_TWICE = Row(RefusalReason.BAD_PARAMETERS, "{key} was given {times} times: give it once")
+    GIVEN_TWICE = Row(RefusalReason.BAD_PARAMETERS, "{key} was given {times}: give it once")
     PROFILE_UNUSABLE = Row(RefusalReason.BAD_PARAMETERS, "The profile cannot be used: {told}")
     NOT_WITHOUT_GPU = Row(
         RefusalReason.SIZE_NOT_ALLOWED,
