@@ -63,7 +63,7 @@ class Payers:
         within = tried_in_order(holdings, _within_first(every), wish.lot)
         options = within or tried_in_order(holdings, every, wish.lot)
         if not options:
-            return Payer(_without_cards(document, admission.rights, wish), {})
+            return Payer(_without_cards(holdings.document, admission.rights, wish), {})
         cards: dict[str, Fraction] = {}
         for option in options:
             if option.group == options[0].group:

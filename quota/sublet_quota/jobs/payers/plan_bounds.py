@@ -26,10 +26,10 @@ class PlanBounds:
 
     def are_shared(self, one: WaitingJob, other: WaitingJob) -> bool:
         """Whether there is a limit in which both jobs count."""
-        limits = self.limits
-        return one.owner == other.owner or (
-            limits is not None and limits.have_limits_in_common(one, other)
-        )
+        if one.owner == other.owner or self.limits is None:
+            return one.owner == other.owner
+        groups = self.limits.groups_with_limits(one)
+        return not set(groups).isdisjoint(self.limits.groups_with_limits(other))
 
     def may_pay(self, payer: WaitingJob, job: WaitingJob) -> bool:
         """Whether a group pays for a job: the one that let it in, or another that lets in."""
