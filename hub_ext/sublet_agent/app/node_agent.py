@@ -100,6 +100,7 @@ class NodeAgent:
                 clock=clock,
                 record=self._event_log.record,
                 may_begin=self._is_told,
+                is_unclear=self._is_unclear,
                 changed=self._card_changed,
             ),
         )
@@ -314,6 +315,9 @@ class NodeAgent:
     def _is_told(self) -> bool:
         """Whether the service's word is there, and fresh."""
         return self._fresh_word() is not None
+
+    def _is_unclear(self, slice_id: SliceId) -> bool:
+        return self._left_behind.is_unclear(slice_id)
 
     def _fresh_word(self) -> Assignments | None:
         """Return what the service said last; ``None``: nothing, or it has been silent since."""

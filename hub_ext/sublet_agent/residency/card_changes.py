@@ -20,7 +20,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Final
 
-from sublet_quota.names.ids import GpuId
+from sublet_quota.names.ids import GpuId, SliceId
 from sublet_quota.reasons.fitness import Unfit
 from sublet_quota.reasons.staying import Staying, Stays
 from sublet_quota.wire.event_kinds import EventKind
@@ -57,6 +57,10 @@ class CardChangeTools:
     """Whether the hub service's word is fresh enough to begin what only it asks for."""
     changed: Callable[[], None]
     """Called after a slice is on another card, or stays: the hub service should see that."""
+    is_unclear: Callable[[SliceId], bool] = lambda _: False
+    """Whether processes of a slice may be suspended of which nothing is known yet: where they were
+    is only told by where their slice is.
+    """
 
 
 def is_lastingly_unfit(gpu: ServedGpu) -> bool:
@@ -163,6 +167,8 @@ class CardChanges:
         """Whether the next step may be taken, as far as is known without asking the device."""
         now = self._tools.clock.now()
         if before.gpu.is_moving(served.slice_id) or before.gpu.is_outdated:
+            return False
+        if self._tools.is_unclear(served.slice_id):
             return False
         if self._where_back(before, served) is not None:
             return True

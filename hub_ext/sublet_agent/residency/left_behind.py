@@ -76,10 +76,19 @@ class LeftBehind:
         self._looking = asyncio.Lock()
         self._unlooked: frozenset[SliceId] = frozenset()
         """Those whose processes are being looked for now."""
+        self._untold: frozenset[SliceId] = frozenset()
+        """Those with processes that do not tell yet how they stand."""
 
     def is_being_looked_for(self, slice_id: SliceId) -> bool:
         """Whether it is not known yet who of a slice is suspended: its cells wait for that."""
         return slice_id in self._unlooked
+
+    def is_unclear(self, slice_id: SliceId) -> bool:
+        """Whether processes of a slice may be suspended of which nothing is known yet.
+
+        They are taken for processes of the card that their slice is on: it stays there.
+        """
+        return slice_id in self._unlooked or slice_id in self._untold
 
     def begin(self, assigned: Sequence[SliceAssignment]) -> None:
         """Begin as an agent that had these slices written down, and has looked for theirs."""
@@ -109,6 +118,7 @@ class LeftBehind:
                     thawed = await self._thaw()
                     if thawed:
                         untold = await self._ask_again(untold, unlooked)
+                    self._note_untold(names, untold)
             finally:
                 # Whatever went wrong: no cell waits for what nobody looks for any more.
                 self._unlooked -= names
@@ -127,8 +137,14 @@ class LeftBehind:
                     if thawed is None:
                         thawed = await self._thaw()
                     untold = await self._ask_again(untold, unlooked)
+                    self._note_untold(names, untold)
 
         return look
+
+    def _note_untold(self, looked_for: frozenset[SliceId], untold: Sequence[Target] | None) -> None:
+        """Note which of these slices have processes that do not tell; ``None``: any of them may."""
+        found = looked_for if untold is None else frozenset(t.slice_id for t in untold)
+        self._untold = (self._untold - looked_for) | found
 
     async def _take_over(self, slices: Sequence[SliceAssignment]) -> Sequence[Target] | None:
         """Look for processes of these slices; return those of whom nobody knows how they stand.
@@ -205,7 +221,11 @@ class LeftBehind:
         self._nobodys -= {target.identity for target in told}
         if told:
             tools.found(taken)
-        return [t for t in found.untold if self._is_to_take(t, self._tracked())]
+        # Its slice was brought to another card meanwhile: it is asked anew as one of that.
+        every = (*found.suspended, *found.paused_jobs, *found.unpaused, *found.lost)
+        known = self._tracked()
+        moved = [t for t in every if self._is_elsewhere(t) and t.identity not in known]
+        return [*moved, *(t for t in found.untold if self._is_to_take(t, known))]
 
     async def _let_run(self, targets: Sequence[Target]) -> list[Target]:
         """Let locked processes run that nobody holds; return which these were.
@@ -281,6 +301,14 @@ class LeftBehind:
         for residency in self._registry.residencies.values():
             for served in residency.slices.values():
                 yield from served.processes
+
+    def _is_elsewhere(self, target: Target) -> bool:
+        found = self._registry.find(target.slice_id)
+        return (
+            found is not None
+            and found[1].assignment is not None
+            and found[1].gpu_id != target.gpu_id
+        )
 
     def _is_to_take(self, target: Target, known: frozenset[ProcessIdentity]) -> bool:
         residency = self._registry.residencies.get(target.gpu_id)

@@ -35,6 +35,7 @@ class Node:
         self.bench = Bench(folder)
         self.bench.device.cards = (GPU, OTHER)
         self.events = []
+        self.is_unclear = False
         self.moved = MovedSlices(folder / "moved-slices.json", BOOT)
         bench, tools = self.bench, self.bench.tools
         residency_tools = ResidencyTools(
@@ -63,6 +64,7 @@ class Node:
                 record=self._record,
                 may_begin=lambda: True,
                 changed=lambda: None,
+                is_unclear=lambda _: self.is_unclear,
             ),
         )
         self.measure()
@@ -149,6 +151,17 @@ async def test_a_suspended_slice_is_bound_for_the_other_card_and_that_is_kept_tw
     again = MovedSlices(node.bench.folder / "moved-slices.json", BOOT)
     [bound] = again.missing_in(())
     assert (bound.identity, bound.gpu_id, bound.left_gpu_id) == (target.identity, OTHER, GPU)
+
+
+@pytest.mark.asyncio
+async def test_a_slice_whose_processes_are_looked_for_stays_until_they_are_known(node):
+    node.assign(move_to=OTHER)
+    node.is_unclear = True
+    await node.changes.look()
+    assert node.served.gpu_id == GPU
+    node.is_unclear = False
+    await node.changes.look()
+    assert node.served.gpu_id == OTHER
 
 
 @pytest.mark.asyncio

@@ -14,7 +14,7 @@ from sublet_agent.residency.registry import SliceRegistry
 from sublet_agent.residency.served_gpu import ServedGpu
 from sublet_agent.state_files.moved_slices import MovedSlices
 from sublet_agent.state_files.open_gates import OpenGatesFile
-from sublet_quota.names.ids import SliceId
+from sublet_quota.names.ids import GpuId, SliceId
 from sublet_quota.wire.agent_link import Assignments
 
 from tests.support.agent_cases import START, Bench
@@ -22,6 +22,7 @@ from tests.support.fake_device import BOOT, GPU
 from tests.support.fake_service_link import gpu_assignment, slice_assignment
 
 GIB = 1024
+OTHER = GpuId("FAKE-1")
 PID = 7
 SLICE = SliceId("a")
 
@@ -31,29 +32,31 @@ class Node:
 
     def __init__(self, folder):
         self.bench = bench = Bench(folder)
-        (gpu,) = bench.device.gpus()
-        residency = GpuResidency(
-            ServedGpu(gpu, bench.device.memory(GPU)),
-            ResidencyTools(
-                moves=bench.tools,
-                calls=bench.pool,
-                clock=bench.clock,
-                record=lambda *_, **__: None,
-                changed=lambda: None,
-                lending=lambda: True,
-                eviction=Eviction(bench.table, bench.paused_processes, bench.pool, 1.0),
-                open_gates=OpenGatesFile(folder / "open-gates.json"),
-                is_being_looked_for=self.is_looked_for,
-            ),
+        bench.device.cards = (GPU, OTHER)
+        tools = ResidencyTools(
+            moves=bench.tools,
+            calls=bench.pool,
+            clock=bench.clock,
+            record=lambda *_, **__: None,
+            changed=lambda: None,
+            lending=lambda: True,
+            eviction=Eviction(bench.table, bench.paused_processes, bench.pool, 1.0),
+            open_gates=OpenGatesFile(folder / "open-gates.json"),
+            is_being_looked_for=self.is_looked_for,
         )
+        residencies = {
+            gpu.gpu_id: GpuResidency(ServedGpu(gpu, bench.device.memory(gpu.gpu_id)), tools)
+            for gpu in bench.device.gpus()
+        }
         self.registry = SliceRegistry(
-            {GPU: residency},
+            residencies,
             bench.attribution,
             bench.table,
             ActivitySettings(),
             MovedSlices(folder / "moved-slices.json", BOOT),
         )
         self.thaw, self.thawing = tuple, []
+        self.assignment = slice_assignment("a", GPU, 40 * GIB, uid=1000, created_at=START)
         self.search = LeftBehind(
             self.registry,
             LeftBehindTools(
@@ -83,8 +86,8 @@ class Node:
             epoch=1,
             sequence=1,
             lending=True,
-            gpus=(gpu_assignment(GPU, lend_at_least_s=10**6),),
-            slices=(slice_assignment("a", GPU, 40 * GIB, uid=1000, created_at=START),),
+            gpus=tuple(gpu_assignment(card, lend_at_least_s=10**6) for card in (GPU, OTHER)),
+            slices=(self.assignment,),
         )
         self.search.begin(())
         self.registry.apply(told, START)
@@ -92,6 +95,10 @@ class Node:
         assert look is not None
         assert self.search.is_being_looked_for(SLICE)
         return look()
+
+    async def changes_card(self):
+        _, served = self.registry.find(SLICE)
+        self.registry.change_card(served, OTHER)
 
     def is_taken_over(self):
         (_, served) = self.registry.find(SLICE)
@@ -189,3 +196,43 @@ def names_a_slice_after_a_defect(node):
         return environment(pid, name)
 
     return of_nobodys
+
+
+@pytest.mark.asyncio
+async def test_while_one_does_not_tell_how_it_stands_its_slice_is_unclear(node, monkeypatch):
+    stopped = node.bench.device.processes_here[PID]
+    stopped.stopped = True
+    seen = []
+
+    async def sleeps(_seconds):
+        seen.append(node.search.is_unclear(SLICE))
+        stopped.stopped = False
+
+    monkeypatch.setattr(left_behind.asyncio, "sleep", sleeps)
+    look = node.told()
+    assert node.search.is_unclear(SLICE)
+    await look
+    assert seen == [True]
+    assert not node.search.is_unclear(SLICE)
+    assert node.is_taken_over()
+
+
+@pytest.mark.asyncio
+async def test_one_whose_slice_was_brought_to_another_card_meanwhile_is_taken_over_there(
+    node, monkeypatch
+):
+    node.assignment = node.assignment.model_copy(update={"move_to": OTHER})
+    state, loop = node.bench.device.state, asyncio.get_running_loop()
+    moved = []
+
+    def moves_meanwhile(pid):
+        if not moved:
+            moved.append(pid)
+            asyncio.run_coroutine_threadsafe(node.changes_card(), loop).result(60)
+        return state(pid)
+
+    monkeypatch.setattr(node.bench.device, "state", moves_meanwhile)
+    await node.told()
+    assert node.is_taken_over()
+    _, served = node.registry.find(SLICE)
+    assert served.gpu_id == OTHER

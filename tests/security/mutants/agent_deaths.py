@@ -80,4 +80,17 @@ MUTANTS: Final = (
         "self._memory_mib = memory_mib",
         (f"{_NEW}::test_where_it_was_leaving_it_needs_its_slices_cap_to_come_back",),
     ),
+    Mutant(
+        2,
+        "a slice changes cards while nobody knows who of it is suspended",
+        "hub_ext/sublet_agent/residency/card_changes.py",
+        "if self._tools.is_unclear(served.slice_id):",
+        "if self._tools.is_unclear is None:",
+        (
+            (
+                "tests/agent/residency/test_card_changes.py::"
+                "test_a_slice_whose_processes_are_looked_for_stays_until_they_are_known"
+            ),
+        ),
+    ),
 )
