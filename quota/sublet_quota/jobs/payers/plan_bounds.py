@@ -26,8 +26,10 @@ class PlanBounds:
 
     def are_shared(self, one: WaitingJob, other: WaitingJob) -> bool:
         """Whether there is a limit in which both jobs count."""
-        if one.owner == other.owner or self.limits is None:
-            return one.owner == other.owner
+        if one.owner == other.owner:
+            return True
+        if self.limits is None:
+            return False
         groups = self.limits.groups_with_limits(one)
         return not set(groups).isdisjoint(self.limits.groups_with_limits(other))
 
