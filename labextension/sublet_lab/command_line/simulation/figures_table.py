@@ -38,9 +38,10 @@ def print_report(report: Report) -> None:
 
 def report_lines(report: Report) -> Iterator[str]:
     """Yield the lines of a report."""
+    days = "1 day" if report.days == 1 else f"{report.days:g} days"
     yield (
-        f"{report.days:g} days from {report.begins:%Y-%m-%d}, {report.cards}, "
-        f"{report.people} people, seed {report.seed}"
+        f"{days} from {report.begins:%Y-%m-%d}, {report.cards}, {report.people} people, "
+        f"seed {report.seed}"
     )
     yield f"What they ask for: {report.workload}"
     for note in report.notes:
