@@ -1,11 +1,11 @@
 """Which running jobs a slice takes the place of, below the limits of who pays; and until when.
 
 Where a limit counts slices and running jobs together, a slice is let in whatever jobs have there.
-The newest of those jobs are held back then, suspended and never ended, until all that run are
-within the limit again. They go on in the order of their age, each as soon as it passes no limit; a
-younger one never in the room that an older one waits for. Meanwhile they count in no limit, as
-nothing does that waits. So what is decided on its own result changes nothing. Nothing is held back
-because a limit became less: what runs goes on.
+The newest of those jobs are held back then, those within a guarantee last, suspended and never
+ended, until all that run are within the limit again. They go on in the order of their age, each as
+soon as it passes no limit; a younger one never in the room that an older one waits for. Meanwhile
+they count in no limit, as nothing does that waits. So what is decided on its own result changes
+nothing. Nothing is held back because a limit became less: what runs goes on.
 """
 
 from collections import defaultdict
@@ -41,6 +41,11 @@ class _Job:
     def age(self) -> tuple[datetime, int]:
         """What the oldest has the least of."""
         return min(each.age for each in self.slices)
+
+    @property
+    def turn(self) -> tuple[bool, tuple[datetime, int]]:
+        """What who goes on first has the least of: within a guarantee, then the oldest."""
+        return not all(each.entitled_job for each in self.slices), self.age
 
     @property
     def slice_ids(self) -> tuple[SliceId, ...]:
@@ -110,7 +115,7 @@ class _Choice:
         if not parts:
             return
         found = (each for each in _jobs_at(self.holdings, node) if not each.held_back)
-        for job in sorted(_jobs(self.holdings, found), key=lambda each: each.age, reverse=True):
+        for job in sorted(_jobs(self.holdings, found), key=lambda each: each.turn, reverse=True):
             if job.slice_ids[0] in self.held:
                 continue
             others = self.runs[node] - job.amounts
@@ -127,7 +132,7 @@ class _Choice:
         blocked: set[_Part] = set()
         spared: set[SliceId] = set()
         before = _jobs(self.holdings, self.holdings.held_back())
-        for job in sorted((*before, *self.held.values()), key=lambda each: each.age):
+        for job in sorted((*before, *self.held.values()), key=lambda each: each.turn):
             nodes, passed, parts = self._nodes_of(job), set[_Part](), set[_Part]()
             for node in nodes:
                 passed |= _passed(node, self.limits[node], self.runs[node], job.amounts)

@@ -2,10 +2,15 @@
 
 A group's limit counts what is charged to it and to the groups in it; a person's all that they hold.
 Slices alone count: a slice takes the place of its payer's jobs (``jobs_held_back``).
+
+For a slice within the guarantee of its group, on the way to that group, a limit counts only what is
+entitled there: what others borrow below it takes no guarantee away. Guarantees are never above
+limits, so of cards and types there is room then, always. What is borrowed goes on beyond the limit,
+and nothing more is borrowed below it while it does.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Final
@@ -51,6 +56,8 @@ class Asked:
     gpu_type: str
     amount: GpuAmount
     cards: Fraction
+    steps: int = 0
+    """To how many steps of its payer's way it would be entitled."""
 
     @property
     def counted(self) -> Amounts:
@@ -70,6 +77,30 @@ class Without:
     """Slices with the group that pays instead."""
     _sums: dict[GroupName | None, Amounts] = field(default_factory=dict, compare=False, repr=False)
     """What is gone, by who paid, once that was asked for."""
+
+    def counted(self, path: Sequence[NodeName], at: int, asked: Asked) -> Amounts:
+        """Return what counts at ``path[at]`` then beside a slice that is asked for."""
+        if not self._is_by_right(path[-1], at, asked.steps):
+            return self.held(path[at])
+        holdings = self.holdings
+        leaf = holdings.leaf(GroupName(path[-1]))
+        way = holdings.groups.paths[leaf]
+        if self.only is not None:
+            return sum_of(
+                holdings,
+                (one for one in self.only if _stays_entitled(holdings, one, way, at, asked)),
+            )
+        counted = holdings.entitled_beside(asked.gpu_type, leaf, at, asked.steps)
+        out = (*self.gone, *(one for one, _ in self.recharged))
+        gone = [one for one in out if _stays_entitled(holdings, one, way, at, asked)]
+        comes = [one for one, to in self.recharged if path[at] in paying_groups(holdings, to)]
+        return counted - sum_of(holdings, gone) + sum_of(holdings, comes)
+
+    def _is_by_right(self, group: NodeName, at: int, steps: int) -> bool:
+        """Whether a slice is entitled against what else there is at a group on its way."""
+        leaf = self.holdings.leaf(GroupName(group))
+        depth = len(self.holdings.groups.paths[leaf])
+        return steps > at + 1 or (steps == depth == at + 1)
 
     def held(self, node: NodeName) -> Amounts:
         """Return what is held at a group then."""
@@ -120,6 +151,24 @@ def sum_of(holdings: Holdings, slices: Iterable[Holding]) -> Amounts:
     return Amounts(sums, memory_mib, count)
 
 
+def _stays_entitled(
+    holdings: Holdings, one: Holding, way: Sequence[NodeName], at: int, asked: Asked
+) -> bool:
+    """Whether a slice counts at ``way[at]`` beside one that is asked for by right."""
+    piece = holdings.piece(one.slice_id)
+    if piece is None:
+        return False
+    own = holdings.groups.paths[piece.node]
+    together = next(
+        (depth for depth, (a, b) in enumerate(zip(own, way, strict=False)) if a != b),
+        min(len(own), len(way)),
+    )
+    steps = asked.steps
+    if holdings.type_of(one.gpu_id) != asked.gpu_type:
+        steps = min(at + 2, len(way))
+    return together > at and piece.entitled > min(together, steps - 1)
+
+
 def paying_groups(holdings: Holdings, group: GroupName | None) -> tuple[NodeName, ...]:
     """Return a group with all above it, the top first; none for one that is no more."""
     return tuple(NodeName(name) for name in holdings.document.path_of_payer(group))
@@ -130,7 +179,7 @@ def group_bounds(world: Without, group: GroupName | None, asked: Asked) -> tuple
     if group is None:
         return ()
     path = paying_groups(world.holdings, group)
-    held = {name: world.held(name) for name in path}
+    held = {name: world.counted(path, at, asked) for at, name in enumerate(path)}
     return bounds(group_limits(world.holdings.document, group), held, path, asked.counted)
 
 

@@ -56,20 +56,21 @@ def other_payer(holdings: Holdings, holding: Holding, group: GroupName) -> Other
     piece = holdings.piece(holding.slice_id)
     if facts is None or gpu_type is None or piece is None:
         return None
-    asked = Asked(facts.kind, gpu_type, holding.amount, piece.cards)
+    leaf = holdings.leaf_for(group, holding.owner)
+    steps = holdings.steps_at(gpu_type, leaf, piece.cards)
+    asked = Asked(facts.kind, gpu_type, holding.amount, piece.cards, steps)
     payer = _payer(holdings, holding, group)
     if payer is None or not _may_pay(holdings, payer, asked):
         return None
     met = group_bounds(Without(holdings, gone=(holding,)), group, asked)
     if beyond(met) is not None:
         return None
-    leaf = holdings.leaf_for(group, holding.owner)
     return OtherPayer(
         holding,
         group,
         asked,
         holdings.is_spent(group, holding.owner),
-        holdings.steps_at(gpu_type, leaf, piece.cards),
+        steps,
         len(holdings.tree(gpu_type).paths[leaf]),
         met[0].room / met[0].asked if met else None,
     )

@@ -212,14 +212,16 @@ def _option(
     """Return what a wish is on a kind of GPU that is large enough for it."""
     kind, gpu_type = there
     amount = wanted.on(kind)
-    asked = Asked(kind, gpu_type, amount, cards_of(amount, kind))
+    cards = cards_of(amount, kind)
+    steps = holdings.steps_at(gpu_type, node, cards)
+    asked = Asked(kind, gpu_type, amount, cards, steps)
     met = group_bounds(Without(holdings), payer.group, asked)
     return Option(
         payer,
         wanted,
         asked,
         node,
-        holdings.steps_at(gpu_type, node, asked.cards),
+        steps,
         len(holdings.tree(gpu_type).paths[node]),
         met[0] if met else None,
     )

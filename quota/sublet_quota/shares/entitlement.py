@@ -35,6 +35,8 @@ class Piece:
     """How many steps of the way from the root to the leaf count the piece as entitled: all of them,
     entitled against everybody; 0, borrowed from everybody else.
     """
+    memory_mib: int = 0
+    """What limits count of it besides cards."""
 
 
 def entitle(tree: GroupTree, pieces: Sequence[Piece]) -> tuple[Piece, ...]:

@@ -4,11 +4,12 @@ A change concerns only the node that pays and those above it: at each of these, 
 what was entitled stays as far as it fits, and then the oldest borrowed ones that fit follow.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from fractions import Fraction
+from typing import Final
 
 from sublet_quota.shares.cards import NO_CARD
 from sublet_quota.shares.entitled_by_age import Age, KeptByAge, WaitingByAge
@@ -22,6 +23,28 @@ class _Entry:
     age: Age
 
 
+@dataclass(frozen=True, slots=True)
+class EntitledSum:
+    """What is entitled at a node, as limits count it."""
+
+    cards: Fraction
+    memory_mib: int
+    slices: int
+
+    def __add__(self, other: "EntitledSum") -> "EntitledSum":
+        """Return both together."""
+        cards, memory_mib = self.cards + other.cards, self.memory_mib + other.memory_mib
+        return EntitledSum(cards, memory_mib, self.slices + other.slices)
+
+    def __sub__(self, other: "EntitledSum") -> "EntitledSum":
+        """Return this one without the other."""
+        cards, memory_mib = self.cards - other.cards, self.memory_mib - other.memory_mib
+        return EntitledSum(cards, memory_mib, self.slices - other.slices)
+
+
+NOTHING_ENTITLED: Final = EntitledSum(NO_CARD, 0, 0)
+
+
 class EntitlementIndex:
     """The pieces of one GPU type, with what each is entitled to."""
 
@@ -32,6 +55,9 @@ class EntitlementIndex:
         self._kept: dict[NodeName, KeptByAge] = {}
         self._waiting: dict[NodeName, WaitingByAge] = {}
         self._entitled: dict[NodeName, Fraction] = {}
+        self._sums: dict[NodeName, EntitledSum] = {}
+        self._sums_inside: dict[NodeName, EntitledSum] = {}
+        """The sums of a node's children."""
         self._changed: set[PieceId] = set()
 
     def put(  # noqa: PLR0913 - what a piece is, and what goes with it
@@ -61,7 +87,7 @@ class EntitlementIndex:
         age = Age(not as_before, since, lot, piece.piece_id)
         if before is not None:
             same = replace(before.piece, suspendable=piece.suspendable)
-            if before.age == age and (same.node, same.cards) == (piece.node, piece.cards):
+            if before.age == age and same == replace(piece, entitled=same.entitled):
                 self._entries[piece.piece_id] = _Entry(same, age)
                 self._settle(concerned)
                 return
@@ -129,6 +155,24 @@ class EntitlementIndex:
         """What is entitled at each node; a node that is not there has nothing."""
         return self._entitled
 
+    def entitled_beside(self, path: Sequence[NodeName], at: int, steps: int) -> EntitledSum:
+        """Return what stays entitled at ``path[at]`` beside one more piece of so many steps.
+
+        On its way that is what is entitled in the other groups, and at the last of its steps all.
+        What is entitled to fewer steps there makes way in the guarantee.
+        """
+        last = min(steps, len(path)) - 1
+        found = self._sums.get(path[max(at, last)], NOTHING_ENTITLED)
+        for depth in range(at, last):
+            inside = self._sums_inside.get(path[depth], NOTHING_ENTITLED)
+            found += inside - self._sums.get(path[depth + 1], NOTHING_ENTITLED)
+        return found
+
+    def entitled_inside(self, node: NodeName) -> EntitledSum:
+        """Return what is entitled in the groups of a node; at a leaf what is entitled there."""
+        sums = self._sums_inside if self.tree.nodes[node].children else self._sums
+        return sums.get(node, NOTHING_ENTITLED)
+
     def steps_for(self, node: NodeName, cards: Fraction) -> int:
         """Return to how many steps of its way one more piece would be entitled."""
         return self._steps_with_room(node, cards, len(self.tree.paths[node]))
@@ -183,7 +227,7 @@ class EntitlementIndex:
         if depth > piece.entitled:
             self._waiting.setdefault(name, WaitingByAge()).add(entry.age, piece.cards)
             return
-        self._add(name, piece.cards)
+        self._add(name, piece, 1)
         if depth == piece.entitled:
             self._kept.setdefault(name, KeptByAge()).add(entry.age, piece.cards)
 
@@ -194,12 +238,17 @@ class EntitlementIndex:
             if depth > piece.entitled:
                 self._waiting[name].discard(entry.age, piece.cards)
                 continue
-            self._add(name, -piece.cards)
+            self._add(name, piece, -1)
             if depth == piece.entitled:
                 self._kept[name].discard(entry.age, piece.cards)
 
-    def _add(self, name: NodeName, cards: Fraction) -> None:
-        entitled = self._entitled.get(name, NO_CARD) + cards
+    def _add(self, name: NodeName, piece: Piece, count: int) -> None:
+        more = EntitledSum(count * piece.cards, count * piece.memory_mib, count)
+        _add_to(self._sums, name, more)
+        above = self.tree.paths[name][-2:-1]
+        if above:
+            _add_to(self._sums_inside, above[0], more)
+        entitled = self._entitled.get(name, NO_CARD) + more.cards
         if entitled:
             self._entitled[name] = entitled
         else:
@@ -241,3 +290,11 @@ class EntitlementIndex:
         self._take_out(entry)
         self._enter(_Entry(replace(piece, entitled=steps), entry.age))
         self._changed.add(piece.piece_id)
+
+
+def _add_to(sums: dict[NodeName, EntitledSum], name: NodeName, more: EntitledSum) -> None:
+    found = sums.get(name, NOTHING_ENTITLED) + more
+    if found.slices:
+        sums[name] = found
+    else:
+        sums.pop(name, None)

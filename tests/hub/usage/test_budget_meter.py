@@ -240,6 +240,21 @@ def test_a_slice_whose_agent_is_silent_counts_as_it_was_seen_last(desk: Desk) ->
     assert desk.held_us("ada") == {HeldKind.SUSPENDED: 7205 * S}
 
 
+def test_a_guaranteed_slice_stays_so_while_its_agent_is_away_be_the_service_new_or_not(
+    desk: Desk,
+) -> None:
+    desk.hold(a_slice("a", "ada", entitled=1, entitled_in_force=1))
+    for meter in (desk.start(), desk.start()):
+        desk.now += timedelta(minutes=8)
+        meter.store_at_end()
+    with_card_open(desk)
+    desk.report(meter, a={})
+    desk.capacity.holdings.remove_gpu(GPU.gpu_id)
+    desk.now += timedelta(minutes=8)
+    meter.store_at_end()
+    assert {row.time.entitled for row in desk.rows()} == {True}
+
+
 def test_time_is_counted_in_the_hours_in_which_it_was(desk: Desk) -> None:
     meter = desk.start()
     desk.hold(a_slice("a", "ada"))

@@ -87,6 +87,8 @@ class Step:
 
 QUARTERS = [Fraction(number, 4) for number in range(9)]
 LIMITS = ("", "", "", "H100: 2", "cards: 3", "memory: 100 GiB", "slices: 2")
+ABOVE_GUARANTEES = ("", "H100", "cards")
+"""What is limited of groups that are guaranteed something; it can be no less than that."""
 FACTORS = (
     "memory_overcommit: 2",
     "memory_overcommit: 1, compute_overcommit: 1",
@@ -103,6 +105,8 @@ def any_group(draw: st.DrawFn, name: str, depth: int) -> Group:
     own = draw(st.sampled_from([Fraction(0), *QUARTERS]))
     guaranteed = sum((one.guaranteed for one in inside), own)
     limit = draw(st.sampled_from(LIMITS)) if not guaranteed else ""
+    if guaranteed and (limited := draw(st.sampled_from(ABOVE_GUARANTEES))):
+        limit = f"{limited}: '{guaranteed + draw(st.sampled_from(QUARTERS))}'"
     return Group(name, guaranteed, draw(st.sampled_from((0, 1, 1, 2, 3))), limit, inside)
 
 

@@ -34,10 +34,14 @@ def walk(any_one: AnyHub) -> Iterator[tuple[SmallHub, RequestedSlice, str]]:
 
 
 def is_due(holdings: Holdings, wish: RequestedSlice) -> bool:
-    """Whether a wish is within a guarantee that is laid out, and within all limits."""
+    """Whether a wish is within a guarantee that is laid out.
+
+    No limit has a part in it: of who is guaranteed something these hubs limit cards alone, and a
+    guarantee is never above such a limit.
+    """
     return any(
         option.rank is Rank.ENTITLED and not holdings.layout(option.asked.gpu_type).problems
-        for option in admit(holdings, wish).options
+        for option in admit(holdings, wish).within_rights
     )
 
 

@@ -237,6 +237,12 @@ class HoldingsMachine(RuleBasedStateMachine):
             on = [s for s in self.slices.values() if node in ("", *paths[held.leaf(s.group)])]
             assert held.held(node) == self.total(s for s in on if s.is_notebook)
             assert held.jobs_held(node) == self.total(s for s in on if not s.is_notebook)
+            assert held.entitled_jobs_held(node) == self.total(s for s in on if s.entitled_job)
+            if node:
+                depth = len(paths[node]) + bool(held.groups.nodes[node].children)
+                assert held.entitled_inside(node) == self.total(
+                    s for s in on if s.is_notebook and self.entitled_steps(s) >= depth
+                )
         for owner in OWNERS:
             mine = [s for s in self.slices.values() if s.owner == owner]
             by_id = sorted(mine, key=lambda one: one.slice_id)
@@ -314,6 +320,7 @@ class HoldingsMachine(RuleBasedStateMachine):
                     cards_on(holding.amount, kind),
                     not holding.unsuspendable,
                     steps,
+                    holding.amount.memory_mib,
                 )
             )
         return sorted(found, key=self.age)
@@ -336,6 +343,10 @@ class HoldingsMachine(RuleBasedStateMachine):
             suspendable=piece.suspendable and not alone,
         )
         return replace(found, suspendable=piece.suspendable)
+
+    def entitled_steps(self, holding: Holding) -> int:
+        piece = self.held.piece(holding.slice_id)
+        return 0 if piece is None else piece.entitled
 
     def total(self, slices) -> Amounts:
         cards: dict[str, Fraction] = {}

@@ -19,6 +19,32 @@ _IN_A_GRACE: Final = "tests/quota/admission/test_restarts_in_a_grace.py"
 MUTANTS: Final = (
     Mutant(
         3,
+        "what siblings borrow fills a limit above a guarantee",
+        "quota/sublet_quota/admission/met_limits.py",
+        "        if not self._is_by_right(path[-1], at, asked.steps):",
+        "        if asked.steps >= 0:",
+        (
+            (
+                "tests/quota/admission/test_guarantees_below_limits.py::"
+                "test_what_is_guaranteed_is_had_though_siblings_and_direct_members_fill_the_limit"
+            ),
+        ),
+    ),
+    Mutant(
+        3,
+        "what siblings borrow fills a limit above a guarantee for a job",
+        "quota/sublet_quota/jobs/payers/job_limits.py",
+        "    return job.rank is Rank.ENTITLED and job.entitled_on == gpu_type",
+        "    return job.rank is None",
+        (
+            (
+                "tests/quota/admission/test_guarantees_below_limits.py::"
+                "test_a_job_within_its_group_s_guarantee_starts_though_others_fill_the_limit_above"
+            ),
+        ),
+    ),
+    Mutant(
+        3,
         "whoever is on a card is moved away ahead of another group's reservation",
         _RESERVE,
         "if makes_way(room.snapshot, c.view) and not c.by_eviction",

@@ -170,8 +170,14 @@ class BudgetMeter:
             # What was released meanwhile is counted to its end.
             seen = self._seen.get(slice_id)
             if seen is not None and seen.until < now:
-                seen.entitled = self._is_entitled(seen)
+                if self._is_heard_of(seen, now):
+                    seen.entitled = self._is_entitled(seen)
                 self._count(seen, now)
+
+    def _is_heard_of(self, seen: _Seen, now: datetime) -> bool:
+        """Whether what holdings say of a slice counts: not while its agent, and card, are away."""
+        told_at = self._looked_at.get(seen.record.gpu.node)
+        return told_at is not None and now - told_at <= LONGEST
 
     def _taken_off(self) -> tuple[tuple[ChargedHour, ...], datetime]:
         """Return what is to be stored, and up to when all is counted then."""
@@ -250,7 +256,9 @@ class BudgetMeter:
         seen.owed_us = min(seen.owed_us, _MOST_OWED_US)
 
     def _see(self, record: SliceRecord, since: datetime) -> None:
-        self._seen[record.slice_id] = _Seen(record, since, _cards_of(record))
+        steps = record.entitled if record.entitled_in_force is None else record.entitled_in_force
+        cards = _cards_of(record)
+        self._seen[record.slice_id] = _Seen(record, since, cards, entitled=bool(steps))
 
     def _ledger_changed(self, change: Change) -> None:
         """Count what is released, or counts otherwise from now on, as it was until now."""

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Final, Generic, TypeVar
 
 from sublet_quota.shares.cards import NO_CARD
+from sublet_quota.shares.entitlement_index import EntitledSum
 from sublet_quota.shares.limits import Amounts
 
 K = TypeVar("K", bound=Hashable)
@@ -74,3 +75,14 @@ class Accounts(Generic[K]):
             cards = MappingProxyType(dict(found.cards))
             found.told = Amounts(cards, found.memory_mib, found.slices)
         return found.told
+
+
+def entitled_amounts(sums: Iterable[tuple[str, EntitledSum]]) -> Amounts:
+    """Return what is entitled of each type, added up as limits count it."""
+    cards: dict[str, Fraction] = {}
+    memory_mib = slices = 0
+    for gpu_type, found in sums:
+        if found.slices:
+            cards[gpu_type] = found.cards
+            memory_mib, slices = memory_mib + found.memory_mib, slices + found.slices
+    return Amounts(cards, memory_mib, slices)

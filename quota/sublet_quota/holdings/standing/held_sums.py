@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Final
 
 from sublet_quota.budgets.standing import Spent
+from sublet_quota.holdings.standing.accounts import entitled_amounts
 from sublet_quota.holdings.standing.standings import Standings
 from sublet_quota.names.ids import GroupName, SliceId, UserName
 from sublet_quota.residency.snapshot import Rank
@@ -63,6 +64,31 @@ class HeldSums:
     def held(self, node: NodeName) -> Amounts:
         """Return the slices of a group, with all that is in it; jobs are apart."""
         return self._standings.held(node)
+
+    def entitled_beside(self, gpu_type: str, leaf: NodeName, at: int, steps: int) -> Amounts:
+        """Return what stays entitled at ``at`` on the way to a leaf beside one more slice there.
+
+        ``steps``: to how many of that way the slice would be entitled, at least to the next one.
+        """
+        path = self._standings.tree.paths[leaf]
+        return entitled_amounts(
+            (
+                name,
+                standing.entitled_beside(path, at, steps)
+                if name == gpu_type
+                else standing.entitled_inside(path[at]),
+            )
+            for name, standing in self._standings.of_types()
+        )
+
+    def entitled_inside(self, node: NodeName) -> Amounts:
+        """Return what is entitled in the groups of a node; at a leaf what is entitled there."""
+        of_types = self._standings.of_types()
+        return entitled_amounts((name, each.entitled_inside(node)) for name, each in of_types)
+
+    def entitled_jobs_held(self, node: NodeName) -> Amounts:
+        """Return what entitled jobs of a group have, with all that is in it."""
+        return self._standings.entitled_jobs_held(node)
 
     def jobs_held(self, node: NodeName) -> Amounts:
         """Return what jobs of a group have, with all that is in it."""

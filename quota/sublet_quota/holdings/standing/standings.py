@@ -73,6 +73,7 @@ class Standings:
         self._slices_by: Accounts[UserName] = Accounts()
         self._jobs_of: Accounts[NodeName] = Accounts()
         self._spent_jobs_of: Accounts[NodeName] = Accounts()
+        self._entitled_jobs_of: Accounts[NodeName] = Accounts()
         self._jobs_by: Accounts[UserName] = Accounts()
         self._called_back: dict[str, PathSums] = {}
         """By type: what slices that lost their place hold."""
@@ -97,6 +98,10 @@ class Standings:
             tree = tree_of(self.document, gpu_type) if gpu_type in self._said else self.tree
             self._types[gpu_type] = TypeStanding(tree, self._turns, expect)
         return self._types[gpu_type]
+
+    def of_types(self) -> Iterable[tuple[str, TypeStanding]]:
+        """Return how the groups stand on each type of which there are cards or slices."""
+        return self._types.items()
 
     def types(self) -> tuple[str, ...]:
         """Return the types of which there are cards or slices, or guarantees, sorted."""
@@ -202,6 +207,10 @@ class Standings:
     def jobs_held(self, node: NodeName) -> Amounts:
         """Return what jobs of a group have, with all that is in it."""
         return self._jobs_of.of(node)
+
+    def entitled_jobs_held(self, node: NodeName) -> Amounts:
+        """Return what of that entitled jobs have."""
+        return self._entitled_jobs_of.of(node)
 
     def jobs_filling(self, node: NodeName, gpu_type: str) -> Fraction:
         """Return the cards of a group's guarantee that jobs can fill: not those that are spent."""
@@ -332,6 +341,8 @@ class Standings:
         by.add((holding.owner,), counted.entry)
         if counted.is_spent_job:
             self._spent_jobs_of.add(path, counted.entry)
+        if holding.entitled_job:
+            self._entitled_jobs_of.add(path, counted.entry)
         self._count_called_back(counted, 1)
 
     def _take_off(self, counted: _Counted) -> None:
@@ -343,6 +354,8 @@ class Standings:
         by.remove((holding.owner,), counted.entry)
         if counted.is_spent_job:
             self._spent_jobs_of.remove(path, counted.entry)
+        if holding.entitled_job:
+            self._entitled_jobs_of.remove(path, counted.entry)
         self._count_called_back(counted, -1)
 
     def _count_called_back(self, counted: _Counted, count: int) -> None:
@@ -366,6 +379,7 @@ class Standings:
             cards,
             suspendable=not holding.unsuspendable,
             entitled=0 if node == SPENT else told,
+            memory_mib=holding.amount.memory_mib,
         )
         gpu_type = None if card is None else card.gpu_type
         return _Counted(

@@ -5,7 +5,7 @@ card that fails and comes back leaves no trace in it. Where there are fewer card
 another follows from it: what counts under the guarantees that these cards can keep.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -16,7 +16,7 @@ from sublet_quota.shares.cards import NO_CARD, total
 from sublet_quota.shares.division import Shares
 from sublet_quota.shares.entitled_by_age import Age
 from sublet_quota.shares.entitlement import Piece, PieceId
-from sublet_quota.shares.entitlement_index import EntitlementIndex
+from sublet_quota.shares.entitlement_index import EntitledSum, EntitlementIndex
 from sublet_quota.shares.group_tree import GroupTree, NodeName
 from sublet_quota.shares.in_force import GuaranteesCut, guarantees_in_force
 from sublet_quota.shares.reclaim import Position
@@ -196,6 +196,14 @@ class TypeStanding:
     def steps_for(self, node: NodeName, cards: Fraction) -> int:
         """Return to how many steps one more slice would be entitled."""
         return self._index().steps_for(node, cards)
+
+    def entitled_beside(self, path: Sequence[NodeName], at: int, steps: int) -> EntitledSum:
+        """Return what stays entitled at ``path[at]`` beside one more slice of so many steps."""
+        return self._index().entitled_beside(path, at, steps)
+
+    def entitled_inside(self, node: NodeName) -> EntitledSum:
+        """Return what is entitled in the groups of a node; at a leaf what is entitled there."""
+        return self._index().entitled_inside(node)
 
     def steps_as_before(self, node: NodeName, cards: Fraction, steps: int) -> int:
         """Return to how many steps one more slice would be entitled that counts as before.

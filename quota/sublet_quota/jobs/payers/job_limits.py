@@ -6,10 +6,15 @@ notebooks alone. All bind, and the one with least room is named first.
 
 A job that is held back counts nothing, as nothing does that waits; but where its limit has no room
 for it beside what runs, nobody who comes later takes what there is.
+
+For a job that is within its group's guarantee a group's limit counts only what is entitled below
+it, slices and jobs; of a limit that counts slices, too, cards are no matter then, as guarantees are
+never above limits.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final, NamedTuple
 
 from sublet_quota.admission.ended_budgets import budget_that_refuses
@@ -24,6 +29,7 @@ from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.jobs.waiting_job import WaitingJob
 from sublet_quota.names.ids import GroupName, UserName
 from sublet_quota.reasons.derivation import DocumentLine
+from sublet_quota.residency.snapshot import Rank
 from sublet_quota.shares.cards import NO_CARD, total
 from sublet_quota.shares.group_tree import NodeName
 from sublet_quota.shares.limits import Amounts, Bound, Limit, LimitKind, bounds
@@ -99,24 +105,27 @@ class JobLimits:
         self._holdings = holdings
         self._known = KnownLimits(holdings.document) if known is None else known
         self._taken: dict[NodeName, Amounts] = {}
+        self._taken_by_right: dict[NodeName, Amounts] = {}
         self._away: Mapping[NodeName, Amounts] | None = None
         """What jobs that are held back have, by group and owner, once that was asked for."""
-        self._holds: dict[tuple[NodeName, bool], _Held] = {}
+        self._holds: dict[tuple[NodeName, bool, bool], _Held] = {}
         self._found: dict[object, MetLimit | None] = {}
         """What was found since something was placed last; so are the amounts in ``_holds``."""
 
     def in_the_way(self, job: WaitingJob, kind: GpuKind, gpu_type: str) -> MetLimit | None:
         """Return the limit with least room that the job would pass now; ``None``: it fits in."""
-        levels = self._known.of(job)
+        by_right = is_by_right(job, gpu_type)
+        levels = self._levels(job, by_right=by_right)
         if not levels:
             return None
         asked = amounts_of(job, kind, gpu_type)
-        who = job.owner, job.hub_groups, job.group
+        who = job.owner, job.hub_groups, job.group, by_right
         key = (*who, gpu_type, asked.cards[gpu_type], asked.memory_mib, asked.slices)
         if key not in self._found:
             # Most jobs pass none: what is not passed is found more quickly than what is.
-            passed = [each for each in levels if self._is_passed(each, job.owner, asked)]
-            self._found[key] = _first(passed, asked, lambda level: self._held(level, job.owner))
+            held = partial(self._held, owner=job.owner, by_right=by_right)
+            passed = [each for each in levels if _is_passed(each, held(each), asked)]
+            self._found[key] = _first(passed, asked, held)
         return self._found[key]
 
     def never_fits(self, job: WaitingJob, kind: GpuKind, gpu_type: str) -> MetLimit | None:
@@ -126,8 +135,10 @@ class JobLimits:
 
     def met(self, job: WaitingJob, kind: GpuKind, gpu_type: str) -> tuple[MetLimit, ...]:
         """Return all limits that the job meets, the least room first."""
-        asked = amounts_of(job, kind, gpu_type)
-        return _met(self._known.of(job), asked, lambda level: self._held(level, job.owner))
+        by_right = is_by_right(job, gpu_type)
+        held = partial(self._held, owner=job.owner, by_right=by_right)
+        levels = self._levels(job, by_right=by_right)
+        return _met(levels, amounts_of(job, kind, gpu_type), held)
 
     def lets_in(self, job: WaitingJob) -> bool:
         """Whether no budget of a job's payer that is over refuses what is new."""
@@ -135,7 +146,13 @@ class JobLimits:
 
     def take(self, job: WaitingJob, kind: GpuKind, gpu_type: str) -> None:
         """Count a job that was placed."""
-        self._count(job, amounts_of(job, kind, gpu_type))
+        amounts = amounts_of(job, kind, gpu_type)
+        self._count(job, amounts)
+        if is_by_right(job, gpu_type):
+            for level in self._known.of(job):
+                node = _node(level, job.owner)
+                taken = self._taken_by_right.get(node, NOTHING)
+                self._taken_by_right[node] = taken + amounts
 
     def recharge(self, amounts: Amounts, former: WaitingJob | None, to: WaitingJob | None) -> None:
         """Count a running job no longer at the expense of one payer, and at another's instead."""
@@ -155,22 +172,19 @@ class JobLimits:
         self._found.clear()
         self._holds.clear()
 
-    def _is_passed(self, level: _Level, owner: UserName, asked: Amounts) -> bool:
-        counted, limit = self._held(level, owner), level.limit
-        if counted.held_back.slices:
-            return not all(bound.allows for bound in _bounds(level, counted, asked))
-        held = counted.runs
-        ((gpu_type, cards),) = asked.cards.items()
-        of_type = limit.types.get(gpu_type)
-        return (
-            (of_type is not None and held.cards.get(gpu_type, NO_CARD) + cards > of_type)
-            or (limit.cards is not None and total(held.cards.values()) + cards > limit.cards)
-            or _is_above(held.memory_mib + asked.memory_mib, limit.memory_mib)
-            or _is_above(held.slices + asked.slices, limit.slices)
-        )
+    def _levels(self, job: WaitingJob, *, by_right: bool) -> tuple[_Level, ...]:
+        """Return the limits that a job meets, by what they bound it."""
+        levels = self._known.of(job)
+        return tuple(map(_less_guaranteed, levels)) if by_right else levels
 
-    def _held(self, level: _Level, owner: UserName) -> _Held:
-        key = _node(level, owner), level.jobs_alone
+    def _held(self, level: _Level, owner: UserName, *, by_right: bool) -> _Held:
+        key = _node(level, owner), level.jobs_alone, by_right
+        if key not in self._holds and by_right and level.group is not None:
+            node = key[0]
+            runs = self._taken_by_right.get(node, NOTHING) + self._holdings.entitled_jobs_held(node)
+            if not level.jobs_alone:
+                runs += self._holdings.entitled_inside(node)
+            self._holds[key] = _Held(runs, NOTHING)
         if key not in self._holds:
             if self._away is None:
                 self._away = held_back_amounts(self._holdings)
@@ -187,6 +201,32 @@ class JobLimits:
             return holdings.jobs_held_by(owner), holdings.held_by(owner)
         node = NodeName(level.group)
         return holdings.jobs_held(node), holdings.held(node)
+
+
+def is_by_right(job: WaitingJob, gpu_type: str) -> bool:
+    """Whether a job is wholly within its group's guarantee on cards of a type."""
+    return job.rank is Rank.ENTITLED and job.entitled_on == gpu_type
+
+
+def _less_guaranteed(level: _Level) -> _Level:
+    """Return what a limit bounds of what is within a guarantee, which is never above it."""
+    if level.group is None or level.jobs_alone:
+        return level
+    return replace(level, limit=replace(level.limit, types={}, cards=None))
+
+
+def _is_passed(level: _Level, counted: _Held, asked: Amounts) -> bool:
+    if counted.held_back.slices:
+        return not all(bound.allows for bound in _bounds(level, counted, asked))
+    held, limit = counted.runs, level.limit
+    ((gpu_type, cards),) = asked.cards.items()
+    of_type = limit.types.get(gpu_type)
+    return (
+        (of_type is not None and held.cards.get(gpu_type, NO_CARD) + cards > of_type)
+        or (limit.cards is not None and total(held.cards.values()) + cards > limit.cards)
+        or _is_above(held.memory_mib + asked.memory_mib, limit.memory_mib)
+        or _is_above(held.slices + asked.slices, limit.slices)
+    )
 
 
 def amounts_of(job: WaitingJob, kind: GpuKind, gpu_type: str) -> Amounts:

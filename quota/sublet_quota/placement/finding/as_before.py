@@ -114,7 +114,9 @@ def _restart(question: Question) -> _Restart | None:
     amount = _amount(question, holding, facts.kind)
     if not amount.fits_in(holding.amount):
         return None
-    asked = Asked(facts.kind, gpu_type, amount, cards_on(amount, facts.kind))
+    cards = cards_on(amount, facts.kind)
+    steps = holdings.entitled_steps(gpu_type, holding.group, cards)
+    asked = Asked(facts.kind, gpu_type, amount, cards, steps)
     if _has_others_instead(question, holding, asked) or _is_replaced(question, holding, asked):
         return None
     return _Restart(holding, holding.before, facts, asked)
