@@ -272,10 +272,6 @@ class QuotaDocument(Section):
             self._timeline = Timeline(self)
         return self._timeline
 
-    def is_of(self, timeline: "Timeline") -> bool:
-        """Whether it is what is in force of one document."""
-        return self._timeline is timeline
-
     def with_parts(self, parts: InForce, timeline: "Timeline | None" = None) -> "QuotaDocument":
         """Return the document with the parts that are in force in a state."""
         said = {name: getattr(self, name) for name in type(self).model_fields}

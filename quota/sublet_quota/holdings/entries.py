@@ -32,7 +32,7 @@ from sublet_quota.holdings.standing.type_standing import Turns
 from sublet_quota.names.ids import GpuId, GroupName, NodeId, PoolName, SliceId
 from sublet_quota.shares.cards import NO_CARD
 from sublet_quota.shares.entitlement import Piece
-from sublet_quota.shares.group_tree import ROOT, SPENT, NodeName, group_at
+from sublet_quota.shares.group_tree import NodeName
 
 NO_HOST_MEMORY_TOLD: Final[Mapping[NodeId, int]] = MappingProxyType({})
 
@@ -229,22 +229,15 @@ class Entries(HeldSums, CardSums, SliceLists, KeptCards, LaidOutGuarantees):
         """Return the types of which there are cards or slices, or guarantees, sorted."""
         return self._standings.types()
 
-    def slices_at(self, leaf: NodeName) -> Iterator[Holding]:
-        """Yield the notebooks' slices that count at a leaf, in no order.
+    def borrowed_at(
+        self, gpu_type: str, node: NodeName, most: Fraction | None = None
+    ) -> Iterator[Holding]:
+        """Yield the notebooks' slices of a type in a node that are not entitled there, in no order.
 
-        At a group's leaf also those that a budget that is over pays for.
+        ``most``: of at most so many cards each.
         """
-        if leaf == SPENT:
-            paid = self._paid_below({name for name, _ in self.spent.over})
-            return (
-                each for each in paid if each.is_notebook and self.is_spent(each.group, each.owner)
-            )
-        group = group_at(leaf)
-        if group != ROOT:
-            return self.paid_by(GroupName(group))
-        known = self.document.all_groups
-        payers = (each for each in self.payers() if each is None or each not in known)
-        return chain.from_iterable(self.paid_by(each) for each in payers)
+        found = self._standings.of_type(gpu_type).borrowed_at(node, most)
+        return (self._placed.all[SliceId(piece_id)] for piece_id in found)
 
     def lent(self, lender: PoolName, borrower: PoolName) -> Fraction:
         """Return the cards of one pool that borrowed slices of another one have."""

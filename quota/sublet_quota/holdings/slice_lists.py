@@ -1,6 +1,6 @@
 """The slices by card, by owner, by who pays for them: what is read of all slices."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from heapq import merge
 
 from sublet_quota.holdings.gpu_load import Holding
@@ -33,6 +33,15 @@ class SliceLists:
         """Return who pays for notebooks' slices, in no order; ``None``: no group."""
         payers = self._placed.payers()
         return tuple(each for each in payers if any(True for _ in self.paid_by(each)))
+
+    def payers_where(self, is_so: Callable[[Holding], bool]) -> set[GroupName | None]:
+        """Return who pays for a notebook's slice of which something is so: few are looked at."""
+        placed = self._placed
+        return {
+            payer
+            for payer in placed.payers()
+            if any(one.is_notebook and is_so(one) for one in placed.of_payer(payer))
+        }
 
     def paid_by(self, group: GroupName | None) -> Iterator[Holding]:
         """Yield the notebooks' slices that a group pays for, in no order."""

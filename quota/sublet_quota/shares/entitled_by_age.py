@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from fractions import Fraction
+from itertools import chain
 from typing import NamedTuple
 
 from sublet_quota.shares.cards import NO_CARD
@@ -37,6 +38,11 @@ class WaitingByAge:
         del ages[bisect_left(ages, age)]
         if not ages:
             del self._by_size[cards]
+
+    def within(self, most: Fraction | None) -> Iterator[Age]:
+        """Yield the slices of at most this size, in no order; ``None``: all."""
+        of_sizes = (ages for cards, ages in self._by_size.items() if most is None or cards <= most)
+        return chain.from_iterable(of_sizes)
 
     def oldest_within(self, room: Fraction) -> Age | None:
         """Return the oldest slice of at most this size, or ``None``."""

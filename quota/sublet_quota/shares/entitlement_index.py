@@ -177,6 +177,11 @@ class EntitlementIndex:
         """Return to how many steps of its way one more piece would be entitled."""
         return self._steps_with_room(node, cards, len(self.tree.paths[node]))
 
+    def borrowed_at(self, node: NodeName, most: Fraction | None) -> Iterator[PieceId]:
+        """Yield the pieces in a node that are not entitled there, of at most so many cards each."""
+        waiting = self._waiting.get(node, WaitingByAge())
+        return (age.piece_id for age in waiting.within(most))
+
     def changes(self) -> frozenset[PieceId]:
         """Return whose entitlement may have changed since this was asked last."""
         changed = frozenset(self._changed & self._entries.keys())

@@ -27,11 +27,6 @@ def direct_members(group: NodeName) -> NodeName:
     return NodeName(group + _DIRECT)
 
 
-def group_at(leaf: NodeName) -> NodeName:
-    """Return the group whose members' amounts count at a leaf; the root: of those in no group."""
-    return NodeName(leaf.removesuffix(_DIRECT))
-
-
 @dataclass(frozen=True, slots=True)
 class GroupNode:
     """A group and what it is due of one GPU type."""

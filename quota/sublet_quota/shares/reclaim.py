@@ -8,12 +8,12 @@ two groups never take from each other in turns, and the same question on the res
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from sublet_quota.shares.cards import NO_CARD
 from sublet_quota.shares.entitlement import Piece, entitled_sums, held_sums
-from sublet_quota.shares.group_tree import GroupTree, NodeName
+from sublet_quota.shares.group_tree import ROOT, GroupTree, NodeName
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,10 @@ def take(
     ``need`` is what free room leaves of it. ``candidates`` are the pieces where the room is looked
     for, among them any that may not be taken; of one group's, the ones to go first come first.
     """
-    taking = _Taking(position, request)
+    return _take(_Taking(position, request), need, candidates)
+
+
+def _take(taking: "_Taking", need: Fraction, candidates: Iterable[Piece]) -> Taken | TooLittle:
     taken = taking.in_order(candidates)
     chosen: list[Piece] = []
     while taking.sum < need:
@@ -107,9 +110,29 @@ class Openings:
         """By leaf: to how many steps a piece may be entitled, and its most cards."""
         self._of_giver: dict[NodeName, tuple[int, _Most]] = {}
 
+    def givers(self) -> Iterator[tuple[NodeName, Fraction | None]]:
+        """Yield the nodes of which a piece that is not entitled there may make way.
+
+        With each the most cards that such a piece may have; ``None``: any number.
+        """
+        taking = self._taking
+        for level, mine in enumerate(taking.path):
+            siblings = (name for name in taking.beside(level) if name != mine)
+            if taking.is_due(level):
+                yield from ((name, None) for name in siblings)
+            elif taking.is_shared(level):
+                most = ((name, taking.above_share(name)) for name in siblings)
+                yield from ((name, cards) for name, cards in most if cards > 0)
+        if taking.is_due(len(taking.path) - 1):
+            yield taking.request.node, None
+
     def are_in(self, pieces: Iterable[Piece]) -> bool:
         """Whether one of these pieces may make way."""
         return any(piece.suspendable and self._may_go(piece) for piece in pieces)
+
+    def take(self, need: Fraction, candidates: Iterable[Piece]) -> Taken | TooLittle:
+        """Return who makes way, as ``take`` does: what holds before anything is taken is known."""
+        return _take(self._taking.anew(), need, candidates)
 
     def _may_go(self, piece: Piece) -> bool:
         found = self._of_leaf.get(piece.node)
@@ -129,7 +152,7 @@ class Openings:
             return level, None
         if not self._taking.is_shared(level) or giver in self._taking.path:
             return -1, None
-        left = self._taking.position.held[giver] - self._taking.position.shares[giver]
+        left = self._taking.above_share(giver)
         return level, (left.numerator, left.denominator)
 
 
@@ -156,6 +179,17 @@ class _Taking:
 
     def __post_init__(self) -> None:
         self.path = self.position.tree.paths[self.request.node]
+
+    def anew(self) -> "_Taking":
+        """Return that nothing is taken yet, as here, with what is known of that."""
+        return replace(
+            self,
+            _held={},
+            _entitled={},
+            _due=dict(self._due),
+            _shared=dict(self._shared),
+            _keys={},
+        )
 
     def in_order(self, candidates: Iterable[Piece]) -> Iterator[Piece]:
         """Yield what is taken, piece by piece: each counts as taken when it is yielded."""
@@ -225,6 +259,15 @@ class _Taking:
             apart = (level for level, (mine, theirs) in enumerate(steps) if mine != theirs)
             self._levels[leaf] = next(apart, len(self.path) - 1)
         return self._levels[leaf]
+
+    def beside(self, level: int) -> Iterator[NodeName]:
+        """Yield the nodes that are compared at a step, the request's own among them."""
+        above = self.path[level - 1] if level else ROOT
+        return (node.name for node in self.position.tree.nodes[above].children)
+
+    def above_share(self, name: NodeName) -> Fraction:
+        """Return what a node holds above its share, or less than nothing."""
+        return self._left(name) - self.position.shares[name]
 
     def giver(self, leaf: NodeName) -> NodeName:
         return self.position.tree.paths[leaf][self.level(leaf)]

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 from fractions import Fraction
+from itertools import product
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -406,9 +407,23 @@ class HoldingsMachine(RuleBasedStateMachine):
             movable = [one for one in mine if not one.named and len(one.member_of) > 1]
             movable.sort(key=lambda one: (-one.since.timestamp(), one.slice_id))
             assert list(held.rechargeable([group])) == movable
-        for leaf in held.groups.leaves():
-            mine = [one for one in notebooks if held.leaf(one.group) == leaf]
-            assert sorted(held.slices_at(leaf), key=by_id) == sorted(mine, key=by_id)
+        away_from = {one.group for one in notebooks if one.called_back}
+        assert held.payers_where(lambda one: one.called_back) == away_from
+        pieces = [(one, held.piece(one.slice_id)) for one in notebooks]
+        for gpu_type, node in product(held.types(), held.groups.paths):
+            path = held.groups.paths[node]
+            for most in (None, Fraction(1, 4)):
+                mine = [
+                    one
+                    for one, piece in pieces
+                    if piece is not None
+                    and held.type_of(one.gpu_id) == gpu_type
+                    and path == held.groups.paths[piece.node][: len(path)]
+                    and piece.entitled < len(path)
+                    and (most is None or piece.cards <= most)
+                ]
+                found = sorted(held.borrowed_at(gpu_type, node, most), key=by_id)
+                assert not path or found == sorted(mine, key=by_id)
         away = [one for one in slices if one.called_back]
         assert sorted(held.called_back(), key=by_id) == sorted(away, key=by_id)
         for gpu_type in TYPES:

@@ -213,6 +213,33 @@ def test_what_may_open_a_taking_is_what_a_taking_begins_with(
             most = take(position, request, request.cards * 1000, here)
             begins = isinstance(most, Taken) or most.takable > 0
             assert openings.are_in(here) == begins
+            for need in (request.cards, request.cards / 4):
+                assert openings.take(need, here) == take(position, request, need, here)
+
+
+@settings(max_examples=40, deadline=None)
+@given(histories, wishes, st.integers(1, 2))
+def test_slices_that_may_go_first_are_found_where_they_are_borrowed(
+    history: list[tuple[RequestedSlice, str]], wish: RequestedSlice, factor: int
+) -> None:
+    holdings = hub_after(history, factor).holdings
+    question = Question(holdings, wish)
+    for option in question.admission.options:
+        gpu_type = option.asked.gpu_type
+        openings = Openings(question.position(option), question.request(option))
+        found = [
+            one.slice_id
+            for name, most in openings.givers()
+            for one in holdings.borrowed_at(gpu_type, name, most)
+        ]
+        of_type = [one for one in holdings.slices() if holdings.type_of(one.gpu_id) == gpu_type]
+        pieces = [holdings.piece(one.slice_id) for one in of_type]
+        first = [
+            piece.piece_id
+            for piece in pieces
+            if piece is not None and openings.are_in([replace(piece, suspendable=True)])
+        ]
+        assert sorted(found) == sorted(first)
 
 
 @settings(max_examples=40, deadline=None)

@@ -189,6 +189,10 @@ class TypeStanding:
         """Return a slice as a piece, or ``None``."""
         return self._index().piece(piece_id)
 
+    def borrowed_at(self, node: NodeName, most: Fraction | None) -> Iterator[PieceId]:
+        """Yield the slices in a node that are not entitled there, of at most so many cards each."""
+        return self._index().borrowed_at(node, most)
+
     def pieces(self) -> tuple[Piece, ...]:
         """Return all slices, the oldest first."""
         return tuple(self._index().pieces())

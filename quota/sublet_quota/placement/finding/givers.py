@@ -3,7 +3,7 @@
 The answer errs on the side of looking: whoever ``shares.reclaim.take`` would take from is in it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -32,13 +32,6 @@ class Givers:
                 sums[giver] = sums.get(giver, NO_CARD) + piece.cards
         given = (min(cards, self.most[name]) for name, cards in sums.items())
         return sum(given, NO_CARD) >= need
-
-    def leaves(self) -> Iterator[NodeName]:
-        """Yield the leaves whose slices may be taken."""
-        for name in self.most:
-            yield from (
-                each for each in self.tree.below(name) if not self.tree.nodes[each].children
-            )
 
     def _giver(self, leaf: NodeName) -> NodeName:
         """Return the node above a leaf that is compared with one on the request's path."""

@@ -17,7 +17,7 @@ from sublet_quota.names.ids import GpuId, SliceId
 from sublet_quota.placement.finding.question import Question
 from sublet_quota.shares.cards import NO_CARD, total
 from sublet_quota.shares.entitlement import Piece
-from sublet_quota.shares.reclaim import Position, Taken, take
+from sublet_quota.shares.reclaim import Openings, Position, Taken, take
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +109,20 @@ def make_way(
     missing: Missing,
 ) -> Way | None:
     """Return who makes way so that the slice fits; ``None`` where not enough may be taken."""
+    openings = Openings(position, question.request(option))
+    return make_way_by(question, openings, facts, missing)
+
+
+def make_way_by(
+    question: Question, openings: Openings, facts: GpuFacts, missing: Missing
+) -> Way | None:
+    """Return who makes way, as ``make_way`` does, for a request that asks on many cards."""
     if missing.is_nothing:
         return Way(facts.gpu_id)
-    candidates, request = candidates_on(question, facts.gpu_id), question.request(option)
+    candidates = candidates_on(question, facts.gpu_id)
     need = missing.cards(facts.kind.usable_mib)
     while True:
-        answer = take(position, request, need, candidates)
+        answer = openings.take(need, candidates)
         if not isinstance(answer, Taken):
             return None
         freed = amount_of(question.holdings, answer.pieces)

@@ -119,12 +119,16 @@ class Question:
 
         Nor does it borrow where it could not be suspended.
         """
-        if not self.may_lie_on(facts):
-            return False
-        is_borrowed = option.rank is Rank.BORROWED
-        if is_borrowed and self.is_kept_from(facts.gpu_id, option.group):
+        if not self._is_open_to(facts, option):
             return False
         return self.any_host or not self.lacks_host_memory(facts.node, option)
+
+    def _is_open_to(self, facts: GpuFacts, option: Option) -> bool:
+        """Whether an option could be on a card, whatever host memory its node has."""
+        is_borrowed = option.rank is Rank.BORROWED
+        return self.may_lie_on(facts) and not (
+            is_borrowed and self.is_kept_from(facts.gpu_id, option.group)
+        )
 
     def is_kept_from(self, gpu_id: GpuId, group: GroupName | None) -> bool:
         """Whether a group borrows nothing on a card, as it is kept for a reservation of others."""
@@ -173,13 +177,14 @@ class Question:
 
         In each the one with the most memory room comes first. ``among``: these alone, each once.
         """
+        all_open = not self.looks_at_some_cards
         for pool in self.pools(option):
             index = self.holdings.kinds_in(pool).get(option.asked.kind)
             if index is None:
                 continue
             for gpu_id in index.by_room(among, self.nodes_short_for(option)):
                 facts = self.holdings.gpu(gpu_id)
-                if facts is not None and self.may_have(facts, option):
+                if facts is not None and (all_open or self._is_open_to(facts, option)):
                     yield facts, index.rooms[gpu_id]
 
     def pools(self, option: Option) -> tuple[PoolName, ...]:
@@ -226,8 +231,8 @@ class Question:
         return Position(
             position.tree,
             position.shares,
-            _Less(_Less(position.held, away), held),
-            _Less(position.entitled, entitled),
+            _less(_less(position.held, away), held),
+            _less(position.entitled, entitled),
         )
 
     def _recharged(
@@ -252,6 +257,12 @@ class Question:
         return held, entitled
 
 
+def _less(
+    sums: Mapping[NodeName, Fraction], less: Mapping[NodeName, Fraction]
+) -> Mapping[NodeName, Fraction]:
+    return _Less(sums, less) if less else sums
+
+
 class _Less(Mapping[NodeName, Fraction]):
     """Sums by node, less some."""
 
@@ -262,7 +273,8 @@ class _Less(Mapping[NodeName, Fraction]):
         self._less = less
 
     def __getitem__(self, name: NodeName) -> Fraction:
-        return self._sums[name] - self._less.get(name, NO_CARD)
+        sums, less = self._sums[name], self._less.get(name)
+        return sums - less if less else sums
 
     def __iter__(self) -> Iterator[NodeName]:
         return iter(self._sums)

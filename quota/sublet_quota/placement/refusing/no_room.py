@@ -181,8 +181,7 @@ def _in_the_way(question: Question, options: tuple[Option, ...]) -> tuple[GroupN
     if question.only is not None:
         here = holdings.slices_on(question.only)
         return _named({one.group for one in here if one.is_notebook and is_there(one)}, holdings)
-    payers = holdings.payers()
-    return _named({each for each in payers if any(map(is_there, holdings.paid_by(each)))}, holdings)
+    return _named(holdings.payers_where(is_there), holdings)
 
 
 def _groups_of(
