@@ -135,3 +135,32 @@ def test_a_detail_that_fits_stays_on_the_line_of_its_event(service: FakeHubServi
     service.answer("GET events", [an_event(1, detail="its owner runs a cell again")])
     lines = sublet_at_a_terminal(80, "events")
     assert any("suspended" in line and "its owner runs a cell again" in line for line in lines)
+
+
+@pytest.mark.parametrize("command", ["events", "use", "refusals"])
+@pytest.mark.parametrize("typed", ["yesterday", "2026-13-40", "10:30"])
+def test_a_time_that_is_none_is_told_with_how_one_is_written(
+    service: FakeHubService, command: str, typed: str
+):
+    refused = sublet(command, "--since", typed)
+    assert refused.exit_code == 2
+    assert f"'{typed}' is no time: write 2026-11-24, or '2026-11-24 09:30'" in refused.output
+    assert "%" not in sublet(command, "--help").output
+    assert service.asked == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "bounds"),
+    [
+        (("events", "--limit", "x"), "'x' is no number that fits here: write 1 or more"),
+        (("events", "--limit", "0"), "'0' is no number that fits here: write 1 or more"),
+        (("keep", "soon"), "'soon' is no number that fits here: write one from 1 to 1440"),
+        (("keep", "1441"), "'1441' is no number that fits here: write one from 1 to 1440"),
+    ],
+)
+def test_a_number_that_is_none_is_told_with_its_bounds(
+    service: FakeHubService, typed: tuple[str, ...], bounds: str
+):
+    refused = sublet(*typed)
+    assert (refused.exit_code, bounds in refused.output) == (2, True)
+    assert service.asked == []

@@ -23,10 +23,8 @@ from sublet_lab.command_line.tables import (
     wants_json,
     width_left,
 )
+from sublet_lab.command_line.typed import TIME, WholeNumber
 
-TIME: Final = click.DateTime(
-    ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"]
-)
 _ASK_AGAIN_S: Final = 2.0
 _TOLD_LATE: Final = timedelta(minutes=2)
 """How much later than it happened an agent may tell of something that is followed."""
@@ -56,7 +54,7 @@ _FIELDS: Final = (
 @click.option("--until", type=TIME, help="Only earlier ones; local time.")
 @click.option("--owner", help="Only another user's (admins).")
 @click.option(
-    "--limit", type=click.IntRange(1), default=50, show_default=True, help="The newest so many."
+    "--limit", type=WholeNumber(1), default=50, show_default=True, help="The newest so many."
 )
 @click.option("--all", "everything", is_flag=True, help="All that are kept, however many.")
 @click.option("-f", "--follow", is_flag=True, help="Go on with what happens, a line each.")
