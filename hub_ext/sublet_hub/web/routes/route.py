@@ -20,7 +20,7 @@ from sublet_hub.web.routes.context import ServiceParts
 from sublet_hub.web.routes.pages import read_place
 
 _TIME: TypeAdapter[datetime] = TypeAdapter(AwareDatetime)
-_LOST_PLUS: Final = re.compile(" [0-9]{2}:?[0-9]{2}$")
+_LOST_PLUS: Final = re.compile(r" [0-9]{2}:?[0-9]{2}\Z")
 """A zone whose plus an address has told as a space."""
 _CONTROL: Final = re.compile("[\0-\x1f\x7f]")
 _MOST_VALUES = 200
