@@ -36,6 +36,18 @@ def test_share_shows_slices_and_what_is_lent(service: FakeHubService):
     assert Share.model_validate_json(as_json.output) == told
 
 
+def test_share_says_that_a_slice_was_moved_from_which_card_and_when(service: FakeHubService):
+    at = NOW - timedelta(minutes=10)
+    service.answer("GET share", share(slices=(slice_info(came_from=1, came_at=at),)))
+    words = f"was moved from GPU 1 of its node at {at.astimezone():%H:%M}, with all that it held"
+    assert words in " ".join(sublet("share").output.split())
+    bound = slice_info(came_from=1, came_at=at, moving_to=2)
+    service.answer("GET share", share(slices=(bound,)))
+    shown = " ".join(sublet("share").output.split())
+    assert "was moved" not in shown
+    assert "moves to GPU 2" in shown
+
+
 def test_what_other_people_named_moves_no_cursor_and_is_no_markup(service: FakeHubService):
     evil = "x\x1b[2J\x1b]0;title\x07\r[bold]y[/bold]\u202e\x9b31m"
     service.answer("GET jobs", [job(name=evil, reason=evil)])

@@ -103,3 +103,64 @@ def test_an_event_is_a_line_of_eighty_columns_without_the_slices_id(service: Fak
     (second,) = (line for line in lines if "pid 27447" in line)
     assert f"{told[1].at.astimezone():%m-%d %H:%M:%S}" in second
     assert "eee" not in "".join(lines)
+
+
+LONG = (
+    "it moves to GPU 3 of its node, where it is guaranteed its place, as soon as its owner is idle "
+    "or another needs the room"
+)
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_a_long_detail_has_lines_of_its_own_over_the_whole_width(
+    service: FakeHubService, columns: int
+):
+    told = [
+        an_event(1, kind="slice-as-before-no-more", node="gpu-node-17", detail=LONG),
+        an_event(2, slice_id="e" * 32, owner="a-long-name@example.org", detail="pid 27447"),
+        an_event(3, slice_id="e" * 32, detail=""),
+    ]
+    service.answer("GET events", told)
+    lines = sublet_at_a_terminal(columns, "events")
+    assert max(map(len, lines)) <= columns
+    at = next(n for n, line in enumerate(lines) if "slice-as-before-no-more" in line)
+    second = next(n for n, line in enumerate(lines) if "pid 27447" in line)
+    below = [line.strip() for line in lines[at + 1 : second]]
+    assert " ".join(below) == LONG
+    assert len(below) <= 2
+    assert any("8 GiB" in line for line in lines[second + 1 :])
+
+
+def test_a_detail_that_fits_stays_on_the_line_of_its_event(service: FakeHubService):
+    service.answer("GET events", [an_event(1, detail="its owner runs a cell again")])
+    lines = sublet_at_a_terminal(80, "events")
+    assert any("suspended" in line and "its owner runs a cell again" in line for line in lines)
+
+
+@pytest.mark.parametrize("command", ["events", "use", "refusals"])
+@pytest.mark.parametrize("typed", ["yesterday", "2026-13-40", "10:30"])
+def test_a_time_that_is_none_is_told_with_how_one_is_written(
+    service: FakeHubService, command: str, typed: str
+):
+    refused = sublet(command, "--since", typed)
+    assert refused.exit_code == 2
+    assert f"'{typed}' is no time: write 2026-11-24, or '2026-11-24 09:30'" in refused.output
+    assert "%" not in sublet(command, "--help").output
+    assert service.asked == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "bounds"),
+    [
+        (("events", "--limit", "x"), "'x' is no number that fits here: write 1 or more"),
+        (("events", "--limit", "0"), "'0' is no number that fits here: write 1 or more"),
+        (("keep", "soon"), "'soon' is no number that fits here: write one from 1 to 1440"),
+        (("keep", "1441"), "'1441' is no number that fits here: write one from 1 to 1440"),
+    ],
+)
+def test_a_number_that_is_none_is_told_with_its_bounds(
+    service: FakeHubService, typed: tuple[str, ...], bounds: str
+):
+    refused = sublet(*typed)
+    assert (refused.exit_code, bounds in refused.output) == (2, True)
+    assert service.asked == []

@@ -38,7 +38,8 @@ async def ask(world: HubWorld, owner: str, **wish: Any) -> tuple[int, dict[str, 
         "start_options": OPTIONS,
         **wish,
     }
-    # The hub knows the server that it starts: of another the slice is soon taken back.
+    # The hub knows who asks, and the server that it starts: others' slices are soon taken back.
+    world.hub.people.setdefault(owner, None)
     there = world.hub.servers.setdefault(owner, set())
     there.add(body.get("server", ""))
     status, answer = await world.hub_call("POST", "slices", body)

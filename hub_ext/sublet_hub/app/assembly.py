@@ -62,6 +62,7 @@ from sublet_hub.state.collectors.sources import MetricSources
 from sublet_hub.state.fleet import Fleet, NodeView
 from sublet_hub.state.job_files import JobFiles
 from sublet_hub.state.metrics import ServiceMetrics
+from sublet_hub.state.moved_slices import MovedSlices
 from sublet_hub.state.owner_accounts import OwnerAccounts
 from sublet_hub.state.quota_documents.last_in_force import LastInForce
 from sublet_hub.state.stores import Stores
@@ -119,7 +120,12 @@ class Assembly:
             ledger,
             fleet,
             capacity,
-            OverTime(idle_servers.end_of, idle_servers.spared_for, reserved.reserved_from),
+            OverTime(
+                idle_servers.end_of,
+                idle_servers.spared_for,
+                reserved.reserved_from,
+                MovedSlices(ledger, now).came_at,
+            ),
         )
         times = QueueTimes(ledger, now)
         self._wakeup, self._room, self._budget_bell = Wakeup(), Wakeup(), Wakeup()

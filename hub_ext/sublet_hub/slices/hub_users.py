@@ -48,6 +48,14 @@ class HubUsers:
             raise NotFoundError(message)
         return before if found is None or found.groups is None else found.groups
 
+    async def ask_anew(self, owner: UserName) -> HubUser | None:
+        """Return a user as the hub says now; ``None`` where it knows nobody of that name.
+
+        ``HubUnreachableError`` where it does not say.
+        """
+        self._kept.pop(owner, None)
+        return await self._ask(owner)
+
     async def _ask(self, owner: UserName) -> HubUser | None:
         kept = self._kept.get(owner)
         if kept is not None and time.monotonic() - kept[0] < _KEPT_S:

@@ -131,7 +131,7 @@ class HubClient:
         try:
             found = await self._ask(f"users/{quote(name, safe='')}")
         except HTTPClientError as error:
-            if error.code == _NOTHING_THERE:
+            if _is_not_there(error):
                 return None
             raise self._unexpected("who a user is", error) from error
         return HubUser(_groups_of(found) if isinstance(found, dict) else None)
@@ -345,6 +345,17 @@ def _path_of(owner: UserName, server: str) -> str:
 
 def _path_of_user(owner: UserName) -> str:
     return f"users/{quote(owner, safe='')}"
+
+
+def _is_not_there(error: HTTPClientError) -> bool:
+    """Whether the hub itself says that something is not there, and not what stands before it."""
+    if error.code != _NOTHING_THERE or error.response is None:
+        return False
+    try:
+        told = json.loads(error.response.body)
+    except ValueError:
+        return False
+    return isinstance(told, dict) and told.get("status") == _NOTHING_THERE
 
 
 def _may(owner: Any, scope: str) -> bool:

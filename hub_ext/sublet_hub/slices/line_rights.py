@@ -1,16 +1,18 @@
-"""Looks whether those who wait in line are still in the groups by which they joined it.
+"""Looks whether those who wait in line are still users, and in the groups by which they joined it.
 
 The hub is asked after one of them at a time, each about once a minute, as memberships change
-seldom; a hub that does not answer changes nothing. Whom no waiting helps any more by what it says
-leaves the line in the next round.
+seldom; a hub that does not answer changes nothing. Whom it does not know any more leaves the line
+at once, and whom no waiting helps by what it says in the next round.
 """
 
 from collections.abc import Iterator
 from typing import Final
 
 from sublet_quota.names.ids import UserName
+from sublet_quota.reasons.server_queue import LineEnd, line_end_words
+from sublet_quota.wire.event_kinds import EventKind
 
-from sublet_hub.errors import HubUnreachableError, NotFoundError
+from sublet_hub.errors import HubUnreachableError
 from sublet_hub.slices.hub_users import HubUsers
 from sublet_hub.slices.server_queue import ServerQueue
 from sublet_hub.state.owner_accounts import OwnerAccounts
@@ -20,7 +22,7 @@ _MOST_AT_ONCE: Final = 200
 
 
 class LineRights:
-    """The groups of those who wait."""
+    """Those who wait: whether they are users, and their groups."""
 
     def __init__(self, line: ServerQueue, users: HubUsers, accounts: OwnerAccounts) -> None:
         self._line = line
@@ -36,15 +38,20 @@ class LineRights:
             if account is None:
                 continue
             try:
-                groups = await self._users.groups_of(owner)
-            except NotFoundError:
-                continue
+                found = await self._users.ask_anew(owner)
             except HubUnreachableError:
                 return
-            if groups is not None and sorted(groups) != sorted(account.groups):
-                known = account.model_copy(update={"groups": tuple(sorted(groups))})
+            if found is None:
+                self._take_out(owner)
+            elif found.groups is not None and sorted(found.groups) != sorted(account.groups):
+                known = account.model_copy(update={"groups": tuple(sorted(found.groups))})
                 self._accounts.remember(known)
                 self._line.rights_changed()
+
+    def _take_out(self, owner: UserName) -> None:
+        words = line_end_words(LineEnd.NO_USER)
+        for entry in [each for each in self._line.entries.values() if each.owner == owner]:
+            self._line.end(entry, EventKind.QUEUE_GAVE_UP, words)
 
     def _next(self) -> Iterator[UserName]:
         waiting = {owner for owner, _ in self._line.entries}

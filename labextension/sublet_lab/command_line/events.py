@@ -21,16 +21,20 @@ from sublet_lab.command_line.tables import (
     print_table,
     wants_csv,
     wants_json,
+    width_left,
 )
+from sublet_lab.command_line.typed import TIME, WholeNumber
 
-TIME: Final = click.DateTime(
-    ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"]
-)
 _ASK_AGAIN_S: Final = 2.0
 _TOLD_LATE: Final = timedelta(minutes=2)
 """How much later than it happened an agent may tell of something that is followed."""
 _MOST_SEEN: Final = 100_000
-_COLUMNS: Final = ("AT", "WHAT", "OWNER", "NODE", "SLICE", ">MOVED", ">TOOK", "DETAIL")
+_WIDE_COLUMNS: Final = (
+    *("!AT", "!WHAT", "~OWNER", "~NODE", "!SLICE", ">MOVED", ">TOOK", "!DETAIL"),
+)
+_NARROW_COLUMNS: Final = ("!AT", "!WHAT", "~OWNER", "~NODE", "!DETAIL")
+_SHORT: Final = 20
+"""As many letters as say how much was moved, and how long that took."""
 _FIELDS: Final = (
     "at",
     "kind",
@@ -50,7 +54,7 @@ _FIELDS: Final = (
 @click.option("--until", type=TIME, help="Only earlier ones; local time.")
 @click.option("--owner", help="Only another user's (admins).")
 @click.option(
-    "--limit", type=click.IntRange(1), default=50, show_default=True, help="The newest so many."
+    "--limit", type=WholeNumber(1), default=50, show_default=True, help="The newest so many."
 )
 @click.option("--all", "everything", is_flag=True, help="All that are kept, however many.")
 @click.option("-f", "--follow", is_flag=True, help="Go on with what happens, a line each.")
@@ -114,13 +118,14 @@ def written(at: datetime | None) -> str | None:
 
 
 def _print(found: Sequence[EventInfo]) -> None:
-    if is_wide():
-        print_table(_COLUMNS, (_cells(event) for event in found))
+    cells = [_cells(event) for event in found]
+    if is_wide() and _room_beside(_WIDE_COLUMNS, cells) >= _SHORT:
+        _print_details(_WIDE_COLUMNS, cells)
         return
     # The ids of slices are left out, and what was moved where there are words: a line each.
-    print_table(
-        ("!AT", "!WHAT", "~OWNER", "~NODE", "DETAIL"),
-        (
+    _print_details(
+        _NARROW_COLUMNS,
+        [
             (
                 f"{event.at.astimezone():%m-%d %H:%M:%S}",
                 event.kind,
@@ -129,7 +134,24 @@ def _print(found: Sequence[EventInfo]) -> None:
                 event.detail or " in ".join(filter(None, (_moved(event), _took(event)))),
             )
             for event in found
-        ),
+        ],
+    )
+
+
+def _room_beside(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
+    """Return how many letters the last cells have room for beside the others."""
+    return width_left((*columns[:-1], ""), [(*row[:-1], "") for row in rows])
+
+
+def _print_details(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print rows whose last cell is a detail: beside the others, or below them where it is long."""
+    others = [row[:-1] for row in rows]
+    room = max(_SHORT, _room_beside(columns, rows))
+    details = [row[-1] for row in rows]
+    beside = [detail if len(detail) <= room else "" for detail in details]
+    below = [detail if len(detail) > room else "" for detail in details]
+    print_table(
+        columns, [(*row, detail) for row, detail in zip(others, beside, strict=True)], below
     )
 
 

@@ -64,9 +64,21 @@ _FIELDS: Final = (
 @click.option("--node", help="Only those of this node.")
 @click.option("--type", "gpu_type", help="Only those whose type or model has this text in it.")
 @click.option("--pool", help="Only those of this pool.")
-@click.option("--state", "states", type=click.Choice(_STATES), multiple=True)
+@click.option(
+    "--state",
+    "states",
+    type=click.Choice(_STATES),
+    multiple=True,
+    help="Only those in this state; may be repeated.",
+)
 @click.option("--owner", help="Only those on which this user has a slice or a job.")
-@click.option("--sort", type=click.Choice(tuple(_SORTS)), default="node", show_default=True)
+@click.option(
+    "--sort",
+    type=click.Choice(tuple(_SORTS)),
+    default="node",
+    show_default=True,
+    help="By what they are ordered.",
+)
 @json_option
 @csv_option
 @pass_service

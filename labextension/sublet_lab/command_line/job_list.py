@@ -23,6 +23,7 @@ from sublet_lab.command_line.tables import (
     wants_csv,
     wants_json,
 )
+from sublet_lab.command_line.typed import WholeNumber
 
 _STATES: Final = tuple(state.value for state in JobState)
 _SUSPENDED: Final = JobStop.SUSPENDED.value
@@ -59,13 +60,14 @@ _FIELDS: Final = (
 
 
 @click.command("list")
-@click.option("--owner", help="Another user's jobs (admins).")
+@click.option("--owner", help="Only another user's (admins).")
 @click.option(
     "--state",
     "states",
     type=click.Choice((*_STATES, _SUSPENDED)),
     multiple=True,
-    help="May be repeated. suspended: those of the running ones that stand still.",
+    help="Only those in this state; may be repeated. suspended: those of the running ones that "
+    "stand still.",
 )
 @click.option("--node", help="Only those on this node.")
 @click.option("--type", "gpu_type", help="Only those on cards whose type has this text in it.")
@@ -77,7 +79,9 @@ _FIELDS: Final = (
     show_default=True,
     help="queue: those that have a GPU, those that wait, the next one first, those that are over.",
 )
-@click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
+@click.option(
+    "--limit", type=WholeNumber(1), default=50, show_default=True, help="The first so many."
+)
 @json_option
 @csv_option
 @pass_service

@@ -32,6 +32,7 @@ from sublet_lab.command_line.tables import (
     print_json,
     wants_json,
 )
+from sublet_lab.command_line.typed import WholeNumber
 from sublet_lab.command_line.whole_help import WholeHelp
 from sublet_lab.notebooks.job_copies import JobCopies
 from sublet_lab.notebooks.own_server import own_server
@@ -79,7 +80,7 @@ jobs.add_command(list_jobs)
 @click.option("--group", help="The group that pays. Default: whichever fits best.")
 @click.option(
     "--priority",
-    type=click.IntRange(-100, 100),
+    type=WholeNumber(-100, 100),
     default=0,
     show_default=True,
     help="Below 0 lets others' jobs go first; above 0, before what is fair, is for admins alone.",
@@ -106,7 +107,7 @@ jobs.add_command(list_jobs)
 )
 @click.option(
     "--retries",
-    type=click.IntRange(0, 5),
+    type=WholeNumber(0, 5),
     default=0,
     show_default=True,
     help="How often to begin anew after it has failed.",

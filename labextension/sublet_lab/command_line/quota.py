@@ -53,6 +53,7 @@ from sublet_lab.command_line.tables import (
     wants_csv,
     wants_json,
 )
+from sublet_lab.command_line.typed import WholeNumber
 from sublet_lab.command_line.whole_help import WholeHelp
 from sublet_lab.share.quota_words import source_of
 
@@ -107,7 +108,7 @@ def schema() -> None:
 
 
 @quota.command()
-@click.option("--revision", type=click.IntRange(min=1), help="An earlier one, by its number.")
+@click.option("--revision", type=WholeNumber(min=1), help="An earlier one, by its number.")
 @json_option
 @pass_service
 def show(service: Service, revision: int | None) -> None:

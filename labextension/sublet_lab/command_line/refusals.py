@@ -9,7 +9,7 @@ import click
 from sublet_quota.amounts.gpu_amounts import format_memory
 from sublet_quota.wire.refusals import RefusalInfo, RefusalSum
 
-from sublet_lab.command_line.events import TIME, written
+from sublet_lab.command_line.events import written
 from sublet_lab.command_line.service import Service, pass_service
 from sublet_lab.command_line.tables import (
     clock,
@@ -25,6 +25,7 @@ from sublet_lab.command_line.tables import (
     wants_csv,
     wants_json,
 )
+from sublet_lab.command_line.typed import TIME, WholeNumber
 
 _FIELDS: Final = (
     "last_at",
@@ -52,7 +53,7 @@ _NONE: Final = "Nothing was refused."
 @click.option("--code", help="Only with this code, such as no-room.")
 @click.option("--since", type=TIME, help="Only what was refused later; local time.")
 @click.option(
-    "--limit", type=click.IntRange(1), default=50, show_default=True, help="The newest so many."
+    "--limit", type=WholeNumber(1), default=50, show_default=True, help="The newest so many."
 )
 @click.option("--all", "everything", is_flag=True, help="All that are kept, however many.")
 @click.option("--summary", is_flag=True, help="How often each code was told, and to how many.")

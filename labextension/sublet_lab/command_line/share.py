@@ -30,6 +30,7 @@ from sublet_lab.command_line.tables import (
     print_table,
     wants_json,
 )
+from sublet_lab.command_line.typed import WholeNumber
 from sublet_lab.share.quota_words import quota_rows
 from sublet_lab.share.words import in_line_in_words, jobs_in_words
 
@@ -161,7 +162,7 @@ def _print_wide(slices: tuple[SliceInfo, ...]) -> None:
 
 
 @click.command()
-@click.argument("minutes", type=click.IntRange(1, 24 * 60), default=60)
+@click.argument("minutes", type=WholeNumber(1, 24 * 60), default=60)
 @click.option("--off", is_flag=True, help="Let it be lent again.")
 @SLICE
 @json_option

@@ -6,7 +6,7 @@ from sublet_quota.amounts.gpu_amounts import format_compute, format_held, format
 from sublet_quota.reasons.idle_servers import SparingJob, spared_clause
 from sublet_quota.reasons.ranks import RankCode
 from sublet_quota.reasons.standings import activity_of, standing_word
-from sublet_quota.reasons.staying import moving_clause
+from sublet_quota.reasons.staying import moved_clause, moving_clause
 from sublet_quota.reasons.waiting import wait_clause
 from sublet_quota.residency.snapshot import Holder
 from sublet_quota.wire.api import Lease, SliceInfo
@@ -77,6 +77,8 @@ def remarks_on(info: SliceInfo) -> str:
         remarks.append(f"paid by {info.group}")
     if info.moving_to is not None:
         remarks.append(moving_clause(info.moving_to))
+    elif info.came_at is not None:
+        remarks.append(moved_clause(info.came_from, f"{info.came_at.astimezone():%H:%M}"))
     report = info.report
     if report is not None and report.move is not None:
         remarks.append(f"{report.move.kind} {format_memory(report.move.bytes_mib)}")

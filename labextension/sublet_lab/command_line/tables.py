@@ -18,12 +18,14 @@ from pydantic import BaseModel, TypeAdapter
 from rich import box
 from rich.cells import cell_len
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 from sublet_quota.wire.schema import CONTROLS
 
 _WIDTH_OF_FILES = 200
 _WIDE = 120
+_INDENT = 4
 _MARKS = ">!~"
 _ENDLESS = 100_000
 _JSON = "sublet.json"
@@ -139,24 +141,43 @@ def print_found(
         show(found)
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+def print_table(
+    columns: Sequence[str], rows: Iterable[Sequence[str]], below: Sequence[str] = ()
+) -> None:
     """Print rows below their headings.
 
     A column that is named ``>NAME`` is set to the right, and one that is named ``!NAME`` holds ids:
     it is as wide as they are, though a terminal be too narrow for its lines then. What is too long
-    in one named ``~NAME`` is cut, and not folded.
+    in one named ``~NAME`` is cut, and not folded. ``below`` has words for each row, which stand on
+    lines of their own below it; then no column may be one that is folded.
     """
     rows = list(rows)
     console, table = _console(), _table(columns, rows)
     foldable = (index for index, name in enumerate(columns) if not _is_kept_whole(name))
     least = _whole_width(table) - sum(_width_of(columns, rows, index) - 1 for index in foldable)
     console.width = max(console.width, least)
-    console.print(table)
+    if not any(below):
+        console.print(table)
+        return
+    with console.capture() as shown:
+        console.print(table)
+    lines = shown.get().splitlines()
+    first = len(lines) - len(rows) - (0 if table.box is None else 1)
+    for number, line in enumerate(lines):
+        click.echo(line)
+        words = below[number - first] if first <= number < first + len(rows) else ""
+        if words:
+            console.print(Padding(Text(plain(words)), (0, 0, 0, _INDENT)))
+
+
+def width_left(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
+    """Return how much of a line a table leaves; below zero, where it is too wide for the lines."""
+    return _console().width - _whole_width(_table(columns, rows))
 
 
 def fits(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
     """Whether a table has room for all that is in it, with nothing folded or cut."""
-    return _whole_width(_table(columns, rows)) <= _console().width
+    return width_left(columns, rows) >= 0
 
 
 def _is_kept_whole(column: str) -> bool:

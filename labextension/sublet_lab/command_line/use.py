@@ -7,7 +7,7 @@ from typing import Final
 import click
 from sublet_quota.wire.use import KindHours, UseKey, UseReport, UseRow
 
-from sublet_lab.command_line.events import TIME, refuse_reversed, written
+from sublet_lab.command_line.events import refuse_reversed, written
 from sublet_lab.command_line.service import Service, pass_service
 from sublet_lab.command_line.tables import (
     clock,
@@ -20,6 +20,7 @@ from sublet_lab.command_line.tables import (
     wants_csv,
     wants_json,
 )
+from sublet_lab.command_line.typed import TIME
 
 _SUMS: Final = tuple(name for name in UseRow.model_fields if name not in {"of", "kinds"})
 _KINDS: Final = tuple(KindHours.model_fields)

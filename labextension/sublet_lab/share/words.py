@@ -13,7 +13,7 @@ from typing import Final
 
 from sublet_quota.amounts.gpu_amounts import format_compute, format_held, format_memory
 from sublet_quota.reasons.standings import Standing, activity_of, standing_word
-from sublet_quota.reasons.staying import moving_clause
+from sublet_quota.reasons.staying import moved_clause, moving_clause
 from sublet_quota.residency.snapshot import Holder
 from sublet_quota.wire import api
 from sublet_quota.wire.schema import CONTROLS
@@ -174,7 +174,12 @@ def _rank_lines(info: api.SliceInfo) -> list[str]:
     lines = [] if info.group is None else [f"paid by {plain(info.group)}"]
     if info.rank is not None:
         lines.append(plain(rank_explained(info.rank)))
-    return lines if info.moving_to is None else [*lines, f"it {moving_clause(info.moving_to)}"]
+    if info.moving_to is not None:
+        lines.append(f"it {moving_clause(info.moving_to)}")
+    elif info.came_at is not None:
+        at = f"{info.came_at.astimezone():%H:%M}"
+        lines.append(f"it {moved_clause(info.came_from, at)}")
+    return lines
 
 
 def _lending_lines(info: api.SliceInfo) -> list[str]:

@@ -27,7 +27,7 @@ _SECONDS_OF_UNIT: Final = {
     **dict.fromkeys(("h", "hour", "hours"), 3600),
     **dict.fromkeys(("d", "day", "days"), 86400),
 }
-_LONGEST: Final = timedelta(days=366)
+LONGEST: Final = timedelta(days=366)
 _LARGEST_OVERCOMMIT: Final = 100
 _DAY: Final = re.compile(r"^\s*(\d{4}-\d{2}-\d{2})\s*$", re.ASCII)
 _MOMENT: Final = re.compile(
@@ -82,8 +82,8 @@ def read_duration(value: Any) -> timedelta:
         message = "is no duration: write '30 s', '10m', '2h', '7d' or a number of seconds"
         raise ValueError(message)
     duration = timedelta(seconds=float(Decimal(found[1]) * unit_s))
-    if duration > _LONGEST:
-        message = f"is longer than {_LONGEST.days} days: write less"
+    if duration > LONGEST:
+        message = f"is longer than {LONGEST.days} days: write less"
         raise ValueError(message)
     return duration
 
@@ -224,15 +224,35 @@ def _write_factor(value: Decimal) -> int | float:
     return int(value) if value == int(value) else float(value)
 
 
+_UNITS: Final = "|".join(
+    "".join(f"[{letter.upper()}{letter}]" for letter in unit) for unit in _SECONDS_OF_UNIT if unit
+)
+_DURATION_TEXT: Final = {
+    "type": "string",
+    "pattern": rf"^\s*\d{{1,9}}(\.\d{{1,3}})?\s*({_UNITS})?\s*$",
+}
 _DURATION_SCHEMA: Final[dict[str, Any]] = {
     "anyOf": [
-        {"type": "number", "minimum": 0},
-        {"type": "string", "pattern": r"^\s*\d{1,9}(\.\d{1,3})?\s*[A-Za-z]*\s*$"},
+        {"type": "number", "minimum": 0, "maximum": LONGEST.total_seconds()},
+        _DURATION_TEXT,
     ],
     "examples": ["30 s", "10m", "2h", "7d", 90],
 }
+POSITIVE_DURATION_TEXT: Final = {
+    **_DURATION_TEXT,
+    "not": {"pattern": r"^\s*0+(\.0+)?\s*[A-Za-z]*\s*$"},
+}
+_POSITIVE_DURATION_SCHEMA: Final[dict[str, Any]] = {
+    "anyOf": [
+        {"type": "number", "exclusiveMinimum": 0, "maximum": LONGEST.total_seconds()},
+        POSITIVE_DURATION_TEXT,
+    ],
+    "examples": ["30 s", "10m", "2h", "7d", 90],
+}
+MONTH_AND_DAY_PATTERN: Final = r"-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])"
 _END_PATTERN: Final = (
-    r"^\s*\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?\s*(Z|[+-]\d{2}:\d{2}))?\s*$"
+    rf"^\s*\d{{4}}{MONTH_AND_DAY_PATTERN}([T ]([01]\d|2[0-4]):[0-5]\d(:[0-5]\d(\.\d{{1,6}})?)?"
+    r"\s*(Z|[+-]\d{2}:[0-5]\d))?\s*$"
 )
 
 Duration = Annotated[
@@ -245,7 +265,7 @@ PositiveDuration = Annotated[
     timedelta,
     PlainValidator(read_positive_duration),
     PlainSerializer(write_duration, when_used="json"),
-    WithJsonSchema(_DURATION_SCHEMA),
+    WithJsonSchema(_POSITIVE_DURATION_SCHEMA),
 ]
 TimeLimit = Annotated[
     timedelta | Unlimited,
@@ -255,7 +275,7 @@ TimeLimit = Annotated[
     ),
     WithJsonSchema(
         {
-            "anyOf": [*_DURATION_SCHEMA["anyOf"], {"const": UNLIMITED.value}],
+            "anyOf": [*_POSITIVE_DURATION_SCHEMA["anyOf"], {"const": UNLIMITED.value}],
             "examples": ["8h", "unlimited"],
         }
     ),

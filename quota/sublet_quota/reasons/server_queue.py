@@ -53,6 +53,8 @@ class LineEnd(StrEnum):
     HUB_REFUSES = "hub-refuses"
     RULES_CHANGED = "rules-changed"
     """By now the request is one that no waiting helps."""
+    NO_USER = "no-user"
+    """Its owner is no user of the hub any more."""
     NO_LINE = "no-line"
     """The quota document lets nobody wait any more."""
 
@@ -121,6 +123,7 @@ _ENDS: Final[Mapping[LineEnd, str]] = MappingProxyType(
         LineEnd.RUNS_OTHERWISE: "its server runs already, without the slice that it waited for",
         LineEnd.HUB_REFUSES: "its turn came, but JupyterHub does not start it: {by}",
         LineEnd.RULES_CHANGED: "no waiting helps any more: {by}",
+        LineEnd.NO_USER: "JupyterHub has no such user any more",
         LineEnd.NO_LINE: "the quota document lets no notebooks wait in line any more",
     }
 )

@@ -41,6 +41,15 @@ def moving_clause(card: int) -> str:
     return f"moves to GPU {card} of its node, when it is idle or its next cell runs"
 
 
+def moved_clause(card: int | None, at: str) -> str:
+    """Return that a slice has moved: from which card, by its place among its node's, and when.
+
+    ``at``: the time as the reader has it.
+    """
+    from_card = "another GPU" if card is None else f"GPU {card}"
+    return f"was moved from {from_card} of its node at {at}, with all that it held"
+
+
 @dataclass(frozen=True, slots=True)
 class Stays:
     """That a slice or process stays on its card: for what reason, and what was seen of it."""

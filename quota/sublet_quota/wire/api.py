@@ -250,6 +250,11 @@ class SliceInfo(AnswerModel):
     """The group that pays for the slice; ``None``: none."""
     moving_to: Count | None = None
     """The place among its node's cards of the one that the slice moves to; ``None``: it stays."""
+    came_from: Count | None = None
+    """The place among its node's cards of the one that the slice was moved from within the last
+    hour; ``None``: it was not, or that card is no more."""
+    came_at: AwareDatetime | None = None
+    """When it was moved to the card that it is on, within the last hour; ``None``: it was not."""
     idle_end: IdleEnd | None = None
     """When the server is ended for being idle; ``None``: it is at work, spared, or may be idle for
     ever, or its node's agent does not say."""

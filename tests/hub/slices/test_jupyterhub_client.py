@@ -221,3 +221,14 @@ def test_of_nobody_there_is_no_server_and_an_error_says_nothing() -> None:
         hub.answer("GET users/ada", {}, 500)
         with pytest.raises(HubUnreachableError, match="HTTP 500"):
             asyncio.run(client.standing_of(UserName("ada"), ""))
+
+
+def test_that_there_is_no_such_user_is_believed_of_the_hub_and_of_nothing_before_it() -> None:
+    with fake_hub_service() as hub:
+        client = HubClient(f"{hub.url}api", "token")
+        hub.answer("GET users/ada", {"status": 404, "message": "Not Found"}, 404)
+        assert asyncio.run(client.user("ada")) is None
+        for other in ({"error": "no route"}, [], "default backend - 404"):
+            hub.answer("GET users/ada", other, 404)
+            with pytest.raises(HubUnreachableError, match="HTTP 404"):
+                asyncio.run(client.user("ada"))

@@ -327,3 +327,27 @@ async def test_a_list_goes_on_behind_a_job_that_has_left_the_queue(world: HubWor
     path = f"jobs?order=queue&before={first.headers[NEXT_PAGE]}"
     _, rest = await world.call("GET", path, admin)
     assert [job["job_id"] for job in rest] == ["w-2", "w-3", "w-4", "w-1"]
+
+
+@pytest.mark.parametrize("what", ["jobs", "events", "refusals", "queue"])
+async def test_a_list_of_somebody_who_does_not_exist_is_refused_with_their_name(
+    world: HubWorld, what: str
+) -> None:
+    world.hub.people["cleo"] = None
+    status, problem = await world.call("GET", f"{what}?owner=nobody", world.admin())
+    assert (status, problem["reason"]) == (404, "not-found")
+    assert "JupyterHub knows no user 'nobody'" in problem["message"]
+    assert await world.call("GET", f"{what}?owner=cleo", world.admin()) == (200, [])
+    world.hub.broken = True
+    assert await world.call("GET", f"{what}?owner=ghost", world.admin()) == (200, [])
+    status, problem = await world.call("GET", f"{what}?owner=nobody", world.user("ada"))
+    assert status == 403
+
+
+async def test_jobs_of_somebody_who_is_no_user_any_more_are_listed_in_whatever_state(
+    world: HubWorld,
+) -> None:
+    world.service.ledger.apply(Change(jobs=jobs_of("ada", 1)), NOW)
+    for query, count in (("", 1), ("&state=waiting", 0)):
+        status, found = await world.call("GET", f"jobs?owner=ada{query}", world.admin())
+        assert (status, len(found)) == (200, count)

@@ -22,7 +22,43 @@ _ENTRIES: Final = "hub_ext/sublet_hub/slices/line_entries.py"
 _ROUNDS: Final = "tests/hub/slices/line/test_rounds.py"
 _SO_MANY: Final = f"{_JOINING}::test_an_owner_and_all_together_have_so_many_in_line"
 
+_RIGHTS: Final = "hub_ext/sublet_hub/slices/line_rights.py"
+
 MUTANTS: Final = (
+    Mutant(
+        7,
+        "whom the hub has removed waits on, and has a slice at their turn",
+        _RIGHTS,
+        "                self._take_out(owner)\n",
+        "                continue\n",
+        (
+            (
+                f"{_ROUNDS}::test_whom_the_hub_has_removed_leaves_the_line_at_once_and_with_what"
+                "_was_kept_for_them"
+            ),
+        ),
+    ),
+    Mutant(
+        12,
+        "a proxy without a route takes everybody out of the line",
+        "hub_ext/sublet_hub/slices/jupyterhub_client.py",
+        "            if _is_not_there(error):\n",
+        "            if error.code == _NOTHING_THERE:\n",
+        (
+            (
+                "tests/hub/slices/test_jupyterhub_client.py::"
+                "test_that_there_is_no_such_user_is_believed_of_the_hub_and_of_nothing_before_it"
+            ),
+        ),
+    ),
+    Mutant(
+        12,
+        "who was asked after before they were a user leaves the line",
+        "hub_ext/sublet_hub/slices/hub_users.py",
+        "        self._kept.pop(owner, None)\n",
+        "",
+        ((f"{_ROUNDS}::test_a_new_user_waits_on_though_the_hub_has_just_said_that_there_is_none"),),
+    ),
     Mutant(
         12,
         "an amount that the service does not take is a failed start, of which a hub ends",

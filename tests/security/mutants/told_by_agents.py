@@ -16,7 +16,26 @@ _TOLD: Final = "tests/hub/agents/test_assignments.py"
 _REGISTRY: Final = "hub_ext/sublet_hub/agents/connection_registry.py"
 _CLOSINGS: Final = "hub_ext/sublet_hub/slices/closings.py"
 
+_MOVED: Final = "hub_ext/sublet_hub/state/moved_slices.py"
+_MOVES: Final = "tests/hub/state/test_moved_slices.py"
+
 MUTANTS: Final = (
+    Mutant(
+        18,
+        "that a slice was moved is told for as long as its agent likes",
+        _MOVED,
+        "min(event.at, now())",
+        "event.at",
+        (f"{_MOVES}::test_of_a_time_to_come_an_agent_tells_as_of_now",),
+    ),
+    Mutant(
+        18,
+        "a slice was moved because an agent says so",
+        _MOVED,
+        "record.came_from is not None and gpu_id == record.gpu.gpu_id",
+        "record.came_from is not None",
+        (f"{_MOVES}::test_of_an_agents_event_nothing_is_told_where_the_slice_is_elsewhere",),
+    ),
     Mutant(
         18,
         "an agent tells of moves that last longer than time goes",

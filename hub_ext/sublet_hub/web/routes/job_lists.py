@@ -63,6 +63,14 @@ class JobList:
         return sum(states is None or job.state in states for job in facts)
 
     @property
+    def owner_has_some(self) -> bool:
+        """Whether there is any job of whose jobs are listed, in whatever state."""
+        ledger, owner = self._service.ledger, self._owner
+        if owner is None:
+            return ledger.count_of_jobs > 0
+        return bool(ledger.live_jobs_of_owner(owner) or ledger.ended_jobs_of_owner(owner))
+
+    @property
     def listing(self) -> Listing[JobRecord]:
         """The list, to be read page by page."""
         views, viewer = self._service.job_views, self._viewer

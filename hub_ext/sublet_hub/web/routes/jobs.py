@@ -22,6 +22,7 @@ from sublet_hub.web.routes.owner import (
     charged,
     groups_of,
     page_of,
+    refuse_nobody,
     viewer_of,
 )
 from sublet_hub.web.routes.pages import Page
@@ -100,6 +101,8 @@ async def _list(service: ServiceParts, call: Call) -> Page:
     owner = None if everybody else call.owner(scopes.JOBS)
     jobs = JobList(service, owner, call, viewer_of(service, caller))
     page = await page_of(service, call, jobs.listing, call.number("limit", 200, 1000))
+    if not page.entries and not jobs.owner_has_some:
+        await refuse_nobody(service, call, owner)
     # What follows is of the same list: it was counted for the first page.
     return replace(page, total=jobs.total) if call.place(BEFORE.name) is None else page
 
@@ -133,7 +136,7 @@ JOB_ROUTES = (
             ORDER,
             BEFORE,
         ),
-        refusals=(400,),
+        refusals=(400, 404),
     ),
     Route(
         "POST",

@@ -6,7 +6,7 @@ What is another's answers as what is not there: nobody learns which ids there ar
 import asyncio
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 from hashlib import sha256
@@ -22,7 +22,7 @@ from sublet_quota.wire.api import NEXT_PAGE, EventInfo, KeepRequest, Share, Slic
 from sublet_quota.wire.schema import WireModel
 from sublet_quota.wire.share import ResizeRequest, SliceHistory
 
-from sublet_hub.errors import NotFoundError
+from sublet_hub.errors import HubUnreachableError, NotFoundError
 from sublet_hub.ledger.database import EventQuery
 from sublet_hub.ledger.job_order import Place
 from sublet_hub.ledger.records import EventRecord, SliceRecord
@@ -119,6 +119,16 @@ async def groups_asked_for(
     if call.user.name == owner:
         return groups_of(service, call.user)
     return await service.users.groups_of(owner)
+
+
+async def refuse_nobody(service: ServiceParts, call: Call, owner: UserName | None) -> None:
+    """Raise ``NotFoundError`` for an owner of whom nothing was found, and whom nobody knows.
+
+    A hub that does not answer is no reason to refuse an empty list.
+    """
+    if owner is not None:
+        with suppress(HubUnreachableError):
+            await groups_asked_for(service, call, owner)
 
 
 def paying_groups(
@@ -270,6 +280,8 @@ async def _events(service: ServiceParts, call: Call) -> Page:
         "events",
     )
     page = await page_of(service, call, listing, limit)
+    if not page.entries:
+        await refuse_nobody(service, call, owner)
     return replace(page, entries=page.entries[::-1])
 
 
@@ -370,6 +382,6 @@ OWNER_ROUTES = (
             OWNER,
             BEFORE,
         ),
-        refusals=(400,),
+        refusals=(400, 404),
     ),
 )

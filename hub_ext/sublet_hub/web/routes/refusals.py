@@ -12,7 +12,7 @@ from sublet_hub.errors import BadRequestError
 from sublet_hub.ledger.job_order import Place
 from sublet_hub.ledger.refusals import CodeSum, RefusalQuery, RefusalRecord
 from sublet_hub.web.routes.context import ServiceParts
-from sublet_hub.web.routes.owner import BEFORE, OWNER, page_of, whose_record
+from sublet_hub.web.routes.owner import BEFORE, OWNER, page_of, refuse_nobody, whose_record
 from sublet_hub.web.routes.pages import Listing, Page
 from sublet_hub.web.routes.route import Access, Call, Nature, Parameter, Route
 
@@ -42,7 +42,10 @@ async def _refusals(service: ServiceParts, call: Call) -> Page:
     listing: Listing[RefusalRecord] = Listing(
         older, lambda each: (each.last_at, each.refusal_id), _info, "refusals"
     )
-    return await page_of(service, call, listing, limit)
+    page = await page_of(service, call, listing, limit)
+    if not page.entries:
+        await refuse_nobody(service, call, whose_record(call))
+    return page
 
 
 async def _sums(service: ServiceParts, call: Call) -> tuple[RefusalSum, ...]:
@@ -72,7 +75,7 @@ REFUSAL_ROUTES = (
             Parameter("limit", Nature.NUMBER, f"At most so many; {_MOST} at most."),
             BEFORE,
         ),
-        refusals=(400,),
+        refusals=(400, 404),
     ),
     Route(
         "GET",

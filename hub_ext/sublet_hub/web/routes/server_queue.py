@@ -10,7 +10,7 @@ from sublet_quota.wire.server_queue import QueueWait
 
 from sublet_hub.errors import BadRequestError, NotAllowedError, NotFoundError
 from sublet_hub.web.routes.context import ServiceParts
-from sublet_hub.web.routes.owner import OWNER
+from sublet_hub.web.routes.owner import OWNER, refuse_nobody
 from sublet_hub.web.routes.route import Access, Call, Counted, Nature, Parameter, Route
 from sublet_hub.web.views.server_queue import wait_body, wait_of_entry
 
@@ -47,6 +47,8 @@ async def _list(service: ServiceParts, call: Call) -> Counted:
         raise NotAllowedError(message)
     async with service.limits.lists.of_caller(call.user.key):
         found = await _waits(service, owner)
+    if not found:
+        await refuse_nobody(service, call, owner)
     entries = service.line.entries.values()
     total = sum(owner is None or each.owner == owner for each in entries)
     return Counted(found, max(total, len(found)))
@@ -107,7 +109,7 @@ QUEUE_ROUTES = (
                 f"1 for all who wait, in their order (admins): the first 500, of {TOTAL}.",
             ),
         ),
-        refusals=(400,),
+        refusals=(400, 404),
     ),
     Route(
         "DELETE",

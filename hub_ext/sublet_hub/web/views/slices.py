@@ -6,6 +6,7 @@ everybody else a job is "a job", and an owner "another owner". The ids of their 
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
 from sublet_quota.names.ids import GpuId, JobId, SliceId
 from sublet_quota.reasons.caps import OverCap
@@ -47,6 +48,8 @@ class OverTime:
     """For which job its server is not ended for that."""
     reserved_from: Callable[[SliceRecord], str | None]
     """From when on the room is reserved that a called-back slice left, in words."""
+    came_at: Callable[[SliceRecord], datetime | None]
+    """When it came from another card, if that was lately."""
 
 
 HUB = Viewer(name="", sees_all=True)
@@ -71,6 +74,7 @@ class Views:
         """Return a slice with what its agent last said of it."""
         report = self._fleet.report_as_of_now(record.slice_id)
         waits_for = () if report is None or report.wait is None else report.wait.waits_for
+        came_at = self._over_time.came_at(record)
         return SliceInfo(
             lease=lease_of(record),
             report=None if report is None else self._shown_report(report, viewer),
@@ -90,7 +94,9 @@ class Views:
                 self._capacity.return_pauses.back_at(record.slice_id),
             ),
             group=record.group,
-            moving_to=self._moving_to(record),
+            moving_to=self._index_of(record.moving_to),
+            came_from=None if came_at is None else self._index_of(record.came_from),
+            came_at=came_at,
             idle_end=self._over_time.idle_end(record),
             idle_spared=self._over_time.idle_spared(record),
         )
@@ -100,8 +106,8 @@ class Views:
         ordered = sorted(records, key=lambda record: (record.created_at, record.slice_id))
         return tuple(self.slice(record, viewer) for record in ordered)
 
-    def _moving_to(self, record: SliceRecord) -> int | None:
-        gpu = None if record.moving_to is None else self._ledger.gpus.get(record.moving_to)
+    def _index_of(self, card: GpuId | None) -> int | None:
+        gpu = None if card is None else self._ledger.gpus.get(card)
         return None if gpu is None else gpu.index
 
     def event(self, record: EventRecord, viewer: Viewer) -> EventInfo:

@@ -31,6 +31,7 @@ from sublet_lab.command_line.simulation.options import (
 from sublet_lab.command_line.simulation.progress import told_progress
 from sublet_lab.command_line.simulation.workload import SAMPLE, Wanted, save, workload_of
 from sublet_lab.command_line.tables import json_option, plain, print_json, wants_json
+from sublet_lab.command_line.typed import WholeNumber
 
 _MONDAY: Final = datetime(2026, 1, 5, tzinfo=UTC)
 
@@ -95,10 +96,10 @@ class Options:
 )
 @click.option(
     "--days",
-    type=click.IntRange(1, 3660),
+    type=WholeNumber(1, 3660),
     help="How long. Default: 7, of a table as long as there is something in it.",
 )
-@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="For draws.")
+@click.option("--seed", type=WholeNumber(0), default=1, show_default=True, help="For draws.")
 @click.option(
     "--begins",
     type=MOMENT,
@@ -126,7 +127,7 @@ class Options:
     "--part", type=PART, help="The part of a card that each notebook of such a trace asks for."
 )
 @click.option(
-    "--first-day", type=click.IntRange(0), default=0, help="The first day taken of such a trace."
+    "--first-day", type=WholeNumber(0), default=0, help="The first day taken of such a trace."
 )
 @click.option(
     "--beside",

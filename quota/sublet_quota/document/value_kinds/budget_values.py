@@ -11,6 +11,8 @@ from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 from sublet_quota.document.section import refused_as_empty
 from sublet_quota.document.value_kinds.cards import write_cards
 from sublet_quota.document.values import (
+    LONGEST,
+    POSITIVE_DURATION_TEXT,
     UNLIMITED,
     Unlimited,
     is_duration,
@@ -111,8 +113,12 @@ Period = Annotated[
         {
             "anyOf": [
                 {"enum": [each.value for each in Calendar]},
-                {"type": "number", "minimum": 86400},
-                {"type": "string", "pattern": r"^\s*\d{1,9}(\.\d{1,3})?\s*[A-Za-z]*\s*$"},
+                {
+                    "type": "number",
+                    "minimum": _SHORTEST.total_seconds(),
+                    "maximum": LONGEST.total_seconds(),
+                },
+                POSITIVE_DURATION_TEXT,
             ],
             "examples": ["30d", "month", "quarter"],
         }

@@ -81,13 +81,25 @@ def write_cards(value: Fraction | Unlimited) -> int | float | str:
 
 _DIGITS: Final = 6
 """How many digits behind the point a document may write."""
+_FRACTION: Final = r"\d{1,6}\s*/\s*\d{1,7}"
+_BY_NOTHING: Final = r"/\s*0+\s*%?\s*$"
+_UP_TO_100: Final = r"0{0,4}\d{1,2}(\.\d{1,6})?|0{0,3}100(\.0{1,6})?"
+_UP_TO_1: Final = r"0{1,6}(\.\d{1,6})?|0{0,5}1(\.0{1,6})?"
+_UP_TO_1000: Final = r"0{0,3}\d{1,3}(\.\d{1,6})?|0{0,2}1000(\.0{1,6})?"
 _CARDS_TEXT: Final = {
     "type": "string",
-    "pattern": r"^\s*(\d{1,6}\s*/\s*\d{1,7}|\d{1,6}(\.\d{1,6})?)\s*$",
+    "pattern": rf"^\s*({_FRACTION}|\d{{1,6}}(\.\d{{1,6}})?)\s*$",
+    "not": {"pattern": _BY_NOTHING},
 }
 _PART_TEXT: Final = {
     "type": "string",
-    "pattern": r"^\s*(\d{1,6}\s*/\s*\d{1,7}|\d{1,6}(\.\d{1,6})?)\s*%?\s*$",
+    "pattern": rf"^\s*({_FRACTION}\s*%?|({_UP_TO_100})\s*%|{_UP_TO_1})\s*$",
+    "not": {"pattern": _BY_NOTHING},
+}
+_RATE_TEXT: Final = {
+    "type": "string",
+    "pattern": rf"^\s*({_FRACTION}|{_UP_TO_1000})\s*$",
+    "not": {"pattern": rf"^\s*0+(\.0+)?\s*(/|$)|{_BY_NOTHING}"},
 }
 _NUMBER: Final = {"type": "number", "minimum": 0, "maximum": 999_999.999999}
 CARDS_LIMIT_SCHEMA: Final[dict[str, Any]] = {
@@ -126,7 +138,7 @@ Rate = Annotated[
         {
             "anyOf": [
                 {"type": "number", "exclusiveMinimum": 0, "maximum": _MOST_RATE},
-                _CARDS_TEXT,
+                _RATE_TEXT,
             ],
             "examples": [4, 0.5],
         }

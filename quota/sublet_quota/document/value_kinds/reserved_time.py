@@ -9,6 +9,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 
+from sublet_quota.document.values import MONTH_AND_DAY_PATTERN
+
 _DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _DAY: Final = f"(?:{'|'.join(_DAYS)})"
 _TIMES: Final = r"\s+([01]\d|2[0-3]):([0-5]\d)\s*-\s*(?:([01]\d|2[0-3]):([0-5]\d)|(24:00))"
@@ -167,7 +169,7 @@ def read_zone(value: Any) -> ZoneInfo:
     raise ValueError(message)
 
 
-_TIMES_PATTERN: Final = r"\s+\d{2}:\d{2}\s*-\s*\d{2}:\d{2}\s*$"
+_DAY_PATTERN: Final = rf"2\d{{3}}{MONTH_AND_DAY_PATTERN}"
 TimeReserved = Annotated[
     ReservedTime,
     PlainValidator(read_reserved_time),
@@ -175,7 +177,7 @@ TimeReserved = Annotated[
     WithJsonSchema(
         {
             "type": "string",
-            "pattern": rf"^\s*({_DAY}([-,]{_DAY})*|\d{{4}}-\d{{2}}-\d{{2}}){_TIMES_PATTERN}",
+            "pattern": rf"^\s*({_DAY}([-,]{_DAY})*|{_DAY_PATTERN}){_TIMES}\s*$",
             "examples": ["Mon 14:00-16:00", "Mon-Fri 09:00-17:00", "2027-02-15 14:00-16:00"],
         }
     ),
@@ -185,12 +187,18 @@ Day = Annotated[
     PlainValidator(read_day),
     PlainSerializer(date.isoformat, when_used="json"),
     WithJsonSchema(
-        {"type": "string", "pattern": r"^\s*\d{4}-\d{2}-\d{2}\s*$", "examples": ["2027-02-15"]}
+        {"type": "string", "pattern": rf"^\s*{_DAY_PATTERN}\s*$", "examples": ["2027-02-15"]}
     ),
 ]
 Zone = Annotated[
     ZoneInfo,
     PlainValidator(read_zone),
     PlainSerializer(str, when_used="json"),
-    WithJsonSchema({"type": "string", "examples": ["Europe/Berlin", "UTC"]}),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": f"^{_ZONE.pattern}$",
+            "examples": ["Europe/Berlin", "UTC"],
+        }
+    ),
 ]

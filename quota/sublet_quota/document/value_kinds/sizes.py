@@ -157,17 +157,28 @@ _MEMORY_TEXT: Final = {
 }
 _PART_TEXT: Final = {
     "type": "string",
-    "pattern": r"^\s*(\d{1,4}\s*/\s*\d{1,4}|\d{1,3}\s*%|[01](\.\d{1,9})?)\s*$",
+    "pattern": (
+        r"^\s*(\d{1,4}\s*/\s*\d{1,4}|(0?\d{1,2}|100)\s*%"
+        r"|0{1,9}\.\d{1,9}|0{0,8}1(\.0{1,9})?)\s*$"
+    ),
+    "not": {"pattern": r"^\s*0+(\.0+)?\s*(%|/|$)|/\s*0+\s*$"},
 }
 _PART_NUMBER: Final = {"type": "number", "exclusiveMinimum": 0, "maximum": 1}
-_MILLI_TEXT: Final = {"type": "string", "pattern": r"^\s*\d{1,4}\s*m\s*$"}
+_MILLI_TEXT: Final = {
+    "type": "string",
+    "pattern": r"^\s*0{0,5}([1-9]\d{0,2}|1000)\s*m\s*$",
+}
+_SOME_MEMORY_TEXT: Final = {**_MEMORY_TEXT, "not": {"pattern": r"^\s*0+(\.0+)?\s*[A-Za-z]"}}
 
 MemoryOrShare = Annotated[
     int | GpuShare,
     PlainValidator(read_memory_or_share),
     PlainSerializer(_write_memory, when_used="json"),
     WithJsonSchema(
-        {"anyOf": [_PART_NUMBER, _MEMORY_TEXT, _PART_TEXT], "examples": ["1/4", "25%", "20 GiB"]}
+        {
+            "anyOf": [_PART_NUMBER, _SOME_MEMORY_TEXT, _PART_TEXT],
+            "examples": ["1/4", "25%", "20 GiB"],
+        }
     ),
 ]
 MemoryLimit = Annotated[

@@ -131,3 +131,39 @@ async def test_who_has_waited_the_longest_that_is_allowed_leaves_and_is_told(
     await until(lambda: not world.service.line.entries)
     ((_, words),) = await events(world, EventKind.QUEUE_GAVE_UP)
     assert "it waited 120 min" in words
+
+
+async def test_whom_the_hub_has_removed_leaves_the_line_at_once_and_with_what_was_kept_for_them(
+    world: HubWorld,
+) -> None:
+    eves = await full(world)
+    world.hub.people |= {"bob": None}
+    for owner in ("ada", "bob"):
+        await ask(world, owner)
+    world.hub.people.pop("ada", None)
+    await world.assembly.line.rights.look()
+    assert [owner for owner, _ in world.service.line.entries] == ["bob"]
+    ((owner, words),) = await events(world, EventKind.QUEUE_GAVE_UP)
+    assert (owner, "no such user any more" in words) == ("ada", True)
+    await give_back(world, eves)
+    await until(lambda: bool(world.hub.started))
+    assert {owner for owner, _, _ in world.hub.started} == {"bob"}
+
+
+async def test_a_new_user_waits_on_though_the_hub_has_just_said_that_there_is_none(
+    world: HubWorld,
+) -> None:
+    await full(world)
+    assert (await world.call("GET", "share?owner=ada", world.admin()))[0] == 404
+    world.hub.people["ada"] = None
+    await ask(world, "ada")
+    await world.assembly.line.rights.look()
+    assert [owner for owner, _ in world.service.line.entries] == ["ada"]
+
+
+async def test_a_hub_that_does_not_answer_takes_nobody_out_of_the_line(world: HubWorld) -> None:
+    await full(world)
+    await ask(world, "ada")
+    world.hub.broken = True
+    await world.assembly.line.rights.look()
+    assert [owner for owner, _ in world.service.line.entries] == ["ada"]

@@ -50,6 +50,22 @@ async def test_a_whole_card_is_made_from_two_halves(world: HubWorld) -> None:
     assert moving(world) is None
 
 
+async def test_an_owner_is_told_from_which_card_they_were_moved(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    async with hub_world(tmp_path, hub, settings(tmp_path)) as world:
+        agent = await in_pieces(world)
+        record, hers = await whole(world)
+        _, share = await world.call("GET", "share", world.user(record.owner))
+        assert (share["slices"][0]["came_from"], share["slices"][0]["came_at"]) == (None, None)
+        agent.says[record.slice_id] = a_report(record.slice_id, gpu_id=record.moving_to)
+        await agent.report()
+        _, share = await world.call("GET", "share", world.user(record.owner))
+        (shown,) = share["slices"]
+        assert shown["came_from"] == int(hers.removeprefix("SIM-"))
+        assert shown["came_at"] is not None
+
+
 async def test_a_move_goes_on_after_a_restart(tmp_path: Path, hub: FakeHub) -> None:
     async with hub_world(tmp_path, hub, settings(tmp_path)) as world:
         await in_pieces(world)

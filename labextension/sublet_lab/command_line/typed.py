@@ -1,0 +1,51 @@
+"""What is typed for an option, as times and numbers; what cannot be read is told in words."""
+
+from datetime import datetime
+from typing import Any, Final
+
+import click
+
+from sublet_lab.command_line.tables import plain
+
+
+class LocalTime(click.ParamType):  # type: ignore[type-arg, unused-ignore] # as of its release
+    """A day, or a moment of one, by the clock of the machine on which it is typed."""
+
+    name = "time"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime:
+        """Return the moment that is typed, without a zone; a day is its first."""
+        if isinstance(value, datetime):
+            return value
+        for form in ("%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S"):
+            try:
+                return datetime.strptime(str(value).replace("T", " "), form)  # noqa: DTZ007 (local)
+            except ValueError:
+                continue
+        message = f"{plain(str(value))!r} is no time: write 2026-11-24, or '2026-11-24 09:30'"
+        raise click.BadParameter(message, ctx, param)
+
+
+class WholeNumber(click.IntRange):
+    """A whole number within bounds."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the number that is typed."""
+        try:
+            number = int(value)
+        except ValueError:
+            number = None
+        least, most = self.min, self.max
+        is_least = number is not None and (least is None or number >= least)
+        if number is not None and is_least and (most is None or number <= most):
+            return number
+        bounds = f"{least:g} or more" if most is None else f"one from {least:g} to {most:g}"
+        message = f"{plain(str(value))!r} is no number that fits here: write {bounds}"
+        raise click.BadParameter(message, ctx, param)
+
+
+TIME: Final = LocalTime()
