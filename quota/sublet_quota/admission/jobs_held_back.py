@@ -14,7 +14,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sublet_quota.admission.met_limits import Without, paying_groups, sum_of
+from sublet_quota.admission.met_limits import Without, paying_groups
 from sublet_quota.document.group_limits import group_job_limits, group_limits
 from sublet_quota.document.right_values import Rights
 from sublet_quota.holdings.gpu_load import Holding
@@ -79,7 +79,7 @@ def jobs_to_hold_back(
     for holding, to in recharged:
         limits |= _of_payer(holdings, to)
         for node in paying_groups(holdings, to):
-            more[node] += sum_of(holdings, (holding,))
+            more[node] += holdings.amounts_of(holding)
     news = {own_node(owner), *paying_groups(holdings, group)}
     runs: dict[NodeName, Amounts] = {}
     for node in limits:
@@ -251,14 +251,18 @@ def _jobs(holdings: Holdings, slices: Iterable[Holding]) -> Iterator[_Job]:
     of_job: defaultdict[str, list[Holding]] = defaultdict(list)
     for holding in slices:
         of_job[holding.job_id or holding.slice_id].append(holding)
-    return (_Job(tuple(own), sum_of(holdings, own)) for own in of_job.values())
+    return (_Job(tuple(own), _sum_of(holdings, own)) for own in of_job.values())
+
+
+def _sum_of(holdings: Holdings, slices: Iterable[Holding]) -> Amounts:
+    return sum((holdings.amounts_of(each) for each in slices), _NOTHING)
 
 
 def held_back_amounts(holdings: Holdings) -> defaultdict[NodeName, Amounts]:
     """Return what jobs that are held back hold, by group and person (``own_node``)."""
     away: defaultdict[NodeName, Amounts] = defaultdict(Amounts)
     for holding in holdings.held_back():
-        amounts = sum_of(holdings, (holding,))
+        amounts = holdings.amounts_of(holding)
         for node in (*paying_groups(holdings, holding.group), own_node(holding.owner)):
             away[node] += amounts
     return away

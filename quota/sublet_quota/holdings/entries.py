@@ -19,7 +19,7 @@ from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.holdings.card_policy import policy_of
 from sublet_quota.holdings.card_rooms import CardRooms
 from sublet_quota.holdings.card_sums import CardSums
-from sublet_quota.holdings.gpu_load import AsBefore, GpuFacts, Holding
+from sublet_quota.holdings.gpu_load import AsBefore, GpuFacts, Holding, cards_on
 from sublet_quota.holdings.guarantees import Guarantees
 from sublet_quota.holdings.host_memory import HostMemory
 from sublet_quota.holdings.kept_cards import KeptCards
@@ -33,6 +33,7 @@ from sublet_quota.names.ids import GpuId, GroupName, NodeId, PoolName, SliceId
 from sublet_quota.shares.cards import NO_CARD
 from sublet_quota.shares.entitlement import Piece
 from sublet_quota.shares.group_tree import NodeName
+from sublet_quota.shares.limits import Amounts
 
 NO_HOST_MEMORY_TOLD: Final[Mapping[NodeId, int]] = MappingProxyType({})
 
@@ -224,6 +225,12 @@ class Entries(HeldSums, CardSums, SliceLists, KeptCards, LaidOutGuarantees):
         """Return the type that a GPU counts as; of one that is gone, while slices lie there."""
         typed = self._typed.get(gpu_id)
         return None if typed is None else typed.gpu_type
+
+    def amounts_of(self, holding: Holding) -> Amounts:
+        """Return what a slice counts in limits, a job's too: on a card that is gone as before."""
+        typed = self._typed.get(holding.gpu_id)
+        cards = {} if typed is None else {typed.gpu_type: cards_on(holding.amount, typed.kind)}
+        return Amounts(cards, holding.amount.memory_mib, 1)
 
     def types(self) -> tuple[str, ...]:
         """Return the types of which there are cards or slices, or guarantees, sorted."""

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sublet_quota.admission.jobs_held_back import jobs_to_go_on, jobs_to_hold_back
+from sublet_quota.admission.slice_request import RequestedSlice
 from sublet_quota.document.rights import rights_of
 from sublet_quota.holdings.gpu_load import Holding
 from sublet_quota.holdings.holdings import Holdings
-from sublet_quota.names.ids import GroupName, JobId, SliceId, UserName
+from sublet_quota.names.ids import GpuId, GroupName, JobId, SliceId, UserName
 from sublet_quota.placement.resize import NewSize, Resized, decide_resize
 from sublet_quota.placement.slice_placement import Placement
 from sublet_quota.reasons.refusal import Refusal
@@ -68,6 +69,15 @@ def test_the_newest_jobs_of_the_payer_are_held_back_until_all_are_within_its_lim
     jobs = job("old", 1), job("mid", 2, 0.5, "b"), job("new", 3, 0.5, "b")
     assert held_by(hub(LAB, *jobs).ask("ada", "lab", size="half")) == "new"
     assert held_by(hub(LAB, *jobs).ask("ada", "lab", size="whole")) == "mid new"
+
+
+def test_a_job_that_is_held_back_counts_as_before_once_its_card_is_gone() -> None:
+    small = hub(LAB, job("old", 1), job("new", 2, on="b"))
+    take(small, small.hand_out(RequestedSlice("ada", ("lab",), size="whole"), "hers"))
+    small.holdings.remove_gpu(GpuId("b"))
+    assert going_on(small.holdings, "lab") == ""
+    small.holdings.remove(SliceId("hers"))
+    assert going_on(small.holdings, "lab") == "new"
 
 
 def test_nobody_is_held_back_while_there_is_room_below_the_limit() -> None:
