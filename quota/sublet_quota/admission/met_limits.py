@@ -29,11 +29,12 @@ from sublet_quota.reasons.refusals.facts import Fact
 from sublet_quota.reasons.refusals.limits import LimitRefusal
 from sublet_quota.shares.cards import NO_CARD, total
 from sublet_quota.shares.group_tree import NodeName
-from sublet_quota.shares.limits import Amounts, Bound, LimitKind, bounds
+from sublet_quota.shares.limits import Amounts, Bound, Limit, LimitKind, bounds
 
 PERSON: Final = NodeName("/person")
 """Stands for the owner among the nodes whose limits a slice meets; no group has such a name."""
 
+_NO_LIMIT: Final = Limit()
 _OF_PERSON: Final = {
     LimitKind.TYPE: LimitRefusal.USER_TYPE,
     LimitKind.CARDS: LimitRefusal.USER_CARDS,
@@ -179,8 +180,13 @@ def group_bounds(world: Without, group: GroupName | None, asked: Asked) -> tuple
     if group is None:
         return ()
     path = paying_groups(world.holdings, group)
-    held = {name: world.counted(path, at, asked) for at, name in enumerate(path)}
-    return bounds(group_limits(world.holdings.document, group), held, path, asked.counted)
+    limits = group_limits(world.holdings.document, group)
+    held = {
+        name: world.counted(path, at, asked)
+        for at, name in enumerate(path)
+        if name in limits and limits[name] != _NO_LIMIT
+    }
+    return bounds(limits, held, path, asked.counted)
 
 
 def person_bounds(world: Without, rights: Rights, asked: Asked) -> tuple[Bound, ...]:
