@@ -156,7 +156,6 @@ def all_of(held: Holdings) -> dict[str, object]:
             for node in nodes
             if node
         }
-    leaves = [*held.groups.leaves()]
     return {
         "slices": slices,
         "steps": dict(held.steps_in_force()),
@@ -181,13 +180,10 @@ def all_of(held: Holdings) -> dict[str, object]:
             group: {each.slice_id for each in held.paid_by(group)}
             for group in (None, *map(GroupName, GROUPS))
         },
-        "leaves": {
-            leaf: {
-                each.slice_id
-                for each in held.slices_at(leaf)
-                if held.leaf_for(each.group, each.owner) == leaf
-            }
-            for leaf in leaves
+        "borrowed": {
+            (name, node): {each.slice_id for each in held.borrowed_at(name, node)}
+            for name in ("H100", "L4")
+            for node in nodes
         },
         "rechargeable": [each.slice_id for each in held.rechargeable(map(GroupName, GROUPS))],
         "called back": {each.slice_id for each in held.called_back()},

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sublet_quota.admission.met_limits import beyond, group_bounds, person_bounds
+from sublet_quota.admission.met_limits import Without, beyond, group_bounds, person_bounds
 from sublet_quota.admission.slice_admission import Option
 from sublet_quota.admission.slice_request import RequestedSlice
 from sublet_quota.amounts.gpu_amounts import NOTHING
@@ -191,6 +191,9 @@ class WithoutSlicesOf:
 
     def held(self, node):
         return self.holdings.held(node)
+
+    def counted(self, path, at, asked):
+        return Without(self.holdings).counted(path, at, asked)
 
     def held_by(self, rights):
         return self.holdings.held_by(rights.owner)
