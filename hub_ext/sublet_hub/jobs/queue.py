@@ -19,6 +19,7 @@ from sublet_quota.jobs.job_admission import AdmittedJob
 from sublet_quota.jobs.job_placement import JobPlacement
 from sublet_quota.jobs.job_queue import BesideOthers, JobWait, QueuePlan, plan_queue
 from sublet_quota.jobs.lendable_room import lendable_gpus
+from sublet_quota.jobs.payers.job_limits import jobs_that_make_way
 from sublet_quota.jobs.payers.recharged_jobs import RechargedJobs
 from sublet_quota.jobs.requested_job import RequestedJob
 from sublet_quota.jobs.turns.job_order import JobEntitlement
@@ -36,7 +37,7 @@ from sublet_hub.jobs.order.left_groups import LeftGroups
 from sublet_hub.jobs.order.turns import Turns
 from sublet_hub.jobs.order.waiting_jobs import WaitingJobs, max_run_of
 from sublet_hub.ledger.records import Change, JobRecord, SliceRecord
-from sublet_hub.slices.places import others_of
+from sublet_hub.slices.places import held_back_by, others_of
 from sublet_hub.state.metrics import ServiceMetrics
 from sublet_hub.state.stores import Stores
 from sublet_hub.usage.job_stops import JobStops
@@ -293,7 +294,11 @@ class JobQueue:
         held = 1.0 if facts is None else float(cards_on(placement.amount, facts.kind))
         # Another group of the owner's may pay from now on, as that let the job in.
         charged = replace(job, group=placement.job.group)
-        others, told = others_of(ledger, placement, record, now)
+        holds_back = jobs_that_make_way(
+            self._stores.capacity.holdings, placement, lambda: self._turns.entitled_with(placement)
+        )
+        beside = others_of(ledger, placement, record, now)
+        others, told = held_back_by(ledger, holds_back, record, now, beside)
         placed = changes.placed(charged, record, held, now)
         jobs = (*placed.jobs, *self._recharged(placement))
         slices, events = (*placed.slices, *others), (*placed.events, *told)

@@ -6,6 +6,8 @@ ended, until all that run are within the limit again. They go on in the order of
 soon as it passes no limit; a younger one never in the room that an older one waits for. Meanwhile
 they count in no limit, as nothing does that waits. So what is decided on its own result changes
 nothing. Nothing is held back because a limit became less: what runs goes on.
+
+A job within its group's guarantee takes the place of borrowed jobs alike, and of no others.
 """
 
 from collections import defaultdict
@@ -36,6 +38,11 @@ class _Job:
 
     slices: tuple[Holding, ...]
     amounts: Amounts
+
+    @property
+    def name(self) -> str:
+        """The id of the job; of its slice where it is not known."""
+        return self.slices[0].job_id or self.slices[0].slice_id
 
     @property
     def age(self) -> tuple[datetime, int]:
@@ -97,6 +104,44 @@ def jobs_to_hold_back(
     return choice.told()
 
 
+def jobs_to_hold_back_for_job(
+    holdings: Holdings,
+    group: GroupName | None,
+    asked: Amounts,
+    entitled: Callable[[], AbstractSet[str]],
+    recharged: Iterable[tuple[Holding, GroupName]] = (),
+) -> tuple[SliceId, ...]:
+    """Return the slices of borrowed jobs that a job within its group's guarantee displaces.
+
+    ``asked``: the job as limits count it, at the expense of ``group``; ``entitled``: finds the
+    ids of the jobs that are within a guarantee beside it; ``recharged``: jobs that another group
+    pays for from now on. Limits that count jobs alone are kept to alike.
+    """
+    apart = _apart_of_payer(holdings, group)
+    limits = {**_of_payer(holdings, group), **apart}
+    world, away = Without(holdings), held_back_amounts(holdings)
+    runs: dict[NodeName, Amounts] = {}
+    for node in limits:
+        slices, jobs = _held(world, node)
+        if jobs.slices:
+            others = jobs if node in apart else slices + jobs
+            runs[node] = others + asked - away.get(node, _NOTHING)
+    changed = list(recharged)
+    for holding, to in changed:
+        amounts = holdings.amounts_of(holding)
+        for node in runs.keys() & set(paying_groups(holdings, holding.group)):
+            runs[node] -= amounts
+        for node in runs.keys() & set(paying_groups(holdings, to)):
+            runs[node] += amounts
+    spared = frozenset(holding.slice_id for holding, _ in changed)
+    if not any(_passed(node, limits[node], _NOTHING, runs[node]) for node in runs):
+        return ()
+    choice = _Choice(holdings, limits, runs, spares=spared, spares_jobs=entitled())
+    for node in runs:
+        choice.hold_back(node, asked)
+    return choice.told()
+
+
 @dataclass(slots=True)
 class _Choice:
     """The jobs that stand still, while they are chosen limit by limit."""
@@ -107,6 +152,10 @@ class _Choice:
     """What slices hold, and jobs that do not stand still, where jobs count at all."""
     held: dict[SliceId, _Job] = field(default_factory=dict)
     """By the first of their slices."""
+    spares: AbstractSet[SliceId] = frozenset()
+    """Slices of jobs that are held back for nobody."""
+    spares_jobs: AbstractSet[str] = frozenset()
+    """The same, by the ids of the jobs."""
 
     def hold_back(self, node: NodeName, more: Amounts) -> None:
         """Let the newest jobs stand still until what runs is within a limit where there is more."""
@@ -116,7 +165,7 @@ class _Choice:
             return
         found = (each for each in _jobs_at(self.holdings, node) if not each.held_back)
         for job in sorted(_jobs(self.holdings, found), key=lambda each: each.turn, reverse=True):
-            if job.slice_ids[0] in self.held:
+            if job.slice_ids[0] in self.held or self._is_spared(job):
                 continue
             others = self.runs[node] - job.amounts
             if not parts.isdisjoint(_passed(node, limit, others, job.amounts)):
@@ -145,6 +194,9 @@ class _Choice:
                     self.runs[node] += job.amounts
         held = (job for name, job in self.held.items() if name not in spared)
         return tuple(slice_id for job in held for slice_id in job.slice_ids)
+
+    def _is_spared(self, job: _Job) -> bool:
+        return job.name in self.spares_jobs or not self.spares.isdisjoint(job.slice_ids)
 
     def _nodes_of(self, job: _Job) -> AbstractSet[NodeName]:
         return self.runs.keys() & set(job.nodes(self.holdings))

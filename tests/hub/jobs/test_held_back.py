@@ -25,8 +25,21 @@ groups:
 """
 
 
-def settings_with(folder: Path) -> Any:
-    (folder / "quota.yaml").write_text(QUOTA)
+GUARANTEED = """\
+gpu_types: {H100: {match: "*H100*"}}
+everyone: {limit: {slices: unlimited}}
+groups:
+  research:
+    guaranteed: {H100: 1}
+    limit: {cards: 1}
+    groups:
+      nlp: {guaranteed: {H100: 1}}
+      vision: {}
+"""
+
+
+def settings_with(folder: Path, quota: str = QUOTA) -> Any:
+    (folder / "quota.yaml").write_text(quota)
     return settings_for(folder, quota_file=folder / "quota.yaml")
 
 
@@ -86,6 +99,27 @@ async def test_a_job_stands_still_for_a_slice_and_goes_on_when_that_has_ended(
         assert event["owner"] == "ada"
         (ada.home / "go").touch()
         await ada.until(job_id, "done")
+
+
+async def test_a_borrowed_job_stands_still_for_one_within_a_guarantee_and_goes_on_after_it(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    async with hub_world(tmp_path, hub, settings_with(tmp_path, GUARANTEED)) as world:
+        ada = await make_ada(world, gpus=(a_gpu("SIM-0"), a_gpu("SIM-1", index=1)))
+        ada.token = world.user("ada", ("vision", "nlp"))
+        borrowed = await ada.submit(["wait", "go"], group="vision")
+        await ada.until(borrowed, "running")
+        within = await ada.submit(["wait", "end"], group="nlp")
+        await ada.until(within, "running")
+        assert slice_of(world, borrowed).held_back_since is not None
+        (event,) = await told(world, EventKind.JOB_HELD_BACK)
+        assert event["slice_id"] == slice_of(world, borrowed).slice_id
+        assert event["for_slice_id"] == slice_of(world, within).slice_id
+        (ada.home / "end").touch()
+        await ada.until(within, "done")
+        await until(lambda: slice_of(world, borrowed).held_back_since is None)
+        (ada.home / "go").touch()
+        await ada.until(borrowed, "done")
 
 
 async def test_who_stands_still_does_so_after_a_restart_of_the_service(

@@ -4,6 +4,9 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from sublet_quota.holdings.gpu_load import Holding
+from sublet_quota.jobs.payers.job_limits import jobs_that_make_way
+from sublet_quota.names.ids import GroupName, SliceId
 from sublet_quota.placement.slice_placement import Placement
 from sublet_quota.reasons.refusal import Refusal, RefusalReason
 from sublet_quota.residency.snapshot import Rank
@@ -121,3 +124,69 @@ def test_of_jobs_below_a_limit_those_within_a_guarantee_are_held_back_last() -> 
     answer = hub.ask("v1", "vision", size="whole")
     assert isinstance(answer, Placement)
     assert answer.holds_back == ("old",)
+
+
+def running(name: str, minute: int, on: str, group: str = "vision", size: float = 1) -> Holding:
+    """A borrowed job that has its place since so many minutes past noon."""
+    made = job_slice(name, name, part(size), on, group=group)
+    return replace(made, since=NOON + timedelta(minutes=minute))
+
+
+def making_way(hub: SmallHub, within: frozenset[str] = frozenset()) -> tuple[str, ...]:
+    """Who stands still for a job that a group pays and that starts now."""
+    job = a_job("starts", "nlp", owner="n1")
+    (placement,) = planned(hub.holdings, *ordered(hub.holdings, job)).placements
+    return jobs_that_make_way(hub.holdings, placement, lambda: within)
+
+
+@pytest.mark.parametrize("limit", ["H100: 2", "cards: 2", "slices: 2", "memory: 160 GiB"])
+def test_the_newest_borrowed_jobs_make_way_for_a_job_within_a_guarantee(limit: str) -> None:
+    hub = science(limit)
+    hub.holdings.put(running("new", 2, "a"))
+    hub.holdings.put(running("old", 1, "b"))
+    assert making_way(hub) == ("new",)
+
+
+def test_jobs_within_a_guarantee_make_way_for_no_job_and_none_does_where_there_is_room() -> None:
+    hub = science("H100: 2", guaranteed=2)
+    hub.holdings.put(running("old", 1, "a"))
+    hub.holdings.put(replace(running("within", 2, "b"), entitled_job=True))
+    assert making_way(hub, frozenset({"within"})) == ("old",)
+    hub.holdings.remove(SliceId("old"))
+    assert making_way(hub) == ()
+
+
+def test_of_a_limit_that_slices_fill_borrowed_jobs_make_way_all_the_same() -> None:
+    hub = science("H100: 1")
+    assert isinstance(hub.ask("v1", "vision", size="whole"), Placement)
+    hub.holdings.put(running("old", 1, "b"))
+    assert making_way(hub) == ("old",)
+
+
+def test_below_a_limit_of_jobs_alone_borrowed_jobs_make_way_and_slices_are_no_matter() -> None:
+    hub = science("cards: 6}\n    jobs: {limit: {cards: 2}")
+    assert isinstance(hub.ask("v1", "vision", size="whole"), Placement)
+    hub.holdings.put(running("old", 1, "b"))
+    assert making_way(hub) == ()
+    hub.holdings.put(running("new", 2, "c"))
+    assert making_way(hub) == ("new",)
+
+
+def test_a_job_that_another_group_pays_from_now_on_makes_way_for_none() -> None:
+    hub = science("H100: 2")
+    hub.holdings.put(running("old", 1, "a"))
+    hub.holdings.put(running("elsewhere", 2, "b", "nlp"))
+    job = a_job("starts", "nlp", owner="n1")
+    (placement,) = planned(hub.holdings, *ordered(hub.holdings, job)).placements
+    inside = replace(placement, recharged=((SliceId("elsewhere"), GroupName("vision")),))
+    assert jobs_that_make_way(hub.holdings, inside, frozenset) == ("old",)
+
+
+def test_nobody_makes_way_for_a_borrowed_job() -> None:
+    hub = science("H100: 2")
+    hub.holdings.put(running("old", 1, "a"))
+    hub.holdings.put(running("far", 2, "b"))
+    job = a_job("starts", "nlp", owner="n1")
+    (placement,) = planned(hub.holdings, *ordered(hub.holdings, job)).placements
+    borrowed = replace(placement, job=replace(placement.job, rank=Rank.BORROWED))
+    assert jobs_that_make_way(hub.holdings, borrowed, frozenset) == ()

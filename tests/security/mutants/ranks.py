@@ -45,6 +45,32 @@ MUTANTS: Final = (
     ),
     Mutant(
         3,
+        "nobody makes way below a limit for a job within a guarantee",
+        "hub_ext/sublet_hub/jobs/queue.py",
+        "held_back_by(ledger, holds_back, record, now, beside)",
+        "held_back_by(ledger, (), record, now, beside)",
+        (
+            (
+                "tests/hub/jobs/test_held_back.py::"
+                "test_a_borrowed_job_stands_still_for_one_within_a_guarantee_and_goes_on_after_it"
+            ),
+        ),
+    ),
+    Mutant(
+        3,
+        "a job within a guarantee makes way for another one",
+        "quota/sublet_quota/admission/jobs_held_back.py",
+        "return job.name in self.spares_jobs or not",
+        "return not",
+        (
+            (
+                "tests/quota/admission/test_guarantees_below_limits.py::"
+                "test_jobs_within_a_guarantee_make_way_for_no_job_and_none_does_where_there_is_room"
+            ),
+        ),
+    ),
+    Mutant(
+        3,
         "whoever is on a card is moved away ahead of another group's reservation",
         _RESERVE,
         "if makes_way(room.snapshot, c.view) and not c.by_eviction",

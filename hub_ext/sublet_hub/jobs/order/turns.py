@@ -8,7 +8,8 @@ from fractions import Fraction
 from sublet_quota.holdings.card_policy import rate_of
 from sublet_quota.holdings.gpu_load import cards_on
 from sublet_quota.holdings.holdings import Holdings
-from sublet_quota.jobs.turns.job_order import HeldCards, JobOrder
+from sublet_quota.jobs.job_placement import JobPlacement
+from sublet_quota.jobs.turns.job_order import HeldCards, JobOrder, entitled_with
 from sublet_quota.jobs.turns.past_uses import (
     NO_PAST_USE,
     LagWrittenOff,
@@ -20,6 +21,7 @@ from sublet_quota.jobs.turns.past_uses import (
     past_use_of,
 )
 from sublet_quota.jobs.waiting_job import WaitingJob
+from sublet_quota.names.ids import JobId
 from sublet_quota.shares.fair_order import ranks
 from sublet_quota.shares.group_tree import NodeName
 
@@ -48,6 +50,11 @@ class Turns:
         """Return the jobs that have a slice, the most entitled first."""
         order = JobOrder(self._stores.capacity.holdings, NO_PAST_USE)
         return order.placed(*self.jobs_placed())
+
+    def entitled_with(self, placement: JobPlacement) -> frozenset[JobId]:
+        """Return which jobs are within a guarantee, at least in part, once one has its place."""
+        holdings = self._stores.capacity.holdings
+        return entitled_with(holdings, placement, *self.jobs_placed())
 
     def guarantees_left(self) -> object:
         """Return what says which jobs are entitled, as far as that is not the jobs' own matter.

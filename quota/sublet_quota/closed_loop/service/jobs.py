@@ -25,11 +25,15 @@ from sublet_quota.jobs.job_admission import AdmittedJob, admit_job
 from sublet_quota.jobs.job_placement import JobPlacement
 from sublet_quota.jobs.job_queue import BesideOthers, QueuePlan, plan_queue
 from sublet_quota.jobs.lendable_room import lendable_gpus
-from sublet_quota.jobs.payers.job_limits import JobLimits, KnownLimits
+from sublet_quota.jobs.payers.job_limits import (
+    JobLimits,
+    KnownLimits,
+    jobs_that_make_way,
+)
 from sublet_quota.jobs.payers.job_rights import KnownRights
 from sublet_quota.jobs.payers.recharged_jobs import RechargedJobs, RunningJob
 from sublet_quota.jobs.requested_job import JobCounts, RequestedJob
-from sublet_quota.jobs.turns.job_order import HeldCards, JobOrder, open_kinds
+from sublet_quota.jobs.turns.job_order import HeldCards, JobOrder, entitled_with, open_kinds
 from sublet_quota.jobs.turns.past_uses import NO_PAST_USE, UsedBy, estimate_of
 from sublet_quota.jobs.waiting_job import WaitingJob
 from sublet_quota.names.ids import GroupName, JobId, SliceId, UserName
@@ -230,9 +234,15 @@ class Jobs:
     def _place(self, placement: JobPlacement) -> None:
         parts, job_id = self._parts, placement.job.job_id
         now, job = parts.clock.now, self.waiting.pop(job_id)
+        holds_back = jobs_that_make_way(
+            parts.holdings,
+            placement,
+            lambda: entitled_with(parts.holdings, placement, *self._jobs_placed()),
+        )
         job.waiting = replace(job.waiting, group=placement.job.group)
         self._placed[job_id] = job
         self._let_others_change(placement)
+        parts.hold_back(holds_back, held_back=True)
         holding = Holding(
             slice_id=SliceId(job_id),
             owner=job.waiting.owner,

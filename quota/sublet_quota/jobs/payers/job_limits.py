@@ -9,16 +9,21 @@ for it beside what runs, nobody who comes later takes what there is.
 
 For a job that is within its group's guarantee a group's limit counts only what is entitled below
 it, slices and jobs; of a limit that counts slices, too, cards are no matter then, as guarantees are
-never above limits.
+never above limits. Where it starts, the newest borrowed jobs below a limit make way for it.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final, NamedTuple
 
 from sublet_quota.admission.ended_budgets import budget_that_refuses
-from sublet_quota.admission.jobs_held_back import held_back_amounts, own_node
+from sublet_quota.admission.jobs_held_back import (
+    held_back_amounts,
+    jobs_to_hold_back_for_job,
+    own_node,
+)
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.document.group_limits import group_job_limits, group_limits, source_of
 from sublet_quota.document.lookups.group_paths import key_path
@@ -26,8 +31,9 @@ from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.right_values import PersonLimit, Rights, Source
 from sublet_quota.document.rights import rights_of
 from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.jobs.job_placement import JobPlacement
 from sublet_quota.jobs.waiting_job import WaitingJob
-from sublet_quota.names.ids import GroupName, UserName
+from sublet_quota.names.ids import GroupName, SliceId, UserName
 from sublet_quota.reasons.derivation import DocumentLine
 from sublet_quota.residency.snapshot import Rank
 from sublet_quota.shares.cards import NO_CARD, total
@@ -206,6 +212,23 @@ class JobLimits:
 def is_by_right(job: WaitingJob, gpu_type: str) -> bool:
     """Whether a job is wholly within its group's guarantee on cards of a type."""
     return job.rank is Rank.ENTITLED and job.entitled_on == gpu_type
+
+
+def jobs_that_make_way(
+    holdings: Holdings, placement: JobPlacement, entitled: Callable[[], AbstractSet[str]]
+) -> tuple[SliceId, ...]:
+    """Return the slices of jobs that stand still for one that starts within a guarantee.
+
+    ``entitled``: finds the ids of the jobs that are within one once it is there.
+    """
+    job, gpu_type = placement.job, holdings.type_of(placement.gpu_id)
+    facts = holdings.gpu(placement.gpu_id)
+    if facts is None or gpu_type is None or not is_by_right(job, gpu_type):
+        return ()
+    asked = amounts_of(job, facts.kind, gpu_type)
+    changed = ((holdings.slice(slice_id), to) for slice_id, to in placement.recharged)
+    recharged = [(holding, to) for holding, to in changed if holding is not None]
+    return jobs_to_hold_back_for_job(holdings, job.group, asked, entitled, recharged)
 
 
 def _less_guaranteed(level: _Level) -> _Level:

@@ -16,6 +16,7 @@ from typing import Final
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.holdings.card_policy import counted_type, rate_of, type_turn
 from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.jobs.job_placement import JobPlacement
 from sublet_quota.jobs.turns.past_uses import NO_PAST_USE, PastUse, UsedBy
 from sublet_quota.jobs.waiting_job import WaitingJob, is_of_type
 from sublet_quota.names.ids import JobId, PoolName
@@ -281,3 +282,17 @@ def _cards_of_type(
     of_type = (kind for kind in fitting(job, kinds) if kinds[kind] == gpu_type)
     kind = next(of_type, None)
     return None if kind is None else job.cards_on(kind)
+
+
+def entitled_with(
+    holdings: Holdings, placement: JobPlacement, placed: Iterable[WaitingJob], held: HeldCards
+) -> frozenset[JobId]:
+    """Return which jobs are within a guarantee, at least in part, once one more has its place."""
+    job, facts = placement.job, holdings.gpu(placement.gpu_id)
+    gpu_type = holdings.type_of(placement.gpu_id)
+    if facts is None or gpu_type is None:
+        return frozenset()
+    have = {**held, job.job_id: (gpu_type, job.cards_on(facts.kind))}
+    others = (each for each in placed if each.job_id != job.job_id)
+    ranked = JobOrder(holdings, NO_PAST_USE).placed((*others, job), have)
+    return frozenset(each.job_id for each in ranked if each.rank is not Rank.BORROWED)
