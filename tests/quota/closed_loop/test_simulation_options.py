@@ -4,7 +4,8 @@ from datetime import timedelta
 from fractions import Fraction
 
 import pytest
-from sublet_quota.closed_loop.asks.card_text import CardsError, read_cards
+from sublet_quota.amounts.card_text import CardsError
+from sublet_quota.closed_loop.asks.card_text import read_cards
 from sublet_quota.closed_loop.asks.habit_text import HabitError, people_of, with_habits
 from sublet_quota.closed_loop.baselines.policies import policy_of
 from sublet_quota.closed_loop.people import Habits
