@@ -76,9 +76,7 @@ class PlaceInLine:
         in words, and leads on, how the start ended.
         """
         self._may_be_there, self._leaves = True, None
-        handler = getattr(self._spawner, "handler", None)
-        # Tornado tells it nowhere else; were it gone, that page would be thought to wait.
-        if isinstance(handler, SpawnHandler) and not getattr(handler, "_finished", False):
+        if _open_page(self._spawner) is not None:
             return sent_on(wait.message, self.page)
         return in_line(wait, self.page)
 
@@ -194,7 +192,17 @@ class PlaceInLine:
 
 
 def looks_at_page(spawner: Any) -> bool:
-    """Whether somebody looks at a server's spawn page now; JupyterHub forgets no handler of one."""
+    """Whether somebody looks at a server's spawn page now."""
+    page = _open_page(spawner)
+    return page is not None and page.request.method == "GET"
+
+
+def _open_page(spawner: Any) -> Any:
+    """Return the handler of the spawn page that waits for an answer; ``None``: none does.
+
+    JupyterHub forgets no handler, and Tornado tells nowhere else that one is finished: were that
+    gone, the page would be thought to wait.
+    """
     handler = getattr(spawner, "handler", None)
-    is_page = isinstance(handler, SpawnHandler) and handler.request.method == "GET"
-    return is_page and not getattr(handler, "_finished", False)
+    waits = isinstance(handler, SpawnHandler) and not getattr(handler, "_finished", False)
+    return handler if waits else None

@@ -92,18 +92,6 @@ class NodeAgent:
         self._registry = SliceRegistry(
             self._residencies, self._attribution, table, settings.activity, self._moved
         )
-        self._card_changes = CardChanges(
-            self._registry,
-            CardChangeTools(
-                moves=self._moves,
-                looks=self._samples,
-                clock=clock,
-                record=self._event_log.record,
-                may_begin=self._is_told,
-                is_unclear=self._is_unclear,
-                changed=self._card_changed,
-            ),
-        )
         self._left_behind = LeftBehind(
             self._registry,
             LeftBehindTools(
@@ -115,6 +103,18 @@ class NodeAgent:
                 record=self._event_log.record,
                 found=self._report_recovery,
                 thaw=self._groups.thaw_left,
+            ),
+        )
+        self._card_changes = CardChanges(
+            self._registry,
+            CardChangeTools(
+                moves=self._moves,
+                looks=self._samples,
+                clock=clock,
+                record=self._event_log.record,
+                may_begin=self._is_told,
+                is_unclear=self._left_behind.is_unclear,
+                changed=self._card_changed,
             ),
         )
         self._samplers: dict[GpuId, SamplingLoop] = {}
@@ -315,9 +315,6 @@ class NodeAgent:
     def _is_told(self) -> bool:
         """Whether the service's word is there, and fresh."""
         return self._fresh_word() is not None
-
-    def _is_unclear(self, slice_id: SliceId) -> bool:
-        return self._left_behind.is_unclear(slice_id)
 
     def _fresh_word(self) -> Assignments | None:
         """Return what the service said last; ``None``: nothing, or it has been silent since."""

@@ -230,7 +230,7 @@ class GroupBook:
         with self._guard:
             self._coming_back.pop(gpu_id, None)
             ended = self._freezing.pop(gpu_id, [])
-            needed = {each for others in self._freezing.values() for each in others}
+            needed = self._needed()
             return [f for f in ended if f not in needed and not thaw_surely(f.tree, f.place)]
 
     def thaw_left(self) -> Sequence[SliceId]:
@@ -239,7 +239,7 @@ class GroupBook:
         For when its own record of that is lost. Return the slices that run again.
         """
         with self._guard:
-            needed = {each for others in self._freezing.values() for each in others}
+            needed = self._needed()
             thawed = []
             for group in self._groups.values():
                 frozen = (Frozen(group.tree, place) for place in group.places)
@@ -250,10 +250,14 @@ class GroupBook:
                     thawed.append(group.slice_id)
             return thawed
 
+    def _needed(self) -> set[Frozen]:
+        """Return what is frozen for somebody now."""
+        return {each for others in self._freezing.values() for each in others}
+
     def thaw_unneeded(self, tree: FreezerTree, place: str) -> bool:
         """Thaw a group that is frozen for nobody here; return whether that was so, and it runs."""
         with self._guard:
-            needed = {each for others in self._freezing.values() for each in others}
+            needed = self._needed()
             if Frozen(tree, place) in needed or not tree.is_told_to_freeze(place):
                 return False
             return thaw_surely(tree, place)

@@ -165,9 +165,11 @@ class LeftBehind:
 
         For when the hub service is silent for longer than any move in the driver may keep somebody.
         """
+        # Nobody waits for a search to learn that nothing is left to be done.
+        if self._is_told or self._is_thawed:
+            return
         async with self._looking:
-            if not (self._is_told or self._is_thawed):
-                self._is_thawed = await self._thaw() is not None
+            self._is_thawed = await self._thaw() is not None
 
     async def _thaw(self) -> bool | None:
         """Thaw whom an agent before this one left frozen; return whether there was anybody.

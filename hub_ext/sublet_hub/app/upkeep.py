@@ -59,7 +59,7 @@ class Upkeep:
         needs, service, quiet = self._needs, self._needs.service, Wakeup()
         return (
             (Loop("silence", _ROUND_S, self._look_for_silence), Wakeup()),
-            (Loop("closings", _ROUND_S, self._end_closings), Wakeup()),
+            (Loop("closings", _ROUND_S, service.closings.end_due), Wakeup()),
             (Loop("evictions", _ROUND_S, service.evictions.stop_due), Wakeup()),
             (Loop("idle servers", _IDLE_S, service.idle_servers.look), Wakeup()),
             (Loop("announcements", _MINUTE_S, self._end_announcements), quiet),
@@ -74,9 +74,6 @@ class Upkeep:
             (Loop("retention", _HOUR_S, self._forget), quiet),
             (Loop("asked sizes", _HOUR_S, self._look_at_asked_sizes), quiet),
         )
-
-    def _end_closings(self) -> None:
-        self._needs.service.closings.end_due()
 
     def _end_announcements(self) -> None:
         self._needs.service.announcements.end_due()

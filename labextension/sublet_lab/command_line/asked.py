@@ -6,14 +6,13 @@ from typing import Final, TypeVar
 import click
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
-from sublet_quota.amounts.gpu_amounts import parse_compute
+from sublet_quota.amounts.gpu_amounts import WHOLE_GPU_MILLI, parse_compute, parse_memory
 from sublet_quota.errors import AmountError
 from sublet_quota.wire.schema import WireModel
 
 from sublet_lab.command_line.tables import plain
 
 Body = TypeVar("Body", bound=WireModel)
-_ONE_GPU: Final = 1000
 _WORDS: Final = {
     "string_too_short": "is empty: write at least one character",
     "string_too_long": "is too long: write at most {max_length} characters",
@@ -38,6 +37,14 @@ def asked_for(
         raise click.UsageError(plain(message)) from error
 
 
+def memory_mib_of(text: str) -> int:
+    """Return what was typed for ``--memory``, in MiB; ``click.UsageError`` for no amount."""
+    try:
+        return parse_memory(text)
+    except AmountError as error:
+        raise click.UsageError(plain(str(error))) from error
+
+
 def compute_of(text: str) -> int:
     """Return what was typed for ``--compute``, in thousandths of one GPU.
 
@@ -47,7 +54,7 @@ def compute_of(text: str) -> int:
         milli = parse_compute(text)
     except AmountError as error:
         raise click.UsageError(plain(str(error))) from error
-    if not 0 < milli <= _ONE_GPU:
+    if not 0 < milli <= WHOLE_GPU_MILLI:
         message = (
             f"--compute {plain(text)!r} is no part of one GPU: write a number above 0 and up to 1, "
             "such as 0.5, or 500m"

@@ -119,23 +119,22 @@ def written(at: datetime | None) -> str | None:
 
 def _print(found: Sequence[EventInfo]) -> None:
     cells = [_cells(event) for event in found]
-    if is_wide() and _room_beside(_WIDE_COLUMNS, cells) >= _SHORT:
-        _print_details(_WIDE_COLUMNS, cells)
+    room = _room_beside(_WIDE_COLUMNS, cells) if is_wide() else 0
+    if room >= _SHORT:
+        _print_details(_WIDE_COLUMNS, cells, room)
         return
     # The ids of slices are left out, and what was moved where there are words: a line each.
-    _print_details(
-        _NARROW_COLUMNS,
-        [
-            (
-                f"{event.at.astimezone():%m-%d %H:%M:%S}",
-                event.kind,
-                event.owner or "",
-                event.node or "",
-                event.detail or " in ".join(filter(None, (_moved(event), _took(event)))),
-            )
-            for event in found
-        ],
-    )
+    rows = [
+        (
+            f"{event.at.astimezone():%m-%d %H:%M:%S}",
+            event.kind,
+            event.owner or "",
+            event.node or "",
+            event.detail or " in ".join(filter(None, (_moved(event), _took(event)))),
+        )
+        for event in found
+    ]
+    _print_details(_NARROW_COLUMNS, rows, max(_SHORT, _room_beside(_NARROW_COLUMNS, rows)))
 
 
 def _room_beside(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
@@ -143,10 +142,9 @@ def _room_beside(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
     return width_left((*columns[:-1], ""), [(*row[:-1], "") for row in rows])
 
 
-def _print_details(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print rows whose last cell is a detail: beside the others, or below them where it is long."""
+def _print_details(columns: Sequence[str], rows: Sequence[Sequence[str]], room: int) -> None:
+    """Print rows whose last cell is a detail: beside the others where it fits, or below them."""
     others = [row[:-1] for row in rows]
-    room = max(_SHORT, _room_beside(columns, rows))
     details = [row[-1] for row in rows]
     beside = [detail if len(detail) <= room else "" for detail in details]
     below = [detail if len(detail) > room else "" for detail in details]

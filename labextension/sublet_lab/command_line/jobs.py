@@ -7,12 +7,10 @@ from datetime import timedelta
 from typing import Any, NoReturn
 
 import click
-from sublet_quota.amounts.gpu_amounts import parse_memory
-from sublet_quota.errors import AmountError
 from sublet_quota.life_cycles.job_states import JobState
 from sublet_quota.wire.jobs import JobForecast, JobInfo, JobLog, JobRequest
 
-from sublet_lab.command_line.asked import asked_for, compute_of
+from sublet_lab.command_line.asked import asked_for, compute_of, memory_mib_of
 from sublet_lab.command_line.job_list import (
     cells_of,
     job_state,
@@ -270,17 +268,13 @@ def _submit(service: Service, request: JobRequest) -> JobInfo:
 
 def _request(notebook: str, given: dict[str, Any]) -> JobRequest:
     memory = given["memory"]
-    try:
-        memory_mib = "whole" if memory == "whole" else parse_memory(memory)
-    except AmountError as error:
-        raise click.UsageError(plain(str(error))) from error
     return asked_for(
         JobRequest,
         _TYPED_AS,
         notebook=notebook,
         name=given["name"],
         parameters={n: _value(v) for n, v in _pairs("-p", given["parameters"])},
-        memory_mib=memory_mib,
+        memory_mib="whole" if memory == "whole" else memory_mib_of(memory),
         compute_milli=compute_of(given["compute"]),
         gpu_type=given["gpu_type"],
         group=given["group"],

@@ -3,13 +3,12 @@
 from typing import Final
 
 import click
-from sublet_quota.amounts.gpu_amounts import format_memory, parse_memory
-from sublet_quota.errors import AmountError
+from sublet_quota.amounts.gpu_amounts import format_memory
 from sublet_quota.reasons.standings import SliceFacts, standing_of, standing_word
 from sublet_quota.wire.api import SliceInfo
 from sublet_quota.wire.share import HistoryPoint, ResizeRequest, SliceHistory
 
-from sublet_lab.command_line.asked import asked_for, compute_of
+from sublet_lab.command_line.asked import asked_for, compute_of, memory_mib_of
 from sublet_lab.command_line.service import Service, pass_service
 from sublet_lab.command_line.share import SLICE, which_slice
 from sublet_lab.command_line.slices import size_of
@@ -81,15 +80,11 @@ def resize(
 
     Running processes keep the limits they were started with; those started later see the new.
     """
-    try:
-        memory_mib = None if memory is None else parse_memory(memory)
-    except AmountError as error:
-        raise click.UsageError(plain(str(error))) from error
     request = asked_for(
         ResizeRequest,
         {"size": "SIZE", "memory_mib": "--memory"},
         size=size,
-        memory_mib=memory_mib,
+        memory_mib=None if memory is None else memory_mib_of(memory),
         compute_milli=None if compute is None else compute_of(compute),
     )
     if request == ResizeRequest():

@@ -66,6 +66,22 @@ def test_a_number_that_is_none_is_told_with_line_and_column() -> None:
         read_published(found, [BURSTS[0], "7,soon,3,1,"], Taken(MONDAY))
 
 
+@pytest.mark.parametrize(
+    ("row", "what"),
+    [
+        ("pod-0,1,1,inf,460,,LS,Running,10,3610,10", "num_gpu: 'inf'"),
+        ("pod-0,1,1,nan,460,,LS,Running,10,3610,10", "num_gpu: 'nan'"),
+        ("pod-0,1,1,1,-5,,LS,Running,10,3610,10", "gpu_milli: '-5'"),
+        ("pod-0,1,1,1,460,,LS,Running,10,inf,10", "deletion_time: 'inf'"),
+    ],
+)
+def test_a_number_that_cannot_be_meant_is_told_alike(row: str, what: str) -> None:
+    found = format_of(PODS[0])
+    assert found is not None
+    with pytest.raises(TraceError, match=f"line 2, {what} is no number"):
+        read_published(found, [PODS[0], row], Taken(MONDAY))
+
+
 def test_what_is_in_no_published_form_is_told_apart() -> None:
     assert format_of("arrival,owner,group,duration,size") is None
     assert format_of("") is None

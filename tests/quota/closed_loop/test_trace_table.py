@@ -185,6 +185,7 @@ def test_a_line_of_json_that_cannot_be_read_is_told(name: str) -> None:
         ("fills", "2", "fills: 2: from 0 to 1"),
         ("fills", "half", "fills: 'half' is no part"),
         ("patience", "long", "patience: 'long' is no number of seconds"),
+        ("name", "a+", "name: 'a+' ends in '+'"),
     ],
 )
 def test_a_notebook_s_columns_that_cannot_be_meant_are_told(

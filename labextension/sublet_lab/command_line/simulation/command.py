@@ -15,6 +15,7 @@ from sublet_quota.closed_loop.outcome.question import NamedDocument, Question, a
 from sublet_quota.document.problems import QuotaDocumentError
 from sublet_quota.document.reading import read_quota_document
 from sublet_quota.errors import SubletQuotaError
+from sublet_quota.holdings.card_policy import counted_type
 from sublet_quota.holdings.gpu_load import GpuFacts
 
 from sublet_lab.command_line.quota_text import name_of, read_text
@@ -210,7 +211,7 @@ def _other(first: NamedDocument, second: NamedDocument) -> NamedDocument:
 def _by_type(
     watts: Mapping[str, Watts], named: NamedDocument, cards: tuple[GpuFacts, ...]
 ) -> Mapping[str, Watts]:
-    types = {str(named.document.type_of(card.kind.type)) for card in cards}
+    types = {counted_type(named.document, card.kind.type) for card in cards}
     unknown = sorted(set(watts) - types - {ALL_TYPES})
     if unknown:
         message = (

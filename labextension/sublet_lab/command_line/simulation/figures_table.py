@@ -3,6 +3,7 @@
 Of waits three figures stand beside each other: half, 95 and 99 of a hundred waited no longer.
 """
 
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
@@ -226,15 +227,14 @@ def _cut(name: str, width: int = _CELL - 1) -> str:
     return name if len(name) <= width else f"{name[: width - 1]}~"
 
 
-def _folded(text: str) -> Iterator[str]:
-    line = ""
-    for word in text.split():
-        if line and len(line) + len(word) >= _WIDTH:
-            yield line
-            line = f"  {word}"
-        else:
-            line = f"{line} {word}" if line else word
-    yield line
+def _folded(text: str) -> Sequence[str]:
+    return textwrap.wrap(
+        " ".join(text.split()),
+        _WIDTH,
+        subsequent_indent="  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _wait(waits: WaitsInfo | None) -> str:
@@ -247,15 +247,10 @@ def _short(seconds: float) -> str:
     """Return a time in its largest unit, in three characters or four: ``0s``, ``1.5h``."""
     if seconds < 1:
         return "0s" if not seconds else "<1s"
-    for unit_s, unit in _UNITS:
-        number = seconds / unit_s
-        if number >= 1:
-            return (
-                f"{number:.1f}{unit}"
-                if number < _TENTHS_BELOW and unit != "s"
-                else f"{number:.0f}{unit}"
-            )
-    return "0s"
+    unit_s, unit = next(each for each in _UNITS if seconds >= each[0])
+    number = seconds / unit_s
+    tells_tenths = number < _TENTHS_BELOW and unit != "s"
+    return f"{number:.{1 if tells_tenths else 0}f}{unit}"
 
 
 def _hours(hours: float) -> str:

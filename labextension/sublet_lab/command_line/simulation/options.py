@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from fractions import Fraction
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import click
 from sublet_quota.amounts.gpu_amounts import MIB_PER_GIB
@@ -16,8 +16,6 @@ from sublet_quota.errors import SubletQuotaError
 ALL_TYPES: Final = ""
 NONE: Final = "none"
 _LEAST_GIB_PER_S: Final = 0.01
-
-T = TypeVar("T")
 
 
 class Written(click.ParamType):  # type: ignore[type-arg, unused-ignore] # as of its release

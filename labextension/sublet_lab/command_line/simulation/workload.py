@@ -23,6 +23,7 @@ from sublet_quota.closed_loop.people import Habits, days_of
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.errors import SubletQuotaError
 
+from sublet_lab.command_line.quota_text import decoded
 from sublet_lab.command_line.tables import plain
 
 SAMPLE: Final = "sample"
@@ -126,16 +127,14 @@ def _of_file(wanted: Wanted, path: Path) -> Workload:
         if path.stat().st_size > _MOST_BYTES:
             message = f"{name} is larger than {_MOST_BYTES // 2**20} MiB: simulate fewer days"
             raise click.ClickException(message)
-        lines = path.read_text("utf-8").splitlines()
+        text = path.read_bytes()
     except OSError as error:
         message = (
             f"{plain(str(path))} cannot be read: {error.strerror}. Give a file, `{SAMPLE}` or "
             f"`{SYNTHETIC}`."
         )
         raise click.ClickException(message) from error
-    except UnicodeDecodeError as error:
-        message = f"{name} is no text in UTF-8: byte {error.start} is wrong"
-        raise click.ClickException(message) from error
+    lines = decoded(name, text).splitlines()
     heading = lines[0] if lines else ""
     if is_gavel_trace(heading):
         message = (

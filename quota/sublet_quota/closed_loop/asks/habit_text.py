@@ -15,6 +15,8 @@ from sublet_quota.document.values import read_duration
 from sublet_quota.errors import SubletQuotaError
 
 _DAY: Final = timedelta(days=1)
+_DEFAULTS: Final[Mapping[str, Any]] = {each.name: each.default for each in fields(Habits)}
+"""What habits there are."""
 _MOST_PEOPLE: Final = 100_000
 _CHANCES: Final = frozenset({"comes_today", "on_weekends", "forgets"})
 _PARTS: Final = frozenset({"fills", "cards", "job_cards"})
@@ -27,23 +29,18 @@ class HabitError(SubletQuotaError):
     """A habit, or a number of people, that cannot be meant."""
 
 
-def habit_names() -> tuple[str, ...]:
-    """Return what habits there are."""
-    return tuple(each.name for each in fields(Habits))
-
-
 def with_habits(habits: Habits, said: Iterable[str]) -> Habits:
     """Return habits with those that are said, each as ``NAME=VALUE``. ``HabitError``."""
     values: dict[str, Any] = {}
     for text in said:
         name, equals, value = text.partition("=")
         name, value = name.strip().replace("-", "_"), value.strip()
-        if not equals or name not in habit_names():
-            message = f"{text!r} is no habit: write NAME=VALUE, of {', '.join(habit_names())}"
+        if not equals or name not in _DEFAULTS:
+            message = f"{text!r} is no habit: write NAME=VALUE, of {', '.join(_DEFAULTS)}"
             raise HabitError(message)
         try:
             values[name] = _value(name, value)
-        except (ValueError, ZeroDivisionError) as error:
+        except ValueError as error:
             message = f"{text!r}: {value!r} {error}"
             raise HabitError(message) from error
     return replace(habits, **values)
@@ -61,7 +58,7 @@ def _value(name: str, text: str) -> Any:
         return times
     if name in _PARTS:
         return _part(name, text)
-    default = next(each.default for each in fields(Habits) if each.name == name)
+    default = _DEFAULTS[name]
     if isinstance(default, timedelta):
         found = read_duration(text)
         if found < _LEAST and name in {"works", "thinks"}:

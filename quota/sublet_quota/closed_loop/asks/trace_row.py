@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import Final
 
-from sublet_quota.closed_loop.asks.asked import Asked, AskedJob, AskedServer, Cell
+from sublet_quota.closed_loop.asks.asked import AGAIN, Asked, AskedJob, AskedServer, Cell
 from sublet_quota.closed_loop.asks.draws import Draws
 from sublet_quota.closed_loop.people import Habits, cells_for
 from sublet_quota.errors import SubletQuotaError
@@ -97,6 +97,9 @@ class TraceRow:
         said = self._text("name")
         if not said:
             return f"{kind}/{self._line}/{number}"
+        if said.endswith(AGAIN):
+            what = f"{said!r} ends in {AGAIN!r}: that tells servers that are started anew"
+            raise self._error("name", what)
         return said if of == 1 else f"{said}/{number}"
 
     def _sizes(self, kind: str) -> list[tuple[str | None, Fraction | None]]:

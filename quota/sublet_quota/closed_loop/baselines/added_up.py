@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from datetime import timedelta
-from fractions import Fraction
 from typing import Final
 
 from sublet_quota.budgets.charge import HeldKind
@@ -42,7 +41,7 @@ def _count(record: Record, each: Ran | HeldSlice, sign: int, *, of_run: bool) ->
 
 
 def _key(each: Ran | HeldSlice, kind: HeldKind) -> HeldKey:
-    who, cards = each.who, Fraction(each.cards)
+    who, cards = each.who, each.cards
     return HeldKey(
         who.group,
         who.is_job,

@@ -19,6 +19,7 @@ from sublet_quota.closed_loop.outcome.outcome import Ran, Watts, outcome_of
 from sublet_quota.closed_loop.outcome.report import Outcome, Report, UnmetGuarantee
 from sublet_quota.closed_loop.outcome.waits import first_groups
 from sublet_quota.document.quota_document import QuotaDocument
+from sublet_quota.holdings.card_policy import counted_type
 from sublet_quota.holdings.gpu_load import GpuFacts
 from sublet_quota.holdings.holdings import Holdings
 
@@ -112,7 +113,7 @@ def _scenario(question: Question, named: NamedDocument) -> Scenario:
 
 
 def _ran(question: Question, named: NamedDocument, policy: str | None = None) -> Ran:
-    types = Counter(_type_of(named.document, card) for card in question.cards)
+    types = Counter(counted_type(named.document, card.kind.type) for card in question.cards)
     return Ran(
         name=policy or named.name,
         document_name=named.name,
@@ -122,11 +123,6 @@ def _ran(question: Question, named: NamedDocument, policy: str | None = None) ->
         watts=question.watts,
         has_guarantees=policy is None,
     )
-
-
-def _type_of(document: QuotaDocument, card: GpuFacts) -> str:
-    found = document.type_of(card.kind.type)
-    return found if isinstance(found, str) else card.kind.type
 
 
 def _unmet(question: Question, named: NamedDocument) -> tuple[UnmetGuarantee, ...]:

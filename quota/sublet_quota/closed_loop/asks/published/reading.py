@@ -8,6 +8,7 @@ alike.
 """
 
 import csv
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Final
 
+from sublet_quota.amounts.gpu_amounts import WHOLE_GPU_MILLI
 from sublet_quota.closed_loop.asks.asked import Asked, AskedJob, AskedServer, Cell
 from sublet_quota.closed_loop.asks.trace_row import TraceError
 from sublet_quota.shares.cards import WHOLE_CARD
@@ -26,7 +28,6 @@ _DAY_S: Final = 86_400.0
 _STAYS: Final = timedelta(minutes=30)
 _PATIENCE: Final = timedelta(hours=12)
 _SUBMITTERS: Final = 40
-_WHOLE_MILLI: Final = 1000
 _MOST_CARDS: Final = 1024
 
 
@@ -130,8 +131,8 @@ def _pods(rows: Iterable[tuple[int, Mapping[str, str]]], taken: Taken) -> tuple[
         if lasted <= 0:
             continue
         owner = f"user-{lot_of(row['name']) % _SUBMITTERS}"
-        milli = int(_number(row, "gpu_milli", line)) or _WHOLE_MILLI
-        part = Fraction(milli, _WHOLE_MILLI) if cards == 1 else WHOLE_CARD
+        milli = int(_number(row, "gpu_milli", line)) or WHOLE_GPU_MILLI
+        part = Fraction(milli, WHOLE_GPU_MILLI) if cards == 1 else WHOLE_CARD
         jobs += (
             AskedJob(
                 name=f"{row['name']}/{number}",
@@ -148,10 +149,13 @@ def _pods(rows: Iterable[tuple[int, Mapping[str, str]]], taken: Taken) -> tuple[
 
 def _number(row: Mapping[str, str], column: str, line: int) -> float:
     try:
-        return float(row[column] or 0)
+        found = float(row[column] or 0)
     except (KeyError, ValueError, OverflowError):
-        message = f"line {line}, {column}: {row.get(column, '')!r} is no number"
-        raise TraceError(message) from None
+        found = -1.0
+    if not 0 <= found < math.inf:
+        message = f"line {line}, {column}: {row.get(column, '')!r} is no number from 0 on"
+        raise TraceError(message)
+    return found
 
 
 FORMATS: Final = (

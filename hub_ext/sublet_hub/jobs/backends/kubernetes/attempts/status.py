@@ -262,9 +262,9 @@ def _why_pending(pod: Manifest, waiting: Manifest) -> JobReason:
     return JobReason(JobReasonCode.NODE_SOUGHT)
 
 
-def _condition(pod: Manifest, kind: str, status: str = "True") -> Manifest | None:
-    found: Any = (pod.get("status") or {}).get("conditions") or ()
-    return next((c for c in found if c.get("type") == kind and c.get("status") == status), None)
+def _condition(found: Manifest, kind: str, status: str = "True") -> Manifest | None:
+    told: Any = (found.get("status") or {}).get("conditions") or ()
+    return next((c for c in told if c.get("type") == kind and c.get("status") == status), None)
 
 
 def _container_state(pod: Manifest) -> Manifest:
@@ -320,29 +320,19 @@ def _told_at(event: Manifest) -> str:
 
 def why_not_admitted(workload: Manifest | None) -> JobReason:
     """Return why Kueue does not let a job begin, as its Workload says."""
-    conditions = ((workload or {}).get("status") or {}).get("conditions") or ()
-    for condition in conditions:
-        if condition.get("type") == "QuotaReserved" and condition.get("status") == "False":
-            return JobReason(JobReasonCode.CLUSTER_QUEUE, told=str(condition.get("message") or ""))
-    return JobReason(JobReasonCode.CLUSTER_QUEUE)
+    waits = _condition(workload or {}, "QuotaReserved", "False") or {}
+    return JobReason(JobReasonCode.CLUSTER_QUEUE, told=str(waits.get("message") or ""))
 
 
 def why_evicted(workload: Manifest | None) -> JobReason:
     """Return why Kueue took a job's room away again."""
-    conditions = ((workload or {}).get("status") or {}).get("conditions") or ()
-    for condition in conditions:
-        if condition.get("type") == "Evicted" and condition.get("status") == "True":
-            return _told(JobReasonCode.CLUSTER_QUEUE_TOOK_ROOM, condition)
-    return JobReason(JobReasonCode.CLUSTER_QUEUE_TOOK_ROOM)
+    evicted, code = _condition(workload or {}, "Evicted"), JobReasonCode.CLUSTER_QUEUE_TOOK_ROOM
+    return JobReason(code) if evicted is None else _told(code, evicted)
 
 
 def is_evicted(workload: Manifest | None) -> bool:
     """Whether Kueue takes a job's room away: it says so before it suspends the job's object."""
-    conditions = ((workload or {}).get("status") or {}).get("conditions") or ()
-    return any(
-        condition.get("type") == "Evicted" and condition.get("status") == "True"
-        for condition in conditions
-    )
+    return _condition(workload or {}, "Evicted") is not None
 
 
 def is_deactivated(workload: Manifest | None) -> bool:
