@@ -46,7 +46,15 @@ def make_copy(scratch: Path) -> Copy:
         if (ROOT / name).exists():
             (copy.tree / name).symlink_to(ROOT / name)
     _make_environment(Path(sys.prefix), scratch / "venv", copy.tree)
+    _compile(copy)
     return copy
+
+
+def _compile(copy: Copy) -> None:
+    """Compile what may be changed, known by what is in it: by its time a change could be missed."""
+    command = [str(copy.python), "-m", "compileall", "-q", "--invalidation-mode=checked-hash"]
+    there = [name for name in _PACKAGES_IN if (copy.tree / name).exists()]
+    subprocess.run([*command, *there], cwd=copy.tree, check=True)
 
 
 def _make_environment(ours: Path, made: Path, tree: Path) -> None:

@@ -9,20 +9,21 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from tests.security.copies import Copy
-from tests.security.mutant import ROOT, Mutant
+from tests.security.mutant import Mutant
 from tests.security.recording import OUTCOMES
 
 _WITHIN_S: Final = 900.0
 _AT_LEAST_S: Final = 150.0
 _LONG_S: Final = 5.0
+_NOT_REWRITTEN: Final = ("-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning")
+"""Others' plugins of pytest's are imported before it, as they are: their asserts are not ours."""
 _TIMES: Final = 10
 """How many times longer than without it a mutant's tests may take: then they never end."""
 
@@ -69,39 +70,69 @@ class Run:
     said: str
 
 
-def run_tests(copy: Copy, tests: Sequence[str], within_s: float = _WITHIN_S) -> Run:
-    """Run these tests in a copy; whatever they leave running is ended."""
-    told, tmp = copy.scratch / "outcomes.jsonl", copy.scratch / "t"
-    told.unlink(missing_ok=True)
-    command = [str(copy.python), "-m", "pytest", "-p", "tests.security.recording"]
-    # What a module keeps for all its tests is set up anew for each mutant.
-    options = ["-q", "-n", "0", "-p", "no:cacheprovider", "--tb=line", f"--basetemp={tmp}"]
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    environment |= {
-        OUTCOMES: str(told),
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "PATH": f"{copy.python.parent}:{os.environ['PATH']}",
-    }
-    with subprocess.Popen(
-        [sys.executable, str(ROOT / "tests/security/reaping.py"), *command, *options, *tests],
-        cwd=copy.tree,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        start_new_session=True,
-    ) as process:
-        try:
-            said, _ = process.communicate(timeout=within_s)
-            ended = True
-        except subprocess.TimeoutExpired:
-            ended, said = False, ""
-        finally:
-            process.terminate()
-    shutil.rmtree(tmp, ignore_errors=True)
-    lines = told.read_text(encoding="utf-8").splitlines() if told.exists() else []
-    return Run(tuple(Outcome(**json.loads(line)) for line in lines), ended, said)
+class Runner:
+    """Runs tests in a copy, each run in a process forked from one that is prepared for it."""
+
+    def __init__(self, copy: Copy) -> None:
+        self.copy = copy
+        self._prepared: subprocess.Popen[str] | None = None
+
+    def close(self) -> None:
+        """End the prepared process, if there is one."""
+        if self._prepared is not None:
+            self._prepared.communicate()
+            self._prepared = None
+
+    def run(self, tests: Sequence[str], within_s: float = _WITHIN_S) -> Run:
+        """Run these tests; whatever they leave running is ended."""
+        scratch = self.copy.scratch
+        told, said, tmp = scratch / "outcomes.jsonl", scratch / "said", scratch / "t"
+        told.unlink(missing_ok=True)
+        said.unlink(missing_ok=True)
+        # What a module keeps for all its tests is set up anew for each mutant.
+        options = ["-q", "-n", "0", "-p", "no:cacheprovider", "--tb=line", f"--basetemp={tmp}"]
+        asked = {
+            "arguments": ["-p", "tests.security.recording", *_NOT_REWRITTEN, *options, *tests],
+            "environment": {OUTCOMES: str(told)},
+            "said": str(said),
+            "within_s": within_s,
+        }
+        ended = self._ask(json.dumps(asked))
+        shutil.rmtree(tmp, ignore_errors=True)
+        lines = told.read_text(encoding="utf-8").splitlines() if told.exists() else []
+        text = said.read_text(encoding="utf-8", errors="replace") if said.exists() else ""
+        return Run(tuple(Outcome(**json.loads(line)) for line in lines), ended, text)
+
+    def _ask(self, asked: str) -> bool:
+        """Have a run made; return whether it came to its end."""
+        if self._prepared is None:
+            self._prepared = self._prepare()
+        prepared = self._prepared
+        if prepared.stdin is None or prepared.stdout is None:
+            raise AssertionError(prepared)
+        with suppress(BrokenPipeError):
+            prepared.stdin.write(f"{asked}\n")
+            prepared.stdin.flush()
+        answer = prepared.stdout.readline()
+        if not answer:
+            # The next run has another one.
+            self.close()
+            message = f"the process that forks for tests has ended with {prepared.returncode}"
+            raise ChildProcessError(message)
+        return bool(json.loads(answer)["ended"])
+
+    def _prepare(self) -> subprocess.Popen[str]:
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        environment["PATH"] = f"{self.copy.python.parent}:{os.environ['PATH']}"
+        return subprocess.Popen(
+            [self.copy.python, "-m", "tests.security.prepared"],
+            cwd=self.copy.tree,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
 
 
 @contextmanager
@@ -116,21 +147,21 @@ def mutated(copy: Copy, mutant: Mutant) -> Iterator[None]:
         path.write_text(source, encoding="utf-8")
 
 
-def try_mutant(copy: Copy, mutant: Mutant, before: Sequence[Outcome]) -> Result:
+def try_mutant(runner: Runner, mutant: Mutant, before: Sequence[Outcome]) -> Result:
     """Run a mutant's tests with it; ``before`` is how they ended without it."""
     own = [outcome for outcome in before if any(outcome.is_of(test) for test in mutant.tests)]
     passed = {outcome.test for outcome in own if outcome.outcome == "passed"}
     if not passed:
         return _not_tried(mutant, own)
     able = [test for test in mutant.tests if any(o.is_of(test) and o.test in passed for o in own)]
-    with mutated(copy, mutant):
-        run = run_tests(copy, able, _AT_LEAST_S + _TIMES * sum(o.took_s for o in own))
+    with mutated(runner.copy, mutant):
+        run = runner.run(able, _AT_LEAST_S + _TIMES * sum(o.took_s for o in own))
     if not run.ended:
         return Result(mutant, Verdict.NEVER_ENDS, f"of {', '.join(map(_short, able))}")
     told = [outcome for outcome in run.outcomes if outcome.test in passed]
     failed = [outcome for outcome in told if outcome.outcome == "failed"]
     if failed:
-        bad = _failures_by_themselves(copy, failed[0], own)
+        bad = _failures_by_themselves(runner, failed[0], own)
         if bad:
             return Result(mutant, Verdict.BROKEN, f"{bad[0].test} fails without it now")
         return Result(mutant, Verdict.NOTICED, f"{_short(failed[0].test)}: {failed[0].why}")
@@ -144,7 +175,7 @@ def try_mutant(copy: Copy, mutant: Mutant, before: Sequence[Outcome]) -> Result:
 
 
 def _failures_by_themselves(
-    copy: Copy, failed: Outcome, before: Sequence[Outcome]
+    runner: Runner, failed: Outcome, before: Sequence[Outcome]
 ) -> list[Outcome]:
     """Return how a test fails that ran out of time, run once more without the mutant.
 
@@ -153,7 +184,7 @@ def _failures_by_themselves(
     took_s = next(outcome.took_s for outcome in before if outcome.test == failed.test)
     if failed.took_s < _LONG_S + _TIMES * took_s:
         return []
-    again = run_tests(copy, [failed.test])
+    again = runner.run([failed.test])
     return [] if any(o.outcome == "passed" for o in again.outcomes) else [failed]
 
 

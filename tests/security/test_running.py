@@ -1,8 +1,12 @@
 """What is said of a mutant is so: noticed, survived, broken, or not run and why."""
 
+import os
 import shutil
+import signal
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
 
 import psutil
 import pytest
@@ -12,13 +16,13 @@ from tests.security.__main__ import main
 from tests.security.copies import Copy
 from tests.security.listed import MUTANTS
 from tests.security.mutant import ROOT, Mutant
-from tests.security.running import Outcome, Result, Verdict, run_tests, try_mutant
+from tests.security.running import Outcome, Result, Runner, Verdict, try_mutant
 from tests.security.summary import summary_of
 from tests.support.control_groups import until
 from tests.support.ended_processes import has_ended
 
 TESTS = """
-import signal, subprocess, sys
+import os, signal, subprocess, sys
 import pytest, rule
 
 def test_it(): assert rule.allowed(3) and not rule.allowed(4)
@@ -50,25 +54,30 @@ def test_leaves():
     child = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"],
                              start_new_session=True)
     open("left", "w").write(str(child.pid))
+
+def test_lives():
+    if not rule.allowed(3): os._exit(0)
 """
 RULE = "MOST = 3\ndef allowed(number): return number <= MOST\n"
 
 
-Tree = tuple[Copy, tuple[Outcome, ...]]
+Tree = tuple[Runner, tuple[Outcome, ...]]
 
 
 @pytest.fixture(scope="module")
-def tree(tmp_path_factory: pytest.TempPathFactory) -> Tree:
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tree]:
     """A copy of a tree with one rule and its tests, and how these end as they are."""
     made = Copy(tmp_path_factory.mktemp("tree"), tmp_path_factory.mktemp("scratch"))
     (made.tree / "rule.py").write_text(RULE)
     (made.tree / "test_rule.py").write_text(TESTS)
     (made.tree / "tests/security").mkdir(parents=True)
-    shutil.copy(ROOT / "tests/security/recording.py", made.tree / "tests/security")
+    for name in ("prepared.py", "recording.py"):
+        shutil.copy(ROOT / "tests/security" / name, made.tree / "tests/security")
     made.python.parent.mkdir(parents=True)
     made.python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
     made.python.chmod(0o755)
-    return made, run_tests(made, ["test_rule.py"]).outcomes
+    with closing(Runner(made)) as runner:
+        yield runner, runner.run(["test_rule.py"]).outcomes
 
 
 def a_mutant(by: str, *tests: str, text: str = "number <= MOST") -> Mutant:
@@ -90,6 +99,16 @@ CASES = {
         "no_such_module",
     ),
     "skipped here": (a_mutant("True", "test_elsewhere"), Verdict.NOT_RUN, "there is no card here"),
+    "ends the process of the tests": (
+        a_mutant("False", "test_half", "test_lives"),
+        Verdict.NOTICED,
+        "test_half",
+    ),
+    "ends the process of the tests before one fails": (
+        a_mutant("False", "test_lives", "test_half"),
+        Verdict.BROKEN,
+        "by it tests are not run",
+    ),
     "fails in part without it": (
         a_mutant("MOST = 4", "test_some", **OTHER_MOST),
         Verdict.SURVIVED,
@@ -100,30 +119,30 @@ CASES = {
 
 @pytest.mark.parametrize(("mutant", "verdict", "why"), CASES.values(), ids=CASES)
 def test_a_mutants_verdict(tree: Tree, mutant: Mutant, verdict: Verdict, why: str) -> None:
-    copy, before = tree
-    result = try_mutant(copy, mutant, before)
+    runner, before = tree
+    result = try_mutant(runner, mutant, before)
     assert (result.verdict, why in result.why) == (verdict, True), result.why
-    assert (copy.tree / "rule.py").read_text() == RULE
+    assert (runner.copy.tree / "rule.py").read_text() == RULE
 
 
 def test_tests_that_do_not_end_by_it_have_noticed_it(
     tree: Tree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    copy, before = tree
+    runner, before = tree
     monkeypatch.setattr(running, "_AT_LEAST_S", 2.0)
-    result = try_mutant(copy, a_mutant("False", "test_waits"), before)
+    result = try_mutant(runner, a_mutant("False", "test_waits"), before)
     assert (result.verdict, result.why) == (Verdict.NEVER_ENDS, "of test_waits")
 
 
 def test_a_test_that_ran_out_of_time_has_noticed_nothing_where_it_does_so_without_the_mutant(
     tree: Tree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    copy, before = tree
+    runner, before = tree
     monkeypatch.setattr(running, "_LONG_S", 0.0)
     monkeypatch.setattr(running, "_TIMES", 0)
     monkeypatch.setattr(running, "_AT_LEAST_S", 60.0)
-    assert try_mutant(copy, a_mutant("True", "test_it"), before).verdict is Verdict.NOTICED
-    result = try_mutant(copy, a_mutant("True", "test_once"), before)
+    assert try_mutant(runner, a_mutant("True", "test_it"), before).verdict is Verdict.NOTICED
+    result = try_mutant(runner, a_mutant("True", "test_once"), before)
     assert (result.verdict, result.why) == (
         Verdict.BROKEN,
         "test_rule.py::test_once fails without it now",
@@ -131,18 +150,47 @@ def test_a_test_that_ran_out_of_time_has_noticed_nothing_where_it_does_so_withou
 
 
 def test_tests_that_fail_or_do_not_end_without_it_notice_nothing(tree: Tree) -> None:
-    copy, before = tree
+    runner, before = tree
     for known, why in ((before, "test_wrong fails without it"), ((), "not run to their end")):
-        result = try_mutant(copy, a_mutant("True", "test_wrong"), known)
+        result = try_mutant(runner, a_mutant("True", "test_wrong"), known)
         assert result.verdict is Verdict.BROKEN
         assert why in result.why
 
 
 def test_what_tests_leave_running_in_a_session_of_its_own_is_ended(tree: Tree) -> None:
-    copy, _ = tree
+    runner, _ = tree
     with suppress(psutil.NoSuchProcess):
-        left = psutil.Process(int((copy.tree / "left").read_text()))
+        left = psutil.Process(int((runner.copy.tree / "left").read_text()))
         until(lambda: has_ended(left))
+
+
+def test_each_run_reads_what_may_be_changed_anew(tree: Tree) -> None:
+    runner, before = tree
+    for _ in range(3):
+        assert try_mutant(runner, a_mutant("True", "test_it"), before).verdict is Verdict.NOTICED
+        assert [outcome.outcome for outcome in runner.run(["test_rule.py::test_it"]).outcomes] == [
+            "passed"
+        ]
+
+
+def test_where_the_prepared_process_is_gone_the_next_run_has_another_one(tree: Tree) -> None:
+    runner, before = tree
+    assert runner._prepared is not None
+    os.kill(runner._prepared.pid, signal.SIGKILL)
+    with pytest.raises(ChildProcessError, match="has ended with -9"):
+        try_mutant(runner, a_mutant("True", "test_it"), before)
+    assert try_mutant(runner, a_mutant("True", "test_it"), before).verdict is Verdict.NOTICED
+
+
+def test_a_mutant_of_a_tree_in_which_nothing_can_be_prepared_says_so(tmp_path: Path) -> None:
+    made = Copy(tmp_path, tmp_path)
+    made.python.parent.mkdir(parents=True)
+    made.python.symlink_to("/bin/false")
+    with (
+        closing(Runner(made)) as runner,
+        pytest.raises(ChildProcessError, match="has ended with 1"),
+    ):
+        runner.run(["test_rule.py"])
 
 
 def test_the_summary_counts_and_names_what_was_not_noticed() -> None:
@@ -177,6 +225,7 @@ def test_the_command_line_chooses_by_rule_and_text(capsys: pytest.CaptureFixture
     assert {line.split()[0] for line in listed} == {"4", "7"}
     assert all("hub_ext" in line for line in listed)
     assert main(["--only", "no such text"]) == 2
-    with pytest.raises(SystemExit):
-        main(["21"])
-    assert "rules 1 to 20" in capsys.readouterr().err
+    for wrong, told in ((["21"], "rules 1 to 20"), (["--at-once", "0"], "a number from 1 on")):
+        with pytest.raises(SystemExit):
+            main(wrong)
+        assert told in capsys.readouterr().err
