@@ -1,16 +1,31 @@
 """A plugin of pytest's that writes down how each test ended: ``-p tests.security.recording``.
 
-Each test is one line of JSON in the file that ``SUBLET_OUTCOMES`` names.
+Each test is one line of JSON in the file that ``SUBLET_OUTCOMES`` names. Where ``SUBLET_UNTIL`` is
+``failed``, the run ends with the first test that fails: a mutant is noticed by then.
 """
 
 import json
 import os
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 OUTCOMES = "SUBLET_OUTCOMES"
+
+
+UNTIL = "SUBLET_UNTIL"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if _outcome(report) == os.environ.get(UNTIL):
+        item.session.shouldfail = f"until one {report.outcome}"
+    return report
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

@@ -17,7 +17,7 @@ from typing import Final
 
 from tests.security.copies import Copy
 from tests.security.mutant import Mutant
-from tests.security.recording import OUTCOMES
+from tests.security.recording import OUTCOMES, UNTIL
 
 _WITHIN_S: Final = 900.0
 _AT_LEAST_S: Final = 150.0
@@ -83,8 +83,8 @@ class Runner:
             self._prepared.communicate()
             self._prepared = None
 
-    def run(self, tests: Sequence[str], within_s: float = _WITHIN_S) -> Run:
-        """Run these tests; whatever they leave running is ended."""
+    def run(self, tests: Sequence[str], within_s: float = _WITHIN_S, until: str = "") -> Run:
+        """Run these tests, to the first with the outcome ``until``; end what they leave running."""
         scratch = self.copy.scratch
         told, said, tmp = scratch / "outcomes.jsonl", scratch / "said", scratch / "t"
         told.unlink(missing_ok=True)
@@ -93,7 +93,7 @@ class Runner:
         options = ["-q", "-n", "0", "-p", "no:cacheprovider", "--tb=line", f"--basetemp={tmp}"]
         asked = {
             "arguments": ["-p", "tests.security.recording", *_NOT_REWRITTEN, *options, *tests],
-            "environment": {OUTCOMES: str(told)},
+            "environment": {OUTCOMES: str(told), UNTIL: until},
             "said": str(said),
             "within_s": within_s,
         }
@@ -155,7 +155,8 @@ def try_mutant(runner: Runner, mutant: Mutant, before: Sequence[Outcome]) -> Res
         return _not_tried(mutant, own)
     able = [test for test in mutant.tests if any(o.is_of(test) and o.test in passed for o in own)]
     with mutated(runner.copy, mutant):
-        run = runner.run(able, _AT_LEAST_S + _TIMES * sum(o.took_s for o in own))
+        within_s = _AT_LEAST_S + _TIMES * sum(o.took_s for o in own)
+        run = runner.run(able, within_s, until="failed")
     if not run.ended:
         return Result(mutant, Verdict.NEVER_ENDS, f"of {', '.join(map(_short, able))}")
     told = [outcome for outcome in run.outcomes if outcome.test in passed]

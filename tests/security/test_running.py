@@ -164,6 +164,15 @@ def test_what_tests_leave_running_in_a_session_of_its_own_is_ended(tree: Tree) -
         until(lambda: has_ended(left))
 
 
+def test_what_comes_after_the_test_that_notices_is_not_run(tree: Tree) -> None:
+    runner, _ = tree
+    both = ("test_once", "test_leaves")
+    ended = runner.run([f"test_rule.py::{test}" for test in both], until="failed")
+    assert [(outcome.test, outcome.outcome) for outcome in ended.outcomes] == [
+        ("test_rule.py::test_once", "failed")
+    ]
+
+
 def test_each_run_reads_what_may_be_changed_anew(tree: Tree) -> None:
     runner, before = tree
     for _ in range(3):
