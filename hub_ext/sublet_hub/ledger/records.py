@@ -98,7 +98,7 @@ class SliceRecord:
     called_back_for: GroupName | None = None
     """For which group's slice; ``None`` also: for somebody's who is in no group."""
     held_back_since: datetime | None = None
-    """Since when a job's slice stands still, as a slice has taken its place below a limit."""
+    """Since when a job's slice stands still, as another has taken its place below a limit."""
     moving_to: GpuId | None = None
     """The card of its node that the slice is to come back on, and has its place on already; ``gpu``
     is the one that it is on. ``None``: it stays."""

@@ -278,7 +278,8 @@ def held_back_by(
     makes of others (``others_of``).
     """
     records, events = {each.slice_id: each for each in beside[0]}, list(beside[1])
-    words = quota_change_words(QuotaChange.HELD_BACK, group=made.group)
+    change = QuotaChange.HELD_BACK_FOR_JOB if made.is_job else QuotaChange.HELD_BACK
+    words = quota_change_words(change, group=made.group)
     for slice_id in holds_back:
         before = records.get(slice_id) or ledger.slices[slice_id]
         records[slice_id] = after = replace(before, held_back_since=now)

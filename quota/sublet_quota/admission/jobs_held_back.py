@@ -16,7 +16,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sublet_quota.admission.met_limits import Without, paying_groups
+from sublet_quota.admission.met_limits import Without, paying_groups, sum_of
 from sublet_quota.document.group_limits import group_job_limits, group_limits
 from sublet_quota.document.right_values import Rights
 from sublet_quota.holdings.gpu_load import Holding
@@ -303,11 +303,7 @@ def _jobs(holdings: Holdings, slices: Iterable[Holding]) -> Iterator[_Job]:
     of_job: defaultdict[str, list[Holding]] = defaultdict(list)
     for holding in slices:
         of_job[holding.job_id or holding.slice_id].append(holding)
-    return (_Job(tuple(own), _sum_of(holdings, own)) for own in of_job.values())
-
-
-def _sum_of(holdings: Holdings, slices: Iterable[Holding]) -> Amounts:
-    return sum((holdings.amounts_of(each) for each in slices), _NOTHING)
+    return (_Job(tuple(own), sum_of(holdings, own)) for own in of_job.values())
 
 
 def held_back_amounts(holdings: Holdings) -> defaultdict[NodeName, Amounts]:

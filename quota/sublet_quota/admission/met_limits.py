@@ -21,7 +21,7 @@ from sublet_quota.amounts.gpu_amounts import WHOLE_GPU_MILLI, GpuAmount
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.document.group_limits import group_limits, limit_source
 from sublet_quota.document.right_values import Rights
-from sublet_quota.holdings.gpu_load import Holding, cards_on
+from sublet_quota.holdings.gpu_load import Holding
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GroupName
 from sublet_quota.reasons.derivation import Rule
@@ -139,13 +139,12 @@ class Without:
 
 
 def sum_of(holdings: Holdings, slices: Iterable[Holding]) -> Amounts:
-    """Return slices, jobs' too, as limits count them together."""
+    """Return slices, jobs' too, as limits count them together: on a card that is gone as before."""
     cards: defaultdict[str, list[Fraction]] = defaultdict(list)
     memory_mib = count = 0
     for holding in slices:
-        facts, gpu_type = holdings.gpu(holding.gpu_id), holdings.type_of(holding.gpu_id)
-        if facts is not None and gpu_type is not None:
-            cards[gpu_type].append(cards_on(holding.amount, facts.kind))
+        for gpu_type, amount in holdings.amounts_of(holding).cards.items():
+            cards[gpu_type].append(amount)
         memory_mib += holding.amount.memory_mib
         count += 1
     sums = {gpu_type: total(amounts) for gpu_type, amounts in cards.items()}

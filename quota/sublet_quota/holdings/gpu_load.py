@@ -80,7 +80,7 @@ class Holding:
     job_id: JobId | None = None
     """The job that it is of: one that runs on several cards has as many slices."""
     held_back: bool = False
-    """Whether it is a job's of which a slice has taken the place below a limit: it stands still."""
+    """Whether it is a job's of which another has taken the place below a limit: it stands still."""
 
     @property
     def age(self) -> tuple[datetime, int]:

@@ -22,6 +22,7 @@ class QuotaChange(StrEnum):
     COMES_HOME = "comes-home"
     BROUGHT_BACK = "brought-back"
     HELD_BACK = "held-back"
+    HELD_BACK_FOR_JOB = "held-back-for-job"
     GOES_ON = "goes-on"
     RECHARGED = "recharged"
     RECHARGED_AFTER_LEAVING = "recharged-after-leaving"
@@ -30,6 +31,9 @@ class QuotaChange(StrEnum):
     AS_BEFORE_NO_MORE = "as-before-no-more"
 
 
+_SUSPENDED_MEANWHILE: Final = (
+    "it is suspended, loses nothing, and goes on as soon as there is room below that"
+)
 _WORDS: Final[Mapping[QuotaChange, str]] = MappingProxyType(
     {
         QuotaChange.CALLED_BACK: (
@@ -51,8 +55,11 @@ _WORDS: Final[Mapping[QuotaChange, str]] = MappingProxyType(
         ),
         QuotaChange.BROUGHT_BACK: "there is room again: it has its place on the card back",
         QuotaChange.HELD_BACK: (
-            "a slice of {group} has taken its place below a limit: it is suspended, loses nothing, "
-            "and goes on as soon as there is room below that"
+            f"a slice of {{group}} has taken its place below a limit: {_SUSPENDED_MEANWHILE}"
+        ),
+        QuotaChange.HELD_BACK_FOR_JOB: (
+            "a guaranteed job of {group} has taken its place below a limit: "
+            f"{_SUSPENDED_MEANWHILE}"
         ),
         QuotaChange.GOES_ON: "there is room below the limit again: it goes on",
         QuotaChange.RECHARGED: (

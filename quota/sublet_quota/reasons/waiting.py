@@ -44,7 +44,7 @@ class WaitReason(StrEnum):
     UNSUSPENDABLE = "unsuspendable"
     GPU_CLOSED = "gpu-closed"
     HELD_BACK = "held-back"
-    """A job waits: a slice has taken its place below a limit."""
+    """A job waits: a slice, or a job within a guarantee, has taken its place below a limit."""
 
 
 class AwaitedMove(StrEnum):
@@ -222,9 +222,9 @@ _WORDS: Final[Mapping[WaitReason, _Words]] = MappingProxyType(
             "what holds the room cannot be suspended",
         ),
         WaitReason.HELD_BACK: _Words(
-            "The job waits: a slice has taken its place below a limit.",
-            "a slice has taken its place below a limit of its group or its owner: it loses "
-            "nothing, and goes on as soon as there is room below that",
+            "The job waits: a slice, or a guaranteed job, has taken its place below a limit.",
+            "a slice, or a guaranteed job, has taken its place below a limit of its group or its "
+            "owner: it loses nothing, and goes on as soon as there is room below that",
         ),
         WaitReason.GPU_CLOSED: _Words(
             "This GPU reported an error and takes nothing new. Ask your admin.",

@@ -103,7 +103,7 @@ class SliceView:
     entitlement: int = 0
     """A job's place among the jobs; 0 for the most entitled."""
     held_back: bool = False
-    """Whether a job stands still, as a slice has taken its place below a limit."""
+    """Whether a job stands still, as another slice has taken its place below a limit."""
     kept_until: datetime | None = None
     """Until when the slice's owner said "do not lend mine"."""
     runs_a_cell: bool = False

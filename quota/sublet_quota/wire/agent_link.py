@@ -273,7 +273,7 @@ class SliceAssignment(AnswerModel):
     rank: Annotated[Rank, BeforeValidator(_known_rank)] = Rank.BORROWED
     """By which right a slice is on its card: lower ones come first."""
     held_back: bool = False
-    """Whether a job's slice stands still, as a slice has taken its place below a limit."""
+    """Whether a job's slice stands still, as another has taken its place below a limit."""
     move_to: Name | None = None
     """The card of the node that the slice is to come back on; ``None``: it stays. ``gpu_id`` is the
     one that the service knows it to be on."""

@@ -115,6 +115,7 @@ async def test_a_borrowed_job_stands_still_for_one_within_a_guarantee_and_goes_o
         (event,) = await told(world, EventKind.JOB_HELD_BACK)
         assert event["slice_id"] == slice_of(world, borrowed).slice_id
         assert event["for_slice_id"] == slice_of(world, within).slice_id
+        assert event["detail"].startswith("a guaranteed job of nlp has taken its place below")
         (ada.home / "end").touch()
         await ada.until(within, "done")
         await until(lambda: slice_of(world, borrowed).held_back_since is None)

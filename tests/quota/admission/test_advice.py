@@ -11,7 +11,8 @@ from sublet_quota.reasons.refusal import Refusal
 
 from tests.quota.admission.any_hub import AnyHub, any_hub
 from tests.quota.admission.test_guarantees import walk
-from tests.support.admission_cases import SmallHub
+from tests.support.admission_cases import PARTS, SmallHub
+from tests.support.quota_cases import gpu
 
 EXAMPLES = 30
 
@@ -89,3 +90,14 @@ def test_every_advice_helps(any_one: AnyHub) -> None:
                 continue
             for then in followed(hub, wish, advice):
                 assert isinstance(then, Placement), (advice, answer, then)
+
+
+def test_who_is_in_a_limit_s_way_on_a_card_that_is_gone_may_stop() -> None:
+    text = PARTS + "groups: {lab: {limit: {cards: 1}}}\n"
+    hub = SmallHub.under(text, gpu("a"), gpu("b", index=1))
+    assert isinstance(hub.ask("ben", "lab", size="whole"), Placement)
+    (his,) = hub.holdings.slices()
+    hub.holdings.remove_gpu(his.gpu_id)
+    refused = hub.ask("ada", "lab", size="whole")
+    assert isinstance(refused, Refusal)
+    assert HelpKind.MEMBERS_STOP in {each.kind for each in refused.helps}
