@@ -143,7 +143,7 @@ class LineRounds:
             return
         asked, account = self._entries.asked(entry), self._stores.accounts.find(entry.owner)
         if asked is None or account is None:
-            words = line_end_words(LineEnd.RULES_CHANGED, by="its owner's account is not known")
+            words = line_end_words(LineEnd.RULES_CHANGED, said="its owner's account is not known")
             self._entries.end(entry, EventKind.QUEUE_GAVE_UP, words)
             return
         request = asked.model_copy(update={"account": account.template})
@@ -173,7 +173,7 @@ class LineRounds:
         if refusal is None:
             self._judged[step.server.request_id] = under
             return
-        words = line_end_words(LineEnd.RULES_CHANGED, by=refusal.message)
+        words = line_end_words(LineEnd.RULES_CHANGED, said=refusal.message)
         self._entries.end(entry, EventKind.QUEUE_GAVE_UP, words)
 
     def forget_gone(self) -> None:

@@ -7,6 +7,7 @@ whose turn has come has its slice like any other; that it is started then is ``s
 matter.
 """
 
+import logging
 import secrets
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
@@ -20,6 +21,7 @@ from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.reasons.refusals.refuse import refuse
 from sublet_quota.reasons.refusals.room import RoomRefusal
 from sublet_quota.reasons.server_queue import LineEnd, line_end_words
+from sublet_quota.reasons.shared_clauses import server_clause
 from sublet_quota.server_queue.queued_server import may_wait
 from sublet_quota.server_queue.walk import is_due
 from sublet_quota.wire.api import SliceRequest
@@ -37,6 +39,7 @@ from sublet_hub.state.stores import Stores
 
 MOST_OF_AN_OWNER: Final = 20
 MOST_OF_ALL: Final = 10_000
+_LOG = logging.getLogger(__name__)
 
 
 class ServerQueue:
@@ -119,7 +122,10 @@ class ServerQueue:
             raise NotFoundError(message)
         own = by == entry.owner
         end = LineEnd.LEFT if own else LineEnd.TAKEN_OUT
-        self.end(entry, EventKind.QUEUE_LEFT, line_end_words(end, by=by))
+        if not own:
+            # Its owner, who reads the event, is told no admin's name.
+            _LOG.info("%s took %s out of the line", by, server_clause(*entry.name))
+        self.end(entry, EventKind.QUEUE_LEFT, line_end_words(end))
 
     def end(self, entry: QueueEntry, kind: EventKind, words: str) -> None:
         """End an entry, and take back what it was given; its owner is told."""
@@ -173,7 +179,7 @@ class ServerQueue:
         """End the entry of a server that has its answer, and tell where that is a refusal."""
         entry = self.entries.get(name)
         if entry is not None and isinstance(answer, Refusal):
-            words = line_end_words(LineEnd.RULES_CHANGED, by=answer.message)
+            words = line_end_words(LineEnd.RULES_CHANGED, said=answer.message)
             self.end(entry, EventKind.QUEUE_GAVE_UP, words)
         elif entry is not None:
             self._entries.drop(name)

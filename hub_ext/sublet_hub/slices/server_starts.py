@@ -132,9 +132,9 @@ class ServerStarts:
                 # No time is counted either: the hub may be as slow to begin.
                 pass
             case StartAnswer.FAILED if asked.failures >= MOST_FAILURES:
-                self._give_up(entry, line_end_words(LineEnd.HUB_REFUSES, by="its start fails"))
+                self._give_up(entry, line_end_words(LineEnd.HUB_REFUSES, said="its start fails"))
             case StartAnswer.REFUSED:
-                words = line_end_words(LineEnd.HUB_REFUSES, by="it knows no such server or user")
+                words = line_end_words(LineEnd.HUB_REFUSES, said="it knows no such server or user")
                 self._give_up(entry, words)
             case _:
                 self._give_up_late(entry, asked)

@@ -115,14 +115,14 @@ _EXPECTED: Final[Mapping[ExpectedFrom, str]] = MappingProxyType(
 _ENDS: Final[Mapping[LineEnd, str]] = MappingProxyType(
     {
         LineEnd.LEFT: "its owner left the line",
-        LineEnd.TAKEN_OUT: "{by} took it out of the line",
+        LineEnd.TAKEN_OUT: "an administrator took it out of the line",
         LineEnd.WAITED_LONG: "it waited {waited}, the longest that is allowed, and no room came",
         LineEnd.NOT_STARTED: (
             "its turn came, but its server was not started in time: its slice went to others"
         ),
         LineEnd.RUNS_OTHERWISE: "its server runs already, without the slice that it waited for",
-        LineEnd.HUB_REFUSES: "its turn came, but JupyterHub does not start it: {by}",
-        LineEnd.RULES_CHANGED: "no waiting helps any more: {by}",
+        LineEnd.HUB_REFUSES: "its turn came, but JupyterHub does not start it: {said}",
+        LineEnd.RULES_CHANGED: "no waiting helps any more: {said}",
         LineEnd.NO_USER: "JupyterHub has no such user any more",
         LineEnd.NO_LINE: "the quota document lets no notebooks wait in line any more",
     }
@@ -159,9 +159,9 @@ def wait_words(facts: WaitFacts) -> str:
     return " ".join(told)
 
 
-def line_end_words(end: LineEnd, *, by: str = "", waited: str = "") -> str:
+def line_end_words(end: LineEnd, *, said: str = "", waited: str = "") -> str:
     """Return why a notebook is in line no more, as one clause.
 
-    ``by``: who did that, or what was said; ``waited``: how long it was in line.
+    ``said``: what there is to say of that; ``waited``: how long it was in line.
     """
-    return _ENDS[end].format(by=by, waited=waited)
+    return _ENDS[end].format(said=said, waited=waited)

@@ -1,13 +1,14 @@
 """What a forecast says of a job before it is submitted: allowed or why not, and the wait."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from tests.support.fake_agent import GIB, a_gpu
-from tests.support.hub_world import HubWorld, until
+from tests.support.hub_world import FakeHub, HubWorld, hub_world, settings_for, until
 from tests.support.job_owner import Ada, make_ada
 
 pytestmark = pytest.mark.asyncio
@@ -116,3 +117,30 @@ async def test_a_forecast_for_who_has_no_account_says_what_to_do(world: HubWorld
         "POST", "jobs/forecast", world.user("new"), {"notebook": "a.ipynb"}
     )
     assert (answer["allowed"], answer["problem"]["reason"]) == (False, "no-account")
+
+
+async def test_a_forecast_for_somebody_else_is_by_their_groups_and_by_what_they_may(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    file = tmp_path / "quota.yaml"
+    file.write_text("groups: {lab: {jobs: {max_run: 3h}}}\n")
+    async with hub_world(tmp_path, hub, settings_for(tmp_path, quota_file=file)) as world:
+        await make_ada(world)
+        hub.people["ada"] = ("lab",)
+        body = {"notebook": "train.ipynb"}
+        _, seen = await world.call("POST", "jobs/forecast?owner=ada", world.admin(), body)
+        assert (seen["allowed"], seen["group"], seen["max_run_s"]) == (True, "lab", 3 * 3600)
+        first = {**body, "priority": 10}
+        _, seen = await world.call("POST", "jobs/forecast?owner=ada", world.admin(), first)
+        hers = world.user("ada", ("lab",))
+        _, told = await world.call("POST", "jobs/forecast", hers, first)
+        assert seen == told
+        assert seen["allowed"] is False
+        status, _ = await world.call("POST", "jobs/forecast?owner=cleo", hers, body)
+        assert status == 403
+
+
+async def test_a_forecast_for_whom_nobody_knows_is_none(ada: Ada) -> None:
+    admin, body = ada.world.admin(), {"notebook": "train.ipynb"}
+    status, problem = await ada.world.call("POST", "jobs/forecast?owner=nobody", admin, body)
+    assert (status, "nobody" in problem["message"]) == (404, True)

@@ -34,7 +34,7 @@ def test_a_time_is_told_where_one_is_known_and_else_that_it_is_not(by: ExpectedF
 
 
 def test_no_two_ends_are_told_alike() -> None:
-    told = {line_end_words(end, by="ann", waited="2 h") for end in LineEnd}
+    told = {line_end_words(end, said="x", waited="2 h") for end in LineEnd}
     assert len(told) == len(LineEnd)
     assert not any("{" in words for words in told)
 

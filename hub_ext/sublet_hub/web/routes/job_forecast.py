@@ -9,7 +9,7 @@ from sublet_quota.wire.jobs import JobForecast, JobRequest
 
 from sublet_hub.jobs.submission import Foreseen
 from sublet_hub.web.routes.context import ServiceParts
-from sublet_hub.web.routes.owner import charged, groups_of
+from sublet_hub.web.routes.owner import charged, groups_asked_for
 from sublet_hub.web.routes.problems import problem_of_refusal
 from sublet_hub.web.routes.route import Call, Nature, Parameter
 
@@ -23,14 +23,15 @@ _MOST_TEXT: Final = 4000
 
 
 async def forecast(service: ServiceParts, call: Call) -> JobForecast:
-    """Return whether a job is allowed, and how long it would wait.
+    """Return whether a job of its owner is allowed, and how long it would wait.
 
     With ``?look=1`` the job's notebook is looked at, too.
     """
-    request = call.body_as(JobRequest)
     owner = call.owner(scopes.JOBS)
-    groups = groups_of(service, call.user)
-    first = call.user.is_admin
+    request = call.body_as(JobRequest)
+    groups = await groups_asked_for(service, call, owner) or ()
+    # It is the owner who would submit it, and an admin's right is no right of theirs.
+    first = call.user.is_admin and call.user.name == owner
     looks = call.number(LOOK.name, 0, 1) == 1 and service.jobs.sees_notebooks
     with charged(service, call):
         seen = service.jobs.foresee(owner, groups, request, may_go_first=first)

@@ -160,9 +160,9 @@ JOB_ROUTES = (
         forecast,
         JobForecast,
         body=JobRequest,
-        parameters=(LOOK,),
+        parameters=(OWNER, LOOK),
         most_body_bytes=_BIG_BODY,
-        refusals=(400, 409),
+        refusals=(400, 404, 409),
     ),
     Route("GET", "jobs/{job_id}", Access.USER, "A job of mine", _see, JobInfo, refusals=(404,)),
     Route(
