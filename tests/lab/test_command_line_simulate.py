@@ -180,6 +180,9 @@ WRONG_OPTIONS = {
     "a day": (("--begins", "monday"), "'monday' is no day"),
     "speeds": (("--speeds", "fast"), "'fast' names no speeds"),
     "a part": (("--part", "2"), "'2' is no part of a card"),
+    "a part of endless digits": (("--part", "1e-999999999"), "'1e-999999999' is no part"),
+    "a day of no calendar": (("--begins", "9999-12-30"), "is not from 1970 to 2999"),
+    "a first day of no calendar": (("--first-day", "99999999999"), "--first-day"),
     "habits": (("--habit", "works=soon"), "'works=soon': 'soon' is no"),
     "people": (("--workload", "synthetic", "--people", "many"), "'many' is no number of people"),
 }

@@ -62,9 +62,17 @@ class IdleWorld:
         _, share = await self.world.call("GET", "share", self.world.user("ada"))
         return dict(share)
 
+    async def mine(self) -> dict[str, Any]:
+        """Return what Ada is told of the server's slice."""
+        slices = (await self.share())["slices"]
+        return next(each for each in slices if each["lease"]["slice_id"] == self.slice_id)
+
     async def end(self) -> dict[str, Any] | None:
-        (mine,) = (await self.share())["slices"]
-        found: dict[str, Any] | None = mine["idle_end"]
+        found: dict[str, Any] | None = (await self.mine())["idle_end"]
+        return found
+
+    async def spared(self) -> dict[str, Any] | None:
+        found: dict[str, Any] | None = (await self.mine())["idle_spared"]
         return found
 
     async def told(self) -> list[str]:

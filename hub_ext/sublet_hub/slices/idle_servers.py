@@ -10,7 +10,7 @@ slice is quiet, nobody is warned and nothing is ended, and who was warned before
 warned anew. Nor from an agent whose clock is behind: what it saw a minute ago would be long past.
 A server is stopped by JupyterHub, as for an admin (``evictions``). What was warned of, or put off,
 is in the ledger, so it outlives the service. Training jobs are no servers; while one goes on that
-was promoted from a server, this is not ended, and is idle anew from its end on.
+was promoted from a server (``promoted_jobs``), this is not ended, and is idle anew from its end on.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ from sublet_hub.ledger.idle_servers import IdleNote, IdleNotes
 from sublet_hub.ledger.records import Change, JobRecord, SliceRecord
 from sublet_hub.security.rate_limits import Rate, RateLimits, take_or_refuse
 from sublet_hub.slices.evictions import SHOWN_FOR
-from sublet_hub.slices.promoted_jobs import jobs_of_server
+from sublet_hub.slices.promoted_jobs import PromotedJobs
 from sublet_hub.slices.server_stops import STOPPED_AT_ONCE, ServerStops, StopsServers
 from sublet_hub.state.collectors.stepped import in_parts
 from sublet_hub.state.stores import Stores
@@ -70,6 +70,7 @@ class IdleServers:
         self._capacity = stores.capacity
         self._accounts = stores.accounts
         self._now = stores.now
+        self._jobs = PromotedJobs(stores.ledger, stores.now)
         self._stops = ServerStops(hub)
         self._extensions = RateLimits(rate)
         self._document: QuotaDocument | None = None
@@ -143,7 +144,7 @@ class IdleServers:
         idle = self._idle(record)
         if idle is None or not idle.has_job:
             return None
-        jobs = jobs_of_server(self._ledger, record.owner, record.server)
+        jobs = self._sparing(record, idle.max_idle)
         job = min(jobs, key=lambda each: (not _runs(each), each.submitted_at, each.job_id))
         told = IdleSpared(
             job_id=job.job_id,
@@ -256,13 +257,16 @@ class IdleServers:
             max_idle=max_idle,
             kept_until=record.kept_until,
             job_ended_at=self._ledger.last_job_end(record.owner, record.server),
-            has_job=bool(jobs_of_server(self._ledger, record.owner, record.server)),
+            has_job=bool(self._sparing(record, max_idle)),
         )
         note = self._notes.kept.get(record.slice_id)
         if note is None or note.idle_since < found.counts_from:
             # A cell has run between two looks, or a job: what was said of before is over.
             return found
         return replace(found, extended_until=note.extended_until, warned_at=note.warned_at)
+
+    def _sparing(self, record: SliceRecord, max_idle: timedelta) -> tuple[JobRecord, ...]:
+        return self._jobs.sparing(record.owner, record.server, self._now() - max_idle)
 
     def _max_idle(self, owner: UserName) -> timedelta | None:
         document = self._capacity.holdings.document

@@ -42,6 +42,8 @@ from sublet_quota.residency.snapshot import (
 
 _NO_WORK_S: Final = 1e-6
 _TICK: Final = timedelta(microseconds=1)
+_FOR_EVER_S: Final = 3e9
+"""What ends later has no end: no moment is so far away."""
 
 
 @dataclass(slots=True)
@@ -315,7 +317,11 @@ class CardModel:
         speed = self.speed
         for served in self.slices.values():
             if served.runs_since is not None:
-                yield self.now + timedelta(seconds=served.work_left_s / speed) + _TICK
+                yield (
+                    self.now
+                    + timedelta(seconds=min(served.work_left_s / speed, _FOR_EVER_S))
+                    + _TICK
+                )
             elif not served.is_job and served.active and served.work_left_s <= 0:
                 last = served.evidence.gpu_used or served.evidence.known_since
                 yield last + self.idle_after

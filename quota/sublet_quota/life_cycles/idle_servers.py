@@ -3,8 +3,8 @@
 That it is idle, and since when, is its agent's word. A cell ends the idleness, and all of this with
 it. Nobody is ended who was not warned for ``warning_time`` before, however late the warning came;
 and none while a job goes on that was handed over from it, from its first start until it has ended:
-from then on its time begins anew. One that still waits for its first turn spares nobody: it may do
-so for ever.
+from then on its time begins anew. One that waits for its first turn, or has stood still for as long
+as a server may be idle, spares nobody: it may do so for ever.
 """
 
 from dataclasses import dataclass

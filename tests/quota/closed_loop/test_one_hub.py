@@ -33,6 +33,14 @@ def test_two_cells_that_share_the_compute_take_twice_as_long() -> None:
     assert max(run.ended for run in record.runs) >= MONDAY + 16 * MINUTE
 
 
+def test_a_job_that_would_end_after_all_moments_runs_on() -> None:
+    longer_than_the_calendar = timedelta(days=3_000_000)
+    asked = jobs("j", "", 1, works=longer_than_the_calendar)
+    record = Cluster(scene("", asked, 8 * HOUR, on=ONE)).run()
+    (run,) = record.runs
+    assert (run.ended - run.began, record.jobs_done) == (pytest.approx(8 * HOUR, abs=HOUR / 10), {})
+
+
 def test_a_job_runs_on_what_is_idle_and_stands_still_while_its_lender_works() -> None:
     asked = [
         a_server("s", part="1", thinks=HOUR, works=10 * MINUTE, cells=2, stays=3 * HOUR),

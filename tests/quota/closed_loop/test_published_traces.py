@@ -5,6 +5,7 @@ from fractions import Fraction
 
 import pytest
 from sublet_quota.closed_loop.asks.asked import AskedJob, AskedServer
+from sublet_quota.closed_loop.asks.published import reading
 from sublet_quota.closed_loop.asks.published.reading import (
     Taken,
     format_of,
@@ -73,6 +74,7 @@ def test_a_number_that_is_none_is_told_with_line_and_column() -> None:
         ("pod-0,1,1,nan,460,,LS,Running,10,3610,10", "num_gpu: 'nan'"),
         ("pod-0,1,1,1,-5,,LS,Running,10,3610,10", "gpu_milli: '-5'"),
         ("pod-0,1,1,1,460,,LS,Running,10,inf,10", "deletion_time: 'inf'"),
+        ("pod-0,1,1,1,460,,LS,Running,10,1e300,10", "deletion_time: '1e300'"),
     ],
 )
 def test_a_number_that_cannot_be_meant_is_told_alike(row: str, what: str) -> None:
@@ -87,3 +89,26 @@ def test_what_is_in_no_published_form_is_told_apart() -> None:
     assert format_of("") is None
     assert is_gavel_trace("Transformer\tcd %s\t-step\t1\t13407515\t0.000000\t1")
     assert not is_gavel_trace(BURSTS[0])
+
+
+def test_a_cell_or_a_heading_longer_than_any_is_told() -> None:
+    long = "x" * 200_000
+    assert format_of(f"session_id,{long}") is None
+    found = format_of(BURSTS[0])
+    assert found is not None
+    with pytest.raises(TraceError, match="line 1: field larger than field limit"):
+        read_published(found, [BURSTS[0], f"{long},1,3,1,"], Taken(MONDAY))
+
+
+def test_a_short_trace_that_asks_for_very_many_is_refused_before_all_are_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(reading, "_MOST", 10)
+    pods, bursts = format_of(PODS[0]), format_of(BURSTS[0])
+    assert pods is not None
+    assert bursts is not None
+    many = [PODS[0], *(f"pod-{n},1,1,6,1000,,LS,Running,10,3610,10" for n in range(2))]
+    with pytest.raises(TraceError, match="line 3: these are more than 10"):
+        read_published(pods, many, Taken(MONDAY))
+    with pytest.raises(TraceError, match="line 13: these are more than 10"):
+        read_published(bursts, [BURSTS[0], *["7,1,3,1,"] * 20], Taken(MONDAY))

@@ -4,6 +4,7 @@ from datetime import timedelta
 from fractions import Fraction
 
 import pytest
+from sublet_quota.closed_loop.asks import trace_table
 from sublet_quota.closed_loop.asks.asked import AskedJob, AskedServer
 from sublet_quota.closed_loop.asks.trace_row import TraceError
 from sublet_quota.closed_loop.asks.trace_table import read_trace, written_trace
@@ -69,6 +70,13 @@ WRONG = {
     "no number at all": ("0,ada,a,nan,1,job,", "line 2, duration: 'nan'"),
     "an unknown kind": ("0,ada,a,60,1,pod,", "line 2, kind: 'pod'"),
     "nobody": ("0,,a,60,1,job,", "line 2, owner"),
+    "a number that would fill all memory": (
+        "0,ada,a,60,1e999999999,job,",
+        "line 2, size: '1e999999999' is no number of cards",
+    ),
+    "a moment that no calendar has": ("1e13,ada,a,60,1,job,", "line 2, arrival: '1e13'"),
+    "a life time of computing": ("0,ada,a,1e10,1,job,", "line 2, duration: '1e10'"),
+    "a life time at a notebook": ("0,ada,a,1e10,,notebook,", "line 2, duration: '1e10'"),
     "a row that ends early": ("0,ada,a", "line 2, duration: ''"),
 }
 
@@ -161,6 +169,11 @@ WRONG_LINES = {
         '{"arrival": 0, "owner": "a", "kind": "notebook", "cells": [[1]]}',
         "line 2, cells: [1] is no pair",
     ),
+    "what is nested without end": ("[" * 100_000, "line 2: no JSON"),
+    "a number without end": (
+        '{"arrival": 0, "owner": "a", "size": 1e400, "duration": 1}',
+        "line 2, size: 'inf' is no number of cards",
+    ),
     "a value of no kind": ('{"arrival": {}, "owner": "a"}', "line 2, arrival: {} is neither"),
     "a name that is there": (
         '{"arrival": 0, "owner": "a", "size": 1, "duration": 1, "name": "x"}',
@@ -184,6 +197,8 @@ def test_a_line_of_json_that_cannot_be_read_is_told(name: str) -> None:
         ("cells", "60", "cells: '60': write THINKS+WORKS"),
         ("fills", "2", "fills: 2: from 0 to 1"),
         ("fills", "half", "fills: 'half' is no part"),
+        ("fills", "1e999999999", "fills: '1e999999999' is no part"),
+        ("cells", "1e300+1", "cells: '1e300' is no number of seconds"),
         ("patience", "long", "patience: 'long' is no number of seconds"),
         ("name", "a+", "name: 'a+' ends in '+'"),
     ],
@@ -199,3 +214,15 @@ def test_a_notebook_s_columns_that_cannot_be_meant_are_told(
 def test_a_row_with_more_cells_than_columns_is_told() -> None:
     with pytest.raises(TraceError, match="line 2: more cells than there are columns"):
         read_trace([HEAD, "0,ada,a,60,1,job"], MONDAY)
+
+
+def test_a_short_table_that_asks_for_very_many_is_refused_before_all_are_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(trace_table, "_MOST", 10)
+    jobs = table("0,ada,a,60,5,job,", "0,ada,a,60,5,job,", "0,bob,a,60,1024,job,")
+    with pytest.raises(TraceError, match="line 4: these are more than 10 servers, jobs and cells"):
+        read_trace(jobs, MONDAY)
+    cells = ["arrival,owner,group,duration,size,kind,cells", "0,ada,,,,notebook," + "1+1 " * 10]
+    with pytest.raises(TraceError, match="line 2: these are more than 10"):
+        read_trace(cells, MONDAY)

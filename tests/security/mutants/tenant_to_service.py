@@ -91,9 +91,29 @@ MUTANTS: Final = (
         6,
         "a job that never begins keeps an idle server for ever",
         _PROMOTED_JOBS,
-        "job.server == server and job.attempts > 0",
-        "job.server == server",
+        "elif job.attempts > 0:",
+        "else:",
         (f"{_SPARED}::test_a_job_that_waits_for_its_first_turn_keeps_no_server",),
+    ),
+    Mutant(
+        6,
+        "a job that waits in line again keeps an idle server for ever",
+        _PROMOTED_JOBS,
+        "return self._waits_since.get(job.job_id, since) <= since",
+        "return False",
+        (
+            f"{_SPARED}::test_a_job_that_waits_to_go_on_keeps_a_server_for_as_long_as_that_may_be_idle",
+        ),
+    ),
+    Mutant(
+        6,
+        "whose own slice holds their job back keeps an idle server for ever",
+        _PROMOTED_JOBS,
+        "return bool(held_back) and min(held_back) <= since",
+        "return False",
+        (
+            f"{_SPARED}::test_a_job_that_is_held_back_keeps_a_server_for_as_long_as_that_may_be_idle",
+        ),
     ),
     Mutant(
         6,

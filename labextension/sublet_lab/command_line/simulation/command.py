@@ -128,7 +128,10 @@ class Options:
     "--part", type=PART, help="The part of a card that each notebook of such a trace asks for."
 )
 @click.option(
-    "--first-day", type=WholeNumber(0), default=0, help="The first day taken of such a trace."
+    "--first-day",
+    type=WholeNumber(0, 36_600),
+    default=0,
+    help="The first day taken of such a trace.",
 )
 @click.option(
     "--beside",

@@ -8,6 +8,7 @@ from typing import Any, Final
 import click
 from sublet_quota.amounts.gpu_amounts import MIB_PER_GIB
 from sublet_quota.closed_loop.asks.asked import CardSpeeds
+from sublet_quota.closed_loop.asks.bounded_text import read_part
 from sublet_quota.closed_loop.asks.card_text import read_cards
 from sublet_quota.closed_loop.baselines.policies import policy_of
 from sublet_quota.closed_loop.outcome.outcome import Watts
@@ -16,6 +17,8 @@ from sublet_quota.errors import SubletQuotaError
 ALL_TYPES: Final = ""
 NONE: Final = "none"
 _LEAST_GIB_PER_S: Final = 0.01
+_FIRST_YEAR: Final = 1970
+_LAST_YEAR: Final = 2999
 
 
 class Written(click.ParamType):  # type: ignore[type-arg, unused-ignore] # as of its release
@@ -41,13 +44,16 @@ def _moment(text: str) -> datetime:
     except ValueError:
         message = f"{text!r} is no day or moment: write 2026-01-05, or 2026-01-05T08:00"
         raise ValueError(message) from None
+    if not _FIRST_YEAR <= found.year <= _LAST_YEAR:
+        message = f"{text!r} is not from {_FIRST_YEAR} to {_LAST_YEAR}"
+        raise ValueError(message)
     return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
 def _part(text: str) -> Fraction:
     try:
-        found = Fraction(text)
-    except (ValueError, ZeroDivisionError):
+        found = read_part(text)
+    except ValueError:
         found = Fraction(0)
     if not 0 < found <= 1:
         message = f"{text!r} is no part of a card, such as 1/2"

@@ -10,6 +10,7 @@ from datetime import timedelta
 from fractions import Fraction
 from typing import Any, Final
 
+from sublet_quota.closed_loop.asks.bounded_text import read_part
 from sublet_quota.closed_loop.people import Habits, Person
 from sublet_quota.document.values import read_duration
 from sublet_quota.errors import SubletQuotaError
@@ -74,8 +75,8 @@ def _value(name: str, text: str) -> Any:
 
 def _part(name: str, text: str) -> Fraction:
     try:
-        found = Fraction(text)
-    except (ValueError, ZeroDivisionError):
+        found = read_part(text)
+    except ValueError:
         found = Fraction(-1)
     if not 0 <= found <= 1 or (not found and name != "fills"):
         message = "is no part of one, such as 1/2"

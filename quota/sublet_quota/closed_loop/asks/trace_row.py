@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Final
 
 from sublet_quota.closed_loop.asks.asked import AGAIN, Asked, AskedJob, AskedServer, Cell
+from sublet_quota.closed_loop.asks.bounded_text import LONGEST, read_part, read_seconds
 from sublet_quota.closed_loop.asks.draws import Draws
 from sublet_quota.closed_loop.people import Habits, cells_for
 from sublet_quota.errors import SubletQuotaError
@@ -107,8 +108,8 @@ class TraceRow:
         if kind == NOTEBOOK and not text:
             return [(None, None)]
         try:
-            cards = Fraction(text)
-        except (ValueError, ZeroDivisionError):
+            cards = read_part(text)
+        except ValueError:
             if kind == NOTEBOOK:
                 return [(text, None)]
             raise self._error("size", f"{text!r} is no number of cards") from None
@@ -136,8 +137,8 @@ class TraceRow:
         if not text:
             return otherwise
         try:
-            part = Fraction(text)
-        except (ValueError, ZeroDivisionError):
+            part = read_part(text)
+        except ValueError:
             raise self._error(column, f"{text!r} is no part of a slice, such as 1/2") from None
         if not 0 <= part <= 1:
             raise self._error(column, f"{text}: from 0 to 1 is possible")
@@ -158,9 +159,10 @@ class TraceRow:
 
     def _as_time(self, column: str, text: str) -> timedelta:
         try:
-            found = timedelta(seconds=float(text))
-        except (ValueError, OverflowError):
-            raise self._error(column, f"{text!r} is no number of seconds") from None
+            found = read_seconds(text)
+        except ValueError:
+            what = f"{text!r} is no number of seconds, {LONGEST.days} days at most"
+            raise self._error(column, what) from None
         if found < timedelta():
             raise self._error(column, f"{text} is below 0")
         return found

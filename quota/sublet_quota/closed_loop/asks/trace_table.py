@@ -21,6 +21,7 @@ pairs. A row of several cards becomes as many of one card each, as today's queue
 
 import csv
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from fractions import Fraction
@@ -42,6 +43,8 @@ from sublet_quota.closed_loop.people import Habits
 
 COLUMNS: Final = (*NEEDED, *OPTIONAL)
 _PAIR: Final = 2
+_MOST: Final = 2_000_000
+"""Of servers, jobs and cells in all: a short row may ask for many."""
 
 
 def read_trace(
@@ -54,8 +57,13 @@ def read_trace(
     drawing = Drawing(begins, seed, habits or Habits())
     asked: list[Asked] = []
     names: dict[str, int] = {}
+    count = 0
     for line, row in _rows(lines):
         for each in TraceRow(row, line).asked(drawing):
+            count += 1 if isinstance(each, AskedJob) else 1 + len(each.cells)
+            if count > _MOST:
+                message = f"line {line}: these are more than {_MOST} servers, jobs and cells"
+                raise TraceError(message)
             if each.name in names:
                 where = names[each.name]
                 message = f"line {line}, name: {each.name!r} is that of line {where}, too"
@@ -152,7 +160,7 @@ def _json_rows(lines: Iterable[str]) -> Iterator[tuple[int, Mapping[str, str | N
             continue
         try:
             row = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             message = f"line {line}: no JSON: {error}"
             raise TraceError(message) from error
         if not isinstance(row, dict):
@@ -171,13 +179,18 @@ def _as_text(line: int, key: str, value: object) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return str(Fraction(str(value))) if key == "size" else repr(value)
+        return _size(value) if key == "size" else repr(value)
     if key == "group" and isinstance(value, list) and all(isinstance(e, str) for e in value):
         return " ".join(value)
     if key == "cells" and isinstance(value, list):
         return " ".join(_pair(line, each) for each in value)
     message = f"line {line}, {key}: {value!r} is neither text nor a number"
     raise TraceError(message)
+
+
+def _size(value: float) -> str:
+    """Return a number without the exponent that a small one has."""
+    return str(Fraction(str(value))) if math.isfinite(value) else repr(value)
 
 
 def _pair(line: int, cell: object) -> str:

@@ -3,18 +3,19 @@
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sublet_hub.jobs import changes
 from sublet_hub.ledger.records import Change
-from sublet_quota.life_cycles.job_states import JobMove
-from sublet_quota.names.ids import UserName
+from sublet_quota.life_cycles.job_states import JobMove, JobState
+from sublet_quota.names.ids import SliceId, UserName
+from sublet_quota.residency.snapshot import Holder
 
 from tests.support.fake_agent import GIB, a_gpu
 from tests.support.hub_world import FakeHub, hub_world
 from tests.support.hub_world_runner import write_script
 from tests.support.idle_world import HOUR, IdleWorld, settings, with_an_idle_server
+from tests.support.ledger_records import a_slice_record
 
 pytestmark = pytest.mark.asyncio
 
@@ -39,33 +40,79 @@ def has_begun(idle: IdleWorld, job_id: str) -> None:
     ledger.apply(Change(jobs=(replace(job, attempts=1),)), idle.world.service.now())
 
 
-async def spared(idle: IdleWorld) -> dict[str, Any] | None:
-    (mine,) = (await idle.share())["slices"]
-    found: dict[str, Any] | None = mine["idle_spared"]
-    return found
+def runs(idle: IdleWorld, job_id: str, held_back_since: datetime | None = None) -> None:
+    """Have a job run on the card, or stand still there since then."""
+    ledger = idle.world.service.ledger
+    (job,) = (each for each in ledger.live_jobs.values() if each.job_id == job_id)
+    own = ledger.slices[SliceId(idle.slice_id)]
+    of_job = {"holder": Holder.JOB, "job_id": job.job_id, "held_back_since": held_back_since}
+    there = a_slice_record("of-the-job", job.owner, own.gpu, **of_job)
+    after = replace(
+        job, attempts=1, state=JobState.RUNNING, started_at=idle.began, slice_id=there.slice_id
+    )
+    ledger.apply(Change(jobs=(after,), slices=(there,)), idle.world.service.now())
 
 
 async def test_a_server_is_not_ended_while_a_job_goes_on_that_was_handed_over_from_it(
     idle: IdleWorld,
 ) -> None:
     job_id = await hand_over(idle, idle.world.server("ada"))
-    has_begun(idle, job_id)
+    runs(idle, job_id)
     for hours in (7.6, 8.2, 40):
         await idle.at(hours)
         assert (await idle.end(), await idle.told(), idle.world.hub.stopped) == (None, [], [])
-    told = await spared(idle)
+    told = await idle.spared()
+    assert told is not None
+    assert (told["job_id"], told["runs"], told["others"]) == (job_id, True, 0)
+    assert "is not ended while job 'train', promoted from it, runs." in told["message"]
+    status, problem = await idle.extend()
+    assert (status, "not ended while job 'train'" in problem["message"]) == (409, True)
+
+
+async def test_a_job_that_waits_to_go_on_keeps_a_server_for_as_long_as_that_may_be_idle(
+    idle: IdleWorld,
+) -> None:
+    """Its owner can let an attempt fail, and then leave no room below their own limit."""
+    job_id = await hand_over(idle, idle.world.server("ada"))
+    has_begun(idle, job_id)
+    await idle.at(7.9)
+    assert (await idle.end(), await idle.told(), idle.world.hub.stopped) == (None, [], [])
+    told = await idle.spared()
     assert told is not None
     assert (told["job_id"], told["runs"], told["others"]) == (job_id, False, 0)
     assert "is not ended while job 'train', promoted from it, waits to go on." in told["message"]
-    status, problem = await idle.extend()
-    assert (status, "not ended while job 'train'" in problem["message"]) == (409, True)
+    # A place that it has got, and in which it does not run yet, is no turn.
+    ledger = idle.world.service.ledger
+    (job,) = ledger.live_jobs.values()
+    ledger.apply(Change(jobs=(replace(job, state=JobState.PLACED),)), idle.began + 7 * HOUR)
+    await idle.at(8.1)
+    assert (await idle.spared(), len(await idle.told())) == (None, 1)
+    await idle.at(8.7)
+    assert idle.world.hub.stopped == [("ada", "")]
+
+
+async def test_a_job_that_is_held_back_keeps_a_server_for_as_long_as_that_may_be_idle(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    """Its owner's own larger slice can hold it back for ever."""
+    quota = "everyone: {max_idle: 8h, limit: {slices: 1}}"
+    async with hub_world(tmp_path, hub, settings(tmp_path, quota)) as world:
+        idle = await with_an_idle_server(world)
+        job_id = await hand_over(idle, world.server("ada"))
+        runs(idle, job_id, held_back_since=idle.began + 7 * HOUR)
+        await idle.at(14.9)
+        assert (await idle.spared() is not None, await idle.told()) == (True, [])
+        await idle.at(15.1)
+        assert (await idle.spared(), len(await idle.told())) == (None, 1)
+        await idle.at(15.7)
+        assert hub.stopped == [("ada", "")]
 
 
 async def test_a_job_that_waits_for_its_first_turn_keeps_no_server(idle: IdleWorld) -> None:
     """It may wait for ever, and so would the server stay that nobody uses."""
     job_id = await hand_over(idle, idle.world.server("ada"))
     await idle.at(7.6)
-    assert (await spared(idle), len(await idle.told())) == (None, 1)
+    assert (await idle.spared(), len(await idle.told())) == (None, 1)
     ledger = idle.world.service.ledger
     (job,) = (each for each in ledger.live_jobs.values() if each.job_id == job_id)
     ends_at = idle.began + 7.7 * HOUR
@@ -81,7 +128,7 @@ async def test_who_was_warned_is_spared_for_a_job_and_the_time_begins_anew_when_
     await idle.at(7.6)
     assert len(await idle.told()) == 1
     job_id = await hand_over(idle, idle.world.server("ada"))
-    has_begun(idle, job_id)
+    runs(idle, job_id)
     await idle.at(9)
     assert await idle.told() == []
     ledger = idle.world.service.ledger
@@ -92,7 +139,7 @@ async def test_who_was_warned_is_spared_for_a_job_and_the_time_begins_anew_when_
     end = await idle.end()
     assert end is not None
     assert datetime.fromisoformat(end["ends_at"]) == ends_at + 8 * HOUR
-    assert (await spared(idle), await idle.told(), idle.world.hub.stopped) == (None, [], [])
+    assert (await idle.spared(), await idle.told(), idle.world.hub.stopped) == (None, [], [])
     await idle.at(19.6)
     assert len(await idle.told()) == 1
     await idle.at(20.1)

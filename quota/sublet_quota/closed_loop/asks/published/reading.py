@@ -8,7 +8,6 @@ alike.
 """
 
 import csv
-import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -29,6 +28,10 @@ _STAYS: Final = timedelta(minutes=30)
 _PATIENCE: Final = timedelta(hours=12)
 _SUBMITTERS: Final = 40
 _MOST_CARDS: Final = 1024
+_MOST: Final = 2_000_000
+"""Of jobs, or bursts, in all."""
+_LARGEST: Final = 1e10
+"""Of all numbers: seconds since 1970 are fewer for three centuries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,10 @@ def is_gavel_trace(heading: str) -> bool:
 
 def format_of(heading: str) -> Format | None:
     """Return the published form that a first line is the heading of; ``None``: of none."""
-    columns = set(next(csv.reader([heading.lstrip("\ufeff")]), []))
+    try:
+        columns = set(next(csv.reader([heading.lstrip("\ufeff")]), []))
+    except csv.Error:
+        return None
     return next((each for each in FORMATS if columns >= set(each.columns)), None)
 
 
@@ -77,8 +83,13 @@ def read_published(found: Format, lines: Iterable[str], taken: Taken) -> tuple[A
 
 def _rows(lines: Iterable[str]) -> Iterator[tuple[int, Mapping[str, str]]]:
     rows = csv.DictReader(lines)
-    for row in rows:
-        yield rows.line_num, {key: value or "" for key, value in row.items() if key}
+    try:
+        for number, row in enumerate(rows):
+            _refuse_many(rows.line_num, number)
+            yield rows.line_num, {key: value or "" for key, value in row.items() if key}
+    except csv.Error as error:
+        message = f"line {rows.line_num}: {error}"
+        raise TraceError(message) from error
 
 
 def _sessions(
@@ -144,7 +155,14 @@ def _pods(rows: Iterable[tuple[int, Mapping[str, str]]], taken: Taken) -> tuple[
             )
             for number in range(cards)
         )
+        _refuse_many(line, len(jobs))
     return tuple(jobs)
+
+
+def _refuse_many(line: int, number: int) -> None:
+    if number > _MOST:
+        message = f"line {line}: these are more than {_MOST} bursts, or jobs of one card"
+        raise TraceError(message)
 
 
 def _number(row: Mapping[str, str], column: str, line: int) -> float:
@@ -152,8 +170,8 @@ def _number(row: Mapping[str, str], column: str, line: int) -> float:
         found = float(row[column] or 0)
     except (KeyError, ValueError, OverflowError):
         found = -1.0
-    if not 0 <= found < math.inf:
-        message = f"line {line}, {column}: {row.get(column, '')!r} is no number from 0 on"
+    if not 0 <= found <= _LARGEST:
+        message = f"line {line}, {column}: {row.get(column, '')!r} is no number from 0 to 10^10"
         raise TraceError(message)
     return found
 
