@@ -28,7 +28,7 @@ from sublet_quota.reasons.server_queue import Expected, ExpectedFrom
 from sublet_quota.residency.snapshot import Rank
 from sublet_quota.server_queue.kept_times import KeptTimes
 from sublet_quota.server_queue.rights_ends import RightsEnd
-from sublet_quota.server_queue.walk import Step, cards_for
+from sublet_quota.server_queue.walk import Behind, Step, cards_for
 from sublet_quota.shares.fair_order import RequestId
 
 MOST_RECKONED: Final = 50
@@ -102,6 +102,8 @@ class Reckoning:
     def _by_ends(self, step: Step) -> Expected:
         """Return when there will be room for one by the ends of slices, or of a closing."""
         answer = step.answer
+        if isinstance(answer, Behind) and answer.limit is not None:
+            return Expected(None, ExpectedFrom.LIMIT)
         if isinstance(answer, Denial):
             if answer.code is RoomRefusal.GPUS_CLOSED:
                 return self._opening(step.question, answer)
