@@ -5,8 +5,9 @@ others borrow there (``entitled_places``); all others on the tightest GPU that c
 need, where rights and limits let them; cards of the type of which one is entitled to its own go
 first. One that fits nowhere now does not hold up those behind it, with one exception: a GPU on
 which it would fit but for the jobs that run there is kept for it, so that small jobs never starve a
-large one. A job that can run on one node alone is placed there, or waits for that node. Where one
-could begin if another of the same plan went elsewhere, that one goes there (``exchanges``).
+large one, and what comes free below a limit likewise. A job that can run on one node alone is
+placed there, or waits for that node. Where one could begin if another of the same plan went
+elsewhere, that one goes there (``exchanges``).
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -233,6 +234,8 @@ def _why(job: WaitingJob, room: LendableRoom, bounds: PlanBounds, *, lending: bo
         met = (bounds.met(job, kind, name) for kind, name in large_enough.items())
         limit = next((each for each in met if each is not None), None)
         full = None if limit is None else _full(limit)
+        if limit is not None and not limit.kept:
+            bounds.keep_full(job, large_enough)
         return replace(of_all, reason=QueueReason.LIMIT_FULL, limit=full)
     kept = room.keep_for(job, within)
     behind = () if kept is not None else room.kept_for_others(job, within)
@@ -243,6 +246,7 @@ def _why(job: WaitingJob, room: LendableRoom, bounds: PlanBounds, *, lending: bo
         if host_mib is not None:
             return replace(of_all, reason=QueueReason.HOST_MEMORY, host_mib=host_mib)
         return of_all
+    bounds.keep(job, kept)
     return replace(
         of_all,
         reason=QueueReason.GPU_KEPT,
@@ -262,4 +266,4 @@ def _full(met: MetLimit) -> FullLimit:
         case LimitKind.TYPE | LimitKind.CARDS:
             of = "" if bound.gpu_type is None else f" of {bound.gpu_type}"
             has, may_have = format_cards(bound.held) + of, format_cards(bound.limit) + of
-    return FullLimit(met.group, has, may_have, met.line)
+    return FullLimit(met.group, has, may_have, met.line, kept=met.kept)

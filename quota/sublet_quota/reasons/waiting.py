@@ -95,7 +95,7 @@ class QueueReason(StrEnum):
     HOST_MEMORY = "host-memory"
     """A GPU could lend so much, but its node has no host memory to suspend the job into."""
     LIMIT_FULL = "limit-full"
-    """A limit is filled by what runs: the job waits until some of that ends."""
+    """A limit is filled by what runs, or what is left of it kept for jobs before: the job waits."""
     NOT_ALLOWED = "not-allowed"
     """Rights let the job run on none of the GPUs that are open to jobs now."""
 
@@ -118,6 +118,8 @@ class FullLimit:
     """What is held, in words: ``2 cards of H100``, ``40 GiB``."""
     may_have: str
     line: DocumentLine
+    kept: bool = False
+    """Whether what is left of it is kept for jobs that come before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,10 +356,10 @@ def _full(limit: FullLimit | None) -> str:
     if limit is None:
         return "a limit is full: it begins when something that counts there ends"
     whose = "its owner" if limit.group is None else f"group '{limit.group}'"
-    return (
-        f"{whose} has {limit.has} and may have {limit.may_have} ({limit.line}): it begins when "
-        "enough of that ends"
-    )
+    has = f"{whose} has {limit.has} and may have {limit.may_have} ({limit.line})"
+    if limit.kept:
+        return f"{has}, and what is left is kept for jobs before it: it begins after those"
+    return f"{has}: it begins when enough of that ends"
 
 
 def _of_whom(groups: tuple[GroupName | None, ...]) -> str:

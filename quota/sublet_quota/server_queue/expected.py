@@ -1,11 +1,12 @@
 """When there will be room for those in line: from ends that are known, and from what was before.
 
-Each in its order gets the card on which enough is free first, as slices there end: at an end that
-is known, else when half of the slices of that type that were held as long as this one were gone.
-Where too few were, no end is told: never a made-up time. What others would make way for, and that
-those in line leave again, is not counted on; but for who surely has their turn when a reservation
-or an exception ends (``rights_ends``), where that is sooner. Of a card that may be kept for a
-reservation by then (``kept_times``) no time is told to who would borrow there.
+Each in its order gets the card on which enough is free first, as slices there end, where limits
+have room for it beside those before (``due_limits``): at an end that is known, else when half of
+the slices of that type that were held as long as this one were gone. Where too few were, no end is
+told: never a made-up time. What others would make way for, and that those in line leave again, is
+not counted on; but for who surely has their turn when a reservation or an exception ends
+(``rights_ends``), where that is sooner. Of a card that may be kept for a reservation by then
+(``kept_times``) no time is told to who would borrow there.
 """
 
 from bisect import bisect_right
@@ -26,9 +27,10 @@ from sublet_quota.reasons.derivation import Rule
 from sublet_quota.reasons.refusals.room import RoomRefusal
 from sublet_quota.reasons.server_queue import Expected, ExpectedFrom
 from sublet_quota.residency.snapshot import Rank
+from sublet_quota.server_queue.due_limits import DueLimits
 from sublet_quota.server_queue.kept_times import KeptTimes
 from sublet_quota.server_queue.rights_ends import RightsEnd
-from sublet_quota.server_queue.walk import Step, cards_for
+from sublet_quota.server_queue.walk import Behind, Step, cards_for
 from sublet_quota.shares.fair_order import RequestId
 
 MOST_RECKONED: Final = 50
@@ -43,6 +45,8 @@ _LESS_SURE: Final = (
     ExpectedFrom.HELD_BEFORE,
 )
 """What ends follow from, the surest first: a time is as sure as the least sure of its ends."""
+_UNKNOWN: Final = frozenset({RoomRefusal.NO_HOST_MEMORY, RoomRefusal.BORROWS_NO_MORE})
+"""What no end of slices on cards brings."""
 FAR_BACK: Final = Expected(None, ExpectedFrom.FAR_BACK)
 
 
@@ -86,26 +90,31 @@ class Reckoning:
         self._reckoned = 0
         self._due: dict[GpuId, GpuAmount] = {}
         """By card: what those before will have there."""
+        self._limits = DueLimits()
 
     def of(self, step: Step) -> Expected:
         """Return when there will be room for the next one of the line."""
         answer = step.answer
         if isinstance(answer, Placement):
             self._give(answer.gpu_id, answer.amount)
+            self._limits.take_placed(step.question, answer)
             return Expected(None, ExpectedFrom.TURN_NOW)
         found, due = self._by_ends(step), self._ends.of_rights.get(step.server.request_id)
         if due is None or (found.at is not None and found.at <= due.at):
             return found
         self._give(due.placement.gpu_id, due.placement.amount)
+        self._limits.take_placed(step.question, due.placement)
         return Expected(due.at, due.by, due.gpu_type)
 
     def _by_ends(self, step: Step) -> Expected:
         """Return when there will be room for one by the ends of slices, or of a closing."""
         answer = step.answer
+        if isinstance(answer, Behind) and answer.limit is not None:
+            return Expected(None, ExpectedFrom.LIMIT)
         if isinstance(answer, Denial):
             if answer.code is RoomRefusal.GPUS_CLOSED:
                 return self._opening(step.question, answer)
-            if answer.code is RoomRefusal.NO_HOST_MEMORY:
+            if answer.code in _UNKNOWN:
                 return Expected(None, ExpectedFrom.NOTHING_KNOWN)
             if answer.rule is not Rule.ROOM:
                 by_limit = answer.rule is Rule.LIMIT
@@ -125,9 +134,13 @@ class Reckoning:
         return Expected(max(min(until), self._ends.now), ExpectedFrom.CARD_OPENS)
 
     def _first_room(self, question: Question) -> Expected:
+        options = question.admission.options
+        left = [option for option in options if self._limits.leave(question, option)]
+        if options and not left:
+            return Expected(None, ExpectedFrom.LIMIT)
         known = [
             (at, option, facts, by)
-            for option in question.admission.options
+            for option in left
             for facts, missing in cards_for(question, option)
             if (when := self._room_at(question, option, facts, missing)) is not None
             for at, by in (when,)
@@ -138,9 +151,12 @@ class Reckoning:
             if not self._is_kept_by_then(question, option, facts, at)
         ]
         if not found:
+            for option in left[:1]:
+                self._limits.take(question, option)
             return Expected(None, ExpectedFrom.RESERVED if known else ExpectedFrom.NOTHING_KNOWN)
         at, option, facts, by = min(found, key=lambda one: (one[0], one[2].node, one[2].index))
         self._give(facts.gpu_id, option.asked.amount)
+        self._limits.take(question, option)
         return Expected(at, by, option.asked.gpu_type)
 
     def _is_kept_by_then(

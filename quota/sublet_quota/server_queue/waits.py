@@ -5,20 +5,24 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sublet_quota.admission.denial import Denial
+from sublet_quota.admission.told_lines import told_line
+from sublet_quota.document.group_limits import limit_source
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GroupName, PoolName, SizeName
 from sublet_quota.placement.finding.question import Question
 from sublet_quota.placement.slice_placement import Placement, decided, tell_in_line
 from sublet_quota.reasons.derivation import Derivation, Rule
 from sublet_quota.reasons.refusal import Refusal
+from sublet_quota.reasons.refusals.limits import LimitRefusal
 from sublet_quota.reasons.refusals.refuse import refuse
 from sublet_quota.reasons.refusals.room import RoomRefusal
 from sublet_quota.reasons.server_queue import Expected
 from sublet_quota.server_queue.expected import FAR_BACK, Ends, Reckoning
 from sublet_quota.server_queue.payers import Payer, Payers
 from sublet_quota.server_queue.queued_server import QueuedServer
-from sublet_quota.server_queue.walk import BEHIND, Step, walk
+from sublet_quota.server_queue.walk import BEHIND, Behind, Step, walk
 from sublet_quota.shares.fair_order import RequestId
+from sublet_quota.shares.limits import Bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +131,17 @@ def _why(step: Step, payer: Payer) -> Refusal | None:
             return None
         case Denial() as denial:
             return tell_in_line(step.question, denial)
+        case Behind(limit=Bound() as limit):
+            return _kept_below(step.question.holdings, limit)
         case _:
             return refuse(RoomRefusal.KEPT_FOR_OTHERS, why=Derivation(Rule.ROOM, payer.group))
+
+
+def _kept_below(holdings: Holdings, limit: Bound) -> Refusal:
+    group = GroupName(limit.node)
+    line = told_line(limit_source(holdings.document, group, limit.kind, limit.gpu_type))
+    why = Derivation(Rule.LIMIT, group, (line,))
+    return refuse(LimitRefusal.KEPT_FOR_OTHERS, why=why, group=group, line=line)
 
 
 def _pool(holdings: Holdings, server: QueuedServer) -> PoolName:

@@ -5,8 +5,8 @@ the card on which least is missing: nobody who comes later gets a place there, s
 never starve a large one (conservative backfill); where host memory alone is missing, it keeps the
 node. What is on the card ends one after another, and nothing comes beside it from the line, so less
 and less is missing. What is within a guarantee has its place there all the same. A limit holds up
-those alone whom it concerns. Who could be on several types leaves the card that one behind it finds
-no other for (``leaving``).
+those alone whom it concerns: what comes free there is kept alike (``kept_limits``). Who could be on
+several types leaves the card that one behind it finds no other for (``leaving``).
 
 Of very many that all ask for something else the first ``MOST_LOOKED_AT`` are looked at: as these
 get their places, or leave, others follow.
@@ -31,11 +31,13 @@ from sublet_quota.placement.refusing.no_room import borrows_no_more
 from sublet_quota.placement.slice_placement import Placement, decided
 from sublet_quota.reasons.derivation import Rule
 from sublet_quota.reasons.refusals.room import RoomRefusal
+from sublet_quota.server_queue.kept_limits import KeptLimits
 from sublet_quota.server_queue.leaving import beside_others
 from sublet_quota.server_queue.payers import Payers, without_owner
 from sublet_quota.server_queue.queued_server import QueuedServer
 from sublet_quota.shares.cards import NO_CARD
 from sublet_quota.shares.group_tree import NodeName
+from sublet_quota.shares.limits import Bound
 
 MOST_LOOKED_AT: Final = 200
 _MOST_BEHIND: Final = 4
@@ -46,7 +48,10 @@ _DUE: Final = frozenset({Rule.GUARANTEE, Rule.AS_BEFORE})
 
 @dataclass(frozen=True, slots=True)
 class Behind:
-    """There is room, on a card that is kept for those before."""
+    """There is room, on a card or below a limit that is kept for those before."""
+
+    limit: Bound | None = None
+    """The limit, where no card has to do with it."""
 
 
 BEHIND: Final = Behind()
@@ -108,6 +113,7 @@ class _Line:
         """By type: the card of the first that has no place."""
         self._kept_beside: frozenset[GpuId] = frozenset()
         """All cards of nodes on which host memory is kept for the first of a type."""
+        self._kept_limits = KeptLimits()
         self._seen, self._seen_beside_kept = Seen.nothing(), Seen.nothing()
         self._denied: dict[_Asks, Denial | Behind] = {}
         """What was said to others who ask for the same, where their owners had no part in it."""
@@ -128,12 +134,17 @@ class _Line:
         self.looked_at += 1
         answer = self._answer(question)
         if isinstance(answer, Placement) and not is_due(answer):
-            answer = self._leaving(server, question, answer)
+            answer = self._leaving(server, self._kept_limits.beside(question), answer)
         if isinstance(answer, Behind) or (isinstance(answer, Denial) and _is_of_room(answer)):
             self._denied[key] = answer
         keeps = None
         if isinstance(answer, Denial) and _is_of_room(answer):
             keeps = self._keep_node(question, answer) or self._keep(question)
+            if keeps is not None:
+                gpu_type = self._holdings.type_of(keeps) or ""
+                self._kept_limits.keep_beside_card(question, gpu_type)
+        elif isinstance(answer, Denial) and answer.rule is Rule.LIMIT:
+            self._kept_limits.keep_full(question)
         return Step(server, question, answer, keeps)
 
     def _answer(self, question: Question) -> Placement | Denial | Behind:
@@ -141,11 +152,19 @@ class _Line:
         if isinstance(answer, Denial) or is_due(answer):
             return answer
         kept = frozenset(self._kept.values()) | self._kept_beside
-        if answer.gpu_id not in kept and kept.isdisjoint(to for _, to in answer.moves):
+        is_free = answer.gpu_id not in kept and kept.isdisjoint(to for _, to in answer.moves)
+        if is_free and not self._kept_limits.meets(question, answer):
             return answer
         seen = self._seen_beside_kept.for_another()
-        beside = decided(replace(question, kept=kept, seen=seen))
-        return BEHIND if isinstance(beside, Denial) else beside
+        beside = self._kept_limits.beside(replace(question, kept=kept, seen=seen))
+        left, options = beside.admission, question.admission.options
+        found = decided(beside) if left.options or left.beyond_groups else None
+        if isinstance(found, Placement):
+            return found
+        if left.options:
+            return BEHIND
+        limits = (self._kept_limits.in_the_way(question, option) for option in options)
+        return Behind(next(limits, None))
 
     def _leaving(self, server: QueuedServer, question: Question, placement: Placement) -> Placement:
         """Leave the card to the next that finds no other, where there is another for this one."""

@@ -97,6 +97,99 @@ def test_no_gpu_is_kept_for_a_job_that_waits_for_a_limit() -> None:
     assert [p.job.job_id for p in plan.placements] == ["j"]
 
 
+QUARTER = job_slice("q", "bob", part(0.25), "h0", group="lab")
+KEPT = {
+    "a group's": "lab: {limit: {cards: 1}}",
+    "a group's of jobs alone": "lab: {jobs: {limit: {H100: 1}}}",
+    "that of a group above": "uni: {limit: {memory: 79 GiB}, groups: {lab: {}}}",
+    "a person's": "lab: {each: {limit: {cards: 1}}}",
+}
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_small_jobs_do_not_starve_a_large_one_below_a_limit(name: str) -> None:
+    held = under(f"groups: {{{KEPT[name]}}}", *CARDS, QUARTER)
+    small = a_job("small", "lab", 20, owner="bob", gpu_type="H100", compute_milli=250, minute=1)
+    assert not planned(held, small).waits, "beside no other there is room for it"
+    plan = planned(held, a_job("large", "lab", owner="bob", gpu_type="H100"), small)
+    assert [(each.job_id, each.why.reason) for each in plan.waits] == [
+        ("large", QueueReason.LIMIT_FULL),
+        ("small", QueueReason.LIMIT_FULL),
+    ]
+    assert "has 0.25 card" in waits(plan)["small"] or "has 19.8 GiB" in waits(plan)["small"]
+    assert "what is left is kept for jobs before it: it begins after those" in waits(plan)["small"]
+
+
+def test_a_full_limit_is_kept_from_those_alone_whom_it_counts() -> None:
+    text = "groups: {lab: {limit: {H100: 1}, groups: {nlp: {}}}, law: {}}"
+    large = a_job("large", "nlp", gpu_type="H100")
+    others = (
+        a_job("other", "law", 20, gpu_type="H100", compute_milli=250),
+        a_job("type", "lab", 20, owner="eve", gpu_type="L4", compute_milli=250),
+    )
+    held = under(text, *CARDS, replace(QUARTER, group="nlp"))
+    plan = planned(held, large, *others)
+    assert [each.job.job_id for each in plan.placements] == ["other", "type"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("lab: {limit: {cards: 1/2}}", id="less than it asks for"),
+        pytest.param("lab: {limit: {cards: 1.5}}", id="notebooks have too much of it"),
+    ],
+)
+def test_nothing_is_kept_below_a_limit_for_a_job_that_jobs_make_no_room_for(text: str) -> None:
+    notebooks = notebook("n", "eve", part(0.75), "h1", group="lab")
+    cards = CARDS if "1/2" in text else (*CARDS, notebooks)
+    held = under(f"groups: {{{text}}}", *cards, QUARTER)
+    small = a_job("small", "lab", 19, owner="cy", gpu_type="H100", compute_milli=250)
+    plan = planned(held, a_job("large", "lab", gpu_type="H100"), small)
+    assert [each.job.job_id for each in plan.placements] == ["small"]
+
+
+def test_who_waits_for_a_limit_of_their_own_keeps_nothing_of_their_groups() -> None:
+    text = "groups: {lab: {limit: {cards: 1}, each: {limit: {cards: 1}}}}"
+    held = under(text, *CARDS, replace(QUARTER, owner="ada"))
+    plan = planned(
+        held,
+        a_job("large", "lab", gpu_type="H100"),
+        a_job("other", "lab", 20, owner="bob", gpu_type="H100", compute_milli=250),
+        a_job("own", "lab", 20, gpu_type="H100", compute_milli=250),
+    )
+    assert [each.job.job_id for each in plan.placements] == ["other"]
+    assert "its owner has 0.25 card" in waits(plan)["own"]
+
+
+def test_room_below_a_limit_is_left_for_who_waits_for_a_card() -> None:
+    text = "groups: {lab: {limit: {cards: 1}}, law: {}}"
+    held = under(
+        text, gpu("h0", H100), gpu("l0", L4, index=1), job_slice("s", "eve", part(0.5), "h0")
+    )
+    small = a_job("small", "lab", 10, owner="bob", gpu_type="L4", compute_milli=250)
+    large = a_job("large", "lab", gpu_type="H100")
+    plan = planned(held, large, small, lends_gib=40)
+    assert [each.why.reason for each in plan.waits] == [
+        QueueReason.GPU_KEPT,
+        QueueReason.LIMIT_FULL,
+    ]
+    assert "group 'lab' has 0 cards and may have 1 card" in waits(plan)["small"]
+
+
+def test_what_is_within_a_guarantee_begins_whatever_is_kept_for_others() -> None:
+    due = "guaranteed: {H100: 1/4}"
+    text = f"{{{due}, limit: {{H100: 1}}, groups: {{lab: {{}}, law: {{{due}}}}}}}"
+    held = under(f"groups: {{uni: {text}}}", gpu("h0", H100), QUARTER)
+    jobs = (
+        a_job("large", "lab", gpu_type="H100"),
+        a_job("due", "law", 19, owner="cy", gpu_type="H100", compute_milli=250),
+    )
+    due = ordered(held, *jobs)
+    assert [each.job_id for each in due] == ["due", "large"]
+    plan = planned(held, due[1], due[0])
+    assert [each.job.job_id for each in plan.placements] == ["due"]
+
+
 def test_another_group_pays_for_who_named_none_where_that_lets_the_job_in() -> None:
     held = under("groups: {lab: {limit: {H100: 1}}, course: {}}", *CARDS, *HELD)
     job = a_job("j", "lab", gpu_type="H100", instead=(a_job("j", "course", gpu_type="H100"),))

@@ -7,6 +7,7 @@ from sublet_quota.names.ids import NodeId
 from sublet_quota.placement.slice_placement import Placement, decide_slice
 from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.reasons.refusals.room import RoomRefusal
+from sublet_quota.reasons.server_queue import Expected, ExpectedFrom
 from sublet_quota.residency.snapshot import Rank
 from sublet_quota.server_queue.queued_server import may_wait
 from sublet_quota.server_queue.walk import BEHIND, MOST_LOOKED_AT, walk
@@ -109,6 +110,101 @@ def test_whom_a_limit_alone_keeps_waiting_holds_up_nobody() -> None:
     assert list(found.take_turns()) == ["b1"]
     found.hub.end("ada")
     assert list(found.take_turns()) == ["a1"]
+
+
+FOUR = tuple(gpu(f"g{number}", index=number) for number in range(4))
+LIMITED = {
+    "of cards": "a: {limit: {cards: 1}}",
+    "of a type": "a: {limit: {H100: 1}}",
+    "of memory": "a: {limit: {memory: 79 GiB}}",
+    "of a group above": "uni: {limit: {cards: 1}, groups: {a: {}}}",
+}
+
+
+def quarters_below(limit: str) -> HubWithLine:
+    """Quarters that fill a limit; there are cards for all who wait."""
+    hub = SmallHub.under(f"{HEAD}groups: {{{limit}, b: {{}}}}\n", *FOUR)
+    for number in range(4):
+        assert isinstance(hub.ask(f"s{number}", "a", size="quarter"), Placement)
+    return HubWithLine(hub)
+
+
+@pytest.mark.parametrize("name", LIMITED)
+def test_below_a_limit_the_head_is_not_starved_by_a_stream_of_small_ones(name: str) -> None:
+    found = quarters_below(LIMITED[name])
+    found.line.append(queued("large", "a", size="whole"))
+    for minute in range(4):
+        small = {"size": "quarter", "minute": minute + 1}
+        found.line += [queued(f"small{minute}", "a", **small), queued(f"b{minute}", "b", **small)]
+        found.hub.end(f"s{minute}")
+        expected = [f"b{minute}"] if minute < 3 else ["large", f"b{minute}"]
+        assert list(found.take_turns()) == expected
+
+
+def test_what_is_kept_below_a_limit_is_told_as_such_and_no_time() -> None:
+    found = quarters_below("a: {limit: {cards: 1}}")
+    found.line += [queued("large", "a", size="whole"), queued("small", "a", minute=1)]
+    found.hub.end("s0")
+    found.hub.end("s1")
+    wait = found.waits()["small"]
+    assert wait.why is not None
+    assert "limit of group 'a' (groups.a.limit.cards, line" in wait.why.message
+    assert wait.why.message.endswith("there is room, which is kept for who comes before in line.")
+    assert wait.expected == Expected(None, ExpectedFrom.LIMIT)
+
+
+def test_below_a_limit_nothing_is_kept_for_who_waits_for_a_limit_of_their_own() -> None:
+    text = "groups: {a: {limit: {cards: 1}, each: {limit: {cards: 1}}}}\n"
+    hub = SmallHub.under(HEAD + text, *FOUR)
+    assert isinstance(hub.ask("ada", "a", size="quarter"), Placement)
+    line = [
+        queued("large", "a", owner="ada", size="whole"),
+        queued("other", "a", size="quarter", minute=1),
+    ]
+    assert list(with_line(hub, line).take_turns()) == ["other"]
+
+
+def test_below_a_limit_nothing_is_kept_for_who_may_never_have_so_much() -> None:
+    hub = SmallHub.under(HEAD + "groups: {a: {limit: {cards: 1/2}}}\n", *FOUR)
+    line = [queued("large", "a", size="whole"), queued("small", "a", size="quarter", minute=1)]
+    assert list(with_line(hub, line).take_turns()) == ["small"]
+
+
+def test_for_whom_a_card_is_kept_room_is_left_below_their_limits() -> None:
+    text = "groups: {a: {limit: {cards: 1}}}\n"
+    hub = SmallHub.under(HEAD + text, gpu("g0"), gpu("l0", L4, node="n2"))
+    assert isinstance(hub.ask("eve", size="half", gpu_type="H100"), Placement)
+    line = [
+        queued("large", "a", size="whole", gpu_type="H100"),
+        queued("small", "a", size="quarter", gpu_type="L4", minute=1),
+    ]
+    found = with_line(hub, line)
+    assert list(found.take_turns()) == []
+    found.hub.end("eve")
+    assert list(found.take_turns()) == ["large"]
+
+
+def test_another_group_pays_for_who_is_kept_from_ones_limit() -> None:
+    found = quarters_below("a: {limit: {cards: 1}}")
+    found.line += [
+        queued("large", "a", size="whole"),
+        queued("both", "a", "b", size="quarter", minute=1),
+    ]
+    found.hub.end("s0")
+    assert found.take_turns()["both"].group == "b"
+
+
+def test_who_is_entitled_begins_whatever_is_kept_below_a_limit() -> None:
+    text = "limit: {cards: 1}, groups: {x: {}, y: {guaranteed: {H100: 1/4}}}"
+    hub = SmallHub.under(f"{HEAD}groups: {{a: {{guaranteed: {{H100: 1/4}}, {text}}}}}\n", *FOUR)
+    assert isinstance(hub.ask("eve", "x", size="half"), Placement)
+    line = [
+        queued("large", "x", size="whole"),
+        queued("small", "x", size="quarter", minute=1),
+        queued("due", "y", size="quarter", minute=2),
+    ]
+    given = with_line(hub, line).take_turns()
+    assert list(given) == ["due"]
 
 
 def test_who_is_entitled_has_their_place_on_a_card_that_is_kept_for_others() -> None:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
 from sublet_quota.names.ids import SliceId
 from sublet_quota.placement.slice_placement import Placement
 from sublet_quota.reasons.refusal import RefusalReason
@@ -108,6 +109,44 @@ def test_each_waits_for_what_those_before_leave() -> None:
     line = [queued("first"), queued("second", minute=1), queued("third", minute=2)]
     found = with_line(hub(), line).waits(20, of_slices=ends)
     assert [each.expected.at for each in found.values()] == [at(30), at(50), None]
+
+
+@pytest.mark.parametrize(
+    ("text", "owner", "by"),
+    [
+        pytest.param(
+            "a: {weight: 0, limit: {cards: 1/2}}", None, ExpectedFrom.LIMIT, id="of a group"
+        ),
+        pytest.param(
+            "a: {weight: 0, limit: {memory: 40 GiB}}", None, ExpectedFrom.LIMIT, id="of memory"
+        ),
+        pytest.param(
+            "a: {weight: 0, each: {limit: {slices: 1}}}", "one", ExpectedFrom.LIMIT, id="one's own"
+        ),
+        pytest.param(
+            "a: {weight: 0, limit: {cards: 1}}", None, ExpectedFrom.KNOWN_ENDS, id="with room"
+        ),
+    ],
+)
+def test_no_time_is_told_where_those_before_will_fill_a_limit(
+    text: str, owner: str | None, by: ExpectedFrom
+) -> None:
+    ends = {SliceId("s0"): at(30), SliceId("s1"): at(50)}
+    line = [queued(f"a{n}", "a", owner=owner, minute=n) for n in range(2)]
+    found = with_line(hub(f"{HEAD}groups: {{{text}}}\n"), line).waits(20, of_slices=ends)
+    assert found["a0"].expected == Expected(at(30), ExpectedFrom.KNOWN_ENDS, "H100")
+    assert found["a1"].expected.by is by
+
+
+def test_no_time_is_told_to_who_borrows_no_more() -> None:
+    text = HEAD + "groups: {lab: {guaranteed: {H100: 1}}}\n"
+    held = SmallHub.under(text, gpu())
+    assert isinstance(held.ask("eve", size="half"), Placement)
+    held.holdings.mark_unsuspendable(SliceId("eve"), unsuspendable=True)
+    found = with_line(held, [queued("more", owner="eve", size="quarter")]).waits(20)["more"]
+    assert found.why is not None
+    assert "they borrow no more" in found.why.message
+    assert found.expected == Expected(None, ExpectedFrom.NOTHING_KNOWN)
 
 
 def test_an_end_that_is_over_is_now() -> None:

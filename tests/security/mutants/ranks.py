@@ -45,6 +45,19 @@ MUTANTS: Final = (
     ),
     Mutant(
         3,
+        "small jobs that come later starve a large one below a limit",
+        "quota/sublet_quota/jobs/job_queue.py",
+        "            bounds.keep_full(job, large_enough)\n",
+        "            pass\n",
+        (
+            (
+                "tests/quota/jobs/test_limits_of_jobs.py::"
+                "test_small_jobs_do_not_starve_a_large_one_below_a_limit"
+            ),
+        ),
+    ),
+    Mutant(
+        3,
         "nobody makes way below a limit for a job within a guarantee",
         "hub_ext/sublet_hub/jobs/queue.py",
         "held_back_by(ledger, holds_back, record, now, beside)",

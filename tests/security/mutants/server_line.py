@@ -26,6 +26,19 @@ _RIGHTS: Final = "hub_ext/sublet_hub/slices/line_rights.py"
 
 MUTANTS: Final = (
     Mutant(
+        12,
+        "small notebooks that come later starve a large one below a limit",
+        "quota/sublet_quota/server_queue/walk.py",
+        "            self._kept_limits.keep_full(question)\n",
+        "            pass\n",
+        (
+            (
+                "tests/quota/server_queue/test_turns.py::"
+                "test_below_a_limit_the_head_is_not_starved_by_a_stream_of_small_ones"
+            ),
+        ),
+    ),
+    Mutant(
         7,
         "whom the hub has removed waits on, and has a slice at their turn",
         _RIGHTS,

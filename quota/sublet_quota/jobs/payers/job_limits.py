@@ -7,6 +7,8 @@ notebooks alone. All bind, and the one with least room is named first.
 A job that is held back counts nothing, as nothing does that waits; but where its limit has no room
 for it beside what runs, nobody who comes later takes what there is.
 
+What a job waits for below a limit, or on a card that is kept for it, is kept from those behind.
+
 For a job that is within its group's guarantee a group's limit counts only what is entitled below
 it, slices and jobs; of a limit that counts slices, too, cards are no matter then, as guarantees are
 never above limits. Where it starts, the newest borrowed jobs below a limit make way for it.
@@ -32,6 +34,7 @@ from sublet_quota.document.right_values import PersonLimit, Rights, Source
 from sublet_quota.document.rights import rights_of
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.jobs.job_placement import JobPlacement
+from sublet_quota.jobs.payers.kept_limits import KeptLimits
 from sublet_quota.jobs.waiting_job import WaitingJob
 from sublet_quota.names.ids import GroupName, SliceId, UserName
 from sublet_quota.reasons.derivation import DocumentLine
@@ -52,6 +55,8 @@ class MetLimit:
     bound: Bound
     line: DocumentLine
     """Where the quota document says it."""
+    kept: bool = False
+    """Whether it has room, which is kept for jobs that come before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +120,7 @@ class JobLimits:
         self._away: Mapping[NodeName, Amounts] | None = None
         """What jobs that are held back have, by group and owner, once that was asked for."""
         self._holds: dict[tuple[NodeName, bool, bool], _Held] = {}
+        self._kept = KeptLimits()
         self._found: dict[object, MetLimit | None] = {}
         """What was found since something was placed last; so are the amounts in ``_holds``."""
 
@@ -131,13 +137,45 @@ class JobLimits:
             # Most jobs pass none: what is not passed is found more quickly than what is.
             held = partial(self._held, owner=job.owner, by_right=by_right)
             passed = [each for each in levels if _is_passed(each, held(each), asked)]
-            self._found[key] = _first(passed, asked, held)
+            found = _first(passed, asked, held)
+            self._found[key] = found or self._kept_from(job, levels, asked, by_right=by_right)
         return self._found[key]
 
     def never_fits(self, job: WaitingJob, kind: GpuKind, gpu_type: str) -> MetLimit | None:
         """Return a limit that the job would pass even if nothing else ran."""
         asked = amounts_of(job, kind, gpu_type)
         return _first(self._known.of(job), asked, lambda _: _NOTHING_HELD)
+
+    def keep(self, job: WaitingJob, kind: GpuKind, gpu_type: str) -> None:
+        """Keep room below all limits for a job that waits for a card alone."""
+        by_right, asked = is_by_right(job, gpu_type), amounts_of(job, kind, gpu_type)
+        for level in self._levels(job, by_right=by_right):
+            node = _node(level, job.owner)
+            for bound in _bounds(level, _NOTHING_HELD, asked):
+                self._kept.add((node, bound.kind, bound.gpu_type), bound.asked, by_right=by_right)
+                self._found.clear()
+
+    def keep_full(self, job: WaitingJob, kind: GpuKind, gpu_type: str) -> bool:
+        """Keep what comes free below full limits, where a job has room once jobs there are done.
+
+        Where its owner's own are full, those alone. Returns whether it has room then.
+        """
+        by_right, asked = is_by_right(job, gpu_type), amounts_of(job, kind, gpu_type)
+        full: dict[GroupName | None, tuple[Bound, ...]] = {}
+        for level in self._levels(job, by_right=by_right):
+            slices = self._slices_at(level, job.owner, by_right=by_right)
+            if _is_passed(level, _Held(slices, NOTHING), asked):
+                return False
+            counted = self._held(level, job.owner, by_right=by_right)
+            met = _bounds(level, counted, asked)
+            full[level.group] = tuple(bound for bound in met if not bound.allows)
+        for group in [None] if full.get(None) else full:
+            node = own_node(job.owner) if group is None else NodeName(group)
+            for bound in full[group]:
+                part = node, bound.kind, bound.gpu_type
+                if self._kept.add_first(part, bound.asked, by_right=by_right):
+                    self._found.clear()
+        return True
 
     def met(self, job: WaitingJob, kind: GpuKind, gpu_type: str) -> tuple[MetLimit, ...]:
         """Return all limits that the job meets, the least room first."""
@@ -170,6 +208,27 @@ class JobLimits:
     def groups_with_limits(self, job: WaitingJob) -> tuple[GroupName, ...]:
         """Return the groups whose limits count a job."""
         return tuple(level.group for level in self._known.of(job) if level.group is not None)
+
+    def _kept_from(
+        self, job: WaitingJob, levels: Iterable[_Level], asked: Amounts, *, by_right: bool
+    ) -> MetLimit | None:
+        """Return a limit of which what is left is kept for jobs before this one, or ``None``."""
+        for level in () if self._kept.is_empty else levels:
+            counted = self._held(level, job.owner, by_right=by_right)
+            for bound in _bounds(level, counted, asked):
+                part = _node(level, job.owner), bound.kind, bound.gpu_type
+                if self._kept.leaves(part, bound.room, by_right=by_right) < bound.asked:
+                    line = level.lines[bound.gpu_type or bound.kind.value]
+                    return MetLimit(level.group, bound, line, kept=True)
+        return None
+
+    def _slices_at(self, level: _Level, owner: UserName, *, by_right: bool) -> Amounts:
+        """Return what of a limit notebooks have."""
+        if level.jobs_alone:
+            return NOTHING
+        if by_right and level.group is not None:
+            return self._holdings.entitled_inside(NodeName(level.group))
+        return self._of_level(level, owner)[1]
 
     def _count(self, job: WaitingJob, amounts: Amounts) -> None:
         for level in self._known.of(job):

@@ -24,6 +24,17 @@ class PlanBounds:
             return None
         return self.limits.in_the_way(job, kind, gpu_type)
 
+    def keep_full(self, job: WaitingJob, kinds: Kinds) -> None:
+        """Keep what comes free below full limits for a job, of one kind on which it can begin."""
+        if self.limits is not None:
+            limits = self.limits
+            any(limits.keep_full(job, kind, name) for kind, name in kinds.items())
+
+    def keep(self, job: WaitingJob, gpu: LendableGpu) -> None:
+        """Keep room below limits for a job that waits for a GPU."""
+        if self.limits is not None:
+            self.limits.keep(job, gpu.facts.kind, gpu.gpu_type)
+
     def are_shared(self, one: WaitingJob, other: WaitingJob) -> bool:
         """Whether there is a limit in which both jobs count."""
         if one.owner == other.owner:

@@ -45,6 +45,12 @@ class LimitRefusal(RefusalCode):
     GROUP_CARDS = Row(RefusalReason.GROUP_LIMIT, f"Group '{{group}}' {_CARDS}", _OF_CARDS)
     GROUP_MEMORY = Row(RefusalReason.GROUP_LIMIT, f"Group '{{group}}' {_MEMORY}", _OF_MEMORY)
     GROUP_SLICES = Row(RefusalReason.GROUP_LIMIT, f"Group '{{group}}' {_SLICES}", _OF_SLICES)
+    KEPT_FOR_OTHERS = Row(
+        RefusalReason.GROUP_LIMIT,
+        "Below the limit of group '{group}' ({line}) there is room, which is kept for who comes "
+        "before in line.",
+    )
+    """The wish waits in line."""
     KEPT_LONG = Row(
         RefusalReason.KEEP_BUDGET, f"{_KEEP} Ask for {{left_min}} min or less.", _OF_KEEP
     )
