@@ -178,6 +178,7 @@ WRONG_OPTIONS = {
     "watts of no type": (("--watts", "A100=400:50"), "no card is of type 'A100'; there are H100"),
     "a policy": (("--beside", "best"), "'best' is no policy"),
     "a day": (("--begins", "monday"), "'monday' is no day"),
+    "changes": (("--change", "day 2: move node-0-0"), "names no change of cards"),
     "speeds": (("--speeds", "fast"), "'fast' names no speeds"),
     "a part": (("--part", "2"), "'2' is no part of a card"),
     "a part of endless digits": (("--part", "1e-999999999"), "'1e-999999999' is no part"),
@@ -194,3 +195,13 @@ def test_an_option_that_cannot_be_meant_is_told(folder: Path, name: str) -> None
     shown = simulated(folder, *options)
     assert shown.exit_code == 2
     assert words in " ".join(shown.output.split())
+
+
+def test_cards_that_change_are_told_with_the_jobs_that_are_sent_back(folder: Path) -> None:
+    drained = ("--change", "day 1 01:00: drain node-0-0", "--change", "day 1 03:00: open node-0-0")
+    shown = simulated(folder, *drained)
+    assert shown.exit_code == 0, shown.output
+    assert "Note: day 1 01:00: drain node-0-0." in shown.output
+    assert "jobs sent back" in shown.output
+    told = json.loads(simulated(folder, *drained, "--json").stdout)
+    assert any(each["sent_back"]["jobs"] for each in told["outcomes"])

@@ -13,6 +13,7 @@ from sublet_quota.closed_loop.asks.asked import (
     Manner,
     NewDocument,
 )
+from sublet_quota.closed_loop.asks.change_text import read_changes
 from sublet_quota.closed_loop.cluster import Scenario
 from sublet_quota.holdings.gpu_load import GpuFacts
 
@@ -102,6 +103,7 @@ def scene(  # noqa: PLR0913 - a builder
     on: tuple[GpuFacts, ...] = (),
     changes: Iterable[tuple[timedelta, str]] = (),
     manner: Manner | None = None,
+    card_changes: Iterable[str] = (),
 ) -> Scenario:
     """A scenario of so long, by default on two H100."""
     return Scenario(
@@ -112,6 +114,7 @@ def scene(  # noqa: PLR0913 - a builder
         ends=MONDAY + lasts,
         changes=tuple(NewDocument(MONDAY + at, document(TYPES + new)) for at, new in changes),
         manner=manner or Manner(),
+        card_changes=read_changes(card_changes, on or cards(2), MONDAY),
     )
 
 

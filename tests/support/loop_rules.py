@@ -19,12 +19,19 @@ def watched(scene: Scenario | Cluster) -> Record:
         for model in cluster.cards.models.values():
             assert not _stand_still(model), f"jobs stand still on {model.facts.gpu_id}"
             assert not _run_though_held_back(model), f"jobs run on on {model.facts.gpu_id}"
-        changes = record.answers, record.places, record.servers_left, record.ended_idle
+        changes = (
+            record.answers,
+            record.places,
+            record.servers_left,
+            record.ended_idle,
+            record.lost_with_cards,
+        )
         before, seen = seen, (id(holdings.document), *map(len, changes))
         if before == seen:
             continue
         now = {each.slice_id for each in holdings.slices() if each.is_notebook}
-        ended = notebooks - now - set(record.servers_left) - set(record.ended_idle)
+        known = {*record.servers_left, *record.ended_idle, *record.lost_with_cards}
+        ended = notebooks - now - known
         assert not ended, f"{ended} ended, and their owners had not left"
         notebooks = now
         away = [each.slice_id for each in holdings.slices() if each.called_back]
@@ -33,7 +40,8 @@ def watched(scene: Scenario | Cluster) -> Record:
     record = cluster.finish()
     started = {each.name for each in record.answers if each.rank is not None}
     _nobody_is_overtaken(record, cluster.asked)
-    assert started == notebooks | set(record.servers_left) | set(record.ended_idle)
+    gone = {*record.servers_left, *record.ended_idle, *record.lost_with_cards}
+    assert started == notebooks | gone
     return record
 
 
@@ -67,7 +75,7 @@ def _stand_still(model: CardModel) -> bool:
 
     Those that are held back below a limit have to, and where room is reserved they may.
     """
-    if model.reserved_mib > 0:
+    if model.reserved_mib > 0 or model.facts.closed_for_good:
         return False
     jobs = [each for each in model.slices.values() if each.is_job and not each.held_back]
     works = any(each.active for each in model.slices.values() if not each.is_job)

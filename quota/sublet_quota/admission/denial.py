@@ -11,7 +11,7 @@ from sublet_quota.amounts.gpu_amounts import GpuAmount
 from sublet_quota.names.ids import GpuId, GroupName
 from sublet_quota.reasons.derivation import Derivation, DocumentLine, Rule
 from sublet_quota.reasons.helping import Help
-from sublet_quota.reasons.refusal import Refusal
+from sublet_quota.reasons.refusal import Refusal, RefusalReason
 from sublet_quota.reasons.refusals.facts import Fact
 from sublet_quota.reasons.refusals.refuse import HELPS, RefusalCode, facts_of, refuse
 
@@ -37,6 +37,11 @@ class Denial:
     def tells_help(self) -> bool:
         """Whether the refusal's words say what would help."""
         return HELPS in facts_of(self.code)
+
+    @property
+    def reason(self) -> RefusalReason:
+        """The reason of the refusal, which needs none of its words."""
+        return self.code.value.reason
 
     def told(self, helps: tuple[Help, ...] = ()) -> Refusal:
         """Return the refusal; ``helps`` where its words say so."""

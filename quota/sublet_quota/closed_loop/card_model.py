@@ -111,24 +111,32 @@ class CardModel:
             self._judge(served)
 
     def settle(self) -> None:
-        """Ask the policy and act, until it has nothing more to say for this moment."""
-        for _ in range(2 * len(self.slices) + 4):
-            decision = decide(self.snapshot())
-            self.asked += 1
-            self.waits = decision.waits
-            if not decision.actions:
-                break
-            for action in decision.actions:
-                self._act(action)
-        else:
-            message = f"{self.facts.gpu_id}: the policy does not come to rest"
-            raise RuleBrokenError(message)
+        """Ask the policy and act, until it has nothing more to say for this moment.
+
+        Nothing begins on a card that has failed.
+        """
+        self._follow_policy()
         taken = self.taken_mib
         if taken > self.facts.kind.memory_mib:
             message = f"{self.facts.gpu_id}: {taken} MiB lie on it"
             raise RuleBrokenError(message)
         for served in self.slices.values():
             self._note(served)
+
+    def _follow_policy(self) -> None:
+        if self.facts.closed_for_good:
+            self.waits = ()
+            return
+        for _ in range(2 * len(self.slices) + 4):
+            decision = decide(self.snapshot())
+            self.asked += 1
+            self.waits = decision.waits
+            if not decision.actions:
+                return
+            for action in decision.actions:
+                self._act(action)
+        message = f"{self.facts.gpu_id}: the policy does not come to rest"
+        raise RuleBrokenError(message)
 
     def looks_at(self) -> datetime | None:
         """Return when something happens here by itself; ``None``: never."""

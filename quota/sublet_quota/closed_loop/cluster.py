@@ -11,12 +11,19 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 
-from sublet_quota.closed_loop.asks.asked import Asked, AskedServer, Manner, NewDocument
+from sublet_quota.closed_loop.asks.asked import (
+    Asked,
+    AskedServer,
+    CardChange,
+    Manner,
+    NewDocument,
+)
 from sublet_quota.closed_loop.card.all_cards import Cards, Heard
 from sublet_quota.closed_loop.clock import Clock, Phase
 from sublet_quota.closed_loop.record.records import Record
 from sublet_quota.closed_loop.service.budgets import Budgets
 from sublet_quota.closed_loop.service.charged_uses import ChargedUses
+from sublet_quota.closed_loop.service.fleet import Fleet
 from sublet_quota.closed_loop.service.jobs import Jobs
 from sublet_quota.closed_loop.service.parts import Parts
 from sublet_quota.closed_loop.service.places import Places
@@ -41,6 +48,7 @@ class Scenario:
     ends: datetime
     changes: tuple[NewDocument, ...] = ()
     manner: Manner = field(default_factory=Manner)
+    card_changes: tuple[CardChange, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what cannot be: two of one name, or what is asked for before the beginning."""
@@ -48,7 +56,7 @@ class Scenario:
         if len(set(names)) != len(names):
             message = "two servers or jobs have the same name: each needs its own"
             raise SubletQuotaError(message)
-        moments = [each.at for each in (*self.asked, *self.changes)]
+        moments = [each.at for each in (*self.asked, *self.changes, *self.card_changes)]
         if moments and min(moments) < self.begins:
             message = f"something happens at {min(moments)}, before the beginning {self.begins}"
             raise SubletQuotaError(message)
@@ -86,6 +94,7 @@ class Cluster:
         self.jobs = Jobs(self._parts, self._slices_changed)
         self.servers = Servers(self._parts, self._slices_changed)
         self.places = Places(self._parts, self._slices_changed)
+        self.fleet = Fleet(self._parts, self.jobs, self.servers, self._slices_changed)
         self._budgets = Budgets(self._parts, self._slices_changed)
         self._tell(scenario.asked, scenario.changes)
         self._expect_change()
@@ -126,6 +135,9 @@ class Cluster:
         for change in changes:
             take = partial(self._take_document, change.document)
             self.clock.at(change.at, Phase.DOCUMENT, "document", take)
+        for card_change in self._scenario.card_changes:
+            become = partial(self.fleet.change, card_change)
+            self.clock.at(card_change.at, Phase.DOCUMENT, "cards", become)
 
     def _ask(self, asked: Asked) -> None:
         if isinstance(asked, AskedServer):
@@ -163,6 +175,7 @@ class Cluster:
     def _slices_changed(self) -> None:
         self.jobs.slices_changed()
         self.places.bring_back()
+        self.fleet.leave_failed_cards()
         self._tell_ranks()
         self._plan_round()
         self.servers.line.look_again()

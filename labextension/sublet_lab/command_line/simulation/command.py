@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 import click
-from sublet_quota.closed_loop.asks.asked import CardSpeeds, Manner
+from sublet_quota.closed_loop.asks.asked import CardChange, CardSpeeds, Manner
+from sublet_quota.closed_loop.asks.change_text import read_changes
 from sublet_quota.closed_loop.baselines.policies import Policy
 from sublet_quota.closed_loop.outcome.outcome import Watts
 from sublet_quota.closed_loop.outcome.question import NamedDocument, Question, answer
@@ -56,6 +57,7 @@ class Options:
     beside: tuple[Policy | None, ...]
     speeds: CardSpeeds | None
     watts: Mapping[str, Watts] | None
+    changes: tuple[str, ...]
     save_workload: Path | None
 
     @property
@@ -85,6 +87,15 @@ class Options:
     type=CARDS,
     required=True,
     help="The cards, as NUMBERxMODEL:GIB, such as 2xH100:80,4xL4:24.",
+)
+@click.option(
+    "--change",
+    "changes",
+    multiple=True,
+    metavar="WHEN: VERB CARDS",
+    help="What becomes of cards meanwhile, such as 'day 2 09:00: add 2xH100:80'. Verbs: add, "
+    "close, drain, open, fail, take. CARDS: new ones; or a node (node-0-0), a card of it "
+    "(node-0-0:3), the last ones of a model (2xH100). May be repeated.",
 )
 @click.option(
     "--workload",
@@ -170,6 +181,7 @@ def simulate(**said: Any) -> None:
     if options.save_workload is not None:
         save(found, options.begins, options.save_workload)
     text, facts = options.cards
+    changes = _changes(options, facts)
     question = Question(
         first=first,
         second=second,
@@ -179,7 +191,8 @@ def simulate(**said: Any) -> None:
         ends=found.ends,
         beside=tuple(dict.fromkeys(policy for policy in options.beside if policy is not None)),
         manner=Manner() if options.speeds is None else Manner(speeds=options.speeds),
-        watts=_by_type(options.watts or {}, first, facts),
+        card_changes=changes,
+        watts=_by_type(options.watts or {}, first, _all_cards(facts, changes)),
         seed=options.seed,
         cards_text=text,
         workload_text=found.words,
@@ -194,6 +207,21 @@ def simulate(**said: Any) -> None:
         print_json(report)
     else:
         print_report(report)
+
+
+def _changes(options: Options, facts: tuple[GpuFacts, ...]) -> tuple[CardChange, ...]:
+    try:
+        return read_changes(options.changes, facts, options.begins)
+    except SubletQuotaError as error:
+        message = f"--change: {plain(str(error))}"
+        raise click.UsageError(message) from error
+
+
+def _all_cards(
+    facts: tuple[GpuFacts, ...], changes: tuple[CardChange, ...]
+) -> tuple[GpuFacts, ...]:
+    """Return the cards that there are at any time."""
+    return (*facts, *(card for change in changes for card in change.cards))
 
 
 def _document(file: BinaryIO) -> NamedDocument:

@@ -58,6 +58,8 @@ def report_lines(report: Report) -> Iterator[str]:
     if report.comparison is not None:
         first, second = (each.name for each in report.outcomes[:2])
         yield from _comparison_lines(report.comparison, first, second)
+    about = [line for each in report.outcomes if each.about for line in _about_lines(each)]
+    yield from ("", *about) if about else ()
 
 
 def _parts(outcomes: Sequence[Outcome]) -> Iterator[tuple[str, list[Row]]]:
@@ -115,14 +117,7 @@ def _parts(outcomes: Sequence[Outcome]) -> Iterator[tuple[str, list[Row]]]:
             row("to another card", lambda each: f"{each.moves.card_changes}"),
         ],
     )
-    yield (
-        "Notebooks ended idle",
-        [
-            row("states lost", lambda each: f"{each.lost.notebooks}"),
-            row("  wanted again", lambda each: f"{each.lost.in_use_again}"),
-            row("  hours to rerun", lambda each: _hours(each.lost.run_again_h)),
-        ],
-    )
+    yield "Notebooks ended", [*_ended_rows(outcomes)]
     yield (
         "Guarantees",
         [
@@ -130,6 +125,26 @@ def _parts(outcomes: Sequence[Outcome]) -> Iterator[tuple[str, list[Row]]]:
             row("cells wait", lambda each: _wait(each.guaranteed_cells)),
         ],
     )
+
+
+def _ended_rows(outcomes: Sequence[Outcome]) -> Iterator[Row]:
+    def row(name: str, cell: Callable[[Outcome], str]) -> Row:
+        return name, [cell(each) for each in outcomes]
+
+    yield row("idle: states lost", lambda each: f"{each.lost.notebooks}")
+    if any(each.lost.with_cards for each in outcomes):
+        yield row("with their cards", lambda each: f"{each.lost.with_cards}")
+    yield row("  wanted again", lambda each: f"{each.lost.in_use_again}")
+    yield row("  hours to rerun", lambda each: _hours(each.lost.run_again_h))
+    if any(each.lost.replayed_h for each in outcomes):
+        yield row("  hours rerun", lambda each: _hours(each.lost.replayed_h))
+    if any(each.sent_back.jobs for each in outcomes):
+        yield row("jobs sent back", lambda each: f"{each.sent_back.jobs}")
+        yield row("  hours to rerun", lambda each: _hours(each.sent_back.run_again_h))
+
+
+def _about_lines(outcome: Outcome) -> Sequence[str]:
+    return _folded(f"{outcome.name}: {outcome.about}.")
 
 
 def _has_guarantees(outcome: Outcome) -> bool:

@@ -6,10 +6,12 @@ whatever comes of them, so two documents are compared on the same days.
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import StrEnum
 from fractions import Fraction
 from typing import Final
 
 from sublet_quota.document.quota_document import QuotaDocument
+from sublet_quota.holdings.gpu_load import GpuFacts
 from sublet_quota.shares.cards import WHOLE_CARD
 
 AGAIN: Final = "+"
@@ -82,6 +84,48 @@ class NewDocument:
 
     at: datetime
     document: QuotaDocument
+
+
+class CardVerb(StrEnum):
+    """What becomes of cards during a simulation."""
+
+    ADD = "add"
+    CLOSE = "close"
+    """They take nothing new."""
+    DRAIN = "drain"
+    """They take nothing new, and jobs there go back to the queue."""
+    OPEN = "open"
+    """They are closed no longer."""
+    FAIL = "fail"
+    """What lies there is lost; what is suspended comes back on another card of the node."""
+    TAKE = "take"
+    """They are gone, with all that is there and on its way there."""
+
+
+@dataclass(frozen=True, slots=True)
+class CardChange:
+    """Cards are added, closed, opened or taken away, or they fail."""
+
+    at: datetime
+    verb: CardVerb
+    cards: tuple[GpuFacts, ...]
+    words: str = ""
+    """How it is told in a report."""
+
+    @property
+    def loses(self) -> bool:
+        """Whether what lies on the cards is lost."""
+        return self.verb in {CardVerb.FAIL, CardVerb.TAKE}
+
+    @property
+    def sends_back(self) -> bool:
+        """Whether jobs on the cards go back to the queue."""
+        return self.loses or self.verb is CardVerb.DRAIN
+
+    @property
+    def closes(self) -> bool:
+        """Whether the cards take nothing new from then on."""
+        return self.verb not in {CardVerb.ADD, CardVerb.OPEN}
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,11 @@ class _Card:
     gpu_type: str
     free_mib: int
     free_milli: int
+    is_open: bool = True
 
     def has(self, amount: GpuAmount) -> bool:
-        return amount.memory_mib <= self.free_mib and amount.compute_milli <= self.free_milli
+        fits = amount.memory_mib <= self.free_mib and amount.compute_milli <= self.free_milli
+        return self.is_open and fits
 
 
 class OwnCards:
@@ -28,12 +30,23 @@ class OwnCards:
     def __init__(self, holdings: Holdings) -> None:
         """All are free, of those that are open and in a pool."""
         self._cards: dict[GpuId, _Card] = {}
+        self.come_under(holdings)
+
+    def come_under(self, holdings: Holdings) -> None:
+        """Take over which cards there are, and which of them take something new."""
         for facts in holdings.gpus():
             pool, gpu_type = holdings.pool_of(facts.gpu_id), holdings.type_of(facts.gpu_id)
-            if pool is not None and gpu_type is not None and facts.closed is None:
+            known = self._cards.get(facts.gpu_id)
+            if known is not None:
+                known.is_open = facts.closed is None
+            elif pool is not None and gpu_type is not None and facts.closed is None:
                 self._cards[facts.gpu_id] = _Card(
                     facts, pool, gpu_type, facts.kind.usable_mib, WHOLE_GPU_MILLI
                 )
+
+    def take_out(self, gpu_id: GpuId) -> None:
+        """Forget a card, of which nobody has a piece."""
+        self._cards.pop(gpu_id, None)
 
     def pool_of(self, gpu_id: GpuId) -> PoolName:
         """Return the pool of a card."""

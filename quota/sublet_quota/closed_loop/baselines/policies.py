@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Final, Protocol
 
 from sublet_quota.closed_loop.baselines.first_come import FirstCome
 from sublet_quota.closed_loop.clock import Clock
@@ -14,6 +14,14 @@ from sublet_quota.errors import SubletQuotaError
 
 STATIC = "static"
 CULL = "cull"
+ABOUT_STATIC: Final = (
+    "whoever has a piece of a card keeps it until they leave, first come, first served; nothing is "
+    "lent, and no state is lost"
+)
+ABOUT_CULL: Final = (
+    "as static, but a server that is idle for so long is ended with all its variables; what its "
+    "owner must run again is counted, and not run"
+)
 
 
 class Simulated(Protocol):
@@ -33,6 +41,8 @@ class Policy:
     """A policy beside ours: first come, first served."""
 
     name: str
+    about: str
+    """What it is, and gives up, in a sentence."""
     cull_after: timedelta | None = None
 
     def begin(self, scenario: Scenario) -> Simulated:
@@ -44,14 +54,14 @@ def policy_of(text: str) -> Policy:
     """Return the policy that ``static`` or ``cull:30m`` names. ``SubletQuotaError``."""
     name, _, after = text.strip().partition(":")
     if name == STATIC and not after:
-        return Policy(STATIC)
+        return Policy(STATIC, ABOUT_STATIC)
     if name == CULL and after:
         try:
             cull_after = read_positive_duration(after)
         except ValueError as error:
             message = f"{text!r}: {after!r} {error}"
             raise SubletQuotaError(message) from error
-        return Policy(f"{CULL} {write_duration(cull_after)}", cull_after)
+        return Policy(f"{CULL} {write_duration(cull_after)}", ABOUT_CULL, cull_after)
     message = f"{text!r} is no policy: write {STATIC}, or {CULL}:30m with a time"
     raise SubletQuotaError(message)
 

@@ -104,6 +104,19 @@ class Cards:
         self.models[facts.gpu_id] = model
         self._held_until[facts.gpu_id] = self._clock.now
 
+    def take_out(self, gpu_id: GpuId) -> None:
+        """Forget a card on which nothing is any more."""
+        self.pass_time(gpu_id)
+        self._count_held(gpu_id)
+        model = self.models.pop(gpu_id)
+        self._of_node[model.facts.node].remove(model)
+        for known in (self._looks, self._held_until, self._lendable_mib):
+            known.pop(gpu_id, None)
+
+    def on(self, gpu_id: GpuId) -> tuple[SliceOnCard, ...]:
+        """Return the slices on a card."""
+        return tuple(self.models[gpu_id].slices.values())
+
     def add(self, served: SliceOnCard, who: Who, gpu_id: GpuId) -> None:
         """Place a slice on a card."""
         self.pass_time(gpu_id)

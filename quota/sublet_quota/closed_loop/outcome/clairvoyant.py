@@ -26,6 +26,10 @@ def lent_at_most_h(record: Record, jobs: Iterable[AskedJob]) -> float:
     work: defaultdict[int, float] = defaultdict(float)
     for job in jobs:
         work[(job.at - record.began) // _HOUR] += float(job.cards) * job.works.total_seconds()
+    for sent_back in record.sent_back:
+        # What it had computed is to be computed again.
+        again_s = float(sent_back.cards) * sent_back.ran.total_seconds()
+        work[(sent_back.at - record.began) // _HOUR] += again_s
     left = lent = 0.0
     on_free_room = sum(hours.jobs - hours.lent for hours in record.hours.values())
     for hour in sorted({*not_used, *work}):

@@ -18,6 +18,7 @@ from sublet_quota.closed_loop.outcome.report import (
     Lost,
     MovesInfo,
     Outcome,
+    SentBackInfo,
     TypeHours,
     UnmetGuarantee,
 )
@@ -55,6 +56,10 @@ class Ran:
     asked: tuple[Asked, ...]
     cards: Mapping[str, int]
     """How many cards there are of each type."""
+    more_cards: Mapping[str, timedelta] = field(default_factory=dict)
+    """For how long there were more cards of each type, all together, or fewer (below zero)."""
+    about: str = ""
+    """What a policy is, and gives up."""
     watts: Mapping[str, Watts] = field(default_factory=dict)
     """By type; of a type that is not here no energy is told."""
     has_guarantees: bool = True
@@ -81,11 +86,15 @@ def outcome_of(ran: Ran, record: Record, unmet: tuple[UnmetGuarantee, ...] = ())
         refusals=refusals(record, waits),
         hours=in_all,
         by_group=by_group,
-        by_type=tuple(_of_type(name, ran, record) for name in sorted(ran.cards)),
+        by_type=tuple(
+            _of_type(name, ran, record) for name in sorted({*ran.cards, *ran.more_cards})
+        ),
         lent_h=sum(hours.lent for hours in record.hours.values()) / _HOUR_S,
         lent_at_most_h=lent_at_most_h(record, names.jobs()),
         moves=_moves(record),
         lost=_lost(record),
+        sent_back=_sent_back(record),
+        about=ran.about,
         first_unmet=unmet[0] if unmet else None,
         unmet=len(unmet),
     )
@@ -123,7 +132,7 @@ def _in_hours(card_us: Mapping[str, Fraction]) -> dict[str, float]:
 
 def _of_type(name: str, ran: Ran, record: Record) -> TypeHours:
     lasted_h = (record.ended - record.began) / _HOUR
-    there_h = ran.cards[name] * lasted_h
+    there_h = ran.cards.get(name, 0) * lasted_h + ran.more_cards.get(name, timedelta()) / _HOUR
     hours, watts = record.hours.get(name), ran.watts.get(name)
     computed_h = 0.0 if hours is None else (hours.used + hours.jobs) / _HOUR_S
     energy_wh = None
@@ -132,7 +141,7 @@ def _of_type(name: str, ran: Ran, record: Record) -> TypeHours:
         energy_wh = computing_h * watts.computing + (there_h - computing_h) * watts.resting
     return TypeHours(
         gpu_type=name,
-        cards=ran.cards[name],
+        cards=ran.cards.get(name, 0),
         there_h=there_h,
         computed_h=computed_h,
         lent_h=0.0 if hours is None else hours.lent / _HOUR_S,
@@ -178,14 +187,25 @@ def _lost(record: Record) -> Lost:
     ran: defaultdict[str, timedelta] = defaultdict(timedelta)
     for run in record.runs:
         ran[run.slice_id] += run.ended - run.began
+    for name, replayed in record.replays.items():
+        ran[name] -= replayed
     began_again = {each.name for each in record.answers if each.name.endswith(AGAIN)}
     again = sum(
         (ran[before] for name in began_again for before in _before(name) if before in ran),
         timedelta(),
     )
     return Lost(
-        notebooks=len(record.ended_idle), in_use_again=len(began_again), run_again_h=again / _HOUR
+        notebooks=len(record.ended_idle),
+        with_cards=len(record.lost_with_cards),
+        in_use_again=len(began_again),
+        run_again_h=again / _HOUR,
+        replayed_h=sum(record.replays.values(), timedelta()) / _HOUR,
     )
+
+
+def _sent_back(record: Record) -> SentBackInfo:
+    hours = (float(each.cards) * (each.ran / _HOUR) for each in record.sent_back)
+    return SentBackInfo(jobs=len(record.sent_back), run_again_h=sum(hours))
 
 
 def _before(name: str) -> tuple[str, ...]:

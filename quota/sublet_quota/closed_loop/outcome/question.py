@@ -4,13 +4,14 @@ One quota document, or two to compare, and other policies beside them, all of th
 the same days. The same question gives the same report, to the last digit.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 
-from sublet_quota.closed_loop.asks.asked import Asked, Manner
+from sublet_quota.closed_loop.asks.asked import Asked, CardChange, CardVerb, Manner
+from sublet_quota.closed_loop.asks.change_text import cards_after
 from sublet_quota.closed_loop.baselines.policies import Policy, ours, run_to_the_end
 from sublet_quota.closed_loop.cluster import Scenario
 from sublet_quota.closed_loop.outcome.asked_names import AskedNames
@@ -49,6 +50,7 @@ class Question:
     beside: tuple[Policy, ...] = ()
     """Other policies, under the rights and limits of the first document."""
     manner: Manner = field(default_factory=Manner)
+    card_changes: tuple[CardChange, ...] = ()
     watts: Mapping[str, Watts] = field(default_factory=dict)
     seed: int = 0
     cards_text: str = ""
@@ -82,7 +84,7 @@ def answer(question: Question, passed: Passed = lambda *_: None) -> Report:
     for policy in question.beside:
         simulated = policy.begin(_scenario(question, question.first))
         record = run_to_the_end(simulated, partial(passed, policy.name))
-        outcomes.append(outcome_of(_ran(question, question.first, policy.name), record))
+        outcomes.append(outcome_of(_ran(question, question.first, policy), record))
     groups = first_groups(AskedNames(question.asked, question.first.document))
     comparison = None
     if question.second is not None:
@@ -109,34 +111,59 @@ def _scenario(question: Question, named: NamedDocument) -> Scenario:
         begins=question.begins,
         ends=question.ends,
         manner=question.manner,
+        card_changes=question.card_changes,
     )
 
 
-def _ran(question: Question, named: NamedDocument, policy: str | None = None) -> Ran:
+def _ran(question: Question, named: NamedDocument, policy: Policy | None = None) -> Ran:
     types = Counter(counted_type(named.document, card.kind.type) for card in question.cards)
     return Ran(
-        name=policy or named.name,
+        name=named.name if policy is None else policy.name,
         document_name=named.name,
         document=named.document,
         asked=question.asked,
         cards=types,
+        more_cards=_more_cards(question, named),
+        about="" if policy is None else policy.about,
         watts=question.watts,
         has_guarantees=policy is None,
     )
 
 
+def _more_cards(question: Question, named: NamedDocument) -> Mapping[str, timedelta]:
+    """Return for how long there are more cards of each type, or fewer, as they come and go."""
+    found: defaultdict[str, timedelta] = defaultdict(timedelta)
+    for change in question.card_changes:
+        if change.verb not in {CardVerb.ADD, CardVerb.TAKE}:
+            continue
+        left = max(timedelta(), question.ends - change.at)
+        for card in change.cards:
+            gpu_type = counted_type(named.document, card.kind.type)
+            found[gpu_type] += left if change.verb is CardVerb.ADD else -left
+    return dict(found)
+
+
 def _unmet(question: Question, named: NamedDocument) -> tuple[UnmetGuarantee, ...]:
-    """Return which guarantees the cards cannot keep, whoever asks for what."""
-    holdings = Holdings(named.document.at(question.begins), question.cards)
-    return tuple(
-        UnmetGuarantee(at=question.begins, group=each.group, what="cards", why=each.words)
-        for each in holdings.warnings()
-        if each.there < each.told
-    )
+    """Return which guarantees the cards cannot keep, whoever asks for what, and from when on."""
+    found: dict[tuple[object, str], UnmetGuarantee] = {}
+    cards = question.cards
+    for at, change in ((question.begins, None), *((c.at, c) for c in question.card_changes)):
+        if at >= question.ends:
+            break
+        cards = cards if change is None else cards_after(cards, change)
+        holdings = Holdings(named.document.at(at), cards)
+        short = [each for each in holdings.warnings() if each.there < each.told]
+        for each in short:
+            unmet = UnmetGuarantee(at=at, group=each.group, what="cards", why=each.words)
+            found.setdefault((each.group, each.words), unmet)
+    return tuple(found.values())
 
 
 def _notes(question: Question) -> Iterator[str]:
     """Yield what should be known of a report, for it may not be meant."""
+    for change in question.card_changes:
+        late = ", which is after the end" if change.at >= question.ends else ""
+        yield f"{change.words}{late}."
     asking = Counter(group for each in question.asked for group in each.groups)
     for named in question.documents:
         document = named.document
@@ -149,7 +176,7 @@ def _notes(question: Question) -> Iterator[str]:
         if changes is not None and changes < question.ends:
             yield f"{named.name} says something else from {changes:%Y-%m-%d %H:%M} UTC on."
             if question.beside:
-                yield "Static and cull keep the limits of the beginning."
+                yield "The other policies keep the limits of the beginning."
         holdings = Holdings(document.at(question.begins), question.cards)
         out = [each for each in question.cards if holdings.pool_of(each.gpu_id) is None]
         if out:

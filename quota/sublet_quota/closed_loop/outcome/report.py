@@ -106,14 +106,29 @@ class UnmetGuarantee(Part):
 
 
 class Lost(Part):
-    """The notebooks that were ended for being idle: their variables are gone."""
+    """The notebooks that were ended, though their owners had not left: their variables are gone."""
 
-    notebooks: int = 0
+    notebooks: int = Field(default=0, description="Those that were ended for being idle.")
+    with_cards: int = Field(
+        default=0, description="Those that ended as their cards failed, or were taken away."
+    )
     in_use_again: int = Field(
         default=0, description="Those whose owners came back, and began anew with nothing."
     )
     run_again_h: float = Field(
         default=0.0, description="How long the cells took that these had run by then."
+    )
+    replayed_h: float = Field(
+        default=0.0, description="For how long such cells were run again indeed: hours used, too."
+    )
+
+
+class SentBackInfo(Part):
+    """Jobs that went back to the queue, as their cards were drained, failed or were taken."""
+
+    jobs: int = 0
+    run_again_h: float = Field(
+        default=0.0, description="What these had computed on cards, and compute again."
     )
 
 
@@ -122,6 +137,7 @@ class Outcome(Part):
 
     name: str
     document: str
+    about: str = Field(default="", description="What a policy beside ours is, and gives up.")
     waits: tuple[GroupWaits, ...]
     guaranteed_cells: WaitsInfo = Field(description="The waits of cells of guaranteed slices.")
     servers: int = Field(description="All that were asked for.")
@@ -139,6 +155,7 @@ class Outcome(Part):
     )
     moves: MovesInfo
     lost: Lost
+    sent_back: SentBackInfo = SentBackInfo()
     first_unmet: UnmetGuarantee | None
     unmet: int = Field(description="How often a guarantee was not met.")
 

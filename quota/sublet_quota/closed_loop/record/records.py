@@ -114,6 +114,17 @@ class JobWaited:
 
 
 @dataclass(frozen=True, slots=True)
+class SentBack:
+    """A job went back to the queue, as its card takes it no more: it begins anew."""
+
+    name: str
+    at: datetime
+    cards: Fraction
+    ran: timedelta
+    """How long it had computed since it began."""
+
+
+@dataclass(frozen=True, slots=True)
 class IdleWarned:
     """An owner was warned that a server is ended for being idle."""
 
@@ -207,6 +218,11 @@ class Record:
     """When each server was stopped by its owner."""
     ended_idle: dict[str, datetime] = field(default_factory=dict)
     """When servers were ended for being idle: nothing else but their owners ends one."""
+    lost_with_cards: dict[str, datetime] = field(default_factory=dict)
+    """When servers were ended as their cards failed, or were taken away."""
+    replays: dict[str, timedelta] = field(default_factory=dict)
+    """For how long each server that was started anew ran cells again first."""
+    sent_back: list[SentBack] = field(default_factory=list)
     warned: list[IdleWarned] = field(default_factory=list)
     budgets: list[BudgetTurned] = field(default_factory=list)
     held: Counter[tuple[SliceId, HeldKind]] = field(default_factory=Counter)

@@ -14,7 +14,7 @@ from sublet_quota.admission.jobs_held_back import jobs_to_go_on
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.closed_loop.asks.asked import AskedJob
 from sublet_quota.closed_loop.card.slice_on_card import SliceOnCard
-from sublet_quota.closed_loop.record.records import JobWaited, Who
+from sublet_quota.closed_loop.record.records import JobWaited, SentBack, Who
 from sublet_quota.closed_loop.service.parts import Parts
 from sublet_quota.closed_loop.service.servers import part_of_a_card
 from sublet_quota.document.right_values import Rights
@@ -50,6 +50,8 @@ class _Job:
     asked: AskedJob
     admitted: AdmittedJob
     waiting: WaitingJob
+    has_begun: bool = False
+    """Whether it has computed before, and was sent back since."""
 
 
 class Jobs:
@@ -152,21 +154,40 @@ class Jobs:
 
     def is_done(self, slice_id: SliceId) -> None:
         """End a job that has done its work."""
+        job = self._leave(slice_id)
+        self._parts.record.jobs_done[slice_id] = self._parts.clock.now
+        owner = job.waiting.owner
+        self._last_runs[owner] = (job.asked.works, *self._last_runs.get(owner, ()))[:5]
+
+    def send_back(self, slice_id: SliceId) -> None:
+        """Let a job wait again, as its card takes it no more: it begins anew, and keeps its age."""
         parts, now = self._parts, self._parts.clock.now
+        job = self._placed[JobId(slice_id)]
+        served, card = parts.cards.slice(slice_id), parts.cards.where(slice_id)
+        facts = parts.cards.models[card].facts
+        ran = job.asked.works - timedelta(seconds=served.work_left_s)
+        cards = cards_on(served.amount, facts.kind)
+        parts.record.sent_back.append(SentBack(job.asked.name, now, cards, ran))
+        job.has_begun |= served.asked_at is None
+        self._leave(slice_id)
+        self.waiting[job.waiting.job_id] = job
+
+    def _leave(self, slice_id: SliceId) -> _Job:
+        parts = self._parts
         job = self._placed.pop(JobId(slice_id))
         self._ranks.pop(job.waiting.job_id, None)
         parts.cards.remove(slice_id)
-        parts.uses.end(slice_id, parts.holdings, now)
+        parts.uses.end(slice_id, parts.holdings, parts.clock.now)
         parts.holdings.remove(slice_id)
-        parts.record.jobs_done[slice_id] = now
-        owner = job.waiting.owner
-        self._last_runs[owner] = (job.asked.works, *self._last_runs.get(owner, ()))[:5]
+        return job
 
     def finish(self) -> None:
         """Note who waits at the end."""
         parts = self._parts
         began = {JobId(slice_id) for slice_id in self._placed}
         for job_id, job in {**self.waiting, **self._placed}.items():
+            if job.has_begun:
+                continue
             if job_id in began and parts.cards.slice(SliceId(job_id)).asked_at is None:
                 continue
             who = Who(job.waiting.owner, job.waiting.group, is_job=True)
@@ -267,7 +288,7 @@ class Jobs:
             rank=placement.job.rank,
             entitlement=len(self._placed),
             work_left_s=job.asked.works.total_seconds(),
-            asked_at=job.asked.at,
+            asked_at=None if job.has_begun else job.asked.at,
         )
         who = Who(job.waiting.owner, placement.job.group, is_job=True)
         parts.cards.add(served, who, placement.gpu_id)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from fractions import Fraction
 
+from sublet_quota.admission.denial import Denial
 from sublet_quota.admission.slice_admission import admit
 from sublet_quota.admission.slice_request import RequestedSlice
 from sublet_quota.closed_loop.asks.asked import AGAIN, AskedServer, Cell
@@ -22,8 +23,8 @@ from sublet_quota.holdings.gpu_load import Holding
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.jobs.turns.job_order import open_kinds
 from sublet_quota.names.ids import SliceId, UserName
-from sublet_quota.placement.slice_placement import Placement, decide_slice
-from sublet_quota.reasons.refusal import Refusal
+from sublet_quota.placement.finding.question import Question
+from sublet_quota.placement.slice_placement import Placement, decided, tell
 from sublet_quota.residency.snapshot import Holder, Rank
 from sublet_quota.server_queue.queued_server import may_wait
 from sublet_quota.server_queue.walk import is_due
@@ -55,12 +56,16 @@ class Servers:
         Where it is refused, it is asked for again later, as long as patience lasts.
         """
         wish = wish_of(self._parts.holdings, asked)
-        answer = decide_slice(self._parts.holdings, wish)
+        question = Question(self._parts.holdings, wish)
+        answer = decided(question)
         if isinstance(answer, Placement) and (not self.line.waits or is_due(answer)):
             self._give(asked, answer)
-        elif self.line.is_open and (isinstance(answer, Placement) or may_wait(answer)):
+        elif self.line.is_open and (
+            isinstance(answer, Placement) or may_wait(tell(question, answer))
+        ):
             self.line.join(asked, wish)
-        elif isinstance(answer, Refusal):
+        elif isinstance(answer, Denial):
+            # What would help is reckoned for nobody who does not read it.
             self._refused(asked, wish, answer)
 
     def _give(self, asked: AskedServer, placement: Placement) -> None:
@@ -69,7 +74,7 @@ class Servers:
         self._parts.record.answers.append(Answered(asked.name, owner, now, group, rank))
         self._hand_out(asked, placement)
 
-    def _refused(self, asked: AskedServer, wish: RequestedSlice, refusal: Refusal) -> None:
+    def _refused(self, asked: AskedServer, wish: RequestedSlice, denial: Denial) -> None:
         """Note a refusal; within guarantee and limits there is none, but for want of room."""
         clock, options = self._parts.clock, admit(self._parts.holdings, wish).options
         entitled = next((each for each in options if each.rank is Rank.ENTITLED), None)
@@ -79,7 +84,7 @@ class Servers:
             clock.now,
             None if entitled is None else entitled.group,
             None,
-            str(refusal.reason),
+            str(denial.reason),
             within_guarantee=entitled is not None,
         )
         self._parts.record.answers.append(refused)
@@ -166,6 +171,17 @@ class Servers:
     def _end_idle(self, slice_id: SliceId) -> None:
         self._parts.record.ended_idle[slice_id] = self._parts.clock.now
         self._stop(slice_id)
+
+    def lose(self, slice_id: SliceId) -> None:
+        """End a server of which the card is no more; its owner starts it anew for the next cell."""
+        parts, server = self._parts, self._running[slice_id]
+        at_work = parts.cards.slice(slice_id).work_left_s > 0
+        parts.record.lost_with_cards[slice_id] = parts.clock.now
+        self._idle.works(slice_id)
+        self._stop(slice_id)
+        if at_work:
+            cell = server.asked.cells[server.cells_begun - 1]
+            self._run(slice_id, server, cell.works)
 
     def _stop(self, slice_id: SliceId) -> None:
         parts = self._parts
