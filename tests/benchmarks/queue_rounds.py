@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 
 from decision_parts.times import Times
-from sublet_quota.admission.jobs_held_back import jobs_to_go_on
+from sublet_quota.admission.jobs_going_on import jobs_to_go_on
 from sublet_quota.amounts.gpu_amounts import GpuAmount
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.document.quota_document import QuotaDocument
@@ -158,7 +158,7 @@ def measured(scene: Scene, rounds: int) -> tuple[Times, QueuePlan]:
     plan = QueuePlan()
     for _ in range(rounds):
         began = time.process_time()
-        jobs_to_go_on(held, cache(lambda owner: rights_of(held.document, owner, ())))
+        jobs_to_go_on(held, cache(lambda owner: rights_of(held.document, owner, ())), dict)
         limits = JobLimits(held, known)
         plan = plan_queue(
             JobOrder(held, NO_PAST_USE).waiting(jobs),

@@ -10,7 +10,7 @@ from sublet_quota.holdings.gpu_load import AsBefore, GpuFacts, Holding
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.holdings.kept_cards import KeptFor
 from sublet_quota.names.ids import GpuId, GroupName, NodeId, PoolName, SliceId, UserName
-from sublet_quota.residency.snapshot import Holder
+from sublet_quota.residency.snapshot import Holder, Rank
 
 from tests.support.quota_documents import document
 
@@ -101,7 +101,7 @@ def job_slice(  # noqa: PLR0913 - a builder
         amount=gib(79, 1000) if amount is None else amount,
         group=None if group is None else GroupName(group),
         since=NOON,
-        entitled_job=entitled,
+        job_rank=Rank.ENTITLED if entitled else Rank.BORROWED,
     )
 
 

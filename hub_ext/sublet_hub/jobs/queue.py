@@ -36,7 +36,7 @@ from sublet_hub.jobs.order.held_back import HeldBackJobs
 from sublet_hub.jobs.order.left_groups import LeftGroups
 from sublet_hub.jobs.order.turns import Turns
 from sublet_hub.jobs.order.waiting_jobs import WaitingJobs, max_run_of
-from sublet_hub.ledger.records import Change, JobRecord, SliceRecord
+from sublet_hub.ledger.records import ALL_STEPS, Change, JobRecord, SliceRecord
 from sublet_hub.slices.places import held_back_by, others_of
 from sublet_hub.state.metrics import ServiceMetrics
 from sublet_hub.state.stores import Stores
@@ -45,8 +45,6 @@ from sublet_hub.usage.job_stops import JobStops
 _PAST_USE_KEPT: Final = timedelta(minutes=1)
 _FEW: Final = 1000
 """So many slices are added up in a millisecond or few."""
-ALL_STEPS: Final = 2**15
-"""More steps than any group's path has."""
 _LAST_OF_EQUALS: Final = 2**62
 """The lot of a job that is only asked about: it hopes for nothing."""
 
@@ -105,7 +103,7 @@ class JobQueue:
         )
         stops.on_end(self._uses.stopped)
         self._turns = Turns(stores, self._jobs)
-        self._held_back = HeldBackJobs(stores.ledger, stores.capacity, stores.now)
+        self._held_back = HeldBackJobs(stores.ledger, stores.capacity, stores.now, self._ranks)
         self._left = LeftGroups(stores.ledger, stores.capacity, self._jobs, stores.now)
         self._looked_at: datetime | None = None
         self._entitlements: Mapping[JobId, JobEntitlement] = {}
@@ -133,6 +131,9 @@ class JobQueue:
                 self._entitlements = entitled
             self._ordered_under = under
         return self._entitlements
+
+    def _ranks(self) -> Mapping[JobId, Rank]:
+        return {job_id: each.rank for job_id, each in self.entitlements().items()}
 
     def charge_elsewhere(self) -> None:
         """Let other groups pay for jobs whose owners left the ones that did. ``LedgerWriteError``.

@@ -6,7 +6,7 @@ memory. The records hold no secrets: environments lie in private files, never he
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sublet_quota.jobs.turns.past_uses import LagWrittenOff
 from sublet_quota.life_cycles.job_states import JobMove, JobState, move_job
@@ -22,9 +22,12 @@ from sublet_quota.names.ids import (
 )
 from sublet_quota.reasons.job_reasons import JobReason
 from sublet_quota.reasons.moments import moment_words
-from sublet_quota.residency.snapshot import Holder
+from sublet_quota.residency.snapshot import Holder, Rank
 
 from sublet_hub.ledger.job_parameters import JobParameters
+
+ALL_STEPS: Final = 2**15
+"""More steps than any group's path has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +129,13 @@ class SliceRecord:
     def is_job(self) -> bool:
         """Whether the slice belongs to a training job."""
         return self.holder is Holder.JOB
+
+    @property
+    def job_rank(self) -> Rank:
+        """By which right it is there where it is a job's, as that was known last."""
+        if not (self.is_job and self.entitled):
+            return Rank.BORROWED
+        return Rank.ENTITLED if self.entitled >= ALL_STEPS else Rank.ENTITLED_IN_PART
 
     def bound_for(self, gpu_id: GpuId | None) -> "SliceRecord":
         """Return the slice as one that is to come back on this card; ``None``: it stays.

@@ -339,7 +339,6 @@ class Capacity:
 
     def holding(self, record: SliceRecord) -> Holding:
         """Return a slice of the ledger as it is counted."""
-        held_back = record.is_job and record.held_back_since is not None
         return Holding(
             slice_id=record.slice_id,
             owner=record.owner,
@@ -354,9 +353,9 @@ class Capacity:
             unsuspendable=self._is_unsuspendable(record),
             called_back=record.called_back_since is not None and record.moving_to is None,
             before=_grace(record),
-            entitled_job=record.is_job and bool(record.entitled) and not held_back,
+            job_rank=record.job_rank,
             job_id=record.job_id,
-            held_back=held_back,
+            held_back=record.is_job and record.held_back_since is not None,
         )
 
     def _is_idle(self, record: SliceRecord) -> bool:

@@ -1,7 +1,8 @@
 """The limits that a slice meets: of who pays, of all above it, and of the person. All bind.
 
 A group's limit counts what is charged to it and to the groups in it; a person's all that they hold.
-Slices alone count: a slice takes the place of its payer's jobs (``jobs_held_back``).
+Slices alone count: a slice takes the place of its payer's jobs (``jobs_held_back``). But what is
+borrowed takes the place of no job within its group's guarantee: that counts beside slices.
 
 For a slice within the guarantee of its group, on the way to that group, a limit counts only what is
 entitled there: what others borrow below it takes no guarantee away. Guarantees are never above
@@ -10,7 +11,7 @@ and nothing more is borrowed below it while it does.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Final
@@ -19,7 +20,7 @@ from sublet_quota.admission.denial import Denial
 from sublet_quota.admission.told_lines import told_line
 from sublet_quota.amounts.gpu_amounts import WHOLE_GPU_MILLI, GpuAmount
 from sublet_quota.amounts.gpu_kind import GpuKind
-from sublet_quota.document.group_limits import group_limits, limit_source
+from sublet_quota.document.group_limits import group_job_limits, group_limits, limit_source
 from sublet_quota.document.right_values import Rights
 from sublet_quota.holdings.gpu_load import Holding
 from sublet_quota.holdings.holdings import Holdings
@@ -81,11 +82,15 @@ class Without:
 
     def counted(self, path: Sequence[NodeName], at: int, asked: Asked) -> Amounts:
         """Return what counts at ``path[at]`` then beside a slice that is asked for."""
-        if not self._is_by_right(path[-1], at, asked.steps):
-            return self.held(path[at])
-        holdings = self.holdings
-        leaf = holdings.leaf(GroupName(path[-1]))
+        holdings, payer = self.holdings, GroupName(path[-1])
+        leaf = holdings.leaf(payer)
         way = holdings.groups.paths[leaf]
+        # By right it is there where it is entitled against what else there is at the group.
+        if not (asked.steps > at + 1 or asked.steps == len(way) == at + 1):
+            jobs = holdings.jobs_by_right(path[at])
+            if not jobs.slices or path[at] in group_job_limits(holdings.document, payer):
+                return self.held(path[at])
+            return self.held(path[at]) + jobs
         if self.only is not None:
             return sum_of(
                 holdings,
@@ -94,14 +99,7 @@ class Without:
         counted = holdings.entitled_beside(asked.gpu_type, leaf, at, asked.steps)
         out = (*self.gone, *(one for one, _ in self.recharged))
         gone = [one for one in out if _stays_entitled(holdings, one, way, at, asked)]
-        comes = [one for one, to in self.recharged if path[at] in paying_groups(holdings, to)]
-        return counted - sum_of(holdings, gone) + sum_of(holdings, comes)
-
-    def _is_by_right(self, group: NodeName, at: int, steps: int) -> bool:
-        """Whether a slice is entitled against what else there is at a group on its way."""
-        leaf = self.holdings.leaf(GroupName(group))
-        depth = len(self.holdings.groups.paths[leaf])
-        return steps > at + 1 or (steps == depth == at + 1)
+        return counted - sum_of(holdings, gone) + sum_of(holdings, self._coming_to(path[at]))
 
     def held(self, node: NodeName) -> Amounts:
         """Return what is held at a group then."""
@@ -114,10 +112,7 @@ class Without:
         for group, gone in self._gone_by_payer().items():
             if node in paying_groups(self.holdings, group):
                 held -= gone
-        for holding, group in self.recharged:
-            if node in paying_groups(self.holdings, group):
-                held += sum_of(self.holdings, (holding,))
-        return held
+        return held + sum_of(self.holdings, self._coming_to(node)) if self.recharged else held
 
     def held_by(self, rights: Rights) -> Amounts:
         """Return what a person holds then."""
@@ -127,6 +122,10 @@ class Without:
         gone = [one for one in self.gone if one.owner == rights.owner] if self.gone else []
         held = self.holdings.held_by(rights.owner)
         return held - sum_of(self.holdings, gone) if gone else held
+
+    def _coming_to(self, node: NodeName) -> Iterator[Holding]:
+        """Yield the slices for which a group, or one in it, pays instead."""
+        return (one for one, to in self.recharged if node in paying_groups(self.holdings, to))
 
     def _gone_by_payer(self) -> Mapping[GroupName | None, Amounts]:
         if not self._sums and (self.gone or self.recharged):

@@ -11,7 +11,7 @@ from sublet_quota.amounts.gpu_amounts import NOTHING, WHOLE_GPU_MILLI, GpuAmount
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.document.sections import Pool
 from sublet_quota.names.ids import GpuId, GroupName, JobId, NodeId, PoolName, SliceId, UserName
-from sublet_quota.residency.snapshot import Holder
+from sublet_quota.residency.snapshot import Holder, Rank
 from sublet_quota.shares.cards import cards_of
 from sublet_quota.shares.lots import lot_of
 
@@ -75,8 +75,8 @@ class Holding:
     """Whether the slice lost its place on the GPU to an entitled one, and waits for room."""
     before: AsBefore | None = None
     """What the slice counts as while its grace lasts, after a guarantee became less."""
-    entitled_job: bool = False
-    """Whether it is a job's within its group's guarantee: others are not promised its room."""
+    job_rank: Rank = Rank.BORROWED
+    """How a job is entitled of which it is a slice, as that was found last."""
     job_id: JobId | None = None
     """The job that it is of: one that runs on several cards has as many slices."""
     held_back: bool = False
@@ -91,6 +91,16 @@ class Holding:
     def is_notebook(self) -> bool:
         """Whether it is a slice of an owner, and no job's."""
         return self.holder is Holder.NOTEBOOK
+
+    @property
+    def entitled_job(self) -> bool:
+        """Whether it is a job's within a guarantee, that runs: others are not promised its room."""
+        return self.job_rank is not Rank.BORROWED and not self.held_back
+
+    @property
+    def job_by_right(self) -> bool:
+        """Whether that is its own group's guarantee: it makes way for nothing borrowed."""
+        return self.job_rank is Rank.ENTITLED and not self.held_back
 
     @property
     def can_leave(self) -> GpuAmount:

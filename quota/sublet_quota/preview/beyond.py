@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from fractions import Fraction
 
-from sublet_quota.admission.jobs_held_back import held_back_amounts, own_node
+from sublet_quota.admission.jobs_below_limits import held_back_amounts, own_node
 from sublet_quota.document.group_limits import limit_of
 from sublet_quota.document.right_values import BUILT_IN
 from sublet_quota.document.rights import rights_of

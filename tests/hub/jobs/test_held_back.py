@@ -123,6 +123,34 @@ async def test_a_borrowed_job_stands_still_for_one_within_a_guarantee_and_goes_o
         await ada.until(borrowed, "done")
 
 
+async def test_a_job_goes_on_within_its_guarantee_and_a_borrowed_one_stands_still_for_it(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    async with hub_world(tmp_path, hub, settings_with(tmp_path, GUARANTEED)) as world:
+        ada = await make_ada(world, gpus=(a_gpu("SIM-0"), a_gpu("SIM-1", index=1)))
+        ada.token = world.user("ada", ("vision", "nlp"))
+        size = {"memory_mib": 1024, "compute_milli": 250}
+        borrowed = await ada.submit(["wait", "go"], group="vision", **size)
+        await ada.until(borrowed, "running")
+        within = await ada.submit(["wait", "end"], group="nlp")
+        await ada.until(within, "running")
+        lease = await world.slice_for("bob", size="small", groups=["nlp"])
+        assert slice_of(world, within).held_back_since is not None
+        # Beside the slice the job is borrowed, and the older one has room again.
+        await until(lambda: slice_of(world, borrowed).held_back_since is None)
+        await world.hub_call("DELETE", f"slices/{lease['slice_id']}")
+        await until(lambda: slice_of(world, within).held_back_since is None)
+        assert slice_of(world, borrowed).held_back_since is not None
+        event = (await told(world, EventKind.JOB_HELD_BACK))[-1]
+        assert event["for_slice_id"] == slice_of(world, within).slice_id
+        assert event["detail"].startswith("a guaranteed job of nlp")
+        (ada.home / "end").touch()
+        await ada.until(within, "done")
+        await until(lambda: slice_of(world, borrowed).held_back_since is None)
+        (ada.home / "go").touch()
+        await ada.until(borrowed, "done")
+
+
 async def test_who_stands_still_does_so_after_a_restart_of_the_service(
     tmp_path: Path, hub: FakeHub
 ) -> None:

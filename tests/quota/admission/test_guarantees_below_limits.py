@@ -120,10 +120,57 @@ def test_of_jobs_below_a_limit_those_within_a_guarantee_are_held_back_last() -> 
     old, new = job_slice("old", "v2", part(1), "a", group="vision"), "new"
     within = job_slice(new, "n1", part(1), "b", group="nlp")
     hub.holdings.put(replace(old, since=NOON))
-    hub.holdings.put(replace(within, since=NOON + timedelta(hours=1), entitled_job=True))
+    hub.holdings.put(replace(within, since=NOON + timedelta(hours=1), job_rank=Rank.ENTITLED))
     answer = hub.ask("v1", "vision", size="whole")
     assert isinstance(answer, Placement)
     assert answer.holds_back == ("old",)
+
+
+def test_a_borrowed_slice_takes_the_place_of_no_job_within_its_group_s_guarantee() -> None:
+    hub = science("H100: 2")
+    hub.holdings.put(running("old", 1, "a"))
+    hub.holdings.put(replace(running("within", 2, "b", "nlp"), job_rank=Rank.ENTITLED))
+    first = hub.ask("v1", "vision", size="whole")
+    assert isinstance(first, Placement)
+    assert first.holds_back == ("old",)
+    hub.holdings.hold_back(SliceId("old"), held_back=True)
+    for group in ("vision", "science"):
+        assert refused_by(hub.ask("v2", group, size="whole")) is RefusalReason.GROUP_LIMIT
+    within = hub.ask("n1", "nlp", size="whole")
+    assert isinstance(within, Placement)
+    assert within.holds_back == ("within",)
+
+
+def test_not_even_of_one_of_its_own_payer_which_would_go_on_at_once() -> None:
+    hub = science("H100: 2", nlp="guaranteed: {H100: 1}, limit: {H100: 3/2}")
+    hub.holdings.put(replace(running("within", 1, "b", "nlp", 0.5), job_rank=Rank.ENTITLED))
+    assert isinstance(hub.ask("n1", "nlp", size="half"), Placement)
+    assert refused_by(hub.ask("n2", "nlp", size="whole")) is RefusalReason.GROUP_LIMIT
+
+
+def test_of_jobs_within_a_guarantee_those_of_the_payer_make_way_before_those_of_others() -> None:
+    text = """
+groups:
+  science:
+    guaranteed: {H100: 2}
+    limit: {H100: 2}
+    groups: {nlp: {guaranteed: {H100: 1}}, law: {guaranteed: {H100: 1}}}
+"""
+    hub = SmallHub.under(TYPE + text, *CARDS)
+    own, other = running("own", 1, "a", "nlp", 0.5), running("other", 2, "b", "law")
+    for each in (own, other):
+        hub.holdings.put(replace(each, job_rank=Rank.ENTITLED))
+    assert isinstance(hub.ask("n1", "nlp", size="half"), Placement)
+    more = hub.ask("n2", "nlp", size="half")
+    assert isinstance(more, Placement)
+    assert (more.rank, more.holds_back) == (Rank.ENTITLED, ("own",))
+
+
+def test_jobs_that_have_a_limit_apart_are_in_no_slice_s_way() -> None:
+    hub = science("H100: 2}\n    jobs: {limit: {cards: 2}")
+    hub.holdings.put(replace(running("within", 2, "b", "nlp"), job_rank=Rank.ENTITLED))
+    for owner in ("v1", "v2"):
+        assert isinstance(hub.ask(owner, "vision", size="whole"), Placement)
 
 
 def running(name: str, minute: int, on: str, group: str = "vision", size: float = 1) -> Holding:

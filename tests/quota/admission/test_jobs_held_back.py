@@ -10,7 +10,8 @@ from fractions import Fraction
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sublet_quota.admission.jobs_held_back import jobs_to_go_on, jobs_to_hold_back
+from sublet_quota.admission.jobs_going_on import jobs_to_go_on
+from sublet_quota.admission.jobs_held_back import jobs_to_hold_back
 from sublet_quota.admission.slice_request import RequestedSlice
 from sublet_quota.document.rights import rights_of
 from sublet_quota.holdings.gpu_load import Holding
@@ -54,8 +55,8 @@ def held_by(answer: object) -> str:
 
 
 def going_on(held: Holdings, *groups: str) -> str:
-    rights = jobs_to_go_on(held, lambda owner: rights_of(held.document, owner, groups))
-    return " ".join(sorted(rights))
+    going = jobs_to_go_on(held, lambda owner: rights_of(held.document, owner, groups), dict)
+    return " ".join(sorted(going.slices))
 
 
 def take(small: SmallHub, answer: object) -> None:

@@ -90,7 +90,10 @@ class HoldingsMachine(RuleBasedStateMachine):
             called_back=flags[1],
         )
         holding = replace(holding, member_of=("lab", "other")[: 1 + self.number % 2])
-        self._put(replace(holding, holder=Holder.JOB) if job else holding)
+        # Of a job it is told how it is entitled, and perhaps it stands still.
+        rank, still = Rank(self.number % 3), flags[1]
+        of_job = replace(holding, holder=Holder.JOB, job_rank=rank, held_back=still)
+        self._put(of_job if job else holding)
 
     @precondition(lambda self: self.slices)
     @rule(data=st.data())
@@ -238,7 +241,11 @@ class HoldingsMachine(RuleBasedStateMachine):
             on = [s for s in self.slices.values() if node in ("", *paths[held.leaf(s.group)])]
             assert held.held(node) == self.total(s for s in on if s.is_notebook)
             assert held.jobs_held(node) == self.total(s for s in on if not s.is_notebook)
-            assert held.entitled_jobs_held(node) == self.total(s for s in on if s.entitled_job)
+            running = [s for s in on if not s.is_notebook and not s.held_back]
+            ranked = {rank: self.total(s for s in running if s.job_rank is rank) for rank in Rank}
+            whole = ranked[Rank.ENTITLED]
+            assert held.jobs_by_right(node) == whole
+            assert held.entitled_jobs_held(node) == whole + ranked[Rank.ENTITLED_IN_PART]
             if node:
                 depth = len(paths[node]) + bool(held.groups.nodes[node].children)
                 assert held.entitled_inside(node) == self.total(

@@ -21,7 +21,7 @@ MUTANTS: Final = (
         3,
         "what siblings borrow fills a limit above a guarantee",
         "quota/sublet_quota/admission/met_limits.py",
-        "        if not self._is_by_right(path[-1], at, asked.steps):",
+        "        if not (asked.steps > at + 1 or asked.steps == len(way) == at + 1):",
         "        if asked.steps >= 0:",
         (
             (
@@ -73,12 +73,64 @@ MUTANTS: Final = (
         3,
         "a job within a guarantee makes way for another one",
         "quota/sublet_quota/admission/jobs_held_back.py",
-        "return job.name in self.spares_jobs or not",
-        "return not",
+        "if job.name in self.held or job.name in self.spares:",
+        "if job.name in self.held:",
         (
             (
                 "tests/quota/admission/test_guarantees_below_limits.py::"
                 "test_jobs_within_a_guarantee_make_way_for_no_job_and_none_does_where_there_is_room"
+            ),
+        ),
+    ),
+    Mutant(
+        3,
+        "what others borrow keeps a job within a guarantee standing still below a limit",
+        "quota/sublet_quota/admission/jobs_going_on.py",
+        "displaces = bool(passed) and job.name in by_right",
+        "displaces = False",
+        (
+            (
+                "tests/quota/admission/test_jobs_going_on.py::"
+                "test_what_slices_of_siblings_borrow_keeps_no_job_within_a_guarantee_back"
+            ),
+        ),
+    ),
+    Mutant(
+        3,
+        "nobody makes way below a limit for a job that goes on within a guarantee",
+        "hub_ext/sublet_hub/jobs/order/held_back.py",
+        "held_back_by(self._ledger, going.holds_back, going_on[0], now)",
+        "held_back_by(self._ledger, (), going_on[0], now)",
+        (
+            (
+                "tests/hub/jobs/test_held_back.py::"
+                "test_a_job_goes_on_within_its_guarantee_and_a_borrowed_one_stands_still_for_it"
+            ),
+        ),
+    ),
+    Mutant(
+        3,
+        "a borrowed slice takes the place of a job within its group's guarantee",
+        "quota/sublet_quota/admission/met_limits.py",
+        "            return self.held(path[at]) + jobs\n",
+        "            return self.held(path[at])\n",
+        (
+            (
+                "tests/quota/admission/test_guarantees_below_limits.py::"
+                "test_a_borrowed_slice_takes_the_place_of_no_job_within_its_group_s_guarantee"
+            ),
+        ),
+    ),
+    Mutant(
+        3,
+        "below a limit another group's guaranteed job makes way before the payer's own",
+        "quota/sublet_quota/admission/jobs_held_back.py",
+        "return not (of_others and job.is_by_right), not",
+        "return False, not",
+        (
+            (
+                "tests/quota/admission/test_guarantees_below_limits.py::"
+                "test_of_jobs_within_a_guarantee_those_of_the_payer_make_way_before_those_of_others"
             ),
         ),
     ),

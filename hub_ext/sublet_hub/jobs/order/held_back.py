@@ -2,47 +2,63 @@
 
 Who is held back is decided, and stored, with the slice that takes a job's place; who goes on is
 looked for in each round of the queue, whatever has made the room: a slice or a job that ended, or
-another document.
+another document. Within its group's guarantee a job goes on though what others borrow fills a limit
+above: borrowed jobs stand still for it then.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from functools import cache
 
-from sublet_quota.admission.jobs_held_back import jobs_to_go_on
+from sublet_quota.admission.jobs_going_on import GoingOn, jobs_to_go_on
 from sublet_quota.document.right_values import Rights
 from sublet_quota.document.rights import rights_of
-from sublet_quota.names.ids import UserName
+from sublet_quota.names.ids import JobId, UserName
 from sublet_quota.reasons.quota_changes import QuotaChange, quota_change_words
+from sublet_quota.residency.snapshot import Rank
 from sublet_quota.wire.event_kinds import EventKind
 
 from sublet_hub.ledger.events import slice_event
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import Change
+from sublet_hub.slices.places import held_back_by
 from sublet_hub.state.capacity import Capacity
 
 
 class HeldBackJobs:
     """Lets jobs go on that were held back."""
 
-    def __init__(self, ledger: Ledger, capacity: Capacity, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        capacity: Capacity,
+        now: Callable[[], datetime],
+        ranks: Callable[[], Mapping[JobId, Rank]],
+    ) -> None:
+        """``ranks``: finds how the jobs that have their place are entitled."""
         self._ledger = ledger
         self._capacity = capacity
         self._now = now
+        self._ranks = ranks
 
     def let_go_on(self) -> None:
         """Let those go on for whom limits have room again. ``LedgerWriteError``."""
         # Of one person there may be many jobs: their rights are looked up once.
-        going_on = jobs_to_go_on(self._capacity.holdings, cache(self._rights_of))
-        if not going_on:
-            return
+        rights_of = cache(self._rights_of)
+        while (going := jobs_to_go_on(self._capacity.holdings, rights_of, self._ranks)).slices:
+            self._apply(going)
+
+    def _apply(self, going: GoingOn) -> None:
         now, words = self._now(), quota_change_words(QuotaChange.GOES_ON)
-        records = tuple(
-            replace(self._ledger.slices[slice_id], held_back_since=None) for slice_id in going_on
-        )
-        told = tuple(slice_event(EventKind.JOB_GOES_ON, each, now, words) for each in records)
-        self._ledger.apply(Change(slices=records, events=told), now)
+        going_on = [
+            replace(self._ledger.slices[slice_id], held_back_since=None)
+            for slice_id in going.slices
+        ]
+        told = (slice_event(EventKind.JOB_GOES_ON, each, now, words) for each in going_on)
+        others, events = held_back_by(self._ledger, going.holds_back, going_on[0], now)
+        change = Change(slices=(*going_on, *others), events=(*told, *events))
+        self._ledger.apply(change, now)
 
     def _rights_of(self, owner: UserName) -> Rights:
         """Return the rights of who has jobs, by the groups of the newest of these."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from sublet_quota.admission.jobs_held_back import jobs_to_go_on
+from sublet_quota.admission.jobs_going_on import jobs_to_go_on
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.closed_loop.asks.asked import AskedJob
 from sublet_quota.closed_loop.card.slice_on_card import SliceOnCard
@@ -94,8 +94,11 @@ class Jobs:
 
     def round(self) -> None:
         """Look at the queue: let go on who was held back, and place what has room."""
-        going_on = jobs_to_go_on(self._parts.holdings, self._rights_of)
-        self._parts.hold_back(going_on, held_back=False)
+        while (
+            going := jobs_to_go_on(self._parts.holdings, self._rights_of, self._ranks_now)
+        ).slices:
+            self._parts.hold_back(going.slices, held_back=False)
+            self._parts.hold_back(going.holds_back, held_back=True)
         if not self.waiting:
             self.plan = QueuePlan()
             return
@@ -138,11 +141,11 @@ class Jobs:
         holdings = self._parts.holdings
         order = JobOrder(holdings, NO_PAST_USE)
         for place, job in enumerate(order.placed(*self._jobs_placed())):
-            slice_id, is_entitled = SliceId(job.job_id), job.rank is not Rank.BORROWED
+            slice_id = SliceId(job.job_id)
             self._ranks[job.job_id] = job.rank
             holding = holdings.slice(slice_id)
-            if holding is not None and holding.entitled_job is not is_entitled:
-                holdings.put(replace(holding, entitled_job=is_entitled))
+            if holding is not None and holding.job_rank is not job.rank:
+                holdings.put(replace(holding, job_rank=job.rank))
             in_the_way = holding is not None and self._is_in_the_way(holding)
             told = Rank.BORROWED if in_the_way else job.rank
             self._parts.cards.rank(slice_id, told, place)
@@ -202,6 +205,10 @@ class Jobs:
         jobs = (job for job in self._placed.values() if job.waiting.owner == owner)
         newest = max(jobs, key=lambda job: job.asked.at)
         return self._rights.of(owner, newest.waiting.hub_groups)
+
+    def _ranks_now(self) -> Mapping[JobId, Rank]:
+        placed = JobOrder(self._parts.holdings, NO_PAST_USE).placed(*self._jobs_placed())
+        return {job.job_id: job.rank for job in placed}
 
     def _come_under(self) -> None:
         document = self._parts.holdings.document
@@ -275,7 +282,7 @@ class Jobs:
             named=job.admitted.named,
             member_of=job.admitted.member_of,
             since=now,
-            entitled_job=placement.job.rank is not Rank.BORROWED,
+            job_rank=placement.job.rank,
         )
         parts.holdings.put(holding)
         parts.charge(holding, self._estimate(job))

@@ -90,6 +90,10 @@ class HeldSums:
         """Return what entitled jobs of a group have, with all that is in it."""
         return self._standings.entitled_jobs_held(node)
 
+    def jobs_by_right(self, node: NodeName) -> Amounts:
+        """Return what of that jobs have that are wholly within their groups' guarantees."""
+        return self._standings.jobs_by_right(node)
+
     def jobs_held(self, node: NodeName) -> Amounts:
         """Return what jobs of a group have, with all that is in it."""
         return self._standings.jobs_held(node)

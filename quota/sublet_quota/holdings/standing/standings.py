@@ -74,6 +74,7 @@ class Standings:
         self._jobs_of: Accounts[NodeName] = Accounts()
         self._spent_jobs_of: Accounts[NodeName] = Accounts()
         self._entitled_jobs_of: Accounts[NodeName] = Accounts()
+        self._jobs_by_right_of: Accounts[NodeName] = Accounts()
         self._jobs_by: Accounts[UserName] = Accounts()
         self._called_back: dict[str, PathSums] = {}
         """By type: what slices that lost their place hold."""
@@ -212,6 +213,10 @@ class Standings:
         """Return what of that entitled jobs have."""
         return self._entitled_jobs_of.of(node)
 
+    def jobs_by_right(self, node: NodeName) -> Amounts:
+        """Return what of that jobs have that are wholly within their groups' guarantees."""
+        return self._jobs_by_right_of.of(node)
+
     def jobs_filling(self, node: NodeName, gpu_type: str) -> Fraction:
         """Return the cards of a group's guarantee that jobs can fill: not those that are spent."""
         held, spent = self._jobs_of.of(node), self._spent_jobs_of.of(node)
@@ -343,6 +348,8 @@ class Standings:
             self._spent_jobs_of.add(path, counted.entry)
         if holding.entitled_job:
             self._entitled_jobs_of.add(path, counted.entry)
+        if holding.job_by_right:
+            self._jobs_by_right_of.add(path, counted.entry)
         self._count_called_back(counted, 1)
 
     def _take_off(self, counted: _Counted) -> None:
@@ -356,6 +363,8 @@ class Standings:
             self._spent_jobs_of.remove(path, counted.entry)
         if holding.entitled_job:
             self._entitled_jobs_of.remove(path, counted.entry)
+        if holding.job_by_right:
+            self._jobs_by_right_of.remove(path, counted.entry)
         self._count_called_back(counted, -1)
 
     def _count_called_back(self, counted: _Counted, count: int) -> None:

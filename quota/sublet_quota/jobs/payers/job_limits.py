@@ -21,11 +21,8 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from sublet_quota.admission.ended_budgets import budget_that_refuses
-from sublet_quota.admission.jobs_held_back import (
-    held_back_amounts,
-    jobs_to_hold_back_for_job,
-    own_node,
-)
+from sublet_quota.admission.jobs_below_limits import held_back_amounts, own_node
+from sublet_quota.admission.jobs_held_back import ComingJob, jobs_to_hold_back_for_job
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.document.group_limits import group_job_limits, group_limits, source_of
 from sublet_quota.document.lookups.group_paths import key_path
@@ -287,7 +284,7 @@ def jobs_that_make_way(
     asked = amounts_of(job, facts.kind, gpu_type)
     changed = ((holdings.slice(slice_id), to) for slice_id, to in placement.recharged)
     recharged = [(holding, to) for holding, to in changed if holding is not None]
-    return jobs_to_hold_back_for_job(holdings, job.group, asked, entitled, recharged)
+    return jobs_to_hold_back_for_job(holdings, ComingJob(job.group, asked, entitled), recharged)
 
 
 def _less_guaranteed(level: _Level) -> _Level:
