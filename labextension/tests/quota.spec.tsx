@@ -52,6 +52,38 @@ describe('the panel', () => {
     expect(accounts[1]?.querySelector('[title]')?.getAttribute('title')).toBe('science / vision');
   });
 
+  test('what jobs have where their limit is apart, beside what slices have', async () => {
+    const jobs_apart = {
+      types: [
+        { gpu_type: 'H100', held: 1, limit: 8 },
+        { gpu_type: 'L4', held: 2, limit: null }
+      ],
+      held_cards: 3,
+      limit_cards: 10,
+      held_mib: 128 * 1024,
+      limit_mib: 200 * 1024,
+      running: 3,
+      most_running: 6
+    };
+    const none = { types: [], held_cards: 0, held_mib: 0, running: 0 };
+    api.answers.share = share({
+      quota: {
+        own: groupShare(null, { jobs_apart: none }),
+        groups: [groupShare('vision', { jobs_apart })]
+      }
+    });
+    const node = await open();
+    const apart = [...node.querySelectorAll('[data-sublet="jobs-apart"]')];
+    expect(apart.map(each => each.textContent)).toEqual([
+      'Jobs, apart3 of at most 10 cards · 128 GiB of at most 200 GiB · 3 of at most 6 slices' +
+        'H1001 of at most 8 cardsL42 cards held'
+    ]);
+    const bars = [...(apart[0]?.querySelectorAll('[role="meter"]') ?? [])];
+    expect(bars.map(each => each.getAttribute('aria-label'))).toEqual([
+      'H100 of jobs of Group vision'
+    ]);
+  });
+
   test('bars of less than a card to their own scale', async () => {
     const own = groupShare(null, {
       held_cards: 0.25,

@@ -19,6 +19,8 @@ from sublet_quota.wire.jobs import JobFailure, JobForecast
 from sublet_quota.wire.rank import tell_rank
 from sublet_quota.wire.share import (
     HistoryPoint,
+    JobsShare,
+    JobsTypeShare,
     QuotaShare,
     SliceHistory,
     TypeShare,
@@ -73,6 +75,41 @@ def test_a_share_tells_what_a_person_borrows_what_jobs_have_and_which_group_they
         "yours of H100: 2.25 cards (0.25 borrowed, 2 by jobs, no limit)",
         "group course (no longer yours), H100: 2.25 cards (0.25 borrowed, 2 by jobs, no limit)",
     ]
+
+
+def test_a_share_tells_what_jobs_have_where_their_limit_is_apart(service: FakeHubService):
+    apart = JobsShare(
+        types=(
+            JobsTypeShare(gpu_type="H100", held=1, limit=8),
+            JobsTypeShare(gpu_type="L4", held=2, limit=None),
+        ),
+        held_cards=3,
+        limit_cards=10,
+        held_mib=128 * 1024,
+        limit_mib=None,
+        running=3,
+        most_running=6,
+    )
+    quota = a_quota(groups=(a_group_share("nlp", jobs_apart=apart),))
+    service.answer("GET share", share(quota=quota))
+    rows = _rows(sublet("share").output)
+    assert ["QUOTA", "OF", "HELD", "LIMIT"] in rows
+    assert [row[1:] for row in rows if row[0] == "nlp"] == [
+        ["jobs on H100", "1", "8"],
+        ["jobs on L4", "2", "-"],
+        ["jobs, all cards", "3", "10"],
+        ["jobs, slices", "3", "6"],
+    ]
+    assert quota_lines(quota)[1:] == [
+        "group nlp, jobs on H100: 1 (limit 8)",
+        "group nlp, jobs on L4: 2 (no limit)",
+        "group nlp, jobs, all cards: 3 (limit 10)",
+        "group nlp, jobs, slices: 3 (limit 6)",
+    ]
+    quota = a_quota(own=a_group_share(jobs_apart=apart.model_copy(update={"limit_mib": 204800})))
+    service.answer("GET share", share(quota=quota))
+    assert ["yours", "jobs, memory", "128 GiB", "200 GiB"] in _rows(sublet("share").output)
+    assert "yours, jobs, memory: 128 GiB (limit 200 GiB)" in quota_lines(quota)
 
 
 def test_nothing_is_said_of_guarantees_where_there_are_none(service: FakeHubService):

@@ -53,6 +53,7 @@ from sublet_hub.installation.words import (
     what_next,
 )
 from sublet_hub.ledger.database import LedgerReadError
+from sublet_hub.typed import PORT
 
 
 class InsidePath(click.ParamType):  # type: ignore[type-arg, unused-ignore] # as of its release
@@ -126,7 +127,7 @@ class Session:
 )
 @click.option(
     "--port",
-    type=click.IntRange(1, 65535),
+    type=PORT,
     help=f"The service's, on this machine. At first: {DEFAULT_PORT}.",
 )
 @click.option("--node", help=f"The machine's name. At first: {DEFAULT_NODE}.")

@@ -17,11 +17,14 @@ from sublet_hub.one_machine.processes import PartDidNotStartError
 from sublet_hub.one_machine.pytorch import HOW_TO_GET_IT, pytorch_is_here
 from sublet_hub.one_machine.settings import MachineSettings
 from sublet_hub.one_machine.signals import when_told_to_stop
+from sublet_hub.typed import FACTOR, PORT
 
 
 @click.command()
 @click.option("--device", type=click.Choice(["auto", "nvidia", "simulated"]), default="auto")
-@click.option("--port", default=8000, show_default=True, help="Where the hub is reached.")
+@click.option(
+    "--port", type=PORT, default=8000, show_default=True, help="Where the hub is reached."
+)
 @click.option(
     "--folder",
     type=click.Path(path_type=Path),
@@ -36,7 +39,13 @@ from sublet_hub.one_machine.signals import when_told_to_stop
     metavar="KINDS",
     help="Simulated GPUs, as NUMBERxMODEL:GIB, such as 2xH100:80,4xL4:24.",
 )
-@click.option("--speed", default=1.0, show_default=True, help="Of the simulated GPUs' moves.")
+@click.option(
+    "--speed",
+    type=FACTOR,
+    default=1.0,
+    show_default=True,
+    help="Of the simulated GPUs' moves.",
+)
 @click.option(
     "--quota-source",
     type=click.Choice(["file", "database"]),

@@ -40,6 +40,8 @@ class Part:
     launch: Launch
     process: psutil.Popen
     log: Path
+    log_begins: int
+    """Where in the log, in bytes, what this process says begins: a log outlives its process."""
 
     @property
     def name(self) -> str:
@@ -47,9 +49,10 @@ class Part:
         return self.launch.name
 
     def last_words(self) -> str:
-        """Return the end of the part's log."""
+        """Return the end of what this process has said in the part's log."""
         with contextlib.suppress(OSError):
-            return self.log.read_text(encoding="utf-8", errors="replace")[-3000:]
+            said = self.log.read_bytes()[self.log_begins :]
+            return said.decode("utf-8", errors="replace")[-3000:]
         return ""
 
     def stop(self) -> None:
@@ -97,6 +100,7 @@ class Parts:
     def _begun(self, launch: Launch) -> Part:
         log = self.logs / f"{launch.name}.log"
         with log.open("ab") as output:
+            log_begins = output.tell()
             process = psutil.Popen(
                 list(launch.command),
                 stdin=subprocess.DEVNULL,
@@ -107,7 +111,7 @@ class Parts:
                 start_new_session=True,
             )
         self.note(launch.name, process.pid)
-        return Part(launch, process, log)
+        return Part(launch, process, log, log_begins)
 
     def wait(
         self, part: Part, ready: Callable[[], bool], within_s: float = ANSWERS_WITHIN_S

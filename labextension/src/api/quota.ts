@@ -15,6 +15,18 @@ export interface TypeShare {
   limit: number | null;
 }
 
+/** What running jobs have, where a limit of their own counts them. */
+export interface JobsShare {
+  types: { gpu_type: string; held: number; limit: number | null }[];
+  held_cards: number;
+  limit_cards: number | null;
+  held_mib: number;
+  limit_mib: number | null;
+  /** Their slices. */
+  running: number;
+  most_running: number | null;
+}
+
 export interface GroupShare {
   /** `null`: none; what is charged to none is guaranteed nothing. */
   group: string | null;
@@ -27,6 +39,8 @@ export interface GroupShare {
   limit_mib: number | null;
   slices: number;
   most_slices: number | null;
+  /** `null`: running jobs count above, beside the slices of notebooks. */
+  jobs_apart: JobsShare | null;
   /** Whether the caller may have it pay. */
   may_pay: boolean;
   /** Whether the caller is a member no more, and it still pays for slices of theirs. */
@@ -120,8 +134,25 @@ function readGroup(r: Reader): GroupShare {
     limit_mib: r.maybeNumber('limit_mib'),
     slices: r.number('slices'),
     most_slices: r.maybeNumber('most_slices'),
+    jobs_apart: r.maybe('jobs_apart', readJobs),
     may_pay: r.flag('may_pay', true),
     left: r.flag('left', false)
+  };
+}
+
+function readJobs(r: Reader): JobsShare {
+  return {
+    types: r.list('types', each => ({
+      gpu_type: each.text('gpu_type'),
+      held: each.number('held'),
+      limit: each.maybeNumber('limit')
+    })),
+    held_cards: r.number('held_cards'),
+    limit_cards: r.maybeNumber('limit_cards'),
+    held_mib: r.number('held_mib'),
+    limit_mib: r.maybeNumber('limit_mib'),
+    running: r.number('running'),
+    most_running: r.maybeNumber('most_running')
   };
 }
 

@@ -2,7 +2,7 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 
-import type { GroupShare, RightLine, TypeShare } from '../api/quota';
+import type { GroupShare, JobsShare, RightLine, TypeShare } from '../api/quota';
 import { UseBar } from '../controls/bar';
 import type { PageContext } from '../controls/pageContext';
 import { cardNumber, cards, gib } from '../format/quantities';
@@ -34,7 +34,50 @@ export function Account(props: {
       {share.types.map(each => (
         <TypeBar key={each.gpu_type} page={page} who={who} share={each} />
       ))}
+      {share.jobs_apart !== null && <JobsPart page={page} who={who} jobs={share.jobs_apart} />}
       <Sources page={page} rights={rights} />
+    </div>
+  );
+}
+
+/** What running jobs have by a limit of their own. */
+function JobsPart(props: {
+  page: PageContext;
+  who: string;
+  jobs: JobsShare;
+}): React.JSX.Element | null {
+  const { page, who, jobs } = props;
+  const { trans } = page;
+  const together = [
+    ...(jobs.limit_cards === null
+      ? []
+      : [
+          trans.__('%1 of at most %2', cardNumber(jobs.held_cards), cards(trans, jobs.limit_cards))
+        ]),
+    ...(jobs.limit_mib === null
+      ? []
+      : [trans.__('%1 of at most %2', gib(jobs.held_mib), gib(jobs.limit_mib))]),
+    ...(jobs.most_running === null
+      ? []
+      : [trans.__('%1 of at most %2 slices', String(jobs.running), String(jobs.most_running))])
+  ];
+  if (together.length === 0 && jobs.types.length === 0) {
+    return null;
+  }
+  return (
+    <div className="sublet-account" data-sublet="jobs-apart">
+      <div className="sublet-account-head">
+        <span>{trans.__('Jobs, apart')}</span>
+        <span className="sublet-quiet sublet-number">{together.join(' · ')}</span>
+      </div>
+      {jobs.types.map(each => (
+        <TypeBar
+          key={each.gpu_type}
+          page={page}
+          who={trans.__('jobs of %1', who)}
+          share={{ ...each, jobs: 0, entitled: 0, borrowed: null, guaranteed: 0 }}
+        />
+      ))}
     </div>
   );
 }

@@ -108,7 +108,7 @@ def schema() -> None:
 
 
 @quota.command()
-@click.option("--revision", type=WholeNumber(min=1), help="An earlier one, by its number.")
+@click.option("--revision", type=WholeNumber(1), help="An earlier one, by its number.")
 @json_option
 @pass_service
 def show(service: Service, revision: int | None) -> None:

@@ -38,7 +38,7 @@ from sublet_lab.command_line.typed import WholeNumber
 F = TypeVar("F", bound=Callable[..., Any])
 _NO_REVISIONS: Final = 1
 """Expected of a service without revisions, which then says where its document is."""
-_REVISION: Final = click.argument("revision", type=WholeNumber(min=1))
+_REVISION: Final = click.argument("revision", type=WholeNumber(1))
 _REASON: Final = click.option(
     "--reason",
     "--why",
@@ -49,7 +49,7 @@ _REASON: Final = click.option(
 )
 _EXPECT: Final = click.option(
     "--expect",
-    type=WholeNumber(min=1),
+    type=WholeNumber(1),
     metavar="REVISION",
     help="The revision that it was made from: refused where another is in force by now. Default: "
     "the one that is in force as the command begins.",
@@ -95,7 +95,7 @@ def rollback(service: Service, revision: int, reason: str, expect: int | None) -
 
 
 @click.command()
-@click.argument("revision", type=WholeNumber(min=1), required=False)
+@click.argument("revision", type=WholeNumber(1), required=False)
 @json_option
 @pass_service
 def history(service: Service, revision: int | None) -> None:

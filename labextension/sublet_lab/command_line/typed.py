@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any, Final
 
 import click
+from sublet_quota.reasons.typed_numbers import misfit_words
 
 from sublet_lab.command_line.tables import plain
 
@@ -33,19 +34,20 @@ class WholeNumber(click.IntRange):
 
     name = "number"
 
+    def __init__(self, least: int, most: int | None = None) -> None:
+        super().__init__(least, most)
+        self.least, self.most = least, most
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Return the number that is typed."""
         try:
             number = int(value)
         except ValueError:
             number = None
-        least, most = self.min, self.max
-        is_least = number is not None and (least is None or number >= least)
-        if number is not None and is_least and (most is None or number <= most):
+        least, most = self.least, self.most
+        if number is not None and number >= least and (most is None or number <= most):
             return number
-        bounds = f"{least:g} or more" if most is None else f"one from {least:g} to {most:g}"
-        message = f"{plain(str(value))!r} is no number that fits here: write {bounds}"
-        raise click.BadParameter(message, ctx, param)
+        raise click.BadParameter(misfit_words(plain(str(value)), least, most), ctx, param)
 
 
 TIME: Final = LocalTime()

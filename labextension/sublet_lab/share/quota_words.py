@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from sublet_quota.amounts.gpu_amounts import format_cards, format_memory
 from sublet_quota.wire.rank import ToldRank
-from sublet_quota.wire.share import GroupShare, QuotaShare, RightLine, TypeShare
+from sublet_quota.wire.share import GroupShare, JobsShare, QuotaShare, RightLine, TypeShare
 
 YOURS = "yours"
 """What stands for a group where a person's own is told."""
@@ -20,7 +20,7 @@ class QuotaRow(NamedTuple):
 
     group: str
     of: str
-    """A GPU type, ``all cards``, ``memory`` or ``slices``."""
+    """A GPU type, ``all cards``, ``memory`` or ``slices``; with ``jobs`` where they count apart."""
     held: str
     guaranteed: str
     borrowed: str
@@ -56,6 +56,22 @@ def _rows(share: GroupShare) -> Iterator[QuotaRow]:
         yield QuotaRow(who, "memory", held, "-", "-", "-", limit)
     if share.most_slices is not None:
         yield QuotaRow(who, "slices", str(share.slices), "-", "-", "-", str(share.most_slices))
+    if share.jobs_apart is not None:
+        for of, held, limit in _of_jobs(share.jobs_apart):
+            yield QuotaRow(who, of, held, "-", "-", "-", limit)
+
+
+def _of_jobs(jobs: JobsShare) -> Iterator[tuple[str, str, str]]:
+    """Go through what jobs have apart: of what, how much, and the limit."""
+    for each in jobs.types:
+        limit = "-" if each.limit is None else _number(each.limit)
+        yield f"jobs on {each.gpu_type}", _number(each.held), limit
+    if jobs.limit_cards is not None:
+        yield "jobs, all cards", _number(jobs.held_cards), _number(jobs.limit_cards)
+    if jobs.limit_mib is not None:
+        yield "jobs, memory", format_memory(jobs.held_mib), format_memory(jobs.limit_mib)
+    if jobs.most_running is not None:
+        yield "jobs, slices", str(jobs.running), str(jobs.most_running)
 
 
 def quota_lines(quota: QuotaShare) -> list[str]:
@@ -73,6 +89,13 @@ def quota_lines(quota: QuotaShare) -> list[str]:
             who = "yours" if share.group is None else f"group {share.group}"
             limit = _number(share.limit_cards)
             lines.append(f"{who}, all types: {format_cards(share.held_cards)} (limit {limit})")
+    for share in (own, *quota.groups):
+        if share.jobs_apart is not None:
+            who = "yours" if share.group is None else f"group {share.group}"
+            lines += [
+                f"{who}, {of}: {held} ({'no limit' if limit == '-' else f'limit {limit}'})"
+                for of, held, limit in _of_jobs(share.jobs_apart)
+            ]
     return lines
 
 

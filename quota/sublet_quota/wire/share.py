@@ -99,6 +99,31 @@ class TypeShare(AnswerModel):
     """``None``: no limit of this type."""
 
 
+class JobsTypeShare(AnswerModel):
+    """What running jobs have of one GPU type, in cards of it, where they count apart."""
+
+    gpu_type: Name
+    held: CardCount
+    limit: CardCount | None
+    """``None``: no limit of this type."""
+
+
+class JobsShare(AnswerModel):
+    """What running jobs have, and may have, where a limit of their own counts them."""
+
+    types: tuple[JobsTypeShare, ...] = Field(max_length=_MOST_TYPES)
+    """The types of which jobs hold something, or that are limited."""
+    held_cards: CardCount
+    """Of all types."""
+    limit_cards: CardCount | None
+    """``None``: no limit; the same below."""
+    held_mib: Mib
+    limit_mib: Mib | None
+    running: Count
+    """Their slices: a job on one card has one."""
+    most_running: Count | None
+
+
 class GroupShare(AnswerModel):
     """What a group's members together have, or a person; guarantees of groups below are in it."""
 
@@ -116,6 +141,9 @@ class GroupShare(AnswerModel):
     limit_mib: Mib | None
     slices: Count
     most_slices: Count | None
+    jobs_apart: JobsShare | None = None
+    """What running jobs have by a limit of their own (``jobs.limit``); ``None``: they count above,
+    beside the slices of notebooks."""
     may_pay: bool = True
     """Whether the caller may have it pay: not where it is only above a group that may."""
     left: bool = False

@@ -191,3 +191,10 @@ def test_what_a_dead_part_has_left_is_known_is_no_zombie_and_ends_with_the_progr
     command = [sys.executable, "-c", ADOPTING, str(tmp_path)]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == 0, ended.stderr
+
+
+def test_the_last_words_of_a_part_are_none_of_one_that_had_its_log_before(world, tmp_path):
+    (tmp_path / "hub.log").write_text("of last week\n")
+    part = world.begin("hub", "echo no such option; exit 1")
+    part.process.wait(30)
+    assert part.last_words() == "no such option\n"

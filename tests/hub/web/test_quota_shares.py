@@ -10,7 +10,7 @@ from sublet_quota.document.rights import rights_of
 from sublet_quota.holdings.gpu_load import AsBefore
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GpuId, NodeId, UserName
-from sublet_quota.wire.share import GroupShare, QuotaShare, TypeShare
+from sublet_quota.wire.share import GroupShare, JobsShare, JobsTypeShare, QuotaShare, TypeShare
 
 from tests.support.ledger_records import a_slice_record
 from tests.support.quota_cases import NOON, gpu, holdings, job_slice, notebook, part
@@ -60,6 +60,41 @@ def test_cards_of_jobs_are_told_apart_and_are_not_borrowed() -> None:
     science = quota.groups[0]
     for each in (only_type(quota.own), only_type(science)):
         assert (each.held, each.jobs, each.entitled, each.borrowed) == (1.25, 1, 0.25, 0)
+
+
+def test_where_jobs_have_a_limit_of_their_own_they_are_told_beside_slices() -> None:
+    document = """
+        gpu_types: {H100: {match: '*H100*'}}
+        everyone: {jobs: {limit: {cards: 4, memory: 320 GiB}}}
+        groups:
+          science: {jobs: {limit: {H100: 8, slices: 9}}}
+          course: {}
+    """
+    slices = notebook("a", group="science", amount=part(1 / 4)), job_slice("j", group="science")
+    quota = share_of(holdings(document, *slices), "science", "course")
+    course, science = quota.groups
+    for each in (quota.own, science):
+        assert (each.held_cards, only_type(each).held, only_type(each).jobs) == (0.25, 0.25, 0)
+    told = JobsTypeShare(gpu_type="H100", held=1, limit=None)
+    assert quota.own.jobs_apart == JobsShare(
+        types=(told,),
+        held_cards=1,
+        limit_cards=4,
+        held_mib=80896,
+        limit_mib=320 * 1024,
+        running=1,
+        most_running=None,
+    )
+    assert science.jobs_apart == JobsShare(
+        types=(told.model_copy(update={"limit": 8}),),
+        held_cards=1,
+        limit_cards=None,
+        held_mib=80896,
+        limit_mib=None,
+        running=1,
+        most_running=9,
+    )
+    assert course.jobs_apart is None
 
 
 def test_what_is_guaranteed_is_told_while_every_card_of_the_type_is_closed() -> None:

@@ -32,6 +32,7 @@ from sublet_hub.one_machine.ports import held_ports
 from sublet_hub.one_machine.processes import PartDidNotStartError
 from sublet_hub.one_machine.settings import MachineSettings
 from sublet_hub.one_machine.signals import exit_once, when_told_to_stop
+from sublet_hub.typed import FACTOR
 
 QUOTA = """\
 gpu_types:
@@ -70,6 +71,7 @@ the story is played where there is enough for what its owners hold.
 )
 @click.option(
     "--speed",
+    type=FACTOR,
     default=40.0,
     show_default=True,
     help="Simulated GPU: how much faster than a real H100 memory moves.",

@@ -15,7 +15,13 @@ from sublet_quota.residency.snapshot import Rank
 from sublet_quota.shares.cards import NO_CARD
 from sublet_quota.shares.group_tree import NodeName
 from sublet_quota.shares.limits import Amounts, Limit
-from sublet_quota.wire.share import GroupShare, QuotaShare, TypeShare
+from sublet_quota.wire.share import (
+    GroupShare,
+    JobsShare,
+    JobsTypeShare,
+    QuotaShare,
+    TypeShare,
+)
 
 from sublet_hub.ledger.records import SliceRecord
 
@@ -40,8 +46,9 @@ def quota_share(
 
 def own_share(holdings: Holdings, rights: Rights, own: Iterable[SliceRecord]) -> GroupShare:
     """Return what a person holds, whoever pays: of a person nothing is guaranteed."""
-    slices = holdings.held_by(rights.owner)
-    jobs = _NONE if rights.job_limit is not None else holdings.jobs_held_by(rights.owner)
+    slices, running = holdings.held_by(rights.owner), holdings.jobs_held_by(rights.owner)
+    apart = rights.job_limit
+    jobs = running if apart is None else _NONE
     held = slices + jobs
     limit = rights.limit.limit
     entitled = _entitled_cards(holdings, own)
@@ -57,7 +64,8 @@ def own_share(holdings: Holdings, rights: Rights, own: Iterable[SliceRecord]) ->
         )
         for name in sorted({*held.cards, *limit.types})
     )
-    return _share(None, (), types, held, limit)
+    told = None if apart is None else _jobs_apart(running, apart.with_jobs.limit)
+    return _share(None, (), types, held, limit).model_copy(update={"jobs_apart": told})
 
 
 def _groups(holdings: Holdings, rights: Rights) -> Iterator[GroupShare]:
@@ -81,8 +89,9 @@ def _left(holdings: Holdings, rights: Rights) -> frozenset[GroupName]:
 def _group(holdings: Holdings, name: GroupName) -> GroupShare:
     document, node = holdings.document, NodeName(name)
     group = document.all_groups[name]
-    slices = holdings.held(node)
-    jobs = _NONE if group.jobs.limit is not None else holdings.jobs_held(node)
+    slices, running = holdings.held(node), holdings.jobs_held(node)
+    apart = group.jobs.limit
+    jobs = running if apart is None else _NONE
     held = slices + jobs
     limit = limit_of(group.limit)
     types = tuple(
@@ -97,7 +106,29 @@ def _group(holdings: Holdings, name: GroupName) -> GroupShare:
         )
         for each in sorted({*held.cards, *limit.types, *group.guaranteed})
     )
-    return _share(name, document.path_of(name), types, held, limit)
+    told = None if apart is None else _jobs_apart(running, limit_of(apart))
+    share = _share(name, document.path_of(name), types, held, limit)
+    return share.model_copy(update={"jobs_apart": told})
+
+
+def _jobs_apart(running: Amounts, limit: Limit) -> JobsShare:
+    types = tuple(
+        JobsTypeShare(
+            gpu_type=name,
+            held=_told(running.cards.get(name)),
+            limit=_limit(limit.types.get(name)),
+        )
+        for name in sorted({*running.cards, *limit.types})
+    )
+    return JobsShare(
+        types=types,
+        held_cards=_told(sum(running.cards.values(), NO_CARD)),
+        limit_cards=_limit(limit.cards),
+        held_mib=running.memory_mib,
+        limit_mib=limit.memory_mib,
+        running=running.slices,
+        most_running=limit.slices,
+    )
 
 
 def _share(
