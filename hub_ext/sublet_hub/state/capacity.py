@@ -206,7 +206,7 @@ class Capacity:
         is_news = False
         for gpu in self._ledger.gpus_on_node(view.node):
             is_news |= self.holdings.put_gpu(self._facts(gpu))
-        self.holdings.host_memory.put(view.node, _host_memory_mib(view))
+        self.holdings.host_memory.put(view.node, view.host_memory_mib())
         if is_news:
             # With the cards that are open go guarantees, and with these ranks.
             self._tell()
@@ -315,15 +315,20 @@ class Capacity:
             },
         )
 
-    def _facts(self, gpu: GpuRecord) -> GpuFacts:
-        report = self._fleet.gpu_report(gpu.gpu_id)
+    def cards_under(self, in_force: QuotaDocument) -> tuple[GpuFacts, ...]:
+        """Return the cards as they would be if another document were in force now."""
+        closes = DocumentClosings(in_force, self._now())
+        return tuple(self._facts(gpu, closes) for gpu in self._ledger.gpus.values())
+
+    def _facts(self, gpu: GpuRecord, by_document: DocumentClosings | None = None) -> GpuFacts:
+        report = self._fleet.gpu_report(gpu.gpu_id, by_document)
         closed = None if report is None else report.closed
         for_good = report is not None and report.closed_for_good
         if self._fleet.is_silent(gpu.node):
             closed = f"the agent of node {gpu.node} does not report"
         elif report is None:
             closed, for_good = f"node {gpu.node} has it no longer", True
-        ends = [each.until for each in self._fleet.closings_of(gpu)]
+        ends = [each.until for each in self._fleet.closings_of(gpu, by_document)]
         last = max((each for each in ends if each is not None), default=None)
         return GpuFacts(
             gpu_id=gpu.gpu_id,
@@ -384,12 +389,6 @@ def _grace(record: SliceRecord) -> AsBefore | None:
     if record.before_until is None or record.before_steps is None:
         return None
     return AsBefore(record.before_until, record.before_steps)
-
-
-def _host_memory_mib(view: NodeView) -> int | None:
-    """Return what suspended slices may take on a node: the least that its cards' reports say."""
-    told = (report.host_memory_mib for report in view.gpus.values())
-    return min((mib for mib in told if mib is not None), default=None)
 
 
 def _is_pause_only(report: GpuReport) -> bool:

@@ -42,6 +42,11 @@ class NodeView:
     concerns_jobs: bool = True
     """Whether that was another in the report before, or there was none."""
 
+    def host_memory_mib(self) -> int | None:
+        """Return what suspended slices may take on the node: the least that its cards say."""
+        told = (report.host_memory_mib for report in self.gpus.values())
+        return min((mib for mib in told if mib is not None), default=None)
+
 
 class Fleet:
     """All nodes, as their agents last described them."""
@@ -115,16 +120,25 @@ class Fleet:
         later = move.model_copy(update={"elapsed_s": move.elapsed_s + since_s})
         return report.model_copy(update={"move": later})
 
-    def closing_of(self, gpu: GpuRecord) -> Closing | None:
+    def closing_of(
+        self, gpu: GpuRecord, by_document: DocumentClosings | None = None
+    ) -> Closing | None:
         """Return how an admin, or the quota document, has closed a card or its node, or ``None``.
 
         Of several one that drains.
         """
-        return max(self.closings_of(gpu), key=lambda each: each.drains, default=None)
+        found = self.closings_of(gpu, by_document)
+        return max(found, key=lambda each: each.drains, default=None)
 
-    def closings_of(self, gpu: GpuRecord) -> tuple[Closing, ...]:
-        """Return how an admin has closed a card or its node, and how the quota document has."""
-        found = self._ledger.closing_of(gpu), self.closed_by_document.of(gpu)
+    def closings_of(
+        self, gpu: GpuRecord, by_document: DocumentClosings | None = None
+    ) -> tuple[Closing, ...]:
+        """Return how an admin has closed a card or its node, and how the quota document has.
+
+        ``by_document``: what another document would close in place of the one in force.
+        """
+        closes = self.closed_by_document if by_document is None else by_document
+        found = self._ledger.closing_of(gpu), closes.of(gpu)
         return tuple(each for each in found if each is not None)
 
     def closings(self) -> Iterator[Closing]:
@@ -132,11 +146,13 @@ class Fleet:
         yield from tuple(self._ledger.closings.values())
         yield from self.closed_by_document.all(self._ledger)
 
-    def gpu_report(self, gpu_id: GpuId) -> GpuReport | None:
+    def gpu_report(
+        self, gpu_id: GpuId, by_document: DocumentClosings | None = None
+    ) -> GpuReport | None:
         """Return the last report of a card, or ``None``; closed, where that was closed.
 
         Nothing can be lent of a closed card, nor of one whose agent is silent: what that has said
-        of room is over.
+        of room is over. ``by_document`` as for ``closings_of``.
         """
         record = self._ledger.gpus.get(gpu_id)
         view = None if record is None else self._nodes.get(record.node)
@@ -144,7 +160,7 @@ class Fleet:
         if view is None or report is None:
             return None
         closed = report.closed
-        closing = None if record is None else self.closing_of(record)
+        closing = None if record is None else self.closing_of(record, by_document)
         if closed is None and record is not None and closing is not None:
             closed = closing.words(record)
         elif closed is None and view.node in self.cordoned:

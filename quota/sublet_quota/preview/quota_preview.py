@@ -5,6 +5,7 @@ for the jobs, ``rights_of`` for the people. A function of values: nothing of it 
 What begins or ends at a stated time later is not in it, but that reservations are to come is told.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,6 +17,7 @@ from sublet_quota.document.consistency.warnings import (
 )
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.told_reservations import tell_reservations
+from sublet_quota.holdings.gpu_load import GpuFacts
 from sublet_quota.holdings.unmatched_names import unmatched_names
 from sublet_quota.names.ids import SliceId
 from sublet_quota.placement.claims import Claims, new_claims
@@ -49,14 +51,24 @@ class QuotaPreview:
     """The budgets that would be over after what is spent of them, and are not now."""
 
 
-def preview_quota(state: PresentState, document: QuotaDocument, now: datetime) -> QuotaPreview:
-    """Return what would follow if ``document``, as it was read, were in force from now on."""
+def preview_quota(
+    state: PresentState,
+    document: QuotaDocument,
+    now: datetime,
+    cards: Iterable[GpuFacts] = (),
+) -> QuotaPreview:
+    """Return what would follow if ``document``, as it was read, were in force from now on.
+
+    ``cards``: those that the document closes, or opens, as they would be then.
+    """
     in_force = document.at(now)
     before = state.holdings()
     for gpu_type in before.types():
         # What lies where now is what the other document begins with.
         before.layout(gpu_type)
     after = before.under(in_force, now)
+    for facts in cards:
+        after.put_gpu(facts)
     budgets = state.standings_under(in_force)
     after.spend(Spent.of(budgets))
     return QuotaPreview(

@@ -2,11 +2,12 @@
 
 Each in its order gets the card on which enough is free first, as slices there end, where limits
 have room for it beside those before (``due_limits``): at an end that is known, else when half of
-the slices of that type that were held as long as this one were gone. Where too few were, no end is
-told: never a made-up time. What others would make way for, and that those in line leave again, is
-not counted on; but for who surely has their turn when a reservation or an exception ends
-(``rights_ends``), where that is sooner. Of a card that may be kept for a reservation by then
-(``kept_times``) no time is told to who would borrow there.
+the slices of that type that were held as long as this one were gone; on a closed card that opens at
+a stated time, then at the earliest. Where too few were held, no end is told: never a made-up time.
+What others would make way for, and that those in line leave again, is not counted on; but for who
+surely has their turn when a reservation or an exception ends (``rights_ends``), where that is
+sooner. Of a card that may be kept for a reservation by then (``kept_times``) no time is told to who
+would borrow there.
 """
 
 from bisect import bisect_right
@@ -30,7 +31,7 @@ from sublet_quota.residency.snapshot import Rank
 from sublet_quota.server_queue.due_limits import DueLimits
 from sublet_quota.server_queue.kept_times import KeptTimes
 from sublet_quota.server_queue.rights_ends import RightsEnd
-from sublet_quota.server_queue.walk import Behind, Step, cards_for
+from sublet_quota.server_queue.walk import Behind, Step, cards_for, opening
 from sublet_quota.shares.fair_order import RequestId
 
 MOST_RECKONED: Final = 50
@@ -40,6 +41,7 @@ LEAST_KNOWN: Final = 3
 
 
 _LESS_SURE: Final = (
+    ExpectedFrom.CARD_OPENS,
     ExpectedFrom.KNOWN_ENDS,
     ExpectedFrom.IDLE_ENDS,
     ExpectedFrom.HELD_BEFORE,
@@ -141,7 +143,7 @@ class Reckoning:
         known = [
             (at, option, facts, by)
             for option in left
-            for facts, missing in cards_for(question, option)
+            for facts, missing in (*cards_for(question, option), *opening(question, option))
             if (when := self._room_at(question, option, facts, missing)) is not None
             for at, by in (when,)
         ]
@@ -169,7 +171,7 @@ class Reckoning:
     def _room_at(
         self, question: Question, option: Option, facts: GpuFacts, missing: Missing
     ) -> tuple[datetime, ExpectedFrom] | None:
-        """Return when enough of a card is free beside what those before will have there."""
+        """Return when enough of an open card is free beside what those before will have there."""
         due = self._due.get(facts.gpu_id, NOTHING)
         left = Missing(
             missing.memory_mib + due.memory_mib, missing.compute_milli + due.compute_milli
@@ -182,11 +184,15 @@ class Reckoning:
             and (end := self._ends.end_of(one, option.asked.gpu_type)) is not None
         )
         at, by = self._ends.now, ExpectedFrom.KNOWN_ENDS
+        if facts.closed is not None and facts.closed_until is not None:
+            at, by = max(at, facts.closed_until), ExpectedFrom.CARD_OPENS
         for ends_at, follows_from, _, amount in ending:
             if left.is_nothing:
                 break
-            left, at = left.without(amount), ends_at
-            by = max(by, follows_from, key=_LESS_SURE.index)
+            left = left.without(amount)
+            if ends_at > at or follows_from is not ExpectedFrom.KNOWN_ENDS:
+                by = max(by, follows_from, key=_LESS_SURE.index)
+            at = max(at, ends_at)
         return (at, by) if left.is_nothing else None
 
     def _give(self, gpu_id: GpuId, amount: GpuAmount) -> None:

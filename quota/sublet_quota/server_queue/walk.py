@@ -269,6 +269,21 @@ def cards_for(question: Question, option: Option) -> Iterator[tuple[GpuFacts, Mi
             yield facts, missing
 
 
+def opening(question: Question, option: Option) -> Iterator[tuple[GpuFacts, Missing]]:
+    """Yield the cards that open at a stated time and may take an option, and what is missing."""
+    holdings, alone = question.holdings, question.wish.never_suspended
+    for pool in question.pools(option):
+        index = holdings.kinds_in(pool).get(option.asked.kind)
+        for gpu_id in () if index is None else index.closed:
+            facts, room = holdings.gpu(gpu_id), holdings.room(gpu_id)
+            if facts is None or room is None or facts.closed_until is None or facts.closed_for_good:
+                continue
+            if question.may_have(replace(facts, closed=None), option):
+                missing = missing_on(holdings, facts, room, option.asked.amount, alone=alone)
+                if missing is not None:
+                    yield facts, missing
+
+
 def _is_of_room(denial: Denial) -> bool:
     """Whether room alone is missing, whoever owns it."""
     return denial.rule is Rule.ROOM and denial.code is not RoomRefusal.BORROWS_NO_MORE

@@ -13,6 +13,7 @@ pytestmark = pytest.mark.asyncio
 
 TYPES = 'gpu_types: {H100: {match: "*H100*"}}\n'
 QUOTA = TYPES + "groups: {research: {guaranteed: {H100: 1}}, teaching: {}}\n"
+CLOSING = QUOTA + "closed: [{node: node-a, why: fan}]\n"
 OTHER = (
     TYPES
     + "groups: {research: {guaranteed: {H100: 1/2}}, teaching: {each: {limit: {cards: 1/2}}}}\n"
@@ -121,6 +122,20 @@ async def test_a_job_that_would_be_started_is_told_by_the_queues_own_plan(
         assert (change["job_id"], change["owner"]) == (job["job_id"], "ada")
         assert "types or sizes not allowed" in change["after"]
         assert world.service.ledger.live_jobs[job["job_id"]].slice_id is None
+
+
+@pytest.mark.parametrize("in_force", [QUOTA, CLOSING])
+async def test_cards_count_as_the_document_would_close_them_whatever_is_closed_now(
+    tmp_path: Path, hub: FakeHub, in_force: str
+) -> None:
+    (tmp_path / "quota.yaml").write_text(in_force)
+    settings = settings_for(tmp_path, quota_file=tmp_path / "quota.yaml")
+    async with hub_world(tmp_path, hub, settings) as world:
+        await world.agent(node="node-a")
+        assert not (await previewed(world, QUOTA))["unmet"]
+        short, *_ = (await previewed(world, CLOSING))["unmet"]
+        assert "1 card of H100 is guaranteed, and 0 cards can keep guarantees" in short
+        assert "fan" in short
 
 
 async def test_a_document_that_is_refused_is_told_with_all_that_is_wrong(

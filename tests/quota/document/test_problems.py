@@ -155,6 +155,18 @@ CASES = {
         "groups: {g: {limit: {H100: }}}",
         "groups.g.limit.H100: is empty: write a value",
     ),
+    "a guarantee that is empty": (
+        "groups: {g: {guaranteed: {H100: }}}",
+        "groups.g.guaranteed.H100: is empty: write a value",
+    ),
+    "a part that is empty": (
+        "pools: [{name: a, default: true, lends: {b: }}, {name: b, nodes: [n]}]",
+        "pools.a.lends.b: is empty: write a value",
+    ),
+    "the number of jobs as a limit": (
+        "everyone: {limit: {jobs: 4}}",
+        "everyone.limit.jobs: is a rule of `jobs`: write `jobs: {most: 4}`",
+    ),
     "a list that is empty": ("everyone: {sizes: }", "everyone.sizes: is empty: write a value"),
     "a size that is a word": ("sizes: {s: big}", "sizes.s: 'big' is no mapping: write one with"),
     "a name with a slash": (
@@ -200,6 +212,10 @@ CASES = {
     ),
     "an exception that says nothing": (
         "exceptions: [{who: [ada], set: {}, why: x, until: 2031-01-01}]",
+        "exceptions[0].set: says nothing: write what holds instead, such as `limit: {cards: 2}`",
+    ),
+    "an exception for groups that says nothing": (
+        "groups: {a: {}}\nexceptions: [{groups: [a], set: {}, why: x, until: 2031-01-01}]",
         "exceptions[0].set: says nothing: write what holds instead, such as `weight: 2`",
     ),
     "an exception of a part that says nothing": (

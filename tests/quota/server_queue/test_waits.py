@@ -1,7 +1,7 @@
 """How those in line stand: place, reason, and when there will be room, as far as it is known."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from sublet_quota.names.ids import SliceId
@@ -33,7 +33,7 @@ def minutes(*lengths: int) -> tuple[timedelta, ...]:
     return tuple(timedelta(minutes=length) for length in lengths)
 
 
-def at(minute: int) -> object:
+def at(minute: int) -> datetime:
     return NOON + timedelta(minutes=minute)
 
 
@@ -166,6 +166,43 @@ def test_a_card_that_opens_at_a_stated_time_is_told() -> None:
     )
     wait = with_line(SmallHub.under(HEAD, facts), [queued("a")]).waits()["a"]
     assert wait.expected == Expected(at(90), ExpectedFrom.CARD_OPENS)
+
+
+@pytest.mark.parametrize(
+    ("opens", "ends", "expected"),
+    [
+        (20, 30, Expected(at(20), ExpectedFrom.CARD_OPENS, "H100")),
+        (40, 30, Expected(at(30), ExpectedFrom.KNOWN_ENDS, "H100")),
+        (None, 30, Expected(at(30), ExpectedFrom.KNOWN_ENDS, "H100")),
+    ],
+)
+def test_a_card_that_opens_is_waited_for_beside_others_that_are_full(
+    opens: int | None, ends: int, expected: Expected
+) -> None:
+    until = None if opens is None else NOON + timedelta(minutes=opens)
+    closed = replace(gpu("other", closed="fan"), closed_by_hand=True, closed_until=until)
+    full = SmallHub.under(HEAD, gpu(), closed, *hub().holdings.slices())
+    wait = with_line(full, [queued("a")]).waits(10, of_slices={SliceId("s0"): at(ends)})["a"]
+    assert wait.expected == expected
+
+
+@pytest.mark.parametrize(
+    ("ends", "expected"),
+    [
+        (10, Expected(at(20), ExpectedFrom.CARD_OPENS, "H100")),
+        (30, Expected(at(30), ExpectedFrom.KNOWN_ENDS, "H100")),
+        (None, Expected(None, ExpectedFrom.NOTHING_KNOWN)),
+    ],
+)
+def test_what_goes_on_on_a_closed_card_is_in_the_way_when_it_opens(
+    ends: int | None, expected: Expected
+) -> None:
+    closed = replace(gpu("other", closed="fan"), closed_by_hand=True, closed_until=at(20))
+    there = notebook("there", "o3", part(1), group=None, on="other")
+    full = SmallHub.under(HEAD, gpu(), closed, there, *hub().holdings.slices())
+    known = {} if ends is None else {SliceId("there"): at(ends)}
+    wait = with_line(full, [queued("a")]).waits(5, of_slices=known)["a"]
+    assert wait.expected == expected
 
 
 def test_far_back_in_line_nothing_is_reckoned() -> None:

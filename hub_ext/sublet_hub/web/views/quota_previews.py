@@ -15,6 +15,7 @@ from sublet_quota.document.consistency.warnings import DocumentWarning
 from sublet_quota.document.lookups.group_paths import key_path
 from sublet_quota.document.problems import KeyPath, written_path
 from sublet_quota.document.quota_document import QuotaDocument
+from sublet_quota.holdings.gpu_load import GpuFacts
 from sublet_quota.jobs.waiting_job import WaitingJob
 from sublet_quota.names.ids import GroupName, SliceId, UserName
 from sublet_quota.placement.claims import Claim
@@ -88,7 +89,8 @@ class QuotaPreviews:
                 *DocumentClosings(in_force, told.at).missing(self._stores.ledger),
                 *self._hub_names.warnings(in_force),
             )
-            return await asyncio.to_thread(_reckon, document, names, state, told)
+            cards = self._stores.capacity.cards_under(in_force)
+            return await asyncio.to_thread(_reckon, document, names, state, cards, told)
 
     def _present(self) -> PresentState:
         capacity = self._stores.capacity
@@ -161,9 +163,10 @@ def _reckon(
     document: QuotaDocument,
     names: Sequence[DocumentWarning],
     state: PresentState,
+    cards: tuple[GpuFacts, ...],
     told: _Telling,
 ) -> bytes:
-    preview = preview_quota(state, document, told.at)
+    preview = preview_quota(state, document, told.at, cards)
     return told.tell(preview, document, names, state).model_dump_json().encode()
 
 

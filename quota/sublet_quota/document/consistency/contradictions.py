@@ -15,6 +15,7 @@ from sublet_quota.document.lookups.said_keys import said_by
 from sublet_quota.document.problems import Contradiction, KeyPath
 from sublet_quota.document.sections import Choice, GroupQuota, JobRules, PersonQuota
 from sublet_quota.document.value_kinds.amount_limit import NO_TYPES, AmountLimit
+from sublet_quota.document.value_kinds.cards import write_cards
 from sublet_quota.wire.environment import NO_GPU
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ _MOST: Final = 400
 _MOST_LISTED: Final = 20
 _MOST_COMPARED: Final = 500
 _MOST_LEVELS: Final = 12
+_JOBS: Final = "jobs"
 _OTHER_WORDS: Final = {
     "gpu": "cards",
     "gpus": "cards",
@@ -89,6 +91,10 @@ class _Names:
         keys = isinstance(named, Mapping)
         for place, name in enumerate(named or ()):
             where = (*path, name) if keys else (*path, place)
+            if isinstance(named, Mapping) and name == _JOBS and path[-1] == "limit":
+                most = write_cards(named[name])
+                yield Contradiction(where, f"is a rule of `jobs`: write `jobs: {{most: {most}}}`")
+                continue
             if name in NO_TYPES:
                 yield Contradiction(where, f"'{name}' is no GPU type: name one")
                 continue
@@ -275,8 +281,9 @@ def _of_exceptions(document: "QuotaDocument", names: _Names) -> Iterator[Contrad
             yield Contradiction(path, "is for nobody: name persons in `who`, or `groups`")
         # What it says may be what is wrong there, and told already.
         if not said_by(said) and "exceptions" not in names.unsure:
+            such = "weight: 2" if exception.groups and not exception.who else "limit: {cards: 2}"
             yield Contradiction(
-                (*path, "set"), "says nothing: write what holds instead, such as `weight: 2`"
+                (*path, "set"), f"says nothing: write what holds instead, such as `{such}`"
             )
         yield from names.missing((*path, "groups"), "groups", exception.groups, names.groups)
         here = (*path, "set")

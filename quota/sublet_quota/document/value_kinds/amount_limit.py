@@ -11,7 +11,7 @@ from sublet_quota.document.value_kinds.cards import CardsLimit
 from sublet_quota.document.value_kinds.sizes import MemoryLimit
 from sublet_quota.document.values import CountLimit, Unlimited
 
-NO_TYPES: Final = frozenset({"cards", "memory", "slices", "compute", "pool"})
+NO_TYPES: Final = frozenset({"cards", "memory", "slices", "jobs", "compute", "pool"})
 """What no GPU type may be called: keys of a limit, now or before."""
 
 

@@ -1,14 +1,16 @@
 """Cards, parts and rates in a quota document: exact numbers, and how each may be written."""
 
 import re
+from collections.abc import Callable
 from fractions import Fraction
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 
 from sublet_quota.document.section import refused_as_empty
 from sublet_quota.document.values import UNLIMITED, Unlimited
 
+_Read = TypeVar("_Read")
 _CARDS: Final = re.compile(
     r"^\s*(?:(\d{1,6})\s*/\s*(\d{1,7})|(\d{1,6}(?:\.\d{1,6})?))\s*$", re.ASCII
 )
@@ -31,8 +33,6 @@ def read_cards(value: Any) -> Fraction:
 
 def read_cards_limit(value: Any) -> Fraction | Unlimited:
     """Return cards, or ``UNLIMITED``."""
-    if value is None:
-        raise refused_as_empty()
     if value == UNLIMITED:
         return UNLIMITED
     try:
@@ -67,6 +67,17 @@ def read_rate(value: Any) -> Fraction:
         message = f"is no rate: write a number above 0 and up to {_MOST_RATE}, such as 4 or 0.5"
         raise ValueError(message)
     return rate
+
+
+def _unless_empty(read: Callable[[Any], _Read]) -> Callable[[Any], _Read]:
+    """Return a reader of values by name (``{H100: 6}``), for which a key without one is empty."""
+
+    def read_value(value: Any) -> _Read:
+        if value is None:
+            raise refused_as_empty()
+        return read(value)
+
+    return read_value
 
 
 def write_cards(value: Fraction | Unlimited) -> int | float | str:
@@ -109,19 +120,19 @@ CARDS_LIMIT_SCHEMA: Final[dict[str, Any]] = {
 
 Cards = Annotated[
     Fraction,
-    PlainValidator(read_cards),
+    PlainValidator(_unless_empty(read_cards)),
     PlainSerializer(write_cards, when_used="json"),
     WithJsonSchema({"anyOf": [_NUMBER, _CARDS_TEXT], "examples": [6, 0.5, "1/2"]}),
 ]
 CardsLimit = Annotated[
     Fraction | Unlimited,
-    PlainValidator(read_cards_limit),
+    PlainValidator(_unless_empty(read_cards_limit)),
     PlainSerializer(write_cards, when_used="json"),
     WithJsonSchema(CARDS_LIMIT_SCHEMA),
 ]
 Part = Annotated[
     Fraction,
-    PlainValidator(read_part),
+    PlainValidator(_unless_empty(read_part)),
     PlainSerializer(write_cards, when_used="json"),
     WithJsonSchema(
         {
