@@ -5,13 +5,14 @@ The newest of those jobs are held back then, those within a guarantee last, susp
 ended, until all that run are within the limit again. They go on in the order of their age, each as
 soon as it passes no limit; a younger one never in the room that an older one waits for. Meanwhile
 they count in no limit, as nothing does that waits. So what is decided on its own result changes
-nothing. Nothing is held back because a limit became less: what runs goes on.
+nothing. Who was held back again and again pauses before it goes on (``placement.return_pauses``).
+Nothing is held back because a limit became less: what runs goes on.
 
 A job within its group's guarantee takes the place of borrowed jobs alike, and of no others.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -202,12 +203,19 @@ class _Choice:
         return self.runs.keys() & set(job.nodes(self.holdings))
 
 
-def jobs_to_go_on(holdings: Holdings, rights_of: RightsOf) -> tuple[SliceId, ...]:
-    """Return the slices of jobs that were held back, and for which limits have room again."""
+def jobs_to_go_on(
+    holdings: Holdings, rights_of: RightsOf, pausing: Container[SliceId] = ()
+) -> tuple[SliceId, ...]:
+    """Return the slices of jobs that were held back, and for which limits have room again.
+
+    ``pausing``: slices that do not go on yet, nor keep younger ones from it.
+    """
     away, world = held_back_amounts(holdings), Without(holdings)
     blocked: set[_Part] = set()
     going_on: list[SliceId] = []
     for job in sorted(_jobs(holdings, holdings.held_back()), key=lambda each: each.age):
+        if any(slice_id in pausing for slice_id in job.slice_ids):
+            continue
         rights, group = rights_of(job.slices[0].owner), job.slices[0].group
         limits = {**_of_payer(holdings, group), **_of_person(rights)}
         apart = {**_apart_of_payer(holdings, group), **_apart_of_person(rights)}

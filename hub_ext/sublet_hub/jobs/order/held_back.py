@@ -2,7 +2,8 @@
 
 Who is held back is decided, and stored, with the slice that takes a job's place; who goes on is
 looked for in each round of the queue, whatever has made the room: a slice or a job that ended, or
-another document.
+another document. Who was held back again and again pauses first: nobody has others' memory move to
+and fro by a server that they start and stop.
 """
 
 from collections.abc import Callable
@@ -33,8 +34,14 @@ class HeldBackJobs:
 
     def let_go_on(self) -> None:
         """Let those go on for whom limits have room again. ``LedgerWriteError``."""
+        holdings, pauses = self._capacity.holdings, self._capacity.return_pauses
+        pausing = {
+            each.slice_id
+            for each in holdings.held_back()
+            if pauses.back_at(each.slice_id) is not None
+        }
         # Of one person there may be many jobs: their rights are looked up once.
-        going_on = jobs_to_go_on(self._capacity.holdings, cache(self._rights_of))
+        going_on = jobs_to_go_on(holdings, cache(self._rights_of), pausing)
         if not going_on:
             return
         now, words = self._now(), quota_change_words(QuotaChange.GOES_ON)
