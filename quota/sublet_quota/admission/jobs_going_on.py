@@ -4,9 +4,10 @@ They do in the order of their age, each as soon as it passes no limit; a younger
 room that an older one waits for. One within its group's guarantee comes first, and meets limits as
 one that starts: what others borrow below them keeps it back no longer, and the newest borrowed jobs
 there stand still for it. So a job that stands still has what one that waits beside it would have.
+Any other that was held back again and again pauses before it goes on (``placement.return_pauses``).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -46,14 +47,18 @@ class GoingOn:
 
 
 def jobs_to_go_on(
-    holdings: Holdings, rights_of: RightsOf, ranks: Callable[[], Mapping[JobId, Rank]]
+    holdings: Holdings,
+    rights_of: RightsOf,
+    ranks: Callable[[], Mapping[JobId, Rank]],
+    pausing: Container[SliceId] = (),
 ) -> GoingOn:
     """Return which jobs that were held back go on, as limits have room again.
 
     ``ranks``: finds how jobs that have their place are entitled, those that stand still among
     them; who is missing is borrowed. One within its group's guarantee goes on whatever others
     borrow below the limits above, as it starts: it is told alone. Once it is done, this is to be
-    asked again, until there is none.
+    asked again, until there is none. ``pausing``: slices that do not go on yet, nor keep younger
+    ones from it, unless they are of such a job: that has its place at once.
     """
     stand = tuple(jobs_of(holdings, holdings.held_back()))
     if not stand:
@@ -64,6 +69,8 @@ def jobs_to_go_on(
     blocked: set[Part] = set()
     going_on: list[SliceId] = []
     for job in sorted(stand, key=lambda each: (each.name not in by_right, each.age)):
+        if job.name not in by_right and any(each in pausing for each in job.slice_ids):
+            continue
         rights, group = rights_of(job.slices[0].owner), job.slices[0].group
         limits = {**limits_of_payer(holdings, group), **limits_of_person(rights)}
         apart = {**apart_of_payer(holdings, group), **apart_of_person(rights)}

@@ -2,7 +2,8 @@
 
 Who was called back once comes back as soon as there is room. Called back again within ten minutes,
 a slice waits before it comes back, twice as long each time. One that is entitled by now has its
-place at once: nobody calls that back.
+place at once: nobody calls that back. A job that a slice holds back below a limit pauses alike: a
+server that is started and stopped again and again would have its memory go back and forth.
 """
 
 from collections.abc import Iterable
@@ -17,13 +18,13 @@ FIRST_PAUSE: Final = timedelta(seconds=30)
 
 
 class ReturnPauses:
-    """When each slice was called back lately."""
+    """When each slice was called back, or held back, lately."""
 
     def __init__(self) -> None:
         self._called: dict[SliceId, list[datetime]] = {}
 
     def note(self, slice_id: SliceId, at: datetime) -> None:
-        """Note that a slice was called back; told of the same call twice, nothing is new."""
+        """Note that a slice lost its place; told of the same time twice, nothing is new."""
         calls = self._called.setdefault(slice_id, [])
         if at not in calls:
             calls.append(at)

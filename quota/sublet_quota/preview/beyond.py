@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from sublet_quota.admission.jobs_below_limits import held_back_amounts, own_node
 from sublet_quota.document.group_limits import limit_of
-from sublet_quota.document.right_values import BUILT_IN
+from sublet_quota.document.right_values import BUILT_IN, Rights
 from sublet_quota.document.rights import rights_of
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.holdings.standing.group_trees import tree_of
@@ -65,8 +65,12 @@ def _excesses(holdings: Holdings, people: Iterable[PersonHere]) -> Iterator[Exce
     away = held_back_amounts(holdings)
     yield from _of_groups(holdings, away)
     yield from _beyond_guarantees(holdings)
+    known: dict[object, Rights] = {}
     for person in people:
-        yield from _of_person(holdings, person, away)
+        key = person.alike(holdings.document)
+        if key not in known:
+            known[key] = rights_of(holdings.document, person.owner, person.hub_groups)
+        yield from _of_person(holdings, person.owner, known[key], away)
 
 
 def _of_groups(holdings: Holdings, away: Mapping[NodeName, Amounts]) -> Iterator[Excess]:
@@ -81,10 +85,9 @@ def _of_groups(holdings: Holdings, away: Mapping[NodeName, Amounts]) -> Iterator
 
 
 def _of_person(
-    holdings: Holdings, person: PersonHere, away: Mapping[NodeName, Amounts]
+    holdings: Holdings, owner: UserName, rights: Rights, away: Mapping[NodeName, Amounts]
 ) -> Iterator[Excess]:
-    owner = person.owner
-    rights = rights_of(holdings.document, owner, person.hub_groups)
+    """Yield what is beyond the limits of a person, by the rights of anybody alike."""
     slices, limit = holdings.held_by(owner), rights.limit
     jobs = holdings.jobs_held_by(owner) - away.get(own_node(owner), Amounts())
     if rights.job_limit is not None:

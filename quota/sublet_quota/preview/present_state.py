@@ -36,6 +36,11 @@ class PersonHere:
     hub_groups: tuple[str, ...] = ()
     """Their groups in the hub, as these were known last."""
 
+    def alike(self, document: QuotaDocument) -> tuple[UserName | None, tuple[str, ...]]:
+        """Return what is the same of all who may have the same: very many may be in very many."""
+        own = self.owner if document.exceptions_for(self.owner) else None
+        return own, self.hub_groups
+
 
 @dataclass(frozen=True, slots=True)
 class JobsNow:

@@ -18,6 +18,8 @@ _IS_THERE: Final = "yes"
 _Right = tuple[str | None, str]
 """Who pays, and what right it is."""
 _Values = Mapping[_Right, str]
+_Change = tuple[_Right, str | None, str | None]
+"""A right, what it is, and what it would be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +45,7 @@ class _KnownValues:
 
     def of(self, person: PersonHere) -> _Values:
         """Return a person's rights as they are told."""
-        own = person.owner if self._document.exceptions_for(person.owner) else None
-        key = own, person.hub_groups
+        key = person.alike(self._document)
         if key not in self._known:
             rights = rights_of(self._document, person.owner, person.hub_groups)
             self._known[key] = {
@@ -59,12 +60,16 @@ def rights_changes(
 ) -> tuple[RightChange, ...]:
     """Return the rights that would be others; both documents are ones in force."""
     now, then = _KnownValues(before, at), _KnownValues(after, at)
-    found: defaultdict[tuple[_Right, str | None, str | None], list[UserName]] = defaultdict(list)
+    alike: defaultdict[object, list[PersonHere]] = defaultdict(list)
     for person in people:
-        was, becomes = _without_gone(now.of(person), then.of(person))
+        alike[person.alike(before), person.alike(after)].append(person)
+    found: defaultdict[_Change, list[UserName]] = defaultdict(list)
+    for some in alike.values():
+        was, becomes = _without_gone(now.of(some[0]), then.of(some[0]))
         for right in dict.fromkeys((*was, *becomes)):
             if was.get(right) != becomes.get(right):
-                found[right, was.get(right), becomes.get(right)].append(person.owner)
+                owners = found[right, was.get(right), becomes.get(right)]
+                owners += (person.owner for person in some)
     return tuple(
         RightChange(group, right, old, new, tuple(sorted(owners)))
         for ((group, right), old, new), owners in found.items()

@@ -7,6 +7,7 @@ import pytest
 from sublet_hub.ledger.records import SliceRecord
 from sublet_quota.life_cycles.job_states import JobState
 from sublet_quota.names.ids import JobId, SliceId
+from sublet_quota.placement.return_pauses import FIRST_PAUSE
 from sublet_quota.reasons.waiting import WaitReason, wait_clause
 from sublet_quota.wire.agent_link import WaitReport
 from sublet_quota.wire.event_kinds import EventKind
@@ -170,6 +171,31 @@ async def test_who_stands_still_does_so_after_a_restart_of_the_service(
         await until(lambda: not world.service.capacity.holdings.held_back())
         (ada.home / "go").touch()
         await until(lambda: world.service.ledger.jobs[JobId(job_id)].state is JobState.DONE)
+
+
+async def test_who_is_held_back_again_and_again_pauses_before_the_job_goes_on(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    """Who starts and stops a server has nobody's memory go back and forth each time."""
+    async with hub_world(tmp_path, hub, settings_with(tmp_path)) as world:
+        _, job_id = await runs(world)
+        pauses, now = world.service.capacity.return_pauses, world.service.now
+        for _ in range(2):
+            lease = await world.slice_for("bob", size="small", groups=["research"])
+            held_at = slice_of(world, job_id).held_back_since
+            assert held_at is not None
+            await world.hub_call("DELETE", f"slices/{lease['slice_id']}")
+            world.service.queue.let_go_on()
+        assert slice_of(world, job_id).held_back_since == held_at
+        until_when = pauses.back_at(slice_of(world, job_id).slice_id)
+        assert until_when == held_at + FIRST_PAUSE
+        pauses._now = lambda: now() + FIRST_PAUSE
+        world.service.queue.let_go_on()
+        assert slice_of(world, job_id).held_back_since is None
+    async with hub_world(tmp_path, hub, settings_with(tmp_path)) as world:
+        pauses = world.service.capacity.return_pauses
+        pauses._now = lambda: held_at
+        assert pauses.back_at(slice_of(world, job_id).slice_id) == until_when
 
 
 async def test_a_slice_that_grows_takes_a_job_s_place(tmp_path: Path, hub: FakeHub) -> None:

@@ -3,6 +3,7 @@
 Jobs and slices are whole cards, or parts of one, of the type H100.
 """
 
+from collections.abc import Container
 from dataclasses import replace
 from datetime import timedelta
 from fractions import Fraction
@@ -54,8 +55,10 @@ def held_by(answer: object) -> str:
     return " ".join(sorted(answer.holds_back))
 
 
-def going_on(held: Holdings, *groups: str) -> str:
-    going = jobs_to_go_on(held, lambda owner: rights_of(held.document, owner, groups), dict)
+def going_on(held: Holdings, *groups: str, pausing: Container[SliceId] = ()) -> str:
+    going = jobs_to_go_on(
+        held, lambda owner: rights_of(held.document, owner, groups), dict, pausing
+    )
     return " ".join(sorted(going.slices))
 
 
@@ -162,6 +165,16 @@ def test_they_go_on_as_there_is_room_the_oldest_first_and_no_younger_one_before(
     assert going_on(small.holdings) == "a-large"
     small.end("ada")
     assert going_on(small.holdings) == "a-large b-small c-small"
+
+
+def test_who_pauses_does_not_go_on_and_keeps_no_younger_one_from_it() -> None:
+    small = hub(LAB, job("older", 1, 1), job("younger", 2, 1, "b"))
+    for name in ("ada", "ben"):
+        take(small, small.ask(name, "lab", size="whole"))
+    small.end("ben")
+    assert going_on(small.holdings) == "older"
+    assert going_on(small.holdings, pausing={SliceId("older")}) == "younger"
+    assert going_on(small.holdings, pausing={SliceId("older"), SliceId("younger")}) == ""
 
 
 def test_a_limit_that_nobody_says_any_more_keeps_nobody_back() -> None:

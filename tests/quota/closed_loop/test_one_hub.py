@@ -56,6 +56,16 @@ def test_a_job_runs_on_what_is_idle_and_stands_still_while_its_lender_works() ->
     assert figures.moves_an_hour > 0
 
 
+def test_a_job_that_is_held_back_again_and_again_pauses_and_is_done_in_the_end() -> None:
+    limited = "groups: {lab: {limit: {cards: 1}}}"
+    servers = (a_server(f"s{n}", "lab", "1/4", at=(1 + 3 * n) * MINUTE) for n in range(20))
+    asked = [*jobs("j", "lab", 1, works=2 * HOUR), *servers]
+    record = Cluster(scene(limited, asked, 8 * HOUR)).run()
+    stops = [run for run in record.runs if run.slice_id == "j-0"]
+    assert record.jobs_done["j-0"] > MONDAY + 2 * HOUR
+    assert len(stops) < 10
+
+
 def test_borrowed_slices_make_way_for_an_entitled_one_and_have_their_place_again() -> None:
     asked = [
         *(a_server(f"b{n}", "club", "1/2", cells=60, thinks=MINUTE) for n in range(4)),

@@ -1,8 +1,10 @@
 """Who would hold more than another document says: jobs and slices as admission counts them."""
 
+import cProfile
 from dataclasses import replace
 
 import pytest
+from sublet_quota.document.rights import rights_of
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import UserName
 from sublet_quota.preview.beyond import Beyond, new_excesses
@@ -43,3 +45,16 @@ def test_a_persons_jobs_count_with_slices_unless_they_have_a_limit_of_their_own(
     after = before.under(document(text), NOON)
     found = new_excesses(before, after, [PersonHere(UserName("ada"), ())])
     assert [(each.what, each.kind, each.held, each.most) for each in found] == beyond
+
+
+@pytest.mark.parametrize(("more", "times"), [("", 1), ("exceptions: [{who: [p7], why: a}]", 2)])
+def test_what_people_may_have_who_are_alike_is_reckoned_once(more: str, times: int) -> None:
+    """A hub's people may be in thousands of a document's groups each: admins wait for all."""
+    set_ = more.replace("why", "set: {limit: {cards: 1}}, why")
+    after = held().under(document(f"groups: {{g: {{members: [staff]}}}}\n{set_}"), NOON)
+    people = [PersonHere(UserName(f"p{number}"), ("staff",)) for number in range(20)]
+    before = holdings("")
+    profile = cProfile.Profile()
+    profile.runcall(new_excesses, before, after, people)
+    calls = [each.callcount for each in profile.getstats() if each.code is rights_of.__code__]
+    assert calls == [1 + times]

@@ -17,6 +17,19 @@ _BUCKETS_KEPT: Final = (
 MUTANTS: Final = (
     Mutant(
         12,
+        "who starts and stops a server has the memory of others' jobs go back and forth each time",
+        "hub_ext/sublet_hub/jobs/order/held_back.py",
+        "cache(self._rights_of), pausing)",
+        "cache(self._rights_of))",
+        (
+            (
+                "tests/hub/jobs/test_held_back.py::"
+                "test_who_is_held_back_again_and_again_pauses_before_the_job_goes_on"
+            ),
+        ),
+    ),
+    Mutant(
+        12,
         "a slice becomes of another size as often as its owner likes",
         "hub_ext/sublet_hub/slices/resizing.py",
         'take_or_refuse(self._limits, record.owner, "slices were resized")',

@@ -3,7 +3,8 @@
 Who is held back is decided, and stored, with the slice that takes a job's place; who goes on is
 looked for in each round of the queue, whatever has made the room: a slice or a job that ended, or
 another document. Within its group's guarantee a job goes on though what others borrow fills a limit
-above: borrowed jobs stand still for it then.
+above: borrowed jobs stand still for it then. Any other that was held back again and again pauses
+first: nobody has others' memory move to and fro by a server that they start and stop.
 """
 
 from collections.abc import Callable, Mapping
@@ -44,9 +45,15 @@ class HeldBackJobs:
 
     def let_go_on(self) -> None:
         """Let those go on for whom limits have room again. ``LedgerWriteError``."""
+        holdings, pauses = self._capacity.holdings, self._capacity.return_pauses
+        pausing = {
+            each.slice_id
+            for each in holdings.held_back()
+            if pauses.back_at(each.slice_id) is not None
+        }
         # Of one person there may be many jobs: their rights are looked up once.
         rights_of = cache(self._rights_of)
-        while (going := jobs_to_go_on(self._capacity.holdings, rights_of, self._ranks)).slices:
+        while (going := jobs_to_go_on(holdings, rights_of, self._ranks, pausing)).slices:
             self._apply(going)
 
     def _apply(self, going: GoingOn) -> None:

@@ -8,12 +8,13 @@ slice. Of several cards a job is not here: today's queue places each on one.
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sublet_quota.admission.jobs_going_on import jobs_to_go_on
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.closed_loop.asks.asked import AskedJob
 from sublet_quota.closed_loop.card.slice_on_card import SliceOnCard
+from sublet_quota.closed_loop.clock import Phase
 from sublet_quota.closed_loop.record.records import JobWaited, SentBack, Who
 from sublet_quota.closed_loop.service.parts import Parts
 from sublet_quota.closed_loop.service.servers import part_of_a_card
@@ -67,6 +68,8 @@ class Jobs:
         self.waiting: dict[JobId, _Job] = {}
         self._placed: dict[JobId, _Job] = {}
         self._ranks: dict[JobId, Rank] = {}
+        self._pauses_end: set[datetime] = set()
+        """When it is looked again at jobs that were held back again and again."""
         parts.asking["jobs"] = self.asking
         self.plan = QueuePlan()
         """What the last round found."""
@@ -94,11 +97,7 @@ class Jobs:
 
     def round(self) -> None:
         """Look at the queue: let go on who was held back, and place what has room."""
-        while (
-            going := jobs_to_go_on(self._parts.holdings, self._rights_of, self._ranks_now)
-        ).slices:
-            self._parts.hold_back(going.slices, held_back=False)
-            self._parts.hold_back(going.holds_back, held_back=True)
+        self._let_go_on()
         if not self.waiting:
             self.plan = QueuePlan()
             return
@@ -127,6 +126,21 @@ class Jobs:
         self.tell_ranks()
         if self.plan.placements:
             self._changed()
+
+    def _let_go_on(self) -> None:
+        parts, now = self._parts, self._parts.clock.now
+        held_back = tuple(each.slice_id for each in parts.holdings.held_back())
+        pausing = parts.pauses.pausing(held_back, now)
+        while (
+            going := jobs_to_go_on(parts.holdings, self._rights_of, self._ranks_now, pausing)
+        ).slices:
+            parts.hold_back(going.slices, held_back=False)
+            parts.hold_back(going.holds_back, held_back=True)
+        for slice_id in sorted(pausing):
+            at = parts.pauses.back_at(slice_id, now)
+            if at is not None and at not in self._pauses_end:
+                self._pauses_end.add(at)
+                parts.clock.at(at, Phase.ENDS, "pause of jobs", self._changed)
 
     def slices_changed(self) -> None:
         """Look at which jobs are entitled beside what slices hold now."""
@@ -182,6 +196,7 @@ class Jobs:
         parts.cards.remove(slice_id)
         parts.uses.end(slice_id, parts.holdings, parts.clock.now)
         parts.holdings.remove(slice_id)
+        parts.pauses.forget(slice_id)
         return job
 
     def finish(self) -> None:

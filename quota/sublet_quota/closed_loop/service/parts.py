@@ -142,6 +142,8 @@ class Parts:
         for slice_id in slice_ids:
             self.holdings.hold_back(slice_id, held_back=held_back)
             self.cards.hold_back(slice_id, held_back=held_back)
+            if held_back:
+                self.pauses.note(slice_id, self.clock.now)
 
     def tell_rank(self, slice_id: SliceId) -> None:
         """Tell the agent of a notebook's slice how it stands now.
