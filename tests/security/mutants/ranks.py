@@ -58,6 +58,19 @@ MUTANTS: Final = (
     ),
     Mutant(
         3,
+        "small jobs that come later starve a large one of host memory",
+        "quota/sublet_quota/jobs/job_queue.py",
+        "            room.keep_host_memory_for(job, within)\n",
+        "",
+        (
+            (
+                "tests/quota/placement/test_host_memory.py::"
+                "test_small_jobs_do_not_starve_a_large_one_of_host_memory"
+            ),
+        ),
+    ),
+    Mutant(
+        3,
         "nobody makes way below a limit for a job within a guarantee",
         "hub_ext/sublet_hub/jobs/queue.py",
         "held_back_by(ledger, holds_back, record, now, beside)",
