@@ -146,8 +146,11 @@ class JobQueue:
     def let_go_on(self) -> None:
         """Let jobs go on that stand still below a limit, where that has room. ``LedgerWriteError``.
 
-        They come before those that wait.
+        They come before those that wait, but for jobs within a guarantee: for these they would
+        stand still again at once.
         """
+        if self._decides and self._stores.capacity.holdings.held_back():
+            self._place_due()
         self._held_back.let_go_on()
 
     def keep_ranks(self) -> None:
@@ -194,6 +197,14 @@ class JobQueue:
         self._reasons.replace(plan.waits)
         self._metrics.jobs_wait(_entitled(ordered, plan))
         return sum(self._place(placement, now) for placement in plan.placements)
+
+    def _place_due(self) -> None:
+        """Place what can be placed of the jobs that are within their group's guarantee."""
+        live, now = self._stores.ledger.live_jobs.values(), self._stores.now()
+        ordered = self._ordered(job for job in live if job.state is JobState.WAITING)
+        due = tuple(job for job in ordered if job.rank is Rank.ENTITLED)
+        for placement in self._plan_for(due).placements if due else ():
+            self._place(placement, now)
 
     def foresee(self, wish: RequestedJob, admitted: AdmittedJob) -> JobWait | None:
         """Return why one job more would wait now; ``None`` where it would start at once."""

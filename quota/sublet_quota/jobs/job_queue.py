@@ -5,9 +5,9 @@ others borrow there (``entitled_places``); all others on the tightest GPU that c
 need, where rights and limits let them; cards of the type of which one is entitled to its own go
 first. One that fits nowhere now does not hold up those behind it, with one exception: a GPU on
 which it would fit but for the jobs that run there is kept for it, so that small jobs never starve a
-large one, and what comes free below a limit likewise. A job that can run on one node alone is
-placed there, or waits for that node. Where one could begin if another of the same plan went
-elsewhere, that one goes there (``exchanges``).
+large one, and what comes free below a limit, or in a node's host memory, likewise. A job that can
+run on one node alone is placed there, or waits for that node. Where one could begin if another of
+the same plan went elsewhere, that one goes there (``exchanges``).
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -244,6 +244,7 @@ def _why(job: WaitingJob, room: LendableRoom, bounds: PlanBounds, *, lending: bo
     if kept is None:
         host_mib = room.most_in_host_memory(job, within)
         if host_mib is not None:
+            room.keep_host_memory_for(job, within)
             return replace(of_all, reason=QueueReason.HOST_MEMORY, host_mib=host_mib)
         return of_all
     bounds.keep(job, kept)

@@ -6,8 +6,9 @@ that is reckoned (``holdings.host_memory``).
 
 from bisect import bisect_left, insort
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final
 
 from sublet_quota.amounts.gpu_kind import GpuKind
@@ -86,6 +87,13 @@ class LendableRoom:
         host_rooms = {} if host_memory is None else host_memory.rooms()
         self._host_at_first = {node: room.free_mib for node, room in host_rooms.items()}
         """The host memory that is left on nodes, where it bounds anything, before this plan."""
+        self._host_without_jobs = {
+            node: room.told_mib - room.of_guarantees_mib - room.borrowed_mib
+            for node, room in host_rooms.items()
+        }
+        """What would be left if no jobs on lent room were there."""
+        self._host_kept: dict[NodeId, GroupName | None] = {}
+        """The nodes whose host memory is kept, and for whose job."""
         self._host_left = dict(self._host_at_first)
         """The same less what this plan has given away."""
         self._by_host = sorted((left_mib, node) for node, left_mib in self._host_left.items())
@@ -152,21 +160,38 @@ class LendableRoom:
 
         The most of all such nodes; ``None``: there is none, it is not that which lacks.
         """
+        node = next(self._nodes_lacking_it(job, kinds), None)
+        return None if node is None else self._host_left[node]
+
+    def keep_host_memory_for(self, job: WaitingJob, kinds: Kinds) -> None:
+        """Keep the host memory of a node where a job has enough once the jobs there are done."""
+        for node in islice(self._nodes_lacking_it(job, kinds), _FEW):
+            there = (gpu.facts.kind for gpu in self._on_node[node] if gpu.facts.kind in kinds)
+            need_mib = min(job.amount_on(kind).memory_mib for kind in there)
+            if need_mib <= self._host_without_jobs[node]:
+                self._keep_host_memory(node, need_mib, job.group)
+                return
+
+    def _keep_host_memory(self, node: NodeId, memory_mib: int, group: GroupName | None) -> None:
+        self._host_kept[node] = group
+        self._take_host_memory(node, memory_mib)
+
+    def _nodes_lacking_it(self, job: WaitingJob, kinds: Kinds) -> Iterator[NodeId]:
+        """Yield the nodes on which a job fits but for their host memory, the most left first."""
         if job.node is not None:
-            return self._host_left.get(job.node) if self._lacks_it(job, job.node, kinds) else None
+            nodes: Iterable[NodeId] = {job.node} & self._host_left.keys()
+            return (node for node in nodes if self._lacks_it(job, node, kinds))
         large = []
         for kind in kinds:
             idle = self._lists[kind].idle
             need = bisect_left(idle, (job.amount_on(kind).memory_mib,))
             large += idle[need : need + _FEW + 1]
         # Of many the nodes with most host memory are asked first: hardly any other is.
-        nodes = (
-            {entry[1] for entry in large}
-            if len(large) <= _FEW
-            else (node for _, node in reversed(self._by_host))
-        )
-        lacking = (self._host_left[node] for node in nodes if self._lacks_it(job, node, kinds))
-        return max(lacking, default=None) if len(large) <= _FEW else next(lacking, None)
+        nodes = (node for _, node in reversed(self._by_host))
+        if len(large) <= _FEW:
+            few = {entry[1] for entry in large}
+            nodes = sorted(few, key=lambda node: (self._host_left[node], node), reverse=True)
+        return (node for node in nodes if self._lacks_it(job, node, kinds))
 
     def _lacks_it(self, job: WaitingJob, node: NodeId, kinds: Kinds) -> bool:
         """Whether a job fits on a GPU of a node but for its host memory."""
@@ -189,10 +214,14 @@ class LendableRoom:
             gpu = self._first_of(job, [(k, self._lists[k].without_jobs) for k in kinds])
         if gpu is not None:
             self._drop(gpu, job.group)
+            # The jobs there leave theirs; the rest nobody may take meanwhile.
+            rest_mib = job.amount_on(gpu.facts.kind).memory_mib - gpu.jobs_mib
+            if rest_mib > 0 and gpu.facts.node in self._host_left:
+                self._keep_host_memory(gpu.facts.node, rest_mib, job.group)
         return gpu
 
     def kept_for_others(self, job: WaitingJob, kinds: Kinds) -> tuple[GroupName | None, ...]:
-        """Return whose jobs have GPUs kept that this job would fit on, once jobs there are done."""
+        """Return whose jobs have GPUs kept, or host memory, that this job would fit on."""
         found: dict[GroupName | None, None] = {}
         for gpu, group in self._kept.values() if job.node else self._largest_kept.values():
             kind = gpu.facts.kind
@@ -200,6 +229,9 @@ class LendableRoom:
             if kind not in kinds or elsewhere:
                 continue
             if 0 < job.amount_on(kind).memory_mib <= self._without_jobs(gpu):
+                found[group] = None
+        for node, group in self._host_kept.items():
+            if job.node in {None, node} and self._lacks_it(job, node, kinds):
                 found[group] = None
         return tuple(found)
 
@@ -238,7 +270,9 @@ class LendableRoom:
     def take(self, gpu: LendableGpu, memory_mib: int) -> None:
         """Give away room on a GPU that is lent there."""
         self._take(gpu, memory_mib)
-        node = gpu.facts.node
+        self._take_host_memory(gpu.facts.node, memory_mib)
+
+    def _take_host_memory(self, node: NodeId, memory_mib: int) -> None:
         before_mib = self._host_left.get(node)
         if before_mib is not None:
             left_mib = max(0, before_mib - memory_mib)

@@ -152,6 +152,27 @@ async def test_a_job_goes_on_within_its_guarantee_and_a_borrowed_one_stands_stil
         await ada.until(borrowed, "done")
 
 
+async def test_who_stands_still_does_not_go_on_between_two_for_whom_it_does(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    async with hub_world(tmp_path, hub, settings_with(tmp_path, GUARANTEED)) as world:
+        ada = await make_ada(world, gpus=(a_gpu("SIM-0"), a_gpu("SIM-1", index=1)))
+        ada.token = world.user("ada", ("vision", "nlp"))
+        borrowed = await ada.submit(["wait", "go"], group="vision")
+        await ada.until(borrowed, "running")
+        within = [await ada.submit(["wait", f"end{n}"], group="nlp") for n in range(2)]
+        await ada.until(within[0], "running")
+        (ada.home / "end0").touch()
+        await ada.until(within[1], "running")
+        assert slice_of(world, borrowed).held_back_since is not None
+        assert len(await told(world, EventKind.JOB_HELD_BACK)) == 1
+        assert await told(world, EventKind.JOB_GOES_ON) == []
+        (ada.home / "end1").touch()
+        await until(lambda: slice_of(world, borrowed).held_back_since is None)
+        (ada.home / "go").touch()
+        await ada.until(borrowed, "done")
+
+
 async def test_who_stands_still_does_so_after_a_restart_of_the_service(
     tmp_path: Path, hub: FakeHub
 ) -> None:

@@ -214,6 +214,44 @@ def test_a_job_that_finds_no_host_memory_lets_one_begin_that_does() -> None:
     assert waiting(hub(79 + 50), large, small) == {"j": QueueReason.HOST_MEMORY, "k": "a"}
 
 
+def test_small_jobs_do_not_starve_a_large_one_of_host_memory() -> None:
+    """Those that are on another card of the node make room for it there: nobody takes that."""
+    made = hub(79 + 70, LAB, JOB)
+    large, small = a_job("j", "zoo", 60), a_job("k", "lab", 35, owner="kim", minute=1)
+    lends = {GpuId("a"): 79 * 1024, GpuId("b"): 0}
+
+    def found(*jobs: WaitingJob) -> QueuePlan:
+        limits, gpus = JobLimits(made.holdings), lendable_gpus(made.holdings, lends)
+        beside = BesideOthers(host_memory=made.holdings.host_memory)
+        return plan_queue(jobs, gpus, lending=True, limits=limits, beside=beside)
+
+    assert [each.gpu_id for each in found(small).placements] == ["a"]
+    first, second = found(large, small).waits
+    assert (first.why.reason, first.why.host_mib) == (QueueReason.HOST_MEMORY, 40 * 1024)
+    assert (second.why.reason, second.why.behind) == (QueueReason.BEHIND_OTHERS, ("zoo",))
+    made.holdings.remove(JOB.slice_id)
+    assert [each.job.job_id for each in found(large, small).placements] == ["j"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "lends_b"), [(QueueReason.GPU_KEPT, 79), (QueueReason.HOST_MEMORY, 0)]
+)
+def test_host_memory_is_kept_for_who_waits_for_it_or_for_a_card_there_and_on_no_other_node(
+    reason: QueueReason, lends_b: int
+) -> None:
+    made = SmallHub.under(LAB, gpu("a"), gpu("b", index=1), gpu("c", node="node-c"))
+    made.holdings.put(JOB)
+    tell(made.holdings, 79 + 70)
+    tell(made.holdings, 45, NodeId("node-c"))
+    large, small = a_job("j", "zoo", 60), a_job("k", "zoo", 20, minute=1)
+    lends = {GpuId("a"): 79 * 1024, GpuId("b"): lends_b * 1024, GpuId("c"): 79 * 1024}
+    limits, gpus = JobLimits(made.holdings), lendable_gpus(made.holdings, lends)
+    beside = BesideOthers(host_memory=made.holdings.host_memory)
+    plan = plan_queue((large, small), gpus, lending=True, limits=limits, beside=beside)
+    assert [each.why.reason for each in plan.waits] == [reason]
+    assert [each.gpu_id for each in plan.placements] == ["c"]
+
+
 def test_a_job_goes_to_a_node_where_it_could_be_suspended() -> None:
     made = SmallHub.under(LAB, gpu("a"), gpu("c", node="node-c"), gpu("d", node="node-d"))
     tell(made.holdings, 79 + 10)

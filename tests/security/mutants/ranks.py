@@ -58,6 +58,32 @@ MUTANTS: Final = (
     ),
     Mutant(
         3,
+        "a job goes on, and stands still again, between two within a guarantee for whom it does",
+        "hub_ext/sublet_hub/jobs/queue.py",
+        "            self._place_due()\n",
+        "            pass\n",
+        (
+            (
+                "tests/hub/jobs/test_held_back.py::"
+                "test_who_stands_still_does_not_go_on_between_two_for_whom_it_does"
+            ),
+        ),
+    ),
+    Mutant(
+        3,
+        "small jobs that come later starve a large one of host memory",
+        "quota/sublet_quota/jobs/job_queue.py",
+        "            room.keep_host_memory_for(job, within)\n",
+        "",
+        (
+            (
+                "tests/quota/placement/test_host_memory.py::"
+                "test_small_jobs_do_not_starve_a_large_one_of_host_memory"
+            ),
+        ),
+    ),
+    Mutant(
+        3,
         "nobody makes way below a limit for a job within a guarantee",
         "hub_ext/sublet_hub/jobs/queue.py",
         "held_back_by(ledger, holds_back, record, now, beside)",

@@ -31,7 +31,7 @@ from sublet_quota.document.right_values import PersonLimit, Rights, Source
 from sublet_quota.document.rights import rights_of
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.jobs.job_placement import JobPlacement
-from sublet_quota.jobs.payers.kept_limits import KeptLimits
+from sublet_quota.jobs.payers.kept_limits import KeptLimits, Part
 from sublet_quota.jobs.waiting_job import WaitingJob
 from sublet_quota.names.ids import GroupName, SliceId, UserName
 from sublet_quota.reasons.derivation import DocumentLine
@@ -147,9 +147,8 @@ class JobLimits:
         """Keep room below all limits for a job that waits for a card alone."""
         by_right, asked = is_by_right(job, gpu_type), amounts_of(job, kind, gpu_type)
         for level in self._levels(job, by_right=by_right):
-            node = _node(level, job.owner)
             for bound in _bounds(level, _NOTHING_HELD, asked):
-                self._kept.add((node, bound.kind, bound.gpu_type), bound.asked, by_right=by_right)
+                self._kept.add(_part(level.group, bound, job), bound.asked, by_right=by_right)
                 self._found.clear()
 
     def keep_full(self, job: WaitingJob, kind: GpuKind, gpu_type: str) -> bool:
@@ -158,20 +157,20 @@ class JobLimits:
         Where its owner's own are full, those alone. Returns whether it has room then.
         """
         by_right, asked = is_by_right(job, gpu_type), amounts_of(job, kind, gpu_type)
+        met = self.in_the_way(job, kind, gpu_type)
+        if not met or self._kept.has(_part(met.group, met.bound, job), by_right=by_right):
+            return True
         full: dict[GroupName | None, tuple[Bound, ...]] = {}
         for level in self._levels(job, by_right=by_right):
             slices = self._slices_at(level, job.owner, by_right=by_right)
             if _is_passed(level, _Held(slices, NOTHING), asked):
                 return False
-            counted = self._held(level, job.owner, by_right=by_right)
-            met = _bounds(level, counted, asked)
-            full[level.group] = tuple(bound for bound in met if not bound.allows)
+            every = _bounds(level, self._held(level, job.owner, by_right=by_right), asked)
+            full[level.group] = tuple(bound for bound in every if not bound.allows)
         for group in [None] if full.get(None) else full:
-            node = own_node(job.owner) if group is None else NodeName(group)
             for bound in full[group]:
-                part = node, bound.kind, bound.gpu_type
-                if self._kept.add_first(part, bound.asked, by_right=by_right):
-                    self._found.clear()
+                self._kept.add_first(_part(group, bound, job), bound.asked, by_right=by_right)
+        self._found.clear()
         return True
 
     def met(self, job: WaitingJob, kind: GpuKind, gpu_type: str) -> tuple[MetLimit, ...]:
@@ -213,7 +212,7 @@ class JobLimits:
         for level in () if self._kept.is_empty else levels:
             counted = self._held(level, job.owner, by_right=by_right)
             for bound in _bounds(level, counted, asked):
-                part = _node(level, job.owner), bound.kind, bound.gpu_type
+                part = _part(level.group, bound, job)
                 if self._kept.leaves(part, bound.room, by_right=by_right) < bound.asked:
                     line = level.lines[bound.gpu_type or bound.kind.value]
                     return MetLimit(level.group, bound, line, kept=True)
@@ -303,8 +302,8 @@ def _is_passed(level: _Level, counted: _Held, asked: Amounts) -> bool:
     return (
         (of_type is not None and held.cards.get(gpu_type, NO_CARD) + cards > of_type)
         or (limit.cards is not None and total(held.cards.values()) + cards > limit.cards)
-        or _is_above(held.memory_mib + asked.memory_mib, limit.memory_mib)
-        or _is_above(held.slices + asked.slices, limit.slices)
+        or (limit.memory_mib is not None and held.memory_mib + asked.memory_mib > limit.memory_mib)
+        or (limit.slices is not None and held.slices + asked.slices > limit.slices)
     )
 
 
@@ -350,6 +349,11 @@ def _node(level: _Level, owner: UserName) -> NodeName:
     return own_node(owner) if level.group is None else NodeName(level.group)
 
 
+def _part(group: GroupName | None, bound: Bound, job: WaitingJob) -> Part:
+    node = own_node(job.owner) if group is None else NodeName(group)
+    return node, bound.kind, bound.gpu_type
+
+
 def _group_levels(document: QuotaDocument, group: GroupName) -> Iterator[_Level]:
     apart = group_job_limits(document, group)
     for node, together in group_limits(document, group).items():
@@ -391,7 +395,3 @@ def _source(person: PersonLimit, key: str) -> Source:
 def line_of(source: Source) -> DocumentLine:
     """Return where a right is said, as it is told."""
     return DocumentLine(source.key, source.line)
-
-
-def _is_above(amount: int, limit: int | None) -> bool:
-    return limit is not None and amount > limit

@@ -35,12 +35,14 @@ class KeptLimits:
         for kept in self._those_of(by_right=by_right):
             kept[part] = kept.get(part, NO_CARD) + amount
 
-    def add_first(self, part: Part, amount: Fraction, *, by_right: bool) -> bool:
-        """Keep a part that is full, unless some of it is kept: return whether that is new."""
-        is_new = any(part not in kept for kept in self._those_of(by_right=by_right))
-        if is_new:
+    def add_first(self, part: Part, amount: Fraction, *, by_right: bool) -> None:
+        """Keep a part that is full, unless some of it is kept already."""
+        if any(part not in kept for kept in self._those_of(by_right=by_right)):
             self.add(part, amount, by_right=by_right)
-        return is_new
+
+    def has(self, part: Part, *, by_right: bool) -> bool:
+        """Whether something of a part is kept."""
+        return part in (self._by_right if by_right else self._for_all)
 
     def leaves(self, part: Part, room: Fraction, *, by_right: bool) -> Fraction:
         """Return what of the room in a part is left for a job behind."""

@@ -189,6 +189,31 @@ CASES: list[tuple[str, dict[str, Any] | None, list[dict[str, Any]], type[JobStat
         Lost,
         "on any of them",
     ),
+    *(
+        (
+            f"refused by its kubelet: {reason}",
+            OWNER,
+            [a_pod("Failed", "n", reason=reason, message="as told")],
+            Lost,
+            f"{reason}: as told",
+        )
+        for reason in (
+            "OutOfcpu",
+            "OutOfephemeral-storage",
+            "OutOfsublet.dev/lent",
+            "OutOfrdma/hca",
+            "TopologyAffinityError",
+            "SMTAlignmentError",
+            "InvalidNodeInfo",
+        )
+    ),
+    (
+        "its pod's own time is over",
+        OWNER,
+        [a_pod("Failed", "n", reason="DeadlineExceeded", message="longer than 5 s")],
+        Failed,
+        "DeadlineExceeded: longer than 5 s",
+    ),
     ("object gone, pod runs", None, [a_pod("Pending")], Lost, "no longer"),
     (
         "the cluster gave it up",

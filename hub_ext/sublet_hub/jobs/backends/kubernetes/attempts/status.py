@@ -30,15 +30,18 @@ _NOT_THE_JOBS_FAULT: Final = frozenset(
         "Terminated",
         "Shutdown",
         "UnexpectedAdmissionError",
-        "OutOfcpu",
-        "OutOfmemory",
-        "OutOfpods",
-        "OutOfsublet.dev/lent",
+        "TopologyAffinityError",
+        "SMTAlignmentError",
+        "InvalidNodeInfo",
         "NodeAffinity",
         "NodeName",
+        "NodePorts",
     }
 )
 """Reasons that a kubelet gives for a pod that it did not run, or not to its end."""
+_TOO_LITTLE_LEFT: Final = "OutOf"
+"""So begin the kubelet's reasons for a pod that it has too little of a resource for; behind that
+stands which."""
 _END_NOT_SEEN: Final = frozenset({"Unknown", "ContainerStatusUnknown"})
 """Reasons that a container runtime and a kubelet give for a container that was gone when they came
 back, as after a restart of the machine."""
@@ -225,7 +228,8 @@ def _look_at_failed(pod: Manifest, disruption: Manifest | None) -> JobStatus:
     said = _last_word(ended)
     if disruption is not None:
         return Lost(_told(JobReasonCode.POD_TAKEN, disruption))
-    if status.get("reason") in _NOT_THE_JOBS_FAULT:
+    reason = str(status.get("reason") or "")
+    if reason in _NOT_THE_JOBS_FAULT or reason.startswith(_TOO_LITTLE_LEFT):
         return Lost(_told(JobReasonCode.NODE_GAVE_UP, status))
     if ended.get("reason") in _END_NOT_SEEN:
         return Lost(JobReason(JobReasonCode.NODE_RESTARTED))
@@ -236,7 +240,7 @@ def _look_at_failed(pod: Manifest, disruption: Manifest | None) -> JobStatus:
     if code in {_TERMINATED, _KILLED}:
         return Lost(JobReason(JobReasonCode.TOLD_TO_END))
     if code is None:
-        return Failed(_told(JobReasonCode.CONTAINER_ENDED, ended))
+        return Failed(_told(JobReasonCode.CONTAINER_ENDED, ended or status))
     numbers = {"exit_status": code}
     return Failed(JobReason(JobReasonCode.CONTAINER_EXITED, numbers, _words(ended)), code)
 
