@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from sublet_quota.closed_loop.asks.asked import Asked, AskedServer
+from sublet_quota.closed_loop.card.slice_on_card import SliceOnCard
 from sublet_quota.closed_loop.card_model import CardModel
 from sublet_quota.closed_loop.cluster import Cluster, Scenario
 from sublet_quota.closed_loop.record.records import Record
@@ -79,7 +80,12 @@ def _stand_still(model: CardModel) -> bool:
         return False
     jobs = [each for each in model.slices.values() if each.is_job and not each.held_back]
     works = any(each.active for each in model.slices.values() if not each.is_job)
-    return bool(jobs) and not works and model.move is None and not any(j.could_run for j in jobs)
+    return bool(jobs) and not works and model.move is None and not any(map(_goes_on, jobs))
+
+
+def _goes_on(job: SliceOnCard) -> bool:
+    """Whether a job computes, or would if its other cards were ready, too."""
+    return job.could_run or (bool(job.together) and job.is_ready)
 
 
 def _run_though_held_back(model: CardModel) -> bool:

@@ -149,8 +149,7 @@ class Cluster:
     def _has_done(self, slice_id: SliceId) -> None:
         if self.servers.is_here(slice_id):
             self.servers.cell_is_done(slice_id)
-        elif self.jobs.is_here(slice_id):
-            self.jobs.is_done(slice_id)
+        elif self.jobs.is_here(slice_id) and self.jobs.is_done(slice_id):
             self._slices_changed()
 
     def _is_there(self, slice_id: SliceId) -> None:

@@ -54,8 +54,7 @@ def test_pods_with_gpus_are_jobs() -> None:
     assert all(isinstance(job, AskedJob) for job in jobs)
     assert [(job.name, job.cards, job.works) for job in jobs if isinstance(job, AskedJob)] == [
         ("pod-0/0", Fraction(460, 1000), HOUR),
-        ("pod-1/0", 1, 2 * HOUR),
-        ("pod-1/1", 1, 2 * HOUR),
+        ("pod-1/0", 2, 2 * HOUR),
     ]
     assert all(job.groups == () for job in jobs)
 

@@ -74,12 +74,14 @@ def test_people_that_cannot_be_meant_are_told(text: str) -> None:
 
 
 def test_policies_are_named() -> None:
-    assert policy_of("static").cull_after is None
-    assert policy_of("cull:30m").cull_after == 30 * MINUTE
-    assert policy_of("cull:90").name == "cull 90s"
+    texts = ("static", "fcfs", "notebookos", "cull:30m", "cull:90", "replay:1h")
+    names = [policy_of(text).name for text in texts]
+    assert names == ["static", "fcfs", "notebookos", "cull 30m", "cull 90s", "replay 1h"]
 
 
-@pytest.mark.parametrize("text", ["", "cull", "cull:", "cull:soon", "cull:0", "static:3", "best"])
+@pytest.mark.parametrize(
+    "text", ["", "cull", "cull:", "cull:soon", "cull:0", "static:3", "fcfs:1h", "replay", "best"]
+)
 def test_policies_that_are_none_are_told(text: str) -> None:
     with pytest.raises(SubletQuotaError):
         policy_of(text)

@@ -53,9 +53,12 @@ def test_a_notebook_can_ask_for_a_size_by_name() -> None:
     assert (server.size, server.cards, server.groups) == ("small", None, ())
 
 
-def test_a_row_of_several_cards_is_as_many_of_one() -> None:
-    found = read_trace(table("0,ada,a,60,3,,"), MONDAY)
-    assert [(each.name, each.cards) for each in found] == [(f"job/2/{n}", 1) for n in range(3)]
+def test_a_job_of_several_cards_is_one_job_and_a_notebook_as_many_of_one() -> None:
+    (job,) = read_trace(table("0,ada,a,60,3,,"), MONDAY)
+    assert (job.name, job.cards) == ("job/2/0", 3)
+    found = read_trace(table("0,ada,a,60,3,notebook,"), MONDAY)
+    assert [each.name for each in found] == [f"notebook/2/{n}" for n in range(3)]
+    assert {each.cards for each in found} == {1}
 
 
 WRONG = {

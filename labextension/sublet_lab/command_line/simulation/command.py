@@ -150,7 +150,7 @@ class Options:
     multiple=True,
     default=("static", "cull:30m"),
     show_default=True,
-    help="Other policies of the same days: static, cull:TIME; none.",
+    help="Other policies of the same days: static, fcfs, notebookos, cull:TIME, replay:TIME; none.",
 )
 @click.option(
     "--speeds",

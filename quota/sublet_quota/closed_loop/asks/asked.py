@@ -60,7 +60,7 @@ class AskedServer:
 
 @dataclass(frozen=True, slots=True)
 class AskedJob:
-    """Somebody submits a training job of a part of one card, or of a whole one."""
+    """Somebody submits a training job of a part of one card, or of whole ones of one node."""
 
     name: str
     at: datetime
@@ -73,6 +73,11 @@ class AskedJob:
     group: str | None = None
     priority: int = 0
     max_run: timedelta | None = None
+
+    @property
+    def gpus(self) -> int:
+        """On how many cards it runs, all of one node."""
+        return max(1, int(self.cards))
 
 
 Asked = AskedServer | AskedJob

@@ -117,6 +117,8 @@ class TraceRow:
             raise self._error("size", f"{text} cards, from above 0 to {_MOST_CARDS} are possible")
         if cards > 1 and cards.denominator != 1:
             raise self._error("size", f"{text} cards: a part of one, or whole ones")
+        if kind == JOB:
+            return [(None, cards)]
         return [(None, min(cards, WHOLE_CARD))] * max(1, int(cards))
 
     def _cells(self, name: str, drawing: Drawing) -> tuple[Cell, ...]:

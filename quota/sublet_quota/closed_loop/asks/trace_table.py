@@ -16,7 +16,8 @@ long it is left running after the last; ``fills``: which part of its slice it fi
 for how long it is asked for again; ``priority`` and ``max_run`` of a job.
 
 As JSON Lines each line is an object with these keys; ``group`` may be a list, ``cells`` a list of
-pairs. A row of several cards becomes as many of one card each, as today's queue places no other.
+pairs. A job of several cards has them on one node; a notebook's row of several
+becomes as many notebooks of one.
 """
 
 import csv

@@ -38,8 +38,9 @@ from sublet_quota.closed_loop.record.records import (
     SentBack,
     Who,
 )
-from sublet_quota.closed_loop.service.jobs import job_counts, job_wish_of
+from sublet_quota.closed_loop.service.job_wishes import job_counts, job_wish_of
 from sublet_quota.closed_loop.service.servers import wish_of
+from sublet_quota.closed_loop.service.several_cards import slice_ids_of
 from sublet_quota.holdings.gpu_load import cards_on
 from sublet_quota.jobs.job_admission import admit_job
 from sublet_quota.jobs.payers.job_limits import JobLimits, KnownLimits
@@ -70,6 +71,7 @@ class Job:
     asked: AskedJob
     waiting: WaitingJob
     has_begun: bool = False
+    slices: tuple[SliceId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,7 @@ class FirstCome:
         self._servers: dict[SliceId, Server] = {}
         self._waiting: dict[JobId, Job] = {}
         self._running: dict[JobId, Job] = {}
+        self._job_of: dict[SliceId, JobId] = {}
         self._ran_before: dict[str, timedelta] = {}
         """How long the cells took that a server had run when it was ended, by its first name."""
         self._round_planned = False
@@ -260,8 +263,8 @@ class FirstCome:
             if slice_id in self._servers:
                 if change.loses:
                     self._lose(slice_id)
-            elif change.sends_back:
-                self._send_back(JobId(slice_id))
+            elif change.sends_back and slice_id in self._job_of:
+                self._send_back(self._job_of[slice_id])
         self.pieces.forget(change)
         self._plan_round()
 
@@ -275,10 +278,12 @@ class FirstCome:
             self._again(server, server.asked.cells[server.cells_begun - 1])
 
     def _send_back(self, job_id: JobId) -> None:
-        job, held = self._running.pop(job_id), self.pieces.held[SliceId(job_id)]
-        now, (_, cards) = self.clock.now, self.pieces.part_of(held.holding)
+        job, now = self._running.pop(job_id), self.clock.now
+        held = self.pieces.held[job.slices[0]]
+        _, part = self.pieces.part_of(held.holding)
+        cards = len(job.slices) * part
         self.record.sent_back.append(SentBack(job_id, now, cards, now - held.began))
-        self._give_back(SliceId(job_id))
+        self._end_job(job)
         job.has_begun = True
         waiting = {**self._waiting, job_id: job}
         self._waiting = dict(sorted(waiting.items(), key=lambda each: each[1].asked.at))
@@ -307,10 +312,11 @@ class FirstCome:
         self._round_planned = False
         kinds = open_kinds(self.pieces.holdings)
         limits = JobLimits(self.pieces.holdings, self._limits)
-        without_room: set[tuple[int | None, int, frozenset[GpuKind]]] = set()
+        without_room: set[tuple[int | None, int, int, frozenset[GpuKind]]] = set()
         for job_id, job in tuple(self._waiting.items()):
             may = self._may_have(job, limits, kinds)
-            asks = job.waiting.memory_mib, job.waiting.compute_milli, frozenset(may)
+            waiting = job.waiting
+            asks = waiting.memory_mib, waiting.compute_milli, waiting.gpus, frozenset(may)
             if asks not in without_room and not self._begin_where_it_fits(job_id, may, limits):
                 without_room.add(asks)
 
@@ -336,31 +342,45 @@ class FirstCome:
         pools = self.pieces.holdings.document.pools
         lending = [PoolName(name) for name, pool in pools.items() if pool.lend]
         amounts = {kind: job.waiting.amount_on(kind) for kind in may}
-        gpu_id = cards.best_fit(amounts, lending)
-        if gpu_id is None:
+        if job.asked.gpus > 1:
+            gpu_ids = cards.together(amounts, lending, job.asked.gpus)
+        else:
+            gpu_id = cards.best_fit(amounts, lending)
+            gpu_ids = () if gpu_id is None else (gpu_id,)
+        if not gpu_ids:
             return False
-        kind = cards.kind_of(gpu_id)
+        kind = cards.kind_of(gpu_ids[0])
         limits.take(job.waiting, kind, may[kind])
-        self._begin(job_id, gpu_id, amounts[kind])
+        self._begin(job_id, gpu_ids, amounts[kind])
         return True
 
-    def _begin(self, job_id: JobId, gpu_id: GpuId, amount: GpuAmount) -> None:
+    def _begin(self, job_id: JobId, gpu_ids: tuple[GpuId, ...], amount: GpuAmount) -> None:
         job, now = self._waiting.pop(job_id), self.clock.now
-        held = self.pieces.take(job.asked, gpu_id, amount, job.waiting.group)
-        held.runs_since = now
+        job.slices = slice_ids_of(job_id, len(gpu_ids))
+        for slice_id, gpu_id in zip(job.slices, gpu_ids, strict=True):
+            held = self.pieces.take(job.asked, gpu_id, amount, job.waiting.group, slice_id)
+            held.runs_since = now
+            self._job_of[slice_id] = job_id
         self._running[job_id] = job
+        first = self.pieces.held[job.slices[0]]
         if not job.has_begun:
-            cards = cards_on(amount, self.pieces.cards.kind_of(gpu_id))
-            waited = JobWaited(job.asked.name, held.who, cards, job.asked.at, now, started=True)
+            cards = len(gpu_ids) * cards_on(amount, self.pieces.cards.kind_of(gpu_ids[0]))
+            waited = JobWaited(job.asked.name, first.who, cards, job.asked.at, now, started=True)
             self.record.job_waits.append(waited)
-        done = partial(self._job_is_done, job_id, held)
+        done = partial(self._job_is_done, job_id, first)
         self.clock.at(now + job.asked.works, Phase.ENDS, job_id, done)
 
     def _job_is_done(self, job_id: JobId, held: Held) -> None:
-        if self.pieces.held.get(SliceId(job_id)) is held:
+        job = self._running.get(job_id)
+        if job is not None and self.pieces.held.get(job.slices[0]) is held:
             del self._running[job_id]
             self.record.jobs_done[job_id] = self.clock.now
-            self._give_back(SliceId(job_id))
+            self._end_job(job)
+
+    def _end_job(self, job: Job) -> None:
+        for slice_id in job.slices:
+            del self._job_of[slice_id]
+            self._give_back(slice_id)
 
     def _give_back(self, slice_id: SliceId) -> None:
         self.pieces.give_back(slice_id)

@@ -1,5 +1,6 @@
 """Cards of which each piece is one slice's, or one job's, until it ends."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -7,7 +8,7 @@ from sublet_quota.amounts.gpu_amounts import WHOLE_GPU_MILLI, GpuAmount
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.holdings.gpu_load import GpuFacts
 from sublet_quota.holdings.holdings import Holdings
-from sublet_quota.names.ids import GpuId, PoolName
+from sublet_quota.names.ids import GpuId, NodeId, PoolName
 
 
 @dataclass(slots=True)
@@ -73,6 +74,19 @@ class OwnCards:
             and card.has(amount)
         ]
         return min(found)[2] if found else None
+
+    def together(
+        self, amounts: Mapping[GpuKind, GpuAmount], pools: Iterable[PoolName], number: int
+    ) -> tuple[GpuId, ...]:
+        """Return so many cards of one node and kind, of the one with the fewest that fit."""
+        among = frozenset(pools)
+        found: defaultdict[tuple[NodeId, GpuKind], list[GpuId]] = defaultdict(list)
+        for card in self._cards.values():
+            amount = amounts.get(card.facts.kind)
+            if card.pool in among and amount is not None and card.has(amount):
+                found[card.facts.node, card.facts.kind].append(card.facts.gpu_id)
+        enough = [each for each in found.values() if len(each) >= number]
+        return tuple(min(enough, key=len, default=[])[:number])
 
     def take(self, gpu_id: GpuId, amount: GpuAmount) -> None:
         """Give away a piece of a card."""

@@ -37,11 +37,18 @@ class Pieces:
         self.cards = OwnCards(self.holdings)
         self.held: dict[SliceId, Held] = {}
 
-    def take(self, asked: Asked, gpu_id: GpuId, amount: GpuAmount, group: GroupName | None) -> Held:
-        """Give somebody a piece of a card."""
+    def take(
+        self,
+        asked: Asked,
+        gpu_id: GpuId,
+        amount: GpuAmount,
+        group: GroupName | None,
+        slice_id: SliceId | None = None,
+    ) -> Held:
+        """Give somebody a piece of a card; ``slice_id``: its name, where it is not who asks."""
         now, is_job = self._clock.now, isinstance(asked, AskedJob)
         holding = Holding(
-            slice_id=SliceId(asked.name),
+            slice_id=slice_id or SliceId(asked.name),
             owner=UserName(asked.owner),
             holder=Holder.JOB if is_job else Holder.NOTEBOOK,
             gpu_id=gpu_id,

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from sublet_quota.closed_loop.asks.asked import Manner
 from sublet_quota.closed_loop.card.card_changes import CardChanges
@@ -230,6 +231,7 @@ class Cards:
         model.settle()
         self._heard.room_changed()
         self.changes.settled(gpu_id)
+        self._tell_together(model)
         looks_at = model.looks_at()
         if looks_at is not None and looks_at != self._looks.get(gpu_id):
             self._looks[gpu_id] = looks_at
@@ -237,6 +239,22 @@ class Cards:
         done, self._done = self._done, []
         for slice_id in done:
             self._heard.has_done(slice_id)
+
+    def _tell_together(self, model: CardModel) -> None:
+        """Look at the other cards of jobs on several that can go on from now on, or no more."""
+        for served in model.slices.values():
+            if not served.together or served.told_ready is served.is_ready:
+                continue
+            served.told_ready = served.is_ready
+            for other in served.together:
+                if other is not served and other.slice_id in self._placed:
+                    gpu_id, now = self.where(other.slice_id), self._clock.now
+                    self._clock.at(now, Phase.ENDS, gpu_id, partial(self._look_again, gpu_id))
+
+    def _look_again(self, gpu_id: GpuId) -> None:
+        if gpu_id in self.models:
+            self.pass_time(gpu_id)
+            self.settle(gpu_id)
 
     def tell_held(self, held: Callable[[HeldOnCard], None] | None) -> None:
         """Tell from now on who holds what on cards; ``None``: that is told no more."""
@@ -325,7 +343,8 @@ class Cards:
             return
         placed, slice_id = self._placed[served.slice_id], served.slice_id
         if served.is_job:
-            waited = JobWaited(slice_id, placed.who, placed.cards, asked_at, now, started=True)
+            cards = placed.cards * max(1, len(served.together))
+            waited = JobWaited(slice_id, placed.who, cards, asked_at, now, started=True)
             self._record.job_waits.append(waited)
         else:
             began = CellBegan(slice_id, placed.who, placed.worst, asked_at, now - asked_at)

@@ -43,6 +43,11 @@ class SliceOnCard:
     off_since: datetime | None = None
     """Since when it is not charged: a job that stands still, an idle slice that is lent."""
 
+    together: tuple["SliceOnCard", ...] = field(default=(), repr=False, compare=False)
+    """All slices of a job on several cards: none of them computes while another cannot."""
+    told_ready: bool = False
+    """Whether the others know that this one could compute."""
+
     def __post_init__(self) -> None:
         """Begin idle, or for a job at work, with nothing on the card."""
         self.since = self.state_since = self.began
@@ -57,8 +62,16 @@ class SliceOnCard:
 
     @property
     def could_run(self) -> bool:
-        """Whether it has work, its promise, and its bytes on the card."""
-        return self.work_left_s > 0 and self.gate_open and self.state is SliceState.RESIDENT
+        """Whether it has work, its promise, and its bytes on the card, as all beside it have."""
+        if self.work_left_s <= 0 or not self.is_ready:
+            return False
+        return not self.together or all(each.is_ready for each in self.together)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether nothing here is in its way: its work is done, or its room is there."""
+        is_there = self.gate_open and self.state is SliceState.RESIDENT
+        return is_there or (self.is_job and self.work_left_s <= 0)
 
     @property
     def rests_since(self) -> datetime | None:

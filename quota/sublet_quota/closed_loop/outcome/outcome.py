@@ -56,14 +56,14 @@ class Ran:
     asked: tuple[Asked, ...]
     cards: Mapping[str, int]
     """How many cards there are of each type."""
-    more_cards: Mapping[str, timedelta] = field(default_factory=dict)
-    """For how long there were more cards of each type, all together, or fewer (below zero)."""
-    about: str = ""
-    """What a policy is, and gives up."""
     watts: Mapping[str, Watts] = field(default_factory=dict)
     """By type; of a type that is not here no energy is told."""
     has_guarantees: bool = True
     """Whether guarantees mean anything: else nothing counts as borrowed."""
+    more_cards: Mapping[str, timedelta] = field(default_factory=dict)
+    """For how long there were more cards of each type, all together, or fewer (below zero)."""
+    about: str = ""
+    """What a policy is, and gives up."""
 
 
 def outcome_of(ran: Ran, record: Record, unmet: tuple[UnmetGuarantee, ...] = ()) -> Outcome:

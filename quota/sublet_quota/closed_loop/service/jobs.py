@@ -2,12 +2,12 @@
 
 Which job is next and where it goes say ``admit_job``, ``JobOrder`` and ``plan_queue``, with the
 room that each card's agent reports as lendable; what that makes of others becomes true as for a
-slice. Of several cards a job is not here: today's queue places each on one.
+slice. A job on several cards has a slice on each, and runs while all of them can.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from sublet_quota.admission.jobs_going_on import jobs_to_go_on
@@ -16,16 +16,22 @@ from sublet_quota.closed_loop.asks.asked import AskedJob
 from sublet_quota.closed_loop.card.slice_on_card import SliceOnCard
 from sublet_quota.closed_loop.clock import Phase
 from sublet_quota.closed_loop.record.records import JobWaited, SentBack, Who
+from sublet_quota.closed_loop.service.job_wishes import job_counts, job_wish_of
 from sublet_quota.closed_loop.service.parts import Parts
-from sublet_quota.closed_loop.service.servers import part_of_a_card
+from sublet_quota.closed_loop.service.several_cards import (
+    Together,
+    by_cards,
+    kept_cards,
+    place_together,
+    slice_ids_of,
+)
 from sublet_quota.document.right_values import Rights
 from sublet_quota.holdings.gpu_load import Holding, cards_on
-from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.jobs.entitled_places import EntitledPlaces
 from sublet_quota.jobs.job_admission import AdmittedJob, admit_job
 from sublet_quota.jobs.job_placement import JobPlacement
 from sublet_quota.jobs.job_queue import BesideOthers, QueuePlan, plan_queue
-from sublet_quota.jobs.lendable_room import lendable_gpus
+from sublet_quota.jobs.lendable_room import LendableGpu, lendable_gpus
 from sublet_quota.jobs.payers.job_limits import (
     JobLimits,
     KnownLimits,
@@ -33,15 +39,14 @@ from sublet_quota.jobs.payers.job_limits import (
 )
 from sublet_quota.jobs.payers.job_rights import KnownRights
 from sublet_quota.jobs.payers.recharged_jobs import RechargedJobs, RunningJob
-from sublet_quota.jobs.requested_job import JobCounts, RequestedJob
+from sublet_quota.jobs.requested_job import JobCounts
 from sublet_quota.jobs.turns.job_order import HeldCards, JobOrder, entitled_with, open_kinds
 from sublet_quota.jobs.turns.past_uses import NO_PAST_USE, UsedBy, estimate_of
 from sublet_quota.jobs.waiting_job import WaitingJob
-from sublet_quota.names.ids import GroupName, JobId, SliceId, UserName
+from sublet_quota.names.ids import JobId, NodeId, SliceId, UserName
 from sublet_quota.placement.reserved_room import lies_elsewhere
 from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.residency.snapshot import Holder, Rank
-from sublet_quota.shares.lots import lot_of
 
 
 @dataclass(slots=True)
@@ -53,6 +58,9 @@ class _Job:
     waiting: WaitingJob
     has_begun: bool = False
     """Whether it has computed before, and was sent back since."""
+    slices: tuple[SliceId, ...] = ()
+    at_work: set[SliceId] = field(default_factory=set)
+    """Those of its slices whose work is not done."""
 
 
 class Jobs:
@@ -68,6 +76,7 @@ class Jobs:
         self.waiting: dict[JobId, _Job] = {}
         self._placed: dict[JobId, _Job] = {}
         self._ranks: dict[JobId, Rank] = {}
+        self._job_of: dict[SliceId, JobId] = {}
         self._pauses_end: set[datetime] = set()
         """When it is looked again at jobs that were held back again and again."""
         parts.asking["jobs"] = self.asking
@@ -93,7 +102,7 @@ class Jobs:
 
     def is_here(self, slice_id: SliceId) -> bool:
         """Whether a slice is a job's."""
-        return JobId(slice_id) in self._placed
+        return slice_id in self._job_of
 
     def round(self) -> None:
         """Look at the queue: let go on who was held back, and place what has room."""
@@ -108,11 +117,37 @@ class Jobs:
         past = parts.past()
         jobs = [self._with_rights(job, kinds) for job in self.waiting.values()]
         ordered = JobOrder(holdings, past).waiting(jobs, *self._jobs_placed())
-        lendable, limits = parts.cards.lendable_mib(), JobLimits(holdings, self._limits)
-        self.plan = plan_queue(
-            ordered,
-            lendable_gpus(holdings, lendable),
-            lending=parts.manner.lending,
+        kept: frozenset[tuple[NodeId, int]] = frozenset()
+        self.plan = QueuePlan()
+        for some in by_cards(ordered):
+            if some[0].gpus == 1:
+                plan = self._planned(some, kinds, kept)
+                kept |= kept_cards(plan)
+                waits = (*self.plan.waits, *plan.waits)
+                self.plan = QueuePlan((*self.plan.placements, *plan.placements), waits)
+                for placement in plan.placements:
+                    self._place(placement.job, (placement,))
+            elif (together := self._together(some[0], kept)) is not None:
+                placements = (*self.plan.placements, *together.cards)
+                self.plan = replace(self.plan, placements=placements)
+                self._place(together.job, together.cards)
+        self.tell_ranks()
+        if self.plan.placements:
+            self._changed()
+
+    def _planned(
+        self,
+        jobs: tuple[WaitingJob, ...],
+        kinds: Mapping[GpuKind, str],
+        kept: AbstractSet[tuple[NodeId, int]],
+    ) -> QueuePlan:
+        """Return what can be placed of jobs of one card, which are in their order."""
+        holdings, manner = self._parts.holdings, self._parts.manner
+        lendable, limits = self._parts.cards.lendable_mib(), JobLimits(holdings, self._limits)
+        return plan_queue(
+            jobs,
+            _not_kept(lendable_gpus(holdings, lendable), kept),
+            lending=manner.lending,
             limits=limits,
             beside=BesideOthers(
                 EntitledPlaces(holdings, lendable),
@@ -121,11 +156,15 @@ class Jobs:
                 holdings.lot,
             ),
         )
-        for placement in self.plan.placements:
-            self._place(placement)
-        self.tell_ranks()
-        if self.plan.placements:
-            self._changed()
+
+    def _together(self, job: WaitingJob, kept: AbstractSet[tuple[NodeId, int]]) -> Together | None:
+        """Return where a job of several cards can begin now."""
+        holdings = self._parts.holdings
+        if not self._parts.manner.lending:
+            return None
+        gpus = _not_kept(lendable_gpus(holdings, self._parts.cards.lendable_mib()), kept)
+        beside = BesideOthers(host_memory=holdings.host_memory, lot=holdings.lot)
+        return place_together(job, gpus, JobLimits(holdings, self._limits), beside)
 
     def _let_go_on(self) -> None:
         parts, now = self._parts, self._parts.clock.now
@@ -155,58 +194,69 @@ class Jobs:
         holdings = self._parts.holdings
         order = JobOrder(holdings, NO_PAST_USE)
         for place, job in enumerate(order.placed(*self._jobs_placed())):
-            slice_id = SliceId(job.job_id)
             self._ranks[job.job_id] = job.rank
-            holding = holdings.slice(slice_id)
-            if holding is not None and holding.job_rank is not job.rank:
-                holdings.put(replace(holding, job_rank=job.rank))
-            in_the_way = holding is not None and self._is_in_the_way(holding)
-            told = Rank.BORROWED if in_the_way else job.rank
-            self._parts.cards.rank(slice_id, told, place)
+            for slice_id in self._placed[job.job_id].slices:
+                self._tell_rank(slice_id, job.rank, place)
+
+    def _tell_rank(self, slice_id: SliceId, rank: Rank, place: int) -> None:
+        holdings = self._parts.holdings
+        holding = holdings.slice(slice_id)
+        if holding is not None and holding.job_rank is not rank:
+            holdings.put(replace(holding, job_rank=rank))
+        in_the_way = holding is not None and self._is_in_the_way(holding)
+        told = Rank.BORROWED if in_the_way else rank
+        self._parts.cards.rank(slice_id, told, place)
 
     def _is_in_the_way(self, holding: Holding) -> bool:
         """Whether a job is in room that is kept for others, on no card of its group's."""
         is_kept = holding.gpu_id in self._parts.kept
         return is_kept and lies_elsewhere(self._parts.holdings, holding)
 
-    def is_done(self, slice_id: SliceId) -> None:
-        """End a job that has done its work."""
-        job = self._leave(slice_id)
-        self._parts.record.jobs_done[slice_id] = self._parts.clock.now
+    def is_done(self, slice_id: SliceId) -> bool:
+        """End a job that has done its work, on all its cards; return whether it has."""
+        job = self._placed[self._job_of[slice_id]]
+        job.at_work.discard(slice_id)
+        if job.at_work:
+            return False
+        self._leave(job)
+        self._parts.record.jobs_done[job.waiting.job_id] = self._parts.clock.now
         owner = job.waiting.owner
         self._last_runs[owner] = (job.asked.works, *self._last_runs.get(owner, ()))[:5]
+        return True
 
     def send_back(self, slice_id: SliceId) -> None:
         """Let a job wait again, as its card takes it no more: it begins anew, and keeps its age."""
         parts, now = self._parts, self._parts.clock.now
-        job = self._placed[JobId(slice_id)]
-        served, card = parts.cards.slice(slice_id), parts.cards.where(slice_id)
-        facts = parts.cards.models[card].facts
-        ran = job.asked.works - timedelta(seconds=served.work_left_s)
-        cards = cards_on(served.amount, facts.kind)
+        job = self._placed[self._job_of[slice_id]]
+        served = [parts.cards.slice(each) for each in job.slices]
+        left_s = max(each.work_left_s for each in served)
+        ran = job.asked.works - timedelta(seconds=left_s)
+        facts = parts.cards.models[parts.cards.where(slice_id)].facts
+        cards = len(served) * cards_on(served[0].amount, facts.kind)
         parts.record.sent_back.append(SentBack(job.asked.name, now, cards, ran))
-        job.has_begun |= served.asked_at is None
-        self._leave(slice_id)
+        job.has_begun |= served[0].asked_at is None
+        self._leave(job)
         self.waiting[job.waiting.job_id] = job
 
-    def _leave(self, slice_id: SliceId) -> _Job:
+    def _leave(self, job: _Job) -> None:
         parts = self._parts
-        job = self._placed.pop(JobId(slice_id))
+        del self._placed[job.waiting.job_id]
         self._ranks.pop(job.waiting.job_id, None)
-        parts.cards.remove(slice_id)
-        parts.uses.end(slice_id, parts.holdings, parts.clock.now)
-        parts.holdings.remove(slice_id)
-        parts.pauses.forget(slice_id)
-        return job
+        for slice_id in job.slices:
+            del self._job_of[slice_id]
+            parts.cards.remove(slice_id)
+            parts.uses.end(slice_id, parts.holdings, parts.clock.now)
+            parts.holdings.remove(slice_id)
+            parts.pauses.forget(slice_id)
 
     def finish(self) -> None:
         """Note who waits at the end."""
         parts = self._parts
-        began = {JobId(slice_id) for slice_id in self._placed}
+        began = set(self._placed)
         for job_id, job in {**self.waiting, **self._placed}.items():
             if job.has_begun:
                 continue
-            if job_id in began and parts.cards.slice(SliceId(job_id)).asked_at is None:
+            if job_id in began and parts.cards.slice(job.slices[0]).asked_at is None:
                 continue
             who = Who(job.waiting.owner, job.waiting.group, is_job=True)
             parts.record.job_waits.append(
@@ -251,75 +301,98 @@ class Jobs:
 
     def _running(self, kinds: Mapping[GpuKind, str]) -> Iterator[RunningJob]:
         """Yield the jobs that have their place and that other groups could pay."""
-        for holding, kind, gpu_type in self._slices():
-            job_id = JobId(holding.slice_id)
-            rank = self._ranks.get(job_id, Rank.BORROWED)
-            ranked = replace(self._with_rights(self._placed[job_id], kinds), rank=rank)
+        for job, holding, kind, gpu_type in self._slices():
+            rank = self._ranks.get(job.waiting.job_id, Rank.BORROWED)
+            ranked = replace(self._with_rights(job, kinds), rank=rank)
             yield RunningJob(ranked, holding.slice_id, kind, gpu_type, holding.since)
 
     def _jobs_placed(self) -> tuple[tuple[WaitingJob, ...], HeldCards]:
         held = {
-            JobId(holding.slice_id): (gpu_type, cards_on(holding.amount, kind))
-            for holding, kind, gpu_type in self._slices()
+            job.waiting.job_id: (gpu_type, len(job.slices) * cards_on(holding.amount, kind))
+            for job, holding, kind, gpu_type in self._slices()
         }
         return tuple(job.waiting for job in self._placed.values()), held
 
-    def _slices(self) -> Iterator[tuple[Holding, GpuKind, str]]:
-        """Yield the slices of jobs that have their place, with kind and type of their cards."""
+    def _slices(self) -> Iterator[tuple[_Job, Holding, GpuKind, str]]:
+        """Yield each job's first slice that has its place, with kind and type of its card."""
         holdings = self._parts.holdings
-        for job_id in self._placed:
-            holding = holdings.slice(SliceId(job_id))
+        for job in self._placed.values():
+            holding = holdings.slice(job.slices[0])
             facts = None if holding is None else holdings.gpu(holding.gpu_id)
             gpu_type = None if holding is None else holdings.type_of(holding.gpu_id)
             if holding is not None and facts is not None and gpu_type is not None:
-                yield holding, facts.kind, gpu_type
+                yield job, holding, facts.kind, gpu_type
 
-    def _place(self, placement: JobPlacement) -> None:
-        parts, job_id = self._parts, placement.job.job_id
-        now, job = parts.clock.now, self.waiting.pop(job_id)
-        holds_back = jobs_that_make_way(
-            parts.holdings,
-            placement,
-            lambda: entitled_with(parts.holdings, placement, *self._jobs_placed()),
-        )
-        job.waiting = replace(job.waiting, group=placement.job.group)
+    def _place(self, placed: WaitingJob, places: tuple[JobPlacement, ...]) -> None:
+        """Let a job begin, on one card or on several at once."""
+        parts, job_id = self._parts, placed.job_id
+        job = self.waiting.pop(job_id)
+        holds_back: tuple[SliceId, ...] = ()
+        if len(places) == 1:
+            holds_back = jobs_that_make_way(
+                parts.holdings,
+                places[0],
+                lambda: entitled_with(parts.holdings, places[0], *self._jobs_placed()),
+            )
+        job.waiting = replace(job.waiting, group=placed.group)
+        job.slices = slice_ids_of(job_id, len(places))
+        job.at_work = set(job.slices)
         self._placed[job_id] = job
-        self._let_others_change(placement)
+        for placement in places:
+            self._let_others_change(placement)
         parts.hold_back(holds_back, held_back=True)
+        served = [
+            self._begin(job, slice_id, placement, placed.rank)
+            for slice_id, placement in zip(job.slices, places, strict=True)
+        ]
+        if len(served) > 1:
+            for each in served:
+                each.together = tuple(served)
+        who = Who(job.waiting.owner, placed.group, is_job=True)
+        for each, placement in zip(served, places, strict=True):
+            parts.cards.add(each, who, placement.gpu_id)
+
+    def _begin(
+        self, job: _Job, slice_id: SliceId, placement: JobPlacement, rank: Rank
+    ) -> SliceOnCard:
+        """Enter a job's slice, and return it as it comes to its card."""
+        parts, now = self._parts, self._parts.clock.now
+        self._job_of[slice_id] = job.waiting.job_id
         holding = Holding(
-            slice_id=SliceId(job_id),
+            slice_id=slice_id,
             owner=job.waiting.owner,
             holder=Holder.JOB,
             gpu_id=placement.gpu_id,
             pool=placement.pool,
             amount=placement.amount,
-            group=placement.job.group,
+            group=job.waiting.group,
             named=job.admitted.named,
             member_of=job.admitted.member_of,
             since=now,
-            job_rank=placement.job.rank,
+            job_rank=rank,
+            job_id=job.waiting.job_id if len(job.slices) > 1 else None,
         )
         parts.holdings.put(holding)
         parts.charge(holding, self._estimate(job))
-        served = SliceOnCard(
-            slice_id=holding.slice_id,
+        waits_from = None if job.has_begun or slice_id != job.slices[0] else job.asked.at
+        return SliceOnCard(
+            slice_id=slice_id,
             holder=Holder.JOB,
             amount=placement.amount,
             fills_mib=placement.amount.memory_mib,
             began=now,
-            rank=placement.job.rank,
+            rank=rank,
             entitlement=len(self._placed),
             work_left_s=job.asked.works.total_seconds(),
-            asked_at=None if job.has_begun else job.asked.at,
+            asked_at=waits_from,
         )
-        who = Who(job.waiting.owner, placement.job.group, is_job=True)
-        parts.cards.add(served, who, placement.gpu_id)
 
     def _let_others_change(self, placement: JobPlacement) -> None:
         self._parts.others_change(placement, placement.job.group)
         for slice_id, group in placement.recharged:
-            other = self._placed.get(JobId(slice_id))
-            if other is not None:
+            job_id = self._job_of.get(slice_id)
+            if job_id is not None:
+                other = self._placed[job_id]
                 other.waiting = replace(other.waiting, group=group)
 
     def _counts(self, owner: str) -> JobCounts:
@@ -328,32 +401,7 @@ class Jobs:
         return job_counts(self._parts.holdings, (job.waiting for job in jobs), owner)
 
 
-def job_wish_of(holdings: Holdings, asked: AskedJob) -> RequestedJob:
-    """Return what is wished for with a job."""
-    memory_mib, compute_milli = part_of_a_card(holdings, asked.cards, asked.gpu_type)
-    return RequestedJob(
-        owner=asked.owner,
-        groups=asked.groups,
-        memory_mib=None if asked.cards >= 1 else memory_mib,
-        compute_milli=compute_milli,
-        gpu_type=asked.gpu_type,
-        priority=asked.priority,
-        group=asked.group,
-        max_run=asked.max_run,
-        lot=lot_of(asked.name),
-        may_go_first=asked.priority > 0,
-    )
-
-
-def job_counts(holdings: Holdings, jobs: Iterable[WaitingJob], owner: str) -> JobCounts:
-    """Return how many jobs wait or run, of these."""
-    of_group: Counter[GroupName] = Counter()
-    own: Counter[GroupName] = Counter()
-    of_owner = 0
-    for job in jobs:
-        is_own = job.owner == owner
-        of_owner += is_own
-        for name in holdings.document.path_of_payer(job.group):
-            of_group[name] += 1
-            own[name] += is_own
-    return JobCounts(of_owner, of_group, own)
+def _not_kept(
+    gpus: Iterable[LendableGpu], kept: AbstractSet[tuple[NodeId, int]]
+) -> tuple[LendableGpu, ...]:
+    return tuple(gpu for gpu in gpus if (gpu.facts.node, gpu.facts.index) not in kept)

@@ -130,7 +130,7 @@ def _session(
 
 
 def _pods(rows: Iterable[tuple[int, Mapping[str, str]]], taken: Taken) -> tuple[AskedJob, ...]:
-    """Pods with GPUs as jobs; of several cards as many jobs of one."""
+    """Pods with GPUs as jobs, each on cards of one node."""
     first = taken.first_day * _DAY_S
     last = first + taken.days * _DAY_S
     jobs: list[AskedJob] = []
@@ -143,17 +143,16 @@ def _pods(rows: Iterable[tuple[int, Mapping[str, str]]], taken: Taken) -> tuple[
             continue
         owner = f"user-{lot_of(row['name']) % _SUBMITTERS}"
         milli = int(_number(row, "gpu_milli", line)) or WHOLE_GPU_MILLI
-        part = Fraction(milli, WHOLE_GPU_MILLI) if cards == 1 else WHOLE_CARD
-        jobs += (
+        part = min(Fraction(milli, WHOLE_GPU_MILLI), WHOLE_CARD) if cards == 1 else Fraction(cards)
+        jobs.append(
             AskedJob(
-                name=f"{row['name']}/{number}",
+                name=f"{row['name']}/0",
                 at=taken.begins + timedelta(seconds=at - first),
                 owner=owner,
                 groups=taken.group_of(owner),
                 works=timedelta(seconds=lasted),
-                cards=min(part, WHOLE_CARD),
+                cards=part,
             )
-            for number in range(cards)
         )
         _refuse_many(line, len(jobs))
     return tuple(jobs)
