@@ -374,3 +374,4 @@ class Assembly:
         self.service.card_changes.look()
         if self.service.places.look():
             self.connections.assign_all()
+        self.service.capacity.keep_ready()

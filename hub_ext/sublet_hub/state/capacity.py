@@ -161,6 +161,10 @@ class Capacity:
         self._take_over(timedelta())
         return True
 
+    def keep_ready(self) -> None:
+        """Reckon now what else the next who asks would wait for."""
+        self.holdings.be_ready()
+
     def spend(self, spent: Spent) -> bool:
         """Let these budgets be over; return whether slices count otherwise now."""
         changed = bool(self.holdings.spend(spent))

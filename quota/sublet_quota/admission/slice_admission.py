@@ -10,7 +10,7 @@ of others a payer whose budget is not over, and of these the one with most room 
 then the smaller amount, then the cheaper type. Exact ties go by the request's lot.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, MutableMapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
@@ -54,6 +54,9 @@ _FURTHEST: Final = (Rule.RIGHT, Rule.BUDGET, Rule.CARDS, Rule.LIMIT, Rule.ROOM)
 """The order of the checks: where payers and kinds of GPU answer differently, what came furthest is
 told.
 """
+
+Person = tuple[str, tuple[str, ...]]
+"""Who asks, and their groups: what rights follow from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +110,17 @@ class Admission:
     """Why not, of what was refused."""
 
 
-def admit(holdings: Holdings, wish: RequestedSlice) -> Admission:
-    """Return what the quotas allow of what is wished for, and why not the rest."""
-    rights = rights_of(holdings.document, wish.owner, wish.groups)
+def admit(
+    holdings: Holdings, wish: RequestedSlice, known: MutableMapping[Person, Rights] | None = None
+) -> Admission:
+    """Return what the quotas allow of what is wished for, and why not the rest.
+
+    ``known``: the rights that were looked up under this document already; it becomes more.
+    """
+    known, person = {} if known is None else known, (wish.owner, wish.groups)
+    if person not in known:
+        known[person] = rights_of(holdings.document, *person)
+    rights = known[person]
     payers = choose_payers(rights, wish.group)
     if isinstance(payers, Denial):
         return Admission(rights, (), (), (), (payers,))

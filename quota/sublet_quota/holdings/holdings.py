@@ -47,6 +47,12 @@ class Holdings(Entries):
         copy.begin_with(held.laid_out)
         return copy
 
+    def be_ready(self) -> None:
+        """Reckon where guarantees lie, and the host memory: the next who asks waits for neither."""
+        for gpu_type in self.types():
+            self.layout(gpu_type)
+        self.host_memory.rooms()
+
     def under(
         self, document: QuotaDocument, now: datetime, grace: timedelta | None = None
     ) -> "Holdings":
@@ -88,8 +94,9 @@ class Holdings(Entries):
             anew._take_over(held, {**held.slices, **graced}.values(), steps, in_force)
         anew._graces_until = now + grace if grace else None
         anew.begin_with(held.laid_out)
-        # The layouts, too: whoever takes these holdings over looks at the changes alone.
+        # All of it: whoever takes these holdings over looks at the changes alone.
         anew.ranks_changed()
+        anew.be_ready()
         return anew
 
     def catch_up(self, before: "Holdings") -> None:

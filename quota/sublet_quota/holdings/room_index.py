@@ -51,6 +51,15 @@ class RoomIndex:
         ):
             del entries[bisect_left(entries, entry)]
 
+    def on_cards(self, gpu_ids: Iterable[GpuId]) -> "RoomIndex":
+        """Return an index of these alone, as far as they are open here, as they are now."""
+        by_id = {gpu_id: self._by_id[gpu_id] for gpu_id in gpu_ids if gpu_id in self._by_id}
+        rooms = {gpu_id: self.rooms[gpu_id] for gpu_id in by_id}
+        alone = (
+            (rooms[one[4]].alone_mib, rooms[one[4]].alone_milli, *one[2:]) for one in by_id.values()
+        )
+        return RoomIndex(rooms, {}, by_id, sorted(alone), sorted(by_id.values()))
+
     def is_empty(self) -> bool:
         """Whether no GPU is left, open or closed."""
         return not self.rooms and not self.closed

@@ -6,11 +6,10 @@ and without order: neither names nor the order of keys matter.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from math import lcm
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 from sublet_quota.errors import GroupTreeError
 from sublet_quota.shares.cards import NO_CARD, in_units, total, whole_units
@@ -93,55 +92,50 @@ def wanted(
     return wants
 
 
-@dataclass(frozen=True, slots=True)
-class _Gap:
+class _Gap(NamedTuple):
     """What a node still asks for beyond its guarantee, in units of a card."""
 
     name: NodeName
     weight: int
     units: int
+    guaranteed: int
 
 
 def _among(
     siblings: Sequence[GroupNode], room: Fraction, wants: Mapping[NodeName, Fraction]
 ) -> Mapping[NodeName, Fraction]:
-    shares = {node.name: min(node.guaranteed, wants[node.name]) for node in siblings}
-    units = whole_units((room, *shares.values(), *(wants[name] for name in shares)))
+    shares = {node.name: wants[node.name] for node in siblings}
+    guaranteed = (node.guaranteed for node in siblings)
+    units = whole_units((room, *shares.values(), *guaranteed))
     weighted: list[_Gap] = []
     weightless: list[_Gap] = []
     rest = in_units(room, units)
     for node in siblings:
-        floor = in_units(shares[node.name], units)
-        rest -= floor
-        gap = _Gap(node.name, node.weight or 1, in_units(wants[node.name], units) - floor)
-        if gap.units:
+        asked, floor = in_units(shares[node.name], units), in_units(node.guaranteed, units)
+        rest -= min(asked, floor)
+        if asked > floor:
+            gap = _Gap(node.name, node.weight or 1, asked - floor, floor)
             (weighted if node.weight else weightless).append(gap)
     for gaps in (weighted, weightless):
-        rest = _fill(gaps, rest, shares, wants, units)
+        rest = _fill(gaps, rest, shares, units)
     return shares
 
 
-def _fill(
-    gaps: Sequence[_Gap],
-    rest: int,
-    shares: dict[NodeName, Fraction],
-    wants: Mapping[NodeName, Fraction],
-    units: int,
-) -> int:
+def _fill(gaps: Sequence[_Gap], rest: int, shares: dict[NodeName, Fraction], units: int) -> int:
     """Divide ``rest`` by weight, and return what is left once all have what they ask for.
 
-    Who needs less than their part leaves the others more: these come first.
+    Who needs less than their part leaves the others more: these come first. ``shares`` is what each
+    asks for, and becomes less for who gets less.
     """
     cut = lcm(*{gap.weight for gap in gaps})
     smallest_first = sorted(gaps, key=lambda gap: gap.units * (cut // gap.weight))
     weight_left = sum(gap.weight for gap in gaps)
     for place, gap in enumerate(smallest_first):
         if gap.units * weight_left > rest * gap.weight:
-            level = Fraction(rest, weight_left * units)
             for short in smallest_first[place:]:
-                shares[short.name] += level * short.weight
+                part = short.guaranteed * weight_left + rest * short.weight
+                shares[short.name] = Fraction(part, weight_left * units)
             return 0
-        shares[gap.name] = wants[gap.name]
         rest -= gap.units
         weight_left -= gap.weight
     return rest

@@ -13,7 +13,7 @@ from fractions import Fraction
 
 from sublet_quota.shares.cards import NO_CARD
 from sublet_quota.shares.entitlement import Piece, entitled_sums, held_sums
-from sublet_quota.shares.group_tree import ROOT, GroupTree, NodeName
+from sublet_quota.shares.group_tree import GroupTree, NodeName
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,21 +110,21 @@ class Openings:
         """By leaf: to how many steps a piece may be entitled, and its most cards."""
         self._of_giver: dict[NodeName, tuple[int, _Most]] = {}
 
-    def givers(self) -> Iterator[tuple[NodeName, Fraction | None]]:
+    def givers(self, among: Iterable[NodeName]) -> Iterator[tuple[NodeName, Fraction | None]]:
         """Yield the nodes of which a piece that is not entitled there may make way.
 
-        With each the most cards that such a piece may have; ``None``: any number.
+        With each the most cards that such a piece may have; ``None``: any number. ``among``: of
+        those beside the request's path, and of its own group, these alone.
         """
         taking = self._taking
-        for level, mine in enumerate(taking.path):
-            siblings = (name for name in taking.beside(level) if name != mine)
+        for name in among:
+            level = len(taking.position.tree.paths[name]) - 1
             if taking.is_due(level):
-                yield from ((name, None) for name in siblings)
-            elif taking.is_shared(level):
-                most = ((name, taking.above_share(name)) for name in siblings)
-                yield from ((name, cards) for name, cards in most if cards > 0)
-        if taking.is_due(len(taking.path) - 1):
-            yield taking.request.node, None
+                yield name, None
+            elif taking.is_shared(level) and name not in taking.path:
+                cards = taking.above_share(name)
+                if cards > 0:
+                    yield name, cards
 
     def are_in(self, pieces: Iterable[Piece]) -> bool:
         """Whether one of these pieces may make way."""
@@ -259,11 +259,6 @@ class _Taking:
             apart = (level for level, (mine, theirs) in enumerate(steps) if mine != theirs)
             self._levels[leaf] = next(apart, len(self.path) - 1)
         return self._levels[leaf]
-
-    def beside(self, level: int) -> Iterator[NodeName]:
-        """Yield the nodes that are compared at a step, the request's own among them."""
-        above = self.path[level - 1] if level else ROOT
-        return (node.name for node in self.position.tree.nodes[above].children)
 
     def above_share(self, name: NodeName) -> Fraction:
         """Return what a node holds above its share, or less than nothing."""

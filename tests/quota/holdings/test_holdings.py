@@ -56,6 +56,14 @@ def test_a_slice_counts_on_its_gpu_its_owner_its_group_and_all_above() -> None:
     assert [h.slice_id for h in held.slices_on(GpuId("gpu-0"))] == ["a", "b"]
 
 
+def test_what_is_ready_waits_for_nobody_to_ask() -> None:
+    held = holdings(LAB, *CARDS)
+    assert held.laid_out() == {}
+    held.be_ready()
+    assert held.laid_out().keys() == {"H100"}
+    assert held.under(held.document, NOON).laid_out().keys() == {"H100"}
+
+
 def test_a_job_is_counted_apart_and_takes_no_room_from_notebooks() -> None:
     held = holdings(LAB, job_slice("job", group="nlp"))
     assert held.held_by(UserName("ada")) == held.held(NodeName("nlp")) == Amounts()

@@ -21,7 +21,8 @@ from sublet_quota.placement.slice_placement import Placement, decide_slice, told
 from sublet_quota.reasons.helping import HelpKind
 from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.residency.snapshot import Rank
-from sublet_quota.shares.reclaim import Openings, Taken, take
+from sublet_quota.shares.group_tree import ROOT, NodeName
+from sublet_quota.shares.reclaim import Openings, Position, Taken, take
 
 from tests.support.admission_cases import SmallHub
 from tests.support.quota_cases import H100, L4, gpu
@@ -229,10 +230,11 @@ def test_slices_that_may_go_first_are_found_where_they_are_borrowed(
     question = Question(holdings, wish)
     for option in question.admission.options:
         gpu_type = option.asked.gpu_type
-        openings = Openings(question.position(option), question.request(option))
+        position = question.position(option)
+        openings = Openings(position, question.request(option))
         found = [
             one.slice_id
-            for name, most in openings.givers()
+            for name, most in openings.givers(beside_path(position, option))
             for one in holdings.borrowed_at(gpu_type, name, most)
         ]
         of_type = [one for one in holdings.slices() if holdings.type_of(one.gpu_id) == gpu_type]
@@ -243,6 +245,12 @@ def test_slices_that_may_go_first_are_found_where_they_are_borrowed(
             if piece is not None and openings.are_in([replace(piece, suspendable=True)])
         ]
         assert sorted(found) == sorted(first)
+
+
+def beside_path(position: Position, option: Option) -> list[NodeName]:
+    path, nodes = position.tree.paths[option.node], position.tree.nodes
+    beside = [node.name for name in (ROOT, *path) for node in nodes[name].children]
+    return [name for name in beside if name not in path[:-1]]
 
 
 @settings(max_examples=40, deadline=None)

@@ -18,6 +18,7 @@ from sublet_quota.jobs.payers.job_limits import JobLimits
 from sublet_quota.jobs.waiting_job import WaitingJob
 from sublet_quota.names.home_claim import HomeInUse
 from sublet_quota.names.ids import GpuId, JobId, NodeId, SliceId
+from sublet_quota.placement.finding.question import Question
 from sublet_quota.placement.offers import offers_for
 from sublet_quota.placement.resize import NewSize, Resized, decide_resize
 from sublet_quota.placement.slice_placement import Placement, decide_slice
@@ -109,6 +110,39 @@ def test_what_is_borrowed_goes_to_a_node_where_it_can_be_suspended() -> None:
     answer = made.ask("zoe", size="half")
     assert isinstance(answer, Placement)
     assert answer.gpu_id == "d"
+
+
+FEW = (
+    TYPE
+    + PARTS
+    + dedent("""
+    pools: [{name: interactive, memory_overcommit: 1, compute_overcommit: 1}]
+    groups: {lab: {guaranteed: {H100: 1}}, zoo: {weight: 2}, bee: {}}
+    """)
+)
+asking = st.tuples(st.sampled_from(["zoo", "bee"]), st.sampled_from(["quarter", "half", "whole"]))
+
+
+@given(st.lists(asking, min_size=4, max_size=30), st.sets(st.integers(0, 15), max_size=2), asking)
+def test_where_few_nodes_have_host_memory_they_alone_are_looked_at(
+    asked: list[tuple[str, str]], with_memory: set[int], last: tuple[str, str]
+) -> None:
+    cards = [gpu(f"c{number}", node=f"node-{number}") for number in range(16)]
+    made = SmallHub.under(FEW, *cards)
+    for number, (group, size) in enumerate(asked):
+        made.hand_out(RequestedSlice(f"u{number}", (group,), size), f"s{number}")
+    for number in range(16):
+        tell(made.holdings, 1000 if number in with_memory else 0, NodeId(f"node-{number}"))
+    question = Question(made.holdings, RequestedSlice("eve", last[:1], last[1]))
+    for option in question.admission.options:
+        looked_at = [facts.gpu_id for facts, _ in question.cards(option)]
+        every = Question(made.holdings, question.wish, any_host=True).cards(option)
+        short = option.rank is Rank.BORROWED
+        assert looked_at == [
+            facts.gpu_id
+            for facts, _ in every
+            if not short or int(facts.node.removeprefix("node-")) in with_memory
+        ]
 
 
 def test_room_is_taken_for_a_share_only_where_who_comes_could_be_suspended_too() -> None:

@@ -60,22 +60,35 @@ class Wants:
     def asking(self, asks: Mapping[NodeName, Fraction]) -> Mapping[NodeName, Fraction]:
         """Return what each node wants where these leaves ask for so much beyond what they hold.
 
-        Raises ``GroupTreeError`` where no leaf asks.
+        That goes on changing. Raises ``GroupTreeError`` where no leaf asks.
         """
         self._tree.require_leaves(asks)
-        inside = dict(self._inside) if asks else self._inside
+        ways = {name for leaf in asks for name in (*self._tree.paths[leaf], ROOT)}
+        beside = {name: self._inside[name] for name in ways if name in self._inside}
         for leaf, cards in asks.items():
-            _want(self._tree, inside, leaf, cards)
-        return _Bounded(self._tree, inside)
+            _want(self._tree, beside, leaf, cards)
+        asking = {name: beside.get(name, NO_CARD) for name in ways}
+        return _Bounded(self._tree, self._inside, asking)
 
 
 class _Bounded(Mapping[NodeName, Fraction]):
-    def __init__(self, tree: GroupTree, inside: Mapping[NodeName, Fraction]) -> None:
+    def __init__(
+        self,
+        tree: GroupTree,
+        inside: Mapping[NodeName, Fraction],
+        asking: Mapping[NodeName, Fraction],
+    ) -> None:
+        """``asking``: what it is at those nodes below which somebody asks for more."""
         self._tree = tree
         self._inside = inside
+        self._asking = asking
 
     def __getitem__(self, name: NodeName) -> Fraction:
-        return _within(self._tree.nodes[name].limit, self._inside.get(name, NO_CARD))
+        inside = self._asking.get(name)
+        if inside is None:
+            inside = self._inside.get(name, NO_CARD)
+        limit = self._tree.nodes[name].limit
+        return inside if limit is None else min(inside, limit)
 
     def __iter__(self) -> Iterator[NodeName]:
         return iter(self._tree.nodes)

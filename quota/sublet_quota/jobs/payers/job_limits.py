@@ -75,6 +75,14 @@ class KnownLimits:
         self.document = document
         self._groups: dict[GroupName, tuple[_Level, ...]] = {}
         self._owners: dict[tuple[UserName, tuple[str, ...]], tuple[_Level, ...]] = {}
+        self._limiting: dict[GroupName | None, tuple[GroupName, ...]] = {}
+
+    def groups_of(self, group: GroupName | None) -> tuple[GroupName, ...]:
+        """Return the groups whose limits count what a group pays for."""
+        if group not in self._limiting:
+            levels = self._of_group(group)
+            self._limiting[group] = tuple(one.group for one in levels if one.group is not None)
+        return self._limiting[group]
 
     def of(self, job: WaitingJob) -> tuple[_Level, ...]:
         """Return the limits of a job's payer and owner."""
@@ -203,7 +211,7 @@ class JobLimits:
 
     def groups_with_limits(self, job: WaitingJob) -> tuple[GroupName, ...]:
         """Return the groups whose limits count a job."""
-        return tuple(level.group for level in self._known.of(job) if level.group is not None)
+        return self._known.groups_of(job.group)
 
     def _kept_from(
         self, job: WaitingJob, levels: Iterable[_Level], asked: Amounts, *, by_right: bool

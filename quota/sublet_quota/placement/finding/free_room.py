@@ -72,7 +72,7 @@ def _find_for_payer(question: Question, options: tuple[Option, ...]) -> FreePlac
 def _best(question: Question, option: Option, pool: PoolName, *, shared: bool) -> _Fit | None:
     """Return the best card of one pool for an option, or ``None``."""
     holdings, asked = question.holdings, option.asked
-    index = holdings.kinds_in(pool).get(asked.kind)
+    index = question.index(pool, option)
     if index is None or question.is_short_everywhere(option):
         return None
     layout = holdings.layout(asked.gpu_type)

@@ -3,7 +3,7 @@
 The answer errs on the side of looking: whoever ``shares.reclaim.take`` would take from is in it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -11,6 +11,12 @@ from sublet_quota.shares.cards import NO_CARD
 from sublet_quota.shares.entitlement import Piece
 from sublet_quota.shares.group_tree import ROOT, GroupTree, NodeName
 from sublet_quota.shares.reclaim import Position, Request
+
+Borrowers = dict[NodeName, Sequence[tuple[NodeName, Fraction, Fraction]]]
+"""By node, once that was asked for: those in it that borrow, what each holds, and what it borrows.
+
+Whoever asks for however much, that is the same.
+"""
 
 
 @dataclass(slots=True)
@@ -41,8 +47,8 @@ class Givers:
         return self._of_leaf[leaf]
 
 
-def givers(position: Position, request: Request) -> Givers:
-    """Return who could give anything to a request."""
+def givers(position: Position, request: Request, borrowers: Borrowers) -> Givers:
+    """Return who could give anything to a request; ``borrowers`` becomes more."""
     tree, path = position.tree, position.tree.paths[request.node]
     most: dict[NodeName, Fraction] = {}
     inside = NO_CARD
@@ -57,28 +63,39 @@ def givers(position: Position, request: Request) -> Givers:
                 most[mine] = borrowed
                 inside += borrowed
         if allowed and (due or shared):
-            of_level = _of_siblings(position, path, level, due=due)
+            beside = _borrowers_in(position, path[level - 1] if level else ROOT, borrowers)
+            of_level = _of_siblings(position, path[level], beside, due=due)
             most |= of_level
             inside += sum(of_level.values(), NO_CARD)
         allowed = allowed and (due or shared)
     return Givers(tree, path, most)
 
 
+def _borrowers_in(
+    position: Position, above: NodeName, borrowers: Borrowers
+) -> Sequence[tuple[NodeName, Fraction, Fraction]]:
+    """Return those in a node that borrow, with what they hold and borrow."""
+    if above not in borrowers:
+        names = (node.name for node in position.tree.nodes[above].children)
+        sums = ((name, position.held[name], position.entitled[name]) for name in names)
+        borrowers[above] = [
+            (name, held, held - entitled) for name, held, entitled in sums if held > entitled
+        ]
+    return borrowers[above]
+
+
 def _of_siblings(
-    position: Position, path: tuple[NodeName, ...], level: int, *, due: bool
+    position: Position,
+    mine: NodeName,
+    borrowers: Sequence[tuple[NodeName, Fraction, Fraction]],
+    *,
+    due: bool,
 ) -> dict[NodeName, Fraction]:
     """Return what each sibling of a step holds above what it keeps in any case."""
-    above = path[level - 1] if level else ROOT
+    if due:
+        return {name: borrowed for name, _, borrowed in borrowers if name != mine}
     most: dict[NodeName, Fraction] = {}
-    for node in position.tree.nodes[above].children:
-        name = node.name
-        if name == path[level]:
-            continue
-        held = position.held[name]
-        borrowed = held - position.entitled[name]
-        if borrowed <= 0:
-            continue
-        given = borrowed if due else min(borrowed, held - position.shares[name])
-        if given > 0:
-            most[name] = given
+    for name, held, borrowed in borrowers:
+        if name != mine and held > (share := position.shares[name]):
+            most[name] = min(borrowed, held - share)
     return most

@@ -69,7 +69,7 @@ def _by_moving(question: Question, option: Option, *, with_idle: bool) -> Iterat
     if question.is_short_everywhere(option):
         return
     for pool in question.pools(option):
-        index = holdings.kinds_in(pool).get(option.asked.kind)
+        index = question.index(pool, option)
         kind, short = option.asked.kind, question.nodes_short_for(option)
         on_node = {} if index is None else free_on_nodes(question, pool, kind, index, short)
         enough = {node for node, free in on_node.items() if _is_enough(free, amount)}

@@ -7,14 +7,17 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any, Final
 
-from sublet_quota.admission.slice_admission import Admission, Option, admit
+from sublet_quota.admission.slice_admission import Admission, Option, Person, admit
 from sublet_quota.admission.slice_request import RequestedSlice
 from sublet_quota.amounts.gpu_amounts import GpuAmount
 from sublet_quota.amounts.gpu_kind import GpuKind
+from sublet_quota.document.right_values import Rights
 from sublet_quota.holdings.gpu_load import GpuFacts, GpuRoom, Holding
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.holdings.host_memory import HostRoom
+from sublet_quota.holdings.room_index import RoomIndex
 from sublet_quota.names.ids import GpuId, GroupName, NodeId, PoolName
+from sublet_quota.placement.finding.givers import Borrowers
 from sublet_quota.placement.finding.hosts import Hosts
 from sublet_quota.placement.finding.unusable_room import UnusableRoom
 from sublet_quota.residency.snapshot import Rank
@@ -26,6 +29,8 @@ from sublet_quota.shares.reclaim import Position, Request
 Waiting = Mapping[str, Mapping[NodeName, Fraction]]
 """Cards that others wait for, by GPU type and by the leaf that would pay."""
 NO_NODES: Final[AbstractSet[NodeId]] = frozenset()
+_FEW_OF: Final = 8
+"""Where one in so many nodes has host memory for a slice, or fewer, these alone are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +41,22 @@ class Seen:
     """By card: the slices that have their place there, those to go first at the front."""
     free_on: dict[tuple[PoolName, GpuKind, int], Mapping[NodeId, Mapping[GpuId, GpuAmount]]]
     """By pool, kind, and how many nodes are left out: on each node the cards with free room."""
+    few: dict[tuple[PoolName, GpuKind, int], RoomIndex]
+    """The same of the cards on the nodes that are not left out, where these are few."""
+    borrowers: dict[str, Borrowers]
+    """By GPU type: which groups borrow, and how much."""
     lent: dict[tuple[PoolName, PoolName], Fraction]
     """By lender and borrower: the cards that borrowed slices have."""
     recharges: dict[NodeName, list[Any]]
     """By top group: what could be charged elsewhere below it, the best first."""
     answers: dict[tuple[RequestedSlice, GpuId | None], Any]
     """By a wish, and the card that alone was looked at: its place, if it has one."""
+    positions: dict[tuple[str, NodeName, Fraction], Position]
+    """By type, leaf, and cards that are asked for: how the groups stand then."""
     admissions: dict[RequestedSlice, Admission]
     """By a wish: what rights and limits say to it."""
+    rights: dict[Person, Rights]
+    """By who asks: what they may have."""
     unusable: dict[GpuKind, UnusableRoom | None]
     """By kind: what room there is worth to those who ask."""
     departures: dict[tuple[GroupName, str], Any]
@@ -54,11 +67,11 @@ class Seen:
     @classmethod
     def nothing(cls) -> "Seen":
         """Return that nothing was added up yet."""
-        return cls({}, {}, {}, {}, {}, {}, {}, {}, Hosts())
+        return cls({}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, Hosts())
 
     def for_another(self) -> "Seen":
         """Return the same for a question beside which others wait: its answers are its own."""
-        return replace(self, answers={})
+        return replace(self, answers={}, positions={})
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +99,7 @@ class Question:
         """What rights and limits say to the wish."""
         known = self.seen.admissions
         if self.wish not in known:
-            known[self.wish] = admit(self.holdings, self.wish)
+            known[self.wish] = admit(self.holdings, self.wish, self.seen.rights)
         return known[self.wish]
 
     def unusable_room(self, kind: GpuKind, gpu_type: str) -> UnusableRoom | None:
@@ -179,13 +192,43 @@ class Question:
         """
         all_open = not self.looks_at_some_cards
         for pool in self.pools(option):
-            index = self.holdings.kinds_in(pool).get(option.asked.kind)
+            index = self.index(pool, option)
             if index is None:
                 continue
             for gpu_id in index.by_room(among, self.nodes_short_for(option)):
                 facts = self.holdings.gpu(gpu_id)
                 if facts is not None and (all_open or self._is_open_to(facts, option)):
                     yield facts, index.rooms[gpu_id]
+
+    def index(self, pool: PoolName, option: Option) -> RoomIndex | None:
+        """Return the cards of an option's kind in a pool, by their room.
+
+        Where few nodes have host memory for it, these nodes' alone.
+        """
+        index = self.holdings.kinds_in(pool).get(option.asked.kind)
+        short = self.nodes_short_for(option)
+        if index is None or not self._are_few_beside(short):
+            return index
+        # For a larger slice the same nodes are short, and more.
+        known, key = self.seen.few, (pool, option.asked.kind, len(short))
+        if key not in known:
+            left = (node for node in self.holdings.nodes() if node not in short)
+            here = (facts.gpu_id for node in left for facts in self.holdings.gpus_on(node))
+            known[key] = index.on_cards(here)
+        return known[key]
+
+    def has_few_nodes(self, option: Option) -> bool:
+        """Whether few nodes have host memory for an option, where that matters."""
+        return self._are_few_beside(self.nodes_short_for(option))
+
+    def _are_few_beside(self, short: AbstractSet[NodeId]) -> bool:
+        all_nodes = len(self.holdings.nodes()) if short else 0
+        return bool(short) and (all_nodes - len(short)) * _FEW_OF <= all_nodes
+
+    def borrowers(self, gpu_type: str) -> Borrowers:
+        """Return which groups borrow of a type, as far as that was asked for already."""
+        # What is charged elsewhere is held by others than what was seen.
+        return {} if self.recharge else self.seen.borrowers.setdefault(gpu_type, {})
 
     def pools(self, option: Option) -> tuple[PoolName, ...]:
         """Return the pools on whose cards the slice may be: its own first.
@@ -220,6 +263,15 @@ class Question:
         A slice that was called back is asked for, and held by nobody: who lost a place is not
         above their share because of it.
         """
+        if self.recharge is not None:
+            return self._position(option)
+        known, asked = self.seen.positions, option.asked
+        key = asked.gpu_type, option.node, asked.cards
+        if key not in known:
+            known[key] = self._position(option)
+        return known[key]
+
+    def _position(self, option: Option) -> Position:
         gpu_type = option.asked.gpu_type
         asks = dict(self.waiting.get(gpu_type, {}))
         asks[option.node] = asks.get(option.node, NO_CARD) + option.asked.cards

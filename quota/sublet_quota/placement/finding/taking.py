@@ -57,14 +57,15 @@ def take_somewhere(question: Question, option: Option, position: Position) -> Wa
         return None
     if question.is_short_everywhere(option):
         return None
-    who = givers(position, question.request(option))
+    borrowers = question.borrowers(option.asked.gpu_type)
+    who = givers(position, question.request(option), borrowers)
     if not who.most and not question.wish.never_suspended:
         return None
     openings = Openings(position, question.request(option))
     may = _MayGive(question, option, openings, who)
     best: Way | None = None
     further = 0
-    few = _where_few_are(question, option, openings)
+    few = _where_few_are(question, option, openings, who)
     for missing, facts in _by_what_is_missing(question, option, few):
         if best is not None and (
             further == _LOOKED_AT_FURTHER or missing.memory_mib >= best.moved_mib
@@ -110,13 +111,14 @@ class _MayGive:
 
     def _could_be_enough(self, gpu_id: GpuId, missing: Missing) -> bool:
         """Whether givers hold as much on a card as is missing, whatever they are entitled to."""
-        found = 0
+        found, whole, most_of = 0, self._whole, self._most_of
         for one in self._question.holdings.slices_on(gpu_id):
             if one.is_notebook and not one.called_back:
                 part = self._part(one.amount.memory_mib, one.amount.compute_milli)
                 # As a piece no slice is more than one card, whatever it has.
-                part = min(part, self._whole)
-                found += part if part <= self._most(one.group) else 0
+                part = min(part, whole)
+                most = most_of[one.group] if one.group in most_of else self._most(one.group)
+                found += part if part <= most else 0
         return found >= self._part(missing.memory_mib, missing.compute_milli)
 
     def _part(self, memory_mib: int, compute_milli: int) -> int:
@@ -128,24 +130,25 @@ class _MayGive:
 
         Where its budget is over, what it pays for counts elsewhere, and could go from there.
         """
-        if group not in self._most_of:
-            path = self._who.tree.paths[self._question.holdings.leaf(group)]
-            self._most_of[group] = max(self._most_by.get(name, 0) for name in (*path, SPENT))
-        return self._most_of[group]
+        path = self._who.tree.paths[self._question.holdings.leaf(group)]
+        most = self._most_of[group] = max(self._most_by.get(name, 0) for name in (*path, SPENT))
+        return most
 
 
 def _where_few_are(
-    question: Question, option: Option, openings: Openings
+    question: Question, option: Option, openings: Openings, who: Givers
 ) -> frozenset[GpuId] | None:
     """Return the cards with slices that may go first, where that is quicker than to look at all.
 
     On any other card nothing may be taken, and there is no free room either: it was looked for.
     ``None``: there are many such slices, or what is asked for must fit beside what it finds.
     """
-    if question.wish.never_suspended:
+    if question.wish.never_suspended or question.has_few_nodes(option):
         return None
     holdings, gpu_type, found = question.holdings, option.asked.gpu_type, set[GpuId]()
-    slices = (holdings.borrowed_at(gpu_type, name, most) for name, most in openings.givers())
+    slices = (
+        holdings.borrowed_at(gpu_type, name, most) for name, most in openings.givers(who.most)
+    )
     for count, holding in enumerate(chain.from_iterable(slices)):
         if count == _FEW:
             return None
