@@ -3,6 +3,9 @@ import { describe, expect, test } from 'vitest';
 import { ApiError } from '../src/api/client';
 import { readLineWait, type LineWait } from '../src/api/line';
 import { Reader } from '../src/api/reader';
+import { readSlice } from '../src/api/share';
+import { clock } from '../src/format/quantities';
+import { SeenChanges } from '../src/model/changes';
 import { share, slice } from './support/answers';
 import { api, freshPanels, page, panel } from './support/freshPanel';
 import { doing, openPanel, part } from './support/page';
@@ -122,22 +125,63 @@ describe('servers that wait in line', () => {
 describe('a slice that moves to another card', () => {
   const lease = { slice_id: 's1', gpu_id: 'GPU-1', gpu_index: 0, memory_mib: 40960 };
 
+  const there = { ...lease, gpu_id: 'GPU-4', gpu_index: 3 };
+  const at = new Date(Date.now() - 40 * 60_000).toISOString();
+
+  function shown(node: HTMLElement): string | null {
+    return node.querySelector('[data-sublet="moved"]')?.textContent ?? null;
+  }
+
+  async function answer(fields: Record<string, unknown>): Promise<void> {
+    api.answers.share = share({ slices: [slice(fields)] });
+    await doing(() => {
+      page.model.refresh();
+    });
+  }
+
   test('says from which to which, and afterwards where it was', async () => {
     api.answers.share = share({ slices: [slice({ lease, moving_to: 3 })] });
     const node = await openPanel(panel, page);
     expect(part(node, 'moving').textContent).toContain('from GPU 0 to GPU 3 of its machine');
-    const there = { ...lease, gpu_id: 'GPU-4', gpu_index: 3 };
-    api.answers.share = share({ slices: [slice({ lease: there, moving_to: null })] });
-    await doing(() => {
-      page.model.refresh();
-    });
+    await answer({ lease: there, came_from: 0, came_at: at });
     expect(node.querySelector('[data-sublet="moving"]')).toBeNull();
-    expect(part(node, 'moved').textContent).toContain('It was on GPU 0 and is on GPU 3 since');
-    api.answers.share = share({ slices: [slice({ lease: { ...there, slice_id: 's2' } })] });
+    expect(shown(node)).toContain('It was on GPU 0 and is on GPU 3 since');
+    await answer({ lease: { ...there, slice_id: 's2' } });
+    expect(shown(node)).toBeNull();
+  });
+
+  test('is told to who opens the panel within the hour, as long as the service tells it', async () => {
+    api.answers.share = share({ slices: [slice({ lease: there, came_from: 0, came_at: at })] });
+    const node = await openPanel(panel, page);
+    expect(shown(node)).toContain(`and is on GPU 3 since ${clock(new Date(at))}, with all`);
+    await answer({ lease: there, came_from: null, came_at: null });
+    expect(shown(node)).toBeNull();
+  });
+
+  test('says that it was moved where the card that it came from is no more', async () => {
+    api.answers.share = share({ slices: [slice({ lease: there, came_from: null, came_at: at })] });
+    const node = await openPanel(panel, page);
+    expect(shown(node)).toContain('It was on another GPU and is on GPU 3 since');
+  });
+
+  test('is not told again to who has put it away, on this page or the next, until it moves again', async () => {
+    api.answers.share = share({ slices: [slice({ lease: there, came_from: 0, came_at: at })] });
+    const node = await openPanel(panel, page);
+    const button = part(node, 'moved-away');
+    button.focus();
     await doing(() => {
-      page.model.refresh();
+      button.click();
     });
-    expect(node.querySelector('[data-sublet="moved"]')).toBeNull();
+    expect(shown(node)).toBeNull();
+    expect(document.activeElement).toBe(part(node, 'moved-place'));
+    await answer({ lease: there, came_from: 0, came_at: at });
+    expect(shown(node)).toBeNull();
+    expect(
+      new SeenChanges().moved(readSlice(new Reader({ lease: there, came_from: 0, came_at: at })))
+    ).toBeNull();
+    const later = new Date().toISOString();
+    await answer({ lease, came_from: 3, came_at: later });
+    expect(shown(node)).toContain('It was on GPU 3 and is on GPU 0 since');
   });
 
   test('says nothing where it stays', async () => {

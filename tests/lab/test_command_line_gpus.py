@@ -140,7 +140,8 @@ def test_twelve_cards_are_twelve_whole_lines_of_eighty_columns(
         assert (card.type_name or card.report.type.removeprefix("NVIDIA ")) in where
         assert card.pool in where
     assert not any("…" in line for line in lines)
-    assert f"{names[1]} 7: closed: XID 79" in " ".join(line.strip() for line in lines)
+    of_node = "4-7" if len(set(names)) > 1 else "0-11"
+    assert f"{names[1]} {of_node}: closed: XID 79" in " ".join(line.strip() for line in lines)
 
 
 def test_a_type_is_asked_for_by_its_name_or_model_and_both_are_shown(service: FakeHubService):
@@ -203,3 +204,18 @@ def test_who_holds_what_is_shown_at_a_narrow_terminal_too(service: FakeHubServic
 
 def test_the_version_is_told():
     assert sublet("--version").output == f"sublet {importlib.metadata.version('sublet')}\n"
+
+
+def test_what_is_to_be_remarked_of_many_cards_alike_is_told_once_at_a_narrow_terminal(
+    service: FakeHubService,
+):
+    cards = [
+        *(a_card("n1", index, "ada", closed="an admin drains node n1") for index in (0, 1, 2, 9)),
+        a_card("n2", 3, closed="an admin drains node n1"),
+    ]
+    service.answer("GET gpus", cards)
+    lines = sublet_at_a_terminal(80, "gpus")
+    assert [line for line in lines if "drains" in line] == [
+        "n1 0-2, 9: closed: an admin drains node n1",
+        "n2 3: closed: an admin drains node n1",
+    ]

@@ -67,6 +67,21 @@ def test_ids_of_jobs_are_not_folded_in_eighty_columns(service: FakeHubService):
     assert max(map(len, lines)) <= 80
     rows = [number for number, line in enumerate(lines) if set(line.split()) & set(ids)]
     assert rows == list(range(rows[0], rows[0] + len(ids))), "no job has a second line"
+    assert lines[0] == "Of ada:"
+    assert "OWNER" not in " ".join(lines)
+
+
+def test_where_each_job_runs_is_told_whole_in_eighty_columns_beside_long_names(
+    service: FakeHubService,
+):
+    who = ("ada", "a-user-with-a-very-long-name")
+    jobs = [job(job_id=f"{n:012x}", owner=name, **on("this-machine")) for n, name in enumerate(who)]
+    jobs.append(job(job_id="c" * 12, state=JobState.WAITING, place=1, slice=None))
+    service.answer("GET jobs", jobs)
+    lines = sublet_at_a_terminal(80, "jobs", "list")
+    assert max(map(len, lines)) <= 80
+    assert sum("this-machine 0" in line for line in lines) == len(who)
+    assert any("a-u" in line for line in lines)
 
 
 def test_a_job_that_stands_still_is_not_shown_as_running(service: FakeHubService):

@@ -64,6 +64,10 @@ export interface SliceInfo {
   group: string | null;
   /** The place among its node's cards of the one that it moves to; `null`: it stays. */
   moving_to: number | null;
+  /** The place of the one that it was moved from within the last hour; `null`: of none, or one that is no more. */
+  came_from: number | null;
+  /** When it was moved to the card that it is on; `null`: not within the last hour. */
+  came_at: Date | null;
   /** When its server is ended for being idle; `null`: there is no such end. */
   idle_end: IdleEnd | null;
   idle_spared: IdleSpared | null;
@@ -157,6 +161,8 @@ export function readSlice(r: Reader): SliceInfo {
     rank: r.maybe('rank', readRank),
     group: r.maybeText('group'),
     moving_to: r.maybeNumber('moving_to'),
+    came_from: r.maybeNumber('came_from'),
+    came_at: r.maybeTime('came_at'),
     idle_end: r.maybe('idle_end', readIdleEnd),
     idle_spared: r.maybe('idle_spared', readIdleSpared)
   };

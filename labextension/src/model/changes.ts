@@ -1,22 +1,34 @@
-/** What has changed between two answers of the service, as far as this page has seen it. */
-import type { Lease } from '../api/share';
+/** What has changed lately, as far as this page has seen it, or its reader has not put it away. */
+import type { SliceInfo } from '../api/share';
 
-/** So long it is told that a slice has come from another card. */
-const MOVE_IS_NEWS_FOR_MS = 15 * 60 * 1000;
+const PUT_AWAY = 'sublet-lab:moves-put-away';
+/** So many moves that were put away are remembered: each is told for an hour. */
+const MOST_PUT_AWAY = 20;
 
 /** A slice has come to another card of its machine. */
 export interface MovedSlice {
-  /** The place of the card before among the machine's. */
-  from: number;
-  /** When this page saw it. */
+  /** The place of the card before among the machine's; `null`: that card is no more. */
+  from: number | null;
   at: Date;
 }
 
 export class SeenChanges {
-  /** From which card my slice has come lately. */
-  get moved(): MovedSlice | null {
-    const last = this.lastMove;
-    return last !== null && Date.now() - last.at.getTime() < MOVE_IS_NEWS_FOR_MS ? last : null;
+  /** From which card a slice has come lately, unless its reader has put that away. */
+  moved(slice: SliceInfo | null): MovedSlice | null {
+    if (slice?.came_at == null || this.putAway.includes(nameOf(slice))) {
+      return null;
+    }
+    return { from: slice.came_from, at: slice.came_at };
+  }
+
+  /** Tell of a slice's last move no more: neither on this page nor on another of this browser. */
+  putMoveAway(slice: SliceInfo): void {
+    this.putAway = [nameOf(slice), ...this.putAway].slice(0, MOST_PUT_AWAY);
+    try {
+      localStorage.setItem(PUT_AWAY, JSON.stringify(this.putAway));
+    } catch {
+      // A browser that keeps nothing: until the page is loaded anew.
+    }
   }
 
   /** Since when somebody waits in line; what was seen of the line before is of another time. */
@@ -34,19 +46,20 @@ export class SeenChanges {
     return waiting !== before;
   }
 
-  /** Take up where my slice is. */
-  followSlice(lease: Lease | null): void {
-    const before = this.lastLease;
-    if (lease === null || lease.slice_id !== before?.slice_id) {
-      this.lastMove = null;
-    } else if (lease.gpu_id !== before.gpu_id) {
-      this.lastMove = { from: before.gpu_index, at: new Date() };
-    }
-    this.lastLease = lease;
-  }
-
   private lastWaiting = 0;
   private _waitsSince = new Date(0);
-  private lastLease: Lease | null = null;
-  private lastMove: MovedSlice | null = null;
+  private putAway = keptNames();
+}
+
+function nameOf(slice: SliceInfo): string {
+  return `${slice.lease.slice_id} ${slice.came_at?.toISOString() ?? ''}`;
+}
+
+function keptNames(): string[] {
+  try {
+    const kept: unknown = JSON.parse(localStorage.getItem(PUT_AWAY) ?? '[]');
+    return Array.isArray(kept) ? kept.filter(each => typeof each === 'string') : [];
+  } catch {
+    return [];
+  }
 }

@@ -354,7 +354,6 @@ export class ShareModel implements IDisposable {
   }
 
   private followShare(): void {
-    this.changes.followSlice(this.slice?.lease ?? null);
     const isOther = this.changes.followLine(this.share?.value.servers_waiting ?? 0);
     if (isOther && this.detailsStarted) {
       this._line.refresh();

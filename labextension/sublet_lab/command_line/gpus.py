@@ -1,6 +1,6 @@
 """``sublet gpus``: every card, filtered and sorted, and who holds what on it."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import click
@@ -167,7 +167,7 @@ def _print_narrow(found: Sequence[GpuInfo]) -> None:
     _print_cards(found)
     if are_simulated:
         click.echo("All of them are simulated.")
-    _print_remarks((_name(gpu), remarks_on_gpu(gpu, simulated=not are_simulated)) for gpu in found)
+    _print_remarks((gpu, "", remarks_on_gpu(gpu, simulated=not are_simulated)) for gpu in found)
     holders = list(_holders(found))
     if holders:
         click.echo()
@@ -178,7 +178,7 @@ def _print_narrow(found: Sequence[GpuInfo]) -> None:
                 for gpu, info in holders
             ),
         )
-        _print_remarks((f"{_name(gpu)}, {i.lease.owner}", remarks_on(i)) for gpu, i in holders)
+        _print_remarks((gpu, info.lease.owner, remarks_on(info)) for gpu, info in holders)
 
 
 def _print_cards(found: Sequence[GpuInfo]) -> None:
@@ -257,10 +257,27 @@ def _short(name: str) -> str:
     return name.removeprefix("NVIDIA ").removeprefix("Simulated ")
 
 
-def _print_remarks(remarks: Iterator[tuple[str, str]]) -> None:
-    for what, told in remarks:
+def _print_remarks(remarks: Iterator[tuple[GpuInfo, str, str]]) -> None:
+    """Print what there is to remark of cards, or of an owner's slices there: what is alike once."""
+    alike: dict[tuple[str, str, str], list[int]] = {}
+    for gpu, owner, told in remarks:
+        alike.setdefault((gpu.node, owner, told), []).append(gpu.report.index)
+    for (node, owner, told), indices in alike.items():
         if told:
+            what = ", ".join(filter(None, (f"{node} {_as_spans(indices)}", owner)))
             click.echo(f"{plain(what)}: {plain(told)}")
+
+
+def _as_spans(indices: Iterable[int]) -> str:
+    """Return places of cards in few words: ``0-7, 9``."""
+    spans: list[tuple[int, int]] = []
+    for index in sorted(set(indices)):
+        first, last = spans[-1] if spans else (index, index)
+        if spans and index == last + 1:
+            spans[-1] = first, index
+        else:
+            spans.append((index, index))
+    return ", ".join(f"{a}" if a == b else f"{a}-{b}" for a, b in spans)
 
 
 def _name(gpu: GpuInfo) -> str:

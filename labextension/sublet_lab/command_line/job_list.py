@@ -17,6 +17,7 @@ from sublet_lab.command_line.tables import (
     duration,
     is_wide,
     json_option,
+    plain,
     print_csv,
     print_json,
     print_table,
@@ -164,13 +165,29 @@ def _print(listed: list[JobInfo]) -> None:
             ),
         )
     else:
-        print_table(
-            ("!JOB", "~OWNER", "~NAME", "!STATE", ">CELLS", "GPU"),
+        _print_narrow(listed)
+
+
+def _print_narrow(listed: list[JobInfo]) -> None:
+    """Print a line a job; whose they are stands above where that is of all of them alike."""
+    owners = {job.owner for job in listed}
+    if len(owners) == 1:
+        click.echo(f"Of {plain(listed[0].owner)}:")
+    whose = ("~OWNER",) if len(owners) > 1 else ()
+    print_table(
+        ("!JOB", *whose, "~NAME", "!STATE", ">CELLS", "!GPU"),
+        (
             (
-                (job.job_id, job.owner, job.name, job_state(job), cells_of(job), _gpu_of(job))
-                for job in listed
-            ),
-        )
+                job.job_id,
+                *((job.owner,) if whose else ()),
+                job.name,
+                job_state(job),
+                cells_of(job),
+                _gpu_of(job),
+            )
+            for job in listed
+        ),
+    )
 
 
 def _values(job: JobInfo) -> list[object]:

@@ -88,13 +88,15 @@ def _in_use(quota: QuotaShare, *, groups_known: bool) -> str:
     limit = "no limit" if own.limit_mib is None else f"limit {format_memory(own.limit_mib)}"
     if own.limit_mib is None and not groups_known:
         limit = "no limit but for what groups say"
-    elif own.limit_mib is None and _cards_are_limited(own):
+    elif own.limit_mib is None and _is_limited(own):
         return f"{format_memory(own.held_mib)}, {format_cards(own.held_cards)} (limits: below)"
     return f"{format_memory(own.held_mib)} ({limit})"
 
 
-def _cards_are_limited(own: GroupShare) -> bool:
-    return own.limit_cards is not None or any(each.limit is not None for each in own.types)
+def _is_limited(own: GroupShare) -> bool:
+    """Whether anything but memory is: cards, or how many slices."""
+    in_all = own.limit_cards, own.most_slices
+    return any(limit is not None for limit in (*in_all, *(each.limit for each in own.types)))
 
 
 def _print_quota(quota: QuotaShare) -> None:

@@ -20,5 +20,6 @@ export function freshPanels(): void {
   afterEach(() => {
     panel.dispose();
     page.model.dispose();
+    localStorage.clear();
   });
 }

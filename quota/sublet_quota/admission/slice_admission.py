@@ -162,9 +162,12 @@ _Turn = tuple[Rank, bool, bool, Fraction, int, Fraction, int, int, int, int]
 
 
 def tried_in_order(holdings: Holdings, options: Sequence[Option], lot: int) -> tuple[Option, ...]:
-    """Return the options in the order in which they are tried."""
+    """Return the options in the order in which they are tried.
+
+    Groups that are alike come in the order of the installation's lots, from one on by ``lot``.
+    """
     document = holdings.document
-    groups = sorted({option.group or "" for option in options})
+    groups = sorted({option.group or "" for option in options}, key=holdings.lot)
 
     def turn(option: Option) -> _Turn:
         least, kind = option.least, option.asked.kind

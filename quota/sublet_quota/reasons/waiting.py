@@ -202,8 +202,8 @@ _WORDS: Final[Mapping[WaitReason, _Words]] = MappingProxyType(
             "it could not leave again as quickly as the pool demands",
         ),
         WaitReason.LENDING_OFF: _Words(
-            "The job waits: lending is switched off.",
-            "lending is switched off",
+            "The job waits: its GPU is not lent to jobs now.",
+            "its GPU is not lent to jobs now",
         ),
         WaitReason.FOREIGN_PROCESS: _Words(
             "A process that Sublet does not know uses this GPU, so nothing can be moved safely. "

@@ -13,7 +13,6 @@ from math import lcm
 from sublet_quota.admission.denial import Denial
 from sublet_quota.admission.slice_admission import Option, admit, tried_in_order
 from sublet_quota.admission.slice_request import RequestedSlice, choose_payers, read_wish
-from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.right_values import Rights
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GroupName, UserName
@@ -63,7 +62,7 @@ class Payers:
         within = tried_in_order(holdings, _within_first(every), wish.lot)
         options = within or tried_in_order(holdings, every, wish.lot)
         if not options:
-            return Payer(_without_cards(holdings.document, admission.rights, wish), {})
+            return Payer(_without_cards(holdings, admission.rights, wish), {})
         cards: dict[str, Fraction] = {}
         for option in options:
             if option.group == options[0].group:
@@ -71,15 +70,16 @@ class Payers:
         return Payer(options[0].group, cards)
 
 
-def _without_cards(
-    document: QuotaDocument, rights: Rights, wish: RequestedSlice
-) -> GroupName | None:
-    """Return who would pay where no card is there or open: of those who may, the first."""
+def _without_cards(holdings: Holdings, rights: Rights, wish: RequestedSlice) -> GroupName | None:
+    """Return who would pay where no card is there or open: of those who may, one by lot."""
     payers = choose_payers(rights, wish.group)
-    for payer in () if isinstance(payers, Denial) else payers:
-        if not isinstance(read_wish(document, rights, payer, wish), Denial):
-            return payer.group
-    return rights.groups[0] if rights.groups else None
+    may_pay = [
+        payer.group
+        for payer in (() if isinstance(payers, Denial) else payers)
+        if not isinstance(read_wish(holdings.document, rights, payer, wish), Denial)
+    ]
+    drawn = sorted(may_pay or rights.groups, key=lambda name: holdings.lot(name or ""))
+    return drawn[wish.lot % len(drawn)] if drawn else None
 
 
 def _within_first(options: Iterable[Option]) -> tuple[Option, ...]:

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sublet_quota.admission.slice_request import RequestedSlice
 from sublet_quota.holdings.gpu_load import GpuFacts
+from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import SliceId
 from sublet_quota.placement.slice_placement import Placement, decide_slice
 from sublet_quota.reasons.refusal import Refusal
@@ -17,7 +18,8 @@ from sublet_quota.shares.group_tree import NodeName
 
 from tests.quota.admission.any_hub import HEAD, AnyHub, any_hub
 from tests.support.admission_cases import SmallHub
-from tests.support.quota_cases import gpu
+from tests.support.quota_cases import document, gpu
+from tests.support.renamed import Names
 
 EXAMPLES = 30
 ONCE = "pools: [{name: interactive, memory_overcommit: 1, compute_overcommit: 1}]\n"
@@ -151,3 +153,14 @@ def test_exact_ties_between_payers_go_by_the_lot() -> None:
     }
     groups = [answer.group for answer in paid.values() if isinstance(answer, Placement)]
     assert sorted(map(str, groups)) == ["a", "b"]
+
+
+@pytest.mark.parametrize("lot", range(4))
+def test_exact_ties_between_payers_hang_on_no_name(lot: int) -> None:
+    wish = RequestedSlice("ada", ("lab", "law"), size="small", lot=lot)
+    said, paid = document("groups: {lab: {}, law: {}}"), set()
+    for order in (("lab", "law"), ("law", "lab")):
+        answer = decide_slice(Holdings(said, [gpu()], turns=Names(groups=order)), wish)
+        assert isinstance(answer, Placement)
+        paid.add(answer.group)
+    assert paid == {"lab", "law"}

@@ -1,5 +1,6 @@
 """Who pays for a job, and what the payer's rights and limits say of it at submission."""
 
+from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 
@@ -14,7 +15,8 @@ from sublet_quota.reasons.helping import HelpKind
 from sublet_quota.reasons.refusal import Refusal, RefusalReason
 
 from tests.support.job_cases import a_job, under
-from tests.support.quota_cases import H100, L4, NOON, gpu, job_slice, notebook, part
+from tests.support.quota_cases import H100, L4, NOON, document, gpu, job_slice, notebook, part
+from tests.support.renamed import Names
 
 CARDS = (gpu("h0", H100), gpu("h1", H100, index=1), gpu("l0", L4, index=2), gpu("l1", L4, index=3))
 BOTH = ("lab", "course")
@@ -74,6 +76,23 @@ def test_exact_ties_go_by_lot() -> None:
     held = under("groups: {lab: {}, course: {}}", *CARDS)
     found = {admitted(held, RequestedJob("ada", BOTH, lot=lot)).group for lot in range(2)}
     assert found == {"lab", "course"}
+
+
+@pytest.mark.parametrize("lot", range(4))
+def test_exact_ties_hang_on_no_name(lot: int) -> None:
+    said = document("groups: {lab: {}, law: {}}")
+    wish = RequestedJob("ada", ("lab", "law"), lot=lot)
+    orders = (("lab", "law"), ("law", "lab"))
+    first, renamed = (
+        admitted(Holdings(said, CARDS, turns=Names(groups=order)), wish).group for order in orders
+    )
+    assert first != renamed
+
+
+def test_of_those_that_are_alike_each_has_the_same_chance_beside_one_that_fits_less() -> None:
+    held = under("groups: {lab: {}, course: {}, law: {limit: {cards: 1}}}", *CARDS)
+    wishes = [RequestedJob("ada", (*BOTH, "law"), lot=lot) for lot in range(6)]
+    assert Counter(admitted(held, wish).group for wish in wishes) == {"lab": 3, "course": 3}
 
 
 @pytest.mark.parametrize("groups", [("lab",), BOTH])

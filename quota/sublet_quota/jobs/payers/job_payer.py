@@ -17,13 +17,13 @@ def best_payer(
     """Return the job at the expense of the group that fits best, of the same job's several.
 
     One where the job is entitled goes first, then one whose budget is not over, then the most room
-    below limits; of equal ones the job's lot decides. There is at least one.
+    below limits; of equal ones, in the order of the installation's lots, the job's lot decides.
+    There is at least one.
     """
     limits = JobLimits(holdings)
     filling = Guarantees(holdings, with_jobs=True)
 
-    def fitness(at: int) -> tuple[Rank, bool, float, int]:
-        job = choices[at]
+    def fitness(job: WaitingJob) -> tuple[Rank, bool, float]:
         rank, room = Rank.BORROWED, -inf
         for kind in fitting(job, kinds):
             gpu_type = kinds[kind]
@@ -31,9 +31,14 @@ def best_payer(
             found = filling.fill(gpu_type, (asked,)).get(job.job_id, Rank.BORROWED)
             rank = min(rank, found)
             room = max(room, _room(limits, job, kind, gpu_type))
-        return rank, holdings.is_spent(job.group, job.owner), -room, (at + job.lot) % len(choices)
+        return rank, holdings.is_spent(job.group, job.owner), -room
 
-    return choices[min(range(len(choices)), key=fitness)]
+    found = [(fitness(job), job) for job in choices]
+    best = min(fit for fit, _ in found)
+    alike = sorted(
+        (job for fit, job in found if fit == best), key=lambda job: holdings.lot(job.group or "")
+    )
+    return alike[alike[0].lot % len(alike)]
 
 
 def _room(limits: JobLimits, job: WaitingJob, kind: GpuKind, gpu_type: str) -> float:
