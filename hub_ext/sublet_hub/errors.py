@@ -32,6 +32,12 @@ class QuotaFileError(SubletHubError):
         listed = "\n".join(f"  - {problem}" for problem in self.problems)
         super().__init__(f"the quota file {path} has {_errors(self.problems)}:\n{listed}")
 
+    @property
+    def in_one_line(self) -> str:
+        """The same without line ends, as an event tells it."""
+        told = "; ".join(self.problems)
+        return f"the quota file {self.path} has {_errors(self.problems)}: {told}"
+
 
 class QuotaRefusedError(SubletHubError):
     """A quota document that was sent cannot be in force; ``problems`` is the full list."""

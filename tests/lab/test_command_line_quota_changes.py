@@ -108,6 +108,8 @@ EVERYTHING = NOTHING.model_copy(
                 group="research",
                 gpu_type="H100",
                 gpu_id="GPU-1",
+                node="dgx-1",
+                gpu_index=3,
                 calls_back=(ADA, ADA),
                 in_the_way=(BOB,),
             ),
@@ -168,7 +170,7 @@ def test_what_would_follow_is_told_in_parts(service: FakeHubService, file: Path)
     assert "bob 2 cards 1 card job limit" in lines
     assert any(line.startswith("ada research guaranteed borrowed at once") for line in lines)
     assert "bob" in lines[lines.index("Called back, and in their place again at once:") + 1]
-    assert "research H100 GPU-1 ada (2) bob" in lines
+    assert "research dgx-1 3 (H100) ada (2) bob" in lines
     assert "j1 of ada would start (now: is full)" in lines
     assert "j2 of bob would wait: kept (now: it would start)" in lines
     assert "3 cards of H100 are guaranteed" in lines

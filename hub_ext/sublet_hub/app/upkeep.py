@@ -97,7 +97,9 @@ class Upkeep:
         quota = self._needs.service.quota
         if quota.changed() and not await quota.reload():
             now = self._needs.service.now()
-            told = event(EventKind.QUOTA_REFUSED, now, str(quota.error)[:4000])
+            error = quota.error
+            words = "" if error is None else error.in_one_line
+            told = event(EventKind.QUOTA_REFUSED, now, words[:4000])
             self._needs.service.ledger.apply(Change(events=(told,)), now)
 
     def _store_use(self) -> None:

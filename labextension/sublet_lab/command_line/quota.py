@@ -63,7 +63,7 @@ _WITHOUT_FILE: Final = "none: what holds when nobody says"
 
 @click.group(cls=WholeHelp)
 def quota() -> None:
-    """See the quota document, check one, and see who may have what by it."""
+    """See, check and change the quota document, and who may have what by it."""
 
 
 @quota.command()

@@ -146,7 +146,7 @@ def _claims(found: QuotaPreviewInfo) -> bool:
             (
                 (
                     each.group,
-                    f"{each.gpu_type} {each.gpu_id}",
+                    f"{each.node} {each.gpu_index} ({each.gpu_type})",
                     _owners(each.calls_back) or "-",
                     _owners(each.in_the_way) or "-",
                 )

@@ -20,7 +20,7 @@ from sublet_quota.holdings.standing.standings import Standings
 from sublet_quota.names.ids import GpuId, SliceId
 from sublet_quota.reasons.guarantee_warnings import GuaranteeFault, GuaranteeWarning, left_out_card
 from sublet_quota.residency.snapshot import Rank
-from sublet_quota.shares.group_tree import ROOT, NodeName
+from sublet_quota.shares.group_tree import ROOT, NodeName, group_of
 from sublet_quota.shares.reclaim import Request
 
 
@@ -221,7 +221,7 @@ class Guarantees:
                     wait[piece.node] += piece.cards if SliceId(piece.piece_id) in behind else 0
         for leaf, lying in sorted(lie.items()):
             yield GuaranteeWarning(
-                GuaranteeFault.OUTSIDE, gpu_type, lying, wait[leaf], paths[leaf][-1]
+                GuaranteeFault.OUTSIDE, gpu_type, lying, wait[leaf], group_of(paths[leaf][-1])
             )
 
     def _held_on(self, gpu_id: GpuId) -> Iterator[Held]:

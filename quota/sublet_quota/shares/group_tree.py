@@ -27,6 +27,11 @@ def direct_members(group: NodeName) -> NodeName:
     return NodeName(group + _DIRECT)
 
 
+def group_of(node: NodeName) -> NodeName:
+    """Return the name of the group of which these are direct members; of a group its own."""
+    return NodeName(node.removesuffix(_DIRECT))
+
+
 @dataclass(frozen=True, slots=True)
 class GroupNode:
     """A group and what it is due of one GPU type."""

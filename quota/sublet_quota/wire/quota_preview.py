@@ -80,6 +80,8 @@ class ClaimInfo(AnswerModel):
     group: Name
     gpu_type: Name
     gpu_id: Name
+    node: Name
+    gpu_index: Count
     calls_back: tuple[ConcernedSlice, ...] = Field(max_length=MOST_TOLD)
     """The slices that would make way, alive, as soon as the group wants the card."""
     in_the_way: tuple[ConcernedSlice, ...] = Field(max_length=MOST_TOLD)

@@ -104,7 +104,7 @@ async def test_how_long_a_job_may_run_is_said_whoever_says_it(ada: Ada) -> None:
     assert (await forecast(ada))["group"] == "lab"
     too_long = await forecast(ada, max_run_s=3 * 3600)
     assert not too_long["allowed"]
-    assert "7200 s at most (everyone.jobs.max_run, line 2)" in too_long["message"]
+    assert "2 h at most (everyone.jobs.max_run, line 2)" in too_long["message"]
     job_id = await ada.submit()
     assert record_of(ada, job_id).max_run_s == 2 * 3600
 

@@ -217,13 +217,23 @@ async def test_a_closed_card_that_is_gone_or_in_another_node_is_opened_by_its_id
     ledger.apply(Change(gpus=(moved,)), datetime.now(UTC))
     _, found = await world.call("GET", "closings", world.admin())
     assert [(each["gpu_id"], each["node"]) for each in found] == [
-        ("SIM-1", "node-c"),
         ("SIM-2", "node-b"),
+        ("SIM-1", "node-c"),
     ]
     await close(world, "SIM-2", reason="sold")
     for gpu_id in ("SIM-1", "SIM-2"):
         assert (await open_again(world, gpu_id))[0] == 200
     assert not ledger.closings
+
+
+async def test_closings_are_listed_by_node_each_as_a_whole_before_its_cards(
+    world: HubWorld,
+) -> None:
+    await world.agent(gpus=(a_gpu("Z"), a_gpu("A", index=1), a_gpu("M", index=10)))
+    for where in ("node-a:10", "node-a:1", "node-a", "node-a:0"):
+        await close(world, where)
+    _, found = await world.call("GET", "closings", world.admin())
+    assert [each["gpu_index"] for each in found] == [None, 0, 1, 10]
 
 
 async def test_an_agent_names_no_card_so_that_another_node_stays_open(world: HubWorld) -> None:

@@ -141,7 +141,8 @@ async def test_a_file_that_cannot_be_read_for_a_moment_is_right_again_with_the_s
         (tmp_path / "away").rename(path)
         await until(is_right)
         _, events = await world.call("GET", "events", admin)
-        assert [event["kind"] for event in events].count("quota-refused") == 1
+        (refused,) = [event for event in events if event["kind"] == "quota-refused"]
+        assert f"the quota file {path} has 1 error: it cannot be read" in refused["detail"]
 
 
 async def test_the_document_in_force_is_told_as_it_was_written_with_what_the_cards_do_not_allow(

@@ -261,6 +261,12 @@ def test_who_is_entitled_on_others_card_takes_turns_behind_them_and_that_is_told
     )
 
 
+def test_direct_members_on_others_card_are_told_by_their_groups_name() -> None:
+    split = document(TWO.replace("b: {", "b: {groups: {c: {guaranteed: {H100: 1}}}, "))
+    told = {(each.fault, each.group) for each in outside().under(split, NOON).warnings()}
+    assert told >= {(GuaranteeFault.OUTSIDE, "b"), (GuaranteeFault.LESSENED, "c")}
+
+
 def test_who_takes_turns_no_more_is_told_so() -> None:
     held = outside()
     held.ranks_changed()

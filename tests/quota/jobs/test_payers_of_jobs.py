@@ -248,6 +248,18 @@ def test_what_no_limit_ever_lets_in_is_refused_at_once(name: str) -> None:
     assert refusal.message.endswith("Ask for less.")
 
 
+@pytest.mark.parametrize(
+    "limit", ["H100: 1/2", "cards: 1/2", "memory: 20 GiB", "slices: 0"], ids=lambda each: each[:5]
+)
+def test_whose_limit_never_lets_it_in_is_told_by_the_code(limit: str) -> None:
+    asked = RequestedJob("ada", ("lab",), gpu_type="H100")
+    for said, reason in (
+        (f"{{limit: {{{limit}}}}}", RefusalReason.GROUP_LIMIT),
+        (f"{{each: {{limit: {{{limit}}}}}}}", RefusalReason.USER_LIMIT),
+    ):
+        assert refused(under(f"groups: {{lab: {said}}}", *CARDS), asked).reason is reason
+
+
 def test_a_limit_that_is_full_now_refuses_nobody() -> None:
     held = under(
         "groups: {lab: {limit: {H100: 1}}}",
@@ -288,7 +300,7 @@ SEVERAL_LIMITS = {
     "how long it runs": (
         "groups: {%s: {jobs: {max_run: 1h}}, %s: {jobs: {max_run: 5h}}}",
         RequestedJob("ada", BOTH, max_run=timedelta(hours=9)),
-        "may run a job for 18000 s at most",
+        "may run a job for 5 h at most",
     ),
     "cards": (
         "groups: {%s: {jobs: {limit: {cards: 0.25}}}, %s: {jobs: {limit: {cards: 0.5}}}}",

@@ -84,8 +84,14 @@ def _refuse_span(call: Call, since: datetime, until: datetime, now: datetime) ->
 
 async def _closings(service: ServiceParts, call: Call) -> tuple[ClosingInfo, ...]:
     del call
-    found = sorted(service.fleet.closings(), key=lambda each: (each.place, each.by_document))
-    return tuple(service.views.closing(each) for each in found)
+    found = sorted(service.fleet.closings(), key=lambda each: each.by_document)
+    return tuple(sorted(map(service.views.closing, found), key=_place))
+
+
+def _place(each: ClosingInfo) -> tuple[str, int, str]:
+    """Return what puts closings in order: by node, each as a whole before its cards."""
+    index = -1 if each.gpu_index is None else each.gpu_index
+    return each.node, index, each.gpu_id or ""
 
 
 async def _close(service: ServiceParts, call: Call) -> ClosingInfo:

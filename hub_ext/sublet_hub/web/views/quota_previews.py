@@ -129,6 +129,7 @@ class _Telling:
         """Return the answer; ``names`` is what of those in the document is not there."""
         jobs = preview.jobs if self._are_jobs_planned else ()
         owners = {holding.slice_id: holding.owner for holding in state.slices}
+        cards = {facts.gpu_id: facts for facts in state.held.cards}
         self._left_out += preview.claims.not_reckoned
         warnings = (*preview.warnings, *names)
         unmet = tuple(_of_guarantee(document, each) for each in preview.unmet)
@@ -137,7 +138,9 @@ class _Telling:
             "budgets": self._first(preview.budgets, budget_info),
             "ranks": self._first(preview.ranks, _rank),
             "brought_back": self._first(preview.brought_back, lambda each: _slice(each, owners)),
-            "claims": self._first(preview.claims.found, lambda each: _claim(each, owners)),
+            "claims": self._first(
+                preview.claims.found, lambda each: _claim(each, owners, cards[each.gpu_id])
+            ),
             "jobs": self._first(jobs, _job),
             "unmet": self._first(preview.unmet, lambda warning: warning.words),
             "rights": self._first(preview.rights, _right),
@@ -229,11 +232,13 @@ def _slice(slice_id: SliceId, owners: Mapping[SliceId, UserName]) -> ConcernedSl
     return ConcernedSlice(slice_id=slice_id, owner=owners[slice_id])
 
 
-def _claim(claim: Claim, owners: Mapping[SliceId, UserName]) -> ClaimInfo:
+def _claim(claim: Claim, owners: Mapping[SliceId, UserName], card: GpuFacts) -> ClaimInfo:
     return ClaimInfo(
         group=claim.group,
         gpu_type=claim.gpu_type,
         gpu_id=claim.gpu_id,
+        node=card.node,
+        gpu_index=card.index,
         calls_back=tuple(_slice(each, owners) for each in claim.calls_back[:MOST_TOLD]),
         in_the_way=tuple(_slice(each, owners) for each in claim.in_the_way[:MOST_TOLD]),
     )

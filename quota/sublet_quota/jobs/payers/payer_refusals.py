@@ -30,6 +30,19 @@ from sublet_quota.reasons.refusals.refuse import refuse
 from sublet_quota.shares.limits import Bound, LimitKind
 
 _LESS: Final = (Help(HelpKind.LESS),)
+_NEVER: Final = {
+    LimitKind.TYPE: JobRefusal.NEVER_OF_TYPE,
+    LimitKind.CARDS: JobRefusal.NEVER_SO_MANY_CARDS,
+    LimitKind.MEMORY: JobRefusal.NEVER_SO_MUCH_MEMORY,
+    LimitKind.SLICES: JobRefusal.NEVER_SO_MANY_GPUS,
+}
+_OWN_NEVER: Final = {
+    LimitKind.TYPE: JobRefusal.OWN_NEVER_OF_TYPE,
+    LimitKind.CARDS: JobRefusal.OWN_NEVER_SO_MANY_CARDS,
+    LimitKind.MEMORY: JobRefusal.OWN_NEVER_SO_MUCH_MEMORY,
+    LimitKind.SLICES: JobRefusal.OWN_NEVER_SO_MANY_GPUS,
+}
+"""The same for one person's limit."""
 _TYPES, _SIZE, _RUN, _COUNT, _LIMIT, _BUDGET = range(6)
 
 
@@ -177,25 +190,23 @@ def _refuse_spent(holdings: Holdings, job: WaitingJob) -> CannotPay | None:
 
 def _of_limit(met: MetLimit, job: WaitingJob) -> CannotPay:
     bound = met.bound
+    is_own = met.group is None
     facts: dict[str, Fact] = {
-        "whose": f"'{job.owner}'" if met.group is None else f"Group '{met.group}'",
+        "whose": f"'{job.owner}'" if is_own else f"Group '{met.group}'",
         "line": met.line,
     }
     asked, limit = int(bound.asked), int(bound.limit)
     match bound.kind:
         case LimitKind.TYPE:
-            code = JobRefusal.NEVER_OF_TYPE
             facts |= {"asked_cards": bound.asked, "limit_cards": bound.limit}
             facts["gpu_type"] = bound.gpu_type
         case LimitKind.CARDS:
-            code = JobRefusal.NEVER_SO_MANY_CARDS
             facts |= {"asked_cards": bound.asked, "limit_cards": bound.limit}
         case LimitKind.MEMORY:
-            code = JobRefusal.NEVER_SO_MUCH_MEMORY
             facts |= {"asked_mib": asked, "limit_mib": limit}
         case LimitKind.SLICES:
-            code = JobRefusal.NEVER_SO_MANY_GPUS
             facts |= {"asked_gpus": asked, "limit_gpus": limit}
+    code = (_OWN_NEVER if is_own else _NEVER)[bound.kind]
     numbers = {
         "asked_thousandths": int(bound.asked * 1000),
         "limit_thousandths": int(bound.limit * 1000),

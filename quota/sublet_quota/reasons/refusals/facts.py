@@ -6,6 +6,7 @@ document and from agents are written as they are.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from fractions import Fraction
 from types import MappingProxyType
 from typing import Any, Final
@@ -22,6 +23,7 @@ from sublet_quota.names.ids import GroupName
 from sublet_quota.reasons.counted import Counted, counted
 from sublet_quota.reasons.derivation import DocumentLine
 from sublet_quota.reasons.job_reasons import MOST_TOLD
+from sublet_quota.reasons.moments import length_words
 from sublet_quota.reasons.refusal import quoted
 from sublet_quota.reasons.shared_clauses import USERS_WITHOUT_GROUP
 
@@ -51,7 +53,7 @@ _MINUTES_OF_HOUR: Final = 60
 
 
 def written(name: str, value: Fact) -> object:
-    """Return what stands in a sentence for a fact: memory by ``_mib``, compute by ``_milli``."""
+    """Return what stands in a sentence for a fact, by its name or the end of that (``_mib``)."""
     if name in _BY_NAME:
         return _BY_NAME[name](value)
     match value:
@@ -59,6 +61,8 @@ def written(name: str, value: Fact) -> object:
             return Counted(format_memory(value))
         case int() if name.endswith("_milli"):
             return format_compute(value)
+        case int() if name.endswith("_s"):
+            return length_words(timedelta(seconds=value))
         case Fraction() if name.endswith(CARDS):
             return Counted(format_cards(value))
         case tuple():

@@ -8,6 +8,12 @@ from sublet_quota.reasons.refusals.refuse import RefusalCode, Row
 from sublet_quota.reasons.shared_clauses import START_A_SERVER_ONCE
 
 _NEVER: Final = "A job of {asked_%s} never fits: {whose} may have {limit_%s}%s ({line}). {helps}"
+_NEVER_OF_TYPE: Final = _NEVER % ("cards", "cards", " of {gpu_type} in all")
+_NEVER_SO_MANY_CARDS: Final = _NEVER % ("cards", "cards", " of all types in all")
+_NEVER_SO_MUCH_MEMORY: Final = _NEVER % ("mib", "mib", " of memory in all")
+_NEVER_SO_MANY_GPUS: Final = (
+    "A job on {asked_gpus} never fits: {whose} may have {limit_gpus} in all ({line}). {helps}"
+)
 
 
 @unique
@@ -90,7 +96,7 @@ class JobRefusal(RefusalCode):
     )
     RUNS_TOO_LONG = Row(
         RefusalReason.BAD_AMOUNT,
-        "{payer} may run a job for {most_s} s at most ({line}), and this one asks for {asked_s} s. "
+        "{payer} may run a job for {most_s} at most ({line}), and this one asks for {asked_s}. "
         "{helps}",
         ("asked_s", "most_s"),
     )
@@ -103,25 +109,27 @@ class JobRefusal(RefusalCode):
         RefusalReason.TOO_MANY_JOBS, "Group '{group}' may have no jobs ({line}). {helps}"
     )
     """For a group that may have 0: there is none to cancel."""
-    NEVER_OF_TYPE = Row(
-        RefusalReason.GROUP_LIMIT,
-        _NEVER % ("cards", "cards", " of {gpu_type} in all"),
-        ("asked_cards", "limit_cards"),
-    )
+    NEVER_OF_TYPE = Row(RefusalReason.GROUP_LIMIT, _NEVER_OF_TYPE, ("asked_cards", "limit_cards"))
     NEVER_SO_MANY_CARDS = Row(
-        RefusalReason.GROUP_LIMIT,
-        _NEVER % ("cards", "cards", " of all types in all"),
-        ("asked_cards", "limit_cards"),
+        RefusalReason.GROUP_LIMIT, _NEVER_SO_MANY_CARDS, ("asked_cards", "limit_cards")
     )
     NEVER_SO_MUCH_MEMORY = Row(
-        RefusalReason.GROUP_LIMIT,
-        _NEVER % ("mib", "mib", " of memory in all"),
-        ("asked_mib", "limit_mib"),
+        RefusalReason.GROUP_LIMIT, _NEVER_SO_MUCH_MEMORY, ("asked_mib", "limit_mib")
     )
     NEVER_SO_MANY_GPUS = Row(
-        RefusalReason.GROUP_LIMIT,
-        "A job on {asked_gpus} never fits: {whose} may have {limit_gpus} in all ({line}). {helps}",
-        ("asked_gpus", "limit_gpus"),
+        RefusalReason.GROUP_LIMIT, _NEVER_SO_MANY_GPUS, ("asked_gpus", "limit_gpus")
+    )
+    OWN_NEVER_OF_TYPE = Row(
+        RefusalReason.USER_LIMIT, _NEVER_OF_TYPE, ("asked_cards", "limit_cards")
+    )
+    OWN_NEVER_SO_MANY_CARDS = Row(
+        RefusalReason.USER_LIMIT, _NEVER_SO_MANY_CARDS, ("asked_cards", "limit_cards")
+    )
+    OWN_NEVER_SO_MUCH_MEMORY = Row(
+        RefusalReason.USER_LIMIT, _NEVER_SO_MUCH_MEMORY, ("asked_mib", "limit_mib")
+    )
+    OWN_NEVER_SO_MANY_GPUS = Row(
+        RefusalReason.USER_LIMIT, _NEVER_SO_MANY_GPUS, ("asked_gpus", "limit_gpus")
     )
     SWITCHED_OFF = Row(
         RefusalReason.NO_JOBS,
