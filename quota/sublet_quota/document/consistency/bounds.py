@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from sublet_quota.document.consistency.guarantees import ends_of_groups
 from sublet_quota.document.problems import Contradiction
+from sublet_quota.reasons.refusal import quoted
 
 if TYPE_CHECKING:
     from sublet_quota.document.quota_document import QuotaDocument
@@ -22,6 +23,8 @@ MOST_ENTRIES: Final[Mapping[str, int]] = MappingProxyType(
 )
 MOST_GROUPS: Final = 5000
 """In the whole tree."""
+MOST_OF_A_MEMBER: Final = 200
+"""Of so many groups a group of the hub may be a member: each could pay for whoever is in it."""
 MOST_ENDS: Final = 200
 """Of groups' exceptions: the document is looked at as it is after each."""
 
@@ -36,6 +39,13 @@ def too_many(document: "QuotaDocument") -> Iterator[Contradiction]:
     if count > MOST_GROUPS:
         yield Contradiction(
             ("groups",), f"has {count} groups in all: at most {MOST_GROUPS} are read"
+        )
+    member, count = document.group_paths.in_most()
+    if count > MOST_OF_A_MEMBER:
+        yield Contradiction(
+            ("groups",),
+            f"have the hub's group {quoted(member)} in `members` of {count}: it may be in those of "
+            f"{MOST_OF_A_MEMBER} at most",
         )
     count = len(ends_of_groups(document)) - 1
     if count > MOST_ENDS:
