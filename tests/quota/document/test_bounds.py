@@ -8,6 +8,7 @@ from sublet_quota.document.consistency.bounds import (
     MOST_ENTRIES,
     MOST_GROUPS,
     MOST_OF_A_MEMBER,
+    MOST_PATTERNS,
 )
 from sublet_quota.document.consistency.contradictions import nearest
 
@@ -86,3 +87,15 @@ def test_a_group_of_the_hub_is_a_member_of_so_many_groups_and_no_more() -> None:
     assert problems_of(members(MOST_OF_A_MEMBER)) == []
     (problem,) = problems_of(members(MOST_OF_A_MEMBER + 1))
     assert f"'staff' in `members` of {MOST_OF_A_MEMBER + 1}: it may be in those of" in problem
+
+
+def test_patterns_are_counted_and_exact_names_are_not() -> None:
+    """Each card is looked at by all patterns: of thousands that took minutes."""
+
+    def nodes(patterns: int) -> str:
+        listed = [f"'n{n}*'" for n in range(patterns)] + [f"m{n}" for n in range(2000)]
+        return f"pools: [{{name: a, nodes: [{', '.join(listed)}]}}]"
+
+    assert problems_of(nodes(MOST_PATTERNS)) == []
+    (problem,) = problems_of(nodes(MOST_PATTERNS + 1))
+    assert f"have {MOST_PATTERNS + 1} patterns in all: at most {MOST_PATTERNS}" in problem

@@ -81,6 +81,19 @@ MUTANTS: Final = (
     ),
     Mutant(
         10,
+        "a document may have thousands of patterns, which all look at each card",
+        "quota/sublet_quota/document/consistency/bounds.py",
+        "if count > MOST_PATTERNS:",
+        "if False:",
+        (
+            (
+                "tests/quota/document/test_bounds.py::"
+                "test_patterns_are_counted_and_exact_names_are_not"
+            ),
+        ),
+    ),
+    Mutant(
+        10,
         "whoever is in one group of the hub has thousands of groups that could pay",
         "quota/sublet_quota/document/consistency/bounds.py",
         "if count > MOST_OF_A_MEMBER:",
