@@ -66,7 +66,7 @@ def test_events_as_values_have_a_line_each_and_no_text_that_a_spreadsheet_obeys(
 def test_who_follows_is_told_once_of_each_event_also_of_what_an_agent_tells_late(
     service: FakeHubService, monkeypatch: pytest.MonkeyPatch
 ):
-    old, first, late, new = an_event(1), an_event(20), an_event(10), an_event(30)
+    old, first, late, new = an_event(1), an_event(20), an_event(10), an_event(30, detail="\x9b2J")
     service.answer("GET events?limit=1", [first])
     service.answer("GET events", [old, first])
     rounds = iter(([old, late, first], [old, late, first, new]))
@@ -82,6 +82,8 @@ def test_who_follows_is_told_once_of_each_event_also_of_what_an_agent_tells_late
     shown = sublet("events", "--follow", "--limit", "1", "--json")
     told = [json.loads(line) for line in shown.stdout.splitlines() if line.startswith("{")]
     assert [each["event_id"] for each in told] == ["e-20", "e-10", "e-30"]
+    # As JSON it is told whole, and no terminal obeys it.
+    assert (told[-1]["detail"], shown.stdout.isascii()) == ("\x9b2J", True)
 
 
 @pytest.mark.parametrize("more", [("--until", "2026-11-01"), ("--csv",)])

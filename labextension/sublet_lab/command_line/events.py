@@ -18,6 +18,7 @@ from sublet_lab.command_line.tables import (
     json_option,
     plain,
     print_found,
+    print_json_line,
     print_table,
     wants_csv,
     wants_json,
@@ -178,7 +179,7 @@ def _follow(service: Service, owner: str | None, found: list[EventInfo]) -> None
     """Print events, and then each new one when the service has heard of it."""
     for event in _each_once(service, owner, found):
         if wants_json():
-            click.echo(event.model_dump_json())
+            print_json_line(event)
         else:
             click.echo("  ".join(plain(cell) for cell in _cells(event) if cell))
 

@@ -121,6 +121,11 @@ def print_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=2))
 
 
+def print_json_line(value: BaseModel) -> None:
+    """Print a model as JSON on one line, in ASCII: no terminal obeys anything in it."""
+    click.echo(json.dumps(value.model_dump(mode="json"), separators=(",", ":")))
+
+
 def print_found(
     found: Sequence[Found],
     fields: Sequence[str],

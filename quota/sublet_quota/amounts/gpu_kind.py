@@ -10,6 +10,13 @@ from typing import Final
 MOST_PATTERNS: Final = 1000
 """So many patterns are kept as they are looked for: who asks for a GPU may write any."""
 
+_WILD: Final = frozenset("*?[")
+
+
+def is_pattern(text: str) -> bool:
+    """Whether a text stands for several names."""
+    return not _WILD.isdisjoint(text)
+
 
 @lru_cache(maxsize=MOST_PATTERNS)
 def _compiled(pattern: str) -> re.Pattern[str]:
@@ -18,7 +25,11 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 
 def matches(name: str, patterns: Iterable[str]) -> bool:
     """Whether a name matches one of the patterns; upper and lower case are the same."""
-    return any(_compiled(pattern.lower()).match(name.lower()) for pattern in patterns)
+    small = name.lower()
+    return any(
+        _compiled(each).match(small) is not None if is_pattern(each) else each == small
+        for each in map(str.lower, patterns)
+    )
 
 
 @dataclass(frozen=True, slots=True)

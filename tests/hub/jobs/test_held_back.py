@@ -199,7 +199,7 @@ async def test_who_is_held_back_again_and_again_pauses_before_the_job_goes_on(
 ) -> None:
     """Who starts and stops a server has nobody's memory go back and forth each time."""
     async with hub_world(tmp_path, hub, settings_with(tmp_path)) as world:
-        _, job_id = await runs(world)
+        ada, job_id = await runs(world)
         pauses, now = world.service.capacity.return_pauses, world.service.now
         for _ in range(2):
             lease = await world.slice_for("bob", size="small", groups=["research"])
@@ -217,6 +217,8 @@ async def test_who_is_held_back_again_and_again_pauses_before_the_job_goes_on(
         pauses = world.service.capacity.return_pauses
         pauses._now = lambda: held_at
         assert pauses.back_at(slice_of(world, job_id).slice_id) == until_when
+        (ada.home / "go").touch()
+        await until(lambda: world.service.ledger.jobs[JobId(job_id)].state is JobState.DONE)
 
 
 async def test_a_slice_that_grows_takes_a_job_s_place(tmp_path: Path, hub: FakeHub) -> None:

@@ -3,7 +3,13 @@
 from datetime import date, timedelta
 
 import pytest
-from sublet_quota.document.consistency.bounds import MOST_ENDS, MOST_ENTRIES, MOST_GROUPS
+from sublet_quota.document.consistency.bounds import (
+    MOST_ENDS,
+    MOST_ENTRIES,
+    MOST_GROUPS,
+    MOST_OF_A_MEMBER,
+    MOST_PATTERNS,
+)
 from sublet_quota.document.consistency.contradictions import nearest
 
 from tests.support.quota_documents import document, problems_of
@@ -70,3 +76,26 @@ def test_the_ends_of_groups_exceptions_are_counted_once_each() -> None:
 def test_of_very_many_known_words_none_is_compared() -> None:
     assert nearest("lbb", ["lab"]) == " (did you mean 'lab'?)"
     assert nearest("lbb", [f"lab{n}" for n in range(501)]) == ""
+
+
+def test_a_group_of_the_hub_is_a_member_of_so_many_groups_and_no_more() -> None:
+    """Whoever is in it has as many who could pay, and all are looked at for each request."""
+
+    def members(number: int) -> str:
+        return "groups:\n" + "".join(f"  g{n}: {{members: [m{n}, staff]}}\n" for n in range(number))
+
+    assert problems_of(members(MOST_OF_A_MEMBER)) == []
+    (problem,) = problems_of(members(MOST_OF_A_MEMBER + 1))
+    assert f"'staff' in `members` of {MOST_OF_A_MEMBER + 1}: it may be in those of" in problem
+
+
+def test_patterns_are_counted_and_exact_names_are_not() -> None:
+    """Each card is looked at by all patterns: of thousands that took minutes."""
+
+    def nodes(patterns: int) -> str:
+        listed = [f"'n{n}*'" for n in range(patterns)] + [f"m{n}" for n in range(2000)]
+        return f"pools: [{{name: a, nodes: [{', '.join(listed)}]}}]"
+
+    assert problems_of(nodes(MOST_PATTERNS)) == []
+    (problem,) = problems_of(nodes(MOST_PATTERNS + 1))
+    assert f"have {MOST_PATTERNS + 1} patterns in all: at most {MOST_PATTERNS}" in problem

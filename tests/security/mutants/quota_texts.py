@@ -80,6 +80,32 @@ MUTANTS: Final = (
         ("tests/quota/document/test_bounds.py::test_the_groups_of_the_whole_tree_are_counted",),
     ),
     Mutant(
+        10,
+        "a document may have thousands of patterns, which all look at each card",
+        "quota/sublet_quota/document/consistency/bounds.py",
+        "if count > MOST_PATTERNS:",
+        "if False:",
+        (
+            (
+                "tests/quota/document/test_bounds.py::"
+                "test_patterns_are_counted_and_exact_names_are_not"
+            ),
+        ),
+    ),
+    Mutant(
+        10,
+        "whoever is in one group of the hub has thousands of groups that could pay",
+        "quota/sublet_quota/document/consistency/bounds.py",
+        "if count > MOST_OF_A_MEMBER:",
+        "if False:",
+        (
+            (
+                "tests/quota/document/test_bounds.py::"
+                "test_a_group_of_the_hub_is_a_member_of_so_many_groups_and_no_more"
+            ),
+        ),
+    ),
+    Mutant(
         16,
         "names in a document may steer terminals and logs",
         "quota/sublet_quota/document/text/tree.py",

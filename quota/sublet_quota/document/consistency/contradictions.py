@@ -6,10 +6,11 @@ from difflib import get_close_matches
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Final
 
+from sublet_quota.amounts.gpu_kind import is_pattern
 from sublet_quota.document.consistency.bounds import too_many
 from sublet_quota.document.consistency.budgets import budgets_that_do_not_fit
 from sublet_quota.document.consistency.guarantees import guarantees_that_do_not_fit
-from sublet_quota.document.lookups.gpu_match import is_pattern, selects
+from sublet_quota.document.lookups.gpu_match import selects
 from sublet_quota.document.lookups.group_paths import key_path, walk
 from sublet_quota.document.lookups.said_keys import said_by
 from sublet_quota.document.problems import Contradiction, KeyPath

@@ -8,10 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from sublet_quota.amounts.gpu_kind import matches
+from sublet_quota.amounts.gpu_kind import is_pattern, matches
 from sublet_quota.document.sections import GpuType, Pool
 
-_WILD: Final = frozenset("*?[")
 _EXACT_CARD: Final = 2
 _EXACT_NODE: Final = 1
 _BY_PATTERN: Final = 0
@@ -23,11 +22,6 @@ class Ambiguous:
 
     names: tuple[str, ...]
     """Sorted."""
-
-
-def is_pattern(text: str) -> bool:
-    """Whether a text stands for several names."""
-    return not _WILD.isdisjoint(text)
 
 
 def matching_type(gpu_types: Mapping[str, GpuType], model: str) -> str | Ambiguous:

@@ -39,6 +39,12 @@ class GroupPaths:
             for member in (path[-1],) if group.members is None else group.members:
                 self._of_hub_group.setdefault(member, []).append(path[-1])
 
+    def in_most(self) -> tuple[str, int]:
+        """Return the hub's group that is a member of most groups here, and of how many."""
+        counts = ((len(names), member) for member, names in self._of_hub_group.items())
+        count, member = max(counts, default=(0, ""))
+        return member, count
+
     def of(self, hub_groups: Iterable[str]) -> tuple[GroupName, ...]:
         """Return the groups of which members of these groups of the hub are direct members."""
         found = {name for each in hub_groups for name in self._of_hub_group.get(each, ())}
