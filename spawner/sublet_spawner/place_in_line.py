@@ -200,8 +200,8 @@ def looks_at_page(spawner: Any) -> bool:
 def _open_page(spawner: Any) -> Any:
     """Return the handler of the spawn page that waits for an answer; ``None``: none does.
 
-    JupyterHub forgets no handler, and Tornado tells nowhere else that one is finished: were that
-    gone, the page would be thought to wait.
+    JupyterHub forgets a handler when a start ends, not when a page was shown, and Tornado tells
+    nowhere else that one is finished: were that gone, the page would be thought to wait.
     """
     handler = getattr(spawner, "handler", None)
     waits = isinstance(handler, SpawnHandler) and not getattr(handler, "_finished", False)
