@@ -205,3 +205,42 @@ def test_cards_that_change_are_told_with_the_jobs_that_are_sent_back(folder: Pat
     assert "jobs sent back" in shown.output
     told = json.loads(simulated(folder, *drained, "--json").stdout)
     assert any(each["sent_back"]["jobs"] for each in told["outcomes"])
+
+
+def test_a_picture_is_drawn_and_is_the_same_each_time(folder: Path) -> None:
+    pictures = [folder / f"{name}.svg" for name in ("one", "again")]
+    for picture in pictures:
+        shown = simulated(folder, "--plot", str(picture))
+        assert shown.exit_code == 0, shown.output
+    one, again = (picture.read_bytes() for picture in pictures)
+    assert one == again
+    assert one.startswith(b"<?xml")
+    # All that is drawn: a group of bars for each run, and the runs by their names.
+    assert b"cull 30m" in one
+
+
+def test_a_picture_in_a_form_that_is_not_known_is_refused_before_anything_is_simulated(
+    folder: Path,
+) -> None:
+    shown = simulated(folder, "--plot", str(folder / "picture.txt"))
+    assert shown.exit_code == 2
+    assert "ends in none of .svg, .pdf, .png" in " ".join(shown.output.split())
+
+
+def test_a_picture_without_its_library_is_told_with_the_extra(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.delitem(sys.modules, "sublet_lab.command_line.simulation.plots", raising=False)
+    shown = simulated(folder, "--plot", str(folder / "picture.svg"))
+    assert shown.exit_code == 2
+    assert "sublet[plots]" in shown.output
+
+
+def test_hours_by_day_add_up_to_what_was_held(folder: Path) -> None:
+    told = json.loads(simulated(folder, "--json").stdout)
+    for each in told["outcomes"]:
+        by_day = sum(d["used_h"] + d["lent_h"] + d["idle_h"] for d in each["by_day"])
+        # Alike where no card has more promised than a whole one.
+        assert by_day == pytest.approx(each["hours"]["held_h"], rel=0.01)
+        assert sum(d["lent_h"] for d in each["by_day"]) == pytest.approx(each["lent_h"])

@@ -1,6 +1,6 @@
 """The command itself: options in, a report as a table or as JSON."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -13,6 +13,7 @@ from sublet_quota.closed_loop.asks.change_text import read_changes
 from sublet_quota.closed_loop.baselines.policies import Policy
 from sublet_quota.closed_loop.outcome.outcome import Watts
 from sublet_quota.closed_loop.outcome.question import NamedDocument, Question, answer
+from sublet_quota.closed_loop.outcome.report import Report
 from sublet_quota.document.problems import QuotaDocumentError
 from sublet_quota.document.reading import read_quota_document
 from sublet_quota.errors import SubletQuotaError
@@ -35,6 +36,7 @@ from sublet_lab.command_line.simulation.workload import SAMPLE, Wanted, save, wo
 from sublet_lab.command_line.tables import json_option, plain, print_json, wants_json
 from sublet_lab.command_line.typed import WholeNumber
 
+PLOT_SUFFIXES: Final = (".svg", ".pdf", ".png")
 _MONDAY: Final = datetime(2026, 1, 5, tzinfo=UTC)
 
 
@@ -59,6 +61,7 @@ class Options:
     watts: Mapping[str, Watts] | None
     changes: tuple[str, ...]
     save_workload: Path | None
+    plot: Path | None
 
     @property
     def wanted(self) -> Wanted:
@@ -167,6 +170,11 @@ class Options:
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write what people ask for into this file, too, as a table.",
 )
+@click.option(
+    "--plot",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Draw waits by group and hours by day into this file, too: .svg, .pdf or .png.",
+)
 @json_option
 def simulate(**said: Any) -> None:
     """Simulate what a quota document comes to, by the code that decides. Needs no hub.
@@ -175,6 +183,7 @@ def simulate(**said: Any) -> None:
     same days; with --against, who gains and who loses. The same options give the same figures.
     """
     options = Options(**said)
+    draw = None if options.plot is None else _drawing(options.plot)
     first = _document(options.quota)
     second = None if options.against is None else _other(first, _document(options.against))
     found = workload_of(options.wanted, first.document)
@@ -203,10 +212,32 @@ def simulate(**said: Any) -> None:
     except SubletQuotaError as error:
         raise click.ClickException(plain(str(error))) from error
     report = report.model_copy(update={"notes": (*found.notes, *report.notes)})
+    if draw is not None and options.plot is not None:
+        try:
+            draw(report, options.plot)
+        except OSError as error:
+            message = f"{plain(str(options.plot))} cannot be written: {error.strerror}"
+            raise click.ClickException(message) from error
     if wants_json():
         print_json(report)
     else:
         print_report(report)
+
+
+def _drawing(path: Path) -> Callable[[Report, Path], None]:
+    """Return what draws a report; ``click.UsageError`` where nothing can, before days pass."""
+    if path.suffix.lower() not in PLOT_SUFFIXES:
+        message = f"--plot: {plain(path.name)!r} ends in none of {', '.join(PLOT_SUFFIXES)}"
+        raise click.UsageError(message)
+    try:
+        from sublet_lab.command_line.simulation.plots import draw  # noqa: PLC0415 - an extra's
+    except ImportError as error:
+        message = (
+            "--plot needs matplotlib, which is not installed: pip install 'sublet[plots]'. The "
+            "table and --json need it not."
+        )
+        raise click.UsageError(message) from error
+    return draw
 
 
 def _changes(options: Options, facts: tuple[GpuFacts, ...]) -> tuple[CardChange, ...]:

@@ -30,14 +30,18 @@ def add_up(record: Record) -> None:
 def _count(record: Record, each: Ran | HeldSlice, sign: int, *, of_run: bool) -> None:
     hours = record.hours.setdefault(each.gpu_type, CardHours())
     seconds, cards = (each.ended - each.began).total_seconds(), float(each.cards)
+    since = each.began - record.began
     if each.who.is_job:
-        hours.jobs += cards * seconds if of_run else 0.0
+        if of_run:
+            hours.jobs += cards * seconds
+            add_by_hour(hours.jobs_in, cards, since, seconds)
         return
     if of_run:
         hours.used += cards * seconds
+        add_by_hour(hours.used_in, cards, since, seconds)
     else:
         hours.held += cards * seconds
-    add_by_hour(hours.not_used, sign * cards, each.began - record.began, seconds)
+    add_by_hour(hours.not_used, sign * cards, since, seconds)
 
 
 def _key(each: Ran | HeldSlice, kind: HeldKind) -> HeldKey:

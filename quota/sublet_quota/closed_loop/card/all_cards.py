@@ -328,8 +328,15 @@ class Cards:
         hours.used += used * seconds
         hours.jobs += jobs * seconds
         hours.lent += min(jobs, held - used) * seconds
-        if held > used:
-            add_by_hour(hours.not_used, held - used, model.now - self._record.began, seconds)
+        since = model.now - self._record.began
+        for by_hour, cards in (
+            (hours.not_used, held - used),
+            (hours.used_in, used),
+            (hours.lent_in, min(jobs, held - used)),
+            (hours.jobs_in, jobs),
+        ):
+            if cards > 0:
+                add_by_hour(by_hour, cards, since, seconds)
 
     def _runs(self, served: SliceOnCard, began: datetime, ended: datetime) -> None:
         placed = self._placed[served.slice_id]

@@ -1,7 +1,7 @@
 """A run's record as its outcome: the same figures for a quota document as for another policy."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from fractions import Fraction
@@ -13,6 +13,7 @@ from sublet_quota.closed_loop.asks.asked import AGAIN, Asked
 from sublet_quota.closed_loop.outcome.asked_names import AskedNames, server_waits
 from sublet_quota.closed_loop.outcome.clairvoyant import lent_at_most_h
 from sublet_quota.closed_loop.outcome.report import (
+    DayHours,
     GroupHours,
     Hours,
     Lost,
@@ -34,6 +35,7 @@ from sublet_quota.names.ids import GroupName
 from sublet_quota.residency.snapshot import Rank
 
 _HOUR_S: Final = 3600.0
+_HOURS_A_DAY: Final = 24
 _HOUR: Final = timedelta(hours=1)
 _W_PER_KW: Final = 1000.0
 
@@ -89,6 +91,7 @@ def outcome_of(ran: Ran, record: Record, unmet: tuple[UnmetGuarantee, ...] = ())
         by_type=tuple(
             _of_type(name, ran, record) for name in sorted({*ran.cards, *ran.more_cards})
         ),
+        by_day=tuple(_by_day(record)),
         lent_h=sum(hours.lent for hours in record.hours.values()) / _HOUR_S,
         lent_at_most_h=lent_at_most_h(record, names.jobs()),
         moves=_moves(record),
@@ -147,6 +150,29 @@ def _of_type(name: str, ran: Ran, record: Record) -> TypeHours:
         lent_h=0.0 if hours is None else hours.lent / _HOUR_S,
         energy_kwh=None if energy_wh is None else energy_wh / _W_PER_KW,
     )
+
+
+def _by_day(record: Record) -> Iterator[DayHours]:
+    sums: defaultdict[int, defaultdict[str, float]] = defaultdict(lambda: defaultdict(float))
+    for hours in record.hours.values():
+        for name, by_hour in (
+            ("used", hours.used_in),
+            ("lent", hours.lent_in),
+            ("not_used", hours.not_used),
+            ("jobs", hours.jobs_in),
+        ):
+            for hour, seconds in by_hour.items():
+                sums[hour // _HOURS_A_DAY][name] += seconds / _HOUR_S
+    lasts = record.ended - record.began
+    for day in range(-(-lasts // timedelta(days=1))):
+        found = sums[day]
+        yield DayHours(
+            day=day + 1,
+            used_h=found["used"],
+            lent_h=found["lent"],
+            idle_h=max(0.0, found["not_used"] - found["lent"]),
+            jobs_h=found["jobs"],
+        )
 
 
 def _moves(record: Record) -> MovesInfo:

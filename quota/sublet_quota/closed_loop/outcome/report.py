@@ -123,6 +123,16 @@ class Lost(Part):
     )
 
 
+class DayHours(Part):
+    """What became of cards on one day, in hours of a card: the first day is 1."""
+
+    day: int
+    used_h: float = Field(description="By servers at work.")
+    lent_h: float = Field(description="Held by idle servers, and used by jobs.")
+    idle_h: float = Field(description="Held by servers, and neither used nor lent.")
+    jobs_h: float = Field(description="By jobs, on lent and on free room.")
+
+
 class SentBackInfo(Part):
     """Jobs that went back to the queue, as their cards were drained, failed or were taken."""
 
@@ -149,6 +159,7 @@ class Outcome(Part):
     hours: Hours
     by_group: tuple[GroupHours, ...]
     by_type: tuple[TypeHours, ...]
+    by_day: tuple[DayHours, ...] = ()
     lent_h: float = Field(description="Cards' hours, those of all types together.")
     lent_at_most_h: float = Field(
         description="What foresight could have lent at most of what was held and not used."

@@ -190,6 +190,10 @@ class CardHours:
     """By jobs, on lent and on free room."""
     not_used: defaultdict[int, float] = field(default_factory=lambda: defaultdict(float))
     """What was held and not used, lent or not, by the hour since the beginning."""
+    used_in: defaultdict[int, float] = field(default_factory=lambda: defaultdict(float))
+    lent_in: defaultdict[int, float] = field(default_factory=lambda: defaultdict(float))
+    jobs_in: defaultdict[int, float] = field(default_factory=lambda: defaultdict(float))
+    """The same of what was used by servers, lent, and used by jobs."""
 
     @property
     def idle(self) -> float:

@@ -5,7 +5,7 @@ room that each card's agent reports as lendable; what that makes of others becom
 slice. A job on several cards has a slice on each, and runs while all of them can.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -79,6 +79,9 @@ class Jobs:
         self._job_of: dict[SliceId, JobId] = {}
         self._pauses_end: set[datetime] = set()
         """When it is looked again at jobs that were held back again and again."""
+        self._turns: tuple[object, ...] = ()
+        """What the order of those that have their place hangs on, as it was last."""
+        self._in_turn: Sequence[WaitingJob] = ()
         parts.asking["jobs"] = self.asking
         self.plan = QueuePlan()
         """What the last round found."""
@@ -192,8 +195,11 @@ class Jobs:
         if not self._placed:
             return
         holdings = self._parts.holdings
-        order = JobOrder(holdings, NO_PAST_USE)
-        for place, job in enumerate(order.placed(*self._jobs_placed())):
+        order, (jobs, held) = JobOrder(holdings, NO_PAST_USE), self._jobs_placed()
+        turns = holdings.document, tuple(open_kinds(holdings).items()), jobs
+        if turns != self._turns:
+            self._turns, self._in_turn = turns, order.in_turn(jobs)
+        for place, job in enumerate(order.ranked(self._in_turn, held)):
             self._ranks[job.job_id] = job.rank
             for slice_id in self._placed[job.job_id].slices:
                 self._tell_rank(slice_id, job.rank, place)

@@ -10,12 +10,12 @@ from datetime import datetime, timedelta
 from sublet_quota.closed_loop.card.reserved_on_card import ReservedOnCard
 from sublet_quota.closed_loop.clock import Phase
 from sublet_quota.closed_loop.record.records import PlaceChanged
+from sublet_quota.closed_loop.service.homes import Homes
 from sublet_quota.closed_loop.service.parts import Parts
 from sublet_quota.document.lookups.reservations import coming, next_time_of
 from sublet_quota.document.sections import Reservation
 from sublet_quota.names.ids import SliceId
 from sublet_quota.placement.called_back import back_to_their_place
-from sublet_quota.placement.other_card import home_of
 from sublet_quota.placement.reserved_room import (
     LOOK_AHEAD,
     ReservedRoom,
@@ -38,6 +38,7 @@ class Places:
         self._pauses_end: set[datetime] = set()
         self._look_at: datetime | None = None
         self._homes_at: datetime | None = None
+        self._homes = Homes()
 
     def bring_back(self) -> None:
         """Give slices that were called back their places again, as far as there is room."""
@@ -68,15 +69,12 @@ class Places:
         slices = tuple(
             each
             for each in parts.holdings.slices()
-            if each.is_notebook and is_entitled(each.slice_id)
+            if each.is_notebook
+            and is_entitled(each.slice_id)
+            and not each.unsuspendable
+            and each.slice_id not in parts.cards.changes.to
         )
-        for holding in slices:
-            slice_id = holding.slice_id
-            if holding.unsuspendable or slice_id in parts.cards.changes.to:
-                continue
-            home = home_of(parts.holdings, slice_id)
-            if home is not None:
-                parts.go_home(slice_id, home)
+        self._homes.bring_home(parts.holdings, slices, parts.go_home)
 
     def expect_reservations(self) -> None:
         """Look at what the document in force reserves, from shortly before the next begins."""

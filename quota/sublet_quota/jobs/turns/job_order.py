@@ -74,8 +74,19 @@ class JobOrder:
 
         Past use has no part in it, as that changes all the time, and they would change places.
         """
+        return self.ranked(self.in_turn(jobs), held)
+
+    def in_turn(self, jobs: Iterable[WaitingJob]) -> Sequence[WaitingJob]:
+        """Return jobs that have their place by priority, and of one priority in the fair order.
+
+        That hangs on the jobs, on the document and on the kinds of card that are open, and not on
+        what slices hold.
+        """
+        return self._by_turns(jobs, open_kinds(self._holdings), NO_PAST_USE)
+
+    def ranked(self, in_turn: Sequence[WaitingJob], held: HeldCards) -> tuple[WaitingJob, ...]:
+        """Return jobs that have their place and are ``in_turn``, the most entitled first."""
         kinds = open_kinds(self._holdings)
-        in_turn = self._by_turns(jobs, kinds, NO_PAST_USE)
         return tuple(sorted(self._ranked(in_turn, kinds, held), key=lambda job: job.rank))
 
     def _ranked(
