@@ -132,6 +132,10 @@ class LendableRoom:
             found = self._kinds_of_type(job.gpu_type)
         return found if anywhere else {k: v for k, v in found.items() if job.may_run_on(k)}
 
+    def fitting_kinds(self, job: WaitingJob) -> Kinds:
+        """Return those of these kinds on which the job fits, whatever limits say now."""
+        return {k: name for k, name in self.kinds_for(job).items() if job.fits_on(k)}
+
     def _kinds_of_type(self, wished: str | None) -> dict[GpuKind, str]:
         if wished not in self._kinds_for_type:
             kinds = [k for k in self._lists if is_of_type(k, self._types[k], wished)]
@@ -159,14 +163,13 @@ class LendableRoom:
             idle = self._lists[kind].idle
             need = bisect_left(idle, (job.amount_on(kind).memory_mib,))
             large += idle[need : need + _FEW + 1]
-        # Of many the nodes with most host memory are asked first: hardly any other is.
-        nodes = (
-            {entry[1] for entry in large}
-            if len(large) <= _FEW
-            else (node for _, node in reversed(self._by_host))
-        )
+        # The nodes with most host memory are asked first: of many hardly any other is.
+        nodes: Iterable[NodeId] = (node for _, node in reversed(self._by_host))
+        if len(large) <= _FEW:
+            few = {entry[1] for entry in large}
+            nodes = sorted(few, key=self._host_left.__getitem__, reverse=True)
         lacking = (self._host_left[node] for node in nodes if self._lacks_it(job, node, kinds))
-        return max(lacking, default=None) if len(large) <= _FEW else next(lacking, None)
+        return next(lacking, None)
 
     def _lacks_it(self, job: WaitingJob, node: NodeId, kinds: Kinds) -> bool:
         """Whether a job fits on a GPU of a node but for its host memory."""

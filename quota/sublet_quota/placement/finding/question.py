@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import Any, Final
+from typing import Any
 
 from sublet_quota.admission.slice_admission import Admission, Option, admit
 from sublet_quota.admission.slice_request import RequestedSlice
@@ -14,6 +14,7 @@ from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.holdings.gpu_load import GpuFacts, GpuRoom, Holding
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.holdings.host_memory import HostRoom
+from sublet_quota.holdings.room_index import NO_NODES
 from sublet_quota.names.ids import GpuId, GroupName, NodeId, PoolName
 from sublet_quota.placement.finding.hosts import Hosts
 from sublet_quota.placement.finding.unusable_room import UnusableRoom
@@ -25,7 +26,6 @@ from sublet_quota.shares.reclaim import Position, Request
 
 Waiting = Mapping[str, Mapping[NodeName, Fraction]]
 """Cards that others wait for, by GPU type and by the leaf that would pay."""
-NO_NODES: Final[AbstractSet[NodeId]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
