@@ -7,9 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
-from sublet_agent.devices.interface import (
-    ProcessState,
-)
+from sublet_agent.devices.interface import ProcessState
 from sublet_agent.devices.nvidia import NvidiaDevice
 from sublet_agent.driver_helper.client import DriverHelper
 from sublet_agent.driver_helper.messages import DriverRequest, Operation, Outcome

@@ -136,17 +136,12 @@ def _let_run(tools: MoveTools, found: _Sorted) -> None:
     tools.paused_processes.release(recovered.unpaused, PauseReason.POLICY)
 
 
-@dataclass(slots=True)
-class Unwritten(Recovered):
-    """Those of whom nothing was written down, and what the driver says of them; nothing is done."""
-
-
 def find_unwritten(
     tools: MoveTools,
     attribution: Attribution,
     assignments: Sequence[SliceAssignment],
     known: Iterable[ProcessIdentity],
-) -> Unwritten:
+) -> Recovered:
     """Find who of these slices stands still, and is written down nowhere; nothing is done to them.
 
     ``known``: those that are not to be asked about. Who is locked is ``unpaused``, or a job's.
@@ -161,7 +156,7 @@ def ask_unwritten(
     targets: Iterable[Target],
     assignments: Iterable[SliceAssignment],
     counted_mib: Mapping[SliceId, int],
-) -> Unwritten:
+) -> Recovered:
     """Ask the driver about processes of these slices of which nothing is written down.
 
     ``counted_mib``: what others of a slice that were found before count for, of its cap.
@@ -181,7 +176,7 @@ def take_over_suspended(tools: MoveTools, target: Target) -> None:
 
 def find_nobodys(
     tools: MoveTools, gpu_id: GpuId, known: Iterable[ProcessIdentity], served: Collection[SliceId]
-) -> Unwritten:
+) -> Recovered:
     """Find who stands still for a slice that nobody serves, and is written down nowhere.
 
     Whose they are nobody here can tell: a slice that a process names is not believed, so that each
@@ -203,9 +198,9 @@ def find_nobodys(
     )
 
 
-def _asked(tools: MoveTools, targets: Iterable[Target]) -> Unwritten:
+def _asked(tools: MoveTools, targets: Iterable[Target]) -> Recovered:
     """Ask the driver about processes of which nothing is written down, and sort them."""
-    found = Unwritten()
+    found = Recovered()
     for target in targets:
         state, is_told = _state(tools, target.identity, None, 0)
         if not is_told:

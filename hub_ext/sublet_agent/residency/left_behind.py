@@ -27,7 +27,6 @@ from sublet_agent.moves.pausing import PauseReason
 from sublet_agent.moves.plan import MoveTools
 from sublet_agent.moves.recovery import (
     Recovered,
-    Unwritten,
     ask_unwritten,
     find_nobodys,
     find_unwritten,
@@ -202,7 +201,7 @@ class LeftBehind:
             log.exception("processes that an agent before left could not be asked about")
             return untold
 
-    async def _take(self, look: Callable[[], Unwritten]) -> Sequence[Target]:
+    async def _take(self, look: Callable[[], Recovered]) -> Sequence[Target]:
         """Take over whoever is found; return those of whom nobody knows yet how they stand."""
         tools, loop = self._tools, asyncio.get_running_loop()
         found = await loop.run_in_executor(tools.looks, look)
@@ -271,7 +270,7 @@ class LeftBehind:
                 self._tell(gpu_id, target, what)
         return True
 
-    async def _let_nobodys_run(self, gpu_id: GpuId, served: set[SliceId]) -> Unwritten:
+    async def _let_nobodys_run(self, gpu_id: GpuId, served: set[SliceId]) -> Recovered:
         """Let those run that are locked for slices that nobody serves; return all of them."""
         tools, loop = self._tools, asyncio.get_running_loop()
         paused = tools.moves.paused_processes

@@ -318,7 +318,9 @@ class Assembly:
         self._runner.round()
         self._queue.charge_elsewhere()
         self._queue.let_go_on()
-        self._queue.keep_ranks()
+        if service.startup_grace.is_over:
+            # Before that cards are missing: a job would be kept as borrowed for want of them.
+            self._queue.keep_ranks()
         if self._queue.decides:
             self._queue.place_jobs()
 

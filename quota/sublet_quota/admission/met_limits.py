@@ -84,9 +84,9 @@ class Without:
         """Return what counts at ``path[at]`` then beside a slice that is asked for."""
         holdings, payer = self.holdings, GroupName(path[-1])
         leaf = holdings.leaf(payer)
-        way = holdings.groups.paths[leaf]
+        depth = len(holdings.groups.paths[leaf])
         # By right it is there where it is entitled against what else there is at the group.
-        if not (asked.steps > at + 1 or asked.steps == len(way) == at + 1):
+        if not (asked.steps > at + 1 or asked.steps == depth == at + 1):
             jobs = holdings.jobs_by_right(path[at])
             if not jobs.slices or path[at] in group_job_limits(holdings.document, payer):
                 return self.held(path[at])
@@ -94,11 +94,11 @@ class Without:
         if self.only is not None:
             return sum_of(
                 holdings,
-                (one for one in self.only if _stays_entitled(holdings, one, way, at, asked)),
+                (one for one in self.only if _stays_entitled(holdings, one, leaf, at, asked)),
             )
         counted = holdings.entitled_beside(asked.gpu_type, leaf, at, asked.steps)
         out = (*self.gone, *(one for one, _ in self.recharged))
-        gone = [one for one in out if _stays_entitled(holdings, one, way, at, asked)]
+        gone = [one for one in out if _stays_entitled(holdings, one, leaf, at, asked)]
         return counted - sum_of(holdings, gone) + sum_of(holdings, self._coming_to(path[at]))
 
     def held(self, node: NodeName) -> Amounts:
@@ -151,20 +151,16 @@ def sum_of(holdings: Holdings, slices: Iterable[Holding]) -> Amounts:
 
 
 def _stays_entitled(
-    holdings: Holdings, one: Holding, way: Sequence[NodeName], at: int, asked: Asked
+    holdings: Holdings, one: Holding, leaf: NodeName, at: int, asked: Asked
 ) -> bool:
-    """Whether a slice counts at ``way[at]`` beside one that is asked for by right."""
+    """Whether a slice counts at the step ``at`` of a leaf's way beside one that is due there."""
     piece = holdings.piece(one.slice_id)
     if piece is None:
         return False
-    own = holdings.groups.paths[piece.node]
-    together = next(
-        (depth for depth, (a, b) in enumerate(zip(own, way, strict=False)) if a != b),
-        min(len(own), len(way)),
-    )
+    together = holdings.groups.in_common(piece.node, leaf)
     steps = asked.steps
     if holdings.type_of(one.gpu_id) != asked.gpu_type:
-        steps = min(at + 2, len(way))
+        steps = min(at + 2, len(holdings.groups.paths[leaf]))
     return together > at and piece.entitled > min(together, steps - 1)
 
 

@@ -30,7 +30,6 @@ from sublet_quota.admission.slice_request import (
     Wanted,
     amount_of,
     choose_payers,
-    nearest,
     read_wish,
 )
 from sublet_quota.admission.told_lines import told_line
@@ -41,6 +40,7 @@ from sublet_quota.document.rights import rights_of
 from sublet_quota.holdings.card_policy import counted_type, type_turn
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GroupName, PoolName, UserName
+from sublet_quota.names.nearest_name import nearest_name
 from sublet_quota.reasons.derivation import Rule
 from sublet_quota.reasons.refusals.facts import Fact
 from sublet_quota.reasons.refusals.room import RoomRefusal
@@ -258,7 +258,7 @@ def _kinds_there(
     if not wished:
         asked = wish.gpu_type or ""
         if not _is_known(holdings, asked):
-            near = nearest(asked, types)
+            near = nearest_name(asked, types)
             told: dict[str, Fact] = {"asked_type": asked, "nearest": near, "types": types}
             return Denial(RoomRefusal.UNKNOWN_TYPE, Rule.CARDS, facts=told)
         return _no_gpu(RoomRefusal.NO_GPU_OF_TYPE, pool, asked_type=asked, types=types)

@@ -1,9 +1,8 @@
 """The wish of somebody for a slice, as a size or as amounts, read under the rights of who pays."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from difflib import get_close_matches
 
 from sublet_quota.admission.denial import Denial
 from sublet_quota.admission.told_lines import told_line
@@ -15,6 +14,7 @@ from sublet_quota.document.sections import SliceSize
 from sublet_quota.holdings.gpu_load import Holding
 from sublet_quota.names.home_claim import HomeInUse
 from sublet_quota.names.ids import GroupName, PoolName, SizeName
+from sublet_quota.names.nearest_name import nearest_name
 from sublet_quota.reasons.derivation import Rule
 from sublet_quota.reasons.refusals.sizes import SizeRefusal
 
@@ -111,7 +111,7 @@ def choose_payers(rights: Rights, group: str | None) -> tuple[PayerRights, ...] 
         facts={
             "owner": rights.owner,
             "asked_group": group,
-            "nearest": nearest(group, rights.groups),
+            "nearest": nearest_name(group, rights.groups),
             "groups_to_choose": rights.groups,
         },
     )
@@ -127,7 +127,7 @@ def read_wish(
             Rule.RIGHT,
             facts={
                 "asked_pool": wish.pool,
-                "nearest": nearest(wish.pool, document.pools),
+                "nearest": nearest_name(wish.pool, document.pools),
                 "pools": tuple(document.pools),
             },
         )
@@ -165,7 +165,7 @@ class _Reader:
                 Rule.RIGHT,
                 facts={
                     "asked_size": name,
-                    "nearest": nearest(name, offered),
+                    "nearest": nearest_name(name, offered),
                     "offered": offered,
                 },
             )
@@ -231,10 +231,3 @@ class _Reader:
         line = told_line(source or self._payer.sizes.source)
         who = {"payer": self._payer.group} if payer else {}
         return Denial(code, Rule.RIGHT, self._payer.group, (line,), {**who, **facts, "line": line})
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Return the name that may have been meant, in whichever case; empty where none is near."""
-    by_letters = {each.casefold(): each for each in known}
-    found = get_close_matches(name.casefold(), list(by_letters), n=1)
-    return by_letters[found[0]] if found else ""

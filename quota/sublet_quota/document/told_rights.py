@@ -3,10 +3,10 @@
 Share, command line and ``sublet quota diff`` show these same lines.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from fractions import Fraction
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple
 
 from sublet_quota.amounts.gpu_amounts import format_cards, format_memory
 from sublet_quota.document.group_limits import group_jobs_most, limit_of, source_of
@@ -39,30 +39,32 @@ class _Found(NamedTuple):
     path: KeyPath
 
 
-class InForce(Protocol):
-    """Says how much of guarantees the cards that there are keep."""
+InForceClause = Callable[[GroupName, str], str]
+"""Says of a group's guarantee of a type how much of it the cards that there are keep.
 
-    def clause(self, group: GroupName, gpu_type: str) -> str:
-        """Return what stands behind a guarantee; empty where all of it is in force."""
+What stands behind the guarantee; empty where all of it is in force.
+"""
 
 
-class _AllInForce:
-    def clause(self, group: GroupName, gpu_type: str) -> str:
-        del group, gpu_type
-        return ""
+def _nothing_behind(group: GroupName, gpu_type: str) -> str:
+    del group, gpu_type
+    return ""
 
 
 def tell_rights(
-    document: QuotaDocument, rights: Rights, now: datetime, in_force: InForce | None = None
+    document: QuotaDocument,
+    rights: Rights,
+    now: datetime,
+    in_force: InForceClause = _nothing_behind,
 ) -> tuple[RightLine, ...]:
     """Return a person's rights as lines: whoever pays first, then by the group that does.
 
     With each group what it is guaranteed, limited to and weighs, what is reserved for it now or
     later, and all above it: that binds, too. What an exception says tells why, and until when.
     ``document``: the one in force that the rights are of. ``in_force``: what its guarantees come to
-    with the cards that there are; ``None``: that is not told.
+    with the cards that there are; left out, that is not told.
     """
-    lines = _lines(document, rights, now, in_force or _AllInForce())
+    lines = _lines(document, rights, now, in_force)
     return tuple(_excepted(document, found) for found in lines)
 
 
@@ -79,7 +81,7 @@ def _excepted(document: QuotaDocument, found: _Found) -> RightLine:
 
 
 def _lines(
-    document: QuotaDocument, rights: Rights, now: datetime, in_force: InForce
+    document: QuotaDocument, rights: Rights, now: datetime, in_force: InForceClause
 ) -> Iterator[_Found]:
     yield from _limits("limit of ", rights.limit)
     if rights.job_limit is not None:
@@ -113,13 +115,13 @@ def _in_line(document: QuotaDocument) -> _Found:
 
 
 def _guaranteed(
-    document: QuotaDocument, group: GroupName, payer: str | None, in_force: InForce
+    document: QuotaDocument, group: GroupName, payer: str | None, in_force: InForceClause
 ) -> Iterator[_Found]:
     """Go through what a group is guaranteed, and how much of it is in force."""
     guaranteed, where = document.all_groups[group].guaranteed, key_path(document.path_of(group))
     for name in sorted(guaranteed):
         sure = Right(guaranteed[name], source_of(document, (*where, "guaranteed", name)))
-        words = _cards(sure.value) + in_force.clause(group, name)
+        words = _cards(sure.value) + in_force(group, name)
         yield _line(f"{group} is guaranteed {name}", sure, payer, words)
 
 

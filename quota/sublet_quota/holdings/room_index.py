@@ -9,11 +9,11 @@ from typing import Final
 
 from sublet_quota.amounts.gpu_amounts import GpuAmount
 from sublet_quota.holdings.gpu_load import GpuFacts, GpuRoom
-from sublet_quota.names.ids import GpuId
+from sublet_quota.names.ids import GpuId, NodeId
 
 Entry = tuple[int, int, str, int, GpuId]
 """Memory room, compute room, node, index, id: the best fit is the first that is large enough."""
-NO_NODES: Final[AbstractSet[str]] = frozenset()
+NO_NODES: Final[AbstractSet[NodeId]] = frozenset()
 
 
 @dataclass(slots=True)
@@ -65,7 +65,7 @@ class RoomIndex:
         return not self.rooms and not self.closed
 
     def by_room(
-        self, among: Iterable[GpuId] | None = None, not_on: AbstractSet[str] = NO_NODES
+        self, among: Iterable[GpuId] | None = None, not_on: AbstractSet[NodeId] = NO_NODES
     ) -> Iterator[GpuId]:
         """Yield the open GPUs, those with the most memory room under the overcommit first.
 
@@ -86,7 +86,7 @@ class RoomIndex:
         return GpuAmount(max(0, largest), max(0, compute_milli))
 
     def fitting(
-        self, amount: GpuAmount, *, shared: bool, not_on: AbstractSet[str] = NO_NODES
+        self, amount: GpuAmount, *, shared: bool, not_on: AbstractSet[NodeId] = NO_NODES
     ) -> Iterator[Entry]:
         """Yield the GPUs with room, the tightest first; ``shared``: under the overcommit.
 
@@ -122,7 +122,7 @@ class RoomIndex:
         amount: GpuAmount,
         *,
         shared: bool,
-        not_on: AbstractSet[str] = NO_NODES,
+        not_on: AbstractSet[NodeId] = NO_NODES,
     ) -> Iterator[Entry]:
         """Yield the GPUs with exactly this room on which one slice may have so much.
 

@@ -36,12 +36,8 @@ class SliceLists:
 
     def payers_where(self, is_so: Callable[[Holding], bool]) -> set[GroupName | None]:
         """Return who pays for a notebook's slice of which something is so: few are looked at."""
-        placed = self._placed
-        return {
-            payer
-            for payer in placed.payers()
-            if any(one.is_notebook and is_so(one) for one in placed.of_payer(payer))
-        }
+        payers = self._placed.payers()
+        return {payer for payer in payers if any(map(is_so, self.paid_by(payer)))}
 
     def paid_by(self, group: GroupName | None) -> Iterator[Holding]:
         """Yield the notebooks' slices that a group pays for, in no order."""

@@ -66,7 +66,7 @@ class Exchanges:
         """Have others leave a place to a job that has none; return whether they did."""
         if not self._may_leave or job.gpus != 1 or self._tries_left <= 0:
             return False
-        kinds = self._kinds(job)
+        kinds = self._room.fitting_kinds(job)
         is_limited = self._bounds.within(job, kinds) != kinds
         wish = job.memory_mib, job.gpu_type, job.node, job.kinds
         limited = (job.owner, job.hub_groups, job.group) if is_limited else None
@@ -81,10 +81,6 @@ class Exchanges:
         else:
             self._in_vain.add((wish, limited))
         return has_room
-
-    def _kinds(self, job: WaitingJob) -> Kinds:
-        """Return the kinds on which a job could be, whatever limits say now."""
-        return {k: name for k, name in self._room.kinds_for(job).items() if job.fits_on(k)}
 
     def _make_room(self, job: WaitingJob, kinds: Kinds, tries: _Tries) -> bool:
         for kind in kinds:
@@ -142,7 +138,7 @@ class Exchanges:
 
     def _elsewhere(self, job: WaitingJob, tries: _Tries) -> LendableGpu | None:
         """Return another GPU on which a job has room, or is left some."""
-        kinds = self._kinds(job)
+        kinds = self._room.fitting_kinds(job)
         found = self._room.best_fit(job, self._bounds.within(job, kinds))
         if found is None and self._make_room(job, kinds, tries):
             found = self._room.best_fit(job, self._bounds.within(job, kinds))

@@ -8,7 +8,6 @@ is fair without an admin's word.
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sublet_quota.admission.slice_request import nearest
 from sublet_quota.amounts.gpu_amounts import BEYOND_ALL_GPUS, WHOLE_GPU_MILLI
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.document.right_values import PayerRights, Rights
@@ -21,6 +20,7 @@ from sublet_quota.jobs.requested_job import JobCounts, RequestedJob
 from sublet_quota.jobs.turns.job_order import open_kinds
 from sublet_quota.jobs.waiting_job import WaitingJob, is_of_type
 from sublet_quota.names.ids import GroupName, UserName
+from sublet_quota.names.nearest_name import nearest_name
 from sublet_quota.reasons.derivation import Derivation, Rule
 from sublet_quota.reasons.helping import Help, HelpKind
 from sublet_quota.reasons.refusal import Refusal
@@ -137,7 +137,7 @@ def _refuse_what_never_fits(holdings: Holdings, wish: RequestedJob) -> Refusal |
     kinds = [kind for kind, name in everywhere.items() if is_of_type(kind, name, wish.gpu_type)]
     if not kinds:
         types, asked = tuple(sorted(set(everywhere.values()))), wish.gpu_type or ""
-        near = nearest(asked, types)
+        near = nearest_name(asked, types)
         return refuse(JobRefusal.NO_GPU_OF_TYPE, asked_type=asked, nearest=near, types=types)
     largest = max(kinds, key=lambda kind: (kind.usable_mib, kind.type))
     if (wish.memory_mib or 1) <= largest.usable_mib:

@@ -100,8 +100,8 @@ def plan_queue(
 
 def _come_first(job: WaitingJob, room: LendableRoom, beside: BesideOthers) -> None:
     """Let an entitled job have its part of the guarantee before any that is charged elsewhere."""
-    kinds = (kind for kind, name in room.kinds_for(job).items() if name == job.entitled_on)
-    cards = max((job.cards_on(kind) for kind in kinds if job.fits_on(kind)), default=None)
+    kinds = (kind for kind, name in room.fitting_kinds(job).items() if name == job.entitled_on)
+    cards = max(map(job.cards_on, kinds), default=None)
     if beside.recharged is not None and job.entitled_on is not None and cards is not None:
         beside.recharged.comes_before(job, job.entitled_on, cards)
 
@@ -135,7 +135,7 @@ def _let_in(
     job: WaitingJob, room: LendableRoom, bounds: PlanBounds, beside: BesideOthers
 ) -> JobPlacement | None:
     """Give a job a place that a limit alone keeps from it, by charging another job elsewhere."""
-    kinds = {kind: name for kind, name in room.kinds_for(job).items() if job.fits_on(kind)}
+    kinds = room.fitting_kinds(job)
     if beside.recharged is None or not kinds or bounds.within(job, kinds):
         return None
     for change in beside.recharged.tried(job):
@@ -156,7 +156,7 @@ def _let_in_by_right(
         return None
     if job.entitled_on is not None:
         return None
-    kinds = {kind: name for kind, name in room.kinds_for(job).items() if job.fits_on(kind)}
+    kinds = room.fitting_kinds(job)
     for change, due in beside.recharged.tried_by_right(job, bounds.within(job, kinds)):
         placed = _due(due, room, bounds, beside.by_right)
         if placed is not None:

@@ -140,6 +140,10 @@ class LendableRoom:
             found = self._kinds_of_type(job.gpu_type)
         return found if anywhere else {k: v for k, v in found.items() if job.may_run_on(k)}
 
+    def fitting_kinds(self, job: WaitingJob) -> Kinds:
+        """Return those of these kinds on which the job fits, whatever limits say now."""
+        return {k: name for k, name in self.kinds_for(job).items() if job.fits_on(k)}
+
     def _kinds_of_type(self, wished: str | None) -> dict[GpuKind, str]:
         if wished not in self._kinds_for_type:
             kinds = [k for k in self._lists if is_of_type(k, self._types[k], wished)]
@@ -186,8 +190,8 @@ class LendableRoom:
             idle = self._lists[kind].idle
             need = bisect_left(idle, (job.amount_on(kind).memory_mib,))
             large += idle[need : need + _FEW + 1]
-        # Of many the nodes with most host memory are asked first: hardly any other is.
-        nodes = (node for _, node in reversed(self._by_host))
+        # The nodes with most host memory are asked first: of many hardly any other is.
+        nodes: Iterable[NodeId] = (node for _, node in reversed(self._by_host))
         if len(large) <= _FEW:
             few = {entry[1] for entry in large}
             nodes = sorted(few, key=lambda node: (self._host_left[node], node), reverse=True)

@@ -75,10 +75,8 @@ def is_entitled_against(tree: GroupTree, piece: Piece, leaf: NodeName) -> bool:
 
     Its own leaf sees it so where it is entitled against everybody.
     """
-    own, theirs = tree.paths[piece.node], tree.paths[leaf]
-    steps = enumerate(zip(own, theirs, strict=False))
-    level = next((step for step, (mine, other) in steps if mine != other), len(own) - 1)
-    return piece.entitled > level
+    last = len(tree.paths[piece.node]) - 1
+    return piece.entitled > min(tree.in_common(piece.node, leaf), last)
 
 
 def held_sums(tree: GroupTree, pieces: Iterable[Piece]) -> Mapping[NodeName, Fraction]:

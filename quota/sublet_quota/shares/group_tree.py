@@ -120,6 +120,15 @@ class GroupTree:
             raise GroupTreeError(message)
         return direct_members(name) if self.nodes[name].children else name
 
+    def in_common(self, one: NodeName, other: NodeName) -> int:
+        """Return how many steps of their ways two nodes have in common."""
+        steps = 0
+        for mine, theirs in zip(self.paths[one], self.paths[other], strict=False):
+            if mine != theirs:
+                break
+            steps += 1
+        return steps
+
     def below(self, name: NodeName) -> Iterator[NodeName]:
         """Yield a node and all that are in it; ``KeyError`` where the tree has no such node."""
         waiting = [self.nodes[name]]

@@ -255,9 +255,8 @@ class _Taking:
     def level(self, leaf: NodeName) -> int:
         """Return at which step of the request's way its group and the leaf's are compared."""
         if leaf not in self._levels:
-            steps = zip(self.path, self.position.tree.paths[leaf], strict=False)
-            apart = (level for level, (mine, theirs) in enumerate(steps) if mine != theirs)
-            self._levels[leaf] = next(apart, len(self.path) - 1)
+            in_common = self.position.tree.in_common(self.request.node, leaf)
+            self._levels[leaf] = min(in_common, len(self.path) - 1)
         return self._levels[leaf]
 
     def above_share(self, name: NodeName) -> Fraction:
@@ -301,9 +300,7 @@ class _Taking:
     def _leaves_share(self, leaf: NodeName, more: Fraction) -> bool:
         """Whether who gives stays at or above their share when they give so much more."""
         giver = self.giver(leaf)
-        if giver in self.path:
-            return False
-        return self._left(giver) - more >= self.position.shares[giver]
+        return giver not in self.path and self.above_share(giver) >= more
 
     def _left(self, name: NodeName) -> Fraction:
         return self.position.held[name] - self._held.get(name, NO_CARD)

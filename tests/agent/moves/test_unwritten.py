@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from sublet_agent.devices.interface import ProcessState
-from sublet_agent.moves.recovery import Unwritten, ask_unwritten, find_unwritten
+from sublet_agent.moves.recovery import Recovered, ask_unwritten, find_unwritten
 from sublet_quota.residency.snapshot import Holder
 
 from tests.support.agent_cases import Bench
@@ -71,4 +71,4 @@ def test_one_that_is_told_later_needs_no_more_than_others_leave_of_its_slices_ca
 def test_who_runs_is_nobody_to_look_after(bench: Bench) -> None:
     assigned = left(bench, ProcessState.RUNNING)
     found = find_unwritten(bench.tools, bench.attribution, [assigned], ())
-    assert found == Unwritten()
+    assert found == Recovered()

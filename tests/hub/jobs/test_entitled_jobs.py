@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,8 @@ LENDS_NOTHING = a_gpu("SIM-0", lendable_mib=0)
 @asynccontextmanager
 async def a_world(folder: Path, hub: FakeHub) -> AsyncIterator[HubWorld]:
     (folder / "quota.yaml").write_text(QUOTAS)
-    settings = settings_for(folder, quota_file=folder / "quota.yaml")
+    within = timedelta(minutes=1)
+    settings = settings_for(folder, quota_file=folder / "quota.yaml", agents_return_within=within)
     async with hub_world(folder, hub, settings) as world:
         yield world
 

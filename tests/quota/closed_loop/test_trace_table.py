@@ -224,7 +224,9 @@ def test_a_short_table_that_asks_for_very_many_is_refused_before_all_are_made(
 ) -> None:
     monkeypatch.setattr(trace_table, "_MOST", 10)
     jobs = table("0,ada,a,60,5,job,", "0,ada,a,60,5,job,", "0,bob,a,60,1024,job,")
-    with pytest.raises(TraceError, match="line 4: these are more than 10 servers, jobs and cells"):
+    with pytest.raises(
+        TraceError, match="line 4: these are more than 10 servers, cells and jobs' cards"
+    ):
         read_trace(jobs, MONDAY)
     cells = ["arrival,owner,group,duration,size,kind,cells", "0,ada,,,,notebook," + "1+1 " * 10]
     with pytest.raises(TraceError, match="line 2: these are more than 10"):

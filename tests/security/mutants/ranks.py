@@ -21,7 +21,7 @@ MUTANTS: Final = (
         3,
         "what siblings borrow fills a limit above a guarantee",
         "quota/sublet_quota/admission/met_limits.py",
-        "        if not (asked.steps > at + 1 or asked.steps == len(way) == at + 1):",
+        "        if not (asked.steps > at + 1 or asked.steps == depth == at + 1):",
         "        if asked.steps >= 0:",
         (
             (

@@ -1,8 +1,10 @@
 """The quota document in force, for admins; and by which line of it somebody has which right."""
 
+from functools import partial
+
 from sublet_quota.document.rights import rights_of
 from sublet_quota.document.told_rights import tell_rights
-from sublet_quota.holdings.told_guarantees import ToldGuarantees
+from sublet_quota.holdings.told_guarantees import guarantee_in_force
 from sublet_quota.names import scopes
 from sublet_quota.wire.quota import KeptIn, QuotaInForce, QuotaRights
 
@@ -46,7 +48,7 @@ async def _rights(service: ServiceParts, call: Call) -> QuotaRights:
     holdings = service.capacity.holdings
     with charged(service, call):
         rights = rights_of(holdings.document, owner, groups or ())
-        in_force = ToldGuarantees(holdings)
+        in_force = partial(guarantee_in_force, holdings)
         told = tell_rights(holdings.document, rights, service.now(), in_force)
     return QuotaRights(
         owner=owner, groups=rights.groups, groups_known=groups is not None, rights=told

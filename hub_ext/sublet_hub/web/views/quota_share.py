@@ -3,13 +3,14 @@
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from fractions import Fraction
+from functools import partial
 from typing import Final
 
 from sublet_quota.document.group_limits import limit_of
 from sublet_quota.document.rights import Rights
 from sublet_quota.document.told_rights import tell_rights
 from sublet_quota.holdings.holdings import Holdings
-from sublet_quota.holdings.told_guarantees import ToldGuarantees
+from sublet_quota.holdings.told_guarantees import guarantee_in_force
 from sublet_quota.names.ids import GroupName
 from sublet_quota.residency.snapshot import Rank
 from sublet_quota.shares.cards import NO_CARD
@@ -39,7 +40,7 @@ def quota_share(
     return QuotaShare(
         groups=tuple(_groups(holdings, rights)),
         own=own_share(holdings, rights, own),
-        rights=tell_rights(holdings.document, rights, now, ToldGuarantees(holdings)),
+        rights=tell_rights(holdings.document, rights, now, partial(guarantee_in_force, holdings)),
         keep_left_minutes=keep_left_minutes,
     )
 

@@ -45,7 +45,7 @@ from sublet_quota.closed_loop.people import Habits
 COLUMNS: Final = (*NEEDED, *OPTIONAL)
 _PAIR: Final = 2
 _MOST: Final = 2_000_000
-"""Of servers, jobs and cells in all: a short row may ask for many."""
+"""Of servers, cells and jobs' cards in all: a short row may ask for many."""
 
 
 def read_trace(
@@ -61,9 +61,9 @@ def read_trace(
     count = 0
     for line, row in _rows(lines):
         for each in TraceRow(row, line).asked(drawing):
-            count += 1 if isinstance(each, AskedJob) else 1 + len(each.cells)
+            count += math.ceil(each.cards) if isinstance(each, AskedJob) else 1 + len(each.cells)
             if count > _MOST:
-                message = f"line {line}: these are more than {_MOST} servers, jobs and cells"
+                message = f"line {line}: these are more than {_MOST} servers, cells and jobs' cards"
                 raise TraceError(message)
             if each.name in names:
                 where = names[each.name]

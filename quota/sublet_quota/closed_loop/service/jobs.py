@@ -5,7 +5,7 @@ room that each card's agent reports as lendable; what that makes of others becom
 slice. A job on several cards has a slice on each, and runs while all of them can.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -22,6 +22,7 @@ from sublet_quota.closed_loop.service.several_cards import (
     Together,
     by_cards,
     kept_cards,
+    not_kept,
     place_together,
     slice_ids_of,
 )
@@ -31,7 +32,7 @@ from sublet_quota.jobs.entitled_places import EntitledPlaces
 from sublet_quota.jobs.job_admission import AdmittedJob, admit_job
 from sublet_quota.jobs.job_placement import JobPlacement
 from sublet_quota.jobs.job_queue import BesideOthers, QueuePlan, plan_queue
-from sublet_quota.jobs.lendable_room import LendableGpu, lendable_gpus
+from sublet_quota.jobs.lendable_room import lendable_gpus
 from sublet_quota.jobs.payers.job_limits import (
     JobLimits,
     KnownLimits,
@@ -149,7 +150,7 @@ class Jobs:
         lendable, limits = self._parts.cards.lendable_mib(), JobLimits(holdings, self._limits)
         return plan_queue(
             jobs,
-            _not_kept(lendable_gpus(holdings, lendable), kept),
+            not_kept(lendable_gpus(holdings, lendable), kept),
             lending=manner.lending,
             limits=limits,
             beside=BesideOthers(
@@ -165,7 +166,7 @@ class Jobs:
         holdings = self._parts.holdings
         if not self._parts.manner.lending:
             return None
-        gpus = _not_kept(lendable_gpus(holdings, self._parts.cards.lendable_mib()), kept)
+        gpus = not_kept(lendable_gpus(holdings, self._parts.cards.lendable_mib()), kept)
         beside = BesideOthers(host_memory=holdings.host_memory, lot=holdings.lot)
         return place_together(job, gpus, JobLimits(holdings, self._limits), beside)
 
@@ -200,9 +201,11 @@ class Jobs:
         if turns != self._turns:
             self._turns, self._in_turn = turns, order.in_turn(jobs)
         for place, job in enumerate(order.ranked(self._in_turn, held)):
-            self._ranks[job.job_id] = job.rank
-            for slice_id in self._placed[job.job_id].slices:
-                self._tell_rank(slice_id, job.rank, place)
+            # A card's time passes as it is told: another job may have ended there by now.
+            if (there := self._placed.get(job.job_id)) is not None:
+                self._ranks[job.job_id] = job.rank
+                for slice_id in there.slices:
+                    self._tell_rank(slice_id, job.rank, place)
 
     def _tell_rank(self, slice_id: SliceId, rank: Rank, place: int) -> None:
         holdings = self._parts.holdings
@@ -405,9 +408,3 @@ class Jobs:
         """Return the jobs that wait or run."""
         jobs = (*self.waiting.values(), *self._placed.values())
         return job_counts(self._parts.holdings, (job.waiting for job in jobs), owner)
-
-
-def _not_kept(
-    gpus: Iterable[LendableGpu], kept: AbstractSet[tuple[NodeId, int]]
-) -> tuple[LendableGpu, ...]:
-    return tuple(gpu for gpu in gpus if (gpu.facts.node, gpu.facts.index) not in kept)

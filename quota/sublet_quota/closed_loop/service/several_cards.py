@@ -7,6 +7,7 @@ the fewest cards that do, each given by ``plan_queue``, or it waits.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from itertools import groupby
 
@@ -47,6 +48,13 @@ def kept_cards(plan: QueuePlan) -> frozenset[tuple[NodeId, int]]:
     """Return the cards that a plan keeps for jobs that wait."""
     kept = (wait.why.kept for wait in plan.waits)
     return frozenset((each.node, each.index) for each in kept if each is not None)
+
+
+def not_kept(
+    gpus: Iterable[LendableGpu], kept: AbstractSet[tuple[NodeId, int]]
+) -> tuple[LendableGpu, ...]:
+    """Return the GPUs but for those that a plan before keeps."""
+    return tuple(gpu for gpu in gpus if (gpu.facts.node, gpu.facts.index) not in kept)
 
 
 def place_together(

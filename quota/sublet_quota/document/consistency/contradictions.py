@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +16,7 @@ from sublet_quota.document.problems import Contradiction, KeyPath
 from sublet_quota.document.sections import Choice, GroupQuota, JobRules, PersonQuota
 from sublet_quota.document.value_kinds.amount_limit import NO_TYPES, AmountLimit
 from sublet_quota.document.value_kinds.cards import write_cards
+from sublet_quota.names.nearest_name import nearest_name
 from sublet_quota.wire.environment import NO_GPU
 
 if TYPE_CHECKING:
@@ -62,11 +62,9 @@ def find_contradictions(document: "QuotaDocument", written: Written) -> tuple[Co
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return `` (did you mean 'x'?)``, or ``""`` where no known word is near, or very many are."""
-    words = {each.casefold(): each for each in islice(known, _MOST_COMPARED + 1)}
-    if len(words) > _MOST_COMPARED:
-        return ""
-    found = get_close_matches(word.casefold(), words, n=1, cutoff=0.6)
-    return f" (did you mean '{words[found[0]]}'?)" if found else ""
+    words = tuple(islice(known, _MOST_COMPARED + 1))
+    found = nearest_name(word, words) if len(words) <= _MOST_COMPARED else ""
+    return f" (did you mean '{found}'?)" if found else ""
 
 
 class _Names:

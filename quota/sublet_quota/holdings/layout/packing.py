@@ -161,7 +161,8 @@ class Packing:
         self, node: NodeName, gpu_id: GpuId, before: GpuId | None
     ) -> tuple[bool, int, int, int, int]:
         """Return what makes a card the better one for a rest, the least being the best."""
-        near = max((self._common(node, other) for other in self.parts.get(gpu_id, ())), default=0)
+        in_common = self.demand.tree.in_common
+        near = max((in_common(node, other) for other in self.parts.get(gpu_id, ())), default=0)
         return (
             gpu_id != before,
             -self.cards.home(node, gpu_id),
@@ -169,11 +170,3 @@ class Packing:
             self.room(gpu_id),
             self.cards.order[gpu_id],
         )
-
-    def _common(self, node: NodeName, other: NodeName) -> int:
-        """Return how many steps of their ways two groups have in common."""
-        mine, theirs = self.demand.tree.paths[node], self.demand.tree.paths[other]
-        if mine[0] != theirs[0]:
-            return 0
-        apart = (n for n, (a, b) in enumerate(zip(mine, theirs, strict=False)) if a != b)
-        return next(apart, min(len(mine), len(theirs)))

@@ -14,6 +14,7 @@ it, slices and jobs; of a limit that counts slices, too, cards are no matter the
 never above limits. Where it starts, the newest borrowed jobs below a limit make way for it.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
@@ -120,8 +121,8 @@ class JobLimits:
         """``known``: the limits under the document of ``holdings``, from round to round."""
         self._holdings = holdings
         self._known = KnownLimits(holdings.document) if known is None else known
-        self._taken: dict[NodeName, Amounts] = {}
-        self._taken_by_right: dict[NodeName, Amounts] = {}
+        self._taken: defaultdict[NodeName, Amounts] = defaultdict(Amounts)
+        self._taken_by_right: defaultdict[NodeName, Amounts] = defaultdict(Amounts)
         self._away: Mapping[NodeName, Amounts] | None = None
         """What jobs that are held back have, by group and owner, once that was asked for."""
         self._holds: dict[tuple[NodeName, bool, bool], _Held] = {}
@@ -132,15 +133,13 @@ class JobLimits:
     def in_the_way(self, job: WaitingJob, kind: GpuKind, gpu_type: str) -> MetLimit | None:
         """Return the limit with least room that the job would pass now; ``None``: it fits in."""
         by_right = is_by_right(job, gpu_type)
-        levels = self._levels(job, by_right=by_right)
-        if not levels:
-            return None
         asked = amounts_of(job, kind, gpu_type)
         who = job.owner, job.hub_groups, job.group, by_right
         key = (*who, gpu_type, asked.cards[gpu_type], asked.memory_mib, asked.slices)
         if key not in self._found:
             # Most jobs pass none: what is not passed is found more quickly than what is.
             held = partial(self._held, owner=job.owner, by_right=by_right)
+            levels = self._levels(job, by_right=by_right)
             passed = [each for each in levels if _is_passed(each, held(each), asked)]
             found = _first(passed, asked, held)
             self._found[key] = found or self._kept_from(job, levels, asked, by_right=by_right)
@@ -195,19 +194,16 @@ class JobLimits:
     def take(self, job: WaitingJob, kind: GpuKind, gpu_type: str) -> None:
         """Count a job that was placed."""
         amounts = amounts_of(job, kind, gpu_type)
-        self._count(job, amounts)
+        self._count(job, amounts, self._taken)
         if is_by_right(job, gpu_type):
-            for level in self._known.of(job):
-                node = _node(level, job.owner)
-                taken = self._taken_by_right.get(node, NOTHING)
-                self._taken_by_right[node] = taken + amounts
+            self._count(job, amounts, self._taken_by_right)
 
     def recharge(self, amounts: Amounts, former: WaitingJob | None, to: WaitingJob | None) -> None:
         """Count a running job no longer at the expense of one payer, and at another's instead."""
         if former is not None:
-            self._count(former, NOTHING - amounts)
+            self._count(former, NOTHING - amounts, self._taken)
         if to is not None:
-            self._count(to, amounts)
+            self._count(to, amounts, self._taken)
 
     def groups_with_limits(self, job: WaitingJob) -> tuple[GroupName, ...]:
         """Return the groups whose limits count a job."""
@@ -234,10 +230,11 @@ class JobLimits:
             return self._holdings.entitled_inside(NodeName(level.group))
         return self._of_level(level, owner)[1]
 
-    def _count(self, job: WaitingJob, amounts: Amounts) -> None:
+    def _count(
+        self, job: WaitingJob, amounts: Amounts, taken: defaultdict[NodeName, Amounts]
+    ) -> None:
         for level in self._known.of(job):
-            node = _node(level, job.owner)
-            self._taken[node] = self._taken.get(node, NOTHING) + amounts
+            taken[_node(level, job.owner)] += amounts
         self._found.clear()
         self._holds.clear()
 

@@ -16,13 +16,9 @@ class Hosts:
 
     def room(self, memory: HostMemory, node: NodeId) -> HostRoom | None:
         """Return the host memory of a node; ``None``: nothing follows from it."""
-        return self.rooms(memory).get(node)
-
-    def rooms(self, memory: HostMemory) -> Mapping[NodeId, HostRoom]:
-        """Return the host memory of all nodes of which something follows."""
         if self._rooms is None:
             self._rooms = memory.rooms()
-        return self._rooms
+        return self._rooms.get(node)
 
     def short_of(self, memory: HostMemory, memory_mib: int) -> AbstractSet[NodeId]:
         """Return the nodes on which less is left than that."""

@@ -15,10 +15,10 @@ from sublet_quota.amounts.gpu_amounts import NOTHING, GpuAmount
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.holdings.gpu_load import Holding
 from sublet_quota.holdings.holdings import Holdings
-from sublet_quota.holdings.room_index import RoomIndex
+from sublet_quota.holdings.room_index import NO_NODES, RoomIndex
 from sublet_quota.names.ids import GpuId, NodeId, PoolName, SliceId
 from sublet_quota.placement.finding.making_way import Missing, missing_on
-from sublet_quota.placement.finding.question import NO_NODES, Question
+from sublet_quota.placement.finding.question import Question
 from sublet_quota.residency.snapshot import Rank
 from sublet_quota.shares.lots import lot_of
 

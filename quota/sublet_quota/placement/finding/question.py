@@ -15,7 +15,7 @@ from sublet_quota.document.right_values import Rights
 from sublet_quota.holdings.gpu_load import GpuFacts, GpuRoom, Holding
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.holdings.host_memory import HostRoom
-from sublet_quota.holdings.room_index import RoomIndex
+from sublet_quota.holdings.room_index import NO_NODES, RoomIndex
 from sublet_quota.names.ids import GpuId, GroupName, NodeId, PoolName
 from sublet_quota.placement.finding.givers import Borrowers
 from sublet_quota.placement.finding.hosts import Hosts
@@ -28,7 +28,6 @@ from sublet_quota.shares.reclaim import Position, Request
 
 Waiting = Mapping[str, Mapping[NodeName, Fraction]]
 """Cards that others wait for, by GPU type and by the leaf that would pay."""
-NO_NODES: Final[AbstractSet[NodeId]] = frozenset()
 _FEW_OF: Final = 8
 """Where one in so many nodes has host memory for a slice, or fewer, these alone are looked at."""
 

@@ -134,6 +134,7 @@ def _pods(rows: Iterable[tuple[int, Mapping[str, str]]], taken: Taken) -> tuple[
     first = taken.first_day * _DAY_S
     last = first + taken.days * _DAY_S
     jobs: list[AskedJob] = []
+    count = 0
     for line, row in rows:
         at, cards = _number(row, "creation_time", line), int(_number(row, "num_gpu", line))
         if not (0 < cards <= _MOST_CARDS and first <= at < last) or not row["deletion_time"]:
@@ -154,13 +155,14 @@ def _pods(rows: Iterable[tuple[int, Mapping[str, str]]], taken: Taken) -> tuple[
                 cards=part,
             )
         )
-        _refuse_many(line, len(jobs))
+        count += cards
+        _refuse_many(line, count)
     return tuple(jobs)
 
 
 def _refuse_many(line: int, number: int) -> None:
     if number > _MOST:
-        message = f"line {line}: these are more than {_MOST} bursts, or jobs of one card"
+        message = f"line {line}: these are more than {_MOST} bursts, or cards of jobs"
         raise TraceError(message)
 
 
