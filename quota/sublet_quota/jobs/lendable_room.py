@@ -191,7 +191,7 @@ class LendableRoom:
             need = bisect_left(idle, (job.amount_on(kind).memory_mib,))
             large += idle[need : need + _FEW + 1]
         # The nodes with most host memory are asked first: of many hardly any other is.
-        nodes: Iterable[NodeId] = (node for _, node in reversed(self._by_host))
+        nodes = (node for _, node in reversed(self._by_host))
         if len(large) <= _FEW:
             few = {entry[1] for entry in large}
             nodes = sorted(few, key=lambda node: (self._host_left[node], node), reverse=True)

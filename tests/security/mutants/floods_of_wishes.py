@@ -19,8 +19,8 @@ MUTANTS: Final = (
         12,
         "who starts and stops a server has the memory of others' jobs go back and forth each time",
         "hub_ext/sublet_hub/jobs/order/held_back.py",
-        "cache(self._rights_of), pausing)",
-        "cache(self._rights_of))",
+        "rights_of, self._ranks, pausing)",
+        "rights_of, self._ranks)",
         (
             (
                 "tests/hub/jobs/test_held_back.py::"
