@@ -197,7 +197,9 @@ class Jobs:
             return
         holdings = self._parts.holdings
         order, (jobs, held) = JobOrder(holdings, NO_PAST_USE), self._jobs_placed()
-        turns = holdings.document, tuple(open_kinds(holdings).items()), jobs
+        kinds = tuple(open_kinds(holdings).items())
+        # What a spent budget pays counts elsewhere, and has other turns.
+        turns = holdings.document, holdings.spent, kinds, jobs
         if turns != self._turns:
             self._turns, self._in_turn = turns, order.in_turn(jobs)
         for place, job in enumerate(order.ranked(self._in_turn, held)):

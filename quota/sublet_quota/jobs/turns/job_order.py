@@ -79,8 +79,8 @@ class JobOrder:
     def in_turn(self, jobs: Iterable[WaitingJob]) -> Sequence[WaitingJob]:
         """Return jobs that have their place by priority, and of one priority in the fair order.
 
-        That hangs on the jobs, on the document and on the kinds of card that are open, and not on
-        what slices hold.
+        That hangs on the jobs, on the document, on the budgets that are over and on the kinds of
+        card that are open, and not on what slices hold.
         """
         return self._by_turns(jobs, open_kinds(self._holdings), NO_PAST_USE)
 
