@@ -4,7 +4,7 @@ import os
 
 import pytest
 from sublet_agent.cgroups.driver_calls import DriverCalls
-from sublet_procfs.reader_process import is_whole
+from sublet_procfs.reader_process import calls, is_whole
 from sublet_quota.reasons.not_frozen import NotFrozen, not_frozen_clause
 
 from tests.support.accounts import an_account
@@ -76,6 +76,12 @@ def test_beside_a_slice_in_a_call_of_the_driver_that_does_not_end_nothing_comes_
         groups.tree.move(pid, groups.book.of("c").rest)
         with coming_back(groups, within_s=0.5) as stillness:
             assert "do not stand still" in stillness.problem
+
+
+def test_who_waits_in_a_call_of_the_driver_is_told_from_who_waits_in_another(cleo, hung):
+    with waiting_for(hung, cleo) as pid:
+        until(lambda: calls(pid, ["no_driver_"]) == [])
+        assert calls(pid, [FUSE]) == [str(pid)]
 
 
 def test_who_runs_may_use_the_gpu(groups, cleo):

@@ -236,6 +236,10 @@ MUTANTS: Final = (
         (
             (
                 f"{_IN_CALLS}::"
+                "test_who_waits_in_a_call_of_the_driver_is_told_from_who_waits_in_another"
+            ),
+            (
+                f"{_IN_CALLS}::"
                 "test_beside_an_outsider_in_a_call_of_the_driver_that_does_not_end_nothing_comes_back"
             ),
         ),
