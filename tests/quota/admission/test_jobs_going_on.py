@@ -49,9 +49,11 @@ def standing(*args: object) -> Holding:
     return replace(job(*args), held_back=True)  # type: ignore[arg-type]
 
 
-def going_on(hub: SmallHub, **ranks: Rank) -> GoingOn:
+def going_on(hub: SmallHub, *pausing: str, **ranks: Rank) -> GoingOn:
     held, known = hub.holdings, {JobId(name): rank for name, rank in ranks.items()}
-    return jobs_to_go_on(held, lambda owner: rights_of(held.document, owner, ()), lambda: known)
+    return jobs_to_go_on(
+        held, lambda owner: rights_of(held.document, owner, ()), lambda: known, pausing
+    )
 
 
 @pytest.mark.parametrize("limit", ["H100: 2", "cards: 2", "slices: 2", "memory: 160 GiB"])
@@ -99,6 +101,15 @@ def test_it_comes_before_older_ones_and_alone() -> None:
     assert going_on(hub, **ranks) == GoingOn((SliceId("within"),))
     hub.holdings.hold_back(SliceId("within"), held_back=False)
     assert going_on(hub, **ranks) == GoingOn((SliceId("other"),), (SliceId("runs"),))
+
+
+def test_a_job_that_is_to_pause_goes_on_all_the_same_within_its_group_s_guarantee() -> None:
+    hub = science("H100: 2")
+    for one in (standing("within", 1, "a", "nlp"), standing("other", 2, "b", "vision")):
+        hub.holdings.put(one)
+    assert going_on(hub, "within") == GoingOn((SliceId("other"),))
+    found = going_on(hub, "within", "other", within=Rank.ENTITLED)
+    assert found == GoingOn((SliceId("within"),))
 
 
 @pytest.mark.parametrize(
