@@ -107,13 +107,14 @@ def _asks_for_a_record(service: Api, shard: str) -> bool:
     """Whether a job is refused whose owner is recorded in no object, and would be in this part."""
     manifest = a_job("early", labels={"sublet.dev/owner-hash": f"{shard}{'0' * 31}"})
     manifest["metadata"]["labels"]["sublet.dev/owner-shard"] = shard
-    return "nothing is recorded yet" in refusal_of(service, manifest)
+    return f"-owner-records-{shard}'" in refusal_of(service, manifest)
 
 
 def _keeps_its_name(api: Api) -> bool:
     """Whether nobody can name a job that is there otherwise."""
     api.create(a_job("early"))
-    renamed = {"metadata": {"labels": {"sublet.dev/job-id": "another"}}}
+    name = {"metadata": {"labels": {"sublet.dev/job-id": "another"}}}
+    renamed = {**name, "spec": {"template": name}}
     try:
         api.patch("batch/v1", "Job", "early", renamed)
     except RefusedError as refused:
