@@ -173,8 +173,8 @@ class Places:
         """Give slices that were called back their places again, as far as there is room."""
         if not self._called_back:
             return
-        now, pauses = self._now(), self._capacity.return_pauses
-        away = {one for one in self._called_back if pauses.back_at(one) is not None}
+        now = self._now()
+        away = self._capacity.return_pauses.pausing(self._called_back)
         back = tuple(
             replace(record, called_back_since=None, called_back_for=None)
             for slice_id in back_to_their_place(self._capacity.holdings, away)

@@ -3,7 +3,7 @@
 What they are follows from when that was (``placement.return_pauses``), which the ledger knows.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Final
 
@@ -35,6 +35,10 @@ class ReturnPauses:
     def back_at(self, slice_id: SliceId) -> datetime | None:
         """Return before when a slice does not come back, or go on; ``None``: it may at once."""
         return self._pauses.back_at(slice_id, self._now())
+
+    def pausing(self, slices: Iterable[SliceId]) -> frozenset[SliceId]:
+        """Return which of these slices do not come back, or go on, yet."""
+        return self._pauses.pausing(slices, self._now())
 
     def _ledger_changed(self, change: Change) -> None:
         for slice_id in change.released:

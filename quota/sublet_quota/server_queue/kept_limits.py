@@ -27,15 +27,14 @@ class KeptLimits:
 
     _kept: dict[_Part, Fraction] = field(default_factory=dict)
 
-    def keep_full(self, question: Question) -> bool:
-        """Keep what comes free below a limit that alone refuses a wish; return whether any is."""
+    def keep_full(self, question: Question) -> None:
+        """Keep what comes free below a limit that alone refuses a wish."""
         for option in question.admission.beyond_groups:
             bounds = _bounds(question.holdings, option)
             if all(bound.asked <= bound.limit for bound in bounds):
-                new = [each for each in bounds if not each.allows and _part(each) not in self._kept]
-                self._add(new)
-                return bool(new)
-        return False
+                full = (each for each in bounds if not each.allows)
+                self._add([each for each in full if _part(each) not in self._kept])
+                return
 
     def keep_beside_card(self, question: Question, gpu_type: str) -> None:
         """Keep room below all limits for a wish for which a card of a type is kept."""

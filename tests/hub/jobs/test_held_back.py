@@ -44,13 +44,28 @@ def settings_with(folder: Path, quota: str = QUOTA) -> Any:
     return settings_for(folder, quota_file=folder / "quota.yaml")
 
 
+async def ada_of(world: HubWorld, *groups: str) -> Ada:
+    """Who is in these groups, on a machine with two cards."""
+    ada = await make_ada(world, gpus=(a_gpu("SIM-0"), a_gpu("SIM-1", index=1)))
+    ada.token = world.user("ada", groups)
+    return ada
+
+
 async def runs(world: HubWorld) -> tuple[Ada, str]:
     """A job that has all that the group may have."""
-    ada = await make_ada(world, gpus=(a_gpu("SIM-0"), a_gpu("SIM-1", index=1)))
-    ada.token = world.user("ada", ("research",))
+    ada = await ada_of(world, "research")
     job_id = await ada.submit(["wait", "go"], group="research")
     await ada.until(job_id, "running")
     return ada, job_id
+
+
+async def both_end(world: HubWorld, ada: Ada, within: str, borrowed: str) -> None:
+    """Let the job end for which the borrowed one stands still, and then that one, which goes on."""
+    (ada.home / "end").touch()
+    await ada.until(within, "done")
+    await until(lambda: slice_of(world, borrowed).held_back_since is None)
+    (ada.home / "go").touch()
+    await ada.until(borrowed, "done")
 
 
 def slice_of(world: HubWorld, job_id: str) -> SliceRecord:
@@ -106,8 +121,7 @@ async def test_a_borrowed_job_stands_still_for_one_within_a_guarantee_and_goes_o
     tmp_path: Path, hub: FakeHub
 ) -> None:
     async with hub_world(tmp_path, hub, settings_with(tmp_path, GUARANTEED)) as world:
-        ada = await make_ada(world, gpus=(a_gpu("SIM-0"), a_gpu("SIM-1", index=1)))
-        ada.token = world.user("ada", ("vision", "nlp"))
+        ada = await ada_of(world, "vision", "nlp")
         borrowed = await ada.submit(["wait", "go"], group="vision")
         await ada.until(borrowed, "running")
         within = await ada.submit(["wait", "end"], group="nlp")
@@ -117,19 +131,14 @@ async def test_a_borrowed_job_stands_still_for_one_within_a_guarantee_and_goes_o
         assert event["slice_id"] == slice_of(world, borrowed).slice_id
         assert event["for_slice_id"] == slice_of(world, within).slice_id
         assert event["detail"].startswith("a guaranteed job of nlp has taken its place below")
-        (ada.home / "end").touch()
-        await ada.until(within, "done")
-        await until(lambda: slice_of(world, borrowed).held_back_since is None)
-        (ada.home / "go").touch()
-        await ada.until(borrowed, "done")
+        await both_end(world, ada, within, borrowed)
 
 
 async def test_a_job_goes_on_within_its_guarantee_and_a_borrowed_one_stands_still_for_it(
     tmp_path: Path, hub: FakeHub
 ) -> None:
     async with hub_world(tmp_path, hub, settings_with(tmp_path, GUARANTEED)) as world:
-        ada = await make_ada(world, gpus=(a_gpu("SIM-0"), a_gpu("SIM-1", index=1)))
-        ada.token = world.user("ada", ("vision", "nlp"))
+        ada = await ada_of(world, "vision", "nlp")
         size = {"memory_mib": 1024, "compute_milli": 250}
         borrowed = await ada.submit(["wait", "go"], group="vision", **size)
         await ada.until(borrowed, "running")
@@ -145,19 +154,14 @@ async def test_a_job_goes_on_within_its_guarantee_and_a_borrowed_one_stands_stil
         event = (await told(world, EventKind.JOB_HELD_BACK))[-1]
         assert event["for_slice_id"] == slice_of(world, within).slice_id
         assert event["detail"].startswith("a guaranteed job of nlp")
-        (ada.home / "end").touch()
-        await ada.until(within, "done")
-        await until(lambda: slice_of(world, borrowed).held_back_since is None)
-        (ada.home / "go").touch()
-        await ada.until(borrowed, "done")
+        await both_end(world, ada, within, borrowed)
 
 
 async def test_who_stands_still_does_not_go_on_between_two_for_whom_it_does(
     tmp_path: Path, hub: FakeHub
 ) -> None:
     async with hub_world(tmp_path, hub, settings_with(tmp_path, GUARANTEED)) as world:
-        ada = await make_ada(world, gpus=(a_gpu("SIM-0"), a_gpu("SIM-1", index=1)))
-        ada.token = world.user("ada", ("vision", "nlp"))
+        ada = await ada_of(world, "vision", "nlp")
         borrowed = await ada.submit(["wait", "go"], group="vision")
         await ada.until(borrowed, "running")
         within = [await ada.submit(["wait", f"end{n}"], group="nlp") for n in range(2)]
@@ -223,8 +227,7 @@ async def test_who_is_held_back_again_and_again_pauses_before_the_job_goes_on(
 
 async def test_a_slice_that_grows_takes_a_job_s_place(tmp_path: Path, hub: FakeHub) -> None:
     async with hub_world(tmp_path, hub, settings_with(tmp_path)) as world:
-        ada = await make_ada(world, gpus=(a_gpu("SIM-0"), a_gpu("SIM-1", index=1)))
-        ada.token = world.user("ada", ("research",))
+        ada = await ada_of(world, "research")
         lease = await world.slice_for("bob", size="small", groups=["research"])
         job_id = await ada.submit(
             ["wait", "go"], group="research", memory_mib=1024, compute_milli=800

@@ -45,12 +45,9 @@ class HeldBackJobs:
 
     def let_go_on(self) -> None:
         """Let those go on for whom limits have room again. ``LedgerWriteError``."""
-        holdings, pauses = self._capacity.holdings, self._capacity.return_pauses
-        pausing = {
-            each.slice_id
-            for each in holdings.held_back()
-            if pauses.back_at(each.slice_id) is not None
-        }
+        holdings = self._capacity.holdings
+        stand = (each.slice_id for each in holdings.held_back())
+        pausing = self._capacity.return_pauses.pausing(stand)
         # Of one person there may be many jobs: their rights are looked up once.
         rights_of = cache(self._rights_of)
         while (going := jobs_to_go_on(holdings, rights_of, self._ranks, pausing)).slices:

@@ -7,10 +7,10 @@ long as their owner's patience lasts. Nothing is lent, moved or ended for being 
 
 from datetime import timedelta
 from functools import partial
-from typing import Final
 
 from sublet_quota.closed_loop.asks.asked import AskedJob, AskedServer
-from sublet_quota.closed_loop.baselines.first_come import FirstCome, Job, Place
+from sublet_quota.closed_loop.baselines.first_come import FirstCome, Job
+from sublet_quota.closed_loop.baselines.pieces import Place
 from sublet_quota.closed_loop.clock import Phase
 from sublet_quota.closed_loop.cluster import Scenario
 from sublet_quota.closed_loop.record.records import LeftLine, Record
@@ -19,17 +19,6 @@ from sublet_quota.jobs.turns.job_order import open_kinds
 from sublet_quota.names.ids import JobId, UserName
 from sublet_quota.reasons.refusal import RefusalReason
 from sublet_quota.residency.snapshot import Rank
-
-TIME_MAY_BRING: Final = frozenset(
-    {
-        RefusalReason.NO_ROOM,
-        RefusalReason.USER_LIMIT,
-        RefusalReason.GROUP_LIMIT,
-        RefusalReason.TOO_MANY_SLICES,
-        RefusalReason.GPU_CLOSED,
-    }
-)
-"""Why somebody has nothing now who may have it later."""
 
 
 class Batch(FirstCome):
@@ -47,9 +36,7 @@ class Batch(FirstCome):
         return super().finish()
 
     def _ask(self, asked: AskedServer) -> None:
-        place = self._place_of(asked)
-        if not isinstance(place, Place) and place not in TIME_MAY_BRING:
-            self._refuse(asked, place)
+        if self._is_refused(asked):
             return
         self._line[asked.name] = asked
         until = self.clock.now + max(asked.patience, timedelta())

@@ -12,9 +12,8 @@ from functools import partial
 
 from sublet_quota.admission.slice_admission import admit
 from sublet_quota.closed_loop.asks.asked import AskedServer, CardChange, Cell
-from sublet_quota.closed_loop.baselines.batch import TIME_MAY_BRING
-from sublet_quota.closed_loop.baselines.first_come import FirstCome, Place, Server
-from sublet_quota.closed_loop.baselines.pieces import Held
+from sublet_quota.closed_loop.baselines.first_come import FirstCome, Server
+from sublet_quota.closed_loop.baselines.pieces import Held, Place
 from sublet_quota.closed_loop.clock import Phase
 from sublet_quota.closed_loop.cluster import Scenario
 from sublet_quota.closed_loop.record.records import Answered, CellBegan, Record, Who
@@ -51,9 +50,7 @@ class BoundByCell(FirstCome):
         return super().finish()
 
     def _ask(self, asked: AskedServer) -> None:
-        place = self._place_of(asked)
-        if not isinstance(place, Place) and place not in TIME_MAY_BRING:
-            self._refuse(asked, place)
+        if self._is_refused(asked):
             return
         now, owner = self.clock.now, UserName(asked.owner)
         answer = Answered(asked.name, owner, now, self._payer_of(asked), Rank.BORROWED)

@@ -27,7 +27,7 @@ from sublet_quota.closed_loop.asks.asked import (
     Cell,
 )
 from sublet_quota.closed_loop.baselines.added_up import add_up
-from sublet_quota.closed_loop.baselines.pieces import Held, Pieces
+from sublet_quota.closed_loop.baselines.pieces import TIME_MAY_BRING, Held, Pieces, Place
 from sublet_quota.closed_loop.clock import Clock, Phase
 from sublet_quota.closed_loop.cluster import Scenario
 from sublet_quota.closed_loop.record.records import (
@@ -47,7 +47,7 @@ from sublet_quota.jobs.payers.job_limits import JobLimits, KnownLimits
 from sublet_quota.jobs.payers.job_rights import KnownRights
 from sublet_quota.jobs.turns.job_order import open_kinds
 from sublet_quota.jobs.waiting_job import WaitingJob, is_of_type
-from sublet_quota.names.ids import GpuId, GroupName, JobId, PoolName, SliceId, UserName
+from sublet_quota.names.ids import GpuId, JobId, PoolName, SliceId, UserName
 from sublet_quota.reasons.refusal import Refusal, RefusalReason
 from sublet_quota.residency.snapshot import Rank
 
@@ -72,15 +72,6 @@ class Job:
     waiting: WaitingJob
     has_begun: bool = False
     slices: tuple[SliceId, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A piece of a card that somebody could have now."""
-
-    gpu_id: GpuId
-    amount: GpuAmount
-    group: GroupName | None
 
 
 class FirstCome:
@@ -174,6 +165,14 @@ class FirstCome:
         slice_id = SliceId(asked.name)
         self._servers[slice_id] = Server(asked)
         self._think(slice_id)
+
+    def _is_refused(self, asked: AskedServer) -> bool:
+        """Refuse a server to which no time brings a place; return whether that is so."""
+        place = self._place_of(asked)
+        if isinstance(place, Place) or place in TIME_MAY_BRING:
+            return False
+        self._refuse(asked, place)
+        return True
 
     def _refuse(self, asked: AskedServer, reason: RefusalReason) -> None:
         now, owner = self.clock.now, UserName(asked.owner)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
+from typing import Final
 
 from sublet_quota.amounts.gpu_amounts import GpuAmount
 from sublet_quota.closed_loop.asks.asked import Asked, AskedJob, CardChange, CardVerb
@@ -14,7 +15,28 @@ from sublet_quota.closed_loop.record.records import HeldSlice, Ran, Record, Who
 from sublet_quota.holdings.gpu_load import Holding, cards_on
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GpuId, GroupName, SliceId, UserName
+from sublet_quota.reasons.refusal import RefusalReason
 from sublet_quota.residency.snapshot import Holder
+
+TIME_MAY_BRING: Final = frozenset(
+    {
+        RefusalReason.NO_ROOM,
+        RefusalReason.USER_LIMIT,
+        RefusalReason.GROUP_LIMIT,
+        RefusalReason.TOO_MANY_SLICES,
+        RefusalReason.GPU_CLOSED,
+    }
+)
+"""Why somebody has nothing now who may have it later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A piece of a card that somebody could have now."""
+
+    gpu_id: GpuId
+    amount: GpuAmount
+    group: GroupName | None
 
 
 @dataclass(slots=True)
