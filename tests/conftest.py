@@ -15,9 +15,12 @@ process happened to run before. ``SUBLET_HYPOTHESIS=searching`` looks further.
 """
 
 import asyncio
+import fcntl
+import gc
 import inspect
 import os
-from collections.abc import AsyncIterator
+import tempfile
+from collections.abc import AsyncIterator, Generator
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +32,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis.internal.conjecture import providers
 from xdist.scheduler import LoadScopeScheduling
 
+gc.disable()  # until all tests are collected: what is made by then stays
 aiohttp.connector.DefaultResolver = aiohttp.resolver.ThreadedResolver  # type: ignore[misc]
 settings.register_profile(
     "the-same", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
@@ -55,15 +59,16 @@ _WITH_AGENTS = (
 """Files that one process runs, too: they start agents that serve slices of the same names.
 
 A node has one agent. Of two, the one that starts anew looks for what stands still on the whole
-machine, and takes a process of the other's slice for one that was left to it.
+machine, and takes a process of the other's slice for one that was left to it. So another run of
+tests on this machine waits, too, while one of these tests lasts.
 """
+_ONE_AGENT_AT_A_TIME = Path(tempfile.gettempdir()) / f"sublet-tests-one-agent-{os.getuid()}"
 _STARTS_AGENTS = frozenset({"RunningAgent", "agent_beside", "agent_world"})
 """The names of ``tests.support`` by which a test starts one."""
 _LONGEST_FIRST = (
+    "tests/agent/app/",  # with all of _WITH_AGENTS, which one process runs
     *_TOGETHER,
     "tests/end_to_end/",
-    "tests/agent/app/",
-    "tests/gpu/test_agent_",
     "tests/spawner/",
     "tests/hub/",
 )
@@ -120,6 +125,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if inspect.iscoroutinefunction(getattr(item, "obj", None)):
             # The first to be set up is the last to be torn down.
             item.fixturenames.insert(0, loop_at_rest.__name__)  # type: ignore[attr-defined]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    if not _path_of(item).startswith(_WITH_AGENTS):
+        return (yield)
+    with _ONE_AGENT_AT_A_TIME.open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        return (yield)
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 def _starts_agents(item: pytest.Item) -> bool:

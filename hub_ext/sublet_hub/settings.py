@@ -62,6 +62,8 @@ class ServiceSettings:
     limits: OwnerLimits = OwnerLimits()
     volume: VolumeBudget = VolumeBudget()
     retention: timedelta = timedelta(days=90)
+    recorded_for: timedelta = timedelta(days=60)
+    """How long it is kept what happened, for simulations; 0: it is not recorded."""
     hub_check_period: timedelta = timedelta(seconds=10)
     missing_for: timedelta = timedelta(seconds=15)
     """How long a server may be unknown to the hub before its slice is released."""

@@ -166,9 +166,9 @@ describe('a job in words', () => {
       job({ ...facts, state: 'done' }),
       job({ state: 'running' })
     ].map(each => limitLine(each, trans, NOW));
-    expect(lines[0]).toBe('It will be stopped after 168 h, pauses included.');
+    expect(lines[0]).toBe('It will be stopped after 168 h, pauses not counted.');
     const end = moment(new Date('2026-12-01T11:00:00Z'), NOW);
-    expect(lines[1]).toBe(`It is stopped after 168 h, pauses included: ${end}.`);
+    expect(lines[1]).toBe(`It is stopped after 168 h, pauses not counted: ${end} at the earliest.`);
     expect(lines.slice(2)).toEqual(['', '']);
   });
 

@@ -150,7 +150,7 @@ describe('the panel', () => {
     api.answers.jobs = [job({ state: 'waiting', max_run_s: 3600 })];
     const node = await open();
     expect(part(node, 'job-limit').textContent).toBe(
-      'It will be stopped after 1 h, pauses included.'
+      'It will be stopped after 1 h, pauses not counted.'
     );
   });
 
@@ -323,7 +323,51 @@ describe('a slice over its cap', () => {
   });
 });
 
+describe('what keeps the memory cap', () => {
+  test('is told where the server knows it, and else nothing is said', async () => {
+    const node = await open();
+    expect(node.querySelector('[data-sublet="cap-kept-by"]')).toBeNull();
+    Object.assign(page.model, { capKeptBy: 'the driver' });
+    await doing(() => {
+      page.model.refresh();
+    });
+    expect(part(node, 'cap-kept-by').textContent).toBe('the driver');
+  });
+});
+
+describe('a slice near its cap', () => {
+  test('is told so in the words that are told, by agent or service', async () => {
+    const warnings = [{ code: 'near-cap', clause: 'holds 37 GiB', advice: 'Free some.' }];
+    api.answers.local = localShare({ memory_mib: 37_888, warnings });
+    const node = await open();
+    expect(part(node, 'near-cap').textContent).toBe('Your slice holds 37 GiB. Free some.');
+    api.answers.local = ABSENT;
+    api.answers.share = share({ slices: [slice({ warnings })] });
+    await doing(() => {
+      page.model.refresh();
+    });
+    expect(part(node, 'near-cap').textContent).toBe('Your slice holds 37 GiB. Free some.');
+  });
+});
+
 describe('the status bar', () => {
+  test.each([
+    [{ memory_mib: 37_888 }, 'near-cap', 'near its cap'],
+    [{ memory_mib: 41_984, over_cap: true }, 'over-cap', 'over its cap']
+  ])('warns of the cap in a word, and in the words that are told', async (held, code, word) => {
+    const warnings = [{ code, clause: 'holds much', advice: 'Free some.' }];
+    api.answers.local = localShare({ ...held, warnings });
+    const item = new StatusItem(page.model, trans, () => undefined);
+    const node = await show(item);
+    await doing(() => {
+      page.model.start();
+    });
+    const button = part(node, 'status-button');
+    expect(button.textContent).toContain(word);
+    expect(button.title).toContain('Your slice holds much. Free some.');
+    item.dispose();
+  });
+
   test('tells amount, word and what it means, and opens the panel', async () => {
     let opened = 0;
     const item = new StatusItem(page.model, trans, () => {

@@ -17,9 +17,10 @@ from kubernetes_asyncio.client.rest import ApiException
 from kubespawner.utils import get_k8s_model  # type: ignore[import-untyped]
 from pydantic import ValidationError
 from sublet_quota.names.home_claim import claim_of
+from sublet_quota.reasons.cap_keepers import cap_keepers_told
 from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.wire.api import AccountTemplate, Lease, PodStarted, PodTemplate, SliceRequest
-from sublet_quota.wire.environment import JOB_FILES_BELOW
+from sublet_quota.wire.environment import CAP_KEPT_BY, JOB_FILES_BELOW
 
 from sublet_spawner.account import Account, account_template, allowed_environment, notebook_folder
 from sublet_spawner.backends.records import PlacedBy, PodFields
@@ -28,6 +29,7 @@ from sublet_spawner.device_claims import DeviceClaims
 from sublet_spawner.failure_count import leave_uncounted
 from sublet_spawner.kube_choices import KubeChoices
 from sublet_spawner.messages import gpu_granted, gpu_granted_somewhere
+from sublet_spawner.node_takes import taken_by
 from sublet_spawner.owner_records import OwnerRecords, RecordsPlace
 from sublet_spawner.pod_refused import is_for_now, refusal_of
 from sublet_spawner.pod_template import template_of
@@ -142,7 +144,9 @@ class KubeSliceSpawner(KubeChoices):
         if not lease.simulated:
             # The device plugin shows the server its card alone, perhaps another than was granted.
             del variables["CUDA_VISIBLE_DEVICES"], variables["SUBLET_GPU_ID"]
-        if not self._guarantees(simulated=lease.simulated).sees_whole_card:
+        guarantees = self._guarantees(simulated=lease.simulated)
+        variables[CAP_KEPT_BY] = cap_keepers_told(guarantees.cap_kept_by)
+        if not guarantees.sees_whole_card:
             for name in _FRACTIONS:
                 del variables[name]
         return variables | dict(self._fields.environment if self._fields else {})
@@ -230,6 +234,7 @@ class KubeSliceSpawner(KubeChoices):
             pod_name=self.pod_name,
             node=pod["spec"].get("nodeName") or None,
             template=self._pod_template,
+            takes=taken_by(pod["spec"]) if pod["spec"].get("nodeName") else None,
         )
 
     def progress_sources(self, log: StartLog) -> list[AsyncGenerator[Event, None]]:

@@ -8,13 +8,18 @@ from copy import deepcopy
 from typing import Any, Final
 
 from jupyterhub.utils import maybe_future  # type: ignore[import-untyped]
+from kubernetes_asyncio.client.models import V1Container
 from kubespawner import KubeSpawner  # type: ignore[import-untyped]
+from kubespawner.utils import get_k8s_model  # type: ignore[import-untyped]
 from sublet_quota.reasons.refusals.refuse import refuse
 from sublet_quota.reasons.refusals.servers import ServerRefusal
+from sublet_quota.wire.api import TakenOfNode
 from sublet_quota.wire.environment import NO_GPU
 
+from sublet_spawner.backends.records import PlacedBy
 from sublet_spawner.choice import KEYS, SliceChoice
 from sublet_spawner.kube_settings import KubeSliceSettings
+from sublet_spawner.node_takes import taken_by
 from sublet_spawner.profiles import option_keys, split_form, with_own_size
 from sublet_spawner.refused import not_started
 from sublet_spawner.slice_spawner import SliceSpawnerMixin
@@ -62,6 +67,40 @@ class KubeChoices(KubeSliceSettings, SliceSpawnerMixin, KubeSpawner):  # type: i
         if choice.size not in {None, self.slice_size} or choice.memory_mib is not None:
             self.tell(f"The profile comes with {size}; {choice} was not used")
         return SliceChoice(size=NO_GPU) if self.slice_size == NO_GPU else size
+
+    def takes_of_node(self) -> TakenOfNode | None:
+        """Return what the pod will ask of the node that Sublet chooses, before it is made.
+
+        As far as KubeSpawner's own settings say: what the cluster made of it is told afterwards.
+        ``None``: the cluster chooses the node.
+        """
+        guarantees = self._guarantees(simulated=bool(self.simulated_socket))
+        if guarantees.placed_by is PlacedBy.CLUSTER:
+            return None
+        own = {
+            "requests": {
+                "cpu": self.cpu_guarantee,
+                "memory": self.mem_guarantee,
+                **(self.extra_resource_guarantees or {}),
+            },
+            "limits": {
+                "cpu": self.cpu_limit,
+                "memory": self.mem_limit,
+                **(self.extra_resource_limits or {}),
+            },
+        }
+        instead = (self.extra_container_config or {}).get("resources")
+        more, first = (
+            [get_k8s_model(V1Container, each) for each in self._expand_all(configured) or ()]
+            for configured in map(
+                self._sorted_dict_values, (self.extra_containers, self.init_containers)
+            )
+        )
+        containers = [{"resources": own if instead is None else instead}, *more]
+        spec = self.api.api_client.sanitize_for_serialization(
+            {"containers": containers, "initContainers": first}
+        )
+        return taken_by(spec, self.host_memory_factor if guarantees.lendable else 0)
 
     async def form_notes(self) -> tuple[str, ...]:
         """Return what a slice is sure of on this cluster, and which profiles fix the size."""

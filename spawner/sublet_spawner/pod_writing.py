@@ -5,13 +5,13 @@ resources do not replace the slice, and before the admin's ``modify_pod_hook``, 
 word.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any, Final
 
 from kubernetes_asyncio.client import models
+from sublet_quota.amounts.kube_quantity import quantity_of
+from sublet_quota.errors import AmountError
 
 from sublet_spawner.backends.records import CONTAINER, PodFields
 from sublet_spawner.errors import PodError
@@ -19,8 +19,6 @@ from sublet_spawner.errors import PodError
 SLICE_LABEL: Final = "sublet.dev/slice"
 BACKEND_LABEL: Final = "sublet.dev/backend"
 
-_QUANTITY: Final = re.compile(r"([0-9]+(?:\.[0-9]*)?)(m|[kKMGTPE]i?|[eE][+-]?[0-9]+)?")
-_SUFFIXES: Final = {"k": 1, "K": 1, "M": 2, "G": 3, "T": 4, "P": 5, "E": 6}
 _BYTES_PER_MIB: Final = 1024 * 1024
 
 
@@ -65,19 +63,11 @@ def write_slice(pod: Any, added: SliceInPod) -> None:
 
 def bytes_of(quantity: Any) -> int:
     """Return the bytes that an amount as Kubernetes writes it (``4Gi``, ``1e9``) stands for."""
-    if isinstance(quantity, int):
-        return quantity
-    found = _QUANTITY.fullmatch(str(quantity))
-    if found is None:
+    try:
+        return int(quantity_of(quantity))
+    except AmountError as error:
         message = f"memory of {quantity!r}: give bytes, or an amount such as 4Gi"
-        raise PodError(message)
-    number, suffix = Decimal(found[1]), found[2] or ""
-    if suffix == "m":
-        return int(number / 1000)
-    if suffix[:1] in {"e", "E"} and len(suffix) > 1 and suffix != "Ei":
-        return int(number * Decimal(10) ** int(suffix[1:]))
-    base = 1024 if suffix.endswith("i") else 1000
-    return int(number * base ** _SUFFIXES.get(suffix[:1], 0))
+        raise PodError(message) from error
 
 
 def _server(pod: Any) -> Any:

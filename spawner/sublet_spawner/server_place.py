@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 
 from sublet_quota.names.ids import SliceId
+from sublet_quota.reasons.cap_keepers import CapKeeper, cap_keepers_told
 from sublet_quota.reasons.refusal import Refusal
-from sublet_quota.wire.api import AccountTemplate, Lease
-from sublet_quota.wire.environment import slice_environment
+from sublet_quota.wire.api import AccountTemplate, Lease, TakenOfNode
+from sublet_quota.wire.environment import CAP_KEPT_BY, slice_environment
 
 from sublet_spawner.messages import gpu_granted
+from sublet_spawner.node_takes import taken_by
 from sublet_spawner.slice_settings import SliceSettings
 from sublet_spawner.started import Started
 
@@ -15,6 +17,8 @@ from sublet_spawner.started import Started
 class ServerPlace(SliceSettings):
     """The place where servers run. What has an answer here need not be told."""
 
+    cpu_guarantee: float | None
+    mem_guarantee: int | None
     slice_is_taken_in_start = True
     """Whether ``start`` takes the slice. Not where the class beneath knows only later what the
     user's choice comes to; it then calls ``take_slice`` itself.
@@ -47,6 +51,13 @@ class ServerPlace(SliceSettings):
         """Return why slices here must never be moved off their card; ``None``: they may be."""
         return None
 
+    def takes_of_node(self) -> TakenOfNode | None:
+        """Return what a server here asks of its node beside the GPU; ``None``: not known."""
+        asked = {"cpu": self.cpu_guarantee, "memory": self.mem_guarantee}
+        if not any(asked.values()):
+            return None
+        return taken_by({"containers": [{"resources": {"requests": asked}}]})
+
     def granted_words(self, lease: Lease) -> tuple[str, ...]:
         """Return sentences on what was granted, for the progress page."""
         return (gpu_granted(lease),)
@@ -58,4 +69,6 @@ class ServerPlace(SliceSettings):
 
     def slice_variables(self, lease: Lease, existing: Mapping[str, str]) -> dict[str, str]:
         """Return the variables of a server with this slice."""
-        return slice_environment(lease, self._endpoints(), existing, self.context_mib)
+        variables = slice_environment(lease, self._endpoints(), existing, self.context_mib)
+        by = CapKeeper.SIMULATED if lease.simulated else CapKeeper.FRAMEWORK
+        return variables | {CAP_KEPT_BY: cap_keepers_told((by, CapKeeper.WATCH))}

@@ -268,6 +268,7 @@ class SliceSpawnerMixin(UserChoice, Spawner):  # type: ignore[misc]
             group=choice.group,
             account=account,
             never_suspended=self.never_suspended(),
+            takes=self.takes_of_node(),
             start_options=dict(self.user_options),
         )
 

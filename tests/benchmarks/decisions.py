@@ -2,7 +2,8 @@
 
 The holdings are filled by decisions: a tree of 1,000 groups, 10,000 slices, 5,000 cards. The
 baseline in the same run keeps nothing: it adds up all slices and cards anew for each decision, and
-must come to the same answer. Times are of this process, not of the clock on the wall.
+must come to the same answer. In two scenes it is told, too, what nodes have beside their cards and
+what servers ask of them. Times are of this process, not of the clock on the wall.
 Run it: ``python tests/benchmarks/decisions.py``.
 """
 
@@ -25,8 +26,9 @@ from decision_parts.times import Times
 from sublet_agent.residency.snapshots import NodeConditions, assemble
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.jobs.job_queue import plan_queue
-from sublet_quota.jobs.lendable_room import lendable_gpus
-from sublet_quota.jobs.payers.job_limits import JobLimits, KnownLimits
+from sublet_quota.jobs.lent_room.lendable_gpus import lendable_gpus
+from sublet_quota.jobs.payers.job_limits import JobLimits
+from sublet_quota.jobs.payers.known_limits import KnownLimits
 from sublet_quota.jobs.turns.job_order import JobOrder
 from sublet_quota.jobs.turns.past_uses import NO_PAST_USE
 from sublet_quota.jobs.waiting_job import WaitingJob

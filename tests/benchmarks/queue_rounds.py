@@ -1,8 +1,9 @@
 """How long one round of the jobs' queue takes: on 5,000 cards, with jobs that are held back.
 
 A round finds who goes on that was held back, the order of those that wait, and their places; some
-running jobs could be charged to another group. The baseline in the same run holds nobody back, and
-no node tells its host memory. Growth is beside half as many jobs. Times are of this process.
+running jobs could be charged to another group, and a quarter of them fills in. The baseline in the
+same run holds nobody back, and no node tells its host memory. Growth is beside half as many jobs.
+Times are of this process.
 Run it: ``python tests/benchmarks/queue_rounds.py``.
 """
 
@@ -23,10 +24,12 @@ from sublet_quota.document.reading import read_quota_document
 from sublet_quota.document.rights import rights_of
 from sublet_quota.holdings.gpu_load import GpuFacts, Holding
 from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.jobs.backfill.jobs_there import by_gpu, job_there
 from sublet_quota.jobs.entitled_places import EntitledPlaces
 from sublet_quota.jobs.job_queue import BesideOthers, QueuePlan, plan_queue
-from sublet_quota.jobs.lendable_room import lendable_gpus
-from sublet_quota.jobs.payers.job_limits import JobLimits, KnownLimits
+from sublet_quota.jobs.lent_room.lendable_gpus import lendable_gpus
+from sublet_quota.jobs.payers.job_limits import JobLimits
+from sublet_quota.jobs.payers.known_limits import KnownLimits
 from sublet_quota.jobs.payers.recharged_jobs import RechargedJobs, RunningJob
 from sublet_quota.jobs.turns.job_order import JobOrder
 from sublet_quota.jobs.turns.past_uses import NO_PAST_USE
@@ -37,11 +40,13 @@ from sublet_quota.residency.snapshot import Holder
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 KIND = GpuKind("NVIDIA H100 80GB HBM3", 81_920, 1024)
 POOL = PoolName("interactive")
-CARDS = 5000
 CARDS_A_NODE = 8
 GROUPS = 1000
 WAITING = (250, 500, 1000, 2000)
 HELD_BACK = (0, 250, 500, 1000)
+LARGE_CARDS = 25_000
+LONG_QUEUE = 50_000
+ALIKE = 100
 MOST_GROWTH = 3.0
 """Twice as many jobs take at most so many times as long: what is noise is not squared."""
 SIZES_MIB = (10_000, 20_000, 40_000, 80_000)
@@ -61,6 +66,9 @@ class Scene:
     held_back: int
     host_gib: int | None
     """How much host memory nodes tell beyond what their guarantees need; ``None``: nothing."""
+    cards: int = 5000
+    alike: int = 1
+    """How many jobs somebody sends off alike."""
 
 
 def document() -> QuotaDocument:
@@ -74,14 +82,14 @@ def document() -> QuotaDocument:
     return read_quota_document("".join(lines))
 
 
-def holding(number: int, rng: random.Random, groups: list[GroupName]) -> Holding:
+def holding(number: int, rng: random.Random, groups: list[GroupName], cards: int) -> Holding:
     """Return somebody's slice, of a half or of a quarter of a card."""
     part = rng.choice((2, 4))
     return Holding(
         slice_id=SliceId(f"s{number}"),
         owner=UserName(f"user{rng.randrange(4000)}"),
         holder=Holder.NOTEBOOK,
-        gpu_id=GpuId(f"gpu{rng.randrange(CARDS)}"),
+        gpu_id=GpuId(f"gpu{rng.randrange(cards)}"),
         pool=POOL,
         amount=GpuAmount(KIND.usable_mib // part, 1000 // part),
         group=rng.choice(groups),
@@ -96,11 +104,16 @@ def filled(scene: Scene) -> tuple[Holdings, list[RunningJob]]:
     groups = [GroupName(name) for name in said.all_groups if "g" in name]
     cards = [
         GpuFacts(GpuId(f"gpu{n}"), NodeId(f"node{n // CARDS_A_NODE}"), n % CARDS_A_NODE, KIND)
-        for n in range(CARDS)
+        for n in range(scene.cards)
     ]
-    slices = [holding(number, rng, groups) for number in range(8000)]
+    slices = [holding(number, rng, groups, scene.cards) for number in range(8000)]
     jobs = [
-        replace(holding(number, rng, groups), holder=Holder.JOB, job_id=JobId(f"j{number}"))
+        replace(
+            holding(number, rng, groups, scene.cards),
+            holder=Holder.JOB,
+            job_id=JobId(f"j{number}"),
+            fills_in_for=(JobId(f"w{number % scene.waiting}"),) if number % 4 == 0 else (),
+        )
         for number in range(8000, 9000 + scene.held_back)
     ]
     running, away = jobs[:1000], [replace(each, held_back=True) for each in jobs[1000:]]
@@ -133,9 +146,10 @@ def waiting(scene: Scene, document: QuotaDocument) -> list[WaitingJob]:
     """Return the jobs that wait."""
     rng = random.Random(11)  # noqa: S311 - the same scene in each run
     groups = [GroupName(name) for name in document.all_groups if "g" in name]
-    return [
-        WaitingJob(
-            job_id=JobId(f"w{number}"),
+    jobs: list[WaitingJob] = []
+    for first in range(0, scene.waiting, scene.alike):
+        job = WaitingJob(
+            job_id=JobId(f"w{first}"),
             owner=UserName(f"user{rng.randrange(300)}"),
             group=rng.choice(groups),
             memory_mib=rng.choice(SIZES_MIB),
@@ -144,8 +158,8 @@ def waiting(scene: Scene, document: QuotaDocument) -> list[WaitingJob]:
             priority=rng.randrange(2),
             submitted_at=NOON - timedelta(seconds=rng.randrange(100_000)),
         )
-        for number in range(scene.waiting)
-    ]
+        jobs += (replace(job, job_id=JobId(f"w{n}")) for n in range(first, first + scene.alike))
+    return jobs
 
 
 def measured(scene: Scene, rounds: int) -> tuple[Times, QueuePlan]:
@@ -156,9 +170,19 @@ def measured(scene: Scene, rounds: int) -> tuple[Times, QueuePlan]:
     lendable = {facts.gpu_id: rng.randrange(60_000) for facts in held.gpus()}
     seconds: list[float] = []
     plan = QueuePlan()
+    rights = cache(lambda owner: rights_of(held.document, owner, ()))
+    ends = {each.slice_id: NOON + timedelta(minutes=rng.randrange(1440)) for each in held.slices()}
     for _ in range(rounds):
         began = time.process_time()
-        jobs_to_go_on(held, cache(lambda owner: rights_of(held.document, owner, ())), dict)
+        there = by_gpu(
+            (
+                (each.gpu_id, job_there(each, each.job_id or JobId(""), 0, ends[each.slice_id]))
+                for each in held.slices()
+                if not each.is_notebook
+            ),
+            NOON,
+        )
+        jobs_to_go_on(held, rights, dict)
         limits = JobLimits(held, known)
         plan = plan_queue(
             JobOrder(held, NO_PAST_USE).waiting(jobs),
@@ -169,10 +193,20 @@ def measured(scene: Scene, rounds: int) -> tuple[Times, QueuePlan]:
                 EntitledPlaces(held, lendable),
                 RechargedJobs(held, limits, running),
                 held.host_memory,
+                there=there,
             ),
         )
         seconds.append(time.process_time() - began)
     return Times(seconds), plan
+
+
+def told(scene: Scene, times: Times, plain: Times, plan: QueuePlan) -> str:
+    """Return a line of what was measured, beside the baseline."""
+    return (
+        f"{scene}: median {times.median_ms:.0f} ms, worst {times.worst_ms:.0f};"
+        f" baseline {plain.median_ms:.0f} ms;"
+        f" {len(plan.placements)} begin, {len(plan.waits)} wait"
+    )
 
 
 def main() -> int:
@@ -182,18 +216,20 @@ def main() -> int:
     rounds = parser.parse_args().rounds
     last: float | None = None
     is_slow = False
+    for scene in (
+        Scene(1000, 500, 60, LARGE_CARDS),
+        Scene(LONG_QUEUE, 500, 60, alike=ALIKE),
+    ):
+        times, plan = measured(scene, rounds)
+        plain, _ = measured(replace(scene, held_back=0, host_gib=None), rounds)
+        print(told(scene, times, plain, plan), flush=True)
     for count, held_back in zip(WAITING, HELD_BACK, strict=True):
         scene = Scene(count, held_back, 60)
         times, plan = measured(scene, rounds)
         plain, _ = measured(Scene(count, 0, None), rounds)
         growth = None if last is None else times.median_ms / last
-        grown = "" if growth is None else f", x{growth:.2f}"
-        told = f"{len(plan.placements)} begin, {len(plan.waits)} wait"
-        print(
-            f"{scene}: median {times.median_ms:.0f} ms{grown}, worst {times.worst_ms:.0f};"
-            f" baseline {plain.median_ms:.0f} ms; {told}",
-            flush=True,
-        )
+        grown = "" if growth is None else f"; x{growth:.2f}"
+        print(f"{told(scene, times, plain, plan)}{grown}", flush=True)
         is_slow |= growth is not None and growth > MOST_GROWTH
         last = times.median_ms
     return int(is_slow)

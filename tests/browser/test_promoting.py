@@ -171,7 +171,7 @@ def test_a_changed_parameter_is_checked_taken_along_and_seen_in_the_result(dora,
     field(dialog, "environment:DATA_PLACE").fill("/data")
     field(dialog, "hours").fill("0.5")
     field(dialog, "retries").select_option("1")
-    expect(more).to_contain_text("stops after 30 min, pauses included")
+    expect(more).to_contain_text("stops after 30 min, pauses not counted")
     expect(mark(dialog, "forecast")).to_contain_text("It stops after 30 min at the latest")
     expect(mark(dialog, "forecast")).to_contain_text("it starts at once")
     dora.photograph("promote-changed")

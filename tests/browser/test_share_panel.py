@@ -85,7 +85,7 @@ def test_the_panel_tells_all_of_ones_share(bea):
 
     notebook.run_cell(1)
     expect(status(bea)).to_contain_text("near its cap")
-    expect(mark(panel, "near-cap")).to_contain_text("almost all of your 10 GiB")
+    expect(mark(panel, "near-cap")).to_contain_text("almost all of its cap of 10 GiB")
     notebook.run_cell(2)
     expect(mark(panel, "near-cap")).to_have_count(0)
     notebook.run_cell(3)

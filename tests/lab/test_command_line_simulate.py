@@ -3,12 +3,19 @@
 import json
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
 
 import pytest
 from click.testing import Result
 from sublet_lab.command_line.simulation.sample import sample_lines
+from sublet_quota.closed_loop.asks.card_text import read_cards
+from sublet_quota.closed_loop.asks.trace_table import read_trace
+from sublet_quota.closed_loop.cluster import Cluster, Scenario
+from sublet_quota.closed_loop.history.history_table import written_history
+from sublet_quota.closed_loop.outcome.as_happened import as_happened
+from sublet_quota.document.reading import read_quota_document
 
 from tests.support.lab_bodies import sublet
 
@@ -244,3 +251,76 @@ def test_hours_by_day_add_up_to_what_was_held(folder: Path) -> None:
         # Alike where no card has more promised than a whole one.
         assert by_day == pytest.approx(each["hours"]["held_h"], rel=0.01)
         assert sum(d["lent_h"] for d in each["by_day"]) == pytest.approx(each["lent_h"])
+
+
+@pytest.fixture
+def recorded(folder: Path) -> Path:
+    """What happened in the days of the table, as a history."""
+    begins = datetime(2026, 11, 23, tzinfo=UTC)
+    asked = read_trace(TABLE.splitlines(), begins)
+    scenario = Scenario(
+        read_quota_document(ONE), read_cards("2xH100:80"), asked, begins, begins + timedelta(days=1)
+    )
+    history = as_happened(scenario, Cluster(scenario).run())
+    path = folder / "history.csv"
+    path.write_text("\n".join(written_history(history)))
+    return path
+
+
+def of_history(folder: Path, *more: str) -> Result:
+    said = ("--quota", str(folder / "one.yaml"), "--history", str(folder / "history.csv"))
+    return sublet("simulate", *said, *more)
+
+
+def test_it_is_told_first_how_true_it_is_of_what_happened(folder: Path, recorded: Path) -> None:
+    shown = of_history(folder)
+    assert shown.exit_code == 0, shown.output
+    assert max(map(len, shown.output.splitlines())) <= 80
+    assert "1 day from 2026-11-23, 2xH100:80, 3 people" in shown.output
+    assert shown.output.index("How true this is") < shown.output.index("one.yaml  ")
+    told = json.loads(of_history(folder, "--json", "--beside", "none").stdout)
+    assert {line["error"] for line in told["truth"]["lines"]} == {0.0}
+    assert recorded.name in told["workload"]
+
+
+def test_another_document_is_tried_on_what_happened(folder: Path, recorded: Path) -> None:
+    assert recorded.exists()
+    shown = of_history(folder, "--against", str(folder / "other.yaml"), "--beside", "none")
+    assert "Who gains and who loses, from one.yaml to other.yaml" in shown.output
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (("--cards", "1xH100:80"), "--history has its own"),
+        (("--workload", "synthetic"), "--history has its own"),
+        (("--change", "day 1: drain node-0-0"), "--history has its own"),
+    ],
+)
+def test_a_history_has_its_own_cards(
+    folder: Path, recorded: Path, more: tuple[str, ...], said: str
+) -> None:
+    assert recorded.exists()
+    shown = of_history(folder, *more)
+    assert (shown.exit_code, said in shown.output) == (2, True)
+
+
+def test_without_history_cards_must_be_said(folder: Path) -> None:
+    shown = sublet("simulate", "--quota", str(folder / "one.yaml"))
+    assert (shown.exit_code, "--cards is missing" in shown.output) == (2, True)
+
+
+def test_no_character_of_a_name_but_a_lines_end_ends_a_line(folder: Path, recorded: Path) -> None:
+    lines = recorded.read_text("utf-8").split("\n")
+    name = next(line for line in lines if ",card," in line).split(",")[7]
+    hostile = [line.replace(name, f"{name}\u2028\x0b\x85\x1b[31m") for line in lines]
+    recorded.write_text("\n".join(hostile), "utf-8")
+    done = of_history(folder, "--beside", "none")
+    assert (done.exit_code, "\x1b" in done.output) == (0, False), done.output
+
+
+def test_what_is_no_history_is_told(folder: Path) -> None:
+    (folder / "history.csv").write_text(TABLE)
+    shown = of_history(folder)
+    assert shown.exit_code == 1
+    assert "history.csv: line 2: a history's first row is of kind" in shown.output

@@ -9,7 +9,7 @@ from sublet_lab.share.quota_words import quota_lines
 from sublet_lab.share.words import service_lines
 from sublet_quota.life_cycles.job_states import JobState
 from sublet_quota.life_cycles.slice_states import SliceState
-from sublet_quota.reasons.caps import OverCap
+from sublet_quota.reasons.caps import CapUse
 from sublet_quota.reasons.obstacles import Obstacle
 from sublet_quota.reasons.ranks import RankCode
 from sublet_quota.wire.announcements import ShownAnnouncement
@@ -26,7 +26,7 @@ from sublet_quota.wire.share import (
     TypeShare,
     WeekUse,
 )
-from sublet_quota.wire.slice_warnings import tell_warnings
+from sublet_quota.wire.slice_warnings import cap_warning, tell_warnings
 
 from tests.support.fake_hub_service import FakeHubService
 from tests.support.lab_bodies import NOW, job, lease, share, slice_info, sublet
@@ -175,14 +175,14 @@ def test_a_share_tells_of_the_week(service: FakeHubService):
 
 
 def test_a_share_tells_what_is_not_as_it_should_be_and_what_to_do(service: FakeHubService):
-    over = OverCap(held_mib=41 * 1024, cap_mib=40 * 1024)
-    warnings = tell_warnings(over, "managed memory", Obstacle.NOT_SUPPORTED)
+    over = CapUse(held_mib=41 * 1024, cap_mib=40 * 1024)
+    warnings = tell_warnings(cap_warning(over), "managed memory", Obstacle.NOT_SUPPORTED)
     service.answer("GET share", share(slices=(slice_info(warnings=warnings),)))
     shown = sublet("share").output
     for told in warnings:
         assert f"s-1: {told.advice}" in shown.splitlines()
     words = " ".join(shown.split())
-    assert "41 GiB on the" in words
+    assert "holds 41 GiB, more" in words
 
 
 def test_no_limit_of_memory_is_not_told_where_cards_are_limited(service: FakeHubService):
@@ -310,7 +310,7 @@ def test_submit_takes_files_along_and_forecasts(service: FakeHubService):
     assert shown.output == (
         "It would wait, at place 2: no GPU.\n"
         "Expected wait: 4 min, by the median wait of the last 5 jobs.\n"
-        "It is stopped after 12 h 0 min at the latest, pauses included.\n"
+        "It is stopped after 12 h 0 min at the latest, pauses not counted.\n"
         "Its notebook was not looked into: that happens when the job begins.\n"
     )
     assert service.asked[-1].path == "jobs/forecast?look=1"

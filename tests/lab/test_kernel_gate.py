@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from sublet_quota.wire.tenant_socket import NOBODYS_CELL, CapNotice, GateOpen
 
 from tests.support.fake_tenant_socket import FakeAgent
 from tests.support.real_kernels import Execution, RunningKernel, running_kernel, slice_environment
@@ -301,3 +302,45 @@ async def test_outside_of_a_slice_nothing_is_wrapped(
 async def test_the_kernel_says_that_it_reports_itself(kernel: RunningKernel):
     features = (await kernel.control("kernel_info_request"))["supported_features"]
     assert "sublet gate" in features
+
+
+async def test_that_the_slice_comes_to_its_cap_is_said_in_the_cell_that_runs(
+    agent: FakeAgent, kernel: RunningKernel
+):
+    # Once it has begun: an interrupt before its first line would stop what the kernel does then.
+    cell = "import time\nprint('go', flush=True)\nwhile True: time.sleep(0.01)"
+    execution = kernel.begin(cell)
+    assert (await kernel.output_until(execution, "stream"))["text"] == "go\n"
+    request = await agent.until(lambda a: a.requests and a.requests[-1])
+    notice = CapNotice(crossing="over 7", message="Your slice has more than its cap.")
+    request.answer(GateOpen(cell=NOBODYS_CELL, notice=notice))
+    shown = await kernel.output_until(execution, "stream")
+    assert (shown["name"], shown["text"]) == (
+        "stderr",
+        "Sublet: Your slice has more than its cap.\n",
+    )
+    await kernel.manager.interrupt_kernel()
+    await kernel.finish(execution)
+
+
+async def test_what_is_said_of_the_cap_outlives_the_line_that_told_for_what_the_cell_waits(
+    agent: FakeAgent, kernel: RunningKernel
+):
+    await set_gate(kernel, notice_after_s=0)
+    agent.hold = True
+    execution = kernel.begin("print('ran')")
+    request = await agent.until(lambda a: a.requests and a.requests[-1])
+    request.wait("Room is being made.")
+    await shown_until(kernel, execution, "Room is being made.")
+    notice = CapNotice(crossing="near 8", message="Your slice has almost all.")
+    request.answer(GateOpen(cell=request.enter.cell, notice=notice))
+    await kernel.finish(execution)
+    await set_gate(kernel, notice_after_s=0.3)
+    kinds = [m["msg_type"] for m in execution.messages]
+    said = next(
+        at
+        for at, m in enumerate(execution.messages)
+        if m["msg_type"] == "stream" and "almost all" in m["content"]["text"]
+    )
+    assert kinds.index("clear_output") < said
+    assert "ran" in execution.text

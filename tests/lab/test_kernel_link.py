@@ -13,7 +13,13 @@ import pytest_asyncio
 from sublet_lab.kernel.cell_requests import AgentAway, NoLink
 from sublet_lab.kernel.kernel_link import KernelLink
 from sublet_lab.kernel.tenant_socket_client import AgentAwayError
-from sublet_quota.wire.tenant_socket import GateOpen, GateWaits, KernelActivity
+from sublet_quota.wire.tenant_socket import (
+    NOBODYS_CELL,
+    CapNotice,
+    GateOpen,
+    GateWaits,
+    KernelActivity,
+)
 
 from tests.support.fake_tenant_socket import FakeAgent, fake_agent
 
@@ -348,3 +354,46 @@ async def test_a_closed_link_has_no_files_open(agent: FakeAgent, link: KernelLin
     await asyncio.to_thread(link.close)
     assert (link._woken.fileno(), link._wake.fileno(), link._connection) == (-1, -1, None)
     await agent.until(lambda a: a.connections == 0)
+
+
+NEAR = CapNotice(crossing="near 1", message="almost all")
+OVER = CapNotice(crossing="over 1", message="more than its cap")
+
+
+async def test_a_notice_at_the_gate_is_the_cells_and_one_told_again_is_no_news(
+    agent: FakeAgent, link: KernelLink
+):
+    said_in_cells: list[tuple[str, str]] = []
+    link.say = lambda cell, text: said_in_cells.append((cell, text))
+    agent.hold = True
+    with link.running("a") as request:
+        await until_said(agent, "enter a", "level a")
+        agent.requests[-1].answer(GateOpen(cell="a", notice=NEAR))
+        await answered(request)
+        assert request.notice == "almost all"
+    with link.running("b") as request:
+        await agent.until(lambda a: len(a.requests) == 2)
+        agent.requests[-1].answer(GateOpen(cell="b", notice=NEAR))
+        await answered(request)
+        assert request.notice is None
+    assert said_in_cells == []
+
+
+async def test_a_notice_while_a_cell_runs_is_said_in_it_and_opens_no_gate(
+    agent: FakeAgent, link: KernelLink
+):
+    said_in_cells: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+    link.say = lambda *told: loop.call_soon_threadsafe(said_in_cells.put_nowait, told)
+    with link.running("a") as request:
+        await answered(request)
+        agent.hold = True
+        with link.running("b") as waiting:
+            await agent.until(lambda a: len(a.requests) == 2)
+            for notice in (NEAR, NEAR, OVER):
+                agent.requests[-1].answer(GateOpen(cell=NOBODYS_CELL, notice=notice))
+            async with asyncio.timeout(60):
+                told = [await said_in_cells.get(), await said_in_cells.get()]
+            assert [text for _, text in told] == ["almost all", "more than its cap"]
+            agent.requests[-1].wait("still")
+            assert isinstance(await answered(waiting), GateWaits)

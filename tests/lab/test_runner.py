@@ -226,14 +226,6 @@ def test_sigterm_after_the_last_cell_keeps_neither_notebook_nor_last_line_from_b
     assert outputs(output) == "all\n"
 
 
-def test_a_job_that_runs_too_long_is_stopped(tmp_path: Path):
-    notebook = write_notebook(tmp_path / "long.ipynb", ["import time; time.sleep(60)"])
-    job = run(tmp_path, notebook, max_run_s=2)
-    assert job.wait() == 1
-    assert job.last["error"]["name"] == "TooLong"
-    assert "longer than 2 s" in job.last["error"]["message"]
-
-
 def test_a_kernel_that_dies_fails_the_job(tmp_path: Path):
     notebook = write_notebook(tmp_path / "dies.ipynb", ["import os; os.kill(os.getpid(), 9)"])
     job = run(tmp_path, notebook)
@@ -272,7 +264,6 @@ BAD_REQUESTS = {
     "a notebook that is a device": ({"notebook": "/dev/zero"}, "is not a file"),
     "a kernel that is not there": ({"kernel": "gone"}, "not installed here; installed: "),
     "an output without a folder": ({"output": "relative.ipynb"}, "not an absolute path"),
-    "a limit that is none": ({"max_run_s": 0}, "cannot be read"),
     "a folder that has gone": ({"folder": "/gone"}, "folder /gone is not there any more"),
 }
 

@@ -9,6 +9,7 @@ from tests.security.mutants import (
     agent_deaths,
     agents,
     cluster,
+    compute_turns,
     files,
     floods_of_agent,
     floods_of_connections,
@@ -26,12 +27,15 @@ from tests.security.mutants import (
     tenant_to_service,
     things_of_others,
     told_by_agents,
+    turns,
 )
 
 MUTANTS: Final[tuple[Mutant, ...]] = (
     *tenant_to_agent.MUTANTS,
     *agent_deaths.MUTANTS,
     *ranks.MUTANTS,
+    *turns.MUTANTS,
+    *compute_turns.MUTANTS,
     *left_behind.MUTANTS,
     *tenant_to_service.MUTANTS,
     *tenant_to_admins.MUTANTS,

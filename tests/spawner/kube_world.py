@@ -40,6 +40,15 @@ class World:
             task.result()
         return task
 
+    async def gives_up(self, task: "asyncio.Task[Any]") -> None:
+        """Let the hub give a start up, and wait for its end."""
+        while self.spawner._in_start:
+            # A word that meets the answer to KubeSpawner's request is lost (`asyncio.wait_for` of
+            # Python 3.11), and the pod is there a little before that.
+            task.cancel()
+            await asyncio.sleep(0.01)
+        await asyncio.gather(task, return_exceptions=True)
+
     async def started(self) -> str:
         """Start to the end; returns the slice's id."""
         task = await self.starting()

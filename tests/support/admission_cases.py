@@ -66,6 +66,7 @@ def holding_of(placement: Placement, name: str, minute: int = 0) -> Holding:
         member_of=placement.member_of,
         since=NOON + timedelta(minutes=minute),
         before=placement.before,
+        takes=placement.takes,
     )
 
 

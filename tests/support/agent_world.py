@@ -27,16 +27,24 @@ _answers = _line.makefile("rb")
 _cells = iter(range(10**9))
 _kernel = f"k{os.getpid()}"
 _levels = iter(range(time.time_ns() // 10**6, 10**15))
+notices = []
+def _answer():
+    while True:
+        message = json.loads(_answers.readline())
+        if message.get("notice"):
+            notices.append([message["notice"]["crossing"], message["notice"]["message"]])
+        if message.get("cell") != "no cell":
+            return message
 def say(**message):
     _line.sendall(json.dumps(message).encode() + b"\\n")
-    return json.loads(_answers.readline())
+    return _answer()
 def enter():
     global _cell
     _cell, began, waits = f"c{next(_cells)}", time.perf_counter(), []
     _line.sendall(json.dumps(
         {"type": "enter", "kernel": _kernel, "cell": _cell}).encode() + b"\\n")
     while True:
-        message = json.loads(_answers.readline())
+        message = _answer()
         if message["type"] != "wait":
             if message.get("gpu_id"):
                 os.environ["SUBLET_GPU_ID"] = message["gpu_id"]
@@ -129,6 +137,10 @@ class Kernel:
     def reconnect(self) -> None:
         """Speak to the agent that is there now."""
         self.tenant.run(f"exec({_GATE!r})")
+
+    def notices(self) -> list[list[str]]:
+        """What was to be said in its cells: what names each, and the words."""
+        return ast.literal_eval(self.tenant.run("notices"))
 
     def ends_cell(self) -> None:
         """Say that its cell is over, as a kernel does; the agent has heard it by then."""

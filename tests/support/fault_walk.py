@@ -61,8 +61,9 @@ class FaultWalk(WalkedNode):
         if self.steps % _LOOK_EVERY:
             self.calm_down()
 
-    def step(self) -> None:
-        moves: list[tuple[int, Callable[[], None]]] = [
+    def moves(self) -> list[tuple[int, Callable[[], None]]]:
+        """Return what may happen, and how often each does."""
+        return [
             (40, self._owner_runs_a_cell),
             (6, self._owner_opens_a_kernel),
             (2, self._kernel_dies),
@@ -76,6 +77,9 @@ class FaultWalk(WalkedNode):
             (40, self._time_passes),
             (3, self._owners_rest),
         ]
+
+    def step(self) -> None:
+        moves = self.moves()
         chosen = self.rng.choices([m for _, m in moves], [w for w, _ in moves])[0]
         self.counts[chosen.__name__.strip("_")] += 1
         chosen()
@@ -193,14 +197,20 @@ class FaultWalk(WalkedNode):
             return 0
 
 
-def walk_on(
-    gpus: Gpus, folder: Path, for_s: float, seed: int, *options: str, greedy: bool = False
+def walk_on(  # noqa: PLR0913 - what a walk may be otherwise
+    gpus: Gpus,
+    folder: Path,
+    for_s: float,
+    seed: int,
+    *options: str,
+    greedy: bool = False,
+    kind: type[FaultWalk] = FaultWalk,
 ) -> FaultWalk:
     """Walk on these GPUs for so long; ``ViolationError`` where something must never happen did."""
     service = FakeServiceLink()
     service.start()
     began = time.monotonic()
-    story = FaultWalk(gpus, service, folder, seed, options, greedy)
+    story = kind(gpus, service, folder, seed, options, greedy)
     try:
         story.begin()
         story.run(for_s)

@@ -31,7 +31,9 @@ from sublet_quota.residency.snapshot import (
     SliceView,
     Transition,
     TransitionKind,
+    TurnKind,
 )
+from sublet_quota.residency.turns import PastTurns
 
 
 class RuleBrokenError(AssertionError):
@@ -60,6 +62,9 @@ class ModelSlice:
     gate_open: bool = False
     waiting_since: datetime | None = None
     turn_since: datetime | None = None
+    past_turns: PastTurns = field(default_factory=PastTurns)
+    first_turns: int = 0
+    """How many turns it had as a newcomer."""
     kept_until: datetime | None = None
     not_before: datetime | None = None
     unsuspendable: str | None = None
@@ -165,6 +170,7 @@ class ModelDevice:
         served = self.slices[name]
         if not served.active:
             served.active, served.since, served.waiting_since = True, self.now, self.now
+            served.past_turns = served.past_turns.comes(self.now)
             # What goes on may be the cell that it was in.
             served.in_a_cell = False
 
@@ -175,6 +181,7 @@ class ModelDevice:
         served.past_the_gate = served.past_the_gate and in_a_cell
         if served.active:
             served.active, served.since = False, self.now
+            self._note_turn(served, rests_since=self.now)
             served.gate_open, served.turn_since, served.waiting_since = False, None, None
 
     def end(self, name: str) -> None:
@@ -192,6 +199,7 @@ class ModelDevice:
             margin_mib=self.margin_mib,
             host_free_mib=self.host_free_mib,
             suspend_mib_per_s=self.suspend_mib_per_s,
+            resume_mib_per_s=self.resume_mib_per_s,
             slices=tuple(self._view(s) for s in self.slices.values()),
             transition=None
             if move is None
@@ -259,6 +267,7 @@ class ModelDevice:
             state_since=served.state_since,
             waiting_since=served.waiting_since,
             turn_since=served.turn_since,
+            turn_kind=served.past_turns.next_kind(self.settings.turn),
             rank=served.rank,
             entitlement=served.entitlement,
             kept_until=served.kept_until,
@@ -288,6 +297,8 @@ class ModelDevice:
                 _demand(served.image_mib == 0, f"bytes of {served.name} are away")
                 served.gate_open, served.turn_since, served.waiting_since = True, self.now, None
                 served.past_the_gate = not served.is_job
+                kind = served.past_turns.next_kind(self.settings.turn)
+                served.first_turns += kind is TurnKind.FIRST and not served.is_job
                 return True
             case Suspend():
                 return self._begin_suspend(served)
@@ -307,7 +318,12 @@ class ModelDevice:
                 self._close_gate(served)
                 return False
 
+    def _note_turn(self, served: ModelSlice, rests_since: datetime | None = None) -> None:
+        if served.turn_since is not None:
+            served.past_turns = served.past_turns.ends(served.turn_since, self.now, rests_since)
+
     def _close_gate(self, served: ModelSlice) -> None:
+        self._note_turn(served)
         served.gate_open, served.turn_since = False, None
         served.waiting_since = self.now if served.active else None
 

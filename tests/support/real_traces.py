@@ -27,15 +27,35 @@ def group_of(name: str, groups: tuple[str, ...]) -> str:
     return groups[lot_of(name) % len(groups)]
 
 
-def sessions(
-    begins: datetime, first_day: int, days: int, groups: tuple[str, ...], part: Fraction
+def sessions(  # noqa: PLR0913 - a builder
+    begins: datetime,
+    first_day: int,
+    days: int,
+    groups: tuple[str, ...],
+    part: Fraction,
+    *,
+    one_gpu: bool = False,
 ) -> tuple[Asked, ...]:
-    """Notebooks' sessions with bursts in some days of the trace, each of a part of a card."""
+    """Notebooks' sessions with bursts in some days of the trace, each of a part of a card.
+
+    ``one_gpu``: those alone that never had more than one GPU.
+    """
     with BURSTS.open(newline="") as lines:
         found = format_of(next(lines))
         assert found is not None, f"the heading of {BURSTS} is another"
         lines.seek(0)
-        return read_published(found, lines, Taken(begins, groups, part, first_day, days))
+        rows = _of_one_gpu(lines.read().splitlines(keepends=True)) if one_gpu else lines
+        return read_published(found, rows, Taken(begins, groups, part, first_day, days))
+
+
+def _of_one_gpu(lines: list[str]) -> Iterator[str]:
+    """The rows of the sessions that have one GPU in all their bursts, below the heading."""
+    rows = list(csv.DictReader(lines))
+    larger = {row["session_id"] for row in rows if row["num_gpu"] != "1"}
+    yield lines[0]
+    for line, row in zip(lines[1:], rows, strict=True):
+        if row["session_id"] not in larger:
+            yield line
 
 
 def job_rows(most: int, from_s: float, until_s: float, groups: tuple[str, ...]) -> Iterator[str]:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from sublet_agent.simulated.machine.card import CallerIdentity, Card, SimulatedProcess
+from sublet_agent.simulated.machine.compute import Kernels
 from sublet_agent.simulated.machine.driver import OperationRequest
 from sublet_agent.simulated.machine.machine import SimulatedMachine
 from sublet_agent.simulated.machine.memory.store import CardStore
@@ -214,9 +215,16 @@ class BenchTenant:
         return self.call(lambda c, who, r: c.write(who, r, handle, offset, data))
 
     def compute(
-        self, seconds: float, kernel_s: float = 0.001, *, wait: bool = True
+        self,
+        seconds: float,
+        kernel_s: float = 0.001,
+        *,
+        wait: bool = True,
+        launch_s: float = 0.0,
+        waits_for_each: bool = False,
     ) -> RecordedReply:
-        return self.call(lambda c, who, r: c.compute(who, r, seconds, kernel_s, wait=wait))
+        kernels = Kernels(kernel_s, launch_s, waits_for_each=waits_for_each)
+        return self.call(lambda c, who, r: c.compute(who, r, seconds, kernels, wait=wait))
 
     def synchronize(self) -> RecordedReply:
         return self.call(lambda c, who, r: c.synchronize(who, r))

@@ -104,7 +104,15 @@ def think(rng: random.Random) -> None:
         time.sleep(0.3 + rng.random() * 0.3)
 
 
-def main() -> None:
+def run_long(link: KernelLink, work: Work, cell: str, seconds: float) -> dict[str, object]:
+    """Compute for long in one cell."""
+    with gated_cell(link, cell):
+        gpu.compute(seconds)
+        work.check()
+    return {"cell": cell, "held_mib": work.held_mib}
+
+
+def main() -> None:  # noqa: C901 - one branch a command
     rng = random.Random(os.environ["WALK_SEED"])  # noqa: S311 - a walk, not a secret
     work = Work(int(os.environ["WALK_CAP_MIB"]), int(os.environ["WALK_SEED"]))
     agent = os.environ["SUBLET_AGENT_SOCKET"]
@@ -134,6 +142,8 @@ def main() -> None:
                     threading.Thread(target=grab_now_and_then, args=grab, daemon=True).start()
                     greedy = False
                 answer = {"cell": command[1], "held_mib": work.held_mib}
+            elif command[0] == "long":
+                answer = run_long(link, work, command[1], float(command[2]))
             elif command[0] == "begin":
                 gpu.compute(0.001)
                 answer = {"begun": os.getpid()}

@@ -133,6 +133,13 @@ class SubletAgent(LinkOptions, DevicePluginOptions, Application):
     tick_s = Float(
         0.15, min=0.01, help="How often the GPUs and their processes are measured, in seconds."
     ).tag(config=True)
+    compute_turns = Bool(
+        None,
+        allow_none=True,
+        help="Whether slices that all fill a GPU compute in turns where one gets less than its "
+        "share: the others are paused for some ms meanwhile. Else the driver slices its time. "
+        "Without a word: on simulated GPUs alone, as no real one has been tried yet.",
+    ).tag(config=True)
     pause_timeout_ms = Int(
         2000,
         min=1,
@@ -271,6 +278,7 @@ class SubletAgent(LinkOptions, DevicePluginOptions, Application):
             ),
             gpus=tuple(self.gpus),
             sample_period_s=self.tick_s,
+            compute_turns=self.compute_turns,
             host_memory_mib=self.host_memory_mib or None,
             evict_grace_s=self.evict_grace_s,
             device_plugin=self.device_plugin_settings(),

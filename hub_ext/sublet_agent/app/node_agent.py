@@ -37,6 +37,7 @@ from sublet_agent.residency.registry import SliceRegistry
 from sublet_agent.residency.snapshots import NodeConditions
 from sublet_agent.state_files.assignments import AssignmentsFile
 from sublet_agent.state_files.canary_verdicts import CanaryVerdicts
+from sublet_agent.state_files.cap_watches import CapWatchesFile
 from sublet_agent.state_files.event_log import EventLog
 from sublet_agent.state_files.failed_gpus import FailedGpus
 from sublet_agent.state_files.journal import Journal, Step, Target
@@ -80,6 +81,7 @@ class NodeAgent:
         self._kept = AssignmentsFile(settings.state_folder / "assignments.json")
         self._assignments = self._kept.load()
         self._open_gates = OpenGatesFile(settings.state_folder / "open-gates.json")
+        self._cap_watches = CapWatchesFile(settings.state_folder / "cap-watches.json")
         self._closed = FailedGpus(settings.state_folder / "closed-gpus.json", table.boot_id)
         self._paused_processes = PausedProcesses(device, self._journal, table, self._device_calls)
         self._link: ServiceLink | None = None
@@ -142,6 +144,8 @@ class NodeAgent:
         self._registry.keep_cards()
         self._left_behind.begin(self._assigned())
         self._report_recovery(recovered)
+        assigned = {s.slice_id for _, s in self._registry.assigned()}
+        self._registry.recall_caps(self._cap_watches.load(assigned))
         # Before anybody is let in: what is on the cards must be known to decide.
         await asyncio.gather(*(s.sample_once() for s in self._samplers.values()))
         await asyncio.gather(*(check.look() for check in self._checks))
@@ -229,6 +233,7 @@ class NodeAgent:
             lending=self._lending,
             eviction=eviction,
             open_gates=self._open_gates,
+            compute_turns=self._settings.compute_turns,
             is_being_looked_for=self._left_behind.is_being_looked_for,
         )
         sampler_tools = SamplingTools(
@@ -240,6 +245,7 @@ class NodeAgent:
             record=self._event_log.record,
             changed=self._tell,
             activity=self._settings.activity,
+            cap_watches=self._cap_watches,
             period_s=self._settings.sample_period_s,
         )
         fitness_tools = FitnessTools(

@@ -29,6 +29,9 @@ class AgentSettings:
     gpus: tuple[str, ...] = ()
     """The cards to serve, by UUID or number; none named: all."""
     sample_period_s: float = 0.15
+    compute_turns: bool | None = None
+    """Whether slices compute in turns where that keeps their shares; ``None``: on simulated GPUs.
+    """
     host_memory_mib: int | None = None
     """The budget for images of suspended processes; ``None``: what the machine has."""
     evict_grace_s: float = 10.0

@@ -1,8 +1,9 @@
 """The agent's parent process: when the agent dies, owners compute on within two seconds.
 
-The watchdog unpauses the processes of resident owners that the dead agent had paused, and starts
-the agent again, which picks up the rest. A suspended process is never touched, nobody is
-resumed, and jobs stay paused: an owner may be at work beside them.
+The watchdog unpauses the processes of resident owners that the dead agent had paused, and whoever
+was paused for a turn of computing; then it starts the agent again, which picks up the rest. A
+suspended process is never touched, nobody is resumed, and other jobs stay paused: an owner may be
+at work beside them.
 """
 
 import contextlib
@@ -24,7 +25,7 @@ from sublet_quota.names.ids import GpuId
 from sublet_quota.residency.snapshot import Holder
 
 from sublet_agent.devices.interface import Device, DeviceError, ProcessState
-from sublet_agent.moves.recovery import MOVING
+from sublet_agent.moves.recovery import MOVING, RUNS_ON
 from sublet_agent.moves.thawing import AT_THE_LATEST_S
 from sublet_agent.moves.watches import state_after_move
 from sublet_agent.processes.process_table import ProcessTable
@@ -74,7 +75,7 @@ def _let_run_on_one(
     return [
         entry.target.identity.pid
         for entry in entries
-        if entry.target.holder is Holder.NOTEBOOK
+        if (entry.target.holder is Holder.NOTEBOOK or entry.step in RUNS_ON)
         and entry.target.slice_id not in away
         and states[entry.target.identity] is ProcessState.PAUSED
         and _unpause(device, entry.target.identity.pid)

@@ -18,6 +18,9 @@ from sublet_agent.cgroups.outsiders_file import HeldOutsiders, OutsidersFile
 from sublet_agent.cgroups.registry import is_in
 from sublet_agent.cgroups.trees import REMOVED, FreezerTree, thaw_surely
 
+_OTHERS_WITHIN_S: Final = 0.05
+"""For so long it waits for other agents of this machine that make or remove groups."""
+
 log = logging.getLogger(__name__)
 
 
@@ -183,8 +186,10 @@ class Holding:
         return True
 
     def _make_group(self) -> None:
-        self.tree.make(self.group)
-        self.tree.begin_freezing(self.group, self._file.mark)
+        # Who waits for their memory waits for this.
+        with self.tree.held_by_one(_OTHERS_WITHIN_S):
+            self.tree.make(self.group)
+            self.tree.begin_freezing(self.group, self._file.mark)
 
     def _move_in(self, pid: int) -> None:
         try:

@@ -34,6 +34,8 @@ from sublet_agent.processes.slice_roots import family_of, is_root_of
 _AN_AGENTS: Final = re.compile(r"sublet-.+-[0-9a-f]{8}", re.DOTALL)
 _ROUNDS: Final = 20
 _TRIES: Final = 5
+_OTHERS_WITHIN_S: Final = 0.5
+"""For so long an agent waits for others of this machine that make or remove groups."""
 _MOST_NAME: Final = 150
 _OUTSIDERS: Final = "outsiders"
 """The name of the group for who is in no slice's: slices' own names begin otherwise."""
@@ -208,11 +210,21 @@ class GroupKeeper:
                 assignment.uid,
             )
             return
+        with tree.held_by_one(_OTHERS_WITHIN_S):
+            is_in = self._put_in(assignment, pid, tree, group)
+        if is_in:
+            self._book.note_first(slice_id, pid)
+            self._taken_in[slice_id] = root
+
+    def _put_in(
+        self, assignment: SliceAssignment, pid: int, tree: FreezerTree, group: SliceGroup | None
+    ) -> bool:
+        """Move a slice's first process with all its family into the slice's group."""
         for attempt in range(_TRIES):
             try:
                 group = group or self._make(assignment, pid, tree)
                 if group is None:
-                    return
+                    return False
                 self._move_family(pid, group)
             except OSError as error:
                 # Removed, empty as it still was, by another agent that began at this moment.
@@ -221,8 +233,7 @@ class GroupKeeper:
                 group = None
             else:
                 break
-        self._book.note_first(slice_id, pid)
-        self._taken_in[slice_id] = root
+        return True
 
     def _make(self, assignment: SliceAssignment, pid: int, tree: FreezerTree) -> SliceGroup | None:
         above = "/"
@@ -312,16 +323,18 @@ def _above(tree: FreezerTree) -> str:
 
 def _remove_abandoned(tree: FreezerTree, above: str) -> None:
     """Remove what agents left behind that were killed, and whose processes ended later."""
-    for name in tree.inside(above):
-        place = f"{above.rstrip('/')}/{name}"
-        # Others may have groups of their own that begin with this project's name.
-        if not _AN_AGENTS.fullmatch(name) or tree.pids(place):
-            continue
-        # A living agent's: frozen for who is to be moved in, the next moment.
-        if any(tree.is_told_to_freeze(f"{place}/{each}") for each in tree.inside(place)):
-            continue
-        # An agent that has just made one and put nobody in yet makes it again.
-        tree.remove(place)
+    with tree.held_by_one(_OTHERS_WITHIN_S) as alone:
+        # Who puts somebody in so long leaves this to the agent that begins next.
+        for name in tree.inside(above) if alone else ():
+            place = f"{above.rstrip('/')}/{name}"
+            # Others may have groups of their own that begin with this project's name.
+            if not _AN_AGENTS.fullmatch(name) or tree.pids(place):
+                continue
+            # A living agent's: frozen for who is to be moved in, the next moment.
+            if any(tree.is_told_to_freeze(f"{place}/{each}") for each in tree.inside(place)):
+                continue
+            # An agent that has just made one, and did not have the tree, makes it again.
+            tree.remove(place)
 
 
 def _remove_if_empty(tree: FreezerTree, place: str) -> None:

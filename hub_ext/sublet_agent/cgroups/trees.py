@@ -7,6 +7,7 @@ translated: what it means, the caller knows.
 
 import contextlib
 import errno
+import fcntl
 import logging
 import os
 import re
@@ -89,6 +90,27 @@ class FreezerTree:
         except OSError:
             return False
         return True
+
+    @contextlib.contextmanager
+    def held_by_one(self, within_s: float) -> Iterator[bool]:
+        """Let no other agent of this machine make or remove groups here meanwhile.
+
+        ``False`` where somebody else has the tree for longer than ``within_s``: everybody may ask
+        for it, tenants too, so nothing may wait for it, nor be safe by it alone.
+        """
+        try:
+            folder = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError:
+            # Where nothing can be made, either.
+            yield False
+            return
+        try:
+            yield _is_locked(folder, within_s)
+        finally:
+            # Also for a child that was born meanwhile and has the same file open.
+            with contextlib.suppress(OSError):
+                fcntl.flock(folder, fcntl.LOCK_UN)
+            os.close(folder)
 
     def inside(self, place: str) -> list[str]:
         """Return the names of the groups directly in this one."""
@@ -207,6 +229,22 @@ class FreezerTree:
             return path
         inside = path == self.root or path.startswith(f"{self.root}/")
         return (path[len(self.root) :] or "/") if inside else None
+
+
+def _is_locked(file: int, within_s: float) -> bool:
+    deadline = time.monotonic() + within_s
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(_LONGEST_LOOK_S)
+        except OSError:
+            # Where folders cannot be locked.
+            return False
+        else:
+            return True
 
 
 def thaw_surely(tree: FreezerTree, place: str) -> bool:

@@ -168,6 +168,7 @@ def report_slice(
         **describe_trouble(served),
         stays=None if served.stays is None else served.stays.clause[:_MOST],
         over_cap=served.over_cap,
+        over_cap_since=served.cap_watch.over_since,
         running_cell=served.activity_record.runs_a_cell(now),
         quiet_since=served.activity_record.quiet_since(),
         lent_to=lent_to(served, slices),

@@ -6,8 +6,11 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from typing import Final
 
+from sublet_quota.names.ids import SliceId
 from sublet_quota.reasons.closed_gpus import ClosedGpu
+from sublet_quota.residency.cap_watch import CapLevel, CapWatch
 from sublet_quota.wire.event_kinds import EventKind
 
 from sublet_agent.cgroups.attribution import Attribution
@@ -19,6 +22,7 @@ from sublet_agent.moves.pausing import PausedProcesses, PauseReason
 from sublet_agent.moves.plan import MoveTools
 from sublet_agent.residency.activity import ActivitySettings
 from sublet_agent.residency.controller import GpuResidency
+from sublet_agent.state_files.cap_watches import CapWatchesFile
 from sublet_agent.state_files.event_log import RecordEvent
 from sublet_agent.state_files.journal import Target
 
@@ -28,6 +32,12 @@ _GONE_AFTER = 3
 """The number of samples without an answer after which the card is closed."""
 _BACK_AFTER = 20
 """The number of samples with an answer after which a card that was gone is there again."""
+
+_TOLD_OF_CAP: Final = {
+    CapLevel.WITHIN: EventKind.WITHIN_CAP,
+    CapLevel.NEAR: EventKind.NEAR_CAP,
+    CapLevel.OVER: EventKind.OVER_CAP,
+}
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +54,7 @@ class SamplingTools:
     record: RecordEvent
     changed: Callable[[], None]
     activity: ActivitySettings
+    cap_watches: CapWatchesFile
     period_s: float
     """The time between two samples of a GPU."""
 
@@ -109,6 +120,7 @@ class SamplingLoop:
         if effects.changed:
             tools.changed()
         self._residency.poke()
+        await self._residency.keep_shares()
 
     def _note_strangers(self, sample: Sample) -> None:
         # The canary may run as nobody, an account that others on this machine have, too.
@@ -158,14 +170,16 @@ class SamplingLoop:
             tools.moves.host.release(identity)
         for identity in effects.ended:
             tools.moves.host.release(identity)
-        for served in effects.became_over_cap:
+        for served, level in effects.told_of_cap:
             tools.record(
-                EventKind.OVER_CAP,
+                _TOLD_OF_CAP[level],
                 served.gpu_id,
                 served.slice_id,
-                bytes_mib=served.processes.held_mib(),
+                bytes_mib=served.cap_use.held_mib,
                 detail=f"it may hold {served.cap_mib} MiB",
             )
+        if effects.caps_changed:
+            tools.cap_watches.keep(self._residency.gpu.gpu.gpu_id, self._cap_watches())
         timeout_ms = tools.moves.settings.pause_timeout_ms
         pauses = (
             (effects.pause_for_policy, PauseReason.POLICY),
@@ -183,6 +197,10 @@ class SamplingLoop:
                 await loop.run_in_executor(tools.calls, _let_run, paused_processes, needless)
         await loop.run_in_executor(tools.samples, paused_processes.settle)
 
+    def _cap_watches(self) -> dict[SliceId, CapWatch]:
+        slices = self._residency.slices.values()
+        return {s.slice_id: s.cap_watch for s in slices if s.assignment is not None}
+
     def _needlessly_held(self, found_paused: list[Target]) -> dict[PauseReason, list[Target]]:
         """Return the paused processes of this GPU that have no reason to stand still any more.
 
@@ -194,7 +212,13 @@ class SamplingLoop:
         # While those left behind are looked for, one may be on its way back that a driver's call
         # of before brings: nobody may take its room. Who looks lets the others run.
         awaited = any(self._residency.is_being_looked_for(slice_id) for slice_id in slices)
-        stray = [t for t in found_paused if not (awaited or paused_processes.of(t.identity))]
+        # Who takes turns was paused a moment ago, and is let run by these.
+        turning = self._residency.shares.who
+        stray = [
+            t
+            for t in found_paused
+            if not (awaited or t.slice_id in turning or paused_processes.of(t.identity))
+        ]
         policy, whole, moved = [], [], []
         if gpu.move is None and gpu.canary is None:
             # A move that broke off unexpectedly may have left whom it held.

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from sublet_quota.names.ids import SliceId
+from sublet_quota.residency.cap_watch import CapLevel
 
 from sublet_agent.devices.interface import GpuMemory, ProcessState
 from sublet_agent.measurement.sample import Sample, SampledProcess, SampleRequest, is_due
@@ -28,7 +29,10 @@ class Consequences:
     """New processes of jobs that are paused."""
     pause_for_slice: list[Target] = field(default_factory=list)
     """New processes of suspended slices."""
-    became_over_cap: list[ServedSlice] = field(default_factory=list)
+    told_of_cap: list[tuple[ServedSlice, CapLevel]] = field(default_factory=list)
+    """Slices whose owners are to be told how they stand to their caps."""
+    caps_changed: bool = False
+    """Whether what is kept of how slices stand to their caps is another."""
     ended: list[ProcessIdentity] = field(default_factory=list)
     found_suspended: list[Target] = field(default_factory=list)
     """Processes that the device says are suspended, although nobody here did it (or nobody lived to
@@ -83,8 +87,8 @@ class SampleUpdate:
             if not self._gpu.is_moving(served.slice_id):
                 self._note_states(served, sample, effects)
                 self._note_the_dead(served, sample, listed, effects)
+                self._note_cap(served, effects, now)
             self._note_cpu(served, sample, now, monotonic)
-            self._note_cap(served, effects)
         self._note_overhead(sample)
         self._note_move(sample)
         return effects
@@ -255,11 +259,12 @@ class SampleUpdate:
             if share is not None and share >= self._settings.wake_cpu_share:
                 served.activity_record.wakes(now)
 
-    def _note_cap(self, served: ServedSlice, effects: Consequences) -> None:
-        if served.check_cap():
-            effects.changed = True
-            if served.over_cap:
-                effects.became_over_cap.append(served)
+    def _note_cap(self, served: ServedSlice, effects: Consequences, now: datetime) -> None:
+        check = served.check_cap(now)
+        effects.changed |= check.changed
+        effects.caps_changed |= check.kept
+        if check.told is not None:
+            effects.told_of_cap.append((served, check.told))
 
     def _note_move(self, sample: Sample) -> None:
         move = self._gpu.move

@@ -47,6 +47,8 @@ class PauseReason(StrEnum):
     SUSPENDED = "suspended"
     FOUND = "found"
     """The process was found paused with nobody holding it, and is about to be let run."""
+    TURN = "turn"
+    """Another slice of the GPU has its turn of computing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +106,25 @@ class PausedProcesses:
         self, targets: Sequence[Target], pause_reason: PauseReason, timeout_ms: int
     ) -> list[PauseFailure]:
         """Hold all these processes, in parallel; return those that are not held."""
-        fresh = [t for t in targets if not self.of(t.identity)]
+        for_a_turn = pause_reason is PauseReason.TURN
+        # Who is held for a turn alone is written down anew: it is no longer let run by anybody.
+        weaker = frozenset() if for_a_turn else frozenset({PauseReason.TURN})
+        fresh = [t for t in targets if self.of(t.identity) <= weaker]
+        step = Step.PAUSING_FOR_A_TURN if for_a_turn else Step.PAUSING
+        if for_a_turn:
+            # Many times a second: nobody is to wait for the disk each time, nor to fill it.
+            fresh = [t for t in fresh if self._journal.last_step(t.identity) is not step]
         try:
-            self._journal.write(Step.PAUSING, fresh)
+            self._journal.write(step, fresh)
         except JournalError:
             # A paused process is still listed by the device, so a crash would not hide it.
             log.exception("pausing although it cannot be written down")
         outcomes = self._for_each(targets, lambda t: self._pause_one(t, pause_reason, timeout_ms))
         return [o for o in outcomes if o is not None]
+
+    def switch(self, targets: Sequence[Target]) -> None:
+        """Let processes run in their turn, of which there are more to come: nothing is written."""
+        self._for_each(targets, lambda t: self._release_one(t, PauseReason.TURN, written=False))
 
     def release(self, targets: Sequence[Target], pause_reason: PauseReason) -> None:
         """Hold these processes for this reason no longer: those with no other reason run on.
@@ -195,16 +208,18 @@ class PausedProcesses:
             return None if paused else DeviceError(repr(error))
         return None
 
-    def _release_one(self, target: Target, pause_reason: PauseReason) -> None:
+    def _release_one(
+        self, target: Target, pause_reason: PauseReason, *, written: bool = True
+    ) -> None:
         held = self._entry(target)
         with held.lock:
             if pause_reason not in held.reasons and not held.stuck:
                 return
             held.reasons.discard(pause_reason)
             if not held.reasons:
-                self._let_run(held)
+                self._let_run(held, written=written)
 
-    def _let_run(self, held: _Held) -> None:
+    def _let_run(self, held: _Held, *, written: bool = True) -> None:
         target = held.target
         try:
             self._device.unpause(target.identity.pid)
@@ -215,7 +230,9 @@ class PausedProcesses:
                 log.warning("process %s is not unpaused yet: %s", target.identity.pid, error)
                 return
         held.stuck = False
-        self._note(Step.RUNNING, target)
+        # Where another reason was written meanwhile, that is no more.
+        if written or self._journal.last_step(target.identity) is not Step.PAUSING_FOR_A_TURN:
+            self._note(Step.RUNNING, target)
 
     def _state(self, pid: int) -> ProcessState | None:
         try:

@@ -35,6 +35,8 @@ from sublet_agent.processes.process_table import ProcessIdentity, ProcessTable
 from sublet_agent.state_files.journal import Step, Target
 
 MOVING: Final = frozenset({Step.SUSPENDING, Step.RESUMING})
+RUNS_ON: Final = frozenset({Step.PAUSING_FOR_A_TURN, Step.UNPAUSING})
+"""Whoever is found paused after one of these is let run, jobs too."""
 _STATE_TRIES: Final = 5
 _ACCOUNTS_AT_ONCE: Final = 8
 """As many as may be read at once."""
@@ -110,7 +112,8 @@ def recover(
             case ProcessState.PAUSED:
                 here = target.on_its_card
                 tools.paused_processes.adopt(here, PauseReason.POLICY)
-                if target.holder is Holder.JOB and target.slice_id in assigned:
+                is_job = target.holder is Holder.JOB and step not in RUNS_ON
+                if is_job and target.slice_id in assigned:
                     # Owners may be at work: whether it may go on, the policy says.
                     recovered.paused_jobs.append(here)
                 else:

@@ -35,6 +35,7 @@ from sublet_agent.clock import Clock
 from sublet_agent.moves.plan import MovePlan, MoveTools, UndoSwitch
 from sublet_agent.moves.resume import resume_slice
 from sublet_agent.moves.suspend import suspend_slice
+from sublet_agent.residency.compute_shares import ComputeShares
 from sublet_agent.residency.eviction import Eviction
 from sublet_agent.residency.job_pauses import JobPauses
 from sublet_agent.residency.move_results import EndedMove, take_over
@@ -70,6 +71,8 @@ class ResidencyTools:
     lending: Callable[[], bool]
     eviction: Eviction
     open_gates: OpenGatesFile
+    compute_turns: bool | None = None
+    """Whether shares of a card's compute are kept by turns."""
     is_being_looked_for: Callable[[SliceId], bool] = lambda _: False
     """Whether it is not known yet who of a slice is suspended: then its gate stays closed."""
 
@@ -81,6 +84,8 @@ class GpuResidency:
         self.gpu = gpu
         self.slices: dict[SliceId, ServedSlice] = {}
         self._tools = tools
+        self.shares = ComputeShares(gpu, tools.moves, tools.calls, wanted=tools.compute_turns)
+        """The turns by which shares of the card's compute are kept."""
         self._pauses = JobPauses(tools.moves.paused_processes, tools.calls, self._record)
         self.look_again: Callable[[], None] = _nobody_looks
         """Asks for a new sample of the GPU at once."""
@@ -110,6 +115,7 @@ class GpuResidency:
     async def stop(self) -> None:
         """Begin nothing more, and wait for the move in flight."""
         self._stopping = True
+        await self.shares.end()
         if self.gpu.move is not None:
             self.gpu.move.undo.ask()
         pending = [t for t in (self._stepping, *self._background) if t is not None]
@@ -175,12 +181,16 @@ class GpuResidency:
         return takes_in(here, view, at_work=served.active)
 
     def may_let_leave(self, served: ServedSlice, now: datetime) -> bool:
-        """Whether a slice without work may be suspended now to come back on another card."""
+        """Whether a slice may be suspended now to come back on another card.
+
+        It is an owner's without work, or a job's that stands still.
+        """
         rests = served.move_failures.not_before
         return (
             self.gpu.move is None
             and not self._stopping
-            and not (served.is_job or served.active or served.gate_open)
+            and not served.gate_open
+            and served.active is served.is_job
             and not served.past_the_gate(now)
             and served.unsuspendable() is None
             and not (self.gpu.unfit or self.gpu.reading.foreign)
@@ -209,6 +219,12 @@ class GpuResidency:
             frozenset(s.slice_id for s in slices if s.past_the_gate(now)),
         )
         self._tools.open_gates.keep(self.gpu.gpu.gpu_id, promised)
+
+    async def keep_shares(self) -> None:
+        """Decide by the last sample who computes in turns, if anybody does."""
+        may = self._begun and not self._stopping
+        if self.shares.note(self.slices.values(), self._tools.clock.now(), may_begin=may):
+            await self.shares.stop()
 
     def _judge(self, served: ServedSlice, now: datetime) -> None:
         gpu, measured = self.gpu, self.gpu.reading.measured_until
@@ -318,6 +334,8 @@ class GpuResidency:
     async def _move(self, served: ServedSlice, plan: MovePlan, move: RunningMove) -> None:
         moves = self._tools.moves
         try:
+            # Nobody is paused for a turn while memory moves.
+            await self.shares.stop()
             if move.kind is TransitionKind.SUSPENDING:
                 outcome = await asyncio.to_thread(suspend_slice, moves, plan, move.undo)
             else:

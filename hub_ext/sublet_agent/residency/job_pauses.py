@@ -40,7 +40,7 @@ class JobPauses:
         """
         wanted: dict[Target, ServedSlice] = {}
         for job in jobs:
-            job.pause()
+            job.pause(now)
             if job.is_pausing_due(now):
                 wanted.update(dict.fromkeys(job.targets(job.processes.on_gpu()), job))
         failures = await self.pause_processes(list(wanted)) if wanted else []

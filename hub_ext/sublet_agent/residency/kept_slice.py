@@ -10,10 +10,13 @@ from datetime import datetime
 
 from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.names.ids import GpuId, SliceId
+from sublet_quota.reasons.caps import CapUse
 from sublet_quota.reasons.obstacles import Obstacle, Unsuspendable
 from sublet_quota.reasons.staying import Stays
 from sublet_quota.residency.activity import Activity
+from sublet_quota.residency.cap_watch import CapLevel, CapWatch
 from sublet_quota.residency.snapshot import Holder
+from sublet_quota.residency.turns import PastTurns
 from sublet_quota.wire.agent_link import SliceAssignment
 
 from sublet_agent.processes.process_table import ProcessIdentity
@@ -43,6 +46,18 @@ class PauseFailures:
     """Why the job counts as one that cannot be paused; ``None``: it does not."""
 
 
+@dataclass(frozen=True, slots=True)
+class CapCheck:
+    """What is news of how a slice stands to its cap."""
+
+    changed: bool
+    """Whether it went over its cap, or back within."""
+    kept: bool
+    """Whether what an agent after this one has to know is another."""
+    told: CapLevel | None
+    """The level that its owner is to be told of."""
+
+
 class KeptSlice:
     """A slice on a GPU, what its processes hold, and what was promised to it.
 
@@ -57,6 +72,7 @@ class KeptSlice:
         "_assignment",
         "_came_from",
         "_cap_mib",
+        "_cap_watch",
         "_evicting",
         "_gate",
         "_gpu_busy_ms",
@@ -64,6 +80,7 @@ class KeptSlice:
         "_kernels",
         "_move_failures",
         "_over_cap",
+        "_past_turns",
         "_pause_failures",
         "_paused",
         "_processes",
@@ -102,6 +119,8 @@ class KeptSlice:
         self._pause_failures = PauseFailures()
         self._kernels = SliceKernels()
         self._over_cap = False
+        self._cap_watch = CapWatch()
+        self._past_turns = PastTurns()
         self._gpu_busy_ms = 0
 
     @property
@@ -209,6 +228,11 @@ class KeptSlice:
         return self._gate.is_open
 
     @property
+    def past_turns(self) -> PastTurns:
+        """What of the slice's turns so far its next one hangs on."""
+        return self._past_turns
+
+    @property
     def requests(self) -> tuple[GateRequest, ...]:
         """The cells that wait at the gate, in the order in which they came."""
         return tuple(self._requests)
@@ -240,8 +264,18 @@ class KeptSlice:
 
     @property
     def over_cap(self) -> bool:
-        """Whether the slice held more than its cap when that was last looked at."""
+        """Whether the slice had more than its cap when that was last looked at."""
         return self._over_cap
+
+    @property
+    def cap_use(self) -> CapUse:
+        """How much the slice has, on the GPU and in host memory, and its cap."""
+        return CapUse(self._processes.held_mib() + self._processes.image_mib(), self._cap_mib)
+
+    @property
+    def cap_watch(self) -> CapWatch:
+        """How the slice stands to its cap, and what its owner was told of that."""
+        return self._cap_watch
 
     @property
     def gpu_busy_ms(self) -> int:

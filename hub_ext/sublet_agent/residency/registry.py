@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from sublet_quota.names.ids import GpuId, SliceId
+from sublet_quota.residency.cap_watch import CapWatch
+from sublet_quota.residency.owners_turns import OwnersTurns
 from sublet_quota.residency.snapshot import PoolSettings
 from sublet_quota.wire.agent_link import Assignments, GpuAssignment, SliceAssignment
 
@@ -44,6 +46,7 @@ class SliceRegistry:
         self._table = table
         self._settings = settings
         self._moved = moved
+        self._owners_turns = OwnersTurns()
 
     def find(self, slice_id: SliceId) -> tuple[GpuResidency, ServedSlice] | None:
         """Return the slice with its GPU's residency; ``None`` where no GPU has it.
@@ -119,8 +122,12 @@ class SliceRegistry:
             self._set_pool(gpu)
         named = {SliceId(s.slice_id): self.card_of(s) for s in assignments.slices}
         self._moved.forget_all_but(named.keys())
-        for assignment in assignments.slices:
-            self._serve(assignment, named[SliceId(assignment.slice_id)], now)
+        new = [
+            served
+            for assignment in assignments.slices
+            if (served := self._serve(assignment, named[SliceId(assignment.slice_id)], now))
+            is not None
+        ]
         released: list[Target] = []
         for residency in self.residencies.values():
             for served in tuple(residency.slices.values()):
@@ -128,6 +135,9 @@ class SliceRegistry:
                 if not here and not served.released:
                     # Also what was found at the start, and had been released before.
                     released.extend(self._release(residency, served, now))
+        for served in new:
+            # Whose slice ended by the same word comes after it, too.
+            served.goes_on_after(self._owners_turns)
         return released
 
     def card_of(self, assignment: SliceAssignment) -> GpuId:
@@ -238,7 +248,7 @@ class SliceRegistry:
         for target in recovered.paused_jobs:
             found = self.find(target.slice_id)
             if found is not None:
-                found[1].pause()
+                found[1].pause(now)
         for residency in self.residencies.values():
             residency.gpu.note_other_processes()
 
@@ -252,9 +262,16 @@ class SliceRegistry:
             here = promised.get(residency.gpu.gpu.gpu_id, OpenGates())
             before = served.slice_id in here.open | here.past
             served.activity_record.start_listening(now, promised_before=before)
+            served.note_turns_of_before(now)
             whole = not served.processes.away() and not served.paused
             if served.slice_id in here.open and whole:
                 served.open_gate(now)
+
+    def recall_caps(self, watches: Mapping[SliceId, CapWatch]) -> None:
+        """Take over how slices stood to their caps by an agent before this one."""
+        for _, served in self.assigned():
+            if served.slice_id in watches:
+                served.recall_cap(watches[served.slice_id])
 
     def drop_empty(self) -> None:
         """Forget released slices of which nothing is left."""
@@ -287,7 +304,10 @@ class SliceRegistry:
         residency.slices[slice_id] = served
         return served
 
-    def _serve(self, assignment: SliceAssignment, gpu_id: GpuId, now: datetime) -> None:
+    def _serve(
+        self, assignment: SliceAssignment, gpu_id: GpuId, now: datetime
+    ) -> ServedSlice | None:
+        """Serve a slice; return it if none was served by that name until now."""
         residency = self.residencies.get(gpu_id)
         if residency is None:
             log.warning(
@@ -295,7 +315,7 @@ class SliceRegistry:
                 assignment.slice_id,
                 gpu_id,
             )
-            return
+            return None
         slice_id = SliceId(assignment.slice_id)
         served = residency.slices.get(slice_id)
         if served is None:
@@ -311,6 +331,7 @@ class SliceRegistry:
             served.activity_record.gives_up(residency.gpu.idle_after, now)
         if differs:
             residency.poke()
+        return served if before is None else None
 
     def _release(
         self, residency: GpuResidency, served: ServedSlice, now: datetime
@@ -319,6 +340,7 @@ class SliceRegistry:
 
         Returns its processes that nothing keeps paused any more.
         """
+        served.leaves_turns(self._owners_turns, now)
         free = served.release(ActivityRecord(now, self._settings))
         residency.poke()
         return free

@@ -10,11 +10,14 @@ from datetime import datetime, timedelta
 from sublet_quota.names.ids import GpuId
 from sublet_quota.reasons.staying import Stays
 from sublet_quota.residency.actions import Wait
+from sublet_quota.residency.cap_watch import CapWatch, watch_cap
+from sublet_quota.residency.owners_turns import OwnersTurns
+from sublet_quota.residency.turns import PastTurns
 from sublet_quota.wire.agent_link import SliceAssignment
 
 from sublet_agent.residency.activity import ActivityRecord
 from sublet_agent.residency.gate import Gate, GateRequest
-from sublet_agent.residency.kept_slice import KeptSlice, MoveFailures, PauseFailures
+from sublet_agent.residency.kept_slice import CapCheck, KeptSlice, MoveFailures, PauseFailures
 from sublet_agent.state_files.journal import Target
 
 
@@ -29,6 +32,7 @@ class ServedSlice(KeptSlice):
         The gate of an owner's slice that grows closes: what it may have more is not promised yet.
         """
         if self.gate_open and not self.is_job and assignment.memory_mib > self._cap_mib:
+            self._end_turn(now)
             self._gate = Gate(waiting_since=now)
         differs = self._assignment != assignment
         self._assignment, self._cap_mib = assignment, assignment.memory_mib
@@ -56,7 +60,7 @@ class ServedSlice(KeptSlice):
         self._assignment, self._released = None, True
         self._cap_mib = self._processes.image_mib()
         self._activity, self._activity_record = None, activity_record
-        self._gate = Gate()
+        self._gate, self._past_turns = Gate(), PastTurns()
         paused, self._paused = self._paused, False
         requests, self._requests = self._requests, []
         for request in requests:
@@ -83,7 +87,7 @@ class ServedSlice(KeptSlice):
                 if self._requests or (self._processes and not self._has_nothing_to_run(now)):
                     self._activity_record.waits_for_its_turn(now)
                 elif self._processes:
-                    self._gate = replace(self._gate, waiting_since=now)
+                    self._waits_since(now)
             if self._requests:
                 self._activity_record.cell_waits(now)
             self._activity = self._activity_record.judge(
@@ -91,11 +95,12 @@ class ServedSlice(KeptSlice):
             )
             changed = before is not None and before.active is not self._activity.active
         if not self.active:
+            self._end_turn(now)
             told, self._gate = self._gate.wait, Gate()
             if told is not None:
                 self.call_requests()
         elif not self.gate_open and self._gate.waiting_since is None:
-            self._gate = replace(self._gate, waiting_since=now)
+            self._waits_since(now)
         return changed
 
     def open_gate(self, now: datetime) -> timedelta | None:
@@ -107,6 +112,8 @@ class ServedSlice(KeptSlice):
         if self.gate_open or not self.active:
             return None
         waiting_since = self._gate.waiting_since
+        if waiting_since is None:
+            self._past_turns = self._past_turns.comes(now)
         self._gate, self._paused = Gate(turn_since=now), False
         return timedelta(0) if waiting_since is None else now - waiting_since
 
@@ -150,9 +157,26 @@ class ServedSlice(KeptSlice):
         if request in self._requests:
             self._requests.remove(request)
 
-    def pause(self) -> None:
+    def note_turns_of_before(self, now: datetime) -> None:
+        """Note that an agent before this one served the slice: its owner is no newcomer."""
+        self._past_turns = PastTurns.of_before(now)
+
+    def goes_on_after(self, owners_turns: OwnersTurns) -> None:
+        """Take over the turns that the owner had with a slice before this one."""
+        if self._assignment is not None and not self.is_job:
+            self._past_turns = owners_turns.of_next(self._assignment.owner)
+
+    def leaves_turns(self, owners_turns: OwnersTurns, now: datetime) -> None:
+        """Leave to the owner's next slice the turns that this one has had, as it ends."""
+        if self._assignment is not None and not self.is_job:
+            past = self._past_turns
+            if self.gate_open:
+                past = past.broken_off(now, self._worked_until(now))
+            owners_turns.slice_ends(self._assignment.owner, past, now)
+
+    def pause(self, now: datetime) -> None:
         """Keep a job's processes from the GPU, and close its gate before."""
-        self._close_gate()
+        self._end_turn(now)
         self._paused = True
 
     def unpause(self) -> None:
@@ -174,9 +198,13 @@ class ServedSlice(KeptSlice):
         self._pause_failures = replace(self._pause_failures, unpausable=reason)
 
     def begin_suspend(self, now: datetime) -> None:
-        """Close the gate, as the slice's bytes leave; with work, it waits for room from now on."""
-        self._close_gate()
-        self._gate = replace(self._gate, waiting_since=now if self.active else None)
+        """Close the gate, as the slice's bytes leave; with work, it waits for room from now on.
+
+        Who waited already keeps the place that it has by that.
+        """
+        self._end_turn(now)
+        waiting_since = self._gate.waiting_since or now
+        self._gate = replace(self._gate, waiting_since=waiting_since if self.active else None)
 
     def evict(self) -> bool:
         """Close a job's gate for good, as its processes have to end; return whether that is new."""
@@ -214,11 +242,43 @@ class ServedSlice(KeptSlice):
         """Count use of the GPU, in milliseconds, of which it is not known whether it goes on."""
         self._gpu_busy_ms += used_ms
 
-    def check_cap(self) -> bool:
-        """Compare what the slice holds with its cap; return whether it went over, or back below."""
-        before = self._over_cap
-        self._over_cap = self._assignment is not None and self._processes.held_mib() > self._cap_mib
-        return self._over_cap is not before
+    def check_cap(self, now: datetime) -> CapCheck:
+        """Compare what the slice has with its cap; return what is news of that.
+
+        Not to be called while it moves: bytes on their way may count on both sides.
+        """
+        use = self.cap_use
+        over = self._assignment is not None and use.is_over
+        has_mib = use.held_mib if self._assignment is not None else 0
+        watch, told = watch_cap(self._cap_watch, has_mib, use.cap_mib, now)
+        check = CapCheck(
+            changed=over is not self._over_cap,
+            kept=watch != self._cap_watch,
+            told=told,
+        )
+        self._over_cap, self._cap_watch = over, watch
+        return check
+
+    def recall_cap(self, watch: CapWatch) -> None:
+        """Take over how the slice stood to its cap by an agent before this one."""
+        self._cap_watch = watch
+
+    def _waits_since(self, now: datetime) -> None:
+        self._gate = replace(self._gate, waiting_since=now)
+        self._past_turns = self._past_turns.comes(now)
+
+    def _end_turn(self, now: datetime) -> None:
+        """Close the gate, and remember the turn that ends by that, if one does."""
+        since = self._gate.turn_since
+        if since is not None:
+            self._past_turns = self._past_turns.ends(since, now, self._worked_until(now))
+        self._close_gate()
+
+    def _worked_until(self, now: datetime) -> datetime | None:
+        """Return until when the owner had work; ``None``: it has."""
+        if self.active:
+            return self.rests_since(now)
+        return min(now, self._activity_record.quiet_since())
 
     def _close_gate(self) -> None:
         """Close the gate; one that is closed stays as it is."""

@@ -19,6 +19,7 @@ from sublet_quota.residency.snapshot import (
     SliceView,
     Transition,
     TransitionKind,
+    TurnKind,
 )
 
 from sublet_agent.residency.served_gpu import RunningMove, ServedGpu
@@ -46,7 +47,8 @@ class NodeConditions:
 def assemble(gpu: ServedGpu, slices: Sequence[ServedSlice], node: NodeConditions) -> GpuSnapshot:
     """Return the GPU as the policy sees it."""
     move = gpu.move
-    views = tuple(_view(s, move if gpu.is_moving(s.slice_id) else None, node) for s in slices)
+    turn = gpu.pool.turn
+    views = tuple(_view(s, move if gpu.is_moving(s.slice_id) else None, node, turn) for s in slices)
     if node.unsafe_skip_room_check:
         views = tuple(
             replace(v, cap_mib=0, image_mib=0) if v.is_away and v.active else v for v in views
@@ -58,6 +60,7 @@ def assemble(gpu: ServedGpu, slices: Sequence[ServedSlice], node: NodeConditions
         margin_mib=node.margin_mib,
         host_free_mib=node.host_free_mib,
         suspend_mib_per_s=max(1, int(gpu.suspend_mib_per_s)),
+        resume_mib_per_s=max(1, int(gpu.resume_mib_per_s)),
         slices=views,
         transition=None
         if move is None
@@ -96,7 +99,9 @@ def _stray_mib(served: ServedSlice) -> int:
     return served.reckoned_mib() if served.state() is SliceState.SUSPENDED else 0
 
 
-def _view(served: ServedSlice, move: RunningMove | None, node: NodeConditions) -> SliceView:
+def _view(
+    served: ServedSlice, move: RunningMove | None, node: NodeConditions, turn: timedelta
+) -> SliceView:
     now = node.now
     state, cap_mib = served.state(), served.cap_mib
     held_mib, image_mib = served.reckoned_mib(), served.processes.image_mib()
@@ -107,7 +112,7 @@ def _view(served: ServedSlice, move: RunningMove | None, node: NodeConditions) -
     elif move is not None:
         state, held_mib, image_mib = SliceState.SUSPENDED, 0, max(move.bytes_mib, image_mib)
     elif state is SliceState.SUSPENDED:
-        cap_mib, held_mib = max(cap_mib - held_mib, image_mib), 0
+        cap_mib, held_mib = max(cap_mib - held_mib, 0), 0
     active = served.active
     assignment = served.assignment
     kept = None if assignment is None else assignment.kept_until
@@ -124,6 +129,7 @@ def _view(served: ServedSlice, move: RunningMove | None, node: NodeConditions) -
         state_since=served.state_since,
         waiting_since=served.gate.waiting_since,
         turn_since=served.gate.turn_since,
+        turn_kind=served.past_turns.next_kind(turn),
         rank=Rank.BORROWED if assignment is None else assignment.rank,
         entitlement=0 if assignment is None else assignment.entitlement,
         held_back=assignment is not None and assignment.held_back,
@@ -143,10 +149,13 @@ def _reserved_mib(gpu: ServedGpu, node: NodeConditions) -> int:
 
 
 def view_on_another_card(served: ServedSlice, node: NodeConditions) -> SliceView:
-    """Return a slice as the policy of another card would see it if its owner wanted it there."""
+    """Return a slice as the policy of another card would see it if its owner wanted it there.
+
+    Newcomer or not, it comes there behind who waits already, and ends nobody's turn early.
+    """
     bytes_mib = served.processes.image_mib() + served.reckoned_mib()
     return replace(
-        _view(served, None, node),
+        _view(served, None, node, timedelta(0)),
         state=SliceState.SUSPENDED if bytes_mib else SliceState.RESIDENT,
         cap_mib=max(served.cap_mib, bytes_mib),
         held_mib=0,
@@ -155,6 +164,7 @@ def view_on_another_card(served: ServedSlice, node: NodeConditions) -> SliceView
         gate_open=False,
         waiting_since=node.now,
         turn_since=None,
+        turn_kind=TurnKind.USUAL,
         rests_since=None,
         not_before=None,
     )

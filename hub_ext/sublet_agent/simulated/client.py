@@ -207,15 +207,31 @@ def open_shared(token: str) -> Buffer:
     return Buffer(session, handle, _number(answer["mib"]), _number(answer["length"]))
 
 
-def compute(seconds: float, kernel_ms: float = 1.0) -> None:
-    """Compute, and wait for the end: many kernels of ``kernel_ms``, as frameworks launch them."""
-    _session().ask("compute", seconds=seconds, kernel_s=kernel_ms / 1000, wait=True)
+def compute(
+    seconds: float, kernel_ms: float = 1.0, *, launch_ms: float = 0.0, waits_for_each: bool = False
+) -> None:
+    """Compute, and wait for the end: many kernels of ``kernel_ms``, as frameworks launch them.
+
+    ``seconds`` are of the card's time, alone. Launching a kernel takes ``launch_ms`` of the
+    program's time: more than ``kernel_ms``, and the card waits for the program. With
+    ``waits_for_each`` the next kernel is launched when the one before has ended.
+    """
+    _session().ask(
+        "compute",
+        seconds=seconds,
+        kernel_s=kernel_ms / 1000,
+        launch_s=launch_ms / 1000,
+        waits_for_each=waits_for_each,
+        wait=True,
+    )
 
 
-def launch(seconds: float, kernel_ms: float | None = 1.0) -> None:
+def launch(seconds: float, kernel_ms: float | None = 1.0, *, launch_ms: float = 0.0) -> None:
     """Compute without waiting. ``kernel_ms`` of ``None``: one single kernel."""
     kernel_s = None if kernel_ms is None else kernel_ms / 1000
-    _session().ask("compute", seconds=seconds, kernel_s=kernel_s, wait=False)
+    _session().ask(
+        "compute", seconds=seconds, kernel_s=kernel_s, launch_s=launch_ms / 1000, wait=False
+    )
 
 
 def launch_endless_kernel() -> None:

@@ -35,6 +35,10 @@ class Step(StrEnum):
     """A step that is about to be done to a process, or has been."""
 
     PAUSING = "pausing"
+    PAUSING_FOR_A_TURN = "pausing-for-a-turn"
+    """Paused for a moment, while another slice has its turn of computing: whoever finds it lets it
+    run, whosever it is. Written once for many turns: who has it may be running.
+    """
     SUSPENDING = "suspending"
     SUSPENDED = "suspended"
     RESUMING = "resuming"
@@ -108,6 +112,12 @@ class Journal:
         """Return the last entry of every process that is not known to run or to be gone."""
         with self._lock:
             return tuple(e for e in self._last.values() if e.step not in _SETTLED)
+
+    def last_step(self, identity: ProcessIdentity) -> Step | None:
+        """Return what was written last of a process; ``None``: nothing that still matters."""
+        with self._lock:
+            entry = self._last.get(identity)
+            return None if entry is None else entry.step
 
     def write(self, step: Step, targets: Iterable[Target]) -> None:
         """Write down what is about to be done, or has been; ``JournalError`` when that fails."""

@@ -12,8 +12,10 @@ from pydantic import ValidationError
 from sublet_quota.names.ids import GpuId, SliceId
 from sublet_quota.wire.tenant_socket import (
     FROM_TENANT,
+    NOBODYS_CELL,
     AgentAnswer,
     AskShare,
+    CapNotice,
     EnterGate,
     GateOpen,
     GateWaits,
@@ -76,6 +78,10 @@ class TenantAnswers(Protocol):
 
     def lets_through(self, slice_id: SliceId, request: GateRequest) -> bool:
         """Whether the slice's gate is open by now: then its cell runs, and waits no longer."""
+        ...
+
+    def cap_notice(self, slice_id: SliceId) -> CapNotice | None:
+        """Return what is to be said in cells of how the slice stands to its cap, if anything."""
         ...
 
     def waits(self, slice_id: SliceId) -> GateWaits:
@@ -143,6 +149,7 @@ class TenantConnection:
         self._gates: dict[GateRequest, _Waiting] = {}
         self._reported_for: set[SliceId] = set()
         self._bad_lines = 0
+        self._told_crossing = ""
 
     def read(self, line: bytes) -> TenantMessage | None:
         """Return what a line says; else answer that it cannot be read."""
@@ -174,6 +181,7 @@ class TenantConnection:
             case KernelActivity():
                 self._reported_for.add(slice_id)
                 self._answers.activity(slice_id, message, self)
+                self._tell_cap(slice_id, message)
             case AskShare():
                 self._tell_share(slice_id)
             case _:
@@ -261,7 +269,23 @@ class TenantConnection:
     def _open(self, request: GateRequest) -> None:
         slice_id = self._speaker.slice_id()
         gpu_id = None if slice_id is None else self._answers.other_card(slice_id)
-        self._send_answer(GateOpen(cell=request.cell, gpu_id=gpu_id))
+        notice = None if slice_id is None else self._news_of_cap(slice_id)
+        self._send_answer(GateOpen(cell=request.cell, gpu_id=gpu_id, notice=notice))
+
+    def _tell_cap(self, slice_id: SliceId, message: KernelActivity) -> None:
+        """Tell a kernel whose cell runs, past the gate, how its slice stands to its cap."""
+        if message.running() - {request.cell for request in self._gates}:
+            notice = self._news_of_cap(slice_id)
+            if notice is not None:
+                self._send_answer(GateOpen(cell=NOBODYS_CELL, notice=notice))
+
+    def _news_of_cap(self, slice_id: SliceId) -> CapNotice | None:
+        """Return what of that was not told on this connection yet."""
+        notice = self._answers.cap_notice(slice_id)
+        if notice is None or notice.crossing == self._told_crossing:
+            return None
+        self._told_crossing = notice.crossing
+        return notice
 
     def _send_answer(self, answer: AgentAnswer) -> None:
         self._lines.write(answer.model_dump_json().encode() + b"\n")

@@ -7,7 +7,7 @@ from typing import Final
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from sublet_quota.names.ids import GpuId, SliceId
-from sublet_quota.wire.tenant_socket import GateWaits, KernelActivity, LocalShare
+from sublet_quota.wire.tenant_socket import CapNotice, GateWaits, KernelActivity, LocalShare
 
 from sublet_agent.cgroups.attribution import Attribution
 from sublet_agent.clock import Clock
@@ -17,7 +17,7 @@ from sublet_agent.residency.controller import GpuResidency
 from sublet_agent.residency.gate import GateRequest
 from sublet_agent.residency.registry import SliceRegistry
 from sublet_agent.residency.served_slice import ServedSlice
-from sublet_agent.tenants.share import TenantView, share_of
+from sublet_agent.tenants.share import TenantView, cap_notice_of, share_of
 from sublet_agent.tenants.wait_reasons import describe
 
 _SHARE_GOOD_FOR_S: Final = 0.1
@@ -129,6 +129,11 @@ class TenantRequests:
         """Return the slice's card, where its server may have been started for another."""
         found = self._registry.find(slice_id)
         return None if found is None or found[1].came_from is None else found[1].gpu_id
+
+    def cap_notice(self, slice_id: SliceId) -> CapNotice | None:
+        """Return what is to be said in cells of how the slice stands to its cap, if anything."""
+        found = self._registry.find(slice_id)
+        return None if found is None else cap_notice_of(found[1])
 
     def waits(self, slice_id: SliceId) -> GateWaits:
         """Return why the slice's cells wait."""

@@ -4,12 +4,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sublet_quota.reasons.caps import OverCap
 from sublet_quota.reasons.standings import SliceFacts, standing_of, standing_with_next_cell
 from sublet_quota.wire.agent_link import MoveReport
-from sublet_quota.wire.slice_warnings import tell_warnings
+from sublet_quota.wire.slice_warnings import ToldWarning, cap_warning, tell_warnings
 from sublet_quota.wire.standing import ToldStanding, tell_standing
-from sublet_quota.wire.tenant_socket import GateWaits, LocalShare, ShareMove, ShareProcess
+from sublet_quota.wire.tenant_socket import (
+    CapNotice,
+    GateWaits,
+    LocalShare,
+    ShareMove,
+    ShareProcess,
+)
 
 from sublet_agent.residency.description import (
     describe_move,
@@ -42,7 +47,7 @@ def share_of(
     move = describe_move(own_move(served, gpu), view.now)
     held_mib, host_mib = served.processes.held_mib(), served.processes.image_mib()
     trouble = describe_trouble(served)
-    over = OverCap(held_mib, served.cap_mib) if served.over_cap else None
+    of_cap = None if move is not None else cap_warning_of(served)
     return LocalShare(
         slice_id=served.slice_id,
         gpu_id=gpu.gpu.gpu_id,
@@ -60,7 +65,7 @@ def share_of(
         utilisation_percent=utilisation_of(served),
         lent=lent,
         **trouble,
-        warnings=tell_warnings(over, **trouble),
+        warnings=tell_warnings(of_cap, **trouble),
         gpu_memory_mib=gpu.gpu.memory_mib,
         compute_milli=1000 if assignment is None else assignment.compute_milli,
         move=None if move is None else ShareMove(**move.model_dump()),
@@ -78,6 +83,27 @@ def share_of(
         ),
         over_cap=served.over_cap,
         running_cell=served.activity_record.runs_a_cell(view.now),
+    )
+
+
+def cap_warning_of(served: ServedSlice) -> ToldWarning | None:
+    """Return the warning about a slice's cap as of now; ``None``: none is called for."""
+    assignment = served.assignment
+    if assignment is None:
+        return None
+    return cap_warning(served.cap_use, assignment.over_cap_ends_at)
+
+
+def cap_notice_of(served: ServedSlice) -> CapNotice | None:
+    """Return what is to be said of the slice's cap in a cell's output; ``None``: nothing."""
+    crossing, warning = served.cap_watch.notice, cap_warning_of(served)
+    if crossing is None or warning is None:
+        return None
+    ends_at = None if served.assignment is None else served.assignment.over_cap_ends_at
+    if served.over_cap and ends_at is not None:
+        crossing = f"{crossing} ends {ends_at.isoformat()}"
+    return CapNotice(
+        crossing=crossing, message=f"Your slice {warning.clause}. {warning.advice}".strip()
     )
 
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final, Protocol
 
 from sublet_quota.admission.slice_admission import rank_of
 from sublet_quota.document.sections import Pool
 from sublet_quota.jobs.turns.job_order import JobEntitlement
-from sublet_quota.names.ids import GpuId, JobId, NodeId
+from sublet_quota.names.ids import GpuId, JobId, NodeId, SliceId
 from sublet_quota.placement.called_back import called_back_for_jobs
 from sublet_quota.placement.reserved_room import ReservedRoom
 from sublet_quota.residency.snapshot import Rank
@@ -49,6 +50,8 @@ class AssignmentFacts:
     entitlements: Entitlements
     grace: StartupGrace
     reserved: Reserved
+    over_cap_ends_at: Callable[[SliceId], datetime | None]
+    """When a slice is ended that is over its cap, unless it is back within before."""
 
 
 class Assigner:
@@ -67,6 +70,7 @@ class Assigner:
         self._entitlements = facts.entitlements
         self._grace = facts.grace
         self._reserved = facts.reserved
+        self._over_cap_ends_at = facts.over_cap_ends_at
         self._order: Mapping[JobId, JobEntitlement] = {}
         self._policies: dict[GpuId, tuple[Pool, GpuAssignment]] = {}
         """What was made of each card's pool: told again and again, it seldom changes."""
@@ -163,6 +167,7 @@ class Assigner:
             wanted_since=record.wanted_since,
             given_up_at=record.given_up_at,
             in_reserve=self._reserved.has_place_of(record),
+            over_cap_ends_at=self._over_cap_ends_at(record.slice_id),
         )
 
     def _rank(self, record: SliceRecord, of_job: Rank) -> Rank:

@@ -6,10 +6,11 @@ be asked. A node that comes back is known again by its agent's first report.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Protocol
 
+from sublet_quota.amounts.node_amounts import NodeRoom
 from sublet_quota.names.ids import NodeId
 
 from sublet_hub.ledger.ledger import Ledger
@@ -24,6 +25,10 @@ class ClusterNodes(Protocol):
 
     def on_cordons(self, listener: Callable[[frozenset[NodeId]], None]) -> None:
         """Call ``listener`` with all nodes that take nothing new when others are than before."""
+        ...
+
+    def on_rooms(self, listener: Callable[[Mapping[NodeId, NodeRoom]], None]) -> None:
+        """Call ``listener`` with what all nodes have beside their cards when that is different."""
         ...
 
     async def names(self) -> frozenset[NodeId] | None:

@@ -10,7 +10,7 @@ from sublet_hub.agents.departed_nodes import ClusterNodes
 from sublet_hub.agents.identity import AgentIdentities
 from sublet_hub.errors import ConfigurationError
 from sublet_hub.jobs.backend import JobRuns
-from sublet_hub.jobs.queue import JobNodes
+from sublet_hub.jobs.order.job_nodes import JobNodes
 from sublet_hub.ledger.database import Database, LedgerReadError, LedgerWriteError
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.quota_revisions import QuotaRevisionStore
@@ -57,6 +57,6 @@ def nodes_and_homes(
     if runs is None:
         return JobNodes(fleet.is_here), None
     if runs.home_is_shared:
-        return JobNodes(lambda _: True), None
-    nodes = JobNodes(lambda _: True, lambda owner: node_of_home(ledger, owner))
+        return JobNodes(lambda _: True, takes=runs.takes), None
+    nodes = JobNodes(lambda _: True, lambda owner: node_of_home(ledger, owner), runs.takes)
     return nodes, Homes(ledger, accounts)

@@ -171,6 +171,14 @@ class SubletHub(KubeOptions, AgentsPortOptions, Application):
     retention_days = Float(
         90.0, min=0.1, help="How long events, ended jobs and released slices are remembered."
     ).tag(config=True)
+    history_days = Float(
+        60.0,
+        min=0.0,
+        max=3660.0,
+        help="How long it is kept when notebooks asked, ran cells and waited, and which cards "
+        "there were, for `sublet history export`, and no longer than retention_days. Of cells only "
+        "times are kept. 0: nothing of that is recorded.",
+    ).tag(config=True)
 
     aliases: ClassVar[dict[str, str]] = {  # type: ignore[misc] # traitlets types it otherwise
         "config": "SubletHub.config_file",
@@ -334,6 +342,7 @@ class SubletHub(KubeOptions, AgentsPortOptions, Application):
                 events_kept=self.events_kept,
             ),
             retention=timedelta(days=self.retention_days),
+            recorded_for=timedelta(days=min(self.history_days, self.retention_days)),
             hub_check_period=timedelta(seconds=self.hub_check_s),
             missing_for=timedelta(seconds=self.missing_s),
             start_within=timedelta(seconds=self.start_within_s),

@@ -3,11 +3,12 @@
 import asyncio
 import contextlib
 from collections.abc import Coroutine, Iterable
+from datetime import timedelta
 from itertools import chain
 from typing import Any
 
 from sublet_quota.document.quota_document import QuotaDocument
-from sublet_quota.names.ids import SliceId
+from sublet_quota.names.ids import NodeId, SliceId
 from sublet_quota.wire.agent_link import AgentEvent
 from sublet_quota.wire.event_kinds import EventKind
 
@@ -34,6 +35,7 @@ from sublet_hub.ledger.events import event
 from sublet_hub.ledger.evictions import EvictionStore
 from sublet_hub.ledger.idle_servers import IdleNotes
 from sublet_hub.ledger.ledger import Ledger
+from sublet_hub.ledger.recorded import RecordedStore
 from sublet_hub.ledger.records import Change, EventRecord
 from sublet_hub.ledger.refusals import RefusalStore
 from sublet_hub.security.byte_room import RoomsByKind
@@ -51,6 +53,7 @@ from sublet_hub.slices.idle_servers import IdleServers
 from sublet_hub.slices.keep_and_wake import KeepAndWake
 from sublet_hub.slices.memberships import Memberships
 from sublet_hub.slices.offers import OffersNow
+from sublet_hub.slices.over_caps import OverCaps
 from sublet_hub.slices.places import Places
 from sublet_hub.slices.pods import Pods
 from sublet_hub.slices.reconciliation import Patience, Reconciliation
@@ -71,6 +74,8 @@ from sublet_hub.usage.job_stops import JobStops
 from sublet_hub.usage.lending_periods import LentTimes
 from sublet_hub.usage.meter import UseMeter
 from sublet_hub.usage.queue_waits import QueueTimes
+from sublet_hub.usage.recorded.history_export import HistoryExports
+from sublet_hub.usage.recorded.recorder import Recorder
 from sublet_hub.usage.refusals import Refusals
 from sublet_hub.usage.reports import UseReports
 from sublet_hub.usage.slice_history import Histories
@@ -90,8 +95,7 @@ class Assembly:
 
     def __init__(self, settings: ServiceSettings, adapters: Adapters) -> None:
         """Make the parts. Raises ``QuotaFileError`` where the quota file is wrong."""
-        self._settings = settings
-        self._adapters = adapters
+        self._settings, self._adapters = settings, adapters
         now = adapters.now
         quota = quota_of(settings, adapters)
         make_private_folder(settings.state_folder)
@@ -104,17 +108,16 @@ class Assembly:
         fleet = Fleet(ledger, now, read_boot_id())
         capacity = Capacity(quota.document, ledger, fleet, now)
         metrics = ServiceMetrics(MetricSources(ledger, fleet, capacity, quota, now))
-        stores = Stores(ledger, fleet, capacity, accounts, self._files, now)
+        self._stops = JobStops(ledger, now)
+        stores = Stores(ledger, fleet, capacity, accounts, self._files, now, self._stops.stood)
         self._stores = stores
         waiting = WaitingReasons()
         store = UseStore(adapters.database)
         self._histories = Histories(ledger, store, now)
         self._meter = UseMeter(ledger, store, now)
         self._lent_times = LentTimes(ledger, now)
-        self._stops = JobStops(ledger, now)
-        idle_servers = IdleServers(
-            IdleNotes(adapters.database), stores, adapters.hub, settings.limits.wakes
-        )
+        wakes = settings.limits.wakes
+        idle_servers = IdleServers(IdleNotes(adapters.database), stores, adapters.hub, wakes)
         reserved = ReservedRooms(ledger, fleet, capacity, now)
         views = Views(
             ledger,
@@ -187,19 +190,25 @@ class Assembly:
             evictions=evictions,
             line=self.line.line,
             idle_servers=idle_servers,
+            over_caps=OverCaps(stores, adapters.hub),
             places=places,
-            resizing=Resizing(ledger, fleet, capacity, settings.limits.wakes, now),
+            resizing=Resizing(ledger, fleet, capacity, wakes, now),
             shares=Shares(stores, views, self._meter, offers),
             previews=QuotaPreviews(stores, quota, self._queue, budgets, hub_names),
             histories=self._histories,
-            use=UseReports(
-                adapters.database,
-                store,
-                charged,
-                lambda: capacity.holdings.document,
-            ),
+            use=UseReports(adapters.database, store, charged, lambda: capacity.holdings.document),
             budgets=budgets,
             refusals=Refusals(RefusalStore(adapters.database), now, metrics.refused),
+            recorder=Recorder(
+                ledger,
+                RecordedStore(adapters.database),
+                lambda: tuple(capacity.holdings.gpus_as_told()),
+                now,
+                settings.recorded_for,
+            ),
+            history_exports=HistoryExports(
+                adapters.database, charged, lambda: capacity.holdings.document
+            ),
             queue=self._queue,
             views=views,
             job_views=JobViews(
@@ -224,7 +233,9 @@ class Assembly:
                 ledger,
                 fleet,
                 capacity,
-                AssignmentFacts(self._queue.entitlements, startup, reserved),
+                AssignmentFacts(
+                    self._queue.entitlements, startup, reserved, self.service.over_caps.ends_at
+                ),
             ),
             metrics,
         )
@@ -286,6 +297,7 @@ class Assembly:
             self._histories.store(everything=True)
             self._queue.tell_off_times()
             self.service.refusals.store_at_end()
+            self.service.recorder.store_at_end()
         self._adapters.database.close()
 
     def _make_runner(self) -> JobBackend:
@@ -304,6 +316,7 @@ class Assembly:
         service.capacity.on_room(self.connections.look_at_ranks)
         if self._adapters.nodes is not None:
             self._adapters.nodes.on_cordons(service.capacity.nodes_are_cordoned)
+            self._adapters.nodes.on_rooms(service.capacity.nodes_have)
         service.ledger.listen(self._ledger_changed)
         service.quota.prepare_by(service.capacity.prepare)
         service.quota.listen(self._quota_changed)
@@ -318,6 +331,10 @@ class Assembly:
         self._runner.round()
         self._queue.charge_elsewhere()
         self._queue.let_go_on()
+        if self._adapters.runs is None:
+            # A pod's card is the cluster's to say.
+            for slice_id, why in self._queue.jobs_to_send_back():
+                self._runner.evict(slice_id, why)
         if service.startup_grace.is_over:
             # Before that cards are missing: a job would be kept as borrowed for want of them.
             self._queue.keep_ranks()
@@ -332,6 +349,7 @@ class Assembly:
         self._meter.take(view)
         self._accounting.meter.take(view)
         self._histories.take(view)
+        self.service.recorder.reported(view)
         self._lent_times.take(view)
         self._stops.take(view)
         # A thousand nodes report a thousand times a second, and each round looks at every job.
@@ -339,8 +357,10 @@ class Assembly:
             self._wakeup.ring()
 
     def _happened(self, told: AgentEvent, record: EventRecord) -> None:
-        del record
         slice_id = SliceId(told.slice_id or "")
+        view = None if record.node is None else self.service.fleet.node(NodeId(record.node))
+        behind = timedelta() if view is None else view.behind
+        self.service.recorder.happened(told, record, behind)
         if told.kind is EventKind.EVICTED:
             self._runner.evict(slice_id, told.detail)
         elif told.kind is EventKind.LOST:

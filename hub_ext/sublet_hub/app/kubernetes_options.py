@@ -11,6 +11,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sublet_quota.amounts.kube_quantity import cpu_milli_asked, memory_mib_asked
+from sublet_quota.amounts.node_amounts import NodeAmount
+from sublet_quota.errors import AmountError
 from traitlets import Bool, Dict, Enum, Float, HasTraits, Integer, Unicode
 
 from sublet_hub.agents.departed_nodes import ClusterNodes
@@ -57,6 +60,16 @@ class KubeOptions(HasTraits):
         "service's pod.",
     ).tag(config=True)
 
+    others_cpu = Unicode(
+        "0",
+        help="How much CPU pods that are not Sublet's ask for on each node with GPUs (500m, 2): "
+        "agents, other DaemonSets, servers without a slice. A slice goes where its node has what "
+        "its pod asks for, beside this and other slices. For nodes that agents serve by their "
+        "names, with agent_identity 'kubernetes'.",
+    ).tag(config=True)
+    others_memory = Unicode("0", help="How much memory these ask for on each node (4Gi).").tag(
+        config=True
+    )
     writer_lease = Unicode(
         "",
         help="The name of a Lease in kube_namespace: of several replicas only the one that holds "
@@ -230,12 +243,24 @@ class KubeOptions(HasTraits):
         return AgentTokens(kube, account, now)
 
     def nodes_of(self, kube: "KubeApi | None") -> ClusterNodes | None:
-        """Return the cluster's nodes, or ``None`` where agents are not known by their names."""
+        """Return the cluster's nodes, or ``None`` where agents are not known by their names.
+
+        ``ConfigurationError`` where what others ask for there is no amount.
+        """
         if kube is None or self.agent_identity == "secrets":
             return None
         from sublet_hub.agents.cluster_nodes import WatchedNodes  # noqa: PLC0415 - the same
 
-        return WatchedNodes(kube)
+        return WatchedNodes(kube, self._of_others())
+
+    def _of_others(self) -> NodeAmount:
+        try:
+            return NodeAmount(
+                cpu_milli_asked(self.others_cpu), memory_mib_asked(self.others_memory)
+            )
+        except AmountError as error:
+            message = f"others_cpu and others_memory: {error}"
+            raise ConfigurationError(message) from error
 
     def runs_of(self, kube: "KubeApi | None", settings: ServiceSettings) -> JobRuns | None:
         """Return the backend of jobs that the options name; ``None``: processes of this machine."""
@@ -247,7 +272,13 @@ class KubeOptions(HasTraits):
             return None
         from sublet_hub.jobs.backends.kubernetes.factory import ClusterRuns  # noqa: PLC0415 - the same
 
-        return ClusterRuns(kube, self._job_settings(settings))
+        runs = ClusterRuns(kube, self._job_settings(settings))
+        try:
+            _ = runs.takes
+        except AmountError as error:
+            message = f"job_cpu and job_memory: {error}"
+            raise ConfigurationError(message) from error
+        return runs
 
     def _job_settings(self, settings: ServiceSettings) -> KubeJobSettings:
         jobs = settings.jobs

@@ -27,6 +27,7 @@ _LOG = logging.getLogger(__name__)
 _ROUND_S = 1.0
 _BEHIND_S = 2.0
 _IDLE_S = 5.0
+_HISTORY_S = 30.0
 _MINUTE_S = 60.0
 _HOUR_S = 3600.0
 _LOOK_AT_VOLUME_S = 15.0
@@ -61,6 +62,7 @@ class Upkeep:
             (Loop("silence", _ROUND_S, self._look_for_silence), Wakeup()),
             (Loop("closings", _ROUND_S, service.closings.end_due), Wakeup()),
             (Loop("evictions", _ROUND_S, service.evictions.stop_due), Wakeup()),
+            (Loop("over caps", _ROUND_S, service.over_caps.look), Wakeup()),
             (Loop("idle servers", _IDLE_S, service.idle_servers.look), Wakeup()),
             (Loop("announcements", _MINUTE_S, self._end_announcements), quiet),
             (Loop("hub", needs.settings.hub_check_period.total_seconds(), self._ask_hub), Wakeup()),
@@ -69,9 +71,11 @@ class Upkeep:
             (Loop("quota", 2.0, self._look_at_quota), Wakeup()),
             (Loop("use", _MINUTE_S, self._store_use), quiet),
             (Loop("refusals", _BEHIND_S, service.refusals.store), quiet),
+            (Loop("history", _HISTORY_S, self._record_history), quiet),
             (Loop("logs", _LOOK_AT_VOLUME_S, self._look_at_logs, _MINUTE_S), quiet),
             (Loop("events", _LOOK_AT_VOLUME_S, self._look_at_events, _MINUTE_S), quiet),
             (Loop("retention", _HOUR_S, self._forget), quiet),
+            (Loop("old history", _HOUR_S, self._forget_history), quiet),
             (Loop("asked sizes", _HOUR_S, self._look_at_asked_sizes), quiet),
         )
 
@@ -79,6 +83,7 @@ class Upkeep:
         self._needs.service.announcements.end_due()
         self._needs.service.evictions.forget_old()
         self._needs.service.idle_servers.forget_old()
+        self._needs.service.over_caps.forget_old()
 
     def _look_for_silence(self) -> None:
         for node in self._needs.service.capacity.look_for_silence():
@@ -106,6 +111,11 @@ class Upkeep:
         self._needs.meter.store()
         self._needs.histories.store()
 
+    async def _record_history(self) -> None:
+        recorder = self._needs.service.recorder
+        recorder.look_at_cards()
+        await recorder.store()
+
     async def _look_at_logs(self) -> None:
         most_bytes = self._needs.settings.volume.logs_bytes
         await keep_all_logs_within(self._needs.service.ledger, self._needs.files, most_bytes)
@@ -124,7 +134,11 @@ class Upkeep:
             self._needs.service.now() - 2 * WEEK,
         )
         asked = await asyncio.to_thread(sizes.since, since)
-        self._needs.service.capacity.sizes_were_asked(asked)
+        beside = await asyncio.to_thread(sizes.beside_since, since)
+        self._needs.service.capacity.sizes_were_asked(asked, beside)
+
+    async def _forget_history(self) -> None:
+        await self._needs.service.recorder.forget_old(_BETWEEN_S)
 
     def _forget(self) -> None:
         now = self._needs.service.now()

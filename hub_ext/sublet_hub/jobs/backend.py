@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from typing import Protocol
 
+from sublet_quota.amounts.node_amounts import NodeNeed
 from sublet_quota.names.ids import SliceId
-from sublet_quota.reasons.waiting import JobsOff
+from sublet_quota.reasons.jobs_off import JobsOff
 
 from sublet_hub.jobs.intake import JobIntake
 from sublet_hub.ledger.records import JobRecord
@@ -61,6 +62,11 @@ class JobRuns(Protocol):
     @property
     def home_is_shared(self) -> bool:
         """Whether several nodes can mount an owner's files at once."""
+        ...
+
+    @property
+    def takes(self) -> NodeNeed | None:
+        """What a job asks of its node beside the GPU; ``None``: not known."""
         ...
 
     def why_untouched(self, job: JobRecord) -> JobsOff | None:

@@ -5,16 +5,12 @@ A backend says what it has seen of an attempt; what that means is decided here a
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final
 
 from sublet_quota.life_cycles.job_states import JobMove, JobState
 from sublet_quota.reasons.job_reasons import JobReason, JobReasonCode
 
 from sublet_hub.jobs import changes
 from sublet_hub.ledger.records import Change, JobRecord
-
-_SLACK: Final = timedelta(seconds=15)
-"""The runner itself ends a job that runs too long; only when it fails to, the service does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +82,9 @@ def ending_of(job: JobRecord, seen: Seen, most_attempts: int) -> Ending:
     if job.cancel_asked_at is not None:
         code = seen.exit_code if isinstance(seen, Failed) else None
         return Ending(JobMove.CANCEL, changes.who_cancelled(job), code)
+    if job.reason.code is JobReasonCode.MORE_THAN_ASKED:
+        code = seen.exit_code if isinstance(seen, Failed) else None
+        return Ending(JobMove.FAIL, job.reason, code)
     if isinstance(seen, Lost):
         if job.attempts - job.failed_attempts < most_attempts:
             return Ending(JobMove.GO_BACK, seen.why)
@@ -93,15 +92,20 @@ def ending_of(job: JobRecord, seen: Seen, most_attempts: int) -> Ending:
     return Ending(JobMove.FAIL, seen.why, seen.exit_code, seen.may_retry)
 
 
-def wish_to_end(job: JobRecord, log: PrintedLog, now: datetime) -> Ending | None:
-    """Return why a running job must end: an owner's or admin's wish, or a limit; else ``None``."""
+def wish_to_end(job: JobRecord, log: PrintedLog, stood: timedelta, now: datetime) -> Ending | None:
+    """Return why a running job must end: an owner's or admin's wish, or a limit; else ``None``.
+
+    ``stood``: for how long it stood still since it began, which counts in no limit. One that is
+    over its cap for too long has that as its reason already (``slices.over_caps``).
+    """
     if job.cancel_asked_at is not None:
         return Ending(JobMove.CANCEL, changes.who_cancelled(job))
-    if job.max_run_s is not None and job.started_at is not None:
-        limit = timedelta(seconds=job.max_run_s)
-        if now - job.started_at > limit + _SLACK:
-            why = JobReason(JobReasonCode.RAN_TOO_LONG, {"limit_s": job.max_run_s})
-            return Ending(JobMove.FAIL, why)
+    if job.reason.code is JobReasonCode.MORE_THAN_ASKED:
+        return Ending(JobMove.FAIL, job.reason)
+    ran = timedelta() if job.started_at is None else now - job.started_at - stood
+    if job.max_run_s is not None and ran > timedelta(seconds=job.max_run_s):
+        why = JobReason(JobReasonCode.RAN_TOO_LONG, {"limit_s": job.max_run_s})
+        return Ending(JobMove.FAIL, why)
     if log.printed_bytes > log.most_bytes:
         code = JobReasonCode.STAMPED_LOG_TOO_LONG if log.is_stamped else JobReasonCode.LOG_TOO_LONG
         return Ending(JobMove.FAIL, JobReason(code, {"limit_mib": log.most_bytes // 2**20}))

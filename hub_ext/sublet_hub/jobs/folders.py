@@ -33,7 +33,6 @@ class JobPaths:
             "output": str(self.output),
             "parameters": job.parameters.values(),
             "kernel": job.kernel,
-            "max_run_s": job.max_run_s,
         }
 
 

@@ -5,38 +5,44 @@ at anew once a minute, in another thread where many slices are held, and not in 
 """
 
 import asyncio
-import secrets
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from sublet_quota.holdings.gpu_load import cards_on
+from sublet_quota.jobs.backfill.free_gpus import free_gpus, still_kept
 from sublet_quota.jobs.entitled_places import EntitledPlaces
 from sublet_quota.jobs.job_admission import AdmittedJob
 from sublet_quota.jobs.job_placement import JobPlacement
 from sublet_quota.jobs.job_queue import BesideOthers, JobWait, QueuePlan, plan_queue
-from sublet_quota.jobs.lendable_room import lendable_gpus
+from sublet_quota.jobs.lent_room.give_backs import GiveBacks
+from sublet_quota.jobs.lent_room.lendable_gpus import LendableGpu, lendable_gpus
 from sublet_quota.jobs.payers.job_limits import jobs_that_make_way
 from sublet_quota.jobs.payers.recharged_jobs import RechargedJobs
 from sublet_quota.jobs.requested_job import RequestedJob
+from sublet_quota.jobs.standing_jobs import quiet_cards
 from sublet_quota.jobs.turns.job_order import JobEntitlement
 from sublet_quota.jobs.turns.past_uses import PastUse, Payer
 from sublet_quota.jobs.waiting_job import WaitingJob
 from sublet_quota.life_cycles.job_states import JobState
-from sublet_quota.names.ids import GpuId, GroupName, JobId, NodeId, SliceId, UserName
+from sublet_quota.names.ids import GpuId, GroupName, JobId, SliceId
 from sublet_quota.preview.present_state import JobsNow
-from sublet_quota.residency.snapshot import Holder, Rank
+from sublet_quota.residency.snapshot import Rank
 
 from sublet_hub.jobs import changes
 from sublet_hub.jobs.order.charged_uses import ChargedUses
 from sublet_hub.jobs.order.held_back import HeldBackJobs
+from sublet_hub.jobs.order.job_nodes import JobNodes
+from sublet_hub.jobs.order.job_slices import slice_of, steps_of
 from sublet_hub.jobs.order.left_groups import LeftGroups
+from sublet_hub.jobs.order.placed_jobs import jobs_there
+from sublet_hub.jobs.order.standing_jobs import StandingJobs
 from sublet_hub.jobs.order.turns import Turns
 from sublet_hub.jobs.order.waiting_jobs import WaitingJobs, max_run_of
-from sublet_hub.ledger.records import ALL_STEPS, Change, JobRecord, SliceRecord
+from sublet_hub.ledger.records import Change, JobRecord, SliceRecord
 from sublet_hub.slices.places import held_back_by, others_of
 from sublet_hub.state.metrics import ServiceMetrics
 from sublet_hub.state.stores import Stores
@@ -62,16 +68,6 @@ class WaitingReasons:
     def find(self, job_id: JobId) -> JobWait | None:
         """Return why a job waits, as the last round found; ``None`` where it does not."""
         return self._waits.get(job_id)
-
-
-@dataclass(frozen=True, slots=True)
-class JobNodes:
-    """The nodes on which jobs can run."""
-
-    reaches: Callable[[NodeId], bool]
-    """Whether jobs can run on a node: on this machine alone, or in the whole cluster."""
-    only_for: Callable[[UserName], NodeId | None] = lambda _: None
-    """The one node on which the jobs of an owner can run, where there is only one."""
 
 
 class JobQueue:
@@ -101,9 +97,13 @@ class JobQueue:
             self._estimate,
             stops.since,
         )
+        self._stops = stops
         stops.on_end(self._uses.stopped)
         self._turns = Turns(stores, self._jobs)
-        self._held_back = HeldBackJobs(stores.ledger, stores.capacity, stores.now, self._ranks)
+        self._kept: Mapping[GpuId, WaitingJob] = {}
+        """For whom the last round keeps cards."""
+        self._held_back = HeldBackJobs(stores, self._ranks, self._kept_now)
+        self._standing = StandingJobs(stores, self._jobs, stops.since)
         self._left = LeftGroups(stores.ledger, stores.capacity, self._jobs, stores.now)
         self._looked_at: datetime | None = None
         self._entitlements: Mapping[JobId, JobEntitlement] = {}
@@ -153,6 +153,21 @@ class JobQueue:
             self._place_due()
         self._held_back.let_go_on()
 
+    def jobs_to_send_back(self) -> Iterator[tuple[SliceId, str]]:
+        """Let jobs that stand still move to free cards; yield those to be placed anew, and why.
+
+        ``LedgerWriteError``.
+        """
+        return self._standing.leave(self._ranks(), self._free_gpus)
+
+    def _free_gpus(self) -> Iterator[LendableGpu]:
+        """Yield the cards that lend and are kept for no job that waits."""
+        holdings = self._stores.capacity.holdings
+        if not self._stores.ledger.lending or not quiet_cards(holdings):
+            return
+        gpus = lendable_gpus(holdings, self._lendable(), self._stores.now())
+        yield from free_gpus(gpus, self._kept_now(), holdings.held_back())
+
     def keep_ranks(self) -> None:
         """Store by which right the slices of jobs are there, where that is another than before."""
         entitled, ledger = self.entitlements(), self._stores.ledger
@@ -174,10 +189,13 @@ class JobQueue:
         self._take_past_use(await asyncio.to_thread(self._uses.now_used()), now)
 
     def tell_off_times(self) -> None:
-        """Tell the ledger for which times nobody is charged. ``LedgerWriteError``."""
-        off = self._uses.off_times()
-        if off:
-            self._stores.ledger.apply(Change(off=off), self._stores.now())
+        """Tell the ledger for which times nobody is charged, and who stands still.
+
+        ``LedgerWriteError``.
+        """
+        off, stand = self._uses.off_times(), tuple(self._stops.unstored())
+        if off or stand:
+            self._stores.ledger.apply(Change(slices=stand, off=off), self._stores.now())
             self._uses.told(off)
 
     def place_jobs(self) -> int:
@@ -187,6 +205,7 @@ class JobQueue:
         waiting = [job for job in live if job.state is JobState.WAITING]
         if not waiting:
             self._reasons.replace(())
+            self._kept = {}
             self._metrics.jobs_wait({})
             return 0
         now = stores.now()
@@ -195,8 +214,16 @@ class JobQueue:
         plan = self._plan_for(ordered)
         self._metrics.decision("queue", time.perf_counter() - began)
         self._reasons.replace(plan.waits)
+        self._kept = plan.kept
         self._metrics.jobs_wait(_entitled(ordered, plan))
         return sum(self._place(placement, now) for placement in plan.placements)
+
+    def _kept_now(self) -> Mapping[GpuId, WaitingJob]:
+        """Return for whom cards are kept, of those who wait still."""
+        live = self._stores.ledger.live_jobs
+        kept_for = (live.get(job.job_id) for job in self._kept.values())
+        waiting = {job.job_id for job in kept_for if job and job.state is JobState.WAITING}
+        return still_kept(self._kept, waiting)
 
     def _place_due(self) -> None:
         """Place what can be placed of the jobs that are within their group's guarantee."""
@@ -227,7 +254,9 @@ class JobQueue:
             rechargeable=self._jobs.rechargeable(self.entitlements()),
             past=self._turns.sums,
             written_off=tuple(self._stores.ledger.written_off),
+            there=jobs_there(self._stores),
             lendable_mib=self._lendable(),
+            suspend_mib_per_s=self._rates(),
             lending=self._stores.ledger.lending,
         )
 
@@ -248,7 +277,7 @@ class JobQueue:
         running = self._jobs.rechargeable(self.entitlements())
         return plan_queue(
             ordered,
-            lendable_gpus(holdings, lendable),
+            lendable_gpus(holdings, lendable, self._stores.now()),
             lending=self._stores.ledger.lending,
             limits=limits,
             beside=BesideOthers(
@@ -256,13 +285,16 @@ class JobQueue:
                 RechargedJobs(holdings, limits, running),
                 holdings.host_memory,
                 holdings.lot,
+                GiveBacks(holdings, self._rates),
+                jobs_there(self._stores),
             ),
         )
 
     def _lendable(self) -> dict[GpuId, int]:
-        """Return what agents can lend in MiB a card, less jobs that they have not heard of yet."""
+        """Return what agents can lend in MiB a card, less jobs that are not there yet."""
         stores = self._stores
         lendable: dict[GpuId, int] = {}
+        coming = self._standing.coming_mib()
         for view in stores.fleet.speaking():
             if not self._nodes.reaches(view.node):
                 continue
@@ -272,8 +304,17 @@ class JobQueue:
                     for record in stores.ledger.slices_on_gpu(gpu_id)
                     if record.is_job and record.slice_id not in view.slices
                 )
-                lendable[gpu_id] = max(0, report.lendable_mib - unheard)
+                taken = unheard + coming.get(gpu_id, 0)
+                lendable[gpu_id] = max(0, report.lendable_mib - taken)
         return lendable
+
+    def _rates(self) -> dict[GpuId, int]:
+        """Return how fast bytes leave each card in MiB a second, as its agent measured it."""
+        return {
+            gpu_id: report.suspend_mib_per_s
+            for view in self._stores.fleet.speaking()
+            for gpu_id, report in view.gpus.items()
+        }
 
     def _place(self, placement: JobPlacement, now: datetime) -> bool:
         ledger = self._stores.ledger
@@ -283,25 +324,8 @@ class JobQueue:
         # Another job of this owner may have bound their files to a node just now.
         if account is None or self._nodes.only_for(job.owner) not in {None, gpu.node}:
             return False
-        record = SliceRecord(
-            slice_id=SliceId(secrets.token_hex(16)),
-            holder=Holder.JOB,
-            owner=job.owner,
-            server="",
-            job_id=job.job_id,
-            size=None,
-            pool=placement.pool,
-            gpu=gpu,
-            memory_mib=placement.amount.memory_mib,
-            compute_milli=placement.amount.compute_milli,
-            uid=account.template.uid,
-            created_at=now,
-            group=placement.job.group,
-            named=job.named,
-            member_of=job.member_of,
-            lot=job.lot,
-            entitled=steps_of(placement.job.rank),
-        )
+        record = slice_of(job, placement, gpu, account.template.uid, now)
+        record = replace(record, takes=self._nodes.taken_by(placement.amount))
         facts = self._stores.capacity.holdings.gpu(gpu.gpu_id)
         held = 1.0 if facts is None else float(cards_on(placement.amount, facts.kind))
         # Another group of the owner's may pay from now on, as that let the job in.
@@ -310,6 +334,7 @@ class JobQueue:
             self._stores.capacity.holdings, placement, lambda: self._turns.entitled_with(placement)
         )
         beside = others_of(ledger, placement, record, now)
+        beside = held_back_by(ledger, placement.holds_back, record, now, beside, on_card=True)
         others, told = held_back_by(ledger, holds_back, record, now, beside)
         placed = changes.placed(charged, record, held, now)
         jobs = (*placed.jobs, *self._recharged(placement))
@@ -353,17 +378,6 @@ class JobQueue:
         order = self._entitlements
         if any((job.slice_id is not None) != (job.job_id in order) for job in change.jobs):
             self._ordered_under = None
-
-
-def steps_of(rank: Rank) -> int:
-    """Return a number of steps of a group's path by which a job's slice is of a rank."""
-    match rank:
-        case Rank.ENTITLED:
-            return ALL_STEPS
-        case Rank.ENTITLED_IN_PART:
-            return 1
-        case _:
-            return 0
 
 
 def _entitled(ordered: Iterable[WaitingJob], plan: QueuePlan) -> Counter[GroupName | None]:

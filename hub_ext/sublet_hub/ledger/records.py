@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
+from sublet_quota.amounts.node_amounts import NodeAmount
 from sublet_quota.jobs.turns.past_uses import LagWrittenOff
 from sublet_quota.life_cycles.job_states import JobMove, JobState, move_job
 from sublet_quota.names.ids import (
@@ -101,7 +102,13 @@ class SliceRecord:
     called_back_for: GroupName | None = None
     """For which group's slice; ``None`` also: for somebody's who is in no group."""
     held_back_since: datetime | None = None
-    """Since when a job's slice stands still, as another has taken its place below a limit."""
+    """Since when a job's slice stands still, as another has taken its place, below a limit or on
+    its GPU.
+    """
+    stands_since: datetime | None = None
+    """Since when a job's slice stands still, as that was stored last: once a minute."""
+    fills_in_for: tuple[JobId, ...] = ()
+    """The jobs that it passed when it began, where it is a job's: it is suspended for these."""
     moving_to: GpuId | None = None
     """The card of its node that the slice is to come back on, and has its place on already; ``gpu``
     is the one that it is on. ``None``: it stays."""
@@ -124,6 +131,8 @@ class SliceRecord:
     """The same with the cards that there were, which may be fewer than guaranteed."""
     lot: int = 0
     """The lot that was drawn for the slice: it decides where all else is equal."""
+    takes: NodeAmount | None = None
+    """What its server, or job, asks of the node beside the GPU; ``None``: not known."""
 
     @property
     def is_job(self) -> bool:

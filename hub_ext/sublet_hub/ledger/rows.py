@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any, Final
 
 import sqlalchemy as sa
+from sublet_quota.amounts.node_amounts import NodeAmount
 from sublet_quota.jobs.turns.past_uses import LagWrittenOff
 from sublet_quota.life_cycles.job_states import JobState
 from sublet_quota.names.ids import (
@@ -101,6 +102,8 @@ def row_of_slice(record: SliceRecord) -> dict[str, Any]:
         "called_back_since": record.called_back_since,
         "called_back_for": record.called_back_for,
         "held_back_since": record.held_back_since,
+        "stands_since": record.stands_since,
+        "fills_in_for": list(record.fills_in_for),
         "moving_to": record.moving_to,
         "came_from": record.came_from,
         "perhaps_on": list(record.perhaps_on),
@@ -109,6 +112,8 @@ def row_of_slice(record: SliceRecord) -> dict[str, Any]:
         "entitled": record.entitled,
         "entitled_in_force": record.entitled_in_force,
         "lot": record.lot,
+        "takes_cpu_milli": None if record.takes is None else record.takes.cpu_milli,
+        "takes_memory_mib": None if record.takes is None else record.takes.memory_mib,
     }
 
 
@@ -145,6 +150,8 @@ def slice_of_row(row: Row, gpus: Mapping[GpuId, GpuRecord]) -> SliceRecord:
         called_back_since=row["called_back_since"],
         called_back_for=_group(row["called_back_for"]),
         held_back_since=row["held_back_since"],
+        stands_since=row["stands_since"],
+        fills_in_for=tuple(JobId(each) for each in row["fills_in_for"]),
         moving_to=None if row["moving_to"] is None else GpuId(row["moving_to"]),
         came_from=None if row["came_from"] is None else GpuId(row["came_from"]),
         perhaps_on=tuple(GpuId(each) for each in row["perhaps_on"]),
@@ -153,7 +160,15 @@ def slice_of_row(row: Row, gpus: Mapping[GpuId, GpuRecord]) -> SliceRecord:
         entitled=row["entitled"],
         entitled_in_force=row["entitled_in_force"],
         lot=row["lot"],
+        takes=_takes_of_row(row),
     )
+
+
+def _takes_of_row(row: Row) -> NodeAmount | None:
+    cpu_milli, memory_mib = row["takes_cpu_milli"], row["takes_memory_mib"]
+    if cpu_milli is None and memory_mib is None:
+        return None
+    return NodeAmount(cpu_milli or 0, memory_mib or 0)
 
 
 def _group(name: str | None) -> GroupName | None:

@@ -82,6 +82,8 @@ SLICES = sa.Table(
     sa.Column("called_back_since", UtcDateTime),
     sa.Column("called_back_for", sa.String(255)),
     sa.Column("held_back_since", UtcDateTime),
+    sa.Column("stands_since", UtcDateTime),
+    sa.Column("fills_in_for", sa.JSON, nullable=False, server_default="[]"),
     sa.Column("moving_to", sa.String(255)),
     sa.Column("came_from", sa.String(255)),
     sa.Column("perhaps_on", sa.JSON, nullable=False),
@@ -90,6 +92,8 @@ SLICES = sa.Table(
     sa.Column("entitled", sa.Integer),
     sa.Column("entitled_in_force", sa.Integer),
     sa.Column("lot", sa.BigInteger, nullable=False),
+    sa.Column("takes_cpu_milli", sa.BigInteger),
+    sa.Column("takes_memory_mib", sa.BigInteger),
     sa.Column("released_at", UtcDateTime, index=True),
 )
 

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Final
 
 from sublet_quota.admission.slice_request import RequestedSlice
+from sublet_quota.amounts.node_amounts import NEEDS_NOTHING
 from sublet_quota.names.home_claim import HomeInUse
 from sublet_quota.names.ids import SliceId, UserName
 from sublet_quota.placement.slice_placement import Placement, decide_slice
@@ -196,6 +197,7 @@ class Allocation:
             before_until=None if placement.before is None else placement.before.until,
             before_steps=None if placement.before is None else placement.before.steps,
             lot=lot,
+            takes=None if request.takes is None else placement.takes,
         )
 
 
@@ -211,4 +213,5 @@ def _wish(request: SliceRequest, home: HomeInUse | None) -> RequestedSlice:
         never_suspended=request.never_suspended is not None,
         home=home,
         group=request.group,
+        takes=NEEDS_NOTHING if request.takes is None else request.takes.need,
     )

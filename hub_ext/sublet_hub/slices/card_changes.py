@@ -149,6 +149,8 @@ class CardChanges:
         """
         now = self._now()
         changed = [_stays(record, why, now)]
+        if record.is_job:
+            return changed
         holdings = self._capacity.holdings
         holding = holdings.slice(record.slice_id)
         if holding is None or record.called_back_since is not None:
@@ -170,7 +172,9 @@ class CardChanges:
         if gpu is None or gpu.node != view.node or gpu == record.gpu or not is_known:
             return None
         # Who came without being asked has no place there, until there is room; and goes no further.
-        since = None if arrived or record.pod is not None else self._now()
+        # A pod's card is the cluster's to say, and a job has no place that it could lose.
+        keeps = arrived or record.pod is not None or record.is_job
+        since = None if keeps else self._now()
         # What it was bound for otherwise, it may still come to before its agent hears.
         left = () if arrived else record.bound_for(None).perhaps_on
         after = replace(

@@ -265,20 +265,23 @@ def others_of(
     return tuple(records), tuple(events)
 
 
-def held_back_by(
+def held_back_by(  # noqa: PLR0913 - the facts of a decision
     ledger: Ledger,
     holds_back: Iterable[SliceId],
     made: SliceRecord,
     now: datetime,
     beside: _Changed = ((), ()),
+    *,
+    on_card: bool = False,
 ) -> _Changed:
     """Return what a decision makes of others' slices, the jobs among it that stand still for it.
 
-    ``holds_back``: the slices of jobs whose place it takes below a limit; ``beside``: what else it
-    makes of others (``others_of``).
+    ``holds_back``: the slices of jobs whose place it takes below a limit, or ``on_card``;
+    ``beside``: what else it makes of others (``others_of``).
     """
     records, events = {each.slice_id: each for each in beside[0]}, list(beside[1])
     change = QuotaChange.HELD_BACK_FOR_JOB if made.is_job else QuotaChange.HELD_BACK
+    change = QuotaChange.HELD_BACK_ON_CARD if on_card else change
     words = quota_change_words(change, group=made.group)
     for slice_id in holds_back:
         before = records.get(slice_id) or ledger.slices[slice_id]

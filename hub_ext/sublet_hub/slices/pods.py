@@ -11,9 +11,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
+from sublet_quota.amounts.node_amounts import NodeAmount
 from sublet_quota.names.ids import GpuId, NodeId, SliceId
 from sublet_quota.placement.card_on_node import gpu_on_node
-from sublet_quota.wire.api import PodStarted
+from sublet_quota.wire.api import PodStarted, TakenOfNode
 from sublet_quota.wire.event_kinds import EventKind
 
 from sublet_hub.errors import NotFoundError
@@ -57,7 +58,8 @@ class Pods:
             raise NotFoundError(message)
         now = self._now()
         pod = _pod(record.pod, started)
-        after, events = replace(record, pod=pod), []
+        takes = record.takes if started.takes is None else _taken(record, started.takes)
+        after, events = replace(record, pod=pod, takes=takes), []
         if record.pod is None or record.pod.uid != pod.uid:
             told = f"pod {pod.namespace}/{pod.name}"
             events.append(slice_event(EventKind.SLICE_STARTED, after, now, told))
@@ -129,6 +131,10 @@ def _pod(known: PodIdentity | None, started: PodStarted) -> PodIdentity:
     if node is None and known is not None and known.uid == started.pod_uid:
         node = known.node
     return PodIdentity(started.pod_uid, started.namespace, started.pod_name, node)
+
+
+def _taken(record: SliceRecord, told: TakenOfNode) -> NodeAmount:
+    return told.need.with_cap(record.memory_mib)
 
 
 def _placed(record: SliceRecord, now: datetime) -> EventRecord:

@@ -13,27 +13,31 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import chain
+from types import MappingProxyType
+from typing import Final
 
 from sublet_quota.amounts.gpu_amounts import GpuAmount
-from sublet_quota.amounts.gpu_kind import GpuKind
+from sublet_quota.amounts.node_amounts import NOTHING_OF_NODE, UNKNOWN_ROOM, NodeRoom
 from sublet_quota.budgets.standing import Spent
 from sublet_quota.document.consistency.warnings import DocumentWarning, document_warnings
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.holdings.gpu_load import AsBefore, GpuFacts, Holding
 from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.holdings.node_rooms import AskedBeside, NodeFacts
 from sublet_quota.holdings.unmatched_names import unmatched_names
 from sublet_quota.names.ids import GpuId, GroupName, NodeId, SliceId
-from sublet_quota.reasons.fitness import Unfit
 from sublet_quota.reasons.guarantee_warnings import GuaranteeWarning
 from sublet_quota.shares.fair_turns import FairTurns
-from sublet_quota.wire.agent_link import GpuReport
 
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import Change, GpuRecord, SliceRecord
+from sublet_hub.state.card_facts import card_facts
 from sublet_hub.state.document_closings import DocumentClosings
 from sublet_hub.state.fleet import Fleet, NodeView
 from sublet_hub.state.return_pauses import ReturnPauses
 from sublet_hub.state.staying_slices import StayingSlices
+
+NOTHING_BESIDE: Final[Mapping[AskedBeside, int]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,9 +151,14 @@ class Capacity:
         self._document = document
         self._take_over(None)
 
-    def sizes_were_asked(self, asked: Mapping[str, int]) -> None:
-        """Take over how many persons asked for each size lately: placement goes by it."""
-        self.holdings.asked_sizes = asked
+    def sizes_were_asked(
+        self, asked: Mapping[str, int], beside: Mapping[AskedBeside, int] = NOTHING_BESIDE
+    ) -> None:
+        """Take over how many persons asked for each size lately: placement goes by it.
+
+        ``beside``: the same, with what was asked of nodes; nothing: not known.
+        """
+        self.holdings.asked_sizes, self.holdings.asked_beside = asked, beside
 
     def pass_time(self) -> bool:
         """Take over what the document says by now; return whether that is something else.
@@ -221,6 +230,7 @@ class Capacity:
                     slice_id, unsuspendable=self._is_unsuspendable(record)
                 )
                 self.holdings.mark_idle(slice_id, idle=self._is_idle(record))
+                self.holdings.mark_at_rest(slice_id, view.rests_since(slice_id))
 
     def stays(self, slice_id: SliceId, card: GpuId) -> None:
         """Note that a slice cannot come to a card: it is not asked to make room so for a while."""
@@ -245,6 +255,15 @@ class Capacity:
         before, self._fleet.cordoned = self._fleet.cordoned, nodes
         self._look_again(before ^ nodes)
         if before != nodes:
+            self._tell()
+
+    def nodes_have(self, rooms: Mapping[NodeId, NodeRoom]) -> None:
+        """Take over what nodes have beside their cards; of others nothing is known any more."""
+        is_news = False
+        for node in rooms.keys() | self.holdings.nodes_told.told.keys():
+            has = rooms.get(node, UNKNOWN_ROOM)
+            is_news |= self.holdings.put_node(NodeFacts(node, has))
+        if is_news:
             self._tell()
 
     def look_for_silence(self) -> tuple[NodeId, ...]:
@@ -325,26 +344,7 @@ class Capacity:
         return tuple(self._facts(gpu, closes) for gpu in self._ledger.gpus.values())
 
     def _facts(self, gpu: GpuRecord, by_document: DocumentClosings | None = None) -> GpuFacts:
-        report = self._fleet.gpu_report(gpu.gpu_id, by_document)
-        closed = None if report is None else report.closed
-        for_good = report is not None and report.closed_for_good
-        if self._fleet.is_silent(gpu.node):
-            closed = f"the agent of node {gpu.node} does not report"
-        elif report is None:
-            closed, for_good = f"node {gpu.node} has it no longer", True
-        ends = [each.until for each in self._fleet.closings_of(gpu, by_document)]
-        last = max((each for each in ends if each is not None), default=None)
-        return GpuFacts(
-            gpu_id=gpu.gpu_id,
-            node=gpu.node,
-            index=gpu.index,
-            kind=GpuKind(gpu.type, gpu.memory_mib, gpu.margin_mib),
-            closed=closed,
-            pause_only=report is not None and _is_pause_only(report),
-            closed_by_hand=bool(ends) or gpu.node in self._fleet.cordoned,
-            closed_until=None if None in ends or gpu.node in self._fleet.cordoned else last,
-            closed_for_good=for_good,
-        )
+        return card_facts(self._fleet, gpu, by_document)
 
     def holding(self, record: SliceRecord) -> Holding:
         """Return a slice of the ledger as it is counted."""
@@ -365,6 +365,8 @@ class Capacity:
             job_rank=record.job_rank,
             job_id=record.job_id,
             held_back=record.is_job and record.held_back_since is not None,
+            fills_in_for=record.fills_in_for,
+            takes=record.takes or NOTHING_OF_NODE,
         )
 
     def _is_idle(self, record: SliceRecord) -> bool:
@@ -393,9 +395,3 @@ def _grace(record: SliceRecord) -> AsBefore | None:
     if record.before_until is None or record.before_steps is None:
         return None
     return AsBefore(record.before_until, record.before_steps)
-
-
-def _is_pause_only(report: GpuReport) -> bool:
-    """Whether nothing can be moved on a card for longer than its check takes."""
-    lasting = (each for each in report.unfit_reasons if each.why is not Unfit.BEING_CHECKED)
-    return report.foreign_processes is not None or any(lasting)

@@ -47,6 +47,11 @@ class NodeView:
         told = (report.host_memory_mib for report in self.gpus.values())
         return min((mib for mib in told if mib is not None), default=None)
 
+    def rests_since(self, slice_id: SliceId) -> datetime | None:
+        """Return since when a slice's owner leaves it alone; ``None``: at work, or not known."""
+        told = self.slices.get(slice_id)
+        return None if told is None or told.active or told.running_cell else told.since
+
 
 class Fleet:
     """All nodes, as their agents last described them."""

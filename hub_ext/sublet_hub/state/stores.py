@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+
+from sublet_quota.names.ids import SliceId
 
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.state.capacity import Capacity
@@ -21,3 +23,5 @@ class Stores:
     accounts: OwnerAccounts
     files: JobFiles
     now: Callable[[], datetime]
+    stood: Callable[[SliceId | None], timedelta]
+    """For how long a job's slice has stood still by now; none at all where it has none."""

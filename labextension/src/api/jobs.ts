@@ -23,8 +23,10 @@ export interface Job {
   place: number | null;
   memory_mib: number;
   gpus: number;
-  /** After so long an attempt is stopped, pauses included; `null`: no limit. */
+  /** After so long an attempt is stopped, pauses not counted; `null`: no limit. */
   max_run_s: number | null;
+  /** For how long this attempt has stood still by now. */
+  stood_s: number;
   slice: SliceInfo | null;
   submitted_at: Date | null;
   started_at: Date | null;
@@ -104,6 +106,7 @@ export function readJob(r: Reader): Job {
     memory_mib: r.number('memory_mib'),
     gpus: r.number('gpus', 1),
     max_run_s: r.maybeNumber('max_run_s'),
+    stood_s: r.maybeNumber('stood_s') ?? 0,
     slice: r.maybe('slice', readSlice),
     submitted_at: r.maybeTime('submitted_at'),
     started_at: r.maybeTime('started_at'),

@@ -129,10 +129,14 @@ export function limitLine(job: Job, trans: TranslationBundle, now: Date): string
   }
   const length = limit(trans, job.max_run_s);
   if (job.started_at === null) {
-    return trans.__('It will be stopped after %1, pauses included.', length);
+    return trans.__('It will be stopped after %1, pauses not counted.', length);
   }
-  const end = new Date(job.started_at.getTime() + 1000 * job.max_run_s);
-  return trans.__('It is stopped after %1, pauses included: %2.', length, moment(end, now));
+  const end = new Date(job.started_at.getTime() + 1000 * (job.max_run_s + job.stood_s));
+  return trans.__(
+    'It is stopped after %1, pauses not counted: %2 at the earliest.',
+    length,
+    moment(end, now)
+  );
 }
 
 /** How far it has come, between 0 and 1; `null` where it is not known. */

@@ -3,6 +3,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 
 import type { LocalShare, Move } from '../api/local';
 import type { SliceInfo } from '../api/share';
+import type { SliceWarning } from '../api/sliceWarnings';
 import type { Standing } from '../api/standing';
 import { clock, gib, ofGib, secondsBetween, span } from '../format/quantities';
 import type { ShareModel } from './share';
@@ -23,6 +24,9 @@ export interface Situation {
   told: boolean;
   cap_mib: number;
   nearCap: boolean;
+  overCap: boolean;
+  /** What is told of its memory cap; `null`: nothing. */
+  capWarning: SliceWarning | null;
   progress: Progress | null;
   /** One quiet line: to whom it is or was lent. */
   quiet: string | null;
@@ -33,6 +37,7 @@ export interface Situation {
 }
 
 const NEAR_CAP = 0.9;
+const OF_CAP = ['near-cap', 'over-cap'];
 /** So long it is told that a slice was lent while its owner was away. */
 const LENT_IS_NEWS_FOR_S = 15 * 60;
 
@@ -50,6 +55,7 @@ export function situationOf(
     return {
       standing: expected,
       ...amounts(local.value, local.value.cap_mib),
+      capWarning: null,
       progress: { fraction: null, text: gib(local.value.host_mib) },
       quiet,
       seenAt: null,
@@ -60,6 +66,7 @@ export function situationOf(
     return {
       standing: local.fresh ? local.value.standing : away(trans),
       ...amounts(local.value, local.value.cap_mib),
+      capWarning: local.fresh ? warningOfCap(local.value.warnings) : null,
       progress: local.fresh ? progressOf(local, trans, now) : null,
       quiet,
       seenAt: local.fresh ? null : local.at,
@@ -78,6 +85,7 @@ export function situationOf(
       report ?? { memory_mib: 0, memory_told: true, host_mib: 0, over_cap: false },
       slice.lease.memory_mib
     ),
+    capWarning: old ? null : warningOfCap(slice.warnings),
     progress: null,
     quiet,
     seenAt: old ? slice.seen_at : null,
@@ -101,7 +109,7 @@ function amounts(
     move?: LocalShare['move'];
   },
   cap_mib: number
-): Pick<Situation, 'used_mib' | 'told' | 'cap_mib' | 'nearCap'> {
+): Pick<Situation, 'used_mib' | 'told' | 'cap_mib' | 'nearCap' | 'overCap'> {
   // While it moves, a byte may be counted on both sides.
   const used_mib =
     held.move == null
@@ -111,8 +119,13 @@ function amounts(
     used_mib,
     told: held.memory_told,
     cap_mib,
+    overCap: held.over_cap,
     nearCap: held.over_cap || (cap_mib > 0 && used_mib >= NEAR_CAP * cap_mib)
   };
+}
+
+function warningOfCap(warnings: SliceWarning[]): SliceWarning | null {
+  return warnings.find(each => OF_CAP.includes(each.code)) ?? null;
 }
 
 function progressOf(seen: Seen<LocalShare>, trans: TranslationBundle, now: Date): Progress | null {

@@ -6,7 +6,7 @@ import type { SliceWarning } from '../api/sliceWarnings';
 import type { Situation } from '../model/situation';
 import { ProgressBar, UseBar, type Part } from '../controls/bar';
 import { Sign, type PageContext } from '../controls/pageContext';
-import { clock, gib, heldOfCap, moment, percent, sentence } from '../format/quantities';
+import { clock, heldOfCap, inLocalTime, moment, percent, sentence } from '../format/quantities';
 import { standingIcon, warningIcon } from '../controls/icons';
 import { IdlePart } from './IdlePart';
 import { MovingNote } from './MovingNote';
@@ -19,7 +19,6 @@ interface Facts {
   compute_milli: number;
   utilisation_percent: number | null;
   kept_until: Date | null;
-  over_cap: boolean;
   warnings: SliceWarning[];
   /** The group that pays for it. */
   group: string | null;
@@ -92,7 +91,7 @@ export function SliceCard(props: {
       )}
       <MovingNote page={page} />
       <IdlePart page={page} now={now} />
-      <Warnings facts={facts} situation={situation} trans={trans} />
+      <Warnings facts={facts} now={now} trans={trans} />
       <dl className="sublet-facts">
         <dt>{trans.__('GPU')}</dt>
         <dd>{facts.gpu}</dd>
@@ -100,6 +99,12 @@ export function SliceCard(props: {
           <>
             <dt>{trans.__('Paid by')}</dt>
             <dd data-sublet="paid-by">{facts.group}</dd>
+          </>
+        )}
+        {page.model.capKeptBy !== '' && (
+          <>
+            <dt>{trans.__('Memory cap kept by')}</dt>
+            <dd data-sublet="cap-kept-by">{page.model.capKeptBy}</dd>
           </>
         )}
         <dt>{trans.__('Compute share')}</dt>
@@ -134,7 +139,6 @@ function factsOf(page: PageContext, situation: Situation): Facts {
     compute_milli: slice?.lease.compute_milli ?? local?.compute_milli ?? 0,
     utilisation_percent: situation.seenAt === null ? (held?.utilisation_percent ?? null) : null,
     kept_until: slice?.kept_until ?? null,
-    over_cap: held?.over_cap ?? false,
     warnings: local?.warnings ?? slice?.warnings ?? [],
     group: slice?.group ?? null,
     parts: [
@@ -179,28 +183,14 @@ function WaitNote({
   );
 }
 
-function Warnings(props: {
-  facts: Facts;
-  situation: Situation;
-  trans: TranslationBundle;
-}): React.JSX.Element {
-  const { facts, situation, trans } = props;
+function Warnings(props: { facts: Facts; now: Date; trans: TranslationBundle }): React.JSX.Element {
+  const { facts, now, trans } = props;
   return (
     <>
-      {situation.nearCap && !facts.over_cap && (
-        <div className="sublet-note sublet-warn" data-sublet="near-cap">
-          <Sign icon={warningIcon}>
-            {trans.__(
-              'You hold almost all of your %1. Free what you need no more, or resize your slice.',
-              gib(situation.cap_mib)
-            )}
-          </Sign>
-        </div>
-      )}
       {facts.warnings.map(warning => (
         <div key={warning.code} className="sublet-note sublet-warn" data-sublet={warning.code}>
           <Sign icon={warningIcon}>
-            {trans.__('Your slice %1.', warning.clause)} {warning.advice}
+            {trans.__('Your slice %1.', warning.clause)} {inLocalTime(warning.advice, now)}
           </Sign>
         </div>
       ))}

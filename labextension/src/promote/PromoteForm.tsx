@@ -307,7 +307,10 @@ function moreWords(form: Form, problems: Problems, trans: TranslationBundle): st
   const longest_s = longestRunOf(form);
   return longest_s === null
     ? trans.__('Limits and environment')
-    : trans.__('Limits and environment · stops after %1, pauses included', limit(trans, longest_s));
+    : trans.__(
+        'Limits and environment · stops after %1, pauses not counted',
+        limit(trans, longest_s)
+      );
 }
 
 function LimitPart({ trans, form, problems, set }: PartProps): React.JSX.Element {

@@ -7,7 +7,7 @@ import type { ShareModel } from '../model/share';
 import { situationOf, type Situation } from '../model/situation';
 import { ProgressBar } from '../controls/bar';
 import { Sign, useModel } from '../controls/pageContext';
-import { clock, gib, heldOfCap, inLocalTime, sentence } from '../format/quantities';
+import { clock, heldOfCap, inLocalTime, sentence } from '../format/quantities';
 import { standingIcon, warningIcon } from '../controls/icons';
 
 export class StatusItem extends ReactWidget {
@@ -42,7 +42,7 @@ function Status(props: {
   const stands = situation.standing;
   const told = model.announcements(now);
   const details = [
-    ...detailsOf(situation, trans),
+    ...detailsOf(situation, trans, now),
     ...told.map(each => (each.from_admin ? each.text : inLocalTime(each.text, now)))
   ];
   return (
@@ -57,6 +57,7 @@ function Status(props: {
       data-sublet="status-button"
       data-sublet-standing={stands.code}
       data-sublet-near-cap={situation.nearCap}
+      data-sublet-over-cap={situation.overCap}
     >
       <Sign icon={standingIcon(stands.code)}>
         {amount}
@@ -64,7 +65,7 @@ function Status(props: {
       </Sign>
       {situation.nearCap && (
         <Sign icon={warningIcon} className="sublet-warn">
-          {trans.__('near its cap')}
+          {situation.overCap ? trans.__('over its cap') : trans.__('near its cap')}
         </Sign>
       )}
       {told.length > 0 && (
@@ -95,15 +96,11 @@ function Status(props: {
   );
 }
 
-function detailsOf(situation: Situation, trans: TranslationBundle): string[] {
+function detailsOf(situation: Situation, trans: TranslationBundle, now: Date): string[] {
   const details = [situation.standing.meaning];
-  if (situation.nearCap) {
-    details.push(
-      trans.__(
-        'You hold almost all of your %1: free what you need no more, or resize.',
-        gib(situation.cap_mib)
-      )
-    );
+  const ofCap = situation.capWarning;
+  if (ofCap !== null) {
+    details.push(`${trans.__('Your slice %1.', ofCap.clause)} ${inLocalTime(ofCap.advice, now)}`);
   }
   if (situation.progress !== null) {
     details.push(situation.progress.text);

@@ -332,7 +332,7 @@ def _print_forecast(forecast: JobForecast) -> None:
             click.echo(f"Expected wait: {wait}, by {plain(forecast.basis)}.")
         if forecast.max_run_s is not None:
             longest = duration(timedelta(seconds=forecast.max_run_s))
-            click.echo(f"It is stopped after {longest} at the latest, pauses included.")
+            click.echo(f"It is stopped after {longest} at the latest, pauses not counted.")
         if forecast.allowed and not forecast.notebook_checked:
             click.echo("Its notebook was not looked into: that happens when the job begins.")
     if not forecast.allowed:
@@ -347,7 +347,7 @@ def _payer(job: JobInfo) -> str:
 
 def _longest_run(job: JobInfo) -> str:
     limit = job.max_run_s
-    return "" if limit is None else f"{duration(timedelta(seconds=limit))}, pauses included"
+    return "" if limit is None else f"{duration(timedelta(seconds=limit))}, pauses not counted"
 
 
 def _print_rest(service: Service, job_id: str, offset: int) -> JobLog:

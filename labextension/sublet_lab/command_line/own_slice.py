@@ -9,6 +9,7 @@ from sublet_quota.wire.api import SliceInfo
 from sublet_quota.wire.share import HistoryPoint, ResizeRequest, SliceHistory
 
 from sublet_lab.command_line.asked import asked_for, compute_of, memory_mib_of
+from sublet_lab.command_line.history_export import export
 from sublet_lab.command_line.service import Service, pass_service
 from sublet_lab.command_line.share import SLICE, which_slice
 from sublet_lab.command_line.slices import size_of
@@ -20,6 +21,7 @@ from sublet_lab.command_line.tables import (
     print_table,
     wants_json,
 )
+from sublet_lab.command_line.whole_help import WholeHelp
 
 _POINTS_A_LINE: Final = 6
 """The number of points that make a line: one line a minute."""
@@ -100,12 +102,15 @@ def resize(
         )
 
 
-@click.command()
+@click.group(cls=WholeHelp, invoke_without_command=True)
 @SLICE
 @json_option
 @pass_service
-def history(service: Service, slice_id: str | None) -> None:
-    """Show the last hour of my slice, a line a minute."""
+@click.pass_context
+def history(context: click.Context, service: Service, slice_id: str | None) -> None:
+    """Show the last hour of my slice, a line a minute; admins: export what happened."""
+    if context.invoked_subcommand is not None:
+        return
     found = service.get(SliceHistory, f"slices/{which_slice(service, slice_id)}/history")
     if wants_json():
         print_json(found)
@@ -119,6 +124,9 @@ def history(service: Service, slice_id: str | None) -> None:
         ("AT", ">HOLDS", ">IN HOST", ">UTIL", "STATE", "REMARKS"),
         (_line(minute) for minute in minutes),
     )
+
+
+history.add_command(export)
 
 
 def _line(minute: tuple[HistoryPoint, ...]) -> tuple[str, ...]:

@@ -1,10 +1,13 @@
 """``sublet quota preview``: what would follow if a quota document were in force now."""
 
 from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import BinaryIO
 
 import click
 from sublet_quota.wire.budget import BudgetInfo
+from sublet_quota.wire.quota import QuotaInForce
 from sublet_quota.wire.quota_preview import (
     ConcernedSlice,
     ExcessInfo,
@@ -15,7 +18,8 @@ from sublet_quota.wire.quota_preview import (
     RightForecast,
 )
 
-from sublet_lab.command_line.quota_text import FILE, PATIENCE_S, sent_text
+from sublet_lab.command_line.history_export import exported_days
+from sublet_lab.command_line.quota_text import PATIENCE_S, name_of, sent_text
 from sublet_lab.command_line.service import Service, pass_service
 from sublet_lab.command_line.tables import (
     clock,
@@ -26,13 +30,41 @@ from sublet_lab.command_line.tables import (
     print_table,
     wants_json,
 )
+from sublet_lab.command_line.typed import PAST_DAYS, WholeNumber
 
 
 @click.command()
-@FILE
+@click.argument("file", type=click.File("rb"), required=False)
+@click.option(
+    "--history",
+    type=PAST_DAYS,
+    help="Simulate so many past days, such as 30d, under the document in force and the one in "
+    "FILE: how true that is, waits, hours, who gains and loses, which limit refuses 1 %.",
+)
+@click.option(
+    "--minutes",
+    type=WholeNumber(1, 24 * 60),
+    default=30,
+    show_default=True,
+    help="How long that may take.",
+)
+@click.option(
+    "--memory",
+    type=WholeNumber(256, 2**20),
+    default=4096,
+    show_default=True,
+    help="How much memory it may take, in MiB.",
+)
 @json_option
 @pass_service
-def preview(service: Service, file: BinaryIO) -> None:
+def preview(
+    service: Service,
+    *,
+    file: BinaryIO | None,
+    history: timedelta | None,
+    minutes: int,
+    memory: int,
+) -> None:
     """Show what would follow if the document in FILE were in force now (admins).
 
     Who would be over, whose budgets would be spent, whose slices would be borrowed at once or
@@ -40,12 +72,36 @@ def preview(service: Service, file: BinaryIO) -> None:
     be met, and which rights would be others. It changes nothing. Exits with 1 where the document
     could not be in force.
     """
+    if history is not None:
+        _show_past(service, file, history, minutes, memory)
+        return
+    if file is None:
+        message = "Which document? Give a FILE; without one there is only --history."
+        raise click.UsageError(message)
     asked = PreviewRequest(text=sent_text(file))
     found = service.post(QuotaPreviewInfo, "quota/preview", asked, PATIENCE_S)
     if wants_json():
         print_json(found)
         return
     _print(found)
+
+
+def _show_past(
+    service: Service, file: BinaryIO | None, past: timedelta, minutes: int, memory: int
+) -> None:
+    # It needs much of what decides: no other preview loads that.
+    from sublet_lab.command_line.simulation.past_preview import (  # noqa: PLC0415
+        Bounds,
+        PastQuestion,
+        show_past,
+    )
+
+    other = None if file is None else (Path(name_of(file)).name, sent_text(file))
+    in_force = service.get(QuotaInForce, "quota").text
+    until = datetime.now(UTC)
+    days = exported_days(service, until - past, until, names=True)
+    lines = tuple(line for day in days for line in day.lines)
+    show_past(PastQuestion(lines, in_force, other), Bounds(60.0 * minutes, memory))
 
 
 def _print(found: QuotaPreviewInfo) -> None:

@@ -1,12 +1,17 @@
 """What is typed for an option, as times and numbers; what cannot be read is told in words."""
 
-from datetime import datetime
+import re
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import click
 from sublet_quota.reasons.typed_numbers import misfit_words
 
 from sublet_lab.command_line.tables import plain
+
+_PAST: Final = re.compile(r"([0-9]{1,4})([dh])")
+_UNITS: Final = {"d": timedelta(days=1), "h": timedelta(hours=1)}
+_MOST_PAST: Final = timedelta(days=400)
 
 
 class LocalTime(click.ParamType):  # type: ignore[type-arg, unused-ignore] # as of its release
@@ -50,4 +55,24 @@ class WholeNumber(click.IntRange):
         raise click.BadParameter(misfit_words(plain(str(value)), least, most), ctx, param)
 
 
+class PastDays(click.ParamType):  # type: ignore[type-arg, unused-ignore] # as of its release
+    """So many past days: ``30d``, or ``12h``."""
+
+    name = "days"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> timedelta:
+        """Return the time that is typed."""
+        if isinstance(value, timedelta):
+            return value
+        found = _PAST.fullmatch(str(value))
+        past = None if found is None else int(found[1]) * _UNITS[found[2]]
+        if past is None or not timedelta() < past <= _MOST_PAST:
+            message = f"{plain(str(value))!r} is no such time: write 30d or 12h, 400d at most"
+            raise click.BadParameter(message, ctx, param)
+        return past
+
+
 TIME: Final = LocalTime()
+PAST_DAYS: Final = PastDays()

@@ -30,6 +30,8 @@ class CellRequest:
 
     def __init__(self, asked: EnterGate) -> None:
         self.asked: Final = asked
+        self.notice: str | None = None
+        """What is to be said in the cell's output as soon as it is let in."""
         self.is_over = False
         """Whether the cell has ended; also where an interrupt has kept that from being told."""
         self._loop = asyncio.get_running_loop()

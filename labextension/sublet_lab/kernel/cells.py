@@ -32,6 +32,9 @@ class GatedCells:
         self._gate = CellGate(link, settings)
         self._settings = settings
         self._pid = os.getpid()
+        self._parents: dict[str, Any] = {}
+        """The request of each cell that runs, which its output names."""
+        link.say = self._say
         self._execute: Callable[..., Awaitable[dict[str, Any]]] = kernel.do_execute
         self._raw_input: Callable[..., str] = kernel.raw_input
         self._getpass: Callable[..., str] = kernel.getpass
@@ -68,6 +71,8 @@ class GatedCells:
             # Before the agent hears of the cell: whoever sees it wait may interrupt it at once.
             with _interrupts_cancel_this_task() as interrupts:
                 request = busy.enter_context(self._link.running(self._cell_id()))
+                self._parents[request.cell] = self._kernel.get_parent("shell")
+                busy.callback(self._parents.pop, request.cell, None)
                 notice = WaitNotice(self._publish, self._settings.notice_after_s)
                 try:
                     no_leave = await self._gate.enter(request, notice)
@@ -80,6 +85,8 @@ class GatedCells:
                 return self._interrupted_reply()
             if no_leave is not None:
                 self._warn(no_leave)
+            if request.notice is not None:
+                self._say(request.cell, request.notice)
             return await self._execute(code, silent, *args, **kwargs)
 
     def _counted_as_idle(self, ask: Callable[..., str]) -> Callable[..., str]:
@@ -106,6 +113,15 @@ class GatedCells:
         kernel = self._kernel
         topic = f"kernel.{kernel.ident}.{message_type}".encode()
         kernel.send_response(kernel.iopub_socket, message_type, content, ident=topic)
+
+    def _say(self, cell: str, text: str) -> None:
+        """Say something in the output of a cell that runs, from any thread."""
+        kernel, parent = self._kernel, self._parents.get(cell)
+        if parent is None:
+            return
+        content = {"name": "stderr", "text": f"Sublet: {text}\n"}
+        topic = f"kernel.{kernel.ident}.stream".encode()
+        kernel.session.send(kernel.iopub_socket, "stream", content, parent, topic)
 
     def _warn(self, why: str) -> None:
         text = (

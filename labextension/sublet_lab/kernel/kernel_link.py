@@ -16,12 +16,13 @@ import socket
 import threading
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from sublet_quota.wire.tenant_socket import (
     MOST_CELLS,
     AgentAnswer,
+    CapNotice,
     EnterGate,
     GateOpen,
     GateWaits,
@@ -63,6 +64,10 @@ class KernelLink:
         self._level_is_news = False
         # A restarted kernel has the same name, and must not seem older than its predecessor.
         self._sequence = int(time.time() * 1000)
+        self.say: Callable[[str, str], None] = _nobody_says
+        """Says something in a running cell's output; called by the link's own thread."""
+        self._crossing = ""
+        """The notice that was said last."""
         self._closing = False
         self._thread: threading.Thread | None = None
         self._connection: TenantSocketClient | None = None
@@ -255,7 +260,9 @@ class KernelLink:
         """Pass an answer on to the cell that it is for."""
         conversation.said = ""
         match answer:
-            case GateOpen(cell=cell):
+            case GateOpen(cell=cell, notice=notice):
+                if notice is not None:
+                    self._note(notice, cell)
                 for request in self._waiting(cell)[:1]:
                     with self._lock, contextlib.suppress(ValueError):
                         self._at_gate.remove(request)
@@ -271,6 +278,20 @@ class KernelLink:
                     conversation.ask_again_later(request)
             case LocalShare():
                 pass
+
+    def _note(self, notice: CapNotice, cell: str | None) -> None:
+        """Have a notice said in a cell's output, once: at the gate when that opens, else now."""
+        if notice.crossing == self._crossing:
+            return
+        self._crossing = notice.crossing
+        waiting = self._waiting(cell)[:1]
+        if waiting:
+            waiting[0].notice = notice.message
+            return
+        with self._lock:
+            running = self._busy_cells()
+        if running:
+            self.say(running[-1], notice.message)
 
     def _waiting(self, cell: str | None) -> list[CellRequest]:
         """Return who waits by that name, the longest first; an agent of before names nobody."""
@@ -345,6 +366,10 @@ class _Conversation:
         """Return in how many seconds something is due, ``None`` where nothing is."""
         times = [*self._refused.values(), *([self._level_told + _REPEAT_S] if busy else [])]
         return max(0.0, min(times) - time.monotonic()) if times else None
+
+
+def _nobody_says(_cell: str, _text: str) -> None:
+    """Stand in for the cells until there are some."""
 
 
 def _leave_to_parent(link: KernelLink | None) -> None:

@@ -13,10 +13,10 @@ from nbclient.exceptions import DeadKernelError
 from papermill.engines import papermill_engines
 from papermill.exceptions import PapermillExecutionError
 from papermill.execute import execute_notebook
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sublet_lab.runner.exit_codes import BAD_REQUEST, FAILED, TERMINATED
-from sublet_lab.runner.job_client import JobClient, StopReason, job_engine
+from sublet_lab.runner.job_client import JobClient, job_engine
 from sublet_lab.runner.notebook import (
     NotebookError,
     as_declared,
@@ -47,7 +47,6 @@ class RunRequest(BaseModel):
     output: Path
     parameters: dict[str, Any] = {}
     kernel: str | None = None
-    max_run_s: int | None = Field(default=None, ge=1)
 
 
 class _TerminatedEarlyError(BaseException):
@@ -68,7 +67,7 @@ def run_job(request_descriptor: int, progress_descriptor: int) -> int:
     except NotebookError as refused:
         error, code = JobError(0, "NotebookError", str(refused)), BAD_REQUEST
     except _TerminatedEarlyError:
-        error, code = _stop_error(StopReason.TERMINATED, progress, None), TERMINATED
+        error, code = _told_to_stop(progress), TERMINATED
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if error is not None:
@@ -107,7 +106,7 @@ def _execute(request: RunRequest, progress: ProgressWriter) -> tuple[JobError | 
         message = f"{request.output.parent} cannot be made: {failed.strerror or failed}"
         raise NotebookError(message) from failed
     clients: list[JobClient] = []
-    papermill_engines.register(_ENGINE, job_engine(progress, request.max_run_s, clients))
+    papermill_engines.register(_ENGINE, job_engine(progress, clients))
     error: JobError | None = None
     try:
         execute_notebook(
@@ -132,10 +131,8 @@ def _execute(request: RunRequest, progress: ProgressWriter) -> tuple[JobError | 
     except Exception as failed:  # noqa: BLE001 (whatever a notebook causes ends in its last line)
         text = traceback.format_exc()
         error = JobError(progress.cell, type(failed).__name__, str(failed), text)
-    stopped = clients[-1].stopped if clients else None
-    if stopped is not None:
-        code = TERMINATED if stopped is StopReason.TERMINATED else FAILED
-        return _stop_error(stopped, progress, request), code
+    if clients and clients[-1].stopped:
+        return _told_to_stop(progress), TERMINATED
     return error, FAILED if error is not None else 0
 
 
@@ -145,15 +142,8 @@ def _notebook_to_run(request: RunRequest) -> Path:
     return request.notebook
 
 
-def _stop_error(
-    reason: StopReason, progress: ProgressWriter, request: RunRequest | None
-) -> JobError:
-    match reason:
-        case StopReason.TERMINATED:
-            return JobError(progress.cell, "Terminated", "the job was told to stop")
-        case StopReason.TOO_LONG:
-            limit = request.max_run_s if request is not None else None
-            return JobError(progress.cell, "TooLong", f"it ran for longer than {limit} s")
+def _told_to_stop(progress: ProgressWriter) -> JobError:
+    return JobError(progress.cell, "Terminated", "the job was told to stop")
 
 
 def _terminated_early(_signal: int, _frame: FrameType | None) -> NoReturn:

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import signal
 import sys
-from enum import StrEnum
 from types import FrameType
 from typing import Any, Final
 
@@ -22,15 +21,8 @@ _STARTS: Final = 3
 _SIGTERM: Final = frozenset({signal.SIGTERM})
 
 
-class StopReason(StrEnum):
-    """The reason for which a job was stopped from outside."""
-
-    TERMINATED = "terminated"
-    TOO_LONG = "too long"
-
-
 class JobClient(PapermillNotebookClient):  # type: ignore[misc] # papermill has no types
-    """A client that runs the cells of a job; SIGTERM and ``max_run_s`` interrupt the running one.
+    """A client that runs the cells of a job; SIGTERM interrupts the running one.
 
     An interrupted cell has ten seconds to save what it wants; then its kernel is killed. A job that
     is told to stop after its last cell ends by itself: its result is still to be written then.
@@ -41,28 +33,25 @@ class JobClient(PapermillNotebookClient):  # type: ignore[misc] # papermill has 
     ) -> None:
         super().__init__(notebook, **options)
         self.progress = progress
-        self.stopped: StopReason | None = None
+        self.stopped = False
         self._in_cell = False
         self._has_run = False
         self._stopping: asyncio.Task[None] | None = None
 
-    async def run_job(self, max_run_s: int | None) -> None:
+    async def run_job(self) -> None:
         """Run all cells, or up to the first that fails, or until stopped."""
         self.reset_execution_trackers()
-        loop = asyncio.get_running_loop()
         cells = [(i, cell) for i, cell in enumerate(self.nb.cells) if runs_in_a_job(cell)]
         self.progress.starts(len(cells))
-        if max_run_s is not None:
-            loop.call_later(max_run_s, self.stop, StopReason.TOO_LONG)
         # Until the job's handler is there: what comes to nbclient's would be dropped.
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGTERM)
         try:
             async with self.async_setup_kernel():
                 for index, cell in cells:
-                    if self.stopped is not None or not await self._run_cell(index, cell):
+                    if self.stopped or not await self._run_cell(index, cell):
                         break
                 self._has_run = True
-                if self.stopped is None:
+                if not self.stopped:
                     self.set_widgets_metadata()
         finally:
             if self._stopping is not None:
@@ -78,7 +67,7 @@ class JobClient(PapermillNotebookClient):  # type: ignore[misc] # papermill has 
 
         def stop(_signal: int, _frame: FrameType | None) -> None:
             with contextlib.suppress(RuntimeError):  # the loop has ended
-                loop.call_soon_threadsafe(self.stop, StopReason.TERMINATED)
+                loop.call_soon_threadsafe(self.stop)
 
         signal.signal(signal.SIGTERM, stop)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGTERM)
@@ -95,7 +84,7 @@ class JobClient(PapermillNotebookClient):  # type: ignore[misc] # papermill has 
                 return await self._answering_kernel()
             except RuntimeError as error:
                 # The error isn't specialized; one that does not answer in time is another case.
-                if self.stopped is not None or "Kernel died" not in str(error):
+                if self.stopped or "Kernel died" not in str(error):
                     raise
             print(f"The kernel died as it started: start {start} of {_STARTS}.", flush=True)  # noqa: T201 (the log)
             self.km = self.create_kernel_manager()
@@ -106,10 +95,10 @@ class JobClient(PapermillNotebookClient):  # type: ignore[misc] # papermill has 
         client: KernelClient = await super().async_start_new_kernel_client()
         return client
 
-    def stop(self, reason: StopReason) -> None:
+    def stop(self) -> None:
         """Interrupt the running cell, and kill its kernel if that does not end it."""
-        if self.stopped is None and not self._has_run:
-            self.stopped = reason
+        if not self.stopped and not self._has_run:
+            self.stopped = True
             self._stopping = asyncio.get_running_loop().create_task(self._end_kernel())
 
     async def _run_cell(self, index: int, cell: Any) -> bool:
@@ -140,9 +129,7 @@ class JobClient(PapermillNotebookClient):  # type: ignore[misc] # papermill has 
             await ensure_async(self.km.shutdown_kernel(now=True))
 
 
-def job_engine(
-    progress: ProgressWriter, max_run_s: int | None, clients: list[JobClient]
-) -> type[Engine]:
+def job_engine(progress: ProgressWriter, clients: list[JobClient]) -> type[Engine]:
     """Return a papermill engine that runs one job; its client is put into ``clients``."""
 
     class JobEngine(Engine):  # type: ignore[misc] # papermill has no types
@@ -162,6 +149,6 @@ def job_engine(
                 stderr_file=sys.stderr,
             )
             clients.append(client)
-            asyncio.run(client.run_job(max_run_s))
+            asyncio.run(client.run_job())
 
     return JobEngine

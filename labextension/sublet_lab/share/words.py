@@ -80,8 +80,6 @@ def local_lines(share: LocalShare) -> list[str]:
     if share.wait is not None:
         lines.append(plain(share.wait.message))
     lines += [plain(told.line) for told in share.warnings]
-    if is_nearly_full(share) and not share.over_cap:
-        lines.append("it is nearly full: free some before it runs out")
     return lines
 
 

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import assert_never
 
 from sublet_quota.admission.met_limits import Without, paying_groups, sum_of
 from sublet_quota.document.group_limits import group_job_limits, group_limits
@@ -14,8 +15,9 @@ from sublet_quota.document.right_values import Rights
 from sublet_quota.holdings.gpu_load import Holding
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GroupName, SliceId, UserName
+from sublet_quota.shares.cards import NO_CARD, total
 from sublet_quota.shares.group_tree import NodeName
-from sublet_quota.shares.limits import Amounts, Limit, LimitKind, bounds
+from sublet_quota.shares.limits import Amounts, Limit, LimitKind
 
 Part = tuple[NodeName, LimitKind, str | None]
 """One part of a limit: of cards, of a type, of memory, of slices."""
@@ -105,14 +107,38 @@ def owner_at(node: NodeName) -> UserName | None:
 
 def parts_of(node: NodeName, limit: Limit, amounts: Amounts) -> Iterator[Part]:
     """Yield the parts of a limit in which amounts count."""
-    met = bounds({node: limit}, {}, (node,), amounts)
-    return ((node, bound.kind, bound.gpu_type) for bound in met)
+    for gpu_type in sorted(amounts.cards.keys() & limit.types.keys()):
+        if amounts.cards[gpu_type]:
+            yield node, LimitKind.TYPE, gpu_type
+    if limit.cards is not None and any(amounts.cards.values()):
+        yield node, LimitKind.CARDS, None
+    if limit.memory_mib is not None and amounts.memory_mib:
+        yield node, LimitKind.MEMORY, None
+    if limit.slices is not None and amounts.slices:
+        yield node, LimitKind.SLICES, None
 
 
 def passed_parts(node: NodeName, limit: Limit, others: Amounts, more: Amounts) -> set[Part]:
     """Return the parts of a limit that so much more passes beside others."""
-    met = bounds({node: limit}, {node: others}, (node,), more)
-    return {(node, bound.kind, bound.gpu_type) for bound in met if not bound.allows}
+    return {part for part in parts_of(node, limit, more) if _is_passed(part, limit, others, more)}
+
+
+def _is_passed(part: Part, limit: Limit, others: Amounts, more: Amounts) -> bool:
+    _, kind, gpu_type = part
+    match kind:
+        case LimitKind.TYPE:
+            name = gpu_type or ""
+            return others.cards.get(name, NO_CARD) + more.cards[name] > limit.types[name]
+        case LimitKind.CARDS:
+            cards = total((*others.cards.values(), *more.cards.values()))
+            return limit.cards is not None and cards > limit.cards
+        case LimitKind.MEMORY:
+            memory_mib = others.memory_mib + more.memory_mib
+            return limit.memory_mib is not None and memory_mib > limit.memory_mib
+        case LimitKind.SLICES:
+            return limit.slices is not None and others.slices + more.slices > limit.slices
+        case _ as never:
+            assert_never(never)
 
 
 def held_at(world: Without, node: NodeName) -> tuple[Amounts, Amounts]:
@@ -144,11 +170,9 @@ def jobs_of(holdings: Holdings, slices: Iterable[Holding]) -> Iterator[PlacedJob
     return (PlacedJob(tuple(own), sum_of(holdings, own)) for own in of_job.values())
 
 
-def held_back_amounts(holdings: Holdings) -> defaultdict[NodeName, Amounts]:
-    """Return what jobs that are held back hold, by group and person (``own_node``)."""
-    away: defaultdict[NodeName, Amounts] = defaultdict(Amounts)
-    for holding in holdings.held_back():
-        amounts = holdings.amounts_of(holding)
-        for node in (*paying_groups(holdings, holding.group), own_node(holding.owner)):
-            away[node] += amounts
-    return away
+def held_back_at(holdings: Holdings, node: NodeName) -> Amounts:
+    """Return what jobs that are held back hold at a group, or of a person."""
+    owner = owner_at(node)
+    if owner is not None:
+        return holdings.jobs_held_back_by(owner)
+    return holdings.jobs_held_back(node)

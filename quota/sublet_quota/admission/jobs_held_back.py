@@ -22,7 +22,7 @@ from sublet_quota.admission.jobs_below_limits import (
     PlacedJob,
     apart_of_payer,
     held_at,
-    held_back_amounts,
+    held_back_at,
     jobs_at,
     jobs_of,
     limits_of_payer,
@@ -146,8 +146,7 @@ def _chosen(
 
     ``runs``: what counts then in each limit that counts jobs which are there.
     """
-    away = held_back_amounts(holdings)
-    runs = {node: amounts - away.get(node, NOTHING) for node, amounts in runs.items()}
+    runs = {node: amounts - held_back_at(holdings, node) for node, amounts in runs.items()}
     if not any(passed_parts(node, limits[node], NOTHING, runs[node]) for node in runs):
         return ()
     choice = _Choice(holdings, limits, runs, coming, coming.spares())

@@ -8,6 +8,7 @@ from sublet_quota.admission.denial import Denial
 from sublet_quota.admission.told_lines import told_line
 from sublet_quota.amounts.gpu_amounts import BEYOND_ALL_GPUS, GpuAmount
 from sublet_quota.amounts.gpu_kind import GpuKind, matches
+from sublet_quota.amounts.node_amounts import NEEDS_NOTHING, NodeNeed
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.right_values import PayerRights, Rights, Source
 from sublet_quota.document.sections import SliceSize
@@ -46,6 +47,8 @@ class RequestedSlice:
     """When that was given back, so that others may have its room by now; ``None``: just now."""
     lot: int = 0
     """Drawn once for each request, and kept: decides exact ties."""
+    takes: NodeNeed = NEEDS_NOTHING
+    """What its server takes of a node beside the GPU: the slice goes where that is left."""
 
     def may_be_on(self, kind: GpuKind, gpu_type: str) -> bool:
         """Whether GPUs of a kind, which count as a type, are what is asked for."""

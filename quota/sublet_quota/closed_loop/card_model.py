@@ -39,6 +39,7 @@ from sublet_quota.residency.snapshot import (
     Transition,
     TransitionKind,
 )
+from sublet_quota.residency.turns import Turns
 
 _NO_WORK_S: Final = 1e-6
 _TICK: Final = timedelta(microseconds=1)
@@ -78,8 +79,11 @@ class CardModel:
             self.move = None
 
     def let_leave(self, served: SliceOnCard) -> bool:
-        """Suspend a slice without work that is to come back on another card; return whether so."""
-        is_busy = served.is_job or served.active or served.gate_open
+        """Suspend a slice that is to come back on another card; return whether so.
+
+        It is an owner's without work, or a job's that stands still.
+        """
+        is_busy = served.gate_open or (served.active and not served.is_job)
         if self.move is not None or is_busy or served.unsuspendable is not None:
             return False
         self._begin(served, TransitionKind.SUSPENDING, to_another_card=True)
@@ -92,8 +96,8 @@ class CardModel:
         served.evidence = replace(served.evidence, cell_started=now)
         if not served.active:
             served.active, served.since = True, now
-        if not served.gate_open and (rested or served.waiting_since is None):
-            served.waiting_since = now
+        if rested or served.waiting_since is None:
+            served.wants_to_run(now)
 
     def pass_time(self, now: datetime) -> None:
         """Let what was under way since the last moment go on, and what ends by now end."""
@@ -153,6 +157,7 @@ class CardModel:
             margin_mib=kind.margin_mib,
             host_free_mib=self.host_free_mib(),
             suspend_mib_per_s=self.speeds.suspend_mib_per_s,
+            resume_mib_per_s=self.speeds.resume_mib_per_s,
             slices=tuple(map(self._view, self.slices.values())),
             transition=None
             if move is None
@@ -190,10 +195,13 @@ class CardModel:
     @property
     def in_host_mib(self) -> int:
         """What lies in host memory of slices here, or is on its way there."""
-        leaving = 0
+        in_host = 0
         if self.move is not None and self.move.kind is TransitionKind.SUSPENDING:
-            leaving = self.move.slice.held_mib
-        return leaving + sum(each.image_mib for each in self.slices.values())
+            in_host = self.move.slice.held_mib
+        # No generator: of each decision this is asked of all cards of a node.
+        for each in self.slices.values():
+            in_host += each.image_mib
+        return in_host
 
     @property
     def speed(self) -> float:
@@ -206,7 +214,7 @@ class CardModel:
 
     def _view(self, served: SliceOnCard) -> SliceView:
         is_own = self.reserved is not None and self.reserved.is_own(served.slice_id)
-        return served.view(leaves=self._leaves(served), in_reserve=is_own)
+        return served.view(leaves=self._leaves(served), in_reserve=is_own, turn=self.settings.turn)
 
     def _leaves(self, served: SliceOnCard) -> bool:
         move = self.move
@@ -322,6 +330,11 @@ class CardModel:
             yield self.reserved.until
         if self.move is not None:
             yield self.move.ends
+        if self.waits:
+            snapshot = self.snapshot()
+            turns = Turns(snapshot)
+            for view in snapshot.slices:
+                yield from turns.moments(view)
         speed = self.speed
         for served in self.slices.values():
             if served.runs_since is not None:
@@ -333,8 +346,5 @@ class CardModel:
             elif not served.is_job and served.active and served.work_left_s <= 0:
                 last = served.evidence.gpu_used or served.evidence.known_since
                 yield last + self.idle_after
-            if served.turn_since is not None and self.waits:
-                yield (served.rests_since or served.turn_since) + self.settings.turn
-                yield served.turn_since + self.settings.turn
             if served.state is SliceState.SUSPENDED and not served.active:
                 yield served.state_since + self.settings.lend_at_least

@@ -79,7 +79,7 @@ class Cluster:
         in_force = scenario.document.at(scenario.begins)
         self._round_planned = False
         turns = FairTurns()
-        heard = Heard(self._has_done, self._was_off, self._plan_round, self._is_there)
+        heard = Heard(self._has_done, self._was_off, self._plan_round, self._is_there, self._rests)
         self._parts = Parts(
             self.clock,
             scenario.manner,
@@ -156,12 +156,16 @@ class Cluster:
         self._parts.is_there(slice_id)
         self._slices_changed()
 
+    def _rests(self, slice_id: SliceId, since: datetime | None) -> None:
+        self.holdings.mark_at_rest(slice_id, since)
+
     def _was_off(self, slice_id: SliceId, off: Span) -> None:
         self._parts.uses.is_off(slice_id, off)
 
     def _plan_round(self) -> None:
-        """Look at the queue soon, if anything waits there, or is held back."""
-        if self._round_planned or not (self.jobs.waiting or self.holdings.held_back()):
+        """Look at the queue soon, if anything waits there, is held back, or stands still."""
+        concerned = self.jobs.waiting or self.cards.stand_still or self.holdings.held_back()
+        if self._round_planned or not concerned:
             return
         self._round_planned = True
         soon = self.clock.now + self._scenario.manner.round

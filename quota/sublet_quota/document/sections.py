@@ -110,7 +110,9 @@ class Pool(Section):
     )
     give_back_within: PositiveDuration = Field(
         default=timedelta(seconds=30),
-        description="A job may put no more memory in an owner's way than can leave in this time.",
+        description="How soon jobs are out of an owner's way: none begins that puts more memory "
+        "there than can leave in this time, all jobs of a GPU together, at the speed that was "
+        "measured there.",
     )
     turn: PositiveDuration = Field(
         default=timedelta(seconds=60),
@@ -120,6 +122,12 @@ class Pool(Section):
         default=timedelta(seconds=60),
         description="A slice that was suspended for a job stays away at least so long, unless its "
         "owner wants it back.",
+    )
+    max_over_cap: TimeLimit | None = Field(
+        default=None,
+        description="A server or job that has more than its memory cap for so long is ended: its "
+        "owner is told that long before, and it goes on if it is back within. 'unlimited': never; "
+        "so it is when nobody says. Whatever is said here, who is over their cap makes way first.",
     )
 
 

@@ -7,12 +7,13 @@ be reckoned out beside them, and catch up in the end.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from sublet_quota.amounts.node_amounts import NodeRoom
 from sublet_quota.budgets.standing import NOTHING_SPENT, Spent
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.holdings.gpu_load import GpuFacts, Holding
 from sublet_quota.holdings.layout.layout import Layout
+from sublet_quota.holdings.standing.counted import TypedKind
 from sublet_quota.holdings.standing.group_trees import leaf_of
-from sublet_quota.holdings.standing.standings import TypedKind
 from sublet_quota.holdings.standing.type_standing import Turns
 from sublet_quota.names.ids import GpuId, NodeId, SliceId, UserName
 from sublet_quota.shares.group_tree import SPENT, GroupTree, NodeName
@@ -40,6 +41,8 @@ class AsHeld:
     """The budgets that are over."""
     host_memory: Mapping[NodeId, int] = field(default_factory=dict)
     """What suspended slices may take on each node, in MiB, as far as that is told."""
+    nodes: Mapping[NodeId, NodeRoom] = field(default_factory=dict)
+    """What each node has beside its GPUs, as far as that is told."""
 
     def leaf_for(self, holding: Holding) -> NodeName:
         """Return where a slice counts, budgets among it."""

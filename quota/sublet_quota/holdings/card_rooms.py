@@ -1,13 +1,16 @@
 """The cards by pool and kind, in the order of their room, and what is promised on each."""
 
 from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from types import MappingProxyType
 from typing import Final
 
 from sublet_quota.amounts.gpu_kind import GpuKind
+from sublet_quota.amounts.node_amounts import NodeAmount, NodeRoom
 from sublet_quota.document.sections import Pool
 from sublet_quota.holdings.card_policy import CardPolicy
 from sublet_quota.holdings.gpu_load import GpuFacts, GpuLoad, GpuRoom, room_on
+from sublet_quota.holdings.node_rooms import NodeRooms
 from sublet_quota.holdings.room_index import RoomIndex
 from sublet_quota.names.ids import GpuId, NodeId, PoolName
 
@@ -25,15 +28,17 @@ class CardRooms:
         self._loads: dict[GpuId, GpuLoad] = {}
         self._kinds: dict[PoolName, dict[GpuKind, RoomIndex]] = {}
         self._open: dict[PoolName, int] = {}
-        self.changed: set[GpuId] = set()
-        """The cards that came or went, or where slices changed, since this was emptied."""
+        self.nodes_told = NodeRooms()
+        """What nodes have beside their cards, and which of them changed."""
+        self._watching: list[set[GpuId]] = []
 
     def put(self, card: CardPolicy) -> None:
         """Enter a card that is not there yet."""
         facts = card.facts
         self._cards[facts.gpu_id] = card
         self._on_nodes.setdefault(facts.node, {})[facts.gpu_id] = card
-        self.changed.add(facts.gpu_id)
+        self.note((facts.gpu_id,))
+        self.nodes_told.touch(facts.node)
         self._enter(card)
 
     def take_out(self, gpu_id: GpuId) -> None:
@@ -41,12 +46,28 @@ class CardRooms:
         card = self._cards.get(gpu_id)
         if card is not None:
             self._leave(card)
-            self.changed.add(gpu_id)
+            self.note((gpu_id,))
+            self.nodes_told.touch(card.facts.node)
             del self._cards[gpu_id]
             here = self._on_nodes[card.facts.node]
             del here[gpu_id]
             if not here:
                 del self._on_nodes[card.facts.node]
+
+    def watch(self) -> set[GpuId]:
+        """Return a set into which every card goes from now on that is other than before.
+
+        That are those that come or go, where slices change, and where something else is laid out or
+        entitled. Who asked for the set empties it.
+        """
+        changed: set[GpuId] = set()
+        self._watching.append(changed)
+        return changed
+
+    def note(self, gpu_ids: Collection[GpuId]) -> None:
+        """Note that cards are other than before."""
+        for changed in self._watching:
+            changed.update(gpu_ids)
 
     def card(self, gpu_id: GpuId) -> CardPolicy | None:
         """Return a card, or ``None``."""
@@ -77,13 +98,24 @@ class CardRooms:
         card = self._cards.get(gpu_id)
         if card is not None:
             self._leave(card)
-            self.changed.add(gpu_id)
+            self.note((gpu_id,))
+            self.nodes_told.touch(card.facts.node)
         if load == _NO_LOAD:
             self._loads.pop(gpu_id, None)
         else:
             self._loads[gpu_id] = load
         if card is not None:
             self._enter(card)
+
+    def node_room(self, node: NodeId) -> NodeRoom:
+        """Return what is left of a node beside its cards, as far as it is known."""
+        return self.nodes_told.left(
+            node, lambda: (self.load(gpu_id).takes for gpu_id in self._on_nodes.get(node, ()))
+        )
+
+    def nodes_short_of(self, amount: NodeAmount) -> AbstractSet[NodeId]:
+        """Return the nodes on which too little is left for an amount."""
+        return self.nodes_told.short_of(amount, self.node_room)
 
     def room(self, gpu_id: GpuId) -> GpuRoom | None:
         """Return what may still be promised on a card; ``None``: unknown, or in no pool."""

@@ -12,7 +12,7 @@ from datetime import datetime
 from fractions import Fraction
 from itertools import chain
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from sublet_quota.budgets.standing import NOTHING_SPENT, Spent
 from sublet_quota.document.quota_document import QuotaDocument
@@ -24,10 +24,12 @@ from sublet_quota.holdings.guarantees import Guarantees
 from sublet_quota.holdings.host_memory import HostMemory
 from sublet_quota.holdings.kept_cards import KeptCards
 from sublet_quota.holdings.laid_out_guarantees import LaidOutGuarantees
+from sublet_quota.holdings.node_rooms import AskedBeside, NodeFacts
 from sublet_quota.holdings.placed_slices import PlacedSlices
 from sublet_quota.holdings.slice_lists import SliceLists
+from sublet_quota.holdings.standing.counted import TypedKind
 from sublet_quota.holdings.standing.held_sums import HeldSums
-from sublet_quota.holdings.standing.standings import NOT_TOLD, Standings, TypedKind
+from sublet_quota.holdings.standing.standings import NOT_TOLD, Standings
 from sublet_quota.holdings.standing.type_standing import Turns
 from sublet_quota.names.ids import GpuId, GroupName, NodeId, PoolName, SliceId
 from sublet_quota.shares.cards import NO_CARD
@@ -69,6 +71,10 @@ class Entries(HeldSums, CardSums, SliceLists, KeptCards, LaidOutGuarantees):
         """How often people have asked for each size lately, by its name: what room is worth hangs
         on it. Nothing: not known.
         """
+        self.asked_beside: Mapping[AskedBeside, int] = {}
+        """The same, with what requests take beside a card. Nothing: as ``asked_sizes`` says."""
+        self.scores: dict[Any, Any] = {}
+        """What placement keeps of its own from one decision to the next; nobody else looks."""
         self.idle: set[SliceId] = set()
         """The slices that may change cards, entitled or not, as their owners are idle."""
         self.changes = 0
@@ -112,6 +118,12 @@ class Entries(HeldSums, CardSums, SliceLists, KeptCards, LaidOutGuarantees):
                 self._forget_unused()
         return True
 
+    def put_node(self, facts: NodeFacts) -> bool:
+        """Enter what a node has beside its GPUs, or what is new; return whether anything is."""
+        is_new = self._rooms.nodes_told.put(facts)
+        self.changes += is_new
+        return is_new
+
     def remove_gpu(self, gpu_id: GpuId) -> None:
         """Forget a GPU; slices on it count for their payers until they are removed."""
         card = self._rooms.card(gpu_id)
@@ -149,6 +161,7 @@ class Entries(HeldSums, CardSums, SliceLists, KeptCards, LaidOutGuarantees):
             return None
         self.changes += 1
         self._placed.lift(holding)
+        self._placed.note_rest(slice_id, None)
         self._standings.remove(slice_id)
         self._forget_type(holding.gpu_id)
         return holding
@@ -204,6 +217,10 @@ class Entries(HeldSums, CardSums, SliceLists, KeptCards, LaidOutGuarantees):
             self.idle.add(slice_id)
         else:
             self.idle.discard(slice_id)
+
+    def mark_at_rest(self, slice_id: SliceId, since: datetime | None) -> None:
+        """Note since when a slice's owner leaves it alone; ``None``: the owner is at work."""
+        self._placed.note_rest(slice_id, since)
 
     def hold_back(self, slice_id: SliceId, *, held_back: bool) -> None:
         """Note that a job's slice stands still below a limit, or goes on."""

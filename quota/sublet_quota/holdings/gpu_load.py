@@ -9,6 +9,7 @@ from typing import Final
 
 from sublet_quota.amounts.gpu_amounts import NOTHING, WHOLE_GPU_MILLI, GpuAmount
 from sublet_quota.amounts.gpu_kind import GpuKind
+from sublet_quota.amounts.node_amounts import NOTHING_OF_NODE, NodeAmount
 from sublet_quota.document.sections import Pool
 from sublet_quota.names.ids import GpuId, GroupName, JobId, NodeId, PoolName, SliceId, UserName
 from sublet_quota.residency.snapshot import Holder, Rank
@@ -80,7 +81,13 @@ class Holding:
     job_id: JobId | None = None
     """The job that it is of: one that runs on several cards has as many slices."""
     held_back: bool = False
-    """Whether it is a job's of which another has taken the place below a limit: it stands still."""
+    """Whether it is a job's of which another has taken the place, below a limit or on its GPU: it
+    stands still.
+    """
+    fills_in_for: tuple[JobId, ...] = ()
+    """The jobs that it passed when it began, where it is a job's: it is suspended for these."""
+    takes: NodeAmount = NOTHING_OF_NODE
+    """What its server, or its part of a job, takes of the node, suspended or not."""
 
     @property
     def age(self) -> tuple[datetime, int]:
@@ -129,6 +136,8 @@ class GpuLoad:
     job_slices: int = 0
     entitled_jobs: GpuAmount = NOTHING
     """The part of ``jobs`` that is within its groups' guarantees."""
+    takes: NodeAmount = NOTHING_OF_NODE
+    """What the notebooks' servers take of the node: pods of jobs make way for them."""
 
     def plus(self, holding: Holding) -> "GpuLoad":
         """Return the load with this slice too."""
@@ -145,6 +154,7 @@ class GpuLoad:
             slices=self.slices + 1,
             unsuspendable_mib=self.unsuspendable_mib + _fixed(holding),
             called_back=self.called_back + _away(holding),
+            takes=self.takes + holding.takes,
         )
 
     def minus(self, holding: Holding) -> "GpuLoad":
@@ -162,6 +172,7 @@ class GpuLoad:
             slices=self.slices - 1,
             unsuspendable_mib=self.unsuspendable_mib - _fixed(holding),
             called_back=self.called_back - _away(holding),
+            takes=self.takes - holding.takes,
         )
 
 

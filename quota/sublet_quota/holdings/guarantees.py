@@ -32,6 +32,11 @@ class Guarantees:
         self._rooms = rooms
         self._standings = standings
         self._layouts: dict[str, TypeLayout] = {}
+        self._changed_cards = rooms.watch()
+        self._known_rooms: dict[GpuId, dict[NodeName, GpuAmount]] = {}
+        """The room of entitled slices by card and leaf, of cards that are as they were then."""
+        self._known_of: dict[str, Layout] = {}
+        """The layout of each type by which that room was found."""
         self._shared: set[GpuId] = set()
         """Cards on which entitled slices of several groups took turns when that was asked last."""
 
@@ -50,6 +55,7 @@ class Guarantees:
         """Forget types of which there is nothing."""
         for gpu_type in gpu_types:
             self._layouts.pop(gpu_type, None)
+            self._known_of.pop(gpu_type, None)
 
     def fixed_anew(self, gpu_id: GpuId) -> None:
         """Note that other slices of a card cannot make way than before."""
@@ -84,8 +90,8 @@ class Guarantees:
         layout = self._of_type(gpu_type).layout(standing.tree, standing.pieces, changed)
         if changed or layout.packing.touched:
             slices = (self._slices.slice(slice_id) for slice_id in changed)
-            self._rooms.changed.update(one.gpu_id for one in slices if one is not None)
-            self._rooms.changed |= layout.packing.touched
+            self._rooms.note({one.gpu_id for one in slices if one is not None})
+            self._rooms.note(layout.packing.touched)
             layout.packing.touched.clear()
         return layout
 
@@ -96,7 +102,17 @@ class Guarantees:
         if card is None or pool is None:
             return NOTHING
         layout = self.layout(card.gpu_type)
-        return entitled_room(card.facts, pool, layout, leaf, tuple(self._held_on(gpu_id)))
+        if self._known_of.get(card.gpu_type) is not layout:
+            self._known_rooms.clear()
+            self._known_of[card.gpu_type] = layout
+        for changed in self._changed_cards:
+            self._known_rooms.pop(changed, None)
+        self._changed_cards.clear()
+        known = self._known_rooms.setdefault(gpu_id, {})
+        if leaf not in known:
+            here = tuple(self._held_on(gpu_id))
+            known[leaf] = entitled_room(card.facts, pool, layout, leaf, here)
+        return known[leaf]
 
     def rank(self, slice_id: SliceId) -> Rank:
         """Return by which right a slice is there: of who takes turns on others' card, in part."""

@@ -9,14 +9,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from sublet_quota.amounts.node_amounts import UNKNOWN_ROOM, NodeRoom
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.holdings.as_held import AsHeld, successors
 from sublet_quota.holdings.card_policy import policy_of
 from sublet_quota.holdings.entries import Entries
 from sublet_quota.holdings.gpu_load import Holding
 from sublet_quota.holdings.grace import carried_steps, with_grace
-from sublet_quota.holdings.standing.standings import Standings, TypedKind
-from sublet_quota.names.ids import SliceId
+from sublet_quota.holdings.node_rooms import NodeFacts
+from sublet_quota.holdings.standing.counted import TypedKind
+from sublet_quota.holdings.standing.standings import Standings
+from sublet_quota.names.ids import NodeId, SliceId
 
 
 class Holdings(Entries):
@@ -36,6 +39,7 @@ class Holdings(Entries):
             self.laid_out(),
             self.spent,
             dict(self.host_memory.told),
+            dict(self.nodes_told.told),
         )
 
     @classmethod
@@ -111,7 +115,8 @@ class Holdings(Entries):
             self.remove_gpu(gpu_id)
         for facts in cards.values():
             self.put_gpu(facts)
-        self.asked_sizes = before.asked_sizes
+        self.asked_sizes, self.asked_beside = before.asked_sizes, before.asked_beside
+        self._take_over_nodes(before.nodes_told.told)
         self.idle = set(before.idle)
         self.host_memory.take_over(before.host_memory.told)
         mine, theirs = dict(self._placed.all), {one.slice_id: one for one in before.slices()}
@@ -134,6 +139,8 @@ class Holdings(Entries):
         if is_other and self._graces_until is not None:
             self._grace_what_came(before.as_held(), self._graces_until)
         self._standings.take_over_ranks(before.ranks_told())
+        for slice_id, since in before.at_rest.items():
+            self.mark_at_rest(slice_id, since)
         self.changes += 1
         self.kept_cards = before.kept_cards
 
@@ -155,6 +162,12 @@ class Holdings(Entries):
         self._fill(slices, steps, in_force)
         for facts in held.cards:
             self.put_gpu(facts)
+        self._take_over_nodes(held.nodes)
+
+    def _take_over_nodes(self, nodes: Mapping[NodeId, NodeRoom]) -> None:
+        """Know of all nodes what is told of them, and of no others."""
+        for node in self.nodes_told.told.keys() | nodes.keys():
+            self.put_node(NodeFacts(node, nodes.get(node, UNKNOWN_ROOM)))
 
     def _grace_what_came(self, before: AsHeld, until: datetime) -> None:
         """Let count as before what was handed out while these holdings were reckoned."""

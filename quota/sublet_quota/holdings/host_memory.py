@@ -67,6 +67,7 @@ class HostMemory:
         guarantees: Guarantees,
     ) -> None:
         self._rooms = rooms
+        self._changed_cards = rooms.watch()
         self._placed = placed
         self._standings = standings
         self._guarantees = guarantees
@@ -128,7 +129,7 @@ class HostMemory:
             return
         before, self._layouts = self._layouts, self._layouts_in_force()
         # What became entitled, or moved, as guarantees were laid out is among these by now.
-        cards = self._rooms.changed
+        cards = self._changed_cards
         cards.update(self._laid_out_otherwise(before) if self._of_card else self._rooms.cards())
         for gpu_id in cards:
             self._look_at(gpu_id)
@@ -138,7 +139,7 @@ class HostMemory:
             self._add_up(node)
 
     def _forget_all(self) -> None:
-        self._rooms.changed.clear()
+        self._changed_cards.clear()
         if self._changed or self._of_card:
             self._layouts, self._on_nodes, self._of_card = {}, {}, {}
             self._of_node, self._by_room, self._changed = {}, [], set()

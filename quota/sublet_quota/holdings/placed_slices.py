@@ -3,9 +3,10 @@
 from bisect import bisect_left, insort
 from collections import defaultdict
 from collections.abc import Iterator, KeysView, Mapping, Sequence
+from datetime import datetime
 
 from sublet_quota.holdings.card_rooms import CardRooms
-from sublet_quota.holdings.gpu_load import Holding
+from sublet_quota.holdings.gpu_load import LONG_AGO, Holding
 from sublet_quota.names.ids import GpuId, GroupName, PoolName, SliceId, UserName
 
 Turn = tuple[float, int, SliceId]
@@ -25,6 +26,9 @@ class PlacedSlices:
         self._rechargeable: defaultdict[GroupName | None, list[Turn]] = defaultdict(list)
         self._called_back: set[SliceId] = set()
         self._held_back: set[SliceId] = set()
+        self._at_rest: dict[SliceId, datetime] = {}
+        self._rest_of_card: dict[GpuId, datetime | None] = {}
+        """What was found since anything changed on each card last."""
 
     @property
     def all(self) -> Mapping[SliceId, Holding]:
@@ -34,6 +38,7 @@ class PlacedSlices:
     def lay(self, holding: Holding) -> None:
         """Enter a slice that is not there yet."""
         gpu_id = holding.gpu_id
+        self._rest_of_card.pop(gpu_id, None)
         self._slices[holding.slice_id] = holding
         self._on_gpu[gpu_id].add(holding.slice_id)
         self._of_owner[holding.owner].add(holding.slice_id)
@@ -50,6 +55,7 @@ class PlacedSlices:
     def lift(self, holding: Holding) -> None:
         """Take a slice out."""
         gpu_id = holding.gpu_id
+        self._rest_of_card.pop(gpu_id, None)
         del self._slices[holding.slice_id]
         self._abroad[holding.pool].discard(holding.slice_id)
         self._of_owner[holding.owner].discard(holding.slice_id)
@@ -95,6 +101,37 @@ class PlacedSlices:
     def held_back(self) -> Iterator[Holding]:
         """Yield the jobs' slices that stand still below a limit, in no order."""
         return (self._slices[s] for s in self._held_back)
+
+    @property
+    def at_rest(self) -> Mapping[SliceId, datetime]:
+        """Since when owners leave their slices alone; who is not in it is at work, or unknown."""
+        return self._at_rest
+
+    def note_rest(self, slice_id: SliceId, since: datetime | None) -> None:
+        """Note since when a slice's owner leaves it alone; ``None``: the owner is at work."""
+        if self._at_rest.get(slice_id) == since:
+            return
+        if since is None:
+            del self._at_rest[slice_id]
+        else:
+            self._at_rest[slice_id] = since
+        if slice_id in self._slices:
+            self._rest_of_card.pop(self._slices[slice_id].gpu_id, None)
+
+    def rest_of(self, gpu_id: GpuId) -> datetime | None:
+        """Return since when no owner of a card is at work: long ago where it is nobody's.
+
+        ``None``: one is at work.
+        """
+        if gpu_id not in self._on_gpu:
+            return LONG_AGO
+        if gpu_id not in self._rest_of_card:
+            there = (self._slices[slice_id] for slice_id in self._on_gpu[gpu_id])
+            rests = [self._at_rest.get(one.slice_id) for one in there if one.is_notebook]
+            known = [since for since in rests if since is not None]
+            at_rest = len(known) == len(rests)
+            self._rest_of_card[gpu_id] = max(known, default=LONG_AGO) if at_rest else None
+        return self._rest_of_card[gpu_id]
 
     def card_changed(self, gpu_id: GpuId) -> None:
         """Note that a card may belong to another pool."""

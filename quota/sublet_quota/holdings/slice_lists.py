@@ -1,6 +1,7 @@
 """The slices by card, by owner, by who pays for them: what is read of all slices."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
 from heapq import merge
 
 from sublet_quota.holdings.gpu_load import Holding
@@ -58,3 +59,15 @@ class SliceLists:
     def called_back(self) -> tuple[Holding, ...]:
         """Return the slices that lost their place on a GPU to an entitled one, in no order."""
         return tuple(self._placed.called_back())
+
+    @property
+    def at_rest(self) -> Mapping[SliceId, datetime]:
+        """Since when owners leave their slices alone; who is not in it is at work, or unknown."""
+        return self._placed.at_rest
+
+    def rest_of(self, gpu_id: GpuId) -> datetime | None:
+        """Return since when no owner of a card is at work: long ago where it is nobody's.
+
+        ``None``: one is at work.
+        """
+        return self._placed.rest_of(gpu_id)

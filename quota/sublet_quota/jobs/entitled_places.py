@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from sublet_quota.amounts.gpu_amounts import NOTHING, WHOLE_GPU_MILLI, GpuAmount
 from sublet_quota.holdings.gpu_load import GpuFacts
 from sublet_quota.holdings.holdings import Holdings
-from sublet_quota.jobs.lendable_room import Kinds
+from sublet_quota.jobs.lent_room.lendable_room import Kinds
 from sublet_quota.jobs.waiting_job import WaitingJob
 from sublet_quota.names.ids import GpuId, SliceId
 from sublet_quota.shares.group_tree import NodeName

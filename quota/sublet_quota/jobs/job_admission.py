@@ -13,8 +13,8 @@ from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.document.right_values import PayerRights, Rights
 from sublet_quota.document.rights import rights_of
 from sublet_quota.holdings.holdings import Holdings
-from sublet_quota.jobs.payers.job_limits import line_of
 from sublet_quota.jobs.payers.job_payer import best_payer
+from sublet_quota.jobs.payers.known_limits import line_of
 from sublet_quota.jobs.payers.payer_refusals import CannotPay, charge
 from sublet_quota.jobs.requested_job import JobCounts, RequestedJob
 from sublet_quota.jobs.turns.job_order import open_kinds

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from sublet_quota.amounts.gpu_amounts import GpuAmount
 from sublet_quota.jobs.waiting_job import WaitingJob
-from sublet_quota.names.ids import GpuId, GroupName, PoolName, SliceId
+from sublet_quota.names.ids import GpuId, GroupName, JobId, PoolName, SliceId
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,3 +20,9 @@ class JobPlacement:
     """The borrowed slices that lose their place on the GPU to an entitled job."""
     recharged: tuple[tuple[SliceId, GroupName], ...] = ()
     """Slices that another of their owners' groups pays for from now on, to let the job in."""
+    holds_back: tuple[SliceId, ...] = ()
+    """The slices of jobs that are suspended, as they make way on the GPU."""
+    fills_in_for: tuple[JobId, ...] = ()
+    """The jobs for which it makes way once they can begin: those that it passes on its GPUs."""
+    beside: tuple[GpuId, ...] = ()
+    """The other GPUs of the same node, where a job of several has as much of each."""

@@ -1,8 +1,11 @@
 """A job that waits for room: what it asks for, who pays, and where rights let it run."""
 
-from dataclasses import dataclass
+from collections.abc import Hashable
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from fractions import Fraction
+from operator import attrgetter
+from typing import Final
 
 from sublet_quota.amounts.gpu_amounts import GpuAmount
 from sublet_quota.amounts.gpu_kind import GpuKind
@@ -38,6 +41,8 @@ class WaitingJob:
     """Drawn at submission, and kept: decides exact ties."""
     estimate: timedelta = NO_TIME
     """How long one attempt is thought to last (``past_uses.estimate_of``)."""
+    max_run: timedelta | None = None
+    """How long one attempt may last; ``None``: not known."""
     kinds: frozenset[GpuKind] | None = None
     """The kinds of GPU where the payer's rights let the job run; ``None``: all."""
     instead: tuple["WaitingJob", ...] = ()
@@ -47,14 +52,23 @@ class WaitingJob:
     entitled_on: str | None = None
     """The GPU type of which the job is entitled to its cards."""
 
+    @property
+    def wish(self) -> Hashable:
+        """All of a job but who it is: of two that are alike in it, one waits as the other does."""
+        others = tuple(map(_PAYING, self.instead))
+        return *_WISHED(self), others
+
+    def memory_on(self, kind: GpuKind) -> int:
+        """Return what the job takes of the memory of one GPU of a kind, in MiB."""
+        return kind.usable_mib if self.memory_mib is None else self.memory_mib
+
     def amount_on(self, kind: GpuKind) -> GpuAmount:
         """Return what the job takes of one GPU of a kind."""
-        memory_mib = kind.usable_mib if self.memory_mib is None else self.memory_mib
-        return GpuAmount(memory_mib, self.compute_milli)
+        return GpuAmount(self.memory_on(kind), self.compute_milli)
 
     def fits_on(self, kind: GpuKind) -> bool:
         """Whether an empty GPU of a kind is large enough."""
-        return 0 < self.amount_on(kind).memory_mib <= kind.usable_mib
+        return 0 < self.memory_on(kind) <= kind.usable_mib
 
     def may_run_on(self, kind: GpuKind) -> bool:
         """Whether rights let the job run on GPUs of a kind."""
@@ -71,3 +85,10 @@ def is_of_type(kind: GpuKind, gpu_type: str | None, asked: str | None) -> bool:
     Asked for is such a name, a model's name or a pattern for it; ``None``: any.
     """
     return asked is None or asked == gpu_type or kind.is_type(asked)
+
+
+_OWN: Final = frozenset({"job_id", "submitted_at", "lot", "instead"})
+"""What two jobs that are alike have each for itself."""
+_WISHED: Final = attrgetter(*(each.name for each in fields(WaitingJob) if each.name not in _OWN))
+_PAYING: Final = attrgetter("group", "kinds", "rank", "entitled_on")
+"""In what a job at the expense of another group is another."""

@@ -22,6 +22,7 @@ from sublet_quota.admission.met_limits import Asked
 from sublet_quota.admission.slice_admission import Admission, Option, furthest
 from sublet_quota.admission.slice_request import RequestedSlice
 from sublet_quota.amounts.gpu_amounts import GpuAmount
+from sublet_quota.amounts.node_amounts import NOTHING_OF_NODE, NodeAmount
 from sublet_quota.holdings.gpu_load import AsBefore, Holding, cards_on
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GpuId, GroupName, PoolName, SizeName, SliceId, UserName
@@ -43,6 +44,7 @@ from sublet_quota.placement.refusing.no_room import (
     borrows_no_more,
     denied_a_loan,
     denied_host_memory,
+    denied_node,
     denied_room,
     is_short_of_host_memory,
 )
@@ -92,6 +94,8 @@ class Placement:
     """Slices of jobs that it takes the place of below a limit: to be kept as ``held_back``."""
     before: AsBefore | None = None
     """What the slice counts as while a grace lasts: to be kept as ``Holding.before``."""
+    takes: NodeAmount = NOTHING_OF_NODE
+    """What its server takes of the node: to be kept as ``Holding.takes``."""
 
 
 def decide_slice(
@@ -150,8 +154,10 @@ def _placed(question: Question) -> Placement | None:
 
 
 def _with_jobs_held_back(question: Question, placement: Placement) -> Placement:
-    """Return a placement with the jobs that the slice takes the place of."""
+    """Return a placement with what it takes of its node, and the jobs whose place it takes."""
     holdings, admission = question.holdings, question.admission
+    takes = question.wish.takes.with_cap(placement.amount.memory_mib)
+    placement = replace(placement, takes=takes)
     facts = holdings.gpu(placement.gpu_id)
     if facts is None:
         return placement
@@ -320,6 +326,10 @@ def _denied(question: Question, admission: Admission) -> Denial:
     borrowed = all(option.rank is Rank.BORROWED for option in options)
     if borrowed and borrows_no_more(question.holdings, owner):
         return denied_a_loan(owner)
+    if any(question.nodes_without_enough(option.asked.amount) for option in options):
+        place = _find(replace(question, any_node=True), owner, options)
+        if place is not None:
+            return denied_node(question, place.option, place.gpu_id)
     anywhere = replace(question, any_host=True)
     if is_short_of_host_memory(question, options):
         place = _find(anywhere, owner, options)

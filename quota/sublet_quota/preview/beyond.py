@@ -1,11 +1,10 @@
 """Who would hold more than a limit says, or than is guaranteed to them."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from fractions import Fraction
 
-from sublet_quota.admission.jobs_below_limits import held_back_amounts, own_node
 from sublet_quota.document.group_limits import limit_of
 from sublet_quota.document.right_values import BUILT_IN, Rights
 from sublet_quota.document.rights import rights_of
@@ -61,35 +60,32 @@ def _key(excess: Excess) -> _Key:
 
 
 def _excesses(holdings: Holdings, people: Iterable[PersonHere]) -> Iterator[Excess]:
-    # A job that is held back counts in no limit, as nothing does that waits.
-    away = held_back_amounts(holdings)
-    yield from _of_groups(holdings, away)
+    yield from _of_groups(holdings)
     yield from _beyond_guarantees(holdings)
     known: dict[object, Rights] = {}
     for person in people:
         key = person.alike(holdings.document)
         if key not in known:
             known[key] = rights_of(holdings.document, person.owner, person.hub_groups)
-        yield from _of_person(holdings, person.owner, known[key], away)
+        yield from _of_person(holdings, person.owner, known[key])
 
 
-def _of_groups(holdings: Holdings, away: Mapping[NodeName, Amounts]) -> Iterator[Excess]:
+def _of_groups(holdings: Holdings) -> Iterator[Excess]:
     for name, group in holdings.document.all_groups.items():
         node, apart = NodeName(name), group.jobs.limit
         slices = holdings.held(node)
-        jobs = holdings.jobs_held(node) - away.get(node, Amounts())
+        # A job that is held back counts in no limit, as nothing does that waits.
+        jobs = holdings.jobs_held(node) - holdings.jobs_held_back(node)
         together = slices + jobs if apart is None else slices
         yield from _passed(Beyond.LIMIT, limit_of(group.limit), together, name, None)
         if apart is not None:
             yield from _passed(Beyond.JOB_LIMIT, limit_of(apart), jobs, name, None)
 
 
-def _of_person(
-    holdings: Holdings, owner: UserName, rights: Rights, away: Mapping[NodeName, Amounts]
-) -> Iterator[Excess]:
+def _of_person(holdings: Holdings, owner: UserName, rights: Rights) -> Iterator[Excess]:
     """Yield what is beyond the limits of a person, by the rights of anybody alike."""
     slices, limit = holdings.held_by(owner), rights.limit
-    jobs = holdings.jobs_held_by(owner) - away.get(own_node(owner), Amounts())
+    jobs = holdings.jobs_held_by(owner) - holdings.jobs_held_back_by(owner)
     if rights.job_limit is not None:
         yield from _passed(Beyond.LIMIT, limit.limit, slices, None, owner)
         yield from _passed(Beyond.JOB_LIMIT, rights.job_limit.limit, jobs, None, owner)

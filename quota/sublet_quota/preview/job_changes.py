@@ -8,7 +8,8 @@ from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.jobs.entitled_places import EntitledPlaces
 from sublet_quota.jobs.job_queue import BesideOthers, QueuePlan, plan_queue
-from sublet_quota.jobs.lendable_room import lendable_gpus
+from sublet_quota.jobs.lent_room.give_backs import GiveBacks
+from sublet_quota.jobs.lent_room.lendable_gpus import lendable_gpus
 from sublet_quota.jobs.payers.job_limits import JobLimits
 from sublet_quota.jobs.payers.job_rights import KnownRights
 from sublet_quota.jobs.payers.recharged_jobs import RechargedJobs, RunningJob
@@ -78,7 +79,7 @@ def _plan(jobs: JobsNow, holdings: Holdings, now: datetime) -> QueuePlan:
     limits = JobLimits(holdings)
     return plan_queue(
         ordered,
-        lendable_gpus(holdings, jobs.lendable_mib),
+        lendable_gpus(holdings, jobs.lendable_mib, now),
         lending=jobs.lending,
         limits=limits,
         beside=BesideOthers(
@@ -86,6 +87,8 @@ def _plan(jobs: JobsNow, holdings: Holdings, now: datetime) -> QueuePlan:
             RechargedJobs(holdings, limits, running),
             holdings.host_memory,
             holdings.lot,
+            GiveBacks(holdings, lambda: jobs.suspend_mib_per_s),
+            jobs.there,
         ),
     )
 

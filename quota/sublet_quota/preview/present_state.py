@@ -6,6 +6,7 @@ that is done with it reaches the holdings that it was taken of.
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from sublet_quota.budgets.standing import BudgetStanding
 from sublet_quota.document.quota_document import QuotaDocument
@@ -13,6 +14,8 @@ from sublet_quota.holdings.as_held import AsHeld
 from sublet_quota.holdings.gpu_load import Holding
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.holdings.kept_cards import KeptFor
+from sublet_quota.holdings.node_rooms import AskedBeside
+from sublet_quota.jobs.backfill.jobs_there import JobsThere
 from sublet_quota.jobs.payers.recharged_jobs import RunningJob
 from sublet_quota.jobs.turns.job_order import HeldCards
 from sublet_quota.jobs.turns.past_uses import LagWrittenOff, Payer
@@ -56,7 +59,11 @@ class JobsNow:
     written_off: tuple[LagWrittenOff, ...] = ()
     lendable_mib: Mapping[GpuId, int] = field(default_factory=dict)
     """What agents can lend, by GPU."""
+    suspend_mib_per_s: Mapping[GpuId, int] = field(default_factory=dict)
+    """How fast bytes leave each GPU, as its agent measured it."""
     lending: bool = True
+    there: JobsThere | None = None
+    """Those that have their place, with when they end and for whom they make way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +77,12 @@ class PresentState:
     """Cards whose room is kept for a reservation of a group."""
     asked_sizes: Mapping[str, int] = field(default_factory=dict)
     """How often people have asked for each size lately."""
+    asked_beside: Mapping[AskedBeside, int] = field(default_factory=dict)
+    """The same, with what requests take beside a card."""
     idle: frozenset[SliceId] = frozenset()
     """The slices that may change cards, as their owners are idle."""
+    at_rest: Mapping[SliceId, datetime] = field(default_factory=dict)
+    """Since when owners leave their slices alone."""
     standings_under: StandingsUnder = no_budgets
     """How budgets would stand under another document, after what was held until now."""
 
@@ -84,7 +95,10 @@ class PresentState:
         """Return holdings of their own that say what those of now say."""
         held = Holdings.of(self.held)
         held.kept_cards, held.asked_sizes = self.kept_cards, self.asked_sizes
+        held.asked_beside = self.asked_beside
         held.idle = set(self.idle)
+        for slice_id, since in self.at_rest.items():
+            held.mark_at_rest(slice_id, since)
         return held
 
 
@@ -101,6 +115,8 @@ def present_state(
         jobs=jobs or JobsNow(),
         kept_cards=holdings.kept_cards,
         asked_sizes=holdings.asked_sizes,
+        asked_beside=holdings.asked_beside,
         idle=frozenset(holdings.idle),
+        at_rest=dict(holdings.at_rest),
         standings_under=standings_under,
     )

@@ -11,6 +11,7 @@ from string import Formatter
 from types import MappingProxyType
 from typing import Final
 
+from sublet_quota.amounts.gpu_amounts import format_memory
 from sublet_quota.errors import ReasonError
 from sublet_quota.reasons.counted import counted
 from sublet_quota.reasons.refusal import quoted
@@ -46,6 +47,8 @@ class JobReasonCode(StrEnum):
     """The notebook failed before its first cell, or in none of its cells."""
     SILENTLY_FAILED = "silently-failed"
     RAN_TOO_LONG = "ran-too-long"
+    MORE_THAN_ASKED = "more-than-asked"
+    """The job had more GPU memory than it asked for, longer than its pool's admin allows."""
     LOG_TOO_LONG = "log-too-long"
     STAMPED_LOG_TOO_LONG = "stamped-log-too-long"
     """The log grew too long, with the time of each line, which counts, too."""
@@ -131,6 +134,10 @@ _CLAUSES: Final[Mapping[JobReasonCode, str]] = MappingProxyType(
         JobReasonCode.NOTEBOOK_FAILED: "",
         JobReasonCode.SILENTLY_FAILED: "failed without saying why",
         JobReasonCode.RAN_TOO_LONG: "ran for longer than {limit_s} s",
+        JobReasonCode.MORE_THAN_ASKED: (
+            "had {has_mib} of GPU memory, more than the {asked_mib} it asked for, for longer than "
+            "{over_s}"
+        ),
         JobReasonCode.LOG_TOO_LONG: "its log grew beyond {limit_mib} MiB: print less",
         JobReasonCode.STAMPED_LOG_TOO_LONG: (
             "its log, with the time of each line, grew beyond {limit_mib} MiB: print less"
@@ -280,7 +287,9 @@ def _shown(name: str, value: int | str) -> str:
     match name, value:
         case "gpu_type", str():
             return quoted(value)
-        case (("begins_within_s" | "rest_s"), int()):
+        case (("has_mib" | "asked_mib"), int()):
+            return format_memory(value)
+        case (("begins_within_s" | "rest_s" | "over_s"), int()):
             return f"{value} s" if value % 60 else f"{value // 60} min"
         case "begun_times", int():
             return counted(value, "time")

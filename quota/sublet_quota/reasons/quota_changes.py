@@ -20,9 +20,14 @@ class QuotaChange(StrEnum):
     STAYS = "stays"
     LEAVES_FAILED = "leaves-failed"
     COMES_HOME = "comes-home"
+    GOES_ELSEWHERE = "goes-elsewhere"
+    BEGINS_ELSEWHERE = "begins-elsewhere"
+    OWNER_AT_WORK_THERE = "owner-at-work-there"
+    RUNS_AGAIN = "runs-again"
     BROUGHT_BACK = "brought-back"
     HELD_BACK = "held-back"
     HELD_BACK_FOR_JOB = "held-back-for-job"
+    HELD_BACK_ON_CARD = "held-back-on-card"
     GOES_ON = "goes-on"
     RECHARGED = "recharged"
     RECHARGED_AFTER_LEAVING = "recharged-after-leaving"
@@ -53,6 +58,13 @@ _WORDS: Final[Mapping[QuotaChange, str]] = MappingProxyType(
         QuotaChange.COMES_HOME: (
             "GPU {card} of its node is its group's: it moves there when it is idle"
         ),
+        QuotaChange.GOES_ELSEWHERE: (
+            "it stands still on its card, and GPU {card} of its node is free: it moves there, and "
+            "loses nothing"
+        ),
+        QuotaChange.BEGINS_ELSEWHERE: "it had not begun there, and another GPU is free",
+        QuotaChange.OWNER_AT_WORK_THERE: "an owner is at work on the other GPU",
+        QuotaChange.RUNS_AGAIN: "it runs again where it is",
         QuotaChange.BROUGHT_BACK: "there is room again: it has its place on the card back",
         QuotaChange.HELD_BACK: (
             f"a slice of {{group}} has taken its place below a limit: {_SUSPENDED_MEANWHILE}"
@@ -61,7 +73,11 @@ _WORDS: Final[Mapping[QuotaChange, str]] = MappingProxyType(
             "a guaranteed job of {group} has taken its place below a limit: "
             f"{_SUSPENDED_MEANWHILE}"
         ),
-        QuotaChange.GOES_ON: "there is room below the limit again: it goes on",
+        QuotaChange.HELD_BACK_ON_CARD: (
+            "a job of {group}, which comes before it, runs on its card: it is suspended, loses "
+            "nothing, and goes on as soon as there is room again"
+        ),
+        QuotaChange.GOES_ON: "there is room again: it goes on",
         QuotaChange.RECHARGED: (
             "charged to {group} instead of {former}, which lets a slice of {for_group} in"
         ),

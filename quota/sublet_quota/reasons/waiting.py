@@ -6,15 +6,18 @@ output, panel, widget, spawn page, command line and log say the same. None names
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final, assert_never
+from typing import Final, Literal
 
 from sublet_quota.amounts.gpu_amounts import format_memory
 from sublet_quota.names.ids import GroupName, NodeId
 from sublet_quota.reasons.counted import Counted
 from sublet_quota.reasons.derivation import DocumentLine
+from sublet_quota.reasons.moments import moment_words
 from sublet_quota.reasons.refusal import quoted
+from sublet_quota.reasons.slow_give_back import SlowGiveBack, slow_clause
 
 
 class WaitReason(StrEnum):
@@ -28,6 +31,8 @@ class WaitReason(StrEnum):
     """Other active owners have their turn."""
     CALLED_BACK = "called-back"
     """Those of a lower rank are at work, and what they leave is not enough for this one."""
+    OVER_CAP = "over-cap"
+    """The slice has more than its cap: who keeps to theirs comes first."""
     OWNERS_ACTIVE = "owners-active"
     """A job waits: an owner is active on this GPU."""
     NOT_IDLE_YET = "not-idle-yet"
@@ -44,7 +49,7 @@ class WaitReason(StrEnum):
     UNSUSPENDABLE = "unsuspendable"
     GPU_CLOSED = "gpu-closed"
     HELD_BACK = "held-back"
-    """A job waits: a slice, or a job within a guarantee, has taken its place below a limit."""
+    """A job waits: another has taken its place, below a limit or on its GPU."""
 
 
 class AwaitedMove(StrEnum):
@@ -92,6 +97,8 @@ class QueueReason(StrEnum):
     """The GPUs on which the job would fit are kept for jobs before it."""
     TOO_LITTLE_IDLE = "too-little-idle"
     """No GPU can lend so much now."""
+    GIVE_BACK_TOO_SLOW = "give-back-too-slow"
+    """The job could not leave in time for the owners of slices on any GPU that it may have."""
     HOST_MEMORY = "host-memory"
     """A GPU could lend so much, but its node has no host memory to suspend the job into."""
     LIMIT_FULL = "limit-full"
@@ -102,10 +109,14 @@ class QueueReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class KeptGpu:
-    """The GPU that is kept for a waiting job."""
+    """The GPU that is kept for a waiting job, or the first of several."""
 
     node: NodeId
     index: int
+    at: datetime | None = None
+    """When it begins there at the latest, by how long those there may run; ``None``: not known."""
+    beside: tuple[int, ...] = ()
+    """The others of the same node that are kept for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +148,8 @@ class QueueWait:
     """What the largest GPU gives that is open to the job, where it needs more than that."""
     is_whole: bool = False
     """Whether the job asks for a whole GPU, however large that is."""
+    gpus: int = 1
+    """The number of GPUs, each with as much as it needs."""
     gpu_type: str | None = None
     node: NodeId | None = None
     """The one node on which the job can run, where there is only one."""
@@ -144,15 +157,7 @@ class QueueWait:
     behind: tuple[GroupName | None, ...] = ()
     """The groups whose jobs have the GPUs kept that would do; ``None``: people's in no group."""
     limit: FullLimit | None = None
-
-
-class JobsOff(StrEnum):
-    """Why nobody does anything for a job of a hub whose training jobs are switched off."""
-
-    WAITS = "jobs-off"
-    """The job waits, and is placed by nobody."""
-    UNATTENDED = "jobs-off-unattended"
-    """The job's pod runs on, and nobody may look after it."""
+    slow: SlowGiveBack | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +188,12 @@ _WORDS: Final[Mapping[WaitReason, _Words]] = MappingProxyType(
             "guaranteed. Nothing is lost: your slice goes on as soon as there is room for it, or "
             "they are idle.",
             "those are at work there to whom the room is guaranteed",
+        ),
+        WaitReason.OVER_CAP: _Words(
+            "Your slice has more than its cap, and those on this GPU who keep to theirs come "
+            "first. Nothing is lost: your slice goes on as soon as there is room for all it has. A "
+            "larger slice (resize), or ending a kernel that is needed no more, helps.",
+            "it has more than its cap, and those there who keep to theirs come first",
         ),
         WaitReason.OWNERS_ACTIVE: _Words(
             "The job waits: {others} at work on this GPU.",
@@ -224,9 +235,9 @@ _WORDS: Final[Mapping[WaitReason, _Words]] = MappingProxyType(
             "what holds the room cannot be suspended",
         ),
         WaitReason.HELD_BACK: _Words(
-            "The job waits: a slice, or a guaranteed job, has taken its place below a limit.",
-            "a slice, or a guaranteed job, has taken its place below a limit of its group or its "
-            "owner: it loses nothing, and goes on as soon as there is room below that",
+            "The job waits: another has taken its place, below a limit or on its GPU.",
+            "another has taken its place, below a limit of its group or its owner or on its GPU: "
+            "it loses nothing, and goes on as soon as there is room again",
         ),
         WaitReason.GPU_CLOSED: _Words(
             "This GPU reported an error and takes nothing new. Ask your admin.",
@@ -283,20 +294,6 @@ def wait_clause(reason: WaitReason) -> str:
     return _WORDS[reason].clause
 
 
-def jobs_off_clause(why: JobsOff) -> str:
-    """Return why nobody does anything for a job, for its owner."""
-    match why:
-        case JobsOff.WAITS:
-            return "waits until an administrator switches training jobs on again"
-        case JobsOff.UNATTENDED:
-            return (
-                "training jobs are switched off: its pod is left to itself, and whether it ends is "
-                "seen when an administrator switches them on again"
-            )
-        case _:
-            assert_never(why)
-
-
 def queue_clause(wait: QueueWait) -> str:
     """Return why a job is still in the queue, to stand behind a colon."""
     there = "" if wait.node is None else f" of {wait.node}"
@@ -312,9 +309,7 @@ def queue_clause(wait: QueueWait) -> str:
                 f"open to jobs now gives {format_memory(wait.largest_mib)}"
             )
         case QueueReason.GPU_KEPT:
-            kept = wait.kept
-            gpu = "a GPU" if kept is None else f"GPU {kept.index} of {kept.node}"
-            why = f"needs {_needed(wait)}: {gpu} is kept for it until the jobs there are done"
+            why = f"needs {_needed(wait)}: {_kept(wait.kept)}"
         case QueueReason.BEHIND_OTHERS:
             why = (
                 f"needs {_needed(wait)}, and the GPUs{there} that could give that are kept for "
@@ -324,17 +319,35 @@ def queue_clause(wait: QueueWait) -> str:
             why = _full(wait.limit)
         case QueueReason.NOT_ALLOWED:
             why = f"the GPUs{there} that are open to jobs now are of types or sizes not allowed it"
-        case QueueReason.TOO_LITTLE_IDLE | QueueReason.HOST_MEMORY:
-            why = f"needs {_needed(wait)}{_too_little(wait, there)}"
         case _:
-            assert_never(wait.reason)
+            why = f"needs {_needed(wait)}{_lacking(wait.reason, wait, there)}"
     if wait.node is not None:
         why += f"; it runs on {wait.node} alone, where its owner's files are in use"
     return why
 
 
-def _too_little(wait: QueueWait, there: str) -> str:
-    if wait.reason is QueueReason.HOST_MEMORY:
+def _kept(kept: KeptGpu | None) -> str:
+    """Return which GPU is kept for a job, and until when."""
+    if kept is None:
+        return "a GPU is kept for it until the jobs there are done"
+    last = "" if kept.at is None else f", at {moment_words(kept.at)} at the latest"
+    until = f"kept for it until the jobs there are done{last}"
+    if not kept.beside:
+        return f"GPU {kept.index} of {kept.node} is {until}"
+    *others, one = sorted((kept.index, *kept.beside))
+    return f"GPUs {', '.join(map(str, others))} and {one} of {kept.node} are {until}"
+
+
+def _lacking(
+    reason: Literal[
+        QueueReason.TOO_LITTLE_IDLE, QueueReason.HOST_MEMORY, QueueReason.GIVE_BACK_TOO_SLOW
+    ],
+    wait: QueueWait,
+    there: str,
+) -> str:
+    if reason is QueueReason.GIVE_BACK_TOO_SLOW:
+        return slow_clause(wait.slow, there, is_whole=wait.is_whole)
+    if reason is QueueReason.HOST_MEMORY:
         return (
             f", and where a GPU{there} could lend that the node has host memory for "
             f"{format_memory(wait.host_mib)} more to suspend it into: it begins when jobs or "
@@ -373,6 +386,8 @@ def _of_whom(groups: tuple[GroupName | None, ...]) -> str:
 
 def _needed(wait: QueueWait) -> str:
     amount = format_memory(wait.need_mib or 0)
+    if wait.gpus > 1:
+        return f"{wait.gpus} {'whole ' if wait.is_whole else ''}GPUs of one node ({amount} of each)"
     return f"a whole GPU ({amount})" if wait.is_whole else amount
 
 

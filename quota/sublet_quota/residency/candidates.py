@@ -14,16 +14,18 @@ class _Kind(IntEnum):
     """What a slice is among those that could leave: lower ones leave first."""
 
     ON_ITS_WAY = 0
-    JOB = 1
-    IDLE = 2
-    UNSUSPENDABLE_JOB = 3
+    OVER_CAP = 1
+    """A slice with more than its cap, that can be suspended and is not kept by its owner."""
+    JOB = 2
+    IDLE = 3
+    UNSUSPENDABLE_JOB = 4
     """A job that would be evicted: that is the last resort before anybody's wish or work is in the
     way.
     """
-    KEPT = 4
-    ACTIVE = 5
+    KEPT = 5
+    ACTIVE = 6
     """An owner at work, or an entitled job, each without a seat."""
-    UNSUSPENDABLE_ENTITLED_JOB = 6
+    UNSUSPENDABLE_ENTITLED_JOB = 7
     """An entitled job that would be evicted: only for those who are entitled to the room, too."""
 
 
@@ -79,6 +81,8 @@ class SuspendCandidate:
         return not_before is None or not_before <= snapshot.now
 
 
+_FEW: Final = 8
+"""Of so many the ones that leave are found by trying all."""
 _EVICTED: Final = (_Kind.UNSUSPENDABLE_JOB, _Kind.UNSUSPENDABLE_ENTITLED_JOB)
 
 
@@ -107,6 +111,11 @@ def _kind_of(snapshot: GpuSnapshot, view: SliceView) -> _Kind | None:
         entitled = view.is_entitled_job
         evicted = _Kind.UNSUSPENDABLE_ENTITLED_JOB if entitled else _Kind.UNSUSPENDABLE_JOB
         return evicted if view.is_job else None
+    within = _kind_within_cap(snapshot, view)
+    return _Kind.OVER_CAP if view.is_over_cap and within is not _Kind.KEPT else within
+
+
+def _kind_within_cap(snapshot: GpuSnapshot, view: SliceView) -> _Kind:
     if view.is_job and not view.is_entitled_job:
         return _Kind.JOB
     if view.active:
@@ -123,8 +132,12 @@ def _host_mib(room: Room, view: SliceView, kind: _Kind) -> int:
 
 def _order(snapshot: GpuSnapshot, candidate: SuspendCandidate) -> tuple[int, int, float, SliceId]:
     view = candidate.view
+    if candidate.kind is _Kind.OVER_CAP:
+        within = _kind_within_cap(snapshot, view)
+        return (candidate.kind, within, view.since.timestamp(), view.slice_id)
     if view.is_job and candidate.kind is not _Kind.ACTIVE:
-        return (candidate.kind, -view.entitlement, 0.0, view.slice_id)
+        # Of jobs that are equally entitled the small ones come first: they are out sooner.
+        return (candidate.kind, -view.entitlement, float(candidate.host_mib), view.slice_id)
     began = (view.turn_since or view.since) if view.active else view.since
     return (candidate.kind, -line_of(snapshot, view), began.timestamp(), view.slice_id)
 
@@ -134,39 +147,110 @@ def choose_candidates(
 ) -> tuple[SuspendCandidate, ...]:
     """Return those that together make the room, first ones first; the unneeded are spared.
 
-    Where the host's memory is too small to take the first ones, the largest are tried. An empty
-    tuple when nothing is needed, or it is not enough.
+    The order says up to whom somebody may have to leave; of those, the ones leave that are done
+    soonest: the fewest bytes that are enough. Where the host's memory is too small to take the
+    first ones, the largest are tried. An empty tuple when nothing is needed, or it is not enough.
     """
-    chosen = _gather(candidates, shortfall_mib, host_free_mib)
-    if not chosen and sum(c.host_mib for c in candidates) > host_free_mib:
-        by_size = sorted(candidates, key=lambda c: (-c.room_mib, c.slice_id))
-        chosen = _gather(by_size, shortfall_mib, host_free_mib)
-    return tuple(c for c in candidates if c.slice_id in chosen) if chosen else ()
+    chosen = _fewest_bytes(_gather(candidates, shortfall_mib, host_free_mib), shortfall_mib)
+    ids = {c.view.slice_id for c in chosen}
+    return tuple([c for c in candidates if c.view.slice_id in ids]) if ids else ()
 
 
 def _gather(
+    candidates: Sequence[SuspendCandidate], shortfall_mib: int, host_free_mib: int
+) -> list[SuspendCandidate]:
+    """Return the first ones that are enough, the unneeded among them included; none, if never."""
+    gathered = _first_enough(candidates, shortfall_mib, host_free_mib)
+    if not gathered and sum(c.host_mib for c in candidates) > host_free_mib:
+        by_size = sorted(candidates, key=lambda c: (-c.room_mib, c.slice_id))
+        return _first_enough(by_size, shortfall_mib, host_free_mib)
+    return gathered
+
+
+def _first_enough(
     candidates: Iterable[SuspendCandidate], shortfall_mib: int, host_free_mib: int
-) -> dict[SliceId, SuspendCandidate]:
-    chosen: dict[SliceId, SuspendCandidate] = {}
+) -> list[SuspendCandidate]:
+    gathered: list[SuspendCandidate] = []
     gathered_mib = in_host_mib = 0
     for candidate in candidates:
         if gathered_mib >= shortfall_mib:
             break
         if in_host_mib + candidate.host_mib <= host_free_mib:
-            chosen[candidate.slice_id] = candidate
+            gathered.append(candidate)
             gathered_mib += candidate.room_mib
             in_host_mib += candidate.host_mib
-    if gathered_mib < shortfall_mib:
-        return {}
-    last_kind = max((c.kind for c in chosen.values()), default=_Kind.JOB)
-    for candidate in tuple(chosen.values()):
-        # A job that was first to go is not spared for an owner's slice that would do alone,
-        # and who is on its way already leaves anyhow.
-        spared = candidate.kind > _Kind.JOB or candidate.kind is last_kind
-        if spared and gathered_mib - candidate.room_mib >= shortfall_mib:
-            del chosen[candidate.slice_id]
-            gathered_mib -= candidate.room_mib
+    return gathered if gathered_mib >= shortfall_mib else []
+
+
+def _fewest_bytes(
+    gathered: Sequence[SuspendCandidate], shortfall_mib: int
+) -> Sequence[SuspendCandidate]:
+    """Return those of these that leave, so that it is enough.
+
+    A job that was first to go is not spared for an owner's slice that would do alone, and who is on
+    its way already leaves anyhow.
+    """
+    last_kind = max([c.kind for c in gathered], default=_Kind.JOB)
+    fixed = [c for c in gathered if c.kind <= _Kind.JOB and c.kind is not last_kind]
+    free = [c for c in gathered if c.kind > _Kind.JOB or c.kind is last_kind]
+    need_mib = shortfall_mib - sum(c.room_mib for c in fixed)
+    rooms = [c.room_mib for c in free]
+    if rooms and sum(rooms) - min(rooms) < need_mib:
+        return gathered
+    return (
+        *fixed,
+        *(_Fewest(free).find(need_mib) if len(free) <= _FEW else _spare(free, need_mib)),
+    )
+
+
+def _spare(free: Sequence[SuspendCandidate], need_mib: int) -> list[SuspendCandidate]:
+    """Return these but for the unneeded, of which the first ones are spared."""
+    left_mib = sum(c.room_mib for c in free)
+    chosen = []
+    for candidate in free:
+        if left_mib - candidate.room_mib >= need_mib:
+            left_mib -= candidate.room_mib
+        else:
+            chosen.append(candidate)
     return chosen
+
+
+_Cost = tuple[int, int, int]
+"""How many are ended, how many bytes move, in MiB, and of how many slices."""
+
+
+class _Fewest:
+    """The search for the ones among a few that make enough room at the least cost.
+
+    None is ended for the sake of bytes. Of what costs the same, the first ones leave.
+    """
+
+    def __init__(self, free: Sequence[SuspendCandidate]) -> None:
+        self._free = free
+        rooms = [c.room_mib for c in free]
+        self._room_from = [sum(rooms[at:]) for at in range(len(free) + 1)]
+        self._best: tuple[_Cost, tuple[SuspendCandidate, ...]] | None = None
+
+    def find(self, need_mib: int) -> tuple[SuspendCandidate, ...]:
+        """Return those that make so much room; none, if all do not."""
+        self._try(0, need_mib, (0, 0, 0), ())
+        return () if self._best is None else self._best[1]
+
+    def _try(
+        self, at: int, need_mib: int, cost: _Cost, chosen: tuple[SuspendCandidate, ...]
+    ) -> None:
+        if self._best is not None and cost >= self._best[0]:
+            return
+        if need_mib <= 0:
+            self._best = cost, chosen
+            return
+        if self._room_from[at] < need_mib:
+            return
+        candidate = self._free[at]
+        ended, moved_mib, count = cost
+        with_it = (ended + candidate.by_eviction, moved_mib + candidate.host_mib, count + 1)
+        self._try(at + 1, need_mib - candidate.room_mib, with_it, (*chosen, candidate))
+        self._try(at + 1, need_mib, cost, chosen)
 
 
 class RoomMaking:
@@ -219,4 +303,4 @@ class RoomMaking:
             return True
         ids = {c.slice_id for c in stay}
         candidates = [c for c in self._candidates if c.slice_id not in ids]
-        return bool(choose_candidates(candidates, shortfall_mib, host_free_mib))
+        return bool(_gather(candidates, shortfall_mib, host_free_mib))

@@ -113,15 +113,16 @@ def _is_in_the_way(reserve: Reserve, job: SliceView, staying: Sequence[SliceView
     return may_leave and not reserve.is_left_beside_jobs(staying)
 
 
-def _order_of_jobs(job: SliceView) -> tuple[bool, int, int, SliceId]:
+def _order_of_jobs(job: SliceView) -> tuple[bool, bool, int, int, SliceId]:
     # Who runs goes on, who has begun comes before who has not: so a new rank throws nobody out.
+    # Behind all who keep to what they asked for comes who does not.
     if job.gate_open:
         stage = 0
     elif job.held_mib > 0:
         stage = 1
     else:
         stage = 2 if job.image_mib > 0 else 3
-    return (not job.is_entitled_job, stage, job.entitlement, job.slice_id)
+    return (job.is_over_cap, not job.is_entitled_job, stage, job.entitlement, job.slice_id)
 
 
 def _why_not_now(room: Room, job: SliceView, seated: Sequence[SliceView]) -> WaitReason | None:
@@ -135,14 +136,40 @@ def _why_not_now(room: Room, job: SliceView, seated: Sequence[SliceView]) -> Wai
     if snapshot.pause_only and not job.gate_open:
         # Once it is there it could not be made to leave: one that is away waits, too.
         return snapshot.pause_only
-    if not _has_begun(job):
+    if not _has_begun(job) or (job.is_over_cap and job.unsuspendable is None):
         # One that has begun was let in by this rule: a rate that falls later strands nobody.
+        # But it was let in with what it asked for, and not with more.
         jobs_mib = sum(room.full_mib[s.slice_id] for s in (*seated, job))
+        jobs_mib += _standing_mib(room, job, seated)
         last = Rank.ENTITLED_IN_PART if job.is_entitled_job else Rank.CALLED_BACK
         may_be_in_the_way = _owners_mib(room, last) + jobs_mib > snapshot.usable_mib
         if may_be_in_the_way and jobs_mib > _leaving_in_time_mib(snapshot):
             return WaitReason.GIVE_BACK_TOO_SLOW
     return None
+
+
+def _standing_mib(room: Room, job: SliceView, seated: Sequence[SliceView]) -> int:
+    """Return what jobs without a seat have here, which must leave for an owner, too.
+
+    An entitled job does not wait for those that are not; and who is ended takes no time.
+    """
+    comes = {job.slice_id, *(s.slice_id for s in seated)}
+    return sum(
+        room.committed_mib[s.slice_id] if job.is_over_cap else _asked_mib(room, s)
+        for s in room.views
+        if s.is_job
+        and s.slice_id not in comes
+        and s.unsuspendable is None
+        and (s.is_entitled_job or not job.is_entitled_job)
+    )
+
+
+def _asked_mib(room: Room, view: SliceView) -> int:
+    """Return what a slice takes here, but not what it has beyond its cap.
+
+    Nobody waits for that, and who has it makes way.
+    """
+    return min(room.committed_mib[view.slice_id], view.cap_mib)
 
 
 def _owners_mib(room: Room, last: Rank) -> int:
@@ -168,4 +195,5 @@ def _wait_for_room(
         and (s.slice_id in stays or not making.includes(s))
         and (s.slice_id in stays or room.committed_mib[s.slice_id] > 0)
     )
-    return Waiting(job, WaitReason.NOT_IDLE_YET, in_the_way)
+    reason = WaitReason.OVER_CAP if job.is_over_cap else WaitReason.NOT_IDLE_YET
+    return Waiting(job, reason, in_the_way)

@@ -23,6 +23,7 @@ from sublet_quota.residency.actions import (
     Unpause,
     Wait,
 )
+from sublet_quota.residency.calm import decide_calm
 from sublet_quota.residency.candidates import SuspendCandidate, choose_candidates, list_candidates
 from sublet_quota.residency.idle_return import bring_home
 from sublet_quota.residency.lending import seat_beside_owners, seat_jobs
@@ -31,7 +32,8 @@ from sublet_quota.residency.room import Room, is_moving, line_of, measure_room
 from sublet_quota.residency.seats import SeatPlan
 from sublet_quota.residency.snapshot import GpuSnapshot, SliceView, TransitionKind
 
-_BEHIND_OWNERS: Final = (WaitReason.TURN, WaitReason.CALLED_BACK)
+_CALLED_BACK: Final = (WaitReason.CALLED_BACK, WaitReason.OVER_CAP)
+_BEHIND_OWNERS: Final = (WaitReason.TURN, *_CALLED_BACK)
 
 
 def decide(snapshot: GpuSnapshot) -> Decision:
@@ -40,6 +42,12 @@ def decide(snapshot: GpuSnapshot) -> Decision:
     The same snapshot gives the same answer. At most one action moves memory, and none does
     while a transition is in flight.
     """
+    calm = decide_calm(snapshot)
+    return decide_by_plan(snapshot) if calm is None else calm
+
+
+def decide_by_plan(snapshot: GpuSnapshot) -> Decision:
+    """Return the decision by a plan of who should be on the GPU, calm or not."""
     plan, pauses, room = _plan(snapshot)
     course = _Course(room, plan)
     course.actions.extend(pauses)
@@ -51,10 +59,10 @@ def decide(snapshot: GpuSnapshot) -> Decision:
         else:
             course.bring_on(view)
     for waiting in plan.waiting:
-        course.wait(waiting.view, waiting.reason, waiting.waits_for)
+        course.wait(waiting.view, waiting.reason, waiting.waits_for, waiting.ending)
     course.make_reserved_room()
     course.turn_back_a_pointless_suspend()
-    course.suspend_who_is_held_back()
+    course.suspend_who_stands_in_the_way()
     if not course.memory_moves and not course.is_short and not course.an_owner_waits():
         reserved_mib = 0 if course.reserve is None else course.reserve.mib
         returning = bring_home(room, plan, course.free_mib, reserved_mib)
@@ -176,7 +184,7 @@ class _Course:
         """
         for waiting in self.plan.waiting:
             view = waiting.view
-            is_behind = waiting.reason is WaitReason.CALLED_BACK or view.rests_since is not None
+            is_behind = waiting.reason in _CALLED_BACK or view.rests_since is not None
             if is_behind and view.gate_open:
                 yield from waiting.waits_for
 
@@ -275,15 +283,22 @@ class _Course:
         if wanted_back or nobody_needs_it:
             self.actions.append(Undo(transition.slice_id))
 
-    def suspend_who_is_held_back(self) -> None:
-        """Begin to suspend a job that is held back, where no other move is due: it leaves its room.
+    def suspend_who_stands_in_the_way(self) -> None:
+        """Begin to suspend a job that is to leave its room, where no other move is due.
 
-        One that cannot be suspended is paused, as others of its kind are.
+        It is held back, or has grown so far beyond what it asked for that it would not be out of an
+        owner's way in time. One that cannot be suspended is paused, as others of its kind are.
         """
         if self.memory_moves or self.is_short:
             return
+        too_slow = {
+            each.view.slice_id
+            for each in self.plan.waiting
+            if each.reason is WaitReason.GIVE_BACK_TOO_SLOW and each.view.is_over_cap
+        }
         for candidate in self._candidates:
-            is_due = candidate.view.held_back and not candidate.by_eviction
+            stands = candidate.view.held_back or candidate.slice_id in too_slow
+            is_due = stands and not candidate.by_eviction
             fits = candidate.host_mib <= self._host_free_mib
             if is_due and fits and candidate.may_begin(self.room.snapshot):
                 self.actions.append(Suspend(candidate.slice_id, None))
@@ -297,11 +312,20 @@ class _Course:
         return any(s.slice_id in (behind if s.is_job else waiting) for s in self.room.views)
 
     def wait(
-        self, view: SliceView, reason: WaitReason, waits_for: tuple[SliceView, ...] = ()
+        self,
+        view: SliceView,
+        reason: WaitReason,
+        waits_for: tuple[SliceView, ...] = (),
+        ending: tuple[SliceView, ...] = (),
     ) -> None:
-        """Note that this slice waits, behind all that were noted before."""
-        turns = [s.turn_since for s in waits_for if s.turn_since is not None and s.takes_turns]
-        ends = max(turns) + self.room.snapshot.settings.turn if turns else None
+        """Note that this slice waits, behind all that were noted before.
+
+        ``ending``: whose turns' end is enough, where not all of ``waits_for`` have to end.
+        """
+        ends = None
+        if reason is WaitReason.TURN:
+            turns = [s for s in ending or waits_for if s.turn_since is not None and s.takes_turns]
+            ends = self.room.turns.last_end(turns, view)
         self.waits.append(
             Wait(
                 slice_id=view.slice_id,
@@ -310,7 +334,7 @@ class _Course:
                 waits_for=tuple(dict.fromkeys(s.slice_id for s in waits_for)),
                 need_mib=self.room.full_mib[view.slice_id],
                 free_mib=max(0, self.free_mib),
-                turn_ends=ends if reason is WaitReason.TURN else None,
+                turn_ends=ends,
                 rank=view.rank,
             )
         )

@@ -5,15 +5,19 @@ it, and no move in flight may still need it.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.names.ids import SliceId
 from sublet_quota.residency.snapshot import GpuSnapshot, Rank, SliceView, TransitionKind
+from sublet_quota.residency.turns import Turns
 
-_AT_REST: Final = 2 * (max(Rank) + 1)
-BEHIND_RESERVE: Final = frozenset({2 * Rank.BORROWED + 1, 2 * Rank.CALLED_BACK + 1, _AT_REST + 1})
+_OVER_CAP: Final = 2 * (max(Rank) + 1)
+_AT_REST: Final = _OVER_CAP + 2
+BEHIND_RESERVE: Final = frozenset(
+    {2 * Rank.BORROWED + 1, 2 * Rank.CALLED_BACK + 1, _OVER_CAP + 1, _AT_REST + 1}
+)
 """The lines that have only what a reservation leaves."""
 
 
@@ -34,6 +38,7 @@ class Room:
     free_mib: int
     """The memory that may be promised or filled now; below zero where more is taken than is there.
     """
+    turns: Turns = field(compare=False)
 
     def need_mib(self, view: SliceView) -> int:
         """Return how much more the slice would take with its whole cap promised."""
@@ -49,8 +54,9 @@ def measure_room(snapshot: GpuSnapshot) -> Room:
     by_id = sorted(snapshot.slices, key=lambda s: s.slice_id)
     views = tuple(_as_ranked_here(snapshot, s) for s in by_id)
     full = {s.slice_id: full_mib(snapshot, s) for s in views}
-    committed = {s.slice_id: _committed_mib(snapshot, s, full[s.slice_id]) for s in views}
-    return Room(snapshot, views, full, committed, snapshot.usable_mib - sum(committed.values()))
+    committed = {s.slice_id: committed_mib(snapshot, s, full[s.slice_id]) for s in views}
+    free_mib = snapshot.usable_mib - sum(committed.values())
+    return Room(snapshot, views, full, committed, free_mib, Turns(snapshot))
 
 
 def _as_ranked_here(snapshot: GpuSnapshot, view: SliceView) -> SliceView:
@@ -84,7 +90,8 @@ def _total_mib(snapshot: GpuSnapshot, view: SliceView) -> int:
     return view.held_mib + view.image_mib
 
 
-def _committed_mib(snapshot: GpuSnapshot, view: SliceView, full: int) -> int:
+def committed_mib(snapshot: GpuSnapshot, view: SliceView, full: int) -> int:
+    """Return what a slice takes now, with promises and moves; ``full``: what it is owed."""
     transition = snapshot.transition
     if transition is not None and transition.slice_id == view.slice_id:
         if transition.kind is TransitionKind.RESUMING and view.active:
@@ -130,13 +137,17 @@ def makes_way(snapshot: GpuSnapshot, view: SliceView) -> bool:
 def line_of(snapshot: GpuSnapshot, view: SliceView) -> int:
     """Return in which line a slice with work stands for its room: lower ones come first.
 
-    That is its rank's. Behind them all is an owner who is at rest: at once where it has no seat,
-    for nothing of it waits; with one after a whole turn, so that nobody moves for every pause.
-    Where something is reserved, who makes way for that comes in each case behind who does not.
+    That is its rank's. Behind them all is who has more than its cap, whatever its rank: nobody who
+    keeps to theirs waits for that. Behind these is an owner who is at rest: at once where it has no
+    seat, for nothing of it waits; with one after a whole turn, so that nobody moves for every
+    pause. Where something is reserved, who makes way for that comes in each case behind who does
+    not.
     """
     since = view.rests_since
     seated = since is None or (view.gate_open and snapshot.now - since < snapshot.settings.turn)
-    line = 2 * view.turn_rank if seated else _AT_REST
+    line = _AT_REST
+    if seated:
+        line = _OVER_CAP if view.is_over_cap else 2 * view.turn_rank
     return line + (not view.is_job and makes_way(snapshot, view))
 
 

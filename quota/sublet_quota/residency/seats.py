@@ -6,14 +6,18 @@ it. Those of a lower rank are seated first, and never wait for a turn of a highe
 of those is in the way loses its seat at once, as few as must. Beside owners at work, jobs within
 their groups' guarantees take turns with the slices that are borrowed.
 
+Who has more than its cap has no rank: it comes behind all at work who keep to theirs, takes turns
+with its like in what these leave, and loses its seat at once where theirs would not fit beside it.
+
 An owner who is known to do nothing, though its slice still counts as active, keeps nobody at work
 from running for longer than a turn: where turns end it goes first, after a turn at rest it comes
 behind everybody with work, of whatever rank, and nobody's turn ends for it until it runs a cell.
 
-Where those of one rank do not fit together the one who waited longest comes next, as soon as the
-turns of enough others are over. Who comes later may take room meanwhile only where that does not
-put off the one in front: so it is never passed over, and the wait of each is one turn (and the
-moves) for each owner of its rank who waited longer, in the room that lower ranks leave.
+Where those of one rank do not fit together the one who waited longest comes next, newcomers sooner
+(``turns``), as soon as the turns of enough others are over. Who comes later may take room meanwhile
+only where that does not put off the one in front: so it is never passed over, and the wait of each
+is one turn (and the moves) for each owner of its rank who waited longer, and the first turns of
+those who come new, in the room that lower ranks leave.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -27,7 +31,8 @@ from sublet_quota.residency.candidates import RoomMaking, SuspendCandidate
 from sublet_quota.residency.left_room import ComingTurn, LeftRoom
 from sublet_quota.residency.reserve import reserve_of
 from sublet_quota.residency.room import BEHIND_RESERVE, Room, kept_from_jobs, line_of
-from sublet_quota.residency.snapshot import GpuSnapshot, Rank, SliceView
+from sublet_quota.residency.snapshot import Rank, SliceView
+from sublet_quota.residency.turns import order_of_coming
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,8 @@ class Waiting:
     view: SliceView
     reason: WaitReason
     waits_for: tuple[SliceView, ...] = ()
+    ending: tuple[SliceView, ...] = ()
+    """Whose turns' end is enough, of those; empty where it takes all, or more."""
 
 
 @dataclass(slots=True)
@@ -68,12 +75,12 @@ def seat_owners(
     for line in sorted(set(lines.values())):
         if reserve is not None:
             left = replace(left, reserve=reserve if line in BEHIND_RESERVE else None)
-        turns = _OfOneRank(room, left)
-        of_rank = turns.plan([s for s in at_work if lines[s.slice_id] == line])
+        of_line = _OfOneRank(room, left)
+        of_rank = of_line.plan([s for s in at_work if lines[s.slice_id] == line])
         plan.seated.extend(of_rank.seated)
         plan.waiting.extend(of_rank.waiting)
         if line < last:
-            left = turns.left_to_the_next_rank()
+            left = of_line.left_to_the_next_rank()
     return plan
 
 
@@ -82,6 +89,7 @@ class _OfOneRank:
 
     def __init__(self, room: Room, left: LeftRoom) -> None:
         self._room = room
+        self._turns = room.turns
         self._left = left
         """What the lower ranks leave to this one."""
         self._seated: list[SliceView] = []
@@ -101,7 +109,8 @@ class _OfOneRank:
         if any(s.turn_rank >= Rank.BORROWED or _is_away_at_rest(s) for s in at_work):
             # Nobody of those is worth the end of an entitled job.
             self._left = replace(self._left, making=self._left.making.for_who_borrows())
-        for view in sorted((s for s in at_work if not s.gate_open), key=_waited_since):
+        coming = partial(order_of_coming, self._room.snapshot)
+        for view in sorted((s for s in at_work if not s.gate_open), key=coming):
             self._seat(view)
         return SeatPlan(self._seated, [*self._waiting, *self._turn_over])
 
@@ -113,9 +122,7 @@ class _OfOneRank:
 
     def _keep_seats(self, views: Iterable[SliceView]) -> None:
         """Keep the seats there are. Should they not fit any more, the latest lose theirs."""
-        in_order = sorted(
-            views, key=lambda s: (not self._is_immovable(s), s.is_over_cap, _turn_since(s))
-        )
+        in_order = sorted(views, key=lambda s: (not self._is_immovable(s), _turn_since(s)))
         for view in in_order:
             if self._is_immovable(view) or self._left.fits_among_equals(*self._seated, view):
                 self._seated.append(view)
@@ -164,8 +171,10 @@ class _OfOneRank:
             self._turn_over.extend(Waiting(s, WaitReason.TURN, (view,)) for s in ended)
         else:
             self._front = view
-            self._beside_front = [*self._who_stays_for(view), view]
-            self._waiting.append(Waiting(view, WaitReason.TURN, tuple(self._seated)))
+            stay = self._who_stays_for(view)
+            self._beside_front = [*stay, view]
+            ending = tuple(s for s in self._seated if s not in stay)
+            self._waiting.append(Waiting(view, WaitReason.TURN, tuple(self._seated), ending))
 
     def _seat_beside_front(self, view: SliceView, front: SliceView) -> None:
         if self._fits(*self._seated, view) and self._fits(*self._beside_front, view):
@@ -182,15 +191,17 @@ class _OfOneRank:
 
     def _turns_to_end(self, view: SliceView) -> tuple[SliceView, ...]:
         """Return whose turns end for a slice: rather of those at rest, where any has to."""
-        snapshot = self._room.snapshot
         movable = [
             s for s in self._seated if s.turn_since is not None and not self._is_immovable(s)
         ]
-        over = [s for s in movable if _is_turn_over(snapshot, s)]
+        over = [s for s in movable if self._turns.is_over(s)]
         ended = self._fewest_of(over, self._fits, view)
+        if not ended and view.is_newcomer:
+            over = [s for s in movable if self._turns.is_over(s, for_a_newcomer=True)]
+            ended = self._fewest_of(over, self._fits, view)
         if not ended or all(s.rests_since is None for s in movable):
             return ended
-        leaving = [s for s in movable if s.rests_since is not None or _is_turn_over(snapshot, s)]
+        leaving = [s for s in movable if s.rests_since is not None or s in over]
         return self._fewest_of(leaving, self._fits, view) or ended
 
     def _fewest_of(
@@ -198,8 +209,7 @@ class _OfOneRank:
     ) -> tuple[SliceView, ...]:
         """Return who has to go of these until the others fit, with who comes; none, if never.
 
-        Over their cap first, then who is at rest, then the longest turns; last who cannot be
-        suspended.
+        Who is at rest first, then the longest turns; last who cannot be suspended.
         """
         staying = {s.slice_id: s for s in (*self._seated, *coming)}
         ended: list[SliceView] = []
@@ -216,15 +226,22 @@ class _OfOneRank:
                 ended.remove(spared)
         return tuple(ended)
 
-    def _order_of_leaving(self, view: SliceView) -> tuple[bool, bool, bool, datetime, SliceId]:
+    def _order_of_leaving(self, view: SliceView) -> tuple[bool, bool, datetime, SliceId]:
         works = view.rests_since is None
-        return (self._is_immovable(view), not view.is_over_cap, works, *_turn_since(view))
+        return (self._is_immovable(view), works, *_turn_since(view))
+
+    def _order_of_ending(
+        self, front: SliceView, view: SliceView
+    ) -> tuple[bool, bool, datetime, SliceId]:
+        """Return the key by which turns end; last come those with a seat that are not there yet."""
+        ends = self._turns.ends(view, front)
+        return (ends is None, view.rests_since is None, ends or view.since, view.slice_id)
 
     def _who_stays_for(self, front: SliceView) -> list[SliceView]:
         """Return who is still seated once enough turns are over for the one in front."""
         staying = {s.slice_id: s for s in self._seated}
         leaving = [s for s in self._seated if not self._is_immovable(s)]
-        for seated in sorted(leaving, key=_turn_order):
+        for seated in sorted(leaving, key=partial(self._order_of_ending, front)):
             del staying[seated.slice_id]
             if self._fits(*staying.values(), front):
                 break
@@ -268,22 +285,8 @@ def _is_immovable(room: Room, view: SliceView) -> bool:
     return view.unsuspendable is not None or room.snapshot.pause_only is not None
 
 
-def _waited_since(view: SliceView) -> tuple[datetime, SliceId]:
-    return (view.waiting_since or view.since, view.slice_id)
-
-
 def _turn_since(view: SliceView) -> tuple[datetime, SliceId]:
     return (view.turn_since or view.since, view.slice_id)
-
-
-def _turn_order(view: SliceView) -> tuple[bool, bool, datetime, SliceId]:
-    """Return the key by which turns end; last come those with a seat that are not there yet."""
-    return (view.turn_since is None, view.rests_since is None, *_turn_since(view))
-
-
-def _is_turn_over(snapshot: GpuSnapshot, view: SliceView) -> bool:
-    since = view.turn_since
-    return since is not None and snapshot.now - since >= snapshot.settings.turn
 
 
 def _is_away_at_rest(view: SliceView) -> bool:
@@ -295,6 +298,8 @@ def _why_after(view: SliceView, takers: Sequence[SliceView]) -> WaitReason:
 
     After nobody it comes where its room is reserved.
     """
+    if takers and view.is_over_cap:
+        return WaitReason.OVER_CAP
     if not takers and view.rank is Rank.BORROWED:
         return WaitReason.RESERVED
     by_rank = all(taker.turn_rank < view.turn_rank for taker in takers)

@@ -6,7 +6,7 @@ more. All amounts are MiB.
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import IntEnum, StrEnum
+from enum import Enum, IntEnum, StrEnum
 
 from sublet_quota.errors import SubletQuotaError
 from sublet_quota.life_cycles.slice_states import SliceState
@@ -36,6 +36,16 @@ class Rank(IntEnum):
     """Had because others left room."""
     CALLED_BACK = 3
     """Others are due its place: it runs only in room that nobody of a lower rank wants."""
+
+
+class TurnKind(Enum):
+    """What the next turn of a slice with work is, or the one that it has."""
+
+    USUAL = "usual"
+    FIRST = "first"
+    """An owner's first after a rest: it comes soon, and does not grow with what it costs."""
+    WHOLE = "whole"
+    """The last one was shorter than the pool's: nobody who comes ends this one early."""
 
 
 class TransitionKind(StrEnum):
@@ -98,12 +108,14 @@ class SliceView:
     """Since when an active slice with a closed gate waits for its room."""
     turn_since: datetime | None = None
     """Since when the slice's gate is open; ``None`` while it is closed."""
+    turn_kind: TurnKind = TurnKind.USUAL
+    """What this turn is, or the one that the slice waits for."""
     rank: Rank = Rank.BORROWED
     """By which right the slice is here."""
     entitlement: int = 0
     """A job's place among the jobs; 0 for the most entitled."""
     held_back: bool = False
-    """Whether a job stands still, as another slice has taken its place below a limit."""
+    """Whether a job stands still, as another slice has taken its place."""
     kept_until: datetime | None = None
     """Until when the slice's owner said "do not lend mine"."""
     runs_a_cell: bool = False
@@ -139,17 +151,22 @@ class SliceView:
     @property
     def is_entitled_job(self) -> bool:
         """Whether the slice belongs to a job that is within its group's guarantee."""
-        return self.is_job and self.rank < Rank.BORROWED
+        return self.holder is Holder.JOB and self.rank < Rank.BORROWED
 
     @property
     def takes_turns(self) -> bool:
         """Whether the slice has work and a seat of its own: an owner's, or an entitled job's."""
-        return self.active and (not self.is_job or self.is_entitled_job)
+        return self.active and (self.holder is not Holder.JOB or self.rank < Rank.BORROWED)
+
+    @property
+    def is_newcomer(self) -> bool:
+        """Whether an owner has, or waits for, the first turn after a rest."""
+        return self.turn_kind is TurnKind.FIRST and self.holder is not Holder.JOB
 
     @property
     def turn_rank(self) -> Rank:
         """The rank among whose slices this one takes turns: of a job, who borrows."""
-        return Rank.BORROWED if self.is_job else self.rank
+        return Rank.BORROWED if self.holder is Holder.JOB else self.rank
 
     @property
     def on_gpu(self) -> bool:
@@ -163,8 +180,11 @@ class SliceView:
 
     @property
     def is_over_cap(self) -> bool:
-        """Whether the slice holds more than its cap."""
-        return self.held_mib > self.cap_mib
+        """Whether the slice has more than its cap, on the GPU or away.
+
+        While it moves, each of the two may already count bytes that are on their way.
+        """
+        return self.held_mib > self.cap_mib or self.image_mib > self.cap_mib
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +200,8 @@ class GpuSnapshot:
     """The host memory that suspends may still take on this node."""
     suspend_mib_per_s: int
     """The rate at which bytes leave this GPU, measured on this node."""
+    resume_mib_per_s: int
+    """The rate at which they come back."""
     slices: tuple[SliceView, ...]
     transition: Transition | None = None
     foreign_mib: int = 0

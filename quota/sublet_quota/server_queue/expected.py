@@ -25,7 +25,7 @@ from sublet_quota.placement.finding.making_way import Missing
 from sublet_quota.placement.finding.question import Question
 from sublet_quota.placement.slice_placement import Placement
 from sublet_quota.reasons.derivation import Rule
-from sublet_quota.reasons.refusals.room import RoomRefusal
+from sublet_quota.reasons.refusals.room import SHORT_ON_NODE, RoomRefusal
 from sublet_quota.reasons.server_queue import Expected, ExpectedFrom
 from sublet_quota.residency.snapshot import Rank
 from sublet_quota.server_queue.due_limits import DueLimits
@@ -47,7 +47,7 @@ _LESS_SURE: Final = (
     ExpectedFrom.HELD_BEFORE,
 )
 """What ends follow from, the surest first: a time is as sure as the least sure of its ends."""
-_UNKNOWN: Final = frozenset({RoomRefusal.NO_HOST_MEMORY, RoomRefusal.BORROWS_NO_MORE})
+_UNKNOWN: Final = SHORT_ON_NODE | {RoomRefusal.BORROWS_NO_MORE}
 """What no end of slices on cards brings."""
 FAR_BACK: Final = Expected(None, ExpectedFrom.FAR_BACK)
 

@@ -30,7 +30,7 @@ from sublet_quota.placement.finding.question import Question, Seen, Waiting
 from sublet_quota.placement.refusing.no_room import borrows_no_more
 from sublet_quota.placement.slice_placement import Placement, decided
 from sublet_quota.reasons.derivation import Rule
-from sublet_quota.reasons.refusals.room import RoomRefusal
+from sublet_quota.reasons.refusals.room import SHORT_ON_NODE, RoomRefusal
 from sublet_quota.server_queue.kept_limits import KeptLimits
 from sublet_quota.server_queue.leaving import beside_others
 from sublet_quota.server_queue.payers import Payers, without_owner
@@ -205,8 +205,8 @@ class _Line:
         return gpu_id
 
     def _keep_node(self, question: Question, denial: Denial) -> GpuId | None:
-        """Keep a node on which host memory alone is missing, as its cards have that together."""
-        if denial.code is not RoomRefusal.NO_HOST_MEMORY:
+        """Keep a node that alone has too little, as its cards have that together."""
+        if denial.code not in SHORT_ON_NODE:
             return None
         node = NodeId(str(denial.facts["node"]))
         there = sorted(facts.gpu_id for facts in self._holdings.gpus_on(node))

@@ -9,7 +9,7 @@ Whatever a group's children are entitled to comes first in the group's own guara
 slice in there was borrowed from them.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import NewType
@@ -46,28 +46,46 @@ def entitle(tree: GroupTree, pieces: Sequence[Piece]) -> tuple[Piece, ...]:
     entitled to before: those of all groups, or of any of the groups below the root, each with all
     that is in it, as these do not concern each other.
     """
-    tree.require_leaves({piece.node for piece in pieces})
-    inside: dict[NodeName, list[int]] = {}
-    for index, piece in enumerate(pieces):
-        for name in tree.paths[piece.node]:
-            inside.setdefault(name, []).append(index)
-    units = whole_units(piece.cards for piece in pieces)
-    sizes = [in_units(piece.cards, units) for piece in pieces]
-    entitled = [0] * len(pieces)
-    for name in sorted(inside, key=lambda name: len(tree.paths[name]), reverse=True):
-        depth = len(tree.paths[name])
-        room = int(tree.nodes[name].guaranteed * units)
-        first = [i for i in inside[name] if entitled[i]]
-        others = [i for i in inside[name] if not entitled[i]]
-        room -= sum(sizes[i] for i in first)
-        for index in sorted(others, key=lambda i: pieces[i].entitled < depth):
-            if sizes[index] <= room:
-                room -= sizes[index]
-                entitled[index] = depth
+    sizes = [(piece.node, piece.cards) for piece in pieces]
+    before = [piece.entitled for piece in pieces]
+    entitled = entitled_steps(tree, sizes, lambda name: tree.nodes[name].guaranteed, before)
     return tuple(
         piece if piece.entitled == steps else replace(piece, entitled=steps)
         for piece, steps in zip(pieces, entitled, strict=True)
     )
+
+
+def entitled_steps(
+    tree: GroupTree,
+    pieces: Sequence[tuple[NodeName, Fraction]],
+    guaranteed: Callable[[NodeName], Fraction],
+    before: Sequence[int] = (),
+) -> list[int]:
+    """Return to how many steps each piece is entitled, which is told by its leaf and its cards.
+
+    ``guaranteed``: what nodes have for them. ``before``: to how many steps each was entitled
+    before; nothing, to none.
+    """
+    tree.require_leaves({leaf for leaf, _ in pieces})
+    inside: dict[NodeName, list[int]] = {}
+    for index, (leaf, _) in enumerate(pieces):
+        for name in tree.paths[leaf]:
+            inside.setdefault(name, []).append(index)
+    units = whole_units(cards for _, cards in pieces)
+    sizes = [in_units(cards, units) for _, cards in pieces]
+    entitled = [0] * len(pieces)
+    for name in sorted(inside, key=lambda name: len(tree.paths[name]), reverse=True):
+        depth = len(tree.paths[name])
+        room = int(guaranteed(name) * units)
+        room -= sum(sizes[i] for i in inside[name] if entitled[i])
+        others = [i for i in inside[name] if not entitled[i]]
+        if before:
+            others.sort(key=lambda i: before[i] < depth)
+        for index in others if room >= 0 else ():
+            if sizes[index] <= room:
+                room -= sizes[index]
+                entitled[index] = depth
+    return entitled
 
 
 def is_entitled_against(tree: GroupTree, piece: Piece, leaf: NodeName) -> bool:

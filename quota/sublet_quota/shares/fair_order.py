@@ -7,10 +7,12 @@ request, then by lot: never by name.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
-from heapq import heapify, heappop, heappush
+from heapq import heapify, heappop, heapreplace
+from operator import itemgetter
 from typing import NewType
 
 from sublet_quota.names.ids import UserName
@@ -90,17 +92,22 @@ def fair_order(
     for (leaf, owner), requests in of_person.items():
         person = _Turns(1, used_by.get((leaf, owner), 0.0), requests=requests)
         of_leaf[leaf].append(person)
-    turns = _turns_of(tree.root, used, of_leaf)
-    while turns.any_left():
+    there = {name for leaf in of_leaf for name in tree.paths[leaf]}
+    turns = _turns_of(tree.root, used, of_leaf, there)
+    while turns.next_one is not None:
         yield turns.take()
 
 
-_Turn = tuple[float, datetime, int, RequestId]
-"""Use per weight; then age, lot and name of the request that comes next."""
+_Age = tuple[datetime, int, RequestId]
+"""Age, lot and name of a request: what the first of equals has the least of."""
+_Turn = tuple[float, _Age]
+"""Use per weight; then the age of the request that comes next."""
 
 
 class _Turns:
     """A group or a person whose requests wait, and who in it comes next."""
+
+    __slots__ = ("_members", "_requests", "_used", "_weight", "next_one")
 
     def __init__(
         self,
@@ -111,39 +118,56 @@ class _Turns:
     ) -> None:
         self._weight = weight
         self._used = used
-        self._requests = sorted(requests, key=_age, reverse=True)
+        aged = ((_age(request), request) for request in requests)
+        self._requests = sorted(aged, key=itemgetter(0), reverse=True)
         self._members = [(member.turn(), member) for member in members]
         heapify(self._members)
-
-    def any_left(self) -> bool:
-        return bool(self._requests or self._members)
+        self.next_one: _Age | None = None
+        """The age of the request that comes next; ``None``: there is none."""
+        self._look()
 
     def turn(self) -> _Turn:
-        next_one = self._members[0][0][1:] if self._members else _age(self._requests[-1])
-        return (per_weight(self._used, self._weight), *next_one)
+        if self.next_one is None:
+            message = "nobody waits there"
+            raise ValueError(message)
+        return per_weight(self._used, self._weight), self.next_one
 
     def take(self) -> WaitingRequest:
-        if self._members:
-            member = heappop(self._members)[1]
+        members = self._members
+        if members:
+            member = members[0][1]
             request = member.take()
-            if member.any_left():
-                heappush(self._members, (member.turn(), member))
+            if member.next_one is None:
+                heappop(members)
+            else:
+                heapreplace(members, (member.turn(), member))
         else:
-            request = self._requests.pop()
+            request = self._requests.pop()[1]
         self._used += request.estimate
+        self._look()
         return request
 
+    def _look(self) -> None:
+        if self._members:
+            self.next_one = self._members[0][0][1]
+        else:
+            self.next_one = self._requests[-1][0] if self._requests else None
 
-def _age(request: WaitingRequest) -> tuple[datetime, int, RequestId]:
+
+def _age(request: WaitingRequest) -> _Age:
     return request.since, request.lot, request.request_id
 
 
 def _turns_of(
-    node: GroupNode, used: Mapping[NodeName, float], of_leaf: Mapping[NodeName, Sequence[_Turns]]
+    node: GroupNode,
+    used: Mapping[NodeName, float],
+    of_leaf: Mapping[NodeName, Sequence[_Turns]],
+    there: AbstractSet[NodeName],
 ) -> _Turns:
+    """Return who comes next in a node; ``there``: the nodes in which somebody waits."""
     if node.children:
-        inside = [_turns_of(child, used, of_leaf) for child in node.children]
-        members: Sequence[_Turns] = [member for member in inside if member.any_left()]
+        waiting = (child for child in node.children if child.name in there)
+        members: Sequence[_Turns] = [_turns_of(child, used, of_leaf, there) for child in waiting]
     else:
         members = of_leaf.get(node.name, ())
     return _Turns(node.weight, used.get(node.name, 0.0), members)

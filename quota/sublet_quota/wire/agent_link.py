@@ -174,6 +174,10 @@ class SliceReport(AnswerModel):
     obstacle: Obstacle | None = None
     """The code of what ``unsuspendable`` tells in words."""
     over_cap: bool = False
+    """Whether it has more than its cap now, on the card and in host memory."""
+    over_cap_since: AwareDatetime | None = None
+    """Since when it is over its cap, small swings left aside, by the agent's clock; ``None``: it is
+    not, or the agent does not tell (it is of an older version)."""
     running_cell: bool = False
     """A kernel says that a cell runs, or waits at the gate."""
     quiet_since: AwareDatetime | None = None
@@ -273,7 +277,7 @@ class SliceAssignment(AnswerModel):
     rank: Annotated[Rank, BeforeValidator(_known_rank)] = Rank.BORROWED
     """By which right a slice is on its card: lower ones come first."""
     held_back: bool = False
-    """Whether a job's slice stands still, as another has taken its place below a limit."""
+    """Whether a job's slice stands still, as another has taken its place."""
     move_to: Name | None = None
     """The card of the node that the slice is to come back on; ``None``: it stays. ``gpu_id`` is the
     one that the service knows it to be on."""
@@ -288,6 +292,9 @@ class SliceAssignment(AnswerModel):
     """When the owner last gave the slice up for now: idle at once, until something new is seen."""
     in_reserve: bool = False
     """Whether the slice's room is of its card's ``reserved_mib``."""
+    over_cap_ends_at: AwareDatetime | None = None
+    """When the service ends the slice for being over its cap, unless it is back within before;
+    ``None``: it does not. For its owner to be told in its cells, too."""
 
 
 class GpuAssignment(AnswerModel):

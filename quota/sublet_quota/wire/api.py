@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import ConfigDict, Field
 
+from sublet_quota.amounts.node_amounts import NodeAmount, NodeNeed
 from sublet_quota.reasons.refusal import RefusalReason
 from sublet_quota.residency.snapshot import Holder
 from sublet_quota.wire.agent_link import MOST_NAMED, GpuReport, SliceReport
@@ -45,6 +46,7 @@ _MOST_OFFERS: Final = 10_000
 _MOST_GROUPS: Final = 10_000
 _MOST_TYPES: Final = 10_000
 _MOST_LISTED: Final = 100_000
+_MOST_OF_CAP_MILLI: Final = 100_000
 NEXT_PAGE: Final = "Sublet-Next"
 """The header of a list that goes on: what ``?before=`` takes, percent-encoded."""
 TOTAL: Final = "Sublet-Total"
@@ -109,6 +111,22 @@ class AccountTemplate(WireModel):
     """How pods are made on Kubernetes, once the owner's first was; paths above are inside of it."""
 
 
+class TakenOfNode(WireModel):
+    """What a server asks of its node beside the GPU."""
+
+    cpu_milli: Count = 0
+    """CPU, in thousandths of one."""
+    memory_mib: Mib = 0
+    of_cap_milli: Annotated[int, Field(ge=0, le=_MOST_OF_CAP_MILLI)] = 0
+    """How much memory more for each MiB of the slice's cap, in thousandths: where that lies, once
+    the slice is suspended, is the server's own memory."""
+
+    @property
+    def need(self) -> NodeNeed:
+        """The same, as it is decided by."""
+        return NodeNeed(NodeAmount(self.cpu_milli, self.memory_mib), self.of_cap_milli)
+
+
 class SliceRequest(WireModel):
     """A notebook server wants a slice. Either a size by name, or amounts."""
 
@@ -132,6 +150,8 @@ class SliceRequest(WireModel):
     home_claim: Text | None = None
     """Where its pod may run on the node of its slice alone: the volume claim with the owner's home,
     empty for none. Unless nodes share homes, it goes where that is in use."""
+    takes: TakenOfNode | None = None
+    """What its server asks of the node; ``None``: not known, and then it goes to any."""
     start_options: dict[str, Any] | None = None
     """The options with which the hub started the server: where it waits in line, it is started with
     these when its turn comes. ``None``: with those that the hub knows."""
@@ -179,6 +199,8 @@ class PodStarted(WireModel):
     node: Name | None = None
     """The node on which the cluster's scheduler put the pod; ``None`` while it waits for one."""
     template: PodTemplate | None = None
+    takes: TakenOfNode | None = None
+    """What the pod asks of its node, as the cluster has it; ``None``: as it was asked for."""
 
 
 class Offer(AnswerModel):

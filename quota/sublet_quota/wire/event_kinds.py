@@ -21,7 +21,12 @@ class EventKind(StrEnum):
     EVICTED = "evicted"
     """A job has to leave its node: it cannot be suspended, and an owner needs its room."""
     REFUSED_MOVE = "refused-move"
+    NEAR_CAP = "near-cap"
+    """A slice has nine tenths of its memory cap."""
     OVER_CAP = "over-cap"
+    """A slice has more than its memory cap."""
+    WITHIN_CAP = "within-cap"
+    """A slice that was over its cap is clearly below it again."""
     LOST = "lost"
     """A process's memory can never come back."""
     GPU_CLOSED = "gpu-closed"
@@ -60,6 +65,10 @@ class EventKind(StrEnum):
     """Its owner has put that off."""
     SERVER_ENDED_IDLE = "server-ended-idle"
     """A server was ended for being idle."""
+    OVER_CAP_WARNED = "over-cap-warned"
+    """The owner of a server or job is told that it is ended unless it is back within its cap."""
+    ENDED_OVER_CAP = "ended-over-cap"
+    """A server or job was ended for being over its cap."""
     JOB_SUBMITTED = "job-submitted"
     JOB_PLACED = "job-placed"
     JOB_STARTED = "job-started"
@@ -68,7 +77,7 @@ class EventKind(StrEnum):
     JOB_HELD_BACK = "job-held-back"
     """A slice has taken a job's place below a limit: it stands still until there is room again."""
     JOB_GOES_ON = "job-goes-on"
-    """There is room below the limit again."""
+    """There is room again, below the limit or on its card."""
     JOB_RECHARGED = "job-recharged"
     """Its owner has left the group that paid for a job: another of theirs pays, or none."""
     CARDS_CLOSED = "cards-closed"
@@ -104,7 +113,9 @@ TOLD_BY_AGENTS: Final = frozenset(
         EventKind.UNDONE,
         EventKind.EVICTED,
         EventKind.REFUSED_MOVE,
+        EventKind.NEAR_CAP,
         EventKind.OVER_CAP,
+        EventKind.WITHIN_CAP,
         EventKind.LOST,
         EventKind.GPU_CLOSED,
         EventKind.RECOVERED,

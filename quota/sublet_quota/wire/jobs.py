@@ -44,7 +44,7 @@ class JobRequest(WireModel):
     priority: int = Field(default=0, ge=-100, le=100)
     """Below 0 lets others' jobs go first. Above 0 goes before what is fair: for admins alone."""
     max_run_s: int | None = Field(default=None, ge=1, le=10 * 366 * 24 * 3600)
-    """How long one attempt may run, pauses included."""
+    """How long one attempt may run, pauses not counted."""
     environment: dict[str, str] = {}
     take_along: tuple[PathText, ...] = Field(default=(), max_length=200)
     """Files and folders beside the notebook, by paths below its folder; ``.`` for all of it.
@@ -160,7 +160,9 @@ class JobInfo(AnswerModel):
     group: Name | None = None
     """The group that pays for it; ``None``: none."""
     max_run_s: Number | None = None
-    """How long an attempt may run, pauses included; ``None``: no limit."""
+    """How long an attempt may run, pauses not counted; ``None``: no limit."""
+    stood_s: Seconds = 0
+    """For how long this attempt has stood still by now: it is stopped later by as much."""
     take_along: tuple[PathText, ...] = Field(default=(), max_length=_MOST_LISTED)
     cancelled_by: Words | None = None
     """Who cancelled the job: its owner, or an admin, whose name other users are not told."""

@@ -111,12 +111,26 @@ class GateWaits(AnswerModel):
     """One sentence for the owner; names no other user."""
 
 
+NOBODYS_CELL: Final = "no cell"
+"""What an answer names that is for none at the gate: kernels of before take no notice of it."""
+
+
+class CapNotice(AnswerModel):
+    """That the slice has come to its memory cap, for the output of a cell that runs."""
+
+    crossing: Name
+    """Names this one time; told again by a new agent, it is no news."""
+    message: Words
+
+
 class GateOpen(AnswerModel):
     """The rest of the cap is free: run."""
 
     type: Literal["open"] = "open"
     cell: Name | None = None
-    """The cell that is answered; agents of before name none."""
+    """The cell that is answered; agents of before name none. ``NOBODYS_CELL``: there is a notice
+    alone, for whichever cell runs."""
+    notice: CapNotice | None = None
     gpu_id: Name | None = None
     """The card of the slice, where it is another than the one its server was started for."""
 
@@ -195,6 +209,7 @@ class LocalShare(AnswerModel):
         default=(), max_length=_MOST_TOLD
     )
     over_cap: bool = False
+    """Whether the slice has more than its cap, on the GPU and in host memory."""
     running_cell: bool = False
     """Whether a kernel says that a cell runs: the slice cannot be given up then."""
 

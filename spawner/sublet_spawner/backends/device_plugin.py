@@ -5,9 +5,11 @@ The plugin counts cards or replicas and knows nothing of memory. A slice asks fo
 
 from dataclasses import dataclass
 
+from sublet_quota.reasons.cap_keepers import CapKeeper
 from sublet_quota.wire.api import Lease
 
 from sublet_spawner.backends.records import (
+    BY_PROGRAMS,
     Backend,
     Guarantees,
     PlacedBy,
@@ -57,6 +59,7 @@ def _time_slicing_guarantees(settings: TimeSlicingSettings) -> Guarantees:
         memory=_DRIVER_MEMORY if hard else _COOPERATIVE_MEMORY,
         compute=_SHARED_COMPUTE,
         placed_by=PlacedBy.SUBLET,
+        cap_kept_by=(CapKeeper.DRIVER,) if hard else BY_PROGRAMS,
         not_lendable=_LIMITED_BY_DRIVER if hard else None,
         sees_whole_card=not hard,
     )
@@ -78,6 +81,7 @@ def _whole_gpu_guarantees(settings: WholeGpuSettings) -> Guarantees:
         else f"no other server is on your card; {_COOPERATIVE_MEMORY}",
         compute="no other server is on your card",
         placed_by=PlacedBy.CLUSTER,
+        cap_kept_by=(CapKeeper.DRIVER,) if hard else BY_PROGRAMS,
         not_lendable=_LIMITED_BY_DRIVER if hard else None,
         sees_whole_card=not hard,
     )
@@ -96,6 +100,7 @@ def _mps_guarantees(settings: MpsSettings) -> Guarantees:
         memory="the MPS server keeps each of your processes to your share",
         compute="the MPS server gives each of your processes no more than your share",
         placed_by=PlacedBy.CLUSTER,
+        cap_kept_by=(CapKeeper.MPS,),
         not_lendable="the driver can neither pause nor suspend programs under MPS",
         sees_whole_card=False,
     )

@@ -6,6 +6,7 @@ from typing import Any
 from sublet_quota.wire.api import Lease
 
 from sublet_spawner.backends.records import (
+    BY_PROGRAMS,
     Backend,
     DeviceClaim,
     Guarantees,
@@ -46,6 +47,7 @@ def _guarantees(settings: DraSettings) -> Guarantees:
             else "no other server is on your card"
         ),
         placed_by=PlacedBy.CLUSTER,
+        cap_kept_by=BY_PROGRAMS,
         not_lendable="suspending servers whose cards come by resource claims has not been seen to "
         "work",
     )

@@ -4,12 +4,14 @@ from dataclasses import dataclass
 from decimal import ROUND_UP, Decimal
 from enum import StrEnum
 
+from sublet_quota.reasons.cap_keepers import CapKeeper
 from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.reasons.refusals.refuse import refuse
 from sublet_quota.reasons.refusals.servers import ServerRefusal
 from sublet_quota.wire.api import Lease
 
 from sublet_spawner.backends.records import (
+    BY_PROGRAMS,
     CONTAINER,
     Backend,
     Guarantees,
@@ -60,6 +62,7 @@ def _guarantees(settings: KaiSettings) -> Guarantees:
                 memory="the driver keeps your server to its share of the card's memory",
                 compute="shared with the card's other servers, whoever asks first",
                 placed_by=PlacedBy.CLUSTER,
+                cap_kept_by=(CapKeeper.DRIVER,),
                 not_lendable="suspending a server under NvFractions, which may connect it to MPS, "
                 "has not been seen to work",
                 sees_whole_card=False,
@@ -69,6 +72,7 @@ def _guarantees(settings: KaiSettings) -> Guarantees:
                 memory="HAMi's library, loaded into your programs, keeps them to your share",
                 compute="shared with the card's other servers, whoever asks first",
                 placed_by=PlacedBy.CLUSTER,
+                cap_kept_by=(CapKeeper.HAMI,),
                 not_lendable="suspending programs with HAMi's library in them has not been seen to "
                 "work",
                 sees_whole_card=False,
@@ -81,6 +85,7 @@ def _guarantees(settings: KaiSettings) -> Guarantees:
                 compute="cards take turns; while one is full, the node's agent sees to each one's "
                 "share",
                 placed_by=PlacedBy.CLUSTER,
+                cap_kept_by=BY_PROGRAMS,
                 not_lendable="lending beside KAI, which reserves cards by pods of its own, has not "
                 "been seen to work",
             )

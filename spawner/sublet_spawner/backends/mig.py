@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from sublet_quota.reasons.cap_keepers import CapKeeper
 from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.reasons.refusals.refuse import refuse
 from sublet_quota.reasons.refusals.servers import ServerRefusal
@@ -41,6 +42,7 @@ def _guarantees(settings: MigSettings) -> Guarantees:
         memory="the card itself keeps your part apart, with a little less than its name says",
         compute="the card itself keeps your part apart",
         placed_by=PlacedBy.CLUSTER,
+        cap_kept_by=(CapKeeper.MIG,),
         not_lendable="the driver cannot suspend programs on a part of a card",
         sees_whole_card=False,
     )

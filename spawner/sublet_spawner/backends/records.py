@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
+from sublet_quota.reasons.cap_keepers import CapKeeper
 from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.wire.api import Lease
 
@@ -32,6 +33,8 @@ class Guarantees:
     memory: str
     compute: str
     placed_by: PlacedBy
+    cap_kept_by: tuple[CapKeeper, ...]
+    """What keeps the memory cap, as the page says it."""
     not_lendable: str | None = None
     """Why processes of such slices are never moved off the card, so that nothing can be lent while
     they are idle; ``None`` where they are lent.
@@ -95,6 +98,9 @@ class Backend(Generic[Settings]):
     express.
     """
 
+
+BY_PROGRAMS = (CapKeeper.FRAMEWORK, CapKeeper.WATCH)
+"""What keeps a memory cap that no engine enforces."""
 
 CONTAINER = "notebook"
 """KubeSpawner's name for the server's container."""

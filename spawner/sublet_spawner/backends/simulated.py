@@ -5,6 +5,7 @@ Taken for every slice on a simulated card, whatever backend is set.
 
 from dataclasses import dataclass
 
+from sublet_quota.reasons.cap_keepers import CapKeeper
 from sublet_quota.wire.api import Lease
 
 from sublet_spawner.backends.records import Backend, Guarantees, PlacedBy, PodFields
@@ -21,6 +22,7 @@ def _guarantees(settings: SimulatedSettings) -> Guarantees:
         memory="the simulated card's client keeps each program to your share",
         compute="the simulated card's programs take turns",
         placed_by=PlacedBy.SUBLET,
+        cap_kept_by=(CapKeeper.SIMULATED, CapKeeper.WATCH),
     )
 
 

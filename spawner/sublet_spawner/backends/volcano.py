@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from sublet_quota.reasons.cap_keepers import CapKeeper
 from sublet_quota.wire.api import Lease
 
 from sublet_spawner.backends.records import (
@@ -35,6 +36,7 @@ def _guarantees(settings: VolcanoSettings) -> Guarantees:
         memory="Volcano's vGPU library, loaded into your programs, keeps them to your share",
         compute="Volcano's vGPU library slows your programs down to your share",
         placed_by=PlacedBy.CLUSTER,
+        cap_kept_by=(CapKeeper.VOLCANO,),
         not_lendable="suspending programs with Volcano's vGPU library in them has not been seen to "
         "work",
         sees_whole_card=False,

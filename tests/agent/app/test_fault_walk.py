@@ -7,6 +7,7 @@ import pytest
 from tests.support.fault_walk import walk_on
 from tests.support.nvidia_stand_in.behaviours import CallerDies
 from tests.support.nvidia_stand_in.cards import nvidia_gpus
+from tests.support.sharing_walk import SharingWalk
 from tests.support.simulated_gpus import simulated_gpus
 from tests.support.walked_node import ViolationError
 
@@ -45,6 +46,13 @@ def test_no_notebook_is_lost_on_nvidias_cards_whenever_the_agent_is_killed(tmp_p
     with capsys.disabled():
         print(f"\nfault walk over NVIDIA's packages: {WALK_S / 4:g} s, seed {SEED}: ", end="")
         walk(tmp_path, WALK_S / 4, SEED, nvidia=True)
+
+
+def test_nobody_is_left_paused_for_a_turn_whenever_the_agent_is_killed(tmp_path, capsys):
+    with capsys.disabled(), simulated_gpus(*DAEMON, instant=False) as gpus:
+        print(f"\nsharing fault walk: {WALK_S / 4:g} s, seed {SEED}: ", end="")
+        story = walk_on(gpus, tmp_path, WALK_S / 4, SEED, kind=SharingWalk)
+    assert story.counts["turns were taken"]
 
 
 @pytest.mark.skipif(

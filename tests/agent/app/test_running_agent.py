@@ -54,6 +54,8 @@ def test_how_far_a_move_has_come_and_for_how_long_is_told_while_it_lasts(tmp_pat
     with agent_world(tmp_path, speed=2) as world:
         world.serve(world.notebook("a", 70), world.notebook("b", 60), lend_at_least_s=600.0)
         ada, ben = world.kernel("a"), world.kernel("b")
+        # Who is new counts as active: his turn would come while she fills, and she leave for it.
+        world.until_idle("a", "b")
         ada.enter_and_fill(66, 1)
         world.until_idle("a")
 

@@ -1,6 +1,7 @@
 """Slices' control groups on this machine's kernel: who is in them, and who stands still."""
 
 import errno
+import fcntl
 import os
 import time
 from pathlib import Path
@@ -57,6 +58,43 @@ def test_a_group_that_another_agent_removes_while_it_is_empty_is_made_again(
 
     monkeypatch.setattr(FreezerTree, step, removed_once)
     groups.serve(groups.slice("a", ada))
+    assert groups.book.slice_at(ada.pid) == Verdict("a")
+
+
+def test_an_agent_that_begins_leaves_the_group_into_which_somebody_is_moved(
+    groups, tmp_path, monkeypatch
+):
+    ada, move, there = groups.family(), FreezerTree.move, []
+
+    def another_begins(tree, pid, place):
+        book = GroupBook(tmp_path / "another.json")
+        assert GroupKeeper(book, [tree], groups.table, "node-2", "another").unfrozen is None
+        there.append(groups.tree.exists(place))
+        move(tree, pid, place)
+
+    monkeypatch.setattr(FreezerTree, "move", another_begins)
+    groups.serve(groups.slice("a", ada))
+    assert there == [True]
+    assert groups.book.slice_at(ada.pid) == Verdict("a")
+
+
+def test_whoever_holds_the_tree_for_ever_keeps_nobody_out_of_their_group(groups):
+    ada = groups.family()
+    with groups.tree.held_by_one(0.0) as alone:
+        assert alone
+        groups.serve(groups.slice("a", ada))
+    assert groups.book.slice_at(ada.pid) == Verdict("a")
+
+
+def test_where_folders_cannot_be_locked_slices_get_their_groups_all_the_same(groups, monkeypatch):
+    def refuses(_file, _how):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refuses)
+    ada = groups.family()
+    groups.begin()
+    groups.serve(groups.slice("a", ada))
+    assert groups.keeper.unfrozen is None
     assert groups.book.slice_at(ada.pid) == Verdict("a")
 
 

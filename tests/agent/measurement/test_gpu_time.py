@@ -81,5 +81,5 @@ def test_a_slices_gpu_time_is_the_sum_of_its_told_shares():
 
 def test_time_from_before_a_pause_counts_too():
     job = served_as("job")
-    job.pause()
+    job.pause(START)
     assert measured(job, 90, 90).gpu_busy_ms == 180

@@ -1,12 +1,15 @@
 """Whose accounts are looked for because they used a card without a slice: not the canaries'."""
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from sublet_agent.measurement.loop import SamplingLoop, SamplingTools
 from sublet_agent.residency.activity import ActivitySettings
 from sublet_agent.residency.served_gpu import ServedGpu
+from sublet_agent.state_files.cap_watches import CapWatchesFile
 
 from tests.support.agent_cases import Bench
 from tests.support.fake_device import GPU
@@ -22,9 +25,13 @@ class Residency:
     gpu: ServedGpu
     slices: dict[Any, Any] = field(default_factory=dict)
     look_again: Any = None
+    shares: Any = field(default_factory=lambda: SimpleNamespace(who=frozenset()))
 
     def poke(self) -> None:
         """Nobody acts here."""
+
+    async def keep_shares(self) -> None:
+        """Nobody computes here."""
 
 
 @pytest.fixture
@@ -46,6 +53,7 @@ def sampling(bench: Bench, freezer: FakeFreezer) -> SamplingLoop:
         record=lambda *_, **__: None,
         changed=lambda: None,
         activity=ActivitySettings(),
+        cap_watches=CapWatchesFile(Path("/proc/no-such-folder/cap-watches.json")),
         period_s=1.0,
     )
     loop = SamplingLoop(residency, tools)

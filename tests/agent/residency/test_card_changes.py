@@ -17,6 +17,7 @@ from sublet_agent.state_files.moved_slices import MovedSlices
 from sublet_agent.state_files.open_gates import OpenGatesFile
 from sublet_quota.names.ids import GpuId
 from sublet_quota.reasons.staying import Staying, Stays
+from sublet_quota.residency.snapshot import Holder
 from sublet_quota.wire.agent_link import Assignments
 from sublet_quota.wire.event_kinds import EventKind
 
@@ -87,11 +88,13 @@ class Node:
                 )
             )
 
-    def assign(self, **fields):
+    def assign(self, *, lends=(GPU, OTHER), **fields):
         gpu_id = fields.pop("gpu_id", GPU)
         assignment = slice_assignment("s", gpu_id, 20 * GIB, **{"created_at": START, **fields})
         # What is away stays so, unless somebody wants it.
-        gpus = tuple(gpu_assignment(gpu_id, lend_at_least_s=10**6) for gpu_id in (GPU, OTHER))
+        gpus = tuple(
+            gpu_assignment(card, lend_at_least_s=10**6, lend=card in lends) for card in (GPU, OTHER)
+        )
         told = Assignments(epoch=1, sequence=1, lending=True, gpus=gpus, slices=(assignment,))
         self.registry.apply(told, START)
 
@@ -126,6 +129,21 @@ async def node(tmp_path):
     made.bench.close()
 
 
+@pytest_asyncio.fixture
+async def beside(tmp_path):
+    """A job's slice, whose process is on the card and stands still."""
+    made = Node(tmp_path)
+    made.assign(holder="job", lends=())
+    made.bench.clock.passes(1000)
+    target = made.bench.process("s", 1, 4 * GIB, Holder.JOB)
+    made.served.processes.track(target.identity)
+    made.measure()
+    yield made
+    for residency in made.registry.residencies.values():
+        await residency.stop()
+    made.bench.close()
+
+
 def says_meanwhile(node, monkeypatch, say):
     """Let something be said while the device is asked for a process's state."""
     loop, state = asyncio.get_running_loop(), node.bench.device.state
@@ -151,6 +169,32 @@ async def test_a_suspended_slice_is_bound_for_the_other_card_and_that_is_kept_tw
     again = MovedSlices(node.bench.folder / "moved-slices.json", BOOT)
     [bound] = again.missing_in(())
     assert (bound.identity, bound.gpu_id, bound.left_gpu_id) == (target.identity, OTHER, GPU)
+
+
+@pytest.mark.asyncio
+async def test_a_job_that_stands_still_on_its_card_leaves_for_the_other(beside):
+    beside.assign(holder="job", move_to=OTHER, lends=(OTHER,))
+    async with asyncio.timeout(60):
+        # It is suspended first, and changes cards once that is over.
+        while beside.served.gpu_id != OTHER:
+            await beside.changes.look()
+            await asyncio.sleep(0)
+    assert EventKind.SUSPENDED in beside.events
+
+
+@pytest.mark.asyncio
+async def test_a_job_that_runs_is_not_let_leave(beside):
+    here, now = beside.registry.residencies[GPU], beside.bench.clock.now()
+    assert here.may_let_leave(beside.served, now)
+    beside.served.open_gate(now)
+    assert not here.may_let_leave(beside.served, now)
+
+
+@pytest.mark.asyncio
+async def test_a_job_that_is_being_ended_is_not_let_leave(beside):
+    here, now = beside.registry.residencies[GPU], beside.bench.clock.now()
+    beside.served.evict()
+    assert not here.may_let_leave(beside.served, now)
 
 
 @pytest.mark.asyncio

@@ -2,10 +2,11 @@
 
 import pytest
 from sublet_agent.residency.gate import Gate
-from sublet_agent.residency.kept_slice import MoveFailures, PauseFailures
+from sublet_agent.residency.kept_slice import CapCheck, MoveFailures, PauseFailures
 from sublet_agent.residency.served_slice import ServedSlice
 from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.reasons.obstacles import Obstacle, Unsuspendable
+from sublet_quota.residency.cap_watch import CapLevel
 from sublet_quota.residency.snapshot import Holder, Rank
 
 from tests.support.agent_cases import START, level
@@ -17,6 +18,7 @@ from tests.support.served_slices import (
     assignment,
     judge,
     process,
+    served_as,
 )
 
 PUBLIC = [name for name in dir(ServedSlice) if not name.startswith("_")]
@@ -46,7 +48,7 @@ def test_a_job_is_not_judged(job):
 
 
 def test_a_job_whose_pause_did_not_work_runs_and_is_paused_again_later(job):
-    job.pause()
+    job.pause(START)
     job.pausing_fails(after(1))
     assert not job.paused
     assert job.pause_failures == PauseFailures(1, after(1))
@@ -104,7 +106,7 @@ def test_a_released_job_that_was_paused_names_who_may_run_now(job):
     here, away = job.processes.track(process(1)), job.processes.track(process(2))
     here.note_measured(200)
     away.goes_away(300)
-    job.pause()
+    job.pause(START)
     assert [(t.identity, t.holder) for t in job.release(activity_record())] == [
         (here.identity, Holder.NOTEBOOK)
     ]
@@ -139,7 +141,7 @@ def test_where_its_state_is_follows_from_its_processes(job, paused, on_gpu, away
     if away:
         job.processes.track(process(2)).goes_away(300)
     if paused:
-        job.pause()
+        job.pause(START)
     assert job.state() is state
 
 
@@ -171,18 +173,46 @@ def test_use_of_the_gpu_adds_up_and_is_work(owners):
     assert (owners.gpu_busy_ms, owners.active) == (42, True)
 
 
-def test_going_over_the_cap_and_back_is_told_once_each(owners):
+def test_coming_to_the_cap_and_over_it_and_back_is_told_once_each(owners):
     tracked = owners.processes.track(process(1))
     seen = []
-    for held_mib in (CAP_MIB, CAP_MIB + 1, CAP_MIB + 2, CAP_MIB):
+    for held_mib in (CAP_MIB, CAP_MIB + 1, CAP_MIB + 2, CAP_MIB, CAP_MIB // 2):
         tracked.note_measured(held_mib)
-        seen.append((owners.check_cap(), owners.over_cap))
-    assert seen == [(False, False), (True, True), (False, True), (True, False)]
+        check = owners.check_cap(START)
+        seen.append((check.told, check.changed, owners.over_cap))
+    assert seen == [
+        (CapLevel.NEAR, False, False),
+        (CapLevel.OVER, True, True),
+        (None, False, True),
+        (None, True, False),
+        (CapLevel.WITHIN, False, False),
+    ]
+
+
+def test_what_is_in_host_memory_counts_into_the_cap_and_moving_it_is_no_news(owners):
+    tracked = owners.processes.track(process(1))
+    tracked.note_measured(CAP_MIB + 1)
+    assert owners.check_cap(START).told is CapLevel.OVER
+    tracked.goes_away(CAP_MIB + 1)
+    assert owners.check_cap(START) == CapCheck(changed=False, kept=False, told=None)
+    assert owners.over_cap
+
+
+def test_what_an_agent_before_told_is_not_told_again(owners):
+    tracked = owners.processes.track(process(1))
+    tracked.note_measured(CAP_MIB + 1)
+    owners.check_cap(START)
+    successor = served_as("notebook")
+    successor.recall_cap(owners.cap_watch)
+    successor.processes.track(process(1)).note_measured(CAP_MIB + 1)
+    assert successor.check_cap(after(60)).told is None
+    assert successor.over_cap
+    assert successor.cap_watch.over_since == START
 
 
 def test_a_slice_that_is_not_assigned_has_no_cap_to_go_over(unserved):
     unserved.processes.track(process(1)).note_measured(5)
-    assert not unserved.check_cap()
+    assert unserved.check_cap(START) == CapCheck(changed=False, kept=False, told=None)
 
 
 def is_let_in_and_ends(owners, pid=1):

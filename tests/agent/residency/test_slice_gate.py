@@ -24,7 +24,7 @@ WAIT = Wait(SliceId("s"), WaitReason.TURN, 1)
 def test_an_open_gate_has_a_turn_and_no_wait_and_lets_its_processes_run(served):
     judge(served)
     served.show_wait(WAIT)
-    served.pause()
+    served.pause(START)
     served.open_gate(after(7))
     assert served.gate == Gate(turn_since=after(7))
     assert served.gate_open
@@ -153,19 +153,19 @@ def test_a_kernel_that_asks_is_known(owners):
 
 def test_a_paused_job_has_a_closed_gate(job):
     job.open_gate(START)
-    job.pause()
+    job.pause(START)
     assert job.paused
     assert job.gate == Gate()
 
 
 def test_a_job_that_waits_already_waits_on_when_it_is_paused(job):
     judge(job)
-    job.pause()
+    job.pause(START)
     assert job.gate == Gate(waiting_since=START)
 
 
 def test_an_unpaused_job_waits_for_its_gate(job):
-    job.pause()
+    job.pause(START)
     job.unpause()
     assert not job.paused
     assert not job.gate_open

@@ -5,6 +5,7 @@ from sublet_agent.devices.interface import Gpu, GpuMemory
 from sublet_agent.residency.served_gpu import CardReading, ServedGpu
 from sublet_agent.residency.snapshots import NodeConditions, assemble, lendable_mib
 from sublet_quota.reasons.fitness import Unfit, UnfitReason
+from sublet_quota.residency.cap_watch import CapLevel
 from sublet_quota.residency.snapshot import Rank
 
 from tests.support.agent_cases import START
@@ -55,10 +56,18 @@ def test_a_process_whose_memory_is_not_told_needs_its_slices_cap_to_come_back(ow
 
 def test_a_slice_may_be_over_its_cap_by_what_is_told_alone(owners):
     owners.processes.track(process(1)).note_measured(None)
-    assert not owners.check_cap()
+    assert owners.check_cap(START).told is None
     owners.processes.track(process(2)).note_measured(CAP_MIB + 1)
-    assert owners.check_cap()
+    assert owners.check_cap(START).told is CapLevel.OVER
     assert owners.over_cap
+
+
+def test_who_was_suspended_over_its_cap_is_seen_to_be_over_it(gpu, owners):
+    tracked = owners.processes.track(process(1))
+    tracked.note_measured(CAP_MIB + 1)
+    tracked.goes_away(CAP_MIB + 1)
+    (view,) = assemble(gpu, [owners], NODE).slices
+    assert (view.is_over_cap, view.is_away) == (True, True)
 
 
 def test_a_card_that_leaves_memory_to_others_is_not_lent(gpu):

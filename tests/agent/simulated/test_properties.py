@@ -1,6 +1,5 @@
 """Whatever is asked, in whatever order: memory adds up, and nobody's bytes change unasked."""
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sublet_agent.simulated.machine.card import Card
@@ -9,6 +8,7 @@ from sublet_agent.simulated.machine.speeds import INSTANT, Speeds
 
 from tests.support.simulated_machine import Bench
 
+SHORTEST_S = 0.001
 PIDS = (1, 2, 3)
 HANDLES = (1, 2)
 CARD_MIB = 4096
@@ -88,10 +88,10 @@ def test_memory_adds_up_and_bytes_are_intact_after_every_step(
 
 @settings(max_examples=60)
 @given(
-    st.lists(st.tuples(pids, st.floats(0.001, 0.3)), min_size=1, max_size=8),
+    st.lists(st.tuples(pids, st.floats(SHORTEST_S, 0.3)), min_size=1, max_size=8),
     st.lists(st.floats(0, 0.2), max_size=20),
 )
-def test_kernels_take_in_all_what_they_take_alone(
+def test_kernels_take_in_all_what_they_take_alone_and_the_changes_between_processes(
     jobs: list[tuple[int, float]], pauses: list[float]
 ) -> None:
     bench = Bench(Speeds(), memory_mib=CARD_MIB)
@@ -101,4 +101,8 @@ def test_kernels_take_in_all_what_they_take_alone(
     bench.pass_time(10)
     total = sum(seconds for _, seconds in jobs)
     assert all(reply.ok for reply in replies)
-    assert max(reply.at_s for reply in replies) == pytest.approx(total, abs=1e-4)
+    last_s = max(reply.at_s for reply in replies)
+    # What a change from one process to the next costs, after the shortest stretch there is.
+    alone = len({pid for pid, _ in jobs}) == 1
+    dearest = 1.0 if alone else 1 + Speeds().context_switch_s / SHORTEST_S
+    assert total - 1e-4 <= last_s <= total * dearest + 1e-4

@@ -10,12 +10,12 @@ from sublet_agent.residency.served_gpu import RunningMove, ServedGpu
 from sublet_agent.residency.served_slice import ServedSlice
 from sublet_agent.tenants.share import TenantView, share_of
 from sublet_quota.names.ids import SliceId
-from sublet_quota.reasons.caps import OverCap
+from sublet_quota.reasons.caps import CapUse
 from sublet_quota.reasons.obstacles import Obstacle, Unsuspendable
 from sublet_quota.reasons.standings import Standing
 from sublet_quota.reasons.waiting import WaitReason
 from sublet_quota.residency.snapshot import TransitionKind
-from sublet_quota.wire.slice_warnings import tell_warnings
+from sublet_quota.wire.slice_warnings import cap_warning, tell_warnings
 from sublet_quota.wire.standing import tell_standing
 from sublet_quota.wire.tenant_socket import GateWaits
 
@@ -105,8 +105,8 @@ def test_a_slice_that_is_as_it_should_be_has_no_warning(told):
 
 def test_a_slice_over_its_cap_is_warned_with_both_amounts(told):
     told.process.note_measured(1500)
-    told.slices[0].check_cap()
-    assert told.share().warnings == tell_warnings(OverCap(1500, 1000), None, None)
+    told.slices[0].check_cap(START)
+    assert told.share().warnings == tell_warnings(cap_warning(CapUse(1500, 1000)), None, None)
 
 
 def test_a_slice_that_cannot_be_suspended_is_told_why_and_what_to_do(told):

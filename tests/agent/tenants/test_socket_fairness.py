@@ -42,6 +42,9 @@ class HeardDesk:
     def other_card(self, _slice_id):
         return None
 
+    def cap_notice(self, _slice_id):
+        return None
+
     def serves(self, _slice_id):
         return True
 

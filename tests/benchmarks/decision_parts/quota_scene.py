@@ -3,13 +3,16 @@
 import random
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import product
 
 from sublet_quota.admission.slice_request import RequestedSlice
 from sublet_quota.amounts.gpu_kind import GpuKind
+from sublet_quota.amounts.node_amounts import NEEDS_NOTHING, NodeAmount, NodeNeed, NodeRoom
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.reading import read_quota_document
 from sublet_quota.holdings.gpu_load import GpuFacts, Holding
 from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.holdings.node_rooms import AskedBeside, NodeFacts
 from sublet_quota.names.ids import GpuId, NodeId, SliceId
 from sublet_quota.placement.slice_placement import Placement, decide_slice
 from sublet_quota.residency.snapshot import Holder
@@ -22,6 +25,11 @@ KINDS = (
     GpuKind("NVIDIA L4", 23034, 1024),
 )
 USERS = 4000
+NEEDS = tuple(
+    NodeNeed(NodeAmount(cpus * 1000, gib * 1024), 1000)
+    for cpus, gib in ((1, 2), (2, 8), (4, 16), (8, 32))
+)
+HAS = (NodeRoom(62_000, 1_000_000), NodeRoom(94_000, 500_000), NodeRoom(254_000, 2_000_000))
 DEPARTMENT = 24
 """Groups in each department."""
 MOST_REFUSED = 30
@@ -53,6 +61,8 @@ class Scene:
     groups: int
     sizes: tuple[str, ...] = ("tiny", "quarter", "half", "light")
     guaranteed: bool = True
+    told: bool = False
+    """Whether it is told what nodes have and servers ask of them, and what people ask for."""
 
 
 def document_of(scene: Scene) -> QuotaDocument:
@@ -99,8 +109,25 @@ def wish_in(scene: Scene, rng: random.Random) -> RequestedSlice:
     groups = (*groups, "not-in-the-document")
     if rng.random() < 0.2:
         mib = rng.randrange(256, 2048)
-        return RequestedSlice(f"user{owner}", groups, memory_mib=mib, compute_milli=50)
-    return RequestedSlice(f"user{owner}", groups, rng.choice(scene.sizes))
+        return RequestedSlice(
+            f"user{owner}", groups, memory_mib=mib, compute_milli=50, takes=_needs(scene, rng)
+        )
+    size = rng.choice(scene.sizes)
+    return RequestedSlice(f"user{owner}", groups, size, takes=_needs(scene, rng))
+
+
+def _needs(scene: Scene, rng: random.Random) -> NodeNeed:
+    return rng.choice(NEEDS) if scene.told else NEEDS_NOTHING
+
+
+def tell(held: Holdings, scene: Scene) -> None:
+    """Tell what nodes have, and what people ask for."""
+    for number in range(-(-scene.gpus // GPUS_A_NODE)):
+        held.put_node(NodeFacts(NodeId(f"node{number}"), HAS[number % len(HAS)]))
+    held.asked_beside = {
+        AskedBeside(size, 1, need): 1 + number
+        for number, (size, need) in enumerate(product(scene.sizes, NEEDS))
+    }
 
 
 def holding_of(placement: Placement, name: str, minute: int) -> Holding:
@@ -116,12 +143,15 @@ def holding_of(placement: Placement, name: str, minute: int) -> Holding:
         named=placement.named,
         member_of=placement.member_of,
         since=NOW + timedelta(minutes=minute),
+        takes=placement.takes,
     )
 
 
 def filled(scene: Scene, rng: random.Random) -> Holdings:
     """Return the scene, its slices placed one by one."""
     held = Holdings(document_of(scene), gpus_of(scene))
+    if scene.told:
+        tell(held, scene)
     attempt = there = refused = 0
     while there < scene.slices and refused < MOST_REFUSED:
         attempt += 1
@@ -149,4 +179,6 @@ SCENES = (
     LARGEST,
     Scene("full", 10_000, 770, 1000),
     Scene("no guarantees", 10_000, 5000, 1000, guaranteed=False),
+    Scene("nodes told", 10_000, 5000, 1000, told=True),
+    Scene("both", 10_000, 5000, 1000, guaranteed=False, told=True),
 )

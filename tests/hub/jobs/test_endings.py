@@ -54,6 +54,10 @@ NODE_DIED = JobReason(JobReasonCode.NODE_GAVE_UP, told="it died")
 BY_OWNER = JobReason(JobReasonCode.CANCELLED)
 DONE = Ending(JobMove.FINISH, JobReason(JobReasonCode.DONE), 0)
 
+OVER_CAP = JobReason(
+    JobReasonCode.MORE_THAN_ASKED, {"has_mib": 45 * 1024, "asked_mib": 40 * 1024, "over_s": 900}
+)
+
 ENDINGS: dict[str, tuple[dict[str, Any], Seen, Ending]] = {
     "done": ({}, Succeeded(), DONE),
     "done before its wish to be cancelled was acted on": (
@@ -113,6 +117,16 @@ ENDINGS: dict[str, tuple[dict[str, Any], Seen, Ending]] = {
         evicted("managed memory"),
         Ending(JobMove.CANCEL, BY_OWNER),
     ),
+    "ended for having more than it asked for, however it was seen to end": (
+        {"reason": OVER_CAP},
+        Lost(NODE_DIED),
+        Ending(JobMove.FAIL, OVER_CAP),
+    ),
+    "done, before it was ended for having more than it asked for": (
+        {"reason": OVER_CAP},
+        Succeeded(),
+        DONE,
+    ),
     "its GPU memory is lost": (
         {},
         lost_gpu_state("an error"),
@@ -142,16 +156,10 @@ WISHES: dict[str, tuple[dict[str, Any], PrintedLog, timedelta, Ending | None]] =
         timedelta(),
         Ending(JobMove.CANCEL, JobReason(JobReasonCode.CANCELLED_BY_ADMIN)),
     ),
-    "its runner has time to end it by itself": (
+    "it has run for longer than it may": (
         {"max_run_s": 60},
         SHORT_LOG,
-        timedelta(seconds=75),
-        None,
-    ),
-    "its runner has not ended it in time": (
-        {"max_run_s": 60},
-        SHORT_LOG,
-        timedelta(seconds=76),
+        timedelta(seconds=61),
         Ending(JobMove.FAIL, JobReason(JobReasonCode.RAN_TOO_LONG, {"limit_s": 60})),
     ),
     "its log is as long as it may be": ({}, PrintedLog(MIB, MIB), timedelta(), None),
@@ -167,6 +175,12 @@ WISHES: dict[str, tuple[dict[str, Any], PrintedLog, timedelta, Ending | None]] =
         timedelta(),
         Ending(JobMove.FAIL, JobReason(JobReasonCode.STAMPED_LOG_TOO_LONG, {"limit_mib": 2})),
     ),
+    "it has more than it asked for": (
+        {"reason": OVER_CAP},
+        SHORT_LOG,
+        timedelta(),
+        Ending(JobMove.FAIL, OVER_CAP),
+    ),
     "a wish comes before a limit": (
         CANCELLED,
         PrintedLog(2, 1),
@@ -180,7 +194,16 @@ WISHES: dict[str, tuple[dict[str, Any], PrintedLog, timedelta, Ending | None]] =
 def test_why_a_running_job_must_end(
     facts: dict[str, Any], log: PrintedLog, after: timedelta, ending: Ending | None
 ) -> None:
-    assert wish_to_end(a_job(**facts), log, NOW + after) == ending
+    assert wish_to_end(a_job(**facts), log, timedelta(), NOW + after) == ending
+
+
+def test_the_time_that_a_job_stood_still_does_not_count() -> None:
+    job, hour = a_job(max_run_s=60), timedelta(hours=1)
+    most = timedelta(seconds=60)
+    assert wish_to_end(job, SHORT_LOG, hour, NOW + hour + most) is None
+    ending = wish_to_end(job, SHORT_LOG, hour, NOW + hour + most + timedelta(seconds=1))
+    assert ending is not None
+    assert ending.why.code is JobReasonCode.RAN_TOO_LONG
 
 
 WAITS = {"state": JobState.WAITING, "slice_id": None}

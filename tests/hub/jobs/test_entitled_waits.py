@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 from sublet_hub.jobs import changes
-from sublet_hub.jobs.queue import JobNodes, JobQueue, WaitingReasons
+from sublet_hub.jobs.order.job_nodes import JobNodes
+from sublet_hub.jobs.queue import JobQueue, WaitingReasons
 from sublet_hub.state.job_files import JobFiles
 from sublet_hub.state.owner_accounts import OwnerAccounts
 from sublet_hub.state.stores import Stores
@@ -24,6 +25,7 @@ LAB = {"group": "lab", "parent": ""}
 
 
 def _queue(world: MetricWorld, folder: Path) -> JobQueue:
+    stops = JobStops(world.ledger, lambda: world.now)
     stores = Stores(
         world.ledger,
         world.fleet,
@@ -31,8 +33,8 @@ def _queue(world: MetricWorld, folder: Path) -> JobQueue:
         OwnerAccounts(folder / "accounts"),
         JobFiles(folder, 0),
         lambda: world.now,
+        stops.stood,
     )
-    stops = JobStops(world.ledger, lambda: world.now)
     return JobQueue(stores, WaitingReasons(), world.metrics, JobNodes(lambda _: True), stops)
 
 

@@ -100,11 +100,11 @@ async def test_a_job_stands_still_for_a_slice_and_goes_on_when_that_has_ended(
         await ada.agent.report(slices=(a_report(record.slice_id, wait=wait),))
 
         async def is_shown() -> bool:
-            return (await ada.see(job_id))["reason_code"] == "held-back"
+            shown = await ada.see(job_id)
+            why = "held-back", wait_clause(WaitReason.HELD_BACK)
+            return (shown["reason_code"], shown["reason"]) == why
 
         await until(is_shown)
-        shown = await ada.see(job_id)
-        assert shown["reason"] == wait_clause(WaitReason.HELD_BACK)
         # Another round changes nothing while the slice is there.
         world.service.queue.let_go_on()
         assert slice_of(world, job_id) == record

@@ -76,7 +76,13 @@ class Desk:
         service = self.world.service
         files = JobFiles(self.world.folder / "jobs")
         stores = Stores(
-            service.ledger, service.fleet, service.capacity, service.accounts, files, utc_now
+            service.ledger,
+            service.fleet,
+            service.capacity,
+            service.accounts,
+            files,
+            utc_now,
+            lambda _: timedelta(),
         )
         self.desk = JobSubmission(stores, self.intake)
 

@@ -53,7 +53,7 @@ async def test_a_job_that_fails_names_cell_and_error(ada: Ada) -> None:
 
 
 async def test_a_job_waits_with_place_and_reason_until_there_is_room(ada: Ada) -> None:
-    ada.agent.gpus = (a_gpu(lendable_mib=10 * GIB),)
+    ada.agent.gpus = (a_gpu(lendable_mib=10 * GIB, suspend_mib_per_s=6000),)
     await ada.agent.report()
     job_id = await ada.submit(["print", "x"])
 
@@ -154,9 +154,7 @@ async def test_a_job_that_dies_of_a_signal_says_so(ada: Ada) -> None:
     assert "signal 9" in job["reason"]
 
 
-async def test_a_job_that_its_runner_does_not_end_in_time_is_ended(
-    tmp_path: Path, hub: FakeHub
-) -> None:
+async def test_a_job_that_runs_for_too_long_is_ended(tmp_path: Path, hub: FakeHub) -> None:
     async with hub_world(tmp_path, hub) as world:
         ada = await make_ada(world)
         job_id = await ada.submit(["write", "pid", "pid"], ["wait", "never"], max_run_s=60)

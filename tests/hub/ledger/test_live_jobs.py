@@ -71,8 +71,11 @@ def _memory_of(request_: JobRequest) -> tuple[int, LiveJobs]:
 
 @pytest.mark.parametrize("request_", LARGEST.values(), ids=LARGEST)
 def test_a_job_takes_no_more_memory_than_is_reckoned_for_it(request_: JobRequest) -> None:
-    # Threads that others left in this process take some, too: the least of some is the jobs' own.
-    taken, jobs = min((_memory_of(request_) for _ in range(3)), key=lambda each: each[0])
+    # Threads that others left in this process take some, too: not in each of some measurements.
+    for _ in range(3):
+        taken, jobs = _memory_of(request_)
+        if taken <= jobs.bytes:
+            break
     assert taken <= jobs.bytes
     assert jobs.bytes_of("eve") == jobs.bytes == 50 * bytes_of(jobs.by_id[f"{1:012x}"])
     assert bytes_of(jobs.by_id[f"{1:012x}"]) <= 4 * 16 * 1024 + 4096

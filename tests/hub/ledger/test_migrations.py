@@ -13,7 +13,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from sublet_hub.errors import ConfigurationError
-from sublet_hub.ledger import migrations
+from sublet_hub.ledger import migrations, recorded_tables
 from sublet_hub.ledger.database import Database
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import (
@@ -24,6 +24,7 @@ from sublet_hub.ledger.records import (
 )
 from sublet_hub.ledger.rows import row_of_gpu, row_of_job, row_of_slice
 from sublet_hub.ledger.tables import METADATA
+from sublet_quota.amounts.node_amounts import NodeAmount
 from sublet_quota.names.ids import GpuId, JobId, SliceId
 from sublet_quota.reasons.job_reasons import JobReason, JobReasonCode, job_clause
 from sublet_quota.residency.snapshot import Holder
@@ -38,6 +39,7 @@ def test_migrations_lead_to_the_tables_of_this_version(url: str, database: Datab
         differences = compare_metadata(MigrationContext.configure(connection), METADATA)
     engine.dispose()
     assert differences == []
+    assert recorded_tables.RECORDED_ASKS.metadata is METADATA
     database.migrate()
 
 
@@ -288,4 +290,37 @@ def test_slices_from_before_periods_were_kept_have_one_each(url: str) -> None:
     )
     assert (second.ended_at, second.gpu_type, second.usable_mib) == (NOW, None, None)
     assert (first.group, second.group) == ("lab", None)
+    database.close()
+
+
+def test_of_slices_of_before_it_is_not_known_what_they_take_of_nodes(url: str) -> None:
+    columns = ("takes_cpu_milli", "takes_memory_mib")
+    known = replace(a_slice("known"), takes=NodeAmount(1500, 4096))
+    with migrating(url) as (config, connection):
+        command.upgrade(config, "0028")
+        old = sa.MetaData()
+        slices, gpus = (
+            sa.Table(name, old, autoload_with=connection) for name in ("slices", "gpus")
+        )
+        connection.execute(sa.insert(gpus), row_of_gpu(GPU))
+        row = row_of_slice(a_slice("before"))
+        before = {name: value for name, value in row.items() if name not in columns}
+        connection.execute(sa.insert(slices), before)
+    database = Database(url)
+    database.migrate()
+    ledger = Ledger(database)
+    ledger.apply(Change(slices=(known,)), NOW)
+    assert {each.slice_id: each.takes for each in ledger.slices.values()} == {
+        "before": None,
+        "known": NodeAmount(1500, 4096),
+    }
+    assert Ledger(database).slices == ledger.slices
+    with migrating(url) as (config, connection):
+        command.downgrade(config, "0028")
+        found = sa.inspect(connection)
+        for table in ("slices", "recorded_asks"):
+            names = {column["name"] for column in found.get_columns(table)}
+            assert not {*columns, "takes_of_cap_milli"} & names
+    database.migrate()
+    assert {each.takes for each in Ledger(database).slices.values()} == {None}
     database.close()

@@ -53,7 +53,7 @@ async def test_a_forecast_says_the_place_and_how_long_jobs_have_waited(ada: Ada)
 
 
 async def test_a_forecast_says_nothing_where_nothing_is_known(ada: Ada) -> None:
-    ada.agent.gpus = (a_gpu(lendable_mib=0),)
+    ada.agent.gpus = (a_gpu(lendable_mib=0, suspend_mib_per_s=6000),)
     await ada.agent.report()
     fleet = ada.world.service.fleet
     await until(lambda: fleet.gpu_report("SIM-0").lendable_mib == 0, PATIENCE_S)
@@ -61,6 +61,23 @@ async def test_a_forecast_says_nothing_where_nothing_is_known(ada: Ada) -> None:
     assert (answer["place"], answer["expected_wait_s"]) == (1, None)
     assert answer["reason_code"] == "too-little-idle"
     assert "too few" in answer["basis"]
+
+
+async def test_who_could_never_leave_in_time_is_told_so_before_and_after(ada: Ada) -> None:
+    ada.agent.gpus = (a_gpu(lendable_mib=0, suspend_mib_per_s=10),)
+    await ada.agent.report()
+    fleet = ada.world.service.fleet
+    await until(lambda: fleet.gpu_report("SIM-0").suspend_mib_per_s == 10, PATIENCE_S)
+    answer = await forecast(ada)
+    assert (answer["allowed"], answer["reason_code"]) == (True, "give-back-too-slow")
+    assert "could not leave in time for owners who come back" in answer["message"]
+    job_id = await ada.submit(["print", "x"])
+
+    async def is_told() -> bool:
+        return (await ada.see(job_id))["reason_code"] == "give-back-too-slow"
+
+    await until(is_told)
+    assert (await ada.see(job_id))["reason"] in answer["message"]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """What a user sees of their share over the API, and what they may do with it."""
 
-import asyncio
 import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -12,13 +11,13 @@ import pytest
 from sublet_hub.ledger.events import event
 from sublet_hub.web.views.slices import Viewer
 from sublet_quota.life_cycles.slice_states import SliceState
-from sublet_quota.reasons.caps import OverCap
+from sublet_quota.reasons.caps import CapUse
 from sublet_quota.reasons.obstacles import Obstacle
 from sublet_quota.reasons.standings import Standing
 from sublet_quota.reasons.waiting import WaitReason
 from sublet_quota.wire.agent_link import MoveReport, SliceReport, WaitReport
 from sublet_quota.wire.event_kinds import EventKind
-from sublet_quota.wire.slice_warnings import tell_warnings
+from sublet_quota.wire.slice_warnings import cap_warning, tell_warnings
 from sublet_quota.wire.standing import tell_standing
 
 from tests.support.fake_agent import GIB, FakeAgent, a_gpu, a_report
@@ -351,16 +350,26 @@ async def test_what_is_not_as_it_should_be_with_a_slice_is_told_in_words(world: 
     why = {"unsuspendable": "managed memory", "obstacle": Obstacle.NOT_SUPPORTED}
     await told(world, agent, lease["slice_id"], memory_mib=cap_mib + 1024, over_cap=True, **why)
     _, share = await world.call("GET", "share", world.user("ada"))
-    warnings = tell_warnings(OverCap(cap_mib + 1024, cap_mib), *why.values())
+    warnings = tell_warnings(cap_warning(CapUse(cap_mib + 1024, cap_mib)), *why.values())
     assert share["slices"][0]["warnings"] == [each.model_dump() for each in warnings]
 
 
 async def test_a_slice_within_its_new_cap_is_not_called_over_it(world: HubWorld) -> None:
     agent = await world.agent()
     lease = await world.slice_for("ada")
-    await told(world, agent, lease["slice_id"], memory_mib=lease["memory_mib"], over_cap=True)
+    for held_mib, codes in ((lease["memory_mib"], ["near-cap"]), (1, [])):
+        await told(world, agent, lease["slice_id"], memory_mib=held_mib, over_cap=True)
+        _, share = await world.call("GET", "share", world.user("ada"))
+        assert [each["code"] for each in share["slices"][0]["warnings"]] == codes
+
+
+async def test_what_was_suspended_counts_into_the_cap(world: HubWorld) -> None:
+    agent = await world.agent()
+    lease = await world.slice_for("ada")
+    has_mib = lease["memory_mib"] + 1024
+    await told(world, agent, lease["slice_id"], memory_mib=0, host_mib=has_mib, over_cap=True)
     _, share = await world.call("GET", "share", world.user("ada"))
-    assert share["slices"][0]["warnings"] == []
+    assert [each["code"] for each in share["slices"][0]["warnings"]] == ["over-cap"]
 
 
 async def test_whose_name_and_slices_somebody_is_shown(tmp_path: Path, hub: FakeHub) -> None:
@@ -383,96 +392,6 @@ async def test_whose_name_and_slices_somebody_is_shown(tmp_path: Path, hub: Fake
             assert views.shows_name("bob", ("lab",), viewer) is is_shown, viewer
             told = views.event(replace(made, for_slice_id=bobs), viewer)
             assert told.for_slice_id == (bobs if is_shown else None), viewer
-
-
-async def test_giving_up_is_told_to_the_agent_and_ends_a_keep(world: HubWorld) -> None:
-    agent = await world.agent()
-    lease = await world.slice_for("ada")
-    token, path = world.user("ada"), f"slices/{lease['slice_id']}"
-    assert (await world.call("POST", f"{path}/keep", token, {"minutes": 60}))[0] == 200
-    status, info = await world.call("POST", f"{path}/give-up", token)
-    assert (status, info["kept_until"]) == (200, None)
-    await agent.until(lambda: agent.serves(lambda told: told.given_up_at is not None), 60)
-    assert agent.assignments.slices[0].kept_until is None
-    _, share = await world.call("GET", "share", token)
-    assert share["quota"]["keep_left_minutes"] >= 239
-    await world.call("POST", f"{path}/wake", token)
-    await agent.until(lambda: agent.serves(lambda told: told.wanted_since is not None), 60)
-    assert agent.assignments.slices[0].given_up_at is None
-
-
-async def test_a_slice_with_a_running_cell_is_not_given_up_and_it_says_what_to_do(
-    world: HubWorld,
-) -> None:
-    agent = await world.agent()
-    lease = await world.slice_for("ada")
-    await told(world, agent, lease["slice_id"], running_cell=True)
-    status, problem = await world.call(
-        "POST", f"slices/{lease['slice_id']}/give-up", world.user("ada")
-    )
-    assert (status, problem["reason"]) == (409, "conflict")
-    assert "interrupt it" in problem["message"]
-
-
-async def test_a_cell_that_has_just_ended_is_waited_for(world: HubWorld) -> None:
-    agent = await world.agent()
-    lease = await world.slice_for("ada")
-    await told(world, agent, lease["slice_id"], running_cell=True)
-    path = f"slices/{lease['slice_id']}/give-up"
-    asking = asyncio.create_task(world.call("POST", path, world.user("ada")))
-    agent.says[lease["slice_id"]] = a_report(lease["slice_id"], running_cell=False)
-    await agent.report()
-    assert (await asking)[0] == 200
-
-
-async def test_a_slice_is_resized_live_and_its_agent_counts_by_the_new_size(
-    world: HubWorld,
-) -> None:
-    agent = await world.agent()
-    lease = await world.slice_for("ada", size="small")
-    token, path = world.user("ada"), f"slices/{lease['slice_id']}/resize"
-    status, info = await world.call("POST", path, token, {"memory_mib": 30 * GIB})
-    assert status == 200, info
-    assert info["lease"]["memory_mib"] == 30 * GIB
-    assert info["lease"]["compute_milli"] == lease["compute_milli"]
-    await agent.until(lambda: agent.serves(lambda told: told.memory_mib == 30 * GIB), 60)
-    _, share = await world.call("GET", "share", token)
-    assert share["quota"]["own"]["held_mib"] == 30 * GIB
-    status, info = await world.call("POST", path, token, {"size": "small"})
-    assert (status, info["lease"]["memory_mib"]) == (200, lease["memory_mib"])
-    assert info["lease"]["size"] == "small"
-
-
-async def test_no_slice_becomes_smaller_than_what_it_holds(world: HubWorld) -> None:
-    agent = await world.agent()
-    lease = await world.slice_for("ada", memory_mib=10 * GIB, compute_milli=100)
-    await told(world, agent, lease["slice_id"], memory_mib=3 * GIB, host_mib=2 * GIB)
-    path = f"slices/{lease['slice_id']}/resize"
-    status, problem = await world.call("POST", path, world.user("ada"), {"memory_mib": 4 * GIB})
-    assert (status, problem["reason"]) == (409, "below-held")
-    assert problem["numbers"] == {"asked_mib": 4 * GIB, "held_mib": 5 * GIB}
-    assert world.service.ledger.slices[lease["slice_id"]].memory_mib == 10 * GIB
-    assert world.service.capacity.holdings.slice(lease["slice_id"]) is not None
-
-
-async def test_a_slice_whose_agent_is_silent_keeps_its_size(world: HubWorld) -> None:
-    agent = await world.agent()
-    lease = await world.slice_for("ada", size="small")
-    await agent.close()
-    await until(lambda: world.service.fleet.is_silent("node-a"), 60)
-    path = f"slices/{lease['slice_id']}/resize"
-    status, problem = await world.call("POST", path, world.user("ada"), {"memory_mib": 1024})
-    assert (status, problem["reason"]) == (409, "conflict")
-
-
-@pytest.mark.parametrize(
-    "body", [{"memory_mib": 0}, {"memory_mib": "much"}, {"compute_milli": 1001}, {"x": 1}]
-)
-async def test_a_size_that_is_none_is_refused(world: HubWorld, body: dict[str, Any]) -> None:
-    await world.agent()
-    lease = await world.slice_for("ada")
-    path = f"slices/{lease['slice_id']}/resize"
-    assert (await world.call("POST", path, world.user("ada"), body))[0] == 400
 
 
 async def test_metrics_tell_energy_and_lending_without_anybodys_name(world: HubWorld) -> None:

@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import pytest
 from sublet_quota.budgets.charge import HeldKind
+from sublet_quota.closed_loop.cluster import Cluster
 from sublet_quota.closed_loop.figures import figures_of
 from sublet_quota.closed_loop.people import Habits, Person, days_of
 from sublet_quota.closed_loop.record.records import Record
@@ -100,3 +101,31 @@ def test_others_take_the_room_of_whose_hours_are_over() -> None:
     away = {each.slice_id for each in record.places if each.called_back}
     assert away == {"s0", "s1"}
     assert {"s0", "s1"} <= set(record.servers_left)
+
+
+def test_running_jobs_come_in_another_order_once_the_budget_of_one_is_over() -> None:
+    text = (
+        POOL
+        + """
+groups:
+  science: {weight: 2, budget: {hours: 9, per: day}}
+  guests: {}
+  nobody: {guaranteed: {H100: 1}}
+"""
+    )
+    asked = [
+        *jobs("mine", "science", 1, works=20 * HOUR),
+        *jobs("theirs", "guests", 1, works=20 * HOUR),
+    ]
+    cluster = Cluster(scene(text, asked, 19 * HOUR))
+    orders: list[list[str]] = []
+    while cluster.step():
+        told = [(served.entitlement, who.group or "") for served, who in cluster.cards.slices()]
+        order = [group for _, group in sorted(told)]
+        if len(order) == 2 and order != orders[-1:]:
+            orders.append(order)
+    assert [order for at, order in enumerate(orders) if order not in orders[:at]] == [
+        ["science", "guests"],
+        ["guests", "science"],
+    ]
+    assert [turned.is_over for turned in cluster.record.budgets] == [True]

@@ -117,7 +117,7 @@ def test_people_come_on_working_days_and_leave_in_the_end() -> None:
 
 
 WRITTEN = (
-    f"{HEAD},kind,gpu_type,name,cells,stays,fills,patience,priority,max_run",
+    f"{HEAD},kind,gpu_type,name,cells,stays,fills,patience,priority,max_run,named",
     "0,ada,vision nlp,,1/2,notebook,,mine,60+12.5 0+3,30,1/3,600",
     "1.5,bob,,3600,1,job,H100,train,,,,,2,7200",
     '2,"a, b",nlp,0,small,notebook,,other,,0,1,0',

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.jobs.job_queue import BesideOthers, QueuePlan, plan_queue
-from sublet_quota.jobs.lendable_room import lendable_gpus
+from sublet_quota.jobs.lent_room.lendable_gpus import lendable_gpus
 from sublet_quota.jobs.payers.job_limits import JobLimits
 from sublet_quota.jobs.waiting_job import WaitingJob
 from sublet_quota.names.ids import GpuId, NodeId

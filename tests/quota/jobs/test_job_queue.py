@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sublet_quota.amounts.gpu_amounts import GpuAmount
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.jobs.job_queue import QueuePlan, plan_queue
-from sublet_quota.jobs.lendable_room import LendableGpu, lendable_gpus
+from sublet_quota.jobs.lent_room.lendable_gpus import LendableGpu, lendable_gpus
 from sublet_quota.jobs.waiting_job import WaitingJob
 from sublet_quota.names.ids import GpuId, JobId, NodeId, PoolName, UserName
 from sublet_quota.reasons.waiting import queue_clause

@@ -15,7 +15,7 @@ from sublet_quota.holdings.gpu_load import Holding
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.holdings.standing.group_trees import tree_of
 from sublet_quota.jobs.job_queue import plan_queue
-from sublet_quota.jobs.lendable_room import lendable_gpus
+from sublet_quota.jobs.lent_room.lendable_gpus import lendable_gpus
 from sublet_quota.jobs.payers.job_limits import JobLimits
 from sublet_quota.jobs.turns.job_order import JobOrder
 from sublet_quota.jobs.turns.past_uses import (

@@ -13,7 +13,7 @@ from sublet_quota.admission.slice_request import RequestedSlice
 from sublet_quota.holdings.gpu_load import GpuFacts
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.jobs.job_queue import BesideOthers, QueuePlan, plan_queue
-from sublet_quota.jobs.lendable_room import lendable_gpus
+from sublet_quota.jobs.lent_room.lendable_gpus import lendable_gpus
 from sublet_quota.jobs.payers.job_limits import JobLimits
 from sublet_quota.jobs.waiting_job import WaitingJob
 from sublet_quota.names.home_claim import HomeInUse
@@ -234,7 +234,7 @@ def waiting(made: SmallHub, *jobs: WaitingJob) -> dict[str, object]:
 
 
 def test_a_job_begins_on_lent_room_only_where_it_could_be_suspended() -> None:
-    jobs = [a_job(name, "zoo", 30, minute=at) for at, name in enumerate("jk")]
+    jobs = [a_job(name, "zoo", 30, minute=at, compute_milli=500) for at, name in enumerate("jk")]
     assert waiting(hub(79 + 60), *jobs) == {"j": "a", "k": "a"}
     assert waiting(hub(79 + 50), *jobs) == {"j": "a", "k": QueueReason.GPU_KEPT}
     borrowed = notebook("u", "uma", gib(30), "b", group="zoo")

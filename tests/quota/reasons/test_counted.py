@@ -39,6 +39,7 @@ NEVER_ONE = {
     "a value that is longer than {most_characters} characters",
     "give a name of 1 to {most_letters} letters",
     "{wait.others} others are",
+    "{one} of {kept.node} are {until}",
     "{_payer(None)} have",
     "all {count} GPUs are",
     "those below {least_uid} are the system's",

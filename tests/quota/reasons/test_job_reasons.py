@@ -9,7 +9,8 @@ from sublet_quota.reasons.job_reasons import (
     job_clause,
     numbers_of,
 )
-from sublet_quota.reasons.waiting import JobsOff, QueueReason, WaitReason
+from sublet_quota.reasons.jobs_off import JobsOff
+from sublet_quota.reasons.waiting import QueueReason, WaitReason
 
 CODE = JobReasonCode
 TOLD_ALONE = {CODE.TOLD_BEFORE, CODE.NOTEBOOK_FAILED, CODE.CANNOT_START, CODE.CLUSTER_REFUSED}

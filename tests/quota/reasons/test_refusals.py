@@ -75,7 +75,8 @@ NUMBERS = {
     "free_mib", "free_milli", "gpu", "held_mib", "jobs", "kept_mib", "kept_milli", "largest",
     "largest_mib", "left_min", "limit_kib", "limit_mib", "limit_milli", "most", "most_characters",
     "most_gpus", "most_jobs", "most_letters", "most_min", "most_slices", "most_variables", "slices",
-    "times", "too_little", "used_mib", "used_milli", "variables",
+    "node_cpu_milli", "node_mib", "takes_cpu_milli", "takes_mib", "times", "too_little", "used_mib",
+    "used_milli", "variables",
 }  # fmt: skip
 CARDS = {
     "asked_cards": 2, "guaranteed_cards": 5, "held_cards": 3, "limit_cards": 4, "share_cards": 6,

@@ -4,16 +4,15 @@ from dataclasses import replace
 
 import pytest
 from sublet_quota.names.ids import NodeId
+from sublet_quota.reasons.jobs_off import JobsOff, jobs_off_clause
 from sublet_quota.reasons.waiting import (
     AwaitedMove,
     CellWait,
-    JobsOff,
     KeptGpu,
     QueueReason,
     QueueWait,
     WaitReason,
     cell_sentence,
-    jobs_off_clause,
     queue_clause,
     wait_clause,
 )
@@ -94,6 +93,7 @@ def test_every_reason_in_the_queue_has_its_clause(reason: QueueReason) -> None:
         QueueReason.GPU_KEPT: "GPU 1 of node-a is kept for it",
         QueueReason.BEHIND_OTHERS: "are kept for jobs before it: it begins after those",
         QueueReason.TOO_LITTLE_IDLE: "the most that one GPU can lend now is 12 GiB",
+        QueueReason.GIVE_BACK_TOO_SLOW: "which could not leave in time for owners who come back",
         QueueReason.HOST_MEMORY: "the node has host memory for 8 GiB more to suspend it into",
         QueueReason.LIMIT_FULL: "a limit is full",
         QueueReason.NOT_ALLOWED: "are of types or sizes not allowed",

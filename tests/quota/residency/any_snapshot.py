@@ -108,6 +108,7 @@ def _snapshot(drawn_slices: Sequence[bytes], drawn: bytes) -> GpuSnapshot:
         margin_mib=1,
         host_free_mib=of.one_of((0, 20, 60, 1000, 1000)),
         suspend_mib_per_s=of.one_of((1, 3)),
+        resume_mib_per_s=3,
         slices=tuple(slices),
         transition=transition,
         foreign_mib=of.one_of((0, 0, 0, 1, 20)),

@@ -108,7 +108,8 @@ def gpu(*slices: SliceView, **more: Any) -> GpuSnapshot:
         "total_mib": 81 * GIB,
         "margin_mib": GIB,
         "host_free_mib": 200 * GIB,
-        "suspend_mib_per_s": 3 * GIB,
+        "suspend_mib_per_s": 9 * GIB,
+        "resume_mib_per_s": 9 * GIB,
         "settings": SETTINGS,
     } | more
     return GpuSnapshot(gpu_id=GpuId("GPU-1"), now=NOW, slices=slices, **fields)

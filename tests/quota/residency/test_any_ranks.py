@@ -24,8 +24,13 @@ def _with_rank(snapshot: GpuSnapshot, rank: Rank) -> GpuSnapshot:
     return replace(snapshot, slices=tuple(slices))
 
 
-def _ranks(snapshot: GpuSnapshot) -> dict[str, Rank]:
-    return {s.slice_id: s.turn_rank for s in snapshot.slices}
+def _rank(view: SliceView) -> int:
+    """Return the rank that a slice has its turns among: who is over its cap comes behind all."""
+    return max(Rank) + 1 if view.is_over_cap else view.turn_rank
+
+
+def _ranks(snapshot: GpuSnapshot) -> dict[str, int]:
+    return {s.slice_id: _rank(s) for s in snapshot.slices}
 
 
 def _owners_at_work(snapshot: GpuSnapshot) -> list[SliceView]:
@@ -70,7 +75,7 @@ def test_who_is_of_a_higher_rank_and_can_be_moved_changes_nothing_for_lower_ones
     higher = {
         s.slice_id
         for s in snapshot.slices
-        if s.takes_turns and s.turn_rank > rank and s.unsuspendable is None
+        if s.takes_turns and _rank(s) > rank and s.unsuspendable is None
     }
     others = tuple(s for s in snapshot.slices if s.slice_id not in higher)
     plan, without = _plan(snapshot), _plan(replace(snapshot, slices=others))
@@ -78,8 +83,8 @@ def test_who_is_of_a_higher_rank_and_can_be_moved_changes_nothing_for_lower_ones
 
 
 def _of_up_to(plan: SeatPlan, rank: Rank) -> object:
-    seated = [s.slice_id for s in plan.seated if s.turn_rank <= rank]
-    return seated, [(w.view.slice_id, w.reason) for w in plan.waiting if w.view.turn_rank <= rank]
+    seated = [s.slice_id for s in plan.seated if _rank(s) <= rank]
+    return seated, [(w.view.slice_id, w.reason) for w in plan.waiting if _rank(w.view) <= rank]
 
 
 @examples
@@ -90,7 +95,7 @@ def test_nobody_at_work_who_waits_makes_way_for_a_higher_rank(snapshot):
         if isinstance(action, Suspend):
             leaves, comes = views[action.slice_id], views[action.room_for]
             if leaves.active and not leaves.is_job and not leaves.gate_open:
-                assert leaves.turn_rank >= comes.turn_rank
+                assert _rank(leaves) >= _rank(comes)
 
 
 @examples
@@ -103,12 +108,12 @@ def test_a_seat_is_lost_to_lower_ranks_only_where_these_leave_too_little_for_it(
             beside = [
                 s
                 for s in plan.seated
-                if s.rank < rank or (s.gate_open and (s.rank == rank or s.unsuspendable))
+                if _rank(s) < rank or (s.gate_open and (_rank(s) == rank or s.unsuspendable))
             ]
             # Nor is it given back at once what the end of an equal's turn leaves over.
-            beside += [w.view for w in plan.waiting if w.view.rank == rank and _turn_is_over(w)]
+            beside += [w.view for w in plan.waiting if _rank(w.view) == rank and _turn_is_over(w)]
             # What lower ranks have there while they wait is not counted on.
-            waiting = {w.view.slice_id for w in plan.waiting if w.view.rank < rank}
+            waiting = {w.view.slice_id for w in plan.waiting if _rank(w.view) < rank}
             leaving = (c for c in list_candidates(room) if c.slice_id not in waiting)
             assert not RoomMaking(room, leaving).is_possible((*beside, lost.view))
 

@@ -1,8 +1,8 @@
 """Entitled jobs in a closed loop with a model of the card, beside owners and other jobs.
 
 The bounds are those of ``test_closed_loop_of_ranks.py``, with entitled jobs among those who borrow:
-each runs within ``(k + 1) * (turn + out + back)`` and the move in flight, where k of its rank were
-waiting when its wait began, and nobody who is entitled was at work. Nobody is ended.
+each runs within the bound of ``test_closed_loop.py``, where k of its rank were waiting when its
+wait began, and nobody who is entitled was at work. Nobody is ended.
 """
 
 import pytest

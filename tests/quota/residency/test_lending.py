@@ -4,9 +4,13 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sublet_quota.reasons.waiting import WaitReason
+from sublet_quota.residency.actions import OpenGate
 from sublet_quota.residency.lending import lendable_mib
 from sublet_quota.residency.policy import decide
+from sublet_quota.residency.snapshot import Rank, SliceView
 
 from tests.quota.residency.gpu_pictures import (
     GIB,
@@ -23,6 +27,8 @@ from tests.quota.residency.gpu_pictures import (
     whom,
     with_settings,
 )
+
+RATE = {"suspend_mib_per_s": 3 * GIB}
 
 
 #  GPU [AAAA BBBB] host [J]           B is kept: only A may be lent, and that is not enough
@@ -86,14 +92,15 @@ def test_a_pool_that_does_not_lend_runs_no_job():
 )
 def test_a_job_begins_only_if_it_could_leave_within_the_pools_time(within_s, expected):
     snapshot = with_settings(
-        gpu(idle("A", 60, on=10), stopped("J", 40)), give_back_within=timedelta(seconds=within_s)
+        gpu(idle("A", 60, on=10), stopped("J", 40), **RATE),
+        give_back_within=timedelta(seconds=within_s),
     )
     assert told(snapshot) == expected
 
 
 def test_a_job_that_could_not_leave_in_time_is_told_so():
     snapshot = with_settings(
-        gpu(idle("A", 60), stopped("J", 40)), give_back_within=timedelta(seconds=10)
+        gpu(idle("A", 60), stopped("J", 40), **RATE), give_back_within=timedelta(seconds=10)
     )
     assert waits(snapshot) == [("J", WaitReason.GIVE_BACK_TOO_SLOW)]
 
@@ -108,10 +115,19 @@ def test_a_job_that_is_in_nobodys_way_need_not_leave_fast():
 #  two jobs of 20 GiB each could leave alone in 10 s (30 GiB), but not both
 def test_jobs_count_together_for_the_time_to_give_back():
     snapshot = with_settings(
-        gpu(idle("A", 60), training("J", 20, on=20), stopped("K", 20)),
+        gpu(idle("A", 60), training("J", 20, on=20), stopped("K", 20), **RATE),
         give_back_within=timedelta(seconds=10),
     )
     assert waits(snapshot) == [("K", WaitReason.GIVE_BACK_TOO_SLOW)]
+
+
+#  J holds 30 GiB of its cap of 10: with K that is more than the 30 GiB that can leave in 10 s
+def test_a_job_that_grew_is_itself_too_slow_and_keeps_none_from_beginning_that_is_not():
+    snapshot = with_settings(
+        gpu(idle("A", 60), training("J", 10, on=30), stopped("K", 10), **RATE),
+        give_back_within=timedelta(seconds=10),
+    )
+    assert waits(snapshot) == [("J", WaitReason.GIVE_BACK_TOO_SLOW)]
 
 
 def test_a_job_that_has_begun_is_not_stranded_by_a_falling_rate():
@@ -178,7 +194,7 @@ def test_what_can_be_lent_is_what_active_and_kept_slices_leave():
 
 def test_what_can_be_lent_is_no_more_than_could_leave_in_time():
     snapshot = with_settings(
-        gpu(idle("A", 60), training("J", 5, on=5)), give_back_within=timedelta(seconds=10)
+        gpu(idle("A", 60), training("J", 5, on=5), **RATE), give_back_within=timedelta(seconds=10)
     )
     assert lendable_mib(snapshot) == 25 * GIB
 
@@ -227,3 +243,61 @@ def test_a_slice_past_its_gate_comes_home_only_where_its_whole_cap_is_free():
     away = idle("A", 50, out=5, past_the_gate=True)
     assert told(gpu(away, idle("B", 40, on=30))) == ["resume A"]
     assert told(gpu(away, idle("B", 40, on=31))) == []
+
+
+#  GPU [KKKKKKKK ....] host []   K is held back, and leaves when nothing else moves: 60 GiB together
+def test_the_bytes_of_a_job_that_stands_still_count_for_the_time_to_give_back():
+    held = stopped("K", 40, on=40, held_back=True)
+    snapshot = with_settings(
+        gpu(idle("A", 60), held, stopped("J", 20), **RATE), give_back_within=timedelta(seconds=15)
+    )
+    assert ("J", WaitReason.GIVE_BACK_TOO_SLOW) in waits(snapshot)
+    assert told(snapshot) == ["suspend K"]
+
+
+def test_a_job_that_stands_still_and_would_be_ended_takes_no_time_to_leave():
+    held = stopped("K", 40, on=40, held_back=True, unsuspendable="shared memory")
+    snapshot = with_settings(
+        gpu(idle("A", 60), held, stopped("J", 20), **RATE), give_back_within=timedelta(seconds=15)
+    )
+    assert told(snapshot) == ["open J"]
+
+
+def test_a_job_within_a_guarantee_does_not_wait_for_the_bytes_of_others():
+    snapshot = with_settings(
+        gpu(idle("A", 60), stopped("K", 40, on=40), stopped("J", 20, rank=Rank.ENTITLED)),
+        give_back_within=timedelta(seconds=15),
+    )
+    assert "open J" in told(snapshot)
+
+
+def _as_job(name: str, gib: int, how: str) -> SliceView:
+    match how:
+        case "runs":
+            return training(name, gib, on=gib)
+        case "stands still":
+            return stopped(name, gib, on=gib, held_back=True)
+        case "is out":
+            return stopped(name, gib, out=gib)
+        case _:
+            return stopped(name, gib)
+
+
+_HOW = ("runs", "stands still", "is out", "is new", "is new")
+_SOME_JOBS = st.lists(
+    st.tuples(st.sampled_from((5, 10, 20, 40)), st.sampled_from(_HOW)), min_size=1, max_size=5
+)
+
+
+@settings(max_examples=500)
+@given(_SOME_JOBS, st.sampled_from((20, 40, 60, 80)), st.sampled_from((3, 5, 10, 20)))
+def test_no_job_begins_beside_more_than_can_leave_in_time(drawn, owners_gib, within_s):
+    jobs = [_as_job(f"J{at}", *each) for at, each in enumerate(drawn)]
+    idles = idle("A", owners_gib)
+    snapshot = with_settings(gpu(idles, *jobs), give_back_within=timedelta(seconds=within_s))
+    begins = {a.slice_id for a in decide(snapshot).actions if isinstance(a, OpenGate)}
+    if not any(s.slice_id in begins and s.held_mib == s.image_mib == 0 for s in jobs):
+        return
+    there_mib = sum(s.cap_mib if s.gate_open or s.slice_id in begins else s.held_mib for s in jobs)
+    in_time_mib = snapshot.suspend_mib_per_s * within_s
+    assert there_mib <= max(in_time_mib, snapshot.usable_mib - idles.cap_mib)

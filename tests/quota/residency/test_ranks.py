@@ -322,11 +322,11 @@ def test_beside_a_foreign_process_nobody_is_called_back():
     assert waits(snapshot) == [("E", WaitReason.FOREIGN_PROCESS)]
 
 
-#  A grew over its cap: of one rank the latest lose their seats, as ever; the lower rank loses none
-def test_what_outgrew_its_promise_costs_a_higher_rank_its_seat_not_a_lower_one():
+#  E grew over its cap: no rank is for what is beyond it
+def test_what_outgrew_its_promise_costs_nobody_else_a_seat_whatever_its_rank():
     snapshot = gpu(running("E", 40, on=60, for_s=5, **E), running("B", 40, on=10, for_s=99, **B))
-    assert told(snapshot) == ["suspend B for E"]
-    assert waits(snapshot) == [("B", WaitReason.CALLED_BACK)]
+    assert told(snapshot) == ["suspend E for B"]
+    assert waits(snapshot) == [("E", WaitReason.OVER_CAP)]
 
 
 #  GPU [................] host [XX YY]   nobody needs the room: by rank, then the latest active

@@ -173,7 +173,7 @@ def test_who_has_all_it_is_owed_runs_beside_one_that_waits_for_room():
 def test_who_is_over_its_cap_leaves_when_promises_can_no_longer_be_kept():
     snapshot = gpu(running("A", 40, on=60, for_s=5), running("P", 40, on=10, for_s=3))
     assert told(snapshot) == ["suspend A for P"]
-    assert waits(snapshot) == [("A", WaitReason.TURN)]
+    assert waits(snapshot) == [("A", WaitReason.OVER_CAP)]
 
 
 def test_an_idle_slice_leaves_first_when_promises_can_no_longer_be_kept():
@@ -183,9 +183,14 @@ def test_an_idle_slice_leaves_first_when_promises_can_no_longer_be_kept():
     assert told(snapshot) == ["suspend B for P"]
 
 
-def test_who_is_over_its_cap_has_its_whole_turn_while_nobody_is_cheated():
+def test_nobody_who_keeps_to_their_cap_waits_for_the_turn_of_one_who_does_not():
     snapshot = gpu(running("A", 40, on=60, for_s=5), waiting("P", 40, out=10, for_s=3))
-    assert told(snapshot) == []
+    assert told(snapshot) == ["suspend A for P"]
+    assert waits(snapshot) == [("P", WaitReason.MAKING_ROOM), ("A", WaitReason.OVER_CAP)]
+
+
+def test_who_is_over_its_cap_runs_on_while_nobody_else_needs_the_room():
+    assert told(gpu(running("A", 40, on=60), running("P", 20, on=10), idle("B", 40))) == []
 
 
 def test_who_is_over_its_cap_leaves_before_a_longer_turn():

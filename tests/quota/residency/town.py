@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.residency.snapshot import PoolSettings, Rank
+from sublet_quota.residency.turns import LONGEST, longest_turn
 
 from tests.support.model_device import ModelDevice, ModelSlice
 
@@ -37,8 +38,8 @@ class Town:
     """How likely an owner stops a cell that still waits for its room."""
     dawdles: float = 0.0
     """How likely who falls idle does so in the middle of a cell, and may go on with its GPU."""
-    waits: dict[str, tuple[float, int]] = field(default_factory=dict)
-    """Since when an owner waits, and how many waited then."""
+    waits: dict[str, tuple[float, int, dict[str, int]]] = field(default_factory=dict)
+    """Since when an owner waits, how many waited then, and how many first turns each had had."""
     longest: float = 0.0
     time_s: float = 0.0
     no_job_since: float | None = None
@@ -115,11 +116,16 @@ class Town:
         self.waits = {n: w for n, w in self.waits.items() if n in waiting}
         for name, began in waiting.items():
             ahead = sum(other <= began for other in waiting.values()) - 1
-            since, before = self.waits.setdefault(name, (self.time_s, ahead))
+            firsts = {s.name: s.first_turns for s in device.owners}
+            since, before, had = self.waits.setdefault(name, (self.time_s, ahead, firsts))
             waited = self.time_s - since
             self.longest = max(self.longest, waited)
-            place_s = SETTINGS.turn.total_seconds() + out_s(device) + back_s(device)
-            bound = (before + 1) * place_s + out_s(device)
+            moves_s = out_s(device) + back_s(device)
+            place_s = longest_turn(SETTINGS).total_seconds() + moves_s
+            passed = [count - had.get(other, 0) for other, count in firsts.items() if other != name]
+            assert all(times <= LONGEST + 1 for times in passed), f"{name} is passed: {device}"
+            first_s = SETTINGS.turn.total_seconds() + moves_s
+            bound = (before + 1) * place_s + sum(passed) * first_s + out_s(device)
             assert waited <= bound, f"{name} has waited {waited} s behind {before}: {device}"
 
     def check_that_who_is_of_the_lowest_rank_waits_for_no_turn(self) -> None:

@@ -2,6 +2,8 @@
 
 import pytest
 from sublet_quota.admission.slice_request import RequestedSlice
+from sublet_quota.amounts.node_amounts import NodeAmount, NodeNeed, NodeRoom
+from sublet_quota.holdings.node_rooms import NodeFacts
 from sublet_quota.names.home_claim import HomeInUse
 from sublet_quota.names.ids import NodeId
 from sublet_quota.placement.slice_placement import Placement, decide_slice
@@ -84,6 +86,24 @@ def test_where_host_memory_alone_is_missing_the_node_is_kept_for_the_head() -> N
     assert list(found.take_turns()) == []
     found.hub.end("s1")
     assert list(found.take_turns()) == ["large", "small"]
+
+
+def test_where_the_cpu_of_a_node_alone_is_missing_it_is_kept_for_the_head() -> None:
+    hub = SmallHub.under(TYPES + PARTS, gpu("g0"), gpu("g1", index=1), gpu("g2", index=2))
+    hub.holdings.put_node(NodeFacts(NodeId("node-a"), NodeRoom(cpu_milli=10_000)))
+    for number in range(2):
+        asked = {"size": "half", "takes": NodeNeed(NodeAmount(cpu_milli=3000))}
+        assert isinstance(hub.ask(f"s{number}", **asked), Placement)
+    much, little = NodeNeed(NodeAmount(cpu_milli=10_000)), NodeNeed(NodeAmount(cpu_milli=1000))
+    found = with_line(hub, [queued("large", size="whole", takes=much)])
+    found.line.append(queued("small", size="quarter", minute=1, takes=little))
+    first, second = walk(hub.holdings, found.order())
+    assert (first.answer.code, first.keeps) == (RoomRefusal.NO_NODE_CPU, "g0")
+    assert second.answer == BEHIND, "there would be CPU for it"
+    found.hub.end("s0")
+    assert list(found.take_turns()) == []
+    found.hub.end("s1")
+    assert list(found.take_turns()) == ["large"]
 
 
 def test_of_each_type_one_card_is_kept() -> None:

@@ -17,6 +17,7 @@ SENT = {
     "ResizeRequest",
     "SliceRequest",
     "SliceStarted",
+    "TakenOfNode",
     # By tenants, and as the frames of what agents say.
     "AgentEvent",
     "AskShare",

@@ -13,7 +13,59 @@ _VOLUME: Final = "tests/hub/jobs/test_volume.py"
 _OUTPUT: Final = "tests/hub/jobs/local/test_job_output.py"
 _NO_MORE: Final = f"{_OUTPUT}::test_all_that_a_job_wrote_until_its_end_is_there_and_no_more"
 
+_RECORDER: Final = "hub_ext/sublet_hub/usage/recorded/recorder.py"
+_RECORDING: Final = "tests/hub/usage/test_recorder.py"
+_OF_RECORDED: Final = "tests/hub/ledger/test_recorded.py"
+
 MUTANTS: Final = (
+    Mutant(
+        12,
+        "of one owner's wishes as many are recorded as they make",
+        "hub_ext/sublet_hub/ledger/recorded.py",
+        "newest.offset(MOST_ASKS_OF_OWNER)",
+        "newest.offset(10**9)",
+        (f"{_OF_RECORDED}::test_who_asks_in_a_loop_makes_nobody_elses_be_forgotten",),
+    ),
+    Mutant(
+        12,
+        "one owner's wishes take the room of all that wait to be recorded",
+        _RECORDER,
+        "self._of_owner[record.owner] < MOST_WAITING_OF_OWNER",
+        "self._of_owner[record.owner] < MOST_WAITING",
+        (f"{_RECORDING}::test_who_asks_in_a_loop_takes_no_room_of_others",),
+    ),
+    Mutant(
+        18,
+        "an agent whose cards come and go has all of that recorded",
+        _RECORDER,
+        "if self._noted_of[card.node] >= MOST_OF_NODE:\n",
+        "if False:\n",
+        (f"{_RECORDING}::test_of_a_node_whose_cards_come_and_go_so_much_is_noted_a_day",),
+    ),
+    Mutant(
+        18,
+        "an agent that tells a time twice has what happened to others recorded no more",
+        "hub_ext/sublet_hub/ledger/recorded.py",
+        "if (each.slice_id, each.until) not in known",
+        "if True",
+        (f"{_OF_RECORDED}::test_a_block_that_ends_as_another_did_keeps_nothing_else_out",),
+    ),
+    Mutant(
+        18,
+        "how long a move took is added up, whatever an agent says",
+        _RECORDER,
+        "min(told.took_s, _MOST_MOVE_S)",
+        "told.took_s",
+        (f"{_RECORDING}::test_an_agent_that_tells_times_without_end_spoils_no_sum",),
+    ),
+    Mutant(
+        12,
+        "what the database does not take of what happened ends a loop",
+        _RECORDER,
+        "except LedgerWriteError as error:",
+        "except ZeroDivisionError as error:",
+        (f"{_RECORDING}::test_what_a_full_disk_does_not_take_is_lost_and_nothing_else",),
+    ),
     Mutant(
         12,
         "one user's refusals fill the ledger",

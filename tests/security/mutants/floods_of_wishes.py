@@ -5,7 +5,7 @@ from typing import Final
 from tests.security.mutant import Mutant
 
 _KEEP_AND_WAKE: Final = "hub_ext/sublet_hub/slices/keep_and_wake.py"
-_SLICES: Final = "tests/hub/slices/test_slices.py"
+_SLICES: Final = "tests/hub/slices/test_kept_slices.py"
 _SUBMISSION: Final = "hub_ext/sublet_hub/jobs/submission.py"
 _SUBMITTING: Final = "tests/hub/jobs/test_job_submission.py"
 _RATES: Final = "hub_ext/sublet_hub/security/rate_limits.py"
@@ -19,8 +19,8 @@ MUTANTS: Final = (
         12,
         "who starts and stops a server has the memory of others' jobs go back and forth each time",
         "hub_ext/sublet_hub/jobs/order/held_back.py",
-        "rights_of, self._ranks, pausing)",
-        "rights_of, self._ranks)",
+        "frozenset(self._capacity.return_pauses.pausing(stand))",
+        "frozenset[SliceId]()",
         (
             (
                 "tests/hub/jobs/test_held_back.py::"
@@ -34,7 +34,7 @@ MUTANTS: Final = (
         "hub_ext/sublet_hub/slices/resizing.py",
         'take_or_refuse(self._limits, record.owner, "slices were resized")',
         "pass",
-        ("tests/hub/slices/test_slices.py::test_slices_are_not_resized_without_end",),
+        (f"{_SLICES}::test_slices_are_not_resized_without_end",),
     ),
     Mutant(
         12,

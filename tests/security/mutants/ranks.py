@@ -11,12 +11,66 @@ _RESERVED: Final = "tests/quota/residency/test_reserve.py"
 _HELD_BACK: Final = "tests/quota/residency/test_held_back_jobs.py"
 _HOST_MEMORY: Final = "tests/quota/placement/test_host_memory.py"
 _RANKS: Final = "tests/quota/residency/test_ranks.py"
+_OVER_CAPS: Final = "tests/quota/residency/test_over_caps.py"
 _MOVING: Final = "quota/sublet_quota/placement/finding/moving.py"
 _IDLE: Final = "tests/quota/placement/test_idle_entitled_moves.py"
 
 _IN_A_GRACE: Final = "tests/quota/admission/test_restarts_in_a_grace.py"
 
+_NODES: Final = "tests/quota/placement/test_nodes_of_cards.py"
+_ROOMS: Final = "tests/hub/agents/test_rooms_of_nodes.py"
+
 MUTANTS: Final = (
+    Mutant(
+        3,
+        "who has more than its cap keeps its rank, and others wait for what is beyond it",
+        "quota/sublet_quota/residency/room.py",
+        "        line = _OVER_CAP if view.is_over_cap else 2 * view.turn_rank",
+        "        line = 2 * view.turn_rank",
+        (
+            (
+                f"{_OVER_CAPS}::"
+                "test_who_keeps_to_their_cap_has_the_seat_it_would_have_if_nobody_were_over"
+            ),
+        ),
+    ),
+    Mutant(
+        3,
+        "who was suspended with more than its cap counts as within it, and comes back at once",
+        "quota/sublet_quota/residency/snapshot.py",
+        "        return self.held_mib > self.cap_mib or self.image_mib > self.cap_mib",
+        "        return self.held_mib > self.cap_mib",
+        (
+            (
+                f"{_OVER_CAPS}::"
+                "test_suspended_it_is_still_over_and_comes_back_only_beside_who_keeps_to_theirs"
+            ),
+        ),
+    ),
+    Mutant(
+        3,
+        "a job that took more than it asked for goes on before one that did not",
+        "quota/sublet_quota/residency/lending.py",
+        "(job.is_over_cap, not job.is_entitled_job, stage,",
+        "(False, not job.is_entitled_job, stage,",
+        (f"{_OVER_CAPS}::test_a_job_over_what_it_asked_for_makes_way_for_one_that_is_not",),
+    ),
+    Mutant(
+        3,
+        "slices are put on nodes that have too little CPU or memory left",
+        "quota/sublet_quota/placement/finding/question.py",
+        "            and facts.node not in self.nodes_without_enough(amount)\n",
+        "",
+        (f"{_NODES}::test_no_node_is_given_more_than_it_has",),
+    ),
+    Mutant(
+        3,
+        "what slices take of their nodes is not counted",
+        "hub_ext/sublet_hub/state/capacity.py",
+        "            takes=record.takes or NOTHING_OF_NODE,\n",
+        "",
+        (f"{_ROOMS}::test_what_slices_take_is_kept_over_a_restart_of_the_service",),
+    ),
     Mutant(
         3,
         "what siblings borrow fills a limit above a guarantee",
@@ -58,6 +112,48 @@ MUTANTS: Final = (
     ),
     Mutant(
         3,
+        "small jobs that come later starve a large one of a card",
+        "quota/sublet_quota/jobs/job_queue.py",
+        "fills_in_for=filled.for_whom)",
+        "fills_in_for=())",
+        ("tests/quota/jobs/test_filling_in.py::test_who_comes_later_fills_in_and_makes_way",),
+    ),
+    Mutant(
+        3,
+        "small jobs that come later take the room of one that stands still",
+        "quota/sublet_quota/jobs/job_queue.py",
+        "(*each.fills_in_for, *names)",
+        "each.fills_in_for",
+        (
+            (
+                "tests/quota/jobs/test_any_rounds_of_cards.py::"
+                "test_who_stands_still_goes_on_though_equals_have_begun_there_since"
+            ),
+        ),
+    ),
+    Mutant(
+        3,
+        "two jobs make way for each other, for ever",
+        "quota/sublet_quota/jobs/backfill/passed_jobs.py",
+        "if not self._comes_after(name, job.job_id)",
+        "if name",
+        (
+            (
+                "tests/quota/jobs/test_any_rounds_of_cards.py::"
+                "test_nobody_makes_way_for_who_was_behind_it_when_it_began"
+            ),
+        ),
+    ),
+    Mutant(
+        3,
+        "a job that fills in is suspended for one that was behind it",
+        "quota/sublet_quota/jobs/backfill/jobs_there.py",
+        "job.job_id in self.fills_in_for",
+        "bool(self.fills_in_for)",
+        ("tests/quota/jobs/test_filling_in.py::test_nobody_makes_way",),
+    ),
+    Mutant(
+        3,
         "a job goes on, and stands still again, between two within a guarantee for whom it does",
         "hub_ext/sublet_hub/jobs/queue.py",
         "            self._place_due()\n",
@@ -73,7 +169,7 @@ MUTANTS: Final = (
         3,
         "small jobs that come later starve a large one of host memory",
         "quota/sublet_quota/jobs/job_queue.py",
-        "            room.keep_host_memory_for(job, within)\n",
+        "        room.keep_host_memory_for(job, within)\n",
         "",
         (
             (
@@ -125,8 +221,8 @@ MUTANTS: Final = (
         3,
         "nobody makes way below a limit for a job that goes on within a guarantee",
         "hub_ext/sublet_hub/jobs/order/held_back.py",
-        "held_back_by(self._ledger, going.holds_back, going_on[0], now)",
-        "held_back_by(self._ledger, (), going_on[0], now)",
+        "held_back_by(self._ledger, going.holds_back, made, now, beside)",
+        "held_back_by(self._ledger, (), made, now, beside)",
         (
             (
                 "tests/hub/jobs/test_held_back.py::"

@@ -6,6 +6,9 @@ from tests.security.mutant import Mutant
 
 _HANDLER: Final = "hub_ext/sublet_hub/web/request_handler.py"
 _ADMIN: Final = "hub_ext/sublet_hub/web/routes/admin.py"
+_HISTORY: Final = "hub_ext/sublet_hub/web/routes/history.py"
+_OF_HISTORY: Final = "tests/hub/web/test_history_export_route.py"
+_PSEUDONYMS: Final = "hub_ext/sublet_hub/usage/recorded/pseudonyms.py"
 _ANNOUNCED: Final = "hub_ext/sublet_hub/web/routes/announcements.py"
 _ANNOUNCEMENTS: Final = "hub_ext/sublet_hub/slices/announcements.py"
 _TELLING: Final = "tests/hub/slices/test_announcements.py"
@@ -52,6 +55,30 @@ MUTANTS: Final = (
         '"use",\n        Access.ADMIN,',
         '"use",\n        Access.USER,',
         ("tests/hub/usage/test_held_hours.py::test_a_report_that_cannot_be_is_refused",),
+    ),
+    Mutant(
+        6,
+        "whoever may come reads what everybody did",
+        _HISTORY,
+        '"history/export",\n        Access.ADMIN,',
+        '"history/export",\n        Access.USER,',
+        (f"{_OF_HISTORY}::test_who_is_no_admin_exports_nothing",),
+    ),
+    Mutant(
+        6,
+        "an export that asks for no names has them",
+        _PSEUDONYMS,
+        "return name if self.names else",
+        "return name if True else",
+        (f"{_OF_HISTORY}::test_what_happened_is_exported_and_simulated_again",),
+    ),
+    Mutant(
+        6,
+        "a name in an export is a formula",
+        "quota/sublet_quota/closed_loop/asks/spelling.py",
+        """safe = f"'{text}" if text.startswith(_FORMULAS) else text""",
+        "safe = text",
+        ("tests/hub/usage/test_history_export.py::test_a_name_that_would_be_a_formula_is_none",),
     ),
     Mutant(
         6,

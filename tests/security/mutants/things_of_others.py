@@ -14,6 +14,7 @@ _VIEWS: Final = "hub_ext/sublet_hub/web/views/slices.py"
 _TABLES: Final = "labextension/sublet_lab/command_line/tables.py"
 _ACCESS: Final = "tests/hub/web/test_access.py"
 _SLICES: Final = "tests/hub/slices/test_slices.py"
+_KEPT: Final = "tests/hub/slices/test_kept_slices.py"
 _REFUSED: Final = "tests/hub/jobs/test_refused_jobs.py"
 _NOTHING_OF_MINE: Final = f"{_ACCESS}::test_another_user_or_server_reaches_nothing_of_mine"
 _WHERE_ONE_CAN_BE_NAMED: Final = (
@@ -153,7 +154,7 @@ MUTANTS: Final = (
         "quota/sublet_quota/admission/keep_budget.py",
         "if not asked or kept_today + asked <= most:",
         "if True:",
-        ((f"{_SLICES}::test_keeping_has_a_budget_a_day_of_which_unused_time_is_given_back"),),
+        ((f"{_KEPT}::test_keeping_has_a_budget_a_day_of_which_unused_time_is_given_back"),),
     ),
     Mutant(
         3,
@@ -161,7 +162,7 @@ MUTANTS: Final = (
         "hub_ext/sublet_hub/slices/keep_and_wake.py",
         "if len(found) == _MOST_EVENTS:",
         "if False:",
-        (f"{_SLICES}::test_who_kept_more_often_than_anybody_counts_has_no_budget_left",),
+        (f"{_KEPT}::test_who_kept_more_often_than_anybody_counts_has_no_budget_left",),
     ),
     Mutant(
         4,

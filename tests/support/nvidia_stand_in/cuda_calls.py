@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sublet_agent.simulated.machine.card import Card
+from sublet_agent.simulated.machine.compute import Kernels
 from sublet_agent.simulated.machine.machine import SimulatedMachine
 from sublet_agent.simulated.protocol.errors import SimulatedGpuError
 from sublet_agent.simulated.server.tenant_calls import Caller, TenantCalls
@@ -158,7 +159,10 @@ class CudaCalls:
 
     def _launch(self, call: Call, answer: Answer) -> None:
         seconds = call.numbers[1] / 1e9
-        self._calls.compute(self._caller(call), plain_reply(answer), seconds, math.inf, wait=False)
+        one_kernel = Kernels(math.inf)
+        self._calls.compute(
+            self._caller(call), plain_reply(answer), seconds, one_kernel, wait=False
+        )
 
     def _memory_info(self, call: Call, answer: Answer) -> None:
         def tell(result: Mapping[str, Any], _: bytes) -> None:

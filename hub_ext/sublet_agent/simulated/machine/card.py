@@ -2,7 +2,7 @@
 
 import math
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -15,6 +15,7 @@ from sublet_agent.simulated.machine.memory.store import CardStore
 from sublet_agent.simulated.machine.operations import Operation
 from sublet_agent.simulated.machine.replies import WaitingCall
 from sublet_agent.simulated.machine.speeds import EPSILON_S, Speeds
+from sublet_agent.simulated.machine.time_slicing import Slicing, slice_time
 from sublet_agent.simulated.machine.usage import UsageMeter
 
 
@@ -216,9 +217,10 @@ class Card:
     def next_event_s(self, now_s: float, speeds: Speeds) -> float:
         """Return when the first of the things under way on the card is due, in seconds."""
         due = math.inf
-        computing = [left for p in self._driven() if (left := p.computing_s) is not None]
-        if computing:
-            due = now_s + min(computing) * len(computing)
+        computing = self._computing()
+        had = self._slicing(computing, speeds).speeds
+        for process, speed in zip(computing, had, strict=True):
+            due = min(due, now_s + (process.computing_s or 0.0) / speed)
         outward, back = self._rates(speeds)
         for process in self._driven():
             operation = process.operation
@@ -245,13 +247,14 @@ class Card:
     def progress(self, start_s: float, end_s: float, speeds: Speeds) -> None:
         """Let time pass on the card. No event lies within."""
         seconds = end_s - start_s
-        computing = [p for p in self._driven() if p.computing_s is not None]
+        computing = self._computing()
         self.energy_j += seconds * self._power_w(speeds, computing=bool(computing))
-        for process in computing:
-            process.work.progress(seconds / len(computing))
-            process.usage.add(start_s, end_s, 1 / len(computing))
+        slicing = self._slicing(computing, speeds)
+        for process, speed, busy in zip(computing, slicing.speeds, slicing.busy, strict=True):
+            process.work.progress(seconds * speed)
+            process.usage.add(start_s, end_s, busy)
         if computing:
-            self.usage.add(start_s, end_s, 1.0)
+            self.usage.add(start_s, end_s, slicing.card_busy)
         outward, back = self._rates(speeds)
         for process in self._driven():
             operation = process.operation
@@ -264,6 +267,14 @@ class Card:
     def _driven(self) -> list[SimulatedProcess]:
         """Return the processes whose time passes with this card: each has one such card."""
         return [process for process in self.processes.values() if process.card is self]
+
+    def _computing(self) -> list[SimulatedProcess]:
+        """Return the processes whose kernels run on the card now."""
+        return [process for process in self._driven() if process.computing_s is not None]
+
+    @staticmethod
+    def _slicing(computing: Sequence[SimulatedProcess], speeds: Speeds) -> Slicing:
+        return slice_time([p.work.demand(draining=p.draining) for p in computing], speeds)
 
     def _rates(self, speeds: Speeds) -> tuple[float, float]:
         """Return the rates of each move out and each move back, in MiB a second."""

@@ -14,6 +14,7 @@ from sublet_agent.simulated.machine.card import (
     ComputeMode,
     Figure,
 )
+from sublet_agent.simulated.machine.compute import Kernels
 from sublet_agent.simulated.machine.driver import OperationRequest
 from sublet_agent.simulated.machine.fault_plan import PlannedFault
 from sublet_agent.simulated.machine.machine import SimulatedMachine
@@ -29,6 +30,7 @@ from sublet_agent.simulated.server.tenant_calls import Caller, TenantCalls
 _MOST_HANDLE: Final = 2**53
 _MOST_MIB: Final = 2**30
 _LEAST_KERNEL_S: Final = 1e-4
+_MOST_LAUNCH_S: Final = 60.0
 _MOST_SEED: Final = 2**62
 
 
@@ -189,11 +191,16 @@ class Requests:
         kernel_s = KERNEL_S
         if "kernel_s" in request.message:
             kernel_s = fields.seconds("kernel_s", _LEAST_KERNEL_S)
+        launch_s = fields.seconds("launch_s", 0.0)
+        if launch_s > _MOST_LAUNCH_S:
+            message = f"launching a kernel takes {_MOST_LAUNCH_S} s at most"
+            raise SimulatedGpuError(message, CudaCode.INVALID_VALUE)
+        waits_for_each = fields.flag("waits_for_each")
         self.calls.compute(
             self._caller(request),
             reply,
             fields.seconds("seconds", 0.0),
-            kernel_s,
+            Kernels(kernel_s, launch_s, waits_for_each=waits_for_each),
             wait=fields.flag("wait"),
         )
 

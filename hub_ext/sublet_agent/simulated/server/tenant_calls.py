@@ -12,7 +12,7 @@ from typing import Final
 
 from sublet_agent.simulated.machine.byte_queue import ByteWork
 from sublet_agent.simulated.machine.card import CallerIdentity, DriverState, SimulatedProcess
-from sublet_agent.simulated.machine.compute import Work
+from sublet_agent.simulated.machine.compute import Kernels, Work
 from sublet_agent.simulated.machine.machine import SimulatedMachine
 from sublet_agent.simulated.machine.memory.buffers import Buffer, BufferKind
 from sublet_agent.simulated.machine.memory.pattern import pattern
@@ -197,7 +197,7 @@ class TenantCalls:
         self._call(caller, reply, run)
 
     def compute(
-        self, caller: Caller, reply: Reply, seconds: float, kernel_s: float, *, wait: bool
+        self, caller: Caller, reply: Reply, seconds: float, kernels: Kernels, *, wait: bool
     ) -> None:
         """Submit a computation; the answer comes at its end, or at once."""
 
@@ -206,7 +206,7 @@ class TenantCalls:
                 message = f"{MOST_QUEUED} computations are queued already"
                 raise SimulatedGpuError(message, CudaCode.INVALID_VALUE)
             process.has_computed = True
-            process.work.submit(Work(seconds, kernel_s, [reply] if wait else []))
+            process.work.submit(Work(seconds, kernels, [reply] if wait else []))
             if not wait:
                 reply.succeed({})
 

@@ -11,10 +11,10 @@ from typing import Final
 
 from sublet_quota.life_cycles.job_states import JobState
 from sublet_quota.names.ids import SliceId
+from sublet_quota.reasons.jobs_off import JobsOff
 from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.reasons.refusals.jobs import JobRefusal
 from sublet_quota.reasons.refusals.refuse import refuse
-from sublet_quota.reasons.waiting import JobsOff
 from sublet_quota.wire.api import AccountTemplate
 from sublet_quota.wire.jobs import JobRequest
 
@@ -34,6 +34,7 @@ class NoRuns:
     """Begins no jobs; ``here``: those of before are processes of this machine, set up so."""
 
     has_own_queue: Final = False
+    takes: Final = None
 
     def __init__(self, *, home_is_shared: bool, here: ServiceSettings | None = None) -> None:
         self.home_is_shared = home_is_shared

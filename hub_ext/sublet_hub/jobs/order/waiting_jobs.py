@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.document.rights import DEFAULT_MAX_RUN
-from sublet_quota.jobs.payers.job_limits import JobLimits, KnownLimits
+from sublet_quota.jobs.payers.job_limits import JobLimits
 from sublet_quota.jobs.payers.job_rights import KnownRights
+from sublet_quota.jobs.payers.known_limits import KnownLimits
 from sublet_quota.jobs.payers.recharged_jobs import RunningJob
 from sublet_quota.jobs.turns.job_order import JobEntitlement, open_kinds
 from sublet_quota.jobs.turns.past_uses import estimate_of
@@ -108,6 +109,7 @@ class WaitingJobs:
             kinds=self._known.kinds_for(job, kinds),
             node=self._only_for(job.owner),
             estimate=self.estimate(job.owner, max_run),
+            max_run=max_run,
         )
 
     def estimate(self, owner: UserName, max_run: timedelta) -> timedelta:

@@ -22,6 +22,7 @@ from sublet_hub.slices.hub_users import HubUsers
 from sublet_hub.slices.idle_servers import IdleServers
 from sublet_hub.slices.keep_and_wake import KeepAndWake
 from sublet_hub.slices.offers import OffersNow
+from sublet_hub.slices.over_caps import OverCaps
 from sublet_hub.slices.places import Places
 from sublet_hub.slices.pods import Pods
 from sublet_hub.slices.reconciliation import Reconciliation
@@ -34,6 +35,8 @@ from sublet_hub.state.owner_accounts import OwnerAccounts
 from sublet_hub.state.quota_documents.source import QuotaSource
 from sublet_hub.usage.budgets.standings import Budgets
 from sublet_hub.usage.queue_waits import QueueTimes
+from sublet_hub.usage.recorded.history_export import HistoryExports
+from sublet_hub.usage.recorded.recorder import Recorder
 from sublet_hub.usage.refusals import Refusals
 from sublet_hub.usage.reports import UseReports
 from sublet_hub.usage.slice_history import Histories
@@ -77,6 +80,7 @@ class ServiceParts:
     evictions: Evictions
     line: ServerQueue
     idle_servers: IdleServers
+    over_caps: OverCaps
     places: Places
     resizing: Resizing
     shares: Shares
@@ -84,6 +88,8 @@ class ServiceParts:
     use: UseReports
     budgets: Budgets
     refusals: Refusals
+    recorder: Recorder
+    history_exports: HistoryExports
     jobs: JobSubmission
     cancellation: JobCancellation
     queue: JobQueue

@@ -164,6 +164,7 @@ async def _share(service: ServiceParts, call: Call) -> Share:
         notes = service.budgets.notes(owner, paying)
     evictions = (shown_eviction(*each) for each in service.evictions.told_to(owner))
     idle = service.idle_servers.told_to(owner)
+    over = service.over_caps.told_to(owner)
     announced = service.announcements.told_to(owner, groups or ())
     more = {
         "groups_known": groups is not None,
@@ -172,6 +173,7 @@ async def _share(service: ServiceParts, call: Call) -> Share:
         # What ends somebody's server stands first.
         "announcements": (
             *evictions,
+            *over,
             *idle,
             *map(_shown_note, notes),
             *map(shown_announcement, announced),

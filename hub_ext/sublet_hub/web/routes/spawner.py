@@ -39,6 +39,7 @@ async def _request(service: ServiceParts, call: Call) -> Lease | Refusal | Accep
     # Who asks at the hour has what begins then.
     await service.places.pass_time()
     answer = await service.line.request(request)
+    service.recorder.asked(request, answer)
     if isinstance(answer, QueueEntry):
         return Accepted(await wait_of_entry(service.line, answer))
     if isinstance(answer, Refusal):

@@ -4,6 +4,7 @@ from sublet_hub.web.routes.admin import ADMIN_ROUTES
 from sublet_hub.web.routes.announcements import ANNOUNCEMENT_ROUTES
 from sublet_hub.web.routes.budgets import BUDGET_ROUTES
 from sublet_hub.web.routes.evictions import EVICTION_ROUTES
+from sublet_hub.web.routes.history import HISTORY_ROUTES
 from sublet_hub.web.routes.jobs import JOB_ROUTES
 from sublet_hub.web.routes.owner import OWNER_ROUTES
 from sublet_hub.web.routes.quota import QUOTA_ROUTES
@@ -25,6 +26,7 @@ ROUTES: tuple[Route, ...] = (
     *QUOTA_ROUTES,
     *QUOTA_REVISION_ROUTES,
     *BUDGET_ROUTES,
+    *HISTORY_ROUTES,
 )
 
 

@@ -10,11 +10,10 @@ from sublet_quota.jobs.job_queue import JobWait
 from sublet_quota.life_cycles.job_states import ENDED, JobState
 from sublet_quota.names.ids import JobId, NodeId, SliceId
 from sublet_quota.reasons.job_reasons import JobReason, JobReasonCode, job_clause
+from sublet_quota.reasons.jobs_off import JobsOff, jobs_off_clause
 from sublet_quota.reasons.waiting import (
-    JobsOff,
     QueueReason,
     WaitReason,
-    jobs_off_clause,
     queue_clause,
     wait_clause,
 )
@@ -127,6 +126,7 @@ class JobViews:
             gpus=job.gpus,
             group=job.group,
             max_run_s=job.max_run_s,
+            stood_s=self._stops.stood(job.slice_id).total_seconds(),
             take_along=job.take_along,
             cancelled_by=job.cancel_asked_by if _may_know_who(job, viewer) else None,
             expected_start=None if usual is None else job.submitted_at + usual.length,

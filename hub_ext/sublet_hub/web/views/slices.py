@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sublet_quota.names.ids import GpuId, JobId, SliceId
-from sublet_quota.reasons.caps import OverCap
+from sublet_quota.reasons.caps import CapUse
 from sublet_quota.reasons.standings import SliceFacts, standing_of
 from sublet_quota.wire.agent_link import GpuReport, SliceReport
 from sublet_quota.wire.api import EventInfo, GpuInfo, SliceInfo
 from sublet_quota.wire.closings import ClosingInfo
 from sublet_quota.wire.idle import IdleEnd, IdleSpared
 from sublet_quota.wire.share import LentPeriod
-from sublet_quota.wire.slice_warnings import ToldWarning, tell_warnings
+from sublet_quota.wire.slice_warnings import ToldWarning, cap_warning, tell_warnings
 from sublet_quota.wire.standing import ToldStanding, tell_standing
 
 from sublet_hub.ledger.ledger import Ledger
@@ -248,10 +248,11 @@ def _standing(report: SliceReport) -> ToldStanding:
 
 
 def _warnings(report: SliceReport, cap_mib: int) -> tuple[ToldWarning, ...]:
-    # A slice that was just made larger may be over its former cap alone.
-    is_over = report.over_cap and report.memory_mib > cap_mib
-    over = OverCap(report.memory_mib, cap_mib) if is_over else None
-    return tell_warnings(over, report.unsuspendable, report.obstacle)
+    # By the cap that it has now: one that was just made larger may be over its former one.
+    use = CapUse(report.memory_mib + report.host_mib, cap_mib)
+    # While it moves, a byte may be counted on both sides.
+    of_cap = cap_warning(use) if report.move is None else None
+    return tell_warnings(of_cap, report.unsuspendable, report.obstacle)
 
 
 def _unreported(gpu: GpuRecord) -> GpuReport:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -12,7 +13,12 @@ from sublet_quota.closed_loop.asks.asked import CardChange, CardSpeeds, Manner
 from sublet_quota.closed_loop.asks.change_text import read_changes
 from sublet_quota.closed_loop.baselines.policies import Policy
 from sublet_quota.closed_loop.outcome.outcome import Watts
-from sublet_quota.closed_loop.outcome.question import NamedDocument, Question, answer
+from sublet_quota.closed_loop.outcome.question import (
+    NamedDocument,
+    Question,
+    report_of,
+    run_answer,
+)
 from sublet_quota.closed_loop.outcome.report import Report
 from sublet_quota.document.problems import QuotaDocumentError
 from sublet_quota.document.reading import read_quota_document
@@ -21,7 +27,9 @@ from sublet_quota.holdings.card_policy import counted_type
 from sublet_quota.holdings.gpu_load import GpuFacts
 
 from sublet_lab.command_line.quota_text import name_of, read_text
+from sublet_lab.command_line.simulation.at_once import EndedWithoutResultError, at_once
 from sublet_lab.command_line.simulation.figures_table import print_report
+from sublet_lab.command_line.simulation.history_file import SimulatedDays, days_of_history
 from sublet_lab.command_line.simulation.options import (
     ALL_TYPES,
     CARDS,
@@ -46,7 +54,8 @@ class Options:
 
     quota: BinaryIO
     against: BinaryIO | None
-    cards: tuple[str, tuple[GpuFacts, ...]]
+    cards: tuple[str, tuple[GpuFacts, ...]] | None
+    history: Path | None
     workloads: tuple[str, ...]
     days: int | None
     seed: int
@@ -88,8 +97,13 @@ class Options:
 @click.option(
     "--cards",
     type=CARDS,
-    required=True,
-    help="The cards, as NUMBERxMODEL:GIB, such as 2xH100:80,4xL4:24.",
+    help="The cards, as NUMBERxMODEL:GIB, such as 2xH100:80,4xL4:24. Needed without --history.",
+)
+@click.option(
+    "--history",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="What really happened on a hub (`sublet history export`), in place of cards and workload: "
+    "first it is told how true the simulation is of that.",
 )
 @click.option(
     "--change",
@@ -186,32 +200,32 @@ def simulate(**said: Any) -> None:
     draw = None if options.plot is None else _drawing(options.plot)
     first = _document(options.quota)
     second = None if options.against is None else _other(first, _document(options.against))
-    found = workload_of(options.wanted, first.document)
+    found = _days(options, first)
     if options.save_workload is not None:
-        save(found, options.begins, options.save_workload)
-    text, facts = options.cards
-    changes = _changes(options, facts)
+        save(found.workload, found.begins, options.save_workload)
     question = Question(
         first=first,
         second=second,
-        cards=facts,
-        asked=found.asked,
-        begins=options.begins,
-        ends=found.ends,
+        cards=found.cards,
+        asked=found.workload.asked,
+        begins=found.begins,
+        ends=found.workload.ends,
         beside=tuple(dict.fromkeys(policy for policy in options.beside if policy is not None)),
-        manner=Manner() if options.speeds is None else Manner(speeds=options.speeds),
-        card_changes=changes,
-        watts=_by_type(options.watts or {}, first, _all_cards(facts, changes)),
+        manner=Manner(speeds=options.speeds or found.speeds),
+        card_changes=found.changes,
+        watts=_by_type(options.watts or {}, first, _all_cards(found.cards, found.changes)),
         seed=options.seed,
-        cards_text=text,
-        workload_text=found.words,
+        cards_text=found.cards_text,
+        workload_text=found.workload.words,
+        history=found.history,
     )
     try:
         with told_progress(question) as passed:
-            report = answer(question, passed)
-    except SubletQuotaError as error:
+            runs = [partial(run_answer, question, place) for place in range(len(question.runs))]
+            report = report_of(question, list(at_once(runs, passed)))
+    except (SubletQuotaError, EndedWithoutResultError) as error:
         raise click.ClickException(plain(str(error))) from error
-    report = report.model_copy(update={"notes": (*found.notes, *report.notes)})
+    report = report.model_copy(update={"notes": (*found.workload.notes, *report.notes)})
     if draw is not None and options.plot is not None:
         try:
             draw(report, options.plot)
@@ -222,6 +236,26 @@ def simulate(**said: Any) -> None:
         print_json(report)
     else:
         print_report(report)
+
+
+def _days(options: Options, first: NamedDocument) -> SimulatedDays:
+    """Return the days that are simulated: as they were, or as the options say."""
+    if options.history is not None:
+        if options.cards is not None or options.changes or options.workloads != (SAMPLE,):
+            message = "--history has its own cards and workload: leave out the options for these"
+            raise click.UsageError(message)
+        return days_of_history(options.history)
+    if options.cards is None:
+        message = "--cards is missing: say which there are, or give a --history"
+        raise click.UsageError(message)
+    text, facts = options.cards
+    return SimulatedDays(
+        workload_of(options.wanted, first.document),
+        options.begins,
+        facts,
+        text,
+        _changes(options, facts),
+    )
 
 
 def _drawing(path: Path) -> Callable[[Report, Path], None]:

@@ -17,6 +17,7 @@ from sublet_quota.closed_loop.outcome.report import (
     WaitsInfo,
 )
 
+from sublet_lab.command_line.simulation.truth_table import limit_lines, truth_lines
 from sublet_lab.command_line.tables import plain
 
 _NAME: Final = 20
@@ -47,6 +48,8 @@ def report_lines(report: Report) -> Iterator[str]:
     yield f"What they ask for: {report.workload}"
     for note in report.notes:
         yield f"Note: {note}"
+    if report.truth is not None:
+        yield from truth_lines(report.truth)
     yield ""
     yield _line("", [_cut(each.name) for each in report.outcomes])
     for title, rows in _parts(report.outcomes):
@@ -58,6 +61,8 @@ def report_lines(report: Report) -> Iterator[str]:
     if report.comparison is not None:
         first, second = (each.name for each in report.outcomes[:2])
         yield from _comparison_lines(report.comparison, first, second)
+    if report.limits:
+        yield from limit_lines(report.limits)
     about = [line for each in report.outcomes if each.about for line in _about_lines(each)]
     yield from ("", *about) if about else ()
 

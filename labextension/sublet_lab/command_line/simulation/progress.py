@@ -1,4 +1,7 @@
-"""How far a simulation is: a bar on standard error, where that is a terminal."""
+"""How far a simulation is: a bar on standard error, where that is a terminal.
+
+Runs go on at once, or one after another: the bar is as far as all of them together.
+"""
 
 import sys
 from collections.abc import Iterator
@@ -19,21 +22,19 @@ def told_progress(question: Question) -> Iterator[Passed]:
         yield lambda *_: None
         return
     hours = max(1, (question.ends - question.begins) // _HOUR)
-    runs = {name: place for place, name in enumerate(question.runs)}
+    reached = dict.fromkeys(question.runs, 0)
     with click.progressbar(
-        length=hours * len(runs),
+        length=hours * len(reached),
         file=sys.stderr,
         show_eta=True,
         item_show_func=lambda run: run or "",
     ) as bar:
-        reached = 0
 
         def passed(run: str, now: datetime) -> None:
-            nonlocal reached
-            at = runs[run] * hours + (now - question.begins) // _HOUR
-            if at > reached:
-                bar.update(at - reached, run)
-                reached = at
+            at = (now - question.begins) // _HOUR
+            if at > reached[run]:
+                bar.update(at - reached[run], run)
+                reached[run] = at
 
         yield passed
-        bar.update(hours * len(runs) - reached)
+        bar.update(hours * len(reached) - sum(reached.values()))

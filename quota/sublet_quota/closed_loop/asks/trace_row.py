@@ -9,6 +9,7 @@ from typing import Final
 from sublet_quota.closed_loop.asks.asked import AGAIN, Asked, AskedJob, AskedServer, Cell
 from sublet_quota.closed_loop.asks.bounded_text import LONGEST, read_part, read_seconds
 from sublet_quota.closed_loop.asks.draws import Draws
+from sublet_quota.closed_loop.asks.spelling import read_cell, read_groups
 from sublet_quota.closed_loop.people import Habits, cells_for
 from sublet_quota.errors import SubletQuotaError
 from sublet_quota.shares.cards import WHOLE_CARD
@@ -24,10 +25,25 @@ OPTIONAL: Final = (
     "patience",
     "priority",
     "max_run",
+    "named",
 )
-KNOWN: Final = frozenset((*NEEDED, *OPTIONAL))
+RECORDED: Final = (
+    "payer",
+    "got",
+    "refused",
+    "waits",
+    "state",
+    "node",
+    "number",
+    "mib",
+    "margin_mib",
+)
+"""What a table has besides that tells what really happened."""
+KNOWN: Final = frozenset((*NEEDED, *OPTIONAL, *RECORDED))
 JOB: Final = "job"
 NOTEBOOK: Final = "notebook"
+RECORDED_KINDS: Final = ("history", "card", "moves", "hours")
+"""The rows that ask for nothing, and tell what happened."""
 _KINDS: Final = (JOB, NOTEBOOK)
 _MOST_CARDS: Final = 1024
 
@@ -66,7 +82,7 @@ class TraceRow:
         sizes = self._sizes(kind)
         for number, (size, cards) in enumerate(sizes):
             name = self._name(kind, number, len(sizes))
-            groups, gpu_type = tuple(self._text("group").split()), self._text("gpu_type") or None
+            groups, gpu_type = read_groups(self._text("group")), self._text("gpu_type") or None
             if kind == JOB:
                 yield AskedJob(
                     name=name,
@@ -76,6 +92,7 @@ class TraceRow:
                     works=works,
                     cards=cards or WHOLE_CARD,
                     gpu_type=gpu_type,
+                    group=self._text("named") or None,
                     priority=self._whole_number("priority"),
                     max_run=self._time("max_run"),
                 )
@@ -88,6 +105,7 @@ class TraceRow:
                 size=size,
                 cards=cards,
                 gpu_type=gpu_type,
+                group=self._text("named") or None,
                 cells=self._cells(name, drawing),
                 stays=self._time("stays") or timedelta(),
                 fills=self._part("fills", drawing.habits.fills),
@@ -170,7 +188,7 @@ class TraceRow:
         return found
 
     def _text(self, column: str) -> str:
-        return (self._row.get(column) or "").strip()
+        return read_cell((self._row.get(column) or "").strip())
 
     def _error(self, column: str, what: str) -> TraceError:
         return TraceError(f"line {self._line}, {column}: {what}")

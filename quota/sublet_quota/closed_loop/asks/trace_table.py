@@ -29,13 +29,15 @@ from fractions import Fraction
 from itertools import chain
 from typing import Final
 
-from sublet_quota.closed_loop.asks.asked import Asked, AskedJob, AskedServer
+from sublet_quota.closed_loop.asks.asked import Asked, AskedJob, AskedServer, Cell
+from sublet_quota.closed_loop.asks.spelling import written_cell, written_groups
 from sublet_quota.closed_loop.asks.trace_row import (
     JOB,
     KNOWN,
     NEEDED,
     NOTEBOOK,
     OPTIONAL,
+    RECORDED_KINDS,
     Drawing,
     TraceError,
     TraceRow,
@@ -44,6 +46,8 @@ from sublet_quota.closed_loop.people import Habits
 
 COLUMNS: Final = (*NEEDED, *OPTIONAL)
 _PAIR: Final = 2
+_MOST_CELL: Final = 2**24
+"""Characters of one cell of a table: a server that is never stopped has very many cells of work."""
 _MOST: Final = 2_000_000
 """Of servers, cells and jobs' cards in all: a short row may ask for many."""
 
@@ -59,7 +63,9 @@ def read_trace(
     asked: list[Asked] = []
     names: dict[str, int] = {}
     count = 0
-    for line, row in _rows(lines):
+    for line, row in table_rows(lines):
+        if (row.get("kind") or "") in RECORDED_KINDS:
+            continue
         for each in TraceRow(row, line).asked(drawing):
             count += math.ceil(each.cards) if isinstance(each, AskedJob) else 1 + len(each.cells)
             if count > _MOST:
@@ -78,25 +84,34 @@ def written_trace(asked: Iterable[Asked], begins: datetime) -> Iterator[str]:
     """Yield the lines of a table (CSV) that asks for these, without their ends."""
     yield ",".join(COLUMNS)
     for each in asked:
-        row = _job_row(each) if isinstance(each, AskedJob) else _server_row(each)
-        row |= {
-            "arrival": _seconds(each.at - begins),
-            "owner": each.owner,
-            "group": " ".join(each.groups),
-            "name": each.name,
-            "gpu_type": each.gpu_type or "",
-        }
-        cells = [_quoted(row.get(column, "")) for column in COLUMNS]
-        yield ",".join(cells).rstrip(",")
+        yield written_row(row_of(each, begins), COLUMNS)
+
+
+def row_of(each: Asked, begins: datetime) -> dict[str, str]:
+    """Return what is asked for as a row, by column."""
+    row = _job_row(each) if isinstance(each, AskedJob) else _server_row(each)
+    return row | {
+        "arrival": written_seconds(each.at - begins),
+        "owner": each.owner,
+        "group": written_groups(each.groups),
+        "name": each.name,
+        "gpu_type": each.gpu_type or "",
+        "named": each.group or "",
+    }
+
+
+def written_row(row: Mapping[str, str], columns: Iterable[str]) -> str:
+    """Return a row as a line, without its end."""
+    return ",".join(written_cell(row.get(column, "")) for column in columns).rstrip(",")
 
 
 def _job_row(job: AskedJob) -> dict[str, str]:
     return {
         "kind": JOB,
-        "duration": _seconds(job.works),
+        "duration": written_seconds(job.works),
         "size": str(job.cards),
         "priority": str(job.priority or ""),
-        "max_run": "" if job.max_run is None else _seconds(job.max_run),
+        "max_run": "" if job.max_run is None else written_seconds(job.max_run),
     }
 
 
@@ -106,24 +121,24 @@ def _server_row(server: AskedServer) -> dict[str, str]:
         # No cells are told as a time in which there are none.
         "duration": "" if server.cells else "0",
         "size": server.size or ("" if server.cards is None else str(server.cards)),
-        "cells": " ".join(f"{_seconds(c.thinks)}+{_seconds(c.works)}" for c in server.cells),
-        "stays": _seconds(server.stays),
+        "cells": " ".join(map(_written_cell_of_work, server.cells)),
+        "stays": written_seconds(server.stays),
         "fills": str(server.fills),
-        "patience": _seconds(server.patience),
+        "patience": written_seconds(server.patience),
     }
 
 
-def _seconds(length: timedelta) -> str:
+def _written_cell_of_work(cell: Cell) -> str:
+    return f"{written_seconds(cell.thinks)}+{written_seconds(cell.works)}"
+
+
+def written_seconds(length: timedelta) -> str:
+    """Return a time as seconds, to the microsecond."""
     return f"{length.total_seconds():.6f}".rstrip("0").rstrip(".")
 
 
-def _quoted(text: str) -> str:
-    if not set(text) & set(',"\r\n'):
-        return text
-    return '"' + text.replace('"', '""') + '"'
-
-
-def _rows(lines: Iterable[str]) -> Iterator[tuple[int, Mapping[str, str | None]]]:
+def table_rows(lines: Iterable[str]) -> Iterator[tuple[int, Mapping[str, str | None]]]:
+    """Yield a table's rows by column, each with the number of its line. ``TraceError``."""
     rest = iter(lines)
     first = next(rest, "")
     if first.lstrip("\ufeff \t").startswith("{"):
@@ -132,6 +147,8 @@ def _rows(lines: Iterable[str]) -> Iterator[tuple[int, Mapping[str, str | None]]
 
 
 def _csv_rows(lines: Iterable[str]) -> Iterator[tuple[int, Mapping[str, str | None]]]:
+    # Of the whole process: what is there by itself is less than a month of one server.
+    csv.field_size_limit(max(_MOST_CELL, csv.field_size_limit()))
     rows = csv.DictReader(lines)
     columns = rows.fieldnames or ()
     missing = [name for name in NEEDED if name not in columns]

@@ -38,13 +38,14 @@ from sublet_quota.closed_loop.record.records import (
     SentBack,
     Who,
 )
+from sublet_quota.closed_loop.service.job_slices import slice_ids_of
 from sublet_quota.closed_loop.service.job_wishes import job_counts, job_wish_of
 from sublet_quota.closed_loop.service.servers import wish_of
-from sublet_quota.closed_loop.service.several_cards import slice_ids_of
 from sublet_quota.holdings.gpu_load import cards_on
 from sublet_quota.jobs.job_admission import admit_job
-from sublet_quota.jobs.payers.job_limits import JobLimits, KnownLimits
+from sublet_quota.jobs.payers.job_limits import JobLimits
 from sublet_quota.jobs.payers.job_rights import KnownRights
+from sublet_quota.jobs.payers.known_limits import KnownLimits
 from sublet_quota.jobs.turns.job_order import open_kinds
 from sublet_quota.jobs.waiting_job import WaitingJob, is_of_type
 from sublet_quota.names.ids import GpuId, JobId, PoolName, SliceId, UserName

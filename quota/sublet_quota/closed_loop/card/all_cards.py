@@ -1,5 +1,6 @@
 """All simulated cards together: what is told of them goes into the record and to who is charged."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -13,6 +14,7 @@ from sublet_quota.closed_loop.card.held_on_card import (
     PlacedSlice,
     add_by_hour,
     count_held,
+    part_of_card,
 )
 from sublet_quota.closed_loop.card.reserved_on_card import ReservedOnCard
 from sublet_quota.closed_loop.card.slice_on_card import SliceOnCard
@@ -32,8 +34,8 @@ from sublet_quota.closed_loop.record.records import (
 from sublet_quota.holdings.gpu_load import GpuFacts, cards_on
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GpuId, GroupName, NodeId, SliceId
+from sublet_quota.residency.owners_turns import OwnersTurns
 from sublet_quota.residency.snapshot import PoolSettings, Rank
-from sublet_quota.shares.cards import NO_CARD, WHOLE_CARD
 from sublet_quota.shares.past_use import Span
 
 
@@ -46,6 +48,8 @@ class Heard:
     room_changed: Callable[[], None]
     is_there: Callable[[SliceId], None]
     """A slice is on the other card that it went to."""
+    rests: Callable[[SliceId, datetime | None], None]
+    """Since when an owner leaves their slice alone; ``None``: the owner is at work."""
 
 
 class Cards:
@@ -58,6 +62,7 @@ class Cards:
         self._heard = heard
         self.models: dict[GpuId, CardModel] = {}
         self._of_node: dict[NodeId, list[CardModel]] = {}
+        self._turns: defaultdict[NodeId, OwnersTurns] = defaultdict(OwnersTurns)
         self._placed: dict[SliceId, PlacedSlice] = {}
         self._types: dict[GpuId, str] = {}
         self._looks: dict[GpuId, datetime | None] = {}
@@ -65,6 +70,8 @@ class Cards:
         self.changes = CardChanges(self, clock)
         self._held: Callable[[HeldOnCard], None] | None = None
         self._held_until: dict[GpuId, datetime] = {}
+        self.stand_still: set[SliceId] = set()
+        """The jobs' slices that do not compute."""
         self._lendable_mib: dict[GpuId, int] = {}
         """What was found since something happened on each card last."""
 
@@ -126,6 +133,8 @@ class Cards:
         self._placed[served.slice_id] = PlacedSlice(
             served, who, gpu_id, cards, self._clock.now, served.rank
         )
+        if not served.is_job:
+            served.past_turns = self._turns[model.facts.node].of_next(who.owner)
         model.add(served)
         self.settle(gpu_id)
 
@@ -134,7 +143,12 @@ class Cards:
         gpu_id = self._placed[slice_id].gpu_id
         self.pass_time(gpu_id)
         self.changes.stay(slice_id)
-        self.models[gpu_id].remove(slice_id)
+        self.stand_still.discard(slice_id)
+        model, placed = self.models[gpu_id], self._placed[slice_id]
+        if not placed.served.is_job:
+            past = placed.served.turns_at_its_end(self._clock.now)
+            self._turns[model.facts.node].slice_ends(placed.who.owner, past, self._clock.now)
+        model.remove(slice_id)
         self._note_held(self._placed.pop(slice_id))
         self.settle(gpu_id)
 
@@ -209,11 +223,11 @@ class Cards:
             if placed.served.off_since is not None
         }
 
-    def lendable_mib(self) -> Mapping[GpuId, int]:
-        """Return how large a job could begin on each card now."""
-        for gpu_id, model in self.models.items():
+    def lendable_mib(self, among: Iterable[GpuId] | None = None) -> Mapping[GpuId, int]:
+        """Return how large a job could begin on each card now; ``among``: on these at least."""
+        for gpu_id in self.models if among is None else among:
             if gpu_id not in self._lendable_mib:
-                self._lendable_mib[gpu_id] = model.lendable_mib
+                self._lendable_mib[gpu_id] = self.models[gpu_id].lendable_mib
         return self._lendable_mib
 
     def pass_time(self, gpu_id: GpuId) -> None:
@@ -229,6 +243,13 @@ class Cards:
         model = self.models[gpu_id]
         self._lendable_mib.pop(gpu_id, None)
         model.settle()
+        for served in model.slices.values():
+            if served.is_job and served.off_since is not None:
+                self.stand_still.add(served.slice_id)
+            elif served.is_job:
+                self.stand_still.discard(served.slice_id)
+            else:
+                self._heard.rests(served.slice_id, None if served.active else served.since)
         self._heard.room_changed()
         self.changes.settled(gpu_id)
         self._tell_together(model)
@@ -293,7 +314,7 @@ class Cards:
 
     def _host_free_mib(self, node: NodeId) -> int:
         models = self._of_node[node]
-        taken = sum(model.in_host_mib for model in models)
+        taken = sum(model.in_host_mib for model in models if model.slices)
         return max(0, self._manner.speeds.host_mib_a_card * len(models) - taken)
 
     def _count_held(self, gpu_id: GpuId) -> None:
@@ -320,9 +341,9 @@ class Cards:
     def _add_up(self, gpu_id: GpuId, model: CardModel, seconds: float) -> None:
         hours = self._record.hours.setdefault(self._types[gpu_id], CardHours())
         here = [self._placed[slice_id] for slice_id in model.slices]
-        held = _part(each for each in here if not each.who.is_job)
-        used = _part(each for each in here if not each.who.is_job and each.served.runs_since)
-        jobs = _part(each for each in here if each.who.is_job and each.served.runs_since)
+        held = part_of_card(each for each in here if not each.who.is_job)
+        used = part_of_card(each for each in here if not each.who.is_job and each.served.runs_since)
+        jobs = part_of_card(each for each in here if each.who.is_job and each.served.runs_since)
         hours.there += seconds
         hours.held += held * seconds
         hours.used += used * seconds
@@ -368,8 +389,3 @@ class Cards:
         gpu_id = self._placed[served.slice_id].gpu_id
         moved = Moved(served.slice_id, gpu_id, self._clock.now, leaves, memory_mib)
         self._record.moves.append(moved)
-
-
-def _part(placed: Iterable[PlacedSlice]) -> float:
-    """Return which part of a card slices are together: what is promised beyond it counts not."""
-    return float(min(WHOLE_CARD, sum((each.cards for each in placed), NO_CARD)))

@@ -5,7 +5,7 @@ tells it, so what is held is exactly the sum of what is used, idle, lent and sus
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fractions import Fraction
@@ -88,3 +88,16 @@ def add_by_hour(
         until = min(ended, (hour + 1) * _HOUR_S)
         hours[hour] += cards * (until - began)
         began, hour = until, hour + 1
+
+
+def part_of_card(placed: Iterable[PlacedSlice]) -> float:
+    """Return which part of a card slices are together: what is promised beyond it counts not."""
+    above, below = 0, 1
+    for each in placed:
+        numerator, denominator = each.cards.as_integer_ratio()
+        # As fractions are added, without one for each sum.
+        if denominator == below:
+            above += numerator
+        else:
+            above, below = above * denominator + numerator * below, below * denominator
+    return min(above, below) / below

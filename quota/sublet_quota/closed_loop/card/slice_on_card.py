@@ -1,13 +1,14 @@
 """One slice on a simulated card: where its bytes are, what it works on, since when it waits."""
 
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sublet_quota.amounts.gpu_amounts import GpuAmount
 from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.names.ids import SliceId
 from sublet_quota.residency.activity import ActivityEvidence
-from sublet_quota.residency.snapshot import Holder, Rank, SliceView
+from sublet_quota.residency.snapshot import Holder, Rank, SliceView, TurnKind
+from sublet_quota.residency.turns import PastTurns
 
 
 @dataclass(slots=True)
@@ -38,6 +39,7 @@ class SliceOnCard:
     gate_open: bool = False
     waiting_since: datetime | None = None
     turn_since: datetime | None = None
+    past_turns: PastTurns = field(default_factory=PastTurns)
     runs_since: datetime | None = None
     """Since when it runs without a break; ``None`` while it does not."""
     off_since: datetime | None = None
@@ -47,6 +49,10 @@ class SliceOnCard:
     """All slices of a job on several cards: none of them computes while another cannot."""
     told_ready: bool = False
     """Whether the others know that this one could compute."""
+    _shown: tuple[tuple[object, ...], SliceView] | None = field(
+        default=None, init=False, repr=False, compare=False
+    )
+    """What was shown to the policy last, behind all that it hangs on."""
 
     def __post_init__(self) -> None:
         """Begin idle, or for a job at work, with nothing on the card."""
@@ -59,6 +65,11 @@ class SliceOnCard:
     def is_job(self) -> bool:
         """Whether it belongs to a training job."""
         return self.holder is Holder.JOB
+
+    @property
+    def has_bytes(self) -> bool:
+        """Whether it holds anything, on its card or in host memory."""
+        return self.held_mib + self.image_mib > 0
 
     @property
     def could_run(self) -> bool:
@@ -88,17 +99,58 @@ class SliceOnCard:
         """Take the promise back."""
         if self.gate_open and self.active:
             self.waiting_since = now
+        if self.turn_since is not None:
+            self.past_turns = self.past_turns.ends(self.turn_since, now, self.rests_since)
         self.gate_open, self.turn_since = False, None
+
+    def turns_at_its_end(self, now: datetime) -> PastTurns:
+        """Return the turns that it has had if it ends now, the present one with them."""
+        if self.turn_since is None:
+            return self.past_turns
+        return self.past_turns.broken_off(now, self.rests_since)
+
+    def wants_to_run(self, now: datetime) -> None:
+        """Wait from now on, unless it may run at once."""
+        if not self.gate_open:
+            self.waiting_since, self.past_turns = now, self.past_turns.comes(now)
 
     def become(self, state: SliceState, now: datetime) -> None:
         """Note where its bytes are from now on."""
         self.state, self.state_since = state, now
 
-    def view(self, *, leaves: bool, in_reserve: bool = False) -> SliceView:
+    def view(self, *, leaves: bool, turn: timedelta, in_reserve: bool = False) -> SliceView:
         """Return the slice as the residency policy sees it.
 
-        ``leaves``: it is being suspended; ``in_reserve``: its room is of what is reserved.
+        ``leaves``: it is being suspended; ``in_reserve``: its room is of what is reserved;
+        ``turn``: the pool's.
         """
+        seen = (
+            leaves,
+            turn,
+            in_reserve,
+            self.amount,
+            self.state,
+            self.held_mib,
+            self.image_mib,
+            self.active,
+            self.since,
+            self.gate_open,
+            self.state_since,
+            self.waiting_since,
+            self.turn_since,
+            self.past_turns,
+            self.rank,
+            self.entitlement,
+            self.held_back,
+            self.unsuspendable,
+            self.evidence,
+            self.work_left_s <= 0,
+        )
+        if self._shown is None or self._shown[0] != seen:
+            self._shown = seen, self._view(leaves=leaves, turn=turn, in_reserve=in_reserve)
+        return self._shown[1]
+
+    def _view(self, *, leaves: bool, turn: timedelta, in_reserve: bool) -> SliceView:
         return SliceView(
             slice_id=self.slice_id,
             holder=self.holder,
@@ -112,6 +164,7 @@ class SliceOnCard:
             state_since=self.state_since,
             waiting_since=self.waiting_since,
             turn_since=self.turn_since,
+            turn_kind=self.past_turns.next_kind(turn),
             rank=self.rank,
             entitlement=self.entitlement,
             held_back=self.held_back,
@@ -124,7 +177,7 @@ class SliceOnCard:
         """Return the slice as another card's policy would see it if its owner wanted it there."""
         bytes_mib = self.held_mib + self.image_mib
         return replace(
-            self.view(leaves=False),
+            self.view(leaves=False, turn=timedelta(0)),
             state=SliceState.SUSPENDED if bytes_mib else SliceState.RESIDENT,
             cap_mib=max(self.amount.memory_mib, bytes_mib),
             held_mib=0,
@@ -133,5 +186,6 @@ class SliceOnCard:
             gate_open=False,
             waiting_since=now,
             turn_since=None,
+            turn_kind=TurnKind.USUAL,
             rests_since=None,
         )

@@ -5,7 +5,7 @@ the same days. The same question gives the same report, to the last digit.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -14,10 +14,20 @@ from sublet_quota.closed_loop.asks.asked import Asked, CardChange, CardVerb, Man
 from sublet_quota.closed_loop.asks.change_text import cards_after
 from sublet_quota.closed_loop.baselines.policies import Policy, ours, run_to_the_end
 from sublet_quota.closed_loop.cluster import Scenario
+from sublet_quota.closed_loop.history.happened import History
+from sublet_quota.closed_loop.outcome.as_happened import as_happened
 from sublet_quota.closed_loop.outcome.asked_names import AskedNames
 from sublet_quota.closed_loop.outcome.comparison import Standing, compared, standing_of
 from sublet_quota.closed_loop.outcome.outcome import Ran, Watts, outcome_of
-from sublet_quota.closed_loop.outcome.report import Outcome, Report, UnmetGuarantee
+from sublet_quota.closed_loop.outcome.report import (
+    Outcome,
+    Report,
+    TightLimit,
+    Truth,
+    UnmetGuarantee,
+)
+from sublet_quota.closed_loop.outcome.tight_limits import tight_limits
+from sublet_quota.closed_loop.outcome.truth import truth_of
 from sublet_quota.closed_loop.outcome.waits import first_groups
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.holdings.card_policy import counted_type
@@ -55,6 +65,8 @@ class Question:
     seed: int = 0
     cards_text: str = ""
     workload_text: str = ""
+    history: History | None = None
+    """What really happened on these days, where that is known: ``asked`` and ``cards`` are its."""
 
     @property
     def documents(self) -> tuple[NamedDocument, ...]:
@@ -70,22 +82,52 @@ class Question:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class RunAnswer:
+    """What one run comes to: all that a report needs of it."""
+
+    outcome: Outcome
+    standing: Standing | None = None
+    """What each person had, where two documents are compared."""
+    truth: Truth | None = None
+    limits: tuple[TightLimit, ...] = ()
+
+
 def answer(question: Question, passed: Passed = lambda *_: None) -> Report:
     """Return the report on all runs. ``passed`` is told now and then how far each is."""
-    outcomes: list[Outcome] = []
-    standings: list[Standing] = []
-    for named in question.documents:
-        scenario = _scenario(question, named)
-        record = run_to_the_end(ours(scenario), partial(passed, named.name))
-        outcomes.append(outcome_of(_ran(question, named), record, _unmet(question, named)))
-        if question.second is not None:
-            names = AskedNames(question.asked, named.document)
-            standings.append(standing_of(record, names))
-    for policy in question.beside:
-        simulated = policy.begin(_scenario(question, question.first))
-        record = run_to_the_end(simulated, partial(passed, policy.name))
-        outcomes.append(outcome_of(_ran(question, question.first, policy), record))
+    runs = range(len(question.runs))
+    return report_of(question, [run_answer(question, place, passed) for place in runs])
+
+
+def run_answer(question: Question, place: int, passed: Passed = lambda *_: None) -> RunAnswer:
+    """Return what the run at this place among ``Question.runs`` comes to; none needs another."""
+    documents = question.documents
+    if place >= len(documents):
+        return _beside(question, question.beside[place - len(documents)], passed)
+    named = documents[place]
+    scenario = _scenario(question, named)
+    record = run_to_the_end(ours(scenario), partial(passed, named.name))
+    outcome = outcome_of(_ran(question, named), record, _unmet(question, named))
+    standing = None
+    if question.second is not None:
+        standing = standing_of(record, AskedNames(question.asked, named.document))
+    if question.history is None or place:
+        return RunAnswer(outcome, standing)
+    truth = truth_of(question.history, as_happened(scenario, record))
+    limits = tight_limits(record.held_slices, question.begins)
+    return RunAnswer(outcome, standing, truth, limits)
+
+
+def _beside(question: Question, policy: Policy, passed: Passed) -> RunAnswer:
+    simulated = policy.begin(_scenario(question, question.first))
+    record = run_to_the_end(simulated, partial(passed, policy.name))
+    return RunAnswer(outcome_of(_ran(question, question.first, policy), record))
+
+
+def report_of(question: Question, answers: Sequence[RunAnswer]) -> Report:
+    """Return the report on all runs, which are told in their order."""
     groups = first_groups(AskedNames(question.asked, question.first.document))
+    standings = [each.standing for each in answers if each.standing is not None]
     comparison = None
     if question.second is not None:
         before, after = standings
@@ -98,8 +140,10 @@ def answer(question: Question, passed: Passed = lambda *_: None) -> Report:
         workload=question.workload_text,
         people=len(groups),
         notes=tuple(_notes(question)),
-        outcomes=tuple(outcomes),
+        outcomes=tuple(each.outcome for each in answers),
         comparison=comparison,
+        truth=answers[0].truth,
+        limits=answers[0].limits,
     )
 
 

@@ -199,6 +199,40 @@ class Comparison(Part):
     lose_most: tuple[PersonChange, ...]
 
 
+class TruthLine(Part):
+    """One figure, as it really was and as it is simulated of the same days."""
+
+    what: str = Field(description="Such as `cells, 95 %` or `hours used`.")
+    group: str | None = Field(default=None, description="Who paid; `null`: no group.")
+    unit: str = Field(description="`s`, `h` or `` for a number.")
+    count: int = Field(default=0, description="How many waits it is of; 0: it is of none.")
+    real: float
+    simulated: float
+    error: float | None = Field(
+        description="By which part of the real figure the simulated one is larger; `null`: of "
+        "nothing. What differs by less than a second, or a hundredth of an hour, is 0."
+    )
+
+
+class Truth(Part):
+    """How true a simulation is: what was recorded beside the same days simulated."""
+
+    lines: tuple[TruthLine, ...]
+    worst_wait: float | None = Field(
+        description="The largest error of waits of which there are twenty; `null`: of none."
+    )
+
+
+class TightLimit(Part):
+    """The limit that would have refused a hundredth of the hours that were held."""
+
+    group: str | None = Field(description="Who paid; `null`: no group.")
+    of_each: bool = Field(description="Whether it is of each member, or of all together.")
+    cards: float
+    most: float = Field(description="The most cards that were held at once.")
+    held_h: float = Field(description="Hours on cards, notebooks' and jobs'.")
+
+
 class Report(Part):
     """All of a simulation."""
 
@@ -211,3 +245,7 @@ class Report(Part):
     notes: tuple[str, ...] = ()
     outcomes: tuple[Outcome, ...]
     comparison: Comparison | None = None
+    truth: Truth | None = None
+    limits: tuple[TightLimit, ...] = Field(
+        default=(), description="Of what happened, by the first document; else there are none."
+    )

@@ -58,7 +58,8 @@ class Budgets:
         parts.cards.count_held()
         spending = self._added_up()
         before, spent = parts.holdings.spent, Spent.of(spending.standings(now))
-        for whose in before.over.keys() ^ spent.over.keys():
+        turning = before.over.keys() ^ spent.over.keys()
+        for whose in sorted(turning, key=lambda each: (each[0], each[1] or "")):
             turned = BudgetTurned(*whose, now, is_over=whose in spent.over)
             parts.record.budgets.append(turned)
         self._look_at = at = now + parts.manner.budgets_every

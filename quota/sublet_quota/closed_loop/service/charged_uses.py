@@ -56,6 +56,7 @@ class ChargedUses:
     def __init__(self, half_life: timedelta, now: datetime) -> None:
         self._sums = UseSums(half_life, now)
         self._open: dict[SliceId, _Open] = {}
+        self._stood: dict[SliceId, timedelta] = {}
         self._written_off: dict[tuple[object, object], LagWrittenOff] = {}
         self._looked_at: datetime | None = None
         self._looked_under: QuotaDocument | None = None
@@ -76,9 +77,19 @@ class ChargedUses:
         self._sums.add(held.charge.payer, _use(held, holdings, now), now)
         self._looked_at = None
 
+    def stood(self, slice_id: SliceId) -> timedelta:
+        """Return for how long a slice was off in all that is over, whoever paid."""
+        return self._stood.get(slice_id, NO_TIME)
+
+    def forget(self, slice_id: SliceId) -> None:
+        """Forget for how long a slice was off that has left."""
+        self._stood.pop(slice_id, None)
+
     def is_off(self, slice_id: SliceId, off: Span) -> None:
         """Note a time for which a slice is not charged."""
         held = self._open[slice_id]
+        if off.ended is not None:
+            self._stood[slice_id] = self.stood(slice_id) + (off.ended - off.began)
         held.off.append(off)
         if len(held.off) > _MOST_SPANS:
             # The oldest are put together, as the service does.

@@ -92,7 +92,7 @@ class Fleet:
         holding = parts.holdings.slice(slice_id)
         if holding is None:
             return
-        if parts.holdings.rank(slice_id) is Rank.BORROWED:
+        if holding.is_notebook and parts.holdings.rank(slice_id) is Rank.BORROWED:
             parts.call_back(slice_id, None)
             return
         parts.cards.changes.stay(slice_id)

@@ -2,7 +2,8 @@
 
 What ``home_of`` says of a slice hangs on nothing but its node: on the cards there, on what lies on
 them and by which right, on the parts of guarantees that are laid out there, and on what is kept for
-reservations. Of a slice that has no other home nothing is asked again while all that is the same.
+reservations. Of a slice that has no other home nothing is asked again while all that is the same;
+and whether it is the same is looked at only on nodes of which the holdings told a change.
 """
 
 from collections.abc import Callable
@@ -18,62 +19,77 @@ class Homes:
 
     def __init__(self) -> None:
         self._holdings: Holdings | None = None
-        self._nodes: dict[NodeId, tuple[object, object]] = {}
-        """Each node as it was looked at last, with a mark: the same as long as it is the same."""
-        self._without: dict[SliceId, object] = {}
-        """The slices without another home, with the mark of their node then."""
-        self._marks: dict[NodeId, object] = {}
-        self._is_laid_out: set[str] = set()
-        self._on_card: dict[GpuId, object] = {}
+        self._changed: set[GpuId] = set()
+        self._laid_out: dict[str, tuple[object, ...]] = {}
+        """The layout of each type, as it was looked at last."""
+        self._nodes: dict[NodeId, tuple[object, ...]] = {}
+        """Each node as it was looked at last."""
+        self._node_of: dict[GpuId, NodeId] = {}
+        self._to_ask: set[SliceId] = set()
+        """Owners' slices that are asked of: the others have no other home as their nodes are."""
 
     def bring_home(
-        self, holdings: Holdings, slices: tuple[Holding, ...], go: Callable[[SliceId, GpuId], None]
+        self,
+        holdings: Holdings,
+        may_go: Callable[[Holding], bool],
+        go: Callable[[SliceId, GpuId], None],
     ) -> None:
-        """Let each of these entitled slices ``go`` that has another home."""
+        """Let each entitled slice ``go`` that has another home and ``may_go`` there."""
         if holdings is not self._holdings or holdings.kept_cards:
-            self._nodes.clear()
-            self._without.clear()
-        self._holdings = holdings
-        self._begin_anew()
-        for holding in slices:
-            slice_id, mark = holding.slice_id, self._on_card.get(holding.gpu_id)
-            if mark is None:
-                mark = self._on_card[holding.gpu_id] = self._mark_of(holding)
-            if mark is not None and self._without.get(slice_id) is mark:
+            self._begin_anew(holdings)
+        self._look_again(holdings)
+        if not self._to_ask:
+            return
+        for holding in tuple(holdings.slices()):
+            slice_id = holding.slice_id
+            if slice_id not in self._to_ask or not may_go(holding):
                 continue
             home = home_of(holdings, slice_id)
-            if home is not None:
-                self._without.pop(slice_id, None)
+            if home is None:
+                self._to_ask.discard(slice_id)
+            else:
                 go(slice_id, home)
-                self._begin_anew()
-            elif mark is not None:
-                self._without[slice_id] = mark
+                self._look_again(holdings)
+        self._to_ask = {one for one in self._to_ask if holdings.slice(one) is not None}
 
-    def _begin_anew(self) -> None:
-        """Look at all nodes again: something there may be otherwise."""
-        self._marks.clear()
-        self._is_laid_out.clear()
-        self._on_card.clear()
+    def _begin_anew(self, holdings: Holdings) -> None:
+        if holdings is not self._holdings:
+            self._holdings, self._changed = holdings, holdings.watch_cards()
+        self._changed.update(facts.gpu_id for facts in holdings.gpus())
+        self._laid_out.clear()
+        self._nodes.clear()
+        self._node_of.clear()
+        self._to_ask.clear()
 
-    def _mark_of(self, holding: Holding) -> object:
-        """Return a mark of a slice's node as it is; ``None``: of a card that is not there."""
-        holdings = self._holdings
-        card = None if holdings is None else holdings.gpu(holding.gpu_id)
-        if holdings is None or card is None:
-            return None
-        gpu_type = holdings.type_of(holding.gpu_id) or ""
-        if gpu_type not in self._is_laid_out:
+    def _look_again(self, holdings: Holdings) -> None:
+        """Ask again of the slices on each node that is not as it was looked at last."""
+        for gpu_type in holdings.types():
             # Layouts follow what changed when they are looked at: whoever is skipped looks, too.
-            holdings.layout(gpu_type)
-            self._is_laid_out.add(gpu_type)
-        node = card.node
-        if node not in self._marks:
-            seen = _seen(holdings, node)
-            before = self._nodes.get(node)
-            if before is None or before[0] != seen:
-                self._nodes[node] = before = (seen, object())
-            self._marks[node] = before[1]
-        return self._marks[node]
+            layout = holdings.layout(gpu_type)
+            laid_out = layout, layout.tree, layout.packing.demand.units
+            if self._laid_out.get(gpu_type) != laid_out:
+                self._laid_out[gpu_type] = laid_out
+                self._changed.update(facts.gpu_id for facts in holdings.gpus())
+        nodes: set[NodeId] = set()
+        for gpu_id in self._changed:
+            card, before = holdings.gpu(gpu_id), self._node_of.pop(gpu_id, None)
+            if before is not None:
+                nodes.add(before)
+            if card is not None:
+                self._node_of[gpu_id] = card.node
+                nodes.add(card.node)
+        self._changed.clear()
+        for node in nodes:
+            self._look_at(holdings, node)
+
+    def _look_at(self, holdings: Holdings, node: NodeId) -> None:
+        seen = _seen(holdings, node)
+        if self._nodes.get(node) == seen:
+            return
+        self._nodes[node] = seen
+        for holding in holdings.slices_on_node(node):
+            if holding.is_notebook:
+                self._to_ask.add(holding.slice_id)
 
 
 def _seen(holdings: Holdings, node: NodeId) -> tuple[object, ...]:

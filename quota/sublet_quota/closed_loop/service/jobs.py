@@ -5,63 +5,50 @@ room that each card's agent reports as lendable; what that makes of others becom
 slice. A job on several cards has a slice on each, and runs while all of them can.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
-from sublet_quota.admission.jobs_going_on import jobs_to_go_on
+from sublet_quota.admission.jobs_going_on import GoingOn, jobs_to_go_on
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.closed_loop.asks.asked import AskedJob
 from sublet_quota.closed_loop.card.slice_on_card import SliceOnCard
 from sublet_quota.closed_loop.clock import Phase
 from sublet_quota.closed_loop.record.records import JobWaited, SentBack, Who
-from sublet_quota.closed_loop.service.job_wishes import job_counts, job_wish_of
-from sublet_quota.closed_loop.service.parts import Parts
-from sublet_quota.closed_loop.service.several_cards import (
-    Together,
-    by_cards,
-    kept_cards,
-    not_kept,
-    place_together,
+from sublet_quota.closed_loop.service.job_slices import (
+    Job,
+    cards_of,
+    holding_of,
+    jobs_there,
+    on_card,
     slice_ids_of,
 )
+from sublet_quota.closed_loop.service.job_wishes import job_counts, job_wish_of
+from sublet_quota.closed_loop.service.parts import Parts
+from sublet_quota.closed_loop.service.standing import Standing
 from sublet_quota.document.right_values import Rights
 from sublet_quota.holdings.gpu_load import Holding, cards_on
+from sublet_quota.jobs.backfill.free_gpus import free_gpus, still_kept
+from sublet_quota.jobs.backfill.going_on import room_to_go_on, who_goes_on
+from sublet_quota.jobs.backfill.jobs_there import JobsThere
 from sublet_quota.jobs.entitled_places import EntitledPlaces
-from sublet_quota.jobs.job_admission import AdmittedJob, admit_job
+from sublet_quota.jobs.job_admission import admit_job
 from sublet_quota.jobs.job_placement import JobPlacement
 from sublet_quota.jobs.job_queue import BesideOthers, QueuePlan, plan_queue
-from sublet_quota.jobs.lendable_room import lendable_gpus
-from sublet_quota.jobs.payers.job_limits import (
-    JobLimits,
-    KnownLimits,
-    jobs_that_make_way,
-)
+from sublet_quota.jobs.lent_room.lendable_gpus import LendableGpu, lendable_gpus
+from sublet_quota.jobs.payers.job_limits import JobLimits, jobs_that_make_way
 from sublet_quota.jobs.payers.job_rights import KnownRights
+from sublet_quota.jobs.payers.known_limits import KnownLimits
 from sublet_quota.jobs.payers.recharged_jobs import RechargedJobs, RunningJob
 from sublet_quota.jobs.requested_job import JobCounts
+from sublet_quota.jobs.standing_jobs import quiet_cards
 from sublet_quota.jobs.turns.job_order import HeldCards, JobOrder, entitled_with, open_kinds
 from sublet_quota.jobs.turns.past_uses import NO_PAST_USE, UsedBy, estimate_of
 from sublet_quota.jobs.waiting_job import WaitingJob
-from sublet_quota.names.ids import JobId, NodeId, SliceId, UserName
+from sublet_quota.names.ids import GpuId, JobId, SliceId, UserName
 from sublet_quota.placement.reserved_room import lies_elsewhere
 from sublet_quota.reasons.refusal import Refusal
-from sublet_quota.residency.snapshot import Holder, Rank
-
-
-@dataclass(slots=True)
-class _Job:
-    """A job that waits or has its slice."""
-
-    asked: AskedJob
-    admitted: AdmittedJob
-    waiting: WaitingJob
-    has_begun: bool = False
-    """Whether it has computed before, and was sent back since."""
-    slices: tuple[SliceId, ...] = ()
-    at_work: set[SliceId] = field(default_factory=set)
-    """Those of its slices whose work is not done."""
+from sublet_quota.residency.snapshot import Rank
 
 
 class Jobs:
@@ -74,8 +61,8 @@ class Jobs:
         self._rights = KnownRights(parts.holdings.document)
         self._limits = KnownLimits(parts.holdings.document)
         self._last_runs: dict[UserName, tuple[timedelta, ...]] = {}
-        self.waiting: dict[JobId, _Job] = {}
-        self._placed: dict[JobId, _Job] = {}
+        self.waiting: dict[JobId, Job] = {}
+        self._placed: dict[JobId, Job] = {}
         self._ranks: dict[JobId, Rank] = {}
         self._job_of: dict[SliceId, JobId] = {}
         self._pauses_end: set[datetime] = set()
@@ -83,6 +70,7 @@ class Jobs:
         self._turns: tuple[object, ...] = ()
         """What the order of those that have their place hangs on, as it was last."""
         self._in_turn: Sequence[WaitingJob] = ()
+        self._standing = Standing(parts, self.send_back, self.round)
         parts.asking["jobs"] = self.asking
         self.plan = QueuePlan()
         """What the last round found."""
@@ -96,7 +84,7 @@ class Jobs:
             parts.record.refused_jobs[str(admitted.reason)] += 1
             return
         waiting = replace(wish.charged_to(admitted.group, now), job_id=JobId(asked.name))
-        self.waiting[waiting.job_id] = _Job(asked, admitted, waiting)
+        self.waiting[waiting.job_id] = Job(asked, admitted, waiting)
 
     def asking(self) -> Iterator[UsedBy]:
         """Yield who waits: the leaf of the group that would pay, and the person."""
@@ -111,46 +99,31 @@ class Jobs:
     def round(self) -> None:
         """Look at the queue: let go on who was held back, and place what has room."""
         self._let_go_on()
+        self._come_under()
+        self._standing.look(self._on_one_card, self._free_gpus)
         if not self.waiting:
             self.plan = QueuePlan()
             return
         parts = self._parts
         holdings = parts.holdings
-        self._come_under()
         kinds = open_kinds(holdings)
         past = parts.past()
         jobs = [self._with_rights(job, kinds) for job in self.waiting.values()]
         ordered = JobOrder(holdings, past).waiting(jobs, *self._jobs_placed())
-        kept: frozenset[tuple[NodeId, int]] = frozenset()
-        self.plan = QueuePlan()
-        for some in by_cards(ordered):
-            if some[0].gpus == 1:
-                plan = self._planned(some, kinds, kept)
-                kept |= kept_cards(plan)
-                waits = (*self.plan.waits, *plan.waits)
-                self.plan = QueuePlan((*self.plan.placements, *plan.placements), waits)
-                for placement in plan.placements:
-                    self._place(placement.job, (placement,))
-            elif (together := self._together(some[0], kept)) is not None:
-                placements = (*self.plan.placements, *together.cards)
-                self.plan = replace(self.plan, placements=placements)
-                self._place(together.job, together.cards)
+        self.plan = self._planned(ordered, kinds)
+        for placement in self.plan.placements:
+            self._place(placement)
         self.tell_ranks()
         if self.plan.placements:
             self._changed()
 
-    def _planned(
-        self,
-        jobs: tuple[WaitingJob, ...],
-        kinds: Mapping[GpuKind, str],
-        kept: AbstractSet[tuple[NodeId, int]],
-    ) -> QueuePlan:
-        """Return what can be placed of jobs of one card, which are in their order."""
+    def _planned(self, jobs: tuple[WaitingJob, ...], kinds: Mapping[GpuKind, str]) -> QueuePlan:
+        """Return what can be placed of jobs, which are in their order."""
         holdings, manner = self._parts.holdings, self._parts.manner
-        lendable, limits = self._parts.cards.lendable_mib(), JobLimits(holdings, self._limits)
+        lendable, limits = self._standing.lendable_mib(), JobLimits(holdings, self._limits)
         return plan_queue(
             jobs,
-            not_kept(lendable_gpus(holdings, lendable), kept),
+            lendable_gpus(holdings, lendable, self._parts.clock.now),
             lending=manner.lending,
             limits=limits,
             beside=BesideOthers(
@@ -158,32 +131,59 @@ class Jobs:
                 RechargedJobs(holdings, limits, self._running(kinds)),
                 holdings.host_memory,
                 holdings.lot,
+                there=self._there(),
             ),
         )
 
-    def _together(self, job: WaitingJob, kept: AbstractSet[tuple[NodeId, int]]) -> Together | None:
-        """Return where a job of several cards can begin now."""
-        holdings = self._parts.holdings
-        if not self._parts.manner.lending:
-            return None
-        gpus = not_kept(lendable_gpus(holdings, self._parts.cards.lendable_mib()), kept)
-        beside = BesideOthers(host_memory=holdings.host_memory, lot=holdings.lot)
-        return place_together(job, gpus, JobLimits(holdings, self._limits), beside)
+    def _free_gpus(self) -> tuple[LendableGpu, ...]:
+        """Return the cards that lend and are kept for no job that waits."""
+        holdings, now = self._parts.holdings, self._parts.clock.now
+        quiet = quiet_cards(holdings) if self._parts.manner.lending else ()
+        if not quiet:
+            return ()
+        gpus = lendable_gpus(holdings, self._standing.lendable_mib(quiet), now)
+        return tuple(free_gpus(gpus, self._kept_now(), holdings.held_back()))
+
+    def _kept_now(self) -> Mapping[GpuId, WaitingJob]:
+        return still_kept(self.plan.kept, self.waiting)
+
+    def _on_one_card(self, slices: Iterable[SliceId]) -> Iterator[tuple[SliceId, WaitingJob]]:
+        """Yield the jobs on one card that these slices are of, with their rights."""
+        kinds = open_kinds(self._parts.holdings)
+        for slice_id in slices:
+            job = self._placed[self._job_of[slice_id]]
+            if len(job.slices) == 1:
+                rank = self._ranks.get(job.waiting.job_id, Rank.BORROWED)
+                yield slice_id, self._allowed(job, replace(job.waiting, rank=rank), kinds)
+
+    def _there(self) -> JobsThere:
+        return jobs_there(self._parts, self._placed.values())
 
     def _let_go_on(self) -> None:
         parts, now = self._parts, self._parts.clock.now
-        held_back = tuple(each.slice_id for each in parts.holdings.held_back())
-        pausing = parts.pauses.pausing(held_back, now)
-        while (
-            going := jobs_to_go_on(parts.holdings, self._rights_of, self._ranks_now, pausing)
-        ).slices:
+        while (going := self._going()).slices:
             parts.hold_back(going.slices, held_back=False)
-            parts.hold_back(going.holds_back, held_back=True)
-        for slice_id in sorted(pausing):
+            others = dict.fromkeys((*going.holds_back_on_card, *going.holds_back))
+            parts.hold_back(others, held_back=True)
+        for slice_id in sorted(each.slice_id for each in parts.holdings.held_back()):
             at = parts.pauses.back_at(slice_id, now)
             if at is not None and at not in self._pauses_end:
                 self._pauses_end.add(at)
                 parts.clock.at(at, Phase.ENDS, "pause of jobs", self._changed)
+
+    def _going(self) -> GoingOn:
+        holdings, now = self._parts.holdings, self._parts.clock.now
+        stand = tuple(each.slice_id for each in holdings.held_back())
+        if not stand:
+            return GoingOn()
+        pausing = frozenset(self._parts.pauses.pausing(stand, now))
+        there, kept = self._there(), self._kept_now()
+        return who_goes_on(
+            holdings,
+            lambda stay: room_to_go_on(holdings, there, kept, stay),
+            lambda stay, way: jobs_to_go_on(holdings, self._rights_of, self._ranks_now, stay, way),
+            pausing,
+        )
 
     def slices_changed(self) -> None:
         """Look at which jobs are entitled beside what slices hold now."""
@@ -204,8 +204,11 @@ class Jobs:
             self._turns, self._in_turn = turns, order.in_turn(jobs)
         for place, job in enumerate(order.ranked(self._in_turn, held)):
             # A card's time passes as it is told: another job may have ended there by now.
-            if (there := self._placed.get(job.job_id)) is not None:
-                self._ranks[job.job_id] = job.rank
+            there = self._placed.get(job.job_id)
+            # Beside what is kept, a rank is told by where the job lies, too.
+            told = None if self._parts.kept else (job.rank, place)
+            if there is not None and (told is None or there.told != told):
+                self._ranks[job.job_id], there.told = job.rank, told
                 for slice_id in there.slices:
                     self._tell_rank(slice_id, job.rank, place)
 
@@ -249,16 +252,19 @@ class Jobs:
         self._leave(job)
         self.waiting[job.waiting.job_id] = job
 
-    def _leave(self, job: _Job) -> None:
+    def _leave(self, job: Job) -> None:
         parts = self._parts
         del self._placed[job.waiting.job_id]
+        job.told = None
         self._ranks.pop(job.waiting.job_id, None)
         for slice_id in job.slices:
             del self._job_of[slice_id]
             parts.cards.remove(slice_id)
             parts.uses.end(slice_id, parts.holdings, parts.clock.now)
+            parts.uses.forget(slice_id)
             parts.holdings.remove(slice_id)
             parts.pauses.forget(slice_id)
+            self._standing.forget(slice_id)
 
     def finish(self) -> None:
         """Note who waits at the end."""
@@ -291,28 +297,29 @@ class Jobs:
         if self._rights.document is not document:
             self._rights, self._limits = KnownRights(document), KnownLimits(document)
 
-    def _with_rights(self, job: _Job, kinds: Mapping[GpuKind, str]) -> WaitingJob:
-        others = () if job.admitted.named else job.admitted.member_of
+    def _with_rights(self, job: Job, kinds: Mapping[GpuKind, str]) -> WaitingJob:
         instead = tuple(
             self._allowed(job, replace(job.waiting, group=group), kinds)
-            for group in others
-            if group != job.waiting.group
+            for group in job.could_be_paid_by
         )
         return replace(self._allowed(job, job.waiting, kinds), instead=instead)
 
-    def _allowed(self, job: _Job, waiting: WaitingJob, kinds: Mapping[GpuKind, str]) -> WaitingJob:
+    def _allowed(self, job: Job, waiting: WaitingJob, kinds: Mapping[GpuKind, str]) -> WaitingJob:
         return replace(
             waiting,
             kinds=self._rights.kinds_for(waiting, kinds),
             estimate=self._estimate(job),
+            max_run=job.admitted.max_run,
         )
 
-    def _estimate(self, job: _Job) -> timedelta:
+    def _estimate(self, job: Job) -> timedelta:
         return estimate_of(job.admitted.max_run, self._last_runs.get(job.waiting.owner, ()))
 
     def _running(self, kinds: Mapping[GpuKind, str]) -> Iterator[RunningJob]:
         """Yield the jobs that have their place and that other groups could pay."""
         for job, holding, kind, gpu_type in self._slices():
+            if not job.could_be_paid_by:
+                continue
             rank = self._ranks.get(job.waiting.job_id, Rank.BORROWED)
             ranked = replace(self._with_rights(job, kinds), rank=rank)
             yield RunningJob(ranked, holding.slice_id, kind, gpu_type, holding.since)
@@ -324,7 +331,7 @@ class Jobs:
         }
         return tuple(job.waiting for job in self._placed.values()), held
 
-    def _slices(self) -> Iterator[tuple[_Job, Holding, GpuKind, str]]:
+    def _slices(self) -> Iterator[tuple[Job, Holding, GpuKind, str]]:
         """Yield each job's first slice that has its place, with kind and type of its card."""
         holdings = self._parts.holdings
         for job in self._placed.values():
@@ -334,69 +341,44 @@ class Jobs:
             if holding is not None and facts is not None and gpu_type is not None:
                 yield job, holding, facts.kind, gpu_type
 
-    def _place(self, placed: WaitingJob, places: tuple[JobPlacement, ...]) -> None:
+    def _place(self, placement: JobPlacement) -> None:
         """Let a job begin, on one card or on several at once."""
-        parts, job_id = self._parts, placed.job_id
+        parts, placed, places = self._parts, placement.job, cards_of(placement)
+        job_id = placed.job_id
         job = self.waiting.pop(job_id)
-        holds_back: tuple[SliceId, ...] = ()
-        if len(places) == 1:
-            holds_back = jobs_that_make_way(
-                parts.holdings,
-                places[0],
-                lambda: entitled_with(parts.holdings, places[0], *self._jobs_placed()),
-            )
+        below_limits = jobs_that_make_way(
+            parts.holdings,
+            placement,
+            lambda: entitled_with(parts.holdings, placement, *self._jobs_placed()),
+        )
+        holds_back = dict.fromkeys((*placement.holds_back, *below_limits))
         job.waiting = replace(job.waiting, group=placed.group)
         job.slices = slice_ids_of(job_id, len(places))
         job.at_work = set(job.slices)
         self._placed[job_id] = job
-        for placement in places:
-            self._let_others_change(placement)
-        parts.hold_back(holds_back, held_back=True)
+        self._let_others_change(placement)
+        parts.hold_back(tuple(holds_back), held_back=True)
         served = [
-            self._begin(job, slice_id, placement, placed.rank)
-            for slice_id, placement in zip(job.slices, places, strict=True)
+            self._begin(job, slice_id, place, placed.rank)
+            for slice_id, place in zip(job.slices, places, strict=True)
         ]
         if len(served) > 1:
             for each in served:
                 each.together = tuple(served)
         who = Who(job.waiting.owner, placed.group, is_job=True)
-        for each, placement in zip(served, places, strict=True):
-            parts.cards.add(each, who, placement.gpu_id)
+        for each, place in zip(served, places, strict=True):
+            parts.cards.add(each, who, place.gpu_id)
 
     def _begin(
-        self, job: _Job, slice_id: SliceId, placement: JobPlacement, rank: Rank
+        self, job: Job, slice_id: SliceId, placement: JobPlacement, rank: Rank
     ) -> SliceOnCard:
         """Enter a job's slice, and return it as it comes to its card."""
         parts, now = self._parts, self._parts.clock.now
         self._job_of[slice_id] = job.waiting.job_id
-        holding = Holding(
-            slice_id=slice_id,
-            owner=job.waiting.owner,
-            holder=Holder.JOB,
-            gpu_id=placement.gpu_id,
-            pool=placement.pool,
-            amount=placement.amount,
-            group=job.waiting.group,
-            named=job.admitted.named,
-            member_of=job.admitted.member_of,
-            since=now,
-            job_rank=rank,
-            job_id=job.waiting.job_id if len(job.slices) > 1 else None,
-        )
+        holding = holding_of(job, slice_id, placement, rank, now)
         parts.holdings.put(holding)
         parts.charge(holding, self._estimate(job))
-        waits_from = None if job.has_begun or slice_id != job.slices[0] else job.asked.at
-        return SliceOnCard(
-            slice_id=slice_id,
-            holder=Holder.JOB,
-            amount=placement.amount,
-            fills_mib=placement.amount.memory_mib,
-            began=now,
-            rank=rank,
-            entitlement=len(self._placed),
-            work_left_s=job.asked.works.total_seconds(),
-            asked_at=waits_from,
-        )
+        return on_card(job, holding, rank, len(self._placed))
 
     def _let_others_change(self, placement: JobPlacement) -> None:
         self._parts.others_change(placement, placement.job.group)

@@ -138,8 +138,11 @@ class Parts:
                 self.call_back(slice_id, group)
 
     def hold_back(self, slice_ids: Iterable[SliceId], *, held_back: bool) -> None:
-        """Let jobs stand still below a limit, or go on."""
+        """Let jobs stand still below a limit or on their card, or go on."""
         for slice_id in slice_ids:
+            # A card's time passes as it is told: another job may have ended there by now.
+            if self.holdings.slice(slice_id) is None:
+                continue
             self.holdings.hold_back(slice_id, held_back=held_back)
             self.cards.hold_back(slice_id, held_back=held_back)
             if held_back:

@@ -14,6 +14,7 @@ from sublet_quota.closed_loop.service.homes import Homes
 from sublet_quota.closed_loop.service.parts import Parts
 from sublet_quota.document.lookups.reservations import coming, next_time_of
 from sublet_quota.document.sections import Reservation
+from sublet_quota.holdings.gpu_load import Holding
 from sublet_quota.names.ids import SliceId
 from sublet_quota.placement.called_back import back_to_their_place
 from sublet_quota.placement.reserved_room import (
@@ -64,17 +65,14 @@ class Places:
             self._parts.clock.at(now, Phase.ROUND, "homes", self._bring_home)
 
     def _bring_home(self) -> None:
-        parts, self._homes_at = self._parts, None
-        is_entitled = parts.holdings.is_entitled
-        slices = tuple(
-            each
-            for each in parts.holdings.slices()
-            if each.is_notebook
-            and is_entitled(each.slice_id)
-            and not each.unsuspendable
-            and each.slice_id not in parts.cards.changes.to
-        )
-        self._homes.bring_home(parts.holdings, slices, parts.go_home)
+        self._homes_at = None
+        self._homes.bring_home(self._parts.holdings, self._may_go, self._parts.go_home)
+
+    def _may_go(self, holding: Holding) -> bool:
+        slice_id = holding.slice_id
+        if holding.unsuspendable or slice_id in self._parts.cards.changes.to:
+            return False
+        return self._parts.holdings.is_entitled(slice_id)
 
     def expect_reservations(self) -> None:
         """Look at what the document in force reserves, from shortly before the next begins."""

@@ -98,6 +98,14 @@ class HeldSums:
         """Return what jobs of a group have, with all that is in it."""
         return self._standings.jobs_held(node)
 
+    def jobs_held_back(self, node: NodeName) -> Amounts:
+        """Return what of that jobs have that stand still below a limit."""
+        return self._standings.held_back(node)
+
+    def jobs_held_back_by(self, owner: UserName) -> Amounts:
+        """Return what jobs of a person have that stand still below a limit."""
+        return self._standings.held_back_by(owner)
+
     def jobs_filling(self, node: NodeName, gpu_type: str) -> Fraction:
         """Return which cards of jobs fill a group's guarantee: what is spent fills none."""
         return self._standings.jobs_filling(node, gpu_type)

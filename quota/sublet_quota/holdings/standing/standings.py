@@ -5,16 +5,16 @@ Notebooks' slices are entitled or borrowed; what jobs hold is counted apart.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from fractions import Fraction
 from typing import Final
 
-from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.budgets.standing import NOTHING_SPENT, Spent
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.holdings.gpu_load import Holding, cards_on
 from sublet_quota.holdings.standing.accounts import Accounts, Entry
+from sublet_quota.holdings.standing.counted import Counted, TypedKind
 from sublet_quota.holdings.standing.group_trees import TurnsByLot, leaf_of, tree_of
 from sublet_quota.holdings.standing.type_standing import Entered, Turns, TypeStanding
 from sublet_quota.holdings.standing.wants import PathSums
@@ -27,28 +27,6 @@ from sublet_quota.shares.limits import Amounts
 from sublet_quota.shares.lots import lot_of
 
 NOT_TOLD: Final[Mapping[SliceId, int]] = {}
-
-
-@dataclass(frozen=True, slots=True)
-class TypedKind:
-    """The kind of a card, and the type that it counts as."""
-
-    gpu_type: str
-    kind: GpuKind
-
-
-@dataclass(frozen=True, slots=True)
-class _Counted:
-    """A slice as it was counted: taken out, it leaves nothing behind."""
-
-    holding: Holding
-    entry: Entry
-    entered: Entered
-
-    @property
-    def is_spent_job(self) -> bool:
-        """Whether it is a job's, and its payer's budget was over when it was counted."""
-        return not self.holding.is_notebook and self.entered.piece.node == SPENT
 
 
 class Standings:
@@ -67,7 +45,7 @@ class Standings:
         """The types of which groups have a guarantee or a limit."""
         self._turns = TurnsByLot(self.tree) if turns is None else turns
         self._types: dict[str, TypeStanding] = {}
-        self._counted: dict[SliceId, _Counted] = {}
+        self._counted: dict[SliceId, Counted] = {}
         self._graced: set[SliceId] = set()
         self._slices_of: Accounts[NodeName] = Accounts()
         self._slices_by: Accounts[UserName] = Accounts()
@@ -76,6 +54,8 @@ class Standings:
         self._entitled_jobs_of: Accounts[NodeName] = Accounts()
         self._jobs_by_right_of: Accounts[NodeName] = Accounts()
         self._jobs_by: Accounts[UserName] = Accounts()
+        self._held_back_of: Accounts[NodeName] = Accounts()
+        self._held_back_by: Accounts[UserName] = Accounts()
         self._called_back: dict[str, PathSums] = {}
         """By type: what slices that lost their place hold."""
         self._ranks: dict[SliceId, Rank] = {}
@@ -222,6 +202,14 @@ class Standings:
         held, spent = self._jobs_of.of(node), self._spent_jobs_of.of(node)
         return held.cards.get(gpu_type, NO_CARD) - spent.cards.get(gpu_type, NO_CARD)
 
+    def held_back(self, node: NodeName) -> Amounts:
+        """Return what of that jobs have that stand still below a limit."""
+        return self._held_back_of.of(node)
+
+    def held_back_by(self, owner: UserName) -> Amounts:
+        """Return the same of a person's jobs."""
+        return self._held_back_by.of(owner)
+
     def held_by(self, owner: UserName) -> Amounts:
         """Return the slices of a person."""
         return self._slices_by.of(owner)
@@ -320,7 +308,7 @@ class Standings:
             self._graced.discard(holding.slice_id)
             self._ask_again.add(holding.slice_id)
 
-    def _note(self, holding: Holding, card: TypedKind | None, steps: int | None) -> _Counted:
+    def _note(self, holding: Holding, card: TypedKind | None, steps: int | None) -> Counted:
         counted = self._counted_as(holding, card, steps)
         self._put_on(counted)
         self._ask_again.add(holding.slice_id)
@@ -328,7 +316,7 @@ class Standings:
             self._graced.add(holding.slice_id)
         return counted
 
-    def _forget(self, counted: _Counted) -> str | None:
+    def _forget(self, counted: Counted) -> str | None:
         """Take a slice off the accounts, and return the type on which it is still entered."""
         holding = counted.holding
         self._take_off(counted)
@@ -336,44 +324,34 @@ class Standings:
         self._ranks.pop(holding.slice_id, None)
         return counted.entry.gpu_type if holding.is_notebook else None
 
-    def _put_on(self, counted: _Counted) -> None:
+    def _put_on(self, counted: Counted) -> None:
         """Put a slice on the accounts of its payer and of its owner."""
         holding = counted.holding
         self._counted[holding.slice_id] = counted
-        of, by = self._accounts(holding)
         path = (ROOT, *self.tree.paths[self.leaf(holding.group)])
-        of.add(path, counted.entry)
-        by.add((holding.owner,), counted.entry)
-        if counted.is_spent_job:
-            self._spent_jobs_of.add(path, counted.entry)
-        if holding.entitled_job:
-            self._entitled_jobs_of.add(path, counted.entry)
-        if holding.job_by_right:
-            self._jobs_by_right_of.add(path, counted.entry)
+        for of in self._accounts_of_payer(counted):
+            of.add(path, counted.entry)
+        for by in self._accounts_of_owner(holding):
+            by.add((holding.owner,), counted.entry)
         self._count_called_back(counted, 1)
 
-    def _take_off(self, counted: _Counted) -> None:
+    def _take_off(self, counted: Counted) -> None:
         holding = counted.holding
         del self._counted[holding.slice_id]
-        of, by = self._accounts(holding)
         path = (ROOT, *self.tree.paths[self.leaf(holding.group)])
-        of.remove(path, counted.entry)
-        by.remove((holding.owner,), counted.entry)
-        if counted.is_spent_job:
-            self._spent_jobs_of.remove(path, counted.entry)
-        if holding.entitled_job:
-            self._entitled_jobs_of.remove(path, counted.entry)
-        if holding.job_by_right:
-            self._jobs_by_right_of.remove(path, counted.entry)
+        for of in self._accounts_of_payer(counted):
+            of.remove(path, counted.entry)
+        for by in self._accounts_of_owner(holding):
+            by.remove((holding.owner,), counted.entry)
         self._count_called_back(counted, -1)
 
-    def _count_called_back(self, counted: _Counted, count: int) -> None:
+    def _count_called_back(self, counted: Counted, count: int) -> None:
         gpu_type, piece = counted.entry.gpu_type, counted.entered.piece
         if counted.holding.called_back and counted.holding.is_notebook and gpu_type is not None:
             sums = self._called_back.setdefault(gpu_type, PathSums(self.tree))
             sums.change(piece.node, count * piece.cards)
 
-    def _counted_as(self, holding: Holding, card: TypedKind | None, steps: int | None) -> _Counted:
+    def _counted_as(self, holding: Holding, card: TypedKind | None, steps: int | None) -> Counted:
         node = self.leaf_for(holding.group, holding.owner)
         path = self.tree.paths[node]
         cards = NO_CARD if card is None else cards_on(holding.amount, card.kind)
@@ -391,13 +369,25 @@ class Standings:
             memory_mib=holding.amount.memory_mib,
         )
         gpu_type = None if card is None else card.gpu_type
-        return _Counted(
+        return Counted(
             holding,
             Entry(gpu_type, cards, holding.amount.memory_mib),
             Entered(piece, *holding.age, as_before),
         )
 
-    def _accounts(self, holding: Holding) -> tuple[Accounts[NodeName], Accounts[UserName]]:
-        if holding.is_notebook:
-            return self._slices_of, self._slices_by
-        return self._jobs_of, self._jobs_by
+    def _accounts_of_payer(self, counted: Counted) -> Iterator[Accounts[NodeName]]:
+        holding = counted.holding
+        yield self._slices_of if holding.is_notebook else self._jobs_of
+        if counted.is_spent_job:
+            yield self._spent_jobs_of
+        if holding.entitled_job:
+            yield self._entitled_jobs_of
+        if holding.job_by_right:
+            yield self._jobs_by_right_of
+        if holding.held_back:
+            yield self._held_back_of
+
+    def _accounts_of_owner(self, holding: Holding) -> Iterator[Accounts[UserName]]:
+        yield self._slices_by if holding.is_notebook else self._jobs_by
+        if holding.held_back:
+            yield self._held_back_by

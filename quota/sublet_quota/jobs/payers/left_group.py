@@ -8,8 +8,9 @@ from collections.abc import Mapping
 
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.holdings.holdings import Holdings
-from sublet_quota.jobs.payers.job_limits import JobLimits, amounts_of
+from sublet_quota.jobs.payers.job_limits import JobLimits
 from sublet_quota.jobs.payers.job_payer import best_payer
+from sublet_quota.jobs.payers.limit_rooms import amounts_of
 from sublet_quota.jobs.payers.recharged_jobs import RunningJob
 from sublet_quota.jobs.turns.job_order import Guarantees, fitting
 from sublet_quota.jobs.waiting_job import WaitingJob

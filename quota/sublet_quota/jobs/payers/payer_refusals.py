@@ -14,8 +14,9 @@ from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.document.group_limits import group_jobs_most
 from sublet_quota.document.right_values import BUILT_IN, PayerRights
 from sublet_quota.holdings.holdings import Holdings
-from sublet_quota.jobs.payers.job_limits import JobLimits, MetLimit, line_of
+from sublet_quota.jobs.payers.job_limits import JobLimits, MetLimit
 from sublet_quota.jobs.payers.job_rights import RightsOfJobs, kinds_allowed
+from sublet_quota.jobs.payers.known_limits import line_of
 from sublet_quota.jobs.requested_job import JobCounts, RequestedJob
 from sublet_quota.jobs.turns.job_order import fitting, open_kinds
 from sublet_quota.jobs.waiting_job import WaitingJob

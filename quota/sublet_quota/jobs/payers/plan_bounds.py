@@ -1,11 +1,15 @@
 """The limits as one plan of the queue meets them, with what it has given away so far."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sublet_quota.amounts.gpu_kind import GpuKind
-from sublet_quota.jobs.lendable_room import Kinds, LendableGpu
-from sublet_quota.jobs.payers.job_limits import JobLimits, MetLimit, amounts_of
+from sublet_quota.jobs.lent_room.lendable_gpus import LendableGpu
+from sublet_quota.jobs.lent_room.lendable_room import Kinds
+from sublet_quota.jobs.payers.job_limits import JobLimits, MetLimit
+from sublet_quota.jobs.payers.limit_rooms import amounts_of
 from sublet_quota.jobs.waiting_job import WaitingJob
+from sublet_quota.names.ids import GroupName, UserName
 
 
 @dataclass(slots=True)
@@ -14,9 +18,27 @@ class PlanBounds:
 
     limits: JobLimits | None
 
+    @property
+    def kept(self) -> int:
+        """How often something was kept below a limit so far."""
+        return 0 if self.limits is None else self.limits.kept
+
     def within(self, job: WaitingJob, kinds: Kinds) -> Kinds:
         """Return the kinds on which the job passes no limit."""
-        return {kind: name for kind, name in kinds.items() if self.met(job, kind, name) is None}
+        limits = self.limits
+        if limits is None:
+            return kinds
+        return {
+            kind: name
+            for kind, name in kinds.items()
+            if not (job.fits_on(kind) and limits.is_passed_by(job, kind, name))
+        }
+
+    def is_met(self, job: WaitingJob, kind: GpuKind, gpu_type: str) -> bool:
+        """Whether the job would pass a limit."""
+        if self.limits is None or not job.fits_on(kind):
+            return False
+        return self.limits.is_passed_by(job, kind, gpu_type)
 
     def met(self, job: WaitingJob, kind: GpuKind, gpu_type: str) -> MetLimit | None:
         """Return the limit that the job would pass, or ``None``."""
@@ -35,14 +57,12 @@ class PlanBounds:
         if self.limits is not None:
             self.limits.keep(job, gpu.facts.kind, gpu.gpu_type)
 
-    def are_shared(self, one: WaitingJob, other: WaitingJob) -> bool:
-        """Whether there is a limit in which both jobs count."""
-        if one.owner == other.owner:
-            return True
-        if self.limits is None:
-            return False
-        groups = self.limits.groups_with_limits(one)
-        return not set(groups).isdisjoint(self.limits.groups_with_limits(other))
+    def shared_by(self, job: WaitingJob) -> Iterator[tuple[UserName | None, GroupName | None]]:
+        """Yield by what a job counts in limits with others: its owner, and groups with limits."""
+        yield job.owner, None
+        if self.limits is not None:
+            for group in self.limits.groups_with_limits(job):
+                yield None, group
 
     def may_pay(self, payer: WaitingJob, job: WaitingJob) -> bool:
         """Whether a group pays for a job: the one that let it in, or another that lets in."""

@@ -17,7 +17,8 @@ from typing import Final
 
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.holdings.holdings import Holdings
-from sublet_quota.jobs.payers.job_limits import JobLimits, amounts_of
+from sublet_quota.jobs.payers.job_limits import JobLimits
+from sublet_quota.jobs.payers.limit_rooms import amounts_of, asked_of
 from sublet_quota.jobs.turns.job_order import Guarantees
 from sublet_quota.jobs.waiting_job import WaitingJob
 from sublet_quota.names.ids import GroupName, SliceId
@@ -92,18 +93,28 @@ class RechargedJobs:
         """Whether no running job could be charged to another group."""
         return not self._left
 
+    @property
+    def tries_left(self) -> int:
+        """For how many changes it may still be asked whether a waiting job then is entitled."""
+        return self._tries_left
+
     def comes_before(self, job: WaitingJob, gpu_type: str, cards: Fraction) -> None:
         """Let a guarantee be filled by a job that is entitled, or was placed, in this plan."""
         self._filling.count(gpu_type, self._leaf(job), cards)
 
-    def tried(self, waiting: WaitingJob) -> Iterator[Recharge]:
+    def tried(self, waiting: WaitingJob, kinds: Mapping[GpuKind, str]) -> Iterator[Recharge]:
         """Yield each change that makes room below a limit of a waiting job's payer, made already.
 
-        The one that is yielded last stays, unless the next is asked for, or the iterator's end.
+        ``kinds`` are those on which it fits; a change that frees too little on all of them is left
+        out. The one that is yielded last stays, unless the next is asked for, or the iterator's
+        end.
         """
+        if not self._left:
+            return iter(())
         groups = self._limits.groups_with_limits(waiting)
         near = self._those_left(merge(*(self._by_limit.get(group, ()) for group in groups)))
-        return self._made(islice(_changes(near), _MOST_TRIED))
+        changes = islice(_changes(near), _MOST_TRIED)
+        return self._made(each for each in changes if self._may_let_in(each, waiting, kinds))
 
     def tried_by_right(
         self, waiting: WaitingJob, kinds: Mapping[GpuKind, str]
@@ -144,6 +155,18 @@ class RechargedJobs:
                 self._charge(running, former=change.to)
             self._charge(running, to=running.job)
 
+    def _may_let_in(
+        self, change: Recharge, waiting: WaitingJob, kinds: Mapping[GpuKind, str]
+    ) -> bool:
+        """Whether a change may free enough below the limits that are in a job's way."""
+        running, limits = change.running, self._limits
+        freed = asked_of(running.job, running.kind, running.gpu_type)
+        room = limits.freed_by(running.job, change.to, freed)
+        if not any(limits.may_be_freed(waiting, kind, name, room) for kind, name in kinds.items()):
+            return False
+        gone = limits.freed_by(running.job, None, freed)
+        return limits.may_be_freed(change.to, running.kind, running.gpu_type, gone)
+
     def _charge(
         self,
         running: RunningJob,
@@ -163,7 +186,7 @@ class RechargedJobs:
         running, to = change.running, change.to
         if self._holdings.is_spent(to.group, to.owner):
             return False
-        if self._limits.in_the_way(to, running.kind, running.gpu_type) is not None:
+        if self._limits.is_passed_by(to, running.kind, running.gpu_type):
             return False
         cards = to.cards_on(running.kind)
         then = self._rank(to, running.gpu_type, cards)

@@ -7,13 +7,16 @@ groups it is judged one step below their common ancestor, as for slices.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from fractions import Fraction
+from functools import cache
 from types import MappingProxyType
 from typing import Final
 
 from sublet_quota.amounts.gpu_kind import GpuKind
+from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.holdings.card_policy import counted_type, rate_of, type_turn
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.jobs.job_placement import JobPlacement
@@ -21,10 +24,10 @@ from sublet_quota.jobs.turns.past_uses import NO_PAST_USE, PastUse, UsedBy
 from sublet_quota.jobs.waiting_job import WaitingJob, is_of_type
 from sublet_quota.names.ids import JobId, PoolName
 from sublet_quota.residency.snapshot import Rank
-from sublet_quota.shares.cards import total
-from sublet_quota.shares.entitlement import Piece, PieceId, entitle
+from sublet_quota.shares.cards import NO_CARD, total
+from sublet_quota.shares.entitlement import entitled_steps
 from sublet_quota.shares.fair_order import RequestId, WaitingRequest, fair_order
-from sublet_quota.shares.group_tree import ROOT, GroupTree, NodeName
+from sublet_quota.shares.group_tree import GroupTree, NodeName
 from sublet_quota.shares.past_use import NO_TIME, worn_off_s
 
 HeldCards = Mapping[JobId, tuple[str, Fraction]]
@@ -93,20 +96,22 @@ class JobOrder:
         self, in_turn: Sequence[WaitingJob], kinds: Mapping[GpuKind, str], held: HeldCards
     ) -> Iterator[WaitingJob]:
         """Yield the jobs, each with its rank; one that takes several types is due the first."""
-        filling = Guarantees(self._holdings)
+        filling, fits = Guarantees(self._holdings), _Fits(self._holdings.document, kinds)
+        leaf_for = cache(self._holdings.leaf_for)
         found: dict[JobId, tuple[str, Rank]] = {}
         for gpu_type in dict.fromkeys((*kinds.values(), *(name for name, _ in held.values()))):
             asking = [
-                (job.job_id, self._holdings.leaf_for(job.group, job.owner), cards)
+                (job.job_id, leaf_for(job.group, job.owner), cards)
                 for job in in_turn
                 if job.job_id not in found
-                and (cards := _cards_of_type(job, gpu_type, kinds, held)) is not None
+                and (cards := fits.cards_of_type(job, gpu_type, held)) is not None
             ]
             for job_id, rank in filling.fill(gpu_type, asking).items():
                 found[job_id] = gpu_type, rank
         for job in in_turn:
             entitled_on, rank = found.get(job.job_id, (None, Rank.BORROWED))
-            yield replace(job, rank=rank, entitled_on=entitled_on)
+            is_same = job.rank is rank and job.entitled_on == entitled_on
+            yield job if is_same else replace(job, rank=rank, entitled_on=entitled_on)
 
     def _by_turns(
         self, jobs: Iterable[WaitingJob], kinds: Mapping[GpuKind, str], past: PastUse
@@ -115,12 +120,18 @@ class JobOrder:
         by_priority: defaultdict[int, list[WaitingJob]] = defaultdict(list)
         for job in jobs:
             by_priority[job.priority].append(job)
+        if not by_priority:
+            return []
+        fits, leaf_for = _Fits(self._holdings.document, kinds), cache(self._holdings.leaf_for)
         used = defaultdict(float, past.used)
         used_by: defaultdict[UsedBy, float] = defaultdict(float, past.used_by)
         ordered: list[WaitingJob] = []
         for priority in sorted(by_priority, reverse=True):
             by_id = {job.job_id: job for job in by_priority[priority]}
-            requests = [self._request(job, kinds) for job in by_id.values()]
+            requests = [
+                _request(job, leaf_for(job.group, job.owner), fits.estimate(job))
+                for job in by_id.values()
+            ]
             turns = fair_order(self._holdings.groups, used, used_by, requests)
             ordered += (by_id[JobId(request.request_id)] for request in turns)
             # Whoever had a turn before had it, whatever the priority.
@@ -130,24 +141,56 @@ class JobOrder:
                     used[name] += request.estimate
         return ordered
 
-    def _request(self, job: WaitingJob, kinds: Mapping[GpuKind, str]) -> WaitingRequest:
-        return WaitingRequest(
-            request_id=RequestId(job.job_id),
-            node=self._holdings.leaf_for(job.group, job.owner),
-            owner=job.owner,
-            since=job.submitted_at,
-            lot=job.lot,
-            estimate=self._estimate(job, kinds),
-        )
 
-    def _estimate(self, job: WaitingJob, kinds: Mapping[GpuKind, str]) -> float:
-        """Return what the job is thought to use, on the smallest GPUs on which it fits."""
-        document = self._holdings.document
-        seconds = worn_off_s(job.estimate, NO_TIME, document.fair_share.half_life)
-        kind = next(fitting(job, kinds), None)
-        if kind is None:
-            return job.gpus * seconds
-        return float(job.cards_on(kind) * rate_of(document, kinds[kind])) * seconds
+def _request(job: WaitingJob, leaf: NodeName, estimate: float) -> WaitingRequest:
+    request_id = RequestId(job.job_id)
+    return WaitingRequest(request_id, leaf, job.owner, job.submitted_at, job.lot, estimate)
+
+
+class _Fits:
+    """On which kinds jobs fit, and what they come to there: of jobs that are alike asked once."""
+
+    def __init__(self, document: QuotaDocument, kinds: Mapping[GpuKind, str]) -> None:
+        self._document = document
+        self._kinds = kinds
+        self._seconds: dict[timedelta, float] = {}
+        self._rates: dict[object, float] = {}
+        self._cards: dict[object, dict[str, Fraction]] = {}
+
+    def estimate(self, job: WaitingJob) -> float:
+        """Return what a job is thought to use, on the smallest GPUs on which it fits."""
+        seconds, shape = self._seconds.get(job.estimate), _shape(job)
+        if seconds is None:
+            half_life = self._document.fair_share.half_life
+            seconds = self._seconds[job.estimate] = worn_off_s(job.estimate, NO_TIME, half_life)
+        rate = self._rates.get(shape)
+        if rate is None:
+            kind = next(fitting(job, self._kinds), None)
+            if kind is None:
+                rate = float(job.gpus)
+            else:
+                rate = float(job.cards_on(kind) * rate_of(self._document, self._kinds[kind]))
+            self._rates[shape] = rate
+        return rate * seconds
+
+    def cards_of_type(self, job: WaitingJob, gpu_type: str, held: HeldCards) -> Fraction | None:
+        """Return how many cards of a type the job has, or would take; ``None``: none of it."""
+        if job.job_id in held:
+            has, cards = held[job.job_id]
+            return cards if has == gpu_type else None
+        shape = _shape(job)
+        if shape not in self._cards:
+            # Of a type the smallest kind comes first.
+            first: dict[str, GpuKind] = {}
+            for kind in fitting(job, self._kinds):
+                first.setdefault(self._kinds[kind], kind)
+            self._cards[shape] = {name: job.cards_on(kind) for name, kind in first.items()}
+        return self._cards[shape].get(gpu_type)
+
+
+def _shape(job: WaitingJob) -> object:
+    """Return all of a job on which it hangs on what it fits, and what it comes to there."""
+    return job.memory_mib, job.compute_milli, job.gpus, job.gpu_type, job.kinds
 
 
 @dataclass(slots=True)
@@ -156,34 +199,45 @@ class _Left:
 
     tree: GroupTree
     """The guarantees in force."""
-    own: dict[NodeName, Fraction]
+    filled: Callable[[NodeName], Fraction]
+    """What of a group's guarantee is filled to begin with."""
+    own: dict[NodeName, Fraction] = field(default_factory=dict)
     """By group: its guarantee less what fills it; less than none where more does."""
-    inside: dict[NodeName, Fraction]
-    """What is left to the groups in it, together."""
-    less_filled: GroupTree | None = None
-    """The same as a tree, once that was asked for."""
+    inside: dict[NodeName, Fraction] = field(default_factory=dict)
+    """What is left to the groups in it, together; of those that were asked about."""
+    to_fill: dict[NodeName, list[tuple[NodeName, Fraction]]] = field(default_factory=dict)
+    """By the group at the top: what is filled once somebody asks about it."""
 
     def of(self, name: NodeName) -> Fraction:
         """Return what is left to a group: what its children are due comes first in its own."""
-        inside = self.inside[name]
-        return inside if name == ROOT else max(self.own[name], inside)
+        top = self.tree.paths[name][0]
+        if name not in self.own:
+            self._look_at(top)
+        if top in self.to_fill:
+            for leaf, cards in self.to_fill.pop(top):
+                self._fill(leaf, cards)
+        return max(self.own[name], self.inside[name])
 
     def fill(self, leaf: NodeName, cards: Fraction) -> None:
         """Count so many more cards as filled."""
+        self.to_fill.setdefault(self.tree.paths[leaf][0], []).append((leaf, cards))
+
+    def _fill(self, leaf: NodeName, cards: Fraction) -> None:
         path = self.tree.paths[leaf]
         before = [self.of(name) for name in path]
         for depth in reversed(range(len(path))):
-            name, above = path[depth], path[depth - 1] if depth else ROOT
-            self.own[name] -= cards
-            self.inside[above] += self.of(name) - before[depth]
-        self.less_filled = None
+            self.own[path[depth]] -= cards
+            if depth:
+                self.inside[path[depth - 1]] += self.of(path[depth]) - before[depth]
 
-    def as_tree(self) -> GroupTree:
-        """Return the tree with what is left as its guarantees."""
-        if self.less_filled is None:
-            left = {name: self.of(name) for name in self.tree.nodes}
-            self.less_filled = self.tree.with_guarantees(left)
-        return self.less_filled
+    def _look_at(self, top: NodeName) -> None:
+        """Find what is left to a group below the root, and to all that are in it."""
+        for name in reversed(tuple(self.tree.below(top))):
+            node = self.tree.nodes[name]
+            self.own[name] = node.guaranteed - self.filled(name)
+            children = node.children
+            left = (max(self.own[one.name], self.inside[one.name]) for one in children)
+            self.inside[name] = total(left) if children else NO_CARD
 
 
 class Guarantees:
@@ -209,12 +263,12 @@ class Guarantees:
         left = self._left_of(gpu_type)
         if left is None:
             return {}
-        tree = left.as_tree()
-        pieces = [Piece(PieceId(name), leaf, size) for name, leaf, size in jobs]
+        asking, paths = tuple(jobs), left.tree.paths
+        steps = entitled_steps(left.tree, [(leaf, size) for _, leaf, size in asking], left.of)
         return {
-            JobId(piece.piece_id): _rank(piece.entitled, len(tree.paths[piece.node]))
-            for piece in entitle(tree, pieces)
-            if piece.entitled
+            job_id: _rank(entitled, len(paths[leaf]))
+            for (job_id, leaf, _), entitled in zip(asking, steps, strict=True)
+            if entitled
         }
 
     def rank_of_one(self, gpu_type: str, leaf: NodeName, cards: Fraction) -> Rank:
@@ -231,19 +285,14 @@ class Guarantees:
         """Return the guarantees in force less what fills them; ``None`` where there are none."""
         if gpu_type not in self._left:
             tree = self._holdings.tree(gpu_type)
-            self._left[gpu_type] = self._less_filled(tree, gpu_type) if _any(tree) else None
+            self._left[gpu_type] = self._to_fill(tree, gpu_type) if _any(tree) else None
         return self._left[gpu_type]
 
-    def _less_filled(self, tree: GroupTree, gpu_type: str) -> _Left:
-        held = self._holdings.position(gpu_type).held
-        left = _Left(tree, {}, {})
-        for name, node in reversed(tuple(tree.nodes.items())):
-            left.inside[name] = total(left.of(child.name) for child in node.children)
-            if name != ROOT:
-                left.own[name] = node.guaranteed - held[name]
-                if self._with_jobs:
-                    left.own[name] -= self._holdings.jobs_filling(name, gpu_type)
-        return left
+    def _to_fill(self, tree: GroupTree, gpu_type: str) -> _Left:
+        holdings, held = self._holdings, self._holdings.position(gpu_type).held
+        if self._with_jobs:
+            return _Left(tree, lambda name: held[name] + holdings.jobs_filling(name, gpu_type))
+        return _Left(tree, held.__getitem__)
 
 
 def _any(tree: GroupTree) -> bool:
@@ -281,18 +330,6 @@ def fitting(job: WaitingJob, kinds: Mapping[GpuKind, str]) -> Iterator[GpuKind]:
         for kind, gpu_type in kinds.items()
         if job.may_run_on(kind) and job.fits_on(kind) and is_of_type(kind, gpu_type, job.gpu_type)
     )
-
-
-def _cards_of_type(
-    job: WaitingJob, gpu_type: str, kinds: Mapping[GpuKind, str], held: HeldCards
-) -> Fraction | None:
-    """Return how many cards of a type the job has, or would take; ``None``: none of that type."""
-    if job.job_id in held:
-        has, cards = held[job.job_id]
-        return cards if has == gpu_type else None
-    of_type = (kind for kind in fitting(job, kinds) if kinds[kind] == gpu_type)
-    kind = next(of_type, None)
-    return None if kind is None else job.cards_on(kind)
 
 
 def entitled_with(

@@ -53,7 +53,7 @@ def find_as_before(question: Question, *, others_make_way: bool = False) -> AsBe
     ``others_make_way``: where it has been stopped, and borrowed slices have its room.
     """
     restart = _restart(question)
-    if restart is None or not question.may_lie_on(restart.facts):
+    if restart is None or not question.may_lie_on(restart.facts, restart.asked.amount):
         return None
     holdings, holding, facts = question.holdings, restart.holding, restart.facts
     asked, room, alone = restart.asked, holdings.room(facts.gpu_id), question.wish.never_suspended

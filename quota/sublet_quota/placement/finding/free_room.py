@@ -3,7 +3,8 @@
 The slice's own pool first, then all others that lend, whatever their names; there first a card on
 which all fit together, before one where they take turns; of those a card that is laid out for no
 guarantee; of those the one that leaves clearly least room unusable for the sizes that people ask
-for, as far as that is known; and of those the tightest, so that large slices still find room. What
+for, as far as that is known; and of those the tightest, so that large slices still find room. Where
+it is told what nodes have beside their cards, that is asked of the whole node (``packing``). What
 can never be suspended borrows only where all fit together, outside of every layout.
 """
 
@@ -18,6 +19,7 @@ from sublet_quota.holdings.gpu_load import GpuFacts, GpuRoom
 from sublet_quota.holdings.room_index import Entry, RoomIndex
 from sublet_quota.names.ids import GpuId, PoolName
 from sublet_quota.placement.finding.question import Question
+from sublet_quota.placement.packing.known_nodes import cards_best_first
 
 _Fit = tuple[bool, int, int, int, int, str, int, GpuId]
 """Laid out, how much more room is unusable, memory that is left, memory room, compute room, node,
@@ -77,7 +79,7 @@ def _best(question: Question, option: Option, pool: PoolName, *, shared: bool) -
         return None
     layout = holdings.layout(asked.gpu_type)
     laid_out: _Fit | None = None
-    for more, entry in _best_first(question, option, index, shared=shared):
+    for more, entry in _best_first(question, option, pool, index, shared=shared):
         is_free = layout.is_free(entry[4])
         if laid_out is not None and not is_free:
             continue
@@ -92,10 +94,19 @@ def _best(question: Question, option: Option, pool: PoolName, *, shared: bool) -
 
 
 def _best_first(
-    question: Question, option: Option, index: RoomIndex, *, shared: bool
+    question: Question, option: Option, pool: PoolName, index: RoomIndex, *, shared: bool
 ) -> Iterator[tuple[int, Entry]]:
     """Yield the cards on which an option fits, with how much more room it leaves unusable."""
     asked, short = option.asked, question.nodes_short_for(option)
+    takes = question.takes(asked.amount)
+    by_node = cards_best_first(question.holdings, option, pool, takes, shared=shared)
+    if by_node is not None:
+        yield from (
+            (more, entry)
+            for more, entry in by_node
+            if entry[4] in index.rooms and entry[2] not in short
+        )
+        return
     unusable = question.unusable_room(asked.kind, asked.gpu_type)
     if unusable is None:
         fitting = index.fitting(asked.amount, shared=shared, not_on=short)
@@ -136,7 +147,7 @@ def most_free(question: Question, options: tuple[Option, ...], *, alone: bool) -
         for option in told
         if (index := holdings.kinds_in(option.wanted.pool).get(option.asked.kind)) is not None
     ]
-    if alone or question.looks_at_some_cards:
+    if alone or question.looks_at_some_cards(options):
         rooms = [
             room.free(shared=not alone)
             for option, index in indices

@@ -11,11 +11,8 @@ from dataclasses import dataclass
 from sublet_quota.admission.slice_admission import Option
 from sublet_quota.amounts.gpu_amounts import NOTHING, WHOLE_GPU_MILLI, GpuAmount
 from sublet_quota.names.ids import GpuId
-from sublet_quota.placement.finding.laid_out import (
-    LaidOutCard,
-    cards_laid_out,
-    due_of,
-)
+from sublet_quota.placement.finding.laid_out import cards_laid_out, due_of
+from sublet_quota.placement.finding.laid_out_cards import LaidOutCard
 from sublet_quota.placement.finding.making_way import Missing, Way, make_what_way_there_is
 from sublet_quota.placement.finding.moving import (
     Move,
@@ -67,7 +64,7 @@ def _moves(question: Question, option: Option, card: LaidOutCard) -> list[Move] 
     """Return which idle slices of the group go where, so that nobody takes turns on a card."""
     holdings, gpu_id = question.holdings, card.facts.gpu_id
     layout = holdings.layout(option.asked.gpu_type)
-    due = due_of(layout, option)
+    due = due_of(layout, option.node, option.steps)
     idle = [
         one
         for one in movable_on(holdings, gpu_id)[1]

@@ -1,7 +1,7 @@
 """What placement is asked: a wish with what admission says to it, and where it may look."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -11,6 +11,7 @@ from sublet_quota.admission.slice_admission import Admission, Option, Person, ad
 from sublet_quota.admission.slice_request import RequestedSlice
 from sublet_quota.amounts.gpu_amounts import GpuAmount
 from sublet_quota.amounts.gpu_kind import GpuKind
+from sublet_quota.amounts.node_amounts import NOTHING_OF_NODE, NodeAmount
 from sublet_quota.document.right_values import Rights
 from sublet_quota.holdings.gpu_load import GpuFacts, GpuRoom, Holding
 from sublet_quota.holdings.holdings import Holdings
@@ -56,6 +57,8 @@ class Seen:
     """By a wish: what rights and limits say to it."""
     rights: dict[Person, Rights]
     """By who asks: what they may have."""
+    short_nodes: dict[NodeAmount, AbstractSet[NodeId]]
+    """By what a server takes of a node: the nodes that have not so much left."""
     unusable: dict[GpuKind, UnusableRoom | None]
     """By kind: what room there is worth to those who ask."""
     departures: dict[tuple[GroupName, str], Any]
@@ -66,7 +69,7 @@ class Seen:
     @classmethod
     def nothing(cls) -> "Seen":
         """Return that nothing was added up yet."""
-        return cls({}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, Hosts())
+        return cls({}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, Hosts())
 
     def for_another(self) -> "Seen":
         """Return the same for a question beside which others wait: its answers are its own."""
@@ -90,6 +93,8 @@ class Question:
     """Cards that are kept for reservations, and count as room for all."""
     any_host: bool = False
     """Whether it does not matter how much host memory there is."""
+    any_node: bool = False
+    """Whether it does not matter how much CPU and memory a node has left."""
     seen: Seen = field(default_factory=Seen.nothing)
     """What was added up for this question, or for one like it on the same holdings."""
 
@@ -109,21 +114,39 @@ class Question:
             known[kind] = UnusableRoom.on(holdings.document, asked, kind, gpu_type)
         return known[kind]
 
-    def may_lie_on(self, facts: GpuFacts) -> bool:
-        """Whether the slice could be on a card, as far as the question goes."""
+    def may_lie_on(self, facts: GpuFacts, amount: GpuAmount) -> bool:
+        """Whether the slice could be on a card with so much of it, as far as the question goes."""
         home = self.wish.home
         return (
             facts.closed is None
             and (home is None or facts.node == home.node)
             and (self.only is None or facts.gpu_id == self.only)
             and facts.gpu_id not in self.kept
+            and facts.node not in self.nodes_without_enough(amount)
         )
 
-    @property
-    def looks_at_some_cards(self) -> bool:
+    def takes(self, amount: GpuAmount) -> NodeAmount:
+        """Return what a slice of so much takes of its node, as far as that matters."""
+        return NOTHING_OF_NODE if self.any_node else self.wish.takes.with_cap(amount.memory_mib)
+
+    def nodes_without_enough(self, amount: GpuAmount) -> AbstractSet[NodeId]:
+        """Return the nodes with too little CPU or memory left beside it, where that matters."""
+        takes = self.takes(amount)
+        if takes == NOTHING_OF_NODE:
+            return NO_NODES
+        known = self.seen.short_nodes
+        if takes not in known:
+            known[takes] = self.holdings.nodes_short_of(takes)
+        return known[takes]
+
+    def looks_at_some_cards(self, options: Iterable[Option]) -> bool:
         """Whether there are cards that are left out, as others keep them, or for the wish."""
         return bool(
-            self.only is not None or self.wish.home or self.kept or self.holdings.kept_cards
+            self.only is not None
+            or self.wish.home
+            or self.kept
+            or self.holdings.kept_cards
+            or any(self.nodes_without_enough(option.asked.amount) for option in options)
         )
 
     def may_have(self, facts: GpuFacts, option: Option) -> bool:
@@ -138,7 +161,7 @@ class Question:
     def _is_open_to(self, facts: GpuFacts, option: Option) -> bool:
         """Whether an option could be on a card, whatever host memory its node has."""
         is_borrowed = option.rank is Rank.BORROWED
-        return self.may_lie_on(facts) and not (
+        return self.may_lie_on(facts, option.asked.amount) and not (
             is_borrowed and self.is_kept_from(facts.gpu_id, option.group)
         )
 
@@ -189,7 +212,7 @@ class Question:
 
         In each the one with the most memory room comes first. ``among``: these alone, each once.
         """
-        all_open = not self.looks_at_some_cards
+        all_open = not self.looks_at_some_cards((option,))
         for pool in self.pools(option):
             index = self.index(pool, option)
             if index is None:

@@ -1,11 +1,12 @@
 """Why a wish within rights and limits finds no place, and who is in the way."""
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, assert_never
 
 from sublet_quota.admission.denial import Denial
 from sublet_quota.admission.slice_admission import Option
 from sublet_quota.amounts.gpu_amounts import NOTHING, GpuAmount
+from sublet_quota.amounts.node_amounts import UNKNOWN_ROOM, NodePart
 from sublet_quota.holdings.card_policy import counted_type
 from sublet_quota.holdings.gpu_load import Holding
 from sublet_quota.holdings.holdings import Holdings
@@ -81,6 +82,34 @@ def denied_host_memory(question: Question, option: Option, gpu_id: GpuId) -> Den
         _groups_of(holdings, borrowed, question.wish.owner),
         _smaller(asked.amount, GpuAmount(room.free_mib, asked.amount.compute_milli)),
     )
+
+
+def denied_node(question: Question, option: Option, gpu_id: GpuId) -> Denial:
+    """Return the refusal of what would have its place on a card, whose node has too little left."""
+    holdings = question.holdings
+    takes = question.wish.takes.with_cap(option.asked.amount.memory_mib)
+    facts = holdings.gpu(gpu_id)
+    room = UNKNOWN_ROOM if facts is None else holdings.node_room(facts.node)
+    lacks = room.lacks(takes)
+    if facts is None or lacks is None:
+        return denied_room(question, (option,))
+    told: dict[str, Fact] = {"pool": option.wanted.pool, "asked": option.asked.amount}
+    told["node"] = facts.node
+    match lacks:
+        case NodePart.CPU:
+            code = RoomRefusal.NO_NODE_CPU
+            told |= {
+                "takes_cpu_milli": takes.cpu_milli,
+                "node_cpu_milli": max(0, room.cpu_milli or 0),
+            }
+        case NodePart.MEMORY:
+            code = RoomRefusal.NO_NODE_MEMORY
+            told |= {"takes_mib": takes.memory_mib, "node_mib": max(0, room.memory_mib or 0)}
+        case _:
+            assert_never(lacks)
+    others = holdings.slices_on_node(facts.node)
+    waits_for = _groups_of(holdings, others, question.wish.owner)
+    return Denial(code, Rule.ROOM, option.group, (), told, waits_for)
 
 
 def denied_room(question: Question, options: tuple[Option, ...]) -> Denial:
@@ -177,13 +206,16 @@ def _in_the_way(question: Question, options: tuple[Option, ...]) -> tuple[GroupN
             if counted_type(holdings.document, kind.type) in types
         )
     )
-    all_open = not question.looks_at_some_cards
+    amounts = {option.asked.amount for option in options}
+    all_open = not question.looks_at_some_cards(options)
 
     def is_there(one: Holding) -> bool:
         if one.gpu_id not in open_there or one.owner == owner:
             return False
         facts = None if all_open else holdings.gpu(one.gpu_id)
-        return all_open or (facts is not None and question.may_lie_on(facts))
+        return all_open or (
+            facts is not None and any(question.may_lie_on(facts, amount) for amount in amounts)
+        )
 
     if question.only is not None:
         here = holdings.slices_on(question.only)

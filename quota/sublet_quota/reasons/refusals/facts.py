@@ -59,6 +59,8 @@ def written(name: str, value: Fact) -> object:
     match value:
         case int() if name.endswith("_mib"):
             return Counted(format_memory(value))
+        case int() if name.endswith("_cpu_milli"):
+            return Counted(f"{format_number(Fraction(value, 1000), 3)} CPU")
         case int() if name.endswith("_milli"):
             return format_compute(value)
         case int() if name.endswith("_s"):

@@ -11,6 +11,10 @@ _FILES_IN_USE: Final = (
     "Your files are in use on node '{node}', by {home_user}, and only one node at a time can have "
     "them. There"
 )
+_NODE_SHORT: Final = (
+    "A GPU of pool '{pool}' has room for {asked}, but its node has none for your server: that takes"
+)
+_ENOUGH_ELSEWHERE: Final = "Where a node has enough, no GPU has room."
 _HELP: Final = "{waits_for} {helps}"
 
 
@@ -67,6 +71,20 @@ class RoomRefusal(RefusalCode):
         ("asked_mib", "host_free_mib", "host_mib"),
     )
     """The wish is not entitled, and could not be suspended with its whole cap."""
+    NO_NODE_CPU = Row(
+        RefusalReason.NO_ROOM,
+        f"{_NODE_SHORT} {{takes_cpu_milli}}, and '{{node}}' has {{node_cpu_milli}} left. "
+        f"{_ENOUGH_ELSEWHERE}{_HELP}",
+        ("asked", "takes_cpu_milli", "node_cpu_milli"),
+    )
+    """There is room on cards alone: their nodes have too little CPU left."""
+    NO_NODE_MEMORY = Row(
+        RefusalReason.NO_ROOM,
+        f"{_NODE_SHORT} {{takes_mib}} of its memory, and '{{node}}' has {{node_mib}} left. "
+        f"{_ENOUGH_ELSEWHERE}{_HELP}",
+        ("asked", "takes_mib", "node_mib"),
+    )
+    """The same, of memory."""
     KEPT_FOR_OTHERS = Row(
         RefusalReason.NO_ROOM,
         "There is room, on a GPU that is kept for who comes before in line.",
@@ -114,3 +132,9 @@ class RoomRefusal(RefusalCode):
         f"Your GPU has no room for {{asked}}: a slice there can have {{free}} now.{_HELP}",
         ("asked", "free"),
     )
+
+
+SHORT_ON_NODE: Final = frozenset(
+    {RoomRefusal.NO_HOST_MEMORY, RoomRefusal.NO_NODE_CPU, RoomRefusal.NO_NODE_MEMORY}
+)
+"""A node has too little for all its cards together."""

@@ -9,6 +9,7 @@ from sublet_hub.jobs.backends.kubernetes.cluster import JobsInCluster
 from sublet_hub.jobs.backends.kubernetes.factory import ClusterRuns
 from sublet_hub.jobs.backends.kubernetes.objects.names import JOB_ID, MANAGED_BY
 from sublet_hub.jobs.backends.kubernetes.objects.settings import SeveralNodes
+from sublet_quota.amounts.node_amounts import NodeAmount
 
 from tests.support.fake_agent import FakeAgent
 from tests.support.fake_kube_api import FakeKube, way_into
@@ -42,6 +43,8 @@ async def test_a_job_becomes_a_pod_runs_and_is_done(story: JobsStory) -> None:
     await story.until_state("running")
     (held,) = story.gpu_slices()
     assert held.pod.name == pod
+    # As much as its pod asks for, its slice's cap among it.
+    assert held.takes == NodeAmount(1000, 4096 + held.memory_mib)
     story.cluster.prints(pod, b'so far\n\x1e{"cell": 1, "total": 2, "state": "done"}\n')
 
     async def told() -> bool:

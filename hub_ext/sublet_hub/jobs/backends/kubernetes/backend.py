@@ -315,7 +315,7 @@ class KubernetesJobs:
         self._over.pop(job.job_id, None)
         printed_bytes, most_bytes = self._output.bytes_printed(job), self._settings.log_bytes
         printed = PrintedLog(printed_bytes, most_bytes, is_stamped=True)
-        wish = wish_to_end(job, printed, self._stores.now())
+        wish = wish_to_end(job, printed, self._stores.stood(job.slice_id), self._stores.now())
         if wish is not None:
             self._endings[job.job_id] = wish
 

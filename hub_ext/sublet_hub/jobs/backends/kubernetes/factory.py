@@ -1,6 +1,7 @@
 """Jobs in the cluster, put together."""
 
-from sublet_quota.reasons.waiting import JobsOff
+from sublet_quota.amounts.node_amounts import NodeNeed
+from sublet_quota.reasons.jobs_off import JobsOff
 
 from sublet_hub.jobs.backend import JobBackend
 from sublet_hub.jobs.backends.kubernetes.backend import KubernetesJobs
@@ -37,6 +38,11 @@ class ClusterRuns:
     def home_is_shared(self) -> bool:
         """Whether several nodes can mount an owner's files at once."""
         return self._settings.home_is_shared
+
+    @property
+    def takes(self) -> NodeNeed:
+        """What a job's pod asks of its node."""
+        return self._settings.takes
 
     def why_untouched(self, job: JobRecord) -> JobsOff | None:
         """Return ``None``: the service looks after all jobs."""

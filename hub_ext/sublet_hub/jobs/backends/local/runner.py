@@ -253,7 +253,8 @@ class LocalRunner:
             self._end(run, ending, timedelta())
             return
         printed = stores.files.bytes_written(job.job_id, job.attempts)
-        wish = wish_to_end(job, PrintedLog(printed, self._room.a_job), stores.now())
+        log = PrintedLog(printed, self._room.a_job)
+        wish = wish_to_end(job, log, stores.stood(job.slice_id), stores.now())
         if wish is not None:
             self._end(run, wish, self._settings.grace)
 

@@ -129,6 +129,7 @@ class Attempts:
             uid=0 if account is None else account.template.uid,
             created_at=stores.now(),
             pod=PodIdentity(pod.uid, self._settings.namespace, pod.name, facts.node),
+            takes=self._settings.takes.with_cap(memory_mib),
         )
 
     def _likeliest_card(

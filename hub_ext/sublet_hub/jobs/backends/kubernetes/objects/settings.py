@@ -4,6 +4,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
+from sublet_quota.amounts.kube_quantity import cpu_milli_asked, memory_mib_asked
+from sublet_quota.amounts.node_amounts import NodeAmount, NodeNeed
+
 
 class SeveralNodes(StrEnum):
     """What runs a job on several nodes."""
@@ -58,3 +61,9 @@ class KubeJobSettings:
     several_nodes: SeveralNodes = SeveralNodes.JOB_SET
     labels: tuple[tuple[str, str], ...] = field(default=())
     """The labels of jobs' pods, for instance those that network policies ask for."""
+
+    @property
+    def takes(self) -> NodeNeed:
+        """What a job's pod asks of its node, its slice's cap among it: ``AmountError``."""
+        amount = NodeAmount(cpu_milli_asked(self.cpu), memory_mib_asked(self.memory))
+        return NodeNeed(amount, of_cap_milli=1000)

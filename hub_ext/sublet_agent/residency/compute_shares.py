@@ -1,0 +1,128 @@
+"""The shares of one card's compute: from what was measured of it to the turns that keep them."""
+
+import asyncio
+from collections.abc import Iterable
+from concurrent.futures import Executor
+from datetime import datetime, timedelta
+from typing import Final
+
+from sublet_quota.compute.card_use import CardUse, ComputingSlice, NotPausable
+from sublet_quota.compute.policy import PastCompute, ShareKept, decide_turns
+from sublet_quota.names.ids import SliceId
+from sublet_quota.reasons.obstacles import Obstacle
+from sublet_quota.wire.agent_link import SliceAssignment
+
+from sublet_agent.moves.compute_turns import AT_THE_LATEST_S, ComputeTurns, TakenTurns
+from sublet_agent.moves.plan import MoveTools
+from sublet_agent.residency.served_gpu import ServedGpu
+from sublet_agent.residency.served_slice import ServedSlice
+
+MEASURED_OVER: Final = timedelta(seconds=1)
+"""The time that a told utilisation speaks of."""
+
+
+class ComputeShares:
+    """The turns of computing on one card, decided anew after each sample.
+
+    ``wanted``: whether there are to be any; ``None``: on a simulated card.
+    """
+
+    def __init__(
+        self, gpu: ServedGpu, tools: MoveTools, calls: Executor, *, wanted: bool | None = None
+    ) -> None:
+        self._gpu = gpu
+        self._takes_turns = gpu.gpu.simulated if wanted is None else wanted
+        self._turns = ComputeTurns(tools.paused_processes, gpu.gpu.gpu_id, tools.monotonic)
+        self._calls = calls
+        self._past = PastCompute()
+        self._kept: dict[SliceId, ShareKept] = {}
+
+    @property
+    def who(self) -> frozenset[SliceId]:
+        """The slices that take turns now: their processes are paused and let run all the time."""
+        return self._turns.who
+
+    def kept(self, slice_id: SliceId) -> ShareKept | None:
+        """Return how it stands with a slice's share; ``None``: nothing of it is on the card."""
+        return self._kept.get(slice_id)
+
+    def note(self, slices: Iterable[ServedSlice], now: datetime, *, may_begin: bool) -> bool:
+        """Decide by the last sample, and take these turns; return whether they have to stop.
+
+        ``may_begin``: whether anything may be begun on the card.
+        """
+        if not self._takes_turns:
+            return False
+        by_id = {s.slice_id: s for s in slices if s.assignment is not None and s.processes}
+        use = self._use(by_id.values(), now, may_begin=may_begin)
+        decided = decide_turns(use, self._past)
+        self._past, self._kept = decided.past, dict(decided.kept)
+        if decided.round is None or self._turns.are_stuck:
+            return bool(self._turns.who)
+        targets = {
+            slice_id: by_id[slice_id].targets(by_id[slice_id].processes.on_gpu())
+            for slice_id in decided.round.who
+        }
+        self._turns.take(TakenTurns(decided.round, targets))
+        return False
+
+    async def stop(self) -> None:
+        """Let everybody run, and wait until nobody is paused for a turn, but not for long."""
+        self._past = PastCompute(rests=self._past.rests)
+        if self._turns.are_over:
+            # No move waits for a thread to say so: who forks all the time is gone meanwhile.
+            return
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._calls, self._turns.stop)
+
+    async def end(self) -> None:
+        """Let everybody run as the agent ends: nobody would be there for whom that takes long."""
+        await asyncio.to_thread(self._turns.stop, AT_THE_LATEST_S)
+
+    def _use(self, slices: Iterable[ServedSlice], now: datetime, *, may_begin: bool) -> CardUse:
+        gpu, reading = self._gpu, self._gpu.reading
+        busy = reading.utilisation_percent
+        moves = gpu.move is not None or gpu.canary is not None or gpu.fault is not None
+        return CardUse(
+            measured_from=_begin_of(reading.measured_until),
+            now=now,
+            busy=None if busy is None else busy / 100,
+            slices=tuple(
+                self._computing(each, each.assignment, now)
+                for each in slices
+                if each.assignment is not None
+            ),
+            moving=moves or not may_begin,
+        )
+
+    def _computing(
+        self, served: ServedSlice, assignment: SliceAssignment, now: datetime
+    ) -> ComputingSlice:
+        told = [p.utilisation_percent for p in served.processes.on_gpu()]
+        known = [percent for percent in told if percent is not None]
+        used = min(1.0, sum(known) / 100) if len(known) == len(told) else None
+        return ComputingSlice(
+            slice_id=served.slice_id,
+            share_milli=assignment.compute_milli,
+            used=used,
+            rank=assignment.rank,
+            is_job=served.is_job,
+            runs_a_cell=not served.is_job and served.activity_record.may_run_a_cell(now),
+            not_pausable=self._why_not_pausable(served),
+        )
+
+    def _why_not_pausable(self, served: ServedSlice) -> NotPausable | None:
+        if served.paused or served.processes.away() or not served.processes.on_gpu():
+            return NotPausable.STANDS_STILL
+        obstacles = {p.unsuspendable.obstacle for p in served.processes if p.unsuspendable}
+        if Obstacle.SEVERAL_GPUS in obstacles:
+            return NotPausable.ON_SEVERAL_CARDS
+        if self._turns.cannot_be_paused(served.slice_id):
+            return NotPausable.CANNOT_BE_PAUSED
+        return None
+
+
+def _begin_of(measured_until: datetime) -> datetime:
+    """Return since when a told utilisation speaks; a card that never answered was not measured."""
+    earliest = datetime.min.replace(tzinfo=measured_until.tzinfo)
+    return max(measured_until, earliest + MEASURED_OVER) - MEASURED_OVER

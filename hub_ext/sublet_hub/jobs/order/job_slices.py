@@ -1,0 +1,47 @@
+"""The slice with which a job has its place, and by which right it is there."""
+
+import secrets
+from datetime import datetime
+
+from sublet_quota.jobs.job_placement import JobPlacement
+from sublet_quota.names.ids import SliceId
+from sublet_quota.residency.snapshot import Holder, Rank
+
+from sublet_hub.ledger.records import ALL_STEPS, GpuRecord, JobRecord, SliceRecord
+
+
+def slice_of(
+    job: JobRecord, placement: JobPlacement, gpu: GpuRecord, uid: int, now: datetime
+) -> SliceRecord:
+    """Return the slice of a job that is placed on a GPU, to run under the account ``uid``."""
+    return SliceRecord(
+        slice_id=SliceId(secrets.token_hex(16)),
+        holder=Holder.JOB,
+        owner=job.owner,
+        server="",
+        job_id=job.job_id,
+        size=None,
+        pool=placement.pool,
+        gpu=gpu,
+        memory_mib=placement.amount.memory_mib,
+        compute_milli=placement.amount.compute_milli,
+        uid=uid,
+        created_at=now,
+        group=placement.job.group,
+        named=job.named,
+        member_of=job.member_of,
+        lot=job.lot,
+        entitled=steps_of(placement.job.rank),
+        fills_in_for=placement.fills_in_for,
+    )
+
+
+def steps_of(rank: Rank) -> int:
+    """Return a number of steps of a group's path by which a job's slice is of a rank."""
+    match rank:
+        case Rank.ENTITLED:
+            return ALL_STEPS
+        case Rank.ENTITLED_IN_PART:
+            return 1
+        case _:
+            return 0

@@ -1,0 +1,68 @@
+"""What was measured of a card's compute for a while: all that the policy of turns sees."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from sublet_quota.errors import SubletQuotaError
+from sublet_quota.names.ids import SliceId
+from sublet_quota.residency.snapshot import Rank
+
+
+class NotPausable(StrEnum):
+    """Why a slice is left out of turns."""
+
+    CANNOT_BE_PAUSED = "cannot-be-paused"
+    """The driver refuses to pause a process of it, or did not answer."""
+    STANDS_STILL = "stands-still"
+    """It is paused, suspended or on its way for another reason."""
+    ON_SEVERAL_CARDS = "on-several-cards"
+    """Pausing a process would keep it from its other card, too."""
+
+
+@dataclass(frozen=True, slots=True)
+class ComputingSlice:
+    """A slice that may compute on the card."""
+
+    slice_id: SliceId
+    share_milli: int
+    """Its share of the card by which it weighs, in milli-GPU."""
+    used: float | None
+    """The part of the card's time that it had, 0 to 1; ``None``: the card does not tell."""
+    rank: Rank = Rank.BORROWED
+    """By which right the slice is on the card."""
+    is_job: bool = False
+    runs_a_cell: bool = False
+    """Whether somebody waits for a cell of it that runs."""
+    not_pausable: NotPausable | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what nobody can have measured."""
+        if self.share_milli < 0 or (self.used is not None and not 0 <= self.used <= 1):
+            message = f"slice {self.slice_id}: a share or a use is out of bounds"
+            raise SubletQuotaError(message)
+
+    @property
+    def weight(self) -> int:
+        """What the slice weighs beside others: one with no share at all hardly anything."""
+        return max(1, self.share_milli)
+
+
+@dataclass(frozen=True, slots=True)
+class CardUse:
+    """A card as it was measured, with every slice that may run there."""
+
+    measured_from: datetime
+    """The begin of the stretch that the figures are of."""
+    now: datetime
+    """Its end."""
+    busy: float | None
+    """The part of it in which the card was busy at all; ``None``: the card does not tell."""
+    slices: tuple[ComputingSlice, ...]
+    moving: bool = False
+    """Whether memory is being moved on the card, or is about to: nobody takes turns then."""
+
+    def __iter__(self) -> Iterator[ComputingSlice]:
+        """Yield the slices."""
+        return iter(self.slices)

@@ -1,0 +1,48 @@
+"""What is due to each of several slices that would all have the whole card.
+
+Rank by rank, owners before jobs, each has the share that it is shown, as far as those before leave
+it; where the shares of one rank come to more than is left, they are divided by weight. What all of
+them leave belongs to nobody, and is divided by weight among all but those that are called back,
+which have what nobody of a lower rank wants: nothing, beside others that compute.
+"""
+
+from collections.abc import Sequence
+from fractions import Fraction
+from itertools import groupby
+
+from sublet_quota.compute.card_use import ComputingSlice
+from sublet_quota.names.ids import SliceId
+from sublet_quota.residency.snapshot import Rank
+
+CARD_MILLI = 1000
+
+
+def dues(slices: Sequence[ComputingSlice]) -> dict[SliceId, Fraction]:
+    """Return the part of the card's time that is due to each; they come to one in all."""
+    due: dict[SliceId, Fraction] = {}
+    left = Fraction(1)
+    for _, equals in groupby(sorted(slices, key=in_order), key=_rank):
+        group = tuple(equals)
+        wanted = Fraction(sum(each.weight for each in group), CARD_MILLI)
+        given = min(left, wanted)
+        due.update(_by_weight(given, group))
+        left -= given
+    lowest = min((each.rank for each in slices), default=Rank.BORROWED)
+    sharing = [s for s in slices if s.rank is not Rank.CALLED_BACK or s.rank is lowest]
+    for slice_id, more in _by_weight(left, sharing).items():
+        due[slice_id] += more
+    return due
+
+
+def _rank(computing: ComputingSlice) -> tuple[Rank, bool]:
+    return computing.rank, computing.is_job
+
+
+def in_order(computing: ComputingSlice) -> tuple[Rank, bool, SliceId]:
+    """Return the key by which slices come: the lowest rank first, owners before jobs."""
+    return *_rank(computing), computing.slice_id
+
+
+def _by_weight(part: Fraction, slices: Sequence[ComputingSlice]) -> dict[SliceId, Fraction]:
+    total = sum(each.weight for each in slices)
+    return {each.slice_id: part * each.weight / total for each in slices}

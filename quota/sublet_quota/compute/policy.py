@@ -1,0 +1,270 @@
+"""Whether slices take turns of computing on a card, and which: from what was measured last.
+
+All run freely, sliced by the driver, but where the card is full and somebody gets less than is due
+to them. Then those that fill it take turns, each in its own at full speed, which costs nothing and
+often gains. Who does not fill its own turns has to wait for its program, not for the card: turns
+would keep nobody's share there and waste half of the card. It runs freely beside the others, and is
+tried again after a rest that doubles. What cannot be paused runs freely, too.
+
+The past that a decision needs is a value that it returns; nothing else is remembered.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from fractions import Fraction
+from typing import Final
+
+from sublet_quota.compute.card_use import CardUse, ComputingSlice
+from sublet_quota.compute.dues import dues, in_order
+from sublet_quota.compute.turns import Round, fits_a_period, make_round
+from sublet_quota.names.ids import SliceId
+
+PERIOD: Final = timedelta(milliseconds=100)
+FULL: Final = 0.95
+"""A card that is busy for so much of the time is full."""
+COMPUTES: Final = 0.02
+"""Who has less of the card's time than this does not compute."""
+WITHIN: Final = 0.05
+"""How far from its due a part may be before that counts."""
+FILLS: Final = 0.96
+"""Who uses so much of its own turns, but for a switch each, fills them."""
+SWITCH: Final = timedelta(milliseconds=1)
+"""What of a turn may go by before its slice computes."""
+SURE_AFTER: Final = timedelta(seconds=1)
+"""For so long a slice is seen not to fill its turns before that counts: figures are of a second."""
+FIRST_REST: Final = timedelta(minutes=3)
+"""Turns that turn out to waste time do so for three seconds, half of them at most: under 1 %."""
+LONGEST_REST: Final = timedelta(minutes=48)
+_CORRECTED_AT_MOST: Final = Fraction(3, 2)
+_CORRECTED_BY: Final = Fraction(1, 4)
+"""By how much of what was off the next turns are longer or shorter: figures are rounded."""
+_ROUNDED: Final = 0.01
+"""Figures come in hundredths."""
+
+
+class ShareKept(StrEnum):
+    """How it stands with a slice's share of the card's compute."""
+
+    BY_TURNS = "by-turns"
+    NOT_NEEDED = "not-needed"
+    """The slice has what is due to it, or does not compute, or the card has time to spare."""
+    NOT_PAUSABLE = "not-pausable"
+    """The slice cannot be paused, and runs beside the turns of others."""
+    WAITS_FOR_PROGRAM = "waits-for-program"
+    """The slice's program does not fill the card: it runs freely beside others."""
+    ALONE_PAUSABLE = "alone-pausable"
+    """Nobody else on the card can be made to take turns."""
+    TOO_MANY = "too-many"
+    """There are too many for a turn of each in one period."""
+    MOVING = "moving"
+    """Memory is being moved on the card."""
+    NOT_TOLD = "not-told"
+    """The card does not tell who uses it how much."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """The time in which a slice that did not fill its turns is let alone."""
+
+    until: datetime
+    lasts: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class PastCompute:
+    """What is remembered of a card from one decision to the next."""
+
+    round: Round | None = None
+    """The turns that are being taken."""
+    since: datetime | None = None
+    """Since when they are those."""
+    rests: Mapping[SliceId, Rest] = field(default_factory=dict)
+    short_since: Mapping[SliceId, datetime] = field(default_factory=dict)
+    """Since when those that take turns have not been seen to fill them."""
+    corrections: Mapping[SliceId, Fraction] = field(default_factory=dict)
+    """By how much each one's turn is longer than its due, so that it has that."""
+
+
+@dataclass(frozen=True, slots=True)
+class ComputeDecision:
+    """Who takes turns from now on, and how it stands with each share."""
+
+    past: PastCompute
+    kept: Mapping[SliceId, ShareKept]
+
+    @property
+    def round(self) -> Round | None:
+        """The turns to take; ``None``: all run freely."""
+        return self.past.round
+
+
+def decide_turns(use: CardUse, past: PastCompute, period: timedelta = PERIOD) -> ComputeDecision:
+    """Return who takes turns from now on; what is decided again on its own result stays."""
+    known = {each.slice_id for each in use}
+    rests = {who: rest for who, rest in past.rests.items() if who in known}
+    past = replace(past, rests=rests)
+    if use.moving:
+        return _all_run(use, past, ShareKept.MOVING)
+    if use.busy is None or any(each.used is None for each in use):
+        return _all_run(use, past, ShareKept.NOT_TOLD)
+    if past.round is None:
+        return _begin(use, past, period)
+    return _go_on(use, past, past.round, period)
+
+
+def _begin(use: CardUse, past: PastCompute, period: timedelta) -> ComputeDecision:
+    if use.busy is None or use.busy < FULL:
+        return _all_run(use, past, ShareKept.NOT_NEEDED)
+    computing = [each for each in use if _used(each) >= COMPUTES]
+    candidates = [each for each in computing if _may_take_turns(each, past, use.now)]
+    if not _who_gets_less(candidates):
+        return _all_run(use, past, ShareKept.NOT_NEEDED, _who_gets_less(computing))
+    return _take(use, replace(past, corrections={}), candidates, period)
+
+
+def _go_on(use: CardUse, past: PastCompute, taken: Round, period: timedelta) -> ComputeDecision:
+    """Judge the turns that are being taken by what was measured of them alone."""
+    by_id = {each.slice_id: each for each in use}
+    there = [by_id[p.slice_id] for p in taken.places if p.slice_id in by_id]
+    staying = [each for each in there if each.not_pausable is None]
+    if past.since is None or use.measured_from < past.since:
+        if len(staying) == len(taken.places):
+            return _decided(use, past)
+        return _take(use, past, staying, period)
+    beside = sum(_used(each) for each in use if each.slice_id not in taken.who)
+    for_turns = max(0.0, 1.0 - beside)
+    parts, rests, filling = taken.parts, dict(past.rests), []
+    short_since: dict[SliceId, datetime] = {}
+    for each in staying:
+        granted = parts[each.slice_id] * for_turns - SWITCH / period
+        if _used(each) < COMPUTES and not each.runs_a_cell and not each.is_job:
+            continue
+        if _used(each) + _ROUNDED >= FILLS * granted:
+            filling.append(each)
+            rests.pop(each.slice_id, None)
+            continue
+        since = past.short_since.get(each.slice_id, use.now)
+        if use.now - since >= SURE_AFTER:
+            rests[each.slice_id] = _longer_rest(past.rests.get(each.slice_id), use.now)
+        else:
+            filling.append(each)
+            short_since[each.slice_id] = since
+    joining = [
+        each
+        for each in use
+        if each.slice_id not in taken.who
+        and _used(each) >= COMPUTES
+        and _may_take_turns(each, replace(past, rests=rests), use.now)
+    ]
+    past = replace(past, rests=rests, short_since=short_since)
+    if len(filling) == len(taken.places) and not joining:
+        return _correct(use, past, filling, period)
+    return _take(use, replace(past, corrections={}), [*filling, *joining], period)
+
+
+def _correct(
+    use: CardUse, past: PastCompute, slices: Sequence[ComputingSlice], period: timedelta
+) -> ComputeDecision:
+    """Make turns longer of who had less than is due, though it used all of them."""
+    if past.short_since:
+        return _decided(use, past)
+    due, had = dues(slices), sum(_used(each) for each in slices)
+    off = {
+        each.slice_id: Fraction(_used(each) / had) / due[each.slice_id]
+        for each in slices
+        if due[each.slice_id] > 0 and had > 0
+    }
+    corrections = {
+        each.slice_id: _bounded(
+            past.corrections.get(each.slice_id, Fraction(1))
+            / (1 + (off.get(each.slice_id, Fraction(1)) - 1) * _CORRECTED_BY)
+        )
+        for each in slices
+    }
+    return _take(use, replace(past, corrections=corrections), slices, period)
+
+
+def _take(
+    use: CardUse, past: PastCompute, slices: Sequence[ComputingSlice], period: timedelta
+) -> ComputeDecision:
+    if len(slices) < 2:  # noqa: PLR2004 (turns are taken by two at least)
+        return _all_run(use, past, ShareKept.NOT_NEEDED)
+    if not fits_a_period(len(slices), period):
+        return _all_run(use, past, ShareKept.TOO_MANY)
+    ordered = sorted(slices, key=in_order)
+    due = dues(ordered)
+    weighed = {w: due[w] * past.corrections.get(w, Fraction(1)) for w in due}
+    total = sum(weighed.values())
+    taken = make_round(ordered, {w: part / total for w, part in weighed.items()}, period)
+    if taken != past.round:
+        past = replace(past, round=taken, since=use.now, short_since={})
+    return _decided(use, past)
+
+
+def _decided(use: CardUse, past: PastCompute) -> ComputeDecision:
+    who = past.round.who if past.round is not None else frozenset()
+
+    def kept(each: ComputingSlice) -> ShareKept:
+        if each.slice_id in who:
+            return ShareKept.BY_TURNS
+        if _used(each) < COMPUTES:
+            return ShareKept.NOT_NEEDED
+        if each.not_pausable is not None:
+            return ShareKept.NOT_PAUSABLE
+        return ShareKept.WAITS_FOR_PROGRAM
+
+    return ComputeDecision(past, {each.slice_id: kept(each) for each in use})
+
+
+def _all_run(
+    use: CardUse, past: PastCompute, why: ShareKept, less: frozenset[SliceId] = frozenset()
+) -> ComputeDecision:
+    """Let all run freely. ``less``: who gets less than its due, and nobody else could wait."""
+
+    def kept(each: ComputingSlice) -> ShareKept:
+        if why in {ShareKept.MOVING, ShareKept.NOT_TOLD}:
+            return why
+        if _used(each) < COMPUTES or use.busy is None or use.busy < FULL:
+            return ShareKept.NOT_NEEDED
+        if each.not_pausable is not None:
+            return ShareKept.NOT_PAUSABLE
+        resting = past.rests.get(each.slice_id)
+        waits = resting is not None and use.now < resting.until
+        if waits:
+            return ShareKept.WAITS_FOR_PROGRAM
+        return ShareKept.ALONE_PAUSABLE if each.slice_id in less else why
+
+    past = replace(past, round=None, since=None, short_since={}, corrections={})
+    return ComputeDecision(past, {each.slice_id: kept(each) for each in use})
+
+
+def _used(each: ComputingSlice) -> float:
+    return each.used or 0.0
+
+
+def _may_take_turns(each: ComputingSlice, past: PastCompute, now: datetime) -> bool:
+    rest = past.rests.get(each.slice_id)
+    return each.not_pausable is None and (rest is None or rest.until <= now)
+
+
+def _who_gets_less(slices: Sequence[ComputingSlice]) -> frozenset[SliceId]:
+    """Return who has less than is due to it of what these have together."""
+    due, had = dues(slices), sum(_used(each) for each in slices)
+    return frozenset(
+        each.slice_id
+        for each in slices
+        if _used(each) + _ROUNDED < (1 - WITHIN) * float(due[each.slice_id]) * had
+    )
+
+
+def _longer_rest(before: Rest | None, now: datetime) -> Rest:
+    lasts = FIRST_REST if before is None else min(LONGEST_REST, 2 * before.lasts)
+    return Rest(now + lasts, lasts)
+
+
+def _bounded(correction: Fraction) -> Fraction:
+    """Return a correction within bounds, and with small numbers."""
+    bounded = min(_CORRECTED_AT_MOST, max(1 / _CORRECTED_AT_MOST, correction))
+    return bounded.limit_denominator(1000)

@@ -1,0 +1,86 @@
+"""Turns of computing: in each period everybody has one, as long as what is due to them.
+
+A turn that would be shorter than a switch is worth comes in each second, fourth, eighth or
+sixteenth period only, and is longer then; but in every one where somebody waits for a cell. So a
+cell waits one period at most, and nobody longer than ``RAREST`` periods, also where turns change.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from fractions import Fraction
+from typing import Final
+
+from sublet_quota.compute.card_use import ComputingSlice
+from sublet_quota.names.ids import SliceId
+
+SHORTEST: Final = timedelta(milliseconds=5)
+"""The shortest turn: some times what a switch costs, 1 to 2 ms."""
+RAREST: Final = 16
+"""In one of so many periods everybody has a turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One slice computes, and all others that take turns are paused."""
+
+    slice_id: SliceId
+    lasts: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The place of a slice in the round."""
+
+    slice_id: SliceId
+    lasts: timedelta
+    every: int = 1
+    """In each how manyth period the slice has its turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """Who takes turns, in their order. Whoever is not named runs at all times."""
+
+    places: tuple[Place, ...]
+
+    @property
+    def who(self) -> frozenset[SliceId]:
+        """The slices that take turns."""
+        return frozenset(place.slice_id for place in self.places)
+
+    @property
+    def parts(self) -> dict[SliceId, float]:
+        """The part of the time that is each one's turn."""
+        each = {place.slice_id: place.lasts / place.every for place in self.places}
+        total = sum(each.values(), timedelta(0))
+        return {slice_id: part / total for slice_id, part in each.items()}
+
+    def period(self, number: int) -> tuple[Turn, ...]:
+        """Return the turns of one period, by its number from 0 on."""
+        return tuple(
+            Turn(place.slice_id, place.lasts)
+            for index, place in enumerate(self.places)
+            if (number + index) % place.every == 0
+        )
+
+
+def fits_a_period(slices: int, period: timedelta) -> bool:
+    """Whether so many slices may each have a turn in one period."""
+    return slices * SHORTEST <= period
+
+
+def make_round(
+    slices: Sequence[ComputingSlice], parts: Mapping[SliceId, Fraction], period: timedelta
+) -> Round:
+    """Return the turns of these slices, in their order, by the part that each is to have."""
+    places = []
+    for each in slices:
+        lasts = period * float(parts[each.slice_id])
+        every = 1
+        while lasts * every < SHORTEST and every < RAREST and not each.runs_a_cell:
+            every *= 2
+        places.append(Place(each.slice_id, max(SHORTEST, lasts * every), every))
+    longest = sum((place.lasts for place in places), timedelta(0))
+    scale = min(1.0, period / longest)
+    return Round(tuple(Place(p.slice_id, p.lasts * scale, p.every) for p in places))

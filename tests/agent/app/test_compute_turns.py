@@ -1,0 +1,102 @@
+"""Shares of a full card's compute are kept by turns, and nobody is left paused by them."""
+
+import json
+import os
+import signal
+
+import pytest
+from sublet_agent.simulated.machine.operations import OperationKind
+
+from tests.support.agent_world import agent_world
+from tests.support.simulated_gpus import UNTIL_TOLD_S
+
+APPLICATION = "sublet_agent.app.application"
+UNEQUAL = {"a": 750, "b": 250}
+
+
+def serve_both(world, **pool):
+    """Two notebooks with shares of 3:1, each of which computes without an end."""
+    slices = [world.notebook(name, 20, compute_milli=share) for name, share in UNEQUAL.items()]
+    world.serve(*slices, idle_after_s=600.0, **pool)
+    kernels = [world.kernel(name) for name in UNEQUAL]
+    for kernel in kernels:
+        kernel.enter()
+        kernel.tenant.begin("gpu.compute(100000)")
+    return kernels
+
+
+def takes_turns(world, kernels):
+    """Wait until each of them was paused for the other's turn."""
+
+    def paused():
+        entries = [json.loads(line) for line in world.agent.journal.read_text().splitlines()]
+        return {e["pid"] for e in entries if e["step"] == "pausing-for-a-turn"}
+
+    world.until(lambda: {kernel.pid for kernel in kernels} <= paused())
+
+
+def busy_ms(world):
+    return {p.pid: p.busy_ms for p in world.gpus.device.processes(world.gpus.gpu_id)}
+
+
+def test_those_that_fill_a_card_with_unequal_shares_take_turns(tmp_path):
+    with agent_world(tmp_path, "--SubletAgent.tick_s=0.05") as world:
+        kernels = serve_both(world)
+        takes_turns(world, kernels)
+        began = busy_ms(world)
+        world.until(lambda: all(busy_ms(world)[k.pid] > began[k.pid] for k in kernels))
+
+
+def test_without_turns_nobody_is_paused_and_each_computes_as_long(tmp_path):
+    options = ("--SubletAgent.tick_s=0.05", "--SubletAgent.compute_turns=False")
+    with agent_world(tmp_path, *options) as world:
+        ada, ben = serve_both(world)
+        world.until(lambda: min(busy_ms(world).get(k.pid) or 0 for k in (ada, ben)) > 2000)
+        assert "pausing-for-a-turn" not in world.agent.journal.read_text()
+
+
+def test_who_is_paused_for_a_turn_when_the_agent_dies_runs_on_whosever_it_is(tmp_path):
+    with agent_world(tmp_path, "--SubletAgent.tick_s=0.05", module=APPLICATION) as world:
+        kernels = serve_both(world)
+        takes_turns(world, kernels)
+        # Whoever of them it is in the middle of pausing or letting run.
+        os.kill(world.agent.child_pid(), signal.SIGKILL)
+        world.until(lambda: "the agent (process" in world.agent.text())
+        world.until(lambda: [world.truth(k.pid) for k in kernels] == ["running"] * 2)
+
+
+def test_an_agent_that_stops_leaves_nobody_paused(tmp_path):
+    with agent_world(tmp_path, "--SubletAgent.tick_s=0.05", module=APPLICATION) as world:
+        kernels = serve_both(world)
+        takes_turns(world, kernels)
+        assert world.agent.stop() == 0
+        assert [world.truth(k.pid) for k in kernels] == ["running"] * 2
+
+
+def test_no_turns_are_taken_while_memory_moves(tmp_path):
+    with agent_world(tmp_path, "--SubletAgent.tick_s=0.05", speed=100) as world:
+        kernels = serve_both(world)
+        takes_turns(world, kernels)
+        world.serve_too(world.notebook("c", 20, compute_milli=100))
+        far = world.kernel("c")
+        far.enter_and_fill(10, 1)
+        world.gpus.administration.delay(OperationKind.CHECKPOINT, UNTIL_TOLD_S, pid=far.pid)
+        world.give_up("c")
+        world.serve_too(world.notebook("d", 35))
+        world.kernel("d").tenant.begin("enter()")
+        world.until(lambda: world.truth(far.pid) == "locked")
+        world.until(lambda: [world.truth(k.pid) for k in kernels] == ["running"] * 2)
+        for _ in range(50):
+            assert [world.truth(k.pid) for k in kernels] == ["running"] * 2
+        world.gpus.administration.clear_faults()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_cell_that_is_interrupted_while_its_slice_is_paused_is_interrupted(tmp_path, number):
+    with agent_world(tmp_path, "--SubletAgent.tick_s=0.05") as world:
+        ada, ben = serve_both(world)
+        takes_turns(world, (ada, ben))
+        world.until(lambda: world.truth(ben.pid) == "locked")
+        os.kill(ben.pid, number)
+        with pytest.raises(Exception, match=r"KeyboardInterrupt|ended|JSON"):
+            ben.tenant.end()

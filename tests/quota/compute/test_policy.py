@@ -1,0 +1,247 @@
+"""When slices take turns of computing, who does, and how it stands with everybody's share."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sublet_quota.compute.card_use import CardUse, ComputingSlice, NotPausable
+from sublet_quota.compute.policy import (
+    FIRST_REST,
+    ComputeDecision,
+    PastCompute,
+    ShareKept,
+    decide_turns,
+)
+from sublet_quota.errors import SubletQuotaError
+from sublet_quota.names.ids import SliceId
+from sublet_quota.residency.snapshot import Rank
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+
+
+def of(
+    name: str, share_milli: int, used: float | None, not_pausable: NotPausable | None = None
+) -> ComputingSlice:
+    return ComputingSlice(
+        SliceId(name), share_milli, used, runs_a_cell=True, not_pausable=not_pausable
+    )
+
+
+def use(*slices: ComputingSlice, at: datetime = NOON, busy: float | None = 1.0) -> CardUse:
+    return CardUse(at - SECOND, at, busy, slices)
+
+
+def turning(*slices: ComputingSlice) -> ComputeDecision:
+    decided = decide_turns(use(*slices), PastCompute())
+    assert decided.round is not None
+    return decided
+
+
+UNEQUAL = of("a", 750, 0.5), of("b", 250, 0.5)
+CANNOT = NotPausable.CANNOT_BE_PAUSED
+
+
+def test_who_gets_less_than_its_share_of_a_full_card_has_it_by_turns() -> None:
+    decided = turning(*UNEQUAL)
+    assert decided.round.parts == {SliceId("a"): 0.75, SliceId("b"): 0.25}
+    assert set(decided.kept.values()) == {ShareKept.BY_TURNS}
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        pytest.param(use(*UNEQUAL, busy=0.94), id="the-card-has-time-to-spare"),
+        pytest.param(use(of("a", 500, 0.5), of("b", 500, 0.5)), id="each-has-its-share"),
+        pytest.param(use(of("a", 510, 0.5), of("b", 490, 0.5)), id="nearly"),
+        pytest.param(use(of("a", 100, 1.0)), id="alone"),
+        pytest.param(use(of("a", 100, 0.99), of("b", 900, 0.01)), id="the-other-does-not-compute"),
+        pytest.param(use(), id="nobody"),
+    ],
+)
+def test_all_run_freely_where_nobody_needs_turns(seen: CardUse) -> None:
+    decided = decide_turns(seen, PastCompute())
+    assert decided.round is None
+    assert set(decided.kept.values()) <= {ShareKept.NOT_NEEDED}
+
+
+@pytest.mark.parametrize(
+    ("seen", "kept"),
+    [
+        pytest.param(replace(use(*UNEQUAL), moving=True), ShareKept.MOVING, id="memory-moves"),
+        pytest.param(use(*UNEQUAL, busy=None), ShareKept.NOT_TOLD, id="the-card-does-not-tell"),
+        pytest.param(
+            use(of("a", 750, None), of("b", 250, 0.5)), ShareKept.NOT_TOLD, id="not-of-all"
+        ),
+    ],
+)
+def test_no_turns_are_begun_or_go_on_where_they_cannot_be_judged(
+    seen: CardUse, kept: ShareKept
+) -> None:
+    for past in (PastCompute(), turning(*UNEQUAL).past):
+        decided = decide_turns(seen, past)
+        assert decided.round is None
+        assert set(decided.kept.values()) == {kept}
+
+
+def test_there_are_no_turns_for_more_than_a_period_has_room_for() -> None:
+    many = [of(f"s{i}", i + 1, 0.04) for i in range(25)]
+    decided = decide_turns(use(*many), PastCompute())
+    assert decided.round is None
+    assert ShareKept.TOO_MANY in decided.kept.values()
+
+
+def test_what_cannot_be_paused_is_left_out_and_said() -> None:
+    decided = turning(*UNEQUAL, of("u", 100, 0.1, CANNOT))
+    assert decided.round.who == {"a", "b"}
+    assert decided.kept[SliceId("u")] is ShareKept.NOT_PAUSABLE
+
+
+def test_who_gets_less_beside_one_that_cannot_be_paused_is_told() -> None:
+    decided = decide_turns(use(of("a", 750, 0.5), of("u", 250, 0.5, CANNOT)), PastCompute())
+    assert decided.round is None
+    assert decided.kept == {
+        SliceId("a"): ShareKept.ALONE_PAUSABLE,
+        SliceId("u"): ShareKept.NOT_PAUSABLE,
+    }
+
+
+def test_turns_are_judged_only_by_what_was_measured_while_they_were_taken() -> None:
+    begun = turning(*UNEQUAL)
+    early = use(*UNEQUAL, at=NOON + SECOND / 2)
+    assert decide_turns(early, begun.past).past == begun.past
+
+
+def test_who_does_not_fill_its_turns_runs_freely_and_is_let_alone_for_a_while() -> None:
+    begun = turning(*UNEQUAL, of("c", 250, 0.0)).past
+    short = of("a", 750, 0.3), of("b", 250, 0.25)
+    seen = decide_turns(use(*short, at=NOON + 2 * SECOND), begun)
+    assert seen.round == begun.round
+    later = use(*short, at=NOON + 3 * SECOND)
+    decided = decide_turns(later, seen.past)
+    assert decided.round is None
+    assert decided.kept[SliceId("a")] is ShareKept.WAITS_FOR_PROGRAM
+    unequal_again = use(*UNEQUAL, at=NOON + 10 * SECOND)
+    assert decide_turns(unequal_again, decided.past).round is None
+    rested = use(*UNEQUAL, at=later.now + FIRST_REST)
+    assert decide_turns(rested, decided.past).round is not None
+
+
+def test_one_short_second_does_not_count() -> None:
+    past = turning(*UNEQUAL).past
+    for tenths, used in ((20, 0.5), (25, 0.75), (30, 0.5), (35, 0.75)):
+        seen = use(of("a", 750, used), of("b", 250, 0.25), at=NOON + tenths * SECOND / 10)
+        decided = decide_turns(seen, past)
+        assert decided.round is not None
+        past = decided.past
+
+
+def test_each_rest_is_twice_as_long_as_the_last() -> None:
+    past, now, lasted = turning(*UNEQUAL).past, NOON, []
+    for _ in range(6):
+        short = of("a", 750, 0.3), of("b", 250, 0.1)
+        past = decide_turns(use(*short, at=now + 2 * SECOND), past).past
+        now += 3 * SECOND
+        decided = decide_turns(use(*short, at=now), past)
+        rest = decided.past.rests[SliceId("a")]
+        lasted.append(rest.lasts / FIRST_REST)
+        now = rest.until
+        past = decide_turns(use(*UNEQUAL, at=now), decided.past).past
+    assert lasted == [1, 2, 4, 8, 16, 16]
+
+
+def test_the_others_go_on_taking_turns_beside_who_waits_for_its_program() -> None:
+    three = of("a", 500, 0.33), of("b", 250, 0.33), of("p", 250, 0.33)
+    begun = turning(*three).past
+    seen = of("a", 500, 0.5), of("b", 250, 0.25), of("p", 250, 0.1)
+    begun = decide_turns(use(*seen, at=NOON + 2 * SECOND), begun).past
+    decided = decide_turns(use(*seen, at=NOON + 3 * SECOND), begun)
+    assert decided.round.who == {"a", "b"}
+    beside = of("a", 500, 0.47), of("b", 250, 0.23), of("p", 250, 0.3)
+    again = decide_turns(use(*beside, at=NOON + 5 * SECOND), decided.past)
+    assert again.round.who == {"a", "b"}
+    assert again.kept[SliceId("p")] is ShareKept.WAITS_FOR_PROGRAM
+
+
+def test_who_computes_no_longer_leaves_without_a_rest() -> None:
+    begun = turning(*UNEQUAL).past
+    ended = replace(of("a", 750, 0.0), runs_a_cell=False), of("b", 250, 1.0)
+    decided = decide_turns(use(*ended, at=NOON + 2 * SECOND), begun)
+    assert decided.round is None
+    assert not decided.past.rests
+
+
+def test_who_begins_to_compute_joins_the_turns() -> None:
+    begun = turning(*UNEQUAL).past
+    seen = of("a", 750, 0.56), of("b", 250, 0.19), of("c", 250, 0.25)
+    decided = decide_turns(use(*seen, at=NOON + 2 * SECOND), begun)
+    assert decided.round.who == {"a", "b", "c"}
+
+
+def test_who_can_be_paused_no_longer_leaves_at_once() -> None:
+    begun = turning(*UNEQUAL).past
+    seen = of("a", 750, 0.5, CANNOT), of("b", 250, 0.5)
+    assert decide_turns(use(*seen, at=NOON + SECOND / 10), begun).round is None
+
+
+def test_a_turn_grows_where_its_slice_fills_it_and_has_less_than_its_due() -> None:
+    begun = turning(*UNEQUAL)
+    seen = of("a", 750, 0.71), of("b", 250, 0.28)
+    decided = decide_turns(use(*seen, at=NOON + 2 * SECOND), begun.past)
+    assert decided.round.parts[SliceId("a")] > begun.round.parts[SliceId("a")]
+
+
+def test_entitled_ones_come_first_in_each_period_then_owners_then_jobs() -> None:
+    job = ComputingSlice(SliceId("a"), 100, 0.4, is_job=True)
+    owner = ComputingSlice(SliceId("b"), 100, 0.3)
+    entitled = ComputingSlice(SliceId("c"), 800, 0.3, Rank.ENTITLED)
+    decided = turning(job, owner, entitled)
+    assert [turn.slice_id for turn in decided.round.period(0)] == ["c", "b", "a"]
+
+
+@pytest.mark.parametrize(("share", "used"), [(-1, 0.5), (100, 1.1), (100, -0.1)])
+def test_what_nobody_can_have_measured_is_refused(share: int, used: float) -> None:
+    with pytest.raises(SubletQuotaError, match="out of bounds"):
+        of("a", share, used)
+
+
+SEEN = st.lists(
+    st.lists(
+        st.tuples(
+            st.integers(0, 100),
+            st.sampled_from([None, None, None, *NotPausable]),
+            st.booleans(),
+            st.booleans(),
+        ),
+        min_size=5,
+        max_size=5,
+    ),
+    min_size=1,
+    max_size=12,
+)
+SHARES = st.lists(st.integers(0, 1000), min_size=5, max_size=5)
+
+
+@given(SEEN, SHARES, st.lists(st.floats(0.1, 400), min_size=12, max_size=12))
+def test_whatever_is_measured_nobody_is_paused_who_must_not_be_and_nothing_flaps(
+    seen: list[list[tuple]], shares: list[int], apart: list[float]
+) -> None:
+    past, now = PastCompute(), NOON
+    for figures, seconds in zip(seen, apart, strict=False):
+        now += timedelta(seconds=seconds)
+        slices = [
+            ComputingSlice(SliceId(f"s{i}"), share, used / 100, Rank.BORROWED, job, cell, cannot)
+            for i, (share, (used, cannot, job, cell)) in enumerate(
+                zip(shares, figures, strict=True)
+            )
+        ]
+        decided = decide_turns(use(*slices, at=now), past)
+        if decided.round is not None:
+            assert decided.round.who <= {s.slice_id for s in slices if s.not_pausable is None}
+            assert len(decided.round.who) > 1
+        assert decided.kept.keys() == {s.slice_id for s in slices}
+        again = decide_turns(use(*slices, at=now), decided.past)
+        assert again.round is None or again.round == decided.round or decided.round is None
+        past = decided.past

@@ -1,0 +1,76 @@
+"""The turns of each period: as long as what is due, none too short, nobody waits for long."""
+
+from datetime import timedelta
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sublet_quota.compute.card_use import ComputingSlice
+from sublet_quota.compute.turns import RAREST, SHORTEST, make_round
+from sublet_quota.names.ids import SliceId
+
+PERIOD = timedelta(milliseconds=100)
+MICROSECONDS = timedelta(microseconds=50)
+
+
+def slices(cells: list[bool]) -> list[ComputingSlice]:
+    return [
+        ComputingSlice(SliceId(f"s{i}"), 100, 0.1, runs_a_cell=runs) for i, runs in enumerate(cells)
+    ]
+
+
+def parts(weights: list[int]) -> dict[SliceId, Fraction]:
+    return {SliceId(f"s{i}"): Fraction(w, sum(weights)) for i, w in enumerate(weights)}
+
+
+WEIGHTS = st.lists(st.tuples(st.integers(1, 1000), st.booleans()), min_size=2, max_size=16)
+
+
+def test_a_turn_is_as_long_as_what_is_due() -> None:
+    taken = make_round(slices([True, True]), parts([3, 1]), PERIOD)
+    assert [turn.lasts for turn in taken.period(0)] == [0.75 * PERIOD, 0.25 * PERIOD]
+
+
+def test_a_short_turn_comes_in_some_periods_only_and_is_longer() -> None:
+    taken = make_round(slices([True, False]), parts([98, 2]), PERIOD)
+    times = [len(taken.period(number)) - 1 for number in range(8)]
+    assert sum(times) == 2
+    assert taken.parts[SliceId("s1")] == pytest.approx(0.02, rel=1e-3)
+
+
+def test_who_runs_a_cell_has_a_turn_in_every_period_however_little_is_due() -> None:
+    taken = make_round(slices([False, True]), parts([999, 1]), PERIOD)
+    assert all(SliceId("s1") in {t.slice_id for t in taken.period(n)} for n in range(RAREST))
+
+
+@given(WEIGHTS)
+def test_no_period_is_longer_than_it_may_be_so_that_a_cell_waits_one_at_most(
+    weights: list[tuple[int, bool]],
+) -> None:
+    taken = make_round(
+        slices([cell for _, cell in weights]), parts([w for w, _ in weights]), PERIOD
+    )
+    for number in range(RAREST):
+        turns = taken.period(number)
+        assert sum((t.lasts for t in turns), timedelta(0)) <= PERIOD + MICROSECONDS
+        cells = {SliceId(f"s{i}") for i, (_, cell) in enumerate(weights) if cell}
+        assert cells <= {turn.slice_id for turn in turns}
+
+
+@given(WEIGHTS)
+def test_nobody_starves(weights: list[tuple[int, bool]]) -> None:
+    taken = make_round(
+        slices([cell for _, cell in weights]), parts([w for w, _ in weights]), PERIOD
+    )
+    for start in (0, 5, 160):
+        had = {t.slice_id for n in range(start, start + RAREST) for t in taken.period(n)}
+        assert had == taken.who
+
+
+@given(WEIGHTS)
+def test_turns_are_worth_a_switch(weights: list[tuple[int, bool]]) -> None:
+    taken = make_round(
+        slices([cell for _, cell in weights]), parts([w for w, _ in weights]), PERIOD
+    )
+    assert all(place.lasts >= 0.5 * SHORTEST for place in taken.places)

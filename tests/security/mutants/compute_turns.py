@@ -1,0 +1,82 @@
+"""Mutants of turns of computing: who is left paused, and who gets less by others: rule 3."""
+
+from typing import Final
+
+from tests.security.mutant import Mutant
+
+_TURNS: Final = "hub_ext/sublet_agent/moves/compute_turns.py"
+_POLICY: Final = "quota/sublet_quota/compute/policy.py"
+_ROUNDS: Final = "quota/sublet_quota/compute/turns.py"
+_OF_AGENT: Final = "tests/agent/moves/test_compute_turns.py"
+_OF_POLICY: Final = "tests/quota/compute/test_policy.py"
+_OF_ROUNDS: Final = "tests/quota/compute/test_turns.py"
+
+MUTANTS: Final = (
+    Mutant(
+        3,
+        "a job that was paused for a turn stays so when the agent dies",
+        "hub_ext/sublet_agent/app/watchdog.py",
+        "entry.target.holder is Holder.NOTEBOOK or entry.step in RUNS_ON",
+        "entry.target.holder is Holder.NOTEBOOK",
+        (f"{_OF_AGENT}::test_whoever_was_paused_for_a_turn_when_the_agent_died_is_let_run",),
+    ),
+    Mutant(
+        3,
+        "a pause for owners is taken for one of a turn when the agent dies",
+        "hub_ext/sublet_agent/moves/pausing.py",
+        "weaker = frozenset() if for_a_turn else frozenset({PauseReason.TURN})",
+        "weaker = frozenset()",
+        (
+            (
+                f"{_OF_AGENT}::"
+                "test_a_job_that_was_paused_for_owners_beside_its_turn_stays_so_when_the_agent_dies"
+            ),
+        ),
+    ),
+    Mutant(
+        3,
+        "whoever ends turns leaves somebody paused",
+        _TURNS,
+        "        self._let_run()\n        if self._thread is not None:\n"
+        "            self._thread.join(within_s)\n        self._let_run()\n",
+        "        pass\n",
+        (f"{_OF_AGENT}::test_what_else_keeps_a_process_paused_outlasts_the_turns",),
+    ),
+    Mutant(
+        3,
+        "whoever waits for a turn waits for a call of the driver for another, too",
+        _TURNS,
+        "        self._let_run()\n        if self._thread is not None:\n",
+        "        if self._thread is not None:\n",
+        (f"{_OF_AGENT}::test_nobody_stands_still_while_the_driver_does_not_come_back_for_another",),
+    ),
+    Mutant(
+        3,
+        "what cannot be paused takes turns",
+        _POLICY,
+        "return each.not_pausable is None and (rest is None or rest.until <= now)",
+        "return rest is None or rest.until <= now",
+        (f"{_OF_POLICY}::test_what_cannot_be_paused_is_left_out_and_said",),
+    ),
+    Mutant(
+        3,
+        "a card that waits for programs is held up by turns again and again",
+        _POLICY,
+        "rests[each.slice_id] = _longer_rest(past.rests.get(each.slice_id), use.now)",
+        "pass",
+        (
+            (
+                f"{_OF_POLICY}::"
+                "test_who_does_not_fill_its_turns_runs_freely_and_is_let_alone_for_a_while"
+            ),
+        ),
+    ),
+    Mutant(
+        3,
+        "a cell with a small share waits for many periods",
+        _ROUNDS,
+        "every < RAREST and not each.runs_a_cell:",
+        "every < RAREST:",
+        (f"{_OF_ROUNDS}::test_who_runs_a_cell_has_a_turn_in_every_period_however_little_is_due",),
+    ),
+)

@@ -1,0 +1,170 @@
+"""Programs that compute at once on a simulated card, on virtual time: freely, or by the policy.
+
+What the agent does with real threads and clocks is done here with the machine's own time: a sample
+every half second, a decision on each, and switches one after the other. The next one runs before
+the last one is locked, as in the agent.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from sublet_agent.simulated.machine.speeds import Speeds
+from sublet_quota.compute.card_use import CardUse, ComputingSlice, NotPausable
+from sublet_quota.compute.policy import ComputeDecision, PastCompute, decide_turns
+from sublet_quota.names.ids import SliceId
+from sublet_quota.residency.snapshot import Rank
+
+from tests.support.simulated_machine import Bench, BenchTenant, RecordedReply
+
+BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
+MANY_S = 1e6
+SAMPLE_S = 0.5
+WINDOW_S = 1.0
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program by the kernels that it launches, and the part of the card that it keeps busy."""
+
+    kernel_s: float
+    part: float = 1.0
+    waits_for_each: bool = True
+
+    def start(self, tenant: BenchTenant) -> None:
+        tenant.compute(
+            MANY_S,
+            self.kernel_s,
+            launch_s=0.0 if self.part == 1.0 else self.kernel_s / self.part,
+            waits_for_each=self.part == 1.0 and self.waits_for_each,
+        )
+
+
+LARGE_PRODUCTS = Program(1 / 593)
+SMALL_KERNELS = Program(1 / 3035)
+BOUND_BY_PYTHON = Program(0.0003, part=0.4)
+
+
+@dataclass(frozen=True)
+class Racer:
+    """One slice with its program."""
+
+    program: Program
+    share_milli: int = 500
+    rank: Rank = Rank.BORROWED
+    is_job: bool = False
+    runs_a_cell: bool = True
+    pausable: bool = True
+
+
+@dataclass
+class ComputeRace:
+    """A card with racers on it."""
+
+    racers: Sequence[Racer]
+    by_turns: bool = True
+    speeds: Speeds = field(default_factory=Speeds)
+
+    def __post_init__(self) -> None:
+        self.bench = Bench(self.speeds)
+        self.tenants = [self.bench.tenant(pid) for pid in range(1, len(self.racers) + 1)]
+        for tenant, racer in zip(self.tenants, self.racers, strict=True):
+            racer.program.start(tenant)
+        self.past = PastCompute()
+        self.decisions: list[ComputeDecision] = []
+        self.paused: set[int] = set()
+        self.paused_at: dict[int, float] = {}
+        self.waited_s: dict[int, float] = dict.fromkeys(range(len(self.racers)), 0.0)
+        self.turns_s = 0.0
+        self._period = 0
+        self._sampled_s = 0.0
+
+    @property
+    def now_s(self) -> float:
+        return self.bench.machine.time_s
+
+    def run(self, seconds: float) -> list[float]:
+        """Return the work that each has done in this time, in seconds of the card alone."""
+        before = self.done()
+        until = self.now_s + seconds
+        while self.now_s < until:
+            if self.now_s - self._sampled_s >= SAMPLE_S and self.by_turns:
+                self._sample()
+            if self.past.round is None:
+                self._release(set())
+                self._pass(min(SAMPLE_S, until - self.now_s))
+            else:
+                self._one_period()
+        return [done - b for done, b in zip(self.done(), before, strict=True)]
+
+    def done(self) -> list[float]:
+        works = [tenant.process.work.last for tenant in self.tenants]
+        return [0.0 if work is None else work.done_s for work in works]
+
+    def use(self, *, moving: bool = False) -> CardUse:
+        told = {p["pid"]: p["utilisation_percent"] for p in self.bench.monitor.processes("SIM-0")}
+        now = BEGAN + timedelta(seconds=self.now_s)
+        return CardUse(
+            measured_from=now - timedelta(seconds=WINDOW_S),
+            now=now,
+            busy=self.bench.monitor.utilisation_percent("SIM-0") / 100,
+            slices=tuple(
+                ComputingSlice(
+                    slice_id=SliceId(f"s{index}"),
+                    share_milli=racer.share_milli,
+                    used=int(str(told[index + 1])) / 100,
+                    rank=racer.rank,
+                    is_job=racer.is_job,
+                    runs_a_cell=racer.runs_a_cell and not racer.is_job,
+                    not_pausable=None if racer.pausable else NotPausable.CANNOT_BE_PAUSED,
+                )
+                for index, racer in enumerate(self.racers)
+            ),
+            moving=moving,
+        )
+
+    def _sample(self) -> None:
+        self._sampled_s = self.now_s
+        decision = decide_turns(self.use(), self.past)
+        self.past = decision.past
+        self.decisions.append(decision)
+
+    def _one_period(self) -> None:
+        taken = self.past.round
+        assert taken is not None
+        everybody = {_index(who) for who in taken.who}
+        for turn in taken.period(self._period):
+            ends = self.now_s + turn.lasts.total_seconds()
+            self._switch(everybody, _index(turn.slice_id))
+            self._pass(ends - self.now_s)
+            self.turns_s += turn.lasts.total_seconds()
+        self._period += 1
+
+    def _switch(self, everybody: set[int], runs: int) -> None:
+        self._release(everybody - {runs})
+        replies = []
+        for index in sorted(everybody - {runs} - self.paused):
+            assert self.racers[index].pausable, "what cannot be paused is left alone"
+            replies.append(self.bench.lock(index + 1))
+            self.paused.add(index)
+            self.paused_at[index] = self.now_s
+        self._wait(replies)
+
+    def _release(self, but: set[int]) -> None:
+        self._wait([self.bench.unlock(index + 1) for index in sorted(self.paused - but)])
+        for index in self.paused - but:
+            waited = self.now_s - self.paused_at.pop(index)
+            self.waited_s[index] = max(self.waited_s[index], waited)
+        self.paused &= but
+
+    def _wait(self, replies: Sequence[RecordedReply]) -> None:
+        while not all(reply.done for reply in replies):
+            self._pass(self.bench.machine.next_event_s() - self.now_s)
+
+    def _pass(self, seconds: float) -> None:
+        if seconds > 0:
+            self.bench.pass_time(seconds)
+
+
+def _index(slice_id: SliceId) -> int:
+    return int(slice_id[1:])

@@ -1,0 +1,86 @@
+"""A fault walk of owners who all fit on the card, with unequal shares of its compute.
+
+Now and then two of them compute for long at once, so that turns are taken; the agent dies in the
+middle of them, too.
+"""
+
+import time
+from collections.abc import Callable
+
+from sublet_agent.app.watchdog import let_owners_run
+from sublet_quota.wire.agent_link import SliceAssignment
+
+from tests.support.fake_service_link import gpu_assignment
+from tests.support.fault_walk import FaultWalk
+from tests.support.walk_tenants import WalkSlice
+from tests.support.walked_node import ViolationError
+
+SHARES = {"own-a": 600, "own-b": 300, "own-c": 100}
+_LONG_S = 3.0
+_TURNS_WITHIN_S = 20.0
+
+
+class SharingWalk(FaultWalk):
+    """The walk, with turns of computing."""
+
+    def begin(self) -> None:
+        self.slices = [WalkSlice(name, 16 * self.gib, job=False) for name in SHARES]
+        self.service.gpus = (
+            gpu_assignment(
+                self.gpu_id,
+                idle_after_s=0.3,
+                turn_s=0.15,
+                lend_at_least_s=0.1,
+                give_back_within_s=600.0,
+            ),
+        )
+        for each in self.slices:
+            self._open(each)
+        self._assign()
+        self.start_agent()
+
+    def moves(self) -> list[tuple[int, Callable[[], None]]]:
+        return [*super().moves(), (4, self._owners_compute_at_once)]
+
+    def _assignment(self, each: WalkSlice) -> SliceAssignment:
+        share = SHARES.get(each.slice_id, 500)
+        return super()._assignment(each).model_copy(update={"compute_milli": share})
+
+    def _owners_compute_at_once(self) -> None:
+        for each in self.slices:
+            if not (each.job or each.tenants):
+                each.tenants.append(self._tenant(each, each.cap_mib - self.extra_mib))
+        self._wait("every cell ends", self._no_cell_runs, 30.0)
+        free = [s.tenants[0] for s in self.slices if not s.job]
+        for kernel in free:
+            kernel.cells += 1
+            kernel.tell(f"long {kernel.pid}-{kernel.cells} {_LONG_S}")
+        before = self._pauses_for_turns()
+        deadline = time.monotonic() + _TURNS_WITHIN_S
+        while self._pauses_for_turns() == before and time.monotonic() < deadline:
+            self.look_at_answers()
+            if any(kernel.busy_since is None for kernel in free):
+                return
+            time.sleep(0.005)
+        if self._pauses_for_turns() == before:
+            return
+        self.counts["turns were taken"] += 1
+        time.sleep(self.rng.random() * 0.2)
+        if self.rng.random() < 0.5:
+            self._agent_dies_in_a_turn()
+
+    def _agent_dies_in_a_turn(self) -> None:
+        self.kill_agent()
+        let_owners_run(self.journal, self.gpus.device, self.table)
+        owners = {t.pid for s in self.slices if not s.job for t in s.tenants}
+        if "locked" in self.card.states(owners).values():
+            message = f"somebody is left paused for a turn: {self.card.in_words()}"
+            raise ViolationError(message)
+        self.counts["died in a turn"] += 1
+        self.start_agent()
+
+    def _pauses_for_turns(self) -> int:
+        try:
+            return self.journal.read_text().count("pausing-for-a-turn")
+        except OSError:
+            return 0
