@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sublet_hub.app import upkeep
 from sublet_hub.host.clock import utc_now
 from sublet_hub.slices import server_stops
 from sublet_quota.life_cycles.slice_states import SliceState
@@ -18,6 +19,12 @@ pytestmark = pytest.mark.asyncio
 
 ENDS = "pools: {interactive: {max_over_cap: 15m}}\n"
 MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture(autouse=True)
+def looks_when_a_test_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The service's own loop, which would look in between, looks as it begins and no more."""
+    monkeypatch.setattr(upkeep, "_ROUND_S", 3600.0)
 
 
 class OverWorld:
