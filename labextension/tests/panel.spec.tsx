@@ -324,14 +324,56 @@ describe('a slice over its cap', () => {
 });
 
 describe('what keeps the memory cap', () => {
-  test('is told where the server knows it, and else nothing is said', async () => {
+  const cap_kept = { by: ['driver'], words: 'the driver', meaning: 'the driver, all together' };
+
+  test('is told in few words by agent or service, and explained; else nothing is said', async () => {
     const node = await open();
     expect(node.querySelector('[data-sublet="cap-kept-by"]')).toBeNull();
-    Object.assign(page.model, { capKeptBy: 'the driver' });
+    for (const [local, told] of [
+      [localShare({ cap_kept }), share()],
+      [ABSENT, share({ slices: [slice({ cap_kept })] })]
+    ]) {
+      api.answers.local = local;
+      api.answers.share = told;
+      await doing(() => {
+        page.model.refresh();
+      });
+      expect(part(node, 'cap-kept-by').textContent).toBe('the driver');
+      expect(part(node, 'cap-kept-by').title).toBe('the driver, all together');
+    }
+  });
+});
+
+describe('how it stands with the compute share', () => {
+  const words = 'cannot be kept, because it is so';
+  const compute_kept = { code: 'new', holds: 'cannot', words, meaning: `The share ${words}.` };
+
+  test('is told in the words that are told, by agent or service', async () => {
+    for (const [local, told] of [
+      [localShare({ compute_kept }), share()],
+      [ABSENT, share({ slices: [slice({ compute_kept })] })]
+    ]) {
+      api.answers.local = local;
+      api.answers.share = told;
+      const node = await open();
+      await doing(() => {
+        page.model.refresh();
+      });
+      const shown = part(node, 'compute-kept');
+      expect(shown.textContent).toBe(`50 %, ${words}`);
+      expect(shown.dataset['subletHolds']).toBe('cannot');
+      expect(shown.title).toBe(`The share ${words}.`);
+    }
+  });
+
+  test('is not told of a moment that is over', async () => {
+    api.answers.local = localShare({ compute_kept });
+    const node = await open();
+    api.answers.local = unreachable();
     await doing(() => {
       page.model.refresh();
     });
-    expect(part(node, 'cap-kept-by').textContent).toBe('the driver');
+    expect(part(node, 'compute-kept').textContent).toBe('50 %');
   });
 });
 

@@ -11,11 +11,11 @@ from sublet_quota.compute.policy import (
     FIRST_REST,
     ComputeDecision,
     PastCompute,
-    ShareKept,
     decide_turns,
 )
 from sublet_quota.errors import SubletQuotaError
 from sublet_quota.names.ids import SliceId
+from sublet_quota.reasons.share_kept import ShareKept
 from sublet_quota.residency.snapshot import Rank
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
