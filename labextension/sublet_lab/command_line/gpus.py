@@ -13,7 +13,14 @@ from sublet_quota.wire.api import GpuInfo, SliceInfo
 
 from sublet_lab.command_line.job_list import has_type
 from sublet_lab.command_line.service import Service, pass_service
-from sublet_lab.command_line.slices import held_by, kept_on, purpose_of, remarks_on, size_of, state_of
+from sublet_lab.command_line.slices import (
+    held_by,
+    kept_on,
+    purpose_of,
+    remarks_on,
+    size_of,
+    state_of,
+)
 from sublet_lab.command_line.tables import (
     ago,
     clock,
