@@ -1,4 +1,4 @@
-"""What is said to keep a slice's memory cap and compute share stands in the pod that asks for it."""
+"""What is said to keep a memory cap and a compute share stands in the pod that asks for it."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

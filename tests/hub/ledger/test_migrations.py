@@ -347,9 +347,8 @@ def test_of_slices_of_before_it_is_not_known_what_keeps_their_caps(url: str) -> 
     database.migrate()
     ledger = Ledger(database)
     ledger.apply(Change(slices=tuple(known)), NOW)
-    told = {
-        s.slice_id: (s.cap_kept_by, s.compute_kept_by) for s in Ledger(database).slices.values()
-    }
+    slices = Ledger(database).slices.values()
+    told = {each.slice_id: (each.cap_kept_by, each.compute_kept_by) for each in slices}
     assert told == {"before": (None, None), "known0": kept[0], "known1": kept[1]}
     assert Ledger(database).slices == ledger.slices
     with migrating(url) as (config, connection):

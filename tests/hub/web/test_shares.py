@@ -382,7 +382,7 @@ async def test_how_it_stands_with_the_compute_share_is_told_as_the_agent_says(
 
 async def test_of_a_silent_agents_slice_no_share_is_said_to_be_kept(world: HubWorld) -> None:
     agent = await world.agent()
-    lease = await world.slice_for("ada")
+    lease = await world.slice_for("ada", cap_kept_by=[])
     await told(world, agent, lease["slice_id"], compute_kept=ShareKept.BY_TURNS)
     await agent.close()
     await until(lambda: world.service.fleet.is_silent("node-a"), 60)
