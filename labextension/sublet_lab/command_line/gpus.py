@@ -287,8 +287,8 @@ def _print_kept(holders: Sequence[tuple[GpuInfo, SliceInfo]]) -> None:
     for told, whose in few:
         click.echo(plain(f"{'; '.join(whose)}: {told}"))
     if most[0]:
-        whose = "; ".join(most[1]) if len(most[1]) == 1 else f"{len(most[1])} slices"
-        click.echo(plain(f"{whose}: {most[0]}"))
+        who = most[1][0] if len(most[1]) == 1 else f"{len(most[1])} slices"
+        click.echo(plain(f"{who}: {most[0]}"))
 
 
 def _as_spans(indices: Iterable[int]) -> str:
