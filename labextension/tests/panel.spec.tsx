@@ -323,18 +323,6 @@ describe('a slice over its cap', () => {
   });
 });
 
-describe('what keeps the memory cap', () => {
-  test('is told where the server knows it, and else nothing is said', async () => {
-    const node = await open();
-    expect(node.querySelector('[data-sublet="cap-kept-by"]')).toBeNull();
-    Object.assign(page.model, { capKeptBy: 'the driver' });
-    await doing(() => {
-      page.model.refresh();
-    });
-    expect(part(node, 'cap-kept-by').textContent).toBe('the driver');
-  });
-});
-
 describe('a slice near its cap', () => {
   test('is told so in the words that are told, by agent or service', async () => {
     const warnings = [{ code: 'near-cap', clause: 'holds 37 GiB', advice: 'Free some.' }];

@@ -17,13 +17,12 @@ from kubernetes_asyncio.client.rest import ApiException
 from kubespawner.utils import get_k8s_model  # type: ignore[import-untyped]
 from pydantic import ValidationError
 from sublet_quota.names.home_claim import claim_of
-from sublet_quota.reasons.cap_keepers import cap_keepers_told
 from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.wire.api import AccountTemplate, Lease, PodStarted, PodTemplate, SliceRequest
-from sublet_quota.wire.environment import CAP_KEPT_BY, JOB_FILES_BELOW
+from sublet_quota.wire.environment import JOB_FILES_BELOW
 
 from sublet_spawner.account import Account, account_template, allowed_environment, notebook_folder
-from sublet_spawner.backends.records import PlacedBy, PodFields
+from sublet_spawner.backends.records import KeptBy, PlacedBy, PodFields
 from sublet_spawner.choice import SliceChoice
 from sublet_spawner.device_claims import DeviceClaims
 from sublet_spawner.failure_count import leave_uncounted
@@ -127,6 +126,10 @@ class KubeSliceSpawner(KubeChoices):
         """
         return self._guarantees(simulated=bool(self.simulated_socket)).not_lendable
 
+    def kept_by(self) -> KeptBy:
+        """Return what keeps memory caps and compute shares under the backend."""
+        return self._guarantees(simulated=bool(self.simulated_socket)).kept_by
+
     def granted_words(self, lease: Lease) -> tuple[str, ...]:
         """Return sentences on what was granted, who places it, and what it is sure of."""
         guarantees = self._guarantees(simulated=lease.simulated)
@@ -145,7 +148,6 @@ class KubeSliceSpawner(KubeChoices):
             # The device plugin shows the server its card alone, perhaps another than was granted.
             del variables["CUDA_VISIBLE_DEVICES"], variables["SUBLET_GPU_ID"]
         guarantees = self._guarantees(simulated=lease.simulated)
-        variables[CAP_KEPT_BY] = cap_keepers_told(guarantees.cap_kept_by)
         if not guarantees.sees_whole_card:
             for name in _FRACTIONS:
                 del variables[name]

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 
 from sublet_quota.names.ids import SliceId
-from sublet_quota.reasons.cap_keepers import CapKeeper, cap_keepers_told
 from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.wire.api import AccountTemplate, Lease, TakenOfNode
-from sublet_quota.wire.environment import CAP_KEPT_BY, slice_environment
+from sublet_quota.wire.environment import slice_environment
 
+from sublet_spawner.backends.records import KeptBy
 from sublet_spawner.messages import gpu_granted
 from sublet_spawner.node_takes import taken_by
 from sublet_spawner.slice_settings import SliceSettings
@@ -51,6 +51,10 @@ class ServerPlace(SliceSettings):
         """Return why slices here must never be moved off their card; ``None``: they may be."""
         return None
 
+    def kept_by(self) -> KeptBy:
+        """Return what keeps caps and shares of slices here; nothing: the card of each tells."""
+        return KeptBy()
+
     def takes_of_node(self) -> TakenOfNode | None:
         """Return what a server here asks of its node beside the GPU; ``None``: not known."""
         asked = {"cpu": self.cpu_guarantee, "memory": self.mem_guarantee}
@@ -69,6 +73,4 @@ class ServerPlace(SliceSettings):
 
     def slice_variables(self, lease: Lease, existing: Mapping[str, str]) -> dict[str, str]:
         """Return the variables of a server with this slice."""
-        variables = slice_environment(lease, self._endpoints(), existing, self.context_mib)
-        by = CapKeeper.SIMULATED if lease.simulated else CapKeeper.FRAMEWORK
-        return variables | {CAP_KEPT_BY: cap_keepers_told((by, CapKeeper.WATCH))}
+        return slice_environment(lease, self._endpoints(), existing, self.context_mib)

@@ -256,6 +256,7 @@ class SliceSpawnerMixin(UserChoice, Spawner):  # type: ignore[misc]
             raise self.refusal(refuse(ServerRefusal.NOT_TAKEN, told=told)) from error
 
     def _asked(self, choice: SliceChoice, account: AccountTemplate) -> SliceRequest:
+        kept_by = self.kept_by()
         return SliceRequest(
             owner=self.user.name,
             groups=self._groups(),
@@ -268,6 +269,8 @@ class SliceSpawnerMixin(UserChoice, Spawner):  # type: ignore[misc]
             group=choice.group,
             account=account,
             never_suspended=self.never_suspended(),
+            cap_kept_by=kept_by.cap,
+            compute_kept_by=kept_by.compute,
             takes=self.takes_of_node(),
             start_options=dict(self.user_options),
         )

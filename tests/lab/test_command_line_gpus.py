@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 from sublet_quota.reasons.fitness import Unfit
+from sublet_quota.reasons.share_kept import ShareKept, share_kept_words
 from sublet_quota.wire.agent_link import GpuReport, ToldUnfit
 from sublet_quota.wire.api import GpuInfo
 from sublet_quota.wire.closings import ClosingInfo
+from sublet_quota.wire.kept import tell_cap_kept, tell_share_kept
 
 from tests.support.fake_hub_service import FakeHubService
 from tests.support.lab_bodies import NOW, lease, slice_info, sublet
@@ -200,6 +202,32 @@ def test_who_holds_what_is_shown_at_a_narrow_terminal_too(service: FakeHubServic
     assert "ada" in row
     assert "gpu-node-01 0" in row
     assert "gpu-node-01 0, ada: lent to a job" in lines
+
+
+def test_how_shares_and_caps_are_kept_is_told_at_once_of_all_with_whom_it_stands_so(
+    service: FakeHubService,
+):
+    def kept(stands: ShareKept) -> dict[str, Any]:
+        return {
+            "compute_kept": tell_share_kept(stands),
+            "cap_kept": tell_cap_kept((), simulated=False),
+        }
+
+    few = {"bob": ShareKept.TOO_MANY}
+    card = a_card("n1", 0)
+    slices = tuple(
+        slice_info(lease=lease(owner=owner, node="n1"), **kept(few.get(owner, ShareKept.BY_TURNS)))
+        for owner in ("ada", "bob", "eve")
+    )
+    service.answer("GET gpus", [card.model_copy(update={"slices": slices})])
+    lines = sublet_at_a_terminal(80, "gpus")
+    cap = "memory cap kept by PyTorch and JAX, the watch"
+    assert lines[-2:] == [
+        f"n1 0, bob (notebook): compute share {share_kept_words(ShareKept.TOO_MANY)}; {cap}",
+        f"2 slices: compute share kept; {cap}",
+    ]
+    wide = " ".join(" ".join(sublet_at_a_terminal(400, "gpus")).split())
+    assert wide.count(f"compute share kept; {cap}") == len(slices) - len(few)
 
 
 def test_the_version_is_told():

@@ -12,10 +12,12 @@ from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.reasons.caps import CapUse
 from sublet_quota.reasons.obstacles import Obstacle
 from sublet_quota.reasons.ranks import RankCode
+from sublet_quota.reasons.share_kept import ShareKept, share_kept_words
 from sublet_quota.wire.announcements import ShownAnnouncement
 from sublet_quota.wire.environment import JOB_FILES_BELOW
 from sublet_quota.wire.idle import IdleEnd, IdleSpared
 from sublet_quota.wire.jobs import JobFailure, JobForecast
+from sublet_quota.wire.kept import tell_cap_kept, tell_share_kept
 from sublet_quota.wire.rank import tell_rank
 from sublet_quota.wire.share import (
     HistoryPoint,
@@ -356,6 +358,23 @@ def test_a_slice_whose_agent_is_silent_is_shown_as_not_reachable(service: FakeHu
     shown = sublet("share").output
     assert "not reachable, last seen" in shown
     assert "moved out" not in shown
+
+
+@pytest.mark.parametrize("columns", [80, 300])
+def test_a_slice_tells_how_its_share_and_its_cap_are_kept(service: FakeHubService, columns: int):
+    kept = {
+        "compute_kept": tell_share_kept(ShareKept.TOO_MANY),
+        "cap_kept": tell_cap_kept(("hami",), simulated=False),
+    }
+    service.answer("GET share", share(slices=(slice_info(**kept),)))
+    shown = " ".join(" ".join(sublet_at_a_terminal(columns, "share")).split())
+    assert f"compute share {share_kept_words(ShareKept.TOO_MANY)}" in shown
+    assert "memory cap kept by HAMi" in shown
+
+
+def test_a_slice_of_which_nobody_knows_what_keeps_it_tells_nothing(service: FakeHubService):
+    service.answer("GET share", share(slices=(slice_info(),)))
+    assert "kept" not in sublet("share").output
 
 
 def test_slices_stand_in_eighty_columns_each_with_its_whole_id(service: FakeHubService):

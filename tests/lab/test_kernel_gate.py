@@ -149,6 +149,66 @@ async def test_an_interrupt_by_message_works_too(agent: FakeAgent, kernel: Runni
     assert execution.reply["ename"] == "KeyboardInterrupt"
 
 
+INTERRUPTED_FROM = """
+import signal
+{owner}, once = {lookup}, []
+def interrupted_once(*args, before={owner}.{name}, **kwargs):
+    result = before(*args, **kwargs)
+    if not once:
+        once.append(True)
+        signal.raise_signal(signal.SIGINT)
+    return result
+{owner}.{name} = interrupted_once
+"""
+"""Interrupts the kernel, once, in a step of its own on the way to a cell's first line."""
+
+
+@pytest.mark.parametrize(
+    ("owner", "lookup", "name"),
+    [
+        ("kernel", "get_ipython().kernel", "_forward_input"),
+        ("shell", "get_ipython()", "transform_cell"),
+        ("shell", "get_ipython()", "should_run_async"),
+    ],
+)
+async def test_a_cell_that_is_interrupted_between_gate_and_first_line_is_answered(
+    agent: FakeAgent, kernel: RunningKernel, owner: str, lookup: str, name: str
+):
+    hook = INTERRUPTED_FROM.format(owner=owner, lookup=lookup, name=name)
+    # What a silent execution replaces, itself still runs without.
+    await kernel.run(hook, silent=True)
+    execution = await kernel.run("ran = True")
+    assert execution.reply is not None
+    assert (execution.reply["status"], execution.reply["ename"]) == ("error", "KeyboardInterrupt")
+    assert [e["ename"] for e in execution.contents("error")] == ["KeyboardInterrupt"]
+    await agent.until(lambda a: a.activities and not a.activities[-1].busy)
+    assert (await kernel.run("print('ran' in globals())")).text == "False\n"
+    await kernel.run(f"del {lookup}.{name}", silent=True)
+
+
+async def test_an_asynchronous_cell_that_is_interrupted_before_it_begins_is_answered(
+    kernel: RunningKernel,
+):
+    hook = """
+import contextlib
+kernel, once = get_ipython().kernel, []
+@contextlib.contextmanager
+def cancelled_once(future, before=kernel._cancel_on_sigint):
+    with before(future):
+        if not once:
+            once.append(True)
+            future.cancel()
+        yield
+kernel._cancel_on_sigint = cancelled_once
+"""
+    await kernel.run(hook, silent=True)
+    execution = await kernel.run("import asyncio\nran = True\nawait asyncio.sleep(0)")
+    assert execution.reply is not None
+    assert (execution.reply["status"], execution.reply["ename"]) == ("error", "KeyboardInterrupt")
+    assert (await kernel.run("print('ran' in globals())")).text == "False\n"
+    await kernel.run("del get_ipython().kernel._cancel_on_sigint", silent=True)
+
+
 async def test_interrupting_a_running_cell_works_as_ever(kernel: RunningKernel):
     # An interrupt right before a sleep begins is taken when that is over.
     cell = "import time\nprint('go', flush=True)\nfor _ in range(6000):\n    time.sleep(0.01)"

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from sublet_lab.share.magic import share_lines
 from sublet_lab.share.sources import ShareSources, UnknownShareError
+from sublet_quota.reasons.share_kept import ShareKept
+from sublet_quota.wire.kept import tell_cap_kept, tell_share_kept
 
 from tests.support.fake_hub_service import fake_hub_service
 from tests.support.fake_tenant_socket import fake_agent
@@ -58,10 +60,15 @@ async def test_in_a_slices_kernel_the_magic_is_there_and_the_widget_lives_while_
     tmp_path: Path,
 ) -> None:
     async with fake_agent(tmp_path / "agent.sock") as agent:
-        agent.share = a_share()
+        agent.share = a_share(
+            compute_kept=tell_share_kept(ShareKept.NOT_NEEDED),
+            cap_kept=tell_cap_kept((), simulated=True),
+        )
         async with running_kernel(slice_environment(agent.path), tmp_path) as kernel:
             printed = await kernel.run("%sublet")
             assert printed.text.startswith("GPU 1 GiB of 40 GiB: active\n")
+            assert "\n  compute share 1 GPU: not needed now\n" in printed.text
+            assert "\n  memory cap kept by the simulated card's client" in printed.text
             assert (await kernel.run("%sublet now")).text.startswith("%sublet takes no argument")
             made = await kernel.run(
                 "from sublet_lab import ShareWidget; share = ShareWidget(); display(share)"

@@ -7,8 +7,10 @@ import pytest
 from sublet_lab import ShareWidget
 from sublet_lab.share.words import headline, local_lines, service_lines, sign, used_mib
 from sublet_quota.life_cycles.slice_states import SliceState
+from sublet_quota.reasons.share_kept import ShareKept, share_kept_words
 from sublet_quota.reasons.standings import Standing, standing_meaning, standing_word
 from sublet_quota.wire.announcements import ShownAnnouncement
+from sublet_quota.wire.kept import tell_cap_kept, tell_share_kept
 from sublet_quota.wire.slice_warnings import ToldWarning
 from sublet_quota.wire.standing import ToldStanding, tell_standing
 from sublet_quota.wire.tenant_socket import ShareMove, ShareProcess
@@ -56,6 +58,24 @@ def test_what_an_owner_must_know_is_said() -> None:
     text = "\n".join(lines)
     for words in ("2 GiB", "simulated", "12 %"):
         assert words in text
+
+
+def test_how_share_and_cap_are_kept_is_said() -> None:
+    lines = local_lines(
+        a_share(
+            compute_milli=250,
+            compute_kept=tell_share_kept(ShareKept.MOVING),
+            cap_kept=tell_cap_kept(("driver",), simulated=False),
+        )
+    )
+    assert f"compute share 0.25 GPU: {share_kept_words(ShareKept.MOVING)}" in lines
+    assert "memory cap kept by the driver, all programs together" in lines
+
+
+def test_what_an_agent_of_before_does_not_tell_of_share_and_cap_is_not_said() -> None:
+    lines = local_lines(a_share(compute_milli=250))
+    assert "compute share 0.25 GPU" in lines
+    assert not any("kept" in line for line in lines)
 
 
 def test_what_admins_tell_stands_first_with_its_control_characters_shown() -> None:

@@ -127,6 +127,24 @@ async def test_the_service_is_told_where_slices_must_never_be_suspended(
             assert part in request.never_suspended
 
 
+@pytest.mark.parametrize(
+    ("backend", "cap", "compute"),
+    [("time-slicing", ("framework", "watch"), None), ("hami", ("hami",), "by-hami")],
+)
+async def test_the_service_is_told_what_keeps_cap_and_share_under_the_backend(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    backend: str,
+    cap: tuple[str, ...],
+    compute: str | None,
+) -> None:
+    async with a_world(tmp_path, monkeypatch) as world:
+        world.spawner._as_configured["slice_backend"] = backend
+        await world.started()
+        (request,) = world.service.requests
+        assert (request.cap_kept_by, request.compute_kept_by) == (cap, compute)
+
+
 async def test_a_stop_removes_the_pod_and_gives_the_slice_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -51,6 +51,8 @@ async def test_a_start_gets_a_slice_and_tells_the_first_process(tmp_path):
         (request,) = service.requests
         assert (request.owner, request.groups, request.size) == ("ada", ("research",), "large")
         assert (request.account.uid, request.account.gid) == (os.getuid(), os.getgid())
+        # On one machine no engine keeps anything, and the card tells what does.
+        assert (request.cap_kept_by, request.compute_kept_by) == ((), None)
         assert psutil.Process(spawner.pid).environ()["SUBLET_SLICE_ID"] == slice_id
         await spawner.stop()
         assert service.released == [slice_id]

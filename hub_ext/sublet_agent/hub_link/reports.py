@@ -65,7 +65,7 @@ def report_status(
         ),
         slices=tuple(
             report_slice(s, r.gpu, r.managed(), node.now).model_copy(
-                update={"gpu_id": registry.told_card(s)}
+                update={"gpu_id": registry.told_card(s), "compute_kept": r.shares.kept(s)}
             )
             for r, s in registry.assigned()
         ),

@@ -7,10 +7,12 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from sublet_quota.compute.card_use import CardUse, ComputingSlice, NotPausable
-from sublet_quota.compute.policy import PastCompute, ShareKept, decide_turns
+from sublet_quota.compute.policy import PastCompute, decide_turns, judge_without_turns
 from sublet_quota.names.ids import SliceId
 from sublet_quota.reasons.obstacles import Obstacle
+from sublet_quota.reasons.share_kept import ShareKept
 from sublet_quota.wire.agent_link import SliceAssignment
+from sublet_quota.wire.kept import kept_by_engine
 
 from sublet_agent.moves.compute_turns import AT_THE_LATEST_S, ComputeTurns, TakenTurns
 from sublet_agent.moves.plan import MoveTools
@@ -42,19 +44,32 @@ class ComputeShares:
         """The slices that take turns now: their processes are paused and let run all the time."""
         return self._turns.who
 
-    def kept(self, slice_id: SliceId) -> ShareKept | None:
-        """Return how it stands with a slice's share; ``None``: nothing of it is on the card."""
-        return self._kept.get(slice_id)
+    def kept(self, served: ServedSlice) -> ShareKept | None:
+        """Return how it stands with a slice's share; ``None``: the slice is not served here."""
+        if served.assignment is None:
+            return None
+        engine = self._engine_of(served.assignment)
+        if engine is not None:
+            return engine
+        # Of what has nothing on the card, nobody gets less than is due.
+        kept = self._kept.get(served.slice_id, ShareKept.NOT_NEEDED)
+        if kept is not ShareKept.BY_TURNS:
+            return kept
+        if self._turns.are_stuck:
+            return ShareKept.DRIVER_WAITS
+        # Turns that were stopped since the last sample gave way to a move of memory.
+        return kept if served.slice_id in self._turns.who else ShareKept.MOVING
 
     def note(self, slices: Iterable[ServedSlice], now: datetime, *, may_begin: bool) -> bool:
         """Decide by the last sample, and take these turns; return whether they have to stop.
 
         ``may_begin``: whether anything may be begun on the card.
         """
-        if not self._takes_turns:
-            return False
         by_id = {s.slice_id: s for s in slices if s.assignment is not None and s.processes}
         use = self._use(by_id.values(), now, may_begin=may_begin)
+        if not self._takes_turns:
+            self._kept = dict(judge_without_turns(use))
+            return False
         decided = decide_turns(use, self._past)
         self._past, self._kept = decided.past, dict(decided.kept)
         if decided.round is None or self._turns.are_stuck:
@@ -108,10 +123,17 @@ class ComputeShares:
             rank=assignment.rank,
             is_job=served.is_job,
             runs_a_cell=not served.is_job and served.activity_record.may_run_a_cell(now),
-            not_pausable=self._why_not_pausable(served),
+            not_pausable=self._why_not_pausable(served, assignment),
         )
 
-    def _why_not_pausable(self, served: ServedSlice) -> NotPausable | None:
+    def _engine_of(self, assignment: SliceAssignment) -> ShareKept | None:
+        return kept_by_engine(assignment.compute_kept_by, simulated=self._gpu.gpu.simulated)
+
+    def _why_not_pausable(
+        self, served: ServedSlice, assignment: SliceAssignment
+    ) -> NotPausable | None:
+        if self._engine_of(assignment) is not None:
+            return NotPausable.KEPT_BY_ENGINE
         if served.paused or served.processes.away() or not served.processes.on_gpu():
             return NotPausable.STANDS_STILL
         obstacles = {p.unsuspendable.obstacle for p in served.processes if p.unsuspendable}

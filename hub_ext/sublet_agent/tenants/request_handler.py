@@ -171,6 +171,7 @@ class TenantRequests:
             now=now,
             wait=describe(wait, residency.gpu.move, now) if cell_stands else None,
             kernels=served.kernels.of([p.identity for p in served.processes], self._parent),
+            compute_kept=residency.shares.kept(served),
         )
         return share_of(served, residency.gpu, tuple(residency.slices.values()), view)
 

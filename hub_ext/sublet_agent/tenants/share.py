@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from sublet_quota.reasons.share_kept import ShareKept
 from sublet_quota.reasons.standings import SliceFacts, standing_of, standing_with_next_cell
 from sublet_quota.wire.agent_link import MoveReport
+from sublet_quota.wire.kept import tell_cap_kept, tell_share_kept
 from sublet_quota.wire.slice_warnings import ToldWarning, cap_warning, tell_warnings
 from sublet_quota.wire.standing import ToldStanding, tell_standing
 from sublet_quota.wire.tenant_socket import (
@@ -36,6 +38,8 @@ class TenantView:
     wait: GateWaits | None
     kernels: Mapping[int, str | None]
     """The kernel that each of the slice's processes belongs to."""
+    compute_kept: ShareKept | None = None
+    """How it stands with the slice's share of the card's compute."""
 
 
 def share_of(
@@ -68,6 +72,10 @@ def share_of(
         warnings=tell_warnings(of_cap, **trouble),
         gpu_memory_mib=gpu.gpu.memory_mib,
         compute_milli=1000 if assignment is None else assignment.compute_milli,
+        compute_kept=None if view.compute_kept is None else tell_share_kept(view.compute_kept),
+        cap_kept=tell_cap_kept(
+            None if assignment is None else assignment.cap_kept_by, simulated=gpu.gpu.simulated
+        ),
         move=None if move is None else ShareMove(**move.model_dump()),
         wait=view.wait,
         waiting_kernels=tuple(sorted({r.kernel for r in served.requests})),

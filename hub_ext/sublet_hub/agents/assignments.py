@@ -156,6 +156,8 @@ class Assigner:
             unit_group=record.unit_group,
             pod_uid=None if record.pod is None else record.pod.uid,
             never_suspended=record.never_suspended,
+            cap_kept_by=record.cap_kept_by,
+            compute_kept_by=record.compute_kept_by,
             created_at=record.created_at,
             entitlement=of_job.place,
             rank=self._rank(record, of_job.rank),

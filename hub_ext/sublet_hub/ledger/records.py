@@ -23,6 +23,7 @@ from sublet_quota.names.ids import (
 )
 from sublet_quota.reasons.job_reasons import JobReason
 from sublet_quota.reasons.moments import moment_words
+from sublet_quota.reasons.share_kept import ShareKept
 from sublet_quota.residency.snapshot import Holder, Rank
 
 from sublet_hub.ledger.job_parameters import JobParameters
@@ -133,6 +134,11 @@ class SliceRecord:
     """The lot that was drawn for the slice: it decides where all else is equal."""
     takes: NodeAmount | None = None
     """What its server, or job, asks of the node beside the GPU; ``None``: not known."""
+    cap_kept_by: tuple[str, ...] | None = None
+    """What keeps its memory cap, by the codes that its spawner told; empty: the card tells;
+    ``None``: it is not known."""
+    compute_kept_by: ShareKept | None = None
+    """By which engine its compute share is kept, as its spawner told; ``None``: none keeps it."""
 
     @property
     def is_job(self) -> bool:

@@ -21,6 +21,7 @@ from sublet_quota.names.ids import (
     UserName,
 )
 from sublet_quota.reasons.job_reasons import JobReason, JobReasonCode
+from sublet_quota.reasons.share_kept import ShareKept
 from sublet_quota.residency.snapshot import Holder
 from sublet_quota.shares.group_tree import NodeName
 from sublet_quota.wire.schema import MOST_REASON, shortened
@@ -114,6 +115,8 @@ def row_of_slice(record: SliceRecord) -> dict[str, Any]:
         "lot": record.lot,
         "takes_cpu_milli": None if record.takes is None else record.takes.cpu_milli,
         "takes_memory_mib": None if record.takes is None else record.takes.memory_mib,
+        "cap_kept_by": None if record.cap_kept_by is None else list(record.cap_kept_by),
+        "compute_kept_by": record.compute_kept_by,
     }
 
 
@@ -161,7 +164,14 @@ def slice_of_row(row: Row, gpus: Mapping[GpuId, GpuRecord]) -> SliceRecord:
         entitled_in_force=row["entitled_in_force"],
         lot=row["lot"],
         takes=_takes_of_row(row),
+        cap_kept_by=None if row["cap_kept_by"] is None else tuple(row["cap_kept_by"]),
+        compute_kept_by=_share_kept(row["compute_kept_by"]),
     )
+
+
+def _share_kept(code: str | None) -> ShareKept | None:
+    """Return by which engine a share is kept; what is not known here is none."""
+    return ShareKept(code) if code in set(ShareKept) else None
 
 
 def _takes_of_row(row: Row) -> NodeAmount | None:

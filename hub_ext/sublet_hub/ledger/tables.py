@@ -94,6 +94,8 @@ SLICES = sa.Table(
     sa.Column("lot", sa.BigInteger, nullable=False),
     sa.Column("takes_cpu_milli", sa.BigInteger),
     sa.Column("takes_memory_mib", sa.BigInteger),
+    sa.Column("cap_kept_by", sa.JSON),
+    sa.Column("compute_kept_by", sa.String(64)),
     sa.Column("released_at", UtcDateTime, index=True),
 )
 

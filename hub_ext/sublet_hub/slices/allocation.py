@@ -198,6 +198,8 @@ class Allocation:
             before_steps=None if placement.before is None else placement.before.steps,
             lot=lot,
             takes=None if request.takes is None else placement.takes,
+            cap_kept_by=request.cap_kept_by,
+            compute_kept_by=request.compute_kept_by,
         )
 
 

@@ -1,4 +1,5 @@
 /** What this notebook server says by itself: `local-share`, `kernels` and `notebooks/…`. */
+import { readCapKept, readShareKept, type CapKept, type ShareKept } from './kept';
 import type { Json, Reader } from './reader';
 import type { SliceState } from './share';
 import { SLICE_STATES } from './share';
@@ -37,6 +38,10 @@ export interface LocalShare {
   host_mib: number;
   gpu_memory_mib: number;
   compute_milli: number;
+  /** `null`: an agent of before. */
+  compute_kept: ShareKept | null;
+  /** `null`: it is not known. */
+  cap_kept: CapKept | null;
   standing: Standing;
   /** How it stands as soon as a cell is run, where memory has to come back for that. */
   standing_with_next_cell: Standing | null;
@@ -137,6 +142,8 @@ export function readLocalShare(r: Reader): LocalShare {
     host_mib: r.number('host_mib'),
     gpu_memory_mib: r.number('gpu_memory_mib'),
     compute_milli: r.number('compute_milli', 1000),
+    compute_kept: r.maybe('compute_kept', readShareKept),
+    cap_kept: r.maybe('cap_kept', readCapKept),
     standing: r.object('standing', readStanding),
     standing_with_next_cell: r.maybe('standing_with_next_cell', readStanding),
     state: r.oneOf('state', SLICE_STATES, 'resident'),

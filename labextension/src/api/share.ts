@@ -1,6 +1,7 @@
 /** What the hub service says of the caller's share: `GET share` and `GET slices/{id}/history`. */
 import { readAnnouncement, type Announcement } from './announcements';
 import { readIdleEnd, readIdleSpared, type IdleEnd, type IdleSpared } from './idle';
+import { readCapKept, readShareKept, type CapKept, type ShareKept } from './kept';
 import { readQuota, type QuotaShare } from './quota';
 import { readRank, type Rank } from './rank';
 import type { Reader } from './reader';
@@ -52,6 +53,10 @@ export interface SliceInfo {
   standing: Standing | null;
   /** What that report tells that is not as it should be. */
   warnings: SliceWarning[];
+  /** How it stands with its share of the card's compute; `null`: its agent does not say. */
+  compute_kept: ShareKept | null;
+  /** By what its memory cap is kept; `null`: it is not known. */
+  cap_kept: CapKept | null;
   seen_at: Date | null;
   kept_until: Date | null;
   lent_to: string[];
@@ -148,6 +153,8 @@ export function readSlice(r: Reader): SliceInfo {
     report: r.maybe('report', readReport),
     standing: r.maybe('standing', readStanding),
     warnings: r.list('warnings', readWarning),
+    compute_kept: r.maybe('compute_kept', readShareKept),
+    cap_kept: r.maybe('cap_kept', readCapKept),
     seen_at: r.maybeTime('seen_at'),
     kept_until: r.maybeTime('kept_until'),
     lent_to: r.texts('lent_to'),

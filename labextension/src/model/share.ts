@@ -29,15 +29,12 @@ export interface ShareModelOptions {
   interval_s: number;
   /** Whom this server can ask, as its page says: nobody else is asked. */
   parts: Parts;
-  /** What keeps the memory cap, in words; empty where that is not told. */
-  capKeptBy?: string;
 }
 
 export class ShareModel implements IDisposable {
   constructor(options: ShareModelOptions) {
     this.api = options.api;
     this.serverName = options.serverName;
-    this.capKeptBy = options.capKeptBy ?? '';
     this.interval_s = options.interval_s;
     const { service, agent } = options.parts;
     const service_s = this.interval_s * SERVICE_TIMES;
@@ -93,8 +90,6 @@ export class ShareModel implements IDisposable {
 
   readonly api: SubletApi;
   readonly serverName: string;
-  /** What keeps this server's memory cap, in words; empty where that is not told. */
-  readonly capKeptBy: string;
   /** What has changed lately. */
   readonly changes = new SeenChanges();
 

@@ -1,6 +1,7 @@
 /** How things stand with my slice, as one value: what the status bar and the panel's head show. */
 import type { TranslationBundle } from '@jupyterlab/translation';
 
+import type { ShareKept } from '../api/kept';
 import type { LocalShare, Move } from '../api/local';
 import type { SliceInfo } from '../api/share';
 import type { SliceWarning } from '../api/sliceWarnings';
@@ -27,6 +28,8 @@ export interface Situation {
   overCap: boolean;
   /** What is told of its memory cap; `null`: nothing. */
   capWarning: SliceWarning | null;
+  /** How it stands with its share of the card's compute; `null`: not told, or not of now. */
+  computeKept: ShareKept | null;
   progress: Progress | null;
   /** One quiet line: to whom it is or was lent. */
   quiet: string | null;
@@ -56,6 +59,7 @@ export function situationOf(
       standing: expected,
       ...amounts(local.value, local.value.cap_mib),
       capWarning: null,
+      computeKept: null,
       progress: { fraction: null, text: gib(local.value.host_mib) },
       quiet,
       seenAt: null,
@@ -67,6 +71,7 @@ export function situationOf(
       standing: local.fresh ? local.value.standing : away(trans),
       ...amounts(local.value, local.value.cap_mib),
       capWarning: local.fresh ? warningOfCap(local.value.warnings) : null,
+      computeKept: local.fresh ? local.value.compute_kept : null,
       progress: local.fresh ? progressOf(local, trans, now) : null,
       quiet,
       seenAt: local.fresh ? null : local.at,
@@ -86,6 +91,7 @@ export function situationOf(
       slice.lease.memory_mib
     ),
     capWarning: old ? null : warningOfCap(slice.warnings),
+    computeKept: old ? null : slice.compute_kept,
     progress: null,
     quiet,
     seenAt: old ? slice.seen_at : null,

@@ -2,6 +2,7 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 
+import type { CapKept } from '../api/kept';
 import type { SliceWarning } from '../api/sliceWarnings';
 import type { Situation } from '../model/situation';
 import { ProgressBar, UseBar, type Part } from '../controls/bar';
@@ -20,6 +21,7 @@ interface Facts {
   utilisation_percent: number | null;
   kept_until: Date | null;
   warnings: SliceWarning[];
+  cap_kept: CapKept | null;
   /** The group that pays for it. */
   group: string | null;
   parts: Part[];
@@ -101,14 +103,22 @@ export function SliceCard(props: {
             <dd data-sublet="paid-by">{facts.group}</dd>
           </>
         )}
-        {page.model.capKeptBy !== '' && (
+        {facts.cap_kept !== null && (
           <>
             <dt>{trans.__('Memory cap kept by')}</dt>
-            <dd data-sublet="cap-kept-by">{page.model.capKeptBy}</dd>
+            <dd data-sublet="cap-kept-by" title={facts.cap_kept.meaning}>
+              {facts.cap_kept.words}
+            </dd>
           </>
         )}
         <dt>{trans.__('Compute share')}</dt>
-        <dd>{percent(facts.compute_milli)}</dd>
+        <dd
+          data-sublet="compute-kept"
+          data-sublet-holds={situation.computeKept?.holds}
+          title={situation.computeKept?.meaning}
+        >
+          {[percent(facts.compute_milli), situation.computeKept?.words].filter(Boolean).join(', ')}
+        </dd>
         {facts.utilisation_percent !== null && (
           <>
             <dt>{trans.__('Busy now')}</dt>
@@ -140,6 +150,7 @@ function factsOf(page: PageContext, situation: Situation): Facts {
     utilisation_percent: situation.seenAt === null ? (held?.utilisation_percent ?? null) : null,
     kept_until: slice?.kept_until ?? null,
     warnings: local?.warnings ?? slice?.warnings ?? [],
+    cap_kept: local?.cap_kept ?? slice?.cap_kept ?? null,
     group: slice?.group ?? null,
     parts: [
       { kind: 'on-gpu', amount: on_gpu },

@@ -37,8 +37,7 @@ export const modelPlugin: JupyterFrontEndPlugin<ShareModel> = {
       api: new SubletClient(app.serviceManager.serverSettings),
       serverName: PageConfig.getOption('hubServerName'),
       interval_s: INTERVAL_S,
-      parts: partsOf(PageConfig.getOption('subletParts')),
-      capKeptBy: PageConfig.getOption('subletCapKeptBy')
+      parts: partsOf(PageConfig.getOption('subletParts'))
     });
     const follow = (settings: ISettingRegistry.ISettings): void => {
       const chosen = settings.get('pollInterval').composite;

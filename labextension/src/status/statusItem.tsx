@@ -102,6 +102,9 @@ function detailsOf(situation: Situation, trans: TranslationBundle, now: Date): s
   if (ofCap !== null) {
     details.push(`${trans.__('Your slice %1.', ofCap.clause)} ${inLocalTime(ofCap.advice, now)}`);
   }
+  if (situation.computeKept !== null) {
+    details.push(trans.__('Compute share: %1.', situation.computeKept.words));
+  }
   if (situation.progress !== null) {
     details.push(situation.progress.text);
   }

@@ -13,7 +13,14 @@ from sublet_quota.wire.api import GpuInfo, SliceInfo
 
 from sublet_lab.command_line.job_list import has_type
 from sublet_lab.command_line.service import Service, pass_service
-from sublet_lab.command_line.slices import held_by, purpose_of, remarks_on, size_of, state_of
+from sublet_lab.command_line.slices import (
+    held_by,
+    kept_on,
+    purpose_of,
+    remarks_on,
+    size_of,
+    state_of,
+)
 from sublet_lab.command_line.tables import (
     ago,
     clock,
@@ -148,7 +155,7 @@ def _print_wide(found: Sequence[GpuInfo]) -> None:
             size_of(info),
             state_of(info),
             held_by(info),
-            remarks_on(info),
+            "; ".join(filter(None, (remarks_on(info), kept_on(info)))),
         )
         for gpu, info in _holders(found)
     ]
@@ -179,6 +186,7 @@ def _print_narrow(found: Sequence[GpuInfo]) -> None:
             ),
         )
         _print_remarks((gpu, info.lease.owner, remarks_on(info)) for gpu, info in holders)
+        _print_kept(holders)
 
 
 def _print_cards(found: Sequence[GpuInfo]) -> None:
@@ -266,6 +274,21 @@ def _print_remarks(remarks: Iterator[tuple[GpuInfo, str, str]]) -> None:
         if told:
             what = ", ".join(filter(None, (f"{node} {_as_spans(indices)}", owner)))
             click.echo(f"{plain(what)}: {plain(told)}")
+
+
+def _print_kept(holders: Sequence[tuple[GpuInfo, SliceInfo]]) -> None:
+    """Print how shares and caps of slices are kept: how it stands with most of them last."""
+    alike: dict[str, list[str]] = {}
+    for gpu, info in holders:
+        if told := kept_on(info):
+            who = f"{_name(gpu)}, {info.lease.owner} ({purpose_of(info)})"
+            alike.setdefault(told, []).append(who)
+    *few, most = sorted(alike.items(), key=lambda each: len(each[1])) or [("", [])]
+    for told, whose in few:
+        click.echo(plain(f"{'; '.join(whose)}: {told}"))
+    if most[0]:
+        who = most[1][0] if len(most[1]) == 1 else f"{len(most[1])} slices"
+        click.echo(plain(f"{who}: {most[0]}"))
 
 
 def _as_spans(indices: Iterable[int]) -> str:

@@ -14,6 +14,7 @@ from sublet_lab.command_line.slices import (
     held_by,
     held_on_gpu,
     in_host,
+    kept_on,
     place_of,
     purpose_of,
     remarks_on,
@@ -143,6 +144,8 @@ def _print_narrow(slices: tuple[SliceInfo, ...]) -> None:
         place = f"{size_of(info)} of {place_of(info.lease)}"
         told = "; ".join(filter(None, (in_host(info), remarks_on(info))))
         click.echo(plain(f"{purpose_of(info)}: {place}{f'; {told}' if told else ''}"))
+        if kept := kept_on(info):
+            click.echo(plain(f"{purpose_of(info)}: {kept}"))
 
 
 def _print_wide(slices: tuple[SliceInfo, ...]) -> None:
@@ -156,7 +159,7 @@ def _print_wide(slices: tuple[SliceInfo, ...]) -> None:
                 size_of(info),
                 state_of(info),
                 held_by(info),
-                remarks_on(info),
+                "; ".join(filter(None, (remarks_on(info), kept_on(info)))),
             )
             for info in slices
         ),

@@ -70,6 +70,15 @@ def advice_on(info: SliceInfo) -> list[str]:
     return [f"{info.lease.slice_id}: {each}" for each in told]
 
 
+def kept_on(info: SliceInfo) -> str:
+    """Return in words how it stands with a slice's compute share and memory cap, if it is told."""
+    compute, cap = info.compute_kept, info.cap_kept
+    told = [] if compute is None else [f"compute share {compute.words}"]
+    if cap is not None:
+        told.append(f"memory cap kept by {cap.words}")
+    return "; ".join(told)
+
+
 def remarks_on(info: SliceInfo) -> str:
     """Return in words whatever a slice's owner should know."""
     remarks = [] if info.rank is None else [rank_in_words(info.rank)]

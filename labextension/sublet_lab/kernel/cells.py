@@ -13,7 +13,7 @@ import threading
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from types import FrameType
-from typing import Any
+from typing import Any, Final
 
 from sublet_lab.kernel.gate import CellGate, SubletGate
 from sublet_lab.kernel.kernel_link import KernelLink
@@ -21,6 +21,8 @@ from sublet_lab.kernel.notice import WaitNotice
 
 GATE_FEATURE = "sublet gate"
 """The name among a kernel's ``supported_features``: it reports its activity itself."""
+_AT_GATE: Final = "interrupted while the cell waited for its GPU; nothing of it has run"
+_BESIDE_LINES: Final = "interrupted as the cell was about to begin, or was about to end"
 
 
 class GatedCells:
@@ -67,27 +69,45 @@ class GatedCells:
         # A forked child runs on in its parent's cell, and may not use its parent's connection.
         if silent or self._pid != os.getpid():
             return await self._execute(code, silent, *args, **kwargs)
-        with contextlib.ExitStack() as busy:
-            # Before the agent hears of the cell: whoever sees it wait may interrupt it at once.
-            with _interrupts_cancel_this_task() as interrupts:
-                request = busy.enter_context(self._link.running(self._cell_id()))
-                self._parents[request.cell] = self._kernel.get_parent("shell")
-                busy.callback(self._parents.pop, request.cell, None)
-                notice = WaitNotice(self._publish, self._settings.notice_after_s)
-                try:
-                    no_leave = await self._gate.enter(request, notice)
-                except asyncio.CancelledError:
-                    if not interrupts.cancelled:
-                        raise
-                finally:
-                    notice.end()
-            if interrupts.seen:
-                return self._interrupted_reply()
-            if no_leave is not None:
-                self._warn(no_leave)
-            if request.notice is not None:
-                self._say(request.cell, request.notice)
-            return await self._execute(code, silent, *args, **kwargs)
+        try:
+            with contextlib.ExitStack() as busy:
+                if await self._interrupted_at_gate(busy):
+                    return self._interrupted_reply(_AT_GATE)
+                return await self._execute(code, silent, *args, **kwargs)
+        except KeyboardInterrupt:
+            # IPython answers for an interrupt in the cell's own lines: this one hit the lines
+            # around them, of the kernel or of the gate, and the kernel would answer nothing.
+            return self._interrupted_reply(_BESIDE_LINES)
+        except asyncio.CancelledError:
+            # An interrupt cancels the task of an asynchronous cell, also before that has begun.
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            return self._interrupted_reply(_BESIDE_LINES)
+
+    async def _interrupted_at_gate(self, busy: contextlib.ExitStack) -> bool:
+        """Pass the gate, and count as busy until ``busy`` is closed; return whether not to run."""
+        # Before the agent hears of the cell: whoever sees it wait may interrupt it at once.
+        with _interrupts_cancel_this_task() as interrupts:
+            request = busy.enter_context(self._link.running(self._cell_id()))
+            self._parents[request.cell] = self._kernel.get_parent("shell")
+            busy.callback(self._parents.pop, request.cell, None)
+            notice = WaitNotice(self._publish, self._settings.notice_after_s)
+            no_leave = None
+            try:
+                no_leave = await self._gate.enter(request, notice)
+            except asyncio.CancelledError:
+                if not interrupts.cancelled:
+                    raise
+            finally:
+                notice.end()
+        if interrupts.seen:
+            return True
+        if no_leave is not None:
+            self._warn(no_leave)
+        if request.notice is not None:
+            self._say(request.cell, request.notice)
+        return False
 
     def _counted_as_idle(self, ask: Callable[..., str]) -> Callable[..., str]:
         def ask_and_count_as_idle(*args: Any, **kwargs: Any) -> str:
@@ -130,8 +150,7 @@ class GatedCells:
         )
         self._publish("stream", {"name": "stderr", "text": text})
 
-    def _interrupted_reply(self) -> dict[str, Any]:
-        message = "interrupted while the cell waited for its GPU; nothing of it has run"
+    def _interrupted_reply(self, message: str) -> dict[str, Any]:
         error = {
             "ename": "KeyboardInterrupt",
             "evalue": message,

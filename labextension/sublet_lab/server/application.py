@@ -10,8 +10,6 @@ import os
 from typing import Any
 
 from jupyter_server.extension.application import ExtensionApp
-from sublet_quota.reasons.cap_keepers import cap_keepers_words
-from sublet_quota.wire.environment import CAP_KEPT_BY
 from traitlets import Unicode, default
 
 from sublet_lab.server.agent_link import AgentLink
@@ -28,8 +26,6 @@ from sublet_lab.server.service_client import ServiceClient
 PAGE_OPTION = "subletParts"
 """The name in the page's configuration: ``service``, ``agent`` or both; not there where neither is.
 """
-CAP_OPTION = "subletCapKeptBy"
-"""The name there of what keeps the slice's memory cap, in words; empty: not told."""
 
 
 class SubletLab(ExtensionApp):
@@ -81,7 +77,6 @@ class SubletLab(ExtensionApp):
         if there and self.serverapp is not None:
             page = self.serverapp.web_app.settings.setdefault("page_config_data", {})
             page[PAGE_OPTION] = ",".join(there)
-            page[CAP_OPTION] = cap_keepers_words(os.environ.get(CAP_KEPT_BY, ""))
 
     async def stop_extension(self) -> None:
         """Hang up."""

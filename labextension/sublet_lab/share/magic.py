@@ -1,6 +1,5 @@
 """``%sublet``: one's share as plain text, where widgets do not show."""
 
-import os
 from typing import Any, Final
 
 MAGIC: Final = "sublet"
@@ -25,9 +24,6 @@ def print_share(line: str = "") -> None:
 def share_lines() -> list[str]:
     """Return the lines that ``%sublet`` prints."""
     # Kernels start with this module: what it needs is read when somebody asks.
-    from sublet_quota.reasons.cap_keepers import cap_keepers_words  # noqa: PLC0415
-    from sublet_quota.wire.environment import CAP_KEPT_BY  # noqa: PLC0415
-
     from sublet_lab.share import words  # noqa: PLC0415
     from sublet_lab.share.sources import ShareSources, UnknownShareError  # noqa: PLC0415
 
@@ -41,8 +37,6 @@ def share_lines() -> list[str]:
         slice_id = local.slice_id
         lines.append(words.headline(local))
         lines += [f"  {line}" for line in words.local_lines(local) + words.process_lines(local)]
-        if kept_by := cap_keepers_words(os.environ.get(CAP_KEPT_BY, "")):
-            lines.append(f"  its memory cap is kept by {kept_by}")
     if sources.service_url is None:
         return lines
     try:

@@ -66,7 +66,8 @@ def local_lines(share: LocalShare) -> list[str]:
     activity = standing_word(activity_of(active=share.active))
     lines = [
         plain(share.standing.meaning),
-        f"{plain(share.gpu_type)}{simulated}; compute share {format_compute(share.compute_milli)}",
+        f"{plain(share.gpu_type)}{simulated}",
+        *kept_lines(share),
         f"{activity} since {share.since.astimezone():%H:%M:%S}",
     ]
     if share.utilisation_percent is None:
@@ -80,6 +81,16 @@ def local_lines(share: LocalShare) -> list[str]:
     if share.wait is not None:
         lines.append(plain(share.wait.message))
     lines += [plain(told.line) for told in share.warnings]
+    return lines
+
+
+def kept_lines(share: LocalShare) -> list[str]:
+    """Return how it stands with compute share and memory cap, as far as that is told."""
+    compute, cap = share.compute_kept, share.cap_kept
+    stands = "" if compute is None else f": {plain(compute.words)}"
+    lines = [f"compute share {format_compute(share.compute_milli)}{stands}"]
+    if cap is not None:
+        lines.append(f"memory cap kept by {plain(cap.meaning)}")
     return lines
 
 

@@ -19,6 +19,8 @@ class NotPausable(StrEnum):
     """It is paused, suspended or on its way for another reason."""
     ON_SEVERAL_CARDS = "on-several-cards"
     """Pausing a process would keep it from its other card, too."""
+    KEPT_BY_ENGINE = "kept-by-engine"
+    """The engine that shares the card on Kubernetes keeps its share, and it is left to that."""
 
 
 @dataclass(frozen=True, slots=True)

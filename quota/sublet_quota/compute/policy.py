@@ -12,14 +12,15 @@ The past that a decision needs is a value that it returns; nothing else is remem
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from enum import StrEnum
 from fractions import Fraction
+from types import MappingProxyType
 from typing import Final
 
-from sublet_quota.compute.card_use import CardUse, ComputingSlice
+from sublet_quota.compute.card_use import CardUse, ComputingSlice, NotPausable
 from sublet_quota.compute.dues import dues, in_order
 from sublet_quota.compute.turns import Round, fits_a_period, make_round
 from sublet_quota.names.ids import SliceId
+from sublet_quota.reasons.share_kept import ShareKept
 
 PERIOD: Final = timedelta(milliseconds=100)
 FULL: Final = 0.95
@@ -42,26 +43,17 @@ _CORRECTED_BY: Final = Fraction(1, 4)
 """By how much of what was off the next turns are longer or shorter: figures are rounded."""
 _ROUNDED: Final = 0.01
 """Figures come in hundredths."""
-
-
-class ShareKept(StrEnum):
-    """How it stands with a slice's share of the card's compute."""
-
-    BY_TURNS = "by-turns"
-    NOT_NEEDED = "not-needed"
-    """The slice has what is due to it, or does not compute, or the card has time to spare."""
-    NOT_PAUSABLE = "not-pausable"
-    """The slice cannot be paused, and runs beside the turns of others."""
-    WAITS_FOR_PROGRAM = "waits-for-program"
-    """The slice's program does not fill the card: it runs freely beside others."""
-    ALONE_PAUSABLE = "alone-pausable"
-    """Nobody else on the card can be made to take turns."""
-    TOO_MANY = "too-many"
-    """There are too many for a turn of each in one period."""
-    MOVING = "moving"
-    """Memory is being moved on the card."""
-    NOT_TOLD = "not-told"
-    """The card does not tell who uses it how much."""
+_NOBODY_KNOWS: Final = frozenset({ShareKept.MOVING, ShareKept.NOT_TOLD})
+"""Why it is not judged who has less than is due."""
+_LEFT_OUT: Final[Mapping[NotPausable, ShareKept]] = MappingProxyType(
+    {
+        NotPausable.CANNOT_BE_PAUSED: ShareKept.NOT_PAUSABLE,
+        NotPausable.ON_SEVERAL_CARDS: ShareKept.ON_SEVERAL_CARDS,
+        NotPausable.STANDS_STILL: ShareKept.NOT_NEEDED,
+        NotPausable.KEPT_BY_ENGINE: ShareKept.NOT_NEEDED,
+    }
+)
+"""How it stands with the share of a slice that takes no turns, by why that is so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +104,19 @@ def decide_turns(use: CardUse, past: PastCompute, period: timedelta = PERIOD) ->
     if past.round is None:
         return _begin(use, past, period)
     return _go_on(use, past, past.round, period)
+
+
+def judge_without_turns(use: CardUse) -> Mapping[SliceId, ShareKept]:
+    """Return how it stands with each share on a card where no turns are ever taken."""
+    if use.busy is None or any(each.used is None for each in use):
+        return _all_run(use, PastCompute(), ShareKept.NOT_TOLD).kept
+    less = _who_gets_less([each for each in use if _used(each) >= COMPUTES])
+    return {
+        each.slice_id: ShareKept.TURNS_OFF
+        if each.slice_id in less and _may_need_turns(each, use)
+        else ShareKept.NOT_NEEDED
+        for each in use
+    }
 
 
 def _begin(use: CardUse, past: PastCompute, period: timedelta) -> ComputeDecision:
@@ -212,7 +217,7 @@ def _decided(use: CardUse, past: PastCompute) -> ComputeDecision:
         if _used(each) < COMPUTES:
             return ShareKept.NOT_NEEDED
         if each.not_pausable is not None:
-            return ShareKept.NOT_PAUSABLE
+            return _LEFT_OUT[each.not_pausable]
         return ShareKept.WAITS_FOR_PROGRAM
 
     return ComputeDecision(past, {each.slice_id: kept(each) for each in use})
@@ -224,12 +229,12 @@ def _all_run(
     """Let all run freely. ``less``: who gets less than its due, and nobody else could wait."""
 
     def kept(each: ComputingSlice) -> ShareKept:
-        if why in {ShareKept.MOVING, ShareKept.NOT_TOLD}:
-            return why
-        if _used(each) < COMPUTES or use.busy is None or use.busy < FULL:
+        if not _may_need_turns(each, use):
             return ShareKept.NOT_NEEDED
+        if why in _NOBODY_KNOWS:
+            return why
         if each.not_pausable is not None:
-            return ShareKept.NOT_PAUSABLE
+            return _LEFT_OUT[each.not_pausable]
         resting = past.rests.get(each.slice_id)
         waits = resting is not None and use.now < resting.until
         if waits:
@@ -238,6 +243,15 @@ def _all_run(
 
     past = replace(past, round=None, since=None, short_since={}, corrections={})
     return ComputeDecision(past, {each.slice_id: kept(each) for each in use})
+
+
+def _may_need_turns(each: ComputingSlice, use: CardUse) -> bool:
+    """Whether a slice may have less than its share: it computes, and the card is full.
+
+    As far as the card tells: what is not known may be so.
+    """
+    is_full = use.busy is None or use.busy >= FULL
+    return is_full and (each.used is None or each.used >= COMPUTES)
 
 
 def _used(each: ComputingSlice) -> float:

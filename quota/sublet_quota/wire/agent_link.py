@@ -18,6 +18,7 @@ from sublet_quota.reasons.obstacles import Obstacle
 from sublet_quota.reasons.waiting import WaitReason
 from sublet_quota.residency.snapshot import Holder, Rank
 from sublet_quota.wire.event_kinds import TOLD_BY_AGENTS, EventKind
+from sublet_quota.wire.kept import KeeperCodes, ToldCode
 from sublet_quota.wire.schema import (
     MOST_COUNT,
     AnswerModel,
@@ -184,6 +185,8 @@ class SliceReport(AnswerModel):
     """Since when nothing was seen of work: no cell has begun or ended, no process has used the GPU,
     nor the CPU while it was suspended; a cell that runs on without either is ``running_cell``.
     ``None``: the agent does not tell (it is of an older version)."""
+    compute_kept: ToldCode = None
+    """How it stands with its share of the card's compute; ``None``: the agent does not tell."""
     lent_to: _Names = ()
     """Slices of the jobs that use this one's room, or its compute, while it is idle."""
 
@@ -272,6 +275,11 @@ class SliceAssignment(AnswerModel):
     """On Kubernetes. The pod's cgroup alone then says what is this slice's, whatever the uid."""
     never_suspended: Words | None = None
     """Why the slice must never be moved off the card, where the hub's slice backend says so."""
+    cap_kept_by: KeeperCodes | None = None
+    """What keeps its memory cap under the hub's slice backend; empty: the card tells; ``None``: it
+    is not known."""
+    compute_kept_by: ToldCode = None
+    """By which engine its share of the card's compute is kept; ``None``: none keeps it."""
     created_at: AwareDatetime
     entitlement: Number = 0
     rank: Annotated[Rank, BeforeValidator(_known_rank)] = Rank.BORROWED

@@ -17,6 +17,7 @@ from sublet_quota.wire.announcements import ShownAnnouncement
 from sublet_quota.wire.closings import ClosingInfo
 from sublet_quota.wire.decision import ToldDerivation, ToldHelp
 from sublet_quota.wire.idle import IdleEnd, IdleSpared
+from sublet_quota.wire.kept import KeeperCodes, ToldCapKept, ToldCode, ToldShareKept
 from sublet_quota.wire.rank import ToldRank
 from sublet_quota.wire.schema import (
     MOST_MIB,
@@ -147,6 +148,12 @@ class SliceRequest(WireModel):
     never_suspended: Text | None = None
     """Why its processes must never be moved off the card, whatever the card itself says: as the
     slice backend of the hub declares it. Such a slice is not lent, and not overcommitted."""
+    cap_kept_by: KeeperCodes | None = None
+    """What keeps its memory cap, as the slice backend of the hub declares it, by the codes of
+    ``CapKeeper``; empty: the card tells; ``None``: it is not known."""
+    compute_kept_by: ToldCode = None
+    """By which engine its share of the card's compute is kept, as the slice backend declares it;
+    ``None``: none keeps it, and the node's agent sees to it."""
     home_claim: Text | None = None
     """Where its pod may run on the node of its slice alone: the volume claim with the owner's home,
     empty for none. Unless nodes share homes, it goes where that is in use."""
@@ -255,6 +262,11 @@ class SliceInfo(AnswerModel):
     """What ``report`` comes to, in one word; ``None`` where there is none."""
     warnings: tuple[ToldWarning, ...] = Field(default=(), max_length=MOST_NAMED)
     """What ``report`` tells that is not as it should be."""
+    compute_kept: ToldShareKept | None = None
+    """How it stands with its share of the card's compute; ``None``: its agent does not say."""
+    cap_kept: ToldCapKept | None = None
+    """By what its memory cap is kept; ``None``: it is not known, as its server was started by an
+    older version."""
     seen_at: AwareDatetime | None
     silent: bool = False
     """Whether the agent there does not report: all of this is as it was at ``seen_at``."""

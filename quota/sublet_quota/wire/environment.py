@@ -22,9 +22,6 @@ NO_GPU: Final = "none"
 HUGE_PAGES: Final = "glibc.malloc.hugetlb=1"
 """Suspends are 75 % and resumes 33 % faster with the image in huge pages."""
 
-CAP_KEPT_BY: Final = "SUBLET_CAP_KEPT_BY"
-"""A notebook server's variable: what keeps its memory cap, by the codes of ``CapKeeper``."""
-
 JOB_FILES_BELOW: Final = "SUBLET_JOB_FILES_BELOW"
 """A notebook server's variable: the service cannot reach its user's files, so it copies what its
 jobs run itself. The value is the notebook folder."""

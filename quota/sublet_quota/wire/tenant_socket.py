@@ -13,6 +13,7 @@ from pydantic import Field, SerializerFunctionWrapHandler, TypeAdapter, model_se
 from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.reasons.obstacles import Obstacle
 from sublet_quota.reasons.waiting import WaitReason
+from sublet_quota.wire.kept import ToldCapKept, ToldShareKept
 from sublet_quota.wire.schema import (
     AnswerModel,
     AwareDatetime,
@@ -198,6 +199,10 @@ class LocalShare(AnswerModel):
     gpu_memory_mib: Mib = 0
     """The memory of the whole card."""
     compute_milli: MilliGpu = 1000
+    compute_kept: ToldShareKept | None = None
+    """How it stands with ``compute_milli``; ``None``: the agent is of an older version."""
+    cap_kept: ToldCapKept | None = None
+    """By what ``cap_mib`` is kept; ``None``: it is not known."""
     move: ShareMove | None = None
     wait: GateWaits | None = None
     """Why the slice's cells wait, as they are told at the gate."""

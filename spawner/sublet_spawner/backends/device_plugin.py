@@ -6,6 +6,7 @@ The plugin counts cards or replicas and knows nothing of memory. A slice asks fo
 from dataclasses import dataclass
 
 from sublet_quota.reasons.cap_keepers import CapKeeper
+from sublet_quota.reasons.share_kept import ShareKept
 from sublet_quota.wire.api import Lease
 
 from sublet_spawner.backends.records import (
@@ -101,6 +102,7 @@ def _mps_guarantees(settings: MpsSettings) -> Guarantees:
         compute="the MPS server gives each of your processes no more than your share",
         placed_by=PlacedBy.CLUSTER,
         cap_kept_by=(CapKeeper.MPS,),
+        compute_kept_by=ShareKept.BY_MPS,
         not_lendable="the driver can neither pause nor suspend programs under MPS",
         sees_whole_card=False,
     )

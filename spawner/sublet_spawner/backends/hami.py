@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from sublet_quota.reasons.cap_keepers import CapKeeper
+from sublet_quota.reasons.share_kept import ShareKept
 from sublet_quota.wire.api import Lease
 
 from sublet_spawner.backends.records import (
@@ -36,6 +37,7 @@ def _guarantees(settings: HamiSettings) -> Guarantees:
         compute="HAMi's library slows your programs down to your share",
         placed_by=PlacedBy.SUBLET if settings.sublet_places else PlacedBy.CLUSTER,
         cap_kept_by=(CapKeeper.HAMI,),
+        compute_kept_by=ShareKept.BY_HAMI,
         not_lendable="suspending programs with HAMi's library in them has not been seen to work",
         sees_whole_card=False,
     )

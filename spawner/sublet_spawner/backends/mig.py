@@ -8,6 +8,7 @@ from sublet_quota.reasons.cap_keepers import CapKeeper
 from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.reasons.refusals.refuse import refuse
 from sublet_quota.reasons.refusals.servers import ServerRefusal
+from sublet_quota.reasons.share_kept import ShareKept
 from sublet_quota.wire.api import Lease
 
 from sublet_spawner.backends.records import Backend, Guarantees, PlacedBy, PodFields
@@ -43,6 +44,7 @@ def _guarantees(settings: MigSettings) -> Guarantees:
         compute="the card itself keeps your part apart",
         placed_by=PlacedBy.CLUSTER,
         cap_kept_by=(CapKeeper.MIG,),
+        compute_kept_by=ShareKept.BY_MIG,
         not_lendable="the driver cannot suspend programs on a part of a card",
         sees_whole_card=False,
     )

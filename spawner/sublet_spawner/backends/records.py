@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 
 from sublet_quota.reasons.cap_keepers import CapKeeper
 from sublet_quota.reasons.refusal import Refusal
+from sublet_quota.reasons.share_kept import ShareKept
 from sublet_quota.wire.api import Lease
 
 Settings = TypeVar("Settings")
@@ -27,6 +28,15 @@ class PlacedBy(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class KeptBy:
+    """What keeps a slice's memory cap and compute share, where that is not its card's to tell."""
+
+    cap: tuple[CapKeeper, ...] = ()
+    compute: ShareKept | None = None
+    """The engine that keeps the share; ``None``: none does, and the node's agent sees to it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Guarantees:
     """The things that a slice under a backend is sure of, each with a sentence for its owner."""
 
@@ -34,13 +44,22 @@ class Guarantees:
     compute: str
     placed_by: PlacedBy
     cap_kept_by: tuple[CapKeeper, ...]
-    """What keeps the memory cap, as the page says it."""
+    """What keeps the memory cap, as panel, widget, command line and API say it."""
+    compute_kept_by: ShareKept | None = None
+    """By which engine the compute share is kept; ``None``: by none, and the node's agent sees to
+    it.
+    """
     not_lendable: str | None = None
     """Why processes of such slices are never moved off the card, so that nothing can be lent while
     they are idle; ``None`` where they are lent.
     """
     sees_whole_card: bool = True
     """Whether programs see the card's whole memory, which fractions for frameworks refer to."""
+
+    @property
+    def kept_by(self) -> KeptBy:
+        """What keeps the memory cap and the compute share, as the service is told."""
+        return KeptBy(self.cap_kept_by, self.compute_kept_by)
 
     @property
     def lendable(self) -> bool:

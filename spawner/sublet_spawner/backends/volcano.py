@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from sublet_quota.reasons.cap_keepers import CapKeeper
+from sublet_quota.reasons.share_kept import ShareKept
 from sublet_quota.wire.api import Lease
 
 from sublet_spawner.backends.records import (
@@ -37,6 +38,7 @@ def _guarantees(settings: VolcanoSettings) -> Guarantees:
         compute="Volcano's vGPU library slows your programs down to your share",
         placed_by=PlacedBy.CLUSTER,
         cap_kept_by=(CapKeeper.VOLCANO,),
+        compute_kept_by=ShareKept.BY_VOLCANO,
         not_lendable="suspending programs with Volcano's vGPU library in them has not been seen to "
         "work",
         sees_whole_card=False,

@@ -1,31 +1,36 @@
 """On which cards slices compute in turns."""
 
 import asyncio
+import contextlib
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 
 import pytest
-from sublet_agent.devices.interface import Gpu, GpuMemory
+from sublet_agent.devices.interface import Gpu, GpuMemory, NotSupportedError
 from sublet_agent.residency.compute_shares import ComputeShares
 from sublet_agent.residency.served_gpu import CardReading, ServedGpu
 from sublet_agent.residency.served_slice import ServedSlice
 from sublet_quota.names.ids import SliceId
+from sublet_quota.reasons.share_kept import ShareKept
 
 from tests.support.agent_cases import START, Bench
 from tests.support.fake_device import GPU
 from tests.support.fake_service_link import slice_assignment
+from tests.support.hub_world_processes import wait_for
 from tests.support.served_slices import activity_record, after
 
 GIB = 1024
 SHARES = {"a": 750, "b": 250}
 
 
-def slices_that_fill_the_card(bench):
+def slices_that_fill_the_card(bench, **told_of):
     """Two slices that had half of the card each, in place of their shares."""
     slices = []
     for pid, (name, share) in enumerate(SHARES.items(), start=1):
         served = ServedSlice(SliceId(name), GPU, activity_record(), START)
-        told = slice_assignment(name, GPU, 20 * GIB, compute_milli=share, created_at=START)
+        told = slice_assignment(
+            name, GPU, 20 * GIB, compute_milli=share, created_at=START, **told_of
+        )
         served.assign(told, START)
         target = bench.process(name, pid, 10 * GIB)
         served.processes.track(target.identity).note_measured(10 * GIB, 50)
@@ -33,28 +38,42 @@ def slices_that_fill_the_card(bench):
     return slices
 
 
-def simulated_card():
+def a_card(*, simulated=True, busy=100):
     memory = GpuMemory(80 * GIB, 20 * GIB, 60 * GIB)
-    gpu = ServedGpu(Gpu(GPU, 0, "Fake GPU", 80 * GIB, simulated=True), memory)
-    gpu.read(CardReading(memory=memory, utilisation_percent=100, measured_until=START))
+    gpu = ServedGpu(Gpu(GPU, 0, "Fake GPU", 80 * GIB, simulated=simulated), memory)
+    gpu.read(CardReading(memory=memory, utilisation_percent=busy, measured_until=START))
     return gpu
 
 
-def test_turns_end_while_the_driver_does_not_come_back_from_a_switch(tmp_path):
-    bench, asked, comes_back = Bench(tmp_path), Event(), Event()
+@pytest.fixture
+def bench(tmp_path):
+    bench = Bench(tmp_path)
+    yield bench
+    bench.close()
+
+
+@contextlib.contextmanager
+def shares_of(bench, gpu, wanted=None):
+    """The shares of a card; in the end nobody takes turns."""
+    with ThreadPoolExecutor(1) as calls:
+        shares = ComputeShares(gpu, bench.tools, calls, wanted=wanted)
+        yield shares
+        asyncio.run(shares.stop())
+
+
+def test_turns_end_while_the_driver_does_not_come_back_from_a_switch(bench):
+    asked, comes_back = Event(), Event()
     bench.device.before["pause", 2] = lambda: asked.set() or comes_back.wait()
     slices = slices_that_fill_the_card(bench)
-    with ThreadPoolExecutor(1) as calls:
-        shares = ComputeShares(simulated_card(), bench.tools, calls)
+    with shares_of(bench, a_card()) as shares:
         assert not shares.note(slices, after(0.1), may_begin=True)
         assert asked.wait(60)
         assert not shares.note(slices, after(0.2), may_begin=True)
         bench.clock.passes(1.1)
         assert shares.note(slices, after(1.2), may_begin=True)
+        assert [shares.kept(each) for each in slices] == [ShareKept.DRIVER_WAITS] * 2
         comes_back.set()
-        asyncio.run(shares.stop())
     assert set(bench.states().values()) == {"running"}
-    bench.close()
 
 
 @pytest.mark.parametrize(
@@ -68,15 +87,65 @@ def test_turns_end_while_the_driver_does_not_come_back_from_a_switch(tmp_path):
     ids=["simulated", "simulated, not wanted", "real", "real, wanted"],
 )
 def test_turns_are_taken_on_simulated_cards_and_on_real_ones_where_they_are_asked_for(
-    tmp_path, simulated, wanted, take_turns
+    bench, simulated, wanted, take_turns
 ):
-    bench = Bench(tmp_path)
-    memory = GpuMemory(80 * GIB, 20 * GIB, 60 * GIB)
-    gpu = ServedGpu(Gpu(GPU, 0, "Fake GPU", 80 * GIB, simulated=simulated), memory)
-    gpu.read(CardReading(memory=memory, utilisation_percent=100, measured_until=START))
-    with ThreadPoolExecutor(1) as calls:
-        shares = ComputeShares(gpu, bench.tools, calls, wanted=wanted)
-        shares.note(slices_that_fill_the_card(bench), after(0.1), may_begin=True)
+    slices = slices_that_fill_the_card(bench)
+    with shares_of(bench, a_card(simulated=simulated), wanted) as shares:
+        shares.note(slices, after(0.1), may_begin=True)
         assert shares.who == (frozenset(SHARES) if take_turns else frozenset())
+        kept = [shares.kept(each) for each in slices]
+        if take_turns:
+            assert kept == [ShareKept.BY_TURNS] * 2
+        else:
+            # The other has more than is due to it.
+            assert kept == [ShareKept.TURNS_OFF, ShareKept.NOT_NEEDED]
+
+
+def test_a_share_is_not_needed_while_the_card_has_time_to_spare(bench):
+    slices = slices_that_fill_the_card(bench)
+    with shares_of(bench, a_card(busy=90)) as shares:
+        shares.note(slices, after(0.1), may_begin=True)
+        assert [shares.kept(each) for each in slices] == [ShareKept.NOT_NEEDED] * 2
+
+
+def test_what_cannot_be_paused_is_told_with_the_reason_and_so_is_who_is_alone_beside_it(bench):
+    bench.device.fail("pause", 2, NotSupportedError("MPS"))
+    slices = slices_that_fill_the_card(bench)
+    with shares_of(bench, a_card()) as shares:
+
+        def told():
+            shares.note(slices, after(0.1), may_begin=True)
+            return [shares.kept(each) for each in slices]
+
+        wait_for(
+            lambda: told() == [ShareKept.ALONE_PAUSABLE, ShareKept.NOT_PAUSABLE],
+            60,
+            "the pause to be refused",
+        )
+
+
+def test_turns_that_gave_way_to_a_move_are_not_told_to_keep_anything(bench):
+    slices = slices_that_fill_the_card(bench)
+    with shares_of(bench, a_card()) as shares:
+        shares.note(slices, after(0.1), may_begin=True)
         asyncio.run(shares.stop())
-    bench.close()
+        assert [shares.kept(each) for each in slices] == [ShareKept.MOVING] * 2
+
+
+def test_what_an_engine_keeps_takes_no_turns_and_is_told_as_the_engines(bench):
+    slices = slices_that_fill_the_card(bench, compute_kept_by="by-hami")
+    with shares_of(bench, a_card(simulated=False), wanted=True) as shares:
+        shares.note(slices, after(0.1), may_begin=True)
+        assert shares.who == frozenset()
+        assert [shares.kept(each) for each in slices] == [ShareKept.BY_HAMI] * 2
+
+
+def test_of_slices_that_are_gone_nothing_is_kept(bench):
+    slices = slices_that_fill_the_card(bench)
+    with shares_of(bench, a_card()) as shares:
+        shares.note(slices, after(0.1), may_begin=True)
+        shares.note([], after(0.2), may_begin=True)
+        assert shares._kept == {}
+        slices[0].release(activity_record())
+        assert shares.kept(slices[0]) is None
+        assert shares.kept(slices[1]) is ShareKept.NOT_NEEDED

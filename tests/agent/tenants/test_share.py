@@ -12,9 +12,11 @@ from sublet_agent.tenants.share import TenantView, share_of
 from sublet_quota.names.ids import SliceId
 from sublet_quota.reasons.caps import CapUse
 from sublet_quota.reasons.obstacles import Obstacle, Unsuspendable
+from sublet_quota.reasons.share_kept import ShareKept
 from sublet_quota.reasons.standings import Standing
 from sublet_quota.reasons.waiting import WaitReason
 from sublet_quota.residency.snapshot import TransitionKind
+from sublet_quota.wire.kept import tell_share_kept
 from sublet_quota.wire.slice_warnings import cap_warning, tell_warnings
 from sublet_quota.wire.standing import tell_standing
 from sublet_quota.wire.tenant_socket import GateWaits
@@ -43,8 +45,9 @@ class Told:
         served.assign(slice_assignment(slice_id, GPU, 1000, holder=holder), START)
         return served
 
-    def share(self, wait=None):
-        return share_of(self.slices[0], self.gpu, self.slices, TenantView(START, wait, {}))
+    def share(self, wait=None, compute_kept=None):
+        view = TenantView(START, wait, {}, compute_kept)
+        return share_of(self.slices[0], self.gpu, self.slices, view)
 
 
 @pytest.fixture
@@ -113,3 +116,21 @@ def test_a_slice_that_cannot_be_suspended_is_told_why_and_what_to_do(told):
     told.process.mark_unsuspendable(Unsuspendable(Obstacle.NOT_SUPPORTED, "managed memory"))
     warnings = told.share().warnings
     assert warnings == tell_warnings(None, "managed memory", Obstacle.NOT_SUPPORTED)
+
+
+def test_how_it_stands_with_the_compute_share_is_told_in_words(told):
+    assert told.share(compute_kept=ShareKept.MOVING).compute_kept == tell_share_kept(
+        ShareKept.MOVING
+    )
+    assert told.share().compute_kept is None
+
+
+@pytest.mark.parametrize(
+    ("told_by_service", "by"),
+    [((), ("simulated", "watch")), (("hami",), ("simulated", "watch")), (None, None)],
+)
+def test_what_keeps_the_cap_is_told_by_engine_or_card(told, told_by_service, by):
+    assignment = slice_assignment("a", GPU, 1000, cap_kept_by=told_by_service)
+    told.slices[0].assign(assignment, START)
+    kept = told.share().cap_kept
+    assert (None if kept is None else kept.by) == by

@@ -27,6 +27,7 @@ from sublet_hub.ledger.tables import METADATA
 from sublet_quota.amounts.node_amounts import NodeAmount
 from sublet_quota.names.ids import GpuId, JobId, SliceId
 from sublet_quota.reasons.job_reasons import JobReason, JobReasonCode, job_clause
+from sublet_quota.reasons.share_kept import ShareKept
 from sublet_quota.residency.snapshot import Holder
 
 from tests.support.ledger_cases import BY_OWNER, GPU, NOW, a_job, a_slice
@@ -304,7 +305,7 @@ def test_of_slices_of_before_it_is_not_known_what_they_take_of_nodes(url: str) -
         )
         connection.execute(sa.insert(gpus), row_of_gpu(GPU))
         row = row_of_slice(a_slice("before"))
-        before = {name: value for name, value in row.items() if name not in columns}
+        before = {name: value for name, value in row.items() if name in slices.c}
         connection.execute(sa.insert(slices), before)
     database = Database(url)
     database.migrate()
@@ -323,4 +324,37 @@ def test_of_slices_of_before_it_is_not_known_what_they_take_of_nodes(url: str) -
             assert not {*columns, "takes_of_cap_milli"} & names
     database.migrate()
     assert {each.takes for each in Ledger(database).slices.values()} == {None}
+    database.close()
+
+
+def test_of_slices_of_before_it_is_not_known_what_keeps_their_caps(url: str) -> None:
+    kept = (("hami",), ShareKept.BY_HAMI), ((), None)
+    known = [
+        replace(a_slice(f"known{n}"), cap_kept_by=cap, compute_kept_by=compute)
+        for n, (cap, compute) in enumerate(kept)
+    ]
+    with migrating(url) as (config, connection):
+        command.upgrade(config, "0029")
+        old = sa.MetaData()
+        slices, gpus = (
+            sa.Table(name, old, autoload_with=connection) for name in ("slices", "gpus")
+        )
+        connection.execute(sa.insert(gpus), row_of_gpu(GPU))
+        row = row_of_slice(a_slice("before"))
+        before = {name: value for name, value in row.items() if name in slices.c}
+        connection.execute(sa.insert(slices), before)
+    database = Database(url)
+    database.migrate()
+    ledger = Ledger(database)
+    ledger.apply(Change(slices=tuple(known)), NOW)
+    slices = Ledger(database).slices.values()
+    told = {each.slice_id: (each.cap_kept_by, each.compute_kept_by) for each in slices}
+    assert told == {"before": (None, None), "known0": kept[0], "known1": kept[1]}
+    assert Ledger(database).slices == ledger.slices
+    with migrating(url) as (config, connection):
+        command.downgrade(config, "0029")
+        names = {column["name"] for column in sa.inspect(connection).get_columns("slices")}
+        assert not {"cap_kept_by", "compute_kept_by"} & names
+    database.migrate()
+    assert {each.cap_kept_by for each in Ledger(database).slices.values()} == {None}
     database.close()

@@ -13,10 +13,12 @@ from sublet_hub.web.views.slices import Viewer
 from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.reasons.caps import CapUse
 from sublet_quota.reasons.obstacles import Obstacle
+from sublet_quota.reasons.share_kept import ShareKept
 from sublet_quota.reasons.standings import Standing
 from sublet_quota.reasons.waiting import WaitReason
 from sublet_quota.wire.agent_link import MoveReport, SliceReport, WaitReport
 from sublet_quota.wire.event_kinds import EventKind
+from sublet_quota.wire.kept import tell_share_kept
 from sublet_quota.wire.slice_warnings import cap_warning, tell_warnings
 from sublet_quota.wire.standing import tell_standing
 
@@ -361,6 +363,60 @@ async def test_a_slice_within_its_new_cap_is_not_called_over_it(world: HubWorld)
         await told(world, agent, lease["slice_id"], memory_mib=held_mib, over_cap=True)
         _, share = await world.call("GET", "share", world.user("ada"))
         assert [each["code"] for each in share["slices"][0]["warnings"]] == codes
+
+
+@pytest.mark.parametrize("kept", [ShareKept.BY_TURNS, ShareKept.NOT_NEEDED, ShareKept.TOO_MANY])
+async def test_how_it_stands_with_the_compute_share_is_told_as_the_agent_says(
+    world: HubWorld, kept: ShareKept
+) -> None:
+    agent = await world.agent()
+    lease = await world.slice_for("ada")
+    _, share = await world.call("GET", "share", world.user("ada"))
+    assert share["slices"][0]["compute_kept"] is None
+    await told(world, agent, lease["slice_id"], compute_kept=kept)
+    _, share = await world.call("GET", "share", world.user("ada"))
+    assert share["slices"][0]["compute_kept"] == tell_share_kept(kept).model_dump()
+    _, gpus = await world.call("GET", "gpus", world.admin())
+    assert gpus[0]["slices"][0]["compute_kept"]["code"] == kept
+
+
+async def test_of_a_silent_agents_slice_no_share_is_said_to_be_kept(world: HubWorld) -> None:
+    agent = await world.agent()
+    lease = await world.slice_for("ada", cap_kept_by=[])
+    await told(world, agent, lease["slice_id"], compute_kept=ShareKept.BY_TURNS)
+    await agent.close()
+    await until(lambda: world.service.fleet.is_silent("node-a"), 60)
+    _, share = await world.call("GET", "share", world.user("ada"))
+    (slice_,) = share["slices"]
+    assert (slice_["silent"], slice_["compute_kept"]) == (True, None)
+    assert slice_["cap_kept"]["words"] == "the simulated card, the watch"
+
+
+@pytest.mark.parametrize(
+    ("asked", "by"),
+    [
+        ({"cap_kept_by": ["hami"], "compute_kept_by": "by-hami"}, ["hami"]),
+        ({"cap_kept_by": []}, ["framework", "watch"]),
+        ({}, None),
+    ],
+    ids=["an engine", "the card tells", "a spawner of before"],
+)
+async def test_what_keeps_the_cap_is_told_as_the_spawner_says_to_agent_and_owner(
+    tmp_path: Path, hub: FakeHub, asked: dict[str, Any], by: list[str] | None
+) -> None:
+    async with hub_world(tmp_path, hub) as world:
+        agent = await world.agent(gpus=(a_gpu(simulated=False),))
+        await world.slice_for("ada", **asked)
+        await agent.until(lambda: agent.assignments.slices)
+        (assigned,) = agent.assignments.slices
+        assert assigned.compute_kept_by == asked.get("compute_kept_by")
+        cap = asked.get("cap_kept_by")
+        assert assigned.cap_kept_by == (None if cap is None else tuple(cap))
+    async with hub_world(tmp_path, hub) as world:
+        # After a restart of the service, too.
+        _, share = await world.call("GET", "share", world.user("ada"))
+        cap_kept = share["slices"][0]["cap_kept"]
+        assert (None if cap_kept is None else cap_kept["by"]) == by
 
 
 async def test_what_was_suspended_counts_into_the_cap(world: HubWorld) -> None:

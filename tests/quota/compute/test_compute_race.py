@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sublet_quota.compute.policy import ShareKept
+from sublet_quota.reasons.share_kept import ShareKept
 
 from tests.support.compute_race import (
     BOUND_BY_PYTHON,

@@ -11,11 +11,12 @@ from sublet_quota.compute.policy import (
     FIRST_REST,
     ComputeDecision,
     PastCompute,
-    ShareKept,
     decide_turns,
+    judge_without_turns,
 )
 from sublet_quota.errors import SubletQuotaError
 from sublet_quota.names.ids import SliceId
+from sublet_quota.reasons.share_kept import ShareKept
 from sublet_quota.residency.snapshot import Rank
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -106,6 +107,50 @@ def test_who_gets_less_beside_one_that_cannot_be_paused_is_told() -> None:
         SliceId("a"): ShareKept.ALONE_PAUSABLE,
         SliceId("u"): ShareKept.NOT_PAUSABLE,
     }
+
+
+@pytest.mark.parametrize(
+    ("not_pausable", "kept"),
+    [
+        (NotPausable.CANNOT_BE_PAUSED, ShareKept.NOT_PAUSABLE),
+        (NotPausable.ON_SEVERAL_CARDS, ShareKept.ON_SEVERAL_CARDS),
+        (NotPausable.STANDS_STILL, ShareKept.NOT_NEEDED),
+        (NotPausable.KEPT_BY_ENGINE, ShareKept.NOT_NEEDED),
+    ],
+)
+def test_why_a_slice_takes_no_turns_is_why_its_share_cannot_be_kept(
+    not_pausable: NotPausable, kept: ShareKept
+) -> None:
+    alone = decide_turns(use(of("a", 750, 0.5), of("u", 250, 0.5, not_pausable)), PastCompute())
+    beside = turning(*UNEQUAL, of("u", 100, 0.1, not_pausable))
+    assert [each.kept[SliceId("u")] for each in (alone, beside)] == [kept, kept]
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        replace(use(*UNEQUAL, busy=0.5), moving=True),
+        use(of("a", 750, None), of("b", 250, None), busy=0.5),
+        replace(use(of("a", 750, 0.0), of("b", 250, 0.01)), moving=True),
+    ],
+    ids=["memory-moves", "not-told-of-each", "nobody-computes"],
+)
+def test_no_share_is_needed_on_a_card_with_time_to_spare_whatever_else_is(seen: CardUse) -> None:
+    for kept in (decide_turns(seen, PastCompute()).kept, judge_without_turns(seen)):
+        assert set(kept.values()) == {ShareKept.NOT_NEEDED}
+
+
+def test_without_turns_only_who_gets_less_is_told_that_its_share_is_not_kept() -> None:
+    kept = judge_without_turns(use(*UNEQUAL, of("c", 100, 0.0)))
+    assert kept == {
+        SliceId("a"): ShareKept.TURNS_OFF,
+        SliceId("b"): ShareKept.NOT_NEEDED,
+        SliceId("c"): ShareKept.NOT_NEEDED,
+    }
+
+
+def test_without_turns_and_figures_nothing_is_known() -> None:
+    assert set(judge_without_turns(use(*UNEQUAL, busy=None)).values()) == {ShareKept.NOT_TOLD}
 
 
 def test_turns_are_judged_only_by_what_was_measured_while_they_were_taken() -> None:

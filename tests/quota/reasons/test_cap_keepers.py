@@ -1,21 +1,45 @@
 """What keeps a cap, in words."""
 
 import pytest
-from sublet_quota.reasons.cap_keepers import CapKeeper, cap_keepers_told, cap_keepers_words
+from sublet_quota.reasons.cap_keepers import (
+    CapKeeper,
+    cap_keepers_meaning,
+    cap_keepers_of,
+    cap_keepers_words,
+)
+
+
+@pytest.mark.parametrize("words_of", [cap_keepers_words, cap_keepers_meaning])
+@pytest.mark.parametrize("keeper", CapKeeper)
+def test_everything_that_keeps_a_cap_has_words_of_its_own(keeper, words_of) -> None:
+    words = words_of([keeper])
+    assert words
+    assert words not in {words_of([each]) for each in CapKeeper if each is not keeper}
 
 
 @pytest.mark.parametrize("keeper", CapKeeper)
-def test_everything_that_keeps_a_cap_has_words_of_its_own(keeper: CapKeeper) -> None:
-    words = cap_keepers_words(keeper.value)
-    assert words
-    assert words not in {cap_keepers_words(each.value) for each in CapKeeper if each is not keeper}
+def test_what_keeps_a_cap_has_two_lines_of_the_panel_at_most(keeper: CapKeeper) -> None:
+    two_lines = 30
+    assert len(cap_keepers_words([keeper, CapKeeper.WATCH])) <= two_lines
 
 
 def test_several_are_told_in_their_order_and_what_is_not_known_is_left_out() -> None:
-    told = cap_keepers_told((CapKeeper.SIMULATED, CapKeeper.WATCH))
-    assert told == "simulated,watch"
-    assert cap_keepers_words(f"magic,{told}") == (
-        "the simulated card's client, each program by itself; "
+    keepers = cap_keepers_of(("magic", "framework", "watch"), simulated=False)
+    assert cap_keepers_words(keepers) == "PyTorch and JAX, the watch"
+    assert cap_keepers_meaning(keepers) == (
+        "PyTorch and JAX, each program by itself; "
         "the watch of the node's agent: who is over is warned and makes way first"
     )
-    assert cap_keepers_words("") == ""
+
+
+@pytest.mark.parametrize(
+    ("told", "simulated", "keepers"),
+    [
+        ((), False, (CapKeeper.FRAMEWORK, CapKeeper.WATCH)),
+        ((), True, (CapKeeper.SIMULATED, CapKeeper.WATCH)),
+        (("hami",), False, (CapKeeper.HAMI,)),
+        (("hami",), True, (CapKeeper.SIMULATED, CapKeeper.WATCH)),
+    ],
+)
+def test_the_card_tells_where_no_engine_does(told, simulated, keepers) -> None:
+    assert cap_keepers_of(told, simulated=simulated) == keepers

@@ -33,6 +33,7 @@ def slice_of(
         lot=job.lot,
         entitled=steps_of(placement.job.rank),
         fills_in_for=placement.fills_in_for,
+        cap_kept_by=(),
     )
 
 

@@ -15,6 +15,7 @@ from sublet_quota.wire.agent_link import GpuReport, SliceReport
 from sublet_quota.wire.api import EventInfo, GpuInfo, SliceInfo
 from sublet_quota.wire.closings import ClosingInfo
 from sublet_quota.wire.idle import IdleEnd, IdleSpared
+from sublet_quota.wire.kept import ToldShareKept, tell_cap_kept, tell_share_kept
 from sublet_quota.wire.share import LentPeriod
 from sublet_quota.wire.slice_warnings import ToldWarning, cap_warning, tell_warnings
 from sublet_quota.wire.standing import ToldStanding, tell_standing
@@ -74,14 +75,16 @@ class Views:
         """Return a slice with what its agent last said of it."""
         report = self._fleet.report_as_of_now(record.slice_id)
         waits_for = () if report is None or report.wait is None else report.wait.waits_for
-        came_at = self._over_time.came_at(record)
+        came_at, silent = self._over_time.came_at(record), self._fleet.is_silent(record.gpu.node)
         return SliceInfo(
             lease=lease_of(record),
             report=None if report is None else self._shown_report(report, viewer),
             standing=None if report is None else _standing(report),
             warnings=() if report is None else _warnings(report, record.memory_mib),
+            compute_kept=None if silent or report is None else _compute_kept(report),
+            cap_kept=tell_cap_kept(record.cap_kept_by, simulated=record.gpu.simulated),
             seen_at=self._fleet.seen_at(record.gpu.node),
-            silent=self._fleet.is_silent(record.gpu.node),
+            silent=silent,
             kept_until=record.kept_until,
             lent_to=() if report is None else self._names(report.lent_to, viewer),
             waits_for=self._names(waits_for, viewer),
@@ -245,6 +248,10 @@ def _standing(report: SliceReport) -> ToldStanding:
         wait=None if report.wait is None else report.wait.reason,
     )
     return tell_standing(standing_of(facts))
+
+
+def _compute_kept(report: SliceReport) -> ToldShareKept | None:
+    return None if report.compute_kept is None else tell_share_kept(report.compute_kept)
 
 
 def _warnings(report: SliceReport, cap_mib: int) -> tuple[ToldWarning, ...]:

@@ -130,6 +130,7 @@ class Attempts:
             created_at=stores.now(),
             pod=PodIdentity(pod.uid, self._settings.namespace, pod.name, facts.node),
             takes=self._settings.takes.with_cap(memory_mib),
+            cap_kept_by=(),
         )
 
     def _likeliest_card(

@@ -1,0 +1,131 @@
+"""How it stands with a slice's share of a card's compute: the codes, and the one table of words.
+
+A share is kept, or need not be kept now, or cannot be, for a reason. Panel, status bar, widget,
+``%sublet``, command line and API show these words. What an engine on Kubernetes keeps is said as
+the engine's.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+
+class Holds(StrEnum):
+    """Which of the three it is."""
+
+    KEPT = "kept"
+    NOT_NEEDED = "not-needed"
+    CANNOT = "cannot"
+
+
+class ShareKept(StrEnum):
+    """How it stands with a slice's share of the card's compute, and by what or why not."""
+
+    BY_TURNS = "by-turns"
+    BY_MIG = "by-mig"
+    BY_MPS = "by-mps"
+    BY_HAMI = "by-hami"
+    BY_VOLCANO = "by-volcano"
+    NOT_NEEDED = "not-needed"
+    """The slice has what is due to it, or does not compute, or the card has time to spare."""
+    NOT_PAUSABLE = "not-pausable"
+    """The slice cannot be paused, and runs beside the turns of others."""
+    ON_SEVERAL_CARDS = "on-several-cards"
+    """Pausing a process of the slice would keep it from its other card, too."""
+    WAITS_FOR_PROGRAM = "waits-for-program"
+    """The slice's program does not fill the card: it runs freely beside others."""
+    ALONE_PAUSABLE = "alone-pausable"
+    """Nobody else on the card can be made to take turns."""
+    TOO_MANY = "too-many"
+    """There are too many for a turn of each in one period."""
+    MOVING = "moving"
+    """Memory is being moved on the card, or the card is being tried, or is closed."""
+    NOT_TOLD = "not-told"
+    """The card does not tell who uses it how much."""
+    TURNS_OFF = "turns-off"
+    """No turns are taken on the card, which is full while the slice has less than its share."""
+    DRIVER_WAITS = "driver-waits"
+    """The card's driver keeps a switch from one turn to the next waiting."""
+
+
+_KEPT: Final[Mapping[ShareKept, tuple[str, str]]] = MappingProxyType(
+    {
+        ShareKept.BY_TURNS: (
+            "kept",
+            "The card is full: slices compute in turns there, each for as long as is due to it.",
+        ),
+        ShareKept.BY_MIG: (
+            "kept by the card (MIG)",
+            "The card itself keeps a part of its compute apart (MIG).",
+        ),
+        ShareKept.BY_MPS: (
+            "kept by MPS",
+            "The MPS server lets each program have no more than the share, each by itself.",
+        ),
+        ShareKept.BY_HAMI: (
+            "kept by HAMi",
+            "HAMi's library in the programs slows them down to the share.",
+        ),
+        ShareKept.BY_VOLCANO: (
+            "kept by Volcano's vGPU",
+            "Volcano's vGPU library in the programs slows them down to the share.",
+        ),
+    }
+)
+"""By what it is kept, and that explained in a sentence."""
+
+_NOT_NEEDED: Final = (
+    "not needed now",
+    (
+        "Nobody has to wait for it: the slice has what is due to it, or does not compute, or the "
+        "card has time to spare."
+    ),
+)
+
+_CANNOT: Final[Mapping[ShareKept, str]] = MappingProxyType(
+    {
+        ShareKept.NOT_PAUSABLE: "a program of it cannot be paused for the turns of others",
+        ShareKept.ON_SEVERAL_CARDS: "a program of it uses several cards, and takes no turns",
+        ShareKept.WAITS_FOR_PROGRAM: (
+            "its program did not use its turns in full; it runs freely beside the others"
+        ),
+        ShareKept.ALONE_PAUSABLE: "nothing else on the card can be paused for its turns",
+        ShareKept.TOO_MANY: "too many compute on the card at once for a turn of each",
+        ShareKept.MOVING: "memory is being moved on the card, or the card is being tried",
+        ShareKept.NOT_TOLD: "the card does not tell who uses how much of it",
+        ShareKept.TURNS_OFF: "this machine's agent is set to take no turns on this card",
+        ShareKept.DRIVER_WAITS: "the card's driver does not answer in time",
+    }
+)
+"""Why it cannot be kept: what follows "because"."""
+
+BY_ENGINES: Final = frozenset(_KEPT) - {ShareKept.BY_TURNS}
+"""What an engine keeps itself, and the node's agent leaves to it."""
+
+
+def holds_of(kept: ShareKept) -> Holds:
+    """Return whether a share is kept, not needed now, or cannot be kept."""
+    if kept in _KEPT:
+        return Holds.KEPT
+    return Holds.NOT_NEEDED if kept is ShareKept.NOT_NEEDED else Holds.CANNOT
+
+
+def share_kept_words(kept: ShareKept) -> str:
+    """Return how it stands, to be read after "compute share": in full, with the reason."""
+    if kept in _KEPT:
+        return _KEPT[kept][0]
+    return _NOT_NEEDED[0] if kept is ShareKept.NOT_NEEDED else _because(kept)
+
+
+def share_kept_meaning(kept: ShareKept) -> str:
+    """Return how it stands in a sentence."""
+    if kept in _KEPT:
+        return _KEPT[kept][1]
+    if kept is ShareKept.NOT_NEEDED:
+        return _NOT_NEEDED[1]
+    return f"The share {_because(kept)}."
+
+
+def _because(kept: ShareKept) -> str:
+    return f"cannot be kept, because {_CANNOT[kept]}"

@@ -1,0 +1,94 @@
+"""By what a slice's compute share and memory cap are kept, as agent and service tell it.
+
+Between parts go codes; people are told these together with their words.
+"""
+
+from collections.abc import Iterable
+from typing import Annotated, Final
+
+from pydantic import BeforeValidator, Field
+
+from sublet_quota.reasons.cap_keepers import (
+    CapKeeper,
+    cap_keepers_meaning,
+    cap_keepers_of,
+    cap_keepers_words,
+)
+from sublet_quota.reasons.share_kept import (
+    BY_ENGINES,
+    Holds,
+    ShareKept,
+    holds_of,
+    share_kept_meaning,
+    share_kept_words,
+)
+from sublet_quota.wire.schema import AnswerModel, Name, Words
+
+_MOST_KEEPERS: Final = 100
+
+
+def _known(told: object) -> object:
+    """Return a code; what only a newer part knows is not told."""
+    return None if isinstance(told, str) and told not in set(ShareKept) else told
+
+
+ToldCode = Annotated[ShareKept | None, BeforeValidator(_known)]
+"""How it stands with a share, by its code; ``None``: it is not told."""
+KeeperCodes = Annotated[tuple[Name, ...], Field(max_length=_MOST_KEEPERS)]
+"""Values of ``CapKeeper``; a newer part may tell others."""
+
+
+class ToldShareKept(AnswerModel):
+    """How it stands with a slice's share of its card's compute, in these very words."""
+
+    code: Name
+    """A value of ``ShareKept``; a newer part may tell others."""
+    holds: Holds | Name
+    """Whether the share is kept, not needed now, or cannot be kept."""
+    words: Words
+    """Which of these it is, by what or why not: to be read after "compute share"."""
+    meaning: Words
+    """The same in a sentence."""
+
+
+class ToldCapKept(AnswerModel):
+    """By what a slice's memory cap is kept, in these very words."""
+
+    by: KeeperCodes
+    words: Words
+    """What keeps it, in few words: to be read after "kept by"."""
+    meaning: Words
+    """What each of these does, to be read after "kept by"."""
+
+
+def tell_share_kept(kept: ShareKept) -> ToldShareKept:
+    """Return how it stands with a share, with its words."""
+    return ToldShareKept(
+        code=kept.value,
+        holds=holds_of(kept),
+        words=share_kept_words(kept),
+        meaning=share_kept_meaning(kept),
+    )
+
+
+def tell_cap_kept(told: Iterable[str] | None, *, simulated: bool) -> ToldCapKept | None:
+    """Return by what a slice's cap is kept; ``None``: it is not known.
+
+    ``told``: codes, as its spawner told; empty where the card tells.
+    """
+    if told is None:
+        return None
+    keepers: tuple[CapKeeper, ...] = cap_keepers_of(told, simulated=simulated)
+    return ToldCapKept(
+        by=tuple(each.value for each in keepers),
+        words=cap_keepers_words(keepers),
+        meaning=cap_keepers_meaning(keepers),
+    )
+
+
+def kept_by_engine(told: ShareKept | None, *, simulated: bool) -> ShareKept | None:
+    """Return what an engine keeps of the share, as the spawner told; ``None``: no engine does.
+
+    No engine keeps anything of a simulated card.
+    """
+    return told if told in BY_ENGINES and not simulated else None
