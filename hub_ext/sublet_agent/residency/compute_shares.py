@@ -32,6 +32,7 @@ class ComputeShares:
     ) -> None:
         self._gpu = gpu
         self._takes_turns = gpu.gpu.simulated if wanted is None else wanted
+        self._monotonic = tools.monotonic
         self._turns = ComputeTurns(tools.paused_processes, gpu.gpu.gpu_id, tools.monotonic)
         self._calls = calls
         self._past = PastCompute()
@@ -82,21 +83,32 @@ class ComputeShares:
     def _use(self, slices: Iterable[ServedSlice], now: datetime, *, may_begin: bool) -> CardUse:
         gpu, reading = self._gpu, self._gpu.reading
         busy = reading.utilisation_percent
+        had_s = self._had_s(now)
         moves = gpu.move is not None or gpu.canary is not None or gpu.fault is not None
         return CardUse(
             measured_from=_begin_of(reading.measured_until),
             now=now,
             busy=None if busy is None else busy / 100,
             slices=tuple(
-                self._computing(each, each.assignment, now)
+                self._computing(each, each.assignment, now, had_s.get(each.slice_id, 0.0))
                 for each in slices
                 if each.assignment is not None
             ),
             moving=moves or not may_begin,
         )
 
+    def _had_s(self, now: datetime) -> dict[SliceId, float]:
+        """Return for how long each certainly had its turn in the second that was measured last.
+
+        That ended at some time while the card was asked.
+        """
+        reading, monotonic_s = self._gpu.reading, self._monotonic()
+        ended = (now - reading.measured_until).total_seconds()
+        began = (now - max(reading.read_by, reading.measured_until)) + MEASURED_OVER
+        return self._turns.had_s(monotonic_s - began.total_seconds(), monotonic_s - ended)
+
     def _computing(
-        self, served: ServedSlice, assignment: SliceAssignment, now: datetime
+        self, served: ServedSlice, assignment: SliceAssignment, now: datetime, had_s: float
     ) -> ComputingSlice:
         told = [p.utilisation_percent for p in served.processes.on_gpu()]
         known = [percent for percent in told if percent is not None]
@@ -109,6 +121,7 @@ class ComputeShares:
             is_job=served.is_job,
             runs_a_cell=not served.is_job and served.activity_record.may_run_a_cell(now),
             not_pausable=self._why_not_pausable(served),
+            turns=had_s / MEASURED_OVER.total_seconds(),
         )
 
     def _why_not_pausable(self, served: ServedSlice) -> NotPausable | None:

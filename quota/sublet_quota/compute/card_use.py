@@ -36,6 +36,8 @@ class ComputingSlice:
     runs_a_cell: bool = False
     """Whether somebody waits for a cell of it that runs."""
     not_pausable: NotPausable | None = None
+    turns: float | None = None
+    """The part of the card's time in which it certainly had its turns; ``None``: as was decided."""
 
     def __post_init__(self) -> None:
         """Refuse what nobody can have measured."""

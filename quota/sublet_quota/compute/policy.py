@@ -4,7 +4,8 @@ All run freely, sliced by the driver, but where the card is full and somebody ge
 to them. Then those that fill it take turns, each in its own at full speed, which costs nothing and
 often gains. Who does not fill its own turns has to wait for its program, not for the card: turns
 would keep nobody's share there and waste half of the card. It runs freely beside the others, and is
-tried again after a rest that doubles. What cannot be paused runs freely, too.
+tried again after a rest that doubles. What cannot be paused runs freely, too. Who fills its turns is
+judged by those that it had: a busy machine may take them late, or none for a while.
 
 The past that a decision needs is a value that it returns; nothing else is remembered.
 """
@@ -30,6 +31,8 @@ WITHIN: Final = 0.05
 """How far from its due a part may be before that counts."""
 FILLS: Final = 0.96
 """Who uses so much of its own turns, but for a switch each, fills them."""
+TAKEN: Final = 0.8
+"""Turns were taken in so much of the time, or the parts that slices had say nothing of them."""
 SWITCH: Final = timedelta(milliseconds=1)
 """What of a turn may go by before its slice computes."""
 SURE_AFTER: Final = timedelta(seconds=1)
@@ -138,12 +141,14 @@ def _go_on(use: CardUse, past: PastCompute, taken: Round, period: timedelta) -> 
     parts, rests, filling = taken.parts, dict(past.rests), []
     short_since: dict[SliceId, datetime] = {}
     for each in staying:
-        granted = parts[each.slice_id] * for_turns - SWITCH / period
+        had = parts[each.slice_id] if each.turns is None else each.turns
+        granted = had * for_turns - SWITCH / period
         if _used(each) < COMPUTES and not each.runs_a_cell and not each.is_job:
             continue
         if _used(each) + _ROUNDED >= FILLS * granted:
             filling.append(each)
-            rests.pop(each.slice_id, None)
+            if had > 0:
+                rests.pop(each.slice_id, None)
             continue
         since = past.short_since.get(each.slice_id, use.now)
         if use.now - since >= SURE_AFTER:
@@ -168,7 +173,8 @@ def _correct(
     use: CardUse, past: PastCompute, slices: Sequence[ComputingSlice], period: timedelta
 ) -> ComputeDecision:
     """Make turns longer of who had less than is due, though it used all of them."""
-    if past.short_since:
+    told = [each.turns for each in slices if each.turns is not None]
+    if past.short_since or (told and sum(told) < TAKEN):
         return _decided(use, past)
     due, had = dues(slices), sum(_used(each) for each in slices)
     off = {
