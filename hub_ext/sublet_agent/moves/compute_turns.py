@@ -21,8 +21,10 @@ from sublet_agent.moves.pausing import PausedProcesses, PauseFailure, PauseReaso
 from sublet_agent.moves.turn_times import PastTurn, TurnTimes
 from sublet_agent.state_files.journal import Target
 
-LEASE: Final = timedelta(seconds=1.5)
-"""How long turns go on after they were decided last."""
+LEASE: Final = timedelta(seconds=5)
+"""How long turns go on after they were decided last: longer than a busy machine keeps decisions
+waiting. Meanwhile everybody has their turn.
+"""
 _TIMEOUT_MS: Final = 50
 """How long a process may take to come to rest for another's turn; until then both run."""
 _FAILURES: Final = 3

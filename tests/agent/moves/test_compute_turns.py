@@ -206,3 +206,26 @@ def test_a_new_agent_lets_a_job_run_that_was_paused_for_a_turn(bench, step):
     recover(bench.tools, bench.attribution, [served])
     assert bench.states() == {1: "running"}
     assert read_journal(bench.folder / "journal.jsonl") == ()
+
+
+def test_only_the_time_counts_in_which_all_others_stood_still(bench, turns):
+    one, two = bench.process("a", 1, 10), bench.process("b", 2, 10)
+    for pid in (1, 2):
+        # A first switch takes 20 ms, and a turn, which waits for real, nothing by this clock.
+        bench.device.before["pause", pid] = lambda: bench.clock.passes(0.02)
+    turns.take(taken_by(one, two))
+    until(lambda: bench.device.calls.count(("pause", 2)) > 4)
+    turns.stop()
+    assert bench.clock.monotonic() == pytest.approx(0.04)
+    assert set(turns.had_s(0.0, bench.clock.monotonic()).values()) == {0.0}
+
+
+def test_a_turn_beside_one_that_cannot_be_paused_is_no_turn(bench, turns):
+    one, two = bench.process("a", 1, 10), bench.process("b", 2, 10)
+    bench.device.fail("pause", 2, NotSupportedError("MPS"))
+    # Each of the first one's turns begins with a pause of the second, which does not work.
+    bench.device.before["unpause", 1] = lambda: bench.clock.passes(0.02)
+    turns.take(taken_by(one, two))
+    until(lambda: bench.device.calls.count(("unpause", 1)) > 2)
+    turns.stop()
+    assert one.slice_id not in turns.had_s(0.0, bench.clock.monotonic())

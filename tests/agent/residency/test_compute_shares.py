@@ -2,6 +2,7 @@
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from threading import Event
 
 import pytest
@@ -9,6 +10,7 @@ from sublet_agent.devices.interface import Gpu, GpuMemory
 from sublet_agent.residency.compute_shares import ComputeShares
 from sublet_agent.residency.served_gpu import CardReading, ServedGpu
 from sublet_agent.residency.served_slice import ServedSlice
+from sublet_quota.compute.policy import ShareKept
 from sublet_quota.names.ids import SliceId
 
 from tests.support.agent_cases import START, Bench
@@ -54,6 +56,24 @@ def test_turns_end_while_the_driver_does_not_come_back_from_a_switch(tmp_path):
         comes_back.set()
         asyncio.run(shares.stop())
     assert set(bench.states().values()) == {"running"}
+    bench.close()
+
+
+def test_who_had_no_turn_for_a_while_is_not_taken_for_one_that_left_it_unused(tmp_path):
+    bench, asked, comes_back = Bench(tmp_path), Event(), Event()
+    bench.device.before["pause", 2] = lambda: asked.set() or comes_back.wait()
+    slices, gpu = slices_that_fill_the_card(bench), simulated_card()
+    with ThreadPoolExecutor(1) as calls:
+        shares = ComputeShares(gpu, bench.tools, calls)
+        shares.note(slices, after(0.1), may_begin=True)
+        assert asked.wait(60)
+        for seconds in range(2, 8):
+            now = bench.clock.passes(1)
+            gpu.read(replace(gpu.reading, measured_until=now, read_by=now))
+            shares.note(slices, now, may_begin=True)
+            assert shares.kept(SliceId("a")) is ShareKept.BY_TURNS, seconds
+        comes_back.set()
+        asyncio.run(shares.stop())
     bench.close()
 
 

@@ -129,6 +129,47 @@ def test_who_does_not_fill_its_turns_runs_freely_and_is_let_alone_for_a_while() 
     assert decide_turns(rested, decided.past).round is not None
 
 
+def had(slices: tuple[ComputingSlice, ...], *turns: float) -> tuple[ComputingSlice, ...]:
+    return tuple(replace(each, turns=part) for each, part in zip(slices, turns, strict=True))
+
+
+@pytest.mark.parametrize(
+    "turns",
+    [
+        pytest.param((0.45, 0.05), id="late"),
+        pytest.param((0.0, 0.0), id="none"),
+        pytest.param((0.5, 0.4), id="the-other-had-more"),
+    ],
+)
+def test_who_filled_the_turns_it_had_has_no_rest_though_it_was_to_have_more(
+    turns: tuple[float, float],
+) -> None:
+    past = turning(*UNEQUAL).past
+    for seconds in range(2, 9):
+        seen = use(*had(UNEQUAL, *turns), at=NOON + seconds * SECOND)
+        decided = decide_turns(seen, past)
+        assert decided.round is not None
+        assert not decided.past.rests
+        past = decided.past
+
+
+def test_who_leaves_the_turns_it_had_unused_is_let_alone_also_where_they_were_late() -> None:
+    past = turning(*UNEQUAL).past
+    short = had((of("a", 750, 0.3), of("b", 250, 0.1)), 0.5, 0.1)
+    past = decide_turns(use(*short, at=NOON + 2 * SECOND), past).past
+    decided = decide_turns(use(*short, at=NOON + 3 * SECOND), past)
+    assert decided.past.rests.keys() == {"a"}
+
+
+def test_no_turn_is_corrected_by_a_time_in_which_few_were_taken() -> None:
+    begun = turning(*UNEQUAL)
+    free = use(*had(UNEQUAL, 0.3, 0.1), at=NOON + 2 * SECOND)
+    assert decide_turns(free, begun.past).round == begun.round
+    taken = use(*had((of("a", 750, 0.7), of("b", 250, 0.3)), 0.7, 0.25), at=NOON + 2 * SECOND)
+    corrected = decide_turns(taken, begun.past).round
+    assert corrected.parts[SliceId("a")] > begun.round.parts[SliceId("a")]
+
+
 def test_one_short_second_does_not_count() -> None:
     past = turning(*UNEQUAL).past
     for tenths, used in ((20, 0.5), (25, 0.75), (30, 0.5), (35, 0.75)):
