@@ -121,6 +121,7 @@ class ComputeShares:
             is_job=served.is_job,
             runs_a_cell=not served.is_job and served.activity_record.may_run_a_cell(now),
             not_pausable=self._why_not_pausable(served),
+            most_milli=self._gpu.pool.max_compute_milli,
             turns=had_s / MEASURED_OVER.total_seconds(),
         )
 

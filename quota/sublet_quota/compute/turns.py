@@ -83,7 +83,13 @@ def fits_a_period(slices: int, period: timedelta) -> bool:
 def make_round(
     slices: Sequence[ComputingSlice], parts: Mapping[SliceId, Fraction], period: timedelta
 ) -> Round:
-    """Return the turns of these slices, in their order, by the part that each is to have."""
+    """Return the turns of these slices, in their order, by the part that each is to have.
+
+    Where these come to less than one, the rest is nobody's, if it is worth a switch.
+    """
+    idle = period * (1.0 - float(sum(parts.values())))
+    if idle < SHORTEST:
+        idle = timedelta(0)
     places = []
     for each in slices:
         lasts = period * float(parts[each.slice_id])
@@ -92,5 +98,5 @@ def make_round(
             every *= 2
         places.append(Place(each.slice_id, max(SHORTEST, lasts * every), every))
     longest = sum((place.lasts for place in places), timedelta(0))
-    scale = min(1.0, period / longest)
-    return Round(tuple(Place(p.slice_id, p.lasts * scale, p.every) for p in places))
+    scale = min(1.0, (period - idle) / longest)
+    return Round(tuple(Place(p.slice_id, p.lasts * scale, p.every) for p in places), idle)
