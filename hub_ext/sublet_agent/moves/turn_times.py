@@ -52,12 +52,15 @@ class TurnTimes:
     def note(self, past: PastTurn, meant_s: float, taken: Round) -> None:
         """Note a turn that was taken, which was to last so long."""
         more_s = past.ended_s - past.began_s - meant_s
-        parts: dict[SliceId | None, float] = {**taken.parts, None: taken.idle_part}
+        parts: dict[SliceId | None, float] = dict(taken.parts.items())
+        parts[None] = taken.idle_part
         with self._lock:
             self._past.append(past)
             while self._past[0].ended_s < past.ended_s - _KEPT_S:
                 self._past.popleft()
-            owed_s = {who: self._owed_s.get(who, 0.0) + part * more_s for who, part in parts.items()}
+            owed_s = {
+                who: self._owed_s.get(who, 0.0) + part * more_s for who, part in parts.items()
+            }
             owed_s[past.slice_id] = owed_s.get(past.slice_id, 0.0) - more_s
             self._owed_s = {
                 who: max(-_OWED_AT_MOST_S, min(_OWED_AT_MOST_S, each))

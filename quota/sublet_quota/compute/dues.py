@@ -17,8 +17,9 @@ from sublet_quota.residency.snapshot import Rank
 
 
 def dues(slices: Sequence[ComputingSlice]) -> dict[SliceId, Fraction]:
-    """Return the part of the card's time that is due to each; they come to one in all, or to less
-    where all are at their caps.
+    """Return the part of the card's time that is due to each.
+
+    These come to one in all, or to less where all are at their caps.
     """
     due: dict[SliceId, Fraction] = {}
     left = Fraction(1)
@@ -35,9 +36,7 @@ def dues(slices: Sequence[ComputingSlice]) -> dict[SliceId, Fraction]:
         capped = [s for s in sharing if due[s.slice_id] + parts[s.slice_id] > s.cap]
         if not capped:
             capped = sharing
-        more = {
-            s.slice_id: min(parts[s.slice_id], s.cap - due[s.slice_id]) for s in capped
-        }
+        more = {s.slice_id: min(parts[s.slice_id], s.cap - due[s.slice_id]) for s in capped}
         for slice_id, part in more.items():
             due[slice_id] += part
         left -= sum(more.values())

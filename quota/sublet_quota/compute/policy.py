@@ -4,12 +4,12 @@ All run freely, sliced by the driver, but where the card is full and somebody ge
 to them. Then those that fill it take turns, each in its own at full speed, which costs nothing and
 often gains. Who does not fill its own turns has to wait for its program, not for the card: turns
 would keep nobody's share there and waste half of the card. It runs freely beside the others, and is
-tried again after a rest that doubles. What cannot be paused runs freely, too. Who fills its turns is
-judged by those that it had: a busy machine may take them late, or none for a while.
+tried again after a rest that doubles. What cannot be paused runs freely, too. Who fills its turns
+is judged by those that it had: a busy machine may take them late, or none for a while.
 
-Who may not have all of a card, and has more, takes turns too, with nobody: alone, or with others that
-are capped alike. Such turns are as long as it takes to have what is allowed, by a program that fills
-them or not; where it has no more than that though it runs all the time, it runs freely.
+Who may not have all of a card, and has more, takes turns too, with nobody: alone, or with others
+that are capped alike. Such turns are as long as it takes to have what is allowed, by a program that
+fills them or not; where it has no more than that though it runs all the time, it runs freely.
 
 The past that a decision needs is a value that it returns; nothing else is remembered.
 """
@@ -192,9 +192,7 @@ def _keep_caps(
     if use.busy is not None and use.busy >= FULL and _who_gets_less(candidates):
         return _take(use, replace(past, corrections={}), candidates, period)
     capped = [
-        each
-        for each in staying
-        if _used(each) >= COMPUTES or each.runs_a_cell or each.is_job
+        each for each in staying if _used(each) >= COMPUTES or each.runs_a_cell or each.is_job
     ]
     capped += [e for e in use if e.slice_id not in taken.who and _is_beyond_its_cap(e)]
     corrections = dict(past.corrections)

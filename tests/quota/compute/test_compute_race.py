@@ -133,9 +133,7 @@ def test_a_slice_has_its_share_though_the_cap_is_below_it() -> None:
 def test_nobody_has_more_in_company_than_alone_and_shares_are_kept(
     several: list[tuple[int, int]], expected: list[float]
 ) -> None:
-    race = ComputeRace(
-        [Racer(LARGE_PRODUCTS, share, most_milli=most) for share, most in several]
-    )
+    race = ComputeRace([Racer(LARGE_PRODUCTS, share, most_milli=most) for share, most in several])
     race.run(2 * SETTLED_S)
     done = race.run(SETTLED_S)
     for each, part in zip(done, expected, strict=True):
