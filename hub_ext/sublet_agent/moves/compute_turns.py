@@ -121,9 +121,10 @@ class ComputeTurns:
             self._thread.join(within_s)
         self._let_run()
 
-    def had_s(self, since_s: float, until_s: float) -> dict[SliceId, float]:
-        """Return for how long each slice had the card alone between two times, in seconds."""
-        return self._times.had_s(since_s, until_s)
+    @property
+    def times(self) -> TurnTimes:
+        """How long the turns of the last seconds were."""
+        return self._times
 
     def cannot_be_paused(self, slice_id: SliceId) -> bool:
         """Whether pausing a slice did not work, and is not tried for now."""

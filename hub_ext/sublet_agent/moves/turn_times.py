@@ -67,6 +67,14 @@ class TurnTimes:
                 for who, each in owed_s.items()
             }
 
+    def taken_s(self, since_s: float, until_s: float) -> float:
+        """Return for how long turns were taken between two times, switches included, in seconds."""
+        with self._lock:
+            inside = (
+                min(past.ended_s, until_s) - max(past.began_s, since_s) for past in self._past
+            )
+            return sum(each for each in inside if each > 0)
+
     def had_s(self, since_s: float, until_s: float) -> dict[SliceId, float]:
         """Return for how long each slice had the card alone between two times, in seconds."""
         had: dict[SliceId, float] = {}

@@ -83,7 +83,9 @@ class ComputeShares:
     def _use(self, slices: Iterable[ServedSlice], now: datetime, *, may_begin: bool) -> CardUse:
         gpu, reading = self._gpu, self._gpu.reading
         busy = reading.utilisation_percent
-        had_s = self._had_s(now)
+        since_s, until_s = self._surely_measured_s(now)
+        had_s = self._turns.times.had_s(since_s, until_s)
+        taken_s = self._turns.times.taken_s(since_s, until_s)
         moves = gpu.move is not None or gpu.canary is not None or gpu.fault is not None
         return CardUse(
             measured_from=_begin_of(reading.measured_until),
@@ -95,17 +97,18 @@ class ComputeShares:
                 if each.assignment is not None
             ),
             moving=moves or not may_begin,
+            turned=taken_s / (until_s - since_s) if until_s > since_s else 0.0,
         )
 
-    def _had_s(self, now: datetime) -> dict[SliceId, float]:
-        """Return for how long each certainly had its turn in the second that was measured last.
+    def _surely_measured_s(self, now: datetime) -> tuple[float, float]:
+        """Return from when to when the card was certainly measured last, by the monotonic clock.
 
-        That ended at some time while the card was asked.
+        The second that is told of ended at some time while the card was asked.
         """
         reading, monotonic_s = self._gpu.reading, self._monotonic()
-        ended = (now - reading.measured_until).total_seconds()
-        began = (now - max(reading.read_by, reading.measured_until)) + MEASURED_OVER
-        return self._turns.had_s(monotonic_s - began.total_seconds(), monotonic_s - ended)
+        ended = now - reading.measured_until
+        began = now - max(reading.read_by, reading.measured_until) + MEASURED_OVER
+        return monotonic_s - began.total_seconds(), monotonic_s - ended.total_seconds()
 
     def _computing(
         self, served: ServedSlice, assignment: SliceAssignment, now: datetime, had_s: float

@@ -79,6 +79,8 @@ class CardUse:
     slices: tuple[ComputingSlice, ...]
     moving: bool = False
     """Whether memory is being moved on the card, or is about to: nobody takes turns then."""
+    turned: float | None = None
+    """The part of it in which turns were taken at all; ``None``: as was decided."""
 
     def __iter__(self) -> Iterator[ComputingSlice]:
         """Yield the slices."""

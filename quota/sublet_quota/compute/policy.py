@@ -197,8 +197,7 @@ def _keep_caps(
     capped += [e for e in use if e.slice_id not in taken.who and _is_beyond_its_cap(e)]
     corrections = dict(past.corrections)
     for each in staying:
-        part = taken.parts[each.slice_id]
-        if each.turns is None or each.turns >= TAKEN * part:
+        if _were_taken(use):
             before = corrections.get(each.slice_id, Fraction(1))
             off = Fraction(_used(each)) / each.cap - 1
             most = max(Fraction(1), 1 / each.cap)
@@ -211,8 +210,7 @@ def _correct(
     use: CardUse, past: PastCompute, slices: Sequence[ComputingSlice], period: timedelta
 ) -> ComputeDecision:
     """Make turns longer of who had less than is due, though it used all of them."""
-    told = [each.turns for each in slices if each.turns is not None]
-    if past.short_since or (told and sum(told) < TAKEN):
+    if past.short_since or not _were_taken(use):
         return _decided(use, past)
     due, had = dues(slices), sum(_used(each) for each in slices)
     off = {
@@ -288,6 +286,10 @@ def _all_run(
 
     past = replace(past, round=None, since=None, short_since={}, corrections={})
     return ComputeDecision(past, {each.slice_id: kept(each) for each in use})
+
+
+def _were_taken(use: CardUse) -> bool:
+    return use.turned is None or use.turned >= TAKEN
 
 
 def _used(each: ComputingSlice) -> float:

@@ -217,7 +217,7 @@ def test_only_the_time_counts_in_which_all_others_stood_still(bench, turns):
     until(lambda: bench.device.calls.count(("pause", 2)) > 4)
     turns.stop()
     assert bench.clock.monotonic() == pytest.approx(0.04)
-    assert set(turns.had_s(0.0, bench.clock.monotonic()).values()) == {0.0}
+    assert set(turns.times.had_s(0.0, bench.clock.monotonic()).values()) == {0.0}
 
 
 def test_a_turn_beside_one_that_cannot_be_paused_is_no_turn(bench, turns):
@@ -228,4 +228,4 @@ def test_a_turn_beside_one_that_cannot_be_paused_is_no_turn(bench, turns):
     turns.take(taken_by(one, two))
     until(lambda: bench.device.calls.count(("unpause", 1)) > 2)
     turns.stop()
-    assert one.slice_id not in turns.had_s(0.0, bench.clock.monotonic())
+    assert one.slice_id not in turns.times.had_s(0.0, bench.clock.monotonic())

@@ -64,3 +64,5 @@ def test_what_is_told_is_the_time_alone_between_two_times():
     take(times, UNEQUAL, (0.0 for _ in count()), periods=10)
     assert times.had_s(0.05, 0.15) == pytest.approx({A: 0.025 + 0.049, B: 0.024})
     assert times.had_s(2.0, 3.0) == {A: 0.0, B: 0.0}
+    assert times.taken_s(0.05, 0.15) == pytest.approx(0.1)
+    assert times.taken_s(0.9, 3.0) == pytest.approx(0.1)
