@@ -36,7 +36,6 @@ async def shares_are_kept(stage: Stage) -> None:
     ):
         use = UseOfTwo(stage, more, less)
         await stage.until(f"{more} to have more of the card than {less}", use.is_shared)
-        await use.begin()
         parts = await stage.until(f"{more} and {less} to compute for a while", use.parts)
     record.tell(
         f"of {MEASURED_MS / 1000:.0f} s of GPU time {more} had {parts[0]:.0%},"
@@ -71,29 +70,25 @@ class UseOfTwo:
         self._both = (first, second)
         self._from_ms: tuple[int, int] | None = None
 
-    async def begin(self) -> None:
-        """Count from now on."""
-        self._from_ms = await self._now_ms()
-
     async def is_shared(self) -> bool:
-        """Whether the first had clearly more in the last second or two."""
-        before = self._from_ms
-        had_ms = await self._since_ms()
-        if sum(had_ms) < _SEEN_OVER_MS:
-            if before is None:
-                await self.begin()
+        """Whether the first had clearly more in the last second or two; count from now on then."""
+        now_ms = await self._now_ms()
+        had_ms = self._since(now_ms)
+        if had_ms is not None and sum(had_ms) < _SEEN_OVER_MS:
             return False
-        await self.begin()
-        return had_ms[0] / sum(had_ms) >= _SEEN_FROM
+        self._from_ms = now_ms
+        return had_ms is not None and had_ms[0] / sum(had_ms) >= _SEEN_FROM
 
     async def parts(self) -> tuple[float] | None:
         """Return the first one's part, once both together have had enough to judge by."""
-        had_ms = await self._since_ms()
-        return None if sum(had_ms) < MEASURED_MS else (had_ms[0] / sum(had_ms),)
+        had_ms = self._since(await self._now_ms())
+        if had_ms is None or sum(had_ms) < MEASURED_MS:
+            return None
+        return (had_ms[0] / sum(had_ms),)
 
-    async def _since_ms(self) -> tuple[int, int]:
-        before, now = self._from_ms, await self._now_ms()
-        return (0, 0) if before is None else (now[0] - before[0], now[1] - before[1])
+    def _since(self, now_ms: tuple[int, int]) -> tuple[int, int] | None:
+        before = self._from_ms
+        return None if before is None else (now_ms[0] - before[0], now_ms[1] - before[1])
 
     async def _now_ms(self) -> tuple[int, int]:
         sample = await self._stage.gpu()

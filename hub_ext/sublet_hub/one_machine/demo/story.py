@@ -162,9 +162,7 @@ async def training_borrows(stage: Stage) -> None:
 
 
 @contextlib.asynccontextmanager
-async def computes_meanwhile(
-    stage: Stage, owner: str, call_s: float = 0.05
-) -> AsyncIterator[None]:
+async def computes_meanwhile(stage: Stage, owner: str, call_s: float = 0.05) -> AsyncIterator[None]:
     """Have an owner run one cell while the block lasts, and be at work before it.
 
     ``call_s``: how long the GPU computes for each of the cell's calls.
