@@ -3,7 +3,8 @@
 Programs as they were measured on a real card (large matrix products, many small kernels, a training
 loop that Python keeps waiting) share a simulated one on virtual time: each mix once sliced by the
 driver alone, and once with the policy of turns. Printed are each program's part of what was done
-beside its weight, all that was done, and the longest pause of a program whose cell runs.
+beside its weight, all that was done, and the longest pause of a program whose cell runs. Then what
+programs have that are alone, where a pool says how much that may be (``max_compute``).
 Run it: ``python tests/benchmarks/shares.py``.
 """
 
@@ -26,6 +27,8 @@ LONGEST_PAUSE_S = 0.1
 MEASURED_WITHIN = 0.001
 SETTLED_S = 10.0
 MEASURED_S = 30.0
+WITH_CORRECTIONS_S = 30.0
+CAPS_MILLI = (125, 250, 500)
 WITH_TRIALS_S = 175.0
 """The time from one trial of turns that cost to the next."""
 
@@ -96,6 +99,18 @@ def measure(mix: Mix) -> list[str]:
     return missed
 
 
+def measure_alone(name: str, program: Program, most_milli: int) -> list[str]:
+    """Print what a program has alone where it may have so much; return which goals it misses."""
+    race = ComputeRace([Racer(program, min(100, most_milli), most_milli=most_milli)])
+    race.run(WITH_CORRECTIONS_S)
+    [done] = race.run(MEASURED_S)
+    had, due = done / MEASURED_S, min(most_milli / 1000, program.part)
+    print(f"{name:<27}{most_milli / 10:>8.1f}{100 * had:>10.1f}{1000 * race.waited_s[0]:>10.1f}")
+    if abs(had / due - 1) > WITHIN:
+        return [f"{name} alone: {100 * had:.1f} % instead of {100 * due:.1f} %"]
+    return []
+
+
 def told(parts: Sequence[float]) -> str:
     """Return parts as hundredths, no more than four of them."""
     shown = " ".join(f"{100 * part:.1f}" for part in parts[:4])
@@ -110,6 +125,10 @@ def main() -> int:
         f"{'pause ms':>9}"
     )
     missed = [each for mix in MIXES for each in measure(mix)]
+    print(f"\n{'alone':<27}{'asked, %':>8}{'had, %':>10}{'pause ms':>10}")
+    for name, program in (("large products", LARGE), ("Python-bound (40 %)", PYTHON)):
+        for most_milli in CAPS_MILLI:
+            missed += measure_alone(name, program, most_milli)
     print(
         f"\nGoals: shares within {100 * WITHIN:g} % and no less done than by time slicing where "
         f"all fill the card;\nelse {100 * LOST_AT_MOST:g} % lost at most; no cell paused for more "

@@ -61,6 +61,7 @@ def test_the_whole_story_is_played_and_nothing_is_lost(tmp_path):
     assert "Called back: its room is due to lab." in told
     assert record["facts"]["waited_in_line"]["owner"] == "emil"
     assert "Your notebook is in line, at place 1" in told
+    assert record["facts"]["shares_kept"]["emil"] == pytest.approx(0.75, abs=0.05)
     assert "lost or wrong: nothing" in told
     assert (tmp_path / "out" / "timeline.svg").read_text().startswith("<?xml")
 

@@ -55,6 +55,7 @@ class Racer:
     is_job: bool = False
     runs_a_cell: bool = True
     pausable: bool = True
+    most_milli: int | None = None
 
 
 @dataclass
@@ -116,6 +117,7 @@ class ComputeRace:
                     rank=racer.rank,
                     is_job=racer.is_job,
                     runs_a_cell=racer.runs_a_cell and not racer.is_job,
+                    most_milli=racer.most_milli,
                     not_pausable=None if racer.pausable else NotPausable.CANNOT_BE_PAUSED,
                 )
                 for index, racer in enumerate(self.racers)
@@ -135,15 +137,16 @@ class ComputeRace:
         everybody = {_index(who) for who in taken.who}
         for turn in taken.period(self._period):
             ends = self.now_s + turn.lasts.total_seconds()
-            self._switch(everybody, _index(turn.slice_id))
+            runs = set() if turn.slice_id is None else {_index(turn.slice_id)}
+            self._switch(everybody, runs)
             self._pass(ends - self.now_s)
             self.turns_s += turn.lasts.total_seconds()
         self._period += 1
 
-    def _switch(self, everybody: set[int], runs: int) -> None:
-        self._release(everybody - {runs})
+    def _switch(self, everybody: set[int], runs: set[int]) -> None:
+        self._release(everybody - runs)
         replies = []
-        for index in sorted(everybody - {runs} - self.paused):
+        for index in sorted(everybody - runs - self.paused):
             assert self.racers[index].pausable, "what cannot be paused is left alone"
             replies.append(self.bench.lock(index + 1))
             self.paused.add(index)

@@ -66,6 +66,8 @@ class FakeDevice:
     simulated: bool = True
     cards: tuple[GpuId, ...] = (GPU,)
     health_events: list[HealthEvent] = field(default_factory=list)
+    leased: set[int] = field(default_factory=set)
+    """Who was paused last for a while only."""
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     def add(self, pid: int, memory_mib: int, **fields: object) -> FakeProcess:
@@ -141,7 +143,11 @@ class FakeDevice:
         process = self.processes_here.get(pid)
         return None if process is None else process.stays
 
-    def pause(self, pid: int, _timeout_ms: int) -> None:
+    def pause(self, pid: int, _timeout_ms: int, lease_s: float | None = None) -> None:
+        if lease_s is None:
+            self.leased.discard(pid)
+        else:
+            self.leased.add(pid)
         process = self._called("pause", pid, ProcessState.RUNNING)
         if process.endless:
             message = "its work does not drain"

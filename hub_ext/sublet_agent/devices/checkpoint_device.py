@@ -7,6 +7,7 @@ process that was moved, and error 304 both of one that is not there and of one t
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
@@ -59,6 +60,18 @@ class DriverCall(StrEnum):
     UNLOCK = "unlock"
 
 
+@dataclass(frozen=True, slots=True)
+class CallTerms:
+    """What a call of the checkpoint API is made with, beside its process."""
+
+    timeout_ms: int = 0
+    """For a lock: how long submitted work may take to drain."""
+    lease_s: float | None = None
+    """For a lock: after how long it is undone; ``None``: it stays."""
+    mapping: Mapping[GpuId, GpuId] = field(default_factory=dict)
+    """For a restore: to which cards; empty: where it was."""
+
+
 def permutation_of(gpu_ids: Sequence[GpuId], mapping: Mapping[GpuId, GpuId]) -> dict[GpuId, GpuId]:
     """Return where every card goes: as ``mapping`` says, and the others out of the way.
 
@@ -83,9 +96,7 @@ class DriverDevice(ABC):
         self._still: Final = still or StandingStill()
 
     @abstractmethod
-    def _operate(
-        self, call: DriverCall, pid: int, timeout_ms: int, mapping: Mapping[GpuId, GpuId]
-    ) -> None:
+    def _operate(self, call: DriverCall, pid: int, terms: CallTerms) -> None:
         """Make one call of the checkpoint API; raise the error of ``ERROR_OF_CODE``."""
 
     @abstractmethod
@@ -103,8 +114,8 @@ class DriverDevice(ABC):
         except (NoGpuContextError, NoSuchProcessError):
             return None
 
-    def pause(self, pid: int, timeout_ms: int) -> None:
-        """Let a process's submitted work drain, then block its calls.
+    def pause(self, pid: int, timeout_ms: int, lease_s: float | None = None) -> None:
+        """Let a process's submitted work drain, then block its calls, for a lease or for good.
 
         ``ValueError`` for a time-out below 1 ms, which would wait for ever.
         """
@@ -113,7 +124,7 @@ class DriverDevice(ABC):
             raise ValueError(message)
         try:
             with self._asking(pid):
-                self._operate(DriverCall.LOCK, pid, timeout_ms, {})
+                self._operate(DriverCall.LOCK, pid, CallTerms(timeout_ms, lease_s))
         except NotSupportedError:
             if self.state(pid) is not ProcessState.PAUSED:
                 raise
@@ -122,7 +133,7 @@ class DriverDevice(ABC):
         """Move a paused process's bytes to host memory."""
         try:
             with self._asking(pid):
-                self._operate(DriverCall.CHECKPOINT, pid, 0, {})
+                self._operate(DriverCall.CHECKPOINT, pid, CallTerms())
         except NotSupportedError:
             if self.state(pid) is not ProcessState.SUSPENDED:
                 raise
@@ -131,7 +142,7 @@ class DriverDevice(ABC):
         """Bring a suspended process's bytes back. Never to be called without room for them."""
         try:
             with self._asking(pid):
-                self._operate(DriverCall.RESTORE, pid, 0, gpu_mapping or {})
+                self._operate(DriverCall.RESTORE, pid, CallTerms(mapping=gpu_mapping or {}))
         except (OutOfGpuMemoryError, GpuGoneError, StandsStillError, NoAnswerError):
             raise
         except DeviceError as error:
@@ -144,7 +155,7 @@ class DriverDevice(ABC):
         """Let a paused process run on; nothing happens where it runs already."""
         try:
             with self._asking(pid):
-                self._operate(DriverCall.UNLOCK, pid, 0, {})
+                self._operate(DriverCall.UNLOCK, pid, CallTerms())
         except (StandsStillError, NoAnswerError):
             raise
         except DeviceError:

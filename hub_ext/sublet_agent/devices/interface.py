@@ -248,11 +248,13 @@ class Device(Protocol):
         """
         ...
 
-    def pause(self, pid: int, timeout_ms: int) -> None:
+    def pause(self, pid: int, timeout_ms: int, lease_s: float | None = None) -> None:
         """Let a process's submitted work drain, then block its CUDA calls.
 
-        ``timeout_ms`` is 1 or more. ``PauseTimeoutError``, ``NotSupportedError``,
-        ``NoGpuContextError``, ``NoSuchProcessError``.
+        ``lease_s``: after so long the process is let run again where something outlives this
+        program that can do so, unless anything else was asked for it by then; ``None``: never. A
+        pause of a paused process, whatever it raises, ends a lease. ``timeout_ms`` is 1 or more.
+        ``PauseTimeoutError``, ``NotSupportedError``, ``NoGpuContextError``, ``NoSuchProcessError``.
         """
         ...
 

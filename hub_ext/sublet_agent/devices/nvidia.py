@@ -18,7 +18,7 @@ from sublet_quota.reasons.staying import Staying, Stays
 
 from sublet_agent.cgroups.standing_still import StandingStill
 from sublet_agent.devices import beforehand, visible_cards
-from sublet_agent.devices.checkpoint_device import DriverCall, DriverDevice
+from sublet_agent.devices.checkpoint_device import CallTerms, DriverCall, DriverDevice
 from sublet_agent.devices.interface import (
     ComputeMode,
     DeviceError,
@@ -169,10 +169,8 @@ class NvidiaDevice(DriverDevice):
         with self._nvml.translated("NVML does not stop"):
             self._nvml.module.nvmlShutdown()
 
-    def _operate(
-        self, call: DriverCall, pid: int, timeout_ms: int, mapping: Mapping[GpuId, GpuId]
-    ) -> None:
-        self._checkpoint.operate(call, pid, timeout_ms, mapping)
+    def _operate(self, call: DriverCall, pid: int, terms: CallTerms) -> None:
+        self._checkpoint.operate(call, pid, terms)
 
     def _state_word(self, pid: int) -> str:
         return self._checkpoint.state_word(pid)

@@ -8,6 +8,7 @@ from sublet_quota.names.ids import GpuId
 
 from sublet_agent.devices.checkpoint_device import (
     ERROR_OF_CODE,
+    CallTerms,
     DriverCall,
     permutation_of,
 )
@@ -57,18 +58,17 @@ class NvidiaCheckpoint:
         self.init_code: Final = first.code
         """The ``CUresult`` of ``cuInit`` in the helper: 0 where it worked."""
 
-    def operate(
-        self, call: DriverCall, pid: int, timeout_ms: int, mapping: Mapping[GpuId, GpuId]
-    ) -> None:
+    def operate(self, call: DriverCall, pid: int, terms: CallTerms) -> None:
         """Make one call of the checkpoint API; raise the error of ``ERROR_OF_CODE``."""
         moves = call in {DriverCall.CHECKPOINT, DriverCall.RESTORE}
         request = DriverRequest(
             operation=_OPERATION[call],
             pid=pid,
             start_ticks=self._start_ticks(pid),
-            within_s=_MOVE_WITHIN_S if moves else _SHORT_WITHIN_S + timeout_ms / 1000,
-            timeout_ms=timeout_ms,
-            mapping=self._all_uuids(mapping) if mapping else {},
+            within_s=_MOVE_WITHIN_S if moves else _SHORT_WITHIN_S + terms.timeout_ms / 1000,
+            timeout_ms=terms.timeout_ms,
+            lease_s=terms.lease_s,
+            mapping=self._all_uuids(terms.mapping) if terms.mapping else {},
         )
         self._ask(request)
 

@@ -15,6 +15,7 @@ from sublet_agent.cgroups.standing_still import StandingStill
 from sublet_agent.devices import beforehand
 from sublet_agent.devices.checkpoint_device import (
     ERROR_OF_CODE,
+    CallTerms,
     DriverCall,
     DriverDevice,
     permutation_of,
@@ -177,12 +178,11 @@ class SimulatedDevice(DriverDevice):
         self._last_listed[gpu_id] = found
         return found
 
-    def _operate(
-        self, call: DriverCall, pid: int, timeout_ms: int, mapping: Mapping[GpuId, GpuId]
-    ) -> None:
-        gpu_ids = [GpuId(each["gpu_id"]) for each in self._ask("gpus")["gpus"]] if mapping else []
-        everywhere = permutation_of(gpu_ids, mapping)
-        self._ask(call.value, pid=pid, timeout_ms=timeout_ms, mapping=everywhere)
+    def _operate(self, call: DriverCall, pid: int, terms: CallTerms) -> None:
+        # No helper stands between: nobody undoes a lock when its lease is over.
+        gpus = self._ask("gpus")["gpus"] if terms.mapping else []
+        everywhere = permutation_of([GpuId(each["gpu_id"]) for each in gpus], terms.mapping)
+        self._ask(call.value, pid=pid, timeout_ms=terms.timeout_ms, mapping=everywhere)
 
     def _state_word(self, pid: int) -> str:
         return str(self._ask("state", pid=pid)["state"])

@@ -60,6 +60,10 @@ class DriverRequest(_Message):
     """How long to wait for the answer, the end of an earlier call for the same target included."""
     timeout_ms: int = Field(default=0, ge=0)
     """For a lock: how long submitted work may take to drain, 1 or more."""
+    lease_s: float | None = Field(default=None, gt=0)
+    """For a lock: it is undone after so long, unless something else was asked of the target by
+    then; ``None``: it stays. Who asked may be gone with everybody who would undo it.
+    """
     mapping: dict[str, str] = {}
     """For a restore: where each card's memory goes, by the UUIDs of all cards; empty: as it was."""
     until_s: float | None = None

@@ -4,7 +4,7 @@ A call whose time is over goes on in its worker; until it has ended, nothing els
 driver for that target, and who asks is told what is under way. What was not begun by then is not
 begun any more: the room for a restore, say, may be another's. A lock that comes after who asked has
 gone on without it is undone. One whose asker has ended is left: what that noted says what becomes
-of it, and when.
+of it, and when. But one that was asked for with a lease is undone when that is over, whoever lives.
 """
 
 import asyncio
@@ -67,11 +67,12 @@ class DriverService:
         self._folder, self._calls = folder, calls
         self._targets: dict[tuple[int, int], _Target] = {}
         self._tasks: set[asyncio.Task[DriverAnswer]] = set()
+        self._leases: dict[tuple[int, int], asyncio.Task[None]] = {}
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing is under way."""
-        return not self._targets
+        """Whether nothing is under way, nor to be undone later."""
+        return not (self._targets or self._leases)
 
     async def take_over(self) -> list[CallUnderWay]:
         """Keep to what the workers of a helper before this one still do; return what that is."""
@@ -122,6 +123,9 @@ class DriverService:
             if given_up.is_set() or request.is_over:
                 return NOT_BEGUN
             target.under_way, target.since = request.operation, time.monotonic()
+            if request.operation is not Operation.STATE:
+                # Also where it fails, as a lock of what is locked does: that is to stay then.
+                self._end_lease(request)
             answer = await self._calls.call(request, given_up)
             if answer.outcome is Outcome.WORKER_DIED:
                 (self._folder / f"{request.pid}-{request.start_ticks}").unlink(missing_ok=True)
@@ -133,7 +137,32 @@ class DriverService:
                 locked = request.operation is Operation.LOCK and answer.outcome is Outcome.DONE
                 if locked and not given_up.asker_left:
                     await self._undo_lock(request)
+                    return answer
+            if request.lease_s is not None and answer.outcome is Outcome.DONE:
+                self._begin_lease(request, request.lease_s)
             return answer
+
+    def _begin_lease(self, request: DriverRequest, lease_s: float) -> None:
+        task = asyncio.create_task(self._undo_after(request, lease_s))
+        self._leases[request.pid, request.start_ticks] = task
+        task.add_done_callback(self._lease_ended)
+
+    def _end_lease(self, request: DriverRequest) -> None:
+        lease = self._leases.pop((request.pid, request.start_ticks), None)
+        if lease is not None:
+            lease.cancel()
+
+    def _lease_ended(self, lease: asyncio.Task[None]) -> None:
+        self._leases = {key: each for key, each in self._leases.items() if each is not lease}
+
+    async def _undo_after(self, request: DriverRequest, lease_s: float) -> None:
+        """Undo a lock when its lease is over; cancelled where something else is asked before."""
+        await asyncio.sleep(lease_s)
+        async with self._turn(request.pid, request.start_ticks) as target:
+            # From here on it is in the target's turn: nothing else ends it any more.
+            target.under_way, target.since = Operation.UNLOCK, time.monotonic()
+            log.warning("nobody has let process %s run in time: it is unlocked", request.pid)
+            await self._undo_lock(request)
 
     async def _undo_lock(self, request: DriverRequest) -> None:
         unlock = DriverRequest(

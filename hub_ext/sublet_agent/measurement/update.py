@@ -124,6 +124,7 @@ class SampleUpdate:
             foreign=foreign,
             strays=frozenset(strays),
             measured_until=sample.began,
+            read_by=now,
             canary_mib=canary_mib,
         )
         effects.changed |= self._gpu.read(reading)

@@ -18,10 +18,13 @@ from sublet_quota.names.ids import GpuId, SliceId
 
 from sublet_agent.devices.interface import NotSupportedError
 from sublet_agent.moves.pausing import PausedProcesses, PauseFailure, PauseReason
+from sublet_agent.moves.turn_times import PastTurn, TurnTimes
 from sublet_agent.state_files.journal import Target
 
-LEASE: Final = timedelta(seconds=1.5)
-"""How long turns go on after they were decided last."""
+LEASE: Final = timedelta(seconds=5)
+"""How long turns go on after they were decided last: longer than a busy machine keeps decisions
+waiting. Meanwhile everybody has their turn.
+"""
 _TIMEOUT_MS: Final = 50
 """How long a process may take to come to rest for another's turn; until then both run."""
 _FAILURES: Final = 3
@@ -71,6 +74,7 @@ class ComputeTurns:
         self._ending = threading.Event()
         self._thread: threading.Thread | None = None
         self._unpausable = _Unpausable()
+        self._times = TurnTimes()
 
     @property
     def who(self) -> frozenset[SliceId]:
@@ -117,6 +121,11 @@ class ComputeTurns:
             self._thread.join(within_s)
         self._let_run()
 
+    @property
+    def times(self) -> TurnTimes:
+        """How long the turns of the last seconds were."""
+        return self._times
+
     def cannot_be_paused(self, slice_id: SliceId) -> bool:
         """Whether pausing a slice did not work, and is not tried for now."""
         with self._lock:
@@ -143,31 +152,38 @@ class ComputeTurns:
             return None if late or self._ending.is_set() else self._taken
 
     def _one_period(self, taken: TakenTurns, number: int) -> None:
-        ends_s = self._monotonic()
         for turn in taken.round.period(number):
-            self._switching_since_s = self._monotonic()
-            self._switch(taken, turn.slice_id)
+            began_s, lasts_s = self._monotonic(), self._times.lasts_s(turn)
+            self._switching_since_s = began_s
+            is_alone = self._switch(taken, turn.slice_id)
             self._switching_since_s = None
-            ends_s += turn.lasts.total_seconds()
-            if self._ending.wait(max(0.0, ends_s - self._monotonic())):
+            alone_from_s = self._monotonic()
+            is_over = self._ending.wait(max(0.0, began_s + lasts_s - alone_from_s))
+            alone = alone_from_s if is_alone else None
+            past = PastTurn(turn.slice_id, began_s, alone, self._monotonic())
+            self._times.note(past, turn.lasts.total_seconds(), taken.round)
+            if is_over:
                 return
 
-    def _switch(self, taken: TakenTurns, runs: SliceId) -> None:
-        waiting = {
+    def _switch(self, taken: TakenTurns, runs: SliceId | None) -> bool:
+        """Let one slice run and pause the others; return whether all of these stand still."""
+        others = {
             target
             for slice_id, targets in taken.targets.items()
-            if slice_id != runs and not self.cannot_be_paused(slice_id)
+            if slice_id != runs
             for target in targets
         }
+        waiting = {target for target in others if not self.cannot_be_paused(target.slice_id)}
         # By process: what one holds is another figure from sample to sample.
         wait, held = {target.identity for target in waiting}, self._held()
         self._paused.switch([t for t in held if t.identity not in wait])
         if self._ending.is_set():
-            return
+            return False
         stand = {target.identity for target in held}
         fresh = [target for target in waiting if target.identity not in stand]
         failures = self._paused.pause(fresh, PauseReason.TURN, _TIMEOUT_MS)
         self._note({target.slice_id for target in fresh}, failures)
+        return len(waiting) == len(others) and all(failure.gone for failure in failures)
 
     def _note(self, tried: set[SliceId], failures: list[PauseFailure]) -> None:
         failed = {f.target.slice_id: f for f in failures if not f.gone}

@@ -30,6 +30,10 @@ from sublet_agent.state_files.journal import Journal, Step, Target
 
 T = TypeVar("T")
 
+_TURN_LEASE_S: Final = 3.0
+"""For so long somebody is paused for a turn where nobody is left to let it run: longer than anybody
+waits for a turn.
+"""
 _STANDS_STILL: Final = frozenset({ProcessState.PAUSED, ProcessState.SUSPENDED})
 
 log = logging.getLogger(__name__)
@@ -181,20 +185,25 @@ class PausedProcesses:
         self, target: Target, pause_reason: PauseReason, timeout_ms: int
     ) -> PauseFailure | None:
         held = self._entry(target)
+        for_a_turn = pause_reason is PauseReason.TURN
         with held.lock:
-            if not held.reasons:
-                error = self._call_pause(target, timeout_ms)
+            # Who is paused for a turn alone is paused again: that was for a while only.
+            if not held.reasons or (not for_a_turn and held.reasons == {PauseReason.TURN}):
+                lease_s = _TURN_LEASE_S if for_a_turn else None
+                error = self._call_pause(target, timeout_ms, lease_s)
                 if error is not None:
                     return PauseFailure(target, error)
             held.reasons.add(pause_reason)
         return None
 
-    def _call_pause(self, target: Target, timeout_ms: int) -> DeviceError | None:
+    def _call_pause(
+        self, target: Target, timeout_ms: int, lease_s: float | None
+    ) -> DeviceError | None:
         pid = target.identity.pid
         if not self._table.is_alive(target.identity):
             return NoSuchProcessError(f"process {pid} has ended")
         try:
-            self._device.pause(pid, timeout_ms)
+            self._device.pause(pid, timeout_ms, lease_s)
         except (NoAnswerError, StandsStillError) as error:
             # Nobody would say more of its state, and it is not held.
             return error

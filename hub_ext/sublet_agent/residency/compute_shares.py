@@ -34,6 +34,7 @@ class ComputeShares:
     ) -> None:
         self._gpu = gpu
         self._takes_turns = gpu.gpu.simulated if wanted is None else wanted
+        self._monotonic = tools.monotonic
         self._turns = ComputeTurns(tools.paused_processes, gpu.gpu.gpu_id, tools.monotonic)
         self._calls = calls
         self._past = PastCompute()
@@ -97,21 +98,35 @@ class ComputeShares:
     def _use(self, slices: Iterable[ServedSlice], now: datetime, *, may_begin: bool) -> CardUse:
         gpu, reading = self._gpu, self._gpu.reading
         busy = reading.utilisation_percent
+        since_s, until_s = self._surely_measured_s(now)
+        had_s = self._turns.times.had_s(since_s, until_s)
+        taken_s = self._turns.times.taken_s(since_s, until_s)
         moves = gpu.move is not None or gpu.canary is not None or gpu.fault is not None
         return CardUse(
             measured_from=_begin_of(reading.measured_until),
             now=now,
             busy=None if busy is None else busy / 100,
             slices=tuple(
-                self._computing(each, each.assignment, now)
+                self._computing(each, each.assignment, now, had_s.get(each.slice_id, 0.0))
                 for each in slices
                 if each.assignment is not None
             ),
             moving=moves or not may_begin,
+            turned=taken_s / (until_s - since_s) if until_s > since_s else 0.0,
         )
 
+    def _surely_measured_s(self, now: datetime) -> tuple[float, float]:
+        """Return from when to when the card was certainly measured last, by the monotonic clock.
+
+        The second that is told of ended at some time while the card was asked.
+        """
+        reading, monotonic_s = self._gpu.reading, self._monotonic()
+        ended = now - reading.measured_until
+        began = now - max(reading.read_by, reading.measured_until) + MEASURED_OVER
+        return monotonic_s - began.total_seconds(), monotonic_s - ended.total_seconds()
+
     def _computing(
-        self, served: ServedSlice, assignment: SliceAssignment, now: datetime
+        self, served: ServedSlice, assignment: SliceAssignment, now: datetime, had_s: float
     ) -> ComputingSlice:
         told = [p.utilisation_percent for p in served.processes.on_gpu()]
         known = [percent for percent in told if percent is not None]
@@ -124,6 +139,8 @@ class ComputeShares:
             is_job=served.is_job,
             runs_a_cell=not served.is_job and served.activity_record.may_run_a_cell(now),
             not_pausable=self._why_not_pausable(served, assignment),
+            most_milli=self._gpu.pool.max_compute_milli,
+            turns=had_s / MEASURED_OVER.total_seconds(),
         )
 
     def _engine_of(self, assignment: SliceAssignment) -> ShareKept | None:

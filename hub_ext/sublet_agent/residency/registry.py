@@ -356,6 +356,7 @@ class SliceRegistry:
             lend_at_least=timedelta(seconds=assignment.lend_at_least_s),
             reserved_mib=assignment.reserved_mib,
             reserved_until=assignment.reserved_until,
+            max_compute_milli=assignment.max_compute_milli,
         )
         if residency.gpu.set_pool(pool, timedelta(seconds=assignment.idle_after_s)):
             residency.poke()

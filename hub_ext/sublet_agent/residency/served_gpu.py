@@ -74,6 +74,8 @@ class CardReading:
     """Slices of other cards whose processes were seen here (they are foreign here, too)."""
     measured_until: datetime = _NEVER
     """The time until which it is known who used the card."""
+    read_by: datetime = _NEVER
+    """The time by which all of it had been read."""
 
 
 _CANARIES_KNOWN: Final = 8

@@ -132,6 +132,7 @@ class Assigner:
             lend_at_least_s=pool.lend_at_least.total_seconds(),
             reserved_mib=reserved_mib,
             reserved_until=until,
+            max_compute_milli=pool.max_compute,
         )
         self._policies[gpu_id] = pool, policy
         return policy

@@ -158,7 +158,7 @@ class UseMeter:
             )
             for held in slices
         ]
-        parts_mj = split_energy(used_mj, round(card.idle_mw * gapless_s), uses)
+        parts_mj = split_energy(used_mj, round(card.idle_mw * gapless_s), uses).of_slices
         for held in slices:
             part_mj = parts_mj[held.record.slice_id]
             if part_mj:

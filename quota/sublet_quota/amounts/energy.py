@@ -1,11 +1,12 @@
 """The split of a GPU's energy, as its counter says, over its slices.
 
-Energy above idle goes by each slice's share of the time in which the GPU computed; idle energy by
-what each has reserved, suspended slices none of it. What is left (nobody computed, not all is
-reserved, fractions) is nobody's: the parts are never more than the counter says.
+Energy above idle goes by each slice's share of the time in which the GPU computed, so of slices
+that take turns to each as its turns were; idle energy by what each has reserved, suspended slices
+none of it. What is left (nobody computed, not all is reserved) is nobody's. With that the parts are
+what the counter says, to the last mJ.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -26,18 +27,38 @@ class SliceUse:
     suspended: bool
 
 
-def split_energy(total_mj: int, idle_mj: int, uses: Sequence[SliceUse]) -> Mapping[SliceId, int]:
-    """Return each slice's part of what the counter says, in mJ.
+@dataclass(frozen=True, slots=True)
+class EnergyParts:
+    """Whose a GPU's energy was, in mJ: all of it in all."""
+
+    of_slices: dict[SliceId, int]
+    nobodys: int
+
+
+def split_energy(total_mj: int, idle_mj: int, uses: Sequence[SliceUse]) -> EnergyParts:
+    """Return each slice's part of what the counter says, in mJ, and nobody's.
 
     ``idle_mj`` of it the GPU would have used in any case.
     """
-    idle = max(0, min(total_mj, idle_mj))
-    active = max(0, total_mj) - idle
-    busy_ms = sum(max(0, use.busy_ms) for use in uses)
-    reserved = {u.slice_id: 0 if u.suspended else max(0, u.reserved_milli) for u in uses}
-    whole = max(_WHOLE_GPU_MILLI, sum(reserved.values()))
-    return {
-        use.slice_id: (active * max(0, use.busy_ms) // busy_ms if busy_ms else 0)
-        + idle * reserved[use.slice_id] // whole
-        for use in uses
+    total = max(0, total_mj)
+    idle = max(0, min(total, idle_mj))
+    busy_ms = [max(0, use.busy_ms) for use in uses]
+    reserved = [0 if use.suspended else max(0, use.reserved_milli) for use in uses]
+    unreserved = max(0, _WHOLE_GPU_MILLI - sum(reserved))
+    active_parts = _divided(total - idle, busy_ms) if any(busy_ms) else [0] * len(uses)
+    *idle_parts, _ = _divided(idle, [*reserved, unreserved])
+    parts = {
+        use.slice_id: active + idle
+        for use, active, idle in zip(uses, active_parts, idle_parts, strict=True)
     }
+    return EnergyParts(parts, total - sum(parts.values()))
+
+
+def _divided(amount: int, weights: Sequence[int]) -> list[int]:
+    """Return an amount by weight, in whole parts that come to all of it; not all weigh nothing."""
+    whole = sum(weights)
+    parts = [amount * weight // whole for weight in weights]
+    short = sorted(range(len(weights)), key=lambda i: -(amount * weights[i] % whole))
+    for index in short[: amount - sum(parts)]:
+        parts[index] += 1
+    return parts

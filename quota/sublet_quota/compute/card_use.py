@@ -4,10 +4,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from fractions import Fraction
+from typing import Final
 
 from sublet_quota.errors import SubletQuotaError
 from sublet_quota.names.ids import SliceId
 from sublet_quota.residency.snapshot import Rank
+
+CARD_MILLI: Final = 1000
 
 
 class NotPausable(StrEnum):
@@ -38,6 +42,12 @@ class ComputingSlice:
     runs_a_cell: bool = False
     """Whether somebody waits for a cell of it that runs."""
     not_pausable: NotPausable | None = None
+    most_milli: int | None = None
+    """How much of the card it may have at most, in milli-GPU, also alone; no less than its share.
+    ``None``: all.
+    """
+    turns: float | None = None
+    """The part of the card's time in which it certainly had its turns; ``None``: as was decided."""
 
     def __post_init__(self) -> None:
         """Refuse what nobody can have measured."""
@@ -49,6 +59,13 @@ class ComputingSlice:
     def weight(self) -> int:
         """What the slice weighs beside others: one with no share at all hardly anything."""
         return max(1, self.share_milli)
+
+    @property
+    def cap(self) -> Fraction:
+        """The part of the card that it may have at most; 1: all."""
+        if self.most_milli is None:
+            return Fraction(1)
+        return min(Fraction(1), Fraction(max(self.most_milli, self.weight), CARD_MILLI))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +81,8 @@ class CardUse:
     slices: tuple[ComputingSlice, ...]
     moving: bool = False
     """Whether memory is being moved on the card, or is about to: nobody takes turns then."""
+    turned: float | None = None
+    """The part of it in which turns were taken at all; ``None``: as was decided."""
 
     def __iter__(self) -> Iterator[ComputingSlice]:
         """Yield the slices."""

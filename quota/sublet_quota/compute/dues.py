@@ -3,22 +3,24 @@
 Rank by rank, owners before jobs, each has the share that it is shown, as far as those before leave
 it; where the shares of one rank come to more than is left, they are divided by weight. What all of
 them leave belongs to nobody, and is divided by weight among all but those that are called back,
-which have what nobody of a lower rank wants: nothing, beside others that compute.
+which have what nobody of a lower rank wants: nothing, beside others that compute. Who may not have
+so much leaves it to the others; what none of them may have is nobody's.
 """
 
 from collections.abc import Sequence
 from fractions import Fraction
 from itertools import groupby
 
-from sublet_quota.compute.card_use import ComputingSlice
+from sublet_quota.compute.card_use import CARD_MILLI, ComputingSlice
 from sublet_quota.names.ids import SliceId
 from sublet_quota.residency.snapshot import Rank
 
-CARD_MILLI = 1000
-
 
 def dues(slices: Sequence[ComputingSlice]) -> dict[SliceId, Fraction]:
-    """Return the part of the card's time that is due to each; they come to one in all."""
+    """Return the part of the card's time that is due to each.
+
+    These come to one in all, or to less where all are at their caps.
+    """
     due: dict[SliceId, Fraction] = {}
     left = Fraction(1)
     for _, equals in groupby(sorted(slices, key=in_order), key=_rank):
@@ -29,8 +31,17 @@ def dues(slices: Sequence[ComputingSlice]) -> dict[SliceId, Fraction]:
         left -= given
     lowest = min((each.rank for each in slices), default=Rank.BORROWED)
     sharing = [s for s in slices if s.rank is not Rank.CALLED_BACK or s.rank is lowest]
-    for slice_id, more in _by_weight(left, sharing).items():
-        due[slice_id] += more
+    while sharing and left > 0:
+        parts = _by_weight(left, sharing)
+        capped = [s for s in sharing if due[s.slice_id] + parts[s.slice_id] > s.cap]
+        if not capped:
+            capped = sharing
+        more = {s.slice_id: min(parts[s.slice_id], s.cap - due[s.slice_id]) for s in capped}
+        for slice_id, part in more.items():
+            due[slice_id] += part
+        left -= sum(more.values())
+        done = more.keys()
+        sharing = [s for s in sharing if s.slice_id not in done]
     return due
 
 

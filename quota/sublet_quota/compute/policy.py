@@ -4,7 +4,12 @@ All run freely, sliced by the driver, but where the card is full and somebody ge
 to them. Then those that fill it take turns, each in its own at full speed, which costs nothing and
 often gains. Who does not fill its own turns has to wait for its program, not for the card: turns
 would keep nobody's share there and waste half of the card. It runs freely beside the others, and is
-tried again after a rest that doubles. What cannot be paused runs freely, too.
+tried again after a rest that doubles. What cannot be paused runs freely, too. Who fills its turns
+is judged by those that it had: a busy machine may take them late, or none for a while.
+
+Who may not have all of a card, and has more, takes turns too, with nobody: alone, or with others
+that are capped alike. Such turns are as long as it takes to have what is allowed, by a program that
+fills them or not; where it has no more than that though it runs all the time, it runs freely.
 
 The past that a decision needs is a value that it returns; nothing else is remembered.
 """
@@ -18,7 +23,7 @@ from typing import Final
 
 from sublet_quota.compute.card_use import CardUse, ComputingSlice, NotPausable
 from sublet_quota.compute.dues import dues, in_order
-from sublet_quota.compute.turns import Round, fits_a_period, make_round
+from sublet_quota.compute.turns import SHORTEST, Round, fits_a_period, make_round
 from sublet_quota.names.ids import SliceId
 from sublet_quota.reasons.share_kept import ShareKept
 
@@ -31,6 +36,8 @@ WITHIN: Final = 0.05
 """How far from its due a part may be before that counts."""
 FILLS: Final = 0.96
 """Who uses so much of its own turns, but for a switch each, fills them."""
+TAKEN: Final = 0.8
+"""Turns were taken in so much of the time, or the parts that slices had say nothing of them."""
 SWITCH: Final = timedelta(milliseconds=1)
 """What of a turn may go by before its slice computes."""
 SURE_AFTER: Final = timedelta(seconds=1)
@@ -120,13 +127,17 @@ def judge_without_turns(use: CardUse) -> Mapping[SliceId, ShareKept]:
 
 
 def _begin(use: CardUse, past: PastCompute, period: timedelta) -> ComputeDecision:
-    if use.busy is None or use.busy < FULL:
-        return _all_run(use, past, ShareKept.NOT_NEEDED)
+    if use.busy is None:
+        return _all_run(use, past, ShareKept.NOT_TOLD)
+    past = replace(past, corrections={})
     computing = [each for each in use if _used(each) >= COMPUTES]
     candidates = [each for each in computing if _may_take_turns(each, past, use.now)]
-    if not _who_gets_less(candidates):
-        return _all_run(use, past, ShareKept.NOT_NEEDED, _who_gets_less(computing))
-    return _take(use, replace(past, corrections={}), candidates, period)
+    if use.busy >= FULL and _who_gets_less(candidates):
+        return _take(use, past, candidates, period)
+    beyond = [each for each in use if _is_beyond_its_cap(each)]
+    if beyond:
+        return _take(use, past, beyond, period)
+    return _all_run(use, past, ShareKept.NOT_NEEDED, _who_gets_less(computing))
 
 
 def _go_on(use: CardUse, past: PastCompute, taken: Round, period: timedelta) -> ComputeDecision:
@@ -138,17 +149,21 @@ def _go_on(use: CardUse, past: PastCompute, taken: Round, period: timedelta) -> 
         if len(staying) == len(taken.places):
             return _decided(use, past)
         return _take(use, past, staying, period)
+    if taken.idle:
+        return _keep_caps(use, past, taken, staying, period)
     beside = sum(_used(each) for each in use if each.slice_id not in taken.who)
     for_turns = max(0.0, 1.0 - beside)
     parts, rests, filling = taken.parts, dict(past.rests), []
     short_since: dict[SliceId, datetime] = {}
     for each in staying:
-        granted = parts[each.slice_id] * for_turns - SWITCH / period
+        had = parts[each.slice_id] if each.turns is None else each.turns
+        granted = had * for_turns - SWITCH / period
         if _used(each) < COMPUTES and not each.runs_a_cell and not each.is_job:
             continue
         if _used(each) + _ROUNDED >= FILLS * granted:
             filling.append(each)
-            rests.pop(each.slice_id, None)
+            if had > 0:
+                rests.pop(each.slice_id, None)
             continue
         since = past.short_since.get(each.slice_id, use.now)
         if use.now - since >= SURE_AFTER:
@@ -169,11 +184,38 @@ def _go_on(use: CardUse, past: PastCompute, taken: Round, period: timedelta) -> 
     return _take(use, replace(past, corrections={}), [*filling, *joining], period)
 
 
+def _keep_caps(
+    use: CardUse,
+    past: PastCompute,
+    taken: Round,
+    staying: Sequence[ComputingSlice],
+    period: timedelta,
+) -> ComputeDecision:
+    """Judge turns of which a part is nobody's: those who take them have no more than they may."""
+    computing = [each for each in use if _used(each) >= COMPUTES]
+    candidates = [each for each in computing if _may_take_turns(each, past, use.now)]
+    if use.busy is not None and use.busy >= FULL and _who_gets_less(candidates):
+        return _take(use, replace(past, corrections={}), candidates, period)
+    capped = [
+        each for each in staying if _used(each) >= COMPUTES or each.runs_a_cell or each.is_job
+    ]
+    capped += [e for e in use if e.slice_id not in taken.who and _is_beyond_its_cap(e)]
+    corrections = dict(past.corrections)
+    for each in staying:
+        if _were_taken(use):
+            before = corrections.get(each.slice_id, Fraction(1))
+            off = Fraction(_used(each)) / each.cap - 1
+            most = max(Fraction(1), 1 / each.cap)
+            longer = before / (1 + off * _CORRECTED_BY)
+            corrections[each.slice_id] = _bounded(longer, most)
+    return _take(use, replace(past, corrections=corrections), capped, period)
+
+
 def _correct(
     use: CardUse, past: PastCompute, slices: Sequence[ComputingSlice], period: timedelta
 ) -> ComputeDecision:
     """Make turns longer of who had less than is due, though it used all of them."""
-    if past.short_since:
+    if past.short_since or not _were_taken(use):
         return _decided(use, past)
     due, had = dues(slices), sum(_used(each) for each in slices)
     off = {
@@ -194,15 +236,21 @@ def _correct(
 def _take(
     use: CardUse, past: PastCompute, slices: Sequence[ComputingSlice], period: timedelta
 ) -> ComputeDecision:
-    if len(slices) < 2:  # noqa: PLR2004 (turns are taken by two at least)
+    if not slices:
         return _all_run(use, past, ShareKept.NOT_NEEDED)
     if not fits_a_period(len(slices), period):
         return _all_run(use, past, ShareKept.TOO_MANY)
     ordered = sorted(slices, key=in_order)
     due = dues(ordered)
     weighed = {w: due[w] * past.corrections.get(w, Fraction(1)) for w in due}
-    total = sum(weighed.values())
-    taken = make_round(ordered, {w: part / total for w, part in weighed.items()}, period)
+    total, whole = sum(weighed.values()), sum(due.values())
+    if whole < 1:
+        # All are at their caps: what is left is nobody's. Alone, who needs all of it runs freely.
+        least = Fraction(SHORTEST / period) if len(ordered) > 1 else Fraction(0)
+        whole = min(1 - least, total)
+    taken = make_round(ordered, {w: part * whole / total for w, part in weighed.items()}, period)
+    if len(taken.places) < 2 and not taken.idle:  # noqa: PLR2004 (two, or one and nobody)
+        return _all_run(use, past, ShareKept.NOT_NEEDED)
     if taken != past.round:
         past = replace(past, round=taken, since=use.now, short_since={})
     return _decided(use, past)
@@ -214,7 +262,7 @@ def _decided(use: CardUse, past: PastCompute) -> ComputeDecision:
     def kept(each: ComputingSlice) -> ShareKept:
         if each.slice_id in who:
             return ShareKept.BY_TURNS
-        if _used(each) < COMPUTES:
+        if not _may_need_turns(each, use):
             return ShareKept.NOT_NEEDED
         if each.not_pausable is not None:
             return _LEFT_OUT[each.not_pausable]
@@ -254,6 +302,10 @@ def _may_need_turns(each: ComputingSlice, use: CardUse) -> bool:
     return is_full and (each.used is None or each.used >= COMPUTES)
 
 
+def _were_taken(use: CardUse) -> bool:
+    return use.turned is None or use.turned >= TAKEN
+
+
 def _used(each: ComputingSlice) -> float:
     return each.used or 0.0
 
@@ -273,12 +325,18 @@ def _who_gets_less(slices: Sequence[ComputingSlice]) -> frozenset[SliceId]:
     )
 
 
+def _is_beyond_its_cap(each: ComputingSlice) -> bool:
+    """Whether a slice that can be paused has more than it may."""
+    allowed = (1 + WITHIN) * float(each.cap) + _ROUNDED
+    return each.not_pausable is None and _used(each) > allowed
+
+
 def _longer_rest(before: Rest | None, now: datetime) -> Rest:
     lasts = FIRST_REST if before is None else min(LONGEST_REST, 2 * before.lasts)
     return Rest(now + lasts, lasts)
 
 
-def _bounded(correction: Fraction) -> Fraction:
+def _bounded(correction: Fraction, most: Fraction = _CORRECTED_AT_MOST) -> Fraction:
     """Return a correction within bounds, and with small numbers."""
-    bounded = min(_CORRECTED_AT_MOST, max(1 / _CORRECTED_AT_MOST, correction))
+    bounded = min(most, max(1 / _CORRECTED_AT_MOST, correction))
     return bounded.limit_denominator(1000)

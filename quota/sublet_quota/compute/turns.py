@@ -1,5 +1,7 @@
 """Turns of computing: in each period everybody has one, as long as what is due to them.
 
+Where these are not to have all of the card, the rest of each period is nobody's.
+
 A turn that would be shorter than a switch is worth comes in each second, fourth, eighth or
 sixteenth period only, and is longer then; but in every one where somebody waits for a cell. So a
 cell waits one period at most, and nobody longer than ``RAREST`` periods, also where turns change.
@@ -22,9 +24,9 @@ RAREST: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One slice computes, and all others that take turns are paused."""
+    """One slice computes, or none, and all others that take turns are paused."""
 
-    slice_id: SliceId
+    slice_id: SliceId | None
     lasts: timedelta
 
 
@@ -43,6 +45,8 @@ class Round:
     """Who takes turns, in their order. Whoever is not named runs at all times."""
 
     places: tuple[Place, ...]
+    idle: timedelta = timedelta(0)
+    """For how long in each period none of them runs."""
 
     @property
     def who(self) -> frozenset[SliceId]:
@@ -53,16 +57,22 @@ class Round:
     def parts(self) -> dict[SliceId, float]:
         """The part of the time that is each one's turn."""
         each = {place.slice_id: place.lasts / place.every for place in self.places}
-        total = sum(each.values(), timedelta(0))
+        total = sum(each.values(), self.idle)
         return {slice_id: part / total for slice_id, part in each.items()}
+
+    @property
+    def idle_part(self) -> float:
+        """The part of the time that is nobody's turn."""
+        return max(0.0, 1.0 - sum(self.parts.values())) if self.idle else 0.0
 
     def period(self, number: int) -> tuple[Turn, ...]:
         """Return the turns of one period, by its number from 0 on."""
-        return tuple(
+        turns = tuple(
             Turn(place.slice_id, place.lasts)
             for index, place in enumerate(self.places)
             if (number + index) % place.every == 0
         )
+        return (*turns, Turn(None, self.idle)) if self.idle else turns
 
 
 def fits_a_period(slices: int, period: timedelta) -> bool:
@@ -73,7 +83,13 @@ def fits_a_period(slices: int, period: timedelta) -> bool:
 def make_round(
     slices: Sequence[ComputingSlice], parts: Mapping[SliceId, Fraction], period: timedelta
 ) -> Round:
-    """Return the turns of these slices, in their order, by the part that each is to have."""
+    """Return the turns of these slices, in their order, by the part that each is to have.
+
+    Where these come to less than one, the rest is nobody's, if it is worth a switch.
+    """
+    idle = period * (1.0 - float(sum(parts.values())))
+    if idle < SHORTEST:
+        idle = timedelta(0)
     places = []
     for each in slices:
         lasts = period * float(parts[each.slice_id])
@@ -82,5 +98,5 @@ def make_round(
             every *= 2
         places.append(Place(each.slice_id, max(SHORTEST, lasts * every), every))
     longest = sum((place.lasts for place in places), timedelta(0))
-    scale = min(1.0, period / longest)
-    return Round(tuple(Place(p.slice_id, p.lasts * scale, p.every) for p in places))
+    scale = min(1.0, (period - idle) / longest)
+    return Round(tuple(Place(p.slice_id, p.lasts * scale, p.every) for p in places), idle)

@@ -123,6 +123,11 @@ class Pool(Section):
         description="A slice that was suspended for a job stays away at least so long, unless its "
         "owner wants it back.",
     )
+    max_compute: ComputeShare | None = Field(
+        default=None,
+        description="The most of a GPU's compute that a slice or a job has here, also where it is "
+        "alone at work: 0.25, '250m' or '1/4'; its own share where that is more. Unsaid: all.",
+    )
     max_over_cap: TimeLimit | None = Field(
         default=None,
         description="A server or job that has more than its memory cap for so long is ended: its "

@@ -6,6 +6,7 @@ the engine's.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
@@ -49,83 +50,92 @@ class ShareKept(StrEnum):
     """The card's driver keeps a switch from one turn to the next waiting."""
 
 
-_KEPT: Final[Mapping[ShareKept, tuple[str, str]]] = MappingProxyType(
+@dataclass(frozen=True, slots=True)
+class _Words:
+    holds: Holds
+    words: str
+    """What follows "compute share"."""
+    meaning: str
+    """A sentence."""
+
+
+_HOLDS: Final[Mapping[Holds, str]] = MappingProxyType(
     {
-        ShareKept.BY_TURNS: (
-            "kept",
-            "The card is full: slices compute in turns there, each for as long as is due to it.",
-        ),
-        ShareKept.BY_MIG: (
-            "kept by the card (MIG)",
-            "The card itself keeps a part of its compute apart (MIG).",
-        ),
-        ShareKept.BY_MPS: (
-            "kept by MPS",
-            "The MPS server lets each program have no more than the share, each by itself.",
-        ),
-        ShareKept.BY_HAMI: (
-            "kept by HAMi",
-            "HAMi's library in the programs slows them down to the share.",
-        ),
-        ShareKept.BY_VOLCANO: (
-            "kept by Volcano's vGPU",
-            "Volcano's vGPU library in the programs slows them down to the share.",
-        ),
+        Holds.KEPT: "kept",
+        Holds.NOT_NEEDED: "not needed now",
+        Holds.CANNOT: "cannot be kept",
     }
 )
-"""By what it is kept, and that explained in a sentence."""
 
-_NOT_NEEDED: Final = (
-    "not needed now",
-    (
-        "Nobody has to wait for it: the slice has what is due to it, or does not compute, or the "
-        "card has time to spare."
-    ),
-)
 
-_CANNOT: Final[Mapping[ShareKept, str]] = MappingProxyType(
+def _kept(meaning: str, by: str = "") -> _Words:
+    return _Words(Holds.KEPT, _HOLDS[Holds.KEPT] + by, meaning)
+
+
+def _because(why: str) -> _Words:
+    words = f"{_HOLDS[Holds.CANNOT]}, because {why}"
+    return _Words(Holds.CANNOT, words, f"The share {words}.")
+
+
+_WORDS: Final[Mapping[ShareKept, _Words]] = MappingProxyType(
     {
-        ShareKept.NOT_PAUSABLE: "a program of it cannot be paused for the turns of others",
-        ShareKept.ON_SEVERAL_CARDS: "a program of it uses several cards, and takes no turns",
-        ShareKept.WAITS_FOR_PROGRAM: (
+        ShareKept.BY_TURNS: _kept(
+            "The card is full: slices compute in turns there, each for as long as is due to it."
+        ),
+        ShareKept.BY_MIG: _kept(
+            "The card itself keeps a part of its compute apart (MIG).", " by the card (MIG)"
+        ),
+        ShareKept.BY_MPS: _kept(
+            "The MPS server lets each program have no more than the share, each by itself.",
+            " by MPS",
+        ),
+        ShareKept.BY_HAMI: _kept(
+            "HAMi's library in the programs slows them down to the share.", " by HAMi"
+        ),
+        ShareKept.BY_VOLCANO: _kept(
+            "Volcano's vGPU library in the programs slows them down to the share.",
+            " by Volcano's vGPU",
+        ),
+        ShareKept.NOT_NEEDED: _Words(
+            Holds.NOT_NEEDED,
+            _HOLDS[Holds.NOT_NEEDED],
+            "Nobody has to wait for it: the slice has what is due to it, or does not compute, or the "
+            "card has time to spare.",
+        ),
+        ShareKept.NOT_PAUSABLE: _because(
+            "a program of it cannot be paused for the turns of others"
+        ),
+        ShareKept.ON_SEVERAL_CARDS: _because(
+            "a program of it uses several cards, and takes no turns"
+        ),
+        ShareKept.WAITS_FOR_PROGRAM: _because(
             "its program did not use its turns in full; it runs freely beside the others"
         ),
-        ShareKept.ALONE_PAUSABLE: "nothing else on the card can be paused for its turns",
-        ShareKept.TOO_MANY: "too many compute on the card at once for a turn of each",
-        ShareKept.MOVING: "memory is being moved on the card, or the card is being tried",
-        ShareKept.NOT_TOLD: "the card does not tell who uses how much of it",
-        ShareKept.TURNS_OFF: "this machine's agent is set to take no turns on this card",
-        ShareKept.DRIVER_WAITS: "the card's driver does not answer in time",
+        ShareKept.ALONE_PAUSABLE: _because("nothing else on the card can be paused for its turns"),
+        ShareKept.TOO_MANY: _because("too many compute on the card at once for a turn of each"),
+        ShareKept.MOVING: _because("memory is being moved on the card, or the card is being tried"),
+        ShareKept.NOT_TOLD: _because("the card does not tell who uses how much of it"),
+        ShareKept.TURNS_OFF: _because("this machine's agent is set to take no turns on this card"),
+        ShareKept.DRIVER_WAITS: _because("the card's driver does not answer in time"),
     }
 )
-"""Why it cannot be kept: what follows "because"."""
 
-BY_ENGINES: Final = frozenset(_KEPT) - {ShareKept.BY_TURNS}
+BY_ENGINES: Final = frozenset(
+    each for each in _WORDS if _WORDS[each].holds is Holds.KEPT and each is not ShareKept.BY_TURNS
+)
 """What an engine keeps itself, and the node's agent leaves to it."""
 
 
 def holds_of(kept: ShareKept) -> Holds:
     """Return whether a share is kept, not needed now, or cannot be kept."""
-    if kept in _KEPT:
-        return Holds.KEPT
-    return Holds.NOT_NEEDED if kept is ShareKept.NOT_NEEDED else Holds.CANNOT
+    return _WORDS[kept].holds
 
 
 def share_kept_words(kept: ShareKept) -> str:
     """Return how it stands, to be read after "compute share": in full, with the reason."""
-    if kept in _KEPT:
-        return _KEPT[kept][0]
-    return _NOT_NEEDED[0] if kept is ShareKept.NOT_NEEDED else _because(kept)
+    return _WORDS[kept].words
 
 
 def share_kept_meaning(kept: ShareKept) -> str:
     """Return how it stands in a sentence."""
-    if kept in _KEPT:
-        return _KEPT[kept][1]
-    if kept is ShareKept.NOT_NEEDED:
-        return _NOT_NEEDED[1]
-    return f"The share {_because(kept)}."
-
-
-def _because(kept: ShareKept) -> str:
-    return f"cannot be kept, because {_CANNOT[kept]}"
+    return _WORDS[kept].meaning

@@ -80,6 +80,8 @@ class PoolSettings:
     """How much is to be free for a reservation, the room of its own slices included."""
     reserved_until: datetime | None = None
     """Until when, by the hub's clock; ``None``: nothing is reserved."""
+    max_compute_milli: int | None = None
+    """How much of a card's compute a slice has at most, in milli-GPU; ``None``: all."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -321,6 +321,9 @@ class GpuAssignment(AnswerModel):
     before the reservation's first cell asks."""
     reserved_until: AwareDatetime | None = None
     """Until when, also where nothing more is heard; ``None``: nothing is reserved."""
+    max_compute_milli: int | None = Field(default=None, ge=1, le=1000)
+    """How much of the GPU's compute a slice has at most, also alone: its share where that is more.
+    ``None``: all. Agents of older versions know of no such limit."""
 
 
 class Welcome(AnswerModel):

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import time
 
 import pytest
 from sublet_agent.simulated.machine.operations import OperationKind
@@ -45,6 +46,22 @@ def test_those_that_fill_a_card_with_unequal_shares_take_turns(tmp_path):
         takes_turns(world, kernels)
         began = busy_ms(world)
         world.until(lambda: all(busy_ms(world)[k.pid] > began[k.pid] for k in kernels))
+
+
+def test_who_is_alone_has_no_more_than_the_pool_lets_a_slice_have(tmp_path):
+    with agent_world(tmp_path) as world:
+        world.serve(world.notebook("a", 20, compute_milli=125), max_compute_milli=250)
+        kernel = world.kernel("a")
+        kernel.enter()
+        kernel.tenant.begin("gpu.compute(100000)")
+
+        def share():
+            """Return the part of two seconds in which it computed."""
+            began_s, began = time.monotonic(), busy_ms(world).get(kernel.pid, 0)
+            world.until(lambda: time.monotonic() - began_s > 2)
+            return (busy_ms(world)[kernel.pid] - began) / (1000 * (time.monotonic() - began_s))
+
+        world.until(lambda: 0.22 <= share() <= 0.28)
 
 
 def test_without_turns_nobody_is_paused_and_each_computes_as_long(tmp_path):

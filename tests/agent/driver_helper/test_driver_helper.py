@@ -4,6 +4,7 @@ import contextlib
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 
 import psutil
@@ -196,3 +197,32 @@ def test_on_a_full_disk_who_is_locked_is_unlocked_and_nobody_is_locked(
     with pytest.raises(DeviceError, match="not begun: it cannot be noted down"):
         device.pause(other.pid, 1000)
     assert device.state(other.pid) is ProcessState.RUNNING
+
+
+def test_who_was_paused_for_a_while_is_let_run_though_all_who_would_do_that_are_gone(
+    stand_in: NvidiaStandIn, device: NvidiaDevice, helper: DriverHelper
+) -> None:
+    del helper
+    for_a_while, for_good = holding(stand_in), holding(stand_in)
+    asker = (
+        "import sys; from pathlib import Path;"
+        "from sublet_agent.devices.checkpoint_device import CallTerms, DriverCall;"
+        "from sublet_agent.devices.nvidia_checkpoint import NvidiaCheckpoint;"
+        "from sublet_agent.driver_helper.client import DriverHelper;"
+        "helper = DriverHelper(Path(sys.argv[1]), is_ours=False);"
+        "calls = NvidiaCheckpoint(helper, list);"
+        "pids = map(int, sys.argv[2:]);"
+        "[calls.operate(DriverCall.LOCK, pid, CallTerms(1000, 0.5)) for pid in pids]"
+    )
+    folder, pids = stand_in.folder / "driver-helper", (for_a_while.pid, for_good.pid)
+    subprocess.run([sys.executable, "-c", asker, str(folder), *map(str, pids)], check=True)
+    # The other was paused by a turn first, and then for owners, too.
+    with contextlib.suppress(DeviceError):
+        device.pause(for_good.pid, 1000)
+    deadline = time.monotonic() + LONG
+    while device.state(for_a_while.pid) is not ProcessState.RUNNING:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert device.state(for_good.pid) is ProcessState.PAUSED
+    assert for_a_while.run("b.sha256() == h") == "True"
+    device.unpause(for_good.pid)

@@ -210,3 +210,71 @@ async def test_what_is_left_of_a_dead_worker_keeps_nobody_waiting(helper: AskedH
     await helper.service.take_over()
     assert await helper.ask(Operation.STATE, 1) == DONE
     assert list(helper.folder.iterdir()) == []
+
+
+LEASE_S = 0.05
+
+
+async def until(helper: AskedHelper, operation: Operation) -> None:
+    """Wait until the last call that was begun is this one."""
+    async with asyncio.timeout(LONG):
+        while helper.calls.begun[-1][0] is not operation:  # noqa: ASYNC110 - a call tells nobody
+            await asyncio.sleep(0.005)
+
+
+async def lock(helper: AskedHelper, lease_s: float | None = LEASE_S) -> DriverAnswer:
+    request = a_request(Operation.LOCK, 1, LONG).model_copy(update={"lease_s": lease_s})
+    return await helper.service.answer(request)
+
+
+async def test_a_lock_is_undone_when_its_lease_is_over(helper: AskedHelper) -> None:
+    assert await lock(helper) == DONE
+    assert not helper.service.is_idle
+    await until(helper, Operation.UNLOCK)
+    assert helper.calls.begun == [(Operation.LOCK, 1), (Operation.UNLOCK, 1)]
+    async with asyncio.timeout(LONG):
+        while not helper.service.is_idle:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.005)
+
+
+async def test_a_lock_without_a_lease_stays_also_where_it_finds_the_process_locked_by_one(
+    helper: AskedHelper,
+) -> None:
+    await lock(helper)
+    end = helper.calls.hang(Operation.LOCK, 1)
+    again = asyncio.create_task(lock(helper, None))
+    # The lease is over while that is under way.
+    await asyncio.sleep(2 * LEASE_S)
+    end.set_result(DriverAnswer(outcome=Outcome.FAILED, code=401))
+    assert (await again).code == 401
+    assert helper.service.is_idle
+    assert (Operation.UNLOCK, 1) not in helper.calls.begun
+
+
+async def test_a_lease_is_anew_with_each_lock_and_ends_with_an_unlock(helper: AskedHelper) -> None:
+    for _ in range(3):
+        await lock(helper)
+        await helper.ask(Operation.UNLOCK, 1)
+    assert helper.service.is_idle
+    await lock(helper, LONG)
+    assert await helper.ask(Operation.STATE, 1) == DONE
+    assert not helper.service.is_idle
+    await helper.ask(Operation.UNLOCK, 1)
+    assert helper.service.is_idle
+
+
+async def test_a_lease_counts_for_an_asker_that_has_left_too(helper: AskedHelper) -> None:
+    end = helper.calls.hang(Operation.LOCK, 1)
+    locking = asyncio.create_task(lock(helper))
+    while not helper.calls.begun:  # noqa: ASYNC110 - one turn
+        await asyncio.sleep(0)
+    locking.cancel()
+    await asyncio.wait({locking})
+    end.set_result(DONE)
+    await until(helper, Operation.UNLOCK)
+
+
+async def test_a_lock_that_failed_has_no_lease(helper: AskedHelper) -> None:
+    helper.calls.hang(Operation.LOCK, 1).set_result(DriverAnswer(outcome=Outcome.FAILED, code=600))
+    await lock(helper)
+    assert helper.service.is_idle

@@ -206,3 +206,48 @@ def test_a_new_agent_lets_a_job_run_that_was_paused_for_a_turn(bench, step):
     recover(bench.tools, bench.attribution, [served])
     assert bench.states() == {1: "running"}
     assert read_journal(bench.folder / "journal.jsonl") == ()
+
+
+def test_only_the_time_counts_in_which_all_others_stood_still(bench, turns):
+    one, two = bench.process("a", 1, 10), bench.process("b", 2, 10)
+    for pid in (1, 2):
+        # A first switch takes 20 ms, and a turn, which waits for real, nothing by this clock.
+        bench.device.before["pause", pid] = lambda: bench.clock.passes(0.02)
+    turns.take(taken_by(one, two))
+    until(lambda: bench.device.calls.count(("pause", 2)) > 4)
+    turns.stop()
+    assert bench.clock.monotonic() == pytest.approx(0.04)
+    assert set(turns.times.had_s(0.0, bench.clock.monotonic()).values()) == {0.0}
+
+
+def test_a_turn_beside_one_that_cannot_be_paused_is_no_turn(bench, turns):
+    one, two = bench.process("a", 1, 10), bench.process("b", 2, 10)
+    bench.device.fail("pause", 2, NotSupportedError("MPS"))
+    # Each of the first one's turns begins with a pause of the second, which does not work.
+    bench.device.before["unpause", 1] = lambda: bench.clock.passes(0.02)
+    turns.take(taken_by(one, two))
+    until(lambda: bench.device.calls.count(("unpause", 1)) > 2)
+    turns.stop()
+    assert one.slice_id not in turns.times.had_s(0.0, bench.clock.monotonic())
+
+
+def test_who_is_paused_for_a_turn_is_so_for_a_while_only_and_for_good_for_anything_else(bench):
+    job = bench.process("j", 1, 10, Holder.JOB)
+    bench.paused_processes.pause([job], PauseReason.TURN, 1000)
+    assert bench.device.leased == {1}
+    bench.paused_processes.pause([job], PauseReason.POLICY, 1000)
+    assert bench.device.leased == set()
+    bench.paused_processes.release([job], PauseReason.TURN)
+    assert bench.states() == {1: "paused"}
+    bench.paused_processes.pause([job], PauseReason.TURN, 1000)
+    assert bench.device.leased == set()
+
+
+def test_who_was_let_run_as_nobody_was_left_is_paused_when_that_is_asked_for_again(bench):
+    one = bench.process("a", 1, 10)
+    bench.paused_processes.pause([one], PauseReason.TURN, 1000)
+    # The lease is over, whatever this agent believes.
+    bench.device.unpause(1)
+    bench.paused_processes.pause([one], PauseReason.MOVE, 1000)
+    assert bench.states() == {1: "paused"}
+    assert bench.paused_processes.of(one.identity) == {PauseReason.TURN, PauseReason.MOVE}

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from threading import Event
 
 import pytest
@@ -74,6 +75,25 @@ def test_turns_end_while_the_driver_does_not_come_back_from_a_switch(bench):
         assert [shares.kept(each) for each in slices] == [ShareKept.DRIVER_WAITS] * 2
         comes_back.set()
     assert set(bench.states().values()) == {"running"}
+
+
+def test_who_had_no_turn_for_a_while_is_not_taken_for_one_that_left_it_unused(bench):
+    asked, comes_back = Event(), Event()
+    bench.device.before["pause", 2] = lambda: asked.set() or comes_back.wait()
+    slices, gpu = slices_that_fill_the_card(bench), a_card()
+    with shares_of(bench, gpu) as shares:
+        shares.note(slices, after(0.1), may_begin=True)
+        assert asked.wait(60)
+        for seconds in range(2, 8):
+            now = bench.clock.passes(1)
+            gpu.read(replace(gpu.reading, measured_until=now, read_by=now))
+            shares.note(slices, now, may_begin=True)
+            assert shares.kept(slices[0]) is ShareKept.DRIVER_WAITS, seconds
+        comes_back.set()
+        wait_for(
+            lambda: shares.kept(slices[0]) is not ShareKept.DRIVER_WAITS, 60, "the driver"
+        )
+        assert shares.kept(slices[0]) is ShareKept.BY_TURNS
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from sublet_hub.one_machine.demo.__main__ import quota_of
 from sublet_hub.one_machine.demo.choice import CannotPlayError, card_among, choose, sizes_for
+from sublet_hub.one_machine.demo.sharing import LESS, MORE, PART
 from sublet_hub.one_machine.find_gpus import FoundGpu
 from sublet_hub.one_machine.paths import Places
 from sublet_hub.one_machine.plans import plans_of
@@ -76,5 +77,7 @@ def test_cards_of_several_types_and_the_documents_place_are_passed_on(tmp_path):
 def test_the_demos_quota_document_is_one(sizes):
     told = (quota_of(sizes), quota_of(sizes, guaranteed=True))
     before, after = map(read_quota_document, told)
-    assert set(before.sizes) == set(after.sizes) == {"large", "medium", "whole"}
+    assert set(before.sizes) == set(after.sizes) == {"large", "medium", "whole", MORE, LESS}
+    for size, part in ((MORE, PART), (LESS, 1 - PART)):
+        assert before.sizes[size].compute == 1000 * part
     assert [set(each.all_groups["lab"].guaranteed) for each in (before, after)] == [set(), {"GPU"}]

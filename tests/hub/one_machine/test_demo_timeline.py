@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from sublet_hub.one_machine.demo.timeline import stretches_of
+import pytest
+from sublet_hub.one_machine.demo.timeline import parts_of_time, stretches_of
 
 
 def sample(at_s: float, **states: str) -> dict[str, Any]:
@@ -41,3 +42,28 @@ def test_a_slice_that_is_not_there_for_a_while_has_no_stretch_then():
     assert drawn(
         sample(0, a="resident"), sample(1), sample(2, a="resident"), sample(3, a="resident")
     ) == [("a", "idle on the GPU", 0, 1), ("a", "idle on the GPU", 2, 3)]
+
+
+def used(at_s: float, **busy_ms: int) -> dict[str, Any]:
+    slices = [{"slice_id": name, "gpu_busy_ms": ms} for name, ms in busy_ms.items()]
+    return {"at_s": at_s, "slices": slices}
+
+
+def test_the_parts_of_time_show_who_had_how_much_of_the_last_two_seconds():
+    samples = [used(n / 4, a=750 * (n // 4), b=250 * (n // 4)) for n in range(41)]
+    times, (a, b) = parts_of_time(samples, ["a", "b"])
+    assert (times[0], times[-1]) == (2, 10)
+    assert a[::4] == [0.75] * 9
+    assert b[::4] == [0.25] * 9
+
+
+def test_who_comes_or_goes_has_no_part_before_and_none_after():
+    samples = [used(0, a=0), used(2, a=1000, c=500), used(4, c=1500)]
+    times, (a, c) = parts_of_time(samples, ["a", "c"])
+    assert times == [2, 4]
+    assert a == pytest.approx([0.5, 0])
+    assert c == pytest.approx([0.25, 0.5])
+
+
+def test_a_story_of_no_samples_has_no_parts():
+    assert parts_of_time([], ["a"]) == ([], [[]])

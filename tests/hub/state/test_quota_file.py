@@ -20,7 +20,7 @@ pytestmark = pytest.mark.asyncio
 GOOD = "sizes:\n  - {name: half, memory: 1/2, compute: 0.5}\n"
 OTHER = (
     "sizes:\n  - {name: third, memory: 1/3, compute: 0.3}\n"
-    "pools:\n  - {name: interactive, idle_after: 90s}\n"
+    "pools:\n  - {name: interactive, idle_after: 90s, max_compute: 1/4}\n"
 )
 BAD = "sizes:\n  - {name: half, memory: 1/2, compute: 9.5}\npolls: {}\n"
 
@@ -72,6 +72,7 @@ async def test_a_wrong_reload_leaves_the_old_one_in_force_and_says_why(
         assert (status, quota["errors"]) == (200, [])
         assert await _sizes(world) == ["third"]
         await agent.until(lambda: agent.assignments.gpus[0].idle_after_s == 90)
+        assert agent.assignments.gpus[0].max_compute_milli == 250
 
 
 async def test_a_changed_file_is_taken_up_by_itself_and_keeps_the_slices(

@@ -12,13 +12,14 @@ from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import Change, GpuRecord, SliceRecord
 from sublet_hub.state.fleet import NodeView
 from sublet_hub.usage.lending_periods import LentTimes
-from sublet_hub.usage.meter import UseMeter
+from sublet_hub.usage.meter import STRETCH_S, UseMeter
 from sublet_hub.usage.slice_history import MOST_POINTS, Histories
 from sublet_hub.usage.store import UseStore
 from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.names.ids import GpuId, JobId, NodeId, SliceId
 from sublet_quota.residency.snapshot import Holder
 
+from tests.support.compute_race import LARGE_PRODUCTS, SMALL_KERNELS, ComputeRace, Racer
 from tests.support.fake_agent import a_gpu, a_report
 from tests.support.ledger_records import a_slice_record
 from tests.support.migrated_ledger import migrated_ledger
@@ -107,6 +108,31 @@ def test_energy_is_split_and_adds_up_to_what_the_counter_says(desk: Desk) -> Non
     ada, ben = meter.week("ada").energy_wh, meter.week("ben").energy_wh
     assert ada == pytest.approx((250_000 + 250_000 + 1_000_000) / WATT_HOUR_MJ, abs=1e-3)
     assert ben == pytest.approx((250_000 + 250_000) / WATT_HOUR_MJ, abs=1e-3)
+
+
+def test_energy_follows_turns_of_computing_and_adds_up_to_the_last_mj(desk: Desk) -> None:
+    meter = UseMeter(desk.ledger, desk.store, desk.clock)
+    race = ComputeRace([Racer(LARGE_PRODUCTS, 750), Racer(SMALL_KERNELS, 250)])
+    idle_mj = 380_000
+
+    def report(energy_mj: int) -> None:
+        busy_ms = [int(tenant.process.usage.total_s * 1000) for tenant in race.tenants]
+        # A slice's counter of 0 would say that the driver counts no time.
+        used = [{"gpu_busy_ms": 1 + each} for each in busy_ms]
+        desk.report(meter, energy_mj=energy_mj, a=used[0], b=used[1])
+
+    # 76 W when nobody computes, of what both have reserved half each.
+    report(0)
+    report(idle_mj)
+    for _ in range(6):
+        race.run(STRETCH_S)
+        counter_mj = idle_mj + int(race.bench.monitor.energy_mj("SIM-0"))
+        report(counter_mj)
+    meter.store()
+    ada, ben = (desk.store.use_since(who, START).energy_mj for who in ("ada", "ben"))
+    assert ada + ben == counter_mj
+    of_all_that_is_idle = 7 * idle_mj / 2
+    assert (ada - of_all_that_is_idle) / (ben - of_all_that_is_idle) == pytest.approx(3, rel=0.1)
 
 
 def test_energy_is_not_made_up_where_a_card_has_no_counter(desk: Desk) -> None:

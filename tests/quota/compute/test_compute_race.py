@@ -1,5 +1,7 @@
 """The policy of turns on a simulated card: shares kept, nothing lost by it, nobody kept waiting."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -98,6 +100,64 @@ def test_who_is_due_nearly_nothing_is_not_starved() -> None:
     done = race.run(2 * SETTLED_S)
     assert done[1] > 0
     assert race.waited_s[1] <= 1.7
+
+
+@pytest.mark.parametrize("most_milli", [50, 125, 250, 500, 900])
+@pytest.mark.parametrize("program", [LARGE_PRODUCTS, SMALL_KERNELS, BOUND_BY_PYTHON])
+def test_who_is_alone_has_no_more_than_may_be_and_no_less_where_the_program_can(
+    program: Program, most_milli: int
+) -> None:
+    race = ComputeRace([Racer(program, 50, most_milli=most_milli)])
+    race.run(3 * SETTLED_S)
+    [done] = race.run(SETTLED_S)
+    expected = min(most_milli / 1000, program.part) * SETTLED_S
+    # What is told comes in hundredths of the card.
+    assert done == pytest.approx(expected, rel=0.06, abs=0.005 * SETTLED_S)
+    assert race.waited_s[0] <= 0.1
+
+
+def test_a_slice_has_its_share_though_the_cap_is_below_it() -> None:
+    race = ComputeRace([Racer(LARGE_PRODUCTS, 500, most_milli=125)])
+    race.run(SETTLED_S)
+    assert race.run(SETTLED_S) == [pytest.approx(0.5 * SETTLED_S, rel=0.05)]
+
+
+@pytest.mark.parametrize(
+    ("several", "expected"),
+    [
+        pytest.param([(100, 250), (100, 250)], [0.25, 0.25], id="nobodys-is-left"),
+        pytest.param([(750, 250), (250, 250)], [0.75, 0.25], id="shares-come-first"),
+        pytest.param([(600, 300), (100, 300), (50, 300)], [0.6, 0.267, 0.133], id="by-weight"),
+    ],
+)
+def test_nobody_has_more_in_company_than_alone_and_shares_are_kept(
+    several: list[tuple[int, int]], expected: list[float]
+) -> None:
+    race = ComputeRace([Racer(LARGE_PRODUCTS, share, most_milli=most) for share, most in several])
+    race.run(2 * SETTLED_S)
+    done = race.run(SETTLED_S)
+    for each, part in zip(done, expected, strict=True):
+        assert each == pytest.approx(part * SETTLED_S, rel=0.06)
+
+
+def test_who_has_less_than_the_cap_runs_freely_beside_one_that_is_capped() -> None:
+    race = ComputeRace(
+        [Racer(LARGE_PRODUCTS, 100, most_milli=500), Racer(BOUND_BY_PYTHON, 100, most_milli=500)]
+    )
+    race.run(3 * SETTLED_S)
+    race.waited_s[1] = 0.0
+    done = race.run(SETTLED_S)
+    assert done[0] == pytest.approx(0.5 * SETTLED_S, rel=0.06)
+    assert race.waited_s[1] == 0
+
+
+def test_a_cap_is_kept_while_others_come_and_go_and_no_longer_than_it_is_asked_for() -> None:
+    one = Racer(LARGE_PRODUCTS, 100, most_milli=250)
+    race = ComputeRace([one])
+    race.run(SETTLED_S)
+    race.racers = [replace(one, most_milli=None)]
+    race.run(2.0)
+    assert race.run(SETTLED_S) == [pytest.approx(SETTLED_S, rel=0.01)]
 
 
 @settings(max_examples=15, deadline=None)

@@ -1,5 +1,6 @@
 """What is due to slices that would all have the card: shares, rank by rank, and what is left."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -11,8 +12,8 @@ from sublet_quota.names.ids import SliceId
 from sublet_quota.residency.snapshot import Rank
 
 
-def of(name: str, share_milli: int, rank: Rank = Rank.BORROWED, *, job: bool = False):
-    return ComputingSlice(SliceId(name), share_milli, 0.5, rank, is_job=job)
+def of(name: str, share_milli: int, rank: Rank = Rank.BORROWED, *, job=False, most=None):
+    return ComputingSlice(SliceId(name), share_milli, 0.5, rank, is_job=job, most_milli=most)
 
 
 @pytest.mark.parametrize(
@@ -22,6 +23,16 @@ def of(name: str, share_milli: int, rank: Rank = Rank.BORROWED, *, job: bool = F
         pytest.param([of("a", 375), of("b", 125)], {"a": 750, "b": 250}, id="the-rest-by-weight"),
         pytest.param([of("a", 900), of("b", 600)], {"a": 600, "b": 400}, id="too-much-by-weight"),
         pytest.param([of("a", 10)], {"a": 1000}, id="alone"),
+        pytest.param([of("a", 10, most=250)], {"a": 250}, id="alone-at-the-cap"),
+        pytest.param([of("a", 500, most=250)], {"a": 500}, id="a-share-is-above-the-cap"),
+        pytest.param(
+            [of("a", 400, most=500), of("b", 200)], {"a": 500, "b": 500}, id="others-have-the-rest"
+        ),
+        pytest.param(
+            [of("a", 100, most=250), of("b", 100, most=250)],
+            {"a": 250, "b": 250},
+            id="what-nobody-may-have-is-nobodys",
+        ),
         pytest.param(
             [of("a", 900), of("b", 600, Rank.ENTITLED)],
             {"a": 400, "b": 600},
@@ -72,3 +83,16 @@ def test_dues_come_to_the_whole_card_and_keep_weights_among_equals(
         for other in slices:
             if (one.rank, one.is_job) == (other.rank, other.is_job):
                 assert due[one.slice_id] * other.weight == due[other.slice_id] * one.weight
+
+
+@given(SLICES, st.lists(st.one_of(st.none(), st.integers(1, 1000)), min_size=8, max_size=8))
+def test_nobody_is_due_more_than_the_cap_and_the_rest_is_nobodys_only_where_all_are_at_it(
+    slices: list[ComputingSlice], most: list[int | None]
+) -> None:
+    capped = [
+        replace(one, rank=Rank.BORROWED, most_milli=milli)
+        for one, milli in zip(slices, most, strict=False)
+    ]
+    due = dues(capped)
+    assert all(0 <= due[one.slice_id] <= one.cap for one in capped)
+    assert sum(due.values()) == min(Fraction(1), sum((one.cap for one in capped), Fraction(0)))

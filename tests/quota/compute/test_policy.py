@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from sublet_quota.compute.card_use import CardUse, ComputingSlice, NotPausable
 from sublet_quota.compute.policy import (
     FIRST_REST,
+    PERIOD,
     ComputeDecision,
     PastCompute,
     decide_turns,
@@ -174,6 +175,48 @@ def test_who_does_not_fill_its_turns_runs_freely_and_is_let_alone_for_a_while() 
     assert decide_turns(rested, decided.past).round is not None
 
 
+def had(slices: tuple[ComputingSlice, ...], *turns: float) -> tuple[ComputingSlice, ...]:
+    return tuple(replace(each, turns=part) for each, part in zip(slices, turns, strict=True))
+
+
+@pytest.mark.parametrize(
+    "turns",
+    [
+        pytest.param((0.45, 0.05), id="late"),
+        pytest.param((0.0, 0.0), id="none"),
+        pytest.param((0.5, 0.4), id="the-other-had-more"),
+    ],
+)
+def test_who_filled_the_turns_it_had_has_no_rest_though_it_was_to_have_more(
+    turns: tuple[float, float],
+) -> None:
+    past = turning(*UNEQUAL).past
+    for seconds in range(2, 9):
+        seen = use(*had(UNEQUAL, *turns), at=NOON + seconds * SECOND)
+        decided = decide_turns(seen, past)
+        assert decided.round is not None
+        assert not decided.past.rests
+        past = decided.past
+
+
+def test_who_leaves_the_turns_it_had_unused_is_let_alone_also_where_they_were_late() -> None:
+    past = turning(*UNEQUAL).past
+    short = had((of("a", 750, 0.3), of("b", 250, 0.1)), 0.5, 0.1)
+    past = decide_turns(use(*short, at=NOON + 2 * SECOND), past).past
+    decided = decide_turns(use(*short, at=NOON + 3 * SECOND), past)
+    assert decided.past.rests.keys() == {"a"}
+
+
+def test_no_turn_is_corrected_by_a_time_in_which_few_were_taken() -> None:
+    begun = turning(*UNEQUAL)
+    free = replace(use(*had(UNEQUAL, 0.3, 0.1), at=NOON + 2 * SECOND), turned=0.5)
+    assert decide_turns(free, begun.past).round == begun.round
+    # On a busy machine, where switches take half of the time.
+    taken = use(*had((of("a", 750, 0.7), of("b", 250, 0.3)), 0.4, 0.1), at=NOON + 2 * SECOND)
+    corrected = decide_turns(replace(taken, turned=0.95), begun.past).round
+    assert corrected.parts[SliceId("a")] > begun.round.parts[SliceId("a")]
+
+
 def test_one_short_second_does_not_count() -> None:
     past = turning(*UNEQUAL).past
     for tenths, used in ((20, 0.5), (25, 0.75), (30, 0.5), (35, 0.75)):
@@ -225,6 +268,52 @@ def test_who_begins_to_compute_joins_the_turns() -> None:
     assert decided.round.who == {"a", "b", "c"}
 
 
+QUARTER = replace(of("a", 100, 1.0), most_milli=250)
+
+
+def test_who_is_alone_and_has_more_than_it_may_takes_turns_with_nobody() -> None:
+    decided = turning(QUARTER)
+    assert decided.round.parts == {SliceId("a"): 0.25}
+    assert decided.round.idle == timedelta(milliseconds=75)
+    assert decided.kept == {SliceId("a"): ShareKept.BY_TURNS}
+
+
+@pytest.mark.parametrize(
+    "alone",
+    [
+        pytest.param(replace(QUARTER, used=0.26), id="no-more-than-it-may"),
+        pytest.param(replace(QUARTER, not_pausable=CANNOT), id="cannot-be-paused"),
+        pytest.param(replace(QUARTER, most_milli=None), id="nothing-is-asked"),
+        pytest.param(replace(QUARTER, share_milli=1000), id="all-is-its-share"),
+    ],
+)
+def test_nobody_else_is_capped(alone: ComputingSlice) -> None:
+    assert decide_turns(use(alone), PastCompute()).round is None
+
+
+def test_who_is_capped_and_computes_no_longer_runs_freely() -> None:
+    begun = turning(QUARTER).past
+    ended = replace(QUARTER, used=0.0, runs_a_cell=False)
+    assert decide_turns(use(ended, at=NOON + 2 * SECOND, busy=0.0), begun).round is None
+
+
+def test_a_capped_turn_grows_only_by_a_time_in_which_it_was_taken() -> None:
+    begun = turning(QUARTER)
+    late = replace(QUARTER, used=0.1, turns=0.1)
+    few = replace(use(late, at=NOON + 2 * SECOND, busy=0.1), turned=0.5)
+    assert decide_turns(few, begun.past).round == begun.round
+    short = replace(QUARTER, used=0.1, turns=0.24)
+    grown = decide_turns(use(short, at=NOON + 2 * SECOND, busy=0.1), begun.past).round
+    assert grown.parts[SliceId("a")] > 0.25
+
+
+def test_who_fills_the_rest_of_a_card_beside_one_that_is_capped_has_its_share_no_less() -> None:
+    begun = turning(QUARTER).past
+    seen = replace(QUARTER, used=0.25), replace(of("b", 900, 0.75), most_milli=250)
+    decided = decide_turns(use(*seen, at=NOON + 2 * SECOND), begun)
+    assert decided.round.parts[SliceId("b")] == pytest.approx(0.9)
+
+
 def test_who_can_be_paused_no_longer_leaves_at_once() -> None:
     begun = turning(*UNEQUAL).past
     seen = of("a", 750, 0.5, CANNOT), of("b", 250, 0.5)
@@ -259,6 +348,7 @@ SEEN = st.lists(
             st.sampled_from([None, None, None, *NotPausable]),
             st.booleans(),
             st.booleans(),
+            st.sampled_from([None, None, 10, 250, 1000]),
         ),
         min_size=5,
         max_size=5,
@@ -277,15 +367,18 @@ def test_whatever_is_measured_nobody_is_paused_who_must_not_be_and_nothing_flaps
     for figures, seconds in zip(seen, apart, strict=False):
         now += timedelta(seconds=seconds)
         slices = [
-            ComputingSlice(SliceId(f"s{i}"), share, used / 100, Rank.BORROWED, job, cell, cannot)
-            for i, (share, (used, cannot, job, cell)) in enumerate(
+            ComputingSlice(
+                SliceId(f"s{i}"), share, used / 100, Rank.BORROWED, job, cell, cannot, most
+            )
+            for i, (share, (used, cannot, job, cell, most)) in enumerate(
                 zip(shares, figures, strict=True)
             )
         ]
         decided = decide_turns(use(*slices, at=now), past)
         if decided.round is not None:
             assert decided.round.who <= {s.slice_id for s in slices if s.not_pausable is None}
-            assert len(decided.round.who) > 1
+            assert len(decided.round.who) > 1 or decided.round.idle
+            assert max(p.lasts for p in decided.round.places) <= PERIOD
         assert decided.kept.keys() == {s.slice_id for s in slices}
         again = decide_turns(use(*slices, at=now), decided.past)
         assert again.round is None or again.round == decided.round or decided.round is None

@@ -66,6 +66,10 @@ CASES = {
         "pools: {p: {memory_overcommit: 0.5}}",
         "pools.p.memory_overcommit: 0.5 is no factor: write a number from 1 to 100",
     ),
+    "no compute at all": (
+        "pools: {p: {max_compute: 0}}",
+        "pools.p.max_compute: 0 is less than a thousandth of a GPU: write '1m' or more",
+    ),
     "an overcommit that is no number": (
         "pools: {p: {compute_overcommit: .nan}}",
         "pools.p.compute_overcommit: '.nan' is no factor",

@@ -71,6 +71,15 @@ def test_pools_and_sizes_are_read() -> None:
     assert full.gpu_types["A100"].match == ("*A100*", "NVIDIA A800")
 
 
+@pytest.mark.parametrize(
+    ("written", "milli"),
+    [("0.25", 250), ("1/8", 125), ("500m", 500), ("10%", 100), ("1", 1000), (None, None)],
+)
+def test_a_cap_of_compute_is_read_in_each_spelling(written: str | None, milli: int | None) -> None:
+    pool = "{}" if written is None else f"{{max_compute: {written}}}"
+    assert document(f"pools: {{interactive: {pool}}}\n").pools["interactive"].max_compute == milli
+
+
 def test_groups_are_read_as_a_tree() -> None:
     full = document(EXAMPLE)
     science, nlp = full.groups["science"], full.all_groups["nlp"]

@@ -73,6 +73,27 @@ MUTANTS: Final = (
     ),
     Mutant(
         3,
+        "turns that come late count as left unused",
+        _POLICY,
+        "had = parts[each.slice_id] if each.turns is None else each.turns",
+        "had = parts[each.slice_id]",
+        (
+            (
+                f"{_OF_POLICY}::"
+                "test_who_filled_the_turns_it_had_has_no_rest_though_it_was_to_have_more"
+            ),
+        ),
+    ),
+    Mutant(
+        3,
+        "who is alone has more than the pool lets a slice have",
+        _POLICY,
+        "return each.not_pausable is None and _used(each) > allowed",
+        "return False",
+        (f"{_OF_POLICY}::test_who_is_alone_and_has_more_than_it_may_takes_turns_with_nobody",),
+    ),
+    Mutant(
+        3,
         "a cell with a small share waits for many periods",
         _ROUNDS,
         "every < RAREST and not each.runs_a_cell:",

@@ -48,6 +48,8 @@ pools:
 sizes:
   - {{name: medium, title: Medium, memory: "{small_mib} MiB", compute: 0.5}}
   - {{name: large, title: Large, memory: "{large_mib} MiB", compute: 0.5}}
+  - {{name: three-quarters, title: Three quarters, memory: 1/4, compute: 0.75}}
+  - {{name: quarter, title: A quarter, memory: "{small_mib} MiB", compute: 0.25}}
   - {{name: whole, title: Whole, memory: 1, compute: 1}}
 groups:
   course: {{}}

@@ -28,7 +28,7 @@ print(json.dumps({"seconds_to_gpu": seconds_to_gpu, "rounds": $rounds}))
 """,
     "work": """
 while not os.path.exists($until_there):
-    gpu.compute(seconds=0.05)
+    gpu.compute(seconds=$call_s)
 """,
     "check": """
 started = time.monotonic()
@@ -104,9 +104,12 @@ class Cells:
         """Return a cell that computes for ``rounds`` times 0.05 s of GPU time."""
         return self._text("compute", rounds=rounds)
 
-    def work(self, until_there: Path) -> str:
-        """Return a cell that computes until there is such a file."""
-        return self._text("work", until_there=repr(str(until_there)))
+    def work(self, until_there: Path, call_s: float = 0.05) -> str:
+        """Return a cell that computes until there is such a file.
+
+        ``call_s``: the GPU time of each call; a real card is called again at once.
+        """
+        return self._text("work", until_there=repr(str(until_there)), call_s=call_s)
 
     def check(self) -> str:
         """Return a cell that tells whether every variable and every byte is there."""

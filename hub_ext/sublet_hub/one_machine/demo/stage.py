@@ -34,7 +34,7 @@ class Script:
     guaranteed: Casting
     """Who comes in the fifth act: a member of the group that is guaranteed the card."""
     late: Casting
-    """Who comes in the last act, when all is handed out."""
+    """Who comes in the sixth act, when all is handed out."""
     training_notebook: Path
     training: dict[str, Any]
     compute_rounds: int = 50

@@ -162,12 +162,16 @@ async def training_borrows(stage: Stage) -> None:
 
 
 @contextlib.asynccontextmanager
-async def computes_meanwhile(stage: Stage, owner: str) -> AsyncIterator[None]:
-    """Have an owner run one cell while the block lasts, and be at work before it."""
+async def computes_meanwhile(stage: Stage, owner: str, call_s: float = 0.05) -> AsyncIterator[None]:
+    """Have an owner run one cell while the block lasts, and be at work before it.
+
+    ``call_s``: how long the GPU computes for each of the cell's calls.
+    """
     longest_s = _STEPS_MEANWHILE * stage.script.patience_s
     with tempfile.TemporaryDirectory(prefix="sublet-demo-") as folder:
         enough = Path(folder) / "enough"
-        computing = asyncio.ensure_future(stage.run(owner, stage.cells.work(enough), longest_s))
+        cell = stage.cells.work(enough, call_s)
+        computing = asyncio.ensure_future(stage.run(owner, cell, longest_s))
         try:
             await stage.until_active(owner)
             yield

@@ -1,10 +1,13 @@
-"""The story as a picture: a row a slice, its state by colour and hatching, GPU memory below."""
+"""The story as a picture: a row a slice, its state by colour and hatching.
+
+Below it GPU memory, and who had how much of the GPU's time.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
@@ -13,6 +16,7 @@ from matplotlib.patches import Patch
 from sublet_hub.one_machine.demo.record import Record
 
 _JOB = "training job"
+_USE_OVER_S: Final = 2.0
 _LOOKS = {
     "computing": ("#2a9d8f", ""),
     "idle on the GPU": ("#b7d7cf", ""),
@@ -74,8 +78,8 @@ def stretches_of(samples: Sequence[dict[str, Any]]) -> list[Stretch]:
 def draw_timeline(record: Record, path: Path) -> None:
     """Draw the record's samples and give-backs into an SVG file."""
     mpl.rcParams["svg.hashsalt"] = "sublet"
-    figure = Figure(figsize=(13, 6), layout="constrained")
-    rows, memory = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
+    figure = Figure(figsize=(13, 7.5), layout="constrained")
+    rows, memory, use = figure.subplots(3, 1, sharex=True, height_ratios=(4, 2, 1.5))
     names: dict[str, str] = {}
     for sample in record.samples:
         for view in sample["slices"]:
@@ -103,7 +107,7 @@ def draw_timeline(record: Record, path: Path) -> None:
             va="bottom",
             fontsize=8,
         )
-        for axes in (rows, memory):
+        for axes in (rows, memory, use):
             axes.axvline(each.at_s, color="#c1121f", linewidth=0.8, linestyle="--")
     rows.set_yticks(list(order.values()), [names[slice_id] for slice_id in order])
     rows.invert_yaxis()
@@ -118,6 +122,7 @@ def draw_timeline(record: Record, path: Path) -> None:
         frameon=False,
     )
     _draw_memory(record, memory, names)
+    _draw_use(record, use, names)
     figure.savefig(path, metadata={"Date": None})
 
 
@@ -137,4 +142,42 @@ def _draw_memory(record: Record, axes: Any, names: dict[str, str]) -> None:
     axes.axhline(total, color="black", linewidth=0.8)
     axes.set_ylim(0, total * 1.25 or 1)
     axes.set_ylabel("GPU memory, GiB")
+
+
+def parts_of_time(
+    samples: Sequence[dict[str, Any]], slice_ids: Sequence[str]
+) -> tuple[list[float], list[list[float]]]:
+    """Return times, and the part of the GPU's time that each slice had up to each of them.
+
+    Each part is of ``_USE_OVER_S`` or a sample more: what is told of use comes once a second.
+    """
+    times: list[float] = []
+    parts: list[list[float]] = [[] for _ in slice_ids]
+    first = 0
+    for number, sample in enumerate(samples):
+        while samples[first + 1]["at_s"] <= sample["at_s"] - _USE_OVER_S:
+            first += 1
+        passed_ms = 1000 * (sample["at_s"] - samples[first]["at_s"])
+        if number == first or passed_ms < 1000 * _USE_OVER_S:
+            continue
+        before, now = (_busy_ms(each) for each in (samples[first], sample))
+        times.append(sample["at_s"])
+        for slice_id, of_slice in zip(slice_ids, parts, strict=True):
+            # A slice that was not there before has been counted from nothing.
+            used_ms = now.get(slice_id, 0) - before.get(slice_id, 0)
+            of_slice.append(min(1.0, max(0.0, used_ms / passed_ms)))
+    return times, parts
+
+
+def _busy_ms(sample: dict[str, Any]) -> dict[str, int]:
+    return {view["slice_id"]: view["gpu_busy_ms"] for view in sample["slices"]}
+
+
+def _draw_use(record: Record, axes: Any, names: dict[str, str]) -> None:
+    times, parts = parts_of_time(record.samples, list(names))
+    if times:
+        percents = [[100 * part for part in of_slice] for of_slice in parts]
+        axes.stackplot(times, percents, alpha=0.85)
+    axes.set_ylim(0, 110)
+    axes.set_ylabel("GPU time, %")
     axes.set_xlabel("seconds")

@@ -1,4 +1,4 @@
-"""The last act: one more comes when all is handed out, waits in line, and starts by itself."""
+"""The sixth act: one more comes when all is handed out, waits in line, and starts by itself."""
 
 import json
 from http import HTTPStatus
