@@ -20,6 +20,7 @@ from sublet_hub.app.adapters import Adapters, nodes_and_homes, quota_of
 from sublet_hub.app.line_parts import LineNeeds, LineParts
 from sublet_hub.app.loops import Loop, Wakeup, repeat
 from sublet_hub.app.upkeep import Upkeep, UpkeepNeeds
+from sublet_hub.app.view_parts import ViewNeeds, ViewParts
 from sublet_hub.host.clock import read_boot_id
 from sublet_hub.host.private_files import make_private_folder
 from sublet_hub.jobs.backend import JobBackend
@@ -65,7 +66,6 @@ from sublet_hub.state.collectors.sources import MetricSources
 from sublet_hub.state.fleet import Fleet, NodeView
 from sublet_hub.state.job_files import JobFiles
 from sublet_hub.state.metrics import ServiceMetrics
-from sublet_hub.state.moved_slices import MovedSlices
 from sublet_hub.state.owner_accounts import OwnerAccounts
 from sublet_hub.state.quota_documents.last_in_force import LastInForce
 from sublet_hub.state.stores import Stores
@@ -81,10 +81,9 @@ from sublet_hub.usage.reports import UseReports
 from sublet_hub.usage.slice_history import Histories
 from sublet_hub.usage.store import UseStore
 from sublet_hub.web.routes.context import RequestLimits, ServiceParts
-from sublet_hub.web.views.jobs import JobTimes, JobViews
+from sublet_hub.web.views.jobs import JobTimes
 from sublet_hub.web.views.quota_previews import QuotaPreviews
 from sublet_hub.web.views.share import Shares
-from sublet_hub.web.views.slices import OverTime, Views
 
 _ROUND_S = 1.0
 _MINUTE_S = 60.0
@@ -119,17 +118,6 @@ class Assembly:
         wakes = settings.limits.wakes
         idle_servers = IdleServers(IdleNotes(adapters.database), stores, adapters.hub, wakes)
         reserved = ReservedRooms(ledger, fleet, capacity, now)
-        views = Views(
-            ledger,
-            fleet,
-            capacity,
-            OverTime(
-                idle_servers.end_of,
-                idle_servers.spared_for,
-                reserved.reserved_from,
-                MovedSlices(ledger, now).came_at,
-            ),
-        )
         times = QueueTimes(ledger, now)
         self._wakeup, self._room, self._budget_bell = Wakeup(), Wakeup(), Wakeup()
         runs = adapters.runs
@@ -157,6 +145,17 @@ class Assembly:
                 idle_servers=idle_servers,
                 metrics=metrics.line,
                 start_within=settings.start_within,
+            )
+        )
+        shown = ViewParts(
+            ViewNeeds(
+                stores=stores,
+                idle_servers=idle_servers,
+                reserved=reserved,
+                waiting=waiting,
+                times=JobTimes(times, self._stops),
+                line=self.line.line,
+                why_untouched=(lambda _: None) if runs is None else runs.why_untouched,
             )
         )
         startup = StartupGrace(fleet, settings.agents_return_within)
@@ -193,7 +192,7 @@ class Assembly:
             over_caps=OverCaps(stores, adapters.hub),
             places=places,
             resizing=Resizing(ledger, fleet, capacity, wakes, now),
-            shares=Shares(stores, views, self._meter, offers),
+            shares=Shares(stores, shown.views, self._meter, offers),
             previews=QuotaPreviews(stores, quota, self._queue, budgets, hub_names),
             histories=self._histories,
             use=UseReports(adapters.database, store, charged, lambda: capacity.holdings.document),
@@ -210,14 +209,9 @@ class Assembly:
                 adapters.database, charged, lambda: capacity.holdings.document
             ),
             queue=self._queue,
-            views=views,
-            job_views=JobViews(
-                stores,
-                waiting,
-                JobTimes(times, self._stops),
-                views,
-                (lambda _: None) if runs is None else runs.why_untouched,
-            ),
+            views=shown.views,
+            job_views=shown.jobs,
+            waits=shown.waits,
             times=times,
             metrics=metrics,
             limits=RequestLimits(

@@ -49,6 +49,17 @@ class _There:
         return self.piece.entitled == len(self.path)
 
 
+def may_borrow(holdings: Holdings, slice_id: SliceId) -> bool:
+    """Whether a slice may have what another group is guaranteed: it has its place by no right."""
+    holding, piece = holdings.slice(slice_id), holdings.piece(slice_id)
+    gpu_type = None if holding is None else holdings.type_of(holding.gpu_id)
+    if holding is None or gpu_type not in holdings.document.types_guaranteed:
+        return False
+    if not holding.is_notebook:
+        return not holding.entitled_job
+    return piece is not None and piece.entitled < len(holdings.tree(gpu_type).paths[piece.node])
+
+
 def borrowed_on(holdings: Holdings, gpu_id: GpuId) -> tuple[BorrowedFrom, ...]:
     """Return what the slices on a card borrow, and from which groups."""
     gpu_type = holdings.type_of(gpu_id)

@@ -44,6 +44,7 @@ from sublet_hub.web.views.jobs import JobViews
 from sublet_hub.web.views.quota_previews import QuotaPreviews
 from sublet_hub.web.views.share import Shares
 from sublet_hub.web.views.slices import Views
+from sublet_hub.web.views.waits.report import WaitsNow
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,7 @@ class ServiceParts:
     queue: JobQueue
     views: Views
     job_views: JobViews
+    waits: WaitsNow
     times: QueueTimes
     metrics: ServiceMetrics
     limits: RequestLimits

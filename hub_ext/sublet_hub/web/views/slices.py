@@ -188,7 +188,9 @@ class Views:
         if viewer.sees_all:
             return True
         record = self._ledger.slices.get(SliceId(slice_id))
-        return record is not None and self.shows_name(record.owner, self.member_groups(record), viewer)
+        return record is not None and self.shows_name(
+            record.owner, self.member_groups(record), viewer
+        )
 
     def member_groups(self, record: SliceRecord) -> tuple[str, ...]:
         """Return the groups of the quota document that a slice's owner is in."""
