@@ -45,7 +45,7 @@ class FindWaits:
 
     def __init__(self, parts: WaitParts) -> None:
         self._ledger, self._fleet = parts.stores.ledger, parts.stores.fleet
-        self._holdings = lambda: parts.stores.capacity.holdings
+        self._capacity = parts.stores.capacity
         self._now = parts.stores.now
         self._views, self._jobs, self._times, self._line = (
             parts.views,
@@ -98,7 +98,7 @@ class FindWaits:
             "server": record.server,
             "slice_id": record.slice_id,
             "group": record.group,
-            "gpu_type": self._holdings().type_of(record.gpu.gpu_id) or record.gpu.type,
+            "gpu_type": self._capacity.holdings.type_of(record.gpu.gpu_id) or record.gpu.type,
             "node": record.gpu.node,
             "gpu_index": record.gpu.index,
         }
