@@ -108,6 +108,6 @@ def test_json_is_as_the_service_sends_it(service: FakeHubService):
     assert json.loads(sublet("waits", "--json").output) == body
 
 
-def test_wrong_usage_is_refused(service: FakeHubService):
+def test_wrong_usage_is_refused():
     assert sublet("waits", "--loans").exit_code == 2
     assert sublet("waits", "--all", "--owner", "bob").exit_code == 2

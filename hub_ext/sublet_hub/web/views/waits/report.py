@@ -36,8 +36,8 @@ class _Seen:
     """All that was found at a look."""
 
     at: datetime
-    waits: tuple[FoundWait, ...]
-    loans: tuple[FoundLoan, ...]
+    waits: list[FoundWait]
+    loans: list[FoundLoan]
     waits_of: dict[str, list[FoundWait]]
     loans_of: dict[str, list[FoundLoan]]
     changes: int
@@ -71,7 +71,7 @@ class WaitsNow:
         async with self._turn:
             seen = await self._look()
         line = [self._finds.notebook(each) for each in await self._line.standings.of(owner)]
-        waits = sorted((*seen.waits_of.get(owner, ()), *line), key=lambda each: each.rank)
+        waits = _merged(seen.waits_of.get(owner, []), line)
         loans = seen.loans_of.get(owner, ())
         return WaitsReport(
             as_of=seen.at,
@@ -93,12 +93,12 @@ class WaitsNow:
     async def _write(self, seen: _Seen) -> bytes:
         told = await self._line.standings.of()
         line, _ = await _one_by_one(map(self._finds.notebook, told))
-        waits = sorted((*seen.waits, *line), key=lambda each: each.rank)
+        waits = await asyncio.to_thread(_merged, seen.waits, line)
         others = WaitsReport(
             as_of=seen.at,
             waiting=(),
             loans=(),
-            sums=_sums(waits),
+            sums=await asyncio.to_thread(_sums, waits),
             total_waiting=len(seen.waits) + max(len(line), len(self._line.entries)),
             total_loans=len(seen.loans),
         )
@@ -120,17 +120,8 @@ class WaitsNow:
         found, cpu_s = await _one_by_one(self._all())
         waits = [each for each in found if isinstance(each, FoundWait)]
         loans = [each for each in found if isinstance(each, FoundLoan)]
-        waits.sort(key=lambda each: each.rank)
-        loans.sort(key=lambda each: each.rank)
-        waits_of: defaultdict[str, list[FoundWait]] = defaultdict(list)
-        loans_of: defaultdict[str, list[FoundLoan]] = defaultdict(list)
-        for wait in waits:
-            waits_of[wait.told.owner].append(wait)
-        for loan in loans:
-            for owner in loan.owners:
-                loans_of[owner].append(loan)
-        owners = dict(waits_of), dict(loans_of)
-        self._seen = _Seen(at, tuple(waits), tuple(loans), *owners, changes, began_s, cpu_s)
+        ordered = await asyncio.to_thread(_in_order, waits, loans)
+        self._seen = _Seen(at, *ordered, changes, began_s, cpu_s)
         return self._seen
 
     def _all(self) -> Iterator[FoundWait | FoundLoan | None]:
@@ -154,6 +145,24 @@ class WaitsNow:
         self._changes += 1
 
 
+def _in_order(
+    waits: list[FoundWait], loans: list[FoundLoan]
+) -> tuple[
+    list[FoundWait], list[FoundLoan], dict[str, list[FoundWait]], dict[str, list[FoundLoan]]
+]:
+    """Return both in their order, and by owner; for another thread."""
+    waits.sort(key=lambda each: each.rank)
+    loans.sort(key=lambda each: each.rank)
+    waits_of: defaultdict[str, list[FoundWait]] = defaultdict(list)
+    loans_of: defaultdict[str, list[FoundLoan]] = defaultdict(list)
+    for wait in waits:
+        waits_of[wait.told.owner].append(wait)
+    for loan in loans:
+        for owner in loan.owners:
+            loans_of[owner].append(loan)
+    return waits, loans, dict(waits_of), dict(loans_of)
+
+
 async def _one_by_one(made: Iterable[Made]) -> tuple[list[Made], float]:
     """Return what is made one after the other, and the seconds that a processor took over it.
 
@@ -169,6 +178,11 @@ async def _one_by_one(made: Iterable[Made]) -> tuple[list[Made], float]:
             await asyncio.sleep(0)
             began_s = time.thread_time()
     return found, used_s + time.thread_time() - began_s
+
+
+def _merged(waits: list[FoundWait], line: list[FoundWait]) -> list[FoundWait]:
+    """Return all that wait in their order, with those in line."""
+    return sorted((*waits, *line), key=lambda each: each.rank) if line else waits
 
 
 def _sums(waits: Sequence[FoundWait]) -> tuple[WaitSum, ...]:
