@@ -73,6 +73,7 @@ from sublet_hub.usage.budgets.accounting import BudgetAccounting
 from sublet_hub.usage.job_stops import JobStops
 from sublet_hub.usage.lending_periods import LentTimes
 from sublet_hub.usage.meter import UseMeter
+from sublet_hub.usage.proposed_limits import ProposedLimits
 from sublet_hub.usage.queue_waits import QueueTimes
 from sublet_hub.usage.recorded.history_export import HistoryExports
 from sublet_hub.usage.recorded.recorder import Recorder
@@ -80,6 +81,7 @@ from sublet_hub.usage.refusals import Refusals
 from sublet_hub.usage.reports import UseReports
 from sublet_hub.usage.slice_history import Histories
 from sublet_hub.usage.store import UseStore
+from sublet_hub.usage.waited import WaitedReports
 from sublet_hub.web.routes.context import RequestLimits, ServiceParts
 from sublet_hub.web.views.jobs import JobTimes
 from sublet_hub.web.views.quota_previews import QuotaPreviews
@@ -161,6 +163,10 @@ class Assembly:
         startup = StartupGrace(fleet, settings.agents_return_within)
         places = Places(ledger, capacity, reserved, now, lambda: startup.is_over)
         self._memberships = Memberships(ledger, capacity, places, now)
+
+        def in_force() -> QuotaDocument:
+            return capacity.holdings.document
+
         patience = Patience(settings.missing_for, settings.start_within)
         self.service = ServiceParts(
             now=now,
@@ -195,7 +201,9 @@ class Assembly:
             shares=Shares(stores, shown.views, self._meter, offers),
             previews=QuotaPreviews(stores, quota, self._queue, budgets, hub_names),
             histories=self._histories,
-            use=UseReports(adapters.database, store, charged, lambda: capacity.holdings.document),
+            use=UseReports(adapters.database, store, charged, in_force, settings.carbon),
+            waited=WaitedReports(adapters.database),
+            proposed_limits=ProposedLimits(adapters.database, in_force),
             budgets=budgets,
             refusals=Refusals(RefusalStore(adapters.database), now, metrics.refused),
             recorder=Recorder(
@@ -205,9 +213,7 @@ class Assembly:
                 now,
                 settings.recorded_for,
             ),
-            history_exports=HistoryExports(
-                adapters.database, charged, lambda: capacity.holdings.document
-            ),
+            history_exports=HistoryExports(adapters.database, charged, in_force),
             queue=self._queue,
             views=shown.views,
             job_views=shown.jobs,

@@ -1,4 +1,4 @@
-"""From periods of one size to hours, added up by owner, group, type, hour, day, week and the like. Pure."""
+"""From periods of one size to hours, added up by owner, group, type, day and the like. Pure."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -80,43 +80,28 @@ def held_hours(
     One of ``by`` at most is an hour, day or week. ``TooManySumsError`` where that would be more
     than ``most`` sums.
     """
-    sums: defaultdict[tuple[str, ...], HeldHours] = defaultdict(HeldHours)
-    whole: defaultdict[tuple[str, ...], _Whole] = defaultdict(_Whole)
-    place, key = next(((at, key) for at, key in enumerate(by) if key in TIME_KEYS), (None, None))
+    places = ((key, at) for at, key in enumerate(by) if key in TIME_KEYS)
+    key, place = next(places, (None, 0))
+    in_time = None if key is None else _InTime(key, span.zone, place)
+    sums = _Sums(most)
     for period in periods:
         began = max(period.began_at, span.since)
         ended = span.until if period.ended_at is None else min(period.ended_at, span.until)
         if ended <= began:
             continue
-        values = tuple("" if each is key else _value(period, each) for each in by)
-        part = float(period.cards), period.memory_mib / _MIB_PER_GIB
-        if key is None or place is None:
-            sums[values].add((ended - began) / _HOUR, 1, *part)
+        values = tuple(_value(period, each) for each in by)
+        if in_time is None:
+            sums.add(values, (ended - began) / _HOUR, period)
         else:
-            in_time = _InTime(key, span.zone, place)
-            following = after(key, begin_of(key, began, span.zone), span.zone)
-            last = begin_of(key, ended, span.zone)
-            until = min(following, ended)
-            sums[in_time.of(values, began)].add((until - began) / _HOUR, 1, *part)
-            if ended > last >= following:
-                sums[in_time.of(values, last)].add((ended - last) / _HOUR, 1, *part)
-            if following < last:
-                whole[values].add(following, last, period)
-        if most is not None and max(len(sums), len(whole)) > most:
-            raise TooManySumsError
-    if key is not None and place is not None:
-        in_time = _InTime(key, span.zone, place)
-        for values, held in whole.items():
-            for begin, *hours in held.each(key, span.zone):
-                sums[in_time.of(values, begin)].add(*hours)
-                if most is not None and len(sums) > most:
-                    raise TooManySumsError
-    return dict(sums)
+            sums.add_in_time(values, in_time, (began, ended), period)
+    if in_time is not None:
+        sums.add_whole(in_time)
+    return dict(sums.found)
 
 
 @dataclass(frozen=True, slots=True)
 class _InTime:
-    """Where among the values the hour, day or week stands."""
+    """By hours, days or weeks, and where among the values these stand."""
 
     key: UseKey
     zone: tzinfo
@@ -126,6 +111,50 @@ class _InTime:
         """Return the values with the one of a moment."""
         label = label_of(self.key, at, self.zone)
         return (*values[: self.place], label, *values[self.place + 1 :])
+
+
+class _Sums:
+    """The hours found so far."""
+
+    def __init__(self, most: int | None) -> None:
+        self._most = most
+        self.found: defaultdict[tuple[str, ...], HeldHours] = defaultdict(HeldHours)
+        self._whole: defaultdict[tuple[str, ...], _Whole] = defaultdict(_Whole)
+
+    def add(self, values: tuple[str, ...], hours: float, period: HeldPeriod) -> None:
+        """Add what a period comes to in so many hours. ``TooManySumsError``."""
+        memory_gib = period.memory_mib / _MIB_PER_GIB
+        self.found[values].add(hours, 1, float(period.cards), memory_gib)
+        self._bound(len(self.found))
+
+    def add_in_time(
+        self,
+        values: tuple[str, ...],
+        in_time: _InTime,
+        times: tuple[datetime, datetime],
+        period: HeldPeriod,
+    ) -> None:
+        """Add a period's first and last hour, day or week, and note those between."""
+        key, zone, (began, ended) = in_time.key, in_time.zone, times
+        following = after(key, begin_of(key, began, zone), zone)
+        last = begin_of(key, ended, zone)
+        self.add(in_time.of(values, began), (min(following, ended) - began) / _HOUR, period)
+        if ended > last >= following:
+            self.add(in_time.of(values, last), (ended - last) / _HOUR, period)
+        if following < last:
+            self._whole[values].add(following, last, period)
+            self._bound(len(self._whole))
+
+    def add_whole(self, in_time: _InTime) -> None:
+        """Add what was noted. ``TooManySumsError``."""
+        for values, held in self._whole.items():
+            for begin, *hours in held.each(in_time.key, in_time.zone):
+                self.found[in_time.of(values, begin)].add(*hours)
+                self._bound(len(self.found))
+
+    def _bound(self, number: int) -> None:
+        if self._most is not None and number > self._most:
+            raise TooManySumsError
 
 
 def _value(period: HeldPeriod, key: UseKey) -> str:
