@@ -163,10 +163,6 @@ class Assembly:
         startup = StartupGrace(fleet, settings.agents_return_within)
         places = Places(ledger, capacity, reserved, now, lambda: startup.is_over)
         self._memberships = Memberships(ledger, capacity, places, now)
-
-        def in_force() -> QuotaDocument:
-            return capacity.holdings.document
-
         patience = Patience(settings.missing_for, settings.start_within)
         self.service = ServiceParts(
             now=now,
@@ -201,9 +197,9 @@ class Assembly:
             shares=Shares(stores, shown.views, self._meter, offers),
             previews=QuotaPreviews(stores, quota, self._queue, budgets, hub_names),
             histories=self._histories,
-            use=UseReports(adapters.database, store, charged, in_force, settings.carbon),
+            use=UseReports(adapters.database, store, charged, self._in_force, settings.carbon),
             waited=WaitedReports(adapters.database),
-            proposed_limits=ProposedLimits(adapters.database, in_force),
+            proposed_limits=ProposedLimits(adapters.database, self._in_force),
             budgets=budgets,
             refusals=Refusals(RefusalStore(adapters.database), now, metrics.refused),
             recorder=Recorder(
@@ -213,7 +209,7 @@ class Assembly:
                 now,
                 settings.recorded_for,
             ),
-            history_exports=HistoryExports(adapters.database, charged, in_force),
+            history_exports=HistoryExports(adapters.database, charged, self._in_force),
             queue=self._queue,
             views=shown.views,
             job_views=shown.jobs,
@@ -299,6 +295,9 @@ class Assembly:
             self.service.refusals.store_at_end()
             self.service.recorder.store_at_end()
         self._adapters.database.close()
+
+    def _in_force(self) -> QuotaDocument:
+        return self._stores.capacity.holdings.document
 
     def _make_runner(self) -> JobBackend:
         runs, settings = self._adapters.runs, self._settings

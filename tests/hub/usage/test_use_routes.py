@@ -2,7 +2,7 @@
 
 import csv
 import io
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -124,8 +124,7 @@ async def test_limits_are_proposed_to_admins_alone(world: HubWorld) -> None:
 
 
 async def test_carbon_is_told_with_whose_word_it_is(tmp_path: Path, hub: FakeHub) -> None:
-    as_of = datetime(2026, 1, 31, tzinfo=UTC).date()
-    carbon = CarbonSettings(350, 1.2, "the grid's operator", as_of)
+    carbon = CarbonSettings(350, 1.2, "the grid's operator", date(2026, 1, 31))
     async with hub_world(tmp_path, hub, settings_for(tmp_path, carbon=carbon)) as world:
         hour = hour_of(datetime.now(UTC))
         used = HourOfUse("ada", hour, energy_mj=3_600_000_000), HourOfUse("bob", hour, 1, 1, 1, 1)
@@ -160,7 +159,7 @@ async def test_carbon_needs_a_source_and_a_day() -> None:
     assert settings() is None
     assert settings(pue=1.4) is None
     whole = {"carbon_g_per_kwh": 350.0, "carbon_source": "me", "carbon_as_of": "2026-01-31"}
-    assert settings(**whole) == CarbonSettings(350, 1.0, "me", datetime(2026, 1, 31).date())
+    assert settings(**whole) == CarbonSettings(350, 1.0, "me", date(2026, 1, 31))
     with pytest.raises(ConfigurationError, match="carbon_source"):
         settings(**{**whole, "carbon_source": ""})
     with pytest.raises(ConfigurationError, match="write as of which day"):

@@ -9,6 +9,10 @@ _ADMIN: Final = "hub_ext/sublet_hub/web/routes/admin.py"
 _USE: Final = "hub_ext/sublet_hub/web/routes/use.py"
 _OF_USE: Final = "tests/hub/usage/test_use_routes.py"
 _WAITS: Final = "hub_ext/sublet_hub/web/routes/waits.py"
+_OF_WAITS: Final = "tests/hub/web/test_waits.py"
+_A_PAIR: Final = (
+    f"{_OF_WAITS}::test_an_idle_slice_and_the_job_that_has_its_room_are_a_pair_that_each_is_told"
+)
 _LOANS: Final = "hub_ext/sublet_hub/web/views/waits/found.py"
 _HISTORY: Final = "hub_ext/sublet_hub/web/routes/history.py"
 _OF_HISTORY: Final = "tests/hub/web/test_history_export_route.py"
@@ -74,7 +78,7 @@ MUTANTS: Final = (
         _WAITS,
         "if not call.user.is_admin:",
         "if False:",
-        ("tests/hub/web/test_waits.py::test_each_sees_their_own_admins_all_or_somebodys",),
+        (f"{_OF_WAITS}::test_each_sees_their_own_admins_all_or_somebodys",),
     ),
     Mutant(
         6,
@@ -82,10 +86,7 @@ MUTANTS: Final = (
         _LOANS,
         "if viewer.sees_all:",
         "if True:",
-        (
-            "tests/hub/web/test_waits.py::"
-            "test_an_idle_slice_and_the_job_that_has_its_room_are_a_pair_that_each_is_told",
-        ),
+        (_A_PAIR,),
     ),
     Mutant(
         6,
