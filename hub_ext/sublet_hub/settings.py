@@ -1,7 +1,7 @@
 """The service's settings, frozen: what the application reads from its configuration."""
 
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -52,6 +52,17 @@ class JobSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class CarbonSettings:
+    """By what grams of CO2 are reckoned from the energy of cards, and who says so."""
+
+    g_per_kwh: float
+    pue: float
+    """How much the whole house takes for each kWh of the cards'."""
+    source: str
+    as_of: date
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceSettings:
     """The settings of everything below the application's edge."""
 
@@ -64,6 +75,8 @@ class ServiceSettings:
     retention: timedelta = timedelta(days=90)
     recorded_for: timedelta = timedelta(days=60)
     """How long it is kept what happened, for simulations; 0: it is not recorded."""
+    carbon: CarbonSettings | None = None
+    """``None``: no CO2 is told."""
     hub_check_period: timedelta = timedelta(seconds=10)
     missing_for: timedelta = timedelta(seconds=15)
     """How long a server may be unknown to the hub before its slice is released."""

@@ -1,9 +1,19 @@
 """``sublet use``."""
 
 import csv
+from datetime import date
 
 import pytest
-from sublet_quota.wire.use import KindHours, UseReport, UseRow
+from sublet_quota.wire.use import (
+    CarbonFactors,
+    KindHours,
+    LimitsReport,
+    ProposedLimit,
+    UseReport,
+    UseRow,
+    WaitedReport,
+    WaitedRow,
+)
 
 from tests.support.fake_hub_service import FakeHubService
 from tests.support.lab_bodies import NOW, sublet
@@ -114,3 +124,61 @@ def test_an_end_that_is_not_after_the_begin_is_refused_as_it_was_typed(
     assert shown.exit_code == 2
     assert "--until 2026-11-19 12:00 is not after --since 2026-11-20 00:00" in shown.output
     assert service.asked == []
+
+
+def test_carbon_is_shown_with_what_it_is_reckoned_by(service: FakeHubService):
+    factors = CarbonFactors(
+        pue=1.2, g_per_kwh=350, source="the grid\x1b[2J", as_of=date(2026, 1, 31)
+    )
+    rows = (ROWS[1].model_copy(update={"carbon_g": 630}), ROWS[0])
+    service.answer("GET use", UseReport(since=NOW, until=NOW, carbon=factors, rows=rows))
+    lines = sublet("use").output.splitlines()
+    assert [line.split()[-1] for line in lines[-3:-1]] == ["0.6", "-"]
+    assert lines[-1] == (
+        "CO2 is the energy x 1.2 (the whole house) x 350 g for a kWh, by the grid\\x1b[2J, "
+        "2026-01-31."
+    )
+
+
+def test_hours_of_a_zone_and_of_somebody_are_asked_for(service: FakeHubService):
+    asked = sublet("use", "--by", "week", "--zone", "Europe/Berlin", "--owner", "bob")
+    assert asked.exit_code == 0, asked.output
+    assert service.asked[-1].path.endswith("use?by=week&zone=Europe%2FBerlin&owner=bob")
+
+
+def test_waits_are_shown_with_median_and_95th(service: FakeHubService):
+    row = WaitedRow(
+        kind="job",
+        of={"group": "=lab"},
+        count=40,
+        at_once=3,
+        median_s=12.34,
+        p95_s=600,
+        longest_s=900,
+    )
+    service.answer("GET use/waits", WaitedReport(since=NOW, until=NOW, rows=(row,)))
+    shown = sublet("use", "waits", "--by", "group")
+    assert service.asked[-1].path.endswith("use/waits?by=group")
+    assert shown.output.splitlines()[-1].split() == [
+        *("job", "=lab", "40", "3", "12.3", "600.0", "900.0")
+    ]
+    (values,) = csv.DictReader(sublet("use", "waits", "--by", "group", "--csv").stdout.split())
+    assert (values["group"], values["p95_s"]) == ("'=lab", "600.0")
+    service.answer("GET use/waits", WaitedReport(since=NOW, until=NOW, rows=()))
+    assert sublet("use", "waits").output.startswith("Nothing was waited for from ")
+
+
+def test_limits_by_past_use_are_shown(service: FakeHubService):
+    limit = ProposedLimit(
+        group=None, gpu_type="H100", of_each=True, cards=1.5, most=4, held_hours=90
+    )
+    report = LimitsReport(since=NOW, until=NOW, refused_percent=5, limits=(limit,))
+    service.answer("GET use/limits", report)
+    shown = sublet("use", "limits", "--percent", "5").output
+    assert service.asked[-1].path.endswith("use/limits?percent=5")
+    assert "would have refused 5 % of the hours" in shown
+    assert shown.splitlines()[-1].split() == [
+        *("-", "H100", "of", "each", "member", "1.50", "4.00", "90.0")
+    ]
+    (values,) = csv.DictReader(sublet("use", "limits", "--csv").stdout.splitlines())
+    assert (values["group"], values["cards"]) == ("", "1.5")

@@ -21,6 +21,7 @@ from traitlets.config import Application
 from sublet_hub.app.adapters import Adapters
 from sublet_hub.app.agents_port import AgentsPortOptions
 from sublet_hub.app.assembly import Assembly
+from sublet_hub.app.carbon_options import CarbonOptions
 from sublet_hub.app.kubernetes_options import KubeOptions
 from sublet_hub.errors import ConfigurationError, QuotaFileError
 from sublet_hub.host.capabilities import keep_from_children
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 _MIB = 2**20
 
 
-class SubletHub(KubeOptions, AgentsPortOptions, Application):
+class SubletHub(KubeOptions, AgentsPortOptions, CarbonOptions, Application):
     """Keeps the ledger of slices, decides who may have one, queues and runs training jobs."""
 
     name = "sublet-hub"
@@ -343,6 +344,7 @@ class SubletHub(KubeOptions, AgentsPortOptions, Application):
             ),
             retention=timedelta(days=self.retention_days),
             recorded_for=timedelta(days=min(self.history_days, self.retention_days)),
+            carbon=self.carbon_settings(),
             hub_check_period=timedelta(seconds=self.hub_check_s),
             missing_for=timedelta(seconds=self.missing_s),
             start_within=timedelta(seconds=self.start_within_s),

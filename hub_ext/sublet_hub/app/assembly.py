@@ -20,6 +20,7 @@ from sublet_hub.app.adapters import Adapters, nodes_and_homes, quota_of
 from sublet_hub.app.line_parts import LineNeeds, LineParts
 from sublet_hub.app.loops import Loop, Wakeup, repeat
 from sublet_hub.app.upkeep import Upkeep, UpkeepNeeds
+from sublet_hub.app.view_parts import ViewNeeds, ViewParts
 from sublet_hub.host.clock import read_boot_id
 from sublet_hub.host.private_files import make_private_folder
 from sublet_hub.jobs.backend import JobBackend
@@ -65,7 +66,6 @@ from sublet_hub.state.collectors.sources import MetricSources
 from sublet_hub.state.fleet import Fleet, NodeView
 from sublet_hub.state.job_files import JobFiles
 from sublet_hub.state.metrics import ServiceMetrics
-from sublet_hub.state.moved_slices import MovedSlices
 from sublet_hub.state.owner_accounts import OwnerAccounts
 from sublet_hub.state.quota_documents.last_in_force import LastInForce
 from sublet_hub.state.stores import Stores
@@ -73,6 +73,7 @@ from sublet_hub.usage.budgets.accounting import BudgetAccounting
 from sublet_hub.usage.job_stops import JobStops
 from sublet_hub.usage.lending_periods import LentTimes
 from sublet_hub.usage.meter import UseMeter
+from sublet_hub.usage.proposed_limits import ProposedLimits
 from sublet_hub.usage.queue_waits import QueueTimes
 from sublet_hub.usage.recorded.history_export import HistoryExports
 from sublet_hub.usage.recorded.recorder import Recorder
@@ -80,11 +81,11 @@ from sublet_hub.usage.refusals import Refusals
 from sublet_hub.usage.reports import UseReports
 from sublet_hub.usage.slice_history import Histories
 from sublet_hub.usage.store import UseStore
+from sublet_hub.usage.waited import WaitedReports
 from sublet_hub.web.routes.context import RequestLimits, ServiceParts
-from sublet_hub.web.views.jobs import JobTimes, JobViews
+from sublet_hub.web.views.jobs import JobTimes
 from sublet_hub.web.views.quota_previews import QuotaPreviews
 from sublet_hub.web.views.share import Shares
-from sublet_hub.web.views.slices import OverTime, Views
 
 _ROUND_S = 1.0
 _MINUTE_S = 60.0
@@ -119,17 +120,6 @@ class Assembly:
         wakes = settings.limits.wakes
         idle_servers = IdleServers(IdleNotes(adapters.database), stores, adapters.hub, wakes)
         reserved = ReservedRooms(ledger, fleet, capacity, now)
-        views = Views(
-            ledger,
-            fleet,
-            capacity,
-            OverTime(
-                idle_servers.end_of,
-                idle_servers.spared_for,
-                reserved.reserved_from,
-                MovedSlices(ledger, now).came_at,
-            ),
-        )
         times = QueueTimes(ledger, now)
         self._wakeup, self._room, self._budget_bell = Wakeup(), Wakeup(), Wakeup()
         runs = adapters.runs
@@ -157,6 +147,17 @@ class Assembly:
                 idle_servers=idle_servers,
                 metrics=metrics.line,
                 start_within=settings.start_within,
+            )
+        )
+        shown = ViewParts(
+            ViewNeeds(
+                stores=stores,
+                idle_servers=idle_servers,
+                reserved=reserved,
+                waiting=waiting,
+                times=JobTimes(times, self._stops),
+                line=self.line.line,
+                why_untouched=(lambda _: None) if runs is None else runs.why_untouched,
             )
         )
         startup = StartupGrace(fleet, settings.agents_return_within)
@@ -193,10 +194,12 @@ class Assembly:
             over_caps=OverCaps(stores, adapters.hub),
             places=places,
             resizing=Resizing(ledger, fleet, capacity, wakes, now),
-            shares=Shares(stores, views, self._meter, offers),
+            shares=Shares(stores, shown.views, self._meter, offers),
             previews=QuotaPreviews(stores, quota, self._queue, budgets, hub_names),
             histories=self._histories,
-            use=UseReports(adapters.database, store, charged, lambda: capacity.holdings.document),
+            use=UseReports(adapters.database, store, charged, self._in_force, settings.carbon),
+            waited=WaitedReports(adapters.database),
+            proposed_limits=ProposedLimits(adapters.database, self._in_force),
             budgets=budgets,
             refusals=Refusals(RefusalStore(adapters.database), now, metrics.refused),
             recorder=Recorder(
@@ -206,18 +209,11 @@ class Assembly:
                 now,
                 settings.recorded_for,
             ),
-            history_exports=HistoryExports(
-                adapters.database, charged, lambda: capacity.holdings.document
-            ),
+            history_exports=HistoryExports(adapters.database, charged, self._in_force),
             queue=self._queue,
-            views=views,
-            job_views=JobViews(
-                stores,
-                waiting,
-                JobTimes(times, self._stops),
-                views,
-                (lambda _: None) if runs is None else runs.why_untouched,
-            ),
+            views=shown.views,
+            job_views=shown.jobs,
+            waits=shown.waits,
             times=times,
             metrics=metrics,
             limits=RequestLimits(
@@ -299,6 +295,9 @@ class Assembly:
             self.service.refusals.store_at_end()
             self.service.recorder.store_at_end()
         self._adapters.database.close()
+
+    def _in_force(self) -> QuotaDocument:
+        return self._stores.capacity.holdings.document
 
     def _make_runner(self) -> JobBackend:
         runs, settings = self._adapters.runs, self._settings

@@ -64,14 +64,18 @@ class ChargedHourStore:
         with self._database.reading() as connection:
             return connection.execute(sa.select(CHARGED_UNTIL.c.until)).scalar()
 
-    def since(self, hour: datetime, until: datetime | None = None) -> Iterator[ChargedHour]:
+    def since(
+        self, hour: datetime, until: datetime | None = None, owner: str | None = None
+    ) -> Iterator[ChargedHour]:
         """Go through what was held from an hour on, to one that is not in it. ``LedgerReadError``.
 
-        They come in the order of their hours, which alone are told apart.
+        They come in the order of their hours, which alone are told apart. ``owner``: only theirs.
         """
         found = sa.select(CHARGED_HOURS).where(_C.hour >= hour)
         if until is not None:
             found = found.where(_C.hour < until)
+        if owner is not None:
+            found = found.where(_C.owner == owner)
         found = found.order_by(_C.hour)
         with self._database.reading() as connection:
             rows = connection.execution_options(yield_per=1000).execute(found).mappings()

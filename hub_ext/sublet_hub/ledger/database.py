@@ -238,11 +238,16 @@ class Database:
             read = read_rows(connection, found, JOBS, rows.job_of_row, self.unread)
         return {job.job_id: job for job in read}
 
-    def held_periods(self, since: datetime, until: datetime) -> Iterator[HeldPeriod]:
-        """Go through the periods of one size that touch a time. ``LedgerReadError``."""
+    def held_periods(
+        self, since: datetime, until: datetime, owner: str | None = None
+    ) -> Iterator[HeldPeriod]:
+        """Go through the periods of one size that touch a time. ``LedgerReadError``.
+
+        ``owner``: only theirs.
+        """
         try:
             with self.reading() as connection:
-                yield from read_periods(connection, since, until)
+                yield from read_periods(connection, since, until, owner)
         except (ValueError, TypeError) as error:
             message = f"a period in the ledger cannot be read: {type(error).__name__}"
             raise LedgerReadError(message) from error

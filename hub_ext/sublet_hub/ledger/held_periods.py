@@ -140,12 +140,16 @@ def _row(period: HeldPeriod) -> dict[str, Any]:
     return {name: getattr(period, name) for name in HeldPeriod.__slots__}
 
 
-def read_periods(connection: Connection, since: datetime, until: datetime) -> Iterator[HeldPeriod]:
-    """Go through the periods of which some part lies between two times."""
+def read_periods(
+    connection: Connection, since: datetime, until: datetime, owner: str | None = None
+) -> Iterator[HeldPeriod]:
+    """Go through the periods of which some part lies between two times; ``owner``: only theirs."""
     columns = HELD_PERIODS.c
     found = sa.select(HELD_PERIODS).where(
         columns.began_at < until, sa.or_(_OPEN, columns.ended_at > since)
     )
+    if owner is not None:
+        found = found.where(columns.owner == owner)
     rows = connection.execution_options(yield_per=1000).execute(found).mappings()
     for row in rows:
         yield HeldPeriod(**{name: row[name] for name in HeldPeriod.__slots__})

@@ -9,6 +9,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -111,11 +112,14 @@ class LineEntries:
         self.drop(entry.name)
         self.tell(kind, entry, words)
 
-    def tell(self, kind: EventKind, entry: QueueEntry, words: str) -> None:
-        """Tell an entry's owner what became of it, as an event."""
+    def tell(
+        self, kind: EventKind, entry: QueueEntry, words: str, waited: timedelta = timedelta()
+    ) -> None:
+        """Tell what became of an entry, as an event; ``waited``: how long, where its turn came."""
         now = self._stores.now()
         what = f"{server_clause(entry.owner, entry.server)}: {words}"[:_MOST_TOLD]
         told = replace(event(kind, now, what), owner=entry.owner, slice_id=entry.slice_id)
+        told = replace(told, took_s=max(0.0, waited.total_seconds()))
         self._stores.ledger.apply(Change(events=(told,)), now)
 
     def asked(self, entry: QueueEntry) -> SliceRequest | None:

@@ -158,7 +158,7 @@ class LineRounds:
         )
         self._entries.put(given)
         words = "its turn has come: JupyterHub is asked to start it"
-        self._entries.tell(EventKind.QUEUE_TURN, given, words)
+        self._entries.tell(EventKind.QUEUE_TURN, given, words, now - entry.since)
 
     def _judge(self, step: Step) -> None:
         """End the wait of one whom none helps any more, since document or rights changed."""

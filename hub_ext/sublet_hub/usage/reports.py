@@ -1,32 +1,59 @@
-"""Reports of what was held and used over a time, for admins: one at a time, beside the loop.
+"""Reports of what was held and used over a time: one at a time, beside the loop.
 
-So are they written: as JSON, which of very many rows takes a while.
+So are they written: as JSON or CSV, which of very many rows takes a while. What one user asks for
+is read of the ledger by their name alone.
 """
 
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
 from typing import Final
 
 from sublet_quota.budgets.period import hour_of
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.holdings.card_policy import counted_type
-from sublet_quota.wire.use import KindHours, UseKey, UseReport, UseRow
+from sublet_quota.wire.use import CarbonFactors, KindHours, UseKey, UseReport, UseRow
 
 from sublet_hub.errors import BadRequestError
 from sublet_hub.ledger.charged_hours import ChargedHourStore
 from sublet_hub.ledger.database import Database
 from sublet_hub.ledger.held_periods import HeldPeriod
+from sublet_hub.settings import CarbonSettings
+from sublet_hub.usage.buckets import TIME_KEYS, Span, label_of
 from sublet_hub.usage.budgets.kind_hours import KNOWN_BY, KindSums, kind_hours
+from sublet_hub.usage.csv_table import csv_table
 from sublet_hub.usage.held_hours import HeldHours, TooManySumsError, held_hours
 from sublet_hub.usage.store import HourOfUse, UseStore
 
 MOST_ROWS: Final = 50_000
-_METERED: Final = frozenset({UseKey.OWNER, UseKey.DAY})
+_METERED: Final = frozenset({UseKey.OWNER, *TIME_KEYS})
 """By what the meter's sums are stored."""
 _MJ_PER_WH: Final = 3_600_000
+_WH_PER_KWH: Final = 1000
+_SUMS: Final = tuple(name for name in UseRow.model_fields if name not in {"of", "kinds"})
+_KINDS: Final = tuple(KindHours.model_fields)
+
+
+@dataclass(frozen=True, slots=True)
+class UseQuestion:
+    """What is asked for."""
+
+    span: Span
+    by: tuple[UseKey, ...]
+    owner: str | None = None
+    """Whose use; ``None``: everybody's."""
+    as_csv: bool = False
+
+    @property
+    def keys(self) -> tuple[UseKey, ...]:
+        """By what hours are added up; that kinds are asked for is none."""
+        return tuple(key for key in self.by if key is not UseKey.KIND)
+
+    @property
+    def of_kinds(self) -> bool:
+        """Whether it is asked what became of the hours."""
+        return UseKey.KIND in self.by
 
 
 class UseReports:
@@ -38,49 +65,53 @@ class UseReports:
         store: UseStore,
         charged: ChargedHourStore,
         document: Callable[[], QuotaDocument],
+        carbon: CarbonSettings | None = None,
     ) -> None:
         """``document``: tells the one in force, by whose types hours are added up."""
         self._database = database
         self._charged = charged
         self._store = store
         self._document = document
+        self._carbon = carbon
         self._turn = asyncio.Lock()
 
-    async def report(self, since: datetime, until: datetime, by: Sequence[UseKey]) -> bytes:
-        """Return a report as JSON.
+    async def report(self, question: UseQuestion) -> bytes:
+        """Return a report as JSON, or as CSV.
 
         With kinds it is of whole hours, all of which any part lies in the time asked for.
         ``BadRequestError`` for a too long one, and for kinds by what they are not known by;
         ``LedgerReadError``.
         """
-        keys = tuple(key for key in by if key is not UseKey.KIND)
-        of_kinds = len(keys) < len(by)
-        if of_kinds:
-            unknown = set(keys).difference(KNOWN_BY)
+        times = [key for key in question.keys if key in TIME_KEYS]
+        if len(times) > 1:
+            message = f"?by={times[0]} and ?by={times[1]} do not go together: ask for one of them"
+            raise BadRequestError(message)
+        if question.of_kinds:
+            unknown = set(question.keys).difference(KNOWN_BY)
             if unknown:
                 message = (
                     f"?by={min(unknown)} and ?by=kind do not go together: hours of each kind are "
                     f"known by {', '.join(KNOWN_BY)}"
                 )
                 raise BadRequestError(message)
-            since = hour_of(since)
+            span = replace(question.span, since=hour_of(question.span.since))
+            question = replace(question, span=span)
         async with self._turn:
-            return await asyncio.to_thread(self._report, since, until, keys, of_kinds=of_kinds)
+            return await asyncio.to_thread(self._report, question)
 
-    def _report(
-        self, since: datetime, until: datetime, by: tuple[UseKey, ...], *, of_kinds: bool
-    ) -> bytes:
+    def _report(self, question: UseQuestion) -> bytes:
+        span, by = question.span, question.keys
         try:
-            held = held_hours(self._periods(since, until, by), since, until, by, MOST_ROWS)
-            used = self._used(since, until, by) if _METERED.issuperset(by) else None
-            kinds = self._kinds(since, until, by) if of_kinds else None
+            held = held_hours(self._periods(question), span, by, MOST_ROWS)
+            used = self._used(question) if _METERED.issuperset(by) else None
+            kinds = self._kinds(question) if question.of_kinds else None
         except TooManySumsError as error:
             raise _too_long() from error
         keys = held.keys() | (used or {}).keys() | (kinds or {}).keys()
         if len(keys) > MOST_ROWS:
             raise _too_long()
         rows = [
-            _row(
+            self._row(
                 dict(zip(by, key, strict=True)),
                 held.get(key),
                 None if used is None else used.get(key),
@@ -89,37 +120,73 @@ class UseReports:
             for key in keys
         ]
         rows.sort(key=lambda row: (-row.card_hours, sorted(row.of.items())))
-        report = UseReport(since=since, until=until, rows=tuple(rows))
+        if question.as_csv:
+            return _csv(question, rows)
+        report = UseReport(
+            since=span.since,
+            until=span.until,
+            zone=str(span.zone),
+            carbon=None if self._carbon is None else _told_factors(self._carbon),
+            rows=tuple(rows),
+        )
         return report.model_dump_json().encode()
 
-    def _periods(
-        self, since: datetime, until: datetime, by: tuple[UseKey, ...]
-    ) -> Iterator[HeldPeriod]:
-        periods = self._database.held_periods(since, until)
-        if UseKey.TYPE not in by:
+    def _periods(self, question: UseQuestion) -> Iterator[HeldPeriod]:
+        span = question.span
+        periods = self._database.held_periods(span.since, span.until, question.owner)
+        if UseKey.TYPE not in question.by:
             return periods
-        return _by_types_of(self._document(), periods)
+        return by_types_of(self._document(), periods)
 
-    def _kinds(
-        self, since: datetime, until: datetime, by: tuple[UseKey, ...]
-    ) -> dict[tuple[str, ...], KindSums]:
-        parts = self._charged.since(since, until)
-        return kind_hours(parts, self._document(), by, MOST_ROWS)
+    def _kinds(self, question: UseQuestion) -> dict[tuple[str, ...], KindSums]:
+        span = question.span
+        parts = self._charged.since(span.since, span.until, question.owner)
+        return kind_hours(parts, self._document(), question.keys, MOST_ROWS, span.zone)
 
-    def _used(
-        self, since: datetime, until: datetime, by: tuple[UseKey, ...]
-    ) -> dict[tuple[str, ...], HourOfUse]:
-        sums: defaultdict[tuple[str, ...], HourOfUse] = defaultdict(lambda: HourOfUse("", since))
-        for part in self._store.use_between(since, until):
-            values = {UseKey.OWNER: part.owner, UseKey.DAY: _day(part.hour)}
-            key = tuple(values[each] for each in by)
+    def _used(self, question: UseQuestion) -> dict[tuple[str, ...], HourOfUse]:
+        span, by = question.span, question.keys
+        sums: defaultdict[tuple[str, ...], HourOfUse] = defaultdict(
+            lambda: HourOfUse("", span.since)
+        )
+        for part in self._store.use_between(span.since, span.until, question.owner):
+            key = tuple(
+                part.owner if each is UseKey.OWNER else label_of(each, part.hour, span.zone)
+                for each in by
+            )
             sums[key] = sums[key].plus(part)
             if len(sums) > MOST_ROWS:
                 raise TooManySumsError
         return dict(sums)
 
+    def _row(
+        self,
+        of: dict[UseKey, str],
+        held: HeldHours | None,
+        used: HourOfUse | None,
+        kinds: KindHours | None,
+    ) -> UseRow:
+        found = HeldHours() if held is None else held
+        is_metered = used is not None and used.unmetered_s == 0
+        energy_wh = used.energy_mj / _MJ_PER_WH if used is not None and is_metered else None
+        return UseRow(
+            of={key.value: value for key, value in of.items()},
+            slice_hours=round(found.slices, 4),
+            card_hours=round(found.cards, 4),
+            memory_gib_hours=round(found.memory_gib, 4),
+            busy_hours=None if used is None else round(used.busy_s / 3600, 4),
+            lent_hours=None if used is None else round(used.lent_s / 3600, 4),
+            energy_wh=None if energy_wh is None else round(energy_wh, 3),
+            carbon_g=self._carbon_g(energy_wh),
+            kinds=kinds,
+        )
 
-def _by_types_of(document: QuotaDocument, periods: Iterator[HeldPeriod]) -> Iterator[HeldPeriod]:
+    def _carbon_g(self, energy_wh: float | None) -> float | None:
+        if energy_wh is None or self._carbon is None:
+            return None
+        return round(energy_wh / _WH_PER_KWH * self._carbon.pue * self._carbon.g_per_kwh, 3)
+
+
+def by_types_of(document: QuotaDocument, periods: Iterator[HeldPeriod]) -> Iterator[HeldPeriod]:
     """Yield periods with the type that the document gives their cards in place of the model."""
     types: dict[str, str] = {}
     for period in periods:
@@ -137,25 +204,21 @@ def _too_long() -> BadRequestError:
     return BadRequestError(message)
 
 
-def _day(at: datetime) -> str:
-    return at.astimezone(UTC).date().isoformat()
+def _told_factors(carbon: CarbonSettings) -> CarbonFactors:
+    return CarbonFactors(
+        pue=carbon.pue, g_per_kwh=carbon.g_per_kwh, source=carbon.source, as_of=carbon.as_of
+    )
 
 
-def _row(
-    of: dict[UseKey, str],
-    held: HeldHours | None,
-    used: HourOfUse | None,
-    kinds: KindHours | None,
-) -> UseRow:
-    found = HeldHours() if held is None else held
-    is_metered = used is not None and used.unmetered_s == 0
-    return UseRow(
-        of={key.value: value for key, value in of.items()},
-        slice_hours=round(found.slices, 4),
-        card_hours=round(found.cards, 4),
-        memory_gib_hours=round(found.memory_gib, 4),
-        busy_hours=None if used is None else round(used.busy_s / 3600, 4),
-        lent_hours=None if used is None else round(used.lent_s / 3600, 4),
-        energy_wh=round(used.energy_mj / _MJ_PER_WH, 3) if used and is_metered else None,
-        kinds=kinds,
+def _csv(question: UseQuestion, rows: Sequence[UseRow]) -> bytes:
+    numbers = _KINDS if question.of_kinds else _SUMS
+    return csv_table(
+        (*question.keys, *numbers),
+        (
+            (
+                *(row.of[key] for key in question.keys),
+                *(getattr(row.kinds if question.of_kinds else row, name) for name in numbers),
+            )
+            for row in rows
+        ),
     )

@@ -133,13 +133,17 @@ class UseStore:
             unmetered_s=float(used["unmetered_s"]),
         )
 
-    def use_between(self, since: datetime, until: datetime) -> Iterator[HourOfUse]:
+    def use_between(
+        self, since: datetime, until: datetime, owner: str | None = None
+    ) -> Iterator[HourOfUse]:
         """Go through what was used in the hours from the one of ``since`` on. ``LedgerReadError``.
 
-        An hour counts whole.
+        An hour counts whole. ``owner``: only theirs.
         """
         hour = since.replace(minute=0, second=0, microsecond=0)
         found = sa.select(USE_BY_HOUR).where(USE_BY_HOUR.c.hour >= hour, USE_BY_HOUR.c.hour < until)
+        if owner is not None:
+            found = found.where(USE_BY_HOUR.c.owner == owner)
         try:
             with self._engine.connect() as connection:
                 rows = connection.execution_options(yield_per=1000).execute(found).mappings()

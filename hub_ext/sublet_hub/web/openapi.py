@@ -72,6 +72,8 @@ def openapi_document(prefix: str, version: str) -> dict[str, Any]:
         if route.answer is not None:
             schema = schemas[key, "serialization"]
             answer["content"] = {"application/json": {"schema": schema}}
+        if route.tells_csv:
+            answer["content"]["text/csv"] = {"schema": {"type": "string"}}
         if any(parameter.nature is Nature.PLACE for parameter in route.parameters):
             answer["headers"] = {NEXT_PAGE: _NEXT_HEADER, TOTAL: _TOTAL_HEADER}
         problem = schemas["problem", "serialization"]

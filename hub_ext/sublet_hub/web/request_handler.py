@@ -40,7 +40,7 @@ from sublet_hub.web.request_body import RequestBody
 from sublet_hub.web.routes.context import ServiceParts
 from sublet_hub.web.routes.pages import Page
 from sublet_hub.web.routes.problems import problem_of_error, problem_of_refusal
-from sublet_hub.web.routes.route import Accepted, Access, Call, Counted, Route
+from sublet_hub.web.routes.route import Accepted, Access, Call, Counted, CsvFile, Route
 from sublet_hub.web.unsent_answers import UnsentAnswers
 
 _LOG = logging.getLogger(__name__)
@@ -315,13 +315,22 @@ class RouteHandler(ServiceHandler):
                 self.set_header(TOTAL, str(answer.total))
             self._send(answer.body)
             return
+        if isinstance(answer, CsvFile):
+            self._count_size(route, answer.body)
+            self.set_header("Content-Type", "text/csv; charset=utf-8")
+            self.set_header("Content-Disposition", f'attachment; filename="{answer.name}"')
+            self.finish(answer.body)
+            return
         if isinstance(answer, Counted):
             self.set_header(TOTAL, str(answer.total))
             answer = answer.first
         text = answer if isinstance(answer, bytes) else _adapter_of(route.answer).dump_json(answer)
+        self._count_size(route, text)
+        self._send(text)
+
+    def _count_size(self, route: Route, text: bytes) -> None:
         if self.caller is not None and route.counts_by_size:
             self.service.limits.owners.charge(self.caller.key, len(text) // BYTES_FOR_ONE)
-        self._send(text)
 
     def _read_body(self, route: Route) -> WireModel | None:
         sent = self.body.whole(route.most_body_bytes)

@@ -25,6 +25,7 @@ from sublet_lab.command_line.refusals import refusals
 from sublet_lab.command_line.service import Service
 from sublet_lab.command_line.share import keep, share, wake
 from sublet_lab.command_line.use import use
+from sublet_lab.command_line.waits import waits
 from sublet_lab.command_line.whole_help import WholeHelp
 
 FURTHER_COMMANDS: Final = "sublet.commands"
@@ -76,7 +77,20 @@ def main(context: click.Context, url: str | None, token_file: Path | None) -> No
     context.obj = Service(url, token_file)
 
 
-_OWNERS: Final = (share, keep, wake, give_up, extend, resize, history, jobs, queue, quota, budget)
+_OWNERS: Final = (
+    share,
+    keep,
+    wake,
+    give_up,
+    extend,
+    resize,
+    history,
+    jobs,
+    queue,
+    waits,
+    quota,
+    budget,
+)
 _ADMINS: Final = (
     gpus,
     use,

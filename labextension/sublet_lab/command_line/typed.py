@@ -76,3 +76,8 @@ class PastDays(click.ParamType):  # type: ignore[type-arg, unused-ignore] # as o
 
 TIME: Final = LocalTime()
 PAST_DAYS: Final = PastDays()
+
+zone_option = click.option(
+    "--zone", help="Whose hours, days and weeks are meant, such as Europe/Berlin. Default: UTC."
+)
+"""Adds the option to a command."""

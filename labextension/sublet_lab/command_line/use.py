@@ -1,11 +1,11 @@
-"""``sublet use``: how long what was held and used, by owner, group, type, day and kind."""
+"""``sublet use``: how long what was held and used, by owner, group, type, time and kind."""
 
 from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
 import click
-from sublet_quota.wire.use import KindHours, UseKey, UseReport, UseRow
+from sublet_quota.wire.use import CarbonFactors, KindHours, UseKey, UseReport, UseRow
 
 from sublet_lab.command_line.events import refuse_reversed, written
 from sublet_lab.command_line.service import Service, pass_service
@@ -14,13 +14,16 @@ from sublet_lab.command_line.tables import (
     csv_option,
     is_wide,
     json_option,
+    plain,
     print_csv,
     print_json,
     print_table,
     wants_csv,
     wants_json,
 )
-from sublet_lab.command_line.typed import TIME
+from sublet_lab.command_line.typed import TIME, zone_option
+from sublet_lab.command_line.use_reports import limits, waits
+from sublet_lab.command_line.whole_help import WholeHelp
 
 _SUMS: Final = tuple(name for name in UseRow.model_fields if name not in {"of", "kinds"})
 _KINDS: Final = tuple(KindHours.model_fields)
@@ -31,9 +34,10 @@ _KINDS_OF_NARROW: Final = (
 """In two tables, where lines have no room for all beside the names: what the hours were, what they
 cost."""
 _COLUMNS: Final = (">SLICES", ">CARDS", ">GIB", ">BUSY", ">LENT", ">KWH")
+_CARBON: Final = ">KG CO2"
 
 
-@click.command()
+@click.group(cls=WholeHelp, invoke_without_command=True)
 @click.option("--since", type=TIME, help="Local time. Default: seven days before the end.")
 @click.option("--until", type=TIME, help="Local time. Default: now.")
 @click.option(
@@ -44,16 +48,28 @@ _COLUMNS: Final = (">SLICES", ">CARDS", ">GIB", ">BUSY", ">LENT", ">KWH")
     show_default=True,
     help="By what hours are added up; may be repeated. `kind` shows what became of them.",
 )
+@zone_option
+@click.option("--owner", help="Only another user's (admins).")
 @json_option
 @csv_option
 @pass_service
-def use(
-    service: Service, since: datetime | None, until: datetime | None, by: tuple[str, ...]
+@click.pass_context
+def use(  # noqa: PLR0913, PLR0917 (click's signature)
+    context: click.Context,
+    service: Service,
+    since: datetime | None,
+    until: datetime | None,
+    by: tuple[str, ...],
+    zone: str | None,
+    owner: str | None,
 ) -> None:
-    """Show how long slices were held, used and lent (admins)."""
+    """Show how long your slices were held, used and lent; admins: everybody's."""
+    if context.invoked_subcommand is not None:
+        return
     refuse_reversed(since, until)
     by = tuple(dict.fromkeys(str(each) for each in by))
-    report = service.get(UseReport, "use", since=written(since), until=written(until), by=by)
+    times = {"since": written(since), "until": written(until)}
+    report = service.get(UseReport, "use", **times, by=by, zone=zone, owner=owner)
     if wants_json():
         print_json(report)
         return
@@ -72,7 +88,10 @@ def use(
         for kinds in (_KINDS,) if is_wide() else _KINDS_OF_NARROW:
             _print(report, keys, tuple(f">{name.upper()}" for name in kinds), _cells_of(kinds))
     else:
-        _print(report, keys, _COLUMNS, _cells)
+        columns = _COLUMNS if report.carbon is None else (*_COLUMNS, _CARBON)
+        _print(report, keys, columns, _cells if report.carbon is None else _cells_with_carbon)
+        if report.carbon is not None:
+            click.echo(plain(_factors(report.carbon)))
 
 
 def _print(
@@ -97,6 +116,18 @@ def _cells(row: UseRow) -> tuple[str, ...]:
     return _shown((*sums, energy))
 
 
+def _cells_with_carbon(row: UseRow) -> tuple[str, ...]:
+    carbon = None if row.carbon_g is None else row.carbon_g / 1000
+    return (*_cells(row), *_shown((carbon,)))
+
+
+def _factors(carbon: CarbonFactors) -> str:
+    return (
+        f"CO2 is the energy x {carbon.pue:g} (the whole house) x {carbon.g_per_kwh:g} g for a kWh, "
+        f"by {carbon.source}, {carbon.as_of:%Y-%m-%d}."
+    )
+
+
 def _numbers(row: UseRow, *, of_kinds: bool) -> tuple[float | None, ...]:
     if not of_kinds:
         return tuple(getattr(row, name) for name in _SUMS)
@@ -113,3 +144,7 @@ def _cells_of(kinds: tuple[str, ...]) -> Callable[[UseRow], tuple[str, ...]]:
 
 def _shown(hours: tuple[float | None, ...]) -> tuple[str, ...]:
     return tuple("-" if each is None else f"{each:.1f}" for each in hours)
+
+
+for command in (waits, limits):
+    use.add_command(command)

@@ -144,5 +144,6 @@ async def test_an_admin_sees_hours_by_kind(tmp_path: Path, hub: FakeHub) -> None
         _, without = await world.call("GET", f"use?by=owner&{times}", world.admin())
         assert all(row["kinds"] is None for row in without["rows"])
         status, refused = await world.call("GET", "use?by=kind&by=node", world.admin())
-        assert (status, "known by owner, group, type, day" in str(refused)) == (400, True)
-        assert (await world.call("GET", "use?by=kind", world.user("ada")))[0] == 403
+        assert (status, "known by owner, group, type, hour" in str(refused)) == (400, True)
+        _, own = await world.call("GET", f"use?by=owner&by=kind&{times}", world.user("ada"))
+        assert [row["of"] for row in own["rows"]] == [{"owner": "ada"}]

@@ -6,6 +6,14 @@ from tests.security.mutant import Mutant
 
 _HANDLER: Final = "hub_ext/sublet_hub/web/request_handler.py"
 _ADMIN: Final = "hub_ext/sublet_hub/web/routes/admin.py"
+_USE: Final = "hub_ext/sublet_hub/web/routes/use.py"
+_OF_USE: Final = "tests/hub/usage/test_use_routes.py"
+_WAITS: Final = "hub_ext/sublet_hub/web/routes/waits.py"
+_OF_WAITS: Final = "tests/hub/web/test_waits.py"
+_A_PAIR: Final = (
+    f"{_OF_WAITS}::test_an_idle_slice_and_the_job_that_has_its_room_are_a_pair_that_each_is_told"
+)
+_LOANS: Final = "hub_ext/sublet_hub/web/views/waits/found.py"
 _HISTORY: Final = "hub_ext/sublet_hub/web/routes/history.py"
 _OF_HISTORY: Final = "tests/hub/web/test_history_export_route.py"
 _PSEUDONYMS: Final = "hub_ext/sublet_hub/usage/recorded/pseudonyms.py"
@@ -51,10 +59,34 @@ MUTANTS: Final = (
     Mutant(
         6,
         "whoever may come sees what everybody has used",
-        _ADMIN,
-        '"use",\n        Access.ADMIN,',
-        '"use",\n        Access.USER,',
-        ("tests/hub/usage/test_held_hours.py::test_a_report_that_cannot_be_is_refused",),
+        _USE,
+        "owner, span = whose_record(call), ",
+        "owner, span = None, ",
+        (f"{_OF_USE}::test_a_user_sees_their_own_use_and_waits_and_nobody_elses",),
+    ),
+    Mutant(
+        6,
+        "whoever may come sees by which limits others would have been refused",
+        _USE,
+        '"use/limits",\n        Access.ADMIN,',
+        '"use/limits",\n        Access.USER,',
+        (f"{_OF_USE}::test_limits_are_proposed_to_admins_alone",),
+    ),
+    Mutant(
+        6,
+        "whoever may come sees who everybody waits for",
+        _WAITS,
+        "if not call.user.is_admin:",
+        "if False:",
+        (f"{_OF_WAITS}::test_each_sees_their_own_admins_all_or_somebodys",),
+    ),
+    Mutant(
+        6,
+        "who borrows somebody's room is told who that is, and whose it is",
+        _LOANS,
+        "if viewer.sees_all:",
+        "if True:",
+        (_A_PAIR,),
     ),
     Mutant(
         6,

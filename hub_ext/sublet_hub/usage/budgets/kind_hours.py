@@ -1,4 +1,4 @@
-"""From what budgets count to hours of each kind, by owner, group, type and day. Pure.
+"""From what budgets count to hours of each kind, by owner, group, type and time. Pure.
 
 What guests paid is set against what lent time cost hour by hour, as budgets do it: so what is
 charged and credited here is what the nearest budget of whoever paid says.
@@ -7,7 +7,7 @@ charged and credited here is what the nearest budget of whoever paid says.
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Final
 
 from sublet_quota.budgets.charge import US_PER_HOUR, Charge, HeldKind, HeldTime, charge_of
@@ -18,9 +18,10 @@ from sublet_quota.holdings.card_policy import counted_type
 from sublet_quota.names.ids import GroupName, UserName
 from sublet_quota.wire.use import KindHours, UseKey
 
+from sublet_hub.usage.buckets import TIME_KEYS, label_of
 from sublet_hub.usage.held_hours import TooManySumsError
 
-KNOWN_BY: Final = (UseKey.OWNER, UseKey.GROUP, UseKey.TYPE, UseKey.DAY)
+KNOWN_BY: Final = (UseKey.OWNER, UseKey.GROUP, UseKey.TYPE, *TIME_KEYS)
 """By what the hours of each kind are stored."""
 _DIGITS: Final = 6
 
@@ -55,11 +56,16 @@ class KindSums:
 
 
 def kind_hours(
-    parts: Iterable[ChargedHour], document: QuotaDocument, by: Sequence[UseKey], most: int
+    parts: Iterable[ChargedHour],
+    document: QuotaDocument,
+    by: Sequence[UseKey],
+    most: int,
+    zone: tzinfo = UTC,
 ) -> dict[tuple[str, ...], KindSums]:
     """Return the hours of each kind by the values of ``by``, which are of ``KNOWN_BY``.
 
-    ``parts`` come in the order of their hours. ``TooManySumsError`` beyond ``most`` sums.
+    ``parts`` come in the order of their hours, each of which counts whole where it begins in
+    ``zone``. ``TooManySumsError`` beyond ``most`` sums.
     """
     sums: defaultdict[tuple[str, ...], KindSums] = defaultdict(KindSums)
     prices = _Prices(document)
@@ -69,7 +75,7 @@ def kind_hours(
             UseKey.OWNER: owner,
             UseKey.GROUP: payer or "",
             UseKey.TYPE: prices.type_of(model),
-            UseKey.DAY: hour.date().isoformat(),
+            **{key: label_of(key, hour, zone) for key in TIME_KEYS if key in by},
         }
         sums[tuple(values[key] for key in by)].add(times, prices.charge(payer, model, times))
         if len(sums) > most:

@@ -1,22 +1,14 @@
-"""For admins: the cards, all lending, closings, and what was held."""
-
-from datetime import UTC, datetime, timedelta
-from typing import Final
+"""For admins: the cards, all lending, and closings."""
 
 from sublet_quota.wire.api import GpuInfo, LendingState, LendingSwitch
 from sublet_quota.wire.closings import ClosingInfo, ClosingRequest, OpeningRequest
 from sublet_quota.wire.event_kinds import EventKind
-from sublet_quota.wire.use import UseKey, UseReport
 
-from sublet_hub.errors import BadRequestError
 from sublet_hub.ledger.events import event
 from sublet_hub.ledger.records import Change, LendingRecord
 from sublet_hub.web.routes.context import ServiceParts
 from sublet_hub.web.routes.owner import viewer_of
-from sublet_hub.web.routes.route import Access, Call, Nature, Parameter, Route
-
-_LONGEST_REPORT: Final = timedelta(days=400)
-_FIRST_REPORT: Final = datetime(1970, 1, 2, tzinfo=UTC)
+from sublet_hub.web.routes.route import Access, Call, Route
 
 
 async def _gpus(service: ServiceParts, call: Call) -> tuple[GpuInfo, ...]:
@@ -43,43 +35,6 @@ async def _switch_lending(service: ServiceParts, call: Call) -> LendingState:
     switched = LendingRecord(asked.lending, asked.reason, call.user.name, now)
     service.ledger.apply(Change(lending=switched, events=(told,)), now)
     return await _lending(service, call)
-
-
-async def _use(service: ServiceParts, call: Call) -> bytes:
-    now = service.now()
-    # What is to come has not been held.
-    until = min(call.time("until") or now, now)
-    try:
-        since = call.time("since") or until - timedelta(days=7)
-    except OverflowError as error:
-        message = "?until= is too long ago"
-        raise BadRequestError(message) from error
-    _refuse_span(call, since, until, now)
-    asked = tuple(dict.fromkeys(call.texts("by")))
-    unknown = set(asked) - set(UseKey)
-    if unknown:
-        message = f"?by={min(unknown)} is none: there are {', '.join(UseKey)}"
-        raise BadRequestError(message)
-    return await service.use.report(since, until, [UseKey(each) for each in asked])
-
-
-def _refuse_span(call: Call, since: datetime, until: datetime, now: datetime) -> None:
-    """Raise ``BadRequestError`` for a time of which there is no report, with what was asked."""
-    first, last = call.time_words("since", since), call.time_words("until", until)
-    if since >= now:
-        message = f"?since= is {first}, which is still to come: nothing has been held since"
-    elif since >= until:
-        message = f"?since= is {first}, and ?until= {last}: give an end after the begin"
-    elif since < _FIRST_REPORT:
-        message = f"?since= is {first}: give a time since 1970"
-    elif until - since > _LONGEST_REPORT:
-        message = (
-            f"from {first} to {last} is longer than {_LONGEST_REPORT.days} days, which a report "
-            "has at most: give a later ?since=, or an earlier ?until="
-        )
-    else:
-        return
-    raise BadRequestError(message)
 
 
 async def _closings(service: ServiceParts, call: Call) -> tuple[ClosingInfo, ...]:
@@ -155,19 +110,5 @@ ADMIN_ROUTES = (
         body=OpeningRequest,
         refusals=(400, 404, 409),
         asks_hub_anew=True,
-    ),
-    Route(
-        "GET",
-        "use",
-        Access.ADMIN,
-        "How long slices were held between two times, and by owner and day what was used and lent",
-        _use,
-        UseReport,
-        parameters=(
-            Parameter("since", Nature.TIME, "From when on; seven days before the end if left out."),
-            Parameter("until", Nature.TIME, "Till when; now if left out."),
-            Parameter("by", Nature.TEXTS, f"Added up by; may be repeated: {', '.join(UseKey)}."),
-        ),
-        refusals=(400,),
     ),
 )

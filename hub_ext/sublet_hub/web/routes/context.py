@@ -34,16 +34,19 @@ from sublet_hub.state.metrics import ServiceMetrics
 from sublet_hub.state.owner_accounts import OwnerAccounts
 from sublet_hub.state.quota_documents.source import QuotaSource
 from sublet_hub.usage.budgets.standings import Budgets
+from sublet_hub.usage.proposed_limits import ProposedLimits
 from sublet_hub.usage.queue_waits import QueueTimes
 from sublet_hub.usage.recorded.history_export import HistoryExports
 from sublet_hub.usage.recorded.recorder import Recorder
 from sublet_hub.usage.refusals import Refusals
 from sublet_hub.usage.reports import UseReports
 from sublet_hub.usage.slice_history import Histories
+from sublet_hub.usage.waited import WaitedReports
 from sublet_hub.web.views.jobs import JobViews
 from sublet_hub.web.views.quota_previews import QuotaPreviews
 from sublet_hub.web.views.share import Shares
 from sublet_hub.web.views.slices import Views
+from sublet_hub.web.views.waits.report import WaitsNow
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,8 @@ class ServiceParts:
     shares: Shares
     histories: Histories
     use: UseReports
+    waited: WaitedReports
+    proposed_limits: ProposedLimits
     budgets: Budgets
     refusals: Refusals
     recorder: Recorder
@@ -95,6 +100,7 @@ class ServiceParts:
     queue: JobQueue
     views: Views
     job_views: JobViews
+    waits: WaitsNow
     times: QueueTimes
     metrics: ServiceMetrics
     limits: RequestLimits

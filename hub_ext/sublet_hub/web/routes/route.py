@@ -167,6 +167,14 @@ class Counted:
     total: int
 
 
+@dataclass(frozen=True, slots=True)
+class CsvFile:
+    """An answer that is a file of comma-separated values, written beside the loop."""
+
+    body: bytes
+    name: str
+
+
 Operation = Callable[[ServiceParts, Call], Awaitable[Any | Refusal | None]]
 
 
@@ -193,6 +201,8 @@ class Route:
     """The statuses of 4xx that are special to the route."""
     counts_by_size: bool = True
     """Whether a large answer counts as several requests; not where a file is but read and sent."""
+    tells_csv: bool = False
+    """Whether the answer may be a ``CsvFile``, where it is asked for."""
     asks_hub_anew: bool = False
     """Whether nothing kept about the token is believed: a right that was just taken away counts."""
 

@@ -13,14 +13,18 @@ from sublet_hub.web.routes.refusals import REFUSAL_ROUTES
 from sublet_hub.web.routes.route import Route
 from sublet_hub.web.routes.server_queue import QUEUE_ROUTES
 from sublet_hub.web.routes.spawner import HUB_ROUTES
+from sublet_hub.web.routes.use import USE_ROUTES
+from sublet_hub.web.routes.waits import WAIT_ROUTES
 
 ROUTES: tuple[Route, ...] = (
     *HUB_ROUTES,
     *OWNER_ROUTES,
     *QUEUE_ROUTES,
+    *WAIT_ROUTES,
     *JOB_ROUTES,
     *REFUSAL_ROUTES,
     *ADMIN_ROUTES,
+    *USE_ROUTES,
     *ANNOUNCEMENT_ROUTES,
     *EVICTION_ROUTES,
     *QUOTA_ROUTES,

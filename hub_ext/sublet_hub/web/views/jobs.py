@@ -22,7 +22,7 @@ from sublet_quota.wire.jobs import JobFailure, JobInfo
 
 from sublet_hub.jobs.progress import last_failure
 from sublet_hub.jobs.queue import WaitingReasons
-from sublet_hub.ledger.records import JobRecord
+from sublet_hub.ledger.records import JobRecord, SliceRecord
 from sublet_hub.state.stores import Stores
 from sublet_hub.usage.job_stops import JobStops, stop_in
 from sublet_hub.usage.queue_waits import QueueTimes
@@ -34,11 +34,24 @@ _FAILURES_KEPT: Final = 128
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
+class ToldReason:
     """Why a job is as it is: for programs, and for people."""
 
     code: JobReasonCode | QueueReason | JobsOff | WaitReason
     words: str
+
+
+@dataclass(frozen=True, slots=True)
+class SeenJob:
+    """A job as queue and agents see it now."""
+
+    record: SliceRecord | None
+    """Its slice, or the first of several."""
+    report: SliceReport | None
+    """What its agent says of that; ``None`` also: a node of the job is silent."""
+    wait: JobWait | None
+    """Why it waits in the queue, as the last round found."""
+    why: ToldReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +95,8 @@ class JobViews:
 
     def job(self, job: JobRecord, viewer: Viewer) -> JobInfo:
         """Return a job as a viewer is shown it, with its slice and why it waits."""
-        record = None if job.slice_id is None else self._ledger.slices.get(job.slice_id)
-        wait = self._waiting.find(job.job_id) if job.state is JobState.WAITING else None
-        silent = self._silent_node(job)
-        report = None if record is None or silent else self._fleet.report(record.slice_id)
-        why = self._why(job, wait, report, silent)
+        seen = self.seen(job)
+        record, report, wait, why = seen.record, seen.report, seen.wait, seen.why
         running = job.state is JobState.RUNNING
         # Rows of before may tell of more cells than there are.
         done = job.cells_done if job.cells_total is None else min(job.cells_done, job.cells_total)
@@ -132,6 +142,14 @@ class JobViews:
             expected_start=None if usual is None else job.submitted_at + usual.length,
         )
 
+    def seen(self, job: JobRecord) -> SeenJob:
+        """Return how a job is seen now, and why it is so."""
+        record = None if job.slice_id is None else self._ledger.slices.get(job.slice_id)
+        wait = self._waiting.find(job.job_id) if job.state is JobState.WAITING else None
+        silent = self._silent_node(job)
+        report = None if record is None or silent else self._fleet.report(record.slice_id)
+        return SeenJob(record, report, wait, self._why(job, wait, report, silent))
+
     def _silent_node(self, job: JobRecord) -> NodeId | None:
         """Return a node of a job whose agent does not report."""
         held = () if job.slice_id is None else self._ledger.slices_of_owner(job.owner)
@@ -144,26 +162,26 @@ class JobViews:
         wait: JobWait | None,
         report: SliceReport | None,
         silent: NodeId | None,
-    ) -> _Told:
+    ) -> ToldReason:
         """Return why a job is as it is, by the queue, by a placed job's agent, or by the ledger.
 
         ``report``: what is said of the job's slice now, where no node of it is ``silent``.
         """
         if wait is not None:
-            return _Told(wait.why.reason, queue_clause(wait.why))
+            return ToldReason(wait.why.reason, queue_clause(wait.why))
         untouched = None if job.state in ENDED else self._why_untouched(job)
         if untouched is not None:
-            return _Told(untouched, jobs_off_clause(untouched))
+            return ToldReason(untouched, jobs_off_clause(untouched))
         if silent is not None and job.cancel_asked_at is None:
             reason = JobReason(JobReasonCode.AGENT_SILENT, {"node": silent})
-            return _Told(reason.code, job_clause(reason))
-        known = _Told(job.reason.code, job_clause(job.reason))
+            return ToldReason(reason.code, job_clause(reason))
+        known = ToldReason(job.reason.code, job_clause(job.reason))
         if report is None or report.wait is None:
             return known
         code = report.wait.reason
         if job.state is JobState.PLACED:
-            return _Told(code, f"{known.words}: {wait_clause(code)}")
-        return _Told(code, wait_clause(code)) if job.cancel_asked_at is None else known
+            return ToldReason(code, f"{known.words}: {wait_clause(code)}")
+        return ToldReason(code, wait_clause(code)) if job.cancel_asked_at is None else known
 
     def _suspended_for(self, report: SliceReport | None, viewer: Viewer) -> str | None:
         wait = None if report is None else report.wait

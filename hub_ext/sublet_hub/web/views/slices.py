@@ -16,6 +16,7 @@ from sublet_quota.wire.api import EventInfo, GpuInfo, SliceInfo
 from sublet_quota.wire.closings import ClosingInfo
 from sublet_quota.wire.idle import IdleEnd, IdleSpared
 from sublet_quota.wire.kept import ToldShareKept, tell_cap_kept, tell_share_kept
+from sublet_quota.wire.rank import ToldRank
 from sublet_quota.wire.share import LentPeriod
 from sublet_quota.wire.slice_warnings import ToldWarning, cap_warning, tell_warnings
 from sublet_quota.wire.standing import ToldStanding, tell_standing
@@ -86,22 +87,26 @@ class Views:
             seen_at=self._fleet.seen_at(record.gpu.node),
             silent=silent,
             kept_until=record.kept_until,
-            lent_to=() if report is None else self._names(report.lent_to, viewer),
-            waits_for=self._names(waits_for, viewer),
+            lent_to=() if report is None else self.names(report.lent_to, viewer),
+            waits_for=self.names(waits_for, viewer),
             lent_since=record.lent_since,
             last_lent=self._last_lent(record, viewer),
-            rank=rank_of(
-                self._capacity.holdings,
-                record,
-                self._over_time.reserved_from(record),
-                self._capacity.return_pauses.back_at(record.slice_id),
-            ),
+            rank=self.rank(record),
             group=record.group,
             moving_to=self._index_of(record.moving_to),
             came_from=None if came_at is None else self._index_of(record.came_from),
             came_at=came_at,
             idle_end=self._over_time.idle_end(record),
             idle_spared=self._over_time.idle_spared(record),
+        )
+
+    def rank(self, record: SliceRecord) -> ToldRank | None:
+        """Return how an owner's slice stands to guarantees; ``None`` where that says nothing."""
+        return rank_of(
+            self._capacity.holdings,
+            record,
+            self._over_time.reserved_from(record),
+            self._capacity.return_pauses.back_at(record.slice_id),
         )
 
     def slices(self, records: Iterable[SliceRecord], viewer: Viewer) -> tuple[SliceInfo, ...]:
@@ -186,9 +191,11 @@ class Views:
         if viewer.sees_all:
             return True
         record = self._ledger.slices.get(SliceId(slice_id))
-        return record is not None and self.shows_name(record.owner, self._groups(record), viewer)
+        return record is not None and self.shows_name(
+            record.owner, self.member_groups(record), viewer
+        )
 
-    def _groups(self, record: SliceRecord) -> tuple[str, ...]:
+    def member_groups(self, record: SliceRecord) -> tuple[str, ...]:
         """Return the groups of the quota document that a slice's owner is in."""
         job = None if record.job_id is None else self._ledger.job_facts(record.job_id)
         return record.member_of if job is None else self.groups_of(job.groups)
@@ -197,7 +204,8 @@ class Views:
         """Return the groups of the quota document that members of these of the hub are in."""
         return self._capacity.holdings.document.groups_of(hub_groups)
 
-    def _names(self, slice_ids: Iterable[str], viewer: Viewer) -> tuple[str, ...]:
+    def names(self, slice_ids: Iterable[str], viewer: Viewer) -> tuple[str, ...]:
+        """Return what a viewer is told of whose slices these are."""
         return tuple(self._name(SliceId(slice_id), viewer) for slice_id in slice_ids)
 
     def _name(self, slice_id: SliceId, viewer: Viewer) -> str:

@@ -1,0 +1,58 @@
+"""The hours, days and weeks of a time zone, by which use is added up. Pure.
+
+Days and weeks begin at midnight of the zone, so that one is 23 or 25 hours long where the clock
+changes. Weeks are those of ISO 8601, from Monday.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta, tzinfo
+from typing import Final
+
+from sublet_quota.wire.use import UseKey
+
+TIME_KEYS: Final = (UseKey.HOUR, UseKey.DAY, UseKey.WEEK)
+"""Those of which one at once can be asked for."""
+_HOUR: Final = timedelta(hours=1)
+_DAYS: Final = {UseKey.DAY: 1, UseKey.WEEK: 7}
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """From when until when use is told of, and in which zone."""
+
+    since: datetime
+    until: datetime
+    zone: tzinfo = UTC
+
+
+def label_of(key: UseKey, at: datetime, zone: tzinfo) -> str:
+    """Return the name of the hour, day or week of a moment.
+
+    ``2026-11-24T09:00+01:00``, ``2026-11-24``, ``2026-W48``.
+    """
+    local = at.astimezone(zone)
+    if key is UseKey.HOUR:
+        return local.replace(minute=0, second=0, microsecond=0).isoformat(timespec="minutes")
+    if key is UseKey.WEEK:
+        year, week, _ = local.isocalendar()
+        return f"{year:04}-W{week:02}"
+    return local.date().isoformat()
+
+
+def begin_of(key: UseKey, at: datetime, zone: tzinfo) -> datetime:
+    """Return when the hour, day or week of a moment began."""
+    local = at.astimezone(zone)
+    if key is UseKey.HOUR:
+        return local.replace(minute=0, second=0, microsecond=0).astimezone(UTC)
+    day = local.date()
+    if key is UseKey.WEEK:
+        day -= timedelta(days=day.weekday())
+    return datetime.combine(day, time.min, zone).astimezone(UTC)
+
+
+def after(key: UseKey, begin: datetime, zone: tzinfo) -> datetime:
+    """Return when the next begins after the one that began then."""
+    if key is UseKey.HOUR:
+        return begin + _HOUR
+    day = begin.astimezone(zone).date() + timedelta(days=_DAYS[key])
+    return datetime.combine(day, time.min, zone).astimezone(UTC)

@@ -1,0 +1,191 @@
+"""Who waits for whom, for all who ask: looked at anew no more often than that is worth.
+
+All slices and jobs are gone through a few at a time, and between these the loop serves others: what
+is found of each is true at the moment at which it is looked at. Then all who ask are told of that
+for some seconds, and for ten times as long as it took; where it takes little, a change of the
+ledger has it looked at anew before that.
+"""
+
+import asyncio
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, TypeVar
+
+from sublet_quota.names.ids import GpuId, UserName
+from sublet_quota.wire.waits import MOST_TOLD, WaitsReport, WaitSum
+
+from sublet_hub.ledger.records import Change
+from sublet_hub.web.views.slices import HUB, Viewer
+from sublet_hub.web.views.waits.found import FoundLoan, FoundWait
+from sublet_hub.web.views.waits.loans import FindLoans
+from sublet_hub.web.views.waits.waiting import FindWaits, WaitParts
+
+_KEPT_S: Final = 3.0
+_RESTS: Final = 10
+"""After a look nobody looks for so many times as long as it took."""
+_AT_ONCE_S: Final = 0.002
+
+Made = TypeVar("Made")
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """All that was found at a look."""
+
+    at: datetime
+    waits: list[FoundWait]
+    loans: list[FoundLoan]
+    waits_of: dict[str, list[FoundWait]]
+    loans_of: dict[str, list[FoundLoan]]
+    changes: int
+    """How many changes of the ledger there were before."""
+    began_s: float
+    cpu_s: float
+
+    def is_told_at(self, monotonic_s: float, changes: int) -> bool:
+        """Whether this is still told after so many changes of the ledger."""
+        age_s = monotonic_s - self.began_s
+        if age_s < _RESTS * self.cpu_s:
+            return True
+        return changes == self.changes and age_s < _KEPT_S
+
+
+class WaitsNow:
+    """Who waits for whom."""
+
+    def __init__(self, parts: WaitParts) -> None:
+        self._stores, self._views, self._line = parts.stores, parts.views, parts.line
+        self._finds, self._loans = FindWaits(parts), FindLoans(parts.stores, parts.views)
+        self._turn = asyncio.Lock()
+        self._changes = 0
+        self._seen: _Seen | None = None
+        self._written: tuple[_Seen, bytes] | None = None
+        """What admins are told, as JSON, and of which look."""
+        parts.stores.ledger.listen(self._ledger_changed)
+
+    async def of(self, owner: UserName, viewer: Viewer) -> WaitsReport:
+        """Return how an owner's things wait, and what they borrow and lend, as a viewer may see."""
+        async with self._turn:
+            seen = await self._look()
+        line = [self._finds.notebook(each) for each in await self._line.standings.of(owner)]
+        waits = _merged(seen.waits_of.get(owner, []), line)
+        loans = seen.loans_of.get(owner, ())
+        return WaitsReport(
+            as_of=seen.at,
+            waiting=tuple(each.shown(self._views, viewer) for each in waits[:MOST_TOLD]),
+            loans=tuple(each.shown(self._views, viewer) for each in loans[:MOST_TOLD]),
+            sums=_sums(waits),
+            total_waiting=max(len(waits), len(waits) - len(line) + self._line.count_of(owner)),
+            total_loans=len(loans),
+        )
+
+    async def of_all(self) -> bytes:
+        """Return how everybody waits, borrows and lends, as admins are told it, as JSON."""
+        async with self._turn:
+            seen = await self._look()
+            if self._written is None or self._written[0] is not seen:
+                self._written = seen, await self._write(seen)
+            return self._written[1]
+
+    async def _write(self, seen: _Seen) -> bytes:
+        told = await self._line.standings.of()
+        line, _ = await _one_by_one(map(self._finds.notebook, told))
+        waits = await asyncio.to_thread(_merged, seen.waits, line)
+        others = WaitsReport(
+            as_of=seen.at,
+            waiting=(),
+            loans=(),
+            sums=await asyncio.to_thread(_sums, waits),
+            total_waiting=len(seen.waits) + max(len(line), len(self._line.entries)),
+            total_loans=len(seen.loans),
+        )
+        parts: list[FoundWait | FoundLoan] = [*waits[:MOST_TOLD], *seen.loans[:MOST_TOLD]]
+        written, _ = await _one_by_one(
+            each.shown(self._views, HUB).model_dump_json().encode() for each in parts
+        )
+        count = min(len(waits), MOST_TOLD)
+        lists = {"waiting": written[:count], "loans": written[count:]}
+        body = others.model_dump_json(exclude=set(lists)).encode()
+        more = (b'"%s":[%s]' % (name.encode(), b",".join(each)) for name, each in lists.items())
+        return b"%s,%s}" % (body.removesuffix(b"}"), b",".join(more))
+
+    async def _look(self) -> _Seen:
+        known, changes, began_s = self._seen, self._changes, time.monotonic()
+        if known is not None and known.is_told_at(began_s, changes):
+            return known
+        at = self._stores.now()
+        found, cpu_s = await _one_by_one(self._all())
+        waits = [each for each in found if isinstance(each, FoundWait)]
+        loans = [each for each in found if isinstance(each, FoundLoan)]
+        ordered = await asyncio.to_thread(_in_order, waits, loans)
+        self._seen = _Seen(at, *ordered, changes, began_s, cpu_s)
+        return self._seen
+
+    def _all(self) -> Iterator[FoundWait | FoundLoan | None]:
+        """Yield all waits and loans, and ``None`` for each thing that neither waits nor lends."""
+        ledger, cards = self._stores.ledger, dict[GpuId, None]()
+        for slice_id in tuple(ledger.slices):
+            record = ledger.slices.get(slice_id)
+            if record is not None:
+                yield self._finds.slice(record)
+                yield from self._loans.of_idle_slice(record)
+                if self._loans.may_borrow(record):
+                    cards[record.gpu.gpu_id] = None
+        for gpu_id in cards:
+            yield from self._loans.of_guarantees(gpu_id)
+        for job_id in tuple(ledger.live_jobs):
+            job = ledger.live_jobs.get(job_id)
+            yield None if job is None else self._finds.job(job)
+
+    def _ledger_changed(self, change: Change) -> None:
+        del change
+        self._changes += 1
+
+
+def _in_order(
+    waits: list[FoundWait], loans: list[FoundLoan]
+) -> tuple[
+    list[FoundWait], list[FoundLoan], dict[str, list[FoundWait]], dict[str, list[FoundLoan]]
+]:
+    """Return both in their order, and by owner; for another thread."""
+    waits.sort(key=lambda each: each.rank)
+    loans.sort(key=lambda each: each.rank)
+    waits_of: defaultdict[str, list[FoundWait]] = defaultdict(list)
+    loans_of: defaultdict[str, list[FoundLoan]] = defaultdict(list)
+    for wait in waits:
+        waits_of[wait.told.owner].append(wait)
+    for loan in loans:
+        for owner in loan.owners:
+            loans_of[owner].append(loan)
+    return waits, loans, dict(waits_of), dict(loans_of)
+
+
+async def _one_by_one(made: Iterable[Made]) -> tuple[list[Made], float]:
+    """Return what is made one after the other, and the seconds that a processor took over it.
+
+    Every few milliseconds the loop serves others.
+    """
+    found: list[Made] = []
+    used_s, began_s = 0.0, time.thread_time()
+    for each in made:
+        found.append(each)
+        part_s = time.thread_time() - began_s
+        if part_s > _AT_ONCE_S:
+            used_s += part_s
+            await asyncio.sleep(0)
+            began_s = time.thread_time()
+    return found, used_s + time.thread_time() - began_s
+
+
+def _merged(waits: list[FoundWait], line: list[FoundWait]) -> list[FoundWait]:
+    """Return all that wait in their order, with those in line."""
+    return sorted((*waits, *line), key=lambda each: each.rank) if line else waits
+
+
+def _sums(waits: Sequence[FoundWait]) -> tuple[WaitSum, ...]:
+    counted = Counter((each.told.kind, each.told.code) for each in waits)
+    ordered = sorted(counted.items(), key=lambda one: (-one[1], one[0]))
+    return tuple(WaitSum(kind=kind, code=code, count=count) for (kind, code), count in ordered)
