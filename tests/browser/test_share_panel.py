@@ -46,6 +46,15 @@ def press(button: Locator) -> None:
     when_steady(button).page.keyboard.press("Enter")
 
 
+def line_count(text: Locator) -> int:
+    """Return how many lines a text takes."""
+    tops = text.evaluate(
+        "each => { const all = document.createRange(); all.selectNodeContents(each);"
+        " return [...all.getClientRects()].map(line => Math.round(line.top)); }"
+    )
+    return len(set(tops))
+
+
 def test_the_panel_tells_all_of_ones_share(bea):
     notebook = open_notebook(bea, "hold.ipynb")
     panel = open_panel(bea)
@@ -55,6 +64,10 @@ def test_the_panel_tells_all_of_ones_share(bea):
     expect(mark(panel, "standing")).to_have_text("idle")
     for fact in ("simulated", "Simulated H100 80GB", "Compute share25 %", "Busy now0 %"):
         expect(mark(panel, "slice")).to_contain_text(fact)
+    expect(mark(panel, "compute-kept")).to_have_text("not needed now")
+    expect(mark(panel, "cap-kept-by")).to_have_text("the simulated card, the watch")
+    # A line for what it is, and one for who keeps it.
+    assert line_count(mark(panel, "cap-kept-by")) == 1
     expect(mark(panel, "kernel")).to_contain_text(re.compile(r"hold\.ipynb.*ready.*4\.5 GiB"))
     # The service tells of them, perhaps later than the agent of the slice.
     expect(mark(panel, "account")).to_have_count(2)

@@ -105,20 +105,28 @@ export function SliceCard(props: {
         )}
         {facts.cap_kept !== null && (
           <>
-            <dt>{trans.__('Memory cap kept by')}</dt>
-            <dd data-sublet="cap-kept-by" title={facts.cap_kept.meaning}>
+            <dt className="sublet-fact-line">{trans.__('Memory cap kept by')}</dt>
+            <dd
+              className="sublet-fact-line"
+              data-sublet="cap-kept-by"
+              title={facts.cap_kept.meaning}
+            >
               {facts.cap_kept.words}
             </dd>
           </>
         )}
         <dt>{trans.__('Compute share')}</dt>
-        <dd
-          data-sublet="compute-kept"
-          data-sublet-holds={situation.computeKept?.holds}
-          title={situation.computeKept?.meaning}
-        >
-          {[percent(facts.compute_milli), situation.computeKept?.words].filter(Boolean).join(', ')}
-        </dd>
+        <dd>{percent(facts.compute_milli)}</dd>
+        {situation.computeKept !== null && (
+          <dd
+            className="sublet-fact-line"
+            data-sublet="compute-kept"
+            data-sublet-holds={situation.computeKept.holds}
+            title={situation.computeKept.meaning}
+          >
+            {situation.computeKept.words}
+          </dd>
+        )}
         {facts.utilisation_percent !== null && (
           <>
             <dt>{trans.__('Busy now')}</dt>

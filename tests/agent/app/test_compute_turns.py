@@ -7,6 +7,7 @@ import time
 
 import pytest
 from sublet_agent.simulated.machine.operations import OperationKind
+from sublet_quota.reasons.share_kept import ShareKept
 
 from tests.support.agent_world import agent_world
 from tests.support.simulated_gpus import UNTIL_TOLD_S
@@ -36,6 +37,11 @@ def takes_turns(world, kernels):
     world.until(lambda: {kernel.pid for kernel in kernels} <= paused())
 
 
+def is_told(world, **kept):
+    """Wait until the service is told that it stands so with the share of each of these slices."""
+    world.until(lambda: {name: world.report(name).compute_kept for name in kept} == kept)
+
+
 def busy_ms(world):
     return {p.pid: p.busy_ms for p in world.gpus.device.processes(world.gpus.gpu_id)}
 
@@ -44,6 +50,7 @@ def test_those_that_fill_a_card_with_unequal_shares_take_turns(tmp_path):
     with agent_world(tmp_path, "--SubletAgent.tick_s=0.05") as world:
         kernels = serve_both(world)
         takes_turns(world, kernels)
+        is_told(world, a=ShareKept.BY_TURNS, b=ShareKept.BY_TURNS)
         began = busy_ms(world)
         world.until(lambda: all(busy_ms(world)[k.pid] > began[k.pid] for k in kernels))
 
@@ -69,6 +76,7 @@ def test_without_turns_nobody_is_paused_and_each_computes_as_long(tmp_path):
     with agent_world(tmp_path, *options) as world:
         ada, ben = serve_both(world)
         world.until(lambda: min(busy_ms(world).get(k.pid) or 0 for k in (ada, ben)) > 2000)
+        is_told(world, a=ShareKept.TURNS_OFF, b=ShareKept.NOT_NEEDED)
         assert "pausing-for-a-turn" not in world.agent.journal.read_text()
 
 

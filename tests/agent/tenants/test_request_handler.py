@@ -14,6 +14,7 @@ from sublet_agent.residency.registry import SliceRegistry
 from sublet_agent.residency.served_gpu import ServedGpu
 from sublet_agent.residency.served_slice import ServedSlice
 from sublet_agent.tenants.request_handler import TenantRequests
+from sublet_quota.reasons.share_kept import ShareKept
 from sublet_quota.reasons.standings import Standing
 from sublet_quota.reasons.waiting import WaitReason
 from sublet_quota.residency.actions import Wait
@@ -38,6 +39,13 @@ class CountingTable(FakeTable):
         return super().parent(pid)
 
 
+class SharesNotNeeded:
+    """The shares of a card with time to spare."""
+
+    def kept(self, _served):
+        return ShareKept.NOT_NEEDED
+
+
 @dataclass
 class OneGpu:
     """As much of a residency as the desk asks for."""
@@ -48,6 +56,8 @@ class OneGpu:
             Gpu(GPU, 0, "Fake GPU", 80_000, simulated=True), GpuMemory(80_000, 0, 80_000)
         )
     )
+
+    shares: SharesNotNeeded = field(default_factory=SharesNotNeeded)
 
     def poke(self):
         """Nothing is decided here."""
