@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from sublet_hub.agents.node_secrets import NodeSecrets
 from sublet_hub.app.adapters import Adapters
 from sublet_hub.app.assembly import Assembly
 from sublet_hub.host.clock import utc_now
@@ -32,11 +33,11 @@ from sublet_quota.residency.snapshot import Holder
 from sublet_quota.wire.agent_link import Hello, Status, WaitReport
 
 from tests.support.fake_agent import GIB, a_gpu, a_report
-from tests.support.hub_world import NodeSecrets, settings_for, write_node_secrets
+from tests.support.hub_world import settings_for, write_node_secrets
 from tests.support.ledger_records import a_job_record, a_slice_record
 from tests.support.migrated_ledger import migrated_ledger
 
-GOAL_MS: Final = 25.0
+GOAL_MS: Final = 50.0
 """An agent's message waits no longer for its turn."""
 CARDS_A_NODE: Final = 8
 USERS: Final = 4000

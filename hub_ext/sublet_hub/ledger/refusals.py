@@ -73,6 +73,8 @@ class RefusalQuery:
     code: str | None = None
     since: datetime | None = None
     """Only such as were told again since then."""
+    until: datetime | None = None
+    """Only such as were told first before then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,8 @@ def _meant(query: RefusalQuery) -> list[sa.ColumnElement[bool]]:
         wanted.append(_C.code == query.code)
     if query.since is not None:
         wanted.append(_C.last_at > query.since)
+    if query.until is not None:
+        wanted.append(_C.first_at < query.until)
     return wanted
 
 

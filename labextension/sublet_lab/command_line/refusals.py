@@ -9,7 +9,7 @@ import click
 from sublet_quota.amounts.gpu_amounts import format_memory
 from sublet_quota.wire.refusals import RefusalInfo, RefusalSum
 
-from sublet_lab.command_line.events import written
+from sublet_lab.command_line.events import refuse_reversed, written
 from sublet_lab.command_line.service import Service, pass_service
 from sublet_lab.command_line.tables import (
     clock,
@@ -52,6 +52,7 @@ _NONE: Final = "Nothing was refused."
 @click.option("--owner", help="Only another user's (admins).")
 @click.option("--code", help="Only with this code, such as no-room.")
 @click.option("--since", type=TIME, help="Only what was refused later; local time.")
+@click.option("--until", type=TIME, help="Only what was refused earlier; local time.")
 @click.option(
     "--limit", type=WholeNumber(1), default=50, show_default=True, help="The newest so many."
 )
@@ -66,11 +67,13 @@ def refusals(  # noqa: PLR0913 (click's signature)
     owner: str | None,
     code: str | None,
     since: datetime | None,
+    until: datetime | None,
     limit: int,
     everything: bool,
     summary: bool,
 ) -> None:
     """Show which of your requests were refused, the newest first; admins: everybody's."""
+    refuse_reversed(since, until)
     if summary:
         sums = service.get(
             tuple[RefusalSum, ...],
@@ -78,6 +81,7 @@ def refusals(  # noqa: PLR0913 (click's signature)
             owner=owner,
             code=code,
             since=written(since),
+            until=written(until),
         )
         print_found(sums, _SUMS, _NONE, _print_sums)
         return
@@ -88,6 +92,7 @@ def refusals(  # noqa: PLR0913 (click's signature)
         owner=owner,
         code=code,
         since=written(since),
+        until=written(until),
     )
     found = [each for page in pages for each in page.entries]
     if wants_json():

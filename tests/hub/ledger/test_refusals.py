@@ -86,6 +86,8 @@ def test_refusals_are_found_by_owner_code_and_time_page_by_page(store: RefusalSt
     assert [each.alike for each in of_bob] == ["bob-9"]
     late = store.newest(RefusalQuery(since=NOW + timedelta(minutes=3)), None, 10)
     assert [each.alike for each in late] == ["ada-4"]
+    early = store.newest(RefusalQuery(until=NOW + timedelta(minutes=1)), None, 10)
+    assert [each.alike for each in early] == ["ada-0"]
 
 
 def test_sums_tell_how_often_each_code_was_told_and_to_how_many(store: RefusalStore) -> None:

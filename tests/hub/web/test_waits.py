@@ -181,7 +181,8 @@ async def test_a_job_in_the_queue_tells_its_reason_its_place_and_what_helps(
 
         async def is_off() -> bool:
             (found,) = (await waits(world, token))["waiting"]
-            return found["code"] == "lending-off" and found["helps"][0]["kind"] == "admin"
+            helps = [each["kind"] for each in found["helps"]]
+            return (found["code"], helps) == ("lending-off", ["admin"])
 
         await until(is_off)
 

@@ -78,7 +78,7 @@ MUTANTS: Final = (
         _WAITS,
         "if not call.user.is_admin:",
         "if False:",
-        (f"{_OF_WAITS}::test_each_sees_their_own_admins_all_or_somebodys",),
+        (f"{_OF_WAITS}::test_each_sees_their_own_and_admins_all_or_somebodys",),
     ),
     Mutant(
         6,

@@ -21,6 +21,7 @@ _CHOICE: Final = (
     OWNER,
     Parameter("code", Nature.TEXT, f"Only with this code: {', '.join(RefusalReason)}."),
     Parameter("since", Nature.TIME, "Only what was refused later than this time."),
+    Parameter("until", Nature.TIME, "Only what was refused earlier than this time."),
 )
 
 
@@ -29,7 +30,7 @@ def _query(call: Call) -> RefusalQuery:
     if code is not None and code not in set(RefusalReason):
         message = f"?code={code} is none: there are {', '.join(RefusalReason)}"
         raise BadRequestError(message)
-    return RefusalQuery(owner, code, call.time("since"))
+    return RefusalQuery(owner, code, call.time("since"), call.time("until"))
 
 
 async def _refusals(service: ServiceParts, call: Call) -> Page:

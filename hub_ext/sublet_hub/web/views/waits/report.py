@@ -78,7 +78,7 @@ class WaitsNow:
             waiting=tuple(each.shown(self._views, viewer) for each in waits[:MOST_TOLD]),
             loans=tuple(each.shown(self._views, viewer) for each in loans[:MOST_TOLD]),
             sums=_sums(waits),
-            total_waiting=max(len(waits), len(waits) - len(line) + self._line.count_of(owner)),
+            total_waiting=len(waits),
             total_loans=len(loans),
         )
 
@@ -93,13 +93,15 @@ class WaitsNow:
     async def _write(self, seen: _Seen) -> bytes:
         told = await self._line.standings.of()
         line, _ = await _one_by_one(map(self._finds.notebook, told))
+        # Whose turn has come is started, and waits no more.
+        in_line = sum(each.slice_id is None for each in self._line.entries.values())
         waits = await asyncio.to_thread(_merged, seen.waits, line)
         others = WaitsReport(
             as_of=seen.at,
             waiting=(),
             loans=(),
             sums=await asyncio.to_thread(_sums, waits),
-            total_waiting=len(seen.waits) + max(len(line), len(self._line.entries)),
+            total_waiting=len(seen.waits) + max(len(line), in_line),
             total_loans=len(seen.loans),
         )
         parts: list[FoundWait | FoundLoan] = [*waits[:MOST_TOLD], *seen.loans[:MOST_TOLD]]
