@@ -90,9 +90,7 @@ def test_who_had_no_turn_for_a_while_is_not_taken_for_one_that_left_it_unused(be
             shares.note(slices, now, may_begin=True)
         assert shares.kept(slices[0]) is ShareKept.DRIVER_WAITS
         comes_back.set()
-        wait_for(
-            lambda: shares.kept(slices[0]) is not ShareKept.DRIVER_WAITS, 60, "the driver"
-        )
+        wait_for(lambda: shares.kept(slices[0]) is not ShareKept.DRIVER_WAITS, 60, "the driver")
         assert shares.kept(slices[0]) is ShareKept.BY_TURNS
 
 
