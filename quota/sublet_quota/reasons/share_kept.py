@@ -99,8 +99,8 @@ _WORDS: Final[Mapping[ShareKept, _Words]] = MappingProxyType(
         ShareKept.NOT_NEEDED: _Words(
             Holds.NOT_NEEDED,
             _HOLDS[Holds.NOT_NEEDED],
-            "Nobody has to wait for it: the slice has what is due to it, or does not compute, or the "
-            "card has time to spare.",
+            "Nobody has to wait for it: the slice has what is due to it, or does not compute, or "
+            "the card has time to spare.",
         ),
         ShareKept.NOT_PAUSABLE: _because(
             "a program of it cannot be paused for the turns of others"

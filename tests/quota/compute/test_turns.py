@@ -59,12 +59,12 @@ def test_no_period_is_longer_than_it_may_be_so_that_a_cell_waits_one_at_most(
 
 
 @pytest.mark.parametrize("part_milli", [1, 10, 30, 40, 60, 300])
-@pytest.mark.parametrize("cell", [False, True])
+@pytest.mark.parametrize("cells", [[False], [True]])
 def test_where_a_part_is_nobodys_a_turn_is_what_is_due_however_little(
-    part_milli: int, cell: bool
+    part_milli: int, cells: list[bool]
 ) -> None:
     part = Fraction(part_milli, 1000)
-    taken = make_round(slices([cell]), {SliceId("s0"): part}, PERIOD)
+    taken = make_round(slices(cells), {SliceId("s0"): part}, PERIOD)
     assert taken.parts[SliceId("s0")] == pytest.approx(float(part), rel=1e-2)
     for number in range(RAREST):
         turns = taken.period(number)
