@@ -317,7 +317,7 @@ def _fills(each: ComputingSlice, granted: float) -> bool:
 
 
 def _has_stopped(each: ComputingSlice, granted: float) -> bool:
-    """Whether a slice that takes turns computes no longer: not where it had no more than it used."""
+    """Whether who takes turns computes no longer: not where it had no more than it used."""
     awaited = each.runs_a_cell or each.is_job
     return _used(each) < COMPUTES and not awaited and not _fills(each, granted)
 
