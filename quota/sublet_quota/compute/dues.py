@@ -46,7 +46,7 @@ def _divide(
         parts = _by_weight(left, sharing)
         capped = [s for s in sharing if due[s.slice_id] + parts[s.slice_id] > s.cap]
         if not capped:
-            capped = sharing
+            capped = list(sharing)
         more = {s.slice_id: min(parts[s.slice_id], s.cap - due[s.slice_id]) for s in capped}
         for slice_id, part in more.items():
             due[slice_id] += part
