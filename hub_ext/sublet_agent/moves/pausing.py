@@ -75,6 +75,9 @@ class _Held:
     reasons: set[PauseReason] = field(default_factory=set)
     stuck: bool = False
     """Whether the device would not let the process run, although nothing keeps it: tried again."""
+    leased: bool = False
+    """Whether it may be let run by whoever made its last pause for a while only: it is paused again
+    for whatever is no turn."""
 
 
 class PausedProcesses:
@@ -101,10 +104,15 @@ class PausedProcesses:
             return tuple(h.target for h in self._held.values() if pause_reason in h.reasons)
 
     def adopt(self, target: Target, pause_reason: PauseReason) -> None:
-        """Take over a process that the device says is paused or suspended already."""
+        """Take over a process that the device says is paused or suspended already.
+
+        Nobody knows whether it was paused for a while only: see ``keep``.
+        """
         held = self._entry(target)
         with held.lock:
+            held.leased |= not held.reasons
             held.reasons.add(pause_reason)
+            held.leased &= PauseReason.SUSPENDED not in held.reasons
 
     def pause(
         self, targets: Sequence[Target], pause_reason: PauseReason, timeout_ms: int
@@ -144,6 +152,16 @@ class PausedProcesses:
         with held.lock:
             held.reasons.discard(old)
             held.reasons.add(new)
+            held.leased &= PauseReason.SUSPENDED not in held.reasons
+
+    def keep(self, targets: Sequence[Target], timeout_ms: int) -> list[PauseFailure]:
+        """Pause those for good that are held, and may have been paused for a while only.
+
+        Returns those for whom that did not work: they are held as before, and paused again by
+        whatever holds them next.
+        """
+        outcomes = self._for_each(targets, lambda t: self._keep_one(t, timeout_ms))
+        return [o for o in outcomes if o is not None]
 
     def drop(self, identity: ProcessIdentity, pause_reason: PauseReason) -> None:
         """Note that a reason is no more, as the device says; nothing is called."""
@@ -187,14 +205,25 @@ class PausedProcesses:
         held = self._entry(target)
         for_a_turn = pause_reason is PauseReason.TURN
         with held.lock:
-            # Who is paused for a turn alone is paused again: that was for a while only.
-            if not held.reasons or (not for_a_turn and held.reasons == {PauseReason.TURN}):
+            if not held.reasons or (held.leased and not for_a_turn):
                 lease_s = _TURN_LEASE_S if for_a_turn else None
                 error = self._call_pause(target, timeout_ms, lease_s)
                 if error is not None:
                     return PauseFailure(target, error)
+                held.leased = for_a_turn
             held.reasons.add(pause_reason)
         return None
+
+    def _keep_one(self, target: Target, timeout_ms: int) -> PauseFailure | None:
+        held = self._held.get(target.identity)
+        if held is None:
+            return None
+        with held.lock:
+            if not held.leased or held.reasons <= {PauseReason.TURN}:
+                return None
+            error = self._call_pause(target, timeout_ms, None)
+            held.leased = error is not None
+            return None if error is None else PauseFailure(target, error)
 
     def _call_pause(
         self, target: Target, timeout_ms: int, lease_s: float | None

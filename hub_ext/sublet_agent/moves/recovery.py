@@ -132,11 +132,23 @@ def _let_run(tools: MoveTools, found: _Sorted) -> None:
     recovered = found.recovered
     # A slice of which a part is suspended must not run without it.
     away = {t.slice_id for t in recovered.suspended}
-    for target in found.unpause:
-        if target.slice_id in away:
-            tools.paused_processes.exchange(target, PauseReason.POLICY, PauseReason.SLICE)
+    waiting = [t for t in found.unpause if t.slice_id in away]
+    for target in waiting:
+        tools.paused_processes.exchange(target, PauseReason.POLICY, PauseReason.SLICE)
     recovered.unpaused = [t for t in found.unpause if t.slice_id not in away]
     tools.paused_processes.release(recovered.unpaused, PauseReason.POLICY)
+    keep_paused(tools, [*recovered.paused_jobs, *waiting])
+
+
+def keep_paused(tools: MoveTools, targets: Sequence[Target]) -> None:
+    """Keep processes paused that were taken over so: it may have been for a turn only.
+
+    The driver's helper would let such a one run when that lease is over.
+    """
+    for failure in tools.paused_processes.keep(targets, tools.settings.pause_timeout_ms):
+        if not failure.gone:
+            pid = failure.target.identity.pid
+            log.warning("process %s may be let run by the driver's helper: %s", pid, failure.error)
 
 
 def find_unwritten(

@@ -30,6 +30,7 @@ from sublet_agent.moves.recovery import (
     ask_unwritten,
     find_nobodys,
     find_unwritten,
+    keep_paused,
     take_over_suspended,
 )
 from sublet_agent.processes.process_table import ProcessIdentity
@@ -218,6 +219,7 @@ class LeftBehind:
             tools.moves.paused_processes.adopt(target, PauseReason.POLICY)
         self._registry.adopt(taken, tools.clock.now())
         taken.unpaused = await self._let_run(found.unpaused)
+        await loop.run_in_executor(tools.looks, keep_paused, tools.moves, taken.paused_jobs)
         told = (*taken.suspended, *taken.paused_jobs, *taken.unpaused, *taken.lost)
         self._nobodys -= {target.identity for target in told}
         if told:
@@ -246,6 +248,7 @@ class LeftBehind:
                     continue
                 if served.processes.away():
                     paused.adopt(target, PauseReason.SLICE)
+                    await loop.run_in_executor(tools.calls, keep_paused, tools.moves, [target])
                     continue
                 paused.adopt(target, PauseReason.FOUND)
                 await loop.run_in_executor(tools.calls, paused.release, [target], PauseReason.FOUND)

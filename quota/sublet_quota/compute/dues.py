@@ -31,18 +31,28 @@ def dues(slices: Sequence[ComputingSlice]) -> dict[SliceId, Fraction]:
         left -= given
     lowest = min((each.rank for each in slices), default=Rank.BORROWED)
     sharing = [s for s in slices if s.rank is not Rank.CALLED_BACK or s.rank is lowest]
+    _divide(left, sharing, due)
+    # Those who come first may not have all of it, and nobody else wants the rest.
+    last = [s for s in slices if s not in sharing]
+    _divide(1 - sum(due.values(), Fraction(0)), last, due)
+    return due
+
+
+def _divide(
+    left: Fraction, sharing: Sequence[ComputingSlice], due: dict[SliceId, Fraction]
+) -> None:
+    """Give these slices what is left beside what is due to them, as far as each may have it."""
     while sharing and left > 0:
         parts = _by_weight(left, sharing)
         capped = [s for s in sharing if due[s.slice_id] + parts[s.slice_id] > s.cap]
         if not capped:
-            capped = sharing
+            capped = list(sharing)
         more = {s.slice_id: min(parts[s.slice_id], s.cap - due[s.slice_id]) for s in capped}
         for slice_id, part in more.items():
             due[slice_id] += part
         left -= sum(more.values())
         done = more.keys()
         sharing = [s for s in sharing if s.slice_id not in done]
-    return due
 
 
 def _rank(computing: ComputingSlice) -> tuple[Rank, bool]:

@@ -158,9 +158,9 @@ def _go_on(use: CardUse, past: PastCompute, taken: Round, period: timedelta) -> 
     for each in staying:
         had = parts[each.slice_id] if each.turns is None else each.turns
         granted = had * for_turns - SWITCH / period
-        if _used(each) < COMPUTES and not each.runs_a_cell and not each.is_job:
+        if _has_stopped(each, granted):
             continue
-        if _used(each) + _ROUNDED >= FILLS * granted:
+        if _fills(each, granted):
             filling.append(each)
             if had > 0:
                 rests.pop(each.slice_id, None)
@@ -196,9 +196,11 @@ def _keep_caps(
     candidates = [each for each in computing if _may_take_turns(each, past, use.now)]
     if use.busy is not None and use.busy >= FULL and _who_gets_less(candidates):
         return _take(use, replace(past, corrections={}), candidates, period)
-    capped = [
-        each for each in staying if _used(each) >= COMPUTES or each.runs_a_cell or each.is_job
-    ]
+    capped = []
+    for each in staying:
+        had = taken.parts[each.slice_id] if each.turns is None else each.turns
+        if not _has_stopped(each, had - SWITCH / period):
+            capped.append(each)
     capped += [e for e in use if e.slice_id not in taken.who and _is_beyond_its_cap(e)]
     corrections = dict(past.corrections)
     for each in staying:
@@ -308,6 +310,16 @@ def _were_taken(use: CardUse) -> bool:
 
 def _used(each: ComputingSlice) -> float:
     return each.used or 0.0
+
+
+def _fills(each: ComputingSlice, granted: float) -> bool:
+    return _used(each) + _ROUNDED >= FILLS * granted
+
+
+def _has_stopped(each: ComputingSlice, granted: float) -> bool:
+    """Whether who takes turns computes no longer: not where it had no more than it used."""
+    awaited = each.runs_a_cell or each.is_job
+    return _used(each) < COMPUTES and not awaited and not _fills(each, granted)
 
 
 def _may_take_turns(each: ComputingSlice, past: PastCompute, now: datetime) -> bool:

@@ -98,5 +98,8 @@ def make_round(
             every *= 2
         places.append(Place(each.slice_id, max(SHORTEST, lasts * every), every))
     longest = sum((place.lasts for place in places), timedelta(0))
+    if idle:
+        # Nobody's part is as long in each period, also where a turn is left out.
+        longest = sum((place.lasts / place.every for place in places), timedelta(0))
     scale = min(1.0, (period - idle) / longest)
     return Round(tuple(Place(p.slice_id, p.lasts * scale, p.every) for p in places), idle)

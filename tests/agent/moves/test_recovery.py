@@ -47,6 +47,33 @@ def test_a_paused_job_waits_for_what_the_policy_says(bench):
     assert bench.paused_processes.of(target.identity) == {PauseReason.POLICY}
 
 
+def test_a_job_that_stays_paused_does_so_also_where_that_was_for_a_turn_only(bench):
+    # The agent before wrote that it pauses it for good, and died before it did so.
+    left(bench, "j", 1, Step.PAUSING, ProcessState.PAUSED)
+    bench.device.leased.add(1)
+    recover(bench.tools, bench.attribution, [assigned("j", Holder.JOB)])
+    assert bench.device.leased == set()
+    assert bench.states() == {1: "paused"}
+
+
+def test_a_part_that_waits_for_the_other_does_so_also_where_it_was_paused_for_a_turn_only(bench):
+    left(bench, "s", 1, Step.SUSPENDED, ProcessState.SUSPENDED)
+    left(bench, "s", 2, Step.PAUSING_FOR_A_TURN, ProcessState.PAUSED)
+    bench.device.leased.add(2)
+    recover(bench.tools, bench.attribution, [assigned("s")])
+    assert bench.device.leased == set()
+    assert bench.states() == {1: "suspended", 2: "paused"}
+
+
+def test_a_job_that_a_lease_has_let_run_is_paused_for_a_move_beside_it(bench):
+    job = left(bench, "j", 1, Step.PAUSING, ProcessState.PAUSED)
+    bench.device.fail("pause", 1, NoAnswerError("under way"))
+    recover(bench.tools, bench.attribution, [assigned("j", Holder.JOB)])
+    bench.device.unpause(1)
+    assert bench.paused_processes.pause([job], PauseReason.MOVE, 1000) == []
+    assert bench.states() == {1: "paused"}
+
+
 def test_a_paused_job_that_is_assigned_no_more_runs_on(bench):
     left(bench, "j", 1, Step.PAUSING, ProcessState.PAUSED)
     recover(bench.tools, bench.attribution, [])

@@ -15,6 +15,7 @@ from sublet_agent.residency.served_gpu import ServedGpu
 from sublet_agent.state_files.moved_slices import MovedSlices
 from sublet_agent.state_files.open_gates import OpenGatesFile
 from sublet_quota.names.ids import GpuId, SliceId
+from sublet_quota.residency.snapshot import Holder
 from sublet_quota.wire.agent_link import Assignments
 
 from tests.support.agent_cases import START, Bench
@@ -171,6 +172,18 @@ async def test_a_search_that_is_cancelled_keeps_no_gate_shut(node):
         with pytest.raises(asyncio.CancelledError):
             await looking
     assert not node.search.is_being_looked_for(SLICE)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("holder", Holder)
+async def test_who_stays_paused_does_so_also_where_that_was_for_a_turn_only(node, holder):
+    node.assignment = node.assignment.model_copy(update={"holder": holder})
+    node.bench.process("a", PID + 1, GIB, holder, state=ProcessState.PAUSED)
+    node.bench.table.environments[PID + 1] = {"SUBLET_SLICE_ID": "a"}
+    node.bench.device.leased.add(PID + 1)
+    await node.told()
+    assert node.bench.states() == {PID: "suspended", PID + 1: "paused"}
+    assert node.bench.device.leased == set()
 
 
 @pytest.mark.asyncio

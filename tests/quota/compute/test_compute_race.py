@@ -116,6 +116,22 @@ def test_who_is_alone_has_no_more_than_may_be_and_no_less_where_the_program_can(
     assert race.waited_s[0] <= 0.1
 
 
+@pytest.mark.parametrize("most_milli", [15, 30])
+@pytest.mark.parametrize("runs_a_cell", [False, True])
+def test_who_may_have_hardly_anything_has_no_more(most_milli: int, *, runs_a_cell: bool) -> None:
+    alone = Racer(LARGE_PRODUCTS, 10, runs_a_cell=runs_a_cell, most_milli=most_milli)
+    race = ComputeRace([alone])
+    race.run(SETTLED_S)
+    (done,) = race.run(SETTLED_S)
+    assert done / SETTLED_S == pytest.approx(most_milli / 1000, abs=0.01)
+
+
+def test_who_is_due_hardly_anything_has_no_more_where_nobody_waits_for_a_cell() -> None:
+    race = ComputeRace([Racer(LARGE_PRODUCTS, share, runs_a_cell=False) for share in (990, 10)])
+    race.run(SETTLED_S)
+    assert race.run(SETTLED_S)[1] / SETTLED_S <= 0.03
+
+
 def test_a_slice_has_its_share_though_the_cap_is_below_it() -> None:
     race = ComputeRace([Racer(LARGE_PRODUCTS, 500, most_milli=125)])
     race.run(SETTLED_S)

@@ -54,6 +54,11 @@ def of(name: str, share_milli: int, rank: Rank = Rank.BORROWED, *, job=False, mo
             {"a": 750, "c": 250},
             id="and-no-more",
         ),
+        pytest.param(
+            [of("a", 250, most=500), of("c", 250, Rank.CALLED_BACK, most=750)],
+            {"a": 500, "c": 500},
+            id="but-what-the-others-may-not-have",
+        ),
         pytest.param([of("a", 0), of("b", 0)], {"a": 500, "b": 500}, id="no-share-is-promised"),
     ],
 )
@@ -89,10 +94,7 @@ def test_dues_come_to_the_whole_card_and_keep_weights_among_equals(
 def test_nobody_is_due_more_than_the_cap_and_the_rest_is_nobodys_only_where_all_are_at_it(
     slices: list[ComputingSlice], most: list[int | None]
 ) -> None:
-    capped = [
-        replace(one, rank=Rank.BORROWED, most_milli=milli)
-        for one, milli in zip(slices, most, strict=False)
-    ]
+    capped = [replace(one, most_milli=milli) for one, milli in zip(slices, most, strict=False)]
     due = dues(capped)
     assert all(0 <= due[one.slice_id] <= one.cap for one in capped)
     assert sum(due.values()) == min(Fraction(1), sum((one.cap for one in capped), Fraction(0)))

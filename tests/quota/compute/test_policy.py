@@ -297,6 +297,13 @@ def test_who_is_capped_and_computes_no_longer_runs_freely() -> None:
     assert decide_turns(use(ended, at=NOON + 2 * SECOND, busy=0.0), begun).round is None
 
 
+def test_who_had_no_turn_while_the_machine_was_busy_is_not_taken_for_one_that_stopped() -> None:
+    begun = turning(*UNEQUAL)
+    late = replace(of("b", 250, 0.0), runs_a_cell=False, turns=0.0)
+    seen = use(of("a", 750, 0.4), late, at=NOON + 2 * SECOND, busy=0.4)
+    assert decide_turns(replace(seen, turned=0.4), begun.past).round.who == {"a", "b"}
+
+
 def test_a_capped_turn_grows_only_by_a_time_in_which_it_was_taken() -> None:
     begun = turning(QUARTER)
     late = replace(QUARTER, used=0.1, turns=0.1)

@@ -58,6 +58,19 @@ def test_no_period_is_longer_than_it_may_be_so_that_a_cell_waits_one_at_most(
         assert cells <= {turn.slice_id for turn in turns}
 
 
+@pytest.mark.parametrize("part_milli", [1, 10, 30, 40, 60, 300])
+@pytest.mark.parametrize("cells", [[False], [True]])
+def test_where_a_part_is_nobodys_a_turn_is_what_is_due_however_little(
+    part_milli: int, cells: list[bool]
+) -> None:
+    part = Fraction(part_milli, 1000)
+    taken = make_round(slices(cells), {SliceId("s0"): part}, PERIOD)
+    assert taken.parts[SliceId("s0")] == pytest.approx(float(part), rel=1e-2)
+    for number in range(RAREST):
+        turns = taken.period(number)
+        assert sum((t.lasts for t in turns), timedelta(0)) <= PERIOD + 2 * SHORTEST
+
+
 @given(WEIGHTS)
 def test_nobody_starves(weights: list[tuple[int, bool]]) -> None:
     taken = make_round(
