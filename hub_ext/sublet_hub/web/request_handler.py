@@ -34,6 +34,7 @@ from sublet_hub.errors import (
     words_of_validation,
 )
 from sublet_hub.security.authentication import Caller, ServiceAuth, caller_of
+from sublet_hub.security.fetch_metadata import READING, is_of_own_page
 from sublet_hub.security.rate_limits import BYTES_FOR_ONE, refuse_for
 from sublet_hub.web.connections import OPEN_CONNECTIONS, OpenConnections
 from sublet_hub.web.request_body import RequestBody
@@ -256,11 +257,15 @@ class RouteHandler(ServiceHandler):
 
     async def _let_user_in(self, route: Route) -> Caller:
         token = self.hub_auth.get_token(self) or ""
+        by_cookie = bool(token) and not self.hub_auth.get_token(self, in_cookie=False)
+        if by_cookie and route.method not in READING and not is_of_own_page(self.request.headers):
+            message = "a page of another origin may change nothing here"
+            raise NotAllowedError(message)
         if route.asks_hub_anew:
             self.hub_auth.forget_token(token)
         model = await self.hub_auth.get_user(self, sync=False)
         if model is None:
-            if token and not self.hub_auth.get_token(self, in_cookie=False):
+            if by_cookie:
                 # A cookie counts only together with the page's own _xsrf: this answers 403.
                 self.check_xsrf_cookie()
             message = "no token that the hub knows: send 'Authorization: token ...'"
