@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 
 const LIMIT_KB = 250;
-const ENTRY = 'src/index.tsx';
+const ENTRIES = ['src/index.tsx', 'style.css'];
 const folder = new URL('../../sublet_hub/web/console/dist/', import.meta.url);
 
 const manifest = JSON.parse(readFileSync(new URL('manifest.json', folder), 'utf8'));
@@ -18,13 +18,12 @@ function* firstFiles(name, seen = new Set()) {
   seen.add(name);
   const chunk = manifest[name];
   yield chunk.file;
-  yield* chunk.css ?? [];
   for (const each of chunk.imports ?? []) {
     yield* firstFiles(each, seen);
   }
 }
 
-const files = [...new Set(firstFiles(ENTRY))];
+const files = [...new Set(ENTRIES.flatMap(each => [...firstFiles(each)]))];
 const sizes = files.map(name => gzipSync(readFileSync(new URL(name, folder))).length);
 const total_kb = sizes.reduce((sum, size) => sum + size, 0) / 1000;
 console.log(

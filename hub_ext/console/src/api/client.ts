@@ -20,6 +20,7 @@ type Answer<T> = T extends { responses: infer Responses }
       ? Json<Made>
       : undefined
   : never;
+type Query<T> = T extends { parameters: { query?: infer Asked } } ? Asked : undefined;
 type Sent<T> = T extends { requestBody: infer Body } ? Json<Body> : undefined;
 
 /** A refusal or failure, in the service's own words. */
@@ -46,8 +47,12 @@ export class Client {
     private readonly cookies: () => string = () => document.cookie
   ) {}
 
-  get<P extends PathsWith<'get'>>(path: P): Promise<Answer<Operation<P, 'get'>>> {
-    return this.json('get', path, undefined, undefined);
+  get<P extends PathsWith<'get'>>(
+    path: P,
+    query?: Query<Operation<P, 'get'>>
+  ): Promise<Answer<Operation<P, 'get'>>> {
+    const asked = new URLSearchParams(query as Record<string, string> | undefined).toString();
+    return this.json('get', asked === '' ? path : `${path}?${asked}`, undefined, undefined);
   }
 
   post<P extends PathsWith<'post'>>(

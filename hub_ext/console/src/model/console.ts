@@ -1,7 +1,7 @@
 /** All that the page knows: who looks, what the stream told, and what was asked. */
 import { createContext, useContext } from 'react';
 
-import { Client, messageOf } from '../api/client';
+import { AskError, Client, messageOf } from '../api/client';
 import { Changes } from '../api/stream';
 import type { Job, Lending, Share, Topic } from '../api/types';
 import { bundleOf } from '../words/bundle';
@@ -10,6 +10,8 @@ import { Question } from './asked';
 import { CardStore } from './cards';
 import type { Session } from './session';
 import { Store } from './store';
+
+const TOO_MANY = 429;
 
 export class Console {
   readonly trans: TranslationBundle = bundleOf();
@@ -26,7 +28,7 @@ export class Console {
     readonly client: Client = new Client(session.prefix)
   ) {
     this.share = new Question(() => client.get('/share'));
-    this.jobs = new Question(() => client.get('/jobs'));
+    this.jobs = new Question(() => client.get('/jobs', { owner: session.name }));
     this.lending = new Question(() => client.get('/lending'));
     this.changes = new Changes(client, {
       cards: changed => {
@@ -40,6 +42,9 @@ export class Console {
         this.lost.set(null);
       },
       lost: error => {
+        if (error instanceof AskError && error.status === TOO_MANY) {
+          this.askOnce();
+        }
         this.lost.set(
           error === null ? this.trans.__('The service ended the connection.') : messageOf(error)
         );
@@ -53,6 +58,20 @@ export class Console {
 
   stop(): void {
     this.changes.stop();
+  }
+
+  /** Where no stream is to be had, the page is at least as of now. */
+  private askOnce(): void {
+    (['share', 'jobs', 'lending'] as const).forEach(this.refresh);
+    if (this.session.admin) {
+      void this.client.get('/gpus').then(
+        cards => {
+          this.cards.restart();
+          this.cards.take({ cards, gone: [], complete: true });
+        },
+        () => undefined
+      );
+    }
   }
 
   private readonly refresh = (topic: Topic): void => {

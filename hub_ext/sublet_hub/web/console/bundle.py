@@ -15,6 +15,7 @@ BUILT: Final = Path(__file__).parent / "dist"
 """Where the build of ``hub_ext/console`` puts the front end; git ignores it."""
 MANIFEST: Final = "manifest.json"
 _ENTRY: Final = "src/index.tsx"
+_STYLE: Final = "style.css"
 _TYPES: Final = {
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
@@ -47,8 +48,8 @@ def read_bundle(folder: Path = BUILT) -> Bundle | None:
     if not manifest.is_file():
         return None
     try:
-        entry = json.loads(manifest.read_text())[_ENTRY]
-        scripts, styles = (entry["file"],), tuple(entry.get("css", ()))
+        built = json.loads(manifest.read_text())
+        scripts, styles = (built[_ENTRY]["file"],), (built[_STYLE]["file"],)
         files = {
             path.relative_to(folder).as_posix(): _read(path)
             for path in sorted(folder.rglob("*"))

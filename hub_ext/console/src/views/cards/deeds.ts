@@ -52,11 +52,7 @@ export interface Eviction {
   readonly cancel: boolean;
 }
 
-export function evict(
-  client: Client,
-  slices: readonly Slice[],
-  how: Eviction
-): Promise<Outcome> {
+export function evict(client: Client, slices: readonly Slice[], how: Eviction): Promise<Outcome> {
   return each(slices, nameOfSlice, slice => {
     const isJob = slice.lease.holder === 'job';
     return client.post('/evictions', {

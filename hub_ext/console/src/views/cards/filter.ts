@@ -73,7 +73,7 @@ function haystackOf(card: Card): string {
       lease.owner,
       lease.server,
       lease.slice_id,
-      lease.size ?? "",
+      lease.size ?? '',
       group ?? '',
       ...lent_to
     ]);
