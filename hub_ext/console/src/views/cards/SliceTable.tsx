@@ -17,8 +17,8 @@ export function SliceTable(props: { card: Card; selection: Selection }): React.J
     return <p className="quiet">{trans.__('Nobody holds anything on this card.')}</p>;
   }
   return (
-    <div className="table-frame" role="region" aria-label={nameOf(card)} tabIndex={0}>
-      <table data-sublet="slices">
+    <div className="table-frame">
+      <table data-sublet="slices" aria-label={nameOf(card)}>
         <thead>
           <tr>
             <th>
