@@ -116,7 +116,7 @@ class ChangesHandler(RouteHandler):
                 topics = [topic for topic in Topic if topic in after]
             if topics:
                 told_s = now_s
-                await self._event("changed", TopicsChanged(topics=topics).model_dump_json())
+                await self._event("changed", TopicsChanged(topics=tuple(topics)).model_dump_json())
             state = after
             with suppress(TimeoutError):
                 async with asyncio.timeout(_EVERY_S):
