@@ -51,8 +51,9 @@ def there_below(root: str) -> Iterator[str]:
     """The folders and files below a root, but READMEs and modules that hold a docstring alone."""
     for path in (ROOT / root).rglob("*"):
         name = path.relative_to(ROOT / root).as_posix()
-        # While another process compiles a module, there are files there of passing names.
-        if "__pycache__" in path.parts:
+        # While another process compiles a module, there are files there of passing names; what is
+        # built lies in a folder of its own, which git ignores.
+        if {"__pycache__", "dist"} & set(path.parts):
             continue
         if path.is_dir():
             yield f"{name}/"

@@ -48,7 +48,7 @@ function streaming(): { client: Client; streams: Stream[] } {
           controller.close();
           await settle();
         },
-        signal: options.signal as AbortSignal
+        signal: options.signal ?? new AbortController().signal
       });
       return Promise.resolve(new Response(body));
     },

@@ -80,13 +80,13 @@ export async function doing(deed: () => void): Promise<void> {
 export function button(page: HTMLElement, name: string): HTMLButtonElement {
   const found = [...page.querySelectorAll('button')].find(each => each.textContent === name);
   if (found === undefined) {
-    throw new Error(`no button ${name} in: ${page.textContent ?? ''}`);
+    throw new Error(`no button ${name} in: ${page.textContent}`);
   }
   return found;
 }
 
 export function type(field: HTMLInputElement, text: string): void {
-  const setter = Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, 'value')?.set;
-  setter?.call(field, text);
+  // React looks past what is set on the element itself.
+  Reflect.set(HTMLInputElement.prototype, 'value', text, field);
   field.dispatchEvent(new Event('input', { bubbles: true }));
 }
