@@ -1,8 +1,8 @@
 """Write what Sublet is made of as CycloneDX documents (JSON, 1.6), from the locks alone.
 
-A document for each lock, and one for each of npm's: JupyterLab's extension, console, and proxy. The same
-locks give the same bytes: there is no date and no random number in them. What npm calls a package
-of development (it builds, and is not in what is built) has the scope ``excluded``.
+A document for each lock, and one for each of npm's: JupyterLab's extension, console, and proxy. The
+same locks give the same bytes: there is no date and no random number in them. What npm calls a
+package of development (it builds, and is not in what is built) has the scope ``excluded``.
 """
 
 import argparse

@@ -34,7 +34,7 @@ BUNDLES = {
     "/share/jupyter/labextensions/sublet-lab/": "labextension",
     "/sublet_hub/web/console/dist/": "console",
 }
-"""Where JupyterLab's extension and the console lie in Sublet's own wheel, and where they go here."""
+"""Where JupyterLab's extension and the console lie in Sublet's own wheel, and where they go."""
 _BLOCK = 1 << 20
 
 

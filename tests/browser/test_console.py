@@ -13,6 +13,8 @@ from tests.support.browser_console import (
     open_console,
     unfold,
 )
+from tests.support.browser_lab import put_notebook
+from tests.support.browser_machine import returns_of, until
 from tests.support.browser_panel import mark
 
 pytestmark = [
@@ -63,6 +65,10 @@ async service => {
 }"""
 
 
+FILL = "import sublet_agent.simulated.client as gpu\nheld = gpu.allocate(gib={gib})"
+COMPUTE = "while True:\n    gpu.compute(seconds=0.2)"
+
+
 @pytest.fixture
 def admin(visit, hub):
     visitor = visit("admin", viewport=TALL)
@@ -93,7 +99,6 @@ def test_an_admin_sees_who_holds_a_card_and_drains_and_opens_it(admin, held):
         owner: mark(one, "segment", owner=owner).bounding_box()["width"] for owner in ("ada", "eva")
     }
     assert widths["ada"] == pytest.approx(4 * widths["eva"], rel=0.05)
-    admin.photograph("console-cards")
 
     one.get_by_role("checkbox", name=re.compile("Choose the card")).check()
     page.get_by_role("button", name="Drain…").click()
@@ -118,6 +123,30 @@ def test_an_admin_sees_who_holds_a_card_and_drains_and_opens_it(admin, held):
     assert held.call("GET", f"{SERVICE}api/closings").json() == []
 
 
+def test_an_admin_sees_what_is_lent_to_which_job_and_has_it_given_back(admin, held):
+    held.run_cells("ada", FILL.format(gib=30))
+    held.run_cells("eva", FILL.format(gib=6))
+    put_notebook(held.home("eva") / "train.ipynb", FILL.format(gib=50), COMPUTE)
+    job = held.submit("eva", notebook="train.ipynb", memory_mib=52 * 1024)
+    until(lambda: held.job(job)["cells_done"], "the job to run on what is lent")
+    page = admin.page
+    one = card(page)
+    table = unfold(one)
+    owners = mark(table, "slice", owner="ada")
+    expect(owners).to_have_attribute("data-sublet-where", "suspended")
+    expect(owners).to_contain_text("a job of eva")
+    expect(mark(one, "segment", owner="ada")).to_have_class(re.compile("is-suspended.*is-lent"))
+    expect(mark(table, "slice", owner="eva", job="true")).to_contain_text("computing")
+    expect(mark(page, "holders")).to_contain_text("1 lent")
+    admin.photograph("console-cards")
+    before = returns_of(held, "ada")
+    owners.get_by_role("checkbox").check()
+    page.get_by_role("button", name="Give back now").click()
+    expect(mark(page, "outcome")).to_contain_text("Done: 1")
+    until(lambda: returns_of(held, "ada") > before, "what was lent to come back")
+    held.call("POST", f"{SERVICE}api/jobs/{job}/cancel", {})
+
+
 def test_an_admin_finds_what_is_looked_for_and_sends_the_address_to_others(admin, held):
     page = admin.page
     expect(card(page)).to_have_count(1)
@@ -136,7 +165,7 @@ def test_an_admin_finds_what_is_looked_for_and_sends_the_address_to_others(admin
 def test_an_admin_evicts_with_a_notice_that_its_owner_reads(admin, visit, held):
     page = admin.page
     table = unfold(card(page))
-    mark(table, "slice", owner="eva").get_by_role("checkbox").check()
+    mark(table, "slice", owner="eva", job="false").get_by_role("checkbox").check()
     page.get_by_role("button", name="Evict…").click()
     dialog = mark(page, "evict-dialog")
     dialog.get_by_label("Why").fill("the room is needed at noon")

@@ -19,6 +19,7 @@ TREES = {
     "hub_ext/sublet_procfs": "hub_ext/sublet_procfs/README.md",
     "labextension/sublet_lab": "labextension/README.md",
     "labextension/src": "labextension/README.md",
+    "hub_ext/console/src": "hub_ext/console/README.md",
 }
 LINE = re.compile(r"^(?P<indent>(?:  )+)(?P<name>\S+) +(?P<what>\S.*)$")
 HEADING = re.compile(r"^ {20,}\S.*$")

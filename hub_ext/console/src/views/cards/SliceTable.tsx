@@ -51,7 +51,12 @@ function SliceLine(props: { slice: Slice; selection: Selection }): React.JSX.Ele
   const { lease, report } = slice;
   const name = nameOfSlice(slice);
   return (
-    <tr data-sublet="slice" data-sublet-owner={lease.owner} data-sublet-where={holding.where}>
+    <tr
+      data-sublet="slice"
+      data-sublet-owner={lease.owner}
+      data-sublet-where={holding.where}
+      data-sublet-job={holding.isJob}
+    >
       <td>
         <input
           type="checkbox"
