@@ -56,6 +56,7 @@ function SliceLine(props: { slice: Slice; selection: Selection }): React.JSX.Ele
       data-sublet-owner={lease.owner}
       data-sublet-where={holding.where}
       data-sublet-job={holding.isJob}
+      data-sublet-computes={holding.computes}
     >
       <td>
         <input
