@@ -17,12 +17,14 @@ function names(store: CardStore): string[] | undefined {
   return store.store.value.list?.map(each => each.report.gpu_id);
 }
 
-test('cards come in several parts, and are shown when they are whole, by node and index', () => {
+test('cards come in several parts, and the first are shown at once, by node and index', () => {
   const store = new CardStore();
   store.take({ cards: [aCard({ node: 'b' }), aCard({ index: 1 })], gone: [], complete: false });
-  expect(names(store)).toBeUndefined();
+  expect(names(store)).toEqual(['b-0', 'node-a-1']);
+  expect(store.store.value.whole).toBe(false);
   store.take({ cards: [aCard()], gone: [], complete: true });
-  expect(names(store)).toEqual(['node-a-0', 'node-a-1', 'b-0'].sort());
+  expect(names(store)).toEqual(['b-0', 'node-a-0', 'node-a-1']);
+  expect(store.store.value.whole).toBe(true);
   store.take({ cards: [], gone: ['b-0'], complete: true });
   expect(names(store)).toEqual(['node-a-0', 'node-a-1']);
 });

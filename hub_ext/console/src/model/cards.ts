@@ -3,8 +3,10 @@ import type { Card, CardsChanged } from '../api/types';
 import { Store } from './store';
 
 export interface Cards {
-  /** By node and index; `null` until the first whole word. */
+  /** By node and index; `null` until the first word. */
   readonly list: readonly Card[] | null;
+  /** Whether these are all that there are: else the others are on their way. */
+  readonly whole: boolean;
   /** What each card draws, in watts, where its counter was told twice. */
   readonly power_w: ReadonlyMap<string, number>;
 }
@@ -13,7 +15,7 @@ const MJ_PER_J = 1000;
 const MS_PER_S = 1000;
 
 export class CardStore {
-  readonly store = new Store<Cards>({ list: null, power_w: new Map() });
+  readonly store = new Store<Cards>({ list: null, whole: false, power_w: new Map() });
   private cards = new Map<string, Card>();
   /** Of the word that is not whole yet, after the stream was opened anew. */
   private fresh: Map<string, Card> | null = new Map();
@@ -34,15 +36,21 @@ export class CardStore {
       into.delete(gpu_id);
       this.power_w.delete(gpu_id);
     }
-    if (!changed.complete) {
-      return;
-    }
-    if (this.fresh !== null) {
+    if (changed.complete && this.fresh !== null) {
       this.cards = this.fresh;
       this.fresh = null;
     }
+    // Where there was nothing before, the first ones are shown while the others come.
+    const isFirst = !this.store.value.whole;
+    if (changed.complete || isFirst) {
+      this.show(isFirst ? (this.fresh ?? this.cards) : this.cards, changed.complete);
+    }
+  }
+
+  private show(cards: ReadonlyMap<string, Card>, whole: boolean): void {
     this.store.set({
-      list: [...this.cards.values()].sort(byPlace),
+      list: [...cards.values()].sort(byPlace),
+      whole,
       power_w: new Map(this.power_w)
     });
   }

@@ -19,13 +19,14 @@ from tornado.web import HTTPError
 
 from sublet_hub.errors import TooManyRequestsError
 from sublet_hub.security.authentication import KEPT_S, Caller, ServiceAuth, caller_of
-from sublet_hub.web.console.card_feed import CardFeed
+from sublet_hub.web.console.card_feed import CardFeed, CardNews
 from sublet_hub.web.console.topics import State, state_of
 from sublet_hub.web.request_handler import RouteHandler
 from sublet_hub.web.routes.context import ServiceParts
 from sublet_hub.web.routes.route import Access, Call, Route
 
 _EVERY_S: Final = 1.0
+_PART_EVERY_S: Final = 0.2
 _ANYWAY_EVERY_S: Final = 30.0
 """Times, budgets and places in line change without anything that is looked at here."""
 _READ_WITHIN_S: Final = 30.0
@@ -123,17 +124,30 @@ class ChangesHandler(RouteHandler):
                     await self.is_left.wait()
 
     async def _tell_cards(self, version: int) -> int:
-        await self.feed.look()
-        news = self.feed.news(version)
-        if news.version == version:
-            return version
+        """Tell what is new while it is looked for: of thousands the first come at once."""
+        looking = asyncio.ensure_future(self.feed.look())
+        before = version
+        try:
+            while True:
+                await asyncio.wait({looking}, timeout=_PART_EVERY_S)
+                is_over = looking.done()
+                news = self.feed.news(version)
+                if news.version != version or (is_over and version != before):
+                    await self._tell_news(news, complete=is_over)
+                version = news.version
+                if is_over:
+                    await looking
+                    return version
+        finally:
+            looking.cancel()
+
+    async def _tell_news(self, news: CardNews, *, complete: bool) -> None:
         gone = json.dumps(news.gone)
         for first in range(0, max(1, len(news.cards)), MOST_CARDS_TOLD):
             part = ",".join(news.cards[first : first + MOST_CARDS_TOLD])
-            is_last = first + MOST_CARDS_TOLD >= len(news.cards)
-            ends = f'"gone":{gone},"complete":true' if is_last else '"complete":false'
+            is_last = complete and first + MOST_CARDS_TOLD >= len(news.cards)
+            ends = f'"gone":{gone},"complete":{"true" if is_last else "false"}'
             await self._event("cards", f'{{"cards":[{part}],{ends}}}')
-        return news.version
 
     async def _is_still(self, caller: Caller) -> bool:
         token = self.hub_auth.get_token(self) or ""

@@ -31,7 +31,7 @@ export function CardsView(): React.JSX.Element {
   if (told.list === null) {
     return <p role="status">{trans.__('Asking for the cards …')}</p>;
   }
-  if (all.length === 0) {
+  if (all.length === 0 && told.whole) {
     return <p>{trans.__('No cards: no agent has connected yet.')}</p>;
   }
   const allChosen = found.length > 0 && found.every(selection.hasCard);
@@ -57,6 +57,7 @@ export function CardsView(): React.JSX.Element {
         </label>
         <span className="quiet" role="status" data-sublet="found">
           {trans.__('%1 of %2 cards', found.length, all.length)}
+          {told.whole ? '' : ` ${trans.__('(more are coming)')}`}
         </span>
         <Deeds selection={selection} />
         <Legend />
