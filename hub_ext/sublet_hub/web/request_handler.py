@@ -16,6 +16,7 @@ from jupyterhub.services.auth import (  # type: ignore[import-untyped]
     HubOAuthCallbackHandler,
     HubOAuthenticated,
 )
+from jupyterhub.utils import get_browser_protocol  # type: ignore[import-untyped]
 from pydantic import TypeAdapter, ValidationError
 from sublet_quota.names import scopes
 from sublet_quota.reasons.refusal import Refusal
@@ -56,8 +57,21 @@ _SECURITY_HEADERS = {
 }
 
 
+class _CookiesOverHttps(RequestHandler):
+    """A handler all of whose cookies are for https where the browser came by it.
+
+    JupyterHub does so for its own, but not for ``_xsrf``.
+    """
+
+    def set_cookie(self, name: str, value: str | bytes, *options: Any, **more: Any) -> None:
+        """Set a cookie as tornado does."""
+        if get_browser_protocol(self.request) == "https":
+            more.setdefault("secure", True)
+        super().set_cookie(name, value, *options, **more)
+
+
 @stream_request_body
-class ServiceHandler(HubOAuthenticated, RequestHandler):  # type: ignore[misc]
+class ServiceHandler(HubOAuthenticated, _CookiesOverHttps):  # type: ignore[misc]
     """The common part of all handlers: bodies, headers, errors as ``Problem``."""
 
     service: ServiceParts
@@ -195,7 +209,7 @@ class UnknownPathHandler(ServiceHandler):
         raise NotFoundError(message)
 
 
-class OAuthCallback(HubOAuthCallbackHandler):  # type: ignore[misc]
+class OAuthCallback(HubOAuthCallbackHandler, _CookiesOverHttps):  # type: ignore[misc]
     """The end of a browser's login, as JupyterHub does it."""
 
     def initialize(self, hub_auth: ServiceAuth) -> None:

@@ -47,12 +47,14 @@ async def test_the_cookies_of_a_login_are_not_sent_from_other_sites(world: HubWo
     assert world.hub.logins[0]["code_verifier"] == "verifier-of-a-login"
 
 
-async def test_over_https_the_cookie_with_the_token_is_never_sent_without_it(
+async def test_over_https_no_cookie_of_a_login_is_sent_without_it(
     world: HubWorld,
 ) -> None:
     jar = await log_in(world, world.admin(), {"X-Forwarded-Proto": "https"})
-    assert jar[COOKIE]["secure"]
-    assert jar[COOKIE]["samesite"] == "Lax"
+    assert set(jar) == {COOKIE, "_xsrf"}
+    for each in jar.values():
+        assert each["secure"]
+        assert each["samesite"] == "Lax"
 
 
 @pytest.mark.parametrize("whose", ["nobody's", "another browser's", "unsigned", "left out"])

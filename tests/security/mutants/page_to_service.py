@@ -38,7 +38,15 @@ MUTANTS: Final = (
         _SERVICE_AUTH,
         'Final[dict[str, Any]] = {"samesite": "Lax", "expires_days": 1}',
         'Final[dict[str, Any]] = {"samesite": "Lax", "secure": False, "expires_days": 1}',
-        (f"{_BROWSERS}::test_over_https_the_cookie_with_the_token_is_never_sent_without_it",),
+        (f"{_BROWSERS}::test_over_https_no_cookie_of_a_login_is_sent_without_it",),
+    ),
+    Mutant(
+        14,
+        "over https the XSRF cookie is sent in clear, too",
+        _HANDLER,
+        'more.setdefault("secure", True)',
+        "pass",
+        (f"{_BROWSERS}::test_over_https_no_cookie_of_a_login_is_sent_without_it",),
     ),
     Mutant(
         14,

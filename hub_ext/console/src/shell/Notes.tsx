@@ -10,7 +10,16 @@ export function Notes(): React.JSX.Element {
     <div className="notes">
       {why !== null && (
         <p className="note note-warn" role="status" data-sublet="lost">
-          {trans.__('What is shown may be out of date: %1', why)}
+          {trans.__('What is shown may be out of date: %1', why)}{' '}
+          <button
+            type="button"
+            onClick={() => {
+              // Who is logged in no more comes back through the hub's login.
+              window.location.reload();
+            }}
+          >
+            {trans.__('Load the page anew')}
+          </button>
         </p>
       )}
       {switched?.lending === false && (

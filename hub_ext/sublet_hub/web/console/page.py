@@ -89,6 +89,8 @@ class ConsoleHandler(ServiceHandler):
             message = f"'{caller.name}' lacks the scope access:services!service=sublet"
             raise NotAllowedError(message)
         self.viewer, self.who = caller, caller.key
+        # Else JupyterHub asks once more, with the loop standing still, when it sets a cookie.
+        self.current_user = model
 
     async def answer(self, **_path: str) -> None:
         """Send the page, or to the login."""
