@@ -25,6 +25,9 @@ DEVELOPMENT_LOCKS := $(foreach each,build node development,.ci/locks/$(each).txt
 LAB := labextension/dist/package.json
 LAB_SOURCES := $(shell find labextension/src labextension/style labextension/schema -type f) \
 	$(wildcard labextension/*.json labextension/scripts/*)
+CONSOLE := hub_ext/sublet_hub/web/console/dist/manifest.json
+CONSOLE_SOURCES := $(shell find hub_ext/console/src labextension/src/format -type f) \
+	$(wildcard hub_ext/console/*.json hub_ext/console/*.ts hub_ext/console/scripts/*)
 
 # A test process that dies ends the run: xdist's replacement may wait for ever for its last test.
 PYTEST := $(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadscope --no-loadscope-reorder \
@@ -40,12 +43,12 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup wheelhouse card pytorch examples-for-a-card browser postgresql systemd hub-of-z2jh kubernetes demo up test quick check \
-	format benchmarks picture schema lock sbom audit mutants clean
+	format benchmarks picture api-types schema lock sbom audit mutants clean
 
 help: ## Say what can be done
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-setup: $(VENV)/.ready $(BIN)/configurable-http-proxy $(LAB) ## Virtual environment, packages, node, proxy, JupyterLab extension
+setup: $(VENV)/.ready $(BIN)/configurable-http-proxy $(LAB) $(CONSOLE) ## Virtual environment, packages, node, proxy, JupyterLab extension, console
 
 pytorch: setup ## PyTorch for the examples on a real card: the machine's own, or a new one
 	@.ci/timed PyTorch .ci/install-pytorch "$(VENV)" nvidia
@@ -108,6 +111,8 @@ check-of-tests:
 
 check-of-front-end:
 	@.ci/timed "checks of the front end" npm run --silent --prefix labextension check
+	@.ci/timed "checks of the console" npm run --silent --prefix hub_ext/console check
+	@.ci/timed "the console's types of the API" env PYTHON=python npm run --silent --prefix hub_ext/console types:check
 
 check-of-code:
 	@.ci/timed formatting $(BIN)/ruff format --check .
@@ -124,9 +129,14 @@ mutants: setup ## Switch each security rule off in a copy of the tree: does a te
 benchmarks: setup ## Print the figures, each beside its baseline
 	@set -e; for each in tests/benchmarks/*.py; do echo "== $$each"; PYTHONPATH=. $(BIN)/python $$each; done
 
-picture: setup browser ## Take the share panel's picture for the README anew
+picture: setup browser ## Take the pictures of the share panel and the console for README and manual anew
 	$(BIN)/python -m pytest tests/browser/test_jobs.py -k queue_to_their_end
 	cp browser-output/share-panel.png labextension/docs/share-panel.png
+	$(BIN)/python -m pytest tests/browser/test_console.py
+	cp browser-output/console-cards.png browser-output/console-share.png hub_ext/docs/
+
+api-types: setup ## Make the console's types of the API anew, after a change of a route or a body
+	PYTHON=python npm run --silent --prefix hub_ext/console types
 
 schema: setup ## Publish the quota document's schema anew, and the chart's, which holds it
 	$(BIN)/python -m sublet_quota.document.json_schema > quota/quota.schema.json
@@ -143,6 +153,7 @@ audit: setup ## Ask for known faults of all that is locked (AUDIT_OPTIONS=--requ
 
 clean: ## Remove what setup made
 	rm -rf labextension/dist labextension/lib labextension/node_modules
+	rm -rf $(dir $(CONSOLE)) hub_ext/console/node_modules
 	rm -rf $(VENV) .venv-z2jh .sublet demo-output browser-output card-report .mypy_cache .ruff_cache .pytest_cache .hypothesis sbom
 
 $(VENV)/.ready: pyproject.toml .ci/constraints.txt $(DEVELOPMENT_LOCKS) .ci/own-constraints .ci/create-venv .ci/install-node
@@ -160,4 +171,9 @@ $(BIN)/configurable-http-proxy: $(VENV)/.ready .ci/install-proxy .ci/locks/proxy
 # Installing the package builds and copies the extension; this does it again when its sources change.
 $(LAB): $(LAB_SOURCES) .ci/build-labextension | $(VENV)/.ready
 	@.ci/timed "JupyterLab extension" .ci/build-labextension "$(VENV)"
+	touch $@
+
+# It lies in the package itself, which is installed as it lies here.
+$(CONSOLE): $(CONSOLE_SOURCES) .ci/build-console | $(VENV)/.ready
+	@.ci/timed console .ci/build-console "$(VENV)"
 	touch $@

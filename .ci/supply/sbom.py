@@ -1,8 +1,8 @@
 """Write what Sublet is made of as CycloneDX documents (JSON, 1.6), from the locks alone.
 
-A document for each lock, and one for each of npm's: JupyterLab's extension, and the proxy. The same
-locks give the same bytes: there is no date and no random number in them. What npm calls a package
-of development (it builds, and is not in what is built) has the scope ``excluded``.
+A document for each lock, and one for each of npm's: JupyterLab's extension, console, and proxy. The
+same locks give the same bytes: there is no date and no random number in them. What npm calls a
+package of development (it builds, and is not in what is built) has the scope ``excluded``.
 """
 
 import argparse
@@ -20,6 +20,7 @@ from locked import FOLDER, LockError, read, wanted
 ROOT: Final = Path(__file__).parents[2]
 NPM: Final = {
     "labextension": ROOT / "labextension" / "package-lock.json",
+    "console": ROOT / "hub_ext" / "console" / "package-lock.json",
     "proxy": FOLDER / "proxy" / "package-lock.json",
 }
 PYTHONS: Final = ("3.11.0", "3.11.99", "3.12.99", "3.13.99", "3.14.99")

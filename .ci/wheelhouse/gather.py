@@ -31,7 +31,12 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 ROOT: Final = Path(__file__).parents[2]
 MOST_BYTES: Final = 60 * 1024 * 1024
 """The size that a part may have."""
-MADE_OF: Final = ("pyproject.toml", ".ci/constraints.txt", "labextension/package-lock.json")
+MADE_OF: Final = (
+    "pyproject.toml",
+    ".ci/constraints.txt",
+    "labextension/package-lock.json",
+    "hub_ext/console/package-lock.json",
+)
 """What must be the same in a checkout that is set up from the wheelhouse."""
 _HEADERS: Final = 4096
 """Room in a part for a tar's headers and end."""
@@ -268,7 +273,7 @@ def gather(options: argparse.Namespace, staged: Path) -> None:
         print("Changes that are not committed are not in the wheelhouse's source.", file=sys.stderr)
     wheels = staged / "wheels"
     wheels.mkdir()
-    # `make setup` has built the JupyterLab extension.
+    # `make setup` has built the JupyterLab extension, and the console.
     build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
     environment = {**os.environ, "SKIP_JUPYTER_BUILDER": "1"}
     subprocess.run([*build, "--wheel-dir", str(wheels), "."], cwd=ROOT, env=environment, check=True)

@@ -21,6 +21,7 @@ import sys
 import tarfile
 import zipfile
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,11 @@ LEAST_PYTHON = (3, 11)
 """What Sublet itself needs, as ``requires-python`` says."""
 LIST = "wheelhouse.json"
 PIECE = re.compile(r"(?P<name>.+)\.piece-(?P<number>[0-9]{3})$")
-BUNDLE = "/share/jupyter/labextensions/sublet-lab/"
-"""Where the JupyterLab extension lies in Sublet's own wheel."""
+BUNDLES = {
+    "/share/jupyter/labextensions/sublet-lab/": "labextension",
+    "/sublet_hub/web/console/dist/": "console",
+}
+"""Where JupyterLab's extension and the console lie in Sublet's own wheel, and where they go."""
 _BLOCK = 1 << 20
 
 
@@ -164,10 +168,10 @@ def open_parts(house: Path, told: dict[str, Any], into: Path) -> None:
 def _lay_out_bundle(into: Path) -> None:
     (wheel,) = (into / "wheels").glob("sublet-*.whl")
     with zipfile.ZipFile(wheel) as packed:
-        for name in packed.namelist():
-            _, found, rest = name.partition(BUNDLE)
+        for name, (bundle, folder) in product(packed.namelist(), BUNDLES.items()):
+            _, found, rest = f"/{name}".partition(bundle)
             if found and rest and not name.endswith("/"):
-                path = into / "labextension" / rest
+                path = into / folder / rest
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(packed.read(name))
 
@@ -219,6 +223,7 @@ def install(house: Path, told: dict[str, Any], folder: Path) -> None:
         [".ci/create-venv", sys.executable, ".venv", ".venv/.ready"],
         [".ci/install-proxy", ".venv", ".venv/bin/configurable-http-proxy"],
         [".ci/build-labextension", ".venv", "labextension/dist/package.json"],
+        [".ci/build-console", ".venv", "hub_ext/sublet_hub/web/console/dist/manifest.json"],
     ):
         if subprocess.run(step, cwd=folder, env=environment, check=False).returncode:
             message = f"{step[0]} did not succeed: its message stands above"

@@ -8,10 +8,9 @@ from itertools import groupby
 
 import pytest
 from playwright.sync_api import expect
-from sublet_quota.wire.event_kinds import EventKind
 
 from tests.support.browser_lab import open_notebook, put_notebook
-from tests.support.browser_machine import until
+from tests.support.browser_machine import returns_of, until
 from tests.support.browser_panel import (
     job_named,
     mark,
@@ -53,13 +52,6 @@ def ada(in_lab, hub):
     put_notebook(hub.home("ada") / "think.ipynb", FILL, LOOK, BUSY)
     (hub.home("ada") / "enough").unlink(missing_ok=True)
     return in_lab("ada", "large", a_page_of_its_own=True)
-
-
-def returns_of(hub, user):
-    """How often the memory of a user's slice has come back to the GPU."""
-    slice_id = hub.slice_of(user)["lease"]["slice_id"]
-    events = hub.call("GET", "/services/sublet/api/events").json()
-    return sum((each["kind"], each["slice_id"]) == (EventKind.RESUMED, slice_id) for each in events)
 
 
 def test_a_button_and_a_cell_bring_back_what_was_lent_with_every_byte(ada, hub):

@@ -48,8 +48,11 @@ def staged(tmp_path: Path) -> Path:
     wheels = folder / "wheels"
     wheels.mkdir(parents=True)
     with zipfile.ZipFile(wheels / "sublet-0.1.0-py3-none-any.whl", "w") as own:
-        own.writestr(f"sublet-0.1.0.data/data{install.BUNDLE}package.json", "{}")
-        own.writestr(f"sublet-0.1.0.data/data{install.BUNDLE}static/style.js", "// style")
+        lab, console = install.BUNDLES
+        own.writestr(f"sublet-0.1.0.data/data{lab}package.json", "{}")
+        own.writestr(f"sublet-0.1.0.data/data{lab}static/style.js", "// style")
+        own.writestr(f"{console[1:]}manifest.json", "{}")
+        own.writestr(f"{console[1:]}assets/index.js", "// console")
     (wheels / "large.whl").write_bytes(bytes(range(256)) * 1500)
     for number in range(30):
         (wheels / f"small-{number}.whl").write_bytes(bytes([number]) * 7000)
@@ -80,6 +83,7 @@ def test_files_come_out_as_they_went_in_also_those_larger_than_a_part(
     assert {name: found.get(name) for name in digests(staged)} == digests(staged)
     assert (opened / "extras").read_text() == "demo"
     assert sorted(digests(opened / "labextension")) == ["package.json", "static/style.js"]
+    assert sorted(digests(opened / "console")) == ["assets/index.js", "manifest.json"]
 
 
 def test_no_part_is_larger_than_was_asked_for(house: Path) -> None:

@@ -1,4 +1,4 @@
-"""The unit tests of the JupyterLab extension, as its own tools run them."""
+"""The unit tests of the JupyterLab extension and of the console, as their own tools run them."""
 
 import os
 import shutil
@@ -8,23 +8,33 @@ from pathlib import Path
 
 import pytest
 
-EXTENSION = Path(__file__).parents[2] / "labextension"
+ROOT = Path(__file__).parents[2]
 PATH = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 
 
-def test_the_front_end_s_own_tests_pass() -> None:
+def npm_run(folder: Path, script: str) -> subprocess.CompletedProcess[str]:
     npm = shutil.which("npm", path=PATH)
     if npm is None:
         pytest.skip("npm is missing: `make setup` brings it")
-    if not (EXTENSION / "node_modules").is_dir():
-        pytest.skip("the extension's packages are missing: `make setup` brings them")
-    ran = subprocess.run(
-        [npm, "run", "--silent", "test"],
-        cwd=EXTENSION,
-        env={**os.environ, "PATH": PATH, "CI": "1", "NO_COLOR": "1"},
+    if not (folder / "node_modules").is_dir():
+        pytest.skip("the packages of the front end are missing: `make setup` brings them")
+    return subprocess.run(
+        [npm, "run", "--silent", script],
+        cwd=folder,
+        env={**os.environ, "PATH": PATH, "CI": "1", "NO_COLOR": "1", "PYTHON": sys.executable},
         capture_output=True,
         text=True,
         timeout=600,
         check=False,
     )
+
+
+@pytest.mark.parametrize("folder", ["labextension", "hub_ext/console"])
+def test_the_front_end_s_own_tests_pass(folder: str) -> None:
+    ran = npm_run(ROOT / folder, "test")
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_the_console_and_the_api_have_not_drifted_apart() -> None:
+    ran = npm_run(ROOT / "hub_ext/console", "types:check")
     assert ran.returncode == 0, ran.stdout + ran.stderr

@@ -19,6 +19,7 @@ TREES = {
     "hub_ext/sublet_procfs": "hub_ext/sublet_procfs/README.md",
     "labextension/sublet_lab": "labextension/README.md",
     "labextension/src": "labextension/README.md",
+    "hub_ext/console/src": "hub_ext/console/README.md",
 }
 LINE = re.compile(r"^(?P<indent>(?:  )+)(?P<name>\S+) +(?P<what>\S.*)$")
 HEADING = re.compile(r"^ {20,}\S.*$")
@@ -51,8 +52,9 @@ def there_below(root: str) -> Iterator[str]:
     """The folders and files below a root, but READMEs and modules that hold a docstring alone."""
     for path in (ROOT / root).rglob("*"):
         name = path.relative_to(ROOT / root).as_posix()
-        # While another process compiles a module, there are files there of passing names.
-        if "__pycache__" in path.parts:
+        # While another process compiles a module, there are files there of passing names; what is
+        # built lies in a folder of its own, which git ignores.
+        if {"__pycache__", "dist"} & set(path.parts):
             continue
         if path.is_dir():
             yield f"{name}/"

@@ -15,7 +15,13 @@ from typing import Final
 from tests.security.mutant import ROOT
 
 _PACKAGES_IN: Final = ("quota", "spawner", "hub_ext", "labextension")
-_BUILT: Final = ("labextension/dist", "labextension/node_modules", ".venv-z2jh")
+_BUILT: Final = (
+    "labextension/dist",
+    "labextension/node_modules",
+    "hub_ext/console/node_modules",
+    "hub_ext/sublet_hub/web/console/dist",
+    ".venv-z2jh",
+)
 """What is built in the tree, and not kept in git: shared with the copies."""
 
 

@@ -21,6 +21,7 @@ from sublet_hub.one_machine.paths import Places
 from sublet_hub.one_machine.ports import held_ports
 from sublet_hub.one_machine.settings import MachineSettings
 from sublet_quota.life_cycles.job_states import ENDED
+from sublet_quota.wire.event_kinds import EventKind
 from tornado.httpclient import AsyncHTTPClient
 
 QUOTA = """\
@@ -172,6 +173,13 @@ class BrowserMachine:
                     each.resume()
             process.resume()
 
+    def run_cells(self, user: str, *cells: str) -> None:
+        """Run cells in a new kernel of a user whose server runs, without a page; it stays."""
+        person = Person(self.places.hub_url, user, self.settings.password)
+        # A browser that runs already has the event loop of this thread.
+        with ThreadPoolExecutor(max_workers=1) as apart:
+            apart.submit(asyncio.run, _run_cells(person, cells)).result()
+
     def slice_of(self, user: str) -> dict[str, Any]:
         """The slice of a user's server, as the service tells it."""
         told = self.call("GET", "/services/sublet/api/gpus").json()
@@ -241,6 +249,13 @@ def browser_machine(
             yield running
 
 
+def returns_of(hub: BrowserMachine, user: str) -> int:
+    """How often the memory of a user's slice has come back to the GPU."""
+    slice_id = hub.slice_of(user)["lease"]["slice_id"]
+    events = hub.call("GET", "/services/sublet/api/events").json()
+    return sum((each["kind"], each["slice_id"]) == (EventKind.RESUMED, slice_id) for each in events)
+
+
 def _stop(process: psutil.Process) -> None:
     """Stop a process, and wait until it stands: until its threads run, it may still answer."""
     process.suspend()
@@ -260,3 +275,15 @@ def until(found: Callable[[], Any], what: str, within_s: float = 300) -> Any:
 async def log_in(person: Person) -> None:
     await person.log_in()
     AsyncHTTPClient().close()
+
+
+async def _run_cells(person: Person, cells: tuple[str, ...]) -> None:
+    await person.log_in()
+    kernel = await person.open_kernel()
+    try:
+        for each in cells:
+            await kernel.run(each)
+    finally:
+        # The kernel itself, with all that it holds, stays.
+        kernel.close()
+        AsyncHTTPClient().close()

@@ -26,6 +26,7 @@ from sublet_hub.security.rate_limits import Rate
 from sublet_hub.security.service_auth import make_service_auth
 from sublet_hub.settings import JobSettings, OwnerLimits, ServiceSettings
 from sublet_hub.slices.jupyterhub_client import HubClient
+from sublet_hub.web.console.bundle import Bundle
 from sublet_hub.web.server import WebSettings, make_server
 from sublet_quota.names import scopes
 from tornado.httpclient import HTTPRequest, HTTPResponse
@@ -434,6 +435,7 @@ async def hub_world(  # noqa: PLR0913, PLR0917 - all that a service can be given
     nodes: ClusterNodes | None = None,
     proxies: tuple[Network, ...] = (),
     most_connections: int = 512,
+    console: Bundle | None = None,
 ) -> AsyncIterator[HubWorld]:
     """Run the service until the block ends; the folder is its state, and can be used again."""
     logging.getLogger("tornado.access").setLevel(logging.ERROR)
@@ -448,7 +450,9 @@ async def hub_world(  # noqa: PLR0913, PLR0917 - all that a service can be given
         assembly.service,
         auth,
         assembly.connections,
-        WebSettings(PREFIX, "0", METRICS_TOKEN, b"x" * 32, proxies, most_connections),
+        WebSettings(
+            PREFIX, "0", METRICS_TOKEN, b"x" * 32, proxies, most_connections, console=console
+        ),
     )
     socket, port = bind_unused_port()
     server.add_socket(socket)

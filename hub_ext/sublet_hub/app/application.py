@@ -35,6 +35,7 @@ from sublet_hub.security.service_auth import make_service_auth
 from sublet_hub.settings import JobSettings, OwnerLimits, ServiceSettings, VolumeBudget
 from sublet_hub.slices.jupyterhub_client import HubClient
 from sublet_hub.web.connections import most_connections
+from sublet_hub.web.console.bundle import read_bundle
 from sublet_hub.web.server import WebSettings, make_server
 
 if TYPE_CHECKING:
@@ -64,6 +65,11 @@ class SubletHub(KubeOptions, AgentsPortOptions, CarbonOptions, Application):
     ).tag(config=True)
     hub_prefix = Unicode(
         "/hub/", help="The path of the hub's own pages, where browsers log in."
+    ).tag(config=True)
+    subdomain_host = Unicode(
+        "",
+        help="JupyterHub's own setting of this name, such as 'https://hub.example.org', where each "
+        "user has an origin: there the console logs in by it. Empty: all share the hub's origin.",
     ).tag(config=True)
     proxies_before_hub = List(
         Unicode(),
@@ -304,7 +310,9 @@ class SubletHub(KubeOptions, AgentsPortOptions, CarbonOptions, Application):
         assembly = Assembly(settings, adapters)
         server = make_server(
             assembly.service,
-            make_service_auth(self.hub_api_url, token, self.base_prefix, self.hub_prefix),
+            make_service_auth(
+                self.hub_api_url, token, self.base_prefix, self.hub_prefix, self.subdomain_host
+            ),
             assembly.connections,
             WebSettings(
                 prefix=self.base_prefix,
@@ -313,6 +321,9 @@ class SubletHub(KubeOptions, AgentsPortOptions, CarbonOptions, Application):
                 cookie_secret=keep_secret(Path(self.state_folder) / "cookie-secret"),
                 proxies_before_hub=networks_of(self.proxies_before_hub),
                 most_connections=most_connections(self.ports),
+                hub_prefix=self.hub_prefix,
+                subdomain_host=self.subdomain_host,
+                console=read_bundle(),
             ),
         )
         try:

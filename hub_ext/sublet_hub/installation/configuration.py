@@ -56,6 +56,7 @@ c = get_config()  # noqa: F821
 c.SubletHub.port = {port}
 c.SubletHub.base_prefix = {prefix!r}
 c.SubletHub.hub_prefix = {hub_prefix!r}
+c.SubletHub.subdomain_host = {subdomain_host!r}
 c.SubletHub.hub_api_url = {hub_api_url!r}
 c.SubletHub.service_url = {service_url!r}
 c.SubletHub.state_folder = {state!r}
@@ -127,6 +128,7 @@ def service_configuration(choices: Choices) -> str:
         port=choices.port,
         prefix=choices.prefix,
         hub_prefix=choices.hub_prefix,
+        subdomain_host=choices.subdomain_host,
         hub_api_url=choices.hub_api_url,
         service_url=choices.service_url,
         state=str(SERVICE_STATE),

@@ -42,6 +42,8 @@ class HubSettings:
     """The port at which people reach the hub."""
     proxy_api_port: int = 8001
     """The port at which the hub tells its proxy."""
+    subdomain_host: str = ""
+    """The hub's address for browsers where each user has an origin; empty: all share the hub's."""
 
     @property
     def ports(self) -> frozenset[int]:

@@ -70,6 +70,7 @@ json.dump({
     "port": hub_bind.port or int(setting("hub_port", 8081)),
     "spawner": str(spawner),
     "internal_ssl": bool(setting("internal_ssl", False)),
+    "subdomain_host": str(setting("subdomain_host", "")),
 }, answer)
 """
 
@@ -111,4 +112,5 @@ def read_settings(
         internal_ssl=fields["internal_ssl"],
         public_port=fields["public_port"],
         proxy_api_port=fields["proxy_api_port"],
+        subdomain_host=fields["subdomain_host"],
     )

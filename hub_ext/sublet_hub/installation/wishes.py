@@ -41,6 +41,7 @@ class Choices:
     prefix: str
     """The path of the service below the hub's address, with a slash at both ends."""
     hub_prefix: str
+    subdomain_host: str
     systemd_version: int
     has_nvidia_modprobe: bool
 
@@ -78,6 +79,7 @@ def choices(facts: Facts, hub: Hub, wishes: Wishes) -> Choices:
         hub_api_url=wishes.hub_api_url or settings.api_url,
         prefix=f"{base}services/sublet/",
         hub_prefix=f"{base}hub/",
+        subdomain_host=settings.subdomain_host,
         systemd_version=facts.systemd_version or 0,
         has_nvidia_modprobe=facts.has_nvidia_modprobe,
     )

@@ -33,6 +33,7 @@ from sublet_hub.security.token_checks import TokenLookups
 KEPT_S = 30.0
 _REFUSED_KEPT_S = 5.0
 _MOST_KEPT = 10_000
+_MOST_LOGINS: Final = 10_000
 _ANSWER_S = 10.0
 
 _ORIGIN: ContextVar[Origin] = ContextVar("origin", default=Origin())  # noqa: B039 - it is frozen
@@ -188,6 +189,18 @@ class ServiceAuth(HubOAuth):  # type: ignore[misc]
         """Return ``""``: no token is taken from a URL, since URLs end up in logs and histories."""
         del handler
         return ""
+
+    def generate_state(self, next_url: str | None = None, **extra_state: Any) -> str:
+        """Begin a login as JupyterHub does; of too many under way the oldest is forgotten.
+
+        Nobody is known yet who begins one, and JupyterHub keeps each for ten minutes.
+        """
+        states = self._oauth_states
+        while len(states) >= _MOST_LOGINS:
+            oldest = next(iter(states.values))
+            del states.values[oldest], states.timestamps[oldest]
+        state: str = super().generate_state(next_url, **extra_state)
+        return state
 
     def is_service_token(self, token: str) -> bool:
         """Whether this is the service's own token, which besides the service only the hub has."""

@@ -9,10 +9,12 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 from sublet_quota.wire.api import NEXT_PAGE, TOTAL, Problem
 
+from sublet_hub.web.console.changes import CHANGES_ROUTE
 from sublet_hub.web.routes.pages import MOST_PAGE_BYTES
 from sublet_hub.web.routes.route import Access, Nature, Parameter, Route
 from sublet_hub.web.routes.table import ROUTES
 
+_DESCRIBED = (*ROUTES, CHANGES_ROUTE)
 _REFERENCE = "#/components/schemas/{model}"
 _MEANINGS = {
     400: "The request cannot be read, or asks for what is not possible",
@@ -50,7 +52,7 @@ def openapi_text(prefix: str, version: str) -> str:
 def openapi_document(prefix: str, version: str) -> dict[str, Any]:
     """Return the document for a service below ``prefix``."""
     types: list[tuple[Any, JsonSchemaMode, TypeAdapter[Any]]] = []
-    for route in ROUTES:
+    for route in _DESCRIBED:
         if route.answer is not None:
             types.append(((route.method, route.path), "serialization", TypeAdapter(route.answer)))
         if route.waits is not None:
@@ -60,7 +62,7 @@ def openapi_document(prefix: str, version: str) -> dict[str, Any]:
     types.append(("problem", "serialization", TypeAdapter(Problem)))
     schemas, definitions = TypeAdapter.json_schemas(types, ref_template=_REFERENCE)
     paths: dict[str, dict[str, Any]] = {}
-    for route in ROUTES:
+    for route in _DESCRIBED:
         key = (route.method, route.path)
         operation = _operation(route)
         if route.body is not None:
@@ -71,7 +73,8 @@ def openapi_document(prefix: str, version: str) -> dict[str, Any]:
         answer: dict[str, Any] = {"description": route.summary}
         if route.answer is not None:
             schema = schemas[key, "serialization"]
-            answer["content"] = {"application/json": {"schema": schema}}
+            kind = "text/event-stream" if route is CHANGES_ROUTE else "application/json"
+            answer["content"] = {kind: {"schema": schema}}
         if route.tells_csv:
             answer["content"]["text/csv"] = {"schema": {"type": "string"}}
         if any(parameter.nature is Nature.PLACE for parameter in route.parameters):
@@ -150,3 +153,8 @@ def _refusals(route: Route, problem: Any) -> dict[str, Any]:
         }
         for status in sorted(statuses)
     }
+
+
+if __name__ == "__main__":
+    # For who makes a client of it: `python -m sublet_hub.web.openapi`.
+    print(openapi_text("/services/sublet/", "0"))  # noqa: T201

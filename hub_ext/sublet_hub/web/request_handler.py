@@ -16,6 +16,7 @@ from jupyterhub.services.auth import (  # type: ignore[import-untyped]
     HubOAuthCallbackHandler,
     HubOAuthenticated,
 )
+from jupyterhub.utils import get_browser_protocol  # type: ignore[import-untyped]
 from pydantic import TypeAdapter, ValidationError
 from sublet_quota.names import scopes
 from sublet_quota.reasons.refusal import Refusal
@@ -34,6 +35,7 @@ from sublet_hub.errors import (
     words_of_validation,
 )
 from sublet_hub.security.authentication import Caller, ServiceAuth, caller_of
+from sublet_hub.security.fetch_metadata import READING, is_of_own_page
 from sublet_hub.security.rate_limits import BYTES_FOR_ONE, refuse_for
 from sublet_hub.web.connections import OPEN_CONNECTIONS, OpenConnections
 from sublet_hub.web.request_body import RequestBody
@@ -55,8 +57,21 @@ _SECURITY_HEADERS = {
 }
 
 
+class _CookiesOverHttps(RequestHandler):
+    """A handler all of whose cookies are for https where the browser came by it.
+
+    JupyterHub does so for its own, but not for ``_xsrf``.
+    """
+
+    def set_cookie(self, name: str, value: str | bytes, *options: Any, **more: Any) -> None:
+        """Set a cookie as tornado does."""
+        if get_browser_protocol(self.request) == "https":
+            more.setdefault("secure", True)
+        super().set_cookie(name, value, *options, **more)
+
+
 @stream_request_body
-class ServiceHandler(HubOAuthenticated, RequestHandler):  # type: ignore[misc]
+class ServiceHandler(HubOAuthenticated, _CookiesOverHttps):  # type: ignore[misc]
     """The common part of all handlers: bodies, headers, errors as ``Problem``."""
 
     service: ServiceParts
@@ -194,7 +209,7 @@ class UnknownPathHandler(ServiceHandler):
         raise NotFoundError(message)
 
 
-class OAuthCallback(HubOAuthCallbackHandler):  # type: ignore[misc]
+class OAuthCallback(HubOAuthCallbackHandler, _CookiesOverHttps):  # type: ignore[misc]
     """The end of a browser's login, as JupyterHub does it."""
 
     def initialize(self, hub_auth: ServiceAuth) -> None:
@@ -256,11 +271,15 @@ class RouteHandler(ServiceHandler):
 
     async def _let_user_in(self, route: Route) -> Caller:
         token = self.hub_auth.get_token(self) or ""
+        by_cookie = bool(token) and not self.hub_auth.get_token(self, in_cookie=False)
+        if by_cookie and route.method not in READING and not is_of_own_page(self.request.headers):
+            message = "a page of another origin may change nothing here"
+            raise NotAllowedError(message)
         if route.asks_hub_anew:
             self.hub_auth.forget_token(token)
         model = await self.hub_auth.get_user(self, sync=False)
         if model is None:
-            if token and not self.hub_auth.get_token(self, in_cookie=False):
+            if by_cookie:
                 # A cookie counts only together with the page's own _xsrf: this answers 403.
                 self.check_xsrf_cookie()
             message = "no token that the hub knows: send 'Authorization: token ...'"

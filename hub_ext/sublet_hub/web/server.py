@@ -15,6 +15,16 @@ from sublet_hub.security.authentication import ServiceAuth
 from sublet_hub.security.client_address import Network, told_address_of
 from sublet_hub.security.local_peers import LOCAL_PEERS, LocalPeers
 from sublet_hub.security.service_auth import XSRF_COOKIE_OPTIONS
+from sublet_hub.web.console.bundle import Bundle
+from sublet_hub.web.console.card_feed import CardFeed
+from sublet_hub.web.console.changes import CHANGES_ROUTE, ChangesHandler, StreamPlaces
+from sublet_hub.web.console.page import (
+    FILE_PATH,
+    VIEW_PATH,
+    ConsoleFileHandler,
+    ConsoleHandler,
+    ConsoleSettings,
+)
 from sublet_hub.web.listening import BoundedServer
 from sublet_hub.web.public_pages import HealthHandler, MetricsHandler, OpenApiHandler
 from sublet_hub.web.request_body import BODY_WITHIN_S, STRANGERS_BODY
@@ -52,6 +62,11 @@ class WebSettings:
     proxies_before_hub: tuple[Network, ...] = ()
     """The networks of further proxies, in front of JupyterHub's."""
     most_connections: int = 512
+    hub_prefix: str = "/hub/"
+    subdomain_host: str = ""
+    """The hub's address for browsers where users have origins of their own; empty: they share."""
+    console: Bundle | None = None
+    """The front end of the console; ``None``: none was built."""
 
 
 class ServiceApplication(Application):
@@ -147,6 +162,7 @@ def make_application(
         )
         for path, routes in routes_by_path().items()
     ]
+    rules += _console_rules(service, hub_auth, settings)
     return ServiceApplication(
         rules,
         default_handler_class=UnknownPathHandler,
@@ -159,3 +175,25 @@ def make_application(
         xsrf_cookies=False,
         **_WEBSOCKETS,
     )
+
+
+def _console_rules(
+    service: ServiceParts, hub_auth: ServiceAuth, settings: WebSettings
+) -> list[Any]:
+    """Return the rules of the console: its stream, its files, and its page."""
+    prefix = re.escape(settings.prefix)
+    stream = {
+        "service": service,
+        "hub_auth": hub_auth,
+        "feed": CardFeed(service.ledger, service.views),
+        "places": StreamPlaces(settings.most_connections),
+    }
+    place = ConsoleSettings(
+        settings.prefix, settings.hub_prefix, settings.subdomain_host, settings.version
+    )
+    page = {"hub_auth": hub_auth, "bundle": settings.console, "settings": place}
+    return [
+        url(f"{prefix}api/{CHANGES_ROUTE.path}", ChangesHandler, stream),
+        url(prefix + FILE_PATH, ConsoleFileHandler, {"bundle": settings.console}),
+        url(prefix + VIEW_PATH, ConsoleHandler, page),
+    ]

@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+import html
 import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import requests
+import urllib3
 from sublet_hub.errors import HubUnreachableError
 from sublet_hub.slices.jupyterhub_client import HubClient
 from sublet_quota.reasons.installation.standings import HubStanding
@@ -36,7 +38,8 @@ c.JupyterHub.load_roles = [
 def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Processes]:
     processes = make_processes(tmp_path_factory.mktemp("other"), before=DOMAIN, after=NO_ROLE)
     try:
-        processes.start_service()
+        host = f"http://hub.test:{processes.ports['public']}"
+        processes.start_service(f"--SubletHub.subdomain_host={host}")
         processes.start_hub()
         wait_for(lambda: get(processes, "/hub/health", "hub.test") == 200, 180, "the hub")
         yield processes
@@ -66,6 +69,33 @@ def test_servers_reach_the_service_where_users_have_origins_of_their_own(
 ) -> None:
     # By the first name the users' servers know the proxy, by the second their browsers.
     wait_for(lambda: get(real, "/services/sublet/health", host) == 200, 60, host)
+
+
+def test_a_browser_logs_in_to_the_console_where_that_has_an_origin_of_its_own(
+    real: Processes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = real.ports["public"]
+    connect = urllib3.util.connection.create_connection
+
+    def here(address: tuple[str, int], *arguments: Any, **options: Any) -> Any:
+        """Find all names of the hub on this machine."""
+        return connect(("127.0.0.1", address[1]), *arguments, **options)
+
+    monkeypatch.setattr(urllib3.util.connection, "create_connection", here)
+    console = f"http://sublet--service.hub.test:{port}/services/sublet/"
+    wait_for(lambda: get(real, "/services/sublet/health", "127.0.0.1") == 200, 60, "the service")
+    with requests.Session() as browser:
+        login = browser.get(f"{console}view/share", timeout=30)
+        assert login.url.startswith(f"http://hub.test:{port}/hub/login?next=")
+        xsrf = next(each.value for each in browser.cookies if each.name == "_xsrf")
+        told = {"username": "ada", "password": "ada's", "_xsrf": xsrf}
+        page = browser.post(login.url, told, timeout=60)
+        assert page.url == f"{console}view/share", page.text[:1000]
+        assert html.escape('"name": "ada"') in page.text
+        assert html.escape('"own_origins": true') in page.text
+        (kept,) = (each for each in browser.cookies if each.name == "service-sublet")
+        assert kept.domain == "sublet--service.hub.test"
+        assert kept.path == "/services/sublet/"
 
 
 def test_a_hub_without_the_service_s_role_is_told_apart(real: Processes) -> None:

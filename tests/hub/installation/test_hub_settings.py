@@ -37,6 +37,9 @@ TEXTS = {
         "/jupyter/", "http://127.0.0.1:81/jupyter/hub/api", public_port=9000
     ),
     "c.JupyterHub.port = 80": HubSettings(public_port=80),
+    "c.JupyterHub.subdomain_host = 'https://hub.test'": HubSettings(
+        subdomain_host="https://hub.test"
+    ),
     "c.ConfigurableHTTPProxy.api_url = 'http://127.0.0.1:9001'": HubSettings(proxy_api_port=9001),
     "c.TraefikProxy.traefik_api_url = 'http://127.0.0.1:8099'": HubSettings(proxy_api_port=8099),
     "c.JupyterHub.hub_bind_url = 'http://10.0.0.1:8082'": HubSettings(

@@ -15,6 +15,7 @@ from sublet_hub.installation.changes import (
     with_line,
     without_line,
 )
+from sublet_hub.installation.configuration import service_configuration
 from sublet_hub.installation.facts import HubKind, HubSettings
 from sublet_hub.installation.manifest import Made, Manifest, entry_for, manifest_of
 from sublet_hub.installation.plan import Verdict, changes, obsolete, steps, undo_verdict
@@ -134,6 +135,11 @@ def test_a_base_url_is_in_every_address():
     assert choices.service_url == "http://127.0.0.1:8901/jupyter/services/sublet/"
     assert choices.hub_prefix == "/jupyter/hub/"
     assert choices.hub_api_url == "http://127.0.0.1:1/j/hub/api"
+
+
+def test_the_service_is_told_where_users_have_origins_of_their_own():
+    hub = a_hub(settings=HubSettings(subdomain_host="https://hub.test"))
+    assert "c.SubletHub.subdomain_host = 'https://hub.test'" in service_configuration(chosen(hub))
 
 
 @pytest.mark.parametrize(

@@ -5,21 +5,26 @@ address with the cookies of an admin who opened it, and set cookies of its own b
 """
 
 import asyncio
-from http.cookies import Morsel, SimpleCookie
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 from sublet_hub.web.routes.route import Access
 from sublet_hub.web.routes.table import ROUTES
-from tornado.httpclient import HTTPResponse
-from tornado.web import create_signed_value
 
 from tests.support.hub_world import HubWorld
+from tests.support.logged_in import (
+    COOKIE,
+    STATE_COOKIE,
+    as_sent,
+    cookies,
+    cookies_in,
+    log_in,
+    signed,
+)
 
 pytestmark = pytest.mark.asyncio
 
-COOKIE, STATE_COOKIE = "service-sublet", "service-sublet-oauth-state"
 EVES_PAGE = {
     "Origin": "http://hub.example",
     "Referer": "http://hub.example/user/eve/files/page.html",
@@ -29,41 +34,6 @@ EVES_PAGE = {
 }
 CHANGING = [route for route in ROUTES if route.access is not Access.HUB and route.method != "GET"]
 READING = [route for route in ROUTES if route.access is not Access.HUB and route.method == "GET"]
-
-
-def signed(name: str, value: str) -> str:
-    """Return a cookie's value as the service signs it: its secret is the test's."""
-    return create_signed_value(b"x" * 32, name, value).decode()
-
-
-def cookies(**values: str) -> dict[str, str]:
-    return {"Cookie": "; ".join(f"{name}={value}" for name, value in values.items())}
-
-
-def cookies_in(answer: HTTPResponse) -> dict[str, Morsel[str]]:
-    """Return the cookies that an answer sets, not those that it deletes."""
-    found: dict[str, Morsel[str]] = {}
-    for line in answer.headers.get_list("Set-Cookie"):
-        found.update({name: each for name, each in SimpleCookie(line).items() if each.value})
-    return found
-
-
-async def log_in(world: HubWorld, token: str, headers: dict[str, str] | None = None) -> Any:
-    """Return the cookies of a browser in which whoever has this token has just logged in."""
-    world.hub.codes["code-of-a-login"] = token
-    state = world.auth.generate_state("/services/sublet/", code_verifier="verifier-of-a-login")
-    query = urlencode({"code": "code-of-a-login", "state": state})
-    sent = cookies(**{STATE_COOKIE: signed(STATE_COOKIE, state)})
-    answer = await world.raw(
-        "GET", f"oauth_callback?{query}", headers={**sent, **(headers or {})}, follow=False
-    )
-    assert answer.code == 302, answer.body
-    return cookies_in(answer)
-
-
-def as_sent(jar: dict[str, Morsel[str]]) -> dict[str, str]:
-    """Return the header in which a browser sends these cookies."""
-    return {"Cookie": "; ".join(f"{name}={each.value}" for name, each in jar.items())}
 
 
 async def test_the_cookies_of_a_login_are_not_sent_from_other_sites(world: HubWorld) -> None:
@@ -77,12 +47,14 @@ async def test_the_cookies_of_a_login_are_not_sent_from_other_sites(world: HubWo
     assert world.hub.logins[0]["code_verifier"] == "verifier-of-a-login"
 
 
-async def test_over_https_the_cookie_with_the_token_is_never_sent_without_it(
+async def test_over_https_no_cookie_of_a_login_is_sent_without_it(
     world: HubWorld,
 ) -> None:
     jar = await log_in(world, world.admin(), {"X-Forwarded-Proto": "https"})
-    assert jar[COOKIE]["secure"]
-    assert jar[COOKIE]["samesite"] == "Lax"
+    assert set(jar) == {COOKIE, "_xsrf"}
+    for each in jar.values():
+        assert each["secure"]
+        assert each["samesite"] == "Lax"
 
 
 @pytest.mark.parametrize("whose", ["nobody's", "another browser's", "unsigned", "left out"])

@@ -13,6 +13,13 @@ _OTHER_TENANT: Final = (
     f"{_BROWSERS}::test_another_tenants_page_that_an_admin_opens_changes_neither_quota_nor_lending"
 )
 _FETCHED: Final = f"{_BROWSERS}::test_nothing_that_a_page_can_fetch_holds_a_token_or_can_be_framed"
+_PAGE: Final = "hub_ext/sublet_hub/web/console/page.py"
+_CONSOLE: Final = "tests/hub/web/test_console.py"
+_WINDOW: Final = f"{_CONSOLE}::test_the_page_is_for_a_window_alone"
+_ITS_FILES: Final = f"{_CONSOLE}::test_the_page_runs_its_own_files_alone_and_is_framed_by_nobody"
+_OWN_ORIGIN: Final = (
+    f"{_CONSOLE}::test_only_a_page_of_this_origin_changes_something_even_with_a_good_xsrf"
+)
 _FORM: Final = "spawner/sublet_spawner/options_form.py"
 _FORM_TESTS: Final = "tests/spawner/test_options_form.py"
 
@@ -31,7 +38,15 @@ MUTANTS: Final = (
         _SERVICE_AUTH,
         'Final[dict[str, Any]] = {"samesite": "Lax", "expires_days": 1}',
         'Final[dict[str, Any]] = {"samesite": "Lax", "secure": False, "expires_days": 1}',
-        (f"{_BROWSERS}::test_over_https_the_cookie_with_the_token_is_never_sent_without_it",),
+        (f"{_BROWSERS}::test_over_https_no_cookie_of_a_login_is_sent_without_it",),
+    ),
+    Mutant(
+        14,
+        "over https the XSRF cookie is sent in clear, too",
+        _HANDLER,
+        'more.setdefault("secure", True)',
+        "pass",
+        (f"{_BROWSERS}::test_over_https_no_cookie_of_a_login_is_sent_without_it",),
     ),
     Mutant(
         14,
@@ -75,6 +90,75 @@ MUTANTS: Final = (
         '        del handler\n        return ""',
         '        return handler.get_argument("token", "")',
         ("tests/hub/web/test_access.py::test_a_token_in_the_url_is_no_token",),
+    ),
+    Mutant(
+        14,
+        "a page of another origin changes things with a good XSRF",
+        _HANDLER,
+        " and not is_of_own_page(self.request.headers):",
+        " and False:",
+        (_OWN_ORIGIN,),
+    ),
+    Mutant(
+        14,
+        "a page that has no origin counts as one of this",
+        "hub_ext/sublet_hub/security/fetch_metadata.py",
+        'headers.get("Origin") != "null" and ',
+        "",
+        (_OWN_ORIGIN,),
+    ),
+    Mutant(
+        14,
+        "the console may be framed",
+        _PAGE,
+        "            \"frame-ancestors 'none'\",\n",
+        "",
+        (_ITS_FILES,),
+    ),
+    Mutant(
+        14,
+        "logins that nobody ends are kept without a bound",
+        "hub_ext/sublet_hub/security/authentication.py",
+        "while len(states) >= _MOST_LOGINS:",
+        "while False:",
+        (f"{_CONSOLE}::test_logins_that_are_begun_and_never_ended_are_forgotten",),
+    ),
+    Mutant(
+        15,
+        "another tenant's script fetches the console",
+        _PAGE,
+        "if not is_for_a_window(self.request.headers):",
+        "if False:",
+        (_WINDOW,),
+    ),
+    Mutant(
+        15,
+        "the console runs files of every tenant's",
+        _PAGE,
+        "script-src 'nonce-{nonce}' 'strict-dynamic'",
+        "script-src 'self'",
+        (_ITS_FILES,),
+    ),
+    Mutant(
+        15,
+        "what opened the console in a window keeps hold of it",
+        _PAGE,
+        'self.set_header("Cross-Origin-Opener-Policy", "same-origin")',
+        "pass",
+        (_ITS_FILES,),
+    ),
+    Mutant(
+        15,
+        "a stream of changes outlives its token",
+        "hub_ext/sublet_hub/web/console/changes.py",
+        "                if not await self._is_still(caller):\n                    return\n",
+        "",
+        (
+            (
+                "tests/hub/web/test_console_changes.py::"
+                "test_the_stream_ends_when_the_token_is_no_good_any_more"
+            ),
+        ),
     ),
     Mutant(
         15,
@@ -152,6 +236,14 @@ MUTANTS: Final = (
                 "test_a_refusal_is_said_in_the_services_words_and_escaped_for_pages"
             ),
         ),
+    ),
+    Mutant(
+        16,
+        "a user's name is HTML in the console's page",
+        _PAGE,
+        "session=escape(json.dumps(session))",
+        "session=json.dumps(session)",
+        (f"{_CONSOLE}::test_a_name_with_html_in_it_stays_a_name",),
     ),
     Mutant(
         16,

@@ -155,9 +155,10 @@ class Views:
     def gpus(self, viewer: Viewer) -> tuple[GpuInfo, ...]:
         """Return all cards as a viewer is shown them, by node and index."""
         cards = sorted(self._ledger.gpus.values(), key=lambda gpu: (gpu.node, gpu.index))
-        return tuple(self._gpu(gpu, viewer) for gpu in cards)
+        return tuple(self.gpu(gpu, viewer) for gpu in cards)
 
-    def _gpu(self, gpu: GpuRecord, viewer: Viewer) -> GpuInfo:
+    def gpu(self, gpu: GpuRecord, viewer: Viewer) -> GpuInfo:
+        """Return one card, with who holds what on it, as a viewer is shown it."""
         slices = self._ledger.slices_on_gpu(gpu.gpu_id)
         promised = self._ledger.promised_mib(gpu.gpu_id)
         closing = self._fleet.closing_of(gpu)

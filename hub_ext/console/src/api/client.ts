@@ -1,0 +1,153 @@
+/**
+ * Asks the service, with types that come from its own description.
+ *
+ * The browser's cookie says who asks. Whatever is asked bears `_xsrf` in a header: that cookie is
+ * set for this path alone, so pages at other paths of the same origin do not know it.
+ */
+import type { paths } from './generated';
+import type { Problem } from './types';
+
+type Method = 'get' | 'post' | 'put';
+type Operation<P extends keyof paths, M extends Method> = NonNullable<paths[P][M]>;
+type PathsWith<M extends Method> = {
+  [P in keyof paths]: paths[P][M] extends { responses: unknown } ? P : never;
+}[keyof paths];
+type Json<T> = T extends { content: { 'application/json': infer Body } } ? Body : undefined;
+type Answer<T> = T extends { responses: infer Responses }
+  ? Responses extends Readonly<Record<200, infer Good>>
+    ? Json<Good>
+    : Responses extends Readonly<Record<201, infer Made>>
+      ? Json<Made>
+      : undefined
+  : never;
+type Query<T> = T extends { parameters: { query?: infer Asked } } ? Asked : undefined;
+type Sent<T> = T extends { requestBody: infer Body } ? Json<Body> : undefined;
+
+/** A refusal or failure, in the service's own words. */
+export class AskError extends Error {
+  constructor(
+    message: string,
+    readonly status: number,
+    readonly problem: Problem | null
+  ) {
+    super(message);
+  }
+}
+
+export type Fetch = (url: string, options: RequestInit) => Promise<Response>;
+
+const XSRF = '_xsrf';
+const SAFE_IN_A_PATH = /^[A-Za-z0-9._-]{1,64}$/;
+
+export class Client {
+  constructor(
+    /** The service's own address, with a slash at its end. */
+    private readonly prefix: string,
+    private readonly fetch: Fetch = (url, options) => window.fetch(url, options),
+    private readonly cookies: () => string = () => document.cookie
+  ) {}
+
+  get<P extends PathsWith<'get'>>(
+    path: P,
+    query?: Query<Operation<P, 'get'>>
+  ): Promise<Answer<Operation<P, 'get'>>> {
+    const asked = new URLSearchParams(query as Record<string, string> | undefined).toString();
+    return this.json('get', asked === '' ? path : `${path}?${asked}`, undefined, undefined);
+  }
+
+  post<P extends PathsWith<'post'>>(
+    path: P,
+    body: Sent<Operation<P, 'post'>>,
+    names?: Readonly<Record<string, string>>
+  ): Promise<Answer<Operation<P, 'post'>>> {
+    return this.json('post', path, body, names);
+  }
+
+  put<P extends PathsWith<'put'>>(
+    path: P,
+    body: Sent<Operation<P, 'put'>>
+  ): Promise<Answer<Operation<P, 'put'>>> {
+    return this.json('put', path, body, undefined);
+  }
+
+  /** An answer as it comes, such as a stream. */
+  async open(path: keyof paths, signal: AbortSignal): Promise<Response> {
+    return this.send('get', path, undefined, { signal });
+  }
+
+  private async json<T>(
+    method: Method,
+    path: string,
+    body: unknown,
+    names: Readonly<Record<string, string>> | undefined
+  ): Promise<T> {
+    const answer = await this.send(method, filled(path, names), body, {});
+    // Types and answers come from the same description.
+    return (await answer.json()) as T;
+  }
+
+  private async send(
+    method: Method,
+    path: string,
+    body: unknown,
+    options: RequestInit
+  ): Promise<Response> {
+    const headers: Record<string, string> = { 'X-XSRFToken': xsrfOf(this.cookies()) };
+    if (body !== undefined) {
+      headers['Content-Type'] = 'application/json';
+    }
+    let answer: Response;
+    try {
+      answer = await this.fetch(`${this.prefix}api${path}`, {
+        method: method.toUpperCase(),
+        credentials: 'same-origin',
+        headers,
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        ...options
+      });
+    } catch (error) {
+      if (error instanceof Error && error.name === 'AbortError') {
+        throw error;
+      }
+      throw new AskError('The service does not answer.', 0, null);
+    }
+    if (!answer.ok) {
+      throw await errorOf(answer);
+    }
+    return answer;
+  }
+}
+
+function filled(path: string, names: Readonly<Record<string, string>> = {}): string {
+  return path.replace(/\{(\w+)\}/g, (_, name: string) => {
+    const value = names[name] ?? '';
+    if (!SAFE_IN_A_PATH.test(value)) {
+      throw new AskError(`“${value}” is no ${name}.`, 400, null);
+    }
+    return value;
+  });
+}
+
+function xsrfOf(cookies: string): string {
+  const found = cookies
+    .split(';')
+    .map(each => each.trim())
+    .find(each => each.startsWith(`${XSRF}=`));
+  return found === undefined ? '' : decodeURIComponent(found.slice(XSRF.length + 1));
+}
+
+async function errorOf(answer: Response): Promise<AskError> {
+  try {
+    const problem = (await answer.json()) as Problem;
+    if (typeof problem.message === 'string') {
+      return new AskError(problem.message, answer.status, problem);
+    }
+  } catch {
+    // What a proxy in between answers is no problem of the service's.
+  }
+  return new AskError(`${answer.status} ${answer.statusText}`, answer.status, null);
+}
+
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,104 @@
+/**
+ * Follows the service's stream of changes while the page is in sight.
+ *
+ * By `fetch`, since an `EventSource` cannot send the header that shows whose page it is.
+ */
+import { createParser } from 'eventsource-parser';
+
+import type { Client } from './client';
+import { AskError } from './client';
+import type { CardsChanged, TopicsChanged } from './types';
+
+export interface Listener {
+  cards: (changed: CardsChanged) => void;
+  topics: (changed: TopicsChanged) => void;
+  /** The stream is open: what comes next is all that there is. */
+  opened: () => void;
+  /** It is not, and this is why; `null` where it was closed on purpose. */
+  lost: (error: unknown) => void;
+}
+
+const FIRST_REST_MS = 1000;
+const LONGEST_REST_MS = 30_000;
+
+export class Changes {
+  private controller: AbortController | null = null;
+  private timer: number | undefined;
+  private rest_ms = FIRST_REST_MS;
+
+  constructor(
+    private readonly client: Client,
+    private readonly listener: Listener
+  ) {}
+
+  start(): void {
+    document.addEventListener('visibilitychange', this.look);
+    this.look();
+  }
+
+  stop(): void {
+    document.removeEventListener('visibilitychange', this.look);
+    this.close();
+  }
+
+  private readonly look = (): void => {
+    if (document.hidden) {
+      this.close();
+    } else if (this.controller === null) {
+      void this.follow();
+    }
+  };
+
+  private close(): void {
+    window.clearTimeout(this.timer);
+    this.controller?.abort();
+    this.controller = null;
+  }
+
+  private async follow(): Promise<void> {
+    const controller = new AbortController();
+    this.controller = controller;
+    let error: unknown = null;
+    try {
+      const answer = await this.client.open('/changes', controller.signal);
+      this.rest_ms = FIRST_REST_MS;
+      this.listener.opened();
+      await this.read(answer, controller.signal);
+    } catch (caught) {
+      error = caught;
+    }
+    if (this.controller !== controller) {
+      return;
+    }
+    this.controller = null;
+    this.listener.lost(error);
+    // Who may no longer look is not let in by asking again soon.
+    const denied = error instanceof AskError && [401, 403].includes(error.status);
+    this.timer = window.setTimeout(this.look, denied ? LONGEST_REST_MS : this.rest_ms);
+    this.rest_ms = Math.min(LONGEST_REST_MS, 2 * this.rest_ms);
+  }
+
+  private async read(answer: Response, signal: AbortSignal): Promise<void> {
+    const parser = createParser({
+      onEvent: ({ event, data }) => {
+        if (signal.aborted) {
+          return;
+        }
+        if (event === 'cards') {
+          this.listener.cards(JSON.parse(data) as CardsChanged);
+        } else if (event === 'changed') {
+          this.listener.topics(JSON.parse(data) as TopicsChanged);
+        }
+      }
+    });
+    const reader = answer.body?.getReader();
+    const decoder = new TextDecoder();
+    for (;;) {
+      const part = await reader?.read();
+      if (part === undefined || part.done) {
+        return;
+      }
+      parser.feed(decoder.decode(part.value, { stream: true }));
+    }
+  }
+}

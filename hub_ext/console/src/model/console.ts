@@ -1,0 +1,104 @@
+/** All that the page knows: who looks, what the stream told, and what was asked. */
+import { createContext, useContext } from 'react';
+
+import { AskError, Client, messageOf } from '../api/client';
+import { Changes } from '../api/stream';
+import type { Job, Lending, Share, Topic } from '../api/types';
+import { bundleOf } from '../words/bundle';
+import type { TranslationBundle } from '../words/translation';
+import { Question } from './asked';
+import { CardStore } from './cards';
+import type { Session } from './session';
+import { Store } from './store';
+
+const TOO_MANY = 429;
+
+export class Console {
+  readonly trans: TranslationBundle = bundleOf();
+  readonly cards = new CardStore();
+  readonly share: Question<Share>;
+  readonly jobs: Question<readonly Job[]>;
+  readonly lending: Question<Lending>;
+  /** Why nothing is told of changes at the moment; `null`: it is. */
+  readonly lost = new Store<string | null>(null);
+  private readonly changes: Changes;
+
+  constructor(
+    readonly session: Session,
+    readonly client: Client = new Client(session.prefix)
+  ) {
+    this.share = new Question(() => client.get('/share'));
+    this.jobs = new Question(() => client.get('/jobs', { owner: session.name }));
+    this.lending = new Question(() => client.get('/lending'));
+    this.changes = new Changes(client, {
+      cards: changed => {
+        this.cards.take(changed);
+      },
+      topics: changed => {
+        changed.topics.forEach(this.refresh);
+      },
+      opened: () => {
+        this.cards.restart();
+        this.lost.set(null);
+      },
+      lost: error => {
+        if (error instanceof AskError && error.status === TOO_MANY) {
+          this.askOnce();
+        }
+        this.lost.set(
+          error === null ? this.trans.__('The service ended the connection.') : messageOf(error)
+        );
+      }
+    });
+  }
+
+  start(): void {
+    this.changes.start();
+  }
+
+  stop(): void {
+    this.changes.stop();
+  }
+
+  /** Where no stream is to be had, the page is at least as of now. */
+  private askOnce(): void {
+    (['share', 'jobs', 'lending'] as const).forEach(this.refresh);
+    if (this.session.admin) {
+      void this.client.get('/gpus').then(
+        cards => {
+          this.cards.restart();
+          this.cards.take({ cards, gone: [], complete: true });
+        },
+        () => undefined
+      );
+    }
+  }
+
+  private readonly refresh = (topic: Topic): void => {
+    switch (topic) {
+      case 'share':
+        void this.share.refresh();
+        break;
+      case 'jobs':
+        void this.jobs.refresh();
+        break;
+      case 'lending':
+        void this.lending.refresh();
+        break;
+      case 'evictions':
+        break;
+    }
+  };
+}
+
+const Context = createContext<Console | null>(null);
+
+export const ConsoleProvider = Context.Provider;
+
+export function useConsole(): Console {
+  const found = useContext(Context);
+  if (found === null) {
+    throw new Error('a part of the page stands outside of ConsoleProvider');
+  }
+  return found;
+}

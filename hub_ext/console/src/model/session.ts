@@ -1,0 +1,26 @@
+/** Who looks at this page, and where it lies: as the service wrote it into the page. */
+
+export interface Session {
+  readonly name: string;
+  readonly admin: boolean;
+  /** The service's own path, with a slash at its end. */
+  readonly prefix: string;
+  /** The hub's address for browsers, with a slash at its end. */
+  readonly hub: string;
+  /** Whether users' pages have origins other than the hub's. */
+  readonly own_origins: boolean;
+  readonly version: string;
+}
+
+export function readSession(page: Document): Session {
+  const told = page.querySelector('meta[name="sublet-session"]')?.getAttribute('content') ?? '{}';
+  const read = JSON.parse(told) as Partial<Session>;
+  return {
+    name: read.name ?? '',
+    admin: read.admin ?? false,
+    prefix: read.prefix ?? '/',
+    hub: read.hub ?? '/hub/',
+    own_origins: read.own_origins ?? true,
+    version: read.version ?? ''
+  };
+}

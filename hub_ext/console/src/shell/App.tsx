@@ -1,0 +1,80 @@
+/** The frame of all views: the hub's bar, the views that this user has, and the one that is open. */
+import { useEffect, useRef, type MouseEvent } from 'react';
+
+import { useConsole } from '../model/console';
+import { viewsFor, type View } from '../views';
+import { Notes } from './Notes';
+import { goTo, pathOf, usePlace } from './router';
+import { ThemeChoice } from './ThemeChoice';
+
+export function App(): React.JSX.Element {
+  const { trans, session } = useConsole();
+  const place = usePlace(session.prefix);
+  const views = viewsFor(session);
+  const view = place.view === '' ? views[0] : views.find(each => each.name === place.view);
+  const title = view?.title(trans) ?? trans.__('Nothing here');
+  const main = useRef<HTMLElement>(null);
+  const shown = useRef(view?.name);
+  useEffect(() => {
+    document.title = `${title} · Sublet`;
+    if (shown.current !== view?.name) {
+      // Who reads by ear or keys begins at the new view.
+      main.current?.focus();
+      shown.current = view?.name;
+    }
+  }, [title, view?.name]);
+  return (
+    <>
+      <a className="skip" href="#main">
+        {trans.__('Skip to the view')}
+      </a>
+      <header className="bar">
+        <a className="logo" href={`${session.hub}home`}>
+          <img src={`${session.hub}logo`} alt={trans.__('JupyterHub')} height="28" />
+        </a>
+        <nav aria-label={trans.__('Views')}>
+          <ul>
+            {views.map(each => (
+              <li key={each.name}>
+                <ViewLink view={each} open={each === view} />
+              </li>
+            ))}
+          </ul>
+        </nav>
+        <div className="bar-end">
+          <ThemeChoice />
+          <span className="who" data-sublet="who">
+            {session.name}
+          </span>
+          <a href={`${session.hub}logout`}>{trans.__('Log out')}</a>
+        </div>
+      </header>
+      <main id="main" ref={main} tabIndex={-1}>
+        <h1>{title}</h1>
+        <Notes />
+        {view === undefined ? (
+          <p>{trans.__('There is no such view, or none for you.')}</p>
+        ) : (
+          <view.Body />
+        )}
+      </main>
+    </>
+  );
+}
+
+function ViewLink({ view, open }: { view: View; open: boolean }): React.JSX.Element {
+  const { trans, session } = useConsole();
+  const path = pathOf(session.prefix, view.name);
+  const follow = (event: MouseEvent): void => {
+    // Who wants another tab gets one.
+    if (event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey) {
+      event.preventDefault();
+      goTo(path);
+    }
+  };
+  return (
+    <a href={path} onClick={follow} {...(open ? { 'aria-current': 'page' as const } : {})}>
+      {view.title(trans)}
+    </a>
+  );
+}

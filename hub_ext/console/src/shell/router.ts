@@ -1,0 +1,54 @@
+/** Which view is shown, and how: both stand in the address, so that it can be sent to others. */
+import { useSyncExternalStore } from 'react';
+
+const MOVED = 'sublet:moved';
+const VIEW = /^view\/([a-z-]+)/;
+
+export interface Place {
+  /** The view's name; empty for whichever comes first. */
+  readonly view: string;
+  readonly query: string;
+}
+
+export function placeOf(address: { pathname: string; search: string }, prefix: string): Place {
+  const below = address.pathname.startsWith(prefix) ? address.pathname.slice(prefix.length) : '';
+  return { view: VIEW.exec(below)?.[1] ?? '', query: address.search };
+}
+
+export function pathOf(prefix: string, view: string): string {
+  return `${prefix}view/${view}`;
+}
+
+export function goTo(path: string): void {
+  window.history.pushState(null, '', path);
+  window.dispatchEvent(new Event(MOVED));
+}
+
+/** Change how the view is shown, without a step to go back to. */
+export function setQuery(query: URLSearchParams): void {
+  const text = query.toString();
+  const path = window.location.pathname + (text === '' ? '' : `?${text}`);
+  window.history.replaceState(null, '', path);
+  window.dispatchEvent(new Event(MOVED));
+}
+
+function watch(changed: () => void): () => void {
+  window.addEventListener('popstate', changed);
+  window.addEventListener(MOVED, changed);
+  return () => {
+    window.removeEventListener('popstate', changed);
+    window.removeEventListener(MOVED, changed);
+  };
+}
+
+export function usePlace(prefix: string): Place {
+  const address = useSyncExternalStore(
+    watch,
+    () => window.location.pathname + window.location.search
+  );
+  return placeOf(new URL(address, window.location.origin), prefix);
+}
+
+export function useQuery(): URLSearchParams {
+  return new URLSearchParams(useSyncExternalStore(watch, () => window.location.search));
+}

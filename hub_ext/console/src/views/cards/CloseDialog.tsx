@@ -1,0 +1,79 @@
+/** Close cards to what is new, or drain them: with a reason that who is refused reads. */
+import { useState } from 'react';
+
+import type { Card } from '../../api/types';
+import { Dialog, Field } from '../../controls/Dialog';
+import { useConsole } from '../../model/console';
+import { close, nameOf, type Outcome } from './deeds';
+
+const MOST_REASON = 1000;
+
+export function CloseDialog(props: {
+  drain: boolean;
+  cards: readonly Card[];
+  busy: boolean;
+  onClose: () => void;
+  run: (deed: Promise<Outcome>) => void;
+}): React.JSX.Element {
+  const { trans, client } = useConsole();
+  const { drain, cards } = props;
+  const [reason, setReason] = useState('');
+  const [until, setUntil] = useState('');
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  const jobs = cards.flatMap(each => each.slices).filter(each => each.lease.holder === 'job');
+  return (
+    <Dialog
+      name={drain ? 'drain' : 'close'}
+      title={
+        drain
+          ? trans._n('Drain %1 card', 'Drain %1 cards', cards.length)
+          : trans._n('Close %1 card', 'Close %1 cards', cards.length)
+      }
+      deed={drain ? trans.__('Drain') : trans.__('Close')}
+      busy={props.busy}
+      onClose={props.onClose}
+      onDo={() => {
+        const ends = until === '' ? null : new Date(until);
+        props.run(close(client, cards, { reason, until: ends, drain }));
+      }}
+    >
+      <p>{cards.map(nameOf).join(', ')}</p>
+      <p>
+        {drain
+          ? trans.__('Nothing new is placed there, and nothing lent: owners’ slices stay.')
+          : trans.__('Nothing new is placed there; what is there stays, and may be lent.')}{' '}
+        {drain &&
+          jobs.length > 0 &&
+          trans._n('%1 job goes back to the queue.', '%1 jobs go back to the queue.', jobs.length)}
+      </p>
+      <Field label={trans.__('Why')} hint={trans.__('Whoever is refused reads it.')}>
+        {id => (
+          <input
+            id={id}
+            required
+            maxLength={MOST_REASON}
+            value={reason}
+            onChange={event => {
+              setReason(event.target.value);
+            }}
+          />
+        )}
+      </Field>
+      <Field
+        label={trans.__('Until')}
+        hint={trans.__('In %1. Left out: until somebody opens it.', zone)}
+      >
+        {id => (
+          <input
+            id={id}
+            type="datetime-local"
+            value={until}
+            onChange={event => {
+              setUntil(event.target.value);
+            }}
+          />
+        )}
+      </Field>
+    </Dialog>
+  );
+}

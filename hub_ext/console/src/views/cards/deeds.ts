@@ -1,0 +1,82 @@
+/** What an admin can do to cards and slices, several at once; what came of each is told. */
+import { messageOf, type Client } from '../../api/client';
+import type { Card, Slice } from '../../api/types';
+
+export interface Outcome {
+  readonly done: number;
+  /** What was refused or failed: of which, and why. */
+  readonly failed: readonly { readonly what: string; readonly why: string }[];
+}
+
+export function nameOf(card: Card): string {
+  return `${card.node}:${String(card.report.index)}`;
+}
+
+export function nameOfSlice({ lease }: Slice): string {
+  return lease.server === '' ? lease.owner : `${lease.owner}/${lease.server}`;
+}
+
+export interface Closing {
+  readonly reason: string;
+  readonly until: Date | null;
+  readonly drain: boolean;
+}
+
+export function close(client: Client, cards: readonly Card[], how: Closing): Promise<Outcome> {
+  return each(cards, nameOf, card =>
+    client.post('/closings', {
+      where: card.report.gpu_id,
+      reason: how.reason,
+      until: how.until === null ? null : how.until.toISOString(),
+      drain: how.drain
+    })
+  );
+}
+
+export function open(client: Client, cards: readonly Card[], reason: string): Promise<Outcome> {
+  return each(cards, nameOf, card =>
+    client.post('/closings/open', { where: card.report.gpu_id, reason })
+  );
+}
+
+export function giveBack(client: Client, slices: readonly Slice[]): Promise<Outcome> {
+  return each(slices, nameOfSlice, slice =>
+    client.post('/slices/{slice_id}/wake', undefined, { slice_id: slice.lease.slice_id })
+  );
+}
+
+export interface Eviction {
+  readonly reason: string;
+  readonly grace_s: number;
+  /** Whether jobs are over, and do not go back to the queue. */
+  readonly cancel: boolean;
+}
+
+export function evict(client: Client, slices: readonly Slice[], how: Eviction): Promise<Outcome> {
+  return each(slices, nameOfSlice, slice => {
+    const isJob = slice.lease.holder === 'job';
+    return client.post('/evictions', {
+      what: slice.lease.slice_id,
+      reason: how.reason,
+      grace_s: isJob ? null : how.grace_s,
+      cancel: isJob && how.cancel
+    });
+  });
+}
+
+/** One after the other: a refusal of one keeps nothing from the others. */
+async function each<T>(
+  list: readonly T[],
+  name: (each: T) => string,
+  deed: (each: T) => Promise<unknown>
+): Promise<Outcome> {
+  const failed: { what: string; why: string }[] = [];
+  for (const one of list) {
+    try {
+      await deed(one);
+    } catch (error) {
+      failed.push({ what: name(one), why: messageOf(error) });
+    }
+  }
+  return { done: list.length - failed.length, failed };
+}

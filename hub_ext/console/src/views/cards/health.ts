@@ -1,0 +1,88 @@
+/** How a card stands: the same four words as the command `sublet gpus` has, and why. */
+import { inLocalTime } from '@sublet-lab/format/quantities';
+
+import type { Card } from '../../api/types';
+import type { Tone } from '../../controls/Tag';
+import type { TranslationBundle } from '../../words/translation';
+
+export type Health = 'open' | 'pause-only' | 'closed' | 'silent';
+export const HEALTHS: readonly Health[] = ['open', 'pause-only', 'closed', 'silent'];
+
+export const TONE: Readonly<Record<Health, Tone>> = {
+  open: 'good',
+  'pause-only': 'warn',
+  closed: 'bad',
+  silent: 'bad'
+};
+
+export function healthOf(card: Card): Health {
+  if (card.silent) {
+    return 'silent';
+  }
+  if (card.closing !== null || card.report.closed !== null || card.kept_out !== null) {
+    return 'closed';
+  }
+  const unfit = (card.report.unfit ?? []).length > 0;
+  return unfit || card.report.foreign_processes !== null ? 'pause-only' : 'open';
+}
+
+export function healthWord(health: Health, card: Card, trans: TranslationBundle): string {
+  switch (health) {
+    case 'open':
+      return trans.__('open');
+    case 'pause-only':
+      return trans.__('pause only');
+    case 'closed':
+      return card.closing?.drains === true ? trans.__('drained') : trans.__('closed');
+    case 'silent':
+      return trans.__('silent');
+  }
+}
+
+/** Why it stands like that, a sentence each; none where all is well. */
+export function reasonsOf(card: Card, trans: TranslationBundle, now: Date): string[] {
+  const { closing, report, kept_out } = card;
+  const reasons: string[] = [];
+  if (card.silent) {
+    reasons.push(trans.__('Its agent does not report: this is how it was seen last.'));
+  }
+  if (closing !== null) {
+    const what = closing.drains ? trans.__('Drained') : trans.__('Closed');
+    const until =
+      closing.until === null
+        ? ''
+        : ` ${trans.__('until %1', inLocalTime(utcWords(closing.until), now))}`;
+    reasons.push(
+      trans.__('%1 by %2%3: %4', what, closing.closed_by, until, closing.reason) +
+        (closing.gpu_id === null ? ` (${trans.__('the whole node')})` : '')
+    );
+  }
+  if (report.closed !== null) {
+    reasons.push(trans.__('Closed by its agent: %1', report.closed));
+  }
+  if (kept_out !== null) {
+    reasons.push(kept_out);
+  }
+  for (const each of report.unfit ?? []) {
+    const why = each.why.replaceAll('-', ' ');
+    reasons.push(
+      trans.__('Not fit to be lent: %1', each.detail === '' ? why : `${why} (${each.detail})`)
+    );
+  }
+  if (report.foreign_processes !== null) {
+    const { count } = report.foreign_processes;
+    reasons.push(
+      trans._n(
+        '%1 process of no slice uses the card: nothing is suspended beside it.',
+        '%1 processes of no slice use the card: nothing is suspended beside them.',
+        count
+      )
+    );
+  }
+  return reasons;
+}
+
+function utcWords(at: string): string {
+  const utc = new Date(at).toISOString();
+  return `${utc.slice(0, 10)} ${utc.slice(11, 16)} UTC`;
+}

@@ -1,0 +1,23 @@
+/** All views, in the order of the bar: a new one has a folder here, and a line below. */
+import type { Session } from '../model/session';
+import type { TranslationBundle } from '../words/translation';
+import { CardsView } from './cards/CardsView';
+import { ShareView } from './share/ShareView';
+
+export interface View {
+  /** In the address, after `view/`. */
+  readonly name: string;
+  readonly title: (trans: TranslationBundle) => string;
+  readonly forAdmins: boolean;
+  readonly Body: () => React.JSX.Element;
+}
+
+const VIEWS: readonly View[] = [
+  { name: 'cards', title: trans => trans.__('Cards'), forAdmins: true, Body: CardsView },
+  { name: 'share', title: trans => trans.__('My share'), forAdmins: false, Body: ShareView }
+];
+
+/** What is for admins is refused to others by the service; here it is only not offered. */
+export function viewsFor(session: Session): readonly View[] {
+  return VIEWS.filter(view => session.admin || !view.forAdmins);
+}

@@ -1,0 +1,57 @@
+import { expect, test } from 'vitest';
+
+import { AskError, Client } from '../src/api/client';
+import { FakeService, json } from './support/page';
+
+test('whatever is asked bears the page’s own _xsrf, and no token', async () => {
+  const service = new FakeService();
+  await service.client.get('/share');
+  await service.client.put('/lending', { lending: false, reason: 'a test' });
+  expect(service.asked.map(each => each.headers['X-XSRFToken'])).toEqual([
+    'from-the-cookie',
+    'from-the-cookie'
+  ]);
+  expect(service.asked.map(each => Object.keys(each.headers))).toEqual([
+    ['X-XSRFToken'],
+    ['X-XSRFToken', 'Content-Type']
+  ]);
+  expect(service.asked[1]).toMatchObject({
+    method: 'PUT',
+    url: '/services/sublet/api/lending',
+    body: { lending: false, reason: 'a test' }
+  });
+});
+
+test('a question has its query, and a name in a path is only ever a name', async () => {
+  const service = new FakeService();
+  await service.client.get('/jobs', { owner: 'ada & co' });
+  expect(service.asked[0]?.url).toBe('/services/sublet/api/jobs?owner=ada+%26+co');
+  await expect(
+    service.client.post('/slices/{slice_id}/wake', undefined, { slice_id: '../lending' })
+  ).rejects.toThrow('is no slice_id');
+  expect(service.asked).toHaveLength(1);
+});
+
+test('a refusal is told in the service’s words, and what a proxy says by its status', async () => {
+  const problem = { reason: 'not-allowed', message: 'this is for admins', numbers: {} };
+  const refused = new FakeService({ gpus: () => json(problem, 403) });
+  await expect(refused.client.get('/gpus')).rejects.toMatchObject({
+    message: 'this is for admins',
+    status: 403
+  });
+  const proxy = new FakeService({
+    gpus: () => new Response('<html>', { status: 502, statusText: 'Bad Gateway' })
+  });
+  await expect(proxy.client.get('/gpus')).rejects.toThrow('502 Bad Gateway');
+});
+
+test('a service that is away is told as that', async () => {
+  const client = new Client(
+    '/',
+    () => Promise.reject(new TypeError('failed')),
+    () => ''
+  );
+  const asked = client.get('/share');
+  await expect(asked).rejects.toThrow('does not answer');
+  await expect(asked).rejects.toBeInstanceOf(AskError);
+});

@@ -1,0 +1,133 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+
+import { Client } from '../src/api/client';
+import { Changes } from '../src/api/stream';
+
+let hidden = false;
+
+beforeEach(() => {
+  hidden = false;
+  Object.defineProperty(document, 'hidden', { configurable: true, get: () => hidden });
+  vi.useFakeTimers();
+});
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+function look(hide: boolean): void {
+  hidden = hide;
+  document.dispatchEvent(new Event('visibilitychange'));
+}
+
+interface Stream {
+  send: (text: string) => Promise<void>;
+  end: () => Promise<void>;
+  signal: AbortSignal;
+}
+
+/** A service whose streams a test sends into. */
+function streaming(): { client: Client; streams: Stream[] } {
+  const streams: Stream[] = [];
+  const client = new Client(
+    '/',
+    (_, options) => {
+      let controller!: ReadableStreamDefaultController<Uint8Array>;
+      const body = new ReadableStream<Uint8Array>({
+        start: made => {
+          controller = made;
+        }
+      });
+      const settle = (): Promise<unknown> => vi.advanceTimersByTimeAsync(1);
+      streams.push({
+        send: async text => {
+          controller.enqueue(new TextEncoder().encode(text));
+          await settle();
+        },
+        end: async () => {
+          controller.close();
+          await settle();
+        },
+        signal: options.signal ?? new AbortController().signal
+      });
+      return Promise.resolve(new Response(body));
+    },
+    () => ''
+  );
+  return { client, streams };
+}
+
+function following(client: Client): { changes: Changes; told: unknown[] } {
+  const told: unknown[] = [];
+  const changes = new Changes(client, {
+    cards: changed => told.push(['cards', changed]),
+    topics: changed => told.push(['topics', changed]),
+    opened: () => told.push('opened'),
+    lost: error => told.push(['lost', error])
+  });
+  return { changes, told };
+}
+
+test('events are told whole, wherever the network has cut them', async () => {
+  const { client, streams } = streaming();
+  const { changes, told } = following(client);
+  changes.start();
+  await vi.advanceTimersByTimeAsync(1);
+  await streams[0]?.send('event: changed\ndata: {"topics"');
+  await streams[0]?.send(':["share"]}\n\nevent: cards\ndata: {"cards":[],"gone":[]}\n');
+  expect(told).toEqual(['opened', ['topics', { topics: ['share'] }]]);
+  await streams[0]?.send('\n');
+  expect(told.at(-1)).toEqual(['cards', { cards: [], gone: [] }]);
+  changes.stop();
+});
+
+test('a hidden page follows nothing, and one in sight does at once', async () => {
+  const { client, streams } = streaming();
+  const { changes, told } = following(client);
+  hidden = true;
+  changes.start();
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(streams).toHaveLength(0);
+  look(false);
+  await vi.advanceTimersByTimeAsync(1);
+  expect(streams).toHaveLength(1);
+  look(true);
+  expect(streams[0]?.signal.aborted).toBe(true);
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(streams).toHaveLength(1);
+  // It was closed on purpose.
+  expect(told).toEqual(['opened']);
+  changes.stop();
+});
+
+test('a stream that ends is asked for again, at longer and longer intervals while it fails', async () => {
+  const { client, streams } = streaming();
+  const { changes, told } = following(client);
+  changes.start();
+  await vi.advanceTimersByTimeAsync(1);
+  await streams[0]?.end();
+  expect(told.at(-1)).toEqual(['lost', null]);
+  await vi.advanceTimersByTimeAsync(1000);
+  expect(streams).toHaveLength(2);
+  changes.stop();
+});
+
+test('who may no longer look asks seldom', async () => {
+  let asked = 0;
+  const client = new Client(
+    '/',
+    () => {
+      asked += 1;
+      return Promise.resolve(new Response('{"message":"no"}', { status: 403 }));
+    },
+    () => ''
+  );
+  const { changes, told } = following(client);
+  changes.start();
+  await vi.advanceTimersByTimeAsync(29_000);
+  expect(asked).toBe(1);
+  expect(told).toHaveLength(1);
+  await vi.advanceTimersByTimeAsync(2000);
+  expect(asked).toBe(2);
+  changes.stop();
+});

@@ -1,0 +1,31 @@
+import { fileURLToPath } from 'node:url';
+import { defineConfig } from 'vitest/config';
+
+const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+
+export default defineConfig({
+  // The page says where its files are: below the service's own address, wherever that is.
+  base: './',
+  resolve: {
+    alias: {
+      // What page and Lab both need, and the one type of JupyterLab's that it names.
+      '@sublet-lab': here('../../labextension/src'),
+      '@jupyterlab/translation': here('src/words/translation.ts')
+    }
+  },
+  build: {
+    outDir: here('../sublet_hub/web/console/dist'),
+    emptyOutDir: true,
+    manifest: 'manifest.json',
+    target: 'es2022',
+    cssCodeSplit: false,
+    modulePreload: false,
+    rollupOptions: { input: here('src/index.tsx') }
+  },
+  test: {
+    environment: 'happy-dom',
+    pool: 'threads',
+    include: ['tests/**/*.spec.{ts,tsx}'],
+    testTimeout: 30_000
+  }
+});

@@ -1,0 +1,43 @@
+"""What a caller's page shows beside the cards, in short: another value, and it is to be asked anew.
+
+Nothing of this is told to anybody: only that it is another now.
+"""
+
+from sublet_quota.names.ids import UserName
+from sublet_quota.wire.console import Topic
+
+from sublet_hub.ledger.records import JobRecord
+from sublet_hub.security.authentication import Caller
+from sublet_hub.web.routes.context import ServiceParts
+from sublet_hub.web.routes.owner import viewer_of
+
+State = dict[Topic, int]
+
+
+def state_of(service: ServiceParts, caller: Caller) -> State:
+    """Return a number for each topic of this caller's, which differs when the topic does."""
+    owner, lending = UserName(caller.name), service.ledger.lending_record
+    slices = service.views.slices(service.ledger.slices_of_owner(owner), viewer_of(service, caller))
+    shown = tuple(each.model_dump_json(exclude={"seen_at", "report"}) for each in slices)
+    held = tuple(_held(each.report) for each in slices)
+    line = service.line.count_of(owner)
+    jobs = service.ledger.live_jobs_of_owner(owner)
+    ended = len(service.ledger.ended_jobs_of_owner(owner))
+    state = {
+        Topic.SHARE: hash((shown, held, lending, line, service.quota.loaded_at, len(jobs))),
+        Topic.JOBS: hash((tuple(map(_job, jobs)), ended)),
+        Topic.LENDING: hash(lending),
+    }
+    if caller.is_admin:
+        evictions = tuple(each.eviction_id for each in service.evictions.all())
+        state[Topic.EVICTIONS] = hash(evictions)
+    return state
+
+
+def _held(report: object) -> tuple[object, ...]:
+    names = ("state", "active", "memory_mib", "host_mib", "utilisation_percent", "over_cap")
+    return tuple(getattr(report, name, None) for name in names)
+
+
+def _job(job: JobRecord) -> tuple[object, ...]:
+    return job.job_id, job.state, job.slice_id, job.cells_done, job.current_cell

@@ -1,0 +1,207 @@
+"""How long an admin waits for the console with 5,000 cards and 10,000 users, and for its filter.
+
+The service runs in this process over SQLite, beside a hand-written hub; Chromium shows the page
+that was built. Agents' reports are put where they would come in, each card's anew every five
+seconds. Times are from the address to the first card painted, to all of them, and from a letter
+typed to the list painted anew; beside them the longest stall of the service's loop meanwhile,
+without anybody watching (the baseline) and with.
+Run it: ``PYTHONPATH=. python tests/benchmarks/console.py``.
+"""
+
+import asyncio
+import logging
+import statistics
+import tempfile
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from playwright.sync_api import Page
+from sublet_hub.ledger.records import Change, GpuRecord
+from sublet_hub.web.console.bundle import read_bundle
+from sublet_quota.life_cycles.slice_states import SliceState
+from sublet_quota.names.ids import GpuId, NodeId
+from sublet_quota.wire.agent_link import Hello, Status
+
+from tests.benchmarks.long_lists import watched
+from tests.support.browser import chromium, new_visitor
+from tests.support.fake_agent import GIB, a_gpu, a_report
+from tests.support.hub_world import HubWorld, fake_hub, hub_world, settings_for
+from tests.support.ledger_records import a_slice_record
+from tests.support.logged_in import log_in
+
+CARDS, A_NODE, A_CARD = 5000, 8, 2
+FIRST_VIEW_GOAL_MS, FILTER_GOAL_MS = 2000, 100
+ROUNDS: Final = 5
+WATCHED_S: Final = 20
+REPORT_EVERY_S: Final = 5
+"""Real ones report each second, to a process that does nothing else: here the browser runs, too."""
+_UNTIL_PAINTED: Final = """\
+selector => new Promise(painted => {
+  const look = () => {
+    if (document.querySelector(selector) === null) {
+      requestAnimationFrame(look);
+    } else {
+      requestAnimationFrame(() => painted(performance.now()));
+    }
+  };
+  look();
+})"""
+_UNTIL_WHOLE: Final = """\
+words => new Promise(done => {
+  const look = () => {
+    const found = document.querySelector('[data-sublet="found"]');
+    if (found?.textContent.trim() === words) {
+      done(performance.now());
+    } else {
+      requestAnimationFrame(look);
+    }
+  };
+  look();
+})"""
+_FILTER_MS: Final = """\
+text => new Promise(done => {
+  const found = document.querySelector('[data-sublet="found"]');
+  const before = found.textContent;
+  const search = document.querySelector('[data-sublet="search"]');
+  const began = performance.now();
+  Reflect.set(HTMLInputElement.prototype, 'value', text, search);
+  search.dispatchEvent(new Event('input', { bubbles: true }));
+  const look = () => {
+    if (found.textContent === before) {
+      requestAnimationFrame(look);
+    } else {
+      requestAnimationFrame(() => done(performance.now() - began));
+    }
+  };
+  look();
+})"""
+
+
+def cards_of(node: int) -> list[GpuRecord]:
+    """The cards of one node."""
+    return [
+        GpuRecord(
+            GpuId(f"GPU-{node:04}-{index}"),
+            NodeId(f"node-{node:04}"),
+            index,
+            "NVIDIA H100 80GB HBM3",
+            80 * GIB,
+            GIB,
+            simulated=True,
+        )
+        for index in range(A_NODE)
+    ]
+
+
+NODES: Final = [cards_of(node) for node in range(CARDS // A_NODE)]
+
+
+def fill(world: HubWorld) -> None:
+    """Put cards, and slices of as many users as there are slices, into the ledger."""
+    now = datetime.now(UTC)
+    gpus = [card for cards in NODES for card in cards]
+    world.service.ledger.apply(Change(gpus=tuple(gpus)), now)
+    slices = [
+        a_slice_record(
+            f"slice-{number}-{place}",
+            f"user-{A_CARD * number + place}",
+            card,
+            memory_mib=20 * GIB,
+            created_at=now,
+        )
+        for number, card in enumerate(gpus)
+        for place in range(A_CARD)
+    ]
+    world.hub.servers.update({each.owner: {""} for each in slices})
+    world.service.ledger.apply(Change(slices=tuple(slices)), now)
+
+
+async def report(world: HubWorld) -> None:
+    """Have every agent tell of its cards every few seconds: a tenth compute, others each time."""
+    fleet, ledger, turn = world.service.fleet, world.service.ledger, 0
+    views = [
+        fleet.connected(Hello(node=cards[0].node, boot_id="b", version="0"), 1) for cards in NODES
+    ]
+    while True:
+        began, turn = time.perf_counter(), turn + 1
+        for number, (cards, view) in enumerate(zip(NODES, views, strict=True)):
+            slices = [each for card in cards for each in ledger.slices_on_gpu(card.gpu_id)]
+            busy = (number + turn) % 10 == 0
+            status = Status(
+                epoch=1,
+                sequence=turn,
+                at=datetime.now(UTC),
+                gpus=tuple(
+                    a_gpu(card.gpu_id, index=card.index, utilisation_percent=90 if busy else 0)
+                    for card in cards
+                ),
+                slices=tuple(
+                    a_report(each.slice_id, state=SliceState.RESIDENT, memory_mib=4 * GIB)
+                    for each in slices
+                ),
+            )
+            fleet.reported(view, status)
+            if number % 20 == 0:
+                await asyncio.sleep(0)
+        await asyncio.sleep(max(0.1, REPORT_EVERY_S - (time.perf_counter() - began)))
+
+
+def look(base: str, jar: Any) -> tuple[list[float], list[float], list[float]]:
+    """Open the page again and again; how long until cards, all, and until they were filtered."""
+    first: list[float] = []
+    whole: list[float] = []
+    filtered: list[float] = []
+    with chromium() as browser:
+        visitor = new_visitor(browser, "root")
+        visitor.context.add_cookies(
+            [{"name": name, "value": each.value, "url": base} for name, each in jar.items()]
+        )
+        for number in range(ROUNDS):
+            page: Page = visitor.page
+            page.goto(base, wait_until="commit")
+            first.append(page.evaluate(_UNTIL_PAINTED, '[data-sublet="card"]'))
+            whole.append(page.evaluate(_UNTIL_WHOLE, f"{CARDS} of {CARDS} cards"))
+            # Each time another number of cards is found, all of them at last.
+            filtered.extend(page.evaluate(_FILTER_MS, text) for text in (f"user-7{number}", ""))
+        visitor.context.close()
+    return first, whole, filtered
+
+
+async def main() -> None:
+    """Print all figures beside their goals."""
+    bundle = read_bundle()
+    assert bundle is not None, "build the console first: make setup"
+    with tempfile.TemporaryDirectory(prefix="sublet-console-") as name:
+        folder = Path(name)
+        calm = {"hub_check_period": timedelta(hours=1), "missing_for": timedelta(hours=1)}
+        settings = settings_for(folder, **calm)
+        async with fake_hub() as hub, hub_world(folder, hub, settings, console=bundle) as world:
+            fill(world)
+            logging.getLogger("sublet_hub").setLevel(logging.ERROR)
+            reporting = asyncio.create_task(report(world))
+            jar = await log_in(world, world.admin())
+            alone, beside = [0.0], [0.0]
+            async with watched(alone):
+                await asyncio.sleep(WATCHED_S)
+            async with watched(beside):
+                first, whole, filtered = await asyncio.to_thread(look, world.base, jar)
+            reporting.cancel()
+    print(f"{CARDS} cards, {CARDS * A_CARD} users, one slice each")
+    for what, times, goal in (
+        ("first view", first, FIRST_VIEW_GOAL_MS),
+        ("all cards", whole, None),
+        ("filter", filtered, FILTER_GOAL_MS),
+    ):
+        print(
+            f"{what:12} median {statistics.median(times):7.0f} ms, slowest {max(times):7.0f} ms of "
+            f"{len(times)}{'' if goal is None else f'; at most {goal} ms'}"
+        )
+    print(
+        f"longest stall of the loop: nobody watches {alone[0]:.0f} ms, one does {beside[0]:.0f} ms"
+    )
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
