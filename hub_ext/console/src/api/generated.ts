@@ -673,6 +673,54 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/use/limits": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get: operations["get-use-limits"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/use/waits": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get: operations["get-use-waits"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/waits": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get: operations["get-waits"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -731,6 +779,12 @@ export interface components {
         };
         readonly BudgetList: {
             readonly budgets: readonly components["schemas"]["BudgetInfo"][];
+        };
+        readonly CarbonFactors: {
+            readonly as_of: string;
+            readonly g_per_kwh: number;
+            readonly pue: number;
+            readonly source: string;
         };
         readonly CardsChanged: {
             readonly cards: readonly components["schemas"]["GpuInfo"][];
@@ -872,6 +926,7 @@ export interface components {
             readonly utilisation_percent: number;
         };
         readonly Holder: "notebook" | "job";
+        readonly Holds: "kept" | "not-needed" | "cannot";
         readonly IdleEnd: {
             readonly ends_at: string;
             readonly extended_until: string | null;
@@ -1039,6 +1094,31 @@ export interface components {
             readonly to: string;
             readonly until: string;
         };
+        readonly LimitsReport: {
+            readonly limits: readonly components["schemas"]["ProposedLimit"][];
+            readonly refused_percent: number;
+            readonly since: string;
+            readonly until: string;
+        };
+        readonly Loan: {
+            readonly borrower: components["schemas"]["LoanParty"];
+            readonly cards: number;
+            readonly gpu_index: number;
+            readonly gpu_type: string;
+            readonly held_since: string;
+            readonly kind: string;
+            readonly lender: components["schemas"]["LoanParty"];
+            readonly memory_mib: number;
+            readonly node: string;
+            readonly since: string | null;
+        };
+        readonly LoanParty: {
+            readonly group: string | null;
+            readonly job_id: string | null;
+            readonly owner: string | null;
+            readonly slice_id: string | null;
+            readonly words: string;
+        };
         readonly MadeAnnouncement: {
             readonly announcement_id: string;
             readonly audience: string;
@@ -1137,6 +1217,14 @@ export interface components {
             readonly reason: components["schemas"]["RefusalReason"] | string;
             readonly waits_for: readonly string[];
             readonly why: components["schemas"]["ToldDerivation"] | null;
+        };
+        readonly ProposedLimit: {
+            readonly cards: number;
+            readonly gpu_type: string | null;
+            readonly group: string | null;
+            readonly held_hours: number;
+            readonly most: number;
+            readonly of_each: boolean;
         };
         readonly QueueWait: {
             readonly before: number;
@@ -1285,6 +1373,7 @@ export interface components {
             readonly slices: readonly components["schemas"]["SliceInfo"][];
             readonly week: components["schemas"]["WeekUse"] | null;
         };
+        readonly ShareKept: "by-turns" | "by-mig" | "by-mps" | "by-hami" | "by-volcano" | "not-needed" | "not-pausable" | "on-several-cards" | "waits-for-program" | "alone-pausable" | "too-many" | "moving" | "not-told" | "turns-off" | "driver-waits";
         readonly ShownAnnouncement: {
             readonly announcement_id: string;
             readonly from_admin: boolean;
@@ -1301,6 +1390,8 @@ export interface components {
         readonly SliceInfo: {
             readonly came_at: string | null;
             readonly came_from: number | null;
+            readonly cap_kept: components["schemas"]["ToldCapKept"] | null;
+            readonly compute_kept: components["schemas"]["ToldShareKept"] | null;
             readonly group: string | null;
             readonly idle_end: components["schemas"]["IdleEnd"] | null;
             readonly idle_spared: components["schemas"]["IdleSpared"] | null;
@@ -1320,6 +1411,7 @@ export interface components {
         };
         readonly SliceReport: {
             readonly active: boolean;
+            readonly compute_kept: components["schemas"]["ShareKept"] | null;
             readonly gate_open: boolean;
             readonly gpu_busy_ms: number;
             readonly gpu_id: string | null;
@@ -1344,6 +1436,8 @@ export interface components {
         };
         readonly SliceRequest: {
             readonly account: components["schemas"]["AccountTemplate"];
+            readonly cap_kept_by: readonly string[] | null;
+            readonly compute_kept_by: components["schemas"]["ShareKept"] | null;
             readonly compute_milli: number | null;
             readonly gpu_type: string | null;
             readonly group: string | null;
@@ -1371,6 +1465,11 @@ export interface components {
             readonly memory_mib: number;
             readonly of_cap_milli: number;
         };
+        readonly ToldCapKept: {
+            readonly by: readonly string[];
+            readonly meaning: string;
+            readonly words: string;
+        };
         readonly ToldDerivation: {
             readonly group: string | null;
             readonly group_in_message: boolean;
@@ -1396,6 +1495,12 @@ export interface components {
             readonly code: string;
             readonly meaning: string;
             readonly word: string;
+        };
+        readonly ToldShareKept: {
+            readonly code: string;
+            readonly holds: components["schemas"]["Holds"] | string;
+            readonly meaning: string;
+            readonly words: string;
         };
         readonly ToldStanding: {
             readonly code: string;
@@ -1426,12 +1531,15 @@ export interface components {
         };
         readonly Unfit: "being-checked" | "driver" | "driver-unloads" | "mps" | "exclusive" | "split" | "unreadable" | "occupied" | "canary-not-started" | "canary-not-moved" | "canary-stuck" | "canary-lost" | "canary-changed" | "memory-left";
         readonly UseReport: {
+            readonly carbon: components["schemas"]["CarbonFactors"] | null;
             readonly rows: readonly components["schemas"]["UseRow"][];
             readonly since: string;
             readonly until: string;
+            readonly zone: string;
         };
         readonly UseRow: {
             readonly busy_hours: number | null;
+            readonly carbon_g: number | null;
             readonly card_hours: number;
             readonly energy_wh: number | null;
             readonly kinds: components["schemas"]["KindHours"] | null;
@@ -1442,6 +1550,44 @@ export interface components {
             };
             readonly slice_hours: number;
         };
+        readonly WaitedReport: {
+            readonly rows: readonly components["schemas"]["WaitedRow"][];
+            readonly since: string;
+            readonly until: string;
+            readonly zone: string;
+        };
+        readonly WaitedRow: {
+            readonly at_once: number;
+            readonly count: number;
+            readonly kind: string;
+            readonly longest_s: number;
+            readonly median_s: number;
+            readonly of: {
+                readonly [key: string]: string;
+            };
+            readonly p95_s: number;
+        };
+        readonly Waiting: {
+            readonly code: string;
+            readonly expected_at: string | null;
+            readonly expected_why: string;
+            readonly gpu_index: number | null;
+            readonly gpu_type: string | null;
+            readonly group: string | null;
+            readonly helps: readonly components["schemas"]["ToldHelp"][];
+            readonly job_id: string | null;
+            readonly job_name: string;
+            readonly kind: string;
+            readonly node: string | null;
+            readonly owner: string;
+            readonly place: number | null;
+            readonly rank: components["schemas"]["ToldRank"] | null;
+            readonly reason: string;
+            readonly server: string;
+            readonly since: string;
+            readonly slice_id: string | null;
+            readonly waits_for: readonly string[];
+        };
         readonly WaitReason: "coming-back" | "making-room" | "turn" | "called-back" | "over-cap" | "owners-active" | "not-idle-yet" | "reserved" | "give-back-too-slow" | "lending-off" | "foreign-process" | "unfit-gpu" | "host-memory" | "unsuspendable" | "gpu-closed" | "held-back";
         readonly WaitReport: {
             readonly free_mib: number;
@@ -1450,6 +1596,19 @@ export interface components {
             readonly reason: components["schemas"]["WaitReason"];
             readonly turn_ends: string | null;
             readonly waits_for: readonly string[];
+        };
+        readonly WaitsReport: {
+            readonly as_of: string;
+            readonly loans: readonly components["schemas"]["Loan"][];
+            readonly sums: readonly components["schemas"]["WaitSum"][];
+            readonly total_loans: number;
+            readonly total_waiting: number;
+            readonly waiting: readonly components["schemas"]["Waiting"][];
+        };
+        readonly WaitSum: {
+            readonly code: string;
+            readonly count: number;
+            readonly kind: string;
         };
         readonly WeekUse: {
             readonly energy_wh: number | null;
@@ -4052,6 +4211,7 @@ export interface operations {
                 readonly limit?: number;
                 readonly owner?: string;
                 readonly since?: string;
+                readonly until?: string;
             };
             readonly header?: never;
             readonly path?: never;
@@ -4125,6 +4285,7 @@ export interface operations {
                 readonly code?: string;
                 readonly owner?: string;
                 readonly since?: string;
+                readonly until?: string;
             };
             readonly header?: never;
             readonly path?: never;
@@ -4764,8 +4925,11 @@ export interface operations {
         readonly parameters: {
             readonly query?: {
                 readonly by?: readonly string[];
+                readonly format?: string;
+                readonly owner?: string;
                 readonly since?: string;
                 readonly until?: string;
+                readonly zone?: string;
             };
             readonly header?: never;
             readonly path?: never;
@@ -4779,6 +4943,7 @@ export interface operations {
                 };
                 content: {
                     readonly "application/json": components["schemas"]["UseReport"];
+                    readonly "text/csv": string;
                 };
             };
             readonly 400: {
@@ -4798,6 +4963,208 @@ export interface operations {
                 };
             };
             readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            readonly 429: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly "get-use-limits": {
+        readonly parameters: {
+            readonly query?: {
+                readonly format?: string;
+                readonly percent?: number;
+                readonly since?: string;
+                readonly until?: string;
+            };
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["LimitsReport"];
+                    readonly "text/csv": string;
+                };
+            };
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            readonly 429: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly "get-use-waits": {
+        readonly parameters: {
+            readonly query?: {
+                readonly by?: readonly string[];
+                readonly format?: string;
+                readonly owner?: string;
+                readonly since?: string;
+                readonly until?: string;
+                readonly zone?: string;
+            };
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["WaitedReport"];
+                    readonly "text/csv": string;
+                };
+            };
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            readonly 429: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly "get-waits": {
+        readonly parameters: {
+            readonly query?: {
+                readonly all?: number;
+                readonly owner?: string;
+            };
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["WaitsReport"];
+                };
+            };
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            readonly 404: {
                 headers: {
                     readonly [name: string]: unknown;
                 };

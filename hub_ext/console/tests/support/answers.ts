@@ -53,6 +53,8 @@ export function aSlice(facts: SliceFacts = {}): Slice {
     } as Slice['report'],
     standing: null,
     warnings: [],
+    compute_kept: null,
+    cap_kept: null,
     seen_at: AT,
     silent: false,
     kept_until: null,
