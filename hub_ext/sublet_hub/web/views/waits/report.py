@@ -131,7 +131,7 @@ class WaitsNow:
         return self._seen
 
     def _all(self) -> Iterator[FoundWait | FoundLoan | None]:
-        """Yield all waits and loans, and ``None`` for each thing that neither waits nor lends."""
+        """Yield all waits and loans, and ``None`` wherever others may have a turn, too."""
         ledger, cards = self._stores.ledger, dict[GpuId, None]()
         for slice_id in tuple(ledger.slices):
             record = ledger.slices.get(slice_id)
@@ -141,6 +141,7 @@ class WaitsNow:
                 if self._loans.may_borrow(record):
                     cards[record.gpu.gpu_id] = None
         for gpu_id in cards:
+            yield None
             yield from self._loans.of_guarantees(gpu_id)
         for job_id in tuple(ledger.live_jobs):
             job = ledger.live_jobs.get(job_id)
