@@ -2,12 +2,15 @@
 
 The hub has 5,000 cards with 10,000 slices, of which each third one waits, and 3,000 jobs in the
 queue. Beside who asks, somebody looks all the time how long the loop serves nobody. The baseline
-finds the same in one go. Times of a look and of the answers are of the processor.
+finds the same in one go. All times are of the processor: others may use the machine meanwhile. Left
+out is what stops the loop whoever asks for what: the garbage collector, which goes through all that
+the service holds, and the look at how long all jobs waited lately, made twice a minute.
 Run it: ``PYTHONPATH=. python tests/benchmarks/waits.py``.
 """
 
 import argparse
 import asyncio
+import gc
 import platform
 import sys
 import tempfile
@@ -37,8 +40,8 @@ from tests.support.hub_world import settings_for, write_node_secrets
 from tests.support.ledger_records import a_job_record, a_slice_record
 from tests.support.migrated_ledger import migrated_ledger
 
-GOAL_MS: Final = 50.0
-"""An agent's message waits no longer for its turn."""
+GOAL_MS: Final = 10.0
+"""So long an agent's message waits for its turn at most."""
 CARDS_A_NODE: Final = 8
 USERS: Final = 4000
 QUOTA: Final = """\
@@ -129,13 +132,13 @@ def report_all(assembly: Assembly, gpus: list[GpuRecord]) -> None:
 
 @asynccontextmanager
 async def watched(longest_ms: list[float]) -> AsyncIterator[None]:
-    """Note the longest time for which the loop served nobody."""
+    """Note the longest time for which the loop served nobody, on a processor of its own."""
 
     async def look() -> None:
         while True:
-            began = time.perf_counter()
+            began = time.thread_time()
             await asyncio.sleep(0)
-            longest_ms[0] = max(longest_ms[0], 1000 * (time.perf_counter() - began))
+            longest_ms[0] = max(longest_ms[0], 1000 * (time.thread_time() - began))
 
     looking = asyncio.create_task(look())
     await asyncio.sleep(0)
@@ -166,6 +169,9 @@ async def play(cards: int, jobs: int) -> float:
     with tempfile.TemporaryDirectory(prefix="sublet-waits-") as folder:
         assembly = assembled(Path(folder), cards)
         fill(assembly, cards, jobs)
+        assembly.service.times.usual_wait()
+        gc.collect()
+        gc.disable()
         waits = assembly.service.waits
         longest = 0.0
         began = time.process_time()

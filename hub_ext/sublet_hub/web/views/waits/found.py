@@ -29,6 +29,11 @@ class FoundWait:
         return self.told.model_copy(update={"waits_for": views.names(self.waits_for, viewer)})
 
     @property
+    def owners(self) -> frozenset[str]:
+        """Whose it is."""
+        return frozenset((self.told.owner,))
+
+    @property
     def rank(self) -> tuple[int, int, datetime, str]:
         """What puts all that wait in order."""
         told = self.told

@@ -12,6 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from heapq import merge
 from typing import Final, TypeVar
 
 from sublet_quota.names.ids import GpuId, UserName
@@ -28,7 +29,10 @@ _RESTS: Final = 10
 """After a look nobody looks for so many times as long as it took."""
 _AT_ONCE_S: Final = 0.002
 
+_SORTED_AT_ONCE: Final = 200
+
 Made = TypeVar("Made")
+Found = TypeVar("Found", FoundWait, FoundLoan)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +75,13 @@ class WaitsNow:
         async with self._turn:
             seen = await self._look()
         line = [self._finds.notebook(each) for each in await self._line.standings.of(owner)]
-        waits = _merged(seen.waits_of.get(owner, []), line)
+        waits = await _in_order([*seen.waits_of.get(owner, ()), *line])
         loans = seen.loans_of.get(owner, ())
         return WaitsReport(
             as_of=seen.at,
             waiting=tuple(each.shown(self._views, viewer) for each in waits[:MOST_TOLD]),
             loans=tuple(each.shown(self._views, viewer) for each in loans[:MOST_TOLD]),
-            sums=_sums(waits),
+            sums=await _sums(waits),
             total_waiting=len(waits),
             total_loans=len(loans),
         )
@@ -95,12 +99,12 @@ class WaitsNow:
         line, _ = await _one_by_one(map(self._finds.notebook, told))
         # Whose turn has come is started, and waits no more.
         in_line = sum(each.slice_id is None for each in self._line.entries.values())
-        waits = await asyncio.to_thread(_merged, seen.waits, line)
+        waits = await _in_order([*seen.waits, *line]) if line else seen.waits
         others = WaitsReport(
             as_of=seen.at,
             waiting=(),
             loans=(),
-            sums=await asyncio.to_thread(_sums, waits),
+            sums=await _sums(waits),
             total_waiting=len(seen.waits) + max(len(line), in_line),
             total_loans=len(seen.loans),
         )
@@ -120,14 +124,14 @@ class WaitsNow:
             return known
         at = self._stores.now()
         found, cpu_s = await _one_by_one(self._all())
-        waits = [each for each in found if isinstance(each, FoundWait)]
-        loans = [each for each in found if isinstance(each, FoundLoan)]
-        ordered = await asyncio.to_thread(_in_order, waits, loans)
-        self._seen = _Seen(at, *ordered, changes, began_s, cpu_s)
+        waits = await _in_order([each for each in found if isinstance(each, FoundWait)])
+        loans = await _in_order([each for each in found if isinstance(each, FoundLoan)])
+        waits_of, loans_of = await _by_owner(waits), await _by_owner(loans)
+        self._seen = _Seen(at, waits, loans, waits_of, loans_of, changes, began_s, cpu_s)
         return self._seen
 
     def _all(self) -> Iterator[FoundWait | FoundLoan | None]:
-        """Yield all waits and loans, and ``None`` for each thing that neither waits nor lends."""
+        """Yield all waits and loans, and ``None`` wherever others may have a turn, too."""
         ledger, cards = self._stores.ledger, dict[GpuId, None]()
         for slice_id in tuple(ledger.slices):
             record = ledger.slices.get(slice_id)
@@ -137,6 +141,7 @@ class WaitsNow:
                 if self._loans.may_borrow(record):
                     cards[record.gpu.gpu_id] = None
         for gpu_id in cards:
+            yield None
             yield from self._loans.of_guarantees(gpu_id)
         for job_id in tuple(ledger.live_jobs):
             job = ledger.live_jobs.get(job_id)
@@ -147,22 +152,27 @@ class WaitsNow:
         self._changes += 1
 
 
-def _in_order(
-    waits: list[FoundWait], loans: list[FoundLoan]
-) -> tuple[
-    list[FoundWait], list[FoundLoan], dict[str, list[FoundWait]], dict[str, list[FoundLoan]]
-]:
-    """Return both in their order, and by owner; for another thread."""
-    waits.sort(key=lambda each: each.rank)
-    loans.sort(key=lambda each: each.rank)
-    waits_of: defaultdict[str, list[FoundWait]] = defaultdict(list)
-    loans_of: defaultdict[str, list[FoundLoan]] = defaultdict(list)
-    for wait in waits:
-        waits_of[wait.told.owner].append(wait)
-    for loan in loans:
-        for owner in loan.owners:
-            loans_of[owner].append(loan)
-    return waits, loans, dict(waits_of), dict(loans_of)
+async def _in_order(found: list[Found]) -> list[Found]:
+    """Return waits, or loans, in their order: to sort thousands at once holds everybody up."""
+    starts = range(0, len(found), _SORTED_AT_ONCE)
+    parts, _ = await _one_by_one(
+        sorted(found[start : start + _SORTED_AT_ONCE], key=_rank) for start in starts
+    )
+    ordered, _ = await _one_by_one(merge(*parts, key=_rank))
+    return ordered
+
+
+async def _by_owner(found: Iterable[Found]) -> dict[str, list[Found]]:
+    """Return waits, or loans, by whose they are."""
+    of_owner: defaultdict[str, list[Found]] = defaultdict(list)
+    pairs, _ = await _one_by_one((owner, each) for each in found for owner in each.owners)
+    for owner, each in pairs:
+        of_owner[owner].append(each)
+    return dict(of_owner)
+
+
+def _rank(found: FoundWait | FoundLoan) -> tuple[object, ...]:
+    return found.rank
 
 
 async def _one_by_one(made: Iterable[Made]) -> tuple[list[Made], float]:
@@ -182,12 +192,8 @@ async def _one_by_one(made: Iterable[Made]) -> tuple[list[Made], float]:
     return found, used_s + time.thread_time() - began_s
 
 
-def _merged(waits: list[FoundWait], line: list[FoundWait]) -> list[FoundWait]:
-    """Return all that wait in their order, with those in line."""
-    return sorted((*waits, *line), key=lambda each: each.rank) if line else waits
-
-
-def _sums(waits: Sequence[FoundWait]) -> tuple[WaitSum, ...]:
-    counted = Counter((each.told.kind, each.told.code) for each in waits)
+async def _sums(waits: Sequence[FoundWait]) -> tuple[WaitSum, ...]:
+    codes, _ = await _one_by_one((each.told.kind, each.told.code) for each in waits)
+    counted = Counter(codes)
     ordered = sorted(counted.items(), key=lambda one: (-one[1], one[0]))
     return tuple(WaitSum(kind=kind, code=code, count=count) for (kind, code), count in ordered)
