@@ -31,3 +31,27 @@ def test_without_a_hub_nothing_shows_and_nothing_breaks(browser, tmp_path):
         visitor.context.close()
     assert [url for url in asked if "/sublet/" in url] == []
     assert visitor.unexpected() == []
+
+
+ASK = "url => fetch(url).then(answer => answer.text())"
+
+
+def test_where_jupyterlab_failed_once_it_is_told_and_what_fails_still_is_a_complaint(
+    browser, tmp_path
+):
+    with plain_jupyterlab(tmp_path) as address:
+        visitor = new_visitor(browser, "nobody")
+        page = visitor.page
+        page.goto(address)
+        page.route("**/workspaces?once", lambda route: route.fulfill(status=500, body="half read"))
+        page.evaluate(ASK, "/lab/api/workspaces?once")
+        with pytest.warns(UserWarning, match=r"JupyterLab failed once: .*\?once.*half read"):
+            assert visitor.unexpected() == []
+        visitor.forget_complaints()
+        folder = tmp_path / ".jupyter/lab/workspaces"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "cut.jupyterlab-workspace").touch()
+        page.evaluate(ASK, "/lab/api/workspaces?cut")
+        [complaint] = visitor.unexpected()
+        assert "Expecting value" in complaint
+        visitor.context.close()

@@ -294,19 +294,23 @@ def test_slices_from_before_periods_were_kept_have_one_each(url: str) -> None:
     database.close()
 
 
+def _insert_a_slice_of_then(connection: sa.Connection) -> None:
+    """Insert a slice, with its GPU, of which is told what the tables had columns for."""
+    old = sa.MetaData()
+    slices, gpus = (sa.Table(name, old, autoload_with=connection) for name in ("slices", "gpus"))
+    connection.execute(sa.insert(gpus), row_of_gpu(GPU))
+    row = row_of_slice(a_slice("before"))
+    connection.execute(
+        sa.insert(slices), {name: value for name, value in row.items() if name in slices.c}
+    )
+
+
 def test_of_slices_of_before_it_is_not_known_what_they_take_of_nodes(url: str) -> None:
     columns = ("takes_cpu_milli", "takes_memory_mib")
     known = replace(a_slice("known"), takes=NodeAmount(1500, 4096))
     with migrating(url) as (config, connection):
         command.upgrade(config, "0028")
-        old = sa.MetaData()
-        slices, gpus = (
-            sa.Table(name, old, autoload_with=connection) for name in ("slices", "gpus")
-        )
-        connection.execute(sa.insert(gpus), row_of_gpu(GPU))
-        row = row_of_slice(a_slice("before"))
-        before = {name: value for name, value in row.items() if name in slices.c}
-        connection.execute(sa.insert(slices), before)
+        _insert_a_slice_of_then(connection)
     database = Database(url)
     database.migrate()
     ledger = Ledger(database)
@@ -335,14 +339,7 @@ def test_of_slices_of_before_it_is_not_known_what_keeps_their_caps(url: str) -> 
     ]
     with migrating(url) as (config, connection):
         command.upgrade(config, "0029")
-        old = sa.MetaData()
-        slices, gpus = (
-            sa.Table(name, old, autoload_with=connection) for name in ("slices", "gpus")
-        )
-        connection.execute(sa.insert(gpus), row_of_gpu(GPU))
-        row = row_of_slice(a_slice("before"))
-        before = {name: value for name, value in row.items() if name in slices.c}
-        connection.execute(sa.insert(slices), before)
+        _insert_a_slice_of_then(connection)
     database = Database(url)
     database.migrate()
     ledger = Ledger(database)

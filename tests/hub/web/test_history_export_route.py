@@ -28,22 +28,30 @@ async def run(*arguments: str) -> Result:
     return await asyncio.to_thread(sublet, *arguments)
 
 
-async def somebody_works(world: HubWorld) -> str:
-    """A notebook is granted, another refused; a cell waits, and runs: return its slice."""
+async def somebody_works(world: HubWorld) -> tuple[str, float]:
+    """A notebook is granted, another refused; a cell waits, and runs.
+
+    Return its slice, and for how many seconds the cell waited.
+    """
     agent = await world.agent()
     world.service.recorder.look_at_cards()
     lease = await world.slice_for("ada-canary", "server-canary", groups=["lab"], size="small")
     slice_id = lease["slice_id"]
     await agent.until(lambda: agent.assignments is not None and agent.assignments.slices)
+    # What it waits has to lie within its slice's time: of more nothing is told.
+    asked = datetime.now(UTC)
     agent.says[slice_id] = a_report(slice_id, running_cell=True, memory_mib=GIB)
     await agent.report()
+    await asyncio.sleep(0.01)
+    opens = datetime.now(UTC)
+    waited_s = (opens - asked).total_seconds()
     opened = AgentEvent(
         event_id="1",
         kind=EventKind.GATE_OPENED,
         gpu_id="SIM-0",
         slice_id=slice_id,
-        at=datetime.now(UTC),
-        took_s=0.01,
+        at=opens,
+        took_s=waited_s,
     )
     await agent.tell(opened)
     await world.hub_call("DELETE", f"slices/{slice_id}")
@@ -51,7 +59,7 @@ async def somebody_works(world: HubWorld) -> str:
     status, _ = await world.hub_call("POST", "slices", body)
     assert status == 400
     world.service.recorder.store_at_end()
-    return str(slice_id)
+    return str(slice_id), waited_s
 
 
 @pytest.fixture
@@ -64,7 +72,7 @@ async def test_what_happened_is_exported_and_simulated_again(
     world: HubWorld, as_admin: None, tmp_path: Path
 ) -> None:
     del as_admin
-    slice_id = await somebody_works(world)
+    slice_id, waited_s = await somebody_works(world)
     file, quota = tmp_path / "past.csv", tmp_path / "quota.yaml"
     before = [*names_in(tmp_path), "past.csv"]
     done = await run("history", "export", str(file))
@@ -80,7 +88,7 @@ async def test_what_happened_is_exported_and_simulated_again(
     assert shown.exit_code == 0, shown.output
     told = json.loads(shown.stdout)
     lines = {(each["what"], each["unit"]): each for each in told["truth"]["lines"]}
-    assert lines["cells, half", "s"]["real"] == pytest.approx(0.01, abs=0.002)
+    assert lines["cells, half", "s"]["real"] == pytest.approx(waited_s, abs=0.002)
     assert lines["servers, half", "s"]["error"] == 0
     assert lines["servers never had", ""]["real"] == 1
 
