@@ -41,6 +41,11 @@ def written_differences(before: QuotaDocument, after: QuotaDocument) -> tuple[Di
     return _differences(_held(before, one, keys), _held(after, other, keys))
 
 
+def written_keys(section: Section) -> tuple[tuple[str, str], ...]:
+    """Return the keys that a section writes, with their values: ``limit.cards`` and ``4``."""
+    return tuple(_keys(_dumped(section)))
+
+
 def right_differences(
     before: QuotaDocument, after: QuotaDocument, now: datetime
 ) -> tuple[Difference, ...]:

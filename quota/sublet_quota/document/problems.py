@@ -19,6 +19,8 @@ class DocumentProblem:
     line: int
     path: KeyPath
     message: str
+    column: int | None = None
+    """Where on the line its key or value begins, from 1 in characters; ``None``: not known."""
 
     @property
     def key(self) -> str:

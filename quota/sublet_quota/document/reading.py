@@ -58,17 +58,17 @@ def read_quota_document(text: str | bytes) -> QuotaDocument:
         raise QuotaDocumentError(tuple(problems))
     if any(not problem.path for problem in problems):
         # Only a part of it was read: what is missing there is no problem of its own.
-        raise QuotaDocumentError(_in_order(problems))
+        raise QuotaDocumentError(_in_order(problems, tree))
     named = with_named_entries(value, tree, problems)
     document = _validate(without_old_keys(named, tree, problems), tree, problems)
     if document is None or problems:
-        raise QuotaDocumentError(_in_order(problems))
+        raise QuotaDocumentError(_in_order(problems, tree))
     return document
 
 
-def _in_order(problems: list[DocumentProblem]) -> tuple[DocumentProblem, ...]:
+def _in_order(problems: list[DocumentProblem], tree: DocumentTree) -> tuple[DocumentProblem, ...]:
     """Return the problems by line; of very many the first, and how many more there are."""
-    ordered = sorted(problems, key=lambda problem: problem.line)
+    ordered = sorted(map(tree.placed, problems), key=lambda problem: problem.line)
     if len(ordered) <= _MOST_PROBLEMS:
         return tuple(ordered)
     left = len(ordered) - _MOST_PROBLEMS

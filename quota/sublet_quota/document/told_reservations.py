@@ -25,10 +25,11 @@ def tell_reservations(document: QuotaDocument, now: datetime) -> tuple[str, ...]
         if (time := next_time_of(each, now)) is not None
     ]
     return tuple(
-        f"{name}: {_cards(each.guaranteed)} for {each.for_}, {when_reserved(time, now)}"
+        f"{name}: {reserved_cards(each.guaranteed)} for {each.for_}, {when_reserved(time, now)}"
         for time, name, each in sorted(found, key=lambda one: one[:2])
     )
 
 
-def _cards(cards: Mapping[str, Fraction]) -> str:
+def reserved_cards(cards: Mapping[str, Fraction]) -> str:
+    """Return what is reserved: ``8 cards of L4, 1 card of T4``."""
     return ", ".join(f"{format_cards(float(cards[name]))} of {name}" for name in sorted(cards))

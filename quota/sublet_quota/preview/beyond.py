@@ -41,6 +41,8 @@ class Excess:
     most: Fraction
 
 
+KnownRights = dict[object, Rights]
+"""The rights of all who are alike (``PersonHere.alike``)."""
 _Key = tuple[Beyond, GroupName | None, UserName | None, LimitKind, str | None]
 
 
@@ -60,26 +62,35 @@ def _key(excess: Excess) -> _Key:
 
 
 def _excesses(holdings: Holdings, people: Iterable[PersonHere]) -> Iterator[Excess]:
-    yield from _of_groups(holdings)
+    for name in holdings.document.all_groups:
+        yield from excesses_of_group(holdings, name)
     yield from _beyond_guarantees(holdings)
-    known: dict[object, Rights] = {}
+    known: KnownRights = {}
     for person in people:
-        key = person.alike(holdings.document)
-        if key not in known:
-            known[key] = rights_of(holdings.document, person.owner, person.hub_groups)
-        yield from _of_person(holdings, person.owner, known[key])
+        yield from excesses_of_person(holdings, person, known)
 
 
-def _of_groups(holdings: Holdings) -> Iterator[Excess]:
-    for name, group in holdings.document.all_groups.items():
-        node, apart = NodeName(name), group.jobs.limit
-        slices = holdings.held(node)
-        # A job that is held back counts in no limit, as nothing does that waits.
-        jobs = holdings.jobs_held(node) - holdings.jobs_held_back(node)
-        together = slices + jobs if apart is None else slices
-        yield from _passed(Beyond.LIMIT, limit_of(group.limit), together, name, None)
-        if apart is not None:
-            yield from _passed(Beyond.JOB_LIMIT, limit_of(apart), jobs, name, None)
+def excesses_of_group(holdings: Holdings, name: GroupName) -> Iterator[Excess]:
+    """Yield what a group's members together hold beyond its own limits."""
+    group = holdings.document.all_groups[name]
+    node, apart = NodeName(name), group.jobs.limit
+    slices = holdings.held(node)
+    # A job that is held back counts in no limit, as nothing does that waits.
+    jobs = holdings.jobs_held(node) - holdings.jobs_held_back(node)
+    together = slices + jobs if apart is None else slices
+    yield from _passed(Beyond.LIMIT, limit_of(group.limit), together, name, None)
+    if apart is not None:
+        yield from _passed(Beyond.JOB_LIMIT, limit_of(apart), jobs, name, None)
+
+
+def excesses_of_person(
+    holdings: Holdings, person: PersonHere, known: KnownRights
+) -> Iterator[Excess]:
+    """Yield what a person holds beyond their limits; ``known`` keeps the rights of those alike."""
+    key = person.alike(holdings.document)
+    if key not in known:
+        known[key] = rights_of(holdings.document, person.owner, person.hub_groups)
+    yield from _of_person(holdings, person.owner, known[key])
 
 
 def _of_person(holdings: Holdings, owner: UserName, rights: Rights) -> Iterator[Excess]:

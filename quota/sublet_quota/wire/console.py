@@ -23,6 +23,8 @@ class Topic(StrEnum):
     LENDING = "lending"
     EVICTIONS = "evictions"
     """For admins."""
+    QUOTA = "quota"
+    """For admins: the quota document in force."""
 
 
 class CardsChanged(AnswerModel):

@@ -31,6 +31,9 @@ def state_of(service: ServiceParts, caller: Caller) -> State:
     if caller.is_admin:
         evictions = tuple(each.eviction_id for each in service.evictions.all())
         state[Topic.EVICTIONS] = hash(evictions)
+        quota = service.quota
+        problems = () if quota.error is None else quota.error.problems
+        state[Topic.QUOTA] = hash((quota.loaded_at, quota.revision, problems))
     return state
 
 

@@ -1,17 +1,26 @@
 """The quota document in force, for admins; and by which line of it somebody has which right."""
 
+from datetime import timedelta
 from functools import partial
+from typing import Final
 
 from sublet_quota.document.rights import rights_of
 from sublet_quota.document.told_rights import tell_rights
 from sublet_quota.holdings.told_guarantees import guarantee_in_force
 from sublet_quota.names import scopes
 from sublet_quota.wire.quota import KeptIn, QuotaInForce, QuotaRights
+from sublet_quota.wire.quota_calendar import MOST_DAYS, QuotaCalendar
+from sublet_quota.wire.quota_tree import QuotaTree
 
-from sublet_hub.errors import ConflictError, QuotaFileError
+from sublet_hub.errors import BadRequestError, ConflictError, QuotaFileError
 from sublet_hub.web.routes.context import ServiceParts
 from sublet_hub.web.routes.owner import OWNER, charged, groups_asked_for
-from sublet_hub.web.routes.route import Access, Call, Route
+from sublet_hub.web.routes.route import Access, Call, Nature, Parameter, Route
+from sublet_hub.web.views.quota_calendar import quota_calendar
+from sublet_hub.web.views.quota_tree import quota_tree
+
+_FIRST_YEAR: Final = 2000
+_LAST_YEAR: Final = 2999
 
 
 async def _quota(service: ServiceParts, call: Call) -> QuotaInForce:
@@ -42,6 +51,31 @@ async def _reload_quota(service: ServiceParts, call: Call) -> QuotaInForce:
     return await _quota(service, call)
 
 
+async def _tree(service: ServiceParts, call: Call) -> QuotaTree:
+    del call
+    revision = service.quota.revision
+    return await quota_tree(
+        service.capacity,
+        service.accounts,
+        service.budgets,
+        None if revision is None else revision.revision,
+        service.now(),
+    )
+
+
+async def _calendar(service: ServiceParts, call: Call) -> QuotaCalendar:
+    now = service.now()
+    begin, days = call.time("since") or now, timedelta(days=MOST_DAYS)
+    if not _FIRST_YEAR <= begin.year <= _LAST_YEAR:
+        message = f"?since= must lie between {_FIRST_YEAR} and {_LAST_YEAR}"
+        raise BadRequestError(message)
+    end = call.time("until") or begin + days
+    if not begin < end <= begin + days:
+        message = f"?until= must lie after ?since=, and at most {MOST_DAYS} days after it"
+        raise BadRequestError(message)
+    return quota_calendar(service.quota.document, (begin, end), now)
+
+
 async def _rights(service: ServiceParts, call: Call) -> QuotaRights:
     owner = call.owner(scopes.READ)
     groups = await groups_asked_for(service, call, owner)
@@ -66,6 +100,27 @@ QUOTA_ROUTES = (
         QuotaInForce,
         refusals=(409,),
         asks_hub_anew=True,
+    ),
+    Route(
+        "GET",
+        "quota/tree",
+        Access.ADMIN,
+        "Every group with what it holds of its guarantee and limits, and who is over",
+        _tree,
+        QuotaTree,
+    ),
+    Route(
+        "GET",
+        "quota/calendar",
+        Access.ADMIN,
+        "What is reserved on some days, and which exceptions there are",
+        _calendar,
+        QuotaCalendar,
+        parameters=(
+            Parameter("since", Nature.TIME, "From when on; now if left out."),
+            Parameter("until", Nature.TIME, f"Till when, at most {MOST_DAYS} days later."),
+        ),
+        refusals=(400,),
     ),
     Route(
         "GET",

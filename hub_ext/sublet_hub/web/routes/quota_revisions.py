@@ -1,11 +1,13 @@
 """For admins: try a quota document, put one in force, and see which were before.
 
-Where the document is a file, all but the preview answer which file to change.
+Where the document is a file, all but check and preview answer which file to change.
 """
 
+import asyncio
 from typing import Final
 
 from sublet_quota.wire.quota import MOST_DOCUMENT
+from sublet_quota.wire.quota_check import QuotaCheck
 from sublet_quota.wire.quota_preview import PreviewRequest, QuotaPreviewInfo
 from sublet_quota.wire.quota_revisions import (
     Applied,
@@ -20,10 +22,17 @@ from sublet_hub.ledger.quota_revisions import QuotaRevision
 from sublet_hub.state.quota_documents.source import InForce, Wish
 from sublet_hub.web.routes.context import ServiceParts
 from sublet_hub.web.routes.route import Access, Call, Route
+from sublet_hub.web.views.quota_check import check_text
 
 _MOST_BODY: Final = 2 * MOST_DOCUMENT + 64 * 1024
 """A document as JSON has its line ends and quotes twice as long."""
 _MOST_DIGITS: Final = 9
+
+
+async def _check(service: ServiceParts, call: Call) -> QuotaCheck:
+    asked = call.body_as(PreviewRequest)
+    # Of a large one it takes seconds, in which agents are to be heard.
+    return await asyncio.to_thread(check_text, asked.text, service.now())
 
 
 async def _preview(service: ServiceParts, call: Call) -> bytes:
@@ -81,6 +90,16 @@ def _info(service: ServiceParts, made: QuotaRevision) -> RevisionInfo:
 
 
 QUOTA_REVISION_ROUTES = (
+    Route(
+        "POST",
+        "quota/check",
+        Access.ADMIN,
+        "What is wrong with a document, with its place; it changes nothing",
+        _check,
+        QuotaCheck,
+        body=PreviewRequest,
+        most_body_bytes=_MOST_BODY,
+    ),
     Route(
         "POST",
         "quota/preview",

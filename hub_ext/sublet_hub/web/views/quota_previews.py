@@ -134,7 +134,7 @@ class _Telling:
         warnings = (*preview.warnings, *names)
         unmet = tuple(_of_guarantee(document, each) for each in preview.unmet)
         lists: dict[str, Any] = {
-            "beyond": self._first(preview.beyond, _excess),
+            "beyond": self._first(preview.beyond, excess_info),
             "budgets": self._first(preview.budgets, budget_info),
             "ranks": self._first(preview.ranks, _rank),
             "brought_back": self._first(preview.brought_back, lambda each: _slice(each, owners)),
@@ -146,7 +146,7 @@ class _Telling:
             "rights": self._first(preview.rights, _right),
             "reservations": self._first(preview.reservations, str),
             "warnings": self._first(warnings, str),
-            "placed": tuple(map(_placed, (*warnings[:MOST_TOLD], *unmet[:MOST_TOLD]))),
+            "placed": tuple(map(placed_warning, (*warnings[:MOST_TOLD], *unmet[:MOST_TOLD]))),
         }
         return QuotaPreviewInfo(
             at=self.at,
@@ -187,11 +187,13 @@ def _of_guarantee(document: QuotaDocument, warning: GuaranteeWarning) -> Documen
     return DocumentWarning(path, document.line_of(path) if path else None, warning.words)
 
 
-def _placed(warning: DocumentWarning) -> PlacedWarning:
+def placed_warning(warning: DocumentWarning) -> PlacedWarning:
+    """Return a warning with its line and its key."""
     return PlacedWarning(line=warning.line, key=written_path(warning.path), message=warning.words)
 
 
-def _excess(excess: Excess) -> ExcessInfo:
+def excess_info(excess: Excess) -> ExcessInfo:
+    """Return who holds more than they may, as it is told."""
     return ExcessInfo(
         beyond=excess.what.value,
         group=excess.group,

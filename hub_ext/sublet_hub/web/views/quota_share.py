@@ -10,6 +10,7 @@ from sublet_quota.document.group_limits import limit_of
 from sublet_quota.document.rights import Rights
 from sublet_quota.document.told_rights import tell_rights
 from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.holdings.standing.group_trees import leaf_of, tree_of
 from sublet_quota.holdings.told_guarantees import guarantee_in_force
 from sublet_quota.names.ids import GroupName
 from sublet_quota.residency.snapshot import Rank
@@ -77,7 +78,7 @@ def _groups(holdings: Holdings, rights: Rights) -> Iterator[GroupShare]:
     for path in sorted(known):
         name = path[-1]
         told = {"may_pay": name in own, "left": name in left}
-        yield _group(holdings, name).model_copy(update=told)
+        yield group_share(holdings, name).model_copy(update=told)
 
 
 def _left(holdings: Holdings, rights: Rights) -> frozenset[GroupName]:
@@ -87,7 +88,8 @@ def _left(holdings: Holdings, rights: Rights) -> frozenset[GroupName]:
     return frozenset(group for group in paying.difference(rights.groups) if group in known)
 
 
-def _group(holdings: Holdings, name: GroupName) -> GroupShare:
+def group_share(holdings: Holdings, name: GroupName) -> GroupShare:
+    """Return what a group's members together hold, are guaranteed and may have."""
     document, node = holdings.document, NodeName(name)
     group = document.all_groups[name]
     slices, running = holdings.held(node), holdings.jobs_held(node)
@@ -110,6 +112,27 @@ def _group(holdings: Holdings, name: GroupName) -> GroupShare:
     told = None if apart is None else _jobs_apart(running, limit_of(apart))
     share = _share(name, document.path_of(name), types, held, limit)
     return share.model_copy(update={"jobs_apart": told})
+
+
+def outside_share(holdings: Holdings) -> GroupShare:
+    """Return what is charged to no group: nothing of it is guaranteed, or limited together."""
+    document = holdings.document
+    leaf = leaf_of(tree_of(document, None), None)
+    held = holdings.held(leaf) + holdings.jobs_held(leaf)
+    jobs = holdings.jobs_held(leaf)
+    types = tuple(
+        TypeShare(
+            gpu_type=each,
+            held=_told(held.cards.get(each)),
+            jobs=_told(jobs.cards.get(each)),
+            entitled=0,
+            borrowed=_borrowed(holdings, each, holdings.held(leaf), None),
+            guaranteed=0,
+            limit=None,
+        )
+        for each in sorted(held.cards)
+    )
+    return _share(None, (), types, held, Limit())
 
 
 def _jobs_apart(running: Amounts, limit: Limit) -> JobsShare:

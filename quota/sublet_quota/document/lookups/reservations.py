@@ -52,6 +52,13 @@ def is_on(reservation: Reservation, now: datetime) -> bool:
     return any(begin <= now < end for begin, end in _times(reservation, now))
 
 
+def times_between(reservation: Reservation, begin: datetime, end: datetime) -> tuple[Span, ...]:
+    """Return the times of a reservation of which a part lies between two moments, in order."""
+    days = (end - begin).days + _DAYS_AROUND
+    times = _times(reservation, begin, days)
+    return tuple(sorted(each for each in times if each[0] < end and each[1] > begin))
+
+
 def next_change_of(reservation: Reservation, now: datetime) -> datetime | None:
     """Return when a reservation begins or ends next."""
     moments = [each for times in _times(reservation, now) for each in times if each > now]
@@ -87,14 +94,16 @@ def coming(
     return tuple(sorted(found, key=lambda each: (each.begin, each.reservation.name)))
 
 
-def _times(reservation: Reservation, now: datetime) -> Iterator[Span]:
+def _times(
+    reservation: Reservation, now: datetime, days: int = _TWO_WEEKS
+) -> Iterator[Span]:
     at, zone, until = reservation.at, reservation.zone, reservation.until
     if at.day is not None:
         begin, end = at.on(at.day, zone)
         if begin < end and (until is None or at.day <= until):
             yield begin, end
         return
-    for begin, end in at.around(now, zone, _TWO_WEEKS):
+    for begin, end in at.around(now, zone, days):
         if until is None or begin.astimezone(zone).date() <= until:
             yield begin, end
 

@@ -1,4 +1,4 @@
-"""YAML text to plain values, with the line of each key, refusing what YAML makes dangerous.
+"""YAML text to plain values, with the place of each key, refusing what YAML makes dangerous.
 
 Read from the parser's events, never by constructors: no tags, no anchors and aliases (236 bytes
 became 28 MB), no key twice, no deep nesting, at most 1 MiB. Keys are always text, as written:
@@ -7,7 +7,7 @@ than text; ``1:30`` is no number.
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import yaml
@@ -26,16 +26,26 @@ _WORDS: Final = {"": None, "~": None, "null": None, "true": True, "false": False
 
 @dataclass(slots=True)
 class DocumentTree:
-    """The values of a document, the line of each path, and what was wrong with its YAML."""
+    """The values of a document, the place of each path, and what was wrong with its YAML."""
 
     value: Any = None
     lines: dict[KeyPath, int] = field(default_factory=dict)
+    columns: dict[KeyPath, int] = field(default_factory=dict)
+    """Where on its line each path begins, from 1 in characters."""
     problems: list[DocumentProblem] = field(default_factory=list)
 
     def line_of(self, path: KeyPath) -> int:
         """Return the line of a path, or of the nearest one around it; else the first."""
         line = nearest_line(self.lines, path)
         return 1 if line is None else line
+
+    def placed(self, problem: DocumentProblem) -> DocumentProblem:
+        """Return a problem with its column, where its path, or the nearest around it, has one."""
+        if problem.column is not None:
+            return problem
+        column = nearest_line(self.columns, problem.path)
+        is_there = column is not None and self.line_of(problem.path) == problem.line
+        return replace(problem, column=column) if is_there else problem
 
 
 @dataclass(slots=True)
@@ -62,10 +72,13 @@ class _Reader:
         self.tree = DocumentTree()
         self._levels: list[_Level] = []
         self._documents = 0
+        self._column: int | None = None
 
     def take(self, event: yaml.Event) -> bool:
         """Take one event; return ``False`` when reading on makes no sense."""
-        line = event.start_mark.line + 1 if event.start_mark is not None else 1
+        mark = event.start_mark
+        line = mark.line + 1 if mark is not None else 1
+        self._column = mark.column + 1 if mark is not None else None
         if isinstance(event, yaml.DocumentStartEvent):
             self._documents += 1
             if self._documents > 1:
@@ -122,7 +135,7 @@ class _Reader:
                 message = f"is there twice (first in line {first}): keep one"
                 self._complain(line, level.place(), message)
             else:
-                self.tree.lines[level.place()] = line
+                self._note(level.place(), line)
             return
         plain = event.style is None and event.implicit[0]
         self._put(_plain_value(event.value) if plain else event.value, line)
@@ -148,7 +161,7 @@ class _Reader:
         level = self._levels[-1]
         if isinstance(level.value, list):
             path = level.place()
-            self.tree.lines[path] = line
+            self._note(path, line)
             level.value.append(value)
             return path
         if level.key is None:
@@ -162,8 +175,13 @@ class _Reader:
         level.key, level.ignored = None, False
         return path
 
+    def _note(self, path: KeyPath, line: int) -> None:
+        self.tree.lines[path] = line
+        if self._column is not None:
+            self.tree.columns[path] = self._column
+
     def _complain(self, line: int, path: KeyPath, message: str) -> None:
-        self.tree.problems.append(DocumentProblem(line, path, message))
+        self.tree.problems.append(DocumentProblem(line, path, message, self._column))
 
 
 def _in_one_line(text: str) -> str:
@@ -205,11 +223,12 @@ def read_tree(text: str | bytes) -> DocumentTree:
                 break
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark is not None else 1
+        line, column = (mark.line + 1, mark.column + 1) if mark is not None else (1, None)
         said = " ".join(part for part in (error.context, error.problem) if part)
-        reader.tree.problems.append(DocumentProblem(line, (), f"is no YAML: {said}"))
+        reader.tree.problems.append(DocumentProblem(line, (), f"is no YAML: {said}", column))
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
+        column = error.position - text.rfind("\n", 0, error.position)
         message = f"has a character that YAML does not allow (#x{error.character:04x})"
-        reader.tree.problems.append(DocumentProblem(line, (), message))
+        reader.tree.problems.append(DocumentProblem(line, (), message, column))
     return reader.tree
