@@ -23,6 +23,8 @@ _TELLING: Final = "tests/hub/slices/test_announcements.py"
 _EVICT: Final = "hub_ext/sublet_hub/web/routes/evictions.py"
 _EVICTIONS: Final = "hub_ext/sublet_hub/slices/evictions.py"
 _REVISIONS: Final = "hub_ext/sublet_hub/web/routes/quota_revisions.py"
+_QUOTA: Final = "hub_ext/sublet_hub/web/routes/quota.py"
+_OF_QUOTA_TREE: Final = "tests/hub/web/test_quota_tree.py::test_nobody_but_an_admin_is_answered"
 _QUOTA_IN_DATABASE: Final = "tests/hub/state/test_quota_in_database.py"
 _QUOTA_ADMINS: Final = (
     f"{_QUOTA_IN_DATABASE}::test_admins_alone_apply_roll_back_and_read_the_history"
@@ -151,6 +153,22 @@ MUTANTS: Final = (
         '"quota/preview",\n        Access.ADMIN,',
         '"quota/preview",\n        Access.USER,',
         (_READERS, _QUOTA_ADMINS),
+    ),
+    Mutant(
+        6,
+        "whoever may come is told what every group holds, and who is over",
+        _QUOTA,
+        '"quota/tree",\n        Access.ADMIN,',
+        '"quota/tree",\n        Access.USER,',
+        (_READERS, _OF_QUOTA_TREE),
+    ),
+    Mutant(
+        6,
+        "whoever may come reads others' exceptions, and why",
+        _QUOTA,
+        '"quota/calendar",\n        Access.ADMIN,',
+        '"quota/calendar",\n        Access.USER,',
+        (_READERS, _OF_QUOTA_TREE),
     ),
     Mutant(
         7,
