@@ -19,6 +19,8 @@ export class Console {
   readonly share: Question<Share>;
   readonly jobs: Question<readonly Job[]>;
   readonly lending: Question<Lending>;
+  /** How often it was told that the quota document in force is another. */
+  readonly quotaTold = new Store(0);
   /** Why nothing is told of changes at the moment; `null`: it is. */
   readonly lost = new Store<string | null>(null);
   private readonly changes: Changes;
@@ -84,6 +86,9 @@ export class Console {
         break;
       case 'lending':
         void this.lending.refresh();
+        break;
+      case 'quota':
+        this.quotaTold.set(this.quotaTold.value + 1);
         break;
       case 'evictions':
         break;

@@ -2,6 +2,7 @@
 import type { Session } from '../model/session';
 import type { TranslationBundle } from '../words/translation';
 import { CardsView } from './cards/CardsView';
+import { Quotas } from './quotas/Quotas';
 import { ShareView } from './share/ShareView';
 
 export interface View {
@@ -14,6 +15,7 @@ export interface View {
 
 const VIEWS: readonly View[] = [
   { name: 'cards', title: trans => trans.__('Cards'), forAdmins: true, Body: CardsView },
+  { name: 'quotas', title: trans => trans.__('Quotas'), forAdmins: true, Body: Quotas },
   { name: 'share', title: trans => trans.__('My share'), forAdmins: false, Body: ShareView }
 ];
 

@@ -1,11 +1,11 @@
 /** What I and my groups hold of what is guaranteed and allowed, and which line says so. */
-import { cardNumber, cards, decimal, gib } from '@sublet-lab/format/quantities';
+import { decimal } from '@sublet-lab/format/quantities';
 
-import type { Budget, GroupShare, RightLine, Share, TypeShare } from '../../api/types';
+import type { Budget, GroupShare, RightLine, Share } from '../../api/types';
 import { Meter } from '../../controls/Meter';
 import { Moment } from '../../controls/Moment';
+import { ShareMeters } from '../../controls/ShareMeters';
 import { useConsole } from '../../model/console';
-import type { TranslationBundle } from '../../words/translation';
 
 export function QuotaPart(props: {
   quota: Share['quota'];
@@ -51,42 +51,10 @@ function Account(props: { share: GroupShare; rights: readonly RightLine[] }): Re
             : trans.__('%1 of %2 slices', share.slices, share.most_slices)}
         </span>
       </header>
-      <Meter
-        label={trans.__('Memory')}
-        words={
-          share.limit_mib === null
-            ? gib(share.held_mib)
-            : trans.__('%1 of at most %2', gib(share.held_mib), gib(share.limit_mib))
-        }
-        used={share.held_mib}
-        whole={share.limit_mib ?? share.held_mib}
-      />
-      {share.types.map(each => (
-        <Meter
-          key={each.gpu_type}
-          label={each.gpu_type}
-          words={typeWords(each, trans)}
-          used={each.held}
-          whole={each.limit ?? Math.max(each.guaranteed, each.held)}
-          mark={each.guaranteed}
-        />
-      ))}
+      <ShareMeters share={share} />
       {rights.length > 0 && <Rights rights={rights} />}
     </article>
   );
-}
-
-function typeWords(share: TypeShare, trans: TranslationBundle): string {
-  return [
-    share.limit === null
-      ? trans.__('%1 held', cards(trans, share.held))
-      : trans.__('%1 of at most %2', cardNumber(share.held), cards(trans, share.limit)),
-    ...(share.guaranteed > 0 ? [trans.__('%1 guaranteed', cardNumber(share.guaranteed))] : []),
-    ...(share.borrowed !== null && share.borrowed > 0
-      ? [trans.__('%1 borrowed', cardNumber(share.borrowed))]
-      : []),
-    ...(share.jobs > 0 ? [trans.__('%1 by jobs', cardNumber(share.jobs))] : [])
-  ].join(', ');
 }
 
 function Rights({ rights }: { rights: readonly RightLine[] }): React.JSX.Element {

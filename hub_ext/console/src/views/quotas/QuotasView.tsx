@@ -1,0 +1,137 @@
+/** Who holds what of the quotas, the document that says so, what it said before, and what is when. */
+import { useEffect } from 'react';
+
+import type { QuotaInForce } from '../../api/types';
+import { Moment } from '../../controls/Moment';
+import { useConsole } from '../../model/console';
+import { useStore } from '../../model/store';
+import { useQuery } from '../../shell/router';
+import { CalendarPart } from './CalendarPart';
+import { DocumentPart } from './DocumentPart';
+import { HistoryPart } from './HistoryPart';
+import { isChanged, quotasOf } from './model';
+import { PARTS, partOf, partTitle, showPart, type Part } from './parts';
+import { TreePart } from './TreePart';
+
+export function QuotasView(): React.JSX.Element {
+  const console = useConsole();
+  const { trans } = console;
+  const quotas = quotasOf(console);
+  const asked = useStore(quotas.quota.store);
+  const changed = isChanged(useStore(quotas.draft));
+  const told = useStore(console.quotaTold);
+  const part = partOf(useQuery());
+  useEffect(() => {
+    void quotas.quota.refresh();
+  }, [quotas, told]);
+  useLeavingQuestion(changed);
+  const quota = asked.value;
+  if (quota === null) {
+    return <p role="status">{asked.problem ?? trans.__('Asking for the quotas …')}</p>;
+  }
+  return (
+    <>
+      {asked.problem !== null && <p className="why">{asked.problem}</p>}
+      <Source quota={quota} />
+      <nav className="sub-bar" aria-label={trans.__('Quotas')}>
+        <ul>
+          {PARTS.map(each => (
+            <li key={each}>
+              <PartButton part={each} open={each === part} changed={changed} />
+            </li>
+          ))}
+        </ul>
+      </nav>
+      {part === 'tree' && <TreePart quotas={quotas} quota={quota} />}
+      {part === 'document' && <DocumentPart quotas={quotas} quota={quota} />}
+      {part === 'history' && <HistoryPart quotas={quotas} quota={quota} />}
+      {part === 'calendar' && <CalendarPart quota={quota} />}
+    </>
+  );
+}
+
+function PartButton(props: { part: Part; open: boolean; changed: boolean }): React.JSX.Element {
+  const { trans } = useConsole();
+  const { part, open, changed } = props;
+  return (
+    <button
+      type="button"
+      {...(open ? { 'aria-current': 'true' as const } : {})}
+      data-sublet={`part-${part}`}
+      onClick={() => {
+        showPart(part);
+      }}
+    >
+      {part === 'document' && changed
+        ? trans.__('%1 (changed)', partTitle(part, trans))
+        : partTitle(part, trans)}
+    </button>
+  );
+}
+
+/** Where the document comes from, and what is wrong there. */
+function Source({ quota }: { quota: QuotaInForce }): React.JSX.Element {
+  const { trans } = useConsole();
+  return (
+    <>
+      <p className="quiet" data-sublet="source">
+        {sourceOf(quota, trans)} {trans.__('In force since')} <Moment at={quota.loaded_at} />
+      </p>
+      {quota.errors.length > 0 && (
+        <div className="note note-warn" role="status" data-sublet="file-errors">
+          <p>{trans.__('The file is wrong now, and what it said before stays in force:')}</p>
+          <ul>
+            {quota.errors.map(each => (
+              <li key={each}>{each}</li>
+            ))}
+          </ul>
+        </div>
+      )}
+      {quota.warnings.length > 0 && (
+        <details className="note" data-sublet="warnings">
+          <summary>
+            {trans._n('%1 warning', '%1 warnings', quota.warnings.length)}
+          </summary>
+          <ul>
+            {quota.warnings.map(each => (
+              <li key={each}>{each}</li>
+            ))}
+          </ul>
+        </details>
+      )}
+    </>
+  );
+}
+
+function sourceOf(
+  quota: QuotaInForce,
+  trans: ReturnType<typeof useConsole>['trans']
+): string {
+  if (quota.kept_in === 'database') {
+    return trans.__('Revision %1, kept in the service’s database.', quota.revision ?? 0);
+  }
+  return quota.path === null
+    ? trans.__(
+        'There is no document: this is what holds when nobody says. It is read-only here; give the service a quota_file, or quota_source "database" to change quotas on this page.'
+      )
+    : trans.__(
+        'The document comes from the file %1, and is read-only here: change the file, and the service takes it up.',
+        quota.path
+      );
+}
+
+/** Whoever leaves the page with a draft is asked by the browser; other views keep it. */
+function useLeavingQuestion(changed: boolean): void {
+  useEffect(() => {
+    if (!changed) {
+      return;
+    }
+    const ask = (event: BeforeUnloadEvent): void => {
+      event.preventDefault();
+    };
+    window.addEventListener('beforeunload', ask);
+    return () => {
+      window.removeEventListener('beforeunload', ask);
+    };
+  }, [changed]);
+}

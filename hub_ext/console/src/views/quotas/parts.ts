@@ -1,0 +1,38 @@
+/** The parts of the view, by which the address names them. */
+import { setQuery } from '../../shell/router';
+import type { TranslationBundle } from '../../words/translation';
+
+export const PARTS = ['tree', 'document', 'history', 'calendar'] as const;
+
+export type Part = (typeof PARTS)[number];
+
+export function partOf(query: URLSearchParams): Part {
+  return PARTS.find(part => part === query.get('part')) ?? 'tree';
+}
+
+export function showPart(part: Part): void {
+  setQuery(new URLSearchParams(part === 'tree' ? {} : { part }));
+}
+
+/** Show a line of the document. */
+export function showLine(line: number): void {
+  setQuery(new URLSearchParams({ part: 'document', line: String(line) }));
+}
+
+export function lineOf(query: URLSearchParams): number | null {
+  const line = Number(query.get('line'));
+  return Number.isInteger(line) && line > 0 ? line : null;
+}
+
+export function partTitle(part: Part, trans: TranslationBundle): string {
+  switch (part) {
+    case 'tree':
+      return trans.__('Groups');
+    case 'document':
+      return trans.__('Document');
+    case 'history':
+      return trans.__('History');
+    case 'calendar':
+      return trans.__('Calendar');
+  }
+}
