@@ -9,6 +9,8 @@ export function Dialog(props: {
   /** The word of what is done. */
   deed: string;
   busy: boolean;
+  /** Whether it has more to show than fields. */
+  wide?: boolean;
   onDo: () => void;
   onClose: () => void;
   children: ReactNode;
@@ -28,6 +30,7 @@ export function Dialog(props: {
       ref={dialog}
       aria-labelledby={title}
       data-sublet={`${props.name}-dialog`}
+      {...(props.wide === true ? { className: 'wide-dialog' } : {})}
       onClose={props.onClose}
     >
       <form onSubmit={send}>

@@ -1,5 +1,12 @@
 /** What the view *Quotas* knows, as long as the page is open: also while another view is shown. */
-import type { QuotaCheck, QuotaInForce, QuotaTree, RevisionInfo } from '../../api/types';
+import { messageOf, type Client } from '../../api/client';
+import type {
+  QuotaCheck,
+  QuotaInForce,
+  QuotaPreview,
+  QuotaTree,
+  RevisionInfo
+} from '../../api/types';
 import { Question } from '../../model/asked';
 import type { Console } from '../../model/console';
 import { Store } from '../../model/store';
@@ -23,6 +30,14 @@ export interface Checked {
   readonly check: QuotaCheck;
 }
 
+/** What would follow if a text were in force; of another text it tells nothing. */
+export interface Previewed {
+  readonly text: string;
+  /** `null`: it is being reckoned, or could not be. */
+  readonly preview: QuotaPreview | null;
+  readonly problem: string | null;
+}
+
 export function isChanged(draft: Draft): boolean {
   return draft.base !== null && draft.text !== draft.base.text;
 }
@@ -38,9 +53,12 @@ export class Quotas {
   readonly revisions: Question<readonly RevisionInfo[]>;
   readonly draft = new Store<Draft>({ base: null, text: '' });
   readonly checked = new Store<Checked | null>(null);
+  readonly previewed = new Store<Previewed | null>(null);
+  private readonly client: Client;
 
   constructor(console: Console) {
     const { client } = console;
+    this.client = client;
     this.quota = new Question(() => client.get('/quota'));
     this.tree = new Question(() => client.get('/quota/tree'));
     this.revisions = new Question(() => client.get('/quota/revisions'));
@@ -59,6 +77,21 @@ export class Quotas {
     }
   }
 
+  /** Ask what would follow if this text were in force. */
+  async preview(text: string): Promise<void> {
+    this.previewed.set({ text, preview: null, problem: null });
+    const tell = (preview: QuotaPreview | null, problem: string | null): void => {
+      if (this.previewed.value?.text === text) {
+        this.previewed.set({ text, preview, problem });
+      }
+    };
+    try {
+      tell(await this.client.post('/quota/preview', { text }), null);
+    } catch (error) {
+      tell(null, messageOf(error));
+    }
+  }
+
   /** Begin anew with what is in force. */
   drop(quota: QuotaInForce): void {
     this.draft.set({ base: baseOf(quota), text: quota.text });
@@ -67,6 +100,11 @@ export class Quotas {
   /** Go on with this text as one made from what is in force: whoever says so has seen that. */
   rebase(quota: QuotaInForce, text: string): void {
     this.draft.set({ base: baseOf(quota), text });
+  }
+
+  /** A text that was sent is in force: what was written since goes on from there. */
+  applied(revision: number, text: string): void {
+    this.draft.set({ ...this.draft.value, base: { revision, text } });
   }
 
   /** A draft in which nothing was written is what is in force, whoever puts that there. */
