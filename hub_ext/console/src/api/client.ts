@@ -49,10 +49,11 @@ export class Client {
 
   get<P extends PathsWith<'get'>>(
     path: P,
-    query?: Query<Operation<P, 'get'>>
+    query?: Query<Operation<P, 'get'>>,
+    names?: Readonly<Record<string, string>>
   ): Promise<Answer<Operation<P, 'get'>>> {
     const asked = new URLSearchParams(query as Record<string, string> | undefined).toString();
-    return this.json('get', asked === '' ? path : `${path}?${asked}`, undefined, undefined);
+    return this.json('get', asked === '' ? path : `${path}?${asked}`, undefined, names);
   }
 
   post<P extends PathsWith<'post'>>(

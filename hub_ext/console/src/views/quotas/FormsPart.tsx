@@ -1,0 +1,398 @@
+/** Forms beside the text, for what is changed most: each writes into the document, and no more. */
+import { useMemo, useState, type FormEvent } from 'react';
+
+import { Field } from '../../controls/Dialog';
+import { useConsole } from '../../model/console';
+import type { TranslationBundle } from '../../words/translation';
+import { UnreadableError } from './edits';
+import type { Path } from './place';
+import {
+  dayAfter,
+  groupsIn,
+  namesOf,
+  NoGroupError,
+  typesIn,
+  withWish,
+  type Wish
+} from './wishes';
+
+type Kind = Wish['kind'];
+
+interface Fields {
+  readonly kind: Kind;
+  readonly group: string;
+  readonly who: string;
+  readonly groups: string;
+  readonly what: string;
+  readonly amount: string;
+  readonly until: string;
+  readonly why: string;
+  readonly name: string;
+  readonly gpu_type: string;
+  readonly at: string;
+  readonly zone: string;
+}
+
+const WEEK = 7;
+
+const EMPTY: Fields = {
+  kind: 'exception',
+  group: '',
+  who: '',
+  groups: '',
+  what: 'limit.cards',
+  amount: '',
+  until: '',
+  why: '',
+  name: '',
+  gpu_type: '',
+  at: '',
+  zone: Intl.DateTimeFormat().resolvedOptions().timeZone
+};
+
+export function FormsPart(props: {
+  text: string;
+  onEdit: (text: string, line: number) => void;
+}): React.JSX.Element {
+  const { trans } = useConsole();
+  const { text, onEdit } = props;
+  const [fields, setFields] = useState(EMPTY);
+  const [problem, setProblem] = useState<string | null>(null);
+  const types = useMemo(() => typesIn(text), [text]);
+  const groups = useMemo(() => groupsIn(text), [text]);
+  const write = (event: FormEvent): void => {
+    event.preventDefault();
+    try {
+      const edited = withWish(text, wishOf(fields));
+      setProblem(null);
+      setFields({ ...EMPTY, kind: fields.kind, what: fields.what, until: fields.until });
+      onEdit(edited.text, edited.line);
+    } catch (error) {
+      setProblem(wordsOf(error, trans));
+    }
+  };
+  const set = (changed: Partial<Fields>): void => {
+    setFields({ ...fields, ...changed });
+  };
+  return (
+    <section className="part" aria-labelledby="forms" data-sublet="forms">
+      <h2 id="forms">{trans.__('Change by a form')}</h2>
+      <form onSubmit={write}>
+        <Field label={trans.__('What')}>
+          {id => (
+            <select
+              id={id}
+              value={fields.kind}
+              data-sublet="form-kind"
+              onChange={event => {
+                set({ kind: event.target.value as Kind });
+              }}
+            >
+              <option value="exception">{trans.__('An exception, for people or groups')}</option>
+              <option value="group">{trans.__('The limit of a group')}</option>
+              <option value="everyone">{trans.__('The limit of each person')}</option>
+              <option value="reservation">{trans.__('A reservation')}</option>
+            </select>
+          )}
+        </Field>
+        <datalist id="quota-groups">
+          {groups.map(each => (
+            <option key={each} value={each} />
+          ))}
+        </datalist>
+        <datalist id="quota-types">
+          {types.map(each => (
+            <option key={each} value={each} />
+          ))}
+        </datalist>
+        {fields.kind === 'exception' && <WhoFields {...{ fields, set }} />}
+        {fields.kind === 'group' && <GroupField {...{ fields, set }} />}
+        {fields.kind === 'reservation' ? (
+          <ReservationFields {...{ fields, set }} />
+        ) : (
+          <AmountFields {...{ fields, set, types }} />
+        )}
+        {fields.kind === 'exception' && <EndFields {...{ fields, set }} />}
+        {problem !== null && (
+          <p className="bad" role="alert">
+            {problem}
+          </p>
+        )}
+        <button type="submit">{trans.__('Write it into the document')}</button>
+      </form>
+    </section>
+  );
+}
+
+interface Part {
+  readonly fields: Fields;
+  readonly set: (changed: Partial<Fields>) => void;
+}
+
+function WhoFields({ fields, set }: Part): React.JSX.Element {
+  const { trans } = useConsole();
+  const names = namesOf(fields.who);
+  return (
+    <>
+      <Field
+        label={trans.__('People')}
+        hint={
+          names.length > 1
+            ? trans._n('%1 person', '%1 people', names.length)
+            : trans.__('One, or many at once: with spaces, commas or lines between them.')
+        }
+      >
+        {id => (
+          <textarea
+            id={id}
+            rows={2}
+            value={fields.who}
+            required={fields.groups.trim() === ''}
+            onChange={event => {
+              set({ who: event.target.value });
+            }}
+          />
+        )}
+      </Field>
+      <Line
+        label={trans.__('Groups')}
+        value={fields.groups}
+        list="quota-groups"
+        optional
+        onChange={groups => {
+          set({ groups });
+        }}
+      />
+    </>
+  );
+}
+
+function GroupField({ fields, set }: Part): React.JSX.Element {
+  const { trans } = useConsole();
+  return (
+    <Line
+      label={trans.__('Group')}
+      value={fields.group}
+      list="quota-groups"
+      onChange={group => {
+        set({ group });
+      }}
+    />
+  );
+}
+
+function AmountFields({
+  fields,
+  set,
+  types
+}: Part & { types: readonly string[] }): React.JSX.Element {
+  const { trans } = useConsole();
+  const kinds: [string, string][] = [
+    ['limit.cards', trans.__('cards of all types')],
+    ...types.map((each): [string, string] => [`limit.${each}`, trans.__('cards of %1', each)]),
+    ['limit.memory', trans.__('memory')],
+    ['limit.slices', trans.__('slices')],
+    ['jobs.most', trans.__('jobs, waiting or running')],
+    ['jobs.limit.cards', trans.__('cards of running jobs')]
+  ];
+  return (
+    <div className="fields">
+      <Field label={trans.__('At most')}>
+        {id => (
+          <input
+            id={id}
+            required
+            placeholder={fields.what === 'limit.memory' ? '40 GiB' : '2'}
+            value={fields.amount}
+            onChange={event => {
+              set({ amount: event.target.value });
+            }}
+          />
+        )}
+      </Field>
+      <Field label={trans.__('of')}>
+        {id => (
+          <select
+            id={id}
+            value={fields.what}
+            onChange={event => {
+              set({ what: event.target.value });
+            }}
+          >
+            {kinds.map(([value, word]) => (
+              <option key={value} value={value}>
+                {word}
+              </option>
+            ))}
+          </select>
+        )}
+      </Field>
+    </div>
+  );
+}
+
+function EndFields({ fields, set }: Part): React.JSX.Element {
+  const { trans } = useConsole();
+  return (
+    <>
+      <div className="fields">
+        <Field label={trans.__('Till (the day is included)')}>
+          {id => (
+            <input
+              id={id}
+              type="date"
+              value={fields.until}
+              onChange={event => {
+                set({ until: event.target.value });
+              }}
+            />
+          )}
+        </Field>
+        <div className="deeds-line">
+          <button
+            type="button"
+            onClick={() => {
+              set({ until: dayAfter(new Date(), WEEK) });
+            }}
+          >
+            {trans.__('For a week')}
+          </button>
+        </div>
+      </div>
+      <Line
+        label={trans.__('Why (whom it concerns reads it)')}
+        value={fields.why}
+        onChange={why => {
+          set({ why });
+        }}
+      />
+    </>
+  );
+}
+
+function ReservationFields({ fields, set }: Part): React.JSX.Element {
+  const { trans } = useConsole();
+  return (
+    <>
+      <Line
+        label={trans.__('Name')}
+        value={fields.name}
+        onChange={name => {
+          set({ name });
+        }}
+      />
+      <GroupField {...{ fields, set }} />
+      <div className="fields">
+        <Line
+          label={trans.__('Cards')}
+          value={fields.amount}
+          onChange={amount => {
+            set({ amount });
+          }}
+        />
+        <Line
+          label={trans.__('of the type')}
+          value={fields.gpu_type}
+          list="quota-types"
+          onChange={gpu_type => {
+            set({ gpu_type });
+          }}
+        />
+        <Line
+          label={trans.__('When')}
+          value={fields.at}
+          hint="Mon,Wed 14:00-16:00"
+          onChange={at => {
+            set({ at });
+          }}
+        />
+        <Line
+          label={trans.__('By the clock of')}
+          value={fields.zone}
+          onChange={zone => {
+            set({ zone });
+          }}
+        />
+        <Field label={trans.__('Last day')}>
+          {id => (
+            <input
+              id={id}
+              type="date"
+              value={fields.until}
+              onChange={event => {
+                set({ until: event.target.value });
+              }}
+            />
+          )}
+        </Field>
+      </div>
+    </>
+  );
+}
+
+function Line(props: {
+  label: string;
+  value: string;
+  list?: string;
+  hint?: string;
+  optional?: boolean;
+  onChange: (value: string) => void;
+}): React.JSX.Element {
+  return (
+    <Field label={props.label} {...(props.hint === undefined ? {} : { hint: props.hint })}>
+      {id => (
+        <input
+          id={id}
+          required={props.optional !== true}
+          value={props.value}
+          {...(props.list === undefined ? {} : { list: props.list })}
+          onChange={event => {
+            props.onChange(event.target.value);
+          }}
+        />
+      )}
+    </Field>
+  );
+}
+
+function wishOf(fields: Fields): Wish {
+  const what: Path = fields.what.split('.');
+  const { kind, amount, until } = fields;
+  switch (kind) {
+    case 'everyone':
+      return { kind, what, amount };
+    case 'group':
+      return { kind, group: fields.group.trim(), what, amount };
+    case 'exception':
+      return {
+        kind,
+        who: namesOf(fields.who),
+        groups: namesOf(fields.groups),
+        what,
+        amount,
+        until,
+        why: fields.why.trim()
+      };
+    case 'reservation':
+      return {
+        kind,
+        name: fields.name.trim(),
+        group: fields.group.trim(),
+        gpu_type: fields.gpu_type.trim(),
+        cards: amount,
+        at: fields.at.trim(),
+        zone: fields.zone.trim(),
+        until
+      };
+  }
+}
+
+function wordsOf(error: unknown, trans: TranslationBundle): string {
+  if (error instanceof NoGroupError) {
+    return trans.__('The document has no group %1: write it there first.', error.message);
+  }
+  if (error instanceof UnreadableError) {
+    return trans.__('The text is no YAML as it is: mend it first.');
+  }
+  return error instanceof Error ? error.message : String(error);
+}

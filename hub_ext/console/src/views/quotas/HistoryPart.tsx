@@ -1,0 +1,212 @@
+/** What the document said before: who changed it, when and why, what was another, and the way back. */
+import { useEffect, useState } from 'react';
+
+import { messageOf } from '../../api/client';
+import type { QuotaInForce, RevisionInfo, RevisionText } from '../../api/types';
+import { Moment } from '../../controls/Moment';
+import { Tag } from '../../controls/Tag';
+import { useConsole } from '../../model/console';
+import { useStore } from '../../model/store';
+import { Difference } from './Difference';
+import type { Quotas } from './model';
+import { ReasonDialog } from './ReasonDialog';
+
+export function HistoryPart(props: { quotas: Quotas; quota: QuotaInForce }): React.JSX.Element {
+  const { trans } = useConsole();
+  const { quotas, quota } = props;
+  const asked = useStore(quotas.revisions.store);
+  const [done, setDone] = useState<string | null>(null);
+  const isKept = quota.kept_in === 'database';
+  useEffect(() => {
+    if (isKept) {
+      void quotas.revisions.refresh();
+    }
+  }, [quotas, isKept, quota.revision]);
+  if (!isKept) {
+    return (
+      <p>
+        {trans.__(
+          'There is no history here: the document is kept in a file, and what it said before where that file is kept. With quota_source "database" the service keeps all revisions.'
+        )}
+      </p>
+    );
+  }
+  if (asked.value === null) {
+    return <p role="status">{asked.problem ?? trans.__('Asking for the history …')}</p>;
+  }
+  return (
+    <>
+      {asked.problem !== null && <p className="why">{asked.problem}</p>}
+      <p role="status" data-sublet="rolled-back">
+        {done}
+      </p>
+      <ol className="plain" aria-label={trans.__('Revisions, the newest first')}>
+        {asked.value.map(each => (
+          <Revision
+            key={each.revision}
+            {...{ quotas, quota, onDone: setDone }}
+            made={each}
+          />
+        ))}
+      </ol>
+    </>
+  );
+}
+
+function Revision(props: {
+  quotas: Quotas;
+  quota: QuotaInForce;
+  made: RevisionInfo;
+  onDone: (words: string) => void;
+}): React.JSX.Element {
+  const { trans } = useConsole();
+  const { quotas, quota, made } = props;
+  const [shown, setShown] = useState(false);
+  const [goingBack, setGoingBack] = useState(false);
+  const written = useRevision(made.revision, shown || goingBack);
+  return (
+    <li className="part mine" data-sublet="revision" data-sublet-revision={made.revision}>
+      <header>
+        <b>{trans.__('Revision %1', made.revision)}</b>{' '}
+        {made.in_force && <Tag tone="good">{trans.__('in force')}</Tag>}{' '}
+        <span className="quiet">
+          {trans.__('by %1', made.author)} · <Moment at={made.made_at} /> ·{' '}
+          {trans._n('%1 key is another', '%1 keys are others', made.keys_changed)}
+        </span>
+      </header>
+      <p>{made.reason}</p>
+      <div className="deeds-line">
+        <button
+          type="button"
+          aria-expanded={shown}
+          onClick={() => {
+            setShown(!shown);
+          }}
+        >
+          {trans.__('What was changed')}
+        </button>
+        {!made.in_force && (
+          <button
+            type="button"
+            onClick={() => {
+              setGoingBack(true);
+            }}
+          >
+            {trans.__('Roll back to it…')}
+          </button>
+        )}
+      </div>
+      {written.problem !== null && <p className="why">{written.problem}</p>}
+      {shown &&
+        written.value !== null &&
+        (written.value.text_before === null ? (
+          <p className="quiet">{trans.__('None before it is kept.')}</p>
+        ) : (
+          <Difference
+            label={trans.__('What was changed')}
+            before={written.value.text_before}
+            after={written.value.text}
+          />
+        ))}
+      {goingBack && written.value !== null && (
+        <RollBack
+          {...{ quotas, quota, made }}
+          text={written.value.text}
+          onClose={() => {
+            setGoingBack(false);
+          }}
+          onDone={words => {
+            setGoingBack(false);
+            props.onDone(words);
+          }}
+        />
+      )}
+    </li>
+  );
+}
+
+/** What an earlier revision says comes in force as a new one: previewed like every other. */
+function RollBack(props: {
+  quotas: Quotas;
+  quota: QuotaInForce;
+  made: RevisionInfo;
+  text: string;
+  onClose: () => void;
+  onDone: (words: string) => void;
+}): React.JSX.Element {
+  const { trans, client } = useConsole();
+  const { quotas, quota, made, text } = props;
+  const previewed = useStore(quotas.previewed);
+  const [busy, setBusy] = useState(false);
+  const [problem, setProblem] = useState<string | null>(null);
+  // What is shown is the difference to this one: another in force meanwhile is a conflict.
+  const [shown] = useState({ revision: quota.revision ?? 0, text: quota.text });
+  useEffect(() => {
+    void quotas.preview(text);
+  }, [quotas, text]);
+  const rollBack = async (reason: string): Promise<void> => {
+    setBusy(true);
+    try {
+      const { about } = await client.post('/quota/rollback', {
+        revision: made.revision,
+        reason,
+        expect: shown.revision
+      });
+      props.onDone(
+        trans.__('Revision %1 is in force: it says what revision %2 said.', about.revision, made.revision)
+      );
+    } catch (error) {
+      setProblem(messageOf(error));
+      setBusy(false);
+    }
+    void quotas.quota.refresh();
+  };
+  return (
+    <ReasonDialog
+      name="roll-back"
+      title={trans.__('Put in force what revision %1 said', made.revision)}
+      deed={trans.__('Roll back')}
+      before={shown.text}
+      after={text}
+      previewed={previewed?.text === text ? previewed : null}
+      {...{ busy, problem }}
+      onClose={props.onClose}
+      onDo={reason => {
+        void rollBack(reason);
+      }}
+    />
+  );
+}
+
+interface Written {
+  readonly value: RevisionText | null;
+  readonly problem: string | null;
+}
+
+/** A revision with what it says, asked for when somebody wants to see it. */
+function useRevision(revision: number, wanted: boolean): Written {
+  const { client } = useConsole();
+  const [written, setWritten] = useState<Written>({ value: null, problem: null });
+  useEffect(() => {
+    if (!wanted) {
+      return;
+    }
+    let over = false;
+    client.get('/quota/revisions/{revision}', undefined, { revision: String(revision) }).then(
+      value => {
+        if (!over) {
+          setWritten({ value, problem: null });
+        }
+      },
+      (error: unknown) => {
+        if (!over) {
+          setWritten({ value: null, problem: messageOf(error) });
+        }
+      }
+    );
+    return () => {
+      over = true;
+    };
+  }, [client, revision, wanted]);
+  return written;
+}
