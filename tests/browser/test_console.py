@@ -183,6 +183,23 @@ def test_an_admin_evicts_with_a_notice_that_its_owner_reads(admin, visit, held):
     eva.photograph("console-share")
 
 
+def test_quotas_that_come_from_a_file_are_read_only_and_say_from_where(admin, hub):
+    page = admin.page
+    page.goto(f"{SERVICE}view/quotas?part=document")
+    expect(mark(page, "source")).to_contain_text(str(hub.places.quota_file))
+    expect(mark(page, "source")).to_contain_text("read-only here")
+    editor = page.get_by_role("textbox", name="The document, read-only")
+    expect(editor).to_contain_text("vision:")
+    editor.click()
+    page.keyboard.press("Control+Home")
+    page.keyboard.insert_text("# mine")
+    expect(editor).not_to_contain_text("# mine")
+    for name in ("Preview", "Apply…", "Write it into the document"):
+        expect(page.get_by_role("button", name=name)).to_have_count(0)
+    mark(page, "part-history").click()
+    expect(page.get_by_role("main")).to_contain_text("There is no history here")
+
+
 def test_a_plain_user_has_no_cards_and_what_they_try_is_refused(visit, held):
     eva = visit("eva", viewport=TALL)
     page = open_console(eva, held.settings.password)

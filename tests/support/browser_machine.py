@@ -222,6 +222,7 @@ def browser_machine(
     groups: dict[str, tuple[str, ...]] | None = None,
     speed: float = 1.0,
     gpus: int = 1,
+    quota_source: str = "file",
 ) -> Iterator[BrowserMachine]:
     """Start a hub with simulated GPUs of 80 GiB, and make its groups."""
     # pytest's own folders have longer names than a Unix socket's address may have.
@@ -232,6 +233,7 @@ def browser_machine(
             quota=quota,
             speed=speed,
             simulated_gpus=gpus,
+            quota_source=quota_source,
         )
         with OneMachine(settings, lambda _: None) as machine:
             admin = Person(settings.places.hub_url, "admin", settings.admin_password)
