@@ -27,7 +27,7 @@ LAB_SOURCES := $(shell find labextension/src labextension/style labextension/sch
 	$(wildcard labextension/*.json labextension/scripts/*)
 CONSOLE := hub_ext/sublet_hub/web/console/dist/manifest.json
 CONSOLE_SOURCES := $(shell find hub_ext/console/src labextension/src/format -type f) \
-	$(wildcard hub_ext/console/*.json hub_ext/console/*.ts hub_ext/console/scripts/*)
+	$(wildcard hub_ext/console/*.json hub_ext/console/*.ts hub_ext/console/scripts/*) quota/quota.schema.json
 
 # A test process that dies ends the run: xdist's replacement may wait for ever for its last test.
 PYTEST := $(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadscope --no-loadscope-reorder \
@@ -132,8 +132,8 @@ benchmarks: setup ## Print the figures, each beside its baseline
 picture: setup browser ## Take the pictures of the share panel and the console for README and manual anew
 	$(BIN)/python -m pytest tests/browser/test_jobs.py -k queue_to_their_end
 	cp browser-output/share-panel.png labextension/docs/share-panel.png
-	$(BIN)/python -m pytest tests/browser/test_console.py
-	cp browser-output/console-cards.png browser-output/console-share.png hub_ext/docs/
+	$(BIN)/python -m pytest tests/browser/test_console.py tests/browser/test_console_quotas.py
+	cp browser-output/console-cards.png browser-output/console-share.png browser-output/console-quotas.png hub_ext/docs/
 
 api-types: setup ## Make the console's types of the API anew, after a change of a route or a body
 	PYTHON=python npm run --silent --prefix hub_ext/console types

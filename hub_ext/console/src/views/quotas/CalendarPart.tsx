@@ -89,7 +89,7 @@ function Month(props: {
     days.slice(7 * week, 7 * week + 7)
   );
   return (
-    // Who has keys alone scrolls it, too.
+    // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- who has keys alone scrolls it, too
     <div className="table-frame" tabIndex={0} role="group" aria-label={trans.__('Calendar')}>
       <table className="calendar" data-sublet="calendar">
         <thead>

@@ -28,7 +28,7 @@ export function Difference(props: {
       className="difference"
       role="group"
       aria-label={label}
-      // Who has keys alone scrolls it, too.
+      // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- who has keys alone scrolls it, too
       tabIndex={0}
       data-sublet="difference"
     >
