@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 
 import schema from '../../../quota/quota.schema.json';
-import { proposalsAt, type Schema } from '../src/views/quotas/completion';
+import { proposalsAt } from '../src/views/quotas/completion';
 import { cursorAt, writtenIn } from '../src/views/quotas/place';
 
 const TEXT = `\
@@ -27,7 +27,7 @@ exceptions:
 /** What is proposed where `|` stands. */
 function proposed(text: string): readonly string[] {
   const offset = text.indexOf('|');
-  const found = proposalsAt(schema as Schema, text.replace('|', ''), offset);
+  const found = proposalsAt(schema, text.replace('|', ''), offset);
   return found.list.map(each => each.word);
 }
 

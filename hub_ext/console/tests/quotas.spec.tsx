@@ -142,7 +142,7 @@ test('a preview of a text before is not told of the one that was asked for last'
   const { console } = await draw(<></>, service);
   const quotas = new Quotas(console);
   Reflect.set(quotas, 'client', {
-    post: () => new Promise(done => answers.push(done as never))
+    post: () => new Promise(done => answers.push(done))
   });
   const first = quotas.preview('first');
   const second = quotas.preview('second');

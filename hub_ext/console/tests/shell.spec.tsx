@@ -12,7 +12,7 @@ function links(page: HTMLElement): (string | null)[] {
 
 test('an admin has the cards, and a line that recommends an origin for each user', async () => {
   const { page } = await draw(<App />);
-  expect(links(page)).toEqual(['Cards', 'My share']);
+  expect(links(page)).toEqual(['Cards', 'Quotas', 'My share']);
   expect(page.querySelector('h1')?.textContent).toBe('Cards');
   expect(page.querySelector('[data-sublet="one-origin"]')?.textContent).toContain(
     'JupyterHub.subdomain_host'
@@ -33,7 +33,7 @@ test('where users have origins of their own nothing is recommended', async () =>
 test('another view is opened without another page, and has the focus', async () => {
   const { page } = await draw(<App />);
   await doing(() => {
-    page.querySelectorAll<HTMLAnchorElement>('nav a')[1]?.click();
+    page.querySelector<HTMLAnchorElement>('nav a[href$="view/share"]')?.click();
   });
   expect(window.location.pathname).toBe('/services/sublet/view/share');
   expect(page.querySelector('h1')?.textContent).toBe('My share');

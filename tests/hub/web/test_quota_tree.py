@@ -114,7 +114,7 @@ async def test_a_right_document_is_told_with_what_may_not_be_meant(world: HubWor
     found = await checked(world, QUOTA)
     assert found["problems"] == []
     placed = {each["key"]: each["line"] for each in found["warnings"]}
-    assert placed["exceptions[2].until"] == 13
+    assert placed["exceptions[2]"] == 13
 
 
 async def test_times_of_reservations_go_by_the_wall_clock_of_their_zone(

@@ -401,6 +401,38 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/quota/calendar": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get: operations["get-quota-calendar"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/quota/check": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        readonly post: operations["post-quota-check"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/quota/preview": {
         readonly parameters: {
             readonly query?: never;
@@ -491,6 +523,22 @@ export interface paths {
         readonly get?: never;
         readonly put?: never;
         readonly post: operations["post-quota-rollback"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/quota/tree": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get: operations["get-quota-tree"];
+        readonly put?: never;
+        readonly post?: never;
         readonly delete?: never;
         readonly options?: never;
         readonly head?: never;
@@ -853,6 +901,15 @@ export interface components {
             readonly reason: string;
             readonly what: string;
         };
+        readonly ExceptionInfo: {
+            readonly groups: readonly string[];
+            readonly is_over: boolean;
+            readonly line: number | null;
+            readonly sets: readonly string[];
+            readonly until: string | null;
+            readonly who: readonly string[];
+            readonly why: string;
+        };
         readonly ExcessInfo: {
             readonly beyond: string;
             readonly group: string | null;
@@ -897,6 +954,14 @@ export interface components {
             readonly unfrozen: components["schemas"]["NotFrozen"] | null;
             readonly used_mib: number;
             readonly utilisation_percent: number | null;
+        };
+        readonly GroupNode: {
+            readonly budget: components["schemas"]["BudgetInfo"] | null;
+            readonly line: number | null;
+            readonly members: readonly string[];
+            readonly over: readonly components["schemas"]["ExcessInfo"][];
+            readonly share: components["schemas"]["GroupShare"];
+            readonly weight: number;
         };
         readonly GroupShare: {
             readonly group: string | null;
@@ -1167,6 +1232,12 @@ export interface components {
             readonly reason: string;
             readonly where: string;
         };
+        readonly PlacedProblem: {
+            readonly column: number | null;
+            readonly key: string;
+            readonly line: number;
+            readonly message: string;
+        };
         readonly PlacedWarning: {
             readonly key: string;
             readonly line: number | null;
@@ -1242,6 +1313,18 @@ export interface components {
             readonly until: string;
             readonly waits_for: readonly string[];
         };
+        readonly QuotaCalendar: {
+            readonly begins_at: string;
+            readonly ends_at: string;
+            readonly exceptions: readonly components["schemas"]["ExceptionInfo"][];
+            readonly left_out: number;
+            readonly reservations: readonly components["schemas"]["ReservationInfo"][];
+        };
+        readonly QuotaCheck: {
+            readonly left_out: number;
+            readonly problems: readonly components["schemas"]["PlacedProblem"][];
+            readonly warnings: readonly components["schemas"]["PlacedWarning"][];
+        };
         readonly QuotaInForce: {
             readonly document: {
                 readonly [key: string]: unknown;
@@ -1285,6 +1368,16 @@ export interface components {
             readonly own: components["schemas"]["GroupShare"];
             readonly rights: readonly components["schemas"]["RightLine"][];
         };
+        readonly QuotaTree: {
+            readonly at: string;
+            readonly groups: readonly components["schemas"]["GroupNode"][];
+            readonly left_out: number;
+            readonly outside: components["schemas"]["GroupShare"];
+            readonly over: readonly components["schemas"]["ExcessInfo"][];
+            readonly people: number;
+            readonly revision: number | null;
+            readonly unmet: readonly string[];
+        };
         readonly RankForecast: {
             readonly after: components["schemas"]["ToldRank"];
             readonly at: string | null;
@@ -1319,6 +1412,20 @@ export interface components {
             readonly last_at: string;
             readonly owners: number;
             readonly times: number;
+        };
+        readonly ReservationInfo: {
+            readonly at: string;
+            readonly cards: string;
+            readonly group: string;
+            readonly line: number | null;
+            readonly name: string;
+            readonly times: readonly components["schemas"]["ReservedSpan"][];
+            readonly until: string | null;
+            readonly zone: string;
+        };
+        readonly ReservedSpan: {
+            readonly begins_at: string;
+            readonly ends_at: string;
         };
         readonly ResizeRequest: {
             readonly compute_milli: number | null;
@@ -1516,7 +1623,7 @@ export interface components {
             readonly clause: string;
             readonly code: string;
         };
-        readonly Topic: "share" | "jobs" | "lending" | "evictions";
+        readonly Topic: "share" | "jobs" | "lending" | "evictions" | "quota";
         readonly TopicsChanged: {
             readonly topics: readonly components["schemas"]["Topic"][];
         };
@@ -3742,6 +3849,123 @@ export interface operations {
             };
         };
     };
+    readonly "get-quota-calendar": {
+        readonly parameters: {
+            readonly query?: {
+                readonly since?: string;
+                readonly until?: string;
+            };
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["QuotaCalendar"];
+                };
+            };
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            readonly 429: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly "post-quota-check": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["PreviewRequest"];
+            };
+        };
+        readonly responses: {
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["QuotaCheck"];
+                };
+            };
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            readonly 429: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     readonly "post-quota-preview": {
         readonly parameters: {
             readonly query?: never;
@@ -4178,6 +4402,57 @@ export interface operations {
                 };
             };
             readonly 409: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            readonly 429: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly "get-quota-tree": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["QuotaTree"];
+                };
+            };
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            readonly 403: {
                 headers: {
                     readonly [name: string]: unknown;
                 };

@@ -25,21 +25,19 @@ export function CalendarPart({ quota }: { quota: QuotaInForce }): React.JSX.Elem
       return;
     }
     const end = new Date(last.getFullYear(), last.getMonth(), last.getDate() + 1);
-    client
-      .get('/quota/calendar', { since: first.toISOString(), until: end.toISOString() })
-      .then(
-        told => {
-          if (!over) {
-            setCalendar(told);
-            setProblem(null);
-          }
-        },
-        (error: unknown) => {
-          if (!over) {
-            setProblem(messageOf(error));
-          }
+    client.get('/quota/calendar', { since: first.toISOString(), until: end.toISOString() }).then(
+      told => {
+        if (!over) {
+          setCalendar(told);
+          setProblem(null);
         }
-      );
+      },
+      (error: unknown) => {
+        if (!over) {
+          setProblem(messageOf(error));
+        }
+      }
+    );
     return () => {
       over = true;
     };
@@ -69,9 +67,7 @@ export function CalendarPart({ quota }: { quota: QuotaInForce }): React.JSX.Elem
         <>
           <Month {...{ month, days, calendar }} />
           <Exceptions exceptions={calendar.exceptions} />
-          {calendar.left_out > 0 && (
-            <p>{trans.__('%1 more are left out.', calendar.left_out)}</p>
-          )}
+          {calendar.left_out > 0 && <p>{trans.__('%1 more are left out.', calendar.left_out)}</p>}
         </>
       )}
     </>
@@ -174,11 +170,7 @@ function Entry(props: {
   );
 }
 
-function Exceptions({
-  exceptions
-}: {
-  exceptions: readonly ExceptionInfo[];
-}): React.JSX.Element {
+function Exceptions({ exceptions }: { exceptions: readonly ExceptionInfo[] }): React.JSX.Element {
   const { trans } = useConsole();
   return (
     <section className="part" aria-labelledby="exceptions" data-sublet="exceptions">

@@ -109,6 +109,8 @@ function spanOf(text: Text, line: number, column: number | null): { from: number
 /** The service counts characters, the browser their halves where they are rare ones. */
 function offsetOf(text: Text, line: number, column: number): number {
   const told = text.line(Math.min(Math.max(1, line), text.lines));
-  const before = [...told.text].slice(0, Math.max(0, column - 1)).join('');
+  const before = Array.from(told.text)
+    .slice(0, Math.max(0, column - 1))
+    .join('');
   return told.from + before.length;
 }

@@ -6,15 +6,7 @@ import { useConsole } from '../../model/console';
 import type { TranslationBundle } from '../../words/translation';
 import { UnreadableError } from './edits';
 import type { Path } from './place';
-import {
-  dayAfter,
-  groupsIn,
-  namesOf,
-  NoGroupError,
-  typesIn,
-  withWish,
-  type Wish
-} from './wishes';
+import { dayAfter, groupsIn, namesOf, NoGroupError, typesIn, withWish, type Wish } from './wishes';
 
 type Kind = Wish['kind'];
 

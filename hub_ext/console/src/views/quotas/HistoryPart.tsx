@@ -42,11 +42,7 @@ export function HistoryPart(props: { quotas: Quotas; quota: QuotaInForce }): Rea
       </p>
       <ol className="plain" aria-label={trans.__('Revisions, the newest first')}>
         {asked.value.map(each => (
-          <Revision
-            key={each.revision}
-            {...{ quotas, quota, onDone: setDone }}
-            made={each}
-          />
+          <Revision key={each.revision} {...{ quotas, quota, onDone: setDone }} made={each} />
         ))}
       </ol>
     </>
@@ -153,7 +149,11 @@ function RollBack(props: {
         expect: shown.revision
       });
       props.onDone(
-        trans.__('Revision %1 is in force: it says what revision %2 said.', about.revision, made.revision)
+        trans.__(
+          'Revision %1 is in force: it says what revision %2 said.',
+          about.revision,
+          made.revision
+        )
       );
     } catch (error) {
       setProblem(messageOf(error));

@@ -83,7 +83,11 @@ function Followed({ preview }: { preview: QuotaPreview }): React.JSX.Element {
           )
         )}
       </List>
-      <List name="called-back" tone="warn" title={trans.__('Called back as soon as a group wants it')}>
+      <List
+        name="called-back"
+        tone="warn"
+        title={trans.__('Called back as soon as a group wants it')}
+      >
         {preview.claims.map(each =>
           [
             trans.__('%1 on %2 %3 (%4)', each.group, each.node, each.gpu_index, each.gpu_type),
@@ -135,9 +139,7 @@ function Followed({ preview }: { preview: QuotaPreview }): React.JSX.Element {
       <List name="preview-warnings" tone="warn" title={trans.__('Warnings')}>
         {preview.warnings}
       </List>
-      {preview.left_out > 0 && (
-        <p>{trans.__('%1 more are left out.', preview.left_out)}</p>
-      )}
+      {preview.left_out > 0 && <p>{trans.__('%1 more are left out.', preview.left_out)}</p>}
     </>
   );
 }

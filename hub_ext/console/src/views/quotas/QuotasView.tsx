@@ -89,9 +89,7 @@ function Source({ quota }: { quota: QuotaInForce }): React.JSX.Element {
       )}
       {quota.warnings.length > 0 && (
         <details className="note" data-sublet="warnings">
-          <summary>
-            {trans._n('%1 warning', '%1 warnings', quota.warnings.length)}
-          </summary>
+          <summary>{trans._n('%1 warning', '%1 warnings', quota.warnings.length)}</summary>
           <ul>
             {quota.warnings.map(each => (
               <li key={each}>{each}</li>
@@ -103,10 +101,7 @@ function Source({ quota }: { quota: QuotaInForce }): React.JSX.Element {
   );
 }
 
-function sourceOf(
-  quota: QuotaInForce,
-  trans: ReturnType<typeof useConsole>['trans']
-): string {
+function sourceOf(quota: QuotaInForce, trans: ReturnType<typeof useConsole>['trans']): string {
   if (quota.kept_in === 'database') {
     return trans.__('Revision %1, kept in the service’s database.', quota.revision ?? 0);
   }

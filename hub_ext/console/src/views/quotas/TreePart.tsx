@@ -147,7 +147,11 @@ function Group({ node }: { node: GroupNode }): React.JSX.Element {
       <ShareMeters share={share} />
       {share.jobs_apart !== null && (
         <p className="quiet">
-          {trans._n('%1 job runs, counted apart', '%1 jobs run, counted apart', share.jobs_apart.running)}
+          {trans._n(
+            '%1 job runs, counted apart',
+            '%1 jobs run, counted apart',
+            share.jobs_apart.running
+          )}
         </p>
       )}
       {node.over.map(each => (

@@ -192,6 +192,11 @@ function isBelow(path: Path, above: Path): boolean {
 }
 
 function unique(list: readonly Proposal[]): readonly Proposal[] {
-  const seen = new Set<string>();
-  return list.filter(each => !seen.has(each.word) && seen.add(each.word) !== undefined);
+  const first = new Map<string, Proposal>();
+  list.forEach(each => {
+    if (!first.has(each.word)) {
+      first.set(each.word, each);
+    }
+  });
+  return [...first.values()];
 }

@@ -28,6 +28,13 @@ export class UnreadableError extends Error {}
 export function withValue(text: string, path: Path, value: Value): string {
   const document = read(text);
   const made = spliced(text, document, path, value);
+  for (let length = 1; length < path.length; length += 1) {
+    const above = nodeAt(document, path.slice(0, length));
+    if (isScalar(above) && above.value === null) {
+      // A key with nothing behind it.
+      document.setIn(path.slice(0, length), document.createNode({}));
+    }
+  }
   document.setIn(path, document.createNode(value));
   return checked(made, document);
 }
@@ -51,7 +58,7 @@ function read(text: string): Document.Parsed {
   if (wrong !== undefined) {
     throw new UnreadableError(wrong.message);
   }
-  return document as Document.Parsed;
+  return document;
 }
 
 /** What was spliced, if it says what it should; else the document written anew. */
@@ -71,12 +78,7 @@ function sameAs(text: string, meant: string): boolean {
   }
 }
 
-function spliced(
-  text: string,
-  document: Document.Parsed,
-  path: Path,
-  value: Value
-): string | null {
+function spliced(text: string, document: Document.Parsed, path: Path, value: Value): string | null {
   const there = path.length === 0 ? null : nodeAt(document, path);
   if (isScalar(there) && there.value !== null && there.range != null) {
     return text.slice(0, there.range[0]) + written(value) + text.slice(there.range[1]);
@@ -92,7 +94,9 @@ function spliced(
     }
   }
   const [key, ...below] = path;
-  return key === undefined ? null : atTheEnd(text, `${word(key)}: ${written(nested(below, value))}`);
+  return key === undefined
+    ? null
+    : atTheEnd(text, `${word(key)}: ${written(nested(below, value))}`);
 }
 
 function inMap(text: string, map: YAMLMap, key: string | number, value: Value): string | null {
@@ -102,7 +106,9 @@ function inMap(text: string, map: YAMLMap, key: string | number, value: Value): 
     // `limit:` with nothing behind it.
     const end = isNode(empty.key) ? empty.key.range?.[1] : undefined;
     const colon = end === undefined ? -1 : text.indexOf(':', end);
-    return colon < 0 ? null : `${text.slice(0, colon + 1)} ${written(value)}${text.slice(colon + 1)}`;
+    return colon < 0
+      ? null
+      : `${text.slice(0, colon + 1)} ${written(value)}${text.slice(colon + 1)}`;
   }
   return inserted(text, map, said, indent => `${indent}${said}`);
 }

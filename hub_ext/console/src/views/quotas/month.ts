@@ -32,7 +32,11 @@ export function monthOf(name: string | null, now: Date): Date {
 }
 
 export interface OnDay {
-  readonly reserved: readonly { readonly what: ReservationInfo; readonly from: Date; readonly to: Date }[];
+  readonly reserved: readonly {
+    readonly what: ReservationInfo;
+    readonly from: Date;
+    readonly to: Date;
+  }[];
   /** Those that end on the day. */
   readonly ending: readonly ExceptionInfo[];
 }

@@ -41,6 +41,10 @@ function above(node: GroupNode): string[] {
 }
 
 function says(node: GroupNode, word: string): boolean {
-  const said = [...node.share.path, ...node.members, ...node.share.types.map(each => each.gpu_type)];
+  const said = [
+    ...node.share.path,
+    ...node.members,
+    ...node.share.types.map(each => each.gpu_type)
+  ];
   return said.some(each => each.toLowerCase().includes(word));
 }

@@ -38,7 +38,8 @@ interface Bracket {
   step: Step | null;
 }
 
-const KEY = /^("(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|[^\s"'#{}[\],&*!|>%@`-][^#{}[\],:]*?|-[^\s#{}[\],:][^#{}[\],:]*?)\s*:(?=\s|$)/;
+const KEY =
+  /^("(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|[^\s"'#{}[\],&*!|>%@`-][^#{}[\],:]*?|-[^\s#{}[\],:][^#{}[\],:]*?)\s*:(?=\s|$)/;
 const DASH = /^-(\s+|$)/;
 
 export class Reader {
@@ -125,7 +126,7 @@ export class Reader {
 
   private takeBrackets(text: string, number: number): void {
     let quote = '';
-    for (const [place, letter] of [...withoutComment(text)].entries()) {
+    for (const [place, letter] of Array.from(withoutComment(text)).entries()) {
       const open = this.brackets.at(-1);
       if (quote !== '') {
         this.word += letter;
@@ -224,7 +225,10 @@ function withoutComment(line: string): string {
     const letter = line.charAt(place);
     if (quote !== '') {
       quote = letter === quote ? '' : quote;
-    } else if ((letter === '"' || letter === "'") && /[\s[{,:]/.test(line.charAt(place - 1) || ' ')) {
+    } else if (
+      (letter === '"' || letter === "'") &&
+      /[\s[{,:]/.test(line.charAt(place - 1) || ' ')
+    ) {
       quote = letter;
     } else if (letter === '#' && /\s/.test(line.charAt(place - 1) || ' ')) {
       return line.slice(0, place);

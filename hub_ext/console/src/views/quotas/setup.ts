@@ -24,7 +24,7 @@ import { tags } from '@lezer/highlight';
 
 import quotaSchema from '../../../../../quota/quota.schema.json';
 import type { TranslationBundle } from '../../words/translation';
-import { proposalsAt, type Schema } from './completion';
+import { proposalsAt } from './completion';
 
 const COLOURS = HighlightStyle.define([
   { tag: [tags.definition(tags.propertyName), tags.propertyName], color: 'var(--link)' },
@@ -65,11 +65,7 @@ function pageNonce(): string {
 }
 
 const proposed: CompletionSource = context => {
-  const { from, list } = proposalsAt(
-    quotaSchema as Schema,
-    context.state.doc.toString(),
-    context.pos
-  );
+  const { from, list } = proposalsAt(quotaSchema, context.state.doc.toString(), context.pos);
   if (list.length === 0 || (from === context.pos && !context.explicit)) {
     return null;
   }
