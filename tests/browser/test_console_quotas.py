@@ -84,7 +84,7 @@ def apply_as_another(hub: BrowserMachine, text: str, reason: str) -> int:
 
 def open_quotas(visitor: Visitor, password: str, part: str = "document") -> Page:
     page = open_console(visitor, password, f"view/quotas?part={part}")
-    expect(mark(page, "source")).to_contain_text("kept in the service’s database")
+    expect(mark(page, "source")).to_contain_text("kept in the service")
     return page
 
 

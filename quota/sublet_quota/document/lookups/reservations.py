@@ -94,9 +94,7 @@ def coming(
     return tuple(sorted(found, key=lambda each: (each.begin, each.reservation.name)))
 
 
-def _times(
-    reservation: Reservation, now: datetime, days: int = _TWO_WEEKS
-) -> Iterator[Span]:
+def _times(reservation: Reservation, now: datetime, days: int = _TWO_WEEKS) -> Iterator[Span]:
     at, zone, until = reservation.at, reservation.zone, reservation.until
     if at.day is not None:
         begin, end = at.on(at.day, zone)

@@ -1,5 +1,5 @@
 /** Who holds what of the quotas, the document that says so, what it said before, and what is when. */
-import { useEffect } from 'react';
+import { lazy, Suspense, useEffect } from 'react';
 
 import type { QuotaInForce } from '../../api/types';
 import { Moment } from '../../controls/Moment';
@@ -7,11 +7,15 @@ import { useConsole } from '../../model/console';
 import { useStore } from '../../model/store';
 import { useQuery } from '../../shell/router';
 import { CalendarPart } from './CalendarPart';
-import { DocumentPart } from './DocumentPart';
 import { HistoryPart } from './HistoryPart';
 import { isChanged, quotasOf } from './model';
 import { PARTS, partOf, partTitle, showPart, type Part } from './parts';
 import { TreePart } from './TreePart';
+
+/** Apart, as its editor is larger than all the rest. */
+const DocumentPart = lazy(async () => ({
+  default: (await import('./DocumentPart')).DocumentPart
+}));
 
 export function QuotasView(): React.JSX.Element {
   const console = useConsole();
@@ -43,7 +47,11 @@ export function QuotasView(): React.JSX.Element {
         </ul>
       </nav>
       {part === 'tree' && <TreePart quotas={quotas} quota={quota} />}
-      {part === 'document' && <DocumentPart quotas={quotas} quota={quota} />}
+      {part === 'document' && (
+        <Suspense fallback={<p role="status">{trans.__('Fetching the editor …')}</p>}>
+          <DocumentPart quotas={quotas} quota={quota} />
+        </Suspense>
+      )}
       {part === 'history' && <HistoryPart quotas={quotas} quota={quota} />}
       {part === 'calendar' && <CalendarPart quota={quota} />}
     </>
