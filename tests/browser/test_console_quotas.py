@@ -123,7 +123,7 @@ def test_each_group_shows_what_it_holds_and_leads_to_its_line(admin, hub):
     hub.start_server("ada", "large")
     page = admin.page
     mark(page, "part-tree").click()
-    vision = mark(page, "group", name="vision")
+    vision = mark(page, "group", group="vision")
     expect(vision).to_contain_text("of at most 1 card, 0.25 guaranteed")
     mark(page, "search-groups").fill("speech")
     expect(vision).to_have_count(0)

@@ -92,7 +92,7 @@ test('the tree tells who is over, and leads to the line', async () => {
   expect(page.querySelector('[data-sublet="over"]')?.textContent).toContain(
     'ada 2 cards held, and may have 1 card'
   );
-  const nlp = page.querySelector('[data-sublet-name="nlp"]');
+  const nlp = page.querySelector('[data-sublet-group="nlp"]');
   expect(nlp?.getAttribute('data-sublet-over')).toBe('true');
   expect(nlp?.textContent).toContain('in science');
 });

@@ -99,6 +99,7 @@ QUOTA_REVISION_ROUTES = (
         QuotaCheck,
         body=PreviewRequest,
         most_body_bytes=_MOST_BODY,
+        asks_hub_anew=True,
     ),
     Route(
         "POST",

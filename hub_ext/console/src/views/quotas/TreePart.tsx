@@ -111,7 +111,7 @@ function Group({ node }: { node: GroupNode }): React.JSX.Element {
       className="part group"
       style={{ marginInlineStart: `${String(Math.min(depth, 8) * 1.5)}rem` }}
       data-sublet="group"
-      data-sublet-name={name}
+      data-sublet-group={name}
       data-sublet-over={String(isOver(node))}
     >
       <header>
