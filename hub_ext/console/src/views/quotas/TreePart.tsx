@@ -50,7 +50,7 @@ function Tree({ tree }: { tree: QuotaTree }): React.JSX.Element {
   return (
     <>
       <OverPart tree={tree} />
-      <div className="filters">
+      <div className="above-list">
         <input
           type="search"
           aria-label={trans.__('Look for groups')}

@@ -91,7 +91,7 @@ export function extensions(setup: Setup, trans: TranslationBundle): Extension {
   return [
     EditorView.cspNonce.of(pageNonce()),
     EditorState.phrases.of(phrases(trans)),
-    EditorView.contentAttributes.of({ 'aria-label': setup.label }),
+    EditorView.contentAttributes.of({ 'aria-label': setup.label, tabindex: '0' }),
     lineNumbers(),
     highlightActiveLine(),
     highlightActiveLineGutter(),
@@ -102,6 +102,7 @@ export function extensions(setup: Setup, trans: TranslationBundle): Extension {
     syntaxHighlighting(COLOURS),
     bracketMatching(),
     search({ top: true }),
+    EditorView.lineWrapping,
     THEME,
     setup.readOnly ? [EditorState.readOnly.of(true)] : writing(setup.onChange),
     // Without a Tab of its own: that key leaves the editor, as it leaves every field of the page.
