@@ -41,7 +41,9 @@ export function Difference(props: {
           ) : (
             <li key={place} className={`diff-${each.kind}`}>
               <span className="diff-line">{each.line}</span>
-              <span aria-hidden="true">{SIGNS[each.kind]}</span>
+              <span className="diff-sign" aria-hidden="true">
+                {SIGNS[each.kind]}
+              </span>
               <span className="unseen">{words[each.kind]}</span>
               <code>{each.text}</code>
             </li>
