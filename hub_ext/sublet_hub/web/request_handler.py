@@ -183,6 +183,10 @@ class ServiceHandler(HubOAuthenticated, _CookiesOverHttps):  # type: ignore[misc
         if self.answers_early:
             self.set_header("Connection", "close")
         self.set_status(status)
+        self.tell_problem(problem)
+
+    def tell_problem(self, problem: Problem) -> None:
+        """Send what a refusal or failure says."""
         self._send(problem.model_dump_json())
 
     def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
