@@ -100,7 +100,7 @@ test('a hidden page follows nothing, and one in sight does at once', async () =>
   changes.stop();
 });
 
-test('a stream that ends is asked for again, at longer and longer intervals while it fails', async () => {
+test('a stream that ends is asked for again', async () => {
   const { client, streams } = streaming();
   const { changes, told } = following(client);
   changes.start();
@@ -109,6 +109,24 @@ test('a stream that ends is asked for again, at longer and longer intervals whil
   expect(told.at(-1)).toEqual(['lost', null]);
   await vi.advanceTimersByTimeAsync(1000);
   expect(streams).toHaveLength(2);
+  changes.stop();
+});
+
+test('while a service fails it is asked at longer and longer intervals', async () => {
+  const began = Date.now();
+  const asked: number[] = [];
+  const client = new Client(
+    '/',
+    () => {
+      asked.push(Math.round((Date.now() - began) / 1000));
+      return Promise.resolve(new Response('{"message":"no"}', { status: 503 }));
+    },
+    () => ''
+  );
+  const { changes } = following(client);
+  changes.start();
+  await vi.advanceTimersByTimeAsync(125_000);
+  expect(asked).toEqual([0, 1, 3, 7, 15, 31, 61, 91, 121]);
   changes.stop();
 });
 
