@@ -109,7 +109,7 @@ def test_packages_come_from_locks_by_their_hashes() -> None:
 
 
 def test_npm_s_packages_come_from_its_lock() -> None:
-    """A build by hatch alone would call `npm install`, which may write another lock."""
+    """`npm install` may write another lock."""
     (build,) = (w for n, w in STAGES["wheel"].instructions if n == "RUN" and "pip wheel" in w)
     assert (
         build.index("npm ci ") < build.index("SKIP_JUPYTER_BUILDER=1 ") < build.index("pip wheel")
