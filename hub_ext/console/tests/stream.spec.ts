@@ -36,6 +36,9 @@ function streaming(): { client: Client; streams: Stream[] } {
       const body = new ReadableStream<Uint8Array>({
         start: made => {
           controller = made;
+          options.signal?.addEventListener('abort', () => {
+            made.error(new DOMException('aborted', 'AbortError'));
+          });
         }
       });
       const settle = (): Promise<unknown> => vi.advanceTimersByTimeAsync(1);
@@ -107,6 +110,21 @@ test('a stream that ends is asked for again', async () => {
   await vi.advanceTimersByTimeAsync(1);
   await streams[0]?.end();
   expect(told.at(-1)).toEqual(['lost', null]);
+  await vi.advanceTimersByTimeAsync(1000);
+  expect(streams).toHaveLength(2);
+  changes.stop();
+});
+
+test('a connection that the network has lost is told as that, and asked for anew', async () => {
+  const { client, streams } = streaming();
+  const { changes, told } = following(client);
+  changes.start();
+  await vi.advanceTimersByTimeAsync(80_000);
+  await streams[0]?.send('event: changed\ndata: {"topics":[]}\n\n');
+  await vi.advanceTimersByTimeAsync(80_000);
+  expect(streams).toHaveLength(1);
+  await vi.advanceTimersByTimeAsync(10_000);
+  expect(told.at(-1)).toMatchObject(['lost', { name: 'AbortError' }]);
   await vi.advanceTimersByTimeAsync(1000);
   expect(streams).toHaveLength(2);
   changes.stop();

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -111,6 +112,12 @@ async def test_an_admin_is_told_every_card_and_then_what_changes(
         assert {"share", "jobs", "lending", "evictions"} <= set(heard.topics)
 
 
+async def test_an_admin_is_told_that_there_are_no_cards(world: HubWorld) -> None:
+    async with listening(world, world.admin()) as heard:
+        await until(lambda: heard.events("cards"))
+        assert heard.events("cards")[-1] == {"cards": [], "gone": [], "complete": True}
+
+
 async def test_a_user_is_told_that_their_share_changed_and_nothing_of_cards(
     world: HubWorld,
 ) -> None:
@@ -212,6 +219,25 @@ async def test_a_page_that_goes_gives_its_place_to_another(world: HubWorld) -> N
                 return bool(next_one.topics)
 
         await until(is_let_in)
+
+
+async def test_a_stream_counts_as_long_as_it_took_to_begin(
+    world: HubWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted: list[float] = []
+    monkeypatch.setattr(
+        world.service.metrics,
+        "request",
+        lambda _, route, __, took_s: counted.append(took_s) if route == "changes" else None,
+    )
+    asked = time.perf_counter()
+    async with listening(world, world.user("ada")) as heard:
+        await until(lambda: "lending" in heard.topics)
+        began_within_s, before = time.perf_counter() - asked, len(heard.topics)
+        await world.call("PUT", "lending", world.admin(), {"lending": False})
+        await until(lambda: "lending" in heard.topics[before:])
+    await until(lambda: counted)
+    assert counted[0] <= began_within_s
 
 
 async def test_one_caller_has_few_streams_and_all_together_a_part_of_the_connections() -> None:

@@ -37,6 +37,8 @@ _PART_OF_ONE: Final = 16
 """Half of the connections that one caller may have: the others are for their questions."""
 _PART_OF_ALL: Final = 4
 _RETRY_AFTER_S: Final = 30
+_NOTHING_TOLD: Final = -1
+"""Before the first version of the cards, which may be that there are none."""
 
 
 class StreamPlaces:
@@ -113,11 +115,12 @@ class ChangesHandler(RouteHandler):
             self.set_header("Content-Type", "text/event-stream")
             # Proxies such as nginx keep answers back else.
             self.set_header("X-Accel-Buffering", "no")
+            self.answered = time.perf_counter()
             await self._tell(caller)
 
     async def _tell(self, caller: Caller) -> None:
         state: State = {}
-        version = 0
+        version = _NOTHING_TOLD
         told_s = time.monotonic()
         while not self.is_left.is_set() and await self._is_still(caller):
             now_s = time.monotonic()
