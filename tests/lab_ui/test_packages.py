@@ -53,5 +53,6 @@ def test_the_wheel_of_an_sdist_has_both_front_ends_and_needs_no_npm(tmp_path: Pa
             if path.is_file()
         }
         assert files
-        assert {each.removeprefix(installed) for each in there if each.startswith(installed)} == files
+        found = {name.removeprefix(installed) for name in there if name.startswith(installed)}
+        assert found == files
         assert {f"{unpacked.name}/{built}{each}" for each in files} <= names
