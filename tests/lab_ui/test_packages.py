@@ -39,7 +39,7 @@ def test_the_wheel_of_an_sdist_has_both_front_ends_and_needs_no_npm(tmp_path: Pa
     with tarfile.open(sdist) as packed:
         names = set(packed.getnames())
         safely = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
-        packed.extractall(tmp_path, **safely)  # type: ignore[arg-type]
+        packed.extractall(tmp_path, **safely)  # type: ignore[arg-type] # noqa: S202
     assert not [each for each in names if "node_modules" in each or ".venv" in each]
     unpacked = tmp_path / sdist.name.removesuffix(".tar.gz")
     # As on a machine that has neither node nor npm.

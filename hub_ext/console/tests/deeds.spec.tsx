@@ -106,7 +106,7 @@ test.each([
   const answers = statuses.values();
   const service = new FakeService({
     'closings/open': () => {
-      const status = answers.next().value;
+      const status = answers.next().value ?? 200;
       const headers = { 'Retry-After': after };
       return new Response(JSON.stringify({ message: 'too many' }), { status, headers });
     }

@@ -1,5 +1,6 @@
 """The console's page: who gets it, what is in it, and what it may do."""
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
@@ -166,8 +167,10 @@ async def test_where_the_hub_does_not_answer_the_page_says_that_in_words(
 ) -> None:
     jar = await log_in(world, world.user("ada"))
     monkeypatch.setattr(authentication, "KEPT_S", -1)
-    world.hub.broken = True
+    monkeypatch.setattr(authentication, "_ANSWER_S", 0.05)
+    world.hub.stalled = asyncio.Event()
     answer = await page(world, jar)
+    world.hub.stalled.set()
     assert answer.code == 503
     assert answer.body.decode().startswith("JupyterHub does not answer")
     assert "sandbox" in answer.headers["Content-Security-Policy"]

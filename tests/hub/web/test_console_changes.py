@@ -8,15 +8,16 @@ from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+import tornado
 from sublet_hub.errors import TooManyRequestsError
+from sublet_hub.security import authentication
 from sublet_hub.web.console import card_feed, changes
 from sublet_hub.web.console.card_feed import CardFeed
 from sublet_hub.web.console.changes import StreamPlaces
 from sublet_quota.wire.console import CardsChanged, TopicsChanged
-from tornado.httpclient import HTTPRequest
-from tornado.simple_httpclient import SimpleAsyncHTTPClient
 
 from tests.support.fake_agent import GIB, a_gpu, a_report
 from tests.support.hub_world import ACCESS, HubWorld, until
@@ -64,17 +65,29 @@ class Heard:
 async def listening(
     world: HubWorld, token: str | None, headers: dict[str, str] | None = None
 ) -> AsyncIterator[Heard]:
-    """Follow the stream as long as the block lasts."""
+    """Follow the stream as long as the block lasts; then the connection is closed, as a page does.
+
+    (Tornado's own client keeps it open.)
+    """
     heard = Heard()
-    client = SimpleAsyncHTTPClient(force_instance=True)
+    place = urlsplit(f"{world.base}api/changes")
     sent = {**(headers or {}), **({} if token is None else {"Authorization": f"token {token}"})}
-    request = HTTPRequest(
-        f"{world.base}api/changes", headers=sent, streaming_callback=heard.take, request_timeout=300
-    )
+    lines = [f"GET {place.path} HTTP/1.1", f"Host: {place.netloc}"]
+    # JupyterHub's _xsrf is of one browser, which logged in by Tornado's client.
+    lines += [f"User-Agent: Tornado/{tornado.version}"]
+    lines += [f"{name}: {value}" for name, value in sent.items()]
 
     async def follow() -> None:
-        await client.fetch(request, raise_error=False)
-        heard.over.set()
+        reader, writer = await asyncio.open_connection(place.hostname, place.port)
+        try:
+            writer.write("\r\n".join([*lines, "", ""]).encode())
+            head = await reader.readuntil(b"\r\n\r\n")
+            while b" 200 " in head and (size := int(await reader.readline(), 16)):
+                heard.take(await reader.readexactly(size))
+                await reader.readexactly(2)
+            heard.over.set()
+        finally:
+            writer.close()
 
     task = asyncio.create_task(follow())
     try:
@@ -82,7 +95,6 @@ async def listening(
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        client.close()
 
 
 async def test_an_admin_is_told_every_card_and_then_what_changes(
@@ -191,14 +203,16 @@ async def test_the_stream_ends_when_the_token_is_no_good_any_more(world: HubWorl
 
 
 async def test_the_stream_ends_quietly_when_the_hub_does_not_say_who_that_is(
-    world: HubWorld, caplog: pytest.LogCaptureFixture
+    world: HubWorld, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(authentication, "_ANSWER_S", 0.05)
     token = world.admin()
     async with listening(world, token) as heard:
         await until(lambda: heard.topics)
-        world.hub.broken = True
+        world.hub.stalled = asyncio.Event()
         world.auth.forget_token(token)
         await asyncio.wait_for(heard.over.wait(), 60)
+        world.hub.stalled.set()
     assert "Cannot send error response" not in caplog.text
 
 
@@ -259,7 +273,9 @@ async def test_one_caller_has_few_streams_and_all_together_a_part_of_the_connect
 async def test_where_there_are_few_connections_streams_leave_room_for_questions() -> None:
     places = StreamPlaces(most_connections=32)
     # Of 32 connections one caller may have four.
-    with places.taken("ada"), places.taken("ada"):
+    with ExitStack() as stack:
+        for _ in range(2):
+            stack.enter_context(places.taken("ada"))
         with pytest.raises(TooManyRequestsError), places.taken("ada"):
             pass
 
