@@ -179,6 +179,15 @@ def test_the_notes_recommend_an_origin_for_each_user() -> None:
     assert "helm test --namespace jhub sublet" in notes
 
 
+def test_the_notes_are_quiet_of_origins_where_the_console_knows_its_own() -> None:
+    words = ("install", "sublet", CHART, "--dry-run=client", "--namespace", "jhub")
+    settings = {"subdomain_host": "https://hub.example.org"}
+    values = {**OPTIONS["simulated"], "service": {"settings": settings}}
+    notes = run_helm(*words, values=values).partition("NOTES:")[2]
+    assert "subdomain_host" not in notes
+    assert "SIMULATED" in notes
+
+
 @pytest.mark.parametrize(
     ("option", "said"),
     [

@@ -45,8 +45,11 @@ export class Console {
         if (error instanceof AskError && error.status === TOO_MANY) {
           this.askOnce();
         }
+        // What a browser says of a connection that broke is different in each.
         this.lost.set(
-          error === null ? this.trans.__('The service ended the connection.') : messageOf(error)
+          error instanceof AskError
+            ? messageOf(error)
+            : this.trans.__('The connection to the service ended.')
         );
       }
     });
