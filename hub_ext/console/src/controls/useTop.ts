@@ -1,0 +1,13 @@
+/** How far below the page's top a part begins: what is above it may grow and shrink. */
+import { useLayoutEffect, useState, type RefObject } from 'react';
+
+export function useTop(part: RefObject<HTMLElement>): number {
+  const [top, setTop] = useState(0);
+  useLayoutEffect(() => {
+    const now = (part.current?.getBoundingClientRect().top ?? 0) + window.scrollY;
+    if (Math.abs(now - top) > 1) {
+      setTop(now);
+    }
+  });
+  return top;
+}
