@@ -12,6 +12,8 @@ from sublet_hub.errors import TooManyRequestsError
 from sublet_hub.web.console import changes
 from sublet_hub.web.console.card_feed import CardFeed
 from sublet_hub.web.console.changes import StreamPlaces
+from sublet_quota.reasons.waiting import WaitReason
+from sublet_quota.wire.agent_link import WaitReport
 from sublet_quota.wire.console import CardsChanged, TopicsChanged
 from tornado.httpclient import HTTPRequest
 from tornado.simple_httpclient import SimpleAsyncHTTPClient
@@ -120,6 +122,20 @@ async def test_a_user_is_told_that_their_share_changed_and_nothing_of_cards(
         assert "evictions" not in heard.topics
         # Topics alone: not even an own slice's id.
         assert set(heard.text.replace("event: changed", "").split()) & {"ada"} == set()
+
+
+async def test_who_asked_who_waits_is_told_when_that_changes(world: HubWorld) -> None:
+    agent = await world.agent()
+    ada = (await world.slice_for("ada", size="small"))["slice_id"]
+    admin = world.admin()
+    async with listening(world, admin) as heard:
+        await world.call("GET", "waits?all=1", admin)
+        await until(lambda: heard.topics.count("waits") == 2)
+        wait = WaitReport(reason=WaitReason.TURN, place=1)
+        agent.says[ada] = a_report(ada, wait=wait)
+        await agent.report()
+        await until(lambda: heard.topics.count("waits") == 3)
+        assert "turn" not in heard.text
 
 
 async def test_a_switch_of_lending_is_told_to_all(world: HubWorld) -> None:

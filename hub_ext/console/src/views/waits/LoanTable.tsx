@@ -1,5 +1,5 @@
 /** Who has whose room, a pair a line, of which only those in sight are drawn. */
-import { cardNumber, gib } from '@sublet-lab/format/quantities';
+import { cards, gib } from '@sublet-lab/format/quantities';
 import { useWindowVirtualizer } from '@tanstack/react-virtual';
 import { useRef } from 'react';
 
@@ -94,7 +94,7 @@ function Cells({ loan }: { loan: Loan }): React.JSX.Element {
       </td>
       <td>{loanWord(loan, trans)}</td>
       <td>
-        <span className="number">{trans.__('%1 cards', cardNumber(loan.cards))}</span>{' '}
+        <span className="number">{cards(trans, loan.cards)}</span>{' '}
         <span className="number quiet">{gib(loan.memory_mib)}</span>
       </td>
       <td>

@@ -15,7 +15,7 @@ export function OwnWaits({ waits }: { waits: Waits }): React.JSX.Element {
   const { trans } = useConsole();
   return (
     <>
-      <section aria-labelledby="mine-waits" data-sublet="mine-waits">
+      <section className="own-waits" aria-labelledby="mine-waits" data-sublet="mine-waits">
         <h2 id="mine-waits">{trans.__('What of mine waits')}</h2>
         {waits.waiting.length === 0 ? (
           <p>{trans.__('Nothing of yours waits.')}</p>
@@ -23,7 +23,7 @@ export function OwnWaits({ waits }: { waits: Waits }): React.JSX.Element {
           <WaitList waiting={waits.waiting} />
         )}
       </section>
-      <section aria-labelledby="for-mine" data-sublet="for-mine">
+      <section className="own-waits" aria-labelledby="for-mine" data-sublet="for-mine">
         <h2 id="for-mine">{trans.__('Who waits for what of mine')}</h2>
         {waits.for_owner.length === 0 ? (
           <p>{trans.__('Nobody waits for anything of yours.')}</p>
@@ -35,7 +35,7 @@ export function OwnWaits({ waits }: { waits: Waits }): React.JSX.Element {
           </ul>
         )}
       </section>
-      <section aria-labelledby="my-loans" data-sublet="my-loans">
+      <section className="own-waits" aria-labelledby="my-loans" data-sublet="my-loans">
         <h2 id="my-loans">{trans.__('What I borrow and lend')}</h2>
         {waits.loans.length === 0 ? (
           <p>{trans.__('You borrow nothing of others, and others nothing of yours.')}</p>

@@ -1,8 +1,8 @@
 /** More of one who waits: its names, by which right it holds, and who holds what on its card now. */
+import type { Card, Waiting } from '../../api/types';
 import { useConsole } from '../../model/console';
 import { useStore } from '../../model/store';
-import { pathOf } from '../../shell/router';
-import type { Card, Waiting } from '../../api/types';
+import { following, pathOf } from '../../shell/router';
 import { CardBar } from '../cards/CardBar';
 import { sliceWords } from '../cards/words';
 import { cardOf } from './filter';
@@ -18,6 +18,7 @@ export function WaitDetails({ waiting }: { waiting: Waiting }): React.JSX.Elemen
     ...(job_id === null ? [] : [trans.__('job %1', job_id)]),
     ...(slice_id === null ? [] : [trans.__('slice %1', slice_id)])
   ];
+  const path = `${pathOf(session.prefix, 'cards')}?${String(new URLSearchParams({ q: place ?? '' }))}`;
   return (
     <div className="wait-details" data-sublet="wait-details">
       <p className="quiet">{names.join(' · ')}</p>
@@ -28,7 +29,7 @@ export function WaitDetails({ waiting }: { waiting: Waiting }): React.JSX.Elemen
       )}
       {place !== null && (
         <p>
-          <a href={`${pathOf(session.prefix, 'cards')}?${new URLSearchParams({ q: place }).toString()}`}>
+          <a href={path} onClick={following(path)}>
             {trans.__('Who holds what on %1', place)}
           </a>
         </p>
