@@ -224,7 +224,7 @@ async def test_who_waits_for_what_of_ones_own_is_told_without_names_that_are_not
         assert (one["kind"], one["who"], one["slice_id"]) == ("cell", who, its)
         assert (one["node"], one["gpu_index"], one["job_id"]) == ("node-a", 0, None)
         assert found["waiting"] == []
-        assert (ada in str(found)) is False
+        assert ada not in str(found)
     assert (await waits(world, world.user("ada", ("research",))))["for_owner"] == []
     assert (await waits(world, world.admin(), "?all=1"))["for_owner"] == []
 
