@@ -7,7 +7,8 @@ import type { Loan } from '../../api/types';
 import { Moment } from '../../controls/Moment';
 import { useTop } from '../../controls/useTop';
 import { useConsole } from '../../model/console';
-import { cardOf, keyOfLoan } from './filter';
+import type { TranslationBundle } from '../../words/translation';
+import { cardOf, keyOfLoan, sinceOf } from './filter';
 import { loanWord } from './words';
 
 const ESTIMATED_PX = 33;
@@ -32,21 +33,17 @@ export function LoanTable({ loans }: { loans: readonly Loan[] }): React.JSX.Elem
   const above = (items[0]?.start ?? top) - top;
   const below = virtualizer.getTotalSize() - ((items.at(-1)?.end ?? top) - top);
   return (
-    <div className="table-frame">
-      <table
-        className="loans"
-        aria-label={trans.__('Who has whose room')}
-        aria-rowcount={loans.length + 1}
-        data-sublet="loans"
-      >
+    <table
+      className="loans"
+      aria-label={trans.__('Who has whose room')}
+      aria-rowcount={loans.length + 1}
+      data-sublet="loans"
+    >
         <thead>
           <tr>
-            <th>{trans.__('Who has it')}</th>
-            <th>{trans.__('From whom')}</th>
-            <th>{trans.__('What')}</th>
-            <th>{trans.__('How much')}</th>
-            <th>{trans.__('Where')}</th>
-            <th>{trans.__('Since')}</th>
+            {headsOf(trans).map(each => (
+              <th key={each}>{each}</th>
+            ))}
           </tr>
         </thead>
         <tbody ref={body}>
@@ -68,9 +65,19 @@ export function LoanTable({ loans }: { loans: readonly Loan[] }): React.JSX.Elem
           })}
           <Space height={below} />
         </tbody>
-      </table>
-    </div>
+    </table>
   );
+}
+
+function headsOf(trans: TranslationBundle): [string, string, string, string, string, string] {
+  return [
+    trans.__('Who has it'),
+    trans.__('From whom'),
+    trans.__('What'),
+    trans.__('How much'),
+    trans.__('Where'),
+    trans.__('Since')
+  ];
 }
 
 /** Stands where rows would be that are not in sight. */
@@ -84,30 +91,39 @@ function Space({ height }: { height: number }): React.JSX.Element | null {
 
 function Cells({ loan }: { loan: Loan }): React.JSX.Element {
   const { trans } = useConsole();
+  const [borrower, lender, what, amount, where, since] = headsOf(trans);
+  // One box in each cell: on a narrow page its head stands beside it.
   return (
     <>
-      <th scope="row">
-        <Side party={loan.borrower} />
+      <th scope="row" data-head={borrower}>
+        <div>
+          <Side party={loan.borrower} />
+        </div>
       </th>
-      <td>
-        <Side party={loan.lender} />
+      <td data-head={lender}>
+        <div>
+          <Side party={loan.lender} />
+        </div>
       </td>
-      <td>{loanWord(loan, trans)}</td>
-      <td>
-        <span className="number">{cards(trans, loan.cards)}</span>{' '}
-        <span className="number quiet">{gib(loan.memory_mib)}</span>
+      <td data-head={what}>
+        <div>{loanWord(loan, trans)}</div>
       </td>
-      <td>
-        {cardOf(loan)} <span className="quiet">{loan.gpu_type}</span>
+      <td data-head={amount}>
+        <div>
+          <span className="number">{cards(trans, loan.cards)}</span>{' '}
+          <span className="number quiet">{gib(loan.memory_mib)}</span>
+        </div>
       </td>
-      <td>
-        {loan.since === null ? (
-          <>
-            <span className="quiet">{trans.__('held since')}</span> <Moment at={loan.held_since} />
-          </>
-        ) : (
-          <Moment at={loan.since} />
-        )}
+      <td data-head={where}>
+        <div>
+          {cardOf(loan)} <span className="quiet">{loan.gpu_type}</span>
+        </div>
+      </td>
+      <td data-head={since}>
+        <div>
+          {loan.since === null && <span className="quiet">{trans.__('held since')} </span>}
+          <Moment at={sinceOf(loan)} />
+        </div>
       </td>
     </>
   );
