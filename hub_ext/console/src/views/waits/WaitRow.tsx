@@ -87,10 +87,9 @@ function Facts({ waiting, now }: { waiting: Waiting; now: Date }): React.JSX.Ele
       <div>
         <dt>{trans.__('Expected')}</dt>
         <dd data-sublet="wait-expected">
-          {expected_at === null ? trans.__('not known') : <Moment at={expected_at} now={now} />}
-          {expected_why !== '' && (
-            <span className="quiet"> {inLocalTime(expected_why, now)}</span>
-          )}
+          {expected_at !== null && <Moment at={expected_at} now={now} />}{' '}
+          {expected_at === null && expected_why === '' && trans.__('not known')}
+          <span className="quiet">{inLocalTime(expected_why, now)}</span>
         </dd>
       </div>
       <div className="wait-helps">
