@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
+from sublet_quota.wire.waits import MOST_TOLD, Waiting, WaitsReport, WaitSum
 
 from tests.support.browser_console import (
     SERVICE,
@@ -26,6 +28,15 @@ TALL = {"width": 1280, "height": 1000}
 NARROW = {"width": 360, "height": 800}
 FILL = "import sublet_agent.simulated.client as gpu\nheld = gpu.allocate(gib={gib})"
 BUSY = "import pathlib\nwhile not pathlib.Path({until!r}).exists():\n    gpu.compute(seconds=0.2)"
+_TYPE = """\
+async text => {
+  const field = document.querySelector('[data-sublet="search"]');
+  Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, 'value').set.call(field, text);
+  const began = performance.now();
+  field.dispatchEvent(new Event('input', { bubbles: true }));
+  await new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));
+  return performance.now() - began;
+}"""
 COMPUTE = "while True:\n    gpu.compute(seconds=0.2)"
 
 
@@ -48,6 +59,30 @@ def told(hub: BrowserMachine, owner: str) -> dict[str, Any]:
     """How somebody waits, as the service tells admins."""
     waiting = hub.call("GET", f"{SERVICE}api/waits?all=1").json()["waiting"]
     return next((each for each in waiting if each["owner"] == owner), {})
+
+
+def many() -> str:
+    """What a service tells of which ten thousand jobs wait, as JSON."""
+    now = datetime.now(UTC)
+    waiting = tuple(
+        Waiting(
+            kind="job",
+            owner=f"user-{number % 500}",
+            job_id=f"job-{number}",
+            job_name=f"train-{number}.ipynb",
+            group=f"group-{number % 20}",
+            gpu_type="H100",
+            since=now - timedelta(seconds=number),
+            code="too-little-idle",
+            reason="needs 40 GiB, and no GPU lends more than 4 GiB now",
+            place=number + 1,
+        )
+        for number in range(MOST_TOLD)
+    )
+    sums = (WaitSum(kind="job", code="too-little-idle", count=MOST_TOLD),)
+    return WaitsReport(
+        as_of=now, waiting=waiting, loans=(), sums=sums, total_waiting=MOST_TOLD, total_loans=0
+    ).model_dump_json()
 
 
 def row(page: Page, owner: str) -> Locator:
@@ -155,3 +190,21 @@ def test_an_admin_sees_who_has_whose_room(admin, hub):
     admin.photograph("console-loans")
     hub.call("POST", f"{SERVICE}api/jobs/{job}/cancel", {})
     expect(pair).to_have_count(0)
+
+
+def test_ten_thousand_who_wait_are_looked_through_at_once_and_few_are_drawn(admin, hub):  # noqa: ARG001
+    page = admin.page
+    told_of_many = many()
+    page.route("**/api/waits?all=1", lambda route: route.fulfill(body=told_of_many))
+    page.goto(f"{SERVICE}view/waits")
+    expect(mark(page, "found")).to_have_text("10000 of 10000 who wait")
+    assert mark(page, "wait").count() < 50
+    page.keyboard.press("End")
+    expect(page.get_by_text("train-9999.ipynb")).to_be_visible()
+    assert mark(page, "wait").count() < 50
+    took_ms = [page.evaluate(_TYPE, text) for text in ("user-77", "user-77 h100", "train-9977.")]
+    expect(mark(page, "found")).to_have_text("1 of 10000 who wait")
+    expect(row(page, "user-477")).to_be_visible()
+    assert sorted(took_ms)[1] < 500
+    assert faults_found_by_axe(page) == []
+    page.unroute("**/api/waits?all=1")
