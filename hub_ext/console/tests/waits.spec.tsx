@@ -119,6 +119,14 @@ function asAdmin(told: Waits): FakeService {
   return new FakeService({ 'waits?all=1': () => json(told) });
 }
 
+function found(page: HTMLElement, selector: string): HTMLElement {
+  const part = page.querySelector<HTMLElement>(selector);
+  if (part === null) {
+    throw new Error(`nothing is ${selector} in: ${page.textContent}`);
+  }
+  return part;
+}
+
 function text(page: HTMLElement, name: string): string {
   return page.querySelector(`[data-sublet="${name}"]`)?.textContent ?? '';
 }
@@ -176,7 +184,7 @@ test('ten thousand are looked through in an instant, also by words and in anothe
   const filter = filterOf(new URLSearchParams('q=user-7+reason&sort=owner'));
   filtered(many, filter);
   const began = performance.now();
-  expect(filtered(many, filter).length).toBe(111 * 20);
+  expect(filtered(many, filter).length).toBe(11 * 20);
   expect(performance.now() - began).toBeLessThan(250);
 });
 
@@ -184,11 +192,7 @@ test('why one waits, for whom, until when and what would help are said of each',
   const told = waits({ waiting: WAITING });
   const { page } = await draw(<WaitsView />, asAdmin(told));
   await doing(() => undefined);
-  const row = (owner: string): HTMLElement => {
-    const found = page.querySelector<HTMLElement>(`[data-sublet-owner="${owner}"]`);
-    expect(found).not.toBeNull();
-    return found as HTMLElement;
-  };
+  const row = (owner: string): HTMLElement => found(page, `[data-sublet-owner="${owner}"]`);
   expect(text(row('bea'), 'wait-why')).toBe('Others have their turn.');
   expect(text(row('bea'), 'wait-for')).toBe('cleo, a job of dora');
   expect(text(row('bea'), 'wait-place')).toBe('place 1');
@@ -251,7 +255,7 @@ test('loans are pairs: who has it, from whom, how much, since when', async () =>
   expect(rows[0]).toContain('a job of adabobof an idle slice0.5 cards 40 GiBnode-a:1 H100');
   expect(rows[1]).toContain('held since');
   await doing(() => {
-    type(page.querySelector('[data-sublet="search"]') as HTMLInputElement, 'research');
+    type(found(page, '[data-sublet="search"]') as HTMLInputElement, 'research');
   });
   expect(page.querySelectorAll('[data-sublet="loan"]')).toHaveLength(1);
   expect(text(page, 'found')).toBe('1 of 2 loans');

@@ -154,7 +154,7 @@ class WaitsReport(AnswerModel):
     waiting: tuple[Waiting, ...] = Field(max_length=MOST_TOLD)
     """Cells, slices, notebooks by their places in line, then jobs by theirs."""
     for_owner: tuple[WaitForOwner, ...] = Field(default=(), max_length=MOST_TOLD)
-    """Of one owner: who waits for what of theirs, the longest first. Of all it is in ``waiting``."""
+    """Of one owner: who waits for what of theirs, the longest first; of all that is ``waiting``."""
     loans: tuple[Loan, ...] = Field(max_length=MOST_TOLD)
     """The largest first."""
     sums: tuple[WaitSum, ...] = Field(max_length=_MOST_SUMS)

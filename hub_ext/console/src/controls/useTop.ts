@@ -3,6 +3,8 @@ import { useLayoutEffect, useState, type RefObject } from 'react';
 
 export function useTop(part: RefObject<HTMLElement>): number {
   const [top, setTop] = useState(0);
+  // After each drawing, since nothing tells that what is above has changed.
+  // eslint-disable-next-line react-hooks/exhaustive-deps
   useLayoutEffect(() => {
     const now = (part.current?.getBoundingClientRect().top ?? 0) + window.scrollY;
     if (Math.abs(now - top) > 1) {

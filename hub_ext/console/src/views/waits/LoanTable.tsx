@@ -39,32 +39,32 @@ export function LoanTable({ loans }: { loans: readonly Loan[] }): React.JSX.Elem
       aria-rowcount={loans.length + 1}
       data-sublet="loans"
     >
-        <thead>
-          <tr>
-            {headsOf(trans).map(each => (
-              <th key={each}>{each}</th>
-            ))}
-          </tr>
-        </thead>
-        <tbody ref={body}>
-          <Space height={above} />
-          {items.map(item => {
-            const loan = loans[item.index];
-            return loan === undefined ? null : (
-              <tr
-                key={item.key}
-                ref={virtualizer.measureElement}
-                data-index={item.index}
-                aria-rowindex={item.index + 2}
-                data-sublet="loan"
-                data-sublet-kind={loan.kind}
-              >
-                <Cells loan={loan} />
-              </tr>
-            );
-          })}
-          <Space height={below} />
-        </tbody>
+      <thead>
+        <tr>
+          {headsOf(trans).map(each => (
+            <th key={each}>{each}</th>
+          ))}
+        </tr>
+      </thead>
+      <tbody ref={body}>
+        <Space height={above} />
+        {items.map(item => {
+          const loan = loans[item.index];
+          return loan === undefined ? null : (
+            <tr
+              key={item.key}
+              ref={virtualizer.measureElement}
+              data-index={item.index}
+              aria-rowindex={item.index + 2}
+              data-sublet="loan"
+              data-sublet-kind={loan.kind}
+            >
+              <Cells loan={loan} />
+            </tr>
+          );
+        })}
+        <Space height={below} />
+      </tbody>
     </table>
   );
 }

@@ -69,7 +69,10 @@ function WaitChoices(props: {
       <Choice
         label={trans.__('Why')}
         value={filter.code}
-        options={[any, ...withOwn(codes, filter.code).map((each): Option => [each, codeWord(each)])]}
+        options={[
+          any,
+          ...withOwn(codes, filter.code).map((each): Option => [each, codeWord(each)])
+        ]}
         onChange={code => {
           onChange({ code });
         }}

@@ -74,7 +74,10 @@ export function keyOfLoan({ kind, borrower, lender, node, gpu_index }: Loan): st
 const haystacks = new WeakMap<Waiting | Loan, string>();
 
 /** All that can be searched for, made once for each word about it. */
-function haystackOf<T extends Waiting | Loan>(one: T, parts: (one: T) => (string | null)[]): string {
+function haystackOf<T extends Waiting | Loan>(
+  one: T,
+  parts: (one: T) => (string | null)[]
+): string {
   let found = haystacks.get(one);
   if (found === undefined) {
     found = parts(one).join('\n').toLocaleLowerCase();
