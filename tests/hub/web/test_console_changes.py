@@ -17,6 +17,8 @@ from sublet_hub.security import authentication
 from sublet_hub.web.console import card_feed, changes
 from sublet_hub.web.console.card_feed import CardFeed
 from sublet_hub.web.console.changes import StreamPlaces
+from sublet_quota.reasons.waiting import WaitReason
+from sublet_quota.wire.agent_link import WaitReport
 from sublet_quota.wire.console import CardsChanged, TopicsChanged
 
 from tests.support.fake_agent import GIB, a_gpu, a_report
@@ -164,6 +166,20 @@ async def test_a_user_is_told_nothing_when_others_things_change(
         await world.call("PUT", "lending", world.admin(), {"lending": False})
         await until(lambda: eves.topics.count("lending") == 2)
         assert eves.events("changed")[1:] == [{"topics": ["share", "lending"]}]
+
+
+async def test_who_asked_who_waits_is_told_when_that_changes(world: HubWorld) -> None:
+    agent = await world.agent()
+    ada = (await world.slice_for("ada", size="small"))["slice_id"]
+    admin = world.admin()
+    await world.call("GET", "waits?all=1", admin)
+    async with listening(world, admin) as heard:
+        await until(lambda: "waits" in heard.topics)
+        before = len(heard.topics)
+        wait = WaitReport(reason=WaitReason.TURN, place=1)
+        agent.says[ada] = a_report(ada, wait=wait)
+        await agent.report()
+        await until(lambda: "waits" in heard.topics[before:])
 
 
 async def test_a_switch_of_lending_is_told_to_all(world: HubWorld) -> None:

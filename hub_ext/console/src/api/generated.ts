@@ -1516,7 +1516,7 @@ export interface components {
             readonly clause: string;
             readonly code: string;
         };
-        readonly Topic: "share" | "jobs" | "lending" | "evictions";
+        readonly Topic: "share" | "jobs" | "waits" | "lending" | "evictions";
         readonly TopicsChanged: {
             readonly topics: readonly components["schemas"]["Topic"][];
         };
@@ -1567,6 +1567,16 @@ export interface components {
             };
             readonly p95_s: number;
         };
+        readonly WaitForOwner: {
+            readonly gpu_index: number;
+            readonly job_id: string | null;
+            readonly kind: string;
+            readonly node: string;
+            readonly server: string;
+            readonly since: string;
+            readonly slice_id: string;
+            readonly who: string;
+        };
         readonly Waiting: {
             readonly code: string;
             readonly expected_at: string | null;
@@ -1599,6 +1609,7 @@ export interface components {
         };
         readonly WaitsReport: {
             readonly as_of: string;
+            readonly for_owner: readonly components["schemas"]["WaitForOwner"][];
             readonly loans: readonly components["schemas"]["Loan"][];
             readonly sums: readonly components["schemas"]["WaitSum"][];
             readonly total_loans: number;

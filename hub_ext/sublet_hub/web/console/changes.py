@@ -126,6 +126,7 @@ class ChangesHandler(RouteHandler):
             now_s = time.monotonic()
             if caller.is_admin:
                 version = await self._tell_cards(version)
+            await self.service.waits.follow()
             after = state_of(self.service, caller)
             topics = [topic for topic in Topic if after.get(topic) != state.get(topic)]
             if now_s - told_s >= _ANYWAY_EVERY_S:
