@@ -209,6 +209,8 @@ class PodStarted(HubModel):
     template: PodTemplate | None = None
     takes: TakenOfNode | None = None
     """What the pod asks of its node, as the cluster has it; ``None``: as it was asked for."""
+    cap_kept_by: KeeperCodes | None = None
+    """What keeps its slice's memory cap; ``None``: what was told as the slice was asked for."""
 
 
 class Offer(AnswerModel):

@@ -103,6 +103,8 @@ class PodFields:
     """The labels that the pod's node must have."""
     environment: Mapping[str, str] = field(default_factory=dict)
     claims: tuple[DeviceClaim, ...] = ()
+    guarantees: Guarantees | None = None
+    """What this slice is sure of, where that is otherwise than the backend's are."""
 
 
 @dataclass(frozen=True, slots=True)
