@@ -189,6 +189,79 @@ async def test_a_program_that_goes_to_and_fro_across_its_cap_is_no_event_each_ti
         assert await over.kinds() == ["over-cap-warned"] * 2
 
 
+async def _world_again(over: OverWorld, world: HubWorld) -> OverWorld:
+    """Return the same after a start of the service: Ada's slice, on its node."""
+    agent = await world.agent()
+    again = OverWorld(world, agent, {"slice_id": over.slice_id, "memory_mib": over.cap_mib})
+    again.began = over.began
+    return again
+
+
+async def test_a_start_of_the_service_gives_nobody_more_time(tmp_path: Path, hub: FakeHub) -> None:
+    async with hub_world(tmp_path, hub, _settings(tmp_path)) as world:
+        over = await over_world(world)
+        await over.at(1)
+        told = await over.told()
+    async with hub_world(tmp_path, hub, _settings(tmp_path)) as world:
+        over = await _world_again(over, world)
+        ends_at = over.began + 16 * MINUTE
+        # Also before the agent says how it stands.
+        assert (await over.told(), world.service.over_caps.ends_at(over.slice_id)) == (told, ends_at)
+        await over.says()
+        await over.at(2)
+        assert (await over.told(), world.service.over_caps.ends_at(over.slice_id)) == (told, ends_at)
+        await over.at(15.9)
+        assert world.hub.stopped == []
+        await over.at(16)
+        assert world.hub.stopped == [("ada", "")]
+        assert await over.kinds() == ["over-cap-warned", "ended-over-cap"]
+    async with hub_world(tmp_path, hub, _settings(tmp_path)) as world:
+        (told_after,) = await (await _world_again(over, world)).told()
+        assert "more than its cap" in told_after
+
+
+@pytest.mark.parametrize("since", ["another time", "another rule", "within", "reported late"])
+async def test_after_a_start_who_is_not_over_as_they_were_has_the_whole_time(
+    tmp_path: Path, hub: FakeHub, since: str
+) -> None:
+    async with hub_world(tmp_path, hub, _settings(tmp_path)) as world:
+        over = await over_world(world)
+        await over.at(1)
+    quota = ENDS.replace("15m", "20m") if since == "another rule" else ENDS
+    async with hub_world(tmp_path, hub, _settings(tmp_path, quota)) as world:
+        over = await _world_again(over, world)
+        match since:
+            case "another time":
+                await over.says(over_cap_since=over.began + 2 * MINUTE)
+            case "within":
+                await over.says(-2048)
+                await over.at(2)
+                await over.says(over_cap_since=over.began + 2 * MINUTE)
+            case "reported late":
+                world.service.over_caps._began -= 6 * MINUTE
+                await over.says()
+            case _:
+                await over.says()
+        await over.at(3)
+        assert world.service.over_caps.ends_at(over.slice_id) == over.began + (
+            23 if since == "another rule" else 18
+        ) * MINUTE
+        await over.at(16)
+        assert world.hub.stopped == []
+
+
+async def test_what_was_told_before_and_cannot_be_read_is_told_anew(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    settings = _settings(tmp_path)
+    settings.state_folder.mkdir(parents=True, exist_ok=True)
+    (settings.state_folder / "over-caps.json").write_text('{"a": {"owner": 1}}')
+    async with hub_world(tmp_path, hub, settings) as world:
+        over = await over_world(world)
+        await over.at(1)
+        assert len(await over.told()) == 1
+
+
 async def test_from_silence_nothing_is_concluded(tmp_path: Path, hub: FakeHub) -> None:
     async with hub_world(tmp_path, hub, _settings(tmp_path)) as world:
         over = await over_world(world)
