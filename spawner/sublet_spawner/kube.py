@@ -22,7 +22,7 @@ from sublet_quota.wire.api import AccountTemplate, Lease, PodStarted, PodTemplat
 from sublet_quota.wire.environment import JOB_FILES_BELOW
 
 from sublet_spawner.account import Account, account_template, allowed_environment, notebook_folder
-from sublet_spawner.backends.records import Guarantees, KeptBy, PlacedBy, PodFields
+from sublet_spawner.backends.records import KeptBy, PlacedBy, PodFields
 from sublet_spawner.choice import SliceChoice
 from sublet_spawner.device_claims import DeviceClaims
 from sublet_spawner.failure_count import leave_uncounted
@@ -130,13 +130,9 @@ class KubeSliceSpawner(KubeChoices):
         """Return what keeps memory caps and compute shares under the backend."""
         return self._guarantees(simulated=bool(self.simulated_socket)).kept_by
 
-    def _guarantees_of(self, lease: Lease) -> Guarantees:
-        own = None if self._fields is None else self._fields.guarantees
-        return own or self._guarantees(simulated=lease.simulated)
-
     def granted_words(self, lease: Lease) -> tuple[str, ...]:
         """Return sentences on what was granted, who places it, and what it is sure of."""
-        guarantees = self._guarantees_of(lease)
+        guarantees = self._guarantees(simulated=lease.simulated, of=self._fields)
         placed = guarantees.placed_by is PlacedBy.SUBLET
         granted = gpu_granted(lease) if placed else gpu_granted_somewhere(lease)
         return (granted, *guarantees.sentences())
@@ -151,7 +147,7 @@ class KubeSliceSpawner(KubeChoices):
         if not lease.simulated:
             # The device plugin shows the server its card alone, perhaps another than was granted.
             del variables["CUDA_VISIBLE_DEVICES"], variables["SUBLET_GPU_ID"]
-        guarantees = self._guarantees_of(lease)
+        guarantees = self._guarantees(simulated=lease.simulated, of=self._fields)
         if not guarantees.sees_whole_card:
             for name in _FRACTIONS:
                 del variables[name]
@@ -241,13 +237,8 @@ class KubeSliceSpawner(KubeChoices):
             node=pod["spec"].get("nodeName") or None,
             template=self._pod_template,
             takes=taken_by(pod["spec"]) if pod["spec"].get("nodeName") else None,
-            cap_kept_by=self._cap_kept_otherwise(),
+            cap_kept_by=None if self._fields is None else self._fields.cap_kept_by,
         )
-
-    def _cap_kept_otherwise(self) -> tuple[str, ...] | None:
-        """Return what keeps this slice's cap, where that is not what the service was told."""
-        own = None if self._fields is None else self._fields.guarantees
-        return None if own is None else own.cap_kept_by
 
     def progress_sources(self, log: StartLog) -> list[AsyncGenerator[Event, None]]:
         """Return what a start is told of by, with what the pod waits for, in words."""

@@ -54,7 +54,6 @@ from sublet_hub.slices.idle_servers import IdleServers
 from sublet_hub.slices.keep_and_wake import KeepAndWake
 from sublet_hub.slices.memberships import Memberships
 from sublet_hub.slices.offers import OffersNow
-from sublet_hub.slices.over_cap_notices import OverCapNotices
 from sublet_hub.slices.over_caps import OverCaps
 from sublet_hub.slices.places import Places
 from sublet_hub.slices.pods import Pods
@@ -192,9 +191,7 @@ class Assembly:
             evictions=evictions,
             line=self.line.line,
             idle_servers=idle_servers,
-            over_caps=OverCaps(
-                stores, adapters.hub, OverCapNotices(settings.state_folder / "over-caps.json")
-            ),
+            over_caps=OverCaps(stores, adapters.hub, settings.state_folder / "over-caps.json"),
             places=places,
             resizing=Resizing(ledger, fleet, capacity, wakes, now),
             shares=Shares(stores, shown.views, self._meter, offers),

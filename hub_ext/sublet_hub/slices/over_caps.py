@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Final
 
 from sublet_quota.amounts.gpu_amounts import format_memory
@@ -38,16 +39,19 @@ _HEARD_OF_WITHIN: Final = timedelta(minutes=5)
 
 
 class OverCaps:
-    """The slices that are over their caps, and may not be so for ever."""
+    """The slices that are over their caps, and may not be so for ever.
 
-    def __init__(self, stores: Stores, hub: StopsServers, kept: OverCapNotices) -> None:
+    ``kept``: the file in which is kept what owners were told.
+    """
+
+    def __init__(self, stores: Stores, hub: StopsServers, kept: Path) -> None:
         self._ledger = stores.ledger
         self._fleet = stores.fleet
         self._capacity = stores.capacity
         self._now = stores.now
         self._stops = ServerStops(hub)
-        self._kept = kept
-        told = kept.load()
+        self._kept = OverCapNotices(kept)
+        told = self._kept.load()
         self._notices = {s: each for s, each in told.items() if each.ended_at is not None}
         self._before = {s: each for s, each in told.items() if each.ended_at is None}
         """What was told before the start, of slices of which no agent has reported since."""
