@@ -2,9 +2,10 @@
 
 Without a pool's ``max_over_cap`` nothing is ended: who is over their cap makes way first, and is
 warned by the node's agent. With it the owner is told, and as long after that it is ended; who is
-back within their cap before goes on. Nothing is concluded from silence: where an agent does not
-report, what was told is forgotten, and told anew with the whole time when it does. A start of the
-service gives nobody more time: what was told is kept in a file. A server is stopped by JupyterHub; a job's runner ends it, as one that ran too
+back within their cap before goes on. Nothing is concluded from silence: nobody is ended whose agent
+does not report, and after some minutes of it what was told is forgotten, and told anew with the
+whole time. A start of agent or service gives nobody more time: it is heard of by then, and what was
+told is kept in a file. A server is stopped by JupyterHub; a job's runner ends it, as one that ran too
 long, and its reason, that it had more than it asked for, is in the ledger.
 """
 
@@ -35,7 +36,7 @@ from sublet_hub.state.stores import Stores
 
 
 _HEARD_OF_WITHIN: Final = timedelta(minutes=5)
-"""So long after a start agents may take to report: what was told before it holds as they do."""
+"""So long an agent may be silent, or take to report after a start: what was told before holds on."""
 
 
 class OverCaps:
@@ -53,15 +54,15 @@ class OverCaps:
         self._kept = OverCapNotices(kept)
         told = self._kept.load()
         self._notices = {s: each for s, each in told.items() if each.ended_at is not None}
-        self._before = {s: each for s, each in told.items() if each.ended_at is None}
-        """What was told before the start, of slices of which no agent has reported since."""
-        self._began = stores.now()
+        now = stores.now()
+        self._unheard = {s: (each, now) for s, each in told.items() if each.ended_at is None}
+        """What was told of slices of which no agent reports, and since when none does."""
         self._event_at: dict[SliceId, datetime] = {}
         """When a notice was last an event: programs go to and fro across their caps."""
 
     async def look(self) -> None:
         """Tell owners whose slices are over their caps, and have those ended that are due."""
-        self._take_up_those_before()
+        self._hear_of_again()
         for over in self._reported_over():
             self._note(over)
         due = []
@@ -72,6 +73,8 @@ class OverCaps:
             if notice.ended_at is None and not self._goes_on(record, notice):
                 # Within its cap as the time is over, it has the whole time the next time, too.
                 del self._notices[slice_id]
+                if not self._is_heard_of(record):
+                    self._unheard[slice_id] = notice, self._now()
             elif self._is_due(record, notice):
                 due.append(record)
         await asyncio.gather(*map(self._end, due[:STOPPED_AT_ONCE]))
@@ -79,7 +82,8 @@ class OverCaps:
 
     def ends_at(self, slice_id: SliceId) -> datetime | None:
         """Return when a slice is ended whose owner was told; ``None``: it is not."""
-        notice = self._told().get(slice_id)
+        unheard, _ = self._unheard.get(slice_id, (None, None))
+        notice = self._notices.get(slice_id, unheard)
         return None if notice is None or notice.ended_at is not None else notice.ends_at
 
     def told_to(self, owner: UserName) -> tuple[ShownAnnouncement, ...]:
@@ -99,19 +103,22 @@ class OverCaps:
             del self._event_at[slice_id]
 
     def _told(self) -> Mapping[SliceId, OverCapNotice]:
-        return {**self._before, **self._notices} if self._before else self._notices
+        return {**{s: notice for s, (notice, _) in self._unheard.items()}, **self._notices}
 
-    def _take_up_those_before(self) -> None:
-        """Have what was told before the start hold on, where agents tell that it is as it was."""
-        is_late = self._now() - self._began > _HEARD_OF_WITHIN
-        for slice_id, notice in tuple(self._before.items()):
-            record, report = self._ledger.slices.get(slice_id), self._fleet.report(slice_id)
-            if record is None or is_late:
-                del self._before[slice_id]
-            elif report is not None and not self._fleet.is_silent(record.gpu.node):
-                del self._before[slice_id]
+    def _hear_of_again(self) -> None:
+        """Have what was told hold on where an agent reports again, and it is as it was."""
+        for slice_id, (notice, since) in tuple(self._unheard.items()):
+            record = self._ledger.slices.get(slice_id)
+            if record is None or self._now() - since > _HEARD_OF_WITHIN:
+                del self._unheard[slice_id]
+            elif self._is_heard_of(record):
+                del self._unheard[slice_id]
                 if self._goes_on(record, notice):
                     self._notices[slice_id] = notice
+
+    def _is_heard_of(self, record: SliceRecord) -> bool:
+        told = self._fleet.report(record.slice_id) is not None
+        return told and not self._fleet.is_silent(record.gpu.node)
 
     def _reported_over(self) -> Iterator[SliceRecord]:
         """Go through the slices whose pools end who is over their cap, and that are so now."""

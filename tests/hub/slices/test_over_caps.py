@@ -11,7 +11,7 @@ from sublet_hub.slices import server_stops
 from sublet_quota.life_cycles.slice_states import SliceState
 
 from tests.support.fake_agent import FakeAgent, a_report
-from tests.support.hub_world import FakeHub, HubWorld, hub_world, settings_for
+from tests.support.hub_world import FakeHub, HubWorld, hub_world, settings_for, until
 from tests.support.hub_world_runner import write_interpreter
 from tests.support.job_owner import make_ada
 
@@ -189,6 +189,43 @@ async def test_a_program_that_goes_to_and_fro_across_its_cap_is_no_event_each_ti
         assert await over.kinds() == ["over-cap-warned"] * 2
 
 
+async def test_a_start_of_the_agent_gives_nobody_more_time(tmp_path: Path, hub: FakeHub) -> None:
+    async with hub_world(tmp_path, hub, _settings(tmp_path)) as world:
+        over = await over_world(world)
+        await over.at(1)
+        await over.agent.close()
+        await until(lambda: world.service.fleet.is_silent("node-a"), 60)
+        then = over.began + 3 * MINUTE
+        world.service.over_caps._now = lambda: then
+        await world.service.over_caps.look()
+        assert len(await over.told()) == 1
+        over = await _world_again(over, world)
+        await over.says()
+        await over.at(5)
+        assert world.service.over_caps.ends_at(over.slice_id) == over.began + 16 * MINUTE
+        await over.at(16)
+        assert world.hub.stopped == [("ada", "")]
+
+
+async def test_after_minutes_of_silence_an_owner_is_told_anew_with_the_whole_time(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    async with hub_world(tmp_path, hub, _settings(tmp_path)) as world:
+        over = await over_world(world)
+        await over.at(1)
+        await over.agent.close()
+        await until(lambda: world.service.fleet.is_silent("node-a"), 60)
+        for minutes in (2, 8):
+            then = over.began + minutes * MINUTE
+            world.service.over_caps._now = lambda then=then: then
+            await world.service.over_caps.look()
+        assert await over.told() == []
+        over = await _world_again(over, world)
+        await over.says()
+        await over.at(9)
+        assert world.service.over_caps.ends_at(over.slice_id) == over.began + 24 * MINUTE
+
+
 async def _world_again(over: OverWorld, world: HubWorld) -> OverWorld:
     """Return the same after a start of the service: Ada's slice, on its node."""
     agent = await world.agent()
@@ -238,7 +275,9 @@ async def test_after_a_start_who_is_not_over_as_they_were_has_the_whole_time(
                 await over.at(2)
                 await over.says(over_cap_since=over.began + 2 * MINUTE)
             case "reported late":
-                world.service.over_caps._began -= 6 * MINUTE
+                then = over.began + 6 * MINUTE
+                world.service.over_caps._now = lambda: then
+                await world.service.over_caps.look()
                 await over.says()
             case _:
                 await over.says()
