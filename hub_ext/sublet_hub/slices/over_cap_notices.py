@@ -1,4 +1,4 @@
-"""What owners were told of ends over their caps, kept so that no start of the service gives more time.
+"""What owners were told of ends over caps, kept so that no start of the service gives more time.
 
 Not forced to disk: after a crash of the service's machine an owner is told anew at the worst.
 """

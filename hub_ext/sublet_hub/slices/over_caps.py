@@ -4,8 +4,8 @@ Without a pool's ``max_over_cap`` nothing is ended: who is over their cap makes 
 warned by the node's agent. With it the owner is told, and as long after that it is ended; who is
 back within their cap before goes on. Nothing is concluded from silence: nobody is ended whose agent
 does not report, and after some minutes of it what was told is forgotten, and told anew with the
-whole time. A start of agent or service gives nobody more time: it is heard of by then, and what was
-told is kept in a file. A server is stopped by JupyterHub; a job's runner ends it, as one that ran too
+whole time. A start of agent or service, which takes less, gives nobody more time: what was told is
+kept in a file. A server is stopped by JupyterHub; a job's runner ends it, as one that ran too
 long, and its reason, that it had more than it asked for, is in the ledger.
 """
 
@@ -36,7 +36,7 @@ from sublet_hub.state.stores import Stores
 
 
 _HEARD_OF_WITHIN: Final = timedelta(minutes=5)
-"""So long an agent may be silent, or take to report after a start: what was told before holds on."""
+"""So long an agent may be silent, or take to report after a start: what was told holds on."""
 
 
 class OverCaps:

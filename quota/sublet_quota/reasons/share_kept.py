@@ -135,7 +135,7 @@ _WORDS: Final[Mapping[ShareKept, _Words]] = MappingProxyType(
         ),
         ShareKept.TOO_MANY: _because("too many compute on the card at once for a turn of each"),
         ShareKept.MOVING: _because("memory is being moved on the card, or the card is being tried"),
-        ShareKept.CLOSED: _because("the card has failed, or does not answer: nobody is paused there"),
+        ShareKept.CLOSED: _because("the card has failed, or does not answer"),
         ShareKept.NOT_TOLD: _because("the card does not tell who uses how much of it"),
         ShareKept.TURNS_OFF: _because("this machine's agent is set to take no turns on this card"),
         ShareKept.DRIVER_WAITS: _because("the card's driver does not answer in time"),

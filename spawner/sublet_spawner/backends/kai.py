@@ -95,8 +95,8 @@ def _of_a_whole_card(settings: KaiSettings) -> Guarantees:
     """Return what is true where KAI shares nothing, and has nobody keep anything."""
     return replace(
         _guarantees(settings),
-        memory="your server has the card to itself; PyTorch, JAX and TensorFlow are told your share "
-        "when they start, and the node's agent watches all of your processes together",
+        memory="your server has the card to itself; PyTorch, JAX and TensorFlow are told your "
+        "share when they start, and the node's agent watches all of your processes together",
         compute="your server has the card to itself",
         cap_kept_by=BY_PROGRAMS,
         sees_whole_card=True,
