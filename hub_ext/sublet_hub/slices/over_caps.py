@@ -34,7 +34,6 @@ from sublet_hub.slices.over_cap_notices import OverCapNotice, OverCapNotices
 from sublet_hub.slices.server_stops import STOPPED_AT_ONCE, ServerStops, StopsServers
 from sublet_hub.state.stores import Stores
 
-
 _HEARD_OF_WITHIN: Final = timedelta(minutes=5)
 """So long an agent may be silent, or take to report after a start: what was told holds on."""
 

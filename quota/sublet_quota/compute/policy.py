@@ -140,9 +140,7 @@ def _begin(use: CardUse, past: PastCompute, period: timedelta) -> ComputeDecisio
     if beyond:
         return _take(use, past, beyond, period)
     why = _why_not_helped(computing, past, use.now)
-    return _all_run(
-        use, past, ShareKept.NOT_NEEDED, dict.fromkeys(_who_gets_less(computing), why)
-    )
+    return _all_run(use, past, ShareKept.NOT_NEEDED, dict.fromkeys(_who_gets_less(computing), why))
 
 
 def _go_on(use: CardUse, past: PastCompute, taken: Round, period: timedelta) -> ComputeDecision:

@@ -94,9 +94,9 @@ _WORDS: Final[Mapping[ShareKept, _Words]] = MappingProxyType(
         ShareKept.CAPPED: _Words(
             Holds.CAPPED,
             f"{_HOLDS[Holds.CAPPED]}{{at}} by the quota's max_compute",
-            "The quota lets a slice have no more of the card's compute than its pool's max_compute, "
-            "or its own share where that is more: the rest of the time is nobody's, as nobody else "
-            "needs it.",
+            "The quota lets a slice have no more of the card's compute than its pool's max_compute "
+            "or, where that is more, its own share: the rest of the time is nobody's, as nobody "
+            "else needs it.",
         ),
         ShareKept.BY_MIG: _kept(
             "The card itself keeps a part of its compute apart (MIG).", " by the card (MIG)"

@@ -243,10 +243,16 @@ async def test_a_start_of_the_service_gives_nobody_more_time(tmp_path: Path, hub
         over = await _world_again(over, world)
         ends_at = over.began + 16 * MINUTE
         # Also before the agent says how it stands.
-        assert (await over.told(), world.service.over_caps.ends_at(over.slice_id)) == (told, ends_at)
+        assert (await over.told(), world.service.over_caps.ends_at(over.slice_id)) == (
+            told,
+            ends_at,
+        )
         await over.says()
         await over.at(2)
-        assert (await over.told(), world.service.over_caps.ends_at(over.slice_id)) == (told, ends_at)
+        assert (await over.told(), world.service.over_caps.ends_at(over.slice_id)) == (
+            told,
+            ends_at,
+        )
         await over.at(15.9)
         assert world.hub.stopped == []
         await over.at(16)
@@ -282,9 +288,10 @@ async def test_after_a_start_who_is_not_over_as_they_were_has_the_whole_time(
             case _:
                 await over.says()
         await over.at(3)
-        assert world.service.over_caps.ends_at(over.slice_id) == over.began + (
-            23 if since == "another rule" else 18
-        ) * MINUTE
+        assert (
+            world.service.over_caps.ends_at(over.slice_id)
+            == over.began + (23 if since == "another rule" else 18) * MINUTE
+        )
         await over.at(16)
         assert world.hub.stopped == []
 

@@ -294,9 +294,7 @@ def test_who_is_stopped_leaves_the_turns_however_little_is_due_and_whoever_waits
 ) -> None:
     begun = turning(of("a", 1000 - share, 0.5), of("b", share, 0.5)).past
     stopped = replace(of("b", share, 0.0), stopped=True)
-    decided = decide_turns(
-        use(of("a", 1000 - share, 0.97), stopped, at=NOON + 2 * SECOND), begun
-    )
+    decided = decide_turns(use(of("a", 1000 - share, 0.97), stopped, at=NOON + 2 * SECOND), begun)
     assert decided.round is None
     assert not decided.past.rests
 
@@ -334,7 +332,7 @@ def test_who_is_alone_and_has_more_than_it_may_takes_turns_with_nobody() -> None
 
 def test_who_fills_the_rest_beside_one_that_is_capped_is_not_said_to_wait_for_its_program() -> None:
     begun = turning(QUARTER).past
-    beside = replace(QUARTER, used=0.25), of("b", 750, 0.75)
+    beside = replace(QUARTER, used=0.25), of("b", 300, 0.75)
     decided = decide_turns(use(*beside, at=NOON + 2 * SECOND), begun)
     assert decided.kept == {SliceId("a"): ShareKept.CAPPED, SliceId("b"): ShareKept.NOT_NEEDED}
 
