@@ -926,7 +926,7 @@ export interface components {
             readonly utilisation_percent: number;
         };
         readonly Holder: "notebook" | "job";
-        readonly Holds: "kept" | "not-needed" | "cannot";
+        readonly Holds: "kept" | "capped" | "not-needed" | "cannot";
         readonly IdleEnd: {
             readonly ends_at: string;
             readonly extended_until: string | null;
@@ -1173,6 +1173,7 @@ export interface components {
             readonly message: string;
         };
         readonly PodStarted: {
+            readonly cap_kept_by: readonly string[] | null;
             readonly namespace: string;
             readonly node: string | null;
             readonly pod_name: string;
@@ -1373,7 +1374,7 @@ export interface components {
             readonly slices: readonly components["schemas"]["SliceInfo"][];
             readonly week: components["schemas"]["WeekUse"] | null;
         };
-        readonly ShareKept: "by-turns" | "by-mig" | "by-mps" | "by-hami" | "by-volcano" | "not-needed" | "not-pausable" | "on-several-cards" | "waits-for-program" | "alone-pausable" | "too-many" | "moving" | "not-told" | "turns-off" | "driver-waits";
+        readonly ShareKept: "by-turns" | "capped" | "by-mig" | "by-mps" | "by-hami" | "by-volcano" | "not-needed" | "not-pausable" | "on-several-cards" | "waits-for-program" | "alone-pausable" | "others-wait-for-programs" | "too-many" | "moving" | "closed" | "not-told" | "turns-off" | "driver-waits";
         readonly ShownAnnouncement: {
             readonly announcement_id: string;
             readonly from_admin: boolean;
@@ -1412,6 +1413,7 @@ export interface components {
         readonly SliceReport: {
             readonly active: boolean;
             readonly compute_kept: components["schemas"]["ShareKept"] | null;
+            readonly compute_most_milli: number | null;
             readonly gate_open: boolean;
             readonly gpu_busy_ms: number;
             readonly gpu_id: string | null;
