@@ -21,6 +21,7 @@ type Answer<T> = T extends { responses: infer Responses }
       : undefined
   : never;
 type Query<T> = T extends { parameters: { query?: infer Asked } } ? Asked : undefined;
+type QueryValue = string | number | boolean | readonly string[] | undefined;
 type Sent<T> = T extends { requestBody: infer Body } ? Json<Body> : undefined;
 
 /** A refusal or failure, in the service's own words. */
@@ -51,8 +52,12 @@ export class Client {
     path: P,
     query?: Query<Operation<P, 'get'>>
   ): Promise<Answer<Operation<P, 'get'>>> {
-    const asked = new URLSearchParams(query as Record<string, string> | undefined).toString();
-    return this.json('get', asked === '' ? path : `${path}?${asked}`, undefined, undefined);
+    return this.json('get', withQuery(path, query), undefined, undefined);
+  }
+
+  /** Where a browser finds a file, such as a table as CSV. */
+  addressOf<P extends PathsWith<'get'>>(path: P, query?: Query<Operation<P, 'get'>>): string {
+    return `${this.prefix}api${withQuery(path, query)}`;
   }
 
   post<P extends PathsWith<'post'>>(
@@ -116,6 +121,20 @@ export class Client {
     }
     return answer;
   }
+}
+
+/** With what is asked for several times named as often. */
+function withQuery(path: string, query: object = {}): string {
+  const asked = new URLSearchParams();
+  for (const [name, value] of Object.entries(query) as [string, QueryValue][]) {
+    for (const each of Array.isArray(value) ? (value as QueryValue[]) : [value]) {
+      if (each !== undefined) {
+        asked.append(name, String(each as string | number | boolean));
+      }
+    }
+  }
+  const text = asked.toString();
+  return text === '' ? path : `${path}?${text}`;
 }
 
 function filled(path: string, names: Readonly<Record<string, string>> = {}): string {

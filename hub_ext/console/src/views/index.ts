@@ -3,6 +3,7 @@ import type { Session } from '../model/session';
 import type { TranslationBundle } from '../words/translation';
 import { CardsView } from './cards/CardsView';
 import { ShareView } from './share/ShareView';
+import { UseView } from './use/UseView';
 
 export interface View {
   /** In the address, after `view/`. */
@@ -14,7 +15,8 @@ export interface View {
 
 const VIEWS: readonly View[] = [
   { name: 'cards', title: trans => trans.__('Cards'), forAdmins: true, Body: CardsView },
-  { name: 'share', title: trans => trans.__('My share'), forAdmins: false, Body: ShareView }
+  { name: 'share', title: trans => trans.__('My share'), forAdmins: false, Body: ShareView },
+  { name: 'use', title: trans => trans.__('Use'), forAdmins: false, Body: UseView }
 ];
 
 /** What is for admins is refused to others by the service; here it is only not offered. */
