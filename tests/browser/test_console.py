@@ -186,7 +186,7 @@ def test_an_admin_evicts_with_a_notice_that_its_owner_reads(admin, visit, held):
 def test_a_plain_user_has_no_cards_and_what_they_try_is_refused(visit, held):
     eva = visit("eva", viewport=TALL)
     page = open_console(eva, held.settings.password)
-    expect(page.get_by_role("navigation").get_by_role("link")).to_have_text(["My share"])
+    expect(page.get_by_role("navigation").get_by_role("link")).to_have_text(["My share", "Use"])
     eva.expect_complaint("403")
     page.goto(f"{SERVICE}view/cards")
     expect(page.get_by_role("main")).to_contain_text("There is no such view, or none for you.")

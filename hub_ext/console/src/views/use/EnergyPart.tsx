@@ -18,17 +18,27 @@ export function EnergyPart(props: {
   csv: string;
 }): React.JSX.Element {
   const { trans } = useConsole();
+  const { choice } = props;
+  const isKnown = choice.of === null || choice.by === 'owner';
   return (
-    <Part name="use-energy" title={trans.__('Energy and carbon')} answer={props.answer} csv={props.csv}>
-      {report => <Energy report={report} choice={props.choice} />}
+    <Part
+      name="use-energy"
+      title={trans.__('Energy and carbon')}
+      answer={props.answer}
+      {...(isKnown ? { csv: props.csv } : {})}
+    >
+      {report => <Energy report={report} choice={choice} isKnown={isKnown} />}
     </Part>
   );
 }
 
-function Energy(props: { report: UseReport; choice: Choice }): React.JSX.Element {
+function Energy(props: {
+  report: UseReport;
+  choice: Choice;
+  isKnown: boolean;
+}): React.JSX.Element {
   const { trans, session } = useConsole();
-  const { report, choice } = props;
-  const isKnown = choice.of === null || choice.by === 'owner';
+  const { report, choice, isKnown } = props;
   const energy = isKnown ? energyOf(report.rows) : null;
   return (
     <>
