@@ -40,7 +40,9 @@ def past(hub):
     """Four weeks lie behind this hub."""
     with hub.without_service():
         ledger = hub.places.folder / "service" / "ledger.sqlite"
-        store_past(Database(f"sqlite:///{ledger}"), PEOPLE, DAYS, datetime.now(UTC))
+        database = Database(f"sqlite:///{ledger}")
+        store_past(database, PEOPLE, DAYS, datetime.now(UTC))
+        database.close()
     return hub
 
 

@@ -21,7 +21,6 @@ type Answer<T> = T extends { responses: infer Responses }
       : undefined
   : never;
 type Query<T> = T extends { parameters: { query?: infer Asked } } ? Asked : undefined;
-type QueryValue = string | number | boolean | readonly string[] | undefined;
 type Sent<T> = T extends { requestBody: infer Body } ? Json<Body> : undefined;
 
 /** A refusal or failure, in the service's own words. */
@@ -124,13 +123,12 @@ export class Client {
 }
 
 /** With what is asked for several times named as often. */
-function withQuery(path: string, query: object = {}): string {
+function withQuery(path: string, query: unknown): string {
   const asked = new URLSearchParams();
-  for (const [name, value] of Object.entries(query) as [string, QueryValue][]) {
-    for (const each of Array.isArray(value) ? (value as QueryValue[]) : [value]) {
-      if (each !== undefined) {
-        asked.append(name, String(each as string | number | boolean));
-      }
+  for (const [name, value] of Object.entries(query ?? {}) as [string, unknown][]) {
+    const values: readonly unknown[] = Array.isArray(value) ? value : [value];
+    for (const each of values.filter(one => one !== undefined)) {
+      asked.append(name, String(each));
     }
   }
   const text = asked.toString();

@@ -2,22 +2,21 @@
 import { decimal } from '@sublet-lab/format/quantities';
 import { useMemo, useState } from 'react';
 
-import type { UseReport } from '../../api/types';
 import { LongTable, type Column } from '../../controls/LongTable';
 import { useConsole } from '../../model/console';
 import type { Answer } from '../../model/answer';
 import type { TranslationBundle } from '../../words/translation';
-import type { Choice, Times } from './choice';
+import type { Choice } from './choice';
 import { courseOf, KINDS, type Point } from './course';
 import { Part } from './Part';
+import type { Course as Told } from './queries';
 import { slotWords, type Step } from './steps';
 import { UseChart } from './UseChart';
 import { kindWord, stepWord, whoseWord } from './words';
 
 export function CoursePart(props: {
-  answer: Answer<UseReport>;
+  answer: Answer<Told>;
   choice: Choice;
-  times: Times;
   csv: string;
   onAll: () => void;
 }): React.JSX.Element {
@@ -31,7 +30,7 @@ export function CoursePart(props: {
       answer={props.answer}
       csv={props.csv}
     >
-      {report => (
+      {told => (
         <>
           {choice.of !== null && (
             <p>
@@ -40,32 +39,23 @@ export function CoursePart(props: {
               </button>
             </p>
           )}
-          <Course report={report} choice={choice} times={props.times} label={whose} />
+          <Course told={told} />
         </>
       )}
     </Part>
   );
 }
 
-function Course(props: {
-  report: UseReport;
-  choice: Choice;
-  times: Times;
-  label: string;
-}): React.JSX.Element {
+function Course({ told }: { told: Told }): React.JSX.Element {
   const { trans } = useConsole();
-  const { report, times } = props;
-  const { by, of, step } = props.choice;
+  const { step } = told;
   const [open, setOpen] = useState(false);
   const [sort, setSort] = useState('');
-  const points = useMemo(
-    () => courseOf(report.rows, { by, of, step }, times),
-    [report, by, of, step, times]
-  );
+  const points = useMemo(() => courseOf(told.report.rows, told, told.times), [told]);
   const columns = useMemo(() => columnsOf(step, trans), [step, trans]);
   return (
     <>
-      <UseChart points={points} step={step} label={props.label} />
+      <UseChart points={points} step={step} label={whoseWord(told, trans)} />
       <details
         onToggle={event => {
           setOpen(event.currentTarget.open);

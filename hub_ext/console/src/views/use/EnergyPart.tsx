@@ -1,44 +1,41 @@
 /** What the cards took, and what that came to in CO2: by whose word, and as of when. */
 import { decimal } from '@sublet-lab/format/quantities';
 
-import type { CarbonFactors, UseReport } from '../../api/types';
+import type { CarbonFactors } from '../../api/types';
 import { useConsole } from '../../model/console';
 import type { Answer } from '../../model/answer';
-import type { Choice } from './choice';
 import { energyOf } from './course';
 import { Part } from './Part';
+import type { Chosen, Course } from './queries';
 import { byWord, stepWord } from './words';
 
 const WH_PER_KWH = 1000;
 const G_PER_KG = 1000;
 
-export function EnergyPart(props: {
-  answer: Answer<UseReport>;
-  choice: Choice;
-  csv: string;
-}): React.JSX.Element {
+/** Energy is metered of owners, not of groups or types. */
+function isMetered(chosen: Chosen): boolean {
+  return chosen.of === null || chosen.by === 'owner';
+}
+
+export function EnergyPart(props: { answer: Answer<Course>; csv: string }): React.JSX.Element {
   const { trans } = useConsole();
-  const { choice } = props;
-  const isKnown = choice.of === null || choice.by === 'owner';
+  const told = props.answer.value;
   return (
     <Part
       name="use-energy"
       title={trans.__('Energy and carbon')}
       answer={props.answer}
-      {...(isKnown ? { csv: props.csv } : {})}
+      {...(told !== null && isMetered(told) ? { csv: props.csv } : {})}
     >
-      {report => <Energy report={report} choice={choice} isKnown={isKnown} />}
+      {course => <Energy course={course} />}
     </Part>
   );
 }
 
-function Energy(props: {
-  report: UseReport;
-  choice: Choice;
-  isKnown: boolean;
-}): React.JSX.Element {
+function Energy({ course }: { course: Course }): React.JSX.Element {
   const { trans, session } = useConsole();
-  const { report, choice, isKnown } = props;
+  const { report } = course;
+  const isKnown = isMetered(course);
   const energy = isKnown ? energyOf(report.rows) : null;
   return (
     <>
@@ -46,7 +43,7 @@ function Energy(props: {
         <p>
           {trans.__(
             'Energy is metered of users and of all together, not by %1.',
-            byWord(choice.by, trans)
+            byWord(course.by, trans)
           )}
         </p>
       )}
@@ -73,7 +70,7 @@ function Energy(props: {
             'Told of %1 of %2 steps (each a %3): in the others cards had no counter.',
             energy.told,
             energy.steps,
-            stepWord(choice.step, trans)
+            stepWord(course.step, trans)
           )}
         </p>
       )}

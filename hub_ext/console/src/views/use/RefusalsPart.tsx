@@ -6,19 +6,15 @@ import { LongTable, type Column } from '../../controls/LongTable';
 import { Moment } from '../../controls/Moment';
 import { useConsole } from '../../model/console';
 import type { Answer } from '../../model/answer';
-import type { Choice } from './choice';
 import { Part } from './Part';
+import type { Refusals as Told } from './queries';
 import { refusalWord } from './words';
 
-export function RefusalsPart(props: {
-  answer: Answer<readonly RefusalSum[]>;
-  choice: Choice;
-}): React.JSX.Element {
+export function RefusalsPart(props: { answer: Answer<Told> }): React.JSX.Element {
   const { trans } = useConsole();
-  const { by, of } = props.choice;
   return (
     <Part name="use-refusals" title={trans.__('Refusals by reason')} answer={props.answer}>
-      {sums => (
+      {({ sums, by, of }) => (
         <>
           {of !== null && by !== 'owner' && (
             <p className="quiet">{trans.__('Of all: refusals are known by user alone.')}</p>

@@ -10,13 +10,14 @@ import type { TranslationBundle } from '../../words/translation';
 import type { By, Choice } from './choice';
 import { NO_HOURS } from './course';
 import { Part } from './Part';
+import type { Totals as Told } from './queries';
 import { byWord, kindWord, nameWord } from './words';
 
 const WH_PER_KWH = 1000;
 const G_PER_KG = 1000;
 
 export function TotalsPart(props: {
-  answer: Answer<UseReport>;
+  answer: Answer<Told>;
   choice: Choice;
   csv: string;
   onChange: (choice: Choice) => void;
@@ -30,11 +31,11 @@ export function TotalsPart(props: {
       answer={props.answer}
       csv={props.csv}
     >
-      {report =>
-        report.rows.length === 0 ? (
+      {told =>
+        told.report.rows.length === 0 ? (
           <p>{trans.__('Nothing was held in this time.')}</p>
         ) : (
-          <Totals report={report} choice={choice} onChange={onChange} />
+          <Totals told={told} choice={choice} onChange={onChange} />
         )
       }
     </Part>
@@ -42,13 +43,13 @@ export function TotalsPart(props: {
 }
 
 function Totals(props: {
-  report: UseReport;
+  told: Told;
   choice: Choice;
   onChange: (choice: Choice) => void;
 }): React.JSX.Element {
   const { trans } = useConsole();
-  const { report, choice, onChange } = props;
-  const { by } = choice;
+  const { choice, onChange } = props;
+  const { report, by } = props.told;
   const columns = useMemo(
     () => [
       nameColumn(by, trans, name => {

@@ -1,7 +1,7 @@
 /** The course of the hours: what became of them, stacked, with what was borrowed as a line. */
 import { decimal } from '@sublet-lab/format/quantities';
-import { scaleLinear, scaleTime } from 'd3-scale';
-import { area, curveStepAfter, line, stack } from 'd3-shape';
+import { scaleLinear, scaleTime, type ScaleLinear, type ScaleTime } from 'd3-scale';
+import { area, curveStepAfter, line, stack, type SeriesPoint } from 'd3-shape';
 import { useLayoutEffect, useMemo, useRef, useState, type PointerEvent } from 'react';
 
 import { useConsole } from '../../model/console';
@@ -90,8 +90,8 @@ export function UseChart(props: {
 }
 
 interface Drawing {
-  readonly x: ReturnType<typeof scaleTime<number, number>>;
-  readonly y: ReturnType<typeof scaleLinear<number, number>>;
+  readonly x: ScaleTime<number, number>;
+  readonly y: ScaleLinear<number, number>;
   readonly areas: readonly { readonly kind: Kind; readonly path: string }[];
   readonly borrowed: string;
 }
@@ -111,7 +111,7 @@ function drawingOf(points: readonly Point[], width: number): Drawing {
   const series = stack<Point, Kind>()
     .keys([...KINDS])
     .value((point, kind) => point.hours[kind])([...ends]);
-  const areaOf = area<{ 0: number; 1: number; data: Point }>()
+  const areaOf = area<SeriesPoint<Point>>()
     .x(each => x(each.data.begin))
     .y0(each => y(each[0]))
     .y1(each => y(each[1]))

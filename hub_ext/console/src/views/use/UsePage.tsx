@@ -39,43 +39,42 @@ export default function UsePage(): React.JSX.Element {
   const [now, setNow] = useState(() => new Date());
   const { span, from, to, by, step, of, percent } = choice;
   const times = useMemo(() => timesOf({ span, from, to }, now), [span, from, to, now]);
-  const queries = useMemo(
-    () => ({
-      course: courseQuery(times, step, { by, of }),
-      energy: energyQuery(times, step, { by, of }),
-      waits: waitsQuery(times, { by, of }),
-      refusals: refusalsQuery(times, { by, of })
-    }),
-    [times, step, by, of]
-  );
-  const totalsAsked = useMemo(() => totalsQuery(times, by), [times, by]);
-  const limitsAsked = useMemo(
+  const asked = useMemo(
     () => ({ ...timesAsked(times), percent: Number(percent) }),
     [times, percent]
   );
   const totals = useAnswer(
-    useCallback(() => client.get('/use', totalsAsked), [client, totalsAsked])
+    useCallback(
+      async () => ({ report: await client.get('/use', totalsQuery(times, by)), by }),
+      [client, times, by]
+    )
   );
   const course = useAnswer(
-    useCallback(() => client.get('/use', queries.course), [client, queries.course])
+    useCallback(async () => {
+      const report = await client.get('/use', courseQuery(times, step, { by, of }));
+      return { report, by, of, step, times };
+    }, [client, times, step, by, of])
   );
   const waits = useAnswer(
-    useCallback(() => client.get('/use/waits', queries.waits), [client, queries.waits])
+    useCallback(async () => {
+      const report = await client.get('/use/waits', waitsQuery(times, { by, of }));
+      return { report, by, of };
+    }, [client, times, by, of])
   );
   const refusals = useAnswer(
-    useCallback(() => client.get('/refusals/sums', queries.refusals), [client, queries.refusals])
+    useCallback(async () => {
+      const sums = await client.get('/refusals/sums', refusalsQuery(times, { by, of }));
+      return { sums, by, of };
+    }, [client, times, by, of])
   );
-  const askLimits = useCallback(
-    () => client.get('/use/limits', limitsAsked),
-    [client, limitsAsked]
-  );
+  const askLimits = useCallback(() => client.get('/use/limits', asked), [client, asked]);
   const limits = useAnswer(session.admin ? askLimits : null);
   return (
     <>
       <ChoiceBar choice={choice} onChange={show} />
       <p className="quiet" data-sublet="use-times">
-        {trans.__('From')} <Moment at={queries.course.since} /> {trans.__('to')}{' '}
-        <Moment at={queries.course.until} />
+        {trans.__('From')} <Moment at={asked.since} /> {trans.__('to')}{' '}
+        <Moment at={asked.until} />
         {' · '}
         {trans.__('time zone of this browser: %1', zoneName())}{' '}
         <button
@@ -91,8 +90,10 @@ export default function UsePage(): React.JSX.Element {
         <CoursePart
           answer={course}
           choice={choice}
-          times={times}
-          csv={client.addressOf('/use', { ...queries.course, ...CSV })}
+          csv={client.addressOf('/use', {
+            ...courseQuery(times, step, { by, of }),
+            ...CSV
+          })}
           onAll={() => {
             show({ ...choice, of: null });
           }}
@@ -100,27 +101,25 @@ export default function UsePage(): React.JSX.Element {
         <TotalsPart
           answer={totals}
           choice={choice}
-          csv={client.addressOf('/use', { ...totalsAsked, ...CSV })}
+          csv={client.addressOf('/use', { ...totalsQuery(times, by), ...CSV })}
           onChange={show}
         />
       </div>
       <div className="parts">
         <WaitsPart
           answer={waits}
-          choice={choice}
-          csv={client.addressOf('/use/waits', { ...queries.waits, ...CSV })}
+          csv={client.addressOf('/use/waits', { ...waitsQuery(times, { by, of }), ...CSV })}
         />
-        <RefusalsPart answer={refusals} choice={choice} />
+        <RefusalsPart answer={refusals} />
         <EnergyPart
           answer={course}
-          choice={choice}
-          csv={client.addressOf('/use', { ...queries.energy, ...CSV })}
+          csv={client.addressOf('/use', { ...energyQuery(times, step, { by, of }), ...CSV })}
         />
         {session.admin && (
           <LimitsPart
             answer={limits}
             choice={choice}
-            csv={client.addressOf('/use/limits', { ...limitsAsked, ...CSV })}
+            csv={client.addressOf('/use/limits', { ...asked, ...CSV })}
             onChange={show}
           />
         )}

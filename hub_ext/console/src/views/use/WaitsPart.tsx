@@ -2,7 +2,7 @@
 import { span } from '@sublet-lab/format/quantities';
 import { useMemo, useState } from 'react';
 
-import type { WaitedReport, WaitedRow } from '../../api/types';
+import type { WaitedRow } from '../../api/types';
 import { LongTable, type Column } from '../../controls/LongTable';
 import { useConsole } from '../../model/console';
 import type { Answer } from '../../model/answer';
@@ -10,31 +10,30 @@ import type { TranslationBundle } from '../../words/translation';
 import type { Choice } from './choice';
 import { chosenOf } from './course';
 import { Part } from './Part';
+import type { Waits as Told } from './queries';
 import { byWord, nameWord, waitedWord } from './words';
 
 export function WaitsPart(props: {
-  answer: Answer<WaitedReport>;
-  choice: Choice;
+  answer: Answer<Told>;
   csv: string;
 }): React.JSX.Element {
   const { trans } = useConsole();
-  const { choice } = props;
   return (
     <Part name="use-waits" title={trans.__('Waits')} answer={props.answer} csv={props.csv}>
-      {report => <Waits rows={report.rows} choice={choice} />}
+      {told => <Waits told={told} />}
     </Part>
   );
 }
 
-function Waits(props: { rows: readonly WaitedRow[]; choice: Choice }): React.JSX.Element {
+function Waits({ told }: { told: Told }): React.JSX.Element {
   const { trans } = useConsole();
-  const { by, of } = props.choice;
+  const { by } = told;
   const [sort, setSort] = useState('');
   const columns = useMemo(() => columnsOf(by, trans), [by, trans]);
   const rows = useMemo(
     // By type waits are not known: they are told of all.
-    () => (by === 'type' ? props.rows : chosenOf(props.rows, { by, of })),
-    [props.rows, by, of]
+    () => (by === 'type' ? told.report.rows : chosenOf(told.report.rows, told)),
+    [told, by]
   );
   return (
     <>

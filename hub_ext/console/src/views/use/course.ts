@@ -66,8 +66,10 @@ export function courseOf(
   const { step } = choice;
   const found = new Map<string, KindHours>();
   for (const row of chosenOf(rows, choice)) {
-    const label = row.of[step] ?? '';
-    found.set(label, plus(found.get(label) ?? NO_HOURS, row.kinds ?? NO_HOURS));
+    const label = row.of[step];
+    if (label !== undefined) {
+      found.set(label, plus(found.get(label) ?? NO_HOURS, row.kinds ?? NO_HOURS));
+    }
   }
   return slotsOf(step, times.since, times.until, found.keys()).map(slot => ({
     ...slot,

@@ -1,4 +1,5 @@
 /** What is asked for a choice: of the time, by what, and of whom. */
+import type { RefusalSum, UseReport, WaitedReport } from '../../api/types';
 import type { By, Choice, Times } from './choice';
 import { zoneName, type Step } from './steps';
 
@@ -51,6 +52,26 @@ export function refusalsQuery(times: Times, chosen: Chosen): Asked & { owner?: s
 }
 
 export type Chosen = Pick<Choice, 'by' | 'of'>;
+
+/** What the service told, and for what it was asked: the choice may be another by now. */
+export interface Totals {
+  readonly report: UseReport;
+  readonly by: By;
+}
+
+export interface Course extends Chosen {
+  readonly report: UseReport;
+  readonly step: Step;
+  readonly times: Times;
+}
+
+export interface Waits extends Chosen {
+  readonly report: WaitedReport;
+}
+
+export interface Refusals extends Chosen {
+  readonly sums: readonly RefusalSum[];
+}
 
 function ownerOf(chosen: Chosen): { owner?: string } {
   return chosen.by === 'owner' && chosen.of !== null ? { owner: chosen.of } : {};

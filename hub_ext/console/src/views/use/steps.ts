@@ -100,13 +100,13 @@ export function slotsOf(
     .sort((one, other) => one.begin.getTime() - other.begin.getTime());
 }
 
-/** As people read it: `24 Nov`, `24 Nov, 09:00`, `week of 24 Nov` without the words. */
+/** As people read it: `Tue, Nov 24, 09:00`, `Tue, Nov 24`, `2026-W48 (Nov 23 …)`. */
 export function slotWords(step: Step, slot: Slot): string {
   const day = slot.begin.toLocaleDateString([], {
-    weekday: step === 'week' ? undefined : 'short',
+    ...(step === 'week' ? {} : { weekday: 'short' }),
     month: 'short',
     day: 'numeric'
-  } as Intl.DateTimeFormatOptions);
+  });
   switch (step) {
     case 'hour':
       return `${day}, ${slot.begin.toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' })}`;
