@@ -20,7 +20,6 @@ from zoneinfo import ZoneInfo
 
 import pytest
 import sqlalchemy as sa
-from sublet_hub.ledger.charged_hours import ChargedHourStore
 from sublet_hub.ledger.database import Database
 from sublet_hub.ledger.tables import CHARGED_HOURS
 from sublet_hub.usage.buckets import Span
@@ -51,8 +50,7 @@ Ask = Callable[[], Awaitable[bytes]]
 
 def asked_of(database: Database, until: datetime) -> dict[str, Ask]:
     """Return the reports that the console's view asks for, by their names."""
-    charged = ChargedHourStore(database)
-    use = UseReports(database, UseStore(database), charged, lambda: DOCUMENT)
+    use = UseReports(database, UseStore(database), lambda: DOCUMENT)
     waited, limits = WaitedReports(database), ProposedLimits(database, lambda: DOCUMENT)
     found: dict[str, Ask] = {}
     for days in (7, 30, DAYS):

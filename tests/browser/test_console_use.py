@@ -1,4 +1,4 @@
-"""The console's view *Use*: an admin looks at a month of hours and sends it on; a user, at theirs."""
+"""The console's view *Use*: admins look at a month of hours and send it on; users look at theirs."""
 
 import csv
 import re

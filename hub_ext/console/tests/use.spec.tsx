@@ -50,7 +50,15 @@ const DAYS = [
   row({ day: TODAY }, { kinds: hours({ used: 12, lent: 1.5, borrowed: 4, credited: 0.5 }) })
 ];
 const WAITS = [
-  { kind: 'job', of: { group: 'vision' }, count: 4, at_once: 1, median_s: 90, p95_s: 7200, longest_s: 7300 }
+  {
+    kind: 'job',
+    of: { group: 'vision' },
+    count: 4,
+    at_once: 1,
+    median_s: 90,
+    p95_s: 7200,
+    longest_s: 7300
+  }
 ];
 const REFUSALS = [
   { code: 'no-room', times: 2, owners: 1, last_at: NOW.toISOString() },
@@ -125,7 +133,8 @@ test.each(['hour', 'day', 'week'] as const)('the name of a %s says when it begin
 });
 
 test('all of a choice stands in the address, and no user asks by user', () => {
-  const text = 'span=dates&from=2026-11-01&to=2026-11-14&by=owner&step=week&of=ada&q=a&sort=idle&percent=5';
+  const text =
+    'span=dates&from=2026-11-01&to=2026-11-14&by=owner&step=week&of=ada&q=a&sort=idle&percent=5';
   const choice = choiceOf(new URLSearchParams(text), true);
   expect(queryOf(choice).toString()).toBe(text);
   expect(timesOf(choice, new Date('2026-12-02T10:00:00Z'))).toEqual({
@@ -253,7 +262,10 @@ test('the same is read step by step, in a table that is drawn when it is opened'
 });
 
 test('of a long table only the rows in sight are drawn, in the order that is chosen', async () => {
-  const rows = Array.from({ length: 10_000 }, (_, at) => ({ name: `user-${String(at)}`, held: at }));
+  const rows = Array.from({ length: 10_000 }, (_, at) => ({
+    name: `user-${String(at)}`,
+    held: at
+  }));
   const columns = [
     { name: 'name', title: 'user', of: (each: (typeof rows)[number]) => each.name },
     { name: 'held', title: 'held', of: (each: (typeof rows)[number]) => each.held }

@@ -21,6 +21,7 @@ type Answer<T> = T extends { responses: infer Responses }
       : undefined
   : never;
 type Query<T> = T extends { parameters: { query?: infer Asked } } ? Asked : undefined;
+type Value = string | number | boolean | undefined;
 type Sent<T> = T extends { requestBody: infer Body } ? Json<Body> : undefined;
 
 /** A refusal or failure, in the service's own words. */
@@ -125,9 +126,8 @@ export class Client {
 /** With what is asked for several times named as often. */
 function withQuery(path: string, query: unknown): string {
   const asked = new URLSearchParams();
-  for (const [name, value] of Object.entries(query ?? {}) as [string, unknown][]) {
-    const values: readonly unknown[] = Array.isArray(value) ? value : [value];
-    for (const each of values.filter(one => one !== undefined)) {
+  for (const [name, value] of Object.entries(query ?? {}) as [string, Value | Value[]][]) {
+    for (const each of [value].flat().filter(one => one !== undefined)) {
       asked.append(name, String(each));
     }
   }

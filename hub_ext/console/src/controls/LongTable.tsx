@@ -14,7 +14,8 @@ export interface Column<T> {
 
 /** Shorter ones are drawn whole. */
 const SHORT = 100;
-const ROW_PX = 34;
+/** As high as the style makes the rows of a long one. */
+const ROW_PX = 36;
 const BEYOND = 12;
 
 export function LongTable<T>(props: {
@@ -34,7 +35,7 @@ export function LongTable<T>(props: {
   return (
     <div className="table-frame">
       <table
-        className="figures"
+        className={rows.length > SHORT ? 'figures figures-long' : 'figures'}
         aria-label={props.label}
         aria-rowcount={rows.length + 1}
         data-sublet={props.name}
@@ -109,8 +110,6 @@ function LongBody<T>(props: {
           row !== undefined && (
             <tr
               key={props.keyOf(row)}
-              ref={virtualizer.measureElement}
-              data-index={item.index}
               aria-rowindex={item.index + 2}
               className={props.isChosen?.(row) === true ? 'chosen' : ''}
             >

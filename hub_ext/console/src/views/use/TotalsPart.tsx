@@ -143,14 +143,12 @@ const HOURS: readonly (keyof KindHours)[] = [
 ];
 
 function columnsOf(report: UseReport, by: By, trans: TranslationBundle): Column<UseRow>[] {
-  const hours = HOURS.map(
-    (kind): Column<UseRow> => ({
-      name: kind,
-      title: kindWord(kind, trans),
-      of: row => (row.kinds ?? NO_HOURS)[kind],
-      shown: row => decimal((row.kinds ?? NO_HOURS)[kind])
-    })
-  );
+  const hours = HOURS.map((kind): Column<UseRow> => ({
+    name: kind,
+    title: kindWord(kind, trans),
+    of: row => (row.kinds ?? NO_HOURS)[kind],
+    shown: row => decimal((row.kinds ?? NO_HOURS)[kind])
+  }));
   if (by !== 'owner') {
     return hours;
   }

@@ -196,4 +196,3 @@ function useWidth(frame: React.RefObject<HTMLElement>): number {
   }, [frame]);
   return width;
 }
-

@@ -73,8 +73,7 @@ export default function UsePage(): React.JSX.Element {
     <>
       <ChoiceBar choice={choice} onChange={show} />
       <p className="quiet" data-sublet="use-times">
-        {trans.__('From')} <Moment at={asked.since} /> {trans.__('to')}{' '}
-        <Moment at={asked.until} />
+        {trans.__('From')} <Moment at={asked.since} /> {trans.__('to')} <Moment at={asked.until} />
         {' · '}
         {trans.__('time zone of this browser: %1', zoneName())}{' '}
         <button

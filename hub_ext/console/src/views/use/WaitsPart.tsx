@@ -13,10 +13,7 @@ import { Part } from './Part';
 import type { Waits as Told } from './queries';
 import { byWord, nameWord, waitedWord } from './words';
 
-export function WaitsPart(props: {
-  answer: Answer<Told>;
-  csv: string;
-}): React.JSX.Element {
+export function WaitsPart(props: { answer: Answer<Told>; csv: string }): React.JSX.Element {
   const { trans } = useConsole();
   return (
     <Part name="use-waits" title={trans.__('Waits')} answer={props.answer} csv={props.csv}>
@@ -58,10 +55,7 @@ function Waits({ told }: { told: Told }): React.JSX.Element {
 }
 
 function columnsOf(by: Choice['by'], trans: TranslationBundle): Column<WaitedRow>[] {
-  const wait = (
-    name: 'median_s' | 'p95_s' | 'longest_s',
-    title: string
-  ): Column<WaitedRow> => ({
+  const wait = (name: 'median_s' | 'p95_s' | 'longest_s', title: string): Column<WaitedRow> => ({
     name,
     title,
     of: row => row[name],
