@@ -1,9 +1,13 @@
+import { env } from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
 import { licences } from './scripts/licences';
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+
+// Tests run where clocks change, wherever they run.
+env.TZ = 'Europe/Berlin';
 
 export default defineConfig({
   // The page says where its files are: below the service's own address, wherever that is.

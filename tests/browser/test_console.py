@@ -189,7 +189,7 @@ def test_a_plain_user_has_no_cards_and_what_they_try_is_refused(visit, held):
     eva = visit("eva", viewport=TALL)
     page = open_console(eva, held.settings.password)
     expect(page.get_by_role("navigation").get_by_role("link")).to_have_text(
-        ["My share", "Who waits for whom"]
+        ["My share", "Who waits for whom", "Use"]
     )
     eva.expect_complaint("403")
     page.goto(f"{SERVICE}view/cards")

@@ -197,7 +197,7 @@ class Assembly:
             shares=Shares(stores, shown.views, self._meter, offers),
             previews=QuotaPreviews(stores, quota, self._queue, budgets, hub_names),
             histories=self._histories,
-            use=UseReports(adapters.database, store, charged, self._in_force, settings.carbon),
+            use=UseReports(adapters.database, store, self._in_force, settings.carbon),
             waited=WaitedReports(adapters.database),
             proposed_limits=ProposedLimits(adapters.database, self._in_force),
             budgets=budgets,

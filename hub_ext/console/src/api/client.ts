@@ -21,6 +21,7 @@ type Answer<T> = T extends { responses: infer Responses }
       : undefined
   : never;
 type Query<T> = T extends { parameters: { query?: infer Asked } } ? Asked : undefined;
+type Value = string | number | boolean | undefined;
 type Sent<T> = T extends { requestBody: infer Body } ? Json<Body> : undefined;
 
 /** A refusal or failure, in the service's own words. */
@@ -54,8 +55,12 @@ export class Client {
     path: P,
     query?: Query<Operation<P, 'get'>>
   ): Promise<Answer<Operation<P, 'get'>>> {
-    const asked = new URLSearchParams(query as Record<string, string> | undefined).toString();
-    return this.json('get', asked === '' ? path : `${path}?${asked}`, undefined, undefined);
+    return this.json('get', withQuery(path, query), undefined, undefined);
+  }
+
+  /** Where a browser finds a file, such as a table as CSV. */
+  addressOf<P extends PathsWith<'get'>>(path: P, query?: Query<Operation<P, 'get'>>): string {
+    return `${this.prefix}api${withQuery(path, query)}`;
   }
 
   post<P extends PathsWith<'post'>>(
@@ -119,6 +124,18 @@ export class Client {
     }
     return answer;
   }
+}
+
+/** With what is asked for several times named as often. */
+function withQuery(path: string, query: unknown): string {
+  const asked = new URLSearchParams();
+  for (const [name, value] of Object.entries(query ?? {}) as [string, Value | Value[]][]) {
+    for (const each of [value].flat().filter(one => one !== undefined)) {
+      asked.append(name, String(each));
+    }
+  }
+  const text = asked.toString();
+  return text === '' ? path : `${path}?${text}`;
 }
 
 function filled(path: string, names: Readonly<Record<string, string>> = {}): string {

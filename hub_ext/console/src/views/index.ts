@@ -3,6 +3,7 @@ import type { Session } from '../model/session';
 import type { TranslationBundle } from '../words/translation';
 import { CardsView } from './cards/CardsView';
 import { ShareView } from './share/ShareView';
+import { UseView } from './use/UseView';
 import { WaitsView } from './waits/WaitsView';
 
 export interface View {
@@ -21,7 +22,8 @@ const VIEWS: readonly View[] = [
     title: trans => trans.__('Who waits for whom'),
     forAdmins: false,
     Body: WaitsView
-  }
+  },
+  { name: 'use', title: trans => trans.__('Use'), forAdmins: false, Body: UseView }
 ];
 
 /** What is for admins is refused to others by the service; here it is only not offered. */
