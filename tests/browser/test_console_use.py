@@ -1,4 +1,4 @@
-"""The console's view *Use*: admins look at a month of hours and send it on; users look at theirs."""
+"""The console's view *Use*: admins look at a month of hours and send it on; users at theirs."""
 
 import csv
 import re
