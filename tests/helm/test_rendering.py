@@ -3,6 +3,7 @@
 import functools
 import json
 import logging
+import re
 from pathlib import Path
 from typing import Any
 
@@ -174,7 +175,8 @@ def test_the_notes_recommend_an_origin_for_each_user() -> None:
     )
     notes = said.partition("NOTES:")[2]
     assert "Without `subdomain_host` every user's pages share one origin with the hub" in notes
-    assert "subdomain_host: https://" in notes
+    for whose in ("JupyterHub", "settings"):
+        assert re.search(rf"^ +{whose}:\n +subdomain_host: https://", notes, re.MULTILINE)
     assert "SIMULATED" in notes
     assert "helm test --namespace jhub sublet" in notes
 

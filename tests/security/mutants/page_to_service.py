@@ -226,8 +226,8 @@ MUTANTS: Final = (
         15,
         "the chart's notes say nothing of a shared origin",
         "helm/sublet/templates/NOTES.txt",
-        "subdomain_host: https://hub.example.org",
-        "",
+        "JupyterHub:\n           subdomain_host: https://hub.example.org",
+        "JupyterHub:",
         ("tests/helm/test_rendering.py::test_the_notes_recommend_an_origin_for_each_user",),
     ),
     Mutant(
