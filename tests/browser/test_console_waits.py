@@ -101,6 +101,7 @@ def waiting(hub):
     """Ada works, so that Eva's cell and Finn's job wait."""
     for owner, size in (("ada", "large"), ("eva", "large"), ("finn", "small")):
         hub.start_server(owner, size)
+        hub.end_kernels(owner)
     put_notebook(hub.home("finn") / "train.ipynb", FILL.format(gib=50), COMPUTE)
     with at_work(hub, "ada", 30):
         until(lambda: hub.slice_of("ada")["report"]["memory_mib"] > 30 * 1024, "ada to work")
@@ -130,7 +131,7 @@ def test_an_admin_sees_why_somebody_waits_for_whom_and_what_would_help(admin, wa
         admin.photograph(f"console-waits-{theme}")
     page.get_by_label("Colours").select_option("auto")
 
-    mark(page, "search").fill("finn train.ipynb")
+    mark(page, "search").fill("finn train")
     expect(row(page, "eva")).to_have_count(0)
     expect(mark(page, "found")).to_have_text("1 of 2 who wait")
     job, facts = row(page, "finn"), told(hub, "finn")
@@ -138,7 +139,7 @@ def test_an_admin_sees_why_somebody_waits_for_whom_and_what_would_help(admin, wa
     for each in facts["helps"]:
         expect(mark(job, "wait-helps")).to_contain_text(each["words"])
     page.reload()
-    expect(mark(page, "search")).to_have_value("finn train.ipynb")
+    expect(mark(page, "search")).to_have_value("finn train")
     expect(row(page, "finn")).to_have_count(1)
 
     hub.call("POST", f"{SERVICE}api/jobs/{waiting}/cancel", {})
@@ -176,6 +177,7 @@ def test_users_see_their_own_and_who_waits_for_theirs_but_nobodys_name(visit, wa
 def test_an_admin_sees_who_has_whose_room(admin, hub):
     for owner, size in (("ada", "large"), ("eva", "small")):
         hub.start_server(owner, size)
+        hub.end_kernels(owner)
     hub.run_cells("ada", FILL.format(gib=30))
     put_notebook(hub.home("eva") / "train.ipynb", FILL.format(gib=50), COMPUTE)
     job = hub.submit("eva", notebook="train.ipynb", memory_mib=52 * 1024)

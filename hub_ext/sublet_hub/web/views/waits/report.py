@@ -165,7 +165,8 @@ class WaitsNow:
         loans = await _in_order([each for each in found if isinstance(each, FoundLoan)])
         in_the_way, _ = await _one_by_one(self._in_the_way(waits))
         obstacles = await _in_order(in_the_way)
-        marks, _ = await _one_by_one(each.mark for each in (*waits, *loans))
+        told: list[FoundWait | FoundLoan] = [*waits, *loans]
+        marks, _ = await _one_by_one(each.mark for each in told)
         self._seen = _Seen(
             at,
             waits,
@@ -230,7 +231,7 @@ async def _by_owner(found: Iterable[Found]) -> dict[str, list[Found]]:
     return dict(of_owner)
 
 
-def _rank(found: FoundWait | FoundLoan) -> tuple[object, ...]:
+def _rank(found: FoundWait | FoundObstacle | FoundLoan) -> tuple[object, ...]:
     return found.rank
 
 
