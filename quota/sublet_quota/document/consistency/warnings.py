@@ -228,8 +228,11 @@ def _sooner_than_idle(document: QuotaDocument) -> Iterator[tuple[KeyPath, str]]:
 
 
 def _sizes_beyond_caps(document: QuotaDocument) -> Iterator[tuple[KeyPath, str]]:
-    """Go through the sizes that a pool's cap on compute does not bound: a share is never cut."""
-    for name, size in document.sizes.items():
+    """Go through the sizes that a pool's cap on compute does not bound: a share is never cut.
+
+    Of the sizes that there are where none are written nobody is warned.
+    """
+    for name, size in document.sizes.items() if "sizes" in document.model_fields_set else ():
         pool = document.pool_of_size(SizeName(name))
         most = document.pools[pool].max_compute
         if most is not None and size.compute > most:
