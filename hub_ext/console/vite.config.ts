@@ -1,11 +1,18 @@
+import { env } from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
+import { licences } from './scripts/licences';
+
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+
+// Tests run where clocks change, wherever they run.
+env.TZ = 'Europe/Berlin';
 
 export default defineConfig({
   // The page says where its files are: below the service's own address, wherever that is.
   base: './',
+  plugins: [licences()],
   resolve: {
     alias: {
       // What page and Lab both need, and the one type of JupyterLab's that it names.
@@ -20,6 +27,8 @@ export default defineConfig({
     target: 'es2022',
     cssCodeSplit: false,
     modulePreload: false,
+    // The editor is the largest, and fetched when it is looked at.
+    chunkSizeWarningLimit: 700,
     rollupOptions: { input: here('src/index.tsx') }
   },
   test: {

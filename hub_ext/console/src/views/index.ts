@@ -4,6 +4,8 @@ import type { TranslationBundle } from '../words/translation';
 import { CardsView } from './cards/CardsView';
 import { Quotas } from './quotas/Quotas';
 import { ShareView } from './share/ShareView';
+import { UseView } from './use/UseView';
+import { WaitsView } from './waits/WaitsView';
 
 export interface View {
   /** In the address, after `view/`. */
@@ -15,8 +17,15 @@ export interface View {
 
 const VIEWS: readonly View[] = [
   { name: 'cards', title: trans => trans.__('Cards'), forAdmins: true, Body: CardsView },
-  { name: 'quotas', title: trans => trans.__('Quotas'), forAdmins: true, Body: Quotas },
-  { name: 'share', title: trans => trans.__('My share'), forAdmins: false, Body: ShareView }
+  { name: 'share', title: trans => trans.__('My share'), forAdmins: false, Body: ShareView },
+  {
+    name: 'waits',
+    title: trans => trans.__('Who waits for whom'),
+    forAdmins: false,
+    Body: WaitsView
+  },
+  { name: 'use', title: trans => trans.__('Use'), forAdmins: false, Body: UseView },
+  { name: 'quotas', title: trans => trans.__('Quotas'), forAdmins: true, Body: Quotas }
 ];
 
 /** What is for admins is refused to others by the service; here it is only not offered. */
