@@ -191,7 +191,7 @@ class Assembly:
             evictions=evictions,
             line=self.line.line,
             idle_servers=idle_servers,
-            over_caps=OverCaps(stores, adapters.hub),
+            over_caps=OverCaps(stores, adapters.hub, settings.state_folder / "over-caps.json"),
             places=places,
             resizing=Resizing(ledger, fleet, capacity, wakes, now),
             shares=Shares(stores, shown.views, self._meter, offers),

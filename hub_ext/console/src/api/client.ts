@@ -29,7 +29,9 @@ export class AskError extends Error {
   constructor(
     message: string,
     readonly status: number,
-    readonly problem: Problem | null
+    readonly problem: Problem | null,
+    /** After so long it may be asked again, where the service says so. */
+    readonly retry_after_s: number | null = null
   ) {
     super(message);
   }
@@ -38,6 +40,7 @@ export class AskError extends Error {
 export type Fetch = (url: string, options: RequestInit) => Promise<Response>;
 
 const XSRF = '_xsrf';
+const NOT_LOGGED_IN = 401;
 const SAFE_IN_A_PATH = /^[A-Za-z0-9._-]{1,64}$/;
 
 export class Client {
@@ -154,10 +157,14 @@ function xsrfOf(cookies: string): string {
 }
 
 async function errorOf(answer: Response): Promise<AskError> {
+  const after_s = Number.parseInt(answer.headers.get('Retry-After') ?? '', 10);
   try {
     const problem = (await answer.json()) as Problem;
     if (typeof problem.message === 'string') {
-      return new AskError(problem.message, answer.status, problem);
+      // What the service says is for who sends tokens.
+      const words =
+        answer.status === NOT_LOGGED_IN ? 'You are not logged in any more.' : problem.message;
+      return new AskError(words, answer.status, problem, after_s >= 0 ? after_s : null);
     }
   } catch {
     // What a proxy in between answers is no problem of the service's.

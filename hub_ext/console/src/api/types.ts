@@ -3,17 +3,18 @@ import type { components } from './generated';
 
 type Schemas = components['schemas'];
 
+export type Budget = Schemas['BudgetInfo'];
+export type CarbonFactors = Schemas['CarbonFactors'];
 export type Card = Schemas['GpuInfo'];
 export type CardsChanged = Schemas['CardsChanged'];
 export type ClosingRequest = Schemas['ClosingRequest'];
 export type EvictionRequest = Schemas['EvictionRequest'];
-export type CarbonFactors = Schemas['CarbonFactors'];
 export type GroupShare = Schemas['GroupShare'];
-export type Budget = Schemas['BudgetInfo'];
 export type Job = Schemas['JobInfo'];
 export type KindHours = Schemas['KindHours'];
 export type Lending = Schemas['LendingState'];
 export type LimitsReport = Schemas['LimitsReport'];
+export type Loan = Schemas['Loan'];
 export type Problem = Schemas['Problem'];
 export type ProposedLimit = Schemas['ProposedLimit'];
 export type RefusalSum = Schemas['RefusalSum'];
@@ -27,3 +28,7 @@ export type UseReport = Schemas['UseReport'];
 export type UseRow = Schemas['UseRow'];
 export type WaitedReport = Schemas['WaitedReport'];
 export type WaitedRow = Schemas['WaitedRow'];
+export type WaitForOwner = Schemas['WaitForOwner'];
+export type Waiting = Schemas['Waiting'];
+export type Waits = Schemas['WaitsReport'];
+export type WaitSum = Schemas['WaitSum'];

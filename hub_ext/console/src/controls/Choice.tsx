@@ -1,4 +1,4 @@
-/** One of several, by a list to choose from. */
+/** One of a few, with its label. */
 import type { ReactNode } from 'react';
 
 export function Choice<T extends string>(props: {

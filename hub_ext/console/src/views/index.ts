@@ -4,6 +4,7 @@ import type { TranslationBundle } from '../words/translation';
 import { CardsView } from './cards/CardsView';
 import { ShareView } from './share/ShareView';
 import { UseView } from './use/UseView';
+import { WaitsView } from './waits/WaitsView';
 
 export interface View {
   /** In the address, after `view/`. */
@@ -16,6 +17,12 @@ export interface View {
 const VIEWS: readonly View[] = [
   { name: 'cards', title: trans => trans.__('Cards'), forAdmins: true, Body: CardsView },
   { name: 'share', title: trans => trans.__('My share'), forAdmins: false, Body: ShareView },
+  {
+    name: 'waits',
+    title: trans => trans.__('Who waits for whom'),
+    forAdmins: false,
+    Body: WaitsView
+  },
   { name: 'use', title: trans => trans.__('Use'), forAdmins: false, Body: UseView }
 ];
 
