@@ -67,7 +67,7 @@ def table(page: Page) -> dict[str, list[str]]:
 
 def test_an_admin_looks_at_a_month_by_group_at_one_of_them_and_sends_it_on(admin):
     page = admin.page
-    page.get_by_label("Time", exact=True).select_option("30")
+    page.get_by_role("combobox", name="Time", exact=True).select_option("30")
     told = mark(page, "use-told")
     expect(told).to_contain_text(re.compile(r"In all: held \d+ h"))
     expect(mark(page, "use-times")).to_contain_text("time zone of this browser")
@@ -88,7 +88,7 @@ def test_an_admin_looks_at_a_month_by_group_at_one_of_them_and_sends_it_on(admin
     assert "of=vision" in page.url
     page.reload()
     expect(told).to_have_text(of_vision)
-    expect(page.get_by_label("Time", exact=True)).to_have_value("30")
+    expect(page.get_by_role("combobox", name="Time", exact=True)).to_have_value("30")
 
 
 def test_a_step_is_looked_at_by_pointer_by_keys_and_in_a_table(admin):
@@ -111,8 +111,8 @@ def test_a_step_is_looked_at_by_pointer_by_keys_and_in_a_table(admin):
 
 def test_what_is_shown_is_had_as_csv_and_a_long_table_is_searched(admin):
     page = admin.page
-    page.get_by_label("Time", exact=True).select_option("30")
-    page.get_by_label("By", exact=True).select_option("owner")
+    page.get_by_role("combobox", name="Time", exact=True).select_option("30")
+    page.get_by_role("combobox", name="By", exact=True).select_option("owner")
     expect(mark(page, "use-found")).to_have_text(f"{len(PEOPLE)} of {len(PEOPLE)}")
     # Of more than a hundred only those in sight are drawn.
     assert mark(page, "use-table").locator("tbody tr").count() < len(PEOPLE)
@@ -131,11 +131,13 @@ def test_what_is_shown_is_had_as_csv_and_a_long_table_is_searched(admin):
 def test_a_user_sees_their_own_hours_alone(visit, past):
     eva = visit("eva", viewport=TALL)
     page = open_console(eva, past.settings.password, VIEW)
-    page.get_by_label("Time", exact=True).select_option("30")
+    page.get_by_role("combobox", name="Time", exact=True).select_option("30")
     expect(mark(page, "use-told")).to_contain_text(re.compile("In all: held [1-9]"))
     assert set(table(page)) == {"no group"}
     expect(mark(page, "use-limits")).to_have_count(0)
-    expect(page.get_by_label("By", exact=True).locator("option")).to_have_text(["group", "type"])
+    expect(page.get_by_role("combobox", name="By", exact=True).locator("option")).to_have_text(
+        ["group", "type"]
+    )
     with page.expect_download() as downloading:
         mark(page, "use-totals").get_by_role("link", name="Download CSV").click()
     assert len(rows_of(downloading.value)) == 1

@@ -128,7 +128,7 @@ _WORDS: Final[Mapping[ShareKept, _Words]] = MappingProxyType(
             "its program did not use its turns in full; it runs freely beside the others"
         ),
         ShareKept.ALONE_PAUSABLE: _because(
-            "what has more than is due to it there cannot be paused for its turns"
+            "what has more than its share of the card cannot be paused"
         ),
         ShareKept.OTHERS_WAIT: _because(
             "programs beside it did not use their turns in full, and run freely for a while"

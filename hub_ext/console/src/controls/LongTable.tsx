@@ -35,7 +35,7 @@ export function LongTable<T>(props: {
   return (
     <div className="table-frame">
       <table
-        className={rows.length > SHORT ? 'figures figures-long' : 'figures'}
+        className={rows.length > SHORT ? 'long-table long-table-virtual' : 'long-table'}
         aria-label={props.label}
         aria-rowcount={rows.length + 1}
         data-sublet={props.name}

@@ -52,7 +52,7 @@ export function UseChart(props: {
           }}
         >
           <ChartPatterns />
-          <Axes drawn={drawn} width={width} />
+          <Axes drawn={drawn} width={width} step={step} />
           {drawn.areas.map(({ kind, path }) => (
             <path key={kind} d={path} className="use-area" fill={`url(#use-${kind})`} />
           ))}
@@ -129,10 +129,12 @@ function drawingOf(points: readonly Point[], width: number): Drawing {
   };
 }
 
-function Axes({ drawn, width }: { drawn: Drawing; width: number }): React.JSX.Element {
+function Axes(props: { drawn: Drawing; width: number; step: Step }): React.JSX.Element {
   const { trans } = useConsole();
-  const { x, y } = drawn;
-  const dates = x.ticks(Math.max(2, Math.floor(width / PX_PER_DATE)));
+  const { width, step } = props;
+  const { x, y } = props.drawn;
+  const ticks = x.ticks(Math.max(2, Math.floor(width / PX_PER_DATE)));
+  const dates = step === 'hour' ? ticks : ticks.filter(isMidnight);
   const amounts = y.ticks(Math.floor(HEIGHT_PX / PX_PER_AMOUNT));
   const bottom = HEIGHT_PX - PAD.bottom;
   return (
@@ -161,9 +163,12 @@ function amountWord(hours: number): string {
   return hours === 0 ? '0' : hours < 1 ? decimal(hours) : hours.toLocaleString();
 }
 
+function isMidnight(at: Date): boolean {
+  return at.getHours() === 0 && at.getMinutes() === 0;
+}
+
 function dateWord(at: Date): string {
-  const isMidnight = at.getHours() === 0 && at.getMinutes() === 0;
-  return isMidnight
+  return isMidnight(at)
     ? at.toLocaleDateString([], { month: 'short', day: 'numeric' })
     : at.toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' });
 }

@@ -104,7 +104,7 @@ export default function UsePage(): React.JSX.Element {
           onChange={show}
         />
       </div>
-      <div className="parts">
+      <div className="parts use-wide">
         <WaitsPart
           answer={waits}
           csv={client.addressOf('/use/waits', { ...waitsQuery(times, { by, of }), ...CSV })}
