@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import chain
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,7 +23,7 @@ from sublet_quota.wire.agent_link import WaitReport
 from sublet_quota.wire.console import CardsChanged, TopicsChanged
 
 from tests.support.fake_agent import GIB, a_gpu, a_report
-from tests.support.hub_world import ACCESS, HubWorld, until
+from tests.support.hub_world import ACCESS, FakeHub, HubWorld, hub_world, settings_for, until
 from tests.support.logged_in import as_sent, log_in
 
 pytestmark = pytest.mark.asyncio
@@ -123,7 +124,7 @@ async def test_an_admin_is_told_every_card_and_then_what_changes(
         )
         last = heard.events("cards")[-1]
         assert [each["report"]["gpu_id"] for each in last["cards"]] == [card]
-        assert {"share", "jobs", "lending", "evictions"} <= set(heard.topics)
+        assert {"share", "jobs", "lending", "evictions", "quota"} <= set(heard.topics)
 
 
 async def test_an_admin_is_told_that_there_are_no_cards(world: HubWorld) -> None:
@@ -142,7 +143,7 @@ async def test_a_user_is_told_that_their_share_changed_and_nothing_of_cards(
         await world.slice_for("ada", size="small")
         await until(lambda: "share" in heard.topics[before:])
         assert {each.split("\n")[0] for each in heard.text.split("\n\n")[:-1]} == {"event: changed"}
-        assert "evictions" not in heard.topics
+        assert {"evictions", "quota"}.isdisjoint(heard.topics)
         # Topics alone: not even an own slice's id.
         assert {*chain.from_iterable(heard.events("changed"))} == {"topics"}
         assert "ada" not in heard.text
@@ -188,6 +189,21 @@ async def test_a_switch_of_lending_is_told_to_all(world: HubWorld) -> None:
         before = len(heard.topics)
         await world.call("PUT", "lending", world.admin(), {"lending": False})
         await until(lambda: "lending" in heard.topics[before:])
+
+
+async def test_another_quota_document_is_told_to_admins(tmp_path: Path, hub: FakeHub) -> None:
+    file = tmp_path / "quota.yaml"
+    file.write_text("everyone: {limit: {cards: 1}}\n")
+    settings = settings_for(tmp_path, quota_file=file)
+    async with (
+        hub_world(tmp_path, hub, settings) as world,
+        listening(world, world.admin()) as heard,
+    ):
+        await until(lambda: "quota" in heard.topics)
+        before = heard.topics.count("quota")
+        file.write_text("everyone: {limit: {cards: 2}}\n")
+        await world.call("POST", "quota/reload", world.admin())
+        await until(lambda: heard.topics.count("quota") > before)
 
 
 async def test_a_cookie_needs_its_xsrf_and_a_token_the_scope_to_read(world: HubWorld) -> None:

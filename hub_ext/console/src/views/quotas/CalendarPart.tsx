@@ -1,14 +1,14 @@
 /** When the document says something else: what is reserved, and which exceptions end. */
 import { clock } from '@sublet-lab/format/quantities';
-import { useEffect, useMemo, useState } from 'react';
+import { useCallback, useMemo } from 'react';
 
-import { messageOf } from '../../api/client';
 import type { ExceptionInfo, QuotaCalendar, QuotaInForce } from '../../api/types';
 import { Moment } from '../../controls/Moment';
 import { Tag } from '../../controls/Tag';
+import { useAnswer } from '../../model/answer';
 import { useConsole } from '../../model/console';
 import { setQuery, useQuery } from '../../shell/router';
-import { daysOf, monthBeside, monthName, monthOf, onDay } from './month';
+import { daysOf, monthBeside, monthName, monthOf, onDay, spanOf } from './month';
 import { showLine } from './parts';
 
 export function CalendarPart({ quota }: { quota: QuotaInForce }): React.JSX.Element {
@@ -16,32 +16,13 @@ export function CalendarPart({ quota }: { quota: QuotaInForce }): React.JSX.Elem
   const name = useQuery().get('month');
   const month = useMemo(() => monthOf(name, new Date()), [name]);
   const days = useMemo(() => daysOf(month), [month]);
-  const [calendar, setCalendar] = useState<QuotaCalendar | null>(null);
-  const [problem, setProblem] = useState<string | null>(null);
-  useEffect(() => {
-    let over = false;
-    const [first, last] = [days[0], days.at(-1)];
-    if (first === undefined || last === undefined) {
-      return;
-    }
-    const end = new Date(last.getFullYear(), last.getMonth(), last.getDate() + 1);
-    client.get('/quota/calendar', { since: first.toISOString(), until: end.toISOString() }).then(
-      told => {
-        if (!over) {
-          setCalendar(told);
-          setProblem(null);
-        }
-      },
-      (error: unknown) => {
-        if (!over) {
-          setProblem(messageOf(error));
-        }
-      }
-    );
-    return () => {
-      over = true;
-    };
+  const ask = useCallback(() => {
+    const [first, end] = spanOf(days);
+    return client.get('/quota/calendar', { since: first.toISOString(), until: end.toISOString() });
+    // Another document is another question.
+    // eslint-disable-next-line react-hooks/exhaustive-deps
   }, [client, days, quota]);
+  const { value: calendar, problem } = useAnswer(ask);
   const show = (steps: number) => (): void => {
     const shown = steps === 0 ? new Date() : monthBeside(month, steps);
     setQuery(new URLSearchParams({ part: 'calendar', month: monthName(shown) }));

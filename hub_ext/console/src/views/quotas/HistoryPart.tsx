@@ -1,10 +1,11 @@
 /** What the document said before: who changed it, when and why, what was another, and the way back. */
-import { useEffect, useState } from 'react';
+import { useEffect, useMemo, useState } from 'react';
 
 import { messageOf } from '../../api/client';
 import type { QuotaInForce, RevisionInfo, RevisionText } from '../../api/types';
 import { Moment } from '../../controls/Moment';
 import { Tag } from '../../controls/Tag';
+import { useAnswer, type Answer } from '../../model/answer';
 import { useConsole } from '../../model/console';
 import { useStore } from '../../model/store';
 import { Difference } from './Difference';
@@ -178,35 +179,15 @@ function RollBack(props: {
   );
 }
 
-interface Written {
-  readonly value: RevisionText | null;
-  readonly problem: string | null;
-}
-
 /** A revision with what it says, asked for when somebody wants to see it. */
-function useRevision(revision: number, wanted: boolean): Written {
+function useRevision(revision: number, wanted: boolean): Answer<RevisionText> {
   const { client } = useConsole();
-  const [written, setWritten] = useState<Written>({ value: null, problem: null });
-  useEffect(() => {
-    if (!wanted) {
-      return;
-    }
-    let over = false;
-    client.get('/quota/revisions/{revision}', undefined, { revision: String(revision) }).then(
-      value => {
-        if (!over) {
-          setWritten({ value, problem: null });
-        }
-      },
-      (error: unknown) => {
-        if (!over) {
-          setWritten({ value: null, problem: messageOf(error) });
-        }
-      }
-    );
-    return () => {
-      over = true;
-    };
-  }, [client, revision, wanted]);
-  return written;
+  const ask = useMemo(
+    () =>
+      wanted
+        ? () => client.get('/quota/revisions/{revision}', undefined, { revision: String(revision) })
+        : null,
+    [client, revision, wanted]
+  );
+  return useAnswer(ask);
 }

@@ -14,6 +14,13 @@ export function daysOf(month: Date): readonly Date[] {
   );
 }
 
+/** From the first of these days to the end of the last. */
+export function spanOf(days: readonly Date[]): readonly [Date, Date] {
+  const first = days[0] ?? new Date();
+  const last = days.at(-1) ?? first;
+  return [first, new Date(last.getFullYear(), last.getMonth(), last.getDate() + 1)];
+}
+
 export function monthBeside(month: Date, steps: number): Date {
   return new Date(month.getFullYear(), month.getMonth() + steps, 1);
 }
