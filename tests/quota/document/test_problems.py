@@ -392,3 +392,23 @@ def test_a_list_with_a_wrong_entry_is_not_called_empty_too() -> None:
     assert problems_of("gpu_types: {H100: {match: ['']}}") == [
         "line 1: gpu_types.H100.match[0]: '' is empty: write at least one character"
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("everyone: {limit: {cards: many}}\n", (1, 20)),
+        ("pools:\n  - {name: p}\n  - name: p\n", (3, None)),
+        ("pools:\n  - name: p\n    lend: perhaps\n", (3, 5)),
+        ("everyone: &a {limit: {cards: 1}}\n", (1, 11)),
+        ("everyone:\n  limit: {cards: 1}\n  limit: {cards: 2}\n", (3, 3)),
+        ("everyone: {limit: \x07}\n", (1, 19)),
+        ("groups:\n  \u00fc: {weight: x}\n", (2, 7)),
+        ("sizes: [\n", (2, 1)),
+    ],
+)
+def test_a_problem_has_its_column(text: str, place: tuple[int, int | None]) -> None:
+    with pytest.raises(QuotaDocumentError) as refused:
+        read_quota_document(text)
+    problem = refused.value.problems[0]
+    assert (problem.line, problem.column) == place, problem

@@ -20,7 +20,7 @@ def with_named_entries(
 ) -> dict[str, Any]:
     """Return a document with a mapping, in its order, for each list of named entries.
 
-    Paths by name get their lines in ``tree``; what is wrong is added to ``problems``.
+    Paths by name get their places in ``tree``; what is wrong is added to ``problems``.
     """
     made = dict(value)
     for section in LISTED:
@@ -52,13 +52,14 @@ def _named(
         else:
             found[name] = {key: value for key, value in entry.items() if key != NAME}
             places[place] = name
-    _know_lines(section, places, tree)
+    _know_places(section, places, tree)
     return found
 
 
-def _know_lines(section: str, places: dict[int, str], tree: DocumentTree) -> None:
-    by_name: dict[KeyPath, int] = {}
-    for path, line in tree.lines.items():
-        if len(path) > 1 and path[0] == section and path[1] in places:
-            by_name[(section, places[int(path[1])], *path[2:])] = line
-    tree.lines.update(by_name)
+def _know_places(section: str, places: dict[int, str], tree: DocumentTree) -> None:
+    for known in (tree.lines, tree.columns):
+        by_name: dict[KeyPath, int] = {}
+        for path, where in known.items():
+            if len(path) > 1 and path[0] == section and path[1] in places:
+                by_name[(section, places[int(path[1])], *path[2:])] = where
+        known.update(by_name)
