@@ -23,6 +23,14 @@ export function HistoryPart(props: { quotas: Quotas; quota: QuotaInForce }): Rea
       void quotas.revisions.refresh();
     }
   }, [quotas, isKept, quota.revision]);
+  const newest = asked.value?.find(each => each.in_force)?.revision;
+  const isNow = newest === quota.revision;
+  useEffect(() => {
+    if (newest !== undefined && !isNow) {
+      // The list may know of a revision before the stream has told of it.
+      void quotas.quota.refresh();
+    }
+  }, [quotas, newest, isNow]);
   if (!isKept) {
     return (
       <p>
@@ -43,7 +51,11 @@ export function HistoryPart(props: { quotas: Quotas; quota: QuotaInForce }): Rea
       </p>
       <ol className="plain" aria-label={trans.__('Revisions, the newest first')}>
         {asked.value.map(each => (
-          <Revision key={each.revision} {...{ quotas, quota, onDone: setDone }} made={each} />
+          <Revision
+            key={each.revision}
+            {...{ quotas, quota, isNow, onDone: setDone }}
+            made={each}
+          />
         ))}
       </ol>
     </>
@@ -53,11 +65,13 @@ export function HistoryPart(props: { quotas: Quotas; quota: QuotaInForce }): Rea
 function Revision(props: {
   quotas: Quotas;
   quota: QuotaInForce;
+  /** Whether the document that is known is the one in force: differences are shown to it. */
+  isNow: boolean;
   made: RevisionInfo;
   onDone: (words: string) => void;
 }): React.JSX.Element {
   const { trans } = useConsole();
-  const { quotas, quota, made } = props;
+  const { quotas, quota, isNow, made } = props;
   const [shown, setShown] = useState(false);
   const [goingBack, setGoingBack] = useState(false);
   const written = useRevision(made.revision, shown || goingBack);
@@ -85,6 +99,7 @@ function Revision(props: {
         {!made.in_force && (
           <button
             type="button"
+            disabled={!isNow}
             onClick={() => {
               setGoingBack(true);
             }}
