@@ -12,6 +12,9 @@ from sublet_quota.life_cycles.job_states import ENDED
 from sublet_quota.wire.waits import MOST_TOLD, Waiting, WaitsReport, WaitSum
 
 from tests.support.browser_console import (
+    COMPUTE,
+    FILL,
+    NARROW,
     SERVICE,
     faults_found_by_axe,
     fits_in_width,
@@ -26,10 +29,7 @@ pytestmark = [
 ]
 
 TALL = {"width": 1280, "height": 1000}
-NARROW = {"width": 360, "height": 800}
-FILL = "import sublet_agent.simulated.client as gpu\nheld = gpu.allocate(gib={gib})"
 BUSY = "import pathlib\nwhile not pathlib.Path({until!r}).exists():\n    gpu.compute(seconds=0.2)"
-COMPUTE = "while True:\n    gpu.compute(seconds=0.2)"
 
 
 @contextmanager
