@@ -6,6 +6,9 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.support.browser_console import (
+    COMPUTE,
+    FILL,
+    NARROW,
     SERVICE,
     card,
     faults_found_by_axe,
@@ -22,7 +25,6 @@ pytestmark = [
 ]
 
 TALL = {"width": 1280, "height": 1000}
-NARROW = {"width": 360, "height": 800}
 _HIDE = """\
 hidden => {
   Object.defineProperty(document, 'hidden', { configurable: true, get: () => hidden });
@@ -65,10 +67,6 @@ _REACHES = """\
     return false;
   }
 }"""
-
-
-FILL = "import sublet_agent.simulated.client as gpu\nheld = gpu.allocate(gib={gib})"
-COMPUTE = "while True:\n    gpu.compute(seconds=0.2)"
 
 
 @pytest.fixture

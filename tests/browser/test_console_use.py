@@ -10,6 +10,7 @@ from playwright.sync_api import Download, Page, expect
 from sublet_hub.ledger.database import Database
 
 from tests.support.browser_console import (
+    NARROW,
     SERVICE,
     faults_found_by_axe,
     fits_in_width,
@@ -23,7 +24,6 @@ pytestmark = [
 ]
 
 TALL = {"width": 1280, "height": 1500}
-NARROW = {"width": 360, "height": 800}
 VIEW = "view/use"
 DAYS = 28
 PEOPLE = {

@@ -45,6 +45,9 @@ class SharesNotNeeded:
     def kept(self, _served):
         return ShareKept.NOT_NEEDED
 
+    def most_milli(self, _served):
+        return None
+
 
 @dataclass
 class OneGpu:

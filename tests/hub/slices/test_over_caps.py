@@ -53,10 +53,19 @@ class OverWorld:
 
     async def at(self, minutes: float) -> None:
         """Let it be so many minutes after the beginning, and have the service look."""
+        await self.agent.report()
+        await self.is_looked_at(minutes)
+
+    async def is_looked_at(self, minutes: float) -> None:
+        """Let it be so many minutes after the beginning, whatever the agent said last."""
         then = self.began + minutes * MINUTE
         self.world.service.over_caps._now = lambda: then
-        await self.agent.report()
         await self.world.service.over_caps.look()
+
+    async def falls_silent(self) -> None:
+        """Have the agent end, and the service know it."""
+        await self.agent.close()
+        await until(lambda: self.world.service.fleet.is_silent("node-a"), 60)
 
     async def told(self, owner: str = "ada") -> list[str]:
         _, share = await self.world.call("GET", "share", self.world.user(owner))
@@ -193,11 +202,8 @@ async def test_a_start_of_the_agent_gives_nobody_more_time(tmp_path: Path, hub: 
     async with hub_world(tmp_path, hub, _settings(tmp_path)) as world:
         over = await over_world(world)
         await over.at(1)
-        await over.agent.close()
-        await until(lambda: world.service.fleet.is_silent("node-a"), 60)
-        then = over.began + 3 * MINUTE
-        world.service.over_caps._now = lambda: then
-        await world.service.over_caps.look()
+        await over.falls_silent()
+        await over.is_looked_at(3)
         assert len(await over.told()) == 1
         over = await _world_again(over, world)
         await over.says()
@@ -213,12 +219,9 @@ async def test_after_minutes_of_silence_an_owner_is_told_anew_with_the_whole_tim
     async with hub_world(tmp_path, hub, _settings(tmp_path)) as world:
         over = await over_world(world)
         await over.at(1)
-        await over.agent.close()
-        await until(lambda: world.service.fleet.is_silent("node-a"), 60)
+        await over.falls_silent()
         for minutes in (2, 8):
-            then = over.began + minutes * MINUTE
-            world.service.over_caps._now = lambda then=then: then
-            await world.service.over_caps.look()
+            await over.is_looked_at(minutes)
         assert await over.told() == []
         over = await _world_again(over, world)
         await over.says()
@@ -281,9 +284,7 @@ async def test_after_a_start_who_is_not_over_as_they_were_has_the_whole_time(
                 await over.at(2)
                 await over.says(over_cap_since=over.began + 2 * MINUTE)
             case "reported late":
-                then = over.began + 6 * MINUTE
-                world.service.over_caps._now = lambda: then
-                await world.service.over_caps.look()
+                await over.is_looked_at(6)
                 await over.says()
             case _:
                 await over.says()
@@ -314,9 +315,7 @@ async def test_from_silence_nothing_is_concluded(tmp_path: Path, hub: FakeHub) -
         await over.at(1)
         await over.agent.close()
         await world.service.over_caps.look()
-        then = over.began + 30 * MINUTE
-        world.service.over_caps._now = lambda: then
-        await world.service.over_caps.look()
+        await over.is_looked_at(30)
         assert world.hub.stopped == []
 
 

@@ -1,8 +1,10 @@
 /** A table whose order is chosen at its head; of a long one only the rows in sight are drawn. */
 import { useWindowVirtualizer } from '@tanstack/react-virtual';
-import { useLayoutEffect, useMemo, useRef, useState, type ReactNode } from 'react';
+import { useMemo, useRef, type ReactNode } from 'react';
 
 import { useConsole } from '../model/console';
+import { Room, roomAround } from './Room';
+import { useTop } from './useTop';
 
 export interface Column<T> {
   readonly name: string;
@@ -88,23 +90,18 @@ function LongBody<T>(props: {
 }): React.JSX.Element {
   const { columns, rows } = props;
   const body = useRef<HTMLTableSectionElement>(null);
-  const [top, setTop] = useState(0);
-  useLayoutEffect(() => {
-    setTop((body.current?.getBoundingClientRect().top ?? 0) + window.scrollY);
-  }, []);
+  const top = useTop(body);
   const virtualizer = useWindowVirtualizer({
     count: rows.length,
     estimateSize: () => ROW_PX,
     overscan: BEYOND,
     scrollMargin: top
   });
-  const items = virtualizer.getVirtualItems();
-  const before = (items[0]?.start ?? top) - top;
-  const after = virtualizer.getTotalSize() - ((items.at(-1)?.end ?? top) - top);
+  const { above_px, below_px } = roomAround(virtualizer, top);
   return (
     <tbody ref={body}>
-      <Room height_px={before} columns={columns.length} />
-      {items.map(item => {
+      <Room height_px={above_px} columns={columns.length} />
+      {virtualizer.getVirtualItems().map(item => {
         const row = rows[item.index];
         return (
           row !== undefined && (
@@ -118,17 +115,8 @@ function LongBody<T>(props: {
           )
         );
       })}
-      <Room height_px={after} columns={columns.length} />
+      <Room height_px={below_px} columns={columns.length} />
     </tbody>
-  );
-}
-
-/** The room of the rows that are not drawn. */
-function Room(props: { height_px: number; columns: number }): React.JSX.Element | null {
-  return props.height_px <= 0 ? null : (
-    <tr aria-hidden="true" className="room">
-      <td colSpan={props.columns} style={{ height: `${String(props.height_px)}px` }} />
-    </tr>
   );
 }
 

@@ -1,8 +1,9 @@
 /** The cards, of which only those in sight are drawn: there may be thousands. */
 import { useWindowVirtualizer } from '@tanstack/react-virtual';
-import { useLayoutEffect, useRef, useState } from 'react';
+import { useRef, useState } from 'react';
 
 import type { Card } from '../../api/types';
+import { useTop } from '../../controls/useTop';
 import { useConsole } from '../../model/console';
 import { CardRow } from './CardRow';
 import type { Selection } from './selection';
@@ -19,10 +20,7 @@ export function CardList(props: {
   const { cards, power_w, selection } = props;
   const [open, setOpen] = useState<ReadonlySet<string>>(new Set());
   const list = useRef<HTMLDivElement>(null);
-  const [top, setTop] = useState(0);
-  useLayoutEffect(() => {
-    setTop(list.current?.offsetTop ?? 0);
-  }, []);
+  const top = useTop(list);
   const virtualizer = useWindowVirtualizer({
     count: cards.length,
     estimateSize: () => ESTIMATED_PX,

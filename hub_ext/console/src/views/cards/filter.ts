@@ -2,6 +2,7 @@
 import type { Card } from '../../api/types';
 import { byPlace } from '../../model/cards';
 import { holdingOf } from '../../model/holding';
+import { oneOf, queryFrom } from '../../model/query';
 import { HEALTHS, healthOf, type Health } from './health';
 
 export const SHOWS = [
@@ -40,27 +41,14 @@ export function filterOf(query: URLSearchParams): Filter {
 }
 
 export function queryOf(filter: Filter): URLSearchParams {
-  const query = new URLSearchParams();
-  const set = (name: string, value: string, usual: string): void => {
-    if (value !== usual) {
-      query.set(name, value);
-    }
-  };
-  set('q', filter.text, '');
-  set('show', filter.show, 'all');
-  set('health', filter.health, '');
-  set('pool', filter.pool, '');
-  set('type', filter.type, '');
-  set('sort', filter.sort, 'place');
-  return query;
-}
-
-export function oneOf<T extends string>(
-  allowed: readonly T[],
-  value: string | null,
-  missing: T
-): T {
-  return allowed.find(each => each === value) ?? missing;
+  return queryFrom([
+    ['q', filter.text, ''],
+    ['show', filter.show, 'all'],
+    ['health', filter.health, ''],
+    ['pool', filter.pool, ''],
+    ['type', filter.type, ''],
+    ['sort', filter.sort, 'place']
+  ]);
 }
 
 export function typeOf(card: Card): string {

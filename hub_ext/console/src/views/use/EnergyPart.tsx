@@ -4,13 +4,10 @@ import { decimal } from '@sublet-lab/format/quantities';
 import type { CarbonFactors } from '../../api/types';
 import { useConsole } from '../../model/console';
 import type { Answer } from '../../model/answer';
-import { energyOf } from './course';
+import { energyOf, G_PER_KG, WH_PER_KWH } from './course';
 import { Part } from './Part';
 import type { Chosen, Course } from './queries';
 import { byWord, stepWord } from './words';
-
-const WH_PER_KWH = 1000;
-const G_PER_KG = 1000;
 
 /** Energy is metered of owners, not of groups or types. */
 function isMetered(chosen: Chosen): boolean {

@@ -8,13 +8,10 @@ import { useConsole } from '../../model/console';
 import type { Answer } from '../../model/answer';
 import type { TranslationBundle } from '../../words/translation';
 import type { By, Choice } from './choice';
-import { NO_HOURS } from './course';
+import { G_PER_KG, NO_HOURS, WH_PER_KWH } from './course';
 import { Part } from './Part';
 import type { Totals as Told } from './queries';
 import { byWord, kindWord, nameWord } from './words';
-
-const WH_PER_KWH = 1000;
-const G_PER_KG = 1000;
 
 export function TotalsPart(props: {
   answer: Answer<Told>;

@@ -1,4 +1,5 @@
 /** Of which time, by what and in which steps use is shown; all of it stands in the address. */
+import { oneOf, queryFrom } from '../../model/query';
 import { dayOf, midnightOf, shiftedBy, STEPS, type Step } from './steps';
 
 export const SPANS = ['7', '30', '90', 'dates'] as const;
@@ -47,26 +48,18 @@ export function choiceOf(query: URLSearchParams, isAdmin: boolean): Choice {
 }
 
 export function queryOf(choice: Choice): URLSearchParams {
-  const query = new URLSearchParams();
-  const set = (name: string, value: string, usual: string): void => {
-    if (value !== usual) {
-      query.set(name, value);
-    }
-  };
-  set('span', choice.span, '7');
-  if (choice.span === 'dates') {
-    set('from', choice.from, '');
-    set('to', choice.to, '');
-  }
-  set('by', choice.by, 'group');
-  set('step', choice.step, 'day');
-  if (choice.of !== null) {
-    query.set('of', choice.of);
-  }
-  set('q', choice.text, '');
-  set('sort', choice.sort, '');
-  set('percent', choice.percent, '1');
-  return query;
+  const isOfDates = choice.span === 'dates';
+  return queryFrom([
+    ['span', choice.span, '7'],
+    ['from', isOfDates ? choice.from : '', ''],
+    ['to', isOfDates ? choice.to : '', ''],
+    ['by', choice.by, 'group'],
+    ['step', choice.step, 'day'],
+    ['of', choice.of, null],
+    ['q', choice.text, ''],
+    ['sort', choice.sort, ''],
+    ['percent', choice.percent, '1']
+  ]);
 }
 
 export interface Times {
@@ -88,8 +81,4 @@ export function timesOf(choice: Pick<Choice, 'span' | 'from' | 'to'>, now: Date)
 
 function isDay(text: string): boolean {
   return /^\d{4}-\d\d-\d\d$/.test(text) && !Number.isNaN(midnightOf(text).getTime());
-}
-
-function oneOf<T extends string>(allowed: readonly T[], value: string | null, missing: T): T {
-  return allowed.find(each => each === value) ?? missing;
 }

@@ -3,6 +3,9 @@ import type { KindHours, UseRow } from '../../api/types';
 import type { Choice, Times } from './choice';
 import { slotsOf, type Slot } from './steps';
 
+export const WH_PER_KWH = 1000;
+export const G_PER_KG = 1000;
+
 /** What held hours are the sum of, in the order in which they are stacked. */
 export const KINDS = ['used', 'idle', 'lent', 'suspended'] as const;
 export type Kind = (typeof KINDS)[number];

@@ -5,6 +5,7 @@ import { useRef } from 'react';
 
 import type { Loan } from '../../api/types';
 import { Moment } from '../../controls/Moment';
+import { Room, roomAround } from '../../controls/Room';
 import { useTop } from '../../controls/useTop';
 import { useConsole } from '../../model/console';
 import type { TranslationBundle } from '../../words/translation';
@@ -29,9 +30,7 @@ export function LoanTable({ loans }: { loans: readonly Loan[] }): React.JSX.Elem
       return loan === undefined ? index : keyOfLoan(loan);
     }
   });
-  const items = virtualizer.getVirtualItems();
-  const above = (items[0]?.start ?? top) - top;
-  const below = virtualizer.getTotalSize() - ((items.at(-1)?.end ?? top) - top);
+  const { above_px, below_px } = roomAround(virtualizer, top);
   return (
     <table
       className="loans"
@@ -47,8 +46,8 @@ export function LoanTable({ loans }: { loans: readonly Loan[] }): React.JSX.Elem
         </tr>
       </thead>
       <tbody ref={body}>
-        <Space height={above} />
-        {items.map(item => {
+        <Room height_px={above_px} columns={COLUMNS} />
+        {virtualizer.getVirtualItems().map(item => {
           const loan = loans[item.index];
           return loan === undefined ? null : (
             <tr
@@ -63,7 +62,7 @@ export function LoanTable({ loans }: { loans: readonly Loan[] }): React.JSX.Elem
             </tr>
           );
         })}
-        <Space height={below} />
+        <Room height_px={below_px} columns={COLUMNS} />
       </tbody>
     </table>
   );
@@ -78,15 +77,6 @@ function headsOf(trans: TranslationBundle): [string, string, string, string, str
     trans.__('Where'),
     trans.__('Since')
   ];
-}
-
-/** Stands where rows would be that are not in sight. */
-function Space({ height }: { height: number }): React.JSX.Element | null {
-  return height <= 0 ? null : (
-    <tr aria-hidden="true" className="space">
-      <td colSpan={COLUMNS} style={{ height: `${String(height)}px` }} />
-    </tr>
-  );
 }
 
 function Cells({ loan }: { loan: Loan }): React.JSX.Element {

@@ -1,6 +1,6 @@
 /** Who of all that wait is shown, and which loans, in which order; all of it stands in the address. */
 import type { Loan, Waiting } from '../../api/types';
-import { oneOf } from '../cards/filter';
+import { oneOf, queryFrom } from '../../model/query';
 
 export const PARTS = ['waits', 'loans'] as const;
 export type Part = (typeof PARTS)[number];
@@ -37,21 +37,16 @@ export function filterOf(query: URLSearchParams): Filter {
 }
 
 export function queryOf(filter: Filter): URLSearchParams {
-  const query = new URLSearchParams();
-  const set = (name: string, value: string, usual: string): void => {
-    if (value !== usual) {
-      query.set(name, value);
-    }
-  };
-  set('part', filter.part, 'waits');
-  set('q', filter.text, '');
-  set('kind', filter.kind, '');
-  set('why', filter.code, '');
-  set('group', filter.group, '');
-  set('type', filter.type, '');
-  set('sort', filter.sort, 'line');
-  set('loans', filter.loans, 'largest');
-  return query;
+  return queryFrom([
+    ['part', filter.part, 'waits'],
+    ['q', filter.text, ''],
+    ['kind', filter.kind, ''],
+    ['why', filter.code, ''],
+    ['group', filter.group, ''],
+    ['type', filter.type, ''],
+    ['sort', filter.sort, 'line'],
+    ['loans', filter.loans, 'largest']
+  ]);
 }
 
 export function cardOf(place: { node: string | null; gpu_index: number | null }): string | null {
