@@ -15,7 +15,7 @@ from sublet_quota.document.values import UNLIMITED
 
 Said = Mapping[KeyPath, Any]
 S = TypeVar("S", bound=Section)
-_NOT_LAID_OVER: Final = frozenset({"members", "groups"})
+_NOT_LAID_OVER: Final = frozenset({"admins", "members", "groups"})
 
 
 def said_by(section: Section) -> dict[KeyPath, Any]:
