@@ -3,6 +3,7 @@
 The newest 1,000 are kept, within 64 MiB of text; the one in force always.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -13,13 +14,15 @@ from sublet_quota.wire.quota_revisions import MOST_REVISIONS
 
 from sublet_hub.ledger.database import Database
 from sublet_hub.ledger.reading import read_rows
-from sublet_hub.ledger.tables import QUOTA_REVISIONS
+from sublet_hub.ledger.recorded_tables import RECORDED_ASKS
+from sublet_hub.ledger.tables import CHARGED_HOURS, HELD_PERIODS, JOBS, QUOTA_REVISIONS, SLICES
 from sublet_hub.ledger.text import storable, within_bytes
 
 MOST_BYTES: Final = 64 * 2**20
 """What all revisions' texts may take together; the newest is kept however large it is."""
 _MOST_AUTHOR_BYTES: Final = 255
 _C: Final = QUOTA_REVISIONS.c
+_CHARGED: Final = (SLICES, HELD_PERIODS, JOBS, CHARGED_HOURS, RECORDED_ASKS)
 _ABOUT: Final = tuple(column for column in _C if column is not _C.text)
 
 
@@ -32,6 +35,10 @@ class QuotaRevision:
     made_at: datetime
     reason: str
     keys_changed: int
+    role: str | None = None
+    """In which role its author made it; ``None``: an admin's, or the service itself."""
+    groups: tuple[str, ...] = ()
+    """The groups within which an admin of groups made it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +90,19 @@ class QuotaRevisionStore:
             return read_rows(connection, found, QUOTA_REVISIONS, _about_of, self._database.unread)
 
 
+    def charged(self, groups: Collection[str]) -> frozenset[str]:
+        """Return those of some groups to which anything was charged. ``LedgerReadError``."""
+        found: set[str] = set()
+        with self._database.reading() as connection:
+            for group in sorted(groups):
+                for table in _CHARGED:
+                    named = sa.select(sa.literal(1)).select_from(table).where(table.c.group == group)
+                    if connection.execute(named.limit(1)).first() is not None:
+                        found.add(group)
+                        break
+        return frozenset(found)
+
+
 def _forget_surplus(connection: Connection) -> None:
     rows = connection.execute(sa.select(_C.revision, _C.size).order_by(_C.revision.desc())).all()
     kept_bytes, going = 0, []
@@ -105,11 +125,14 @@ def _row_of(made: WrittenRevision) -> dict[str, Any]:
         "made_at": about.made_at,
         "reason": storable(about.reason),
         "keys_changed": about.keys_changed,
+        "role": about.role,
+        "groups": [storable(each) for each in about.groups] or None,
     }
 
 
 def _about_of(row: Any) -> QuotaRevision:
-    return QuotaRevision(**{name: row[name] for name in QuotaRevision.__slots__})
+    named = {name: row[name] for name in QuotaRevision.__slots__}
+    return QuotaRevision(**{**named, "groups": tuple(row["groups"] or ())})
 
 
 def _written_of(row: Any) -> WrittenRevision:

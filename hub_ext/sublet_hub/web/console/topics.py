@@ -28,7 +28,7 @@ def state_of(service: ServiceParts, caller: Caller) -> State:
         Topic.JOBS: hash((tuple(map(_job, jobs)), ended)),
         Topic.LENDING: hash(lending),
     }
-    if caller.is_admin:
+    if caller.sees_all:
         evictions = tuple(each.eviction_id for each in service.evictions.all())
         state[Topic.EVICTIONS] = hash(evictions)
     return state

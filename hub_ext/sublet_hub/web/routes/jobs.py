@@ -97,7 +97,7 @@ def _shown(service: ServiceParts, call: Call, job: JobRecord) -> JobInfo:
 
 async def _list(service: ServiceParts, call: Call) -> Page:
     caller = call.user
-    everybody = caller.is_admin and call.text("owner") is None
+    everybody = caller.sees_all and call.text("owner") is None
     owner = None if everybody else call.owner(scopes.JOBS)
     jobs = JobList(service, owner, call, viewer_of(service, caller))
     page = await page_of(service, call, jobs.listing, call.number("limit", 200, 1000))

@@ -63,7 +63,7 @@ def groups_of(service: ServiceParts, caller: Caller) -> tuple[str, ...]:
 
 def viewer_of(service: ServiceParts, caller: Caller) -> Viewer:
     """Return how this caller is shown things."""
-    return Viewer(caller.name, caller.is_admin, frozenset(groups_of(service, caller)))
+    return Viewer(caller.name, caller.sees_all, frozenset(groups_of(service, caller)))
 
 
 def own_slice(service: ServiceParts, call: Call, scope: str) -> SliceRecord:
@@ -256,7 +256,7 @@ def whose_record(call: Call) -> UserName | None:
     ``NotAllowedError`` for another's, and for a token that reads nothing.
     """
     caller, asked = call.user, call.text("owner")
-    if caller.is_admin:
+    if caller.sees_all:
         return None if asked is None else UserName(asked)
     if asked in (None, caller.name) and caller.may(scopes.READ, caller.name):
         return UserName(caller.name)

@@ -11,6 +11,7 @@ from sublet_quota.wire.quota import KeptIn, QuotaInForce, QuotaRights
 from sublet_hub.errors import ConflictError, QuotaFileError
 from sublet_hub.web.routes.context import ServiceParts
 from sublet_hub.web.routes.owner import OWNER, charged, groups_asked_for
+from sublet_hub.web.routes.roles import READERS_AND_GROUPS
 from sublet_hub.web.routes.route import Access, Call, Route
 
 
@@ -56,7 +57,15 @@ async def _rights(service: ServiceParts, call: Call) -> QuotaRights:
 
 
 QUOTA_ROUTES = (
-    Route("GET", "quota", Access.ADMIN, "The quota document in force", _quota, QuotaInForce),
+    Route(
+        "GET",
+        "quota",
+        Access.ADMIN,
+        "The quota document in force; to admins of groups what is theirs of it",
+        _quota,
+        QuotaInForce,
+        also=READERS_AND_GROUPS,
+    ),
     Route(
         "POST",
         "quota/reload",

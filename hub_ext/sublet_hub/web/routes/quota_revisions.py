@@ -19,6 +19,7 @@ from sublet_hub.errors import NotFoundError
 from sublet_hub.ledger.quota_revisions import QuotaRevision
 from sublet_hub.state.quota_documents.source import InForce, Wish
 from sublet_hub.web.routes.context import ServiceParts
+from sublet_hub.web.routes.roles import GROUPS, READERS, READERS_AND_GROUPS
 from sublet_hub.web.routes.route import Access, Call, Route
 
 _MOST_BODY: Final = 2 * MOST_DOCUMENT + 64 * 1024
@@ -92,6 +93,7 @@ QUOTA_REVISION_ROUTES = (
         most_body_bytes=_MOST_BODY,
         refusals=(400,),
         asks_hub_anew=True,
+        also=READERS,
     ),
     Route(
         "GET",
@@ -101,6 +103,7 @@ QUOTA_REVISION_ROUTES = (
         _history,
         tuple[RevisionInfo, ...],
         refusals=(409,),
+        also=READERS_AND_GROUPS,
     ),
     Route(
         "POST",
@@ -113,6 +116,7 @@ QUOTA_REVISION_ROUTES = (
         most_body_bytes=_MOST_BODY,
         refusals=(400, 409),
         asks_hub_anew=True,
+        also=GROUPS,
     ),
     Route(
         "GET",
@@ -122,6 +126,7 @@ QUOTA_REVISION_ROUTES = (
         _revision,
         RevisionText,
         refusals=(404, 409),
+        also=READERS,
     ),
     Route(
         "POST",

@@ -179,5 +179,6 @@ USE_ROUTES = (
         ),
         refusals=(400,),
         tells_csv=True,
+        also=READERS,
     ),
 )

@@ -12,7 +12,7 @@ from sublet_hub.web.routes.route import Access, Call, Nature, Parameter, Route
 
 async def _waits(service: ServiceParts, call: Call) -> WaitsReport | bytes:
     if call.number("all", default=0, most=1):
-        if not call.user.is_admin:
+        if not call.user.sees_all:
             message = "only admins see all who wait: leave ?all= out"
             raise NotAllowedError(message)
         async with service.limits.lists.of_caller(call.user.key):

@@ -4,7 +4,8 @@ It has the groups with all below them, and the exceptions and reservations for w
 nothing of others, no comment either. What is sent back takes the place of what was there.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from sublet_quota.document.administered.changes import is_of_groups
@@ -24,7 +25,7 @@ _FOR_ALL: Final = ("gpu_types", "pools", "sizes", "everyone")
 
 
 class NoPartError(ValueError):
-    """What was sent is no part of a document for these groups; its text says nothing of others."""
+    """What was sent is no part of a document for its author; its arguments are the wrong keys."""
 
 
 class DoesNotFitError(ValueError):
@@ -52,19 +53,29 @@ def part_text(document: QuotaDocument, text: str, groups: tuple[GroupName, ...])
     return written(part_of(document, text, groups)) + "\n"
 
 
-def with_part(
-    document: QuotaDocument, text: str, groups: tuple[GroupName, ...], sent: str
-) -> tuple[QuotaDocument, str]:
-    """Return the document, and its text, with a part that was sent in the place of what was there.
+@dataclass(frozen=True, slots=True)
+class WithPart:
+    """A document with a part that was sent in the place of what was there."""
 
-    What is right alone may still not be its author's to change (``forbidden_changes``).
-    ``NoPartError``, ``DoesNotFitError``; ``QuotaDocumentError`` where the part itself is wrong.
+    document: QuotaDocument
+    text: str
+    groups: tuple[GroupName, ...]
+    """The groups that the part is of."""
+
+
+def with_part(
+    document: QuotaDocument, text: str, administers: tuple[GroupName, ...], sent: str
+) -> WithPart:
+    """Return a document, as it was written, with a part that was sent.
+
+    A part is of some of the groups that its author administers, or of some below them. What is
+    right alone may still not be theirs to change (``forbidden_changes``). ``NoPartError``,
+    ``DoesNotFitError``; ``QuotaDocumentError`` where the part itself is wrong.
     """
     tree = read_tree(sent)
-    if not tree.problems:
-        _refuse_other_shape(tree.value, groups)
+    groups = _groups_of_part(document, tree.value, administers) if not tree.problems else ()
     values = read_tree(text).value or {}
-    _read_alone(document, values, groups, tree)
+    _read_alone(document, values, groups or administers, tree)
     whole = _with_part(document, values, groups, tree.value)
     try:
         wanted = document_of(DocumentTree(whole))
@@ -82,7 +93,7 @@ def with_part(
     if after != wanted:  # pragma: no cover - what is written is read as it was
         message = "it cannot be written"
         raise DoesNotFitError(message)
-    return after, made
+    return WithPart(after, made, groups)
 
 
 def _entries(
@@ -98,15 +109,23 @@ def _entries(
     return list(zip(written_ones, own, strict=True))
 
 
-def _refuse_other_shape(sent: Any, groups: tuple[GroupName, ...]) -> None:
-    if not isinstance(sent, dict) or not isinstance(sent.get(_GROUPS), dict):
-        message = "groups"
-        raise NoPartError(message)
-    others = [str(key) for key in sent if key not in (_GROUPS, *_LISTS)]
-    names = set(sent[_GROUPS]) ^ set(groups)
-    lists = [each for each in _LISTS if not isinstance(sent.get(each) or [], list)]
-    if others or names or lists:
-        raise NoPartError(", ".join((*others, *sorted(map(str, names)), *lists)))
+def _groups_of_part(
+    document: QuotaDocument, sent: Any, administers: tuple[GroupName, ...]
+) -> tuple[GroupName, ...]:
+    """Return the groups that a part is of. ``NoPartError`` where some are not its author's."""
+    named = sent.get(_GROUPS) if isinstance(sent, dict) else None
+    if not isinstance(named, dict) or not named:
+        raise NoPartError(_GROUPS)
+    theirs = with_all_below(document, administers)
+    within = below(document, named)
+    wrong = [
+        *(str(key) for key in sent if key not in (_GROUPS, *_LISTS)),
+        *(str(name) for name in named if name not in theirs or name in within),
+        *(each for each in _LISTS if not isinstance(sent.get(each) or [], list)),
+    ]
+    if wrong:
+        raise NoPartError(*wrong)
+    return tuple(sorted(map(GroupName, named)))
 
 
 def _read_alone(
@@ -138,13 +157,21 @@ def _with_part(
     for name in groups:
         whole = _with(whole, key_path(document.path_of(name)), sent[_GROUPS][name])
     for section in _LISTS:
-        others = [e for e, is_own in _entries(document, values, section, groups) if not is_own]
-        entries = [*others, *(sent.get(section) or [])]
+        entries = _entries_with(
+            _entries(document, values, section, groups), sent.get(section) or []
+        )
         if entries:
             whole[section] = entries
         else:
             whole.pop(section, None)
     return whole
+
+
+def _entries_with(had: Sequence[tuple[Any, bool]], sent: list[Any]) -> list[Any]:
+    """Return the entries of others, and those that were sent; all as before where these are."""
+    if [each for each, is_own in had if is_own] == sent:
+        return [each for each, _ in had]
+    return [*(each for each, is_own in had if not is_own), *sent]
 
 
 def _with(values: Any, path: tuple[Any, ...], value: Any) -> Any:

@@ -76,13 +76,13 @@ def with_value_of(text: str, path: KeyPath, values: Any) -> str | None:
         return _replaced(text, found, lines)
     if not lines:
         return text
-    end = _line_end(text, _end(around))
+    end = _line_end(text, _end(text, around))
     return text[:end] + "\n" + " " * column + lines + text[end:]
 
 
 def _replaced(text: str, found: tuple[yaml.Node, yaml.Node], lines: str) -> str:
     key, value = found
-    end = max(_end(value), text.index(":", key.end_mark.index) + 1)
+    end = max(_end(text, value), text.index(":", key.end_mark.index) + 1)
     if lines:
         return text[: key.start_mark.index] + lines + text[end:]
     start = key.start_mark.index - key.start_mark.column
@@ -100,15 +100,12 @@ def _node_at(node: yaml.Node, path: KeyPath) -> yaml.Node | None:
     return node
 
 
-def _end(node: yaml.Node) -> int:
+def _end(text: str, node: yaml.Node) -> int:
     """Return where a value ends, without comments and empty lines that follow it."""
     if isinstance(node, yaml.CollectionNode) and not node.flow_style and node.value:
         last = node.value[-1]
-        return _end(last[1] if isinstance(last, tuple) else last)
-    end: int = node.end_mark.index
-    if isinstance(node, yaml.ScalarNode) and node.style in {"|", ">"}:
-        return len(node.end_mark.buffer[:end].rstrip()) if node.end_mark.buffer else end
-    return end
+        return _end(text, last[1] if isinstance(last, tuple) else last)
+    return len(text[: node.end_mark.index].rstrip())
 
 
 def _line_end(text: str, start: int) -> int:
