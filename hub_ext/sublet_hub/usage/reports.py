@@ -44,6 +44,12 @@ class UseQuestion:
     owner: str | None = None
     """Whose use; ``None``: everybody's."""
     as_csv: bool = False
+    groups: frozenset[str] | None = None
+    """What these groups paid; ``None``: whoever paid."""
+
+    def is_paid_by(self, group: str | None) -> bool:
+        """Whether what this group paid is asked for."""
+        return self.groups is None or group in self.groups
 
     @property
     def keys(self) -> tuple[UseKey, ...]:
@@ -103,7 +109,7 @@ class UseReports:
         span, by = question.span, question.keys
         try:
             held = held_hours(self._periods(question), span, by, MOST_ROWS)
-            used = self._used(question) if _METERED.issuperset(by) else None
+            used = self._used(question) if _is_metered(question) else None
             kinds = self._kinds(question) if question.of_kinds else None
         except TooManySumsError as error:
             raise _too_long() from error
@@ -133,14 +139,16 @@ class UseReports:
 
     def _periods(self, question: UseQuestion) -> Iterator[HeldPeriod]:
         span = question.span
-        periods = self._database.held_periods(span.since, span.until, question.owner)
+        held = self._database.held_periods(span.since, span.until, question.owner)
+        periods = (each for each in held if question.is_paid_by(each.group))
         if UseKey.TYPE not in question.by:
             return periods
         return by_types_of(self._document(), periods)
 
     def _kinds(self, question: UseQuestion) -> dict[tuple[str, ...], KindSums]:
         span = question.span
-        parts = self._charged.since(span.since, span.until, question.owner)
+        charged = self._charged.since(span.since, span.until, question.owner)
+        parts = (each for each in charged if question.is_paid_by(each.payer))
         return kind_hours(parts, self._document(), question.keys, MOST_ROWS, span.zone)
 
     def _used(self, question: UseQuestion) -> dict[tuple[str, ...], HourOfUse]:
@@ -184,6 +192,11 @@ class UseReports:
         if energy_wh is None or self._carbon is None:
             return None
         return round(energy_wh / _WH_PER_KWH * self._carbon.pue * self._carbon.g_per_kwh, 3)
+
+
+def _is_metered(question: UseQuestion) -> bool:
+    """Whether the meter's sums answer it: by whom something was paid they do not know."""
+    return question.groups is None and _METERED.issuperset(question.keys)
 
 
 def by_types_of(document: QuotaDocument, periods: Iterator[HeldPeriod]) -> Iterator[HeldPeriod]:

@@ -60,8 +60,8 @@ MUTANTS: Final = (
         6,
         "whoever may come sees what everybody has used",
         _USE,
-        "owner, span = whose_record(call), ",
-        "owner, span = None, ",
+        "owner = whose_record(call) if groups is None else",
+        "owner = None if groups is None else",
         (f"{_OF_USE}::test_a_user_sees_their_own_use_and_waits_and_nobody_elses",),
     ),
     Mutant(

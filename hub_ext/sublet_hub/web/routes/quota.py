@@ -1,22 +1,65 @@
 """The quota document in force, for admins; and by which line of it somebody has which right."""
 
+import asyncio
 from functools import partial
 
+from sublet_quota.document.administered.parts import part_of, part_text
 from sublet_quota.document.rights import rights_of
 from sublet_quota.document.told_rights import tell_rights
 from sublet_quota.holdings.told_guarantees import guarantee_in_force
 from sublet_quota.names import scopes
+from sublet_quota.names.ids import GroupName
 from sublet_quota.wire.quota import KeptIn, QuotaInForce, QuotaRights
 
 from sublet_hub.errors import ConflictError, QuotaFileError
+from sublet_hub.state.quota_documents.source import QuotaSource
 from sublet_hub.web.routes.context import ServiceParts
-from sublet_hub.web.routes.owner import OWNER, charged, groups_asked_for
-from sublet_hub.web.routes.roles import READERS_AND_GROUPS
+from sublet_hub.web.routes.owner import OWNER, charged
+from sublet_hub.web.routes.owner import groups_asked_for as groups_of_owner
+from sublet_hub.web.routes.roles import (
+    GROUP,
+    READERS_AND_GROUPS,
+    groups_asked_for,
+    own_groups,
+)
 from sublet_hub.web.routes.route import Access, Call, Route
 
 
 async def _quota(service: ServiceParts, call: Call) -> QuotaInForce:
-    del call
+    groups = _groups_of_part(service, call)
+    if groups is None:
+        return await _whole(service)
+    async with service.limits.lists.of_caller(call.user.key):
+        # Of a large document it takes seconds, in which others have turns.
+        return await asyncio.to_thread(_part, service.quota, groups)
+
+
+def _groups_of_part(service: ServiceParts, call: Call) -> tuple[GroupName, ...] | None:
+    """Return the groups of which a part of the document is sent; ``None``: all of it is."""
+    asked = call.text(GROUP.name)
+    if asked is not None and groups_asked_for(service, call):
+        return (GroupName(asked),)
+    return None if call.user.sees_all else own_groups(service, call.user)
+
+
+def _part(quota: QuotaSource, groups: tuple[GroupName, ...]) -> QuotaInForce:
+    """Return what of the document is of these groups, and of those below them.
+
+    What to look at in the whole document, and where it lies, is not said.
+    """
+    part = part_of(quota.document, quota.text, groups)
+    return QuotaInForce(
+        document=part,
+        text=part_text(part),
+        path=None,
+        kept_in=quota.kept_in.value,
+        revision=None if quota.revision is None else quota.revision.revision,
+        loaded_at=quota.loaded_at,
+        groups=groups,
+    )
+
+
+async def _whole(service: ServiceParts) -> QuotaInForce:
     quota = service.quota
     await service.hub_names.look_for_admin(quota.document)
     return QuotaInForce(
@@ -32,6 +75,7 @@ async def _quota(service: ServiceParts, call: Call) -> QuotaInForce:
 
 
 async def _reload_quota(service: ServiceParts, call: Call) -> QuotaInForce:
+    del call
     if service.quota.kept_in is KeptIn.DATABASE:
         message = (
             "the quota document is in the database (`quota_source` is `database`), and no file is "
@@ -40,12 +84,12 @@ async def _reload_quota(service: ServiceParts, call: Call) -> QuotaInForce:
         raise ConflictError(message)
     if not await service.quota.reload():
         raise service.quota.error or QuotaFileError(str(service.quota.path), ["it is wrong"])
-    return await _quota(service, call)
+    return await _whole(service)
 
 
 async def _rights(service: ServiceParts, call: Call) -> QuotaRights:
     owner = call.owner(scopes.READ)
-    groups = await groups_asked_for(service, call, owner)
+    groups = await groups_of_owner(service, call, owner)
     holdings = service.capacity.holdings
     with charged(service, call):
         rights = rights_of(holdings.document, owner, groups or ())
@@ -64,6 +108,8 @@ QUOTA_ROUTES = (
         "The quota document in force; to admins of groups what is theirs of it",
         _quota,
         QuotaInForce,
+        parameters=(GROUP,),
+        refusals=(404,),
         also=READERS_AND_GROUPS,
     ),
     Route(

@@ -5,6 +5,7 @@ Where the document is a file, all but the preview answer which file to change.
 
 from typing import Final
 
+from sublet_quota.document.administered.groups import with_all_below
 from sublet_quota.wire.quota import MOST_DOCUMENT
 from sublet_quota.wire.quota_preview import PreviewRequest, QuotaPreviewInfo
 from sublet_quota.wire.quota_revisions import (
@@ -19,8 +20,8 @@ from sublet_hub.errors import NotFoundError
 from sublet_hub.ledger.quota_revisions import QuotaRevision
 from sublet_hub.state.quota_documents.source import InForce, Wish
 from sublet_hub.web.routes.context import ServiceParts
-from sublet_hub.web.routes.roles import GROUPS, READERS, READERS_AND_GROUPS
-from sublet_hub.web.routes.route import Access, Call, Route
+from sublet_hub.web.routes.roles import GROUPS, READERS, READERS_AND_GROUPS, own_groups
+from sublet_hub.web.routes.route import Access, Call, Role, Route
 
 _MOST_BODY: Final = 2 * MOST_DOCUMENT + 64 * 1024
 """A document as JSON has its line ends and quotes twice as long."""
@@ -32,20 +33,28 @@ async def _preview(service: ServiceParts, call: Call) -> bytes:
 
 
 async def _apply(service: ServiceParts, call: Call) -> Applied:
-    asked = call.body_as(ApplyRequest)
-    wish = Wish(call.user.name, asked.reason, asked.expect)
-    return await _applied(service, await service.quota.apply(asked.text, wish))
+    asked, caller = call.body_as(ApplyRequest), call.user
+    role = Role.ADMIN if caller.is_admin else Role.GROUP_ADMIN
+    wish = Wish(caller.name, asked.reason, asked.expect, role.value)
+    if caller.is_admin:
+        return await _applied(service, await service.quota.apply(asked.text, wish))
+    done = await service.quota.apply_part(asked.text, wish, caller.claims)
+    return Applied(about=_info(service, done.about), is_new=done.is_new)
 
 
 async def _roll_back(service: ServiceParts, call: Call) -> Applied:
     asked = call.body_as(RollbackRequest)
-    wish = Wish(call.user.name, asked.reason, asked.expect)
+    wish = Wish(call.user.name, asked.reason, asked.expect, Role.ADMIN.value)
     return await _applied(service, await service.quota.roll_back(asked.revision, wish))
 
 
 async def _history(service: ServiceParts, call: Call) -> tuple[RevisionInfo, ...]:
-    del call
-    return tuple(_info(service, each) for each in await service.quota.history())
+    made = await service.quota.history()
+    if not call.user.sees_all:
+        # Of whatever else is changed, by whom and why, nothing is theirs to see.
+        theirs = with_all_below(service.quota.document, own_groups(service, call.user))
+        made = tuple(each for each in made if each.groups and theirs.issuperset(each.groups))
+    return tuple(_info(service, each) for each in made)
 
 
 async def _revision(service: ServiceParts, call: Call) -> RevisionText:
@@ -77,6 +86,8 @@ def _info(service: ServiceParts, made: QuotaRevision) -> RevisionInfo:
         made_at=made.made_at,
         reason=made.reason,
         keys_changed=made.keys_changed,
+        role=made.role,
+        groups=made.groups,
         in_force=made == service.quota.revision,
     )
 

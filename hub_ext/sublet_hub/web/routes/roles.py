@@ -4,6 +4,7 @@ The document in force says it, together with the caller's scopes: what is theirs
 each request, and kept nowhere.
 """
 
+from dataclasses import replace
 from typing import Final
 
 from sublet_quota.document.administered.groups import administered, with_all_below
@@ -15,6 +16,8 @@ from sublet_hub.errors import NotAllowedError, NotFoundError
 from sublet_hub.security.authentication import Caller
 from sublet_hub.web.routes.context import ServiceParts
 from sublet_hub.web.routes.route import Access, Call, Nature, Parameter, Role, Route
+from sublet_hub.web.routes.viewers import viewer_of
+from sublet_hub.web.views.slices import Viewer
 
 READERS: Final = frozenset({Role.READER})
 READERS_AND_GROUPS: Final = frozenset({Role.READER, Role.GROUP_ADMIN})
@@ -69,6 +72,12 @@ def groups_asked_for(service: ServiceParts, call: Call) -> frozenset[GroupName] 
         message = f"the quota document has no group {quoted(asked)}"
         raise NotFoundError(message)
     return found
+
+
+def group_viewer(service: ServiceParts, caller: Caller) -> Viewer:
+    """Return how a caller is shown the things of groups: by name what their own groups pay."""
+    seen = with_all_below(service.quota.document, own_groups(service, caller))
+    return replace(viewer_of(service, caller), sees_groups=seen)
 
 
 async def _role(service: ServiceParts, call: Call) -> RoleInfo:

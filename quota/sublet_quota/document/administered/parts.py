@@ -48,9 +48,9 @@ def part_of(document: QuotaDocument, text: str, groups: tuple[GroupName, ...]) -
     return part
 
 
-def part_text(document: QuotaDocument, text: str, groups: tuple[GroupName, ...]) -> str:
-    """Return that part as YAML."""
-    return written(part_of(document, text, groups)) + "\n"
+def part_text(part: dict[str, Any]) -> str:
+    """Return a part as YAML."""
+    return written(part) + "\n"
 
 
 @dataclass(frozen=True, slots=True)

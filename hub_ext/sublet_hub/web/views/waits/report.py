@@ -15,7 +15,7 @@ from datetime import datetime
 from heapq import merge
 from typing import Final, TypeVar
 
-from sublet_quota.names.ids import GpuId, UserName
+from sublet_quota.names.ids import GpuId, GroupName, UserName
 from sublet_quota.wire.waits import MOST_TOLD, WaitsReport, WaitSum
 
 from sublet_hub.ledger.records import Change
@@ -76,7 +76,27 @@ class WaitsNow:
             seen = await self._look()
         line = [self._finds.notebook(each) for each in await self._line.standings.of(owner)]
         waits = await _in_order([*seen.waits_of.get(owner, ()), *line])
-        loans = seen.loans_of.get(owner, ())
+        return await self._report(seen, waits, seen.loans_of.get(owner, ()), viewer)
+
+    async def of_groups(self, groups: frozenset[GroupName], viewer: Viewer) -> WaitsReport:
+        """Return how waits what these groups pay, or would, and what they borrow and lend.
+
+        The other side of a loan is told as the viewer may see it.
+        """
+        async with self._turn:
+            seen = await self._look()
+        line, _ = await _one_by_one(map(self._finds.notebook, await self._line.standings.of()))
+        waits = await _in_order([e for e in (*seen.waits, *line) if e.told.group in groups])
+        loans = [each for each in seen.loans if not groups.isdisjoint(each.groups)]
+        return await self._report(seen, waits, loans, viewer)
+
+    async def _report(
+        self,
+        seen: _Seen,
+        waits: Sequence[FoundWait],
+        loans: Sequence[FoundLoan],
+        viewer: Viewer,
+    ) -> WaitsReport:
         return WaitsReport(
             as_of=seen.at,
             waiting=tuple(each.shown(self._views, viewer) for each in waits[:MOST_TOLD]),
