@@ -88,7 +88,8 @@ class QuotaInDatabase(QuotaSource):
     def told(self) -> str:
         """Who put the document in force, and why."""
         made = self._revision
-        return f"revision {made.revision} by {made.author}: {made.reason}"
+        within = f", admin of {', '.join(made.groups)}" if made.groups else ""
+        return f"revision {made.revision} by {made.author}{within}: {made.reason}"
 
     def changed(self) -> bool:
         """Whether some of those who work by the document have not been told of it."""

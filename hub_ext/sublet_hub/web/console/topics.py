@@ -9,7 +9,7 @@ from sublet_quota.wire.console import Topic
 from sublet_hub.ledger.records import JobRecord
 from sublet_hub.security.authentication import Caller
 from sublet_hub.web.routes.context import ServiceParts
-from sublet_hub.web.routes.owner import viewer_of
+from sublet_hub.web.routes.viewers import viewer_of
 
 State = dict[Topic, int]
 

@@ -7,9 +7,9 @@ from sublet_quota.wire.event_kinds import EventKind
 from sublet_hub.ledger.events import event
 from sublet_hub.ledger.records import Change, LendingRecord
 from sublet_hub.web.routes.context import ServiceParts
-from sublet_hub.web.routes.owner import viewer_of
 from sublet_hub.web.routes.roles import READERS
 from sublet_hub.web.routes.route import Access, Call, Route
+from sublet_hub.web.routes.viewers import viewer_of
 
 
 async def _gpus(service: ServiceParts, call: Call) -> tuple[GpuInfo, ...]:

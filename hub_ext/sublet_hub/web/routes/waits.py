@@ -6,9 +6,10 @@ from sublet_quota.wire.waits import WaitsReport
 
 from sublet_hub.errors import NotAllowedError
 from sublet_hub.web.routes.context import ServiceParts
-from sublet_hub.web.routes.owner import OWNER, refuse_nobody, viewer_of
+from sublet_hub.web.routes.owner import OWNER, refuse_nobody
 from sublet_hub.web.routes.roles import GROUP, group_viewer, groups_asked_for
 from sublet_hub.web.routes.route import Access, Call, Nature, Parameter, Route
+from sublet_hub.web.routes.viewers import viewer_of
 
 
 async def _waits(service: ServiceParts, call: Call) -> WaitsReport | bytes:
