@@ -355,3 +355,25 @@ def test_of_slices_of_before_it_is_not_known_what_keeps_their_caps(url: str) -> 
     database.migrate()
     assert {each.cap_kept_by for each in Ledger(database).slices.values()} == {None}
     database.close()
+
+
+def test_of_revisions_of_before_no_role_is_known(url: str) -> None:
+    with migrating(url) as (config, connection):
+        command.upgrade(config, "0030")
+        connection.execute(
+            sa.insert(sa.table("quota_revisions", *map(sa.column, _REVISION_OF_THEN))),
+            dict(zip(_REVISION_OF_THEN, (1, b"", 0, "root", _STORED, "x", 1), strict=True)),
+        )
+    database = Database(url)
+    database.migrate()
+    store = QuotaRevisionStore(database)
+    before = QuotaRevision(1, "root", NOW, "x", 1)
+    made = QuotaRevision(2, "ada", NOW, "x", 1, "group-admin", ("science", "nlp"))
+    store.add(WrittenRevision(made, ""))
+    assert store.listed() == (made, before)
+    with migrating(url) as (config, _):
+        command.downgrade(config, "0030")
+    database.migrate()
+    assert [each.author for each in store.listed()] == ["ada", "root"]
+    assert {each.role for each in store.listed()} == {None}
+    database.close()
