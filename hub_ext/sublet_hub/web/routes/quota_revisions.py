@@ -26,6 +26,8 @@ from sublet_hub.web.routes.route import Access, Call, Role, Route
 _MOST_BODY: Final = 2 * MOST_DOCUMENT + 64 * 1024
 """A document as JSON has its line ends and quotes twice as long."""
 _MOST_DIGITS: Final = 9
+_COST_OF_PART: Final = 5
+"""As so many requests more a part counts: the whole document is read for it, and read again."""
 
 
 async def _preview(service: ServiceParts, call: Call) -> bytes:
@@ -38,7 +40,10 @@ async def _apply(service: ServiceParts, call: Call) -> Applied:
     wish = Wish(caller.name, asked.reason, asked.expect, role.value)
     if caller.is_admin:
         return await _applied(service, await service.quota.apply(asked.text, wish))
-    done = await service.quota.apply_part(asked.text, wish, caller.claims)
+    limits = service.limits
+    async with limits.lists.of_caller(caller.key):
+        limits.owners.charge(caller.key, _COST_OF_PART)
+        done = await service.quota.apply_part(asked.text, wish, caller.claims)
     return Applied(about=_info(service, done.about), is_new=done.is_new)
 
 
