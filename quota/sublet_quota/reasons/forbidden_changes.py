@@ -1,4 +1,4 @@
-"""Why the admin of a group may not make a change of the quota document: the codes, and the words."""
+"""Why the admin of a group may not change the quota document so: the codes, and the words."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Roles as a real JupyterHub tells of them: by its scopes, filters and groups, and its own tokens."""
+"""Roles as a real JupyterHub tells of them: by scopes, filters and groups, and its own tokens."""
 
 import asyncio
 from collections.abc import Iterator

@@ -116,8 +116,8 @@ class QuotaInDatabase(QuotaSource):
             if wish.expect != self._revision.revision:
                 # By whom, and why, there is another may be others' business.
                 message = (
-                    f"revision {self._revision.revision} is in force, not {wish.expect}, which this "
-                    "was made from. Nothing was changed: see `sublet quota show`, and make it anew"
+                    f"revision {self._revision.revision} is in force, not {wish.expect}, which "
+                    "this was made from. Nothing was changed: see `sublet quota show`, and make it anew"
                 )
                 raise ConflictError(message)
             now = self._now()
@@ -153,7 +153,7 @@ class QuotaInDatabase(QuotaSource):
         return InForce(about, is_new=True)
 
     def _refuse_flood(self, now: datetime) -> None:
-        """Raise ``TooManyRequestsError`` before admins of groups push revisions out of what is kept."""
+        """Raise ``TooManyRequestsError`` before admins of groups push others' revisions out."""
         latest = self._store.listed(self._revision.revision - MOST_OF_GROUPS_A_DAY)
         of_groups = [each.made_at for each in latest if each.groups]
         if len(of_groups) == MOST_OF_GROUPS_A_DAY and min(of_groups) > now - _A_DAY:

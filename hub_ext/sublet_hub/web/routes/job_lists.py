@@ -88,11 +88,12 @@ class JobList:
     def listing(self) -> Listing[JobRecord]:
         """The list, to be read page by page."""
         views, viewer = self._service.job_views, self._viewer
-        if self._groups is not None:
-            return Listing(
-                self._older, self._place, lambda job: without_owners_own(views.job(job, viewer)), "jobs"
-            )
-        return Listing(self._older, self._place, lambda job: views.job(job, viewer), "jobs")
+
+        def shown(job: JobRecord) -> JobInfo:
+            told = views.job(job, viewer)
+            return told if self._groups is None else without_owners_own(told)
+
+        return Listing(self._older, self._place, shown, "jobs")
 
     def _older(self, before: Place | None, most: int) -> Sequence[JobRecord]:
         states, ledger = self._states, self._service.ledger

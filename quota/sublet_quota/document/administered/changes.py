@@ -131,19 +131,15 @@ class _Change:
             for top in self._groups
             for name in (*each.path_of(top), *below(each, (top,)))
         }
-        return sorted(
-            {
-                now,
-                *(
-                    exception.until
-                    for each in self._both()
-                    for exception in each.exceptions
-                    if exception.until is not None
-                    and exception.until > now
-                    and not concerned.isdisjoint(exception.groups)
-                },
-            }
-        )
+        ends = {
+            exception.until
+            for each in self._both()
+            for exception in each.exceptions
+            if exception.until is not None
+            and exception.until > now
+            and not concerned.isdisjoint(exception.groups)
+        }
+        return sorted({now, *ends})
 
     def _both(self) -> tuple[QuotaDocument, QuotaDocument]:
         return self._before, self._after

@@ -1,4 +1,4 @@
-"""Whatever the admin of a group may change: outside of it nothing is another, and within nobody wins.
+"""Whatever the admin of a group may change: outside nothing is another, and within nobody wins.
 
 Random changes of a small document, also such as they may not make. Of those that are theirs is
 asked what follows: by the rights of persons and groups, not by how the change was judged.

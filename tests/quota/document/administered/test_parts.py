@@ -1,4 +1,4 @@
-"""The part of a document that an admin of groups is shown, and what becomes of it when it is sent."""
+"""The part of a document that an admin of groups is shown, and what comes of it when it is sent."""
 
 from copy import deepcopy
 from typing import Any
