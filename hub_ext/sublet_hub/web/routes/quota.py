@@ -12,7 +12,6 @@ from sublet_quota.names.ids import GroupName
 from sublet_quota.wire.quota import KeptIn, QuotaInForce, QuotaRights
 
 from sublet_hub.errors import ConflictError, QuotaFileError
-from sublet_hub.state.quota_documents.source import QuotaSource
 from sublet_hub.web.routes.context import ServiceParts
 from sublet_hub.web.routes.owner import OWNER, charged
 from sublet_hub.web.routes.owner import groups_asked_for as groups_of_owner
@@ -29,9 +28,22 @@ async def _quota(service: ServiceParts, call: Call) -> QuotaInForce:
     groups = _groups_of_part(service, call)
     if groups is None:
         return await _whole(service)
+    quota = service.quota
+    told = QuotaInForce(
+        document={},
+        text="",
+        path=None,
+        kept_in=quota.kept_in.value,
+        revision=None if quota.revision is None else quota.revision.revision,
+        loaded_at=quota.loaded_at,
+        groups=groups,
+    )
+    # Both of one moment: by the places of another document others' entries would be taken for own.
+    document, text = quota.document, quota.text
     async with service.limits.lists.of_caller(call.user.key):
         # Of a large document it takes seconds, in which others have turns.
-        return await asyncio.to_thread(_part, service.quota, groups)
+        part = await asyncio.to_thread(part_of, document, text, groups)
+    return told.model_copy(update={"document": part, "text": part_text(part)})
 
 
 def _groups_of_part(service: ServiceParts, call: Call) -> tuple[GroupName, ...] | None:
@@ -40,23 +52,6 @@ def _groups_of_part(service: ServiceParts, call: Call) -> tuple[GroupName, ...] 
     if asked is not None and groups_asked_for(service, call):
         return (GroupName(asked),)
     return None if call.user.sees_all else own_groups(service, call.user)
-
-
-def _part(quota: QuotaSource, groups: tuple[GroupName, ...]) -> QuotaInForce:
-    """Return what of the document is of these groups, and of those below them.
-
-    What to look at in the whole document, and where it lies, is not said.
-    """
-    part = part_of(quota.document, quota.text, groups)
-    return QuotaInForce(
-        document=part,
-        text=part_text(part),
-        path=None,
-        kept_in=quota.kept_in.value,
-        revision=None if quota.revision is None else quota.revision.revision,
-        loaded_at=quota.loaded_at,
-        groups=groups,
-    )
 
 
 async def _whole(service: ServiceParts) -> QuotaInForce:

@@ -35,7 +35,7 @@ class DoesNotFitError(ValueError):
 def part_of(document: QuotaDocument, text: str, groups: tuple[GroupName, ...]) -> dict[str, Any]:
     """Return the part of a document for these groups, none of which is below another.
 
-    ``text``: the document as it was written.
+    ``text``: the very text of which the document was read.
     """
     values = read_tree(text).value or {}
     part: dict[str, Any] = {
