@@ -95,7 +95,6 @@ class QuotaRevisionStore:
         with self._database.reading() as connection:
             return read_rows(connection, found, QUOTA_REVISIONS, _about_of, self._database.unread)
 
-
     def charged(self, groups: Collection[str]) -> frozenset[str]:
         """Return those of some groups to which anything was charged. ``LedgerReadError``."""
         if not groups:

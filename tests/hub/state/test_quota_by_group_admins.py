@@ -132,7 +132,7 @@ async def test_the_same_part_again_makes_no_revision(world: HubWorld) -> None:
         (
             lambda whole: whole.update(
                 reservations=[
-                    {"name": "r", "for": "nlp", "guaranteed": {"H100": 1}, "at": "Mon 9:00-10:00"}
+                    {"name": "r", "for": "nlp", "guaranteed": {"H100": 1}, "at": "Mon 09:00-10:00"}
                 ]
             ),
             "r: a reservation is added",
@@ -204,9 +204,9 @@ async def test_a_name_to_which_something_was_charged_before_is_not_theirs_to_tak
     values["groups"]["science"]["groups"]["physics"] = {"members": []}
     status, problem = await applied(world, token, values, revision)
     assert (status, "physics" in problem["message"]) == (403, True)
-    values["groups"]["science"]["groups"]["chemistry"] = values["groups"]["science"][
-        "groups"
-    ].pop("physics")
+    values["groups"]["science"]["groups"]["chemistry"] = values["groups"]["science"]["groups"].pop(
+        "physics"
+    )
     assert (await applied(world, token, values, revision))[0] == 200
 
 

@@ -170,7 +170,7 @@ def path_of(name: str, operation: dict[str, Any], things: dict[str, str]) -> str
     return f"{path}?owner=ada" if takes_owner else path
 
 
-def test_the_table_has_every_route_and_no_other() -> None:
+async def test_the_table_has_every_route_and_no_other() -> None:
     assert TABLE.keys() == routes().keys()
 
 
@@ -295,9 +295,7 @@ async def test_the_document_names_users_of_the_hub_and_only_tokens_that_act_for_
         "by a group": world.hub.add("dora-canary", "dora", user_scopes("dora"), ("hub-deans",)),
         "without the scope": world.hub.add("dean-2-canary", "dean", without, ("hub-deans",)),
         "a server's": world.server("dean"),
-        "a service": world.hub.add(
-            "robot-canary", "robot", user_scopes("robot"), kind="service"
-        ),
+        "a service": world.hub.add("robot-canary", "robot", user_scopes("robot"), kind="service"),
         "another group": world.hub.add("eve-canary", "eve", user_scopes("eve"), ("science",)),
         "for another user": world.hub.add(
             "mal-canary", "mal", {ACCESS, f"{scopes.QUOTA}!user=dean"}, groups=()
@@ -306,9 +304,7 @@ async def test_the_document_names_users_of_the_hub_and_only_tokens_that_act_for_
             "dean-3-canary", "dean", {ACCESS, f"{scopes.QUOTA}!server=dean/"}, groups=()
         ),
     }
-    found = {
-        who: (await world.call("GET", "quota", token))[0] for who, token in tokens_.items()
-    }
+    found = {who: (await world.call("GET", "quota", token))[0] for who, token in tokens_.items()}
     assert {who for who, status in found.items() if status == 200} == {"dean", "by a group"}
     assert set(found.values()) == {200, 403}
 

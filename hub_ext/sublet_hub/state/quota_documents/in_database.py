@@ -117,7 +117,8 @@ class QuotaInDatabase(QuotaSource):
                 # By whom, and why, there is another may be others' business.
                 message = (
                     f"revision {self._revision.revision} is in force, not {wish.expect}, which "
-                    "this was made from. Nothing was changed: see `sublet quota show`, and make it anew"
+                    "this was made from. Nothing was changed: see `sublet quota show`, and make it "
+                    "anew"
                 )
                 raise ConflictError(message)
             now = self._now()

@@ -197,8 +197,7 @@ class Views:
         return record is not None and self.shows_holder(record, viewer)
 
     def shows_holder(self, record: SliceRecord, viewer: Viewer) -> bool:
-        """Whether a viewer may see who holds a slice: who may see its owner, or who it is paid by.
-        """
+        """Whether a viewer may see whose a slice is: by its owner, or by the group that pays."""
         return record.group in viewer.sees_groups or self.shows_name(
             record.owner, self.member_groups(record), viewer
         )

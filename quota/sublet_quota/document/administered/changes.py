@@ -181,9 +181,8 @@ def _with_more(had: _At, has: _At, top: str) -> Iterator[GroupName]:
         for name in groups:
             rights = has.rights(name)
             (payer,) = rights.payers
-            if not any(payer_is_covered(payer, each.payers[0], sizes) for each in known):
-                yield name
-            elif not any(person_is_covered(rights, each) for each in known):
+            pays_no_more = any(payer_is_covered(payer, e.payers[0], sizes) for e in known)
+            if not (pays_no_more and any(person_is_covered(rights, each) for each in known)):
                 yield name
 
 
@@ -207,11 +206,7 @@ def _pruned(
 ) -> dict[str, GroupQuota]:
     return {
         name: group.model_copy(
-            update={
-                "groups": {}
-                if name in without_below
-                else _pruned(group.groups, without_below)
-            }
+            update={"groups": {} if name in without_below else _pruned(group.groups, without_below)}
         )
         for name, group in groups.items()
     }

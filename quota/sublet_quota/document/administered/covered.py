@@ -54,9 +54,7 @@ def _is_covered(one: Right[Any], other: Right[Any]) -> bool:
 def _limit_is_covered(one: PersonLimit, other: PersonLimit) -> bool:
     unnamed: Right[Any] = Right(None)
     return (
-        all(
-            _is_covered(one.types.get(name, unnamed), most) for name, most in other.types.items()
-        )
+        all(_is_covered(one.types.get(name, unnamed), most) for name, most in other.types.items())
         and _is_covered(one.cards, other.cards)
         and _is_covered(one.memory, other.memory)
         and _is_covered(one.slices, other.slices)

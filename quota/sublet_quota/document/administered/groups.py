@@ -91,9 +91,7 @@ def members_below(document: QuotaDocument, groups: Iterable[str]) -> frozenset[s
     """Return the hub's groups whose members belong to these groups, or to some below them."""
     found = with_all_below(document, groups)
     return frozenset(
-        member
-        for name in found
-        for member in direct_members(name, document.all_groups[name])
+        member for name in found for member in direct_members(name, document.all_groups[name])
     )
 
 

@@ -19,6 +19,7 @@ class _Writer(yaml.SafeDumper):
     """A writer that repeats what is there twice, and writes floats as they are read."""
 
     def ignore_aliases(self, data: Any) -> bool:
+        del data
         return True
 
 

@@ -6,6 +6,7 @@ asked what follows: by the rights of persons and groups, not by how the change w
 
 from collections.abc import Mapping
 from copy import deepcopy
+from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from typing import Any
@@ -17,7 +18,7 @@ from sublet_quota.document.administered.groups import GroupClaims, administered,
 from sublet_quota.document.problems import QuotaDocumentError
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.reading import document_of
-from sublet_quota.document.right_values import PersonLimit, Rights
+from sublet_quota.document.right_values import PersonLimit, Rights, Source
 from sublet_quota.document.rights import rights_of
 from sublet_quota.document.text.tree import DocumentTree
 from sublet_quota.names.ids import GroupName
@@ -63,9 +64,7 @@ BEFORE: dict[str, Any] = {
             "why": "w",
         },
     ],
-    "reservations": [
-        {"name": "r", "for": "b", "guaranteed": {"H100": 1}, "at": "Mon 14:00-16:00"}
-    ],
+    "reservations": [{"name": "r", "for": "b", "guaranteed": {"H100": 1}, "at": "Mon 14:00-16:00"}],
 }
 MEMBERS = ("hub-s", "hub-a", "hub-b", "hub-p", "hub-g", "new", "a", "b")
 USERS = ("ada", "bob", "vic")
@@ -105,9 +104,9 @@ exceptions = st.one_of(
         {
             "groups": st.lists(names, min_size=1, max_size=2, unique=True),
             "set": st.one_of(
-                keys.filter(lambda each: each[0] in {"limit", "sizes", "types", "each", "jobs"}).map(
-                    lambda each: dict([each])
-                ),
+                keys.filter(
+                    lambda each: each[0] in {"limit", "sizes", "types", "each", "jobs"}
+                ).map(lambda each: dict([each])),
                 st.fixed_dictionaries({"guaranteed": st.just({"H100": 2})}),
             ),
             "why": st.just("w"),
@@ -151,35 +150,32 @@ def around(groups: dict[str, Any], name: str) -> dict[str, Any] | None:
 
 def edited(values: dict[str, Any], edit: Any) -> None:
     what, name, more = edit
-    if what in {"exception", "reservation"}:
-        values.setdefault(f"{what}s", []).append(more)
-        return
-    if what == "drop-entry":
-        values[name] = values.get(name, [])[1:]
-        return
-    found = around(values["groups"], name)
-    if found is None and what == "set":
-        science = around(values["groups"], "science")
-        if science is not None:
-            below_it = science["science"].setdefault("groups", {})
-            below_it[name] = {"members": [], more[0]: more[1]}
-        return
-    if found is None:
-        return
+    groups = values["groups"]
+    found = around(groups, name) if isinstance(name, str) else None
     match what:
+        case "exception" | "reservation":
+            values.setdefault(f"{what}s", []).append(more)
+        case "drop-entry":
+            values[name] = values.get(name, [])[1:]
+        case "set" if found is None:
+            found = around(groups, "science") or groups
+            new = {"members": [], more[0]: more[1]}
+            found.get("science", {}).setdefault("groups", {})[name] = new
         case "set":
             found[name][more[0]] = more[1]
-        case "unset":
+        case "unset" if found is not None:
             found[name].pop(more, None)
-        case "drop":
+        case "drop" if found is not None:
             del found[name]
-        case "move":
-            target = around(values["groups"], more)
-            moved = found[name]
-            if target is None or more == name or around(moved.get("groups", {}), more):
-                return
-            del found[name]
-            target[more].setdefault("groups", {})[name] = moved
+        case "move" if found is not None and more != name:
+            moved(groups, found, name, more)
+
+
+def moved(groups: dict[str, Any], found: dict[str, Any], name: str, below_it: str) -> None:
+    target = around(groups, below_it)
+    if target is not None and around(found[name].get("groups", {}), below_it) is None:
+        group = found.pop(name)
+        target[below_it].setdefault("groups", {})[name] = group
 
 
 @st.composite
@@ -237,9 +233,20 @@ def elsewhere(document: QuotaDocument, within: frozenset[GroupName]) -> Any:
             if name not in within and name not in {"science", "institute"}
         },
         document.everyone,
-        rights_of(document, "bob", ("hub-p",)),
-        rights_of(document, "bob", ()),
+        values_of(rights_of(document, "bob", ("hub-p",))),
+        values_of(rights_of(document, "bob", ())),
     )
+
+
+def values_of(value: Any) -> Any:
+    """Return rights without the places that say them."""
+    if isinstance(value, Source):
+        return None
+    if is_dataclass(value):
+        return {each.name: values_of(getattr(value, each.name)) for each in fields(value)}
+    if isinstance(value, Mapping):
+        return {name: values_of(each) for name, each in value.items()}
+    return tuple(map(values_of, value)) if isinstance(value, tuple) else value
 
 
 def assert_fits(document: QuotaDocument) -> None:
@@ -252,13 +259,11 @@ def assert_fits(document: QuotaDocument) -> None:
     assert sum(parts, Fraction(0)) <= science.guaranteed.get("H100", 0)
 
 
-def assert_no_more(
-    has: Rights, had: Rights, its_own: Rights, within: frozenset[GroupName]
-) -> None:
+def assert_no_more(has: Rights, had: Rights, its_own: Rights, within: frozenset[GroupName]) -> None:
     """Whoever pays below gives nothing that who paid before, or the group itself, does not."""
     for payer in has.payers:
         if payer.group not in within:
-            assert payer in had.payers or payer.group is None
+            assert values_of(payer) in [values_of(each) for each in had.payers]
             continue
         known = (*had.payers, *its_own.payers)
         names_of = [_all(each.sizes.value) for each in known]

@@ -1,10 +1,10 @@
 """What the admin of a group may change: cases, each with the one thing that is wrong with it.
 
-    institute  (8 H100; limit 12 cards)
-    ├── science  (6 H100; small and medium; each 2 cards; hub-s, hub-a)   administered
-    │   ├── nlp     (4 H100; whole, too; hub-nlp)
-    │   └── vision  (hub-v)
-    └── physics  (2 H100; hub-p)
+institute  (8 H100; limit 12 cards)
+├── science  (6 H100; small and medium; each 2 cards; hub-s, hub-a)   administered
+│   ├── nlp     (4 H100; whole, too; hub-nlp)
+│   └── vision  (hub-v)
+└── physics  (2 H100; hub-p)
 """
 
 from collections.abc import Callable
@@ -23,6 +23,7 @@ gpu_types: {H100: {match: "*H100*"}, L4: {match: "*L4*"}}
 sizes:
   - {name: small, memory: 1/4, compute: 1/4, default: true}
   - {name: medium, memory: 1/2, compute: 1/2}
+  - {name: large, memory: 3/4, compute: 3/4}
   - {name: whole, memory: 1, compute: 1, for: [nlp, physics]}
 everyone: {limit: {cards: 1}, jobs: {types: [], max_run: 8h}, max_idle: 4h}
 groups:
@@ -85,7 +86,7 @@ ALLOWED: list[tuple[str, Edit]] = [
     ("nothing", lambda _: None),
     ("a weight below", child(weight=5)),
     ("a limit below lifted", child(limit={"H100": "unlimited"})),
-    ("a guarantee that fits", child(guaranteed={"H100": 2})),
+    ("a guarantee that fits", child(guaranteed={"H100": 1})),
     ("less than before", child(each={"limit": {"cards": 1}}, sizes=["small"])),
     ("what the group itself gives", child(each={"limit": {"cards": 2}}, jobs={"types": ["L4"]})),
     ("a budget within the group's", child(budget={"hours": 5000})),
@@ -115,9 +116,10 @@ ALLOWED: list[tuple[str, Edit]] = [
         lambda whole: whole["exceptions"].pop(1),
     ),
     ("a reservation that goes", lambda whole: whole["reservations"].pop(0)),
-    ("more while the group itself gives more", exception(
-        groups=["vision"], until="2026-12-08", set={"each": {"limit": {"cards": 3}}}
-    )),
+    (
+        "more while the group itself gives more",
+        exception(groups=["vision"], until="2026-12-08", set={"each": {"limit": {"cards": 3}}}),
+    ),
 ]
 
 
@@ -175,7 +177,7 @@ OUTSIDE: list[tuple[str, Edit, str]] = [
         "groups.institute.groups.physics.members",
     ),
     ("everyone", lambda whole: whole["everyone"].update(max_idle="9h"), "everyone.max_idle"),
-    ("a size's groups", lambda whole: whole["sizes"][2].pop("for"), "sizes.whole.for"),
+    ("a size's groups", lambda whole: whole["sizes"][3].pop("for"), "sizes.whole.for"),
     ("an exception of a person", exception(who=["ada"], set={"limit": {"cards": 9}}), "who"),
     (
         "an exception of the group itself",
@@ -211,7 +213,7 @@ def test_the_order_of_sizes_is_what_the_page_shows_first_and_not_theirs() -> Non
 
 
 MORE: list[tuple[str, Edit]] = [
-    ("a size", child(sizes=["small", "medium", "whole"])),
+    ("a size", child(sizes=["small", "large"])),
     ("each may hold", child(each={"limit": {"cards": 4}})),
     ("each may hold of a type", child(each={"limit": {"cards": "unlimited"}})),
     ("types of jobs", child(jobs={"types": ["H100"]})),
@@ -241,7 +243,7 @@ MORE: list[tuple[str, Edit]] = [
         lambda whole: science(whole).update(
             groups={
                 "nlp": science(whole)["groups"]["vision"],
-                "vision": science(whole)["groups"]["nlp"],
+                "vision": {**science(whole)["groups"]["nlp"], "guaranteed": {"H100": 1}},
             }
         ),
     ),
@@ -256,7 +258,7 @@ def test_nobody_gets_more_than_the_group_gives_or_than_they_had(edit: Edit) -> N
 def test_who_has_more_by_an_admin_keeps_it_whatever_else_is_changed() -> None:
     def edit(whole: Values) -> None:
         science(whole)["groups"]["nlp"].update(weight=3, guaranteed={"H100": 1})
-        science(whole)["groups"]["vision"].update(guaranteed={"H100": 5})
+        science(whole)["groups"]["vision"].update(guaranteed={"H100": 1})
 
     assert found(edit) == []
 
@@ -294,7 +296,7 @@ def test_a_group_without_direct_members_takes_nobody_in() -> None:
     "edit",
     [
         lambda whole: whole["reservations"].append(
-            {"name": "mine", "for": "vision", "guaranteed": {"H100": 1}, "at": "Wed 9:00-10:00"}
+            {"name": "mine", "for": "vision", "guaranteed": {"H100": 1}, "at": "Wed 09:00-10:00"}
         ),
         lambda whole: whole["reservations"][0].update(guaranteed={"H100": 2}),
         lambda whole: whole["reservations"][0].update({"for": "nlp"}),

@@ -76,5 +76,5 @@ def test_what_is_below_a_group_is_all_that_its_path_leads_through_it() -> None:
 
 def test_no_exception_names_admins() -> None:
     text = "groups: {g: {}}\nexceptions: [{groups: [g], set: {admins: {users: [bob]}}, why: x}]"
-    with pytest.raises(Exception, match="admins is no known key"):
+    with pytest.raises(Exception, match="admins: is no known key"):
         read_quota_document(text)

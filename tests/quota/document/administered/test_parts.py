@@ -60,7 +60,7 @@ def part(*groups: GroupName) -> dict[str, Any]:
 
 
 def sent(values: Any, *groups: GroupName) -> str:
-    return with_part(DOCUMENT, TEXT, groups or (SCIENCE,), yaml.safe_dump(values)).text
+    return with_part(DOCUMENT, TEXT, groups or (SCIENCE,), written(values)).text
 
 
 def test_a_part_has_the_groups_with_all_below_and_their_exceptions_and_nothing_of_others() -> None:
@@ -114,9 +114,6 @@ def test_what_is_not_below_stays_as_it_was_written() -> None:
           new:
             members: []
 """,
-    ) or read_quota_document(text) == read_quota_document(
-        TEXT.replace("guaranteed: {H100: 4}\n", "guaranteed: {H100: 4}\n            weight: 3\n")
-        .replace("[hub-v]}\n", "[hub-v]}\n          new: {members: []}\n")
     )
     for comment in ("about all", "above", "# own", "about the next", "canary}   # canary"):
         assert comment in text
@@ -228,27 +225,28 @@ plain = st.recursive(
 
 
 @settings(max_examples=300)
-@given(plain, st.booleans())
-def test_whatever_is_written_is_read_as_the_same(value: Any, in_one_line: bool) -> None:
-    tree = read_tree(written({"k": value}, in_one_line=in_one_line))
-    assert (tree.value, tree.problems) == ({"k": value}, [])
+@given(plain)
+def test_whatever_is_written_is_read_as_the_same(value: Any) -> None:
+    for in_one_line in (False, True):
+        tree = read_tree(written({"k": value}, in_one_line=in_one_line))
+        assert (tree.value, tree.problems) == ({"k": value}, [])
 
 
 @settings(max_examples=200)
 @given(
     st.sampled_from([("groups", "science", "groups"), ("exceptions",), ("new",), ("groups", "g")]),
     plain,
-    st.sampled_from([True, False]),
+    st.sampled_from(["block", "flow"]),
 )
 def test_a_value_that_is_replaced_in_a_text_leaves_the_others_as_they_are(
-    path: tuple[str, ...], value: Any, in_one_line: bool
+    path: tuple[str, ...], value: Any, style: str
 ) -> None:
     values: dict[str, Any] = {
         "everyone": {"limit": {"cards": 2}},
         "groups": {"science": {"weight": 2, "groups": {"a": {"weight": 1}}}, "g": None},
         "exceptions": [{"why": "x"}],
     }
-    text = "# first\n" + written(values, in_one_line=in_one_line) + "\n# last\n"
+    text = "# first\n" + written(values, in_one_line=style == "flow") + "\n# last\n"
     wanted = deepcopy(values)
     around = wanted
     for key in path[:-1]:
