@@ -529,6 +529,22 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/role": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get: operations["get-role"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/share": {
         readonly parameters: {
             readonly query?: never;
@@ -1247,6 +1263,7 @@ export interface components {
                 readonly [key: string]: unknown;
             };
             readonly errors: readonly string[];
+            readonly groups: readonly string[] | null;
             readonly kept_in: string;
             readonly loaded_at: string;
             readonly path: string | null;
@@ -1327,11 +1344,13 @@ export interface components {
         };
         readonly RevisionInfo: {
             readonly author: string;
+            readonly groups: readonly string[];
             readonly in_force: boolean;
             readonly keys_changed: number;
             readonly made_at: string;
             readonly reason: string;
             readonly revision: number;
+            readonly role: string | null;
         };
         readonly RevisionText: {
             readonly about: components["schemas"]["RevisionInfo"];
@@ -1352,6 +1371,11 @@ export interface components {
             readonly right: string;
             readonly source: string;
             readonly value: string;
+        };
+        readonly RoleInfo: {
+            readonly all_groups: readonly string[];
+            readonly groups: readonly string[];
+            readonly role: string;
         };
         readonly RollbackRequest: {
             readonly expect: number;
@@ -1832,6 +1856,7 @@ export interface operations {
     readonly "get-budgets": {
         readonly parameters: {
             readonly query?: {
+                readonly group?: string;
                 readonly owner?: string;
             };
             readonly header?: never;
@@ -2929,6 +2954,7 @@ export interface operations {
         readonly parameters: {
             readonly query?: {
                 readonly before?: string;
+                readonly group?: string;
                 readonly limit?: number;
                 readonly order?: string;
                 readonly owner?: string;
@@ -3693,7 +3719,9 @@ export interface operations {
     };
     readonly "get-quota": {
         readonly parameters: {
-            readonly query?: never;
+            readonly query?: {
+                readonly group?: string;
+            };
             readonly header?: never;
             readonly path?: never;
             readonly cookie?: never;
@@ -3717,6 +3745,14 @@ export interface operations {
                 };
             };
             readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            readonly 404: {
                 headers: {
                     readonly [name: string]: unknown;
                 };
@@ -4343,6 +4379,57 @@ export interface operations {
             };
         };
     };
+    readonly "get-role": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["RoleInfo"];
+                };
+            };
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            readonly 429: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     readonly "get-share": {
         readonly parameters: {
             readonly query?: {
@@ -4407,6 +4494,7 @@ export interface operations {
     readonly "get-slices": {
         readonly parameters: {
             readonly query?: {
+                readonly group?: string;
                 readonly owner?: string;
             };
             readonly header?: never;
@@ -4432,6 +4520,14 @@ export interface operations {
                 };
             };
             readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            readonly 404: {
                 headers: {
                     readonly [name: string]: unknown;
                 };
@@ -4926,6 +5022,7 @@ export interface operations {
             readonly query?: {
                 readonly by?: readonly string[];
                 readonly format?: string;
+                readonly group?: string;
                 readonly owner?: string;
                 readonly since?: string;
                 readonly until?: string;
@@ -4963,6 +5060,14 @@ export interface operations {
                 };
             };
             readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            readonly 404: {
                 headers: {
                     readonly [name: string]: unknown;
                 };
@@ -5058,6 +5163,7 @@ export interface operations {
             readonly query?: {
                 readonly by?: readonly string[];
                 readonly format?: string;
+                readonly group?: string;
                 readonly owner?: string;
                 readonly since?: string;
                 readonly until?: string;
@@ -5102,6 +5208,14 @@ export interface operations {
                     readonly "application/json": components["schemas"]["Problem"];
                 };
             };
+            readonly 404: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
             readonly 429: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -5124,6 +5238,7 @@ export interface operations {
         readonly parameters: {
             readonly query?: {
                 readonly all?: number;
+                readonly group?: string;
                 readonly owner?: string;
             };
             readonly header?: never;
