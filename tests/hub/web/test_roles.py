@@ -174,6 +174,18 @@ async def test_the_table_has_every_route_and_no_other() -> None:
     assert TABLE.keys() == routes().keys()
 
 
+async def test_the_document_of_the_api_says_which_roles_a_route_for_admins_has() -> None:
+    """Of the others it says all: each sees their own there, and changes it as their scopes let."""
+    for name, operation in routes().items():
+        said = set(operation["x-roles"])
+        if operation["tags"] == ["admin"]:
+            assert said == set(TABLE[name].split()), name
+        else:
+            assert said == (
+                set() if operation["tags"] == ["hub"] else {*ROLES, "user"} - {"server"}
+            )
+
+
 async def test_each_route_is_open_to_the_roles_of_the_table_and_to_no_other(
     world: HubWorld,
 ) -> None:

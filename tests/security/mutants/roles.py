@@ -36,6 +36,9 @@ _NAMED: Final = (
 )
 _PAID: Final = f"{_OF_ROLES}::test_what_a_group_pays_is_shown_to_its_admins_and_to_who_sees_all"
 _SENT: Final = f"{_OF_ROLES}::test_an_admin_of_a_group_is_sent_what_it_pays_and_nothing_of_others"
+_OTHER_SIDE: Final = (
+    "tests/hub/web/test_waits.py::test_admins_of_a_group_see_its_side_and_the_other_without_a_name"
+)
 _OF_PARTS: Final = "tests/hub/state/test_quota_by_group_admins.py"
 _NOT_THEIRS: Final = f"{_OF_PARTS}::test_what_is_not_theirs_is_refused_and_nothing_is_changed"
 _CONFIGURED: Final = (
@@ -279,6 +282,22 @@ MUTANTS: Final = (
         "if e.told.group in groups])",
         "])",
         (_SENT,),
+    ),
+    Mutant(
+        6,
+        "an admin of a group is told who borrows from it, and for whom it waits",
+        "hub_ext/sublet_hub/web/views/slices.py",
+        "return record.group in viewer.sees_groups or self.shows_name(",
+        "return bool(viewer.sees_groups) or self.shows_name(",
+        (_OTHER_SIDE,),
+    ),
+    Mutant(
+        6,
+        "an admin of a group is told from whom it borrows",
+        "hub_ext/sublet_hub/web/views/waits/found.py",
+        "elif lender.group not in {",
+        "elif not viewer.sees_groups and lender.group not in {",
+        (_OTHER_SIDE,),
     ),
     Mutant(
         6,
