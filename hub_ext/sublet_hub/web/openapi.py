@@ -134,7 +134,7 @@ def _operation(route: Route) -> dict[str, Any]:
 
 
 def _roles(route: Route) -> list[str]:
-    """Return to which roles a route answers; none: to the hub alone. What it shows is each one's."""
+    """Return to which roles a route answers; none: to the hub alone."""
     match route.access:
         case Access.HUB:
             return []

@@ -27,6 +27,9 @@ _QUOTA_IN_DATABASE: Final = "tests/hub/state/test_quota_in_database.py"
 _QUOTA_ADMINS: Final = (
     f"{_QUOTA_IN_DATABASE}::test_admins_alone_apply_roll_back_and_read_the_history"
 )
+_ROLES: Final = (
+    "tests/hub/web/test_roles.py::test_each_route_is_open_to_the_roles_of_the_table_and_to_no_other"
+)
 _EVICTING: Final = "tests/hub/slices/test_evictions.py"
 _ACCESS: Final = "tests/hub/web/test_access.py"
 _READERS: Final = f"{_ACCESS}::test_who_may_read_of_everybody_is_no_admin"
@@ -118,7 +121,7 @@ MUTANTS: Final = (
         _REVISIONS,
         '"POST",\n        "quota/revisions",\n        Access.ADMIN,',
         '"POST",\n        "quota/revisions",\n        Access.USER,',
-        (_READERS, _QUOTA_ADMINS),
+        (_ROLES, _QUOTA_ADMINS),
     ),
     Mutant(
         6,
