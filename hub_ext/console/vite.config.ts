@@ -1,11 +1,18 @@
+import { env } from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
+import { licences } from './scripts/licences';
+
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+
+// Tests run where clocks change, wherever they run.
+env.TZ = 'Europe/Berlin';
 
 export default defineConfig({
   // The page says where its files are: below the service's own address, wherever that is.
   base: './',
+  plugins: [licences()],
   resolve: {
     alias: {
       // What page and Lab both need, and the one type of JupyterLab's that it names.

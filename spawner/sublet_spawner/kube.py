@@ -132,7 +132,7 @@ class KubeSliceSpawner(KubeChoices):
 
     def granted_words(self, lease: Lease) -> tuple[str, ...]:
         """Return sentences on what was granted, who places it, and what it is sure of."""
-        guarantees = self._guarantees(simulated=lease.simulated)
+        guarantees = self._guarantees(simulated=lease.simulated, of=self._fields)
         placed = guarantees.placed_by is PlacedBy.SUBLET
         granted = gpu_granted(lease) if placed else gpu_granted_somewhere(lease)
         return (granted, *guarantees.sentences())
@@ -147,7 +147,7 @@ class KubeSliceSpawner(KubeChoices):
         if not lease.simulated:
             # The device plugin shows the server its card alone, perhaps another than was granted.
             del variables["CUDA_VISIBLE_DEVICES"], variables["SUBLET_GPU_ID"]
-        guarantees = self._guarantees(simulated=lease.simulated)
+        guarantees = self._guarantees(simulated=lease.simulated, of=self._fields)
         if not guarantees.sees_whole_card:
             for name in _FRACTIONS:
                 del variables[name]
@@ -237,6 +237,7 @@ class KubeSliceSpawner(KubeChoices):
             node=pod["spec"].get("nodeName") or None,
             template=self._pod_template,
             takes=taken_by(pod["spec"]) if pod["spec"].get("nodeName") else None,
+            cap_kept_by=None if self._fields is None else self._fields.cap_kept_by,
         )
 
     def progress_sources(self, log: StartLog) -> list[AsyncGenerator[Event, None]]:

@@ -10,7 +10,7 @@ from traitlets.config import Configurable
 
 from sublet_spawner.backends import BACKENDS
 from sublet_spawner.backends.reading import read_settings
-from sublet_spawner.backends.records import Backend, Guarantees
+from sublet_spawner.backends.records import Backend, Guarantees, PodFields
 from sublet_spawner.backends.simulated import SIMULATED, SimulatedSettings
 from sublet_spawner.pod_writing import HostFolder
 from sublet_spawner.server_secret import IF_ALLOWED
@@ -129,7 +129,10 @@ class KubeSliceSettings(Configurable):
         written = self.slice_backend_settings.get(self.slice_backend, {})
         return backend, read_settings(backend, written)
 
-    def _guarantees(self, *, simulated: bool) -> Guarantees:
+    def _guarantees(self, *, simulated: bool, of: PodFields | None = None) -> Guarantees:
+        """Return what all slices are sure of, or what the one is that these fields are of."""
+        if of is not None and of.guarantees is not None:
+            return of.guarantees
         backend, settings = self._backend_for(simulated=simulated)
         guarantees: Guarantees = backend.guarantees(settings)
         return guarantees

@@ -6,6 +6,7 @@ small for both who work on it.
 
 import asyncio
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -84,7 +85,8 @@ async def test_what_happened_is_known_and_simulated_again(
     AsyncHTTPClient().close()
 
     text = await exported(machine, tmp_path / "past.csv")
-    assert "ada" not in text
+    # In the made-up names, which are hexadecimal, it may well be.
+    assert not re.search(r"\b(ada|bea)\b", text)
     history = read_history(text.splitlines())
     assert len(servers_of(history)) == 2
     # Where a busy machine tells late that a cell has ended, the next goes on with its stretch.

@@ -13,6 +13,7 @@ from tests.support.helm_options import OPTIONS
 
 FILE = ROOT / "helm" / "images" / "Containerfile"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+FRONT_ENDS = [*ROOT.glob("labextension/package.json"), *ROOT.glob("hub_ext/*/package.json")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +109,21 @@ def test_packages_come_from_locks_by_their_hashes() -> None:
 
 
 def test_npm_s_packages_come_from_its_lock() -> None:
-    """A build by hatch alone would call `npm install`, which may write another lock."""
+    """`npm install` may write another lock."""
     (build,) = (w for n, w in STAGES["wheel"].instructions if n == "RUN" and "pip wheel" in w)
     assert (
         build.index("npm ci ") < build.index("SKIP_JUPYTER_BUILDER=1 ") < build.index("pip wheel")
     )
     assert "npm install" not in FILE.read_text()
+
+
+def test_the_wheel_has_all_that_is_built_and_that_git_ignores() -> None:
+    """Nothing else tells: without its hook, hatch makes a wheel that lacks what was not built."""
+    (build,) = (w for n, w in STAGES["wheel"].instructions if n == "RUN" and "pip wheel" in w)
+    named = re.search(r"for front_end in ([^;]+); do", build)
+    assert named
+    folders = {each.parent.relative_to(ROOT).as_posix() for each in FRONT_ENDS}
+    assert set(named[1].split()) == folders
 
 
 @pytest.mark.parametrize("name", ["build", "node", "service", "hub", "notebook"])

@@ -3,6 +3,7 @@
 import functools
 import json
 import logging
+import re
 from pathlib import Path
 from typing import Any
 
@@ -174,9 +175,19 @@ def test_the_notes_recommend_an_origin_for_each_user() -> None:
     )
     notes = said.partition("NOTES:")[2]
     assert "Without `subdomain_host` every user's pages share one origin with the hub" in notes
-    assert "subdomain_host: https://" in notes
+    for whose in ("JupyterHub", "settings"):
+        assert re.search(rf"^ +{whose}:\n +subdomain_host: https://", notes, re.MULTILINE)
     assert "SIMULATED" in notes
     assert "helm test --namespace jhub sublet" in notes
+
+
+def test_the_notes_are_quiet_of_origins_where_the_console_knows_its_own() -> None:
+    words = ("install", "sublet", CHART, "--dry-run=client", "--namespace", "jhub")
+    settings = {"subdomain_host": "https://hub.example.org"}
+    values = {**OPTIONS["simulated"], "service": {"settings": settings}}
+    notes = run_helm(*words, values=values).partition("NOTES:")[2]
+    assert "subdomain_host" not in notes
+    assert "SIMULATED" in notes
 
 
 @pytest.mark.parametrize(

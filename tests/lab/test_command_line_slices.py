@@ -372,6 +372,13 @@ def test_a_slice_tells_how_its_share_and_its_cap_are_kept(service: FakeHubServic
     assert "memory cap kept by HAMi" in shown
 
 
+def test_a_slice_that_is_capped_tells_the_number(service: FakeHubService):
+    capped = tell_share_kept(ShareKept.CAPPED, 500)
+    service.answer("GET share", share(slices=(slice_info(compute_kept=capped),)))
+    shown = " ".join(sublet_at_a_terminal(300, "share"))
+    assert "compute share capped at 50 % by the quota's max_compute" in " ".join(shown.split())
+
+
 def test_a_slice_of_which_nobody_knows_what_keeps_it_tells_nothing(service: FakeHubService):
     service.answer("GET share", share(slices=(slice_info(),)))
     assert "kept" not in sublet("share").output

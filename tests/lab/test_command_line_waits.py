@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 from sublet_quota.wire.decision import ToldHelp
-from sublet_quota.wire.waits import Loan, LoanParty, Waiting, WaitsReport
+from sublet_quota.wire.waits import Loan, LoanParty, WaitForOwner, Waiting, WaitsReport
 
 from tests.support.fake_hub_service import FakeHubService
 from tests.support.lab_bodies import sublet
@@ -73,6 +73,23 @@ def test_who_has_whose_room_is_told(service: FakeHubService):
     (row,) = [line.split() for line in told.splitlines() if "idle-slice" in line]
     assert row[:8] == ["a", "job", "of", "ada", "bob", "idle-slice", "0.25", "H100"]
     assert row[8] == "node-a:1"
+
+
+def test_who_waits_for_ones_own_slices_is_told(service: FakeHubService):
+    one = WaitForOwner(
+        kind="cell",
+        who="another owner",
+        since=AT,  # type: ignore[arg-type]
+        slice_id="s1",
+        node="node-a",
+        gpu_index=1,
+    )
+    service.answer("GET waits", {**a_body(), "for_owner": [one.model_dump(mode="json")]})
+    told = sublet("waits").output
+    assert told.startswith("Nothing waits.\nWho waits for these slices:\n")
+    (row,) = [line.split() for line in told.splitlines() if "another owner" in line]
+    assert row[:3] == ["another", "owner", "cell"]
+    assert row[-2:] == ["s1", "node-a:1"]
 
 
 def test_of_all_a_line_each_is_told_and_how_many_more_there_are(service: FakeHubService):

@@ -72,6 +72,12 @@ def test_how_share_and_cap_are_kept_is_said() -> None:
     assert "memory cap kept by the driver, all programs together" in lines
 
 
+def test_a_cap_is_said_with_its_number() -> None:
+    capped = tell_share_kept(ShareKept.CAPPED, 500)
+    lines = local_lines(a_share(compute_milli=250, compute_kept=capped))
+    assert "compute share 0.25 GPU: capped at 50 % by the quota's max_compute" in lines
+
+
 def test_what_an_agent_of_before_does_not_tell_of_share_and_cap_is_not_said() -> None:
     lines = local_lines(a_share(compute_milli=250))
     assert "compute share 0.25 GPU" in lines

@@ -1,6 +1,8 @@
 """The unit tests of the JupyterLab extension and of the console, as their own tools run them."""
 
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -38,3 +40,14 @@ def test_the_front_end_s_own_tests_pass(folder: str) -> None:
 def test_the_console_and_the_api_have_not_drifted_apart() -> None:
     ran = npm_run(ROOT / "hub_ext/console", "types:check")
     assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_the_built_console_has_the_licences_of_what_is_in_it() -> None:
+    told = ROOT / "hub_ext/sublet_hub/web/console/dist/third-party-licences.txt"
+    if not told.parent.is_dir():
+        pytest.skip("the console is not built: `make setup` does it")
+    packages = json.loads((ROOT / "hub_ext/console/package.json").read_text())["dependencies"]
+    text = told.read_text()
+    for name in packages:
+        assert re.search(rf"^{re.escape(name)} [0-9.]+ \(MIT\)$", text, re.MULTILINE), name
+    assert text.count("Permission is hereby granted") >= len(packages)

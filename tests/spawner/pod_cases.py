@@ -61,6 +61,12 @@ CASES = {
     "kai-fraction": Case("kai", {"unit": "fraction"}),
     "kai-whole-gpu": Case("kai", {"unit": "fraction"}, {"memory_mib": 81919}),
     "kai-hami-core": Case("kai", {"sharing_mode": "HamiCore"}),
+    "kai-hami-core-whole-gpu": Case(
+        "kai", {"sharing_mode": "HamiCore", "unit": "fraction"}, {"memory_mib": 81919}
+    ),
+    "kai-nv-fractions-whole-gpu": Case(
+        "kai", {"sharing_mode": "NvFractions", "unit": "fraction"}, {"memory_mib": 81919}
+    ),
     "kai-nv-fractions": Case("kai", {"sharing_mode": "NvFractions"}),
     "volcano": Case("volcano"),
     "volcano-queue": Case("volcano", {"queue": "notebooks"}),

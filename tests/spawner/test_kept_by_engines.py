@@ -69,7 +69,10 @@ OF_MEMORY = (
 
 def told_of(case: Case) -> KeptBy:
     backend = BACKENDS[case.backend]
-    kept_by: KeptBy = backend.guarantees(read_settings(backend, case.settings)).kept_by
+    settings = read_settings(backend, case.settings)
+    fields = backend.write(a_lease(**case.lease), settings)
+    guarantees = fields.guarantees or backend.guarantees(settings)
+    kept_by: KeptBy = guarantees.kept_by
     return kept_by
 
 
@@ -126,6 +129,15 @@ async def test_kai_keeps_no_compute_and_memory_only_by_whom_its_mode_names() -> 
         "NvFractions": (CapKeeper.DRIVER,),
     }
     assert {kept_by.compute for kept_by in told.values()} == {None}
+
+
+@pytest.mark.parametrize("mode", ["HamiCore", "NvFractions", "NonMemoryEnforced"])
+async def test_of_a_whole_card_no_library_or_driver_is_said_to_keep_anything(mode: str) -> None:
+    case = Case("kai", {"sharing_mode": mode, "unit": "fraction"}, {"memory_mib": 81919})
+    pod = await pod_of(case)
+    assert limits(pod)["nvidia.com/gpu"] == "1"
+    assert not [name for name in annotations(pod) if "gpu-memory" in name or "fraction" in name]
+    assert told_of(case) == KeptBy((CapKeeper.FRAMEWORK, CapKeeper.WATCH))
 
 
 async def test_a_mig_profile_has_as_much_compute_as_the_slice() -> None:

@@ -145,6 +145,28 @@ async def test_the_service_is_told_what_keeps_cap_and_share_under_the_backend(
         assert (request.cap_kept_by, request.compute_kept_by) == (cap, compute)
 
 
+@pytest.mark.parametrize(
+    ("memory_mib", "told"),
+    [(81919, ("framework", "watch")), (10240, None)],
+    ids=["a whole card", "a part"],
+)
+async def test_of_a_whole_card_under_kai_the_service_is_told_what_keeps_that_cap(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    memory_mib: int,
+    told: tuple[str, ...] | None,
+) -> None:
+    async with a_world(tmp_path, monkeypatch) as world:
+        world.spawner._as_configured["slice_backend"] = "kai"
+        settings = {"kai": {"sharing_mode": "HamiCore", "unit": "fraction"}}
+        world.spawner._as_configured["slice_backend_settings"] = settings
+        world.service.lease_changes = {"memory_mib": memory_mib, "simulated": False}
+        slice_id = await world.started()
+        (request,) = world.service.requests
+        assert request.cap_kept_by == ("hami",)
+        assert {pod.cap_kept_by for pod in world.service.pods[slice_id]} == {told}
+
+
 async def test_a_stop_removes_the_pod_and_gives_the_slice_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

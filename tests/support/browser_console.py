@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.support.browser import Visitor
-from tests.support.browser_hub import log_in
+from tests.support.browser_hub import sign_in
 from tests.support.browser_panel import mark
 
 SERVICE = "/services/sublet/"
@@ -17,12 +17,9 @@ _SERIOUS = {"serious", "critical"}
 
 def open_console(visitor: Visitor, password: str, view: str = "") -> Page:
     """Come to the console by its address; who is not logged in is led through the hub's login."""
-    path = f"{SERVICE}{view}"
-    if visitor.has_logged_in:
-        visitor.page.goto(path)
-    else:
-        log_in(visitor, password, "/hub/home")
-        visitor.page.goto(path)
+    visitor.page.goto(f"{SERVICE}{view}")
+    if not visitor.has_logged_in:
+        sign_in(visitor, password)
     expect(mark(visitor.page, "who")).to_have_text(visitor.name)
     return visitor.page
 

@@ -50,6 +50,9 @@ test('power is what the counter grew by between two words, and not told after a 
   expect(tell(3_000_000, 10)).toBe(200);
   expect(tell(0, 20)).toBe(200);
   expect(tell(1_000_000, 30)).toBe(100);
+  store.restart();
+  store.take({ cards: [aCard({ index: 1 })], gone: [], complete: true });
+  expect(store.store.value.power_w.size).toBe(0);
 });
 
 test.each([

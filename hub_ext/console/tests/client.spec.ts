@@ -45,6 +45,12 @@ test('a refusal is told in the service’s words, and what a proxy says by its s
   await expect(proxy.client.get('/gpus')).rejects.toThrow('502 Bad Gateway');
 });
 
+test('whose login is over is told that, and not how tokens are sent', async () => {
+  const problem = { reason: 'not-authenticated', message: "send 'Authorization: token ...'" };
+  const over = new FakeService({ share: () => json(problem, 401) });
+  await expect(over.client.get('/share')).rejects.toThrow('You are not logged in any more.');
+});
+
 test('a service that is away is told as that', async () => {
   const client = new Client(
     '/',

@@ -2,6 +2,7 @@ import { beforeAll, expect, test } from 'vitest';
 
 import type { Card } from '../src/api/types';
 import { Deeds } from '../src/views/cards/Deeds';
+import { open } from '../src/views/cards/deeds';
 import { useSelection } from '../src/views/cards/selection';
 import { SliceTable } from '../src/views/cards/SliceTable';
 import { aCard, aSlice } from './support/answers';
@@ -85,6 +86,50 @@ test('several cards are drained at once, and what was refused is told of each', 
   expect(page.querySelector('[data-sublet="outcome"]')?.textContent).toBe(
     'Done: 1.node-a:1: there is no card node-a-1'
   );
+});
+
+test.each([
+  ['is done when it lets one', '0', [429, 429, 200, 200], { done: 2, failed: [] }],
+  [
+    'is given up after some tries',
+    '0',
+    [429, 429, 429, 429, 429, 200],
+    { done: 1, failed: [{ what: 'node-a:0', why: 'too many' }] }
+  ],
+  [
+    'is not waited for where that takes long',
+    '60',
+    [429, 200],
+    { done: 1, failed: [{ what: 'node-a:0', why: 'too many' }] }
+  ]
+])('what the service has no time for %s', async (_, after, statuses, outcome) => {
+  const answers = statuses.values();
+  const service = new FakeService({
+    'closings/open': () => {
+      const status = answers.next().value ?? 200;
+      const headers = { 'Retry-After': after };
+      return new Response(JSON.stringify({ message: 'too many' }), { status, headers });
+    }
+  });
+  expect(await open(service.client, CARDS, '')).toEqual(outcome);
+  expect(service.asked).toHaveLength(statuses.length);
+});
+
+test('who leaves a question is where they were, and after a deed at what can be done', async () => {
+  const { page } = await draw(<Both cards={CARDS} />);
+  await click(page, 'choose cards');
+  const drain = button(page, 'Drain…');
+  drain.focus();
+  await click(page, 'Drain…');
+  page.querySelector<HTMLInputElement>('dialog input')?.focus();
+  await click(page, 'Leave it');
+  expect(document.activeElement).toBe(drain);
+  await click(page, 'Open…');
+  await doing(() => {
+    page.querySelector<HTMLFormElement>('dialog form')?.requestSubmit();
+  });
+  expect(drain.disabled).toBe(true);
+  expect(document.activeElement?.getAttribute('aria-label')).toBe('With what is chosen');
 });
 
 test('what is lent of the chosen cards is given back', async () => {

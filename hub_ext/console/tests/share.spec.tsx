@@ -107,3 +107,21 @@ test('what cannot be asked is told', async () => {
   });
   expect(page.textContent).toBe('the hub is away');
 });
+
+test('a share that cannot be asked anew is shown as of before', async () => {
+  let away = false;
+  const service = new FakeService({
+    share: () => (away ? json({ message: 'the hub is away' }, 503) : json(SHARE))
+  });
+  const { page, console } = await draw(<ShareView />, service);
+  await doing(() => {
+    void console.share.refresh();
+  });
+  expect(page.querySelector('[data-sublet="stale"]')).toBeNull();
+  away = true;
+  await doing(() => {
+    void console.share.refresh();
+  });
+  expect(page.querySelector('[data-sublet="stale"]')?.textContent).toContain('the hub is away');
+  expect(page.querySelector('[data-sublet="my-slice"]')).not.toBeNull();
+});

@@ -12,7 +12,7 @@ function links(page: HTMLElement): (string | null)[] {
 
 test('an admin has the cards, and a line that recommends an origin for each user', async () => {
   const { page } = await draw(<App />);
-  expect(links(page)).toEqual(['Cards', 'My share']);
+  expect(links(page)).toEqual(['Cards', 'My share', 'Who waits for whom', 'Use']);
   expect(page.querySelector('h1')?.textContent).toBe('Cards');
   expect(page.querySelector('[data-sublet="one-origin"]')?.textContent).toContain(
     'JupyterHub.subdomain_host'
@@ -21,7 +21,7 @@ test('an admin has the cards, and a line that recommends an origin for each user
 
 test('a user has their own part alone', async () => {
   const { page } = await draw(<App />, undefined, { ...SESSION, admin: false });
-  expect(links(page)).toEqual(['My share']);
+  expect(links(page)).toEqual(['My share', 'Who waits for whom', 'Use']);
   expect(page.querySelector('[data-sublet="one-origin"]')).toBeNull();
 });
 

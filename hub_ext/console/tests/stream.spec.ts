@@ -36,6 +36,9 @@ function streaming(): { client: Client; streams: Stream[] } {
       const body = new ReadableStream<Uint8Array>({
         start: made => {
           controller = made;
+          options.signal?.addEventListener('abort', () => {
+            made.error(new DOMException('aborted', 'AbortError'));
+          });
         }
       });
       const settle = (): Promise<unknown> => vi.advanceTimersByTimeAsync(1);
@@ -100,7 +103,7 @@ test('a hidden page follows nothing, and one in sight does at once', async () =>
   changes.stop();
 });
 
-test('a stream that ends is asked for again, at longer and longer intervals while it fails', async () => {
+test('a stream that ends is asked for again', async () => {
   const { client, streams } = streaming();
   const { changes, told } = following(client);
   changes.start();
@@ -109,6 +112,39 @@ test('a stream that ends is asked for again, at longer and longer intervals whil
   expect(told.at(-1)).toEqual(['lost', null]);
   await vi.advanceTimersByTimeAsync(1000);
   expect(streams).toHaveLength(2);
+  changes.stop();
+});
+
+test('a connection that the network has lost is told as that, and asked for anew', async () => {
+  const { client, streams } = streaming();
+  const { changes, told } = following(client);
+  changes.start();
+  await vi.advanceTimersByTimeAsync(80_000);
+  await streams[0]?.send('event: changed\ndata: {"topics":[]}\n\n');
+  await vi.advanceTimersByTimeAsync(80_000);
+  expect(streams).toHaveLength(1);
+  await vi.advanceTimersByTimeAsync(10_000);
+  expect(told.at(-1)).toMatchObject(['lost', { name: 'AbortError' }]);
+  await vi.advanceTimersByTimeAsync(1000);
+  expect(streams).toHaveLength(2);
+  changes.stop();
+});
+
+test('while a service fails it is asked at longer and longer intervals', async () => {
+  const began = Date.now();
+  const asked: number[] = [];
+  const client = new Client(
+    '/',
+    () => {
+      asked.push(Math.round((Date.now() - began) / 1000));
+      return Promise.resolve(new Response('{"message":"no"}', { status: 503 }));
+    },
+    () => ''
+  );
+  const { changes } = following(client);
+  changes.start();
+  await vi.advanceTimersByTimeAsync(125_000);
+  expect(asked).toEqual([0, 1, 3, 7, 15, 31, 61, 91, 121]);
   changes.stop();
 });
 

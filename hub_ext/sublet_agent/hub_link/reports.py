@@ -65,7 +65,11 @@ def report_status(
         ),
         slices=tuple(
             report_slice(s, r.gpu, r.managed(), node.now).model_copy(
-                update={"gpu_id": registry.told_card(s), "compute_kept": r.shares.kept(s)}
+                update={
+                    "gpu_id": registry.told_card(s),
+                    "compute_kept": r.shares.kept(s),
+                    "compute_most_milli": r.shares.most_milli(s),
+                }
             )
             for r, s in registry.assigned()
         ),

@@ -16,7 +16,7 @@ from typing import Final
 from sublet_quota.compute.turns import Round
 from sublet_quota.names.ids import GpuId, SliceId
 
-from sublet_agent.devices.interface import NotSupportedError
+from sublet_agent.devices.interface import NotSupportedError, StandsStillError
 from sublet_agent.moves.pausing import PausedProcesses, PauseFailure, PauseReason
 from sublet_agent.moves.turn_times import PastTurn, TurnTimes
 from sublet_agent.state_files.journal import Target
@@ -183,10 +183,10 @@ class ComputeTurns:
         fresh = [target for target in waiting if target.identity not in stand]
         failures = self._paused.pause(fresh, PauseReason.TURN, _TIMEOUT_MS)
         self._note({target.slice_id for target in fresh}, failures)
-        return len(waiting) == len(others) and all(failure.gone for failure in failures)
+        return len(waiting) == len(others) and all(map(_computes_no_longer, failures))
 
     def _note(self, tried: set[SliceId], failures: list[PauseFailure]) -> None:
-        failed = {f.target.slice_id: f for f in failures if not f.gone}
+        failed = {f.target.slice_id: f for f in failures if not _computes_no_longer(f)}
         with self._lock:
             counts = self._unpausable.counts
             for slice_id in tried:
@@ -206,3 +206,11 @@ class ComputeTurns:
 
     def _let_run(self) -> None:
         self._paused.release(self._held(), PauseReason.TURN)
+
+
+def _computes_no_longer(failure: PauseFailure) -> bool:
+    """Whether who could not be paused need not be: it has gone, or its owner has stopped it.
+
+    Nobody is left out of turns for having stopped their program for a moment.
+    """
+    return failure.gone or isinstance(failure.error, StandsStillError)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterable
 from concurrent.futures import Executor
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Final
 
 from sublet_quota.compute.card_use import CardUse, ComputingSlice, NotPausable
@@ -19,6 +20,10 @@ from sublet_agent.moves.plan import MoveTools
 from sublet_agent.residency.served_gpu import ServedGpu
 from sublet_agent.residency.served_slice import ServedSlice
 
+_WITHOUT_TURNS: Final = MappingProxyType(
+    {ShareKept.BY_TURNS: ShareKept.MOVING, ShareKept.CAPPED: ShareKept.NOT_NEEDED}
+)
+"""How it stands with a share while the turns that it has are not taken."""
 MEASURED_OVER: Final = timedelta(seconds=1)
 """The time that a told utilisation speaks of."""
 
@@ -35,6 +40,7 @@ class ComputeShares:
         self._gpu = gpu
         self._takes_turns = gpu.gpu.simulated if wanted is None else wanted
         self._monotonic = tools.monotonic
+        self._table = tools.table
         self._turns = ComputeTurns(tools.paused_processes, gpu.gpu.gpu_id, tools.monotonic)
         self._calls = calls
         self._past = PastCompute()
@@ -54,12 +60,19 @@ class ComputeShares:
             return engine
         # Of what has nothing on the card, nobody gets less than is due.
         kept = self._kept.get(served.slice_id, ShareKept.NOT_NEEDED)
-        if kept is not ShareKept.BY_TURNS:
+        if kept not in _WITHOUT_TURNS:
             return kept
         if self._turns.are_stuck:
             return ShareKept.DRIVER_WAITS
         # Turns that were stopped since the last sample gave way to a move of memory.
-        return kept if served.slice_id in self._turns.who else ShareKept.MOVING
+        return kept if served.slice_id in self._turns.who else _WITHOUT_TURNS[kept]
+
+    def most_milli(self, served: ServedSlice) -> int | None:
+        """Return how much of the card a slice has at most, in milli-GPU; ``None``: all."""
+        most_milli, assignment = self._gpu.pool.max_compute_milli, served.assignment
+        if most_milli is None or assignment is None:
+            return None
+        return max(most_milli, assignment.compute_milli)
 
     def note(self, slices: Iterable[ServedSlice], now: datetime, *, may_begin: bool) -> bool:
         """Decide by the last sample, and take these turns; return whether they have to stop.
@@ -101,7 +114,7 @@ class ComputeShares:
         since_s, until_s = self._surely_measured_s(now)
         had_s = self._turns.times.had_s(since_s, until_s)
         taken_s = self._turns.times.taken_s(since_s, until_s)
-        moves = gpu.move is not None or gpu.canary is not None or gpu.fault is not None
+        moves = gpu.move is not None or gpu.canary is not None
         return CardUse(
             measured_from=_begin_of(reading.measured_until),
             now=now,
@@ -112,6 +125,7 @@ class ComputeShares:
                 if each.assignment is not None
             ),
             moving=moves or not may_begin,
+            closed=gpu.fault is not None,
             turned=taken_s / (until_s - since_s) if until_s > since_s else 0.0,
         )
 
@@ -139,12 +153,19 @@ class ComputeShares:
             is_job=served.is_job,
             runs_a_cell=not served.is_job and served.activity_record.may_run_a_cell(now),
             not_pausable=self._why_not_pausable(served, assignment),
+            stopped=self._is_stopped(served),
             most_milli=self._gpu.pool.max_compute_milli,
             turns=had_s / MEASURED_OVER.total_seconds(),
         )
 
     def _engine_of(self, assignment: SliceAssignment) -> ShareKept | None:
         return kept_by_engine(assignment.compute_kept_by, simulated=self._gpu.gpu.simulated)
+
+    def _is_stopped(self, served: ServedSlice) -> bool:
+        """Whether a slice that takes turns has nothing on the card that could compute."""
+        if served.slice_id not in self._turns.who:
+            return False
+        return all(self._table.is_stopped(p.identity) for p in served.processes.on_gpu())
 
     def _why_not_pausable(
         self, served: ServedSlice, assignment: SliceAssignment

@@ -172,6 +172,7 @@ class TenantRequests:
             wait=describe(wait, residency.gpu.move, now) if cell_stands else None,
             kernels=served.kernels.of([p.identity for p in served.processes], self._parent),
             compute_kept=residency.shares.kept(served),
+            compute_most_milli=residency.shares.most_milli(served),
         )
         return share_of(served, residency.gpu, tuple(residency.slices.values()), view)
 

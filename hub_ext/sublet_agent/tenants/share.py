@@ -40,6 +40,8 @@ class TenantView:
     """The kernel that each of the slice's processes belongs to."""
     compute_kept: ShareKept | None = None
     """How it stands with the slice's share of the card's compute."""
+    compute_most_milli: int | None = None
+    """How much of the card's compute the slice has at most, also alone; ``None``: all."""
 
 
 def share_of(
@@ -72,7 +74,9 @@ def share_of(
         warnings=tell_warnings(of_cap, **trouble),
         gpu_memory_mib=gpu.gpu.memory_mib,
         compute_milli=1000 if assignment is None else assignment.compute_milli,
-        compute_kept=None if view.compute_kept is None else tell_share_kept(view.compute_kept),
+        compute_kept=None
+        if view.compute_kept is None
+        else tell_share_kept(view.compute_kept, view.compute_most_milli),
         cap_kept=tell_cap_kept(
             None if assignment is None else assignment.cap_kept_by, simulated=gpu.gpu.simulated
         ),

@@ -35,7 +35,7 @@ from sublet_hub.security.service_auth import make_service_auth
 from sublet_hub.settings import JobSettings, OwnerLimits, ServiceSettings, VolumeBudget
 from sublet_hub.slices.jupyterhub_client import HubClient
 from sublet_hub.web.connections import most_connections
-from sublet_hub.web.console.bundle import read_bundle
+from sublet_hub.web.console.bundle import NOT_BUILT, read_bundle
 from sublet_hub.web.server import WebSettings, make_server
 
 if TYPE_CHECKING:
@@ -222,6 +222,12 @@ class SubletHub(KubeOptions, AgentsPortOptions, CarbonOptions, Application):
         inner = str(proposal["value"]).strip("/")
         return f"/{inner}/" if inner else "/"
 
+    @validate("subdomain_host")
+    def _scheme(self, proposal: Any) -> str:
+        # As JupyterHub reads it.
+        host = str(proposal["value"])
+        return f"https://{host}" if host and "://" not in host else host
+
     def initialize(self, argv: list[str] | None = None) -> None:
         """Read the command line and the configuration file, and set logging up."""
         super().initialize(argv)
@@ -297,6 +303,9 @@ class SubletHub(KubeOptions, AgentsPortOptions, CarbonOptions, Application):
         agents = self.agents_of(kube, Path(self.node_secrets_folder), utc_now)
         database = Database(self.database_url)
         database.migrate()
+        console = read_bundle()
+        if console is None:
+            self.log.warning(NOT_BUILT)
         settings = self._settings()
         runs = self.runs_of(kube, settings)
         adapters = Adapters(
@@ -323,7 +332,7 @@ class SubletHub(KubeOptions, AgentsPortOptions, CarbonOptions, Application):
                 most_connections=most_connections(self.ports),
                 hub_prefix=self.hub_prefix,
                 subdomain_host=self.subdomain_host,
-                console=read_bundle(),
+                console=console,
             ),
         )
         try:

@@ -2,16 +2,19 @@
 
 Without a pool's ``max_over_cap`` nothing is ended: who is over their cap makes way first, and is
 warned by the node's agent. With it the owner is told, and as long after that it is ended; who is
-back within their cap before goes on. Nothing is concluded from silence: where an agent does not
-report, what was told is forgotten, and told anew with the whole time when it does; so it is after a
-start of the service. A server is stopped by JupyterHub; a job's runner ends it, as one that ran too
+back within their cap before goes on. Nothing is concluded from silence: nobody is ended whose agent
+does not report, and after some minutes of it what was told is forgotten, and told anew with the
+whole time. A start of agent or service, which takes less, gives nobody more time: what was told is
+kept in a file. A server is stopped by JupyterHub; a job's runner ends it, as one that ran too
 long, and its reason, that it had more than it asked for, is in the ledger.
 """
 
 import asyncio
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
 
 from sublet_quota.amounts.gpu_amounts import format_memory
 from sublet_quota.life_cycles.job_states import JobState
@@ -27,46 +30,38 @@ from sublet_quota.wire.event_kinds import EventKind
 from sublet_hub.ledger.events import slice_event
 from sublet_hub.ledger.records import Change, SliceRecord
 from sublet_hub.slices.evictions import SHOWN_FOR
+from sublet_hub.slices.over_cap_notices import OverCapNotice, OverCapNotices
 from sublet_hub.slices.server_stops import STOPPED_AT_ONCE, ServerStops, StopsServers
 from sublet_hub.state.stores import Stores
 
-
-@dataclass(frozen=True, slots=True)
-class _Notice:
-    """That an owner was told of an end, and what has come of it."""
-
-    owner: UserName
-    server: str
-    job: str | None
-    """The job's name; ``None``: a server's slice."""
-    since: datetime
-    """Which time over the cap it is, by the agent's clock."""
-    use: CapUse
-    max_over_cap: timedelta
-    told_at: datetime
-    ended_at: datetime | None = None
-
-    @property
-    def ends_at(self) -> datetime:
-        """When it is ended, unless it is back within its cap before."""
-        return self.told_at + self.max_over_cap
+_HEARD_OF_WITHIN: Final = timedelta(minutes=5)
+"""So long an agent may be silent, or take to report after a start: what was told holds on."""
 
 
 class OverCaps:
-    """The slices that are over their caps, and may not be so for ever."""
+    """The slices that are over their caps, and may not be so for ever.
 
-    def __init__(self, stores: Stores, hub: StopsServers) -> None:
+    ``kept``: the file in which is kept what owners were told.
+    """
+
+    def __init__(self, stores: Stores, hub: StopsServers, kept: Path) -> None:
         self._ledger = stores.ledger
         self._fleet = stores.fleet
         self._capacity = stores.capacity
         self._now = stores.now
         self._stops = ServerStops(hub)
-        self._notices: dict[SliceId, _Notice] = {}
+        self._kept = OverCapNotices(kept)
+        told = self._kept.load()
+        self._notices = {s: each for s, each in told.items() if each.ended_at is not None}
+        now = stores.now()
+        self._unheard = {s: (each, now) for s, each in told.items() if each.ended_at is None}
+        """What was told of slices of which no agent reports, and since when none does."""
         self._event_at: dict[SliceId, datetime] = {}
         """When a notice was last an event: programs go to and fro across their caps."""
 
     async def look(self) -> None:
         """Tell owners whose slices are over their caps, and have those ended that are due."""
+        self._hear_of_again()
         for over in self._reported_over():
             self._note(over)
         due = []
@@ -77,18 +72,22 @@ class OverCaps:
             if notice.ended_at is None and not self._goes_on(record, notice):
                 # Within its cap as the time is over, it has the whole time the next time, too.
                 del self._notices[slice_id]
+                if not self._is_heard_of(record):
+                    self._unheard[slice_id] = notice, self._now()
             elif self._is_due(record, notice):
                 due.append(record)
         await asyncio.gather(*map(self._end, due[:STOPPED_AT_ONCE]))
+        self._kept.keep(self._told())
 
     def ends_at(self, slice_id: SliceId) -> datetime | None:
         """Return when a slice is ended whose owner was told; ``None``: it is not."""
-        notice = self._notices.get(slice_id)
+        unheard, _ = self._unheard.get(slice_id, (None, None))
+        notice = self._notices.get(slice_id, unheard)
         return None if notice is None or notice.ended_at is not None else notice.ends_at
 
     def told_to(self, owner: UserName) -> tuple[ShownAnnouncement, ...]:
         """Return what one owner is told of ends, the newest first."""
-        told = [self._shown(*each) for each in self._notices.items() if each[1].owner == owner]
+        told = [self._shown(*each) for each in self._told().items() if each[1].owner == owner]
         return tuple(sorted(told, key=lambda each: each.made_at, reverse=True))
 
     def forget_old(self) -> None:
@@ -101,6 +100,24 @@ class OverCaps:
         self._stops.forget_but(self._notices)
         for slice_id in [each for each in self._event_at if each not in self._ledger.slices]:
             del self._event_at[slice_id]
+
+    def _told(self) -> Mapping[SliceId, OverCapNotice]:
+        return {**{s: notice for s, (notice, _) in self._unheard.items()}, **self._notices}
+
+    def _hear_of_again(self) -> None:
+        """Have what was told hold on where an agent reports again, and it is as it was."""
+        for slice_id, (notice, since) in tuple(self._unheard.items()):
+            record = self._ledger.slices.get(slice_id)
+            if record is None or self._now() - since > _HEARD_OF_WITHIN:
+                del self._unheard[slice_id]
+            elif self._is_heard_of(record):
+                del self._unheard[slice_id]
+                if self._goes_on(record, notice):
+                    self._notices[slice_id] = notice
+
+    def _is_heard_of(self, record: SliceRecord) -> bool:
+        told = self._fleet.report(record.slice_id) is not None
+        return told and not self._fleet.is_silent(record.gpu.node)
 
     def _reported_over(self) -> Iterator[SliceRecord]:
         """Go through the slices whose pools end who is over their cap, and that are so now."""
@@ -126,7 +143,7 @@ class OverCaps:
         if record.is_job and (job is None or job.state is not JobState.RUNNING):
             return
         now = self._now()
-        made = _Notice(
+        made = OverCapNotice(
             owner=record.owner,
             server=record.server,
             job=None if job is None else job.name,
@@ -143,7 +160,7 @@ class OverCaps:
         ends = f"{_held(use)}; to end at {moment_words(made.ends_at)}"
         self._tell(EventKind.OVER_CAP_WARNED, record, ends)
 
-    def _goes_on(self, record: SliceRecord, notice: _Notice) -> bool:
+    def _goes_on(self, record: SliceRecord, notice: OverCapNotice) -> bool:
         """Whether it is still so what an owner was told, as far as an agent tells."""
         report = self._fleet.report(record.slice_id)
         return (
@@ -159,7 +176,7 @@ class OverCaps:
         """Whether a slice has more than its cap; while it moves nobody knows."""
         return report.move is not None or _use(report, record).is_over
 
-    def _is_due(self, record: SliceRecord, notice: _Notice) -> bool:
+    def _is_due(self, record: SliceRecord, notice: OverCapNotice) -> bool:
         """Whether a slice is to be ended now; asked again where a hub did not do it."""
         if not self._stops.is_ripe(record.slice_id):
             return False
@@ -201,7 +218,7 @@ class OverCaps:
         self._notices[record.slice_id] = replace(notice, ended_at=self._now())
         self._tell(EventKind.ENDED_OVER_CAP, record, _held(notice.use))
 
-    def _end_job(self, record: SliceRecord, notice: _Notice) -> None:
+    def _end_job(self, record: SliceRecord, notice: OverCapNotice) -> None:
         """Give a job its reason to end, which its runner sees."""
         job = None if record.job_id is None else self._ledger.live_jobs.get(record.job_id)
         if job is None or job.state is not JobState.RUNNING:
@@ -214,7 +231,7 @@ class OverCaps:
         after = replace(job, reason=JobReason(JobReasonCode.MORE_THAN_ASKED, numbers))
         self._ledger.apply(Change(jobs=(after,)), self._now())
 
-    def _shown(self, slice_id: SliceId, notice: _Notice) -> ShownAnnouncement:
+    def _shown(self, slice_id: SliceId, notice: OverCapNotice) -> ShownAnnouncement:
         at = notice.ended_at or notice.ends_at
         if notice.ended_at is not None:
             is_there = slice_id in self._ledger.slices

@@ -59,7 +59,8 @@ class Pods:
         now = self._now()
         pod = _pod(record.pod, started)
         takes = record.takes if started.takes is None else _taken(record, started.takes)
-        after, events = replace(record, pod=pod, takes=takes), []
+        kept_by = record.cap_kept_by if started.cap_kept_by is None else started.cap_kept_by
+        after, events = replace(record, pod=pod, takes=takes, cap_kept_by=kept_by), []
         if record.pod is None or record.pod.uid != pod.uid:
             told = f"pod {pod.namespace}/{pod.name}"
             events.append(slice_event(EventKind.SLICE_STARTED, after, now, told))

@@ -84,6 +84,11 @@ class ServerQueue:
         """Return who waits: the group that would pay, and the person."""
         return self._rounds.asking
 
+    @property
+    def changed(self) -> int:
+        """How often somebody joined the line or left it."""
+        return self._entries.changes.entries
+
     def count_of(self, owner: UserName) -> int:
         """Return how many servers of an owner's are in line."""
         return self._entries.count_of(owner)

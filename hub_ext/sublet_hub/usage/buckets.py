@@ -4,6 +4,7 @@ Days and weeks begin at midnight of the zone, so that one is 23 or 25 hours long
 changes. Weeks are those of ISO 8601, from Monday.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta, tzinfo
 from typing import Final
@@ -56,3 +57,15 @@ def after(key: UseKey, begin: datetime, zone: tzinfo) -> datetime:
         return begin + _HOUR
     day = begin.astimezone(zone).date() + timedelta(days=_DAYS[key])
     return datetime.combine(day, time.min, zone).astimezone(UTC)
+
+
+def slots_of(key: UseKey | None, span: Span) -> Iterator[tuple[datetime, datetime]]:
+    """Yield a span in its hours, days or weeks, the first and the last cut off; ``None``: whole."""
+    begin = span.since
+    while begin < span.until:
+        end = span.until
+        if key is not None:
+            following = after(key, begin_of(key, begin, span.zone), span.zone)
+            end = min(following, span.until)
+        yield begin, end
+        begin = end

@@ -16,11 +16,11 @@ from sublet_quota.holdings.card_policy import counted_type
 from sublet_quota.wire.use import CarbonFactors, KindHours, UseKey, UseReport, UseRow
 
 from sublet_hub.errors import BadRequestError
-from sublet_hub.ledger.charged_hours import ChargedHourStore
+from sublet_hub.ledger.charged_sums import ChargedSums
 from sublet_hub.ledger.database import Database
 from sublet_hub.ledger.held_periods import HeldPeriod
 from sublet_hub.settings import CarbonSettings
-from sublet_hub.usage.buckets import TIME_KEYS, Span, label_of
+from sublet_hub.usage.buckets import TIME_KEYS, Span, label_of, slots_of
 from sublet_hub.usage.budgets.kind_hours import KNOWN_BY, KindSums, kind_hours
 from sublet_hub.usage.csv_table import csv_table
 from sublet_hub.usage.held_hours import HeldHours, TooManySumsError, held_hours
@@ -57,6 +57,11 @@ class UseQuestion:
         return tuple(key for key in self.by if key is not UseKey.KIND)
 
     @property
+    def time_key(self) -> UseKey | None:
+        """The hour, day or week among the keys; ``None``: there is none."""
+        return next((key for key in self.keys if key in TIME_KEYS), None)
+
+    @property
     def of_kinds(self) -> bool:
         """Whether it is asked what became of the hours."""
         return UseKey.KIND in self.by
@@ -69,13 +74,12 @@ class UseReports:
         self,
         database: Database,
         store: UseStore,
-        charged: ChargedHourStore,
         document: Callable[[], QuotaDocument],
         carbon: CarbonSettings | None = None,
     ) -> None:
         """``document``: tells the one in force, by whose types hours are added up."""
         self._database = database
-        self._charged = charged
+        self._charged = ChargedSums(database)
         self._store = store
         self._document = document
         self._carbon = carbon
@@ -146,24 +150,40 @@ class UseReports:
         return by_types_of(self._document(), periods)
 
     def _kinds(self, question: UseQuestion) -> dict[tuple[str, ...], KindSums]:
-        span = question.span
-        charged = self._charged.since(span.since, span.until, question.owner)
-        parts = (each for each in charged if question.is_paid_by(each.payer))
-        return kind_hours(parts, self._document(), question.keys, MOST_ROWS, span.zone)
+        span, owner, keys = question.span, question.owner, question.keys
+        slots = list(slots_of(question.time_key, span))
+        by_owner = UseKey.OWNER in keys
+        held = (
+            part
+            for begin, end in slots
+            for part in self._charged.held(begin, end, owner, by_owner=by_owner)
+            if question.is_paid_by(part.payer)
+        )
+        lent = (
+            (begin, hour)
+            for begin, end in slots
+            for hour in self._charged.lent(begin, end, owner)
+            if question.is_paid_by(hour.payer)
+        )
+        return kind_hours(held, lent, self._document(), keys, MOST_ROWS, span.zone)
 
     def _used(self, question: UseQuestion) -> dict[tuple[str, ...], HourOfUse]:
         span, by = question.span, question.keys
         sums: defaultdict[tuple[str, ...], HourOfUse] = defaultdict(
             lambda: HourOfUse("", span.since)
         )
-        for part in self._store.use_between(span.since, span.until, question.owner):
-            key = tuple(
-                part.owner if each is UseKey.OWNER else label_of(each, part.hour, span.zone)
-                for each in by
-            )
-            sums[key] = sums[key].plus(part)
-            if len(sums) > MOST_ROWS:
-                raise TooManySumsError
+        whole = replace(span, since=hour_of(span.since))
+        for begin, end in slots_of(question.time_key, whole):
+            for part in self._store.use_between(
+                begin, end, question.owner, by_owner=UseKey.OWNER in by
+            ):
+                key = tuple(
+                    part.owner if each is UseKey.OWNER else label_of(each, begin, span.zone)
+                    for each in by
+                )
+                sums[key] = sums[key].plus(part)
+                if len(sums) > MOST_ROWS:
+                    raise TooManySumsError
         return dict(sums)
 
     def _row(

@@ -116,39 +116,35 @@ class UseStore:
     def use_since(self, owner: str, since: datetime) -> HourOfUse:
         """Return what an owner used from the hour in which ``since`` lies on."""
         hour = since.replace(minute=0, second=0, microsecond=0)
-        # As floats: SQLite fails on a sum of integers beyond 64 bits.
-        sums = [
-            sa.func.coalesce(sa.func.sum(sa.cast(USE_BY_HOUR.c[name], sa.Float(53))), 0).label(name)
-            for name in _SUMS
-        ]
-        found = sa.select(*sums).where(USE_BY_HOUR.c.owner == owner, USE_BY_HOUR.c.hour >= hour)
+        found = sa.select(*_added_up()).where(
+            USE_BY_HOUR.c.owner == owner, USE_BY_HOUR.c.hour >= hour
+        )
         with self._engine.connect() as connection:
             used = connection.execute(found).mappings().one()
-        return HourOfUse(
-            owner,
-            hour,
-            busy_s=float(used["busy_s"]),
-            lent_s=float(used["lent_s"]),
-            energy_mj=int(used["energy_mj"]),
-            unmetered_s=float(used["unmetered_s"]),
-        )
+        return _use_of(owner, hour, used)
 
     def use_between(
-        self, since: datetime, until: datetime, owner: str | None = None
+        self, since: datetime, until: datetime, owner: str | None = None, *, by_owner: bool
     ) -> Iterator[HourOfUse]:
-        """Go through what was used in the hours from the one of ``since`` on. ``LedgerReadError``.
+        """Yield what was used in the hours that begin from ``since`` on, as if all at ``since``.
 
-        An hour counts whole. ``owner``: only theirs.
+        ``owner``: only theirs. Without ``by_owner`` all owners are one without a name.
+        ``LedgerReadError``.
         """
-        hour = since.replace(minute=0, second=0, microsecond=0)
-        found = sa.select(USE_BY_HOUR).where(USE_BY_HOUR.c.hour >= hour, USE_BY_HOUR.c.hour < until)
+        columns = USE_BY_HOUR.c
+        keys = [columns.owner] if by_owner else []
+        sums = *_added_up(), sa.func.count().label("rows")
+        found = sa.select(*keys, *sums).where(columns.hour >= since, columns.hour < until)
         if owner is not None:
-            found = found.where(USE_BY_HOUR.c.owner == owner)
+            found = found.where(columns.owner == owner)
+        found = found.group_by(*keys)
         try:
             with self._engine.connect() as connection:
                 rows = connection.execution_options(yield_per=1000).execute(found).mappings()
                 for row in rows:
-                    yield HourOfUse(**row)
+                    # Without owners there is one sum, also of no row.
+                    if row["rows"]:
+                        yield _use_of(row["owner"] if by_owner else "", since, row)
         except SQLAlchemyError as error:
             message = f"use cannot be read: {type(error).__name__}"
             raise LedgerReadError(message) from error
@@ -181,6 +177,25 @@ class UseStore:
         with self._engine.begin() as connection:
             connection.execute(sa.delete(USE_BY_HOUR).where(USE_BY_HOUR.c.hour < use))
             connection.execute(sa.delete(HISTORY).where(HISTORY.c.ended_at < history))
+
+
+def _added_up() -> list[sa.Label[Any]]:
+    """Return the columns' sums, as floats: SQLite fails on a sum of integers beyond 64 bits."""
+    return [
+        sa.func.coalesce(sa.func.sum(sa.cast(USE_BY_HOUR.c[name], sa.Float(53))), 0).label(name)
+        for name in _SUMS
+    ]
+
+
+def _use_of(owner: str, hour: datetime, sums: sa.RowMapping) -> HourOfUse:
+    return HourOfUse(
+        owner,
+        hour,
+        busy_s=float(sums["busy_s"]),
+        lent_s=float(sums["lent_s"]),
+        energy_mj=int(sums["energy_mj"]),
+        unmetered_s=float(sums["unmetered_s"]),
+    )
 
 
 def _add(connection: Connection, rows: list[dict[str, Any]]) -> None:

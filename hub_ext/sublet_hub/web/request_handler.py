@@ -184,6 +184,10 @@ class ServiceHandler(HubOAuthenticated, _CookiesOverHttps):  # type: ignore[misc
         if self.answers_early:
             self.set_header("Connection", "close")
         self.set_status(status)
+        self.tell_problem(problem)
+
+    def tell_problem(self, problem: Problem) -> None:
+        """Send what a refusal or failure says."""
         self._send(problem.model_dump_json())
 
     def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
@@ -251,6 +255,8 @@ class RouteHandler(ServiceHandler):
         self.routes = {route.method: route for route in routes}
         self.route: Route | None = None
         self.began = time.perf_counter()
+        self.answered: float | None = None
+        """When an answer that goes on and on began; ``None``: it has its end."""
 
     async def let_in(self) -> None:
         """Let in who may call the route, and expect their body."""
@@ -371,7 +377,7 @@ class RouteHandler(ServiceHandler):
         """Count the request."""
         super().on_finish()
         path = "none" if self.route is None else self.route.path
-        took_s = time.perf_counter() - self.began
+        took_s = (self.answered or time.perf_counter()) - self.began
         self.service.metrics.request(self.request.method or "", path, self.get_status(), took_s)
 
 

@@ -4,7 +4,7 @@ import type { Reader } from './reader';
 export interface ShareKept {
   /** A newer agent or service may tell one that is not known here. */
   code: string;
-  /** `kept`, `not-needed` or `cannot`. */
+  /** `kept`, `capped`, `not-needed` or `cannot`. */
   holds: string;
   /** To be read after "compute share". */
   words: string;

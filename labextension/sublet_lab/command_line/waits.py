@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 import click
-from sublet_quota.wire.waits import Loan, Waiting, WaitsReport
+from sublet_quota.wire.waits import Loan, WaitForOwner, Waiting, WaitsReport
 
 from sublet_lab.command_line.group_option import OF_GROUP
 from sublet_lab.command_line.service import Service, pass_service
@@ -96,6 +96,9 @@ def _print(found: WaitsReport, *, everybody: bool) -> None:
             click.echo("Why one waits, and what would help: `sublet waits --owner OWNER`.")
     else:
         click.echo("Nobody waits." if everybody else "Nothing waits.")
+    if found.for_owner:
+        click.echo("Who waits for these slices:")
+        _print_for_owner(found.for_owner)
     if found.loans:
         click.echo("Who has whose room:")
         _print_loans(found.loans)
@@ -131,6 +134,23 @@ def _name(waiting: Waiting) -> str:
     if waiting.job_id is not None:
         return f"job {waiting.job_id}"
     return f"{waiting.kind} of {waiting.owner}/{waiting.server}"
+
+
+def _print_for_owner(found: Sequence[WaitForOwner]) -> None:
+    at = clock if is_wide() else short_clock
+    print_table(
+        ("!WHO", "!WHAT", "!SINCE", "FOR", "GPU"),
+        (
+            (
+                each.who,
+                each.kind,
+                at(each.since),
+                each.slice_id if each.job_id is None else f"job {each.job_id}",
+                f"{each.node}:{each.gpu_index}",
+            )
+            for each in found
+        ),
+    )
 
 
 def _print_loans(found: Sequence[Loan]) -> None:

@@ -42,6 +42,8 @@ class ComputingSlice:
     runs_a_cell: bool = False
     """Whether somebody waits for a cell of it that runs."""
     not_pausable: NotPausable | None = None
+    stopped: bool = False
+    """Whether all of its programs were stopped (SIGSTOP), whatever it was to do."""
     most_milli: int | None = None
     """How much of the card it may have at most, in milli-GPU, also alone; no less than its share.
     ``None``: all.
@@ -81,6 +83,8 @@ class CardUse:
     slices: tuple[ComputingSlice, ...]
     moving: bool = False
     """Whether memory is being moved on the card, or is about to: nobody takes turns then."""
+    closed: bool = False
+    """Whether the card has failed: nobody takes turns there."""
     turned: float | None = None
     """The part of it in which turns were taken at all; ``None``: as was decided."""
 

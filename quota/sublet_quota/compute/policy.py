@@ -23,7 +23,7 @@ from typing import Final
 
 from sublet_quota.compute.card_use import CardUse, ComputingSlice, NotPausable
 from sublet_quota.compute.dues import dues, in_order
-from sublet_quota.compute.turns import SHORTEST, Round, fits_a_period, make_round
+from sublet_quota.compute.turns import Round, fits_a_period, least_idle, make_round
 from sublet_quota.names.ids import SliceId
 from sublet_quota.reasons.share_kept import ShareKept
 
@@ -50,7 +50,7 @@ _CORRECTED_BY: Final = Fraction(1, 4)
 """By how much of what was off the next turns are longer or shorter: figures are rounded."""
 _ROUNDED: Final = 0.01
 """Figures come in hundredths."""
-_NOBODY_KNOWS: Final = frozenset({ShareKept.MOVING, ShareKept.NOT_TOLD})
+_NOBODY_KNOWS: Final = frozenset({ShareKept.MOVING, ShareKept.CLOSED, ShareKept.NOT_TOLD})
 """Why it is not judged who has less than is due."""
 _LEFT_OUT: Final[Mapping[NotPausable, ShareKept]] = MappingProxyType(
     {
@@ -104,6 +104,8 @@ def decide_turns(use: CardUse, past: PastCompute, period: timedelta = PERIOD) ->
     known = {each.slice_id for each in use}
     rests = {who: rest for who, rest in past.rests.items() if who in known}
     past = replace(past, rests=rests)
+    if use.closed:
+        return _all_run(use, past, ShareKept.CLOSED)
     if use.moving:
         return _all_run(use, past, ShareKept.MOVING)
     if use.busy is None or any(each.used is None for each in use):
@@ -137,7 +139,8 @@ def _begin(use: CardUse, past: PastCompute, period: timedelta) -> ComputeDecisio
     beyond = [each for each in use if _is_beyond_its_cap(each)]
     if beyond:
         return _take(use, past, beyond, period)
-    return _all_run(use, past, ShareKept.NOT_NEEDED, _who_gets_less(computing))
+    why = _why_not_helped(computing, past, use.now)
+    return _all_run(use, past, ShareKept.NOT_NEEDED, dict.fromkeys(_who_gets_less(computing), why))
 
 
 def _go_on(use: CardUse, past: PastCompute, taken: Round, period: timedelta) -> ComputeDecision:
@@ -248,7 +251,7 @@ def _take(
     total, whole = sum(weighed.values()), sum(due.values())
     if whole < 1:
         # All are at their caps: what is left is nobody's. Alone, who needs all of it runs freely.
-        least = Fraction(SHORTEST / period) if len(ordered) > 1 else Fraction(0)
+        least = least_idle(period) if len(ordered) > 1 else Fraction(0)
         whole = min(1 - least, total)
     taken = make_round(ordered, {w: part * whole / total for w, part in weighed.items()}, period)
     if len(taken.places) < 2 and not taken.idle:  # noqa: PLR2004 (two, or one and nobody)
@@ -259,24 +262,28 @@ def _take(
 
 
 def _decided(use: CardUse, past: PastCompute) -> ComputeDecision:
-    who = past.round.who if past.round is not None else frozenset()
+    taken = past.round or Round(())
+    by_turns = ShareKept.CAPPED if taken.idle else ShareKept.BY_TURNS
 
     def kept(each: ComputingSlice) -> ShareKept:
-        if each.slice_id in who:
-            return ShareKept.BY_TURNS
+        if each.slice_id in taken.who:
+            return by_turns
         if not _may_need_turns(each, use):
             return ShareKept.NOT_NEEDED
         if each.not_pausable is not None:
             return _LEFT_OUT[each.not_pausable]
-        return ShareKept.WAITS_FOR_PROGRAM
+        return ShareKept.WAITS_FOR_PROGRAM if _rests(each, past, use.now) else ShareKept.NOT_NEEDED
 
     return ComputeDecision(past, {each.slice_id: kept(each) for each in use})
 
 
 def _all_run(
-    use: CardUse, past: PastCompute, why: ShareKept, less: frozenset[SliceId] = frozenset()
+    use: CardUse,
+    past: PastCompute,
+    why: ShareKept,
+    less: Mapping[SliceId, ShareKept] = MappingProxyType({}),
 ) -> ComputeDecision:
-    """Let all run freely. ``less``: who gets less than its due, and nobody else could wait."""
+    """Let all run freely. ``less``: who gets less than its due, and why that cannot be helped."""
 
     def kept(each: ComputingSlice) -> ShareKept:
         if not _may_need_turns(each, use):
@@ -285,11 +292,9 @@ def _all_run(
             return why
         if each.not_pausable is not None:
             return _LEFT_OUT[each.not_pausable]
-        resting = past.rests.get(each.slice_id)
-        waits = resting is not None and use.now < resting.until
-        if waits:
+        if _rests(each, past, use.now):
             return ShareKept.WAITS_FOR_PROGRAM
-        return ShareKept.ALONE_PAUSABLE if each.slice_id in less else why
+        return less.get(each.slice_id, why)
 
     past = replace(past, round=None, since=None, short_since={}, corrections={})
     return ComputeDecision(past, {each.slice_id: kept(each) for each in use})
@@ -318,13 +323,33 @@ def _fills(each: ComputingSlice, granted: float) -> bool:
 
 def _has_stopped(each: ComputingSlice, granted: float) -> bool:
     """Whether who takes turns computes no longer: not where it had no more than it used."""
+    if _used(each) >= COMPUTES:
+        return False
     awaited = each.runs_a_cell or each.is_job
-    return _used(each) < COMPUTES and not awaited and not _fills(each, granted)
+    return each.stopped or not (awaited or _fills(each, granted))
 
 
 def _may_take_turns(each: ComputingSlice, past: PastCompute, now: datetime) -> bool:
+    return each.not_pausable is None and not _rests(each, past, now)
+
+
+def _rests(each: ComputingSlice, past: PastCompute, now: datetime) -> bool:
     rest = past.rests.get(each.slice_id)
-    return each.not_pausable is None and (rest is None or rest.until <= now)
+    return rest is not None and now < rest.until
+
+
+def _why_not_helped(
+    computing: Sequence[ComputingSlice], past: PastCompute, now: datetime
+) -> ShareKept:
+    """Return why turns help nobody who gets less: by those that have more and take none."""
+    due, had = dues(computing), sum(_used(each) for each in computing)
+    freely = [each for each in computing if not _may_take_turns(each, past, now)]
+    more = [each for each in freely if _used(each) > float(due[each.slice_id]) * had] or freely
+    reasons = {each.not_pausable for each in more}
+    if reasons - {None, NotPausable.STANDS_STILL}:
+        return ShareKept.ALONE_PAUSABLE
+    # Who stands still by now was measured while it ran.
+    return ShareKept.OTHERS_WAIT if None in reasons else ShareKept.NOT_NEEDED
 
 
 def _who_gets_less(slices: Sequence[ComputingSlice]) -> frozenset[SliceId]:

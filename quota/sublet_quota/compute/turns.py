@@ -1,6 +1,7 @@
 """Turns of computing: in each period everybody has one, as long as what is due to them.
 
-Where these are not to have all of the card, the rest of each period is nobody's.
+Where these are not to have all of the card, the rest of each period is nobody's; of a rest that
+would be shorter than a switch is worth some periods have more, and are longer, the others none.
 
 A turn that would be shorter than a switch is worth comes in each second, fourth, eighth or
 sixteenth period only, and is longer then; but in every one where somebody waits for a cell. So a
@@ -46,7 +47,9 @@ class Round:
 
     places: tuple[Place, ...]
     idle: timedelta = timedelta(0)
-    """For how long in each period none of them runs."""
+    """For how long none of them runs, in each of some periods."""
+    idle_every: int = 1
+    """In each how manyth period that is."""
 
     @property
     def who(self) -> frozenset[SliceId]:
@@ -57,7 +60,7 @@ class Round:
     def parts(self) -> dict[SliceId, float]:
         """The part of the time that is each one's turn."""
         each = {place.slice_id: place.lasts / place.every for place in self.places}
-        total = sum(each.values(), self.idle)
+        total = sum(each.values(), self.idle / self.idle_every)
         return {slice_id: part / total for slice_id, part in each.items()}
 
     @property
@@ -72,12 +75,18 @@ class Round:
             for index, place in enumerate(self.places)
             if (number + index) % place.every == 0
         )
-        return (*turns, Turn(None, self.idle)) if self.idle else turns
+        is_idle = self.idle and number % self.idle_every == 0
+        return (*turns, Turn(None, self.idle)) if is_idle else turns
 
 
 def fits_a_period(slices: int, period: timedelta) -> bool:
     """Whether so many slices may each have a turn in one period."""
     return slices * SHORTEST <= period
+
+
+def least_idle(period: timedelta) -> Fraction:
+    """Return the least part of the time that can be nobody's."""
+    return Fraction(SHORTEST / period) / (RAREST - 1)
 
 
 def make_round(
@@ -88,8 +97,11 @@ def make_round(
     Where these come to less than one, the rest is nobody's, if it is worth a switch.
     """
     idle = period * (1.0 - float(sum(parts.values())))
-    if idle < SHORTEST:
-        idle = timedelta(0)
+    idle_every = 1
+    while idle * idle_every < SHORTEST and idle_every < RAREST:
+        idle_every *= 2
+    if idle * idle_every < SHORTEST:
+        idle, idle_every = timedelta(0), 1
     places = []
     for each in slices:
         lasts = period * float(parts[each.slice_id])
@@ -99,7 +111,8 @@ def make_round(
         places.append(Place(each.slice_id, max(SHORTEST, lasts * every), every))
     longest = sum((place.lasts for place in places), timedelta(0))
     if idle:
-        # Nobody's part is as long in each period, also where a turn is left out.
+        # Nobody's part is as long, also in a period in which a turn is left out.
         longest = sum((place.lasts / place.every for place in places), timedelta(0))
     scale = min(1.0, (period - idle) / longest)
-    return Round(tuple(Place(p.slice_id, p.lasts * scale, p.every) for p in places), idle)
+    scaled = tuple(Place(p.slice_id, p.lasts * scale, p.every) for p in places)
+    return Round(scaled, idle * idle_every, idle_every)

@@ -1,8 +1,8 @@
 """How it stands with a slice's share of a card's compute: the codes, and the one table of words.
 
-A share is kept, or need not be kept now, or cannot be, for a reason. Panel, status bar, widget,
-``%sublet``, command line and API show these words. What an engine on Kubernetes keeps is said as
-the engine's.
+A share is kept, or need not be kept now, or cannot be, for a reason; or its slice has no more than
+it may have at most, and nobody else needs what is left. Panel, status bar, widget, ``%sublet``,
+command line and API show these words. What an engine on Kubernetes keeps is said as the engine's.
 """
 
 from collections.abc import Mapping
@@ -13,9 +13,11 @@ from typing import Final
 
 
 class Holds(StrEnum):
-    """Which of the three it is."""
+    """Which of the four it is."""
 
     KEPT = "kept"
+    CAPPED = "capped"
+    """More than the share, and no more than the quota lets a slice have."""
     NOT_NEEDED = "not-needed"
     CANNOT = "cannot"
 
@@ -24,6 +26,8 @@ class ShareKept(StrEnum):
     """How it stands with a slice's share of the card's compute, and by what or why not."""
 
     BY_TURNS = "by-turns"
+    CAPPED = "capped"
+    """The slice has what the pool lets one have at most, with nobody in its place."""
     BY_MIG = "by-mig"
     BY_MPS = "by-mps"
     BY_HAMI = "by-hami"
@@ -37,11 +41,15 @@ class ShareKept(StrEnum):
     WAITS_FOR_PROGRAM = "waits-for-program"
     """The slice's program does not fill the card: it runs freely beside others."""
     ALONE_PAUSABLE = "alone-pausable"
-    """Nobody else on the card can be made to take turns."""
+    """Who has more than is due to it cannot be made to take turns."""
+    OTHERS_WAIT = "others-wait-for-programs"
+    """Who has more than is due to it did not fill its turns, and is let alone for a while."""
     TOO_MANY = "too-many"
     """There are too many for a turn of each in one period."""
     MOVING = "moving"
-    """Memory is being moved on the card, or the card is being tried, or is closed."""
+    """Memory is being moved on the card, or the card is being tried."""
+    CLOSED = "closed"
+    """The card has failed, and nobody is paused there."""
     NOT_TOLD = "not-told"
     """The card does not tell who uses it how much."""
     TURNS_OFF = "turns-off"
@@ -62,6 +70,7 @@ class _Words:
 _HOLDS: Final[Mapping[Holds, str]] = MappingProxyType(
     {
         Holds.KEPT: "kept",
+        Holds.CAPPED: "capped",
         Holds.NOT_NEEDED: "not needed now",
         Holds.CANNOT: "cannot be kept",
     }
@@ -81,6 +90,13 @@ _WORDS: Final[Mapping[ShareKept, _Words]] = MappingProxyType(
     {
         ShareKept.BY_TURNS: _kept(
             "The card is full: slices compute in turns there, each for as long as is due to it."
+        ),
+        ShareKept.CAPPED: _Words(
+            Holds.CAPPED,
+            f"{_HOLDS[Holds.CAPPED]}{{at}} by the quota's max_compute",
+            "The quota lets a slice have no more of the card's compute than its pool's max_compute "
+            "or, where that is more, its own share: the rest of the time is nobody's, as nobody "
+            "else needs it.",
         ),
         ShareKept.BY_MIG: _kept(
             "The card itself keeps a part of its compute apart (MIG).", " by the card (MIG)"
@@ -111,9 +127,15 @@ _WORDS: Final[Mapping[ShareKept, _Words]] = MappingProxyType(
         ShareKept.WAITS_FOR_PROGRAM: _because(
             "its program did not use its turns in full; it runs freely beside the others"
         ),
-        ShareKept.ALONE_PAUSABLE: _because("nothing else on the card can be paused for its turns"),
+        ShareKept.ALONE_PAUSABLE: _because(
+            "what has more than its share of the card cannot be paused"
+        ),
+        ShareKept.OTHERS_WAIT: _because(
+            "programs beside it did not use their turns in full, and run freely for a while"
+        ),
         ShareKept.TOO_MANY: _because("too many compute on the card at once for a turn of each"),
         ShareKept.MOVING: _because("memory is being moved on the card, or the card is being tried"),
+        ShareKept.CLOSED: _because("the card has failed, or does not answer"),
         ShareKept.NOT_TOLD: _because("the card does not tell who uses how much of it"),
         ShareKept.TURNS_OFF: _because("this machine's agent is set to take no turns on this card"),
         ShareKept.DRIVER_WAITS: _because("the card's driver does not answer in time"),
@@ -131,9 +153,13 @@ def holds_of(kept: ShareKept) -> Holds:
     return _WORDS[kept].holds
 
 
-def share_kept_words(kept: ShareKept) -> str:
-    """Return how it stands, to be read after "compute share": in full, with the reason."""
-    return _WORDS[kept].words
+def share_kept_words(kept: ShareKept, most_milli: int | None = None) -> str:
+    """Return how it stands, to be read after "compute share": in full, with the reason.
+
+    ``most_milli``: how much of the card the slice has at most, in milli-GPU, where that is told.
+    """
+    at = "" if most_milli is None else f" at {most_milli / 10:g} %"
+    return _WORDS[kept].words.format(at=at)
 
 
 def share_kept_meaning(kept: ShareKept) -> str:

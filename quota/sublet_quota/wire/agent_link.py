@@ -187,6 +187,8 @@ class SliceReport(AnswerModel):
     ``None``: the agent does not tell (it is of an older version)."""
     compute_kept: ToldCode = None
     """How it stands with its share of the card's compute; ``None``: the agent does not tell."""
+    compute_most_milli: MilliGpu | None = None
+    """How much of the card's compute it has at most there, also alone; ``None``: all."""
     lent_to: _Names = ()
     """Slices of the jobs that use this one's room, or its compute, while it is idle."""
 

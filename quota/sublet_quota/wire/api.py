@@ -25,6 +25,7 @@ from sublet_quota.wire.schema import (
     AskedMib,
     AwareDatetime,
     Count,
+    HubModel,
     Mib,
     MilliGpu,
     Name,
@@ -112,7 +113,7 @@ class AccountTemplate(WireModel):
     """How pods are made on Kubernetes, once the owner's first was; paths above are inside of it."""
 
 
-class TakenOfNode(WireModel):
+class TakenOfNode(HubModel):
     """What a server asks of its node beside the GPU."""
 
     cpu_milli: Count = 0
@@ -128,7 +129,7 @@ class TakenOfNode(WireModel):
         return NodeNeed(NodeAmount(self.cpu_milli, self.memory_mib), self.of_cap_milli)
 
 
-class SliceRequest(WireModel):
+class SliceRequest(HubModel):
     """A notebook server wants a slice. Either a size by name, or amounts."""
 
     owner: Name
@@ -184,7 +185,7 @@ class Lease(AnswerModel):
     created_at: AwareDatetime
 
 
-class SliceStarted(WireModel):
+class SliceStarted(HubModel):
     """The server's first process, by which its slice's processes are known."""
 
     root_pid: RunningPid
@@ -194,7 +195,7 @@ class SliceStarted(WireModel):
     """The control group of the unit that root's systemd started for this server alone."""
 
 
-class PodStarted(WireModel):
+class PodStarted(HubModel):
     """The server's pod, by which its slice's processes are known on Kubernetes.
 
     Told as soon as the pod exists, and again when it has its node.
@@ -208,6 +209,8 @@ class PodStarted(WireModel):
     template: PodTemplate | None = None
     takes: TakenOfNode | None = None
     """What the pod asks of its node, as the cluster has it; ``None``: as it was asked for."""
+    cap_kept_by: KeeperCodes | None = None
+    """What keeps its slice's memory cap; ``None``: what was told as the slice was asked for."""
 
 
 class Offer(AnswerModel):

@@ -20,6 +20,8 @@ class Topic(StrEnum):
     """The caller's ``share``."""
     JOBS = "jobs"
     """The caller's ``jobs``."""
+    WAITS = "waits"
+    """The caller's ``waits``, and of all for admins."""
     LENDING = "lending"
     EVICTIONS = "evictions"
     """For admins."""

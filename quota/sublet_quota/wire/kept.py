@@ -44,7 +44,7 @@ class ToldShareKept(AnswerModel):
     code: Name
     """A value of ``ShareKept``; a newer part may tell others."""
     holds: Holds | Name
-    """Whether the share is kept, not needed now, or cannot be kept."""
+    """Whether the share is kept, capped, not needed now, or cannot be kept."""
     words: Words
     """Which of these it is, by what or why not: to be read after "compute share"."""
     meaning: Words
@@ -61,12 +61,15 @@ class ToldCapKept(AnswerModel):
     """What each of these does, to be read after "kept by"."""
 
 
-def tell_share_kept(kept: ShareKept) -> ToldShareKept:
-    """Return how it stands with a share, with its words."""
+def tell_share_kept(kept: ShareKept, most_milli: int | None = None) -> ToldShareKept:
+    """Return how it stands with a share, with its words.
+
+    ``most_milli``: how much of the card its slice has at most, in milli-GPU; ``None``: all.
+    """
     return ToldShareKept(
         code=kept.value,
         holds=holds_of(kept),
-        words=share_kept_words(kept),
+        words=share_kept_words(kept, most_milli),
         meaning=share_kept_meaning(kept),
     )
 

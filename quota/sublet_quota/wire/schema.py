@@ -211,6 +211,17 @@ class WireModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class HubModel(WireModel):
+    """What the hub's spawner tells the service: a spawner may be newer, and say more than is known.
+
+    What an older service does not know is left out. So a field may be added only where passing it
+    over harms nobody; what must not be passed over needs a route, or a value, of its own. What says
+    how owners' processes run is strict for that reason.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
 Request = TypeVar("Request", bound=WireModel)
 
 

@@ -19,7 +19,7 @@ from sublet_quota.wire.schema import (
     Words,
 )
 
-MOST_TOLD: Final = 2000
+MOST_TOLD: Final = 10_000
 """So many that wait, and so many loans, are told at once; sums count all."""
 _MOST_NAMES: Final = 1000
 _MOST_HELPS: Final = 100
@@ -79,6 +79,23 @@ class Waiting(AnswerModel):
     """Of an owner's slice on a type of which something is guaranteed: guaranteed or borrowed."""
 
 
+class WaitForOwner(AnswerModel):
+    """Somebody's cell or job that waits for a slice of an owner's, or of a job of theirs."""
+
+    kind: Name
+    """What waits: a value of ``WaiterKind``."""
+    who: Words
+    """Whose, as the caller is told: an owner's name, ``another owner``, ``a job``."""
+    since: AwareDatetime
+    slice_id: Name
+    """The slice that is in the way."""
+    server: Text = ""
+    job_id: Name | None = None
+    """Of a job's slice, which."""
+    node: Name
+    gpu_index: Count
+
+
 class LoanKind(StrEnum):
     """What of somebody's others have."""
 
@@ -136,6 +153,8 @@ class WaitsReport(AnswerModel):
     """When it was looked at: for a few seconds all who ask are told the same."""
     waiting: tuple[Waiting, ...] = Field(max_length=MOST_TOLD)
     """Cells, slices, notebooks by their places in line, then jobs by theirs."""
+    for_owner: tuple[WaitForOwner, ...] = Field(default=(), max_length=MOST_TOLD)
+    """Of one owner: who waits for what of theirs, the longest first; of all that is ``waiting``."""
     loans: tuple[Loan, ...] = Field(max_length=MOST_TOLD)
     """The largest first."""
     sums: tuple[WaitSum, ...] = Field(max_length=_MOST_SUMS)

@@ -1,6 +1,6 @@
 """The KAI scheduler: shares of cards by annotation; its sharing mode says who keeps them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_UP, Decimal
 from enum import StrEnum
 
@@ -91,6 +91,18 @@ def _guarantees(settings: KaiSettings) -> Guarantees:
             )
 
 
+def _of_a_whole_card(settings: KaiSettings) -> Guarantees:
+    """Return what is true where KAI shares nothing, and has nobody keep anything."""
+    return replace(
+        _guarantees(settings),
+        memory="your server has the card to itself; PyTorch, JAX and TensorFlow are told your "
+        "share when they start, and the node's agent watches all of your processes together",
+        compute="your server has the card to itself",
+        cap_kept_by=BY_PROGRAMS,
+        sees_whole_card=True,
+    )
+
+
 def _write(lease: Lease, settings: KaiSettings) -> PodFields | Refusal:
     labels = {"kai.scheduler/queue": settings.queue}
     if settings.preemptibility:
@@ -105,6 +117,7 @@ def _write(lease: Lease, settings: KaiSettings) -> PodFields | Refusal:
                 limits={settings.whole_resource: "1"},
                 labels=labels,
                 scheduler_name=settings.scheduler_name,
+                guarantees=_of_a_whole_card(settings),
             )
         share = {"gpu-fraction": str(fraction)}
     elif settings.sharing_mode is SharingMode.NV_FRACTIONS:

@@ -103,6 +103,13 @@ class PodFields:
     """The labels that the pod's node must have."""
     environment: Mapping[str, str] = field(default_factory=dict)
     claims: tuple[DeviceClaim, ...] = ()
+    guarantees: Guarantees | None = None
+    """What this slice is sure of, where that is otherwise than the backend's are."""
+
+    @property
+    def cap_kept_by(self) -> tuple[CapKeeper, ...] | None:
+        """What keeps this slice's memory cap; ``None``: what the backend says of all."""
+        return None if self.guarantees is None else self.guarantees.cap_kept_by
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,6 +69,8 @@ def test_who_is_alone_has_no_more_than_the_pool_lets_a_slice_have(tmp_path):
             return (busy_ms(world)[kernel.pid] - began) / (1000 * (time.monotonic() - began_s))
 
         world.until(lambda: 0.22 <= share() <= 0.28)
+        is_told(world, a=ShareKept.CAPPED)
+        assert world.report("a").compute_most_milli == 250
 
 
 def test_without_turns_nobody_is_paused_and_each_computes_as_long(tmp_path):

@@ -9,7 +9,7 @@ from threading import Event, Thread
 
 import pytest
 from sublet_agent.app.watchdog import let_owners_run
-from sublet_agent.devices.interface import NotSupportedError, PauseTimeoutError
+from sublet_agent.devices.interface import NotSupportedError, PauseTimeoutError, StandsStillError
 from sublet_agent.moves.compute_turns import AT_THE_LATEST_S, LEASE, ComputeTurns, TakenTurns
 from sublet_agent.moves.pausing import PauseReason
 from sublet_agent.moves.recovery import recover
@@ -229,6 +229,24 @@ def test_a_turn_beside_one_that_cannot_be_paused_is_no_turn(bench, turns):
     until(lambda: bench.device.calls.count(("unpause", 1)) > 2)
     turns.stop()
     assert one.slice_id not in turns.times.had_s(0.0, bench.clock.monotonic())
+
+
+def test_who_is_stopped_for_a_moment_takes_its_turns_again_as_soon_as_it_goes_on(bench, turns):
+    one, two = bench.process("a", 1, 10), bench.process("b", 2, 10)
+    bench.device.fail("pause", 2, *[StandsStillError("is stopped")] * 5)
+    turns.take(taken_by(one, two))
+    until(lambda: bench.device.calls.count(("unpause", 2)) >= 3)
+    assert not turns.cannot_be_paused(two.slice_id)
+
+
+def test_beside_one_that_is_stopped_a_turn_counts(bench, turns):
+    one, two = bench.process("a", 1, 10), bench.process("b", 2, 10)
+    bench.device.fail("pause", 2, *[StandsStillError("is stopped")] * 1000)
+    bench.device.before["unpause", 1] = lambda: bench.clock.passes(0.02)
+    turns.take(taken_by(one, two))
+    until(lambda: bench.device.calls.count(("unpause", 1)) > 2)
+    turns.stop()
+    assert one.slice_id in turns.times.had_s(0.0, bench.clock.monotonic())
 
 
 def test_who_is_paused_for_a_turn_is_so_for_a_while_only_and_for_good_for_anything_else(bench):

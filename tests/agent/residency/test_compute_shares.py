@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import timedelta
 from threading import Event
 
 import pytest
@@ -12,6 +13,7 @@ from sublet_agent.residency.compute_shares import ComputeShares
 from sublet_agent.residency.served_gpu import CardReading, ServedGpu
 from sublet_agent.residency.served_slice import ServedSlice
 from sublet_quota.names.ids import SliceId
+from sublet_quota.reasons.closed_gpus import ClosedGpu, GpuFault
 from sublet_quota.reasons.share_kept import ShareKept
 
 from tests.support.agent_cases import START, Bench
@@ -150,12 +152,47 @@ def test_turns_that_gave_way_to_a_move_are_not_told_to_keep_anything(bench):
         assert [shares.kept(each) for each in slices] == [ShareKept.MOVING] * 2
 
 
+def test_who_is_stopped_and_computes_no_longer_leaves_the_turns(bench):
+    slices, gpu = slices_that_fill_the_card(bench), a_card()
+    with shares_of(bench, gpu) as shares:
+        shares.note(slices, after(0.1), may_begin=True)
+        assert shares.who == frozenset(SHARES)
+        bench.table.stopped.add(2)
+        slices[1].processes.on_gpu()[0].note_measured(10 * GIB, 0)
+        now = bench.clock.passes(3)
+        gpu.read(replace(gpu.reading, measured_until=now, read_by=now))
+        assert shares.note(slices, now, may_begin=True)
+        assert [shares.kept(each) for each in slices] == [ShareKept.NOT_NEEDED] * 2
+
+
 def test_what_an_engine_keeps_takes_no_turns_and_is_told_as_the_engines(bench):
     slices = slices_that_fill_the_card(bench, compute_kept_by="by-hami")
     with shares_of(bench, a_card(simulated=False), wanted=True) as shares:
         shares.note(slices, after(0.1), may_begin=True)
         assert shares.who == frozenset()
         assert [shares.kept(each) for each in slices] == [ShareKept.BY_HAMI] * 2
+
+
+def test_who_is_capped_is_told_the_most_that_it_has_and_not_that_its_share_is_kept(bench):
+    gpu = a_card()
+    gpu.set_pool(replace(gpu.pool, max_compute_milli=400), timedelta(minutes=10))
+    slices = slices_that_fill_the_card(bench)[1:]
+    slices[0].processes.on_gpu()[0].note_measured(10 * GIB, 90)
+    with shares_of(bench, gpu) as shares:
+        shares.note(slices, after(0.1), may_begin=True)
+        assert shares.kept(slices[0]) is ShareKept.CAPPED
+        assert shares.most_milli(slices[0]) == 400
+        asyncio.run(shares.stop())
+        assert shares.kept(slices[0]) is ShareKept.NOT_NEEDED
+
+
+def test_on_a_card_that_failed_the_reason_is_that(bench):
+    gpu = a_card()
+    gpu.close(ClosedGpu(GpuFault.XID, "79"))
+    slices = slices_that_fill_the_card(bench)
+    with shares_of(bench, gpu) as shares:
+        shares.note(slices, after(0.1), may_begin=True)
+        assert [shares.kept(each) for each in slices] == [ShareKept.CLOSED] * 2
 
 
 def test_of_slices_that_are_gone_nothing_is_kept(bench):

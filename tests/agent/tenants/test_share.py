@@ -45,8 +45,8 @@ class Told:
         served.assign(slice_assignment(slice_id, GPU, 1000, holder=holder), START)
         return served
 
-    def share(self, wait=None, compute_kept=None):
-        view = TenantView(START, wait, {}, compute_kept)
+    def share(self, wait=None, compute_kept=None, compute_most_milli=None):
+        view = TenantView(START, wait, {}, compute_kept, compute_most_milli)
         return share_of(self.slices[0], self.gpu, self.slices, view)
 
 
@@ -122,6 +122,8 @@ def test_how_it_stands_with_the_compute_share_is_told_in_words(told):
     assert told.share(compute_kept=ShareKept.MOVING).compute_kept == tell_share_kept(
         ShareKept.MOVING
     )
+    capped = told.share(compute_kept=ShareKept.CAPPED, compute_most_milli=500).compute_kept
+    assert capped == tell_share_kept(ShareKept.CAPPED, 500)
     assert told.share().compute_kept is None
 
 

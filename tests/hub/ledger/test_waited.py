@@ -3,7 +3,6 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sublet_hub.ledger.charged_hours import ChargedHourStore
 from sublet_hub.ledger.database import Database
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.recorded import CellBlock, Happened, RecordedStore
@@ -131,11 +130,11 @@ async def test_one_owners_use_is_theirs_alone_with_what_it_came_to_in_carbon(
     database: Database,
 ) -> None:
     past(database)
-    store, charged = UseStore(database), ChargedHourStore(database)
+    store = UseStore(database)
     used = [HourOfUse(owner, NOON, busy_s=36, energy_mj=3_600_000_000) for owner in ("ada", "bob")]
     store.add_use(used)
     carbon = CarbonSettings(400, 1.5, "the grid", NOON.date())
-    reports = UseReports(database, store, charged, lambda: DOCUMENT, carbon)
+    reports = UseReports(database, store, lambda: DOCUMENT, carbon)
     by = (UseKey.OWNER, UseKey.DAY)
     body = await reports.report(UseQuestion(SPAN, by, "ada"))
     report = UseReport.model_validate_json(body)

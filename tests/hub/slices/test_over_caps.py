@@ -11,7 +11,7 @@ from sublet_hub.slices import server_stops
 from sublet_quota.life_cycles.slice_states import SliceState
 
 from tests.support.fake_agent import FakeAgent, a_report
-from tests.support.hub_world import FakeHub, HubWorld, hub_world, settings_for
+from tests.support.hub_world import FakeHub, HubWorld, hub_world, settings_for, until
 from tests.support.hub_world_runner import write_interpreter
 from tests.support.job_owner import make_ada
 
@@ -187,6 +187,125 @@ async def test_a_program_that_goes_to_and_fro_across_its_cap_is_no_event_each_ti
             await over.at(minutes)
             assert world.service.over_caps.ends_at(over.slice_id) is not None
         assert await over.kinds() == ["over-cap-warned"] * 2
+
+
+async def test_a_start_of_the_agent_gives_nobody_more_time(tmp_path: Path, hub: FakeHub) -> None:
+    async with hub_world(tmp_path, hub, _settings(tmp_path)) as world:
+        over = await over_world(world)
+        await over.at(1)
+        await over.agent.close()
+        await until(lambda: world.service.fleet.is_silent("node-a"), 60)
+        then = over.began + 3 * MINUTE
+        world.service.over_caps._now = lambda: then
+        await world.service.over_caps.look()
+        assert len(await over.told()) == 1
+        over = await _world_again(over, world)
+        await over.says()
+        await over.at(5)
+        assert world.service.over_caps.ends_at(over.slice_id) == over.began + 16 * MINUTE
+        await over.at(16)
+        assert world.hub.stopped == [("ada", "")]
+
+
+async def test_after_minutes_of_silence_an_owner_is_told_anew_with_the_whole_time(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    async with hub_world(tmp_path, hub, _settings(tmp_path)) as world:
+        over = await over_world(world)
+        await over.at(1)
+        await over.agent.close()
+        await until(lambda: world.service.fleet.is_silent("node-a"), 60)
+        for minutes in (2, 8):
+            then = over.began + minutes * MINUTE
+            world.service.over_caps._now = lambda then=then: then
+            await world.service.over_caps.look()
+        assert await over.told() == []
+        over = await _world_again(over, world)
+        await over.says()
+        await over.at(9)
+        assert world.service.over_caps.ends_at(over.slice_id) == over.began + 24 * MINUTE
+
+
+async def _world_again(over: OverWorld, world: HubWorld) -> OverWorld:
+    """Return the same after a start of the service: Ada's slice, on its node."""
+    agent = await world.agent()
+    again = OverWorld(world, agent, {"slice_id": over.slice_id, "memory_mib": over.cap_mib})
+    again.began = over.began
+    return again
+
+
+async def test_a_start_of_the_service_gives_nobody_more_time(tmp_path: Path, hub: FakeHub) -> None:
+    async with hub_world(tmp_path, hub, _settings(tmp_path)) as world:
+        over = await over_world(world)
+        await over.at(1)
+        told = await over.told()
+    async with hub_world(tmp_path, hub, _settings(tmp_path)) as world:
+        over = await _world_again(over, world)
+        ends_at = over.began + 16 * MINUTE
+        # Also before the agent says how it stands.
+        assert (await over.told(), world.service.over_caps.ends_at(over.slice_id)) == (
+            told,
+            ends_at,
+        )
+        await over.says()
+        await over.at(2)
+        assert (await over.told(), world.service.over_caps.ends_at(over.slice_id)) == (
+            told,
+            ends_at,
+        )
+        await over.at(15.9)
+        assert world.hub.stopped == []
+        await over.at(16)
+        assert world.hub.stopped == [("ada", "")]
+        assert await over.kinds() == ["over-cap-warned", "ended-over-cap"]
+    async with hub_world(tmp_path, hub, _settings(tmp_path)) as world:
+        (told_after,) = await (await _world_again(over, world)).told()
+        assert "more than its cap" in told_after
+
+
+@pytest.mark.parametrize("since", ["another time", "another rule", "within", "reported late"])
+async def test_after_a_start_who_is_not_over_as_they_were_has_the_whole_time(
+    tmp_path: Path, hub: FakeHub, since: str
+) -> None:
+    async with hub_world(tmp_path, hub, _settings(tmp_path)) as world:
+        over = await over_world(world)
+        await over.at(1)
+    quota = ENDS.replace("15m", "20m") if since == "another rule" else ENDS
+    async with hub_world(tmp_path, hub, _settings(tmp_path, quota)) as world:
+        over = await _world_again(over, world)
+        match since:
+            case "another time":
+                await over.says(over_cap_since=over.began + 2 * MINUTE)
+            case "within":
+                await over.says(-2048)
+                await over.at(2)
+                await over.says(over_cap_since=over.began + 2 * MINUTE)
+            case "reported late":
+                then = over.began + 6 * MINUTE
+                world.service.over_caps._now = lambda: then
+                await world.service.over_caps.look()
+                await over.says()
+            case _:
+                await over.says()
+        await over.at(3)
+        assert (
+            world.service.over_caps.ends_at(over.slice_id)
+            == over.began + (23 if since == "another rule" else 18) * MINUTE
+        )
+        await over.at(16)
+        assert world.hub.stopped == []
+
+
+async def test_what_was_told_before_and_cannot_be_read_is_told_anew(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    settings = _settings(tmp_path)
+    settings.state_folder.mkdir(parents=True, exist_ok=True)
+    (settings.state_folder / "over-caps.json").write_text('{"a": {"owner": 1}}')
+    async with hub_world(tmp_path, hub, settings) as world:
+        over = await over_world(world)
+        await over.at(1)
+        assert len(await over.told()) == 1
 
 
 async def test_from_silence_nothing_is_concluded(tmp_path: Path, hub: FakeHub) -> None:

@@ -45,6 +45,26 @@ async def test_the_agent_is_told_the_uid_of_a_slices_pod(world: HubWorld) -> Non
     assert world.service.ledger.slices[lease["slice_id"]].gpu.gpu_id == "SIM-0"
 
 
+async def test_what_keeps_the_cap_is_what_the_pod_came_to_where_that_is_told(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    async with hub_world(tmp_path, hub) as world:
+        agent = await world.agent(gpus=(a_gpu(simulated=False),))
+        lease = await world.slice_for("ada", cap_kept_by=["hami"])
+        path = f"slices/{lease['slice_id']}/pod"
+        for told, kept_by in (
+            ({}, ("hami",)),
+            ({"cap_kept_by": ["framework", "watch"]}, ("framework", "watch")),
+            ({"node": "node-a"}, ("framework", "watch")),
+        ):
+            assert await world.hub_call("POST", path, a_pod(**told)) == (204, None)
+            await agent.until(
+                lambda wanted=kept_by: [s.cap_kept_by for s in agent.assignments.slices] == [wanted]
+            )
+        _, share = await world.call("GET", "share", world.user("ada"))
+        assert share["slices"][0]["cap_kept"]["by"] == ["framework", "watch"]
+
+
 async def test_a_pod_of_a_slice_that_nobody_holds_is_not_found(world: HubWorld) -> None:
     await world.agent()
     status, problem = await world.hub_call("POST", "slices/nobodys/pod", a_pod())

@@ -1,12 +1,13 @@
 """Hours, days and weeks of a zone: none is left out, and the clock's changes are kept."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sublet_hub.usage.buckets import TIME_KEYS, Span, after, begin_of, label_of
+from sublet_hub.usage.buckets import TIME_KEYS, Span, after, begin_of, label_of, slots_of
 from sublet_hub.usage.held_hours import held_hours
 from sublet_quota.wire.use import UseKey
 
@@ -89,3 +90,24 @@ def test_an_hour_that_a_period_only_touches_is_not_told() -> None:
         ("2026-11-24T12:00+00:00",): 1,
         ("2026-11-24T13:00+00:00",): 1,
     }
+
+
+@given(
+    st.timedeltas(timedelta(days=-2000), timedelta(days=2000)),
+    st.timedeltas(timedelta(seconds=1), timedelta(days=9)),
+    st.sampled_from(TIME_KEYS),
+    st.sampled_from(ZONES),
+)
+def test_a_span_is_cut_into_slots_of_one_name_each_and_none_is_left_out(
+    since_noon: timedelta, lasts: timedelta, key: UseKey, name: str
+) -> None:
+    span = Span(NOON + since_noon, NOON + since_noon + lasts, ZoneInfo(name))
+    slots = list(slots_of(key, span))
+    assert (slots[0][0], slots[-1][1]) == (span.since, span.until)
+    assert all(end == begin for (_, end), (begin, _) in pairwise(slots))
+    names = [
+        {label_of(key, at, span.zone) for at in (begin, end - timedelta(microseconds=1))}
+        for begin, end in slots
+    ]
+    assert all(len(each) == 1 for each in names)
+    assert list(slots_of(None, span)) == [(span.since, span.until)]

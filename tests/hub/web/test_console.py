@@ -1,5 +1,6 @@
 """The console's page: who gets it, what is in it, and what it may do."""
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
@@ -10,10 +11,12 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import pytest_asyncio
+from jupyterhub.app import JupyterHub  # type: ignore[import-untyped]
+from sublet_hub.app.application import SubletHub
 from sublet_hub.errors import ConfigurationError
 from sublet_hub.security import authentication
 from sublet_hub.security.service_auth import make_service_auth
-from sublet_hub.web.console.bundle import Bundle, read_bundle
+from sublet_hub.web.console.bundle import NOT_BUILT, Bundle, read_bundle
 from tornado.httpclient import HTTPResponse
 
 from tests.support.hub_world import ACCESS, PREFIX, FakeHub, HubWorld, hub_world
@@ -113,7 +116,7 @@ async def test_the_page_runs_its_own_files_alone_and_is_framed_by_nobody(world: 
     told = dict(each.strip().split(" ", 1) for each in policy.split(";"))
     assert told["default-src"] == "'none'"
     assert told["frame-ancestors"] == told["base-uri"] == told["form-action"] == "'none'"
-    assert told["require-trusted-types-for"] == "'script'"
+    assert (told["require-trusted-types-for"], told["trusted-types"]) == ("'script'", "'none'")
     nonce = re.fullmatch(r"'nonce-([\w-]{20,})' 'strict-dynamic'", told["script-src"])
     assert nonce
     tags = re.findall(r"<(?:script|link rel=\"stylesheet\")[^>]*>", first.body.decode())
@@ -160,6 +163,20 @@ async def test_a_token_is_no_login_and_who_may_not_enter_sees_nothing(world: Hub
     assert (await page(world, await log_in(world, "guest-canary"))).code == 200
 
 
+async def test_where_the_hub_does_not_answer_the_page_says_that_in_words(
+    world: HubWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jar = await log_in(world, world.user("ada"))
+    monkeypatch.setattr(authentication, "KEPT_S", -1)
+    monkeypatch.setattr(authentication, "_ANSWER_S", 0.05)
+    world.hub.stalled = asyncio.Event()
+    answer = await page(world, jar)
+    world.hub.stalled.set()
+    assert answer.code == 503
+    assert answer.body.decode().startswith("JupyterHub does not answer")
+    assert "sandbox" in answer.headers["Content-Security-Policy"]
+
+
 async def test_what_is_no_view_is_not_there(world: HubWorld) -> None:
     jar = await log_in(world, world.user("ada"))
     for path in ("viewer", "view/", "view/Cards", "view/cards/a/b", "index.html"):
@@ -190,7 +207,8 @@ async def test_where_nothing_was_built_the_page_says_so(tmp_path: Path, hub: Fak
     async with hub_world(tmp_path, hub) as bare:
         answer = await page(bare, await log_in(bare, bare.user("ada")))
         assert answer.code == 404
-        assert "make setup" in json.loads(answer.body)["message"]
+        assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
+        assert answer.body.decode() == NOT_BUILT
 
 
 async def test_a_build_that_lacks_a_file_is_told_at_the_start(tmp_path: Path) -> None:
@@ -255,3 +273,17 @@ async def test_where_users_have_origins_the_login_knows_hub_and_console_by_their
     assert parse_qs(login.query)["redirect_uri"] == [
         f"https://sublet--service.hub.example.org:8443{PREFIX}oauth_callback"
     ]
+
+
+@pytest.mark.parametrize(
+    ("told", "meant"),
+    [
+        ("hub.example.org", "https://hub.example.org"),
+        ("http://hub.test:80", "http://hub.test:80"),
+        ("", ""),
+    ],
+)
+async def test_a_subdomain_host_is_read_as_the_hub_reads_it(told: str, meant: str) -> None:
+    assert SubletHub(subdomain_host=told).subdomain_host == meant
+    if told:
+        assert JupyterHub(subdomain_host=told).subdomain_host == meant

@@ -2,19 +2,24 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+import tornado
 from sublet_hub.errors import TooManyRequestsError
-from sublet_hub.web.console import changes
+from sublet_hub.security import authentication
+from sublet_hub.web.console import card_feed, changes
 from sublet_hub.web.console.card_feed import CardFeed
 from sublet_hub.web.console.changes import StreamPlaces
+from sublet_quota.reasons.waiting import WaitReason
+from sublet_quota.wire.agent_link import WaitReport
 from sublet_quota.wire.console import CardsChanged, TopicsChanged
-from tornado.httpclient import HTTPRequest
-from tornado.simple_httpclient import SimpleAsyncHTTPClient
 
 from tests.support.fake_agent import GIB, a_gpu, a_report
 from tests.support.hub_world import ACCESS, HubWorld, until
@@ -62,17 +67,29 @@ class Heard:
 async def listening(
     world: HubWorld, token: str | None, headers: dict[str, str] | None = None
 ) -> AsyncIterator[Heard]:
-    """Follow the stream as long as the block lasts."""
+    """Follow the stream as long as the block lasts; then the connection is closed, as a page does.
+
+    (Tornado's own client keeps it open.)
+    """
     heard = Heard()
-    client = SimpleAsyncHTTPClient(force_instance=True)
+    place = urlsplit(f"{world.base}api/changes")
     sent = {**(headers or {}), **({} if token is None else {"Authorization": f"token {token}"})}
-    request = HTTPRequest(
-        f"{world.base}api/changes", headers=sent, streaming_callback=heard.take, request_timeout=300
-    )
+    lines = [f"GET {place.path} HTTP/1.1", f"Host: {place.netloc}"]
+    # JupyterHub's _xsrf is of one browser, which logged in by Tornado's client.
+    lines += [f"User-Agent: Tornado/{tornado.version}"]
+    lines += [f"{name}: {value}" for name, value in sent.items()]
 
     async def follow() -> None:
-        await client.fetch(request, raise_error=False)
-        heard.over.set()
+        reader, writer = await asyncio.open_connection(place.hostname, place.port)
+        try:
+            writer.write("\r\n".join([*lines, "", ""]).encode())
+            head = await reader.readuntil(b"\r\n\r\n")
+            while b" 200 " in head and (size := int(await reader.readline(), 16)):
+                heard.take(await reader.readexactly(size))
+                await reader.readexactly(2)
+            heard.over.set()
+        finally:
+            writer.close()
 
     task = asyncio.create_task(follow())
     try:
@@ -80,10 +97,12 @@ async def listening(
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        client.close()
 
 
-async def test_an_admin_is_told_every_card_and_then_what_changes(world: HubWorld) -> None:
+async def test_an_admin_is_told_every_card_and_then_what_changes(
+    world: HubWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(card_feed, "_TOLD_ANYWAY_AFTER_S", 3600)
     agent = await world.agent(gpus=(a_gpu(), a_gpu("SIM-1", index=1)))
     lease = await world.slice_for("ada", size="small")
     async with listening(world, world.admin()) as heard:
@@ -107,6 +126,12 @@ async def test_an_admin_is_told_every_card_and_then_what_changes(world: HubWorld
         assert {"share", "jobs", "lending", "evictions"} <= set(heard.topics)
 
 
+async def test_an_admin_is_told_that_there_are_no_cards(world: HubWorld) -> None:
+    async with listening(world, world.admin()) as heard:
+        await until(lambda: heard.events("cards"))
+        assert heard.events("cards")[-1] == {"cards": [], "gone": [], "complete": True}
+
+
 async def test_a_user_is_told_that_their_share_changed_and_nothing_of_cards(
     world: HubWorld,
 ) -> None:
@@ -116,10 +141,45 @@ async def test_a_user_is_told_that_their_share_changed_and_nothing_of_cards(
         before = len(heard.topics)
         await world.slice_for("ada", size="small")
         await until(lambda: "share" in heard.topics[before:])
-        assert "event: cards" not in heard.text
+        assert {each.split("\n")[0] for each in heard.text.split("\n\n")[:-1]} == {"event: changed"}
         assert "evictions" not in heard.topics
         # Topics alone: not even an own slice's id.
-        assert set(heard.text.replace("event: changed", "").split()) & {"ada"} == set()
+        assert {*chain.from_iterable(heard.events("changed"))} == {"topics"}
+        assert "ada" not in heard.text
+
+
+async def test_a_user_is_told_nothing_when_others_things_change(
+    world: HubWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changes, "_ANYWAY_EVERY_S", 3600)
+    agent = await world.agent()
+    await world.slice_for("ada", size="small")
+    eve, ada = world.user("eve"), world.user("ada")
+    async with listening(world, eve) as eves, listening(world, ada) as adas:
+        await until(lambda: eves.topics and adas.topics)
+        before = len(adas.topics)
+        other = await world.slice_for("bea", size="small")
+        agent.says[other["slice_id"]] = a_report(other["slice_id"], memory_mib=GIB)
+        await agent.report()
+        await world.slice_for("ada", "second", size="small")
+        await until(lambda: "share" in adas.topics[before:])
+        await world.call("PUT", "lending", world.admin(), {"lending": False})
+        await until(lambda: eves.topics.count("lending") == 2)
+        assert eves.events("changed")[1:] == [{"topics": ["share", "lending"]}]
+
+
+async def test_who_asked_who_waits_is_told_when_that_changes(world: HubWorld) -> None:
+    agent = await world.agent()
+    ada = (await world.slice_for("ada", size="small"))["slice_id"]
+    admin = world.admin()
+    await world.call("GET", "waits?all=1", admin)
+    async with listening(world, admin) as heard:
+        await until(lambda: "waits" in heard.topics)
+        before = len(heard.topics)
+        wait = WaitReport(reason=WaitReason.TURN, place=1)
+        agent.says[ada] = a_report(ada, wait=wait)
+        await agent.report()
+        await until(lambda: "waits" in heard.topics[before:])
 
 
 async def test_a_switch_of_lending_is_told_to_all(world: HubWorld) -> None:
@@ -139,15 +199,17 @@ async def test_a_cookie_needs_its_xsrf_and_a_token_the_scope_to_read(world: HubW
     world.hub.add("guest-canary", "guest", {ACCESS})
     assert (await world.raw("GET", "api/changes", "guest-canary")).code == 403
     assert (await world.raw("GET", "api/changes")).code == 401
+    of_a_window = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+    of_a_picture = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "no-cors"}
+    for of_another in (of_a_window, of_a_picture):
+        answer = await world.raw("GET", "api/changes", headers={**as_sent(jar), **of_another})
+        assert answer.code == 403
     told = {**as_sent(jar), **of_a_script, "X-XSRFToken": jar["_xsrf"].value}
     async with listening(world, None, told) as heard:
         await until(lambda: "share" in heard.topics)
 
 
-async def test_the_stream_ends_when_the_token_is_no_good_any_more(
-    world: HubWorld, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(changes, "KEPT_S", 0)
+async def test_the_stream_ends_when_the_token_is_no_good_any_more(world: HubWorld) -> None:
     token = world.admin()
     async with listening(world, token) as heard:
         await until(lambda: heard.topics)
@@ -156,21 +218,82 @@ async def test_the_stream_ends_when_the_token_is_no_good_any_more(
         await asyncio.wait_for(heard.over.wait(), 60)
 
 
+async def test_the_stream_ends_quietly_when_the_hub_does_not_say_who_that_is(
+    world: HubWorld, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(authentication, "_ANSWER_S", 0.05)
+    token = world.admin()
+    async with listening(world, token) as heard:
+        await until(lambda: heard.topics)
+        world.hub.stalled = asyncio.Event()
+        world.auth.forget_token(token)
+        await asyncio.wait_for(heard.over.wait(), 60)
+        world.hub.stalled.set()
+    assert "Cannot send error response" not in caplog.text
+
+
+async def test_a_page_that_goes_gives_its_place_to_another(world: HubWorld) -> None:
+    token = world.user("ada")
+    async with AsyncExitStack() as stack:
+        pages = [await stack.enter_async_context(listening(world, token)) for _ in range(3)]
+        async with listening(world, token) as last:
+            await until(lambda: all(each.topics for each in (*pages, last)))
+            answer = await world.raw("GET", "api/changes", token)
+            assert answer.code == 429
+            assert int(answer.headers["Retry-After"]) > 0
+            assert (await world.call("GET", "share", token))[0] == 200
+
+        async def is_let_in() -> bool:
+            async with listening(world, token) as next_one:
+                await until(lambda: next_one.topics or next_one.over.is_set())
+                return bool(next_one.topics)
+
+        await until(is_let_in)
+
+
+async def test_a_stream_counts_as_long_as_it_took_to_begin(
+    world: HubWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted: list[float] = []
+    monkeypatch.setattr(
+        world.service.metrics,
+        "request",
+        lambda _, route, __, took_s: counted.append(took_s) if route == "changes" else None,
+    )
+    asked = time.perf_counter()
+    async with listening(world, world.user("ada")) as heard:
+        await until(lambda: "lending" in heard.topics)
+        began_within_s, before = time.perf_counter() - asked, len(heard.topics)
+        await world.call("PUT", "lending", world.admin(), {"lending": False})
+        await until(lambda: "lending" in heard.topics[before:])
+    await until(lambda: counted)
+    assert counted[0] <= began_within_s
+
+
 async def test_one_caller_has_few_streams_and_all_together_a_part_of_the_connections() -> None:
+    places = StreamPlaces(most_connections=64)
+    with ExitStack() as stack:
+        first = places.taken("ada")
+        first.__enter__()
+        for name in ["ada"] * 3 + ["bea"] * 4 + ["cleo"] * 4 + ["dora"] * 4:
+            stack.enter_context(places.taken(name))
+        with pytest.raises(TooManyRequestsError), places.taken("eva"):
+            pass
+        first.__exit__(None, None, None)
+        with pytest.raises(TooManyRequestsError), places.taken("bea"):
+            pass
+        with places.taken("eva"):
+            pass
+
+
+async def test_where_there_are_few_connections_streams_leave_room_for_questions() -> None:
     places = StreamPlaces(most_connections=32)
-    held = [places.taken("ada") for _ in range(4)]
-    for each in held:
-        each.__enter__()
-    with pytest.raises(TooManyRequestsError), places.taken("ada"):
-        pass
-    others = [places.taken(name) for name in ("bea", "cleo", "dora", "eva")]
-    for each in others:
-        each.__enter__()
-    with pytest.raises(TooManyRequestsError), places.taken("finn"):
-        pass
-    held[0].__exit__(None, None, None)
-    with places.taken("finn"):
-        pass
+    # Of 32 connections one caller may have four.
+    with ExitStack() as stack:
+        for _ in range(2):
+            stack.enter_context(places.taken("ada"))
+        with pytest.raises(TooManyRequestsError), places.taken("ada"):
+            pass
 
 
 async def test_a_card_is_told_again_only_for_what_is_seen_of_it(world: HubWorld) -> None:

@@ -380,6 +380,17 @@ async def test_how_it_stands_with_the_compute_share_is_told_as_the_agent_says(
     assert gpus[0]["slices"][0]["compute_kept"]["code"] == kept
 
 
+async def test_the_most_that_a_capped_slice_has_is_told_with_its_number(world: HubWorld) -> None:
+    agent = await world.agent()
+    lease = await world.slice_for("ada")
+    capped = {"compute_kept": ShareKept.CAPPED, "compute_most_milli": 500}
+    await told(world, agent, lease["slice_id"], **capped)
+    _, share = await world.call("GET", "share", world.user("ada"))
+    kept = share["slices"][0]["compute_kept"]
+    assert (kept["code"], kept["holds"]) == ("capped", "capped")
+    assert kept["words"] == "capped at 50 % by the quota's max_compute"
+
+
 async def test_of_a_silent_agents_slice_no_share_is_said_to_be_kept(world: HubWorld) -> None:
     agent = await world.agent()
     lease = await world.slice_for("ada", cap_kept_by=[])

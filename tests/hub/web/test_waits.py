@@ -12,6 +12,7 @@ from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import Change
 from sublet_hub.web.views.waits import report
 from sublet_quota.life_cycles.slice_states import SliceState
+from sublet_quota.names.ids import UserName
 from sublet_quota.reasons.waiting import WaitReason
 from sublet_quota.wire.agent_link import MoveReport, WaitReport
 from sublet_quota.wire.waits import WaitsReport
@@ -205,6 +206,29 @@ async def test_a_notebook_in_line_tells_its_place_whom_it_waits_for_and_what_hel
     assert found["total_waiting"] == 2
 
 
+async def test_who_waits_for_what_of_ones_own_is_told_without_names_that_are_not_ones_to_see(
+    borrowing: HubWorld,
+) -> None:
+    world, agent = borrowing, await borrowing.agent()
+    ada = (await world.slice_for("ada", size="small", groups=["research"]))["slice_id"]
+    bob = (await world.slice_for("bob", size="small", groups=["research"]))["slice_id"]
+    eve = (await world.slice_for("eve", size="small", groups=["teaching"]))["slice_id"]
+    wait = WaitReport(reason=WaitReason.TURN, place=1, waits_for=(bob, eve), need_mib=GIB)
+    await say(world, agent, ada, gate_open=False, wait=wait)
+    for owner, group, its, who in (
+        ("bob", "research", bob, "ada"),
+        ("eve", "teaching", eve, "another owner"),
+    ):
+        found = await waits(world, world.user(owner, (group,)))
+        (one,) = found["for_owner"]
+        assert (one["kind"], one["who"], one["slice_id"]) == ("cell", who, its)
+        assert (one["node"], one["gpu_index"], one["job_id"]) == ("node-a", 0, None)
+        assert found["waiting"] == []
+        assert ada not in str(found)
+    assert (await waits(world, world.user("ada", ("research",))))["for_owner"] == []
+    assert (await waits(world, world.admin(), "?all=1"))["for_owner"] == []
+
+
 async def test_an_idle_slice_and_the_job_that_has_its_room_are_a_pair_that_each_is_told(
     borrowing: HubWorld,
 ) -> None:
@@ -334,6 +358,36 @@ async def test_all_who_ask_are_told_of_one_look_for_a_while(
     monkeypatch.setattr(report, "_RESTS", 1e9)
     ledger.apply(Change(slices=(ledger.slices[ada],)), datetime.now(UTC))
     assert (await waits(world, world.user("ada")))["as_of"] == found["as_of"]
+
+
+async def test_it_is_looked_at_anew_for_pages_only_while_somebody_asks(
+    borrowing: HubWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, agent = borrowing, await borrowing.agent()
+    ada = (await world.slice_for("ada", size="small", groups=["research"]))["slice_id"]
+    monkeypatch.setattr(report, "_KEPT_S", 0)
+    monkeypatch.setattr(report, "_RESTS", 0)
+    seen = world.service.waits
+
+    def marks() -> list[int]:
+        return [seen.mark(owner) for owner in (None, UserName("ada"), UserName("zoe"))]
+
+    never = marks()
+    await say(world, agent, ada, wait=WaitReport(reason=WaitReason.TURN, place=1))
+    await seen.follow()
+    assert marks() == never
+    await waits(world, world.user("zoe"))
+    before = marks()
+    await seen.follow()
+    assert marks() == before
+    await say(world, agent, ada, wait=WaitReport(reason=WaitReason.TURN, place=2))
+    await seen.follow()
+    after = marks()
+    assert [one == other for one, other in zip(before, after, strict=True)] == [False, False, True]
+    monkeypatch.setattr(report, "_FOLLOWED_S", 0)
+    await say(world, agent, ada)
+    await seen.follow()
+    assert marks() == after
 
 
 async def test_what_admins_are_told_is_the_body_that_the_api_document_describes(

@@ -156,6 +156,14 @@ def test_nobody_has_more_in_company_than_alone_and_shares_are_kept(
         assert each == pytest.approx(part * SETTLED_S, rel=0.06)
 
 
+def test_caps_that_nearly_fill_the_card_are_not_cut_for_the_sake_of_switches() -> None:
+    race = ComputeRace([Racer(LARGE_PRODUCTS, share, most_milli=380) for share in (600, 100)])
+    race.run(3 * SETTLED_S)
+    done = race.run(SETTLED_S)
+    assert [each / SETTLED_S for each in done] == pytest.approx([0.6, 0.38], rel=0.02)
+    assert max(race.waited_s.values()) <= 0.1
+
+
 def test_who_has_less_than_the_cap_runs_freely_beside_one_that_is_capped() -> None:
     race = ComputeRace(
         [Racer(LARGE_PRODUCTS, 100, most_milli=500), Racer(BOUND_BY_PYTHON, 100, most_milli=500)]

@@ -12,6 +12,7 @@ from sublet_quota.compute.policy import (
     PERIOD,
     ComputeDecision,
     PastCompute,
+    Rest,
     decide_turns,
     judge_without_turns,
 )
@@ -73,6 +74,7 @@ def test_all_run_freely_where_nobody_needs_turns(seen: CardUse) -> None:
     ("seen", "kept"),
     [
         pytest.param(replace(use(*UNEQUAL), moving=True), ShareKept.MOVING, id="memory-moves"),
+        pytest.param(replace(use(*UNEQUAL), closed=True), ShareKept.CLOSED, id="closed"),
         pytest.param(use(*UNEQUAL, busy=None), ShareKept.NOT_TOLD, id="the-card-does-not-tell"),
         pytest.param(
             use(of("a", 750, None), of("b", 250, 0.5)), ShareKept.NOT_TOLD, id="not-of-all"
@@ -108,6 +110,31 @@ def test_who_gets_less_beside_one_that_cannot_be_paused_is_told() -> None:
         SliceId("a"): ShareKept.ALONE_PAUSABLE,
         SliceId("u"): ShareKept.NOT_PAUSABLE,
     }
+
+
+def test_who_gets_less_beside_one_that_did_not_fill_its_turns_is_told_of_that() -> None:
+    rests = {SliceId("b"): Rest(NOON + 60 * SECOND, FIRST_REST)}
+    decided = decide_turns(use(*UNEQUAL), PastCompute(rests=rests))
+    assert decided.round is None
+    assert decided.kept == {
+        SliceId("a"): ShareKept.OTHERS_WAIT,
+        SliceId("b"): ShareKept.WAITS_FOR_PROGRAM,
+    }
+
+
+def test_of_those_beside_who_gets_less_the_one_that_has_more_is_told_of() -> None:
+    rests = {SliceId("b"): Rest(NOON + 60 * SECOND, FIRST_REST)}
+    seen = use(of("a", 500, 0.4), of("b", 250, 0.5), of("u", 250, 0.1, CANNOT))
+    assert decide_turns(seen, PastCompute(rests=rests)).kept[SliceId("a")] is ShareKept.OTHERS_WAIT
+    seen = use(of("a", 500, 0.4), of("b", 250, 0.1), of("u", 250, 0.5, CANNOT))
+    decided = decide_turns(seen, PastCompute(rests=rests))
+    assert decided.kept[SliceId("a")] is ShareKept.ALONE_PAUSABLE
+
+
+def test_a_share_is_not_needed_beside_one_that_stands_still_by_now() -> None:
+    gone = of("b", 250, 0.5, NotPausable.STANDS_STILL)
+    decided = decide_turns(use(of("a", 750, 0.5), gone), PastCompute())
+    assert set(decided.kept.values()) == {ShareKept.NOT_NEEDED}
 
 
 @pytest.mark.parametrize(
@@ -261,6 +288,31 @@ def test_who_computes_no_longer_leaves_without_a_rest() -> None:
     assert not decided.past.rests
 
 
+@pytest.mark.parametrize("share", [5, 10, 20, 250])
+def test_who_is_stopped_leaves_the_turns_however_little_is_due_and_whoever_waits(
+    share: int,
+) -> None:
+    begun = turning(of("a", 1000 - share, 0.5), of("b", share, 0.5)).past
+    stopped = replace(of("b", share, 0.0), stopped=True)
+    decided = decide_turns(use(of("a", 1000 - share, 0.97), stopped, at=NOON + 2 * SECOND), begun)
+    assert decided.round is None
+    assert not decided.past.rests
+
+
+def test_who_was_stopped_a_moment_ago_and_had_turns_keeps_them() -> None:
+    begun = turning(*UNEQUAL).past
+    stops = replace(of("b", 250, 0.2), stopped=True)
+    decided = decide_turns(use(of("a", 750, 0.75), stops, at=NOON + 2 * SECOND), begun)
+    assert decided.round.who == {"a", "b"}
+
+
+def test_a_capped_one_that_is_stopped_leaves_its_turns() -> None:
+    little = replace(of("a", 1, 1.0), most_milli=10)
+    begun = turning(little).past
+    stopped = replace(little, used=0.0, stopped=True)
+    assert decide_turns(use(stopped, at=NOON + 2 * SECOND, busy=0.0), begun).round is None
+
+
 def test_who_begins_to_compute_joins_the_turns() -> None:
     begun = turning(*UNEQUAL).past
     seen = of("a", 750, 0.56), of("b", 250, 0.19), of("c", 250, 0.25)
@@ -275,7 +327,26 @@ def test_who_is_alone_and_has_more_than_it_may_takes_turns_with_nobody() -> None
     decided = turning(QUARTER)
     assert decided.round.parts == {SliceId("a"): 0.25}
     assert decided.round.idle == timedelta(milliseconds=75)
-    assert decided.kept == {SliceId("a"): ShareKept.BY_TURNS}
+    assert decided.kept == {SliceId("a"): ShareKept.CAPPED}
+
+
+def test_who_fills_the_rest_beside_one_that_is_capped_is_not_said_to_wait_for_its_program() -> None:
+    begun = turning(QUARTER).past
+    beside = replace(QUARTER, used=0.25), of("b", 300, 0.75)
+    decided = decide_turns(use(*beside, at=NOON + 2 * SECOND), begun)
+    assert decided.kept == {SliceId("a"): ShareKept.CAPPED, SliceId("b"): ShareKept.NOT_NEEDED}
+
+
+@pytest.mark.parametrize("cap_milli", [475, 480, 490, 498])
+def test_those_whose_caps_nearly_fill_the_card_have_these(cap_milli: int) -> None:
+    capped = (
+        replace(of("a", 100, 0.6), most_milli=cap_milli),
+        replace(of("b", 100, 0.4), most_milli=cap_milli),
+    )
+    decided = turning(*capped)
+    cap = pytest.approx(cap_milli / 1000, abs=2e-3)
+    assert decided.round.parts == {SliceId("a"): cap, SliceId("b"): cap}
+    assert set(decided.kept.values()) == {ShareKept.CAPPED}
 
 
 @pytest.mark.parametrize(

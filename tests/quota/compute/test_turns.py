@@ -71,6 +71,21 @@ def test_where_a_part_is_nobodys_a_turn_is_what_is_due_however_little(
         assert sum((t.lasts for t in turns), timedelta(0)) <= PERIOD + 2 * SHORTEST
 
 
+@pytest.mark.parametrize("part_milli", [900, 951, 960, 980, 990, 996])
+def test_a_small_part_that_is_nobodys_comes_in_some_periods_and_takes_from_nobody(
+    part_milli: int,
+) -> None:
+    half = Fraction(part_milli, 2000)
+    taken = make_round(slices([True, False]), {SliceId("s0"): half, SliceId("s1"): half}, PERIOD)
+    assert list(taken.parts.values()) == pytest.approx([float(half)] * 2, abs=1e-3)
+    assert taken.idle >= SHORTEST
+    periods = [taken.period(number) for number in range(RAREST)]
+    whole = sum((t.lasts for turns in periods for t in turns), timedelta(0))
+    assert abs(whole - RAREST * PERIOD) < RAREST * MICROSECONDS
+    longest = max(sum((t.lasts for t in turns), timedelta(0)) for turns in periods)
+    assert longest < PERIOD + 2 * SHORTEST
+
+
 @given(WEIGHTS)
 def test_nobody_starves(weights: list[tuple[int, bool]]) -> None:
     taken = make_round(

@@ -46,6 +46,19 @@ CASES = {
             "server there is idle no sooner"
         ),
     ),
+    "a size with more compute than its pool lets a slice have": (
+        """
+        pools: [{name: p, max_compute: 25%}, {name: q, types: [L4], default: true}]
+        sizes:
+          - {name: half, memory: 1/2, compute: 1/2, pool: p}
+          - {name: quarter, memory: 1/4, compute: 1/4, pool: p}
+          - {name: other, memory: 1/2, compute: 1/2}
+        """,
+        (
+            "line 4: sizes.half.compute: is more than `max_compute` of the pool p (0.25 GPU): a "
+            "slice of this size has up to its own share, 0.5 GPU"
+        ),
+    ),
 }
 
 

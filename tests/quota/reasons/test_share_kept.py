@@ -15,13 +15,14 @@ from sublet_quota.wire.kept import ToldCode, kept_by_engine, tell_cap_kept, tell
 
 BEGINS = {
     Holds.KEPT: "kept",
+    Holds.CAPPED: "capped",
     Holds.NOT_NEEDED: "not needed now",
     Holds.CANNOT: "cannot be kept, because ",
 }
 
 
 @pytest.mark.parametrize("kept", ShareKept)
-def test_each_code_is_one_of_the_three_and_has_words_of_its_own(kept: ShareKept) -> None:
+def test_each_code_is_one_of_the_four_and_has_words_of_its_own(kept: ShareKept) -> None:
     words, meaning = share_kept_words(kept), share_kept_meaning(kept)
     assert words.startswith(BEGINS[holds_of(kept)])
     assert words not in {share_kept_words(each) for each in ShareKept if each is not kept}
@@ -58,6 +59,26 @@ def test_no_engine_keeps_anything_of_a_simulated_card() -> None:
     told = tell_cap_kept(("mps",), simulated=True)
     assert told is not None
     assert told.by == ("simulated", "watch")
+
+
+@pytest.mark.parametrize(
+    ("most_milli", "words"),
+    [
+        (500, "capped at 50 % by the quota's max_compute"),
+        (125, "capped at 12.5 % by the quota's max_compute"),
+        (None, "capped by the quota's max_compute"),
+    ],
+)
+def test_a_cap_is_told_with_its_number_and_is_nothing_that_is_kept(
+    most_milli: int | None, words: str
+) -> None:
+    told = tell_share_kept(ShareKept.CAPPED, most_milli)
+    assert (told.code, told.holds, told.words) == ("capped", "capped", words)
+
+
+@pytest.mark.parametrize("kept", [each for each in ShareKept if each is not ShareKept.CAPPED])
+def test_no_other_words_tell_a_cap(kept: ShareKept) -> None:
+    assert share_kept_words(kept, 500) == share_kept_words(kept)
 
 
 def test_a_code_goes_with_its_words() -> None:

@@ -54,8 +54,8 @@ MUTANTS: Final = (
         3,
         "what cannot be paused takes turns",
         _POLICY,
-        "return each.not_pausable is None and (rest is None or rest.until <= now)",
-        "return rest is None or rest.until <= now",
+        "return each.not_pausable is None and not _rests(each, past, now)",
+        "return not _rests(each, past, now)",
         (f"{_OF_POLICY}::test_what_cannot_be_paused_is_left_out_and_said",),
     ),
     Mutant(

@@ -15,6 +15,9 @@ _OTHER_TENANT: Final = (
 _FETCHED: Final = f"{_BROWSERS}::test_nothing_that_a_page_can_fetch_holds_a_token_or_can_be_framed"
 _PAGE: Final = "hub_ext/sublet_hub/web/console/page.py"
 _CONSOLE: Final = "tests/hub/web/test_console.py"
+_CHANGES: Final = "hub_ext/sublet_hub/web/console/changes.py"
+_STREAM: Final = "tests/hub/web/test_console_changes.py"
+_WHO_FOLLOWS: Final = f"{_STREAM}::test_a_cookie_needs_its_xsrf_and_a_token_the_scope_to_read"
 _WINDOW: Final = f"{_CONSOLE}::test_the_page_is_for_a_window_alone"
 _ITS_FILES: Final = f"{_CONSOLE}::test_the_page_runs_its_own_files_alone_and_is_framed_by_nobody"
 _OWN_ORIGIN: Final = (
@@ -150,15 +153,34 @@ MUTANTS: Final = (
     Mutant(
         15,
         "a stream of changes outlives its token",
-        "hub_ext/sublet_hub/web/console/changes.py",
-        "                if not await self._is_still(caller):\n                    return\n",
-        "",
-        (
-            (
-                "tests/hub/web/test_console_changes.py::"
-                "test_the_stream_ends_when_the_token_is_no_good_any_more"
-            ),
-        ),
+        _CHANGES,
+        " and await self._is_still(caller):",
+        ":",
+        (f"{_STREAM}::test_the_stream_ends_when_the_token_is_no_good_any_more",),
+    ),
+    Mutant(
+        15,
+        "a stream of changes tells everybody of all cards",
+        _CHANGES,
+        "if caller.is_admin:",
+        "if True:",
+        (f"{_STREAM}::test_a_user_is_told_that_their_share_changed_and_nothing_of_cards",),
+    ),
+    Mutant(
+        15,
+        "a stream of changes needs no scope",
+        _CHANGES,
+        "Call(caller, {}, {}, None).owner(scopes.READ)",
+        "pass",
+        (_WHO_FOLLOWS,),
+    ),
+    Mutant(
+        15,
+        "another tenant's page keeps an admin's streams open",
+        _CHANGES,
+        "if not by_token and not is_of_own_page(self.request.headers):",
+        "if False:",
+        (_WHO_FOLLOWS,),
     ),
     Mutant(
         15,
@@ -204,8 +226,8 @@ MUTANTS: Final = (
         15,
         "the chart's notes say nothing of a shared origin",
         "helm/sublet/templates/NOTES.txt",
-        "subdomain_host: https://hub.example.org",
-        "",
+        "JupyterHub:\n           subdomain_host: https://hub.example.org",
+        "JupyterHub:",
         ("tests/helm/test_rendering.py::test_the_notes_recommend_an_origin_for_each_user",),
     ),
     Mutant(

@@ -13,6 +13,10 @@ _OF_WAITS: Final = "tests/hub/web/test_waits.py"
 _A_PAIR: Final = (
     f"{_OF_WAITS}::test_an_idle_slice_and_the_job_that_has_its_room_are_a_pair_that_each_is_told"
 )
+_FOR_OWNER: Final = (
+    f"{_OF_WAITS}::"
+    "test_who_waits_for_what_of_ones_own_is_told_without_names_that_are_not_ones_to_see"
+)
 _LOANS: Final = "hub_ext/sublet_hub/web/views/waits/found.py"
 _HISTORY: Final = "hub_ext/sublet_hub/web/routes/history.py"
 _OF_HISTORY: Final = "tests/hub/web/test_history_export_route.py"
@@ -90,6 +94,14 @@ MUTANTS: Final = (
         "if viewer.sees_all:",
         "if True:",
         (_A_PAIR,),
+    ),
+    Mutant(
+        6,
+        "whose slice somebody waits for is told who that is",
+        _LOANS,
+        "who=views.names((self.waiter,), viewer)[0],",
+        "who=self.told.owner,",
+        (_FOR_OWNER,),
     ),
     Mutant(
         6,

@@ -21,6 +21,7 @@ type Answer<T> = T extends { responses: infer Responses }
       : undefined
   : never;
 type Query<T> = T extends { parameters: { query?: infer Asked } } ? Asked : undefined;
+type Value = string | number | boolean | undefined;
 type Sent<T> = T extends { requestBody: infer Body } ? Json<Body> : undefined;
 
 /** A refusal or failure, in the service's own words. */
@@ -28,7 +29,9 @@ export class AskError extends Error {
   constructor(
     message: string,
     readonly status: number,
-    readonly problem: Problem | null
+    readonly problem: Problem | null,
+    /** After so long it may be asked again, where the service says so. */
+    readonly retry_after_s: number | null = null
   ) {
     super(message);
   }
@@ -37,6 +40,7 @@ export class AskError extends Error {
 export type Fetch = (url: string, options: RequestInit) => Promise<Response>;
 
 const XSRF = '_xsrf';
+const NOT_LOGGED_IN = 401;
 const SAFE_IN_A_PATH = /^[A-Za-z0-9._-]{1,64}$/;
 
 export class Client {
@@ -51,8 +55,12 @@ export class Client {
     path: P,
     query?: Query<Operation<P, 'get'>>
   ): Promise<Answer<Operation<P, 'get'>>> {
-    const asked = new URLSearchParams(query as Record<string, string> | undefined).toString();
-    return this.json('get', asked === '' ? path : `${path}?${asked}`, undefined, undefined);
+    return this.json('get', withQuery(path, query), undefined, undefined);
+  }
+
+  /** Where a browser finds a file, such as a table as CSV. */
+  addressOf<P extends PathsWith<'get'>>(path: P, query?: Query<Operation<P, 'get'>>): string {
+    return `${this.prefix}api${withQuery(path, query)}`;
   }
 
   post<P extends PathsWith<'post'>>(
@@ -118,6 +126,18 @@ export class Client {
   }
 }
 
+/** With what is asked for several times named as often. */
+function withQuery(path: string, query: unknown): string {
+  const asked = new URLSearchParams();
+  for (const [name, value] of Object.entries(query ?? {}) as [string, Value | Value[]][]) {
+    for (const each of [value].flat().filter(one => one !== undefined)) {
+      asked.append(name, String(each));
+    }
+  }
+  const text = asked.toString();
+  return text === '' ? path : `${path}?${text}`;
+}
+
 function filled(path: string, names: Readonly<Record<string, string>> = {}): string {
   return path.replace(/\{(\w+)\}/g, (_, name: string) => {
     const value = names[name] ?? '';
@@ -137,10 +157,14 @@ function xsrfOf(cookies: string): string {
 }
 
 async function errorOf(answer: Response): Promise<AskError> {
+  const after_s = Number.parseInt(answer.headers.get('Retry-After') ?? '', 10);
   try {
     const problem = (await answer.json()) as Problem;
     if (typeof problem.message === 'string') {
-      return new AskError(problem.message, answer.status, problem);
+      // What the service says is for who sends tokens.
+      const words =
+        answer.status === NOT_LOGGED_IN ? 'You are not logged in any more.' : problem.message;
+      return new AskError(words, answer.status, problem, after_s >= 0 ? after_s : null);
     }
   } catch {
     // What a proxy in between answers is no problem of the service's.

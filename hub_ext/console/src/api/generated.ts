@@ -942,7 +942,7 @@ export interface components {
             readonly utilisation_percent: number;
         };
         readonly Holder: "notebook" | "job";
-        readonly Holds: "kept" | "not-needed" | "cannot";
+        readonly Holds: "kept" | "capped" | "not-needed" | "cannot";
         readonly IdleEnd: {
             readonly ends_at: string;
             readonly extended_until: string | null;
@@ -1189,6 +1189,7 @@ export interface components {
             readonly message: string;
         };
         readonly PodStarted: {
+            readonly cap_kept_by: readonly string[] | null;
             readonly namespace: string;
             readonly node: string | null;
             readonly pod_name: string;
@@ -1397,7 +1398,7 @@ export interface components {
             readonly slices: readonly components["schemas"]["SliceInfo"][];
             readonly week: components["schemas"]["WeekUse"] | null;
         };
-        readonly ShareKept: "by-turns" | "by-mig" | "by-mps" | "by-hami" | "by-volcano" | "not-needed" | "not-pausable" | "on-several-cards" | "waits-for-program" | "alone-pausable" | "too-many" | "moving" | "not-told" | "turns-off" | "driver-waits";
+        readonly ShareKept: "by-turns" | "capped" | "by-mig" | "by-mps" | "by-hami" | "by-volcano" | "not-needed" | "not-pausable" | "on-several-cards" | "waits-for-program" | "alone-pausable" | "others-wait-for-programs" | "too-many" | "moving" | "closed" | "not-told" | "turns-off" | "driver-waits";
         readonly ShownAnnouncement: {
             readonly announcement_id: string;
             readonly from_admin: boolean;
@@ -1436,6 +1437,7 @@ export interface components {
         readonly SliceReport: {
             readonly active: boolean;
             readonly compute_kept: components["schemas"]["ShareKept"] | null;
+            readonly compute_most_milli: number | null;
             readonly gate_open: boolean;
             readonly gpu_busy_ms: number;
             readonly gpu_id: string | null;
@@ -1540,7 +1542,7 @@ export interface components {
             readonly clause: string;
             readonly code: string;
         };
-        readonly Topic: "share" | "jobs" | "lending" | "evictions";
+        readonly Topic: "share" | "jobs" | "waits" | "lending" | "evictions";
         readonly TopicsChanged: {
             readonly topics: readonly components["schemas"]["Topic"][];
         };
@@ -1591,6 +1593,16 @@ export interface components {
             };
             readonly p95_s: number;
         };
+        readonly WaitForOwner: {
+            readonly gpu_index: number;
+            readonly job_id: string | null;
+            readonly kind: string;
+            readonly node: string;
+            readonly server: string;
+            readonly since: string;
+            readonly slice_id: string;
+            readonly who: string;
+        };
         readonly Waiting: {
             readonly code: string;
             readonly expected_at: string | null;
@@ -1623,6 +1635,7 @@ export interface components {
         };
         readonly WaitsReport: {
             readonly as_of: string;
+            readonly for_owner: readonly components["schemas"]["WaitForOwner"][];
             readonly loans: readonly components["schemas"]["Loan"][];
             readonly sums: readonly components["schemas"]["WaitSum"][];
             readonly total_loans: number;

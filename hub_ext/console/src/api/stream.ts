@@ -20,6 +20,8 @@ export interface Listener {
 
 const FIRST_REST_MS = 1000;
 const LONGEST_REST_MS = 30_000;
+/** The service tells something twice a minute: after so long the network has lost the connection. */
+const LONGEST_SILENCE_MS = 90_000;
 
 export class Changes {
   private controller: AbortController | null = null;
@@ -63,7 +65,7 @@ export class Changes {
       const answer = await this.client.open('/changes', controller.signal);
       this.rest_ms = FIRST_REST_MS;
       this.listener.opened();
-      await this.read(answer, controller.signal);
+      await this.read(answer, controller);
     } catch (caught) {
       error = caught;
     }
@@ -78,10 +80,10 @@ export class Changes {
     this.rest_ms = Math.min(LONGEST_REST_MS, 2 * this.rest_ms);
   }
 
-  private async read(answer: Response, signal: AbortSignal): Promise<void> {
+  private async read(answer: Response, controller: AbortController): Promise<void> {
     const parser = createParser({
       onEvent: ({ event, data }) => {
-        if (signal.aborted) {
+        if (controller.signal.aborted) {
           return;
         }
         if (event === 'cards') {
@@ -94,7 +96,12 @@ export class Changes {
     const reader = answer.body?.getReader();
     const decoder = new TextDecoder();
     for (;;) {
-      const part = await reader?.read();
+      const silence = window.setTimeout(() => {
+        controller.abort();
+      }, LONGEST_SILENCE_MS);
+      const part = await reader?.read().finally(() => {
+        window.clearTimeout(silence);
+      });
       if (part === undefined || part.done) {
         return;
       }

@@ -17,7 +17,11 @@ export function Dialog(props: {
   const dialog = useRef<HTMLDialogElement>(null);
   const title = useId();
   useEffect(() => {
+    const before = document.activeElement;
     dialog.current?.showModal();
+    return () => {
+      giveBack(before);
+    };
   }, []);
   const send = (event: FormEvent): void => {
     event.preventDefault();
@@ -44,6 +48,14 @@ export function Dialog(props: {
       </form>
     </dialog>
   );
+}
+
+/** A dialog that is taken away gives no focus back by itself; a button may be off by now. */
+function giveBack(before: Element | null): void {
+  const to = before?.matches(':disabled') === true ? before.closest('[tabindex="-1"]') : before;
+  if (to instanceof HTMLElement) {
+    to.focus();
+  }
 }
 
 export function Field(props: {

@@ -14,7 +14,11 @@ export class Question<T> {
   private asking = false;
   private again = false;
 
-  constructor(private readonly ask: () => Promise<T>) {}
+  constructor(
+    private readonly ask: () => Promise<T>,
+    /** So long after an answer nobody asks anew, of what is much to send. */
+    private readonly rest_ms = 0
+  ) {}
 
   /** Ask now; who asks meanwhile is answered by one more question after this one. */
   async refresh(): Promise<void> {
@@ -29,6 +33,9 @@ export class Question<T> {
         this.store.set({ value: await this.ask(), problem: null });
       } catch (error) {
         this.store.set({ value: this.store.value.value, problem: messageOf(error) });
+      }
+      if (this.rest_ms > 0) {
+        await new Promise(done => window.setTimeout(done, this.rest_ms));
       }
     } while (this.pending());
     this.asking = false;

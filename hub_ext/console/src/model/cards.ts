@@ -39,6 +39,11 @@ export class CardStore {
     if (changed.complete && this.fresh !== null) {
       this.cards = this.fresh;
       this.fresh = null;
+      for (const gpu_id of this.power_w.keys()) {
+        if (!this.cards.has(gpu_id)) {
+          this.power_w.delete(gpu_id);
+        }
+      }
     }
     // Where there was nothing before, the first ones are shown while the others come.
     const isFirst = !this.store.value.whole;

@@ -3,7 +3,7 @@ import { createContext, useContext } from 'react';
 
 import { AskError, Client, messageOf } from '../api/client';
 import { Changes } from '../api/stream';
-import type { Job, Lending, Share, Topic } from '../api/types';
+import type { Job, Lending, Share, Topic, Waits } from '../api/types';
 import { bundleOf } from '../words/bundle';
 import type { TranslationBundle } from '../words/translation';
 import { Question } from './asked';
@@ -12,6 +12,7 @@ import type { Session } from './session';
 import { Store } from './store';
 
 const TOO_MANY = 429;
+const WAITS_REST_MS = 3000;
 
 export class Console {
   readonly trans: TranslationBundle = bundleOf();
@@ -19,6 +20,8 @@ export class Console {
   readonly share: Question<Share>;
   readonly jobs: Question<readonly Job[]>;
   readonly lending: Question<Lending>;
+  /** Who waits for whom: of all for admins. Asked while a part of the page shows it. */
+  readonly waits: Question<Waits>;
   /** Why nothing is told of changes at the moment; `null`: it is. */
   readonly lost = new Store<string | null>(null);
   private readonly changes: Changes;
@@ -30,6 +33,10 @@ export class Console {
     this.share = new Question(() => client.get('/share'));
     this.jobs = new Question(() => client.get('/jobs', { owner: session.name }));
     this.lending = new Question(() => client.get('/lending'));
+    this.waits = new Question(
+      () => client.get('/waits', session.admin ? { all: 1 } : {}),
+      WAITS_REST_MS
+    );
     this.changes = new Changes(client, {
       cards: changed => {
         this.cards.take(changed);
@@ -45,8 +52,11 @@ export class Console {
         if (error instanceof AskError && error.status === TOO_MANY) {
           this.askOnce();
         }
+        // What a browser says of a connection that broke is different in each.
         this.lost.set(
-          error === null ? this.trans.__('The service ended the connection.') : messageOf(error)
+          error instanceof AskError
+            ? messageOf(error)
+            : this.trans.__('The connection to the service ended.')
         );
       }
     });
@@ -62,7 +72,7 @@ export class Console {
 
   /** Where no stream is to be had, the page is at least as of now. */
   private askOnce(): void {
-    (['share', 'jobs', 'lending'] as const).forEach(this.refresh);
+    (['share', 'jobs', 'waits', 'lending'] as const).forEach(this.refresh);
     if (this.session.admin) {
       void this.client.get('/gpus').then(
         cards => {
@@ -84,6 +94,11 @@ export class Console {
         break;
       case 'lending':
         void this.lending.refresh();
+        break;
+      case 'waits':
+        if (this.waits.store.isWatched) {
+          void this.waits.refresh();
+        }
         break;
       case 'evictions':
         break;

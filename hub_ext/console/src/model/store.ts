@@ -19,6 +19,11 @@ export class Store<T> {
     }
   }
 
+  /** Whether any part of the page shows it now. */
+  get isWatched(): boolean {
+    return this.watchers.size > 0;
+  }
+
   readonly watch = (watcher: () => void): (() => void) => {
     this.watchers.add(watcher);
     return () => {

@@ -1,10 +1,10 @@
 /** The frame of all views: the hub's bar, the views that this user has, and the one that is open. */
-import { useEffect, useRef, type MouseEvent } from 'react';
+import { useEffect, useRef } from 'react';
 
 import { useConsole } from '../model/console';
 import { viewsFor, type View } from '../views';
 import { Notes } from './Notes';
-import { goTo, pathOf, usePlace } from './router';
+import { following, pathOf, usePlace } from './router';
 import { ThemeChoice } from './ThemeChoice';
 
 export function App(): React.JSX.Element {
@@ -65,15 +65,8 @@ export function App(): React.JSX.Element {
 function ViewLink({ view, open }: { view: View; open: boolean }): React.JSX.Element {
   const { trans, session } = useConsole();
   const path = pathOf(session.prefix, view.name);
-  const follow = (event: MouseEvent): void => {
-    // Who wants another tab gets one.
-    if (event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey) {
-      event.preventDefault();
-      goTo(path);
-    }
-  };
   return (
-    <a href={path} onClick={follow} {...(open ? { 'aria-current': 'page' as const } : {})}>
+    <a href={path} onClick={following(path)} {...(open ? { 'aria-current': 'page' as const } : {})}>
       {view.title(trans)}
     </a>
   );

@@ -1,5 +1,5 @@
 /** Which view is shown, and how: both stand in the address, so that it can be sent to others. */
-import { useSyncExternalStore } from 'react';
+import { useSyncExternalStore, type MouseEvent } from 'react';
 
 const MOVED = 'sublet:moved';
 const VIEW = /^view\/([a-z-]+)/;
@@ -22,6 +22,17 @@ export function pathOf(prefix: string, view: string): string {
 export function goTo(path: string): void {
   window.history.pushState(null, '', path);
   window.dispatchEvent(new Event(MOVED));
+}
+
+/** What a link does that leads to another view of this page. */
+export function following(path: string): (event: MouseEvent) => void {
+  return event => {
+    // Who wants another tab gets one.
+    if (event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey) {
+      event.preventDefault();
+      goTo(path);
+    }
+  };
 }
 
 /** Change how the view is shown, without a step to go back to. */

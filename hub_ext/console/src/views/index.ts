@@ -3,6 +3,8 @@ import type { Session } from '../model/session';
 import type { TranslationBundle } from '../words/translation';
 import { CardsView } from './cards/CardsView';
 import { ShareView } from './share/ShareView';
+import { UseView } from './use/UseView';
+import { WaitsView } from './waits/WaitsView';
 
 export interface View {
   /** In the address, after `view/`. */
@@ -14,7 +16,14 @@ export interface View {
 
 const VIEWS: readonly View[] = [
   { name: 'cards', title: trans => trans.__('Cards'), forAdmins: true, Body: CardsView },
-  { name: 'share', title: trans => trans.__('My share'), forAdmins: false, Body: ShareView }
+  { name: 'share', title: trans => trans.__('My share'), forAdmins: false, Body: ShareView },
+  {
+    name: 'waits',
+    title: trans => trans.__('Who waits for whom'),
+    forAdmins: false,
+    Body: WaitsView
+  },
+  { name: 'use', title: trans => trans.__('Use'), forAdmins: false, Body: UseView }
 ];
 
 /** What is for admins is refused to others by the service; here it is only not offered. */

@@ -22,7 +22,7 @@ export interface Asked {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** A service that answers by the path, and notes what it is asked. */
+/** A service that answers by the path, with its query or without, and notes what it is asked. */
 export class FakeService {
   readonly asked: Asked[] = [];
 
@@ -38,7 +38,7 @@ export class FakeService {
         headers: options.headers as Record<string, string>
       });
       const path = url.replace(`${SESSION.prefix}api/`, '');
-      const answer = this.answers[path];
+      const answer = this.answers[path] ?? this.answers[path.replace(/\?.*/, '')];
       return Promise.resolve(answer === undefined ? json({}) : answer());
     },
     () => 'other=1; _xsrf=from-the-cookie'

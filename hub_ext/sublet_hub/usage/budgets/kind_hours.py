@@ -5,8 +5,8 @@ charged and credited here is what the nearest budget of whoever paid says.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, tzinfo
 from typing import Final
 
@@ -18,14 +18,13 @@ from sublet_quota.holdings.card_policy import counted_type
 from sublet_quota.names.ids import GroupName, UserName
 from sublet_quota.wire.use import KindHours, UseKey
 
+from sublet_hub.ledger.charged_sums import LentHour
 from sublet_hub.usage.buckets import TIME_KEYS, label_of
 from sublet_hub.usage.held_hours import TooManySumsError
 
 KNOWN_BY: Final = (UseKey.OWNER, UseKey.GROUP, UseKey.TYPE, *TIME_KEYS)
 """By what the hours of each kind are stored."""
 _DIGITS: Final = 6
-
-_Holder = tuple[GroupName | None, UserName, str]
 
 
 @dataclass(slots=True)
@@ -36,11 +35,10 @@ class KindSums:
     borrowed_us: int = 0
     charge: Charge = field(default_factory=Charge)
 
-    def add(self, times: Iterable[HeldTime], charge: Charge) -> None:
-        """Add what one holder held in an hour."""
-        for time in times:
-            self.card_us[time.kind] += time.card_us
-            self.borrowed_us += 0 if time.entitled else time.card_us
+    def add(self, time: HeldTime, charge: Charge) -> None:
+        """Add what was held of one kind."""
+        self.card_us[time.kind] += time.card_us
+        self.borrowed_us += 0 if time.entitled else time.card_us
         self.charge += charge
 
     def hours(self) -> KindHours:
@@ -55,8 +53,9 @@ class KindSums:
         )
 
 
-def kind_hours(
+def kind_hours(  # noqa: PLR0913, PLR0917 - as a report asks for them
     parts: Iterable[ChargedHour],
+    lent: Iterable[tuple[datetime, LentHour]],
     document: QuotaDocument,
     by: Sequence[UseKey],
     most: int,
@@ -64,22 +63,35 @@ def kind_hours(
 ) -> dict[tuple[str, ...], KindSums]:
     """Return the hours of each kind by the values of ``by``, which are of ``KNOWN_BY``.
 
-    ``parts`` come in the order of their hours, each of which counts whole where it begins in
-    ``zone``. ``TooManySumsError`` beyond ``most`` sums.
+    ``parts`` may be sums of several hours or owners by which nobody asks. ``lent``: each holder's
+    hour for which guests paid, with a moment of the time that it counts for. Each counts whole
+    where it begins in ``zone``. ``TooManySumsError`` beyond ``most`` sums.
     """
     sums: defaultdict[tuple[str, ...], KindSums] = defaultdict(KindSums)
     prices = _Prices(document)
-    for hour, holder, times in _by_holder(parts):
-        payer, owner, model = holder
+
+    def sum_of(at: datetime, payer: GroupName | None, owner: UserName, model: str) -> KindSums:
         values = {
             UseKey.OWNER: owner,
             UseKey.GROUP: payer or "",
             UseKey.TYPE: prices.type_of(model),
-            **{key: label_of(key, hour, zone) for key in TIME_KEYS if key in by},
+            **{key: label_of(key, at, zone) for key in TIME_KEYS if key in by},
         }
-        sums[tuple(values[key] for key in by)].add(times, prices.charge(payer, model, times))
+        found = sums[tuple(values[key] for key in by)]
         if len(sums) > most:
             raise TooManySumsError
+        return found
+
+    for part in parts:
+        # What guests paid counts with the whole hour, and no more than that cost.
+        time = replace(part.time, paid_us=0)
+        charge = prices.charge(part.payer, part.model, time)
+        sum_of(part.hour, part.payer, part.owner, part.model).add(time, charge)
+    for at, hour in lent:
+        paid = HeldTime(HeldKind.LENT, True, 0, hour.card_us, hour.paid_us)
+        credited = prices.charge(hour.payer, hour.model, paid).credited
+        found = sum_of(at, hour.payer, hour.owner, hour.model)
+        found.charge += Charge(credited=credited)
     return dict(sums)
 
 
@@ -95,27 +107,11 @@ class _Prices:
             self._types[model] = counted_type(self._document, model)
         return self._types[model]
 
-    def charge(self, payer: GroupName | None, model: str, times: Iterable[HeldTime]) -> Charge:
+    def charge(self, payer: GroupName | None, model: str, time: HeldTime) -> Charge:
         budgets = budgets_above(self._document, payer)
         if not budgets:
             return Charge()
-        return charge_of(times, rate_of_model(self._document, model), budgets[0].lent_rate)
-
-
-def _by_holder(
-    parts: Iterable[ChargedHour],
-) -> Iterator[tuple[datetime, _Holder, list[HeldTime]]]:
-    """Yield each holder's times of an hour together, one hour at a time."""
-    now: datetime | None = None
-    of_hour: defaultdict[_Holder, list[HeldTime]] = defaultdict(list)
-    for part in parts:
-        if now is not None and part.hour != now:
-            yield from ((now, *each) for each in of_hour.items())
-            of_hour.clear()
-        now = part.hour
-        of_hour[part.payer, part.owner, part.model].append(part.time)
-    if now is not None:
-        yield from ((now, *each) for each in of_hour.items())
+        return charge_of((time,), rate_of_model(self._document, model), budgets[0].lent_rate)
 
 
 def _hours(card_us: int) -> float:

@@ -14,6 +14,7 @@ from sublet_hub.errors import ConfigurationError
 BUILT: Final = Path(__file__).parent / "dist"
 """Where the build of ``hub_ext/console`` puts the front end; git ignores it."""
 MANIFEST: Final = "manifest.json"
+NOT_BUILT: Final = "the console was not built: `make setup` does it, and a wheel has it"
 _ENTRY: Final = "src/index.tsx"
 _STYLE: Final = "style.css"
 _TYPES: Final = {

@@ -81,7 +81,7 @@ class CardFeed:
             self._next_s = ended_s + rest_s
 
     def news(self, after: int) -> CardNews:
-        """Return what changed after this version; after 0: all cards."""
+        """Return what changed after this version; after 0, that of no cards: all of them."""
         return CardNews(
             version=self._version,
             cards=tuple(each.text for each in self._shown.values() if each.version > after),

@@ -1,7 +1,8 @@
 """The stream by which an open page learns what is another now, as server-sent events.
 
 A page asks for it with its ``X-XSRFToken``, as for everything, and closes it while it is hidden.
-Whoever lost a right meanwhile is found out within the time for which the hub's answers are kept.
+Whoever lost a right meanwhile is found out within the time for which the hub's answers are kept;
+where the hub does not answer then, nobody is told anything.
 """
 
 import asyncio
@@ -17,8 +18,9 @@ from sublet_quota.wire.console import MOST_CARDS_TOLD, CardsChanged, Topic, Topi
 from tornado.iostream import StreamClosedError
 from tornado.web import HTTPError
 
-from sublet_hub.errors import TooManyRequestsError
-from sublet_hub.security.authentication import KEPT_S, Caller, ServiceAuth, caller_of
+from sublet_hub.errors import HubUnreachableError, NotAllowedError, TooManyRequestsError
+from sublet_hub.security.authentication import Caller, ServiceAuth, caller_of
+from sublet_hub.security.fetch_metadata import is_of_own_page
 from sublet_hub.web.console.card_feed import CardFeed, CardNews
 from sublet_hub.web.console.topics import State, state_of
 from sublet_hub.web.request_handler import RouteHandler
@@ -31,8 +33,12 @@ _ANYWAY_EVERY_S: Final = 30.0
 """Times, budgets and places in line change without anything that is looked at here."""
 _READ_WITHIN_S: Final = 30.0
 _MOST_OF_ONE: Final = 4
+_PART_OF_ONE: Final = 16
+"""Half of the connections that one caller may have: the others are for their questions."""
 _PART_OF_ALL: Final = 4
 _RETRY_AFTER_S: Final = 30
+_NOTHING_TOLD: Final = -1
+"""Before the first version of the cards, which may be that there are none."""
 
 
 class StreamPlaces:
@@ -40,12 +46,13 @@ class StreamPlaces:
 
     def __init__(self, most_connections: int) -> None:
         self._most = max(1, most_connections // _PART_OF_ALL)
+        self._most_of_one = min(_MOST_OF_ONE, max(1, most_connections // _PART_OF_ONE))
         self._open: Counter[str] = Counter()
 
     @contextmanager
     def taken(self, who: str) -> Iterator[None]:
         """Return a context that holds a place. ``TooManyRequestsError`` where there is none."""
-        if self._open.total() >= self._most or self._open[who] >= _MOST_OF_ONE:
+        if self._open.total() >= self._most or self._open[who] >= self._most_of_one:
             message = "too many pages are open that follow changes: close one, or ask without"
             raise TooManyRequestsError(message, retry_after_s=_RETRY_AFTER_S)
         self._open[who] += 1
@@ -87,6 +94,17 @@ class ChangesHandler(RouteHandler):
         self.places = places
         self.is_left = asyncio.Event()
 
+    async def let_in(self) -> None:
+        """Let in as every route does; by a cookie scripts of the page alone, which close it again.
+
+        ``NotAllowedError`` for windows and pictures: a page of another tenant's can open many.
+        """
+        by_token = self.hub_auth.get_token(self, in_cookie=False)
+        if not by_token and not is_of_own_page(self.request.headers):
+            message = "what changes is told to the console's scripts, and to who sends a token"
+            raise NotAllowedError(message)
+        await super().let_in()
+
     async def answer(self, **_path: str) -> None:
         """Tell of changes until the page is gone, or its rights are others."""
         caller = self.caller
@@ -97,20 +115,18 @@ class ChangesHandler(RouteHandler):
             self.set_header("Content-Type", "text/event-stream")
             # Proxies such as nginx keep answers back else.
             self.set_header("X-Accel-Buffering", "no")
+            self.answered = time.perf_counter()
             await self._tell(caller)
 
     async def _tell(self, caller: Caller) -> None:
         state: State = {}
-        version = 0
-        checked_s = told_s = time.monotonic()
-        while not self.is_left.is_set():
+        version = _NOTHING_TOLD
+        told_s = time.monotonic()
+        while not self.is_left.is_set() and await self._is_still(caller):
             now_s = time.monotonic()
-            if now_s - checked_s >= KEPT_S:
-                checked_s = now_s
-                if not await self._is_still(caller):
-                    return
             if caller.sees_all:
                 version = await self._tell_cards(version)
+            await self.service.waits.follow()
             after = state_of(self.service, caller)
             topics = [topic for topic in Topic if after.get(topic) != state.get(topic)]
             if now_s - told_s >= _ANYWAY_EVERY_S:
@@ -151,7 +167,10 @@ class ChangesHandler(RouteHandler):
 
     async def _is_still(self, caller: Caller) -> bool:
         token = self.hub_auth.get_token(self) or ""
-        model = await self.hub_auth.user_for_token(token, sync=False)
+        try:
+            model = await self.hub_auth.user_for_token(token, sync=False)
+        except HubUnreachableError:
+            return False
         return model is not None and caller_of(model).scopes == caller.scopes
 
     async def _event(self, name: str, data: str) -> None:

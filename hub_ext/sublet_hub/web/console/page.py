@@ -11,12 +11,13 @@ from html import escape
 from typing import Final
 from urllib.parse import urlsplit
 
+from sublet_quota.wire.api import Problem
 from tornado.web import HTTPError
 
 from sublet_hub.errors import NotAllowedError, NotFoundError
 from sublet_hub.security.authentication import Caller, ServiceAuth, caller_of
 from sublet_hub.security.fetch_metadata import is_for_a_window
-from sublet_hub.web.console.bundle import Bundle
+from sublet_hub.web.console.bundle import NOT_BUILT, Bundle
 from sublet_hub.web.request_handler import ServiceHandler
 
 VIEW_PATH: Final = r"(?:view/[a-z-]{1,40}(?:/[A-Za-z0-9._:%-]{1,200})?)?"
@@ -100,8 +101,7 @@ class ConsoleHandler(ServiceHandler):
         if self.viewer is None:  # pragma: no cover - let_in has refused already
             raise HTTPError(403)
         if self.bundle is None:
-            message = "the console was not built: `make setup` does it, and a wheel has it"
-            raise NotFoundError(message)
+            raise NotFoundError(NOT_BUILT)
         nonce = secrets.token_urlsafe(16)
         self.set_header("Content-Security-Policy", _policy(nonce, self.console))
         # A page that opens this one in a window keeps no hold of it.
@@ -111,6 +111,11 @@ class ConsoleHandler(ServiceHandler):
         # JupyterHub's cookie for changes: set here where the browser has none that is good.
         _ = self.xsrf_token
         self.finish(_page(self.viewer, self.bundle, self.console, nonce))
+
+    def tell_problem(self, problem: Problem) -> None:
+        """Say to a person, in a window, why there is no page."""
+        self.set_header("Content-Type", "text/plain; charset=utf-8")
+        self.finish(problem.message)
 
 
 class ConsoleFileHandler(ServiceHandler):
@@ -156,6 +161,7 @@ def _policy(nonce: str, settings: ConsoleSettings) -> str:
             "form-action 'none'",
             "frame-ancestors 'none'",
             "require-trusted-types-for 'script'",
+            "trusted-types 'none'",
         )
     )
 

@@ -26,6 +26,7 @@ def state_of(service: ServiceParts, caller: Caller) -> State:
     state = {
         Topic.SHARE: hash((shown, held, lending, line, service.quota.loaded_at, len(jobs))),
         Topic.JOBS: hash((tuple(map(_job, jobs)), ended)),
+        Topic.WAITS: service.waits.mark(None if caller.sees_all else owner),
         Topic.LENDING: hash(lending),
     }
     if caller.sees_all:

@@ -267,7 +267,9 @@ def _standing(report: SliceReport) -> ToldStanding:
 
 
 def _compute_kept(report: SliceReport) -> ToldShareKept | None:
-    return None if report.compute_kept is None else tell_share_kept(report.compute_kept)
+    if report.compute_kept is None:
+        return None
+    return tell_share_kept(report.compute_kept, report.compute_most_milli)
 
 
 def _warnings(report: SliceReport, cap_mib: int) -> tuple[ToldWarning, ...]:

@@ -7,6 +7,7 @@ from fractions import Fraction
 from itertools import chain
 from typing import Final
 
+from sublet_quota.amounts.gpu_amounts import format_compute
 from sublet_quota.document.lookups.group_paths import key_path
 from sublet_quota.document.lookups.reservations import next_time_of
 from sublet_quota.document.problems import KeyPath, written_path
@@ -14,7 +15,7 @@ from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.sections import Choice, SliceSize
 from sublet_quota.document.value_kinds.cards import write_cards
 from sublet_quota.document.values import UNLIMITED
-from sublet_quota.names.ids import GroupName
+from sublet_quota.names.ids import GroupName, SizeName
 from sublet_quota.reasons.moments import moment_words
 
 _DAYS_OF_A_YEAR: Final = 366
@@ -47,6 +48,7 @@ def document_warnings(document: QuotaDocument) -> tuple[DocumentWarning, ...]:
             *_sizes_for_others(document),
             *_without_an_end(document),
             *_sooner_than_idle(document),
+            *_sizes_beyond_caps(document),
         ),
     )
 
@@ -221,5 +223,23 @@ def _sooner_than_idle(document: QuotaDocument) -> Iterator[tuple[KeyPath, str]]:
                 (
                     f"is shorter than `idle_after` of the pool {', '.join(slow)}: a server there "
                     "is idle no sooner"
+                ),
+            )
+
+
+def _sizes_beyond_caps(document: QuotaDocument) -> Iterator[tuple[KeyPath, str]]:
+    """Go through the sizes that a pool's cap on compute does not bound: a share is never cut.
+
+    Of the sizes that there are where none are written nobody is warned.
+    """
+    for name, size in document.sizes.items() if "sizes" in document.model_fields_set else ():
+        pool = document.pool_of_size(SizeName(name))
+        most = document.pools[pool].max_compute
+        if most is not None and size.compute > most:
+            yield (
+                ("sizes", name, "compute"),
+                (
+                    f"is more than `max_compute` of the pool {pool} ({format_compute(most)}): a "
+                    f"slice of this size has up to its own share, {format_compute(size.compute)}"
                 ),
             )

@@ -35,7 +35,7 @@ export function Deeds({ selection }: { selection: Selection }): React.JSX.Elemen
   };
   const onClose = ask(null);
   return (
-    <div className="deeds" role="group" aria-label={trans.__('With what is chosen')}>
+    <div className="deeds" role="group" tabIndex={-1} aria-label={trans.__('With what is chosen')}>
       <span className="quiet" data-sublet="chosen">
         {trans.__(
           '%1, %2 chosen',

@@ -1,7 +1,6 @@
 /** What is looked for among the cards. */
-import type { ReactNode } from 'react';
-
 import type { Card } from '../../api/types';
+import { Choice } from '../../controls/Choice';
 import { useConsole } from '../../model/console';
 import { SHOWS, SORTS, typeOf, valuesOf, type Filter } from './filter';
 import { HEALTHS } from './health';
@@ -75,32 +74,4 @@ export function FilterBar(props: {
 
 function pairs(values: readonly string[]): (readonly [string, string])[] {
   return values.map(each => [each, each] as const);
-}
-
-function Choice<T extends string>(props: {
-  label: string;
-  value: T;
-  options: readonly (readonly [T, ReactNode])[];
-  onChange: (value: T) => void;
-}): React.JSX.Element {
-  return (
-    <label>
-      <span>{props.label}</span>
-      <select
-        value={props.value}
-        onChange={event => {
-          const chosen = props.options.find(([value]) => value === event.target.value);
-          if (chosen !== undefined) {
-            props.onChange(chosen[0]);
-          }
-        }}
-      >
-        {props.options.map(([value, word]) => (
-          <option key={value} value={value}>
-            {word}
-          </option>
-        ))}
-      </select>
-    </label>
-  );
 }

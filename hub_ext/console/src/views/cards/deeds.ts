@@ -1,5 +1,5 @@
 /** What an admin can do to cards and slices, several at once; what came of each is told. */
-import { messageOf, type Client } from '../../api/client';
+import { AskError, messageOf, type Client } from '../../api/client';
 import type { Card, Slice } from '../../api/types';
 
 export interface Outcome {
@@ -64,6 +64,28 @@ export function evict(client: Client, slices: readonly Slice[], how: Eviction): 
   });
 }
 
+const TOO_MANY = 429;
+const SHORT_S = 10;
+const MOST_TRIES = 5;
+const MS_PER_S = 1000;
+
+/** Do it when the service lets one: whoever chose hundreds asks faster than anybody may. */
+async function inTurn(deed: () => Promise<unknown>): Promise<void> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      await deed();
+      return;
+    } catch (error) {
+      const after_s = error instanceof AskError ? error.retry_after_s : null;
+      const tooMany = error instanceof AskError && error.status === TOO_MANY;
+      if (!tooMany || after_s === null || after_s > SHORT_S || tries === MOST_TRIES) {
+        throw error;
+      }
+      await new Promise(done => setTimeout(done, MS_PER_S * after_s));
+    }
+  }
+}
+
 /** One after the other: a refusal of one keeps nothing from the others. */
 async function each<T>(
   list: readonly T[],
@@ -73,7 +95,7 @@ async function each<T>(
   const failed: { what: string; why: string }[] = [];
   for (const one of list) {
     try {
-      await deed(one);
+      await inTurn(() => deed(one));
     } catch (error) {
       failed.push({ what: name(one), why: messageOf(error) });
     }

@@ -55,7 +55,11 @@ export function queryOf(filter: Filter): URLSearchParams {
   return query;
 }
 
-function oneOf<T extends string>(allowed: readonly T[], value: string | null, missing: T): T {
+export function oneOf<T extends string>(
+  allowed: readonly T[],
+  value: string | null,
+  missing: T
+): T {
   return allowed.find(each => each === value) ?? missing;
 }
 

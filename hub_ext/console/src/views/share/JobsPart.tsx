@@ -19,15 +19,21 @@ const SHOWN = 50;
 
 export function JobsPart(props: { asked: Asked<readonly Job[]> }): React.JSX.Element {
   const { trans } = useConsole();
-  const jobs = (props.asked.value ?? []).slice(0, SHOWN);
+  const all = props.asked.value ?? [];
+  const jobs = all.slice(0, SHOWN);
   return (
     <section className="part" aria-labelledby="jobs" data-sublet="jobs">
       <h2 id="jobs">{trans.__('Jobs')}</h2>
       {props.asked.problem !== null && <p className="why">{props.asked.problem}</p>}
-      {jobs.length === 0 && <p className="quiet">{trans.__('No jobs.')}</p>}
+      {props.asked.value?.length === 0 && <p className="quiet">{trans.__('No jobs.')}</p>}
       {jobs.map(each => (
         <OneJob key={each.job_id} job={each} />
       ))}
+      {all.length > jobs.length && (
+        <p className="quiet">
+          {trans.__('These are the newest %1. All of them: `sublet jobs list`', jobs.length)}
+        </p>
+      )}
     </section>
   );
 }

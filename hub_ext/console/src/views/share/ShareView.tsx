@@ -17,6 +17,11 @@ export function ShareView(): React.JSX.Element {
   const mine = asked.value;
   return (
     <div className="parts">
+      {asked.problem !== null && (
+        <p className="note note-warn" role="status" data-sublet="stale">
+          {trans.__('This is how it was before: %1', asked.problem)}
+        </p>
+      )}
       <Announcements told={mine.announcements} />
       <SlicesPart share={mine} />
       <QuotaPart quota={mine.quota} groupsKnown={mine.groups_known} />

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from sublet_quota.names.ids import SliceId
 from sublet_quota.reasons.shared_clauses import ANOTHER_GROUP
-from sublet_quota.wire.waits import Loan, LoanParty, WaiterKind, Waiting
+from sublet_quota.wire.waits import Loan, LoanParty, WaiterKind, WaitForOwner, Waiting
 
 from sublet_hub.ledger.records import SliceRecord
 from sublet_hub.web.views.slices import Viewer, Views
@@ -34,12 +35,61 @@ class FoundWait:
         return frozenset((self.told.owner,))
 
     @property
+    def mark(self) -> int:
+        """A number that is another where something else is told, but for a time's seconds."""
+        told, expected = self.told, self.told.expected_at
+        what = told.kind, told.owner, told.server, told.job_id, told.slice_id, told.since
+        why = told.code, told.reason, told.place, told.waits_for, self.waits_for
+        at = None if expected is None else expected.replace(second=0, microsecond=0)
+        return hash((what, why, at, len(told.helps)))
+
+    @property
     def rank(self) -> tuple[int, int, datetime, str]:
         """What puts all that wait in order."""
         told = self.told
         # Whose place is not known comes behind all whose is.
         place = 2**31 if told.place is None else told.place
         return _ORDER.index(WaiterKind(told.kind)), place, told.since, told.owner
+
+
+@dataclass(frozen=True, slots=True)
+class FoundObstacle:
+    """A slice that somebody else waits for."""
+
+    told: Waiting
+    """How that one waits."""
+    waiter: SliceId
+    record: SliceRecord
+    """The slice that is in the way."""
+
+    @property
+    def owners(self) -> frozenset[str]:
+        """Whose slice it is."""
+        return frozenset((self.record.owner,))
+
+    @property
+    def mark(self) -> int:
+        """A number that is another where something else is told."""
+        return hash((self.told.kind, self.waiter, self.told.since, self.record.slice_id))
+
+    @property
+    def rank(self) -> tuple[datetime, str, str]:
+        """What puts all who wait for one's slices in order."""
+        return self.told.since, self.told.owner, self.record.slice_id
+
+    def shown(self, views: Views, viewer: Viewer) -> WaitForOwner:
+        """Return it as a viewer is shown it: who waits, and no more of them."""
+        record = self.record
+        return WaitForOwner(
+            kind=self.told.kind,
+            who=views.names((self.waiter,), viewer)[0],
+            since=self.told.since,
+            slice_id=record.slice_id,
+            server=record.server,
+            job_id=record.job_id,
+            node=record.gpu.node,
+            gpu_index=record.gpu.index,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +125,13 @@ class FoundLoan:
         """The groups that pay for either side, or whose guarantee it is."""
         lender = self.loan.lender.group if self.lender is None else self.lender.group
         return frozenset((self.borrower.group, lender))
+
+    @property
+    def mark(self) -> int:
+        """A number that is another where something else is told."""
+        loan = self.loan
+        pair = self.borrower.slice_id, loan.lender.slice_id, loan.lender.group
+        return hash((loan.kind, pair, loan.cards, loan.memory_mib, loan.since))
 
     @property
     def rank(self) -> tuple[float, str, int, str]:

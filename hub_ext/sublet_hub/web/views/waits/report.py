@@ -13,14 +13,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from heapq import merge
+from itertools import chain
 from typing import Final, TypeVar
 
-from sublet_quota.names.ids import GpuId, GroupName, UserName
+from sublet_quota.names.ids import GpuId, GroupName, SliceId, UserName
 from sublet_quota.wire.waits import MOST_TOLD, WaitsReport, WaitSum
 
 from sublet_hub.ledger.records import Change
 from sublet_hub.web.views.slices import HUB, Viewer
-from sublet_hub.web.views.waits.found import FoundLoan, FoundWait
+from sublet_hub.web.views.waits.found import FoundLoan, FoundObstacle, FoundWait
 from sublet_hub.web.views.waits.loans import FindLoans
 from sublet_hub.web.views.waits.waiting import FindWaits, WaitParts
 
@@ -28,11 +29,13 @@ _KEPT_S: Final = 3.0
 _RESTS: Final = 10
 """After a look nobody looks for so many times as long as it took."""
 _AT_ONCE_S: Final = 0.002
+_FOLLOWED_S: Final = 60.0
+"""So long after somebody asked it is looked at anew for the pages that may follow it."""
 
 _SORTED_AT_ONCE: Final = 200
 
 Made = TypeVar("Made")
-Found = TypeVar("Found", FoundWait, FoundLoan)
+Found = TypeVar("Found", FoundWait, FoundObstacle, FoundLoan)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,10 @@ class _Seen:
     waits: list[FoundWait]
     loans: list[FoundLoan]
     waits_of: dict[str, list[FoundWait]]
+    obstacles_of: dict[str, list[FoundObstacle]]
     loans_of: dict[str, list[FoundLoan]]
+    mark: int
+    """Of all waits and loans."""
     changes: int
     """How many changes of the ledger there were before."""
     began_s: float
@@ -57,6 +63,15 @@ class _Seen:
         return changes == self.changes and age_s < _KEPT_S
 
 
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What one caller is told of, in its order."""
+
+    waits: Sequence[FoundWait]
+    obstacles: Sequence[FoundObstacle]
+    loans: Sequence[FoundLoan]
+
+
 class WaitsNow:
     """Who waits for whom."""
 
@@ -65,6 +80,8 @@ class WaitsNow:
         self._finds, self._loans = FindWaits(parts), FindLoans(parts.stores, parts.views)
         self._turn = asyncio.Lock()
         self._changes = 0
+        self._asked_s = float("-inf")
+        """When somebody asked last."""
         self._seen: _Seen | None = None
         self._written: tuple[_Seen, bytes] | None = None
         """What admins are told, as JSON, and of which look."""
@@ -72,34 +89,35 @@ class WaitsNow:
 
     async def of(self, owner: UserName, viewer: Viewer) -> WaitsReport:
         """Return how an owner's things wait, and what they borrow and lend, as a viewer may see."""
+        self._asked_s = time.monotonic()
         async with self._turn:
             seen = await self._look()
         line = [self._finds.notebook(each) for each in await self._line.standings.of(owner)]
         waits = await _in_order([*seen.waits_of.get(owner, ()), *line])
-        return await self._report(seen, waits, seen.loans_of.get(owner, ()), viewer)
+        obstacles, loans = seen.obstacles_of.get(owner, ()), seen.loans_of.get(owner, ())
+        return await self._report(seen.at, _Told(waits, obstacles, loans), viewer)
 
     async def of_groups(self, groups: frozenset[GroupName], viewer: Viewer) -> WaitsReport:
         """Return how waits what these groups pay, or would, and what they borrow and lend.
 
         The other side of a loan is told as the viewer may see it.
         """
+        self._asked_s = time.monotonic()
         async with self._turn:
             seen = await self._look()
         line, _ = await _one_by_one(map(self._finds.notebook, await self._line.standings.of()))
         waits = await _in_order([e for e in (*seen.waits, *line) if e.told.group in groups])
         loans = [each for each in seen.loans if not groups.isdisjoint(each.groups)]
-        return await self._report(seen, waits, loans, viewer)
+        in_the_way = chain.from_iterable(seen.obstacles_of.values())
+        obstacles = await _in_order([e for e in in_the_way if e.record.group in groups])
+        return await self._report(seen.at, _Told(waits, obstacles, loans), viewer)
 
-    async def _report(
-        self,
-        seen: _Seen,
-        waits: Sequence[FoundWait],
-        loans: Sequence[FoundLoan],
-        viewer: Viewer,
-    ) -> WaitsReport:
+    async def _report(self, at: datetime, told: _Told, viewer: Viewer) -> WaitsReport:
+        waits, obstacles, loans = told.waits, told.obstacles, told.loans
         return WaitsReport(
-            as_of=seen.at,
+            as_of=at,
             waiting=tuple(each.shown(self._views, viewer) for each in waits[:MOST_TOLD]),
+            for_owner=tuple(each.shown(self._views, viewer) for each in obstacles[:MOST_TOLD]),
             loans=tuple(each.shown(self._views, viewer) for each in loans[:MOST_TOLD]),
             sums=await _sums(waits),
             total_waiting=len(waits),
@@ -108,11 +126,39 @@ class WaitsNow:
 
     async def of_all(self) -> bytes:
         """Return how everybody waits, borrows and lends, as admins are told it, as JSON."""
+        self._asked_s = time.monotonic()
         async with self._turn:
             seen = await self._look()
             if self._written is None or self._written[0] is not seen:
                 self._written = seen, await self._write(seen)
             return self._written[1]
+
+    async def follow(self) -> None:
+        """Look at it anew where somebody asked lately: who followed a page may ask again."""
+        if time.monotonic() - self._asked_s < _FOLLOWED_S:
+            async with self._turn:
+                await self._look()
+
+    def mark(self, owner: UserName | None) -> int:
+        """Return a number that is another where another thing was found at the last look.
+
+        Of an owner, or of all. Of notebooks in line it says no more than that somebody came or
+        went.
+        """
+        seen, line = self._seen, self._line.changed
+        if seen is None:
+            return line
+        if owner is None:
+            return hash((seen.mark, line))
+        of_owner = (
+            tuple(each.mark for each in found)
+            for found in (
+                seen.waits_of.get(owner, ()),
+                seen.obstacles_of.get(owner, ()),
+                seen.loans_of.get(owner, ()),
+            )
+        )
+        return hash((*of_owner, line if self._line.count_of(owner) else 0))
 
     async def _write(self, seen: _Seen) -> bytes:
         told = await self._line.standings.of()
@@ -146,9 +192,32 @@ class WaitsNow:
         found, cpu_s = await _one_by_one(self._all())
         waits = await _in_order([each for each in found if isinstance(each, FoundWait)])
         loans = await _in_order([each for each in found if isinstance(each, FoundLoan)])
-        waits_of, loans_of = await _by_owner(waits), await _by_owner(loans)
-        self._seen = _Seen(at, waits, loans, waits_of, loans_of, changes, began_s, cpu_s)
+        in_the_way, _ = await _one_by_one(self._in_the_way(waits))
+        obstacles = await _in_order(in_the_way)
+        told: list[FoundWait | FoundLoan] = [*waits, *loans]
+        marks, _ = await _one_by_one(each.mark for each in told)
+        self._seen = _Seen(
+            at,
+            waits,
+            loans,
+            await _by_owner(waits),
+            await _by_owner(obstacles),
+            await _by_owner(loans),
+            hash(tuple(marks)),
+            changes,
+            began_s,
+            cpu_s,
+        )
         return self._seen
+
+    def _in_the_way(self, waits: Iterable[FoundWait]) -> Iterator[FoundObstacle]:
+        """Yield the slices that others wait for."""
+        slices = self._stores.ledger.slices
+        for each in waits:
+            for slice_id in each.waits_for:
+                record, waiter = slices.get(SliceId(slice_id)), each.told.slice_id
+                if record is not None and waiter is not None and record.owner != each.told.owner:
+                    yield FoundObstacle(each.told, SliceId(waiter), record)
 
     def _all(self) -> Iterator[FoundWait | FoundLoan | None]:
         """Yield all waits and loans, and ``None`` wherever others may have a turn, too."""
@@ -191,7 +260,7 @@ async def _by_owner(found: Iterable[Found]) -> dict[str, list[Found]]:
     return dict(of_owner)
 
 
-def _rank(found: FoundWait | FoundLoan) -> tuple[object, ...]:
+def _rank(found: FoundWait | FoundObstacle | FoundLoan) -> tuple[object, ...]:
     return found.rank
 
 

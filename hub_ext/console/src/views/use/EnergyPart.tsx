@@ -1,0 +1,106 @@
+/** What the cards took, and what that came to in CO2: by whose word, and as of when. */
+import { decimal } from '@sublet-lab/format/quantities';
+
+import type { CarbonFactors } from '../../api/types';
+import { useConsole } from '../../model/console';
+import type { Answer } from '../../model/answer';
+import { energyOf } from './course';
+import { Part } from './Part';
+import type { Chosen, Course } from './queries';
+import { byWord, stepWord } from './words';
+
+const WH_PER_KWH = 1000;
+const G_PER_KG = 1000;
+
+/** Energy is metered of owners, not of groups or types. */
+function isMetered(chosen: Chosen): boolean {
+  return chosen.of === null || chosen.by === 'owner';
+}
+
+export function EnergyPart(props: { answer: Answer<Course>; csv: string }): React.JSX.Element {
+  const { trans } = useConsole();
+  const told = props.answer.value;
+  return (
+    <Part
+      name="use-energy"
+      title={trans.__('Energy and carbon')}
+      answer={props.answer}
+      {...(told !== null && isMetered(told) ? { csv: props.csv } : {})}
+    >
+      {course => <Energy course={course} />}
+    </Part>
+  );
+}
+
+function Energy({ course }: { course: Course }): React.JSX.Element {
+  const { trans, session } = useConsole();
+  const { report } = course;
+  const isKnown = isMetered(course);
+  const energy = isKnown ? energyOf(report.rows) : null;
+  return (
+    <>
+      {!isKnown && (
+        <p>
+          {trans.__(
+            'Energy is metered of users and of all together, not by %1.',
+            byWord(course.by, trans)
+          )}
+        </p>
+      )}
+      {isKnown && energy === null && (
+        <p>{trans.__('No energy is told: nothing was held, or cards have no counter.')}</p>
+      )}
+      {energy !== null && (
+        <dl className="use-energy">
+          <div>
+            <dt>{trans.__('energy of the cards')}</dt>
+            <dd>{trans.__('%1 kWh', decimal(energy.energy_wh / WH_PER_KWH))}</dd>
+          </div>
+          {energy.carbon_g !== null && (
+            <div>
+              <dt>{trans.__('CO₂')}</dt>
+              <dd>{trans.__('%1 kg', decimal(energy.carbon_g / G_PER_KG))}</dd>
+            </div>
+          )}
+        </dl>
+      )}
+      {energy !== null && energy.told < energy.steps && (
+        <p className="why">
+          {trans.__(
+            'Told of %1 of %2 steps (each a %3): in the others cards had no counter.',
+            energy.told,
+            energy.steps,
+            stepWord(course.step, trans)
+          )}
+        </p>
+      )}
+      {report.carbon !== null ? (
+        <Factors factors={report.carbon} />
+      ) : session.admin ? (
+        <p className="quiet" data-sublet="use-no-carbon">
+          {trans.__(
+            'No CO₂ is told: set SubletHub.carbon_g_per_kwh, with carbon_source (who says so), carbon_as_of (a date) and pue.'
+          )}
+        </p>
+      ) : (
+        <p className="quiet">{trans.__('How much CO₂ a kWh comes to is not set here.')}</p>
+      )}
+    </>
+  );
+}
+
+function Factors({ factors }: { factors: CarbonFactors }): React.JSX.Element {
+  const { trans } = useConsole();
+  const as_of = new Date(`${factors.as_of}T00:00:00`).toLocaleDateString();
+  return (
+    <p className="quiet" data-sublet="use-carbon">
+      {trans.__(
+        'CO₂ is kWh × %1 (PUE: what the whole house takes for each kWh of the cards) × %2 g a kWh, by %3, as of %4.',
+        factors.pue,
+        factors.g_per_kwh,
+        factors.source,
+        as_of
+      )}
+    </p>
+  );
+}
