@@ -48,6 +48,10 @@ class QuotaRefusedError(SubletHubError):
         super().__init__(f"the quota document has {_errors(self.problems)}:\n{listed}")
 
 
+class QuotaNotTheirsError(SubletHubError):
+    """A change of the quota document that its author, an admin of groups, may not make."""
+
+
 def _errors(problems: Sequence[str]) -> str:
     return "1 error" if len(problems) == 1 else f"{len(problems)} errors"
 

@@ -25,8 +25,11 @@ USER_SCOPES: Final = (
     f"{scopes.READ}!user",
     f"{scopes.ACTIVITY}!user",
     f"{scopes.JOBS}!user",
+    f"{scopes.QUOTA}!user",
 )
-"""The scopes of each user for their own things."""
+"""The scopes of each user for their own things; `QUOTA` for the groups whose admins they are by the
+quota document: a notebook server's token has it not.
+"""
 
 SERVER_TOKEN_SCOPES: Final = (
     "users:activity!user",
@@ -57,8 +60,12 @@ ADMIN_SCOPES: Final = (
     scopes.READ,
     scopes.ACTIVITY,
     scopes.JOBS,
+    scopes.QUOTA,
     scopes.ADMIN,
 )
+
+READER_SCOPES: Final = (ACCESS_SERVICE, scopes.READ)
+"""The scopes of who sees all that admins see, and changes nothing."""
 
 ONE_ORIGIN: Final = (
     "Sublet: without JupyterHub.subdomain_host all users' pages share one origin with the hub: a "
@@ -88,6 +95,9 @@ class SubletOnHub:
     admin_users: tuple[str, ...] = ()
     """Sublet's admins, beside the hub's ``admin_users`` known when ``configure`` is called."""
     admin_groups: tuple[str, ...] = ()
+    reader_users: tuple[str, ...] = ()
+    """Who sees all that Sublet's admins see, and changes nothing."""
+    reader_groups: tuple[str, ...] = ()
 
 
 def configure(c: Config, sublet: SubletOnHub, *, hub_major: int | None = None) -> None:
@@ -126,6 +136,7 @@ def _add_service(c: Config, sublet: SubletOnHub) -> None:
             scopes.READ,
             scopes.ACTIVITY,
             scopes.JOBS,
+            scopes.QUOTA,
             scopes.ADMIN,
         ],
     }
@@ -186,6 +197,13 @@ def _grant_to_parts(c: Config, sublet: SubletOnHub) -> None:
             "scopes": list(ADMIN_SCOPES),
             "users": sorted(admins),
             "groups": list(sublet.admin_groups),
+        },
+        {
+            "name": "sublet-reader",
+            "description": "Sees all that Sublet's admins see, and changes nothing",
+            "scopes": list(READER_SCOPES),
+            "users": sorted(sublet.reader_users),
+            "groups": list(sublet.reader_groups),
         },
     ]
     names = {role["name"] for role in own}

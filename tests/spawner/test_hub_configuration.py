@@ -104,6 +104,7 @@ def test_a_servers_token_may_do_no_more_than_this(sublet):
         "custom:sublet:read!user",
         "custom:sublet:activity!user",
         "custom:sublet:jobs!user",
+        "custom:sublet:quota!user",
     }
 
 
@@ -117,12 +118,21 @@ def test_the_hubs_admins_and_the_named_ones_administer_sublet(sublet):
     assert scopes.ADMIN in role["scopes"]
 
 
+def test_who_is_named_sees_all_and_changes_nothing(sublet):
+    c = Config()
+    configure(c, replace(sublet, reader_users=("rita",), reader_groups=("auditors",)))
+    role = roles(c)["sublet-reader"]
+    assert (role["users"], role["groups"]) == (["rita"], ["auditors"])
+    assert role["scopes"] == ["access:services!service=sublet", "custom:sublet:read"]
+
+
 def test_nobody_but_admins_holds_the_admin_scope(sublet):
     c = Config()
     configure(c, sublet, hub_major=5)
     holders = [name for name, role in roles(c).items() if scopes.ADMIN in role["scopes"]]
     assert holders == ["sublet-admin"]
     assert scopes.ADMIN not in c.Spawner.server_token_scopes
+    assert not any(scope.startswith(scopes.QUOTA) for scope in c.Spawner.server_token_scopes)
 
 
 def test_what_the_admin_has_set_stays(sublet):

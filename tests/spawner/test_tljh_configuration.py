@@ -46,6 +46,7 @@ def test_all_services_and_roles_stand_side_by_side(config):
         "teacher",
         "sublet-service",
         "sublet-admin",
+        "sublet-reader",
     ]
 
 

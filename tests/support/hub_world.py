@@ -48,7 +48,7 @@ ACCESS = "access:services!service=sublet"
 
 
 def user_scopes(name: str) -> set[str]:
-    own = (scopes.READ, scopes.ACTIVITY, scopes.JOBS)
+    own = (scopes.READ, scopes.ACTIVITY, scopes.JOBS, scopes.QUOTA)
     return {ACCESS, *(f"{scope}!user={name}" for scope in own)}
 
 
@@ -61,7 +61,14 @@ def server_scopes(name: str, server: str = "") -> set[str]:
     }
 
 
-ADMIN_SCOPES = {ACCESS, scopes.READ, scopes.ACTIVITY, scopes.JOBS, scopes.ADMIN}
+ADMIN_SCOPES = {
+    ACCESS,
+    scopes.READ,
+    scopes.ACTIVITY,
+    scopes.JOBS,
+    scopes.QUOTA,
+    scopes.ADMIN,
+}
 
 
 @dataclass
@@ -339,6 +346,14 @@ class HubWorld:
 
     def admin(self, name: str = "root") -> str:
         return self.hub.add(f"{name}-admin-canary", name, ADMIN_SCOPES)
+
+    def reader(self, name: str = "rita") -> str:
+        return self.hub.add(f"{name}-reader-canary", name, {ACCESS, scopes.READ})
+
+    def group_admin(self, name: str, *hub_groups: str) -> str:
+        of_groups = {f"{scopes.QUOTA}!group={each}" for each in hub_groups}
+        token = f"{name}-group-admin-canary"
+        return self.hub.add(token, name, user_scopes(name) | of_groups, groups=())
 
     @property
     def link_url(self) -> str:

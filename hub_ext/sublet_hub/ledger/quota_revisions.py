@@ -3,6 +3,7 @@
 The newest 1,000 are kept, within 64 MiB of text; the one in force always.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -13,13 +14,21 @@ from sublet_quota.wire.quota_revisions import MOST_REVISIONS
 
 from sublet_hub.ledger.database import Database
 from sublet_hub.ledger.reading import read_rows
-from sublet_hub.ledger.tables import QUOTA_REVISIONS
+from sublet_hub.ledger.recorded_tables import RECORDED_ASKS
+from sublet_hub.ledger.tables import CHARGED_HOURS, HELD_PERIODS, JOBS, QUOTA_REVISIONS, SLICES
 from sublet_hub.ledger.text import storable, within_bytes
 
 MOST_BYTES: Final = 64 * 2**20
 """What all revisions' texts may take together; the newest is kept however large it is."""
 _MOST_AUTHOR_BYTES: Final = 255
 _C: Final = QUOTA_REVISIONS.c
+_PAYERS: Final = (
+    SLICES.c.group,
+    HELD_PERIODS.c.group,
+    JOBS.c.group,
+    CHARGED_HOURS.c.payer,
+    RECORDED_ASKS.c.group,
+)
 _ABOUT: Final = tuple(column for column in _C if column is not _C.text)
 
 
@@ -32,6 +41,10 @@ class QuotaRevision:
     made_at: datetime
     reason: str
     keys_changed: int
+    role: str | None = None
+    """In which role its author made it; ``None``: an admin's, or the service itself."""
+    groups: tuple[str, ...] = ()
+    """The groups within which an admin of groups made it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +95,14 @@ class QuotaRevisionStore:
         with self._database.reading() as connection:
             return read_rows(connection, found, QUOTA_REVISIONS, _about_of, self._database.unread)
 
+    def charged(self, groups: Collection[str]) -> frozenset[str]:
+        """Return those of some groups to which anything was charged. ``LedgerReadError``."""
+        if not groups:
+            return frozenset()
+        named = [sa.select(payer).where(payer.in_(sorted(groups))) for payer in _PAYERS]
+        with self._database.reading() as connection:
+            return frozenset(connection.execute(sa.union(*named)).scalars())
+
 
 def _forget_surplus(connection: Connection) -> None:
     rows = connection.execute(sa.select(_C.revision, _C.size).order_by(_C.revision.desc())).all()
@@ -105,11 +126,14 @@ def _row_of(made: WrittenRevision) -> dict[str, Any]:
         "made_at": about.made_at,
         "reason": storable(about.reason),
         "keys_changed": about.keys_changed,
+        "role": about.role,
+        "groups": [storable(each) for each in about.groups] or None,
     }
 
 
 def _about_of(row: Any) -> QuotaRevision:
-    return QuotaRevision(**{name: row[name] for name in QuotaRevision.__slots__})
+    named = {name: row[name] for name in QuotaRevision.__slots__}
+    return QuotaRevision(**{**named, "groups": tuple(row["groups"] or ())})
 
 
 def _written_of(row: Any) -> WrittenRevision:

@@ -309,6 +309,8 @@ QUOTA_REVISIONS = sa.Table(
     sa.Column("made_at", UtcDateTime, nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("keys_changed", sa.Integer, nullable=False),
+    sa.Column("role", sa.String(32)),
+    sa.Column("groups", sa.JSON),
 )
 
 CHARGED_HOURS = sa.Table(

@@ -20,6 +20,7 @@ from jupyterhub.services.auth import (  # type: ignore[import-untyped]
     HubOAuth,
     check_scopes,
 )
+from sublet_quota.document.administered.groups import GroupClaims
 from sublet_quota.names import scopes
 from tornado.web import HTTPError
 from traitlets import Instance, default
@@ -42,7 +43,7 @@ _ORIGIN: ContextVar[Origin] = ContextVar("origin", default=Origin())  # noqa: B0
 UserModel = Mapping[str, Any]
 _OF_A_GROUP: Final = "!group="
 """A scope for who is in a group, which the hub alone knows: here it is nobody's, and JupyterHub's
-check would write a warning for each name that is asked for.
+check would write a warning for each name that is asked for. Only ``QUOTA`` means the group itself.
 """
 
 
@@ -55,6 +56,8 @@ class Caller:
     groups: tuple[str, ...] | None
     """``None``: the hub does not say. None at all is something else: who left their last group."""
     scopes: frozenset[str]
+    quota_groups: frozenset[str] = frozenset()
+    """The hub's groups that the token's ``QUOTA`` names."""
 
     @property
     def key(self) -> str:
@@ -86,6 +89,26 @@ class Caller:
         return bool(check_scopes({scopes.ADMIN}, set(self.scopes)))
 
     @property
+    def sees_all(self) -> bool:
+        """Whether the token may see all that admins see: theirs, or one that reads everybody's."""
+        return self.is_admin or bool(check_scopes({scopes.READ}, set(self.scopes)))
+
+    @property
+    def claims(self) -> GroupClaims:
+        """By what the token may be an admin of groups of the quota document.
+
+        The document names users of the hub, no services; and a token acts for its user in this
+        only where it has the scope: a notebook server's, which its kernels know, has not.
+        """
+        acts = self.kind == "user" and self.may(scopes.QUOTA, self.name)
+        return GroupClaims(
+            hub_groups=self.quota_groups,
+            every_group=bool(check_scopes({scopes.QUOTA}, set(self.scopes))),
+            user=self.name if acts else None,
+            member_of=frozenset(self.groups or ()) if acts else frozenset(),
+        )
+
+    @property
     def may_enter(self) -> bool:
         """Whether the token may call this service at all."""
         return bool(check_scopes({f"access:services!service={scopes.SERVICE_NAME}"}, self.scopes))
@@ -93,12 +116,16 @@ class Caller:
 
 def caller_of(model: UserModel) -> Caller:
     """Return the caller that the hub's answer describes."""
-    groups = model.get("groups")
+    groups, held = model.get("groups"), tuple(model.get("scopes") or ())
+    of_quota = f"{scopes.QUOTA}{_OF_A_GROUP}"
     return Caller(
         name=model["name"],
         kind=model.get("kind", "user"),
         groups=None if groups is None else tuple(groups),
-        scopes=frozenset(each for each in model.get("scopes") or () if _OF_A_GROUP not in each),
+        scopes=frozenset(each for each in held if _OF_A_GROUP not in each),
+        quota_groups=frozenset(
+            each.removeprefix(of_quota) for each in held if each.startswith(of_quota)
+        ),
     )
 
 

@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import NoReturn
 
+from sublet_quota.document.administered.groups import GroupClaims
 from sublet_quota.document.problems import QuotaDocumentError
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.reading import read_quota_document
@@ -83,6 +84,15 @@ class QuotaFile(QuotaSource):
         """Say which file to change instead. ``ConflictError``."""
         del text, wish
         self._refuse()
+
+    async def apply_part(self, sent: str, wish: Wish, claims: GroupClaims) -> InForce:
+        """Say that the file alone is changed. ``ConflictError``."""
+        del sent, wish, claims
+        message = (
+            "the quota document is a file here (`quota_source` is `file`), which an admin changes: "
+            "only with `quota_source: database` do admins of groups change their part"
+        )
+        raise ConflictError(message)
 
     async def roll_back(self, revision: int, wish: Wish) -> InForce:
         """Say which file to change instead. ``ConflictError``."""

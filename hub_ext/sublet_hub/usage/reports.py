@@ -44,6 +44,12 @@ class UseQuestion:
     owner: str | None = None
     """Whose use; ``None``: everybody's."""
     as_csv: bool = False
+    groups: frozenset[str] | None = None
+    """What these groups paid; ``None``: whoever paid."""
+
+    def is_paid_by(self, group: str | None) -> bool:
+        """Whether what this group paid is asked for."""
+        return self.groups is None or group in self.groups
 
     @property
     def keys(self) -> tuple[UseKey, ...]:
@@ -107,7 +113,7 @@ class UseReports:
         span, by = question.span, question.keys
         try:
             held = held_hours(self._periods(question), span, by, MOST_ROWS)
-            used = self._used(question) if _METERED.issuperset(by) else None
+            used = self._used(question) if _is_metered(question) else None
             kinds = self._kinds(question) if question.of_kinds else None
         except TooManySumsError as error:
             raise _too_long() from error
@@ -137,7 +143,8 @@ class UseReports:
 
     def _periods(self, question: UseQuestion) -> Iterator[HeldPeriod]:
         span = question.span
-        periods = self._database.held_periods(span.since, span.until, question.owner)
+        held = self._database.held_periods(span.since, span.until, question.owner)
+        periods = (each for each in held if question.is_paid_by(each.group))
         if UseKey.TYPE not in question.by:
             return periods
         return by_types_of(self._document(), periods)
@@ -150,9 +157,13 @@ class UseReports:
             part
             for begin, end in slots
             for part in self._charged.held(begin, end, owner, by_owner=by_owner)
+            if question.is_paid_by(part.payer)
         )
         lent = (
-            (begin, hour) for begin, end in slots for hour in self._charged.lent(begin, end, owner)
+            (begin, hour)
+            for begin, end in slots
+            for hour in self._charged.lent(begin, end, owner)
+            if question.is_paid_by(hour.payer)
         )
         return kind_hours(held, lent, self._document(), keys, MOST_ROWS, span.zone)
 
@@ -201,6 +212,11 @@ class UseReports:
         if energy_wh is None or self._carbon is None:
             return None
         return round(energy_wh / _WH_PER_KWH * self._carbon.pue * self._carbon.g_per_kwh, 3)
+
+
+def _is_metered(question: UseQuestion) -> bool:
+    """Whether the meter's sums answer it: by whom something was paid they do not know."""
+    return question.groups is None and _METERED.issuperset(question.keys)
 
 
 def by_types_of(document: QuotaDocument, periods: Iterator[HeldPeriod]) -> Iterator[HeldPeriod]:

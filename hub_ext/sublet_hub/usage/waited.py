@@ -53,8 +53,9 @@ class WaitedReports:
     def _report(self, question: UseQuestion) -> bytes:
         waited: defaultdict[_Key, list[timedelta]] = defaultdict(list)
         for number, (kind, each) in enumerate(self._all(question.span, question.owner)):
-            values = tuple(_value(each, key, question.span) for key in question.by)
-            waited[kind, values].append(each.waited)
+            if question.is_paid_by(each.group):
+                values = tuple(_value(each, key, question.span) for key in question.by)
+                waited[kind, values].append(each.waited)
             if number >= _MOST_WAITS:
                 message = f"there are more than {_MOST_WAITS} waits: ask for less time"
                 raise BadRequestError(message)

@@ -11,7 +11,7 @@ from sublet_quota.wire.api import NEXT_PAGE, TOTAL, Problem
 
 from sublet_hub.web.console.changes import CHANGES_ROUTE
 from sublet_hub.web.routes.pages import MOST_PAGE_BYTES
-from sublet_hub.web.routes.route import Access, Nature, Parameter, Route
+from sublet_hub.web.routes.route import Access, Nature, Parameter, Role, Route
 from sublet_hub.web.routes.table import ROUTES
 
 _DESCRIBED = (*ROUTES, CHANGES_ROUTE)
@@ -128,8 +128,20 @@ def _operation(route: Route) -> dict[str, Any]:
         "operationId": f"{route.method.lower()}-{words}",
         "summary": route.summary,
         "tags": [route.access.value],
+        "x-roles": _roles(route),
         "parameters": [*path_parameters, *(_query(parameter) for parameter in route.parameters)],
     }
+
+
+def _roles(route: Route) -> list[str]:
+    """Return to which roles a route answers; none: to the hub alone."""
+    match route.access:
+        case Access.HUB:
+            return []
+        case Access.USER:
+            return [role.value for role in Role]
+        case Access.ADMIN:
+            return [role.value for role in Role if role is Role.ADMIN or role in route.also]
 
 
 def _query(parameter: Parameter) -> dict[str, Any]:

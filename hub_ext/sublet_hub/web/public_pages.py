@@ -67,7 +67,7 @@ class MetricsHandler(ServiceHandler):
             return
         model = await self.hub_auth.get_user(self, sync=False) if token else None
         caller = None if model is None else caller_of(model)
-        if caller is None or not caller.is_admin:
+        if caller is None or not caller.sees_all:
             message = "metrics are for admins, and for who has the metrics' own token"
             raise NotAllowedError(message)
         self.who = caller.key

@@ -42,6 +42,7 @@ from sublet_hub.web.request_body import RequestBody
 from sublet_hub.web.routes.context import ServiceParts
 from sublet_hub.web.routes.pages import Page
 from sublet_hub.web.routes.problems import problem_of_error, problem_of_refusal
+from sublet_hub.web.routes.roles import may_call
 from sublet_hub.web.routes.route import Accepted, Access, Call, Counted, CsvFile, Route
 from sublet_hub.web.unsent_answers import UnsentAnswers
 
@@ -296,7 +297,7 @@ class RouteHandler(ServiceHandler):
         if not caller.may_enter:
             message = "this token lacks the scope access:services!service=sublet"
             raise NotAllowedError(message)
-        if route.access is Access.ADMIN and not caller.is_admin:
+        if route.access is Access.ADMIN and not may_call(self.service, route, caller):
             message = (
                 f"this is for admins: the token of '{caller.name}' lacks the scope {scopes.ADMIN}"
             )

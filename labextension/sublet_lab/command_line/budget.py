@@ -5,6 +5,7 @@ from typing import Final
 import click
 from sublet_quota.wire.budget import BudgetInfo, BudgetList
 
+from sublet_lab.command_line.group_option import OF_GROUP
 from sublet_lab.command_line.service import Service, pass_service
 from sublet_lab.command_line.tables import (
     clock,
@@ -24,12 +25,13 @@ _COLUMNS: Final = ("GROUP", "OF", ">HOURS", ">SPENT", ">CREDITED", ">LEFT", "STA
 @click.command()
 @click.option("--group", help="Only the budgets of one group.")
 @click.option("--owner", help="Another user's (admins).")
+@OF_GROUP
 @json_option
 @csv_option
 @pass_service
-def budget(service: Service, group: str | None, owner: str | None) -> None:
+def budget(service: Service, group: str | None, owner: str | None, of: str | None) -> None:
     """Show what is left of budgets: yours and your groups', or all (admins)."""
-    found = service.get(BudgetList, "budgets", owner=owner)
+    found = service.get(BudgetList, "budgets", owner=owner, group=of)
     shown = [each for each in found.budgets if group in (None, each.group)]
     if wants_json():
         print_json(BudgetList(budgets=tuple(shown)))

@@ -10,6 +10,7 @@ from sublet_quota.life_cycles.job_states import JobState
 from sublet_quota.reasons.job_stops import JobStop, stop_word
 from sublet_quota.wire.jobs import JobInfo
 
+from sublet_lab.command_line.group_option import OF_GROUP
 from sublet_lab.command_line.service import Service, pass_service
 from sublet_lab.command_line.tables import (
     ago,
@@ -62,6 +63,7 @@ _FIELDS: Final = (
 
 @click.command("list")
 @click.option("--owner", help="Only another user's (admins).")
+@OF_GROUP
 @click.option(
     "--state",
     "states",
@@ -90,6 +92,7 @@ def list_jobs(  # noqa: PLR0913 (click's signature)
     service: Service,
     *,
     owner: str | None,
+    of: str | None,
     states: tuple[str, ...],
     node: str | None,
     gpu_type: str | None,
@@ -121,6 +124,7 @@ def list_jobs(  # noqa: PLR0913 (click's signature)
         None if looks_at_all else limit,
         order="queue" if sort != "newest" else None,
         owner=owner,
+        group=of,
         state=tuple(sorted(asked)),
     ):
         total = page.total if total is None else total

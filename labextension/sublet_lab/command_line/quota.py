@@ -37,6 +37,7 @@ from sublet_lab.command_line.quota_text import (
     decoded,
     name_of,
     print_differences,
+    print_part_differences,
     read_text,
     told_differences,
 )
@@ -112,7 +113,10 @@ def schema() -> None:
 @json_option
 @pass_service
 def show(service: Service, revision: int | None) -> None:
-    """Show the quota document in force, where it came from and when it was read (admins)."""
+    """Show the quota document in force, where it came from and when it was read (admins).
+
+    An admin of groups is shown their part of it, to be changed and applied.
+    """
     if revision is not None:
         print_revision(service.get(RevisionText, f"quota/revisions/{revision}"))
         return
@@ -120,7 +124,8 @@ def show(service: Service, revision: int | None) -> None:
     if wants_json():
         print_json(found)
         return
-    print_facts([_place(found), ("Read", clock(found.loaded_at))])
+    own = [] if found.groups is None else [("Your part", ", ".join(found.groups))]
+    print_facts([_place(found), *own, ("Read", clock(found.loaded_at))])
     for error in found.errors:
         click.echo(f"Wrong in the file now, and not in force: {plain(error)}")
     for warning in found.warnings:
@@ -168,14 +173,19 @@ def rights(service: Service, user: str | None) -> None:
 def diff(service: Service, file: BinaryIO) -> None:
     """Show what a quota document in FILE would change of the one in force (admins).
 
-    By key as it is written, and by the rights that follow for members of each group.
+    By key as it is written, and by the rights that follow for members of each group. An admin of
+    groups compares their part.
     """
+    text = read_text(file)
+    found = service.get(QuotaInForce, "quota")
+    if found.groups is not None:
+        print_part_differences(found, decoded(name_of(file), text))
+        return
     try:
-        after = read_quota_document(read_text(file))
+        after = read_quota_document(text)
     except QuotaDocumentError as error:
         _tell_problems(name_of(file), error.problems, ())
         click.get_current_context().exit(REFUSED)
-    found = service.get(QuotaInForce, "quota")
     before = read_quota_document(found.text)
     keys = written_differences(before, after)
     rights_ = right_differences(before, after, datetime.now(UTC))
@@ -195,6 +205,8 @@ def diff(service: Service, file: BinaryIO) -> None:
 
 
 def _place(found: QuotaInForce) -> tuple[str, str]:
+    if found.groups is not None and found.revision is None:
+        return "File", "one that an admin changes"
     if found.kept_in == KeptIn.DATABASE:
         return "Revision", f"{found.revision}, in the service's database"
     return "File", found.path or _WITHOUT_FILE

@@ -65,6 +65,9 @@ _EXPECT: Final = click.option(
 def apply(service: Service, file: BinaryIO, reason: str, expect: int | None) -> None:
     """Put the document in FILE in force, as a new revision (admins).
 
+    An admin of groups applies their part, as `sublet quota show` shows it: what is below their
+    groups may be another, within what these have.
+
     Refused, with who changed what, where somebody else has put another one in force since. See
     `sublet quota preview` for what would follow.
     """
@@ -99,7 +102,10 @@ def rollback(service: Service, revision: int, reason: str, expect: int | None) -
 @json_option
 @pass_service
 def history(service: Service, revision: int | None) -> None:
-    """List who changed the quota document when and why, or what REVISION changed (admins)."""
+    """List who changed the quota document when and why, or what REVISION changed (admins).
+
+    To admins of groups: what was changed within theirs by such as they are.
+    """
     if revision is not None:
         _print_changes(service.get(RevisionText, f"quota/revisions/{revision}"))
         return
@@ -112,7 +118,7 @@ def history(service: Service, revision: int | None) -> None:
         (
             (
                 f"{'in force ' if each.in_force else ''}{each.revision}",
-                each.author,
+                _author(each),
                 clock(each.made_at),
                 str(each.keys_changed),
                 each.reason,
@@ -156,11 +162,16 @@ def _print_facts(about: RevisionInfo) -> None:
     print_facts(
         [
             ("Revision", f"{about.revision}{standing}"),
-            ("By", about.author),
+            ("By", _author(about)),
             ("At", clock(about.made_at)),
             ("Reason", about.reason),
         ]
     )
+
+
+def _author(about: RevisionInfo) -> str:
+    """Return who made a revision, and as what where that is not an admin of all."""
+    return f"{about.author}, admin of {', '.join(about.groups)}" if about.groups else about.author
 
 
 def _print_changes(found: RevisionText) -> None:

@@ -9,9 +9,9 @@ from sublet_quota.document.differences import Difference, written_differences
 from sublet_quota.document.problems import QuotaDocumentError
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.reading import read_quota_document
-from sublet_quota.wire.quota import MOST_DOCUMENT
+from sublet_quota.wire.quota import MOST_DOCUMENT, QuotaInForce
 
-from sublet_lab.command_line.tables import plain, print_table
+from sublet_lab.command_line.tables import plain, print_json, print_table, wants_json
 
 FILE: Final = click.argument("file", type=click.File("rb"))
 PATIENCE_S: Final = 120.0
@@ -76,6 +76,25 @@ def key_differences(before: str, after: str) -> tuple[Difference, ...] | None:
     """Return the keys that say something else; ``None`` where one of the two cannot be read."""
     one, other = _read_or_none(before), _read_or_none(after)
     return None if one is None or other is None else written_differences(one, other)
+
+
+def print_part_differences(found: QuotaInForce, text: str) -> None:
+    """Print what a part of a document would change of the part that is in force.
+
+    By key where both can be read alone, which name no size or pool then; else by line.
+    """
+    keys = key_differences(found.text, text)
+    lines = line_differences(found.text, text)
+    if wants_json():
+        told = None if keys is None else told_differences(keys)
+        print_json({"revision": found.revision, "keys": told, "lines": list(lines)})
+    elif not (lines if keys is None else keys):
+        click.echo("Nothing would change.")
+    elif keys is not None:
+        print_differences("KEY", keys)
+    else:
+        for line in lines:
+            click.echo(plain(line))
 
 
 def line_differences(before: str, after: str) -> Sequence[str]:

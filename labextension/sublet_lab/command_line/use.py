@@ -8,6 +8,7 @@ import click
 from sublet_quota.wire.use import CarbonFactors, KindHours, UseKey, UseReport, UseRow
 
 from sublet_lab.command_line.events import refuse_reversed, written
+from sublet_lab.command_line.group_option import OF_GROUP
 from sublet_lab.command_line.service import Service, pass_service
 from sublet_lab.command_line.tables import (
     clock,
@@ -50,6 +51,7 @@ _CARBON: Final = ">KG CO2"
 )
 @zone_option
 @click.option("--owner", help="Only another user's (admins).")
+@OF_GROUP
 @json_option
 @csv_option
 @pass_service
@@ -62,6 +64,7 @@ def use(  # noqa: PLR0913, PLR0917 (click's signature)
     by: tuple[str, ...],
     zone: str | None,
     owner: str | None,
+    of: str | None,
 ) -> None:
     """Show how long your slices were held, used and lent; admins: everybody's."""
     if context.invoked_subcommand is not None:
@@ -69,7 +72,7 @@ def use(  # noqa: PLR0913, PLR0917 (click's signature)
     refuse_reversed(since, until)
     by = tuple(dict.fromkeys(str(each) for each in by))
     times = {"since": written(since), "until": written(until)}
-    report = service.get(UseReport, "use", **times, by=by, zone=zone, owner=owner)
+    report = service.get(UseReport, "use", **times, by=by, zone=zone, owner=owner, group=of)
     if wants_json():
         print_json(report)
         return

@@ -7,6 +7,7 @@ import click
 from sublet_quota.wire.use import LimitsReport, ProposedLimit, UseKey, WaitedReport, WaitedRow
 
 from sublet_lab.command_line.events import refuse_reversed, written
+from sublet_lab.command_line.group_option import OF_GROUP
 from sublet_lab.command_line.service import Service, pass_service
 from sublet_lab.command_line.tables import (
     clock,
@@ -36,6 +37,7 @@ _LIMIT: Final = tuple(ProposedLimit.model_fields)
 )
 @zone_option
 @click.option("--owner", help="Only another user's (admins).")
+@OF_GROUP
 @json_option
 @csv_option
 @pass_service
@@ -46,12 +48,14 @@ def waits(  # noqa: PLR0913, PLR0917 (click's signature)
     by: tuple[str, ...],
     zone: str | None,
     owner: str | None,
+    of: str | None,
 ) -> None:
     """Show how long you waited: for turns in line, for jobs to begin, for cells to run."""
     refuse_reversed(since, until)
     by = tuple(dict.fromkeys(by))
     times = {"since": written(since), "until": written(until)}
-    report = service.get(WaitedReport, "use/waits", **times, by=by, zone=zone, owner=owner)
+    asked = {"zone": zone, "owner": owner, "group": of}
+    report = service.get(WaitedReport, "use/waits", **times, by=by, **asked)
     if wants_json():
         print_json(report)
     elif wants_csv():

@@ -6,6 +6,7 @@ from typing import Final
 import click
 from sublet_quota.wire.waits import Loan, WaitForOwner, Waiting, WaitsReport
 
+from sublet_lab.command_line.group_option import OF_GROUP
 from sublet_lab.command_line.service import Service, pass_service
 from sublet_lab.command_line.tables import (
     clock,
@@ -57,19 +58,23 @@ _LOAN_FIELDS: Final = (
 @click.command()
 @click.option("--all", "everybody", is_flag=True, help="All who wait (admins).")
 @click.option("--owner", help="Only another user's (admins).")
+@OF_GROUP
 @click.option("--loans", is_flag=True, help="With --csv: who has whose room, not who waits.")
 @json_option
 @csv_option
 @pass_service
-def waits(service: Service, owner: str | None, *, everybody: bool, loans: bool) -> None:
+def waits(
+    service: Service, owner: str | None, of: str | None, *, everybody: bool, loans: bool
+) -> None:
     """Show what of yours waits, why and for whom, and what you borrow and lend."""
     if loans and not wants_csv():
         message = "--loans goes with --csv: otherwise both are shown"
         raise click.UsageError(message)
-    if everybody and owner:
-        message = "give --all or --owner, not both"
+    if sum(map(bool, (everybody, owner, of))) > 1:
+        message = "give one of --all, --owner and --of"
         raise click.UsageError(message)
-    found = service.get(WaitsReport, "waits", all=1 if everybody else None, owner=owner)
+    asked = 1 if everybody else None
+    found = service.get(WaitsReport, "waits", all=asked, owner=owner, group=of)
     if wants_json():
         print_json(found)
     elif wants_csv() and loans:

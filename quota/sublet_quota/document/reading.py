@@ -48,7 +48,11 @@ def read_quota_document(text: str | bytes) -> QuotaDocument:
 
     Raises ``QuotaDocumentError`` with all problems at once, in the order of their lines.
     """
-    tree = read_tree(text)
+    return document_of(read_tree(text))
+
+
+def document_of(tree: DocumentTree) -> QuotaDocument:
+    """Return the document that plain values say, as ``read_quota_document`` does of a text."""
     problems = list(tree.problems)
     value = {} if tree.value is None else tree.value
     if not isinstance(value, dict):

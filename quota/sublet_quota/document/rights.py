@@ -41,12 +41,16 @@ __all__ = [
     "max_idle_of",
     "person_limit_of",
     "rights_of",
+    "rights_of_member",
     "source_of",
 ]
 DEFAULT_MOST_SLICES: Final = 4
 DEFAULT_MOST_JOBS: Final = 20
 DEFAULT_MAX_RUN: Final = timedelta(hours=24)
 DEFAULT_KEEP_A_DAY: Final = timedelta(hours=4)
+_NOBODY: Final = ""
+"""No user of the hub has this name.
+"""
 _WHEN_NOBODY_SAYS: Final[Mapping[KeyPath, Any]] = {
     ("limit", "slices"): DEFAULT_MOST_SLICES,
     ("jobs", "most"): DEFAULT_MOST_JOBS,
@@ -60,9 +64,20 @@ def rights_of(document: QuotaDocument, owner: str, hub_groups: Iterable[str]) ->
 
     ``document`` is one in force (``QuotaDocument.at``).
     """
-    said = _Said(document, owner, document.groups_of(hub_groups))
+    return _rights(_Said(document, owner, document.groups_of(hub_groups)))
+
+
+def rights_of_member(document: QuotaDocument, group: GroupName) -> Rights:
+    """Return what somebody may have who is a direct member of this group of the document alone.
+
+    As in ``rights_of``, of nobody whom an exception names.
+    """
+    return _rights(_Said(document, _NOBODY, (group,)))
+
+
+def _rights(said: "_Said") -> Rights:
     return Rights(
-        owner=UserName(owner),
+        owner=UserName(said.owner),
         payers=tuple(_payer(said, group) for group in said.groups or (None,)),
         limit=_person_limit(said, said.of_person),
         jobs_most=_or_unlimited(said.of_person(("jobs", "most"))),
@@ -101,11 +116,11 @@ class _Said:
     def __init__(self, document: QuotaDocument, owner: str, groups: tuple[GroupName, ...]) -> None:
         self.document = document
         self.groups = groups
-        self._owner = owner
+        self.owner = owner
 
     def all_keys(self) -> Iterator[KeyPath]:
         """Yield what is said about one person, some keys several times."""
-        yield from self.document.exceptions_for(self._owner)
+        yield from self.document.exceptions_for(self.owner)
         yield from self.document.said_of_everyone
         for group in self.groups:
             for above in self.document.path_of(group):
@@ -115,7 +130,7 @@ class _Said:
 
     def exception(self, key: KeyPath) -> Right[Any] | None:
         """Return what exceptions of the person say."""
-        said = self.document.exceptions_for(self._owner).get(key)
+        said = self.document.exceptions_for(self.owner).get(key)
         return None if said is None else self._right(said.value, said.origin)
 
     def of_person(self, key: KeyPath) -> Right[Any] | None:

@@ -16,6 +16,7 @@ from sublet_quota.document.section import Section
 from sublet_quota.document.value_kinds.amount_limit import AmountLimit
 from sublet_quota.document.value_kinds.budget import GroupBudget, SetBudget
 from sublet_quota.document.value_kinds.cards import Cards, Part, Rate
+from sublet_quota.document.value_kinds.group_admins import GroupAdmins
 from sublet_quota.document.value_kinds.reserved_time import Day, TimeReserved, Zone
 from sublet_quota.document.value_kinds.sizes import ComputeShare, GpuShare, MemoryOrShare
 from sublet_quota.document.values import (
@@ -23,6 +24,7 @@ from sublet_quota.document.values import (
     Duration,
     Flag,
     FullRule,
+    HubName,
     Instant,
     OneLine,
     Overcommit,
@@ -36,8 +38,6 @@ from sublet_quota.document.values import (
 
 EntryName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
 """The name of a GPU type, a pool or a size."""
-HubName = Annotated[str, StringConstraints(min_length=1, max_length=255)]
-"""The name of a user or a group, as JupyterHub has it."""
 TypeName = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 """The name of a GPU type; without `gpu_types`, the model's as NVML tells it."""
 GROUP_NAME: Final = r"[^/]$"
@@ -249,6 +249,10 @@ class GroupQuota(Choice):
         default=None,
         description="The hub's groups whose members belong to it; when left out, the one of its "
         "own name. With [], nobody directly.",
+    )
+    admins: GroupAdmins = Field(
+        default=GroupAdmins(),
+        description="Who sees the group and all below it, and sets what is below it.",
     )
     guaranteed: dict[TypeName, Cards] = Field(
         default={},

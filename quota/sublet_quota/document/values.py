@@ -36,6 +36,9 @@ _MOMENT: Final = re.compile(
 )
 
 
+HubName = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+"""The name of a user or a group, as JupyterHub has it."""
+
 _WORDS_OF_FLAGS: Final = {"true": True, "yes": True, "on": True} | dict.fromkeys(
     ("false", "no", "off"), False
 )

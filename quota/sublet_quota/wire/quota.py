@@ -38,6 +38,8 @@ class QuotaInForce(AnswerModel):
     """A value of ``KeptIn``."""
     revision: PositiveCount | None = None
     """The revision in force, where it is kept in the database."""
+    groups: tuple[Name, ...] | None = Field(default=None, max_length=_MOST_LISTED)
+    """The groups that this is the part of, with what is below them; ``None``: it is all."""
     loaded_at: AwareDatetime
     errors: tuple[Words, ...] = Field(default=(), max_length=_MOST_LISTED)
     """Not empty: the file is wrong now, and the document of before is in force."""

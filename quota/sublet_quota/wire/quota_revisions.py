@@ -7,6 +7,7 @@ from sublet_quota.wire.schema import (
     AnswerModel,
     AwareDatetime,
     Count,
+    Name,
     PlainReason,
     PositiveCount,
     WireModel,
@@ -47,6 +48,10 @@ class RevisionInfo(AnswerModel):
     keys_changed: Count
     """How many keys say something else than in the revision before."""
     in_force: bool
+    role: Name | None = None
+    """In which role it was made (``RoleInfo.role``); ``None``: by the service, or long ago."""
+    groups: tuple[Name, ...] = Field(default=(), max_length=_MOST_LISTED)
+    """The groups within which an admin of groups made it."""
 
 
 class RevisionText(AnswerModel):

@@ -16,6 +16,7 @@ from sublet_hub.errors import ConfigurationError
 from sublet_hub.ledger import migrations, recorded_tables
 from sublet_hub.ledger.database import Database
 from sublet_hub.ledger.ledger import Ledger
+from sublet_hub.ledger.quota_revisions import QuotaRevision, QuotaRevisionStore, WrittenRevision
 from sublet_hub.ledger.records import (
     Change,
     JobRecord,
@@ -23,7 +24,7 @@ from sublet_hub.ledger.records import (
     SliceRecord,
 )
 from sublet_hub.ledger.rows import row_of_gpu, row_of_job, row_of_slice
-from sublet_hub.ledger.tables import METADATA
+from sublet_hub.ledger.tables import METADATA, QUOTA_REVISIONS
 from sublet_quota.amounts.node_amounts import NodeAmount
 from sublet_quota.names.ids import GpuId, JobId, SliceId
 from sublet_quota.reasons.job_reasons import JobReason, JobReasonCode, job_clause
@@ -354,4 +355,25 @@ def test_of_slices_of_before_it_is_not_known_what_keeps_their_caps(url: str) -> 
         assert not {"cap_kept_by", "compute_kept_by"} & names
     database.migrate()
     assert {each.cap_kept_by for each in Ledger(database).slices.values()} == {None}
+    database.close()
+
+
+def test_of_revisions_of_before_no_role_is_known(url: str) -> None:
+    with migrating(url) as (config, connection):
+        command.upgrade(config, "0030")
+        of_then = {"revision": 1, "text": b"", "size": 0, "author": "root", "made_at": NOW}
+        row = {**of_then, "reason": "x", "keys_changed": 1}
+        connection.execute(sa.insert(QUOTA_REVISIONS).values(row))
+    database = Database(url)
+    database.migrate()
+    store = QuotaRevisionStore(database)
+    before = QuotaRevision(1, "root", NOW, "x", 1)
+    made = QuotaRevision(2, "ada", NOW, "x", 1, "group-admin", ("science", "nlp"))
+    store.add(WrittenRevision(made, ""))
+    assert store.listed() == (made, before)
+    with migrating(url) as (config, _):
+        command.downgrade(config, "0030")
+    database.migrate()
+    assert [each.author for each in store.listed()] == ["ada", "root"]
+    assert {each.role for each in store.listed()} == {None}
     database.close()

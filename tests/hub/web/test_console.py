@@ -88,6 +88,7 @@ async def test_who_is_logged_in_gets_the_page(world: HubWorld, path: str) -> Non
     assert session_in(answer) == {
         "name": "ada",
         "admin": False,
+        "sees_all": False,
         "prefix": PREFIX,
         "hub": "/hub/",
         "own_origins": False,

@@ -290,6 +290,33 @@ async def test_who_borrows_a_guarantee_is_told_whose_as_far_as_they_may_know(
     assert pairs == {("ben", "research"), ("bob", "research")}
 
 
+async def test_admins_of_a_group_see_its_side_and_the_other_without_a_name(
+    borrowing: HubWorld,
+) -> None:
+    world, agent = borrowing, await borrowing.agent()
+    ben = (await world.slice_for("ben-canary", size="whole", groups=["teaching"]))["slice_id"]
+    ada = (await world.slice_for("ada", size="small", groups=["research"]))["slice_id"]
+    wait = WaitReport(reason=WaitReason.TURN, place=1, waits_for=(ben,))
+    await say(world, agent, ada, gate_open=False, wait=wait)
+    research = world.group_admin("rose", "research")
+    found = await waits(world, research, "?group=research")
+    assert [(e["owner"], e["waits_for"]) for e in found["waiting"]] == [("ada", ["another owner"])]
+    (loan,) = found["loans"]
+    borrower = {key: loan["borrower"][key] for key in ("words", "owner", "group", "slice_id")}
+    nobody = {"owner": None, "group": None, "slice_id": None}
+    assert borrower == {"words": "another owner", **nobody}
+    assert (loan["lender"]["words"], loan["lender"]["group"]) == ("research", "research")
+    for path in ("waits", "slices"):
+        told = await world.raw("GET", f"api/{path}?group=research", research)
+        assert b"ada" in told.body
+        assert b"canary" not in told.body
+        assert ben.encode() not in told.body
+    found = await waits(world, world.group_admin("tess", "teaching"), "?group=teaching")
+    (loan,) = found["loans"]
+    assert (loan["borrower"]["owner"], loan["lender"]["words"]) == ("ben-canary", "another group")
+    assert (found["waiting"], loan["lender"]["group"]) == ([], None)
+
+
 async def test_each_sees_their_own_and_admins_all_or_somebodys(line: HubWorld) -> None:
     await full(line)
     for owner in ("ada", "bob"):

@@ -119,3 +119,13 @@ def test_a_size_that_an_exception_names_for_a_group_is_open_to_it() -> None:
         for now in (NOW, datetime(2027, 6, 1, tzinfo=UTC))
     ]
     assert sizes == [{"small", "whole"}, {"small"}]
+
+
+def test_an_exception_limits_jobs_that_had_no_limit_of_their_own() -> None:
+    found = document(
+        "groups: {g: {}}\n"
+        "exceptions: [{groups: [g], set: {jobs: {limit: {cards: 2}}}, why: a course}]\n"
+    )
+    (group,) = found.at(NOW).all_groups.values()
+    assert group.jobs.limit is not None
+    assert group.jobs.limit.cards == Fraction(2)

@@ -162,7 +162,7 @@ MUTANTS: Final = (
         15,
         "a stream of changes tells everybody of all cards",
         _CHANGES,
-        "if caller.is_admin:",
+        "if caller.sees_all:",
         "if True:",
         (f"{_STREAM}::test_a_user_is_told_that_their_share_changed_and_nothing_of_cards",),
     ),

@@ -155,7 +155,7 @@ MUTANTS: Final = (
         6,
         "the whole line is shown to everybody",
         _ROUTES,
-        "elif not call.user.is_admin:",
+        "elif not call.user.sees_all:",
         "elif False:",
         (_OTHERS,),
     ),

@@ -33,6 +33,9 @@ _QUOTA_IN_DATABASE: Final = "tests/hub/state/test_quota_in_database.py"
 _QUOTA_ADMINS: Final = (
     f"{_QUOTA_IN_DATABASE}::test_admins_alone_apply_roll_back_and_read_the_history"
 )
+_ROLES: Final = (
+    "tests/hub/web/test_roles.py::test_each_route_is_open_to_the_roles_of_the_table_and_to_no_other"
+)
 _EVICTING: Final = "tests/hub/slices/test_evictions.py"
 _ACCESS: Final = "tests/hub/web/test_access.py"
 _READERS: Final = f"{_ACCESS}::test_who_may_read_of_everybody_is_no_admin"
@@ -42,7 +45,7 @@ MUTANTS: Final = (
         6,
         "admins' routes are everybody's",
         _HANDLER,
-        "if route.access is Access.ADMIN and not caller.is_admin:",
+        "if route.access is Access.ADMIN and not may_call(self.service, route, caller):",
         "if False:",
         (f"{_ACCESS}::test_admin_routes_are_closed_to_users",),
     ),
@@ -66,8 +69,8 @@ MUTANTS: Final = (
         6,
         "whoever may come sees what everybody has used",
         _USE,
-        "owner, span = whose_record(call), ",
-        "owner, span = None, ",
+        "owner = whose_record(call) if groups is None else",
+        "owner = None if groups is None else",
         (f"{_OF_USE}::test_a_user_sees_their_own_use_and_waits_and_nobody_elses",),
     ),
     Mutant(
@@ -82,7 +85,7 @@ MUTANTS: Final = (
         6,
         "whoever may come sees who everybody waits for",
         _WAITS,
-        "if not call.user.is_admin:",
+        "if not call.user.sees_all:",
         "if False:",
         (f"{_OF_WAITS}::test_each_sees_their_own_and_admins_all_or_somebodys",),
     ),
@@ -132,7 +135,7 @@ MUTANTS: Final = (
         _REVISIONS,
         '"POST",\n        "quota/revisions",\n        Access.ADMIN,',
         '"POST",\n        "quota/revisions",\n        Access.USER,',
-        (_READERS, _QUOTA_ADMINS),
+        (_ROLES, _QUOTA_ADMINS),
     ),
     Mutant(
         6,

@@ -276,7 +276,7 @@ MUTANTS: Final = (
     Mutant(
         7,
         "who left their last group counts as in those of before",
-        "hub_ext/sublet_hub/web/routes/owner.py",
+        "hub_ext/sublet_hub/web/routes/viewers.py",
         "if caller.groups is not None:",
         "if caller.groups:",
         (

@@ -577,6 +577,22 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/role": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get: operations["get-role"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/share": {
         readonly parameters: {
             readonly query?: never;
@@ -1331,6 +1347,7 @@ export interface components {
                 readonly [key: string]: unknown;
             };
             readonly errors: readonly string[];
+            readonly groups: readonly string[] | null;
             readonly kept_in: string;
             readonly loaded_at: string;
             readonly path: string | null;
@@ -1435,11 +1452,13 @@ export interface components {
         };
         readonly RevisionInfo: {
             readonly author: string;
+            readonly groups: readonly string[];
             readonly in_force: boolean;
             readonly keys_changed: number;
             readonly made_at: string;
             readonly reason: string;
             readonly revision: number;
+            readonly role: string | null;
         };
         readonly RevisionText: {
             readonly about: components["schemas"]["RevisionInfo"];
@@ -1460,6 +1479,11 @@ export interface components {
             readonly right: string;
             readonly source: string;
             readonly value: string;
+        };
+        readonly RoleInfo: {
+            readonly all_groups: readonly string[];
+            readonly groups: readonly string[];
+            readonly role: string;
         };
         readonly RollbackRequest: {
             readonly expect: number;
@@ -1952,6 +1976,7 @@ export interface operations {
     readonly "get-budgets": {
         readonly parameters: {
             readonly query?: {
+                readonly group?: string;
                 readonly owner?: string;
             };
             readonly header?: never;
@@ -3049,6 +3074,7 @@ export interface operations {
         readonly parameters: {
             readonly query?: {
                 readonly before?: string;
+                readonly group?: string;
                 readonly limit?: number;
                 readonly order?: string;
                 readonly owner?: string;
@@ -3813,7 +3839,9 @@ export interface operations {
     };
     readonly "get-quota": {
         readonly parameters: {
-            readonly query?: never;
+            readonly query?: {
+                readonly group?: string;
+            };
             readonly header?: never;
             readonly path?: never;
             readonly cookie?: never;
@@ -3837,6 +3865,14 @@ export interface operations {
                 };
             };
             readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            readonly 404: {
                 headers: {
                     readonly [name: string]: unknown;
                 };
@@ -4631,6 +4667,57 @@ export interface operations {
             };
         };
     };
+    readonly "get-role": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["RoleInfo"];
+                };
+            };
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            readonly 429: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     readonly "get-share": {
         readonly parameters: {
             readonly query?: {
@@ -4695,6 +4782,7 @@ export interface operations {
     readonly "get-slices": {
         readonly parameters: {
             readonly query?: {
+                readonly group?: string;
                 readonly owner?: string;
             };
             readonly header?: never;
@@ -4720,6 +4808,14 @@ export interface operations {
                 };
             };
             readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            readonly 404: {
                 headers: {
                     readonly [name: string]: unknown;
                 };
@@ -5214,6 +5310,7 @@ export interface operations {
             readonly query?: {
                 readonly by?: readonly string[];
                 readonly format?: string;
+                readonly group?: string;
                 readonly owner?: string;
                 readonly since?: string;
                 readonly until?: string;
@@ -5251,6 +5348,14 @@ export interface operations {
                 };
             };
             readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            readonly 404: {
                 headers: {
                     readonly [name: string]: unknown;
                 };
@@ -5346,6 +5451,7 @@ export interface operations {
             readonly query?: {
                 readonly by?: readonly string[];
                 readonly format?: string;
+                readonly group?: string;
                 readonly owner?: string;
                 readonly since?: string;
                 readonly until?: string;
@@ -5390,6 +5496,14 @@ export interface operations {
                     readonly "application/json": components["schemas"]["Problem"];
                 };
             };
+            readonly 404: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
             readonly 429: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -5412,6 +5526,7 @@ export interface operations {
         readonly parameters: {
             readonly query?: {
                 readonly all?: number;
+                readonly group?: string;
                 readonly owner?: string;
             };
             readonly header?: never;

@@ -7,10 +7,11 @@ document names the revision that they made it from, so nobody undoes unseen what
 import asyncio
 import logging
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from sublet_quota.document.administered.groups import GroupClaims, administered
 from sublet_quota.document.differences import written_differences
 from sublet_quota.document.problems import QuotaDocumentError
 from sublet_quota.document.quota_document import QuotaDocument
@@ -18,14 +19,24 @@ from sublet_quota.document.reading import read_quota_document
 from sublet_quota.reasons.moments import moment_words
 from sublet_quota.wire.quota import MOST_DOCUMENT, KeptIn
 
-from sublet_hub.errors import ConflictError, NotFoundError, QuotaFileError, QuotaRefusedError
+from sublet_hub.errors import (
+    ConflictError,
+    NotFoundError,
+    QuotaFileError,
+    QuotaRefusedError,
+    TooManyRequestsError,
+)
 from sublet_hub.ledger.database import LedgerWriteError
 from sublet_hub.ledger.quota_revisions import QuotaRevision, QuotaRevisionStore, WrittenRevision
+from sublet_hub.state.quota_documents.parts import changed_part, refuse_names_of_before
 from sublet_hub.state.quota_documents.source import InForce, QuotaSource, Wish
 from sublet_hub.state.quota_file import QuotaFile
 
 _FIRST_AUTHOR: Final = "sublet"
 _MOST_TOLD: Final = 5
+_A_DAY: Final = timedelta(days=1)
+MOST_OF_GROUPS_A_DAY: Final = 100
+"""So many revisions by admins of groups alone may follow each other in a day."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -77,7 +88,8 @@ class QuotaInDatabase(QuotaSource):
     def told(self) -> str:
         """Who put the document in force, and why."""
         made = self._revision
-        return f"revision {made.revision} by {made.author}: {made.reason}"
+        within = f", admin of {', '.join(made.groups)}" if made.groups else ""
+        return f"revision {made.revision} by {made.author}{within}: {made.reason}"
 
     def changed(self) -> bool:
         """Whether some of those who work by the document have not been told of it."""
@@ -96,15 +108,61 @@ class QuotaInDatabase(QuotaSource):
             if text == self.text:
                 return InForce(self._revision, is_new=False)
             document, keys = await asyncio.to_thread(_read, text, self.document)
-            await self._prepare(document)
-            # No other apply has a turn meanwhile: the revision is still the one that was expected.
-            about = QuotaRevision(
-                self._revision.revision + 1, wish.author, self._now(), wish.reason, keys
+            return await self._store_and_tell(document, text, keys, wish)
+
+    async def apply_part(self, sent: str, wish: Wish, claims: GroupClaims) -> InForce:
+        """Put a document in force with the part that an admin of groups sent."""
+        async with self._turn:
+            if wish.expect != self._revision.revision:
+                # By whom, and why, there is another may be others' business.
+                message = (
+                    f"revision {self._revision.revision} is in force, not {wish.expect}, which "
+                    "this was made from. Nothing was changed: see `sublet quota show`, and make it "
+                    "anew"
+                )
+                raise ConflictError(message)
+            now = self._now()
+            self._refuse_flood(now)
+            administers = administered(self.document, claims)
+            made = await asyncio.to_thread(
+                changed_part, self.document, self.text, administers, sent, now
             )
-            self._store.add(WrittenRevision(about, text))
-            self._revision = about
-            self._tell(document, text)
-            return InForce(about, is_new=True)
+            if made.document == self.document:
+                return InForce(self._revision, is_new=False)
+            new = made.document.all_groups.keys() - self.document.all_groups.keys()
+            refuse_names_of_before(await asyncio.to_thread(self._store.charged, new))
+            keys = len(written_differences(self.document, made.document))
+            return await self._store_and_tell(made.document, made.text, keys, wish, made.groups)
+
+    async def _store_and_tell(
+        self,
+        document: QuotaDocument,
+        text: str,
+        keys: int,
+        wish: Wish,
+        groups: tuple[str, ...] = (),
+    ) -> InForce:
+        await self._prepare(document)
+        # No other apply has a turn meanwhile: the revision is still the one that was expected.
+        number = self._revision.revision + 1
+        about = QuotaRevision(
+            number, wish.author, self._now(), wish.reason, keys, wish.role, groups
+        )
+        self._store.add(WrittenRevision(about, text))
+        self._revision = about
+        self._tell(document, text)
+        return InForce(about, is_new=True)
+
+    def _refuse_flood(self, now: datetime) -> None:
+        """Raise ``TooManyRequestsError`` before admins of groups push others' revisions out."""
+        latest = self._store.listed(self._revision.revision - MOST_OF_GROUPS_A_DAY)
+        of_groups = [each.made_at for each in latest if each.groups]
+        if len(of_groups) == MOST_OF_GROUPS_A_DAY and min(of_groups) > now - _A_DAY:
+            message = (
+                f"the last {MOST_OF_GROUPS_A_DAY} revisions are by admins of groups, all within a "
+                "day: no more are made by them for now"
+            )
+            raise TooManyRequestsError(message, retry_after_s=3600)
 
     async def roll_back(self, revision: int, wish: Wish) -> InForce:
         """Put in force what an earlier revision says, as a new one."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from sublet_quota.document.administered.groups import GroupClaims
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.wire.quota import KeptIn
 
@@ -27,6 +28,8 @@ class Wish:
     reason: str
     expect: int
     """The revision that they think is in force."""
+    role: str | None = None
+    """In which role they want it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,13 @@ class QuotaSource(ABC):
     @abstractmethod
     async def apply(self, text: str, wish: Wish) -> InForce:
         """Put a document in force, stored first. ``ConflictError``, ``QuotaRefusedError``."""
+
+    @abstractmethod
+    async def apply_part(self, sent: str, wish: Wish, claims: GroupClaims) -> InForce:
+        """Put a document in force with the part that an admin of groups sent for some of these.
+
+        The same errors, and ``NotAllowedError`` where it changes what is not theirs.
+        """
 
     @abstractmethod
     async def roll_back(self, revision: int, wish: Wish) -> InForce:

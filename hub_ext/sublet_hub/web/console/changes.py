@@ -124,7 +124,7 @@ class ChangesHandler(RouteHandler):
         told_s = time.monotonic()
         while not self.is_left.is_set() and await self._is_still(caller):
             now_s = time.monotonic()
-            if caller.is_admin:
+            if caller.sees_all:
                 version = await self._tell_cards(version)
             await self.service.waits.follow()
             after = state_of(self.service, caller)

@@ -175,6 +175,7 @@ def _page(viewer: Caller, bundle: Bundle, settings: ConsoleSettings, nonce: str)
     session = {
         "name": viewer.name,
         "admin": viewer.is_admin,
+        "sees_all": viewer.sees_all,
         "prefix": settings.prefix,
         "hub": _origin_of(settings.subdomain_host) + settings.hub_prefix,
         "own_origins": bool(settings.subdomain_host),

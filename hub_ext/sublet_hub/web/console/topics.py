@@ -9,7 +9,7 @@ from sublet_quota.wire.console import Topic
 from sublet_hub.ledger.records import JobRecord
 from sublet_hub.security.authentication import Caller
 from sublet_hub.web.routes.context import ServiceParts
-from sublet_hub.web.routes.owner import viewer_of
+from sublet_hub.web.routes.viewers import viewer_of
 
 State = dict[Topic, int]
 
@@ -26,10 +26,10 @@ def state_of(service: ServiceParts, caller: Caller) -> State:
     state = {
         Topic.SHARE: hash((shown, held, lending, line, service.quota.loaded_at, len(jobs))),
         Topic.JOBS: hash((tuple(map(_job, jobs)), ended)),
-        Topic.WAITS: service.waits.mark(None if caller.is_admin else owner),
+        Topic.WAITS: service.waits.mark(None if caller.sees_all else owner),
         Topic.LENDING: hash(lending),
     }
-    if caller.is_admin:
+    if caller.sees_all:
         evictions = tuple(each.eviction_id for each in service.evictions.all())
         state[Topic.EVICTIONS] = hash(evictions)
         quota = service.quota

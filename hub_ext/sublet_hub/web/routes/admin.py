@@ -7,8 +7,9 @@ from sublet_quota.wire.event_kinds import EventKind
 from sublet_hub.ledger.events import event
 from sublet_hub.ledger.records import Change, LendingRecord
 from sublet_hub.web.routes.context import ServiceParts
-from sublet_hub.web.routes.owner import viewer_of
+from sublet_hub.web.routes.roles import READERS
 from sublet_hub.web.routes.route import Access, Call, Route
+from sublet_hub.web.routes.viewers import viewer_of
 
 
 async def _gpus(service: ServiceParts, call: Call) -> tuple[GpuInfo, ...]:
@@ -20,7 +21,7 @@ async def _lending(service: ServiceParts, call: Call) -> LendingState:
     return LendingState(
         lending=record.on,
         reason=record.reason,
-        switched_by=record.switched_by if call.user.is_admin else None,
+        switched_by=record.switched_by if call.user.sees_all else None,
         switched_at=record.switched_at,
     )
 
@@ -68,6 +69,7 @@ ADMIN_ROUTES = (
         "Every card, with who holds what on it",
         _gpus,
         tuple[GpuInfo, ...],
+        also=READERS,
     ),
     Route("GET", "lending", Access.USER, "Whether idle slices are lent", _lending, LendingState),
     Route(
@@ -88,6 +90,7 @@ ADMIN_ROUTES = (
         "The cards and nodes that admins, or the quota document, have closed",
         _closings,
         tuple[ClosingInfo, ...],
+        also=READERS,
     ),
     Route(
         "POST",

@@ -14,6 +14,7 @@ from sublet_quota.wire.announcements import (
 
 from sublet_hub.ledger.announcements import Announcement
 from sublet_hub.web.routes.context import ServiceParts
+from sublet_hub.web.routes.roles import READERS
 from sublet_hub.web.routes.route import Access, Call, Route
 
 
@@ -59,6 +60,7 @@ ANNOUNCEMENT_ROUTES = (
         "What admins tell owners now, the newest first",
         _list,
         tuple[AnnouncementInfo, ...],
+        also=READERS,
     ),
     Route(
         "POST",

@@ -11,10 +11,17 @@ from sublet_hub.web.routes.owner import (
     paying_groups,
     whose_record,
 )
+from sublet_hub.web.routes.roles import GROUP
+from sublet_hub.web.routes.roles import groups_asked_for as groups_seen
 from sublet_hub.web.routes.route import Access, Call, Route
 
 
 async def _budgets(service: ServiceParts, call: Call) -> BudgetList:
+    groups_asked = groups_seen(service, call)
+    if groups_asked is not None:
+        with charged(service, call):
+            budgets = service.budgets.all()
+        return BudgetList(budgets=tuple(each for each in budgets if each.group in groups_asked))
     if whose_record(call) is None:
         with charged(service, call):
             return BudgetList(budgets=service.budgets.all())
@@ -33,7 +40,7 @@ BUDGET_ROUTES = (
         "What is left of my budgets, and of my groups'; of all for admins",
         _budgets,
         BudgetList,
-        parameters=(OWNER,),
+        parameters=(OWNER, GROUP),
         refusals=(404,),
     ),
 )

@@ -11,6 +11,7 @@ from sublet_hub.ledger.evictions import Eviction
 from sublet_hub.ledger.records import JobRecord
 from sublet_hub.slices.evictions import SHOWN_FOR
 from sublet_hub.web.routes.context import ServiceParts
+from sublet_hub.web.routes.roles import READERS
 from sublet_hub.web.routes.route import Access, Call, Route
 
 
@@ -53,6 +54,7 @@ EVICTION_ROUTES = (
         "The servers and jobs that admins end, or have ended in the last day, the newest first",
         _list,
         tuple[EvictionInfo, ...],
+        also=READERS,
     ),
     Route(
         "POST",

@@ -10,6 +10,7 @@ from sublet_quota.wire.history import HistoryDay
 from sublet_hub.errors import BadRequestError
 from sublet_hub.usage.recorded.history_export import DAY, Export
 from sublet_hub.web.routes.context import ServiceParts
+from sublet_hub.web.routes.roles import READERS
 from sublet_hub.web.routes.route import Access, Call, Nature, Parameter, Route
 
 _LONGEST: Final = timedelta(days=400)
@@ -76,5 +77,6 @@ HISTORY_ROUTES = (
         ),
         refusals=(400,),
         asks_hub_anew=True,
+        also=READERS,
     ),
 )

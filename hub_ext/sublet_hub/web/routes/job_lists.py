@@ -10,7 +10,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from sublet_quota.life_cycles.job_states import ENDED, JobState
-from sublet_quota.names.ids import JobId, UserName
+from sublet_quota.names.ids import GroupName, JobId, UserName
+from sublet_quota.wire.jobs import JobInfo
 
 from sublet_hub.errors import BadRequestError
 from sublet_hub.ledger.job_order import Place
@@ -39,14 +40,25 @@ class JobList:
     """One request's list of jobs."""
 
     def __init__(
-        self, service: ServiceParts, owner: UserName | None, call: Call, viewer: Viewer
+        self,
+        service: ServiceParts,
+        owner: UserName | None,
+        call: Call,
+        viewer: Viewer,
+        groups: frozenset[GroupName] | None = None,
     ) -> None:
-        """Raise ``BadRequestError`` for states and orders that there are not."""
+        """Raise ``BadRequestError`` for states and orders that there are not.
+
+        ``groups``: only the jobs that they pay for and that are not over, in the queue's order,
+        without what their owners gave them.
+        """
         self._service = service
+        self._groups = groups
         self._owner = owner
         self._viewer = viewer
         self._states = _states(call)
-        self._live = self._queue() if _order(call) == "queue" else None
+        in_order = _order(call) == "queue" or groups is not None
+        self._live = self._queue() if in_order else None
         live = () if self._live is None else self._live
         self._ranks = {job.job_id: rank for rank, job in enumerate(live)}
 
@@ -54,6 +66,8 @@ class JobList:
     def total(self) -> int:
         """How many jobs all pages have together, as it is now."""
         ledger, owner, states = self._service.ledger, self._owner, self._states
+        if self._groups is not None:
+            return len(self._live or ())
         if owner is None:
             facts = ledger.all_job_facts()
             if states is None:
@@ -74,7 +88,12 @@ class JobList:
     def listing(self) -> Listing[JobRecord]:
         """The list, to be read page by page."""
         views, viewer = self._service.job_views, self._viewer
-        return Listing(self._older, self._place, lambda job: views.job(job, viewer), "jobs")
+
+        def shown(job: JobRecord) -> JobInfo:
+            told = views.job(job, viewer)
+            return told if self._groups is None else without_owners_own(told)
+
+        return Listing(self._older, self._place, shown, "jobs")
 
     def _older(self, before: Place | None, most: int) -> Sequence[JobRecord]:
         states, ledger = self._states, self._service.ledger
@@ -86,6 +105,8 @@ class JobList:
             if found:
                 return found
             before = None
+        if self._groups is not None:
+            return ()
         over = ENDED if states is None else ENDED & states
         return ledger.newest_jobs(self._owner, before, most, over) if over else ()
 
@@ -113,7 +134,24 @@ class JobList:
             place = place_of(job.job_id) if waits else None
             return waits, place is None, place or 0, job.submitted_at, job.job_id
 
-        return sorted((job for job in live if states is None or job.state in states), key=key)
+        listed = (job for job in live if self._groups is None or job.group in self._groups)
+        return sorted((job for job in listed if states is None or job.state in states), key=key)
+
+
+def without_owners_own(job: JobInfo) -> JobInfo:
+    """Return a job as an admin of its group is shown it: without what is its owner's alone.
+
+    Parameters and what programs print may hold secrets.
+    """
+    return job.model_copy(
+        update={
+            "parameters": {},
+            "failure": None,
+            "output_notebook": None,
+            "output_path": None,
+            "take_along": (),
+        }
+    )
 
 
 def _states(call: Call) -> frozenset[JobState] | None:

@@ -20,13 +20,14 @@ from sublet_hub.web.routes.owner import (
     OWNER,
     NoBody,
     charged,
-    groups_of,
     page_of,
     refuse_nobody,
-    viewer_of,
 )
 from sublet_hub.web.routes.pages import Page
+from sublet_hub.web.routes.roles import GROUP, group_viewer
+from sublet_hub.web.routes.roles import groups_asked_for as groups_seen
 from sublet_hub.web.routes.route import Access, Call, Nature, Parameter, Route
+from sublet_hub.web.routes.viewers import groups_of, viewer_of
 
 _BIG_BODY = 256 * 1024
 _SERVER = Parameter(
@@ -35,6 +36,17 @@ _SERVER = Parameter(
     "My notebook server that the job is promoted from; empty for the default one. That server is "
     "not ended for being idle while the job waits or runs. A server's own token always names it.",
 )
+
+
+def _seen_job(service: ServiceParts, call: Call) -> JobRecord:
+    """Return the job of the path, for who only looks at it."""
+    if not call.user.sees_all:
+        return _own_job(service, call)
+    job = service.ledger.jobs.get(JobId(call.path["job_id"]))
+    if job is None:
+        message = f"there is no job {call.path['job_id']}"
+        raise NotFoundError(message)
+    return job
 
 
 def _own_job(service: ServiceParts, call: Call) -> JobRecord:
@@ -97,7 +109,12 @@ def _shown(service: ServiceParts, call: Call, job: JobRecord) -> JobInfo:
 
 async def _list(service: ServiceParts, call: Call) -> Page:
     caller = call.user
-    everybody = caller.is_admin and call.text("owner") is None
+    groups = groups_seen(service, call)
+    if groups is not None:
+        own = JobList(service, None, call, group_viewer(service, caller), groups)
+        page = await page_of(service, call, own.listing, call.number("limit", 200, 1000))
+        return replace(page, total=own.total) if call.place(BEFORE.name) is None else page
+    everybody = caller.sees_all and call.text("owner") is None
     owner = None if everybody else call.owner(scopes.JOBS)
     jobs = JobList(service, owner, call, viewer_of(service, caller))
     page = await page_of(service, call, jobs.listing, call.number("limit", 200, 1000))
@@ -108,7 +125,7 @@ async def _list(service: ServiceParts, call: Call) -> Page:
 
 
 async def _see(service: ServiceParts, call: Call) -> JobInfo:
-    return _shown(service, call, _own_job(service, call))
+    return _shown(service, call, _seen_job(service, call))
 
 
 async def _cancel(service: ServiceParts, call: Call) -> JobInfo:
@@ -118,7 +135,7 @@ async def _cancel(service: ServiceParts, call: Call) -> JobInfo:
 
 async def _log(service: ServiceParts, call: Call) -> JobLog:
     offset = call.number("offset", 0, MOST_EXACT)
-    return service.jobs.log(_own_job(service, call), offset)
+    return service.jobs.log(_seen_job(service, call), offset)
 
 
 JOB_ROUTES = (
@@ -131,6 +148,7 @@ JOB_ROUTES = (
         tuple[JobInfo, ...],
         parameters=(
             OWNER,
+            GROUP,
             Parameter("limit", Nature.NUMBER, "At most so many; 200 when left out, 1000 at most."),
             STATE,
             ORDER,

@@ -26,7 +26,6 @@ from sublet_hub.errors import HubUnreachableError, NotFoundError
 from sublet_hub.ledger.database import EventQuery
 from sublet_hub.ledger.job_order import Place
 from sublet_hub.ledger.records import EventRecord, SliceRecord
-from sublet_hub.security.authentication import Caller
 from sublet_hub.security.rate_limits import cost_of_decision, cost_of_page, refuse_for
 from sublet_hub.usage.budgets.telling import BudgetNote
 from sublet_hub.usage.refusals import asked_for_size
@@ -35,8 +34,10 @@ from sublet_hub.web.routes.announcements import shown_announcement
 from sublet_hub.web.routes.context import ServiceParts
 from sublet_hub.web.routes.evictions import shown_eviction
 from sublet_hub.web.routes.pages import Entry, Listing, Page, newest_page
+from sublet_hub.web.routes.roles import GROUP, group_viewer
+from sublet_hub.web.routes.roles import groups_asked_for as groups_seen
 from sublet_hub.web.routes.route import Access, Call, Nature, Parameter, Route, not_of
-from sublet_hub.web.views.slices import Viewer
+from sublet_hub.web.routes.viewers import groups_of, viewer_of
 
 _MOST_EVENTS = 1000
 _HEARD_WITHIN_S = 1.5
@@ -51,19 +52,6 @@ BEFORE = Parameter(
 
 class NoBody(WireModel):
     """A POST that says all by its address: ``{}``."""
-
-
-def groups_of(service: ServiceParts, caller: Caller) -> tuple[str, ...]:
-    """Return the caller's groups: as the hub says, else as they were when their server started."""
-    if caller.groups is not None:
-        return caller.groups
-    account = service.accounts.find(UserName(caller.name))
-    return () if account is None else account.groups
-
-
-def viewer_of(service: ServiceParts, caller: Caller) -> Viewer:
-    """Return how this caller is shown things."""
-    return Viewer(caller.name, caller.is_admin, frozenset(groups_of(service, caller)))
 
 
 def own_slice(service: ServiceParts, call: Call, scope: str) -> SliceRecord:
@@ -183,6 +171,11 @@ async def _share(service: ServiceParts, call: Call) -> Share:
 
 
 async def _slices(service: ServiceParts, call: Call) -> tuple[SliceInfo, ...]:
+    groups = groups_seen(service, call)
+    if groups is not None:
+        held = [each for each in service.ledger.slices.values() if each.group in groups]
+        with charged(service, call):
+            return service.views.slices(held, group_viewer(service, call.user))
     owner = call.owner(scopes.READ)
     return service.views.slices(
         service.ledger.slices_of_owner(owner), viewer_of(service, call.user)
@@ -256,7 +249,7 @@ def whose_record(call: Call) -> UserName | None:
     ``NotAllowedError`` for another's, and for a token that reads nothing.
     """
     caller, asked = call.user, call.text("owner")
-    if caller.is_admin:
+    if caller.sees_all:
         return None if asked is None else UserName(asked)
     if asked in (None, caller.name) and caller.may(scopes.READ, caller.name):
         return UserName(caller.name)
@@ -305,7 +298,8 @@ OWNER_ROUTES = (
         "My slices",
         _slices,
         tuple[SliceInfo, ...],
-        parameters=(OWNER,),
+        parameters=(OWNER, GROUP),
+        refusals=(404,),
     ),
     Route(
         "POST",

@@ -53,6 +53,7 @@ STATUS_OF_ERROR: Final[dict[type[Exception], tuple[int, str]]] = {
     errors.AccountError: (409, RefusalReason.NO_ACCOUNT.value),
     errors.QuotaFileError: (409, "bad-quota-file"),
     errors.QuotaRefusedError: (400, "bad-quota-document"),
+    errors.QuotaNotTheirsError: (403, "not-theirs"),
     errors.HubUnreachableError: (503, "hub-unreachable"),
     LedgerWriteError: (503, "ledger-unavailable"),
     LedgerReadError: (503, "ledger-unavailable"),

@@ -1,20 +1,31 @@
 """The quota document in force, for admins; and by which line of it somebody has which right."""
 
+import asyncio
 from datetime import timedelta
 from functools import partial
 from typing import Final
 
+from sublet_quota.document.administered.parts import part_of, part_text
 from sublet_quota.document.rights import rights_of
 from sublet_quota.document.told_rights import tell_rights
 from sublet_quota.holdings.told_guarantees import guarantee_in_force
 from sublet_quota.names import scopes
+from sublet_quota.names.ids import GroupName
 from sublet_quota.wire.quota import KeptIn, QuotaInForce, QuotaRights
 from sublet_quota.wire.quota_calendar import MOST_DAYS, QuotaCalendar
 from sublet_quota.wire.quota_tree import QuotaTree
 
 from sublet_hub.errors import BadRequestError, ConflictError, QuotaFileError
 from sublet_hub.web.routes.context import ServiceParts
-from sublet_hub.web.routes.owner import OWNER, charged, groups_asked_for
+from sublet_hub.web.routes.owner import OWNER, charged
+from sublet_hub.web.routes.owner import groups_asked_for as groups_of_owner
+from sublet_hub.web.routes.roles import (
+    GROUP,
+    READERS,
+    READERS_AND_GROUPS,
+    groups_asked_for,
+    own_groups,
+)
 from sublet_hub.web.routes.route import Access, Call, Nature, Parameter, Route
 from sublet_hub.web.views.quota_calendar import quota_calendar
 from sublet_hub.web.views.quota_tree import quota_tree
@@ -24,7 +35,36 @@ _LAST_YEAR: Final = 2999
 
 
 async def _quota(service: ServiceParts, call: Call) -> QuotaInForce:
-    del call
+    groups = _groups_of_part(service, call)
+    if groups is None:
+        return await _whole(service)
+    quota = service.quota
+    told = QuotaInForce(
+        document={},
+        text="",
+        path=None,
+        kept_in=quota.kept_in.value,
+        revision=None if quota.revision is None else quota.revision.revision,
+        loaded_at=quota.loaded_at,
+        groups=groups,
+    )
+    # Both of one moment: by the places of another document others' entries would be taken for own.
+    document, text = quota.document, quota.text
+    async with service.limits.lists.of_caller(call.user.key):
+        # Of a large document it takes seconds, in which others have turns.
+        part = await asyncio.to_thread(part_of, document, text, groups)
+    return told.model_copy(update={"document": part, "text": part_text(part)})
+
+
+def _groups_of_part(service: ServiceParts, call: Call) -> tuple[GroupName, ...] | None:
+    """Return the groups of which a part of the document is sent; ``None``: all of it is."""
+    asked = call.text(GROUP.name)
+    if asked is not None and groups_asked_for(service, call):
+        return (GroupName(asked),)
+    return None if call.user.sees_all else own_groups(service, call.user)
+
+
+async def _whole(service: ServiceParts) -> QuotaInForce:
     quota = service.quota
     await service.hub_names.look_for_admin(quota.document)
     return QuotaInForce(
@@ -40,6 +80,7 @@ async def _quota(service: ServiceParts, call: Call) -> QuotaInForce:
 
 
 async def _reload_quota(service: ServiceParts, call: Call) -> QuotaInForce:
+    del call
     if service.quota.kept_in is KeptIn.DATABASE:
         message = (
             "the quota document is in the database (`quota_source` is `database`), and no file is "
@@ -48,7 +89,7 @@ async def _reload_quota(service: ServiceParts, call: Call) -> QuotaInForce:
         raise ConflictError(message)
     if not await service.quota.reload():
         raise service.quota.error or QuotaFileError(str(service.quota.path), ["it is wrong"])
-    return await _quota(service, call)
+    return await _whole(service)
 
 
 async def _tree(service: ServiceParts, call: Call) -> QuotaTree:
@@ -78,7 +119,7 @@ async def _calendar(service: ServiceParts, call: Call) -> QuotaCalendar:
 
 async def _rights(service: ServiceParts, call: Call) -> QuotaRights:
     owner = call.owner(scopes.READ)
-    groups = await groups_asked_for(service, call, owner)
+    groups = await groups_of_owner(service, call, owner)
     holdings = service.capacity.holdings
     with charged(service, call):
         rights = rights_of(holdings.document, owner, groups or ())
@@ -90,7 +131,17 @@ async def _rights(service: ServiceParts, call: Call) -> QuotaRights:
 
 
 QUOTA_ROUTES = (
-    Route("GET", "quota", Access.ADMIN, "The quota document in force", _quota, QuotaInForce),
+    Route(
+        "GET",
+        "quota",
+        Access.ADMIN,
+        "The quota document in force; to admins of groups what is theirs of it",
+        _quota,
+        QuotaInForce,
+        parameters=(GROUP,),
+        refusals=(404,),
+        also=READERS_AND_GROUPS,
+    ),
     Route(
         "POST",
         "quota/reload",
@@ -108,6 +159,7 @@ QUOTA_ROUTES = (
         "Every group with what it holds of its guarantee and limits, and who is over",
         _tree,
         QuotaTree,
+        also=READERS,
     ),
     Route(
         "GET",
@@ -121,6 +173,7 @@ QUOTA_ROUTES = (
             Parameter("until", Nature.TIME, f"Till when, at most {MOST_DAYS} days later."),
         ),
         refusals=(400,),
+        also=READERS,
     ),
     Route(
         "GET",

@@ -6,6 +6,7 @@ Where the document is a file, all but check and preview answer which file to cha
 import asyncio
 from typing import Final
 
+from sublet_quota.document.administered.groups import with_all_below
 from sublet_quota.wire.quota import MOST_DOCUMENT
 from sublet_quota.wire.quota_check import QuotaCheck
 from sublet_quota.wire.quota_preview import PreviewRequest, QuotaPreviewInfo
@@ -21,12 +22,15 @@ from sublet_hub.errors import NotFoundError
 from sublet_hub.ledger.quota_revisions import QuotaRevision
 from sublet_hub.state.quota_documents.source import InForce, Wish
 from sublet_hub.web.routes.context import ServiceParts
-from sublet_hub.web.routes.route import Access, Call, Route
+from sublet_hub.web.routes.roles import GROUPS, READERS, READERS_AND_GROUPS, own_groups
+from sublet_hub.web.routes.route import Access, Call, Role, Route
 from sublet_hub.web.views.quota_check import check_text
 
 _MOST_BODY: Final = 2 * MOST_DOCUMENT + 64 * 1024
 """A document as JSON has its line ends and quotes twice as long."""
 _MOST_DIGITS: Final = 9
+_COST_OF_PART: Final = 5
+"""As so many requests more a part counts: the whole document is read for it, and read again."""
 
 
 async def _check(service: ServiceParts, call: Call) -> QuotaCheck:
@@ -40,20 +44,31 @@ async def _preview(service: ServiceParts, call: Call) -> bytes:
 
 
 async def _apply(service: ServiceParts, call: Call) -> Applied:
-    asked = call.body_as(ApplyRequest)
-    wish = Wish(call.user.name, asked.reason, asked.expect)
-    return await _applied(service, await service.quota.apply(asked.text, wish))
+    asked, caller = call.body_as(ApplyRequest), call.user
+    role = Role.ADMIN if caller.is_admin else Role.GROUP_ADMIN
+    wish = Wish(caller.name, asked.reason, asked.expect, role.value)
+    if caller.is_admin:
+        return await _applied(service, await service.quota.apply(asked.text, wish))
+    limits = service.limits
+    async with limits.lists.of_caller(caller.key):
+        limits.owners.charge(caller.key, _COST_OF_PART)
+        done = await service.quota.apply_part(asked.text, wish, caller.claims)
+    return Applied(about=_info(service, done.about), is_new=done.is_new)
 
 
 async def _roll_back(service: ServiceParts, call: Call) -> Applied:
     asked = call.body_as(RollbackRequest)
-    wish = Wish(call.user.name, asked.reason, asked.expect)
+    wish = Wish(call.user.name, asked.reason, asked.expect, Role.ADMIN.value)
     return await _applied(service, await service.quota.roll_back(asked.revision, wish))
 
 
 async def _history(service: ServiceParts, call: Call) -> tuple[RevisionInfo, ...]:
-    del call
-    return tuple(_info(service, each) for each in await service.quota.history())
+    made = await service.quota.history()
+    if not call.user.sees_all:
+        # Of whatever else is changed, by whom and why, nothing is theirs to see.
+        theirs = with_all_below(service.quota.document, own_groups(service, call.user))
+        made = tuple(each for each in made if each.groups and theirs.issuperset(each.groups))
+    return tuple(_info(service, each) for each in made)
 
 
 async def _revision(service: ServiceParts, call: Call) -> RevisionText:
@@ -85,6 +100,8 @@ def _info(service: ServiceParts, made: QuotaRevision) -> RevisionInfo:
         made_at=made.made_at,
         reason=made.reason,
         keys_changed=made.keys_changed,
+        role=made.role,
+        groups=made.groups,
         in_force=made == service.quota.revision,
     )
 
@@ -100,6 +117,7 @@ QUOTA_REVISION_ROUTES = (
         body=PreviewRequest,
         most_body_bytes=_MOST_BODY,
         asks_hub_anew=True,
+        also=READERS,
     ),
     Route(
         "POST",
@@ -112,6 +130,7 @@ QUOTA_REVISION_ROUTES = (
         most_body_bytes=_MOST_BODY,
         refusals=(400,),
         asks_hub_anew=True,
+        also=READERS,
     ),
     Route(
         "GET",
@@ -121,6 +140,7 @@ QUOTA_REVISION_ROUTES = (
         _history,
         tuple[RevisionInfo, ...],
         refusals=(409,),
+        also=READERS_AND_GROUPS,
     ),
     Route(
         "POST",
@@ -133,6 +153,7 @@ QUOTA_REVISION_ROUTES = (
         most_body_bytes=_MOST_BODY,
         refusals=(400, 409),
         asks_hub_anew=True,
+        also=GROUPS,
     ),
     Route(
         "GET",
@@ -142,6 +163,7 @@ QUOTA_REVISION_ROUTES = (
         _revision,
         RevisionText,
         refusals=(404, 409),
+        also=READERS,
     ),
     Route(
         "POST",

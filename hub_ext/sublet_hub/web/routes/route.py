@@ -41,6 +41,17 @@ class Access(StrEnum):
     ADMIN = "admin"
 
 
+class Role(StrEnum):
+    """What a caller is to Sublet; each sees and does what the ones after it do, too."""
+
+    ADMIN = "admin"
+    READER = "reader"
+    """Sees all that admins see, and changes nothing."""
+    GROUP_ADMIN = "group-admin"
+    """Sees groups of the quota document with all below them, and sets what is below them."""
+    USER = "user"
+
+
 class Nature(StrEnum):
     """The way in which a query parameter is read."""
 
@@ -88,11 +99,14 @@ class Call:
         return self.caller
 
     def owner(self, scope: str) -> UserName:
-        """Return whose things are asked for: the caller's, or (admins) those of ``?owner=``."""
+        """Return whose things are asked for: the caller's, or those of ``?owner=``.
+
+        For what only looks: who may see all may name anybody.
+        """
         asked = self.text("owner")
         caller = self.user
         owner = caller.name if asked is None else asked
-        if not (caller.is_admin or caller.may(scope, owner)):
+        if not (caller.sees_all or caller.may(scope, owner)):
             raise not_of(caller, scope, owner)
         return UserName(owner)
 
@@ -203,6 +217,8 @@ class Route:
     """Whether a large answer counts as several requests; not where a file is but read and sent."""
     tells_csv: bool = False
     """Whether the answer may be a ``CsvFile``, where it is asked for."""
+    also: frozenset[Role] = field(default=frozenset())
+    """Who else may call a route for admins; admins of groups see and set of it what is theirs."""
     asks_hub_anew: bool = False
     """Whether nothing kept about the token is believed: a right that was just taken away counts."""
 

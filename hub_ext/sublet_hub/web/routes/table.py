@@ -10,6 +10,7 @@ from sublet_hub.web.routes.owner import OWNER_ROUTES
 from sublet_hub.web.routes.quota import QUOTA_ROUTES
 from sublet_hub.web.routes.quota_revisions import QUOTA_REVISION_ROUTES
 from sublet_hub.web.routes.refusals import REFUSAL_ROUTES
+from sublet_hub.web.routes.roles import ROLE_ROUTES
 from sublet_hub.web.routes.route import Route
 from sublet_hub.web.routes.server_queue import QUEUE_ROUTES
 from sublet_hub.web.routes.spawner import HUB_ROUTES
@@ -18,6 +19,7 @@ from sublet_hub.web.routes.waits import WAIT_ROUTES
 
 ROUTES: tuple[Route, ...] = (
     *HUB_ROUTES,
+    *ROLE_ROUTES,
     *OWNER_ROUTES,
     *QUEUE_ROUTES,
     *WAIT_ROUTES,

@@ -18,6 +18,7 @@ from sublet_hub.usage.reports import UseQuestion
 from sublet_hub.usage.waited import WAITED_BY
 from sublet_hub.web.routes.context import ServiceParts
 from sublet_hub.web.routes.owner import OWNER, whose_record
+from sublet_hub.web.routes.roles import GROUP, READERS, groups_asked_for
 from sublet_hub.web.routes.route import Access, Call, CsvFile, Nature, Parameter, Route
 
 _LONGEST_REPORT: Final = timedelta(days=400)
@@ -72,13 +73,16 @@ async def _told(
 
 
 def _question(service: ServiceParts, call: Call) -> UseQuestion:
-    owner, span = whose_record(call), _span(service, call, _WEEK)
+    groups = groups_asked_for(service, call)
+    # Of what their groups pay admins of these see all, by whomever it was held.
+    owner = whose_record(call) if groups is None else call.text(OWNER.name)
+    span = _span(service, call, _WEEK)
     asked = tuple(dict.fromkeys(call.texts("by")))
     unknown = set(asked) - set(UseKey)
     if unknown:
         message = f"?by={min(unknown)} is none: there are {', '.join(UseKey)}"
         raise BadRequestError(message)
-    return UseQuestion(span, tuple(map(UseKey, asked)), owner, _wants_csv(call))
+    return UseQuestion(span, tuple(map(UseKey, asked)), owner, _wants_csv(call), groups)
 
 
 def _wants_csv(call: Call) -> bool:
@@ -146,8 +150,9 @@ USE_ROUTES = (
             _ZONE,
             _FORMAT,
             OWNER,
+            GROUP,
         ),
-        refusals=(400,),
+        refusals=(400, 404),
         tells_csv=True,
     ),
     Route(
@@ -158,8 +163,8 @@ USE_ROUTES = (
         "admins",
         _waited,
         WaitedReport,
-        parameters=(_SINCE, _UNTIL, _by(WAITED_BY), _ZONE, _FORMAT, OWNER),
-        refusals=(400,),
+        parameters=(_SINCE, _UNTIL, _by(WAITED_BY), _ZONE, _FORMAT, OWNER, GROUP),
+        refusals=(400, 404),
         tells_csv=True,
     ),
     Route(
@@ -179,5 +184,6 @@ USE_ROUTES = (
         ),
         refusals=(400,),
         tells_csv=True,
+        also=READERS,
     ),
 )

@@ -22,7 +22,7 @@ from sublet_quota.wire.slice_warnings import ToldWarning, cap_warning, tell_warn
 from sublet_quota.wire.standing import ToldStanding, tell_standing
 
 from sublet_hub.ledger.ledger import Ledger
-from sublet_hub.ledger.records import Closing, EventRecord, GpuRecord, SliceRecord
+from sublet_hub.ledger.records import Closing, EventRecord, GpuRecord, JobRecord, SliceRecord
 from sublet_hub.slices.lease import lease_of
 from sublet_hub.state.capacity import Capacity
 from sublet_hub.state.fleet import Fleet
@@ -38,6 +38,8 @@ class Viewer:
     name: str
     sees_all: bool
     groups: frozenset[str] = frozenset()
+    sees_groups: frozenset[str] = frozenset()
+    """The groups of the quota document whose slices and jobs they see, whosever these are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +194,11 @@ class Views:
         if viewer.sees_all:
             return True
         record = self._ledger.slices.get(SliceId(slice_id))
-        return record is not None and self.shows_name(
+        return record is not None and self.shows_holder(record, viewer)
+
+    def shows_holder(self, record: SliceRecord, viewer: Viewer) -> bool:
+        """Whether a viewer may see whose a slice is: by its owner, or by the group that pays."""
+        return record.group in viewer.sees_groups or self.shows_name(
             record.owner, self.member_groups(record), viewer
         )
 
@@ -215,9 +221,7 @@ class Views:
             return "a slice that is gone"
         if record.job_id is not None:
             return self.job_name(record.job_id, viewer)
-        if self.shows_name(record.owner, record.member_of, viewer):
-            return record.owner
-        return "another owner"
+        return record.owner if self.shows_holder(record, viewer) else "another owner"
 
     def _last_lent(self, record: SliceRecord, viewer: Viewer) -> LentPeriod | None:
         if record.last_lent_from is None or record.last_lent_until is None:
@@ -234,7 +238,10 @@ class Views:
         job = self._ledger.job_facts(job_id)
         if job is not None and job.owner == viewer.name:
             return "a job of yours"
-        if job is not None and self.shows_name(job.owner, self.groups_of(job.groups), viewer):
+        if job is not None and (
+            (isinstance(job, JobRecord) and job.group in viewer.sees_groups)
+            or self.shows_name(job.owner, self.groups_of(job.groups), viewer)
+        ):
             return f"a job of {job.owner}"
         return "a job"
 

@@ -30,6 +30,7 @@ class KnownNames:
 _MOST_NEAR: Final = 10
 """Of so many unknown groups, and users, is told what may have been meant: it is looked for long."""
 _MOST_TOLD: Final = 100
+_ADMINS_OF_HUB: Final = ("admins", "groups")
 
 
 def names_groups(document: QuotaDocument) -> bool:
@@ -39,7 +40,7 @@ def names_groups(document: QuotaDocument) -> bool:
 
 def named_users(document: QuotaDocument) -> frozenset[str]:
     """Return the users whom a document names, however often."""
-    return frozenset(name for each in document.exceptions for name in each.who)
+    return frozenset(name for _, name in _named(document))
 
 
 def hub_name_warnings(document: QuotaDocument, known: KnownNames) -> tuple[DocumentWarning, ...]:
@@ -74,7 +75,7 @@ def _groups(document: QuotaDocument, known: frozenset[str] | None) -> Iterator[t
         return
     unknown = [each for each in _members(document) if each[1] not in known]
     for place, (path, name) in enumerate(unknown[:_MOST_TOLD]):
-        if path[-1] == "members":
+        if path[-1] == "members" or path[-2:] == _ADMINS_OF_HUB:
             yield path, unknown_group(name, known, looks_near=place < _MOST_NEAR)
         else:
             near = nearest(name, sorted(known)) if place < _MOST_NEAR else ""
@@ -93,19 +94,23 @@ def _members(document: QuotaDocument) -> Iterator[tuple[KeyPath, str]]:
             yield from (((*path, "members"), each) for each in group.members)
         elif not group.groups:
             yield path, name
+        yield from (((*path, *_ADMINS_OF_HUB), each) for each in group.admins.groups or ())
 
 
 def _users(document: QuotaDocument, known: KnownNames) -> Iterator[tuple[KeyPath, str]]:
-    unknown = [
-        (place, name)
-        for place, exception in enumerate(document.exceptions)
-        for name in exception.who
-        if not known.users.get(name, True)
-    ]
-    for told, (place, name) in enumerate(unknown[:_MOST_TOLD]):
-        words = unknown_user(name, known.near_users, looks_near=told < _MOST_NEAR)
-        yield ("exceptions", place, "who"), words
+    unknown = [each for each in _named(document) if not known.users.get(each[1], True)]
+    for told, (path, name) in enumerate(unknown[:_MOST_TOLD]):
+        yield path, unknown_user(name, known.near_users, looks_near=told < _MOST_NEAR)
     yield from _more(("exceptions",), len(unknown), "users")
+
+
+def _named(document: QuotaDocument) -> Iterator[tuple[KeyPath, str]]:
+    """Yield the users who are named, with where."""
+    for place, exception in enumerate(document.exceptions):
+        yield from ((("exceptions", place, "who"), name) for name in exception.who)
+    for group, said in document.all_groups.items():
+        path = (*key_path(document.path_of(group)), "admins", "users")
+        yield from ((path, name) for name in said.admins.users or ())
 
 
 def _more(path: KeyPath, unknown: int, what: str) -> Iterator[tuple[KeyPath, str]]:

@@ -15,7 +15,7 @@ from sublet_quota.document.values import UNLIMITED
 
 Said = Mapping[KeyPath, Any]
 S = TypeVar("S", bound=Section)
-_NOT_LAID_OVER: Final = frozenset({"members", "groups"})
+_NOT_LAID_OVER: Final = frozenset({"admins", "members", "groups"})
 
 
 def said_by(section: Section) -> dict[KeyPath, Any]:
@@ -59,6 +59,9 @@ def laid_over(section: S, said: Said) -> S:
             below.setdefault(name, {})[path[1:]] = value
     for name, inner in below.items():
         before = getattr(section, name)
+        if before is None:
+            # Jobs have no limit of their own where nobody says one.
+            before = AmountLimit()
         if isinstance(before, Section):
             updates[name] = laid_over(before, inner)
         else:

@@ -109,7 +109,7 @@ class FoundLoan:
         lender = self.loan.lender
         if self.lender is not None:
             lender = party_of(self.lender, views, viewer)
-        elif lender.group not in views.groups_of(viewer.groups):
+        elif lender.group not in {*views.groups_of(viewer.groups), *viewer.sees_groups}:
             lender = LoanParty(words=ANOTHER_GROUP)
         borrower = party_of(self.borrower, views, viewer)
         return self.loan.model_copy(update={"borrower": borrower, "lender": lender})
@@ -119,6 +119,12 @@ class FoundLoan:
         """Whose loan it is."""
         lender = () if self.lender is None else (self.lender.owner,)
         return frozenset((self.borrower.owner, *lender))
+
+    @property
+    def groups(self) -> frozenset[str | None]:
+        """The groups that pay for either side, or whose guarantee it is."""
+        lender = self.loan.lender.group if self.lender is None else self.lender.group
+        return frozenset((self.borrower.group, lender))
 
     @property
     def mark(self) -> int:
@@ -137,7 +143,7 @@ class FoundLoan:
 def party_of(record: SliceRecord, views: Views, viewer: Viewer) -> LoanParty:
     """Return whose slice takes part in a loan, as a viewer may know."""
     words = views.names((record.slice_id,), viewer)[0]
-    if not views.shows_name(record.owner, views.member_groups(record), viewer):
+    if not views.shows_holder(record, viewer):
         return LoanParty(words=words)
     return LoanParty(
         words=words,

@@ -13,9 +13,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from heapq import merge
+from itertools import chain
 from typing import Final, TypeVar
 
-from sublet_quota.names.ids import GpuId, SliceId, UserName
+from sublet_quota.names.ids import GpuId, GroupName, SliceId, UserName
 from sublet_quota.wire.waits import MOST_TOLD, WaitsReport, WaitSum
 
 from sublet_hub.ledger.records import Change
@@ -62,6 +63,15 @@ class _Seen:
         return changes == self.changes and age_s < _KEPT_S
 
 
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What one caller is told of, in its order."""
+
+    waits: Sequence[FoundWait]
+    obstacles: Sequence[FoundObstacle]
+    loans: Sequence[FoundLoan]
+
+
 class WaitsNow:
     """Who waits for whom."""
 
@@ -85,8 +95,27 @@ class WaitsNow:
         line = [self._finds.notebook(each) for each in await self._line.standings.of(owner)]
         waits = await _in_order([*seen.waits_of.get(owner, ()), *line])
         obstacles, loans = seen.obstacles_of.get(owner, ()), seen.loans_of.get(owner, ())
+        return await self._report(seen.at, _Told(waits, obstacles, loans), viewer)
+
+    async def of_groups(self, groups: frozenset[GroupName], viewer: Viewer) -> WaitsReport:
+        """Return how waits what these groups pay, or would, and what they borrow and lend.
+
+        The other side of a loan is told as the viewer may see it.
+        """
+        self._asked_s = time.monotonic()
+        async with self._turn:
+            seen = await self._look()
+        line, _ = await _one_by_one(map(self._finds.notebook, await self._line.standings.of()))
+        waits = await _in_order([e for e in (*seen.waits, *line) if e.told.group in groups])
+        loans = [each for each in seen.loans if not groups.isdisjoint(each.groups)]
+        in_the_way = chain.from_iterable(seen.obstacles_of.values())
+        obstacles = await _in_order([e for e in in_the_way if e.record.group in groups])
+        return await self._report(seen.at, _Told(waits, obstacles, loans), viewer)
+
+    async def _report(self, at: datetime, told: _Told, viewer: Viewer) -> WaitsReport:
+        waits, obstacles, loans = told.waits, told.obstacles, told.loans
         return WaitsReport(
-            as_of=seen.at,
+            as_of=at,
             waiting=tuple(each.shown(self._views, viewer) for each in waits[:MOST_TOLD]),
             for_owner=tuple(each.shown(self._views, viewer) for each in obstacles[:MOST_TOLD]),
             loans=tuple(each.shown(self._views, viewer) for each in loans[:MOST_TOLD]),

@@ -1,0 +1,1 @@
+"""Admins of groups: which groups of a document are somebody's, and what they may change there."""

@@ -1,0 +1,261 @@
+"""An admin of a group puts their part of the quota document in force, and no more than that."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+import yaml
+from click.testing import Result
+from sublet_hub.state.quota_documents import in_database
+from sublet_quota.wire.quota import KeptIn
+
+from tests.support.hub_world import FakeHub, HubWorld, hub_world, settings_for
+from tests.support.lab_bodies import sublet
+
+pytestmark = pytest.mark.asyncio
+
+QUOTA = """\
+gpu_types: {H100: {match: "*H100*"}}
+groups:
+  science:   # a note of the admins'
+    members: [hub-s]
+    guaranteed: {H100: 1}
+    groups:
+      nlp: {members: [hub-nlp], guaranteed: {H100: 1/2}}
+      vision: {members: [hub-v]}
+  physics: {members: [hub-p]}
+exceptions:
+  - {who: [phil], set: {limit: {cards: 2}}, why: a deadline}
+"""
+
+
+@pytest_asyncio.fixture
+async def world(tmp_path: Path, hub: FakeHub) -> AsyncIterator[HubWorld]:
+    (tmp_path / "quota.yaml").write_text(QUOTA)
+    settings = settings_for(tmp_path, quota_file=tmp_path / "quota.yaml")
+    settings = replace(settings, quota_source=KeptIn.DATABASE)
+    async with hub_world(tmp_path, hub, settings) as made:
+        yield made
+
+
+def lead(world: HubWorld) -> str:
+    return world.group_admin("lead", "hub-s")
+
+
+async def part(world: HubWorld, token: str) -> tuple[int, dict[str, Any]]:
+    """Return the revision in force, and the part of it as it is shown."""
+    status, found = await world.call("GET", "quota", token)
+    assert status == 200, found
+    values = yaml.safe_load(found["text"])
+    assert isinstance(values, dict)
+    return found["revision"], values
+
+
+async def applied(
+    world: HubWorld, token: str, values: Any, expect: int
+) -> tuple[int, dict[str, Any]]:
+    text = values if isinstance(values, str) else yaml.safe_dump(values, sort_keys=False)
+    body = {"text": text, "reason": "a paper", "expect": expect}
+    status, answer = await world.call("POST", "quota/revisions", token, body)
+    return status, answer
+
+
+async def text_in_force(world: HubWorld) -> str:
+    _, found = await world.call("GET", "quota", world.admin())
+    return str(found["text"])
+
+
+async def test_their_part_is_in_force_at_once_and_history_says_who_and_in_which_role(
+    world: HubWorld,
+) -> None:
+    token = lead(world)
+    revision, values = await part(world, token)
+    values["groups"]["science"]["groups"]["vision"]["guaranteed"] = {"H100": "1/4"}
+    status, answer = await applied(world, token, values, revision)
+    assert (status, answer["is_new"], answer["about"]["keys_changed"]) == (200, True, 1)
+    text = await text_in_force(world)
+    assert "# a note of the admins'" in text
+    assert "who: [phil]" in text
+    _, found = await world.call("GET", "quota/rights", world.user("vic", ("hub-v",)))
+    assert found["groups"] == ["vision"]
+    _, history = await world.call("GET", "quota/revisions", world.admin())
+    told = [(e["revision"], e["author"], e["role"], e["groups"]) for e in history]
+    assert told == [(2, "lead", "group-admin", ["science"]), (1, "sublet", None, [])]
+    _, events = await world.call("GET", "events", world.admin())
+    assert "revision 2 by lead, admin of science: a paper" in [e["detail"] for e in events]
+    await world.call(
+        "POST",
+        "quota/revisions",
+        world.admin(),
+        {"text": QUOTA, "reason": "back", "expect": 2},
+    )
+    _, history = await world.call("GET", "quota/revisions", world.admin())
+    assert (history[0]["author"], history[0]["role"]) == ("root", "admin")
+    _, history = await world.call("GET", "quota/revisions", token)
+    assert [each["revision"] for each in history] == [2]
+
+
+async def test_the_same_part_again_makes_no_revision(world: HubWorld) -> None:
+    token = lead(world)
+    revision, values = await part(world, token)
+    status, answer = await applied(world, token, values, revision)
+    assert (status, answer["is_new"], answer["about"]["revision"]) == (200, False, 1)
+    assert await text_in_force(world) == QUOTA
+
+
+@pytest.mark.parametrize(
+    ("edit", "told"),
+    [
+        (lambda whole: whole["groups"]["science"].update(weight=9), "groups.science.weight"),
+        (
+            lambda whole: whole["groups"]["science"].update(admins={"users": ["lead"]}),
+            "groups.science.admins.users",
+        ),
+        (lambda whole: whole["groups"].update(physics={}), "physics"),
+        (lambda whole: whole.update(everyone={"limit": {"cards": 9}}), "everyone"),
+        (
+            lambda whole: whole["groups"]["science"]["groups"]["vision"].update(
+                members=["hub-v", "hub-p"]
+            ),
+            "hub-p: no members of science so far",
+        ),
+        (
+            lambda whole: whole["groups"]["science"]["groups"]["vision"].update(
+                each={"jobs": {"most": 100}}
+            ),
+            "vision: the members would have more",
+        ),
+        (
+            lambda whole: whole.update(
+                reservations=[
+                    {"name": "r", "for": "nlp", "guaranteed": {"H100": 1}, "at": "Mon 09:00-10:00"}
+                ]
+            ),
+            "r: a reservation is added",
+        ),
+        (
+            lambda whole: whole.update(
+                exceptions=[{"who": ["lead"], "set": {"limit": {"cards": 9}}, "why": "me"}]
+            ),
+            "exceptions",
+        ),
+    ],
+)
+async def test_what_is_not_theirs_is_refused_and_nothing_is_changed(
+    world: HubWorld, edit: Any, told: str
+) -> None:
+    token = lead(world)
+    revision, values = await part(world, token)
+    edit(values)
+    status, problem = await applied(world, token, values, revision)
+    assert (status, problem["reason"]) == (403, "not-theirs"), problem
+    assert told in problem["message"]
+    assert await text_in_force(world) == QUOTA
+    _, history = await world.call("GET", "quota/revisions", world.admin())
+    assert len(history) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("groups: {science: {groups: {nlp: {weight: many}}}}", "line 1"),
+        ("groups: {science: {guaranteed: {H100: 1}, groups: {physics: {}}}}", "does not fit"),
+        (QUOTA, "show"),
+    ],
+)
+async def test_what_is_wrong_is_refused_without_what_others_have(
+    world: HubWorld, text: str, told: str
+) -> None:
+    status, problem = await applied(world, lead(world), text, 1)
+    assert status in {400, 403}
+    assert told in problem["message"]
+    assert "phil" not in problem["message"]
+    assert await text_in_force(world) == QUOTA
+
+
+async def test_a_revision_of_others_that_came_before_is_told_without_its_reason(
+    world: HubWorld,
+) -> None:
+    token = lead(world)
+    revision, values = await part(world, token)
+    body = {"text": QUOTA + "shrink: {grace: 1h}\n", "reason": "reason-canary", "expect": 1}
+    await world.call("POST", "quota/revisions", world.admin("root-canary"), body)
+    status, problem = await applied(world, token, values, revision)
+    assert status == 409
+    assert "revision 2 is in force, not 1" in problem["message"]
+    assert "canary" not in problem["message"]
+
+
+async def test_a_name_to_which_something_was_charged_before_is_not_theirs_to_take(
+    world: HubWorld,
+) -> None:
+    """What others have used under it would be theirs to see."""
+    await world.agent()
+    await world.slice_for("phil", size="small", groups=["hub-p"])
+    without = QUOTA.replace("  physics: {members: [hub-p]}\n", "")
+    body = {"text": without, "reason": "gone", "expect": 1}
+    assert (await world.call("POST", "quota/revisions", world.admin(), body))[0] == 200
+    token = lead(world)
+    revision, values = await part(world, token)
+    values["groups"]["science"]["groups"]["physics"] = {"members": []}
+    status, problem = await applied(world, token, values, revision)
+    assert (status, "physics" in problem["message"]) == (403, True)
+    values["groups"]["science"]["groups"]["chemistry"] = values["groups"]["science"]["groups"].pop(
+        "physics"
+    )
+    assert (await applied(world, token, values, revision))[0] == 200
+
+
+async def test_admins_of_groups_do_not_push_the_history_out(
+    world: HubWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(in_database, "MOST_OF_GROUPS_A_DAY", 3)
+    token = lead(world)
+    statuses = []
+    for weight in range(1, 5):
+        revision, values = await part(world, token)
+        values["groups"]["science"]["groups"]["vision"]["weight"] = weight + 1
+        statuses.append((await applied(world, token, values, revision))[0])
+    assert statuses == [200, 200, 200, 429]
+    body = {"text": QUOTA, "reason": "back", "expect": 4}
+    assert (await world.call("POST", "quota/revisions", world.admin(), body))[0] == 200
+
+
+async def test_where_the_document_is_a_file_its_admin_changes_it(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    (tmp_path / "quota.yaml").write_text(QUOTA)
+    settings = settings_for(tmp_path, quota_file=tmp_path / "quota.yaml")
+    async with hub_world(tmp_path, hub, settings) as world:
+        token = lead(world)
+        _, found = await world.call("GET", "quota", token)
+        assert (found["revision"], found["path"], found["groups"]) == (None, None, ["science"])
+        status, problem = await applied(world, token, found["text"], 1)
+        assert (status, "quota_source: database" in problem["message"]) == (409, True)
+        assert str(tmp_path) not in problem["message"]
+
+
+async def test_the_command_line_shows_and_applies_their_part(
+    world: HubWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SUBLET_SERVICE_URL", world.base)
+    monkeypatch.setenv("JUPYTERHUB_API_TOKEN", lead(world))
+
+    async def run(*arguments: str) -> Result:
+        return await asyncio.to_thread(sublet, "quota", *arguments)
+
+    shown = await run("show")
+    assert "Your part" in shown.output
+    assert "physics" not in shown.output
+    file = world.folder / "part.yaml"
+    file.write_text(shown.output.partition("\n\n")[2].replace("1/2", "3/4"))
+    done = await run("apply", str(file), "--reason", "more for nlp")
+    assert (done.exit_code, "Revision 2 is in force: 1 key says" in done.output) == (0, True)
+    listed = (await run("history")).output
+    assert "lead, admin of science" in listed
+    assert (await run("diff", str(file))).exit_code == 0
+    assert (await run("rollback", "1", "--reason", "no")).exit_code == 1
