@@ -306,7 +306,8 @@ class Jobs:
             self._allowed(job, replace(job.waiting, group=group), kinds)
             for group in job.could_be_paid_by
         )
-        return replace(self._allowed(job, job.waiting, kinds), instead=instead)
+        allowed = self._allowed(job, job.waiting, kinds)
+        return replace(allowed, instead=instead) if instead else allowed
 
     def _allowed(self, job: Job, waiting: WaitingJob, kinds: Mapping[GpuKind, str]) -> WaitingJob:
         return replace(
