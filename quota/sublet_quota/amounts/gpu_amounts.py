@@ -29,6 +29,10 @@ class GpuAmount:
 
     def __post_init__(self) -> None:
         """Refuse what is negative or not a whole number."""
+        both = self.memory_mib, self.compute_milli
+        if type(both[0]) is type(both[1]) is int and both[0] >= 0 and both[1] >= 0:
+            # So it is of nearly all of the many that every decision makes.
+            return
         for name, value in (("memory_mib", self.memory_mib), ("compute_milli", self.compute_milli)):
             if isinstance(value, bool) or not isinstance(value, int):
                 message = f"{name} is {value!r}: give a whole number"

@@ -2,7 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
+from typing import Final
 
 from sublet_quota.document.lookups.gpu_match import Ambiguous
 from sublet_quota.document.quota_document import QuotaDocument
@@ -61,7 +64,16 @@ def type_turn(
 def rate_of(document: QuotaDocument, gpu_type: str) -> Fraction:
     """Return what a card of a type counts beside others."""
     known = document.gpu_types.get(gpu_type)
-    return Fraction(1) if known is None else Fraction(known.rate)
+    return _RATE_WHERE_NOBODY_SAYS if known is None else _fraction(known.rate)
+
+
+_RATE_WHERE_NOBODY_SAYS: Final = Fraction(1)
+
+
+@lru_cache(maxsize=1024)
+def _fraction(rate: Decimal) -> Fraction:
+    """Return a rate as fractions are reckoned with: of few rates it is asked for each use."""
+    return Fraction(rate)
 
 
 def policy_of(document: QuotaDocument, facts: GpuFacts) -> CardPolicy:

@@ -1,11 +1,12 @@
 """The cards as they are told, and the room on them and their nodes: what is read of all cards."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from fractions import Fraction
 
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.amounts.node_amounts import NodeAmount, NodeRoom
+from sublet_quota.holdings.card_policy import CardPolicy
 from sublet_quota.holdings.card_rooms import CardRooms
 from sublet_quota.holdings.gpu_load import GpuFacts, GpuLoad, GpuRoom
 from sublet_quota.holdings.node_rooms import NodeRooms
@@ -26,6 +27,10 @@ class CardSums:
     def gpus(self) -> Iterator[GpuFacts]:
         """Yield all GPUs."""
         return (card.facts for card in self._rooms.cards().values())
+
+    def policies(self) -> Iterable[CardPolicy]:
+        """Return all GPUs, each with its type and its pool."""
+        return self._rooms.cards().values()
 
     @property
     def number_of_cards(self) -> int:

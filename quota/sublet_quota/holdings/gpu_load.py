@@ -221,6 +221,13 @@ class GpuRoom:
             largest_mib=self.largest_mib - amount.memory_mib,
         )
 
+    def takes_beside_all(self, amount: GpuAmount) -> bool:
+        """Whether so much fits under the overcommit beside all that is there, and nobody leaves."""
+        return (
+            amount.memory_mib <= min(self.shared_mib, self.largest_mib)
+            and amount.compute_milli <= self.shared_milli
+        )
+
     def free(self, *, shared: bool) -> GpuAmount:
         """Return what one more slice could have; ``shared``: so that slices may take turns."""
         memory_mib = min(self.shared_mib, self.largest_mib) if shared else self.alone_mib

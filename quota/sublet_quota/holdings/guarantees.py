@@ -160,11 +160,14 @@ class Guarantees:
         card, room = self._rooms.card(gpu_id), self._rooms.room(gpu_id)
         if card is None or room is None:
             return MakingWay((), ())
+        room = room.with_less(beside)
+        if room.takes_beside_all(amount):
+            return MakingWay((), ())
         cards = cards_on(amount, card.facts.kind)
         position = self._standings.of_type(card.gpu_type).position({leaf: cards})
         here = (OnCard(holding, piece) for holding, piece in self._held_on(gpu_id))
         request = Request(leaf, cards)
-        return making_way(room.with_less(beside), amount, here, position, request)
+        return making_way(room, amount, here, position, request)
 
     def warnings(self) -> Iterator[GuaranteeWarning]:
         """Yield what is wrong with guarantees, by type and group."""

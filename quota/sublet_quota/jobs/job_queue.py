@@ -14,6 +14,7 @@ there (``exchanges``).
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final
 
 from sublet_quota.amounts.gpu_amounts import format_cards, format_memory
@@ -304,7 +305,8 @@ def _why(
     large_enough = {kind: name for kind, name in kinds.items() if job.fits_on(kind)}
     within = bounds.within(job, large_enough)
     needs = (job.amount_on(kind).memory_mib for kind in within or large_enough or kinds)
-    of_all = QueueWait(
+    wait = partial(
+        QueueWait,
         reason=QueueReason.TOO_LITTLE_IDLE,
         need_mib=min(needs, default=job.memory_mib),
         most_mib=room.most_lendable(job, within),
@@ -314,34 +316,34 @@ def _why(
         node=job.node,
     )
     if reservations is None:
-        return replace(of_all, reason=QueueReason.LENDING_OFF)
+        return wait(reason=QueueReason.LENDING_OFF)
     if not there:
-        return replace(of_all, reason=QueueReason.NO_GPU)
+        return wait(reason=QueueReason.NO_GPU)
     if not kinds:
         largest = max(kind.usable_mib for kind in there)
         too_large = (job.memory_mib or 1) > largest
         reason = QueueReason.LARGER_THAN_GPU if too_large else QueueReason.NOT_ALLOWED
-        return replace(of_all, reason=reason, largest_mib=largest)
+        return wait(reason=reason, largest_mib=largest)
     if not large_enough:
         largest = max(kind.usable_mib for kind in kinds)
-        return replace(of_all, reason=QueueReason.LARGER_THAN_GPU, largest_mib=largest)
+        return wait(reason=QueueReason.LARGER_THAN_GPU, largest_mib=largest)
     if not within:
         met = (bounds.met(job, kind, name) for kind, name in large_enough.items())
         limit = next((each for each in met if each is not None), None)
         full = None if limit is None else _full(limit)
         if limit is not None and not limit.kept:
             bounds.keep_full(job, large_enough)
-        return replace(of_all, reason=QueueReason.LIMIT_FULL, limit=full)
+        return wait(reason=QueueReason.LIMIT_FULL, limit=full)
     kept = reservations.keep_for(job, within)
     behind = () if kept is not None else room.kept_for_others(job, within)
     if behind:
-        return replace(of_all, reason=QueueReason.BEHIND_OTHERS, behind=behind)
+        return wait(reason=QueueReason.BEHIND_OTHERS, behind=behind)
     if kept is None:
-        return _lacking(job, room, within, beside.give_backs, of_all)
+        return _lacking(job, room, within, beside.give_backs, wait)
     gpu = kept.gpus[0]
     bounds.keep(job, gpu)
     need_mib = job.amount_on(gpu.facts.kind).memory_mib
-    return replace(of_all, reason=QueueReason.GPU_KEPT, need_mib=need_mib, kept=_told(kept))
+    return wait(reason=QueueReason.GPU_KEPT, need_mib=need_mib, kept=_told(kept))
 
 
 def _told(kept: Reservation) -> KeptGpu:
@@ -354,17 +356,17 @@ def _lacking(
     room: LendableRoom,
     within: Kinds,
     give_backs: GiveBacks | None,
-    of_all: QueueWait,
+    wait: "partial[QueueWait]",
 ) -> QueueWait:
     """Return what a job lacks for which no GPU can be kept."""
     host_mib = room.most_in_host_memory(job, within)
     if host_mib is not None:
         room.keep_host_memory_for(job, within)
-        return replace(of_all, reason=QueueReason.HOST_MEMORY, host_mib=host_mib)
+        return wait(reason=QueueReason.HOST_MEMORY, host_mib=host_mib)
     slow = None if give_backs is None else give_backs.too_slow(job, within)
     if slow is not None:
-        return replace(of_all, reason=QueueReason.GIVE_BACK_TOO_SLOW, slow=slow)
-    return of_all
+        return wait(reason=QueueReason.GIVE_BACK_TOO_SLOW, slow=slow)
+    return wait()
 
 
 def _full(met: MetLimit) -> FullLimit:

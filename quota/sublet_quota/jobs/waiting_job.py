@@ -76,7 +76,8 @@ class WaitingJob:
 
     def cards_on(self, kind: GpuKind) -> Fraction:
         """Return how many cards the job is, all its GPUs together; it fits on the kind."""
-        return self.gpus * cards_on(self.amount_on(kind), kind)
+        cards = cards_on(self.amount_on(kind), kind)
+        return cards if self.gpus == 1 else self.gpus * cards
 
 
 def is_of_type(kind: GpuKind, gpu_type: str | None, asked: str | None) -> bool:

@@ -70,7 +70,9 @@ def use_of(use: CardUse, now: datetime, half_life: timedelta) -> float:
     seconds = counted(use.span) - sum(counted(span) for span in use.off)
     if use.span.ended is None:
         seconds = max(seconds, worn_off_s(use.estimate, NO_TIME, half_life))
-    return float(use.cards * use.rate) * seconds
+    (cards, of), (rate, of_rate) = use.cards.as_integer_ratio(), use.rate.as_integer_ratio()
+    # As the product of fractions is rounded, without one for each use.
+    return cards * rate / (of * of_rate) * seconds
 
 
 def past_use(

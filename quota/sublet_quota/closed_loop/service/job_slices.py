@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from fractions import Fraction
 
 from sublet_quota.closed_loop.asks.asked import AskedJob
 from sublet_quota.closed_loop.card.slice_on_card import SliceOnCard
@@ -37,6 +38,10 @@ class Job:
     """Those of its slices whose work is not done."""
     told: tuple[Rank, int] | None = None
     """Its rank and place as its agents were told them last; ``None``: they are to be told."""
+
+    def on_all(self, cards: Fraction) -> Fraction:
+        """Return what all its slices have together where one has so many cards."""
+        return cards if len(self.slices) == 1 else len(self.slices) * cards
 
     @property
     def could_be_paid_by(self) -> tuple[GroupName, ...]:

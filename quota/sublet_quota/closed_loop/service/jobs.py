@@ -8,6 +8,7 @@ slice. A job on several cards has a slice on each, and runs while all of them ca
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import cache
 
 from sublet_quota.admission.jobs_going_on import GoingOn, jobs_to_go_on
 from sublet_quota.amounts.gpu_kind import GpuKind
@@ -177,11 +178,11 @@ class Jobs:
         if not stand:
             return GoingOn()
         pausing = frozenset(self._parts.pauses.pausing(stand, now))
-        there, kept = self._there(), self._kept_now()
+        there, kept, ranks_now = self._there(), self._kept_now(), cache(self._ranks_now)
         return who_goes_on(
             holdings,
             lambda stay: room_to_go_on(holdings, there, kept, stay),
-            lambda stay, way: jobs_to_go_on(holdings, self._rights_of, self._ranks_now, stay, way),
+            lambda stay, way: jobs_to_go_on(holdings, self._rights_of, ranks_now, stay, way),
             pausing,
         )
 
@@ -195,14 +196,7 @@ class Jobs:
         """Tell agents which of the jobs there are most entitled, and note which are at all."""
         if not self._placed:
             return
-        holdings = self._parts.holdings
-        order, (jobs, held) = JobOrder(holdings, NO_PAST_USE), self._jobs_placed()
-        kinds = tuple(open_kinds(holdings).items())
-        # What a spent budget pays counts elsewhere, and has other turns.
-        turns = holdings.document, holdings.spent, kinds, jobs
-        if turns != self._turns:
-            self._turns, self._in_turn = turns, order.in_turn(jobs)
-        for place, job in enumerate(order.ranked(self._in_turn, held)):
+        for place, job in enumerate(self._placed_in_order()):
             # A card's time passes as it is told: another job may have ended there by now.
             there = self._placed.get(job.job_id)
             # Beside what is kept, a rank is told by where the job lies, too.
@@ -289,8 +283,18 @@ class Jobs:
         return self._rights.of(owner, newest.waiting.hub_groups)
 
     def _ranks_now(self) -> Mapping[JobId, Rank]:
-        placed = JobOrder(self._parts.holdings, NO_PAST_USE).placed(*self._jobs_placed())
-        return {job.job_id: job.rank for job in placed}
+        return {job.job_id: job.rank for job in self._placed_in_order()}
+
+    def _placed_in_order(self) -> Sequence[WaitingJob]:
+        """Return the jobs that have their place, the most entitled first."""
+        holdings = self._parts.holdings
+        order, (jobs, held) = JobOrder(holdings, NO_PAST_USE), self._jobs_placed()
+        kinds = tuple(open_kinds(holdings).items())
+        # What a spent budget pays counts elsewhere, and has other turns.
+        turns = holdings.document, holdings.spent, kinds, jobs
+        if turns != self._turns:
+            self._turns, self._in_turn = turns, order.in_turn(jobs)
+        return order.ranked(self._in_turn, held)
 
     def _come_under(self) -> None:
         document = self._parts.holdings.document
@@ -302,7 +306,8 @@ class Jobs:
             self._allowed(job, replace(job.waiting, group=group), kinds)
             for group in job.could_be_paid_by
         )
-        return replace(self._allowed(job, job.waiting, kinds), instead=instead)
+        allowed = self._allowed(job, job.waiting, kinds)
+        return replace(allowed, instead=instead) if instead else allowed
 
     def _allowed(self, job: Job, waiting: WaitingJob, kinds: Mapping[GpuKind, str]) -> WaitingJob:
         return replace(
@@ -326,7 +331,7 @@ class Jobs:
 
     def _jobs_placed(self) -> tuple[tuple[WaitingJob, ...], HeldCards]:
         held = {
-            job.waiting.job_id: (gpu_type, len(job.slices) * cards_on(holding.amount, kind))
+            job.waiting.job_id: (gpu_type, job.on_all(cards_on(holding.amount, kind)))
             for job, holding, kind, gpu_type in self._slices()
         }
         return tuple(job.waiting for job in self._placed.values()), held

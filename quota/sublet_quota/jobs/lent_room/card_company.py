@@ -8,6 +8,7 @@ where nobody has a slice, then where owners have been away for long, who come ba
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
+from functools import lru_cache
 from typing import Final
 
 from sublet_quota.amounts.gpu_amounts import WHOLE_GPU_MILLI
@@ -36,6 +37,10 @@ class Company:
     jobs_milli: int = 0
     """The compute that jobs have there already, of 1000."""
 
+    def with_more(self, milli: int) -> "Company":
+        """Return the company with jobs of so much more compute; of less than none: of less."""
+        return company_of(self.owners, self.jobs_milli + milli) if milli else self
+
     def turn_for(self, milli: int) -> tuple[bool, bool, Owners]:
         """Return what the best card for a job of so much compute has the least of."""
         return (self.owners is Owners.AT_WORK, not self.has_compute(milli), self.owners)
@@ -46,6 +51,12 @@ class Company:
 
 
 ALONE: Final = Company()
+
+
+@lru_cache(maxsize=4096)
+def company_of(owners: Owners, jobs_milli: int) -> Company:
+    """Return who is on a card beside a job: one value for all cards on which that is the same."""
+    return Company(owners, jobs_milli)
 
 
 def owners_of(slices: int, rests_since: datetime | None, now: datetime | None) -> Owners:

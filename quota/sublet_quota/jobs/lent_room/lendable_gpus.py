@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sublet_quota.holdings.gpu_load import GpuFacts
 from sublet_quota.holdings.holdings import Holdings
-from sublet_quota.jobs.lent_room.card_company import ALONE, Company, owners_of
+from sublet_quota.jobs.lent_room.card_company import ALONE, Company, company_of, owners_of
 from sublet_quota.names.ids import GpuId, PoolName
 
 
@@ -34,16 +34,16 @@ def lendable_gpus(
     it lends nothing now. ``now``: ``None`` where it makes no difference how long owners are away.
     """
     found = []
-    for facts in holdings.gpus():
-        pool, gpu_type = holdings.pool_of(facts.gpu_id), holdings.type_of(facts.gpu_id)
-        if pool is None or gpu_type is None or facts.closed is not None:
+    lending = {name for name, pool in holdings.document.pools.items() if pool.lend}
+    for card in holdings.policies():
+        facts, pool = card.facts, card.pool
+        if pool is None or pool not in lending or facts.closed is not None:
             continue
-        if not holdings.document.pools[pool].lend:
-            continue
-        lendable = min(lendable_mib.get(facts.gpu_id, 0), facts.kind.usable_mib)
-        load = holdings.load(facts.gpu_id)
-        owners = owners_of(load.slices, holdings.rest_of(facts.gpu_id), now)
-        company = Company(owners, load.jobs.compute_milli)
+        gpu_id = facts.gpu_id
+        lendable = min(lendable_mib.get(gpu_id, 0), facts.kind.usable_mib)
+        load = holdings.load(gpu_id)
+        rests_since = holdings.rest_of(gpu_id) if load.slices else None
+        company = company_of(owners_of(load.slices, rests_since, now), load.jobs.compute_milli)
         jobs_mib = load.jobs.memory_mib
-        found.append(LendableGpu(facts, pool, gpu_type, lendable, jobs_mib, company))
+        found.append(LendableGpu(facts, pool, card.gpu_type, lendable, jobs_mib, company))
     return tuple(found)

@@ -10,7 +10,7 @@ that is reckoned (``holdings.host_memory``).
 from bisect import bisect_left, insort
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Final
 
@@ -342,8 +342,8 @@ class LendableRoom:
         """Let a GPU lend so much from now on, beside jobs of so much more compute."""
         gpu_id, lendable = gpu.facts.gpu_id, self._lists[gpu.facts.kind].lendable
         lendable.take_out(entry_of(gpu, self._left[gpu_id]))
-        self._left[gpu_id], before = left_mib, self._company[gpu_id]
-        self._company[gpu_id] = replace(before, jobs_milli=before.jobs_milli + more_milli)
+        self._left[gpu_id] = left_mib
+        self._company[gpu_id] = self._company[gpu_id].with_more(more_milli)
         lendable.put(entry_of(gpu, left_mib))
 
     def _without_jobs(self, gpu: LendableGpu) -> int:

@@ -31,6 +31,7 @@ from sublet_quota.jobs.payers.limit_parts import (
     NOTHING,
     NOTHING_HELD,
     Held,
+    asked_parts,
     bounds_of,
     part_of,
     passed_bounds,
@@ -142,8 +143,8 @@ class JobLimits:
         """Keep room below all limits for a job that waits for a card alone."""
         by_right, asked = is_by_right(job, gpu_type), amounts_of(job, kind, gpu_type)
         for level in self._known.of(job, by_right=by_right):
-            for bound in bounds_of(level, NOTHING_HELD, asked):
-                self._kept.add(part_of(level, bound), bound.asked, by_right=by_right)
+            for part, more in asked_parts(level, asked):
+                self._kept.add(part, more, by_right=by_right)
                 self._keeps_at(level.node)
 
     def keep_full(self, job: WaitingJob, kind: GpuKind, gpu_type: str) -> bool:

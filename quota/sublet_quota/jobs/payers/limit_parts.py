@@ -103,6 +103,20 @@ def _bound_if_passed(
         yield Bound(level.node, kind, gpu_type, *counted)
 
 
+def asked_parts(level: Level, asked: Amounts) -> Iterator[tuple[Part, Fraction]]:
+    """Yield the parts of a limit in which so much counts, each with how much, in no order."""
+    limit, node = level.limit, level.node
+    for gpu_type in asked.cards.keys() & limit.types.keys():
+        if asked.cards[gpu_type]:
+            yield (node, LimitKind.TYPE, gpu_type), asked.cards[gpu_type]
+    if limit.cards is not None and (cards := total(asked.cards.values())):
+        yield (node, LimitKind.CARDS, None), cards
+    if limit.memory_mib is not None and asked.memory_mib:
+        yield (node, LimitKind.MEMORY, None), Fraction(asked.memory_mib)
+    if limit.slices is not None and asked.slices:
+        yield (node, LimitKind.SLICES, None), Fraction(asked.slices)
+
+
 def part_of(level: Level, bound: Bound) -> Part:
     """Return which part of whose limit a bound is, as what is kept is counted."""
     return level.node, bound.kind, bound.gpu_type
