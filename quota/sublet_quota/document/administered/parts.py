@@ -5,7 +5,7 @@ nothing of others, no comment either. What is sent back takes the place of what 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from sublet_quota.document.administered.changes import is_of_groups
@@ -140,7 +140,7 @@ def _read_alone(
     elif isinstance(sizes, dict):
         known["sizes"] = {name: _for_own(each, own) for name, each in sizes.items()}
     sent = tree.value if isinstance(tree.value, dict) else {}
-    document_of(DocumentTree({**known, **sent}, tree.lines, tree.problems))
+    document_of(replace(tree, value={**known, **sent}))
 
 
 def _for_own(size: Any, own: frozenset[GroupName]) -> Any:
