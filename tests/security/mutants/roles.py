@@ -82,9 +82,22 @@ MUTANTS: Final = (
         6,
         "an admin of a group reserves what is others'",
         _CHANGES,
-        "new = [each for each in has if each not in had]",
-        "new = [each for each in has if False]",
+        "new = tuple(each.name for each in has if each not in had)",
+        "new = tuple(each.name for each in has if False)",
         (_RESERVED,),
+    ),
+    Mutant(
+        6,
+        "a reservation goes with its group from one to another of an admin",
+        _CHANGES,
+        "had, has = (own_parts(each, (group,)).reservations for each in self._both())",
+        "had, has = (own_parts(each, self._groups).reservations for each in self._both())",
+        (
+            (
+                f"{_OF_CHANGES}::"
+                "test_a_reservation_does_not_go_with_its_group_from_one_to_another_of_an_admin"
+            ),
+        ),
     ),
     Mutant(
         6,

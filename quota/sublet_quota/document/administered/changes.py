@@ -101,12 +101,13 @@ class _Change:
                 yield Forbidden(ForbiddenChange.MEMBERS_LET_GO, names, group)
 
     def reservations(self) -> Iterator[Forbidden]:
-        """Yield the reservations that are new, or another."""
-        had, has = (own_parts(each, self._groups).reservations for each in self._both())
-        # Each is there once, by its name.
-        new = [each for each in has if each not in had]
-        if new:
-            yield self._found(ForbiddenChange.RESERVED, tuple(each.name for each in new))
+        """Yield the reservations that are new, or another, or were another group's."""
+        for group in self._groups:
+            had, has = (own_parts(each, (group,)).reservations for each in self._both())
+            # Each is there once, by its name.
+            new = tuple(each.name for each in has if each not in had)
+            if new:
+                yield Forbidden(ForbiddenChange.RESERVED, new, group)
 
     def rights(self, now: datetime) -> Iterator[Forbidden]:
         """Yield the groups whose members would have more at some moment from now on."""

@@ -318,6 +318,29 @@ def test_two_groups_of_one_admin_do_not_mix() -> None:
     assert found(edit, "nlp", "vision") == [("members-taken-in", ("hub-v",))]
 
 
+def test_a_reservation_does_not_go_with_its_group_from_one_to_another_of_an_admin() -> None:
+    """It is added to what the groups above are guaranteed: these would be others."""
+
+    def edit(whole: Values) -> None:
+        moved = {"course": {"members": []}}
+        science(whole)["groups"]["vision"].update(groups=moved)
+        whole["reservations"][0].update({"for": "course"})
+
+    before = read_quota_document(after(edit))
+
+    def moved_too(whole: Values) -> None:
+        edit(whole)
+        course = science(whole)["groups"]["vision"].pop("groups")
+        science(whole)["groups"]["nlp"].update(groups=course)
+
+    changed = read_quota_document(after(moved_too))
+    told = forbidden_changes(before, changed, ("nlp", "vision"), NOW)
+    assert [(each.code.value, each.names, each.group) for each in told] == [
+        ("reserved", ("course",), "nlp")
+    ]
+    assert forbidden_changes(before, changed, ("science",), NOW) == ()
+
+
 def test_exceptions_may_end_at_so_many_times_as_are_looked_at() -> None:
     def edit(whole: Values) -> None:
         for hours in range(MOST_ENDS + 1):
