@@ -210,6 +210,22 @@ async def test_a_name_to_which_something_was_charged_before_is_not_theirs_to_tak
     assert (await applied(world, token, values, revision))[0] == 200
 
 
+async def test_a_group_to_which_something_was_charged_does_not_go_and_with_it_what_was_spent(
+    world: HubWorld,
+) -> None:
+    """What it spent counts in the budgets and the past use of the groups above it."""
+    await world.agent()
+    await world.slice_for("vic", size="small", groups=["hub-v"])
+    token = lead(world)
+    revision, values = await part(world, token)
+    groups = values["groups"]["science"]["groups"]
+    groups["anew"] = groups.pop("vision")
+    status, problem = await applied(world, token, values, revision)
+    assert (status, "vision: something was charged to it" in problem["message"]) == (403, True)
+    groups["vision"] = {"members": []}
+    assert (await applied(world, token, values, revision))[0] == 200
+
+
 async def test_admins_of_groups_do_not_push_the_history_out(
     world: HubWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:

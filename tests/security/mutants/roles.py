@@ -241,6 +241,19 @@ MUTANTS: Final = (
         ),
     ),
     Mutant(
+        6,
+        "an admin of a group renames what has spent the budget, and has it anew",
+        _IN_DATABASE,
+        "refuse_charged_to_go(await asyncio.to_thread(self._store.charged, gone))",
+        "refuse_charged_to_go(())",
+        (
+            (
+                f"{_OF_PARTS}::"
+                "test_a_group_to_which_something_was_charged_does_not_go_and_with_it_what_was_spent"
+            ),
+        ),
+    ),
+    Mutant(
         12,
         "admins of groups push all others' revisions out of the history",
         _IN_DATABASE,

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from sublet_quota.document.administered.groups import GroupClaims, administered
+from sublet_quota.document.administered.groups import GroupClaims, administered, gone_from
 from sublet_quota.document.differences import written_differences
 from sublet_quota.document.problems import QuotaDocumentError
 from sublet_quota.document.quota_document import QuotaDocument
@@ -28,7 +28,11 @@ from sublet_hub.errors import (
 )
 from sublet_hub.ledger.database import LedgerWriteError
 from sublet_hub.ledger.quota_revisions import QuotaRevision, QuotaRevisionStore, WrittenRevision
-from sublet_hub.state.quota_documents.parts import changed_part, refuse_names_of_before
+from sublet_hub.state.quota_documents.parts import (
+    changed_part,
+    refuse_charged_to_go,
+    refuse_names_of_before,
+)
 from sublet_hub.state.quota_documents.source import InForce, QuotaSource, Wish
 from sublet_hub.state.quota_file import QuotaFile
 
@@ -131,6 +135,8 @@ class QuotaInDatabase(QuotaSource):
                 return InForce(self._revision, is_new=False)
             new = made.document.all_groups.keys() - self.document.all_groups.keys()
             refuse_names_of_before(await asyncio.to_thread(self._store.charged, new))
+            gone = gone_from(self.document, made.document, made.groups)
+            refuse_charged_to_go(await asyncio.to_thread(self._store.charged, gone))
             keys = len(written_differences(self.document, made.document))
             return await self._store_and_tell(made.document, made.text, keys, wish, made.groups)
 

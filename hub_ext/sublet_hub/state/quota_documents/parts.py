@@ -57,6 +57,12 @@ def refuse_names_of_before(names: Collection[str]) -> None:
         _refuse((Forbidden(ForbiddenChange.NAME_OF_BEFORE, tuple(sorted(names))),))
 
 
+def refuse_charged_to_go(names: Collection[str]) -> None:
+    """Raise ``QuotaNotTheirsError`` where groups would go, and with them what they have spent."""
+    if names:
+        _refuse((Forbidden(ForbiddenChange.CHARGED_GOES, tuple(sorted(names))),))
+
+
 def _refuse(found: tuple[Forbidden, ...]) -> None:
     if found:
         raise QuotaNotTheirsError("; ".join(map(forbidden_words, found)))
