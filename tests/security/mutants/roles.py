@@ -255,6 +255,27 @@ MUTANTS: Final = (
     ),
     Mutant(
         12,
+        "the admin of a very large group has all wait who would change quotas",
+        _CHANGES,
+        "len(moments) > min(MOST_ENDS, MOST_LOOKED_AT // groups)",
+        "len(moments) > MOST_ENDS",
+        (f"{_OF_CHANGES}::test_many_groups_have_their_rights_looked_at_after_fewer_ends",),
+    ),
+    Mutant(
+        12,
+        "a reader has many large documents checked at once",
+        _REVISIONS,
+        "of_caller(call.user.key):\n        service.limits",
+        "of_caller(str(id(call))):\n        service.limits",
+        (
+            (
+                "tests/hub/web/test_quota_tree.py::"
+                "test_of_one_caller_one_is_made_at_a_time_and_beside_the_loop"
+            ),
+        ),
+    ),
+    Mutant(
+        12,
         "admins of groups push all others' revisions out of the history",
         _IN_DATABASE,
         "            self._refuse_flood(now)\n",
