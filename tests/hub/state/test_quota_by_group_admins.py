@@ -210,6 +210,25 @@ async def test_a_name_to_which_something_was_charged_before_is_not_theirs_to_tak
     assert (await applied(world, token, values, revision))[0] == 200
 
 
+async def test_a_name_by_which_revisions_of_others_are_known_is_not_theirs_to_take(
+    world: HubWorld,
+) -> None:
+    """Why its admins changed it would be theirs to read."""
+    others = world.group_admin("pia", "hub-p")
+    revision, values = await part(world, others)
+    values["groups"]["physics"]["groups"] = {"optics": {"members": []}}
+    assert (await applied(world, others, values, revision))[0] == 200
+    without = QUOTA.replace("  physics: {members: [hub-p]}\n", "")
+    body = {"text": without, "reason": "gone", "expect": 2}
+    assert (await world.call("POST", "quota/revisions", world.admin(), body))[0] == 200
+    token = lead(world)
+    revision, values = await part(world, token)
+    values["groups"]["science"]["groups"]["physics"] = {"members": []}
+    status, problem = await applied(world, token, values, revision)
+    assert (status, "physics" in problem["message"]) == (403, True)
+    assert (await world.call("GET", "quota/revisions", token)) == (200, [])
+
+
 async def test_a_group_to_which_something_was_charged_does_not_go_and_with_it_what_was_spent(
     world: HubWorld,
 ) -> None:

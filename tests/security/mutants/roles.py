@@ -242,6 +242,19 @@ MUTANTS: Final = (
     ),
     Mutant(
         6,
+        "an admin of a group takes a name, and reads why others changed their quotas",
+        _IN_DATABASE,
+        "refuse_names_of_before(new & _groups_of(await self.history()))",
+        "refuse_names_of_before(())",
+        (
+            (
+                f"{_OF_PARTS}::"
+                "test_a_name_by_which_revisions_of_others_are_known_is_not_theirs_to_take"
+            ),
+        ),
+    ),
+    Mutant(
+        6,
         "an admin of a group renames what has spent the budget, and has it anew",
         _IN_DATABASE,
         "refuse_charged_to_go(await asyncio.to_thread(self._store.charged, gone))",

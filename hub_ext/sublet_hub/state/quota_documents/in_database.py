@@ -6,7 +6,7 @@ document names the revision that they made it from, so nobody undoes unseen what
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -135,6 +135,8 @@ class QuotaInDatabase(QuotaSource):
                 return InForce(self._revision, is_new=False)
             new = made.document.all_groups.keys() - self.document.all_groups.keys()
             refuse_names_of_before(await asyncio.to_thread(self._store.charged, new))
+            # Why their admins changed these would be read by the new one.
+            refuse_names_of_before(new & _groups_of(await self.history()))
             gone = gone_from(self.document, made.document, made.groups)
             refuse_charged_to_go(await asyncio.to_thread(self._store.charged, gone))
             keys = len(written_differences(self.document, made.document))
@@ -216,6 +218,10 @@ class QuotaInDatabase(QuotaSource):
             _LOG.warning("the quota document is in force, and told again soon: %s", error)
         else:
             self._is_told = True
+
+
+def _groups_of(made: Iterable[QuotaRevision]) -> frozenset[str]:
+    return frozenset(name for each in made for name in each.groups)
 
 
 def _read(text: str, before: QuotaDocument) -> tuple[QuotaDocument, int]:
