@@ -61,8 +61,8 @@ _WORDS: Final[Mapping[ForbiddenChange, str]] = MappingProxyType(
             "let some end together"
         ),
         ForbiddenChange.NAME_OF_BEFORE: (
-            "{names}: there was a group of this name already, which may have been others', and what "
-            "it used or its admins wrote is known by it: take another name"
+            "{names}: there was a group of this name already, which may have been others', and "
+            "what it used or its admins wrote is known by it: take another name"
         ),
         ForbiddenChange.CHARGED_GOES: (
             "{names}: something was charged to it, which counts in budgets and past use above it: "
