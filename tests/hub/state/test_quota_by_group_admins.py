@@ -260,6 +260,21 @@ async def test_admins_of_groups_do_not_push_the_history_out(
     assert (await world.call("POST", "quota/revisions", world.admin(), body))[0] == 200
 
 
+async def test_few_large_revisions_of_admins_of_groups_do_not_push_the_history_out_either(
+    world: HubWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(in_database, "MOST_BYTES_OF_GROUPS_A_DAY", 2 * len(QUOTA))
+    token = lead(world)
+    statuses = []
+    for weight in range(1, 6):
+        revision, values = await part(world, token)
+        values["groups"]["science"]["groups"]["vision"]["weight"] = weight + 1
+        statuses.append((await applied(world, token, values, revision))[0])
+    assert statuses == [200, 200, 429, 429, 429]
+    body = {"text": QUOTA, "reason": "back", "expect": 3}
+    assert (await world.call("POST", "quota/revisions", world.admin(), body))[0] == 200
+
+
 async def test_where_the_document_is_a_file_its_admin_changes_it(
     tmp_path: Path, hub: FakeHub
 ) -> None:

@@ -291,7 +291,7 @@ MUTANTS: Final = (
         12,
         "admins of groups push all others' revisions out of the history",
         _IN_DATABASE,
-        "            self._refuse_flood(now)\n",
+        "            self._refuse_flood(now, wish.role)\n",
         "",
         (f"{_OF_PARTS}::test_admins_of_groups_do_not_push_the_history_out",),
     ),

@@ -27,7 +27,12 @@ from sublet_hub.errors import (
     TooManyRequestsError,
 )
 from sublet_hub.ledger.database import LedgerWriteError
-from sublet_hub.ledger.quota_revisions import QuotaRevision, QuotaRevisionStore, WrittenRevision
+from sublet_hub.ledger.quota_revisions import (
+    MOST_BYTES,
+    QuotaRevision,
+    QuotaRevisionStore,
+    WrittenRevision,
+)
 from sublet_hub.state.quota_documents.parts import (
     changed_part,
     refuse_charged_to_go,
@@ -41,6 +46,8 @@ _MOST_TOLD: Final = 5
 _A_DAY: Final = timedelta(days=1)
 MOST_OF_GROUPS_A_DAY: Final = 100
 """So many revisions by admins of groups alone may follow each other in a day."""
+MOST_BYTES_OF_GROUPS_A_DAY: Final = MOST_BYTES // 4
+"""And so many bytes: of what is kept together they would push others' out."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -126,7 +133,7 @@ class QuotaInDatabase(QuotaSource):
                 )
                 raise ConflictError(message)
             now = self._now()
-            self._refuse_flood(now)
+            self._refuse_flood(now, wish.role)
             administers = administered(self.document, claims)
             made = await asyncio.to_thread(
                 changed_part, self.document, self.text, administers, sent, now
@@ -161,8 +168,11 @@ class QuotaInDatabase(QuotaSource):
         self._tell(document, text)
         return InForce(about, is_new=True)
 
-    def _refuse_flood(self, now: datetime) -> None:
+    def _refuse_flood(self, now: datetime, role: str | None) -> None:
         """Raise ``TooManyRequestsError`` before admins of groups push others' revisions out."""
+        if role and self._store.bytes_of_role(role, now - _A_DAY) > MOST_BYTES_OF_GROUPS_A_DAY:
+            message = "the revisions by admins of groups within a day are too large: make none now"
+            raise TooManyRequestsError(message, retry_after_s=3600)
         latest = self._store.listed(self._revision.revision - MOST_OF_GROUPS_A_DAY)
         of_groups = [each.made_at for each in latest if each.groups]
         if len(of_groups) == MOST_OF_GROUPS_A_DAY and min(of_groups) > now - _A_DAY:
