@@ -1,4 +1,5 @@
 /** What is another between two texts, line by line, and the changes of two people put together. */
+import { diffArrays } from 'diff';
 
 /** A run of lines that is another: from `from` on, `removed` lines make way for these. */
 export interface Change {
@@ -25,104 +26,33 @@ export function linesOf(text: string): readonly string[] {
 }
 
 export function changesBetween(before: readonly string[], after: readonly string[]): Change[] {
-  const most = Math.min(before.length, after.length);
-  let head = 0;
-  while (head < most && before[head] === after[head]) {
-    head += 1;
+  const most = { maxEditLength: MOST_DIFFERENCES };
+  const runs = diffArrays([...before], [...after], most);
+  if (runs === undefined) {
+    return [{ from: 0, removed: before.length, added: after }];
   }
-  let tail = 0;
-  while (tail < most - head && before.at(-1 - tail) === after.at(-1 - tail)) {
-    tail += 1;
-  }
-  const one = before.slice(head, before.length - tail);
-  const other = after.slice(head, after.length - tail);
-  if (one.length === 0 && other.length === 0) {
-    return [];
-  }
-  const kept = commonLines(one, other);
-  if (kept === null) {
-    return [{ from: head, removed: one.length, added: other }];
-  }
-  return changesAround(kept, one.length, other).map(each => ({ ...each, from: each.from + head }));
-}
-
-/** The changes that leave these pairs of lines as they are. */
-function changesAround(
-  kept: readonly (readonly [number, number])[],
-  length: number,
-  other: readonly string[]
-): Change[] {
   const changes: Change[] = [];
-  let [here, there] = [0, 0];
-  for (const [one, two] of [...kept, [length, other.length] as const]) {
-    if (one > here || two > there) {
-      changes.push({ from: here, removed: one - here, added: other.slice(there, two) });
+  let here = 0;
+  let open: { from: number; removed: number; added: readonly string[] } | null = null;
+  for (const run of runs) {
+    if (!run.added && !run.removed) {
+      open = null;
+    } else {
+      if (open === null) {
+        open = { from: here, removed: 0, added: [] };
+        changes.push(open);
+      }
+      if (run.removed) {
+        open.removed += run.count;
+      } else {
+        open.added = [...open.added, ...run.value];
+      }
     }
-    [here, there] = [one + 1, two + 1];
+    if (!run.added) {
+      here += run.count;
+    }
   }
   return changes;
-}
-
-/**
- * The longest common lines of both, as pairs of places (Myers, "An O(ND) difference algorithm", 1986).
- * `null`: they have too little in common.
- */
-function commonLines(
-  one: readonly string[],
-  other: readonly string[]
-): (readonly [number, number])[] | null {
-  const most = Math.min(MOST_DIFFERENCES, one.length + other.length);
-  let furthest = new Map<number, number>([[1, 0]]);
-  const steps: Map<number, number>[] = [];
-  const at = (diagonal: number): number => furthest.get(diagonal) ?? -1;
-  for (let differences = 0; differences <= most; differences += 1) {
-    steps.push(furthest);
-    const next = new Map(furthest);
-    for (let diagonal = -differences; diagonal <= differences; diagonal += 2) {
-      const down =
-        diagonal === -differences ||
-        (diagonal !== differences && at(diagonal - 1) < at(diagonal + 1));
-      let here = down ? at(diagonal + 1) : at(diagonal - 1) + 1;
-      while (
-        here < one.length &&
-        here - diagonal < other.length &&
-        one[here] === other[here - diagonal]
-      ) {
-        here += 1;
-      }
-      next.set(diagonal, here);
-      if (here >= one.length && here - diagonal >= other.length) {
-        return walkedBack(steps, one.length, other.length);
-      }
-    }
-    furthest = next;
-  }
-  return null;
-}
-
-function walkedBack(
-  steps: readonly Map<number, number>[],
-  length: number,
-  otherLength: number
-): (readonly [number, number])[] {
-  const kept: (readonly [number, number])[] = [];
-  let [here, there] = [length, otherLength];
-  for (let differences = steps.length - 1; differences >= 0; differences -= 1) {
-    const at = (diagonal: number): number => steps[differences]?.get(diagonal) ?? -1;
-    const diagonal = here - there;
-    const down =
-      diagonal === -differences ||
-      (diagonal !== differences && at(diagonal - 1) < at(diagonal + 1));
-    const from = down ? diagonal + 1 : diagonal - 1;
-    const [begin, beginThere] = differences === 0 ? [0, 0] : [at(from), at(from) - from];
-    while (here > begin && there > beginThere) {
-      here -= 1;
-      there -= 1;
-      kept.push([here, there]);
-    }
-    [here, there] = [begin, beginThere];
-  }
-  return kept.reverse();
 }
 
 /** Both texts as one list, with so many lines of `around` each change; `null` is a gap. */
