@@ -66,7 +66,7 @@ TABLE: Final = {
     "GET quota/revisions": "group-admin reader admin",
     "GET quota/revisions/{revision}": SEES,
     "POST quota/preview": SEES,
-    "POST quota/check": SEES,
+    "POST quota/check": "group-admin reader admin",
     "GET quota/tree": "group-admin reader admin",
     "GET quota/calendar": SEES,
     "POST quota/revisions": "group-admin admin",

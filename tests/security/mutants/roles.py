@@ -241,6 +241,19 @@ MUTANTS: Final = (
     ),
     Mutant(
         6,
+        "an admin of a group is told by a check what is said of others",
+        _REVISIONS,
+        "    if caller.sees_all:\n        return await asyncio.to_thread(check_text",
+        "    if caller:\n        return await asyncio.to_thread(check_text",
+        (
+            (
+                f"{_OF_PARTS}::"
+                "test_what_is_wrong_in_a_part_is_told_at_its_place_and_nothing_is_changed"
+            ),
+        ),
+    ),
+    Mutant(
+        6,
         "an admin of a group puts a whole document in force",
         _REVISIONS,
         "    if caller.is_admin:\n        return await _applied(",
