@@ -34,8 +34,10 @@ def end_processes_of(
 
 
 def _left_processes(slice_id: SliceId, uid: int, memory: TenantMemory) -> Iterator[psutil.Process]:
-    for process in psutil.process_iter():
+    # Not process_iter: of a pid that is another's by now it keeps whose it was, and ends nobody.
+    for pid in psutil.pids():
         try:
+            process = psutil.Process(pid)
             if process.uids().real != uid or process.status() == psutil.STATUS_ZOMBIE:
                 continue
             if is_in_group_of(slice_id, _groups_of(process)) or (

@@ -13,6 +13,7 @@ from sublet_agent.driver_helper.client import DriverHelper
 from sublet_agent.driver_helper.messages import DriverRequest, Operation, Outcome
 from sublet_agent.processes.process_table import LinuxProcessTable
 
+from tests.support.live_processes import command_of, live_processes
 from tests.support.nvidia_stand_in.stand_in import NvidiaStandIn
 from tests.support.tenants import Tenant
 
@@ -45,11 +46,7 @@ def holding(stand_in: NvidiaStandIn, gib: int = 1) -> Tenant:
 
 def helper_process(stand_in: NvidiaStandIn) -> psutil.Process:
     folder = str(stand_in.folder / "driver-helper")
-    (found,) = (
-        each
-        for each in psutil.process_iter(["cmdline"])
-        if (each.info["cmdline"] or [])[-2:] == ["--folder", folder]
-    )
+    (found,) = (each for each in live_processes() if command_of(each)[-2:] == ["--folder", folder])
     return found
 
 
@@ -73,7 +70,7 @@ def hang(stand_in: NvidiaStandIn, helper: DriverHelper, symbol: str, asked: Driv
 
 def workers_of(stand_in: NvidiaStandIn) -> int:
     """Return how many workers the helper has, busy, idle or just started."""
-    commands = [process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"])]
+    commands = map(command_of, live_processes())
     folder = str(stand_in.folder)
     return sum(
         "sublet_agent.driver_helper.worker" in words and words[-1].startswith(folder)

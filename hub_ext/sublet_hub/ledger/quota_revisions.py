@@ -95,6 +95,13 @@ class QuotaRevisionStore:
         with self._database.reading() as connection:
             return read_rows(connection, found, QUOTA_REVISIONS, _about_of, self._database.unread)
 
+    def bytes_of_role(self, role: str, since: datetime) -> int:
+        """Return how long the texts of a role's revisions since then are. ``LedgerReadError``."""
+        size = sa.func.coalesce(sa.func.sum(_C.size), 0)
+        found = sa.select(size).where(_C.role == role, _C.made_at > since)
+        with self._database.reading() as connection:
+            return int(connection.execute(found).scalar_one())
+
     def charged(self, groups: Collection[str]) -> frozenset[str]:
         """Return those of some groups to which anything was charged. ``LedgerReadError``."""
         if not groups:

@@ -19,6 +19,7 @@ class ForbiddenChange(StrEnum):
     RESERVED = "reserved"
     TOO_MANY_ENDS = "too-many-ends"
     NAME_OF_BEFORE = "name-of-before"
+    CHARGED_GOES = "charged-goes"
     NOT_A_PART = "not-a-part"
 
 
@@ -60,8 +61,12 @@ _WORDS: Final[Mapping[ForbiddenChange, str]] = MappingProxyType(
             "let some end together"
         ),
         ForbiddenChange.NAME_OF_BEFORE: (
-            "{names}: something was charged to a group of this name already, which may have been "
-            "others': take another name"
+            "{names}: there was a group of this name already, which may have been others', and "
+            "what it used or its admins wrote is known by it: take another name"
+        ),
+        ForbiddenChange.CHARGED_GOES: (
+            "{names}: something was charged to it, which counts in budgets and past use above it: "
+            "leave it there, with `members: []` where nobody is to be in it"
         ),
         ForbiddenChange.NOT_A_PART: (
             "{names}: send the document as `sublet quota show` shows it to you: `groups` with "

@@ -210,6 +210,41 @@ async def test_a_name_to_which_something_was_charged_before_is_not_theirs_to_tak
     assert (await applied(world, token, values, revision))[0] == 200
 
 
+async def test_a_name_by_which_revisions_of_others_are_known_is_not_theirs_to_take(
+    world: HubWorld,
+) -> None:
+    """Why its admins changed it would be theirs to read."""
+    others = world.group_admin("pia", "hub-p")
+    revision, values = await part(world, others)
+    values["groups"]["physics"]["groups"] = {"optics": {"members": []}}
+    assert (await applied(world, others, values, revision))[0] == 200
+    without = QUOTA.replace("  physics: {members: [hub-p]}\n", "")
+    body = {"text": without, "reason": "gone", "expect": 2}
+    assert (await world.call("POST", "quota/revisions", world.admin(), body))[0] == 200
+    token = lead(world)
+    revision, values = await part(world, token)
+    values["groups"]["science"]["groups"]["physics"] = {"members": []}
+    status, problem = await applied(world, token, values, revision)
+    assert (status, "physics" in problem["message"]) == (403, True)
+    assert (await world.call("GET", "quota/revisions", token)) == (200, [])
+
+
+async def test_a_group_to_which_something_was_charged_does_not_go_and_with_it_what_was_spent(
+    world: HubWorld,
+) -> None:
+    """What it spent counts in the budgets and the past use of the groups above it."""
+    await world.agent()
+    await world.slice_for("vic", size="small", groups=["hub-v"])
+    token = lead(world)
+    revision, values = await part(world, token)
+    groups = values["groups"]["science"]["groups"]
+    groups["anew"] = groups.pop("vision")
+    status, problem = await applied(world, token, values, revision)
+    assert (status, "vision: something was charged to it" in problem["message"]) == (403, True)
+    groups["vision"] = {"members": []}
+    assert (await applied(world, token, values, revision))[0] == 200
+
+
 async def test_admins_of_groups_do_not_push_the_history_out(
     world: HubWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -222,6 +257,21 @@ async def test_admins_of_groups_do_not_push_the_history_out(
         statuses.append((await applied(world, token, values, revision))[0])
     assert statuses == [200, 200, 200, 429]
     body = {"text": QUOTA, "reason": "back", "expect": 4}
+    assert (await world.call("POST", "quota/revisions", world.admin(), body))[0] == 200
+
+
+async def test_few_large_revisions_of_admins_of_groups_do_not_push_the_history_out_either(
+    world: HubWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(in_database, "MOST_BYTES_OF_GROUPS_A_DAY", 2 * len(QUOTA))
+    token = lead(world)
+    statuses = []
+    for weight in range(1, 6):
+        revision, values = await part(world, token)
+        values["groups"]["science"]["groups"]["vision"]["weight"] = weight + 1
+        statuses.append((await applied(world, token, values, revision))[0])
+    assert statuses == [200, 200, 429, 429, 429]
+    body = {"text": QUOTA, "reason": "back", "expect": 3}
     assert (await world.call("POST", "quota/revisions", world.admin(), body))[0] == 200
 
 

@@ -1,9 +1,16 @@
 """For who writes quotas: every group with what it holds, what is wrong where, and what is when."""
 
+import asyncio
+import itertools
+import threading
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
+from sublet_hub.security.rate_limits import BYTES_FOR_ONE, Rate
+from sublet_hub.settings import OwnerLimits
+from sublet_hub.web.routes import quota, quota_revisions
 
 from tests.support.hub_world import FakeHub, HubWorld, hub_world, settings_for
 
@@ -133,6 +140,60 @@ async def test_a_wrong_document_is_told_with_line_and_column(world: HubWorld) ->
     (broken,) = (await checked(world, "everyone: {limit: [\n"))["problems"]
     assert (broken["line"], broken["column"]) == (2, 1)
     assert "is no YAML" in broken["message"]
+
+
+@pytest.mark.parametrize(
+    ("module", "made", "asked"),
+    [
+        (quota_revisions, "check_text", ("POST", "quota/check")),
+        (quota, "quota_calendar", ("GET", "quota/calendar")),
+    ],
+)
+async def test_of_one_caller_one_is_made_at_a_time_and_beside_the_loop(
+    world: HubWorld,
+    monkeypatch: pytest.MonkeyPatch,
+    module: ModuleType,
+    made: str,
+    asked: tuple[str, str],
+) -> None:
+    """Of a large document it takes seconds: a reader's would hold up all that is not the loop's."""
+    now, most, may_end = 0, 0, threading.Event()
+    real, lock = getattr(module, made), threading.Lock()
+
+    def slow(*arguments: Any) -> Any:
+        nonlocal now, most
+        with lock:
+            now += 1
+            most = max(most, now)
+        assert may_end.wait(60)
+        with lock:
+            now -= 1
+        return real(*arguments)
+
+    monkeypatch.setattr(module, made, slow)
+    token, body = world.reader(), {"text": ""} if asked[0] == "POST" else None
+    calls = [asyncio.create_task(world.call(*asked, token, body)) for _ in range(20)]
+    try:
+        # Those beyond what may wait are answered while none is done.
+        for each in itertools.islice(asyncio.as_completed(calls, timeout=10), 4):
+            assert (await each)[0] == 429
+    finally:
+        may_end.set()
+    statuses = [(await each)[0] for each in calls]
+    assert (statuses.count(200), statuses.count(429), most) == (16, 4, 1)
+
+
+@pytest.mark.parametrize("path", ["quota/check", "quota/preview"])
+async def test_a_large_document_counts_as_many_requests(
+    tmp_path: Path, hub: FakeHub, path: str
+) -> None:
+    settings = settings_for(tmp_path, limits=OwnerLimits(requests=Rate(10, 0.01)))
+    async with hub_world(tmp_path, hub, settings) as world:
+        reader = world.reader()
+        body = {"text": "#" * (BYTES_FOR_ONE * 10)}
+        assert (await world.call("POST", path, reader, body))[0] == 200
+        assert (await world.call("POST", path, reader, {"text": ""}))[0] == 429
+        assert (await world.call("POST", path, world.admin(), {"text": ""}))[0] == 200
 
 
 async def test_a_right_document_is_told_with_what_may_not_be_meant(world: HubWorld) -> None:

@@ -91,9 +91,22 @@ MUTANTS: Final = (
         6,
         "an admin of a group reserves what is others'",
         _CHANGES,
-        "new = [each for each in has if each not in had]",
-        "new = [each for each in has if False]",
+        "new = tuple(each.name for each in has if each not in had)",
+        "new = tuple(each.name for each in has if False)",
         (_RESERVED,),
+    ),
+    Mutant(
+        6,
+        "a reservation goes with its group from one to another of an admin",
+        _CHANGES,
+        "had, has = (own_parts(each, (group,)).reservations for each in self._both())",
+        "had, has = (own_parts(each, self._groups).reservations for each in self._both())",
+        (
+            (
+                f"{_OF_CHANGES}::"
+                "test_a_reservation_does_not_go_with_its_group_from_one_to_another_of_an_admin"
+            ),
+        ),
     ),
     Mutant(
         6,
@@ -243,8 +256,8 @@ MUTANTS: Final = (
         6,
         "an admin of a group is told by a check what is said of others",
         _REVISIONS,
-        "    if caller.sees_all:\n        return await asyncio.to_thread(check_text",
-        "    if caller:\n        return await asyncio.to_thread(check_text",
+        "        if caller.sees_all:\n            return await asyncio.to_thread(check_text",
+        "        if caller:\n            return await asyncio.to_thread(check_text",
         (
             (
                 f"{_OF_PARTS}::"
@@ -282,10 +295,57 @@ MUTANTS: Final = (
         ),
     ),
     Mutant(
+        6,
+        "an admin of a group takes a name, and reads why others changed their quotas",
+        _IN_DATABASE,
+        "refuse_names_of_before(new & _groups_of(await self.history()))",
+        "refuse_names_of_before(())",
+        (
+            (
+                f"{_OF_PARTS}::"
+                "test_a_name_by_which_revisions_of_others_are_known_is_not_theirs_to_take"
+            ),
+        ),
+    ),
+    Mutant(
+        6,
+        "an admin of a group renames what has spent the budget, and has it anew",
+        _IN_DATABASE,
+        "refuse_charged_to_go(await asyncio.to_thread(self._store.charged, gone))",
+        "refuse_charged_to_go(())",
+        (
+            (
+                f"{_OF_PARTS}::"
+                "test_a_group_to_which_something_was_charged_does_not_go_and_with_it_what_was_spent"
+            ),
+        ),
+    ),
+    Mutant(
+        12,
+        "the admin of a very large group has all wait who would change quotas",
+        _CHANGES,
+        "len(moments) > min(MOST_ENDS, MOST_LOOKED_AT // groups)",
+        "len(moments) > MOST_ENDS",
+        (f"{_OF_CHANGES}::test_many_groups_have_their_rights_looked_at_after_fewer_ends",),
+    ),
+    Mutant(
+        12,
+        "a reader has many large documents checked at once",
+        _REVISIONS,
+        "of_caller(call.user.key):\n        service.limits",
+        "of_caller(str(id(call))):\n        service.limits",
+        (
+            (
+                "tests/hub/web/test_quota_tree.py::"
+                "test_of_one_caller_one_is_made_at_a_time_and_beside_the_loop"
+            ),
+        ),
+    ),
+    Mutant(
         12,
         "admins of groups push all others' revisions out of the history",
         _IN_DATABASE,
-        "            self._refuse_flood(now)\n",
+        "            self._refuse_flood(now, wish.role)\n",
         "",
         (f"{_OF_PARTS}::test_admins_of_groups_do_not_push_the_history_out",),
     ),

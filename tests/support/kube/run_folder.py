@@ -23,6 +23,7 @@ import psutil
 
 from tests.support.ended_processes import has_ended
 from tests.support.kube.cache import alone
+from tests.support.live_processes import command_of, live_processes
 
 _PREFIX: Final = "sublet-kube-"
 _LOCK: Final = "sublet-kube.lock"
@@ -220,8 +221,8 @@ def _thaw(name: str) -> None:
 def _programs_of(folder: Path, named: tuple[str, ...]) -> list[psutil.Process]:
     """Return the run's programs that still live, with what they contain."""
     found: list[psutil.Process] = []
-    for process in psutil.process_iter(["name", "cmdline", "status"]):
-        words = process.info["cmdline"] or []
+    for process in live_processes():
+        words = command_of(process)
         ours = Path(words[0]).name.startswith(named) if words else False
         if ours and any(f"{folder}/" in word for word in words):
             try:

@@ -13,7 +13,6 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
-import psutil
 import yaml
 from sublet_hub.one_machine.demo.jupyter_client import Person
 
@@ -27,6 +26,7 @@ from tests.support.kube.notebook_image import NOTEBOOK
 from tests.support.kube.owner_records import define_records
 from tests.support.kube.processes import Programs, wait_for
 from tests.support.kube.run_folder import cgroup_of
+from tests.support.live_processes import command_of, live_processes
 
 RELEASE: Final = "sublet"
 GPU_GIB: Final = 6
@@ -153,8 +153,8 @@ class SubletOnCluster:
         """End the agent's process as a crash would; its watchdog begins another."""
         (pod,) = self.agent_pods()
         uid = pod["metadata"]["uid"]
-        for process in psutil.process_iter(["cmdline"]):
-            ours = "sublet_agent.app.serving" in (process.info["cmdline"] or ())
+        for process in live_processes():
+            ours = "sublet_agent.app.serving" in command_of(process)
             if ours and uid in self.node.cgroups_of(process.pid):
                 process.kill()
                 return

@@ -6,12 +6,12 @@ document names the revision that they made it from, so nobody undoes unseen what
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from sublet_quota.document.administered.groups import GroupClaims, administered
+from sublet_quota.document.administered.groups import GroupClaims, administered, gone_from
 from sublet_quota.document.differences import written_differences
 from sublet_quota.document.problems import QuotaDocumentError
 from sublet_quota.document.quota_document import QuotaDocument
@@ -27,8 +27,17 @@ from sublet_hub.errors import (
     TooManyRequestsError,
 )
 from sublet_hub.ledger.database import LedgerWriteError
-from sublet_hub.ledger.quota_revisions import QuotaRevision, QuotaRevisionStore, WrittenRevision
-from sublet_hub.state.quota_documents.parts import changed_part, refuse_names_of_before
+from sublet_hub.ledger.quota_revisions import (
+    MOST_BYTES,
+    QuotaRevision,
+    QuotaRevisionStore,
+    WrittenRevision,
+)
+from sublet_hub.state.quota_documents.parts import (
+    changed_part,
+    refuse_charged_to_go,
+    refuse_names_of_before,
+)
 from sublet_hub.state.quota_documents.source import InForce, QuotaSource, Wish
 from sublet_hub.state.quota_file import QuotaFile
 
@@ -37,6 +46,8 @@ _MOST_TOLD: Final = 5
 _A_DAY: Final = timedelta(days=1)
 MOST_OF_GROUPS_A_DAY: Final = 100
 """So many revisions by admins of groups alone may follow each other in a day."""
+MOST_BYTES_OF_GROUPS_A_DAY: Final = MOST_BYTES // 4
+"""And so many bytes: of what is kept together they would push others' out."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -122,7 +133,7 @@ class QuotaInDatabase(QuotaSource):
                 )
                 raise ConflictError(message)
             now = self._now()
-            self._refuse_flood(now)
+            self._refuse_flood(now, wish.role)
             administers = administered(self.document, claims)
             made = await asyncio.to_thread(
                 changed_part, self.document, self.text, administers, sent, now
@@ -131,6 +142,10 @@ class QuotaInDatabase(QuotaSource):
                 return InForce(self._revision, is_new=False)
             new = made.document.all_groups.keys() - self.document.all_groups.keys()
             refuse_names_of_before(await asyncio.to_thread(self._store.charged, new))
+            # Why their admins changed these would be read by the new one.
+            refuse_names_of_before(new & _groups_of(await self.history()))
+            gone = gone_from(self.document, made.document, made.groups)
+            refuse_charged_to_go(await asyncio.to_thread(self._store.charged, gone))
             keys = len(written_differences(self.document, made.document))
             return await self._store_and_tell(made.document, made.text, keys, wish, made.groups)
 
@@ -153,8 +168,11 @@ class QuotaInDatabase(QuotaSource):
         self._tell(document, text)
         return InForce(about, is_new=True)
 
-    def _refuse_flood(self, now: datetime) -> None:
+    def _refuse_flood(self, now: datetime, role: str | None) -> None:
         """Raise ``TooManyRequestsError`` before admins of groups push others' revisions out."""
+        if role and self._store.bytes_of_role(role, now - _A_DAY) > MOST_BYTES_OF_GROUPS_A_DAY:
+            message = "the revisions by admins of groups within a day are too large: make none now"
+            raise TooManyRequestsError(message, retry_after_s=3600)
         latest = self._store.listed(self._revision.revision - MOST_OF_GROUPS_A_DAY)
         of_groups = [each.made_at for each in latest if each.groups]
         if len(of_groups) == MOST_OF_GROUPS_A_DAY and min(of_groups) > now - _A_DAY:
@@ -210,6 +228,10 @@ class QuotaInDatabase(QuotaSource):
             _LOG.warning("the quota document is in force, and told again soon: %s", error)
         else:
             self._is_told = True
+
+
+def _groups_of(made: Iterable[QuotaRevision]) -> frozenset[str]:
+    return frozenset(name for each in made for name in each.groups)
 
 
 def _read(text: str, before: QuotaDocument) -> tuple[QuotaDocument, int]:

@@ -1,7 +1,8 @@
 """A part of the quota document that an admin of groups sent: taken over, or refused in words."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from datetime import datetime
+from typing import Final
 
 from sublet_quota.document.administered.changes import forbidden_changes
 from sublet_quota.document.administered.parts import (
@@ -23,6 +24,9 @@ from sublet_quota.reasons.forbidden_changes import Forbidden, ForbiddenChange, f
 from sublet_quota.wire.quota import MOST_DOCUMENT
 
 from sublet_hub.errors import QuotaNotTheirsError, QuotaRefusedError
+
+_MOST_PLACED: Final = 100
+"""So much of what is not theirs is told with its place: a part may have thousands of groups."""
 
 
 def changed_part(
@@ -79,23 +83,30 @@ def problems_of_part(
     else:
         found = forbidden_changes(document, made.document, made.groups, now)
     tree = read_tree(sent)
-    return tuple(_placed(tree, each) for each in found)
+    places = _places(tree)
+    return tuple(_placed(tree, places, each) for each in found[:_MOST_PLACED])
 
 
-def _placed(tree: DocumentTree, found: Forbidden) -> DocumentProblem:
+def _places(tree: DocumentTree) -> dict[str, KeyPath]:
+    """Return where a part has each key as people write it, and each name where it stands first."""
+    places = {written_path(path): path for path in tree.lines}
+    for path in tree.lines:
+        places.setdefault(str(path[-1]), path)
+    return places
+
+
+def _placed(tree: DocumentTree, places: dict[str, KeyPath], found: Forbidden) -> DocumentProblem:
     """Return what is not its author's to set, where the part says the first of its names."""
-    paths = [_path_of(tree, name) for name in (*found.names, found.group)]
-    path = next((each for each in paths if each), ())
+    named = (*found.names[:_MOST_PLACED], found.group)
+    path = next((places[key] for name in named for key in _ends(name) if key in places), ())
     return tree.placed(DocumentProblem(tree.line_of(path), path, forbidden_words(found)))
 
 
-def _path_of(tree: DocumentTree, name: str) -> KeyPath:
-    """Return where a part has a key of the whole document, or a name; empty: nowhere."""
-    keys = {written_path(path): path for path in tree.lines}
-    said = [key for key in keys if name == key or name.endswith(f".{key}")]
-    if said:
-        return keys[max(said, key=len)]
-    return next((path for path in tree.lines if path[-1] == name), ())
+def _ends(name: str) -> Iterator[str]:
+    """Go through a key of the whole document from above: a part begins further below."""
+    while name:
+        yield name
+        _, _, name = name.partition(".")
 
 
 def _no_part(error: NoPartError, administers: tuple[GroupName, ...]) -> Forbidden:
@@ -107,6 +118,12 @@ def refuse_names_of_before(names: Collection[str]) -> None:
     """Raise ``QuotaNotTheirsError`` where new groups have the names of some of before."""
     if names:
         _refuse((Forbidden(ForbiddenChange.NAME_OF_BEFORE, tuple(sorted(names))),))
+
+
+def refuse_charged_to_go(names: Collection[str]) -> None:
+    """Raise ``QuotaNotTheirsError`` where groups would go, and with them what they have spent."""
+    if names:
+        _refuse((Forbidden(ForbiddenChange.CHARGED_GOES, tuple(sorted(names))),))
 
 
 def _refuse(found: tuple[Forbidden, ...]) -> None:

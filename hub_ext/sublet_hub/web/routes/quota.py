@@ -111,7 +111,9 @@ async def _calendar(service: ServiceParts, call: Call) -> QuotaCalendar:
     if not begin < end <= begin + days:
         message = f"?until= must lie after ?since=, and at most {MOST_DAYS} days after it"
         raise BadRequestError(message)
-    return quota_calendar(service.quota.document, (begin, end), now)
+    async with service.limits.lists.of_caller(call.user.key):
+        # Of many reservations a long time takes most of a second, in which agents are to be heard.
+        return await asyncio.to_thread(quota_calendar, service.quota.document, (begin, end), now)
 
 
 async def _rights(service: ServiceParts, call: Call) -> QuotaRights:

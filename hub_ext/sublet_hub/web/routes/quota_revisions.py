@@ -4,6 +4,8 @@ Where the document is a file, all but check and preview answer which file to cha
 """
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final
 
 from sublet_quota.document.administered.groups import with_all_below
@@ -20,6 +22,7 @@ from sublet_quota.wire.quota_revisions import (
 
 from sublet_hub.errors import NotFoundError
 from sublet_hub.ledger.quota_revisions import QuotaRevision
+from sublet_hub.security.rate_limits import BYTES_FOR_ONE
 from sublet_hub.state.quota_documents.source import InForce, Wish
 from sublet_hub.web.routes.context import ServiceParts
 from sublet_hub.web.routes.roles import GROUPS, READERS, READERS_AND_GROUPS, own_groups
@@ -34,19 +37,28 @@ _COST_OF_PART: Final = 5
 
 
 async def _check(service: ServiceParts, call: Call) -> QuotaCheck:
-    sent, now, caller = call.body_as(PreviewRequest).text, service.now(), call.user
-    # Of a large one it takes seconds, in which agents are to be heard.
-    if caller.sees_all:
-        return await asyncio.to_thread(check_text, sent, now)
-    groups, limits = own_groups(service, caller), service.limits
-    async with limits.lists.of_caller(caller.key):
-        limits.owners.charge(caller.key, _COST_OF_PART)
-        quota = service.quota
+    async with _costly(service, call) as sent:
+        caller, now = call.user, service.now()
+        # Of a large one it takes seconds, in which agents are to be heard.
+        if caller.sees_all:
+            return await asyncio.to_thread(check_text, sent, now)
+        service.limits.owners.charge(caller.key, _COST_OF_PART)
+        groups, quota = own_groups(service, caller), service.quota
         return await asyncio.to_thread(check_part, quota.document, quota.text, groups, sent, now)
 
 
 async def _preview(service: ServiceParts, call: Call) -> bytes:
-    return await service.previews.preview(call.body_as(PreviewRequest).text)
+    async with _costly(service, call) as text:
+        return await service.previews.preview(text)
+
+
+@asynccontextmanager
+async def _costly(service: ServiceParts, call: Call) -> AsyncIterator[str]:
+    """Let a block read a document that was sent: of a caller one at a time, counted by its size."""
+    text = call.body_as(PreviewRequest).text
+    async with service.limits.lists.of_caller(call.user.key):
+        service.limits.owners.charge(call.user.key, len(text) // BYTES_FOR_ONE)
+        yield text
 
 
 async def _apply(service: ServiceParts, call: Call) -> Applied:

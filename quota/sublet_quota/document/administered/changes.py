@@ -30,6 +30,8 @@ from sublet_quota.reasons.forbidden_changes import Forbidden, ForbiddenChange
 
 MOST_ENDS: Final = 200
 """At so many different times groups' exceptions may end: rights are looked at after each."""
+MOST_LOOKED_AT: Final = 20_000
+"""So many groups, after each of these times, are looked at: it takes seconds."""
 
 
 def forbidden_changes(
@@ -101,17 +103,19 @@ class _Change:
                 yield Forbidden(ForbiddenChange.MEMBERS_LET_GO, names, group)
 
     def reservations(self) -> Iterator[Forbidden]:
-        """Yield the reservations that are new, or another."""
-        had, has = (own_parts(each, self._groups).reservations for each in self._both())
-        # Each is there once, by its name.
-        new = [each for each in has if each not in had]
-        if new:
-            yield self._found(ForbiddenChange.RESERVED, tuple(each.name for each in new))
+        """Yield the reservations that are new, or another, or were another group's."""
+        for group in self._groups:
+            had, has = (own_parts(each, (group,)).reservations for each in self._both())
+            # Each is there once, by its name.
+            new = tuple(each.name for each in has if each not in had)
+            if new:
+                yield Forbidden(ForbiddenChange.RESERVED, new, group)
 
     def rights(self, now: datetime) -> Iterator[Forbidden]:
         """Yield the groups whose members would have more at some moment from now on."""
         moments = self._moments(now)
-        if len(moments) > MOST_ENDS:
+        groups = max(len(with_all_below(each, self._groups)) for each in self._both())
+        if len(moments) > 1 and len(moments) > min(MOST_ENDS, MOST_LOOKED_AT // groups):
             yield self._found(ForbiddenChange.TOO_MANY_ENDS, ("exceptions",))
             return
         told: Counter[GroupName] = Counter()

@@ -87,6 +87,17 @@ def with_all_below(document: QuotaDocument, groups: Iterable[str]) -> frozenset[
     )
 
 
+def gone_from(
+    before: QuotaDocument, after: QuotaDocument, groups: Iterable[str]
+) -> frozenset[GroupName]:
+    """Return what was below each of these groups and is not below the same one any more."""
+    return frozenset(
+        name
+        for group in groups
+        for name in with_all_below(before, (group,)) - with_all_below(after, (group,))
+    )
+
+
 def members_below(document: QuotaDocument, groups: Iterable[str]) -> frozenset[str]:
     """Return the hub's groups whose members belong to these groups, or to some below them."""
     found = with_all_below(document, groups)

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
+from sublet_quota.document.administered import changes
 from sublet_quota.document.administered.changes import MOST_ENDS, forbidden_changes
 from sublet_quota.document.reading import read_quota_document
 from sublet_quota.reasons.forbidden_changes import Forbidden, ForbiddenChange, forbidden_words
@@ -318,6 +319,29 @@ def test_two_groups_of_one_admin_do_not_mix() -> None:
     assert found(edit, "nlp", "vision") == [("members-taken-in", ("hub-v",))]
 
 
+def test_a_reservation_does_not_go_with_its_group_from_one_to_another_of_an_admin() -> None:
+    """It is added to what the groups above are guaranteed: these would be others."""
+
+    def edit(whole: Values) -> None:
+        moved = {"course": {"members": []}}
+        science(whole)["groups"]["vision"].update(groups=moved)
+        whole["reservations"][0].update({"for": "course"})
+
+    before = read_quota_document(after(edit))
+
+    def moved_too(whole: Values) -> None:
+        edit(whole)
+        course = science(whole)["groups"]["vision"].pop("groups")
+        science(whole)["groups"]["nlp"].update(groups=course)
+
+    changed = read_quota_document(after(moved_too))
+    told = forbidden_changes(before, changed, ("nlp", "vision"), NOW)
+    assert [(each.code.value, each.names, each.group) for each in told] == [
+        ("reserved", ("course",), "nlp")
+    ]
+    assert forbidden_changes(before, changed, ("science",), NOW) == ()
+
+
 def test_exceptions_may_end_at_so_many_times_as_are_looked_at() -> None:
     def edit(whole: Values) -> None:
         for hours in range(MOST_ENDS + 1):
@@ -326,6 +350,24 @@ def test_exceptions_may_end_at_so_many_times_as_are_looked_at() -> None:
             whole["exceptions"].append(entry)
 
     assert [code for code, _ in found(edit)] == ["too-many-ends"]
+
+
+@pytest.mark.parametrize(("groups", "told"), [(40, []), (60, ["too-many-ends"])])
+def test_many_groups_have_their_rights_looked_at_after_fewer_ends(
+    monkeypatch: pytest.MonkeyPatch, groups: int, told: list[str]
+) -> None:
+    """Whoever sends all that a document may have keeps the service, and who waits, for minutes."""
+    monkeypatch.setattr(changes, "MOST_LOOKED_AT", 500)
+
+    def edit(whole: Values) -> None:
+        for number in range(groups):
+            science(whole)["groups"][f"g{number}"] = {"members": []}
+        for hours in range(6):
+            until = (NOW + timedelta(days=1, hours=hours)).isoformat().replace("+00:00", "Z")
+            entry = {"groups": ["vision"], "until": until, "set": {"weight": 2}, "why": "x"}
+            whole["exceptions"].append(entry)
+
+    assert [code for code, _ in found(edit)] == told
 
 
 def test_each_code_has_its_words() -> None:

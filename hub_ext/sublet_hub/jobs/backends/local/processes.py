@@ -190,9 +190,12 @@ class JobTree:
                 root = psutil.Process(self.root.pid)
                 found[root.pid] = root
                 found.update({child.pid: child for child in root.children(recursive=True)})
-        for process in psutil.process_iter():
-            if process.pid not in found and self._is_of_job(process):
-                found[process.pid] = process
+        # Not process_iter: of a pid that is another's by now it keeps whose it was, who has ended.
+        for pid in psutil.pids():
+            with contextlib.suppress(psutil.Error):
+                process = psutil.Process(pid)
+                if pid not in found and self._is_of_job(process):
+                    found[pid] = process
         return [p for p in found.values() if p.pid != os.getpid() and _lives(p)]
 
     def _is_of_job(self, process: psutil.Process) -> bool:
