@@ -149,6 +149,19 @@ class BrowserMachine:
             parts.start_again(part)
             until(self._service_answers, "the service to answer")
 
+    def configure_hub(self, more: str) -> None:
+        """Add to the hub's configuration, such as roles, and start the hub again with it."""
+        with self.places.hub_configuration.open("a", encoding="utf-8") as file:
+            file.write(more)
+        parts = self.machine.parts
+        part = next(part for part in parts.running if part.name == "hub")
+        part.stop()
+        plan = self.machine.plans["hub"]
+        plan.before_start()
+        parts.start_again(part)
+        until(plan.answers, "the hub to answer")
+        until(self._service_answers, "the hub to be reached")
+
     def _service_answers(self) -> bool:
         headers = {"Authorization": f"token {self.token}"}
         address = self.places.hub_url + "/services/sublet/api/jobs"

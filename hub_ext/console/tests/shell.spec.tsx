@@ -20,7 +20,7 @@ test('an admin has the cards, and a line that recommends an origin for each user
 });
 
 test('a user has their own part alone', async () => {
-  const { page } = await draw(<App />, undefined, { ...SESSION, admin: false });
+  const { page } = await draw(<App />, undefined, { ...SESSION, admin: false, sees_all: false });
   expect(links(page)).toEqual(['My share', 'Who waits for whom', 'Use']);
   expect(page.querySelector('[data-sublet="one-origin"]')).toBeNull();
 });

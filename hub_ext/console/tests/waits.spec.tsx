@@ -8,7 +8,7 @@ import { aCard, aSlice } from './support/answers';
 import { button, doing, draw, FakeService, json, SESSION, type } from './support/page';
 
 const AT = '2026-12-02T09:00:00Z';
-const USER = { ...SESSION, name: 'ada', admin: false };
+const USER = { ...SESSION, name: 'ada', admin: false, sees_all: false };
 
 function aWait(facts: Partial<Waiting> = {}): Waiting {
   return {

@@ -18,6 +18,7 @@ from sublet_hub.security.service_auth import XSRF_COOKIE_OPTIONS
 from sublet_hub.web.console.bundle import Bundle
 from sublet_hub.web.console.card_feed import CardFeed
 from sublet_hub.web.console.changes import CHANGES_ROUTE, ChangesHandler, StreamPlaces
+from sublet_hub.web.console.group_marks import GroupMarks
 from sublet_hub.web.console.page import (
     FILE_PATH,
     VIEW_PATH,
@@ -186,12 +187,18 @@ def _console_rules(
         "service": service,
         "hub_auth": hub_auth,
         "feed": CardFeed(service.ledger, service.views),
+        "marks": GroupMarks(),
         "places": StreamPlaces(settings.most_connections),
     }
     place = ConsoleSettings(
         settings.prefix, settings.hub_prefix, settings.subdomain_host, settings.version
     )
-    page = {"hub_auth": hub_auth, "bundle": settings.console, "settings": place}
+    page = {
+        "service": service,
+        "hub_auth": hub_auth,
+        "bundle": settings.console,
+        "settings": place,
+    }
     return [
         url(f"{prefix}api/{CHANGES_ROUTE.path}", ChangesHandler, stream),
         url(prefix + FILE_PATH, ConsoleFileHandler, {"bundle": settings.console}),

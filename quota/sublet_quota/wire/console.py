@@ -26,7 +26,7 @@ class Topic(StrEnum):
     EVICTIONS = "evictions"
     """For admins."""
     QUOTA = "quota"
-    """For admins: the quota document in force."""
+    """The quota document in force: all of it for admins, to admins of groups what is theirs."""
 
 
 class CardsChanged(AnswerModel):

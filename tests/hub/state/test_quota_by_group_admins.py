@@ -309,3 +309,36 @@ async def test_the_command_line_shows_and_applies_their_part(
     assert "lead, admin of science" in listed
     assert (await run("diff", str(file))).exit_code == 0
     assert (await run("rollback", "1", "--reason", "no")).exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("written", "place"),
+    [
+        ("groups:\n  science:\n    groups:\n      nlp: {limit: {cards: many}}\n", (4, 21)),
+        ("groups:\n  science:\n    members: [hub-s]\n    weight: 3\n", (4, 5)),
+        ("groups:\n  science:\n    members: [hub-s, hub-p]\n", (3, 5)),
+        ("groups:\n  physics: {}\n", (2, 3)),
+        ("everyone: {}\ngroups: {science: {}}\n", (1, 1)),
+        ("groups: {science: {", (1, 20)),
+    ],
+)
+async def test_what_is_wrong_in_a_part_is_told_at_its_place_and_nothing_is_changed(
+    world: HubWorld, written: str, place: tuple[int, int]
+) -> None:
+    before = await text_in_force(world)
+    status, found = await world.call("POST", "quota/check", lead(world), {"text": written})
+    assert status == 200, found
+    assert place in [(each["line"], each["column"]) for each in found["problems"]], found
+    assert found["warnings"] == []
+    assert "phil" not in str(found)
+    assert await text_in_force(world) == before
+
+
+async def test_a_part_that_may_be_put_in_force_has_nothing_wrong(world: HubWorld) -> None:
+    _, values = await part(world, lead(world))
+    values["groups"]["science"]["groups"]["nlp"]["limit"] = {"cards": 2}
+    body = {"text": yaml.safe_dump(values, sort_keys=False)}
+    assert await world.call("POST", "quota/check", lead(world), body) == (
+        200,
+        {"problems": [], "warnings": [], "left_out": 0},
+    )

@@ -19,7 +19,14 @@ from sublet_hub.security.service_auth import make_service_auth
 from sublet_hub.web.console.bundle import NOT_BUILT, Bundle, read_bundle
 from tornado.httpclient import HTTPResponse
 
-from tests.support.hub_world import ACCESS, PREFIX, FakeHub, HubWorld, hub_world
+from tests.support.hub_world import (
+    ACCESS,
+    PREFIX,
+    FakeHub,
+    HubWorld,
+    hub_world,
+    settings_for,
+)
 from tests.support.logged_in import COOKIE, as_sent, cookies_in, log_in
 
 pytestmark = pytest.mark.asyncio
@@ -89,6 +96,7 @@ async def test_who_is_logged_in_gets_the_page(world: HubWorld, path: str) -> Non
         "name": "ada",
         "admin": False,
         "sees_all": False,
+        "groups": [],
         "prefix": PREFIX,
         "hub": "/hub/",
         "own_origins": False,
@@ -100,6 +108,25 @@ async def test_who_is_logged_in_gets_the_page(world: HubWorld, path: str) -> Non
 
 async def test_an_admins_page_knows_that(world: HubWorld) -> None:
     assert session_in(await page(world, await log_in(world, world.admin())))["admin"]
+
+
+async def test_a_page_knows_who_looks_at_it(tmp_path: Path, hub: FakeHub, bundle: Bundle) -> None:
+    (tmp_path / "quota.yaml").write_text(
+        "groups: {top-canary: {members: [], groups: {nlp: {}, vision: {}}}, law-canary: {}}"
+    )
+    settings = settings_for(tmp_path, quota_file=tmp_path / "quota.yaml")
+    async with hub_world(tmp_path, hub, settings, console=bundle) as world:
+        told = {}
+        for token in (world.group_admin("lead", "vision", "nlp"), world.reader(), world.admin()):
+            answer = await page(world, await log_in(world, token))
+            session = session_in(answer)
+            told[session["name"]] = session["admin"], session["sees_all"], session["groups"]
+            assert "canary" not in answer.body.decode()
+    assert told == {
+        "lead": (False, False, ["nlp", "vision"]),
+        "rita": (False, True, []),
+        "root": (True, True, []),
+    }
 
 
 async def test_a_name_with_html_in_it_stays_a_name(world: HubWorld) -> None:

@@ -206,6 +206,39 @@ async def test_another_quota_document_is_told_to_admins(tmp_path: Path, hub: Fak
         await until(lambda: heard.topics.count("quota") > before)
 
 
+async def test_an_admin_of_a_group_is_told_of_changes_of_it_and_of_none_elsewhere(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    file = tmp_path / "quota.yaml"
+
+    def text(nlp: int, other: int) -> str:
+        groups = f"nlp: {{limit: {{cards: {nlp}}}}}, law: {{limit: {{cards: {other}}}}}"
+        return f"groups: {{{groups}}}\n"
+
+    file.write_text(text(1, 1))
+    settings = settings_for(tmp_path, quota_file=file)
+    async with hub_world(tmp_path, hub, settings) as world:
+        lead, other = world.group_admin("lead", "nlp"), world.group_admin("lea", "law")
+        async with (
+            listening(world, lead) as heard,
+            listening(world, other) as others,
+            listening(world, world.user("ada")) as users,
+        ):
+            await until(lambda: all("quota" in each.topics for each in (heard, others)))
+            file.write_text(text(1, 2))
+            await world.call("POST", "quota/reload", world.admin())
+            await until(lambda: others.topics.count("quota") == 2)
+            file.write_text(text(2, 2))
+            await world.call("POST", "quota/reload", world.admin())
+            await until(lambda: heard.topics.count("quota") == 2)
+            # Whoever administers nothing any more learns that, too.
+            file.write_text("groups: {law: {limit: {cards: 2}}}\n")
+            await world.call("POST", "quota/reload", world.admin())
+            await until(lambda: heard.topics.count("quota") == 3)
+            assert others.topics.count("quota") == 2
+            assert "quota" not in users.topics
+
+
 async def test_a_cookie_needs_its_xsrf_and_a_token_the_scope_to_read(world: HubWorld) -> None:
     jar = await log_in(world, world.user("ada"))
     of_a_script = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors"}

@@ -84,6 +84,31 @@ async def test_each_group_is_told_with_what_it_holds_and_its_line(
         assert (found["people"], found["over"], found["revision"]) == (2, [], None)
 
 
+async def test_an_admin_of_a_group_is_told_of_it_as_if_there_were_no_other(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    async with await world_with(tmp_path, hub, QUOTA) as world:
+        await world.agent()
+        await world.slice_for("ada", size="small", groups=["hub-nlp"])
+        await world.slice_for("eve", size="small", groups=["teaching"])
+        await world.slice_for("mia", size="small")
+        lead = world.group_admin("lead", "hub-nlp")
+        for path in ("quota/tree", "quota/tree?group=nlp"):
+            status, found = await world.call("GET", path, lead)
+            assert status == 200, found
+            (node,) = found["groups"]
+            assert (node["share"]["path"], node["line"]) == (["nlp"], None)
+            assert (node["share"]["slices"], node["share"]["held_cards"] > 0) == (1, True)
+            assert (found["people"], found["over"], found["unmet"]) == (1, [], [])
+            assert (found["outside"]["slices"], found["outside"]["types"]) == (0, [])
+        status, found = await world.call("GET", "quota/tree?group=science", world.reader())
+        assert [each["share"]["path"] for each in found["groups"]] == [
+            ["science"],
+            ["science", "nlp"],
+        ]
+        assert found["people"] == 1
+
+
 async def test_who_is_over_is_told_of_groups_and_of_people(tmp_path: Path, hub: FakeHub) -> None:
     async with await world_with(tmp_path, hub, QUOTA) as world:
         await world.agent()

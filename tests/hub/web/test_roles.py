@@ -66,8 +66,8 @@ TABLE: Final = {
     "GET quota/revisions": "group-admin reader admin",
     "GET quota/revisions/{revision}": SEES,
     "POST quota/preview": SEES,
-    "POST quota/check": SEES,
-    "GET quota/tree": SEES,
+    "POST quota/check": "group-admin reader admin",
+    "GET quota/tree": "group-admin reader admin",
     "GET quota/calendar": SEES,
     "POST quota/revisions": "group-admin admin",
     "POST quota/rollback": "admin",
@@ -98,7 +98,16 @@ TABLE: Final = {
     "POST hub/slices/{slice_id}/started": NOBODY,
     "POST hub/slices/{slice_id}/pod": NOBODY,
 }
-OF_GROUPS: Final = ("slices", "jobs", "waits", "use", "use/waits", "budgets", "quota")
+OF_GROUPS: Final = (
+    "slices",
+    "jobs",
+    "waits",
+    "use",
+    "use/waits",
+    "budgets",
+    "quota",
+    "quota/tree",
+)
 """What there is of a group with all below it, by ``?group=``."""
 BODIES: Final = {
     "POST jobs": {"notebook": "train.ipynb"},
@@ -295,7 +304,8 @@ async def test_an_admin_of_a_group_is_sent_what_it_pays_and_nothing_of_others(
         assert {each["group"] for each in budgets["budgets"]} == {"nlp"}
         _, use = await world.call("GET", f"use?by=owner&by=group&group={group}", token)
         assert {tuple(each["of"].values()) for each in use["rows"]} == {("ada", "nlp")}
-        for path in (*(f"{path}?group={group}" for path in OF_GROUPS), "quota", "quota/revisions"):
+        of_all_theirs = "quota", "quota/revisions", "quota/tree"
+        for path in (*(f"{path}?group={group}" for path in OF_GROUPS), *of_all_theirs):
             told = await world.raw("GET", f"api/{path}", token)
             assert told.code == 200, path
             assert b"canary" not in told.body, path

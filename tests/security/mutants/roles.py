@@ -36,6 +36,15 @@ _NAMED: Final = (
 )
 _PAID: Final = f"{_OF_ROLES}::test_what_a_group_pays_is_shown_to_its_admins_and_to_who_sees_all"
 _SENT: Final = f"{_OF_ROLES}::test_an_admin_of_a_group_is_sent_what_it_pays_and_nothing_of_others"
+_TREE: Final = "hub_ext/sublet_hub/web/views/quota_tree.py"
+_BELOW: Final = (
+    "tests/hub/web/test_quota_tree.py::"
+    "test_an_admin_of_a_group_is_told_of_it_as_if_there_were_no_other"
+)
+_TOLD: Final = (
+    "tests/hub/web/test_console_changes.py::"
+    "test_an_admin_of_a_group_is_told_of_changes_of_it_and_of_none_elsewhere"
+)
 _OTHER_SIDE: Final = (
     "tests/hub/web/test_waits.py::test_admins_of_a_group_see_its_side_and_the_other_without_a_name"
 )
@@ -205,11 +214,56 @@ MUTANTS: Final = (
     ),
     Mutant(
         6,
+        "an admin of a group is told how many people others have",
+        _TREE,
+        "holdings.slices() if each.group in theirs}",
+        "holdings.slices()}",
+        (_BELOW,),
+    ),
+    Mutant(
+        6,
+        "an admin of a group is told which groups are above it",
+        _TREE,
+        "node.share.path if name in theirs)",
+        "node.share.path)",
+        (_BELOW, _SENT),
+    ),
+    Mutant(
+        6,
+        "an admin of a group is told by its line how much is said of others",
+        _TREE,
+        'update={"share": share, "line": None}',
+        'update={"share": share}',
+        (_BELOW,),
+    ),
+    Mutant(
+        6,
+        "an admin of a group is told when others' quotas are changed",
+        "hub_ext/sublet_hub/web/console/group_marks.py",
+        "if before is not None and (before.values, before.lists) == (values, lists):",
+        "if False:",
+        (_TOLD,),
+    ),
+    Mutant(
+        6,
         "an admin of a group reads who changed others' quotas, and why",
         _REVISIONS,
         "if not call.user.sees_all:",
         "if False:",
         (_SENT,),
+    ),
+    Mutant(
+        6,
+        "an admin of a group is told by a check what is said of others",
+        _REVISIONS,
+        "        if caller.sees_all:\n            return await asyncio.to_thread(check_text",
+        "        if caller:\n            return await asyncio.to_thread(check_text",
+        (
+            (
+                f"{_OF_PARTS}::"
+                "test_what_is_wrong_in_a_part_is_told_at_its_place_and_nothing_is_changed"
+            ),
+        ),
     ),
     Mutant(
         6,

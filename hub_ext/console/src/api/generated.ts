@@ -4478,7 +4478,9 @@ export interface operations {
     };
     readonly "get-quota-tree": {
         readonly parameters: {
-            readonly query?: never;
+            readonly query?: {
+                readonly group?: string;
+            };
             readonly header?: never;
             readonly path?: never;
             readonly cookie?: never;
@@ -4502,6 +4504,14 @@ export interface operations {
                 };
             };
             readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            readonly 404: {
                 headers: {
                     readonly [name: string]: unknown;
                 };

@@ -22,11 +22,12 @@ export class Console {
   readonly lending: Question<Lending>;
   /** How often it was told that the quota document in force is another. */
   readonly quotaTold = new Store(0);
-  /** Who waits for whom: of all for admins. Asked while a part of the page shows it. */
-  readonly waits: Question<Waits>;
+  /** The groups of the quota document that this user administers, who sees not all. */
+  readonly groups: Store<readonly string[]>;
   /** Why nothing is told of changes at the moment; `null`: it is. */
   readonly lost = new Store<string | null>(null);
   private readonly changes: Changes;
+  private readonly waitsKnown = new Map<string | null, Question<Waits>>();
 
   constructor(
     readonly session: Session,
@@ -35,10 +36,7 @@ export class Console {
     this.share = new Question(() => client.get('/share'));
     this.jobs = new Question(() => client.get('/jobs', { owner: session.name }));
     this.lending = new Question(() => client.get('/lending'));
-    this.waits = new Question(
-      () => client.get('/waits', session.admin ? { all: 1 } : {}),
-      WAITS_REST_MS
-    );
+    this.groups = new Store(session.groups);
     this.changes = new Changes(client, {
       cards: changed => {
         this.cards.take(changed);
@@ -64,6 +62,20 @@ export class Console {
     });
   }
 
+  /**
+   * Who waits for whom, of a group with all below it; `null`: of all for who sees that, else of
+   * one's own. Asked while a part of the page shows it.
+   */
+  waitsOf(group: string | null): Question<Waits> {
+    let found = this.waitsKnown.get(group);
+    if (found === undefined) {
+      const asked = group !== null ? { group } : this.session.sees_all ? { all: 1 } : {};
+      found = new Question(() => this.client.get('/waits', asked), WAITS_REST_MS);
+      this.waitsKnown.set(group, found);
+    }
+    return found;
+  }
+
   start(): void {
     this.changes.start();
   }
@@ -75,7 +87,7 @@ export class Console {
   /** Where no stream is to be had, the page is at least as of now. */
   private askOnce(): void {
     (['share', 'jobs', 'waits', 'lending'] as const).forEach(this.refresh);
-    if (this.session.admin) {
+    if (this.session.sees_all) {
       void this.client.get('/gpus').then(
         cards => {
           this.cards.restart();
@@ -83,6 +95,18 @@ export class Console {
         },
         () => undefined
       );
+    }
+  }
+
+  /** Another document may give other groups, or none; who sees all needs none. */
+  private async askGroups(): Promise<void> {
+    if (this.session.sees_all) {
+      return;
+    }
+    const before = this.groups.value;
+    const told = await this.client.get('/role').catch(() => null);
+    if (told !== null && JSON.stringify(told.groups) !== JSON.stringify(before)) {
+      this.groups.set(told.groups);
     }
   }
 
@@ -99,10 +123,13 @@ export class Console {
         break;
       case 'quota':
         this.quotaTold.set(this.quotaTold.value + 1);
+        void this.askGroups();
         break;
       case 'waits':
-        if (this.waits.store.isWatched) {
-          void this.waits.refresh();
+        for (const each of this.waitsKnown.values()) {
+          if (each.store.isWatched) {
+            void each.refresh();
+          }
         }
         break;
       case 'evictions':

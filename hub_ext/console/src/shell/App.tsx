@@ -2,17 +2,21 @@
 import { useEffect, useRef } from 'react';
 
 import { useConsole } from '../model/console';
-import { viewsFor, type View } from '../views';
+import { useStore } from '../model/store';
+import { viewNamed, viewsFor, type Audience, type View } from '../views';
+import type { TranslationBundle } from '../words/translation';
+import { useGroup } from './group';
 import { Notes } from './Notes';
 import { following, pathOf, usePlace } from './router';
 import { ThemeChoice } from './ThemeChoice';
 
 export function App(): React.JSX.Element {
-  const { trans, session } = useConsole();
+  const { trans, session, groups } = useConsole();
   const place = usePlace(session.prefix);
-  const views = viewsFor(session);
+  const views = viewsFor(session, useStore(groups));
   const view = place.view === '' ? views[0] : views.find(each => each.name === place.view);
-  const title = view?.title(trans) ?? trans.__('Nothing here');
+  const named = viewNamed(place.view);
+  const title = (view ?? named)?.title(trans) ?? trans.__('Nothing here');
   const main = useRef<HTMLElement>(null);
   const shown = useRef(view?.name);
   useEffect(() => {
@@ -53,7 +57,9 @@ export function App(): React.JSX.Element {
         <h1>{title}</h1>
         <Notes />
         {view === undefined ? (
-          <p>{trans.__('There is no such view, or none for you.')}</p>
+          <p data-sublet="no-view">
+            {named === undefined ? trans.__('There is no such view.') : notFor(named.isFor, trans)}
+          </p>
         ) : (
           <view.Body />
         )}
@@ -62,9 +68,20 @@ export function App(): React.JSX.Element {
   );
 }
 
+/** Why somebody has not a view whose address they have. */
+function notFor(audience: Audience, trans: TranslationBundle): string {
+  return audience === 'admins-of-groups'
+    ? trans.__(
+        'This view is for admins, and for admins of groups of the quota document. What you may have, and which line says so, stands in “My share”.'
+      )
+    : trans.__(
+        'This view is for admins, and for who may read what all have. What you have stands in “My share”.'
+      );
+}
+
 function ViewLink({ view, open }: { view: View; open: boolean }): React.JSX.Element {
   const { trans, session } = useConsole();
-  const path = pathOf(session.prefix, view.name);
+  const path = pathOf(session.prefix, view.name, useGroup());
   return (
     <a href={path} onClick={following(path)} {...(open ? { 'aria-current': 'page' as const } : {})}>
       {view.title(trans)}

@@ -29,6 +29,13 @@ export function Notes(): React.JSX.Element {
             : trans.__('Lending is switched off: %1', switched.reason)}
         </p>
       )}
+      {session.sees_all && !session.admin && (
+        <p className="note" data-sublet="reads-only">
+          {trans.__(
+            'You see all that admins see, and change nothing here: what would change something is not shown to you.'
+          )}
+        </p>
+      )}
       {session.admin && !session.own_origins && (
         <p className="note" data-sublet="one-origin">
           {trans.__(

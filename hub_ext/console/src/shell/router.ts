@@ -2,6 +2,8 @@
 import { useSyncExternalStore, type MouseEvent } from 'react';
 
 const MOVED = 'sublet:moved';
+/** In the address: of which of their groups an admin of groups sees things. */
+const GROUP = 'of-group';
 const VIEW = /^view\/([a-z-]+)/;
 
 export interface Place {
@@ -15,8 +17,14 @@ export function placeOf(address: { pathname: string; search: string }, prefix: s
   return { view: VIEW.exec(below)?.[1] ?? '', query: address.search };
 }
 
-export function pathOf(prefix: string, view: string): string {
-  return `${prefix}view/${view}`;
+/** Other views are of the same group. */
+export function pathOf(prefix: string, view: string, group: string | null = null): string {
+  const query = group === null ? '' : `?${String(new URLSearchParams({ [GROUP]: group }))}`;
+  return `${prefix}view/${view}${query}`;
+}
+
+export function groupOf(query: URLSearchParams): string | null {
+  return query.get(GROUP);
 }
 
 export function goTo(path: string): void {
@@ -35,8 +43,27 @@ export function following(path: string): (event: MouseEvent) => void {
   };
 }
 
-/** Change how the view is shown, without a step to go back to. */
+/** Change how the view is shown, without a step to go back to; of which group stays. */
 export function setQuery(query: URLSearchParams): void {
+  const group = groupOf(new URLSearchParams(window.location.search));
+  put(withGroup(query, group));
+}
+
+/** Show the view of another group, or of none. */
+export function setGroup(group: string | null): void {
+  put(withGroup(new URLSearchParams(window.location.search), group));
+}
+
+function withGroup(query: URLSearchParams, group: string | null): URLSearchParams {
+  const made = new URLSearchParams(query);
+  made.delete(GROUP);
+  if (group !== null) {
+    made.set(GROUP, group);
+  }
+  return made;
+}
+
+function put(query: URLSearchParams): void {
   const text = query.toString();
   const path = window.location.pathname + (text === '' ? '' : `?${text}`);
   window.history.replaceState(null, '', path);

@@ -9,6 +9,8 @@ import type { Session } from '../../src/model/session';
 export const SESSION: Session = {
   name: 'root',
   admin: true,
+  sees_all: true,
+  groups: [],
   prefix: '/services/sublet/',
   hub: '/hub/',
   own_origins: false,

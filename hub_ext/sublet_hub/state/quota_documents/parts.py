@@ -1,7 +1,8 @@
 """A part of the quota document that an admin of groups sent: taken over, or refused in words."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from datetime import datetime
+from typing import Final
 
 from sublet_quota.document.administered.changes import forbidden_changes
 from sublet_quota.document.administered.parts import (
@@ -10,13 +11,22 @@ from sublet_quota.document.administered.parts import (
     WithPart,
     with_part,
 )
-from sublet_quota.document.problems import QuotaDocumentError
+from sublet_quota.document.problems import (
+    DocumentProblem,
+    KeyPath,
+    QuotaDocumentError,
+    written_path,
+)
 from sublet_quota.document.quota_document import QuotaDocument
+from sublet_quota.document.text.tree import DocumentTree, read_tree
 from sublet_quota.names.ids import GroupName
 from sublet_quota.reasons.forbidden_changes import Forbidden, ForbiddenChange, forbidden_words
 from sublet_quota.wire.quota import MOST_DOCUMENT
 
 from sublet_hub.errors import QuotaNotTheirsError, QuotaRefusedError
+
+_MOST_PLACED: Final = 100
+"""So much of what is not theirs is told with its place: a part may have thousands of groups."""
 
 
 def changed_part(
@@ -42,13 +52,66 @@ def changed_part(
     except DoesNotFitError as error:
         raise QuotaRefusedError([str(error)]) from error
     except NoPartError as error:
-        named = ", ".join(administers)
-        found = Forbidden(ForbiddenChange.NOT_A_PART, tuple(map(str, error.args)), named)
-        raise QuotaNotTheirsError(forbidden_words(found)) from error
+        raise QuotaNotTheirsError(forbidden_words(_no_part(error, administers))) from error
     if len(made.text.encode()) > MOST_DOCUMENT:
         raise QuotaRefusedError([f"the whole document would be larger than {MOST_DOCUMENT} bytes"])
     _refuse(forbidden_changes(document, made.document, made.groups, now))
     return made
+
+
+def problems_of_part(
+    document: QuotaDocument,
+    text: str,
+    administers: tuple[GroupName, ...],
+    sent: str,
+    now: datetime,
+) -> tuple[DocumentProblem, ...]:
+    """Return for what a part could not be put in force by its author, with its place in the part.
+
+    What is not theirs to set is placed where the part says it, as far as it does. Whether a new
+    name was somebody's before is found out when it is put in force.
+    """
+    found: tuple[Forbidden, ...]
+    try:
+        made = with_part(document, text, administers, sent)
+    except QuotaDocumentError as error:
+        return tuple(error.problems)
+    except DoesNotFitError as error:
+        return (DocumentProblem(1, (), str(error)),)
+    except NoPartError as error:
+        found = (_no_part(error, administers),)
+    else:
+        found = forbidden_changes(document, made.document, made.groups, now)
+    tree = read_tree(sent)
+    places = _places(tree)
+    return tuple(_placed(tree, places, each) for each in found[:_MOST_PLACED])
+
+
+def _places(tree: DocumentTree) -> dict[str, KeyPath]:
+    """Return where a part has each key as people write it, and each name where it stands first."""
+    places = {written_path(path): path for path in tree.lines}
+    for path in tree.lines:
+        places.setdefault(str(path[-1]), path)
+    return places
+
+
+def _placed(tree: DocumentTree, places: dict[str, KeyPath], found: Forbidden) -> DocumentProblem:
+    """Return what is not its author's to set, where the part says the first of its names."""
+    named = (*found.names[:_MOST_PLACED], found.group)
+    path = next((places[key] for name in named for key in _ends(name) if key in places), ())
+    return tree.placed(DocumentProblem(tree.line_of(path), path, forbidden_words(found)))
+
+
+def _ends(name: str) -> Iterator[str]:
+    """Go through a key of the whole document from above: a part begins further below."""
+    while name:
+        yield name
+        _, _, name = name.partition(".")
+
+
+def _no_part(error: NoPartError, administers: tuple[GroupName, ...]) -> Forbidden:
+    named = ", ".join(administers)
+    return Forbidden(ForbiddenChange.NOT_A_PART, tuple(map(str, error.args)), named)
 
 
 def refuse_names_of_before(names: Collection[str]) -> None:

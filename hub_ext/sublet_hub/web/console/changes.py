@@ -22,6 +22,7 @@ from sublet_hub.errors import HubUnreachableError, NotAllowedError, TooManyReque
 from sublet_hub.security.authentication import Caller, ServiceAuth, caller_of
 from sublet_hub.security.fetch_metadata import is_of_own_page
 from sublet_hub.web.console.card_feed import CardFeed, CardNews
+from sublet_hub.web.console.group_marks import GroupMarks
 from sublet_hub.web.console.topics import State, state_of
 from sublet_hub.web.request_handler import RouteHandler
 from sublet_hub.web.routes.context import ServiceParts
@@ -86,11 +87,13 @@ class ChangesHandler(RouteHandler):
         service: ServiceParts,
         hub_auth: ServiceAuth,
         feed: CardFeed,
+        marks: GroupMarks,
         places: StreamPlaces,
     ) -> None:
         """Take what all streams share."""
         super().initialize(service, hub_auth, (CHANGES_ROUTE,))
         self.feed = feed
+        self.marks = marks
         self.places = places
         self.is_left = asyncio.Event()
 
@@ -127,7 +130,7 @@ class ChangesHandler(RouteHandler):
             if caller.sees_all:
                 version = await self._tell_cards(version)
             await self.service.waits.follow()
-            after = state_of(self.service, caller)
+            after = state_of(self.service, caller, self.marks)
             topics = [topic for topic in Topic if after.get(topic) != state.get(topic)]
             if now_s - told_s >= _ANYWAY_EVERY_S:
                 topics = [topic for topic in Topic if topic in after]

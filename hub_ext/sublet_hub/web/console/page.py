@@ -11,6 +11,7 @@ from html import escape
 from typing import Final
 from urllib.parse import urlsplit
 
+from sublet_quota.names.ids import GroupName
 from sublet_quota.wire.api import Problem
 from tornado.web import HTTPError
 
@@ -19,6 +20,8 @@ from sublet_hub.security.authentication import Caller, ServiceAuth, caller_of
 from sublet_hub.security.fetch_metadata import is_for_a_window
 from sublet_hub.web.console.bundle import NOT_BUILT, Bundle
 from sublet_hub.web.request_handler import ServiceHandler
+from sublet_hub.web.routes.context import ServiceParts
+from sublet_hub.web.routes.roles import own_groups
 
 VIEW_PATH: Final = r"(?:view/[a-z-]{1,40}(?:/[A-Za-z0-9._:%-]{1,200})?)?"
 """The paths of the page, below the service's own: one for each view, and perhaps what it shows."""
@@ -60,9 +63,14 @@ class ConsoleHandler(ServiceHandler):
     """The page: for who is logged in at the hub; others log in first, and come back."""
 
     def initialize(
-        self, hub_auth: ServiceAuth, bundle: Bundle | None, settings: ConsoleSettings
+        self,
+        service: ServiceParts,
+        hub_auth: ServiceAuth,
+        bundle: Bundle | None,
+        settings: ConsoleSettings,
     ) -> None:
-        """Take the login, the front end, and where the hub is."""
+        """Take the service, the login, the front end, and where the hub is."""
+        self.service = service
         self.hub_auth = hub_auth
         self.bundle = bundle
         self.console = settings
@@ -110,7 +118,8 @@ class ConsoleHandler(ServiceHandler):
         self.set_header("Content-Type", "text/html; charset=utf-8")
         # JupyterHub's cookie for changes: set here where the browser has none that is good.
         _ = self.xsrf_token
-        self.finish(_page(self.viewer, self.bundle, self.console, nonce))
+        groups = () if self.viewer.sees_all else own_groups(self.service, self.viewer)
+        self.finish(_page(self.viewer, groups, self.bundle, (self.console, nonce)))
 
     def tell_problem(self, problem: Problem) -> None:
         """Say to a person, in a window, why there is no page."""
@@ -171,11 +180,19 @@ def _origin_of(address: str) -> str:
     return f"{parts.scheme}://{parts.netloc}" if parts.netloc else ""
 
 
-def _page(viewer: Caller, bundle: Bundle, settings: ConsoleSettings, nonce: str) -> str:
+def _page(
+    viewer: Caller,
+    groups: tuple[GroupName, ...],
+    bundle: Bundle,
+    place: tuple[ConsoleSettings, str],
+) -> str:
+    """Return the page; ``groups``: those that the viewer administers, of whom sees not all."""
+    settings, nonce = place
     session = {
         "name": viewer.name,
         "admin": viewer.is_admin,
         "sees_all": viewer.sees_all,
+        "groups": groups,
         "prefix": settings.prefix,
         "hub": _origin_of(settings.subdomain_host) + settings.hub_prefix,
         "own_origins": bool(settings.subdomain_host),

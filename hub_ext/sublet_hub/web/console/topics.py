@@ -8,13 +8,14 @@ from sublet_quota.wire.console import Topic
 
 from sublet_hub.ledger.records import JobRecord
 from sublet_hub.security.authentication import Caller
+from sublet_hub.web.console.group_marks import GroupMarks
 from sublet_hub.web.routes.context import ServiceParts
 from sublet_hub.web.routes.viewers import viewer_of
 
 State = dict[Topic, int]
 
 
-def state_of(service: ServiceParts, caller: Caller) -> State:
+def state_of(service: ServiceParts, caller: Caller, marks: GroupMarks) -> State:
     """Return a number for each topic of this caller's, which differs when the topic does."""
     owner, lending = UserName(caller.name), service.ledger.lending_record
     slices = service.views.slices(service.ledger.slices_of_owner(owner), viewer_of(service, caller))
@@ -35,7 +36,10 @@ def state_of(service: ServiceParts, caller: Caller) -> State:
         quota = service.quota
         problems = () if quota.error is None else quota.error.problems
         state[Topic.QUOTA] = hash((quota.loaded_at, quota.revision, problems))
-    return state
+        return state
+    # Which revision it is, and since when, would tell of what is changed elsewhere.
+    part = marks.mark(service.quota.document, caller.claims)
+    return state if part is None else state | {Topic.QUOTA: part}
 
 
 def _held(report: object) -> tuple[object, ...]:

@@ -28,7 +28,7 @@ from sublet_hub.web.routes.roles import (
 )
 from sublet_hub.web.routes.route import Access, Call, Nature, Parameter, Route
 from sublet_hub.web.views.quota_calendar import quota_calendar
-from sublet_hub.web.views.quota_tree import quota_tree
+from sublet_hub.web.views.quota_tree import quota_tree, quota_tree_below
 
 _FIRST_YEAR: Final = 2000
 _LAST_YEAR: Final = 2999
@@ -57,7 +57,7 @@ async def _quota(service: ServiceParts, call: Call) -> QuotaInForce:
 
 
 def _groups_of_part(service: ServiceParts, call: Call) -> tuple[GroupName, ...] | None:
-    """Return the groups of which a part of the document is sent; ``None``: all of it is."""
+    """Return the groups of which a part is sent; ``None``: all there is."""
     asked = call.text(GROUP.name)
     if asked is not None and groups_asked_for(service, call):
         return (GroupName(asked),)
@@ -93,15 +93,12 @@ async def _reload_quota(service: ServiceParts, call: Call) -> QuotaInForce:
 
 
 async def _tree(service: ServiceParts, call: Call) -> QuotaTree:
-    del call
-    revision = service.quota.revision
-    return await quota_tree(
-        service.capacity,
-        service.accounts,
-        service.budgets,
-        None if revision is None else revision.revision,
-        service.now(),
-    )
+    about, now = service.quota.revision, service.now()
+    revision = None if about is None else about.revision
+    groups = _groups_of_part(service, call)
+    if groups is not None:
+        return await quota_tree_below(service.capacity, service.budgets, revision, groups, now)
+    return await quota_tree(service.capacity, service.accounts, service.budgets, revision, now)
 
 
 async def _calendar(service: ServiceParts, call: Call) -> QuotaCalendar:
@@ -158,10 +155,13 @@ QUOTA_ROUTES = (
         "GET",
         "quota/tree",
         Access.ADMIN,
-        "Every group with what it holds of its guarantee and limits, and who is over",
+        "Every group with what it holds of its guarantee and limits, and who is over; to admins of "
+        "groups theirs",
         _tree,
         QuotaTree,
-        also=READERS,
+        parameters=(GROUP,),
+        refusals=(404,),
+        also=READERS_AND_GROUPS,
     ),
     Route(
         "GET",

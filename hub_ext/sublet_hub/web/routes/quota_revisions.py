@@ -1,4 +1,4 @@
-"""For admins: try a quota document, put one in force, and see which were before.
+"""Try a quota document, put one in force, and see which were before: admins, and of groups theirs.
 
 Where the document is a file, all but check and preview answer which file to change.
 """
@@ -27,7 +27,7 @@ from sublet_hub.state.quota_documents.source import InForce, Wish
 from sublet_hub.web.routes.context import ServiceParts
 from sublet_hub.web.routes.roles import GROUPS, READERS, READERS_AND_GROUPS, own_groups
 from sublet_hub.web.routes.route import Access, Call, Role, Route
-from sublet_hub.web.views.quota_check import check_text
+from sublet_hub.web.views.quota_check import check_part, check_text
 
 _MOST_BODY: Final = 2 * MOST_DOCUMENT + 64 * 1024
 """A document as JSON has its line ends and quotes twice as long."""
@@ -37,9 +37,14 @@ _COST_OF_PART: Final = 5
 
 
 async def _check(service: ServiceParts, call: Call) -> QuotaCheck:
-    async with _costly(service, call) as text:
+    async with _costly(service, call) as sent:
+        caller, now = call.user, service.now()
         # Of a large one it takes seconds, in which agents are to be heard.
-        return await asyncio.to_thread(check_text, text, service.now())
+        if caller.sees_all:
+            return await asyncio.to_thread(check_text, sent, now)
+        service.limits.owners.charge(caller.key, _COST_OF_PART)
+        groups, quota = own_groups(service, caller), service.quota
+        return await asyncio.to_thread(check_part, quota.document, quota.text, groups, sent, now)
 
 
 async def _preview(service: ServiceParts, call: Call) -> bytes:
@@ -124,13 +129,14 @@ QUOTA_REVISION_ROUTES = (
         "POST",
         "quota/check",
         Access.ADMIN,
-        "What is wrong with a document, with its place; it changes nothing",
+        "What is wrong with a document, or with the part that an admin of groups sends, with its "
+        "place; it changes nothing",
         _check,
         QuotaCheck,
         body=PreviewRequest,
         most_body_bytes=_MOST_BODY,
         asks_hub_anew=True,
-        also=READERS,
+        also=READERS_AND_GROUPS,
     ),
     Route(
         "POST",

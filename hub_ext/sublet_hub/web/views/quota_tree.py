@@ -6,11 +6,12 @@ and person is told as they were at some moment of that.
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from itertools import chain
 from typing import Final
 
+from sublet_quota.document.administered.groups import with_all_below
 from sublet_quota.document.lookups.group_paths import key_path
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.holdings.holdings import Holdings
@@ -25,6 +26,7 @@ from sublet_quota.preview.present_state import PersonHere
 from sublet_quota.wire.budget import BudgetInfo
 from sublet_quota.wire.quota_preview import MOST_TOLD
 from sublet_quota.wire.quota_tree import GroupNode, QuotaTree
+from sublet_quota.wire.share import GroupShare
 
 from sublet_hub.state.capacity import Capacity
 from sublet_hub.state.owner_accounts import OwnerAccounts
@@ -33,6 +35,17 @@ from sublet_hub.web.views.quota_previews import excess_info
 from sublet_hub.web.views.quota_share import group_share, outside_share
 
 _AT_A_STRETCH_S: Final = 0.02
+_NOTHING: Final = GroupShare(
+    group=None,
+    path=(),
+    types=(),
+    held_cards=0,
+    limit_cards=None,
+    held_mib=0,
+    limit_mib=None,
+    slices=0,
+    most_slices=None,
+)
 
 
 async def quota_tree(
@@ -48,15 +61,13 @@ async def quota_tree(
     owners = sorted({holding.owner for holding in holdings.slices()})
     nodes: list[GroupNode] = []
     over: list[Excess] = []
-    work = chain(
-        _nodes(holdings, spent, nodes),
-        _people(holdings, accounts, owners, over),
+    every = holdings.document.all_groups
+    await _done(
+        chain(
+            _nodes(holdings, spent, every, nodes),
+            _people(holdings, accounts, owners, over),
+        )
     )
-    stretch_s = time.monotonic()
-    for _ in work:
-        if time.monotonic() - stretch_s > _AT_A_STRETCH_S:
-            await asyncio.sleep(0)
-            stretch_s = time.monotonic()
     unmet = tuple(each.words for each in holdings.warnings())
     return QuotaTree(
         at=now,
@@ -70,11 +81,63 @@ async def quota_tree(
     )
 
 
+async def quota_tree_below(
+    capacity: Capacity,
+    budgets: Budgets,
+    revision: int | None,
+    groups: Iterable[GroupName],
+    now: datetime,
+) -> QuotaTree:
+    """Return these groups with all below them, as if there were no others.
+
+    What lies above or beside them is not told, nor on which line of the whole document they
+    stand: that is a sum of others. Of people only how many hold what these groups pay: what one
+    may have can come of other groups.
+    """
+    holdings = capacity.holdings
+    document = holdings.document
+    theirs = with_all_below(document, groups)
+    spent = {each.group: budget_info(each) for each in budgets.of_groups() if each.group in theirs}
+    nodes: list[GroupNode] = []
+    await _done(
+        _nodes(holdings, spent, (each for each in document.all_groups if each in theirs), nodes)
+    )
+    return QuotaTree(
+        at=now,
+        revision=revision,
+        groups=tuple(_alone(node, theirs) for node in nodes),
+        outside=_NOTHING,
+        people=len({each.owner for each in holdings.slices() if each.group in theirs}),
+        over=(),
+        unmet=(),
+        left_out=0,
+    )
+
+
+async def _done(work: Iterator[None]) -> None:
+    """Do a piece of work, in which others have turns."""
+    stretch_s = time.monotonic()
+    for _ in work:
+        if time.monotonic() - stretch_s > _AT_A_STRETCH_S:
+            await asyncio.sleep(0)
+            stretch_s = time.monotonic()
+
+
+def _alone(node: GroupNode, theirs: frozenset[GroupName]) -> GroupNode:
+    """Return a group without what lies above those of which is asked."""
+    path = tuple(name for name in node.share.path if name in theirs)
+    share = node.share.model_copy(update={"path": path})
+    return node.model_copy(update={"share": share, "line": None})
+
+
 def _nodes(
-    holdings: Holdings, spent: Mapping[GroupName, BudgetInfo], into: list[GroupNode]
+    holdings: Holdings,
+    spent: Mapping[GroupName, BudgetInfo],
+    names: Iterable[GroupName],
+    into: list[GroupNode],
 ) -> Iterator[None]:
     document = holdings.document
-    for name in document.all_groups:
+    for name in names:
         into.append(_node(holdings, document, name, spent.get(name)))
         yield
 

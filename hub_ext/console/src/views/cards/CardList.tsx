@@ -14,7 +14,7 @@ const BEYOND = 6;
 export function CardList(props: {
   cards: readonly Card[];
   power_w: ReadonlyMap<string, number>;
-  selection: Selection;
+  selection: Selection | null;
 }): React.JSX.Element {
   const { trans } = useConsole();
   const { cards, power_w, selection } = props;

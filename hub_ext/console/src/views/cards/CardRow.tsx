@@ -15,7 +15,8 @@ import { SliceTable } from './SliceTable';
 export function CardRow(props: {
   card: Card;
   power_w: number | undefined;
-  selection: Selection;
+  /** `null`: nothing is chosen here. */
+  selection: Selection | null;
   open: boolean;
   onOpen: (open: boolean) => void;
 }): React.JSX.Element {
@@ -35,14 +36,16 @@ export function CardRow(props: {
       data-sublet-health={health}
     >
       <div className="card-head">
-        <input
-          type="checkbox"
-          aria-label={trans.__('Choose the card %1', name)}
-          checked={selection.hasCard(card)}
-          onChange={event => {
-            selection.chooseCards([card], event.target.checked);
-          }}
-        />
+        {selection !== null && (
+          <input
+            type="checkbox"
+            aria-label={trans.__('Choose the card %1', name)}
+            checked={selection.hasCard(card)}
+            onChange={event => {
+              selection.chooseCards([card], event.target.checked);
+            }}
+          />
+        )}
         <button
           type="button"
           className="card-name"

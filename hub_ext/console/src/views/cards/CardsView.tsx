@@ -17,14 +17,16 @@ import { SummaryPart } from './SummaryPart';
 const NO_CARDS: readonly Card[] = [];
 
 export function CardsView(): React.JSX.Element {
-  const { trans, cards } = useConsole();
+  const { trans, session, cards } = useConsole();
   const told = useStore(cards.store);
   const all = told.list ?? NO_CARDS;
   const query = useQuery().toString();
   const filter = useMemo(() => filterOf(new URLSearchParams(query)), [query]);
   const found = useMemo(() => filtered(all, filter, told.power_w), [all, filter, told.power_w]);
   const summary = useMemo(() => summaryOf(all, told.power_w), [all, told.power_w]);
-  const selection = useSelection(all);
+  const chosen = useSelection(all);
+  // Who changes nothing has nothing to choose for.
+  const selection = session.admin ? chosen : null;
   const show = (changed: Filter): void => {
     setQuery(queryOf(changed));
   };
@@ -34,7 +36,6 @@ export function CardsView(): React.JSX.Element {
   if (all.length === 0 && told.whole) {
     return <p>{trans.__('No cards: no agent has connected yet.')}</p>;
   }
-  const allChosen = found.length > 0 && found.every(selection.hasCard);
   return (
     <>
       <SummaryPart
@@ -45,21 +46,23 @@ export function CardsView(): React.JSX.Element {
       />
       <FilterBar cards={all} filter={filter} onChange={show} />
       <div className="above-list">
-        <label className="check">
-          <input
-            type="checkbox"
-            checked={allChosen}
-            onChange={event => {
-              selection.chooseCards(found, event.target.checked);
-            }}
-          />
-          {trans.__('Choose all that are shown')}
-        </label>
+        {selection !== null && (
+          <label className="check">
+            <input
+              type="checkbox"
+              checked={found.length > 0 && found.every(selection.hasCard)}
+              onChange={event => {
+                selection.chooseCards(found, event.target.checked);
+              }}
+            />
+            {trans.__('Choose all that are shown')}
+          </label>
+        )}
         <span className="quiet" role="status" data-sublet="found">
           {trans.__('%1 of %2 cards', found.length, all.length)}
           {told.whole ? '' : ` ${trans.__('(more are coming)')}`}
         </span>
-        <Deeds selection={selection} />
+        {selection !== null && <Deeds selection={selection} />}
         <Legend />
       </div>
       <CardList cards={found} power_w={told.power_w} selection={selection} />

@@ -10,7 +10,7 @@ import { nameOf, nameOfSlice } from './deeds';
 import type { Selection } from './selection';
 import { whereWord } from './words';
 
-export function SliceTable(props: { card: Card; selection: Selection }): React.JSX.Element {
+export function SliceTable(props: { card: Card; selection: Selection | null }): React.JSX.Element {
   const { trans } = useConsole();
   const { card, selection } = props;
   if (card.slices.length === 0) {
@@ -21,9 +21,11 @@ export function SliceTable(props: { card: Card; selection: Selection }): React.J
       <table data-sublet="slices" aria-label={nameOf(card)}>
         <thead>
           <tr>
-            <th>
-              <span className="unseen">{trans.__('Chosen')}</span>
-            </th>
+            {selection !== null && (
+              <th>
+                <span className="unseen">{trans.__('Chosen')}</span>
+              </th>
+            )}
             <th>{trans.__('Owner')}</th>
             <th>{trans.__('Cap')}</th>
             <th>{trans.__('On the card')}</th>
@@ -44,7 +46,7 @@ export function SliceTable(props: { card: Card; selection: Selection }): React.J
   );
 }
 
-function SliceLine(props: { slice: Slice; selection: Selection }): React.JSX.Element {
+function SliceLine(props: { slice: Slice; selection: Selection | null }): React.JSX.Element {
   const { trans } = useConsole();
   const { slice, selection } = props;
   const holding = holdingOf(slice);
@@ -58,16 +60,18 @@ function SliceLine(props: { slice: Slice; selection: Selection }): React.JSX.Ele
       data-sublet-job={holding.isJob}
       data-sublet-computes={holding.computes}
     >
-      <td>
-        <input
-          type="checkbox"
-          aria-label={trans.__('Choose the slice of %1', name)}
-          checked={selection.hasSlice(slice)}
-          onChange={event => {
-            selection.chooseSlice(slice, event.target.checked);
-          }}
-        />
-      </td>
+      {selection !== null && (
+        <td>
+          <input
+            type="checkbox"
+            aria-label={trans.__('Choose the slice of %1', name)}
+            checked={selection.hasSlice(slice)}
+            onChange={event => {
+              selection.chooseSlice(slice, event.target.checked);
+            }}
+          />
+        </td>
+      )}
       <th scope="row" title={lease.slice_id}>
         {name}
         {holding.isJob && <span className="quiet"> {trans.__('job')}</span>}

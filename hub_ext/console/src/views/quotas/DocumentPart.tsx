@@ -6,6 +6,7 @@ import type { QuotaCheck, QuotaInForce } from '../../api/types';
 import { useConsole } from '../../model/console';
 import { useStore } from '../../model/store';
 import { useQuery } from '../../shell/router';
+import type { TranslationBundle } from '../../words/translation';
 import { BehindNote } from './BehindNote';
 import { useCheck, type CheckedNow } from './check';
 import { Difference } from './Difference';
@@ -19,9 +20,11 @@ import { ReasonDialog } from './ReasonDialog';
 const CONFLICT = 409;
 
 export function DocumentPart(props: { quotas: Quotas; quota: QuotaInForce }): React.JSX.Element {
-  const { trans } = useConsole();
+  const { trans, session } = useConsole();
   const { quotas, quota } = props;
   const draft = useStore(quotas.draft);
+  // Of a part its admin sees too little for a form, and writes it down as it is.
+  const withForms = session.admin;
   const line = lineOf(useQuery());
   const [place, setPlace] = useState<Place | null>(null);
   const checked = useCheck(quotas, draft.text);
@@ -50,7 +53,7 @@ export function DocumentPart(props: { quotas: Quotas; quota: QuotaInForce }): Re
         </div>
         <div className="beside">
           <Followed quotas={quotas} text={draft.text} />
-          {!readOnly && (
+          {!readOnly && withForms && (
             <FormsPart
               text={draft.text}
               onEdit={(text, edited) => {
@@ -76,8 +79,11 @@ function DraftDeeds(props: {
   checked: CheckedNow;
   behind: boolean;
 }): React.JSX.Element {
-  const { trans, client } = useConsole();
+  const { trans, session, client } = useConsole();
   const { quotas, quota, checked, behind } = props;
+  // What follows for all is not told to who sees a part.
+  const isWhole = quotas.group === null;
+  const mayApply = session.admin || !isWhole;
   const draft = useStore(quotas.draft);
   const previewed = useStore(quotas.previewed);
   const [shown, setShown] = useState(false);
@@ -89,8 +95,18 @@ function DraftDeeds(props: {
   const isRight = checked.isNow && checked.last?.check.problems.length === 0;
   const isPreviewed = previewed?.text === draft.text && previewed.preview !== null;
   const apply = async (reason: string): Promise<void> => {
-    const { text, base } = draft;
     setBusy(true);
+    if (!isWhole) {
+      // Of what is changed elsewhere nobody tells: it makes another revision all the same.
+      await quotas.quota.refresh();
+    }
+    const { text, base } = quotas.draft.value;
+    const now = quotas.quota.store.value.value;
+    if (now !== null && isBehind(quotas.draft.value, now)) {
+      setAsked(false);
+      setBusy(false);
+      return;
+    }
     try {
       const expect = base?.revision ?? 0;
       const applied = await client.post('/quota/revisions', { text, reason, expect });
@@ -110,27 +126,32 @@ function DraftDeeds(props: {
   return (
     <>
       <div className="deeds-line" role="group" aria-label={trans.__('With the draft')}>
-        <button
-          type="button"
-          disabled={!isRight || !changed}
-          onClick={() => {
-            setDone(null);
-            void quotas.preview(draft.text);
-          }}
-        >
-          {trans.__('Preview')}
-        </button>
-        <button
-          type="button"
-          className="primary"
-          disabled={!isRight || !changed || !isPreviewed || behind}
-          onClick={() => {
-            setProblem(null);
-            setAsked(true);
-          }}
-        >
-          {trans.__('Apply…')}
-        </button>
+        {isWhole && (
+          <button
+            type="button"
+            disabled={!isRight || !changed}
+            onClick={() => {
+              setDone(null);
+              void quotas.preview(draft.text);
+            }}
+          >
+            {trans.__('Preview')}
+          </button>
+        )}
+        {mayApply && (
+          <button
+            type="button"
+            className="primary"
+            disabled={!isRight || !changed || (isWhole && !isPreviewed) || behind}
+            onClick={() => {
+              setDone(null);
+              setProblem(null);
+              setAsked(true);
+            }}
+          >
+            {trans.__('Apply…')}
+          </button>
+        )}
         <button
           type="button"
           disabled={!changed}
@@ -152,7 +173,7 @@ function DraftDeeds(props: {
           {trans.__('Drop my changes')}
         </button>
         <span role="status" className="quiet" data-sublet="applied">
-          {done ?? (changed && !isPreviewed ? trans.__('Preview it, then it can be applied.') : '')}
+          {done ?? hintOf({ changed, isPreviewed, isWhole, mayApply }, trans)}
         </span>
       </div>
       {problem !== null && !asked && (
@@ -186,6 +207,19 @@ function DraftDeeds(props: {
       )}
     </>
   );
+}
+
+function hintOf(
+  draft: { changed: boolean; isPreviewed: boolean; isWhole: boolean; mayApply: boolean },
+  trans: TranslationBundle
+): string {
+  if (!draft.changed || !draft.isWhole) {
+    return '';
+  }
+  if (!draft.mayApply) {
+    return trans.__('This is a trial: you may see what would follow, and an admin applies it.');
+  }
+  return draft.isPreviewed ? '' : trans.__('Preview it, then it can be applied.');
 }
 
 function CheckLine(props: {

@@ -15,6 +15,7 @@ import { ReasonDialog } from './ReasonDialog';
 export function HistoryPart(props: { quotas: Quotas; quota: QuotaInForce }): React.JSX.Element {
   const { trans } = useConsole();
   const { quotas, quota } = props;
+  const isWhole = quotas.group === null;
   const asked = useStore(quotas.revisions.store);
   const [done, setDone] = useState<string | null>(null);
   const isKept = quota.kept_in === 'database';
@@ -26,11 +27,11 @@ export function HistoryPart(props: { quotas: Quotas; quota: QuotaInForce }): Rea
   const newest = asked.value?.find(each => each.in_force)?.revision;
   const isNow = newest === quota.revision;
   useEffect(() => {
-    if (newest !== undefined && !isNow) {
+    if (isWhole && newest !== undefined && !isNow) {
       // The list may know of a revision before the stream has told of it.
       void quotas.quota.refresh();
     }
-  }, [quotas, newest, isNow]);
+  }, [quotas, isWhole, newest, isNow]);
   if (!isKept) {
     return (
       <p>
@@ -49,6 +50,12 @@ export function HistoryPart(props: { quotas: Quotas; quota: QuotaInForce }): Rea
       <p role="status" data-sublet="rolled-back">
         {done}
       </p>
+      {!isWhole && (
+        <p className="quiet">
+          {trans.__('What admins of your groups have changed. What else was changed is not told.')}
+        </p>
+      )}
+      {asked.value.length === 0 && <p>{trans.__('Nothing was changed yet.')}</p>}
       <ol className="plain" aria-label={trans.__('Revisions, the newest first')}>
         {asked.value.map(each => (
           <Revision
@@ -70,8 +77,9 @@ function Revision(props: {
   made: RevisionInfo;
   onDone: (words: string) => void;
 }): React.JSX.Element {
-  const { trans } = useConsole();
+  const { trans, session } = useConsole();
   const { quotas, quota, isNow, made } = props;
+  const isWhole = quotas.group === null;
   const [shown, setShown] = useState(false);
   const [goingBack, setGoingBack] = useState(false);
   const written = useRevision(made.revision, shown || goingBack);
@@ -83,20 +91,23 @@ function Revision(props: {
         <span className="quiet">
           {trans.__('by %1', made.author)} · <Moment at={made.made_at} /> ·{' '}
           {trans._n('%1 key is another', '%1 keys are others', made.keys_changed)}
+          {made.groups.length > 0 && ` · ${trans.__('group %1', made.groups.join(', '))}`}
         </span>
       </header>
       <p>{made.reason}</p>
       <div className="deeds-line">
-        <button
-          type="button"
-          aria-expanded={shown}
-          onClick={() => {
-            setShown(!shown);
-          }}
-        >
-          {trans.__('What was changed')}
-        </button>
-        {!made.in_force && (
+        {isWhole && (
+          <button
+            type="button"
+            aria-expanded={shown}
+            onClick={() => {
+              setShown(!shown);
+            }}
+          >
+            {trans.__('What was changed')}
+          </button>
+        )}
+        {session.admin && !made.in_force && (
           <button
             type="button"
             disabled={!isNow}

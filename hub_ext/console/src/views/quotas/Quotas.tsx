@@ -1,4 +1,4 @@
-/** The quotas, for admins: fetched when they are looked at, as an editor is large. */
+/** The quotas, for admins and admins of groups: fetched when they are looked at, as an editor is large. */
 import { lazy, Suspense } from 'react';
 
 import { useConsole } from '../../model/console';

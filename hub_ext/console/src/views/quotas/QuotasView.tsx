@@ -2,14 +2,18 @@
 import { lazy, Suspense, useEffect } from 'react';
 
 import type { QuotaInForce } from '../../api/types';
+import { GroupChoice } from '../../controls/GroupChoice';
 import { Moment } from '../../controls/Moment';
 import { useConsole } from '../../model/console';
 import { useStore } from '../../model/store';
+import { useGroup } from '../../shell/group';
 import { useQuery } from '../../shell/router';
+import type { TranslationBundle } from '../../words/translation';
 import { CalendarPart } from './CalendarPart';
+import { HeldPart } from './HeldPart';
 import { HistoryPart } from './HistoryPart';
-import { isChanged, quotasOf } from './model';
-import { PARTS, partOf, partTitle, showPart, type Part } from './parts';
+import { isAnyChanged, isChanged, quotasOf, type Quotas } from './model';
+import { PARTS, PARTS_OF_GROUP, partOf, partTitle, showPart, type Part } from './parts';
 import { TreePart } from './TreePart';
 
 /** Apart, as its editor is larger than all the rest. */
@@ -19,16 +23,31 @@ const DocumentPart = lazy(async () => ({
 
 export function QuotasView(): React.JSX.Element {
   const console = useConsole();
+  const { session } = console;
+  const chosen = useGroup();
+  const [first] = useStore(console.groups);
+  const group = session.sees_all ? null : (chosen ?? first ?? null);
+  return (
+    <>
+      {group !== null && <GroupChoice group={group} withOwn={false} />}
+      <QuotasShown key={group ?? ''} quotas={quotasOf(console, group)} />
+    </>
+  );
+}
+
+function QuotasShown({ quotas }: { quotas: Quotas }): React.JSX.Element {
+  const console = useConsole();
   const { trans } = console;
-  const quotas = quotasOf(console);
+  const { group } = quotas;
   const asked = useStore(quotas.quota.store);
   const changed = isChanged(useStore(quotas.draft));
   const told = useStore(console.quotaTold);
-  const part = partOf(useQuery());
+  const parts: readonly Part[] = group === null ? PARTS : PARTS_OF_GROUP;
+  const part = partOf(useQuery(), parts);
   useEffect(() => {
     void quotas.quota.refresh();
   }, [quotas, told]);
-  useLeavingQuestion(changed);
+  useLeavingQuestion(changed || isAnyChanged(console));
   const quota = asked.value;
   if (quota === null) {
     return <p role="status">{asked.problem ?? trans.__('Asking for the quotas …')}</p>;
@@ -36,10 +55,10 @@ export function QuotasView(): React.JSX.Element {
   return (
     <>
       {asked.problem !== null && <p className="why">{asked.problem}</p>}
-      <Source quota={quota} />
+      <Source quota={quota} group={group} />
       <nav className="sub-bar" aria-label={trans.__('Quotas')}>
         <ul>
-          {PARTS.map(each => (
+          {parts.map(each => (
             <li key={each}>
               <PartButton part={each} open={each === part} changed={changed} />
             </li>
@@ -47,6 +66,7 @@ export function QuotasView(): React.JSX.Element {
         </ul>
       </nav>
       {part === 'tree' && <TreePart quotas={quotas} quota={quota} />}
+      {part === 'held' && group !== null && <HeldPart group={group} />}
       {part === 'document' && (
         <Suspense fallback={<p role="status">{trans.__('Fetching the editor …')}</p>}>
           <DocumentPart quotas={quotas} quota={quota} />
@@ -78,12 +98,19 @@ function PartButton(props: { part: Part; open: boolean; changed: boolean }): Rea
 }
 
 /** Where the document comes from, and what is wrong there. */
-function Source({ quota }: { quota: QuotaInForce }): React.JSX.Element {
+function Source(props: { quota: QuotaInForce; group: string | null }): React.JSX.Element {
   const { trans } = useConsole();
+  const { quota, group } = props;
   return (
     <>
       <p className="quiet" data-sublet="source">
-        {sourceOf(quota, trans)} {trans.__('In force since')} <Moment at={quota.loaded_at} />
+        {group === null ? (
+          <>
+            {sourceOf(quota, trans)} {trans.__('In force since')} <Moment at={quota.loaded_at} />
+          </>
+        ) : (
+          sourceOfPart(quota, group, trans)
+        )}
       </p>
       {quota.errors.length > 0 && (
         <div className="note note-warn" role="status" data-sublet="file-errors">
@@ -109,7 +136,20 @@ function Source({ quota }: { quota: QuotaInForce }): React.JSX.Element {
   );
 }
 
-function sourceOf(quota: QuotaInForce, trans: ReturnType<typeof useConsole>['trans']): string {
+/** When the whole document was changed last, and which revision that made, is others' business. */
+function sourceOfPart(quota: QuotaInForce, group: string, trans: TranslationBundle): string {
+  return quota.kept_in === 'database'
+    ? trans.__(
+        'What the quota document says of the group %1 and all below it. What is below it is yours to set, within what the group has.',
+        group
+      )
+    : trans.__(
+        'What the quota document says of the group %1 and all below it. It comes from a file, and is read-only here: whoever keeps that file changes it.',
+        group
+      );
+}
+
+function sourceOf(quota: QuotaInForce, trans: TranslationBundle): string {
   if (quota.kept_in === 'database') {
     return trans.__('Revision %1, kept in the service’s database.', quota.revision ?? 0);
   }

@@ -1,11 +1,12 @@
 /** Every group with what it holds of its guarantee and its limits, and who has more than they may. */
 import { decimal } from '@sublet-lab/format/quantities';
-import { useEffect, useMemo, useState } from 'react';
+import { useCallback, useMemo, useState } from 'react';
 
 import type { Excess, GroupNode, QuotaInForce, QuotaTree } from '../../api/types';
 import { Meter } from '../../controls/Meter';
 import { ShareMeters } from '../../controls/ShareMeters';
 import { Tag } from '../../controls/Tag';
+import { usePolling } from '../../controls/usePolling';
 import { useConsole } from '../../model/console';
 import { useStore } from '../../model/store';
 import type { TranslationBundle } from '../../words/translation';
@@ -13,24 +14,16 @@ import type { Quotas } from './model';
 import { foundIn, isOver, keyOf, MOST_SHOWN } from './nodes';
 import { showLine } from './parts';
 
-const ASKED_EVERY_MS = 10_000;
-
 export function TreePart(props: { quotas: Quotas; quota: QuotaInForce }): React.JSX.Element {
   const { trans } = useConsole();
   const { quotas, quota } = props;
   const asked = useStore(quotas.tree.store);
-  useEffect(() => {
-    const ask = (): void => {
-      if (!document.hidden) {
-        void quotas.tree.refresh();
-      }
-    };
-    ask();
-    const timer = window.setInterval(ask, ASKED_EVERY_MS);
-    return () => {
-      window.clearInterval(timer);
-    };
+  const ask = useCallback(() => {
+    void quotas.tree.refresh();
+    // Another document is another question.
+    // eslint-disable-next-line react-hooks/exhaustive-deps
   }, [quotas, quota]);
+  usePolling(ask);
   if (asked.value === null) {
     return <p role="status">{asked.problem ?? trans.__('Asking who holds what …')}</p>;
   }

@@ -56,11 +56,16 @@ export class Quotas {
   readonly previewed = new Store<Previewed | null>(null);
   private readonly client: Client;
 
-  constructor(console: Console) {
+  constructor(
+    console: Console,
+    /** Of which group with all below it; `null`: of all. */
+    readonly group: string | null = null
+  ) {
     const { client } = console;
+    const asked = group === null ? {} : { group };
     this.client = client;
-    this.quota = new Question(() => client.get('/quota'));
-    this.tree = new Question(() => client.get('/quota/tree'));
+    this.quota = new Question(() => client.get('/quota', asked));
+    this.tree = new Question(() => client.get('/quota/tree', asked));
     this.revisions = new Question(() => client.get('/quota/revisions'));
     this.quota.store.watch(() => {
       const inForce = this.quota.store.value.value;
@@ -107,7 +112,10 @@ export class Quotas {
     this.draft.set({ ...this.draft.value, base: { revision, text } });
   }
 
-  /** A draft in which nothing was written is what is in force, whoever puts that there. */
+  /**
+   * A draft in which nothing was written is what is in force, whoever puts that there; and one
+   * made from the same words is as good as made from them now: of a group nothing else is seen.
+   */
   private follow(quota: QuotaInForce): void {
     const draft = this.draft.value;
     const base = baseOf(quota);
@@ -115,8 +123,8 @@ export class Quotas {
       if (draft.base?.revision !== base.revision || draft.base.text !== base.text) {
         this.draft.set({ base, text: base.text });
       }
-    } else if (draft.text === base.text) {
-      this.draft.set({ base, text: base.text });
+    } else if (draft.text === base.text || draft.base?.text === base.text) {
+      this.draft.set({ base, text: draft.text });
     }
   }
 }
@@ -125,13 +133,22 @@ function baseOf(quota: QuotaInForce): Base {
   return { revision: quota.revision, text: quota.text };
 }
 
-const OF_CONSOLES = new WeakMap<Console, Quotas>();
+const OF_CONSOLES = new WeakMap<Console, Map<string | null, Quotas>>();
 
-export function quotasOf(console: Console): Quotas {
-  let found = OF_CONSOLES.get(console);
+/** Of a group, or of all (`null`): each with a draft of its own. */
+export function quotasOf(console: Console, group: string | null): Quotas {
+  const known = OF_CONSOLES.get(console) ?? new Map<string | null, Quotas>();
+  OF_CONSOLES.set(console, known);
+  let found = known.get(group);
   if (found === undefined) {
-    found = new Quotas(console);
-    OF_CONSOLES.set(console, found);
+    found = new Quotas(console, group);
+    known.set(group, found);
   }
   return found;
+}
+
+/** Whether anything was written that is in force nowhere. */
+export function isAnyChanged(console: Console): boolean {
+  const known = OF_CONSOLES.get(console);
+  return known !== undefined && [...known.values()].some(each => isChanged(each.draft.value));
 }

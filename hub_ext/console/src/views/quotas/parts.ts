@@ -3,11 +3,13 @@ import { setQuery } from '../../shell/router';
 import type { TranslationBundle } from '../../words/translation';
 
 export const PARTS = ['tree', 'document', 'history', 'calendar'] as const;
+/** Those of a group, for its admins. */
+export const PARTS_OF_GROUP = ['tree', 'held', 'document', 'history'] as const;
 
-export type Part = (typeof PARTS)[number];
+export type Part = (typeof PARTS)[number] | (typeof PARTS_OF_GROUP)[number];
 
-export function partOf(query: URLSearchParams): Part {
-  return PARTS.find(part => part === query.get('part')) ?? 'tree';
+export function partOf(query: URLSearchParams, parts: readonly Part[]): Part {
+  return parts.find(part => part === query.get('part')) ?? 'tree';
 }
 
 export function showPart(part: Part): void {
@@ -28,6 +30,8 @@ export function partTitle(part: Part, trans: TranslationBundle): string {
   switch (part) {
     case 'tree':
       return trans.__('Groups');
+    case 'held':
+      return trans.__('Slices and jobs');
     case 'document':
       return trans.__('Document');
     case 'history':

@@ -7,9 +7,11 @@ import { byWord, spanWord, stepWord } from './words';
 
 export function ChoiceBar(props: {
   choice: Choice;
+  /** Whether the hours are of more people than who looks. */
+  isOfMany: boolean;
   onChange: (choice: Choice) => void;
 }): React.JSX.Element {
-  const { trans, session } = useConsole();
+  const { trans } = useConsole();
   const { choice } = props;
   const set = (part: Partial<Choice>): void => {
     props.onChange({ ...choice, ...part });
@@ -35,7 +37,7 @@ export function ChoiceBar(props: {
       <Select
         label={trans.__('By')}
         value={choice.by}
-        options={bysFor(session.admin).map(each => [each, byWord(each, trans)])}
+        options={bysFor(props.isOfMany).map(each => [each, byWord(each, trans)])}
         onChange={by => {
           set({ by, of: null, text: '' });
         }}

@@ -1,4 +1,4 @@
-/** Limits by past use, for admins: which would have refused a small part of the hours. */
+/** Limits by past use, for who sees all: which would have refused a small part of the hours. */
 import { cardNumber, decimal } from '@sublet-lab/format/quantities';
 import { useMemo, useState } from 'react';
 

@@ -46,7 +46,7 @@ function Refusals({ sums }: { sums: readonly RefusalSum[] }): React.JSX.Element 
         )
       },
       { name: 'times', title: trans.__('how often'), of: row => row.times },
-      ...(session.admin
+      ...(session.sees_all
         ? [{ name: 'owners', title: trans.__('users'), of: (row: RefusalSum) => row.owners }]
         : []),
       {
@@ -56,7 +56,7 @@ function Refusals({ sums }: { sums: readonly RefusalSum[] }): React.JSX.Element 
         shown: row => <Moment at={row.last_at} />
       }
     ],
-    [trans, session.admin]
+    [trans, session.sees_all]
   );
   return (
     <LongTable

@@ -1,9 +1,11 @@
-/** What was held, used and waited for: of all for admins, of users their own. */
+/** What was held, used and waited for: of all for admins, of groups for theirs, of users their own. */
 import { useCallback, useMemo, useState } from 'react';
 
+import { GroupChoice } from '../../controls/GroupChoice';
 import { Moment } from '../../controls/Moment';
 import { useAnswer } from '../../model/answer';
 import { useConsole } from '../../model/console';
+import { useGroup } from '../../shell/group';
 import { setQuery, useQuery } from '../../shell/router';
 import { choiceOf, queryOf, timesOf, type Choice } from './choice';
 import { ChoiceBar } from './ChoiceBar';
@@ -32,10 +34,10 @@ function show(choice: Choice): void {
 export default function UsePage(): React.JSX.Element {
   const { trans, session, client } = useConsole();
   const query = useQuery().toString();
-  const choice = useMemo(
-    () => choiceOf(new URLSearchParams(query), session.admin),
-    [query, session.admin]
-  );
+  const group = useGroup();
+  const isOfMany = session.sees_all || group !== null;
+  const choice = useMemo(() => choiceOf(new URLSearchParams(query), isOfMany), [query, isOfMany]);
+  const ofGroup = useMemo(() => (group === null ? {} : { group }), [group]);
   const [now, setNow] = useState(() => new Date());
   const { span, from, to, by, step, of, percent } = choice;
   const times = useMemo(() => timesOf({ span, from, to }, now), [span, from, to, now]);
@@ -45,33 +47,37 @@ export default function UsePage(): React.JSX.Element {
   );
   const totals = useAnswer(
     useCallback(
-      async () => ({ report: await client.get('/use', totalsQuery(times, by)), by }),
-      [client, times, by]
+      async () => ({
+        report: await client.get('/use', { ...totalsQuery(times, by), ...ofGroup }),
+        by
+      }),
+      [client, times, by, ofGroup]
     )
   );
   const course = useAnswer(
     useCallback(async () => {
-      const report = await client.get('/use', courseQuery(times, step, { by, of }));
-      return { report, by, of, step, times };
-    }, [client, times, step, by, of])
+      const asked = { ...courseQuery(times, step, { by, of }), ...ofGroup };
+      return { report: await client.get('/use', asked), by, of, step, times };
+    }, [client, times, step, by, of, ofGroup])
   );
   const waits = useAnswer(
     useCallback(async () => {
-      const report = await client.get('/use/waits', waitsQuery(times, { by, of }));
-      return { report, by, of };
-    }, [client, times, by, of])
+      const asked = { ...waitsQuery(times, { by, of }), ...ofGroup };
+      return { report: await client.get('/use/waits', asked), by, of };
+    }, [client, times, by, of, ofGroup])
   );
-  const refusals = useAnswer(
-    useCallback(async () => {
-      const sums = await client.get('/refusals/sums', refusalsQuery(times, { by, of }));
-      return { sums, by, of };
-    }, [client, times, by, of])
-  );
+  const askRefusals = useCallback(async () => {
+    const sums = await client.get('/refusals/sums', refusalsQuery(times, { by, of }));
+    return { sums, by, of };
+  }, [client, times, by, of]);
+  // What was refused is known by user alone, and so no group's.
+  const refusals = useAnswer(group === null ? askRefusals : null);
   const askLimits = useCallback(() => client.get('/use/limits', asked), [client, asked]);
-  const limits = useAnswer(session.admin ? askLimits : null);
+  const limits = useAnswer(session.sees_all ? askLimits : null);
   return (
     <>
-      <ChoiceBar choice={choice} onChange={show} />
+      <GroupChoice group={group} withOwn />
+      <ChoiceBar choice={choice} isOfMany={isOfMany} onChange={show} />
       <p className="quiet" data-sublet="use-times">
         {trans.__('From')} <Moment at={asked.since} /> {trans.__('to')} <Moment at={asked.until} />
         {' · '}
@@ -91,6 +97,7 @@ export default function UsePage(): React.JSX.Element {
           choice={choice}
           csv={client.addressOf('/use', {
             ...courseQuery(times, step, { by, of }),
+            ...ofGroup,
             ...CSV
           })}
           onAll={() => {
@@ -100,21 +107,29 @@ export default function UsePage(): React.JSX.Element {
         <TotalsPart
           answer={totals}
           choice={choice}
-          csv={client.addressOf('/use', { ...totalsQuery(times, by), ...CSV })}
+          csv={client.addressOf('/use', { ...totalsQuery(times, by), ...ofGroup, ...CSV })}
           onChange={show}
         />
       </div>
       <div className="parts use-wide">
         <WaitsPart
           answer={waits}
-          csv={client.addressOf('/use/waits', { ...waitsQuery(times, { by, of }), ...CSV })}
+          csv={client.addressOf('/use/waits', {
+            ...waitsQuery(times, { by, of }),
+            ...ofGroup,
+            ...CSV
+          })}
         />
-        <RefusalsPart answer={refusals} />
-        <EnergyPart
-          answer={course}
-          csv={client.addressOf('/use', { ...energyQuery(times, step, { by, of }), ...CSV })}
-        />
-        {session.admin && (
+        {group === null && (
+          <>
+            <RefusalsPart answer={refusals} />
+            <EnergyPart
+              answer={course}
+              csv={client.addressOf('/use', { ...energyQuery(times, step, { by, of }), ...CSV })}
+            />
+          </>
+        )}
+        {session.sees_all && (
           <LimitsPart
             answer={limits}
             choice={choice}

@@ -29,16 +29,16 @@ export interface Choice {
 }
 
 /** By what a user's own hours are added up: there is one owner. */
-export function bysFor(isAdmin: boolean): readonly By[] {
-  return isAdmin ? BYS : BYS.filter(each => each !== 'owner');
+export function bysFor(isOfMany: boolean): readonly By[] {
+  return isOfMany ? BYS : BYS.filter(each => each !== 'owner');
 }
 
-export function choiceOf(query: URLSearchParams, isAdmin: boolean): Choice {
+export function choiceOf(query: URLSearchParams, isOfMany: boolean): Choice {
   return {
     span: oneOf(SPANS, query.get('span'), '7'),
     from: query.get('from') ?? '',
     to: query.get('to') ?? '',
-    by: oneOf(bysFor(isAdmin), query.get('by'), 'group'),
+    by: oneOf(bysFor(isOfMany), query.get('by'), 'group'),
     step: oneOf(STEPS, query.get('step'), 'day'),
     of: query.get('of'),
     text: query.get('q') ?? '',

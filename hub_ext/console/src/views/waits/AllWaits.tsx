@@ -1,4 +1,4 @@
-/** All that wait, and all loans, for admins. */
+/** All that wait, and all loans: for admins, and of a group for its admins. */
 import { useMemo } from 'react';
 
 import type { Waits } from '../../api/types';

@@ -27,7 +27,7 @@ export function WaitDetails({ waiting }: { waiting: Waiting }): React.JSX.Elemen
           <b>{rank.word}</b> {rank.meaning}
         </p>
       )}
-      {place !== null && (
+      {place !== null && session.sees_all && (
         <p>
           <a href={path} onClick={following(path)}>
             {trans.__('Who holds what on %1', place)}

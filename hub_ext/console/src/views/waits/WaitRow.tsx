@@ -5,6 +5,7 @@ import type { Waiting } from '../../api/types';
 import { Moment } from '../../controls/Moment';
 import { Tag } from '../../controls/Tag';
 import { useConsole } from '../../model/console';
+import { useGroup } from '../../shell/group';
 import { cardOf } from './filter';
 import { WaitDetails } from './WaitDetails';
 import { kindWord, toneOf, whatOf } from './words';
@@ -16,9 +17,11 @@ export function WaitRow(props: {
   onOpen: (open: boolean) => void;
 }): React.JSX.Element {
   const { trans, session } = useConsole();
+  const group = useGroup();
   const { waiting, now, open } = props;
+  const isOfMany = session.sees_all || group !== null;
   const what = whatOf(waiting, trans);
-  const name = session.admin ? `${waiting.owner} · ${what}` : what;
+  const name = isOfMany ? `${waiting.owner} · ${what}` : what;
   const kind = kindWord(waiting.kind, trans);
   const place = [waiting.group, waiting.gpu_type, cardOf(waiting)].filter(each => each !== null);
   return (
@@ -32,7 +35,7 @@ export function WaitRow(props: {
     >
       <div className="card-head">
         <Tag tone={toneOf(waiting.kind)}>{kind}</Tag>
-        {session.admin ? (
+        {isOfMany ? (
           <button
             type="button"
             className="card-name"

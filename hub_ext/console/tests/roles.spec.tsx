@@ -1,0 +1,263 @@
+import { afterEach, beforeAll, expect, test } from 'vitest';
+
+import type { Topic } from '../src/api/types';
+import type { Session } from '../src/model/session';
+import { App } from '../src/shell/App';
+import { aCard, aSlice } from './support/answers';
+import { doing, draw, FakeService, json, SESSION } from './support/page';
+
+const AT = '2026-12-02T09:00:00Z';
+const READER: Session = { ...SESSION, name: 'rita', admin: false };
+const LEAD: Session = {
+  ...SESSION,
+  name: 'bea',
+  admin: false,
+  sees_all: false,
+  groups: ['speech', 'vision']
+};
+const USER: Session = { ...LEAD, name: 'ada', groups: [] };
+
+const PART = {
+  document: {},
+  text: 'groups:\n  vision:\n    groups:\n      robots: {}\n',
+  path: null,
+  kept_in: 'database',
+  revision: 7,
+  loaded_at: AT,
+  errors: [],
+  warnings: [],
+  groups: ['vision']
+};
+const SHARE = {
+  types: [],
+  held_cards: 0,
+  limit_cards: null,
+  held_mib: 0,
+  limit_mib: null,
+  slices: 0,
+  most_slices: null,
+  jobs_apart: null,
+  may_pay: true,
+  left: false
+};
+const TREE = {
+  at: AT,
+  revision: 7,
+  groups: [
+    {
+      share: { ...SHARE, group: 'vision', path: ['vision'] },
+      weight: 1,
+      members: ['vision'],
+      over: [],
+      budget: null,
+      line: null
+    }
+  ],
+  outside: { ...SHARE, group: null, path: [] },
+  people: 1,
+  over: [],
+  unmet: [],
+  left_out: 0
+};
+const REVISIONS = [8, 7].map(revision => ({
+  revision,
+  author: 'bea',
+  made_at: AT,
+  reason: 'a robot more',
+  keys_changed: 1,
+  role: 'group-admin',
+  groups: ['vision'],
+  in_force: revision === 8
+}));
+const WAITS = {
+  as_of: AT,
+  waiting: [],
+  total_waiting: 0,
+  sums: [],
+  loans: [],
+  total_loans: 0,
+  for_owner: []
+};
+const USE = { rows: [], carbon: null, since: AT, until: AT };
+
+function service(): FakeService {
+  return new FakeService({
+    quota: () => json(PART),
+    'quota/tree': () => json(TREE),
+    'quota/revisions': () => json(REVISIONS),
+    'quota/check': () => json({ problems: [], warnings: [], left_out: 0 }),
+    waits: () => json(WAITS),
+    use: () => json(USE),
+    'use/waits': () => json({ rows: [] }),
+    'use/limits': () => json({ limits: [], refused_percent: 1 }),
+    slices: () => json([aSlice({ owner: 'dan' })]),
+    jobs: () => json([]),
+    'refusals/sums': () => json([])
+  });
+}
+
+async function opened(
+  session: Session,
+  place: string,
+  asked: FakeService = service()
+): Promise<{ page: HTMLElement; paths: () => string[]; part: (name: string) => Element | null }> {
+  window.history.replaceState(null, '', `/services/sublet/view/${place}`);
+  const { page, console } = await draw(<App />, asked, session);
+  console.cards.take({ cards: [aCard({ slices: [aSlice()] })], gone: [], complete: true });
+  for (let turn = 0; turn < 5 || page.textContent.includes('Fetching'); turn += 1) {
+    await doing(() => undefined);
+  }
+  return {
+    page,
+    paths: () => asked.asked.map(each => `${each.method} ${each.url.replace(/^.*api\//, '')}`),
+    part: name => page.querySelector(`[data-sublet="${name}"]`)
+  };
+}
+
+function buttons(page: HTMLElement): string[] {
+  return [...page.querySelectorAll('button')].map(each => each.textContent);
+}
+
+function links(page: HTMLElement): (string | null)[] {
+  return [...page.querySelectorAll('nav[aria-label="Views"] a')].map(each => each.textContent);
+}
+
+beforeAll(async () => {
+  await import('../src/views/quotas/QuotasView');
+  await import('../src/views/use/UsePage');
+});
+
+afterEach(() => {
+  window.history.replaceState(null, '', '/services/sublet/');
+});
+
+test('who but reads has all views, reads so once, and has nothing to choose for', async () => {
+  const { page, part } = await opened(READER, 'cards');
+  expect(links(page)).toEqual(['Cards', 'My share', 'Who waits for whom', 'Use', 'Quotas']);
+  expect(page.querySelectorAll('[data-sublet="reads-only"]')).toHaveLength(1);
+  expect(part('card')).not.toBeNull();
+  expect(page.querySelector('input[type="checkbox"][aria-label^="Choose"]')).toBeNull();
+  expect(page.textContent).not.toContain('Choose all that are shown');
+  expect(buttons(page).filter(each => /Drain|Close|Open|Give back|Evict/.test(each))).toEqual([]);
+});
+
+test('an admin is not told that they read only, and has the deeds', async () => {
+  const { page, part } = await opened(SESSION, 'cards');
+  expect(part('reads-only')).toBeNull();
+  expect(buttons(page)).toContain('Drain…');
+  expect(page.querySelector('input[type="checkbox"][aria-label^="Choose"]')).not.toBeNull();
+});
+
+test('who but reads sees the history, and no way back', async () => {
+  const { page } = await opened(READER, 'quotas?part=history');
+  expect(buttons(page)).toContain('What was changed');
+  expect(buttons(page).filter(each => each.startsWith('Roll back'))).toEqual([]);
+});
+
+test('who but reads sees all that wait, and the limits that are proposed', async () => {
+  const waits = await opened(READER, 'waits');
+  expect(waits.paths()).toContain('GET waits?all=1');
+  const use = await opened(READER, 'use');
+  expect(use.paths().some(each => each.startsWith('GET use/limits'))).toBe(true);
+});
+
+test('an admin of a group has its part of the quotas, and asks for that alone', async () => {
+  const { page, paths, part } = await opened(LEAD, 'quotas?of-group=vision');
+  expect(links(page)).toEqual(['My share', 'Who waits for whom', 'Use', 'Quotas']);
+  expect(part('source')?.textContent).toContain('the group vision and all below it');
+  expect(part('source')?.textContent).not.toContain('7');
+  expect(part('group')?.textContent).toContain('vision');
+  expect(part('part-calendar')).toBeNull();
+  const asked = paths().filter(each => each.includes('quota'));
+  expect(asked.length).toBeGreaterThan(0);
+  expect(asked.every(each => each.endsWith('?group=vision'))).toBe(true);
+});
+
+test('of several groups the first is shown, and another is chosen in the address', async () => {
+  const { page, paths } = await opened(LEAD, 'quotas');
+  expect(paths()).toContain('GET quota/tree?group=speech');
+  const choice = page.querySelector<HTMLSelectElement>('[data-sublet="group-choice"] select');
+  expect(choice?.value).toBe('speech');
+  await doing(() => {
+    if (choice !== null) {
+      choice.value = 'vision';
+      choice.dispatchEvent(new Event('change', { bubbles: true }));
+    }
+  });
+  expect(window.location.search).toBe('?of-group=vision');
+  await doing(() => {
+    page.querySelector<HTMLButtonElement>('[data-sublet="part-history"]')?.click();
+  });
+  expect(new URLSearchParams(window.location.search).get('of-group')).toBe('vision');
+});
+
+test('a group in the address that is not theirs is not asked for', async () => {
+  const { paths } = await opened(LEAD, 'waits?of-group=law');
+  expect(paths().filter(each => each.includes('law'))).toEqual([]);
+});
+
+test('an admin of a group reads their groups’ history without a way into other revisions', async () => {
+  const { page, part } = await opened(LEAD, 'quotas?part=history&of-group=vision');
+  expect(part('revision')?.textContent).toContain('a robot more');
+  expect(buttons(page).filter(each => /Roll back|What was changed/.test(each))).toEqual([]);
+});
+
+test('an admin of a group sees who of it holds what', async () => {
+  const { paths, part } = await opened(LEAD, 'quotas?part=held&of-group=vision');
+  expect(paths()).toContain('GET slices?group=vision');
+  expect(paths()).toContain('GET jobs?group=vision');
+  expect(part('group-slices-table')?.textContent).toContain('dan');
+  expect(part('group-jobs')?.textContent).toContain('This group has no jobs.');
+});
+
+test('use and waits are one’s own until a group is chosen', async () => {
+  const own = await opened(LEAD, 'use');
+  expect(own.paths().filter(each => each.includes('group=vision'))).toEqual([]);
+  expect(own.part('use-refusals')).not.toBeNull();
+  const use = await opened(LEAD, 'use?of-group=vision');
+  const asked = use.paths().filter(each => each.startsWith('GET use'));
+  expect(asked.length).toBeGreaterThan(0);
+  expect(asked.every(each => each.includes('group=vision'))).toBe(true);
+  // Of these nothing is known by group.
+  expect(use.paths().filter(each => each.includes('refusals'))).toEqual([]);
+  expect(use.part('use-refusals')).toBeNull();
+  const waits = await opened(LEAD, 'waits?of-group=vision');
+  expect(waits.paths()).toContain('GET waits?group=vision');
+  expect(waits.part('nobody')?.textContent).toBe('Nobody waits.');
+});
+
+test('where another document takes the groups away, the view goes with them', async () => {
+  let groups = ['speech', 'vision'];
+  const asked = new FakeService({
+    quota: () => json(PART),
+    'quota/tree': () => json(TREE),
+    role: () => json({ role: 'user', groups, all_groups: groups })
+  });
+  window.history.replaceState(null, '', '/services/sublet/view/quotas');
+  const { page, console } = await draw(<App />, asked, LEAD);
+  groups = [];
+  const refresh = Reflect.get(console, 'refresh') as (topic: Topic) => void;
+  await doing(() => {
+    refresh('quota');
+  });
+  expect(console.groups.value).toEqual([]);
+  await doing(() => undefined);
+  expect(links(page)).not.toContain('Quotas');
+  expect(page.querySelector('[data-sublet="no-view"]')?.textContent).toContain('for admins');
+});
+
+test.each(['cards', 'quotas', 'quotas?part=document'])(
+  'a user who has the address of %s is told whom it is for, and nothing is asked',
+  async place => {
+    const { page, paths, part } = await opened(USER, place);
+    expect(part('no-view')?.textContent).toContain('This view is for admins');
+    expect(page.querySelector('h1')?.textContent).toMatch(/Cards|Quotas/);
+    expect(paths()).toEqual([]);
+    expect(links(page)).toEqual(['My share', 'Who waits for whom', 'Use']);
+  }
+);
+
+test('an address of no view at all says just that', async () => {
+  const { part } = await opened(USER, 'nothing');
+  expect(part('no-view')?.textContent).toBe('There is no such view.');
+});
