@@ -21,7 +21,7 @@ from sublet_agent.residency.served_gpu import ServedGpu
 from sublet_agent.residency.served_slice import ServedSlice
 
 _WITHOUT_TURNS: Final = MappingProxyType(
-    {ShareKept.BY_TURNS: ShareKept.MOVING, ShareKept.CAPPED: ShareKept.NOT_NEEDED}
+    {ShareKept.BY_TURNS: ShareKept.MOVING, ShareKept.CAPPED: ShareKept.MOVING}
 )
 """How it stands with a share while the turns that it has are not taken."""
 MEASURED_OVER: Final = timedelta(seconds=1)

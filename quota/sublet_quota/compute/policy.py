@@ -122,7 +122,7 @@ def judge_without_turns(use: CardUse) -> Mapping[SliceId, ShareKept]:
     less = _who_gets_less([each for each in use if _used(each) >= COMPUTES])
     return {
         each.slice_id: ShareKept.TURNS_OFF
-        if each.slice_id in less and _may_need_turns(each, use)
+        if (each.slice_id in less and _is_full(use)) or _may_be_beyond_its_cap(each, use)
         else ShareKept.NOT_NEEDED
         for each in use
     }
@@ -301,12 +301,24 @@ def _all_run(
 
 
 def _may_need_turns(each: ComputingSlice, use: CardUse) -> bool:
-    """Whether a slice may have less than its share: it computes, and the card is full.
+    """Whether a slice may have less than its share, as it computes on a full card, or too much.
 
     As far as the card tells: what is not known may be so.
     """
-    is_full = use.busy is None or use.busy >= FULL
-    return is_full and (each.used is None or each.used >= COMPUTES)
+    computes = each.used is None or each.used >= COMPUTES
+    return (_is_full(use) and computes) or _may_be_beyond_its_cap(each, use)
+
+
+def _is_full(use: CardUse) -> bool:
+    return use.busy is None or use.busy >= FULL
+
+
+def _may_be_beyond_its_cap(each: ComputingSlice, use: CardUse) -> bool:
+    """Whether a slice may have more than it may at most; who stands still has nothing by now."""
+    if each.not_pausable is NotPausable.STANDS_STILL:
+        return False
+    at_most = 1.0 if use.busy is None else use.busy
+    return _is_more_than_the_cap(at_most if each.used is None else each.used, each)
 
 
 def _were_taken(use: CardUse) -> bool:
@@ -364,8 +376,11 @@ def _who_gets_less(slices: Sequence[ComputingSlice]) -> frozenset[SliceId]:
 
 def _is_beyond_its_cap(each: ComputingSlice) -> bool:
     """Whether a slice that can be paused has more than it may."""
-    allowed = (1 + WITHIN) * float(each.cap) + _ROUNDED
-    return each.not_pausable is None and _used(each) > allowed
+    return each.not_pausable is None and _is_more_than_the_cap(_used(each), each)
+
+
+def _is_more_than_the_cap(used: float, each: ComputingSlice) -> bool:
+    return used > (1 + WITHIN) * float(each.cap) + _ROUNDED
 
 
 def _longer_rest(before: Rest | None, now: datetime) -> Rest:

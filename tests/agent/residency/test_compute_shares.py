@@ -183,7 +183,18 @@ def test_who_is_capped_is_told_the_most_that_it_has_and_not_that_its_share_is_ke
         assert shares.kept(slices[0]) is ShareKept.CAPPED
         assert shares.most_milli(slices[0]) == 400
         asyncio.run(shares.stop())
-        assert shares.kept(slices[0]) is ShareKept.NOT_NEEDED
+        assert shares.kept(slices[0]) is ShareKept.MOVING
+
+
+@pytest.mark.parametrize("busy", [70, 100], ids=["time-to-spare", "full"])
+def test_a_max_compute_that_is_not_kept_on_a_real_card_is_told_with_the_reason(bench, busy):
+    gpu = a_card(busy=busy, simulated=False)
+    gpu.set_pool(replace(gpu.pool, max_compute_milli=400), timedelta(minutes=10))
+    slices = slices_that_fill_the_card(bench)[1:]
+    slices[0].processes.on_gpu()[0].note_measured(10 * GIB, busy)
+    with shares_of(bench, gpu) as shares:
+        shares.note(slices, after(0.1), may_begin=True)
+        assert shares.kept(slices[0]) is ShareKept.TURNS_OFF
 
 
 def test_on_a_card_that_failed_the_reason_is_that(bench):

@@ -330,6 +330,51 @@ def test_who_is_alone_and_has_more_than_it_may_takes_turns_with_nobody() -> None
     assert decided.kept == {SliceId("a"): ShareKept.CAPPED}
 
 
+SPARE = replace(QUARTER, used=0.7)
+
+
+@pytest.mark.parametrize(
+    ("seen", "why"),
+    [
+        pytest.param(
+            use(replace(SPARE, not_pausable=CANNOT), busy=0.7),
+            ShareKept.NOT_PAUSABLE,
+            id="unpaused",
+        ),
+        pytest.param(
+            use(replace(SPARE, not_pausable=NotPausable.ON_SEVERAL_CARDS), busy=0.7),
+            ShareKept.ON_SEVERAL_CARDS,
+            id="several-cards",
+        ),
+        pytest.param(replace(use(SPARE, busy=0.7), moving=True), ShareKept.MOVING, id="moving"),
+        pytest.param(replace(use(SPARE, busy=0.7), closed=True), ShareKept.CLOSED, id="closed"),
+        pytest.param(use(replace(SPARE, used=None), busy=0.7), ShareKept.NOT_TOLD, id="not-told"),
+    ],
+)
+def test_why_who_has_more_than_it_may_is_not_capped_is_told_also_on_a_card_with_time_to_spare(
+    seen: CardUse, why: ShareKept
+) -> None:
+    assert decide_turns(seen, PastCompute()).kept == {SliceId("a"): why}
+
+
+def test_too_many_that_have_more_than_they_may_are_told_so() -> None:
+    many = [replace(of(f"s{i}", 1, 0.03), most_milli=10) for i in range(21)]
+    kept = decide_turns(use(*many, busy=0.63), PastCompute()).kept
+    assert set(kept.values()) == {ShareKept.TOO_MANY}
+
+
+def test_without_turns_who_has_more_than_it_may_is_told_that_this_is_not_kept() -> None:
+    seen = use(SPARE, replace(of("b", 100, 0.1), most_milli=250), busy=0.7)
+    kept = {SliceId("a"): ShareKept.TURNS_OFF, SliceId("b"): ShareKept.NOT_NEEDED}
+    assert judge_without_turns(seen) == kept
+
+
+def test_who_stands_still_by_now_has_no_more_than_it_may() -> None:
+    seen = use(replace(SPARE, not_pausable=NotPausable.STANDS_STILL), busy=0.7)
+    for kept in (decide_turns(seen, PastCompute()).kept, judge_without_turns(seen)):
+        assert kept == {SliceId("a"): ShareKept.NOT_NEEDED}
+
+
 def test_who_fills_the_rest_beside_one_that_is_capped_is_not_said_to_wait_for_its_program() -> None:
     begun = turning(QUARTER).past
     beside = replace(QUARTER, used=0.25), of("b", 300, 0.75)
