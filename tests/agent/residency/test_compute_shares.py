@@ -9,9 +9,10 @@ from threading import Event
 
 import pytest
 from sublet_agent.devices.interface import Gpu, GpuMemory, NotSupportedError
-from sublet_agent.residency.compute_shares import ComputeShares
+from sublet_agent.residency.compute_shares import ComputeShares, TurnSettings
 from sublet_agent.residency.served_gpu import CardReading, ServedGpu
 from sublet_agent.residency.served_slice import ServedSlice
+from sublet_quota.compute.policy import PERIOD
 from sublet_quota.names.ids import SliceId
 from sublet_quota.reasons.closed_gpus import ClosedGpu, GpuFault
 from sublet_quota.reasons.share_kept import ShareKept
@@ -56,10 +57,10 @@ def bench(tmp_path):
 
 
 @contextlib.contextmanager
-def shares_of(bench, gpu, wanted=None):
+def shares_of(bench, gpu, wanted=None, period=PERIOD):
     """The shares of a card; in the end nobody takes turns."""
     with ThreadPoolExecutor(1) as calls:
-        shares = ComputeShares(gpu, bench.tools, calls, wanted=wanted)
+        shares = ComputeShares(gpu, bench.tools, calls, TurnSettings(wanted, period))
         yield shares
         asyncio.run(shares.stop())
 
@@ -119,6 +120,19 @@ def test_turns_are_taken_on_simulated_cards_and_on_real_ones_where_they_are_aske
         else:
             # The other has more than is due to it.
             assert kept == [ShareKept.TURNS_OFF, ShareKept.NOT_NEEDED]
+
+
+@pytest.mark.parametrize(("period_ms", "lease_s"), [(40, 3), (100, 3), (200, 6)])
+def test_turns_are_taken_in_the_period_that_is_set_and_nobody_is_paused_for_much_longer(
+    bench, period_ms, lease_s
+):
+    period = timedelta(milliseconds=period_ms)
+    slices = slices_that_fill_the_card(bench)
+    with shares_of(bench, a_card(), period=period) as shares:
+        shares.note(slices, after(0.1), may_begin=True)
+        turns = shares._past.round.period(0)
+        assert sum((turn.lasts for turn in turns), timedelta(0)) == period
+    assert TurnSettings(period=period).lease_s == lease_s
 
 
 def test_a_share_is_not_needed_while_the_card_has_time_to_spare(bench):
