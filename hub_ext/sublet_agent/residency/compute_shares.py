@@ -195,7 +195,7 @@ class ComputeShares:
         if served.paused or served.processes.away() or not served.processes.on_gpu():
             return NotPausable.STANDS_STILL
         obstacles = {p.unsuspendable.obstacle for p in served.processes if p.unsuspendable}
-        if Obstacle.SEVERAL_GPUS in obstacles:
+        if assignment.on_several_cards or Obstacle.SEVERAL_GPUS in obstacles:
             return NotPausable.ON_SEVERAL_CARDS
         if self._turns.cannot_be_paused(served.slice_id):
             return NotPausable.CANNOT_BE_PAUSED

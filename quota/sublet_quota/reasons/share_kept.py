@@ -37,7 +37,7 @@ class ShareKept(StrEnum):
     NOT_PAUSABLE = "not-pausable"
     """The slice cannot be paused, and runs beside the turns of others."""
     ON_SEVERAL_CARDS = "on-several-cards"
-    """Pausing a process of the slice would keep it from its other card, too."""
+    """A program or a job computes on several cards: the others wait for what is paused on one."""
     WAITS_FOR_PROGRAM = "waits-for-program"
     """The slice's program does not fill the card: it runs freely beside others."""
     ALONE_PAUSABLE = "alone-pausable"
@@ -122,7 +122,7 @@ _WORDS: Final[Mapping[ShareKept, _Words]] = MappingProxyType(
             "a program of it cannot be paused for the turns of others"
         ),
         ShareKept.ON_SEVERAL_CARDS: _because(
-            "a program of it uses several cards, and takes no turns"
+            "it computes on several cards at once, and takes no turns"
         ),
         ShareKept.WAITS_FOR_PROGRAM: _because(
             "its program did not use its turns in full; it runs freely beside the others"

@@ -187,6 +187,17 @@ def test_what_an_engine_keeps_takes_no_turns_and_is_told_as_the_engines(bench):
         assert [shares.kept(each) for each in slices] == [ShareKept.BY_HAMI] * 2
 
 
+def test_a_part_of_a_job_whose_others_are_on_other_cards_takes_no_turns_and_is_told_so(bench):
+    slices = slices_that_fill_the_card(bench)
+    there = slices[1].assignment
+    slices[1].assign(there.model_copy(update={"on_several_cards": True}), START)
+    with shares_of(bench, a_card()) as shares:
+        shares.note(slices, after(0.1), may_begin=True)
+        assert shares.who == frozenset()
+        told = [shares.kept(each) for each in slices]
+        assert told == [ShareKept.ALONE_PAUSABLE, ShareKept.ON_SEVERAL_CARDS]
+
+
 def test_who_is_capped_is_told_the_most_that_it_has_and_not_that_its_share_is_kept(bench):
     gpu = a_card()
     gpu.set_pool(replace(gpu.pool, max_compute_milli=400), timedelta(minutes=10))
