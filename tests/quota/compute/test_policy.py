@@ -8,14 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sublet_quota.compute.card_use import CardUse, ComputingSlice, NotPausable
 from sublet_quota.compute.policy import (
-    FIRST_REST,
     PERIOD,
     ComputeDecision,
     PastCompute,
-    Rest,
     decide_turns,
     judge_without_turns,
 )
+from sublet_quota.compute.rests import FIRST_REST, Rest
 from sublet_quota.errors import SubletQuotaError
 from sublet_quota.names.ids import SliceId
 from sublet_quota.reasons.share_kept import ShareKept
@@ -232,6 +231,46 @@ def test_who_leaves_the_turns_it_had_unused_is_let_alone_also_where_they_were_la
     past = decide_turns(use(*short, at=NOON + 2 * SECOND), past).past
     decided = decide_turns(use(*short, at=NOON + 3 * SECOND), past)
     assert decided.past.rests.keys() == {"a"}
+
+
+LONG = of("a", 250, 0.4), of("b", 750, 0.6)
+
+
+def runs_on(*slices: ComputingSlice, seconds: int = 60) -> ComputeDecision:
+    """The last decision where turns give these what was measured, however long each is."""
+    decided = turning(*LONG)
+    for second in range(2, seconds):
+        decided = decide_turns(use(*slices, at=NOON + second * SECOND), decided.past)
+        if decided.round is None:
+            break
+    return decided
+
+
+def test_who_has_more_by_ever_shorter_turns_runs_freely_and_all_are_told_why() -> None:
+    decided = runs_on(*had(LONG, 0.05, 0.55))
+    assert decided.round is None
+    assert decided.past.rests.keys() == {"a"}
+    again = decide_turns(use(*LONG, at=NOON + 62 * SECOND), decided.past)
+    assert again.kept == {SliceId("a"): ShareKept.RUNS_ON, SliceId("b"): ShareKept.ALONE_PAUSABLE}
+
+
+def test_a_busy_machine_of_some_seconds_is_taken_for_no_long_kernels() -> None:
+    assert runs_on(*had(LONG, 0.05, 0.55), seconds=20).round is not None
+
+
+def test_who_has_more_as_its_turns_were_longer_than_meant_does_not_run_on() -> None:
+    assert runs_on(*had(LONG, 0.4, 0.6)).round is not None
+
+
+def test_the_others_go_on_taking_turns_beside_who_runs_on() -> None:
+    three = had((of("a", 250, 0.5), of("b", 500, 0.3), of("c", 250, 0.2)), 0.05, 0.28, 0.18)
+    decided = turning(*three)
+    for second in range(2, 60):
+        decided = decide_turns(use(*three, at=NOON + second * SECOND), decided.past)
+        if decided.past.rests:
+            break
+    assert decided.round is not None
+    assert decided.round.who == {"b", "c"}
 
 
 def test_no_turn_is_corrected_by_a_time_in_which_few_were_taken() -> None:
