@@ -87,8 +87,8 @@ MUTANTS: Final = (
     Mutant(
         3,
         "who is alone has more than the pool lets a slice have",
-        _POLICY,
-        "return each.not_pausable is None and _used(each) > allowed",
+        "quota/sublet_quota/compute/measured.py",
+        "return each.not_pausable is None and _is_more_than_the_cap(used(each), each)",
         "return False",
         (f"{_OF_POLICY}::test_who_is_alone_and_has_more_than_it_may_takes_turns_with_nobody",),
     ),
