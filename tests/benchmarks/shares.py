@@ -4,14 +4,21 @@ Programs as they were measured on a real card (large matrix products, many small
 loop that Python keeps waiting) share a simulated one on virtual time: each mix once sliced by the
 driver alone, and once with the policy of turns. Printed are each program's part of what was done
 beside its weight, all that was done, and the longest pause of a program whose cell runs. Then what
-programs have that are alone, where a pool says how much that may be (``max_compute``).
+programs have that are alone, where a pool says how much that may be (``max_compute``). Where there
+is a card, programs compute there, too, beside an agent that takes turns and one that takes none.
 Run it: ``python tests/benchmarks/shares.py``.
 """
 
+import argparse
+import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from sublet_agent.devices.nvidia import nvidia_gpus_found
+
+from tests.benchmarks.share_parts.on_a_card import KINDS, on_a_card
 from tests.support.compute_race import (
     BOUND_BY_PYTHON,
     LARGE_PRODUCTS,
@@ -117,8 +124,8 @@ def told(parts: Sequence[float]) -> str:
     return shown + (" .." if parts[4:] else "")
 
 
-def main() -> int:
-    """Measure and print; fails where a goal is missed."""
+def on_virtual_time() -> list[str]:
+    """Print the figures of a simulated card on virtual time; return which goals are missed."""
     print("A simulated card, on virtual time; parts in % of all that was done.")
     print(
         f"{'programs':<27}{'weights':<24}{'time slicing':<24}{'turns':<24}{'all done':>10}"
@@ -129,6 +136,26 @@ def main() -> int:
     for name, program in (("large products", LARGE), ("Python-bound (40 %)", PYTHON)):
         for most_milli in CAPS_MILLI:
             missed += measure_alone(name, program, most_milli)
+    return missed
+
+
+def main() -> int:
+    """Measure and print; fails where a goal is missed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--device", choices=["auto", "none", *KINDS], default="auto")
+    parser.add_argument("--write", type=Path, help="a file for the figures of the card")
+    options = parser.parse_args()
+    missed, device = on_virtual_time(), options.device
+    if device == "auto":
+        device = "nvidia" if nvidia_gpus_found() else "none"
+    if device == "none":
+        print("\nNo card is here: these are figures of a simulated one alone.")
+    else:
+        figures, of_card = on_a_card(device)
+        # On a machine that does other things, one that is not real says nothing.
+        missed += of_card if device == "nvidia" else []
+        if options.write is not None:
+            options.write.write_text(json.dumps({"figures": figures}, indent=1))
     print(
         f"\nGoals: shares within {100 * WITHIN:g} % and no less done than by time slicing where "
         f"all fill the card;\nelse {100 * LOST_AT_MOST:g} % lost at most; no cell paused for more "

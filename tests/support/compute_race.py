@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from sublet_agent.moves.turn_times import PastTurn, TurnTimes
 from sublet_agent.simulated.machine.speeds import Speeds
 from sublet_quota.compute.card_use import CardUse, ComputingSlice, NotPausable
 from sublet_quota.compute.policy import ComputeDecision, PastCompute, decide_turns
@@ -77,6 +78,7 @@ class ComputeRace:
         self.paused_at: dict[int, float] = {}
         self.waited_s: dict[int, float] = dict.fromkeys(range(len(self.racers)), 0.0)
         self.turns_s = 0.0
+        self.times = TurnTimes()
         self._period = 0
         self._sampled_s = 0.0
 
@@ -105,6 +107,8 @@ class ComputeRace:
     def use(self, *, moving: bool = False) -> CardUse:
         told = {p["pid"]: p["utilisation_percent"] for p in self.bench.monitor.processes("SIM-0")}
         now = BEGAN + timedelta(seconds=self.now_s)
+        measured = self.now_s - WINDOW_S, self.now_s
+        had_s = self.times.had_s(*measured)
         return CardUse(
             measured_from=now - timedelta(seconds=WINDOW_S),
             now=now,
@@ -119,10 +123,12 @@ class ComputeRace:
                     runs_a_cell=racer.runs_a_cell and not racer.is_job,
                     most_milli=racer.most_milli,
                     not_pausable=None if racer.pausable else NotPausable.CANNOT_BE_PAUSED,
+                    turns=had_s.get(SliceId(f"s{index}"), 0.0) / WINDOW_S,
                 )
                 for index, racer in enumerate(self.racers)
             ),
             moving=moving,
+            turned=self.times.taken_s(*measured) / WINDOW_S,
         )
 
     def _sample(self) -> None:
@@ -136,11 +142,14 @@ class ComputeRace:
         assert taken is not None
         everybody = {_index(who) for who in taken.who}
         for turn in taken.period(self._period):
-            ends = self.now_s + turn.lasts.total_seconds()
+            began_s, lasts_s = self.now_s, self.times.lasts_s(turn)
             runs = set() if turn.slice_id is None else {_index(turn.slice_id)}
             self._switch(everybody, runs)
-            self._pass(ends - self.now_s)
-            self.turns_s += turn.lasts.total_seconds()
+            alone_from_s = self.now_s
+            self._pass(began_s + lasts_s - self.now_s)
+            past = PastTurn(turn.slice_id, began_s, alone_from_s, self.now_s)
+            self.times.note(past, turn.lasts.total_seconds(), taken)
+            self.turns_s += self.now_s - began_s
         self._period += 1
 
     def _switch(self, everybody: set[int], runs: set[int]) -> None:

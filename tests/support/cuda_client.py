@@ -38,7 +38,26 @@ again:
     @%more bra again;
     ret;
 }
+.visible .entry work(.param .u64 rounds)
+{
+    .reg .u64 %left;
+    .reg .u32 %value;
+    .reg .pred %more, %odd;
+    ld.param.u64 %left, [rounds];
+    cvt.u32.u64 %value, %left;
+again:
+    mad.lo.u32 %value, %value, 1664525, 1013904223;
+    sub.u64 %left, %left, 1;
+    setp.ne.u64 %more, %left, 0;
+    @%more bra again;
+    setp.eq.u32 %odd, %value, 0;
+    @%odd mov.u64 %left, 1;
+    @%odd bra again;
+    ret;
+}
 """
+_TRIED_ROUNDS = 50_000_000
+_KERNEL_S = 0.001
 
 
 class CudaError(Exception):
@@ -90,6 +109,9 @@ class _Driver:
         self.call("cuModuleLoadData", ctypes.byref(module), ctypes.c_char_p(_SPIN))
         self.spin = ctypes.c_void_p()
         self.call("cuModuleGetFunction", ctypes.byref(self.spin), module, b"spin")
+        self.work = ctypes.c_void_p()
+        self.call("cuModuleGetFunction", ctypes.byref(self.work), module, b"work")
+        self.rounds_per_s = 0.0
 
     def use_card(self, index: int) -> None:
         """Let later calls of this thread go to another of the visible cards."""
@@ -250,6 +272,24 @@ def compute(seconds: float) -> None:
         synchronize()
 
 
+def work(seconds: float) -> None:
+    """Do what takes so long on the card alone, in kernels of a millisecond, and wait for the end.
+
+    How many rounds these have is measured by the first call, which wants the card alone.
+    """
+    cuda = _cuda()
+    if not cuda.rounds_per_s:
+        _launch_kernel(cuda.work, 1)
+        synchronize()
+        began = time.monotonic()
+        _launch_kernel(cuda.work, _TRIED_ROUNDS)
+        synchronize()
+        cuda.rounds_per_s = _TRIED_ROUNDS / (time.monotonic() - began)
+    for _ in range(max(1, round(seconds / _KERNEL_S))):
+        _launch_kernel(cuda.work, max(1, round(_KERNEL_S * cuda.rounds_per_s)))
+    synchronize()
+
+
 def launch_endless_kernel() -> None:
     """Launch a kernel of ten minutes: endless for a test, and no harm to the card afterwards."""
     _launch(600.0)
@@ -266,13 +306,17 @@ def memory_info() -> tuple[int, int]:
 
 
 def _launch(seconds: float) -> None:
-    nanoseconds = ctypes.c_uint64(round(seconds * 1e9))
-    parameters = (ctypes.c_void_p * 1)(ctypes.addressof(nanoseconds))
+    _launch_kernel(_cuda().spin, round(seconds * 1e9))
+
+
+def _launch_kernel(kernel: ctypes.c_void_p, number: int) -> None:
+    first = ctypes.c_uint64(number)
+    parameters = (ctypes.c_void_p * 1)(ctypes.addressof(first))
     one = ctypes.c_uint(1)
     none = ctypes.c_uint(0)
     _cuda().call(
         "cuLaunchKernel",
-        _cuda().spin,
+        kernel,
         *(one, one, one),
         *(one, one, one),
         none,

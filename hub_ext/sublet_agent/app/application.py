@@ -12,6 +12,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -39,6 +40,7 @@ from sublet_agent.moves.thawing import thaw_after_moves
 from sublet_agent.processes.core_dumps import leave_no_core_dump
 from sublet_agent.processes.process_table import LinuxProcessTable
 from sublet_agent.residency.activity import ActivitySettings
+from sublet_agent.residency.compute_shares import TurnSettings
 from sublet_agent.state_files.journal import read_journal
 from sublet_agent.state_files.one_agent import is_the_only_agent
 
@@ -139,6 +141,14 @@ class SubletAgent(LinkOptions, DevicePluginOptions, Application):
         help="Whether slices that all fill a GPU compute in turns where one gets less than its "
         "share: the others are paused for some ms meanwhile. Else the driver slices its time. "
         "Without a word: on simulated GPUs alone, as no real one has been tried yet.",
+    ).tag(config=True)
+    compute_period_ms = Int(
+        100,
+        min=40,
+        max=200,
+        help="In each period of so many ms everybody who runs a cell on a GPU has a turn of "
+        "computing, where turns are taken. A longer one has fewer switches, of 1 to 2 ms each; no "
+        "turn is shorter than 5 ms.",
     ).tag(config=True)
     pause_timeout_ms = Int(
         2000,
@@ -278,7 +288,9 @@ class SubletAgent(LinkOptions, DevicePluginOptions, Application):
             ),
             gpus=tuple(self.gpus),
             sample_period_s=self.tick_s,
-            compute_turns=self.compute_turns,
+            compute_turns=TurnSettings(
+                self.compute_turns, timedelta(milliseconds=self.compute_period_ms)
+            ),
             host_memory_mib=self.host_memory_mib or None,
             evict_grace_s=self.evict_grace_s,
             device_plugin=self.device_plugin_settings(),

@@ -83,7 +83,9 @@ class NodeAgent:
         self._open_gates = OpenGatesFile(settings.state_folder / "open-gates.json")
         self._cap_watches = CapWatchesFile(settings.state_folder / "cap-watches.json")
         self._closed = FailedGpus(settings.state_folder / "closed-gpus.json", table.boot_id)
-        self._paused_processes = PausedProcesses(device, self._journal, table, self._device_calls)
+        self._paused_processes = PausedProcesses(
+            device, self._journal, table, self._device_calls, settings.compute_turns.lease_s
+        )
         self._link: ServiceLink | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._looks: list[asyncio.Task[None]] = []

@@ -12,6 +12,7 @@ from sublet_agent.fitness.trial import TrialLimits
 from sublet_agent.hub_link.connection import LinkSettings
 from sublet_agent.moves.plan import MoveSettings
 from sublet_agent.residency.activity import ActivitySettings
+from sublet_agent.residency.compute_shares import TurnSettings
 from sublet_agent.tenants.budgets import SocketLimits
 
 
@@ -29,9 +30,7 @@ class AgentSettings:
     gpus: tuple[str, ...] = ()
     """The cards to serve, by UUID or number; none named: all."""
     sample_period_s: float = 0.15
-    compute_turns: bool | None = None
-    """Whether slices compute in turns where that keeps their shares; ``None``: on simulated GPUs.
-    """
+    compute_turns: TurnSettings = field(default_factory=TurnSettings)
     host_memory_mib: int | None = None
     """The budget for images of suspended processes; ``None``: what the machine has."""
     evict_grace_s: float = 10.0

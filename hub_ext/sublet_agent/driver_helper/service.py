@@ -28,6 +28,8 @@ from sublet_agent.driver_helper.under_way import CallUnderWay, left_under_way
 
 _LOOK_EVERY_S: Final = 0.02
 _UNLOCK_WITHIN_S: Final = 10.0
+_ANSWERED: Final = frozenset({Outcome.DONE, Outcome.FAILED, Outcome.GONE})
+"""The ends of an unlock after which nobody tries again: the driver has said what it does."""
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +62,12 @@ class _Target:
     since: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class _Lease:
+    undone: asyncio.Task[None]
+    lasts_s: float
+
+
 class DriverService:
     """The calls of one node."""
 
@@ -67,7 +75,7 @@ class DriverService:
         self._folder, self._calls = folder, calls
         self._targets: dict[tuple[int, int], _Target] = {}
         self._tasks: set[asyncio.Task[DriverAnswer]] = set()
-        self._leases: dict[tuple[int, int], asyncio.Task[None]] = {}
+        self._leases: dict[tuple[int, int], _Lease] = {}
 
     @property
     def is_idle(self) -> bool:
@@ -123,9 +131,10 @@ class DriverService:
             if given_up.is_set() or request.is_over:
                 return NOT_BEGUN
             target.under_way, target.since = request.operation, time.monotonic()
+            before_s = None
             if request.operation is not Operation.STATE:
                 # Also where it fails, as a lock of what is locked does: that is to stay then.
-                self._end_lease(request)
+                before_s = self._end_lease(request)
             answer = await self._calls.call(request, given_up)
             if answer.outcome is Outcome.WORKER_DIED:
                 (self._folder / f"{request.pid}-{request.start_ticks}").unlink(missing_ok=True)
@@ -138,33 +147,42 @@ class DriverService:
                 if locked and not given_up.asker_left:
                     await self._undo_lock(request)
                     return answer
-            if request.lease_s is not None and answer.outcome is Outcome.DONE:
-                self._begin_lease(request, request.lease_s)
+            lease_s = _lease_after(request, answer, before_s)
+            if lease_s is not None:
+                self._begin_lease(request, lease_s)
             return answer
 
     def _begin_lease(self, request: DriverRequest, lease_s: float) -> None:
         task = asyncio.create_task(self._undo_after(request, lease_s))
-        self._leases[request.pid, request.start_ticks] = task
+        self._leases[request.pid, request.start_ticks] = _Lease(task, lease_s)
         task.add_done_callback(self._lease_ended)
 
-    def _end_lease(self, request: DriverRequest) -> None:
+    def _end_lease(self, request: DriverRequest) -> float | None:
+        """End a target's lease, and return how long it was to last; ``None``: it had none."""
         lease = self._leases.pop((request.pid, request.start_ticks), None)
-        if lease is not None:
-            lease.cancel()
+        if lease is None:
+            return None
+        lease.undone.cancel()
+        return lease.lasts_s
 
-    def _lease_ended(self, lease: asyncio.Task[None]) -> None:
-        self._leases = {key: each for key, each in self._leases.items() if each is not lease}
+    def _lease_ended(self, undone: asyncio.Task[None]) -> None:
+        self._leases = {k: each for k, each in self._leases.items() if each.undone is not undone}
 
     async def _undo_after(self, request: DriverRequest, lease_s: float) -> None:
-        """Undo a lock when its lease is over; cancelled where something else is asked before."""
-        await asyncio.sleep(lease_s)
-        async with self._turn(request.pid, request.start_ticks) as target:
-            # From here on it is in the target's turn: nothing else ends it any more.
-            target.under_way, target.since = Operation.UNLOCK, time.monotonic()
-            log.warning("nobody has let process %s run in time: it is unlocked", request.pid)
-            await self._undo_lock(request)
+        """Undo a lock when its lease is over; cancelled where something else is asked before.
 
-    async def _undo_lock(self, request: DriverRequest) -> None:
+        Tried again where the driver could not be asked, as of a process that is stopped.
+        """
+        is_locked = True
+        while is_locked:
+            await asyncio.sleep(lease_s)
+            async with self._turn(request.pid, request.start_ticks) as target:
+                # From here on it is in the target's turn: nothing else ends it any more.
+                target.under_way, target.since = Operation.UNLOCK, time.monotonic()
+                log.warning("nobody has let process %s run in time: it is unlocked", request.pid)
+                is_locked = await self._undo_lock(request) not in _ANSWERED
+
+    async def _undo_lock(self, request: DriverRequest) -> Outcome:
         unlock = DriverRequest(
             operation=Operation.UNLOCK,
             pid=request.pid,
@@ -174,6 +192,7 @@ class DriverService:
         answer = await self._calls.call(unlock, GivenUp())
         if answer.outcome is not Outcome.DONE:
             log.error("process %s stays locked: %s", request.pid, answer.detail)
+        return answer.outcome
 
     async def _see_the_end_of(self, call: CallUnderWay, taken: asyncio.Event) -> DriverAnswer:
         async with self._turn(call.pid, call.start_ticks) as target:
@@ -197,3 +216,20 @@ class DriverService:
             target.waiting -= 1
             if not target.waiting:
                 del self._targets[key]
+
+
+def _lease_after(
+    request: DriverRequest, answer: DriverAnswer, before_s: float | None
+) -> float | None:
+    """Return the lease that a target has after a call, in seconds; ``None``: none.
+
+    ``before_s``: the one that it had. Who was not unlocked, or asked for anything, is locked as
+    before; so is who was locked then for another turn, which the driver refuses.
+    """
+    if answer.outcome is Outcome.DONE:
+        return request.lease_s
+    if answer.outcome is Outcome.GONE or before_s is None:
+        return None
+    if request.operation is Operation.UNLOCK or answer.outcome is Outcome.STANDS_STILL:
+        return before_s
+    return request.lease_s

@@ -30,10 +30,6 @@ from sublet_agent.state_files.journal import Journal, Step, Target
 
 T = TypeVar("T")
 
-_TURN_LEASE_S: Final = 3.0
-"""For so long somebody is paused for a turn where nobody is left to let it run: longer than anybody
-waits for a turn.
-"""
 _STANDS_STILL: Final = frozenset({ProcessState.PAUSED, ProcessState.SUSPENDED})
 
 log = logging.getLogger(__name__)
@@ -81,12 +77,22 @@ class _Held:
 
 
 class PausedProcesses:
-    """The processes that are kept from running, on all GPUs of the node."""
+    """The processes that are kept from running, on all GPUs of the node.
+
+    ``turn_lease_s``: for so long somebody is paused for a turn where nobody is left to let it run,
+    in seconds: longer than anybody waits for a turn.
+    """
 
     def __init__(
-        self, device: Device, journal: Journal, table: ProcessTable, calls: Executor
+        self,
+        device: Device,
+        journal: Journal,
+        table: ProcessTable,
+        calls: Executor,
+        turn_lease_s: float = 3.0,
     ) -> None:
         self._device = device
+        self._turn_lease_s: Final = turn_lease_s
         self._journal = journal
         self._table = table
         self._calls = calls
@@ -206,7 +212,7 @@ class PausedProcesses:
         for_a_turn = pause_reason is PauseReason.TURN
         with held.lock:
             if not held.reasons or (held.leased and not for_a_turn):
-                lease_s = _TURN_LEASE_S if for_a_turn else None
+                lease_s = self._turn_lease_s if for_a_turn else None
                 error = self._call_pause(target, timeout_ms, lease_s)
                 if error is not None:
                     return PauseFailure(target, error)

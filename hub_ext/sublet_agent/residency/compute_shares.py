@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import Iterable
 from concurrent.futures import Executor
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Final
 
 from sublet_quota.compute.card_use import CardUse, ComputingSlice, NotPausable
-from sublet_quota.compute.policy import PastCompute, decide_turns, judge_without_turns
+from sublet_quota.compute.policy import PERIOD, PastCompute, decide_turns, judge_without_turns
 from sublet_quota.names.ids import SliceId
 from sublet_quota.reasons.obstacles import Obstacle
 from sublet_quota.reasons.share_kept import ShareKept
@@ -21,24 +22,43 @@ from sublet_agent.residency.served_gpu import ServedGpu
 from sublet_agent.residency.served_slice import ServedSlice
 
 _WITHOUT_TURNS: Final = MappingProxyType(
-    {ShareKept.BY_TURNS: ShareKept.MOVING, ShareKept.CAPPED: ShareKept.NOT_NEEDED}
+    {ShareKept.BY_TURNS: ShareKept.MOVING, ShareKept.CAPPED: ShareKept.MOVING}
 )
 """How it stands with a share while the turns that it has are not taken."""
 MEASURED_OVER: Final = timedelta(seconds=1)
 """The time that a told utilisation speaks of."""
+_SHORTEST_LEASE_S: Final = 3.0
+_LEASE_PERIODS: Final = 30
+"""Nearly twice as many as anybody waits for a turn, as turns may be longer for what is owed."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnSettings:
+    """How turns of computing are taken."""
+
+    wanted: bool | None = None
+    """Whether there are to be any; ``None``: on simulated cards."""
+    period: timedelta = PERIOD
+    """The time in which who runs a cell has a turn."""
+
+    @property
+    def lease_s(self) -> float:
+        """For how long somebody is paused where nobody is left to let them run, in seconds.
+
+        Longer than anybody waits for a turn.
+        """
+        return max(_SHORTEST_LEASE_S, _LEASE_PERIODS * self.period.total_seconds())
 
 
 class ComputeShares:
-    """The turns of computing on one card, decided anew after each sample.
-
-    ``wanted``: whether there are to be any; ``None``: on a simulated card.
-    """
+    """The turns of computing on one card, decided anew after each sample."""
 
     def __init__(
-        self, gpu: ServedGpu, tools: MoveTools, calls: Executor, *, wanted: bool | None = None
+        self, gpu: ServedGpu, tools: MoveTools, calls: Executor, turns: TurnSettings
     ) -> None:
         self._gpu = gpu
-        self._takes_turns = gpu.gpu.simulated if wanted is None else wanted
+        self._takes_turns = gpu.gpu.simulated if turns.wanted is None else turns.wanted
+        self._period = turns.period
         self._monotonic = tools.monotonic
         self._table = tools.table
         self._turns = ComputeTurns(tools.paused_processes, gpu.gpu.gpu_id, tools.monotonic)
@@ -84,7 +104,7 @@ class ComputeShares:
         if not self._takes_turns:
             self._kept = dict(judge_without_turns(use))
             return False
-        decided = decide_turns(use, self._past)
+        decided = decide_turns(use, self._past, self._period)
         self._past, self._kept = decided.past, dict(decided.kept)
         if decided.round is None or self._turns.are_stuck:
             return bool(self._turns.who)
@@ -175,7 +195,7 @@ class ComputeShares:
         if served.paused or served.processes.away() or not served.processes.on_gpu():
             return NotPausable.STANDS_STILL
         obstacles = {p.unsuspendable.obstacle for p in served.processes if p.unsuspendable}
-        if Obstacle.SEVERAL_GPUS in obstacles:
+        if assignment.on_several_cards or Obstacle.SEVERAL_GPUS in obstacles:
             return NotPausable.ON_SEVERAL_CARDS
         if self._turns.cannot_be_paused(served.slice_id):
             return NotPausable.CANNOT_BE_PAUSED

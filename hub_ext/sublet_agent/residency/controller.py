@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -35,7 +35,7 @@ from sublet_agent.clock import Clock
 from sublet_agent.moves.plan import MovePlan, MoveTools, UndoSwitch
 from sublet_agent.moves.resume import resume_slice
 from sublet_agent.moves.suspend import suspend_slice
-from sublet_agent.residency.compute_shares import ComputeShares
+from sublet_agent.residency.compute_shares import ComputeShares, TurnSettings
 from sublet_agent.residency.eviction import Eviction
 from sublet_agent.residency.job_pauses import JobPauses
 from sublet_agent.residency.move_results import EndedMove, take_over
@@ -71,8 +71,8 @@ class ResidencyTools:
     lending: Callable[[], bool]
     eviction: Eviction
     open_gates: OpenGatesFile
-    compute_turns: bool | None = None
-    """Whether shares of a card's compute are kept by turns."""
+    compute_turns: TurnSettings = field(default_factory=TurnSettings)
+    """How shares of a card's compute are kept by turns."""
     is_being_looked_for: Callable[[SliceId], bool] = lambda _: False
     """Whether it is not known yet who of a slice is suspended: then its gate stays closed."""
 
@@ -84,7 +84,7 @@ class GpuResidency:
         self.gpu = gpu
         self.slices: dict[SliceId, ServedSlice] = {}
         self._tools = tools
-        self.shares = ComputeShares(gpu, tools.moves, tools.calls, wanted=tools.compute_turns)
+        self.shares = ComputeShares(gpu, tools.moves, tools.calls, tools.compute_turns)
         """The turns by which shares of the card's compute are kept."""
         self._pauses = JobPauses(tools.moves.paused_processes, tools.calls, self._record)
         self.look_again: Callable[[], None] = _nobody_looks

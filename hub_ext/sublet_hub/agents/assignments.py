@@ -159,6 +159,7 @@ class Assigner:
             never_suspended=record.never_suspended,
             cap_kept_by=record.cap_kept_by,
             compute_kept_by=record.compute_kept_by,
+            on_several_cards=self._is_on_several_cards(record),
             created_at=record.created_at,
             entitlement=of_job.place,
             rank=self._rank(record, of_job.rank),
@@ -172,6 +173,10 @@ class Assigner:
             in_reserve=self._reserved.has_place_of(record),
             over_cap_ends_at=self._over_cap_ends_at(record.slice_id),
         )
+
+    def _is_on_several_cards(self, record: SliceRecord) -> bool:
+        job = None if record.job_id is None else self._ledger.live_jobs.get(record.job_id)
+        return job is not None and job.gpus > 1
 
     def _rank(self, record: SliceRecord, of_job: Rank) -> Rank:
         """Return a slice's rank; while agents come back after a start, the one of before that.

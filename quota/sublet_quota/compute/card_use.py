@@ -22,7 +22,7 @@ class NotPausable(StrEnum):
     STANDS_STILL = "stands-still"
     """It is paused, suspended or on its way for another reason."""
     ON_SEVERAL_CARDS = "on-several-cards"
-    """Pausing a process would keep it from its other card, too."""
+    """What it computes on other cards would wait for what is paused here."""
     KEPT_BY_ENGINE = "kept-by-engine"
     """The engine that shares the card on Kubernetes keeps its share, and it is left to that."""
 

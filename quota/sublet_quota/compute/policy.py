@@ -5,7 +5,8 @@ to them. Then those that fill it take turns, each in its own at full speed, whic
 often gains. Who does not fill its own turns has to wait for its program, not for the card: turns
 would keep nobody's share there and waste half of the card. It runs freely beside the others, and is
 tried again after a rest that doubles. What cannot be paused runs freely, too. Who fills its turns
-is judged by those that it had: a busy machine may take them late, or none for a while.
+is judged by those that it had: a busy machine may take them late, or none for a while. Who has more
+than is due by ever shorter turns, as its kernels run on beyond them, runs freely for a while, too.
 
 Who may not have all of a card, and has more, takes turns too, with nobody: alone, or with others
 that are capped alike. Such turns are as long as it takes to have what is allowed, by a program that
@@ -23,17 +24,23 @@ from typing import Final
 
 from sublet_quota.compute.card_use import CardUse, ComputingSlice, NotPausable
 from sublet_quota.compute.dues import dues, in_order
+from sublet_quota.compute.measured import (
+    COMPUTES,
+    FULL,
+    ROUNDED,
+    is_beyond_its_cap,
+    is_full,
+    may_be_beyond_its_cap,
+    used,
+    who_gets_less,
+    who_has_more,
+)
+from sublet_quota.compute.rests import Rest, longer_rest
 from sublet_quota.compute.turns import Round, fits_a_period, least_idle, make_round
 from sublet_quota.names.ids import SliceId
 from sublet_quota.reasons.share_kept import ShareKept
 
 PERIOD: Final = timedelta(milliseconds=100)
-FULL: Final = 0.95
-"""A card that is busy for so much of the time is full."""
-COMPUTES: Final = 0.02
-"""Who has less of the card's time than this does not compute."""
-WITHIN: Final = 0.05
-"""How far from its due a part may be before that counts."""
 FILLS: Final = 0.96
 """Who uses so much of its own turns, but for a switch each, fills them."""
 TAKEN: Final = 0.8
@@ -42,14 +49,11 @@ SWITCH: Final = timedelta(milliseconds=1)
 """What of a turn may go by before its slice computes."""
 SURE_AFTER: Final = timedelta(seconds=1)
 """For so long a slice is seen not to fill its turns before that counts: figures are of a second."""
-FIRST_REST: Final = timedelta(minutes=3)
-"""Turns that turn out to waste time do so for three seconds, half of them at most: under 1 %."""
-LONGEST_REST: Final = timedelta(minutes=48)
-_CORRECTED_AT_MOST: Final = Fraction(3, 2)
+RUNS_ON_AFTER: Final = timedelta(seconds=15)
+"""For so long a slice has more by the shortest turns before it takes none: machines are busy."""
+_CORRECTED_AT_MOST: Final = Fraction(3)
 _CORRECTED_BY: Final = Fraction(1, 4)
 """By how much of what was off the next turns are longer or shorter: figures are rounded."""
-_ROUNDED: Final = 0.01
-"""Figures come in hundredths."""
 _NOBODY_KNOWS: Final = frozenset({ShareKept.MOVING, ShareKept.CLOSED, ShareKept.NOT_TOLD})
 """Why it is not judged who has less than is due."""
 _LEFT_OUT: Final[Mapping[NotPausable, ShareKept]] = MappingProxyType(
@@ -64,14 +68,6 @@ _LEFT_OUT: Final[Mapping[NotPausable, ShareKept]] = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True)
-class Rest:
-    """The time in which a slice that did not fill its turns is let alone."""
-
-    until: datetime
-    lasts: timedelta
-
-
-@dataclass(frozen=True, slots=True)
 class PastCompute:
     """What is remembered of a card from one decision to the next."""
 
@@ -82,6 +78,8 @@ class PastCompute:
     rests: Mapping[SliceId, Rest] = field(default_factory=dict)
     short_since: Mapping[SliceId, datetime] = field(default_factory=dict)
     """Since when those that take turns have not been seen to fill them."""
+    runs_on_since: Mapping[SliceId, datetime] = field(default_factory=dict)
+    """Since when those have more than is due whose turns are as short as they are ever made."""
     corrections: Mapping[SliceId, Fraction] = field(default_factory=dict)
     """By how much each one's turn is longer than its due, so that it has that."""
 
@@ -119,10 +117,10 @@ def judge_without_turns(use: CardUse) -> Mapping[SliceId, ShareKept]:
     """Return how it stands with each share on a card where no turns are ever taken."""
     if use.busy is None or any(each.used is None for each in use):
         return _all_run(use, PastCompute(), ShareKept.NOT_TOLD).kept
-    less = _who_gets_less([each for each in use if _used(each) >= COMPUTES])
+    less = who_gets_less([each for each in use if used(each) >= COMPUTES])
     return {
         each.slice_id: ShareKept.TURNS_OFF
-        if each.slice_id in less and _may_need_turns(each, use)
+        if (each.slice_id in less and is_full(use)) or may_be_beyond_its_cap(each, use)
         else ShareKept.NOT_NEEDED
         for each in use
     }
@@ -132,15 +130,15 @@ def _begin(use: CardUse, past: PastCompute, period: timedelta) -> ComputeDecisio
     if use.busy is None:
         return _all_run(use, past, ShareKept.NOT_TOLD)
     past = replace(past, corrections={})
-    computing = [each for each in use if _used(each) >= COMPUTES]
+    computing = [each for each in use if used(each) >= COMPUTES]
     candidates = [each for each in computing if _may_take_turns(each, past, use.now)]
-    if use.busy >= FULL and _who_gets_less(candidates):
+    if use.busy >= FULL and who_gets_less(candidates):
         return _take(use, past, candidates, period)
-    beyond = [each for each in use if _is_beyond_its_cap(each)]
+    beyond = [each for each in use if is_beyond_its_cap(each)]
     if beyond:
         return _take(use, past, beyond, period)
     why = _why_not_helped(computing, past, use.now)
-    return _all_run(use, past, ShareKept.NOT_NEEDED, dict.fromkeys(_who_gets_less(computing), why))
+    return _all_run(use, past, ShareKept.NOT_NEEDED, dict.fromkeys(who_gets_less(computing), why))
 
 
 def _go_on(use: CardUse, past: PastCompute, taken: Round, period: timedelta) -> ComputeDecision:
@@ -154,7 +152,7 @@ def _go_on(use: CardUse, past: PastCompute, taken: Round, period: timedelta) -> 
         return _take(use, past, staying, period)
     if taken.idle:
         return _keep_caps(use, past, taken, staying, period)
-    beside = sum(_used(each) for each in use if each.slice_id not in taken.who)
+    beside = sum(used(each) for each in use if each.slice_id not in taken.who)
     for_turns = max(0.0, 1.0 - beside)
     parts, rests, filling = taken.parts, dict(past.rests), []
     short_since: dict[SliceId, datetime] = {}
@@ -170,7 +168,8 @@ def _go_on(use: CardUse, past: PastCompute, taken: Round, period: timedelta) -> 
             continue
         since = past.short_since.get(each.slice_id, use.now)
         if use.now - since >= SURE_AFTER:
-            rests[each.slice_id] = _longer_rest(past.rests.get(each.slice_id), use.now)
+            before, why = past.rests.get(each.slice_id), ShareKept.WAITS_FOR_PROGRAM
+            rests[each.slice_id] = longer_rest(before, use.now, why)
         else:
             filling.append(each)
             short_since[each.slice_id] = since
@@ -178,12 +177,12 @@ def _go_on(use: CardUse, past: PastCompute, taken: Round, period: timedelta) -> 
         each
         for each in use
         if each.slice_id not in taken.who
-        and _used(each) >= COMPUTES
+        and used(each) >= COMPUTES
         and _may_take_turns(each, replace(past, rests=rests), use.now)
     ]
     past = replace(past, rests=rests, short_since=short_since)
     if len(filling) == len(taken.places) and not joining:
-        return _correct(use, past, filling, period)
+        return _correct(use, past, taken, filling, period)
     return _take(use, replace(past, corrections={}), [*filling, *joining], period)
 
 
@@ -195,21 +194,21 @@ def _keep_caps(
     period: timedelta,
 ) -> ComputeDecision:
     """Judge turns of which a part is nobody's: those who take them have no more than they may."""
-    computing = [each for each in use if _used(each) >= COMPUTES]
+    computing = [each for each in use if used(each) >= COMPUTES]
     candidates = [each for each in computing if _may_take_turns(each, past, use.now)]
-    if use.busy is not None and use.busy >= FULL and _who_gets_less(candidates):
+    if use.busy is not None and use.busy >= FULL and who_gets_less(candidates):
         return _take(use, replace(past, corrections={}), candidates, period)
     capped = []
     for each in staying:
         had = taken.parts[each.slice_id] if each.turns is None else each.turns
         if not _has_stopped(each, had - SWITCH / period):
             capped.append(each)
-    capped += [e for e in use if e.slice_id not in taken.who and _is_beyond_its_cap(e)]
+    capped += [e for e in use if e.slice_id not in taken.who and is_beyond_its_cap(e)]
     corrections = dict(past.corrections)
     for each in staying:
         if _were_taken(use):
             before = corrections.get(each.slice_id, Fraction(1))
-            off = Fraction(_used(each)) / each.cap - 1
+            off = Fraction(used(each)) / each.cap - 1
             most = max(Fraction(1), 1 / each.cap)
             longer = before / (1 + off * _CORRECTED_BY)
             corrections[each.slice_id] = _bounded(longer, most)
@@ -217,14 +216,31 @@ def _keep_caps(
 
 
 def _correct(
-    use: CardUse, past: PastCompute, slices: Sequence[ComputingSlice], period: timedelta
+    use: CardUse,
+    past: PastCompute,
+    taken: Round,
+    slices: Sequence[ComputingSlice],
+    period: timedelta,
 ) -> ComputeDecision:
-    """Make turns longer of who had less than is due, though it used all of them."""
+    """Make turns longer of who had less than is due, though it used all of them.
+
+    Who has more, as it does not come to rest in time, leaves them where that does not help.
+    """
     if past.short_since or not _were_taken(use):
         return _decided(use, past)
-    due, had = dues(slices), sum(_used(each) for each in slices)
+    due, had = dues(slices), sum(used(each) for each in slices)
+    since = {
+        each.slice_id: past.runs_on_since.get(each.slice_id, use.now)
+        for each in _run_on(slices, past, taken)
+    }
+    past = replace(past, runs_on_since=since)
+    run_on = {who for who in since if use.now - since[who] >= RUNS_ON_AFTER}
+    if run_on:
+        more = {who: longer_rest(past.rests.get(who), use.now, ShareKept.RUNS_ON) for who in run_on}
+        past = replace(past, rests={**past.rests, **more}, runs_on_since={}, corrections={})
+        return _take(use, past, [each for each in slices if each.slice_id not in run_on], period)
     off = {
-        each.slice_id: Fraction(_used(each) / had) / due[each.slice_id]
+        each.slice_id: Fraction(used(each) / had) / due[each.slice_id]
         for each in slices
         if due[each.slice_id] > 0 and had > 0
     }
@@ -236,6 +252,23 @@ def _correct(
         for each in slices
     }
     return _take(use, replace(past, corrections=corrections), slices, period)
+
+
+def _run_on(
+    slices: Sequence[ComputingSlice], past: PastCompute, taken: Round
+) -> list[ComputingSlice]:
+    """Return who has more than is due though its turns are as short as they are ever made.
+
+    Not whose turns were longer than meant: that is the machine's doing.
+    """
+    more, parts = who_has_more(slices), taken.parts
+    return [
+        each
+        for each in slices
+        if each.slice_id in more
+        and past.corrections.get(each.slice_id, Fraction(1)) <= 1 / _CORRECTED_AT_MOST
+        and (each.turns is None or each.turns <= parts[each.slice_id] + ROUNDED)
+    ]
 
 
 def _take(
@@ -272,7 +305,8 @@ def _decided(use: CardUse, past: PastCompute) -> ComputeDecision:
             return ShareKept.NOT_NEEDED
         if each.not_pausable is not None:
             return _LEFT_OUT[each.not_pausable]
-        return ShareKept.WAITS_FOR_PROGRAM if _rests(each, past, use.now) else ShareKept.NOT_NEEDED
+        rest = _rest(each, past, use.now)
+        return ShareKept.NOT_NEEDED if rest is None else rest.why
 
     return ComputeDecision(past, {each.slice_id: kept(each) for each in use})
 
@@ -292,85 +326,65 @@ def _all_run(
             return why
         if each.not_pausable is not None:
             return _LEFT_OUT[each.not_pausable]
-        if _rests(each, past, use.now):
-            return ShareKept.WAITS_FOR_PROGRAM
+        rest = _rest(each, past, use.now)
+        if rest is not None:
+            return rest.why
         return less.get(each.slice_id, why)
 
-    past = replace(past, round=None, since=None, short_since={}, corrections={})
+    past = replace(past, round=None, since=None, short_since={}, runs_on_since={}, corrections={})
     return ComputeDecision(past, {each.slice_id: kept(each) for each in use})
 
 
 def _may_need_turns(each: ComputingSlice, use: CardUse) -> bool:
-    """Whether a slice may have less than its share: it computes, and the card is full.
+    """Whether a slice may have less than its share, as it computes on a full card, or too much.
 
     As far as the card tells: what is not known may be so.
     """
-    is_full = use.busy is None or use.busy >= FULL
-    return is_full and (each.used is None or each.used >= COMPUTES)
+    computes = each.used is None or each.used >= COMPUTES
+    return (is_full(use) and computes) or may_be_beyond_its_cap(each, use)
 
 
 def _were_taken(use: CardUse) -> bool:
     return use.turned is None or use.turned >= TAKEN
 
 
-def _used(each: ComputingSlice) -> float:
-    return each.used or 0.0
-
-
 def _fills(each: ComputingSlice, granted: float) -> bool:
-    return _used(each) + _ROUNDED >= FILLS * granted
+    return used(each) + ROUNDED >= FILLS * granted
 
 
 def _has_stopped(each: ComputingSlice, granted: float) -> bool:
     """Whether who takes turns computes no longer: not where it had no more than it used."""
-    if _used(each) >= COMPUTES:
+    if used(each) >= COMPUTES:
         return False
     awaited = each.runs_a_cell or each.is_job
     return each.stopped or not (awaited or _fills(each, granted))
 
 
 def _may_take_turns(each: ComputingSlice, past: PastCompute, now: datetime) -> bool:
-    return each.not_pausable is None and not _rests(each, past, now)
+    return each.not_pausable is None and _rest(each, past, now) is None
 
 
-def _rests(each: ComputingSlice, past: PastCompute, now: datetime) -> bool:
+def _rest(each: ComputingSlice, past: PastCompute, now: datetime) -> Rest | None:
     rest = past.rests.get(each.slice_id)
-    return rest is not None and now < rest.until
+    return rest if rest is not None and now < rest.until else None
 
 
 def _why_not_helped(
     computing: Sequence[ComputingSlice], past: PastCompute, now: datetime
 ) -> ShareKept:
     """Return why turns help nobody who gets less: by those that have more and take none."""
-    due, had = dues(computing), sum(_used(each) for each in computing)
+    due, had = dues(computing), sum(used(each) for each in computing)
     freely = [each for each in computing if not _may_take_turns(each, past, now)]
-    more = [each for each in freely if _used(each) > float(due[each.slice_id]) * had] or freely
+    more = [each for each in freely if used(each) > float(due[each.slice_id]) * had] or freely
     reasons = {each.not_pausable for each in more}
     if reasons - {None, NotPausable.STANDS_STILL}:
         return ShareKept.ALONE_PAUSABLE
-    # Who stands still by now was measured while it ran.
-    return ShareKept.OTHERS_WAIT if None in reasons else ShareKept.NOT_NEEDED
-
-
-def _who_gets_less(slices: Sequence[ComputingSlice]) -> frozenset[SliceId]:
-    """Return who has less than is due to it of what these have together."""
-    due, had = dues(slices), sum(_used(each) for each in slices)
-    return frozenset(
-        each.slice_id
-        for each in slices
-        if _used(each) + _ROUNDED < (1 - WITHIN) * float(due[each.slice_id]) * had
-    )
-
-
-def _is_beyond_its_cap(each: ComputingSlice) -> bool:
-    """Whether a slice that can be paused has more than it may."""
-    allowed = (1 + WITHIN) * float(each.cap) + _ROUNDED
-    return each.not_pausable is None and _used(each) > allowed
-
-
-def _longer_rest(before: Rest | None, now: datetime) -> Rest:
-    lasts = FIRST_REST if before is None else min(LONGEST_REST, 2 * before.lasts)
-    return Rest(now + lasts, lasts)
+    if None not in reasons:
+        # Who stands still by now was measured while it ran.
+        return ShareKept.NOT_NEEDED
+    rests = {rest.why for each in more if (rest := _rest(each, past, now)) is not None}
+    runs_on = rests == {ShareKept.RUNS_ON}
+    return ShareKept.ALONE_PAUSABLE if runs_on else ShareKept.OTHERS_WAIT
 
 
 def _bounded(correction: Fraction, most: Fraction = _CORRECTED_AT_MOST) -> Fraction:

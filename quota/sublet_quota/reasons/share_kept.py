@@ -37,9 +37,11 @@ class ShareKept(StrEnum):
     NOT_PAUSABLE = "not-pausable"
     """The slice cannot be paused, and runs beside the turns of others."""
     ON_SEVERAL_CARDS = "on-several-cards"
-    """Pausing a process of the slice would keep it from its other card, too."""
+    """A program or a job computes on several cards: the others wait for what is paused on one."""
     WAITS_FOR_PROGRAM = "waits-for-program"
     """The slice's program does not fill the card: it runs freely beside others."""
+    RUNS_ON = "runs-on"
+    """The slice runs on through the turns of others, as its kernels are long."""
     ALONE_PAUSABLE = "alone-pausable"
     """Who has more than is due to it cannot be made to take turns."""
     OTHERS_WAIT = "others-wait-for-programs"
@@ -122,13 +124,16 @@ _WORDS: Final[Mapping[ShareKept, _Words]] = MappingProxyType(
             "a program of it cannot be paused for the turns of others"
         ),
         ShareKept.ON_SEVERAL_CARDS: _because(
-            "a program of it uses several cards, and takes no turns"
+            "it computes on several cards at once, and takes no turns"
         ),
         ShareKept.WAITS_FOR_PROGRAM: _because(
             "its program did not use its turns in full; it runs freely beside the others"
         ),
+        ShareKept.RUNS_ON: _because(
+            "it runs on when its turns end, as with long kernels; it is let run freely for a while"
+        ),
         ShareKept.ALONE_PAUSABLE: _because(
-            "what has more than its share of the card cannot be paused"
+            "what has more than its share of the card cannot be paused, or not in time"
         ),
         ShareKept.OTHERS_WAIT: _because(
             "programs beside it did not use their turns in full, and run freely for a while"

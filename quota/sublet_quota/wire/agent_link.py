@@ -282,6 +282,9 @@ class SliceAssignment(AnswerModel):
     is not known."""
     compute_kept_by: ToldCode = None
     """By which engine its share of the card's compute is kept; ``None``: none keeps it."""
+    on_several_cards: bool = False
+    """Whether the slice is one of several of its job, on as many cards, whose processes wait for
+    each other: then none of them takes turns of computing."""
     created_at: AwareDatetime
     entitlement: Number = 0
     rank: Annotated[Rank, BeforeValidator(_known_rank)] = Rank.BORROWED

@@ -278,3 +278,63 @@ async def test_a_lock_that_failed_has_no_lease(helper: AskedHelper) -> None:
     helper.calls.hang(Operation.LOCK, 1).set_result(DriverAnswer(outcome=Outcome.FAILED, code=600))
     await lock(helper)
     assert helper.service.is_idle
+
+
+STANDS_STILL = DriverAnswer(outcome=Outcome.STANDS_STILL)
+REFUSED = DriverAnswer(outcome=Outcome.FAILED, code=401)
+
+
+@pytest.mark.parametrize("answer", [STANDS_STILL, REFUSED], ids=["stands-still", "refused"])
+async def test_who_could_not_be_unlocked_after_its_turn_has_its_lease_again(
+    helper: AskedHelper, answer: DriverAnswer
+) -> None:
+    await lock(helper)
+    helper.calls.hang(Operation.UNLOCK, 1).set_result(answer)
+    assert await helper.ask(Operation.UNLOCK, 1) == answer
+    assert not helper.service.is_idle
+    async with asyncio.timeout(LONG):
+        while not helper.service.is_idle:  # noqa: ASYNC110 - a call tells nobody
+            await asyncio.sleep(0.005)
+    unlock = Operation.UNLOCK, 1
+    assert helper.calls.begun == [(Operation.LOCK, 1), unlock, unlock]
+
+
+async def test_who_is_locked_still_when_it_is_locked_for_another_turn_keeps_a_lease(
+    helper: AskedHelper,
+) -> None:
+    await lock(helper, LONG)
+    helper.calls.hang(Operation.UNLOCK, 1).set_result(STANDS_STILL)
+    await helper.ask(Operation.UNLOCK, 1)
+    helper.calls.hang(Operation.LOCK, 1).set_result(REFUSED)
+    assert await lock(helper) == REFUSED
+    assert not helper.service.is_idle
+    await until(helper, Operation.UNLOCK)
+
+
+async def test_a_lease_that_is_over_while_its_process_is_stopped_is_kept_up(
+    helper: AskedHelper,
+) -> None:
+    helper.calls.hang(Operation.UNLOCK, 1).set_result(STANDS_STILL)
+    await lock(helper)
+    async with asyncio.timeout(LONG):
+        while not helper.service.is_idle:  # noqa: ASYNC110 - a call tells nobody
+            await asyncio.sleep(0.005)
+    unlock = Operation.UNLOCK, 1
+    assert helper.calls.begun == [(Operation.LOCK, 1), unlock, unlock]
+
+
+async def test_a_lease_goes_on_where_a_lock_for_good_could_not_be_asked_for(
+    helper: AskedHelper,
+) -> None:
+    await lock(helper)
+    helper.calls.hang(Operation.LOCK, 1).set_result(STANDS_STILL)
+    assert await lock(helper, None) == STANDS_STILL
+    await until(helper, Operation.UNLOCK)
+
+
+async def test_who_has_gone_has_no_lease(helper: AskedHelper) -> None:
+    await lock(helper, LONG)
+    gone = DriverAnswer(outcome=Outcome.GONE)
+    helper.calls.hang(Operation.UNLOCK, 1).set_result(gone)
+    assert await helper.ask(Operation.UNLOCK, 1) == gone
+    assert helper.service.is_idle

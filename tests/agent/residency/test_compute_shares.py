@@ -9,9 +9,10 @@ from threading import Event
 
 import pytest
 from sublet_agent.devices.interface import Gpu, GpuMemory, NotSupportedError
-from sublet_agent.residency.compute_shares import ComputeShares
+from sublet_agent.residency.compute_shares import ComputeShares, TurnSettings
 from sublet_agent.residency.served_gpu import CardReading, ServedGpu
 from sublet_agent.residency.served_slice import ServedSlice
+from sublet_quota.compute.policy import PERIOD
 from sublet_quota.names.ids import SliceId
 from sublet_quota.reasons.closed_gpus import ClosedGpu, GpuFault
 from sublet_quota.reasons.share_kept import ShareKept
@@ -56,10 +57,10 @@ def bench(tmp_path):
 
 
 @contextlib.contextmanager
-def shares_of(bench, gpu, wanted=None):
+def shares_of(bench, gpu, wanted=None, period=PERIOD):
     """The shares of a card; in the end nobody takes turns."""
     with ThreadPoolExecutor(1) as calls:
-        shares = ComputeShares(gpu, bench.tools, calls, wanted=wanted)
+        shares = ComputeShares(gpu, bench.tools, calls, TurnSettings(wanted, period))
         yield shares
         asyncio.run(shares.stop())
 
@@ -121,6 +122,19 @@ def test_turns_are_taken_on_simulated_cards_and_on_real_ones_where_they_are_aske
             assert kept == [ShareKept.TURNS_OFF, ShareKept.NOT_NEEDED]
 
 
+@pytest.mark.parametrize(("period_ms", "lease_s"), [(40, 3), (100, 3), (200, 6)])
+def test_turns_are_taken_in_the_period_that_is_set_and_nobody_is_paused_for_much_longer(
+    bench, period_ms, lease_s
+):
+    period = timedelta(milliseconds=period_ms)
+    slices = slices_that_fill_the_card(bench)
+    with shares_of(bench, a_card(), period=period) as shares:
+        shares.note(slices, after(0.1), may_begin=True)
+        turns = shares._past.round.period(0)
+        assert sum((turn.lasts for turn in turns), timedelta(0)) == period
+    assert TurnSettings(period=period).lease_s == lease_s
+
+
 def test_a_share_is_not_needed_while_the_card_has_time_to_spare(bench):
     slices = slices_that_fill_the_card(bench)
     with shares_of(bench, a_card(busy=90)) as shares:
@@ -173,6 +187,17 @@ def test_what_an_engine_keeps_takes_no_turns_and_is_told_as_the_engines(bench):
         assert [shares.kept(each) for each in slices] == [ShareKept.BY_HAMI] * 2
 
 
+def test_a_part_of_a_job_whose_others_are_on_other_cards_takes_no_turns_and_is_told_so(bench):
+    slices = slices_that_fill_the_card(bench)
+    there = slices[1].assignment
+    slices[1].assign(there.model_copy(update={"on_several_cards": True}), START)
+    with shares_of(bench, a_card()) as shares:
+        shares.note(slices, after(0.1), may_begin=True)
+        assert shares.who == frozenset()
+        told = [shares.kept(each) for each in slices]
+        assert told == [ShareKept.ALONE_PAUSABLE, ShareKept.ON_SEVERAL_CARDS]
+
+
 def test_who_is_capped_is_told_the_most_that_it_has_and_not_that_its_share_is_kept(bench):
     gpu = a_card()
     gpu.set_pool(replace(gpu.pool, max_compute_milli=400), timedelta(minutes=10))
@@ -183,7 +208,18 @@ def test_who_is_capped_is_told_the_most_that_it_has_and_not_that_its_share_is_ke
         assert shares.kept(slices[0]) is ShareKept.CAPPED
         assert shares.most_milli(slices[0]) == 400
         asyncio.run(shares.stop())
-        assert shares.kept(slices[0]) is ShareKept.NOT_NEEDED
+        assert shares.kept(slices[0]) is ShareKept.MOVING
+
+
+@pytest.mark.parametrize("busy", [70, 100], ids=["time-to-spare", "full"])
+def test_a_max_compute_that_is_not_kept_on_a_real_card_is_told_with_the_reason(bench, busy):
+    gpu = a_card(busy=busy, simulated=False)
+    gpu.set_pool(replace(gpu.pool, max_compute_milli=400), timedelta(minutes=10))
+    slices = slices_that_fill_the_card(bench)[1:]
+    slices[0].processes.on_gpu()[0].note_measured(10 * GIB, busy)
+    with shares_of(bench, gpu) as shares:
+        shares.note(slices, after(0.1), may_begin=True)
+        assert shares.kept(slices[0]) is ShareKept.TURNS_OFF
 
 
 def test_on_a_card_that_failed_the_reason_is_that(bench):

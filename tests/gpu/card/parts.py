@@ -73,6 +73,11 @@ def _benchmark(name: str) -> Callable[[Context, Path], list[str]]:
     return lambda _context, _folder: [sys.executable, f"tests/benchmarks/{name}.py"]
 
 
+def _shares(context: Context, folder: Path) -> list[str]:
+    written = ["--device", context.device, "--write", str(folder / "figures.json")]
+    return [sys.executable, "tests/benchmarks/shares.py", *written]
+
+
 PARTS: Final = (
     Part("probe", "What is open about driver and card", _probe, shown=True),
     Part("device", "The card does what the agent relies on", _tests("test_nvidia_conformance.py")),
@@ -81,6 +86,7 @@ PARTS: Final = (
         "agent", "The agent beside thieves and what it cannot move", _tests("test_agent_safety.py")
     ),
     Part("deaths", "The agent is killed at each step", _tests("test_agent_deaths.py")),
+    Part("shares", "Compute shares kept by turns", _shares),
     Part("demo", "make demo", _demo),
     Part("cycles", "Random pause, suspend, resume and kill, with hashes", _tests("test_cycles.py")),
     Part(

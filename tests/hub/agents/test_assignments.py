@@ -69,9 +69,9 @@ def slice_id_of(number: int) -> str:
     return f"{number:032x}"
 
 
-def place(world: HubWorld, number: int, gpu_id: str) -> JobRecord:
+def place(world: HubWorld, number: int, gpu_id: str, gpus: int = 1) -> JobRecord:
     """Enter a job that has a slice; the ones with lower numbers come first."""
-    job = a_job_record(f"{number:012x}", f"owner-{number}", submitted_at=NOW)
+    job = a_job_record(f"{number:012x}", f"owner-{number}", submitted_at=NOW, gpus=gpus)
     gpu = world.service.ledger.gpus[GpuId(gpu_id)]
     own = {"holder": Holder.JOB, "job_id": job.job_id}
     record = a_slice_record(slice_id_of(number), job.owner, gpu, **own)
@@ -108,6 +108,15 @@ async def test_a_job_that_has_another_place_is_told_where_it_runs(
     apply(world, ended(replace(job, state=JobState.RUNNING), JobMove.FINISH, NOW, why))
     await second.until(lambda: entitlement(second) == 0)
     await first.until(lambda: entitlement(first) is None)
+
+
+async def test_an_agent_is_told_whether_a_job_is_on_several_cards(
+    world: HubWorld, agents: tuple[FakeAgent, FakeAgent]
+) -> None:
+    for agent, number, gpus in ((agents[0], 1, 1), (agents[1], 2, 2)):
+        place(world, number, agent.gpus[0].gpu_id, gpus)
+        await agent.until(lambda agent=agent: entitlement(agent) is not None)
+        assert [each.on_several_cards for each in agent.assignments.slices] == [gpus > 1]
 
 
 async def test_a_slice_that_is_released_is_told_to_its_own_node_alone(

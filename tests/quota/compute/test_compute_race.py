@@ -49,6 +49,28 @@ def test_each_has_its_share_and_no_less_is_done_than_by_time_slicing(several: li
 
 
 @pytest.mark.parametrize(
+    ("kernel_s", "share_milli"), [(0.02, 250), (0.02, 750), (0.03, 500), (0.03, 750)]
+)
+def test_kernels_of_tens_of_milliseconds_are_kept_to_their_share(
+    kernel_s: float, share_milli: int
+) -> None:
+    long, small = Racer(Program(kernel_s), share_milli), Racer(SMALL_KERNELS, 1000 - share_milli)
+    race = ComputeRace([long, small])
+    race.run(40)
+    done = race.run(20)
+    assert done[0] / sum(done) == pytest.approx(share_milli / 1000, rel=0.05)
+    assert set(race.decisions[-1].kept.values()) == {ShareKept.BY_TURNS}
+    assert max(race.waited_s.values()) <= 0.1
+
+
+def test_kernels_longer_than_their_turns_are_not_said_to_be_kept_to_their_share() -> None:
+    race = ComputeRace([Racer(Program(0.045), 250), Racer(SMALL_KERNELS, 750)])
+    race.run(60)
+    told = list(race.decisions[-1].kept.values())
+    assert told == [ShareKept.RUNS_ON, ShareKept.ALONE_PAUSABLE]
+
+
+@pytest.mark.parametrize(
     "several",
     [
         pytest.param(racers(BOUND_BY_PYTHON, 500, 500), id="card-not-full"),

@@ -8,14 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sublet_quota.compute.card_use import CardUse, ComputingSlice, NotPausable
 from sublet_quota.compute.policy import (
-    FIRST_REST,
     PERIOD,
     ComputeDecision,
     PastCompute,
-    Rest,
     decide_turns,
     judge_without_turns,
 )
+from sublet_quota.compute.rests import FIRST_REST, Rest
 from sublet_quota.errors import SubletQuotaError
 from sublet_quota.names.ids import SliceId
 from sublet_quota.reasons.share_kept import ShareKept
@@ -234,6 +233,46 @@ def test_who_leaves_the_turns_it_had_unused_is_let_alone_also_where_they_were_la
     assert decided.past.rests.keys() == {"a"}
 
 
+LONG = of("a", 250, 0.4), of("b", 750, 0.6)
+
+
+def runs_on(*slices: ComputingSlice, seconds: int = 60) -> ComputeDecision:
+    """The last decision where turns give these what was measured, however long each is."""
+    decided = turning(*LONG)
+    for second in range(2, seconds):
+        decided = decide_turns(use(*slices, at=NOON + second * SECOND), decided.past)
+        if decided.round is None:
+            break
+    return decided
+
+
+def test_who_has_more_by_ever_shorter_turns_runs_freely_and_all_are_told_why() -> None:
+    decided = runs_on(*had(LONG, 0.05, 0.55))
+    assert decided.round is None
+    assert decided.past.rests.keys() == {"a"}
+    again = decide_turns(use(*LONG, at=NOON + 62 * SECOND), decided.past)
+    assert again.kept == {SliceId("a"): ShareKept.RUNS_ON, SliceId("b"): ShareKept.ALONE_PAUSABLE}
+
+
+def test_a_busy_machine_of_some_seconds_is_taken_for_no_long_kernels() -> None:
+    assert runs_on(*had(LONG, 0.05, 0.55), seconds=20).round is not None
+
+
+def test_who_has_more_as_its_turns_were_longer_than_meant_does_not_run_on() -> None:
+    assert runs_on(*had(LONG, 0.4, 0.6)).round is not None
+
+
+def test_the_others_go_on_taking_turns_beside_who_runs_on() -> None:
+    three = had((of("a", 250, 0.5), of("b", 500, 0.3), of("c", 250, 0.2)), 0.05, 0.28, 0.18)
+    decided = turning(*three)
+    for second in range(2, 60):
+        decided = decide_turns(use(*three, at=NOON + second * SECOND), decided.past)
+        if decided.past.rests:
+            break
+    assert decided.round is not None
+    assert decided.round.who == {"b", "c"}
+
+
 def test_no_turn_is_corrected_by_a_time_in_which_few_were_taken() -> None:
     begun = turning(*UNEQUAL)
     free = replace(use(*had(UNEQUAL, 0.3, 0.1), at=NOON + 2 * SECOND), turned=0.5)
@@ -328,6 +367,51 @@ def test_who_is_alone_and_has_more_than_it_may_takes_turns_with_nobody() -> None
     assert decided.round.parts == {SliceId("a"): 0.25}
     assert decided.round.idle == timedelta(milliseconds=75)
     assert decided.kept == {SliceId("a"): ShareKept.CAPPED}
+
+
+SPARE = replace(QUARTER, used=0.7)
+
+
+@pytest.mark.parametrize(
+    ("seen", "why"),
+    [
+        pytest.param(
+            use(replace(SPARE, not_pausable=CANNOT), busy=0.7),
+            ShareKept.NOT_PAUSABLE,
+            id="unpaused",
+        ),
+        pytest.param(
+            use(replace(SPARE, not_pausable=NotPausable.ON_SEVERAL_CARDS), busy=0.7),
+            ShareKept.ON_SEVERAL_CARDS,
+            id="several-cards",
+        ),
+        pytest.param(replace(use(SPARE, busy=0.7), moving=True), ShareKept.MOVING, id="moving"),
+        pytest.param(replace(use(SPARE, busy=0.7), closed=True), ShareKept.CLOSED, id="closed"),
+        pytest.param(use(replace(SPARE, used=None), busy=0.7), ShareKept.NOT_TOLD, id="not-told"),
+    ],
+)
+def test_why_who_has_more_than_it_may_is_not_capped_is_told_also_on_a_card_with_time_to_spare(
+    seen: CardUse, why: ShareKept
+) -> None:
+    assert decide_turns(seen, PastCompute()).kept == {SliceId("a"): why}
+
+
+def test_too_many_that_have_more_than_they_may_are_told_so() -> None:
+    many = [replace(of(f"s{i}", 1, 0.03), most_milli=10) for i in range(21)]
+    kept = decide_turns(use(*many, busy=0.63), PastCompute()).kept
+    assert set(kept.values()) == {ShareKept.TOO_MANY}
+
+
+def test_without_turns_who_has_more_than_it_may_is_told_that_this_is_not_kept() -> None:
+    seen = use(SPARE, replace(of("b", 100, 0.1), most_milli=250), busy=0.7)
+    kept = {SliceId("a"): ShareKept.TURNS_OFF, SliceId("b"): ShareKept.NOT_NEEDED}
+    assert judge_without_turns(seen) == kept
+
+
+def test_who_stands_still_by_now_has_no_more_than_it_may() -> None:
+    seen = use(replace(SPARE, not_pausable=NotPausable.STANDS_STILL), busy=0.7)
+    for kept in (decide_turns(seen, PastCompute()).kept, judge_without_turns(seen)):
+        assert kept == {SliceId("a"): ShareKept.NOT_NEEDED}
 
 
 def test_who_fills_the_rest_beside_one_that_is_capped_is_not_said_to_wait_for_its_program() -> None:

@@ -54,15 +54,15 @@ MUTANTS: Final = (
         3,
         "what cannot be paused takes turns",
         _POLICY,
-        "return each.not_pausable is None and not _rests(each, past, now)",
-        "return not _rests(each, past, now)",
+        "return each.not_pausable is None and _rest(each, past, now) is None",
+        "return _rest(each, past, now) is None",
         (f"{_OF_POLICY}::test_what_cannot_be_paused_is_left_out_and_said",),
     ),
     Mutant(
         3,
         "a card that waits for programs is held up by turns again and again",
         _POLICY,
-        "rests[each.slice_id] = _longer_rest(past.rests.get(each.slice_id), use.now)",
+        "rests[each.slice_id] = longer_rest(before, use.now, why)",
         "pass",
         (
             (
@@ -87,8 +87,8 @@ MUTANTS: Final = (
     Mutant(
         3,
         "who is alone has more than the pool lets a slice have",
-        _POLICY,
-        "return each.not_pausable is None and _used(each) > allowed",
+        "quota/sublet_quota/compute/measured.py",
+        "return each.not_pausable is None and _is_more_than_the_cap(used(each), each)",
         "return False",
         (f"{_OF_POLICY}::test_who_is_alone_and_has_more_than_it_may_takes_turns_with_nobody",),
     ),

@@ -1,0 +1,64 @@
+"""What was measured of slices beside what is due to them, and beside what they may have at most."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from sublet_quota.compute.card_use import CardUse, ComputingSlice, NotPausable
+from sublet_quota.compute.dues import dues
+from sublet_quota.names.ids import SliceId
+
+FULL: Final = 0.95
+"""A card that is busy for so much of the time is full."""
+COMPUTES: Final = 0.02
+"""Who has less of the card's time than this does not compute."""
+WITHIN: Final = 0.05
+"""How far from its due a part may be before that counts."""
+ROUNDED: Final = 0.01
+"""Figures come in hundredths."""
+
+
+def used(each: ComputingSlice) -> float:
+    """Return the part of the card's time that a slice had; 0 where it is not told."""
+    return each.used or 0.0
+
+
+def is_full(use: CardUse) -> bool:
+    """Whether a card is full; one that does not tell may be."""
+    return use.busy is None or use.busy >= FULL
+
+
+def may_be_beyond_its_cap(each: ComputingSlice, use: CardUse) -> bool:
+    """Whether a slice may have more than it may at most; who stands still has nothing by now."""
+    if each.not_pausable is NotPausable.STANDS_STILL:
+        return False
+    at_most = 1.0 if use.busy is None else use.busy
+    return _is_more_than_the_cap(at_most if each.used is None else each.used, each)
+
+
+def who_gets_less(slices: Sequence[ComputingSlice]) -> frozenset[SliceId]:
+    """Return who has less than is due to it of what these have together."""
+    due, had = dues(slices), sum(used(each) for each in slices)
+    return frozenset(
+        each.slice_id
+        for each in slices
+        if used(each) + ROUNDED < (1 - WITHIN) * float(due[each.slice_id]) * had
+    )
+
+
+def is_beyond_its_cap(each: ComputingSlice) -> bool:
+    """Whether a slice that can be paused has more than it may."""
+    return each.not_pausable is None and _is_more_than_the_cap(used(each), each)
+
+
+def _is_more_than_the_cap(part: float, each: ComputingSlice) -> bool:
+    return part > (1 + WITHIN) * float(each.cap) + ROUNDED
+
+
+def who_has_more(slices: Sequence[ComputingSlice]) -> frozenset[SliceId]:
+    """Return who has more than is due to it of what these have together."""
+    due, had = dues(slices), sum(used(each) for each in slices)
+    return frozenset(
+        each.slice_id
+        for each in slices
+        if used(each) - ROUNDED > (1 + WITHIN) * float(due[each.slice_id]) * had
+    )
