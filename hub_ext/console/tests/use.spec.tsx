@@ -220,8 +220,9 @@ test('tables are had as CSV, by the same query', async () => {
   const links = [...page.querySelectorAll<HTMLAnchorElement>('a[download]')].map(each =>
     each.getAttribute('href')
   );
-  expect(links).toHaveLength(5);
-  for (const url of asked.asked.map(each => each.url).filter(each => each.includes('/use'))) {
+  expect(links).toHaveLength(6);
+  const urls = asked.asked.map(each => each.url);
+  for (const url of urls.filter(each => /\/(use|refusals)/.test(each))) {
     expect(links).toContain(`${url}&format=csv`);
   }
 });

@@ -4607,6 +4607,7 @@ export interface operations {
         readonly parameters: {
             readonly query?: {
                 readonly code?: string;
+                readonly format?: string;
                 readonly owner?: string;
                 readonly since?: string;
                 readonly until?: string;
@@ -4623,6 +4624,7 @@ export interface operations {
                 };
                 content: {
                     readonly "application/json": readonly components["schemas"]["RefusalSum"][];
+                    readonly "text/csv": string;
                 };
             };
             readonly 400: {

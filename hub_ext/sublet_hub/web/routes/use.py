@@ -17,6 +17,7 @@ from sublet_hub.usage.buckets import TIME_KEYS, Span
 from sublet_hub.usage.reports import UseQuestion
 from sublet_hub.usage.waited import WAITED_BY
 from sublet_hub.web.routes.context import ServiceParts
+from sublet_hub.web.routes.formats import FORMAT, wants_csv
 from sublet_hub.web.routes.owner import OWNER, whose_record
 from sublet_hub.web.routes.roles import GROUP, READERS, groups_asked_for
 from sublet_hub.web.routes.route import Access, Call, CsvFile, Nature, Parameter, Route
@@ -25,7 +26,6 @@ _LONGEST_REPORT: Final = timedelta(days=400)
 _FIRST_REPORT: Final = datetime(1970, 1, 2, tzinfo=UTC)
 _WEEK: Final = timedelta(days=7)
 _MONTH: Final = timedelta(days=30)
-_FORMATS: Final = ("json", "csv")
 _UNTIL: Final = Parameter("until", Nature.TIME, "Till when; now if left out.")
 _SINCE: Final = Parameter(
     "since", Nature.TIME, "From when on; seven days before the end if left out."
@@ -35,9 +35,6 @@ _ZONE: Final = Parameter(
     Nature.TEXT,
     f"Whose {', '.join(TIME_KEYS)} are meant, such as Europe/Berlin; UTC if left out.",
 )
-
-_FORMAT: Final = Parameter("format", Nature.TEXT, "json (when left out), or csv, as a file.")
-
 
 _COST_OF_REPORT: Final = 5
 """As so many requests more a report counts, whatever its size: it is read of the database."""
@@ -55,7 +52,7 @@ async def _waited(service: ServiceParts, call: Call) -> bytes | CsvFile:
 
 async def _limits(service: ServiceParts, call: Call) -> bytes | CsvFile:
     span, percent = _span(service, call, _MONTH), call.number("percent", default=1, most=100)
-    as_csv, limits = _wants_csv(call), service.proposed_limits
+    as_csv, limits = wants_csv(call), service.proposed_limits
     return await _told(service, call, "limits", lambda: limits.report(span, percent, as_csv=as_csv))
 
 
@@ -69,7 +66,7 @@ async def _told(
         refuse_for(limits.owners.debt_s(key, time.monotonic()))
         limits.owners.charge(key, _COST_OF_REPORT)
         written = await report()
-    return CsvFile(written, f"{name}.csv") if _wants_csv(call) else written
+    return CsvFile(written, f"{name}.csv") if wants_csv(call) else written
 
 
 def _question(service: ServiceParts, call: Call) -> UseQuestion:
@@ -82,15 +79,7 @@ def _question(service: ServiceParts, call: Call) -> UseQuestion:
     if unknown:
         message = f"?by={min(unknown)} is none: there are {', '.join(UseKey)}"
         raise BadRequestError(message)
-    return UseQuestion(span, tuple(map(UseKey, asked)), owner, _wants_csv(call), groups)
-
-
-def _wants_csv(call: Call) -> bool:
-    asked = call.text("format") or _FORMATS[0]
-    if asked not in _FORMATS:
-        message = f"?format={asked} is none: there are {' and '.join(_FORMATS)}"
-        raise BadRequestError(message)
-    return asked == _FORMATS[1]
+    return UseQuestion(span, tuple(map(UseKey, asked)), owner, wants_csv(call), groups)
 
 
 def _span(service: ServiceParts, call: Call, usual: timedelta) -> Span:
@@ -148,7 +137,7 @@ USE_ROUTES = (
             _UNTIL,
             _by(UseKey),
             _ZONE,
-            _FORMAT,
+            FORMAT,
             OWNER,
             GROUP,
         ),
@@ -163,7 +152,7 @@ USE_ROUTES = (
         "admins",
         _waited,
         WaitedReport,
-        parameters=(_SINCE, _UNTIL, _by(WAITED_BY), _ZONE, _FORMAT, OWNER, GROUP),
+        parameters=(_SINCE, _UNTIL, _by(WAITED_BY), _ZONE, FORMAT, OWNER, GROUP),
         refusals=(400, 404),
         tells_csv=True,
     ),
@@ -180,7 +169,7 @@ USE_ROUTES = (
             ),
             _UNTIL,
             Parameter("percent", Nature.NUMBER, "Which part of the hours, in percent; 1."),
-            _FORMAT,
+            FORMAT,
         ),
         refusals=(400,),
         tells_csv=True,

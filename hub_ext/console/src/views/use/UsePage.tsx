@@ -109,7 +109,13 @@ export default function UsePage(): React.JSX.Element {
           answer={waits}
           csv={client.addressOf('/use/waits', { ...waitsQuery(times, { by, of }), ...CSV })}
         />
-        <RefusalsPart answer={refusals} />
+        <RefusalsPart
+          answer={refusals}
+          csv={client.addressOf('/refusals/sums', {
+            ...refusalsQuery(times, { by, of }),
+            ...CSV
+          })}
+        />
         <EnergyPart
           answer={course}
           csv={client.addressOf('/use', { ...energyQuery(times, step, { by, of }), ...CSV })}
