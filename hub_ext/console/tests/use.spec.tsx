@@ -41,10 +41,15 @@ function row(of: Record<string, string>, facts: Partial<UseRow> = {}): UseRow {
 
 const TODAY = labelOf('day', NOW);
 const YESTERDAY = labelOf('day', new Date(NOW.getTime() - DAY_MS));
-const GROUPS = [
-  row({ group: 'vision' }, { kinds: hours({ used: 30, idle: 9, lent: 1.5, borrowed: 4 }) }),
-  row({ group: '' }, { kinds: hours({ used: 2 }) })
-];
+
+/** What groups, owners or types had. */
+function totals(by: string): UseRow[] {
+  return [
+    row({ [by]: 'vision' }, { kinds: hours({ used: 30, idle: 9, lent: 1.5, borrowed: 4 }) }),
+    row({ [by]: '' }, { kinds: hours({ used: 2 }) })
+  ];
+}
+
 const DAYS = [
   row({ day: YESTERDAY }, { kinds: hours({ used: 20, idle: 9 }), energy_wh: 9000, carbon_g: 4446 }),
   row({ day: TODAY }, { kinds: hours({ used: 12, lent: 1.5, borrowed: 4, credited: 0.5 }) })
@@ -81,10 +86,13 @@ function service(carbon: object | null = CARBON): FakeService {
     use: () => {
       if (asked().includes('by=group&by=day')) {
         return report(
-          ['vision', ''].map(group => row({ group, day: TODAY }, { kinds: hours({ idle: 3 }) }))
+          ['vision', ''].map(group =>
+            row({ group, day: TODAY }, { kinds: hours({ idle: 3 }), energy_wh: 1500 })
+          )
         );
       }
-      return report(asked().includes('by=day') ? DAYS : GROUPS, { carbon });
+      const by = /by=(group|owner|type)/.exec(asked())?.[1] ?? 'group';
+      return report(asked().includes('by=day') ? DAYS : totals(by), { carbon });
     },
     'use/waits': () => report(WAITS),
     'refusals/sums': () => json(REFUSALS),
@@ -197,7 +205,7 @@ test('one group is looked at alone, and the address says so', async () => {
   expect(window.location.search).toBe('?of=vision');
   expect(part('use-course')).toContain('group vision');
   expect(part('use-told')).toContain('held 3.0 h');
-  expect(part('use-energy')).toContain('not by group');
+  expect(part('use-energy')).toContain('1.5 kWh');
   expect(part('use-limits-table')).not.toContain('H100');
   await doing(() => {
     page.querySelector<HTMLButtonElement>('[data-sublet="use-all"]')?.click();

@@ -27,8 +27,8 @@ from sublet_hub.usage.held_hours import HeldHours, TooManySumsError, held_hours
 from sublet_hub.usage.store import HourOfUse, UseStore
 
 MOST_ROWS: Final = 50_000
-_METERED: Final = frozenset({UseKey.OWNER, *TIME_KEYS})
-"""By what the meter's sums are stored."""
+_METERED: Final = {UseKey.OWNER: "owner", UseKey.GROUP: "payer", UseKey.TYPE: "model"}
+"""By what the meter's sums are stored, besides times."""
 _MJ_PER_WH: Final = 3_600_000
 _WH_PER_KWH: Final = 1000
 _SUMS: Final = tuple(name for name in UseRow.model_fields if name not in {"of", "kinds"})
@@ -60,6 +60,11 @@ class UseQuestion:
     def time_key(self) -> UseKey | None:
         """The hour, day or week among the keys; ``None``: there is none."""
         return next((key for key in self.keys if key in TIME_KEYS), None)
+
+    @property
+    def is_metered(self) -> bool:
+        """Whether the meter's sums answer it."""
+        return {*_METERED, *TIME_KEYS}.issuperset(self.keys)
 
     @property
     def of_kinds(self) -> bool:
@@ -113,7 +118,7 @@ class UseReports:
         span, by = question.span, question.keys
         try:
             held = held_hours(self._periods(question), span, by, MOST_ROWS)
-            used = self._used(question) if _is_metered(question) else None
+            used = self._used(question) if question.is_metered else None
             kinds = self._kinds(question) if question.of_kinds else None
         except TooManySumsError as error:
             raise _too_long() from error
@@ -172,15 +177,22 @@ class UseReports:
         sums: defaultdict[tuple[str, ...], HourOfUse] = defaultdict(
             lambda: HourOfUse("", span.since)
         )
+        types = _Types(self._document())
         whole = replace(span, since=hour_of(span.since))
+        apart = {_METERED[key] for key in by if key in _METERED}
+        if question.groups is not None:
+            apart.add("payer")
         for begin, end in slots_of(question.time_key, whole):
-            for part in self._store.use_between(
-                begin, end, question.owner, by_owner=UseKey.OWNER in by
-            ):
-                key = tuple(
-                    part.owner if each is UseKey.OWNER else label_of(each, begin, span.zone)
-                    for each in by
-                )
+            for part in self._store.use_between(begin, end, question.owner, apart):
+                if not question.is_paid_by(part.payer):
+                    continue
+                values: dict[UseKey, str] = {
+                    UseKey.OWNER: part.owner,
+                    UseKey.GROUP: part.payer,
+                    UseKey.TYPE: types.of(part.model),
+                    **{key: label_of(key, begin, span.zone) for key in TIME_KEYS if key in by},
+                }
+                key = tuple(values[each] for each in by)
                 sums[key] = sums[key].plus(part)
                 if len(sums) > MOST_ROWS:
                     raise TooManySumsError
@@ -214,22 +226,25 @@ class UseReports:
         return round(energy_wh / _WH_PER_KWH * self._carbon.pue * self._carbon.g_per_kwh, 3)
 
 
-def _is_metered(question: UseQuestion) -> bool:
-    """Whether the meter's sums answer it: by whom something was paid they do not know."""
-    return question.groups is None and _METERED.issuperset(question.keys)
-
-
 def by_types_of(document: QuotaDocument, periods: Iterator[HeldPeriod]) -> Iterator[HeldPeriod]:
     """Yield periods with the type that the document gives their cards in place of the model."""
-    types: dict[str, str] = {}
+    types = _Types(document)
     for period in periods:
         model = period.gpu_type
-        if model is None:
-            yield period
-            continue
-        if model not in types:
-            types[model] = counted_type(document, model)
-        yield replace(period, gpu_type=types[model])
+        yield period if model is None else replace(period, gpu_type=types.of(model))
+
+
+class _Types:
+    """The types that a document gives cards of models; of no model, none."""
+
+    def __init__(self, document: QuotaDocument) -> None:
+        self._document = document
+        self._known: dict[str, str] = {"": ""}
+
+    def of(self, model: str) -> str:
+        if model not in self._known:
+            self._known[model] = counted_type(self._document, model)
+        return self._known[model]
 
 
 def _too_long() -> BadRequestError:
