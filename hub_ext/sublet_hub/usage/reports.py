@@ -93,28 +93,42 @@ class UseReports:
     async def report(self, question: UseQuestion) -> bytes:
         """Return a report as JSON, or as CSV.
 
+        The rules are those of ``rows``.
+        """
+        question = _checked(question)
+        async with self._turn:
+            return await asyncio.to_thread(self._report, question)
+
+    async def rows(self, question: UseQuestion) -> tuple[UseRow, ...]:
+        """Return a report's rows.
+
         With kinds it is of whole hours, all of which any part lies in the time asked for.
         ``BadRequestError`` for a too long one, and for kinds by what they are not known by;
         ``LedgerReadError``.
         """
-        times = [key for key in question.keys if key in TIME_KEYS]
-        if len(times) > 1:
-            message = f"?by={times[0]} and ?by={times[1]} do not go together: ask for one of them"
-            raise BadRequestError(message)
-        if question.of_kinds:
-            unknown = set(question.keys).difference(KNOWN_BY)
-            if unknown:
-                message = (
-                    f"?by={min(unknown)} and ?by=kind do not go together: hours of each kind are "
-                    f"known by {', '.join(KNOWN_BY)}"
-                )
-                raise BadRequestError(message)
-            span = replace(question.span, since=hour_of(question.span.since))
-            question = replace(question, span=span)
+        question = _checked(question)
         async with self._turn:
-            return await asyncio.to_thread(self._report, question)
+            return await asyncio.to_thread(self._rows, question)
+
+    @property
+    def carbon(self) -> CarbonFactors | None:
+        """By what carbon is reckoned; ``None``: it is not set."""
+        return None if self._carbon is None else _told_factors(self._carbon)
 
     def _report(self, question: UseQuestion) -> bytes:
+        span, rows = question.span, self._rows(question)
+        if question.as_csv:
+            return _csv(question, rows)
+        report = UseReport(
+            since=span.since,
+            until=span.until,
+            zone=str(span.zone),
+            carbon=self.carbon,
+            rows=rows,
+        )
+        return report.model_dump_json().encode()
+
+    def _rows(self, question: UseQuestion) -> tuple[UseRow, ...]:
         span, by = question.span, question.keys
         try:
             held = held_hours(self._periods(question), span, by, MOST_ROWS)
@@ -135,16 +149,7 @@ class UseReports:
             for key in keys
         ]
         rows.sort(key=lambda row: (-row.card_hours, sorted(row.of.items())))
-        if question.as_csv:
-            return _csv(question, rows)
-        report = UseReport(
-            since=span.since,
-            until=span.until,
-            zone=str(span.zone),
-            carbon=None if self._carbon is None else _told_factors(self._carbon),
-            rows=tuple(rows),
-        )
-        return report.model_dump_json().encode()
+        return tuple(rows)
 
     def _periods(self, question: UseQuestion) -> Iterator[HeldPeriod]:
         span = question.span
@@ -224,6 +229,25 @@ class UseReports:
         if energy_wh is None or self._carbon is None:
             return None
         return round(energy_wh / _WH_PER_KWH * self._carbon.pue * self._carbon.g_per_kwh, 3)
+
+
+def _checked(question: UseQuestion) -> UseQuestion:
+    """Return a question of whole hours where it has to be. ``BadRequestError``."""
+    times = [key for key in question.keys if key in TIME_KEYS]
+    if len(times) > 1:
+        message = f"?by={times[0]} and ?by={times[1]} do not go together: ask for one of them"
+        raise BadRequestError(message)
+    if question.of_kinds:
+        unknown = set(question.keys).difference(KNOWN_BY)
+        if unknown:
+            message = (
+                f"?by={min(unknown)} and ?by=kind do not go together: hours of each kind are "
+                f"known by {', '.join(KNOWN_BY)}"
+            )
+            raise BadRequestError(message)
+        span = replace(question.span, since=hour_of(question.span.since))
+        question = replace(question, span=span)
+    return question
 
 
 def by_types_of(document: QuotaDocument, periods: Iterator[HeldPeriod]) -> Iterator[HeldPeriod]:

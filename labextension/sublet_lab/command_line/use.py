@@ -24,6 +24,7 @@ from sublet_lab.command_line.tables import (
 )
 from sublet_lab.command_line.typed import TIME, zone_option
 from sublet_lab.command_line.use_reports import limits, waits
+from sublet_lab.command_line.week_report import report
 from sublet_lab.command_line.whole_help import WholeHelp
 
 _SUMS: Final = tuple(name for name in UseRow.model_fields if name not in {"of", "kinds"})
@@ -72,29 +73,29 @@ def use(  # noqa: PLR0913, PLR0917 (click's signature)
     refuse_reversed(since, until)
     by = tuple(dict.fromkeys(str(each) for each in by))
     times = {"since": written(since), "until": written(until)}
-    report = service.get(UseReport, "use", **times, by=by, zone=zone, owner=owner, group=of)
+    found = service.get(UseReport, "use", **times, by=by, zone=zone, owner=owner, group=of)
     if wants_json():
-        print_json(report)
+        print_json(found)
         return
     keys = tuple(name for name in by if name != UseKey.KIND)
     of_kinds = keys != by
     if wants_csv():
-        rows = ((*_of(row, keys), *_numbers(row, of_kinds=of_kinds)) for row in report.rows)
+        rows = ((*_of(row, keys), *_numbers(row, of_kinds=of_kinds)) for row in found.rows)
         print_csv((*keys, *(_KINDS if of_kinds else _SUMS)), rows)
         return
-    if not report.rows:
-        click.echo(f"Nothing was held from {clock(report.since)} to {clock(report.until)}.")
+    if not found.rows:
+        click.echo(f"Nothing was held from {clock(found.since)} to {clock(found.until)}.")
         return
     what = "in hours on cards" if of_kinds else "in hours"
-    click.echo(f"From {clock(report.since)} to {clock(report.until)}, {what}:")
+    click.echo(f"From {clock(found.since)} to {clock(found.until)}, {what}:")
     if of_kinds:
         for kinds in (_KINDS,) if is_wide() else _KINDS_OF_NARROW:
-            _print(report, keys, tuple(f">{name.upper()}" for name in kinds), _cells_of(kinds))
+            _print(found, keys, tuple(f">{name.upper()}" for name in kinds), _cells_of(kinds))
     else:
-        columns = _COLUMNS if report.carbon is None else (*_COLUMNS, _CARBON)
-        _print(report, keys, columns, _cells if report.carbon is None else _cells_with_carbon)
-        if report.carbon is not None:
-            click.echo(plain(_factors(report.carbon)))
+        columns = _COLUMNS if found.carbon is None else (*_COLUMNS, _CARBON)
+        _print(found, keys, columns, _cells if found.carbon is None else _cells_with_carbon)
+        if found.carbon is not None:
+            click.echo(plain(_factors(found.carbon)))
 
 
 def _print(
@@ -149,5 +150,5 @@ def _shown(hours: tuple[float | None, ...]) -> tuple[str, ...]:
     return tuple("-" if each is None else f"{each:.1f}" for each in hours)
 
 
-for command in (waits, limits):
+for command in (waits, limits, report):
     use.add_command(command)

@@ -52,6 +52,7 @@ TABLE: Final = {
     "GET use": SEES,
     "GET use/waits": SEES,
     "GET use/limits": SEES,
+    "GET use/report": "group-admin reader admin",
     "GET quota/rights": SEES,
     "GET jobs": SEES,
     "GET jobs/{job_id}": SEES,
@@ -98,7 +99,7 @@ TABLE: Final = {
     "POST hub/slices/{slice_id}/started": NOBODY,
     "POST hub/slices/{slice_id}/pod": NOBODY,
 }
-OF_GROUPS: Final = ("slices", "jobs", "waits", "use", "use/waits", "budgets", "quota")
+OF_GROUPS: Final = ("slices", "jobs", "waits", "use", "use/waits", "use/report", "budgets", "quota")
 """What there is of a group with all below it, by ``?group=``."""
 BODIES: Final = {
     "POST jobs": {"notebook": "train.ipynb"},

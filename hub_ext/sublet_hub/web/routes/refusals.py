@@ -16,7 +16,15 @@ from sublet_hub.web.routes.context import ServiceParts
 from sublet_hub.web.routes.formats import FORMAT, wants_csv
 from sublet_hub.web.routes.owner import BEFORE, OWNER, page_of, refuse_nobody, whose_record
 from sublet_hub.web.routes.pages import Listing, Page
-from sublet_hub.web.routes.route import Access, Call, CsvFile, Nature, Parameter, Route
+from sublet_hub.web.routes.route import (
+    Access,
+    Call,
+    FileKind,
+    Nature,
+    Parameter,
+    Route,
+    WrittenFile,
+)
 
 _MOST: Final = 1000
 _CHOICE: Final = (
@@ -51,7 +59,7 @@ async def _refusals(service: ServiceParts, call: Call) -> Page:
     return page
 
 
-async def _sums(service: ServiceParts, call: Call) -> tuple[RefusalSum, ...] | CsvFile:
+async def _sums(service: ServiceParts, call: Call) -> tuple[RefusalSum, ...] | WrittenFile:
     as_csv = wants_csv(call)
     sums = tuple(_sum(each) for each in await service.refusals.sums(_query(call)))
     if not as_csv:
@@ -59,7 +67,7 @@ async def _sums(service: ServiceParts, call: Call) -> tuple[RefusalSum, ...] | C
     columns = tuple(RefusalSum.model_fields)
     written = (each.model_dump(mode="json") for each in sums)
     rows = ([each[name] for name in columns] for each in written)
-    return CsvFile(csv_table(columns, rows), "refusals.csv")
+    return WrittenFile(csv_table(columns, rows), "refusals.csv")
 
 
 def _info(record: RefusalRecord) -> RefusalInfo:
@@ -96,6 +104,6 @@ REFUSAL_ROUTES = (
         tuple[RefusalSum, ...],
         parameters=(*_CHOICE, FORMAT),
         refusals=(400,),
-        tells_csv=True,
+        files=(FileKind.CSV,),
     ),
 )
