@@ -238,7 +238,8 @@ test('tables are had as CSV, by the same query', async () => {
 test('without factors an admin reads how to set them, and a user that they are not set', async () => {
   expect((await opened(service(null))).part('use-energy')).toContain('carbon_g_per_kwh');
   const asked = service(null);
-  const { part } = await opened(asked, '', { ...SESSION, admin: false });
+  const { page, part } = await opened(asked, '', { ...SESSION, admin: false });
+  expect(page.querySelector('[data-sublet="use-report"]')).toBeNull();
   expect(part('use-energy')).toContain('is not set here');
   expect(part('use-limits')).toBe('');
   expect(asked.asked.map(each => each.url).join()).not.toContain('limits');

@@ -1,10 +1,10 @@
 /** What the cards took, and what that came to in CO2: by whose word, and as of when. */
 import { decimal } from '@sublet-lab/format/quantities';
 
-import type { CarbonFactors } from '../../api/types';
 import { useConsole } from '../../model/console';
 import type { Answer } from '../../model/answer';
 import { chosenOf, energyOf, G_PER_KG, WH_PER_KWH } from './course';
+import { Factors } from './Factors';
 import { Part } from './Part';
 import type { Course } from './queries';
 import { stepWord } from './words';
@@ -68,21 +68,5 @@ function Energy({ course }: { course: Course }): React.JSX.Element {
         <p className="quiet">{trans.__('How much CO₂ a kWh comes to is not set here.')}</p>
       )}
     </>
-  );
-}
-
-function Factors({ factors }: { factors: CarbonFactors }): React.JSX.Element {
-  const { trans } = useConsole();
-  const as_of = new Date(`${factors.as_of}T00:00:00`).toLocaleDateString();
-  return (
-    <p className="quiet" data-sublet="use-carbon">
-      {trans.__(
-        'CO₂ is kWh × %1 (PUE: what the whole house takes for each kWh of the cards) × %2 g a kWh, by %3, as of %4.',
-        factors.pue,
-        factors.g_per_kwh,
-        factors.source,
-        as_of
-      )}
-    </p>
   );
 }

@@ -19,6 +19,7 @@ import {
   waitsQuery
 } from './queries';
 import { RefusalsPart } from './RefusalsPart';
+import { lastWeek, queryOfWeek } from './report/week';
 import { zoneName } from './steps';
 import { TotalsPart } from './TotalsPart';
 import { WaitsPart } from './WaitsPart';
@@ -69,6 +70,10 @@ export default function UsePage(): React.JSX.Element {
   );
   const askLimits = useCallback(() => client.get('/use/limits', asked), [client, asked]);
   const limits = useAnswer(session.admin ? askLimits : null);
+  // Who administers groups sees a week's report of these.
+  const askRole = useCallback(() => client.get('/role'), [client]);
+  const role = useAnswer(session.admin ? null : askRole);
+  const seesReport = session.admin || role.value?.role === 'group-admin';
   return (
     <>
       <ChoiceBar choice={choice} onChange={show} />
@@ -83,7 +88,18 @@ export default function UsePage(): React.JSX.Element {
           }}
         >
           {trans.__('Ask anew')}
-        </button>
+        </button>{' '}
+        {seesReport && (
+          <button
+            type="button"
+            data-sublet="use-report"
+            onClick={() => {
+              setQuery(queryOfWeek({ week: lastWeek(now), group: null }));
+            }}
+          >
+            {trans.__('Weekly report')}
+          </button>
+        )}
       </p>
       <div className="use-parts">
         <CoursePart
