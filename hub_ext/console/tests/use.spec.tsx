@@ -174,6 +174,8 @@ test('an admin sees hours, waits, refusals, energy with its factors, and limits'
   const asked = service();
   const { page, part } = await opened(asked);
   expect(part('use-times')).toContain('Europe/Berlin');
+  const today = NOW.toLocaleDateString([], { month: 'short', day: 'numeric' });
+  expect(part('use-times')).toContain(`to ${today}, `);
   expect(part('use-told')).toBe(
     'In all: held 42.5 h (used 32.0, idle 9.0, lent 1.5, suspended 0.0); ' +
       'borrowed 4.0; charged 0.0; credited 0.5'

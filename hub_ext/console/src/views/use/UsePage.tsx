@@ -78,7 +78,8 @@ export default function UsePage(): React.JSX.Element {
     <>
       <ChoiceBar choice={choice} onChange={show} />
       <p className="quiet" data-sublet="use-times">
-        {trans.__('From')} <Moment at={asked.since} /> {trans.__('to')} <Moment at={asked.until} />
+        {trans.__('From')} <Moment at={asked.since} dated /> {trans.__('to')}{' '}
+        <Moment at={asked.until} dated />
         {' · '}
         {trans.__('time zone of this browser: %1', zoneName())}{' '}
         <button
