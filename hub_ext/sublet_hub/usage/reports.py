@@ -21,7 +21,7 @@ from sublet_hub.ledger.database import Database
 from sublet_hub.ledger.held_periods import HeldPeriod
 from sublet_hub.settings import CarbonSettings
 from sublet_hub.usage.buckets import TIME_KEYS, Span, label_of, slots_of
-from sublet_hub.usage.budgets.kind_hours import KNOWN_BY, KindSums, kind_hours
+from sublet_hub.usage.budgets.kind_hours import KNOWN_BY, KindSums, SumsAsked, kind_hours
 from sublet_hub.usage.csv_table import csv_table
 from sublet_hub.usage.held_hours import HeldHours, TooManySumsError, held_hours
 from sublet_hub.usage.store import HourOfUse, UseStore
@@ -175,7 +175,8 @@ class UseReports:
             for hour in self._charged.lent(begin, end, owner)
             if question.is_paid_by(hour.payer)
         )
-        return kind_hours(held, lent, self._document(), keys, MOST_ROWS, span.zone)
+        asked = SumsAsked(keys, MOST_ROWS, span.zone)
+        return kind_hours(held, lent, self._document(), asked)
 
     def _used(self, question: UseQuestion) -> dict[tuple[str, ...], HourOfUse]:
         span, by = question.span, question.keys

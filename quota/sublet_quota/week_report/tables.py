@@ -57,7 +57,7 @@ def opening_of(report: WeekReport) -> tuple[str, ...]:
     span = f"{first:%a %Y-%m-%d} to {last:%a %Y-%m-%d} ({report.zone})"
     lines = [span if report.is_over else f"{span}; the week is not over"]
     if report.carbon is not None:
-        lines.append(_factors(report.carbon))
+        lines.append(factors_words(report.carbon))
     if not report.groups:
         lines.append("Nothing was held, waited for or refused.")
     return tuple(lines)
@@ -151,7 +151,8 @@ def _wait(seconds: float) -> str:
     return f"{seconds / _HOUR_S:.1f} h"
 
 
-def _factors(carbon: CarbonFactors) -> str:
+def factors_words(carbon: CarbonFactors) -> str:
+    """Return by what carbon is reckoned, and who says so, as a sentence."""
     return (
         f"CO2 is the energy x {carbon.pue:g} (the whole house) x {carbon.g_per_kwh:g} g for a kWh, "
         f"by {carbon.source}, {carbon.as_of:%Y-%m-%d}."
