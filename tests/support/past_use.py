@@ -117,6 +117,8 @@ def _hours(
                 busy_s=3600 * used,
                 lent_s=3600 * parts[HeldKind.LENT],
                 energy_mj=round(_CARD_WATTS * float(held.cards) * used * _MJ_PER_WH),
+                payer=held.group or "",
+                model=held.gpu_type or "",
             ),
             tuple(
                 ChargedHour(

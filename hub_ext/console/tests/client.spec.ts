@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 
 import { AskError, Client } from '../src/api/client';
+import { bundleOf } from '../src/words/bundle';
 import { FakeService, json } from './support/page';
 
 test('whatever is asked bears the page’s own _xsrf, and no token', async () => {
@@ -49,6 +50,22 @@ test('whose login is over is told that, and not how tokens are sent', async () =
   const problem = { reason: 'not-authenticated', message: "send 'Authorization: token ...'" };
   const over = new FakeService({ share: () => json(problem, 401) });
   await expect(over.client.get('/share')).rejects.toThrow('You are not logged in any more.');
+});
+
+test('what the page itself says of an answer is in the language of its catalogue', async () => {
+  const trans = bundleOf({
+    'You are not logged in any more.': ['Sie sind nicht mehr angemeldet.'],
+    'The service does not answer.': ['Der Dienst antwortet nicht.'],
+    '“%1” is no %2.': ['„%1“ ist kein %2.']
+  });
+  const asking = (answer: () => Promise<Response>): Client =>
+    new Client('/', answer, () => '', trans);
+  const over = asking(() => Promise.resolve(json({ message: 'send a token' }, 401)));
+  await expect(over.get('/share')).rejects.toThrow('Sie sind nicht mehr angemeldet.');
+  const away = asking(() => Promise.reject(new TypeError('failed')));
+  await expect(away.get('/share')).rejects.toThrow('Der Dienst antwortet nicht.');
+  const named = away.post('/slices/{slice_id}/wake', undefined, { slice_id: '../x' });
+  await expect(named).rejects.toThrow('„../x“ ist kein slice_id.');
 });
 
 test('a service that is away is told as that', async () => {

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 
-import type { Share } from '../src/api/types';
+import type { GroupShare, Share } from '../src/api/types';
+import { ShareMeters } from '../src/controls/ShareMeters';
 import { ShareView } from '../src/views/share/ShareView';
 import { aSlice } from './support/answers';
 import { doing, draw, FakeService, json } from './support/page';
@@ -97,6 +98,24 @@ test('a share is shown with what it is made of, and which line says so', async (
   expect(part('slices')).toContain('1 server of yours waits in line');
   // By this browser's clock, as all other times.
   expect(part('announcement')).not.toContain('UTC');
+});
+
+test('what has no limit is told in words, without a bar that is full', async () => {
+  const type = OWN.types[0];
+  const own = {
+    ...OWN,
+    limit_mib: null,
+    types: [
+      { ...type, limit: null, guaranteed: 0 },
+      { ...type, gpu_type: 'A100', limit: null, guaranteed: 1, held: 0.5 }
+    ]
+  } as unknown as GroupShare;
+  const { page } = await draw(<ShareMeters share={own} />);
+  expect(page.textContent).toContain('Memory40 GiB');
+  expect(page.textContent).toContain('H1000.5 cards held');
+  const bars = [...page.querySelectorAll('[role="meter"]')];
+  expect(bars.map(each => each.getAttribute('aria-label'))).toEqual(['A100']);
+  expect(bars[0]?.querySelector<HTMLElement>('.meter-used')?.style.width).toBe('50.00%');
 });
 
 test('what cannot be asked is told', async () => {

@@ -41,10 +41,15 @@ function row(of: Record<string, string>, facts: Partial<UseRow> = {}): UseRow {
 
 const TODAY = labelOf('day', NOW);
 const YESTERDAY = labelOf('day', new Date(NOW.getTime() - DAY_MS));
-const GROUPS = [
-  row({ group: 'vision' }, { kinds: hours({ used: 30, idle: 9, lent: 1.5, borrowed: 4 }) }),
-  row({ group: '' }, { kinds: hours({ used: 2 }) })
-];
+
+/** What groups, owners or types had. */
+function totals(by: string): UseRow[] {
+  return [
+    row({ [by]: 'vision' }, { kinds: hours({ used: 30, idle: 9, lent: 1.5, borrowed: 4 }) }),
+    row({ [by]: '' }, { kinds: hours({ used: 2 }) })
+  ];
+}
+
 const DAYS = [
   row({ day: YESTERDAY }, { kinds: hours({ used: 20, idle: 9 }), energy_wh: 9000, carbon_g: 4446 }),
   row({ day: TODAY }, { kinds: hours({ used: 12, lent: 1.5, borrowed: 4, credited: 0.5 }) })
@@ -81,10 +86,13 @@ function service(carbon: object | null = CARBON): FakeService {
     use: () => {
       if (asked().includes('by=group&by=day')) {
         return report(
-          ['vision', ''].map(group => row({ group, day: TODAY }, { kinds: hours({ idle: 3 }) }))
+          ['vision', ''].map(group =>
+            row({ group, day: TODAY }, { kinds: hours({ idle: 3 }), energy_wh: 1500 })
+          )
         );
       }
-      return report(asked().includes('by=day') ? DAYS : GROUPS, { carbon });
+      const by = /by=(group|owner|type)/.exec(asked())?.[1] ?? 'group';
+      return report(asked().includes('by=day') ? DAYS : totals(by), { carbon });
     },
     'use/waits': () => report(WAITS),
     'refusals/sums': () => json(REFUSALS),
@@ -166,6 +174,8 @@ test('an admin sees hours, waits, refusals, energy with its factors, and limits'
   const asked = service();
   const { page, part } = await opened(asked);
   expect(part('use-times')).toContain('Europe/Berlin');
+  const today = NOW.toLocaleDateString([], { month: 'short', day: 'numeric' });
+  expect(part('use-times')).toContain(`to ${today}, `);
   expect(part('use-told')).toBe(
     'In all: held 42.5 h (used 32.0, idle 9.0, lent 1.5, suspended 0.0); ' +
       'borrowed 4.0; charged 0.0; credited 0.5'
@@ -197,7 +207,7 @@ test('one group is looked at alone, and the address says so', async () => {
   expect(window.location.search).toBe('?of=vision');
   expect(part('use-course')).toContain('group vision');
   expect(part('use-told')).toContain('held 3.0 h');
-  expect(part('use-energy')).toContain('not by group');
+  expect(part('use-energy')).toContain('1.5 kWh');
   expect(part('use-limits-table')).not.toContain('H100');
   await doing(() => {
     page.querySelector<HTMLButtonElement>('[data-sublet="use-all"]')?.click();
@@ -220,8 +230,9 @@ test('tables are had as CSV, by the same query', async () => {
   const links = [...page.querySelectorAll<HTMLAnchorElement>('a[download]')].map(each =>
     each.getAttribute('href')
   );
-  expect(links).toHaveLength(5);
-  for (const url of asked.asked.map(each => each.url).filter(each => each.includes('/use'))) {
+  expect(links).toHaveLength(6);
+  const urls = asked.asked.map(each => each.url);
+  for (const url of urls.filter(each => /\/(use|refusals)/.test(each))) {
     expect(links).toContain(`${url}&format=csv`);
   }
 });
@@ -229,7 +240,8 @@ test('tables are had as CSV, by the same query', async () => {
 test('without factors an admin reads how to set them, and a user that they are not set', async () => {
   expect((await opened(service(null))).part('use-energy')).toContain('carbon_g_per_kwh');
   const asked = service(null);
-  const { part } = await opened(asked, '', { ...SESSION, admin: false, sees_all: false });
+  const { page, part } = await opened(asked, '', { ...SESSION, admin: false, sees_all: false });
+  expect(page.querySelector('[data-sublet="use-report"]')).toBeNull();
   expect(part('use-energy')).toContain('is not set here');
   expect(part('use-limits')).toBe('');
   expect(asked.asked.map(each => each.url).join()).not.toContain('limits');

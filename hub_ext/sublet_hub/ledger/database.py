@@ -32,8 +32,10 @@ from sublet_hub.ledger.ended_jobs import EndedJob
 from sublet_hub.ledger.event_retention import forget_surplus
 from sublet_hub.ledger.held_periods import (
     HeldPeriod,
+    HeldStep,
     forget_periods,
     read_periods,
+    read_steps,
     write_periods,
 )
 from sublet_hub.ledger.job_order import Place
@@ -245,9 +247,19 @@ class Database:
 
         ``owner``: only theirs.
         """
+        with self._reading_periods() as connection:
+            yield from read_periods(connection, since, until, owner)
+
+    def held_steps(self, since: datetime, until: datetime) -> Iterator[HeldStep]:
+        """Go through begins and ends of such periods in their order. ``LedgerReadError``."""
+        with self._reading_periods() as connection:
+            yield from read_steps(connection, since, until)
+
+    @contextmanager
+    def _reading_periods(self) -> Iterator[Connection]:
         try:
             with self.reading() as connection:
-                yield from read_periods(connection, since, until, owner)
+                yield connection
         except (ValueError, TypeError) as error:
             message = f"a period in the ledger cannot be read: {type(error).__name__}"
             raise LedgerReadError(message) from error

@@ -20,6 +20,7 @@ from sublet_hub.ledger.records import Change, SliceRecord
 from sublet_hub.ledger.tables import HELD_PERIODS
 
 _OPEN = HELD_PERIODS.c.ended_at.is_(None)
+_SIZE = (HELD_PERIODS.c.usable_mib, HELD_PERIODS.c.memory_mib, HELD_PERIODS.c.compute_milli)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +54,20 @@ class HeldPeriod:
     @property
     def cards(self) -> Fraction:
         """Which part of a card was held; of one that is not known any more, of its compute."""
-        kind = GpuKind(self.gpu_type or "", self.usable_mib or 0, 0)
-        return cards_on(GpuAmount(self.memory_mib, self.compute_milli), kind)
+        return _cards(self.usable_mib, self.memory_mib, self.compute_milli)
+
+
+@dataclass(frozen=True, slots=True)
+class HeldStep:
+    """A period that begins, or ends."""
+
+    at: datetime
+    begins: bool
+    owner: str
+    group: str | None
+    gpu_type: str
+    cards: Fraction
+    """Which part of a card is held from then on, or no more."""
 
 
 def begun_by(
@@ -153,6 +166,34 @@ def read_periods(
     rows = connection.execution_options(yield_per=1000).execute(found).mappings()
     for row in rows:
         yield HeldPeriod(**{name: row[name] for name in HeldPeriod.__slots__})
+
+
+def read_steps(connection: Connection, since: datetime, until: datetime) -> Iterator[HeldStep]:
+    """Go through the begins and ends of periods that touch a time, in order.
+
+    A period that began before is told with its begin; the end of one that goes on is not told.
+    The database puts them in order: so nobody has to hold them all at once.
+    """
+    columns = HELD_PERIODS.c
+    lasted = sa.or_(_OPEN, sa.and_(columns.ended_at > since, columns.ended_at > columns.began_at))
+    meant = columns.began_at < until, columns.gpu_type.is_not(None), lasted
+    told = (columns.owner, columns.group, columns.gpu_type, *_SIZE)
+    begins = sa.select(columns.began_at.label("at"), sa.true().label("begins"), *told).where(*meant)
+    ends = sa.select(columns.ended_at, sa.false(), *told).where(*meant, columns.ended_at < until)
+    both = sa.union_all(begins, ends).order_by("at")
+    cards: dict[tuple[int | None, int, int], Fraction] = {}
+    for at, does_begin, owner, group, gpu_type, *size in connection.execution_options(
+        yield_per=1000
+    ).execute(both):
+        key = (size[0], size[1], size[2])
+        if key not in cards:
+            cards[key] = _cards(*key)
+        yield HeldStep(at, bool(does_begin), owner, group, gpu_type, cards[key])
+
+
+def _cards(usable_mib: int | None, memory_mib: int, compute_milli: int) -> Fraction:
+    kind = GpuKind("", usable_mib or 0, 0)
+    return cards_on(GpuAmount(memory_mib, compute_milli), kind)
 
 
 def forget_periods(connection: Connection, cutoff: datetime) -> None:

@@ -87,6 +87,16 @@ class CodeSum:
     last_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class AskerSum:
+    """How often one owner was told one code, and the hub's groups that they had then."""
+
+    owner: str
+    groups: tuple[str, ...]
+    code: str
+    times: int
+
+
 class RefusalStore:
     """The table of refusals."""
 
@@ -130,6 +140,13 @@ class RefusalStore:
         with self._database.reading() as connection:
             rows = connection.execute(found.order_by(times.desc(), _C.code)).all()
         return tuple(CodeSum(code, int(number), of, at) for code, number, of, at in rows)
+
+    def of_askers(self, query: RefusalQuery) -> tuple[AskerSum, ...]:
+        """Return how often each code was told to whom. ``LedgerReadError``."""
+        found = sa.select(_C.owner, _C.groups, _C.code, _C.times).where(*_meant(query))
+        with self._database.reading() as connection:
+            rows = connection.execute(found).all()
+        return tuple(AskerSum(owner, tuple(of), code, times) for owner, of, code, times in rows)
 
     def forget_before(self, cutoff: datetime) -> None:
         """Delete what was told last before. ``LedgerWriteError``."""

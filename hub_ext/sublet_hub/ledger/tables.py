@@ -191,6 +191,8 @@ USE_BY_HOUR = sa.Table(
     METADATA,
     sa.Column("owner", sa.String(255), primary_key=True),
     sa.Column("hour", UtcDateTime, primary_key=True, index=True),
+    sa.Column("payer", sa.String(255), primary_key=True),
+    sa.Column("model", sa.String(255), primary_key=True),
     sa.Column("busy_s", sa.Float(53), nullable=False),
     sa.Column("lent_s", sa.Float(53), nullable=False),
     sa.Column("energy_mj", sa.BigInteger, nullable=False),

@@ -4,9 +4,10 @@ Days and weeks begin at midnight of the zone, so that one is 23 or 25 hours long
 changes. Weeks are those of ISO 8601, from Monday.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Final
 
 from sublet_quota.wire.use import UseKey
@@ -14,6 +15,7 @@ from sublet_quota.wire.use import UseKey
 TIME_KEYS: Final = (UseKey.HOUR, UseKey.DAY, UseKey.WEEK)
 """Those of which one at once can be asked for."""
 _HOUR: Final = timedelta(hours=1)
+_WEEK: Final = re.compile(r"[0-9]{4}-W[0-9]{2}", re.ASCII)
 _DAYS: Final = {UseKey.DAY: 1, UseKey.WEEK: 7}
 
 
@@ -57,6 +59,21 @@ def after(key: UseKey, begin: datetime, zone: tzinfo) -> datetime:
         return begin + _HOUR
     day = begin.astimezone(zone).date() + timedelta(days=_DAYS[key])
     return datetime.combine(day, time.min, zone).astimezone(UTC)
+
+
+def week_of(label: str, zone: tzinfo) -> Span:
+    """Return the whole of a week, such as ``2026-W48``. ``ValueError`` where there is none."""
+    if not _WEEK.fullmatch(label):
+        message = f"{label} is no week: write one such as 2026-W48"
+        raise ValueError(message)
+    monday = date.fromisocalendar(int(label[:4]), int(label[6:]), 1)
+    begin = datetime.combine(monday, time.min, zone).astimezone(UTC)
+    return Span(begin, after(UseKey.WEEK, begin, zone), zone)
+
+
+def week_before(week: Span) -> Span:
+    """Return the week that ends where another begins."""
+    return Span(begin_of(UseKey.WEEK, week.since - _HOUR, week.zone), week.since, week.zone)
 
 
 def slots_of(key: UseKey | None, span: Span) -> Iterator[tuple[datetime, datetime]]:

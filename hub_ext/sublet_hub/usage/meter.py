@@ -1,5 +1,7 @@
 """The meter of owners' slices: GPU time, energy and hours lent, from what agents report.
 
+That is added up by owner, hour, the group that paid, and the card's model.
+
 Reports are compared over stretches of five seconds or more. Energy is split by
 ``sublet_quota.amounts.energy``; what a card uses when idle is the least power ever measured on it.
 A stretch in which an agent or the service was away is not known well enough to be split, and its
@@ -13,6 +15,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from sublet_quota.amounts.energy import SliceUse, split_energy
+from sublet_quota.budgets.period import hour_of
 from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.names.ids import GpuId, NodeId, SliceId
 from sublet_quota.wire.agent_link import GpuReport, SliceReport
@@ -55,13 +58,13 @@ def _is_possible(card: _Card, energy_mj: int, passed_s: float) -> bool:
 
 
 class UseMeter:
-    """The sums of use by owner and hour."""
+    """The sums of use by owner, hour, payer and model."""
 
     def __init__(self, ledger: Ledger, store: UseStore, now: Callable[[], datetime]) -> None:
         self._ledger = ledger
         self._store = store
         self._now = now
-        self._unstored: dict[tuple[str, datetime], HourOfUse] = {}
+        self._unstored: dict[tuple[str, datetime, str, str], HourOfUse] = {}
         self._seen_at: dict[NodeId, datetime] = {}
         self._cards: dict[GpuId, _Card] = {}
         self._busy_ms: dict[SliceId, int] = {}
@@ -165,10 +168,11 @@ class UseMeter:
                 self._add(replace(self._part(held.record, now), energy_mj=part_mj))
 
     def _part(self, record: SliceRecord, now: datetime) -> HourOfUse:
-        return HourOfUse(record.owner, now.replace(minute=0, second=0, microsecond=0))
+        payer, model = record.group or "", record.gpu.type
+        return HourOfUse(record.owner, hour_of(now), payer=payer, model=model)
 
     def _add(self, part: HourOfUse) -> None:
-        key = (part.owner, part.hour)
+        key = (part.owner, part.hour, part.payer, part.model)
         before = self._unstored.get(key)
         self._unstored[key] = part if before is None else before.plus(part)
 

@@ -2,26 +2,28 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from datetime import datetime
+from collections.abc import Callable, Mapping
+from datetime import timedelta
 from fractions import Fraction
 from typing import Final
 
-from sublet_quota.closed_loop.outcome.tight_limits import tight_limits
-from sublet_quota.closed_loop.record.records import HeldSlice, Who
+from sublet_quota.closed_loop.outcome.tight_limits import HeldLevels
 from sublet_quota.document.quota_document import QuotaDocument
-from sublet_quota.names.ids import GroupName, SliceId, UserName
-from sublet_quota.residency.snapshot import Holder
+from sublet_quota.holdings.card_policy import counted_type
+from sublet_quota.names.ids import GroupName, UserName
 from sublet_quota.wire.use import LimitsReport, ProposedLimit
 
 from sublet_hub.errors import BadRequestError
 from sublet_hub.ledger.database import Database
 from sublet_hub.usage.buckets import Span
 from sublet_hub.usage.csv_table import csv_table
-from sublet_hub.usage.reports import by_types_of
 
 MOST_PERIODS: Final = 500_000
-"""Each is noted four times: of more a month would take a gibibyte."""
+"""Of more a report would take some minutes."""
+_CARD_UNITS: Final = 10**9
+"""In how many parts of a card it is counted what is held."""
+_DIGITS: Final = 6
+_US: Final = timedelta(microseconds=1)
 _HUNDRED: Final = 100
 _COLUMNS: Final = tuple(ProposedLimit.model_fields)
 
@@ -45,24 +47,18 @@ class ProposedLimits:
 
     def _report(self, span: Span, refused_percent: int, *, as_csv: bool) -> bytes:
         part = Fraction(refused_percent, _HUNDRED)
-        of_type: defaultdict[str | None, list[HeldSlice]] = defaultdict(list)
-        for each in self._held(span):
-            of_type[None].append(each)
-            of_type[each.gpu_type].append(each)
-            if len(of_type[None]) > MOST_PERIODS:
-                message = f"more than {MOST_PERIODS} slices were held: ask for less time"
-                raise BadRequestError(message)
+        of_type = self._levels(span)
         limits = [
             ProposedLimit(
                 group=limit.group,
                 gpu_type=gpu_type,
                 of_each=limit.of_each,
-                cards=limit.cards,
-                most=limit.most,
-                held_hours=limit.held_h,
+                cards=round(limit.cards, _DIGITS),
+                most=round(limit.most, _DIGITS),
+                held_hours=round(limit.held_h, _DIGITS),
             )
             for gpu_type in sorted(of_type, key=lambda name: (name is not None, name or ""))
-            for limit in tight_limits(of_type[gpu_type], span.since, part)
+            for limit in of_type[gpu_type].limits(part)
         ]
         if as_csv:
             return csv_table(
@@ -83,20 +79,25 @@ class ProposedLimits:
         )
         return report.model_dump_json().encode()
 
-    def _held(self, span: Span) -> Iterator[HeldSlice]:
-        periods = self._database.held_periods(span.since, span.until)
-        for period in by_types_of(self._document(), periods):
-            began: datetime = max(period.began_at, span.since)
-            ended = span.until if period.ended_at is None else min(period.ended_at, span.until)
-            if ended <= began or period.gpu_type is None:
-                continue
-            group = None if period.group is None else GroupName(period.group)
-            is_job = period.holder == Holder.JOB.value
-            yield HeldSlice(
-                SliceId(period.slice_id),
-                Who(UserName(period.owner), group, is_job=is_job),
-                period.gpu_type,
-                period.cards,
-                began,
-                ended,
-            )
+    def _levels(self, span: Span) -> Mapping[str | None, HeldLevels]:
+        """Return what was held of each type, and of all; a step is let go as soon as it is read.
+
+        Many kept at once would stop the whole service while Python looks for garbage among them.
+        """
+        levels: defaultdict[str | None, HeldLevels] = defaultdict(lambda: HeldLevels(_CARD_UNITS))
+        document, types, periods = self._document(), {}, 0
+        for step in self._database.held_steps(span.since, span.until):
+            periods += step.begins
+            if periods > MOST_PERIODS:
+                message = f"more than {MOST_PERIODS} slices were held: ask for less time"
+                raise BadRequestError(message)
+            if step.gpu_type not in types:
+                types[step.gpu_type] = counted_type(document, step.gpu_type)
+            group = None if step.group is None else GroupName(step.group)
+            units = round(step.cards * _CARD_UNITS) * (1 if step.begins else -1)
+            at_us = (max(step.at, span.since) - span.since) // _US
+            for gpu_type in (None, types[step.gpu_type]):
+                levels[gpu_type].step(group, UserName(step.owner), at_us, units)
+        for each in levels.values():
+            each.end((span.until - span.since) // _US)
+        return levels

@@ -25,7 +25,7 @@ from sublet_quota.wire.schema import MOST_EXACT
 from sublet_hub.ledger.database import LedgerWriteError
 from sublet_hub.ledger.job_order import Place
 from sublet_hub.ledger.records import JobRecord, SliceRecord
-from sublet_hub.ledger.refusals import CodeSum, RefusalQuery, RefusalRecord, RefusalStore
+from sublet_hub.ledger.refusals import AskerSum, CodeSum, RefusalQuery, RefusalRecord, RefusalStore
 from sublet_hub.ledger.text import within_bytes
 
 MOST_WAITING: Final = 2000
@@ -157,6 +157,11 @@ class Refusals:
         """Return how often each code was told. ``LedgerReadError``."""
         await self.store()
         return await asyncio.to_thread(self._store.sums, query)
+
+    async def of_askers(self, query: RefusalQuery) -> tuple[AskerSum, ...]:
+        """Return how often each code was told to whom. ``LedgerReadError``."""
+        await self.store()
+        return await asyncio.to_thread(self._store.of_askers, query)
 
     def forget_before(self, cutoff: datetime) -> None:
         """Delete what was told last before. ``LedgerWriteError``."""

@@ -21,14 +21,14 @@ from sublet_hub.ledger.database import Database
 from sublet_hub.ledger.held_periods import HeldPeriod
 from sublet_hub.settings import CarbonSettings
 from sublet_hub.usage.buckets import TIME_KEYS, Span, label_of, slots_of
-from sublet_hub.usage.budgets.kind_hours import KNOWN_BY, KindSums, kind_hours
+from sublet_hub.usage.budgets.kind_hours import KNOWN_BY, KindSums, SumsAsked, kind_hours
 from sublet_hub.usage.csv_table import csv_table
 from sublet_hub.usage.held_hours import HeldHours, TooManySumsError, held_hours
 from sublet_hub.usage.store import HourOfUse, UseStore
 
 MOST_ROWS: Final = 50_000
-_METERED: Final = frozenset({UseKey.OWNER, *TIME_KEYS})
-"""By what the meter's sums are stored."""
+_METERED: Final = {UseKey.OWNER: "owner", UseKey.GROUP: "payer", UseKey.TYPE: "model"}
+"""By what the meter's sums are stored, besides times."""
 _MJ_PER_WH: Final = 3_600_000
 _WH_PER_KWH: Final = 1000
 _SUMS: Final = tuple(name for name in UseRow.model_fields if name not in {"of", "kinds"})
@@ -62,6 +62,11 @@ class UseQuestion:
         return next((key for key in self.keys if key in TIME_KEYS), None)
 
     @property
+    def is_metered(self) -> bool:
+        """Whether the meter's sums answer it."""
+        return {*_METERED, *TIME_KEYS}.issuperset(self.keys)
+
+    @property
     def of_kinds(self) -> bool:
         """Whether it is asked what became of the hours."""
         return UseKey.KIND in self.by
@@ -88,32 +93,46 @@ class UseReports:
     async def report(self, question: UseQuestion) -> bytes:
         """Return a report as JSON, or as CSV.
 
+        The rules are those of ``rows``.
+        """
+        question = _checked(question)
+        async with self._turn:
+            return await asyncio.to_thread(self._report, question)
+
+    async def rows(self, question: UseQuestion) -> tuple[UseRow, ...]:
+        """Return a report's rows.
+
         With kinds it is of whole hours, all of which any part lies in the time asked for.
         ``BadRequestError`` for a too long one, and for kinds by what they are not known by;
         ``LedgerReadError``.
         """
-        times = [key for key in question.keys if key in TIME_KEYS]
-        if len(times) > 1:
-            message = f"?by={times[0]} and ?by={times[1]} do not go together: ask for one of them"
-            raise BadRequestError(message)
-        if question.of_kinds:
-            unknown = set(question.keys).difference(KNOWN_BY)
-            if unknown:
-                message = (
-                    f"?by={min(unknown)} and ?by=kind do not go together: hours of each kind are "
-                    f"known by {', '.join(KNOWN_BY)}"
-                )
-                raise BadRequestError(message)
-            span = replace(question.span, since=hour_of(question.span.since))
-            question = replace(question, span=span)
+        question = _checked(question)
         async with self._turn:
-            return await asyncio.to_thread(self._report, question)
+            return await asyncio.to_thread(self._rows, question)
+
+    @property
+    def carbon(self) -> CarbonFactors | None:
+        """By what carbon is reckoned; ``None``: it is not set."""
+        return None if self._carbon is None else _told_factors(self._carbon)
 
     def _report(self, question: UseQuestion) -> bytes:
+        span, rows = question.span, self._rows(question)
+        if question.as_csv:
+            return _csv(question, rows)
+        report = UseReport(
+            since=span.since,
+            until=span.until,
+            zone=str(span.zone),
+            carbon=self.carbon,
+            rows=rows,
+        )
+        return report.model_dump_json().encode()
+
+    def _rows(self, question: UseQuestion) -> tuple[UseRow, ...]:
         span, by = question.span, question.keys
         try:
             held = held_hours(self._periods(question), span, by, MOST_ROWS)
-            used = self._used(question) if _is_metered(question) else None
+            used = self._used(question) if question.is_metered else None
             kinds = self._kinds(question) if question.of_kinds else None
         except TooManySumsError as error:
             raise _too_long() from error
@@ -130,16 +149,7 @@ class UseReports:
             for key in keys
         ]
         rows.sort(key=lambda row: (-row.card_hours, sorted(row.of.items())))
-        if question.as_csv:
-            return _csv(question, rows)
-        report = UseReport(
-            since=span.since,
-            until=span.until,
-            zone=str(span.zone),
-            carbon=None if self._carbon is None else _told_factors(self._carbon),
-            rows=tuple(rows),
-        )
-        return report.model_dump_json().encode()
+        return tuple(rows)
 
     def _periods(self, question: UseQuestion) -> Iterator[HeldPeriod]:
         span = question.span
@@ -165,22 +175,30 @@ class UseReports:
             for hour in self._charged.lent(begin, end, owner)
             if question.is_paid_by(hour.payer)
         )
-        return kind_hours(held, lent, self._document(), keys, MOST_ROWS, span.zone)
+        asked = SumsAsked(keys, MOST_ROWS, span.zone)
+        return kind_hours(held, lent, self._document(), asked)
 
     def _used(self, question: UseQuestion) -> dict[tuple[str, ...], HourOfUse]:
         span, by = question.span, question.keys
         sums: defaultdict[tuple[str, ...], HourOfUse] = defaultdict(
             lambda: HourOfUse("", span.since)
         )
+        types = _Types(self._document())
         whole = replace(span, since=hour_of(span.since))
+        apart = {_METERED[key] for key in by if key in _METERED}
+        if question.groups is not None:
+            apart.add("payer")
         for begin, end in slots_of(question.time_key, whole):
-            for part in self._store.use_between(
-                begin, end, question.owner, by_owner=UseKey.OWNER in by
-            ):
-                key = tuple(
-                    part.owner if each is UseKey.OWNER else label_of(each, begin, span.zone)
-                    for each in by
-                )
+            for part in self._store.use_between(begin, end, question.owner, apart):
+                if not question.is_paid_by(part.payer):
+                    continue
+                values: dict[UseKey, str] = {
+                    UseKey.OWNER: part.owner,
+                    UseKey.GROUP: part.payer,
+                    UseKey.TYPE: types.of(part.model),
+                    **{key: label_of(key, begin, span.zone) for key in TIME_KEYS if key in by},
+                }
+                key = tuple(values[each] for each in by)
                 sums[key] = sums[key].plus(part)
                 if len(sums) > MOST_ROWS:
                     raise TooManySumsError
@@ -214,22 +232,44 @@ class UseReports:
         return round(energy_wh / _WH_PER_KWH * self._carbon.pue * self._carbon.g_per_kwh, 3)
 
 
-def _is_metered(question: UseQuestion) -> bool:
-    """Whether the meter's sums answer it: by whom something was paid they do not know."""
-    return question.groups is None and _METERED.issuperset(question.keys)
+def _checked(question: UseQuestion) -> UseQuestion:
+    """Return a question of whole hours where it has to be. ``BadRequestError``."""
+    times = [key for key in question.keys if key in TIME_KEYS]
+    if len(times) > 1:
+        message = f"?by={times[0]} and ?by={times[1]} do not go together: ask for one of them"
+        raise BadRequestError(message)
+    if question.of_kinds:
+        unknown = set(question.keys).difference(KNOWN_BY)
+        if unknown:
+            message = (
+                f"?by={min(unknown)} and ?by=kind do not go together: hours of each kind are "
+                f"known by {', '.join(KNOWN_BY)}"
+            )
+            raise BadRequestError(message)
+        span = replace(question.span, since=hour_of(question.span.since))
+        question = replace(question, span=span)
+    return question
 
 
 def by_types_of(document: QuotaDocument, periods: Iterator[HeldPeriod]) -> Iterator[HeldPeriod]:
     """Yield periods with the type that the document gives their cards in place of the model."""
-    types: dict[str, str] = {}
+    types = _Types(document)
     for period in periods:
         model = period.gpu_type
-        if model is None:
-            yield period
-            continue
-        if model not in types:
-            types[model] = counted_type(document, model)
-        yield replace(period, gpu_type=types[model])
+        yield period if model is None else replace(period, gpu_type=types.of(model))
+
+
+class _Types:
+    """The types that a document gives cards of models; of no model, none."""
+
+    def __init__(self, document: QuotaDocument) -> None:
+        self._document = document
+        self._known: dict[str, str] = {"": ""}
+
+    def of(self, model: str) -> str:
+        if model not in self._known:
+            self._known[model] = counted_type(self._document, model)
+        return self._known[model]
 
 
 def _too_long() -> BadRequestError:

@@ -1,12 +1,12 @@
-"""The tables stored beside the ledger: use by owner and hour, and blocks of slices' history.
+"""The tables stored beside the ledger: use by hour and owner, and blocks of slices' history.
 
 Nothing is decided by either, so they are written behind, in batches. What was not written when the
 service was killed is lost: a minute of use, five of history.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -20,7 +20,10 @@ from sublet_hub.ledger.tables import HISTORY, USE_BY_HOUR
 
 @dataclass(frozen=True, slots=True)
 class HourOfUse:
-    """The use by one owner's slices in one hour, or a part of that."""
+    """The use by one owner's slices in one hour, at one group's expense, of one model of cards.
+
+    Or a part of that.
+    """
 
     owner: str
     hour: datetime
@@ -32,16 +35,19 @@ class HourOfUse:
     energy_mj: int = 0
     unmetered_s: float = 0.0
     """How long the owner had a slice on a GPU that has no energy counter."""
+    payer: str = ""
+    """Which group paid; empty: none, or it is not known."""
+    model: str = ""
+    """The card's model; empty: it is not known."""
 
     def plus(self, other: "HourOfUse") -> "HourOfUse":
         """Return the sum of both, in this one's hour."""
-        return HourOfUse(
-            self.owner,
-            self.hour,
-            self.busy_s + other.busy_s,
-            self.lent_s + other.lent_s,
-            self.energy_mj + other.energy_mj,
-            self.unmetered_s + other.unmetered_s,
+        return replace(
+            self,
+            busy_s=self.busy_s + other.busy_s,
+            lent_s=self.lent_s + other.lent_s,
+            energy_mj=self.energy_mj + other.energy_mj,
+            unmetered_s=self.unmetered_s + other.unmetered_s,
         )
 
 
@@ -55,7 +61,9 @@ class HistoryBlock:
     points: bytes
 
 
-_KEY: Final = ("owner", "hour")
+_KEY: Final = ("owner", "hour", "payer", "model")
+METERED_BY: Final = frozenset({"owner", "payer", "model"})
+"""By what the sums of a time are told apart."""
 _SUMS: Final = ("busy_s", "lent_s", "energy_mj", "unmetered_s")
 _MORE: Final = "more_"
 _BAD_VALUES: Final = (DataError, IntegrityError, OverflowError)
@@ -75,7 +83,7 @@ class UseStore:
         self._unread = database.unread
 
     def add_use(self, parts: Iterable[HourOfUse]) -> None:
-        """Add to what is stored for the same owner and hour. ``LedgerWriteError``.
+        """Add to what is stored for the same hour of the same key. ``LedgerWriteError``.
 
         A part that no column holds is dropped, and keeps nobody else's from being stored. After an
         error nothing is: whoever adds it again counts nothing twice.
@@ -124,15 +132,16 @@ class UseStore:
         return _use_of(owner, hour, used)
 
     def use_between(
-        self, since: datetime, until: datetime, owner: str | None = None, *, by_owner: bool
+        self, since: datetime, until: datetime, owner: str | None, by: Collection[str]
     ) -> Iterator[HourOfUse]:
         """Yield what was used in the hours that begin from ``since`` on, as if all at ``since``.
 
-        ``owner``: only theirs. Without ``by_owner`` all owners are one without a name.
-        ``LedgerReadError``.
+        ``owner``: only theirs. ``by``, of ``METERED_BY``: by what it is told apart; of the others
+        all are one without a name. ``LedgerReadError``.
         """
         columns = USE_BY_HOUR.c
-        keys = [columns.owner] if by_owner else []
+        names = sorted(METERED_BY.intersection(by))
+        keys = [columns[name] for name in names]
         sums = *_added_up(), sa.func.count().label("rows")
         found = sa.select(*keys, *sums).where(columns.hour >= since, columns.hour < until)
         if owner is not None:
@@ -142,9 +151,10 @@ class UseStore:
             with self._engine.connect() as connection:
                 rows = connection.execution_options(yield_per=1000).execute(found).mappings()
                 for row in rows:
-                    # Without owners there is one sum, also of no row.
+                    # Without keys there is one sum, also of no row.
                     if row["rows"]:
-                        yield _use_of(row["owner"] if by_owner else "", since, row)
+                        of = {"owner": "", **{name: row[name] for name in names}}
+                        yield replace(_use_of(of["owner"], since, row), **of)
         except SQLAlchemyError as error:
             message = f"use cannot be read: {type(error).__name__}"
             raise LedgerReadError(message) from error

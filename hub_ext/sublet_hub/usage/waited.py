@@ -35,33 +35,23 @@ class WaitedReports:
         self._turn = asyncio.Lock()
 
     async def report(self, question: UseQuestion) -> bytes:
-        """Return a report as JSON, or as CSV.
+        """Return a report as JSON, or as CSV; the rules are those of ``rows``."""
+        _check(question)
+        async with self._turn:
+            return await asyncio.to_thread(self._report, question)
+
+    async def rows(self, question: UseQuestion) -> tuple[WaitedRow, ...]:
+        """Return a report's rows.
 
         ``BadRequestError`` for one by what waits are not known by, and for too many;
         ``LedgerReadError``.
         """
-        unknown = set(question.by).difference(WAITED_BY)
-        if unknown:
-            message = f"?by={min(unknown)}: waits are known by {', '.join(WAITED_BY)}"
-            raise BadRequestError(message)
-        if sum(key in TIME_KEYS for key in question.by) > 1:
-            message = f"?by= takes one of {', '.join(TIME_KEYS)} at once"
-            raise BadRequestError(message)
+        _check(question)
         async with self._turn:
-            return await asyncio.to_thread(self._report, question)
+            return await asyncio.to_thread(self._rows, question)
 
     def _report(self, question: UseQuestion) -> bytes:
-        waited: defaultdict[_Key, list[timedelta]] = defaultdict(list)
-        for number, (kind, each) in enumerate(self._all(question.span, question.owner)):
-            if question.is_paid_by(each.group):
-                values = tuple(_value(each, key, question.span) for key in question.by)
-                waited[kind, values].append(each.waited)
-            if number >= _MOST_WAITS:
-                message = f"there are more than {_MOST_WAITS} waits: ask for less time"
-                raise BadRequestError(message)
-        order = list(WaitedKind)
-        keys = sorted(waited, key=lambda key: (order.index(key[0]), key[1]))
-        rows = [_row(key, question.by, waited[key]) for key in keys]
+        span, rows = question.span, self._rows(question)
         if question.as_csv:
             return csv_table(
                 ("kind", *question.by, *_NUMBERS),
@@ -74,11 +64,21 @@ class WaitedReports:
                     for row in rows
                 ),
             )
-        span = question.span
-        report = WaitedReport(
-            since=span.since, until=span.until, zone=str(span.zone), rows=tuple(rows)
-        )
+        report = WaitedReport(since=span.since, until=span.until, zone=str(span.zone), rows=rows)
         return report.model_dump_json().encode()
+
+    def _rows(self, question: UseQuestion) -> tuple[WaitedRow, ...]:
+        waited: defaultdict[_Key, list[timedelta]] = defaultdict(list)
+        for number, (kind, each) in enumerate(self._all(question.span, question.owner)):
+            if question.is_paid_by(each.group):
+                values = tuple(_value(each, key, question.span) for key in question.by)
+                waited[kind, values].append(each.waited)
+            if number >= _MOST_WAITS:
+                message = f"there are more than {_MOST_WAITS} waits: ask for less time"
+                raise BadRequestError(message)
+        order = list(WaitedKind)
+        keys = sorted(waited, key=lambda key: (order.index(key[0]), key[1]))
+        return tuple(_row(key, question.by, waited[key]) for key in keys)
 
     def _all(self, span: Span, owner: str | None) -> Iterator[tuple[WaitedKind, Waited]]:
         times = span.since, span.until, owner
@@ -93,6 +93,17 @@ class WaitedReports:
             for stretch in unpacked(row.stretches):
                 if since <= stretch.began < until:
                     yield Waited(row.owner, row.group, stretch.began, stretch.waited)
+
+
+def _check(question: UseQuestion) -> None:
+    """Raise ``BadRequestError`` for what waits are not known by."""
+    unknown = set(question.by).difference(WAITED_BY)
+    if unknown:
+        message = f"?by={min(unknown)}: waits are known by {', '.join(WAITED_BY)}"
+        raise BadRequestError(message)
+    if sum(key in TIME_KEYS for key in question.by) > 1:
+        message = f"?by= takes one of {', '.join(TIME_KEYS)} at once"
+        raise BadRequestError(message)
 
 
 def _value(waited: Waited, key: UseKey, span: Span) -> str:

@@ -75,8 +75,8 @@ def openapi_document(prefix: str, version: str) -> dict[str, Any]:
             schema = schemas[key, "serialization"]
             kind = "text/event-stream" if route is CHANGES_ROUTE else "application/json"
             answer["content"] = {kind: {"schema": schema}}
-        if route.tells_csv:
-            answer["content"]["text/csv"] = {"schema": {"type": "string"}}
+        for file in route.files:
+            answer["content"][file.value] = {"schema": {"type": "string"}}
         if any(parameter.nature is Nature.PLACE for parameter in route.parameters):
             answer["headers"] = {NEXT_PAGE: _NEXT_HEADER, TOTAL: _TOTAL_HEADER}
         problem = schemas["problem", "serialization"]

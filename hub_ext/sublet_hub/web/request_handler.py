@@ -43,7 +43,7 @@ from sublet_hub.web.routes.context import ServiceParts
 from sublet_hub.web.routes.pages import Page
 from sublet_hub.web.routes.problems import problem_of_error, problem_of_refusal
 from sublet_hub.web.routes.roles import may_call
-from sublet_hub.web.routes.route import Accepted, Access, Call, Counted, CsvFile, Route
+from sublet_hub.web.routes.route import Accepted, Access, Call, Counted, Route, WrittenFile
 from sublet_hub.web.unsent_answers import UnsentAnswers
 
 _LOG = logging.getLogger(__name__)
@@ -341,9 +341,9 @@ class RouteHandler(ServiceHandler):
                 self.set_header(TOTAL, str(answer.total))
             self._send(answer.body)
             return
-        if isinstance(answer, CsvFile):
+        if isinstance(answer, WrittenFile):
             self._count_size(route, answer.body)
-            self.set_header("Content-Type", "text/csv; charset=utf-8")
+            self.set_header("Content-Type", f"{answer.kind}; charset=utf-8")
             self.set_header("Content-Disposition", f'attachment; filename="{answer.name}"')
             self.finish(answer.body)
             return

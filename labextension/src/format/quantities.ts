@@ -103,9 +103,11 @@ export function clock(at: Date, seconds = false): string {
 
 /** `14:03` today, with the date on other days. */
 export function moment(at: Date, now: Date): string {
-  if (at.toDateString() === now.toDateString()) {
-    return clock(at);
-  }
+  return at.toDateString() === now.toDateString() ? clock(at) : datedMoment(at);
+}
+
+/** `Nov 24, 14:03`, with its date also today. */
+export function datedMoment(at: Date): string {
   const date = at.toLocaleDateString([], { month: 'short', day: 'numeric' });
   return `${date}, ${clock(at)}`;
 }

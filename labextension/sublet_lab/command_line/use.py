@@ -5,10 +5,10 @@ from datetime import datetime
 from typing import Final
 
 import click
-from sublet_quota.wire.use import CarbonFactors, KindHours, UseKey, UseReport, UseRow
+from sublet_quota.week_report.tables import factors_words
+from sublet_quota.wire.use import KindHours, UseKey, UseReport, UseRow
 
 from sublet_lab.command_line.events import refuse_reversed, written
-from sublet_lab.command_line.group_option import OF_GROUP
 from sublet_lab.command_line.service import Service, pass_service
 from sublet_lab.command_line.tables import (
     clock,
@@ -22,8 +22,9 @@ from sublet_lab.command_line.tables import (
     wants_csv,
     wants_json,
 )
-from sublet_lab.command_line.typed import TIME, zone_option
+from sublet_lab.command_line.use_options import A_WEEK, by_option, names_of, of_time, of_whom
 from sublet_lab.command_line.use_reports import limits, waits
+from sublet_lab.command_line.week_report import report
 from sublet_lab.command_line.whole_help import WholeHelp
 
 _SUMS: Final = tuple(name for name in UseRow.model_fields if name not in {"of", "kinds"})
@@ -39,19 +40,14 @@ _CARBON: Final = ">KG CO2"
 
 
 @click.group(cls=WholeHelp, invoke_without_command=True)
-@click.option("--since", type=TIME, help="Local time. Default: seven days before the end.")
-@click.option("--until", type=TIME, help="Local time. Default: now.")
-@click.option(
-    "--by",
-    type=click.Choice([key.value for key in UseKey]),
-    multiple=True,
+@of_time(A_WEEK)
+@by_option(
+    UseKey,
+    "By what hours are added up; may be repeated. `kind` shows what became of them.",
     default=(UseKey.OWNER.value,),
     show_default=True,
-    help="By what hours are added up; may be repeated. `kind` shows what became of them.",
 )
-@zone_option
-@click.option("--owner", help="Only another user's (admins).")
-@OF_GROUP
+@of_whom
 @json_option
 @csv_option
 @pass_service
@@ -72,29 +68,29 @@ def use(  # noqa: PLR0913, PLR0917 (click's signature)
     refuse_reversed(since, until)
     by = tuple(dict.fromkeys(str(each) for each in by))
     times = {"since": written(since), "until": written(until)}
-    report = service.get(UseReport, "use", **times, by=by, zone=zone, owner=owner, group=of)
+    found = service.get(UseReport, "use", **times, by=by, zone=zone, owner=owner, group=of)
     if wants_json():
-        print_json(report)
+        print_json(found)
         return
     keys = tuple(name for name in by if name != UseKey.KIND)
     of_kinds = keys != by
     if wants_csv():
-        rows = ((*_of(row, keys), *_numbers(row, of_kinds=of_kinds)) for row in report.rows)
+        rows = ((*names_of(row, keys), *_numbers(row, of_kinds=of_kinds)) for row in found.rows)
         print_csv((*keys, *(_KINDS if of_kinds else _SUMS)), rows)
         return
-    if not report.rows:
-        click.echo(f"Nothing was held from {clock(report.since)} to {clock(report.until)}.")
+    if not found.rows:
+        click.echo(f"Nothing was held from {clock(found.since)} to {clock(found.until)}.")
         return
     what = "in hours on cards" if of_kinds else "in hours"
-    click.echo(f"From {clock(report.since)} to {clock(report.until)}, {what}:")
+    click.echo(f"From {clock(found.since)} to {clock(found.until)}, {what}:")
     if of_kinds:
         for kinds in (_KINDS,) if is_wide() else _KINDS_OF_NARROW:
-            _print(report, keys, tuple(f">{name.upper()}" for name in kinds), _cells_of(kinds))
+            _print(found, keys, tuple(f">{name.upper()}" for name in kinds), _cells_of(kinds))
     else:
-        columns = _COLUMNS if report.carbon is None else (*_COLUMNS, _CARBON)
-        _print(report, keys, columns, _cells if report.carbon is None else _cells_with_carbon)
-        if report.carbon is not None:
-            click.echo(plain(_factors(report.carbon)))
+        columns = _COLUMNS if found.carbon is None else (*_COLUMNS, _CARBON)
+        _print(found, keys, columns, _cells if found.carbon is None else _cells_with_carbon)
+        if found.carbon is not None:
+            click.echo(plain(factors_words(found.carbon)))
 
 
 def _print(
@@ -105,12 +101,8 @@ def _print(
 ) -> None:
     print_table(
         (*(name.upper() for name in keys), *columns),
-        ((*_of(row, keys), *cells(row)) for row in report.rows),
+        ((*names_of(row, keys), *cells(row)) for row in report.rows),
     )
-
-
-def _of(row: UseRow, by: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(row.of.get(name, "") for name in by)
 
 
 def _cells(row: UseRow) -> tuple[str, ...]:
@@ -122,13 +114,6 @@ def _cells(row: UseRow) -> tuple[str, ...]:
 def _cells_with_carbon(row: UseRow) -> tuple[str, ...]:
     carbon = None if row.carbon_g is None else row.carbon_g / 1000
     return (*_cells(row), *_shown((carbon,)))
-
-
-def _factors(carbon: CarbonFactors) -> str:
-    return (
-        f"CO2 is the energy x {carbon.pue:g} (the whole house) x {carbon.g_per_kwh:g} g for a kWh, "
-        f"by {carbon.source}, {carbon.as_of:%Y-%m-%d}."
-    )
 
 
 def _numbers(row: UseRow, *, of_kinds: bool) -> tuple[float | None, ...]:
@@ -149,5 +134,5 @@ def _shown(hours: tuple[float | None, ...]) -> tuple[str, ...]:
     return tuple("-" if each is None else f"{each:.1f}" for each in hours)
 
 
-for command in (waits, limits):
+for command in (waits, limits, report):
     use.add_command(command)

@@ -7,7 +7,6 @@ import click
 from sublet_quota.wire.use import LimitsReport, ProposedLimit, UseKey, WaitedReport, WaitedRow
 
 from sublet_lab.command_line.events import refuse_reversed, written
-from sublet_lab.command_line.group_option import OF_GROUP
 from sublet_lab.command_line.service import Service, pass_service
 from sublet_lab.command_line.tables import (
     clock,
@@ -19,7 +18,8 @@ from sublet_lab.command_line.tables import (
     wants_csv,
     wants_json,
 )
-from sublet_lab.command_line.typed import TIME, WholeNumber, zone_option
+from sublet_lab.command_line.typed import WholeNumber
+from sublet_lab.command_line.use_options import A_WEEK, by_option, names_of, of_time, of_whom
 
 _WAITED_BY: Final = (UseKey.OWNER, UseKey.GROUP, UseKey.HOUR, UseKey.DAY, UseKey.WEEK)
 _WAITED: Final = tuple(name for name in WaitedRow.model_fields if name not in {"kind", "of"})
@@ -27,17 +27,9 @@ _LIMIT: Final = tuple(ProposedLimit.model_fields)
 
 
 @click.command()
-@click.option("--since", type=TIME, help="Local time. Default: seven days before the end.")
-@click.option("--until", type=TIME, help="Local time. Default: now.")
-@click.option(
-    "--by",
-    type=click.Choice([key.value for key in _WAITED_BY]),
-    multiple=True,
-    help="By what waits are told; may be repeated.",
-)
-@zone_option
-@click.option("--owner", help="Only another user's (admins).")
-@OF_GROUP
+@of_time(A_WEEK)
+@by_option(_WAITED_BY, "By what waits are told; may be repeated.")
+@of_whom
 @json_option
 @csv_option
 @pass_service
@@ -60,7 +52,7 @@ def waits(  # noqa: PLR0913, PLR0917 (click's signature)
         print_json(report)
     elif wants_csv():
         rows = (
-            (each.kind, *_of(each, by), *(getattr(each, name) for name in _WAITED))
+            (each.kind, *names_of(each, by), *(getattr(each, name) for name in _WAITED))
             for each in report.rows
         )
         print_csv(("kind", *by, *_WAITED), rows)
@@ -78,13 +70,12 @@ def waits(  # noqa: PLR0913, PLR0917 (click's signature)
                 ">95 %",
                 ">LONGEST",
             ),
-            ((each.kind, *_of(each, by), *_numbers(each)) for each in report.rows),
+            ((each.kind, *names_of(each, by), *_numbers(each)) for each in report.rows),
         )
 
 
 @click.command()
-@click.option("--since", type=TIME, help="Local time. Default: thirty days before the end.")
-@click.option("--until", type=TIME, help="Local time. Default: now.")
+@of_time("thirty days")
 @click.option(
     "--percent",
     type=WholeNumber(0),
@@ -126,10 +117,6 @@ def limits(service: Service, since: datetime | None, until: datetime | None, per
                 for each in report.limits
             ),
         )
-
-
-def _of(row: WaitedRow, by: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(row.of.get(name, "") for name in by)
 
 
 def _numbers(row: WaitedRow) -> tuple[str, ...]:

@@ -79,7 +79,7 @@ class UseRow(AnswerModel):
     """The same, a slice counted as the larger of its parts of memory and compute of its card."""
     memory_gib_hours: Hours
     busy_hours: Hours | None = None
-    """How long GPUs computed; told by owner and time alone, as are the next three."""
+    """How long GPUs computed; told by owner, group, type and time alone, as are the next three."""
     lent_hours: Hours | None = None
     """How long idle slices were lent."""
     energy_wh: Hours | None = None

@@ -24,7 +24,8 @@ from sublet_hub.ledger.records import (
     SliceRecord,
 )
 from sublet_hub.ledger.rows import row_of_gpu, row_of_job, row_of_slice
-from sublet_hub.ledger.tables import METADATA, QUOTA_REVISIONS
+from sublet_hub.ledger.tables import CHARGED_HOURS, METADATA, QUOTA_REVISIONS
+from sublet_hub.usage.store import METERED_BY, HourOfUse, UseStore
 from sublet_quota.amounts.node_amounts import NodeAmount
 from sublet_quota.names.ids import GpuId, JobId, SliceId
 from sublet_quota.reasons.job_reasons import JobReason, JobReasonCode, job_clause
@@ -376,4 +377,34 @@ def test_of_revisions_of_before_no_role_is_known(url: str) -> None:
     database.migrate()
     assert [each.author for each in store.listed()] == ["ada", "root"]
     assert {each.role for each in store.listed()} == {None}
+    database.close()
+
+
+def test_what_was_metered_before_is_of_the_only_group_and_model_of_its_hour(url: str) -> None:
+    hours = {"ada": (("lab", "H100"),), "bob": (("lab", "H100"), ("art", "H100")), "eve": ()}
+    sums = {"busy_s": 1.0, "lent_s": 2.0, "energy_mj": 3, "unmetered_s": 0.0}
+    held = {"kind": "used", "entitled": True, "held_us": 1, "card_us": 1, "paid_us": 0}
+    with migrating(url) as (config, connection):
+        command.upgrade(config, "0031")
+        before = sa.Table("use_by_hour", sa.MetaData(), autoload_with=connection)
+        for owner, parts in hours.items():
+            connection.execute(sa.insert(before).values(owner=owner, hour=NOW, **sums))
+            for payer, model in parts:
+                of_it = {"owner": owner, "payer": payer, "model": model, "hour": NOW}
+                connection.execute(sa.insert(CHARGED_HOURS).values(**of_it, **held))
+    database = Database(url)
+    database.migrate()
+    store = UseStore(database)
+    store.add_use((HourOfUse("eve", NOW, energy_mj=4, payer="lab", model="A100"),))
+
+    def energy() -> set[tuple[str, str, str, int]]:
+        found = store.use_between(NOW, NOW + timedelta(hours=1), None, METERED_BY)
+        return {(each.owner, each.payer, each.model, each.energy_mj) for each in found}
+
+    of_before = {("ada", "lab", "H100", 3), ("bob", "", "", 3), ("eve", "", "", 3)}
+    assert energy() == {*of_before, ("eve", "lab", "A100", 4)}
+    with migrating(url) as (config, _):
+        command.downgrade(config, "0031")
+    database.migrate()
+    assert energy() == {("ada", "lab", "H100", 3), ("bob", "", "", 3), ("eve", "", "", 7)}
     database.close()

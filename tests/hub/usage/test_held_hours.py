@@ -145,7 +145,8 @@ async def test_an_admin_sees_what_was_held_and_what_was_used_of_it(
         lease = await world.slice_for("ada", size="small")
         created = datetime.fromisoformat(lease["created_at"])
         hour = created.replace(minute=0, second=0, microsecond=0)
-        used = HourOfUse("ada", hour, busy_s=1800, lent_s=3600, energy_mj=3_600_000_000)
+        model = world.service.ledger.slices_of_owner("ada")[0].gpu.type
+        used = HourOfUse("ada", hour, 1800, 3600, 3_600_000_000, model=model)
         world.service.use._store.add_use([used, HourOfUse("bob", hour, busy_s=36)])
         admin = world.admin()
         status, report = await world.call("GET", "use?by=owner", admin)
@@ -157,9 +158,12 @@ async def test_an_admin_sees_what_was_held_and_what_was_used_of_it(
         until = datetime.fromisoformat(report["until"])
         assert abs(rows["ada"]["slice_hours"] - (until - created) / timedelta(hours=1)) < 1e-3
         _, by_type = await world.call("GET", "use?by=type&by=group", admin)
-        (row,) = by_type["rows"]
-        assert row["of"] == {"type": lease["gpu_type"], "group": ""}
-        assert row["busy_hours"] is None
+        rows = {(row["of"]["type"], row["of"]["group"]): row for row in by_type["rows"]}
+        hers, of_no_known_type = rows[lease["gpu_type"], ""], rows["", ""]
+        assert (hers["busy_hours"], hers["energy_wh"]) == (0.5, 1000)
+        assert of_no_known_type["busy_hours"] == 0.01
+        _, by_node = await world.call("GET", "use?by=node&by=group", admin)
+        assert [row["busy_hours"] for row in by_node["rows"]] == [None]
         before = quote((created - timedelta(hours=1)).isoformat())
         _, none = await world.call("GET", f"use?by=type&until={before}", admin)
         assert none["rows"] == []

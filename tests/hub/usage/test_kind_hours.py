@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sublet_hub.ledger.charged_hours import ChargedHourStore
 from sublet_hub.ledger.charged_sums import LentHour
-from sublet_hub.usage.budgets.kind_hours import KindSums, kind_hours
+from sublet_hub.usage.budgets.kind_hours import KindSums, SumsAsked, kind_hours
 from sublet_hub.usage.held_hours import TooManySumsError
 from sublet_quota.budgets.charge import US_PER_HOUR, HeldKind, HeldTime
 from sublet_quota.budgets.period import hour_of
@@ -48,7 +48,7 @@ def a_part(  # noqa: PLR0913 - a builder
 
 
 def by(*keys: UseKey, parts: list[ChargedHour], most: int = 100) -> dict[tuple[str, ...], KindSums]:
-    return kind_hours(parts, lent_of(parts), DOCUMENT, keys, most)
+    return kind_hours(parts, lent_of(parts), DOCUMENT, SumsAsked(keys, most))
 
 
 def lent_of(parts: list[ChargedHour]) -> list[tuple[datetime, LentHour]]:

@@ -1,6 +1,8 @@
 """Refused requests for slices and jobs are kept for admins and for whoever was refused."""
 
 import asyncio
+import csv
+import io
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
@@ -92,6 +94,25 @@ async def test_users_see_their_own_refusals_alone_and_admins_all(world: HubWorld
         assert (await world.call("GET", path, bob))[0] == 403
     status, problem = await world.call("GET", "refusals?code=no-such", admin)
     assert (status, "no-room" in problem["message"]) == (400, True)
+
+
+async def test_sums_of_refusals_are_had_as_a_table(world: HubWorld) -> None:
+    await world.agent()
+    for _ in range(2):
+        await refuse(world, "ada", size="no-such")
+    await refuse(world, "bob", memory_mib=900 * GIB, compute_milli=1)
+    answer = await world.raw("GET", "api/refusals/sums?format=csv", world.admin())
+    assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
+    told = list(csv.DictReader(io.StringIO(answer.body.decode())))
+    assert [(row["code"], row["times"], row["owners"]) for row in told] == [
+        ("unknown-size", "2", "1"),
+        ("larger-than-gpu", "1", "1"),
+    ]
+    assert datetime.fromisoformat(told[0]["last_at"]).tzinfo is not None
+    own = await world.raw("GET", "api/refusals/sums?format=csv", world.user("bob"))
+    assert own.body.decode().splitlines()[1].startswith("larger-than-gpu,1,1,")
+    status, problem = await world.call("GET", "refusals/sums?format=xml", world.admin())
+    assert (status, "json and csv" in problem["message"]) == (400, True)
 
 
 async def test_refusals_outlive_the_service(tmp_path: Path, hub: FakeHub) -> None:

@@ -54,6 +54,15 @@ _CONFIGURED: Final = (
     "tests/spawner/test_hub_configuration.py::test_a_servers_token_may_do_no_more_than_this"
 )
 
+_OF_WEEK: Final = (
+    "tests/hub/web/test_week_report_route.py::"
+    "test_who_may_see_all_is_told_of_all_and_admins_of_groups_of_theirs_alone"
+)
+_REFUSED: Final = (
+    "tests/hub/ledger/test_week_reports.py::"
+    "test_refusals_count_in_each_group_that_the_asker_is_a_member_of"
+)
+
 MUTANTS: Final = (
     Mutant(
         6,
@@ -420,5 +429,29 @@ MUTANTS: Final = (
         "    if not call.user.sees_all:\n        return _own_job(service, call)\n",
         "",
         (_TABLE,),
+    ),
+    Mutant(
+        6,
+        "whoever may come reads each group's week, and whose slices were idle",
+        f"{_ROUTES}/week_report.py",
+        '"use/report",\n        Access.ADMIN,',
+        '"use/report",\n        Access.USER,',
+        (_TABLE, _OF_WEEK),
+    ),
+    Mutant(
+        6,
+        "an admin of a group who names none reads the week of all",
+        f"{_ROUTES}/week_report.py",
+        "if asked is not None or call.user.sees_all:",
+        "if asked is None or call.user.sees_all:",
+        (_OF_WEEK,),
+    ),
+    Mutant(
+        6,
+        "an admin of a group reads what was refused to others' members",
+        "hub_ext/sublet_hub/usage/week_reports.py",
+        "if groups is None or group in groups:",
+        "if True:",
+        (_REFUSED,),
     ),
 )

@@ -4,6 +4,8 @@
  * The browser's cookie says who asks. Whatever is asked bears `_xsrf` in a header: that cookie is
  * set for this path alone, so pages at other paths of the same origin do not know it.
  */
+import { bundleOf } from '../words/bundle';
+import type { TranslationBundle } from '../words/translation';
 import type { paths } from './generated';
 import type { Problem } from './types';
 
@@ -48,7 +50,8 @@ export class Client {
     /** The service's own address, with a slash at its end. */
     private readonly prefix: string,
     private readonly fetch: Fetch = (url, options) => window.fetch(url, options),
-    private readonly cookies: () => string = () => document.cookie
+    private readonly cookies: () => string = () => document.cookie,
+    private readonly trans: TranslationBundle = bundleOf()
   ) {}
 
   get<P extends PathsWith<'get'>>(
@@ -90,7 +93,7 @@ export class Client {
     body: unknown,
     names: Readonly<Record<string, string>> | undefined
   ): Promise<T> {
-    const answer = await this.send(method, filled(path, names), body, {});
+    const answer = await this.send(method, filled(path, names, this.trans), body, {});
     // Types and answers come from the same description.
     return (await answer.json()) as T;
   }
@@ -118,10 +121,10 @@ export class Client {
       if (error instanceof Error && error.name === 'AbortError') {
         throw error;
       }
-      throw new AskError('The service does not answer.', 0, null);
+      throw new AskError(this.trans.__('The service does not answer.'), 0, null);
     }
     if (!answer.ok) {
-      throw await errorOf(answer);
+      throw await errorOf(answer, this.trans);
     }
     return answer;
   }
@@ -139,11 +142,15 @@ function withQuery(path: string, query: unknown): string {
   return text === '' ? path : `${path}?${text}`;
 }
 
-function filled(path: string, names: Readonly<Record<string, string>> = {}): string {
+function filled(
+  path: string,
+  names: Readonly<Record<string, string>> = {},
+  trans: TranslationBundle
+): string {
   return path.replace(/\{(\w+)\}/g, (_, name: string) => {
     const value = names[name] ?? '';
     if (!SAFE_IN_A_PATH.test(value)) {
-      throw new AskError(`“${value}” is no ${name}.`, 400, null);
+      throw new AskError(trans.__('“%1” is no %2.', value, name), 400, null);
     }
     return value;
   });
@@ -157,14 +164,16 @@ function xsrfOf(cookies: string): string {
   return found === undefined ? '' : decodeURIComponent(found.slice(XSRF.length + 1));
 }
 
-async function errorOf(answer: Response): Promise<AskError> {
+async function errorOf(answer: Response, trans: TranslationBundle): Promise<AskError> {
   const after_s = Number.parseInt(answer.headers.get('Retry-After') ?? '', 10);
   try {
     const problem = (await answer.json()) as Problem;
     if (typeof problem.message === 'string') {
       // What the service says is for who sends tokens.
       const words =
-        answer.status === NOT_LOGGED_IN ? 'You are not logged in any more.' : problem.message;
+        answer.status === NOT_LOGGED_IN
+          ? trans.__('You are not logged in any more.')
+          : problem.message;
       return new AskError(words, answer.status, problem, after_s >= 0 ? after_s : null);
     }
   } catch {

@@ -753,6 +753,22 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/use/report": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get: operations["get-use-report"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/use/waits": {
         readonly parameters: {
             readonly query?: never;
@@ -993,6 +1009,12 @@ export interface components {
             readonly slices: number;
             readonly types: readonly components["schemas"]["TypeShare"][];
         };
+        readonly GroupWeek: {
+            readonly before: components["schemas"]["WeekNumbers"];
+            readonly group: string;
+            readonly idle: readonly components["schemas"]["IdleHolder"][];
+            readonly week: components["schemas"]["WeekNumbers"];
+        };
         readonly HistoryDay: {
             readonly days: number;
             readonly lines: readonly string[];
@@ -1016,6 +1038,11 @@ export interface components {
             readonly message: string;
             readonly server: string;
             readonly warned_at: string | null;
+        };
+        readonly IdleHolder: {
+            readonly held: number;
+            readonly idle: number;
+            readonly owner: string;
         };
         readonly IdleSpared: {
             readonly idle_since: string;
@@ -1754,11 +1781,38 @@ export interface components {
             readonly count: number;
             readonly kind: string;
         };
+        readonly WeekNumbers: {
+            readonly carbon_g: number | null;
+            readonly energy_wh: number | null;
+            readonly hours: components["schemas"]["KindHours"];
+            readonly refusals: readonly components["schemas"]["WeekRefusal"][];
+            readonly waits: readonly components["schemas"]["WeekWait"][];
+        };
+        readonly WeekRefusal: {
+            readonly code: string;
+            readonly owners: number;
+            readonly times: number;
+        };
+        readonly WeekReport: {
+            readonly carbon: components["schemas"]["CarbonFactors"] | null;
+            readonly groups: readonly components["schemas"]["GroupWeek"][];
+            readonly is_over: boolean;
+            readonly since: string;
+            readonly until: string;
+            readonly week: string;
+            readonly zone: string;
+        };
         readonly WeekUse: {
             readonly energy_wh: number | null;
             readonly gpu_hours: number;
             readonly lent_hours: number;
             readonly since: string;
+        };
+        readonly WeekWait: {
+            readonly count: number;
+            readonly kind: string;
+            readonly median_s: number;
+            readonly p95_s: number;
         };
         readonly WithdrawalRequest: {
             readonly announcement_id: string;
@@ -4617,6 +4671,7 @@ export interface operations {
         readonly parameters: {
             readonly query?: {
                 readonly code?: string;
+                readonly format?: string;
                 readonly owner?: string;
                 readonly since?: string;
                 readonly until?: string;
@@ -4633,6 +4688,7 @@ export interface operations {
                 };
                 content: {
                     readonly "application/json": readonly components["schemas"]["RefusalSum"][];
+                    readonly "text/csv": string;
                 };
             };
             readonly 400: {
@@ -5431,6 +5487,80 @@ export interface operations {
                 };
             };
             readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            readonly 429: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly "get-use-report": {
+        readonly parameters: {
+            readonly query?: {
+                readonly format?: string;
+                readonly group?: string;
+                readonly week?: string;
+                readonly zone?: string;
+            };
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["WeekReport"];
+                    readonly "text/html": string;
+                    readonly "text/plain": string;
+                };
+            };
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            readonly 404: {
                 headers: {
                     readonly [name: string]: unknown;
                 };

@@ -18,7 +18,7 @@ export function ShareMeters({ share }: { share: GroupShare }): React.JSX.Element
             : trans.__('%1 of at most %2', gib(share.held_mib), gib(share.limit_mib))
         }
         used={share.held_mib}
-        whole={share.limit_mib ?? share.held_mib}
+        whole={share.limit_mib}
         warn={isBeyond(share.held_mib, share.limit_mib)}
       />
       {share.types.map(each => (
@@ -27,7 +27,7 @@ export function ShareMeters({ share }: { share: GroupShare }): React.JSX.Element
           label={each.gpu_type}
           words={typeWords(each, trans)}
           used={each.held}
-          whole={each.limit ?? Math.max(each.guaranteed, each.held)}
+          whole={each.limit ?? (each.guaranteed > 0 ? each.guaranteed : null)}
           mark={each.guaranteed}
           warn={isBeyond(each.held, each.limit)}
         />

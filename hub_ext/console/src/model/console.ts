@@ -15,7 +15,7 @@ const TOO_MANY = 429;
 const WAITS_REST_MS = 3000;
 
 export class Console {
-  readonly trans: TranslationBundle = bundleOf();
+  readonly client: Client;
   readonly cards = new CardStore();
   readonly share: Question<Share>;
   readonly jobs: Question<readonly Job[]>;
@@ -31,13 +31,16 @@ export class Console {
 
   constructor(
     readonly session: Session,
-    readonly client: Client = new Client(session.prefix)
+    client: Client | null = null,
+    readonly trans: TranslationBundle = bundleOf()
   ) {
-    this.share = new Question(() => client.get('/share'));
-    this.jobs = new Question(() => client.get('/jobs', { owner: session.name }));
-    this.lending = new Question(() => client.get('/lending'));
+    const asks = client ?? new Client(session.prefix, undefined, undefined, trans);
+    this.client = asks;
+    this.share = new Question(() => asks.get('/share'));
+    this.jobs = new Question(() => asks.get('/jobs', { owner: session.name }));
+    this.lending = new Question(() => asks.get('/lending'));
     this.groups = new Store(session.groups);
-    this.changes = new Changes(client, {
+    this.changes = new Changes(asks, {
       cards: changed => {
         this.cards.take(changed);
       },

@@ -53,19 +53,29 @@ class KindSums:
         )
 
 
-def kind_hours(  # noqa: PLR0913, PLR0917 - as a report asks for them
+@dataclass(frozen=True, slots=True)
+class SumsAsked:
+    """By what hours are added up."""
+
+    by: Sequence[UseKey]
+    """Of ``KNOWN_BY``."""
+    most: int
+    """How many sums whoever asks takes."""
+    zone: tzinfo = UTC
+    """Whose hours, days and weeks are meant."""
+
+
+def kind_hours(
     parts: Iterable[ChargedHour],
     lent: Iterable[tuple[datetime, LentHour]],
     document: QuotaDocument,
-    by: Sequence[UseKey],
-    most: int,
-    zone: tzinfo = UTC,
+    asked: SumsAsked,
 ) -> dict[tuple[str, ...], KindSums]:
-    """Return the hours of each kind by the values of ``by``, which are of ``KNOWN_BY``.
+    """Return the hours of each kind by the values of ``asked.by``.
 
     ``parts`` may be sums of several hours or owners by which nobody asks. ``lent``: each holder's
     hour for which guests paid, with a moment of the time that it counts for. Each counts whole
-    where it begins in ``zone``. ``TooManySumsError`` beyond ``most`` sums.
+    where it begins in ``asked.zone``. ``TooManySumsError`` beyond ``asked.most`` sums.
     """
     sums: defaultdict[tuple[str, ...], KindSums] = defaultdict(KindSums)
     prices = _Prices(document)
@@ -75,10 +85,10 @@ def kind_hours(  # noqa: PLR0913, PLR0917 - as a report asks for them
             UseKey.OWNER: owner,
             UseKey.GROUP: payer or "",
             UseKey.TYPE: prices.type_of(model),
-            **{key: label_of(key, at, zone) for key in TIME_KEYS if key in by},
+            **{key: label_of(key, at, asked.zone) for key in TIME_KEYS if key in asked.by},
         }
-        found = sums[tuple(values[key] for key in by)]
-        if len(sums) > most:
+        found = sums[tuple(values[key] for key in asked.by)]
+        if len(sums) > asked.most:
             raise TooManySumsError
         return found
 

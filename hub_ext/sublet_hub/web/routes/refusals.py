@@ -11,10 +11,20 @@ from sublet_quota.wire.refusals import RefusalInfo, RefusalSum
 from sublet_hub.errors import BadRequestError
 from sublet_hub.ledger.job_order import Place
 from sublet_hub.ledger.refusals import CodeSum, RefusalQuery, RefusalRecord
+from sublet_hub.usage.csv_table import csv_table
 from sublet_hub.web.routes.context import ServiceParts
+from sublet_hub.web.routes.formats import FORMAT, wants_csv
 from sublet_hub.web.routes.owner import BEFORE, OWNER, page_of, refuse_nobody, whose_record
 from sublet_hub.web.routes.pages import Listing, Page
-from sublet_hub.web.routes.route import Access, Call, Nature, Parameter, Route
+from sublet_hub.web.routes.route import (
+    Access,
+    Call,
+    FileKind,
+    Nature,
+    Parameter,
+    Route,
+    WrittenFile,
+)
 
 _MOST: Final = 1000
 _CHOICE: Final = (
@@ -49,8 +59,15 @@ async def _refusals(service: ServiceParts, call: Call) -> Page:
     return page
 
 
-async def _sums(service: ServiceParts, call: Call) -> tuple[RefusalSum, ...]:
-    return tuple(_sum(each) for each in await service.refusals.sums(_query(call)))
+async def _sums(service: ServiceParts, call: Call) -> tuple[RefusalSum, ...] | WrittenFile:
+    as_csv = wants_csv(call)
+    sums = tuple(_sum(each) for each in await service.refusals.sums(_query(call)))
+    if not as_csv:
+        return sums
+    columns = tuple(RefusalSum.model_fields)
+    written = (each.model_dump(mode="json") for each in sums)
+    rows = ([each[name] for name in columns] for each in written)
+    return WrittenFile(csv_table(columns, rows), "refusals.csv")
 
 
 def _info(record: RefusalRecord) -> RefusalInfo:
@@ -85,7 +102,8 @@ REFUSAL_ROUTES = (
         "How often each code was told when something was refused, and to how many",
         _sums,
         tuple[RefusalSum, ...],
-        parameters=_CHOICE,
+        parameters=(*_CHOICE, FORMAT),
         refusals=(400,),
+        files=(FileKind.CSV,),
     ),
 )

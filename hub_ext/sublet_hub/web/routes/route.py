@@ -181,12 +181,21 @@ class Counted:
     total: int
 
 
+class FileKind(StrEnum):
+    """As what a file an answer may be asked for."""
+
+    CSV = "text/csv"
+    TEXT = "text/plain"
+    HTML = "text/html"
+
+
 @dataclass(frozen=True, slots=True)
-class CsvFile:
-    """An answer that is a file of comma-separated values, written beside the loop."""
+class WrittenFile:
+    """An answer that is a file, written beside the loop."""
 
     body: bytes
     name: str
+    kind: FileKind = FileKind.CSV
 
 
 Operation = Callable[[ServiceParts, Call], Awaitable[Any | Refusal | None]]
@@ -215,8 +224,8 @@ class Route:
     """The statuses of 4xx that are special to the route."""
     counts_by_size: bool = True
     """Whether a large answer counts as several requests; not where a file is but read and sent."""
-    tells_csv: bool = False
-    """Whether the answer may be a ``CsvFile``, where it is asked for."""
+    files: tuple[FileKind, ...] = ()
+    """As which ``WrittenFile`` the answer may be had, where it is asked for."""
     also: frozenset[Role] = field(default=frozenset())
     """Who else may call a route for admins; admins of groups see and set of it what is theirs."""
     asks_hub_anew: bool = False

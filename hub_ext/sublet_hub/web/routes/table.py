@@ -16,6 +16,7 @@ from sublet_hub.web.routes.server_queue import QUEUE_ROUTES
 from sublet_hub.web.routes.spawner import HUB_ROUTES
 from sublet_hub.web.routes.use import USE_ROUTES
 from sublet_hub.web.routes.waits import WAIT_ROUTES
+from sublet_hub.web.routes.week_report import WEEK_REPORT_ROUTES
 
 ROUTES: tuple[Route, ...] = (
     *HUB_ROUTES,
@@ -27,6 +28,7 @@ ROUTES: tuple[Route, ...] = (
     *REFUSAL_ROUTES,
     *ADMIN_ROUTES,
     *USE_ROUTES,
+    *WEEK_REPORT_ROUTES,
     *ANNOUNCEMENT_ROUTES,
     *EVICTION_ROUTES,
     *QUOTA_ROUTES,

@@ -3,73 +3,67 @@
 And, for admins, which limits would have refused a stated part of that.
 """
 
-import time
 from collections.abc import Awaitable, Callable, Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
 
 from sublet_quota.document.value_kinds.reserved_time import read_zone
 from sublet_quota.wire.use import LimitsReport, UseKey, UseReport, WaitedReport
 
 from sublet_hub.errors import BadRequestError
-from sublet_hub.security.rate_limits import refuse_for
 from sublet_hub.usage.buckets import TIME_KEYS, Span
 from sublet_hub.usage.reports import UseQuestion
 from sublet_hub.usage.waited import WAITED_BY
 from sublet_hub.web.routes.context import ServiceParts
+from sublet_hub.web.routes.formats import FORMAT, in_turn, wants_csv
 from sublet_hub.web.routes.owner import OWNER, whose_record
 from sublet_hub.web.routes.roles import GROUP, READERS, groups_asked_for
-from sublet_hub.web.routes.route import Access, Call, CsvFile, Nature, Parameter, Route
+from sublet_hub.web.routes.route import (
+    Access,
+    Call,
+    FileKind,
+    Nature,
+    Parameter,
+    Route,
+    WrittenFile,
+)
 
 _LONGEST_REPORT: Final = timedelta(days=400)
 _FIRST_REPORT: Final = datetime(1970, 1, 2, tzinfo=UTC)
 _WEEK: Final = timedelta(days=7)
 _MONTH: Final = timedelta(days=30)
-_FORMATS: Final = ("json", "csv")
 _UNTIL: Final = Parameter("until", Nature.TIME, "Till when; now if left out.")
 _SINCE: Final = Parameter(
     "since", Nature.TIME, "From when on; seven days before the end if left out."
 )
-_ZONE: Final = Parameter(
+ZONE: Final = Parameter(
     "zone",
     Nature.TEXT,
     f"Whose {', '.join(TIME_KEYS)} are meant, such as Europe/Berlin; UTC if left out.",
 )
 
-_FORMAT: Final = Parameter("format", Nature.TEXT, "json (when left out), or csv, as a file.")
 
-
-_COST_OF_REPORT: Final = 5
-"""As so many requests more a report counts, whatever its size: it is read of the database."""
-
-
-async def _use(service: ServiceParts, call: Call) -> bytes | CsvFile:
+async def _use(service: ServiceParts, call: Call) -> bytes | WrittenFile:
     question = _question(service, call)
     return await _told(service, call, "use", lambda: service.use.report(question))
 
 
-async def _waited(service: ServiceParts, call: Call) -> bytes | CsvFile:
+async def _waited(service: ServiceParts, call: Call) -> bytes | WrittenFile:
     question = _question(service, call)
     return await _told(service, call, "waits", lambda: service.waited.report(question))
 
 
-async def _limits(service: ServiceParts, call: Call) -> bytes | CsvFile:
+async def _limits(service: ServiceParts, call: Call) -> bytes | WrittenFile:
     span, percent = _span(service, call, _MONTH), call.number("percent", default=1, most=100)
-    as_csv, limits = _wants_csv(call), service.proposed_limits
+    as_csv, limits = wants_csv(call), service.proposed_limits
     return await _told(service, call, "limits", lambda: limits.report(span, percent, as_csv=as_csv))
 
 
 async def _told(
     service: ServiceParts, call: Call, name: str, report: Callable[[], Awaitable[bytes]]
-) -> bytes | CsvFile:
-    """Return a report when it is the caller's turn. ``TooManyRequestsError``."""
-    key, limits = call.user.key, service.limits
-    async with limits.lists.of_caller(key):
-        # What the reports before it cost is known only now.
-        refuse_for(limits.owners.debt_s(key, time.monotonic()))
-        limits.owners.charge(key, _COST_OF_REPORT)
-        written = await report()
-    return CsvFile(written, f"{name}.csv") if _wants_csv(call) else written
+) -> bytes | WrittenFile:
+    written = await in_turn(service, call, report)
+    return WrittenFile(written, f"{name}.csv") if wants_csv(call) else written
 
 
 def _question(service: ServiceParts, call: Call) -> UseQuestion:
@@ -82,15 +76,7 @@ def _question(service: ServiceParts, call: Call) -> UseQuestion:
     if unknown:
         message = f"?by={min(unknown)} is none: there are {', '.join(UseKey)}"
         raise BadRequestError(message)
-    return UseQuestion(span, tuple(map(UseKey, asked)), owner, _wants_csv(call), groups)
-
-
-def _wants_csv(call: Call) -> bool:
-    asked = call.text("format") or _FORMATS[0]
-    if asked not in _FORMATS:
-        message = f"?format={asked} is none: there are {' and '.join(_FORMATS)}"
-        raise BadRequestError(message)
-    return asked == _FORMATS[1]
+    return UseQuestion(span, tuple(map(UseKey, asked)), owner, wants_csv(call), groups)
 
 
 def _span(service: ServiceParts, call: Call, usual: timedelta) -> Span:
@@ -103,9 +89,14 @@ def _span(service: ServiceParts, call: Call, usual: timedelta) -> Span:
         message = "?until= is too long ago"
         raise BadRequestError(message) from error
     _refuse_span(call, since, until, now)
-    name = call.text("zone")
+    return Span(since, until, zone_asked(call))
+
+
+def zone_asked(call: Call) -> tzinfo:
+    """Return the zone that is asked for, else UTC. ``BadRequestError``."""
+    name = call.text(ZONE.name)
     try:
-        return Span(since, until, UTC if name is None else read_zone(name))
+        return UTC if name is None else read_zone(name)
     except ValueError as error:
         message = f"?zone={name} {error}"
         raise BadRequestError(message) from error
@@ -147,13 +138,13 @@ USE_ROUTES = (
             _SINCE,
             _UNTIL,
             _by(UseKey),
-            _ZONE,
-            _FORMAT,
+            ZONE,
+            FORMAT,
             OWNER,
             GROUP,
         ),
         refusals=(400, 404),
-        tells_csv=True,
+        files=(FileKind.CSV,),
     ),
     Route(
         "GET",
@@ -163,9 +154,9 @@ USE_ROUTES = (
         "admins",
         _waited,
         WaitedReport,
-        parameters=(_SINCE, _UNTIL, _by(WAITED_BY), _ZONE, _FORMAT, OWNER, GROUP),
+        parameters=(_SINCE, _UNTIL, _by(WAITED_BY), ZONE, FORMAT, OWNER, GROUP),
         refusals=(400, 404),
-        tells_csv=True,
+        files=(FileKind.CSV,),
     ),
     Route(
         "GET",
@@ -180,10 +171,10 @@ USE_ROUTES = (
             ),
             _UNTIL,
             Parameter("percent", Nature.NUMBER, "Which part of the hours, in percent; 1."),
-            _FORMAT,
+            FORMAT,
         ),
         refusals=(400,),
-        tells_csv=True,
+        files=(FileKind.CSV,),
         also=READERS,
     ),
 )

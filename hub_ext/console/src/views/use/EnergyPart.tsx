@@ -1,28 +1,22 @@
 /** What the cards took, and what that came to in CO2: by whose word, and as of when. */
 import { decimal } from '@sublet-lab/format/quantities';
 
-import type { CarbonFactors } from '../../api/types';
 import { useConsole } from '../../model/console';
 import type { Answer } from '../../model/answer';
-import { energyOf, G_PER_KG, WH_PER_KWH } from './course';
+import { chosenOf, energyOf, G_PER_KG, WH_PER_KWH } from './course';
+import { Factors } from './Factors';
 import { Part } from './Part';
-import type { Chosen, Course } from './queries';
-import { byWord, stepWord } from './words';
-
-/** Energy is metered of owners, not of groups or types. */
-function isMetered(chosen: Chosen): boolean {
-  return chosen.of === null || chosen.by === 'owner';
-}
+import type { Course } from './queries';
+import { stepWord } from './words';
 
 export function EnergyPart(props: { answer: Answer<Course>; csv: string }): React.JSX.Element {
   const { trans } = useConsole();
-  const told = props.answer.value;
   return (
     <Part
       name="use-energy"
       title={trans.__('Energy and carbon')}
       answer={props.answer}
-      {...(told !== null && isMetered(told) ? { csv: props.csv } : {})}
+      csv={props.csv}
     >
       {course => <Energy course={course} />}
     </Part>
@@ -32,19 +26,10 @@ export function EnergyPart(props: { answer: Answer<Course>; csv: string }): Reac
 function Energy({ course }: { course: Course }): React.JSX.Element {
   const { trans, session } = useConsole();
   const { report } = course;
-  const isKnown = isMetered(course);
-  const energy = isKnown ? energyOf(report.rows) : null;
+  const energy = energyOf(chosenOf(report.rows, course));
   return (
     <>
-      {!isKnown && (
-        <p>
-          {trans.__(
-            'Energy is metered of users and of all together, not by %1.',
-            byWord(course.by, trans)
-          )}
-        </p>
-      )}
-      {isKnown && energy === null && (
+      {energy === null && (
         <p>{trans.__('No energy is told: nothing was held, or cards have no counter.')}</p>
       )}
       {energy !== null && (
@@ -83,21 +68,5 @@ function Energy({ course }: { course: Course }): React.JSX.Element {
         <p className="quiet">{trans.__('How much CO₂ a kWh comes to is not set here.')}</p>
       )}
     </>
-  );
-}
-
-function Factors({ factors }: { factors: CarbonFactors }): React.JSX.Element {
-  const { trans } = useConsole();
-  const as_of = new Date(`${factors.as_of}T00:00:00`).toLocaleDateString();
-  return (
-    <p className="quiet" data-sublet="use-carbon">
-      {trans.__(
-        'CO₂ is kWh × %1 (PUE: what the whole house takes for each kWh of the cards) × %2 g a kWh, by %3, as of %4.',
-        factors.pue,
-        factors.g_per_kwh,
-        factors.source,
-        as_of
-      )}
-    </p>
   );
 }

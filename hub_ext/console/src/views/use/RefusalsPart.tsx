@@ -10,10 +10,15 @@ import { Part } from './Part';
 import type { Refusals as Told } from './queries';
 import { refusalWord } from './words';
 
-export function RefusalsPart(props: { answer: Answer<Told> }): React.JSX.Element {
+export function RefusalsPart(props: { answer: Answer<Told>; csv: string }): React.JSX.Element {
   const { trans } = useConsole();
   return (
-    <Part name="use-refusals" title={trans.__('Refusals by reason')} answer={props.answer}>
+    <Part
+      name="use-refusals"
+      title={trans.__('Refusals by reason')}
+      answer={props.answer}
+      csv={props.csv}
+    >
       {({ sums, by, of }) => (
         <>
           {of !== null && by !== 'owner' && (

@@ -52,7 +52,7 @@ function Totals(props: {
       nameColumn(by, trans, name => {
         onChange({ ...choice, of: choice.of === name ? null : name });
       }),
-      ...columnsOf(report, by, trans)
+      ...columnsOf(report, trans)
     ],
     [report, by, trans, choice, onChange]
   );
@@ -139,16 +139,13 @@ const HOURS: readonly (keyof KindHours)[] = [
   'credited'
 ];
 
-function columnsOf(report: UseReport, by: By, trans: TranslationBundle): Column<UseRow>[] {
+function columnsOf(report: UseReport, trans: TranslationBundle): Column<UseRow>[] {
   const hours = HOURS.map((kind): Column<UseRow> => ({
     name: kind,
     title: kindWord(kind, trans),
     of: row => (row.kinds ?? NO_HOURS)[kind],
     shown: row => decimal((row.kinds ?? NO_HOURS)[kind])
   }));
-  if (by !== 'owner') {
-    return hours;
-  }
   const amount = (name: string, title: string, of: (row: UseRow) => number | null) => ({
     name,
     title,

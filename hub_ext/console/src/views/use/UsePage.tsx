@@ -5,6 +5,7 @@ import { GroupChoice } from '../../controls/GroupChoice';
 import { Moment } from '../../controls/Moment';
 import { useAnswer } from '../../model/answer';
 import { useConsole } from '../../model/console';
+import { useStore } from '../../model/store';
 import { useGroup } from '../../shell/group';
 import { setQuery, useQuery } from '../../shell/router';
 import { choiceOf, queryOf, timesOf, type Choice } from './choice';
@@ -21,6 +22,7 @@ import {
   waitsQuery
 } from './queries';
 import { RefusalsPart } from './RefusalsPart';
+import { lastWeek, queryOfWeek } from './report/week';
 import { zoneName } from './steps';
 import { TotalsPart } from './TotalsPart';
 import { WaitsPart } from './WaitsPart';
@@ -32,7 +34,7 @@ function show(choice: Choice): void {
 }
 
 export default function UsePage(): React.JSX.Element {
-  const { trans, session, client } = useConsole();
+  const { trans, session, client, groups } = useConsole();
   const query = useQuery().toString();
   const group = useGroup();
   const isOfMany = session.sees_all || group !== null;
@@ -74,12 +76,15 @@ export default function UsePage(): React.JSX.Element {
   const refusals = useAnswer(group === null ? askRefusals : null);
   const askLimits = useCallback(() => client.get('/use/limits', asked), [client, asked]);
   const limits = useAnswer(session.sees_all ? askLimits : null);
+  // Who administers groups sees a week's report of these.
+  const seesReport = useStore(groups).length > 0 || session.sees_all;
   return (
     <>
       <GroupChoice group={group} withOwn />
       <ChoiceBar choice={choice} isOfMany={isOfMany} onChange={show} />
       <p className="quiet" data-sublet="use-times">
-        {trans.__('From')} <Moment at={asked.since} /> {trans.__('to')} <Moment at={asked.until} />
+        {trans.__('From')} <Moment at={asked.since} dated /> {trans.__('to')}{' '}
+        <Moment at={asked.until} dated />
         {' · '}
         {trans.__('time zone of this browser: %1', zoneName())}{' '}
         <button
@@ -89,7 +94,18 @@ export default function UsePage(): React.JSX.Element {
           }}
         >
           {trans.__('Ask anew')}
-        </button>
+        </button>{' '}
+        {seesReport && (
+          <button
+            type="button"
+            data-sublet="use-report"
+            onClick={() => {
+              setQuery(queryOfWeek({ week: lastWeek(now), group }));
+            }}
+          >
+            {trans.__('Weekly report')}
+          </button>
+        )}
       </p>
       <div className="use-parts">
         <CoursePart
@@ -122,7 +138,13 @@ export default function UsePage(): React.JSX.Element {
         />
         {group === null && (
           <>
-            <RefusalsPart answer={refusals} />
+            <RefusalsPart
+              answer={refusals}
+              csv={client.addressOf('/refusals/sums', {
+                ...refusalsQuery(times, { by, of }),
+                ...CSV
+              })}
+            />
             <EnergyPart
               answer={course}
               csv={client.addressOf('/use', { ...energyQuery(times, step, { by, of }), ...CSV })}

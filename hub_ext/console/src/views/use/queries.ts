@@ -26,17 +26,12 @@ export function totalsQuery(times: Times, by: By): HoursQuery {
 
 /** What was had in each step, of all or of who is chosen. */
 export function courseQuery(times: Times, step: Step, chosen: Chosen): HoursQuery {
-  const isApart = chosen.of !== null && chosen.by !== 'owner';
-  return {
-    ...inZone(times),
-    ...ownerOf(chosen),
-    by: [...(isApart ? [chosen.by] : []), step, 'kind']
-  };
+  return { ...inZone(times), ...ownerOf(chosen), by: [...apartOf(chosen), step, 'kind'] };
 }
 
-/** Energy, in each step: it is not told by kind. */
+/** Energy, in each step, without what became of the hours. */
 export function energyQuery(times: Times, step: Step, chosen: Chosen): HoursQuery {
-  return { ...inZone(times), ...ownerOf(chosen), by: [step] };
+  return { ...inZone(times), ...ownerOf(chosen), by: [...apartOf(chosen), step] };
 }
 
 export function waitsQuery(times: Times, chosen: Chosen): HoursQuery {
@@ -75,6 +70,11 @@ export interface Refusals extends Chosen {
 
 function ownerOf(chosen: Chosen): { owner?: string } {
   return chosen.by === 'owner' && chosen.of !== null ? { owner: chosen.of } : {};
+}
+
+/** What of all rows is chosen is told apart; one owner's the service tells alone. */
+function apartOf(chosen: Chosen): By[] {
+  return chosen.of !== null && chosen.by !== 'owner' ? [chosen.by] : [];
 }
 
 function inZone(times: Times): Asked & { zone: string } {

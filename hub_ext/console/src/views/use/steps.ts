@@ -36,6 +36,10 @@ export function shiftedBy(day: string, days: number): string {
   return new Date(Date.parse(`${day}T00:00:00Z`) + days * DAY_MS).toISOString().slice(0, 10);
 }
 
+export function isWeek(label: string): boolean {
+  return WEEK.test(label);
+}
+
 export function labelOf(step: Step, at: Date): string {
   switch (step) {
     case 'hour':
