@@ -186,7 +186,7 @@ class Assembly:
             cancellation=JobCancellation(ledger, now, ends_jobs=runs is None or runs.ends_jobs),
             closings=Closings(ledger, fleet, now),
             announcements=Announcements(
-                AnnouncementStore(adapters.database), ledger, fleet.is_known, now
+                AnnouncementStore(adapters.database), ledger, fleet.is_known, self._in_force, now
             ),
             evictions=evictions,
             line=self.line.line,

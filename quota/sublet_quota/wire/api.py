@@ -251,6 +251,8 @@ class Offers(AnswerModel):
     own: GroupShare
     """What the user holds, and may hold at most, whoever pays."""
     message: Words = ""
+    told: tuple[ShownAnnouncement, ...] = Field(default=(), max_length=_MOST_LISTED)
+    """What the user is told by admins and by Sublet itself, as in ``Share``."""
 
 
 # For users and admins.

@@ -25,6 +25,8 @@ class Topic(StrEnum):
     LENDING = "lending"
     EVICTIONS = "evictions"
     """For admins."""
+    NOTICES = "notices"
+    """For admins: what they tell owners."""
     QUOTA = "quota"
     """For admins: the quota document in force."""
 
