@@ -825,7 +825,7 @@ export interface components {
             readonly reason: string;
             readonly text: string;
         };
-        readonly Audience: "all" | "owner" | "group" | "node";
+        readonly Audience: "all" | "owner" | "group" | "node" | "card";
         readonly BudgetInfo: {
             readonly at_end: string;
             readonly begins_at: string;
@@ -1243,6 +1243,7 @@ export interface components {
             readonly offers: readonly components["schemas"]["Offer"][];
             readonly own: components["schemas"]["GroupShare"];
             readonly owner: string;
+            readonly told: readonly components["schemas"]["ShownAnnouncement"][];
         };
         readonly OpeningRequest: {
             readonly reason: string;
@@ -1649,7 +1650,7 @@ export interface components {
             readonly clause: string;
             readonly code: string;
         };
-        readonly Topic: "share" | "jobs" | "waits" | "lending" | "evictions" | "quota";
+        readonly Topic: "share" | "jobs" | "waits" | "lending" | "evictions" | "notices" | "quota";
         readonly TopicsChanged: {
             readonly topics: readonly components["schemas"]["Topic"][];
         };
