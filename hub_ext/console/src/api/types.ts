@@ -3,6 +3,8 @@ import type { components } from './generated';
 
 type Schemas = components['schemas'];
 
+export type Announcement = Schemas['AnnouncementInfo'];
+export type AnnouncementRequest = Schemas['AnnouncementRequest'];
 export type Budget = Schemas['BudgetInfo'];
 export type CarbonFactors = Schemas['CarbonFactors'];
 export type Card = Schemas['GpuInfo'];
@@ -18,6 +20,7 @@ export type KindHours = Schemas['KindHours'];
 export type Lending = Schemas['LendingState'];
 export type LimitsReport = Schemas['LimitsReport'];
 export type Loan = Schemas['Loan'];
+export type MadeAnnouncement = Schemas['MadeAnnouncement'];
 export type Problem = Schemas['Problem'];
 export type ProposedLimit = Schemas['ProposedLimit'];
 export type QuotaCalendar = Schemas['QuotaCalendar'];

@@ -2,6 +2,7 @@
 import type { Session } from '../model/session';
 import type { TranslationBundle } from '../words/translation';
 import { CardsView } from './cards/CardsView';
+import { NoticesView } from './notices/NoticesView';
 import { Quotas } from './quotas/Quotas';
 import { ShareView } from './share/ShareView';
 import { UseView } from './use/UseView';
@@ -25,7 +26,8 @@ const VIEWS: readonly View[] = [
     Body: WaitsView
   },
   { name: 'use', title: trans => trans.__('Use'), forAdmins: false, Body: UseView },
-  { name: 'quotas', title: trans => trans.__('Quotas'), forAdmins: true, Body: Quotas }
+  { name: 'quotas', title: trans => trans.__('Quotas'), forAdmins: true, Body: Quotas },
+  { name: 'notices', title: trans => trans.__('Notices'), forAdmins: true, Body: NoticesView }
 ];
 
 /** What is for admins is refused to others by the service; here it is only not offered. */
