@@ -25,6 +25,7 @@ from sublet_hub.ledger.records import EventRecord, SliceRecord
 from sublet_hub.security.rate_limits import cost_of_decision, cost_of_page, refuse_for
 from sublet_hub.usage.refusals import asked_for_size
 from sublet_hub.usage.slice_history import STEP_S
+from sublet_hub.web.routes.ahead import ahead_of
 from sublet_hub.web.routes.context import ServiceParts
 from sublet_hub.web.routes.pages import Entry, Listing, Page, newest_page
 from sublet_hub.web.routes.roles import GROUP, group_viewer
@@ -129,6 +130,7 @@ async def _share(service: ServiceParts, call: Call) -> Share:
         "servers_waiting": service.line.count_of(owner),
         "quota": share.quota and share.quota.model_copy(update={"budgets": budgets}),
         "announcements": told,
+        "ahead": ahead_of(service, owner, share, budgets),
     }
     return share.model_copy(update=more)
 
