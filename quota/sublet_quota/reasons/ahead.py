@@ -28,13 +28,6 @@ class AheadKind(StrEnum):
     KEEP_ENDS = "keep-ends"
 
 
-class Deed(StrEnum):
-    """How an owner may put it off; each is a route of the API."""
-
-    EXTEND = "extend"
-    KEEP = "keep"
-
-
 @dataclass(frozen=True, slots=True)
 class AheadFacts:
     """What the words are made of; what a kind has none of is empty."""

@@ -1,6 +1,15 @@
 """Bodies of the API about what will be taken from an owner: they are told before."""
 
+from enum import StrEnum
+
 from sublet_quota.wire.schema import AnswerModel, AwareDatetime, Name, Seconds, Words
+
+
+class Deed(StrEnum):
+    """How an owner may put something off; each is a route of the API below its slice."""
+
+    EXTEND = "extend"
+    KEEP = "keep"
 
 
 class AheadInfo(AnswerModel):
@@ -22,8 +31,7 @@ class AheadInfo(AnswerModel):
     slice_id: Name | None = None
     """The slice that it is about."""
     deed: Name | None = None
-    """What puts it off, of this slice: ``extend`` or ``keep``, as the route is called; ``None``:
-    nothing that its owner may do by a button."""
+    """A value of ``Deed`` that puts it off; ``None``: nothing that its owner may do by a button."""
     deed_s: Seconds | None = None
     """For how long it is put off by that, at most."""
     why_no_deed: Words = ""

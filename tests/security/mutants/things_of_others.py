@@ -7,6 +7,7 @@ from typing import Final
 
 from tests.security.mutant import Mutant
 
+_OF_AHEAD: Final = "tests/hub/web/test_ahead.py"
 _ROUTE: Final = "hub_ext/sublet_hub/web/routes/route.py"
 _OWNER: Final = "hub_ext/sublet_hub/web/routes/owner.py"
 _JOBS: Final = "hub_ext/sublet_hub/web/routes/jobs.py"
@@ -216,5 +217,26 @@ MUTANTS: Final = (
         "if caller is None or not caller.sees_all:",
         "if caller is None:",
         (_METRICS,),
+    ),
+    Mutant(
+        6,
+        "everybody is told of servers of others that are ended for their memory",
+        "hub_ext/sublet_hub/slices/over_caps.py",
+        "if each[1].owner == owner and each[1].ended_at is None",
+        "if each[1].ended_at is None",
+        (f"{_OF_AHEAD}::test_a_server_over_its_cap_is_told_when_it_is_ended",),
+    ),
+    Mutant(
+        6,
+        "who is on a card that is closed learns which admin has closed it",
+        "hub_ext/sublet_hub/web/routes/ahead.py",
+        "why=closing.words(record.gpu)",
+        "why=closing.closed_by",
+        (
+            (
+                f"{_OF_AHEAD}::"
+                "test_who_is_on_a_card_that_is_drained_is_told_what_leaves_and_what_stays"
+            ),
+        ),
     ),
 )

@@ -800,6 +800,19 @@ export interface components {
             readonly python: string;
             readonly uid: number;
         };
+        readonly AheadInfo: {
+            readonly advice: string;
+            readonly at: string | null;
+            readonly deed: string | null;
+            readonly deed_s: number | null;
+            readonly is_near: boolean;
+            readonly kind: string;
+            readonly notice_id: string;
+            readonly slice_id: string | null;
+            readonly what: string;
+            readonly why: string;
+            readonly why_no_deed: string;
+        };
         readonly AnnouncementInfo: {
             readonly announcement_id: string;
             readonly audience: string;
@@ -1493,6 +1506,7 @@ export interface components {
         };
         readonly Share: {
             readonly agents_silent: readonly string[];
+            readonly ahead: readonly components["schemas"]["AheadInfo"][];
             readonly announcements: readonly components["schemas"]["ShownAnnouncement"][];
             readonly groups_known: boolean;
             readonly jobs_running: number;

@@ -3,6 +3,7 @@ import type { components } from './generated';
 
 type Schemas = components['schemas'];
 
+export type Ahead = Schemas['AheadInfo'];
 export type Announcement = Schemas['AnnouncementInfo'];
 export type AnnouncementRequest = Schemas['AnnouncementRequest'];
 export type Budget = Schemas['BudgetInfo'];

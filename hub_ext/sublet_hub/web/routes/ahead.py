@@ -11,9 +11,9 @@ from sublet_quota.amounts.gpu_amounts import format_memory, format_number
 from sublet_quota.budgets.expected_end import expected_end
 from sublet_quota.document.value_kinds.budget_values import AtEnd
 from sublet_quota.names.ids import UserName
-from sublet_quota.reasons.ahead import AheadFacts, AheadKind, Deed, ahead_words
+from sublet_quota.reasons.ahead import AheadFacts, AheadKind, ahead_words
 from sublet_quota.reasons.moments import length_words, moment_words
-from sublet_quota.wire.ahead import AheadInfo
+from sublet_quota.wire.ahead import AheadInfo, Deed
 from sublet_quota.wire.api import Share, SliceInfo
 from sublet_quota.wire.budget import BudgetInfo
 
