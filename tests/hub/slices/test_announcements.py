@@ -61,8 +61,9 @@ async def test_each_owner_hears_what_is_meant_for_them_and_nothing_else(world: H
 
 async def test_who_has_a_slice_on_a_card_is_told_and_nobody_beside_them(world: HubWorld) -> None:
     await world.agent(gpus=(a_gpu("SIM-1"), a_gpu("SIM-2", index=1)))
-    slices = {name: await world.slice_for(name, size="small") for name in ("ada", "bob", "eve")}
+    slices = {name: await world.slice_for(name, size="whole") for name in ("ada", "bob")}
     by_card = {lease["gpu_index"]: lease["gpu_id"] for lease in slices.values()}
+    assert by_card == {0: "SIM-1", 1: "SIM-2"}
     for index, card in by_card.items():
         by_place = await announce(world, "by place", "card", name=f"node-a:{index}")
         by_id = await announce(world, "by id", "card", name=card)
