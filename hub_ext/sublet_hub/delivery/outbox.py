@@ -70,7 +70,7 @@ class Outbox:
         return self._senders.keys()
 
     def take(self, told: Iterable[Notice]) -> None:
-        """Take over all that is told now: keep what is new, and drop what waits and is told no more.
+        """Take over all that is told now: keep what is new, drop what waits and is told no more.
 
         ``LedgerWriteError``: then all is as before, and tried the next time.
         """
@@ -159,8 +159,8 @@ class Outbox:
         self._store.keep(*tried)
         given_up = [e for e in tried if not e.waits and not e.was_sent]
         if given_up:
-            why = given_up[-1].problem
-            _LOG.warning("%d notices by %s are given up: %s", len(given_up), channel, _words(why))
+            last = _words(given_up[-1].problem)
+            _LOG.warning("%d notices by %s are given up: %s", len(given_up), channel, last)
 
 
 def _delivery(notice: Notice, now: datetime) -> Delivery:

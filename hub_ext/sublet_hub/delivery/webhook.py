@@ -14,12 +14,14 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Sequence
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from sublet_quota.reasons.undelivered import Undelivered
 from tornado.httpclient import HTTPClientError, HTTPRequest
+from tornado.httputil import HTTPInputError
+from tornado.iostream import UnsatisfiableReadError
 from tornado.netutil import DefaultLoopResolver, Resolver
 from tornado.simple_httpclient import HTTPTimeoutError, SimpleAsyncHTTPClient
 
@@ -30,6 +32,9 @@ from sublet_hub.settings import WebhookSettings
 SIGNATURE: Final = "Sublet-Signature"
 DELIVERY: Final = "Sublet-Delivery"
 LOCAL: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+_TRANSLATED: Final = IPv6Network("64:ff9b::/96")
+"""Networks without IPv4 reach it so."""
+_LAST_32: Final = 2**32 - 1
 _AT_ONCE: Final = 4
 _WITHIN_S: Final = 15.0
 _MOST_ANSWERED: Final = 64 * 1024
@@ -60,9 +65,15 @@ class _PinnedResolver(DefaultLoopResolver):
 
 
 def _is_public(address: str) -> bool:
+    """Whether an address is of nobody's own network, also by the one that is written into it."""
     found = ip_address(address.partition("%")[0])
-    mapped = getattr(found, "ipv4_mapped", None) or found
-    return bool(mapped.is_global and not mapped.is_multicast)
+    if isinstance(found, IPv6Address):
+        inner = found.ipv4_mapped or found.sixtofour or (found.teredo or (None, None))[1]
+        if found in _TRANSLATED:
+            inner = IPv4Address(int(found) & _LAST_32)
+        if inner is not None:
+            return inner.is_global and not inner.is_multicast
+    return found.is_global and not found.is_multicast
 
 
 def is_allowed_url(url: str) -> bool:
@@ -160,8 +171,8 @@ class WebhookSender:
             return Undelivered.ADDRESS_NOT_ALLOWED
         except ssl.SSLError:
             return Undelivered.NOT_TRUSTED
-        except (OSError, ValueError):
-            # ``ValueError``: what answers is no HTTP.
+        except (OSError, ValueError, UnsatisfiableReadError, HTTPInputError):
+            # It speaks no HTTP, or too much of it.
             return Undelivered.UNREACHABLE
         return SENT
 

@@ -90,6 +90,10 @@ class OverCaps:
         told = [self._shown(*each) for each in self._told().items() if each[1].owner == owner]
         return tuple(sorted(told, key=lambda each: each.made_at, reverse=True))
 
+    def owners(self) -> frozenset[UserName]:
+        """Return those who are told something of this."""
+        return frozenset(notice.owner for notice in self._told().values())
+
     def warned(self, owner: UserName) -> tuple[tuple[SliceId, OverCapNotice], ...]:
         """Return what one owner was told of ends that are still to come."""
         told = self._told().items()

@@ -11,6 +11,7 @@ from sublet_quota.wire.announcements import (
     ShownAnnouncement,
     WithdrawalRequest,
 )
+from sublet_quota.wire.deliveries import DeliveriesInfo
 
 from sublet_hub.ledger.announcements import Announcement
 from sublet_hub.web.routes.context import ServiceParts
@@ -31,6 +32,11 @@ def shown_announcement(made: Announcement) -> ShownAnnouncement:
 async def _list(service: ServiceParts, call: Call) -> tuple[AnnouncementInfo, ...]:
     del call
     return tuple(_info(each) for each in service.announcements.live())
+
+
+async def _deliveries(service: ServiceParts, call: Call) -> DeliveriesInfo:
+    del call
+    return service.outbox.told()
 
 
 async def _make(service: ServiceParts, call: Call) -> MadeAnnouncement:
@@ -67,6 +73,15 @@ ANNOUNCEMENT_ROUTES = (
         "What admins tell owners now, the newest first",
         _list,
         tuple[AnnouncementInfo, ...],
+        also=READERS,
+    ),
+    Route(
+        "GET",
+        "deliveries",
+        Access.ADMIN,
+        "What became of the notices that go out by mail and webhook, where that is set",
+        _deliveries,
+        DeliveriesInfo,
         also=READERS,
     ),
     Route(
