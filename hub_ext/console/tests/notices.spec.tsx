@@ -13,6 +13,7 @@ beforeAll(() => {
   };
 });
 
+const NO_WAY = (): Response => json({ channels: [], is_full: false });
 const HTML = '<img src=x onerror="window.hurt=1">';
 const CARD = aCard({ slices: [aSlice({ owner: 'ada' }), aSlice({ owner: 'bea', id: 's2' })] });
 
@@ -53,6 +54,7 @@ async function send(page: HTMLElement): Promise<void> {
 
 test('what is told is listed with to whom, by whom and as text', async () => {
   const service: FakeService = new FakeService({
+    deliveries: NO_WAY,
     announcements: () =>
       json([
         told('a', { text: HTML }),
@@ -84,6 +86,7 @@ test('a notice is written to whom one chooses, and a warning is told', async () 
   const made = { ...told('a', {}), warning: 'JupyterHub has no group ‘labs’' };
   const service: FakeService = new FakeService({
     announcements: () => json(service.asked.at(-1)?.method === 'POST' ? made : []),
+    deliveries: NO_WAY,
     'quota/tree': () => json({ groups: [{ share: { group: 'nlp' } }, { share: { group: 'lab' } }] })
   });
   const { page } = await draw(<NoticesView />, service);
@@ -114,6 +117,7 @@ test('a notice is written to whom one chooses, and a warning is told', async () 
 
 test('a notice to everybody has no name, and a refusal leaves what was written', async () => {
   const service: FakeService = new FakeService({
+    deliveries: NO_WAY,
     announcements: () =>
       service.asked.at(-1)?.method === 'POST'
         ? json({ message: 'there are 100 announcements already' }, 409)
@@ -136,6 +140,7 @@ test('a notice to everybody has no name, and a refusal leaves what was written',
 test('a notice is taken back, and the keyboard stays on the page', async () => {
   let left = [told('a', {})];
   const service: FakeService = new FakeService({
+    deliveries: NO_WAY,
     announcements: () => json(left),
     'announcements/withdraw': () => {
       const [first] = left;
@@ -166,4 +171,25 @@ test('who is told from the view of cards: each owner once, or whoever is on a ca
     { ...notice, audience: 'owner', name: 'bea' },
     { ...notice, audience: 'card', name: CARD.report.gpu_id }
   ]);
+});
+
+test('what could not be delivered by mail or webhook is told with why', async () => {
+  const way = { channel: 'mail', waiting: 2, sent: 7, failed: 0, problem: null, problem_at: null };
+  const bad = {
+    ...way,
+    channel: 'webhook',
+    failed: 1,
+    problem: 'the receiver refuses it',
+    problem_at: '2026-12-02T09:00:00Z'
+  };
+  const service: FakeService = new FakeService({
+    announcements: () => json([]),
+    deliveries: () => json({ channels: [way, bad], is_full: false })
+  });
+  const { page } = await draw(<NoticesView />, service);
+  await doing(() => undefined);
+  const [mail, hook] = page.querySelectorAll('[data-sublet="way"]');
+  expect(mail?.textContent).toBe('mail  7 sent, 2 waiting');
+  expect(hook?.textContent).toContain('1 given up');
+  expect(hook?.textContent).toContain('the receiver refuses it');
 });

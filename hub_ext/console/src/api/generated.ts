@@ -97,6 +97,22 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/deliveries": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get: operations["get-deliveries"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/events": {
         readonly parameters: {
             readonly query?: never;
@@ -868,6 +884,14 @@ export interface components {
             readonly complete: boolean;
             readonly gone: readonly string[];
         };
+        readonly ChannelInfo: {
+            readonly channel: string;
+            readonly failed: number;
+            readonly problem: string | null;
+            readonly problem_at: string | null;
+            readonly sent: number;
+            readonly waiting: number;
+        };
         readonly ClaimInfo: {
             readonly calls_back: readonly components["schemas"]["ConcernedSlice"][];
             readonly gpu_id: string;
@@ -898,6 +922,10 @@ export interface components {
         readonly ConcernedSlice: {
             readonly owner: string;
             readonly slice_id: string;
+        };
+        readonly DeliveriesInfo: {
+            readonly channels: readonly components["schemas"]["ChannelInfo"][];
+            readonly is_full: boolean;
         };
         readonly EventInfo: {
             readonly at: string;
@@ -2277,6 +2305,57 @@ export interface operations {
                 };
             };
             readonly 409: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            readonly 429: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly "get-deliveries": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["DeliveriesInfo"];
+                };
+            };
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            readonly 403: {
                 headers: {
                     readonly [name: string]: unknown;
                 };

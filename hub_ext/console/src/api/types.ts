@@ -11,6 +11,7 @@ export type CarbonFactors = Schemas['CarbonFactors'];
 export type Card = Schemas['GpuInfo'];
 export type CardsChanged = Schemas['CardsChanged'];
 export type ClosingRequest = Schemas['ClosingRequest'];
+export type Deliveries = Schemas['DeliveriesInfo'];
 export type EvictionRequest = Schemas['EvictionRequest'];
 export type ExceptionInfo = Schemas['ExceptionInfo'];
 export type Excess = Schemas['ExcessInfo'];

@@ -7,6 +7,7 @@ import { Moment } from '../../controls/Moment';
 import { useConsole } from '../../model/console';
 import { useStore } from '../../model/store';
 import { toWhom } from './audience';
+import { DeliveriesPart } from './DeliveriesPart';
 import { WriteDialog } from './WriteDialog';
 
 export function NoticesView(): React.JSX.Element {
@@ -56,6 +57,7 @@ export function NoticesView(): React.JSX.Element {
           />
         ))}
       </ul>
+      <DeliveriesPart />
       {writing && (
         <WriteDialog
           onClose={() => {
