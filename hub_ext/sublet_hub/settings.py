@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
@@ -62,6 +63,51 @@ class CarbonSettings:
     as_of: date
 
 
+class MailSecurity(StrEnum):
+    """How the way to the mail server is secured."""
+
+    STARTTLS = "starttls"
+    TLS = "tls"
+    NONE = "none"
+    """To a mail server on this machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class MailSettings:
+    """Where notices go by mail, and how."""
+
+    host: str
+    port: int
+    sender: str
+    to: str
+    """The users' addresses, with ``{username}`` for a user's name."""
+    security: MailSecurity = MailSecurity.STARTTLS
+    user: str = ""
+    """Empty: nobody logs in."""
+    password: str = field(default="", repr=False)
+    ca_file: Path | None = None
+    """The certificates that are trusted; ``None``: the machine's."""
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookSettings:
+    """Where notices go by HTTP, and by what the receiver knows that they are ours."""
+
+    url: str
+    secret: str = field(repr=False)
+    private: bool = False
+    """Whether its name may lead to an address of a private network."""
+    ca_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeliverySettings:
+    """The ways by which notices go out; ``None``: not by this one."""
+
+    mail: MailSettings | None = None
+    webhook: WebhookSettings | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class ServiceSettings:
     """The settings of everything below the application's edge."""
@@ -77,6 +123,7 @@ class ServiceSettings:
     """How long it is kept what happened, for simulations; 0: it is not recorded."""
     carbon: CarbonSettings | None = None
     """``None``: no CO2 is told."""
+    delivery: DeliverySettings = DeliverySettings()
     hub_check_period: timedelta = timedelta(seconds=10)
     missing_for: timedelta = timedelta(seconds=15)
     """How long a server may be unknown to the hub before its slice is released."""

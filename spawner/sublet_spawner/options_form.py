@@ -10,6 +10,8 @@ from html import escape
 from types import MappingProxyType
 from typing import Final
 
+from sublet_quota.reasons.moments import moment_words
+from sublet_quota.wire.announcements import ShownAnnouncement
 from sublet_quota.wire.api import Offer, Offers
 from sublet_quota.wire.environment import NO_GPU
 
@@ -52,6 +54,7 @@ def render_form(
     """
     chosen = _preselected(offers, settings)
     parts = [_alert(text, "warning") for text in settings.warnings]
+    parts += [_told(each) for each in offers.told]
     if offers.message:
         parts.append(_alert(offers.message, "info"))
     nothing = not settings.allow_no_gpu and not any(offer.allowed for offer in offers.offers)
@@ -175,6 +178,11 @@ def _group_choice(groups: Sequence[str], chosen: str | None) -> str:
         f'<select class="form-select" name="{GROUP_FIELD}" id="sublet-group">'
         f'<option value="">Whichever fits best</option>{options}</select></div>'
     )
+
+
+def _told(told: ShownAnnouncement) -> str:
+    teller = "From an admin" if told.from_admin else "From Sublet"
+    return _alert(f"{teller}, {moment_words(told.made_at)}: {told.text}", "warning")
 
 
 def _alert(text: str, kind: str) -> str:

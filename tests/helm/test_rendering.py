@@ -168,6 +168,28 @@ def test_a_password_is_in_no_configuration() -> None:
     assert password["valueFrom"]["secretKeyRef"] == {"name": "database", "key": "password"}
 
 
+def test_secrets_of_notices_are_files_and_in_no_configuration() -> None:
+    chart = render(OPTIONS["notices by mail and webhook"])
+    told = chart.configuration("hub")
+    files = ("notices_mail_password_file", "notices_webhook_secret_file", "notices_ca_file")
+    assert [told[each] for each in files] == [
+        "/run/secrets/sublet/mail/password",
+        "/run/secrets/sublet/webhook/secret",
+        "/etc/sublet-notices/ca.crt",
+    ]
+    (service,) = chart.all("Deployment")
+    pod = service["spec"]["template"]["spec"]
+    volumes = {each["name"]: each for each in pod["volumes"]}
+    assert volumes["mail-password"]["secret"]["secretName"] == "mail"
+    assert volumes["webhook-secret"]["secret"]["secretName"] == "hook"
+    assert volumes["notices-certificates"]["configMap"]["name"] == "authorities"
+    mounted = {each["mountPath"] for each in pod["containers"][0]["volumeMounts"]}
+    assert {"/run/secrets/sublet/mail", "/run/secrets/sublet/webhook"} <= mounted
+    policy = chart.one("NetworkPolicy", "sublet-service")
+    ports = [port["port"] for rule in policy["spec"]["egress"] for port in rule["ports"]]
+    assert 587 in ports
+
+
 def test_the_notes_recommend_an_origin_for_each_user() -> None:
     said = run_helm(
         *("install", "sublet", CHART, "--dry-run=client", "--namespace", "jhub"),

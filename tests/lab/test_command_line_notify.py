@@ -35,6 +35,7 @@ def an_announcement(**values: Any) -> AnnouncementInfo:
         (("--owner", "ada"), ("owner", "ada"), "Told to ada until"),
         (("--group", "lab"), ("group", "lab"), "Told to group lab until"),
         (("--node", "dgx1"), ("node", "dgx1"), "Told to whoever has a slice on node dgx1 until"),
+        (("--card", "dgx1:0"), ("card", "GPU-1"), "Told to whoever has a slice on card GPU-1"),
         (("--all",), ("all", None), "Told to everybody until"),
     ],
 )
@@ -45,7 +46,8 @@ def test_somebody_is_told(
     shown = sublet("notify", *options, "save your work", "--until", "2d")
     assert shown.exit_code == 0, shown.output
     body = service.asked[-1].body
-    assert (body["audience"], body["name"], body["text"]) == (*asked, "save your work")
+    name = options[1] if len(options) > 1 else None
+    assert (body["audience"], body["name"], body["text"]) == (asked[0], name, "save your work")
     left = datetime.fromisoformat(body["until"]) - datetime.now(UTC)
     assert timedelta(days=1, hours=23) < left <= timedelta(days=2)
     assert told in shown.output

@@ -1,7 +1,9 @@
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 
 import pytest
 from sublet_quota.reasons.ranks import RankCode
+from sublet_quota.wire.announcements import ShownAnnouncement
 from sublet_quota.wire.rank import tell_rank
 from sublet_quota.wire.share import TypeShare
 from sublet_spawner.options_form import FormSettings, render_form, render_without_service
@@ -50,6 +52,21 @@ def test_no_text_of_a_quota_document_becomes_html():
     assert not [attrs for _, attrs in page.tags if any(name.startswith("on") for name in attrs)]
     assert page.text.count(NASTY) == 7
     assert page.sizes()[NASTY]["type"] == "radio"
+
+
+def test_what_the_user_is_told_stands_above_the_sizes_and_is_escaped():
+    told = ShownAnnouncement(
+        announcement_id="a",
+        text=NASTY,
+        made_at=datetime(2026, 12, 2, 9, tzinfo=UTC),
+        until=datetime(2026, 12, 3, 9, tzinfo=UTC),
+    )
+    own = told.model_copy(update={"text": "your server is ended", "from_admin": False})
+    offers = some_offers(an_offer("small")).model_copy(update={"told": (own, told)})
+    page = read(offers)
+    assert page.text.startswith("From Sublet, 2026-12-02 09:00 UTC: your server is ended")
+    assert f"From an admin, 2026-12-02 09:00 UTC: {NASTY}" in page.text
+    assert "img" not in {tag for tag, _ in page.tags}
 
 
 def test_the_service_being_away_is_escaped_too():

@@ -59,6 +59,23 @@ OPTIONS: Final[Mapping[str, Values]] = {
     "PostgreSQL without a password": {
         "service": {"database": {"url": "postgresql+psycopg://sublet@db/sublet"}}
     },
+    "notices by mail and webhook": {
+        "service": {
+            "notices": {
+                "ports": [587],
+                "mailPasswordSecret": {"name": "mail", "key": "password"},
+                "webhookSecret": {"name": "hook", "key": "secret"},
+                "certificates": {"name": "authorities", "key": "ca.crt"},
+            },
+            "settings": {
+                "notices_mail_server": "mail.example.org",
+                "notices_mail_from": "sublet@example.org",
+                "notices_mail_to": "{username}@example.org",
+                "notices_mail_user": "sublet",
+                "notices_webhook_url": "https://hooks.example.org/sublet",
+            },
+        }
+    },
     "agents by http": {"service": {"tls": {"enabled": False}}},
     "own certificate": {"service": {"tls": {"port": 9443, "existingSecret": "certificate"}}},
     "no volume": {"service": {"persistence": {"enabled": False}}},

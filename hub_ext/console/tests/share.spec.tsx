@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
 
-import type { GroupShare, Share } from '../src/api/types';
+import type { Ahead, GroupShare, Share } from '../src/api/types';
 import { ShareMeters } from '../src/controls/ShareMeters';
 import { ShareView } from '../src/views/share/ShareView';
 import { aSlice } from './support/answers';
-import { doing, draw, FakeService, json } from './support/page';
+import { button, doing, draw, FakeService, json } from './support/page';
 
 const OWN = {
   group: null,
@@ -52,6 +52,7 @@ const SHARE = {
   },
   offers: [],
   week: null,
+  ahead: [],
   announcements: [
     {
       announcement_id: 'a',
@@ -143,4 +144,94 @@ test('a share that cannot be asked anew is shown as of before', async () => {
   });
   expect(page.querySelector('[data-sublet="stale"]')?.textContent).toContain('the hub is away');
   expect(page.querySelector('[data-sublet="my-slice"]')).not.toBeNull();
+});
+
+function ahead(more: Partial<Ahead>): Ahead {
+  return {
+    notice_id: 'idle-s1',
+    kind: 'server-idle',
+    what: 'Your server is ended.',
+    why: 'It has been idle since 2026-12-02 08:00 UTC, and may be so for 8 h.',
+    advice: 'Run a cell, or extend it.',
+    at: '2026-12-02T16:00:00Z',
+    is_near: true,
+    slice_id: 's1',
+    deed: 'extend',
+    deed_s: 28_800,
+    why_no_deed: '',
+    ...more
+  };
+}
+
+async function withAhead(
+  rows: readonly Ahead[],
+  answers: Readonly<Record<string, () => Response>> = {}
+): Promise<{ page: HTMLElement; service: FakeService }> {
+  const service = new FakeService({
+    share: () => json({ ...SHARE, ahead: rows }),
+    ...answers
+  });
+  const { page, console } = await draw(<ShareView />, service);
+  await doing(() => {
+    void console.share.refresh();
+  });
+  return { page, service };
+}
+
+test('what will be taken is told with why, and what puts it off is done by a button', async () => {
+  const { page, service } = await withAhead([ahead({ notice_id: 'a' })]);
+  const row = page.querySelector('[data-sublet="ahead-row"]');
+  expect(row?.textContent).toContain('Your server is ended.');
+  expect(row?.textContent).not.toContain('UTC');
+  // What the row tells is not told twice.
+  expect(page.querySelector('[data-sublet="announcement"]')).toBeNull();
+  await doing(() => {
+    button(page, 'Extend by 8 h').click();
+  });
+  expect(service.asked.at(-2)).toMatchObject({
+    method: 'POST',
+    url: '/services/sublet/api/slices/s1/extend',
+    body: {}
+  });
+  expect(page.querySelector('[data-sublet="ahead"] [role="status"]')?.textContent).toBe(
+    'Your server may stay idle for 8 h again, from now on.'
+  );
+  expect(document.activeElement).toBe(page.querySelector('[data-sublet="ahead"]'));
+});
+
+test('a slice is kept for what is left of the minutes of the day', async () => {
+  const { page, service } = await withAhead([
+    ahead({ kind: 'keep-ends', deed: 'keep', deed_s: 600 })
+  ]);
+  await doing(() => {
+    button(page, 'Keep for 10 min').click();
+  });
+  expect(service.asked.at(-2)).toMatchObject({
+    url: '/services/sublet/api/slices/s1/keep',
+    body: { minutes: 10 }
+  });
+});
+
+test('what no button puts off says why, and a refusal is told in the words of the service', async () => {
+  const { page } = await withAhead(
+    [
+      ahead({ notice_id: 'b', deed: null, deed_s: null, why_no_deed: 'An admin stops it.' }),
+      ahead({ notice_id: 'c' })
+    ],
+    { 'slices/s1/extend': () => json({ message: 'this server is being ended already' }, 409) }
+  );
+  const [first, second] = page.querySelectorAll('[data-sublet="ahead-row"]');
+  expect(first?.querySelector('button')).toBeNull();
+  expect(first?.textContent).toContain('An admin stops it.');
+  await doing(() => {
+    second?.querySelector('button')?.click();
+  });
+  expect(second?.querySelector('[role="alert"]')?.textContent).toBe(
+    'this server is being ended already'
+  );
+});
+
+test('where nothing is ahead nothing is said of it', async () => {
+  const { page } = await withAhead([]);
+  expect(page.querySelector('[data-sublet="ahead"]')).toBeNull();
 });

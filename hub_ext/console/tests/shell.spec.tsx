@@ -12,7 +12,14 @@ function links(page: HTMLElement): (string | null)[] {
 
 test('an admin has the cards, and a line that recommends an origin for each user', async () => {
   const { page } = await draw(<App />);
-  expect(links(page)).toEqual(['Cards', 'My share', 'Who waits for whom', 'Use', 'Quotas']);
+  expect(links(page)).toEqual([
+    'Cards',
+    'My share',
+    'Who waits for whom',
+    'Use',
+    'Quotas',
+    'Notices'
+  ]);
   expect(page.querySelector('h1')?.textContent).toBe('Cards');
   expect(page.querySelector('[data-sublet="one-origin"]')?.textContent).toContain(
     'JupyterHub.subdomain_host'

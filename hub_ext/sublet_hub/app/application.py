@@ -22,6 +22,7 @@ from sublet_hub.app.adapters import Adapters
 from sublet_hub.app.agents_port import AgentsPortOptions
 from sublet_hub.app.assembly import Assembly
 from sublet_hub.app.carbon_options import CarbonOptions
+from sublet_hub.app.delivery_options import DeliveryOptions
 from sublet_hub.app.kubernetes_options import KubeOptions
 from sublet_hub.errors import ConfigurationError, QuotaFileError
 from sublet_hub.host.capabilities import keep_from_children
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 _MIB = 2**20
 
 
-class SubletHub(KubeOptions, AgentsPortOptions, CarbonOptions, Application):
+class SubletHub(KubeOptions, AgentsPortOptions, CarbonOptions, DeliveryOptions, Application):
     """Keeps the ledger of slices, decides who may have one, queues and runs training jobs."""
 
     name = "sublet-hub"
@@ -365,6 +366,7 @@ class SubletHub(KubeOptions, AgentsPortOptions, CarbonOptions, Application):
             retention=timedelta(days=self.retention_days),
             recorded_for=timedelta(days=min(self.history_days, self.retention_days)),
             carbon=self.carbon_settings(),
+            delivery=self.delivery_settings(self._known_secrets),
             hub_check_period=timedelta(seconds=self.hub_check_s),
             missing_for=timedelta(seconds=self.missing_s),
             start_within=timedelta(seconds=self.start_within_s),

@@ -21,6 +21,7 @@ from sublet_hub.app.line_parts import LineNeeds, LineParts
 from sublet_hub.app.loops import Loop, Wakeup, repeat
 from sublet_hub.app.upkeep import Upkeep, UpkeepNeeds
 from sublet_hub.app.view_parts import ViewNeeds, ViewParts
+from sublet_hub.delivery.ways import outbox_of
 from sublet_hub.host.clock import read_boot_id
 from sublet_hub.host.private_files import make_private_folder
 from sublet_hub.jobs.backend import JobBackend
@@ -132,8 +133,7 @@ class Assembly:
         metrics.read_too(BudgetCollector(capacity, budgets.of_groups))
         allocation = Allocation(stores, metrics, homes)
         evictions = Evictions(EvictionStore(adapters.database), ledger, adapters.hub, now)
-        users = HubUsers(adapters.hub, ledger, accounts)
-        hub_names = HubNames(adapters.hub)
+        users, hub_names = HubUsers(adapters.hub, ledger, accounts), HubNames(adapters.hub)
         offers = OffersNow(capacity)
         self.line = LineParts(
             LineNeeds(
@@ -186,8 +186,9 @@ class Assembly:
             cancellation=JobCancellation(ledger, now, ends_jobs=runs is None or runs.ends_jobs),
             closings=Closings(ledger, fleet, now),
             announcements=Announcements(
-                AnnouncementStore(adapters.database), ledger, fleet.is_known, now
+                AnnouncementStore(adapters.database), ledger, fleet.is_known, self._in_force, now
             ),
+            outbox=outbox_of(settings.delivery, adapters.database, now),
             evictions=evictions,
             line=self.line.line,
             idle_servers=idle_servers,
@@ -286,6 +287,7 @@ class Assembly:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
         self.connections.close()
+        self.service.outbox.close()
         await self._runner.close()
         with contextlib.suppress(LedgerWriteError):
             self._meter.store()

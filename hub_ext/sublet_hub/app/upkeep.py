@@ -11,6 +11,7 @@ from sublet_quota.wire.event_kinds import EventKind
 
 from sublet_hub.app.adapters import Adapters
 from sublet_hub.app.loops import Loop, Wakeup
+from sublet_hub.app.notices_out import NoticesOut
 from sublet_hub.jobs.log_retention import keep_all_logs_within
 from sublet_hub.ledger.asked_sizes import AskedSizes
 from sublet_hub.ledger.events import event, node_event
@@ -77,6 +78,7 @@ class Upkeep:
             (Loop("retention", _HOUR_S, self._forget), quiet),
             (Loop("old history", _HOUR_S, self._forget_history), quiet),
             (Loop("asked sizes", _HOUR_S, self._look_at_asked_sizes), quiet),
+            *NoticesOut(service).loops(),
         )
 
     def _end_announcements(self) -> None:

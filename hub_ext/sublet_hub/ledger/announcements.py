@@ -16,7 +16,7 @@ class Announcement:
     audience: str
     """A value of ``Audience``, unless another version of the service has written it."""
     name: str | None
-    """Which owner, group or node; ``None`` for all."""
+    """Which owner, group or node, or a card's id; ``None`` for all."""
     text: str
     made_by: str
     made_at: datetime

@@ -273,6 +273,24 @@ ANNOUNCEMENTS = sa.Table(
     sa.Column("until", UtcDateTime, nullable=False),
 )
 
+DELIVERIES = sa.Table(
+    "deliveries",
+    METADATA,
+    sa.Column("delivery_id", sa.String(64), primary_key=True),
+    sa.Column("channel", sa.String(16), nullable=False),
+    sa.Column("notice_id", sa.String(64), nullable=False),
+    sa.Column("audience", sa.String(16), nullable=False),
+    sa.Column("name", sa.String(255)),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("from_admin", sa.Boolean, nullable=False),
+    sa.Column("made_at", UtcDateTime, nullable=False),
+    sa.Column("until", UtcDateTime, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("next_at", UtcDateTime, nullable=False),
+    sa.Column("done_at", UtcDateTime),
+    sa.Column("problem", sa.String(32)),
+)
+
 EVICTIONS = sa.Table(
     "evictions",
     METADATA,

@@ -1,6 +1,8 @@
 """What admins tell owners, in JupyterLab and by ``sublet share``, until it ends or is taken back.
 
-Who is not meant is not told: of an announcement to another owner, group or node nobody hears.
+Who is not meant is not told: of an announcement to another owner, group, node or card nobody hears.
+Who is of a group is as the quota document in force says: the members of it and of all below it.
+JupyterHub's groups count by their own names where the document has no group of the name.
 """
 
 import secrets
@@ -8,7 +10,9 @@ from collections.abc import Callable, Collection
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from sublet_quota.names.ids import NodeId, UserName
+from sublet_quota.document.administered.groups import members_below
+from sublet_quota.document.quota_document import QuotaDocument
+from sublet_quota.names.ids import GpuId, NodeId, UserName
 from sublet_quota.reasons.moments import is_over_words, moment_words, said_moment_words
 from sublet_quota.wire.announcements import AnnouncementRequest, Audience
 from sublet_quota.wire.event_kinds import EventKind
@@ -17,7 +21,7 @@ from sublet_hub.errors import BadRequestError, ConflictError, NotFoundError
 from sublet_hub.ledger.announcements import Announcement, AnnouncementStore
 from sublet_hub.ledger.events import event
 from sublet_hub.ledger.ledger import Ledger
-from sublet_hub.ledger.records import Change
+from sublet_hub.ledger.records import Change, GpuRecord
 
 MOST_LIVE: Final = 100
 """How many there are at most at once: each answer about a share looks through them."""
@@ -33,19 +37,21 @@ class Announcements:
         store: AnnouncementStore,
         ledger: Ledger,
         knows_node: Callable[[NodeId], bool],
+        document: Callable[[], QuotaDocument],
         now: Callable[[], datetime],
     ) -> None:
-        """``knows_node``: whether there is such a node."""
+        """``knows_node``: whether there is such a node; ``document``: the one in force."""
         self._store = store
         self._ledger = ledger
         self._knows_node = knows_node
+        self._document = document
         self._now = now
 
     def make(self, asked: AnnouncementRequest, admin: str) -> Announcement:
         """Tell owners something, and return the announcement.
 
         ``BadRequestError`` for an end that is over or too far away; ``NotFoundError`` for a node
-        that is not known; ``ConflictError`` where there are too many.
+        or a card that is not known; ``ConflictError`` where there are too many.
         """
         now = self._now()
         until = now + _USUAL if asked.until is None else asked.until.astimezone(UTC)
@@ -61,13 +67,16 @@ class Announcements:
         if asked.audience is Audience.NODE and not self._knows_node(NodeId(asked.name or "")):
             message = f"there is no node {asked.name}: `sublet gpus` lists them"
             raise NotFoundError(message)
+        name = asked.name
+        if asked.audience is Audience.CARD:
+            name = self._find_card(name or "")
         if len(self.live()) >= MOST_LIVE:
             message = f"there are {MOST_LIVE} announcements already: take some back first"
             raise ConflictError(message)
         made = Announcement(
             announcement_id=secrets.token_hex(4),
             audience=asked.audience.value,
-            name=asked.name,
+            name=name,
             text=asked.text,
             made_by=admin,
             made_at=now,
@@ -101,8 +110,8 @@ class Announcements:
         live = self.live()
         if not live:
             return ()
-        nodes = {record.gpu.node for record in self._ledger.slices_of_owner(owner)}
-        return tuple(each for each in live if _is_meant(each, owner, groups, nodes))
+        cards = [record.gpu for record in self._ledger.slices_of_owner(owner)]
+        return tuple(each for each in live if self._is_meant(each, owner, groups, cards))
 
     def end_due(self) -> None:
         """Forget the announcements whose end has come."""
@@ -110,25 +119,49 @@ class Announcements:
         due = tuple(name for name, each in self._store.kept.items() if each.until <= now)
         self._store.drop(*due)
 
+    def has_group(self, name: str) -> bool:
+        """Whether the quota document in force has such a group."""
+        return name in self._document().all_groups
+
+    def _is_meant(
+        self,
+        announcement: Announcement,
+        owner: UserName,
+        groups: Collection[str],
+        cards: Collection[GpuRecord],
+    ) -> bool:
+        """Whether an owner is among those who are meant; nobody is by what is not known here."""
+        match announcement.audience:
+            case Audience.ALL:
+                return True
+            case Audience.OWNER:
+                return announcement.name == owner
+            case Audience.GROUP:
+                return not self._members(announcement.name or "").isdisjoint(groups)
+            case Audience.NODE:
+                return any(announcement.name == card.node for card in cards)
+            case Audience.CARD:
+                return any(announcement.name == card.gpu_id for card in cards)
+            case _:
+                return False
+
+    def _members(self, group: str) -> frozenset[str]:
+        """Return the groups of the hub whose members are meant by a group."""
+        if self.has_group(group):
+            return members_below(self._document(), (group,))
+        return frozenset({group})
+
+    def _find_card(self, where: str) -> GpuId:
+        """Return the card of an id, or of ``NODE:INDEX``. ``NotFoundError`` where there is none."""
+        node, colon, index = where.rpartition(":")
+        on_node = self._ledger.gpus_on_node(NodeId(node)) if colon else ()
+        there = [gpu.gpu_id for gpu in on_node if str(gpu.index) == index]
+        if len(there) == 1:
+            return there[0]
+        if GpuId(where) in self._ledger.gpus:
+            return GpuId(where)
+        message = f"there is no GPU {where}: name one as NODE:INDEX, or by its id"
+        raise NotFoundError(message)
+
     def _tell(self, kind: EventKind, detail: str, now: datetime) -> None:
         self._ledger.apply(Change(events=(event(kind, now, detail),)), now)
-
-
-def _is_meant(
-    announcement: Announcement,
-    owner: UserName,
-    groups: Collection[str],
-    nodes: Collection[NodeId],
-) -> bool:
-    """Whether an owner is among those who are meant; nobody is by what is not known here."""
-    match announcement.audience:
-        case Audience.ALL:
-            return True
-        case Audience.OWNER:
-            return announcement.name == owner
-        case Audience.GROUP:
-            return announcement.name in groups
-        case Audience.NODE:
-            return announcement.name in nodes
-        case _:
-            return False

@@ -167,6 +167,10 @@ class IdleServers:
                 ends[name] = ends_at
         return ends
 
+    def owners(self) -> frozenset[UserName]:
+        """Return those who may be told something of this."""
+        return frozenset(note.owner for note in self._notes.kept.values())
+
     def told_to(self, owner: UserName) -> tuple[ShownAnnouncement, ...]:
         """Return what one owner is told of idle servers, the newest first."""
         return tuple(sorted(self._told(owner), key=lambda each: each.made_at, reverse=True))

@@ -90,6 +90,15 @@ class OverCaps:
         told = [self._shown(*each) for each in self._told().items() if each[1].owner == owner]
         return tuple(sorted(told, key=lambda each: each.made_at, reverse=True))
 
+    def owners(self) -> frozenset[UserName]:
+        """Return those who are told something of this."""
+        return frozenset(notice.owner for notice in self._told().values())
+
+    def warned(self, owner: UserName) -> tuple[tuple[SliceId, OverCapNotice], ...]:
+        """Return what one owner was told of ends that are still to come."""
+        told = self._told().items()
+        return tuple(each for each in told if each[1].owner == owner and each[1].ended_at is None)
+
     def forget_old(self) -> None:
         """Forget those that are there no more: of those ended for this, after a day."""
         before = self._now() - SHOWN_FOR

@@ -1,4 +1,5 @@
 /** What the hub service says of the caller's share: `GET share` and `GET slices/{id}/history`. */
+import { readAhead, type Ahead } from './ahead';
 import { readAnnouncement, type Announcement } from './announcements';
 import { readIdleEnd, readIdleSpared, type IdleEnd, type IdleSpared } from './idle';
 import { readCapKept, readShareKept, type CapKept, type ShareKept } from './kept';
@@ -114,6 +115,8 @@ export interface Share {
   week: WeekUse | null;
   /** What admins tell the caller, the newest first. */
   announcements: Announcement[];
+  /** What will be taken from the caller, the next first. */
+  ahead: Ahead[];
 }
 
 export interface HistoryPoint {
@@ -143,7 +146,8 @@ export function readShare(r: Reader): Share {
     quota: r.maybe('quota', readQuota),
     offers: r.list('offers', readOffer),
     week: r.maybe('week', readWeek),
-    announcements: r.list('announcements', readAnnouncement)
+    announcements: r.list('announcements', readAnnouncement),
+    ahead: r.list('ahead', readAhead)
   };
 }
 

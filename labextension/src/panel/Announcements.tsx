@@ -4,13 +4,17 @@ import * as React from 'react';
 import { warningIcon } from '../controls/icons';
 import { Sign, type PageContext } from '../controls/pageContext';
 import { inLocalTime, moment } from '../format/quantities';
+import { aheadApart } from './AheadPart';
 
 export function Announcements(props: { page: PageContext; now: Date }): React.JSX.Element {
   const { page, now } = props;
   const { trans, model } = page;
   // That this server is ended stands with its slice, beside the button that puts it off.
   const ownEnd = model.slice?.idle_end == null ? null : `idle-${model.slice.lease.slice_id}`;
-  const shown = model.announcements(now).filter(each => each.announcement_id !== ownEnd);
+  const apart = new Set(aheadApart(model).map(each => each.notice_id));
+  const shown = model
+    .announcements(now)
+    .filter(each => each.announcement_id !== ownEnd && !apart.has(each.announcement_id));
   return (
     <>
       {shown.map(each => (

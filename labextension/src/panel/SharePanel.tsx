@@ -9,6 +9,7 @@ import { situationOf } from '../model/situation';
 import { useModel, type PageContext } from '../controls/pageContext';
 import { clock, gib, sentence, serverName } from '../format/quantities';
 import { sliceIcon } from '../controls/icons';
+import { AheadPart } from './AheadPart';
 import { Announcements } from './Announcements';
 import { HistoryChart } from './HistoryChart';
 import { KernelList } from './KernelList';
@@ -71,6 +72,7 @@ function Panel({ page }: { page: PageContext }): React.JSX.Element {
   return (
     <div className="sublet-panel-body">
       <Banner page={page} />
+      <AheadPart page={page} now={now} />
       <Announcements page={page} now={now} />
       {situation === null ? (
         <NoSlice page={page} />

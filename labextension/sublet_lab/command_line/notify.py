@@ -34,8 +34,9 @@ _FIELDS: Final = tuple(AnnouncementInfo.model_fields)
 @click.command()
 @click.argument("text", required=False)
 @click.option("--owner", help="Tell this user.")
-@click.option("--group", help="Tell whoever is in this group of JupyterHub's.")
+@click.option("--group", help="Tell whoever is in this group, or in one below it.")
 @click.option("--node", help="Tell whoever has a slice there, of a server or a job.")
+@click.option("--card", help="Tell whoever has a slice on it: NODE:INDEX, or its id.")
 @click.option("--all", "everybody", is_flag=True, help="Tell everybody.")
 @click.option(
     "--until",
@@ -54,6 +55,7 @@ def notify(  # noqa: PLR0913 (click's signature)
     owner: str | None,
     group: str | None,
     node: str | None,
+    card: str | None,
     everybody: bool,
     until: datetime | None,
     lists: bool,
@@ -63,7 +65,12 @@ def notify(  # noqa: PLR0913 (click's signature)
 
     One line of plain text, of 500 characters at most; it ends by itself.
     """
-    given = {Audience.OWNER: owner, Audience.GROUP: group, Audience.NODE: node}
+    given = {
+        Audience.OWNER: owner,
+        Audience.GROUP: group,
+        Audience.NODE: node,
+        Audience.CARD: card,
+    }
     meant: list[tuple[Audience, str | None]] = [
         (audience, name) for audience, name in given.items() if name is not None
     ]
@@ -73,14 +80,14 @@ def notify(  # noqa: PLR0913 (click's signature)
         message = "give a text, or --list, or --withdraw"
         raise click.UsageError(message)
     if text is None and (meant or until is not None):
-        message = "--owner, --group, --node, --all and --until go with a text"
+        message = "--owner, --group, --node, --card, --all and --until go with a text"
         raise click.UsageError(message)
     if lists:
         _list(service)
     elif withdraw is not None:
         _withdraw(service, withdraw)
     elif len(meant) != 1:
-        message = "tell whom: give one of --owner, --group, --node and --all"
+        message = "tell whom: give one of --owner, --group, --node, --card and --all"
         raise click.UsageError(message)
     else:
         audience, name = meant[0]
@@ -100,7 +107,8 @@ def _tell(
         return
     if made.warning is not None:
         click.echo(f"Warning: {plain(made.warning)}: nobody reads it until there is one.")
-    here = "whoever has a slice on " if made.audience == Audience.NODE else ""
+    by_place = made.audience in {Audience.NODE, Audience.CARD}
+    here = "whoever has a slice on " if by_place else ""
     click.echo(f"Told to {here}{plain(_to(made))} until {clock(made.until)}.")
     click.echo(f"To take it back: sublet notify --withdraw {plain(made.announcement_id)}")
 

@@ -24,9 +24,12 @@ class Audience(StrEnum):
     ALL = "all"
     OWNER = "owner"
     GROUP = "group"
-    """Whoever is in this group of JupyterHub's."""
+    """Whoever is in this group of the quota document, or in one below it; of a group that the
+    document does not have, whoever is in JupyterHub's."""
     NODE = "node"
     """Whoever has a slice there, of a server or a job."""
+    CARD = "card"
+    """Whoever has a slice on it, of a server or a job."""
 
 
 class AnnouncementRequest(WireModel):
@@ -39,14 +42,14 @@ class AnnouncementRequest(WireModel):
     ]
     audience: Audience
     name: Name | None = None
-    """Which owner, group or node; none for all."""
+    """Which owner, group or node; a card by its id, or as ``NODE:INDEX``; none for all."""
     until: AwareDatetime | None = None
     """When it ends by itself; ``None``: after a day."""
 
     @model_validator(mode="after")
     def _is_to_somebody(self) -> Self:
         if (self.name is None) is not (self.audience is Audience.ALL):
-            message = "give a name for an owner, a group or a node, and none for all"
+            message = "give a name for an owner, a group, a node or a card, and none for all"
             raise ValueError(message)
         return self
 
@@ -65,6 +68,7 @@ class AnnouncementInfo(AnswerModel):
     audience: Name
     """A value of ``Audience``; a newer service may tell others."""
     name: Name | None
+    """Which owner, group or node; a card by its id."""
     made_by: Name
     made_at: AwareDatetime
     until: AwareDatetime

@@ -13,6 +13,7 @@ from sublet_quota.amounts.node_amounts import NodeAmount, NodeNeed
 from sublet_quota.reasons.refusal import RefusalReason
 from sublet_quota.residency.snapshot import Holder
 from sublet_quota.wire.agent_link import MOST_NAMED, GpuReport, SliceReport
+from sublet_quota.wire.ahead import AheadInfo
 from sublet_quota.wire.announcements import ShownAnnouncement
 from sublet_quota.wire.closings import ClosingInfo
 from sublet_quota.wire.decision import ToldDerivation, ToldHelp
@@ -251,6 +252,8 @@ class Offers(AnswerModel):
     own: GroupShare
     """What the user holds, and may hold at most, whoever pays."""
     message: Words = ""
+    told: tuple[ShownAnnouncement, ...] = Field(default=(), max_length=_MOST_LISTED)
+    """What the user is told by admins and by Sublet itself, as in ``Share``."""
 
 
 # For users and admins.
@@ -323,6 +326,8 @@ class Share(AnswerModel):
     announcements: tuple[ShownAnnouncement, ...] = Field(default=(), max_length=_MOST_LISTED)
     """What admins tell the caller now, the newest first; before that, which servers and jobs of the
     caller's they end, or have ended lately."""
+    ahead: tuple[AheadInfo, ...] = Field(default=(), max_length=_MOST_LISTED)
+    """What will be taken from the caller unless something happens before, the next first."""
 
 
 class GpuInfo(AnswerModel):

@@ -25,6 +25,8 @@ class Topic(StrEnum):
     LENDING = "lending"
     EVICTIONS = "evictions"
     """For admins."""
+    NOTICES = "notices"
+    """For admins: what they tell owners."""
     QUOTA = "quota"
     """The quota document in force: all of it for admins, to admins of groups what is theirs."""
 

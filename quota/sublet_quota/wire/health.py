@@ -34,6 +34,8 @@ class Health(AnswerModel):
     """How often lately somebody who wanted to be an agent was not let in, and why. Whoever reaches
     the service can have themselves counted here."""
     hub: HubStanding = HubStanding.UNASKED
+    notices_given_up: Count = 0
+    """How many notices by mail or webhook could not be delivered lately."""
     quota: QuotaStanding = QuotaStanding.OK
     quota_warnings: Count = 0
     """How many things in it to look at: not meant, or not to be had of today's cards."""

@@ -8,9 +8,25 @@ import pytest
 from sublet_hub.slices import announcements as module
 
 from tests.support.fake_agent import a_gpu
-from tests.support.hub_world import OTHER_SECRET, FakeHub, HubWorld, hub_world
+from tests.support.hub_world import (
+    OTHER_SECRET,
+    SERVICE_TOKEN,
+    FakeHub,
+    HubWorld,
+    hub_world,
+    settings_for,
+)
 
 pytestmark = pytest.mark.asyncio
+
+GROUPS = """
+groups:
+  science:
+    members: [hub-science]
+    groups:
+      nlp: {members: [hub-nlp]}
+  arts: {members: [hub-arts]}
+"""
 
 
 async def announce(
@@ -41,6 +57,55 @@ async def test_each_owner_hears_what_is_meant_for_them_and_nothing_else(world: H
     assert await told(world, "ada") == ["to the node", "to ada", "to all"]
     assert await told(world, "bob", ("lab",)) == ["to the lab", "to all"]
     assert await told(world, "eve", ("labs",)) == ["to all"]
+
+
+async def test_who_has_a_slice_on_a_card_is_told_and_nobody_beside_them(world: HubWorld) -> None:
+    await world.agent(gpus=(a_gpu("SIM-1"), a_gpu("SIM-2", index=1)))
+    slices = {name: await world.slice_for(name, size="whole") for name in ("ada", "bob")}
+    by_card = {lease["gpu_index"]: lease["gpu_id"] for lease in slices.values()}
+    assert by_card == {0: "SIM-1", 1: "SIM-2"}
+    for index, card in by_card.items():
+        by_place = await announce(world, "by place", "card", name=f"node-a:{index}")
+        by_id = await announce(world, "by id", "card", name=card)
+        assert by_place["name"] == by_id["name"] == card
+        for name, lease in slices.items():
+            there = ["by id", "by place"] if lease["gpu_id"] == card else []
+            assert await told(world, name) == there
+        assert await told(world, "ida") == []
+        for made in (by_place, by_id):
+            body = {"announcement_id": made["announcement_id"]}
+            await world.call("POST", "announcements/withdraw", world.admin(), body)
+
+
+async def test_of_a_group_of_the_quota_document_are_its_members_and_those_of_all_below(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    (tmp_path / "quota.yaml").write_text(GROUPS)
+    settings = settings_for(tmp_path, quota_file=tmp_path / "quota.yaml")
+    async with hub_world(tmp_path, hub, settings) as world:
+        made = await announce(world, "to science", "group", name="science")
+        await announce(world, "to nlp", "group", name="nlp")
+        assert await told(world, "ada", ("hub-nlp",)) == ["to nlp", "to science"]
+        assert await told(world, "bob", ("hub-science",)) == ["to science"]
+        assert await told(world, "eve", ("hub-arts",)) == []
+        # The document says who is of nlp: a group of the hub's that has its name is another.
+        assert await told(world, "ida", ("nlp",)) == []
+        status, answer = await world.call(
+            "POST",
+            "announcements",
+            world.admin(),
+            {"text": "x", "audience": "group", "name": "nlp"},
+        )
+        assert (status, answer["warning"], made["name"]) == (201, None, "science")
+
+
+async def test_the_options_form_is_told_what_its_user_is_told(world: HubWorld) -> None:
+    await announce(world, "to ada", "owner", name="ada")
+    await announce(world, "to the lab", "group", name="lab")
+    _, adas = await world.call("GET", "hub/offers?owner=ada&groups=lab", SERVICE_TOKEN)
+    assert [each["text"] for each in adas["told"]] == ["to the lab", "to ada"]
+    _, bobs = await world.call("GET", "hub/offers?owner=bob", SERVICE_TOKEN)
+    assert bobs["told"] == []
 
 
 async def test_a_name_that_the_hub_does_not_know_is_told_with_a_warning(world: HubWorld) -> None:
@@ -117,6 +182,8 @@ async def test_what_was_told_is_listed_and_taken_back(world: HubWorld) -> None:
         ({"until": "2020-01-01T00:00:00Z"}, 400),
         ({"until": "2999-01-01T00:00:00Z"}, 400),
         ({"audience": "node", "name": "node-z"}, 404),
+        ({"audience": "card"}, 400),
+        ({"audience": "card", "name": "node-a:7"}, 404),
     ],
 )
 async def test_what_cannot_be_told_is_refused(

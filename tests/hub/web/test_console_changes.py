@@ -124,7 +124,7 @@ async def test_an_admin_is_told_every_card_and_then_what_changes(
         )
         last = heard.events("cards")[-1]
         assert [each["report"]["gpu_id"] for each in last["cards"]] == [card]
-        assert {"share", "jobs", "lending", "evictions", "quota"} <= set(heard.topics)
+        assert {"share", "jobs", "lending", "evictions", "notices", "quota"} <= set(heard.topics)
 
 
 async def test_an_admin_is_told_that_there_are_no_cards(world: HubWorld) -> None:
@@ -143,7 +143,7 @@ async def test_a_user_is_told_that_their_share_changed_and_nothing_of_cards(
         await world.slice_for("ada", size="small")
         await until(lambda: "share" in heard.topics[before:])
         assert {each.split("\n")[0] for each in heard.text.split("\n\n")[:-1]} == {"event: changed"}
-        assert {"evictions", "quota"}.isdisjoint(heard.topics)
+        assert {"evictions", "notices", "quota"}.isdisjoint(heard.topics)
         # Topics alone: not even an own slice's id.
         assert {*chain.from_iterable(heard.events("changed"))} == {"topics"}
         assert "ada" not in heard.text

@@ -61,6 +61,7 @@ TABLE: Final = {
     "GET gpus": SEES,
     "GET closings": SEES,
     "GET announcements": SEES,
+    "GET deliveries": SEES,
     "GET evictions": SEES,
     "GET history/export": SEES,
     "GET quota": "group-admin reader admin",

@@ -283,9 +283,30 @@ MUTANTS: Final = (
         6,
         "everybody is told what is meant for one group",
         _ANNOUNCEMENTS,
-        "return announcement.name in groups",
+        'return not self._members(announcement.name or "").isdisjoint(groups)',
         "return True",
         (f"{_TELLING}::test_each_owner_hears_what_is_meant_for_them_and_nothing_else",),
+    ),
+    Mutant(
+        6,
+        "who is in the hub's group of a name is told what a group of the quota document is told",
+        _ANNOUNCEMENTS,
+        "return members_below(self._document(), (group,))",
+        "return members_below(self._document(), (group,)) | {group}",
+        (
+            (
+                f"{_TELLING}::"
+                "test_of_a_group_of_the_quota_document_are_its_members_and_those_of_all_below"
+            ),
+        ),
+    ),
+    Mutant(
+        6,
+        "everybody with a slice is told what is meant for one card",
+        _ANNOUNCEMENTS,
+        "any(announcement.name == card.gpu_id for card in cards)",
+        "bool(cards)",
+        (f"{_TELLING}::test_who_has_a_slice_on_a_card_is_told_and_nobody_beside_them",),
     ),
     Mutant(
         7,

@@ -7,6 +7,7 @@ from typing import Final
 
 from tests.security.mutant import Mutant
 
+_OF_AHEAD: Final = "tests/hub/web/test_ahead.py"
 _ROUTE: Final = "hub_ext/sublet_hub/web/routes/route.py"
 _OWNER: Final = "hub_ext/sublet_hub/web/routes/owner.py"
 _JOBS: Final = "hub_ext/sublet_hub/web/routes/jobs.py"
@@ -216,5 +217,98 @@ MUTANTS: Final = (
         "if caller is None or not caller.sees_all:",
         "if caller is None:",
         (_METRICS,),
+    ),
+    Mutant(
+        6,
+        "everybody is told of servers of others that are ended for their memory",
+        "hub_ext/sublet_hub/slices/over_caps.py",
+        "if each[1].owner == owner and each[1].ended_at is None",
+        "if each[1].ended_at is None",
+        (f"{_OF_AHEAD}::test_a_server_over_its_cap_is_told_when_it_is_ended",),
+    ),
+    Mutant(
+        6,
+        "who is on a card that is closed learns which admin has closed it",
+        "hub_ext/sublet_hub/web/routes/ahead.py",
+        "why=closing.words(record.gpu)",
+        "why=closing.closed_by",
+        (
+            (
+                f"{_OF_AHEAD}::"
+                "test_who_is_on_a_card_that_is_drained_is_told_what_leaves_and_what_stays"
+            ),
+        ),
+    ),
+    Mutant(
+        11,
+        "a webhook's redirect is followed",
+        "hub_ext/sublet_hub/delivery/webhook.py",
+        "follow_redirects=False",
+        "follow_redirects=True",
+        ("tests/hub/delivery/test_webhook.py::test_no_redirect_is_followed",),
+    ),
+    Mutant(
+        11,
+        "a webhook's name may lead to a private address",
+        "hub_ext/sublet_hub/delivery/webhook.py",
+        "if not self._private and not all(",
+        "if self._private and not all(",
+        (
+            "tests/hub/delivery/test_webhook.py::test_a_name_that_leads_to_a_private_address_is_not_connected_to",
+        ),
+    ),
+    Mutant(
+        11,
+        "one public address of a name is enough",
+        "hub_ext/sublet_hub/delivery/webhook.py",
+        "not all(_is_public(",
+        "not any(_is_public(",
+        (
+            "tests/hub/delivery/test_webhook.py::test_one_public_address_beside_a_private_one_is_not_enough",
+        ),
+    ),
+    Mutant(
+        11,
+        "a webhook goes without TLS to anywhere",
+        "hub_ext/sublet_hub/delivery/webhook.py",
+        'parts.scheme == "http" and parts.hostname in LOCAL',
+        'parts.scheme == "http"',
+        ("tests/hub/delivery/test_webhook.py::test_an_address_is_https_or_on_this_machine",),
+    ),
+    Mutant(
+        11,
+        "a private address that is written into a public one is connected to",
+        "hub_ext/sublet_hub/delivery/webhook.py",
+        "if found in _TRANSLATED:",
+        "if not _TRANSLATED:",
+        (
+            "tests/hub/delivery/test_webhook.py::test_a_name_that_leads_to_a_private_address_is_not_connected_to",
+        ),
+    ),
+    Mutant(
+        16,
+        "a user's name ends a mail's header",
+        "hub_ext/sublet_hub/delivery/mail.py",
+        "_MAILBOX.fullmatch(filled) is None",
+        "_MAILBOX.match(filled) is None",
+        ("tests/hub/delivery/test_mail.py::test_a_name_that_is_no_mailbox_makes_no_address",),
+    ),
+    Mutant(
+        13,
+        "a mail server that is not trusted is sent mails",
+        "hub_ext/sublet_hub/delivery/mail.py",
+        "server.starttls(context=trusted)",
+        "server.starttls()",
+        ("tests/hub/delivery/test_mail.py::test_no_mail_goes_to_a_server_that_is_not_trusted",),
+    ),
+    Mutant(
+        6,
+        "everybody is mailed what one owner is told",
+        "hub_ext/sublet_hub/app/notices_out.py",
+        "told_to(service, owner, groups,",
+        "told_to(service, self._owners()[0], groups,",
+        (
+            "tests/hub/app/test_notices_out.py::test_each_is_sent_what_they_are_told_and_nothing_of_others",
+        ),
     ),
 )

@@ -97,6 +97,22 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/deliveries": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get: operations["get-deliveries"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/events": {
         readonly parameters: {
             readonly query?: never;
@@ -816,6 +832,19 @@ export interface components {
             readonly python: string;
             readonly uid: number;
         };
+        readonly AheadInfo: {
+            readonly advice: string;
+            readonly at: string | null;
+            readonly deed: string | null;
+            readonly deed_s: number | null;
+            readonly is_near: boolean;
+            readonly kind: string;
+            readonly notice_id: string;
+            readonly slice_id: string | null;
+            readonly what: string;
+            readonly why: string;
+            readonly why_no_deed: string;
+        };
         readonly AnnouncementInfo: {
             readonly announcement_id: string;
             readonly audience: string;
@@ -841,7 +870,7 @@ export interface components {
             readonly reason: string;
             readonly text: string;
         };
-        readonly Audience: "all" | "owner" | "group" | "node";
+        readonly Audience: "all" | "owner" | "group" | "node" | "card";
         readonly BudgetInfo: {
             readonly at_end: string;
             readonly begins_at: string;
@@ -870,6 +899,14 @@ export interface components {
             readonly cards: readonly components["schemas"]["GpuInfo"][];
             readonly complete: boolean;
             readonly gone: readonly string[];
+        };
+        readonly ChannelInfo: {
+            readonly channel: string;
+            readonly failed: number;
+            readonly problem: string | null;
+            readonly problem_at: string | null;
+            readonly sent: number;
+            readonly waiting: number;
         };
         readonly ClaimInfo: {
             readonly calls_back: readonly components["schemas"]["ConcernedSlice"][];
@@ -901,6 +938,10 @@ export interface components {
         readonly ConcernedSlice: {
             readonly owner: string;
             readonly slice_id: string;
+        };
+        readonly DeliveriesInfo: {
+            readonly channels: readonly components["schemas"]["ChannelInfo"][];
+            readonly is_full: boolean;
         };
         readonly EventInfo: {
             readonly at: string;
@@ -1270,6 +1311,7 @@ export interface components {
             readonly offers: readonly components["schemas"]["Offer"][];
             readonly own: components["schemas"]["GroupShare"];
             readonly owner: string;
+            readonly told: readonly components["schemas"]["ShownAnnouncement"][];
         };
         readonly OpeningRequest: {
             readonly reason: string;
@@ -1519,6 +1561,7 @@ export interface components {
         };
         readonly Share: {
             readonly agents_silent: readonly string[];
+            readonly ahead: readonly components["schemas"]["AheadInfo"][];
             readonly announcements: readonly components["schemas"]["ShownAnnouncement"][];
             readonly groups_known: boolean;
             readonly jobs_running: number;
@@ -1676,7 +1719,7 @@ export interface components {
             readonly clause: string;
             readonly code: string;
         };
-        readonly Topic: "share" | "jobs" | "waits" | "lending" | "evictions" | "quota";
+        readonly Topic: "share" | "jobs" | "waits" | "lending" | "evictions" | "notices" | "quota";
         readonly TopicsChanged: {
             readonly topics: readonly components["schemas"]["Topic"][];
         };
@@ -2316,6 +2359,57 @@ export interface operations {
                 };
             };
             readonly 409: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            readonly 429: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly "get-deliveries": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["DeliveriesInfo"];
+                };
+            };
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            readonly 403: {
                 headers: {
                     readonly [name: string]: unknown;
                 };

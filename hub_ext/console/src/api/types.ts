@@ -3,11 +3,15 @@ import type { components } from './generated';
 
 type Schemas = components['schemas'];
 
+export type Ahead = Schemas['AheadInfo'];
+export type Announcement = Schemas['AnnouncementInfo'];
+export type AnnouncementRequest = Schemas['AnnouncementRequest'];
 export type Budget = Schemas['BudgetInfo'];
 export type CarbonFactors = Schemas['CarbonFactors'];
 export type Card = Schemas['GpuInfo'];
 export type CardsChanged = Schemas['CardsChanged'];
 export type ClosingRequest = Schemas['ClosingRequest'];
+export type Deliveries = Schemas['DeliveriesInfo'];
 export type EvictionRequest = Schemas['EvictionRequest'];
 export type ExceptionInfo = Schemas['ExceptionInfo'];
 export type Excess = Schemas['ExcessInfo'];
@@ -19,6 +23,7 @@ export type KindHours = Schemas['KindHours'];
 export type Lending = Schemas['LendingState'];
 export type LimitsReport = Schemas['LimitsReport'];
 export type Loan = Schemas['Loan'];
+export type MadeAnnouncement = Schemas['MadeAnnouncement'];
 export type Problem = Schemas['Problem'];
 export type ProposedLimit = Schemas['ProposedLimit'];
 export type QuotaCalendar = Schemas['QuotaCalendar'];

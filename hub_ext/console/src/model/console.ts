@@ -3,7 +3,7 @@ import { createContext, useContext } from 'react';
 
 import { AskError, Client, messageOf } from '../api/client';
 import { Changes } from '../api/stream';
-import type { Job, Lending, Share, Topic, Waits } from '../api/types';
+import type { Announcement, Job, Lending, Share, Topic, Waits } from '../api/types';
 import { bundleOf } from '../words/bundle';
 import type { TranslationBundle } from '../words/translation';
 import { Question } from './asked';
@@ -20,6 +20,8 @@ export class Console {
   readonly share: Question<Share>;
   readonly jobs: Question<readonly Job[]>;
   readonly lending: Question<Lending>;
+  /** What admins tell owners: for admins, while a part of the page shows it. */
+  readonly notices: Question<readonly Announcement[]>;
   /** How often it was told that the quota document in force is another. */
   readonly quotaTold = new Store(0);
   /** The groups of the quota document that this user administers, who sees not all. */
@@ -39,6 +41,7 @@ export class Console {
     this.share = new Question(() => asks.get('/share'));
     this.jobs = new Question(() => asks.get('/jobs', { owner: session.name }));
     this.lending = new Question(() => asks.get('/lending'));
+    this.notices = new Question(() => asks.get('/announcements'));
     this.groups = new Store(session.groups);
     this.changes = new Changes(asks, {
       cards: changed => {
@@ -123,6 +126,11 @@ export class Console {
         break;
       case 'lending':
         void this.lending.refresh();
+        break;
+      case 'notices':
+        if (this.notices.store.isWatched) {
+          void this.notices.refresh();
+        }
         break;
       case 'quota':
         this.quotaTold.set(this.quotaTold.value + 1);

@@ -2,6 +2,7 @@
 import type { Session } from '../model/session';
 import type { TranslationBundle } from '../words/translation';
 import { CardsView } from './cards/CardsView';
+import { NoticesView } from './notices/NoticesView';
 import { Quotas } from './quotas/Quotas';
 import { ShareView } from './share/ShareView';
 import { UseView } from './use/UseView';
@@ -33,6 +34,12 @@ const VIEWS: readonly View[] = [
     title: trans => trans.__('Quotas'),
     isFor: 'admins-of-groups',
     Body: Quotas
+  },
+  {
+    name: 'notices',
+    title: trans => trans.__('Notices'),
+    isFor: 'who-sees-all',
+    Body: NoticesView
   }
 ];
 

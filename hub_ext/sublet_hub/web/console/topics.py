@@ -10,7 +10,8 @@ from sublet_hub.ledger.records import JobRecord
 from sublet_hub.security.authentication import Caller
 from sublet_hub.web.console.group_marks import GroupMarks
 from sublet_hub.web.routes.context import ServiceParts
-from sublet_hub.web.routes.viewers import viewer_of
+from sublet_hub.web.routes.told import told_of_ends
+from sublet_hub.web.routes.viewers import groups_of, viewer_of
 
 State = dict[Topic, int]
 
@@ -22,10 +23,13 @@ def state_of(service: ServiceParts, caller: Caller, marks: GroupMarks) -> State:
     shown = tuple(each.model_dump_json(exclude={"seen_at", "report"}) for each in slices)
     held = tuple(_held(each.report) for each in slices)
     line = service.line.count_of(owner)
+    ends = told_of_ends(service, owner)
     jobs = service.ledger.live_jobs_of_owner(owner)
     ended = len(service.ledger.ended_jobs_of_owner(owner))
+    announced = service.announcements.told_to(owner, groups_of(service, caller))
+    told = (*announced, *((each.announcement_id, each.text) for each in ends))
     state = {
-        Topic.SHARE: hash((shown, held, lending, line, service.quota.loaded_at, len(jobs))),
+        Topic.SHARE: hash((shown, held, lending, line, service.quota.loaded_at, len(jobs), told)),
         Topic.JOBS: hash((tuple(map(_job, jobs)), ended)),
         Topic.WAITS: service.waits.mark(None if caller.sees_all else owner),
         Topic.LENDING: hash(lending),
@@ -33,6 +37,7 @@ def state_of(service: ServiceParts, caller: Caller, marks: GroupMarks) -> State:
     if caller.sees_all:
         evictions = tuple(each.eviction_id for each in service.evictions.all())
         state[Topic.EVICTIONS] = hash(evictions)
+        state[Topic.NOTICES] = hash(service.announcements.live())
         quota = service.quota
         problems = () if quota.error is None else quota.error.problems
         state[Topic.QUOTA] = hash((quota.loaded_at, quota.revision, problems))

@@ -11,6 +11,7 @@ from sublet_quota.wire.announcements import (
     ShownAnnouncement,
     WithdrawalRequest,
 )
+from sublet_quota.wire.deliveries import DeliveriesInfo
 
 from sublet_hub.ledger.announcements import Announcement
 from sublet_hub.web.routes.context import ServiceParts
@@ -33,12 +34,17 @@ async def _list(service: ServiceParts, call: Call) -> tuple[AnnouncementInfo, ..
     return tuple(_info(each) for each in service.announcements.live())
 
 
+async def _deliveries(service: ServiceParts, call: Call) -> DeliveriesInfo:
+    del call
+    return service.outbox.told()
+
+
 async def _make(service: ServiceParts, call: Call) -> MadeAnnouncement:
     asked = call.body_as(AnnouncementRequest)
     made = service.announcements.make(asked, call.user.name)
     warning = await service.hub_names.unknown(
         user=asked.name if asked.audience is Audience.OWNER else None,
-        group=asked.name if asked.audience is Audience.GROUP else None,
+        group=_hub_group(service, asked),
     )
     return MadeAnnouncement(**_info(made).model_dump(), warning=warning)
 
@@ -46,6 +52,13 @@ async def _make(service: ServiceParts, call: Call) -> MadeAnnouncement:
 async def _withdraw(service: ServiceParts, call: Call) -> AnnouncementInfo:
     asked = call.body_as(WithdrawalRequest)
     return _info(service.announcements.withdraw(asked.announcement_id, call.user.name))
+
+
+def _hub_group(service: ServiceParts, asked: AnnouncementRequest) -> str | None:
+    """Return the group of JupyterHub's that is meant; ``None``: none, or one of the document."""
+    if asked.audience is not Audience.GROUP or asked.name is None:
+        return None
+    return None if service.announcements.has_group(asked.name) else asked.name
 
 
 def _info(made: Announcement) -> AnnouncementInfo:
@@ -63,10 +76,19 @@ ANNOUNCEMENT_ROUTES = (
         also=READERS,
     ),
     Route(
+        "GET",
+        "deliveries",
+        Access.ADMIN,
+        "What became of the notices that go out by mail and webhook, where that is set",
+        _deliveries,
+        DeliveriesInfo,
+        also=READERS,
+    ),
+    Route(
         "POST",
         "announcements",
         Access.ADMIN,
-        "Tell an owner, a group, whoever has a slice on a node, or all something",
+        "Tell an owner, a group, whoever has a slice on a node or a card, or all something",
         _make,
         MadeAnnouncement,
         body=AnnouncementRequest,

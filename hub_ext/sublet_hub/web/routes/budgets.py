@@ -8,12 +8,12 @@ from sublet_hub.web.routes.owner import (
     OWNER,
     charged,
     groups_asked_for,
-    paying_groups,
     whose_record,
 )
 from sublet_hub.web.routes.roles import GROUP
 from sublet_hub.web.routes.roles import groups_asked_for as groups_seen
 from sublet_hub.web.routes.route import Access, Call, Route
+from sublet_hub.web.routes.told import paying_groups
 
 
 async def _budgets(service: ServiceParts, call: Call) -> BudgetList:

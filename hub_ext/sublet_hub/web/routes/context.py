@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sublet_hub.agents.startup_grace import StartupGrace
+from sublet_hub.delivery.outbox import Outbox
 from sublet_hub.jobs.cancellation import JobCancellation
 from sublet_hub.jobs.queue import JobQueue
 from sublet_hub.jobs.submission import JobSubmission
@@ -80,6 +81,7 @@ class ServiceParts:
     keep_and_wake: KeepAndWake
     closings: Closings
     announcements: Announcements
+    outbox: Outbox
     evictions: Evictions
     line: ServerQueue
     idle_servers: IdleServers

@@ -9,15 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
-from hashlib import sha256
 
-from sublet_quota.document.lookups.group_budgets import has_budgets
-from sublet_quota.document.rights import rights_of
 from sublet_quota.names import scopes
 from sublet_quota.names.ids import SliceId, UserName
 from sublet_quota.placement.resize import NewSize
 from sublet_quota.reasons.refusal import Refusal
-from sublet_quota.wire.announcements import ShownAnnouncement
 from sublet_quota.wire.api import NEXT_PAGE, EventInfo, KeepRequest, Share, SliceInfo
 from sublet_quota.wire.schema import WireModel
 from sublet_quota.wire.share import ResizeRequest, SliceHistory
@@ -27,16 +23,15 @@ from sublet_hub.ledger.database import EventQuery
 from sublet_hub.ledger.job_order import Place
 from sublet_hub.ledger.records import EventRecord, SliceRecord
 from sublet_hub.security.rate_limits import cost_of_decision, cost_of_page, refuse_for
-from sublet_hub.usage.budgets.telling import BudgetNote
 from sublet_hub.usage.refusals import asked_for_size
 from sublet_hub.usage.slice_history import STEP_S
-from sublet_hub.web.routes.announcements import shown_announcement
+from sublet_hub.web.routes.ahead import ahead_of
 from sublet_hub.web.routes.context import ServiceParts
-from sublet_hub.web.routes.evictions import shown_eviction
 from sublet_hub.web.routes.pages import Entry, Listing, Page, newest_page
 from sublet_hub.web.routes.roles import GROUP, group_viewer
 from sublet_hub.web.routes.roles import groups_asked_for as groups_seen
 from sublet_hub.web.routes.route import Access, Call, Nature, Parameter, Route, not_of
+from sublet_hub.web.routes.told import paying_groups, told_to
 from sublet_hub.web.routes.viewers import groups_of, viewer_of
 
 _MOST_EVENTS = 1000
@@ -119,26 +114,6 @@ async def refuse_nobody(service: ServiceParts, call: Call, owner: UserName | Non
             await groups_asked_for(service, call, owner)
 
 
-def paying_groups(
-    service: ServiceParts, owner: UserName, groups: tuple[str, ...]
-) -> tuple[str, ...]:
-    """Return the groups that pay for a person, where there are budgets."""
-    document = service.capacity.holdings.document
-    return rights_of(document, owner, groups).groups if has_budgets(document) else ()
-
-
-def _shown_note(note: BudgetNote) -> ShownAnnouncement:
-    """Return what is told of a budget as admins' announcements are told."""
-    whose = sha256("\0".join(each or "" for each in note.whose).encode()).hexdigest()
-    return ShownAnnouncement(
-        announcement_id=f"budget-{whose[:12]}",
-        text=note.text,
-        made_at=note.made_at,
-        until=note.until,
-        from_admin=False,
-    )
-
-
 async def _share(service: ServiceParts, call: Call) -> Share:
     owner = call.owner(scopes.READ)
     groups = await groups_asked_for(service, call, owner)
@@ -149,23 +124,13 @@ async def _share(service: ServiceParts, call: Call) -> Share:
         )
         paying = paying_groups(service, owner, groups or ())
         budgets = service.budgets.of(owner, paying)
-        notes = service.budgets.notes(owner, paying)
-    evictions = (shown_eviction(*each) for each in service.evictions.told_to(owner))
-    idle = service.idle_servers.told_to(owner)
-    over = service.over_caps.told_to(owner)
-    announced = service.announcements.told_to(owner, groups or ())
+        told = told_to(service, owner, groups or (), paying)
     more = {
         "groups_known": groups is not None,
         "servers_waiting": service.line.count_of(owner),
         "quota": share.quota and share.quota.model_copy(update={"budgets": budgets}),
-        # What ends somebody's server stands first.
-        "announcements": (
-            *evictions,
-            *over,
-            *idle,
-            *map(_shown_note, notes),
-            *map(shown_announcement, announced),
-        ),
+        "announcements": told,
+        "ahead": ahead_of(service, owner, share, budgets),
     }
     return share.model_copy(update=more)
 

@@ -12,6 +12,7 @@ from sublet_hub.slices.offers import OffersAsked
 from sublet_hub.usage.refusals import asked_for_slice
 from sublet_hub.web.routes.context import ServiceParts
 from sublet_hub.web.routes.route import Accepted, Access, Call, Nature, Parameter, Route
+from sublet_hub.web.routes.told import paying_groups, told_to
 from sublet_hub.web.views.offers import offers_body
 from sublet_hub.web.views.server_queue import wait_of_entry
 from sublet_hub.web.views.slices import HUB
@@ -30,7 +31,11 @@ async def _offers(service: ServiceParts, call: Call) -> Offers:
     await service.startup_grace.wait()
     found = service.offers.of(OffersAsked(owner, groups, group, never_suspended))
     own = service.ledger.slices_of_owner(UserName(owner))
-    return offers_body(service.capacity.holdings, found, own)
+    told = told_to(
+        service, UserName(owner), groups, paying_groups(service, UserName(owner), groups)
+    )
+    body = offers_body(service.capacity.holdings, found, own)
+    return body.model_copy(update={"told": told})
 
 
 async def _request(service: ServiceParts, call: Call) -> Lease | Refusal | Accepted:

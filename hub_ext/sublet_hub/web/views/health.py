@@ -60,6 +60,7 @@ def health_of(service: ServiceParts, refused: RefusedAgents, version: str) -> He
         unfit=unfit,
         refused_agents=refused.lately(),
         hub=service.reconciliation.hub_standing,
+        notices_given_up=service.outbox.given_up,
         quota=QuotaStanding.OK if service.quota.error is None else QuotaStanding.REFUSED,
         quota_warnings=len(service.capacity.warnings()),
     )

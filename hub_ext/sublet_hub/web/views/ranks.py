@@ -43,7 +43,7 @@ def rank_of(
     if gpu_type is None or gpu_type not in holdings.document.types_guaranteed:
         return None
     rank = code_of(holdings.rank(record.slice_id))
-    until = _as_before_until(holdings, record.slice_id, rank)
+    until = as_before_until(holdings, record.slice_id)
     for_whom = record.called_back_for
     if rank is RankCode.CALLED_BACK and for_whom is not None and reserved_from is not None:
         return tell_reserved(for_whom, reserved_from)
@@ -51,8 +51,12 @@ def rank_of(
     return tell_rank(rank, record.group, gpu_type, for_whom, until, back_at=back_at)
 
 
-def _as_before_until(holdings: Holdings, slice_id: SliceId, rank: RankCode) -> datetime | None:
+def as_before_until(holdings: Holdings, slice_id: SliceId) -> datetime | None:
+    """Return until when a slice counts as guaranteed, of which less is now; ``None``: it does not.
+
+    Of a called-back one, too, it is not said.
+    """
     held = holdings.slice(slice_id)
     if held is None or held.before is None or not held.before.steps:
         return None
-    return held.before.until if rank in _GUARANTEED else None
+    return held.before.until if code_of(holdings.rank(slice_id)) in _GUARANTEED else None

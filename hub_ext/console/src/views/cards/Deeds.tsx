@@ -2,13 +2,14 @@
 import { useState } from 'react';
 
 import { useConsole } from '../../model/console';
+import { NoticeDialog } from '../notices/NoticeDialog';
 import { CloseDialog } from './CloseDialog';
-import { evict, giveBack, open, type Outcome } from './deeds';
+import { evict, giveBack, nameOf, open, ownersOf, tell, type Outcome } from './deeds';
 import { EvictDialog } from './EvictDialog';
 import { OpenDialog } from './OpenDialog';
 import type { Selection } from './selection';
 
-type Asked = 'drain' | 'close' | 'open' | 'evict' | null;
+type Asked = 'drain' | 'close' | 'open' | 'evict' | 'tell' | null;
 
 export function Deeds({ selection }: { selection: Selection }): React.JSX.Element {
   const { trans, client } = useConsole();
@@ -17,6 +18,7 @@ export function Deeds({ selection }: { selection: Selection }): React.JSX.Elemen
   const [outcome, setOutcome] = useState<Outcome | null>(null);
   const { cards, slices } = selection;
   const chosen = slices.length > 0 ? slices : cards.flatMap(each => each.slices);
+  const owners = ownersOf(slices);
   const lent = chosen.filter(each => each.lent_to.length > 0);
   const run = (deed: Promise<Outcome>): void => {
     setBusy(true);
@@ -64,6 +66,13 @@ export function Deeds({ selection }: { selection: Selection }): React.JSX.Elemen
       <button type="button" disabled={slices.length === 0} onClick={ask('evict')}>
         {trans.__('Evict…')}
       </button>
+      <button
+        type="button"
+        disabled={cards.length === 0 && slices.length === 0}
+        onClick={ask('tell')}
+      >
+        {trans.__('Tell…')}
+      </button>
       {(asked === 'drain' || asked === 'close') && (
         <CloseDialog drain={asked === 'drain'} {...{ cards, busy, onClose, run }} />
       )}
@@ -82,6 +91,21 @@ export function Deeds({ selection }: { selection: Selection }): React.JSX.Elemen
             run(evict(client, slices, how));
           }}
         />
+      )}
+      {asked === 'tell' && (
+        <NoticeDialog
+          {...{ busy, onClose }}
+          title={trans.__('Write a notice')}
+          onDo={notice => {
+            run(tell(client, selection, notice));
+          }}
+        >
+          <p>
+            {slices.length > 0
+              ? trans.__('To the owners of the chosen slices: %1', owners.join(', '))
+              : trans.__('To whoever has a slice on: %1', cards.map(nameOf).join(', '))}
+          </p>
+        </NoticeDialog>
       )}
       <Came outcome={outcome} />
     </div>

@@ -64,6 +64,33 @@ export function evict(client: Client, slices: readonly Slice[], how: Eviction): 
   });
 }
 
+export function ownersOf(slices: readonly Slice[]): readonly string[] {
+  return [...new Set(slices.map(each => each.lease.owner))];
+}
+
+export interface Notice {
+  readonly text: string;
+  readonly until: string | null;
+}
+
+/** Tell the owners of the chosen slices; where none is, whoever has a slice on the chosen cards. */
+export function tell(
+  client: Client,
+  chosen: { readonly cards: readonly Card[]; readonly slices: readonly Slice[] },
+  notice: Notice
+): Promise<Outcome> {
+  if (chosen.slices.length > 0) {
+    return each(
+      ownersOf(chosen.slices),
+      owner => owner,
+      name => client.post('/announcements', { ...notice, audience: 'owner', name })
+    );
+  }
+  return each(chosen.cards, nameOf, card =>
+    client.post('/announcements', { ...notice, audience: 'card', name: card.report.gpu_id })
+  );
+}
+
 const TOO_MANY = 429;
 const SHORT_S = 10;
 const MOST_TRIES = 5;

@@ -1,6 +1,7 @@
 /** What is mine: slices, quota and where that comes from, budgets, jobs, and what admins say. */
 import { useConsole } from '../../model/console';
 import { useStore } from '../../model/store';
+import { AheadPart } from './AheadPart';
 import { Announcements } from './Announcements';
 import { JobsPart } from './JobsPart';
 import { OffersPart } from './OffersPart';
@@ -15,6 +16,7 @@ export function ShareView(): React.JSX.Element {
     return <p role="status">{asked.problem ?? trans.__('Asking for your share …')}</p>;
   }
   const mine = asked.value;
+  const isAhead = new Set(mine.ahead.map(each => each.notice_id));
   return (
     <div className="parts">
       {asked.problem !== null && (
@@ -22,7 +24,8 @@ export function ShareView(): React.JSX.Element {
           {trans.__('This is how it was before: %1', asked.problem)}
         </p>
       )}
-      <Announcements told={mine.announcements} />
+      <AheadPart ahead={mine.ahead} />
+      <Announcements told={mine.announcements.filter(each => !isAhead.has(each.announcement_id))} />
       <SlicesPart share={mine} />
       <QuotaPart quota={mine.quota} groupsKnown={mine.groups_known} />
       <OffersPart offers={mine.offers} />

@@ -102,12 +102,6 @@ function OneSlice({ slice }: { slice: Slice }): React.JSX.Element {
         </p>
       ))}
       {rank !== null && <p className="quiet">{rank.meaning}</p>}
-      {slice.idle_end !== null && (
-        <p className="why">
-          {trans.__('If it stays idle, the server is ended at')}{' '}
-          <Moment at={slice.idle_end.ends_at} />
-        </p>
-      )}
     </article>
   );
 }

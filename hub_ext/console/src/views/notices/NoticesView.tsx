@@ -1,0 +1,127 @@
+/** What admins tell owners now: a new notice is written here, and one is taken back. */
+import { useEffect, useRef, useState } from 'react';
+
+import { messageOf } from '../../api/client';
+import type { Announcement } from '../../api/types';
+import { Moment } from '../../controls/Moment';
+import { useConsole } from '../../model/console';
+import { useStore } from '../../model/store';
+import { toWhom } from './audience';
+import { DeliveriesPart } from './DeliveriesPart';
+import { WriteDialog } from './WriteDialog';
+
+export function NoticesView(): React.JSX.Element {
+  const { trans, session, notices } = useConsole();
+  const asked = useStore(notices.store);
+  const [writing, setWriting] = useState(false);
+  const [said, setSaid] = useState<string | null>(null);
+  const write = useRef<HTMLButtonElement>(null);
+  useEffect(() => {
+    void notices.refresh();
+  }, [notices]);
+  return (
+    <div data-sublet="notices">
+      <p>
+        {trans.__(
+          'Who is meant reads them in JupyterLab, here at “My share”, and where a server is started. Nobody else does.'
+        )}
+      </p>
+      {session.admin && (
+        <button
+          ref={write}
+          type="button"
+          className="primary"
+          onClick={() => {
+            setSaid(null);
+            setWriting(true);
+          }}
+        >
+          {trans.__('Write a notice…')}
+        </button>
+      )}
+      <p role="status" data-sublet="said">
+        {said}
+      </p>
+      {asked.problem !== null && <p className="why">{asked.problem}</p>}
+      {asked.value?.length === 0 && (
+        <p className="quiet">{trans.__('Nothing is told to anybody.')}</p>
+      )}
+      <ul className="plain" aria-label={trans.__('Notices, the newest first')}>
+        {asked.value?.map(each => (
+          <OneNotice
+            key={each.announcement_id}
+            told={each}
+            onWithdrawn={words => {
+              setSaid(words);
+              // The button that was pressed is gone.
+              write.current?.focus();
+            }}
+          />
+        ))}
+      </ul>
+      <DeliveriesPart />
+      {writing && (
+        <WriteDialog
+          onClose={() => {
+            setWriting(false);
+          }}
+          onTold={made => {
+            setWriting(false);
+            setSaid(
+              made.warning === null
+                ? trans.__('It is told.')
+                : trans.__('It is told, but: %1.', made.warning)
+            );
+            void notices.refresh();
+          }}
+        />
+      )}
+    </div>
+  );
+}
+
+function OneNotice(props: {
+  told: Announcement;
+  onWithdrawn: (words: string) => void;
+}): React.JSX.Element {
+  const { trans, session, client, cards, notices } = useConsole();
+  const { told } = props;
+  const { list } = useStore(cards.store);
+  const [busy, setBusy] = useState(false);
+  const [problem, setProblem] = useState<string | null>(null);
+  const withdraw = (): void => {
+    setBusy(true);
+    client.post('/announcements/withdraw', { announcement_id: told.announcement_id }).then(
+      () => {
+        props.onWithdrawn(trans.__('Taken back: %1', told.text));
+        void notices.refresh();
+      },
+      (error: unknown) => {
+        setBusy(false);
+        setProblem(messageOf(error));
+      }
+    );
+  };
+  return (
+    <li className="part mine" data-sublet="notice">
+      <header>
+        <b>{trans.__('To %1', toWhom(told, list ?? [], trans))}</b>{' '}
+        <span className="quiet">
+          {trans.__('by %1', told.made_by)} · <Moment at={told.made_at} /> · {trans.__('until')}{' '}
+          <Moment at={told.until} />
+        </span>
+      </header>
+      <p>{told.text}</p>
+      {session.admin && (
+        <button type="button" disabled={busy} onClick={withdraw}>
+          {trans.__('Take back')}
+        </button>
+      )}
+      {problem !== null && (
+        <p className="bad" role="alert">
+          {problem}
+        </p>
+      )}
+    </li>
+  );
+}

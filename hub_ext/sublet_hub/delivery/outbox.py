@@ -1,0 +1,195 @@
+"""What waits to be sent: each notice to each receiver once, kept in the ledger until it is over.
+
+It is written down before it is sent, and again when it was taken: after a crash in between it is
+sent again, with the same id. What fails is tried again, later each time, and given up after some
+tries, or when what it tells is over. What is no longer told meanwhile is not sent any more.
+"""
+
+import hashlib
+import logging
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from sublet_quota.reasons.undelivered import FOR_GOOD, Undelivered, undelivered_clause
+from sublet_quota.wire.announcements import Audience
+from sublet_quota.wire.deliveries import ChannelInfo, DeliveriesInfo
+
+from sublet_hub.delivery.sender import SENT, Channel, Outcomes, Sender
+from sublet_hub.ledger.deliveries import Delivery, DeliveryStore
+
+MOST_KEPT: Final = 20_000
+MOST_TRIES: Final = 10
+_AT_ONCE: Final = 50
+_FIRST_REST: Final = timedelta(seconds=30)
+_LONGEST_REST: Final = timedelta(hours=1)
+_KEPT_AFTER: Final = timedelta(days=2)
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that is told now, to whom it is to go by one way."""
+
+    channel: Channel
+    notice_id: str
+    audience: Audience
+    name: str | None
+    text: str
+    from_admin: bool
+    made_at: datetime
+    until: datetime
+
+    @property
+    def delivery_id(self) -> str:
+        """Return by what it is known that it went out: told anew later, it is another."""
+        parts = (self.channel, self.notice_id, self.audience, self.name or "")
+        named = "\0".join((*parts, self.made_at.isoformat()))
+        return hashlib.sha256(named.encode()).hexdigest()[:40]
+
+
+class Outbox:
+    """The deliveries of all ways out."""
+
+    def __init__(
+        self,
+        store: DeliveryStore,
+        senders: Mapping[Channel, Sender],
+        now: Callable[[], datetime],
+    ) -> None:
+        self._store = store
+        self._senders = senders
+        self._now = now
+        self._is_full = False
+
+    @property
+    def channels(self) -> Collection[Channel]:
+        """The ways that are set."""
+        return self._senders.keys()
+
+    def take(self, told: Iterable[Notice]) -> None:
+        """Take over all that is told now: keep what is new, drop what waits and is told no more.
+
+        ``LedgerWriteError``: then all is as before, and tried the next time.
+        """
+        current = {each.delivery_id: each for each in told if each.channel in self._senders}
+        moot = [
+            each.delivery_id
+            for each in self._store.kept.values()
+            if each.waits and each.delivery_id not in current
+        ]
+        self._store.drop(*moot)
+        new = [each for name, each in current.items() if name not in self._store.kept]
+        room = MOST_KEPT - len(self._store.kept)
+        if len(new) > room and not self._is_full:
+            _LOG.warning("%d notices wait to be sent: no more are taken in", MOST_KEPT)
+        self._is_full = len(new) > room
+        now = self._now()
+        self._store.add(*(_delivery(each, now) for each in new[: max(0, room)]))
+
+    async def send_due(self, channel: Channel) -> None:
+        """Try those of one way whose time has come, some at once.
+
+        ``LedgerWriteError``: what was sent then is sent again.
+        """
+        now = self._now()
+        waiting = (e for e in self._store.kept.values() if e.waits and e.channel == channel)
+        due = sorted((e for e in waiting if e.next_at <= now), key=lambda each: each.next_at)
+        over = [each for each in due if each.until <= now]
+        due = [each for each in due if each.until > now][:_AT_ONCE]
+        outcomes: dict[str, Undelivered | None] = {
+            each.delivery_id: Undelivered.TOO_LATE for each in over
+        }
+        if due:
+            outcomes |= await self._senders[channel].send(due)
+        self._note(channel, outcomes)
+
+    def forget_old(self) -> None:
+        """Forget those that were sent, or given up, and are over for long enough."""
+        before = self._now() - _KEPT_AFTER
+        old = tuple(
+            name
+            for name, each in self._store.kept.items()
+            if not each.waits and each.until < before
+        )
+        self._store.drop(*old)
+
+    def told(self) -> DeliveriesInfo:
+        """Return what became of them, for admins."""
+        return DeliveriesInfo(
+            channels=tuple(self._of_channel(each) for each in self._senders), is_full=self._is_full
+        )
+
+    @property
+    def given_up(self) -> int:
+        """How many were given up and are not forgotten."""
+        return sum(not e.waits and not e.was_sent for e in self._store.kept.values())
+
+    def close(self) -> None:
+        """Send nothing more."""
+        for sender in self._senders.values():
+            sender.close()
+
+    def _of_channel(self, channel: Channel) -> ChannelInfo:
+        kept = [each for each in self._store.kept.values() if each.channel == channel]
+        counts = Counter(
+            "waiting" if each.waits else "sent" if each.was_sent else "failed" for each in kept
+        )
+        failed = [each for each in kept if each.problem is not None]
+        last = max(failed, key=lambda each: each.done_at or each.next_at, default=None)
+        return ChannelInfo(
+            channel=channel.value,
+            waiting=counts["waiting"],
+            sent=counts["sent"],
+            failed=counts["failed"],
+            problem=None if last is None else _words(last.problem),
+            problem_at=None if last is None else last.made_at,
+        )
+
+    def _note(self, channel: Channel, outcomes: Outcomes) -> None:
+        """Write down what became of those that were tried."""
+        now = self._now()
+        tried = []
+        for name, why in outcomes.items():
+            before = self._store.kept.get(name)
+            if before is not None and before.waits:
+                tried.append(_after(before, why, now))
+        self._store.keep(*tried)
+        given_up = [e for e in tried if not e.waits and not e.was_sent]
+        if given_up:
+            last = _words(given_up[-1].problem)
+            _LOG.warning("%d notices by %s are given up: %s", len(given_up), channel, last)
+
+
+def _delivery(notice: Notice, now: datetime) -> Delivery:
+    return Delivery(
+        delivery_id=notice.delivery_id,
+        channel=notice.channel.value,
+        notice_id=notice.notice_id,
+        audience=notice.audience.value,
+        name=notice.name,
+        text=notice.text,
+        from_admin=notice.from_admin,
+        made_at=notice.made_at,
+        until=notice.until,
+        attempts=0,
+        next_at=now,
+    )
+
+
+def _after(before: Delivery, why: Undelivered | None, now: datetime) -> Delivery:
+    """Return a delivery after a try."""
+    attempts = before.attempts + 1
+    if why is SENT:
+        return replace(before, attempts=attempts, done_at=now, problem=None)
+    if why in FOR_GOOD or attempts >= MOST_TRIES:
+        return replace(before, attempts=attempts, done_at=now, problem=why.value)
+    rest = min(_LONGEST_REST, _FIRST_REST * 2**before.attempts)
+    return replace(before, attempts=attempts, next_at=now + rest, problem=why.value)
+
+
+def _words(problem: str | None) -> str:
+    known = {each.value: each for each in Undelivered}
+    return undelivered_clause(known[problem]) if problem in known else problem or ""

@@ -1,0 +1,170 @@
+"""Notices of a whole service go out by mail and webhook: to whom they are told, and once."""
+
+import asyncio
+import json
+import logging
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sublet_hub.app import notices_out
+from sublet_hub.settings import DeliverySettings, MailSecurity, MailSettings, WebhookSettings
+
+from tests.support.hook_receiver import HookReceiver, hook_receiver
+from tests.support.hub_world import FakeHub, HubWorld, hub_world, settings_for, until
+from tests.support.mail_server import MailServer, mail_server
+
+pytestmark = pytest.mark.asyncio
+
+SECRET = "-".join(["canary"] * 4)
+
+
+@pytest.fixture(autouse=True)
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notices_out, "_LOOK_EVERY_S", 0.05)
+    monkeypatch.setattr(notices_out, "_SEND_EVERY_S", 0.05)
+
+
+def settings(folder: Path, mail: MailServer | None, hook: HookReceiver | None) -> Any:
+    by_mail = mail and MailSettings(
+        "localhost", mail.port, "sublet@example.org", "{username}@example.org", MailSecurity.NONE
+    )
+    by_hook = hook and WebhookSettings(hook.url, SECRET)
+    return settings_for(folder, delivery=DeliverySettings(by_mail, by_hook))
+
+
+async def announce(world: HubWorld, text: str, audience: str = "all", **more: Any) -> None:
+    body = {"text": text, "audience": audience, **more}
+    status, made = await world.call("POST", "announcements", world.admin(), body)
+    assert status == 201, made
+
+
+async def deliveries(world: HubWorld) -> dict[str, dict[str, Any]]:
+    status, told = await world.call("GET", "deliveries", world.admin())
+    assert status == 200
+    return {each["channel"]: each for each in told["channels"]}
+
+
+def mails(server: MailServer) -> list[tuple[str, str]]:
+    return sorted(
+        (mail.to[0], str(mail.message.get_content()).splitlines()[0]) for mail in server.taken
+    )
+
+
+async def test_each_is_sent_what_they_are_told_and_nothing_of_others(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    async with (
+        mail_server() as mail,
+        hook_receiver() as hook,
+        hub_world(tmp_path, hub, settings(tmp_path, mail, hook)) as world,
+    ):
+        await world.agent()
+        await world.slice_for("ada", size="small", groups=["lab"])
+        await world.slice_for("bob", size="small")
+        await announce(world, "to all")
+        await announce(world, "to ada", "owner", name="ada")
+        await announce(world, "to the lab", "group", name="lab")
+        await announce(world, "to eve", "owner", name="eve")
+        expected = [
+            ("ada@example.org", "to ada"),
+            ("ada@example.org", "to all"),
+            ("ada@example.org", "to the lab"),
+            ("bob@example.org", "to all"),
+            ("eve@example.org", "to all"),
+            ("eve@example.org", "to eve"),
+        ]
+        await until(lambda: len(mail.taken) >= len(expected) and len(hook.posted) >= 4)
+        bodies = [json.loads(body) for _, body in hook.posted]
+        told = {(each["text"], each["to"]["audience"], each["to"]["name"]) for each in bodies}
+        assert told == {
+            ("to all", "all", None),
+            ("to ada", "owner", "ada"),
+            ("to the lab", "group", "lab"),
+            ("to eve", "owner", "eve"),
+        }
+        # Told on and on, it went out once.
+        await announce(world, "last", "owner", name="bob")
+        await until(lambda: ("bob@example.org", "last") in mails(mail))
+        assert mails(mail) == sorted([*expected, ("bob@example.org", "last")])
+        counts = await deliveries(world)
+        assert (counts["mail"]["sent"], counts["mail"]["failed"]) == (7, 0)
+
+
+async def test_before_a_server_is_stopped_its_owner_has_a_mail(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    async with (
+        mail_server() as mail,
+        hub_world(tmp_path, hub, settings(tmp_path, mail, None)) as world,
+    ):
+        await world.agent()
+        await world.slice_for("ada", size="small")
+        body = {"what": "ada/", "reason": "the fan fails", "grace_s": 600}
+        await world.call("POST", "evictions", world.admin(), body)
+        await until(lambda: bool(mail.taken))
+        ((to, text),) = mails(mail)
+        assert to == "ada@example.org"
+        assert text.startswith("Your server will be stopped at")
+
+
+async def test_what_was_told_before_a_restart_is_not_sent_again_and_what_waited_is(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    async with mail_server() as mail:
+        mail.refuses = {"bob@example.org": "451 later"}
+        async with hub_world(tmp_path, hub, settings(tmp_path, mail, None)) as world:
+            await announce(world, "to ada", "owner", name="ada")
+            await announce(world, "to bob", "owner", name="bob")
+
+            async def is_tried() -> bool:
+                told = await deliveries(world)
+                return told["mail"]["sent"] == 1 and told["mail"]["problem"] is not None
+
+            await until(is_tried)
+            assert (await deliveries(world))["mail"]["waiting"] == 1
+        mail.refuses = {}
+        async with hub_world(tmp_path, hub, settings(tmp_path, mail, None)) as world:
+            later = world.service.now() + timedelta(minutes=5)
+            world.service.outbox._now = lambda: later
+            await until(lambda: len(mail.taken) == 2)
+            assert mails(mail) == [("ada@example.org", "to ada"), ("bob@example.org", "to bob")]
+
+
+async def test_a_receiver_that_hangs_holds_nothing_else(tmp_path: Path, hub: FakeHub) -> None:
+    async with mail_server() as mail, hook_receiver() as hook:
+        mail.is_hung = hook.hangs = True
+        async with hub_world(tmp_path, hub, settings(tmp_path, mail, hook)) as world:
+            await announce(world, "to ada", "owner", name="ada")
+            await until(lambda: bool(mail.connections) and bool(hook.posted))
+            for _ in range(5):
+                async with asyncio.timeout(2):
+                    assert (await world.call("GET", "share", world.user("ada")))[0] == 200
+
+
+async def test_what_could_not_be_delivered_is_told_to_admins_and_its_secrets_to_nobody(
+    tmp_path: Path, hub: FakeHub, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    async with hook_receiver() as hook:
+        hook.status = 410
+        async with hub_world(tmp_path, hub, settings(tmp_path, None, hook)) as world:
+            await announce(world, "text-canary", "owner", name="ada")
+
+            async def is_given_up() -> bool:
+                return bool((await deliveries(world))["webhook"]["failed"])
+
+            await until(is_given_up)
+            told = (await deliveries(world))["webhook"]
+            assert (told["waiting"], told["problem"]) == (0, "the receiver refuses it")
+            assert world.service.outbox.given_up == 1
+            assert SECRET not in str(told) + caplog.text
+            assert "text-canary" not in caplog.text
+            assert (await world.call("GET", "deliveries", world.user("ada")))[0] == 403
+
+
+async def test_without_a_way_out_nothing_is_kept_to_be_sent(world: HubWorld) -> None:
+    await announce(world, "to ada", "owner", name="ada")
+    assert await deliveries(world) == {}
+    assert notices_out.NoticesOut(world.service).loops() == ()

@@ -1,0 +1,180 @@
+"""What waits to be sent: once to each, again where that failed, and no longer than it is told."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from sublet_hub.delivery import outbox as module
+from sublet_hub.delivery.outbox import MOST_TRIES, Notice, Outbox
+from sublet_hub.delivery.sender import Channel, Outcomes
+from sublet_hub.ledger.database import Database
+from sublet_hub.ledger.deliveries import Delivery, DeliveryStore
+from sublet_quota.reasons.undelivered import Undelivered
+from sublet_quota.wire.announcements import Audience
+
+pytestmark = pytest.mark.asyncio
+
+NOW = datetime(2026, 12, 2, 9, tzinfo=UTC)
+TO_ADA = Notice(
+    Channel.MAIL,
+    "n1",
+    Audience.OWNER,
+    "ada",
+    "save your work",
+    from_admin=True,
+    made_at=NOW,
+    until=NOW + timedelta(days=1),
+)
+
+
+class HandSender:
+    """A way out by hand: answers what a test says, and notes what it was asked to send."""
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+        self.answer: Undelivered | None = None
+
+    async def send(self, deliveries: Sequence[Delivery]) -> Outcomes:
+        self.sent += [each.delivery_id for each in deliveries]
+        return {each.delivery_id: self.answer for each in deliveries}
+
+    def close(self) -> None:
+        pass
+
+
+class Post:
+    """An outbox with its clock, of which another can be made as after a restart."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.now = NOW
+        self.mail = HandSender()
+        self.restart()
+
+    def restart(self) -> None:
+        self.store = DeliveryStore(self.database)
+        self.outbox = Outbox(self.store, {Channel.MAIL: self.mail}, lambda: self.now)
+
+    async def send(self, **later: float) -> int:
+        """Let so much time pass and send what is due; return how many were tried."""
+        self.now += timedelta(**later)
+        before = len(self.mail.sent)
+        await self.outbox.send_due(Channel.MAIL)
+        return len(self.mail.sent) - before
+
+
+@pytest.fixture
+def post(tmp_path: Path) -> Post:
+    database = Database(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
+    database.migrate()
+    return Post(database)
+
+
+async def test_what_is_told_is_sent_once_however_long_it_is_told_and_after_a_restart(
+    post: Post,
+) -> None:
+    for _ in range(3):
+        post.outbox.take([TO_ADA])
+        await post.send(seconds=30)
+        post.restart()
+    assert post.mail.sent == [TO_ADA.delivery_id]
+    assert [c.sent for c in post.outbox.told().channels] == [1]
+
+
+async def test_what_was_not_sent_before_a_restart_is_sent_after_it(post: Post) -> None:
+    post.outbox.take([TO_ADA])
+    post.restart()
+    assert await post.send() == 1
+
+
+async def test_what_is_told_anew_later_and_to_another_is_sent_again(post: Post) -> None:
+    later = replace(TO_ADA, made_at=NOW + timedelta(minutes=5))
+    to_bob = replace(TO_ADA, name="bob")
+    post.outbox.take([TO_ADA, later, to_bob])
+    assert await post.send() == 3
+
+
+async def test_what_fails_is_tried_again_later_each_time_and_then_given_up(
+    post: Post, caplog: pytest.LogCaptureFixture
+) -> None:
+    until = NOW + timedelta(days=9)
+    post.outbox.take([replace(TO_ADA, until=until)])
+    post.mail.answer = Undelivered.UNREACHABLE
+    tried_at = [post.now for _ in range(24 * 60 * 2) if await post.send(seconds=30)]
+    waits = [later - first for first, later in pairwise(tried_at)]
+    assert len(tried_at) == MOST_TRIES
+    assert waits == sorted(waits)
+    assert (waits[0], waits[-1]) == (timedelta(seconds=30), timedelta(hours=1))
+    assert post.outbox.given_up == 1
+    assert "1 notices by mail are given up: the receiver does not answer" in caplog.text
+    assert "save your work" not in caplog.text
+    (told,) = post.outbox.told().channels
+    assert (told.waiting, told.sent, told.failed) == (0, 0, 1)
+    assert told.problem == "the receiver does not answer"
+
+
+async def test_what_is_refused_for_good_is_tried_once(post: Post) -> None:
+    post.outbox.take([TO_ADA])
+    post.mail.answer = Undelivered.REFUSED
+    assert [await post.send(hours=1) for _ in range(3)] == [1, 0, 0]
+    assert post.outbox.given_up == 1
+
+
+async def test_who_answers_again_gets_what_waited(post: Post) -> None:
+    post.outbox.take([TO_ADA])
+    post.mail.answer = Undelivered.TRY_LATER
+    await post.send()
+    post.mail.answer = None
+    assert await post.send(minutes=1) == 1
+    (told,) = post.outbox.told().channels
+    assert (told.sent, told.failed, told.problem) == (1, 0, None)
+
+
+async def test_what_was_taken_back_before_it_was_sent_is_not_sent(post: Post) -> None:
+    post.outbox.take([TO_ADA])
+    post.outbox.take([])
+    assert await post.send() == 0
+    assert not post.store.kept
+
+
+async def test_what_is_over_before_it_was_sent_is_given_up(post: Post) -> None:
+    post.outbox.take([TO_ADA])
+    assert await post.send(days=2) == 0
+    (kept,) = post.store.kept.values()
+    assert kept.problem == Undelivered.TOO_LATE
+
+
+async def test_by_a_way_that_is_not_set_nothing_waits(post: Post) -> None:
+    post.outbox.take([replace(TO_ADA, channel=Channel.WEBHOOK)])
+    assert not post.store.kept
+
+
+async def test_many_go_out_in_parts_the_oldest_first(post: Post) -> None:
+    many = [replace(TO_ADA, name=f"user-{i}") for i in range(120)]
+    post.outbox.take(many)
+    assert [await post.send() for _ in range(4)] == [50, 50, 20, 0]
+
+
+async def test_no_more_wait_than_there_is_room_for_and_it_is_said(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOST_KEPT", 3)
+    post.outbox.take([replace(TO_ADA, name=f"user-{i}") for i in range(5)])
+    assert len(post.store.kept) == 3
+    assert post.outbox.told().is_full
+
+
+async def test_what_is_over_for_days_is_forgotten_and_what_may_be_told_still_is_not(
+    post: Post,
+) -> None:
+    post.outbox.take([TO_ADA])
+    await post.send()
+    post.now = TO_ADA.until + timedelta(days=1)
+    post.outbox.forget_old()
+    assert post.store.kept
+    post.now += timedelta(days=2)
+    post.outbox.forget_old()
+    assert not post.store.kept
