@@ -27,10 +27,17 @@ def often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def settings(folder: Path, mail: MailServer | None, hook: HookReceiver | None) -> Any:
-    by_mail = mail and MailSettings(
-        "localhost", mail.port, "sublet@example.org", "{username}@example.org", MailSecurity.NONE
-    )
-    by_hook = hook and WebhookSettings(hook.url, SECRET)
+    by_mail = by_hook = None
+    if mail is not None:
+        by_mail = MailSettings(
+            "localhost",
+            mail.port,
+            "sublet@example.org",
+            "{username}@example.org",
+            MailSecurity.NONE,
+        )
+    if hook is not None:
+        by_hook = WebhookSettings(hook.url, SECRET)
     return settings_for(folder, delivery=DeliverySettings(by_mail, by_hook))
 
 
