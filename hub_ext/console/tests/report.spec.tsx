@@ -157,8 +157,8 @@ test('it is printed, and had as HTML and as text', async () => {
 });
 
 test('an admin of groups is led to the report', async () => {
-  const user = { ...SESSION, admin: false };
-  const { page } = await opened('', undefined, user);
+  const lead = { ...SESSION, admin: false, sees_all: false, groups: ['vision'] };
+  const { page } = await opened('', undefined, lead);
   await doing(() => {
     button(page, 'Weekly report').click();
   });

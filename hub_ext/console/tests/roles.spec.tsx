@@ -78,6 +78,15 @@ const WAITS = {
   total_loans: 0,
   for_owner: []
 };
+const NOTICE = {
+  announcement_id: 'a',
+  text: 'the water is turned off',
+  audience: 'all',
+  name: null,
+  made_by: 'root',
+  made_at: AT,
+  until: AT
+};
 const USE = { rows: [], carbon: null, since: AT, until: AT };
 
 function service(): FakeService {
@@ -92,6 +101,8 @@ function service(): FakeService {
     'use/limits': () => json({ limits: [], refused_percent: 1 }),
     slices: () => json([aSlice({ owner: 'dan' })]),
     jobs: () => json([]),
+    announcements: () => json([NOTICE]),
+    deliveries: () => json({ channels: [], is_full: false }),
     'refusals/sums': () => json([])
   });
 }
@@ -103,7 +114,9 @@ async function opened(
 ): Promise<{ page: HTMLElement; paths: () => string[]; part: (name: string) => Element | null }> {
   window.history.replaceState(null, '', `/services/sublet/view/${place}`);
   const { page, console } = await draw(<App />, asked, session);
-  console.cards.take({ cards: [aCard({ slices: [aSlice()] })], gone: [], complete: true });
+  await doing(() => {
+    console.cards.take({ cards: [aCard({ slices: [aSlice()] })], gone: [], complete: true });
+  });
   for (let turn = 0; turn < 5 || page.textContent.includes('Fetching'); turn += 1) {
     await doing(() => undefined);
   }
@@ -133,7 +146,14 @@ afterEach(() => {
 
 test('who but reads has all views, reads so once, and has nothing to choose for', async () => {
   const { page, part } = await opened(READER, 'cards');
-  expect(links(page)).toEqual(['Cards', 'My share', 'Who waits for whom', 'Use', 'Quotas']);
+  expect(links(page)).toEqual([
+    'Cards',
+    'My share',
+    'Who waits for whom',
+    'Use',
+    'Quotas',
+    'Notices'
+  ]);
   expect(page.querySelectorAll('[data-sublet="reads-only"]')).toHaveLength(1);
   expect(part('card')).not.toBeNull();
   expect(page.querySelector('input[type="checkbox"][aria-label^="Choose"]')).toBeNull();
@@ -152,6 +172,13 @@ test('who but reads sees the history, and no way back', async () => {
   const { page } = await opened(READER, 'quotas?part=history');
   expect(buttons(page)).toContain('What was changed');
   expect(buttons(page).filter(each => each.startsWith('Roll back'))).toEqual([]);
+});
+
+test('who but reads sees what is told, and neither tells nor takes back', async () => {
+  const { page, part } = await opened(READER, 'notices');
+  expect(part('notice')?.textContent).toContain('water');
+  expect(buttons(page).filter(each => /Write|Take back/.test(each))).toEqual([]);
+  expect(buttons((await opened(SESSION, 'notices')).page)).toContain('Take back');
 });
 
 test('who but reads sees all that wait, and the limits that are proposed', async () => {
