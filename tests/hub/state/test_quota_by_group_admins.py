@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +10,10 @@ import pytest_asyncio
 import yaml
 from click.testing import Result
 from sublet_hub.state.quota_documents import in_database
-from sublet_quota.wire.quota import KeptIn
 
 from tests.support.hub_world import FakeHub, HubWorld, hub_world, settings_for
 from tests.support.lab_bodies import sublet
+from tests.support.quota_settings import settings_with
 
 pytestmark = pytest.mark.asyncio
 
@@ -35,10 +34,7 @@ exceptions:
 
 @pytest_asyncio.fixture
 async def world(tmp_path: Path, hub: FakeHub) -> AsyncIterator[HubWorld]:
-    (tmp_path / "quota.yaml").write_text(QUOTA)
-    settings = settings_for(tmp_path, quota_file=tmp_path / "quota.yaml")
-    settings = replace(settings, quota_source=KeptIn.DATABASE)
-    async with hub_world(tmp_path, hub, settings) as made:
+    async with hub_world(tmp_path, hub, settings_with(tmp_path, QUOTA)) as made:
         yield made
 
 
@@ -62,6 +58,13 @@ async def applied(
     body = {"text": text, "reason": "a paper", "expect": expect}
     status, answer = await world.call("POST", "quota/revisions", token, body)
     return status, answer
+
+
+async def physics_goes(world: HubWorld, expect: int) -> None:
+    """Have an admin take a group out of the document."""
+    without = QUOTA.replace("  physics: {members: [hub-p]}\n", "")
+    body = {"text": without, "reason": "gone", "expect": expect}
+    assert (await world.call("POST", "quota/revisions", world.admin(), body))[0] == 200
 
 
 async def text_in_force(world: HubWorld) -> str:
@@ -196,9 +199,7 @@ async def test_a_name_to_which_something_was_charged_before_is_not_theirs_to_tak
     """What others have used under it would be theirs to see."""
     await world.agent()
     await world.slice_for("phil", size="small", groups=["hub-p"])
-    without = QUOTA.replace("  physics: {members: [hub-p]}\n", "")
-    body = {"text": without, "reason": "gone", "expect": 1}
-    assert (await world.call("POST", "quota/revisions", world.admin(), body))[0] == 200
+    await physics_goes(world, 1)
     token = lead(world)
     revision, values = await part(world, token)
     values["groups"]["science"]["groups"]["physics"] = {"members": []}
@@ -218,9 +219,7 @@ async def test_a_name_by_which_revisions_of_others_are_known_is_not_theirs_to_ta
     revision, values = await part(world, others)
     values["groups"]["physics"]["groups"] = {"optics": {"members": []}}
     assert (await applied(world, others, values, revision))[0] == 200
-    without = QUOTA.replace("  physics: {members: [hub-p]}\n", "")
-    body = {"text": without, "reason": "gone", "expect": 2}
-    assert (await world.call("POST", "quota/revisions", world.admin(), body))[0] == 200
+    await physics_goes(world, 2)
     token = lead(world)
     revision, values = await part(world, token)
     values["groups"]["science"]["groups"]["physics"] = {"members": []}

@@ -14,11 +14,11 @@ from sublet_hub.app.application import SubletHub
 from sublet_hub.errors import ConfigurationError, QuotaFileError
 from sublet_hub.ledger.database import LedgerWriteError
 from sublet_hub.ledger.tables import QUOTA_REVISIONS
-from sublet_hub.settings import ServiceSettings
 from sublet_quota.wire.quota import MOST_DOCUMENT, KeptIn
 from traitlets import TraitError
 
-from tests.support.hub_world import FakeHub, HubWorld, hub_world, settings_for, until
+from tests.support.hub_world import FakeHub, HubWorld, hub_world, until
+from tests.support.quota_settings import settings_with
 
 pytestmark = pytest.mark.asyncio
 
@@ -28,17 +28,9 @@ THIRD = "everyone: {limit: {cards: 4}}\n"
 BAD = "everyone: {limit: {cards: many}}\npolls: {}\n"
 
 
-def settings_with(folder: Path, text: str | None = FIRST) -> ServiceSettings:
-    file = folder / "quota.yaml"
-    if text is not None:
-        file.write_text(text)
-    path = None if text is None else file
-    return replace(settings_for(folder), quota_file=path, quota_source=KeptIn.DATABASE)
-
-
 @pytest_asyncio.fixture
 async def world(tmp_path: Path, hub: FakeHub) -> AsyncIterator[HubWorld]:
-    async with hub_world(tmp_path, hub, settings_with(tmp_path)) as made:
+    async with hub_world(tmp_path, hub, settings_with(tmp_path, FIRST)) as made:
         yield made
 
 
@@ -92,7 +84,7 @@ async def test_the_first_revision_is_the_file_and_another_is_in_force_at_once(
 async def test_it_is_in_force_after_a_restart_and_the_file_is_not_read_again(
     tmp_path: Path, hub: FakeHub
 ) -> None:
-    settings = settings_with(tmp_path)
+    settings = settings_with(tmp_path, FIRST)
     async with hub_world(tmp_path, hub, settings) as world:
         await applied(world, SECOND, 1)
         (tmp_path / "quota.yaml").write_text(BAD)
@@ -114,7 +106,7 @@ async def test_a_file_that_is_wrong_is_never_the_first_revision(
     with pytest.raises(QuotaFileError):
         async with hub_world(tmp_path, hub, settings_with(tmp_path, BAD)):
             pass
-    async with hub_world(tmp_path, hub, settings_with(tmp_path)) as world:
+    async with hub_world(tmp_path, hub, settings_with(tmp_path, FIRST)) as world:
         assert await in_force(world) == (1, "2 cards")
 
 
@@ -231,7 +223,7 @@ async def test_whoever_could_not_be_told_of_a_stored_revision_is_told_again(
 async def test_a_revision_that_this_version_cannot_have_in_force_stops_the_start_with_a_way_out(
     tmp_path: Path, hub: FakeHub
 ) -> None:
-    settings = settings_with(tmp_path)
+    settings = settings_with(tmp_path, FIRST)
     async with hub_world(tmp_path, hub, settings) as world:
         with world.assembly._adapters.database.engine.begin() as connection:
             statement = sa.update(QUOTA_REVISIONS).values(text=b"everyone: {most_jobs: 4}\n")
@@ -249,7 +241,7 @@ async def test_a_revision_that_this_version_cannot_have_in_force_stops_the_start
 async def test_a_database_without_revisions_to_be_read_stops_the_start(
     tmp_path: Path, hub: FakeHub
 ) -> None:
-    settings = settings_with(tmp_path)
+    settings = settings_with(tmp_path, FIRST)
     async with hub_world(tmp_path, hub, settings) as world:
         with world.assembly._adapters.database.engine.begin() as connection:
             connection.exec_driver_sql("DROP TABLE quota_revisions")
@@ -266,7 +258,7 @@ async def test_where_it_is_kept_is_an_option_of_the_service() -> None:
 
 
 async def test_a_file_is_named_to_who_would_apply_beside_it(tmp_path: Path, hub: FakeHub) -> None:
-    settings = replace(settings_with(tmp_path), quota_source=KeptIn.FILE)
+    settings = replace(settings_with(tmp_path, FIRST), quota_source=KeptIn.FILE)
     async with hub_world(tmp_path, hub, settings) as world:
         status, problem = await applied(world, SECOND, 1)
         assert (status, problem["reason"]) == (409, "conflict")

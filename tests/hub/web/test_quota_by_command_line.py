@@ -1,15 +1,14 @@
 """The command line and the service together: from a look at a document to one taken back."""
 
 import asyncio
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import Result
-from sublet_quota.wire.quota import KeptIn
 
-from tests.support.hub_world import FakeHub, hub_world, settings_for
+from tests.support.hub_world import FakeHub, hub_world
 from tests.support.lab_bodies import sublet
+from tests.support.quota_settings import settings_with
 
 pytestmark = pytest.mark.asyncio
 
@@ -21,10 +20,8 @@ SECOND = TYPES + "groups: {lab: {guaranteed: {H100: 1/2}}}\n"
 async def test_a_document_is_previewed_applied_looked_up_and_rolled_back(
     tmp_path: Path, hub: FakeHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    settings = settings_with(tmp_path, FIRST)
     file = tmp_path / "quota.yaml"
-    file.write_text(FIRST)
-    settings = settings_for(tmp_path, quota_file=file)
-    settings = replace(settings, quota_source=KeptIn.DATABASE)
     async with hub_world(tmp_path, hub, settings) as world:
         monkeypatch.setenv("SUBLET_SERVICE_URL", world.base)
         monkeypatch.setenv("JUPYTERHUB_API_TOKEN", world.admin())

@@ -7,7 +7,6 @@ What is asked for is ada's, whose group `nlp` pays for her slice and her job. `l
 import asyncio
 import re
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +14,6 @@ import pytest
 import pytest_asyncio
 from sublet_hub.web.openapi import openapi_document
 from sublet_quota.names import scopes
-from sublet_quota.wire.quota import KeptIn
 
 from tests.support.hub_world import (
     ACCESS,
@@ -23,10 +21,10 @@ from tests.support.hub_world import (
     FakeHub,
     HubWorld,
     hub_world,
-    settings_for,
     user_scopes,
 )
 from tests.support.hub_world_runner import write_interpreter, write_script
+from tests.support.quota_settings import settings_with
 
 pytestmark = pytest.mark.asyncio
 
@@ -135,10 +133,7 @@ exceptions:
 
 @pytest_asyncio.fixture
 async def world(tmp_path: Path, hub: FakeHub) -> AsyncIterator[HubWorld]:
-    (tmp_path / "quota.yaml").write_text(QUOTA)
-    settings = settings_for(tmp_path, quota_file=tmp_path / "quota.yaml")
-    settings = replace(settings, quota_source=KeptIn.DATABASE)
-    async with hub_world(tmp_path, hub, settings) as made:
+    async with hub_world(tmp_path, hub, settings_with(tmp_path, QUOTA)) as made:
         yield made
 
 

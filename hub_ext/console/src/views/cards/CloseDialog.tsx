@@ -3,10 +3,9 @@ import { useState } from 'react';
 
 import type { Card } from '../../api/types';
 import { Dialog, Field } from '../../controls/Dialog';
+import { ReasonField } from '../../controls/ReasonField';
 import { useConsole } from '../../model/console';
 import { close, nameOf, type Outcome } from './deeds';
-
-const MOST_REASON = 1000;
 
 export function CloseDialog(props: {
   drain: boolean;
@@ -46,19 +45,11 @@ export function CloseDialog(props: {
           jobs.length > 0 &&
           trans._n('%1 job goes back to the queue.', '%1 jobs go back to the queue.', jobs.length)}
       </p>
-      <Field label={trans.__('Why')} hint={trans.__('Whoever is refused reads it.')}>
-        {id => (
-          <input
-            id={id}
-            required
-            maxLength={MOST_REASON}
-            value={reason}
-            onChange={event => {
-              setReason(event.target.value);
-            }}
-          />
-        )}
-      </Field>
+      <ReasonField
+        hint={trans.__('Whoever is refused reads it.')}
+        reason={reason}
+        onChange={setReason}
+      />
       <Field
         label={trans.__('Until')}
         hint={trans.__('In %1. Left out: until somebody opens it.', zone)}

@@ -3,10 +3,10 @@ import { useState } from 'react';
 
 import type { Slice } from '../../api/types';
 import { Dialog, Field } from '../../controls/Dialog';
+import { ReasonField } from '../../controls/ReasonField';
 import { useConsole } from '../../model/console';
 import { nameOfSlice, type Eviction } from './deeds';
 
-const MOST_REASON = 1000;
 const USUAL_GRACE_MIN = 10;
 const MOST_GRACE_MIN = 24 * 60;
 const S_PER_MIN = 60;
@@ -35,22 +35,11 @@ export function EvictDialog(props: {
       }}
     >
       <p>{props.slices.map(nameOfSlice).join(', ')}</p>
-      <Field
-        label={trans.__('Why')}
+      <ReasonField
         hint={trans.__('Their owners read it, with your name and the time.')}
-      >
-        {id => (
-          <input
-            id={id}
-            required
-            maxLength={MOST_REASON}
-            value={reason}
-            onChange={event => {
-              setReason(event.target.value);
-            }}
-          />
-        )}
-      </Field>
+        reason={reason}
+        onChange={setReason}
+      />
       {servers.length > 0 && (
         <Field
           label={trans.__('Minutes until the servers are stopped')}

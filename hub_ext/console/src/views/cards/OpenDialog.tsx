@@ -2,11 +2,10 @@
 import { useState } from 'react';
 
 import type { Card } from '../../api/types';
-import { Dialog, Field } from '../../controls/Dialog';
+import { Dialog } from '../../controls/Dialog';
+import { ReasonField } from '../../controls/ReasonField';
 import { useConsole } from '../../model/console';
 import { nameOf } from './deeds';
-
-const MOST_REASON = 1000;
 
 export function OpenDialog(props: {
   cards: readonly Card[];
@@ -28,18 +27,12 @@ export function OpenDialog(props: {
       }}
     >
       <p>{props.cards.map(nameOf).join(', ')}</p>
-      <Field label={trans.__('Why')} hint={trans.__('For the record; may be left out.')}>
-        {id => (
-          <input
-            id={id}
-            maxLength={MOST_REASON}
-            value={reason}
-            onChange={event => {
-              setReason(event.target.value);
-            }}
-          />
-        )}
-      </Field>
+      <ReasonField
+        hint={trans.__('For the record; may be left out.')}
+        optional
+        reason={reason}
+        onChange={setReason}
+      />
     </Dialog>
   );
 }

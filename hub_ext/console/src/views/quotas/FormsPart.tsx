@@ -228,18 +228,15 @@ function EndFields({ fields, set }: Part): React.JSX.Element {
   return (
     <>
       <div className="fields">
-        <Field label={trans.__('Till (the day is included)')}>
-          {id => (
-            <input
-              id={id}
-              type="date"
-              value={fields.until}
-              onChange={event => {
-                set({ until: event.target.value });
-              }}
-            />
-          )}
-        </Field>
+        <Line
+          label={trans.__('Till (the day is included)')}
+          type="date"
+          value={fields.until}
+          optional
+          onChange={until => {
+            set({ until });
+          }}
+        />
         <div className="deeds-line">
           <button
             type="button"
@@ -305,18 +302,15 @@ function ReservationFields({ fields, set }: Part): React.JSX.Element {
             set({ zone });
           }}
         />
-        <Field label={trans.__('Last day')}>
-          {id => (
-            <input
-              id={id}
-              type="date"
-              value={fields.until}
-              onChange={event => {
-                set({ until: event.target.value });
-              }}
-            />
-          )}
-        </Field>
+        <Line
+          label={trans.__('Last day')}
+          type="date"
+          value={fields.until}
+          optional
+          onChange={until => {
+            set({ until });
+          }}
+        />
       </div>
     </>
   );
@@ -327,6 +321,7 @@ function Line(props: {
   value: string;
   list?: string;
   hint?: string;
+  type?: 'date';
   optional?: boolean;
   onChange: (value: string) => void;
 }): React.JSX.Element {
@@ -335,6 +330,7 @@ function Line(props: {
       {id => (
         <input
           id={id}
+          type={props.type ?? 'text'}
           required={props.optional !== true}
           value={props.value}
           {...(props.list === undefined ? {} : { list: props.list })}

@@ -1,13 +1,12 @@
 /** What is put in force, and why: everybody who looks at the history reads it. */
 import { useState } from 'react';
 
-import { Dialog, Field } from '../../controls/Dialog';
+import { Dialog } from '../../controls/Dialog';
+import { ReasonField } from '../../controls/ReasonField';
 import { useConsole } from '../../model/console';
 import { Difference } from './Difference';
 import type { Previewed } from './model';
 import { PreviewPart } from './PreviewPart';
-
-const MOST_REASON = 1000;
 
 export function ReasonDialog(props: {
   name: string;
@@ -33,22 +32,11 @@ export function ReasonDialog(props: {
         props.onDo(reason);
       }}
     >
-      <Field
-        label={trans.__('Why')}
+      <ReasonField
         hint={trans.__('It stands in the history, with your name and the time.')}
-      >
-        {id => (
-          <input
-            id={id}
-            required
-            maxLength={MOST_REASON}
-            value={reason}
-            onChange={event => {
-              setReason(event.target.value);
-            }}
-          />
-        )}
-      </Field>
+        reason={reason}
+        onChange={setReason}
+      />
       {props.problem !== null && (
         <p className="bad told" role="alert">
           {props.problem}
