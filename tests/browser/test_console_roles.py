@@ -257,6 +257,7 @@ def test_who_but_reads_sees_all_and_has_nothing_to_change_it_by(visit, hub):
         "Who waits for whom",
         "Use",
         "Quotas",
+        "Notices",
     ]
     table = unfold(card(page).first)
     expect(table).to_contain_text("cleo-canary")

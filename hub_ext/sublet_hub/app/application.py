@@ -15,7 +15,7 @@ from sublet_quota.log_lines.redaction import redact
 from sublet_quota.names import scopes
 from sublet_quota.wire.quota import KeptIn
 from tornado.httpserver import HTTPServer
-from traitlets import Enum, Float, Integer, List, Unicode, default, validate
+from traitlets import Enum, Float, Instance, Integer, List, Unicode, default, validate
 from traitlets.config import Application
 
 from sublet_hub.app.adapters import Adapters
@@ -205,6 +205,8 @@ class SubletHub(KubeOptions, AgentsPortOptions, CarbonOptions, DeliveryOptions, 
         "service-url": "SubletHub.service_url",
         "log-level": "SubletHub.log_level",
     }
+
+    _known_secrets = Instance(set, (), help="What is blotted out of all that is told.")
 
     @default("database_url")
     def _default_database_url(self) -> str:

@@ -35,8 +35,8 @@ class DeliveryOptions(HasTraits):
     notices_mail_from = Unicode("", help="The address that mails come from.").tag(config=True)
     notices_mail_to = Unicode(
         "",
-        help="Users' mail addresses, such as '{username}@example.org'. Who has a name that makes "
-        "no address is sent no mail.",
+        help="Users' mail addresses, such as '{username}@example.org', or '{username}' where names "
+        "are addresses. Who has a name that makes no address is sent no mail.",
     ).tag(config=True)
     notices_mail_user = Unicode(
         "", help="As whom the service logs in at the mail server. Empty: it does not."
@@ -91,7 +91,8 @@ class DeliveryOptions(HasTraits):
         if not is_template(self.notices_mail_to):
             message = (
                 f"notices_mail_to is {self.notices_mail_to!r}: write users' addresses with "
-                "{username} once before the @, such as {username}@example.org"
+                "{username} once before the @, such as {username}@example.org, or {username} alone "
+                "where names are addresses"
             )
             raise ConfigurationError(message)
         password = ""

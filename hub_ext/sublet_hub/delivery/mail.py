@@ -1,8 +1,9 @@
 """Notices by mail, with the standard library's client, in a thread of its own.
 
-An address is made of a user's name and the admin's template alone. A name that is none of a
-mailbox's is no address: nothing of a name or a notice ever becomes a header's end, or another
-receiver. What a server answers is not logged: it may repeat what it was sent.
+An address is made of a user's name and the admin's template alone; where names are addresses, the
+template is the name. A name that makes none is no address: nothing of a name or a notice ever
+becomes a header's end, or another receiver. What a server answers is not logged: it may repeat what
+it was sent.
 """
 
 import asyncio
@@ -27,9 +28,9 @@ from sublet_hub.settings import MailSecurity, MailSettings
 NAME: Final = "{username}"
 _MAILBOX: Final = re.compile(r"[A-Za-z0-9_+-]+(\.[A-Za-z0-9_+-]+)*")
 _MOST_OF_MAILBOX: Final = 64
-_TEMPLATE: Final = re.compile(
-    r"[A-Za-z0-9._+-]*\{username\}[A-Za-z0-9._+-]*@[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?"
-)
+_DOMAIN: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
+_MOST_OF_DOMAIN: Final = 253
+_BEFORE_DOMAIN: Final = re.compile(r"[A-Za-z0-9._+-]*\{username\}[A-Za-z0-9._+-]*")
 _WITHIN_S: Final = 15.0
 _FOR_EVER: Final = 500
 _WORDS: Final = (
@@ -41,17 +42,28 @@ _WORDS: Final = (
 
 
 def is_template(text: str) -> bool:
-    """Whether a text says users' addresses: one ``{username}`` before the ``@``, then a domain."""
-    return _TEMPLATE.fullmatch(text) is not None
+    """Whether a text says users' addresses.
+
+    Either ``{username}`` alone, or once before the ``@`` of a domain.
+    """
+    if text == NAME:
+        return True
+    before, at, domain = text.rpartition("@")
+    parts_are_right = _BEFORE_DOMAIN.fullmatch(before) and _DOMAIN.fullmatch(domain)
+    return bool(at and parts_are_right)
 
 
 def address_of(template: str, username: str) -> Address | None:
     """Return a user's address; ``None`` where the name makes none."""
-    mailbox, _, domain = template.rpartition("@")
-    filled = mailbox.replace(NAME, username)
-    if len(filled) > _MOST_OF_MAILBOX or _MAILBOX.fullmatch(filled) is None:
+    if template == NAME:
+        mailbox, _, domain = username.rpartition("@")
+    else:
+        before, _, domain = template.rpartition("@")
+        mailbox = before.replace(NAME, username)
+    is_one = _MAILBOX.fullmatch(mailbox) and _DOMAIN.fullmatch(domain)
+    if not is_one or len(mailbox) > _MOST_OF_MAILBOX or len(domain) > _MOST_OF_DOMAIN:
         return None
-    return Address(username=filled, domain=domain)
+    return Address(username=mailbox, domain=domain)
 
 
 def message_of(delivery: Delivery, to: Address, sender: str) -> EmailMessage:

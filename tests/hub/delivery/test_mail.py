@@ -152,6 +152,24 @@ async def test_a_name_that_is_no_mailbox_makes_no_address(name: str) -> None:
     assert address_of(TO, name) is None
 
 
+@pytest.mark.parametrize(
+    ("name", "address"),
+    [
+        ("ada.l@example.org", "ada.l@example.org"),
+        ("ada", None),
+        ("@example.org", None),
+        ("ada@", None),
+        ("a@b@example.org", None),
+        ("ada@example.org, eve@evil.example", None),
+        ("ada@example.org\nBcc: eve", None),
+        ("ada@" + "a" * 254, None),
+    ],
+)
+async def test_a_name_may_be_the_address(name: str, address: str | None) -> None:
+    made = address_of("{username}", name)
+    assert (made if made is None else made.addr_spec) == address
+
+
 async def test_a_name_fills_the_template_and_nothing_more(delivery: Delivery) -> None:
     to = address_of("lab-{username}+gpu@example.org", "ada.l-1_x")
     assert to is not None
@@ -168,7 +186,9 @@ async def test_a_name_fills_the_template_and_nothing_more(delivery: Delivery) ->
     [
         (TO, True),
         ("lab-{username}@example.org", True),
-        ("{username}", False),
+        ("{username}", True),
+        ("@example.org", False),
+        ("{username}@-", False),
         ("ada@example.org", False),
         ("{username}@{username}.org", False),
         ("{username}{username}@example.org", False),
