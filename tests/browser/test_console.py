@@ -175,7 +175,9 @@ def test_an_admin_evicts_with_a_notice_that_its_owner_reads(admin, visit, held):
 
     eva = visit("eva", viewport=TALL)
     open_console(eva, held.settings.password)
-    expect(mark(eva.page, "announcement")).to_contain_text("the room is needed at noon")
+    ahead = mark(eva.page, "ahead-row", kind="server-evicted")
+    expect(ahead).to_contain_text("By admin: the room is needed at noon.")
+    expect(mark(eva.page, "announcement")).to_have_count(0)
     expect(mark(eva.page, "my-slice")).to_have_count(1)
     expect(mark(eva.page, "quota")).to_contain_text("60 GiB")
     mark(eva.page, "quota").locator("summary").first.click()
@@ -208,7 +210,7 @@ def test_a_plain_user_has_no_cards_and_what_they_try_is_refused(visit, held):
     )
     eva.expect_complaint("403")
     page.goto(f"{SERVICE}view/cards")
-    expect(page.get_by_role("main")).to_contain_text("There is no such view, or none for you.")
+    expect(page.get_by_role("main")).to_contain_text("This view is for admins, and for who")
     statuses = page.evaluate(
         """async service => {
           const xsrf = /_xsrf=([^;]+)/.exec(document.cookie)[1];

@@ -49,6 +49,10 @@ def test_the_built_console_has_the_licences_of_what_is_in_it() -> None:
     packages = json.loads((ROOT / "hub_ext/console/package.json").read_text())["dependencies"]
     text = told.read_text()
     for name in packages:
-        assert re.search(rf"^{re.escape(name)} [0-9.]+ \((MIT|ISC)\)$", text, re.MULTILINE), name
-    granted = re.findall("Permission is hereby granted|Permission to use, copy, modify", text)
+        licence = r"(MIT|ISC|BSD-3-Clause)"
+        assert re.search(rf"^{re.escape(name)} [0-9.]+ \({licence}\)$", text, re.MULTILINE), name
+    granted = re.findall(
+        "Permission is hereby granted|Permission to use, copy, modify|Redistribution and use in",
+        text,
+    )
     assert len(granted) >= len(packages)
