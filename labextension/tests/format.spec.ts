@@ -78,7 +78,8 @@ describe('amounts and times', () => {
     expect(ofGib(trans, 10240, 40960)).toBe('10 of 40 GiB');
     expect([percent(1000), percent(125)]).toEqual(['100 %', '12.5 %']);
     expect([bytes(512), bytes(3_400_000)]).toEqual(['512 B', '3.4 MB']);
-    expect([decimal(0.04), decimal(12.34), decimal(250.6)]).toEqual(['0.04', '12.3', '251']);
+    const amounts = [0, 0.004, 0.04, 12.34, 250.6].map(decimal);
+    expect(amounts).toEqual(['0.0', '<0.01', '0.04', '12.3', '251']);
   });
 });
 

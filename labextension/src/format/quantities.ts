@@ -118,8 +118,11 @@ export function percent(milli: number): string {
   return `${Number.isInteger(value) ? value : value.toFixed(1)} %`;
 }
 
-/** `0.4`, `12.3`: hours, or what else counts small and large. */
+/** `<0.01`, `0.4`, `12.3`: hours, or what else counts small and large. */
 export function decimal(value: number): string {
+  if (value > 0 && value < 0.005) {
+    return '<0.01';
+  }
   if (value !== 0 && Math.abs(value) < 0.095) {
     return value.toFixed(2);
   }

@@ -1,5 +1,4 @@
 /** The course of the hours: what became of them, stacked, with what was borrowed as a line. */
-import { decimal } from '@sublet-lab/format/quantities';
 import { scaleLinear, scaleTime, type ScaleLinear, type ScaleTime } from 'd3-scale';
 import { area, curveStepAfter, line, stack, type SeriesPoint } from 'd3-shape';
 import { useLayoutEffect, useMemo, useRef, useState, type PointerEvent } from 'react';
@@ -160,7 +159,7 @@ function Axes(props: { drawn: Drawing; width: number; step: Step }): React.JSX.E
 }
 
 function amountWord(hours: number): string {
-  return hours === 0 ? '0' : hours < 1 ? decimal(hours) : hours.toLocaleString();
+  return hours.toLocaleString([], hours < 1 ? { maximumSignificantDigits: 2 } : {});
 }
 
 function isMidnight(at: Date): boolean {
