@@ -78,8 +78,9 @@ class Proofs:
             before = self.had.get(each.slice_id, used(each))
             had[each.slice_id] = before + newer * (used(each) - before)
         lately = [replace(each, used=had[each.slice_id]) for each in slices]
+        less: frozenset[SliceId] = frozenset()
         if self.capped:
-            more, less = frozenset(e.slice_id for e in lately if is_beyond_its_cap(e)), frozenset()
+            more = frozenset(each.slice_id for each in lately if is_beyond_its_cap(each))
         else:
             more, less = who_has_more(lately), who_gets_less(lately)
         off = {
