@@ -30,6 +30,15 @@ describe('what keeps memory cap and compute share', () => {
     expect([cap.textContent, cap.title]).toEqual(['the driver', 'the driver, all together']);
   });
 
+  test('is told as not known yet while it is being measured', async () => {
+    const measured = 'not known yet, as its turns are being measured';
+    const told = { code: 'being-measured', holds: 'not-known', words: measured, meaning: 'So.' };
+    api.answers.local = localShare({ ...kept, compute_kept: told });
+    const compute = part(await open(), 'compute-kept');
+    expect(compute.textContent).toBe(measured);
+    expect(compute.dataset.subletHolds).toBe('not-known');
+  });
+
   test('is told also by the service, where the agent is not asked', async () => {
     api.answers.local = ABSENT;
     api.answers.share = share({ slices: [slice(kept)] });

@@ -213,17 +213,19 @@ def test_how_shares_and_caps_are_kept_is_told_at_once_of_all_with_whom_it_stands
             "cap_kept": tell_cap_kept((), simulated=False),
         }
 
-    few = {"bob": ShareKept.TOO_MANY}
+    few = {"bob": ShareKept.TOO_MANY, "kim": ShareKept.BEING_MEASURED}
     card = a_card("n1", 0)
     slices = tuple(
         slice_info(lease=lease(owner=owner, node="n1"), **kept(few.get(owner, ShareKept.BY_TURNS)))
-        for owner in ("ada", "bob", "eve")
+        for owner in ("ada", "bob", "eve", "kim")
     )
     service.answer("GET gpus", [card.model_copy(update={"slices": slices})])
     lines = sublet_at_a_terminal(80, "gpus")
     cap = "memory cap kept by PyTorch and JAX, the watch"
-    assert lines[-2:] == [
+    measured = "compute share not known yet, as its turns are being measured"
+    assert lines[-3:] == [
         f"n1 0, bob (notebook): compute share {share_kept_words(ShareKept.TOO_MANY)}; {cap}",
+        f"n1 0, kim (notebook): {measured}; {cap}",
         f"2 slices: compute share kept; {cap}",
     ]
     wide = " ".join(" ".join(sublet_at_a_terminal(400, "gpus")).split())

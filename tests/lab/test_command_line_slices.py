@@ -360,15 +360,18 @@ def test_a_slice_whose_agent_is_silent_is_shown_as_not_reachable(service: FakeHu
     assert "moved out" not in shown
 
 
+@pytest.mark.parametrize("stands", [ShareKept.TOO_MANY, ShareKept.BEING_MEASURED])
 @pytest.mark.parametrize("columns", [80, 300])
-def test_a_slice_tells_how_its_share_and_its_cap_are_kept(service: FakeHubService, columns: int):
+def test_a_slice_tells_how_its_share_and_its_cap_are_kept(
+    service: FakeHubService, columns: int, stands: ShareKept
+):
     kept = {
-        "compute_kept": tell_share_kept(ShareKept.TOO_MANY),
+        "compute_kept": tell_share_kept(stands),
         "cap_kept": tell_cap_kept(("hami",), simulated=False),
     }
     service.answer("GET share", share(slices=(slice_info(**kept),)))
     shown = " ".join(" ".join(sublet_at_a_terminal(columns, "share")).split())
-    assert f"compute share {share_kept_words(ShareKept.TOO_MANY)}" in shown
+    assert f"compute share {share_kept_words(stands)}" in shown
     assert "memory cap kept by HAMi" in shown
 
 

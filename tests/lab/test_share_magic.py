@@ -61,13 +61,15 @@ async def test_in_a_slices_kernel_the_magic_is_there_and_the_widget_lives_while_
 ) -> None:
     async with fake_agent(tmp_path / "agent.sock") as agent:
         agent.share = a_share(
-            compute_kept=tell_share_kept(ShareKept.NOT_NEEDED),
+            compute_kept=tell_share_kept(ShareKept.BEING_MEASURED),
             cap_kept=tell_cap_kept((), simulated=True),
         )
         async with running_kernel(slice_environment(agent.path), tmp_path) as kernel:
             printed = await kernel.run("%sublet")
             assert printed.text.startswith("GPU 1 GiB of 40 GiB: active\n")
-            assert "\n  compute share 1 GPU: not needed now\n" in printed.text
+            assert "\n  compute share 1 GPU: not known yet, as its turns are being measured\n" in (
+                printed.text
+            )
             assert "\n  memory cap kept by the simulated card's client" in printed.text
             assert (await kernel.run("%sublet now")).text.startswith("%sublet takes no argument")
             made = await kernel.run(

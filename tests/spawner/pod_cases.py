@@ -68,6 +68,8 @@ CASES = {
         "kai", {"sharing_mode": "NvFractions", "unit": "fraction"}, {"memory_mib": 81919}
     ),
     "kai-nv-fractions": Case("kai", {"sharing_mode": "NvFractions"}),
+    "kai-nv-fractions-fraction": Case("kai", {"sharing_mode": "NvFractions", "unit": "fraction"}),
+    "kai-hami-core-fraction": Case("kai", {"sharing_mode": "HamiCore", "unit": "fraction"}),
     "volcano": Case("volcano"),
     "volcano-queue": Case("volcano", {"queue": "notebooks"}),
     "dra": Case("dra"),

@@ -45,7 +45,11 @@ ASKED_OF: Mapping[tuple[str, CapKeeper | ShareKept], Callable[[Any], bool]] = {
     ("mig", ShareKept.BY_MIG): lambda pod: any(
         name.startswith("nvidia.com/mig-") for name in limits(pod)
     ),
-    ("kai", CapKeeper.HAMI): lambda pod: annotations(pod)["gpu-memory"] == MIB,
+    ("kai", CapKeeper.HAMI): lambda pod: (
+        annotations(pod).get("gpu-memory", MIB) == MIB
+        and annotations(pod).get("gpu-fraction", "0.13") == "0.13"
+        and {"gpu-memory", "gpu-fraction"} & annotations(pod).keys()
+    ),
     ("kai", CapKeeper.DRIVER): lambda pod: (
         annotations(pod)["nvidia.com/container.notebook.gpu-memory.limit"] == f"{MIB}Mi"
     ),
@@ -145,3 +149,27 @@ async def test_a_mig_profile_has_as_much_compute_as_the_slice() -> None:
     for compute_milli, profile in ((125, "1g.10gb"), (400, "3g.40gb"), (900, "7g.80gb")):
         fields = mig.write(a_lease(compute_milli=compute_milli), mig.settings_type())
         assert list(fields.limits) == [f"nvidia.com/mig-{profile}"]
+
+
+@pytest.mark.parametrize(
+    ("name", "kept_by"),
+    [
+        ("kai-nv-fractions", (CapKeeper.DRIVER,)),
+        ("kai-nv-fractions-fraction", (CapKeeper.WATCH,)),
+        ("kai-nv-fractions-whole-gpu", (CapKeeper.FRAMEWORK, CapKeeper.WATCH)),
+    ],
+)
+async def test_the_driver_is_said_to_keep_a_cap_only_where_a_limit_is_asked_for(
+    name: str, kept_by: tuple[CapKeeper, ...]
+) -> None:
+    case = CASES[name]
+    assert told_of(case).cap == kept_by
+    asked = [key for key in annotations(await pod_of(case)) if key.endswith("gpu-memory.limit")]
+    assert bool(asked) == (CapKeeper.DRIVER in kept_by)
+
+
+async def test_what_is_offered_under_kai_by_parts_of_a_card_names_no_driver_as_certain() -> None:
+    backend = BACKENDS["kai"]
+    settings = read_settings(backend, {"sharing_mode": "NvFractions", "unit": "fraction"})
+    assert backend.guarantees(settings).kept_by.cap == (CapKeeper.WATCH,)
+    assert "where KAI's operator limits" in backend.guarantees(settings).memory

@@ -3,6 +3,7 @@
 A subclass gives ``node``: a device, and a way to start processes that use it.
 """
 
+import contextlib
 import os
 import select
 import signal
@@ -15,6 +16,7 @@ from typing import Protocol
 import pytest
 from sublet_agent.devices.interface import (
     Device,
+    DeviceError,
     Gpu,
     NoGpuContextError,
     NoSuchProcessError,
@@ -112,6 +114,34 @@ class DeviceConformance:
         self.assert_blocked(tenant)
         node.device.unpause(tenant.pid)
         assert tenant.end() == "True"
+
+    def test_a_pause_ends_by_itself_when_its_lease_is_over(self, node: Node) -> None:
+        tenant = self.filled(node)
+        node.device.pause(tenant.pid, 5000, lease_s=1.0)
+        tenant.begin("b.sha256() == h")
+        eventually(
+            lambda: node.device.state(tenant.pid) is ProcessState.RUNNING, "the lease is over"
+        )
+        assert tenant.end() == "True"
+
+    def test_a_pause_without_a_lease_ends_the_lease_of_one_before(self, node: Node) -> None:
+        tenant, other = self.filled(node), self.filled(node)
+        for each in (other, tenant):
+            node.device.pause(each.pid, 5000, lease_s=1.0)
+        with contextlib.suppress(DeviceError):
+            # A driver refuses to lock what is locked.
+            node.device.pause(tenant.pid, 5000)
+        # The other's lease began before.
+        eventually(
+            lambda: node.device.state(other.pid) is ProcessState.RUNNING, "the lease is over"
+        )
+        node.device.pause(other.pid, 5000, lease_s=1.0)
+        eventually(
+            lambda: node.device.state(other.pid) is ProcessState.RUNNING, "the lease is over"
+        )
+        assert node.device.state(tenant.pid) is ProcessState.PAUSED
+        node.device.unpause(tenant.pid)
+        assert tenant.run("b.sha256() == h") == "True"
 
     def test_a_suspended_process_holds_nothing_and_is_not_listed(self, node: Node) -> None:
         tenant = self.filled(node, 4 * GIB)

@@ -1,11 +1,14 @@
 """A fault walk of owners who all fit on the card, with unequal shares of its compute.
 
 Now and then two of them compute for long at once, so that turns are taken; the agent dies in the
-middle of them, too.
+middle of them, too, with its watchdog or without.
 """
 
+import contextlib
+import json
 import time
 from collections.abc import Callable
+from typing import Any
 
 from sublet_agent.app.watchdog import let_owners_run
 from sublet_quota.wire.agent_link import SliceAssignment
@@ -18,6 +21,10 @@ from tests.support.walked_node import ViolationError
 SHARES = {"own-a": 600, "own-b": 300, "own-c": 100}
 _LONG_S = 3.0
 _TURNS_WITHIN_S = 20.0
+_FOR_A_TURN = "pausing-for-a-turn"
+_LEASE_S = 3.0
+_LATE_S = 10.0
+"""So late a busy machine may be."""
 
 
 class SharingWalk(FaultWalk):
@@ -68,6 +75,21 @@ class SharingWalk(FaultWalk):
         time.sleep(self.rng.random() * 0.2)
         if self.rng.random() < 0.5:
             self._agent_dies_in_a_turn()
+        elif self.rng.random() < 0.3:
+            self._all_of_its_container_die_in_a_turn()
+
+    def _all_of_its_container_die_in_a_turn(self) -> None:
+        """Nobody is there to let run who is paused for a turn: the lease does."""
+        self.kill_agent()
+        last = {entry["pid"]: entry["step"] for entry in self._journal_entries()}
+        for_a_turn = {pid for pid, step in last.items() if step == _FOR_A_TURN}
+        self._wait(
+            "nobody stays paused for a turn after its lease",
+            lambda: "locked" not in self.card.states(for_a_turn).values(),
+            _LEASE_S + _LATE_S,
+        )
+        self.counts["died in a turn with the watchdog"] += 1
+        self.start_agent()
 
     def _agent_dies_in_a_turn(self) -> None:
         self.kill_agent()
@@ -80,7 +102,16 @@ class SharingWalk(FaultWalk):
         self.start_agent()
 
     def _pauses_for_turns(self) -> int:
+        return [entry["step"] for entry in self._journal_entries()].count(_FOR_A_TURN)
+
+    def _journal_entries(self) -> list[dict[str, Any]]:
         try:
-            return self.journal.read_text().count("pausing-for-a-turn")
+            lines = self.journal.read_text().splitlines()
         except OSError:
-            return 0
+            return []
+        entries = []
+        for line in lines:
+            with contextlib.suppress(ValueError):
+                # The last one may be half written.
+                entries.append(json.loads(line))
+        return [entry for entry in entries if "step" in entry]

@@ -5,10 +5,9 @@ from dataclasses import dataclass, field
 
 from sublet_agent.simulated.machine.card import CallerIdentity, Card, SimulatedProcess
 from sublet_agent.simulated.machine.compute import Kernels
-from sublet_agent.simulated.machine.driver import OperationRequest
 from sublet_agent.simulated.machine.machine import SimulatedMachine
 from sublet_agent.simulated.machine.memory.store import CardStore
-from sublet_agent.simulated.machine.operations import OperationKind
+from sublet_agent.simulated.machine.operations import OperationKind, OperationRequest
 from sublet_agent.simulated.machine.replies import Reply
 from sublet_agent.simulated.machine.speeds import INSTANT, Speeds
 from sublet_agent.simulated.protocol.errors import SimulatedGpuError
@@ -121,7 +120,7 @@ class Bench:
         self.host.uids[pid] = uid
         return BenchTenant(self, Caller(CallerIdentity(pid, uid, pid), gpu, sees))
 
-    def operate(
+    def operate(  # noqa: PLR0913 - all that the driver can be asked with
         self,
         kind: OperationKind,
         pid: int,
@@ -129,10 +128,11 @@ class Bench:
         uid: int = ROOT,
         timeout_ms: int = 1000,
         mapping: dict[str, str] | None = None,
+        lease_s: float | None = None,
     ) -> RecordedReply:
         """Ask the driver for something, at once."""
         reply = self.reply()
-        request = OperationRequest(kind, pid, uid, timeout_ms, mapping or {})
+        request = OperationRequest(kind, pid, uid, timeout_ms, mapping or {}, lease_s)
         self.machine.driver.request(request, reply)
         self.copy()
         return reply

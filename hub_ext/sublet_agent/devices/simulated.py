@@ -179,10 +179,10 @@ class SimulatedDevice(DriverDevice):
         return found
 
     def _operate(self, call: DriverCall, pid: int, terms: CallTerms) -> None:
-        # No helper stands between: nobody undoes a lock when its lease is over.
         gpus = self._ask("gpus")["gpus"] if terms.mapping else []
         everywhere = permutation_of([GpuId(each["gpu_id"]) for each in gpus], terms.mapping)
-        self._ask(call.value, pid=pid, timeout_ms=terms.timeout_ms, mapping=everywhere)
+        lease_s = {} if terms.lease_s is None else {"lease_s": terms.lease_s}
+        self._ask(call.value, pid=pid, timeout_ms=terms.timeout_ms, mapping=everywhere, **lease_s)
 
     def _state_word(self, pid: int) -> str:
         return str(self._ask("state", pid=pid)["state"])

@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from types import MappingProxyType
 from typing import Final
 
 from sublet_quota.compute.card_use import CardUse, ComputingSlice, NotPausable
@@ -21,10 +20,8 @@ from sublet_agent.moves.plan import MoveTools
 from sublet_agent.residency.served_gpu import ServedGpu
 from sublet_agent.residency.served_slice import ServedSlice
 
-_WITHOUT_TURNS: Final = MappingProxyType(
-    {ShareKept.BY_TURNS: ShareKept.MOVING, ShareKept.CAPPED: ShareKept.MOVING}
-)
-"""How it stands with a share while the turns that it has are not taken."""
+_OF_TURNS: Final = frozenset({ShareKept.BY_TURNS, ShareKept.CAPPED, ShareKept.BEING_MEASURED})
+"""How it stands with a share only while turns are taken."""
 MEASURED_OVER: Final = timedelta(seconds=1)
 """The time that a told utilisation speaks of."""
 _SHORTEST_LEASE_S: Final = 3.0
@@ -78,14 +75,16 @@ class ComputeShares:
         engine = self._engine_of(served.assignment)
         if engine is not None:
             return engine
+        if not self._gpu.measured and self._gpu.fault is None:
+            return ShareKept.NOT_MEASURED
         # Of what has nothing on the card, nobody gets less than is due.
         kept = self._kept.get(served.slice_id, ShareKept.NOT_NEEDED)
-        if kept not in _WITHOUT_TURNS:
+        if kept not in _OF_TURNS:
             return kept
         if self._turns.are_stuck:
             return ShareKept.DRIVER_WAITS
         # Turns that were stopped since the last sample gave way to a move of memory.
-        return kept if served.slice_id in self._turns.who else _WITHOUT_TURNS[kept]
+        return kept if served.slice_id in self._turns.who else ShareKept.MOVING
 
     def most_milli(self, served: ServedSlice) -> int | None:
         """Return how much of the card a slice has at most, in milli-GPU; ``None``: all."""

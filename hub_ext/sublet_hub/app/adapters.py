@@ -13,15 +13,19 @@ from sublet_hub.jobs.backend import JobRuns
 from sublet_hub.jobs.order.job_nodes import JobNodes
 from sublet_hub.ledger.database import Database, LedgerReadError, LedgerWriteError
 from sublet_hub.ledger.ledger import Ledger
+from sublet_hub.ledger.over_cap_notices import OverCapNotices
 from sublet_hub.ledger.quota_revisions import QuotaRevisionStore
 from sublet_hub.settings import ServiceSettings
 from sublet_hub.slices.home_volumes import Homes, node_of_home
 from sublet_hub.slices.jupyterhub_client import HubClient
+from sublet_hub.slices.over_caps import OverCaps
+from sublet_hub.slices.over_caps_of_before import take_over
 from sublet_hub.state.fleet import Fleet
 from sublet_hub.state.owner_accounts import OwnerAccounts
 from sublet_hub.state.quota_documents.in_database import QuotaInDatabase
 from sublet_hub.state.quota_documents.source import QuotaSource
 from sublet_hub.state.quota_file import QuotaFile
+from sublet_hub.state.stores import Stores
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,13 @@ def quota_of(settings: ServiceSettings, adapters: Adapters) -> QuotaSource:
     except (LedgerReadError, LedgerWriteError) as error:
         message = f"the quota document cannot be had from the database: {error}"
         raise ConfigurationError(message) from error
+
+
+def over_caps_of(settings: ServiceSettings, adapters: Adapters, stores: Stores) -> OverCaps:
+    """Return who is over their cap, as the ledger knows it, or a file of before does."""
+    notices = OverCapNotices(adapters.database)
+    take_over(settings.state_folder, notices)
+    return OverCaps(stores, adapters.hub, notices)
 
 
 def nodes_and_homes(

@@ -16,7 +16,7 @@ from sublet_hub.agents.assignments import Assigner, AssignmentFacts
 from sublet_hub.agents.connection_registry import AgentConnections
 from sublet_hub.agents.departed_nodes import DepartedNodes
 from sublet_hub.agents.startup_grace import StartupGrace
-from sublet_hub.app.adapters import Adapters, nodes_and_homes, quota_of
+from sublet_hub.app.adapters import Adapters, nodes_and_homes, over_caps_of, quota_of
 from sublet_hub.app.line_parts import LineNeeds, LineParts
 from sublet_hub.app.loops import Loop, Wakeup, repeat
 from sublet_hub.app.upkeep import Upkeep, UpkeepNeeds
@@ -55,7 +55,6 @@ from sublet_hub.slices.idle_servers import IdleServers
 from sublet_hub.slices.keep_and_wake import KeepAndWake
 from sublet_hub.slices.memberships import Memberships
 from sublet_hub.slices.offers import OffersNow
-from sublet_hub.slices.over_caps import OverCaps
 from sublet_hub.slices.places import Places
 from sublet_hub.slices.pods import Pods
 from sublet_hub.slices.reconciliation import Patience, Reconciliation
@@ -192,7 +191,7 @@ class Assembly:
             evictions=evictions,
             line=self.line.line,
             idle_servers=idle_servers,
-            over_caps=OverCaps(stores, adapters.hub, settings.state_folder / "over-caps.json"),
+            over_caps=over_caps_of(settings, adapters, stores),
             places=places,
             resizing=Resizing(ledger, fleet, capacity, wakes, now),
             shares=Shares(stores, shown.views, self._meter, offers),

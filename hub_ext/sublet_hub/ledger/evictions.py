@@ -6,8 +6,8 @@ from datetime import datetime
 from sublet_quota.names.ids import JobId, SliceId, UserName
 
 from sublet_hub.ledger.database import Database
+from sublet_hub.ledger.ending_tables import EVICTIONS
 from sublet_hub.ledger.kept_records import KeptRecords
-from sublet_hub.ledger.tables import EVICTIONS
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from datetime import datetime
 from sublet_quota.names.ids import SliceId, UserName
 
 from sublet_hub.ledger.database import Database
+from sublet_hub.ledger.ending_tables import IDLE_SERVERS
 from sublet_hub.ledger.kept_records import KeptRecords
-from sublet_hub.ledger.tables import IDLE_SERVERS
 
 
 @dataclass(frozen=True, slots=True)

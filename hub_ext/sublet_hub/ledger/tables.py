@@ -291,34 +291,6 @@ DELIVERIES = sa.Table(
     sa.Column("problem", sa.String(32)),
 )
 
-EVICTIONS = sa.Table(
-    "evictions",
-    METADATA,
-    sa.Column("eviction_id", sa.String(64), primary_key=True),
-    sa.Column("owner", sa.String(255), nullable=False),
-    sa.Column("server", sa.String(255), nullable=False),
-    sa.Column("slice_id", sa.String(64)),
-    sa.Column("job_id", sa.String(64)),
-    sa.Column("cancels", sa.Boolean, nullable=False),
-    sa.Column("reason", sa.Text, nullable=False),
-    sa.Column("evicted_by", sa.String(255), nullable=False),
-    sa.Column("asked_at", UtcDateTime, nullable=False),
-    sa.Column("due_at", UtcDateTime, nullable=False),
-)
-
-IDLE_SERVERS = sa.Table(
-    "idle_servers",
-    METADATA,
-    sa.Column("slice_id", sa.String(64), primary_key=True),
-    sa.Column("owner", sa.String(255), nullable=False),
-    sa.Column("server", sa.String(255), nullable=False),
-    sa.Column("idle_since", UtcDateTime, nullable=False),
-    sa.Column("max_idle_s", sa.Float(53), nullable=False),
-    sa.Column("warned_at", UtcDateTime),
-    sa.Column("extended_until", UtcDateTime),
-    sa.Column("ended_at", UtcDateTime),
-)
-
 QUOTA_REVISIONS = sa.Table(
     "quota_revisions",
     METADATA,

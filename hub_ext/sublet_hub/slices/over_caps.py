@@ -5,15 +5,15 @@ warned by the node's agent. With it the owner is told, and as long after that it
 back within their cap before goes on. Nothing is concluded from silence: nobody is ended whose agent
 does not report, and after some minutes of it what was told is forgotten, and told anew with the
 whole time. A start of agent or service, which takes less, gives nobody more time: what was told is
-kept in a file. A server is stopped by JupyterHub; a job's runner ends it, as one that ran too
+kept in the ledger. A server is stopped by JupyterHub; a job's runner ends it, as one that ran too
 long, and its reason, that it had more than it asked for, is in the ledger.
 """
 
 import asyncio
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Final
 
 from sublet_quota.amounts.gpu_amounts import format_memory
@@ -27,31 +27,30 @@ from sublet_quota.wire.agent_link import SliceReport
 from sublet_quota.wire.announcements import ShownAnnouncement
 from sublet_quota.wire.event_kinds import EventKind
 
+from sublet_hub.ledger.database import LedgerWriteError
 from sublet_hub.ledger.events import slice_event
+from sublet_hub.ledger.over_cap_notices import OverCapNotice, OverCapNotices
 from sublet_hub.ledger.records import Change, SliceRecord
 from sublet_hub.slices.evictions import SHOWN_FOR
-from sublet_hub.slices.over_cap_notices import OverCapNotice, OverCapNotices
 from sublet_hub.slices.server_stops import STOPPED_AT_ONCE, ServerStops, StopsServers
 from sublet_hub.state.stores import Stores
 
+_LOG = logging.getLogger(__name__)
 _HEARD_OF_WITHIN: Final = timedelta(minutes=5)
 """So long an agent may be silent, or take to report after a start: what was told holds on."""
 
 
 class OverCaps:
-    """The slices that are over their caps, and may not be so for ever.
+    """The slices that are over their caps, and may not be so for ever."""
 
-    ``kept``: the file in which is kept what owners were told.
-    """
-
-    def __init__(self, stores: Stores, hub: StopsServers, kept: Path) -> None:
+    def __init__(self, stores: Stores, hub: StopsServers, notices: OverCapNotices) -> None:
         self._ledger = stores.ledger
         self._fleet = stores.fleet
         self._capacity = stores.capacity
         self._now = stores.now
         self._stops = ServerStops(hub)
-        self._kept = OverCapNotices(kept)
-        told = self._kept.load()
+        self._kept = notices
+        told = dict(notices.kept)
         self._notices = {s: each for s, each in told.items() if each.ended_at is not None}
         now = stores.now()
         self._unheard = {s: (each, now) for s, each in told.items() if each.ended_at is None}
@@ -77,7 +76,15 @@ class OverCaps:
             elif self._is_due(record, notice):
                 due.append(record)
         await asyncio.gather(*map(self._end, due[:STOPPED_AT_ONCE]))
-        self._kept.keep(self._told())
+        self._keep()
+
+    def _keep(self) -> None:
+        """Keep what was told for the next start."""
+        try:
+            self._kept.keep_only(*self._told().values())
+        except LedgerWriteError as error:
+            # The next look tries it again.
+            _LOG.warning("what was told of caps cannot be kept: %s", error)
 
     def ends_at(self, slice_id: SliceId) -> datetime | None:
         """Return when a slice is ended whose owner was told; ``None``: it is not."""
@@ -87,7 +94,7 @@ class OverCaps:
 
     def told_to(self, owner: UserName) -> tuple[ShownAnnouncement, ...]:
         """Return what one owner is told of ends, the newest first."""
-        told = [self._shown(*each) for each in self._told().items() if each[1].owner == owner]
+        told = [self._shown(each) for each in self._told().values() if each.owner == owner]
         return tuple(sorted(told, key=lambda each: each.made_at, reverse=True))
 
     def owners(self) -> frozenset[UserName]:
@@ -153,12 +160,14 @@ class OverCaps:
             return
         now = self._now()
         made = OverCapNotice(
+            slice_id=record.slice_id,
             owner=record.owner,
             server=record.server,
             job=None if job is None else job.name,
             since=report.over_cap_since,
-            use=use,
-            max_over_cap=max_over,
+            held_mib=use.held_mib,
+            cap_mib=use.cap_mib,
+            max_over_cap_s=max_over.total_seconds(),
             told_at=now,
         )
         self._notices[record.slice_id] = made
@@ -194,7 +203,8 @@ class OverCaps:
             # One that was started since, and keeps to its cap, is not ended for the one before.
             return use is not None and not record.is_job
         if use is not None:
-            self._notices[record.slice_id] = replace(notice, use=use)
+            now = replace(notice, held_mib=use.held_mib, cap_mib=use.cap_mib)
+            self._notices[record.slice_id] = now
         return use is not None and self._now() >= notice.ends_at
 
     def _use(self, record: SliceRecord) -> CapUse | None:
@@ -240,7 +250,8 @@ class OverCaps:
         after = replace(job, reason=JobReason(JobReasonCode.MORE_THAN_ASKED, numbers))
         self._ledger.apply(Change(jobs=(after,)), self._now())
 
-    def _shown(self, slice_id: SliceId, notice: OverCapNotice) -> ShownAnnouncement:
+    def _shown(self, notice: OverCapNotice) -> ShownAnnouncement:
+        slice_id = notice.slice_id
         at = notice.ended_at or notice.ends_at
         if notice.ended_at is not None:
             is_there = slice_id in self._ledger.slices

@@ -11,6 +11,8 @@ FULL: Final = 0.95
 """A card that is busy for so much of the time is full."""
 COMPUTES: Final = 0.02
 """Who has less of the card's time than this does not compute."""
+TAKEN: Final = 0.8
+"""Turns were taken in so much of the time, or the parts that slices had say nothing of them."""
 WITHIN: Final = 0.05
 """How far from its due a part may be before that counts."""
 ROUNDED: Final = 0.01
@@ -25,6 +27,11 @@ def used(each: ComputingSlice) -> float:
 def is_full(use: CardUse) -> bool:
     """Whether a card is full; one that does not tell may be."""
     return use.busy is None or use.busy >= FULL
+
+
+def were_taken(use: CardUse) -> bool:
+    """Whether turns were taken in nearly all of the time that was measured."""
+    return use.turned is None or use.turned >= TAKEN
 
 
 def may_be_beyond_its_cap(each: ComputingSlice, use: CardUse) -> bool:

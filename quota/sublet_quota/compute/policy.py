@@ -32,9 +32,11 @@ from sublet_quota.compute.measured import (
     is_full,
     may_be_beyond_its_cap,
     used,
+    were_taken,
     who_gets_less,
     who_has_more,
 )
+from sublet_quota.compute.proofs import Proofs
 from sublet_quota.compute.rests import Rest, longer_rest
 from sublet_quota.compute.turns import Round, fits_a_period, least_idle, make_round
 from sublet_quota.names.ids import SliceId
@@ -43,8 +45,6 @@ from sublet_quota.reasons.share_kept import ShareKept
 PERIOD: Final = timedelta(milliseconds=100)
 FILLS: Final = 0.96
 """Who uses so much of its own turns, but for a switch each, fills them."""
-TAKEN: Final = 0.8
-"""Turns were taken in so much of the time, or the parts that slices had say nothing of them."""
 SWITCH: Final = timedelta(milliseconds=1)
 """What of a turn may go by before its slice computes."""
 SURE_AFTER: Final = timedelta(seconds=1)
@@ -82,6 +82,8 @@ class PastCompute:
     """Since when those have more than is due whose turns are as short as they are ever made."""
     corrections: Mapping[SliceId, Fraction] = field(default_factory=dict)
     """By how much each one's turn is longer than its due, so that it has that."""
+    proofs: Proofs = field(default_factory=Proofs)
+    """Whether that was seen to give them what is due."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,7 @@ def decide_turns(use: CardUse, past: PastCompute, period: timedelta = PERIOD) ->
         return _all_run(use, past, ShareKept.NOT_TOLD)
     if past.round is None:
         return _begin(use, past, period)
-    return _go_on(use, past, past.round, period)
+    return _go_on(use, replace(past, proofs=past.proofs.measured(use)), past.round, period)
 
 
 def judge_without_turns(use: CardUse) -> Mapping[SliceId, ShareKept]:
@@ -206,7 +208,7 @@ def _keep_caps(
     capped += [e for e in use if e.slice_id not in taken.who and is_beyond_its_cap(e)]
     corrections = dict(past.corrections)
     for each in staying:
-        if _were_taken(use):
+        if were_taken(use):
             before = corrections.get(each.slice_id, Fraction(1))
             off = Fraction(used(each)) / each.cap - 1
             most = max(Fraction(1), 1 / each.cap)
@@ -226,7 +228,7 @@ def _correct(
 
     Who has more, as it does not come to rest in time, leaves them where that does not help.
     """
-    if past.short_since or not _were_taken(use):
+    if past.short_since or not were_taken(use):
         return _decided(use, past)
     due, had = dues(slices), sum(used(each) for each in slices)
     since = {
@@ -290,17 +292,17 @@ def _take(
     if len(taken.places) < 2 and not taken.idle:  # noqa: PLR2004 (two, or one and nobody)
         return _all_run(use, past, ShareKept.NOT_NEEDED)
     if taken != past.round:
-        past = replace(past, round=taken, since=use.now, short_since={})
+        proofs = past.proofs.begun(taken.who, use.now, capped=bool(taken.idle))
+        past = replace(past, round=taken, since=use.now, short_since={}, proofs=proofs)
     return _decided(use, past)
 
 
 def _decided(use: CardUse, past: PastCompute) -> ComputeDecision:
     taken = past.round or Round(())
-    by_turns = ShareKept.CAPPED if taken.idle else ShareKept.BY_TURNS
 
     def kept(each: ComputingSlice) -> ShareKept:
         if each.slice_id in taken.who:
-            return by_turns
+            return past.proofs.kept(each.slice_id, use.now)
         if not _may_need_turns(each, use):
             return ShareKept.NOT_NEEDED
         if each.not_pausable is not None:
@@ -331,7 +333,7 @@ def _all_run(
             return rest.why
         return less.get(each.slice_id, why)
 
-    past = replace(past, round=None, since=None, short_since={}, runs_on_since={}, corrections={})
+    past = PastCompute(rests=past.rests)
     return ComputeDecision(past, {each.slice_id: kept(each) for each in use})
 
 
@@ -342,10 +344,6 @@ def _may_need_turns(each: ComputingSlice, use: CardUse) -> bool:
     """
     computes = each.used is None or each.used >= COMPUTES
     return (is_full(use) and computes) or may_be_beyond_its_cap(each, use)
-
-
-def _were_taken(use: CardUse) -> bool:
-    return use.turned is None or use.turned >= TAKEN
 
 
 def _fills(each: ComputingSlice, granted: float) -> bool:

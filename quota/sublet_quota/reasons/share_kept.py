@@ -1,7 +1,8 @@
 """How it stands with a slice's share of a card's compute: the codes, and the one table of words.
 
-A share is kept, or need not be kept now, or cannot be, for a reason; or its slice has no more than
-it may have at most, and nobody else needs what is left. Panel, status bar, widget, ``%sublet``,
+A share is kept, or need not be kept now, or cannot be, for a reason; or that is not known yet, as
+it is being measured; or its slice has no more than it may have at most, and nobody else needs what
+is left. Panel, status bar, widget, ``%sublet``,
 command line and API show these words. What an engine on Kubernetes keeps is said as the engine's.
 """
 
@@ -13,19 +14,22 @@ from typing import Final
 
 
 class Holds(StrEnum):
-    """Which of the four it is."""
+    """Which of the five it is."""
 
     KEPT = "kept"
     CAPPED = "capped"
     """More than the share, and no more than the quota lets a slice have."""
     NOT_NEEDED = "not-needed"
     CANNOT = "cannot"
+    NOT_KNOWN = "not-known"
+    """Whether it is kept is being measured."""
 
 
 class ShareKept(StrEnum):
     """How it stands with a slice's share of the card's compute, and by what or why not."""
 
     BY_TURNS = "by-turns"
+    """The slice was measured to have what is due to it, by turns."""
     CAPPED = "capped"
     """The slice has what the pool lets one have at most, with nobody in its place."""
     BY_MIG = "by-mig"
@@ -58,6 +62,10 @@ class ShareKept(StrEnum):
     """No turns are taken on the card, which is full while the slice has less than its share."""
     DRIVER_WAITS = "driver-waits"
     """The card's driver keeps a switch from one turn to the next waiting."""
+    BEING_MEASURED = "being-measured"
+    """Turns are taken, and it was not measured yet that they give the slice what is due to it."""
+    NOT_MEASURED = "not-measured"
+    """The card was not measured since the agent's start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +83,7 @@ _HOLDS: Final[Mapping[Holds, str]] = MappingProxyType(
         Holds.CAPPED: "capped",
         Holds.NOT_NEEDED: "not needed now",
         Holds.CANNOT: "cannot be kept",
+        Holds.NOT_KNOWN: "not known yet",
     }
 )
 
@@ -88,10 +97,15 @@ def _because(why: str) -> _Words:
     return _Words(Holds.CANNOT, words, f"The share {words}.")
 
 
+def _not_known(why: str, meaning: str) -> _Words:
+    return _Words(Holds.NOT_KNOWN, f"{_HOLDS[Holds.NOT_KNOWN]}, as {why}", meaning)
+
+
 _WORDS: Final[Mapping[ShareKept, _Words]] = MappingProxyType(
     {
         ShareKept.BY_TURNS: _kept(
-            "The card is full: slices compute in turns there, each for as long as is due to it."
+            "The card is full: slices compute in turns there, and the slice was measured to have "
+            "what is due to it."
         ),
         ShareKept.CAPPED: _Words(
             Holds.CAPPED,
@@ -144,6 +158,15 @@ _WORDS: Final[Mapping[ShareKept, _Words]] = MappingProxyType(
         ShareKept.NOT_TOLD: _because("the card does not tell who uses how much of it"),
         ShareKept.TURNS_OFF: _because("this machine's agent is set to take no turns on this card"),
         ShareKept.DRIVER_WAITS: _because("the card's driver does not answer in time"),
+        ShareKept.BEING_MEASURED: _not_known(
+            "its turns are being measured",
+            "Slices compute in turns on the card: whether these give the slice what is due to it, "
+            "and no more than it may have, is being measured, for a minute at most.",
+        ),
+        ShareKept.NOT_MEASURED: _not_known(
+            "the card has not been measured yet",
+            "The machine's agent has just started, or the card has not answered it yet.",
+        ),
     }
 )
 
@@ -154,7 +177,7 @@ BY_ENGINES: Final = frozenset(
 
 
 def holds_of(kept: ShareKept) -> Holds:
-    """Return whether a share is kept, not needed now, or cannot be kept."""
+    """Return which of the five it is."""
     return _WORDS[kept].holds
 
 

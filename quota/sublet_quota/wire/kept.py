@@ -44,7 +44,7 @@ class ToldShareKept(AnswerModel):
     code: Name
     """A value of ``ShareKept``; a newer part may tell others."""
     holds: Holds | Name
-    """Whether the share is kept, capped, not needed now, or cannot be kept."""
+    """Whether it is kept, capped, not needed now, cannot be kept, or that is not known yet."""
     words: Words
     """Which of these it is, by what or why not: to be read after "compute share"."""
     meaning: Words

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from decimal import ROUND_UP, Decimal
 from enum import StrEnum
+from typing import Final
 
 from sublet_quota.reasons.cap_keepers import CapKeeper
 from sublet_quota.reasons.refusal import Refusal
@@ -38,6 +39,11 @@ class Unit(StrEnum):
     """Part of a card of the type that the slice was given."""
 
 
+_NEVER_SUSPENDED_UNDER_NV_FRACTIONS: Final = (
+    "suspending a server under NvFractions, which may connect it to MPS, has not been seen to work"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class KaiSettings:
     """The queue that notebooks are charged to, and how shares are asked for and kept."""
@@ -57,14 +63,15 @@ class KaiSettings:
 
 def _guarantees(settings: KaiSettings) -> Guarantees:
     match settings.sharing_mode:
+        case SharingMode.NV_FRACTIONS if settings.unit is Unit.FRACTION:
+            return _of_a_request_alone()
         case SharingMode.NV_FRACTIONS:
             return Guarantees(
                 memory="the driver keeps your server to its share of the card's memory",
                 compute="shared with the card's other servers, whoever asks first",
                 placed_by=PlacedBy.CLUSTER,
                 cap_kept_by=(CapKeeper.DRIVER,),
-                not_lendable="suspending a server under NvFractions, which may connect it to MPS, "
-                "has not been seen to work",
+                not_lendable=_NEVER_SUSPENDED_UNDER_NV_FRACTIONS,
                 sees_whole_card=False,
             )
         case SharingMode.HAMI_CORE:
@@ -89,6 +96,25 @@ def _guarantees(settings: KaiSettings) -> Guarantees:
                 not_lendable="lending beside KAI, which reserves cards by pods of its own, has not "
                 "been seen to work",
             )
+
+
+def _of_a_request_alone() -> Guarantees:
+    """Return what is true under NvFractions where a part of a card is asked for.
+
+    KAI takes no limit beside it, and asks its operator for that part alone. What the driver makes
+    of that goes by the operator: the first ones let such a server have all of the card. Those after
+    them keep it to what was asked for, which a program then takes for the card: it is told no share
+    of that.
+    """
+    return Guarantees(
+        memory="the node's agent watches all of your processes together; the driver keeps them to "
+        "your share, in hundredths of the card, where KAI's operator limits who only requests",
+        compute="shared with the card's other servers, whoever asks first",
+        placed_by=PlacedBy.CLUSTER,
+        cap_kept_by=(CapKeeper.WATCH,),
+        not_lendable=_NEVER_SUSPENDED_UNDER_NV_FRACTIONS,
+        sees_whole_card=False,
+    )
 
 
 def _of_a_whole_card(settings: KaiSettings) -> Guarantees:

@@ -92,6 +92,22 @@ def test_who_is_paused_for_a_turn_when_the_agent_dies_runs_on_whosever_it_is(tmp
         world.until(lambda: [world.truth(k.pid) for k in kernels] == ["running"] * 2)
 
 
+def test_who_is_paused_for_a_turn_runs_on_where_agent_and_watchdog_die_at_once(tmp_path):
+    """As where their container goes: nobody starts anything again."""
+    with agent_world(tmp_path, "--SubletAgent.tick_s=0.05", module=APPLICATION) as world:
+        kernels = serve_both(world)
+        takes_turns(world, kernels)
+        agent = world.agent.child_pid()
+        world.agent.process.kill()
+        os.kill(agent, signal.SIGKILL)
+        world.agent.process.wait()
+        world.until(lambda: [world.truth(k.pid) for k in kernels] == ["running"] * 2)
+        began = busy_ms(world)
+        world.until(lambda: all(busy_ms(world)[k.pid] > began[k.pid] for k in kernels))
+        # They stay so: nothing pauses them again.
+        assert [world.truth(k.pid) for k in kernels] == ["running"] * 2
+
+
 def test_an_agent_that_stops_leaves_nobody_paused(tmp_path):
     with agent_world(tmp_path, "--SubletAgent.tick_s=0.05", module=APPLICATION) as world:
         kernels = serve_both(world)

@@ -94,7 +94,7 @@ def test_who_had_no_turn_for_a_while_is_not_taken_for_one_that_left_it_unused(be
         assert shares.kept(slices[0]) is ShareKept.DRIVER_WAITS
         comes_back.set()
         wait_for(lambda: shares.kept(slices[0]) is not ShareKept.DRIVER_WAITS, 60, "the driver")
-        assert shares.kept(slices[0]) is ShareKept.BY_TURNS
+        assert shares.kept(slices[0]) is ShareKept.BEING_MEASURED
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_turns_are_taken_on_simulated_cards_and_on_real_ones_where_they_are_aske
         assert shares.who == (frozenset(SHARES) if take_turns else frozenset())
         kept = [shares.kept(each) for each in slices]
         if take_turns:
-            assert kept == [ShareKept.BY_TURNS] * 2
+            assert kept == [ShareKept.BEING_MEASURED] * 2
         else:
             # The other has more than is due to it.
             assert kept == [ShareKept.TURNS_OFF, ShareKept.NOT_NEEDED]
@@ -205,7 +205,7 @@ def test_who_is_capped_is_told_the_most_that_it_has_and_not_that_its_share_is_ke
     slices[0].processes.on_gpu()[0].note_measured(10 * GIB, 90)
     with shares_of(bench, gpu) as shares:
         shares.note(slices, after(0.1), may_begin=True)
-        assert shares.kept(slices[0]) is ShareKept.CAPPED
+        assert shares.kept(slices[0]) is ShareKept.BEING_MEASURED
         assert shares.most_milli(slices[0]) == 400
         asyncio.run(shares.stop())
         assert shares.kept(slices[0]) is ShareKept.MOVING
@@ -229,6 +229,18 @@ def test_on_a_card_that_failed_the_reason_is_that(bench):
     with shares_of(bench, gpu) as shares:
         shares.note(slices, after(0.1), may_begin=True)
         assert [shares.kept(each) for each in slices] == [ShareKept.CLOSED] * 2
+
+
+def test_until_the_card_was_measured_it_is_not_known_how_it_stands(bench):
+    memory = GpuMemory(80 * GIB, 20 * GIB, 60 * GIB)
+    gpu = ServedGpu(Gpu(GPU, 0, "Fake GPU", 80 * GIB, simulated=True), memory)
+    slices = slices_that_fill_the_card(bench)
+    with shares_of(bench, gpu) as shares:
+        shares.note(slices, after(0.1), may_begin=True)
+        assert [shares.kept(each) for each in slices] == [ShareKept.NOT_MEASURED] * 2
+        gpu.read(CardReading(memory=memory, utilisation_percent=50, measured_until=START))
+        shares.note(slices, after(0.2), may_begin=True)
+        assert [shares.kept(each) for each in slices] == [ShareKept.NOT_NEEDED] * 2
 
 
 def test_of_slices_that_are_gone_nothing_is_kept(bench):

@@ -3,9 +3,8 @@
 import math
 
 import pytest
-from sublet_agent.simulated.machine.driver import OperationRequest
 from sublet_agent.simulated.machine.memory.buffers import SLICE_BYTES
-from sublet_agent.simulated.machine.operations import OperationKind
+from sublet_agent.simulated.machine.operations import OperationKind, OperationRequest
 from sublet_agent.simulated.machine.speeds import INSTANT, Speeds
 
 from tests.support.memory_patterns import pattern_sha256

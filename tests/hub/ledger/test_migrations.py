@@ -13,7 +13,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from sublet_hub.errors import ConfigurationError
-from sublet_hub.ledger import migrations, recorded_tables
+from sublet_hub.ledger import ending_tables, migrations, recorded_tables
 from sublet_hub.ledger.database import Database
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.quota_revisions import QuotaRevision, QuotaRevisionStore, WrittenRevision
@@ -43,6 +43,7 @@ def test_migrations_lead_to_the_tables_of_this_version(url: str, database: Datab
     engine.dispose()
     assert differences == []
     assert recorded_tables.RECORDED_ASKS.metadata is METADATA
+    assert ending_tables.EVICTIONS.metadata is METADATA
     database.migrate()
 
 

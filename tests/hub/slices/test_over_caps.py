@@ -1,7 +1,9 @@
 """Who stays over their cap is ended where an admin chose that, after notice, and told why."""
 
+import json
 from datetime import timedelta
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 import pytest
@@ -237,11 +239,16 @@ async def _world_again(over: OverWorld, world: HubWorld) -> OverWorld:
     return again
 
 
-async def test_a_start_of_the_service_gives_nobody_more_time(tmp_path: Path, hub: FakeHub) -> None:
+@pytest.mark.parametrize("state_folder", ["kept", "gone, as a pod's without a volume"])
+async def test_a_start_of_the_service_gives_nobody_more_time(
+    tmp_path: Path, hub: FakeHub, state_folder: str
+) -> None:
     async with hub_world(tmp_path, hub, _settings(tmp_path)) as world:
         over = await over_world(world)
         await over.at(1)
         told = await over.told()
+    if state_folder != "kept":
+        rmtree(_settings(tmp_path).state_folder)
     async with hub_world(tmp_path, hub, _settings(tmp_path)) as world:
         over = await _world_again(over, world)
         ends_at = over.began + 16 * MINUTE
@@ -302,11 +309,44 @@ async def test_what_was_told_before_and_cannot_be_read_is_told_anew(
 ) -> None:
     settings = _settings(tmp_path)
     settings.state_folder.mkdir(parents=True, exist_ok=True)
-    (settings.state_folder / "over-caps.json").write_text('{"a": {"owner": 1}}')
+    file = settings.state_folder / "over-caps.json"
+    file.write_text('{"a": {"owner": 1}}')
     async with hub_world(tmp_path, hub, settings) as world:
         over = await over_world(world)
         await over.at(1)
         assert len(await over.told()) == 1
+        assert not file.exists()
+
+
+async def test_what_a_service_of_before_kept_in_a_file_is_taken_over_once(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    settings = _settings(tmp_path)
+    async with hub_world(tmp_path, hub, settings) as world:
+        over = await over_world(world)
+    of_before = {
+        "owner": "ada",
+        "server": "",
+        "job": None,
+        "since": over.began.isoformat(),
+        "use": {"held_mib": over.cap_mib + 2048, "cap_mib": over.cap_mib},
+        "max_over_cap": "PT15M",
+        "told_at": (over.began + MINUTE).isoformat(),
+        "ended_at": None,
+    }
+    file = settings.state_folder / "over-caps.json"
+    file.write_text(json.dumps({over.slice_id: of_before}))
+    ends_at = over.began + 16 * MINUTE
+    for start in range(2):
+        async with hub_world(tmp_path, hub, settings) as world:
+            assert not file.exists()
+            over = await _world_again(over, world)
+            assert world.service.over_caps.ends_at(over.slice_id) == ends_at
+            await over.says()
+            await over.at(2 + start)
+            assert world.service.over_caps.ends_at(over.slice_id) == ends_at
+            (told,) = await over.told()
+            assert told.startswith("Your server has ")
 
 
 async def test_from_silence_nothing_is_concluded(tmp_path: Path, hub: FakeHub) -> None:

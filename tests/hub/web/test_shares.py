@@ -365,7 +365,10 @@ async def test_a_slice_within_its_new_cap_is_not_called_over_it(world: HubWorld)
         assert [each["code"] for each in share["slices"][0]["warnings"]] == codes
 
 
-@pytest.mark.parametrize("kept", [ShareKept.BY_TURNS, ShareKept.NOT_NEEDED, ShareKept.TOO_MANY])
+@pytest.mark.parametrize(
+    "kept",
+    [ShareKept.BY_TURNS, ShareKept.NOT_NEEDED, ShareKept.TOO_MANY, ShareKept.BEING_MEASURED],
+)
 async def test_how_it_stands_with_the_compute_share_is_told_as_the_agent_says(
     world: HubWorld, kept: ShareKept
 ) -> None:

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from sublet_agent.simulated.machine.card import CallerIdentity, SimulatedProcess
-from sublet_agent.simulated.machine.driver import OperationRequest
 from sublet_agent.simulated.machine.machine import SimulatedMachine
-from sublet_agent.simulated.machine.operations import OperationKind
+from sublet_agent.simulated.machine.operations import OperationKind, OperationRequest
 from sublet_agent.simulated.protocol.errors import CudaCode, SimulatedGpuError
 
 from tests.support.nvidia_stand_in.behaviours import Behaviours, CallerDies, Meanwhile

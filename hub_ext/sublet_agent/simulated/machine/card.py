@@ -12,7 +12,7 @@ from sublet_quota.names.ids import GpuId
 from sublet_agent.simulated.machine.compute import WorkQueue
 from sublet_agent.simulated.machine.memory.buffers import Buffer, BufferKind
 from sublet_agent.simulated.machine.memory.store import CardStore
-from sublet_agent.simulated.machine.operations import Operation
+from sublet_agent.simulated.machine.operations import Lease, Operation
 from sublet_agent.simulated.machine.replies import WaitingCall
 from sublet_agent.simulated.machine.speeds import EPSILON_S, Speeds
 from sublet_agent.simulated.machine.time_slicing import Slicing, slice_time
@@ -96,6 +96,8 @@ class SimulatedProcess:
     """What the driver is doing to the process now."""
     pending: deque[Operation] = field(default_factory=deque)
     """What the driver was asked to do next."""
+    lease: Lease | None = None
+    """When the process is let run, though nobody asks for it; ``None``: it is not."""
     look_again_s: float = math.inf
     """When it is looked at again whether the process runs; infinity where nothing waits for that.
     """
@@ -142,6 +144,11 @@ class SimulatedProcess:
         if self.state is not DriverState.RUNNING or self.context_lost:
             return None
         return self.work.left_s(draining=self.draining)
+
+    @property
+    def lease_ends_s(self) -> float:
+        """When the process is unlocked by itself; infinity where it is not, or that is tried."""
+        return math.inf if self.lease is None or self.pending else self.lease.ends_s
 
     @property
     def held_mib(self) -> int:
@@ -224,6 +231,7 @@ class Card:
         outward, back = self._rates(speeds)
         for process in self._driven():
             operation = process.operation
+            due = min(due, process.lease_ends_s)
             if process.look_again_s < math.inf:
                 due = min(due, process.look_again_s)
                 continue

@@ -6,11 +6,13 @@ lock without a time-out is dropped with its caller, or nobody could ever ask aga
 
 The driver does its work by a thread of the process itself. So while a process stands still, nothing
 that is asked of it begins or ends, not even the question for its state, and no time-out counts.
+
+A lock may have a lease: the driver undoes it when that is over, unless anything else was asked for
+by then. A real driver knows of none; there the process that makes its calls keeps it.
 """
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from sublet_quota.names.ids import GpuId
@@ -18,7 +20,8 @@ from sublet_quota.names.ids import GpuId
 from sublet_agent.simulated.machine.byte_queue import ByteQueue, ByteWork
 from sublet_agent.simulated.machine.card import Card, DriverState, SimulatedProcess
 from sublet_agent.simulated.machine.fault_plan import FaultPlan
-from sublet_agent.simulated.machine.operations import Operation, OperationKind
+from sublet_agent.simulated.machine.leases import end_lease, lease_anew, unlock_when_over
+from sublet_agent.simulated.machine.operations import Operation, OperationKind, OperationRequest
 from sublet_agent.simulated.machine.replies import Reply
 from sublet_agent.simulated.machine.restore_targets import (
     check_names_all,
@@ -39,19 +42,6 @@ _LOOK_AGAIN_S: Final = 0.01
 NO_ROOM: Final = "a restore found no room on the card"
 SEES_SOME: Final = "it sees only some of the cards, and a mapping was tried"
 SHARED: Final = "it imported memory by CUDA IPC, and was suspended"
-
-
-@dataclass(frozen=True, slots=True)
-class OperationRequest:
-    """A request to the driver: an operation on a process, and where its answer goes."""
-
-    kind: OperationKind
-    pid: int
-    caller_uid: int
-    timeout_ms: int = 0
-    """How long a lock may wait; 0 waits for ever."""
-    mapping: dict[str, str] = field(default_factory=dict)
-    """The cards of a restore by their ids, old to new."""
 
 
 class Host(Protocol):
@@ -141,7 +131,7 @@ class Driver:
             reply.fail(SimulatedGpuError(message, CudaCode.NOT_INITIALIZED))
             return
         timeout_s = request.timeout_ms / 1000 if request.timeout_ms else None
-        operation = Operation(request.kind, reply, timeout_s, request.mapping)
+        operation = Operation(request.kind, reply, timeout_s, request.mapping, request.lease_s)
         process.pending.append(operation)
         self._begin_next(process)
         self._machine.settle()
@@ -170,6 +160,7 @@ class Driver:
         operation = process.operation
         process.look_again_s = math.inf
         if operation is None:
+            unlock_when_over(process, self._machine.time_s)
             return self._begin_next(process)
         ripe = self._machine.time_s >= operation.not_before_s - EPSILON_S
         if operation.fails_with is not None:
@@ -211,9 +202,11 @@ class Driver:
             if operation.kind is OperationKind.STATE:
                 operation.reply.succeed({"state": process.state.value})
                 continue
+            end_lease(process, operation)
             try:
                 self._begin(process, operation)
             except SimulatedGpuError as error:
+                lease_anew(process, operation, self._machine.time_s, done=False)
                 operation.reply.fail(error)
         return len(process.pending) < before
 
@@ -374,6 +367,7 @@ class Driver:
         operation, process.operation = process.operation, None
         process.state = state
         if operation is not None:
+            lease_anew(process, operation, self._machine.time_s, done=True)
             operation.reply.succeed({})
         if state is DriverState.RUNNING:
             self._run_waiting(process)
@@ -382,6 +376,7 @@ class Driver:
     def _fail(self, process: SimulatedProcess, error: SimulatedGpuError) -> None:
         operation, process.operation = process.operation, None
         if operation is not None:
+            lease_anew(process, operation, self._machine.time_s, done=False)
             operation.reply.fail(error)
         if process.state is DriverState.RUNNING:
             self._run_waiting(process)

@@ -20,6 +20,29 @@ class OperationKind(StrEnum):
     STATE = "state"
 
 
+@dataclass(frozen=True, slots=True)
+class OperationRequest:
+    """A request to the driver: an operation on a process, and where its answer goes."""
+
+    kind: OperationKind
+    pid: int
+    caller_uid: int
+    timeout_ms: int = 0
+    """How long a lock may wait; 0 waits for ever."""
+    mapping: dict[str, str] = field(default_factory=dict)
+    """The cards of a restore by their ids, old to new."""
+    lease_s: float | None = None
+    """For a lock: after how long it is undone; ``None``: it stays."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """That a lock is undone, unless anything else is asked for before."""
+
+    lasts_s: float
+    ends_s: float
+
+
 @dataclass(slots=True, eq=False)
 class Operation:
     """An operation of the driver: asked for, begun, done. Each process has one at a time."""
@@ -30,6 +53,10 @@ class Operation:
     """How long a lock may wait; ``None`` waits for ever."""
     mapping: dict[str, str] = field(default_factory=dict)
     """The cards of a restore by their ids, old to new."""
+    lease_s: float | None = None
+    """For a lock: after how long it is undone; ``None``: it stays."""
+    lease_before: Lease | None = None
+    """The lease that its process had as it began."""
     begun: bool = False
     not_before_s: float = 0.0
     delay_s: float = 0.0

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from sublet_agent.simulated.protocol.errors import SimulatedGpuError
 
@@ -22,6 +22,18 @@ class Reply(Protocol):
     def fail(self, error: SimulatedGpuError) -> None:
         """Refuse the request."""
         ...
+
+
+class NobodyAsks:
+    """The way back of what nobody asked for."""
+
+    abandoned: Final = False
+
+    def succeed(self, result: Mapping[str, object], payload: bytes = b"") -> None:
+        """Tell nobody."""
+
+    def fail(self, error: SimulatedGpuError) -> None:
+        """Tell nobody."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,10 +15,9 @@ from sublet_agent.simulated.machine.card import (
     Figure,
 )
 from sublet_agent.simulated.machine.compute import Kernels
-from sublet_agent.simulated.machine.driver import OperationRequest
 from sublet_agent.simulated.machine.fault_plan import PlannedFault
 from sublet_agent.simulated.machine.machine import SimulatedMachine
-from sublet_agent.simulated.machine.operations import OperationKind
+from sublet_agent.simulated.machine.operations import OperationKind, OperationRequest
 from sublet_agent.simulated.machine.replies import Reply
 from sublet_agent.simulated.machine.speeds import KERNEL_S
 from sublet_agent.simulated.protocol.errors import CudaCode, NotPermittedError, SimulatedGpuError
@@ -217,6 +216,7 @@ class Requests:
             caller_uid=request.peer.uid,
             timeout_ms=fields.whole_or_none("timeout_ms", 0, 2**31) or 0,
             mapping=fields.texts("mapping"),
+            lease_s=fields.seconds("lease_s", 0.0) or None,
         )
         self._machine.driver.request(asked, reply)
 
