@@ -59,6 +59,8 @@ class FakeHost:
     uids: dict[int, int] = field(default_factory=dict)
     killed: list[int] = field(default_factory=list)
     still: set[int] = field(default_factory=set)
+    groups: dict[str, set[int]] = field(default_factory=dict)
+    """The control groups that there are, by path, with the processes in each."""
 
     def uid_of(self, pid: int) -> int | None:
         return self.uids.get(pid)
@@ -68,6 +70,16 @@ class FakeHost:
 
     def stands_still(self, pid: int) -> bool:
         return pid in self.still
+
+    def has_group(self, group: str) -> bool:
+        return group in self.groups
+
+    def is_in_group(self, pid: int, group: str) -> bool:
+        return any(
+            pid in pids
+            for path, pids in self.groups.items()
+            if path == group or path.startswith(f"{group}/")
+        )
 
 
 class Bench:

@@ -18,6 +18,7 @@ from sublet_quota.names.ids import GpuId
 from sublet_agent.simulated.machine.byte_queue import ByteQueue, ByteWork
 from sublet_agent.simulated.machine.card import Card, DriverState, SimulatedProcess
 from sublet_agent.simulated.machine.fault_plan import FaultPlan
+from sublet_agent.simulated.machine.group_limits import Groups
 from sublet_agent.simulated.machine.operations import Operation, OperationKind
 from sublet_agent.simulated.machine.replies import Reply
 from sublet_agent.simulated.machine.restore_targets import (
@@ -54,7 +55,7 @@ class OperationRequest:
     """The cards of a restore by their ids, old to new."""
 
 
-class Host(Protocol):
+class Host(Groups, Protocol):
     """The operating system around the machine."""
 
     def uid_of(self, pid: int) -> int | None:
