@@ -71,8 +71,8 @@ class FakeHost:
     def stands_still(self, pid: int) -> bool:
         return pid in self.still
 
-    def has_group(self, group: str) -> bool:
-        return group in self.groups
+    def group_number(self, group: str) -> int | None:
+        return id(self.groups[group]) if group in self.groups else None
 
     def is_in_group(self, pid: int, group: str) -> bool:
         return any(

@@ -16,8 +16,11 @@ FIRST_DRIVER: Final = 615
 class Groups(Protocol):
     """The control groups of the machine."""
 
-    def has_group(self, group: str) -> bool:
-        """Whether there is a control group of version 2 with this folder."""
+    def group_number(self, group: str) -> int | None:
+        """Return what tells a control group of version 2 from a later one with the same folder.
+
+        ``None``: there is none.
+        """
         ...
 
     def is_in_group(self, pid: int, group: str) -> bool:
@@ -32,12 +35,14 @@ class GroupLimits:
         self.groups: Groups | None = None
         """The machine's control groups; ``None``: it has none."""
         self._limits: dict[str, int] = {}
+        self._numbers: dict[str, int | None] = {}
 
     def set(self, group: str, limit_mib: int | None) -> None:
         """Let a group have so much; ``None``: no limit of its own."""
         self._limits.pop(group, None)
         if limit_mib is not None:
             self._limits[group] = limit_mib
+            self._numbers[group] = None if self.groups is None else self.groups.group_number(group)
 
     def of(self, group: str) -> tuple[str, int] | None:
         """Return the group nearest above that has a limit, or the group itself, with the limit."""
@@ -85,5 +90,6 @@ class GroupLimits:
 
     def _forget_removed(self) -> None:
         groups = self.groups
-        if groups is not None:
-            self._limits = {g: mib for g, mib in self._limits.items() if groups.has_group(g)}
+        for group in tuple(self._limits) if groups is not None else ():
+            if groups.group_number(group) != self._numbers[group]:
+                del self._limits[group], self._numbers[group]

@@ -41,12 +41,17 @@ class HostProcesses:
             return False
         return bool(states & {"T", "t"}) or any(map(_is_frozen, groups.splitlines()))
 
-    def has_group(self, group: str) -> bool:
-        """Whether there is a control group of version 2 with this folder."""
-        return any(
-            group.startswith(f"{root}/") and (Path(group) / "cgroup.procs").is_file()
-            for root in _roots_of_version_2()
-        )
+    def group_number(self, group: str) -> int | None:
+        """Return what tells a control group of version 2 from a later one with the same folder.
+
+        ``None``: there is none.
+        """
+        if not any(group.startswith(f"{root}/") for root in _roots_of_version_2()):
+            return None
+        try:
+            return (Path(group) / "cgroup.procs").stat().st_ino
+        except OSError:
+            return None
 
     def is_in_group(self, pid: int, group: str) -> bool:
         """Whether a process is in a group of version 2, or in one below it."""

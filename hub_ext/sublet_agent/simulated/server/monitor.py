@@ -77,7 +77,7 @@ class Monitor:
         if not self.has_limits():
             message = f"driver {self._machine.driver_version} has no memory limits of groups"
             raise SimulatedGpuError(message, CudaCode.NOT_SUPPORTED)
-        if not self._machine.host.has_group(group):
+        if self._machine.host.group_number(group) is None:
             message = f"there is no control group {group} of version 2"
             raise SimulatedGpuError(message, CudaCode.INVALID_VALUE)
 
