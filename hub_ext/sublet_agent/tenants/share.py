@@ -46,10 +46,10 @@ class TenantView:
     """The kernel that each of the slice's processes belongs to."""
     compute_kept: ShareKept | None = None
     """How it stands with the slice's share of the card's compute."""
-    driver_limit: DriverLimit | None = None
-    """How it stands with the driver's limit of the slice's memory; ``None``: none was asked for."""
     compute_most_milli: int | None = None
     """How much of the card's compute the slice has at most, also alone; ``None``: all."""
+    driver_limit: DriverLimit | None = None
+    """How it stands with the driver's limit of the slice's memory; ``None``: none was asked for."""
 
 
 def share_of(
