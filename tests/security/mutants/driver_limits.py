@@ -1,4 +1,4 @@
-"""Mutants of the driver's own limits: whose group gets one, when, and what is said of it: rule 2."""
+"""Mutants of the driver's own limits: whose group gets one, when, and what is said: rule 2."""
 
 from typing import Final
 
@@ -24,12 +24,7 @@ MUTANTS: Final = (
         "hub_ext/sublet_agent/moves/resume.py",
         "outcome.detail = tools.limits.lift_for_move(plan.slice_id, plan.gpu_id)",
         'outcome.detail = ""',
-        (
-            (
-                f"{_OF_LIMITS}::"
-                "test_an_agent_that_begins_lifts_a_limit_before_it_brings_a_slice_back"
-            ),
-        ),
+        ((f"{_OF_LIMITS}::test_an_agent_that_begins_lifts_a_limit_before_it_brings_a_slice_back"),),
     ),
     Mutant(
         2,
@@ -37,12 +32,7 @@ MUTANTS: Final = (
         "hub_ext/sublet_agent/moves/resume.py",
         "        tools.limits.set_again(plan.slice_id, plan.gpu_id, plan.bytes_mib)\n",
         "",
-        (
-            (
-                f"{_OF_LIMITS}::"
-                "test_the_limit_is_set_again_before_a_slice_that_is_back_runs_on"
-            ),
-        ),
+        ((f"{_OF_LIMITS}::test_the_limit_is_set_again_before_a_slice_that_is_back_runs_on"),),
     ),
     Mutant(
         2,
