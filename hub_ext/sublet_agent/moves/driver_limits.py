@@ -95,6 +95,11 @@ class DriverLimits:
         is_asked = wanted.limit_mib is not None
         return is_asked and self._monotonic() - kept.looked_at_s >= _LOOK_EVERY_S
 
+    def note(self, wanted: WantedLimit) -> None:
+        """Note what limit a slice is to have when it is back; nothing is set now. Never blocks."""
+        with self._guard:
+            self._slices.setdefault(wanted.slice_id, _Kept()).wanted = wanted
+
     def keep(self, wanted: WantedLimit) -> None:
         """Set, verify or lift a slice's limit, unless its memory moves now."""
         with self._kept(wanted.slice_id) as kept:

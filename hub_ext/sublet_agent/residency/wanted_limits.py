@@ -36,9 +36,11 @@ async def keep_limits(residency: GpuResidency, calls: Executor) -> bool:
     """
     limits, changed = residency.limits, False
     for served in tuple(residency.slices.values()):
-        if residency.gpu.is_moving(served.slice_id) or served.processes.away():
-            continue
         wanted = wanted_limit(served)
+        if residency.gpu.is_moving(served.slice_id) or served.processes.away():
+            # It may have got another cap meanwhile.
+            limits.note(wanted)
+            continue
         if limits.is_due(wanted):
             before = limits.standing(served.slice_id)
             await asyncio.get_running_loop().run_in_executor(calls, limits.keep, wanted)

@@ -261,6 +261,17 @@ def test_the_limit_is_set_again_before_a_slice_that_is_back_runs_on(world):
     assert world.limits.standing(A) is DriverLimit.KEPT
 
 
+def test_a_slice_that_got_another_cap_while_it_was_away_comes_back_with_that(world):
+    target = world.bench.process("a", 1, 800)
+    world.keep(1000)
+    outcome = suspend_slice(world.tools, world.bench.plan(target), UndoSwitch())
+    world.limits.note(WantedLimit(A, GPU, 2000))
+    assert world.held == {}
+    (image,) = outcome.suspended.values()
+    assert resume_slice(world.tools, world.bench.plan(image)).end is MoveEnd.DONE
+    assert world.held == {(GPU, "a"): 2000}
+
+
 def test_an_agent_that_begins_lifts_a_limit_before_it_brings_a_slice_back(world):
     target = world.bench.process("a", 1, 800)
     outcome = suspend_slice(world.tools, world.bench.plan(target), UndoSwitch())

@@ -90,6 +90,8 @@ class GroupLimits:
 
     def _forget_removed(self) -> None:
         groups = self.groups
-        for group in tuple(self._limits) if groups is not None else ():
+        if groups is None:
+            return
+        for group in tuple(self._limits):
             if groups.group_number(group) != self._numbers[group]:
                 del self._limits[group], self._numbers[group]
