@@ -145,7 +145,9 @@ class DriverLimits:
     def _keep(self, kept: _Kept, wanted: WantedLimit) -> None:
         if wanted.limit_mib is None:
             problem = self._lift(kept, wanted.slice_id, wanted.gpu_id)
-            standing = DriverLimit.REFUSED if problem else None
+            if problem:
+                log.warning("slice %s: %s", wanted.slice_id, problem)
+            standing = None
         else:
             standing = self._set(kept, wanted, wanted.limit_mib)
         if standing is not kept.standing:
@@ -177,10 +179,12 @@ class DriverLimits:
         for other in [gpu for gpu, mib in kept.on.items() if mib is not None and gpu != gpu_id]:
             limits.lift(other, folder)
             kept.on[other] = None
-        if gpu_id not in kept.on:
-            limits.lift(gpu_id, folder)
-            kept.on[gpu_id] = None
         found = limits.limit(gpu_id, folder)
+        if gpu_id not in kept.on:
+            if found is not None:
+                limits.lift(gpu_id, folder)
+                found = limits.limit(gpu_id, folder)
+            kept.on[gpu_id] = None
         if kept.on[gpu_id] is None and found is not None:
             return DriverLimit.LIMITED_ABOVE
         if found is None or found.limit_mib != limit_mib:
@@ -219,15 +223,21 @@ class DriverLimits:
             kept.on.clear()
             return ""
         folder = folder_of(group)
-        cards = {gpu for gpu, mib in kept.on.items() if mib is not None}
-        if gpu_id not in kept.on and self._may_have_limits(group, gpu_id):
-            cards.add(gpu_id)
-        for card in sorted(cards):
-            try:
+        is_asked = kept.wanted is not None and kept.wanted.limit_mib is not None
+        try:
+            for card in sorted(gpu for gpu, mib in kept.on.items() if mib is not None):
+                is_asked = True
                 self._limits.lift(card, folder)
-            except DeviceError as error:
+                kept.on[card] = None
+            if gpu_id not in kept.on and self._may_have_limits(group, gpu_id):
+                if self._limits.limit(gpu_id, folder) is not None:
+                    self._limits.lift(gpu_id, folder)
+                kept.on[gpu_id] = None
+        except DeviceError as error:
+            # Where nobody wants limits, an agent that may not even look keeps nobody waiting.
+            if is_asked:
                 return f"the driver's limit of its memory cannot be lifted: {error}"
-            kept.on[card] = None
+            log.debug("slice %s: whether it has a limit is not known: %s", slice_id, error)
         return ""
 
     def _may_have_limits(self, group: SliceGroup, gpu_id: GpuId) -> bool:

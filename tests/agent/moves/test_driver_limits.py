@@ -40,6 +40,8 @@ class FakeLimits:
         return self.unable
 
     def limit(self, gpu_id: GpuId, group: Path) -> GroupLimit | None:
+        if "limit" in self.errors:
+            raise self.errors["limit"]
         found = self.limits.get((gpu_id, group.name), self.above)
         return None if found is None else GroupLimit(found, self.used_mib)
 
@@ -298,6 +300,8 @@ def test_nothing_is_brought_back_where_the_limit_cannot_be_lifted(world):
     target = world.bench.process("a", 1, 800)
     outcome = suspend_slice(world.tools, world.bench.plan(target), UndoSwitch())
     world.begin()
+    world.limits.note(WantedLimit(A, GPU, 1000))
+    world.driver.limits[GPU, "a"] = 1000
     world.driver.errors["lift"] = DeviceError("no answer")
     (image,) = outcome.suspended.values()
     back = resume_slice(world.tools, world.bench.plan(image))
@@ -316,16 +320,35 @@ def test_no_limit_is_set_while_memory_moves(world):
     assert world.keep(1000) is DriverLimit.KEPT
 
 
-def test_a_move_of_a_slice_that_needs_no_limit_asks_the_driver_once_at_most(world):
+@pytest.mark.parametrize("may", [{"limit", "lift", "set"}, {"lift", "set"}])
+def test_an_agent_that_may_not_set_limits_moves_slices_that_are_to_have_none(world, may):
+    target = world.bench.process("a", 1, 800)
+    world.driver.errors = dict.fromkeys(may, DeviceError("no permission"))
+    world.driver.above = 5000
+    assert world.keep(None) is None
+    outcome = suspend_slice(world.tools, world.bench.plan(target), UndoSwitch())
+    assert outcome.end is MoveEnd.DONE
+    (image,) = outcome.suspended.values()
+    assert resume_slice(world.tools, world.bench.plan(image)).end is MoveEnd.DONE
+    assert world.limits.standing(A) is None
+
+
+def test_where_nothing_is_limited_an_agent_that_may_not_set_limits_tells_so_and_moves(world):
+    target = world.bench.process("a", 1, 800)
+    world.driver.errors = dict.fromkeys({"lift", "set"}, DeviceError("no permission"))
+    assert world.keep(1000) is DriverLimit.REFUSED
+    outcome = suspend_slice(world.tools, world.bench.plan(target), UndoSwitch())
+    assert outcome.end is MoveEnd.DONE
+
+
+def test_a_move_of_a_slice_that_needs_no_limit_sets_and_lifts_none(world):
     target = world.bench.process("a", 1, 800)
     for _ in range(2):
         (image,) = suspend_slice(
             world.tools, world.bench.plan(target), UndoSwitch()
         ).suspended.values()
         resume_slice(world.tools, world.bench.plan(image))
-    assert [call for call in world.driver.calls if call[0] in {"set", "lift"}] == [
-        ("lift", GPU, "a")
-    ]
+    assert [call for call in world.driver.calls if call[0] in {"set", "lift"}] == []
 
 
 def test_the_groups_of_the_agent_hand_the_kernels_controller_down_and_no_other_does(world):

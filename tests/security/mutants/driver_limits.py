@@ -76,6 +76,19 @@ MUTANTS: Final = (
     ),
     Mutant(
         2,
+        "an agent that may not set limits moves nobody, whoever wants some",
+        _LIMITS,
+        "            if is_asked:\n                return",
+        "            if True:\n                return",
+        (
+            (
+                f"{_OF_LIMITS}::"
+                "test_an_agent_that_may_not_set_limits_moves_slices_that_are_to_have_none"
+            ),
+        ),
+    ),
+    Mutant(
+        2,
         "the topmost control group is changed",
         "hub_ext/sublet_agent/cgroups/trees.py",
         "if self.version == 1 or above == self.folder:",
