@@ -27,6 +27,8 @@ from sublet_agent.devices.memory_limits import MemoryLimits, NoMemoryLimits
 
 _LOOK_EVERY_S: Final = 30.0
 """How often a limit is read again, or one that could not be set is tried again."""
+_GROUP_EVERY_S: Final = 0.2
+"""How often it is looked whether a slice has its group by now."""
 _CONTROLLER: Final = "dmem"
 """The kernel's controller that the driver needs in a group, where the kernel has it (6.14)."""
 _CANNOT_BE_SET: Final = frozenset({DriverLimit.OLD_DRIVER, DriverLimit.OLD_GROUPS})
@@ -92,8 +94,11 @@ class DriverLimits:
         was = kept.wanted
         if was is None or (was.gpu_id, was.limit_mib) != (wanted.gpu_id, wanted.limit_mib):
             return True
-        is_asked = wanted.limit_mib is not None
-        return is_asked and self._monotonic() - kept.looked_at_s >= _LOOK_EVERY_S
+        if wanted.limit_mib is None:
+            return False
+        # A server's group is made once its first process is known; the driver is not asked before.
+        again_s = _GROUP_EVERY_S if kept.standing is DriverLimit.NO_GROUP else _LOOK_EVERY_S
+        return self._monotonic() - kept.looked_at_s >= again_s
 
     def note(self, wanted: WantedLimit) -> None:
         """Note what limit a slice is to have when it is back; nothing is set now. Never blocks."""

@@ -64,6 +64,16 @@ def test_the_driver_refuses_a_slice_what_is_beyond_its_cap_and_nobody_else(world
     assert not is_refused(ben, 9)
 
 
+def test_a_server_whose_first_process_is_told_later_is_limited_from_then_on(world):
+    under(world, "615.71")
+    ada = world.kernel("a")
+    world.serve(world.notebook("a", 10, cap_kept_by=ASKED), idle_after_s=600.0)
+    told(world, DriverLimit.NO_GROUP)
+    world.serve(limited(world, 10, kernel=ada), idle_after_s=600.0)
+    world.until(lambda: world.report("a").driver_limit is DriverLimit.KEPT, within_s=15)
+    assert is_refused(ada, 12)
+
+
 def test_the_limit_follows_the_cap_and_goes_with_the_slice(world):
     under(world, "615.71")
     ada = world.kernel("a")

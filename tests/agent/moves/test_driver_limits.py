@@ -196,6 +196,16 @@ def test_a_slice_without_a_group_is_told_so(world):
     assert world.driver.calls == []
 
 
+def test_a_slice_that_gets_its_group_later_gets_its_limit_soon(world):
+    world.groups.clear()
+    world.keep(1000)
+    world.group()
+    world.bench.clock.passes(0.25)
+    assert world.limits.is_due(WantedLimit(A, GPU, 1000))
+    assert world.keep(1000) is DriverLimit.KEPT
+    assert not world.limits.is_due(WantedLimit(A, GPU, 1000))
+
+
 def test_a_group_that_others_may_leave_has_no_limit(world):
     group = world.group()
     (group.tree.folder / "ours" / "cgroup.procs").chmod(0o666)
