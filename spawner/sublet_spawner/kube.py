@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from sublet_quota.names.home_claim import claim_of
 from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.wire.api import AccountTemplate, Lease, PodStarted, PodTemplate, SliceRequest
-from sublet_quota.wire.environment import JOB_FILES_BELOW
+from sublet_quota.wire.environment import JOB_FILES_BELOW, without_fractions
 
 from sublet_spawner.account import Account, account_template, allowed_environment, notebook_folder
 from sublet_spawner.backends.records import KeptBy, PlacedBy, PodFields
@@ -54,7 +54,6 @@ _removing_pod_of_before: ContextVar[bool] = ContextVar("removing_pod_of_before",
 
 _KEPT_AS: Final = "sublet_secret"
 """The key under which ``get_state`` keeps the name of the Secret that goes with the server."""
-_FRACTIONS: Final = ("PYTORCH_ALLOC_CONF", "XLA_CLIENT_MEM_FRACTION")
 
 
 class KubeSliceSpawner(KubeChoices):
@@ -149,8 +148,7 @@ class KubeSliceSpawner(KubeChoices):
             del variables["CUDA_VISIBLE_DEVICES"], variables["SUBLET_GPU_ID"]
         guarantees = self._guarantees(simulated=lease.simulated, of=self._fields)
         if not guarantees.sees_whole_card:
-            for name in _FRACTIONS:
-                del variables[name]
+            variables = without_fractions(variables)
         return variables | dict(self._fields.environment if self._fields else {})
 
     def get_env(self) -> dict[str, str]:

@@ -1,13 +1,16 @@
 """The part that all spawners on the hub's machine share: servers are processes of an account."""
 
 import asyncio
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 import psutil
 from sublet_quota.names.ids import SliceId
+from sublet_quota.reasons.cap_keepers import DRIVER_IF_ABLE, CapKeeper
 from sublet_quota.reasons.refusal import Refusal
-from sublet_quota.wire.api import AccountTemplate, SliceStarted
+from sublet_quota.wire.api import AccountTemplate, Lease, SliceStarted
+from sublet_quota.wire.environment import without_fractions
 from traitlets import Bool, Float, Integer, default
 
 from sublet_spawner.account import (
@@ -16,6 +19,7 @@ from sublet_spawner.account import (
     allowed_environment,
     usual_least_uid,
 )
+from sublet_spawner.backends.records import KeptBy
 from sublet_spawner.left_processes import end_processes_of
 from sublet_spawner.slice_spawner import SliceSpawnerMixin
 
@@ -31,6 +35,15 @@ class OnThisMachine(SliceSpawnerMixin):
         help="""Whether processes that a user left running (nohup, a daemon) end with their server,
         when they carry its slice in their environment. They could use the GPU no longer in the
         slice's name, and would stand in the way of others' slices.""",
+    ).tag(config=True)
+
+    driver_memory_limit = Bool(
+        False,
+        help="""Whether servers' memory caps are to be kept by NVIDIA's driver, over all programs of
+        a slice together: driver 615, control groups of version 2, and an agent that is root.
+        PyTorch and JAX are then told no share of the card, as they would take the cap for the whole
+        card. Where the driver cannot, the agent's watch alone is left, and owners and admins are
+        told so with the reason. Training jobs have no such limit.""",
     ).tag(config=True)
 
     left_processes_grace_s = Float(
@@ -62,6 +75,17 @@ class OnThisMachine(SliceSpawnerMixin):
     def find_account(self) -> Account | Refusal:
         """Return the account that this user's processes run as, or the refusal."""
         raise NotImplementedError
+
+    def kept_by(self) -> KeptBy:
+        """Return what keeps caps here; the agent says whether the driver does."""
+        if not self.driver_memory_limit:
+            return super().kept_by()
+        return KeptBy((CapKeeper.WATCH, DRIVER_IF_ABLE))
+
+    def slice_variables(self, lease: Lease, existing: Mapping[str, str]) -> dict[str, str]:
+        """Return the variables of a server with this slice."""
+        variables = super().slice_variables(lease, existing)
+        return without_fractions(variables) if self.driver_memory_limit else variables
 
     def job_environment(self, account: Account) -> dict[str, str]:
         """Return the server's environment without its slice, of which jobs get what is allowed."""

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import psutil
 import pytest
 from jupyterhub.spawner import SimpleLocalProcessSpawner
+from sublet_quota.reasons.cap_keepers import DRIVER_IF_ABLE
 from sublet_quota.reasons.ranks import RankCode
 from sublet_quota.wire.agent_link import SliceReport
 from sublet_quota.wire.rank import tell_rank
@@ -56,6 +57,20 @@ async def test_a_start_gets_a_slice_and_tells_the_first_process(tmp_path):
         assert psutil.Process(spawner.pid).environ()["SUBLET_SLICE_ID"] == slice_id
         await spawner.stop()
         assert service.released == [slice_id]
+
+
+async def test_where_the_driver_is_to_keep_the_cap_programs_are_told_no_fraction_of_the_card(
+    tmp_path,
+):
+    async with a_service_and_spawner(tmp_path) as (service, spawner):
+        spawner.driver_memory_limit = True
+        await spawner.start()
+        (request,) = service.requests
+        assert request.cap_kept_by == ("watch", DRIVER_IF_ABLE)
+        environment = psutil.Process(spawner.pid).environ()
+        assert environment["SUBLET_MEMORY_MIB"]
+        assert not {"PYTORCH_ALLOC_CONF", "XLA_CLIENT_MEM_FRACTION"} & environment.keys()
+        await spawner.stop()
 
 
 async def test_a_start_given_up_while_the_service_decides_leaves_no_slice_behind(tmp_path):

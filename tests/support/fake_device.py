@@ -21,6 +21,7 @@ from sublet_agent.devices.interface import (
     ProcessState,
     StandsStillError,
 )
+from sublet_agent.devices.memory_limits import MemoryLimits, NoMemoryLimits
 from sublet_agent.processes.process_table import ProcessIdentity
 from sublet_quota.names.ids import GpuId
 from sublet_quota.reasons.obstacles import Unsuspendable
@@ -64,6 +65,7 @@ class FakeDevice:
     before: dict[tuple[str, int], Callable[[], None]] = field(default_factory=dict)
     before_listing: list[Callable[[], None]] = field(default_factory=list)
     simulated: bool = True
+    memory_limits: MemoryLimits = field(default_factory=NoMemoryLimits)
     cards: tuple[GpuId, ...] = (GPU,)
     health_events: list[HealthEvent] = field(default_factory=list)
     leased: set[int] = field(default_factory=set)

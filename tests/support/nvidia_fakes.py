@@ -52,13 +52,35 @@ class FakeCard:
     persistent: bool = True
     compute_mode: int = 0
     events: list[Any] = field(default_factory=list)
+    limits: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """The soft and hard limits of control groups, in bytes, by the groups' folders."""
+    used_of_limits: int = 0
     errors: dict[str, int] = field(default_factory=dict)
     """The error with which a call answers, by the end of the call's name, for ever."""
+
+
+class SetMemoryLimits(ctypes.Structure):
+    """As in nvidia-ml-py 13.615."""
+
+    _fields_ = (
+        ("nameSpace", ctypes.c_char_p),
+        ("softLimit", ctypes.c_ulonglong),
+        ("hardLimit", ctypes.c_ulonglong),
+    )
+
+
+class GetMemoryLimits(ctypes.Structure):
+    """As in nvidia-ml-py 13.615."""
+
+    _fields_ = (*SetMemoryLimits._fields_, ("currentUsed", ctypes.c_ulonglong))
 
 
 class FakeNvml(ModuleType):
     """The module ``pynvml``."""
 
+    NVML_DEVICE_MEMORY_LIMIT_MAX = 2**64 - 1
+    c_nvmlSetMemoryLimits_v1_t = SetMemoryLimits
+    c_nvmlGetMemoryLimits_v1_t = GetMemoryLimits
     NVML_ERROR_NOT_SUPPORTED = 3
     NVML_ERROR_NO_PERMISSION = 4
     NVML_ERROR_NOT_FOUND = 6
@@ -146,6 +168,16 @@ class FakeNvml(ModuleType):
         if energy_mj is None:
             raise NVMLError(self.NVML_ERROR_NOT_SUPPORTED)
         return energy_mj
+
+    def nvmlDeviceSetMemoryLimits_v1(self, handle: object, limits: SetMemoryLimits) -> None:
+        card = self._card(handle, "SetMemoryLimits")
+        card.limits[limits.nameSpace.decode()] = (limits.softLimit, limits.hardLimit)
+
+    def nvmlDeviceGetMemoryLimits_v1(self, handle: object, limits: GetMemoryLimits) -> None:
+        card = self._card(handle, "GetMemoryLimits")
+        none = (0, self.NVML_DEVICE_MEMORY_LIMIT_MAX)
+        limits.softLimit, limits.hardLimit = card.limits.get(limits.nameSpace.decode(), none)
+        limits.currentUsed = card.used_of_limits
 
     def nvmlEventSetCreate(self) -> list[FakeCard]:
         return []

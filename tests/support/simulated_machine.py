@@ -58,6 +58,8 @@ class FakeHost:
     uids: dict[int, int] = field(default_factory=dict)
     killed: list[int] = field(default_factory=list)
     still: set[int] = field(default_factory=set)
+    groups: dict[str, set[int]] = field(default_factory=dict)
+    """The control groups that there are, by path, with the processes in each."""
 
     def uid_of(self, pid: int) -> int | None:
         return self.uids.get(pid)
@@ -67,6 +69,16 @@ class FakeHost:
 
     def stands_still(self, pid: int) -> bool:
         return pid in self.still
+
+    def group_number(self, group: str) -> int | None:
+        return id(self.groups[group]) if group in self.groups else None
+
+    def is_in_group(self, pid: int, group: str) -> bool:
+        return any(
+            pid in pids
+            for path, pids in self.groups.items()
+            if path == group or path.startswith(f"{group}/")
+        )
 
 
 class Bench:

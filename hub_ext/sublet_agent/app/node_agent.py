@@ -24,10 +24,11 @@ from sublet_agent.fitness.card_checks import CardCheck, FitnessTools
 from sublet_agent.hub_link.connection import ServiceLink
 from sublet_agent.hub_link.reports import Sent, record_recovery, report_status
 from sublet_agent.measurement.loop import SamplingLoop, SamplingTools
+from sublet_agent.moves.driver_limits import DriverLimits
 from sublet_agent.moves.host_memory import HostMemory, machine_available_mib, room_in_limits_mib
 from sublet_agent.moves.pausing import PausedProcesses, PauseReason
 from sublet_agent.moves.plan import MoveTools
-from sublet_agent.moves.recovery import Recovered, recover
+from sublet_agent.moves.recovery import recover
 from sublet_agent.processes.process_table import LinuxProcessTable
 from sublet_agent.residency.card_changes import CardChanges, CardChangeTools
 from sublet_agent.residency.controller import GpuResidency, ResidencyTools
@@ -105,7 +106,7 @@ class NodeAgent:
                 calls=self._calls,
                 clock=clock,
                 record=self._event_log.record,
-                found=self._report_recovery,
+                found=lambda found: record_recovery(self._event_log.record, found),
                 thaw=self._groups.thaw_left,
             ),
         )
@@ -145,7 +146,7 @@ class NodeAgent:
             self._registry.apply(self._assignments, now)
         self._registry.keep_cards()
         self._left_behind.begin(self._assigned())
-        self._report_recovery(recovered)
+        record_recovery(self._event_log.record, recovered)
         assigned = {s.slice_id for _, s in self._registry.assigned()}
         self._registry.recall_caps(self._cap_watches.load(assigned))
         # Before anybody is let in: what is on the cards must be known to decide.
@@ -192,6 +193,7 @@ class NodeAgent:
             monotonic=self._clock.monotonic,
             settings=self._settings.moves,
             freezer=self._groups.freezer,
+            limits=DriverLimits(self._device.memory_limits, self._groups.book.of),
             tenant_of=self._tenant_of,
         )
 
@@ -386,9 +388,6 @@ class NodeAgent:
     def _status(self, epoch: int, sequence: int, acknowledged: int) -> Status:
         sent = Sent(epoch, sequence, acknowledged)
         return report_status(sent, self._registry, self._view(), self._groups.unfrozen_on)
-
-    def _report_recovery(self, recovered: Recovered) -> None:
-        record_recovery(self._event_log.record, recovered)
 
 
 async def _end(tasks: Iterable[asyncio.Task[None]]) -> None:

@@ -137,6 +137,20 @@ class FreezerTree:
         with contextlib.suppress(ProcessLookupError):
             (self._path(place) / "cgroup.procs").write_text(str(pid))
 
+    def hand_down(self, place: str, controller: str) -> None:
+        """Let a group of the agent's, and those beside it, have a controller, if they may.
+
+        Only the group right above is changed, which is the agent's own: never the topmost one.
+        """
+        above = self._path(place).parent
+        if self.version == 1 or above == self.folder:
+            return
+        with contextlib.suppress(FileNotFoundError):
+            has = (above / "cgroup.controllers").read_text().split()
+            given = (above / "cgroup.subtree_control").read_text().split()
+            if controller in has and controller not in given:
+                (above / "cgroup.subtree_control").write_text(f"+{controller}")
+
     def keep_out_of_swap(self, place: str) -> None:
         """Let nothing of a group's memory be written to disk, where the kernel offers that here."""
         limit = self._path(place) / "memory.swap.max"

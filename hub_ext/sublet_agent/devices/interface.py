@@ -16,6 +16,8 @@ from sublet_quota.reasons.fitness import UnfitReason
 from sublet_quota.reasons.obstacles import Unsuspendable
 from sublet_quota.reasons.staying import Stays
 
+from sublet_agent.devices.memory_limits import MemoryLimits
+
 
 class ProcessState(StrEnum):
     """The place of one process's GPU state, as the driver says."""
@@ -150,6 +152,10 @@ class ResumeRefusedError(DeviceError):
     """The driver will not resume the process (poisoned before, or shared memory by CUDA IPC)."""
 
 
+class NoControllerError(DeviceError):
+    """A control group can have no limit, as it lacks what the driver needs in it."""
+
+
 class GpuUnavailableError(DeviceError):
     """The card is in exclusive or prohibited mode (error 46), and takes nobody more."""
 
@@ -164,6 +170,11 @@ class Device(Protocol):
     @property
     def simulated(self) -> bool:
         """Whether the GPUs are simulated; shown wherever they are."""
+        ...
+
+    @property
+    def memory_limits(self) -> MemoryLimits:
+        """The limits that the cards' driver itself keeps of control groups."""
         ...
 
     def gpus(self) -> Sequence[Gpu]:

@@ -31,9 +31,11 @@ from sublet_agent.devices.interface import (
     LeftOutGpu,
 )
 from sublet_agent.devices.listed import Listed, why_listed_not_suspendable
+from sublet_agent.devices.memory_limits import MemoryLimits
 from sublet_agent.devices.mps import mps_process
 from sublet_agent.devices.nvidia_checkpoint import NvidiaCheckpoint
 from sublet_agent.devices.nvidia_health import NvidiaHealth
+from sublet_agent.devices.nvidia_memory_limits import NvidiaMemoryLimits
 from sublet_agent.devices.nvml import Nvml, text_of
 from sublet_agent.devices.optional_figures import OptionalFigures
 from sublet_agent.driver_helper.client import DriverHelper
@@ -58,6 +60,7 @@ class NvidiaDevice(DriverDevice):
             helper, lambda: [each.gpu_id for each in self._gpus]
         )
         self._figures: Final = OptionalFigures()
+        self._limits: Final = NvidiaMemoryLimits(self._nvml)
         self._health: Final = NvidiaHealth(self._nvml, self.memory)
         self._last_listed: Final[dict[GpuId, Mapping[int, Listed]]] = {}
 
@@ -65,6 +68,11 @@ class NvidiaDevice(DriverDevice):
     def simulated(self) -> bool:
         """Whether the cards are simulated: never."""
         return False
+
+    @property
+    def memory_limits(self) -> MemoryLimits:
+        """The limits that the driver keeps of control groups."""
+        return self._limits
 
     def gpus(self) -> Sequence[Gpu]:
         """Return the cards, in the driver's order."""

@@ -32,7 +32,9 @@ from sublet_agent.devices.interface import (
     LeftOutGpu,
 )
 from sublet_agent.devices.listed import Listed, why_listed_not_suspendable
+from sublet_agent.devices.memory_limits import MemoryLimits
 from sublet_agent.devices.optional_figures import OptionalFigures
+from sublet_agent.devices.simulated_memory_limits import SimulatedMemoryLimits
 from sublet_agent.devices.xid import tells_of_the_card
 from sublet_agent.simulated.protocol.connection import ThreadConnections
 from sublet_agent.simulated.protocol.errors import SimulatedGpuError
@@ -48,6 +50,7 @@ class SimulatedDevice(DriverDevice):
         self._socket_path: Final = socket_path
         self._daemon: Final = ThreadConnections(socket_path)
         self._figures: Final = OptionalFigures()
+        self._limits: Final = SimulatedMemoryLimits(self._ask)
         self._last_listed: Final[dict[GpuId, Mapping[int, Listed]]] = {}
         self._health_lock: Final = threading.Lock()
         self._health_seen: int | None = None
@@ -56,6 +59,11 @@ class SimulatedDevice(DriverDevice):
     def simulated(self) -> bool:
         """Whether the cards are simulated: always."""
         return True
+
+    @property
+    def memory_limits(self) -> MemoryLimits:
+        """The limits that the simulated driver keeps of control groups."""
+        return self._limits
 
     def gpus(self) -> Sequence[Gpu]:
         """Return the cards."""

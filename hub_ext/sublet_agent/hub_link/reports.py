@@ -69,6 +69,7 @@ def report_status(
                     "gpu_id": registry.told_card(s),
                     "compute_kept": r.shares.kept(s),
                     "compute_most_milli": r.shares.most_milli(s),
+                    "driver_limit": r.limits.standing(s.slice_id),
                 }
             )
             for r, s in registry.assigned()

@@ -22,6 +22,7 @@ from sublet_agent.moves.pausing import PausedProcesses, PauseReason
 from sublet_agent.moves.plan import MoveTools
 from sublet_agent.residency.activity import ActivitySettings
 from sublet_agent.residency.controller import GpuResidency
+from sublet_agent.residency.wanted_limits import keep_limits
 from sublet_agent.state_files.cap_watches import CapWatchesFile
 from sublet_agent.state_files.event_log import RecordEvent
 from sublet_agent.state_files.journal import Target
@@ -121,6 +122,8 @@ class SamplingLoop:
             tools.changed()
         self._residency.poke()
         await self._residency.keep_shares()
+        if await keep_limits(self._residency, tools.calls):
+            tools.changed()
 
     def _note_strangers(self, sample: Sample) -> None:
         # The canary may run as nobody, an account that others on this machine have, too.

@@ -16,6 +16,7 @@ from sublet_quota.reasons.staying import Stays
 
 from sublet_agent.cgroups.freezer import Freezer, NoFreezer
 from sublet_agent.devices.interface import Device
+from sublet_agent.moves.driver_limits import DriverLimits
 from sublet_agent.moves.host_memory import HostMemory
 from sublet_agent.moves.pausing import PausedProcesses
 from sublet_agent.processes.process_table import ProcessIdentity, ProcessTable
@@ -59,6 +60,8 @@ class MoveTools:
     monotonic: Callable[[], float]
     settings: MoveSettings
     freezer: Freezer = field(default_factory=NoFreezer)
+    limits: DriverLimits = field(default_factory=DriverLimits)
+    """The driver's own limits of slices' groups, lifted while memory moves."""
     tenant_of: Callable[[SliceId], str | None] = _by_account
     """Whose a slice's processes are, for whoever reads their memory; ``None``: their accounts'."""
     perhaps_on: dict[ProcessIdentity, frozenset[GpuId]] = field(default_factory=dict)

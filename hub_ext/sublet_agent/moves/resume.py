@@ -15,7 +15,9 @@ def resume_slice(tools: MoveTools, plan: MovePlan) -> MoveOutcome:
     """Bring all suspended processes of the slice back, or none; return what became of them."""
     began = tools.monotonic()
     outcome = MoveOutcome()
-    outcome.detail = restore_all(tools, plan, outcome)
+    outcome.detail = tools.limits.lift_for_move(plan.slice_id, plan.gpu_id)
+    if not outcome.detail:
+        outcome.detail = restore_all(tools, plan, outcome)
     restored = [t for t in plan.processes if t.identity in outcome.on_gpu]
     done = outcome.on_gpu | outcome.gone | set(outcome.lost)
     outcome.suspended = {t.identity: t for t in plan.processes if t.identity not in done}
@@ -34,7 +36,10 @@ def resume_slice(tools: MoveTools, plan: MovePlan) -> MoveOutcome:
     if outcome.suspended:
         for target in running:
             tools.paused_processes.exchange(target, PauseReason.MOVE, PauseReason.SLICE)
+        tools.limits.move_ended(plan.slice_id)
     else:
+        # Before they run on: from then on they may allocate.
+        tools.limits.set_again(plan.slice_id, plan.gpu_id, plan.bytes_mib)
         tools.paused_processes.release(running, PauseReason.MOVE)
     for identity in outcome.gone:
         tools.host.release(identity)

@@ -1,9 +1,9 @@
 """Suspend a slice: all of its processes, or none.
 
-The order: look whether each may be moved; pause them all, those born meanwhile included; set
-host memory aside; only then move one after the other, looking again right before, written down
-first and verified after. On any error what was moved is brought back the safe way, and
-everybody runs on.
+The order: look whether each may be moved; lift the driver's limit; pause them all, those born
+meanwhile included; set host memory aside; only then move one after the other, looking again right
+before, written down first and verified after. On any error what was moved is brought back the safe
+way, and everybody runs on.
 """
 
 import logging
@@ -40,7 +40,7 @@ def suspend_slice(tools: MoveTools, plan: MovePlan, undo: UndoSwitch) -> MoveOut
     began = tools.monotonic()
     course = _Course(tools, plan)
     try:
-        objection = _why_not(course) or _pause_all(course)
+        objection = _why_not(course) or _lift_limit(course) or _pause_all(course)
         if objection is None and not undo.begin_moving():
             objection = Objection(MoveEnd.UNDONE, "its owner is active again")
         if objection is None:
@@ -57,6 +57,7 @@ def suspend_slice(tools: MoveTools, plan: MovePlan, undo: UndoSwitch) -> MoveOut
         course.outcome.blame = objection.blame.identity if objection.blame else None
         _bring_back(course)
     _let_the_rest_run(course)
+    tools.limits.move_ended(plan.slice_id)
     for identity in course.outcome.gone:
         tools.host.release(identity)
     course.outcome.took_s = tools.monotonic() - began
@@ -66,6 +67,12 @@ def suspend_slice(tools: MoveTools, plan: MovePlan, undo: UndoSwitch) -> MoveOut
 def _why_not(course: _Course) -> Objection | None:
     found = (why_not_suspend(course.tools, t) for t in course.plan.processes)
     return next((o for o in found if o is not None), None)
+
+
+def _lift_limit(course: _Course) -> Objection | None:
+    """Lift the driver's limit; return why that fails: nobody knows what a move does under it."""
+    problem = course.tools.limits.lift_for_move(course.plan.slice_id, course.plan.gpu_id)
+    return Objection(MoveEnd.PUT_OFF, problem) if problem else None
 
 
 def _pause_all(course: _Course) -> Objection | None:

@@ -86,6 +86,7 @@ class GpuResidency:
         self._tools = tools
         self.shares = ComputeShares(gpu, tools.moves, tools.calls, tools.compute_turns)
         """The turns by which shares of the card's compute are kept."""
+        self.limits = tools.moves.limits
         self._pauses = JobPauses(tools.moves.paused_processes, tools.calls, self._record)
         self.look_again: Callable[[], None] = _nobody_looks
         """Asks for a new sample of the GPU at once."""
@@ -368,8 +369,7 @@ class GpuResidency:
         if not served.evict():
             return False
         self._record(EventKind.EVICTED, served, for_slice_id=action.room_for, detail=action.reason)
-        current = lambda: served.targets(served.processes)  # noqa: E731
-        self._in_background(self._tools.eviction.end(current))
+        self._in_background(self._tools.eviction.end(lambda: served.targets(served.processes)))
         return True
 
     def _in_background(self, work: Coroutine[None, None, None]) -> None:

@@ -4,10 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from sublet_quota.reasons.cap_keepers import DriverLimit
 from sublet_quota.reasons.share_kept import ShareKept
 from sublet_quota.reasons.standings import SliceFacts, standing_of, standing_with_next_cell
 from sublet_quota.wire.agent_link import MoveReport
-from sublet_quota.wire.kept import tell_cap_kept, tell_share_kept
+from sublet_quota.wire.kept import (
+    ToldCapKept,
+    tell_cap_kept,
+    tell_cap_kept_with,
+    tell_share_kept,
+)
 from sublet_quota.wire.slice_warnings import ToldWarning, cap_warning, tell_warnings
 from sublet_quota.wire.standing import ToldStanding, tell_standing
 from sublet_quota.wire.tenant_socket import (
@@ -42,6 +48,8 @@ class TenantView:
     """How it stands with the slice's share of the card's compute."""
     compute_most_milli: int | None = None
     """How much of the card's compute the slice has at most, also alone; ``None``: all."""
+    driver_limit: DriverLimit | None = None
+    """How it stands with the driver's limit of the slice's memory; ``None``: none was asked for."""
 
 
 def share_of(
@@ -77,9 +85,7 @@ def share_of(
         compute_kept=None
         if view.compute_kept is None
         else tell_share_kept(view.compute_kept, view.compute_most_milli),
-        cap_kept=tell_cap_kept(
-            None if assignment is None else assignment.cap_kept_by, simulated=gpu.gpu.simulated
-        ),
+        cap_kept=_cap_kept(served, view, simulated=gpu.gpu.simulated),
         move=None if move is None else ShareMove(**move.model_dump()),
         wait=view.wait,
         waiting_kernels=tuple(sorted({r.kernel for r in served.requests})),
@@ -95,6 +101,15 @@ def share_of(
         ),
         over_cap=served.over_cap,
         running_cell=served.activity_record.runs_a_cell(view.now),
+    )
+
+
+def _cap_kept(served: ServedSlice, view: TenantView, *, simulated: bool) -> ToldCapKept | None:
+    if view.driver_limit is not None:
+        return tell_cap_kept_with(view.driver_limit, simulated=simulated)
+    assignment = served.assignment
+    return tell_cap_kept(
+        None if assignment is None else assignment.cap_kept_by, simulated=simulated
     )
 
 

@@ -18,7 +18,7 @@ from sublet_quota.reasons.obstacles import Obstacle
 from sublet_quota.reasons.waiting import WaitReason
 from sublet_quota.residency.snapshot import Holder, Rank
 from sublet_quota.wire.event_kinds import TOLD_BY_AGENTS, EventKind
-from sublet_quota.wire.kept import KeeperCodes, ToldCode
+from sublet_quota.wire.kept import KeeperCodes, ToldCode, ToldDriverLimit
 from sublet_quota.wire.schema import (
     MOST_COUNT,
     AnswerModel,
@@ -189,6 +189,8 @@ class SliceReport(AnswerModel):
     """How it stands with its share of the card's compute; ``None``: the agent does not tell."""
     compute_most_milli: MilliGpu | None = None
     """How much of the card's compute it has at most there, also alone; ``None``: all."""
+    driver_limit: ToldDriverLimit = None
+    """How it stands with the driver's limit of its memory; ``None``: none was asked for."""
     lent_to: _Names = ()
     """Slices of the jobs that use this one's room, or its compute, while it is idle."""
 

@@ -28,6 +28,7 @@ jobs run itself. The value is the notebook folder."""
 
 _FRACTION_DIGITS: Final = 4
 _FRACTION_SETTING: Final = "per_process_memory_fraction"
+_FRACTIONS: Final = ("PYTORCH_ALLOC_CONF", "XLA_CLIENT_MEM_FRACTION")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +85,15 @@ def resized_environment(
 ) -> dict[str, str]:
     """Return the variables that change (over ``existing``) when a slice gets another size.
 
-    For processes that start from now on: frameworks read them once.
+    For processes that start from now on: frameworks read them once. Who was told no fraction is
+    told none now: under a limit of the driver's, frameworks take the cap for the whole card.
     """
+    sizes = {"SUBLET_MEMORY_MIB": str(memory_mib), "SUBLET_COMPUTE_MILLI": str(compute_milli)}
+    pytorch = existing.get("PYTORCH_ALLOC_CONF", "")
+    if "XLA_CLIENT_MEM_FRACTION" not in existing and _FRACTION_SETTING not in pytorch:
+        return sizes
     fraction = format_fraction(_fraction(memory_mib, gpu_memory_mib, CONTEXT_MIB))
-    return {
-        "SUBLET_MEMORY_MIB": str(memory_mib),
-        "SUBLET_COMPUTE_MILLI": str(compute_milli),
+    return sizes | {
         "PYTORCH_ALLOC_CONF": _with_pytorch_fraction(existing, fraction),
         "XLA_CLIENT_MEM_FRACTION": fraction,
     }
@@ -106,6 +110,14 @@ def use_card(gpu_id: str | None, environment: MutableMapping[str, str]) -> None:
     environment["SUBLET_GPU_ID"] = gpu_id
     if environment.get("CUDA_VISIBLE_DEVICES") == known:
         environment["CUDA_VISIBLE_DEVICES"] = gpu_id
+
+
+def without_fractions(variables: Mapping[str, str]) -> dict[str, str]:
+    """Return a slice's variables for programs that do not see the card's whole memory.
+
+    A fraction would be one of what they see: of the cap itself.
+    """
+    return {name: value for name, value in variables.items() if name not in _FRACTIONS}
 
 
 def no_gpu_environment(service_url: str, reason: str) -> dict[str, str]:

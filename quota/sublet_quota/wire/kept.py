@@ -10,9 +10,12 @@ from pydantic import BeforeValidator, Field
 
 from sublet_quota.reasons.cap_keepers import (
     CapKeeper,
+    DriverLimit,
     cap_keepers_meaning,
     cap_keepers_of,
+    cap_keepers_with,
     cap_keepers_words,
+    driver_limit_meaning,
 )
 from sublet_quota.reasons.share_kept import (
     BY_ENGINES,
@@ -34,6 +37,15 @@ def _known(told: object) -> object:
 
 ToldCode = Annotated[ShareKept | None, BeforeValidator(_known)]
 """How it stands with a share, by its code; ``None``: it is not told."""
+
+
+def _known_limit(told: object) -> object:
+    """Return a code; one that only a newer agent knows says that the driver keeps nothing."""
+    return DriverLimit.REFUSED if isinstance(told, str) and told not in set(DriverLimit) else told
+
+
+ToldDriverLimit = Annotated[DriverLimit | None, BeforeValidator(_known_limit)]
+"""How it stands with the driver's limit, by its code; ``None``: none was asked for."""
 KeeperCodes = Annotated[tuple[Name, ...], Field(max_length=_MOST_KEEPERS)]
 """Values of ``CapKeeper``; a newer part may tell others."""
 
@@ -86,6 +98,17 @@ def tell_cap_kept(told: Iterable[str] | None, *, simulated: bool) -> ToldCapKept
         by=tuple(each.value for each in keepers),
         words=cap_keepers_words(keepers),
         meaning=cap_keepers_meaning(keepers),
+    )
+
+
+def tell_cap_kept_with(limit: DriverLimit, *, simulated: bool) -> ToldCapKept:
+    """Return by what the cap of a slice is kept for which the driver's limit was asked."""
+    keepers = cap_keepers_with(limit, simulated=simulated)
+    told = (cap_keepers_meaning(keepers), driver_limit_meaning(limit))
+    return ToldCapKept(
+        by=tuple(each.value for each in keepers),
+        words=cap_keepers_words(keepers),
+        meaning="; ".join(filter(None, told)),
     )
 
 

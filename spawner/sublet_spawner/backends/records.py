@@ -31,7 +31,8 @@ class PlacedBy(StrEnum):
 class KeptBy:
     """What keeps a slice's memory cap and compute share, where that is not its card's to tell."""
 
-    cap: tuple[CapKeeper, ...] = ()
+    cap: tuple[str, ...] = ()
+    """Values of ``CapKeeper``; ``DRIVER_IF_ABLE`` beside them."""
     compute: ShareKept | None = None
     """The engine that keeps the share; ``None``: none does, and the node's agent sees to it."""
 

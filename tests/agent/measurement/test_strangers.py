@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from sublet_agent.measurement.loop import SamplingLoop, SamplingTools
+from sublet_agent.moves.driver_limits import DriverLimits
 from sublet_agent.residency.activity import ActivitySettings
 from sublet_agent.residency.served_gpu import ServedGpu
 from sublet_agent.state_files.cap_watches import CapWatchesFile
@@ -25,6 +26,7 @@ class Residency:
     gpu: ServedGpu
     slices: dict[Any, Any] = field(default_factory=dict)
     look_again: Any = None
+    limits: Any = field(default_factory=DriverLimits)
     shares: Any = field(default_factory=lambda: SimpleNamespace(who=frozenset()))
 
     def poke(self) -> None:

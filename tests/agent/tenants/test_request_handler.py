@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 from sublet_agent.cgroups.attribution import Attribution
 from sublet_agent.devices.interface import Gpu, GpuMemory
+from sublet_agent.moves.driver_limits import DriverLimits
 from sublet_agent.processes.peer import Peer
 from sublet_agent.residency.activity import ActivityRecord, ActivitySettings
 from sublet_agent.residency.gate import GateRequest
@@ -61,6 +62,7 @@ class OneGpu:
     )
 
     shares: SharesNotNeeded = field(default_factory=SharesNotNeeded)
+    limits: DriverLimits = field(default_factory=DriverLimits)
 
     def poke(self):
         """Nothing is decided here."""

@@ -10,6 +10,7 @@ from sublet_agent.residency.served_gpu import RunningMove, ServedGpu
 from sublet_agent.residency.served_slice import ServedSlice
 from sublet_agent.tenants.share import TenantView, share_of
 from sublet_quota.names.ids import SliceId
+from sublet_quota.reasons.cap_keepers import DRIVER_IF_ABLE, DriverLimit
 from sublet_quota.reasons.caps import CapUse
 from sublet_quota.reasons.obstacles import Obstacle, Unsuspendable
 from sublet_quota.reasons.share_kept import ShareKept
@@ -45,8 +46,8 @@ class Told:
         served.assign(slice_assignment(slice_id, GPU, 1000, holder=holder), START)
         return served
 
-    def share(self, wait=None, compute_kept=None, compute_most_milli=None):
-        view = TenantView(START, wait, {}, compute_kept, compute_most_milli)
+    def share(self, wait=None, compute_kept=None, compute_most_milli=None, driver_limit=None):
+        view = TenantView(START, wait, {}, compute_kept, compute_most_milli, driver_limit)
         return share_of(self.slices[0], self.gpu, self.slices, view)
 
 
@@ -136,3 +137,14 @@ def test_what_keeps_the_cap_is_told_by_engine_or_card(told, told_by_service, by)
     told.slices[0].assign(assignment, START)
     kept = told.share().cap_kept
     assert (None if kept is None else kept.by) == by
+
+
+def test_that_the_driver_keeps_the_cap_is_told_as_the_agent_knows_it(told):
+    assignment = slice_assignment("a", GPU, 1000, cap_kept_by=("watch", DRIVER_IF_ABLE))
+    told.slices[0].assign(assignment, START)
+    assert told.share(driver_limit=DriverLimit.KEPT).cap_kept.by == ("driver", "watch")
+    without = told.share(driver_limit=DriverLimit.OLD_DRIVER).cap_kept
+    assert without.by == ("simulated", "watch")
+    assert without.meaning.endswith(
+        "not the driver, because it has no such limit (NVIDIA's has from 615 on)"
+    )

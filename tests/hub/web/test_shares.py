@@ -11,6 +11,7 @@ import pytest
 from sublet_hub.ledger.events import event
 from sublet_hub.web.views.slices import Viewer
 from sublet_quota.life_cycles.slice_states import SliceState
+from sublet_quota.reasons.cap_keepers import DRIVER_IF_ABLE, DriverLimit
 from sublet_quota.reasons.caps import CapUse
 from sublet_quota.reasons.obstacles import Obstacle
 from sublet_quota.reasons.share_kept import ShareKept
@@ -472,3 +473,26 @@ async def test_metrics_tell_energy_and_lending_without_anybodys_name(world: HubW
     assert re.search(r'sublet_gpu_energy_joules_total{gpu="SIM-0",.*} 5000.0', text)
     assert "sublet_lent_slices 1.0" in text
     assert "ada" not in text
+
+
+async def test_that_the_driver_keeps_the_cap_is_told_by_the_agent_and_by_nobody_else(
+    world: HubWorld,
+) -> None:
+    agent = await world.agent()
+    lease = await world.slice_for("ada", cap_kept_by=["watch", DRIVER_IF_ABLE])
+
+    async def cap_kept() -> Any:
+        _, share = await world.call("GET", "share", world.user("ada"))
+        return share["slices"][0]["cap_kept"]
+
+    assert "driver" not in (await cap_kept())["by"]
+    await told(world, agent, lease["slice_id"], driver_limit=DriverLimit.KEPT)
+    assert (await cap_kept())["words"] == "the driver, the watch"
+    await told(world, agent, lease["slice_id"], driver_limit=DriverLimit.MPS)
+    without = await cap_kept()
+    assert without["by"] == ["simulated", "watch"]
+    assert "not the driver, because MPS runs here" in without["meaning"]
+    await told(world, agent, lease["slice_id"], driver_limit=DriverLimit.KEPT)
+    await agent.close()
+    await until(lambda: world.service.fleet.is_silent("node-a"), 60)
+    assert "driver" not in (await cap_kept())["by"]

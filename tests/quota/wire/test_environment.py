@@ -13,6 +13,7 @@ from sublet_quota.wire.environment import (
     resized_environment,
     slice_environment,
     use_card,
+    without_fractions,
 )
 
 ENDPOINTS = SliceEndpoints("/run/a.sock", "http://hub/services/sublet", "/run/gpus.sock")
@@ -127,6 +128,18 @@ def test_a_server_without_a_slice_sees_no_gpu_and_can_say_why():
         "SUBLET_NO_GPU_REASON": "You chose so",
         "CUDA_VISIBLE_DEVICES": "",
     }
+
+
+def test_who_was_told_no_fraction_is_told_none_with_another_size() -> None:
+    before = {"PYTORCH_ALLOC_CONF": "max_split_size_mb:64", "OTHER": "x"}
+    sizes = {"SUBLET_MEMORY_MIB": "20480", "SUBLET_COMPUTE_MILLI": "250"}
+    assert resized_environment(20480, 250, 81920, before) == sizes
+
+
+def test_programs_that_see_their_cap_alone_are_told_no_fraction_of_it() -> None:
+    variables = slice_environment(a_lease(), ENDPOINTS)
+    left_out = variables.keys() - without_fractions(variables).keys()
+    assert left_out == {"PYTORCH_ALLOC_CONF", "XLA_CLIENT_MEM_FRACTION"}
 
 
 def test_another_size_changes_what_is_read_at_a_start_and_nothing_else() -> None:

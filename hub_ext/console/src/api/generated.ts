@@ -943,6 +943,7 @@ export interface components {
             readonly channels: readonly components["schemas"]["ChannelInfo"][];
             readonly is_full: boolean;
         };
+        readonly DriverLimit: "kept" | "old-driver" | "old-groups" | "no-group" | "not-alone" | "limited-above" | "mps" | "over-cap" | "refused" | "moving";
         readonly EventInfo: {
             readonly at: string;
             readonly bytes_mib: number;
@@ -1615,6 +1616,7 @@ export interface components {
             readonly active: boolean;
             readonly compute_kept: components["schemas"]["ShareKept"] | null;
             readonly compute_most_milli: number | null;
+            readonly driver_limit: components["schemas"]["DriverLimit"] | null;
             readonly gate_open: boolean;
             readonly gpu_busy_ms: number;
             readonly gpu_id: string | null;

@@ -10,6 +10,7 @@ from typing import Final
 from sublet_quota.names.ids import GpuId
 
 from sublet_agent.simulated.machine.compute import WorkQueue
+from sublet_agent.simulated.machine.group_limits import GroupLimits
 from sublet_agent.simulated.machine.memory.buffers import Buffer, BufferKind
 from sublet_agent.simulated.machine.memory.store import CardStore
 from sublet_agent.simulated.machine.operations import Lease, Operation
@@ -215,6 +216,15 @@ class Card:
         self.silent: set[Figure] = set()
         """What the card does not tell."""
         self.setup = CardSetup()
+        self.limits: Final = GroupLimits()
+
+    def check_limits(self, pid: int, more_mib: int) -> None:
+        """Refuse a process what would be beyond a limit of its control groups."""
+        self.limits.check(pid, more_mib, self.held)
+
+    def held(self) -> Iterator[tuple[int, int]]:
+        """Yield the processes of the card by pid, each with what it has there now, in MiB."""
+        return ((pid, process.mib_on(self)) for pid, process in self.processes.items())
 
     @property
     def used_mib(self) -> int:

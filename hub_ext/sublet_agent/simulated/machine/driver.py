@@ -20,6 +20,7 @@ from sublet_quota.names.ids import GpuId
 from sublet_agent.simulated.machine.byte_queue import ByteQueue, ByteWork
 from sublet_agent.simulated.machine.card import Card, DriverState, SimulatedProcess
 from sublet_agent.simulated.machine.fault_plan import FaultPlan
+from sublet_agent.simulated.machine.group_limits import Groups
 from sublet_agent.simulated.machine.leases import end_lease, lease_anew, unlock_when_over
 from sublet_agent.simulated.machine.operations import Operation, OperationKind, OperationRequest
 from sublet_agent.simulated.machine.replies import Reply
@@ -44,7 +45,7 @@ SEES_SOME: Final = "it sees only some of the cards, and a mapping was tried"
 SHARED: Final = "it imported memory by CUDA IPC, and was suspended"
 
 
-class Host(Protocol):
+class Host(Groups, Protocol):
     """The operating system around the machine."""
 
     def uid_of(self, pid: int) -> int | None:

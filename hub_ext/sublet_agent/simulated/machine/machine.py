@@ -66,6 +66,8 @@ class SimulatedMachine:
         self, cards: Sequence[Card], speeds: Speeds, host: Host, context_mib: int = CONTEXT_MIB
     ) -> None:
         self.cards: Final[dict[GpuId, Card]] = {card.gpu_id: card for card in cards}
+        for card in cards:
+            card.limits.groups = host
         self.speeds: Final = speeds
         self.host: Final = host
         self.context_mib: Final = context_mib
@@ -154,6 +156,7 @@ class SimulatedMachine:
         if taken or mode is ComputeMode.PROHIBITED:
             message = f"the simulated GPU {card.gpu_id} is unavailable: its mode is {mode}"
             raise SimulatedGpuError(message, CudaCode.DEVICE_UNAVAILABLE)
+        card.check_limits(process.pid, self.context_mib)
         place = card.store.take(self.context_mib)
         if place is None:
             message = (

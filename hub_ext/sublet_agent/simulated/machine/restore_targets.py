@@ -52,7 +52,7 @@ def _target(card: Card, mapping: Mapping[str, str], card_of: Callable[[str], Car
 def fits(process: SimulatedProcess, old: Card, card: Card) -> bool:
     """Whether what a process had on one card has room on another, or there again."""
     needed = sum(buffer.mib for buffer in process.all_buffers() if buffer.store is old.store)
-    return needed <= card.store.free_mib
+    return needed <= card.store.free_mib and card.limits.allow(process.pid, needed, card.held)
 
 
 def move_to(process: SimulatedProcess, targets: Targets, mapping: Mapping[str, str]) -> None:

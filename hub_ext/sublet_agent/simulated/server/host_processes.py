@@ -7,6 +7,7 @@ import socket
 from pathlib import Path
 from typing import Final
 
+from sublet_agent.cgroups.trees import cgroup_lines
 from sublet_agent.processes.peer import credentials_of
 from sublet_agent.processes.process_table import ProcessTable
 from sublet_agent.processes.threads import ENDED, living_threads, speaking_thread
@@ -40,6 +41,27 @@ class HostProcesses:
             return False
         return bool(states & {"T", "t"}) or any(map(_is_frozen, groups.splitlines()))
 
+    def group_number(self, group: str) -> int | None:
+        """Return what tells a control group of version 2 from a later one with the same folder.
+
+        ``None``: there is none.
+        """
+        if not any(group.startswith(f"{root}/") for root in _roots_of_version_2()):
+            return None
+        try:
+            return (Path(group) / "cgroup.procs").stat().st_ino
+        except OSError:
+            return None
+
+    def is_in_group(self, pid: int, group: str) -> bool:
+        """Whether a process is in a group of version 2, or in one below it."""
+        places = (line[len("0::") :] for line in cgroup_lines(pid) if line.startswith("0::"))
+        return any(
+            f"{root}{place}/".startswith(f"{group}/")
+            for place in places
+            for root in _roots_of_version_2()
+        )
+
     def kill(self, pid: int) -> None:
         """End a process at once."""
         try:
@@ -48,6 +70,11 @@ class HostProcesses:
             return
         except PermissionError:
             _log.warning("process %d is not ours to end: only its GPU state is gone", pid)
+
+
+def _roots_of_version_2() -> list[Path]:
+    both = (_CGROUPS, _CGROUPS / "unified")
+    return [each for each in both if (each / "cgroup.controllers").is_file()]
 
 
 def _is_frozen(line: str) -> bool:

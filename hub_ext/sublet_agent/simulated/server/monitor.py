@@ -5,6 +5,7 @@ from typing import Final
 
 from sublet_agent.simulated.machine.byte_queue import ByteWork
 from sublet_agent.simulated.machine.card import Card, DriverState, Figure, SimulatedProcess
+from sublet_agent.simulated.machine.group_limits import FIRST_DRIVER
 from sublet_agent.simulated.machine.machine import SimulatedMachine
 from sublet_agent.simulated.machine.memory.buffers import Buffer
 from sublet_agent.simulated.machine.replies import Reply
@@ -66,6 +67,29 @@ class Monitor:
             "compute_mode": setup.compute_mode.value,
             "mps": setup.mps,
         }
+
+    def has_limits(self) -> bool:
+        """Whether the driver has memory limits of control groups."""
+        return int(self._machine.driver_version.partition(".")[0]) >= FIRST_DRIVER
+
+    def check_limits(self, group: str) -> None:
+        """Refuse where the driver has no limits, or there is no such group."""
+        if not self.has_limits():
+            message = f"driver {self._machine.driver_version} has no memory limits of groups"
+            raise SimulatedGpuError(message, CudaCode.NOT_SUPPORTED)
+        if self._machine.host.group_number(group) is None:
+            message = f"there is no control group {group} of version 2"
+            raise SimulatedGpuError(message, CudaCode.INVALID_VALUE)
+
+    def memory_limit(self, gpu_id: str, group: str) -> Facts:
+        """Return the limit that holds for a group on a card, if the driver has any."""
+        if not self.has_limits():
+            return {"has_limits": False, "limit_mib": None, "used_mib": 0}
+        card = self._machine.card(gpu_id)
+        found = card.limits.of(group)
+        used_mib = 0 if found is None else card.limits.used_mib(found[0], card.held())
+        limit_mib = None if found is None else found[1]
+        return {"has_limits": True, "limit_mib": limit_mib, "used_mib": used_mib}
 
     def away_mib(self, pid: int) -> int:
         """Return how much of a process is in host memory alone, also while it moves."""

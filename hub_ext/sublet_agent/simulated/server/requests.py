@@ -115,6 +115,10 @@ class Requests:
             "limit_host_memory": self._limit_host_memory,
             "setup": lambda request, reply: reply.succeed(self._monitor.setup(self._gpu(request))),
             "set_up": self._set_up,
+            "memory_limit": lambda request, reply: reply.succeed(
+                self._monitor.memory_limit(self._gpu(request), request.fields.text("group"))
+            ),
+            "set_memory_limit": self._set_memory_limit,
             "silence": self._silence,
             "hide_memory": self._hide_memory,
             "leave_memory": self._leave_memory,
@@ -281,6 +285,13 @@ class Requests:
         except ValueError as error:
             raise SimulatedGpuError(str(error)) from error
         self._machine.driver_version = fields.text("driver")
+        reply.succeed({})
+
+    def _set_memory_limit(self, request: Request, reply: Reply) -> None:
+        self._check_admin(request)
+        card, group = self._machine.card(self._gpu(request)), request.fields.text("group")
+        self._monitor.check_limits(group)
+        card.limits.set(group, request.fields.whole_or_none("limit_mib", 0, _MOST_MIB))
         reply.succeed({})
 
     def _silence(self, request: Request, reply: Reply) -> None:

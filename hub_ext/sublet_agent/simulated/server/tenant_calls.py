@@ -88,6 +88,7 @@ class TenantCalls:
             if limit is not None and process.held_mib + mib > limit:
                 message = f"out of memory: {mib} MiB asked for, the MPS limit is {limit} MiB"
                 raise OutOfMemoryError(message)
+            card.check_limits(process.pid, mib)
             place = card.store.take(mib)
             if place is None:
                 message = (

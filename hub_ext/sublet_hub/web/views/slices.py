@@ -15,7 +15,13 @@ from sublet_quota.wire.agent_link import GpuReport, SliceReport
 from sublet_quota.wire.api import EventInfo, GpuInfo, SliceInfo
 from sublet_quota.wire.closings import ClosingInfo
 from sublet_quota.wire.idle import IdleEnd, IdleSpared
-from sublet_quota.wire.kept import ToldShareKept, tell_cap_kept, tell_share_kept
+from sublet_quota.wire.kept import (
+    ToldCapKept,
+    ToldShareKept,
+    tell_cap_kept,
+    tell_cap_kept_with,
+    tell_share_kept,
+)
 from sublet_quota.wire.rank import ToldRank
 from sublet_quota.wire.share import LentPeriod
 from sublet_quota.wire.slice_warnings import ToldWarning, cap_warning, tell_warnings
@@ -85,7 +91,7 @@ class Views:
             standing=None if report is None else _standing(report),
             warnings=() if report is None else _warnings(report, record.memory_mib),
             compute_kept=None if silent or report is None else _compute_kept(report),
-            cap_kept=tell_cap_kept(record.cap_kept_by, simulated=record.gpu.simulated),
+            cap_kept=_cap_kept(record, None if silent else report),
             seen_at=self._fleet.seen_at(record.gpu.node),
             silent=silent,
             kept_until=record.kept_until,
@@ -270,6 +276,13 @@ def _compute_kept(report: SliceReport) -> ToldShareKept | None:
     if report.compute_kept is None:
         return None
     return tell_share_kept(report.compute_kept, report.compute_most_milli)
+
+
+def _cap_kept(record: SliceRecord, report: SliceReport | None) -> ToldCapKept | None:
+    simulated = record.gpu.simulated
+    if report is not None and report.driver_limit is not None:
+        return tell_cap_kept_with(report.driver_limit, simulated=simulated)
+    return tell_cap_kept(record.cap_kept_by, simulated=simulated)
 
 
 def _warnings(report: SliceReport, cap_mib: int) -> tuple[ToldWarning, ...]:
