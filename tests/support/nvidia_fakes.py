@@ -49,6 +49,7 @@ class FakeCard:
     mps: dict[int, int | None] = field(default_factory=dict)
     samples: list[Any] = field(default_factory=list)
     energy_mj: int | None = 1000
+    temperature_c: int = 41
     persistent: bool = True
     compute_mode: int = 0
     events: list[Any] = field(default_factory=list)
@@ -59,6 +60,7 @@ class FakeCard:
 class FakeNvml(ModuleType):
     """The module ``pynvml``."""
 
+    NVML_TEMPERATURE_GPU = 0
     NVML_ERROR_NOT_SUPPORTED = 3
     NVML_ERROR_NO_PERMISSION = 4
     NVML_ERROR_NOT_FOUND = 6
@@ -146,6 +148,10 @@ class FakeNvml(ModuleType):
         if energy_mj is None:
             raise NVMLError(self.NVML_ERROR_NOT_SUPPORTED)
         return energy_mj
+
+    def nvmlDeviceGetTemperature(self, handle: object, sensor: int) -> int:
+        assert sensor == self.NVML_TEMPERATURE_GPU
+        return self._card(handle, "Temperature").temperature_c
 
     def nvmlEventSetCreate(self) -> list[FakeCard]:
         return []

@@ -1022,6 +1022,7 @@ export interface components {
             readonly memory_mib: number;
             readonly simulated: boolean;
             readonly suspend_mib_per_s: number;
+            readonly temperature_c: number | null;
             readonly type: string;
             readonly unfit: readonly components["schemas"]["ToldUnfit"][] | null;
             readonly unfrozen: components["schemas"]["NotFrozen"] | null;
