@@ -4,7 +4,8 @@ The document says of an id or a name that it is a text; a text by lot is hardly 
 is. So the document that requests are made from names, beside it, what there is.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import copy
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import APIOperation, Case, GenerationMode
 from schemathesis.checks import not_a_server_error
+from schemathesis.core.failures import FailureGroup
 from schemathesis.specs.openapi import checks as conforming
 
 _CHECKS: Final = [
@@ -22,6 +24,7 @@ _CHECKS: Final = [
     conforming.response_headers_conformance,
     conforming.response_schema_conformance,
     conforming.ignored_auth,
+    conforming.negative_data_rejection,
 ]
 _ANSWER_WITHIN_S: Final = 60
 
@@ -41,30 +44,39 @@ class Asked:
 
 @dataclass
 class Asking:
-    """Asks a service at ``base`` what its document describes."""
+    """Asks a service at ``base`` what its document describes.
+
+    ``there``: what there is, by the names of parameters and fields.
+    """
 
     base: str
-    document: dict[str, Any]
+    there: Mapping[str, Sequence[Any]]
+    each: int
+    """How often each operation is asked for what there is, and half as often for what else the
+    document allows, and does not allow."""
     asked: list[Asked] = field(default_factory=list)
+    failures: dict[tuple[str, str], str] = field(default_factory=dict)
+    """What is a failure of the service's, or not as described: the first of its kind of each
+    operation, with how to ask again."""
     session: requests.Session = field(default_factory=requests.Session)
+    cases: list[Case] = field(default_factory=list)
 
-    def ask_all(self, token: str, each: int) -> None:
-        """Ask each operation so often, half of it as the document says, half as it does not.
+    def make_up(self) -> set[str]:
+        """Make up what is to be asked; return the operations that there are."""
+        document = requests.get(f"{self.base}api/openapi.json", timeout=_ANSWER_WITHIN_S).json()
+        any_, there = map(schemathesis.openapi.from_dict, (document, _of(document, self.there)))
+        operations = _operations_of(document)
+        for path, method in operations:
+            by_lot = any_[path][method]
+            self._make_up(there[path][method], GenerationMode.POSITIVE, self.each)
+            self._make_up(by_lot, GenerationMode.POSITIVE, self.each // 2)
+            if by_lot.query or by_lot.path_parameters or by_lot.body:
+                self._make_up(by_lot, GenerationMode.NEGATIVE, self.each // 2)
+        return {f"{method} {path}" for path, method in operations}
 
-        Raises where an answer is a failure of the service's, or not as described.
-        """
-        schema = schemathesis.openapi.from_dict(self.document)
-        for method, path in operations_of(self.document):
-            operation = schema[path][method]
-            for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
-                if mode is GenerationMode.POSITIVE or _can_be_broken(operation):
-                    self._asker(token, operation, mode, each // 2)()
-
-    def _asker(
-        self, token: str, operation: APIOperation, mode: GenerationMode, each: int
-    ) -> Callable[[], None]:
+    def _make_up(self, operation: APIOperation, mode: GenerationMode, most: int) -> None:
         @settings(
-            max_examples=each,
+            max_examples=most,
             deadline=None,
             database=None,
             derandomize=True,
@@ -72,10 +84,17 @@ class Asking:
             suppress_health_check=list(HealthCheck),
         )
         @given(case=operation.as_strategy(generation_mode=mode))
-        def ask(case: Case) -> None:
-            self._ask(token, case)
+        def keep(case: Case) -> None:
+            self.cases.append(case)
 
-        return ask
+        keep()
+
+    def ask_all(self, token: str) -> list[Asked]:
+        """Ask all that was made up; return what was asked and answered."""
+        began = len(self.asked)
+        for case in self.cases:
+            self._ask(token, case)
+        return self.asked[began:]
 
     def _ask(self, token: str, case: Case) -> None:
         headers = {"Authorization": f"Bearer {token}"}
@@ -91,41 +110,55 @@ class Asking:
                 f"{answer.headers} {answer.text}",
             )
         )
-        case.validate_response(answer, checks=_CHECKS, headers=headers)
+        try:
+            case.validate_response(answer, checks=_CHECKS, headers=headers)
+        except FailureGroup as group:
+            for failure in group.exceptions:
+                kind = case.operation.label, type(failure).__name__
+                self.failures.setdefault(kind, f"{failure}\n{group}")
 
 
-def _can_be_broken(operation: APIOperation) -> bool:
-    return bool(operation.query or operation.path_parameters or operation.body)
-
-
-def document_of(base: str, there: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
-    """Return the document of the service at ``base``; of parameters and fields, what there is."""
-    document: dict[str, Any] = requests.get(
-        f"{base}api/openapi.json", timeout=_ANSWER_WITHIN_S
-    ).json()
-    for operations in document["paths"].values():
+def _of(document: dict[str, Any], there: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+    """Return the document where parameters and fields are of what there is."""
+    narrow: dict[str, Any] = copy.deepcopy(document)
+    for operations in narrow["paths"].values():
         for operation in operations.values():
             for each in operation["parameters"]:
-                each["schema"] = _or_one_of(each["schema"], there.get(each["name"], ()))
-    for model in document["components"]["schemas"].values():
-        for name, schema in model.get("properties", {}).items():
-            model["properties"][name] = _or_one_of(schema, there.get(name, ()))
-    return document
+                each["schema"] = _one_of(each["schema"], there.get(each["name"], ()))
+    # What is answered has fields of these names, too, and other values.
+    for name in _models_of_bodies(narrow):
+        fields = narrow["components"]["schemas"][name].get("properties", {})
+        for field_name, schema in fields.items():
+            fields[field_name] = _one_of(schema, there.get(field_name, ()))
+    return narrow
 
 
-def _or_one_of(schema: dict[str, Any], values: Sequence[Any]) -> dict[str, Any]:
+def _models_of_bodies(document: dict[str, Any]) -> set[str]:
+    return {
+        operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].split("/")[-1]
+        for operations in document["paths"].values()
+        for operation in operations.values()
+        if "requestBody" in operation
+    }
+
+
+def _one_of(schema: dict[str, Any], values: Sequence[Any]) -> dict[str, Any]:
     if not values:
         return schema
     if schema.get("type") == "array":
-        return {**schema, "items": _or_one_of(schema["items"], values)}
-    return {"anyOf": [{"enum": list(values)}, schema]}
+        return {**schema, "items": _one_of(schema["items"], values), "maxItems": 1}
+    return {"enum": list(values)}
 
 
-def operations_of(document: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return method and path of what is asked and answered: a stream has no end."""
-    return [
-        (method.upper(), path)
+def _operations_of(document: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return path and method of what is asked and answered: a stream has no end.
+
+    Who takes away comes last.
+    """
+    found = [
+        (path, method.upper())
         for path, operations in document["paths"].items()
         for method, operation in operations.items()
         if "text/event-stream" not in str(operation["responses"])
     ]
+    return sorted(found, key=lambda each: (each[1] != "GET", each[0]))

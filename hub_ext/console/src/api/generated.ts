@@ -2091,6 +2091,14 @@ export interface operations {
                     readonly "application/json": components["schemas"]["BudgetList"];
                 };
             };
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
             readonly 401: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -3075,6 +3083,14 @@ export interface operations {
                     readonly "application/json": components["schemas"]["Problem"];
                 };
             };
+            readonly 404: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
             readonly 429: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -4005,6 +4021,14 @@ export interface operations {
                     readonly "application/json": components["schemas"]["QuotaInForce"];
                 };
             };
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
             readonly 401: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -4128,6 +4152,14 @@ export interface operations {
                 };
                 content: {
                     readonly "application/json": components["schemas"]["QuotaCheck"];
+                };
+            };
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
                 };
             };
             readonly 401: {
@@ -4504,6 +4536,14 @@ export interface operations {
                     readonly "application/json": components["schemas"]["QuotaRights"];
                 };
             };
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
             readonly 401: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -4642,6 +4682,14 @@ export interface operations {
                 };
                 content: {
                     readonly "application/json": components["schemas"]["QuotaTree"];
+                };
+            };
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
                 };
             };
             readonly 401: {
@@ -4898,6 +4946,14 @@ export interface operations {
                     readonly "application/json": components["schemas"]["Share"];
                 };
             };
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
             readonly 401: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -4958,6 +5014,14 @@ export interface operations {
                 };
                 content: {
                     readonly "application/json": readonly components["schemas"]["SliceInfo"][];
+                };
+            };
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
                 };
             };
             readonly 401: {
