@@ -239,7 +239,7 @@ EVENT = {"event_id": "e", "at": "2026-11-29T08:00:00Z", "kind": "evicted", "gpu_
         *(("temperature_c", huge) for huge in (10**30, 301, -101, 1e300)),
     ],
 )
-def test_an_agents_figure_that_no_column_or_card_has_is_refused(figure: str, huge: float) -> None:
+def test_an_agents_counter_that_no_column_holds_is_refused(figure: str, huge: float) -> None:
     status = {
         "type": "status",
         "epoch": 1,
