@@ -95,7 +95,7 @@ def test_the_temperature_is_told_where_the_card_tells_it(service: FakeHubService
     service.answer("GET gpus", [a_card("n1", 0, temperature_c=45), a_card("n2", 0)])
     rows = csv.DictReader(sublet("gpus", "--csv").stdout.splitlines())
     assert [row["temperature_c"] for row in rows] == ["45", ""]
-    wide = sublet_at_a_terminal(200, "gpus")
+    wide = "\n".join(sublet_at_a_terminal(200, "gpus"))
     assert "45 °C" in wide
     assert "not told" in wide
 
