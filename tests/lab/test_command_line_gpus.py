@@ -49,8 +49,10 @@ def a_card(node: str, index: int = 0, *owners: str, **values: Any) -> GpuInfo:
 CARDS = [
     a_card("n1", 0, "ada", used_mib=1024),
     a_card("n1", 1, type="NVIDIA L4", used_mib=2048, closed="XID 79"),
-    a_card("n2", 0, "bob", "ada", pool="training", used_mib=4096),
-    a_card("n3", 0, unfit=(ToldUnfit(why=Unfit.MPS),), used_mib=0, lendable_mib=0),
+    a_card("n2", 0, "bob", "ada", pool="training", used_mib=4096, temperature_c=45),
+    a_card(
+        "n3", 0, unfit=(ToldUnfit(why=Unfit.MPS),), used_mib=0, lendable_mib=0, temperature_c=70
+    ),
     a_card("n4", 0, silent=True, used_mib=0, lendable_mib=0),
 ]
 
@@ -67,6 +69,7 @@ CARDS = [
         (("--state", "pause-only"), ["n3-0"]),
         (("--sort", "used"), ["n2-0", "n1-1", "n1-0", "n3-0", "n4-0"]),
         (("--sort", "type", "--node", "n1"), ["n1-0", "n1-1"]),
+        (("--sort", "temperature"), ["n3-0", "n2-0", "n1-0", "n1-1", "n4-0"]),
         (("--sort", "state"), ["n4-0", "n1-1", "n3-0", "n1-0", "n2-0"]),
     ],
 )
@@ -86,6 +89,15 @@ def test_a_card_that_the_quota_document_keeps_out_is_closed_and_says_why(service
     (row,) = csv.DictReader(sublet("gpus", "--csv", "--state", "closed").stdout.splitlines())
     assert (row["gpu_index"], row["remarks"]) == ("0", f"closed: {why}")
     assert f"n1 0: closed: {why}" in sublet_at_a_terminal(80, "gpus")
+
+
+def test_the_temperature_is_told_where_the_card_tells_it(service: FakeHubService):
+    service.answer("GET gpus", [a_card("n1", 0, temperature_c=45), a_card("n2", 0)])
+    rows = csv.DictReader(sublet("gpus", "--csv").stdout.splitlines())
+    assert [row["temperature_c"] for row in rows] == ["45", ""]
+    wide = "\n".join(sublet_at_a_terminal(200, "gpus"))
+    assert "45 °C" in wide
+    assert "not told" in wide
 
 
 def test_none_of_the_cards_is_told_apart_from_no_cards(service: FakeHubService):

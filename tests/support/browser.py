@@ -53,7 +53,7 @@ WHY_NO_BROWSER = (
 
 
 @contextmanager
-def chromium() -> Iterator[Browser]:
+def chromium(*options: str) -> Iterator[Browser]:
     """Start a browser. Chromium's own sandbox does not work as root."""
     expect.set_options(timeout=PATIENCE_MS)
     is_root = os.geteuid() == 0
@@ -65,7 +65,7 @@ def chromium() -> Iterator[Browser]:
             executable_path=_deaf_to_network_changes(found, Path(folder)) if is_root else found,
             chromium_sandbox=not is_root,
             # Containers have a small /dev/shm, and no GPU: it would be played by the processor.
-            args=["--disable-dev-shm-usage", "--disable-gpu"],
+            args=["--disable-dev-shm-usage", "--disable-gpu", *options],
         )
         try:
             yield browser

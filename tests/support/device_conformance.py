@@ -353,6 +353,12 @@ class DeviceConformance:
             pytest.skip("this card does not count its energy")
         eventually(lambda: (node.device.energy_mj(card) or 0) > first, "energy was used")
 
+    def test_temperature_is_of_a_card_where_the_card_tells(self, node: Node) -> None:
+        told = node.device.temperature_c(self.card(node).gpu_id)
+        if told is None:
+            pytest.skip("this card does not tell its temperature")
+        assert 0 < told < 120
+
     def test_a_healthy_card_reports_nothing(self, node: Node) -> None:
         assert list(node.device.health()) == []
 

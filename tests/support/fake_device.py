@@ -123,6 +123,9 @@ class FakeDevice:
     def energy_mj(self, _gpu_id: GpuId) -> int | None:
         return None
 
+    def temperature_c(self, _gpu_id: GpuId) -> int | None:
+        return None
+
     def health(self) -> Sequence[HealthEvent]:
         events, self.health_events = self.health_events, []
         return events

@@ -14,7 +14,7 @@ from typing import Any, Final
 import yaml
 from sublet_agent.app.application import SubletAgent
 from sublet_hub.app.application import SubletHub
-from traitlets import Bool, Enum, Float, Integer, List, TraitType, Unicode
+from traitlets import Bool, Enum, Float, Integer, List, TraitType, Unicode, Union
 from traitlets.config import Application
 
 ROOT: Final = Path(__file__).parents[2]
@@ -180,6 +180,9 @@ def _setting(trait: TraitType[Any, Any]) -> dict[str, Any]:
         case Enum():
             about["enum"] = [value for value in trait.values or () if isinstance(value, str)]
         case Unicode():
+            about["type"] = "string"
+        case Union() if any(isinstance(each, Unicode) for each in trait.trait_types):
+            # Of what it takes, values have no functions.
             about["type"] = "string"
         case List():
             about |= {"type": "array", "items": {"type": "string"}}

@@ -49,6 +49,7 @@ class FakeCard:
     mps: dict[int, int | None] = field(default_factory=dict)
     samples: list[Any] = field(default_factory=list)
     energy_mj: int | None = 1000
+    temperature_c: int = 41
     persistent: bool = True
     compute_mode: int = 0
     events: list[Any] = field(default_factory=list)
@@ -81,6 +82,7 @@ class FakeNvml(ModuleType):
     NVML_DEVICE_MEMORY_LIMIT_MAX = 2**64 - 1
     c_nvmlSetMemoryLimits_v1_t = SetMemoryLimits
     c_nvmlGetMemoryLimits_v1_t = GetMemoryLimits
+    NVML_TEMPERATURE_GPU = 0
     NVML_ERROR_NOT_SUPPORTED = 3
     NVML_ERROR_NO_PERMISSION = 4
     NVML_ERROR_NOT_FOUND = 6
@@ -178,6 +180,10 @@ class FakeNvml(ModuleType):
         none = (0, self.NVML_DEVICE_MEMORY_LIMIT_MAX)
         limits.softLimit, limits.hardLimit = card.limits.get(limits.nameSpace.decode(), none)
         limits.currentUsed = card.used_of_limits
+
+    def nvmlDeviceGetTemperature(self, handle: object, sensor: int) -> int:
+        assert sensor == self.NVML_TEMPERATURE_GPU
+        return self._card(handle, "Temperature").temperature_c
 
     def nvmlEventSetCreate(self) -> list[FakeCard]:
         return []

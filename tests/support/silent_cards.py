@@ -12,6 +12,7 @@ _ASKED_BY = {
     Figure.PROCESSES: ("nvmlDeviceGetComputeRunningProcesses",),
     Figure.UTILISATION: ("nvmlDeviceGetUtilizationRates", "nvmlDeviceGetProcessUtilization"),
     Figure.ENERGY: ("nvmlDeviceGetTotalEnergyConsumption",),
+    Figure.TEMPERATURE: ("nvmlDeviceGetTemperature",),
 }
 
 

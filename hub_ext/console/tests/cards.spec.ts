@@ -187,6 +187,12 @@ test('who holds most comes first, and jobs are not counted as promised room', ()
   ]);
 });
 
+test('cards are ordered by temperature, the warmest first, and those that tell none last', () => {
+  const cards = [null, -3, 71].map((temperature_c, index) => aCard({ index, temperature_c }));
+  const order = filtered(cards, { ...filterOf(new URLSearchParams()), sort: 'temperature' }, NONE);
+  expect(order.map(each => each.report.temperature_c)).toEqual([71, -3, null]);
+});
+
 test('a segment is told in words', () => {
   const slice = aSlice({ cap_gib: 10, on_card_gib: 2, rank: 'borrowed', lent_to: ['a job'] });
   expect(sliceWords(slice, trans)).toBe(

@@ -78,3 +78,11 @@ test('sentences are filled in, in another language where there is a catalogue', 
   expect(german._n('%1 card', '%1 cards', 3)).toBe('3 Karten');
   expect(german.__('not there: %1', 'x')).toBe('not there: x');
 });
+
+test('a name that steers the direction of writing turns no sentence, and others stay as they are', () => {
+  const trans = bundleOf();
+  expect(trans.__('Drained by %1: %2', '\u202eeve', 'a\tfan\u0007')).toBe(
+    'Drained by \\u202eeve: a\tfan\\u0007'
+  );
+  expect(trans.__('of %1', 'דנה · Zoë')).toBe('of דנה · Zoë');
+});

@@ -221,6 +221,13 @@ class Device(Protocol):
         """
         ...
 
+    def temperature_c(self, gpu_id: GpuId) -> int | None:
+        """Return the temperature of the card's GPU, in degrees Celsius.
+
+        ``None`` where the card does not tell, or not this time; never an error.
+        """
+        ...
+
     def health(self) -> Sequence[HealthEvent]:
         """Return what has gone wrong with cards since the last call."""
         ...

@@ -141,6 +141,20 @@ class NvidiaDevice(DriverDevice):
         ask = self._nvml.module.nvmlDeviceGetTotalEnergyConsumption
         return self._figures.ask(gpu_id, "energy", lambda: int(self._nvml.ask(gpu_id, ask)))
 
+    def temperature_c(self, gpu_id: GpuId) -> int | None:
+        """Return the temperature of the card's GPU, in degrees Celsius, or ``None``: not told."""
+        nvml = self._nvml.module
+        return self._figures.ask(
+            gpu_id,
+            "temperature",
+            lambda: int(
+                self._nvml.ask(
+                    gpu_id,
+                    lambda card: nvml.nvmlDeviceGetTemperature(card, nvml.NVML_TEMPERATURE_GPU),
+                )
+            ),
+        )
+
     def health(self) -> Sequence[HealthEvent]:
         """Return what has gone wrong with cards since the last call."""
         return self._health.news()

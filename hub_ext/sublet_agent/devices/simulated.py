@@ -133,6 +133,12 @@ class SimulatedDevice(DriverDevice):
             gpu_id, "energy", lambda: int(self._ask("energy", gpu_id=gpu_id)["energy_mj"])
         )
 
+    def temperature_c(self, gpu_id: GpuId) -> int | None:
+        """Return the temperature that the card would have, in degrees Celsius, or ``None``."""
+        return self._figures.ask(
+            gpu_id, "temperature", lambda: int(self._ask("temperature", gpu_id=gpu_id)["celsius"])
+        )
+
     def health(self) -> Sequence[HealthEvent]:
         """Return what has gone wrong since the last call; of before the first, nothing."""
         with self._health_lock:

@@ -18,7 +18,7 @@ from sublet_quota.wire.agent_link import (
     WaitReport,
 )
 from sublet_quota.wire.event_kinds import EventKind
-from sublet_quota.wire.schema import MOST_EXACT, MOST_MIB
+from sublet_quota.wire.schema import LEAST_CELSIUS, MOST_CELSIUS, MOST_EXACT, MOST_MIB
 
 from sublet_agent.moves.recovery import Recovered
 from sublet_agent.residency.description import (
@@ -114,6 +114,7 @@ def report_gpu(
         used_mib=gpu.reading.memory.used_mib,
         utilisation_percent=_percent(gpu.reading.utilisation_percent),
         energy_mj=_counter(gpu.reading.energy_mj),
+        temperature_c=_celsius(gpu.reading.temperature_c),
         closed=None if gpu.closed is None else gpu.closed.words,
         closed_for_good=gpu.closed is not None and not gpu.closed.may_pass,
         foreign_processes=_foreign(gpu),
@@ -141,6 +142,11 @@ def _foreign(gpu: ServedGpu) -> ForeignProcesses | None:
 def _counter(told: int | None) -> int | None:
     """Return what a card's counter says; what no counter can say is not told."""
     return None if told is None or not 0 <= told <= MOST_EXACT else told
+
+
+def _celsius(told: int | None) -> int | None:
+    """Return a card's temperature; what no card can have is not told."""
+    return None if told is None or not LEAST_CELSIUS <= told <= MOST_CELSIUS else told
 
 
 def _most_mib(told: int | None) -> int | None:

@@ -57,6 +57,8 @@ class Sample:
     """The processes whose state the device was asked for, and did not tell."""
     utilisation_percent: int | None
     energy_mj: int | None
+    temperature_c: int | None = None
+    """The temperature of the card's GPU, in degrees Celsius; ``None``: the card does not tell."""
     problem: ClosedGpu | None = None
     """What is wrong with a card that does not say what is on it."""
     away_mib: int | None = None
@@ -164,6 +166,7 @@ def take_sample(
         unknown=unknown,
         utilisation_percent=device.utilisation_percent(request.gpu_id),
         energy_mj=device.energy_mj(request.gpu_id),
+        temperature_c=device.temperature_c(request.gpu_id),
         away_mib=_away_mib(device, request.moving),
     )
 

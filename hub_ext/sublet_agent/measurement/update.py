@@ -121,6 +121,7 @@ class SampleUpdate:
             memory=memory,
             utilisation_percent=sample.utilisation_percent,
             energy_mj=sample.energy_mj,
+            temperature_c=sample.temperature_c,
             foreign=foreign,
             strays=frozenset(strays),
             measured_until=sample.began,

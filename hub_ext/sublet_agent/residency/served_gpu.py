@@ -66,6 +66,8 @@ class CardReading:
     """``None`` where the card does not tell."""
     energy_mj: int | None = None
     """The energy used since the driver was loaded; ``None`` where the card does not tell."""
+    temperature_c: int | None = None
+    """In degrees Celsius; ``None`` where the card does not tell."""
     foreign: Mapping[int, int | None] = field(default_factory=dict)
     """Processes of no slice of this card, by pid, with their memory in MiB; ``None``: not told."""
     canary_mib: int = 0

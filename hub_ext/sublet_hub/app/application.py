@@ -24,6 +24,7 @@ from sublet_hub.app.assembly import Assembly
 from sublet_hub.app.carbon_options import CarbonOptions
 from sublet_hub.app.delivery_options import DeliveryOptions
 from sublet_hub.app.kubernetes_options import KubeOptions
+from sublet_hub.app.subdomain_options import SubdomainOptions
 from sublet_hub.errors import ConfigurationError, QuotaFileError
 from sublet_hub.host.capabilities import keep_from_children
 from sublet_hub.host.clock import utc_now
@@ -45,7 +46,14 @@ if TYPE_CHECKING:
 _MIB = 2**20
 
 
-class SubletHub(KubeOptions, AgentsPortOptions, CarbonOptions, DeliveryOptions, Application):
+class SubletHub(
+    KubeOptions,
+    AgentsPortOptions,
+    CarbonOptions,
+    DeliveryOptions,
+    SubdomainOptions,
+    Application,
+):
     """Keeps the ledger of slices, decides who may have one, queues and runs training jobs."""
 
     name = "sublet-hub"
@@ -66,11 +74,6 @@ class SubletHub(KubeOptions, AgentsPortOptions, CarbonOptions, DeliveryOptions, 
     ).tag(config=True)
     hub_prefix = Unicode(
         "/hub/", help="The path of the hub's own pages, where browsers log in."
-    ).tag(config=True)
-    subdomain_host = Unicode(
-        "",
-        help="JupyterHub's own setting of this name, such as 'https://hub.example.org', where each "
-        "user has an origin: there the console logs in by it. Empty: all share the hub's origin.",
     ).tag(config=True)
     proxies_before_hub = List(
         Unicode(),
@@ -225,12 +228,6 @@ class SubletHub(KubeOptions, AgentsPortOptions, CarbonOptions, DeliveryOptions, 
         inner = str(proposal["value"]).strip("/")
         return f"/{inner}/" if inner else "/"
 
-    @validate("subdomain_host")
-    def _scheme(self, proposal: Any) -> str:
-        # As JupyterHub reads it.
-        host = str(proposal["value"])
-        return f"https://{host}" if host and "://" not in host else host
-
     def initialize(self, argv: list[str] | None = None) -> None:
         """Read the command line and the configuration file, and set logging up."""
         super().initialize(argv)
@@ -323,7 +320,11 @@ class SubletHub(KubeOptions, AgentsPortOptions, CarbonOptions, DeliveryOptions, 
         server = make_server(
             assembly.service,
             make_service_auth(
-                self.hub_api_url, token, self.base_prefix, self.hub_prefix, self.subdomain_host
+                self.hub_api_url,
+                token,
+                self.base_prefix,
+                self.hub_prefix,
+                self.subdomains(),
             ),
             assembly.connections,
             WebSettings(

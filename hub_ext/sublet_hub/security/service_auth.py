@@ -4,17 +4,37 @@ Cookies are not sent along from other sites, and last for a day. A token counts 
 alone: a page cannot make a browser send that, and no log or history holds it.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from jupyterhub.utils import subdomain_hook_idna  # type: ignore[import-untyped]
+from jupyterhub.utils import (  # type: ignore[import-untyped]
+    subdomain_hook_idna,
+    subdomain_hook_legacy,
+)
 from sublet_quota.names import scopes
 
 from sublet_hub.security.authentication import ServiceAuth
 
 COOKIE_OPTIONS: Final[dict[str, Any]] = {"samesite": "Lax", "expires_days": 1}
 """The options of the cookie that holds a browser's token; ``Secure`` is added over https."""
+SubdomainHook = Callable[..., str]
+"""Makes the name of an origin of (name, domain, kind), as ``JupyterHub.subdomain_hook`` does."""
+_HOOKS: Final[dict[str, SubdomainHook]] = {
+    "idna": subdomain_hook_idna,
+    "legacy": subdomain_hook_legacy,
+}
 XSRF_COOKIE_OPTIONS: Final[dict[str, Any]] = {"samesite": "Lax"}
+
+
+@dataclass(frozen=True, slots=True)
+class Subdomains:
+    """JupyterHub's settings by which users and services have origins of their own."""
+
+    host: str
+    """The hub's address for browsers."""
+    hook: SubdomainHook = subdomain_hook_idna
 
 
 def make_service_auth(
@@ -22,13 +42,13 @@ def make_service_auth(
     token: str,
     base_url: str,
     hub_prefix: str = "/hub/",
-    subdomain_host: str = "",
+    subdomains: Subdomains | None = None,
 ) -> ServiceAuth:
     """Return what asks the hub at ``api_url`` who callers are, with the service's own token.
 
-    ``subdomain_host``: as JupyterHub has it; browsers then know hub and service by other names.
+    ``subdomains``: by which names browsers know hub and service; ``None``: they share one.
     """
-    apart = _apart_from_hub(subdomain_host, base_url) if subdomain_host else {}
+    apart = {} if subdomains is None else _apart_from_hub(subdomains, base_url)
     return ServiceAuth(
         api_url=api_url,
         api_token=token,
@@ -43,10 +63,20 @@ def make_service_auth(
     )
 
 
-def _apart_from_hub(subdomain_host: str, base_url: str) -> dict[str, str]:
+def hook_named(hook: str | SubdomainHook) -> SubdomainHook:
+    """Return what makes names as JupyterHub's setting says it. ``ValueError``: there is none."""
+    if callable(hook):
+        return hook
+    if hook not in _HOOKS:
+        message = f"subdomain_hook is {hook!r}: say 'idna', 'legacy', or give a function"
+        raise ValueError(message)
+    return _HOOKS[hook]
+
+
+def _apart_from_hub(subdomains: Subdomains, base_url: str) -> dict[str, str]:
     """Return where browsers find the hub, and this service by the name that the hub gives it."""
-    hub = urlsplit(subdomain_host)
-    name = subdomain_hook_idna(scopes.SERVICE_NAME, hub.hostname, kind="service")
+    hub = urlsplit(subdomains.host)
+    name = subdomains.hook(scopes.SERVICE_NAME, hub.hostname or "", kind="service")
     port = f":{hub.port}" if hub.port else ""
     return {
         "hub_host": f"{hub.scheme}://{hub.netloc}",

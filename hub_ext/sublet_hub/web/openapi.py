@@ -11,7 +11,7 @@ from sublet_quota.wire.api import NEXT_PAGE, TOTAL, Problem
 
 from sublet_hub.web.console.changes import CHANGES_ROUTE
 from sublet_hub.web.routes.pages import MOST_PAGE_BYTES
-from sublet_hub.web.routes.route import Access, Nature, Parameter, Role, Route
+from sublet_hub.web.routes.route import PATH_PART, Access, Nature, Parameter, Role, Route
 from sublet_hub.web.routes.table import ROUTES
 
 _DESCRIBED = (*ROUTES, CHANGES_ROUTE)
@@ -25,9 +25,11 @@ _MEANINGS = {
     429: "Too many requests",
     503: "The hub or the ledger does not answer",
 }
+_PATH_PART: dict[str, Any] = {"type": "string", "pattern": f"^{PATH_PART}$"}
+_TEXT: dict[str, Any] = {"type": "string", "maxLength": 255, "pattern": r"^[^\x00-\x1f\x7f]*$"}
 _SCHEMAS: dict[Nature, dict[str, Any]] = {
-    Nature.TEXT: {"type": "string", "maxLength": 255},
-    Nature.TEXTS: {"type": "array", "items": {"type": "string", "maxLength": 255}},
+    Nature.TEXT: _TEXT,
+    Nature.TEXTS: {"type": "array", "items": _TEXT},
     Nature.NUMBER: {"type": "integer", "minimum": 0},
     Nature.PLACE: {"type": "string", "maxLength": 300},
     Nature.TIME: {"type": "string", "format": "date-time"},
@@ -120,7 +122,7 @@ def _waits(route: Route, schemas: Any) -> dict[str, Any]:
 
 def _operation(route: Route) -> dict[str, Any]:
     path_parameters = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        {"name": name, "in": "path", "required": True, "schema": _PATH_PART}
         for name in re.findall(r"{(\w+)}", route.path)
     ]
     words = re.sub(r"[{}]", "", route.path).replace("/", "-")
@@ -156,6 +158,11 @@ def _query(parameter: Parameter) -> dict[str, Any]:
 
 def _refusals(route: Route, problem: Any) -> dict[str, Any]:
     statuses = {*route.refusals, 403, 429, 503}
+    if "{" in route.path:
+        # So is answered, too, what can be no id.
+        statuses.add(404)
+    if route.body is not None or route.parameters:
+        statuses.add(400)
     if route.access is not Access.HUB:
         statuses.add(401)
     return {

@@ -36,6 +36,7 @@ from sublet_hub.web.request_handler import (
     log_request,
 )
 from sublet_hub.web.routes.context import ServiceParts
+from sublet_hub.web.routes.route import PATH_PART
 from sublet_hub.web.routes.table import routes_by_path
 from sublet_hub.web.unsent_answers import UnsentAnswers
 from sublet_hub.web.views.health import KeptHealth, health_of
@@ -157,7 +158,7 @@ def make_application(
     ]
     rules += [
         url(
-            prefix + "api/" + re.sub(r"{(\w+)}", r"(?P<\1>[A-Za-z0-9._-]{1,64})", path),
+            prefix + "api/" + re.sub(r"{(\w+)}", rf"(?P<\1>{PATH_PART})", path),
             RouteHandler,
             {"service": service, "hub_auth": hub_auth, "routes": routes},
         )

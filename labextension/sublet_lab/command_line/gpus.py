@@ -46,7 +46,9 @@ _SORTS: Final[dict[str, Callable[[GpuInfo], Any]]] = {
     "promised": lambda gpu: -gpu.overcommit,
     "lendable": lambda gpu: -gpu.report.lendable_mib,
     "utilisation": lambda gpu: -(gpu.report.utilisation_percent or 0),
+    "temperature": lambda gpu: -(gpu.report.temperature_c or 0),
 }
+_WIDE: Final = ("!GPU", "TYPE", "POOL", ">MEMORY", ">USED", ">PROMISED", ">LENDABLE")
 _FIELDS: Final = (
     "node",
     "gpu_index",
@@ -60,6 +62,7 @@ _FIELDS: Final = (
     "promised_mib",
     "lendable_mib",
     "utilisation_percent",
+    "temperature_c",
     "slices",
     "owners",
     "seen_at",
@@ -130,7 +133,7 @@ def gpus(  # noqa: PLR0913 (click's signature)
 
 def _print_wide(found: Sequence[GpuInfo]) -> None:
     print_table(
-        ("!GPU", "TYPE", "POOL", ">MEMORY", ">USED", ">PROMISED", ">LENDABLE", ">UTIL", "REMARKS"),
+        (*_WIDE, ">UTIL", ">TEMP", "REMARKS"),
         (
             (
                 _name(gpu),
@@ -140,7 +143,8 @@ def _print_wide(found: Sequence[GpuInfo]) -> None:
                 format_memory(gpu.report.used_mib),
                 f"{format_memory(gpu.promised_mib)} ({gpu.overcommit:.2f} x)",
                 format_memory(gpu.report.lendable_mib),
-                _busy(gpu.report.utilisation_percent),
+                _told(gpu.report.utilisation_percent),
+                _told(gpu.report.temperature_c, "°C"),
                 remarks_on_gpu(gpu),
             )
             for gpu in found
@@ -236,7 +240,7 @@ def _columns_and_rows(
             _used_of(gpu),
             f"{gpu.overcommit:.2f} x",
             format_memory(gpu.report.lendable_mib),
-            "-" if gpu.report.utilisation_percent is None else _busy(_percent(gpu)),
+            "-" if gpu.report.utilisation_percent is None else _told(_percent(gpu)),
         )
         for gpu in found
     ]
@@ -311,8 +315,8 @@ def _percent(gpu: GpuInfo) -> int | None:
     return gpu.report.utilisation_percent
 
 
-def _busy(percent: int | None) -> str:
-    return "not told" if percent is None else f"{percent} %"
+def _told(number: int | None, unit: str = "%") -> str:
+    return "not told" if number is None else f"{number} {unit}"
 
 
 def _holders(found: Sequence[GpuInfo]) -> Iterator[tuple[GpuInfo, SliceInfo]]:
@@ -350,6 +354,7 @@ def _values(gpu: GpuInfo) -> list[object]:
         gpu.promised_mib,
         report.lendable_mib,
         report.utilisation_percent,
+        report.temperature_c,
         len(gpu.slices),
         " ".join(sorted({info.lease.owner for info in gpu.slices})),
         gpu.seen_at,

@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
+from sublet_quota.closed_loop.asks.spelling import FORMULAS
 from sublet_quota.wire.schema import CONTROLS
 
 _WIDTH_OF_FILES = 200
@@ -30,7 +31,6 @@ _MARKS = ">!~"
 _ENDLESS = 100_000
 _JSON = "sublet.json"
 _CSV = "sublet.csv"
-_FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 _LOG_CONTROLS = re.compile(
     "(?![\n\t\r])[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
@@ -111,7 +111,7 @@ def _csv_cell(cell: object) -> object:
         return cell.astimezone(UTC).isoformat()
     if not isinstance(cell, str):
         return cell
-    return f"'{plain(cell)}" if cell.startswith(_FORMULAS) else plain(cell)
+    return f"'{plain(cell)}" if cell.startswith(FORMULAS) else plain(cell)
 
 
 def print_json(value: Any) -> None:

@@ -24,6 +24,7 @@ from sublet_quota.wire.schema import (
     AnswerModel,
     AwareDatetime,
     CardMib,
+    Celsius,
     Count,
     Mib,
     MilliGpu,
@@ -93,6 +94,9 @@ class GpuReport(AnswerModel):
     utilisation_percent: Percent | None = None
     """``None``: the card does not tell."""
     energy_mj: Millijoules | None = None
+    temperature_c: Celsius | None = None
+    """The temperature of the GPU itself; ``None``: the card does not tell, or its agent does not
+    (it is of an older version)."""
     closed: Words | None = None
     """Why the card takes nothing new (XID, ECC, gone); ``None``: it does."""
     closed_for_good: bool = False

@@ -36,6 +36,9 @@ MOST_MIB: Final = 2**40
 """A whole exbibyte, in MiB: more than any machine has, and a page's numbers hold it exactly."""
 MOST_EXACT: Final = 2**53 - 1
 """The largest integer that a page's numbers hold exactly."""
+LEAST_CELSIUS: Final = -100
+MOST_CELSIUS: Final = 300
+"""What no card is beyond, in degrees Celsius."""
 MOST_COUNT: Final = 2**31 - 1
 """The largest integer of a column of 32 bits."""
 MOST_S: Final = 86_400.0 * 999_999_999
@@ -134,6 +137,8 @@ CardMib = Annotated[int, Field(ge=0, le=MOST_OF_A_CARD_MIB)]
 PositiveMib = Annotated[int, Field(ge=1, le=MOST_MIB)]
 Bytes = Annotated[int, Field(ge=0, le=MOST_EXACT)]
 Millijoules = Annotated[int, Field(ge=0, le=MOST_EXACT)]
+Celsius = Annotated[int, Field(ge=LEAST_CELSIUS, le=MOST_CELSIUS)]
+"""A temperature of a card, in degrees Celsius."""
 Milliseconds = Annotated[int, Field(ge=0, le=MOST_EXACT)]
 MilliGpu = Annotated[int, Field(ge=0, le=MOST_COUNT)]
 """A compute share: 1000 is a whole GPU."""
@@ -174,6 +179,7 @@ __all__ = [
     "Bytes",
     "CardCount",
     "CardMib",
+    "Celsius",
     "Count",
     "Hours",
     "LongText",

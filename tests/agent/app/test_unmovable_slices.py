@@ -138,14 +138,21 @@ def test_a_neighbour_whose_main_thread_has_ended_holds_up_nobodys_return(world):
     assert ada.enter_and_digest() == hers
 
 
-@pytest.mark.parametrize("figure", [Figure.UTILISATION, Figure.ENERGY])
+TOLD_AS = {
+    Figure.UTILISATION: "utilisation_percent",
+    Figure.ENERGY: "energy_mj",
+    Figure.TEMPERATURE: "temperature_c",
+}
+
+
+@pytest.mark.parametrize("figure", TOLD_AS)
 def test_a_figure_that_a_card_does_not_tell_closes_nothing_and_is_said_once(world, figure):
     world.serve(world.notebook("a", 40))
     ada = world.kernel("a")
     ada.enter()
+    world.until(lambda: getattr(world.status.gpus[0], TOLD_AS[figure]) is not None)
     silence(world, figure)
-    told = "utilisation_percent" if figure is Figure.UTILISATION else "energy_mj"
-    world.until(lambda: getattr(world.status.gpus[0], told) is None)
+    world.until(lambda: getattr(world.status.gpus[0], TOLD_AS[figure]) is None)
     ada.fill(10, 1)
     world.until(lambda: world.report("a").memory_mib > 10 * world.gib)
     # Many more samples than it takes to close a card.

@@ -147,11 +147,12 @@ def test_figures_that_nobody_depends_on_are_not_told_and_take_nothing_with_them(
     device: NvidiaDevice, card: FakeCard, code: int
 ) -> None:
     card.compute = {1: 500}
-    for call in ("ProcessUtilization", "UtilizationRates", "Energy"):
+    for call in ("ProcessUtilization", "UtilizationRates", "Energy", "Temperature"):
         card.errors[call] = code
     gpu_id = device.gpus()[0].gpu_id
     assert device.utilisation_percent(gpu_id) is None
     assert device.energy_mj(gpu_id) is None
+    assert device.temperature_c(gpu_id) is None
     assert device.processes(gpu_id) == [GpuProcess(1, 500, None)]
 
 

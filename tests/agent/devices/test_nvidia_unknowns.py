@@ -63,12 +63,14 @@ def test_a_list_that_a_card_does_not_give_is_an_error(
 def test_figures_that_are_not_told_take_nothing_with_them(
     stand_in: NvidiaStandIn, device: NvidiaDevice, code: int
 ) -> None:
-    for figure in ("ProcessUtilization", "UtilizationRates", "TotalEnergyConsumption"):
+    figures = "ProcessUtilization", "UtilizationRates", "TotalEnergyConsumption", "Temperature"
+    for figure in figures:
         stand_in.answer(f"nvmlDeviceGet{figure}", code)
     tenant = stand_in.tenant(cards=stand_in.gpu_id())
     tenant.run("b = gpu.allocate(gib=2)")
     gpu_id = stand_in.gpu_id()
     assert (device.utilisation_percent(gpu_id), device.energy_mj(gpu_id)) == (None, None)
+    assert device.temperature_c(gpu_id) is None
     (listed,) = device.processes(gpu_id)
     assert (listed.pid, listed.utilisation_percent) == (tenant.pid, None)
 

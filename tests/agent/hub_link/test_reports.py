@@ -45,6 +45,14 @@ def test_what_a_card_does_not_tell_is_not_told_and_never_zero(gpu: ServedGpu) ->
     )
 
 
+@pytest.mark.parametrize(("told", "passed_on"), [(41, 41), (-5, -5), (None, None), (2**31, None)])
+def test_a_temperature_is_told_where_a_card_can_have_it(
+    gpu: ServedGpu, told: int | None, passed_on: int | None
+) -> None:
+    gpu.read(CardReading(MEMORY, temperature_c=told))
+    assert report_gpu(gpu, (), NODE).temperature_c == passed_on
+
+
 def test_of_many_processes_twenty_are_named_and_all_are_counted(gpu: ServedGpu) -> None:
     gpu.read(CardReading(MEMORY, foreign=dict.fromkeys(range(1, 31), 10)))
     foreign = report_gpu(gpu, (), NODE).foreign_processes

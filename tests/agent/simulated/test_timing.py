@@ -208,6 +208,20 @@ def test_pausing_saves_no_energy_and_suspending_the_last_one_does(bench: Bench) 
     assert bench.card.energy_j - before == pytest.approx(760)
 
 
+def test_a_card_gets_warm_by_what_it_draws_and_cools_again(bench: Bench) -> None:
+    assert bench.monitor.temperature_c("SIM-0") == 33
+    bench.tenant(1).compute(600)
+    bench.pass_time(20)
+    # 63 % of the way to the 60 degrees that 350 W lead to.
+    assert bench.monitor.temperature_c("SIM-0") == 50
+    bench.pass_time(500)
+    assert bench.monitor.temperature_c("SIM-0") == 60
+    bench.pass_time(300)
+    bench.suspend(1)
+    bench.pass_time(300)
+    assert bench.monitor.temperature_c("SIM-0") == 33
+
+
 def test_a_suspended_process_is_not_listed(bench: Bench) -> None:
     for pid in (1, 2):
         bench.tenant(pid).allocate(1, GIB)

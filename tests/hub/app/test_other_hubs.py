@@ -5,15 +5,20 @@ import contextlib
 import html
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import pytest
 import requests
 import urllib3
+from playwright.sync_api import expect
 from sublet_hub.errors import HubUnreachableError
 from sublet_hub.slices.jupyterhub_client import HubClient
+from sublet_hub.web.console.bundle import read_bundle
 from sublet_quota.reasons.installation.standings import HubStanding
 
+from tests.support.browser import WHY_NO_BROWSER, chromium, find_chromium, new_visitor
+from tests.support.browser_hub import sign_in
+from tests.support.browser_panel import mark
 from tests.support.hub_world_processes import (
     BIN,
     SERVICE_TOKEN,
@@ -96,6 +101,58 @@ def test_a_browser_logs_in_to_the_console_where_that_has_an_origin_of_its_own(
         (kept,) = (each for each in browser.cookies if each.name == "service-sublet")
         assert kept.domain == "sublet--service.hub.test"
         assert kept.path == "/services/sublet/"
+
+
+_ASK: Final = """\
+async ([address, method, withToken]) => {
+  const found = document.cookie.split('; ').find(each => each.startsWith('_xsrf='));
+  const token = decodeURIComponent((found ?? '').slice('_xsrf='.length));
+  try {
+    const answer = await fetch(address, {
+      method,
+      credentials: 'include',
+      headers: withToken ? { 'X-XSRFToken': token } : {},
+      ...(method === 'POST' ? { body: '{"text": "everyone: {}"}' } : {}),
+    });
+    return answer.status;
+  } catch {
+    return 'blocked';
+  }
+}"""
+
+
+@pytest.mark.skipif(find_chromium() is None, reason=WHY_NO_BROWSER)
+@pytest.mark.skipif(read_bundle() is None, reason="the console is not built: make setup")
+def test_in_a_browser_the_console_changes_things_from_its_own_origin_alone(
+    real: Processes,
+) -> None:
+    port = real.ports["public"]
+    console = f"http://sublet--service.hub.test:{port}/services/sublet/"
+    wait_for(lambda: get(real, "/services/sublet/health", "127.0.0.1") == 200, 60, "the service")
+    with chromium("--host-resolver-rules=MAP *.test 127.0.0.1") as browser:
+        visitor = new_visitor(browser, "ada")
+        # By http browsers keep no windows apart, and say so.
+        visitor.expect_complaint("Cross-Origin-Opener-Policy")
+        page = visitor.page
+        page.goto(f"{console}view/share")
+        sign_in(visitor, "ada's")
+        expect(mark(page, "who")).to_have_text("ada")
+        expect(mark(page, "one-origin")).to_have_count(0)
+        # The stream is open, and every list is there: each was asked for with the cookie.
+        expect(mark(page, "slices")).to_be_visible()
+        assert visitor.unexpected() == []
+        lending, job = f"{console}api/lending", f"{console}api/jobs/none/cancel"
+        assert page.evaluate(_ASK, [lending, "GET", True]) == 200
+        # Such a job is not there, or the check has refused before anybody looked.
+        assert page.evaluate(_ASK, [job, "POST", True]) == 404
+        assert page.evaluate(_ASK, [job, "POST", False]) == 403
+        kept = page.evaluate("() => /_xsrf=([^;]+)/.exec(document.cookie)[1]")
+        visitor.page.goto(f"http://eve.hub.test:{port}/")
+        for asked in ([lending, "GET", True], [job, "POST", True]):
+            assert page.evaluate(_ASK, asked) == "blocked"
+        # What eve's pages have is the hub's for her own origin.
+        assert kept not in page.evaluate("() => document.cookie")
+        visitor.context.close()
 
 
 def test_a_hub_without_the_service_s_role_is_told_apart(real: Processes) -> None:

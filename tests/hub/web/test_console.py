@@ -15,9 +15,10 @@ from jupyterhub.app import JupyterHub  # type: ignore[import-untyped]
 from sublet_hub.app.application import SubletHub
 from sublet_hub.errors import ConfigurationError
 from sublet_hub.security import authentication
-from sublet_hub.security.service_auth import make_service_auth
+from sublet_hub.security.service_auth import Subdomains, make_service_auth
 from sublet_hub.web.console.bundle import NOT_BUILT, Bundle, read_bundle
 from tornado.httpclient import HTTPResponse
+from traitlets import TraitError
 
 from tests.support.hub_world import (
     ACCESS,
@@ -291,7 +292,11 @@ async def test_logins_that_are_begun_and_never_ended_are_forgotten(
 
 async def test_where_users_have_origins_the_login_knows_hub_and_console_by_their_names() -> None:
     auth = make_service_auth(
-        "http://hub:8081/hub/api", "t" * 20, PREFIX, "/hub/", "https://hub.example.org:8443"
+        "http://hub:8081/hub/api",
+        "t" * 20,
+        PREFIX,
+        "/hub/",
+        Subdomains("https://hub.example.org:8443"),
     )
     login = urlsplit(auth.login_url)
     assert f"{login.scheme}://{login.netloc}{login.path}" == (
@@ -300,6 +305,28 @@ async def test_where_users_have_origins_the_login_knows_hub_and_console_by_their
     assert parse_qs(login.query)["redirect_uri"] == [
         f"https://sublet--service.hub.example.org:8443{PREFIX}oauth_callback"
     ]
+
+
+@pytest.mark.parametrize(
+    ("hook", "host"),
+    [
+        ("legacy", "services.hub.test"),
+        ("idna", "sublet--service.hub.test"),
+        (lambda name, domain, kind: f"{kind}-{name}-of.{domain}", "service-sublet-of.hub.test"),
+    ],
+)
+async def test_the_console_has_the_name_that_the_hub_s_own_hook_gives_it(
+    hook: Any, host: str
+) -> None:
+    read = SubletHub(subdomain_hook=hook).subdomain_hook
+    names = Subdomains("http://hub.test", read)
+    auth = make_service_auth("http://hub/hub/api", "t", PREFIX, "/hub/", names)
+    assert auth.oauth_redirect_uri == f"http://{host}{PREFIX}oauth_callback"
+
+
+async def test_a_hook_that_there_is_not_is_refused_in_words() -> None:
+    with pytest.raises(TraitError, match="say 'idna', 'legacy', or give a function"):
+        SubletHub(subdomain_hook="idnb")
 
 
 @pytest.mark.parametrize(

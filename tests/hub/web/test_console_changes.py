@@ -347,14 +347,14 @@ async def test_where_there_are_few_connections_streams_leave_room_for_questions(
 
 
 async def test_a_card_is_told_again_only_for_what_is_seen_of_it(world: HubWorld) -> None:
-    agent = await world.agent(gpus=(a_gpu(energy_mj=500),))
+    agent = await world.agent(gpus=(a_gpu(energy_mj=500, temperature_c=50),))
     now_s = 0.0
     feed = CardFeed(world.service.ledger, world.service.views, lambda: now_s)
     await feed.look()
     first = feed.news(0)
     assert len(first.cards) == 1
 
-    agent.gpus = (a_gpu(energy_mj=1_000),)
+    agent.gpus = (a_gpu(energy_mj=1_000, temperature_c=51),)
     await agent.report()
     now_s = 10.0
     await feed.look()
@@ -363,7 +363,7 @@ async def test_a_card_is_told_again_only_for_what_is_seen_of_it(world: HubWorld)
     await feed.look()
     assert len(feed.news(first.version).cards) == 1
 
-    agent.gpus = (a_gpu(energy_mj=1_000, utilisation_percent=50),)
+    agent.gpus = (a_gpu(energy_mj=1_000, temperature_c=51, utilisation_percent=50),)
     await agent.report()
     now_s, seen = 22.0, feed.news(0).version
     await feed.look()

@@ -232,17 +232,23 @@ GPU = {"gpu_id": "g", "index": 0, "type": "t", "simulated": True, "memory_mib": 
 EVENT = {"event_id": "e", "at": "2026-11-29T08:00:00Z", "kind": "evicted", "gpu_id": "g"}
 
 
-@pytest.mark.parametrize("huge", [10**30, 2**63, 2**53, -1, 1e300])
-def test_an_agents_counter_that_no_column_holds_is_refused(huge: float) -> None:
+@pytest.mark.parametrize(
+    ("figure", "huge"),
+    [
+        *(("energy_mj", huge) for huge in (10**30, 2**63, 2**53, -1, 1e300)),
+        *(("temperature_c", huge) for huge in (10**30, 301, -101, 1e300)),
+    ],
+)
+def test_an_agents_counter_that_no_column_holds_is_refused(figure: str, huge: float) -> None:
     status = {
         "type": "status",
         "epoch": 1,
         "sequence": 1,
         "at": "2026-11-29T08:00:00Z",
-        "gpus": [{**GPU, "energy_mj": huge}],
+        "gpus": [{**GPU, figure: huge}],
         "slices": [],
     }
-    with pytest.raises(ValidationError, match="energy_mj"):
+    with pytest.raises(ValidationError, match=figure):
         FROM_AGENT.validate_python(status)
 
 

@@ -125,7 +125,7 @@ MUTANTS: Final = (
         6,
         "a name in an export is a formula",
         "quota/sublet_quota/closed_loop/asks/spelling.py",
-        """safe = f"'{text}" if text.startswith(_FORMULAS) else text""",
+        """safe = f"'{text}" if text.startswith(_MARKED) else text""",
         "safe = text",
         ("tests/hub/usage/test_history_export.py::test_a_name_that_would_be_a_formula_is_none",),
     ),

@@ -198,7 +198,7 @@ MUTANTS: Final = (
         16,
         "names of others are formulas in the spreadsheet of whoever opens a list",
         _TABLES,
-        'return f"\'{plain(cell)}" if cell.startswith(_FORMULAS) else plain(cell)',
+        'return f"\'{plain(cell)}" if cell.startswith(FORMULAS) else plain(cell)',
         "return plain(cell)",
         (_A_FORMULA,),
     ),

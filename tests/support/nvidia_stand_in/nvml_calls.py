@@ -69,6 +69,7 @@ class NvmlCalls:
             "nvmlDeviceGetTotalEnergyConsumption": self._numbers(
                 lambda card, _: [int(card.energy_j * 1000)]
             ),
+            "nvmlDeviceGetTemperature": self._numbers(lambda card, _: [round(card.temperature_c)]),
             "nvmlDeviceGetPowerUsage": self._numbers(lambda *_: [76_000]),
             "nvmlDeviceGetComputeMode": self._numbers(lambda _, s: [int(s.compute_mode)]),
             "nvmlDeviceSetComputeMode": self._setting(self._set_compute_mode),

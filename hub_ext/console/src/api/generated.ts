@@ -1023,6 +1023,7 @@ export interface components {
             readonly memory_mib: number;
             readonly simulated: boolean;
             readonly suspend_mib_per_s: number;
+            readonly temperature_c: number | null;
             readonly type: string;
             readonly unfit: readonly components["schemas"]["ToldUnfit"][] | null;
             readonly unfrozen: components["schemas"]["NotFrozen"] | null;
@@ -2092,6 +2093,14 @@ export interface operations {
                     readonly "application/json": components["schemas"]["BudgetList"];
                 };
             };
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
             readonly 401: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -3076,6 +3085,14 @@ export interface operations {
                     readonly "application/json": components["schemas"]["Problem"];
                 };
             };
+            readonly 404: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
             readonly 429: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -4006,6 +4023,14 @@ export interface operations {
                     readonly "application/json": components["schemas"]["QuotaInForce"];
                 };
             };
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
             readonly 401: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -4129,6 +4154,14 @@ export interface operations {
                 };
                 content: {
                     readonly "application/json": components["schemas"]["QuotaCheck"];
+                };
+            };
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
                 };
             };
             readonly 401: {
@@ -4505,6 +4538,14 @@ export interface operations {
                     readonly "application/json": components["schemas"]["QuotaRights"];
                 };
             };
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
             readonly 401: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -4643,6 +4684,14 @@ export interface operations {
                 };
                 content: {
                     readonly "application/json": components["schemas"]["QuotaTree"];
+                };
+            };
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
                 };
             };
             readonly 401: {
@@ -4899,6 +4948,14 @@ export interface operations {
                     readonly "application/json": components["schemas"]["Share"];
                 };
             };
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
             readonly 401: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -4959,6 +5016,14 @@ export interface operations {
                 };
                 content: {
                     readonly "application/json": readonly components["schemas"]["SliceInfo"][];
+                };
+            };
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
                 };
             };
             readonly 401: {

@@ -18,6 +18,17 @@ export function bundleOf(catalogue: Catalogue = {}): TranslationBundle {
 function filled(text: string, args: readonly (string | number)[]): string {
   return text.replace(/%(\d+)/g, (whole, place: string) => {
     const value = args[Number(place) - 1];
-    return value === undefined ? whole : String(value);
+    return value === undefined ? whole : plain(String(value));
   });
+}
+
+/** What steers the direction of writing, or nothing that can be seen. */
+const STEERING = /(?![\n\t])[\p{Cc}\u200e\u200f\u202a-\u202e\u2028\u2029\u2066-\u2069]/gu;
+
+/** A name within a sentence, which it may not turn: what would is shown by its number. */
+function plain(text: string): string {
+  return text.replace(
+    STEERING,
+    sign => `\\u${(sign.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`
+  );
 }

@@ -84,6 +84,7 @@ export interface CardFacts {
   used_gib?: number;
   utilisation?: number | null;
   energy_mj?: number | null;
+  temperature_c?: number | null;
   seen_at?: string;
   slices?: Slice[];
   more?: Partial<Card>;
@@ -107,6 +108,7 @@ export function aCard(facts: CardFacts = {}): Card {
       used_mib: (facts.used_gib ?? 0) * GIB,
       utilisation_percent: facts.utilisation === undefined ? 0 : facts.utilisation,
       energy_mj: facts.energy_mj ?? null,
+      temperature_c: facts.temperature_c ?? null,
       closed: null,
       closed_for_good: false,
       foreign_processes: null,

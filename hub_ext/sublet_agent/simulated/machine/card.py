@@ -19,6 +19,9 @@ from sublet_agent.simulated.machine.speeds import EPSILON_S, Speeds
 from sublet_agent.simulated.machine.time_slicing import Slicing, slice_time
 from sublet_agent.simulated.machine.usage import UsageMeter
 
+_RESTING_C: Final = Speeds().led_to_c(Speeds().quiet_w)
+"""The temperature of a card on which nothing has computed for long."""
+
 
 class DriverState(StrEnum):
     """The checkpoint API's states, in its words."""
@@ -36,6 +39,7 @@ class Figure(StrEnum):
     PROCESSES = "processes"
     UTILISATION = "utilisation"
     ENERGY = "energy"
+    TEMPERATURE = "temperature"
 
 
 class ComputeMode(StrEnum):
@@ -212,6 +216,7 @@ class Card:
         """The processes of the card by pid, suspended ones too."""
         self.usage: Final = UsageMeter()
         self.energy_j = 0.0
+        self.temperature_c = _RESTING_C
         self.gone: str | None = None
         self.silent: set[Figure] = set()
         """What the card does not tell."""
@@ -266,7 +271,9 @@ class Card:
         """Let time pass on the card. No event lies within."""
         seconds = end_s - start_s
         computing = self._computing()
-        self.energy_j += seconds * self._power_w(speeds, computing=bool(computing))
+        power_w = self._power_w(speeds, computing=bool(computing))
+        self.energy_j += seconds * power_w
+        self.temperature_c = speeds.warmed_c(self.temperature_c, power_w, seconds)
         slicing = self._slicing(computing, speeds)
         for process, speed, busy in zip(computing, slicing.speeds, slicing.busy, strict=True):
             process.work.progress(seconds * speed)

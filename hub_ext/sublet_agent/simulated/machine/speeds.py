@@ -36,6 +36,23 @@ class Speeds:
     """The power with a process on the card that has computed, whether paused or free to run."""
     busy_w: float = 350.0
     """The power while computing. Not measured: a figure between the idle card's and its limit."""
+    cold_c: float = 25.0
+    """The temperature of a card that draws nothing, in degrees Celsius. Neither it nor how a card
+    warms was measured: figures of a cooled room.
+    """
+    warmth_c_per_w: float = 0.1
+    """By how much a card gets warmer in the end for each watt that it draws."""
+    warming_s: float = 20.0
+    """The time in which a card comes nearer by 63 % to the temperature that its power leads to."""
+
+    def led_to_c(self, power_w: float) -> float:
+        """Return the temperature that a card comes to in the end by this power."""
+        return self.cold_c + self.warmth_c_per_w * power_w
+
+    def warmed_c(self, temperature_c: float, power_w: float, seconds: float) -> float:
+        """Return the temperature of a card that has drawn this power for so long."""
+        led_to_c = self.led_to_c(power_w)
+        return led_to_c + (temperature_c - led_to_c) * math.exp(-seconds / self.warming_s)
 
     def faster(self, factor: float) -> Self:
         """Return the same driver, moving and locking ``factor`` times as fast."""

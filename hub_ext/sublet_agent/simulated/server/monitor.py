@@ -109,6 +109,10 @@ class Monitor:
         """Return the energy used since the start, in millijoules."""
         return int(self._answering(gpu_id, Figure.ENERGY).energy_j * 1000)
 
+    def temperature_c(self, gpu_id: str) -> int:
+        """Return the temperature of the card's GPU, in degrees Celsius."""
+        return round(self._answering(gpu_id, Figure.TEMPERATURE).temperature_c)
+
     def health(self, after: int) -> list[Facts]:
         """Return what went wrong, from number ``after`` on (exclusive)."""
         return [

@@ -104,6 +104,9 @@ class Requests:
             "energy": lambda request, reply: reply.succeed(
                 {"energy_mj": self._monitor.energy_mj(self._gpu(request))}
             ),
+            "temperature": lambda request, reply: reply.succeed(
+                {"celsius": self._monitor.temperature_c(self._gpu(request))}
+            ),
             "health": lambda request, reply: reply.succeed(
                 {"events": self._monitor.health(request.fields.whole("after", 0, _MOST_HANDLE))}
             ),

@@ -19,6 +19,7 @@ _GAUGES: Final[Mapping[str, str]] = {
     "memory_mib": "Memory of the card, MiB",
     "used_mib": "Memory in use, MiB",
     "utilisation_percent": "How busy the card is",
+    "temperature_celsius": "How warm the card's GPU is",
     "lendable_mib": "What a job could get, MiB",
     "promised_mib": "The sum of the notebooks' caps, MiB",
 }
@@ -101,3 +102,5 @@ def _told(report: GpuReport | None, promised_mib: int) -> Iterator[tuple[str, fl
     yield "used_mib", report.used_mib
     if report.utilisation_percent is not None:
         yield "utilisation_percent", report.utilisation_percent
+    if report.temperature_c is not None:
+        yield "temperature_celsius", report.temperature_c

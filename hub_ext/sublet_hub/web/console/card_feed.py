@@ -24,7 +24,7 @@ _MOST_GONE: Final = 10_000
 _TOLD_ANYWAY_AFTER_S: Final = 15.0
 """Counters that only grow are no reason to tell of a card; so old they are told all the same."""
 _GROWING: Final = re.compile(
-    r'"(?:seen_at|energy_mj|gpu_busy_ms|elapsed_s)":(?:"[^"]*"|[-0-9.eE+]+)'
+    r'"(?:seen_at|energy_mj|temperature_c|gpu_busy_ms|elapsed_s)":(?:"[^"]*"|[-0-9.eE+]+)'
 )
 
 

@@ -23,6 +23,8 @@ _TIME: TypeAdapter[datetime] = TypeAdapter(AwareDatetime)
 _LOST_PLUS: Final = re.compile(r" [0-9]{2}:?[0-9]{2}\Z")
 """A zone whose plus an address has told as a space."""
 _CONTROL: Final = re.compile("[\0-\x1f\x7f]")
+PATH_PART: Final = "[A-Za-z0-9._-]{1,64}"
+"""What stands in a variable part of a path: other addresses are of nothing."""
 _MOST_VALUES = 200
 _MOST_LENGTH = 255
 _MOST_PLACE_LENGTH = 300

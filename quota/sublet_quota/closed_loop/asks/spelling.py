@@ -7,22 +7,28 @@ In the names of groups, which have blanks between them, a blank is written ``%20
 import re
 from typing import Final
 
-_FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r", "'")
+FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""What some spreadsheet takes for the beginning of a formula, or passes over before one; the last
+four are the first ones as wide as a Chinese character.
+"""
+_MARKED: Final = (*FORMULAS, "'")
+_SEPARATORS: Final = frozenset(',;\t"\r\n')
+"""What may part cells: many a spreadsheet goes by a semicolon, or by tabs."""
 _SPECIAL: Final = re.compile(r"[%\s]")
 _CODES: Final = re.compile(r"(?:%[0-9A-F]{2})+")
 
 
 def written_cell(text: str) -> str:
     """Return a text as it stands in a cell, quoted where CSV needs that."""
-    safe = f"'{text}" if text.startswith(_FORMULAS) else text
-    if not set(safe) & set(',"\r\n'):
+    safe = f"'{text}" if text.startswith(_MARKED) else text
+    if not _SEPARATORS & set(safe):
         return safe
     return '"' + safe.replace('"', '""') + '"'
 
 
 def read_cell(text: str) -> str:
     """Return the text of a cell."""
-    return text[1:] if text[:1] == "'" and text[1:].startswith(_FORMULAS) else text
+    return text[1:] if text[:1] == "'" and text[1:].startswith(_MARKED) else text
 
 
 def written_groups(groups: tuple[str, ...]) -> str:

@@ -69,6 +69,7 @@ def test_a_card_on_which_nothing_can_be_suspended_is_no_open_one(world: MetricWo
 
 
 def test_cards_of_each_node_are_told(world: MetricWorld) -> None:
-    world.report(a_gpu("OTHER-0", utilisation_percent=40), node=NodeId("node-b"))
+    world.report(a_gpu("OTHER-0", utilisation_percent=40, temperature_c=61), node=NodeId("node-b"))
     assert world.having("sublet_cards", state="open") == 2
     assert world.having("sublet_gpu_utilisation_percent", gpu="OTHER-0", node="node-b") == 40
+    assert world.having("sublet_gpu_temperature_celsius", gpu="OTHER-0", node="node-b") == 61

@@ -120,6 +120,13 @@ EXPORTED nvmlReturn_t nvmlDeviceGetHandleByIndex_v2(unsigned index, nvmlDevice_t
     return code;
 }
 
+EXPORTED nvmlReturn_t nvmlDeviceGetTemperature(nvmlDevice_t device, int sensor, unsigned *celsius) {
+    struct answer answer;
+    nvmlReturn_t code = tell("nvmlDeviceGetTemperature", ARGUMENTS(device, (uint64_t)sensor), &answer);
+    if (!code) *celsius = (unsigned)answer.results[0];
+    return code;
+}
+
 EXPORTED nvmlReturn_t nvmlDeviceGetHandleByUUID(const char *uuid, nvmlDevice_t *device) {
     struct answer answer;
     nvmlReturn_t code = forward("nvmlDeviceGetHandleByUUID", NULL, uuid, strlen(uuid), &answer,

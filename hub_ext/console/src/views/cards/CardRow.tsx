@@ -73,6 +73,9 @@ export function CardRow(props: {
           <span title={trans.__('Power, since it was told before')}>
             {power_w === undefined ? '– W' : `${power_w.toFixed(0)} W`}
           </span>
+          <span title={trans.__('Temperature')} data-sublet="temperature">
+            {report.temperature_c === null ? '– °C' : `${String(report.temperature_c)} °C`}
+          </span>
         </span>
       </div>
       <CardBar card={card} />

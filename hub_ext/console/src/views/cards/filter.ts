@@ -17,7 +17,15 @@ export const SHOWS = [
 ] as const;
 export type Show = (typeof SHOWS)[number];
 
-export const SORTS = ['place', 'used', 'promised', 'utilisation', 'power', 'health'] as const;
+export const SORTS = [
+  'place',
+  'used',
+  'promised',
+  'utilisation',
+  'power',
+  'temperature',
+  'health'
+] as const;
 export type Sort = (typeof SORTS)[number];
 
 export interface Filter {
@@ -135,6 +143,7 @@ const ORDERS: Readonly<Record<Sort, (card: Card, power_w: ReadonlyMap<string, nu
     promised: card => card.overcommit,
     utilisation: card => card.report.utilisation_percent ?? -1,
     power: (card, power_w) => power_w.get(card.report.gpu_id) ?? -1,
+    temperature: card => card.report.temperature_c ?? -Infinity,
     health: card => HEALTHS.indexOf(healthOf(card))
   };
 

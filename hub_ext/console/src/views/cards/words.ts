@@ -54,6 +54,7 @@ export function sortWord(sort: Sort, trans: TranslationBundle): string {
     promised: trans.__('memory promised'),
     utilisation: trans.__('utilisation'),
     power: trans.__('power'),
+    temperature: trans.__('temperature'),
     health: trans.__('health, the worst first')
   }[sort];
 }
