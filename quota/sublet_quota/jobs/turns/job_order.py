@@ -296,7 +296,7 @@ class Guarantees:
 
 
 def _sum(cards: Fraction, more: Fraction) -> Fraction:
-    """Return both together: most often one of them is nothing, and the other need not be made anew."""
+    """Return both together; most often one is nothing, and the other need not be made anew."""
     if not more:
         return cards
     return cards + more if cards else more
