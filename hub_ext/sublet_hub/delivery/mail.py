@@ -26,11 +26,12 @@ from sublet_hub.ledger.deliveries import Delivery
 from sublet_hub.settings import MailSecurity, MailSettings
 
 NAME: Final = "{username}"
-_MAILBOX: Final = re.compile(r"[A-Za-z0-9_+-]+(\.[A-Za-z0-9_+-]+)*")
+_DOMAIN: Final = r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?"
+_ADDRESS: Final = re.compile(rf"([A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*)@({_DOMAIN})")
 _MOST_OF_MAILBOX: Final = 64
-_DOMAIN: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
 _MOST_OF_DOMAIN: Final = 253
-_BEFORE_DOMAIN: Final = re.compile(r"[A-Za-z0-9._+-]*\{username\}[A-Za-z0-9._+-]*")
+_AROUND: Final = "[A-Za-z0-9._+-]*"
+_TEMPLATE: Final = re.compile(rf"{re.escape(NAME)}|{_AROUND}{re.escape(NAME)}{_AROUND}@{_DOMAIN}")
 _WITHIN_S: Final = 15.0
 _FOR_EVER: Final = 500
 _WORDS: Final = (
@@ -46,22 +47,16 @@ def is_template(text: str) -> bool:
 
     Either ``{username}`` alone, or once before the ``@`` of a domain.
     """
-    if text == NAME:
-        return True
-    before, at, domain = text.rpartition("@")
-    parts_are_right = _BEFORE_DOMAIN.fullmatch(before) and _DOMAIN.fullmatch(domain)
-    return bool(at and parts_are_right)
+    return _TEMPLATE.fullmatch(text) is not None
 
 
 def address_of(template: str, username: str) -> Address | None:
     """Return a user's address; ``None`` where the name makes none."""
-    if template == NAME:
-        mailbox, _, domain = username.rpartition("@")
-    else:
-        before, _, domain = template.rpartition("@")
-        mailbox = before.replace(NAME, username)
-    is_one = _MAILBOX.fullmatch(mailbox) and _DOMAIN.fullmatch(domain)
-    if not is_one or len(mailbox) > _MOST_OF_MAILBOX or len(domain) > _MOST_OF_DOMAIN:
+    found = _ADDRESS.fullmatch(template.replace(NAME, username))
+    if found is None:
+        return None
+    mailbox, domain = found.groups()
+    if len(mailbox) > _MOST_OF_MAILBOX or len(domain) > _MOST_OF_DOMAIN:
         return None
     return Address(username=mailbox, domain=domain)
 
