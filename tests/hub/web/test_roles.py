@@ -51,6 +51,7 @@ TABLE: Final = {
     "GET use/waits": SEES,
     "GET use/limits": SEES,
     "GET use/report": "group-admin reader admin",
+    "POST use/report/trial": "admin",
     "GET quota/rights": SEES,
     "GET jobs": SEES,
     "GET jobs/{job_id}": SEES,
