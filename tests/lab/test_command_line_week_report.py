@@ -32,7 +32,7 @@ def test_it_is_sent_to_oneself_and_said_what_came_of_it(service: FakeHubService)
     service.answer("POST use/report/trial", sent)
     shown = sublet("use", "report", "--send", "mail", "--of", "vision")
     assert shown.output == "The report of 2026-W48 was sent by mail.\n"
-    asked = json.loads(service.asked[-1].body)
+    asked = service.asked[-1].body
     assert (asked["channel"], asked["group"]) == ("mail", "vision")
     service.answer("POST use/report/trial", {**sent, "was_sent": False, "problem": "no \x1b[1m"})
     failed = sublet("use", "report", "--send", "mail")

@@ -15,6 +15,7 @@ from sublet_hub.app.loops import Loop, Wakeup
 from sublet_hub.app.reports_out import ReportsOut
 from sublet_hub.delivery.outbox import Notice
 from sublet_hub.delivery.sender import Channel
+from sublet_hub.state.collectors.given_up import GivenUpCollector
 from sublet_hub.state.collectors.stepped import in_parts
 from sublet_hub.web.routes.context import ServiceParts
 from sublet_hub.web.routes.told import paying_groups, told_to
@@ -30,6 +31,7 @@ class NoticesOut:
     def __init__(self, service: ServiceParts) -> None:
         self._service = service
         self._reports = ReportsOut(service)
+        service.metrics.read_too(GivenUpCollector(service.outbox.given_up_by_reason))
 
     def loops(self) -> tuple[tuple[Loop, Wakeup], ...]:
         """Return the loops that this takes: none where no way out is set."""

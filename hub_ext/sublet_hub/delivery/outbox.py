@@ -144,6 +144,11 @@ class Outbox:
         """How many were given up and are not forgotten."""
         return sum(not e.waits and not e.was_sent for e in self._store.kept.values())
 
+    def given_up_by_reason(self) -> dict[tuple[str, str], int]:
+        """Return how many were given up and are not forgotten, by way and code of the reason."""
+        kept = self._store.kept.values()
+        return Counter((e.channel, e.problem) for e in kept if not e.waits and e.problem)
+
     def close(self) -> None:
         """Send nothing more."""
         for sender in self._senders.values():

@@ -213,3 +213,16 @@ async def test_what_is_tried_now_is_not_kept(post: Post) -> None:
     post.mail.answer = Undelivered.LOGIN_REFUSED
     assert await post.outbox.try_now(TO_ADA) is Undelivered.LOGIN_REFUSED
     assert not post.store.kept
+
+
+async def test_what_reached_nobody_is_counted_by_way_and_reason_until_it_is_forgotten(
+    post: Post,
+) -> None:
+    post.outbox.take([TO_ADA, replace(TO_ADA, name="bob")])
+    assert post.outbox.given_up_by_reason() == {}
+    post.mail.answer = Undelivered.REFUSED
+    await post.send()
+    assert post.outbox.given_up_by_reason() == {("mail", "refused"): 2}
+    post.now = TO_ADA.until + timedelta(days=3)
+    post.outbox.forget_old()
+    assert post.outbox.given_up_by_reason() == {}

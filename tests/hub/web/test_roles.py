@@ -106,6 +106,7 @@ OF_GROUPS: Final = (
     "use",
     "use/waits",
     "use/report",
+    "refusals/sums",
     "budgets",
     "quota",
     "quota/tree",

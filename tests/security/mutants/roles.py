@@ -449,9 +449,25 @@ MUTANTS: Final = (
     Mutant(
         6,
         "an admin of a group reads what was refused to others' members",
-        "hub_ext/sublet_hub/usage/week_reports.py",
-        "if groups is None or group in groups:",
-        "if True:",
+        "hub_ext/sublet_hub/usage/refused_groups.py",
+        "            if groups is None or name in groups:",
+        "            if True:",
         (_REFUSED,),
+    ),
+    Mutant(
+        6,
+        "an admin of a group reads how often others' members were refused something",
+        "hub_ext/sublet_hub/usage/refused_groups.py",
+        "if groups is None or any(name in groups for name in _groups_of(each, document))",
+        "if True",
+        ("tests/hub/usage/test_refused_groups.py",),
+    ),
+    Mutant(
+        6,
+        "a report is sent with the weeks of all groups",
+        "quota/sublet_quota/week_report/receivers.py",
+        "if each.group in groups)",
+        "if True)",
+        ("tests/quota/week_report/test_receivers.py",),
     ),
 )
