@@ -1,10 +1,12 @@
 """The service's settings, frozen: what the application reads from its configuration."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, time, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from sublet_quota.wire.quota import KeptIn
 
@@ -101,11 +103,28 @@ class WebhookSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class WeekReportSettings:
+    """When the report of the week before goes out, by which ways, and to whom."""
+
+    weekday: int
+    """0 is Monday."""
+    time: time
+    """In the zone, without one of its own."""
+    zone: ZoneInfo
+    by: frozenset[str] = frozenset()
+    """The ways, as ``Channel`` names them."""
+    to: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By group: the users who are sent it in the place of its admins."""
+
+
+@dataclass(frozen=True, slots=True)
 class DeliverySettings:
     """The ways by which notices go out; ``None``: not by this one."""
 
     mail: MailSettings | None = None
     webhook: WebhookSettings | None = None
+    reports: WeekReportSettings | None = None
+    """``None``: no reports are sent."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ import pytest
 import yaml
 from sublet_hub.state.collectors.closed_cards import CardClosed
 from sublet_quota.reasons.guarantee_warnings import GuaranteeFault
+from sublet_quota.reasons.undelivered import Undelivered
 
 from tests.support.helm_charts import render
 from tests.support.helm_documents import CHART, ROOT
@@ -61,6 +62,13 @@ def test_alerts_name_reasons_and_faults_that_there_are() -> None:
     assert set(reasons) <= {reason.value for reason in CardClosed}
     faults = re.findall(r'fault!?="([^"]*)"', TEXT)
     assert set(faults) <= {fault.value for fault in GuaranteeFault}
+    problems = re.findall(r'problem!="([^"]*)"', TEXT)
+    assert set(problems) <= {problem.value for problem in Undelivered}
+
+
+def test_the_page_names_each_reason_for_which_a_notice_is_given_up() -> None:
+    (row,) = re.findall(r"^\| `sublet_notices_given_up` .*$", PAGE, re.MULTILINE)
+    assert all(f"`{problem.value}`" in row for problem in Undelivered)
 
 
 def test_the_page_says_what_each_fault_means_as_a_metric_and_as_an_alert() -> None:

@@ -13,6 +13,7 @@ from sublet_quota.reasons.caps import CapUse
 from sublet_quota.reasons.obstacles import Obstacle
 from sublet_quota.reasons.ranks import RankCode
 from sublet_quota.reasons.share_kept import ShareKept, share_kept_words
+from sublet_quota.wire.ahead import AheadInfo
 from sublet_quota.wire.announcements import ShownAnnouncement
 from sublet_quota.wire.environment import JOB_FILES_BELOW
 from sublet_quota.wire.idle import IdleEnd, IdleSpared
@@ -396,3 +397,63 @@ def test_slices_stand_in_eighty_columns_each_with_its_whole_id(service: FakeHubS
     assert [line.split()[0] for line in rows] == ids
     assert max(map(len, rows)) <= 80
     assert any(line.startswith("notebook: 40 GiB, 0.5 GPU of gpu-node-17 0") for line in lines)
+
+
+def test_a_share_tells_what_will_be_taken_and_how_to_put_it_off(service: FakeHubService):
+    ahead = (
+        AheadInfo(
+            notice_id="idle-s1",
+            kind="server-idle",
+            what="Your server is ended, with all that is in its kernels' memory.",
+            why="It has been idle since 09:00.",
+            advice="Run a cell, or extend it.",
+            at=NOW,
+            is_near=True,
+            slice_id="s1",
+            deed="extend",
+            deed_s=4 * 3600,
+        ),
+        AheadInfo(
+            notice_id="keep-s2",
+            kind="keep-ends",
+            what="Your server may be lent again.",
+            why="You keep it until then.",
+            advice="It comes back.",
+            at=None,
+            is_near=False,
+            slice_id="s2",
+            deed="keep",
+            deed_s=1830,
+        ),
+        AheadInfo(
+            notice_id="e1",
+            kind="of-a-newer-service",
+            what="Your server is stopped \x1b[1m.",
+            why="By root: the fan.",
+            advice="Save your work.",
+            at=NOW,
+            is_near=True,
+            slice_id="s3",
+            deed="of-a-newer-service",
+            deed_s=60,
+            why_no_deed="An admin stops it.",
+        ),
+    )
+    same, another = (
+        ShownAnnouncement(
+            announcement_id=name, text=f"text of {name}", made_at=NOW, until=NOW, from_admin=True
+        )
+        for name in ("e1", "e2")
+    )
+    service.answer("GET share", share(ahead=ahead, announcements=(same, another)))
+    shown = sublet("share").output
+    assert "For 4 h from now: sublet extend --slice s1" in shown
+    assert "For up to 30 min: sublet keep 30 --slice s2" in shown
+    assert "! " in shown
+    assert "\x1b" not in shown
+    assert "An admin stops it." in shown
+    assert "--slice s3" not in shown
+    # What stands there is not told a second time.
+    assert ("text of e1" in shown, "text of e2" in shown) == (False, True)
+    service.answer("GET share", share())
+    assert "taken" not in sublet("share").output

@@ -14,7 +14,7 @@ from typing import Any, Final
 import yaml
 from sublet_agent.app.application import SubletAgent
 from sublet_hub.app.application import SubletHub
-from traitlets import Bool, Enum, Float, Integer, List, TraitType, Unicode, Union
+from traitlets import Bool, Dict, Enum, Float, Integer, List, TraitType, Unicode, Union
 from traitlets.config import Application
 
 ROOT: Final = Path(__file__).parents[2]
@@ -88,6 +88,7 @@ SET_BY_THE_CHART: Final[Mapping[type[Application], frozenset[str]]] = {
 
 _BEGIN: Final = "<!-- values: made by tests/support/helm_documents.py -->"
 _END: Final = "<!-- end of values -->"
+_TEXTS: Final[Mapping[str, Any]] = {"type": "array", "items": {"type": "string"}}
 _ONE_ROW: Final = {"resources", "settings"}
 _SETTINGS_OF_ALL_PROGRAMS: Final = {"log_level"}
 
@@ -185,7 +186,9 @@ def _setting(trait: TraitType[Any, Any]) -> dict[str, Any]:
             # Of what it takes, values have no functions.
             about["type"] = "string"
         case List():
-            about |= {"type": "array", "items": {"type": "string"}}
+            about |= _TEXTS
+        case Dict():
+            about |= {"type": "object", "additionalProperties": _TEXTS}
         case _:
             message = f"{trait.name} is a {type(trait).__name__}: teach this module how to say so"
             raise TypeError(message)

@@ -17,6 +17,7 @@ from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import Change, GpuRecord, SliceRecord, StartedProcess
 from sublet_hub.state.capacity import Capacity
 from sublet_hub.state.collectors.budgets import BudgetCollector
+from sublet_hub.state.collectors.given_up import GivenUpCollector
 from sublet_hub.state.collectors.sources import MetricSources
 from sublet_hub.state.fleet import Fleet
 from sublet_hub.state.metrics import ServiceMetrics
@@ -25,6 +26,7 @@ from sublet_hub.usage.budgets.standings import Budgets
 from sublet_quota.life_cycles.job_states import JobMove
 from sublet_quota.names.ids import GpuId, GroupName, NodeId, SliceId
 from sublet_quota.reasons.refusal import Refusal, RefusalReason
+from sublet_quota.reasons.undelivered import Undelivered
 from sublet_quota.residency.snapshot import Holder
 from sublet_quota.wire.agent_link import GpuReport, Hello, SliceReport, Status
 from sublet_quota.wire.event_kinds import EventKind
@@ -51,6 +53,8 @@ class MetricWorld:
     now: datetime = datetime(2026, 11, 30, 8, tzinfo=UTC)
     sequence: int = 0
     gpus: dict[NodeId, tuple[GpuReport, ...]] = field(default_factory=dict)
+    given_up: dict[tuple[str, str], int] = field(default_factory=dict)
+    """Notices that reached nobody, by way and code of the reason."""
 
     def __post_init__(self) -> None:
         """Make the parts, as the assembly does."""
@@ -65,6 +69,7 @@ class MetricWorld:
         self.metrics = ServiceMetrics(sources)
         budgets = Budgets(self.ledger, self.capacity, self.charged, lambda: self.now)
         self.metrics.read_too(BudgetCollector(self.capacity, budgets.of_groups))
+        self.metrics.read_too(GivenUpCollector(lambda: self.given_up))
 
     def apply(self, change: Change) -> None:
         self.ledger.apply(change, self.now)
@@ -167,6 +172,7 @@ def _let_everything_happen(world: MetricWorld) -> None:
     ended = a_job_record("ended", "ada", group=lab, submitted_at=world.now)
     world.apply(changes.submitted(ended))
     world.apply(changes.ended(ended, JobMove.CANCEL, world.now, ended.reason))
+    world.given_up = {("mail", Undelivered.UNREACHABLE.value): 1}
     metrics = world.metrics
     metrics.refused(Refusal(RefusalReason.NO_ROOM, "full"), Holder.NOTEBOOK, ("lab",))
     metrics.jobs_wait({lab: 1})

@@ -13,7 +13,7 @@ beforeAll(() => {
   };
 });
 
-const NO_WAY = (): Response => json({ channels: [], is_full: false });
+const NO_WAY = (): Response => json({ channels: [], is_full: false, reports: null });
 const HTML = '<img src=x onerror="window.hurt=1">';
 const CARD = aCard({ slices: [aSlice({ owner: 'ada' }), aSlice({ owner: 'bea', id: 's2' })] });
 
@@ -182,9 +182,18 @@ test('what could not be delivered by mail or webhook is told with why', async ()
     problem: 'the receiver refuses it',
     problem_at: '2026-12-02T09:00:00Z'
   };
+  const reports = {
+    next_at: '2026-12-07T07:00:00Z',
+    week: '2026-W48',
+    made_at: '2026-11-30T07:00:00Z',
+    receivers: 3,
+    without: ['art', '<b>law</b>'],
+    more_without: 1,
+    problem: 'the report of 2026-W49 cannot be made'
+  };
   const service: FakeService = new FakeService({
     announcements: () => json([]),
-    deliveries: () => json({ channels: [way, bad], is_full: false })
+    deliveries: () => json({ channels: [way, bad], is_full: false, reports })
   });
   const { page } = await draw(<NoticesView />, service);
   await doing(() => undefined);
@@ -192,4 +201,8 @@ test('what could not be delivered by mail or webhook is told with why', async ()
   expect(mail?.textContent).toBe('mail  7 sent, 2 waiting');
   expect(hook?.textContent).toContain('1 given up');
   expect(hook?.textContent).toContain('the receiver refuses it');
+  const out = page.querySelector('[data-sublet="reports-out"]')?.textContent;
+  expect(out).toMatch(/to 3 users · last: 2026-W48 · next:.*Dec 7/);
+  expect(out).toContain('Nobody is told of: art, <b>law</b> and 1 more');
+  expect(out).toContain('cannot be made');
 });

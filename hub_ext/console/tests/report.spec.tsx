@@ -59,6 +59,8 @@ function report(facts: Partial<WeekReport> = {}): WeekReport {
   };
 }
 
+let sent: object = {};
+
 async function opened(
   query: string,
   answer: () => Response = () => json(report()),
@@ -70,6 +72,7 @@ async function opened(
     use: () => json({ since: '', until: '', zone: '', carbon: null, rows: [] }),
     'use/waits': () => json({ since: '', until: '', zone: '', rows: [] }),
     'refusals/sums': () => json([]),
+    'use/report/trial': () => json(sent),
     role: () => json({ role: 'group-admin', groups: ['vision'], all_groups: ['vision'] })
   });
   const { page } = await draw(<UseView />, asked, session);
@@ -156,6 +159,23 @@ test('it is printed, and had as HTML and as text', async () => {
   );
 });
 
+test('an admin has it mailed to themselves, and is told what came of it', async () => {
+  sent = { channel: 'mail', week: '2026-W48', was_sent: true, problem: null };
+  const { page, urls } = await opened('?week=2026-W48&group=vision');
+  await doing(() => {
+    button(page, 'Mail it to me now').click();
+  });
+  expect(urls().at(-1)).toBe('/services/sublet/api/use/report/trial');
+  const said = page.querySelector('[data-sublet="mailed"]');
+  expect(said?.textContent).toBe('The report of 2026-W48 was mailed to you.');
+  sent = { channel: 'mail', week: '2026-W48', was_sent: false, problem: 'no <b>answer</b>' };
+  await doing(() => {
+    button(page, 'Mail it to me now').click();
+  });
+  expect(said?.getAttribute('role')).toBe('alert');
+  expect(said?.textContent).toBe('It was not mailed: no <b>answer</b>');
+});
+
 test('an admin of groups is led to the report', async () => {
   const lead = { ...SESSION, admin: false, sees_all: false, groups: ['vision'] };
   const { page } = await opened('', undefined, lead);
@@ -163,6 +183,8 @@ test('an admin of groups is led to the report', async () => {
     button(page, 'Weekly report').click();
   });
   expect(window.location.search).toBe(`?week=${lastWeek(new Date())}`);
+  await doing(() => undefined);
+  expect(page.querySelector('[data-sublet="mail-report"]')).toBeNull();
 });
 
 test('what the service refuses is told in its words', async () => {

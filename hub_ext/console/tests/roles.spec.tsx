@@ -102,7 +102,7 @@ function service(): FakeService {
     slices: () => json([aSlice({ owner: 'dan' })]),
     jobs: () => json([]),
     announcements: () => json([NOTICE]),
-    deliveries: () => json({ channels: [], is_full: false }),
+    deliveries: () => json({ channels: [], is_full: false, reports: null }),
     'refusals/sums': () => json([])
   });
 }
@@ -245,9 +245,11 @@ test('use and waits are one’s own until a group is chosen', async () => {
   const asked = use.paths().filter(each => each.startsWith('GET use'));
   expect(asked.length).toBeGreaterThan(0);
   expect(asked.every(each => each.includes('group=vision'))).toBe(true);
-  // Of these nothing is known by group.
-  expect(use.paths().filter(each => each.includes('refusals'))).toEqual([]);
-  expect(use.part('use-refusals')).toBeNull();
+  expect(use.paths()).toContainEqual(
+    expect.stringMatching(/^GET refusals\/sums\?.*by=group.*group=vision/)
+  );
+  expect(use.part('use-refusals')).not.toBeNull();
+  expect(use.part('use-energy')).not.toBeNull();
   const waits = await opened(LEAD, 'waits?of-group=vision');
   expect(waits.paths()).toContain('GET waits?group=vision');
   expect(waits.part('nobody')?.textContent).toBe('Nobody waits.');

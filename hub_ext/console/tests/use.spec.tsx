@@ -66,9 +66,10 @@ const WAITS = [
   }
 ];
 const REFUSALS = [
-  { code: 'no-room', times: 2, owners: 1, last_at: NOW.toISOString() },
-  { code: 'user-limit', times: 7, owners: 3, last_at: NOW.toISOString() },
-  { code: 'of-a-newer-service', times: 1, owners: 1, last_at: NOW.toISOString() }
+  { code: 'no-room', times: 2, owners: 1, last_at: NOW.toISOString(), group: 'vision' },
+  { code: 'user-limit', times: 7, owners: 3, last_at: NOW.toISOString(), group: 'vision' },
+  { code: 'user-limit', times: 4, owners: 3, last_at: NOW.toISOString(), group: 'speech' },
+  { code: 'of-a-newer-service', times: 1, owners: 1, last_at: NOW.toISOString(), group: '' }
 ];
 const LIMITS = [
   { group: 'vision', gpu_type: null, of_each: false, cards: 3.5, most: 6, held_hours: 40.5 },
@@ -186,6 +187,7 @@ test('an admin sees hours, waits, refusals, energy with its factors, and limits'
   expect(part('use-table')).toContain('no group');
   expect(part('use-waits')).toContain('jobs, to beginvision412 min2 h');
   expect(part('use-refusals-table')).toMatch(/beyond the limit of each.*no room.*of-a-newer/);
+  expect(part('use-refusals-table')).toMatch(/speech.*beyond the limit.*no group.*of-a-newer/);
   expect(part('use-energy')).toContain('9.0 kWh');
   expect(part('use-energy')).toContain('4.4 kg');
   expect(part('use-energy')).toContain('Told of 1 of 2 steps');
@@ -208,6 +210,8 @@ test('one group is looked at alone, and the address says so', async () => {
   expect(part('use-course')).toContain('group vision');
   expect(part('use-told')).toContain('held 3.0 h');
   expect(part('use-energy')).toContain('1.5 kWh');
+  expect(part('use-refusals-table')).toContain('vision');
+  expect(part('use-refusals-table')).not.toMatch(/speech|no group/);
   expect(part('use-limits-table')).not.toContain('H100');
   await doing(() => {
     page.querySelector<HTMLButtonElement>('[data-sublet="use-all"]')?.click();

@@ -4,9 +4,11 @@ import re
 from pathlib import Path
 from typing import Final
 
-from traitlets import Bool, Enum, HasTraits, Unicode
+from traitlets import Bool, Enum, Unicode
 
+from sublet_hub.app.report_options import ReportOptions
 from sublet_hub.delivery.mail import is_template
+from sublet_hub.delivery.sender import Channel
 from sublet_hub.delivery.webhook import LOCAL, is_allowed_url
 from sublet_hub.errors import ConfigurationError
 from sublet_hub.host.private_files import read_secret
@@ -18,7 +20,7 @@ _MOST_PORT: Final = 65535
 _PORTS: Final = {MailSecurity.STARTTLS: 587, MailSecurity.TLS: 465, MailSecurity.NONE: 25}
 
 
-class DeliveryOptions(HasTraits):
+class DeliveryOptions(ReportOptions):
     """Where notices go beside JupyterLab, the hub's pages and the console: nowhere by default."""
 
     notices_mail_server = Unicode(
@@ -71,7 +73,9 @@ class DeliveryOptions(HasTraits):
         """
         mail = self._mail(secrets) if self.notices_mail_server else None
         webhook = self._webhook(secrets) if self.notices_webhook_url else None
-        return DeliverySettings(mail, webhook)
+        named = ((Channel.MAIL, mail), (Channel.WEBHOOK, webhook))
+        ways = frozenset(name.value for name, way in named if way is not None)
+        return DeliverySettings(mail, webhook, self.report_settings(ways))
 
     def _mail(self, secrets: set[str]) -> MailSettings:
         security = MailSecurity(self.notices_mail_security)

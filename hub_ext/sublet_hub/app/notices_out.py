@@ -1,7 +1,7 @@
 """Who is told what now, for the ways out by mail and webhook: everybody who has something here.
 
 By mail each is told what they are told with their share. By webhook an announcement goes out once,
-with to whom it is told; what is one owner's alone goes out for them.
+with to whom it is told; what is one owner's alone goes out for them. With them go weeks' reports.
 """
 
 import asyncio
@@ -12,8 +12,10 @@ from sublet_quota.names.ids import UserName
 from sublet_quota.wire.announcements import Audience, ShownAnnouncement
 
 from sublet_hub.app.loops import Loop, Wakeup
+from sublet_hub.app.reports_out import ReportsOut
 from sublet_hub.delivery.outbox import Notice
 from sublet_hub.delivery.sender import Channel
+from sublet_hub.state.collectors.given_up import GivenUpCollector
 from sublet_hub.state.collectors.stepped import in_parts
 from sublet_hub.web.routes.context import ServiceParts
 from sublet_hub.web.routes.told import paying_groups, told_to
@@ -28,6 +30,8 @@ class NoticesOut:
 
     def __init__(self, service: ServiceParts) -> None:
         self._service = service
+        self._reports = ReportsOut(service)
+        service.metrics.read_too(GivenUpCollector(service.outbox.given_up_by_reason))
 
     def loops(self) -> tuple[tuple[Loop, Wakeup], ...]:
         """Return the loops that this takes: none where no way out is set."""
@@ -44,17 +48,21 @@ class NoticesOut:
                 for each in outbox.channels
             ),
             (Loop("old notices", _HOUR_S, outbox.forget_old), Wakeup()),
+            *self._reports.loops(),
         )
 
     async def look(self) -> None:
         """Tell the outbox all that is told now; others have turns meanwhile."""
+        await self._reports.look_at_first()
         told = list(self._announced())
         announced = {each.notice_id for each in told}
         for some in in_parts(self._owners()):
             for owner in some:
                 told += self._told_to(owner, announced)
             await asyncio.sleep(0)
-        self._service.outbox.take(told)
+        reports = self._reports.notices()
+        known = self._reports.receivers_are_known
+        self._service.outbox.take((*told, *reports), reports_known=known)
 
     def _announced(self) -> Iterator[Notice]:
         for each in self._service.announcements.live():

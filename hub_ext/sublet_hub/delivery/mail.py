@@ -20,6 +20,8 @@ from threading import Event
 from typing import Final
 
 from sublet_quota.reasons.undelivered import Undelivered
+from sublet_quota.week_report.written import written_report
+from sublet_quota.wire.week import WeekReport
 
 from sublet_hub.delivery.sender import SENT, Outcomes
 from sublet_hub.ledger.deliveries import Delivery
@@ -39,6 +41,9 @@ _WORDS: Final = (
     "Until: {until:%Y-%m-%d %H:%M} UTC\n\n"
     "You find this, and what you can do about it, in JupyterLab's panel of Sublet, and at\n"
     "Services > sublet on the hub.\n"
+)
+_WHERE_OF_REPORTS: Final = (
+    "You find this at Services > sublet on the hub, in the view Use, and by `sublet use report`.\n"
 )
 
 
@@ -66,11 +71,17 @@ def message_of(delivery: Delivery, to: Address, sender: str) -> EmailMessage:
     message = EmailMessage(policy=SMTP)
     message["From"] = sender
     message["To"] = to
-    message["Subject"] = "Notice from an admin" if delivery.from_admin else "Notice from Sublet"
     message["Date"] = format_datetime(delivery.made_at)
     # The same where it is sent again: receivers know it.
     message["Message-ID"] = f"<{delivery.delivery_id}@{sender.rpartition('@')[2]}>"
     message["Auto-Submitted"] = "auto-generated"
+    if delivery.report:
+        written = written_report(WeekReport.model_validate_json(delivery.report))
+        message["Subject"] = written.subject
+        message.set_content(f"{written.text}\n{_WHERE_OF_REPORTS}")
+        message.add_alternative(written.html, subtype="html")
+        return message
+    message["Subject"] = "Notice from an admin" if delivery.from_admin else "Notice from Sublet"
     message.set_content(_WORDS.format(text=delivery.text, until=delivery.until))
     return message
 

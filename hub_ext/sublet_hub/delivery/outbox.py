@@ -9,7 +9,7 @@ import hashlib
 import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -17,6 +17,7 @@ from sublet_quota.reasons.undelivered import FOR_GOOD, Undelivered, undelivered_
 from sublet_quota.wire.announcements import Audience
 from sublet_quota.wire.deliveries import ChannelInfo, DeliveriesInfo
 
+from sublet_hub.delivery.reported_weeks import ReportedWeeks
 from sublet_hub.delivery.sender import SENT, Channel, Outcomes, Sender
 from sublet_hub.ledger.deliveries import Delivery, DeliveryStore
 
@@ -41,6 +42,8 @@ class Notice:
     from_admin: bool
     made_at: datetime
     until: datetime
+    report: Callable[[], str] = field(default=str, compare=False)
+    """Writes the week's report that goes out with it, if any: asked only for what is new."""
 
     @property
     def delivery_id(self) -> str:
@@ -58,10 +61,12 @@ class Outbox:
         store: DeliveryStore,
         senders: Mapping[Channel, Sender],
         now: Callable[[], datetime],
+        weeks: ReportedWeeks | None = None,
     ) -> None:
         self._store = store
         self._senders = senders
         self._now = now
+        self.weeks = weeks
         self._is_full = False
 
     @property
@@ -69,16 +74,17 @@ class Outbox:
         """The ways that are set."""
         return self._senders.keys()
 
-    def take(self, told: Iterable[Notice]) -> None:
+    def take(self, told: Iterable[Notice], *, reports_known: bool = True) -> None:
         """Take over all that is told now: keep what is new, drop what waits and is told no more.
 
+        ``reports_known``: whether it is known to whom reports go; else none of them is dropped.
         ``LedgerWriteError``: then all is as before, and tried the next time.
         """
         current = {each.delivery_id: each for each in told if each.channel in self._senders}
         moot = [
             each.delivery_id
             for each in self._store.kept.values()
-            if each.waits and each.delivery_id not in current
+            if each.waits and each.delivery_id not in current and (reports_known or not each.report)
         ]
         self._store.drop(*moot)
         new = [each for name, each in current.items() if name not in self._store.kept]
@@ -106,6 +112,15 @@ class Outbox:
             outcomes |= await self._senders[channel].send(due)
         self._note(channel, outcomes)
 
+    async def try_now(self, notice: Notice) -> Undelivered | None:
+        """Send something once, at once, and say what came of it: nothing of it is kept.
+
+        ``KeyError`` where its way is not set.
+        """
+        sender, tried = self._senders[notice.channel], _delivery(notice, self._now())
+        outcomes = await sender.send([tried])
+        return outcomes.get(tried.delivery_id, Undelivered.TRY_LATER)
+
     def forget_old(self) -> None:
         """Forget those that were sent, or given up, and are over for long enough."""
         before = self._now() - _KEPT_AFTER
@@ -119,13 +134,20 @@ class Outbox:
     def told(self) -> DeliveriesInfo:
         """Return what became of them, for admins."""
         return DeliveriesInfo(
-            channels=tuple(self._of_channel(each) for each in self._senders), is_full=self._is_full
+            channels=tuple(self._of_channel(each) for each in self._senders),
+            is_full=self._is_full,
+            reports=None if self.weeks is None else self.weeks.told,
         )
 
     @property
     def given_up(self) -> int:
         """How many were given up and are not forgotten."""
         return sum(not e.waits and not e.was_sent for e in self._store.kept.values())
+
+    def given_up_by_reason(self) -> dict[tuple[str, str], int]:
+        """Return how many were given up and are not forgotten, by way and code of the reason."""
+        kept = self._store.kept.values()
+        return Counter((e.channel, e.problem) for e in kept if not e.waits and e.problem)
 
     def close(self) -> None:
         """Send nothing more."""
@@ -176,6 +198,7 @@ def _delivery(notice: Notice, now: datetime) -> Delivery:
         until=notice.until,
         attempts=0,
         next_at=now,
+        report=notice.report(),
     )
 
 
@@ -183,9 +206,9 @@ def _after(before: Delivery, why: Undelivered | None, now: datetime) -> Delivery
     """Return a delivery after a try."""
     attempts = before.attempts + 1
     if why is SENT:
-        return replace(before, attempts=attempts, done_at=now, problem=None)
+        return replace(before, attempts=attempts, done_at=now, problem=None, report="")
     if why in FOR_GOOD or attempts >= MOST_TRIES:
-        return replace(before, attempts=attempts, done_at=now, problem=why.value)
+        return replace(before, attempts=attempts, done_at=now, problem=why.value, report="")
     rest = min(_LONGEST_REST, _FIRST_REST * 2**before.attempts)
     return replace(before, attempts=attempts, next_at=now + rest, problem=why.value)
 

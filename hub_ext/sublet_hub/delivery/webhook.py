@@ -98,8 +98,8 @@ def signature_of(secret: str, body: bytes, at_s: int) -> str:
 
 
 def body_of(delivery: Delivery) -> bytes:
-    """Return a notice as JSON."""
-    told = {
+    """Return a notice as JSON, with the week's report that it brings."""
+    told: dict[str, Any] = {
         "delivery_id": delivery.delivery_id,
         "notice_id": delivery.notice_id,
         "to": {"audience": delivery.audience, "name": delivery.name},
@@ -108,6 +108,8 @@ def body_of(delivery: Delivery) -> bytes:
         "made_at": delivery.made_at.isoformat(),
         "until": delivery.until.isoformat(),
     }
+    if delivery.report:
+        told["report"] = json.loads(delivery.report)
     return json.dumps(told).encode()
 
 

@@ -30,6 +30,8 @@ class Delivery:
     """When it was sent, or given up; ``None``: it is still to be sent."""
     problem: str | None = None
     """A value of ``Undelivered``, of the last attempt; ``None``: it was sent, or not tried yet."""
+    report: str = ""
+    """A ``WeekReport`` as JSON that goes out with it, until it was sent or given up."""
 
     @property
     def waits(self) -> bool:

@@ -95,6 +95,7 @@ class AskerSum:
     groups: tuple[str, ...]
     code: str
     times: int
+    last_at: datetime
 
 
 class RefusalStore:
@@ -143,10 +144,10 @@ class RefusalStore:
 
     def of_askers(self, query: RefusalQuery) -> tuple[AskerSum, ...]:
         """Return how often each code was told to whom. ``LedgerReadError``."""
-        found = sa.select(_C.owner, _C.groups, _C.code, _C.times).where(*_meant(query))
+        columns = _C.owner, _C.groups, _C.code, _C.times, _C.last_at
         with self._database.reading() as connection:
-            rows = connection.execute(found).all()
-        return tuple(AskerSum(owner, tuple(of), code, times) for owner, of, code, times in rows)
+            rows = connection.execute(sa.select(*columns).where(*_meant(query))).all()
+        return tuple(AskerSum(owner, tuple(groups), *others) for owner, groups, *others in rows)
 
     def forget_before(self, cutoff: datetime) -> None:
         """Delete what was told last before. ``LedgerWriteError``."""

@@ -289,6 +289,16 @@ DELIVERIES = sa.Table(
     sa.Column("next_at", UtcDateTime, nullable=False),
     sa.Column("done_at", UtcDateTime),
     sa.Column("problem", sa.String(32)),
+    sa.Column("report", sa.Text, nullable=False),
+)
+
+WEEK_REPORTS = sa.Table(
+    "week_reports",
+    METADATA,
+    sa.Column("week", sa.String(8), primary_key=True),
+    sa.Column("made_at", UtcDateTime, nullable=False),
+    sa.Column("until", UtcDateTime, nullable=False),
+    sa.Column("report", sa.Text, nullable=False),
 )
 
 QUOTA_REVISIONS = sa.Table(

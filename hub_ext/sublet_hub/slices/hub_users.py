@@ -6,6 +6,7 @@ of somebody else nothing is known then, not even whether they exist.
 
 import time
 from collections import OrderedDict
+from collections.abc import Collection, Mapping
 from typing import Final
 
 from sublet_quota.names.ids import UserName
@@ -55,6 +56,13 @@ class HubUsers:
         """
         self._kept.pop(owner, None)
         return await self._ask(owner)
+
+    async def members_of(self, groups: Collection[str]) -> Mapping[str, frozenset[str]]:
+        """Return the users in each of some groups; nobody where the service may not see groups.
+
+        ``HubUnreachableError`` where the hub does not say.
+        """
+        return await self._hub.members_of(groups) if groups else {}
 
     async def _ask(self, owner: UserName) -> HubUser | None:
         kept = self._kept.get(owner)

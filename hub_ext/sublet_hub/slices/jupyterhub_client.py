@@ -4,7 +4,7 @@ No other module knows the hub's own API.
 """
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
@@ -135,6 +135,20 @@ class HubClient:
                 return None
             raise self._unexpected("who a user is", error) from error
         return HubUser(_groups_of(found) if isinstance(found, dict) else None)
+
+    async def members_of(self, groups: Collection[str]) -> dict[str, frozenset[str]]:
+        """Return the users in each of some groups, as far as the service may see them.
+
+        ``HubUnreachableError`` where the hub does not say.
+        """
+        found: dict[str, set[str]] = {each: set() for each in groups}
+        try:
+            async for user in self._listed("users"):
+                for group in found.keys() & (_groups_of(user) or ()):
+                    found[group].add(str(user["name"]))
+        except HTTPClientError as error:
+            raise await self._no_list_of_users(error) from error
+        return {group: frozenset(users) for group, users in found.items()}
 
     async def group_names(self) -> frozenset[str] | None:
         """Return the names of all groups; ``None`` where the service may not see them.

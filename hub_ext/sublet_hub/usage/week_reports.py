@@ -22,6 +22,7 @@ from sublet_quota.wire.week import (
 from sublet_hub.ledger.refusals import AskerSum, RefusalQuery
 from sublet_hub.usage.buckets import Span, label_of, week_before
 from sublet_hub.usage.refusals import Refusals
+from sublet_hub.usage.refused_groups import by_group
 from sublet_hub.usage.reports import UseQuestion, UseReports
 from sublet_hub.usage.waited import WaitedReports
 
@@ -75,8 +76,8 @@ class WeekReports:
     async def _numbers(
         self, span: Span, groups: frozenset[str] | None
     ) -> Mapping[str, WeekNumbers]:
-        by_group = UseQuestion(span, (UseKey.GROUP, UseKey.KIND), groups=groups)
-        used = {_group(row): row for row in await self.use.rows(by_group)}
+        question = UseQuestion(span, (UseKey.GROUP, UseKey.KIND), groups=groups)
+        used = {_group(row): row for row in await self.use.rows(question)}
         waits: defaultdict[str, list[WaitedRow]] = defaultdict(list)
         for row in await self.waited.rows(UseQuestion(span, (UseKey.GROUP,), groups=groups)):
             waits[_group(row)].append(row)
@@ -118,20 +119,11 @@ def refused_by_group(
 
     Who is a direct member of several counts in each of them, of none in ``""``. Pure.
     """
-    times: defaultdict[str, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
-    owners: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
-    for each in asked:
-        for group in document.groups_of(each.groups) or ("",):
-            if groups is None or group in groups:
-                times[group][each.code] += each.times
-                owners[group, each.code].add(each.owner)
-    return {
-        group: tuple(
-            WeekRefusal(code=code, times=number, owners=len(owners[group, code]))
-            for code, number in sorted(codes.items(), key=lambda pair: (-pair[1], pair[0]))
-        )
-        for group, codes in times.items()
-    }
+    found: defaultdict[str, list[WeekRefusal]] = defaultdict(list)
+    for each in by_group(asked, document, groups):
+        told = each.sum
+        found[each.group].append(WeekRefusal(code=told.code, times=told.times, owners=told.owners))
+    return {group: tuple(codes) for group, codes in found.items()}
 
 
 def _group(row: UseRow | WaitedRow) -> str:

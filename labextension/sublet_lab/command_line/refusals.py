@@ -44,7 +44,7 @@ _FIELDS: Final = (
     "numbers",
     "message",
 )
-_SUMS: Final = tuple(RefusalSum.model_fields)
+_SUMS: Final = ("code", "times", "owners", "last_at")
 _NONE: Final = "Nothing was refused."
 
 
@@ -58,6 +58,12 @@ _NONE: Final = "Nothing was refused."
 )
 @click.option("--all", "everything", is_flag=True, help="All that are kept, however many.")
 @click.option("--summary", is_flag=True, help="How often each code was told, and to how many.")
+@click.option(
+    "--of",
+    metavar="GROUP",
+    help="With --summary: what was told to members of a group of the quota document, and of all "
+    "below it (its admins, and admins).",
+)
 @json_option
 @csv_option
 @pass_service
@@ -71,9 +77,13 @@ def refusals(  # noqa: PLR0913 (click's signature)
     limit: int,
     everything: bool,
     summary: bool,
+    of: str | None,
 ) -> None:
     """Show which of your requests were refused, the newest first; admins: everybody's."""
     refuse_reversed(since, until)
+    if of is not None and not summary:
+        message = "--of goes with --summary alone: one by one refusals are known by their users"
+        raise click.UsageError(message)
     if summary:
         sums = service.get(
             tuple[RefusalSum, ...],
@@ -82,6 +92,7 @@ def refusals(  # noqa: PLR0913 (click's signature)
             code=code,
             since=written(since),
             until=written(until),
+            group=of,
         )
         print_found(sums, _SUMS, _NONE, _print_sums)
         return

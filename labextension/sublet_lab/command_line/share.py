@@ -8,6 +8,7 @@ from sublet_quota.residency.snapshot import Holder
 from sublet_quota.wire.api import KeepRequest, Share, SliceInfo
 from sublet_quota.wire.share import GroupShare, QuotaShare, WeekUse
 
+from sublet_lab.command_line.ahead import print_ahead
 from sublet_lab.command_line.service import Service, id_in_path, pass_service
 from sublet_lab.command_line.slices import (
     advice_on,
@@ -72,7 +73,11 @@ def share(service: Service, owner: str | None) -> None:
             ("No word from", ", ".join(found.agents_silent)),
         ]
     )
+    ahead = {each.notice_id for each in found.ahead}
     for each in found.announcements:
+        if each.announcement_id in ahead:
+            # It stands below, with what puts it off.
+            continue
         teller = "an admin" if each.from_admin else "Sublet"
         click.echo(f"From {teller}, {clock(each.made_at)}: {plain(each.text)}")
     if found.slices:
@@ -80,6 +85,7 @@ def share(service: Service, owner: str | None) -> None:
         print_slices(found.slices)
     else:
         click.echo("No slices: start a notebook server with one from the hub's page.")
+    print_ahead(found.ahead)
     if quota is not None:
         _print_quota(quota)
 

@@ -10,6 +10,7 @@ from sublet_quota.wire.schema import (
     Count,
     Name,
     Number,
+    Text,
     ToldNumber,
     Words,
 )
@@ -55,3 +56,5 @@ class RefusalSum(AnswerModel):
     owners: Count
     """To how many users."""
     last_at: AwareDatetime
+    group: Text | None = None
+    """Whose members were told, where it is asked for by group; empty: who is in none."""

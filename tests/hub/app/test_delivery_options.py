@@ -1,18 +1,21 @@
 """The options of mail and webhook: what is refused before the service starts, in which words."""
 
+from datetime import time
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from sublet_hub.app.delivery_options import DeliveryOptions
 from sublet_hub.errors import ConfigurationError
-from sublet_hub.settings import DeliverySettings, MailSecurity
+from sublet_hub.settings import DeliverySettings, MailSecurity, WeekReportSettings
 
 MAIL: dict[str, Any] = {
     "notices_mail_server": "mail.example.org",
     "notices_mail_from": "sublet@example.org",
     "notices_mail_to": "{username}@example.org",
 }
+MONDAYS = {"week_report_at": "monday 08:00"}
 WEBHOOK: dict[str, Any] = {"notices_webhook_url": "https://hooks.example.org/x"}
 
 
@@ -64,6 +67,23 @@ def test_a_port_that_is_not_said_is_the_usual_one(
     assert (mail.host, mail.port) == at
 
 
+def test_reports_go_by_all_ways_that_are_set_when_and_to_whom_is_said() -> None:
+    options = DeliveryOptions(
+        **MAIL,
+        week_report_at=" Friday 16:30",
+        week_report_zone="Europe/Berlin",
+        week_report_to={"lab": ["ada"], "art": []},
+    )
+    assert options.delivery_settings(set()).reports == WeekReportSettings(
+        4,
+        time(16, 30),
+        ZoneInfo("Europe/Berlin"),
+        frozenset({"mail"}),
+        {"lab": ("ada",), "art": ()},
+    )
+    assert DeliveryOptions(**MAIL).delivery_settings(set()).reports is None
+
+
 @pytest.mark.parametrize(
     ("values", "words"),
     [
@@ -76,6 +96,14 @@ def test_a_port_that_is_not_said_is_the_usual_one(
         ({**MAIL, "notices_mail_security": "none"}, "on this machine alone"),
         ({**MAIL, "notices_mail_user": "x"}, "notices_mail_password_file"),
         ({**MAIL, "notices_ca_file": "/nowhere/ca.pem"}, "is no file"),
+        ({"week_report_at": "monday 08:00"}, "set notices_mail_server or notices_webhook_url"),
+        ({**MAIL, "week_report_at": "8 o'clock"}, "write a day and a time"),
+        ({**MAIL, "week_report_at": "monday"}, "write a day and a time"),
+        ({**MAIL, "week_report_at": "monday 25:00"}, "write a day and a time"),
+        ({**MAIL, **MONDAYS, "week_report_zone": "Mars/Base"}, "no zone that is known here"),
+        ({**MAIL, **MONDAYS, "week_report_by": ["webhook"]}, "webhook is not set"),
+        ({**MAIL, **MONDAYS, "week_report_by": ["pigeon"]}, "there are mail, webhook"),
+        ({**MAIL, **MONDAYS, "week_report_to": {"*": []}}, "name users, or leave it out"),
         (WEBHOOK, "notices_webhook_secret_file"),
         ({"notices_webhook_url": "http://hooks.example.org/x"}, "must be https://"),
         ({"notices_webhook_url": "https://user:word-canary@hooks.example.org"}, "must be https://"),

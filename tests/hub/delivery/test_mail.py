@@ -13,10 +13,12 @@ from sublet_hub.delivery.mail import MailSender, address_of, is_template, messag
 from sublet_hub.ledger.deliveries import Delivery
 from sublet_hub.settings import MailSecurity, MailSettings
 from sublet_quota.reasons.undelivered import Undelivered
+from sublet_quota.week_report.written import as_html, as_text
 
 from tests.support.kube.certificates import Keys
 from tests.support.mail_server import MailServer, mail_server
 from tests.support.ports import free_port
+from tests.support.week_bodies import BAD_NAME, week_report
 
 pytestmark = pytest.mark.asyncio
 
@@ -52,6 +54,23 @@ async def test_a_notice_is_mailed_by_starttls(
     assert mail.message["Message-ID"] == "<d1@example.org>"
     assert mail.message["Auto-Submitted"] == "auto-generated"
     assert delivery.text in mail.message.get_content()
+
+
+async def test_a_week_s_report_is_mailed_as_text_and_as_a_page(
+    server: MailServer, keys: Keys, delivery: Delivery
+) -> None:
+    report = week_report()
+    with_report = replace(delivery, report=report.model_dump_json())
+    assert await sender(server, keys).send([with_report]) == {"d1": None}
+    message = server.taken[0].message
+    assert message["Subject"] == "GPUs in week 2026-W48, by group"
+    text, page = message.get_body(("plain",)), message.get_body(("html",))
+    assert text is not None
+    assert page is not None
+    assert as_text(report).strip() in text.get_content().replace("\r\n", "\n")
+    assert page.get_content().replace("\r\n", "\n").strip() == as_html(report).strip()
+    assert BAD_NAME not in page.get_content()
+    assert len(list(message.keys())) == len(set(message.keys()))
 
 
 async def test_the_service_logs_in_where_it_has_a_password_and_not_before_the_way_is_secured(

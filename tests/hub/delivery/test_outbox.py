@@ -178,3 +178,51 @@ async def test_what_is_over_for_days_is_forgotten_and_what_may_be_told_still_is_
     post.now += timedelta(days=2)
     post.outbox.forget_old()
     assert not post.store.kept
+
+
+async def test_a_report_is_written_once_and_kept_until_it_was_sent(post: Post) -> None:
+    written: list[str] = []
+
+    def write() -> str:
+        written.append("{}")
+        return "{}"
+
+    report = replace(TO_ADA, report=write)
+    for _ in range(3):
+        post.outbox.take([report])
+    post.restart()
+    post.outbox.take([report])
+    (kept,) = post.store.kept.values()
+    assert (written, kept.report) == (["{}"], "{}")
+    await post.send()
+    (kept,) = post.store.kept.values()
+    assert (kept.was_sent, kept.report) == (True, "")
+
+
+async def test_while_it_is_not_known_to_whom_reports_go_those_that_wait_are_not_dropped(
+    post: Post,
+) -> None:
+    post.outbox.take([TO_ADA, replace(TO_ADA, name="bob", report=lambda: "{}")])
+    post.outbox.take([], reports_known=False)
+    assert [each.name for each in post.store.kept.values()] == ["bob"]
+    post.outbox.take([])
+    assert not post.store.kept
+
+
+async def test_what_is_tried_now_is_not_kept(post: Post) -> None:
+    post.mail.answer = Undelivered.LOGIN_REFUSED
+    assert await post.outbox.try_now(TO_ADA) is Undelivered.LOGIN_REFUSED
+    assert not post.store.kept
+
+
+async def test_what_reached_nobody_is_counted_by_way_and_reason_until_it_is_forgotten(
+    post: Post,
+) -> None:
+    post.outbox.take([TO_ADA, replace(TO_ADA, name="bob")])
+    assert post.outbox.given_up_by_reason() == {}
+    post.mail.answer = Undelivered.REFUSED
+    await post.send()
+    assert post.outbox.given_up_by_reason() == {("mail", "refused"): 2}
+    post.now = TO_ADA.until + timedelta(days=3)
+    post.outbox.forget_old()
+    assert post.outbox.given_up_by_reason() == {}

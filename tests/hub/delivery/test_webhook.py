@@ -16,10 +16,12 @@ from sublet_hub.delivery.webhook import WebhookSender, is_allowed_url, signature
 from sublet_hub.ledger.deliveries import Delivery
 from sublet_hub.settings import WebhookSettings
 from sublet_quota.reasons.undelivered import Undelivered
+from sublet_quota.wire.week import WeekReport
 
 from tests.support.hook_receiver import HookReceiver, hook_receiver
 from tests.support.kube.certificates import Keys
 from tests.support.ports import free_port
+from tests.support.week_bodies import week_report
 
 pytestmark = pytest.mark.asyncio
 
@@ -39,6 +41,15 @@ async def post(url: str, delivery: Delivery, **values: Any) -> Undelivered | Non
         return (await sender.send([delivery]))["d1"]
     finally:
         sender.close()
+
+
+async def test_a_week_s_report_is_posted_as_it_is(
+    receiver: HookReceiver, delivery: Delivery
+) -> None:
+    report = week_report()
+    assert await post(receiver.url, replace(delivery, report=report.model_dump_json())) is None
+    ((_, body),) = receiver.posted
+    assert WeekReport.model_validate(json.loads(body)["report"]) == report
 
 
 async def test_a_notice_is_posted_with_a_signature_that_its_receiver_can_check(

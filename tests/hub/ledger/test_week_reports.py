@@ -105,10 +105,10 @@ def test_what_is_no_week_is_refused(label: str) -> None:
 
 def test_refusals_count_in_each_group_that_the_asker_is_a_member_of() -> None:
     asked = (
-        AskerSum("ada", ("hub-lab",), "no-room", 2),
-        AskerSum("bob", ("hub-lab", "hub-art"), "no-room", 3),
-        AskerSum("bob", ("hub-art",), "no-gpu", 1),
-        AskerSum("eve", (), "no-gpu", 4),
+        AskerSum("ada", ("hub-lab",), "no-room", 2, NOW),
+        AskerSum("bob", ("hub-lab", "hub-art"), "no-room", 3, NOW),
+        AskerSum("bob", ("hub-art",), "no-gpu", 1, NOW),
+        AskerSum("eve", (), "no-gpu", 4, NOW),
     )
     found = refused_by_group(asked, DOCUMENT, None)
     told = {

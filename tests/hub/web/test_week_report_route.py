@@ -92,3 +92,34 @@ async def test_it_is_had_as_a_file(world: HubWorld, form: str, kind: str, begins
     assert "sandbox" in answer.headers["Content-Security-Policy"]
     assert answer.body.startswith(begins)
     assert b"physics" in answer.body
+
+
+async def test_refusals_are_told_by_group_and_to_admins_of_groups_those_of_their_members(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    quota = tmp_path / "quota.yaml"
+    quota.write_text("groups: {science: {members: [], groups: {nlp: {}}}, physics: {}}")
+    settings = settings_for(tmp_path, quota_file=quota)
+    async with hub_world(tmp_path, hub, settings) as world:
+        store_past(world.service.use._database, PEOPLE, 1, datetime.now(UTC))
+
+        async def sums(token: str, query: str) -> list[tuple[str | None, str, int]]:
+            status, found = await world.call("GET", f"refusals/sums{query}", token)
+            assert status == 200, found
+            return [(each["group"], each["code"], each["times"]) for each in found]
+
+        lead = world.group_admin("lead", "nlp")
+        assert await sums(lead, "?group=nlp") == [(None, "no-room", 1)]
+        assert await sums(lead, "?group=nlp&by=group") == [("nlp", "no-room", 1)]
+        assert await sums(lead, "") == []
+        assert await sums(world.reader(), "?group=science") == [(None, "no-room", 1)]
+        assert await sums(world.admin(), "?by=group") == [
+            ("nlp", "no-room", 1),
+            ("physics", "user-limit", 2),
+            ("", "group-limit", 3),
+        ]
+        assert await sums(world.user("phil"), "?by=group") == [("physics", "user-limit", 2)]
+        for query, status in (("?group=physics", 403), ("?by=colour", 400)):
+            assert (await world.call("GET", f"refusals/sums{query}", lead))[0] == status
+        written = await world.raw("GET", "api/refusals/sums?by=group&format=csv", world.admin())
+        assert written.body.decode().splitlines()[0].endswith("group")

@@ -65,7 +65,7 @@ def test_the_driver_is_told_to_keep_a_cap_where_its_limit_is_set_and_nowhere_els
     assert CapKeeper.FRAMEWORK not in keepers
 
 
-@pytest.mark.parametrize("limit", set(DriverLimit) - {DriverLimit.KEPT})
+@pytest.mark.parametrize("limit", [each for each in DriverLimit if each is not DriverLimit.KEPT])
 def test_every_reason_why_the_driver_keeps_nothing_has_words_of_its_own(
     limit: DriverLimit,
 ) -> None:

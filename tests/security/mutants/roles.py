@@ -58,6 +58,13 @@ _OF_WEEK: Final = (
     "tests/hub/web/test_week_report_route.py::"
     "test_who_may_see_all_is_told_of_all_and_admins_of_groups_of_theirs_alone"
 )
+_TOGETHER: Final = (
+    "tests/hub/usage/test_refused_groups.py::"
+    "test_of_some_groups_together_each_counts_once_and_nobody_else"
+)
+_PART: Final = (
+    "tests/quota/week_report/test_receivers.py::test_a_part_has_its_groups_and_nothing_of_others"
+)
 _REFUSED: Final = (
     "tests/hub/ledger/test_week_reports.py::"
     "test_refusals_count_in_each_group_that_the_asker_is_a_member_of"
@@ -449,9 +456,25 @@ MUTANTS: Final = (
     Mutant(
         6,
         "an admin of a group reads what was refused to others' members",
-        "hub_ext/sublet_hub/usage/week_reports.py",
-        "if groups is None or group in groups:",
-        "if True:",
+        "hub_ext/sublet_hub/usage/refused_groups.py",
+        "            if groups is None or name in groups:",
+        "            if True:",
         (_REFUSED,),
+    ),
+    Mutant(
+        6,
+        "an admin of a group reads how often others' members were refused something",
+        "hub_ext/sublet_hub/usage/refused_groups.py",
+        "if groups is None or any(name in groups for name in _groups_of(each, document))",
+        "if True",
+        (_TOGETHER,),
+    ),
+    Mutant(
+        6,
+        "a report is sent with the weeks of all groups",
+        "quota/sublet_quota/week_report/receivers.py",
+        "if each.group in groups)",
+        "if True)",
+        (_PART,),
     ),
 )

@@ -128,8 +128,8 @@ MUTANTS: Final = (
         6,
         "whoever names nobody sees what was refused to everybody",
         _REFUSALS,
-        'owner, code = whose_record(call), call.text("code")',
-        'owner, code = call.text("owner") and whose_record(call), call.text("code")',
+        "query, limit = _query(call, whose_record(call)), call",
+        'query, limit = _query(call, call.text("owner") and whose_record(call)), call',
         (f"{_ACCESS}::test_lists_show_nothing_of_others",),
     ),
     Mutant(

@@ -785,6 +785,22 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/use/report/trial": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        readonly post: operations["post-use-report-trial"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/use/waits": {
         readonly parameters: {
             readonly query?: never;
@@ -942,6 +958,7 @@ export interface components {
         readonly DeliveriesInfo: {
             readonly channels: readonly components["schemas"]["ChannelInfo"][];
             readonly is_full: boolean;
+            readonly reports: components["schemas"]["ReportsInfo"] | null;
         };
         readonly DriverLimit: "kept" | "old-driver" | "old-groups" | "no-group" | "not-alone" | "limited-above" | "mps" | "over-cap" | "refused" | "moving";
         readonly EventInfo: {
@@ -1498,9 +1515,30 @@ export interface components {
         readonly RefusalReason: "unknown-pool" | "unknown-size" | "unknown-group" | "size-not-allowed" | "bad-amount" | "larger-than-gpu" | "user-limit" | "group-limit" | "too-many-slices" | "no-room" | "no-gpu" | "gpu-closed" | "bad-notebook" | "bad-parameters" | "bad-files" | "unknown-kernel" | "no-account" | "no-jobs" | "too-many-jobs" | "no-disk" | "priority-not-allowed" | "keep-budget" | "budget-spent" | "below-held" | "pod-refused";
         readonly RefusalSum: {
             readonly code: string;
+            readonly group: string | null;
             readonly last_at: string;
             readonly owners: number;
             readonly times: number;
+        };
+        readonly ReportsInfo: {
+            readonly made_at: string | null;
+            readonly more_without: number;
+            readonly next_at: string | null;
+            readonly problem: string | null;
+            readonly receivers: number;
+            readonly week: string | null;
+            readonly without: readonly string[];
+        };
+        readonly ReportTrial: {
+            readonly channel: string;
+            readonly problem: string | null;
+            readonly was_sent: boolean;
+            readonly week: string;
+        };
+        readonly ReportTrialRequest: {
+            readonly channel: string;
+            readonly group: string | null;
+            readonly week: string | null;
         };
         readonly ReservationInfo: {
             readonly at: string;
@@ -4815,8 +4853,10 @@ export interface operations {
     readonly "get-refusals-sums": {
         readonly parameters: {
             readonly query?: {
+                readonly by?: string;
                 readonly code?: string;
                 readonly format?: string;
+                readonly group?: string;
                 readonly owner?: string;
                 readonly since?: string;
                 readonly until?: string;
@@ -4853,6 +4893,14 @@ export interface operations {
                 };
             };
             readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            readonly 404: {
                 headers: {
                     readonly [name: string]: unknown;
                 };
@@ -5695,6 +5743,77 @@ export interface operations {
                     readonly "application/json": components["schemas"]["WeekReport"];
                     readonly "text/html": string;
                     readonly "text/plain": string;
+                };
+            };
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            readonly 404: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            readonly 429: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly "post-use-report-trial": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["ReportTrialRequest"];
+            };
+        };
+        readonly responses: {
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ReportTrial"];
                 };
             };
             readonly 400: {

@@ -1,14 +1,25 @@
-"""A week by group: for who may see all, and for admins of groups what these pay."""
+"""A week by group: for who may see all, and for admins of groups what these pay.
+
+An admin may have it sent to themselves, as it goes out.
+"""
 
 import asyncio
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
 
 from sublet_quota.document.administered.groups import with_all_below
+from sublet_quota.reasons.refusal import quoted
+from sublet_quota.reasons.undelivered import undelivered_clause
+from sublet_quota.week_report.tables import title_of
 from sublet_quota.week_report.written import as_html, as_text
+from sublet_quota.wire.announcements import Audience
+from sublet_quota.wire.deliveries import ReportTrial, ReportTrialRequest
 from sublet_quota.wire.use import UseKey
 from sublet_quota.wire.week import WeekReport
 
-from sublet_hub.errors import BadRequestError
+from sublet_hub.delivery.outbox import Notice
+from sublet_hub.delivery.sender import SENT, Channel
+from sublet_hub.errors import BadRequestError, NotFoundError
 from sublet_hub.usage.buckets import Span, begin_of, label_of, week_before, week_of
 from sublet_hub.usage.week_reports import WeekReports
 from sublet_hub.web.routes.context import ServiceParts
@@ -31,18 +42,23 @@ from sublet_hub.web.routes.route import (
 from sublet_hub.web.routes.use import ZONE, zone_asked
 
 _FORMATS: Final = ("json", "text", "html")
+_TRIAL_LASTS: Final = timedelta(days=1)
 
 
-async def _report(service: ServiceParts, call: Call) -> WeekReport | WrittenFile:
-    form, week, groups = format_asked(call, _FORMATS), _week(service, call), _groups(service, call)
-    reports = WeekReports(
+def week_reports_of(service: ServiceParts) -> WeekReports:
+    """Return what makes the reports of weeks."""
+    return WeekReports(
         service.use,
         service.waited,
         service.refusals,
         lambda: service.quota.document,
         service.now,
     )
-    report = await in_turn(service, call, lambda: reports.report(week, groups))
+
+
+async def _report(service: ServiceParts, call: Call) -> WeekReport | WrittenFile:
+    form, week, groups = format_asked(call, _FORMATS), _week(service, call), _groups(service, call)
+    report = await in_turn(service, call, lambda: week_reports_of(service).report(week, groups))
     match form:
         case "text":
             text = await asyncio.to_thread(as_text, report)
@@ -54,8 +70,49 @@ async def _report(service: ServiceParts, call: Call) -> WeekReport | WrittenFile
             return report
 
 
+async def _trial(service: ServiceParts, call: Call) -> ReportTrial:
+    asked, now, weeks = call.body_as(ReportTrialRequest), service.now(), service.outbox.weeks
+    if asked.channel not in service.outbox.channels:
+        set_ways = ", ".join(service.outbox.channels) or "none"
+        message = f"nothing is sent by {quoted(asked.channel)}: of the ways out, set are {set_ways}"
+        raise BadRequestError(message)
+    groups = None
+    if asked.group is not None:
+        groups = with_all_below(service.quota.document, (asked.group,))
+        if not groups:
+            message = f"the quota document has no group {quoted(asked.group)}"
+            raise NotFoundError(message)
+    zone = UTC if weeks is None else weeks.settings.zone
+    week = _week_named(now, zone, asked.week, "week ")
+    report = await in_turn(service, call, lambda: week_reports_of(service).report(week, groups))
+    written = await asyncio.to_thread(report.model_dump_json)
+    why = await service.outbox.try_now(
+        Notice(
+            Channel(asked.channel),
+            f"trial-{report.week}",
+            Audience.OWNER,
+            call.user.name,
+            title_of(report),
+            from_admin=True,
+            made_at=now,
+            until=now + _TRIAL_LASTS,
+            report=lambda: written,
+        )
+    )
+    return ReportTrial(
+        channel=asked.channel,
+        week=report.week,
+        was_sent=why is SENT,
+        problem=None if why is SENT else undelivered_clause(why),
+    )
+
+
 def _week(service: ServiceParts, call: Call) -> Span:
-    now, zone, asked = service.now(), zone_asked(call), call.text("week")
+    return _week_named(service.now(), zone_asked(call), call.text("week"))
+
+
+def _week_named(now: datetime, zone: tzinfo, asked: str | None, said: str = "?week=") -> Span:
+    """Return a week by its name; ``None``: the last whole one. ``BadRequestError``."""
     current = week_of(label_of(UseKey.WEEK, now, zone), zone)
     if asked is None:
         return week_before(current)
@@ -63,10 +120,11 @@ def _week(service: ServiceParts, call: Call) -> Span:
         week = week_of(asked, zone)
         begin_of(UseKey.WEEK, week_before(week).since, zone)
     except (ValueError, OverflowError) as error:
-        message = f"?week={asked} is none: write one such as {label_of(UseKey.WEEK, now, zone)}"
+        such = label_of(UseKey.WEEK, now, zone)
+        message = f"{said}{asked} is none: write one such as {such}"
         raise BadRequestError(message) from error
     if week.since >= now:
-        message = f"?week={asked} is still to come: nothing has been held in it"
+        message = f"{said}{asked} is still to come: nothing has been held in it"
         raise BadRequestError(message)
     return week
 
@@ -97,5 +155,16 @@ WEEK_REPORT_ROUTES: Final = (
         refusals=(400, 404),
         files=(FileKind.TEXT, FileKind.HTML),
         also=READERS_AND_GROUPS,
+    ),
+    Route(
+        "POST",
+        "use/report/trial",
+        Access.ADMIN,
+        "Send me a week's report now by mail, or to the webhook, as it goes out each week",
+        _trial,
+        ReportTrial,
+        body=ReportTrialRequest,
+        refusals=(400, 404),
+        asks_hub_anew=True,
     ),
 )

@@ -30,6 +30,7 @@ export function DeliveriesPart(): React.JSX.Element | null {
           <OneWay key={each.channel} way={each} />
         ))}
       </ul>
+      {told.reports !== null && <Reports told={told.reports} />}
     </section>
   );
 }
@@ -52,5 +53,33 @@ function OneWay({ way }: { way: Way }): React.JSX.Element {
         </p>
       )}
     </li>
+  );
+}
+
+function Reports({ told }: { told: NonNullable<Deliveries['reports']> }): React.JSX.Element {
+  const { trans } = useConsole();
+  return (
+    <div data-sublet="reports-out">
+      <p>
+        <b>{trans.__('Weekly reports')}</b>{' '}
+        <span className="quiet">
+          {trans.__('to %1 users', told.receivers)}
+          {told.week !== null && <> · {trans.__('last: %1', told.week)}</>}
+          {told.next_at !== null && (
+            <>
+              {' '}
+              · {trans.__('next:')} <Moment at={told.next_at} dated />
+            </>
+          )}
+        </span>
+      </p>
+      {told.without.length > 0 && (
+        <p className="quiet" data-sublet="reports-without">
+          {trans.__('Nobody is told of: %1', told.without.join(', '))}
+          {told.more_without > 0 && <> {trans.__('and %1 more', told.more_without)}</>}
+        </p>
+      )}
+      {told.problem !== null && <p className="why">{told.problem}</p>}
+    </div>
   );
 }

@@ -8,7 +8,7 @@ import { useConsole } from '../../model/console';
 import type { Answer } from '../../model/answer';
 import { Part } from './Part';
 import type { Refusals as Told } from './queries';
-import { refusalWord } from './words';
+import { nameWord, refusalWord } from './words';
 
 export function RefusalsPart(props: { answer: Answer<Told>; csv: string }): React.JSX.Element {
   const { trans } = useConsole();
@@ -21,25 +21,39 @@ export function RefusalsPart(props: { answer: Answer<Told>; csv: string }): Reac
     >
       {({ sums, by, of }) => (
         <>
-          {of !== null && by !== 'owner' && (
-            <p className="quiet">{trans.__('Of all: refusals are known by user alone.')}</p>
+          {of !== null && by === 'type' && (
+            <p className="quiet">{trans.__('Of all types: refusals are of users and groups.')}</p>
           )}
-          {sums.length === 0 ? (
-            <p>{trans.__('Nothing was refused in this time.')}</p>
-          ) : (
-            <Refusals sums={sums} />
+          {by === 'group' && (
+            <p className="quiet">
+              {trans.__('By the groups of those who asked: who is in several counts in each.')}
+            </p>
           )}
+          <Refusals
+            sums={by === 'group' && of !== null ? sums.filter(each => each.group === of) : sums}
+            byGroup={by === 'group'}
+          />
         </>
       )}
     </Part>
   );
 }
 
-function Refusals({ sums }: { sums: readonly RefusalSum[] }): React.JSX.Element {
+function Refusals(props: { sums: readonly RefusalSum[]; byGroup: boolean }): React.JSX.Element {
+  const { sums, byGroup } = props;
   const { trans, session } = useConsole();
   const [sort, setSort] = useState('times');
   const columns = useMemo(
     (): Column<RefusalSum>[] => [
+      ...(byGroup
+        ? [
+            {
+              name: 'group',
+              title: trans.__('group'),
+              of: (row: RefusalSum) => nameWord('group', row.group ?? '', trans)
+            }
+          ]
+        : []),
       {
         name: 'code',
         title: trans.__('why'),
@@ -61,15 +75,18 @@ function Refusals({ sums }: { sums: readonly RefusalSum[] }): React.JSX.Element 
         shown: row => <Moment at={row.last_at} />
       }
     ],
-    [trans, session.sees_all]
+    [trans, session.sees_all, byGroup]
   );
+  if (sums.length === 0) {
+    return <p>{trans.__('Nothing was refused in this time.')}</p>;
+  }
   return (
     <LongTable
       name="use-refusals-table"
       label={trans.__('Refusals by reason')}
       columns={columns}
       rows={sums}
-      keyOf={row => row.code}
+      keyOf={row => `${row.group ?? ''}/${row.code}`}
       sort={sort}
       onSort={setSort}
     />

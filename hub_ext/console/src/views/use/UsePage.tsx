@@ -69,11 +69,10 @@ export default function UsePage(): React.JSX.Element {
     }, [client, times, by, of, ofGroup])
   );
   const askRefusals = useCallback(async () => {
-    const sums = await client.get('/refusals/sums', refusalsQuery(times, { by, of }));
-    return { sums, by, of };
-  }, [client, times, by, of]);
-  // What was refused is known by user alone, and so no group's.
-  const refusals = useAnswer(group === null ? askRefusals : null);
+    const asked = { ...refusalsQuery(times, { by, of }), ...ofGroup };
+    return { sums: await client.get('/refusals/sums', asked), by, of };
+  }, [client, times, by, of, ofGroup]);
+  const refusals = useAnswer(askRefusals);
   const askLimits = useCallback(() => client.get('/use/limits', asked), [client, asked]);
   const limits = useAnswer(session.sees_all ? askLimits : null);
   // Who administers groups sees a week's report of these.
@@ -136,21 +135,22 @@ export default function UsePage(): React.JSX.Element {
             ...CSV
           })}
         />
-        {group === null && (
-          <>
-            <RefusalsPart
-              answer={refusals}
-              csv={client.addressOf('/refusals/sums', {
-                ...refusalsQuery(times, { by, of }),
-                ...CSV
-              })}
-            />
-            <EnergyPart
-              answer={course}
-              csv={client.addressOf('/use', { ...energyQuery(times, step, { by, of }), ...CSV })}
-            />
-          </>
-        )}
+        <RefusalsPart
+          answer={refusals}
+          csv={client.addressOf('/refusals/sums', {
+            ...refusalsQuery(times, { by, of }),
+            ...ofGroup,
+            ...CSV
+          })}
+        />
+        <EnergyPart
+          answer={course}
+          csv={client.addressOf('/use', {
+            ...energyQuery(times, step, { by, of }),
+            ...ofGroup,
+            ...CSV
+          })}
+        />
         {session.sees_all && (
           <LimitsPart
             answer={limits}

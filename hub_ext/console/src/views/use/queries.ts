@@ -42,8 +42,15 @@ export function waitsQuery(times: Times, chosen: Chosen): HoursQuery {
   };
 }
 
-export function refusalsQuery(times: Times, chosen: Chosen): Asked & { owner?: string } {
-  return { ...timesAsked(times), ...ownerOf(chosen) };
+export function refusalsQuery(
+  times: Times,
+  chosen: Chosen
+): Asked & { owner?: string; by?: string } {
+  return {
+    ...timesAsked(times),
+    ...ownerOf(chosen),
+    ...(chosen.by === 'group' ? { by: chosen.by } : {})
+  };
 }
 
 export type Chosen = Pick<Choice, 'by' | 'of'>;

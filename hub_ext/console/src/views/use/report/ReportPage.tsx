@@ -1,6 +1,7 @@
 /** A week by group, with the week before beside it: to be read, printed, or taken along. */
 import { useCallback, useMemo, useState } from 'react';
 
+import { messageOf } from '../../../api/client';
 import type { WeekReport } from '../../../api/types';
 import { Choice as Select } from '../../../controls/Choice';
 import { useAnswer } from '../../../model/answer';
@@ -34,6 +35,7 @@ export default function ReportPage(): React.JSX.Element {
           text: client.addressOf('/use/report', { ...asked, format: 'text' })
         }}
       />
+      <MailIt week={week} group={group} />
       {answer.problem !== null && (
         <p className="why" role="alert">
           {answer.problem}
@@ -65,6 +67,51 @@ function Report({ report }: { report: WeekReport }): React.JSX.Element {
         <GroupPart key={each.group} told={each} hasCarbon={report.carbon !== null} />
       ))}
     </>
+  );
+}
+
+/** Has the week mailed to the admin who looks at it, as it goes out each week. */
+function MailIt(props: { week: string; group: string | null }): React.JSX.Element | null {
+  const { trans, client, session } = useConsole();
+  const [busy, setBusy] = useState(false);
+  const [said, setSaid] = useState<{ readonly words: string; readonly bad: boolean } | null>(null);
+  if (!session.admin) {
+    return null;
+  }
+  const mail = (): void => {
+    setBusy(true);
+    setSaid(null);
+    client
+      .post('/use/report/trial', { channel: 'mail', ...props }, {})
+      .then(
+        sent => {
+          setSaid(
+            sent.was_sent
+              ? { words: trans.__('The report of %1 was mailed to you.', sent.week), bad: false }
+              : { words: trans.__('It was not mailed: %1', sent.problem ?? ''), bad: true }
+          );
+        },
+        (error: unknown) => {
+          setSaid({ words: messageOf(error), bad: true });
+        }
+      )
+      .finally(() => {
+        setBusy(false);
+      });
+  };
+  return (
+    <p className="unprinted">
+      <button type="button" disabled={busy} onClick={mail} data-sublet="mail-report">
+        {trans.__('Mail it to me now')}
+      </button>{' '}
+      <span
+        role={said?.bad === true ? 'alert' : 'status'}
+        className={said?.bad === true ? 'bad' : undefined}
+        data-sublet="mailed"
+      >
+        {said?.words}
+      </span>
+    </p>
   );
 }
 
