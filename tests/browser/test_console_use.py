@@ -146,6 +146,68 @@ def test_a_user_sees_their_own_hours_alone(visit, past):
     expect(mark(page, "use-told")).to_contain_text("In all")
 
 
+def test_an_admin_reads_prints_and_takes_along_a_week_by_group(admin):
+    page = admin.page
+    mark(page, "use-report").click()
+    expect(mark(page, "report-title")).to_contain_text(re.compile(r"Week \d{4}-W\d\d, by group"))
+    groups = mark(page, "report-group")
+    expect(groups).to_have_count(4)
+    for words in ("hours used", "kWh", "most idle"):
+        expect(groups.first).to_contain_text(words)
+    # Of slices that are gone it is not known who paid for their turns in line.
+    expect(groups.last).to_contain_text("notebooks in line")
+    assert faults_found_by_axe(page) == []
+    admin.photograph("console-report")
+    for link, opening in (("Download HTML", "<!DOCTYPE html>"), ("Download text", "GPUs in week")):
+        with page.expect_download() as downloading:
+            page.get_by_role("link", name=link).click()
+        written = Path(downloading.value.path()).read_text(encoding="utf-8")
+        assert written.startswith(opening)
+        assert "Group vision" in written
+    page.get_by_label("Group", exact=True).select_option("vision")
+    expect(groups).to_have_count(1)
+    assert "group=vision" in page.url
+    # No way out is set on this machine, and it says so.
+    admin.expect_complaint("400")
+    mark(page, "mail-report").click()
+    expect(mark(page, "mailed")).to_contain_text("set are none")
+    page.emulate_media(media="print")
+    expect(mark(page, "mail-report")).to_be_hidden()
+    expect(page.get_by_role("button", name="Print")).to_be_hidden()
+    expect(groups.first).to_be_visible()
+    admin.photograph("console-report-print")
+    page.emulate_media(media="screen")
+    page.set_viewport_size(NARROW)
+    for theme in ("light", "dark"):
+        page.get_by_label("Colours").select_option(theme)
+        assert faults_found_by_axe(page) == []
+        assert fits_in_width(page)
+        admin.photograph(f"console-report-narrow-{theme}")
+    page.get_by_label("Colours").select_option("auto")
+    page.set_viewport_size(TALL)
+
+
+def test_refusals_and_energy_are_told_by_group(admin):
+    page = admin.page
+    page.get_by_role("combobox", name="Time", exact=True).select_option("30")
+    refusals = mark(page, "use-refusals-table")
+    # The document has no group "teaching": who was in it then is in none now.
+    for group in ("vision", "speech", "no group"):
+        expect(refusals).to_contain_text(group)
+    everything = mark(page, "use-energy").inner_text()
+    mark(page, "use-table").get_by_role("button", name="vision").click()
+    expect(mark(page, "use-course").get_by_role("heading")).to_contain_text("group vision")
+    expect(refusals).not_to_contain_text("speech")
+    expect(refusals).to_contain_text("vision")
+    expect(mark(page, "use-energy")).to_contain_text("kWh")
+    expect(mark(page, "use-energy")).not_to_have_text(everything)
+    with page.expect_download() as downloading:
+        mark(page, "use-refusals").get_by_role("link", name="Download CSV").click()
+    rows = rows_of(downloading.value)
+    assert {row["group"] for row in rows} == {"vision", "speech", ""}
+    admin.photograph("console-use-refusals")
+
+
 def test_it_is_legible_in_light_and_dark_by_ear_and_on_a_phone(visit, past):
     admin = visit("admin", viewport=NARROW)
     page = open_console(admin, past.settings.admin_password, VIEW)
