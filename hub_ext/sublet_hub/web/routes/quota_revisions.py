@@ -152,7 +152,7 @@ def _info(service: ServiceParts, made: QuotaRevision) -> RevisionInfo:
 
 def _info_of_part(service: ServiceParts, part: PartRevision) -> RevisionInfo:
     """Return a revision without what it changed elsewhere; its reason may be of that."""
-    told = {"keys_changed": part.keys_changed, "is_part": True}
+    told: dict[str, object] = {"keys_changed": part.keys_changed, "is_part": True}
     if not part.is_alone:
         told |= {"reason": "", "groups": ()}
     return _info(service, part.about).model_copy(update=told)
