@@ -84,7 +84,7 @@ print(json.dumps([[tree.value, list(map(str, tree.problems))] for tree in trees]
 `;
 
 function readByTheService(texts: readonly string[]): readonly [unknown, readonly string[]][] {
-  const told = execFileSync(process.env['PYTHON'] ?? 'python3', ['-c', READ_BY_THE_SERVICE], {
+  const told = execFileSync(process.env.PYTHON ?? 'python3', ['-c', READ_BY_THE_SERVICE], {
     input: JSON.stringify(texts),
     encoding: 'utf8',
     maxBuffer: 64 * 1024 * 1024
@@ -97,13 +97,24 @@ const LOOK_ALIKES = [
   ...['0o7', '017', '1_000', '0x1F', '0b1', '1e3', '1.5', '.5', '+1', '-1', '12', '12:30:45'],
   ...['=', '<<', '?', '? a', 'what? yes', '-', '- a', ':', 'a:', 'a: b', ':a', 'a #b', '#a', '%a'],
   ...['!x', '&x', '*x', '@x', '`x', '|', '>', '"', "'", "it's", '[a', 'a]', '{a', 'a}', 'a,b', ','],
-  ...['2026-12-02', '2026-12-02 10:00:00', ' a', 'a ', 'a  b', 'é', '日本', '\u00a0', '\ufeff', '😀'],
+  ...[
+    '2026-12-02',
+    '2026-12-02 10:00:00',
+    ' a',
+    'a ',
+    'a  b',
+    'é',
+    '日本',
+    '\u00a0',
+    '\ufeff',
+    '😀'
+  ],
   ...['', 'a\\b', '---', '...', '--- a', 'http://a/b?c=d&e', '40 GiB', '1/2', 'Mon 14:00-16:00']
 ];
 
 /** Texts of such characters as steer a reader of YAML, always the same. */
 function drawn(count: number): readonly string[] {
-  const letters = [...'aZ09 :?,-#&*!|>%@`{}[]"\'\\~=<._/+éß😀\u00a0'];
+  const letters = Array.from('aZ09 :?,-#&*!|>%@`{}[]"\'\\~=<._/+éß😀\u00a0');
   let seed = 16;
   const next = (below: number): number => {
     seed = (seed * 1103515245 + 12345) % 2 ** 31;
