@@ -123,8 +123,9 @@ async def _revision(service: ServiceParts, call: Call) -> RevisionText:
 @asynccontextmanager
 async def _part_read(service: ServiceParts, call: Call) -> AsyncIterator[None]:
     """Let a block read revisions for an admin of groups: one at a time, and counted."""
-    async with service.limits.lists.of_caller(call.user.key):
-        service.limits.owners.charge(call.user.key, _COST_OF_PART)
+    limits = service.limits
+    async with limits.lists.of_caller(call.user.key):
+        limits.owners.charge(call.user.key, _COST_OF_PART)
         yield
 
 
