@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from sublet_quota.document.administered.bounds import PartBounds
 from sublet_quota.wire.quota import KeptIn
 
 from sublet_hub.security.rate_limits import Rate
@@ -135,6 +136,8 @@ class ServiceSettings:
     quota_file: Path | None
     jobs: JobSettings
     quota_source: KeptIn = KeptIn.FILE
+    most_of_part: PartBounds = field(default_factory=PartBounds)
+    """How much of the document the part of one group may be, as its admins change it."""
     limits: OwnerLimits = OwnerLimits()
     volume: VolumeBudget = VolumeBudget()
     retention: timedelta = timedelta(days=90)

@@ -171,7 +171,8 @@ def test_an_admin_of_a_group_sets_what_is_below_it_within_what_it_has(lead, hub)
     mark(page, "part-document").click()
     write(page, part_with("limit: {cards: 1}"))
     expect(mark(page, "problem")).to_have_count(0)
-    expect(page.get_by_role("button", name="Preview")).to_have_count(0)
+    page.get_by_role("button", name="Preview").click()
+    expect(mark(page, "preview")).to_contain_text("slices or jobs of these groups now")
     # What an admin changes elsewhere meanwhile stands in nobody's way, and is seen by nobody.
     apply_as_admin(hub, in_force(hub).replace("law-canary: {", "law-canary: {weight: 2, "))
     apply(page, "a robot more")
@@ -213,7 +214,7 @@ def test_nothing_of_another_group_comes_to_the_page_of_an_admin_of_a_group(lead)
     page.reload()
     expect(mark(page, "group", group="robots")).to_be_visible()
     shown = [page.content()]
-    for part in ("held", "document", "history", "tree"):
+    for part in ("held", "document", "history", "calendar", "tree"):
         mark(page, f"part-{part}").click()
         if part == "held":
             expect(mark(page, "group-slices-table")).to_contain_text("ada")
@@ -235,7 +236,7 @@ def test_nothing_of_another_group_comes_to_the_page_of_an_admin_of_a_group(lead)
         shown.append(page.content())
     told = dict(heard.bodies())
     page.set_viewport_size(NARROW)
-    for part in ("tree", "held", "document", "history"):
+    for part in ("tree", "held", "document", "history", "calendar"):
         page.goto(f"{SERVICE}view/quotas?part={part}&of-group=vision")
         expect(mark(page, "source")).to_be_visible()
         assert fits_in_width(page), part

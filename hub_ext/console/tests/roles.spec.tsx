@@ -3,7 +3,8 @@ import { afterEach, beforeAll, expect, test } from 'vitest';
 import type { Topic } from '../src/api/types';
 import type { Session } from '../src/model/session';
 import { App } from '../src/shell/App';
-import { aCard, aSlice } from './support/answers';
+import { Quotas, quotasOf } from '../src/views/quotas/model';
+import { A_CALENDAR, A_PREVIEW, aCard, aSlice } from './support/answers';
 import { doing, draw, FakeService, json, SESSION } from './support/page';
 
 const AT = '2026-12-02T09:00:00Z';
@@ -40,12 +41,21 @@ const SHARE = {
   may_pay: true,
   left: false
 };
+const TYPE = {
+  gpu_type: 'H100',
+  held: 0,
+  jobs: 0,
+  entitled: 0,
+  borrowed: null,
+  guaranteed: 0,
+  limit: null
+};
 const TREE = {
   at: AT,
   revision: 7,
   groups: [
     {
-      share: { ...SHARE, group: 'vision', path: ['vision'] },
+      share: { ...SHARE, group: 'vision', path: ['vision'], types: [TYPE] },
       weight: 1,
       members: ['vision'],
       over: [],
@@ -59,16 +69,18 @@ const TREE = {
   unmet: [],
   left_out: 0
 };
-const REVISIONS = [8, 7].map(revision => ({
-  revision,
-  author: 'bea',
-  made_at: AT,
-  reason: 'a robot more',
-  keys_changed: 1,
-  role: 'group-admin',
-  groups: ['vision'],
-  in_force: revision === 8
-}));
+const REVISIONS = [8, 7]
+  .map(revision => ({
+    revision,
+    author: 'bea',
+    made_at: AT,
+    reason: 'a robot more',
+    keys_changed: 1,
+    role: 'group-admin',
+    groups: ['vision'],
+    in_force: revision === 8
+  }))
+  .map(each => (each.revision === 7 ? { ...each, reason: '', is_part: true } : each));
 const WAITS = {
   as_of: AT,
   waiting: [],
@@ -94,6 +106,10 @@ function service(): FakeService {
     quota: () => json(PART),
     'quota/tree': () => json(TREE),
     'quota/revisions': () => json(REVISIONS),
+    'quota/revisions/8': () =>
+      json({ about: REVISIONS[0], text: 'weight: 2\n', text_before: 'weight: 1\n' }),
+    'quota/calendar': () => json(A_CALENDAR),
+    'quota/preview': () => json(A_PREVIEW),
     'quota/check': () => json({ problems: [], warnings: [], left_out: 0 }),
     waits: () => json(WAITS),
     use: () => json(USE),
@@ -111,7 +127,12 @@ async function opened(
   session: Session,
   place: string,
   asked: FakeService = service()
-): Promise<{ page: HTMLElement; paths: () => string[]; part: (name: string) => Element | null }> {
+): Promise<{
+  page: HTMLElement;
+  paths: () => string[];
+  part: (name: string) => Element | null;
+  quotas: Quotas;
+}> {
   window.history.replaceState(null, '', `/services/sublet/view/${place}`);
   const { page, console } = await draw(<App />, asked, session);
   await doing(() => {
@@ -123,6 +144,7 @@ async function opened(
   return {
     page,
     paths: () => asked.asked.map(each => `${each.method} ${each.url.replace(/^.*api\//, '')}`),
+    quotas: quotasOf(console, 'vision'),
     part: name => page.querySelector(`[data-sublet="${name}"]`)
   };
 }
@@ -137,6 +159,7 @@ function links(page: HTMLElement): (string | null)[] {
 
 beforeAll(async () => {
   await import('../src/views/quotas/QuotasView');
+  await import('../src/views/quotas/DocumentPart');
   await import('../src/views/use/UsePage');
 });
 
@@ -194,7 +217,6 @@ test('an admin of a group has its part of the quotas, and asks for that alone', 
   expect(part('source')?.textContent).toContain('the group vision and all below it');
   expect(part('source')?.textContent).not.toContain('7');
   expect(part('group')?.textContent).toContain('vision');
-  expect(part('part-calendar')).toBeNull();
   const asked = paths().filter(each => each.includes('quota'));
   expect(asked.length).toBeGreaterThan(0);
   expect(asked.every(each => each.endsWith('?group=vision'))).toBe(true);
@@ -223,10 +245,96 @@ test('a group in the address that is not theirs is not asked for', async () => {
   expect(paths().filter(each => each.includes('law'))).toEqual([]);
 });
 
-test('an admin of a group reads their groups’ history without a way into other revisions', async () => {
-  const { page, part } = await opened(LEAD, 'quotas?part=history&of-group=vision');
-  expect(part('revision')?.textContent).toContain('a robot more');
-  expect(buttons(page).filter(each => /Roll back|What was changed/.test(each))).toEqual([]);
+test('an admin of a group reads what was changed of it, by whomever, and rolls nothing back', async () => {
+  const { page, paths, part } = await opened(LEAD, 'quotas?part=history&of-group=vision');
+  expect(paths()).toContain('GET quota/revisions?group=vision');
+  const told = [...page.querySelectorAll('[data-sublet="revision"]')].map(each => each.textContent);
+  expect(told[0]).toContain('a robot more');
+  expect(told[1]).toContain('the reason is not told');
+  expect(buttons(page).filter(each => each.startsWith('Roll back'))).toEqual([]);
+  await doing(() => {
+    page.querySelector<HTMLButtonElement>('[data-sublet="revision"] button')?.click();
+  });
+  await doing(() => undefined);
+  expect(paths()).toContain('GET quota/revisions/8?group=vision');
+  expect(part('difference')?.textContent).toContain('weight: 2');
+});
+
+test('an admin of a group has the calendar of it', async () => {
+  const { page, paths } = await opened(LEAD, 'quotas?part=calendar&month=2026-12&of-group=vision');
+  expect(paths().some(each => each.startsWith('GET quota/calendar?group=vision&since='))).toBe(
+    true
+  );
+  const entries = [...page.querySelectorAll('.calendar button')];
+  expect(entries.map(each => each.textContent)).toEqual(['ends: vision', 'ends: robots']);
+  // What is set above has no line in their part.
+  expect(entries.map(each => (each as HTMLButtonElement).disabled)).toEqual([true, false]);
+});
+
+test('an admin of a group writes by forms what is below it, and previews it before it is applied', async () => {
+  const { page, paths, part, quotas } = await opened(LEAD, 'quotas?part=document&of-group=vision');
+  const kind = page.querySelector<HTMLSelectElement>('[data-sublet="form-kind"]');
+  expect([...(kind?.options ?? [])].map(each => each.value)).toEqual([
+    'exception',
+    'group',
+    'each',
+    'guarantee'
+  ]);
+  expect(page.querySelector('[data-sublet="forms"] textarea')).toBeNull();
+  const groups = [...page.querySelectorAll<HTMLOptionElement>('#quota-groups option')];
+  expect(groups.map(each => each.value)).toEqual(['robots']);
+  const types = [...page.querySelectorAll<HTMLOptionElement>('#quota-types option')];
+  expect(types.map(each => each.value)).toEqual(['H100']);
+
+  const apply = (): HTMLButtonElement | undefined =>
+    [...page.querySelectorAll('button')].find(each => each.textContent === 'Apply…');
+  const preview = [...page.querySelectorAll('button')].find(each => each.textContent === 'Preview');
+  await doing(() => {
+    quotas.write(`${PART.text}# mine\n`);
+    quotas.checked.set({
+      text: `${PART.text}# mine\n`,
+      check: { problems: [], warnings: [], left_out: 0 }
+    });
+  });
+  expect(apply()?.disabled).toBe(true);
+  await doing(() => preview?.click());
+  await doing(() => undefined);
+  expect(paths()).toContain('POST quota/preview');
+  expect(part('preview')?.textContent).toContain('1 person has slices or jobs of these groups now');
+  expect(part('follows-called-back')?.textContent).toContain('another group on node-a 0');
+  expect(apply()?.disabled).toBe(false);
+});
+
+test('a part goes on where something else was changed meanwhile, and stops where it was', async () => {
+  let inForce = { ...PART };
+  let elsewhere = 2;
+  const sent: number[] = [];
+  const asked = new FakeService({
+    quota: () => json(inForce),
+    'quota/revisions': () => {
+      const { expect: revision } = asked.asked.at(-1)?.body as { expect: number };
+      sent.push(revision);
+      if (elsewhere > 0) {
+        elsewhere -= 1;
+        inForce = { ...inForce, revision: inForce.revision + 1 };
+        return json({ reason: 'conflict', message: 'another is in force' }, 409);
+      }
+      return json({ about: { ...REVISIONS[0], revision: 10 }, is_new: true, warnings: [] });
+    }
+  });
+  const { console } = await draw(<></>, asked, LEAD);
+  const quotas = new Quotas(console, 'vision');
+  await quotas.quota.refresh();
+  quotas.write(`${PART.text}# mine\n`);
+  expect(await quotas.apply('why')).toBe(10);
+  expect(sent).toEqual([7, 8, 9]);
+
+  // Another admin of the group has changed the same part.
+  inForce = { ...PART, revision: 11, text: `${PART.text}# theirs\n` };
+  quotas.write(`${PART.text}# mine again\n`);
+  expect(await quotas.apply('why')).toBeNull();
+  expect(sent).toHaveLength(3);
+  expect(quotas.draft.value.text).toContain('mine again');
 });
 
 test('an admin of a group sees who of it holds what', async () => {

@@ -48,7 +48,7 @@ def quota_of(settings: ServiceSettings, adapters: Adapters) -> QuotaSource:
         return QuotaFile(settings.quota_file, adapters.now)
     store = QuotaRevisionStore(adapters.database)
     try:
-        return QuotaInDatabase(store, settings.quota_file, adapters.now)
+        return QuotaInDatabase(store, settings.quota_file, adapters.now, settings.most_of_part)
     except (LedgerReadError, LedgerWriteError) as error:
         message = f"the quota document cannot be had from the database: {error}"
         raise ConfigurationError(message) from error

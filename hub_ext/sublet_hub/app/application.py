@@ -24,6 +24,7 @@ from sublet_hub.app.assembly import Assembly
 from sublet_hub.app.carbon_options import CarbonOptions
 from sublet_hub.app.delivery_options import DeliveryOptions
 from sublet_hub.app.kubernetes_options import KubeOptions
+from sublet_hub.app.part_options import PartOptions
 from sublet_hub.app.subdomain_options import SubdomainOptions
 from sublet_hub.errors import ConfigurationError, QuotaFileError
 from sublet_hub.host.capabilities import keep_from_children
@@ -51,6 +52,7 @@ class SubletHub(
     AgentsPortOptions,
     CarbonOptions,
     DeliveryOptions,
+    PartOptions,
     SubdomainOptions,
     Application,
 ):
@@ -358,6 +360,7 @@ class SubletHub(
                 most_attempts=self.job_attempts,
             ),
             quota_source=KeptIn(self.quota_source),
+            most_of_part=self.part_bounds(),
             limits=OwnerLimits(
                 log_bytes=self.job_log_mib * _MIB, owner_logs_bytes=self.owner_logs_mib * _MIB
             ),

@@ -68,6 +68,7 @@ from sublet_hub.state.job_files import JobFiles
 from sublet_hub.state.metrics import ServiceMetrics
 from sublet_hub.state.owner_accounts import OwnerAccounts
 from sublet_hub.state.quota_documents.last_in_force import LastInForce
+from sublet_hub.state.quota_documents.part_history import PartHistories
 from sublet_hub.state.stores import Stores
 from sublet_hub.usage.budgets.accounting import BudgetAccounting
 from sublet_hub.usage.job_stops import JobStops
@@ -195,6 +196,7 @@ class Assembly:
             places=places,
             resizing=Resizing(ledger, fleet, capacity, wakes, now),
             shares=Shares(stores, shown.views, self._meter, offers),
+            part_histories=PartHistories(quota),
             previews=QuotaPreviews(stores, quota, self._queue, budgets, hub_names),
             histories=self._histories,
             use=UseReports(adapters.database, store, self._in_force, settings.carbon),
@@ -216,11 +218,7 @@ class Assembly:
             waits=shown.waits,
             times=times,
             metrics=metrics,
-            limits=RequestLimits(
-                owners=RateLimits(settings.limits.requests),
-                bodies=RoomsByKind(),
-                lists=ListTurns(),
-            ),
+            limits=RequestLimits(RateLimits(settings.limits.requests), RoomsByKind(), ListTurns()),
         )
         self.connections = AgentConnections(
             stores,

@@ -18,7 +18,6 @@ from sublet_hub.security.service_auth import XSRF_COOKIE_OPTIONS
 from sublet_hub.web.console.bundle import Bundle
 from sublet_hub.web.console.card_feed import CardFeed
 from sublet_hub.web.console.changes import CHANGES_ROUTE, ChangesHandler, StreamPlaces
-from sublet_hub.web.console.group_marks import GroupMarks
 from sublet_hub.web.console.page import (
     FILE_PATH,
     VIEW_PATH,
@@ -26,6 +25,7 @@ from sublet_hub.web.console.page import (
     ConsoleHandler,
     ConsoleSettings,
 )
+from sublet_hub.web.console.topics import Marks
 from sublet_hub.web.listening import BoundedServer
 from sublet_hub.web.public_pages import HealthHandler, MetricsHandler, OpenApiHandler
 from sublet_hub.web.request_body import BODY_WITHIN_S, STRANGERS_BODY
@@ -188,7 +188,7 @@ def _console_rules(
         "service": service,
         "hub_auth": hub_auth,
         "feed": CardFeed(service.ledger, service.views),
-        "marks": GroupMarks(),
+        "marks": Marks(),
         "places": StreamPlaces(settings.most_connections),
     }
     place = ConsoleSettings(

@@ -21,6 +21,7 @@ class ForbiddenChange(StrEnum):
     NAME_OF_BEFORE = "name-of-before"
     CHARGED_GOES = "charged-goes"
     NOT_A_PART = "not-a-part"
+    PART_TOO_LARGE = "part-too-large"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,11 @@ _WORDS: Final[Mapping[ForbiddenChange, str]] = MappingProxyType(
         ForbiddenChange.NOT_A_PART: (
             "{names}: send the document as `sublet quota show` shows it to you: `groups` with "
             "{group} and all below, and `exceptions` and `reservations` of groups below"
+        ),
+        ForbiddenChange.PART_TOO_LARGE: (
+            "{group}: what the document says of it would have {names}. The document is "
+            "everybody's, and what its admins write of one group is bounded: leave out what is "
+            "over or not needed, or ask an admin of the hub's quotas for more"
         ),
     }
 )

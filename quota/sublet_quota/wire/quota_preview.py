@@ -21,6 +21,7 @@ MOST_TOLD: Final = 1000
 """The most entries of each list."""
 MOST_NAMED: Final = 100
 """The most people who are named with one right."""
+_MOST_LISTED: Final = 10_000
 
 
 class PreviewRequest(WireModel):
@@ -77,7 +78,8 @@ class ConcernedSlice(AnswerModel):
 class ClaimInfo(AnswerModel):
     """A part of a guarantee on which slices of others lie."""
 
-    group: Name
+    group: Name | None
+    """Whose guarantee; ``None``: another group's, of which whoever asks sees nothing."""
     gpu_type: Name
     gpu_id: Name
     node: Name
@@ -122,8 +124,10 @@ class QuotaPreviewInfo(AnswerModel):
     """When it was reckoned."""
     revision: PositiveCount | None
     """The revision in force, with which it was compared; ``None``: a file is in force."""
+    groups: tuple[Name, ...] | None = Field(default=None, max_length=_MOST_LISTED)
+    """The groups that this is told for, with what is below them; ``None``: it is all."""
     people: Count
-    """How many people have slices or jobs now."""
+    """How many people have slices or jobs now; of groups: such as these pay."""
     beyond: tuple[ExcessInfo, ...] = Field(max_length=MOST_TOLD)
     budgets: tuple[BudgetInfo, ...] = Field(default=(), max_length=MOST_TOLD)
     """The budgets that would be over after what is spent of them, and are not now."""

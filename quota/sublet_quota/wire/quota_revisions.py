@@ -45,6 +45,7 @@ class RevisionInfo(AnswerModel):
     author: Words
     made_at: AwareDatetime
     reason: Words
+    """Empty where it was said of more than the groups that this is told of."""
     keys_changed: Count
     """How many keys say something else than in the revision before."""
     in_force: bool
@@ -52,6 +53,8 @@ class RevisionInfo(AnswerModel):
     """In which role it was made (``RoleInfo.role``); ``None``: by the service, or long ago."""
     groups: tuple[Name, ...] = Field(default=(), max_length=_MOST_LISTED)
     """The groups within which an admin of groups made it."""
+    is_part: bool = False
+    """Whether it is told of some groups alone: of their keys, and as far as it is theirs to see."""
 
 
 class RevisionText(AnswerModel):

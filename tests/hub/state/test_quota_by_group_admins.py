@@ -99,7 +99,7 @@ async def test_their_part_is_in_force_at_once_and_history_says_who_and_in_which_
     _, history = await world.call("GET", "quota/revisions", world.admin())
     assert (history[0]["author"], history[0]["role"]) == ("root", "admin")
     _, history = await world.call("GET", "quota/revisions", token)
-    assert [each["revision"] for each in history] == [2]
+    assert [(each["revision"], each["author"]) for each in history] == [(3, "root"), (2, "lead")]
 
 
 async def test_the_same_part_again_makes_no_revision(world: HubWorld) -> None:

@@ -65,11 +65,11 @@ TABLE: Final = {
     "GET history/export": SEES,
     "GET quota": "group-admin reader admin",
     "GET quota/revisions": "group-admin reader admin",
-    "GET quota/revisions/{revision}": SEES,
-    "POST quota/preview": SEES,
+    "GET quota/revisions/{revision}": "group-admin reader admin",
+    "POST quota/preview": "group-admin reader admin",
     "POST quota/check": "group-admin reader admin",
     "GET quota/tree": "group-admin reader admin",
-    "GET quota/calendar": SEES,
+    "GET quota/calendar": "group-admin reader admin",
     "POST quota/revisions": "group-admin admin",
     "POST quota/rollback": "admin",
     "POST quota/reload": "admin",
@@ -109,6 +109,9 @@ OF_GROUPS: Final = (
     "refusals/sums",
     "budgets",
     "quota",
+    "quota/calendar",
+    "quota/revisions",
+    "quota/revisions/{revision}",
     "quota/tree",
 )
 """What there is of a group with all below it, by ``?group=``."""
@@ -116,7 +119,9 @@ BODIES: Final = {
     "POST jobs": {"notebook": "train.ipynb"},
     "POST jobs/forecast": {"notebook": "train.ipynb"},
     "POST slices/{slice_id}/keep": {"minutes": 5},
-    "POST quota/preview": {"text": ""},
+    "POST quota/preview": {
+        "text": "groups: {nlp: {members: [hub-nlp], weight: 2, budget: {hours: 100}}}"
+    },
     "POST quota/check": {"text": ""},
 }
 QUOTA: Final = """
@@ -131,6 +136,7 @@ groups:
 exceptions:
   - {who: [phil-canary], set: {limit: {cards: 3}}, why: why-canary}
 """
+CHANGED: Final = QUOTA.replace("[hub-nlp], ", "[hub-nlp], weight: 2, ")
 
 
 @pytest_asyncio.fixture
@@ -139,13 +145,20 @@ async def world(tmp_path: Path, hub: FakeHub) -> AsyncIterator[HubWorld]:
         yield made
 
 
+async def nlp_has_another_revision(world: HubWorld) -> None:
+    body = {"text": CHANGED, "reason": "more", "expect": 1}
+    status, made = await world.call("POST", "quota/revisions", world.admin(), body)
+    assert status == 200, made
+
+
 async def everybodys_things(world: HubWorld) -> dict[str, str]:
     """Have ada, of nlp, and phil, of physics, hold a slice and have a job each."""
     agent = await world.agent()
     world.interpreter = write_interpreter(world.folder / "python")
     agent.gpus = (agent.gpus[0].model_copy(update={"lendable_mib": 0}),)
     await agent.report()
-    things = {"revision": "1"}
+    await nlp_has_another_revision(world)
+    things = {"revision": "2"}
     for owner, group in (("phil-canary", "hub-physics"), ("ada", "hub-nlp")):
         lease = await world.slice_for(owner, size="small", groups=[group])
         write_script(world.folder / f"homes/{owner}/train.ipynb", ["print", "x"])
@@ -259,7 +272,8 @@ async def test_each_is_told_who_they_are(world: HubWorld) -> None:
 async def test_what_a_group_pays_is_shown_to_its_admins_and_to_who_sees_all(
     world: HubWorld,
 ) -> None:
-    await everybodys_things(world)
+    things = await everybodys_things(world)
+    of_groups = [each.format(**things) for each in OF_GROUPS]
     takes_group = {
         name.partition(" ")[2]
         for name, each in routes().items()
@@ -269,14 +283,14 @@ async def test_what_a_group_pays_is_shown_to_its_admins_and_to_who_sees_all(
     assert takes_group == set(OF_GROUPS)
     by_role = tokens(world) | {"above": world.user("dean", ()), "other": world.user("ada", ())}
     may = {"group-admin", "reader", "admin", "above"}
-    for path in OF_GROUPS:
+    for path in of_groups:
         for role, token in by_role.items():
             status, _ = await world.call("GET", f"{path}?group=nlp", token)
             assert status == (200 if role in may else 403), (path, role)
             status, _ = await world.call("GET", f"{path}?group=nowhere", token)
             assert status == (404 if role in {"reader", "admin"} else 403), (path, role)
     lead = by_role["group-admin"]
-    for path in OF_GROUPS:
+    for path in of_groups:
         for group in ("science", "physics-canary"):
             status, _ = await world.call("GET", f"{path}?group={group}", lead)
             assert status == 403, (path, group)
@@ -290,7 +304,7 @@ async def test_an_admin_of_a_group_is_sent_what_it_pays_and_nothing_of_others(
         "POST",
         "quota/revisions",
         world.admin("root-canary"),
-        {"text": QUOTA + "# note-canary\n", "reason": "reason-canary", "expect": 1},
+        {"text": CHANGED + "# note-canary\n", "reason": "reason-canary", "expect": 2},
     )
     for token in (world.group_admin("lead", "hub-nlp"), world.user("dean", ())):
         _, role = await world.call("GET", "role", token)
@@ -305,7 +319,8 @@ async def test_an_admin_of_a_group_is_sent_what_it_pays_and_nothing_of_others(
         _, use = await world.call("GET", f"use?by=owner&by=group&group={group}", token)
         assert {tuple(each["of"].values()) for each in use["rows"]} == {("ada", "nlp")}
         of_all_theirs = "quota", "quota/revisions", "quota/tree"
-        for path in (*(f"{path}?group={group}" for path in OF_GROUPS), *of_all_theirs):
+        of_groups = [each.format(**things) for each in OF_GROUPS]
+        for path in (*(f"{path}?group={group}" for path in of_groups), *of_all_theirs):
             told = await world.raw("GET", f"api/{path}", token)
             assert told.code == 200, path
             assert b"canary" not in told.body, path

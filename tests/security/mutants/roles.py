@@ -30,6 +30,7 @@ _GIVEN: Final = (
     "test_a_group_is_given_by_the_hubs_group_that_it_is_or_by_its_own_key"
 )
 _OF_ROLES: Final = "tests/hub/web/test_roles.py"
+_OF_QUOTAS: Final = "tests/hub/web/test_quota_of_groups.py"
 _TABLE: Final = f"{_OF_ROLES}::test_each_route_is_open_to_the_roles_of_the_table_and_to_no_other"
 _NAMED: Final = (
     f"{_OF_ROLES}::test_the_document_names_users_of_the_hub_and_only_tokens_that_act_for_them_count"
@@ -223,7 +224,7 @@ MUTANTS: Final = (
     Mutant(
         6,
         "an admin of a group is sent the whole document",
-        f"{_ROUTES}/quota.py",
+        _ROLES,
         "return None if call.user.sees_all else own_groups(service, call.user)",
         "return None",
         (_SENT,),
@@ -264,8 +265,8 @@ MUTANTS: Final = (
         6,
         "an admin of a group reads who changed others' quotas, and why",
         _REVISIONS,
-        "if not call.user.sees_all:",
-        "if False:",
+        "if groups is None:\n        return tuple(_info",
+        "if True:\n        return tuple(_info",
         (_SENT,),
     ),
     Mutant(
@@ -343,6 +344,30 @@ MUTANTS: Final = (
         "len(moments) > min(MOST_ENDS, MOST_LOOKED_AT // groups)",
         "len(moments) > MOST_ENDS",
         (f"{_OF_CHANGES}::test_many_groups_have_their_rights_looked_at_after_fewer_ends",),
+    ),
+    Mutant(
+        6,
+        "a preview tells an admin of a group what follows for others",
+        "quota/sublet_quota/preview/within_groups.py",
+        "for each in found.beyond\n            if each.group in within.groups or ",
+        "for each in found.beyond\n            if True or ",
+        (f"{_OF_QUOTAS}::test_who_has_more_elsewhere_is_told_of_by_their_groups_alone",),
+    ),
+    Mutant(
+        6,
+        "the reason of what was changed elsewhere is told with a group's part",
+        _REVISIONS,
+        "if not part.is_alone:",
+        "if False:",
+        (f"{_OF_QUOTAS}::test_the_history_of_their_part_has_who_changed_it_also_from_above",),
+    ),
+    Mutant(
+        12,
+        "one group's admin fills the quota document for all",
+        "hub_ext/sublet_hub/state/quota_documents/parts.py",
+        "    _refuse(tuple(beyond_bounds(document, made, author)))\n",
+        "",
+        (f"{_OF_QUOTAS}::test_one_groups_admin_cannot_fill_the_document_for_all",),
     ),
     Mutant(
         12,

@@ -182,6 +182,13 @@ async function errorOf(answer: Response, trans: TranslationBundle): Promise<AskE
   return new AskError(`${answer.status} ${answer.statusText}`, answer.status, null);
 }
 
+const CONFLICT = 409;
+
+/** Whether something was changed meanwhile, so that what was asked for was made from what is no more. */
+export function isConflict(error: unknown): boolean {
+  return error instanceof AskError && error.status === CONFLICT;
+}
+
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

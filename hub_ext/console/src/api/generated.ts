@@ -929,7 +929,7 @@ export interface components {
             readonly gpu_id: string;
             readonly gpu_index: number;
             readonly gpu_type: string;
-            readonly group: string;
+            readonly group: string | null;
             readonly in_the_way: readonly components["schemas"]["ConcernedSlice"][];
             readonly node: string;
         };
@@ -1449,6 +1449,7 @@ export interface components {
             readonly brought_back: readonly components["schemas"]["ConcernedSlice"][];
             readonly budgets: readonly components["schemas"]["BudgetInfo"][];
             readonly claims: readonly components["schemas"]["ClaimInfo"][];
+            readonly groups: readonly string[] | null;
             readonly jobs: readonly components["schemas"]["JobForecastChange"][];
             readonly jobs_are_planned: boolean;
             readonly left_out: number;
@@ -1563,6 +1564,7 @@ export interface components {
             readonly author: string;
             readonly groups: readonly string[];
             readonly in_force: boolean;
+            readonly is_part: boolean;
             readonly keys_changed: number;
             readonly made_at: string;
             readonly reason: string;
@@ -4114,6 +4116,7 @@ export interface operations {
     readonly "get-quota-calendar": {
         readonly parameters: {
             readonly query?: {
+                readonly group?: string;
                 readonly since?: string;
                 readonly until?: string;
             };
@@ -4148,6 +4151,14 @@ export interface operations {
                 };
             };
             readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            readonly 404: {
                 headers: {
                     readonly [name: string]: unknown;
                 };
@@ -4360,7 +4371,9 @@ export interface operations {
     };
     readonly "get-quota-revisions": {
         readonly parameters: {
-            readonly query?: never;
+            readonly query?: {
+                readonly group?: string;
+            };
             readonly header?: never;
             readonly path?: never;
             readonly cookie?: never;
@@ -4384,6 +4397,14 @@ export interface operations {
                 };
             };
             readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            readonly 404: {
                 headers: {
                     readonly [name: string]: unknown;
                 };
@@ -4490,7 +4511,9 @@ export interface operations {
     };
     readonly "get-quota-revisions-revision": {
         readonly parameters: {
-            readonly query?: never;
+            readonly query?: {
+                readonly group?: string;
+            };
             readonly header?: never;
             readonly path: {
                 readonly revision: string;

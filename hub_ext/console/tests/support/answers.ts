@@ -130,3 +130,61 @@ export function aCard(facts: CardFacts = {}): Card {
     ...facts.more
   };
 }
+
+/** What an admin of the group vision is told of it. */
+export const A_CALENDAR = {
+  begins_at: '2026-12-02T09:00:00Z',
+  ends_at: '2026-12-02T09:00:00Z',
+  reservations: [],
+  exceptions: [
+    {
+      who: [],
+      groups: ['vision'],
+      sets: [],
+      until: '2026-12-02T09:00:00Z',
+      is_over: false,
+      why: 'a',
+      line: null
+    },
+    {
+      who: [],
+      groups: ['robots'],
+      sets: [],
+      until: '2026-12-02T09:00:00Z',
+      is_over: false,
+      why: 'b',
+      line: 3
+    }
+  ],
+  left_out: 0
+};
+
+export const A_PREVIEW = {
+  at: '2026-12-02T09:00:00Z',
+  revision: 7,
+  groups: ['vision'],
+  people: 1,
+  beyond: [],
+  budgets: [],
+  ranks: [],
+  brought_back: [],
+  claims: [
+    {
+      group: null,
+      gpu_type: 'H100',
+      gpu_id: 'g',
+      node: 'node-a',
+      gpu_index: 0,
+      calls_back: [{ slice_id: 's', owner: 'dan' }],
+      in_the_way: []
+    }
+  ],
+  jobs: [],
+  jobs_are_planned: true,
+  unmet: [],
+  rights: [],
+  reservations: [],
+  warnings: [],
+  placed: [],
+  left_out: 0
+};

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from sublet_quota.document.administered.bounds import PartAuthor, PartBounds
 from sublet_quota.document.administered.groups import GroupClaims, administered, gone_from
 from sublet_quota.document.differences import written_differences
 from sublet_quota.document.problems import QuotaDocumentError
@@ -57,13 +58,18 @@ class QuotaInDatabase(QuotaSource):
     kept_in = KeptIn.DATABASE
 
     def __init__(
-        self, store: QuotaRevisionStore, path: Path | None, now: Callable[[], datetime]
+        self,
+        store: QuotaRevisionStore,
+        path: Path | None,
+        now: Callable[[], datetime],
+        most_of_part: PartBounds,
     ) -> None:
         """Read the newest revision; where there is none, make the first of the file.
 
         ``QuotaFileError`` where neither can be in force. ``LedgerReadError``, ``LedgerWriteError``.
         """
         super().__init__(path, now)
+        self.most_of_part = most_of_part
         self._store = store
         self._turn = asyncio.Lock()
         self._is_told = True
@@ -134,9 +140,9 @@ class QuotaInDatabase(QuotaSource):
                 raise ConflictError(message)
             now = self._now()
             self._refuse_flood(now, wish.role)
-            administers = administered(self.document, claims)
+            author = PartAuthor(administered(self.document, claims), self.most_of_part)
             made = await asyncio.to_thread(
-                changed_part, self.document, self.text, administers, sent, now
+                changed_part, self.document, self.text, author, sent, now
             )
             if made.document == self.document:
                 return InForce(self._revision, is_new=False)

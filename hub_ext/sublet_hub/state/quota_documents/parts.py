@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator
 from datetime import datetime
 from typing import Final
 
+from sublet_quota.document.administered.bounds import PartAuthor, beyond_bounds
 from sublet_quota.document.administered.changes import forbidden_changes
 from sublet_quota.document.administered.parts import (
     DoesNotFitError,
@@ -32,7 +33,7 @@ _MOST_PLACED: Final = 100
 def changed_part(
     document: QuotaDocument,
     text: str,
-    administers: tuple[GroupName, ...],
+    author: PartAuthor,
     sent: str,
     now: datetime,
 ) -> WithPart:
@@ -40,21 +41,22 @@ def changed_part(
 
     ``QuotaRefusedError`` where it is wrong, ``QuotaNotTheirsError`` where it is not theirs to set.
     """
-    if not administers:
+    if not author.groups:
         message = "you are an admin of no group that there is"
         raise QuotaNotTheirsError(message)
     if len(sent.encode()) > MOST_DOCUMENT:
         raise QuotaRefusedError([f"it is larger than {MOST_DOCUMENT} bytes"])
     try:
-        made = with_part(document, text, administers, sent)
+        made = with_part(document, text, author.groups, sent)
     except QuotaDocumentError as error:
         raise QuotaRefusedError([str(problem) for problem in error.problems]) from error
     except DoesNotFitError as error:
         raise QuotaRefusedError([str(error)]) from error
     except NoPartError as error:
-        raise QuotaNotTheirsError(forbidden_words(_no_part(error, administers))) from error
+        raise QuotaNotTheirsError(forbidden_words(_no_part(error, author.groups))) from error
     if len(made.text.encode()) > MOST_DOCUMENT:
         raise QuotaRefusedError([f"the whole document would be larger than {MOST_DOCUMENT} bytes"])
+    _refuse(tuple(beyond_bounds(document, made, author)))
     _refuse(forbidden_changes(document, made.document, made.groups, now))
     return made
 
@@ -62,7 +64,7 @@ def changed_part(
 def problems_of_part(
     document: QuotaDocument,
     text: str,
-    administers: tuple[GroupName, ...],
+    author: PartAuthor,
     sent: str,
     now: datetime,
 ) -> tuple[DocumentProblem, ...]:
@@ -73,15 +75,16 @@ def problems_of_part(
     """
     found: tuple[Forbidden, ...]
     try:
-        made = with_part(document, text, administers, sent)
+        made = with_part(document, text, author.groups, sent)
     except QuotaDocumentError as error:
         return tuple(error.problems)
     except DoesNotFitError as error:
         return (DocumentProblem(1, (), str(error)),)
     except NoPartError as error:
-        found = (_no_part(error, administers),)
+        found = (_no_part(error, author.groups),)
     else:
-        found = forbidden_changes(document, made.document, made.groups, now)
+        found = tuple(beyond_bounds(document, made, author))
+        found = found or forbidden_changes(document, made.document, made.groups, now)
     tree = read_tree(sent)
     places = _places(tree)
     return tuple(_placed(tree, places, each) for each in found[:_MOST_PLACED])

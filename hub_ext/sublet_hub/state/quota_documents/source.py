@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from sublet_quota.document.administered.bounds import PartBounds
 from sublet_quota.document.administered.groups import GroupClaims
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.wire.quota import KeptIn
@@ -44,6 +45,8 @@ class QuotaSource(ABC):
     """A document in force, and where it comes from."""
 
     kept_in: KeptIn
+    most_of_part = PartBounds()
+    """How much of the document admins of one group may make of its part."""
 
     def __init__(self, path: Path | None, now: Callable[[], datetime]) -> None:
         self._path = path

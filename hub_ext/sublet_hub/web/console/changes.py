@@ -22,8 +22,7 @@ from sublet_hub.errors import HubUnreachableError, NotAllowedError, TooManyReque
 from sublet_hub.security.authentication import Caller, ServiceAuth, caller_of
 from sublet_hub.security.fetch_metadata import is_of_own_page
 from sublet_hub.web.console.card_feed import CardFeed, CardNews
-from sublet_hub.web.console.group_marks import GroupMarks
-from sublet_hub.web.console.topics import State, state_of
+from sublet_hub.web.console.topics import Marks, State, state_of
 from sublet_hub.web.request_handler import RouteHandler
 from sublet_hub.web.routes.context import ServiceParts
 from sublet_hub.web.routes.route import Access, Call, Route
@@ -87,7 +86,7 @@ class ChangesHandler(RouteHandler):
         service: ServiceParts,
         hub_auth: ServiceAuth,
         feed: CardFeed,
-        marks: GroupMarks,
+        marks: Marks,
         places: StreamPlaces,
     ) -> None:
         """Take what all streams share."""

@@ -3,12 +3,15 @@
 Nothing of this is told to anybody: only that it is another now.
 """
 
+from dataclasses import dataclass, field
+
 from sublet_quota.names.ids import UserName
 from sublet_quota.wire.console import Topic
 
 from sublet_hub.ledger.records import JobRecord
 from sublet_hub.security.authentication import Caller
 from sublet_hub.web.console.group_marks import GroupMarks
+from sublet_hub.web.console.share_marks import ShareMarks
 from sublet_hub.web.routes.context import ServiceParts
 from sublet_hub.web.routes.told import told_of_ends
 from sublet_hub.web.routes.viewers import groups_of, viewer_of
@@ -16,7 +19,15 @@ from sublet_hub.web.routes.viewers import groups_of, viewer_of
 State = dict[Topic, int]
 
 
-def state_of(service: ServiceParts, caller: Caller, marks: GroupMarks) -> State:
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """Whether what somebody sees of the quota document is another."""
+
+    groups: GroupMarks = field(default_factory=GroupMarks)
+    shares: ShareMarks = field(default_factory=ShareMarks)
+
+
+def state_of(service: ServiceParts, caller: Caller, marks: Marks) -> State:
     """Return a number for each topic of this caller's, which differs when the topic does."""
     owner, lending = UserName(caller.name), service.ledger.lending_record
     slices = service.views.slices(service.ledger.slices_of_owner(owner), viewer_of(service, caller))
@@ -26,10 +37,13 @@ def state_of(service: ServiceParts, caller: Caller, marks: GroupMarks) -> State:
     ends = told_of_ends(service, owner)
     jobs = service.ledger.live_jobs_of_owner(owner)
     ended = len(service.ledger.ended_jobs_of_owner(owner))
-    announced = service.announcements.told_to(owner, groups_of(service, caller))
+    groups = groups_of(service, caller)
+    announced = service.announcements.told_to(owner, groups)
+    # That another document is in force would tell everybody of what concerns others.
+    rights = marks.shares.mark(service.quota.document, owner, groups)
     told = (*announced, *((each.announcement_id, each.text) for each in ends))
     state = {
-        Topic.SHARE: hash((shown, held, lending, line, service.quota.loaded_at, len(jobs), told)),
+        Topic.SHARE: hash((shown, held, lending, line, rights, len(jobs), told)),
         Topic.JOBS: hash((tuple(map(_job, jobs)), ended)),
         Topic.WAITS: service.waits.mark(None if caller.sees_all else owner),
         Topic.LENDING: hash(lending),
@@ -43,7 +57,7 @@ def state_of(service: ServiceParts, caller: Caller, marks: GroupMarks) -> State:
         state[Topic.QUOTA] = hash((quota.loaded_at, quota.revision, problems))
         return state
     # Which revision it is, and since when, would tell of what is changed elsewhere.
-    part = marks.mark(service.quota.document, caller.claims)
+    part = marks.groups.mark(service.quota.document, caller.claims)
     return state if part is None else state | {Topic.QUOTA: part}
 
 

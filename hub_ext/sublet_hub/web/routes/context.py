@@ -33,6 +33,7 @@ from sublet_hub.state.capacity import Capacity
 from sublet_hub.state.fleet import Fleet
 from sublet_hub.state.metrics import ServiceMetrics
 from sublet_hub.state.owner_accounts import OwnerAccounts
+from sublet_hub.state.quota_documents.part_history import PartHistories
 from sublet_hub.state.quota_documents.source import QuotaSource
 from sublet_hub.usage.budgets.standings import Budgets
 from sublet_hub.usage.proposed_limits import ProposedLimits
@@ -67,6 +68,7 @@ class ServiceParts:
     ledger: Ledger
     fleet: Fleet
     quota: QuotaSource
+    part_histories: PartHistories
     previews: QuotaPreviews
     capacity: Capacity
     accounts: OwnerAccounts

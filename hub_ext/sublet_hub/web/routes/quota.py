@@ -10,7 +10,6 @@ from sublet_quota.document.rights import rights_of
 from sublet_quota.document.told_rights import tell_rights
 from sublet_quota.holdings.told_guarantees import guarantee_in_force
 from sublet_quota.names import scopes
-from sublet_quota.names.ids import GroupName
 from sublet_quota.wire.quota import KeptIn, QuotaInForce, QuotaRights
 from sublet_quota.wire.quota_calendar import MOST_DAYS, QuotaCalendar
 from sublet_quota.wire.quota_tree import QuotaTree
@@ -19,15 +18,9 @@ from sublet_hub.errors import BadRequestError, ConflictError, QuotaFileError
 from sublet_hub.web.routes.context import ServiceParts
 from sublet_hub.web.routes.owner import OWNER, charged
 from sublet_hub.web.routes.owner import groups_asked_for as groups_of_owner
-from sublet_hub.web.routes.roles import (
-    GROUP,
-    READERS,
-    READERS_AND_GROUPS,
-    groups_asked_for,
-    own_groups,
-)
+from sublet_hub.web.routes.roles import GROUP, READERS_AND_GROUPS, groups_of_part
 from sublet_hub.web.routes.route import Access, Call, Nature, Parameter, Route
-from sublet_hub.web.views.quota_calendar import quota_calendar
+from sublet_hub.web.views.quota_calendar import calendar_of_groups, quota_calendar
 from sublet_hub.web.views.quota_tree import quota_tree, quota_tree_below
 
 _FIRST_YEAR: Final = 2000
@@ -35,7 +28,7 @@ _LAST_YEAR: Final = 2999
 
 
 async def _quota(service: ServiceParts, call: Call) -> QuotaInForce:
-    groups = _groups_of_part(service, call)
+    groups = groups_of_part(service, call)
     if groups is None:
         return await _whole(service)
     quota = service.quota
@@ -54,14 +47,6 @@ async def _quota(service: ServiceParts, call: Call) -> QuotaInForce:
         # Of a large document it takes seconds, in which others have turns.
         part = await asyncio.to_thread(part_of, document, text, groups)
     return told.model_copy(update={"document": part, "text": part_text(part)})
-
-
-def _groups_of_part(service: ServiceParts, call: Call) -> tuple[GroupName, ...] | None:
-    """Return the groups of which a part is sent; ``None``: all there is."""
-    asked = call.text(GROUP.name)
-    if asked is not None and groups_asked_for(service, call):
-        return (GroupName(asked),)
-    return None if call.user.sees_all else own_groups(service, call.user)
 
 
 async def _whole(service: ServiceParts) -> QuotaInForce:
@@ -95,7 +80,7 @@ async def _reload_quota(service: ServiceParts, call: Call) -> QuotaInForce:
 async def _tree(service: ServiceParts, call: Call) -> QuotaTree:
     about, now = service.quota.revision, service.now()
     revision = None if about is None else about.revision
-    groups = _groups_of_part(service, call)
+    groups = groups_of_part(service, call)
     if groups is not None:
         return await quota_tree_below(service.capacity, service.budgets, revision, groups, now)
     return await quota_tree(service.capacity, service.accounts, service.budgets, revision, now)
@@ -111,9 +96,13 @@ async def _calendar(service: ServiceParts, call: Call) -> QuotaCalendar:
     if not begin < end <= begin + days:
         message = f"?until= must lie after ?since=, and at most {MOST_DAYS} days after it"
         raise BadRequestError(message)
+    groups, quota, span = groups_of_part(service, call), service.quota, (begin, end)
     async with service.limits.lists.of_caller(call.user.key):
         # Of many reservations a long time takes most of a second, in which agents are to be heard.
-        return await asyncio.to_thread(quota_calendar, service.quota.document, (begin, end), now)
+        if groups is None:
+            return await asyncio.to_thread(quota_calendar, quota.document, span, now)
+        document, text = quota.document, quota.text
+        return await asyncio.to_thread(calendar_of_groups, document, text, groups, span, now)
 
 
 async def _rights(service: ServiceParts, call: Call) -> QuotaRights:
@@ -167,15 +156,17 @@ QUOTA_ROUTES = (
         "GET",
         "quota/calendar",
         Access.ADMIN,
-        "What is reserved on some days, and which exceptions there are",
+        "What is reserved on some days, and which exceptions there are; to admins of groups for "
+        "theirs alone",
         _calendar,
         QuotaCalendar,
         parameters=(
+            GROUP,
             Parameter("since", Nature.TIME, "From when on; now if left out."),
             Parameter("until", Nature.TIME, f"Till when, at most {MOST_DAYS} days later."),
         ),
-        refusals=(400,),
-        also=READERS,
+        refusals=(400, 404),
+        also=READERS_AND_GROUPS,
     ),
     Route(
         "GET",

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-from sublet_quota.document.administered.groups import with_all_below
+from sublet_quota.document.administered.bounds import PartAuthor
 from sublet_quota.wire.quota import MOST_DOCUMENT
 from sublet_quota.wire.quota_check import QuotaCheck
 from sublet_quota.wire.quota_preview import PreviewRequest, QuotaPreviewInfo
@@ -23,9 +23,16 @@ from sublet_quota.wire.quota_revisions import (
 from sublet_hub.errors import NotFoundError
 from sublet_hub.ledger.quota_revisions import QuotaRevision
 from sublet_hub.security.rate_limits import BYTES_FOR_ONE
+from sublet_hub.state.quota_documents.part_history import PartRevision
 from sublet_hub.state.quota_documents.source import InForce, Wish
 from sublet_hub.web.routes.context import ServiceParts
-from sublet_hub.web.routes.roles import GROUPS, READERS, READERS_AND_GROUPS, own_groups
+from sublet_hub.web.routes.roles import (
+    GROUP,
+    GROUPS,
+    READERS_AND_GROUPS,
+    groups_of_part,
+    own_groups,
+)
 from sublet_hub.web.routes.route import Access, Call, Role, Route
 from sublet_hub.web.views.quota_check import check_part, check_text
 
@@ -43,13 +50,17 @@ async def _check(service: ServiceParts, call: Call) -> QuotaCheck:
         if caller.sees_all:
             return await asyncio.to_thread(check_text, sent, now)
         service.limits.owners.charge(caller.key, _COST_OF_PART)
-        groups, quota = own_groups(service, caller), service.quota
-        return await asyncio.to_thread(check_part, quota.document, quota.text, groups, sent, now)
+        quota = service.quota
+        author = PartAuthor(own_groups(service, caller), quota.most_of_part)
+        return await asyncio.to_thread(check_part, quota.document, quota.text, author, sent, now)
 
 
 async def _preview(service: ServiceParts, call: Call) -> bytes:
-    async with _costly(service, call) as text:
-        return await service.previews.preview(text)
+    async with _costly(service, call) as sent:
+        if call.user.sees_all:
+            return await service.previews.preview(sent)
+        service.limits.owners.charge(call.user.key, _COST_OF_PART)
+        return await service.previews.preview_part(sent, own_groups(service, call.user))
 
 
 @asynccontextmanager
@@ -81,12 +92,13 @@ async def _roll_back(service: ServiceParts, call: Call) -> Applied:
 
 
 async def _history(service: ServiceParts, call: Call) -> tuple[RevisionInfo, ...]:
-    made = await service.quota.history()
-    if not call.user.sees_all:
-        # Of whatever else is changed, by whom and why, nothing is theirs to see.
-        theirs = with_all_below(service.quota.document, own_groups(service, call.user))
-        made = tuple(each for each in made if each.groups and theirs.issuperset(each.groups))
-    return tuple(_info(service, each) for each in made)
+    groups = groups_of_part(service, call)
+    if groups is None:
+        return tuple(_info(service, each) for each in await service.quota.history())
+    # Of whatever else is changed, by whom and why, nothing is theirs to see.
+    async with _part_read(service, call):
+        made = await service.part_histories.of(groups)
+    return tuple(_info_of_part(service, each) for each in made)
 
 
 async def _revision(service: ServiceParts, call: Call) -> RevisionText:
@@ -94,12 +106,27 @@ async def _revision(service: ServiceParts, call: Call) -> RevisionText:
     if not (named.isascii() and named.isdigit() and len(named) <= _MOST_DIGITS):
         message = f"{named!r} is no revision: they are numbers, as `sublet quota history` lists"
         raise NotFoundError(message)
+    groups = groups_of_part(service, call)
+    if groups is not None:
+        async with _part_read(service, call):
+            part = await service.part_histories.texts(int(named), groups)
+        about = _info_of_part(service, part.told)
+        return RevisionText(about=about, text=part.text, text_before=part.text_before)
     found, before = await service.quota.written(int(named))
     return RevisionText(
         about=_info(service, found.about),
         text=found.text,
         text_before=None if before is None else before.text,
     )
+
+
+@asynccontextmanager
+async def _part_read(service: ServiceParts, call: Call) -> AsyncIterator[None]:
+    """Let a block read revisions for an admin of groups: one at a time, and counted."""
+    limits = service.limits
+    async with limits.lists.of_caller(call.user.key):
+        limits.owners.charge(call.user.key, _COST_OF_PART)
+        yield
 
 
 async def _applied(service: ServiceParts, done: InForce) -> Applied:
@@ -124,6 +151,14 @@ def _info(service: ServiceParts, made: QuotaRevision) -> RevisionInfo:
     )
 
 
+def _info_of_part(service: ServiceParts, part: PartRevision) -> RevisionInfo:
+    """Return a revision without what it changed elsewhere; its reason may be of that."""
+    told: dict[str, object] = {"keys_changed": part.keys_changed, "is_part": True}
+    if not part.is_alone:
+        told |= {"reason": "", "groups": ()}
+    return _info(service, part.about).model_copy(update=told)
+
+
 QUOTA_REVISION_ROUTES = (
     Route(
         "POST",
@@ -142,23 +177,26 @@ QUOTA_REVISION_ROUTES = (
         "POST",
         "quota/preview",
         Access.ADMIN,
-        "What would follow if a document were in force now; it changes nothing",
+        "What would follow if a document were in force now, or the part that an admin of groups "
+        "sends, for these alone; it changes nothing",
         _preview,
         QuotaPreviewInfo,
         body=PreviewRequest,
         most_body_bytes=_MOST_BODY,
         refusals=(400,),
         asks_hub_anew=True,
-        also=READERS,
+        also=READERS_AND_GROUPS,
     ),
     Route(
         "GET",
         "quota/revisions",
         Access.ADMIN,
-        "The revisions of the quota document, the newest first: who made them, when and why",
+        "The revisions of the quota document, the newest first: who made them, when and why; to "
+        "admins of groups those that changed theirs",
         _history,
         tuple[RevisionInfo, ...],
-        refusals=(409,),
+        parameters=(GROUP,),
+        refusals=(404, 409),
         also=READERS_AND_GROUPS,
     ),
     Route(
@@ -178,11 +216,13 @@ QUOTA_REVISION_ROUTES = (
         "GET",
         "quota/revisions/{revision}",
         Access.ADMIN,
-        "A revision of the quota document, and what the one before said",
+        "A revision of the quota document, and what the one before said; to admins of groups of "
+        "theirs alone",
         _revision,
         RevisionText,
+        parameters=(GROUP,),
         refusals=(404, 409),
-        also=READERS,
+        also=READERS_AND_GROUPS,
     ),
     Route(
         "POST",

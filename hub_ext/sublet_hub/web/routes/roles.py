@@ -74,6 +74,14 @@ def groups_asked_for(service: ServiceParts, call: Call) -> frozenset[GroupName] 
     return found
 
 
+def groups_of_part(service: ServiceParts, call: Call) -> tuple[GroupName, ...] | None:
+    """Return the groups of which a part is sent, none below another; ``None``: all there is."""
+    asked = call.text(GROUP.name)
+    if asked is not None and groups_asked_for(service, call):
+        return (GroupName(asked),)
+    return None if call.user.sees_all else own_groups(service, call.user)
+
+
 def group_viewer(service: ServiceParts, caller: Caller) -> Viewer:
     """Return how a caller is shown the things of groups: by name what their own groups pay."""
     seen = with_all_below(service.quota.document, own_groups(service, caller))

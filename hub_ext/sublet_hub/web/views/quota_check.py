@@ -2,11 +2,11 @@
 
 from datetime import datetime
 
+from sublet_quota.document.administered.bounds import PartAuthor
 from sublet_quota.document.consistency.warnings import document_warnings, warnings_of_times
 from sublet_quota.document.problems import DocumentProblem, QuotaDocumentError
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.reading import read_quota_document
-from sublet_quota.names.ids import GroupName
 from sublet_quota.wire.quota_check import PlacedProblem, QuotaCheck
 from sublet_quota.wire.quota_preview import MOST_TOLD
 
@@ -31,7 +31,7 @@ def check_text(text: str, now: datetime) -> QuotaCheck:
 def check_part(
     document: QuotaDocument,
     text: str,
-    administers: tuple[GroupName, ...],
+    author: PartAuthor,
     sent: str,
     now: datetime,
 ) -> QuotaCheck:
@@ -39,7 +39,7 @@ def check_part(
 
     Warnings are of the whole document, and so not told.
     """
-    found = problems_of_part(document, text, administers, sent, now)
+    found = problems_of_part(document, text, author, sent, now)
     return QuotaCheck(problems=tuple(map(_problem, found)))
 
 

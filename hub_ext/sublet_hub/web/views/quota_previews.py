@@ -5,16 +5,21 @@ entries are told, and how many more there are.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from fractions import Fraction
 from typing import Any, TypeVar
 
 from sublet_quota.amounts.gpu_amounts import format_cards, format_memory
+from sublet_quota.document.administered.bounds import PartAuthor
+from sublet_quota.document.administered.groups import with_all_below
+from sublet_quota.document.administered.parts import WithPart
 from sublet_quota.document.consistency.warnings import DocumentWarning
 from sublet_quota.document.lookups.group_paths import key_path
 from sublet_quota.document.problems import KeyPath, written_path
 from sublet_quota.document.quota_document import QuotaDocument
+from sublet_quota.document.text.tree import read_tree
 from sublet_quota.holdings.gpu_load import GpuFacts
 from sublet_quota.jobs.waiting_job import WaitingJob
 from sublet_quota.names.ids import GroupName, SliceId, UserName
@@ -25,6 +30,7 @@ from sublet_quota.preview.present_state import PersonHere, PresentState, present
 from sublet_quota.preview.quota_preview import QuotaPreview, preview_quota
 from sublet_quota.preview.rank_changes import RankChange
 from sublet_quota.preview.rights_changes import RightChange
+from sublet_quota.preview.within_groups import preview_within
 from sublet_quota.reasons.guarantee_warnings import GuaranteeFault, GuaranteeWarning
 from sublet_quota.reasons.waiting import QueueWait, queue_clause
 from sublet_quota.residency.snapshot import Rank
@@ -47,6 +53,7 @@ from sublet_hub.jobs.queue import JobQueue
 from sublet_hub.slices.hub_names import HubNames
 from sublet_hub.state.document_closings import DocumentClosings
 from sublet_hub.state.quota_documents.in_database import read_applied
+from sublet_hub.state.quota_documents.parts import changed_part
 from sublet_hub.state.quota_documents.source import QuotaSource
 from sublet_hub.state.stores import Stores
 from sublet_hub.usage.budgets.standings import Budgets, budget_info
@@ -78,12 +85,7 @@ class QuotaPreviews:
             # Of a large one it takes seconds, in which agents are to be heard.
             document = await asyncio.to_thread(read_applied, text)
             await self._hub_names.look_for_admin(document)
-            state, revision = self._present(), self._quota.revision
-            told = _Telling(
-                self._stores.now(),
-                None if revision is None else revision.revision,
-                self._queue.decides,
-            )
+            state, told = self._present(), self._telling()
             in_force = document.at(told.at)
             names = (
                 *DocumentClosings(in_force, told.at).missing(self._stores.ledger),
@@ -91,6 +93,31 @@ class QuotaPreviews:
             )
             cards = self._stores.capacity.cards_under(in_force)
             return await asyncio.to_thread(_reckon, document, names, state, cards, told)
+
+    async def preview_part(self, sent: str, groups: tuple[GroupName, ...]) -> bytes:
+        """Return what would follow for an admin of groups of the part that they sent, as JSON.
+
+        ``groups``: those that they administer. ``QuotaRefusedError``; ``QuotaNotTheirsError`` where
+        they could not put it in force.
+        """
+        async with self._turn:
+            quota, now = self._quota, self._stores.now()
+            author = PartAuthor(groups, quota.most_of_part)
+            made = await asyncio.to_thread(
+                changed_part, quota.document, quota.text, author, sent, now
+            )
+            state, told = self._present(), self._telling()
+            cards = self._stores.capacity.cards_under(made.document.at(told.at))
+            told.groups = groups
+            return await asyncio.to_thread(_reckon_part, made, sent, state, cards, told)
+
+    def _telling(self) -> "_Telling":
+        revision = self._quota.revision
+        return _Telling(
+            self._stores.now(),
+            None if revision is None else revision.revision,
+            self._queue.decides,
+        )
 
     def _present(self) -> PresentState:
         capacity = self._stores.capacity
@@ -118,6 +145,8 @@ class _Telling:
         self._revision = revision
         self._are_jobs_planned = are_jobs_planned
         self._left_out = 0
+        self.groups: tuple[GroupName, ...] | None = None
+        """For whose admins it is told; ``None``: for who sees all."""
 
     def tell(
         self,
@@ -133,13 +162,14 @@ class _Telling:
         self._left_out += preview.claims.not_reckoned
         warnings = (*preview.warnings, *names)
         unmet = tuple(_of_guarantee(document, each) for each in preview.unmet)
+        seen = document.all_groups if self.groups is None else with_all_below(document, self.groups)
         lists: dict[str, Any] = {
             "beyond": self._first(preview.beyond, excess_info),
             "budgets": self._first(preview.budgets, budget_info),
             "ranks": self._first(preview.ranks, _rank),
             "brought_back": self._first(preview.brought_back, lambda each: _slice(each, owners)),
             "claims": self._first(
-                preview.claims.found, lambda each: _claim(each, owners, cards[each.gpu_id])
+                preview.claims.found, lambda each: _claim(each, owners, cards[each.gpu_id], seen)
             ),
             "jobs": self._first(jobs, _job),
             "unmet": self._first(preview.unmet, lambda warning: warning.words),
@@ -148,9 +178,13 @@ class _Telling:
             "warnings": self._first(warnings, str),
             "placed": tuple(map(placed_warning, (*warnings[:MOST_TOLD], *unmet[:MOST_TOLD]))),
         }
+        if self.groups is not None:
+            # Where the whole document says it is none of theirs.
+            lists["placed"] = tuple(map(placed_warning, warnings[:MOST_TOLD]))
         return QuotaPreviewInfo(
             at=self.at,
             revision=self._revision,
+            groups=self.groups,
             people=len(state.people),
             jobs_are_planned=self._are_jobs_planned,
             left_out=self._left_out,
@@ -171,6 +205,22 @@ def _reckon(
 ) -> bytes:
     preview = preview_quota(state, document, told.at, cards)
     return told.tell(preview, document, names, state).model_dump_json().encode()
+
+
+def _reckon_part(
+    made: WithPart,
+    sent: str,
+    state: PresentState,
+    cards: tuple[GpuFacts, ...],
+    told: _Telling,
+) -> bytes:
+    groups = told.groups or ()
+    preview, within = preview_within(state, made.document, groups, told.at, cards)
+    tree = read_tree(sent)
+    warnings = tuple(replace(each, line=tree.line_of(each.path)) for each in preview.warnings)
+    people = tuple(each for each in state.people if each.owner in within.here)
+    preview, state = replace(preview, warnings=warnings), replace(state, people=people)
+    return told.tell(preview, made.document, (), state).model_dump_json().encode()
 
 
 def _of_guarantee(document: QuotaDocument, warning: GuaranteeWarning) -> DocumentWarning:
@@ -234,9 +284,14 @@ def _slice(slice_id: SliceId, owners: Mapping[SliceId, UserName]) -> ConcernedSl
     return ConcernedSlice(slice_id=slice_id, owner=owners[slice_id])
 
 
-def _claim(claim: Claim, owners: Mapping[SliceId, UserName], card: GpuFacts) -> ClaimInfo:
+def _claim(
+    claim: Claim,
+    owners: Mapping[SliceId, UserName],
+    card: GpuFacts,
+    seen: Collection[GroupName],
+) -> ClaimInfo:
     return ClaimInfo(
-        group=claim.group,
+        group=claim.group if claim.group in seen else None,
         gpu_type=claim.gpu_type,
         gpu_id=claim.gpu_id,
         node=card.node,

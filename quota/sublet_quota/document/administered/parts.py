@@ -37,7 +37,13 @@ def part_of(document: QuotaDocument, text: str, groups: tuple[GroupName, ...]) -
 
     ``text``: the very text of which the document was read.
     """
-    values = read_tree(text).value or {}
+    return part_of_values(document, read_tree(text).value or {}, groups)
+
+
+def part_of_values(
+    document: QuotaDocument, values: Mapping[str, Any], groups: tuple[GroupName, ...]
+) -> dict[str, Any]:
+    """Return the same of the values that the document was read of."""
     part: dict[str, Any] = {
         _GROUPS: {name: value_at(values, key_path(document.path_of(name))) for name in groups}
     }
@@ -61,6 +67,10 @@ class WithPart:
     text: str
     groups: tuple[GroupName, ...]
     """The groups that the part is of."""
+    values_before: Mapping[str, Any]
+    """What the text of before says."""
+    values: Mapping[str, Any]
+    """What this text says."""
 
 
 def with_part(
@@ -93,7 +103,7 @@ def with_part(
     if after != wanted:  # pragma: no cover - what is written is read as it was
         message = "it cannot be written"
         raise DoesNotFitError(message)
-    return WithPart(after, made, groups)
+    return WithPart(after, made, groups, values, whole)
 
 
 def _entries(

@@ -4,6 +4,7 @@ All else of the text stays as it was written, comments too. What cannot be repla
 how it was written, can only be written anew; who replaces something reads it again to see.
 """
 
+import re
 from decimal import Decimal
 from typing import Any, Final
 
@@ -11,6 +12,12 @@ import yaml
 
 from sublet_quota.document.problems import KeyPath
 
+_LOOKS_LIKE_MORE: Final = re.compile(
+    r"~|null|true|false|y|n|yes|no|on|off|=|<<|[-+]?\.(inf|nan)|"
+    r"[-+]?\.?[0-9][0-9a-f_.:]*(e[-+]?[0-9]*)?|[-+]?0[xob][0-9a-f_]*",
+    re.IGNORECASE,
+)
+"""Texts that some reader of YAML, ours or one of another version, takes for something else."""
 _UNBROKEN: Final = 2**20
 """No line is broken for its length."""
 
@@ -27,7 +34,13 @@ def _write_float(writer: yaml.SafeDumper, value: float) -> yaml.ScalarNode:
     return writer.represent_scalar("tag:yaml.org,2002:float", format(Decimal(repr(value)), "f"))
 
 
+def _write_text(writer: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+    style = '"' if _LOOKS_LIKE_MORE.fullmatch(value) else None
+    return writer.represent_scalar("tag:yaml.org,2002:str", value, style)
+
+
 _Writer.add_representer(float, _write_float)
+_Writer.add_representer(str, _write_text)
 
 
 def written(value: Any, *, in_one_line: bool = False) -> str:

@@ -206,7 +206,22 @@ def test_that_a_part_does_not_fit_is_told_without_the_reason(values: dict[str, A
     assert "institute" not in str(error.value)
 
 
+WORDS = ["null", "true", "false", "yes", "no", "on", "off", "y", "n", ".inf", "-.inf", ".nan"]
+NUMBERS = ["0o7", "017", "1_000", "0x1f", "0b1", "1e3", "1.", ".5", "+1", "12:30:45", "1:30"]
+SIGNS = ["~", "=", "<<", "?", "? a", "what? yes", "-", "- a", ":", "a: b", "a #b", "!x", "&x", "*x"]
+DAYS = ["2026-12-02", "2026-12-02 10:00:00", "2026-12-02T10:00:00Z"]
+look_alikes = st.one_of(
+    st.sampled_from(WORDS).flatmap(
+        lambda word: st.lists(st.booleans(), min_size=len(word), max_size=len(word)).map(
+            lambda upper: "".join(
+                each.upper() if up else each for each, up in zip(word, upper, strict=True)
+            )
+        )
+    ),
+    st.sampled_from([*NUMBERS, *SIGNS, *DAYS]),
+)
 scalars = st.one_of(
+    look_alikes,
     st.none(),
     st.booleans(),
     st.integers(-(10**17), 10**17),
@@ -222,6 +237,17 @@ plain = st.recursive(
     ),
     max_leaves=8,
 )
+
+
+@settings(max_examples=300)
+@given(look_alikes)
+def test_a_text_that_some_yaml_takes_for_more_stays_a_text(text: str) -> None:
+    for in_one_line in (False, True):
+        said = written({"k": text, text: [text]}, in_one_line=in_one_line)
+        tree = read_tree(said)
+        assert (tree.value, tree.problems) == ({"k": text, text: [text]}, [])
+        # What reads it by YAML's own rules, as other programs do.
+        assert yaml.safe_load(said)["k"] == text
 
 
 @settings(max_examples=300)

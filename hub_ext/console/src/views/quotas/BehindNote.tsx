@@ -86,7 +86,9 @@ function Since({ made }: { made: RevisionInfo }): React.JSX.Element {
   const { trans } = useConsole();
   return (
     <li>
-      {trans.__('Revision %1 by %2: %3', made.revision, made.author, made.reason)}{' '}
+      {made.reason === ''
+        ? trans.__('Revision %1 by %2', made.revision, made.author)
+        : trans.__('Revision %1 by %2: %3', made.revision, made.author, made.reason)}{' '}
       <span className="quiet">
         <Moment at={made.made_at} />
       </span>

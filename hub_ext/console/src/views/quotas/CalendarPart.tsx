@@ -11,17 +11,26 @@ import { setQuery, useQuery } from '../../shell/router';
 import { daysOf, monthBeside, monthName, monthOf, onDay, spanOf } from './month';
 import { showLine } from './parts';
 
-export function CalendarPart({ quota }: { quota: QuotaInForce }): React.JSX.Element {
+export function CalendarPart(props: {
+  quota: QuotaInForce;
+  /** Of which group with all below it; `null`: of all. */
+  group: string | null;
+}): React.JSX.Element {
+  const { quota, group } = props;
   const { trans, client } = useConsole();
   const name = useQuery().get('month');
   const month = useMemo(() => monthOf(name, new Date()), [name]);
   const days = useMemo(() => daysOf(month), [month]);
   const ask = useCallback(() => {
     const [first, end] = spanOf(days);
-    return client.get('/quota/calendar', { since: first.toISOString(), until: end.toISOString() });
+    return client.get('/quota/calendar', {
+      ...(group === null ? {} : { group }),
+      since: first.toISOString(),
+      until: end.toISOString()
+    });
     // Another document is another question.
     // eslint-disable-next-line react-hooks/exhaustive-deps
-  }, [client, days, quota]);
+  }, [client, days, quota, group]);
   const { value: calendar, problem } = useAnswer(ask);
   const show = (steps: number) => (): void => {
     const shown = steps === 0 ? new Date() : monthBeside(month, steps);

@@ -1,7 +1,7 @@
 /** The document as it is written: checked while typing, previewed, and applied with a reason. */
-import { useEffect, useState } from 'react';
+import { useEffect, useMemo, useState } from 'react';
 
-import { AskError, messageOf } from '../../api/client';
+import { isConflict, messageOf } from '../../api/client';
 import type { QuotaCheck, QuotaInForce } from '../../api/types';
 import { useConsole } from '../../model/console';
 import { useStore } from '../../model/store';
@@ -17,14 +17,23 @@ import { lineOf } from './parts';
 import { PreviewPart } from './PreviewPart';
 import { ReasonDialog } from './ReasonDialog';
 
-const CONFLICT = 409;
-
 export function DocumentPart(props: { quotas: Quotas; quota: QuotaInForce }): React.JSX.Element {
   const { trans, session } = useConsole();
   const { quotas, quota } = props;
+  const { group } = quotas;
   const draft = useStore(quotas.draft);
-  // Of a part its admin sees too little for a form, and writes it down as it is.
-  const withForms = session.admin;
+  const withForms = session.admin || group !== null;
+  const tree = useStore(quotas.tree.store).value;
+  const types = useMemo(
+    () => tree?.groups.flatMap(each => each.share.types.map(({ gpu_type }) => gpu_type)) ?? [],
+    [tree]
+  );
+  useEffect(() => {
+    if (withForms && group !== null) {
+      // A part does not say which types there are.
+      void quotas.tree.refresh();
+    }
+  }, [quotas, withForms, group]);
   const line = lineOf(useQuery());
   const [place, setPlace] = useState<Place | null>(null);
   const checked = useCheck(quotas, draft.text);
@@ -56,6 +65,8 @@ export function DocumentPart(props: { quotas: Quotas; quota: QuotaInForce }): Re
           {!readOnly && withForms && (
             <FormsPart
               text={draft.text}
+              within={quota.groups}
+              types={types}
               onEdit={(text, edited) => {
                 quotas.write(text);
                 setPlace({ line: edited, column: 1 });
@@ -79,9 +90,8 @@ function DraftDeeds(props: {
   checked: CheckedNow;
   behind: boolean;
 }): React.JSX.Element {
-  const { trans, session, client } = useConsole();
+  const { trans, session } = useConsole();
   const { quotas, quota, checked, behind } = props;
-  // What follows for all is not told to who sees a part.
   const isWhole = quotas.group === null;
   const mayApply = session.admin || !isWhole;
   const draft = useStore(quotas.draft);
@@ -96,26 +106,15 @@ function DraftDeeds(props: {
   const isPreviewed = previewed?.text === draft.text && previewed.preview !== null;
   const apply = async (reason: string): Promise<void> => {
     setBusy(true);
-    if (!isWhole) {
-      // Of what is changed elsewhere nobody tells: it makes another revision all the same.
-      await quotas.quota.refresh();
-    }
-    const { text, base } = quotas.draft.value;
-    const now = quotas.quota.store.value.value;
-    if (now !== null && isBehind(quotas.draft.value, now)) {
-      setAsked(false);
-      setBusy(false);
-      return;
-    }
     try {
-      const expect = base?.revision ?? 0;
-      const applied = await client.post('/quota/revisions', { text, reason, expect });
-      quotas.applied(applied.about.revision, text);
-      setDone(trans.__('Revision %1 is in force.', applied.about.revision));
+      const revision = await quotas.apply(reason);
+      if (revision !== null) {
+        setDone(trans.__('Revision %1 is in force.', revision));
+      }
       setAsked(false);
     } catch (error) {
       setProblem(messageOf(error));
-      if (error instanceof AskError && error.status === CONFLICT) {
+      if (isConflict(error)) {
         // Beside the draft stands then what somebody else changed.
         setAsked(false);
       }
@@ -126,23 +125,21 @@ function DraftDeeds(props: {
   return (
     <>
       <div className="deeds-line" role="group" aria-label={trans.__('With the draft')}>
-        {isWhole && (
-          <button
-            type="button"
-            disabled={!isRight || !changed}
-            onClick={() => {
-              setDone(null);
-              void quotas.preview(draft.text);
-            }}
-          >
-            {trans.__('Preview')}
-          </button>
-        )}
+        <button
+          type="button"
+          disabled={!isRight || !changed}
+          onClick={() => {
+            setDone(null);
+            void quotas.preview(draft.text);
+          }}
+        >
+          {trans.__('Preview')}
+        </button>
         {mayApply && (
           <button
             type="button"
             className="primary"
-            disabled={!isRight || !changed || (isWhole && !isPreviewed) || behind}
+            disabled={!isRight || !changed || !isPreviewed || behind}
             onClick={() => {
               setDone(null);
               setProblem(null);
@@ -173,7 +170,7 @@ function DraftDeeds(props: {
           {trans.__('Drop my changes')}
         </button>
         <span role="status" className="quiet" data-sublet="applied">
-          {done ?? hintOf({ changed, isPreviewed, isWhole, mayApply }, trans)}
+          {done ?? hintOf({ changed, isPreviewed, mayApply }, trans)}
         </span>
       </div>
       {problem !== null && !asked && (
@@ -210,10 +207,10 @@ function DraftDeeds(props: {
 }
 
 function hintOf(
-  draft: { changed: boolean; isPreviewed: boolean; isWhole: boolean; mayApply: boolean },
+  draft: { changed: boolean; isPreviewed: boolean; mayApply: boolean },
   trans: TranslationBundle
 ): string {
-  if (!draft.changed || !draft.isWhole) {
+  if (!draft.changed) {
     return '';
   }
   if (!draft.mayApply) {

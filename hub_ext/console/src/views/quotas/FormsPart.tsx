@@ -5,53 +5,31 @@ import { Field } from '../../controls/Dialog';
 import { useConsole } from '../../model/console';
 import type { TranslationBundle } from '../../words/translation';
 import { UnreadableError } from './edits';
-import type { Path } from './place';
-import { dayAfter, groupsIn, namesOf, NoGroupError, typesIn, withWish, type Wish } from './wishes';
-
-type Kind = Wish['kind'];
-
-interface Fields {
-  readonly kind: Kind;
-  readonly group: string;
-  readonly who: string;
-  readonly groups: string;
-  readonly what: string;
-  readonly amount: string;
-  readonly until: string;
-  readonly why: string;
-  readonly name: string;
-  readonly gpu_type: string;
-  readonly at: string;
-  readonly zone: string;
-}
+import { EMPTY, KINDS, KINDS_WITHIN, wishOf, type Fields, type Kind } from './fields';
+import { dayAfter, groupsIn, namesOf, NoGroupError, typesIn, withWish } from './wishes';
 
 const WEEK = 7;
 
-const EMPTY: Fields = {
-  kind: 'exception',
-  group: '',
-  who: '',
-  groups: '',
-  what: 'limit.cards',
-  amount: '',
-  until: '',
-  why: '',
-  name: '',
-  gpu_type: '',
-  at: '',
-  zone: Intl.DateTimeFormat().resolvedOptions().timeZone
-};
-
 export function FormsPart(props: {
   text: string;
+  /** The groups of whose part this is the text: what is below them is set. `null`: it is all. */
+  within: readonly string[] | null;
+  /** The types of cards that are known beside those that the text names. */
+  types: readonly string[];
   onEdit: (text: string, line: number) => void;
 }): React.JSX.Element {
   const { trans } = useConsole();
-  const { text, onEdit } = props;
+  const { text, within, onEdit } = props;
   const [fields, setFields] = useState(EMPTY);
   const [problem, setProblem] = useState<string | null>(null);
-  const types = useMemo(() => typesIn(text), [text]);
-  const groups = useMemo(() => groupsIn(text), [text]);
+  const types = useMemo(
+    () => [...new Set([...typesIn(text), ...props.types])].sort(),
+    [text, props.types]
+  );
+  const groups = useMemo(
+    () => groupsIn(text).filter(each => within?.includes(each) !== true),
+    [text, within]
+  );
   const write = (event: FormEvent): void => {
     event.preventDefault();
     try {
@@ -80,10 +58,11 @@ export function FormsPart(props: {
                 set({ kind: event.target.value as Kind });
               }}
             >
-              <option value="exception">{trans.__('An exception, for people or groups')}</option>
-              <option value="group">{trans.__('The limit of a group')}</option>
-              <option value="everyone">{trans.__('The limit of each person')}</option>
-              <option value="reservation">{trans.__('A reservation')}</option>
+              {(within === null ? KINDS : KINDS_WITHIN).map(each => (
+                <option key={each} value={each}>
+                  {kindWords(each, within === null, trans)}
+                </option>
+              ))}
             </select>
           )}
         </Field>
@@ -97,11 +76,19 @@ export function FormsPart(props: {
             <option key={each} value={each} />
           ))}
         </datalist>
-        {fields.kind === 'exception' && <WhoFields {...{ fields, set }} />}
-        {fields.kind === 'group' && <GroupField {...{ fields, set }} />}
-        {fields.kind === 'reservation' ? (
-          <ReservationFields {...{ fields, set }} />
-        ) : (
+        {fields.kind === 'exception' && (
+          <WhoFields {...{ fields, set }} ofPeople={within === null} />
+        )}
+        {['group', 'each', 'guarantee'].includes(fields.kind) && (
+          <GroupField {...{ fields, set }} />
+        )}
+        {fields.kind === 'reservation' && <ReservationFields {...{ fields, set }} />}
+        {fields.kind === 'guarantee' && (
+          <div className="fields">
+            <CardsFields {...{ fields, set }} />
+          </div>
+        )}
+        {['exception', 'group', 'each', 'everyone'].includes(fields.kind) && (
           <AmountFields {...{ fields, set, types }} />
         )}
         {fields.kind === 'exception' && <EndFields {...{ fields, set }} />}
@@ -121,36 +108,38 @@ interface Part {
   readonly set: (changed: Partial<Fields>) => void;
 }
 
-function WhoFields({ fields, set }: Part): React.JSX.Element {
+function WhoFields({ fields, set, ofPeople }: Part & { ofPeople: boolean }): React.JSX.Element {
   const { trans } = useConsole();
   const names = namesOf(fields.who);
   return (
     <>
-      <Field
-        label={trans.__('People')}
-        hint={
-          names.length > 1
-            ? trans._n('%1 person', '%1 people', names.length)
-            : trans.__('One, or many at once: with spaces, commas or lines between them.')
-        }
-      >
-        {id => (
-          <textarea
-            id={id}
-            rows={2}
-            value={fields.who}
-            required={fields.groups.trim() === ''}
-            onChange={event => {
-              set({ who: event.target.value });
-            }}
-          />
-        )}
-      </Field>
+      {ofPeople && (
+        <Field
+          label={trans.__('People')}
+          hint={
+            names.length > 1
+              ? trans._n('%1 person', '%1 people', names.length)
+              : trans.__('One, or many at once: with spaces, commas or lines between them.')
+          }
+        >
+          {id => (
+            <textarea
+              id={id}
+              rows={2}
+              value={fields.who}
+              required={fields.groups.trim() === ''}
+              onChange={event => {
+                set({ who: event.target.value });
+              }}
+            />
+          )}
+        </Field>
+      )}
       <Line
         label={trans.__('Groups')}
         value={fields.groups}
         list="quota-groups"
-        optional
+        optional={ofPeople}
         onChange={groups => {
           set({ groups });
         }}
@@ -272,21 +261,7 @@ function ReservationFields({ fields, set }: Part): React.JSX.Element {
       />
       <GroupField {...{ fields, set }} />
       <div className="fields">
-        <Line
-          label={trans.__('Cards')}
-          value={fields.amount}
-          onChange={amount => {
-            set({ amount });
-          }}
-        />
-        <Line
-          label={trans.__('of the type')}
-          value={fields.gpu_type}
-          list="quota-types"
-          onChange={gpu_type => {
-            set({ gpu_type });
-          }}
-        />
+        <CardsFields {...{ fields, set }} />
         <Line
           label={trans.__('When')}
           value={fields.at}
@@ -312,6 +287,29 @@ function ReservationFields({ fields, set }: Part): React.JSX.Element {
           }}
         />
       </div>
+    </>
+  );
+}
+
+function CardsFields({ fields, set }: Part): React.JSX.Element {
+  const { trans } = useConsole();
+  return (
+    <>
+      <Line
+        label={trans.__('Cards')}
+        value={fields.amount}
+        onChange={amount => {
+          set({ amount });
+        }}
+      />
+      <Line
+        label={trans.__('of the type')}
+        value={fields.gpu_type}
+        list="quota-types"
+        onChange={gpu_type => {
+          set({ gpu_type });
+        }}
+      />
     </>
   );
 }
@@ -343,35 +341,22 @@ function Line(props: {
   );
 }
 
-function wishOf(fields: Fields): Wish {
-  const what: Path = fields.what.split('.');
-  const { kind, amount, until } = fields;
+function kindWords(kind: Kind, ofPeople: boolean, trans: TranslationBundle): string {
   switch (kind) {
-    case 'everyone':
-      return { kind, what, amount };
-    case 'group':
-      return { kind, group: fields.group.trim(), what, amount };
     case 'exception':
-      return {
-        kind,
-        who: namesOf(fields.who),
-        groups: namesOf(fields.groups),
-        what,
-        amount,
-        until,
-        why: fields.why.trim()
-      };
+      return ofPeople
+        ? trans.__('An exception, for people or groups')
+        : trans.__('An exception, for groups');
+    case 'group':
+      return trans.__('The limit of a group');
+    case 'each':
+      return trans.__('The limit of each person in a group');
+    case 'guarantee':
+      return trans.__('The guarantee of a group');
+    case 'everyone':
+      return trans.__('The limit of each person');
     case 'reservation':
-      return {
-        kind,
-        name: fields.name.trim(),
-        group: fields.group.trim(),
-        gpu_type: fields.gpu_type.trim(),
-        cards: amount,
-        at: fields.at.trim(),
-        zone: fields.zone.trim(),
-        until
-      };
+      return trans.__('A reservation');
   }
 }
 

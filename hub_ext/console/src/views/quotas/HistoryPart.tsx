@@ -52,7 +52,9 @@ export function HistoryPart(props: { quotas: Quotas; quota: QuotaInForce }): Rea
       </p>
       {!isWhole && (
         <p className="quiet">
-          {trans.__('What admins of your groups have changed. What else was changed is not told.')}
+          {trans.__(
+            'What was changed of this group and below it, by whomever. What else was changed is not told.'
+          )}
         </p>
       )}
       {asked.value.length === 0 && <p>{trans.__('Nothing was changed yet.')}</p>}
@@ -79,10 +81,9 @@ function Revision(props: {
 }): React.JSX.Element {
   const { trans, session } = useConsole();
   const { quotas, quota, isNow, made } = props;
-  const isWhole = quotas.group === null;
   const [shown, setShown] = useState(false);
   const [goingBack, setGoingBack] = useState(false);
-  const written = useRevision(made.revision, shown || goingBack);
+  const written = useRevision(made.revision, quotas.group, shown || goingBack);
   return (
     <li className="part mine" data-sublet="revision" data-sublet-revision={made.revision}>
       <header>
@@ -94,19 +95,17 @@ function Revision(props: {
           {made.groups.length > 0 && ` · ${trans.__('group %1', made.groups.join(', '))}`}
         </span>
       </header>
-      <p>{made.reason}</p>
+      <ReasonOf made={made} />
       <div className="deeds-line">
-        {isWhole && (
-          <button
-            type="button"
-            aria-expanded={shown}
-            onClick={() => {
-              setShown(!shown);
-            }}
-          >
-            {trans.__('What was changed')}
-          </button>
-        )}
+        <button
+          type="button"
+          aria-expanded={shown}
+          onClick={() => {
+            setShown(!shown);
+          }}
+        >
+          {trans.__('What was changed')}
+        </button>
         {session.admin && !made.in_force && (
           <button
             type="button"
@@ -145,6 +144,18 @@ function Revision(props: {
         />
       )}
     </li>
+  );
+}
+
+/** Why it was made; of a part nothing where that was said of more. */
+export function ReasonOf({ made }: { made: RevisionInfo }): React.JSX.Element {
+  const { trans } = useConsole();
+  return made.is_part && made.reason === '' ? (
+    <p className="quiet">
+      {trans.__('More than this was changed in it: the reason is not told, as it may be of that.')}
+    </p>
+  ) : (
+    <p>{made.reason}</p>
   );
 }
 
@@ -206,14 +217,21 @@ function RollBack(props: {
 }
 
 /** A revision with what it says, asked for when somebody wants to see it. */
-function useRevision(revision: number, wanted: boolean): Answer<RevisionText> {
+function useRevision(
+  revision: number,
+  group: string | null,
+  wanted: boolean
+): Answer<RevisionText> {
   const { client } = useConsole();
   const ask = useMemo(
     () =>
       wanted
-        ? () => client.get('/quota/revisions/{revision}', undefined, { revision: String(revision) })
+        ? () =>
+            client.get('/quota/revisions/{revision}', group === null ? {} : { group }, {
+              revision: String(revision)
+            })
         : null,
-    [client, revision, wanted]
+    [client, revision, group, wanted]
   );
   return useAnswer(ask);
 }

@@ -57,11 +57,17 @@ function Followed({ preview }: { preview: QuotaPreview }): React.JSX.Element {
         {', '}
         <Moment at={preview.at} />
         {'. '}
-        {trans._n(
-          '%1 person has slices or jobs now.',
-          '%1 people have slices or jobs now.',
-          preview.people
-        )}
+        {preview.groups === null
+          ? trans._n(
+              '%1 person has slices or jobs now.',
+              '%1 people have slices or jobs now.',
+              preview.people
+            )
+          : trans._n(
+              '%1 person has slices or jobs of these groups now. What follows for others is not told.',
+              '%1 people have slices or jobs of these groups now. What follows for others is not told.',
+              preview.people
+            )}
       </p>
       {nothing && <p>{trans.__('Nothing would follow.')}</p>}
       <List name="unmet" tone="bad" title={trans.__('Guarantees that could not be met')}>
@@ -90,7 +96,13 @@ function Followed({ preview }: { preview: QuotaPreview }): React.JSX.Element {
       >
         {preview.claims.map(each =>
           [
-            trans.__('%1 on %2 %3 (%4)', each.group, each.node, each.gpu_index, each.gpu_type),
+            trans.__(
+              '%1 on %2 %3 (%4)',
+              each.group ?? trans.__('another group'),
+              each.node,
+              each.gpu_index,
+              each.gpu_type
+            ),
             ...(each.calls_back.length > 0
               ? [trans.__('makes way: %1', owners(each.calls_back))]
               : []),

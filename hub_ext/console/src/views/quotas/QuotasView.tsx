@@ -73,7 +73,7 @@ function QuotasShown({ quotas }: { quotas: Quotas }): React.JSX.Element {
         </Suspense>
       )}
       {part === 'history' && <HistoryPart quotas={quotas} quota={quota} />}
-      {part === 'calendar' && <CalendarPart quota={quota} />}
+      {part === 'calendar' && <CalendarPart {...{ quota, group }} />}
     </>
   );
 }
@@ -106,7 +106,8 @@ function Source(props: { quota: QuotaInForce; group: string | null }): React.JSX
       <p className="quiet" data-sublet="source">
         {group === null ? (
           <>
-            {sourceOf(quota, trans)} {trans.__('In force since')} <Moment at={quota.loaded_at} />
+            {sourceOf(quota, trans)} {trans.__('In force since')}{' '}
+            <Moment at={quota.loaded_at} dated />
           </>
         ) : (
           sourceOfPart(quota, group, trans)

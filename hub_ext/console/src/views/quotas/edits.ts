@@ -10,7 +10,7 @@ import {
   isSeq,
   parse,
   parseDocument,
-  stringify,
+  visit,
   type Document,
   type Node,
   type YAMLMap
@@ -35,7 +35,7 @@ export function withValue(text: string, path: Path, value: Value): string {
       document.setIn(path.slice(0, length), document.createNode({}));
     }
   }
-  document.setIn(path, document.createNode(value));
+  document.setIn(path, nodeOf(document, value));
   return checked(made, document);
 }
 
@@ -45,11 +45,24 @@ export function withEntry(text: string, section: string, entry: Value): string {
   const list = document.get(section, true) as Node | undefined;
   const made = appended(text, document, section, list, entry);
   if (isSeq(list)) {
-    list.add(document.createNode(entry));
+    list.add(nodeOf(document, entry));
   } else {
-    document.setIn([section], document.createNode([entry]));
+    document.setIn([section], nodeOf(document, [entry]));
   }
   return checked(made, document);
+}
+
+/** A value as it is written where the whole document is: each text that needs quotes has them. */
+function nodeOf(document: Document, value: Value): Node {
+  const node = document.createNode(value);
+  visit(node, {
+    Scalar: (_, scalar) => {
+      if (typeof scalar.value === 'string' && !isBare(scalar.value)) {
+        scalar.type = 'QUOTE_DOUBLE';
+      }
+    }
+  });
+  return node;
 }
 
 function read(text: string): Document.Parsed {
@@ -169,14 +182,44 @@ function nested(path: Path, value: Value): Value {
   return path.reduceRight<Value>((inner, step) => ({ [String(step)]: inner }), value);
 }
 
+/**
+ * A value in one line, as every reader of YAML reads it: the service's, which takes `nULL` for
+ * nothing and ends a bare text in brackets at `?`, and those of YAML 1.1 and 1.2.
+ */
 function written(value: Value): string {
-  return stringify(value, {
-    collectionStyle: 'flow',
-    flowCollectionPadding: false,
-    lineWidth: 0,
-    version: '1.2',
-    schema: 'core'
-  }).trimEnd();
+  if (typeof value === 'number') {
+    return String(value);
+  }
+  if (typeof value === 'string') {
+    return isBare(value) ? value : quoted(value);
+  }
+  if (isList(value)) {
+    return `[${value.map(written).join(', ')}]`;
+  }
+  const said = Object.entries(value).map(([key, inner]) => `${word(key)}: ${written(inner)}`);
+  return `{${said.join(', ')}}`;
+}
+
+function isList(value: Value): value is readonly Value[] {
+  return Array.isArray(value);
+}
+
+const BARE = /^[\p{L}\p{N}](?:[\p{L}\p{N}_./+%-]|[ :](?=[\p{L}\p{N}]))*$/u;
+const TAKEN_FOR_MORE =
+  /^(?:null|true|false|y|n|yes|no|on|off|[0-9][0-9a-f_.:]*(?:e[-+]?[0-9]*)?|0[xob][0-9a-f_]*)$/i;
+
+/** Whether a text may stand without quotes. */
+function isBare(text: string): boolean {
+  return BARE.test(text) && !TAKEN_FOR_MORE.test(text);
+}
+
+/** In double quotes, with what some take for the end of a line written by its number. */
+function quoted(text: string): string {
+  const said = JSON.stringify(text);
+  return said.replace(
+    /[\u007f-\u00a0\u2028\u2029\ufeff\ufffe\uffff]/g,
+    letter => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`
+  );
 }
 
 function word(key: string | number): string {

@@ -1,5 +1,5 @@
 /** What the view *Quotas* knows, as long as the page is open: also while another view is shown. */
-import { messageOf, type Client } from '../../api/client';
+import { isConflict, messageOf, type Client } from '../../api/client';
 import type {
   QuotaCheck,
   QuotaInForce,
@@ -10,6 +10,9 @@ import type {
 import { Question } from '../../model/asked';
 import type { Console } from '../../model/console';
 import { Store } from '../../model/store';
+
+/** So often a part is sent while others change the rest of the document. */
+const MOST_TRIALS = 3;
 
 /** The document that a draft was made from. */
 export interface Base {
@@ -66,7 +69,7 @@ export class Quotas {
     this.client = client;
     this.quota = new Question(() => client.get('/quota', asked));
     this.tree = new Question(() => client.get('/quota/tree', asked));
-    this.revisions = new Question(() => client.get('/quota/revisions'));
+    this.revisions = new Question(() => client.get('/quota/revisions', asked));
     this.quota.store.watch(() => {
       const inForce = this.quota.store.value.value;
       if (inForce !== null) {
@@ -94,6 +97,35 @@ export class Quotas {
       tell(await this.client.post('/quota/preview', { text }), null);
     } catch (error) {
       tell(null, messageOf(error));
+    }
+  }
+
+  /**
+   * Put the draft in force; `null`: it is behind, and nothing was done.
+   *
+   * Of what is changed elsewhere nobody tells who sees a part: it makes another revision all the
+   * same, and the part is as good as made from that.
+   */
+  async apply(reason: string): Promise<number | null> {
+    for (let left = this.group === null ? 1 : MOST_TRIALS; ; left -= 1) {
+      if (this.group !== null) {
+        await this.quota.refresh();
+      }
+      const inForce = this.quota.store.value.value;
+      if (inForce !== null && isBehind(this.draft.value, inForce)) {
+        return null;
+      }
+      const { text, base } = this.draft.value;
+      const asked = { text, reason, expect: base?.revision ?? 0 };
+      try {
+        const { about } = await this.client.post('/quota/revisions', asked);
+        this.applied(about.revision, text);
+        return about.revision;
+      } catch (error) {
+        if (left <= 1 || !isConflict(error)) {
+          throw error;
+        }
+      }
     }
   }
 

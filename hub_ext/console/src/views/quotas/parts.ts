@@ -4,7 +4,7 @@ import type { TranslationBundle } from '../../words/translation';
 
 export const PARTS = ['tree', 'document', 'history', 'calendar'] as const;
 /** Those of a group, for its admins. */
-export const PARTS_OF_GROUP = ['tree', 'held', 'document', 'history'] as const;
+export const PARTS_OF_GROUP = ['tree', 'held', 'document', 'history', 'calendar'] as const;
 
 export type Part = (typeof PARTS)[number] | (typeof PARTS_OF_GROUP)[number];
 

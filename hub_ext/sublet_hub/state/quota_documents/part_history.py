@@ -1,0 +1,214 @@
+"""What of some groups' part each revision has changed: for their admins, and no more than that.
+
+A revision that changed their part is told with who made it and when, whoever that was; with its
+reason only where nothing else was changed in it, as it may speak of that. From where a group was
+not there, or elsewhere in the tree, its history is another's. Revisions are read once for each of
+those who ask; at one time the newest, and further back with each question.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from sublet_quota.document.administered.alone import part_alone, rest_alone
+from sublet_quota.document.administered.groups import with_all_below
+from sublet_quota.document.administered.parts import part_of, part_text
+from sublet_quota.document.differences import written_differences
+from sublet_quota.document.problems import QuotaDocumentError
+from sublet_quota.document.quota_document import QuotaDocument
+from sublet_quota.document.reading import read_quota_document
+from sublet_quota.names.ids import GroupName
+
+from sublet_hub.errors import NotFoundError
+from sublet_hub.ledger.quota_revisions import QuotaRevision, WrittenRevision
+from sublet_hub.state.quota_documents.source import QuotaSource
+
+MOST_LOOKED_AT: Final = 50
+"""So many revisions more are read at one time."""
+MOST_BYTES_LOOKED_AT: Final = 2**20
+"""And of so much text: it takes seconds."""
+_MOST_KEPT: Final = 2000
+
+Groups = tuple[GroupName, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PartRevision:
+    """A revision as it is told of some groups' part."""
+
+    about: QuotaRevision
+    keys_changed: int
+    """How many keys of the part say something else."""
+    is_alone: bool
+    """Whether nothing but the part was changed in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartTexts:
+    """What a revision made of a part."""
+
+    told: PartRevision
+    text: str
+    text_before: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """What a revision changed of a part."""
+
+    keys_changed: int
+    is_alone: bool
+    known: frozenset[GroupName]
+    """The groups of the part, before and after."""
+    goes_on: bool
+    """Whether the revision before is of the same groups."""
+
+
+class PartHistories:
+    """Finds what of a part was changed when."""
+
+    def __init__(self, quota: QuotaSource) -> None:
+        self._quota = quota
+        self._found: OrderedDict[tuple[int, Groups], _Change] = OrderedDict()
+
+    async def of(self, groups: Groups) -> tuple[PartRevision, ...]:
+        """Return the revisions that changed the part of these groups, the newest first.
+
+        Of what is further back than is looked at those that admins of these groups alone made.
+        ``ConflictError`` where the document is a file, ``LedgerReadError``.
+        """
+        listed = await self._quota.history()
+        theirs = self._theirs(groups)
+        told: list[PartRevision] = []
+        left = _Left()
+        after: _Read | None = None
+        goes_on = True
+        for place, about in enumerate(listed):
+            change = self._found.get((about.revision, groups))
+            if change is None and goes_on and left.any and place + 1 < len(listed):
+                after, before = await self._pair(about.revision, after)
+                left.take(before)
+                change = await asyncio.to_thread(_change, before, after, groups)
+                self._keep(about.revision, groups, change)
+                after = before
+            elif change is None:
+                goes_on = False
+            own = bool(about.groups) and theirs.issuperset(about.groups)
+            if own:
+                told.append(PartRevision(about, about.keys_changed, is_alone=True))
+            elif goes_on and change is not None and self._is_told(change, groups):
+                told.append(PartRevision(about, change.keys_changed, change.is_alone))
+            goes_on = goes_on and change is not None and change.goes_on
+        return tuple(told)
+
+    async def texts(self, revision: int, groups: Groups) -> PartTexts:
+        """Return what a revision made of the part of these groups. ``NotFoundError``."""
+        told = next((e for e in await self.of(groups) if e.about.revision == revision), None)
+        written, before = (None, None) if told is None else await self._quota.written(revision)
+        if told is None or written is None or before is None:
+            message = f"no revision {revision} of your groups is kept"
+            raise NotFoundError(message)
+        now = self._quota.document
+        texts = await asyncio.to_thread(_part_texts, (written, before), groups, now)
+        if texts is None:
+            message = f"what revision {revision} said cannot be told: other groups were in it"
+            raise NotFoundError(message)
+        return PartTexts(told, text=texts[0], text_before=texts[1])
+
+    def _theirs(self, groups: Groups) -> frozenset[GroupName]:
+        return with_all_below(self._quota.document, groups)
+
+    def _is_told(self, change: _Change, groups: Groups) -> bool:
+        """Whether there is something to tell, and nothing in it is another's by now."""
+        others = self._quota.document.all_groups.keys() - self._theirs(groups)
+        return bool(change.keys_changed) and change.known.isdisjoint(others)
+
+    async def _pair(self, revision: int, after: "_Read | None") -> tuple["_Read", "_Read | None"]:
+        written, before = await self._quota.written(revision)
+        if after is None or after.revision != revision:
+            after = await asyncio.to_thread(_read, written)
+        return after, None if before is None else await asyncio.to_thread(_read, before)
+
+    def _keep(self, revision: int, groups: Groups, change: _Change) -> None:
+        self._found[revision, groups] = change
+        while len(self._found) > _MOST_KEPT:
+            self._found.popitem(last=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A revision that was read; ``None``: this version cannot."""
+
+    revision: int
+    size: int
+    document: QuotaDocument | None
+
+
+class _Left:
+    """How much more is read at this time."""
+
+    def __init__(self) -> None:
+        self._revisions, self._bytes = MOST_LOOKED_AT, MOST_BYTES_LOOKED_AT
+
+    @property
+    def any(self) -> bool:
+        """Whether another may be read."""
+        return self._revisions > 0 and self._bytes > 0
+
+    def take(self, read: _Read | None) -> None:
+        """Count one that was read."""
+        self._revisions -= 1
+        self._bytes -= 0 if read is None else read.size
+
+
+def _read(written: WrittenRevision) -> _Read:
+    try:
+        document = read_quota_document(written.text)
+    except QuotaDocumentError:
+        document = None
+    return _Read(written.about.revision, len(written.text), document)
+
+
+def _change(before: _Read | None, after: _Read, groups: Groups) -> _Change:
+    old = None if before is None else before.document
+    if old is None or after.document is None or not _are_same(old, after.document, groups):
+        return _Change(0, is_alone=False, known=frozenset(), goes_on=False)
+    had, has = part_alone(old, groups), part_alone(after.document, groups)
+    if had == has:
+        return _Change(0, is_alone=False, known=frozenset(), goes_on=True)
+    return _Change(
+        max(1, len(written_differences(had, has))),
+        is_alone=rest_alone(old, groups) == rest_alone(after.document, groups),
+        known=frozenset((*had.all_groups, *has.all_groups)),
+        goes_on=True,
+    )
+
+
+def _are_same(one: QuotaDocument, other: QuotaDocument, groups: Iterable[GroupName]) -> bool:
+    """Whether these groups are in both documents, at the same places of the tree."""
+    return all(
+        name in one.all_groups
+        and name in other.all_groups
+        and one.path_of(name) == other.path_of(name)
+        for name in groups
+    )
+
+
+def _part_texts(
+    written: Iterable[WrittenRevision], groups: Groups, now: QuotaDocument
+) -> tuple[str, ...] | None:
+    """Return a part as revisions say it; ``None`` where that is not theirs to see."""
+    others = now.all_groups.keys() - with_all_below(now, groups)
+    texts = []
+    for each in written:
+        try:
+            document = read_quota_document(each.text)
+        except QuotaDocumentError:
+            return None
+        there = tuple(name for name in groups if _are_same(document, now, (name,)))
+        if not there or not others.isdisjoint(with_all_below(document, there)):
+            return None
+        texts.append(part_text(part_of(document, each.text, there)))
+    return tuple(texts)
