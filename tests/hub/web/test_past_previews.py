@@ -228,8 +228,8 @@ async def test_who_is_no_admin_any_more_is_told_nothing_more(
     token = world.admin()
     async with asking(world, token) as heard:
         await until(lambda: held.begun == 1)
-        world.hub.forget(token)
-        world.service_auth.forget_token(token)
+        del world.hub.tokens[token]
+        world.auth.forget_token(token)
         held.go_on.set()
         await asyncio.wait_for(heard.over.wait(), 60)
     assert "report" not in heard.text

@@ -10,6 +10,7 @@ import type {
 import { Question } from '../../model/asked';
 import type { Console } from '../../model/console';
 import { Store } from '../../model/store';
+import { PastDays } from './past';
 
 /** The document that a draft was made from. */
 export interface Base {
@@ -54,6 +55,7 @@ export class Quotas {
   readonly draft = new Store<Draft>({ base: null, text: '' });
   readonly checked = new Store<Checked | null>(null);
   readonly previewed = new Store<Previewed | null>(null);
+  readonly past: PastDays;
   private readonly client: Client;
 
   constructor(
@@ -64,6 +66,7 @@ export class Quotas {
     const { client } = console;
     const asked = group === null ? {} : { group };
     this.client = client;
+    this.past = new PastDays(client, console.trans);
     this.quota = new Question(() => client.get('/quota', asked));
     this.tree = new Question(() => client.get('/quota/tree', asked));
     this.revisions = new Question(() => client.get('/quota/revisions'));
@@ -78,6 +81,7 @@ export class Quotas {
   write(text: string): void {
     const draft = this.draft.value;
     if (draft.text !== text) {
+      this.past.follow(text);
       this.draft.set({ ...draft, text });
     }
   }
